@@ -1,0 +1,5 @@
+"""kgpt: a trained GPT becomes a bootable x86_64 kernel that generates text."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

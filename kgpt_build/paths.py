@@ -1,0 +1,108 @@
+"""Where things lie: the C sources that are compiled, the cache, and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kgpt_build.errors import KgptError
+
+SOURCE_FOLDERS = ("kernel_c", "boot", "linker")
+"""What a kernel is made of; pyproject.toml ships the same three in the wheel."""
+
+
+def source_root() -> Path:
+    """The folder that holds ``kernel_c``, ``boot`` and ``linker``: inside an installed package, or the checkout.
+
+    The package's own copy is asked first: beside an installed package there may lie a stranger's ``boot``.
+    Raises KgptError where neither is whole.
+    """
+    package = Path(__file__).resolve().parent
+    for root in (package / "_source", package.parent):
+        if all((root / name).is_dir() for name in SOURCE_FOLDERS):
+            return root
+    raise KgptError(
+        f"the kernel's sources ({', '.join(SOURCE_FOLDERS)}) are not in {package / '_source'}, nor beside {package}",
+        "install kgpt again: pip install --force-reinstall kgpt, or pip install -e . in a checkout",
+    )
+
+
+def cache_dir() -> Path:
+    """The folder for what can be made again: ``KGPT_CACHE``, else ``$XDG_CACHE_HOME/kgpt``, else ``~/.cache/kgpt``.
+
+    It is not created. XDG says that a relative XDG_CACHE_HOME is to be ignored.
+    """
+    if own := os.environ.get("KGPT_CACHE"):
+        return Path(own).expanduser().absolute()
+    xdg = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(xdg) if xdg.startswith("/") else _home() / ".cache"
+    return base / "kgpt"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # no HOME, and no entry in the password file
+        return Path(tempfile.gettempdir()) / f"kgpt-{os.getuid()}"
+
+
+@contextmanager
+def write_errors(what: str) -> Iterator[None]:
+    """Turn an OSError of writing ``what`` into a KgptError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        hints = {
+            errno.EACCES: "choose another place with -o, or change the permissions",
+            errno.EPERM: "choose another place with -o, or change the permissions",
+            errno.EROFS: "the file system is read-only: choose another place with -o",
+            errno.ENOSPC: "the disk is full: make room, or choose another place with -o",
+            errno.EDQUOT: "your disk quota is used up: make room, or choose another place with -o",
+            errno.ENOTDIR: "a part of the path is a file: choose another place with -o",
+            errno.EEXIST: "a file is in the way: remove it, or choose another place with -o",
+            errno.EISDIR: "a folder is in the way: choose another name with -o",
+        }
+        reason = error.strerror or str(error)
+        raise KgptError(f"cannot write {what}: {reason}", hints.get(error.errno or 0, "")) from error
+
+
+def make_dir(path: Path) -> Path:
+    """Create the folder ``path`` with its parents and see that it can be written in; returns it absolute.
+
+    Raises KgptError where it cannot be created, is a file, or is not writable.
+    """
+    with write_errors(f"to {path}"):
+        path.mkdir(parents=True, exist_ok=True)
+        # Asking is not enough: root passes every permission check, and a read-only mount fails only when written to.
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    return path.absolute()
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write ``data`` to ``path`` so that a reader sees the old bytes or the new, never a part.
+
+    A symlink is followed: the file it names is replaced, not the link. Raises KgptError.
+    """
+    target = Path(os.path.realpath(path))
+    with write_errors(str(path)):
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        # Renaming onto a device such as /dev/null would replace it.
+        if target.exists() and not target.is_file():
+            raise OSError(errno.EINVAL, "it is neither a file nor free")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fchmod(file.fileno(), mode)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise

@@ -1,0 +1,153 @@
+"""Run a program: shown as a line that can be pasted into a shell, and, when it fails, with the end of what it said."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgpt_build.errors import KgptError, RunTimeout, ToolMissing
+
+log = logging.getLogger("kgpt")
+
+TAIL_LINES = 20
+
+
+class CommandFailed(KgptError):
+    """A program ended with a status other than 0; ``output`` is all it said."""
+
+    def __init__(self, message: str, hint: str, output: str, returncode: int) -> None:
+        super().__init__(message, hint)
+        self.output = output
+        self.returncode = returncode
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A program that ended well: its standard output and error together, as text."""
+
+    output: str
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> Completed:
+    """Run ``argv`` to its end, without a shell and without standard input.
+
+    ``env`` replaces the environment; ``timeout`` is in seconds; ``on_line`` is called with each line as it is printed.
+    Raises ToolMissing if the program is not there or cannot be executed, CommandFailed if it fails, RunTimeout if it
+    did not end in time. Whatever happens, no process of it is left behind.
+    """
+    words = [str(word) for word in argv]
+    line = shlex.join(words)
+    log.info("%s%s", f"cd {shlex.quote(str(cwd))} && " if cwd else "", line)
+    process = _start(words, cwd, env)
+    lines: list[str] = []
+    try:
+        with _Alarm(process, timeout) as alarm:
+            assert process.stdout is not None
+            for text in process.stdout:
+                lines.append(text)
+                if on_line:
+                    on_line(text.rstrip("\n"))
+            returncode = process.wait()
+    except BaseException:
+        kill_group(process)
+        raise
+    output = "".join(lines)
+    if alarm.rang:
+        raise RunTimeout(f"{words[0]} did not end within {timeout:g} seconds", f"the command was: {line}")
+    if returncode:
+        raise CommandFailed(
+            f"{Path(words[0]).name} failed ({describe_status(returncode)})",
+            failure_text(line, output),
+            output,
+            returncode,
+        )
+    return Completed(output)
+
+
+def failure_text(line: str, output: str) -> str:
+    """The command and the last lines of its output, for a person."""
+    tail = output.rstrip("\n").splitlines()
+    shown = tail[-TAIL_LINES:]
+    left_out = [f"… {len(tail) - len(shown)} lines before"] if len(shown) < len(tail) else []
+    return "\n".join(["the command was: " + line, *left_out, *shown])
+
+
+def describe_status(returncode: int) -> str:
+    """``exit status 2`` or ``killed by SIGKILL``."""
+    if returncode >= 0:
+        return f"exit status {returncode}"
+    try:
+        return f"killed by {signal.Signals(-returncode).name}"
+    except ValueError:
+        return f"killed by signal {-returncode}"
+
+
+def kill_group(process: subprocess.Popen[str]) -> None:
+    """End ``process``, which leads its own process group, with all its children."""
+    if process.poll() is None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            process.kill()
+    process.wait()
+
+
+def _start(words: list[str], cwd: Path | None, env: Mapping[str, str] | None) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            words,
+            cwd=cwd,
+            env=None if env is None else dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        if cwd is not None and not cwd.is_dir():
+            raise KgptError(f"cannot run {words[0]} in {cwd}: there is no such folder") from error
+        raise ToolMissing(f"the program {words[0]} is not there", "kgpt doctor says how to install it") from error
+    except OSError as error:
+        raise ToolMissing(
+            f"the program {words[0]} cannot be run: {error.strerror}", "kgpt doctor says how to install it"
+        ) from error
+
+
+class _Alarm:
+    """Kills a process group when the time is up, so that reading its output ends too."""
+
+    def __init__(self, process: subprocess.Popen[str], seconds: float | None) -> None:
+        import threading
+
+        self.rang = False
+        self._process = process
+        self._timer = threading.Timer(seconds, self._ring) if seconds is not None else None
+
+    def _ring(self) -> None:
+        self.rang = True
+        kill_group(self._process)
+
+    def __enter__(self) -> _Alarm:
+        if self._timer:
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer:
+            self._timer.cancel()
