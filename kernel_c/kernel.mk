@@ -1,0 +1,117 @@
+# The kernel and the hosted program: the only list of C sources and of compiler flags. Driven by kgpt_build/kernel/build.py:
+#   make -f kernel_c/kernel.mk ROOT=… OUT=… GEN=… TARGET=bare|hosted TOOLCHAIN=zig|clang|gcc CC=… LD=… DEBUG=0|1 SANITIZE=… VERSION=…
+# ROOT holds kernel_c, boot and linker; GEN the headers generated from the model; OUT takes everything that is made.
+# Recipes run in ROOT with relative source paths, so that no directory name reaches an object.
+
+ifneq ($(realpath $(CURDIR)),$(realpath $(ROOT)))
+.PHONY: all
+all:
+	@$(MAKE) --no-print-directory -C $(ROOT) -f kernel_c/kernel.mk
+else
+
+# The engine and the application: compiled once, freestanding, linked into the kernel and into the hosted program.
+ENGINE := \
+    core/cpu.c
+
+MODEL := app/model_data.c
+
+# Per-ISA files: the suffix chooses the flags, run-time dispatch chooses the function.
+ENGINE_AVX2 :=
+ENGINE_AVX512 :=
+
+BARE := \
+    platform/x86_64/boot_info.c \
+    platform/x86_64/console.c \
+    platform/x86_64/debugcon.c \
+    platform/x86_64/fault.c \
+    platform/x86_64/fpu.c \
+    platform/x86_64/gdt.c \
+    platform/x86_64/interrupts.c \
+    platform/x86_64/memory.c \
+    platform/x86_64/multiboot1.c \
+    platform/x86_64/multiboot2.c \
+    platform/x86_64/paging.c \
+    platform/x86_64/panic.c \
+    platform/x86_64/power.c \
+    platform/x86_64/pvh.c \
+    platform/x86_64/serial.c \
+    platform/x86_64/start.c \
+    platform/x86_64/timer.c \
+    platform/x86_64/vga.c
+BARE_ASM := boot/entry.S kernel_c/platform/x86_64/isr.S
+LINKER_SCRIPT := linker/kernel.ld
+
+HOSTED := \
+    platform/linux/main.c
+
+TARGET ?= bare
+DEBUG ?= 0
+SANITIZE ?=
+
+TRIPLE_zig := -target x86_64-freestanding-none -mcpu=x86_64 -fno-sanitize=all
+TRIPLE_clang := --target=x86_64-unknown-none-elf -march=x86-64
+TRIPLE_gcc := -march=x86-64
+
+# -ffp-contract=off and no fast-math: a float addition happens where and in the order that the source says.
+COMMON := -std=gnu11 $(if $(filter 1,$(DEBUG)),-O0,-O2) -g -gdwarf-4 -Wall -Wextra -Werror -fno-strict-aliasing \
+    -ffp-contract=off -fno-math-errno -fno-omit-frame-pointer -fno-optimize-sibling-calls \
+    -ffile-prefix-map=$(GEN)=generated -ffile-prefix-map=$(realpath $(ROOT))=. -Ikernel_c/include
+FREESTANDING := $(COMMON) $(TRIPLE_$(TOOLCHAIN)) -ffreestanding -fno-builtin -fno-pic -fno-pie -mcmodel=small -mno-red-zone \
+    -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none
+SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
+# Nothing of platform/x86_64 may touch an FP register: it runs before the FPU is on, and in the panic path.
+BARE_FLAGS := $(FREESTANDING) -mgeneral-regs-only
+AVX2_FLAGS := -mavx2
+AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
+
+HOSTED_TRIPLE_zig := -target x86_64-linux-musl -mcpu=x86_64 -fno-sanitize=all
+HOSTED_FLAGS = $(COMMON) $(HOSTED_TRIPLE_$(TOOLCHAIN)) -D_GNU_SOURCE -fno-pic -fno-pie
+HOSTED_LINK = $(HOSTED_TRIPLE_$(TOOLCHAIN)) -no-pie $(if $(SANITIZE),,-static)
+
+OBJ := $(OUT)/obj
+objects = $(patsubst %,$(OBJ)/%.o,$(basename $(1)))
+ENGINE_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE)))
+AVX2_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE_AVX2)))
+AVX512_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE_AVX512)))
+MODEL_OBJECTS := $(call objects,$(addprefix kernel_c/,$(MODEL)))
+BARE_OBJECTS := $(call objects,$(addprefix kernel_c/,$(BARE)) $(BARE_ASM))
+HOSTED_OBJECTS := $(call objects,$(addprefix kernel_c/,$(HOSTED)))
+SHARED_OBJECTS := $(ENGINE_OBJECTS) $(AVX2_OBJECTS) $(AVX512_OBJECTS) $(MODEL_OBJECTS)
+ALL_OBJECTS := $(SHARED_OBJECTS) $(if $(filter bare,$(TARGET)),$(BARE_OBJECTS),$(HOSTED_OBJECTS))
+
+.PHONY: all
+.DELETE_ON_ERROR:
+all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf,$(OUT)/kgpt-hosted)
+
+# Changed flags or another compiler make everything anew.
+FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
+ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
+$(shell mkdir -p $(OBJ))
+$(file >$(OBJ)/flags,$(FLAGS_TEXT))
+endif
+
+$(OUT)/kernel.elf: $(ALL_OBJECTS) $(LINKER_SCRIPT)
+	$(LD) -m elf_x86_64 -static -nostdlib --build-id=none -z noexecstack -z max-page-size=4096 -z norelro \
+	    --gc-sections -T $(LINKER_SCRIPT) -o $@ $(ALL_OBJECTS)
+
+$(OUT)/kgpt-hosted: $(ALL_OBJECTS)
+	$(CC) $(HOSTED_LINK) $(SANITIZER) -o $@ $(ALL_OBJECTS)
+
+$(ENGINE_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER)
+$(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
+$(AVX2_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX2_FLAGS)
+$(AVX512_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX512_FLAGS)
+$(BARE_OBJECTS): FLAGS = $(BARE_FLAGS)
+$(HOSTED_OBJECTS): FLAGS = $(HOSTED_FLAGS) $(SANITIZER)
+
+$(OBJ)/%.o: %.c $(OBJ)/flags kernel_c/kernel.mk
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+$(OBJ)/%.o: %.S $(OBJ)/flags kernel_c/kernel.mk
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+-include $(ALL_OBJECTS:.o=.d)
+
+endif
