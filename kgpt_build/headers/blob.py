@@ -1,0 +1,186 @@
+"""The model as it lies in the image: ``struct kg_model_data`` of kernel_c/include/kgpt/model_data.h, vocabulary, weights."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+from kgpt_build.errors import KgptError
+from kgpt_build.models import Hyperparameters, Model
+from kgpt_build.models.model import NAME_BYTES
+
+MAGIC = 0x5450474B  # "KGPT"
+VERSION = 1
+ALIGN = 64
+HEADER_SIZE = 256
+WEIGHT_F32 = 0  # GGML type id
+
+_HEADER = struct.Struct("<IIQ16s64s32s8IfIII4Q48x")
+_HINT = "the image is damaged, or was made by another version of kgpt: build it again"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the parts lie: bytes from the start of the header, and the bytes used without padding."""
+
+    vocab_offset: int
+    vocab_size: int
+    weights_offset: int
+    weights_size: int
+    size: int
+
+
+@dataclass(frozen=True)
+class BlobInfo:
+    """The fields of a header that was read and checked; ``tokens`` are the texts of the vocabulary, BOS last and empty."""
+
+    size: int
+    arch: str
+    name: str
+    sha256: str
+    hparams: Hyperparameters
+    bos_id: int
+    weight_type: int
+    crc32: int
+    vocab_offset: int
+    vocab_size: int
+    weights_offset: int
+    weights_size: int
+    tokens: tuple[str, ...]
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights."""
+        return self.weights_size // 4
+
+
+def layout(model: Model) -> Layout:
+    """Where the parts of ``model`` lie in its blob."""
+    vocab_size = len(vocab_bytes(model))
+    weights_offset = _aligned(HEADER_SIZE + vocab_size)
+    weights_size = 4 * model.n_parameters
+    return Layout(HEADER_SIZE, vocab_size, weights_offset, weights_size, _aligned(weights_offset + weights_size))
+
+
+def vocab_offsets(model: Model) -> list[int]:
+    """offset[n_vocab + 1]: token i is the bytes offset[i] to offset[i + 1] of the vocabulary's text; BOS has none."""
+    offsets = [0]
+    for char in model.tokenizer.chars:
+        offsets.append(offsets[-1] + len(char.encode()))
+    return [*offsets, offsets[-1]]
+
+
+def vocab_text(model: Model) -> bytes:
+    """The UTF-8 bytes of all tokens, one after the other."""
+    return "".join(model.tokenizer.chars).encode()
+
+
+def vocab_bytes(model: Model) -> bytes:
+    """The vocabulary as it lies in the blob, without padding."""
+    offsets = vocab_offsets(model)
+    return struct.pack(f"<{len(offsets)}I", *offsets) + vocab_text(model)
+
+
+def body_bytes(model: Model) -> bytes:
+    """What follows the header: vocabulary and weights, each padded to ALIGN. The header's CRC-32 is over these bytes."""
+    return _padded(vocab_bytes(model)) + _padded(model.weight_bytes())
+
+
+def model_blob(model: Model) -> bytes:
+    """The exact bytes of the image's section .kgpt.model."""
+    place, body, hparams = layout(model), body_bytes(model), model.hparams
+    header = _HEADER.pack(
+        MAGIC,
+        VERSION,
+        place.size,
+        model.arch.encode(),
+        model.name.encode(),
+        bytes.fromhex(model.sha256),
+        hparams.n_vocab,
+        hparams.n_ctx,
+        hparams.n_embd,
+        hparams.n_layer,
+        hparams.n_head,
+        hparams.n_head_kv,
+        hparams.n_ff,
+        model.tokenizer.bos_id,
+        hparams.norm_eps,
+        WEIGHT_F32,
+        zlib.crc32(body),
+        0,
+        place.vocab_offset,
+        place.vocab_size,
+        place.weights_offset,
+        place.weights_size,
+    )
+    return header + body
+
+
+def read_blob(data: bytes) -> BlobInfo:
+    """The header and the vocabulary of a blob (``data`` may be longer). Raises KgptError if it is not a whole, intact one."""
+    if len(data) < HEADER_SIZE:
+        raise KgptError(f"the embedded model has {len(data)} bytes, less than its header of {HEADER_SIZE}", _HINT)
+    fields = _HEADER.unpack_from(data)
+    magic, version, size, arch, name, sha256 = fields[:6]
+    *sizes, bos_id = fields[6:14]
+    norm_eps, weight_type, crc32, _, vocab_offset, vocab_size, weights_offset, weights_size = fields[14:]
+    _require(magic == MAGIC, f"the embedded model has the magic 0x{magic:08x}, not 0x{MAGIC:08x}")
+    _require(version == VERSION, f"the embedded model has the format {version}, not {VERSION}")
+    _require(HEADER_SIZE <= size <= len(data), f"the embedded model claims {size} bytes of {len(data)}")
+    _require(zlib.crc32(data[HEADER_SIZE:size]) == crc32, "the check sum of the embedded model is wrong")
+    _require(HEADER_SIZE <= vocab_offset and vocab_offset + vocab_size <= weights_offset, "the vocabulary lies outside of its place")
+    _require(weights_offset % ALIGN == 0 and weights_offset + weights_size <= size, "the weights lie outside of the embedded model")
+    tokens = _read_tokens(data[vocab_offset : vocab_offset + vocab_size], sizes[0])
+    return BlobInfo(
+        size=size,
+        arch=_read_text(arch, "architecture"),
+        name=_read_text(name, "name"),
+        sha256=sha256.hex(),
+        hparams=Hyperparameters(*sizes, norm_eps=norm_eps),
+        bos_id=bos_id,
+        weight_type=weight_type,
+        crc32=crc32,
+        vocab_offset=vocab_offset,
+        vocab_size=vocab_size,
+        weights_offset=weights_offset,
+        weights_size=weights_size,
+        tokens=tokens,
+    )
+
+
+def _read_tokens(vocab: bytes, n_vocab: int) -> tuple[str, ...]:
+    table = 4 * (n_vocab + 1)
+    _require(table <= len(vocab), f"the vocabulary has no room for {n_vocab} tokens")
+    offsets = struct.unpack_from(f"<{n_vocab + 1}I", vocab)
+    ordered = all(before <= after for before, after in zip(offsets, offsets[1:], strict=False))
+    _require(ordered and table + offsets[-1] <= len(vocab), "the offsets of the vocabulary are wrong")
+    pairs = zip(offsets, offsets[1:], strict=False)
+    return tuple(_decoded(vocab[table + start : table + end], "a token") for start, end in pairs)
+
+
+def _read_text(raw: bytes, what: str) -> str:
+    return _decoded(raw.rstrip(b"\0"), what)
+
+
+def _decoded(raw: bytes, what: str) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise KgptError(f"{what} of the embedded model is not UTF-8", _HINT) from None
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise KgptError(message, _HINT)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGN) * ALIGN
+
+
+def _padded(data: bytes) -> bytes:
+    return data.ljust(_aligned(len(data)), b"\0")
+
+
+assert _HEADER.size == HEADER_SIZE and NAME_BYTES < 64

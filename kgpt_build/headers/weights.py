@@ -1,0 +1,62 @@
+"""kgpt_weights.h: the weights, as literals when they are few, else as a file that the assembler includes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kgpt_build.headers import blob
+from kgpt_build.headers.text import c_string, filled, header
+from kgpt_build.models import FloatArray, Model
+
+NAME = "kgpt_weights.h"
+BINARY_NAME = "kgpt_weights.bin"
+SECTION = ".kgpt.model.2"
+MAX_LITERAL_BYTES = 256 * 1024  # past this a compiler takes seconds over the literals
+
+
+def is_literal(model: Model) -> bool:
+    """Are the weights written as literals?"""
+    return 4 * model.n_parameters <= MAX_LITERAL_BYTES
+
+
+def text(model: Model, version: str) -> str:
+    """The header: one object in the section that follows the vocabulary."""
+    return header(NAME, model, version, _literals(model) if is_literal(model) else _include())
+
+
+def c_float(value: float) -> str:
+    """``value``, which a 32-bit float holds exactly, as a C literal of type float."""
+    mantissa, exponent = float(np.float32(value)).hex().split("p")
+    whole, _, digits = mantissa.partition(".")
+    digits = digits.rstrip("0")
+    return f"{whole}.{digits}p{exponent}f" if digits else f"{whole}p{exponent}f"
+
+
+def _literals(model: Model) -> list[str]:
+    lines = [
+        f"extern const float kgpt_weights[{model.n_parameters}];",
+        "",
+        f'__attribute__((section("{SECTION}"), aligned({blob.ALIGN}), used)) const float kgpt_weights[{model.n_parameters}] = {{',
+    ]
+    for name, tensor in model.tensors.items():
+        lines += [f"    /* {name} {tensor.shape} */", *_rows(tensor)]
+    return [*lines, "};"]
+
+
+def _rows(tensor: FloatArray) -> list[str]:
+    return filled([c_float(float(value)) for value in tensor.ravel()])
+
+
+def _include() -> list[str]:
+    directives = [
+        f'.pushsection {SECTION},"a",@progbits',
+        f".balign {blob.ALIGN}",
+        ".globl kgpt_weights",
+        ".type kgpt_weights,@object",
+        "kgpt_weights:",
+        f'.incbin "{BINARY_NAME}"',
+        ".size kgpt_weights, . - kgpt_weights",
+        ".popsection",
+    ]
+    quoted = [f"        {c_string(directive + chr(10))}" for directive in directives]
+    return ["extern const float kgpt_weights[];", "", "__asm__(", *quoted[:-1], f"{quoted[-1]});"]

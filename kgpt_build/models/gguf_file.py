@@ -1,0 +1,202 @@
+"""Models in GGUF, the one file format between the tools. Read and written by the gguf library, behind ``gguf_scan``."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kgpt_build.errors import KgptError
+from kgpt_build.models import gguf_scan
+from kgpt_build.models.model import ARCHITECTURES, FloatArray, Hyperparameters, Model, clean_name
+from kgpt_build.models.tokenizer import CharTokenizer
+
+if TYPE_CHECKING:
+    from gguf import GGUFReader
+
+TOKENIZER = "kgpt-char"
+BOS_TEXT = "<BOS>"  # how the list of tokens shows BOS; it is never text of a document
+MetadataValue = str | int | float
+
+_HINT = "write the file again, for example with kgpt_build.models.save_gguf"
+_GLOBAL_NAMES = {"wte": "token_embd.weight", "wpe": "position_embd.weight", "lm_head": "output.weight"}
+_LAYER_NAMES = {
+    "attn_wq": "attn_q",
+    "attn_wk": "attn_k",
+    "attn_wv": "attn_v",
+    "attn_wo": "attn_output",
+    "mlp_fc1": "ffn_up",
+    "mlp_fc2": "ffn_down",
+}
+_LAYER_NAMES_BACK = {theirs: ours for ours, theirs in _LAYER_NAMES.items()}
+_SIZE_KEYS = {
+    "n_ctx": "context_length",
+    "n_embd": "embedding_length",
+    "n_layer": "block_count",
+    "n_ff": "feed_forward_length",
+    "n_head": "attention.head_count",
+    "n_head_kv": "attention.head_count_kv",
+}
+_EPS_KEY = "attention.layer_norm_rms_epsilon"
+
+
+def load_gguf(path: Path) -> Model:
+    """Read the model in ``path``. Raises KgptError (without the path in its message) for whatever is wrong with it."""
+    reader = _open(path)
+    arch = _text(reader, "general.architecture")
+    tokenizer = _read_tokenizer(reader)
+    hparams = Hyperparameters(
+        n_vocab=tokenizer.n_vocab,
+        norm_eps=_number(reader, f"{arch}.{_EPS_KEY}"),
+        **{name: _size(reader, f"{arch}.{key}") for name, key in _SIZE_KEYS.items()},
+    )
+    name = _text(reader, "general.name") if reader.get_field("general.name") else path.stem
+    tensors = {_our_name(tensor.name): _to_f32(tensor.data) for tensor in reader.tensors}
+    return Model(clean_name(name), arch, hparams, tokenizer, tensors)
+
+
+def metadata(path: Path) -> dict[str, MetadataValue]:
+    """Every scalar and text field of ``path``, by its GGUF key. Raises KgptError."""
+    reader = _open(path)
+    fields = {name: field.contents() for name, field in reader.fields.items()}
+    return {name: value for name, value in fields.items() if isinstance(value, (str, int, float))}
+
+
+def save_gguf(model: Model, path: Path, extra: Mapping[str, MetadataValue] | None = None) -> None:
+    """Write ``model`` to ``path``, with the fields of ``extra`` besides. The same model gives the same bytes.
+
+    The file is written beside ``path`` and renamed. Raises KgptError if that fails.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _write(model, beside, extra or {})
+        os.replace(beside, path)
+    except OSError as error:
+        raise KgptError(f"cannot write {path}: {error.strerror or error}", "choose another file or directory") from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _open(path: Path) -> GGUFReader:
+    """A reader of a file that was scanned and holds a supported architecture in f32. Raises KgptError."""
+    from gguf import GGMLQuantizationType, GGUFReader  # imported late: it takes longer than the rest of the package together
+
+    if path.stat().st_size == 0:
+        raise KgptError("the file is empty", "give a .gguf file")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        scan = gguf_scan.scan(data)
+    if scan.architecture not in ARCHITECTURES:
+        named = f"the architecture {scan.architecture!r} is not supported" if scan.architecture else "general.architecture is missing"
+        raise KgptError(named, f"supported: {', '.join(ARCHITECTURES)}")
+    for tensor in scan.tensors:
+        if tensor.kind != gguf_scan.F32:
+            names = {int(kind): kind.name for kind in GGMLQuantizationType}
+            raise KgptError(
+                f"the tensor {tensor.name!r} has the type {names.get(tensor.kind, tensor.kind)}, which is not supported",
+                "supported: F32",
+            )
+    try:
+        return GGUFReader(path)
+    except (ValueError, KeyError, IndexError, TypeError, OverflowError, MemoryError) as error:
+        raise KgptError(f"the gguf library cannot read it: {error}", _HINT) from error
+
+
+def _field(reader: GGUFReader, key: str) -> Any:
+    field = reader.get_field(key)
+    if field is None:
+        raise KgptError(f"the field {key!r} is missing", _HINT)
+    return field.contents()
+
+
+def _text(reader: GGUFReader, key: str) -> str:
+    value = _field(reader, key)
+    if not isinstance(value, str):
+        raise KgptError(f"the field {key!r} is {value!r}, not a text", _HINT)
+    return value
+
+
+def _size(reader: GGUFReader, key: str) -> int:
+    value = _field(reader, key)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise KgptError(f"the field {key!r} is {value!r}, not a whole number", _HINT)
+    return value
+
+
+def _number(reader: GGUFReader, key: str) -> float:
+    value = _field(reader, key)
+    if not isinstance(value, float):
+        raise KgptError(f"the field {key!r} is {value!r}, not a floating-point number", _HINT)
+    return value
+
+
+def _read_tokenizer(reader: GGUFReader) -> CharTokenizer:
+    kind = _text(reader, "tokenizer.ggml.model")
+    if kind != TOKENIZER:
+        raise KgptError(f"the tokenizer {kind!r} is not supported", f"supported: {TOKENIZER}")
+    tokens = _field(reader, "tokenizer.ggml.tokens")
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+        raise KgptError("the field 'tokenizer.ggml.tokens' is not a list of texts", _HINT)
+    for key in ("tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"):
+        if _size(reader, key) != len(tokens) - 1:
+            raise KgptError(f"{key} is {_size(reader, key)}, not the last token {len(tokens) - 1}", "BOS starts and ends a document")
+    return CharTokenizer(tuple(tokens[:-1]))
+
+
+def _our_name(theirs: str) -> str:
+    """microgpt's name of a GGUF tensor; an unknown one stays as it is, for the model to refuse."""
+    for ours, name in _GLOBAL_NAMES.items():
+        if theirs == name:
+            return ours
+    match = re.fullmatch(r"blk\.(0|[1-9][0-9]{0,5})\.(\w+)\.weight", theirs, re.ASCII)
+    if match and match[2] in _LAYER_NAMES_BACK:
+        return f"layer{match[1]}.{_LAYER_NAMES_BACK[match[2]]}"
+    return theirs
+
+
+def _their_name(ours: str) -> str:
+    if ours in _GLOBAL_NAMES:
+        return _GLOBAL_NAMES[ours]
+    layer, matrix = ours.split(".")
+    return f"blk.{layer.removeprefix('layer')}.{_LAYER_NAMES[matrix]}.weight"
+
+
+def _to_f32(data: Any) -> FloatArray:
+    return np.array(data, dtype=np.float32)  # a copy: the reader's array is a view of the mapped file
+
+
+def _write(model: Model, path: Path, extra: Mapping[str, MetadataValue]) -> None:
+    from gguf import GGUFWriter
+
+    writer = GGUFWriter(path, model.arch)
+    writer.add_name(model.name)
+    for name, key in _SIZE_KEYS.items():
+        writer.add_uint32(f"{model.arch}.{key}", getattr(model.hparams, name))
+    writer.add_float32(f"{model.arch}.{_EPS_KEY}", model.hparams.norm_eps)
+    writer.add_tokenizer_model(TOKENIZER)
+    writer.add_token_list([*model.tokenizer.chars, BOS_TEXT])
+    writer.add_bos_token_id(model.tokenizer.bos_id)
+    writer.add_eos_token_id(model.tokenizer.bos_id)
+    for key, value in extra.items():
+        _add_field(writer, key, value)
+    for name, tensor in model.tensors.items():
+        writer.add_tensor(_their_name(name), tensor)
+    try:
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+    finally:
+        writer.close()
+
+
+def _add_field(writer: Any, key: str, value: MetadataValue) -> None:
+    if isinstance(value, str):
+        writer.add_string(key, value)
+    elif isinstance(value, int):
+        writer.add_uint64(key, value)
+    else:
+        writer.add_float64(key, value)
