@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,8 +133,6 @@ class _Alarm:
     """Kills a process group when the time is up, so that reading its output ends too."""
 
     def __init__(self, process: subprocess.Popen[str], seconds: float | None) -> None:
-        import threading
-
         self.rang = False
         self._process = process
         self._timer = threading.Timer(seconds, self._ring) if seconds is not None else None

@@ -1,0 +1,126 @@
+"""What must be true of an image before anybody gets to boot it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kgpt_build.errors import KgptError
+from kgpt_build.headers.blob import model_blob
+from kgpt_build.kernel import loaders
+from kgpt_build.kernel.elf import MODEL_SECTION, Image, read_image
+from kgpt_build.models import Model
+
+_PAGE = 4096
+
+
+def check_kernel(path: Path, model: Model | None = None) -> Image:
+    """Check the bare image ``path``, and that it holds ``model`` if one is given.
+
+    Raises KgptError that names everything wrong with it.
+    """
+    image = read_image(path)
+    problems = [
+        *static_problems(image),
+        *wx_problems(image),
+        *layout_problems(image),
+        *loader_problems(image),
+        *(model_problems(image, model) if model else []),
+    ]
+    if problems:
+        raise KgptError(f"{path} is not a kernel that can boot: {'; '.join(problems)}", "build it again with kgpt build")
+    return image
+
+
+def check_hosted(path: Path, model: Model) -> Image:
+    """Check that the hosted program ``path`` holds ``model``. Raises KgptError."""
+    image = read_image(path)
+    if problems := list(model_problems(image, model)):
+        raise KgptError(f"{path} is wrong: {'; '.join(problems)}", "build it again with kgpt build --target hosted")
+    return image
+
+
+def static_problems(image: Image) -> Iterator[str]:
+    """A kernel has no dynamic linker to finish it."""
+    if image.kind != "ET_EXEC":
+        yield f"its ELF type is {image.kind}, not ET_EXEC"
+    if missing := sorted(symbol.name for symbol in image.symbols if not symbol.defined and symbol.name):
+        yield f"undefined symbols: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}"
+    if any(segment.kind in ("DYNAMIC", "INTERP") for segment in image.segments):
+        yield "it asks for a dynamic linker"
+    if any(section.kind in ("SHT_DYNAMIC", "SHT_RELA", "SHT_REL") and section.alloc for section in image.sections):
+        yield "it has relocations left"
+
+
+def wx_problems(image: Image) -> Iterator[str]:
+    """W^X: nothing that can be written can be executed."""
+    for segment in image.segments:
+        if segment.kind in ("LOAD", "GNU_STACK") and segment.write and segment.execute:
+            yield f"its {segment.kind} segment at 0x{segment.vaddr:x} is writable and executable"
+    for section in image.sections:
+        if section.alloc and section.write and section.execute:
+            yield f"its section {section.name} is writable and executable"
+
+
+def layout_problems(image: Image) -> Iterator[str]:
+    """Segments that paging can protect apart from each other, in rising order, with the entry point in code."""
+    loads = image.loads
+    for before, after in zip(loads, loads[1:], strict=False):
+        if after.vaddr < before.vaddr + before.memsz:
+            yield f"its segments at 0x{before.vaddr:x} and 0x{after.vaddr:x} overlap"
+    yield from (f"its segment at 0x{load.vaddr:x} does not start a page" for load in loads if load.vaddr % _PAGE)
+    if not in_code(image, image.entry):
+        yield f"its entry point 0x{image.entry:x} is not in code"
+
+
+def loader_problems(image: Image) -> Iterator[str]:
+    """Each of the three loaders finds its header."""
+    entry = loaders.pvh_entry(image)
+    if entry is None:
+        yield "it has no PVH note"
+    elif not in_code(image, entry):
+        yield f"its PVH entry point 0x{entry:x} is not in code"
+    if loaders.multiboot2(image.data) is None:
+        yield f"it has no multiboot 2 header in its first {loaders.MULTIBOOT2_SEARCH} bytes"
+    header = loaders.multiboot1(image.data)
+    if header is None:
+        yield f"it has no multiboot 1 header in its first {loaders.MULTIBOOT1_SEARCH} bytes"
+    else:
+        yield from multiboot1_problems(image, header)
+
+
+def multiboot1_problems(image: Image, header: loaders.Multiboot1) -> Iterator[str]:
+    """The a.out address fields load the same bytes to the same places as the program headers do."""
+    if not header.has_addresses:
+        yield "its multiboot 1 header has no address fields"
+        return
+    loads = image.loads
+    # The loader counts from the header: file offset and address must differ by the same everywhere.
+    step = header.header_addr - header.offset
+    yield from (
+        f"multiboot 1 would load the segment at 0x{load.paddr:x} to 0x{load.offset + step:x}"
+        for load in loads
+        if load.filesz and load.paddr != load.offset + step
+    )
+    start, end = min(load.paddr for load in loads), max(load.paddr + load.filesz for load in loads)
+    bss_end = max(load.paddr + load.memsz for load in loads)
+    if header.load_addr != start or header.load_end_addr != end:
+        yield f"multiboot 1 would load 0x{header.load_addr:x}-0x{header.load_end_addr:x}, not 0x{start:x}-0x{end:x}"
+    if max(header.bss_end_addr, header.load_end_addr) < bss_end:
+        yield f"multiboot 1 would clear bss up to 0x{header.bss_end_addr:x}, not 0x{bss_end:x}"
+    if not in_code(image, header.entry_addr):
+        yield f"its multiboot 1 entry point 0x{header.entry_addr:x} is not in code"
+
+
+def model_problems(image: Image, model: Model) -> Iterator[str]:
+    """The embedded model is ``model``, byte for byte."""
+    found, expected = image.model_bytes(), model_blob(model)
+    if found is None:
+        yield f"it has no model (section {MODEL_SECTION})"
+    elif found[: len(expected)] != expected:
+        yield "its model is not the one that was given"
+
+
+def in_code(image: Image, address: int) -> bool:
+    """Is ``address`` in the file's part of an executable segment?"""
+    return any(load.execute and load.vaddr <= address < load.vaddr + load.filesz for load in image.loads)

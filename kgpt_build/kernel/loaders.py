@@ -1,0 +1,102 @@
+"""What tells a loader that it can start an image: the multiboot headers and the PVH note.
+
+Multiboot Specification 0.6.96, section 3.1; Multiboot2 Specification 2.0, section 3.1; Xen's docs/misc/pvh.pandoc.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from kgpt_build.kernel.elf import Image
+
+MULTIBOOT1_MAGIC = 0x1BADB002
+MULTIBOOT1_SEARCH = 8192
+MULTIBOOT1_ADDRESSES = 1 << 16
+MULTIBOOT2_MAGIC = 0xE85250D6
+MULTIBOOT2_SEARCH = 32768
+PVH_NOTE_TYPE = 18  # XEN_ELFNOTE_PHYS32_ENTRY
+
+_MULTIBOOT1 = struct.Struct("<8I")
+
+
+@dataclass(frozen=True)
+class Multiboot1:
+    """A multiboot 1 header with a right checksum; the addresses mean something only if ``has_addresses``."""
+
+    offset: int  # in the file
+    flags: int
+    header_addr: int
+    load_addr: int
+    load_end_addr: int
+    bss_end_addr: int
+    entry_addr: int
+
+    @property
+    def has_addresses(self) -> bool:
+        """QEMU and GRUB load an ELF64 file by these alone."""
+        return bool(self.flags & MULTIBOOT1_ADDRESSES)
+
+
+def multiboot1(data: bytes) -> Multiboot1 | None:
+    """The multiboot 1 header of a file: 4-byte aligned, whole within its first 8192 bytes."""
+    for offset in range(0, min(len(data), MULTIBOOT1_SEARCH) - _MULTIBOOT1.size + 1, 4):
+        magic, flags, checksum, *addresses = _MULTIBOOT1.unpack_from(data, offset)
+        if magic == MULTIBOOT1_MAGIC and (magic + flags + checksum) & 0xFFFFFFFF == 0:
+            return Multiboot1(offset, flags, *addresses)
+    return None
+
+
+def with_load_end(data: bytes, header: Multiboot1, load_end_addr: int, bss_end_addr: int) -> bytes:
+    """``data`` with other ends of what multiboot 1 loads and clears; the checksum does not cover them."""
+    start = header.offset + 20
+    return data[:start] + struct.pack("<II", load_end_addr, bss_end_addr) + data[start + 8 :]
+
+
+def multiboot2(data: bytes) -> int | None:
+    """The file offset of the multiboot 2 header: 8-byte aligned, within the first 32768 bytes, its checksum right."""
+    end = min(len(data), MULTIBOOT2_SEARCH)
+    for offset in range(0, end - 16 + 1, 8):
+        magic, architecture, length, checksum = struct.unpack_from("<4I", data, offset)
+        right = (magic + architecture + length + checksum) & 0xFFFFFFFF == 0
+        if magic == MULTIBOOT2_MAGIC and right and architecture == 0 and offset + length <= end:
+            return offset
+    return None
+
+
+def pvh_entry(image: Image) -> int | None:
+    """The 32-bit entry point that the Xen note names."""
+    for segment in image.segments:
+        if segment.kind == "NOTE":
+            notes = image.data[segment.offset : segment.offset + segment.filesz]
+            if (entry := _pvh_entry(notes)) is not None:
+                return entry
+    return None
+
+
+def _pvh_entry(notes: bytes) -> int | None:
+    at = 0
+    while at + 12 <= len(notes):
+        name_size, size, kind = struct.unpack_from("<3I", notes, at)
+        name = notes[at + 12 : at + 12 + name_size]
+        start = at + 12 + _aligned(name_size)
+        content = notes[start : start + size]
+        if name == b"Xen\0" and kind == PVH_NOTE_TYPE and len(content) == size and size in (4, 8):
+            return int.from_bytes(content, "little")
+        at = start + _aligned(size)
+    return None
+
+
+def _aligned(size: int) -> int:
+    return -(-size // 4) * 4
+
+
+def supported(image: Image) -> list[str]:
+    """The names, as in the `boot` event, of the loaders that can start ``image``."""
+    header = multiboot1(image.data)
+    found = {
+        "pvh": pvh_entry(image) is not None,
+        "multiboot1": header is not None and header.has_addresses,
+        "multiboot2": multiboot2(image.data) is not None,
+    }
+    return [name for name, there in found.items() if there]

@@ -1,0 +1,8 @@
+"""The programs kgpt drives, one class each, and the compiler-and-linker pairs that can build a kernel."""
+
+from kgpt_build.toolchain.compilers import DEFAULT, NAMES, Toolchain, get
+from kgpt_build.toolchain.make import Make
+from kgpt_build.toolchain.program import Program
+from kgpt_build.toolchain.qemu import Qemu
+
+__all__ = ["DEFAULT", "NAMES", "Make", "Program", "Qemu", "Toolchain", "get"]

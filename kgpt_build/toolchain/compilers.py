@@ -1,0 +1,56 @@
+"""A compiler with its linker: what `--toolchain` chooses between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kgpt_build.errors import UsageError
+from kgpt_build.toolchain.gnu import Gcc, GnuLd
+from kgpt_build.toolchain.llvm import Clang, Lld
+from kgpt_build.toolchain.program import Program
+from kgpt_build.toolchain.zig import Zig
+
+DEFAULT = "zig"
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A compiler and a linker, and the words that call them."""
+
+    name: str
+    compiler: Program
+    linker: Program
+    compiler_words: tuple[str, ...] = ()
+    linker_words: tuple[str, ...] = ()
+
+    def cc(self) -> list[str]:
+        """The command that compiles. Raises ToolMissing."""
+        return [str(self.compiler.require()), *self.compiler_words]
+
+    def ld(self) -> list[str]:
+        """The command that links. Raises ToolMissing."""
+        return [str(self.linker.require()), *self.linker_words]
+
+    def versions(self) -> dict[str, str]:
+        """Program name -> version. Raises ToolMissing."""
+        return {tool.name: tool.version() for tool in (self.compiler, self.linker)}
+
+
+def _zig() -> Toolchain:
+    zig = Zig()
+    return Toolchain("zig", zig, zig, ("cc",), ("ld.lld",))
+
+
+_MAKERS = {
+    "zig": _zig,
+    "clang": lambda: Toolchain("clang", Clang(), Lld()),
+    "gcc": lambda: Toolchain("gcc", Gcc(), GnuLd()),
+}
+NAMES = tuple(_MAKERS)
+
+
+def get(name: str) -> Toolchain:
+    """The toolchain called ``name``, not yet looked for. Raises UsageError for an unknown name."""
+    if name not in _MAKERS:
+        raise UsageError(f"there is no toolchain {name!r}", f"choose one of: {', '.join(NAMES)}")
+    return _MAKERS[name]()

@@ -1,0 +1,25 @@
+"""The system's gcc and the linker of GNU binutils."""
+
+import re
+
+from kgpt_build.toolchain.program import Program
+
+
+class Gcc(Program):
+    """gcc; on some systems clang answers to that name, and is refused."""
+
+    name = "gcc"
+    purpose = "the compiler of --toolchain gcc"
+    identity = re.compile(r"\Agcc[^\n]*?(\d+(?:\.\d+)+)[^\n]*\n.*Free Software Foundation", re.DOTALL)
+    minimum = (12,)
+    install = "apt-get install gcc"
+
+
+class GnuLd(Program):
+    """ld of GNU binutils; where the distribution makes ld another linker, that is refused."""
+
+    name = "ld"
+    purpose = "the linker of --toolchain gcc"
+    identity = re.compile(r"GNU ld [^\n]*?(\d+(?:\.\d+)+)")
+    minimum = (2, 38)
+    install = "apt-get install binutils"

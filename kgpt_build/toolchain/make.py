@@ -1,0 +1,15 @@
+"""GNU make, which knows from dependency files what must be compiled again."""
+
+import re
+
+from kgpt_build.toolchain.program import Program
+
+
+class Make(Program):
+    """GNU make."""
+
+    name = "make"
+    purpose = "it decides what to compile"
+    identity = re.compile(r"GNU Make (\d+(?:\.\d+)*)")
+    minimum = (4, 0)
+    install = "apt-get install make"
