@@ -70,6 +70,17 @@ def write_errors(what: str) -> Iterator[None]:
         raise KgptError(f"cannot write {what}: {reason}", hints.get(error.errno or 0, "")) from error
 
 
+def make_cache_dir(*parts: str) -> Path:
+    """Create a folder in the cache and see that it can be written in. Raises KgptError."""
+    path = cache_dir().joinpath(*parts)
+    try:
+        return make_dir(path)
+    except KgptError as error:
+        raise KgptError(
+            f"the cache cannot be used: {error.message}", "set KGPT_CACHE to a folder you can write to"
+        ) from error
+
+
 def make_dir(path: Path) -> Path:
     """Create the folder ``path`` with its parents and see that it can be written in; returns it absolute.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from kgpt_build.errors import KgptError
@@ -28,7 +29,8 @@ def check_kernel(path: Path, model: Model | None = None) -> Image:
         *(model_problems(image, model) if model else []),
     ]
     if problems:
-        raise KgptError(f"{path} is not a kernel that can boot: {'; '.join(problems)}", "build it again with kgpt build")
+        found = "; ".join(problems)
+        raise KgptError(f"{path} is not a kernel that can boot: {found}", "build it again with kgpt build")
     return image
 
 
@@ -65,7 +67,9 @@ def wx_problems(image: Image) -> Iterator[str]:
 def layout_problems(image: Image) -> Iterator[str]:
     """Segments that paging can protect apart from each other, in rising order, with the entry point in code."""
     loads = image.loads
-    for before, after in zip(loads, loads[1:], strict=False):
+    if not loads:
+        yield "nothing of it is loaded"
+    for before, after in pairwise(loads):
         if after.vaddr < before.vaddr + before.memsz:
             yield f"its segments at 0x{before.vaddr:x} and 0x{after.vaddr:x} overlap"
     yield from (f"its segment at 0x{load.vaddr:x} does not start a page" for load in loads if load.vaddr % _PAGE)
@@ -95,6 +99,8 @@ def multiboot1_problems(image: Image, header: loaders.Multiboot1) -> Iterator[st
         yield "its multiboot 1 header has no address fields"
         return
     loads = image.loads
+    if not loads:
+        return
     # The loader counts from the header: file offset and address must differ by the same everywhere.
     step = header.header_addr - header.offset
     yield from (

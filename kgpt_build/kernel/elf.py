@@ -1,5 +1,8 @@
-"""An ELF64 image as kgpt sees it. The tables are checked against the file's size before anything follows them, so that a
-truncated or damaged image is one clear error; pyelftools then reads them."""
+"""An ELF64 image as kgpt sees it.
+
+The tables are checked against the file's size before anything follows them, so that a truncated or damaged image is
+one clear error; pyelftools then reads them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from elftools.elf.constants import P_FLAGS, SH_FLAGS
 from elftools.elf.elffile import ELFFile
@@ -51,7 +55,7 @@ class Segment:
     @property
     def permissions(self) -> str:
         """Such as ``r-x``."""
-        return "".join(letter if on else "-" for letter, on in zip("rwx", (self.read, self.write, self.execute), strict=True))
+        return ("r" if self.read else "-") + ("w" if self.write else "-") + ("x" if self.execute else "-")
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ class Image:
         """``size`` bytes as they lie at ``address`` after loading. Raises KgptError if the file does not hold them."""
         for segment in self.loads:
             start = address - segment.vaddr
-            if 0 <= start and start + size <= segment.filesz:
+            if start >= 0 and start + size <= segment.filesz:
                 return self.data[segment.offset + start : segment.offset + start + size]
         raise KgptError(f"{self.path}: nothing is loaded at 0x{address:x}", _HINT)
 
@@ -149,7 +153,9 @@ def read_image(path: Path) -> Image:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise KgptError(f"cannot read {path}: {error.strerror}", "give the path of an image that kgpt build made") from error
+        raise KgptError(
+            f"cannot read {path}: {error.strerror}", "give the path of an image that kgpt build made"
+        ) from error
     return parse_image(path, data)
 
 
@@ -230,16 +236,16 @@ def _parse(path: Path, data: bytes) -> Image:
     )
 
 
-def _segment(header: dict[str, int | str]) -> Segment:
+def _segment(header: Any) -> Segment:
     kind = str(header["p_type"]).removeprefix("PT_")
     numbers = (int(header[f"p_{key}"]) for key in ("offset", "vaddr", "paddr", "filesz", "memsz", "flags"))
     return Segment(kind, *numbers)
 
 
-def _section(section: object) -> Section:
-    header = section.header  # type: ignore[attr-defined]
+def _section(section: Any) -> Section:
+    header = section.header
     return Section(
-        name=section.name,  # type: ignore[attr-defined]
+        name=section.name,
         kind=str(header["sh_type"]),
         address=header["sh_addr"],
         offset=header["sh_offset"],
@@ -248,10 +254,10 @@ def _section(section: object) -> Section:
     )
 
 
-def _symbol(symbol: object) -> Symbol:
-    entry = symbol.entry  # type: ignore[attr-defined]
+def _symbol(symbol: Any) -> Symbol:
+    entry = symbol.entry
     return Symbol(
-        name=symbol.name,  # type: ignore[attr-defined]
+        name=symbol.name,
         kind=str(entry["st_info"]["type"]),
         address=entry["st_value"],
         size=entry["st_size"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kgpt_build.errors import UsageError
@@ -41,7 +42,7 @@ def _zig() -> Toolchain:
     return Toolchain("zig", zig, zig, ("cc",), ("ld.lld",))
 
 
-_MAKERS = {
+_MAKERS: dict[str, Callable[[], Toolchain]] = {
     "zig": _zig,
     "clang": lambda: Toolchain("clang", Clang(), Lld()),
     "gcc": lambda: Toolchain("gcc", Gcc(), GnuLd()),

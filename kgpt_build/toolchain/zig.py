@@ -27,7 +27,9 @@ class Zig(Program):
             raise ToolMissing("the Python package ziglang is not installed (the default compiler)", self.install)
         path = Path(spec.origin).parent / "zig"
         if not path.is_file():
-            raise ToolMissing(f"the Python package ziglang is broken: {path} is not there", f"{self.install} --force-reinstall")
+            raise ToolMissing(
+                f"the Python package ziglang is broken: {path} is not there", f"{self.install} --force-reinstall"
+            )
         return path
 
     def check(self, path: Path, version: str) -> None:

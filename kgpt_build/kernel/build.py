@@ -1,0 +1,207 @@
+"""A model becomes an image: headers, make, checks, manifest. What is in the output folder is whole, or not there."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import kgpt_build
+from kgpt_build import headers, models, paths, toolchain
+from kgpt_build.errors import KgptError
+from kgpt_build.kernel import check, manifest, sources
+from kgpt_build.kernel.makefile import MakeRun
+from kgpt_build.kernel.settings import TARGETS, BuildResult, BuildSettings, Progress, Silent
+from kgpt_build.models import Model
+from kgpt_build.toolchain import Make, Toolchain
+
+__all__ = ["BuildResult", "BuildSettings", "Progress", "build", "build_cached", "content_key"]
+
+_CACHED_IMAGES = 16
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What was found before anything is written: from here on only the compiler can fail."""
+
+    model: Model
+    model_path: Path | None
+    tools: Toolchain
+    root: Path
+    versions: dict[str, str]
+
+
+def build(settings: BuildSettings, progress: Progress | None = None) -> BuildResult:
+    """Build into ``settings.out``.
+
+    Bad settings, a bad model or a missing tool leave the folder as it is. Once compiling starts, the old image and
+    manifest are gone: a build that fails leaves none. Raises KgptError, ToolMissing.
+    """
+    progress = progress or Silent()
+    inputs = _inputs(settings)
+    out = _output_folder(settings)
+    with _locked(out, progress):
+        return _build(replace(settings, out=out), inputs, out, progress)
+
+
+def build_cached(
+    model: Path | Model | None = None,
+    *,
+    toolchain: str = toolchain.DEFAULT,
+    target: str = "bare",
+    debug: bool = False,
+    cmdline: str = "",
+    sanitize: str = "",
+    progress: Progress | None = None,
+) -> Path:
+    """The image of these settings in the cache, built if it is not there; found by content, not by name or time.
+
+    All cached builds share one folder of objects: a new model compiles one file. Raises KgptError, ToolMissing.
+    """
+    progress = progress or Silent()
+    asked = BuildSettings(model, toolchain=toolchain, target=target, debug=debug, cmdline=cmdline, sanitize=sanitize)
+    inputs = _inputs(asked)
+    images, work = paths.make_cache_dir("images"), paths.make_cache_dir("work")
+    settings = replace(asked, out=images / _key(asked, inputs))
+    image = settings.out / TARGETS[target]
+    if _is_whole(image):
+        os.utime(settings.out)
+        return image
+    with _locked(work, progress):
+        if not _is_whole(image):
+            paths.make_dir(settings.out)
+            _build(settings, inputs, work, progress)
+            _prune(images)
+    return image
+
+
+def content_key(settings: BuildSettings) -> str:
+    """A name for all that decides the bytes of an image: sources, generator, tools, flags, model. Raises KgptError."""
+    return _key(settings, _inputs(settings))
+
+
+def _inputs(settings: BuildSettings) -> _Inputs:
+    settings.validate()
+    given = settings.model
+    model = given if isinstance(given, Model) else models.load(given)
+    tools = toolchain.get(settings.toolchain)
+    versions = {**tools.versions(), "make": Make().version()}
+    path = given if isinstance(given, Path) else None
+    return _Inputs(model, path, tools, sources.root_for_make(), versions)
+
+
+def _output_folder(settings: BuildSettings) -> Path:
+    out = settings.out.absolute()
+    if out.exists() and not out.is_dir():
+        raise KgptError(f"{settings.out} is a file, not a folder", "choose another folder with -o")
+    if not sources.safe_for_make(out):
+        raise KgptError(
+            f"make cannot work in {out}: only letters, digits and . _ - + @ may be in the path",
+            "choose another folder with -o",
+        )
+    image = out / TARGETS[settings.target]
+    if image.is_dir():
+        raise KgptError(f"{image} is a folder: the image cannot be written there", "choose another folder with -o")
+    return paths.make_dir(out)
+
+
+def _build(settings: BuildSettings, inputs: _Inputs, work: Path, progress: Progress) -> BuildResult:
+    """Make objects under ``work`` and publish the image and its manifest in ``settings.out``."""
+    image = settings.out / TARGETS[settings.target]
+    with paths.write_errors(f"to {settings.out}"):
+        for stale in (settings.out / manifest.NAME, image):
+            stale.unlink(missing_ok=True)
+    model_path = inputs.model_path
+    if isinstance(settings.model, Model):  # so that the manifest can say how to build it again
+        model_path = settings.out / "model.gguf"
+        models.save_gguf(inputs.model, model_path)
+    progress.stage(f"model {inputs.model.name}: {inputs.model.arch}, {inputs.model.n_parameters:,} parameters")
+    generated = headers.generate(
+        inputs.model, work / "include", cmdline=settings.cmdline, version=kgpt_build.__version__
+    )
+    objects = _object_folder(work, settings, inputs)
+    progress.stage(f"compiling with {settings.toolchain} {next(iter(inputs.versions.values()))}")
+    run = MakeRun(settings, inputs.tools, inputs.root, objects, work / "include")
+    linked, compiled = run.make(progress)
+    progress.stage("checking the image")
+    if settings.target == "bare":
+        check.check_kernel(linked, inputs.model)
+    else:
+        check.check_hosted(linked, inputs.model)
+    paths.write_atomically(image, linked.read_bytes(), mode=0o755)
+    used = {
+        "sources": sources.hashes(inputs.root),
+        "headers": {path.name: sources.file_sha256(path) for path in generated},
+    }
+    described = manifest.content(settings, inputs.model, model_path, image, used, inputs.versions, run.flags())
+    written = manifest.write(settings.out, described)
+    return BuildResult(image, written, described["output"]["size"], described["output"]["sha256"], compiled)
+
+
+def _object_folder(work: Path, settings: BuildSettings, inputs: _Inputs) -> Path:
+    """The folder of objects that these settings may take up again; emptied when a tool changed its version.
+
+    make sees changed sources and flags by itself, but not another compiler under the same name.
+    """
+    folder = work / "obj" / settings.variant
+    stamp = folder / "tools"
+    tools = "".join(f"{name} {version}\n" for name, version in inputs.versions.items())
+    if not stamp.is_file() or stamp.read_text() != tools:
+        with paths.write_errors(f"to {folder}"):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        paths.write_atomically(stamp, tools.encode())
+    # The linker keeps the old file if it fails; nothing here may take that for the new one.
+    (folder / TARGETS[settings.target]).unlink(missing_ok=True)
+    return folder
+
+
+def _key(settings: BuildSettings, inputs: _Inputs) -> str:
+    generator = Path(headers.__file__).parent
+    parts = {
+        "version": kgpt_build.__version__,
+        "sources": sources.combined(sources.hashes(inputs.root)),
+        "generator": sources.combined({path.name: sources.file_sha256(path) for path in generator.glob("*.py")}),
+        "tools": repr(sorted(inputs.versions.items())),
+        "settings": repr((settings.variant, settings.cmdline)),
+        "model": inputs.model.sha256,
+        "name": inputs.model.name,
+    }
+    return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:32]
+
+
+def _is_whole(image: Path) -> bool:
+    """Is ``image`` there, and is it what its manifest, written last, says?"""
+    try:
+        described = manifest.read(image.parent)
+        return bool(described["output"]["sha256"] == sources.file_sha256(image))
+    except (KgptError, OSError, KeyError, TypeError):
+        return False
+
+
+def _prune(images: Path) -> None:
+    """Keep the images used last; a machine that still runs an older one has it open already."""
+    folders = sorted((path for path in images.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    for folder in folders[:-_CACHED_IMAGES]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path, progress: Progress) -> Iterator[None]:
+    """Keep other builds out of ``folder``; wait for one that is at work."""
+    with paths.write_errors(f"to {folder}"):
+        handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.stage(f"waiting for another build in {folder}")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,84 @@
+"""manifest.json: what an image was made of, and the line that makes it again. It is written last, and whole."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import kgpt_build
+from kgpt_build import paths
+from kgpt_build.errors import KgptError
+from kgpt_build.kernel.settings import BuildSettings
+from kgpt_build.kernel.sources import file_sha256
+from kgpt_build.models import Model
+
+NAME = "manifest.json"
+FORMAT = 1
+
+
+def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
+    """The `kgpt build` line that repeats this build; paths are absolute, so it works from any directory."""
+    words = ["kgpt", "build"]
+    words += [str(model_path.absolute())] if model_path else []
+    words += ["-o", str(settings.out.absolute()), "--toolchain", settings.toolchain, "--target", settings.target]
+    words += ["--debug"] if settings.debug else []
+    words += ["--sanitize", settings.sanitize] if settings.sanitize else []
+    words += ["--cmdline", settings.cmdline] if settings.cmdline else []
+    return shlex.join(words)
+
+
+def content(
+    settings: BuildSettings,
+    model: Model,
+    model_path: Path | None,
+    image: Path,
+    inputs: dict[str, dict[str, str]],
+    tools: dict[str, str],
+    flags: str,
+) -> dict[str, Any]:
+    """The manifest of ``image``. ``inputs`` maps a kind of input to its files' SHA-256; ``flags`` are make's."""
+    return {
+        "format": FORMAT,
+        "generator": f"kgpt {kgpt_build.__version__}",
+        "reproduce": reproduce_line(settings, model_path),
+        "target": settings.target,
+        "toolchain": settings.toolchain,
+        "debug": settings.debug,
+        "sanitize": settings.sanitize,
+        "cmdline": settings.cmdline,
+        "output": {"file": image.name, "size": image.stat().st_size, "sha256": file_sha256(image)},
+        "model": {
+            "name": model.name,
+            "arch": model.arch,
+            "parameters": model.n_parameters,
+            "sha256": model.sha256,
+            "file": str(model_path.absolute()) if model_path else None,
+            "file_sha256": file_sha256(model_path) if model_path else None,
+        },
+        "inputs": inputs,
+        "tools": tools,
+        "flags": flags,
+    }
+
+
+def write(folder: Path, manifest: dict[str, Any]) -> Path:
+    """Write ``manifest`` to ``folder``; raises KgptError."""
+    path = folder / NAME
+    paths.write_atomically(path, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+    return path
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The manifest in ``folder``. Raises KgptError if there is none, or none that can be used."""
+    path = folder / NAME
+    try:
+        manifest = json.loads(path.read_bytes())
+    except OSError as error:
+        raise KgptError(f"cannot read {path}: {error.strerror}", "build first: kgpt build") from error
+    except ValueError as error:
+        raise KgptError(f"{path} is damaged: {error}", "build again: kgpt build") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise KgptError(f"{path} was written by another version of kgpt", "build again: kgpt build")
+    return manifest

@@ -1,0 +1,84 @@
+"""What a build is asked for, what it gives back, and how it tells how far it is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from kgpt_build import toolchain
+from kgpt_build.errors import UsageError
+from kgpt_build.models import Model
+
+TARGETS = {"bare": "kernel.elf", "hosted": "kgpt-hosted"}
+"""Target -> the file that it makes."""
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """One build. ``model`` is a file, a model in memory, or None for the default model.
+
+    ``sanitize`` is a list for -fsanitize=, such as ``address,undefined``; ``cmdline`` is built into the kernel.
+    """
+
+    model: Path | Model | None = None
+    out: Path = Path("build")
+    toolchain: str = toolchain.DEFAULT
+    target: str = "bare"
+    debug: bool = False
+    cmdline: str = ""
+    sanitize: str = ""
+    jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    def validate(self) -> None:
+        """Raise UsageError for a combination that cannot be built."""
+        if self.target not in TARGETS:
+            raise UsageError(f"there is no target {self.target!r}", f"choose one of: {', '.join(TARGETS)}")
+        if self.toolchain not in toolchain.NAMES:
+            raise UsageError(
+                f"there is no toolchain {self.toolchain!r}", f"choose one of: {', '.join(toolchain.NAMES)}"
+            )
+        if self.sanitize and self.target != "hosted":
+            raise UsageError("a bare kernel has no runtime for sanitizers", "add --target hosted")
+        if self.sanitize and self.toolchain == "zig":
+            raise UsageError("zig comes without the sanitizers' runtimes", "add --toolchain clang or --toolchain gcc")
+        if any(ord(char) < 32 or ord(char) == 127 for char in self.cmdline):
+            raise UsageError("the kernel's command line holds a control character", r'write \n inside "…" instead')
+
+    @property
+    def variant(self) -> str:
+        """The folder for objects that nothing but these settings can share."""
+        words = [self.target, self.toolchain, *(["debug"] if self.debug else []), *self.sanitize.split(",")]
+        return "-".join(word for word in words if word)
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build has made; ``compiled`` names the source files that had to be compiled."""
+
+    image: Path
+    manifest: Path
+    size: int
+    sha256: str
+    compiled: tuple[str, ...]
+
+
+class Progress(Protocol):
+    """Hears how far a build is."""
+
+    def stage(self, text: str) -> None:
+        """Something new begins."""
+
+    def compiling(self, source: str, done: int, total: int) -> None:
+        """``source`` is being compiled: the ``done``-th of ``total``."""
+
+
+class Silent:
+    """Nobody listens."""
+
+    def stage(self, text: str) -> None:
+        """Not shown."""
+
+    def compiling(self, source: str, done: int, total: int) -> None:
+        """Not shown."""
