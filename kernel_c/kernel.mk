@@ -11,13 +11,26 @@ else
 
 # The engine and the application: compiled once, freestanding, linked into the kernel and into the hosted program.
 ENGINE := \
-    core/cpu.c
+    core/arena.c \
+    core/cpu.c \
+    core/crc32.c \
+    core/error.c \
+    core/format.c \
+    core/json.c \
+    core/math.c \
+    core/parse.c \
+    core/random.c \
+    core/str.c \
+    core/utf8.c
 
 MODEL := app/model_data.c
 
 # Per-ISA files: the suffix chooses the flags, run-time dispatch chooses the function.
 ENGINE_AVX2 :=
 ENGINE_AVX512 :=
+
+# What compilers call on their own account; a hosted process has it from its C library.
+RUNTIME := core/memory.c
 
 BARE := \
     platform/x86_64/boot_info.c \
@@ -74,10 +87,11 @@ ENGINE_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE)))
 AVX2_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE_AVX2)))
 AVX512_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE_AVX512)))
 MODEL_OBJECTS := $(call objects,$(addprefix kernel_c/,$(MODEL)))
+RUNTIME_OBJECTS := $(call objects,$(addprefix kernel_c/,$(RUNTIME)))
 BARE_OBJECTS := $(call objects,$(addprefix kernel_c/,$(BARE)) $(BARE_ASM))
 HOSTED_OBJECTS := $(call objects,$(addprefix kernel_c/,$(HOSTED)))
 SHARED_OBJECTS := $(ENGINE_OBJECTS) $(AVX2_OBJECTS) $(AVX512_OBJECTS) $(MODEL_OBJECTS)
-ALL_OBJECTS := $(SHARED_OBJECTS) $(if $(filter bare,$(TARGET)),$(BARE_OBJECTS),$(HOSTED_OBJECTS))
+ALL_OBJECTS := $(SHARED_OBJECTS) $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS) $(BARE_OBJECTS),$(HOSTED_OBJECTS))
 
 .PHONY: all
 .DELETE_ON_ERROR:
@@ -97,7 +111,7 @@ $(OUT)/kernel.elf: $(ALL_OBJECTS) $(LINKER_SCRIPT)
 $(OUT)/kgpt-hosted: $(ALL_OBJECTS)
 	$(CC) $(HOSTED_LINK) $(SANITIZER) -o $@ $(ALL_OBJECTS)
 
-$(ENGINE_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER)
+$(ENGINE_OBJECTS) $(RUNTIME_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER)
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
 $(AVX2_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX2_FLAGS)
 $(AVX512_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX512_FLAGS)

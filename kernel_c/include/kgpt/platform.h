@@ -19,6 +19,8 @@ struct kg_platform_info {
     void *arena;           /* the largest free region, 64-byte aligned, not yet zeroed */
     size_t arena_size;     /* bytes */
     uint64_t ticks_entry;  /* plat_ticks() at the first instruction of ours */
+    bool has_serial;       /* a serial port answered */
+    bool has_screen;       /* a text screen answered */
     bool has_input;        /* a serial port or a terminal can be read */
 };
 

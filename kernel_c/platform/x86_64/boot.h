@@ -1,0 +1,69 @@
+/* What a loader told us, whichever it was: the one form in which the rest of the kernel sees it. */
+#ifndef KGPT_X86_64_BOOT_H
+#define KGPT_X86_64_BOOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KG_BOOT_MAX_REGIONS 128
+#define KG_BOOT_MAX_MODULES 16
+#define KG_BOOT_CMDLINE_SIZE 4096
+#define KG_BOOT_MODULE_NAME_SIZE 128
+
+/* E820 types; whatever is not RAM is left alone. */
+#define KG_REGION_RAM 1u
+
+struct kg_region {
+    uint64_t base, size;
+    uint32_t type;
+};
+
+struct kg_module {
+    uint64_t base, size;
+    char name[KG_BOOT_MODULE_NAME_SIZE]; /* its command line, cut to fit */
+};
+
+enum kg_framebuffer_type {
+    KG_FRAMEBUFFER_UNKNOWN, /* the loader did not say */
+    KG_FRAMEBUFFER_NONE,    /* there is none (UEFI without GOP information) */
+    KG_FRAMEBUFFER_RGB,
+    KG_FRAMEBUFFER_TEXT,
+};
+
+struct kg_framebuffer {
+    enum kg_framebuffer_type type;
+    uint64_t base;
+    uint32_t pitch, width, height; /* bytes a line; pixels or characters */
+    uint8_t bpp;
+    uint8_t red_position, red_size, green_position, green_size, blue_position, blue_size; /* bits */
+};
+
+struct kg_boot {
+    const char *loader;
+    char cmdline[KG_BOOT_CMDLINE_SIZE];
+    bool cmdline_cut;
+    size_t n_regions;
+    bool regions_cut;
+    struct kg_region regions[KG_BOOT_MAX_REGIONS];
+    size_t n_modules;
+    struct kg_module modules[KG_BOOT_MAX_MODULES];
+    struct kg_framebuffer framebuffer;
+    uint64_t rsdp; /* address of the ACPI RSDP; 0: not found */
+};
+
+/* Reads the structure that `info` points at, as `magic` says: a copy is made of everything, so that its memory is free
+ * afterwards. Returns NULL for a magic that no loader we know uses. */
+const struct kg_boot *kg_boot_read(uint32_t magic, uint32_t info);
+
+/* For the readers, one per protocol. */
+void kg_boot_set_cmdline(struct kg_boot *boot, const char *text);
+void kg_boot_add_region(struct kg_boot *boot, uint64_t base, uint64_t size, uint32_t type);
+void kg_boot_add_module(struct kg_boot *boot, uint64_t base, uint64_t size, const char *name);
+uint64_t kg_boot_find_rsdp(void);
+
+void kg_pvh_read(struct kg_boot *boot, uint32_t info);
+void kg_multiboot1_read(struct kg_boot *boot, uint32_t info);
+void kg_multiboot2_read(struct kg_boot *boot, uint32_t info);
+
+#endif

@@ -1,0 +1,58 @@
+/* One entry per exception: make the frames alike (a zero where the CPU pushes no error code), save the registers, panic. */
+    .text
+    .macro isr vector, has_error
+    .type kg_isr_\vector, @function
+kg_isr_\vector:
+    .if \has_error == 0
+    pushq $0
+    .endif
+    pushq $\vector
+    jmp isr_common
+    .size kg_isr_\vector, . - kg_isr_\vector
+    .endm
+
+    .macro isr_address vector
+    .quad kg_isr_\vector
+    .endm
+
+    /* Vectors with an error code: #DF #TS #NP #SS #GP #PF #AC #CP #VC #SX (SDM 3A, table 6-1; APM 2, 8.2) */
+    .irp vector, 0,1,2,3,4,5,6,7,9,15,16,18,19,20,22,23,24,25,26,27,28,31
+    isr \vector, 0
+    .endr
+    .irp vector, 8,10,11,12,13,14,17,21,29,30
+    isr \vector, 1
+    .endr
+
+    .type isr_common, @function
+isr_common:
+    pushq %rax
+    pushq %rbx
+    pushq %rcx
+    pushq %rdx
+    pushq %rsi
+    pushq %rdi
+    pushq %rbp
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    cld
+    movq %rsp, %rdi
+    andq $-16, %rsp
+    call kg_panic_exception
+    ud2
+    .size isr_common, . - isr_common
+
+    .section .rodata
+    .balign 8
+    .globl kg_isr_table
+kg_isr_table:
+    .irp vector, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    isr_address \vector
+    .endr
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,23 @@
+/* The memory map: which RAM is ours, page frames for the page tables, and the arena that the application gets. */
+#ifndef KGPT_X86_64_MEMORY_H
+#define KGPT_X86_64_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "boot.h"
+
+#define KG_PAGE 4096ull
+#define KG_FOUR_GIB 0x100000000ull
+
+/* Finds the largest runs of RAM that neither the image nor a module uses. Returns false if there is none. */
+bool kg_memory_init(const struct kg_boot *boot);
+
+uint64_t kg_memory_total(void);   /* bytes of RAM the loader reported */
+uint64_t kg_memory_highest(void); /* end address of the last region of RAM */
+void *kg_memory_page(void);       /* a zeroed page below 4 GiB; NULL when there are none left */
+
+/* The largest run, less the pages taken from it. No page may be taken afterwards. */
+void *kg_memory_arena(size_t *size);
+
+#endif

@@ -1,0 +1,9 @@
+/* The last words of a machine. */
+#ifndef KGPT_X86_64_PANIC_H
+#define KGPT_X86_64_PANIC_H
+
+#include "interrupts.h"
+
+_Noreturn void kg_panic_exception(const struct kg_frame *frame);
+
+#endif

@@ -1,0 +1,13 @@
+/* COM1, a 16550 UART: probed, and every wait bounded, since real machines often have none. */
+#ifndef KGPT_X86_64_SERIAL_H
+#define KGPT_X86_64_SERIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+bool kg_serial_init(void);
+bool kg_serial_present(void);
+void kg_serial_write(const char *text, size_t n); /* "\n" is sent as "\r\n" */
+int kg_serial_read(void);                         /* KG_READ_NONE if nothing was received */
+
+#endif

@@ -1,0 +1,48 @@
+/* The boot, as a table of contents: from the loader's two registers to kg_main. */
+#include "boot.h"
+#include "debugcon.h"
+#include "fpu.h"
+#include "gdt.h"
+#include "interrupts.h"
+#include "kgpt/platform.h"
+#include "memory.h"
+#include "paging.h"
+#include "serial.h"
+#include "vga.h"
+
+_Noreturn void kg_start(uint32_t magic, uint32_t info);
+
+extern uint64_t kg_ticks_entry;
+
+static struct kg_cpu cpu;
+static struct kg_platform_info platform;
+
+static void describe(const struct kg_boot *boot) {
+    platform.platform = "x86_64";
+    platform.loader = boot->loader;
+    platform.cmdline = boot->cmdline;
+    platform.cpu = &cpu;
+    platform.memory_total = kg_memory_total();
+    platform.arena = kg_memory_arena(&platform.arena_size);
+    platform.ticks_entry = kg_ticks_entry;
+    platform.has_serial = kg_serial_present();
+    platform.has_screen = kg_vga_present();
+    platform.has_input = kg_serial_present();
+}
+
+_Noreturn void kg_start(uint32_t magic, uint32_t info) {
+    kg_fpu_enable();
+    kg_gdt_load();
+    kg_interrupts_load();
+    kg_debugcon_init();
+    kg_serial_init();
+    const struct kg_boot *boot = kg_boot_read(magic, info);
+    if (boot == NULL) plat_panic("started by a loader that is neither Multiboot, Multiboot2 nor PVH");
+    kg_vga_init(&boot->framebuffer);
+    if (boot->cmdline_cut) plat_panic("the command line is longer than 4095 bytes");
+    if (!kg_memory_init(boot)) plat_panic("the loader reported no usable memory above 1 MiB");
+    if (!kg_paging_init()) plat_panic("not enough memory for the page tables");
+    kg_cpu_detect(&cpu);
+    describe(boot);
+    plat_exit(kg_main(&platform));
+}
