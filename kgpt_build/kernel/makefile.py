@@ -21,7 +21,7 @@ _SECONDS = 1800.0
 
 @dataclass(frozen=True)
 class MakeRun:
-    """One call of make: ``root`` holds the sources, ``work`` takes objects and image, ``headers`` the generated ones."""
+    """One call of make: ``root`` holds the sources, ``headers`` those generated, ``work`` takes objects and image."""
 
     settings: BuildSettings
     tools: Toolchain

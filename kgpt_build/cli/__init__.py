@@ -1,0 +1,94 @@
+"""The command line: a table of commands, one module each, imported when asked for. Every failure is printed here, once.
+
+Command modules import what is heavy (numpy, gguf, lief) inside the command, so that `kgpt --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import click
+
+import kgpt_build
+from kgpt_build.cli.options import verbose_option
+from kgpt_build.errors import KgptError
+
+COMMANDS = ("build", "run", "smoke", "inspect", "pack", "verify", "doctor", "completion")
+"""Each is the attribute ``command`` of the module of its name."""
+
+_INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order in which one meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"kgpt_build.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with a suggestion for a mistyped command."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            close = get_close_matches(name, COMMANDS, 1)
+            ctx.fail(f"there is no command {name!r}{f'; did you mean {close[0]}?' if close else ''}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(kgpt_build.__version__, prog_name="kgpt", message="%(prog)s %(version)s")
+@verbose_option
+def cli() -> None:
+    """Turn a trained GPT into a bootable x86_64 kernel, boot it in QEMU, and let it generate.
+
+    \b
+    kgpt build && kgpt run     the default model: first names
+    kgpt doctor                what is missing on this machine, and its fix
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script ``kgpt``: run, and exit with the code of what happened."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line ``arguments`` (default: the process's) and return its exit code."""
+    try:
+        result = cli.main(arguments, prog_name="kgpt", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except KgptError as error:
+        show_error(error.message, error.hint)
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "kgpt"
+        show_error(error.format_message(), f"see {command} --help")
+        return error.exit_code
+    except click.ClickException as error:
+        show_error(error.format_message())
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+
+
+def show_error(message: str, hint: str = "") -> None:
+    """One line that says what is wrong, and below it what to do, on standard error."""
+    click.echo(f"kgpt: error: {message}", err=True)
+    for line in hint.splitlines():
+        click.echo(f"  {line}", err=True)
