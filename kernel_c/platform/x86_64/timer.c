@@ -3,12 +3,11 @@
 #include "kgpt/platform.h"
 
 #define PIT_HZ 1193182u
-#define PIT_CHANNEL2 0x42
+#define PIT_CHANNEL0 0x40
 #define PIT_COMMAND 0x43
-#define PIT_GATE 0x61
-#define GATE_ON 0x01
-#define SPEAKER_ON 0x02
-#define OUTPUT_HIGH 0x20
+#define CHANNEL0_MODE0 0x30   /* low then high byte, interrupt on terminal count */
+#define READ_BACK_STATUS 0xE2 /* of channel 0 */
+#define OUTPUT_HIGH 0x80
 
 #define CALIBRATION_COUNT 11932u /* 10 ms */
 #define MAX_SPINS 1000000u
@@ -35,19 +34,19 @@ static uint64_t hz_from_cpuid(void) {
     return (uint64_t)r[0] * 1000;
 }
 
-/* Counts TSC ticks while PIT channel 2 counts down once. A machine without a PIT never raises the output, or has it high at
- * once: both are noticed, and the frequency stays unknown. */
+/* Counts TSC ticks while the PIT counts down once. Channel 0, since microvm has no port 0x61 to gate channel 2 with, and with
+ * interrupts off its own goes nowhere. A machine without a PIT never raises the output, or has it high at once: both are
+ * noticed, and the frequency stays unknown. */
 static uint64_t hz_from_pit(void) {
-    uint8_t gate = kg_inb(PIT_GATE);
-    kg_outb(PIT_GATE, (uint8_t)((gate & ~SPEAKER_ON) | GATE_ON));
-    kg_outb(PIT_COMMAND, 0xB0); /* channel 2, low then high byte, mode 0 */
-    kg_outb(PIT_CHANNEL2, (uint8_t)CALIBRATION_COUNT);
-    kg_outb(PIT_CHANNEL2, (uint8_t)(CALIBRATION_COUNT >> 8));
+    kg_outb(PIT_COMMAND, CHANNEL0_MODE0);
+    kg_outb(PIT_CHANNEL0, (uint8_t)CALIBRATION_COUNT);
+    kg_outb(PIT_CHANNEL0, (uint8_t)(CALIBRATION_COUNT >> 8));
     uint64_t start = kg_rdtsc();
     unsigned spins = 0;
-    while (!(kg_inb(PIT_GATE) & OUTPUT_HIGH) && spins < MAX_SPINS) spins++;
+    do {
+        kg_outb(PIT_COMMAND, READ_BACK_STATUS);
+    } while (!(kg_inb(PIT_CHANNEL0) & OUTPUT_HIGH) && ++spins < MAX_SPINS);
     uint64_t ticks = kg_rdtsc() - start;
-    kg_outb(PIT_GATE, gate);
     return spins < 2 || spins == MAX_SPINS ? 0 : ticks * PIT_HZ / CALIBRATION_COUNT;
 }
 
