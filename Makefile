@@ -1,0 +1,60 @@
+# make run: set up what is missing, build the default image, boot it. make test: the same set-up, then every check.
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+C_FILES = $(shell git ls-files 'kernel_c/*.c' 'kernel_c/*.h' 2>/dev/null || find kernel_c -name '*.[ch]')
+JOBS ?= $(shell nproc)
+
+.PHONY: help run test test-slow lint format default-model bench clean need-run need-test
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null || \
+	    grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST)
+
+run: need-run $(VENV)/.run ## build the default image and boot it (ARGS="--samples 5": options of kgpt run)
+	$(BIN)/kgpt build
+	$(BIN)/kgpt run $(ARGS)
+
+test: need-test $(VENV)/.test lint ## every test, boot tests included (ARGS="-k pvh": options of pytest)
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
+
+test-slow: need-test $(VENV)/.test ## the tests marked slow
+	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
+
+lint: $(VENV)/.test ## ruff, mypy, clang-format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy kgpt_build tests benchmarks
+	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
+
+format: $(VENV)/.test ## write the sources in the style that lint wants
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+	$(BIN)/clang-format -i $(C_FILES)
+
+default-model: $(VENV)/.test ## train the model that ships with the package, anew
+	$(BIN)/python -m kgpt_build.reference --output kgpt_build/data/default.gguf
+
+bench: need-run $(VENV)/.test ## measure builds, sizes, boots; print, assert nothing
+	$(BIN)/python -m benchmarks
+
+clean: ## remove what was built, not the virtual environment
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
+
+need-run:
+	@scripts/need venv qemu
+
+need-test:
+	@scripts/need venv qemu cc clang lld grub grub-bios grub-uefi ovmf
+
+# The stamp falls with the list of packages; an environment left half-made is made anew.
+$(VENV)/.run: pyproject.toml
+	test -x $(BIN)/python || python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.test: pyproject.toml | need-run
+	test -x $(BIN)/python || python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,train]'
+	touch $@ $(VENV)/.run
