@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from kgpt_build.errors import KgptError
 from kgpt_build.headers import config, vocab, weights
 from kgpt_build.models import Model
+from kgpt_build.paths import make_dir, write_atomically
 
 __all__ = ["generate"]
 
@@ -24,23 +23,11 @@ def generate(model: Model, directory: Path, *, cmdline: str = "", version: str) 
     }
     if not weights.is_literal(model):
         files[weights.BINARY_NAME] = model.weight_bytes()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            _write_if_changed(directory / name, content)
-        if weights.is_literal(model):
-            (directory / weights.BINARY_NAME).unlink(missing_ok=True)
-    except OSError as error:
-        raise KgptError(f"cannot write {error.filename or directory}: {error.strerror or error}", "choose another directory") from None
+    make_dir(directory)
+    for name, content in files.items():
+        path = directory / name
+        if not (path.is_file() and path.read_bytes() == content):
+            write_atomically(path, content)
+    if weights.is_literal(model):
+        (directory / weights.BINARY_NAME).unlink(missing_ok=True)
     return [directory / name for name in files]
-
-
-def _write_if_changed(path: Path, content: bytes) -> None:
-    if path.is_file() and path.read_bytes() == content:
-        return
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
-"""The model as it lies in the image: ``struct kg_model_data`` of kernel_c/include/kgpt/model_data.h, vocabulary, weights."""
+"""The model as it lies in the image; the same layout in C is kernel_c/include/kgpt/model_data.h."""
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class BlobInfo:
-    """The fields of a header that was read and checked; ``tokens`` are the texts of the vocabulary, BOS last and empty."""
+    """The fields of a header that was read and checked; ``tokens`` are the texts of all tokens, BOS last and empty."""
 
     size: int
     arch: str
@@ -83,7 +84,7 @@ def vocab_bytes(model: Model) -> bytes:
 
 
 def body_bytes(model: Model) -> bytes:
-    """What follows the header: vocabulary and weights, each padded to ALIGN. The header's CRC-32 is over these bytes."""
+    """What follows the header: vocabulary and weights, each padded to ALIGN. The header's CRC-32 is of these bytes."""
     return _padded(vocab_bytes(model)) + _padded(model.weight_bytes())
 
 
@@ -118,26 +119,34 @@ def model_blob(model: Model) -> bytes:
 
 
 def read_blob(data: bytes) -> BlobInfo:
-    """The header and the vocabulary of a blob (``data`` may be longer). Raises KgptError if it is not a whole, intact one."""
+    """The header and the vocabulary of a blob (``data`` may be longer). Raises KgptError if it is not whole."""
     if len(data) < HEADER_SIZE:
         raise KgptError(f"the embedded model has {len(data)} bytes, less than its header of {HEADER_SIZE}", _HINT)
     fields = _HEADER.unpack_from(data)
     magic, version, size, arch, name, sha256 = fields[:6]
-    *sizes, bos_id = fields[6:14]
+    sizes, bos_id = fields[6:13], fields[13]
     norm_eps, weight_type, crc32, _, vocab_offset, vocab_size, weights_offset, weights_size = fields[14:]
     _require(magic == MAGIC, f"the embedded model has the magic 0x{magic:08x}, not 0x{MAGIC:08x}")
     _require(version == VERSION, f"the embedded model has the format {version}, not {VERSION}")
     _require(HEADER_SIZE <= size <= len(data), f"the embedded model claims {size} bytes of {len(data)}")
     _require(zlib.crc32(data[HEADER_SIZE:size]) == crc32, "the check sum of the embedded model is wrong")
-    _require(HEADER_SIZE <= vocab_offset and vocab_offset + vocab_size <= weights_offset, "the vocabulary lies outside of its place")
-    _require(weights_offset % ALIGN == 0 and weights_offset + weights_size <= size, "the weights lie outside of the embedded model")
-    tokens = _read_tokens(data[vocab_offset : vocab_offset + vocab_size], sizes[0])
+    _require(
+        vocab_offset >= HEADER_SIZE and vocab_offset + vocab_size <= weights_offset,
+        "the vocabulary lies outside of its place",
+    )
+    _require(
+        weights_offset % ALIGN == 0 and weights_offset + weights_size <= size,
+        "the weights lie outside of the embedded model",
+    )
+    n_vocab, n_ctx, n_embd, n_layer, n_head, n_head_kv, n_ff = sizes
+    hparams = Hyperparameters(n_vocab, n_ctx, n_embd, n_layer, n_head, n_head_kv, n_ff, norm_eps)
+    tokens = _read_tokens(data[vocab_offset : vocab_offset + vocab_size], n_vocab)
     return BlobInfo(
         size=size,
         arch=_read_text(arch, "architecture"),
         name=_read_text(name, "name"),
         sha256=sha256.hex(),
-        hparams=Hyperparameters(*sizes, norm_eps=norm_eps),
+        hparams=hparams,
         bos_id=bos_id,
         weight_type=weight_type,
         crc32=crc32,
@@ -153,9 +162,9 @@ def _read_tokens(vocab: bytes, n_vocab: int) -> tuple[str, ...]:
     table = 4 * (n_vocab + 1)
     _require(table <= len(vocab), f"the vocabulary has no room for {n_vocab} tokens")
     offsets = struct.unpack_from(f"<{n_vocab + 1}I", vocab)
-    ordered = all(before <= after for before, after in zip(offsets, offsets[1:], strict=False))
+    ordered = all(before <= after for before, after in itertools.pairwise(offsets))
     _require(ordered and table + offsets[-1] <= len(vocab), "the offsets of the vocabulary are wrong")
-    pairs = zip(offsets, offsets[1:], strict=False)
+    pairs = itertools.pairwise(offsets)
     return tuple(_decoded(vocab[table + start : table + end], "a token") for start, end in pairs)
 
 
@@ -183,4 +192,5 @@ def _padded(data: bytes) -> bytes:
     return data.ljust(_aligned(len(data)), b"\0")
 
 
-assert _HEADER.size == HEADER_SIZE and NAME_BYTES < 64
+assert _HEADER.size == HEADER_SIZE
+assert NAME_BYTES < 64

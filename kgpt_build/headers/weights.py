@@ -33,10 +33,11 @@ def c_float(value: float) -> str:
 
 
 def _literals(model: Model) -> list[str]:
+    array = f"const float kgpt_weights[{model.n_parameters}]"
     lines = [
-        f"extern const float kgpt_weights[{model.n_parameters}];",
+        f"extern {array};",
         "",
-        f'__attribute__((section("{SECTION}"), aligned({blob.ALIGN}), used)) const float kgpt_weights[{model.n_parameters}] = {{',
+        f'__attribute__((section("{SECTION}"), aligned({blob.ALIGN}), used)) {array} = {{',
     ]
     for name, tensor in model.tensors.items():
         lines += [f"    /* {name} {tensor.shape} */", *_rows(tensor)]

@@ -34,9 +34,13 @@ def load(path: Path | None = None) -> Model:
     except KgptError as error:
         raise KgptError(f"{path}: {error.message}", error.hint) from error
     except FileNotFoundError:
-        raise KgptError(f"{path}: no such file", "check the path, or leave the model out to use the default one") from None
+        raise KgptError(
+            f"{path}: no such file", "check the path, or leave the model out to use the default one"
+        ) from None
     except OSError as error:
-        raise KgptError(f"{path}: cannot be read: {error.strerror or error}", "check the path and its permissions") from None
+        raise KgptError(
+            f"{path}: cannot be read: {error.strerror or error}", "check the path and its permissions"
+        ) from None
 
 
 def _load(path: Path) -> Model:
@@ -51,5 +55,6 @@ def _load(path: Path) -> Model:
     if magic.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"", b"{", b"["):
         return load_json(path)
     raise KgptError(
-        f"neither a GGUF file nor JSON: it begins with {magic!r}", "give a .gguf file, or a .json of microgpt's state_dict"
+        f"neither a GGUF file nor JSON: it begins with {magic!r}",
+        "give a .gguf file, or a .json of microgpt's state_dict",
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import mmap
-import os
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from kgpt_build.errors import KgptError
 from kgpt_build.models import gguf_scan
 from kgpt_build.models.model import ARCHITECTURES, FloatArray, Hyperparameters, Model, clean_name
 from kgpt_build.models.tokenizer import CharTokenizer
+from kgpt_build.paths import write_atomically
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
@@ -70,36 +71,32 @@ def metadata(path: Path) -> dict[str, MetadataValue]:
 def save_gguf(model: Model, path: Path, extra: Mapping[str, MetadataValue] | None = None) -> None:
     """Write ``model`` to ``path``, with the fields of ``extra`` besides. The same model gives the same bytes.
 
-    The file is written beside ``path`` and renamed. Raises KgptError if that fails.
+    Raises KgptError if it cannot be written; then what was there before still is.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        _write(model, beside, extra or {})
-        os.replace(beside, path)
-    except OSError as error:
-        raise KgptError(f"cannot write {path}: {error.strerror or error}", "choose another file or directory") from None
-    finally:
-        beside.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as directory:  # the library writes to a path, and not atomically
+        written = Path(directory) / "model.gguf"
+        _write(model, written, extra or {})
+        write_atomically(path, written.read_bytes())
 
 
 def _open(path: Path) -> GGUFReader:
     """A reader of a file that was scanned and holds a supported architecture in f32. Raises KgptError."""
-    from gguf import GGMLQuantizationType, GGUFReader  # imported late: it takes longer than the rest of the package together
+    # Imported late: it takes longer than the rest of the package together.
+    from gguf import GGMLQuantizationType, GGUFReader
 
     if path.stat().st_size == 0:
         raise KgptError("the file is empty", "give a .gguf file")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         scan = gguf_scan.scan(data)
+    known = ", ".join(ARCHITECTURES)
+    if not scan.architecture:
+        raise KgptError("the field 'general.architecture' is missing", f"supported architectures: {known}")
     if scan.architecture not in ARCHITECTURES:
-        named = f"the architecture {scan.architecture!r} is not supported" if scan.architecture else "general.architecture is missing"
-        raise KgptError(named, f"supported: {', '.join(ARCHITECTURES)}")
+        raise KgptError(f"the architecture {scan.architecture!r} is not supported", f"supported: {known}")
     for tensor in scan.tensors:
         if tensor.kind != gguf_scan.F32:
-            names = {int(kind): kind.name for kind in GGMLQuantizationType}
-            raise KgptError(
-                f"the tensor {tensor.name!r} has the type {names.get(tensor.kind, tensor.kind)}, which is not supported",
-                "supported: F32",
-            )
+            kind = {int(kind): kind.name for kind in GGMLQuantizationType}.get(tensor.kind, str(tensor.kind))
+            raise KgptError(f"the tensor {tensor.name!r} has the type {kind}, which is not supported", "supported: F32")
     try:
         return GGUFReader(path)
     except (ValueError, KeyError, IndexError, TypeError, OverflowError, MemoryError) as error:
@@ -143,7 +140,9 @@ def _read_tokenizer(reader: GGUFReader) -> CharTokenizer:
         raise KgptError("the field 'tokenizer.ggml.tokens' is not a list of texts", _HINT)
     for key in ("tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"):
         if _size(reader, key) != len(tokens) - 1:
-            raise KgptError(f"{key} is {_size(reader, key)}, not the last token {len(tokens) - 1}", "BOS starts and ends a document")
+            raise KgptError(
+                f"{key} is {_size(reader, key)}, not the last token {len(tokens) - 1}", "BOS starts and ends a document"
+            )
     return CharTokenizer(tuple(tokens[:-1]))
 
 

@@ -1,7 +1,8 @@
 """Walks the header of a GGUF file before the gguf library does.
 
-The library trusts every length in the file: a damaged one makes it loop for hours, allocate gigabytes, or raise whatever NumPy
-raises. This walk reads the same fields through a cursor that checks bounds, and names the place of the damage.
+The library trusts every length in the file: a damaged one makes it loop for hours, allocate gigabytes, or raise
+whatever NumPy raises. This walk reads the same fields through a cursor that checks bounds, and names the
+place of the damage.
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
@@ -53,7 +54,8 @@ class _Cursor:
 
     def skip(self, size: int, what: str) -> bytes:
         if size > len(self.data) - self.offset:
-            raise KgptError(f"truncated in {what} at byte {self.offset}: {size} bytes are needed, {len(self.data) - self.offset} are left", _HINT)
+            left = len(self.data) - self.offset
+            raise KgptError(f"truncated in {what} at byte {self.offset}: {size} bytes needed, {left} left", _HINT)
         start = self.offset
         self.offset += size
         return self.data[start : self.offset]
@@ -87,7 +89,9 @@ def scan(data: bytes | mmap.mmap) -> Scan:
     for tensor in tensors:
         end = start + tensor.offset + tensor.size
         if end > len(data):
-            raise KgptError(f"truncated in the data of tensor {tensor.name!r}: it ends at byte {end} of {len(data)}", _HINT)
+            raise KgptError(
+                f"truncated in the data of tensor {tensor.name!r}: it ends at byte {end} of {len(data)}", _HINT
+            )
     return Scan(architecture, tensors)
 
 
@@ -112,7 +116,8 @@ def _check_version(version: int) -> None:
     if version not in (2, 3):
         big = version & 0xFFFF == 0
         raise KgptError(
-            "the file is big-endian" if big else f"GGUF version {version} is not supported", "supported: version 2 and 3, little-endian"
+            "the file is big-endian" if big else f"GGUF version {version} is not supported",
+            "supported: version 2 and 3, little-endian",
         )
 
 

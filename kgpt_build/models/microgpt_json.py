@@ -78,7 +78,9 @@ def _state_dict(document: dict[str, Any]) -> dict[str, Any]:
     state_dict = document["state_dict"]
     unknown = sorted(set(document) - {"chars", "state_dict", *_OPTIONS})
     if unknown:
-        raise KgptError(f"the key {unknown[0]!r} is unknown", f"beside chars and state_dict there may be {', '.join(_OPTIONS)}")
+        raise KgptError(
+            f"the key {unknown[0]!r} is unknown", f"beside chars and state_dict there may be {', '.join(_OPTIONS)}"
+        )
     if not isinstance(state_dict, dict):
         raise KgptError("'state_dict' is not an object of name: rows", _HINT)
     return state_dict
@@ -123,10 +125,14 @@ def _to_tensor(name: str, rows: Any) -> FloatArray:
         raise KgptError(f"the tensor {name!r} is not a list of rows", _HINT)
     for i, row in enumerate(rows):
         if len(row) != len(rows[0]):
-            raise KgptError(f"the tensor {name!r} is ragged: row {i} has {len(row)} numbers, row 0 has {len(rows[0])}", _HINT)
+            raise KgptError(
+                f"the tensor {name!r} is ragged: row {i} has {len(row)} numbers, row 0 has {len(rows[0])}", _HINT
+            )
         for j, value in enumerate(row):
             if type(value) is not float and type(value) is not int:
-                raise KgptError(f"the tensor {name!r} holds {value!r} at row {i}, column {j}, which is not a number", _HINT)
+                raise KgptError(
+                    f"the tensor {name!r} holds {value!r} at row {i}, column {j}, which is not a number", _HINT
+                )
     try:
         with np.errstate(over="ignore"):  # becomes inf, which the model refuses by its place
             return np.array(rows, dtype=np.float64).astype(np.float32)

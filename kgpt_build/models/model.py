@@ -24,7 +24,15 @@ NAME_BYTES = 63  # the image keeps a NUL-terminated name in 64 bytes
 MAX_WEIGHT_BYTES = 1 << 30  # the image is loaded, and its addresses are reached, below 2 GiB
 
 # The largest value of each hyperparameter that the 32-bit sizes of the kernel can multiply without overflow.
-_LIMITS = {"n_vocab": 1 << 20, "n_ctx": 1 << 20, "n_embd": 1 << 16, "n_layer": 1 << 10, "n_head": 1 << 12, "n_head_kv": 1 << 12, "n_ff": 1 << 18}
+_LIMITS = {
+    "n_vocab": 1 << 20,
+    "n_ctx": 1 << 20,
+    "n_embd": 1 << 16,
+    "n_layer": 1 << 10,
+    "n_head": 1 << 12,
+    "n_head_kv": 1 << 12,
+    "n_ff": 1 << 18,
+}
 
 
 @dataclass(frozen=True)
@@ -53,17 +61,21 @@ class Hyperparameters:
             raise KgptError("n_vocab is 1", "a model needs at least one character besides BOS")
         if self.n_embd % self.n_head:
             raise KgptError(
-                f"n_embd {self.n_embd} cannot be divided into n_head {self.n_head} heads", "n_embd must be a multiple of n_head"
+                f"n_embd {self.n_embd} cannot be divided into n_head {self.n_head} heads",
+                "n_embd must be a multiple of n_head",
             )
         if self.n_head_kv != self.n_head:
             raise KgptError(
-                f"n_head_kv {self.n_head_kv} differs from n_head {self.n_head}", "microgpt has one key and value head for each head"
+                f"n_head_kv {self.n_head_kv} differs from n_head {self.n_head}",
+                "microgpt has one key and value head for each head",
             )
         if not (math.isfinite(self.norm_eps) and 0 < self.norm_eps < 1):
             raise KgptError(f"norm_eps {self.norm_eps} is not between 0 and 1", "microgpt uses 1e-5")
         n_bytes = 4 * sum(rows * columns for rows, columns in tensor_shapes(self).values())
         if n_bytes > MAX_WEIGHT_BYTES:
-            raise KgptError(f"the weights would take {n_bytes:,} bytes", f"an image holds at most {MAX_WEIGHT_BYTES:,} bytes")
+            raise KgptError(
+                f"the weights would take {n_bytes:,} bytes", f"an image holds at most {MAX_WEIGHT_BYTES:,} bytes"
+            )
 
 
 def _check_size(name: str, value: int, limit: int) -> None:
@@ -94,7 +106,7 @@ def clean_name(text: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A checked model. ``tensors`` has exactly the names and shapes of ``tensor_shapes(hparams)``, f32, finite, read-only.
+    """A checked model: ``tensors`` has exactly the names and shapes of ``tensor_shapes``, f32, finite, read-only.
 
     Raises KgptError if anything is missing, unexpected, of another shape, or not finite.
     """
@@ -107,22 +119,25 @@ class Model:
 
     def __post_init__(self) -> None:
         if self.arch not in ARCHITECTURES:
-            raise KgptError(f"the architecture {self.arch!r} is not supported", f"supported: {', '.join(ARCHITECTURES)}")
+            raise KgptError(
+                f"the architecture {self.arch!r} is not supported", f"supported: {', '.join(ARCHITECTURES)}"
+            )
         if clean_name(self.name) != self.name:
             raise KgptError(
-                f"the model name {self.name[:80]!r} cannot be used", f"use at most {NAME_BYTES} bytes of printable characters"
+                f"the model name {self.name[:80]!r} cannot be used",
+                f"use at most {NAME_BYTES} bytes of printable characters",
             )
         self.hparams.validate()
         if self.tokenizer.n_vocab != self.hparams.n_vocab:
             raise KgptError(
-                f"the vocabulary has {len(self.tokenizer.chars)} characters, but the tensors are for {self.hparams.n_vocab} tokens",
-                "n_vocab is the number of characters plus one for BOS",
+                f"the vocabulary has {len(self.tokenizer.chars)} characters, but n_vocab is {self.hparams.n_vocab}",
+                "n_vocab, the rows of wte, is the number of characters plus one for BOS",
             )
         object.__setattr__(self, "tensors", MappingProxyType(_checked_tensors(self.hparams, self.tensors)))
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 (hex) of architecture, hyperparameters, vocabulary and weights: of what the model computes, not of its name or file."""
+        """SHA-256 (hex) of what the model computes, not of its name or file: sizes, vocabulary and weights."""
         described = {
             "arch": self.arch,
             "chars": self.tokenizer.chars,
@@ -148,11 +163,15 @@ def _checked_tensors(hparams: Hyperparameters, tensors: Mapping[str, FloatArray]
     shapes = tensor_shapes(hparams)
     unexpected = sorted(set(tensors) - set(shapes))
     if unexpected:
-        raise KgptError(f"unexpected tensor {unexpected[0]!r}", f"a microgpt of {hparams.n_layer} layers has {', '.join(shapes)}")
+        raise KgptError(
+            f"unexpected tensor {unexpected[0]!r}", f"a microgpt of {hparams.n_layer} layers has {', '.join(shapes)}"
+        )
     checked = {}
     for name, shape in shapes.items():
         if name not in tensors:
-            raise KgptError(f"the tensor {name!r} is missing", f"a microgpt of {hparams.n_layer} layers has {', '.join(shapes)}")
+            raise KgptError(
+                f"the tensor {name!r} is missing", f"a microgpt of {hparams.n_layer} layers has {', '.join(shapes)}"
+            )
         checked[name] = _checked_tensor(name, shape, tensors[name])
     return checked
 
@@ -164,7 +183,9 @@ def _checked_tensor(name: str, shape: tuple[int, int], tensor: FloatArray) -> Fl
             "its shape must follow from the hyperparameters and the vocabulary",
         )
     if tensor.dtype != np.float32:
-        raise KgptError(f"the tensor {name!r} has the type {tensor.dtype}, not float32", "convert the weights to 32-bit floats")
+        raise KgptError(
+            f"the tensor {name!r} has the type {tensor.dtype}, not float32", "convert the weights to 32-bit floats"
+        )
     if not np.isfinite(tensor).all():
         row, column = np.argwhere(~np.isfinite(tensor))[0]
         raise KgptError(

@@ -12,7 +12,8 @@ from kgpt_build.errors import KgptError
 class CharTokenizer:
     """``chars[i]`` is the text of token ``i``; BOS has no text and the id ``len(chars)``.
 
-    The characters are sorted by code point (which is also the order of their UTF-8 bytes) and distinct. Raises KgptError otherwise.
+    The characters are distinct and sorted by code point, which is also the order of their UTF-8 bytes.
+    Raises KgptError otherwise.
     """
 
     chars: tuple[str, ...]
@@ -31,7 +32,7 @@ class CharTokenizer:
             if before > after:
                 raise KgptError(
                     f"the vocabulary is not sorted: {after!r} follows {before!r}",
-                    "microgpt numbers the characters in the order of their code points: write the model again in that order",
+                    "microgpt numbers the characters in the order of their code points: write the model in that order",
                 )
 
     @classmethod
@@ -77,4 +78,6 @@ def _check_char(char: str) -> None:
     if len(char) != 1:
         raise KgptError(f"the vocabulary entry {char!r} is not one character", "every token is one Unicode character")
     if 0xD800 <= ord(char) <= 0xDFFF:
-        raise KgptError(f"the vocabulary entry {char!r} is half of a surrogate pair", "write the whole character instead")
+        raise KgptError(
+            f"the vocabulary entry {char!r} is half of a surrogate pair", "write the whole character instead"
+        )
