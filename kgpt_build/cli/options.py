@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def _set_verbose(_: click.Context, __: click.Parameter, value: bool) -> None:
     if not value:
         return
-    handler = logging.StreamHandler(click.get_text_stream("stderr"))
+    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("+ %(message)s"))
     log = logging.getLogger("kgpt")
     log.handlers[:] = [handler]

@@ -1,0 +1,125 @@
+"""``kgpt doctor``: reads only, and gives one fix per failure."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from kgpt_build import paths
+from kgpt_build.errors import KgptError, ToolMissing
+from kgpt_build.toolchain import Make, Program, Qemu, get
+
+_OLDEST_PYTHON = (3, 11)
+_DISK_MB = 200  # zig's cache, objects and images of a first build
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line. ``fix`` is what to do; only a failure that is ``required`` makes doctor fail."""
+
+    name: str
+    ok: bool
+    text: str
+    fix: str = ""
+    required: bool = True
+
+
+@click.command("doctor")
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Check what kgpt needs on this machine, and say how to mend what is missing.
+
+    Nothing is changed. Exits with 3 if something that kgpt needs is missing.
+    """
+    findings = list(examine())
+    for finding in findings:
+        mark = "ok" if finding.ok else "FAIL" if finding.required else "no"
+        click.echo(f"{mark:<5}{finding.name:<20}{finding.text}")
+        if not finding.ok and finding.fix:
+            click.echo(f"     {'':<20}fix: {finding.fix}")
+    failed = sum(not finding.ok and finding.required for finding in findings)
+    click.echo(f"{failed} of {len(findings)} checks failed" if failed else "everything that kgpt needs is here")
+    ctx.exit(ToolMissing.exit_code if failed else 0)
+
+
+def examine() -> Iterator[Finding]:
+    """Every check, each guarded: what a check stumbles over is its finding."""
+    checks: list[tuple[str, Callable[[], Finding]]] = [
+        ("python", _python),
+        ("sources", _sources),
+        ("zig", lambda: _program(get("zig").compiler)),
+        ("make", lambda: _program(Make())),
+        ("qemu-system-x86_64", lambda: _program(Qemu())),
+        ("/dev/kvm", _kvm),
+        *((tool.name, _optional(tool)) for name in ("clang", "gcc") for tool in (get(name).compiler, get(name).linker)),
+        ("cache", _cache),
+        ("disk", _disk),
+    ]
+    for name, check in checks:
+        try:
+            yield check()
+        except KgptError as error:
+            yield Finding(name, False, error.message, error.hint)
+        except OSError as error:
+            yield Finding(name, False, str(error))
+
+
+def _python() -> Finding:
+    ok = sys.version_info[:2] >= _OLDEST_PYTHON
+    oldest = ".".join(map(str, _OLDEST_PYTHON))
+    return Finding("python", ok, f"{platform.python_version()} ({sys.executable})", f"use Python {oldest} or newer")
+
+
+def _sources() -> Finding:
+    return Finding("sources", True, str(paths.source_root()))
+
+
+def _program(tool: Program, *, required: bool = True) -> Finding:
+    try:
+        return Finding(tool.name, True, f"{tool.version()} ({tool.find()})", required=required)
+    except ToolMissing as error:
+        return Finding(tool.name, False, error.message, error.hint, required)
+
+
+def _optional(tool: Program) -> Callable[[], Finding]:
+    return lambda: _program(tool, required=False)
+
+
+def _kvm() -> Finding:
+    """Whether the device can be opened, no more: only a boot tells whether it works, and `kgpt run` tries one."""
+    device = Path("/dev/kvm")
+    if not device.exists():
+        fix = "load the module kvm_intel or kvm_amd; without it kernels run in TCG, more slowly"
+        return Finding(str(device), False, "not there", fix, required=False)
+    if not os.access(device, os.R_OK | os.W_OK):
+        fix = "add yourself to its group: sudo usermod -aG kvm $USER, then log in again"
+        return Finding(str(device), False, "you may not open it", fix, required=False)
+    return Finding(str(device), True, "can be opened; kgpt run tries it by a short boot", required=False)
+
+
+def _cache() -> Finding:
+    folder = paths.cache_dir()
+    place = _nearest(folder)
+    ok = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    return Finding(
+        "cache", ok, str(folder) if ok else f"{folder} cannot be written", "set KGPT_CACHE to another folder"
+    )
+
+
+def _disk() -> Finding:
+    place = _nearest(paths.cache_dir())
+    free = shutil.disk_usage(place).free // 1_000_000
+    fix = f"make room: a first build takes {_DISK_MB} MB, or set KGPT_CACHE to another disk"
+    return Finding("disk", free >= _DISK_MB, f"{free:,} MB free at {place}", fix)
+
+
+def _nearest(path: Path) -> Path:
+    """``path`` or the nearest of its parents that exists."""
+    return next(place for place in (path, *path.parents) if place.exists())

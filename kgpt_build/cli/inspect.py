@@ -1,0 +1,62 @@
+"""``kgpt inspect``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kgpt_build.cli.options import image_argument, json_option
+
+if TYPE_CHECKING:
+    from kgpt_build.headers.blob import BlobInfo
+    from kgpt_build.kernel.inspect import Inspection
+
+
+@click.command("inspect")
+@image_argument
+@json_option("Print everything as one JSON object.")
+def command(image: Path, as_json: bool) -> None:
+    """Show what is in IMAGE: loaders, segments, sizes, model, self-tests, W^X."""
+    from kgpt_build.kernel import inspect
+
+    found = inspect.inspect(image)
+    if as_json:
+        click.echo(json.dumps(inspect.as_json(found), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(report(found)))
+
+
+def report(found: Inspection) -> Iterable[str]:
+    """The lines for a person."""
+    yield f"{found.path}: {found.size:,} bytes, sha256 {found.sha256}"
+    yield f"loaders   {', '.join(found.loaders) or 'none: it cannot be booted'}"
+    yield f"W^X       {'; '.join(found.wx_problems) or 'holds: nothing writable can be executed'}"
+    yield f"kernel    {found.kernel_size:,} bytes of text and read-only data without the model"
+    yield f"tests     {len(found.tests)} self-tests"
+    yield from _model_lines(found.model)
+    yield "segments"
+    for segment in found.segments:
+        yield f"  0x{segment.vaddr:08x}  {segment.permissions}  {segment.memsz:>12,} bytes"
+    yield "sections"
+    for section in found.sections:
+        yield f"  {section.name:<16}{section.size:>12,} bytes"
+    yield "largest symbols"
+    for symbol in found.largest:
+        yield f"  {symbol.name:<32}{symbol.size:>12,} bytes"
+
+
+def _model_lines(model: BlobInfo | None) -> Iterable[str]:
+    if model is None:
+        yield "model     none"
+        return
+    sizes = model.hparams
+    yield f"model     {model.name}: {model.arch}, {model.n_parameters:,} parameters, {model.size:,} bytes"
+    yield (
+        f"          {sizes.n_vocab} tokens, context {sizes.n_ctx}, width {sizes.n_embd}, {sizes.n_layer} layers, "
+        f"{sizes.n_head} heads"
+    )
+    yield f"          sha256 {model.sha256}"
