@@ -11,23 +11,44 @@ else
 
 # The engine and the application: compiled once, freestanding, linked into the kernel and into the hosted program.
 ENGINE := \
+    app/bench.c \
+    app/cmdline.c \
+    app/events.c \
+    app/generation.c \
+    app/input.c \
+    app/lineedit.c \
+    app/main.c \
+    app/print.c \
+    app/report.c \
+    app/selftest.c \
+    app/shell.c \
     core/arena.c \
+    core/arena_test.c \
     core/cpu.c \
     core/crc32.c \
     core/error.c \
     core/format.c \
+    core/format_test.c \
     core/json.c \
     core/math.c \
     core/parse.c \
     core/random.c \
     core/str.c \
-    core/utf8.c
+    core/utf8.c \
+    engine/forward.c \
+    engine/generate.c \
+    engine/model.c \
+    engine/sampler.c \
+    engine/session.c \
+    ops/ops.c \
+    ops/ref/matmul_ref.c \
+    tokenizer/char.c
 
 MODEL := app/model_data.c
 
 # Per-ISA files: the suffix chooses the flags, run-time dispatch chooses the function.
-ENGINE_AVX2 :=
-ENGINE_AVX512 :=
+ENGINE_AVX2 := ops/x86/matmul_avx2.c
+ENGINE_AVX512 := ops/x86/matmul_avx512.c
 
 # What compilers call on their own account; a hosted process has it from its C library.
 RUNTIME := core/memory.c
@@ -55,7 +76,10 @@ BARE_ASM := boot/entry.S kernel_c/platform/x86_64/isr.S
 LINKER_SCRIPT := linker/kernel.ld
 
 HOSTED := \
+    platform/linux/console.c \
+    platform/linux/machine.c \
     platform/linux/main.c
+HOSTED_LINKER_SCRIPT := linker/hosted.ld
 
 TARGET ?= bare
 DEBUG ?= 0
@@ -79,7 +103,7 @@ AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width
 
 HOSTED_TRIPLE_zig := -target x86_64-linux-musl -mcpu=x86_64 -fno-sanitize=all
 HOSTED_FLAGS = $(COMMON) $(HOSTED_TRIPLE_$(TOOLCHAIN)) -D_GNU_SOURCE -fno-pic -fno-pie
-HOSTED_LINK = $(HOSTED_TRIPLE_$(TOOLCHAIN)) -no-pie $(if $(SANITIZE),,-static)
+HOSTED_LINK = $(HOSTED_TRIPLE_$(TOOLCHAIN)) $(if $(SANITIZE),-no-pie,-static)
 
 OBJ := $(OUT)/obj
 objects = $(patsubst %,$(OBJ)/%.o,$(basename $(1)))
@@ -108,8 +132,8 @@ $(OUT)/kernel.elf: $(ALL_OBJECTS) $(LINKER_SCRIPT)
 	$(LD) -m elf_x86_64 -static -nostdlib --build-id=none -z noexecstack -z max-page-size=4096 -z norelro \
 	    --gc-sections -T $(LINKER_SCRIPT) -o $@ $(ALL_OBJECTS)
 
-$(OUT)/kgpt-hosted: $(ALL_OBJECTS)
-	$(CC) $(HOSTED_LINK) $(SANITIZER) -o $@ $(ALL_OBJECTS)
+$(OUT)/kgpt-hosted: $(ALL_OBJECTS) $(HOSTED_LINKER_SCRIPT)
+	$(CC) $(HOSTED_LINK) $(SANITIZER) -o $@ $(ALL_OBJECTS) -Wl,-T,$(HOSTED_LINKER_SCRIPT)
 
 $(ENGINE_OBJECTS) $(RUNTIME_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER)
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)

@@ -9,16 +9,17 @@
 #define KG_MODEL_MAGIC 0x5450474bu /* "KGPT" */
 #define KG_MODEL_VERSION 1u
 #define KG_MODEL_ALIGN 64u
+#define KG_MODEL_F32 0u /* the one weight_type so far */
 
 struct kg_model_data {
     uint32_t magic;
     uint32_t version;
-    uint64_t size;        /* of the whole: header, vocabulary, weights, with their padding to KG_MODEL_ALIGN */
-    char arch[16];        /* "microgpt", NUL-padded */
-    char name[64];        /* UTF-8, NUL-terminated and padded */
-    uint8_t sha256[32];   /* of the model (kgpt_build.models.Model.sha256) */
-    uint32_t n_vocab;     /* offset 128 */
-    uint32_t n_ctx;       /* block_size */
+    uint64_t size;      /* of the whole: header, vocabulary, weights, with their padding to KG_MODEL_ALIGN */
+    char arch[16];      /* "microgpt", NUL-padded */
+    char name[64];      /* UTF-8, NUL-terminated and padded */
+    uint8_t sha256[32]; /* of the model (kgpt_build.models.Model.sha256) */
+    uint32_t n_vocab;   /* offset 128 */
+    uint32_t n_ctx;     /* block_size */
     uint32_t n_embd;
     uint32_t n_layer;
     uint32_t n_head;
@@ -41,10 +42,10 @@ _Static_assert(sizeof(struct kg_model_data) == 256, "the layout is shared with P
  * counted from the end of the table. BOS has no bytes.
  * Weights (microgpt), each row-major (rows, columns), f32, without gaps:
  *   wte (n_vocab, n_embd), wpe (n_ctx, n_embd), lm_head (n_vocab, n_embd), then per layer
- *   wq (n_embd, n_embd), wk, wv, wo, fc1 (n_ff, n_embd), fc2 (n_embd, n_ff). */
+ *   wq (n_embd, n_embd), wk (n_embd / n_head * n_head_kv, n_embd), wv as wk, wo (n_embd, n_embd), fc1 (n_ff, n_embd), fc2 (n_embd, n_ff). */
 
-extern const struct kg_model_data kgpt_model;   /* the embedded model */
-extern const char kgpt_build_cmdline[];         /* `kgpt build --cmdline`: read before the loader's command line */
-extern const char kgpt_version[];               /* the package's version */
+extern const struct kg_model_data kgpt_model; /* the embedded model */
+extern const char kgpt_build_cmdline[];       /* `kgpt build --cmdline`: read before the loader's command line */
+extern const char kgpt_version[];             /* the package's version */
 
 #endif

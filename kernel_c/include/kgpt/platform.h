@@ -27,17 +27,17 @@ struct kg_platform_info {
 #define KG_READ_NONE (-1) /* nothing typed yet */
 #define KG_READ_END (-2)  /* input has ended, or there is no input device */
 
-void plat_write(const char *text, size_t n);       /* the console: serial port and screen, "\n" alone ends a line */
-int plat_read(void);                               /* one byte 0..255, KG_READ_NONE or KG_READ_END; never waits */
-void plat_relax(void);                             /* called between two reads that found nothing */
-bool plat_has_events(void);                        /* does anyone listen on the machine channel? */
-void plat_event(const char *line, size_t n);       /* a whole line of JSON with its "\n"; dropped where nobody listens */
-uint64_t plat_ticks(void);                         /* monotonic: the TSC, or nanoseconds */
-uint64_t plat_ticks_hz(void);                      /* its frequency, calibrated at first use; 0 if it cannot be known */
-bool plat_entropy(uint64_t *value);                /* false: only the clock was there to be asked */
-void plat_fault(const char *kind);                 /* break something on purpose (`fault=`); returns if kind is unknown */
-_Noreturn void plat_panic(const char *message);    /* print, emit `panic`, end with KG_EXIT_FAILED */
-_Noreturn void plat_exit(enum kg_exit code);       /* end the run: debug exit, power off, or halt, whatever there is */
+void plat_write(const char *text, size_t n);    /* the console: serial port and screen, "\n" alone ends a line */
+int plat_read(void);                            /* one byte 0..255, KG_READ_NONE or KG_READ_END; never waits */
+void plat_relax(void);                          /* called between two reads that found nothing */
+bool plat_has_events(void);                     /* does anyone listen on the machine channel? */
+void plat_event(const char *line, size_t n);    /* a whole line of JSON with its "\n"; dropped where nobody listens */
+uint64_t plat_ticks(void);                      /* monotonic: the TSC, or nanoseconds */
+uint64_t plat_ticks_hz(void);                   /* its frequency, calibrated at first use; 0 if it cannot be known */
+bool plat_entropy(uint64_t *value);             /* false: only the clock was there to be asked */
+void plat_fault(const char *kind);              /* break something on purpose (`fault=`); returns if kind is unknown */
+_Noreturn void plat_panic(const char *message); /* print, emit `panic`, end with KG_EXIT_FAILED */
+_Noreturn void plat_exit(enum kg_exit code);    /* end the run: debug exit, power off, or halt, whatever there is */
 _Noreturn void plat_reboot(void);
 
 /* The application, called once by the platform when the machine is ready. Returns the verdict for plat_exit. */

@@ -1,0 +1,336 @@
+/* The command line: one table says what every key means, what it accepts, and what it says when it does not. */
+#include "kgpt/config.h"
+#include "kgpt/format.h"
+#include "kgpt/mem.h"
+#include "kgpt/parse.h"
+#include "kgpt/str.h"
+
+enum kind {
+    KIND_FLAG,    /* bool, no value */
+    KIND_COUNT,   /* uint32_t from `least` to `most` */
+    KIND_SEED,    /* uint64_t, or "random" */
+    KIND_DECIMAL, /* float from `least` to `most`, without `least` itself if `above` */
+    KIND_CHOICE,  /* uint32_t: the index into `choices` */
+    KIND_NAME,    /* char[room]: one of `choices` if there are any */
+};
+
+struct key {
+    const char *name;
+    enum kind kind;
+    size_t offset; /* into struct kg_config */
+    uint64_t least, most;
+    const char *const *choices;
+    size_t room;
+    bool above;
+    bool boot_only;
+};
+
+const char *const kg_mode_names[] = {"generate", "shell", "selftest", NULL};
+static const char *const fault_names[] = {"ud", "null", "text", "exec", "stack", "div", "hang", "reset", "panic", NULL};
+
+#define AT(field) offsetof(struct kg_config, field)
+#define ROOM(field) sizeof(((struct kg_config *)0)->field)
+
+static const struct key keys[] = {
+    {.name = "mode", .kind = KIND_CHOICE, .offset = AT(mode), .choices = kg_mode_names, .boot_only = true},
+    {.name = "prompt", .kind = KIND_NAME, .offset = AT(prompt), .room = ROOM(prompt)},
+    {.name = "samples", .kind = KIND_COUNT, .offset = AT(samples), .least = 1, .most = 1000000},
+    {.name = "max_tokens", .kind = KIND_COUNT, .offset = AT(max_tokens), .most = UINT32_MAX},
+    {.name = "seed", .kind = KIND_SEED, .offset = AT(seed)},
+    {.name = "temperature", .kind = KIND_DECIMAL, .offset = AT(sampling.temperature), .most = 100},
+    {.name = "top_k", .kind = KIND_COUNT, .offset = AT(sampling.top_k), .most = UINT32_MAX},
+    {.name = "top_p", .kind = KIND_DECIMAL, .offset = AT(sampling.top_p), .most = 1, .above = true},
+    {.name = "min_p", .kind = KIND_DECIMAL, .offset = AT(sampling.min_p), .most = 1},
+    {.name = "cpumask", .kind = KIND_CHOICE, .offset = AT(cpumask), .choices = kg_isa_names},
+    {.name = "exit", .kind = KIND_FLAG, .offset = AT(exit), .boot_only = true},
+    {.name = "logits", .kind = KIND_FLAG, .offset = AT(logits), .boot_only = true},
+    {.name = "test", .kind = KIND_NAME, .offset = AT(test), .room = ROOM(test), .boot_only = true},
+    {.name = "fault",
+     .kind = KIND_NAME,
+     .offset = AT(fault),
+     .choices = fault_names,
+     .room = ROOM(fault),
+     .boot_only = true},
+};
+#define N_KEYS (sizeof keys / sizeof keys[0])
+
+void kg_config_defaults(struct kg_config *config)
+{
+    memset(config, 0, sizeof *config);
+    config->samples = 20;
+    config->seed = 42;
+    config->sampling = (struct kg_sampling){.temperature = 0.5f, .top_p = 1.0f};
+    config->cpumask = KG_N_ISA - 1;
+}
+
+static void list_names(char *out, size_t size, const char *const *names)
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (; *names && n < size; names++) {
+        n += kg_format(out + n, size - n, "%s%s", n ? ", " : "", *names);
+    }
+}
+
+static const struct key *find_key(const char *name, bool in_shell)
+{
+    for (size_t i = 0; i < N_KEYS; i++) {
+        if (kg_streq(keys[i].name, name) && !(in_shell && keys[i].boot_only)) {
+            return &keys[i];
+        }
+    }
+    return NULL;
+}
+
+static enum kg_status unknown_key(const char *name, bool in_shell, struct kg_error *error)
+{
+    const char *names[N_KEYS + 1];
+    char list[256];
+    size_t n = 0;
+    for (size_t i = 0; i < N_KEYS; i++) {
+        if (!(in_shell && keys[i].boot_only)) {
+            names[n++] = keys[i].name;
+        }
+    }
+    names[n] = NULL;
+    kg_error_set(error, KG_E_INPUT, "unknown key \"%.64s\"%s", name, in_shell ? "" : " on the command line");
+    const char *meant = kg_suggest(name, names);
+    if (meant) {
+        kg_error_hint(error, "did you mean \"%s\"?", meant);
+    } else {
+        list_names(list, sizeof list, names);
+        kg_error_hint(error, "known keys: %s", list);
+    }
+    return KG_E_INPUT;
+}
+
+/* What `key` accepts, for a hint. */
+static void expected(const struct key *key, char *out, size_t size)
+{
+    switch (key->kind) {
+    case KIND_FLAG: kg_format(out, size, "%s stands alone, without a value", key->name); return;
+    case KIND_COUNT:
+        kg_format(out, size, "%s is a whole number from %lu to %lu", key->name, (unsigned long)key->least,
+                  (unsigned long)key->most);
+        return;
+    case KIND_SEED: kg_format(out, size, "%s is a whole number below 2^64, or \"random\"", key->name); return;
+    case KIND_DECIMAL:
+        kg_format(out, size, "%s is a number %s %lu and at most %lu", key->name, key->above ? "above" : "of at least",
+                  (unsigned long)key->least, (unsigned long)key->most);
+        return;
+    case KIND_CHOICE:
+    case KIND_NAME:
+        if (!key->choices) {
+            kg_format(out, size, "%s=TEXT has at most %zu bytes", key->name, key->room - 1);
+            return;
+        }
+        size_t n = kg_format(out, size, "%s is one of ", key->name);
+        list_names(out + n, size - n, key->choices);
+    }
+}
+
+static enum kg_status wrong_value(const struct key *key, const char *value, struct kg_error *error)
+{
+    char hint[192];
+    if (!value) {
+        kg_error_set(error, KG_E_INPUT, "%s needs a value", key->name);
+    } else {
+        kg_error_set(error, KG_E_INPUT, "%s=%.64s%s is not possible", key->name, value,
+                     kg_strlen(value) > 64 ? "…" : "");
+    }
+    expected(key, hint, sizeof hint);
+    kg_error_hint(error, "%s", hint);
+    return KG_E_INPUT;
+}
+
+static bool set_count(const struct key *key, const char *value, uint32_t *place)
+{
+    uint64_t number;
+    if (!kg_parse_u64(value, &number) || number < key->least || number > key->most) {
+        return false;
+    }
+    *place = (uint32_t)number;
+    return true;
+}
+
+static bool set_seed(struct kg_config *config, const char *value)
+{
+    config->seed_random = kg_streq(value, "random");
+    return config->seed_random || kg_parse_u64(value, &config->seed);
+}
+
+static bool set_decimal(const struct key *key, const char *value, float *place)
+{
+    float number;
+    if (!kg_parse_decimal(value, &number) || number > (float)key->most || number < (float)key->least ||
+        (key->above && number <= (float)key->least)) {
+        return false;
+    }
+    *place = number;
+    return true;
+}
+
+static bool find_choice(const char *const *choices, const char *value, uint32_t *index)
+{
+    for (uint32_t i = 0; choices[i]; i++) {
+        if (kg_streq(choices[i], value)) {
+            *index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_name(const struct key *key, const char *value, char *place)
+{
+    uint32_t unused;
+    size_t n = kg_strlen(value);
+    if (n >= key->room || (key->choices && !find_choice(key->choices, value, &unused))) {
+        return false;
+    }
+    memcpy(place, value, n + 1);
+    return true;
+}
+
+static bool set_value(struct kg_config *config, const struct key *key, const char *value)
+{
+    void *place = (char *)config + key->offset;
+    if (!value != (key->kind == KIND_FLAG)) {
+        return false;
+    }
+    switch (key->kind) {
+    case KIND_FLAG: *(bool *)place = true; return true;
+    case KIND_COUNT: return set_count(key, value, place);
+    case KIND_SEED: return set_seed(config, value);
+    case KIND_DECIMAL: return set_decimal(key, value, place);
+    case KIND_CHOICE: return find_choice(key->choices, value, place);
+    case KIND_NAME: return set_name(key, value, place);
+    }
+    return false;
+}
+
+static enum kg_status set_key(struct kg_config *config, const char *name, const char *value, bool in_shell,
+                              struct kg_error *error)
+{
+    const struct key *key = find_key(name, in_shell);
+    if (!key) {
+        return unknown_key(name, in_shell, error);
+    }
+    return set_value(config, key, value) ? KG_OK : wrong_value(key, value, error);
+}
+
+enum kg_status kg_config_set(struct kg_config *config, const char *key, const char *value, struct kg_error *error)
+{
+    return set_key(config, key, value, true, error);
+}
+
+/* Reads the key at `text` up to '=', a space or the end. Returns what follows, NULL if it does not fit. */
+static const char *read_key(const char *text, char *key, size_t size)
+{
+    size_t n = 0;
+    for (; *text && *text != ' ' && *text != '='; text++) {
+        if (n + 1 >= size) {
+            return NULL;
+        }
+        key[n++] = *text;
+    }
+    key[n] = '\0';
+    return text;
+}
+
+static char unescape(char c)
+{
+    return c == 'n' ? '\n' : c == 't' ? '\t' : c == '"' || c == '\\' ? c : '\0';
+}
+
+/* Reads a value, quoted or up to a space. Returns what follows, NULL if a quote is not closed or an escape unknown.
+ * `out` has room for a whole command line, so a value always fits. */
+static const char *read_value(const char *text, char *out)
+{
+    bool quoted = *text == '"';
+    text += quoted;
+    while (*text && *text != (quoted ? '"' : ' ')) {
+        char c = *text++;
+        if (quoted && c == '\\') {
+            c = unescape(*text);
+            if (!c) {
+                return NULL;
+            }
+            text++;
+        }
+        *out++ = c;
+    }
+    *out = '\0';
+    if (!quoted) {
+        return text;
+    }
+    return text[0] == '"' && (text[1] == ' ' || text[1] == '\0') ? text + 1 : NULL;
+}
+
+static const char *skip_spaces(const char *text)
+{
+    while (*text == ' ' || *text == '\t' || *text == '\n' || *text == '\r') {
+        text++;
+    }
+    return text;
+}
+
+enum kg_status kg_cmdline_parse(struct kg_config *config, const char *text, struct kg_error *error)
+{
+    char key[32], value[KG_CMDLINE_MAX + 1];
+    if (kg_strlen(text) > KG_CMDLINE_MAX) {
+        return kg_error_set(error, KG_E_INPUT, "the command line is longer than %d bytes", KG_CMDLINE_MAX);
+    }
+    for (text = skip_spaces(text); *text; text = skip_spaces(text)) {
+        const char *start = text;
+        text = read_key(text, key, sizeof key);
+        if (!text || !key[0]) {
+            kg_format(value, sizeof value, "%.40s", start);
+            return unknown_key(value, false, error);
+        }
+        bool has_value = *text == '=';
+        if (has_value) {
+            text = read_value(text + 1, value);
+            if (!text) {
+                kg_error_set(error, KG_E_INPUT, "the value of %s is not quoted properly", key);
+                kg_error_hint(error, "write %s=\"…\" followed by a space; inside, \\\" \\\\ \\n \\t", key);
+                return KG_E_INPUT;
+            }
+        }
+        enum kg_status status = set_key(config, key, has_value ? value : NULL, false, error);
+        if (status != KG_OK) {
+            return status;
+        }
+    }
+    return KG_OK;
+}
+
+static void describe_value(const struct kg_config *config, const struct key *key, char *out, size_t size)
+{
+    const void *place = (const char *)config + key->offset;
+    switch (key->kind) {
+    case KIND_FLAG: kg_format(out, size, "%s", *(const bool *)place ? "on" : "off"); return;
+    case KIND_COUNT: kg_format(out, size, "%u", *(const uint32_t *)place); return;
+    case KIND_SEED:
+        if (config->seed_random) {
+            kg_format(out, size, "random");
+        } else {
+            kg_format(out, size, "%lu", (unsigned long)config->seed);
+        }
+        return;
+    case KIND_DECIMAL: kg_format(out, size, "%.3f", (double)*(const float *)place); return;
+    case KIND_CHOICE: kg_format(out, size, "%s", key->choices[*(const uint32_t *)place]); return;
+    case KIND_NAME: kg_format(out, size, "\"%s\"", (const char *)place); return;
+    }
+}
+
+const char *kg_config_describe(const struct kg_config *config, uint32_t i, char *value, size_t size)
+{
+    for (size_t k = 0; k < N_KEYS; k++) {
+        if (!keys[k].boot_only && i-- == 0) {
+            describe_value(config, &keys[k], value, size);
+            return keys[k].name;
+        }
+    }
+    return NULL;
+}

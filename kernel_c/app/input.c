@@ -1,0 +1,37 @@
+/* What is typed: see input.h. */
+#include "input.h"
+
+#include "kgpt/platform.h"
+
+bool kg_input_stopped(struct kg_input *input)
+{
+    while (input->n < sizeof input->ahead) { /* a full ring leaves the rest in the device */
+        int byte = plat_read();
+        if (byte < 0) {
+            return false;
+        }
+        if (byte == KG_CTRL_C) {
+            return true;
+        }
+        input->ahead[(input->first + input->n) % sizeof input->ahead] = (unsigned char)byte;
+        input->n++;
+    }
+    return false;
+}
+
+int kg_input_byte(struct kg_input *input)
+{
+    if (input->n) {
+        int byte = input->ahead[input->first];
+        input->first = (input->first + 1) % sizeof input->ahead;
+        input->n--;
+        return byte;
+    }
+    for (;;) {
+        int byte = plat_read();
+        if (byte != KG_READ_NONE) {
+            return byte;
+        }
+        plat_relax();
+    }
+}

@@ -1,0 +1,21 @@
+/* What is typed: read when a line is wanted, and looked through for Ctrl-C while something runs. */
+#ifndef KGPT_APP_INPUT_H
+#define KGPT_APP_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define KG_CTRL_C 0x03
+
+struct kg_input {
+    unsigned char ahead[1024]; /* typed ahead: a ring of `n` bytes from `first` */
+    size_t first, n;
+};
+
+/* Was Ctrl-C typed? What else was typed is kept for the next line. Never waits. */
+bool kg_input_stopped(struct kg_input *input);
+
+/* The next byte, waiting for it; KG_READ_END when there is no more. */
+int kg_input_byte(struct kg_input *input);
+
+#endif

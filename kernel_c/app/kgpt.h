@@ -1,0 +1,38 @@
+/* The whole state of a run: the one object that app/main.c owns and passes down. */
+#ifndef KGPT_APP_KGPT_H
+#define KGPT_APP_KGPT_H
+
+#include "input.h"
+#include "kgpt/arena.h"
+#include "kgpt/config.h"
+#include "kgpt/generate.h"
+#include "kgpt/model.h"
+#include "kgpt/ops.h"
+#include "kgpt/platform.h"
+#include "kgpt/session.h"
+#include "lineedit.h"
+
+/* What the run needs of the arena, in bytes. */
+struct kg_needs {
+    uint64_t weights; /* already in the image: told, not taken */
+    uint64_t kv;
+    uint64_t scratch;
+    uint64_t total; /* kv + scratch */
+};
+
+struct kgpt {
+    const struct kg_platform_info *info;
+    struct kg_config config;
+    struct kg_arena arena;
+    struct kg_model model;
+    struct kg_ops ops;
+    struct kg_needs needs;
+    struct kg_session session;
+    struct kg_generator generator;
+    struct kg_input input;
+    struct kg_lineedit edit;
+    char *line; /* where events are written (events.h); NULL before there is memory */
+    size_t line_size;
+};
+
+#endif

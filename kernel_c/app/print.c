@@ -1,0 +1,36 @@
+/* printf to the console: see print.h. */
+#include "print.h"
+
+#include "kgpt/format.h"
+#include "kgpt/platform.h"
+
+void kg_print(const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    size_t length = kg_vformat(text, sizeof text, format, arguments);
+    va_end(arguments);
+    plat_write(text, kg_format_stored(length, sizeof text));
+}
+
+void kg_print_error(const struct kg_error *error)
+{
+    kg_print("kgpt: %s\n", error->message);
+    if (error->hint[0]) {
+        kg_print("kgpt: hint: %s\n", error->hint);
+    }
+}
+
+struct kg_amount kg_amount(unsigned long bytes)
+{
+    struct kg_amount amount;
+    if (bytes < 1024) {
+        kg_format(amount.text, sizeof amount.text, "%lu bytes", bytes);
+    } else if (bytes < 10ul << 20) {
+        kg_format(amount.text, sizeof amount.text, "%'lu KB", (bytes + 512) >> 10);
+    } else {
+        kg_format(amount.text, sizeof amount.text, "%'lu MB", bytes >> 20);
+    }
+    return amount;
+}

@@ -1,0 +1,57 @@
+/* Runs the self-tests that are linked in: see selftest.h and kgpt/test.h. */
+#include "selftest.h"
+
+#include "events.h"
+#include "kgpt/format.h"
+#include "kgpt/str.h"
+#include "kgpt/test.h"
+#include "print.h"
+
+void kg_test_fail(struct kg_test *t, const char *file, int line, const char *format, ...)
+{
+    va_list arguments;
+    t->failed = true;
+    size_t n = kg_format(t->message, sizeof t->message, "%s:%d: ", file, line);
+    n = kg_format_stored(n, sizeof t->message);
+    va_start(arguments, format);
+    kg_vformat(t->message + n, sizeof t->message - n, format, arguments);
+    va_end(arguments);
+}
+
+static bool selected(const char *name, const char *filter)
+{
+    size_t n = kg_strlen(filter);
+    return n == 0 || (kg_str_starts(name, filter) && (name[n] == '\0' || name[n] == '.'));
+}
+
+static bool run_case(struct kgpt *k, const struct kg_test_case *test)
+{
+    struct kg_test t = {.cpu = k->info->cpu, .arena = &k->arena};
+    size_t used = k->arena.used;
+    test->run(&t);
+    kg_arena_rewind(&k->arena, used);
+    kg_print("test %s: %s%s\n", test->name, t.failed ? "FAILED " : "ok", t.message);
+    kg_event_test(k, test->name, !t.failed, t.message);
+    return !t.failed;
+}
+
+enum kg_status kg_selftest_run(struct kgpt *k, const char *filter, uint32_t *failed, struct kg_error *error)
+{
+    uint32_t passed = 0;
+    *failed = 0;
+    for (const struct kg_test_case *test = __start_kgpt_tests; test < __stop_kgpt_tests; test++) {
+        if (selected(test->name, filter)) {
+            bool ok = run_case(k, test);
+            passed += ok;
+            *failed += !ok;
+        }
+    }
+    if (passed + *failed == 0) {
+        kg_error_set(error, KG_E_INPUT, "no self-test is named \"%s\"", filter);
+        kg_error_hint(error, "without a name all of them are run, and listed");
+        return KG_E_INPUT;
+    }
+    kg_print("kgpt: %u tests passed, %u failed\n", passed, *failed);
+    kg_event_tests(k, passed, *failed);
+    return KG_OK;
+}

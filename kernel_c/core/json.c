@@ -1,0 +1,168 @@
+/* One JSON object on one line: see kgpt/json.h. */
+#include "kgpt/json.h"
+
+#include "kgpt/format.h"
+#include "kgpt/str.h"
+#include "kgpt/utf8.h"
+
+static void put(struct kg_json *json, const char *text, size_t n)
+{
+    if (json->overflow || n > json->size - json->n) {
+        json->overflow = true;
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        json->out[json->n + i] = text[i];
+    }
+    json->n += n;
+}
+
+static void put_escaped(struct kg_json *json, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        char c = text[i];
+        size_t length = kg_utf8_length(text + i, n - i);
+        if (length == 0) { /* a byte that is no UTF-8: U+FFFD stands for it, so that the line stays valid */
+            put(json, "\xEF\xBF\xBD", 3);
+            i++;
+            continue;
+        }
+        if (c == '"' || c == '\\') {
+            put(json, "\\", 1);
+        }
+        if ((uint8_t)c < 0x20 || c == 0x7F) {
+            char escape[8];
+            put(json, escape, kg_format(escape, sizeof escape, "\\u%04x", (unsigned)c));
+        } else {
+            put(json, text + i, length);
+        }
+        i += length;
+    }
+}
+
+static void put_key(struct kg_json *json, const char *key)
+{
+    if (json->comma) {
+        put(json, ",", 1);
+    }
+    json->comma = true;
+    if (key) {
+        put(json, "\"", 1);
+        put(json, key, kg_strlen(key));
+        put(json, "\":", 2);
+    }
+}
+
+static void open(struct kg_json *json, const char *key, const char *bracket)
+{
+    put_key(json, key);
+    put(json, bracket, 1);
+    json->comma = false;
+}
+
+static void close(struct kg_json *json, const char *bracket)
+{
+    put(json, bracket, 1);
+    json->comma = true;
+}
+
+void kg_json_begin(struct kg_json *json, char *out, size_t size, const char *event)
+{
+    *json = (struct kg_json){.out = out, .size = size};
+    put(json, "{", 1);
+    kg_json_text(json, "event", event);
+}
+
+void kg_json_text_n(struct kg_json *json, const char *key, const char *text, size_t n)
+{
+    put_key(json, key);
+    put(json, "\"", 1);
+    put_escaped(json, text, n);
+    put(json, "\"", 1);
+}
+
+void kg_json_text(struct kg_json *json, const char *key, const char *text)
+{
+    kg_json_text_n(json, key, text, kg_strlen(text));
+}
+
+void kg_json_u64(struct kg_json *json, const char *key, uint64_t value)
+{
+    char digits[24];
+    put_key(json, key);
+    put(json, digits, kg_format(digits, sizeof digits, "%lu", (unsigned long)value));
+}
+
+void kg_json_i64(struct kg_json *json, const char *key, int64_t value)
+{
+    char digits[24];
+    put_key(json, key);
+    put(json, digits, kg_format(digits, sizeof digits, "%ld", (long)value));
+}
+
+void kg_json_bool(struct kg_json *json, const char *key, bool value)
+{
+    put_key(json, key);
+    put(json, value ? "true" : "false", value ? 4 : 5);
+}
+
+void kg_json_decimal(struct kg_json *json, const char *key, float value)
+{
+    char digits[64];
+    put_key(json, key);
+    if (!(value - value == 0)) { /* NaN and infinity have no JSON number */
+        put(json, "null", 4);
+        return;
+    }
+    size_t n = kg_format(digits, sizeof digits, "%.9f", (double)value);
+    while (n > 2 && digits[n - 1] == '0' && digits[n - 2] != '.') {
+        n--;
+    }
+    put(json, digits, n);
+}
+
+void kg_json_address(struct kg_json *json, const char *key, uint64_t value)
+{
+    char digits[24];
+    put_key(json, key);
+    put(json, digits, kg_format(digits, sizeof digits, "\"0x%lx\"", (unsigned long)value));
+}
+
+void kg_json_hex(struct kg_json *json, const char *key, const void *bytes, size_t n)
+{
+    static const char symbols[] = "0123456789abcdef";
+    const uint8_t *b = bytes;
+    put_key(json, key);
+    put(json, "\"", 1);
+    for (size_t i = 0; i < n; i++) {
+        char pair[2] = {symbols[b[i] >> 4], symbols[b[i] & 15]};
+        put(json, pair, 2);
+    }
+    put(json, "\"", 1);
+}
+
+void kg_json_list_begin(struct kg_json *json, const char *key)
+{
+    open(json, key, "[");
+}
+
+void kg_json_list_end(struct kg_json *json)
+{
+    close(json, "]");
+}
+
+void kg_json_object_begin(struct kg_json *json, const char *key)
+{
+    open(json, key, "{");
+}
+
+void kg_json_object_end(struct kg_json *json)
+{
+    close(json, "}");
+}
+
+size_t kg_json_end(struct kg_json *json)
+{
+    put(json, "}\n", 2);
+    return json->overflow ? 0 : json->n;
+}

@@ -1,0 +1,89 @@
+/* Numbers from text: see kgpt/parse.h. */
+#include "kgpt/parse.h"
+
+#define KG_DECIMAL_DIGITS 19 /* all of them fit a uint64_t */
+#define KG_DECIMAL_POWER 60  /* beyond 10^±60 a float is 0 or infinite anyway, with 19 digits to spare */
+
+static int digit_value(char c, unsigned base)
+{
+    int value = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : 99;
+    return value < (int)base ? value : -1;
+}
+
+bool kg_parse_u64(const char *text, uint64_t *value)
+{
+    unsigned base = text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10;
+    uint64_t total = 0;
+    text += base == 16 ? 2 : 0;
+    if (!*text) {
+        return false;
+    }
+    for (; *text; text++) {
+        int digit = digit_value(*text, base);
+        if (digit < 0 || __builtin_mul_overflow(total, (uint64_t)base, &total) ||
+            __builtin_add_overflow(total, (uint64_t)digit, &total)) {
+            return false;
+        }
+    }
+    *value = total;
+    return true;
+}
+
+/* Digits with at most one point, as mantissa * 10^power; returns what follows them, NULL if there is no digit. */
+static const char *parse_mantissa(const char *text, uint64_t *mantissa, int *power)
+{
+    int digits = 0, significant = 0;
+    bool point = false;
+    for (;; text++) {
+        if (*text == '.' && !point) {
+            point = true;
+            continue;
+        }
+        int digit = digit_value(*text, 10);
+        if (digit < 0) {
+            return digits ? text : (const char *)0;
+        }
+        digits++;
+        significant += significant || digit;
+        if (significant > KG_DECIMAL_DIGITS) {
+            return (const char *)0;
+        }
+        *mantissa = *mantissa * 10 + (uint64_t)digit;
+        *power -= point;
+    }
+}
+
+static const char *parse_exponent(const char *text, int *power)
+{
+    bool negative = *text == '-';
+    int exponent = 0, digits = 0;
+    text += *text == '-' || *text == '+';
+    for (; digit_value(*text, 10) >= 0; text++, digits++) {
+        exponent = exponent < 1000 ? exponent * 10 + digit_value(*text, 10) : exponent;
+    }
+    *power += negative ? -exponent : exponent;
+    return digits ? text : (const char *)0;
+}
+
+bool kg_parse_decimal(const char *text, float *value)
+{
+    uint64_t mantissa = 0;
+    int power = 0;
+    text = parse_mantissa(text, &mantissa, &power);
+    if (text && (*text == 'e' || *text == 'E')) {
+        text = parse_exponent(text + 1, &power);
+    }
+    if (!text || *text || power > KG_DECIMAL_POWER || power < -KG_DECIMAL_POWER) {
+        return false;
+    }
+    double scaled = (double)mantissa;
+    double scale = 1; /* powers of ten are exact up to 10^22: dividing once rounds once */
+    for (int i = power < 0 ? -power : power; i > 0; i--) {
+        scale *= 10;
+    }
+    *value = (float)(power < 0 ? scaled / scale : scaled * scale);
+    return true;
+}

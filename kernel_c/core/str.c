@@ -1,0 +1,79 @@
+/* NUL-terminated strings, and what somebody may have meant: see kgpt/str.h. */
+#include "kgpt/str.h"
+
+#define KG_SUGGEST_MAX 32 /* longest word compared */
+
+size_t kg_strlen(const char *s)
+{
+    size_t n = 0;
+    while (s[n]) {
+        n++;
+        __asm__ volatile(""); /* keeps the loop from being recognised as strlen, which nobody here provides */
+    }
+    return n;
+}
+
+bool kg_streq(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+bool kg_str_starts(const char *s, const char *prefix)
+{
+    while (*prefix && *s == *prefix) {
+        s++;
+        prefix++;
+    }
+    return !*prefix;
+}
+
+static unsigned least(unsigned a, unsigned b, unsigned c)
+{
+    unsigned ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+/* Levenshtein's distance: insertions, deletions and replacements between two short words. */
+static unsigned edit_distance(const char *a, size_t a_n, const char *b, size_t b_n)
+{
+    unsigned row[KG_SUGGEST_MAX + 1];
+    for (unsigned j = 0; j <= b_n; j++) {
+        row[j] = j;
+    }
+    for (unsigned i = 1; i <= a_n; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i;
+        for (unsigned j = 1; j <= b_n; j++) {
+            unsigned above = row[j];
+            row[j] = least(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[b_n];
+}
+
+const char *kg_suggest(const char *word, const char *const *names)
+{
+    size_t n = kg_strlen(word);
+    const char *best = NULL;
+    unsigned best_distance = n < 3 ? 2 : n < 6 ? 3 : 4; /* must be beaten: a third of the word may be wrong */
+    if (n > KG_SUGGEST_MAX) {
+        return NULL;
+    }
+    for (; *names; names++) {
+        size_t name_n = kg_strlen(*names);
+        if (name_n > KG_SUGGEST_MAX) {
+            continue;
+        }
+        unsigned distance = n >= 2 && kg_str_starts(*names, word) ? 1 : edit_distance(word, n, *names, name_n);
+        if (distance < best_distance && distance < name_n) {
+            best_distance = distance;
+            best = *names;
+        }
+    }
+    return best;
+}

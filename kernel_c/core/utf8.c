@@ -1,0 +1,38 @@
+/* UTF-8: see kgpt/utf8.h. */
+#include "kgpt/utf8.h"
+
+static size_t lead_length(uint8_t lead)
+{
+    return lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+}
+
+size_t kg_utf8_length(const char *s, size_t n)
+{
+    const uint8_t *bytes = (const uint8_t *)s;
+    size_t length = n ? lead_length(bytes[0]) : 0;
+    if (length > n) {
+        return 0;
+    }
+    for (size_t i = 1; i < length; i++) {
+        if ((bytes[i] & 0xC0) != 0x80) {
+            return 0;
+        }
+    }
+    if (length >= 3) { /* overlong forms, surrogates and the end of Unicode show in the second byte */
+        uint32_t code = kg_utf8_code(s, length);
+        if (code < (length == 3 ? 0x800u : 0x10000u) || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
+            return 0;
+        }
+    }
+    return length;
+}
+
+uint32_t kg_utf8_code(const char *s, size_t length)
+{
+    static const uint8_t lead_mask[5] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+    uint32_t code = (uint8_t)s[0] & lead_mask[length];
+    for (size_t i = 1; i < length; i++) {
+        code = code << 6 | ((uint8_t)s[i] & 0x3F);
+    }
+    return code;
+}

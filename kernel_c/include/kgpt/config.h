@@ -1,0 +1,49 @@
+/* What a run is asked to do: the kernel's command line, and what `set` in the shell changes. */
+#ifndef KGPT_CONFIG_H
+#define KGPT_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kgpt/error.h"
+#include "kgpt/ops.h"
+#include "kgpt/sampler.h"
+
+enum kg_mode {
+    KG_MODE_GENERATE,
+    KG_MODE_SHELL,
+    KG_MODE_SELFTEST,
+};
+
+extern const char *const kg_mode_names[]; /* "generate", "shell", "selftest", NULL */
+
+#define KG_CMDLINE_MAX 4095 /* bytes of one command line */
+
+struct kg_config {
+    uint32_t mode; /* enum kg_mode */
+    char prompt[KG_CMDLINE_MAX + 1];
+    uint32_t samples;
+    uint32_t max_tokens; /* 0: to the end of the context */
+    uint64_t seed;
+    bool seed_random; /* draw the seed from the platform's entropy */
+    struct kg_sampling sampling;
+    uint32_t cpumask; /* enum kg_isa: the highest to use */
+    bool exit;        /* end after the mode instead of entering the shell */
+    bool logits;      /* emit `logits` events */
+    char test[64];    /* a test or a suite; empty: all */
+    char fault[16];   /* break this on purpose; empty: nothing */
+};
+
+void kg_config_defaults(struct kg_config *config);
+
+/* Reads words `key`, `key=value` or `key="value"` (with \" \\ \n \t) on top of what config already says. */
+enum kg_status kg_cmdline_parse(struct kg_config *config, const char *text, struct kg_error *error);
+
+/* One key, as the shell's `set` does it: refuses those that only make sense at boot. */
+enum kg_status kg_config_set(struct kg_config *config, const char *key, const char *value, struct kg_error *error);
+
+/* For `set` without arguments: key number i that can be set and its value as text; NULL past the last one. */
+const char *kg_config_describe(const struct kg_config *config, uint32_t i, char *value, size_t size);
+
+#endif

@@ -1,0 +1,10 @@
+/* CRC-32 as zlib, gzip and PNG compute it. */
+#ifndef KGPT_CRC32_H
+#define KGPT_CRC32_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint32_t kg_crc32(const void *bytes, size_t n);
+
+#endif

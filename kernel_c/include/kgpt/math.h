@@ -1,0 +1,15 @@
+/* The two functions of a real variable that inference needs: the same bits on every machine and by every compiler. */
+#ifndef KGPT_MATH_H
+#define KGPT_MATH_H
+
+float kg_expf(float x); /* within 1 ulp; 0 below the denormals, infinity above the largest finite value */
+
+/* Correctly rounded by IEEE 754, and one instruction of the base line. */
+static inline float kg_sqrtf(float x)
+{
+    float root;
+    __asm__("sqrtss %1, %0" : "=x"(root) : "x"(x));
+    return root;
+}
+
+#endif

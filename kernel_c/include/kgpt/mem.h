@@ -1,0 +1,13 @@
+/* The four functions a C compiler may call on its own account. The kernel links core/memory.c; a hosted process has
+ * them from its C library, where the sanitizers watch them. */
+#ifndef KGPT_MEM_H
+#define KGPT_MEM_H
+
+#include <stddef.h>
+
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int byte, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+
+#endif

@@ -1,0 +1,33 @@
+/* The arithmetic that has a version per instruction set, behind one table.
+ *
+ * Every version gives the same bits, because the order of the additions is part of the definition:
+ *   dot(a, b, n): lane j of 16 starts at +0 and adds the products a[i] * b[i] of i = j, j + 16, j + 32, … in this order,
+ *   each product rounded before it is added; then lane j += lane j + 8 for j < 8, += lane j + 4 for j < 4, += lane j + 2
+ *   for j < 2, and lane 0 + lane 1 is the result.
+ * ops/ref is that sentence in C, and what the others are tested against. */
+#ifndef KGPT_OPS_H
+#define KGPT_OPS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum kg_isa {
+    KG_ISA_C,
+    KG_ISA_AVX2,
+    KG_ISA_AVX512,
+};
+#define KG_N_ISA 3
+
+extern const char *const kg_isa_names[KG_N_ISA + 1]; /* "c", "avx2", "avx512", NULL */
+
+struct kg_ops {
+    enum kg_isa isa; /* the highest instruction set in the table */
+    float (*dot)(const float *a, const float *b, size_t n);
+    /* y[r] = dot(row r of w, x): w (rows, columns) row-major, x (columns), y (rows), which overlaps neither */
+    void (*matmul)(float *y, const float *w, const float *x, size_t rows, size_t columns);
+};
+
+/* The best functions for these features (enum kg_cpu_feature), none above `highest`. */
+void kg_ops_fill(struct kg_ops *ops, uint32_t features, enum kg_isa highest);
+
+#endif

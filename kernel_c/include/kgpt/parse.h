@@ -1,0 +1,11 @@
+/* Numbers from text. The whole text must be the number: no sign, no spaces, no trailing garbage. */
+#ifndef KGPT_PARSE_H
+#define KGPT_PARSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+bool kg_parse_u64(const char *text, uint64_t *value);  /* decimal, or hexadecimal after 0x */
+bool kg_parse_decimal(const char *text, float *value); /* 12, 0.5, .5, 1e-3; at most 19 significant digits */
+
+#endif

@@ -1,0 +1,15 @@
+/* NUL-terminated strings. */
+#ifndef KGPT_STR_H
+#define KGPT_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+size_t kg_strlen(const char *s);
+bool kg_streq(const char *a, const char *b);
+bool kg_str_starts(const char *s, const char *prefix);
+
+/* The first word of `names` (an array ended by NULL) that is near enough to `word` to have been meant; NULL if none. */
+const char *kg_suggest(const char *word, const char *const *names);
+
+#endif

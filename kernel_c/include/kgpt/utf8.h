@@ -1,0 +1,14 @@
+/* UTF-8, strictly: no overlong forms, no surrogates, nothing past U+10FFFF. */
+#ifndef KGPT_UTF8_H
+#define KGPT_UTF8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The length in bytes of the character at `s` (n bytes available), 1..4; 0 if these bytes are no character. */
+size_t kg_utf8_length(const char *s, size_t n);
+
+/* The code point of a character that kg_utf8_length accepted. */
+uint32_t kg_utf8_code(const char *s, size_t length);
+
+#endif

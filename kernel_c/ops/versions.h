@@ -1,0 +1,16 @@
+/* The functions that the table of kgpt/ops.h is filled with. */
+#ifndef KGPT_OPS_VERSIONS_H
+#define KGPT_OPS_VERSIONS_H
+
+#include <stddef.h>
+
+float kg_dot_ref(const float *a, const float *b, size_t n);
+void kg_matmul_ref(float *y, const float *w, const float *x, size_t rows, size_t columns);
+
+float kg_dot_avx2(const float *a, const float *b, size_t n);
+void kg_matmul_avx2(float *y, const float *w, const float *x, size_t rows, size_t columns);
+
+float kg_dot_avx512(const float *a, const float *b, size_t n);
+void kg_matmul_avx512(float *y, const float *w, const float *x, size_t rows, size_t columns);
+
+#endif

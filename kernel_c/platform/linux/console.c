@@ -1,0 +1,132 @@
+/* Standard input and output as the console, and a file descriptor as the machine channel. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "linux.h"
+
+#define KG_CTRL_C 0x03
+
+static struct termios saved;
+static volatile sig_atomic_t is_raw, interrupted;
+static bool input_ended;
+static int events_fd = -1;
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+static void on_termination(int signal_number)
+{
+    kg_linux_console_restore();
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static void handle(int signal_number, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler};
+    sigaction(signal_number, &action, NULL);
+}
+
+void kg_linux_console_restore(void)
+{
+    if (is_raw) {
+        is_raw = 0;
+        tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+    }
+}
+
+void kg_linux_console_init(void)
+{
+    handle(SIGINT, on_interrupt);
+    handle(SIGTERM, on_termination);
+    handle(SIGHUP, on_termination);
+    signal(SIGPIPE, SIG_IGN); /* a reader that went away shows as a failed write */
+    if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &saved) != 0) {
+        return;
+    }
+    struct termios raw = saved;
+    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG | IEXTEN);
+    raw.c_iflag &= ~(tcflag_t)(IXON | ICRNL);
+    raw.c_cc[VMIN] = 0;
+    raw.c_cc[VTIME] = 0;
+    if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0) {
+        is_raw = 1;
+        atexit(kg_linux_console_restore);
+    }
+}
+
+void kg_linux_events_init(int fd)
+{
+    events_fd = fd;
+}
+
+static bool write_all(int fd, const char *text, size_t n)
+{
+    while (n > 0) {
+        ssize_t written = write(fd, text, n);
+        if (written < 0 && errno == EAGAIN) {
+            struct pollfd ready = {.fd = fd, .events = POLLOUT};
+            poll(&ready, 1, -1);
+        } else if (written < 0 && errno != EINTR) {
+            return false;
+        } else if (written > 0) {
+            text += written;
+            n -= (size_t)written;
+        }
+    }
+    return true;
+}
+
+void plat_write(const char *text, size_t n)
+{
+    if (!write_all(STDOUT_FILENO, text, n)) {
+        plat_exit(KG_EXIT_REFUSED); /* nobody reads us any more */
+    }
+}
+
+int plat_read(void)
+{
+    unsigned char byte;
+    if (interrupted) {
+        interrupted = 0;
+        return KG_CTRL_C;
+    }
+    struct pollfd ready = {.fd = STDIN_FILENO, .events = POLLIN};
+    if (input_ended || poll(&ready, 1, 0) <= 0) {
+        return input_ended ? KG_READ_END : KG_READ_NONE;
+    }
+    ssize_t n = read(STDIN_FILENO, &byte, 1);
+    if (n == 1) {
+        return byte;
+    }
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
+        return KG_READ_NONE;
+    }
+    input_ended = true;
+    return KG_READ_END;
+}
+
+void plat_relax(void)
+{
+    struct pollfd ready = {.fd = STDIN_FILENO, .events = POLLIN};
+    poll(&ready, 1, 100); /* a signal ends the wait at once */
+}
+
+bool plat_has_events(void)
+{
+    return events_fd >= 0;
+}
+
+void plat_event(const char *line, size_t n)
+{
+    if (events_fd >= 0 && !write_all(events_fd, line, n)) {
+        events_fd = -1;
+    }
+}

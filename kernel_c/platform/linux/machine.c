@@ -1,0 +1,164 @@
+/* Time, entropy, and the ways a run ends, good or bad. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "kgpt/json.h"
+#include "linux.h"
+
+uint64_t plat_ticks(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t plat_ticks_hz(void)
+{
+    return 1000000000u;
+}
+
+bool plat_entropy(uint64_t *value)
+{
+    return getrandom(value, sizeof *value, 0) == (ssize_t)sizeof *value;
+}
+
+_Noreturn void plat_exit(enum kg_exit code)
+{
+    kg_linux_console_restore();
+    exit((int)code);
+}
+
+_Noreturn void plat_reboot(void)
+{
+    plat_exit(KG_EXIT_OK);
+}
+
+/* A panic as docs/events.md has it; vector -1 and no registers where no exception was. */
+static void emit_panic(int vector, const char *name, const char *message, uint64_t rip, uint64_t address)
+{
+    char line[1024];
+    struct kg_json json;
+    kg_json_begin(&json, line, sizeof line, "panic");
+    kg_json_i64(&json, "vector", vector);
+    kg_json_text(&json, "name", name);
+    kg_json_text(&json, "error", "0x0");
+    kg_json_text(&json, "message", message);
+    kg_json_address(&json, "rip", rip);
+    kg_json_address(&json, "cr2", address);
+    kg_json_object_begin(&json, "registers");
+    kg_json_object_end(&json);
+    kg_json_list_begin(&json, "backtrace");
+    kg_json_list_end(&json);
+    plat_event(line, kg_json_end(&json));
+    kg_json_begin(&json, line, sizeof line, "exit");
+    kg_json_u64(&json, "code", KG_EXIT_FAILED);
+    kg_json_text(&json, "reason", "panic");
+    plat_event(line, kg_json_end(&json));
+}
+
+static _Noreturn void end_in_panic(int vector, const char *name, const char *message, uint64_t rip, uint64_t address)
+{
+    char text[256];
+    int n = snprintf(text, sizeof text, "\nkgpt: panic: %s %s, rip 0x%lx\n", name, message, (unsigned long)rip);
+    plat_write(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
+    emit_panic(vector, name, message, rip, address);
+    kg_linux_console_restore();
+    _exit(KG_EXIT_FAILED);
+}
+
+_Noreturn void plat_panic(const char *message)
+{
+    end_in_panic(-1, "check", message, (uint64_t)(uintptr_t)__builtin_return_address(0), 0);
+}
+
+/* Signals by the exceptions that cause them. */
+struct fault {
+    int signal_number, vector;
+    const char *name, *message;
+};
+
+static const struct fault faults[] = {
+    {SIGFPE, 0, "#DE", "divide error"},
+    {SIGILL, 6, "#UD", "invalid opcode"},
+    {SIGBUS, 17, "#AC", "bus error"},
+    {SIGSEGV, 14, "#PF", "page fault"},
+};
+#define N_FAULTS (sizeof faults / sizeof faults[0])
+
+static void on_fault(int signal_number, siginfo_t *info, void *context)
+{
+    const ucontext_t *user = context;
+    const struct fault *fault = &faults[N_FAULTS - 1];
+    for (size_t i = 0; i < N_FAULTS; i++) {
+        fault = faults[i].signal_number == signal_number ? &faults[i] : fault;
+    }
+    end_in_panic(fault->vector, fault->name, fault->message, (uint64_t)user->uc_mcontext.gregs[REG_RIP],
+                 (uint64_t)(uintptr_t)info->si_addr);
+}
+
+void kg_linux_signals_init(void)
+{
+#ifndef __SANITIZE_ADDRESS__      /* the sanitizer's own report says more */
+    static char stack[64 * 1024]; /* a stack overflow needs another stack to be told on */
+    const stack_t alternative = {.ss_sp = stack, .ss_size = sizeof stack};
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigaltstack(&alternative, NULL);
+    for (size_t i = 0; i < N_FAULTS; i++) {
+        sigaction(faults[i].signal_number, &action, NULL);
+    }
+#endif
+}
+
+/* Needs more stack than there is long before `depth` ends it. */
+static void fault_stack(volatile char *above, unsigned depth)
+{
+    volatile char frame[4096];
+    frame[0] = *above;
+    if (depth) {
+        fault_stack(frame, depth - 1);
+    }
+    *above = frame[0]; /* work after the call keeps it from becoming a jump */
+}
+
+static void fault_exec(void)
+{
+    static const unsigned char code[] = {0xC3}; /* ret, where nothing may be executed */
+    void *page = mmap(NULL, sizeof code, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memcpy(page, code, sizeof code);
+    void (*function)(void);
+    memcpy(&function, &page, sizeof function);
+    function();
+}
+
+void plat_fault(const char *kind)
+{
+    if (strcmp(kind, "ud") == 0) {
+        __asm__ volatile("ud2");
+    } else if (strcmp(kind, "null") == 0) {
+        __asm__ volatile("movl $0, 0");
+    } else if (strcmp(kind, "text") == 0) {
+        __asm__ volatile("movb $0, (%0)" : : "r"(&plat_ticks) : "memory");
+    } else if (strcmp(kind, "exec") == 0) {
+        fault_exec();
+    } else if (strcmp(kind, "stack") == 0) {
+        char top = 0;
+        fault_stack(&top, UINT32_MAX);
+    } else if (strcmp(kind, "div") == 0) {
+        __asm__ volatile("xorl %%ecx, %%ecx\n\tdivl %%ecx" : : : "eax", "ecx", "edx", "cc");
+    } else if (strcmp(kind, "hang") == 0) {
+        for (;;) {
+            pause();
+        }
+    } else if (strcmp(kind, "reset") == 0) {
+        raise(SIGKILL); /* gone without a verdict */
+    } else if (strcmp(kind, "panic") == 0) {
+        plat_panic("fault=panic was asked for");
+    }
+}
