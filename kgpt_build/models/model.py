@@ -153,6 +153,20 @@ class Model:
         """Number of weights."""
         return sum(tensor.size for tensor in self.tensors.values())
 
+    def prompt_tokens(self, prompt: str) -> list[int]:
+        """What a generation from ``prompt`` starts with: BOS and its characters.
+
+        Raises KgptError for a character without a token, or a prompt that leaves no room in the context.
+        """
+        tokens = [self.tokenizer.bos_id, *self.tokenizer.encode(prompt)]
+        if len(tokens) > self.hparams.n_ctx:
+            room = self.hparams.n_ctx - 1
+            raise KgptError(
+                f"the prompt has {len(prompt)} characters, more than the {room} that the context leaves",
+                f"shorten it to {room} characters",
+            )
+        return tokens
+
     def weight_bytes(self) -> bytes:
         """All tensors, row-major little-endian f32 without gaps, in the order of ``tensor_shapes``."""
         return b"".join(tensor.astype("<f4").tobytes() for tensor in self.tensors.values())

@@ -135,7 +135,7 @@ def generate(
     Raises KgptError for a prompt that the vocabulary or the context cannot hold.
     """
     last = logits_of or (lambda fed: logits(model, fed, np.float32)[-1].astype(np.float32))
-    tokens = [model.tokenizer.bos_id, *model.tokenizer.encode(prompt)]
+    tokens = model.prompt_tokens(prompt)
     rng = Xoshiro(seed, index)
     n_prompt = len(tokens)
     while True:

@@ -1,0 +1,192 @@
+"""Is what a kernel computed right? Its events against the NumPy reference, and two runs bit for bit.
+
+It gets events (docs/events.md) that were already decoded, and knows nothing of who ran the kernel, or how.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kgpt_build.models import FloatArray, Model
+from kgpt_build.reference.forward import logits
+from kgpt_build.reference.ordered import Array
+from kgpt_build.settings import GenerateSettings
+
+TOLERANCE = 1e-5  # of the largest |logit| of the position
+MAX_FAILURES = 10  # of one run; a wrong kernel is wrong at every position
+
+Events = Iterable[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """One run against the reference: ``difference`` is the largest |difference| / max|logit| of a position."""
+
+    name: str
+    isa: str
+    positions: int
+    difference: float
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was compared. ``text`` is the reference's greedy document, ``same_bits`` is of the runs' logits."""
+
+    model: str
+    sha256: str
+    prompt: str
+    text: str
+    tokens: tuple[int, ...]
+    runs: tuple[RunReport, ...]
+    same_bits: bool
+    failures: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Did everything agree?"""
+        return not self.failures and not any(run.failures for run in self.runs)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One forward step as a run has reported it: the token fed in, and the logits (n_vocab,) it gave."""
+
+    token: int
+    values: FloatArray
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What of a run's events is compared; ``complaints`` say what the events themselves get wrong."""
+
+    name: str
+    isa: str
+    steps: tuple[_Step, ...]
+    sampled: tuple[int, ...]
+    complaints: tuple[str, ...]
+
+
+def cmdline_words(prompt: str) -> list[str]:
+    """The words of the kernel's command line for a run that can be verified: one greedy document with its logits."""
+    settings = GenerateSettings(prompt=prompt, samples=1, max_tokens=0, temperature=0.0)
+    return ["mode=generate", *settings.cmdline_words(), "exit", "logits"]
+
+
+def verify(model: Model, prompt: str, runs: Mapping[str, Events]) -> Report:
+    """Compare ``runs`` (name -> events of a run with ``cmdline_words(prompt)``) with the reference and with each other.
+
+    Raises KgptError for a prompt that the model cannot take; whatever is wrong with the runs is in the report.
+    """
+    tokens, expected = greedy(model, prompt)
+    read = [_read(name, events, model) for name, events in runs.items()]
+    reports = tuple(_compare(run, tokens, expected, len(model.prompt_tokens(prompt))) for run in read)
+    failures = [failure for other in read[1:] for failure in _bit_failures(read[0], other)]
+    text = model.tokenizer.decode(tokens)
+    same_bits = bool(read and read[0].steps) and not failures
+    return Report(model.name, model.sha256, prompt, text, tuple(tokens), reports, same_bits, tuple(failures))
+
+
+def greedy(model: Model, prompt: str) -> tuple[list[int], Array]:
+    """The reference's greedy document: BOS, prompt and sampled tokens, and the logits (T, n_vocab) of all but the last.
+
+    Raises KgptError for a prompt that the model cannot take.
+    """
+    tokens = model.prompt_tokens(prompt)
+    while True:
+        values = logits(model, tokens, np.float64)
+        tokens.append(int(values[-1].argmax()))
+        if tokens[-1] == model.tokenizer.bos_id or len(tokens) > model.hparams.n_ctx:
+            return tokens, values
+
+
+def _read(name: str, events: Events, model: Model) -> _Run:
+    by_kind: dict[str, list[Mapping[str, Any]]] = {}
+    for event in events:
+        by_kind.setdefault(str(event.get("event")), []).append(event)
+    steps, complaints = [], _complaints(by_kind, model)
+    for position, event in enumerate(by_kind.get("logits", [])):
+        values = _decode(event.get("f32"), model.hparams.n_vocab)
+        if values is None or event.get("pos") != position:
+            complaints.append(f"the logits event {position} is damaged: pos {event.get('pos')!r}")
+            break
+        steps.append(_Step(_token(event), values))
+    sampled = tuple(_token(event) for event in by_kind.get("token", []))
+    isa = str(by_kind.get("cpu", [{}])[-1].get("isa", "unknown"))
+    return _Run(name, isa, tuple(steps), sampled, tuple(complaints))
+
+
+def _complaints(by_kind: Mapping[str, Sequence[Mapping[str, Any]]], model: Model) -> list[str]:
+    """What is wrong before any number is looked at."""
+    complaints = [f"it refused: {event.get('message')}" for event in by_kind.get("error", [])]
+    complaints += [f"it panicked: {event.get('message')}" for event in by_kind.get("panic", [])]
+    for event in by_kind.get("model", []):
+        if event.get("sha256") != model.sha256:
+            complaints.append(f"it holds another model: SHA-256 {event.get('sha256')}, not {model.sha256}")
+    for kind in ("model", "logits", "token", "exit"):
+        if kind not in by_kind:
+            complaints.append(f"it has sent no {kind} event")
+    codes = [event.get("code") for event in by_kind.get("exit", [])]
+    if any(code != 0 for code in codes):
+        complaints.append(f"it ended with the code {codes[-1]}")
+    return complaints
+
+
+def _token(event: Mapping[str, Any]) -> int:
+    token = event.get("id")
+    return token if isinstance(token, int) else -1
+
+
+def _decode(text: object, n_vocab: int) -> FloatArray | None:
+    """(n_vocab,) from the hexadecimal digits of an event, or None."""
+    try:
+        raw = bytes.fromhex(text) if isinstance(text, str) else b""
+    except ValueError:
+        return None
+    return np.frombuffer(raw, dtype="<f4").astype(np.float32) if len(raw) == 4 * n_vocab else None
+
+
+def _compare(run: _Run, tokens: Sequence[int], expected: Array, n_prompt: int) -> RunReport:
+    """``run`` against the reference's ``tokens`` and their logits ``expected`` (T, n_vocab)."""
+    failures = list(run.complaints)
+    fed = [step.token for step in run.steps]
+    if fed != list(tokens[:-1]):
+        failures.append(f"it fed the tokens {fed}, the reference {list(tokens[:-1])}")
+    if list(run.sampled) != list(tokens[n_prompt:]):
+        failures.append(f"it chose the tokens {list(run.sampled)}, the reference {list(tokens[n_prompt:])}")
+    largest = 0.0
+    for position, (step, values) in enumerate(zip(run.steps, expected, strict=False)):
+        difference = _relative_difference(step.values, values)
+        largest = max(largest, difference)
+        if difference > TOLERANCE:
+            failures.append(f"position {position}: the logits differ by {difference:.2e} of the largest")
+    return RunReport(run.name, run.isa, len(run.steps), largest, tuple(failures[:MAX_FAILURES]))
+
+
+def _relative_difference(values: FloatArray, expected: Array) -> float:
+    """Largest |difference| / largest |expected|; infinite if a value is not finite."""
+    if not np.isfinite(values).all():
+        return math.inf
+    difference, scale = float(np.abs(values - expected).max()), float(np.abs(expected).max())
+    return difference / scale if scale else (math.inf if difference else 0.0)
+
+
+def _bit_failures(first: _Run, second: _Run) -> list[str]:
+    """Where the logits of two runs are not the same bits."""
+    if len(first.steps) != len(second.steps):
+        return [f"{first.name} reported {len(first.steps)} positions, {second.name} {len(second.steps)}"]
+    failures = []
+    for position, (a, b) in enumerate(zip(first.steps, second.steps, strict=True)):
+        different = np.flatnonzero(a.values.view(np.uint32) != b.values.view(np.uint32))
+        if different.size:
+            token = int(different[0])
+            failures.append(
+                f"position {position}: {different.size} logits differ in their bits, the first is token {token}: "
+                f"{first.name} {a.values[token]!r}, {second.name} {b.values[token]!r}"
+            )
+    return failures[:MAX_FAILURES]
