@@ -6,11 +6,19 @@ struct range {
     uint64_t base, end;
 };
 
-extern char kg_image_start[], kg_image_end[];
+extern char kg_image_start[];
+extern const uint32_t kg_multiboot1_header[];
+
+#define LOAD_END_ADDR 5 /* a word of the header */
 
 static struct range best; /* becomes the arena */
 static struct range low;  /* gives the page tables: the entry code mapped no more than 4 GiB */
 static uint64_t total, highest;
+
+/* Not the linker's kg_image_end: `kgpt pack` puts a model of another size there, and the header is where it says so. */
+uintptr_t kg_memory_image_end(void) {
+    return kg_multiboot1_header[LOAD_END_ADDR];
+}
 
 static void keep_larger(struct range *kept, uint64_t base, uint64_t end) {
     if (base < end && end - base > kept->end - kept->base) *kept = (struct range){base, end};
@@ -30,7 +38,7 @@ static bool overlaps(struct range a, struct range b) {
 /* The i-th thing in RAM that must survive: the image, then regions that are not RAM (maps may overlap), then modules. */
 static bool reserved_range(const struct kg_boot *boot, size_t i, struct range *out) {
     if (i == 0) {
-        *out = (struct range){(uintptr_t)kg_image_start, (uintptr_t)kg_image_end};
+        *out = (struct range){(uintptr_t)kg_image_start, kg_memory_image_end()};
         return true;
     }
     i -= 1;

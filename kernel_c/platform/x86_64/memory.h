@@ -13,6 +13,8 @@
 /* Finds the largest runs of RAM that neither the image nor a module uses. Returns false if there is none. */
 bool kg_memory_init(const struct kg_boot *boot);
 
+uintptr_t kg_memory_image_end(void); /* where the model, the last thing in the image, ends */
+
 uint64_t kg_memory_total(void);   /* bytes of RAM the loader reported */
 uint64_t kg_memory_highest(void); /* end address of the last region of RAM */
 void *kg_memory_page(void);       /* a zeroed page below 4 GiB; NULL when there are none left */

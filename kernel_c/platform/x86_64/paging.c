@@ -12,7 +12,7 @@
 #define LARGE_PAGE 0x200000ull
 
 extern char kg_text_start[], kg_text_end[], kg_rodata_start[], kg_rodata_end[], kg_data_start[], kg_data_end[];
-extern char kg_model_start[], kg_image_end[], kg_stack_guard[], kg_ist_guard[];
+extern char kg_model_start[], kg_stack_guard[], kg_ist_guard[];
 
 static uint64_t *root;
 
@@ -67,7 +67,7 @@ bool kg_paging_init(void) {
                 protect(kg_text_start, kg_text_end, PRESENT) &&
                 protect(kg_rodata_start, kg_rodata_end, PRESENT | NO_EXECUTE) &&
                 protect(kg_data_start, kg_data_end, PRESENT | WRITE | NO_EXECUTE) &&
-                protect(kg_model_start, kg_image_end, PRESENT | NO_EXECUTE) &&
+                protect(kg_model_start, (const char *)kg_memory_image_end(), PRESENT | NO_EXECUTE) &&
                 protect((const char *)0, (const char *)KG_PAGE, 0) &&
                 protect(kg_stack_guard, kg_stack_guard + KG_PAGE, 0) &&
                 protect(kg_ist_guard, kg_ist_guard + KG_PAGE, 0);
