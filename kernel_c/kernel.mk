@@ -13,10 +13,12 @@ else
 ENGINE := \
     app/bench.c \
     app/cmdline.c \
+    app/cmdline_test.c \
     app/events.c \
     app/generation.c \
     app/input.c \
     app/lineedit.c \
+    app/lineedit_test.c \
     app/main.c \
     app/print.c \
     app/report.c \
@@ -25,24 +27,39 @@ ENGINE := \
     core/arena.c \
     core/arena_test.c \
     core/cpu.c \
+    core/cpu_test.c \
     core/crc32.c \
+    core/crc32_test.c \
     core/error.c \
     core/format.c \
     core/format_test.c \
     core/json.c \
+    core/json_test.c \
     core/math.c \
+    core/math_test.c \
     core/parse.c \
+    core/parse_test.c \
     core/random.c \
+    core/random_test.c \
     core/str.c \
+    core/str_test.c \
     core/utf8.c \
+    core/utf8_test.c \
     engine/forward.c \
     engine/generate.c \
+    engine/generate_test.c \
     engine/model.c \
+    engine/model_test.c \
     engine/sampler.c \
+    engine/sampler_test.c \
     engine/session.c \
+    engine/session_test.c \
+    engine/test_model.c \
+    ops/matmul_test.c \
     ops/ops.c \
     ops/ref/matmul_ref.c \
-    tokenizer/char.c
+    tokenizer/char.c \
+    tokenizer/char_test.c
 
 MODEL := app/model_data.c
 

@@ -12,11 +12,20 @@ struct registers {
     uint32_t a, b, c, d;
 };
 
+/* The leaves that tell of features. Each is asked once: under a hypervisor CPUID is slow. */
+enum leaf {
+    LEAF_BASIC,    /* 1 */
+    LEAF_EXTENDED, /* 7, subleaf 0 */
+    LEAF_POWER,    /* 0x80000007 */
+    N_LEAVES,
+};
+static const uint32_t leaf_numbers[N_LEAVES] = {1, 7, 0x80000007};
+
 /* Where CPUID says it, and which XCR0 bits must be set for it to be usable. */
 struct feature_bit {
     uint32_t feature; /* enum kg_cpu_feature */
-    uint32_t leaf;
-    uint8_t reg; /* 1 b, 2 c, 3 d */
+    uint8_t leaf;
+    char reg;
     uint8_t bit;
     uint8_t xcr0;
 };
@@ -28,26 +37,26 @@ const char *const kg_cpu_feature_names[KG_CPU_N_FEATURES] = {
 };
 
 static const struct feature_bit feature_bits[] = {
-    {KG_CPU_SSE2, 1, 3, 26, 0},
-    {KG_CPU_SSE3, 1, 2, 0, 0},
-    {KG_CPU_SSSE3, 1, 2, 9, 0},
-    {KG_CPU_SSE4_1, 1, 2, 19, 0},
-    {KG_CPU_SSE4_2, 1, 2, 20, 0},
-    {KG_CPU_POPCNT, 1, 2, 23, 0},
-    {KG_CPU_XSAVE, 1, 2, 27, 0}, /* OSXSAVE: not only there, but switched on */
-    {KG_CPU_AVX, 1, 2, 28, XCR0_SSE_AVX},
-    {KG_CPU_F16C, 1, 2, 29, XCR0_SSE_AVX},
-    {KG_CPU_FMA, 1, 2, 12, XCR0_SSE_AVX},
-    {KG_CPU_AVX2, 7, 1, 5, XCR0_SSE_AVX},
-    {KG_CPU_AVX512F, 7, 1, 16, XCR0_AVX512},
-    {KG_CPU_AVX512BW, 7, 1, 30, XCR0_AVX512},
-    {KG_CPU_AVX512DQ, 7, 1, 17, XCR0_AVX512},
-    {KG_CPU_AVX512VL, 7, 1, 31, XCR0_AVX512},
-    {KG_CPU_AVX512VNNI, 7, 2, 11, XCR0_AVX512},
-    {KG_CPU_RDRAND, 1, 2, 30, 0},
-    {KG_CPU_RDSEED, 7, 1, 18, 0},
-    {KG_CPU_INVARIANT_TSC, 0x80000007, 3, 8, 0},
-    {KG_CPU_HYPERVISOR, 1, 2, 31, 0},
+    {KG_CPU_SSE2, LEAF_BASIC, 'd', 26, 0},
+    {KG_CPU_SSE3, LEAF_BASIC, 'c', 0, 0},
+    {KG_CPU_SSSE3, LEAF_BASIC, 'c', 9, 0},
+    {KG_CPU_SSE4_1, LEAF_BASIC, 'c', 19, 0},
+    {KG_CPU_SSE4_2, LEAF_BASIC, 'c', 20, 0},
+    {KG_CPU_POPCNT, LEAF_BASIC, 'c', 23, 0},
+    {KG_CPU_XSAVE, LEAF_BASIC, 'c', 27, 0}, /* OSXSAVE: not only there, but switched on */
+    {KG_CPU_AVX, LEAF_BASIC, 'c', 28, XCR0_SSE_AVX},
+    {KG_CPU_F16C, LEAF_BASIC, 'c', 29, XCR0_SSE_AVX},
+    {KG_CPU_FMA, LEAF_BASIC, 'c', 12, XCR0_SSE_AVX},
+    {KG_CPU_AVX2, LEAF_EXTENDED, 'b', 5, XCR0_SSE_AVX},
+    {KG_CPU_AVX512F, LEAF_EXTENDED, 'b', 16, XCR0_AVX512},
+    {KG_CPU_AVX512BW, LEAF_EXTENDED, 'b', 30, XCR0_AVX512},
+    {KG_CPU_AVX512DQ, LEAF_EXTENDED, 'b', 17, XCR0_AVX512},
+    {KG_CPU_AVX512VL, LEAF_EXTENDED, 'b', 31, XCR0_AVX512},
+    {KG_CPU_AVX512VNNI, LEAF_EXTENDED, 'c', 11, XCR0_AVX512},
+    {KG_CPU_RDRAND, LEAF_BASIC, 'c', 30, 0},
+    {KG_CPU_RDSEED, LEAF_EXTENDED, 'b', 18, 0},
+    {KG_CPU_INVARIANT_TSC, LEAF_POWER, 'd', 8, 0},
+    {KG_CPU_HYPERVISOR, LEAF_BASIC, 'c', 31, 0},
 };
 
 static struct registers cpuid(uint32_t leaf)
@@ -69,14 +78,18 @@ static uint64_t read_xcr0(void)
     return (uint64_t)high << 32 | low;
 }
 
-static bool has_feature(const struct feature_bit *f, uint64_t xcr0)
+static void read_leaves(struct registers leaves[N_LEAVES])
 {
-    if (!has_leaf(f->leaf) || (xcr0 & f->xcr0) != f->xcr0) {
-        return false;
+    for (int i = 0; i < N_LEAVES; i++) {
+        leaves[i] = has_leaf(leaf_numbers[i]) ? cpuid(leaf_numbers[i]) : (struct registers){0};
     }
-    struct registers r = cpuid(f->leaf);
-    uint32_t value = f->reg == 1 ? r.b : f->reg == 2 ? r.c : r.d;
-    return value >> f->bit & 1;
+}
+
+static bool has_feature(const struct feature_bit *f, const struct registers leaves[N_LEAVES], uint64_t xcr0)
+{
+    const struct registers *r = &leaves[f->leaf];
+    uint32_t value = f->reg == 'b' ? r->b : f->reg == 'c' ? r->c : r->d;
+    return (value >> f->bit & 1) && (xcr0 & f->xcr0) == f->xcr0;
 }
 
 static void detect_names(struct kg_cpu *cpu)
@@ -102,9 +115,8 @@ static void detect_names(struct kg_cpu *cpu)
     }
 }
 
-static void detect_signature(struct kg_cpu *cpu)
+static void detect_signature(struct kg_cpu *cpu, uint32_t signature)
 {
-    uint32_t signature = cpuid(1).a;
     cpu->stepping = signature & 15;
     cpu->model = signature >> 4 & 15;
     cpu->family = signature >> 8 & 15;
@@ -118,13 +130,15 @@ static void detect_signature(struct kg_cpu *cpu)
 
 void kg_cpu_detect(struct kg_cpu *cpu)
 {
+    struct registers leaves[N_LEAVES];
     memset(cpu, 0, sizeof *cpu);
     detect_names(cpu);
-    detect_signature(cpu);
-    bool xsave_on = cpuid(1).c >> 27 & 1;
+    read_leaves(leaves);
+    detect_signature(cpu, leaves[LEAF_BASIC].a);
+    bool xsave_on = leaves[LEAF_BASIC].c >> 27 & 1;
     cpu->xcr0 = xsave_on ? read_xcr0() : 0;
     for (size_t i = 0; i < sizeof feature_bits / sizeof feature_bits[0]; i++) {
-        if (has_feature(&feature_bits[i], cpu->xcr0)) {
+        if (has_feature(&feature_bits[i], leaves, cpu->xcr0)) {
             cpu->features |= feature_bits[i].feature;
         }
     }

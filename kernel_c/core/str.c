@@ -37,23 +37,24 @@ static unsigned least(unsigned a, unsigned b, unsigned c)
     return ab < c ? ab : c;
 }
 
-/* Levenshtein's distance: insertions, deletions and replacements between two short words. */
+/* Insertions, deletions, replacements and swaps of neighbours between two short words (Damerau, 1964). */
 static unsigned edit_distance(const char *a, size_t a_n, const char *b, size_t b_n)
 {
-    unsigned row[KG_SUGGEST_MAX + 1];
+    unsigned rows[3][KG_SUGGEST_MAX + 1]; /* row i % 3: from the first i characters of a to each start of b */
     for (unsigned j = 0; j <= b_n; j++) {
-        row[j] = j;
+        rows[0][j] = j;
     }
     for (unsigned i = 1; i <= a_n; i++) {
-        unsigned diagonal = row[0];
+        unsigned *row = rows[i % 3], *above = rows[(i - 1) % 3], *above2 = rows[(i + 1) % 3];
         row[0] = i;
         for (unsigned j = 1; j <= b_n; j++) {
-            unsigned above = row[j];
-            row[j] = least(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = above;
+            row[j] = least(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+                row[j] = least(row[j], above2[j - 2] + 1, row[j]);
+            }
         }
     }
-    return row[b_n];
+    return rows[a_n % 3][b_n];
 }
 
 const char *kg_suggest(const char *word, const char *const *names)

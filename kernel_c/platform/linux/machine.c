@@ -12,6 +12,12 @@
 #include "kgpt/json.h"
 #include "linux.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define KG_SANITIZED 1
+#else
+#define KG_SANITIZED 0
+#endif
+
 uint64_t plat_ticks(void)
 {
     struct timespec now;
@@ -105,6 +111,9 @@ static void on_fault(int signal_number, siginfo_t *info, void *context)
 
 void kg_linux_signals_init(void)
 {
+    if (KG_SANITIZED) {
+        return; /* the sanitizer's own report says more */
+    }
 #ifndef __SANITIZE_ADDRESS__      /* the sanitizer's own report says more */
     static char stack[64 * 1024]; /* a stack overflow needs another stack to be told on */
     const stack_t alternative = {.ss_sp = stack, .ss_size = sizeof stack};
@@ -113,7 +122,6 @@ void kg_linux_signals_init(void)
     for (size_t i = 0; i < N_FAULTS; i++) {
         sigaction(faults[i].signal_number, &action, NULL);
     }
-#endif
 }
 
 /* Needs more stack than there is long before `depth` ends it. */

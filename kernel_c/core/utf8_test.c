@@ -1,0 +1,45 @@
+#include "kgpt/utf8.h"
+
+#include "kgpt/test.h"
+
+KG_TEST(utf8, lengths_and_codes)
+{
+    static const struct {
+        const char *text;
+        size_t length;
+        uint32_t code;
+    } right[] = {{"a", 1, 'a'},
+                 {"\xC3\xA9", 2, 0xE9},
+                 {"\xE2\x82\xAC", 3, 0x20AC},
+                 {"\xF0\x9F\x98\x80", 4, 0x1F600},
+                 {"\xF4\x8F\xBF\xBF", 4, 0x10FFFF},
+                 {"\xED\x9F\xBF", 3, 0xD7FF},
+                 {"\xC2\x80", 2, 0x80}};
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+        size_t n = kg_strlen(right[i].text);
+        KG_CHECK_EQ(t, kg_utf8_length(right[i].text, n), right[i].length);
+        KG_CHECK_EQ(t, kg_utf8_code(right[i].text, n), right[i].code);
+        KG_CHECK_EQ(t, kg_utf8_length(right[i].text, n - 1), 0);
+    }
+}
+
+KG_TEST(utf8, refuses_what_is_no_character)
+{
+    static const char *const wrong[] = {
+        "\x80", /* a continuation alone */
+        "\xC0\x80",
+        "\xC1\xBF", /* overlong */
+        "\xE0\x9F\xBF",
+        "\xF0\x8F\xBF\xBF", /* overlong */
+        "\xED\xA0\x80",
+        "\xED\xBF\xBF", /* surrogates */
+        "\xF4\x90\x80\x80",
+        "\xF5\x80\x80\x80", /* past the end of Unicode */
+        "\xC3(",
+        "\xE2\x82(",
+        "\xFF",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        KG_CHECK_EQ(t, kg_utf8_length(wrong[i], kg_strlen(wrong[i])), 0);
+    }
+}

@@ -1,0 +1,202 @@
+#include "kgpt/generate.h"
+
+#include "kgpt/mem.h"
+#include "kgpt/test.h"
+#include "test_model.h"
+
+static const struct kg_test_shape shape = {
+    .n_vocab = 9, .n_ctx = 8, .n_embd = 16, .n_layer = 1, .n_head = 2, .n_head_kv = 2, .n_ff = 24};
+
+#define MOST_DOCUMENTS 8
+
+/* What an observer has seen. */
+struct seen {
+    uint32_t begun, logits, tokens, documents, stop_after; /* stop_after: tokens; 0 never */
+    uint32_t last_id, last_pos;
+    enum kg_reason reasons[MOST_DOCUMENTS];
+    char texts[MOST_DOCUMENTS][64];
+    uint32_t lengths[MOST_DOCUMENTS];
+};
+
+struct fixture {
+    struct kg_model model;
+    struct kg_ops ops;
+    struct kg_session session;
+    struct kg_generator generator;
+    struct kg_observer observer;
+    struct kg_totals totals;
+    struct kg_error error;
+    struct seen seen;
+};
+
+static const struct kg_request plain = {
+    .prompt = "", .samples = 8, .seed = 1, .sampling = {.temperature = 1.0f, .top_p = 1.0f}};
+
+static void see_begin(void *context, uint32_t sample)
+{
+    struct seen *seen = context;
+    seen->begun = sample + 1;
+}
+
+static void see_logits(void *context, uint32_t sample, uint32_t pos, uint32_t token, const float *logits)
+{
+    struct seen *seen = context;
+    seen->logits += logits != NULL && sample < MOST_DOCUMENTS && pos < shape.n_ctx && token < shape.n_vocab;
+}
+
+static void see_token(void *context, const struct kg_token *token)
+{
+    struct seen *seen = context;
+    seen->tokens++;
+    seen->last_id = token->id;
+    seen->last_pos = token->pos;
+}
+
+static void see_document(void *context, const struct kg_document *document)
+{
+    struct seen *seen = context;
+    seen->documents++;
+    seen->reasons[document->index] = document->reason;
+    seen->lengths[document->index] = document->tokens;
+    memcpy(seen->texts[document->index], document->text, document->n);
+    seen->texts[document->index][document->n] = '\0';
+}
+
+static bool see_stopped(void *context)
+{
+    struct seen *seen = context;
+    return seen->stop_after && seen->tokens >= seen->stop_after;
+}
+
+static bool set_up(struct kg_test *t, struct fixture *f)
+{
+    const struct kg_model_data *data = kg_test_model(t->arena, &shape, 3);
+    memset(f, 0, sizeof *f);
+    f->observer = (struct kg_observer){&f->seen, see_begin, see_logits, see_token, see_document, see_stopped};
+    kg_ops_fill(&f->ops, t->cpu->features, KG_ISA_C);
+    return data && kg_model_open(&f->model, data, data->size, &f->error) == KG_OK &&
+           kg_session_init(&f->session, &f->model, &f->ops, t->arena) == KG_OK &&
+           kg_generator_init(&f->generator, &f->session, t->arena) == KG_OK;
+}
+
+static enum kg_status generate(struct fixture *f, struct kg_request request)
+{
+    memset(&f->seen, 0, offsetof(struct seen, stop_after));
+    return kg_generate(&f->generator, &request, &f->observer, &f->totals, &f->error);
+}
+
+KG_TEST(generate, takes_what_it_said)
+{
+    struct fixture f;
+    KG_CHECK(t, set_up(t, &f));
+    size_t before = t->arena->used;
+    KG_CHECK_EQ(t, kg_generator_init(&f.generator, &f.session, t->arena), KG_OK);
+    KG_CHECK_EQ(t, t->arena->used - before, kg_generator_size(&f.model));
+}
+
+KG_TEST(generate, tells_everything_once)
+{
+    struct fixture f;
+    KG_CHECK(t, set_up(t, &f));
+    KG_CHECK_EQ(t, generate(&f, plain), KG_OK);
+    KG_CHECK_EQ(t, f.seen.begun, 8);
+    KG_CHECK_EQ(t, f.seen.documents, 8);
+    KG_CHECK_EQ(t, f.totals.samples, 8);
+    KG_CHECK_EQ(t, f.seen.tokens, f.totals.tokens);
+    KG_CHECK_EQ(t, f.totals.prompt_tokens, 8);
+    uint32_t lengths = 0;
+    for (int i = 0; i < 8; i++) {
+        lengths += f.seen.lengths[i];
+        KG_CHECK(t, f.seen.reasons[i] == (kg_strlen(f.seen.texts[i]) == 8 ? KG_REASON_CONTEXT : KG_REASON_EOS));
+    }
+    KG_CHECK_EQ(t, lengths, f.totals.tokens);
+    KG_CHECK_EQ(t, f.seen.logits, f.totals.tokens); /* one step for BOS, then one for each token but the last */
+}
+
+KG_TEST(generate, the_seed_decides)
+{
+    struct fixture f;
+    struct seen first;
+    struct kg_request request = plain;
+    KG_CHECK(t, set_up(t, &f));
+    generate(&f, request);
+    first = f.seen;
+    generate(&f, request);
+    KG_CHECK(t, memcmp(first.texts, f.seen.texts, sizeof first.texts) == 0);
+    request.samples = 3; /* a sample does not depend on those after it, */
+    generate(&f, request);
+    KG_CHECK_TEXT(t, f.seen.texts[2], first.texts[2]);
+    request.seed = 2;
+    generate(&f, request);
+    KG_CHECK(t, !kg_streq(f.seen.texts[0], first.texts[0]) || !kg_streq(f.seen.texts[1], first.texts[1]));
+}
+
+KG_TEST(generate, the_prompt_begins_the_text)
+{
+    struct fixture f;
+    struct kg_request request = plain;
+    KG_CHECK(t, set_up(t, &f));
+    request.prompt = "abc";
+    request.max_tokens = 1;
+    KG_CHECK_EQ(t, generate(&f, request), KG_OK);
+    KG_CHECK_EQ(t, f.totals.prompt_tokens, 4 * 8);
+    KG_CHECK_EQ(t, f.seen.last_pos, 4);
+    for (int i = 0; i < 8; i++) {
+        KG_CHECK(t, kg_str_starts(f.seen.texts[i], "abc"));
+        KG_CHECK_EQ(t, f.seen.lengths[i], 1);
+    }
+}
+
+KG_TEST(generate, max_tokens_ends_a_document)
+{
+    struct fixture f;
+    struct kg_request request = plain;
+    KG_CHECK(t, set_up(t, &f));
+    request.max_tokens = 2;
+    uint32_t ended = 0;
+    KG_CHECK_EQ(t, generate(&f, request), KG_OK);
+    for (int i = 0; i < 8; i++) {
+        KG_CHECK(t, f.seen.lengths[i] <= 2);
+        ended += f.seen.reasons[i] == KG_REASON_MAX_TOKENS;
+    }
+    KG_CHECK(t, ended > 0);
+}
+
+KG_TEST(generate, a_prompt_that_fills_the_context_leaves_one_token)
+{
+    struct fixture f;
+    struct kg_request request = plain;
+    KG_CHECK(t, set_up(t, &f));
+    request.prompt = "abcdefg";
+    KG_CHECK_EQ(t, generate(&f, request), KG_OK);
+    for (int i = 0; i < 8; i++) {
+        KG_CHECK_EQ(t, f.seen.lengths[i], 1);
+    }
+    request.prompt = "abcdefgh";
+    KG_CHECK_EQ(t, generate(&f, request), KG_E_CONTEXT);
+    KG_CHECK_TEXT(t, f.error.message, "the prompt has 8 tokens, more than the 7 that the context of 8 leaves");
+    KG_CHECK_EQ(t, f.seen.begun, 0);
+}
+
+KG_TEST(generate, an_unknown_character_is_refused_before_anything)
+{
+    struct fixture f;
+    struct kg_request request = plain;
+    KG_CHECK(t, set_up(t, &f));
+    request.prompt = "ab!";
+    KG_CHECK_EQ(t, generate(&f, request), KG_E_INPUT);
+    KG_CHECK_EQ(t, f.seen.begun + f.seen.logits, 0);
+}
+
+KG_TEST(generate, stops_when_told)
+{
+    struct fixture f;
+    struct kg_request request = plain;
+    KG_CHECK(t, set_up(t, &f));
+    request.sampling.temperature = 0;
+    f.seen.stop_after = 1;
+    KG_CHECK_EQ(t, generate(&f, request), KG_E_STOPPED);
+    KG_CHECK_EQ(t, f.seen.documents, f.totals.samples);
+    KG_CHECK_EQ(t, f.seen.reasons[f.totals.samples - 1], KG_REASON_STOPPED);
+    KG_CHECK_EQ(t, f.seen.tokens, 1);
+}
