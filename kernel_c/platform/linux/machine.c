@@ -114,7 +114,6 @@ void kg_linux_signals_init(void)
     if (KG_SANITIZED) {
         return; /* the sanitizer's own report says more */
     }
-#ifndef __SANITIZE_ADDRESS__      /* the sanitizer's own report says more */
     static char stack[64 * 1024]; /* a stack overflow needs another stack to be told on */
     const stack_t alternative = {.ss_sp = stack, .ss_size = sizeof stack};
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
