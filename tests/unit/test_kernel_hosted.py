@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from kgpt_build.errors import RunTimeout, ToolMissing
+from kgpt_build.kernel.hosted import run_hosted
+from kgpt_build.process import CommandFailed
+
+
+def fake(path: Path, body: str) -> Path:
+    """A program that is called as the hosted build is: `cmdline` is its command line, `send` writes an event."""
+    lines = [
+        f"#!{sys.executable} -S",
+        "import os, signal, sys, time",
+        "cmdline_option, cmdline, fd_option, fd = sys.argv[1:]",
+        "assert (cmdline_option, fd_option) == ('--cmdline', '--events-fd')",
+        "send = lambda text: os.write(int(fd), text.encode() + b'\\n')",
+        body,
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("status", [0, 1, 4])
+def test_lines_of_the_machine_channel(tmp_path: Path, status: int) -> None:
+    body = f"send(cmdline); print('console'); send('end'); sys.exit({status})"
+    lines = run_hosted(fake(tmp_path / "hosted", body), 'prompt="a b" exit', timeout=20)
+    assert lines == [b'prompt="a b" exit\n', b"end\n"]
+
+
+def test_much_on_both_channels(tmp_path: Path) -> None:
+    body = "for i in range(3000): print('x' * 100, flush=True); send(str(i))"
+    lines = run_hosted(fake(tmp_path / "hosted", body), "", timeout=60)
+    assert lines == [b"%d\n" % i for i in range(3000)]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("send('event'); print('words', flush=True); os.kill(os.getpid(), signal.SIGSEGV)", "killed by SIGSEGV"),
+        ("send('event'); print('words'); sys.exit(3)", "exit status 3"),
+        ("print('words')", "exit status 0"),
+    ],
+)
+def test_a_run_that_failed_shows_its_console(tmp_path: Path, body: str, message: str) -> None:
+    with pytest.raises(CommandFailed, match=message) as caught:
+        run_hosted(fake(tmp_path / "hosted", body), "", timeout=20)
+    assert caught.value.hint.endswith("words")
+
+
+def test_a_run_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(RunTimeout, match="did not end within"):
+        run_hosted(fake(tmp_path / "hosted", "time.sleep(600)"), "", timeout=0.2)
+
+
+def test_no_such_program(tmp_path: Path) -> None:
+    with pytest.raises(ToolMissing, match="No such file"):
+        run_hosted(tmp_path / "none", "", timeout=1)
