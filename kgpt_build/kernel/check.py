@@ -21,6 +21,12 @@ def check_kernel(path: Path, model: Model | None = None) -> Image:
     Raises KgptError that names everything wrong with it.
     """
     image = read_image(path)
+    require_kernel(image, model)
+    return image
+
+
+def require_kernel(image: Image, model: Model | None = None) -> None:
+    """As check_kernel, for an image that was read already."""
     problems = [
         *static_problems(image),
         *wx_problems(image),
@@ -30,8 +36,7 @@ def check_kernel(path: Path, model: Model | None = None) -> Image:
     ]
     if problems:
         found = "; ".join(problems)
-        raise KgptError(f"{path} is not a kernel that can boot: {found}", "build it again with kgpt build")
-    return image
+        raise KgptError(f"{image.path} is not a kernel that can boot: {found}", "build it again with kgpt build")
 
 
 def check_hosted(path: Path, model: Model) -> Image:

@@ -1,0 +1,108 @@
+"""Another model in an image that is linked already, without a compiler, through lief.
+
+The linker script puts the model into the last segment, and the kernel takes the end of itself from the multiboot 1
+header; so a model of another size needs no more than other bytes, sizes, and ends.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lief
+
+from kgpt_build import paths
+from kgpt_build.errors import KgptError
+from kgpt_build.headers.blob import BlobInfo, layout, model_blob, read_blob
+from kgpt_build.kernel import check, loaders
+from kgpt_build.kernel.elf import MODEL_SECTION, Image, Section, parse_image
+from kgpt_build.models import Model
+
+_HIGHEST_END = 1 << 32  # multiboot 1 has 32 bits for it
+
+
+def pack(image_path: Path, model: Model, out: Path) -> Image:
+    """Write to ``out`` the kernel ``image_path`` with ``model`` in it, whole or not at all, and return it.
+
+    Raises KgptError if the image is damaged, holds no model or one of another architecture, or the result would not
+    pass the checks that a built kernel passes.
+    """
+    image = check.check_kernel(image_path)
+    _require_same_arch(image, model)
+    data = _with_model(image, model)
+    packed = parse_image(out, data)
+    check.require_kernel(packed, model)
+    paths.write_atomically(out, data, mode=0o755)
+    return packed
+
+
+def _require_same_arch(image: Image, model: Model) -> None:
+    try:
+        embedded = embedded_model(image)
+    except KgptError as error:
+        raise KgptError(f"{image.path}: {error.message}", error.hint) from error
+    if embedded.arch != model.arch:
+        raise KgptError(
+            f"{image.path} is a kernel for the architecture {embedded.arch}, the model {model.name} is {model.arch}",
+            "build a kernel for this model: kgpt build",
+        )
+
+
+def embedded_model(image: Image) -> BlobInfo:
+    """The header of the model in ``image``. Raises KgptError if there is none, or a damaged one."""
+    blob = image.model_bytes()
+    if blob is None:
+        raise KgptError("it has no model to replace", "give an image that kgpt build made")
+    return read_blob(blob)
+
+
+def _with_model(image: Image, model: Model) -> bytes:
+    """The bytes of ``image`` with ``model`` in the place of its own."""
+    blob, section = model_blob(model), _model_section(image)
+    if section.address + len(blob) > _HIGHEST_END:
+        raise KgptError(f"the model {model.name} would not end below 4 GiB", "use a smaller one")
+    data = _replaced(image.data, section, blob, _symbols(section.address, model))
+    header = loaders.multiboot1(data)
+    assert header is not None  # check_kernel found it, and nothing before the model has moved
+    return loaders.with_load_end(data, header, section.address + len(blob), 0)
+
+
+def _model_section(image: Image) -> Section:
+    """The section of the model; it must end the last segment, or something else would have to move with it."""
+    section = image.section(MODEL_SECTION)
+    last = max(image.loads, key=lambda load: load.vaddr)
+    if section is None or (section.address, section.size) != (last.vaddr, last.filesz):
+        raise KgptError(f"{image.path}: its model is not alone in the last segment", "build it again with kgpt build")
+    return section
+
+
+def _symbols(address: int, model: Model) -> dict[str, tuple[int, int]]:
+    """Name -> (address, size) of the symbols that depend on the model; the section begins at ``address``."""
+    place = layout(model)
+    end = (address + place.size, 0)
+    return {
+        "kgpt_vocab": (address + place.vocab_offset, place.vocab_size),
+        "kgpt_weights": (address + place.weights_offset, place.weights_size),
+        "kg_model_end": end,
+        "kg_image_end": end,
+    }
+
+
+def _replaced(data: bytes, section: Section, blob: bytes, symbols: dict[str, tuple[int, int]]) -> bytes:
+    """``data`` with ``blob`` as its model section; what follows it in the file moves up if it is larger."""
+    lief.logging.disable()  # what it finds noteworthy is none of the user's concern; the result is checked
+    elf = lief.ELF.parse(list(data))
+    target = elf.get_section(section.name) if elf else None
+    if elf is None or target is None:
+        raise KgptError("lief cannot read the image", "build it again with kgpt build")
+    grown = len(blob) - section.size
+    if grown > 0:
+        elf.extend(target, grown)  # moves the file offset of whatever follows; `target` stays the same section
+    # A smaller model leaves a gap in the file: nothing of the old one stays in it.
+    target.content = memoryview(blob.ljust(section.size, b"\0"))
+    if grown < 0:
+        segment = next(segment for segment in elf.segments if segment.virtual_address == section.address)
+        target.size = segment.physical_size = segment.virtual_size = len(blob)
+    for symbol in elf.symtab_symbols:
+        if symbol.name in symbols:
+            symbol.value, symbol.size = symbols[str(symbol.name)]
+    return bytes(elf.write_to_bytes())
