@@ -1,0 +1,89 @@
+"""RunSettings -> QEMU's command line: a pure function, so that it can be compared, printed and pasted."""
+
+from __future__ import annotations
+
+from kgpt_build.vm.channels import Channels
+from kgpt_build.vm.settings import RunSettings
+
+QEMU = "qemu-system-x86_64"
+EVENTS_PORT = "0xe9"
+EXIT_PORT = "0xf4"
+GDB_PORT = 1234
+
+
+def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = QEMU) -> list[str]:
+    """The words that start ``settings`` with its wires on ``channels``.
+
+    With a monitor the machine starts stopped, to be continued once the monitor listens: so no event is missed.
+    ``settings.accel`` must be resolved (accel.resolve): ValueError on ``auto``.
+    """
+    if settings.accel == "auto":
+        raise ValueError("the accelerator is not chosen yet")
+    return [
+        qemu,
+        *_machine(settings),
+        *_medium(settings),
+        *_serial(settings, channels),
+        *_events(channels),
+        *_monitor(settings, channels),
+        *_screen(settings),
+        *settings.extra,
+    ]
+
+
+def _machine(settings: RunSettings) -> list[str]:
+    # microvm would add its virtio devices to our command line, which refuses words it does not know.
+    machine = "microvm,auto-kernel-cmdline=off" if settings.machine == "microvm" else settings.machine
+    return [
+        "-no-user-config",
+        "-nodefaults",
+        "-no-reboot",  # a reset is the end of a run, not the start of another
+        *("-machine", machine),
+        *("-accel", settings.accel),
+        *("-cpu", settings.cpu_model),
+        *("-smp", str(settings.cpus)),
+        *("-m", f"{settings.memory}M"),
+        *(("-bios", str(settings.firmware)) if settings.firmware else ()),
+    ]
+
+
+def _medium(settings: RunSettings) -> list[str]:
+    if settings.medium == "cdrom":
+        return ["-cdrom", str(settings.image)]
+    return ["-kernel", str(settings.image), *(("-append", settings.cmdline) if settings.cmdline else ())]
+
+
+def _serial(settings: RunSettings, channels: Channels) -> list[str]:
+    if not settings.serial:
+        return ["-serial", "none"]
+    return ["-chardev", _backend(channels.serial, "serial"), "-serial", "chardev:serial"]
+
+
+def _events(channels: Channels) -> list[str]:
+    return [
+        *("-chardev", _backend(channels.events, "events")),
+        *("-device", f"isa-debugcon,iobase={EVENTS_PORT},chardev=events"),
+        *("-device", f"isa-debug-exit,iobase={EXIT_PORT},iosize=4"),
+    ]
+
+
+def _monitor(settings: RunSettings, channels: Channels) -> list[str]:
+    words: list[str] = []
+    if channels.qmp:
+        words += ["-chardev", _backend(channels.qmp, "qmp"), "-mon", "chardev=qmp,mode=control"]
+    if settings.gdb:
+        words += ["-gdb", f"tcp:localhost:{GDB_PORT}"]
+    if channels.qmp or settings.gdb:
+        words += ["-S"]
+    return words
+
+
+def _screen(settings: RunSettings) -> list[str]:
+    # The card is there without a window too: screendump shows what it holds. microvm has no bus to put it on.
+    card = [] if settings.machine == "microvm" else ["-device", "VGA"]
+    return [*card, *([] if settings.display else ["-display", "none"])]
+
+
+def _backend(backend: str, name: str) -> str:
+    kind, _, options = backend.partition(",")
+    return ",".join(part for part in (kind, f"id={name}", options) if part)

@@ -1,0 +1,317 @@
+"""The machine channel of docs/events.md, typed: one frozen class per event, made from one line of JSON each."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, get_type_hints
+
+from kgpt_build.errors import MachineLost
+
+
+class Address(int):
+    """A number that is written ``"0x…"``."""
+
+
+class BadEvent(MachineLost):
+    """The machine channel carried a line that is no event."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Any event. Keys that docs/events.md does not name are in the line, not here."""
+
+    event: ClassVar[str] = ""
+
+
+@dataclass(frozen=True)
+class Unknown(Event):
+    """An event of a later version."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Boot(Event):
+    """The first line: how and where the kernel was started; memory is the usable bytes."""
+
+    event: ClassVar[str] = "boot"
+    version: str
+    platform: str
+    loader: str
+    cmdline: str
+    memory: int
+    serial: bool
+    screen: bool
+
+
+@dataclass(frozen=True)
+class Cpu(Event):
+    """The processor, and the instruction set that the op table uses."""
+
+    event: ClassVar[str] = "cpu"
+    vendor: str
+    brand: str
+    features: tuple[str, ...]
+    xcr0: int
+    isa: str
+
+
+@dataclass(frozen=True)
+class Model(Event):
+    """The model that was accepted."""
+
+    event: ClassVar[str] = "model"
+    name: str
+    arch: str
+    sha256: str
+    n_vocab: int
+    n_ctx: int
+    n_embd: int
+    n_layer: int
+    n_head: int
+    n_head_kv: int
+    n_ff: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Memory(Event):
+    """All in bytes."""
+
+    event: ClassVar[str] = "memory"
+    weights: int
+    kv: int
+    scratch: int
+    needed: int
+    arena: int
+
+
+@dataclass(frozen=True)
+class Ready(Event):
+    """All is set up; ticks since the first instruction."""
+
+    event: ClassVar[str] = "ready"
+    ticks: int
+
+
+@dataclass(frozen=True)
+class Config(Event):
+    """A generation starts."""
+
+    event: ClassVar[str] = "config"
+    mode: str
+    samples: int
+    max_tokens: int
+    seed: int
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+
+
+@dataclass(frozen=True)
+class Token(Event):
+    """A token was sampled."""
+
+    event: ClassVar[str] = "token"
+    sample: int
+    pos: int
+    id: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Logits(Event):
+    """The result of one forward step over token ``id``."""
+
+    event: ClassVar[str] = "logits"
+    sample: int
+    pos: int
+    id: int
+    f32: str
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The logits, (n_vocab,), exactly as the kernel computed them."""
+        return struct.unpack(f"<{len(self.f32) // 8}f", bytes.fromhex(self.f32))
+
+
+@dataclass(frozen=True)
+class Sample(Event):
+    """A document is finished; ``text`` has the prompt, ``tokens`` counts the sampled ones."""
+
+    event: ClassVar[str] = "sample"
+    index: int
+    text: str
+    tokens: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stats(Event):
+    """A generation is finished. ``ticks_hz`` and ``us`` are 0 where unknown."""
+
+    event: ClassVar[str] = "stats"
+    samples: int
+    prompt_tokens: int
+    tokens: int
+    ticks: int
+    ticks_hz: int
+    us: int
+    first_token_ticks: int
+
+
+@dataclass(frozen=True)
+class Shell(Event):
+    """The shell waits for a line."""
+
+    event: ClassVar[str] = "shell"
+    prompt: str
+
+
+@dataclass(frozen=True)
+class SelfTest(Event):
+    """A self-test has run; ``message`` is empty if it passed."""
+
+    event: ClassVar[str] = "test"
+    name: str
+    ok: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class SelfTests(Event):
+    """All self-tests have run."""
+
+    event: ClassVar[str] = "tests"
+    passed: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Error(Event):
+    """The kernel refuses something."""
+
+    event: ClassVar[str] = "error"
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Panic(Event):
+    """``vector`` -1: no exception, a check of the kernel's failed. ``backtrace``: innermost first."""
+
+    event: ClassVar[str] = "panic"
+    vector: int
+    name: str
+    error: Address
+    message: str
+    rip: Address
+    cr2: Address
+    registers: Mapping[str, Address]
+    backtrace: tuple[Address, ...]
+
+
+@dataclass(frozen=True)
+class Exit(Event):
+    """The last line: the verdict."""
+
+    event: ClassVar[str] = "exit"
+    code: int
+    reason: str
+
+
+EVENTS: Mapping[str, type[Event]] = {
+    kind.event: kind
+    for kind in (
+        *(Boot, Cpu, Model, Memory, Ready, Config, Token, Logits, Sample, Stats),
+        *(Shell, SelfTest, SelfTests, Error, Panic, Exit),
+    )
+}
+
+
+def parse_event(line: bytes) -> Event:
+    """One line of the machine channel, with or without its newline.
+
+    Raises BadEvent if it is not a JSON object with ``event``, or lacks a key of an event that is known.
+    """
+    try:
+        data = json.loads(line)
+    except ValueError as error:
+        raise BadEvent(f"the machine channel carried a line that is no JSON: {_shown(line)}") from error
+    if not isinstance(data, dict) or not isinstance(data.get("event"), str):
+        raise BadEvent(f"the machine channel carried a line that is no event: {_shown(line)}")
+    kind = EVENTS.get(data["event"])
+    if kind is None:
+        return Unknown(data["event"])
+    try:
+        return kind(**{field: _READERS[hint](data[field]) for field, hint in _fields(kind).items()})
+    except KeyError as error:
+        raise BadEvent(f"the event {data['event']} lacks {error}: {_shown(line)}") from error
+    except (TypeError, ValueError) as error:
+        raise BadEvent(f"the event {data['event']} is malformed ({error}): {_shown(line)}") from error
+
+
+def event_name(event: Event) -> str:
+    """``boot``, ``sample``, …: what docs/events.md calls it."""
+    return event.kind if isinstance(event, Unknown) else event.event
+
+
+def _fields(kind: type[Event]) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _exactly(kind: type) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        # bool is an int in Python, not in JSON.
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise TypeError(f"{value!r} is no {kind.__name__}")
+        return value
+
+    return read
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
+
+
+def _address(value: Any) -> Address:
+    if not isinstance(value, str) or not value.startswith("0x"):
+        raise TypeError(f"{value!r} is no address")
+    return Address(int(value, 16))
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_exactly(str)(item) for item in _exactly(list)(value))
+
+
+def _addresses(value: Any) -> tuple[Address, ...]:
+    return tuple(_address(item) for item in _exactly(list)(value))
+
+
+def _registers(value: Any) -> dict[str, Address]:
+    return {name: _address(item) for name, item in _exactly(dict)(value).items()}
+
+
+_READERS: Mapping[Any, Callable[[Any], Any]] = {
+    str: _exactly(str),
+    int: _exactly(int),
+    bool: _exactly(bool),
+    float: _number,
+    Address: _address,
+    tuple[str, ...]: _texts,
+    tuple[Address, ...]: _addresses,
+    Mapping[str, Address]: _registers,
+}
+
+
+def _shown(line: bytes, limit: int = 120) -> str:
+    text = line.decode("utf-8", "replace").rstrip("\r\n")
+    return repr(text if len(text) <= limit else text[:limit] + "…")

@@ -1,0 +1,293 @@
+"""A running virtual machine, as a context manager: whatever happens inside it, no QEMU is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from kgpt_build.errors import MachineLost, ToolMissing
+from kgpt_build.vm.argv import qemu_argv
+from kgpt_build.vm.channels import Wires
+from kgpt_build.vm.events import BadEvent, Boot, Event, parse_event
+from kgpt_build.vm.link import Link, Listener
+from kgpt_build.vm.settings import RunSettings
+from kgpt_build.vm.transcript import NotSeen, Transcript
+from kgpt_build.vm.verdict import Observed, Verdict, judge, panic_line
+
+INSTALL_QEMU = "apt-get install qemu-system-x86"
+MONITOR_SECONDS = 20.0
+_STOPPED_BY_QEMU = ("internal-error", "io-error", "guest-panicked")
+_PR_SET_PDEATHSIG = 1
+
+E = TypeVar("E", bound=Event)
+
+
+class Machine:
+    """QEMU running ``settings``, whose accelerator is resolved.
+
+    Leave the ``with`` block by the thread that entered it: QEMU is tied to that thread's life.
+    """
+
+    def __init__(self, settings: RunSettings, *, qemu: str, symbols: Path | None = None) -> None:
+        """``symbols``: an ELF in which the addresses of a panic are looked up; without it they stay numbers."""
+        self.settings = settings
+        self.changed = threading.Condition()
+        self.console = Transcript(self.changed)
+        self.qmp_events: list[Mapping[str, Any]] = []
+        self.lines: list[bytes] = []
+        """The machine channel's lines as they came, up to the first that is no event."""
+        self.events: list[Event] = []
+        """The same, parsed."""
+        self.on_event: Callable[[], None] | None = None
+        """Called, by the link's thread, when an event came."""
+        self._qemu = qemu
+        self._symbols = symbols
+        self._wires = Wires()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._link: Link | None = None
+        self._partial = b""
+        self._garbage = ""
+        self._broken = ""
+        self._ended = False
+        self._quit = False
+        self._verdict: Verdict | None = None
+        self._deadline: float | None = None
+
+    def __enter__(self) -> Machine:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start QEMU. Raises ToolMissing if it cannot be executed."""
+        argv = qemu_argv(self.settings, self._wires.channels, qemu=self._qemu)
+        parent = os.getpid()
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                pass_fds=self._wires.remote,
+                start_new_session=True,  # Ctrl-C on our terminal is ours, or the guest's, never QEMU's
+                preexec_fn=lambda: _die_with(parent),
+            )
+        except OSError as error:
+            raise ToolMissing(f"{self._qemu} cannot be run: {error.strerror}", INSTALL_QEMU) from error
+        self._wires.close_remote()
+        if self.settings.timeout is not None:
+            self._deadline = time.monotonic() + self.settings.timeout
+        listener = Listener(
+            console=self.console.feed, events=self._feed_events, qmp=self._feed_qmp, ended=self._feed_end
+        )
+        self._link = Link(self._wires, listener, go=not self.settings.gdb)
+        self._link.start()
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process id."""
+        assert self._process is not None, "the machine was not started"
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """QEMU has not ended."""
+        return not self._ended
+
+    def stderr(self) -> str:
+        """What QEMU itself has said."""
+        self._stderr.seek(0)
+        return self._stderr.read().decode("utf-8", "replace")
+
+    def send(self, data: bytes) -> None:
+        """Type ``data`` on the guest's serial port."""
+        assert self._link is not None, "the machine was not started"
+        self._link.send(data)
+
+    def execute(self, command: str, timeout: float = MONITOR_SECONDS, **arguments: object) -> Any:
+        """Run a QMP command; returns its answer. Raises KgptError if QEMU refuses it, MachineLost if it is gone."""
+        assert self._link is not None, "the machine was not started"
+        return self._link.execute(command, arguments, timeout)
+
+    def screendump(self, path: Path) -> None:
+        """Write the screen to ``path``: PNG if it is called so, else PPM."""
+        self.execute("screendump", filename=str(path.absolute()), format="png" if path.suffix == ".png" else "ppm")
+
+    def quit(self) -> None:
+        """End the machine now."""
+        self._quit = True
+        with contextlib.suppress(MachineLost):
+            self.execute("quit", timeout=2.0)
+        self._kill()
+
+    def expect_event(self, kind: type[E], timeout: float, where: Callable[[E], bool] = lambda event: True) -> E:
+        """The first event of this kind for which ``where`` holds, already seen or yet to come.
+
+        Raises NotSeen after ``timeout`` seconds, or when the guest has ended without one.
+        """
+
+        def found() -> E | None:
+            return next((event for event in self.events if isinstance(event, kind) and where(event)), None)
+
+        with self.changed:
+            self.changed.wait_for(lambda: found() or self._ended, timeout)
+            event = found()
+        if event is None:
+            why = "the guest has ended" if self._ended else f"{timeout:g} seconds have passed"
+            raise NotSeen(
+                f"the machine channel did not carry the expected event {kind.event}, and {why}",
+                "the console's last lines:\n" + self.console.tail(),
+            )
+        return event
+
+    def wait(self, poll: Callable[[], None] | None = None) -> Verdict:
+        """Wait for the guest's end, or for the time limit; the verdict on the run.
+
+        ``poll`` is called whenever something has arrived.
+        """
+        if self._verdict is None:
+            timed_out = not self._wait_end(poll)
+            if timed_out:
+                self._kill()
+            self._verdict = self._judge(timed_out)
+        return self._verdict
+
+    def close(self) -> None:
+        """End QEMU if it still runs, and let go of everything. May be called again."""
+        self._kill()
+        if self._link is not None:
+            self._link.join(timeout=10)
+        self._wires.close()
+        self._stderr.close()
+
+    def _wait_end(self, poll: Callable[[], None] | None) -> bool:
+        while True:
+            with self.changed:
+                ended = self._ended
+                remaining = None if self._deadline is None else self._deadline - time.monotonic()
+                if not ended and (remaining is None or remaining > 0):
+                    self.changed.wait(remaining)
+                    ended = self._ended
+            if poll:
+                poll()
+            if ended:
+                return True
+            if remaining is not None and remaining <= 0:
+                return False
+
+    def _judge(self, timed_out: bool) -> Verdict:
+        assert self._process is not None
+        assert self._link is not None
+        status = self._process.wait()
+        self._link.join(timeout=10)
+        shutdown = next((event for event in self.qmp_events if event.get("event") == "SHUTDOWN"), None)
+        seen = Observed(
+            status=status,
+            events=tuple(self.events),
+            shutdown=shutdown["data"].get("reason", "") if shutdown else "",
+            broken=self._broken,
+            garbage=self._garbage,
+            timed_out=(self.settings.timeout or 0.0) if timed_out else 0.0,
+            quit=self._quit,
+            stderr=self.stderr(),
+            tail=self.console.tail(),
+            started=bool(self.qmp_events) or bool(self.events) or bool(self.console.text),
+            describe_panic=self._describe_panic,
+        )
+        return judge(seen)
+
+    def _describe_panic(self, panic: Any) -> str:
+        if self._symbols is None:
+            return panic_line(panic)
+        # pyelftools is only worth its import when something went wrong.
+        from kgpt_build.vm.symbolize import Symbols, panic_text
+
+        return panic_text(panic, Symbols.read(self._symbols))
+
+    def _kill(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _feed_events(self, data: bytes) -> None:
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        with self.changed:
+            for line in lines:
+                self._take_line(line)
+            self.changed.notify_all()
+        if self.on_event and lines:
+            self.on_event()
+
+    def _take_line(self, line: bytes) -> None:
+        if self._garbage:
+            return
+        try:
+            event = parse_event(line)
+        except BadEvent as error:
+            self._garbage = error.message
+            return
+        self.lines.append(line)
+        self.events.append(event)
+
+    def _feed_qmp(self, event: Mapping[str, Any]) -> None:
+        with self.changed:
+            self.qmp_events.append(event)
+            self.changed.notify_all()
+        if event.get("event") == "STOP":
+            # Asking why needs the link's own thread, which is the one that runs this.
+            threading.Thread(target=self._why_stopped, daemon=True).start()
+
+    def _why_stopped(self) -> None:
+        with contextlib.suppress(MachineLost):
+            state = self.execute("query-status").get("status", "")
+            if state in _STOPPED_BY_QEMU:
+                self._broken = state
+                self._kill()
+
+    def _feed_end(self, failure: BaseException | None) -> None:
+        with self.changed:
+            self._ended = True
+            if failure is not None and not self._broken:
+                self._broken = f"its monitor failed: {failure}"
+            self.changed.notify_all()
+        if failure is not None:
+            self._kill()
+
+
+def booted(machine: Machine) -> bool:
+    """The kernel has said its first word on the machine channel."""
+    return any(isinstance(event, Boot) for event in machine.events)
+
+
+_libc = ctypes.CDLL(None)
+
+
+def _die_with(parent: int) -> None:
+    """Runs in the child before QEMU: have the system kill it when we die, however we do."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # we died before the call
+        os._exit(1)

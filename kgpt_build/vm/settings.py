@@ -1,0 +1,75 @@
+"""What machine to run: one immutable value, checked when it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgpt_build.errors import UsageError
+
+ACCELS = ("auto", "kvm", "tcg")
+MACHINES = ("pc", "q35", "microvm")
+MEDIA = ("kernel", "cdrom")
+
+TCG_TIMEOUT_FACTOR = 4.0
+"""How much longer than under KVM a default time limit is under TCG. A limit that the user gave is kept as it is."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """A virtual machine and what it boots.
+
+    ``machine`` defaults to pc: its BIOS reaches our first serial line about 10 ms before q35's. microvm is faster still
+    but has no screen. ``cpu`` empty means the most that the accelerator offers. Raises UsageError on values that no
+    machine can have.
+    """
+
+    image: Path
+    cmdline: str = ""
+    cpus: int = 1
+    memory: int = 128
+    """In MiB."""
+    accel: str = "auto"
+    cpu: str = ""
+    machine: str = "pc"
+    display: bool = False
+    serial: bool = True
+    gdb: bool = False
+    timeout: float | None = None
+    """Seconds of wall time from the start of QEMU to its end; None: no limit."""
+    medium: str = "kernel"
+    """What ``image`` is: an ELF for ``-kernel``, or a disc (``cdrom``)."""
+    firmware: Path | None = None
+    """Another BIOS, such as OVMF."""
+    extra: tuple[str, ...] = ()
+    """Further QEMU arguments."""
+
+    def __post_init__(self) -> None:
+        _one_of("accelerator", self.accel, ACCELS)
+        _one_of("machine", self.machine, MACHINES)
+        _one_of("medium", self.medium, MEDIA)
+        if not 1 <= self.cpus <= 255:
+            raise UsageError(f"{self.cpus} processors: there can be 1 to 255", "give --cpus 1")
+        if not 1 <= self.memory <= 1 << 20:
+            raise UsageError(f"{self.memory} MB of memory: there can be 1 to {1 << 20}", "give --memory 128")
+        if self.timeout is not None and not self.timeout > 0:
+            raise UsageError(f"a time limit of {self.timeout:g} seconds is none", "give a number above 0")
+        if self.display and self.machine == "microvm":
+            raise UsageError("microvm has no screen to show", "leave out --display, or give --machine pc")
+        if "\0" in self.cmdline or "\n" in self.cmdline:
+            raise UsageError("the kernel's command line is one line of text", "write \\n inside quotes for a new line")
+
+    @property
+    def cpu_model(self) -> str:
+        """QEMU's name of the processor: ``cpu``, else all that the (resolved) accelerator can do."""
+        return self.cpu or ("host" if self.accel == "kvm" else "max")
+
+
+def default_timeout(seconds: float, accel: str) -> float:
+    """A default time limit, in seconds, for the accelerator that was chosen."""
+    return seconds * TCG_TIMEOUT_FACTOR if accel == "tcg" else seconds
+
+
+def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"there is no {what} {value}", f"one of: {', '.join(known)}")

@@ -1,0 +1,184 @@
+"""Addresses of a kernel -> function, file and line, from its ELF's symbols and DWARF, by pyelftools."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from elftools.common.exceptions import DWARFError, ELFError
+from elftools.elf.elffile import ELFFile
+
+from kgpt_build.errors import KgptError
+from kgpt_build.vm.events import Panic
+
+_EXCEPTIONS = {
+    "#DE": "division error",
+    "#DB": "debug",
+    "#BP": "breakpoint",
+    "#OF": "overflow",
+    "#BR": "bound range",
+    "#UD": "invalid instruction",
+    "#NM": "no FPU",
+    "#DF": "double fault",
+    "#TS": "invalid TSS",
+    "#NP": "segment not present",
+    "#SS": "stack segment fault",
+    "#GP": "general protection",
+    "#PF": "page fault",
+    "#MF": "x87 error",
+    "#AC": "alignment check",
+    "#MC": "machine check",
+    "#XM": "SIMD error",
+    "NMI": "non-maskable interrupt",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an address lies; what is not known is empty or 0."""
+
+    address: int
+    function: str = ""
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        name = self.function or f"{self.address:#x}"
+        return f"{name} {self.file}:{self.line}" if self.file else name
+
+
+@dataclass(frozen=True)
+class _Row:
+    address: int
+    file: str
+    line: int  # 0: what follows belongs to no source
+
+
+class Symbols:
+    """The functions and the line table of one ELF."""
+
+    def __init__(self, functions: list[tuple[int, int, str]], rows: list[_Row]) -> None:
+        """``functions``: (start, size, name); ``rows``: the line table; in any order."""
+        self._functions = sorted(functions)
+        # Where one sequence ends and another begins at the same address, the beginning counts.
+        self._rows = sorted(rows, key=lambda row: (row.address, row.line != 0))
+        self._starts = [start for start, _, _ in self._functions]
+        self._addresses = [row.address for row in self._rows]
+
+    @classmethod
+    def read(cls, path: Path) -> Symbols:
+        """The symbols of ``path``; none if it has none. Raises KgptError if it is no ELF."""
+        try:
+            with path.open("rb") as file:
+                elf = ELFFile(file)
+                return cls(list(_functions(elf)), list(_rows(elf)))
+        except OSError as error:
+            raise KgptError(f"cannot read {path}: {error.strerror}") from error
+        except (ELFError, DWARFError) as error:
+            raise KgptError(f"{path} is not a sound ELF: {error}") from error
+
+    def place(self, address: int) -> Place:
+        """The place of the instruction at ``address``."""
+        row = self._row(address)
+        return Place(address, self._function(address), row.file if row else "", row.line if row else 0)
+
+    def caller(self, address: int) -> Place:
+        """The place of the call that returns to ``address``: the call may be the last instruction of its line."""
+        place = self.place(address - 1)
+        return Place(address, place.function, place.file, place.line)
+
+    def _function(self, address: int) -> str:
+        index = bisect.bisect_right(self._starts, address) - 1
+        if index < 0:
+            return ""
+        start, size, name = self._functions[index]
+        # Assembler functions have no size: they reach to the next one.
+        return name if not size or address < start + size else ""
+
+    def _row(self, address: int) -> _Row | None:
+        index = bisect.bisect_right(self._addresses, address) - 1
+        return self._rows[index] if index >= 0 and self._rows[index].line else None
+
+
+def panic_text(panic: Panic, symbols: Symbols) -> str:
+    """A panic for people: its first line says what and where, the rest is the way that led there."""
+    frames = [symbols.place(panic.rip)] if panic.vector >= 0 else []
+    addresses = list(panic.backtrace)
+    if frames and addresses[:1] == [panic.rip]:
+        addresses = addresses[1:]
+    frames += [symbols.caller(address) for address in addresses]
+    lines = [_headline(panic, frames)]
+    if panic.name == "#PF":
+        lines.append(f"  the address was {panic.cr2:#x}")
+    lines += [f"  #{index} {frame.address:#x} {frame}" for index, frame in enumerate(frames)]
+    return "\n".join(lines)
+
+
+def _headline(panic: Panic, frames: list[Place]) -> str:
+    where = f" at {frames[0]}" if frames else ""
+    if panic.vector < 0:
+        return f"panic: {panic.message}{where}"
+    meaning = _EXCEPTIONS.get(panic.name, panic.message)
+    return f"panic: {panic.name}{f' ({meaning})' if meaning else ''} error {panic.error:#x}{where}"
+
+
+def _functions(elf: Any) -> Iterator[tuple[int, int, str]]:
+    table = elf.get_section_by_name(".symtab")
+    if table is None:
+        return
+    for symbol in table.iter_symbols():
+        # An assembler label that nobody called a function still names the code after it.
+        code = symbol["st_info"]["type"] in ("STT_FUNC", "STT_NOTYPE") and symbol.name
+        section = symbol["st_shndx"]
+        if code and isinstance(section, int) and elf.get_section(section)["sh_flags"] & 4:
+            yield symbol["st_value"], symbol["st_size"], symbol.name
+
+
+def _rows(elf: Any) -> Iterator[_Row]:
+    if not elf.has_dwarf_info():
+        return
+    dwarf = elf.get_dwarf_info()
+    for unit in dwarf.iter_CUs():
+        program = dwarf.line_program_for_CU(unit)
+        if program is None:
+            continue
+        files = _file_names(program, unit)
+        for entry in program.get_entries():
+            state = entry.state
+            if state is not None:
+                file = files.get(state.file, "")
+                yield _Row(state.address, file, 0 if state.end_sequence or not file else state.line)
+
+
+def _file_names(program: Any, unit: Any) -> dict[int, str]:
+    """The line program's file numbers -> paths. DWARF 5 counts from 0 and has the unit's folder as the first."""
+    header = program.header
+    version5 = header["version"] >= 5
+    if version5:
+        directories = [_text(entry.DW_LNCT_path) for entry in header["directories"]]
+        entries = [(_text(entry.DW_LNCT_path), entry.DW_LNCT_directory_index) for entry in header["file_names"]]
+    else:
+        attribute = unit.get_top_DIE().attributes.get("DW_AT_comp_dir")
+        directories = [_text(attribute.value) if attribute else ""]
+        directories += [_text(name) for name in header["include_directory"]]
+        entries = [(_text(entry.name), entry.dir_index) for entry in header["file_entry"]]
+    return {
+        index: _join(directories, folder, name) for index, (name, folder) in enumerate(entries, 0 if version5 else 1)
+    }
+
+
+def _join(directories: list[str], folder: int, name: str) -> str:
+    parts = [name]
+    if not name.startswith("/") and folder < len(directories):
+        parts.insert(0, directories[folder])
+        if folder and not directories[folder].startswith("/"):
+            parts.insert(0, directories[0])
+    # Builds map their root to ".": what is left is relative to the sources.
+    return str(Path(*[part for part in parts if part]))
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

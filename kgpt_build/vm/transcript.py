@@ -1,0 +1,115 @@
+"""What a guest wrote on its console: kept as it came, and as text that can be searched and waited for."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import threading
+import time
+from collections.abc import Callable
+
+from kgpt_build.errors import KgptError
+
+TAIL_LINES = 20
+_KEEP_BYTES = 64 << 20
+_KEEP_TEXT = 1 << 20
+"""A guest that floods its console must take neither our memory nor our time with it."""
+
+
+class NotSeen(KgptError):
+    """The console (or the machine channel) did not show what was expected of it."""
+
+
+class PlainText:
+    """Turns a terminal's byte stream into text: UTF-8 decoded, escape sequences and carriage returns left out.
+
+    Works on pieces: what a piece leaves unfinished, a character or a sequence, waits for the next.
+    """
+
+    _SEQUENCE = re.compile(
+        r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\^_]|[\x00-\x08\x0b-\x1a\x7f]"
+    )
+    _UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]{0,256}\x1b?)?$")
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def feed(self, data: bytes, *, final: bool = False) -> str:
+        """The text that ``data`` completes."""
+        text = self._rest + self._decoder.decode(data, final)
+        self._rest = ""
+        unfinished = self._UNFINISHED.search(text)
+        if unfinished:
+            text, self._rest = text[: unfinished.start()], "" if final else unfinished.group()
+        return self._SEQUENCE.sub("", text)
+
+
+class Transcript:
+    """A guest's console, written by one thread and read by others, who wait on ``changed``."""
+
+    def __init__(self, changed: threading.Condition) -> None:
+        self._changed = changed
+        self._plain = PlainText()
+        self._raw = bytearray()
+        self._dropped = 0
+        self._text = ""
+        self._seen = 0
+        self.closed = False
+        self.on_data: Callable[[], None] | None = None
+        """Called, by the writing thread, after something was added or the end was reached."""
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes; none means the end."""
+        with self._changed:
+            self._raw += data
+            self._text += self._plain.feed(data, final=not data)
+            self.closed = self.closed or not data
+            self._trim()
+            self._changed.notify_all()
+        if self.on_data:
+            self.on_data()
+
+    def _trim(self) -> None:
+        if (excess := len(self._raw) - _KEEP_BYTES) > 0:
+            self._dropped += excess
+            del self._raw[:excess]
+        if (excess := len(self._text) - _KEEP_TEXT) > _KEEP_TEXT:
+            self._text = self._text[excess:]
+            self._seen = max(self._seen - excess, 0)
+
+    def raw_since(self, position: int) -> tuple[bytes, int]:
+        """The bytes written after ``position`` (0 at first), and the position to ask from next."""
+        with self._changed:
+            start = max(position - self._dropped, 0)
+            return bytes(self._raw[start:]), self._dropped + len(self._raw)
+
+    @property
+    def text(self) -> str:
+        """What was written (its last million characters at least), as plain text with "\\n" line ends."""
+        with self._changed:
+            return self._text
+
+    def tail(self, lines: int = TAIL_LINES) -> str:
+        """The last ``lines`` lines."""
+        return "\n".join(self.text.rstrip("\n").split("\n")[-lines:])
+
+    def expect(self, pattern: str, timeout: float) -> re.Match[str]:
+        """Wait until the regular expression ``pattern`` matches what was written after the last match.
+
+        ``^`` and ``$`` match at line ends. Raises NotSeen, with the end of the console, after ``timeout`` seconds or
+        when the guest has ended without writing it.
+        """
+        expression = re.compile(pattern, re.MULTILINE)
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                if match := expression.search(self._text, self._seen):
+                    self._seen = match.end()
+                    return match
+                remaining = deadline - time.monotonic()
+                if self.closed or remaining <= 0:
+                    break
+                self._changed.wait(remaining)
+        why = "the guest has ended" if self.closed else f"{timeout:g} seconds have passed"
+        raise NotSeen(f"the console did not show /{pattern}/, and {why}", "its last lines:\n" + self.tail())

@@ -1,0 +1,174 @@
+"""How a run ended: decided by one pure function from all that was seen of it. A missing verdict is never a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from kgpt_build.errors import GuestFailed, KgptError, MachineLost, RunTimeout
+from kgpt_build.process import describe_status
+from kgpt_build.vm.events import Error, Event, Exit, Panic, SelfTest
+
+_E = TypeVar("_E", bound=Event)
+
+OK, REFUSED, FAILED = 0, 1, 4
+"""The codes of the kernel's ``exit`` event (kernel_c/include/kgpt/status.h)."""
+
+_STDERR_LINES = 3
+
+_KINDS: dict[str, type[KgptError]] = {
+    "refused": KgptError,
+    "failed": GuestFailed,
+    "lost": MachineLost,
+    "timeout": RunTimeout,
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``kind`` is ok, quit (the user left), refused, failed, lost or timeout."""
+
+    kind: str
+    message: str
+    hint: str = ""
+    tail: str = ""
+    """The console's last lines, where they help."""
+    panic: Panic | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Did the guest end well by its own word? Leaving it early is not that."""
+        return self.kind == "ok"
+
+    @property
+    def exit_code(self) -> int:
+        """What a program that ran this machine ends with."""
+        error = _KINDS.get(self.kind)
+        return error.exit_code if error else 0
+
+    def error(self) -> KgptError | None:
+        """The failure as an exception with its console tail; None if there was none."""
+        kind = _KINDS.get(self.kind)
+        if kind is None:
+            return None
+        tail = f"the console's last lines:\n{self.tail}" if self.tail else ""
+        return kind(self.message, "\n".join(part for part in (self.hint, tail) if part))
+
+
+@dataclass(frozen=True)
+class Observed:
+    """All that was seen of a run."""
+
+    status: int
+    """QEMU's exit status; negative: the signal that ended it."""
+    events: tuple[Event, ...] = ()
+    shutdown: str = ""
+    """The reason in QMP's SHUTDOWN event: guest-reset, guest-shutdown, host-qmp-quit, host-signal, …"""
+    broken: str = ""
+    """A run state in which QEMU stopped the machine by itself: internal-error, io-error, …"""
+    garbage: str = ""
+    """What is wrong with the first line of the machine channel that is no event."""
+    timed_out: float = 0.0
+    """The time limit, in seconds, that ran out; 0: none did."""
+    quit: bool = False
+    """We asked QEMU to end."""
+    stderr: str = ""
+    tail: str = ""
+    started: bool = True
+    """QEMU came as far as running the guest."""
+    describe_panic: Callable[[Panic], str] = field(default=lambda panic: panic_line(panic))
+
+
+def judge(seen: Observed) -> Verdict:
+    """The verdict on a run that is over."""
+    if seen.timed_out:
+        return Verdict(
+            "timeout",
+            f"the guest did not end within {seen.timed_out:g} seconds",
+            "give it more with --timeout; if it hangs, kgpt run --gdb shows where",
+            tail=seen.tail,
+        )
+    exit_event = _last(seen, Exit)
+    panic = _last(seen, Panic)
+    if seen.quit and exit_event is None:
+        return Verdict("quit", "the machine was ended from outside")
+    if seen.garbage:
+        return _lost(seen, seen.garbage, "the image writes something else on port 0xE9 (docs/events.md)")
+    if panic is not None:
+        return Verdict("failed", seen.describe_panic(panic), tail=seen.tail, panic=panic)
+    if exit_event is None:
+        return _no_verdict(seen)
+    if seen.status != expected_status(exit_event) and not _announced_reset(seen, exit_event):
+        return _lost(
+            seen,
+            f"the guest announced code {exit_event.code}, but QEMU ended otherwise ({_how_qemu_ended(seen)})",
+        )
+    return _by_code(seen, exit_event)
+
+
+def expected_status(exit_event: Exit) -> int:
+    """QEMU's exit status after the guest wrote 32 + code to isa-debug-exit."""
+    return 65 + 2 * exit_event.code
+
+
+def panic_line(panic: Panic) -> str:
+    """``panic: #PF error 0x2 at 0x1000``, for want of an ELF to look the address up in."""
+    if panic.vector < 0:
+        return f"panic: {panic.message}"
+    return f"panic: {panic.name} error {panic.error:#x} at {panic.rip:#x}"
+
+
+def _by_code(seen: Observed, exit_event: Exit) -> Verdict:
+    if exit_event.code == OK:
+        return Verdict("ok", f"the guest ended well ({exit_event.reason})")
+    if exit_event.code == REFUSED:
+        error = _last(seen, Error)
+        if error is None:
+            return Verdict("refused", "the kernel refused to go on, and did not say why", tail=seen.tail)
+        return Verdict("refused", error.message, error.hint)
+    if exit_event.code == FAILED:
+        failed = [test for test in seen.events if isinstance(test, SelfTest) and not test.ok]
+        lines = "\n".join(f"{test.name}: {test.message}" for test in failed)
+        if failed:
+            return Verdict("failed", f"{len(failed)} self-test{'s' * (len(failed) > 1)} failed", lines)
+        return Verdict("failed", f"the guest failed ({exit_event.reason})", tail=seen.tail)
+    return _lost(seen, f"the guest ended with the unknown code {exit_event.code}")
+
+
+def _no_verdict(seen: Observed) -> Verdict:
+    if not seen.started:
+        said = seen.stderr.strip().splitlines()
+        reason = said[-1].removeprefix("qemu-system-x86_64: ") if said else _how_qemu_ended(seen)
+        if seen.status > 0:
+            return Verdict("refused", f"QEMU did not start the machine: {reason}")
+        return _lost(seen, f"QEMU broke while it started: {reason}")
+    if seen.broken:
+        return _lost(
+            seen,
+            f"QEMU stopped the machine ({seen.broken}): the accelerator cannot run this guest",
+            "give --accel tcg",
+        )
+    if seen.shutdown == "guest-reset":
+        return _lost(seen, "the guest reset without a verdict: a triple fault, or a reboot that it did not announce")
+    return _lost(seen, f"the run ended without the kernel's verdict ({_how_qemu_ended(seen)})")
+
+
+def _announced_reset(seen: Observed, exit_event: Exit) -> bool:
+    return exit_event.reason == "reboot" and seen.status == 0 and seen.shutdown == "guest-reset"
+
+
+def _how_qemu_ended(seen: Observed) -> str:
+    if seen.shutdown:
+        return f"shutdown: {seen.shutdown}"
+    return f"QEMU: {describe_status(seen.status)}"
+
+
+def _lost(seen: Observed, message: str, hint: str = "") -> Verdict:
+    said = "\n".join(seen.stderr.strip().splitlines()[:_STDERR_LINES])  # what follows is a dump of registers
+    hints = [hint, f"QEMU said:\n{said}" if said else ""]
+    return Verdict("lost", message, "\n".join(part for part in hints if part), tail=seen.tail)
+
+
+def _last(seen: Observed, kind: type[_E]) -> _E | None:
+    return next((event for event in reversed(seen.events) if isinstance(event, kind)), None)
