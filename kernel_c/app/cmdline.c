@@ -279,7 +279,9 @@ enum kg_status kg_cmdline_parse(struct kg_config *config, const char *text, stru
 {
     char key[32], value[KG_CMDLINE_MAX + 1];
     if (kg_strlen(text) > KG_CMDLINE_MAX) {
-        return kg_error_set(error, KG_E_INPUT, "the command line is longer than %d bytes", KG_CMDLINE_MAX);
+        kg_error_set(error, KG_E_INPUT, "the command line is longer than %d bytes", KG_CMDLINE_MAX);
+        kg_error_hint(error, "shorten it, or its prompt");
+        return KG_E_INPUT;
     }
     for (text = skip_spaces(text); *text; text = skip_spaces(text)) {
         const char *start = text;

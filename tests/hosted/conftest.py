@@ -1,0 +1,69 @@
+"""Hosted programs, built once: by zig for what they compute, by gcc or clang under sanitizers for how."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from hosted import Hosted, random_model
+
+from kgpt_build import models
+from kgpt_build.kernel.build import build_cached
+from kgpt_build.models import Model
+
+ODD_CHARS = "abcdé€😀 \n\"\\'zß"
+"""Characters of one to four bytes, and those that JSON and the command line escape."""
+
+
+@pytest.fixture(scope="session")
+def default_model() -> Model:
+    return models.load(None)
+
+
+@pytest.fixture(scope="session")
+def odd_model() -> Model:
+    """No size of it is a power of two, or a multiple of a vector."""
+    return random_model(ODD_CHARS, n_ctx=21, n_embd=30, n_layer=3, n_head=5, n_ff=67, name="odd sizes")
+
+
+@pytest.fixture(scope="session")
+def wide_model() -> Model:
+    """More than 256 KB of weights: they are included by the assembler instead of written as literals."""
+    return random_model("abcdefgh", n_ctx=64, n_embd=128, n_layer=2, n_head=4, n_ff=512, name="wide")
+
+
+@pytest.fixture(scope="session")
+def hosted() -> Hosted:
+    """The default model, as everybody builds it."""
+    return Hosted(build_cached(target="hosted"))
+
+
+@pytest.fixture(scope="session")
+def sanitized() -> Hosted:
+    """The default model, under AddressSanitizer and UndefinedBehaviorSanitizer."""
+    return Hosted(build_cached(target="hosted", toolchain=_sanitizing_compiler(), sanitize="address,undefined"))
+
+
+@pytest.fixture(scope="session")
+def odd(odd_model: Model) -> Hosted:
+    return Hosted(build_cached(odd_model, target="hosted"))
+
+
+@pytest.fixture(scope="session")
+def wide(wide_model: Model) -> Hosted:
+    return Hosted(build_cached(wide_model, target="hosted"))
+
+
+@pytest.fixture(scope="session")
+def odd_sanitized(odd_model: Model) -> Hosted:
+    return Hosted(
+        build_cached(odd_model, target="hosted", toolchain=_sanitizing_compiler(), sanitize="address,undefined")
+    )
+
+
+def _sanitizing_compiler() -> str:
+    """zig comes without the sanitizers' runtimes."""
+    for name in ("gcc", "clang"):
+        if shutil.which(name):
+            return name
+    pytest.skip("neither gcc nor clang is installed: apt-get install gcc")

@@ -1,0 +1,53 @@
+"""Things that break on purpose: the verdict, the panic event, and nothing after it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+
+import pytest
+from hosted import Hosted
+
+FAULTS = {
+    "ud": (6, "#UD"),
+    "null": (14, "#PF"),
+    "text": (14, "#PF"),
+    "exec": (14, "#PF"),
+    "stack": (14, "#PF"),
+    "div": (0, "#DE"),
+    "panic": (-1, "check"),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_is_a_panic(hosted: Hosted, kind: str) -> None:
+    run = hosted.run(f"fault={kind}")
+    vector, name = FAULTS[kind]
+    assert run.returncode == 4
+    panic = run.one("panic")
+    assert (panic["vector"], panic["name"]) == (vector, name)
+    assert int(panic["rip"], 16) > 0
+    assert f"kgpt: panic: {name} " in run.console
+    assert run.events[-1] == {"event": "exit", "code": 4, "reason": "panic"}
+    assert not run.of("sample")
+
+
+def test_a_reset_leaves_no_verdict(hosted: Hosted) -> None:
+    run = hosted.run("fault=reset")
+    assert run.returncode == -signal.SIGKILL
+    assert not run.of("exit")
+
+
+def test_a_hang_hangs(hosted: Hosted) -> None:
+    process = subprocess.Popen([hosted.path, "--cmdline", "fault=hang"], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert b"memory" in b"".join(process.stdout.readline() for _ in range(3))
+        time.sleep(0.3)
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()

@@ -1,0 +1,70 @@
+"""The self-tests in the program's ELF section: one pytest id each, once as it is built and once under sanitizers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+from hosted import Hosted, Run
+
+SOURCES = Path(__file__).parents[2] / "kernel_c"
+NAMES = sorted(
+    f"{suite}.{name}"
+    for path in SOURCES.rglob("*_test.c")
+    for suite, name in re.findall(r"^KG_TEST\((\w+), (\w+)\)", path.read_text(), re.MULTILINE)
+)
+
+
+@pytest.fixture(scope="module", params=["hosted", "sanitized"])
+def selftest(request: pytest.FixtureRequest) -> Run:
+    program: Hosted = request.getfixturevalue(request.param)
+    return program.run("mode=selftest")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_selftest(selftest: Run, name: str) -> None:
+    (event,) = [event for event in selftest.of("test") if event["name"] == name]
+    assert event["ok"], event["message"]
+
+
+def test_all_ran_and_passed(selftest: Run) -> None:
+    assert selftest.returncode == 0, selftest.console
+    assert selftest.one("tests") == {"event": "tests", "passed": len(NAMES), "failed": 0}
+    assert selftest.events[-1] == {"event": "exit", "code": 0, "reason": "selftest"}
+    assert len(NAMES) >= 40
+
+
+def test_the_symbols_name_them(hosted: Hosted) -> None:
+    with hosted.path.open("rb") as file:
+        elf = ELFFile(file)
+        symtab, section = elf.get_section_by_name(".symtab"), elf.get_section_by_name("kgpt_tests")
+        assert isinstance(symtab, SymbolTableSection)
+        assert section is not None
+        symbols = {symbol.name for symbol in symtab.iter_symbols()}
+        assert section["sh_size"] == 16 * len(NAMES)
+    listed = {symbol.removeprefix("kg_test_") for symbol in symbols if re.match(r"kg_test_\w+__\w+$", symbol)}
+    assert listed == {name.replace(".", "__", 1) for name in NAMES}
+
+
+def test_one_by_name(hosted: Hosted) -> None:
+    run = hosted.run("mode=selftest test=crc32.known_answers")
+    assert [event["name"] for event in run.of("test")] == ["crc32.known_answers"]
+
+
+def test_one_suite(hosted: Hosted) -> None:
+    run = hosted.run("mode=selftest test=json")
+    assert [event["name"] for event in run.of("test")] == [name for name in _in_order(run) if name.startswith("json.")]
+    assert run.one("tests")["passed"] > 1
+
+
+def test_an_unknown_name_is_refused(hosted: Hosted) -> None:
+    run = hosted.run("mode=selftest test=jso")
+    assert run.returncode == 1
+    assert 'no self-test is named "jso"' in run.console
+
+
+def _in_order(run: Run) -> list[str]:
+    return [event["name"] for event in run.of("test")]
