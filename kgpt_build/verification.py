@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ import numpy as np
 from kgpt_build.models import FloatArray, Model
 from kgpt_build.reference.forward import logits
 from kgpt_build.reference.ordered import Array
+from kgpt_build.reference.sampler import generate
 from kgpt_build.settings import GenerateSettings
 
 TOLERANCE = 1e-5  # of the largest |logit| of the position
+SAMPLES, SEED = 20, 42  # documents that are drawn again
 MAX_FAILURES = 10  # of one run; a wrong kernel is wrong at every position
 
 Events = Iterable[Mapping[str, Any]]
@@ -25,12 +27,16 @@ Events = Iterable[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class RunReport:
-    """One run against the reference: ``difference`` is the largest |difference| / max|logit| of a position."""
+    """One kernel against the reference: ``difference`` is the largest |difference| / max|logit| of a position.
+
+    ``samples`` counts the sampled documents whose every token is the one the reference draws from the same logits.
+    """
 
     name: str
     isa: str
     positions: int
     difference: float
+    samples: int
     failures: tuple[str, ...]
 
 
@@ -78,14 +84,30 @@ def cmdline_words(prompt: str) -> list[str]:
     return ["mode=generate", *settings.cmdline_words(), "exit", "logits"]
 
 
-def verify(model: Model, prompt: str, runs: Mapping[str, Events]) -> Report:
+def sampled_words(prompt: str) -> list[str]:
+    """The same for SAMPLES sampled documents, at the kernel's default temperature."""
+    return [
+        "mode=generate",
+        *GenerateSettings(prompt=prompt, samples=SAMPLES, seed=SEED).cmdline_words(),
+        "exit",
+        "logits",
+    ]
+
+
+def verify(
+    model: Model, prompt: str, runs: Mapping[str, Events], sampled: Mapping[str, Events] | None = None
+) -> Report:
     """Compare ``runs`` (name -> events of a run with ``cmdline_words(prompt)``) with the reference and with each other.
 
+    ``sampled`` are events, by the same names, of runs with ``sampled_words(prompt)``: they show how tokens are drawn.
     Raises KgptError for a prompt that the model cannot take; whatever is wrong with the runs is in the report.
     """
     tokens, expected = greedy(model, prompt)
     read = [_read(name, events, model) for name, events in runs.items()]
-    reports = tuple(_compare(run, tokens, expected, len(model.prompt_tokens(prompt))) for run in read)
+    n_prompt = len(model.prompt_tokens(prompt))
+    reports = tuple(_compare(run, tokens, expected, n_prompt) for run in read)
+    if sampled is not None:
+        reports = tuple(_with_samples(report, model, prompt, sampled[report.name]) for report in reports)
     failures = [failure for other in read[1:] for failure in _bit_failures(read[0], other)]
     text = model.tokenizer.decode(tokens)
     same_bits = bool(read and read[0].steps) and not failures
@@ -165,7 +187,38 @@ def _compare(run: _Run, tokens: Sequence[int], expected: Array, n_prompt: int) -
         largest = max(largest, difference)
         if difference > TOLERANCE:
             failures.append(f"position {position}: the logits differ by {difference:.2e} of the largest")
-    return RunReport(run.name, run.isa, len(run.steps), largest, tuple(failures[:MAX_FAILURES]))
+    return RunReport(run.name, run.isa, len(run.steps), largest, 0, tuple(failures[:MAX_FAILURES]))
+
+
+def _with_samples(report: RunReport, model: Model, prompt: str, events: Events) -> RunReport:
+    """``report`` with what the same kernel's sampled documents show."""
+    values: dict[object, list[FloatArray]] = {}
+    tokens: dict[object, list[int]] = {}
+    for event in events:
+        if event.get("event") == "logits" and (row := _decode(event.get("f32"), model.hparams.n_vocab)) is not None:
+            values.setdefault(event.get("sample"), []).append(row)
+        elif event.get("event") == "token":
+            tokens.setdefault(event.get("sample"), []).append(_token(event))
+    failures = []
+    for index in range(SAMPLES):
+        drawn = _redraw(model, prompt, index, values.get(index, []))
+        if drawn is None or drawn != tokens.get(index):
+            failures.append(
+                f"document {index}: it drew {tokens.get(index)}, the reference {drawn} from the same logits"
+            )
+    return replace(
+        report,
+        samples=SAMPLES - len(failures),
+        failures=(*report.failures, *failures)[:MAX_FAILURES],
+    )
+
+
+def _redraw(model: Model, prompt: str, index: int, values: Sequence[FloatArray]) -> list[int] | None:
+    """The tokens that the reference draws from a kernel's own logits; None if they do not reach to its end."""
+    try:
+        return list(generate(model, prompt, seed=SEED, index=index, logits_of=lambda fed: values[len(fed) - 1]).tokens)
+    except IndexError:
+        return None
 
 
 def _relative_difference(values: FloatArray, expected: Array) -> float:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,9 @@ from toy import toy_model
 from kgpt_build import models, verification
 from kgpt_build.errors import KgptError
 from kgpt_build.models import FloatArray, Model
-from kgpt_build.verification import TOLERANCE, cmdline_words, greedy, verify
+from kgpt_build.reference.forward import logits
+from kgpt_build.reference.sampler import generate
+from kgpt_build.verification import SAMPLES, SEED, TOLERANCE, cmdline_words, greedy, sampled_words, verify
 
 Event = dict[str, Any]
 
@@ -58,6 +60,8 @@ def test_cmdline() -> None:
         "exit",
         "logits",
     ]
+
+    assert sampled_words("k") == ["mode=generate", "prompt=k", "samples=20", "seed=42", "exit", "logits"]
 
 
 @pytest.mark.parametrize("prompt", ["", "ka", "abcdefghijklmno"])
@@ -173,6 +177,41 @@ def test_failures_are_limited(model: Model) -> None:
 def test_all_zero_logits() -> None:
     assert verification._relative_difference(np.zeros(3, np.float32), np.zeros(3)) == 0
     assert verification._relative_difference(np.ones(3, np.float32), np.zeros(3)) == np.inf
+
+
+def sampled_events(model: Model, prompt: str) -> list[Event]:
+    """What a right kernel sends for sampled documents."""
+    sent: list[Event] = []
+    for index in range(SAMPLES):
+        fed: list[FloatArray] = []
+
+        def step(tokens: Sequence[int], fed: list[FloatArray] = fed) -> FloatArray:
+            fed[:] = [*logits(model, tokens, np.float32).astype(np.float32)]
+            return fed[-1]
+
+        document = generate(model, prompt, seed=SEED, index=index, logits_of=step)
+        sent += [{"event": "logits", "sample": index, "f32": row.tobytes().hex()} for row in fed]
+        sent += [{"event": "token", "sample": index, "id": token} for token in document.tokens]
+    return sent
+
+
+def test_sampled_documents(model: Model) -> None:
+    runs = {"qemu": events(model, "ka"), "hosted": events(model, "ka")}
+    wrong = sampled_events(model, "ka")
+    token = next(event for event in wrong if event["event"] == "token" and event["sample"] == 3)
+    token["id"] = (token["id"] + 1) % 27
+    report = verify(model, "ka", runs, {"qemu": sampled_events(model, "ka"), "hosted": wrong})
+    qemu, hosted = report.runs
+    assert (qemu.samples, qemu.failures) == (SAMPLES, ())
+    assert hosted.samples == SAMPLES - 1
+    assert hosted.failures[0].startswith("document 3: it drew [")
+    assert not report.ok
+
+
+def test_sampled_documents_that_are_missing(model: Model) -> None:
+    report = verify(model, "", {"qemu": events(model, "")}, {"qemu": []})
+    assert report.runs[0].samples == 0
+    assert not report.ok
 
 
 def test_a_bad_prompt_is_refused(model: Model) -> None:

@@ -1,0 +1,107 @@
+"""``kgpt verify``."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kgpt_build.cli.options import json_option, model_argument, toolchain_option, verbose_option
+from kgpt_build.errors import GuestFailed
+
+if TYPE_CHECKING:
+    from kgpt_build.models import Model
+    from kgpt_build.verification import Report
+
+TIMEOUT = 120.0  # seconds for one run, of which a small model needs one
+
+
+@click.command("verify")
+@model_argument
+@click.option("--prompt", default="", metavar="TEXT", help="What the documents begin with.")
+@click.option("--cpu", default="max", show_default=True, metavar="MODEL", help="QEMU's processor, such as qemu64.")
+@click.option(
+    "--accel", type=click.Choice(["tcg", "kvm"]), default="tcg", show_default=True, help="QEMU's accelerator."
+)
+@toolchain_option
+@json_option("Print the report as JSON.")
+@verbose_option
+def command(model: Path | None, prompt: str, cpu: str, accel: str, toolchain: str, as_json: bool) -> None:
+    """Compare what the kernel computes with the NumPy reference.
+
+    Builds MODEL as a kernel and as a Linux process. Both must choose the reference's tokens, their logits must be the
+    reference's but for rounding, and each other's to the bit; and from their own logits both must draw the tokens that
+    the reference draws. Exit code 4 if not.
+    """
+    from kgpt_build import models
+    from kgpt_build.verification import verify
+
+    loaded = models.load(model)
+    loaded.prompt_tokens(prompt)  # a prompt that cannot be taken is refused before anything is built
+    greedy, sampled = _runs(loaded, prompt, toolchain, cpu, accel)
+    report = verify(loaded, prompt, greedy, sampled)
+    click.echo(_json(report) if as_json else _text(report))
+    if not report.ok:
+        raise GuestFailed("the kernel and the reference differ", "kgpt -v verify prints the commands of both runs")
+
+
+def _runs(
+    model: Model, prompt: str, toolchain: str, cpu: str, accel: str
+) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """Events of the greedy runs and of the sampled ones, by name. The hosted ones use the ISA that QEMU's used."""
+    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.kernel.build import build_cached
+    from kgpt_build.kernel.hosted import run_hosted
+    from kgpt_build.verification import cmdline_words, sampled_words
+
+    with shown_progress() as progress:
+        kernel = build_cached(model, toolchain=toolchain, progress=progress)
+        hosted = build_cached(model, toolchain=toolchain, target="hosted", progress=progress)
+    found: list[dict[str, list[Any]]] = []
+    for words in (cmdline_words(prompt), sampled_words(prompt)):
+        in_qemu = _boot(kernel, words, cpu, accel)
+        mask = [f"cpumask={event['isa']}" for event in in_qemu if event["event"] == "cpu"]
+        lines = run_hosted(hosted, " ".join([*words, *mask]), timeout=TIMEOUT)
+        found.append({"qemu": in_qemu, "hosted": [json.loads(line) for line in lines]})
+    return found[0], found[1]
+
+
+def _boot(kernel: Path, words: Sequence[str], cpu: str, accel: str) -> list[Any]:
+    """The events of ``kernel`` in QEMU. Raises the failure of a run that did not end well."""
+    from kgpt_build.toolchain.qemu import Qemu
+    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.settings import RunSettings
+
+    settings = RunSettings(image=kernel, cmdline=" ".join(words), cpu=cpu, accel=accel, timeout=TIMEOUT)
+    with Machine(settings, qemu=str(Qemu().require()), symbols=kernel) as machine:
+        failure = machine.wait().error()
+        if failure is not None:
+            raise failure
+        return [json.loads(line) for line in machine.lines]
+
+
+def _json(report: Report) -> str:
+    described = {"ok": report.ok, **asdict(report)}
+    for run in described["runs"]:
+        if not math.isfinite(run["difference"]):
+            run["difference"] = None  # JSON has no infinity
+    return json.dumps(described, indent=2)
+
+
+def _text(report: Report) -> str:
+    lines = [f"model {report.model}, sha256 {report.sha256}", f"prompt {report.prompt!r}, greedy {report.text!r}"]
+    for run in report.runs:
+        lines.append(
+            f"{run.name:6} isa {run.isa}: {run.positions} positions, largest difference {run.difference:.1e} of the "
+            f"largest logit; {run.samples} documents drawn alike{'' if run.failures else ': ok'}"
+        )
+        lines += [f"  {failure}" for failure in run.failures]
+    lines.append(
+        f"{' and '.join(run.name for run in report.runs)}: {'the same bits' if report.same_bits else 'differ'}"
+    )
+    return "\n".join([*lines, *(f"  {failure}" for failure in report.failures)])
