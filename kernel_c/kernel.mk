@@ -103,7 +103,7 @@ DEBUG ?= 0
 SANITIZE ?=
 
 TRIPLE_zig := -target x86_64-freestanding-none -mcpu=x86_64 -fno-sanitize=all
-TRIPLE_clang := --target=x86_64-unknown-none-elf -march=x86-64
+TRIPLE_clang := --target=$(if $(SANITIZE),x86_64-linux-gnu,x86_64-unknown-none-elf) -march=x86-64
 TRIPLE_gcc := -march=x86-64
 
 # -ffp-contract=off and no fast-math: a float addition happens where and in the order that the source says.

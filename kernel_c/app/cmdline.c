@@ -155,8 +155,14 @@ static bool set_count(const struct key *key, const char *value, uint32_t *place)
 
 static bool set_seed(struct kg_config *config, const char *value)
 {
-    config->seed_random = kg_streq(value, "random");
-    return config->seed_random || kg_parse_u64(value, &config->seed);
+    uint64_t seed = config->seed;
+    bool random = kg_streq(value, "random");
+    if (!random && !kg_parse_u64(value, &seed)) {
+        return false;
+    }
+    config->seed_random = random;
+    config->seed = seed;
+    return true;
 }
 
 static bool set_decimal(const struct key *key, const char *value, float *place)

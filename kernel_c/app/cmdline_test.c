@@ -1,5 +1,7 @@
 #include "kgpt/config.h"
+#include "kgpt/format.h"
 #include "kgpt/mem.h"
+#include "kgpt/random.h"
 #include "kgpt/test.h"
 
 /* Parses `text` into a new config. */
@@ -118,6 +120,42 @@ KG_TEST(cmdline, a_line_that_is_too_long_is_refused)
     KG_CHECK_EQ(t, kg_strlen(config->prompt), KG_CMDLINE_MAX - 7);
     text[KG_CMDLINE_MAX] = 'a';
     KG_CHECK_EQ(t, parse(config, text, &error), KG_E_INPUT);
+}
+
+KG_TEST(cmdline, a_wrong_value_changes_nothing)
+{
+    struct kg_config config, before;
+    struct kg_error error;
+    KG_CHECK_EQ(t, parse(&config, "seed=random top_p=0.5", &error), KG_OK);
+    memcpy(&before, &config, sizeof config);
+    KG_CHECK_EQ(t, kg_config_set(&config, "seed", "4x", &error), KG_E_INPUT);
+    KG_CHECK_EQ(t, kg_config_set(&config, "top_p", "2", &error), KG_E_INPUT);
+    KG_CHECK_EQ(t, kg_config_set(&config, "cpumask", "sse", &error), KG_E_INPUT);
+    KG_CHECK(t, memcmp(&before, &config, sizeof config) == 0);
+}
+
+KG_TEST(cmdline, any_text_is_survived)
+{
+    static const char *const pieces[] = {"prompt", "samples", "seed",  "=",    "\"",     "\\",
+                                         " ",      "1",       "0x",    ".",    "e9",     "\xC3\xA9",
+                                         "exit",   "\t",      "top_p", "\x80", "random", "mode"};
+    struct kg_config *config = kg_arena_take(t->arena, sizeof *config);
+    struct kg_random random;
+    kg_random_seed(&random, 1, 0);
+    for (int i = 0; i < 2000; i++) {
+        char text[128];
+        size_t n = 0;
+        for (uint64_t left = kg_random_next(&random) % 12; left > 0; left--) {
+            uint64_t word = kg_random_next(&random);
+            n += kg_format(text + n, sizeof text - n, "%s", pieces[word % (sizeof pieces / sizeof pieces[0])]);
+        }
+        text[n] = '\0';
+        struct kg_error error = {{0}, {0}};
+        enum kg_status status = parse(config, text, &error);
+        KG_CHECK(t, (status == KG_OK) == (error.message[0] == '\0'));
+        KG_CHECK(t, config->samples >= 1 && config->samples <= 1000000);
+        KG_CHECK(t, config->sampling.top_p > 0 && config->sampling.top_p <= 1);
+    }
 }
 
 KG_TEST(cmdline, set_changes_only_what_a_shell_may)

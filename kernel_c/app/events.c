@@ -2,6 +2,7 @@
 #include "events.h"
 
 #include "kgpt/json.h"
+#include "kgpt/str.h"
 
 uint64_t kg_event_line_size(const struct kg_model *model)
 {
@@ -39,7 +40,8 @@ void kg_event_boot(struct kgpt *k)
     kg_json_text(&json, "version", kgpt_version);
     kg_json_text(&json, "platform", k->info->platform);
     kg_json_text(&json, "loader", k->info->loader);
-    kg_json_text(&json, "cmdline", k->info->cmdline);
+    size_t n = kg_strlen(k->info->cmdline); /* one that is longer than possible is refused, but told first */
+    kg_json_text_n(&json, "cmdline", k->info->cmdline, n < KG_CMDLINE_MAX ? n : KG_CMDLINE_MAX);
     kg_json_u64(&json, "memory", k->info->memory_total);
     kg_json_bool(&json, "serial", k->info->has_serial);
     kg_json_bool(&json, "screen", k->info->has_screen);

@@ -1,7 +1,7 @@
 /* exp in single precision, from additions and multiplications in one fixed order: see kgpt/math.h.
  *
- * x = n ln 2 + r with |r| <= ln 2 / 2; e^x = 2^n e^r, and e^r by its Taylor series to r^7, whose remainder there is below
- * a tenth of an ulp. ln 2 is subtracted in two parts; the first has 15 bits, so n times it is exact. */
+ * x = n ln 2 + r with |r| <= ln 2 / 2; e^x = 2^n e^r, and e^r by its Taylor series to r^7, whose remainder there is
+ * below a tenth of an ulp. ln 2 is subtracted in two parts; the first has 15 bits, so n times it is exact. */
 #include "kgpt/math.h"
 
 #include <stdint.h>

@@ -4,7 +4,8 @@
  *   per layer:  x += wo · attention(rmsnorm(x));  x += fc2 · relu(fc1 · rmsnorm(x))
  *   logits = lm_head · x
  *
- * No biases, no gains, no final norm. Every sum has one order: long ones that of ops->dot, sums over positions ascending. */
+ * No biases, no gains, no final norm. Every sum has one order: long ones that of ops->dot, sums over positions
+ * ascending. */
 #include <stdbool.h>
 
 #include "kgpt/math.h"

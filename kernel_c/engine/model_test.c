@@ -1,6 +1,7 @@
 #include "kgpt/model.h"
 
 #include "kgpt/mem.h"
+#include "kgpt/random.h"
 #include "kgpt/test.h"
 #include "test_model.h"
 
@@ -107,4 +108,26 @@ KG_TEST(model, refuses_damage)
     REFUSES(t, ((uint32_t *)(void *)data)[data->weights_offset / 4 + 3] = 0x7FC00000;
             kg_test_model_sign(data), "weight 3 ");
     REFUSES(t, ((uint32_t *)(void *)data)[sizeof *data / 4 + 1] = 1000; kg_test_model_sign(data), "token 0 ");
+}
+
+KG_TEST(model, any_damage_to_the_header_is_survived)
+{
+    struct kg_random random;
+    struct kg_model_data *good = kg_test_model(t->arena, &shape, 1);
+    struct kg_model_data *data = kg_arena_take(t->arena, good->size);
+    uint32_t accepted = 0;
+    kg_random_seed(&random, 2, 0);
+    for (int i = 0; i < 3000; i++) {
+        struct kg_model model;
+        struct kg_error error;
+        uint64_t word = kg_random_next(&random);
+        memcpy(data, good, good->size);
+        ((uint8_t *)data)[word % sizeof *data] ^= (uint8_t)(1u << (word >> 32 & 7));
+        if (kg_model_open(&model, data, good->size, &error) == KG_OK) { /* a bit of the name, say, changes nothing */
+            accepted++;
+            KG_CHECK(t, model.n_parameters * 4 == good->weights_size);
+            KG_CHECK(t, model.tokenizer.text + model.tokenizer.offset[model.n_vocab] <= (char *)data + good->size);
+        }
+    }
+    KG_CHECK(t, accepted > 0 && accepted < 3000);
 }

@@ -42,7 +42,8 @@ _Static_assert(sizeof(struct kg_model_data) == 256, "the layout is shared with P
  * counted from the end of the table. BOS has no bytes.
  * Weights (microgpt), each row-major (rows, columns), f32, without gaps:
  *   wte (n_vocab, n_embd), wpe (n_ctx, n_embd), lm_head (n_vocab, n_embd), then per layer
- *   wq (n_embd, n_embd), wk (n_embd / n_head * n_head_kv, n_embd), wv as wk, wo (n_embd, n_embd), fc1 (n_ff, n_embd), fc2 (n_embd, n_ff). */
+ *   wq (n_embd, n_embd), wk (n_embd / n_head * n_head_kv, n_embd), wv as wk, wo (n_embd, n_embd),
+ *   fc1 (n_ff, n_embd), fc2 (n_embd, n_ff). */
 
 extern const struct kg_model_data kgpt_model; /* the embedded model */
 extern const char kgpt_build_cmdline[];       /* `kgpt build --cmdline`: read before the loader's command line */

@@ -1,9 +1,9 @@
 /* The arithmetic that has a version per instruction set, behind one table.
  *
  * Every version gives the same bits, because the order of the additions is part of the definition:
- *   dot(a, b, n): lane j of 16 starts at +0 and adds the products a[i] * b[i] of i = j, j + 16, j + 32, … in this order,
- *   each product rounded before it is added; then lane j += lane j + 8 for j < 8, += lane j + 4 for j < 4, += lane j + 2
- *   for j < 2, and lane 0 + lane 1 is the result.
+ *   dot(a, b, n): lane j of 16 starts at +0 and adds the products a[i] * b[i] of i = j, j + 16, j + 32, … in this
+ *   order, each product rounded before it is added; then lane j += lane j + 8 for j < 8, += lane j + 4 for j < 4,
+ *   += lane j + 2 for j < 2, and lane 0 + lane 1 is the result.
  * ops/ref is that sentence in C, and what the others are tested against. */
 #ifndef KGPT_OPS_H
 #define KGPT_OPS_H

@@ -12,8 +12,10 @@
 #include "kgpt/json.h"
 #include "linux.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) /* gcc's way to tell */
 #define KG_SANITIZED 1
+#elif defined(__has_feature) /* clang's */
+#define KG_SANITIZED __has_feature(address_sanitizer)
 #else
 #define KG_SANITIZED 0
 #endif
