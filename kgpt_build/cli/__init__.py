@@ -62,10 +62,10 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``kgpt``: run, and exit with the code of what happened."""
-    sys.exit(run(arguments))
+    sys.exit(invoke(arguments))
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def invoke(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (default: the process's) and return its exit code."""
     try:
         result = cli.main(arguments, prog_name="kgpt", standalone_mode=False)

@@ -12,7 +12,7 @@ import pytest
 from elves import BASE, PAGE, Elf
 from toy import toy_model
 
-from kgpt_build.cli import run
+from kgpt_build.cli import invoke
 from kgpt_build.errors import KgptError
 from kgpt_build.headers.blob import model_blob
 from kgpt_build.kernel import check, loaders
@@ -106,7 +106,7 @@ def test_flipped_bytes_give_an_answer_or_a_clear_error(tmp_path: Path) -> None:
 
 def test_inspect_tells_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = Elf(MODEL).write(tmp_path / "k.elf")
-    assert run(["inspect", str(path), "--json"]) == 0
+    assert invoke(["inspect", str(path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["loaders"] == ["pvh", "multiboot1", "multiboot2"]
     assert found["wx"] is True
@@ -120,7 +120,7 @@ def test_inspect_tells_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_inspect_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = Elf(MODEL).write(tmp_path / "k.elf")
-    assert run(["inspect", str(good)]) == 0
+    assert invoke(["inspect", str(good)]) == 0
     text = capsys.readouterr().out
     for words in (
         "pvh, multiboot1, multiboot2",
@@ -131,7 +131,7 @@ def test_inspect_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     ):
         assert words in text
     bad = replace(Elf(MODEL), data_flags=7).write(tmp_path / "bad.elf")
-    assert run(["inspect", str(bad)]) == 0
+    assert invoke(["inspect", str(bad)]) == 0
     assert "W^X       its LOAD segment at 0x1002000 is writable and executable" in capsys.readouterr().out
 
 
@@ -140,7 +140,7 @@ def test_inspect_refuses_a_damaged_model(tmp_path: Path, capsys: pytest.CaptureF
     data[data.index(model_blob(MODEL)[:64]) + 400] ^= 1
     path = tmp_path / "k.elf"
     path.write_bytes(data)
-    assert run(["inspect", str(path)]) == 1
+    assert invoke(["inspect", str(path)]) == 1
     assert "check sum of the embedded model is wrong" in capsys.readouterr().err
 
 

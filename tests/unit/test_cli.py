@@ -1,0 +1,140 @@
+"""The command line as a whole: help, errors and exit codes; the commands that need no tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import BashComplete
+from fakes import fake_program
+
+import kgpt_build
+from kgpt_build import cli, errors
+from kgpt_build.cli import doctor
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.invoke([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"Usage: kgpt {name}")
+    command = cli.cli.get_command(click.Context(cli.cli), name)
+    assert command is not None
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{parameter.opts} has no help"
+
+
+def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.invoke(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert [name for name in cli.COMMANDS if f"\n  {name} " not in text] == []
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.invoke(["--version"]) == 0
+    assert capsys.readouterr().out == f"kgpt {kgpt_build.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "hint"),
+    [
+        (["biuld"], "there is no command 'biuld'; did you mean build?", "see kgpt --help"),
+        (["build", "--bogus"], "--bogus", "see kgpt build --help"),
+        (["build", "--toolchain", "tcc"], "'tcc' is not one of", "see kgpt build --help"),
+        (["inspect"], "Missing argument 'IMAGE'", "see kgpt inspect --help"),
+        (["completion", "csh"], "'csh' is not one of", "see kgpt completion --help"),
+        (["build", "--sanitize", "address"], "a bare kernel has no runtime for sanitizers", "add --target hosted"),
+        (["build", "--target", "hosted", "--sanitize", "address"], "zig comes without", "--toolchain clang"),
+        (["build", "--cmdline", "a\nb"], "control character", "\\n"),
+    ],
+)
+def test_wrong_usage_is_two_lines_and_code_2(
+    arguments: list[str], words: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.invoke(arguments) == 2
+    captured = capsys.readouterr()
+    first, second = captured.err.splitlines()
+    assert first.startswith("kgpt: error: ")
+    assert words in first
+    assert hint in second
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.KgptError("what", "how"), 1),
+        (errors.UsageError("what", "how"), 2),
+        (errors.ToolMissing("what", "how"), 3),
+        (errors.GuestFailed("what", "how"), 4),
+        (errors.MachineLost("what", "how"), 5),
+        (errors.RunTimeout("what", "how"), 124),
+    ],
+)
+def test_each_kind_of_failure_has_its_code(
+    error: errors.KgptError, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(doctor, "examine", fail)
+    assert cli.invoke(["doctor"]) == code
+    assert capsys.readouterr().err == "kgpt: error: what\n  how\n"
+
+
+def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "examine", interrupt)
+    assert cli.invoke(["doctor"]) == 130
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script_names_the_program(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.invoke(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert f"_KGPT_COMPLETE={shell}_complete" in script
+    assert "kgpt" in script
+
+
+def test_completion_completes_commands_and_options() -> None:
+    complete = BashComplete(cli.cli, {}, "kgpt", "_KGPT_COMPLETE")
+    assert [item.value for item in complete.get_completions([], "in")] == ["inspect"]
+    assert [item.value for item in complete.get_completions(["build"], "--too")] == ["--toolchain"]
+    assert [item.value for item in complete.get_completions(["build", "--toolchain"], "g")] == ["gcc"]
+
+
+def test_doctor_passes_only_with_what_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
+    fake_program(tmp_path, "make", "echo 'GNU Make 4.3'")
+    assert cli.invoke(["doctor"]) == 3
+    text = capsys.readouterr().out
+    assert "FAIL qemu-system-x86_64" in text
+    assert "fix: apt-get install qemu-system-x86" in text
+    assert "no   clang" in text
+    assert "1 of 12 checks failed" in text
+
+    fake_program(tmp_path, "qemu-system-x86_64", "echo 'QEMU emulator version 7.2.22'")
+    assert cli.invoke(["doctor"]) == 0
+    assert "everything that kgpt needs is here" in capsys.readouterr().out
+    assert not (tmp_path / "cache").exists()
+
+
+def test_doctor_has_one_fix_for_each_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "file"))
+    assert cli.invoke(["doctor"]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    failed = [index for index, line in enumerate(lines) if line.startswith("FAIL")]
+    assert len(failed) == 3
+    assert all(lines[index + 1].strip().startswith("fix: ") for index in failed)
