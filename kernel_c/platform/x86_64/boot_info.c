@@ -9,20 +9,26 @@
 
 static struct kg_boot boot_info;
 
-static bool copy_text(char *to, size_t size, const char *from) {
+static bool copy_text(char *to, size_t size, const char *from)
+{
     size_t n = 0;
-    for (; from[n] != '\0' && n + 1 < size; n++) to[n] = from[n];
+    for (; from[n] != '\0' && n + 1 < size; n++)
+        to[n] = from[n];
     to[n] = '\0';
     return from[n] == '\0';
 }
 
-void kg_boot_set_cmdline(struct kg_boot *boot, const char *text) {
-    while (*text == ' ') text++;
+void kg_boot_set_cmdline(struct kg_boot *boot, const char *text)
+{
+    while (*text == ' ')
+        text++;
     boot->cmdline_cut = !copy_text(boot->cmdline, sizeof boot->cmdline, text);
 }
 
-void kg_boot_add_region(struct kg_boot *boot, uint64_t base, uint64_t size, uint32_t type) {
-    if (size == 0 || base + size < base) return;
+void kg_boot_add_region(struct kg_boot *boot, uint64_t base, uint64_t size, uint32_t type)
+{
+    if (size == 0 || base + size < base)
+        return;
     if (boot->n_regions == KG_BOOT_MAX_REGIONS) {
         boot->regions_cut = true;
         return;
@@ -30,36 +36,45 @@ void kg_boot_add_region(struct kg_boot *boot, uint64_t base, uint64_t size, uint
     boot->regions[boot->n_regions++] = (struct kg_region){base, size, type};
 }
 
-void kg_boot_add_module(struct kg_boot *boot, uint64_t base, uint64_t size, const char *name) {
-    if (boot->n_modules == KG_BOOT_MAX_MODULES) return;
+void kg_boot_add_module(struct kg_boot *boot, uint64_t base, uint64_t size, const char *name)
+{
+    if (boot->n_modules == KG_BOOT_MAX_MODULES)
+        return;
     struct kg_module *module = &boot->modules[boot->n_modules++];
     module->base = base;
     module->size = size;
     copy_text(module->name, sizeof module->name, name);
 }
 
-static uint64_t scan_for_rsdp(uintptr_t from, uintptr_t to) {
+static uint64_t scan_for_rsdp(uintptr_t from, uintptr_t to)
+{
     static const char signature[8] = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '};
     for (uintptr_t at = from; at + 20 <= to; at += 16) {
         const volatile uint8_t *bytes = (const volatile uint8_t *)at;
         size_t i = 0;
-        while (i < sizeof signature && bytes[i] == (uint8_t)signature[i]) i++;
-        if (i < sizeof signature) continue;
+        while (i < sizeof signature && bytes[i] == (uint8_t)signature[i])
+            i++;
+        if (i < sizeof signature)
+            continue;
         uint8_t sum = 0;
-        for (i = 0; i < 20; i++) sum = (uint8_t)(sum + bytes[i]);
-        if (sum == 0) return at;
+        for (i = 0; i < 20; i++)
+            sum = (uint8_t)(sum + bytes[i]);
+        if (sum == 0)
+            return at;
     }
     return 0;
 }
 
 /* ACPI 6.5, 5.2.5.1: the first KiB of the EBDA, then the BIOS area. Only for a loader that does not pass it on. */
-uint64_t kg_boot_find_rsdp(void) {
+uint64_t kg_boot_find_rsdp(void)
+{
     uintptr_t ebda = (uintptr_t)*(const volatile uint16_t *)BDA_EBDA_SEGMENT << 4;
     uint64_t found = ebda >= 0x80000 && ebda < 0xA0000 ? scan_for_rsdp(ebda, ebda + 1024) : 0;
     return found ? found : scan_for_rsdp(0xE0000, 0x100000);
 }
 
-const struct kg_boot *kg_boot_read(uint32_t magic, uint32_t info) {
+const struct kg_boot *kg_boot_read(uint32_t magic, uint32_t info)
+{
     switch (magic) {
     case PVH_START_MAGIC: kg_pvh_read(&boot_info, info); break;
     case MULTIBOOT1_LOADER_MAGIC: kg_multiboot1_read(&boot_info, info); break;

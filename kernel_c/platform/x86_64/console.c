@@ -5,23 +5,28 @@
 #include "serial.h"
 #include "vga.h"
 
-void plat_write(const char *text, size_t n) {
+void plat_write(const char *text, size_t n)
+{
     kg_serial_write(text, n);
     kg_vga_write(text, n);
 }
 
-int plat_read(void) {
+int plat_read(void)
+{
     return kg_serial_read();
 }
 
-void plat_relax(void) {
+void plat_relax(void)
+{
     __asm__ volatile("pause");
 }
 
-bool plat_has_events(void) {
+bool plat_has_events(void)
+{
     return kg_debugcon_present();
 }
 
-void plat_event(const char *line, size_t n) {
+void plat_event(const char *line, size_t n)
+{
     kg_debugcon_write(line, n);
 }

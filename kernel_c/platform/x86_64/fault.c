@@ -6,49 +6,63 @@
 static uint8_t not_code[16] = {0xC3}; /* ret, in a page of data */
 static volatile uint64_t sink;
 
-static void fault_ud(void) {
+static void fault_ud(void)
+{
     __asm__ volatile("ud2");
 }
 
-static void fault_null(void) {
+static void fault_null(void)
+{
     const volatile uint64_t *volatile nothing = NULL;
     sink = *nothing;
 }
 
-static void fault_text(void) {
+static void fault_text(void)
+{
     *(volatile uint8_t *)(uintptr_t)fault_ud = 0x90;
 }
 
-static void fault_exec(void) {
+static void fault_exec(void)
+{
     ((void (*)(void))(uintptr_t)not_code)();
 }
 
-static void fault_div(void) {
-    __asm__ volatile("xorl %%edx, %%edx; movl $1, %%eax; xorl %%ecx, %%ecx; divl %%ecx" : : : "eax", "ecx", "edx", "cc");
+static void fault_div(void)
+{
+    __asm__ volatile("xorl %%edx, %%edx; movl $1, %%eax; xorl %%ecx, %%ecx; divl %%ecx"
+                     :
+                     :
+                     : "eax", "ecx", "edx", "cc");
 }
 
 /* Ends only in the guard page. The condition, always true, and the frame keep compilers from seeing that, or a loop. */
-static uint64_t recurse(uint64_t depth) {
+static uint64_t recurse(uint64_t depth)
+{
     volatile uint64_t frame[32];
     frame[depth % 32] = depth;
     sink = depth;
     return sink == depth ? recurse(depth + 1) + frame[depth % 32] : 0;
 }
 
-static void fault_stack(void) {
+static void fault_stack(void)
+{
     sink = recurse(0);
 }
 
-static void fault_hang(void) {
-    for (;;) plat_relax();
+static void fault_hang(void)
+{
+    for (;;)
+        plat_relax();
 }
 
-static void fault_panic(void) {
+static void fault_panic(void)
+{
     plat_panic("asked for by fault=panic");
 }
 
 /* No interrupt table: the next exception finds no handler, nor does the double fault, and the CPU resets. */
-static void fault_reset(void) {
+static void fault_reset(void)
+{
     static const uint8_t no_table[10];
     __asm__ volatile("lidt %0; int3" : : "m"(no_table));
 }
@@ -57,11 +71,13 @@ static const struct {
     const char *name;
     void (*run)(void);
 } faults[] = {
-    {"ud", fault_ud},       {"null", fault_null},   {"text", fault_text}, {"exec", fault_exec},   {"stack", fault_stack},
-    {"div", fault_div},     {"hang", fault_hang},   {"reset", fault_reset}, {"panic", fault_panic},
+    {"ud", fault_ud},   {"null", fault_null}, {"text", fault_text},   {"exec", fault_exec},   {"stack", fault_stack},
+    {"div", fault_div}, {"hang", fault_hang}, {"reset", fault_reset}, {"panic", fault_panic},
 };
 
-void plat_fault(const char *kind) {
+void plat_fault(const char *kind)
+{
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        if (kg_streq(faults[i].name, kind)) faults[i].run();
+        if (kg_streq(faults[i].name, kind))
+            faults[i].run();
 }

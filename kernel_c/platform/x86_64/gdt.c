@@ -22,7 +22,8 @@ static uint64_t gdt[5] = {
     0x00CF93000000FFFF, /* data */
 };
 
-void kg_gdt_load(void) {
+void kg_gdt_load(void)
+{
     uint64_t base = (uintptr_t)&tss, limit = sizeof tss - 1;
     tss.ist[0] = (uintptr_t)kg_ist_top; /* IST 1: all exceptions, so that a stack overflow can still be reported */
     tss.iomap_base = sizeof tss;

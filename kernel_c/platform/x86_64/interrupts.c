@@ -18,7 +18,8 @@ extern const uint64_t kg_isr_table[KG_N_EXCEPTIONS];
 
 static struct gate idt[KG_N_EXCEPTIONS];
 
-void kg_interrupts_load(void) {
+void kg_interrupts_load(void)
+{
     for (int i = 0; i < KG_N_EXCEPTIONS; i++) {
         uint64_t offset = kg_isr_table[i];
         idt[i] = (struct gate){

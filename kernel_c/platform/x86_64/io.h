@@ -4,65 +4,78 @@
 
 #include <stdint.h>
 
-static inline void kg_outb(uint16_t port, uint8_t value) {
+static inline void kg_outb(uint16_t port, uint8_t value)
+{
     __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
 }
 
-static inline uint8_t kg_inb(uint16_t port) {
+static inline uint8_t kg_inb(uint16_t port)
+{
     uint8_t value;
     __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
     return value;
 }
 
-static inline void kg_outw(uint16_t port, uint16_t value) {
+static inline void kg_outw(uint16_t port, uint16_t value)
+{
     __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
 }
 
-static inline void kg_outl(uint16_t port, uint32_t value) {
+static inline void kg_outl(uint16_t port, uint32_t value)
+{
     __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
 }
 
-static inline uint64_t kg_rdtsc(void) {
+static inline uint64_t kg_rdtsc(void)
+{
     uint32_t low, high;
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
     return (uint64_t)high << 32 | low;
 }
 
-static inline uint64_t kg_read_cr0(void) {
+static inline uint64_t kg_read_cr0(void)
+{
     uint64_t value;
     __asm__ volatile("movq %%cr0, %0" : "=r"(value));
     return value;
 }
 
-static inline void kg_write_cr0(uint64_t value) {
+static inline void kg_write_cr0(uint64_t value)
+{
     __asm__ volatile("movq %0, %%cr0" : : "r"(value) : "memory");
 }
 
-static inline uint64_t kg_read_cr2(void) {
+static inline uint64_t kg_read_cr2(void)
+{
     uint64_t value;
     __asm__ volatile("movq %%cr2, %0" : "=r"(value));
     return value;
 }
 
-static inline void kg_write_cr3(uint64_t value) {
+static inline void kg_write_cr3(uint64_t value)
+{
     __asm__ volatile("movq %0, %%cr3" : : "r"(value) : "memory");
 }
 
-static inline uint64_t kg_read_cr4(void) {
+static inline uint64_t kg_read_cr4(void)
+{
     uint64_t value;
     __asm__ volatile("movq %%cr4, %0" : "=r"(value));
     return value;
 }
 
-static inline void kg_write_cr4(uint64_t value) {
+static inline void kg_write_cr4(uint64_t value)
+{
     __asm__ volatile("movq %0, %%cr4" : : "r"(value) : "memory");
 }
 
-static inline void kg_xsetbv(uint32_t index, uint64_t value) {
+static inline void kg_xsetbv(uint32_t index, uint64_t value)
+{
     __asm__ volatile("xsetbv" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
 }
 
-static inline void kg_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4]) {
+static inline void kg_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
+{
     __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(subleaf));
 }
 

@@ -16,27 +16,33 @@ static struct range low;  /* gives the page tables: the entry code mapped no mor
 static uint64_t total, highest;
 
 /* Not the linker's kg_image_end: `kgpt pack` puts a model of another size there, and the header is where it says so. */
-uintptr_t kg_memory_image_end(void) {
+uintptr_t kg_memory_image_end(void)
+{
     return kg_multiboot1_header[LOAD_END_ADDR];
 }
 
-static void keep_larger(struct range *kept, uint64_t base, uint64_t end) {
-    if (base < end && end - base > kept->end - kept->base) *kept = (struct range){base, end};
+static void keep_larger(struct range *kept, uint64_t base, uint64_t end)
+{
+    if (base < end && end - base > kept->end - kept->base)
+        *kept = (struct range){base, end};
 }
 
-static void keep(uint64_t base, uint64_t end) {
+static void keep(uint64_t base, uint64_t end)
+{
     base = (base + KG_PAGE - 1) & ~(KG_PAGE - 1);
     end &= ~(KG_PAGE - 1);
     keep_larger(&best, base, end);
     keep_larger(&low, base, end < KG_FOUR_GIB ? end : KG_FOUR_GIB);
 }
 
-static bool overlaps(struct range a, struct range b) {
+static bool overlaps(struct range a, struct range b)
+{
     return a.base < b.end && b.base < a.end;
 }
 
 /* The i-th thing in RAM that must survive: the image, then regions that are not RAM (maps may overlap), then modules. */
-static bool reserved_range(const struct kg_boot *boot, size_t i, struct range *out) {
+static bool reserved_range(const struct kg_boot *boot, size_t i, struct range *out)
+{
     if (i == 0) {
         *out = (struct range){(uintptr_t)kg_image_start, kg_memory_image_end()};
         return true;
@@ -44,57 +50,72 @@ static bool reserved_range(const struct kg_boot *boot, size_t i, struct range *o
     i -= 1;
     if (i < boot->n_regions) {
         const struct kg_region *region = &boot->regions[i];
-        *out = region->type == KG_REGION_RAM ? (struct range){0, 0} : (struct range){region->base, region->base + region->size};
+        *out = region->type == KG_REGION_RAM ? (struct range){0, 0}
+                                             : (struct range){region->base, region->base + region->size};
         return true;
     }
     i -= boot->n_regions;
-    if (i >= boot->n_modules) return false;
+    if (i >= boot->n_modules)
+        return false;
     *out = (struct range){boot->modules[i].base, boot->modules[i].base + boot->modules[i].size};
     return true;
 }
 
 /* Cuts what is reserved out of one region of RAM: find the lowest overlap, offer what lies before it, go on behind it. */
-static void offer(const struct kg_boot *boot, struct range ram) {
+static void offer(const struct kg_boot *boot, struct range ram)
+{
     while (ram.base < ram.end) {
         struct range first = {ram.end, ram.end}, other;
         for (size_t i = 0; reserved_range(boot, i, &other); i++)
-            if (overlaps(ram, other) && (first.base == ram.end || other.base < first.base)) first = other;
+            if (overlaps(ram, other) && (first.base == ram.end || other.base < first.base))
+                first = other;
         keep(ram.base, first.base);
-        if (first.end <= ram.base) return;
+        if (first.end <= ram.base)
+            return;
         ram.base = first.end;
     }
 }
 
-bool kg_memory_init(const struct kg_boot *boot) {
+bool kg_memory_init(const struct kg_boot *boot)
+{
     for (size_t i = 0; i < boot->n_regions; i++) {
         const struct kg_region *region = &boot->regions[i];
-        if (region->type != KG_REGION_RAM) continue;
+        if (region->type != KG_REGION_RAM)
+            continue;
         uint64_t end = region->base + region->size;
         total += region->size;
-        if (end > highest) highest = end;
+        if (end > highest)
+            highest = end;
         offer(boot, (struct range){region->base > LOW_MEMORY ? region->base : LOW_MEMORY, end});
     }
     return low.end > low.base;
 }
 
-uint64_t kg_memory_total(void) {
+uint64_t kg_memory_total(void)
+{
     return total;
 }
 
-uint64_t kg_memory_highest(void) {
+uint64_t kg_memory_highest(void)
+{
     return highest;
 }
 
-void *kg_memory_page(void) {
-    if (low.end - low.base < KG_PAGE) return NULL;
+void *kg_memory_page(void)
+{
+    if (low.end - low.base < KG_PAGE)
+        return NULL;
     uint64_t *page = (uint64_t *)low.base;
-    if (best.base == low.base) best.base += KG_PAGE; /* one and the same run */
+    if (best.base == low.base)
+        best.base += KG_PAGE; /* one and the same run */
     low.base += KG_PAGE;
-    for (size_t i = 0; i < KG_PAGE / sizeof *page; i++) page[i] = 0;
+    for (size_t i = 0; i < KG_PAGE / sizeof *page; i++)
+        page[i] = 0;
     return page;
 }
 
-void *kg_memory_arena(size_t *size) {
+void *kg_memory_arena(size_t *size)
+{
     *size = best.end - best.base;
     return (void *)best.base;
 }

@@ -30,26 +30,34 @@ struct multiboot_mmap {
     uint32_t type;
 } __attribute__((packed));
 
-static bool is_qemu(const char *name) {
+static bool is_qemu(const char *name)
+{
     return name[0] == 'q' && name[1] == 'e' && name[2] == 'm' && name[3] == 'u';
 }
 
 /* QEMU puts the kernel's file name before the arguments; GRUB does not. */
-static const char *skip_file_name(const char *text) {
-    while (*text != '\0' && *text != ' ') text++;
+static const char *skip_file_name(const char *text)
+{
+    while (*text != '\0' && *text != ' ')
+        text++;
     return text;
 }
 
-static void read_cmdline(struct kg_boot *boot, const struct multiboot_info *mb) {
-    if (!(mb->flags & FLAG_CMDLINE) || mb->cmdline == 0) return;
+static void read_cmdline(struct kg_boot *boot, const struct multiboot_info *mb)
+{
+    if (!(mb->flags & FLAG_CMDLINE) || mb->cmdline == 0)
+        return;
     const char *text = (const char *)(uintptr_t)mb->cmdline;
-    const char *name = (mb->flags & FLAG_LOADER_NAME) && mb->boot_loader_name ? (const char *)(uintptr_t)mb->boot_loader_name : "";
+    const char *name =
+        (mb->flags & FLAG_LOADER_NAME) && mb->boot_loader_name ? (const char *)(uintptr_t)mb->boot_loader_name : "";
     kg_boot_set_cmdline(boot, is_qemu(name) ? skip_file_name(text) : text);
 }
 
-static void read_memory(struct kg_boot *boot, const struct multiboot_info *mb) {
+static void read_memory(struct kg_boot *boot, const struct multiboot_info *mb)
+{
     if (!(mb->flags & FLAG_MMAP)) {
-        if (mb->flags & FLAG_MEMORY) kg_boot_add_region(boot, 0x100000, (uint64_t)mb->mem_upper * 1024, KG_REGION_RAM);
+        if (mb->flags & FLAG_MEMORY)
+            kg_boot_add_region(boot, 0x100000, (uint64_t)mb->mem_upper * 1024, KG_REGION_RAM);
         return;
     }
     uintptr_t at = mb->mmap_addr, end = at + mb->mmap_length;
@@ -60,16 +68,20 @@ static void read_memory(struct kg_boot *boot, const struct multiboot_info *mb) {
     }
 }
 
-static void read_framebuffer(struct kg_boot *boot, const struct multiboot_info *mb) {
-    if (!(mb->flags & FLAG_FRAMEBUFFER)) return;
+static void read_framebuffer(struct kg_boot *boot, const struct multiboot_info *mb)
+{
+    if (!(mb->flags & FLAG_FRAMEBUFFER))
+        return;
     struct kg_framebuffer *fb = &boot->framebuffer;
     fb->base = mb->framebuffer_addr;
     fb->pitch = mb->framebuffer_pitch;
     fb->width = mb->framebuffer_width;
     fb->height = mb->framebuffer_height;
     fb->bpp = mb->framebuffer_bpp;
-    if (mb->framebuffer_type == 2) fb->type = KG_FRAMEBUFFER_TEXT;
-    if (mb->framebuffer_type != 1) return;
+    if (mb->framebuffer_type == 2)
+        fb->type = KG_FRAMEBUFFER_TEXT;
+    if (mb->framebuffer_type != 1)
+        return;
     fb->type = KG_FRAMEBUFFER_RGB;
     fb->red_position = mb->color_info[0];
     fb->red_size = mb->color_info[1];
@@ -79,7 +91,8 @@ static void read_framebuffer(struct kg_boot *boot, const struct multiboot_info *
     fb->blue_size = mb->color_info[5];
 }
 
-void kg_multiboot1_read(struct kg_boot *boot, uint32_t info) {
+void kg_multiboot1_read(struct kg_boot *boot, uint32_t info)
+{
     const struct multiboot_info *mb = (const struct multiboot_info *)(uintptr_t)info;
     boot->loader = "multiboot1";
     read_cmdline(boot, mb);

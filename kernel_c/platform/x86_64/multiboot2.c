@@ -46,8 +46,10 @@ struct tag_framebuffer {
 #define RSDP_SIZE 36
 static uint8_t rsdp_copy[RSDP_SIZE] __attribute__((aligned(16)));
 
-static void read_mmap(struct kg_boot *boot, const struct tag_mmap *tag) {
-    if (tag->entry_size < sizeof(struct mmap_entry)) return;
+static void read_mmap(struct kg_boot *boot, const struct tag_mmap *tag)
+{
+    if (tag->entry_size < sizeof(struct mmap_entry))
+        return;
     uintptr_t end = (uintptr_t)tag + tag->tag.size;
     for (uintptr_t at = (uintptr_t)(tag + 1); at + sizeof(struct mmap_entry) <= end; at += tag->entry_size) {
         const struct mmap_entry *entry = (const struct mmap_entry *)at;
@@ -55,7 +57,8 @@ static void read_mmap(struct kg_boot *boot, const struct tag_mmap *tag) {
     }
 }
 
-static void read_framebuffer(struct kg_boot *boot, const struct tag_framebuffer *tag) {
+static void read_framebuffer(struct kg_boot *boot, const struct tag_framebuffer *tag)
+{
     struct kg_framebuffer *fb = &boot->framebuffer;
     fb->base = tag->addr;
     fb->pitch = tag->pitch;
@@ -63,7 +66,8 @@ static void read_framebuffer(struct kg_boot *boot, const struct tag_framebuffer 
     fb->height = tag->height;
     fb->bpp = tag->bpp;
     fb->type = tag->type == 1 ? KG_FRAMEBUFFER_RGB : tag->type == 2 ? KG_FRAMEBUFFER_TEXT : KG_FRAMEBUFFER_UNKNOWN;
-    if (tag->type != 1) return;
+    if (tag->type != 1)
+        return;
     fb->red_position = tag->color_info[0];
     fb->red_size = tag->color_info[1];
     fb->green_position = tag->color_info[2];
@@ -72,15 +76,19 @@ static void read_framebuffer(struct kg_boot *boot, const struct tag_framebuffer 
     fb->blue_size = tag->color_info[5];
 }
 
-static void read_rsdp(struct kg_boot *boot, const struct tag *tag) {
+static void read_rsdp(struct kg_boot *boot, const struct tag *tag)
+{
     const uint8_t *from = (const uint8_t *)(tag + 1);
     uint32_t n = tag->size - (uint32_t)sizeof *tag;
-    if (boot->rsdp && tag->type == TAG_ACPI_OLD) return; /* the newer one was first */
-    for (uint32_t i = 0; i < n && i < RSDP_SIZE; i++) rsdp_copy[i] = from[i];
+    if (boot->rsdp && tag->type == TAG_ACPI_OLD)
+        return; /* the newer one was first */
+    for (uint32_t i = 0; i < n && i < RSDP_SIZE; i++)
+        rsdp_copy[i] = from[i];
     boot->rsdp = (uintptr_t)rsdp_copy;
 }
 
-static void read_tag(struct kg_boot *boot, const struct tag *tag, bool *efi) {
+static void read_tag(struct kg_boot *boot, const struct tag *tag, bool *efi)
+{
     const struct tag_module *module = (const struct tag_module *)tag;
     switch (tag->type) {
     case TAG_CMDLINE: kg_boot_set_cmdline(boot, (const char *)(tag + 1)); break;
@@ -96,16 +104,20 @@ static void read_tag(struct kg_boot *boot, const struct tag *tag, bool *efi) {
     }
 }
 
-void kg_multiboot2_read(struct kg_boot *boot, uint32_t info) {
+void kg_multiboot2_read(struct kg_boot *boot, uint32_t info)
+{
     uintptr_t at = (uintptr_t)info + 8, end = info + *(const uint32_t *)(uintptr_t)info;
     bool efi = false;
     boot->loader = "multiboot2";
     while (at + sizeof(struct tag) <= end) {
         const struct tag *tag = (const struct tag *)at;
-        if (tag->type == TAG_END || tag->size < sizeof *tag) break;
+        if (tag->type == TAG_END || tag->size < sizeof *tag)
+            break;
         read_tag(boot, tag, &efi);
         at += ((uintptr_t)tag->size + 7) & ~(uintptr_t)7;
     }
-    if (efi && boot->framebuffer.type == KG_FRAMEBUFFER_UNKNOWN) boot->framebuffer.type = KG_FRAMEBUFFER_NONE;
-    if (!boot->rsdp && !efi) boot->rsdp = kg_boot_find_rsdp();
+    if (efi && boot->framebuffer.type == KG_FRAMEBUFFER_UNKNOWN)
+        boot->framebuffer.type = KG_FRAMEBUFFER_NONE;
+    if (!boot->rsdp && !efi)
+        boot->rsdp = kg_boot_find_rsdp();
 }

@@ -17,60 +17,72 @@ extern char kg_model_start[], kg_stack_guard[], kg_ist_guard[];
 static uint64_t *root;
 
 /* The table that `entry` points to, made if it is missing, split if the entry was a large page. */
-static uint64_t *descend(uint64_t *entry) {
-    if ((*entry & PRESENT) && !(*entry & LARGE)) return (uint64_t *)(*entry & ADDRESS_MASK);
+static uint64_t *descend(uint64_t *entry)
+{
+    if ((*entry & PRESENT) && !(*entry & LARGE))
+        return (uint64_t *)(*entry & ADDRESS_MASK);
     uint64_t *table = kg_memory_page();
-    if (table == NULL) return NULL;
+    if (table == NULL)
+        return NULL;
     if (*entry & LARGE) {
         uint64_t base = *entry & ADDRESS_MASK, flags = *entry & (NO_EXECUTE | WRITE | PRESENT);
-        for (unsigned i = 0; i < 512; i++) table[i] = (base + i * KG_PAGE) | flags;
+        for (unsigned i = 0; i < 512; i++)
+            table[i] = (base + i * KG_PAGE) | flags;
     }
     *entry = (uintptr_t)table | PRESENT | WRITE; /* what may be done is said by the last level */
     return table;
 }
 
-static unsigned index_at(uint64_t address, unsigned level) {
+static unsigned index_at(uint64_t address, unsigned level)
+{
     return address >> (12 + 9 * level) & 511;
 }
 
 /* The entry of `address` in the page directory (level 1) or page table (level 0). */
-static uint64_t *entry_of(uint64_t address, unsigned level) {
+static uint64_t *entry_of(uint64_t address, unsigned level)
+{
     uint64_t *table = root;
     for (unsigned at = 3; at > level; at--) {
         table = descend(&table[index_at(address, at)]);
-        if (table == NULL) return NULL;
+        if (table == NULL)
+            return NULL;
     }
     return &table[index_at(address, level)];
 }
 
-static bool map_large(uint64_t from, uint64_t to) {
+static bool map_large(uint64_t from, uint64_t to)
+{
     for (uint64_t address = from & ~(LARGE_PAGE - 1); address < to; address += LARGE_PAGE) {
         uint64_t *entry = entry_of(address, 1);
-        if (entry == NULL) return false;
+        if (entry == NULL)
+            return false;
         *entry = address | PRESENT | WRITE | LARGE | NO_EXECUTE;
     }
     return true;
 }
 
-static bool protect(const char *from, const char *to, uint64_t flags) {
+static bool protect(const char *from, const char *to, uint64_t flags)
+{
     for (uint64_t address = (uintptr_t)from; address < (uintptr_t)to; address += KG_PAGE) {
         uint64_t *entry = entry_of(address, 0);
-        if (entry == NULL) return false;
+        if (entry == NULL)
+            return false;
         *entry = flags ? address | flags : 0;
     }
     return true;
 }
 
-bool kg_paging_init(void) {
+bool kg_paging_init(void)
+{
     root = kg_memory_page();
-    bool good = root && map_large(0, KG_FOUR_GIB) && map_large(KG_FOUR_GIB, kg_memory_highest()) &&
-                protect(kg_text_start, kg_text_end, PRESENT) &&
-                protect(kg_rodata_start, kg_rodata_end, PRESENT | NO_EXECUTE) &&
-                protect(kg_data_start, kg_data_end, PRESENT | WRITE | NO_EXECUTE) &&
-                protect(kg_model_start, (const char *)kg_memory_image_end(), PRESENT | NO_EXECUTE) &&
-                protect((const char *)0, (const char *)KG_PAGE, 0) &&
-                protect(kg_stack_guard, kg_stack_guard + KG_PAGE, 0) &&
-                protect(kg_ist_guard, kg_ist_guard + KG_PAGE, 0);
-    if (good) kg_write_cr3((uintptr_t)root);
+    bool good =
+        root && map_large(0, KG_FOUR_GIB) && map_large(KG_FOUR_GIB, kg_memory_highest()) &&
+        protect(kg_text_start, kg_text_end, PRESENT) && protect(kg_rodata_start, kg_rodata_end, PRESENT | NO_EXECUTE) &&
+        protect(kg_data_start, kg_data_end, PRESENT | WRITE | NO_EXECUTE) &&
+        protect(kg_model_start, (const char *)kg_memory_image_end(), PRESENT | NO_EXECUTE) &&
+        protect((const char *)0, (const char *)KG_PAGE, 0) && protect(kg_stack_guard, kg_stack_guard + KG_PAGE, 0) &&
+        protect(kg_ist_guard, kg_ist_guard + KG_PAGE, 0);
+    if (good)
+        kg_write_cr3((uintptr_t)root);
     return good;
 }

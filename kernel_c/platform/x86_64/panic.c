@@ -59,32 +59,42 @@ struct report {
     unsigned depth;
 };
 
-static bool in_stack(uint64_t address) {
+static bool in_stack(uint64_t address)
+{
     return (address >= (uintptr_t)kg_stack_guard + 4096 && address + 16 <= (uintptr_t)kg_stack_top) ||
            (address >= (uintptr_t)kg_ist_guard + 4096 && address + 16 <= (uintptr_t)kg_ist_top);
 }
 
-static bool in_text(uint64_t address) {
+static bool in_text(uint64_t address)
+{
     return address >= (uintptr_t)kg_text_start && address < (uintptr_t)kg_text_end;
 }
 
 /* Follows the saved frame pointers; stops at the first that leaves the stacks, goes down, or returns outside the text. */
-static void walk(struct report *report, uint64_t rip, uint64_t rbp) {
+static void walk(struct report *report, uint64_t rip, uint64_t rbp)
+{
     report->backtrace[report->depth++] = rip;
     while (report->depth < MAX_DEPTH && rbp % 8 == 0 && in_stack(rbp)) {
         const uint64_t *saved = (const uint64_t *)rbp;
-        if (!in_text(saved[1])) return;
+        if (!in_text(saved[1]))
+            return;
         report->backtrace[report->depth++] = saved[1];
-        if (saved[0] <= rbp) return;
+        if (saved[0] <= rbp)
+            return;
         rbp = saved[0];
     }
 }
 
-static const char *describe_page_fault(const struct kg_frame *frame, uint64_t cr2) {
-    if (cr2 >= (uintptr_t)kg_stack_guard && cr2 < (uintptr_t)kg_stack_guard + 4096) return "page fault: stack overflow";
-    if (frame->error & 16) return "page fault: executed data";
-    if (cr2 < 4096) return "page fault: null pointer";
-    if ((frame->error & 3) == 3) return "page fault: wrote to read-only memory";
+static const char *describe_page_fault(const struct kg_frame *frame, uint64_t cr2)
+{
+    if (cr2 >= (uintptr_t)kg_stack_guard && cr2 < (uintptr_t)kg_stack_guard + 4096)
+        return "page fault: stack overflow";
+    if (frame->error & 16)
+        return "page fault: executed data";
+    if (cr2 < 4096)
+        return "page fault: null pointer";
+    if ((frame->error & 3) == 3)
+        return "page fault: wrote to read-only memory";
     return "page fault";
 }
 
@@ -93,10 +103,11 @@ static struct {
     uint64_t value;
 } registers[N_REGISTERS];
 
-static void collect_registers(const struct kg_frame *f) {
-    const char *const names[N_REGISTERS] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8",
+static void collect_registers(const struct kg_frame *f)
+{
+    const char *const names[N_REGISTERS] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",    "r8",
                                             "r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rflags", "cs"};
-    const uint64_t values[N_REGISTERS] = {f->rax, f->rbx, f->rcx, f->rdx, f->rsi, f->rdi, f->rbp, f->rsp, f->r8,
+    const uint64_t values[N_REGISTERS] = {f->rax, f->rbx, f->rcx, f->rdx, f->rsi, f->rdi, f->rbp, f->rsp,    f->r8,
                                           f->r9,  f->r10, f->r11, f->r12, f->r13, f->r14, f->r15, f->rflags, f->cs};
     for (int i = 0; i < N_REGISTERS; i++) {
         registers[i].name = names[i];
@@ -105,7 +116,8 @@ static void collect_registers(const struct kg_frame *f) {
 }
 
 static void print_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void print_line(const char *format, ...) {
+static void print_line(const char *format, ...)
+{
     static char line[256];
     va_list arguments;
     va_start(arguments, format);
@@ -114,21 +126,25 @@ static void print_line(const char *format, ...) {
     plat_write(line, kg_format_stored(n, sizeof line));
 }
 
-static void print_report(const struct report *report) {
+static void print_report(const struct report *report)
+{
     if (report->frame == NULL) {
         print_line("\nkgpt: panic: %s\n", report->message);
     } else {
         print_line("\nkgpt: panic: %s (%s), error 0x%llx, at 0x%llx, cr2 0x%llx\n", report->mnemonic, report->message,
                    (unsigned long long)report->error, (unsigned long long)report->rip, (unsigned long long)report->cr2);
         for (int i = 0; i < N_REGISTERS; i++)
-            print_line("%6s %016llx%s", registers[i].name, (unsigned long long)registers[i].value, i % 3 == 2 ? "\n" : " ");
+            print_line("%6s %016llx%s", registers[i].name, (unsigned long long)registers[i].value,
+                       i % 3 == 2 ? "\n" : " ");
     }
     print_line("kgpt: back-trace:");
-    for (unsigned i = 0; i < report->depth; i++) print_line(" 0x%llx", (unsigned long long)report->backtrace[i]);
+    for (unsigned i = 0; i < report->depth; i++)
+        print_line(" 0x%llx", (unsigned long long)report->backtrace[i]);
     print_line("\n");
 }
 
-static void emit_report(const struct report *report) {
+static void emit_report(const struct report *report)
+{
     static char line[4096];
     struct kg_json json;
     kg_json_begin(&json, line, sizeof line, "panic");
@@ -139,10 +155,12 @@ static void emit_report(const struct report *report) {
     kg_json_address(&json, "rip", report->rip);
     kg_json_address(&json, "cr2", report->cr2);
     kg_json_object_begin(&json, "registers");
-    for (int i = 0; i < N_REGISTERS && report->frame; i++) kg_json_address(&json, registers[i].name, registers[i].value);
+    for (int i = 0; i < N_REGISTERS && report->frame; i++)
+        kg_json_address(&json, registers[i].name, registers[i].value);
     kg_json_object_end(&json);
     kg_json_list_begin(&json, "backtrace");
-    for (unsigned i = 0; i < report->depth; i++) kg_json_address(&json, NULL, report->backtrace[i]);
+    for (unsigned i = 0; i < report->depth; i++)
+        kg_json_address(&json, NULL, report->backtrace[i]);
     kg_json_list_end(&json);
     plat_event(line, kg_json_end(&json));
     kg_json_begin(&json, line, sizeof line, "exit");
@@ -151,7 +169,8 @@ static void emit_report(const struct report *report) {
     plat_event(line, kg_json_end(&json));
 }
 
-_Noreturn static void finish(const struct report *report) {
+_Noreturn static void finish(const struct report *report)
+{
     static bool entered;
     if (!entered) {
         entered = true;
@@ -161,7 +180,8 @@ _Noreturn static void finish(const struct report *report) {
     plat_exit(KG_EXIT_FAILED);
 }
 
-_Noreturn void kg_panic_exception(const struct kg_frame *frame) {
+_Noreturn void kg_panic_exception(const struct kg_frame *frame)
+{
     static struct report report;
     report.vector = (int)frame->vector;
     report.mnemonic = exceptions[frame->vector].mnemonic;
@@ -178,7 +198,8 @@ _Noreturn void kg_panic_exception(const struct kg_frame *frame) {
     finish(&report);
 }
 
-_Noreturn void plat_panic(const char *message) {
+_Noreturn void plat_panic(const char *message)
+{
     static struct report report;
     uint64_t rip = (uintptr_t)__builtin_return_address(0);
     report.vector = -1;

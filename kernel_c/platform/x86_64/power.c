@@ -14,17 +14,21 @@
 #define BOCHS_PM1A_CONTROL 0xB004
 #define SLEEP_ENABLE_S5 0x2000
 
-static bool under_hypervisor(void) {
+static bool under_hypervisor(void)
+{
     uint32_t r[4];
     kg_cpuid(1, 0, r);
     return r[2] >> 31 || kg_debugcon_present();
 }
 
-_Noreturn static void stop(void) {
-    for (;;) __asm__ volatile("cli; hlt");
+_Noreturn static void stop(void)
+{
+    for (;;)
+        __asm__ volatile("cli; hlt");
 }
 
-_Noreturn void plat_exit(enum kg_exit code) {
+_Noreturn void plat_exit(enum kg_exit code)
+{
     static const char text[] = "kgpt: halted; the machine can be switched off\n";
     if (under_hypervisor()) {
         kg_outl(DEBUG_EXIT, KG_EXIT_PORT_BASE + (uint32_t)code);
@@ -35,11 +39,13 @@ _Noreturn void plat_exit(enum kg_exit code) {
     stop();
 }
 
-_Noreturn void plat_reboot(void) {
+_Noreturn void plat_reboot(void)
+{
     for (int i = 0; i < MAX_SPINS && (kg_inb(KEYBOARD_COMMAND) & KEYBOARD_BUSY); i++) {
     }
     kg_outb(KEYBOARD_COMMAND, KEYBOARD_RESET);
-    for (int i = 0; i < MAX_SPINS; i++) kg_inb(KEYBOARD_COMMAND);
+    for (int i = 0; i < MAX_SPINS; i++)
+        kg_inb(KEYBOARD_COMMAND);
     plat_fault("reset");
     stop();
 }

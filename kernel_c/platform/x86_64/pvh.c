@@ -19,11 +19,14 @@ struct memmap_entry {
     uint32_t type, reserved; /* E820 types */
 };
 
-void kg_pvh_read(struct kg_boot *boot, uint32_t info) {
+void kg_pvh_read(struct kg_boot *boot, uint32_t info)
+{
     const struct start_info *start = (const struct start_info *)(uintptr_t)info;
     boot->loader = "pvh";
-    if (start->magic != PVH_START_MAGIC) return;
-    if (start->cmdline_paddr) kg_boot_set_cmdline(boot, (const char *)start->cmdline_paddr);
+    if (start->magic != PVH_START_MAGIC)
+        return;
+    if (start->cmdline_paddr)
+        kg_boot_set_cmdline(boot, (const char *)start->cmdline_paddr);
     const struct modlist_entry *modules = (const struct modlist_entry *)start->modlist_paddr;
     for (uint32_t i = 0; modules && i < start->nr_modules; i++) {
         const char *name = modules[i].cmdline_paddr ? (const char *)modules[i].cmdline_paddr : "";

@@ -22,21 +22,26 @@ enum {
 static bool present;
 static unsigned room; /* free places in the transmit FIFO */
 
-static bool keeps(uint16_t port, uint8_t value) {
+static bool keeps(uint16_t port, uint8_t value)
+{
     kg_outb(port, value);
     return kg_inb(port) == value;
 }
 
 /* An absent port reads 0xFF or 0x00; a 16550 keeps what is written to its scratch register, and IER keeps four bits. */
-static bool probe(void) {
-    if (!keeps(SCRATCH, 0x5A) || !keeps(SCRATCH, 0xA5)) return false;
+static bool probe(void)
+{
+    if (!keeps(SCRATCH, 0x5A) || !keeps(SCRATCH, 0xA5))
+        return false;
     kg_outb(INTERRUPT_ENABLE, 0);
     return kg_inb(INTERRUPT_ENABLE) == 0;
 }
 
-bool kg_serial_init(void) {
+bool kg_serial_init(void)
+{
     present = probe();
-    if (!present) return false;
+    if (!present)
+        return false;
     kg_outb(LINE_CONTROL, 0x80); /* divisor latch */
     kg_outb(DATA, 1);            /* 115200 baud */
     kg_outb(INTERRUPT_ENABLE, 0);
@@ -46,13 +51,16 @@ bool kg_serial_init(void) {
     return true;
 }
 
-bool kg_serial_present(void) {
+bool kg_serial_present(void)
+{
     return present;
 }
 
-static void put(uint8_t byte) {
+static void put(uint8_t byte)
+{
     for (unsigned spins = 0; room == 0 && spins < MAX_SPINS; spins++)
-        if (kg_inb(LINE_STATUS) & STATUS_TRANSMIT_EMPTY) room = FIFO_DEPTH;
+        if (kg_inb(LINE_STATUS) & STATUS_TRANSMIT_EMPTY)
+            room = FIFO_DEPTH;
     if (room == 0) { /* nobody drains it: better silent than stuck */
         present = false;
         return;
@@ -61,14 +69,18 @@ static void put(uint8_t byte) {
     room--;
 }
 
-void kg_serial_write(const char *text, size_t n) {
+void kg_serial_write(const char *text, size_t n)
+{
     for (size_t i = 0; i < n && present; i++) {
-        if (text[i] == '\n') put('\r');
+        if (text[i] == '\n')
+            put('\r');
         put((uint8_t)text[i]);
     }
 }
 
-int kg_serial_read(void) {
-    if (!present) return KG_READ_END;
+int kg_serial_read(void)
+{
+    if (!present)
+        return KG_READ_END;
     return kg_inb(LINE_STATUS) & STATUS_DATA_READY ? kg_inb(DATA) : KG_READ_NONE;
 }

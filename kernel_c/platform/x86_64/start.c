@@ -17,7 +17,8 @@ extern uint64_t kg_ticks_entry;
 static struct kg_cpu cpu;
 static struct kg_platform_info platform;
 
-static void describe(const struct kg_boot *boot) {
+static void describe(const struct kg_boot *boot)
+{
     platform.platform = "x86_64";
     platform.loader = boot->loader;
     platform.cmdline = boot->cmdline;
@@ -30,18 +31,23 @@ static void describe(const struct kg_boot *boot) {
     platform.has_input = kg_serial_present();
 }
 
-_Noreturn void kg_start(uint32_t magic, uint32_t info) {
+_Noreturn void kg_start(uint32_t magic, uint32_t info)
+{
     kg_fpu_enable();
     kg_gdt_load();
     kg_interrupts_load();
     kg_debugcon_init();
     kg_serial_init();
     const struct kg_boot *boot = kg_boot_read(magic, info);
-    if (boot == NULL) plat_panic("started by a loader that is neither Multiboot, Multiboot2 nor PVH");
+    if (boot == NULL)
+        plat_panic("started by a loader that is neither Multiboot, Multiboot2 nor PVH");
     kg_vga_init(&boot->framebuffer);
-    if (boot->cmdline_cut) plat_panic("the command line is longer than 4095 bytes");
-    if (!kg_memory_init(boot)) plat_panic("the loader reported no usable memory above 1 MiB");
-    if (!kg_paging_init()) plat_panic("not enough memory for the page tables");
+    if (boot->cmdline_cut)
+        plat_panic("the command line is longer than 4095 bytes");
+    if (!kg_memory_init(boot))
+        plat_panic("the loader reported no usable memory above 1 MiB");
+    if (!kg_paging_init())
+        plat_panic("not enough memory for the page tables");
     kg_cpu_detect(&cpu);
     describe(boot);
     plat_exit(kg_main(&platform));

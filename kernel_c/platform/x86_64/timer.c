@@ -14,22 +14,27 @@
 
 #define CPUID_HYPERVISOR_TIMING 0x40000010u
 
-uint64_t plat_ticks(void) {
+uint64_t plat_ticks(void)
+{
     return kg_rdtsc();
 }
 
 /* SDM 2A, CPUID leaf 15h: TSC = crystal * EBX / EAX, with the crystal's frequency in ECX where it is known. */
-static uint64_t hz_from_cpuid(void) {
+static uint64_t hz_from_cpuid(void)
+{
     uint32_t r[4];
     kg_cpuid(0, 0, r);
     if (r[0] >= 0x15) {
         kg_cpuid(0x15, 0, r);
-        if (r[0] && r[1] && r[2]) return (uint64_t)r[2] * r[1] / r[0];
+        if (r[0] && r[1] && r[2])
+            return (uint64_t)r[2] * r[1] / r[0];
     }
     kg_cpuid(1, 0, r);
-    if (!(r[2] >> 31)) return 0;
+    if (!(r[2] >> 31))
+        return 0;
     kg_cpuid(0x40000000u, 0, r);
-    if (r[0] < CPUID_HYPERVISOR_TIMING || r[0] > 0x400000FFu) return 0;
+    if (r[0] < CPUID_HYPERVISOR_TIMING || r[0] > 0x400000FFu)
+        return 0;
     kg_cpuid(CPUID_HYPERVISOR_TIMING, 0, r);
     return (uint64_t)r[0] * 1000;
 }
@@ -37,7 +42,8 @@ static uint64_t hz_from_cpuid(void) {
 /* Counts TSC ticks while the PIT counts down once. Channel 0, since microvm has no port 0x61 to gate channel 2 with, and with
  * interrupts off its own goes nowhere. A machine without a PIT never raises the output, or has it high at once: both are
  * noticed, and the frequency stays unknown. */
-static uint64_t hz_from_pit(void) {
+static uint64_t hz_from_pit(void)
+{
     kg_outb(PIT_COMMAND, CHANNEL0_MODE0);
     kg_outb(PIT_CHANNEL0, (uint8_t)CALIBRATION_COUNT);
     kg_outb(PIT_CHANNEL0, (uint8_t)(CALIBRATION_COUNT >> 8));
@@ -50,17 +56,21 @@ static uint64_t hz_from_pit(void) {
     return spins < 2 || spins == MAX_SPINS ? 0 : ticks * PIT_HZ / CALIBRATION_COUNT;
 }
 
-uint64_t plat_ticks_hz(void) {
+uint64_t plat_ticks_hz(void)
+{
     static uint64_t hz;
     static bool known;
-    if (known) return hz;
+    if (known)
+        return hz;
     known = true;
     hz = hz_from_cpuid();
-    if (hz == 0) hz = hz_from_pit();
+    if (hz == 0)
+        hz = hz_from_pit();
     return hz;
 }
 
-static bool hardware_random(uint64_t *value, uint32_t features) {
+static bool hardware_random(uint64_t *value, uint32_t features)
+{
     unsigned char good = 0;
     for (int i = 0; i < 16 && !good; i++) { /* SDM 1, 7.3.17: ten tries suffice unless the unit is broken */
         if (features & KG_CPU_RDSEED)
@@ -71,10 +81,12 @@ static bool hardware_random(uint64_t *value, uint32_t features) {
     return good;
 }
 
-bool plat_entropy(uint64_t *value) {
+bool plat_entropy(uint64_t *value)
+{
     struct kg_cpu cpu;
     kg_cpu_detect(&cpu);
-    if (hardware_random(value, cpu.features)) return true;
+    if (hardware_random(value, cpu.features))
+        return true;
     *value = kg_rdtsc();
     return false;
 }
