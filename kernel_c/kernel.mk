@@ -104,7 +104,8 @@ SANITIZE ?=
 
 TRIPLE_zig := -target x86_64-freestanding-none -mcpu=x86_64 -fno-sanitize=all
 TRIPLE_clang := --target=$(if $(SANITIZE),x86_64-linux-gnu,x86_64-unknown-none-elf) -march=x86-64
-TRIPLE_gcc := -march=x86-64
+# gcc takes a read of a low address (the BIOS data area) for a mistake unless told that there are pages.
+TRIPLE_gcc := -march=x86-64 --param=min-pagesize=0
 
 # -ffp-contract=off and no fast-math: a float addition happens where and in the order that the source says.
 COMMON := -std=gnu11 $(if $(filter 1,$(DEBUG)),-O0,-O2) -g -gdwarf-4 -Wall -Wextra -Werror -fno-strict-aliasing \

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kgpt_build import models
-from kgpt_build.cli import run
+from kgpt_build.cli import invoke
 from kgpt_build.models import CharTokenizer, Hyperparameters, Model, tensor_shapes
 from kgpt_build.reference.rng import Xoshiro
 
@@ -35,7 +35,7 @@ MODELS = {
 @pytest.mark.parametrize("cpu", ["qemu64", "Haswell", "max"])
 @pytest.mark.parametrize("prompt", ["", "ka", "abcdefghijklmno"])
 def test_the_default_model(cpu: str, prompt: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["verify", "--cpu", cpu, "--prompt", prompt, "--json"]) == 0
+    assert invoke(["verify", "--cpu", cpu, "--prompt", prompt, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert [one["name"] for one in report["runs"]] == ["qemu", "hosted"]
     assert report["runs"][0]["isa"] == ("c" if cpu == "qemu64" else "avx2")
@@ -45,6 +45,6 @@ def test_the_default_model(cpu: str, prompt: str, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize("name", MODELS)
 def test_other_sizes(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models.save_gguf(MODELS[name], tmp_path / "m.gguf")
-    assert run(["verify", str(tmp_path / "m.gguf"), "--json"]) == 0
+    assert invoke(["verify", str(tmp_path / "m.gguf"), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["sha256"] == MODELS[name].sha256

@@ -9,7 +9,7 @@ from test_verification import change_logits, events, sampled_events
 from toy import toy_model
 
 from kgpt_build import models
-from kgpt_build.cli import run
+from kgpt_build.cli import invoke
 from kgpt_build.cli import verify as command
 
 
@@ -24,7 +24,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
 
 
 def test_good(runs: dict[str, list[Any]], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["verify", "--prompt", "ka"]) == 0
+    assert invoke(["verify", "--prompt", "ka"]) == 0
     printed = capsys.readouterr().out
     assert "prompt 'ka', greedy 'katha'" in printed
     assert "qemu   isa avx2: 6 positions" in printed
@@ -33,7 +33,7 @@ def test_good(runs: dict[str, list[Any]], capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_good_as_json(runs: dict[str, list[Any]], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["verify", "--prompt", "ka", "--json"]) == 0
+    assert invoke(["verify", "--prompt", "ka", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["ok"], report["same_bits"], report["text"]) == (True, True, "katha")
     assert [(one["name"], one["samples"]) for one in report["runs"]] == [("qemu", 20), ("hosted", 20)]
@@ -42,7 +42,7 @@ def test_good_as_json(runs: dict[str, list[Any]], capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_kernel_that_differs(runs: dict[str, list[Any]], capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
     change_logits(runs["qemu"], 1, lambda row: row.fill(float("nan")))
-    assert run(["verify", "--prompt", "ka", *(["--json"] if as_json else [])]) == 4
+    assert invoke(["verify", "--prompt", "ka", *(["--json"] if as_json else [])]) == 4
     captured = capsys.readouterr()
     assert captured.err.startswith("kgpt: error: the kernel and the reference differ\n")
     if as_json:
@@ -67,7 +67,7 @@ def test_refused_before_anything_is_built(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
 ) -> None:
     monkeypatch.setattr(command, "_runs", lambda *_: pytest.fail("built"))
-    assert run(["verify", *arguments]) == code
+    assert invoke(["verify", *arguments]) == code
     assert message in capsys.readouterr().err
 
 
@@ -77,5 +77,5 @@ def test_another_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: 
     runs = {"qemu": events(model, "a"), "hosted": events(model, "a")}
     sampled = {name: sampled_events(model, "a") for name in runs}
     monkeypatch.setattr(command, "_runs", lambda *_: (runs, sampled))
-    assert run(["verify", str(tmp_path / "m.gguf"), "--prompt", "a"]) == 0
+    assert invoke(["verify", str(tmp_path / "m.gguf"), "--prompt", "a"]) == 0
     assert model.sha256 in capsys.readouterr().out

@@ -1,0 +1,218 @@
+"""Builds by real compilers: reproducible, incremental, described, and whole or not there."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from toy import toy_model
+
+from kgpt_build import cli, models, paths, toolchain
+from kgpt_build.errors import KgptError
+from kgpt_build.kernel import manifest
+from kgpt_build.kernel.build import BuildSettings, build, build_cached, content_key
+from kgpt_build.kernel.check import check_kernel
+from kgpt_build.kernel.inspect import inspect
+from kgpt_build.kernel.sources import file_sha256
+from kgpt_build.toolchain import Toolchain
+from kgpt_build.toolchain.zig import Zig
+
+
+def copy_sources(target: Path) -> Path:
+    """A copy of what is compiled, to be changed."""
+    for name in paths.SOURCE_FOLDERS:
+        shutil.copytree(paths.source_root() / name, target / name)
+    return target
+
+
+@pytest.fixture
+def own_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = copy_sources(tmp_path / "sources")
+    monkeypatch.setattr(paths, "source_root", lambda: root)
+    return root
+
+
+@pytest.mark.parametrize("name", toolchain.NAMES)
+def test_each_toolchain_builds_a_kernel_that_passes_its_checks(tmp_path: Path, name: str) -> None:
+    result = build(BuildSettings(out=tmp_path, toolchain=name))
+    check_kernel(result.image, models.load())
+    found = inspect(result.image)
+    assert found.loaders == ("pvh", "multiboot1", "multiboot2")
+    assert found.wx_problems == ()
+    assert found.tests
+    assert found.sha256 == result.sha256
+
+
+def test_two_directories_and_environments_give_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_sources: Path
+) -> None:
+    monkeypatch.undo()
+    first = build(BuildSettings(out=tmp_path / "a"))
+    monkeypatch.setattr(paths, "source_root", lambda: own_sources)
+    for name, value in {"CFLAGS": "-O0", "CPATH": "/nowhere", "MAKEFLAGS": "-n", "SOURCE_DATE_EPOCH": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    second = build(BuildSettings(out=Path("deeper/down/b"), jobs=1))
+    assert second.sha256 == first.sha256
+    assert second.image.read_bytes() == first.image.read_bytes()
+
+
+def test_only_what_changed_is_compiled_again(tmp_path: Path, own_sources: Path) -> None:
+    settings = BuildSettings(toy_model(), tmp_path / "out")
+    first = build(settings)
+    assert len(first.compiled) > 10
+    assert build(settings).compiled == ()
+    other = build(replace(settings, model=toy_model("abc", n_embd=8)))
+    assert other.compiled == ("kernel_c/app/model_data.c",)
+    assert other.sha256 != first.sha256
+    main = own_sources / "kernel_c" / "app" / "main.c"
+    main.touch()
+    again = build(settings)
+    assert set(again.compiled) == {"kernel_c/app/main.c", "kernel_c/app/model_data.c"}
+    assert again.sha256 == first.sha256
+
+
+def test_another_compiler_version_compiles_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = BuildSettings(toy_model(), tmp_path)
+    first = build(settings)
+    monkeypatch.setattr(Toolchain, "versions", lambda self: {"zig": "0.17.0-other"})
+    assert len(build(settings).compiled) == len(first.compiled)
+
+
+def test_manifest_says_what_it_was_made_of_and_how_to_repeat_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "my model.gguf"
+    models.save_gguf(toy_model(), model)
+    monkeypatch.chdir(tmp_path)
+    assert cli.invoke(["build", model.name, "-o", "out", "--cmdline", 'prompt="a b" exit', "--debug"]) == 0
+    said = capsys.readouterr()
+    described = manifest.read(tmp_path / "out")
+    sha256 = file_sha256(tmp_path / "out" / "kernel.elf")
+    assert described["output"]["sha256"] == sha256
+    assert f"wrote out/kernel.elf: {described['output']['size']:,} bytes, sha256 {sha256}" in said.out
+    assert "kgpt: checking the image" in said.err
+    assert described["model"]["sha256"] == toy_model().sha256
+    assert described["model"]["file_sha256"] == file_sha256(model)
+    assert described["tools"]["zig"] == Zig.pinned
+    assert described["inputs"]["sources"]["boot/entry.S"] == file_sha256(paths.source_root() / "boot" / "entry.S")
+    assert described["inputs"]["headers"]["kgpt_config.h"] == file_sha256(
+        tmp_path / "out" / "include" / "kgpt_config.h"
+    )
+    assert "-ffreestanding" in described["flags"]
+
+    shutil.rmtree(tmp_path / "out")
+    monkeypatch.chdir("/")
+    words = shlex.split(described["reproduce"])
+    assert words[0] == "kgpt"
+    assert cli.invoke(words[1:]) == 0
+    assert file_sha256(tmp_path / "out" / "kernel.elf") == sha256
+
+
+def test_a_model_in_memory_is_kept_for_the_reproduce_line(tmp_path: Path) -> None:
+    first = build(BuildSettings(toy_model(), tmp_path / "out"))
+    words = shlex.split(json.loads(first.manifest.read_text())["reproduce"])
+    again = build(BuildSettings(Path(words[2]), tmp_path / "again"))
+    assert again.sha256 == first.sha256
+
+
+def test_a_build_that_fails_leaves_no_image(tmp_path: Path, own_sources: Path) -> None:
+    settings = BuildSettings(toy_model(), tmp_path / "out")
+    build(settings)
+    source = own_sources / "kernel_c" / "app" / "main.c"
+    good = source.read_text()
+    source.write_text(good + "\nint broken = ;\n")
+    with pytest.raises(KgptError, match=r"could not be built with zig: .*main\.c:.*error") as caught:
+        build(settings)
+    assert "the command was: " in caught.value.hint
+    assert not (tmp_path / "out" / "kernel.elf").exists()
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    source.write_text(good)
+    assert build(settings).image.exists()
+
+
+def test_an_image_that_fails_its_checks_is_not_published(tmp_path: Path, own_sources: Path) -> None:
+    settings = BuildSettings(toy_model(), tmp_path / "out")
+    build(settings)
+    entry = own_sources / "boot" / "entry.S"
+    entry.write_text(entry.read_text().replace("0xE85250D6", "0xE85250D7"))
+    with pytest.raises(KgptError, match="no multiboot 2 header"):
+        build(settings)
+    assert not (tmp_path / "out" / "kernel.elf").exists()
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_bad_input_spares_the_old_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = build(BuildSettings(toy_model(), tmp_path / "out"))
+    (tmp_path / "bad.gguf").write_bytes(b"GGUF")
+    assert cli.invoke(["build", str(tmp_path / "bad.gguf"), "-o", str(tmp_path / "out")]) == 1
+    assert "bad.gguf" in capsys.readouterr().err
+    assert file_sha256(result.image) == result.sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("file", "is a file, not a folder"), ("file/below", "cannot write to"), ("a folder", "make cannot work in")],
+)
+def test_output_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, words: str
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert cli.invoke(["build", "-o", str(tmp_path / name)]) == 1
+    error = capsys.readouterr().err
+    assert words in error
+    assert "-o" in error
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_missing_tool_has_its_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli.invoke(["build", "-o", str(tmp_path / "out")]) == 3
+    assert capsys.readouterr().err.splitlines()[1] == "  apt-get install make"
+    assert not (tmp_path / "out").exists()
+
+
+def test_sources_in_a_folder_with_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = build(BuildSettings(toy_model(), tmp_path / "a"))
+    root = copy_sources(tmp_path / "with a space")
+    monkeypatch.setattr(paths, "source_root", lambda: root)
+    assert build(BuildSettings(toy_model(), tmp_path / "b")).sha256 == expected.sha256
+
+
+def test_cached_images_are_found_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zig = paths.make_cache_dir("zig")
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "zig").symlink_to(zig)
+    first = build_cached(toy_model())
+    stamp = first.stat().st_mtime_ns
+    models.save_gguf(toy_model(), tmp_path / "toy.gguf")
+    assert build_cached(tmp_path / "toy.gguf") == first
+    assert first.stat().st_mtime_ns == stamp
+    assert build_cached(toy_model(seed=5)) != first
+    first.write_bytes(first.read_bytes()[:-1])
+    assert build_cached(toy_model()) == first
+    check_kernel(first, toy_model())
+
+
+def test_everything_that_decides_the_bytes_is_in_the_key(own_sources: Path) -> None:
+    base = BuildSettings(toy_model())
+    changes = [
+        BuildSettings(toy_model(seed=2)),
+        replace(base, debug=True),
+        replace(base, cmdline="exit"),
+        replace(base, toolchain="gcc"),
+        replace(base, target="hosted"),
+    ]
+    keys = [content_key(settings) for settings in (base, *changes)]
+    header = own_sources / "kernel_c" / "include" / "kgpt" / "status.h"
+    header.write_text(header.read_text() + "\n")
+    keys.append(content_key(base))
+    assert len(set(keys)) == len(keys)
+    assert content_key(replace(base, out=Path("/elsewhere"))) == keys[-1]
