@@ -1,4 +1,8 @@
-"""``python -m kgpt_build.reference``: trains the default model. ``make default-model`` calls it."""
+"""``python -m kgpt_build.reference``: trains the default model. ``make default-model`` calls it.
+
+The same bytes come out whatever the BLAS, the number of threads and the vector width (see ``ordered``). They do depend
+on the package ``names`` (its text, and its version in the metadata) and on how the gguf library lays out a file.
+"""
 
 from __future__ import annotations
 
