@@ -15,6 +15,7 @@ enum {
 };
 #define STATUS_DATA_READY 0x01
 #define STATUS_TRANSMIT_EMPTY 0x20
+#define STATUS_TRANSMITTER_IDLE 0x40
 #define FIFO_DEPTH 16
 /* At 115200 baud a full FIFO drains in 1.4 ms; a port read takes about 1 us on real hardware, so this is ~0.1 s. */
 #define MAX_SPINS 100000
@@ -75,6 +76,15 @@ void kg_serial_write(const char *text, size_t n)
         if (text[i] == '\n')
             put('\r');
         put((uint8_t)text[i]);
+    }
+}
+
+void kg_serial_flush(void)
+{
+    for (unsigned spins = 0; present && spins < MAX_SPINS; spins++) {
+        if (kg_inb(LINE_STATUS) & STATUS_TRANSMITTER_IDLE) {
+            return;
+        }
     }
 }
 

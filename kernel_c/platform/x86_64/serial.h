@@ -8,6 +8,7 @@
 bool kg_serial_init(void);
 bool kg_serial_present(void);
 void kg_serial_write(const char *text, size_t n); /* "\n" is sent as "\r\n" */
+void kg_serial_flush(void);                       /* waits until the last byte is on the wire */
 int kg_serial_read(void);                         /* KG_READ_NONE if nothing was received */
 
 #endif
