@@ -45,8 +45,11 @@ def build(settings: BuildSettings, progress: Progress | None = None) -> BuildRes
     progress = progress or Silent()
     inputs = _inputs(settings)
     out = _output_folder(settings)
+    work = sources.folder_for_make(out)
     with _locked(out, progress):
-        return _build(replace(settings, out=out), inputs, out, progress)
+        if work != out:  # the headers belong into the output folder, wherever they are compiled
+            _generate(settings, inputs, out)
+        return _build(replace(settings, out=out), inputs, work, progress)
 
 
 def build_cached(
@@ -99,11 +102,6 @@ def _output_folder(settings: BuildSettings) -> Path:
     out = settings.out.absolute()
     if out.exists() and not out.is_dir():
         raise KgptError(f"{settings.out} is a file, not a folder", "choose another folder with -o")
-    if not sources.safe_for_make(out):
-        raise KgptError(
-            f"make cannot work in {out}: only letters, digits and . _ - + @ may be in the path",
-            "choose another folder with -o",
-        )
     image = out / TARGETS[settings.target]
     if image.is_dir():
         raise KgptError(f"{image} is a folder: the image cannot be written there", "choose another folder with -o")
@@ -116,31 +114,37 @@ def _build(settings: BuildSettings, inputs: _Inputs, work: Path, progress: Progr
     with paths.write_errors(f"to {settings.out}"):
         for stale in (settings.out / manifest.NAME, image):
             stale.unlink(missing_ok=True)
-    model_path = inputs.model_path
-    if isinstance(settings.model, Model):  # so that the manifest can say how to build it again
-        model_path = settings.out / "model.gguf"
-        models.save_gguf(inputs.model, model_path)
     progress.stage(f"model {inputs.model.name}: {inputs.model.arch}, {inputs.model.n_parameters:,} parameters")
-    generated = headers.generate(
-        inputs.model, work / "include", cmdline=settings.cmdline, version=kgpt_build.__version__
-    )
+    generated = _generate(settings, inputs, work)
     objects = _object_folder(work, settings, inputs)
     progress.stage(f"compiling with {settings.toolchain} {next(iter(inputs.versions.values()))}")
     run = MakeRun(settings, inputs.tools, inputs.root, objects, work / "include")
     linked, compiled = run.make(progress)
     progress.stage("checking the image")
-    if settings.target == "bare":
-        check.check_kernel(linked, inputs.model)
-    else:
-        check.check_hosted(linked, inputs.model)
+    check_image = check.check_kernel if settings.target == "bare" else check.check_hosted
+    check_image(linked, inputs.model)
     paths.write_atomically(image, linked.read_bytes(), mode=0o755)
     used = {
         "sources": sources.hashes(inputs.root),
         "headers": {path.name: sources.file_sha256(path) for path in generated},
     }
+    model_path = _kept_model(settings, inputs)
     described = manifest.content(settings, inputs.model, model_path, image, used, inputs.versions, run.flags())
     written = manifest.write(settings.out, described)
     return BuildResult(image, written, described["output"]["size"], described["output"]["sha256"], compiled)
+
+
+def _generate(settings: BuildSettings, inputs: _Inputs, folder: Path) -> list[Path]:
+    return headers.generate(inputs.model, folder / "include", cmdline=settings.cmdline, version=kgpt_build.__version__)
+
+
+def _kept_model(settings: BuildSettings, inputs: _Inputs) -> Path | None:
+    """The model's file. One that was only in memory is saved, so that the manifest can say how to build it again."""
+    if not isinstance(settings.model, Model):
+        return inputs.model_path
+    path = settings.out / "model.gguf"
+    models.save_gguf(inputs.model, path)
+    return path
 
 
 def _object_folder(work: Path, settings: BuildSettings, inputs: _Inputs) -> Path:

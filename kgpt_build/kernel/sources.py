@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from kgpt_build import paths
+from kgpt_build.errors import KgptError
 
 # make splits at white space, and some characters mean something to it, to the shell, or to -ffile-prefix-map=OLD=NEW.
 _SAFE = re.compile(r"[\w./+@-]+")
@@ -35,6 +36,22 @@ def combined(digests: dict[str, str]) -> str:
     """One SHA-256 for many."""
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def folder_for_make(out: Path) -> Path:
+    """Where objects for the output folder ``out`` are made: there, or in the cache if make cannot work with its path.
+
+    Raises KgptError if neither will do.
+    """
+    if safe_for_make(out):
+        return out
+    folder = paths.make_cache_dir("elsewhere", hashlib.sha256(str(out).encode()).hexdigest()[:16])
+    if not safe_for_make(folder):
+        raise KgptError(
+            f"make can work neither in {out} nor in {folder}: only letters, digits and . _ - + @ may be in a path",
+            "choose another folder with -o, or set KGPT_CACHE to one",
+        )
+    return folder
 
 
 def root_for_make() -> Path:

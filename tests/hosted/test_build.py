@@ -156,7 +156,7 @@ def test_bad_input_spares_the_old_image(tmp_path: Path, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("file", "is a file, not a folder"), ("file/below", "cannot write to"), ("a folder", "make cannot work in")],
+    [("file", "is a file, not a folder"), ("file/below", "cannot write to")],
 )
 def test_output_that_cannot_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, words: str
@@ -183,6 +183,19 @@ def test_sources_in_a_folder_with_a_space(tmp_path: Path, monkeypatch: pytest.Mo
     root = copy_sources(tmp_path / "with a space")
     monkeypatch.setattr(paths, "source_root", lambda: root)
     assert build(BuildSettings(toy_model(), tmp_path / "b")).sha256 == expected.sha256
+
+
+def test_output_in_a_folder_with_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = build(BuildSettings(toy_model(), tmp_path / "a"))
+    settings = BuildSettings(toy_model(), tmp_path / "my kernel")
+    result = build(settings)
+    assert result.image == tmp_path / "my kernel" / "kernel.elf"
+    assert result.sha256 == expected.sha256
+    assert (tmp_path / "my kernel" / "include" / "kgpt_config.h").is_file()
+    assert build(settings).compiled == ()
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "a cache"))
+    with pytest.raises(KgptError, match="make can work neither in"):
+        build(settings)
 
 
 def test_cached_images_are_found_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
