@@ -64,7 +64,10 @@ def resolve(settings: RunSettings, qemu: str, warn: Callable[[str], None]) -> Ru
 
 
 def try_kvm(qemu: str, cpu: str = "", device: Path = KVM_DEVICE) -> Trial:
-    """Does KVM run a kernel that computes with SSE? At most 3 seconds, and at once if this host was tried before."""
+    """Does KVM run a kernel that computes with SSE? At most 3 seconds, and at once if this host was tried before.
+
+    Raises KgptError if QEMU knows no ``cpu`` of that name.
+    """
     refusal = _open_device(device)
     if refusal is not None:  # cheap to find out and easy to mend: never remembered
         return refusal
@@ -105,14 +108,14 @@ def _boot(qemu: str, cpu: str) -> Trial:
     with tempfile.NamedTemporaryFile(prefix="kgpt-probe-", suffix=".bin") as image:
         image.write(probe_image())
         image.flush()
-        settings = RunSettings(
-            image=Path(image.name), accel="kvm", cpu=cpu, machine="microvm", serial=False, timeout=PROBE_SECONDS
-        )
+        settings = RunSettings(image=Path(image.name), accel="kvm", cpu=cpu, serial=False, timeout=PROBE_SECONDS)
         with Machine(settings, qemu=qemu) as machine:
             verdict = machine.wait()
             said = machine.stderr()
     if verdict.ok:
         return Trial(True)
+    if "CPU model" in said:  # says nothing about KVM
+        raise KgptError(f"there is no processor {cpu}", f"{qemu} -cpu help lists them")
     if "Device or resource busy" in said:
         return Trial(False, "the device is busy", "end the other hypervisor that holds it")
     reasons = [line.removeprefix("qemu-system-x86_64: ") for line in said.splitlines() if "rror" in line]

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from kgpt_build.errors import MachineLost, ToolMissing
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import Wires
-from kgpt_build.vm.events import BadEvent, Boot, Event, parse_event
+from kgpt_build.vm.events import BadEvent, Event, parse_event
 from kgpt_build.vm.link import Link, Listener
 from kgpt_build.vm.settings import RunSettings
 from kgpt_build.vm.transcript import NotSeen, Transcript
@@ -48,8 +48,8 @@ class Machine:
         """The machine channel's lines as they came, up to the first that is no event."""
         self.events: list[Event] = []
         """The same, parsed."""
-        self.on_event: Callable[[], None] | None = None
-        """Called, by the link's thread, when an event came."""
+        self.on_change: Callable[[], None] | None = None
+        """Called, by the link's thread, when the guest has printed something, sent an event, or ended."""
         self._qemu = qemu
         self._symbols = symbols
         self._wires = Wires()
@@ -62,7 +62,8 @@ class Machine:
         self._ended = False
         self._quit = False
         self._verdict: Verdict | None = None
-        self._deadline: float | None = None
+        self.deadline: float | None = None
+        """When the time limit runs out, by time.monotonic()."""
 
     def __enter__(self) -> Machine:
         try:
@@ -95,9 +96,9 @@ class Machine:
             raise ToolMissing(f"{self._qemu} cannot be run: {error.strerror}", INSTALL_QEMU) from error
         self._wires.close_remote()
         if self.settings.timeout is not None:
-            self._deadline = time.monotonic() + self.settings.timeout
+            self.deadline = time.monotonic() + self.settings.timeout
         listener = Listener(
-            console=self.console.feed, events=self._feed_events, qmp=self._feed_qmp, ended=self._feed_end
+            console=self._feed_console, events=self._feed_events, qmp=self._feed_qmp, ended=self._feed_end
         )
         self._link = Link(self._wires, listener, go=not self.settings.gdb)
         self._link.start()
@@ -183,7 +184,7 @@ class Machine:
         while True:
             with self.changed:
                 ended = self._ended
-                remaining = None if self._deadline is None else self._deadline - time.monotonic()
+                remaining = None if self.deadline is None else self.deadline - time.monotonic()
                 if not ended and (remaining is None or remaining > 0):
                     self.changed.wait(remaining)
                     ended = self._ended
@@ -233,14 +234,21 @@ class Machine:
             self._process.kill()
             self._process.wait()
 
+    def _tell(self) -> None:
+        if tell := self.on_change:
+            tell()
+
+    def _feed_console(self, data: bytes) -> None:
+        self.console.feed(data)
+        self._tell()
+
     def _feed_events(self, data: bytes) -> None:
         *lines, self._partial = (self._partial + data).split(b"\n")
         with self.changed:
             for line in lines:
                 self._take_line(line)
             self.changed.notify_all()
-        if self.on_event and lines:
-            self.on_event()
+        self._tell()
 
     def _take_line(self, line: bytes) -> None:
         if self._garbage:
@@ -274,13 +282,9 @@ class Machine:
             if failure is not None and not self._broken:
                 self._broken = f"its monitor failed: {failure}"
             self.changed.notify_all()
+        self._tell()
         if failure is not None:
             self._kill()
-
-
-def booted(machine: Machine) -> bool:
-    """The kernel has said its first word on the machine channel."""
-    return any(isinstance(event, Boot) for event in machine.events)
 
 
 _libc = ctypes.CDLL(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,27 +14,6 @@ from elftools.elf.elffile import ELFFile
 
 from kgpt_build.errors import KgptError
 from kgpt_build.vm.events import Panic
-
-_EXCEPTIONS = {
-    "#DE": "division error",
-    "#DB": "debug",
-    "#BP": "breakpoint",
-    "#OF": "overflow",
-    "#BR": "bound range",
-    "#UD": "invalid instruction",
-    "#NM": "no FPU",
-    "#DF": "double fault",
-    "#TS": "invalid TSS",
-    "#NP": "segment not present",
-    "#SS": "stack segment fault",
-    "#GP": "general protection",
-    "#PF": "page fault",
-    "#MF": "x87 error",
-    "#AC": "alignment check",
-    "#MC": "machine check",
-    "#XM": "SIMD error",
-    "NMI": "non-maskable interrupt",
-}
 
 
 @dataclass(frozen=True)
@@ -113,16 +93,27 @@ def panic_text(panic: Panic, symbols: Symbols) -> str:
     lines = [_headline(panic, frames)]
     if panic.name == "#PF":
         lines.append(f"  the address was {panic.cr2:#x}")
-    lines += [f"  #{index} {frame.address:#x} {frame}" for index, frame in enumerate(frames)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_frame_lines(frames)])
+
+
+def _frame_lines(frames: list[Place]) -> list[str]:
+    """A line for each frame; a run of the same frame, a recursion, is one line."""
+    lines = []
+    index = 0
+    for frame, group in itertools.groupby(frames):
+        count = len(list(group))
+        again = f" ({count} times)" if count > 1 else ""
+        lines.append(f"  #{index} {frame.address:#x} {frame}{again}")
+        index += count
+    return lines
 
 
 def _headline(panic: Panic, frames: list[Place]) -> str:
     where = f" at {frames[0]}" if frames else ""
     if panic.vector < 0:
         return f"panic: {panic.message}{where}"
-    meaning = _EXCEPTIONS.get(panic.name, panic.message)
-    return f"panic: {panic.name}{f' ({meaning})' if meaning else ''} error {panic.error:#x}{where}"
+    meaning = f" ({panic.message})" if panic.message else ""
+    return f"panic: {panic.name}{meaning} error {panic.error:#x}{where}"
 
 
 def _functions(elf: Any) -> Iterator[tuple[int, int, str]]:

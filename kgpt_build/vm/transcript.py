@@ -6,7 +6,6 @@ import codecs
 import re
 import threading
 import time
-from collections.abc import Callable
 
 from kgpt_build.errors import KgptError
 
@@ -56,8 +55,6 @@ class Transcript:
         self._text = ""
         self._seen = 0
         self.closed = False
-        self.on_data: Callable[[], None] | None = None
-        """Called, by the writing thread, after something was added or the end was reached."""
 
     def feed(self, data: bytes) -> None:
         """Add bytes; none means the end."""
@@ -67,8 +64,6 @@ class Transcript:
             self.closed = self.closed or not data
             self._trim()
             self._changed.notify_all()
-        if self.on_data:
-            self.on_data()
 
     def _trim(self) -> None:
         if (excess := len(self._raw) - _KEEP_BYTES) > 0:

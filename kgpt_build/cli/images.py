@@ -1,0 +1,76 @@
+"""From what the user names, or does not name, to the image that is booted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kgpt_build.cli.progress import shown_progress
+from kgpt_build.errors import KgptError
+
+BUILD_FOLDER = Path("build")
+
+
+def image_for(target: Path | None) -> Path:
+    """The image to boot.
+
+    An ELF or a disc is itself. A model is built, into the cache. None is the image in ``./build`` if it is what its
+    manifest's model and settings give today, else a cached build of these; without ``./build``, the default model.
+    """
+    if target is None:
+        return _image_here(BUILD_FOLDER)
+    return target if _is_image(target) else _build(target)
+
+
+def _is_image(path: Path) -> bool:
+    from kgpt_build.cli.machines import medium_of
+
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"\x7fELF" or medium_of(path) == "cdrom"
+    except OSError as error:
+        raise KgptError(
+            f"cannot read {path}: {error.strerror}", "give an image that kgpt build made, or a model"
+        ) from error
+
+
+def _image_here(folder: Path) -> Path:
+    from kgpt_build.kernel import manifest
+
+    if not (folder / manifest.NAME).is_file():
+        return _build(None)
+    described = manifest.read(folder)
+    if described["target"] != "bare":
+        return _build(_model_file(described))
+    image = folder / str(described["output"]["file"])
+    if _is_fresh(described, image):
+        return image
+    settings = {key: described[key] for key in ("toolchain", "debug", "cmdline")}
+    return _build(_model_file(described), **settings)
+
+
+def _is_fresh(described: dict[str, Any], image: Path) -> bool:
+    """Is ``image`` what its manifest says, of the same model, sources and tools as there are now?"""
+    from kgpt_build import models, toolchain
+    from kgpt_build.kernel import sources
+    from kgpt_build.toolchain import Make
+
+    return (
+        image.is_file()
+        and described["output"]["sha256"] == sources.file_sha256(image)
+        and described["inputs"]["sources"] == sources.hashes(sources.root_for_make())
+        and described["model"]["sha256"] == models.load(_model_file(described)).sha256
+        and described["tools"] == {**toolchain.get(described["toolchain"]).versions(), "make": Make().version()}
+    )
+
+
+def _model_file(described: dict[str, Any]) -> Path | None:
+    name = described["model"]["file"]
+    return Path(name) if name else None
+
+
+def _build(model: Path | None, **settings: Any) -> Path:
+    from kgpt_build.kernel.build import build_cached
+
+    with shown_progress() as progress:
+        return build_cached(model, progress=progress, **settings)

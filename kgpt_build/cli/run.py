@@ -1,0 +1,205 @@
+"""``kgpt run``."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kgpt_build.cli.machines import check_image, find_qemu, machine_options, medium_of, resolve_accel
+from kgpt_build.cli.options import verbose_option
+from kgpt_build.errors import UsageError
+from kgpt_build.settings import GenerateSettings
+from kgpt_build.vm.settings import RunSettings
+
+if TYPE_CHECKING:
+    from kgpt_build.vm.events import Event
+    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How the run is to look: what decides between a console, plain text, texts alone, and events."""
+
+    mode: str
+    one_shot: bool
+    as_json: bool
+    serial: bool
+    terminal: bool
+
+    @property
+    def interactive(self) -> bool:
+        """The user types to the guest."""
+        alone = self.one_shot or self.as_json or self.mode == "selftest"
+        return self.terminal and self.serial and not alone
+
+
+def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
+    """A whole number, whose range GenerateSettings checks, or ``random``."""
+    if value is None or value == "random":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a whole number nor random") from None
+
+
+@click.command("run")
+@click.argument("target", metavar="[IMAGE|MODEL]", required=False, type=click.Path(path_type=Path))
+@click.option("--prompt", metavar="TEXT", help="Begin every text with TEXT, print the texts alone, and end.")
+@click.option("--samples", type=int, metavar="N", help="How many texts. [default: 20]")
+@click.option(
+    "--seed", callback=_seed, metavar="S", help="The same seed gives the same texts; or: random. [default: 42]"
+)
+@click.option("--temperature", type=float, metavar="T", help="0 always takes the likeliest. [default: 0.5]")
+@click.option("--top-k", type=int, metavar="K", help="Choose among the K likeliest tokens. [default: 0, off]")
+@click.option("--top-p", type=float, metavar="P", help="… the likeliest that make up P together. [default: 1, off]")
+@click.option(
+    "--min-p", type=float, metavar="P", help="… those at least P times as likely as the likeliest. [default: 0]"
+)
+@click.option("--max-tokens", type=int, metavar="N", help="End each text after N tokens. [default: 0, never]")
+@click.option(
+    "--mode", type=click.Choice(["generate", "shell", "selftest"]), default="generate", show_default=True,
+    help="What the kernel does.",
+)  # fmt: skip
+@machine_options
+@click.option("--display", is_flag=True, help="Show the screen in a window.")
+@click.option("--timeout", type=float, metavar="S", help="End the machine after S seconds, with exit code 124.")
+@click.option("--json", "as_json", is_flag=True, help="Print the machine channel (docs/events.md), nothing else.")
+@click.option("--gdb", is_flag=True, help="Wait for gdb before the first instruction.")
+@click.option("--dry-run", is_flag=True, help="Print QEMU's command line, and do not run it.")
+@verbose_option
+def command(
+    target: Path | None,
+    prompt: str | None,
+    mode: str,
+    as_json: bool,
+    dry_run: bool,
+    **options: Any,
+) -> None:
+    """Boot an image and let it generate.
+
+    TARGET is an image, or a model that is built first; without it, the image in ./build, or else the default model.
+    On a terminal: 20 texts, then the kernel's shell; Ctrl-] leaves. Elsewhere: 20 texts, and the end.
+
+    Exit codes: 0 good, 1 refused, 2 usage, 3 a tool is missing, 4 panic or failed self-test, 5 the machine reset or
+    was lost, 124 timeout.
+    """
+    wishes = Wishes(mode, prompt is not None, as_json, options["serial"], sys.stdin.isatty() and sys.stdout.isatty())
+    words = _words(GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings)), wishes, options.pop("cmdline"))
+    settings = RunSettings(image=target or Path(), cmdline=words, **options)
+    qemu = find_qemu()
+    image = _find_image(target)
+    check_image(image, settings.memory)
+    settings = dataclasses.replace(settings, image=image, medium=medium_of(image))
+    settings = resolve_accel(settings, qemu)
+    if dry_run:
+        from kgpt_build.vm.argv import qemu_argv
+        from kgpt_build.vm.channels import STANDALONE
+
+        click.echo(shlex.join(qemu_argv(settings, STANDALONE, qemu=qemu)))
+        return
+    _run(settings, qemu, wishes)
+
+
+def _find_image(target: Path | None) -> Path:
+    from kgpt_build.cli.images import image_for
+
+    return image_for(target)
+
+
+def _taken(options: dict[str, Any], kind: type[GenerateSettings]) -> dict[str, Any]:
+    """Take the fields of ``kind`` out of ``options``."""
+    return {field.name: options.pop(field.name) for field in dataclasses.fields(kind) if field.name in options}
+
+
+def _words(settings: GenerateSettings, wishes: Wishes, extra: str) -> str:
+    """The kernel's command line."""
+    if wishes.mode == "shell" and not wishes.interactive:
+        raise UsageError("the shell needs a terminal to type on", "leave out --mode shell, or run it on a terminal")
+    words = [] if wishes.mode == "generate" else [f"mode={wishes.mode}"]
+    words += settings.cmdline_words()
+    words += [] if wishes.interactive else ["exit"]
+    return " ".join([*words, *([extra] if extra else [])])
+
+
+def _run(settings: RunSettings, qemu: str, wishes: Wishes) -> None:
+    from kgpt_build.vm.machine import Machine
+
+    symbols = settings.image if settings.medium == "kernel" else None
+    with Machine(settings, qemu=qemu, symbols=symbols) as machine:
+        if settings.gdb:
+            from kgpt_build.vm.argv import GDB_PORT
+
+            line = shlex.join(["gdb", str(settings.image), "-ex", f"target remote localhost:{GDB_PORT}"])
+            click.echo(f"kgpt: the machine waits for: {line}", err=True)
+        verdict = _watch(machine, wishes)
+    error = verdict.error()
+    if error is not None:
+        raise error
+
+
+def _watch(machine: Machine, wishes: Wishes) -> Verdict:
+    """Show the run as it was wished for. The verdict has no console tail where the console was shown anyway."""
+    if wishes.interactive:
+        from kgpt_build.vm.console import LEAVE_NAME, interact
+
+        click.echo(f"kgpt: {LEAVE_NAME} leaves the machine", err=True)
+        return dataclasses.replace(interact(machine), tail="")
+    if wishes.as_json:
+        return machine.wait(_LinePrinter(machine).poll)
+    if wishes.one_shot or not wishes.serial:
+        return machine.wait(_EventPrinter(machine, short=wishes.one_shot).poll)
+    from kgpt_build.vm.console import stream
+
+    verdict = stream(machine, lambda text: click.echo(text, nl=False))
+    return dataclasses.replace(verdict, tail="")
+
+
+class _LinePrinter:
+    """Prints the machine channel as it is."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._printed = 0
+
+    def poll(self) -> None:
+        """Print what is new."""
+        lines = self._machine.lines[self._printed :]
+        self._printed += len(lines)
+        for line in lines:
+            click.echo(line)
+
+
+class _EventPrinter:
+    """Prints, from the events, what a person asked for: the texts; on standard error what they cost."""
+
+    def __init__(self, machine: Machine, *, short: bool) -> None:
+        self._machine = machine
+        self._short = short
+        self._seen = 0
+
+    def poll(self) -> None:
+        """Print what is new."""
+        events = self._machine.events[self._seen :]
+        self._seen += len(events)
+        for event in events:
+            self._print(event)
+
+    def _print(self, event: Event) -> None:
+        from kgpt_build.vm.events import Config, Sample, SelfTest, Stats
+
+        if isinstance(event, Sample):
+            click.echo(event.text if self._short else f"sample {event.index + 1:2d}: {event.text}")
+        elif isinstance(event, SelfTest):
+            click.echo(f"{'ok    ' if event.ok else 'FAILED'} {event.name} {event.message}".rstrip())
+        elif isinstance(event, Stats):
+            seed = next((e.seed for e in reversed(self._machine.events) if isinstance(e, Config)), None)
+            speed = f" in {event.us / 1000:.1f} ms ({event.tokens * 1e6 / event.us:,.0f} tokens/s)" if event.us else ""
+            click.echo(f"kgpt: {event.samples} samples, {event.tokens} tokens{speed}, seed {seed}", err=True)

@@ -1,0 +1,146 @@
+"""``kgpt smoke``."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kgpt_build.cli.machines import check_image, find_qemu, machine_options, medium_of, resolve_accel
+from kgpt_build.cli.options import image_argument, verbose_option
+from kgpt_build.errors import GuestFailed, UsageError
+from kgpt_build.vm.settings import TCG_TIMEOUT_FACTOR, RunSettings, default_timeout
+
+if TYPE_CHECKING:
+    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.verdict import Verdict
+
+DEFAULT_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that was to be shown; ``failure`` is empty if it was."""
+
+    name: str
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A smoke test that is over; ``seconds`` from the start of QEMU to its end."""
+
+    verdict: Verdict
+    cases: tuple[Case, ...]
+    console: str
+    seconds: float
+
+
+@click.command("smoke")
+@image_argument
+@click.option("--expect", "expected", multiple=True, metavar="REGEX", help="Must be seen on the console; repeatable.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the result as JUnit XML.")
+@machine_options
+@click.option(
+    "--timeout",
+    type=float,
+    metavar="S",
+    help=f"End the machine after S seconds. [default: {DEFAULT_TIMEOUT:g}; {TCG_TIMEOUT_FACTOR:g} times it under TCG]",
+)
+@verbose_option
+def command(
+    image: Path, expected: tuple[str, ...], junit: Path | None, timeout: float | None, cmdline: str, **machine: Any
+) -> None:
+    """Boot IMAGE without a terminal and pass judgement.
+
+    Passes only if the kernel itself ends well and every --expect was seen on the console, in any order. Exit codes are
+    those of kgpt run; an --expect that was not seen is 4.
+    """
+    patterns = {text: _compiled(text) for text in expected}
+    words = " ".join(word for word in ("exit", cmdline) if word)
+    settings = RunSettings(image=image, cmdline=words, timeout=timeout, **machine)
+    qemu = find_qemu()
+    check_image(image, settings.memory)
+    settings = resolve_accel(replace(settings, medium=medium_of(image)), qemu)
+    if timeout is None:
+        settings = replace(settings, timeout=default_timeout(DEFAULT_TIMEOUT, settings.accel))
+    outcome = _boot(settings, qemu, patterns)
+    if junit is not None:
+        from kgpt_build.paths import write_atomically
+
+        write_atomically(junit, junit_xml(image.name, outcome))
+    _conclude(outcome)
+
+
+def _compiled(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text, re.MULTILINE)
+    except re.error as error:
+        raise UsageError(f"--expect {text!r} is no regular expression: {error}") from error
+
+
+def _boot(settings: RunSettings, qemu: str, patterns: dict[str, re.Pattern[str]]) -> Outcome:
+    from kgpt_build.vm.console import stream
+    from kgpt_build.vm.machine import Machine
+
+    start = time.monotonic()
+    symbols = settings.image if settings.medium == "kernel" else None
+    with Machine(settings, qemu=qemu, symbols=symbols) as machine:
+        verdict = stream(machine, lambda text: click.echo(text, nl=False))
+        seconds = time.monotonic() - start
+        return Outcome(verdict, _cases(machine, verdict, patterns), machine.console.text, seconds)
+
+
+def _cases(machine: Machine, verdict: Verdict, patterns: dict[str, re.Pattern[str]]) -> tuple[Case, ...]:
+    from kgpt_build.vm.events import SelfTest
+
+    tests = [event for event in machine.events if isinstance(event, SelfTest)]
+    text = machine.console.text
+    return (
+        Case("boot", "" if verdict.ok else verdict.message),
+        *(Case(f"test {test.name}", "" if test.ok else test.message or "failed") for test in tests),
+        *(
+            Case(f"expect {name}", "" if pattern.search(text) else "not seen on the console")
+            for name, pattern in patterns.items()
+        ),
+    )
+
+
+def _conclude(outcome: Outcome) -> None:
+    failed = [case for case in outcome.cases if case.failure]
+    error = replace(outcome.verdict, tail="").error()  # the console was shown already
+    if error is not None:
+        raise error
+    if failed:
+        lines = "\n".join(f"{case.name}: {case.failure}" for case in failed)
+        raise GuestFailed(f"the guest ended well, but {len(failed)} of {len(outcome.cases)} checks failed", lines)
+    click.echo(f"kgpt: smoke test passed: {len(outcome.cases)} checks in {outcome.seconds:.1f} s", err=True)
+
+
+def junit_xml(name: str, outcome: Outcome) -> bytes:
+    """``outcome`` as a JUnit report, with the console as its output."""
+    from xml.etree import ElementTree
+
+    failures = sum(bool(case.failure) for case in outcome.cases)
+    seconds = f"{outcome.seconds:.3f}"
+    counts = {"tests": str(len(outcome.cases)), "failures": str(failures), "errors": "0", "time": seconds}
+    root = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(root, "testsuite", {"name": f"kgpt smoke {name}", **counts})
+    for case in outcome.cases:
+        fields = {"classname": "kgpt.smoke", "name": _xml_text(case.name)}
+        element = ElementTree.SubElement(suite, "testcase", fields)
+        if case.failure:
+            first = _xml_text(case.failure.splitlines()[0])
+            ElementTree.SubElement(element, "failure", {"message": first}).text = _xml_text(case.failure)
+    ElementTree.SubElement(suite, "system-out").text = _xml_text(outcome.console)
+    ElementTree.indent(root)
+    return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+def _xml_text(text: str) -> str:
+    """``text`` without the characters that XML cannot hold."""
+    return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)

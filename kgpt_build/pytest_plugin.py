@@ -1,0 +1,163 @@
+"""A pytest plugin: boot an image, type to it, expect lines and events.
+
+It is loaded wherever kgpt is installed::
+
+    def test_names(kgpt_machine):
+        guest = kgpt_machine("build/kernel.elf", cmdline="samples=3 seed=7")
+        guest.expect(r"sample  1: \\w+")
+        guest.expect_event("shell")
+        guest.send_line("halt")
+        assert guest.wait().ok
+
+Every machine is ended with its test. A test that fails shows the end of each console it had.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from kgpt_build.vm.events import Event
+    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.verdict import Verdict
+
+TIMEOUT = 30.0
+"""Seconds for a machine's whole life, and for one expectation; multiplied under TCG (vm.settings.default_timeout)."""
+
+T = TypeVar("T")
+_guests = pytest.StashKey[list["Guest"]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--kgpt-image`` and ``--kgpt-accel``."""
+    group = parser.getgroup("kgpt", "bootable images")
+    group.addoption("--kgpt-image", type=Path, metavar="FILE", help="what kgpt_machine boots by default")
+    group.addoption(
+        "--kgpt-accel",
+        choices=["auto", "kvm", "tcg"],
+        default="auto",
+        help="QEMU's accelerator; auto: KVM if a short boot under it succeeds (default)",
+    )
+
+
+class Guest:
+    """A machine that a test talks to."""
+
+    def __init__(self, machine: Machine, timeout: float) -> None:
+        self.machine = machine
+        self._timeout = timeout
+
+    def expect(self, pattern: str, timeout: float | None = None) -> re.Match[str]:
+        """Wait until the regular expression is on the console, after what was expected before; its match.
+
+        ``^`` and ``$`` match at line ends. Fails the test, showing the console, if it does not come in ``timeout``
+        seconds or before the guest ends.
+        """
+        return self._seen(lambda: self.machine.console.expect(pattern, timeout or self._timeout))
+
+    def expect_event(self, name: str, timeout: float | None = None, **fields: Any) -> Event:
+        """The first event of this name (docs/events.md) whose fields have the given values, seen or yet to come.
+
+        Fails the test as `expect` does.
+        """
+        from kgpt_build.vm.events import EVENTS
+
+        def fits(event: Event) -> bool:
+            return all(getattr(event, field) == value for field, value in fields.items())
+
+        kind = EVENTS[name]
+        return self._seen(lambda: self.machine.expect_event(kind, timeout or self._timeout, fits))
+
+    def send_line(self, text: str) -> None:
+        """Type ``text`` and Enter."""
+        self.send(text + "\r")
+
+    def send(self, text: str) -> None:
+        """Type ``text`` as it is; ``"\\x03"`` is Ctrl-C."""
+        self.machine.send(text.encode())
+
+    def wait(self) -> Verdict:
+        """Wait for the guest's end, or for the time limit; how it ended. ``assert guest.wait().ok``."""
+        return self.machine.wait()
+
+    @property
+    def console(self) -> str:
+        """All that the guest printed, as plain text."""
+        return self.machine.console.text
+
+    @property
+    def events(self) -> list[Event]:
+        """All events so far."""
+        return list(self.machine.events)
+
+    def _seen(self, look: Callable[[], T]) -> T:
+        from kgpt_build.vm.transcript import NotSeen
+
+        try:
+            return look()
+        except NotSeen as error:
+            message = error.message
+        pytest.fail(message)
+
+
+@pytest.fixture(scope="session")
+def kgpt_image(request: pytest.FixtureRequest) -> Path:
+    """The image given by ``--kgpt-image``; without it, the default model's, from the cache."""
+    given = request.config.getoption("--kgpt-image")
+    if given is not None:
+        return Path(given)
+    from kgpt_build.kernel.build import build_cached
+
+    return build_cached()
+
+
+@pytest.fixture
+def kgpt_machine(request: pytest.FixtureRequest) -> Iterator[Callable[..., Guest]]:
+    """A factory of running machines: ``kgpt_machine(image=None, *, timeout=None, **settings)`` -> Guest.
+
+    ``image`` None is the fixture ``kgpt_image``. ``settings`` are the fields of ``kgpt_build.vm.settings.RunSettings``:
+    cmdline, cpus, memory, cpu, machine, serial, … ``timeout``: seconds for the whole run.
+    """
+    from kgpt_build.toolchain.qemu import Qemu
+    from kgpt_build.vm.accel import resolve
+    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.settings import RunSettings, default_timeout
+
+    guests: list[Guest] = []
+    request.node.stash[_guests] = guests
+    qemu = str(Qemu().find())
+
+    def boot(image: Path | str | None = None, *, timeout: float | None = None, **settings: Any) -> Guest:
+        path = Path(image) if image is not None else request.getfixturevalue("kgpt_image")
+        wanted = RunSettings(image=path, **{"accel": request.config.getoption("--kgpt-accel"), **settings})
+        wanted = resolve(wanted, qemu, lambda line: None)
+        limit = timeout or default_timeout(TIMEOUT, wanted.accel)
+        symbols = path if wanted.medium == "kernel" else None
+        machine = Machine(replace(wanted, timeout=limit), qemu=qemu, symbols=symbols)
+        guest = Guest(machine, limit)
+        guests.append(guest)
+        machine.__enter__()
+        return guest
+
+    yield boot
+    for guest in guests:
+        guest.machine.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the consoles of a test that failed."""
+    report = yield
+    if report.failed:
+        guests: list[Guest] = item.stash.get(_guests, [])
+        for number, guest in enumerate(guests, 1):
+            report.sections.append((f"kgpt console {number}", guest.machine.console.tail()))
+    return report

@@ -1,0 +1,137 @@
+"""A guest's serial port on the user's terminal, or as plain text where there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from kgpt_build.vm.machine import Machine
+from kgpt_build.vm.transcript import PlainText
+from kgpt_build.vm.verdict import Verdict
+
+LEAVE = b"\x1d"
+LEAVE_NAME = "Ctrl-]"
+_DEADLY = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
+
+
+@contextlib.contextmanager
+def raw_terminal(fd: int) -> Iterator[None]:
+    """Every key reaches us as it is typed, Ctrl-C too, and nothing is echoed; undone however the block is left.
+
+    Signals that would end the process at once, leaving the terminal as it is, end it by SystemExit instead.
+    """
+    saved = termios.tcgetattr(fd)
+    raw = termios.tcgetattr(fd)
+    raw[_IFLAG] &= ~(termios.BRKINT | termios.ICRNL | termios.INPCK | termios.ISTRIP | termios.IXON)
+    raw[_CFLAG] |= termios.CS8
+    raw[_LFLAG] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
+    raw[_CC][termios.VMIN], raw[_CC][termios.VTIME] = 1, 0
+    # Output processing stays on: a guest that ends lines by "\n" alone is shown well too.
+    handlers = {number: signal.signal(number, _leave) for number in _DEADLY}
+    try:
+        termios.tcsetattr(fd, termios.TCSADRAIN, raw)
+        yield
+    finally:
+        with contextlib.suppress(termios.error):  # the terminal itself is gone
+            termios.tcsetattr(fd, termios.TCSADRAIN, saved)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def interact(machine: Machine, stdin: int = 0, stdout: int = 1) -> Verdict:
+    """Join the terminal to the guest until it ends, or until the user presses LEAVE_NAME; the verdict on the run.
+
+    ``stdin`` must be a terminal.
+    """
+    with raw_terminal(stdin):
+        last = _pump(machine, stdin, stdout)
+        if last not in (b"", b"\n"):
+            _write(stdout, b"\r\n")
+    return machine.wait()
+
+
+def stream(machine: Machine, write: Callable[[str], None]) -> Verdict:
+    """Hand what the guest prints to ``write`` as it comes, as plain text; the verdict on the run."""
+    plain = PlainText()
+    position = 0
+
+    def poll() -> None:
+        nonlocal position
+        data, position = machine.console.raw_since(position)
+        if text := plain.feed(data):
+            write(text)
+
+    return machine.wait(poll)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def _pump(machine: Machine, stdin: int, stdout: int) -> bytes:
+    """Copy both ways until either side ends or the time limit; the last byte shown."""
+    position, last = 0, b""
+    with _woken_by(machine) as wake:
+        while True:
+            data, position = machine.console.raw_since(position)
+            if data:
+                _write(stdout, data)
+                last = data[-1:]
+                continue
+            if machine.console.closed or not machine.running:
+                return last
+            remaining = None if machine.deadline is None else machine.deadline - time.monotonic()
+            if remaining is not None and remaining <= 0:
+                return last
+            ready, _, _ = select.select([stdin, wake], [], [], remaining)
+            if wake in ready:
+                os.read(wake, 4096)
+            if stdin in ready and not _type(machine, stdin):
+                machine.quit()
+                return last
+
+
+def _type(machine: Machine, stdin: int) -> bool:
+    """Pass on what was typed; False if the user wants to leave, or the terminal has hung up."""
+    try:
+        typed = os.read(stdin, 4096)
+    except OSError:
+        return False
+    before, leave, _ = typed.partition(LEAVE)
+    if before:
+        machine.send(before)
+    return bool(typed) and not leave
+
+
+@contextlib.contextmanager
+def _woken_by(machine: Machine) -> Iterator[int]:
+    """A descriptor that becomes readable when the guest has written something, or has ended."""
+    # Sockets, not a pipe: the link's thread may be about to write when this ends, and a closed one refuses by itself.
+    read, write = socket.socketpair()
+    write.setblocking(False)
+
+    def wake() -> None:
+        with contextlib.suppress(OSError):  # full: it will be read soon enough; or closed
+            write.send(b"!")
+
+    machine.on_change = wake
+    try:
+        yield read.fileno()
+    finally:
+        machine.on_change = None
+        read.close()
+        write.close()
+
+
+def _write(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
