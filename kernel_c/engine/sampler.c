@@ -91,12 +91,13 @@ static uint32_t keep_min_p(const struct kg_candidate *candidates, uint32_t n, fl
     return kept;
 }
 
-/* How many of the sorted candidates remain. */
+/* How many of the sorted candidates remain. Each filter sees the probabilities among those that the one before it kept, as
+ * in llama.cpp; min_p compares ratios, which do not change. */
 static uint32_t filter(struct kg_candidate *candidates, uint32_t n, const struct kg_sampling *sampling)
 {
     uint32_t kept = sampling->top_k && sampling->top_k < n ? sampling->top_k : n;
     if (sampling->top_p < 1 || sampling->min_p > 0) {
-        float sum = weigh(candidates, n, 1.0f);
+        float sum = weigh(candidates, kept, 1.0f);
         if (sampling->top_p < 1) {
             kept = keep_top_p(candidates, kept, sum, sampling->top_p);
         }

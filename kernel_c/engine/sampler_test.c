@@ -75,6 +75,16 @@ KG_TEST(sampler, top_k_keeps_k_and_breaks_ties_by_id)
     KG_CHECK(t, counts[4] > 0);
 }
 
+KG_TEST(sampler, top_p_counts_among_what_top_k_kept)
+{
+    uint32_t counts[N];
+    struct kg_sampling sampling = plain;
+    sampling.top_k = 3;
+    sampling.top_p = 0.8f; /* 1 and 3: 0.778 of all six, 0.845 of the best three */
+    draw(t, sampling, logits, 1000, counts);
+    KG_CHECK_EQ(t, counts[1] + counts[3], 1000);
+}
+
 KG_TEST(sampler, top_p_keeps_the_shortest_start_that_reaches_it)
 {
     uint32_t counts[N];

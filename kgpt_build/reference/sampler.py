@@ -88,12 +88,12 @@ def sample(values: FloatArray, sampling: Sampling, rng: Xoshiro) -> int:
 
 
 def _kept(ranked: list[np.float32], sampling: Sampling) -> int:
-    """How many of the candidates, likeliest first, remain."""
+    """How many of the candidates, likeliest first, remain: each filter sees what the one before it kept."""
     kept = min(sampling.top_k, len(ranked)) or len(ranked)
-    weights, total = _weigh(ranked, F32(1))
+    weights, total = _weigh(ranked[:kept], F32(1))
     probabilities = [weight / total for weight in weights]
     if sampling.top_p < 1:
-        kept = _reaching(probabilities[:kept], F32(sampling.top_p))
+        kept = _reaching(probabilities, F32(sampling.top_p))
     if sampling.min_p > 0:
         least = F32(sampling.min_p) * probabilities[0]
         kept = next((i for i in range(1, kept) if probabilities[i] < least), kept)

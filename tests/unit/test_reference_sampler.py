@@ -116,7 +116,8 @@ _FOUR = _logits(math.log(0.25), math.log(0.125), math.log(0.5), math.log(0.125))
         (Sampling(1, min_p=0.4), {0, 2}),
         (Sampling(1, min_p=1.0), {2}),
         (Sampling(1, min_p=0.2), {0, 1, 2, 3}),
-        (Sampling(1, top_k=3, top_p=0.8, min_p=0.4), {0, 2}),
+        (Sampling(1, top_k=3, top_p=0.8), {0, 2}),  # 0.75 of all, 0.857 of what top_k kept
+        (Sampling(1, top_k=3, top_p=0.9, min_p=0.4), {0, 2}),
         (Sampling(100, top_p=0.6), {0, 2}),  # filters come before the temperature
     ],
 )
