@@ -25,8 +25,12 @@ class Toolchain:
     linker_words: tuple[str, ...] = ()
 
     def cc(self) -> list[str]:
-        """The command that compiles. Raises ToolMissing."""
-        return [str(self.compiler.require()), *self.compiler_words]
+        """The command that compiles. Raises ToolMissing.
+
+        Where the compiler's own headers lie beside it (zig), their folder must not be named in the image.
+        """
+        compiler = self.compiler.require()
+        return [str(compiler), *self.compiler_words, f"-ffile-prefix-map={compiler.parent}={self.name}"]
 
     def ld(self) -> list[str]:
         """The command that links. Raises ToolMissing."""

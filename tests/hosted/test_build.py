@@ -59,6 +59,12 @@ def test_two_directories_and_environments_give_the_same_bytes(
     second = build(BuildSettings(out=Path("deeper/down/b"), jobs=1))
     assert second.sha256 == first.sha256
     assert second.image.read_bytes() == first.image.read_bytes()
+    inside = build(
+        BuildSettings(out=own_sources / "build")
+    )  # as in a checkout: the generated headers lie below the sources
+    assert inside.sha256 == first.sha256
+    for folder in (tmp_path, own_sources, Zig().find().parent, Path.home()):
+        assert f"{folder}/".encode() not in first.image.read_bytes()
 
 
 def test_only_what_changed_is_compiled_again(tmp_path: Path, own_sources: Path) -> None:
