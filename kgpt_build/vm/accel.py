@@ -51,9 +51,6 @@ def resolve(settings: RunSettings, qemu: str, warn: Callable[[str], None]) -> Ru
     """
     if settings.accel == "tcg":
         return settings
-    if settings.accel == "auto" and not KVM_DEVICE.exists():
-        warn(_no_device().line)
-        return dataclasses.replace(settings, accel="tcg")
     trial = try_kvm(qemu, settings.cpu)
     if trial.works:
         return dataclasses.replace(settings, accel="kvm")
@@ -63,12 +60,12 @@ def resolve(settings: RunSettings, qemu: str, warn: Callable[[str], None]) -> Ru
     return dataclasses.replace(settings, accel="tcg")
 
 
-def try_kvm(qemu: str, cpu: str = "", device: Path = KVM_DEVICE) -> Trial:
+def try_kvm(qemu: str, cpu: str = "") -> Trial:
     """Does KVM run a kernel that computes with SSE? At most 3 seconds, and at once if this host was tried before.
 
     Raises KgptError if QEMU knows no ``cpu`` of that name.
     """
-    refusal = _open_device(device)
+    refusal = _open_device()
     if refusal is not None:  # cheap to find out and easy to mend: never remembered
         return refusal
     cache = cache_dir() / "accel.json"
@@ -85,22 +82,18 @@ def try_kvm(qemu: str, cpu: str = "", device: Path = KVM_DEVICE) -> Trial:
     return trial
 
 
-def _no_device() -> Trial:
-    return Trial(False, f"there is no {KVM_DEVICE}", f"modprobe kvm_intel or kvm_amd; {_HOST_FIX}")
-
-
-def _open_device(device: Path) -> Trial | None:
+def _open_device() -> Trial | None:
     try:
-        os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
+        os.close(os.open(KVM_DEVICE, os.O_RDWR | os.O_CLOEXEC))
     except FileNotFoundError:
-        return _no_device()
+        return Trial(False, f"there is no {KVM_DEVICE}", f"modprobe kvm_intel or kvm_amd; {_HOST_FIX}")
     except OSError as error:
         fixes = {
             errno.EACCES: "usermod -aG kvm YOUR_NAME, then log in again",
             errno.EPERM: "let this container have the device (--device /dev/kvm)",
             errno.EBUSY: "end the other hypervisor that holds it",
         }
-        return Trial(False, f"{device} cannot be opened ({error.strerror})", fixes.get(error.errno or 0, _HOST_FIX))
+        return Trial(False, f"{KVM_DEVICE} cannot be opened ({error.strerror})", fixes.get(error.errno or 0, _HOST_FIX))
     return None
 
 

@@ -104,6 +104,7 @@ class Config(Event):
 
     event: ClassVar[str] = "config"
     mode: str
+    prompt: str
     samples: int
     max_tokens: int
     seed: int

@@ -1,0 +1,105 @@
+"""KVM or TCG, with programs in QEMU's place that behave as QEMU does where KVM is there in part."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from fakes import fake_program
+
+from kgpt_build.errors import KgptError, ToolMissing
+from kgpt_build.vm import accel
+from kgpt_build.vm.settings import RunSettings
+
+WELL = """\
+for word; do case $word in file,id=events,path=*) events=${word##*path=};; esac; done
+echo '{"event":"exit","code":0,"reason":"done"}' > "$events"
+exit 65
+"""
+ABORT = "echo 'qemu-system-x86_64: error: failed to set MSR 0x10a to 0x69' >&2; kill -ABRT $$"
+BUSY = "echo 'ioctl(KVM_CREATE_VM) failed: 16 Device or resource busy' >&2; exit 1"
+HANG = "exec sleep 60"
+WRONG_CPU = "echo \"qemu-system-x86_64: unable to find CPU model 'x'\" >&2; exit 1"
+
+
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file in the place of /dev/kvm, and an empty cache."""
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "kvm"
+    path.touch()
+    monkeypatch.setattr(accel, "KVM_DEVICE", path)
+    return path
+
+
+def resolve(tmp_path: Path, script: str, accelerator: str = "auto") -> tuple[str, list[str]]:
+    qemu = fake_program(tmp_path, "qemu", script)
+    warnings: list[str] = []
+    settings = RunSettings(image=Path("x"), accel=accelerator)
+    return accel.resolve(settings, str(qemu), warnings.append).accel, warnings
+
+
+def test_kvm_that_boots_is_used(device: Path, tmp_path: Path) -> None:
+    assert resolve(tmp_path, WELL) == ("kvm", [])
+    assert resolve(tmp_path, WELL, "kvm") == ("kvm", [])
+
+
+@pytest.mark.parametrize(("script", "reason"), [(ABORT, "failed to set MSR"), (BUSY, "busy"), (HANG, "2.5 seconds")])
+def test_kvm_that_does_not_boot_is_one_warning(device: Path, tmp_path: Path, script: str, reason: str) -> None:
+    chosen, warnings = resolve(tmp_path, script)
+    assert chosen == "tcg"
+    (line,) = warnings
+    assert "\n" not in line
+    assert line.startswith("KVM is not used: ")
+    assert reason in line
+    assert "to mend it: " in line
+    with pytest.raises(ToolMissing, match="KVM does not work") as caught:
+        resolve(tmp_path, script, "kvm")
+    assert "--accel tcg" in caught.value.hint
+
+
+def test_what_was_found_is_remembered_for_this_qemu(device: Path, tmp_path: Path) -> None:
+    assert resolve(tmp_path, ABORT)[0] == "tcg"
+    (tmp_path / "cache" / "accel.json").write_text(
+        (tmp_path / "cache" / "accel.json").read_text().replace("false", "true")
+    )
+    qemu = str(tmp_path / "qemu")
+    assert accel.try_kvm(qemu).works, "the cache was not asked"
+    time.sleep(0.01)
+    assert resolve(tmp_path, ABORT)[0] == "tcg", "another QEMU under the same name was not tried"
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', '{"a": {"works": true}}', "\0"])
+def test_a_damaged_cache_is_no_cache(device: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "accel.json").write_text(content)
+    assert resolve(tmp_path, WELL) == ("kvm", [])
+
+
+def test_a_cache_that_cannot_be_written_changes_nothing(
+    device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "file" / "cache"))
+    assert resolve(tmp_path, WELL) == ("kvm", [])
+
+
+def test_no_device(device: Path, tmp_path: Path) -> None:
+    device.unlink()
+    chosen, (line,) = resolve(tmp_path, WELL)
+    assert chosen == "tcg"
+    assert "there is no" in line
+    with pytest.raises(ToolMissing):
+        resolve(tmp_path, WELL, "kvm")
+
+
+def test_tcg_asks_nothing(tmp_path: Path) -> None:
+    assert resolve(tmp_path, "exit 1", "tcg") == ("tcg", [])
+
+
+def test_an_unknown_processor_is_not_kvms_fault(device: Path, tmp_path: Path) -> None:
+    with pytest.raises(KgptError, match="no processor") as caught:
+        resolve(tmp_path, WRONG_CPU)
+    assert caught.value.exit_code == 1
+    assert not (tmp_path / "cache" / "accel.json").exists()

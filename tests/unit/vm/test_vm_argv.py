@@ -1,0 +1,94 @@
+"""RunSettings -> QEMU's command line, word for word."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kgpt_build.errors import UsageError
+from kgpt_build.vm.argv import qemu_argv
+from kgpt_build.vm.channels import STANDALONE, Channels
+from kgpt_build.vm.settings import RunSettings, default_timeout
+
+WIRED = Channels(serial="socket,fd=7", events="file,path=/dev/fd/8", qmp="socket,fd=9")
+SETTINGS = RunSettings(image=Path("k.elf"), accel="tcg")
+
+BEGIN = "qemu-system-x86_64 -no-user-config -nodefaults -no-reboot"
+DEBUG = "-device isa-debugcon,iobase=0xe9,chardev=events -device isa-debug-exit,iobase=0xf4,iosize=4"
+
+
+def line(settings: RunSettings, channels: Channels = WIRED) -> str:
+    return shlex.join(qemu_argv(settings, channels))
+
+
+def test_default() -> None:
+    assert line(SETTINGS) == (
+        f"{BEGIN} -machine pc -accel tcg -cpu max -smp 1 -m 128M -kernel k.elf"
+        " -chardev socket,id=serial,fd=7 -serial chardev:serial"
+        f" -chardev file,id=events,path=/dev/fd/8 {DEBUG}"
+        " -chardev socket,id=qmp,fd=9 -mon chardev=qmp,mode=control -S -device VGA -display none"
+    )
+
+
+def test_standalone_is_what_a_person_pastes() -> None:
+    assert line(replace(SETTINGS, cmdline='prompt="a b" exit'), STANDALONE) == (
+        f"{BEGIN} -machine pc -accel tcg -cpu max -smp 1 -m 128M -kernel k.elf -append 'prompt=\"a b\" exit'"
+        " -chardev stdio,id=serial,signal=off -serial chardev:serial"
+        f" -chardev file,id=events,path=/dev/stderr {DEBUG} -device VGA -display none"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "present", "absent"),
+    [
+        ({"accel": "kvm"}, "-accel kvm -cpu host ", "tcg"),
+        ({"accel": "kvm", "cpu": "qemu64"}, "-cpu qemu64 ", "host"),
+        ({"cpus": 2, "memory": 4096}, "-smp 2 -m 4096M ", "-smp 1"),
+        ({"machine": "q35"}, "-machine q35 ", "microvm"),
+        ({"machine": "microvm"}, "-machine microvm,auto-kernel-cmdline=off ", "VGA"),
+        ({"serial": False}, "-serial none ", "id=serial"),
+        ({"display": True}, "-device VGA", "-display none"),
+        ({"gdb": True}, "-gdb tcp:localhost:1234 -S", "-s "),
+        ({"medium": "cdrom", "image": Path("k.iso")}, "-cdrom k.iso ", "-kernel"),
+        ({"firmware": Path("OVMF.fd")}, "-bios OVMF.fd ", "pflash"),
+        ({"extra": ("-icount", "shift=0")}, "-icount shift=0", "-append"),
+    ],
+)
+def test_each_setting_has_its_words(change: dict[str, object], present: str, absent: str) -> None:
+    words = line(replace(SETTINGS, **change)) + " "  # type: ignore[arg-type]
+    assert present in words
+    assert absent not in words
+
+
+def test_an_open_accelerator_is_refused() -> None:
+    with pytest.raises(ValueError, match="accelerator"):
+        line(RunSettings(image=Path("k.elf")))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cpus": 0}, "0 processors"),
+        ({"cpus": 256}, "256 processors"),
+        ({"memory": 0}, "0 MB"),
+        ({"timeout": 0.0}, "time limit of 0"),
+        ({"timeout": float("nan")}, "time limit of nan"),
+        ({"machine": "isapc"}, "no machine isapc"),
+        ({"accel": "xen"}, "no accelerator xen"),
+        ({"medium": "tape"}, "no medium tape"),
+        ({"display": True, "machine": "microvm"}, "microvm has no screen"),
+        ({"cmdline": "a\nb"}, "one line"),
+    ],
+)
+def test_impossible_machines_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        replace(SETTINGS, **change)  # type: ignore[arg-type]
+    assert caught.value.hint
+
+
+def test_only_default_time_limits_depend_on_the_accelerator() -> None:
+    assert default_timeout(30, "kvm") == 30
+    assert default_timeout(30, "tcg") == 120

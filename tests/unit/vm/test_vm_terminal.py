@@ -1,0 +1,85 @@
+"""The terminal is as it was before, however raw mode is left."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+
+import pytest
+
+from kgpt_build.vm.console import raw_terminal
+
+PROGRAM = """
+import os, sys
+from kgpt_build.vm.console import raw_terminal
+with raw_terminal(0):
+    os.write(1, b"raw")
+    os.read(0, 1)
+    {then}
+"""
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    ours, theirs = pty.openpty()
+    yield ours, theirs
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_every_key_reaches_the_program(terminal: tuple[int, int]) -> None:
+    ours, theirs = terminal
+    before = termios.tcgetattr(theirs)
+    with raw_terminal(theirs):
+        os.write(ours, b"\x03\x04\x1a\r\x11a")
+        assert os.read(theirs, 100) == b"\x03\x04\x1a\r\x11a"
+        os.write(theirs, b"x\n")
+        assert os.read(ours, 100) == b"x\r\n", "nothing is echoed, and lines still end well"
+    assert termios.tcgetattr(theirs) == before
+
+
+def test_restored_after_an_exception(terminal: tuple[int, int]) -> None:
+    before = termios.tcgetattr(terminal[1])
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def fail() -> None:
+        with raw_terminal(terminal[1]):
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert termios.tcgetattr(terminal[1]) == before
+    assert signal.getsignal(signal.SIGTERM) == handler
+
+
+@pytest.mark.parametrize(
+    ("then", "number", "status"),
+    [
+        ("pass", 0, 0),
+        ("sys.exit(7)", 0, 7),
+        ("raise ValueError", 0, 1),
+        ("os.read(0, 1)", signal.SIGTERM, 128 + signal.SIGTERM),
+        ("os.read(0, 1)", signal.SIGHUP, 128 + signal.SIGHUP),
+        ("os.read(0, 1)", signal.SIGQUIT, 128 + signal.SIGQUIT),
+        ("os.read(0, 1)", signal.SIGINT, -signal.SIGINT),
+    ],
+)
+def test_restored_when_the_process_ends(terminal: tuple[int, int], then: str, number: int, status: int) -> None:
+    ours, theirs = terminal
+    before = termios.tcgetattr(theirs)
+    program = PROGRAM.format(then=then)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    assert os.read(ours, 3) == b"raw"
+    assert termios.tcgetattr(theirs) != before
+    os.write(ours, b"a")
+    if number:
+        process.send_signal(number)
+    assert process.wait(20) == status
+    assert termios.tcgetattr(theirs) == before
