@@ -6,7 +6,7 @@ ARGS ?=
 C_FILES = $(shell git ls-files 'kernel_c/*.c' 'kernel_c/*.h' 2>/dev/null || find kernel_c -name '*.[ch]')
 JOBS ?= $(shell nproc)
 
-.PHONY: help run test test-slow lint format default-model bench clean need-run need-test
+.PHONY: help run test test-slow lint format default-model bench clean need-run need-test need-slow
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null || \
@@ -19,7 +19,7 @@ run: need-run $(VENV)/.run ## build the default image and boot it (ARGS="--sampl
 test: need-test $(VENV)/.test lint ## every test, boot tests included (ARGS="-k pvh": options of pytest)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
 
-test-slow: need-test $(VENV)/.test ## the tests marked slow
+test-slow: need-test need-slow $(VENV)/.test ## the tests marked slow
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
 
 lint: $(VENV)/.test ## ruff, mypy, clang-format
@@ -47,6 +47,9 @@ need-run:
 
 need-test:
 	@scripts/need venv qemu cc clang lld grub grub-bios grub-uefi ovmf
+
+need-slow:
+	@scripts/need bochs
 
 # The stamp falls with the list of packages; an environment left half-made is made anew.
 $(VENV)/.run: pyproject.toml
