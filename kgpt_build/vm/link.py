@@ -75,7 +75,12 @@ class Link(threading.Thread):
         try:
             self._connected.result(timeout)
             assert self._qmp is not None
-            answer = asyncio.run_coroutine_threadsafe(self._qmp.execute(command, dict(arguments)), self._loop)
+            request = self._qmp.execute(command, dict(arguments))
+            try:
+                answer = asyncio.run_coroutine_threadsafe(request, self._loop)
+            except RuntimeError:  # the loop is closed
+                request.close()
+                raise
             return answer.result(timeout)
         except TimeoutError as error:
             raise MachineLost(f"QEMU's monitor did not answer {command} within {timeout:g} seconds") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from elftools.common.exceptions import DWARFError, ELFError
+from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 from kgpt_build.errors import KgptError
@@ -75,8 +76,7 @@ class Symbols:
         if index < 0:
             return ""
         start, size, name = self._functions[index]
-        # Assembler functions have no size: they reach to the next one.
-        return name if not size or address < start + size else ""
+        return name if address < start + size else ""
 
     def _row(self, address: int) -> _Row | None:
         index = bisect.bisect_right(self._addresses, address) - 1
@@ -117,15 +117,19 @@ def _headline(panic: Panic, frames: list[Place]) -> str:
 
 
 def _functions(elf: Any) -> Iterator[tuple[int, int, str]]:
+    """Functions, assembler labels, and data too: a jump into data is best told by what lies there."""
     table = elf.get_section_by_name(".symtab")
     if table is None:
         return
     for symbol in table.iter_symbols():
-        # An assembler label that nobody called a function still names the code after it.
-        code = symbol["st_info"]["type"] in ("STT_FUNC", "STT_NOTYPE") and symbol.name
-        section = symbol["st_shndx"]
-        if code and isinstance(section, int) and elf.get_section(section)["sh_flags"] & 4:
-            yield symbol["st_value"], symbol["st_size"], symbol.name
+        kind, index = symbol["st_info"]["type"], symbol["st_shndx"]
+        if kind not in ("STT_FUNC", "STT_NOTYPE", "STT_OBJECT") or not symbol.name or not isinstance(index, int):
+            continue
+        section = elf.get_section(index)
+        room = section["sh_addr"] + section["sh_size"] - symbol["st_value"]
+        # A label has no size: it reaches to the next one, or to the end of its section.
+        if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and room > 0:
+            yield symbol["st_value"], symbol["st_size"] or room, symbol.name
 
 
 def _rows(elf: Any) -> Iterator[_Row]:

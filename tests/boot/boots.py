@@ -1,0 +1,86 @@
+"""Fixtures and helpers for real QEMU and real kernels. TCG, so that a failure here is the same failure everywhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+import kgpt_build
+from kgpt_build.kernel.build import build_cached
+from kgpt_build.pytest_plugin import Guest
+from kgpt_build.vm.events import Sample
+from kgpt_build.vm.probe import multiboot_image
+
+Boot = Callable[..., Guest]
+Kgpt = Callable[..., "subprocess.CompletedProcess[str]"]
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(kgpt_build.__file__).parents[1])}
+"""For processes that run this very package, installed or not."""
+
+
+def need(*programs: str) -> None:
+    """`make test` installs these: a machine without them must not pass by skipping."""
+    missing = [name for name in programs if shutil.which(name) is None]
+    if missing:
+        pytest.fail(f"the boot tests need {', '.join(missing)}: run them with make test, which installs them")
+
+
+def texts(guest: Guest) -> list[str]:
+    """What it generated."""
+    return [event.text for event in guest.events if isinstance(event, Sample)]
+
+
+@pytest.fixture(scope="session")
+def kernel() -> Path:
+    """The default model's image."""
+    need("qemu-system-x86_64")
+    return build_cached()
+
+
+@pytest.fixture
+def boot(kernel: Path, kgpt_machine: Boot) -> Boot:
+    """``boot(cmdline, **settings)``: the default image under TCG."""
+
+    def start(cmdline: str = "", image: Path = kernel, **settings: object) -> Guest:
+        return kgpt_machine(image, cmdline=cmdline, **{"accel": "tcg", **settings})
+
+    return start
+
+
+@pytest.fixture
+def boot_code(boot: Boot, tmp_path: Path) -> Boot:
+    """``boot_code(code, **settings)``: a kernel of a few i386 instructions (kgpt_build.vm.probe)."""
+
+    def start(code: bytes, **settings: object) -> Guest:
+        image = tmp_path / "code.bin"
+        image.write_bytes(multiboot_image(code))
+        return boot(image=image, **settings)
+
+    return start
+
+
+@pytest.fixture
+def kgpt(tmp_path: Path) -> Kgpt:
+    """``kgpt(*words)``: the command as a process without a terminal, in an empty directory."""
+
+    def run(
+        *words: str | Path, env: Mapping[str, str] | None = None, cwd: Path = tmp_path
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "kgpt_build", *map(str, words)],
+            cwd=cwd,
+            env={**ENVIRONMENT, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
