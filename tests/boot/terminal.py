@@ -1,0 +1,87 @@
+"""A pseudo terminal with a program on it, to be typed at and read from as a person would."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from kgpt_build.vm.transcript import PlainText
+
+SECONDS = 60.0  # far more than any step takes: this only keeps a failure from hanging
+
+
+class Terminal:
+    """A program that has a terminal of its own as standard input, output and error."""
+
+    def __init__(self, words: list[str], env: Mapping[str, str], cwd: Path) -> None:
+        self.ours, self.theirs = pty.openpty()
+        self._plain = PlainText()
+        self._seen = 0
+        self.text = ""
+        self.raw = b""
+        self.process = subprocess.Popen(
+            words,
+            env=dict(env),
+            cwd=cwd,
+            stdin=self.theirs,
+            stdout=self.theirs,
+            stderr=self.theirs,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        os.close(self.ours)
+        os.close(self.theirs)
+
+    def type(self, text: str) -> None:
+        """Press these keys."""
+        os.write(self.ours, text.encode())
+
+    def expect(self, pattern: str) -> re.Match[str]:
+        """Wait for the pattern after what was expected before."""
+        expression = re.compile(pattern, re.MULTILINE)
+        end = time.monotonic() + SECONDS
+        while True:
+            if match := expression.search(self.text, self._seen):
+                self._seen = match.end()
+                return match
+            if time.monotonic() > end or (not self._read(0.1) and self.process.poll() is not None):
+                self._read(0)
+                assert expression.search(self.text, self._seen), f"/{pattern}/ is not in:\n{self.text}"
+
+    def wait(self) -> int:
+        """The exit status, after all output was read."""
+        end = time.monotonic() + SECONDS
+        while self.process.poll() is None:
+            assert time.monotonic() < end, f"it does not end:\n{self.text}"
+            self._read(0.05)
+        while self._read(0):
+            pass
+        return self.process.returncode
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self.ours], [], [], seconds)[0]:
+            return False
+        data = b""
+        with contextlib.suppress(OSError):
+            data = os.read(self.ours, 65536)
+        self.raw += data
+        self.text += self._plain.feed(data)
+        return bool(data)

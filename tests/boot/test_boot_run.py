@@ -1,0 +1,226 @@
+"""`kgpt run` without a terminal: what is on standard output, what on standard error, and which image is booted."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from boots import Kgpt
+
+from kgpt_build import models
+
+
+def test_no_arguments_is_twenty_names(kgpt: Kgpt) -> None:
+    done = kgpt("run")
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"^sample +(\d+): [a-z]+$", done.stdout, re.MULTILINE) == [str(i + 1) for i in range(20)]
+    assert "kgpt> " not in done.stdout
+    assert re.fullmatch(r"[ -~\n]*", done.stdout), "there are control characters in a plain log"
+    assert "\x1b" not in done.stderr
+
+
+def test_kvm_that_cannot_be_used_is_one_line(kgpt: Kgpt, tmp_path: Path) -> None:
+    """On a host whose KVM works there is none."""
+    done = kgpt("run", "--dry-run", env={"KGPT_CACHE": str(_cache_but_for_accel(tmp_path))})
+    words = shlex.split(done.stdout)
+    accelerator = words[words.index("-accel") + 1]
+    lines = [line for line in done.stderr.splitlines() if "KVM" in line]
+    assert (accelerator, len(lines)) in [("kvm", 0), ("tcg", 1)], done.stderr
+
+
+def _cache_but_for_accel(folder: Path) -> Path:
+    """The images that are there, and an empty memory of accelerators."""
+    from kgpt_build.paths import cache_dir
+
+    cache = folder / "cache"
+    cache.mkdir()
+    for entry in cache_dir().iterdir():
+        if entry.is_dir():
+            (cache / entry.name).symlink_to(entry)
+    return cache
+
+
+def test_a_prompt_is_one_shot(kgpt: Kgpt, kernel: Path) -> None:
+    done = kgpt("run", kernel, "--accel", "tcg", "--prompt", "ka", "--samples", 3, "--seed", 5)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    assert all(re.fullmatch("ka[a-z]*", line) for line in lines)
+    assert re.search(r"3 samples, \d+ tokens in .* seed 5$", done.stderr, re.MULTILINE)
+    again = kgpt("run", kernel, "--accel", "tcg", "--prompt", "ka", "--samples", 3, "--seed", 5)
+    assert again.stdout == done.stdout
+    other = kgpt("run", kernel, "--accel", "tcg", "--prompt", "ka", "--samples", 3, "--seed", 6)
+    assert other.stdout != done.stdout
+
+
+def test_a_random_seed_is_printed_and_repeats_the_run(kgpt: Kgpt, kernel: Path) -> None:
+    first = kgpt("run", kernel, "--accel", "tcg", "--prompt", "", "--samples", 4, "--seed", "random")
+    found = re.search(r"seed (\d+)$", first.stderr, re.MULTILINE)
+    assert found
+    second = kgpt("run", kernel, "--accel", "tcg", "--prompt", "", "--samples", 4, "--seed", found[1])
+    assert first.stdout == second.stdout
+    assert first.stdout
+
+
+def test_all_settings_reach_the_kernel(kgpt: Kgpt, kernel: Path) -> None:
+    settings = {"samples": 2, "seed": 7, "temperature": 0.25, "top_k": 5, "top_p": 0.5, "min_p": 0.125, "max_tokens": 3}
+    words = [word for key, value in settings.items() for word in (f"--{key.replace('_', '-')}", str(value))]
+    done = kgpt("run", kernel, "--accel", "tcg", "--json", *words)
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    (config,) = [event for event in events if event["event"] == "config"]
+    assert {key: config[key] for key in settings} == settings
+
+
+def test_json_is_the_machine_channel_alone(kgpt: Kgpt, kernel: Path) -> None:
+    done = kgpt("run", kernel, "--accel", "tcg", "--json", "--samples", 2)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [events[0]["event"], events[-1]] == ["boot", {"event": "exit", "code": 0, "reason": "done"}]
+    assert len([event for event in events if event["event"] == "sample"]) == 2
+
+
+def test_without_a_serial_port_the_names_come_by_events(kgpt: Kgpt, kernel: Path) -> None:
+    with_port = kgpt("run", kernel, "--accel", "tcg", "--samples", 3)
+    without = kgpt("run", kernel, "--accel", "tcg", "--samples", 3, "--no-serial")
+    samples = [line for line in with_port.stdout.splitlines() if line.startswith("sample")]
+    assert without.stdout.splitlines() == samples
+    assert len(samples) == 3
+
+
+def test_selftests_by_run(kgpt: Kgpt, kernel: Path) -> None:
+    done = kgpt("run", kernel, "--accel", "tcg", "--mode", "selftest")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^kgpt: \d+ tests passed, 0 failed$", done.stdout, re.MULTILINE)
+
+
+def test_a_dry_run_is_a_line_that_works(kgpt: Kgpt, kernel: Path) -> None:
+    done = kgpt("run", kernel, "--accel", "tcg", "--dry-run", "--samples", 2)
+    assert done.returncode == 0
+    shown = subprocess.run(done.stdout, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    assert shown.returncode == 65
+    assert "sample  2: " in shown.stdout
+    assert json.loads(shown.stderr.splitlines()[-1])["event"] == "exit"
+
+
+def test_gdb_waits_before_the_first_instruction(kgpt: Kgpt, kernel: Path) -> None:
+    done = kgpt("run", kernel, "--accel", "tcg", "--gdb", "--timeout", 1.5)
+    assert done.returncode == 124
+    assert done.stdout == ""
+    assert f"gdb {kernel} -ex 'target remote localhost:1234'" in done.stderr
+
+
+def test_a_reader_that_stops_ends_the_run(kernel: Path, tmp_path: Path) -> None:
+    import sys
+
+    from boots import ENVIRONMENT
+
+    line = shlex.join(
+        [sys.executable, "-m", "kgpt_build", "run", str(kernel), "--accel", "tcg", "--samples", "1000000"]
+    )
+    done = subprocess.run(
+        f"{line} | head -n 3", shell=True, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert len(done.stdout.splitlines()) == 3
+    assert "Traceback" not in done.stderr
+
+
+# Which image.
+
+
+@pytest.fixture
+def toy_model(tmp_path: Path) -> Path:
+    """A model that says only "b", as JSON."""
+    import numpy as np
+
+    from kgpt_build.models import CharTokenizer, Hyperparameters, Model, tensor_shapes
+
+    sizes = Hyperparameters(3, 4, 4, 1, 2, 2, 4)
+    tensors = {name: np.zeros(shape, np.float32) for name, shape in tensor_shapes(sizes).items()}
+    tensors["wte"][:] = tensors["wpe"][:] = 1
+    tensors["lm_head"][1] = 1
+    path = tmp_path / "toy.gguf"
+    models.save_gguf(Model("toy", "microgpt", sizes, CharTokenizer(("a", "b")), tensors), path)
+    return path
+
+
+def test_a_model_is_built_first(kgpt: Kgpt, toy_model: Path) -> None:
+    done = kgpt("run", toy_model, "--accel", "tcg", "--samples", 1, "--temperature", 0)
+    assert done.returncode == 0, done.stderr
+    assert "sample  1: bbbb" in done.stdout
+
+
+def test_the_build_folder_is_preferred_as_long_as_it_is_fresh(kgpt: Kgpt, toy_model: Path, tmp_path: Path) -> None:
+    assert kgpt("build", toy_model, "--cmdline", "samples=2").returncode == 0
+    first = kgpt("run", "--accel", "tcg", "--temperature", 0, "-v")
+    assert first.stdout.count("bbbb") == 2
+    assert "compiling" not in first.stderr
+    # Another model in the same file: the image in ./build is not what one would get today.
+    toy = models.load(toy_model)
+    tensors = {**toy.tensors, "lm_head": toy.tensors["lm_head"][[1, 0, 2]]}
+    models.save_gguf(type(toy)("toy", toy.arch, toy.hparams, toy.tokenizer, tensors), toy_model)
+    second = kgpt("run", "--accel", "tcg", "--temperature", 0)
+    assert second.returncode == 0, second.stderr
+    assert second.stdout.count("aaaa") == 2
+    toy_model.unlink()
+    gone = kgpt("run", "--accel", "tcg")
+    assert gone.returncode == 1
+    assert "toy.gguf" in gone.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot read"),
+        (b"", "image"),
+        (b"\x7fELF", "truncated"),
+        (b"\x7fELF" + b"\xff" * 1000, "ELF"),
+        (b"GGUF" + b"\0" * 8, "image"),
+    ],
+)
+def test_bad_images(kgpt: Kgpt, tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "image"
+    if content is not None:
+        path.write_bytes(content)
+    done = kgpt("run", path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("kgpt: error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_truncated_image(kgpt: Kgpt, kernel: Path, tmp_path: Path) -> None:
+    path = tmp_path / "half.elf"
+    path.write_bytes(kernel.read_bytes()[: kernel.stat().st_size // 2])
+    for words in (["run", path], ["smoke", path]):
+        done = kgpt(*words)
+        assert done.returncode == 1
+        assert "truncated" in done.stderr
+
+
+def test_no_qemu(kgpt: Kgpt, kernel: Path, tmp_path: Path) -> None:
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    make = shutil.which("make")
+    assert make
+    (bin_folder / "make").symlink_to(make)
+    for words in (["run"], ["run", kernel], ["smoke", kernel], ["run", kernel, "--dry-run"]):
+        done = kgpt(*words, env={"PATH": str(bin_folder)})
+        assert done.returncode == 3
+        assert done.stderr.splitlines()[0].startswith("kgpt: error: qemu-system-x86_64 is not there")
+        assert "apt-get install qemu-system-x86" in done.stderr
+
+
+def test_kvm_asked_for_is_kvm_or_an_error(kgpt: Kgpt, kernel: Path) -> None:
+    done = kgpt("run", kernel, "--accel", "kvm", "--samples", 1)
+    if done.returncode == 0:
+        assert "sample  1: " in done.stdout
+    else:
+        assert done.returncode == 3
+        assert done.stdout == ""
+        assert done.stderr.startswith("kgpt: error: KVM does not work: ")

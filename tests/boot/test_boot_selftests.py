@@ -1,0 +1,90 @@
+"""The self-tests inside the kernel: one pytest id each, and all of them on every kind of machine."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from boots import Boot
+
+from kgpt_build.kernel.elf import read_image
+from kgpt_build.kernel.inspect import test_names as names_in_image
+from kgpt_build.pytest_plugin import Guest
+from kgpt_build.vm.events import Event, SelfTest, SelfTests
+
+SOURCES = Path(__file__).parents[2] / "kernel_c"
+NAMES = sorted(
+    f"{suite}.{name}"
+    for path in SOURCES.rglob("*_test.c")
+    for suite, name in re.findall(r"^KG_TEST\((\w+), (\w+)\)", path.read_text(), re.MULTILINE)
+)
+FEW = [
+    {"cpu": "qemu64", "machine": "pc", "memory": 64},
+    {"cpu": "qemu64", "machine": "microvm", "cpus": 2, "memory": 4096},
+    {"cpu": "Haswell", "machine": "q35", "cpus": 2, "serial": False},
+    {"cpu": "Haswell", "machine": "microvm", "memory": 64},
+    {"cpu": "max", "machine": "q35", "memory": 4096},
+    {"cpu": "max", "machine": "microvm", "serial": False},
+    {"cpu": "max", "machine": "pc", "cpus": 2, "memory": 64, "serial": False},
+]
+ALL = [
+    {"cpu": cpu, "machine": machine, "cpus": cpus, "memory": memory, "serial": serial}
+    for cpu, machine, cpus, memory, serial in itertools.product(
+        ("qemu64", "Haswell", "max"), ("pc", "q35", "microvm"), (1, 2), (64, 4096), (True, False)
+    )
+]
+
+
+def described(settings: dict[str, object]) -> str:
+    return ",".join(f"{key}={value}" for key, value in settings.items())
+
+
+def run_all(guest: Guest) -> list[Event]:
+    end = guest.wait()
+    assert end.ok, end
+    assert guest.events[-2] == SelfTests(passed=len(NAMES), failed=0)
+    return guest.events
+
+
+_runs: dict[str, list[Event]] = {}
+
+
+@pytest.fixture(params=["qemu64", "Haswell", "max"])
+def selftests(request: pytest.FixtureRequest, boot: Boot) -> list[Event]:
+    """The events of one boot per processor, shared by all tests of this process."""
+    if request.param not in _runs:
+        _runs[request.param] = run_all(boot("mode=selftest", cpu=request.param))
+    return _runs[request.param]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_selftest(selftests: list[Event], name: str) -> None:
+    (event,) = [event for event in selftests if isinstance(event, SelfTest) and event.name == name]
+    assert event.ok, event.message
+
+
+def test_the_image_lists_them(kernel: Path) -> None:
+    image = read_image(kernel)
+    assert sorted(names_in_image(image)) == NAMES
+    assert {f"kg_test_{name.replace('.', '__', 1)}" for name in NAMES} <= set(image.symbol_by_name)
+    assert len(NAMES) >= 40
+
+
+@pytest.mark.parametrize("settings", FEW, ids=described)
+def test_all_pass(boot: Boot, settings: dict[str, object]) -> None:
+    run_all(boot("mode=selftest", **settings))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", ALL, ids=described)
+def test_all_pass_everywhere(boot: Boot, settings: dict[str, object]) -> None:
+    run_all(boot("mode=selftest", **settings))
+
+
+def test_one_suite(boot: Boot) -> None:
+    guest = boot("mode=selftest test=crc32")
+    assert guest.wait().ok
+    names = [event.name for event in guest.events if isinstance(event, SelfTest)]
+    assert names == [name for name in NAMES if name.startswith("crc32.")]
