@@ -120,9 +120,10 @@ BARE_FLAGS := $(FREESTANDING) -mgeneral-regs-only
 AVX2_FLAGS := -mavx2
 AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
 
-HOSTED_TRIPLE_zig := -target x86_64-linux-musl -mcpu=x86_64 -fno-sanitize=all
-HOSTED_FLAGS = $(COMMON) $(HOSTED_TRIPLE_$(TOOLCHAIN)) -D_GNU_SOURCE -fno-pic -fno-pie
-HOSTED_LINK = $(HOSTED_TRIPLE_$(TOOLCHAIN)) $(if $(SANITIZE),-no-pie,-static)
+# Dynamic for zig: from a cold cache it makes what links against glibc in a quarter of the time that a static musl takes.
+HOSTED_TRIPLE_zig := -target x86_64-linux-gnu.2.28 -mcpu=x86_64 -fno-sanitize=all
+HOSTED_FLAGS = $(COMMON) $(HOSTED_TRIPLE_$(TOOLCHAIN)) -D_GNU_SOURCE $(if $(filter zig,$(TOOLCHAIN)),,-fno-pic -fno-pie)
+HOSTED_LINK = $(HOSTED_TRIPLE_$(TOOLCHAIN)) $(if $(SANITIZE)$(filter zig,$(TOOLCHAIN)),-no-pie,-static)
 
 OBJ := $(OUT)/obj
 objects = $(patsubst %,$(OBJ)/%.o,$(basename $(1)))
