@@ -24,43 +24,57 @@ class Channels:
     qmp: str | None
 
 
-STANDALONE = Channels(serial="stdio,signal=off", events="file,path=/dev/stderr", qmp=None)
+SERIAL = "stdio,signal=off"
+
+STANDALONE = Channels(serial=SERIAL, events="file,path=/dev/stderr", qmp=None)
 """For a command line that a person pastes into a shell: serial on the terminal, events on standard error."""
 
 
 class Wires:
-    """Our ends and QEMU's. ``close_remote`` once QEMU has inherited its own, so that its end is our end of file."""
+    """Our ends and QEMU's. ``close_remote`` once QEMU has inherited its own, so that its end is our end of file.
+
+    What the guest writes comes through pipes. A pipe merges single bytes into pages: it takes a megabyte before the
+    guest has to wait, and loses nothing when QEMU ends at once. A socket keeps a buffer for each byte: a few hundred
+    bytes fill it, and a guest that does not wait for ever for its serial port drops the rest.
+    """
 
     def __init__(self) -> None:
-        self.serial, serial_remote = socket.socketpair()
+        self.remote_stdin, self.serial_input = os.pipe()
+        self.serial_output, self.remote_stdout = _output_pipe()
+        self.events, self._remote_events = _output_pipe()
         self.qmp, qmp_remote = socket.socketpair()
-        # A pipe merges the guest's single bytes into pages; a socket keeps a buffer for each (and is half as fast).
-        read, write = os.pipe()
-        with contextlib.suppress(OSError):  # the user's share of pipe memory is spent: a small pipe works too
-            fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        self.events = read
-        self._remote: list[int] = [serial_remote.detach(), qmp_remote.detach(), write]
-        self._open = True
+        self._remote_qmp = qmp_remote.detach()
+        self._open = {self.serial_input, self.serial_output, self.events}
+        self._open_remote = {self.remote_stdin, self.remote_stdout, self._remote_events, self._remote_qmp}
 
     @property
     def remote(self) -> tuple[int, ...]:
-        """The descriptors to hand to QEMU."""
-        return tuple(self._remote)
+        """The descriptors that QEMU inherits besides its standard input and output."""
+        return (self._remote_events, self._remote_qmp)
 
     @property
     def channels(self) -> Channels:
-        serial, qmp, events = self._remote
-        return Channels(serial=f"socket,fd={serial}", events=f"file,path=/dev/fd/{events}", qmp=f"socket,fd={qmp}")
+        """QEMU's words for its ends."""
+        return Channels(SERIAL, f"file,path=/dev/fd/{self._remote_events}", f"socket,fd={self._remote_qmp}")
 
     def close_remote(self) -> None:
-        while self._remote:
-            os.close(self._remote.pop())
+        """Leave QEMU's ends to QEMU."""
+        _close_all(self._open_remote)
 
     def close(self) -> None:
         """Close everything; may be called again."""
         self.close_remote()
-        if self._open:
-            self._open = False
-            self.serial.close()
-            self.qmp.close()
-            os.close(self.events)
+        self.qmp.close()
+        _close_all(self._open)
+
+
+def _output_pipe() -> tuple[int, int]:
+    read, write = os.pipe()
+    with contextlib.suppress(OSError):  # the user's share of pipe memory is spent: a small pipe works too
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return read, write
+
+
+def _close_all(descriptors: set[int]) -> None:
+    while descriptors:
+        os.close(descriptors.pop())

@@ -90,7 +90,8 @@ class Link(threading.Thread):
             raise MachineLost(f"QEMU is gone: {command} was not answered") from error
 
     async def _serve(self) -> None:
-        console = self._watch(self._wires.serial.fileno(), self._listener.console)
+        os.set_blocking(self._wires.serial_input, False)
+        console = self._watch(self._wires.serial_output, self._listener.console)
         events = self._watch(self._wires.events, self._listener.events)
         monitor = asyncio.create_task(self._monitor())
         # If the monitor fails while QEMU lives, its exception ends this at once: the machine was perhaps never started.
@@ -110,8 +111,6 @@ class Link(threading.Thread):
                 data = os.read(fd, _READ_BYTES)
             except BlockingIOError:
                 return
-            except OSError:  # a socket whose other end died with bytes unread
-                data = b""
             if not data:
                 self._loop.remove_reader(fd)
                 ended.set_result(None)
@@ -155,7 +154,7 @@ class Link(threading.Thread):
         self._write()
 
     def _write(self) -> None:
-        fd = self._wires.serial.fileno()
+        fd = self._wires.serial_input
         try:
             sent = os.write(fd, self._outgoing) if self._outgoing else 0
         except BlockingIOError:

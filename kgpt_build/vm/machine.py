@@ -85,8 +85,8 @@ class Machine:
         try:
             self._process = subprocess.Popen(
                 argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdin=self._wires.remote_stdin,
+                stdout=self._wires.remote_stdout,
                 stderr=self._stderr,
                 pass_fds=self._wires.remote,
                 start_new_session=True,  # Ctrl-C on our terminal is ours, or the guest's, never QEMU's

@@ -86,22 +86,24 @@ def test_qemu_killed(boot_code: Boot, number: int) -> None:
     assert f"killed by {signal.Signals(number).name}" in end.message
 
 
-def test_all_that_is_sent_arrives(boot_code: Boot) -> None:
-    # mov ecx, 300000; mov dx, 0xe9; then per turn: {"event":"x"}\n  -- more than any buffer on the way holds
-    line = b'{"event":"x"}\n'
-    writes = b"".join(b"\xb0" + bytes([byte]) + b"\xee" for byte in line)
-    turns = 40_000
-    loop = (
-        b"\xb9"
-        + turns.to_bytes(4, "little")
-        + b"\x66\xba\xe9\x00"
-        + writes
-        + b"\x49\x75"
-        + bytes([256 - len(writes) - 3])
-    )
-    guest = boot_code(loop + verdict(0))
+def repeat(times: int, port: int, data: bytes) -> bytes:
+    """Code that writes ``data``, some bytes, to a port ``times`` times without ever waiting."""
+    writes = b"".join(b"\xb0" + bytes([byte]) + b"\xee" for byte in data)  # mov al, byte; out dx, al
+    back = 256 - len(writes) - 3
+    setup = b"\xb9" + times.to_bytes(4, "little") + b"\x66\xba" + port.to_bytes(2, "little")  # mov ecx; mov dx
+    return setup + writes + b"\x49\x75" + bytes([back])  # dec ecx; jnz
+
+
+def test_all_events_arrive(boot_code: Boot) -> None:
+    guest = boot_code(repeat(100_000, 0xE9, b'{"event":"x"}\n') + verdict(0))
     assert guest.wait().ok
-    assert len(guest.events) == turns + 1
+    assert len(guest.events) == 100_001
+
+
+def test_all_that_is_printed_arrives_though_the_guest_does_not_wait(boot_code: Boot) -> None:
+    guest = boot_code(repeat(10_000, COM1, b"0123456789abcdef\r\n") + verdict(0))
+    assert guest.wait().ok
+    assert guest.console == "0123456789abcdef\n" * 10_000
 
 
 def test_no_serial_port(boot_code: Boot) -> None:

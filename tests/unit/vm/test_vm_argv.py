@@ -13,7 +13,7 @@ from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import STANDALONE, Channels
 from kgpt_build.vm.settings import RunSettings, default_timeout
 
-WIRED = Channels(serial="socket,fd=7", events="file,path=/dev/fd/8", qmp="socket,fd=9")
+WIRED = Channels(serial="stdio,signal=off", events="file,path=/dev/fd/8", qmp="socket,fd=9")
 SETTINGS = RunSettings(image=Path("k.elf"), accel="tcg")
 
 BEGIN = "qemu-system-x86_64 -no-user-config -nodefaults -no-reboot"
@@ -27,7 +27,7 @@ def line(settings: RunSettings, channels: Channels = WIRED) -> str:
 def test_default() -> None:
     assert line(SETTINGS) == (
         f"{BEGIN} -machine pc -accel tcg -cpu max -smp 1 -m 128M -kernel k.elf"
-        " -chardev socket,id=serial,fd=7 -serial chardev:serial"
+        " -chardev stdio,id=serial,signal=off -serial chardev:serial"
         f" -chardev file,id=events,path=/dev/fd/8 {DEBUG}"
         " -chardev socket,id=qmp,fd=9 -mon chardev=qmp,mode=control -S -device VGA -display none"
     )
