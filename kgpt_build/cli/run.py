@@ -85,8 +85,8 @@ def command(
 ) -> None:
     """Boot an image and let it generate.
 
-    TARGET is an image, or a model that is built first; without it, the image in ./build, or else the default model.
-    On a terminal: 20 texts, then the kernel's shell; Ctrl-] leaves. Elsewhere: 20 texts, and the end.
+    IMAGE is what kgpt build made, or a disc; a MODEL is built first; without either, the image in ./build, or else the
+    default model. On a terminal: 20 texts, then the kernel's shell; Ctrl-] leaves. Elsewhere: 20 texts, and the end.
 
     Exit codes: 0 good, 1 refused, 2 usage, 3 a tool is missing, 4 panic or failed self-test, 5 the machine reset or
     was lost, 124 timeout.

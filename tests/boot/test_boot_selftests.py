@@ -20,15 +20,6 @@ NAMES = sorted(
     for path in SOURCES.rglob("*_test.c")
     for suite, name in re.findall(r"^KG_TEST\((\w+), (\w+)\)", path.read_text(), re.MULTILINE)
 )
-FEW = [
-    {"cpu": "qemu64", "machine": "pc", "memory": 64},
-    {"cpu": "qemu64", "machine": "microvm", "cpus": 2, "memory": 4096},
-    {"cpu": "Haswell", "machine": "q35", "cpus": 2, "serial": False},
-    {"cpu": "Haswell", "machine": "microvm", "memory": 64},
-    {"cpu": "max", "machine": "q35", "memory": 4096},
-    {"cpu": "max", "machine": "microvm", "serial": False},
-    {"cpu": "max", "machine": "pc", "cpus": 2, "memory": 64, "serial": False},
-]
 ALL = [
     {"cpu": cpu, "machine": machine, "cpus": cpus, "memory": memory, "serial": serial}
     for cpu, machine, cpus, memory, serial in itertools.product(
@@ -72,14 +63,8 @@ def test_the_image_lists_them(kernel: Path) -> None:
     assert len(NAMES) >= 40
 
 
-@pytest.mark.parametrize("settings", FEW, ids=described)
-def test_all_pass(boot: Boot, settings: dict[str, object]) -> None:
-    run_all(boot("mode=selftest", **settings))
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("settings", ALL, ids=described)
-def test_all_pass_everywhere(boot: Boot, settings: dict[str, object]) -> None:
+def test_all_pass(boot: Boot, settings: dict[str, object]) -> None:
     run_all(boot("mode=selftest", **settings))
 
 
