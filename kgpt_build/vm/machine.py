@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from kgpt_build.errors import MachineLost, ToolMissing
+from kgpt_build.process import log
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import Wires
 from kgpt_build.vm.events import BadEvent, Event, parse_event
@@ -81,6 +83,7 @@ class Machine:
     def start(self) -> None:
         """Start QEMU. Raises ToolMissing if it cannot be executed."""
         argv = qemu_argv(self.settings, self._wires.channels, qemu=self._qemu)
+        log.info("%s", shlex.join(argv))
         parent = os.getpid()
         try:
             self._process = subprocess.Popen(
