@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import click
 
 from kgpt_build.cli.machines import check_image, find_qemu, machine_options, medium_of, resolve_accel
 from kgpt_build.cli.options import verbose_option
-from kgpt_build.errors import UsageError
+from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.settings import GenerateSettings
 from kgpt_build.vm.settings import RunSettings
 
@@ -94,6 +95,8 @@ def command(
     wishes = Wishes(mode, prompt is not None, as_json, options["serial"], sys.stdin.isatty() and sys.stdout.isatty())
     words = _words(GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings)), wishes, options.pop("cmdline"))
     settings = RunSettings(image=target or Path(), cmdline=words, **options)
+    if settings.display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise KgptError("there is no display to open a window on", "leave out --display, or set DISPLAY")
     qemu = find_qemu()
     image = _find_image(target)
     check_image(image, settings.memory)

@@ -81,7 +81,8 @@ def _monitor(settings: RunSettings, channels: Channels) -> list[str]:
 def _screen(settings: RunSettings) -> list[str]:
     # The card is there without a window too: screendump shows what it holds. microvm has no bus to put it on.
     card = [] if settings.machine == "microvm" else ["-device", "VGA"]
-    return [*card, *([] if settings.display else ["-display", "none"])]
+    # Named, since QEMU left to choose would open a VNC port where it has no window.
+    return [*card, "-display", "gtk" if settings.display else "none"]
 
 
 def _backend(backend: str, name: str) -> str:

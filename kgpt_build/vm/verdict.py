@@ -141,7 +141,8 @@ def _no_verdict(seen: Observed) -> Verdict:
         said = seen.stderr.strip().splitlines()
         reason = said[-1].removeprefix("qemu-system-x86_64: ") if said else _how_qemu_ended(seen)
         if seen.status > 0:
-            return Verdict("refused", f"QEMU did not start the machine: {reason}")
+            hint = "for a window: apt-get install qemu-system-gui" if "'gtk'" in reason else ""
+            return Verdict("refused", f"QEMU did not start the machine: {reason}", hint)
         return _lost(seen, f"QEMU broke while it started: {reason}")
     if seen.broken:
         return _lost(

@@ -107,6 +107,16 @@ def test_a_dry_run_is_a_line_that_works(kgpt: Kgpt, kernel: Path) -> None:
     assert json.loads(shown.stderr.splitlines()[-1])["event"] == "exit"
 
 
+@pytest.mark.parametrize(
+    ("display", "message"), [("", "there is no display"), (":77", "QEMU did not start the machine: ")]
+)
+def test_a_window_that_cannot_be_opened(kgpt: Kgpt, kernel: Path, display: str, message: str) -> None:
+    env = {"DISPLAY": display, "WAYLAND_DISPLAY": ""}
+    done = kgpt("run", kernel, "--accel", "tcg", "--display", "--timeout", 20, env=env)
+    assert done.returncode == 1
+    assert message in done.stderr
+
+
 def test_gdb_waits_before_the_first_instruction(kgpt: Kgpt, kernel: Path) -> None:
     done = kgpt("run", kernel, "--accel", "tcg", "--gdb", "--timeout", 1.5)
     assert done.returncode == 124

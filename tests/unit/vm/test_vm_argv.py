@@ -50,7 +50,7 @@ def test_standalone_is_what_a_person_pastes() -> None:
         ({"machine": "q35"}, "-machine q35 ", "microvm"),
         ({"machine": "microvm"}, "-machine microvm,auto-kernel-cmdline=off ", "VGA"),
         ({"serial": False}, "-serial none ", "id=serial"),
-        ({"display": True}, "-device VGA", "-display none"),
+        ({"display": True}, "-device VGA -display gtk", "none"),
         ({"gdb": True}, "-gdb tcp:localhost:1234 -S", "-s "),
         ({"medium": "cdrom", "image": Path("k.iso")}, "-cdrom k.iso ", "-kernel"),
         ({"firmware": Path("OVMF.fd")}, "-bios OVMF.fd ", "pflash"),
