@@ -50,7 +50,13 @@ def machine_options(command: Command) -> Command:
         click.option(
             "--cpu", default="", metavar="MODEL", help="QEMU's processor, such as qemu64. [default: the most]"
         ),
-        click.option("--machine", type=click.Choice(MACHINES), default="pc", show_default=True, help="QEMU's machine."),
+        click.option(
+            "--machine",
+            type=click.Choice(MACHINES),
+            default="auto",
+            show_default=True,
+            help="QEMU's machine. auto: microvm, or pc where a screen or a disc is needed.",
+        ),
         click.option("--no-serial", "serial", flag_value=False, default=True, type=bool, help="No serial port."),
         click.option("--cmdline", default="", metavar="TEXT", help="More words for the kernel's command line."),
     )

@@ -68,6 +68,7 @@ class MakeRun:
             f"TARGET={settings.target}",
             f"TOOLCHAIN={settings.toolchain}",
             f"CC={_words(self.tools.cc())}",
+            f"CCDIR={_words([str(self.tools.cc_folder())])}",
             f"LD={_words(self.tools.ld())}",
             f"DEBUG={int(settings.debug)}",
             f"SANITIZE={settings.sanitize}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from kgpt_build.errors import UsageError
 from kgpt_build.toolchain.gnu import Gcc, GnuLd
@@ -25,12 +26,12 @@ class Toolchain:
     linker_words: tuple[str, ...] = ()
 
     def cc(self) -> list[str]:
-        """The command that compiles. Raises ToolMissing.
+        """The command that compiles. Raises ToolMissing."""
+        return [str(self.compiler.require()), *self.compiler_words]
 
-        Where the compiler's own headers lie beside it (zig), their folder must not be named in the image.
-        """
-        compiler = self.compiler.require()
-        return [str(compiler), *self.compiler_words, f"-ffile-prefix-map={compiler.parent}={self.name}"]
+    def cc_folder(self) -> Path:
+        """The folder of the compiler, which may hold headers of its own (zig). Raises ToolMissing."""
+        return self.compiler.require().parent
 
     def ld(self) -> list[str]:
         """The command that links. Raises ToolMissing."""

@@ -33,7 +33,7 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = QEMU) ->
 
 def _machine(settings: RunSettings) -> list[str]:
     # microvm would add its virtio devices to our command line, which refuses words it does not know.
-    machine = "microvm,auto-kernel-cmdline=off" if settings.machine == "microvm" else settings.machine
+    machine = settings.machine_type + (",auto-kernel-cmdline=off" if settings.machine_type == "microvm" else "")
     return [
         "-no-user-config",
         "-nodefaults",
@@ -80,7 +80,7 @@ def _monitor(settings: RunSettings, channels: Channels) -> list[str]:
 
 def _screen(settings: RunSettings) -> list[str]:
     # The card is there without a window too: screendump shows what it holds. microvm has no bus to put it on.
-    card = [] if settings.machine == "microvm" else ["-device", "VGA"]
+    card = [] if settings.machine_type == "microvm" else ["-device", "VGA"]
     # Named, since QEMU left to choose would open a VNC port where it has no window.
     return [*card, "-display", "gtk" if settings.display else "none"]
 

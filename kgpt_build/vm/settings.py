@@ -8,7 +8,7 @@ from pathlib import Path
 from kgpt_build.errors import UsageError
 
 ACCELS = ("auto", "kvm", "tcg")
-MACHINES = ("pc", "q35", "microvm")
+MACHINES = ("auto", "pc", "q35", "microvm")
 MEDIA = ("kernel", "cdrom")
 
 TCG_TIMEOUT_FACTOR = 4.0
@@ -19,8 +19,8 @@ TCG_TIMEOUT_FACTOR = 4.0
 class RunSettings:
     """A virtual machine and what it boots.
 
-    ``machine`` defaults to pc: its BIOS reaches our first serial line about 10 ms before q35's. microvm is faster still
-    but has no screen. ``cpu`` empty means the most that the accelerator offers. Raises UsageError on values that no
+    ``machine`` auto is microvm, which boots in half the time of pc but has neither screen nor disc drive, and pc where
+    one is needed. ``cpu`` empty means the most that the accelerator offers. Raises UsageError on values that no
     machine can have.
     """
 
@@ -31,7 +31,7 @@ class RunSettings:
     """In MiB."""
     accel: str = "auto"
     cpu: str = ""
-    machine: str = "pc"
+    machine: str = "auto"
     display: bool = False
     serial: bool = True
     gdb: bool = False
@@ -58,6 +58,13 @@ class RunSettings:
             raise UsageError("microvm has no screen to show", "leave out --display, or give --machine pc")
         if "\0" in self.cmdline or "\n" in self.cmdline:
             raise UsageError("the kernel's command line is one line of text", "write \\n inside quotes for a new line")
+
+    @property
+    def machine_type(self) -> str:
+        """QEMU's name of the machine."""
+        if self.machine != "auto":
+            return self.machine
+        return "pc" if self.display or self.medium == "cdrom" or self.firmware else "microvm"
 
     @property
     def cpu_model(self) -> str:

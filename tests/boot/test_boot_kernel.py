@@ -118,7 +118,7 @@ def test_the_pvh_entry(boot: Boot, kernel: Path, expected: list[str], tmp_path: 
 
 
 def test_the_screen_shows_the_run(boot: Boot, tmp_path: Path) -> None:
-    guest = boot("samples=1")
+    guest = boot("samples=1", machine="pc")
     guest.expect("kgpt> ")
     dark, lit = (tmp_path / f"{name}.ppm" for name in ("dark", "lit"))
     guest.machine.screendump(lit)

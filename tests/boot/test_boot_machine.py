@@ -113,7 +113,7 @@ def test_no_serial_port(boot_code: Boot) -> None:
 
 
 def test_the_monitor(boot_code: Boot, tmp_path: Path) -> None:
-    guest = boot_code(HELLO + HALT)
+    guest = boot_code(HELLO + HALT, machine="pc")
     guest.expect("hello")
     assert guest.machine.execute("query-status")["status"] == "running"
     with pytest.raises(KgptError, match="QEMU refuses no-such-command"):

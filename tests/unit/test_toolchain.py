@@ -106,7 +106,8 @@ def test_toolchains_by_name(bin_dir: Path) -> None:
     for kind in (Clang, Lld):
         fake_program(bin_dir, kind.name, SAYS[kind][0])
     clang = toolchain.get("clang")
-    assert clang.cc()[0] == str(bin_dir / "clang")
+    assert clang.cc() == [str(bin_dir / "clang")]
+    assert clang.cc_folder() == bin_dir
     assert clang.ld() == [str(bin_dir / "ld.lld")]
     assert clang.versions() == {"clang": "14.0.6", "ld.lld": "14.0.6"}
     with pytest.raises(UsageError, match="there is no toolchain 'tcc'"):

@@ -26,18 +26,19 @@ def line(settings: RunSettings, channels: Channels = WIRED) -> str:
 
 def test_default() -> None:
     assert line(SETTINGS) == (
-        f"{BEGIN} -machine pc -accel tcg -cpu max -smp 1 -m 128M -kernel k.elf"
+        f"{BEGIN} -machine microvm,auto-kernel-cmdline=off -accel tcg -cpu max -smp 1 -m 128M -kernel k.elf"
         " -chardev stdio,id=serial,signal=off -serial chardev:serial"
         f" -chardev file,id=events,path=/dev/fd/8 {DEBUG}"
-        " -chardev socket,id=qmp,fd=9 -mon chardev=qmp,mode=control -S -device VGA -display none"
+        " -chardev socket,id=qmp,fd=9 -mon chardev=qmp,mode=control -S -display none"
     )
 
 
 def test_standalone_is_what_a_person_pastes() -> None:
     assert line(replace(SETTINGS, cmdline='prompt="a b" exit'), STANDALONE) == (
-        f"{BEGIN} -machine pc -accel tcg -cpu max -smp 1 -m 128M -kernel k.elf -append 'prompt=\"a b\" exit'"
+        f"{BEGIN} -machine microvm,auto-kernel-cmdline=off -accel tcg -cpu max -smp 1 -m 128M -kernel k.elf"
+        " -append 'prompt=\"a b\" exit'"
         " -chardev stdio,id=serial,signal=off -serial chardev:serial"
-        f" -chardev file,id=events,path=/dev/stderr {DEBUG} -device VGA -display none"
+        f" -chardev file,id=events,path=/dev/stderr {DEBUG} -display none"
     )
 
 
@@ -47,12 +48,17 @@ def test_standalone_is_what_a_person_pastes() -> None:
         ({"accel": "kvm"}, "-accel kvm -cpu host ", "tcg"),
         ({"accel": "kvm", "cpu": "qemu64"}, "-cpu qemu64 ", "host"),
         ({"cpus": 2, "memory": 4096}, "-smp 2 -m 4096M ", "-smp 1"),
+        ({"machine": "pc"}, "-machine pc ", "microvm"),
         ({"machine": "q35"}, "-machine q35 ", "microvm"),
         ({"machine": "microvm"}, "-machine microvm,auto-kernel-cmdline=off ", "VGA"),
         ({"serial": False}, "-serial none ", "id=serial"),
+        ({"machine": "pc"}, "-device VGA -display none", "gtk"),
         ({"display": True}, "-device VGA -display gtk", "none"),
+        ({"display": True}, "-machine pc ", "microvm"),
         ({"gdb": True}, "-gdb tcp:localhost:1234 -S", "-s "),
         ({"medium": "cdrom", "image": Path("k.iso")}, "-cdrom k.iso ", "-kernel"),
+        ({"medium": "cdrom", "image": Path("k.iso")}, "-machine pc ", "microvm"),
+        ({"firmware": Path("OVMF.fd")}, "-machine pc ", "microvm"),
         ({"firmware": Path("OVMF.fd")}, "-bios OVMF.fd ", "pflash"),
         ({"extra": ("-icount", "shift=0")}, "-icount shift=0", "-append"),
     ],
