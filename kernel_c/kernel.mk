@@ -1,8 +1,8 @@
 # The kernel and the hosted program: the only list of C sources and of compiler flags. Driven by kgpt_build/kernel/makefile.py:
-#   make -f kernel_c/kernel.mk ROOT=… OUT=… GEN=… TARGET=bare|hosted TOOLCHAIN=zig|clang|gcc CC=… CCDIR=… LD=… DEBUG=0|1
+#   make -f kernel_c/kernel.mk ROOT=… OUT=… GEN=… TARGET=bare|hosted TOOLCHAIN=zig|clang|gcc CC=… CCMAP=… LD=… DEBUG=0|1
 #       SANITIZE=… VERSION=…
-# ROOT holds kernel_c, boot and linker; GEN the headers generated from the model; CCDIR the compiler, perhaps with headers of
-# its own; OUT takes everything that is made.
+# ROOT holds kernel_c, boot and linker; GEN the headers generated from the model; CCMAP hides where the compiler and its own
+# headers lie; OUT takes everything that is made.
 # Recipes run in ROOT with relative source paths, so that no directory name reaches an object.
 
 ifneq ($(realpath $(CURDIR)),$(realpath $(ROOT)))
@@ -109,13 +109,11 @@ TRIPLE_clang := --target=$(if $(SANITIZE),x86_64-linux-gnu,x86_64-unknown-none-e
 # gcc takes a read of a low address (the BIOS data area) for a mistake unless told that there are pages.
 TRIPLE_gcc := -march=x86-64 --param=min-pagesize=0
 
-# No directory of this machine reaches an object; of two maps that fit (GEN or a virtual environment's compiler below
-# ROOT), the later one counts.
+# No directory of this machine reaches an object; of two maps that fit (GEN or the compiler below ROOT), the later one counts.
 # -ffp-contract=off and no fast-math: a float addition happens where and in the order that the source says.
 COMMON := -std=gnu11 $(if $(filter 1,$(DEBUG)),-O0,-O2) -g -gdwarf-4 -Wall -Wextra -Werror -fno-strict-aliasing \
     -ffp-contract=off -fno-math-errno -fno-omit-frame-pointer -fno-optimize-sibling-calls \
-    -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated -ffile-prefix-map=$(CCDIR)=compiler \
-    -Ikernel_c/include
+    -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated $(CCMAP) -Ikernel_c/include
 FREESTANDING := $(COMMON) $(TRIPLE_$(TOOLCHAIN)) -ffreestanding -fno-builtin -fno-pic -fno-pie -mcmodel=small -mno-red-zone \
     -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none
 SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)

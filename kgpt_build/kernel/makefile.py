@@ -68,7 +68,7 @@ class MakeRun:
             f"TARGET={settings.target}",
             f"TOOLCHAIN={settings.toolchain}",
             f"CC={_words(self.tools.cc())}",
-            f"CCDIR={_words([str(self.tools.cc_folder())])}",
+            f"CCMAP={_words(compiler_maps(self.tools.cc_folder(), self.root))}",
             f"LD={_words(self.tools.ld())}",
             f"DEBUG={int(settings.debug)}",
             f"SANITIZE={settings.sanitize}",
@@ -82,6 +82,15 @@ class MakeRun:
         reason = reasons[0] if reasons else error.message
         what = f"the {self.settings.target} image could not be built with {self.tools.name}"
         return KgptError(f"{what}: {reason}", error.hint)
+
+
+def compiler_maps(folder: Path, root: Path) -> list[str]:
+    """Options that keep the compiler's own folder out of the image.
+
+    Zig names its headers relative to the directory that it runs in, which is ``root``, if they lie below it.
+    """
+    names = [folder, *([folder.relative_to(root)] if folder.is_relative_to(root) else [])]
+    return [f"-ffile-prefix-map={name}=compiler" for name in names]
 
 
 def environment() -> dict[str, str]:
