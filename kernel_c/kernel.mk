@@ -63,6 +63,12 @@ ENGINE := \
     tokenizer/char.c \
     tokenizer/char_test.c
 
+# Training: part of the engine.
+TRAIN := \
+    train/corpus.c \
+    train/corpus_test.c \
+    train/shape.c
+
 MODEL := app/model_data.c
 
 # Per-ISA files: the suffix chooses the flags, run-time dispatch chooses the function.
@@ -129,7 +135,7 @@ HOSTED_LINK = $(HOSTED_TRIPLE_$(TOOLCHAIN)) $(if $(SANITIZE)$(filter zig,$(TOOLC
 
 OBJ := $(OUT)/obj
 objects = $(patsubst %,$(OBJ)/%.o,$(basename $(1)))
-ENGINE_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE)))
+ENGINE_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE) $(TRAIN)))
 AVX2_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE_AVX2)))
 AVX512_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE_AVX512)))
 MODEL_OBJECTS := $(call objects,$(addprefix kernel_c/,$(MODEL)))

@@ -36,3 +36,15 @@ uint32_t kg_utf8_code(const char *s, size_t length)
     }
     return code;
 }
+
+size_t kg_utf8_encode(uint32_t code, char out[4])
+{
+    size_t length = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    static const uint8_t lead_bits[5] = {0, 0x00, 0xC0, 0xE0, 0xF0};
+    for (size_t i = length - 1; i > 0; i--) {
+        out[i] = (char)(0x80 | (code & 0x3F));
+        code >>= 6;
+    }
+    out[0] = (char)(lead_bits[length] | code);
+    return length;
+}

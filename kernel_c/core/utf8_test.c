@@ -43,3 +43,14 @@ KG_TEST(utf8, refuses_what_is_no_character)
         KG_CHECK_EQ(t, kg_utf8_length(wrong[i], kg_strlen(wrong[i])), 0);
     }
 }
+
+KG_TEST(utf8, encodes_what_it_decodes)
+{
+    static const uint32_t codes[] = {0, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x10FFFF};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        char bytes[4];
+        size_t length = kg_utf8_encode(codes[i], bytes);
+        KG_CHECK_EQ(t, kg_utf8_length(bytes, length), length);
+        KG_CHECK_EQ(t, kg_utf8_code(bytes, length), codes[i]);
+    }
+}

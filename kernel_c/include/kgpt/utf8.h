@@ -11,4 +11,7 @@ size_t kg_utf8_length(const char *s, size_t n);
 /* The code point of a character that kg_utf8_length accepted. */
 uint32_t kg_utf8_code(const char *s, size_t length);
 
+/* Writes a code point's bytes and returns how many they are. */
+size_t kg_utf8_encode(uint32_t code, char out[4]);
+
 #endif

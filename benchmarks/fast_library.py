@@ -1,0 +1,287 @@
+"""The fast trainer (``kernel_c/train/fast*``) as a shared library that Python can call: for tests and measurements."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kgpt_build.models import Hyperparameters, tensor_shapes
+
+KERNEL = Path(__file__).parents[1] / "kernel_c"
+SOURCES = (
+    *(f"train/fast{part}.c" for part in ("", "_avx2", "_avx512", "_batch", "_c", "_memory", "_state")),
+    "train/shape.c",
+    *(f"core/{name}.c" for name in ("arena", "cpu", "dmath", "dmath_trig", "error", "format", "math", "random", "str", "utf8")),
+)
+DRIVER = "benchmarks/fast_driver.c"
+FLAGS = (
+    "-std=gnu11 -O2 -g -Wall -Wextra -Werror -fno-strict-aliasing -ffp-contract=off -fno-math-errno "
+    "-fno-omit-frame-pointer -fno-optimize-sibling-calls -ffreestanding -fno-builtin -fno-stack-protector -fPIC"
+).split()
+ISA_FLAGS = {
+    "_avx2": "-mavx2 -mfma".split(),
+    "_avx512": "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512".split(),
+}
+ISAS = ("c", "avx2", "avx512")
+ZIG = (sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-mcpu=x86_64", "-fno-sanitize=all")
+
+Floats = npt.NDArray[np.float32]
+Tensors = dict[str, Floats]
+
+
+class Shape(ctypes.Structure):
+    """struct kg_shape."""
+
+    _fields_ = [(name, ctypes.c_uint32) for name in ("n_vocab", "n_ctx", "n_embd", "n_layer", "n_head", "n_ff")]
+
+
+class Adam(ctypes.Structure):
+    """struct kg_adam."""
+
+    _fields_ = [
+        *((name, ctypes.c_double) for name in ("lr", "beta1", "beta2", "eps", "weight_decay")),
+        ("steps", ctypes.c_uint32),
+    ]
+
+
+class Settings(ctypes.Structure):
+    """struct kg_fast_settings."""
+
+    _fields_ = [
+        ("shape", Shape),
+        ("adam", Adam),
+        ("seed", ctypes.c_uint64),
+        *((name, ctypes.c_uint32) for name in ("batch", "chunks", "features", "highest")),
+    ]
+
+
+class Corpus(ctypes.Structure):
+    """struct kg_corpus."""
+
+    _fields_ = [
+        ("tokens", ctypes.c_void_p),
+        ("start", ctypes.c_void_p),
+        ("n_documents", ctypes.c_uint32),
+        ("n_tokens", ctypes.c_uint32),
+        ("chars", ctypes.c_void_p),
+        *((name, ctypes.c_uint32) for name in ("n_chars", "bos_id", "n_vocab", "longest", "longest_line")),
+    ]
+
+
+class Arena(ctypes.Structure):
+    """struct kg_arena."""
+
+    _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t), ("used", ctypes.c_size_t)]
+
+
+class Error(ctypes.Structure):
+    """struct kg_error."""
+
+    _fields_ = [("message", ctypes.c_char * 320), ("hint", ctypes.c_char * 320)]
+
+
+class Refused(Exception):
+    """A function of the library returned a status: its message and its hint."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train: microgpt's numbers unless told otherwise. ``isa`` is the highest to use, one of ISAS."""
+
+    batch: int = 16
+    chunks: int = 0
+    seed: int = 42
+    steps: int = 1000
+    isa: str = "avx512"
+    lr: float = 0.01
+    beta1: float = 0.85
+    beta2: float = 0.99
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+
+def build(folder: Path, compiler: Sequence[str] = ZIG, extra: Mapping[str, Sequence[str]] | None = None) -> Path:
+    """Compile the library into ``folder``, with the kernel's flags; ``extra`` flags by suffix of the file's name."""
+    objects = []
+    for source in (*SOURCES, DRIVER):
+        path = KERNEL / source if source != DRIVER else KERNEL.parent / source
+        target = folder / f"{path.stem}.o"
+        suffix = next((suffix for suffix in ISA_FLAGS if path.stem.endswith(suffix)), "")
+        flags = [*FLAGS, *ISA_FLAGS.get(suffix, []), *(extra or {}).get(path.stem, [])]
+        subprocess.run([*compiler, *flags, f"-I{KERNEL / 'include'}", "-c", str(path), "-o", str(target)], check=True)
+        objects.append(str(target))
+    library = folder / "libkgfast.so"
+    subprocess.run([*compiler, "-shared", "-nostdlib", "-o", str(library), *objects], check=True)
+    return library
+
+
+class FastLibrary:
+    """The functions of ``kgpt/train_fast.h``."""
+
+    def __init__(self, path: Path) -> None:
+        self.c = ctypes.CDLL(str(path))
+        self.features: int = self.c.driver_features()
+        for name in ("kg_fast_step", "kg_fast_eval", "kg_fast_end", "driver_steps", "driver_multiply_adds"):
+            getattr(self.c, name).restype = ctypes.c_double
+        for name in ("kg_fast_size", "kg_fast_state_size", "kg_fast_steps_done"):
+            getattr(self.c, name).restype = ctypes.c_uint64
+
+    def isas(self) -> list[str]:
+        """Those of ISAS that this machine has."""
+        probe = [Trainer.tiny(self, isa).isa for isa in ISAS]
+        return [isa for isa, found in zip(ISAS, probe, strict=True) if isa == found]
+
+
+@dataclass
+class Documents:
+    """A corpus of token ids; BOS is the last of ``n_vocab`` ids."""
+
+    ids: Sequence[Sequence[int]]
+    n_vocab: int
+    tokens: npt.NDArray[np.uint32] = field(init=False)
+    start: npt.NDArray[np.uint32] = field(init=False)
+
+    def __post_init__(self) -> None:
+        lengths = [len(document) for document in self.ids]
+        self.tokens = np.array([token for document in self.ids for token in document], dtype=np.uint32)
+        self.start = np.concatenate(([0], np.cumsum(lengths))).astype(np.uint32)
+
+    def as_struct(self) -> Corpus:
+        """struct kg_corpus, valid as long as these documents are."""
+        return Corpus(
+            tokens=self.tokens.ctypes.data,
+            start=self.start.ctypes.data,
+            n_documents=len(self.ids),
+            n_tokens=len(self.tokens),
+            n_chars=self.n_vocab - 1,
+            bos_id=self.n_vocab - 1,
+            n_vocab=self.n_vocab,
+            longest=max(len(document) for document in self.ids),
+        )
+
+
+class Trainer:
+    """A training: struct kg_fast with its memory."""
+
+    def __init__(self, library: FastLibrary, hparams: Hyperparameters, documents: Documents, options: Options) -> None:
+        self.library, self.hparams, self.documents = library, hparams, documents
+        self.corpus = documents.as_struct()
+        self.settings = _settings(library, hparams, options)
+        size = library.c.kg_fast_size(ctypes.byref(self.settings), ctypes.byref(self.corpus))
+        self.memory = np.zeros(size + 64 if size < 1 << 40 else 0, dtype=np.uint8)
+        self.arena = Arena()
+        library.c.kg_arena_init(
+            ctypes.byref(self.arena), ctypes.c_void_p(self.memory.ctypes.data), ctypes.c_size_t(len(self.memory))
+        )
+        self.handle = ctypes.c_void_p()
+        with self._checked() as (error, statuses):
+            statuses.append(
+                library.c.kg_fast_init(
+                    ctypes.byref(self.handle),
+                    ctypes.byref(self.settings),
+                    ctypes.byref(self.corpus),
+                    ctypes.byref(self.arena),
+                    ctypes.byref(error),
+                )
+            )
+
+    @classmethod
+    def tiny(cls, library: FastLibrary, isa: str) -> Trainer:
+        """The smallest that there is."""
+        shape = Hyperparameters(n_vocab=3, n_ctx=2, n_embd=1, n_layer=1, n_head=1, n_head_kv=1, n_ff=1)
+        return cls(library, shape, Documents([[0, 1]], 3), Options(isa=isa, batch=1))
+
+    @property
+    def isa(self) -> str:
+        """The one in use."""
+        return ISAS[self.library.c.kg_fast_isa(self.handle)]
+
+    @property
+    def chunks(self) -> int:
+        """Into which a batch is cut."""
+        return int(self.library.c.kg_fast_chunks(self.handle))
+
+    def step(self) -> float:
+        """One step; the loss of its batch (nats) before it."""
+        return float(self.library.c.kg_fast_step(self.handle))
+
+    def begin(self) -> None:
+        """Choose the step's documents."""
+        self.library.c.kg_fast_begin(self.handle)
+
+    def gradients(self, chunk: int) -> None:
+        """Of one chunk of the batch."""
+        self.library.c.kg_fast_gradients(self.handle, chunk)
+
+    def update(self, part: int, parts: int) -> None:
+        """One part of the parameters."""
+        self.library.c.kg_fast_update(self.handle, part, parts)
+
+    def end(self) -> float:
+        """End the step; the loss of its batch."""
+        return float(self.library.c.kg_fast_end(self.handle))
+
+    def seconds(self, steps: int) -> float:
+        """Do so many steps; the wall time they took."""
+        return float(self.library.c.driver_steps(self.handle, ctypes.c_uint32(steps)))
+
+    def evaluate(self, first: int, count: int, chunk: int = 0) -> float:
+        """Mean loss (nats) of some documents."""
+        return float(self.library.c.kg_fast_eval(self.handle, chunk, ctypes.byref(self.corpus), first, count))
+
+    def weights(self) -> Tensors:
+        """By microgpt's names, as rows."""
+        return self._tensors("kg_fast_export")
+
+    def last_gradients(self) -> Tensors:
+        """Of the last step, by microgpt's names."""
+        return self._tensors("kg_fast_export_gradients")
+
+    def set_weights(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
+        """By microgpt's names."""
+        flat = np.concatenate([tensors[name].astype(np.float32).ravel() for name in tensor_shapes(self.hparams)])
+        self.library.c.kg_fast_import(self.handle, ctypes.c_void_p(flat.ctypes.data))
+
+    def save(self) -> bytes:
+        """All that the next step depends on."""
+        state = np.zeros(self.library.c.kg_fast_state_size(self.handle), dtype=np.uint8)
+        self.library.c.kg_fast_save(self.handle, ctypes.c_void_p(state.ctypes.data))
+        return state.tobytes()
+
+    def load(self, state: bytes) -> None:
+        """Go on from there. Raises Refused if it is of another training."""
+        data = np.frombuffer(state, dtype=np.uint8).copy()
+        with self._checked() as (error, statuses):
+            address, size = ctypes.c_void_p(data.ctypes.data), ctypes.c_uint64(len(data))
+            statuses.append(self.library.c.kg_fast_load(self.handle, address, size, ctypes.byref(error)))
+
+    def _tensors(self, function: str) -> Tensors:
+        shapes = tensor_shapes(self.hparams)
+        flat = np.zeros(sum(rows * columns for rows, columns in shapes.values()), dtype=np.float32)
+        getattr(self.library.c, function)(self.handle, ctypes.c_void_p(flat.ctypes.data))
+        ends = np.cumsum([rows * columns for rows, columns in shapes.values()])
+        pieces = np.split(flat, ends[:-1])
+        return {name: piece.reshape(shapes[name]) for name, piece in zip(shapes, pieces, strict=True)}
+
+    @contextmanager
+    def _checked(self) -> Iterator[tuple[Error, list[int]]]:
+        error, statuses = Error(), list[int]()
+        yield error, statuses
+        if any(statuses):
+            raise Refused(f"{error.message.decode()}; {error.hint.decode()}")
+
+
+def _settings(library: FastLibrary, hparams: Hyperparameters, options: Options) -> Settings:
+    shape = Shape(hparams.n_vocab, hparams.n_ctx, hparams.n_embd, hparams.n_layer, hparams.n_head, hparams.n_ff)
+    adam = Adam(options.lr, options.beta1, options.beta2, options.eps, options.weight_decay, options.steps)
+    highest = ISAS.index(options.isa)
+    return Settings(shape, adam, options.seed, options.batch, options.chunks, library.features, highest)

@@ -1,0 +1,46 @@
+/* What is trained and how: the sizes of the model, and the numbers of Adam. */
+#ifndef KGPT_TRAIN_SHAPE_H
+#define KGPT_TRAIN_SHAPE_H
+
+#include <stdint.h>
+
+#include "kgpt/error.h"
+
+struct kg_shape {
+    uint32_t n_vocab; /* BOS included */
+    uint32_t n_ctx;   /* block_size */
+    uint32_t n_embd;
+    uint32_t n_layer;
+    uint32_t n_head;
+    uint32_t n_ff;
+};
+
+struct kg_adam {
+    double lr; /* falls linearly: lr * (1 - step / steps) in step 0, 1, … */
+    double beta1;
+    double beta2;
+    double eps;
+    double weight_decay; /* decoupled: each step also takes lr_t * weight_decay * p away */
+    uint32_t steps;
+};
+
+/* microgpt's: 0.01, 0.85, 0.99, 1e-8, no decay, 1000 steps. */
+struct kg_adam kg_adam_defaults(void);
+
+/* Sizes of 0, or that do not divide; more parameters than 32 bits count. */
+enum kg_status kg_shape_check(const struct kg_shape *shape, struct kg_error *error);
+enum kg_status kg_adam_check(const struct kg_adam *adam, struct kg_error *error);
+
+/* Where the matrices lie in the vector of parameters: wte, wpe, lm_head, then n_layer times a layer. */
+struct kg_layout {
+    uint64_t wte, wpe, lm_head;
+    uint64_t layers;                        /* the first layer */
+    uint64_t layer_size;                    /* of one layer */
+    uint64_t wq, wk, wv, wo;                /* (n_embd, n_embd); from the start of a layer */
+    uint64_t fc1 /* (n_ff, n_embd) */, fc2; /* (n_embd, n_ff) */
+    uint64_t n_parameters;
+};
+
+struct kg_layout kg_layout_of(const struct kg_shape *shape);
+
+#endif

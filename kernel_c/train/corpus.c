@@ -1,0 +1,271 @@
+/* Lines of UTF-8 become documents: see kgpt/train_corpus.h.
+ *
+ * Two passes over the text by one walk: the first counts and marks which code points occur, the second stores. */
+#include "kgpt/train_corpus.h"
+
+#include <stdbool.h>
+
+#include "kgpt/mem.h"
+#include "kgpt/utf8.h"
+
+#define KG_CODE_POINTS 0x110000u
+
+struct walk {
+    uint32_t *marks; /* a bit for each code point; in the second pass NULL */
+    const uint32_t *chars;
+    uint32_t n_chars;
+    uint32_t *tokens, *start; /* NULL in the first pass */
+    uint64_t n_tokens, n_documents;
+    uint64_t line, first_line, longest, longest_line;
+};
+
+/* What Python's str.isspace says yes to. */
+static bool is_space(uint32_t code)
+{
+    if (code < 0x80) {
+        return code == ' ' || (code >= 0x09 && code <= 0x0D) || (code >= 0x1C && code <= 0x1F);
+    }
+    return code == 0x85 || code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
+           code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
+}
+
+static uint32_t find_char(const struct walk *walk, uint32_t code)
+{
+    uint32_t low = 0, high = walk->n_chars;
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if (walk->chars[middle] <= code) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static void put_char(struct walk *walk, uint32_t code)
+{
+    if (walk->tokens) {
+        walk->tokens[walk->n_tokens] = find_char(walk, code);
+    } else {
+        walk->marks[code / 32] |= 1u << code % 32;
+    }
+    walk->n_tokens++;
+}
+
+static void put_document(struct walk *walk, const char *line, size_t n)
+{
+    uint64_t before = walk->n_tokens;
+    if (walk->start) {
+        walk->start[walk->n_documents] = (uint32_t)before;
+    }
+    for (size_t at = 0; at < n;) {
+        size_t length = kg_utf8_length(line + at, n - at);
+        put_char(walk, kg_utf8_code(line + at, length));
+        at += length;
+    }
+    if (walk->n_documents++ == 0) {
+        walk->first_line = walk->line;
+    }
+    if (walk->n_tokens - before > walk->longest) {
+        walk->longest = walk->n_tokens - before;
+        walk->longest_line = walk->line;
+    }
+}
+
+static enum kg_status not_utf8(const struct walk *walk, const char *line, size_t at, struct kg_error *error)
+{
+    kg_error_set(error, KG_E_INPUT, "line %lu of the corpus: byte 0x%02x at byte %zu of the line is not UTF-8",
+                 (unsigned long)walk->line, (unsigned)(uint8_t)line[at], at + 1);
+    kg_error_hint(error, "save the corpus as UTF-8");
+    return KG_E_INPUT;
+}
+
+/* What is left of a line without white space around it: [*from, *to). */
+static enum kg_status strip(const struct walk *walk, const char *line, size_t n, size_t *from, size_t *to,
+                            struct kg_error *error)
+{
+    *from = *to = 0;
+    for (size_t at = 0; at < n;) {
+        size_t length = kg_utf8_length(line + at, n - at);
+        if (length == 0) {
+            return not_utf8(walk, line, at, error);
+        }
+        bool space = is_space(kg_utf8_code(line + at, length));
+        if (!space && *to == 0) {
+            *from = at;
+        }
+        at += length;
+        if (!space) {
+            *to = at;
+        }
+    }
+    return KG_OK;
+}
+
+static enum kg_status walk_lines(struct walk *walk, const char *text, size_t n, struct kg_error *error)
+{
+    for (size_t at = 0; at < n;) {
+        size_t end = at;
+        while (end < n && text[end] != '\n' && text[end] != '\r') {
+            end++;
+        }
+        walk->line++;
+        size_t from, to;
+        enum kg_status status = strip(walk, text + at, end - at, &from, &to, error);
+        if (status != KG_OK) {
+            return status;
+        }
+        if (to > from) {
+            put_document(walk, text + at + from, to - from);
+        }
+        at = end + (end + 1 < n && text[end] == '\r' && text[end + 1] == '\n' ? 2 : 1);
+    }
+    return KG_OK;
+}
+
+static uint32_t first_mark(const uint32_t *marks)
+{
+    uint32_t code = 0;
+    while (!(marks[code / 32] >> code % 32 & 1)) {
+        code++;
+    }
+    return code;
+}
+
+static uint32_t count_marks(const uint32_t *marks)
+{
+    uint32_t n = 0;
+    for (uint32_t code = 0; code < KG_CODE_POINTS; code++) {
+        n += marks[code / 32] >> code % 32 & 1;
+    }
+    return n;
+}
+
+static void list_marks(const uint32_t *marks, uint32_t *chars)
+{
+    for (uint32_t code = 0; code < KG_CODE_POINTS; code++) {
+        if (marks[code / 32] >> code % 32 & 1) {
+            *chars++ = code;
+        }
+    }
+}
+
+static enum kg_status check_counts(const struct walk *walk, struct kg_error *error)
+{
+    if (walk->n_documents == 0) {
+        kg_error_set(error, KG_E_INPUT, "the corpus is empty: no text on any of its %lu lines",
+                     (unsigned long)walk->line);
+        kg_error_hint(error, "write one document on each line");
+        return KG_E_INPUT;
+    }
+    if (walk->n_chars == 1) {
+        kg_error_set(error, KG_E_INPUT,
+                     "the corpus has one distinct character, U+%04X, first on line %lu: there is nothing to learn",
+                     first_mark(walk->marks), (unsigned long)walk->first_line);
+        kg_error_hint(error, "use a text of at least two different characters");
+        return KG_E_INPUT;
+    }
+    if (walk->n_tokens > UINT32_MAX) {
+        kg_error_set(error, KG_E_INPUT, "the corpus has %lu characters, more than %u", (unsigned long)walk->n_tokens,
+                     UINT32_MAX);
+        kg_error_hint(error, "train on a part of it");
+        return KG_E_INPUT;
+    }
+    return KG_OK;
+}
+
+uint64_t kg_corpus_size(uint64_t n_documents, uint64_t n_tokens, uint64_t n_chars)
+{
+    return kg_arena_cost(4 * n_chars) + kg_arena_cost(4 * n_tokens) + kg_arena_cost(4 * (n_documents + 1));
+}
+
+uint64_t kg_corpus_scratch_size(void)
+{
+    return KG_CODE_POINTS / 8 + KG_ARENA_ALIGN;
+}
+
+static enum kg_status no_memory(const struct kg_arena *arena, uint64_t needed, struct kg_error *error)
+{
+    kg_error_set(error, KG_E_MEMORY, "the corpus needs %lu bytes of memory, %lu are free", (unsigned long)needed,
+                 (unsigned long)(arena->size - arena->used));
+    kg_error_hint(error, "give the machine more memory, or use a smaller corpus");
+    return KG_E_MEMORY;
+}
+
+/* The marks lie at the far end of the arena: what stays is taken from its start, and then they are forgotten. */
+static uint32_t *take_marks(const struct kg_arena *arena)
+{
+    if (arena->size - arena->used < KG_CODE_POINTS / 8 + KG_ARENA_ALIGN) {
+        return NULL;
+    }
+    size_t at = (arena->size - KG_CODE_POINTS / 8) & ~(size_t)(KG_ARENA_ALIGN - 1);
+    return memset(arena->base + at, 0, KG_CODE_POINTS / 8);
+}
+
+static void store(struct kg_corpus *corpus, const struct walk *counted, const char *text, size_t n,
+                  struct kg_arena *arena)
+{
+    struct kg_error never; /* the text was walked before */
+    uint32_t *chars = kg_arena_take(arena, 4 * (size_t)counted->n_chars);
+    list_marks(counted->marks, chars);
+    struct walk walk = {.chars = chars, .n_chars = counted->n_chars};
+    walk.tokens = kg_arena_take(arena, 4 * counted->n_tokens);
+    walk.start = kg_arena_take(arena, 4 * (counted->n_documents + 1));
+    walk_lines(&walk, text, n, &never);
+    walk.start[walk.n_documents] = (uint32_t)walk.n_tokens;
+    *corpus = (struct kg_corpus){
+        .tokens = walk.tokens,
+        .start = walk.start,
+        .n_documents = (uint32_t)walk.n_documents,
+        .n_tokens = (uint32_t)walk.n_tokens,
+        .chars = chars,
+        .n_chars = walk.n_chars,
+        .bos_id = walk.n_chars,
+        .n_vocab = walk.n_chars + 1,
+        .longest = (uint32_t)walk.longest,
+        .longest_line = (uint32_t)walk.longest_line,
+    };
+}
+
+enum kg_status kg_corpus_read(struct kg_corpus *corpus, const char *text, size_t n, struct kg_arena *arena,
+                              struct kg_error *error)
+{
+    struct walk walk = {.marks = take_marks(arena)};
+    if (!walk.marks) {
+        return no_memory(arena, kg_corpus_scratch_size(), error);
+    }
+    enum kg_status status = walk_lines(&walk, text, n, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    walk.n_chars = count_marks(walk.marks);
+    status = check_counts(&walk, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    uint64_t needed = kg_corpus_size(walk.n_documents, walk.n_tokens, walk.n_chars) + kg_corpus_scratch_size();
+    if (needed > arena->size - arena->used) {
+        return no_memory(arena, needed, error);
+    }
+    store(corpus, &walk, text, n, arena);
+    return KG_OK;
+}
+
+size_t kg_corpus_text(const struct kg_corpus *corpus, const uint32_t *tokens, uint32_t n_tokens, char *out, size_t size)
+{
+    size_t total = 0, stored = 0;
+    for (uint32_t i = 0; i < n_tokens; i++) {
+        char bytes[4];
+        size_t length = tokens[i] < corpus->n_chars ? kg_utf8_encode(corpus->chars[tokens[i]], bytes) : 0;
+        if (stored == total && total + length < size) {
+            memcpy(out + total, bytes, length);
+            stored += length;
+        }
+        total += length;
+    }
+    if (size) {
+        out[stored] = '\0';
+    }
+    return total;
+}

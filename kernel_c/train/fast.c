@@ -1,0 +1,218 @@
+/* The fast trainer as its users see it: see kgpt/train_fast.h. */
+#include "fast.h"
+#include "kgpt/cpu.h"
+
+#define KG_NO_EPOCH UINT64_MAX
+#define KG_ROWS_MAX (1u << 24) /* positions of a chunk */
+
+static uint32_t count_chunks(const struct kg_fast_settings *s)
+{
+    return s->chunks ? s->chunks : (s->batch + KG_FAST_CHUNK - 1) / KG_FAST_CHUNK;
+}
+
+enum kg_status kg_fast_check(const struct kg_fast_settings *settings, struct kg_error *error)
+{
+    enum kg_status status = kg_shape_check(&settings->shape, error);
+    if (status == KG_OK) {
+        status = kg_adam_check(&settings->adam, error);
+    }
+    if (status != KG_OK) {
+        return status;
+    }
+    if (settings->batch == 0 || settings->chunks > settings->batch) {
+        kg_error_set(error, KG_E_INPUT, "a batch of %u documents cannot be cut into %u chunks", settings->batch,
+                     settings->chunks);
+        kg_error_hint(error, "a batch has at least one document, and a chunk too");
+        return KG_E_INPUT;
+    }
+    uint64_t documents = (settings->batch + count_chunks(settings) - 1) / count_chunks(settings);
+    if (documents * settings->shape.n_ctx > KG_ROWS_MAX) {
+        kg_error_set(error, KG_E_INPUT, "%lu documents of %u positions are too many for a chunk",
+                     (unsigned long)documents, settings->shape.n_ctx);
+        kg_error_hint(error, "choose a smaller batch or block_size");
+        return KG_E_INPUT;
+    }
+    return KG_OK;
+}
+
+static const struct kg_fast_functions *functions_for(uint32_t features, enum kg_isa highest)
+{
+    const uint32_t avx2 = KG_CPU_AVX2 | KG_CPU_FMA;
+    const uint32_t avx512 = KG_CPU_AVX512F | KG_CPU_AVX512BW | KG_CPU_AVX512DQ | KG_CPU_AVX512VL | avx2;
+    if (highest >= KG_ISA_AVX512 && (features & avx512) == avx512) {
+        return &kg_fast_functions_avx512;
+    }
+    if (highest >= KG_ISA_AVX2 && (features & avx2) == avx2) {
+        return &kg_fast_functions_avx2;
+    }
+    return &kg_fast_functions_c;
+}
+
+static struct kg_fast prepare(const struct kg_fast_settings *settings, const struct kg_corpus *corpus)
+{
+    return (struct kg_fast){
+        .settings = *settings,
+        .dims = kg_fast_dims_of(&settings->shape),
+        .functions = functions_for(settings->features, settings->highest),
+        .corpus = corpus,
+        .order_epoch = KG_NO_EPOCH,
+        .n_chunks = count_chunks(settings),
+    };
+}
+
+uint64_t kg_fast_size(const struct kg_fast_settings *settings, const struct kg_corpus *corpus)
+{
+    struct kg_fast trainer = prepare(settings, corpus);
+    uint64_t parts = kg_fast_carve(&trainer, NULL), whole;
+    return __builtin_add_overflow(parts, kg_arena_cost(sizeof trainer), &whole) ? UINT64_MAX : whole;
+}
+
+enum kg_status kg_fast_init(struct kg_fast **trainer, const struct kg_fast_settings *settings,
+                            const struct kg_corpus *corpus, struct kg_arena *arena, struct kg_error *error)
+{
+    enum kg_status status = kg_fast_check(settings, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    if (corpus->n_documents == 0 || corpus->n_vocab > settings->shape.n_vocab) {
+        kg_error_set(error, KG_E_INPUT, "the corpus has %u documents and %u tokens, the model %u tokens",
+                     corpus->n_documents, corpus->n_vocab, settings->shape.n_vocab);
+        kg_error_hint(error, "train on documents of the model's own characters");
+        return KG_E_INPUT;
+    }
+    uint64_t size = kg_fast_size(settings, corpus);
+    if (size > arena->size - arena->used) {
+        kg_error_set(error, KG_E_MEMORY, "training needs %lu KB, and %lu KB are free", (unsigned long)(size / 1024),
+                     (unsigned long)((arena->size - arena->used) / 1024));
+        kg_error_hint(error, "choose a smaller batch, block_size or n_embd, or give more memory");
+        return KG_E_MEMORY;
+    }
+    struct kg_fast *made = kg_arena_take(arena, sizeof *made);
+    *made = prepare(settings, corpus);
+    kg_fast_carve(made, arena);
+    kg_fast_draw(made);
+    *trainer = made;
+    return KG_OK;
+}
+
+void kg_fast_begin(struct kg_fast *trainer)
+{
+    kg_fast_choose(trainer);
+}
+
+/* Chunk `c` gets an equal share of the batch, to within one document. */
+static uint32_t first_of_chunk(const struct kg_fast *trainer, uint32_t c)
+{
+    return (uint32_t)((uint64_t)trainer->settings.batch * c / trainer->n_chunks);
+}
+
+void kg_fast_gradients(struct kg_fast *trainer, uint32_t chunk)
+{
+    struct kg_fast_chunk *c = &trainer->chunks[chunk];
+    struct kg_fast_pass pass = {.dims = &trainer->dims, .weights = trainer->weights, .chunk = c};
+    float weight = 1.0f / (float)trainer->settings.batch;
+    kg_fast_rows_begin(&c->rows);
+    for (uint32_t i = first_of_chunk(trainer, chunk); i < first_of_chunk(trainer, chunk + 1); i++) {
+        kg_fast_rows_add(&c->rows, trainer->corpus, trainer->batch[i], trainer->dims.n_ctx, weight);
+    }
+    kg_fast_rows_end(&c->rows);
+    trainer->functions->forward(&pass);
+    trainer->functions->backward(&pass);
+}
+
+/* By squaring: what it gives follows from x and n alone, not from the steps done in this run. */
+static double power(double x, uint64_t n)
+{
+    double result = 1;
+    for (; n > 0; n /= 2, x *= x) {
+        result *= n % 2 ? x : 1;
+    }
+    return result;
+}
+
+static struct kg_fast_rates rates_of(const struct kg_fast *trainer)
+{
+    const struct kg_adam *adam = &trainer->settings.adam;
+    uint64_t step = trainer->steps_done;
+    double left = step < adam->steps ? 1 - (double)step / adam->steps : 0, rate = adam->lr * left;
+    return (struct kg_fast_rates){
+        .beta1 = (float)adam->beta1,
+        .keep1 = (float)(1 - adam->beta1),
+        .beta2 = (float)adam->beta2,
+        .keep2 = (float)(1 - adam->beta2),
+        .rate = (float)(rate / (1 - power(adam->beta1, step + 1))),
+        .correction2 = (float)(1 / (1 - power(adam->beta2, step + 1))),
+        .eps = (float)adam->eps,
+        .decay = (float)(1 - rate * adam->weight_decay),
+    };
+}
+
+void kg_fast_update(struct kg_fast *trainer, uint32_t part, uint32_t parts)
+{
+    const uint64_t vectors = trainer->dims.n_floats / KG_FAST_LANES;
+    struct kg_fast_rates rates = rates_of(trainer);
+    struct kg_fast_slice slice = {
+        .weights = trainer->weights,
+        .mean = trainer->mean,
+        .square = trainer->square,
+        .chunks = trainer->chunks,
+        .n_chunks = trainer->n_chunks,
+        .from = vectors * part / parts * KG_FAST_LANES,
+        .to = vectors * (part + 1) / parts * KG_FAST_LANES,
+    };
+    trainer->functions->update(&slice, &rates);
+}
+
+double kg_fast_end(struct kg_fast *trainer)
+{
+    double loss = 0;
+    for (uint32_t c = 0; c < trainer->n_chunks; c++) {
+        loss += trainer->chunks[c].loss;
+    }
+    trainer->steps_done++;
+    return loss;
+}
+
+double kg_fast_step(struct kg_fast *trainer)
+{
+    kg_fast_begin(trainer);
+    for (uint32_t c = 0; c < trainer->n_chunks; c++) {
+        kg_fast_gradients(trainer, c);
+    }
+    kg_fast_update(trainer, 0, 1);
+    return kg_fast_end(trainer);
+}
+
+double kg_fast_eval(struct kg_fast *trainer, uint32_t chunk, const struct kg_corpus *corpus, uint32_t first,
+                    uint32_t count)
+{
+    struct kg_fast_chunk *c = &trainer->chunks[chunk];
+    struct kg_fast_pass pass = {.dims = &trainer->dims, .weights = trainer->weights, .chunk = c};
+    uint32_t at_once = (trainer->settings.batch + trainer->n_chunks - 1) / trainer->n_chunks;
+    double sum = 0;
+    for (uint32_t done = 0; done < count;) {
+        kg_fast_rows_begin(&c->rows);
+        for (uint32_t i = 0; i < at_once && done < count; i++, done++) {
+            kg_fast_rows_add(&c->rows, corpus, first + done, trainer->dims.n_ctx, 1.0f);
+        }
+        kg_fast_rows_end(&c->rows);
+        trainer->functions->forward(&pass);
+        sum += c->loss;
+    }
+    return count ? sum / count : 0;
+}
+
+uint32_t kg_fast_chunks(const struct kg_fast *trainer)
+{
+    return trainer->n_chunks;
+}
+
+uint64_t kg_fast_steps_done(const struct kg_fast *trainer)
+{
+    return trainer->steps_done;
+}
+
+enum kg_isa kg_fast_isa(const struct kg_fast *trainer)
+{
+    return trainer->functions->isa;
+}
