@@ -10,6 +10,7 @@ enum kind {
     KIND_COUNT,   /* uint32_t from `least` to `most` */
     KIND_SEED,    /* uint64_t, or "random" */
     KIND_DECIMAL, /* float from `least` to `most`, without `least` itself if `above` */
+    KIND_DOUBLE,  /* double from `least` to `most` */
     KIND_CHOICE,  /* uint32_t: the index into `choices` */
     KIND_NAME,    /* char[room]: one of `choices` if there are any */
 };
@@ -25,7 +26,7 @@ struct key {
     bool boot_only;
 };
 
-const char *const kg_mode_names[] = {"generate", "shell", "selftest", NULL};
+const char *const kg_mode_names[] = {"generate", "shell", "selftest", "train", NULL};
 static const char *const fault_names[] = {"ud", "null", "text", "exec", "stack", "div", "hang", "reset", "panic", NULL};
 
 #define AT(field) offsetof(struct kg_config, field)
@@ -44,6 +45,21 @@ static const struct key keys[] = {
     {.name = "cpumask", .kind = KIND_CHOICE, .offset = AT(cpumask), .choices = kg_isa_names},
     {.name = "exit", .kind = KIND_FLAG, .offset = AT(exit), .boot_only = true},
     {.name = "logits", .kind = KIND_FLAG, .offset = AT(logits), .boot_only = true},
+    {.name = "steps", .kind = KIND_COUNT, .offset = AT(train.adam.steps), .least = 1, .most = 1000000000, .boot_only = true},
+    {.name = "until", .kind = KIND_COUNT, .offset = AT(train.until), .least = 0, .most = 1000000000, .boot_only = true},
+    {.name = "batch", .kind = KIND_COUNT, .offset = AT(train.batch), .least = 1, .most = 1048576, .boot_only = true},
+    {.name = "n_layer", .kind = KIND_COUNT, .offset = AT(train.n_layer), .least = 1, .most = 1024, .boot_only = true},
+    {.name = "n_embd", .kind = KIND_COUNT, .offset = AT(train.n_embd), .least = 1, .most = 65536, .boot_only = true},
+    {.name = "n_head", .kind = KIND_COUNT, .offset = AT(train.n_head), .least = 1, .most = 65536, .boot_only = true},
+    {.name = "block_size", .kind = KIND_COUNT, .offset = AT(train.block_size), .least = 1, .most = 65536, .boot_only = true},
+    {.name = "eval_every", .kind = KIND_COUNT, .offset = AT(train.eval_every), .least = 0, .most = 1000000000, .boot_only = true},
+    {.name = "lr", .kind = KIND_DOUBLE, .offset = AT(train.adam.lr), .most = 1000, .boot_only = true},
+    {.name = "beta1", .kind = KIND_DOUBLE, .offset = AT(train.adam.beta1), .most = 1, .boot_only = true},
+    {.name = "beta2", .kind = KIND_DOUBLE, .offset = AT(train.adam.beta2), .most = 1, .boot_only = true},
+    {.name = "eps", .kind = KIND_DOUBLE, .offset = AT(train.adam.eps), .most = 1, .boot_only = true},
+    {.name = "weight_decay", .kind = KIND_DOUBLE, .offset = AT(train.adam.weight_decay), .most = 1000, .boot_only = true},
+    {.name = "val_fraction", .kind = KIND_DOUBLE, .offset = AT(train.val_fraction), .most = 1, .boot_only = true},
+    {.name = "exact", .kind = KIND_FLAG, .offset = AT(train.exact), .boot_only = true},
     {.name = "test", .kind = KIND_NAME, .offset = AT(test), .room = ROOM(test), .boot_only = true},
     {.name = "fault",
      .kind = KIND_NAME,
@@ -61,6 +77,14 @@ void kg_config_defaults(struct kg_config *config)
     config->seed = 42;
     config->sampling = (struct kg_sampling){.temperature = 0.5f, .top_p = 1.0f};
     config->cpumask = KG_N_ISA - 1;
+    config->train = (struct kg_train_config){
+        .adam = kg_adam_defaults(),
+        .batch = 16,
+        .n_layer = 1,
+        .n_embd = 16,
+        .n_head = 4,
+        .block_size = 16,
+    };
 }
 
 static void list_names(char *out, size_t size, const char *const *names)
@@ -85,7 +109,7 @@ static const struct key *find_key(const char *name, bool in_shell)
 static enum kg_status unknown_key(const char *name, bool in_shell, struct kg_error *error)
 {
     const char *names[N_KEYS + 1];
-    char list[256];
+    char list[384];
     size_t n = 0;
     for (size_t i = 0; i < N_KEYS; i++) {
         if (!(in_shell && keys[i].boot_only)) {
@@ -114,6 +138,7 @@ static void expected(const struct key *key, char *out, size_t size)
                   (unsigned long)key->most);
         return;
     case KIND_SEED: kg_format(out, size, "%s is a whole number below 2^64, or \"random\"", key->name); return;
+    case KIND_DOUBLE:
     case KIND_DECIMAL:
         kg_format(out, size, "%s is a number %s %lu and at most %lu", key->name, key->above ? "above" : "of at least",
                   (unsigned long)key->least, (unsigned long)key->most);
@@ -176,6 +201,16 @@ static bool set_decimal(const struct key *key, const char *value, float *place)
     return true;
 }
 
+static bool set_double(const struct key *key, const char *value, double *place)
+{
+    double number;
+    if (!kg_parse_double(value, &number) || number > (double)key->most || number < (double)key->least) {
+        return false;
+    }
+    *place = number;
+    return true;
+}
+
 static bool find_choice(const char *const *choices, const char *value, uint32_t *index)
 {
     for (uint32_t i = 0; choices[i]; i++) {
@@ -209,6 +244,7 @@ static bool set_value(struct kg_config *config, const struct key *key, const cha
     case KIND_COUNT: return set_count(key, value, place);
     case KIND_SEED: return set_seed(config, value);
     case KIND_DECIMAL: return set_decimal(key, value, place);
+    case KIND_DOUBLE: return set_double(key, value, place);
     case KIND_CHOICE: return find_choice(key->choices, value, place);
     case KIND_NAME: return set_name(key, value, place);
     }
@@ -327,6 +363,7 @@ static void describe_value(const struct kg_config *config, const struct key *key
         }
         return;
     case KIND_DECIMAL: kg_format(out, size, "%.3f", (double)*(const float *)place); return;
+    case KIND_DOUBLE: kg_format(out, size, "%.9f", *(const double *)place); return;
     case KIND_CHOICE: kg_format(out, size, "%s", key->choices[*(const uint32_t *)place]); return;
     case KIND_NAME: kg_format(out, size, "\"%s\"", (const char *)place); return;
     }

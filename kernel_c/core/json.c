@@ -106,7 +106,7 @@ void kg_json_bool(struct kg_json *json, const char *key, bool value)
     put(json, value ? "true" : "false", value ? 4 : 5);
 }
 
-void kg_json_decimal(struct kg_json *json, const char *key, float value)
+void kg_json_double(struct kg_json *json, const char *key, double value)
 {
     char digits[64];
     put_key(json, key);
@@ -114,11 +114,16 @@ void kg_json_decimal(struct kg_json *json, const char *key, float value)
         put(json, "null", 4);
         return;
     }
-    size_t n = kg_format(digits, sizeof digits, "%.9f", (double)value);
+    size_t n = kg_format(digits, sizeof digits, "%.9f", value);
     while (n > 2 && digits[n - 1] == '0' && digits[n - 2] != '.') {
         n--;
     }
     put(json, digits, n);
+}
+
+void kg_json_decimal(struct kg_json *json, const char *key, float value)
+{
+    kg_json_double(json, key, (double)value);
 }
 
 void kg_json_address(struct kg_json *json, const char *key, uint64_t value)

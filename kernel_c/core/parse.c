@@ -2,6 +2,8 @@
 #include "kgpt/parse.h"
 
 #define KG_DECIMAL_DIGITS 19 /* all of them fit a uint64_t */
+#define KG_EXACT_MANTISSA 1000000000000000ull
+#define KG_EXACT_POWER 22
 #define KG_DECIMAL_POWER 60  /* beyond 10^±60 a float is 0 or infinite anyway, with 19 digits to spare */
 
 static int digit_value(char c, unsigned base)
@@ -68,22 +70,51 @@ static const char *parse_exponent(const char *text, int *power)
     return digits ? text : (const char *)0;
 }
 
-bool kg_parse_decimal(const char *text, float *value)
+/* 10^n, exact up to n = 22 */
+static double power_of_ten(int n)
 {
-    uint64_t mantissa = 0;
-    int power = 0;
-    text = parse_mantissa(text, &mantissa, &power);
-    if (text && (*text == 'e' || *text == 'E')) {
-        text = parse_exponent(text + 1, &power);
-    }
-    if (!text || *text || power > KG_DECIMAL_POWER || power < -KG_DECIMAL_POWER) {
-        return false;
-    }
-    double scaled = (double)mantissa;
-    double scale = 1; /* powers of ten are exact up to 10^22: dividing once rounds once */
-    for (int i = power < 0 ? -power : power; i > 0; i--) {
+    double scale = 1;
+    for (; n > 0; n--) {
         scale *= 10;
     }
-    *value = (float)(power < 0 ? scaled / scale : scaled * scale);
+    return scale;
+}
+
+static bool parse_scaled(const char *text, uint64_t *mantissa, int *power)
+{
+    *mantissa = 0;
+    *power = 0;
+    text = parse_mantissa(text, mantissa, power);
+    if (text && (*text == 'e' || *text == 'E')) {
+        text = parse_exponent(text + 1, power);
+    }
+    return text && !*text;
+}
+
+static double scaled(uint64_t mantissa, int power)
+{
+    return power < 0 ? (double)mantissa / power_of_ten(-power) : (double)mantissa * power_of_ten(power);
+}
+
+bool kg_parse_decimal(const char *text, float *value)
+{
+    uint64_t mantissa;
+    int power;
+    if (!parse_scaled(text, &mantissa, &power) || power > KG_DECIMAL_POWER || power < -KG_DECIMAL_POWER) {
+        return false;
+    }
+    *value = (float)scaled(mantissa, power);
+    return true;
+}
+
+bool kg_parse_double(const char *text, double *value)
+{
+    uint64_t mantissa;
+    int power;
+    if (!parse_scaled(text, &mantissa, &power) || mantissa >= KG_EXACT_MANTISSA || power > KG_EXACT_POWER ||
+        power < -KG_EXACT_POWER) {
+        return false;
+    }
+    *value = scaled(mantissa, power);
     return true;
 }

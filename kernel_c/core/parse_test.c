@@ -64,3 +64,14 @@ KG_TEST(parse, refuses_what_is_no_decimal)
         }
     }
 }
+
+KG_TEST(parse, doubles_are_the_nearest)
+{
+    double value = 0;
+    KG_CHECK(t, kg_parse_double("0.01", &value) && value == 0.01);
+    KG_CHECK(t, kg_parse_double("1e-8", &value) && value == 1e-8);
+    KG_CHECK(t, kg_parse_double("0.123456789012345", &value) && value == 0.123456789012345);
+    KG_CHECK(t, kg_parse_double("1e22", &value) && value == 1e22);
+    KG_CHECK(t, !kg_parse_double("1e23", &value) && !kg_parse_double("1234567890123456", &value));
+    KG_CHECK(t, !kg_parse_double("", &value) && !kg_parse_double("-1", &value) && !kg_parse_double("1x", &value));
+}

@@ -9,16 +9,29 @@
 #include "kgpt/error.h"
 #include "kgpt/ops.h"
 #include "kgpt/sampler.h"
+#include "kgpt/train_shape.h"
 
 enum kg_mode {
     KG_MODE_GENERATE,
     KG_MODE_SHELL,
     KG_MODE_SELFTEST,
+    KG_MODE_TRAIN,
 };
 
-extern const char *const kg_mode_names[]; /* "generate", "shell", "selftest", NULL */
+extern const char *const kg_mode_names[]; /* "generate", "shell", "selftest", "train", NULL */
 
 #define KG_CMDLINE_MAX 4095 /* bytes of one command line */
+
+/* mode=train. The vocabulary is the corpus's. */
+struct kg_train_config {
+    struct kg_adam adam; /* adam.steps: how many steps until the learning rate is 0 */
+    uint32_t until;      /* stop after this step; 0: after adam.steps */
+    uint32_t batch;      /* documents a step (the exact method takes one) */
+    uint32_t n_layer, n_embd, n_head, block_size;
+    double val_fraction; /* of the documents, kept back for validation */
+    uint32_t eval_every; /* steps; 0: only at the end */
+    bool exact;          /* in f64, as microgpt computes */
+};
 
 struct kg_config {
     uint32_t mode; /* enum kg_mode */
@@ -31,6 +44,7 @@ struct kg_config {
     uint32_t cpumask; /* enum kg_isa: the highest to use */
     bool exit;        /* end after the mode instead of entering the shell */
     bool logits;      /* emit `logits` events */
+    struct kg_train_config train;
     char test[64];    /* a test or a suite; empty: all */
     char fault[16];   /* break this on purpose; empty: nothing */
 };

@@ -10,6 +10,13 @@
 #include "kgpt/cpu.h"
 #include "kgpt/status.h"
 
+/* A file that the loader brought along: a boot module, or an argument of the hosted program. Read-only. */
+struct kg_file {
+    const char *name; /* as the loader gave it, perhaps with words behind it */
+    const void *data;
+    size_t size;
+};
+
 struct kg_platform_info {
     const char *platform; /* "x86_64" or "linux" */
     const char *loader;   /* "pvh", "multiboot1", "multiboot2" or "process" */
@@ -18,6 +25,8 @@ struct kg_platform_info {
     uint64_t memory_total; /* usable bytes the loader reported */
     void *arena;           /* the largest free region, 64-byte aligned, not yet zeroed */
     size_t arena_size;     /* bytes */
+    const struct kg_file *files;
+    size_t n_files;
     uint64_t ticks_entry;  /* plat_ticks() at the first instruction of ours */
     bool has_serial;       /* a serial port answered */
     bool has_screen;       /* a text screen answered */

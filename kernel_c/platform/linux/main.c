@@ -1,21 +1,26 @@
 /* The hosted program: the same engine as an ordinary process, for sanitizers, debugging and native speed. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "linux.h"
 
 #define KG_USAGE_ERROR 2
 #define KG_ARENA_MB 256
+#define MAX_FILES 16
 
 struct options {
     const char *cmdline;
     long events_fd; /* -1: none */
     long arena_mb;
+    struct kg_file files[MAX_FILES];
+    size_t n_files;
 };
 
-static const char usage[] = "usage: kgpt-hosted [--cmdline TEXT] [--events-fd N] [--arena-mb N]\n";
+static const char usage[] = "usage: kgpt-hosted [--cmdline TEXT] [--events-fd N] [--arena-mb N] [--module FILE]…\n";
 
 static _Noreturn void usage_error(const char *what, const char *argument)
 {
@@ -33,28 +38,54 @@ static long parse_number(const char *option, const char *text, long most)
     return value;
 }
 
+/* The file's bytes, mapped: what a boot module is to the kernel. */
+static struct kg_file map_file(const char *path)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) != 0 || status.st_size == 0) {
+        usage_error("cannot read this file, or it is empty", path);
+    }
+    void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED) {
+        usage_error("cannot map this file", path);
+    }
+    return (struct kg_file){path, data, (size_t)status.st_size};
+}
+
+static void parse_option(struct options *options, const char *name, const char *value)
+{
+    if (strcmp(name, "--cmdline") == 0) {
+        options->cmdline = value;
+    } else if (strcmp(name, "--events-fd") == 0) {
+        options->events_fd = parse_number(name, value, 1 << 20);
+    } else if (strcmp(name, "--arena-mb") == 0) {
+        options->arena_mb = parse_number(name, value, 1 << 20);
+    } else if (options->n_files < MAX_FILES) {
+        options->files[options->n_files++] = map_file(value);
+    } else {
+        usage_error("too many modules", value);
+    }
+}
+
 static struct options parse_options(int argc, char **argv)
 {
+    static const char *const names[] = {"--cmdline", "--events-fd", "--arena-mb", "--module"};
     struct options options = {.cmdline = "", .events_fd = -1, .arena_mb = KG_ARENA_MB};
     for (int i = 1; i < argc; i += 2) {
         const char *name = argv[i], *value = argv[i + 1];
+        bool known = false;
         if (strcmp(name, "--help") == 0) {
             fputs(usage, stdout);
             exit(0);
         }
-        if (strcmp(name, "--cmdline") != 0 && strcmp(name, "--events-fd") != 0 && strcmp(name, "--arena-mb") != 0) {
-            usage_error("unknown option", name);
+        for (size_t j = 0; j < sizeof names / sizeof names[0]; j++) {
+            known = known || strcmp(name, names[j]) == 0;
         }
-        if (!value) {
-            usage_error("this option needs a value", name);
+        if (!known || !value) {
+            usage_error(known ? "this option needs a value" : "unknown option", name);
         }
-        if (strcmp(name, "--cmdline") == 0) {
-            options.cmdline = value;
-        } else if (strcmp(name, "--events-fd") == 0) {
-            options.events_fd = parse_number(name, value, 1 << 20);
-        } else {
-            options.arena_mb = parse_number(name, value, 1 << 20);
-        }
+        parse_option(&options, name, value);
     }
     return options;
 }
@@ -87,6 +118,8 @@ int main(int argc, char **argv)
         .memory_total = arena_size,
         .arena = map_arena(arena_size),
         .arena_size = arena_size,
+        .files = options.files,
+        .n_files = options.n_files,
         .ticks_entry = entry,
         .has_serial = false,
         .has_screen = false,

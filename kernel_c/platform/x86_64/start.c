@@ -16,6 +16,7 @@ extern uint64_t kg_ticks_entry;
 
 static struct kg_cpu cpu;
 static struct kg_platform_info platform;
+static struct kg_file files[KG_BOOT_MAX_MODULES];
 
 static void describe(const struct kg_boot *boot)
 {
@@ -25,6 +26,12 @@ static void describe(const struct kg_boot *boot)
     platform.cpu = &cpu;
     platform.memory_total = kg_memory_total();
     platform.arena = kg_memory_arena(&platform.arena_size);
+    platform.files = files;
+    platform.n_files = boot->n_modules;
+    for (size_t i = 0; i < boot->n_modules; i++) {
+        const struct kg_module *module = &boot->modules[i];
+        files[i] = (struct kg_file){module->name, (const void *)module->base, module->size};
+    }
     platform.ticks_entry = kg_ticks_entry;
     platform.has_serial = kg_serial_present();
     platform.has_screen = kg_vga_present();
