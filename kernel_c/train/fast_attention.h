@@ -159,7 +159,7 @@ KG_INLINE struct glance glance_of(const struct kg_fast_dims *d, const struct kg_
     size_t at = (size_t)group * d->parts * KG_FAST_LANES + lane;
     size_t block = ((size_t)row * d->groups + group) * d->score_blocks;
     return (struct glance){
-        .path = c->rows.path + (size_t)row * d->n_ctx,
+        .path = c->rows.path[row],
         .n = c->rows.pos[row] + 1,
         .stride = (size_t)3 * d->attention,
         .parts = d->parts,
