@@ -65,6 +65,11 @@ ENGINE := \
 
 # Training: part of the engine.
 TRAIN := \
+    core/dmath.c \
+    core/dmath_test.c \
+    core/dmath_trig.c \
+    core/mt19937.c \
+    core/mt19937_test.c \
     train/corpus.c \
     train/corpus_test.c \
     train/shape.c

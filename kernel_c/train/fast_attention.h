@@ -153,29 +153,30 @@ KG_INLINE void scatter(const struct glance *g, struct returns *r, size_t at)
     }
 }
 
-KG_INLINE struct glance glance_of(const struct kg_fast_dims *d, const struct kg_fast_chunk *c,
+KG_INLINE struct glance glance_of(const struct kg_fast_dims *d, uint32_t parts, const struct kg_fast_chunk *c,
                                   const struct kg_fast_layer *layer, uint32_t row, uint32_t group, uint32_t lane)
 {
-    size_t at = (size_t)group * d->parts * KG_FAST_LANES + lane;
+    size_t at = (size_t)group * parts * KG_FAST_LANES + lane;
     size_t block = ((size_t)row * d->groups + group) * d->score_blocks;
     return (struct glance){
-        .path = c->rows.path + (size_t)row * d->n_ctx,
+        .path = c->rows.path[row],
         .n = c->rows.pos[row] + 1,
         .stride = (size_t)3 * d->attention,
-        .parts = d->parts,
+        .parts = parts,
         .keys = layer->qkv + d->attention + at,
         .values = layer->qkv + 2 * d->attention + at,
         .scores = layer->scores + block * KG_FAST_LANES + lane,
     };
 }
 
-KG_INLINE void attend(const struct kg_fast_dims *d, struct kg_fast_chunk *c, struct kg_fast_layer *layer)
+KG_INLINE void attend_by(const struct kg_fast_dims *d, const uint32_t parts, struct kg_fast_chunk *c,
+                         struct kg_fast_layer *layer)
 {
     for (uint32_t group = 0; group < d->groups; group++) {
         for (uint32_t lane = 0; lane < KG_FAST_LANES; lane += KG_VECTOR) {
             for (uint32_t row = 0; row < c->rows.n; row++) {
-                struct glance g = glance_of(d, c, layer, row, group, lane);
-                size_t at = (size_t)group * d->parts * KG_FAST_LANES + lane;
+                struct glance g = glance_of(d, parts, c, layer, row, group, lane);
+                size_t at = (size_t)group * parts * KG_FAST_LANES + lane;
                 look(&g, layer->qkv + row * g.stride + at, d->score_scale);
                 gather(&g, layer->attended + (size_t)row * d->attention + at);
             }
@@ -183,22 +184,23 @@ KG_INLINE void attend(const struct kg_fast_dims *d, struct kg_fast_chunk *c, str
     }
 }
 
-KG_INLINE void attend_back(const struct kg_fast_dims *d, struct kg_fast_chunk *c, const struct kg_fast_layer *layer)
+KG_INLINE void attend_back_by(const struct kg_fast_dims *d, const uint32_t parts, struct kg_fast_chunk *c,
+                              const struct kg_fast_layer *layer)
 {
     for (uint32_t group = 0; group < d->groups; group++) {
         for (uint32_t lane = 0; lane < KG_FAST_LANES; lane += KG_VECTOR) {
-            const size_t first = (size_t)group * d->parts * KG_FAST_LANES + lane;
+            const size_t first = (size_t)group * parts * KG_FAST_LANES + lane;
             struct returns r = {
                 .d_scores = c->d_scores + lane,
                 .d_keys = c->d_qkv + d->attention + first,
                 .d_values = c->d_qkv + 2 * d->attention + first,
             };
             for (uint32_t row = 0; row < c->rows.n; row++) {
-                struct glance g = glance_of(d, c, layer, row, group, lane);
+                struct glance g = glance_of(d, parts, c, layer, row, group, lane);
                 const float *query = layer->qkv + row * g.stride + first;
                 const float *d_out = c->d_attended + (size_t)row * d->attention + first;
                 look_back(&g, d_out, c->d_scores + lane, d->score_scale);
-                for (size_t part = 0, at = 0; part < d->parts; part++, at += KG_FAST_LANES) {
+                for (size_t part = 0, at = 0; part < parts; part++, at += KG_FAST_LANES) {
                     r.query = load(query + at);
                     r.d_out = load(d_out + at);
                     r.d_query = (vec){0};
@@ -208,6 +210,25 @@ KG_INLINE void attend_back(const struct kg_fast_dims *d, struct kg_fast_chunk *c
             }
         }
     }
+}
+
+/* Heads of up to four elements, which have one part, are worth a version of their own. */
+static void attend(const struct kg_fast_dims *d, struct kg_fast_chunk *c, struct kg_fast_layer *layer)
+{
+    if (d->parts == 1) {
+        attend_by(d, 1, c, layer);
+        return;
+    }
+    attend_by(d, d->parts, c, layer);
+}
+
+static void attend_back(const struct kg_fast_dims *d, struct kg_fast_chunk *c, const struct kg_fast_layer *layer)
+{
+    if (d->parts == 1) {
+        attend_back_by(d, 1, c, layer);
+        return;
+    }
+    attend_back_by(d, d->parts, c, layer);
 }
 
 #endif

@@ -31,6 +31,15 @@ static void shuffle(struct kg_fast *trainer, uint64_t epoch)
     trainer->order_epoch = epoch;
 }
 
+/* Documents are drawn from all over memory: ask for all of a batch before waiting for the first. */
+static void fetch(const struct kg_fast *trainer)
+{
+    const struct kg_corpus *corpus = trainer->corpus;
+    for (uint32_t i = 0; i < trainer->settings.batch; i++) {
+        __builtin_prefetch(corpus->tokens + corpus->start[trainer->batch[i]]);
+    }
+}
+
 /* Every document once in a random order, then again in another one. */
 void kg_fast_choose(struct kg_fast *trainer)
 {
@@ -42,39 +51,36 @@ void kg_fast_choose(struct kg_fast *trainer)
         }
         trainer->batch[i] = trainer->order[(first + i) % n];
     }
+    fetch(trainer);
 }
 
 void kg_fast_rows_begin(struct kg_fast_rows *rows)
 {
     rows->n = 0;
+    rows->n_documents = 0;
     rows->n_targets = 0;
 }
 
-static uint32_t add_row(struct kg_fast_rows *rows, uint32_t token, uint32_t pos, uint32_t parent, uint32_t n_ctx)
+static uint32_t add_row(struct kg_fast_rows *rows, uint32_t token, uint32_t pos, const uint32_t *path)
 {
     uint32_t row = rows->n++;
     rows->token[row] = token;
     rows->pos[row] = pos;
+    rows->path[row] = path;
     rows->child[row] = rows->sibling[row] = 0;
     rows->weight[row] = 0;
-    uint32_t *path = rows->path + (size_t)row * n_ctx;
-    const uint32_t *before = rows->path + (size_t)parent * n_ctx;
-    for (uint32_t s = 0; s < pos; s++) {
-        path[s] = before[s];
-    }
-    path[pos] = row;
     return row;
 }
 
 /* The row of this token behind `parent`: found or made. */
-static uint32_t step_down(struct kg_fast_rows *rows, uint32_t parent, uint32_t token, uint32_t n_ctx)
+static uint32_t step_down(struct kg_fast_rows *rows, uint32_t parent, uint32_t token, const uint32_t *path)
 {
     uint32_t child = rows->child[parent];
     while (child && rows->token[child] != token) {
         child = rows->sibling[child];
     }
     if (!child) {
-        child = add_row(rows, token, rows->pos[parent] + 1, parent, n_ctx);
+        child = add_row(rows, token, rows->pos[parent] + 1, path);
         rows->sibling[child] = rows->child[parent];
         rows->child[parent] = child;
     }
@@ -88,13 +94,15 @@ void kg_fast_rows_add(struct kg_fast_rows *rows, const struct kg_corpus *corpus,
     const uint32_t *tokens = corpus->tokens + corpus->start[document];
     uint32_t length = corpus->start[document + 1] - corpus->start[document];
     uint32_t n = length + 1 < n_ctx ? length + 1 : n_ctx, row = 0;
+    uint32_t *path = rows->paths + (size_t)rows->n_documents++ * n_ctx;
     weight /= (float)n;
     for (uint32_t pos = 0; pos < n; pos++) {
         if (pos > 0) {
-            row = step_down(rows, row, tokens[pos - 1], n_ctx);
+            row = step_down(rows, row, tokens[pos - 1], path);
         } else if (rows->n == 0) {
-            row = add_row(rows, corpus->bos_id, 0, 0, n_ctx);
+            row = add_row(rows, corpus->bos_id, 0, path);
         }
+        path[pos] = row;
         rows->weight[row] += weight;
         rows->target_row[rows->n_targets] = row;
         rows->target[rows->n_targets] = pos < length ? tokens[pos] : corpus->bos_id;

@@ -67,11 +67,12 @@ static uint32_t *take_numbers(struct carver *carver, uint64_t n, uint64_t m)
     return take(carver, n, m, sizeof(uint32_t));
 }
 
-static void carve_rows(struct carver *carver, struct kg_fast_rows *rows, uint64_t n, uint64_t stride, uint32_t n_ctx)
+static void carve_rows(struct carver *carver, struct kg_fast_rows *rows, uint64_t n, uint64_t stride)
 {
     rows->token = take_numbers(carver, n, 1);
     rows->pos = take_numbers(carver, n, 1);
-    rows->path = take_numbers(carver, n, n_ctx);
+    rows->path = take(carver, n, 1, sizeof *rows->path);
+    rows->paths = take_numbers(carver, n, 1);
     rows->child = take_numbers(carver, n, 1);
     rows->sibling = take_numbers(carver, n, 1);
     rows->weight = take_floats(carver, stride, 1);
@@ -98,7 +99,7 @@ static void carve_chunk(struct carver *carver, struct kg_fast_chunk *c, const st
 {
     struct kg_fast_layer counted;
     uint64_t stride = (rows + KG_FAST_LANES - 1) / KG_FAST_LANES * KG_FAST_LANES + KG_FAST_LANES;
-    carve_rows(carver, &c->rows, rows, stride, d->n_ctx);
+    carve_rows(carver, &c->rows, rows, stride);
     c->layers = take(carver, d->n_layer, 1, sizeof *c->layers);
     for (uint32_t i = 0; i < d->n_layer && carver->bytes != UINT64_MAX; i++) {
         carve_layer(carver, carver->arena ? &c->layers[i] : &counted, d, stride);
