@@ -1,6 +1,6 @@
 # The kernel and the hosted program: the only list of C sources and of compiler flags. Driven by kgpt_build/kernel/makefile.py:
 #   make -f kernel_c/kernel.mk ROOT=… OUT=… GEN=… TARGET=bare|hosted TOOLCHAIN=zig|clang|gcc CC=… CCMAP=… LD=… DEBUG=0|1
-#       SANITIZE=… VERSION=…
+#       TRAIN=0|1 SANITIZE=… VERSION=…
 # ROOT holds kernel_c, boot and linker; GEN the headers generated from the model; CCMAP hides where the compiler and its own
 # headers lie; OUT takes everything that is made.
 # Recipes run in ROOT with relative source paths, so that no directory name reaches an object.
@@ -61,24 +61,44 @@ ENGINE := \
     ops/ops.c \
     ops/ref/matmul_ref.c \
     tokenizer/char.c \
-    tokenizer/char_test.c
+    tokenizer/char_test.c \
+    train/shape.c
 
-# Training: part of the engine.
-TRAIN := \
+# What mode=train needs, in images that have it (TRAIN=1): the others stay half as large.
+TRAIN_ENGINE := \
+    app/trainer.c \
+    app/training.c \
     core/dmath.c \
     core/dmath_test.c \
     core/dmath_trig.c \
     core/mt19937.c \
     core/mt19937_test.c \
+    train/blob.c \
     train/corpus.c \
     train/corpus_test.c \
-    train/shape.c
+    train/fast.c \
+    train/fast_batch.c \
+    train/fast_c.c \
+    train/fast_memory.c \
+    train/fast_state.c
 
 MODEL := app/model_data.c
 
 # Per-ISA files: the suffix chooses the flags, run-time dispatch chooses the function.
 ENGINE_AVX2 := ops/x86/matmul_avx2.c
 ENGINE_AVX512 := ops/x86/matmul_avx512.c
+TRAIN_FMA := train/fast_avx2.c
+TRAIN_AVX512 := train/fast_avx512.c
+
+TRAIN ?= 0
+ifeq ($(TRAIN),1)
+ENGINE += $(TRAIN_ENGINE)
+ENGINE_FMA := $(TRAIN_FMA)
+ENGINE_AVX512 += $(TRAIN_AVX512)
+else
+ENGINE += app/training_absent.c
+ENGINE_FMA :=
+endif
 
 # What compilers call on their own account; a hosted process has it from its C library.
 RUNTIME := core/memory.c
@@ -131,7 +151,8 @@ SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
 # Nothing of platform/x86_64 may touch an FP register: it runs before the FPU is on, and in the panic path.
 BARE_FLAGS := $(FREESTANDING) -mgeneral-regs-only
 AVX2_FLAGS := -mavx2
-AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
+FMA_FLAGS := -mavx2 -mfma
+AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 
 # Dynamic for zig: from a cold cache it makes what links against glibc in a quarter of the time that a static musl takes.
 HOSTED_TRIPLE_zig := -target x86_64-linux-gnu.2.28 -mcpu=x86_64 -fno-sanitize=all
@@ -140,14 +161,15 @@ HOSTED_LINK = $(HOSTED_TRIPLE_$(TOOLCHAIN)) $(if $(SANITIZE)$(filter zig,$(TOOLC
 
 OBJ := $(OUT)/obj
 objects = $(patsubst %,$(OBJ)/%.o,$(basename $(1)))
-ENGINE_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE) $(TRAIN)))
+ENGINE_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE)))
 AVX2_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE_AVX2)))
+FMA_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE_FMA)))
 AVX512_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE_AVX512)))
 MODEL_OBJECTS := $(call objects,$(addprefix kernel_c/,$(MODEL)))
 RUNTIME_OBJECTS := $(call objects,$(addprefix kernel_c/,$(RUNTIME)))
 BARE_OBJECTS := $(call objects,$(addprefix kernel_c/,$(BARE)) $(BARE_ASM))
 HOSTED_OBJECTS := $(call objects,$(addprefix kernel_c/,$(HOSTED)))
-SHARED_OBJECTS := $(ENGINE_OBJECTS) $(AVX2_OBJECTS) $(AVX512_OBJECTS) $(MODEL_OBJECTS)
+SHARED_OBJECTS := $(ENGINE_OBJECTS) $(AVX2_OBJECTS) $(FMA_OBJECTS) $(AVX512_OBJECTS) $(MODEL_OBJECTS)
 ALL_OBJECTS := $(SHARED_OBJECTS) $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS) $(BARE_OBJECTS),$(HOSTED_OBJECTS))
 
 .PHONY: all
@@ -173,6 +195,7 @@ $(ENGINE_OBJECTS) $(RUNTIME_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER)
 $(filter %_test.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(if $(filter 1,$(DEBUG)),,-Os)
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
 $(AVX2_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX2_FLAGS)
+$(FMA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(FMA_FLAGS)
 $(AVX512_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX512_FLAGS)
 $(BARE_OBJECTS): FLAGS = $(BARE_FLAGS)
 $(HOSTED_OBJECTS): FLAGS = $(HOSTED_FLAGS) $(SANITIZER)

@@ -1,7 +1,9 @@
 /* The machine channel: see events.h and docs/events.md. */
 #include "events.h"
 
+#include "kgpt/crc32.h"
 #include "kgpt/json.h"
+#include "kgpt/mem.h"
 #include "kgpt/str.h"
 
 uint64_t kg_event_line_size(const struct kg_model *model)
@@ -229,6 +231,87 @@ void kg_event_error(struct kgpt *k, const struct kg_error *error)
     kg_json_text(&json, "message", error->message);
     kg_json_text(&json, "hint", error->hint);
     send(k, &json);
+}
+
+void kg_event_corpus(struct kgpt *k, const struct kg_corpus *corpus, uint32_t train, uint32_t validation)
+{
+    struct kg_json json;
+    if (!begin(k, &json, "corpus")) {
+        return;
+    }
+    kg_json_u64(&json, "documents", corpus->n_documents);
+    kg_json_u64(&json, "characters", corpus->n_tokens);
+    kg_json_u64(&json, "n_vocab", corpus->n_vocab);
+    kg_json_u64(&json, "train", train);
+    kg_json_u64(&json, "validation", validation);
+    send(k, &json);
+}
+
+void kg_event_training(struct kgpt *k, const char *method, uint32_t batch, const struct kg_shape *shape, uint64_t seed,
+                       uint64_t first_step)
+{
+    struct kg_json json;
+    if (!begin(k, &json, "training")) {
+        return;
+    }
+    kg_json_text(&json, "method", method);
+    kg_json_u64(&json, "steps", k->config.train.adam.steps);
+    kg_json_u64(&json, "batch", batch);
+    kg_json_u64(&json, "n_layer", shape->n_layer);
+    kg_json_u64(&json, "n_embd", shape->n_embd);
+    kg_json_u64(&json, "n_head", shape->n_head);
+    kg_json_u64(&json, "block_size", shape->n_ctx);
+    kg_json_u64(&json, "parameters", kg_layout_of(shape).n_parameters);
+    kg_json_u64(&json, "seed", seed);
+    kg_json_u64(&json, "first_step", first_step);
+    send(k, &json);
+}
+
+/* A loss as people read it, and bit by bit. */
+static void put_loss(struct kg_json *json, double loss)
+{
+    uint64_t bits;
+    memcpy(&bits, &loss, sizeof bits);
+    kg_json_double(json, "loss", loss);
+    kg_json_address(json, "loss_bits", bits);
+}
+
+void kg_event_step(struct kgpt *k, uint64_t step, double loss, double lr)
+{
+    struct kg_json json;
+    if (!begin(k, &json, "step")) {
+        return;
+    }
+    kg_json_u64(&json, "step", step);
+    put_loss(&json, loss);
+    kg_json_double(&json, "lr", lr);
+    send(k, &json);
+}
+
+void kg_event_eval(struct kgpt *k, uint64_t step, double loss)
+{
+    struct kg_json json;
+    if (!begin(k, &json, "eval")) {
+        return;
+    }
+    kg_json_u64(&json, "step", step);
+    kg_json_double(&json, "loss", loss);
+    send(k, &json);
+}
+
+void kg_event_blob(struct kgpt *k, const char *name, uint64_t step, double loss, const void *bytes, uint64_t size)
+{
+    struct kg_json json;
+    if (!begin(k, &json, "blob")) {
+        return;
+    }
+    kg_json_text(&json, "name", name);
+    kg_json_u64(&json, "step", step);
+    kg_json_double(&json, "loss", loss);
+    kg_json_u64(&json, "length", size);
+    kg_json_u64(&json, "crc32", kg_crc32(bytes, size));
+    send(k, &json);
+    plat_event(bytes, size);
 }
 
 void kg_event_exit(struct kgpt *k, enum kg_exit code, const char *reason)

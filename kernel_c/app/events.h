@@ -3,6 +3,8 @@
 #define KGPT_APP_EVENTS_H
 
 #include "kgpt.h"
+#include "kgpt/train_corpus.h"
+#include "kgpt/train_shape.h"
 
 /* Bytes that the longest event of any model can take: the command line in `boot`. */
 #define KG_EVENT_LINE_MIN (6 * KG_CMDLINE_MAX + 4096)
@@ -29,6 +31,13 @@ void kg_event_shell(struct kgpt *k, const char *prompt);
 void kg_event_test(struct kgpt *k, const char *name, bool ok, const char *message);
 void kg_event_tests(struct kgpt *k, uint32_t passed, uint32_t failed);
 void kg_event_error(struct kgpt *k, const struct kg_error *error);
+void kg_event_corpus(struct kgpt *k, const struct kg_corpus *corpus, uint32_t train, uint32_t validation);
+void kg_event_training(struct kgpt *k, const char *method, uint32_t batch, const struct kg_shape *shape, uint64_t seed,
+                       uint64_t first_step);
+void kg_event_step(struct kgpt *k, uint64_t step, double loss, double lr);
+void kg_event_eval(struct kgpt *k, uint64_t step, double loss);
+/* The event, and behind it the bytes themselves. */
+void kg_event_blob(struct kgpt *k, const char *name, uint64_t step, double loss, const void *bytes, uint64_t size);
 void kg_event_exit(struct kgpt *k, enum kg_exit code, const char *reason);
 
 #endif

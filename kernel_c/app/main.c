@@ -6,6 +6,7 @@
 #include "report.h"
 #include "selftest.h"
 #include "shell.h"
+#include "training.h"
 
 #include "kgpt/mem.h"
 
@@ -143,6 +144,17 @@ static enum kg_exit run_generate(struct kgpt *k)
     return enter_shell(k);
 }
 
+/* Train, then show what was learned. Ctrl-C ends the training, not the results. */
+static enum kg_exit run_train(struct kgpt *k)
+{
+    struct kg_error error;
+    bool stopped = false;
+    if (kg_training_run(k, &stopped, &error) != KG_OK) {
+        return refuse(k, &error);
+    }
+    return stopped && k->config.exit ? finish(k, KG_EXIT_OK, "stopped") : run_generate(k);
+}
+
 static enum kg_exit run_selftest(struct kgpt *k)
 {
     struct kg_error error;
@@ -170,6 +182,7 @@ enum kg_exit kg_main(const struct kg_platform_info *info)
     switch (k->config.mode) {
     case KG_MODE_SELFTEST: return run_selftest(k);
     case KG_MODE_SHELL: return enter_shell(k);
+    case KG_MODE_TRAIN: return run_train(k);
     default: return run_generate(k);
     }
 }

@@ -2,6 +2,7 @@
 #include "training.h"
 
 #include "events.h"
+#include "generation.h"
 #include "kgpt/crc32.h"
 #include "kgpt/mem.h"
 #include "kgpt/random.h"
@@ -37,8 +38,8 @@ static uint64_t blob_size(const struct training *t)
 
 static enum kg_status no_memory(struct training *t, uint64_t needed, struct kg_error *error)
 {
-    kg_error_set(error, KG_E_MEMORY, "training this model needs %s of memory, and %s are free",
-                 kg_amount(needed).text, kg_amount(t->k->arena.size - t->k->arena.used).text);
+    kg_error_set(error, KG_E_MEMORY, "training this model needs %s of memory, and %s are free", kg_amount(needed).text,
+                 kg_amount(t->k->arena.size - t->k->arena.used).text);
     kg_error_hint(error, "give the machine more memory, or train a smaller model");
     return KG_E_MEMORY;
 }
@@ -154,8 +155,7 @@ static enum kg_status take_blobs(struct training *t)
 static enum kg_status resume(struct training *t, struct kg_error *error)
 {
     const struct kg_platform_info *info = t->k->info;
-    return info->n_files < 2 ? KG_OK
-                             : t->trainer.load(&t->trainer, info->files[1].data, info->files[1].size, error);
+    return info->n_files < 2 ? KG_OK : t->trainer.load(&t->trainer, info->files[1].data, info->files[1].size, error);
 }
 
 /* Everything that a training takes, sized before the first of it is carved. */
@@ -171,7 +171,8 @@ static enum kg_status set_up(struct training *t, struct kg_error *error)
         return status;
     }
     uint64_t needed = t->trainer.size(&t->settings, &t->train);
-    if (__builtin_add_overflow(needed, 2 * kg_arena_cost(blob_size(t)), &needed) || needed > arena->size - arena->used) {
+    if (__builtin_add_overflow(needed, 2 * kg_arena_cost(blob_size(t)), &needed) ||
+        needed > arena->size - arena->used) {
         return no_memory(t, needed, error);
     }
     status = take_blobs(t);
@@ -231,7 +232,8 @@ static enum kg_status diverged(struct training *t, uint64_t step, struct kg_erro
         send_blob(t, "best", t->best.blob, t->best.blob->size);
     }
     kg_error_set(error, KG_E_INPUT, "the loss of step %lu is not a finite number", (unsigned long)(step + 1));
-    kg_error_hint(error, "lower lr; %s", t->best.is_set ? "the last good weights have been kept" : "no weights were good");
+    kg_error_hint(error, "lower lr; %s",
+                  t->best.is_set ? "the last good weights have been kept" : "no weights were good");
     return KG_E_INPUT;
 }
 
@@ -297,7 +299,8 @@ static void announce(struct training *t)
 {
     const struct kg_shape *shape = &t->settings.shape;
     kg_event_corpus(t->k, &t->corpus, t->train.n_documents, t->validation.n_documents);
-    kg_event_training(t->k, t->trainer.name, t->trainer.batch, shape, t->settings.seed, t->trainer.steps_done(&t->trainer));
+    kg_event_training(t->k, t->trainer.name, t->trainer.batch, shape, t->settings.seed,
+                      t->trainer.steps_done(&t->trainer));
     kg_print("kgpt: corpus: %'u documents, %u tokens; model: %'lu parameters; method %s, %u steps of %u documents\n",
              t->corpus.n_documents, t->corpus.n_vocab, (unsigned long)kg_layout_of(shape).n_parameters, t->trainer.name,
              t->settings.config->adam.steps, t->trainer.batch);

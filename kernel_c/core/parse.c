@@ -4,7 +4,7 @@
 #define KG_DECIMAL_DIGITS 19 /* all of them fit a uint64_t */
 #define KG_EXACT_MANTISSA 1000000000000000ull
 #define KG_EXACT_POWER 22
-#define KG_DECIMAL_POWER 60  /* beyond 10^±60 a float is 0 or infinite anyway, with 19 digits to spare */
+#define KG_DECIMAL_POWER 60 /* beyond 10^±60 a float is 0 or infinite anyway, with 19 digits to spare */
 
 static int digit_value(char c, unsigned base)
 {

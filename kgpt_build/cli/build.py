@@ -36,9 +36,10 @@ from kgpt_build.cli.options import model_argument, toolchain_option, verbose_opt
 @click.option(
     "--sanitize", default="", metavar="LIST", help="With --target hosted: for -fsanitize=, e.g. address,undefined."
 )
+@click.option("--train", is_flag=True, help="An image that can also train (mode=train); kgpt train makes its own.")
 @verbose_option
 def command(
-    model: Path | None, out: Path, toolchain: str, target: str, debug: bool, cmdline: str, sanitize: str
+    model: Path | None, out: Path, toolchain: str, target: str, debug: bool, cmdline: str, sanitize: str, train: bool
 ) -> None:
     """Build an image from MODEL.
 
@@ -48,7 +49,7 @@ def command(
     from kgpt_build.cli.progress import shown_progress
     from kgpt_build.kernel.build import BuildSettings, build
 
-    settings = BuildSettings(model, out, toolchain, target, debug, cmdline, sanitize)
+    settings = BuildSettings(model, out, toolchain, target, debug, cmdline, sanitize, train)
     start = time.monotonic()
     with shown_progress() as progress:
         result = build(settings, progress)

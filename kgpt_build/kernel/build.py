@@ -60,6 +60,7 @@ def build_cached(
     debug: bool = False,
     cmdline: str = "",
     sanitize: str = "",
+    train: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """The image of these settings in the cache, built if it is not there; found by content, not by name or time.
@@ -67,7 +68,9 @@ def build_cached(
     All cached builds share one folder of objects: a new model compiles one file. Raises KgptError, ToolMissing.
     """
     progress = progress or Silent()
-    asked = BuildSettings(model, toolchain=toolchain, target=target, debug=debug, cmdline=cmdline, sanitize=sanitize)
+    asked = BuildSettings(
+        model, toolchain=toolchain, target=target, debug=debug, cmdline=cmdline, sanitize=sanitize, train=train
+    )
     inputs = _inputs(asked)
     images, work = paths.make_cache_dir("images"), paths.make_cache_dir("work")
     settings = replace(asked, out=images / _key(asked, inputs))

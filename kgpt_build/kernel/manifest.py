@@ -25,6 +25,7 @@ def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
     words += ["-o", str(settings.out.absolute()), "--toolchain", settings.toolchain, "--target", settings.target]
     words += ["--debug"] if settings.debug else []
     words += ["--sanitize", settings.sanitize] if settings.sanitize else []
+    words += ["--train"] if settings.train else []
     words += ["--cmdline", settings.cmdline] if settings.cmdline else []
     return shlex.join(words)
 
@@ -47,6 +48,7 @@ def content(
         "toolchain": settings.toolchain,
         "debug": settings.debug,
         "sanitize": settings.sanitize,
+        "train": settings.train,
         "cmdline": settings.cmdline,
         "output": {"file": image.name, "size": image.stat().st_size, "sha256": file_sha256(image)},
         "model": {

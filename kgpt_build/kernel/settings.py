@@ -19,7 +19,8 @@ TARGETS = {"bare": "kernel.elf", "hosted": "kgpt-hosted"}
 class BuildSettings:
     """One build. ``model`` is a file, a model in memory, or None for the default model.
 
-    ``sanitize`` is a list for -fsanitize=, such as ``address,undefined``; ``cmdline`` is built into the kernel.
+    ``sanitize`` is a list for -fsanitize=, such as ``address,undefined``; ``cmdline`` is built into the kernel; with
+    ``train`` it can also train (mode=train).
     """
 
     model: Path | Model | None = None
@@ -29,6 +30,7 @@ class BuildSettings:
     debug: bool = False
     cmdline: str = ""
     sanitize: str = ""
+    train: bool = False
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def validate(self) -> None:
@@ -50,6 +52,7 @@ class BuildSettings:
     def variant(self) -> str:
         """The folder for objects that nothing but these settings can share."""
         words = [self.target, self.toolchain, *(["debug"] if self.debug else []), *self.sanitize.split(",")]
+        words += ["train"] if self.train else []
         return "-".join(word for word in words if word)
 
 
