@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,16 +21,19 @@ KERNEL = Path(__file__).parents[1] / "kernel_c"
 SOURCES = (
     *(f"train/fast{part}.c" for part in ("", "_avx2", "_avx512", "_batch", "_c", "_memory", "_state")),
     "train/shape.c",
-    *(f"core/{name}.c" for name in ("arena", "cpu", "dmath", "dmath_trig", "error", "format", "math", "random", "str", "utf8")),
+    *(
+        f"core/{name}.c"
+        for name in ("arena", "cpu", "dmath", "dmath_trig", "error", "format", "math", "random", "str", "utf8")
+    ),
 )
 DRIVER = "benchmarks/fast_driver.c"
-FLAGS = (
+FLAGS = shlex.split(
     "-std=gnu11 -O2 -g -Wall -Wextra -Werror -fno-strict-aliasing -ffp-contract=off -fno-math-errno "
     "-fno-omit-frame-pointer -fno-optimize-sibling-calls -ffreestanding -fno-builtin -fno-stack-protector -fPIC"
-).split()
+)
 ISA_FLAGS = {
-    "_avx2": "-mavx2 -mfma".split(),
-    "_avx512": "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512".split(),
+    "_avx2": shlex.split("-mavx2 -mfma"),
+    "_avx512": shlex.split("-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512"),
 }
 ISAS = ("c", "avx2", "avx512")
 ZIG = (sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-mcpu=x86_64", "-fno-sanitize=all")

@@ -80,7 +80,8 @@ TRAIN_ENGINE := \
     train/fast_batch.c \
     train/fast_c.c \
     train/fast_memory.c \
-    train/fast_state.c
+    train/fast_state.c \
+    train/fast_test.c
 
 MODEL := app/model_data.c
 

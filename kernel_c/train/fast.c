@@ -62,6 +62,10 @@ static struct kg_fast prepare(const struct kg_fast_settings *settings, const str
 
 uint64_t kg_fast_size(const struct kg_fast_settings *settings, const struct kg_corpus *corpus)
 {
+    struct kg_error error;
+    if (kg_fast_check(settings, &error) != KG_OK) {
+        return UINT64_MAX;
+    }
     struct kg_fast trainer = prepare(settings, corpus);
     uint64_t parts = kg_fast_carve(&trainer, NULL), whole;
     return __builtin_add_overflow(parts, kg_arena_cost(sizeof trainer), &whole) ? UINT64_MAX : whole;

@@ -40,8 +40,8 @@ struct kg_fast_rows {
     uint32_t
         stride; /* of matrices in columns: an odd number of cache lines, so that no two features share a cache set */
     uint32_t *token, *pos;
-    const uint32_t **path;     /* of each row: the rows of its positions 0 .. pos, itself included */
-    uint32_t *paths;           /* (documents, n_ctx): those paths; a row's is in that of the first document that has it */
+    const uint32_t **path; /* of each row: the rows of its positions 0 .. pos, itself included */
+    uint32_t *paths;       /* (documents, n_ctx): those paths; a row's is in that of the first document that has it */
     uint32_t n_documents;
     uint32_t *child, *sibling; /* first child, next sibling; 0: none (row 0 is nobody's child) */
     float *weight;             /* (stride): how much a row's probabilities count in the loss */

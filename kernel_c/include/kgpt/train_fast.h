@@ -37,7 +37,8 @@ struct kg_fast; /* a training: everything it remembers is in its arena */
 /* Refuses what cannot be trained: sizes, numbers of Adam, a batch or more chunks than documents. */
 enum kg_status kg_fast_check(const struct kg_fast_settings *settings, struct kg_error *error);
 
-/* Bytes that kg_fast_init takes from an arena; UINT64_MAX if they cannot be counted. */
+/* Bytes that kg_fast_init takes from an arena; UINT64_MAX if they cannot be counted, or kg_fast_check
+ * refuses. */
 uint64_t kg_fast_size(const struct kg_fast_settings *settings, const struct kg_corpus *corpus);
 
 /* Draws the weights: normal, of standard deviation 0.08, in the order of struct kg_model_data. `corpus` stays in use.
