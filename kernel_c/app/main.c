@@ -148,11 +148,14 @@ static enum kg_exit run_generate(struct kgpt *k)
 static enum kg_exit run_train(struct kgpt *k)
 {
     struct kg_error error;
-    bool stopped = false;
-    if (kg_training_run(k, &stopped, &error) != KG_OK) {
+    struct kg_training_end end;
+    if (kg_training_run(k, &end, &error) != KG_OK) {
         return refuse(k, &error);
     }
-    return stopped && k->config.exit ? finish(k, KG_EXIT_OK, "stopped") : run_generate(k);
+    if (end.stopped && k->config.exit) {
+        return finish(k, KG_EXIT_OK, "stopped");
+    }
+    return end.sampled ? enter_shell(k) : run_generate(k);
 }
 
 static enum kg_exit run_selftest(struct kgpt *k)

@@ -1,5 +1,6 @@
 #include "trainer.h"
 
+#include "kgpt/train_exact.h"
 #include "kgpt/train_fast.h"
 
 static struct kg_fast_settings fast_settings(const struct kg_trainer_settings *settings)
@@ -14,8 +15,10 @@ static struct kg_fast_settings fast_settings(const struct kg_trainer_settings *s
     };
 }
 
-static enum kg_status fast_check(const struct kg_trainer_settings *settings, struct kg_error *error)
+static enum kg_status fast_check(const struct kg_trainer_settings *settings, const struct kg_corpus *corpus,
+                                 struct kg_error *error)
 {
+    (void)corpus;
     struct kg_fast_settings own = fast_settings(settings);
     return kg_fast_check(&own, error);
 }
@@ -85,9 +88,120 @@ static const struct kg_trainer fast = {
     .load = fast_load,
 };
 
+/* What the exact method needs besides struct kg_exact. */
+struct exact {
+    struct kg_exact *trainer;
+    const struct kg_corpus *corpus;
+    uint32_t *tokens; /* (n_ctx): a document that is being drawn */
+};
+
+static struct kg_exact_settings exact_settings(const struct kg_trainer_settings *settings)
+{
+    return (struct kg_exact_settings){.shape = settings->shape, .adam = settings->config->adam, .seed = settings->seed};
+}
+
+static enum kg_status exact_check(const struct kg_trainer_settings *settings, const struct kg_corpus *corpus,
+                                  struct kg_error *error)
+{
+    struct kg_exact_settings own = exact_settings(settings);
+    return kg_exact_check(&own, corpus, error);
+}
+
+static uint64_t exact_size(const struct kg_trainer_settings *settings, const struct kg_corpus *corpus)
+{
+    struct kg_exact_settings own = exact_settings(settings);
+    uint64_t size = kg_exact_size(&own, corpus);
+    uint64_t more = kg_arena_cost(sizeof(struct exact)) + kg_arena_cost(4 * (size_t)settings->shape.n_ctx);
+    return __builtin_add_overflow(size, more, &size) ? UINT64_MAX : size;
+}
+
+static enum kg_status exact_init(struct kg_trainer *trainer, const struct kg_trainer_settings *settings,
+                                 const struct kg_corpus *corpus, struct kg_arena *arena, struct kg_error *error)
+{
+    struct kg_exact_settings own = exact_settings(settings);
+    struct exact *exact = kg_arena_take(arena, sizeof *exact);
+    uint32_t *tokens = kg_arena_take(arena, 4 * (size_t)settings->shape.n_ctx);
+    if (!exact || !tokens) {
+        return kg_error_set(error, KG_E_MEMORY, "the memory was sized too small: this is a defect of kgpt");
+    }
+    exact->corpus = corpus;
+    exact->tokens = tokens;
+    trainer->state = exact;
+    return kg_exact_init(&exact->trainer, &own, corpus, arena, error);
+}
+
+static struct kg_exact *exact_of(const struct kg_trainer *trainer)
+{
+    return ((const struct exact *)trainer->state)->trainer;
+}
+
+static double exact_step(struct kg_trainer *trainer)
+{
+    return kg_exact_step(exact_of(trainer));
+}
+
+static double exact_eval(struct kg_trainer *trainer, const struct kg_corpus *corpus)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < corpus->n_documents; i++) {
+        uint32_t from = corpus->start[i];
+        sum += kg_exact_loss(exact_of(trainer), corpus->tokens + from, corpus->start[i + 1] - from);
+    }
+    return sum / corpus->n_documents;
+}
+
+static void exact_export(const struct kg_trainer *trainer, float *weights)
+{
+    kg_exact_export(exact_of(trainer), weights);
+}
+
+static uint64_t exact_steps_done(const struct kg_trainer *trainer)
+{
+    return kg_exact_steps_done(exact_of(trainer));
+}
+
+static uint64_t exact_state_size(const struct kg_trainer *trainer)
+{
+    return kg_exact_state_size(exact_of(trainer));
+}
+
+static void exact_save(const struct kg_trainer *trainer, void *state)
+{
+    kg_exact_save(exact_of(trainer), state);
+}
+
+static enum kg_status exact_load(struct kg_trainer *trainer, const void *state, uint64_t size, struct kg_error *error)
+{
+    return kg_exact_load(exact_of(trainer), state, size, error);
+}
+
+static uint32_t exact_sample(struct kg_trainer *trainer, double temperature, char *text, size_t size)
+{
+    struct exact *exact = trainer->state;
+    uint32_t n = kg_exact_sample(exact->trainer, temperature, exact->tokens);
+    kg_corpus_text(exact->corpus, exact->tokens, n, text, size);
+    return n;
+}
+
+static const struct kg_trainer exact = {
+    .name = "exact",
+    .batch = 1,
+    .check = exact_check,
+    .size = exact_size,
+    .init = exact_init,
+    .step = exact_step,
+    .eval = exact_eval,
+    .export_weights = exact_export,
+    .steps_done = exact_steps_done,
+    .state_size = exact_state_size,
+    .save = exact_save,
+    .load = exact_load,
+    .sample = exact_sample,
+};
+
 struct kg_trainer kg_trainer_of(const struct kg_train_config *config)
 {
-    struct kg_trainer trainer = fast;
-    trainer.batch = config->batch;
+    struct kg_trainer trainer = config->exact ? exact : fast;
+    trainer.batch = config->exact ? 1 : config->batch;
     return trainer;
 }

@@ -19,7 +19,8 @@ struct kg_trainer {
     const char *name; /* "fast" or "exact" */
     uint32_t batch;   /* documents a step */
     void *state;
-    enum kg_status (*check)(const struct kg_trainer_settings *settings, struct kg_error *error);
+    enum kg_status (*check)(const struct kg_trainer_settings *settings, const struct kg_corpus *corpus,
+                            struct kg_error *error);
     uint64_t (*size)(const struct kg_trainer_settings *settings, const struct kg_corpus *corpus);
     enum kg_status (*init)(struct kg_trainer *trainer, const struct kg_trainer_settings *settings,
                            const struct kg_corpus *corpus, struct kg_arena *arena, struct kg_error *error);
@@ -30,8 +31,9 @@ struct kg_trainer {
     uint64_t (*state_size)(const struct kg_trainer *trainer);
     void (*save)(const struct kg_trainer *trainer, void *state);
     enum kg_status (*load)(struct kg_trainer *trainer, const void *state, uint64_t size, struct kg_error *error);
-    /* The next document by the training's own random numbers, into `text`; NULL: the engine's sampler does it. */
-    void (*sample)(struct kg_trainer *trainer, double temperature, char *text, size_t size);
+    /* Draws the next document by the training's own random numbers; returns its number of tokens without BOS.
+     * NULL: documents are the engine's to draw. */
+    uint32_t (*sample)(struct kg_trainer *trainer, double temperature, char *text, size_t size);
 };
 
 struct kg_trainer kg_trainer_of(const struct kg_train_config *config);

@@ -3,9 +3,9 @@
 
 #include "events.h"
 #include "generation.h"
-#include "kgpt/crc32.h"
 #include "kgpt/mem.h"
 #include "kgpt/random.h"
+#include "kgpt/str.h"
 #include "kgpt/train_blob.h"
 #include "print.h"
 #include "trainer.h"
@@ -29,6 +29,7 @@ struct training {
     struct kg_corpus corpus, train, validation; /* validation.n_documents is 0 without one */
     struct kept best;                           /* by validation; without one, the last that gave a finite loss */
     uint64_t until;
+    double last_loss;
 };
 
 static uint64_t blob_size(const struct training *t)
@@ -163,7 +164,7 @@ static enum kg_status set_up(struct training *t, struct kg_error *error)
 {
     struct kg_arena *arena = &t->k->arena;
     choose_settings(t);
-    enum kg_status status = t->trainer.check(&t->settings, error);
+    enum kg_status status = t->trainer.check(&t->settings, &t->corpus, error);
     if (status == KG_OK) {
         status = split_corpus(t, error);
     }
@@ -245,6 +246,7 @@ static enum kg_status train_step(struct training *t, uint64_t step, struct kg_er
     if (!is_finite(loss)) {
         return diverged(t, step, error);
     }
+    t->last_loss = loss;
     report_step(t, step, loss);
     if (has_validation && config->eval_every && (step + 1) % config->eval_every == 0 && step + 1 < t->until) {
         validate(t, step + 1);
@@ -281,13 +283,14 @@ static enum kg_status send_results(struct training *t, struct kg_error *error)
     }
     t->trainer.save(&t->trainer, state);
     if (t->validation.n_documents == 0 || !t->best.is_set) {
-        keep(t, step, t->best.loss);
+        keep(t, step, t->last_loss);
     }
     struct kept best = t->best;
     send_blob(t, "best", best.blob, best.blob->size);
     t->trainer.export_weights(&t->trainer, kg_blob_weights(best.spare));
     kg_blob_finish(best.spare);
     t->best.step = step;
+    t->best.loss = t->last_loss;
     send_blob(t, "last", best.spare, best.spare->size);
     send_blob(t, "state", state, size);
     t->best = best;
@@ -324,13 +327,37 @@ static enum kg_status adopt(struct training *t, struct kg_error *error)
     return KG_OK;
 }
 
-enum kg_status kg_training_run(struct kgpt *k, bool *stopped, struct kg_error *error)
+/* As microgpt ends: documents drawn by the generator that shuffled and initialised. */
+static enum kg_status draw_samples(struct training *t, struct kg_error *error)
+{
+    const struct kg_config *config = &t->k->config;
+    size_t size = 4 * (size_t)config->train.block_size + 1;
+    char *text = kg_arena_take(&t->k->arena, size);
+    if (!text) {
+        return no_memory(t, size, error);
+    }
+    for (uint32_t i = 0; i < config->samples; i++) {
+        struct kg_document document = {.index = i, .text = text};
+        uint32_t n = t->trainer.sample(&t->trainer, (double)config->sampling.temperature, text, size);
+        document.n = kg_strlen(text);
+        document.tokens = n < config->train.block_size ? n + 1 : n; /* with the BOS that ended it */
+        document.reason = n < config->train.block_size ? KG_REASON_EOS : KG_REASON_CONTEXT;
+        kg_print("sample %2u: ", i + 1);
+        plat_write(text, document.n);
+        plat_write("\n", 1);
+        kg_event_sample(t->k, &document);
+    }
+    return KG_OK;
+}
+
+enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, struct kg_error *error)
 {
     static struct training training; /* beyond a comfortable stack */
     struct training *t = &training;
     memset(t, 0, sizeof *t);
     t->k = k;
     t->settings.seed = k->config.seed;
+    *end = (struct kg_training_end){0};
     enum kg_status status = read_corpus(t, error);
     if (status == KG_OK) {
         status = set_up(t, error);
@@ -340,13 +367,17 @@ enum kg_status kg_training_run(struct kgpt *k, bool *stopped, struct kg_error *e
     }
     announce(t);
     uint64_t first = t->trainer.steps_done(&t->trainer), start = plat_ticks();
-    status = train_steps(t, stopped, error);
+    status = train_steps(t, &end->stopped, error);
     uint64_t us = kg_ticks_to_us(plat_ticks() - start, plat_ticks_hz());
     uint64_t done = t->trainer.steps_done(&t->trainer) - first;
     if (status == KG_OK) {
-        kg_print("kgpt: %s%'lu steps in %.1f ms (%.1f us a document)\n", *stopped ? "stopped after " : "",
+        kg_print("kgpt: %s%'lu steps in %.1f ms (%.1f us a document)\n", end->stopped ? "stopped after " : "",
                  (unsigned long)done, (double)us / 1e3, done ? (double)us / (double)(done * t->trainer.batch) : 0.0);
         status = send_results(t, error);
     }
-    return status == KG_OK ? adopt(t, error) : status;
+    if (status == KG_OK) {
+        status = adopt(t, error);
+    }
+    end->sampled = t->trainer.sample && !end->stopped;
+    return status == KG_OK && end->sampled ? draw_samples(t, error) : status;
 }

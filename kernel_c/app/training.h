@@ -4,8 +4,13 @@
 
 #include "kgpt.h"
 
+struct kg_training_end {
+    bool stopped; /* Ctrl-C, before the last step */
+    bool sampled; /* the documents were drawn already, by the training's own random numbers */
+};
+
 /* Trains as k->config.train says, sends the weights over the machine channel, and makes the trained model k's model.
- * *stopped: Ctrl-C ended it early. KG_E_INPUT, KG_E_MEMORY with a message; what was good until then has been sent. */
-enum kg_status kg_training_run(struct kgpt *k, bool *stopped, struct kg_error *error);
+ * KG_E_INPUT, KG_E_MEMORY with a message; what was good until then has been sent. */
+enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, struct kg_error *error);
 
 #endif
