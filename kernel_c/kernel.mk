@@ -70,6 +70,15 @@ TRAIN := \
     core/mt19937_test.c \
     train/corpus.c \
     train/corpus_test.c \
+    train/exact.c \
+    train/exact_adam.c \
+    train/exact_attention.c \
+    train/exact_backward.c \
+    train/exact_forward.c \
+    train/exact_matmul.c \
+    train/exact_sample.c \
+    train/exact_state.c \
+    train/exact_test.c \
     train/shape.c
 
 MODEL := app/model_data.c
