@@ -75,7 +75,9 @@ class Exact:
         wide = 4 * settings.n_embd if n_ff is None else n_ff
         options = _Options(*shape, wide, settings.steps, *adam, settings.seed)
         where = (self._memory, ctypes.c_size_t(memory))
-        self._check(library.driver_open(self._driver_at, ctypes.byref(options), text, ctypes.c_size_t(len(text)), *where))
+        self._check(
+            library.driver_open(self._driver_at, ctypes.byref(options), text, ctypes.c_size_t(len(text)), *where)
+        )
         self.bytes_taken, self.bytes_planned = self._driver.taken, self._driver.planned
         d, n_vocab = settings.n_embd, self._driver.corpus.n_vocab
         per_layer = 4 * d * d + 2 * d * wide
