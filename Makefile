@@ -25,7 +25,7 @@ test-slow: need-test need-slow $(VENV)/.test ## the tests marked slow
 lint: $(VENV)/.test ## ruff, mypy, clang-format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/mypy kgpt_build tests benchmarks
+	$(BIN)/mypy kgpt_build tests benchmarks scripts
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 
 format: $(VENV)/.test ## write the sources in the style that lint wants

@@ -35,6 +35,27 @@ double driver_steps(struct kg_fast *trainer, uint32_t steps)
     return seconds() - start;
 }
 
+typedef uint64_t pair __attribute__((vector_size(16)));
+
+/* Bytes a second; `size` is a multiple of 128. */
+double driver_read_rate(const void *memory, uint64_t size)
+{
+    const pair *at = memory;
+    pair sum[8] = {{0}};
+    double start = seconds();
+    for (uint64_t i = 0; i < size / sizeof *at; i += 8) {
+        for (int j = 0; j < 8; j++) {
+            sum[j] += at[i + j];
+        }
+    }
+    double took = seconds() - start;
+    for (int j = 1; j < 8; j++) {
+        sum[0] += sum[j];
+    }
+    __asm__ volatile("" : : "x"(sum[0])); /* or nothing of it would be done */
+    return (double)size / took;
+}
+
 /* FLOP/s of 12 independent chains of fused multiply-adds in registers, of 16 floats or of 8. Each chain is its own
  * register, so the compiler has no part in it. */
 #define CHAINS(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)

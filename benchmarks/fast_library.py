@@ -27,6 +27,7 @@ SOURCES = (
     ),
 )
 DRIVER = "benchmarks/fast_driver.c"
+DRIVER_FUNCTIONS = ("driver_steps", "driver_multiply_adds", "driver_read_rate")
 FLAGS = shlex.split(
     "-std=gnu11 -O2 -g -Wall -Wextra -Werror -fno-strict-aliasing -ffp-contract=off -fno-math-errno "
     "-fno-omit-frame-pointer -fno-optimize-sibling-calls -ffreestanding -fno-builtin -fno-stack-protector -fPIC"
@@ -134,10 +135,21 @@ class FastLibrary:
     def __init__(self, path: Path) -> None:
         self.c = ctypes.CDLL(str(path))
         self.features: int = self.c.driver_features()
-        for name in ("kg_fast_step", "kg_fast_eval", "kg_fast_end", "driver_steps", "driver_multiply_adds"):
+        for name in (
+            "kg_fast_step",
+            "kg_fast_eval",
+            "kg_fast_end",
+            "driver_steps",
+            "driver_multiply_adds",
+            "driver_read_rate",
+        ):
             getattr(self.c, name).restype = ctypes.c_double
         for name in ("kg_fast_size", "kg_fast_state_size", "kg_fast_steps_done"):
             getattr(self.c, name).restype = ctypes.c_uint64
+
+    def read_rate(self, memory: npt.NDArray[np.float64]) -> float:
+        """Bytes a second, reading all of ``memory`` once."""
+        return float(self.c.driver_read_rate(ctypes.c_void_p(memory.ctypes.data), ctypes.c_uint64(memory.nbytes)))
 
     def isas(self) -> list[str]:
         """Those of ISAS that this machine has."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -144,6 +146,32 @@ def test_avx2_and_avx512_give_the_same_bits(library: FastLibrary, name: str) -> 
     wide, widest = (Trainer(library, hparams, documents, Options(isa=isa, chunks=2)) for isa in ("avx2", "avx512"))
     assert [wide.step() for _ in range(12)] == [widest.step() for _ in range(12)]
     assert wide.save() == widest.save()
+
+
+def twelve_steps(library: FastLibrary, hparams: Hyperparameters, isa: str) -> tuple[list[float], bytes]:
+    """Losses and weights."""
+    trainer = Trainer(library, hparams, names(hparams, 40), Options(isa=isa, chunks=2))
+    losses = [trainer.step() for _ in range(12)]
+    return losses, b"".join(tensor.tobytes() for tensor in trainer.weights().values())
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_every_compiler_gives_the_same_bits(library: FastLibrary, tmp_path: Path, compiler: str) -> None:
+    if not shutil.which(compiler):
+        pytest.skip(f"the test needs {compiler}")
+    other = FastLibrary(build(tmp_path, [compiler, "-march=x86-64"]))
+    for hparams in (SHAPES["default"], SHAPES["odd"]):
+        for isa in library.isas():
+            assert twelve_steps(other, hparams, isa) == twelve_steps(library, hparams, isa), isa
+
+
+def test_the_width_of_vectors_does_not_show(library: FastLibrary, tmp_path: Path) -> None:
+    """Vectors of four floats, compiled with FMA, against those of eight."""
+    if "avx2" not in library.isas():
+        pytest.skip("this machine has no FMA")
+    narrow = FastLibrary(build(tmp_path, extra={"fast_c": ["-DKG_FUSED", "-mavx", "-mfma"]}))
+    for hparams in SHAPES.values():
+        assert twelve_steps(narrow, hparams, "c") == twelve_steps(library, hparams, "avx2")
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -1,0 +1,129 @@
+#include "kgpt/train_exact.h"
+
+#include "kgpt/mem.h"
+#include "kgpt/test.h"
+
+/* What microgpt in CPython 3.11 says of this corpus, seed and shape: tests/hosted/reference_autograd.py. */
+static const char corpus_text[] = "anna\nbob\ncarla\ndan\nelena\nfred\ngina\nhanna\n";
+static const double microgpt_losses[] = {2.576829904437986,  2.646362970901987,  2.6507379298592473, 2.6733656880097687,
+                                         2.478709638013455,  2.479752329999364,  2.5933191799131974, 2.5939695665472335,
+                                         2.306377555466596,  2.3256080930738094, 2.476288822719801,  2.4384948402649904,
+                                         2.2473262094809585, 2.2110342738273876, 2.4426051534877256, 2.5046230043438853,
+                                         2.1842259593275117, 2.1884492668806743, 2.4007024911051027, 2.346978869976929};
+static const char *const microgpt_samples[] = {"chfn", "cdnaa", "ealen", "gdnnb", "rdcbn"};
+
+static struct kg_exact_settings small(uint32_t n_vocab)
+{
+    struct kg_exact_settings settings = {
+        .shape = {.n_vocab = n_vocab, .n_ctx = 5, .n_embd = 6, .n_layer = 2, .n_head = 3, .n_ff = 24},
+        .adam = kg_adam_defaults(),
+        .seed = 7,
+    };
+    settings.adam.steps = 20;
+    return settings;
+}
+
+struct training {
+    struct kg_corpus corpus;
+    struct kg_exact *trainer;
+    struct kg_error error;
+};
+
+static enum kg_status begin(struct kg_test *t, struct training *training)
+{
+    enum kg_status status =
+        kg_corpus_read(&training->corpus, corpus_text, sizeof corpus_text - 1, t->arena, &training->error);
+    struct kg_exact_settings settings = small(training->corpus.n_vocab);
+    return status != KG_OK
+               ? status
+               : kg_exact_init(&training->trainer, &settings, &training->corpus, t->arena, &training->error);
+}
+
+KG_TEST(exact, losses_and_samples_are_those_of_microgpt)
+{
+    struct training training;
+    KG_CHECK_EQ(t, begin(t, &training), KG_OK);
+    for (int i = 0; i < 20; i++) {
+        double off = kg_exact_step(training.trainer) / microgpt_losses[i] - 1;
+        KG_CHECK(t, off > -1e-12 && off < 1e-12);
+    }
+    KG_CHECK_EQ(t, kg_exact_steps_done(training.trainer), 20);
+    for (int i = 0; i < 5; i++) {
+        uint32_t tokens[5];
+        char text[32];
+        kg_corpus_text(&training.corpus, tokens, kg_exact_sample(training.trainer, 0.5, tokens), text, sizeof text);
+        KG_CHECK_TEXT(t, text, microgpt_samples[i]);
+    }
+}
+
+KG_TEST(exact, goes_on_from_a_state)
+{
+    struct training whole, halves;
+    KG_CHECK(t, begin(t, &whole) == KG_OK && begin(t, &halves) == KG_OK);
+    for (int i = 0; i < 10; i++) {
+        kg_exact_step(whole.trainer);
+    }
+    uint64_t size = kg_exact_state_size(whole.trainer);
+    uint8_t *state = kg_arena_take(t->arena, size), *again = kg_arena_take(t->arena, size);
+    KG_CHECK(t, state && again);
+    kg_exact_save(whole.trainer, state);
+    KG_CHECK_EQ(t, kg_exact_load(halves.trainer, state, size, &halves.error), KG_OK);
+    for (int i = 0; i < 10; i++) {
+        KG_CHECK(t, kg_exact_step(whole.trainer) == kg_exact_step(halves.trainer));
+    }
+    kg_exact_save(whole.trainer, state);
+    kg_exact_save(halves.trainer, again);
+    KG_CHECK_EQ(t, memcmp(state, again, size), 0);
+}
+
+KG_TEST(exact, refuses_a_damaged_state)
+{
+    struct training training;
+    KG_CHECK_EQ(t, begin(t, &training), KG_OK);
+    uint64_t size = kg_exact_state_size(training.trainer);
+    uint8_t *state = kg_arena_take(t->arena, size);
+    KG_CHECK(t, state);
+    kg_exact_save(training.trainer, state);
+    KG_CHECK_EQ(t, kg_exact_load(training.trainer, state, size - 1, &training.error), KG_E_INPUT);
+    KG_CHECK_TEXT(t, training.error.message, "the training cannot go on from this state: it is damaged or cut short");
+    state[size / 2] ^= 1;
+    KG_CHECK_EQ(t, kg_exact_load(training.trainer, state, size, &training.error), KG_E_INPUT);
+    KG_CHECK_EQ(t, kg_exact_load(training.trainer, state, 3, &training.error), KG_E_INPUT);
+}
+
+KG_TEST(exact, takes_the_memory_it_says)
+{
+    struct training training;
+    KG_CHECK_EQ(t, kg_corpus_read(&training.corpus, "ab", 2, t->arena, &training.error), KG_OK);
+    struct kg_exact_settings settings = small(3);
+    struct kg_arena room = *t->arena;
+    room.size = room.used + kg_exact_size(&settings, &training.corpus);
+    KG_CHECK_EQ(t, kg_exact_init(&training.trainer, &settings, &training.corpus, &room, &training.error), KG_OK);
+    KG_CHECK_EQ(t, room.used, room.size);
+    room.used = t->arena->used;
+    room.size--;
+    KG_CHECK_EQ(t, kg_exact_init(&training.trainer, &settings, &training.corpus, &room, &training.error), KG_E_MEMORY);
+    settings.shape.n_ctx = settings.shape.n_head = settings.shape.n_embd = 1u << 24;
+    settings.shape.n_ff = 1;
+    KG_CHECK_EQ(t, kg_exact_size(&settings, &training.corpus), UINT64_MAX);
+}
+
+KG_TEST(exact, a_loss_that_is_no_number_changes_nothing)
+{
+    struct training training;
+    KG_CHECK_EQ(t, kg_corpus_read(&training.corpus, corpus_text, sizeof corpus_text - 1, t->arena, &training.error),
+                KG_OK);
+    struct kg_exact_settings settings = small(training.corpus.n_vocab);
+    settings.adam.lr = 1e5;
+    KG_CHECK_EQ(t, kg_exact_init(&training.trainer, &settings, &training.corpus, t->arena, &training.error), KG_OK);
+    double loss = 0;
+    while (loss - loss == 0 && kg_exact_steps_done(training.trainer) < 20) {
+        loss = kg_exact_step(training.trainer);
+    }
+    uint64_t done = kg_exact_steps_done(training.trainer);
+    KG_CHECK(t, done > 0 && done < 20);
+    double first = kg_exact_weights(training.trainer)[0];
+    loss = kg_exact_step(training.trainer);
+    KG_CHECK(t, loss - loss != 0 && kg_exact_weights(training.trainer)[0] == first);
+    KG_CHECK_EQ(t, kg_exact_steps_done(training.trainer), done);
+}

@@ -1,0 +1,81 @@
+/* Exact training for ctypes: one training in memory that Python brought, numbers instead of structures. */
+#include "kgpt/train_exact.h"
+
+struct driver {
+    struct kg_corpus corpus;
+    struct kg_exact *trainer;
+    struct kg_error error;
+    uint64_t taken, planned; /* bytes of the trainer in the arena */
+};
+
+struct options {
+    uint32_t n_ctx, n_embd, n_layer, n_head, n_ff, steps;
+    double lr, beta1, beta2, eps, weight_decay;
+    uint64_t seed;
+};
+
+enum kg_status driver_open(struct driver *driver, const struct options *options, const char *text, size_t n,
+                           void *memory, size_t size)
+{
+    struct kg_arena arena;
+    kg_arena_init(&arena, memory, size);
+    enum kg_status status = kg_corpus_read(&driver->corpus, text, n, &arena, &driver->error);
+    if (status != KG_OK) {
+        return status;
+    }
+    const struct kg_exact_settings settings = {
+        .shape = {driver->corpus.n_vocab, options->n_ctx, options->n_embd, options->n_layer, options->n_head,
+                  options->n_ff},
+        .adam = {options->lr, options->beta1, options->beta2, options->eps, options->weight_decay, options->steps},
+        .seed = options->seed,
+    };
+    size_t before = arena.used;
+    driver->planned = kg_exact_size(&settings, &driver->corpus);
+    status = kg_exact_init(&driver->trainer, &settings, &driver->corpus, &arena, &driver->error);
+    driver->taken = arena.used - before;
+    return status;
+}
+
+void driver_steps(struct driver *driver, uint32_t n, double *losses)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        losses[i] = kg_exact_step(driver->trainer);
+    }
+}
+
+double driver_loss(struct driver *driver, uint32_t document)
+{
+    const uint32_t *start = driver->corpus.start + document;
+    return kg_exact_loss(driver->trainer, driver->corpus.tokens + start[0], start[1] - start[0]);
+}
+
+size_t driver_sample(struct driver *driver, double temperature, uint32_t *tokens, char *text, size_t size)
+{
+    uint32_t n = kg_exact_sample(driver->trainer, temperature, tokens);
+    return kg_corpus_text(&driver->corpus, tokens, n, text, size);
+}
+
+const double *driver_weights(const struct driver *driver)
+{
+    return kg_exact_weights(driver->trainer);
+}
+
+void driver_export(const struct driver *driver, float *weights)
+{
+    kg_exact_export(driver->trainer, weights);
+}
+
+uint64_t driver_state_size(const struct driver *driver)
+{
+    return kg_exact_state_size(driver->trainer);
+}
+
+void driver_save(const struct driver *driver, void *state)
+{
+    kg_exact_save(driver->trainer, state);
+}
+
+enum kg_status driver_load(struct driver *driver, const void *state, uint64_t size)
+{
+    return kg_exact_load(driver->trainer, state, size, &driver->error);
+}
