@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #define KG_INLINE static inline __attribute__((always_inline))
+#define KG_ONCE static __attribute__((noinline)) /* large, used at several places, and called seldom enough */
 #ifdef __clang__
 #define KG_UNROLL _Pragma("unroll")
 #else
