@@ -213,7 +213,7 @@ KG_INLINE void attend_back_by(const struct kg_fast_dims *d, const uint32_t parts
 }
 
 /* Heads of up to four elements, which have one part, are worth a version of their own. */
-static void attend(const struct kg_fast_dims *d, struct kg_fast_chunk *c, struct kg_fast_layer *layer)
+KG_ONCE void attend(const struct kg_fast_dims *d, struct kg_fast_chunk *c, struct kg_fast_layer *layer)
 {
     if (d->parts == 1) {
         attend_by(d, 1, c, layer);
@@ -222,7 +222,7 @@ static void attend(const struct kg_fast_dims *d, struct kg_fast_chunk *c, struct
     attend_by(d, d->parts, c, layer);
 }
 
-static void attend_back(const struct kg_fast_dims *d, struct kg_fast_chunk *c, const struct kg_fast_layer *layer)
+KG_ONCE void attend_back(const struct kg_fast_dims *d, struct kg_fast_chunk *c, const struct kg_fast_layer *layer)
 {
     if (d->parts == 1) {
         attend_back_by(d, 1, c, layer);

@@ -100,7 +100,7 @@ KG_INLINE void stripe(const struct product *p, size_t n, const uint32_t rows, co
     }
 }
 
-static __attribute__((noinline)) void multiply(const struct product *p)
+KG_ONCE void multiply(const struct product *p)
 {
     uint32_t n = 0, left = p->n / KG_VECTOR;
 #if KG_WIDE

@@ -30,7 +30,7 @@ KG_INLINE void turn_four(float *to, size_t to_stride, const float *from, size_t 
 
 /* to (columns, to_stride) = from (rows, from_stride), turned. Up to 3 rows behind the last are read and written too:
  * both matrices have room for a multiple of KG_FAST_LANES. Columns are exact: what pads them stays 0. */
-static void turn(float *to, size_t to_stride, const float *from, size_t from_stride, uint32_t rows, uint32_t columns)
+KG_ONCE void turn(float *to, size_t to_stride, const float *from, size_t from_stride, uint32_t rows, uint32_t columns)
 {
     uint32_t j = 0;
     for (; j + 4 <= columns; j += 4) {
@@ -46,8 +46,8 @@ static void turn(float *to, size_t to_stride, const float *from, size_t from_str
 }
 
 /* The other way: from (features, from_stride) in columns to rows (to_stride). Rows behind the last are written too. */
-static void turn_back(float *to, size_t to_stride, const float *from, size_t from_stride, uint32_t rows,
-                      uint32_t columns)
+KG_ONCE void turn_back(float *to, size_t to_stride, const float *from, size_t from_stride, uint32_t rows,
+                       uint32_t columns)
 {
     uint32_t j = 0;
     for (; j + 4 <= columns; j += 4) {
@@ -72,8 +72,8 @@ static const float *as_rows(const struct kg_fast_dims *d, struct kg_fast_chunk *
 /* --- rmsnorm, softmax --- */
 
 /* y = x * scale, scale = 1 / sqrt(mean(x²) + 1e-5) */
-static void rmsnorm(const struct kg_fast_dims *d, const struct kg_fast_rows *rows, float *y, float *scale,
-                    const float *x)
+KG_ONCE void rmsnorm(const struct kg_fast_dims *d, const struct kg_fast_rows *rows, float *y, float *scale,
+                     const float *x)
 {
     for (uint32_t r = 0; r < rows->padded; r += KG_VECTOR) {
         vec sum = {0};
@@ -90,8 +90,8 @@ static void rmsnorm(const struct kg_fast_dims *d, const struct kg_fast_rows *row
 }
 
 /* d_x = (add ? add : 0) + scale * (d_y - y * mean(y * d_y)); d_x may be add. */
-static void rmsnorm_back(const struct kg_fast_dims *d, const struct kg_fast_rows *rows, float *d_x, const float *add,
-                         const float *y, const float *scale, const float *d_y)
+KG_ONCE void rmsnorm_back(const struct kg_fast_dims *d, const struct kg_fast_rows *rows, float *d_x, const float *add,
+                          const float *y, const float *scale, const float *d_y)
 {
     for (uint32_t r = 0; r < rows->padded; r += KG_VECTOR) {
         vec sum = {0};

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #define KG_INLINE static inline __attribute__((always_inline))
+#define KG_ONCE static __attribute__((noinline)) /* large, used at several places, and called seldom enough */
 #ifdef __clang__
 #define KG_UNROLL _Pragma("unroll")
 #else
@@ -82,6 +83,7 @@ KG_INLINE vec choose(ivec mask, vec yes, vec no)
     return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
 }
 
+/* b where either is no number. */
 KG_INLINE vec larger(vec a, vec b)
 {
     return choose(a > b, a, b);
@@ -112,7 +114,7 @@ KG_INLINE vec group_sums(vec a, vec b, vec c, vec d)
  * last bits of the sum, and the series ends with r^6. */
 KG_INLINE vec exponential(vec x)
 {
-    x = larger(x, splat(-87.0f));
+    x = larger(splat(-87.0f), x); /* in this order: what is no number stays none */
     vec shifted = madd(x, splat(1.44269504f), splat(0x1.8p23f));
     vec n = shifted - splat(0x1.8p23f);
     vec r = madd(n, splat(-0x1.62e4p-1f), x);

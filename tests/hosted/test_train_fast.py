@@ -281,6 +281,19 @@ def test_a_state_of_another_training_is_refused(
     assert ours.save() == before
 
 
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("name", ["wte", "lm_head", "layer1.attn_wq", "layer0.mlp_fc2", "layer1.mlp_fc1"])
+def test_what_is_no_number_shows_in_the_loss(library: FastLibrary, name: str, isa: str) -> None:
+    hparams = SHAPES["odd"]
+    trainer = Trainer(library, hparams, names(hparams, 16), Options(isa=isa))
+    weights = trainer.weights()
+    weights[name][0, 0] = np.nan
+    trainer.set_weights(weights)
+    first, second = trainer.step(), trainer.step()
+    assert np.isnan(first) or "fc1" in name  # which relu hides, but not from the gradients
+    assert np.isnan(second)
+
+
 def test_every_document_once_an_epoch(library: FastLibrary) -> None:
     """Documents of one letter each: the embeddings that get a gradient tell which were taken."""
     hparams = shape(13, 2, 8, 1, 2, 8)
