@@ -318,7 +318,7 @@ def parse_event(line: bytes) -> Event:
     if kind is None:
         return Unknown(data["event"])
     try:
-        return kind(**{field: _READERS[hint](data[field]) for field, hint in _fields(kind).items()})
+        return kind(**{field: _READERS[hint](data[field]) for field, hint in _fields(kind.event).items()})
     except KeyError as error:
         raise BadEvent(f"the event {data['event']} lacks {error}: {_shown(line)}") from error
     except (TypeError, ValueError) as error:
@@ -331,7 +331,8 @@ def event_name(event: Event) -> str:
 
 
 @functools.cache  # a training sends thousands of events a second
-def _fields(kind: type[Event]) -> dict[str, Any]:
+def _fields(name: str) -> dict[str, Any]:
+    kind = EVENTS[name]
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
