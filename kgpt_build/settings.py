@@ -50,7 +50,7 @@ class GenerateSettings:
     def cmdline_words(self) -> list[str]:
         """``key=value`` for each value that is given, as the kernel's command line wants it, quoted where needed."""
         given = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return [f"{name}={_text(value)}" for name, value in given if value is not None]
+        return [f"{name}={value_text(value)}" for name, value in given if value is not None]
 
 
 def quoted(value: str) -> str:
@@ -60,7 +60,8 @@ def quoted(value: str) -> str:
     return '"' + "".join(_ESCAPES.get(char, char) for char in value) + '"'
 
 
-def _text(value: str | int | float) -> str:
+def value_text(value: str | int | float) -> str:
+    """``value`` as the kernel's command line wants it: no sign, no exponent, the same number when it is read."""
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, float):

@@ -7,8 +7,10 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+import numpy as np
+
 from kgpt_build.errors import KgptError
-from kgpt_build.models import Hyperparameters, Model
+from kgpt_build.models import CharTokenizer, Hyperparameters, Model, tensor_shapes
 from kgpt_build.models.model import NAME_BYTES
 
 MAGIC = 0x5450474B  # "KGPT"
@@ -156,6 +158,23 @@ def read_blob(data: bytes) -> BlobInfo:
         weights_size=weights_size,
         tokens=tokens,
     )
+
+
+def read_model(data: bytes, name: str) -> Model:
+    """The whole model of a blob, called ``name``. Its header may leave out the SHA-256. Raises KgptError."""
+    info = read_blob(data)
+    shapes = tensor_shapes(info.hparams)
+    info.hparams.validate()
+    _require(info.weight_type == WEIGHT_F32, f"the weights have the type {info.weight_type}, not F32")
+    _require(info.bos_id == info.hparams.n_vocab - 1, f"BOS is the token {info.bos_id}, not the last")
+    expected = 4 * sum(rows * columns for rows, columns in shapes.values())
+    _require(info.weights_size == expected, f"the weights take {info.weights_size:,} bytes, not {expected:,}")
+    tensors, at = {}, info.weights_offset
+    for tensor, (rows, columns) in shapes.items():
+        values = np.frombuffer(data, dtype="<f4", count=rows * columns, offset=at)
+        tensors[tensor] = values.astype(np.float32).reshape(rows, columns)
+        at += 4 * rows * columns
+    return Model(name, info.arch, info.hparams, CharTokenizer(info.tokens[:-1]), tensors)
 
 
 def _read_tokens(vocab: bytes, n_vocab: int) -> tuple[str, ...]:

@@ -2,69 +2,145 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import os
 import shlex
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 
 from kgpt_build.errors import RunTimeout, ToolMissing
 from kgpt_build.process import CommandFailed, describe_status, failure_text, log
 
 REFUSED, FAILED = 1, 4  # enum kg_exit: the process ends with these, and has said why on the machine channel
+_READ_BYTES = 1 << 16
 
 
-def run_hosted(binary: Path, cmdline: str, *, timeout: float) -> list[bytes]:
+def run_hosted(binary: Path, cmdline: str, *, timeout: float, modules: Sequence[Path] = ()) -> list[bytes]:
     """The lines of the machine channel (docs/events.md) of a run with ``cmdline``; ``timeout`` is in seconds.
 
     A run that the engine itself ended, well or not, is the caller's to judge by its last line. Raises ToolMissing if
     ``binary`` cannot be executed, CommandFailed if it was killed or has sent nothing, RunTimeout if it did not end.
     """
-    argv = [str(binary), "--cmdline", cmdline]
-    with tempfile.TemporaryFile() as console:
-        process, events = _start(argv, console.fileno())
-        late = threading.Event()
-        timer = threading.Timer(timeout, _end, (process, late))
-        timer.start()
-        try:
-            with events:
-                lines = events.readlines()
-            returncode = process.wait()
-        finally:
-            timer.cancel()
-            process.kill()
-            process.wait()
-        console.seek(0)
-        output = console.read().decode("utf-8", "replace")
-    line = shlex.join(argv)
-    if late.is_set():
-        raise RunTimeout(f"{binary.name} did not end within {timeout:g} seconds", failure_text(line, output))
-    if returncode not in (0, REFUSED, FAILED) or not lines:
-        message = f"{binary.name} failed ({describe_status(returncode)})"
-        raise CommandFailed(message, failure_text(line, output), output, returncode)
+    with HostedProcess(binary, cmdline, modules=modules, timeout=timeout) as process:
+        process.end_input()
+        lines = b"".join(process.pieces()).splitlines(keepends=True)
+        process.check(has_spoken=bool(lines))
     return lines
 
 
-def _end(process: subprocess.Popen[bytes], late: threading.Event) -> None:
-    late.set()
-    process.kill()
+class HostedProcess:
+    """The hosted build running: its machine channel as it comes, its console kept, its keyboard ours.
+
+    A context manager: no process is left behind. Raises ToolMissing if ``binary`` cannot be executed.
+    """
+
+    def __init__(
+        self,
+        binary: Path,
+        cmdline: str,
+        *,
+        modules: Sequence[Path] = (),
+        memory: int | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """``modules``: what boot modules are to the kernel. ``memory`` is in MiB; ``timeout`` in seconds."""
+        words = [str(binary), "--cmdline", cmdline]
+        for module in modules:
+            words += ["--module", str(module)]
+        if memory is not None:
+            words += ["--arena-mb", str(memory)]
+        self._line = shlex.join(words)
+        self._name = binary.name
+        self._timeout = timeout
+        self._late = threading.Event()
+        self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        try:
+            self._process, self._events = _start(words, self._console.fileno())
+        except BaseException:
+            self._console.close()
+            raise
+        self._timer = threading.Timer(timeout, self._end) if timeout is not None else None
+        if self._timer:
+            self._timer.daemon = True
+            self._timer.start()
+
+    def __enter__(self) -> HostedProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._process.kill()
+        self._process.wait()
+        self.end_input()
+        os.close(self._events)
+        self._console.close()
+
+    def pieces(self) -> Iterator[bytes]:
+        """The machine channel's bytes, as they come, to its end."""
+        while data := os.read(self._events, _READ_BYTES):
+            yield data
+
+    def send(self, data: bytes) -> None:
+        """Type ``data`` on its console; dropped if it has ended."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._process.stdin.fileno(), data)
+
+    def end_input(self) -> None:
+        """Nothing more will be typed; may be called again."""
+        if self._process.stdin:
+            self._process.stdin.close()
+
+    def console(self) -> str:
+        """What it has printed, once it has ended."""
+        self._console.seek(0)
+        return self._console.read().decode("utf-8", "replace")
+
+    def check(self, *, has_spoken: bool) -> int:
+        """Wait for the end; the exit status: 0, REFUSED or FAILED. ``has_spoken``: it sent something.
+
+        Raises CommandFailed if it ended otherwise, RunTimeout if it had to be ended.
+        """
+        returncode = self._process.wait()
+        if self._late.is_set():
+            message = f"{self._name} did not end within {self._timeout:g} seconds"
+            raise RunTimeout(message, failure_text(self._line, self.console()))
+        if returncode not in (0, REFUSED, FAILED) or not has_spoken:
+            output = self.console()
+            message = f"{self._name} failed ({describe_status(returncode)})"
+            raise CommandFailed(message, failure_text(self._line, output), output, returncode)
+        return returncode
+
+    def _end(self) -> None:
+        self._late.set()
+        self._process.kill()
 
 
-def _start(argv: Sequence[str], console: int) -> tuple[subprocess.Popen[bytes], io.BufferedReader]:
+def _start(argv: Sequence[str], console: int) -> tuple[subprocess.Popen[bytes], int]:
     """The process, and our end of its machine channel."""
     read, write = os.pipe()
     words = [*argv, "--events-fd", str(write)]
     log.info("%s", shlex.join(words))
     try:
         process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT, pass_fds=[write]
+            words,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            pass_fds=[write],
+            start_new_session=True,  # Ctrl-C on our terminal is ours to pass on
         )
     except OSError as error:
         os.close(read)
         raise ToolMissing(f"{argv[0]} cannot be run: {error.strerror}", "build it again") from error
     finally:
         os.close(write)
-    return process, os.fdopen(read, "rb")
+    return process, read

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kgpt_build.errors import KgptError
-from kgpt_build.models.gguf_file import load_gguf, metadata, save_gguf
+from kgpt_build.models.gguf_file import MetadataValue, load_gguf, metadata, save_gguf
 from kgpt_build.models.gguf_scan import MAGIC
 from kgpt_build.models.microgpt_json import load_json
 from kgpt_build.models.model import FloatArray, Hyperparameters, Model, tensor_shapes
@@ -16,6 +16,7 @@ __all__ = [
     "CharTokenizer",
     "FloatArray",
     "Hyperparameters",
+    "MetadataValue",
     "Model",
     "load",
     "metadata",

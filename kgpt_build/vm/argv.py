@@ -50,7 +50,13 @@ def _machine(settings: RunSettings) -> list[str]:
 def _medium(settings: RunSettings) -> list[str]:
     if settings.medium == "cdrom":
         return ["-cdrom", str(settings.image)]
-    return ["-kernel", str(settings.image), *(("-append", settings.cmdline) if settings.cmdline else ())]
+    # QEMU's multiboot loader takes several files, between commas; a comma of a path is doubled.
+    modules = ",".join(str(path).replace(",", ",,") for path in settings.modules)
+    return [
+        *("-kernel", str(settings.image)),
+        *(("-append", settings.cmdline) if settings.cmdline else ()),
+        *(("-initrd", modules) if modules else ()),
+    ]
 
 
 def _serial(settings: RunSettings, channels: Channels) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import struct
 from collections.abc import Callable, Mapping
@@ -194,6 +195,73 @@ class SelfTests(Event):
 
 
 @dataclass(frozen=True)
+class Corpus(Event):
+    """The text to train on: ``train`` and ``validation`` are documents, together all of them."""
+
+    event: ClassVar[str] = "corpus"
+    documents: int
+    characters: int
+    n_vocab: int
+    train: int
+    validation: int
+
+
+@dataclass(frozen=True)
+class Training(Event):
+    """A training starts, with the step after ``first_step`` (0, or what a resumed state has done)."""
+
+    event: ClassVar[str] = "training"
+    method: str
+    steps: int
+    batch: int
+    n_layer: int
+    n_embd: int
+    n_head: int
+    block_size: int
+    parameters: int
+    seed: int
+    first_step: int
+
+
+@dataclass(frozen=True)
+class Step(Event):
+    """A training step, counted from 1; ``loss`` in nats, rounded, as ``loss_bits`` is not."""
+
+    event: ClassVar[str] = "step"
+    step: int
+    loss: float
+    loss_bits: Address
+    lr: float
+
+    @property
+    def exact_loss(self) -> float:
+        """The loss exactly as the kernel computed it."""
+        value: float = struct.unpack(">d", self.loss_bits.to_bytes(8, "big"))[0]
+        return value
+
+
+@dataclass(frozen=True)
+class Eval(Event):
+    """The mean loss over the validation documents after ``step``, in nats."""
+
+    event: ClassVar[str] = "eval"
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class BlobStart(Event):
+    """``length`` raw bytes follow, whose CRC-32 (zlib's) is ``crc32`` (framing.ChannelReader takes them)."""
+
+    event: ClassVar[str] = "blob"
+    name: str
+    step: int
+    loss: float
+    length: int
+    crc32: int
+
+
+@dataclass(frozen=True)
 class Error(Event):
     """The kernel refuses something."""
 
@@ -230,7 +298,7 @@ EVENTS: Mapping[str, type[Event]] = {
     kind.event: kind
     for kind in (
         *(Boot, Cpu, Model, Memory, Ready, Config, Token, Logits, Sample, Stats),
-        *(Shell, SelfTest, SelfTests, Error, Panic, Exit),
+        *(Shell, SelfTest, SelfTests, Corpus, Training, Step, Eval, BlobStart, Error, Panic, Exit),
     )
 }
 
@@ -250,7 +318,7 @@ def parse_event(line: bytes) -> Event:
     if kind is None:
         return Unknown(data["event"])
     try:
-        return kind(**{field: _READERS[hint](data[field]) for field, hint in _fields(kind).items()})
+        return kind(**{field: _READERS[hint](data[field]) for field, hint in _fields(kind.event).items()})
     except KeyError as error:
         raise BadEvent(f"the event {data['event']} lacks {error}: {_shown(line)}") from error
     except (TypeError, ValueError) as error:
@@ -262,7 +330,9 @@ def event_name(event: Event) -> str:
     return event.kind if isinstance(event, Unknown) else event.event
 
 
-def _fields(kind: type[Event]) -> dict[str, Any]:
+@functools.cache  # a training sends thousands of events a second
+def _fields(name: str) -> dict[str, Any]:
+    kind = EVENTS[name]
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 

@@ -20,7 +20,8 @@ from kgpt_build.errors import MachineLost, ToolMissing
 from kgpt_build.process import log
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import Wires
-from kgpt_build.vm.events import BadEvent, Event, parse_event
+from kgpt_build.vm.events import Event
+from kgpt_build.vm.framing import Blob, ChannelReader
 from kgpt_build.vm.link import Link, Listener
 from kgpt_build.vm.settings import RunSettings
 from kgpt_build.vm.transcript import NotSeen, Transcript
@@ -46,10 +47,13 @@ class Machine:
         self.changed = threading.Condition()
         self.console = Transcript(self.changed)
         self.qmp_events: list[Mapping[str, Any]] = []
-        self.lines: list[bytes] = []
+        self._channel = ChannelReader()
+        self.lines: list[bytes] = self._channel.lines
         """The machine channel's lines as they came, up to the first that is no event."""
-        self.events: list[Event] = []
+        self.events: list[Event] = self._channel.events
         """The same, parsed."""
+        self.blobs: list[Blob] = self._channel.blobs
+        """What came whole between them."""
         self.on_change: Callable[[], None] | None = None
         """Called, by the link's thread, when the guest has printed something, sent an event, or ended."""
         self._qemu = qemu
@@ -58,8 +62,6 @@ class Machine:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process: subprocess.Popen[bytes] | None = None
         self._link: Link | None = None
-        self._partial = b""
-        self._garbage = ""
         self._broken = ""
         self._ended = False
         self._quit = False
@@ -209,7 +211,7 @@ class Machine:
             events=tuple(self.events),
             shutdown=shutdown["data"].get("reason", "") if shutdown else "",
             broken=self._broken,
-            garbage=self._garbage,
+            garbage=self._channel.broken,
             timed_out=(self.settings.timeout or 0.0) if timed_out else 0.0,
             quit=self._quit,
             stderr=self.stderr(),
@@ -246,23 +248,10 @@ class Machine:
         self._tell()
 
     def _feed_events(self, data: bytes) -> None:
-        *lines, self._partial = (self._partial + data).split(b"\n")
         with self.changed:
-            for line in lines:
-                self._take_line(line)
+            self._channel.feed(data)
             self.changed.notify_all()
         self._tell()
-
-    def _take_line(self, line: bytes) -> None:
-        if self._garbage:
-            return
-        try:
-            event = parse_event(line)
-        except BadEvent as error:
-            self._garbage = error.message
-            return
-        self.lines.append(line)
-        self.events.append(event)
 
     def _feed_qmp(self, event: Mapping[str, Any]) -> None:
         with self.changed:

@@ -41,6 +41,8 @@ class RunSettings:
     """What ``image`` is: an ELF for ``-kernel``, or a disc (``cdrom``)."""
     firmware: Path | None = None
     """Another BIOS, such as OVMF."""
+    modules: tuple[Path, ...] = ()
+    """Files that the loader puts into memory beside the kernel, in this order (multiboot 1 modules)."""
     extra: tuple[str, ...] = ()
     """Further QEMU arguments."""
 
@@ -56,8 +58,16 @@ class RunSettings:
             raise UsageError(f"a time limit of {self.timeout:g} seconds is none", "give a number above 0")
         if self.display and self.machine == "microvm":
             raise UsageError("microvm has no screen to show", "leave out --display, or give --machine pc")
+        self._check_modules()
         if "\0" in self.cmdline or "\n" in self.cmdline:
             raise UsageError("the kernel's command line is one line of text", "write \\n inside quotes for a new line")
+
+    def _check_modules(self) -> None:
+        if self.modules and self.medium != "kernel":
+            raise UsageError("a disc brings its own modules", "give an image that kgpt build made")
+        for path in self.modules:
+            if " " in str(path):  # QEMU takes what follows a space for the module's arguments
+                raise UsageError(f"the path of the module {str(path)!r} has a space in it", "rename or copy the file")
 
     @property
     def machine_type(self) -> str:

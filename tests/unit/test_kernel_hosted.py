@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kgpt_build.errors import RunTimeout, ToolMissing
-from kgpt_build.kernel.hosted import run_hosted
+from kgpt_build.kernel.hosted import HostedProcess, run_hosted
 from kgpt_build.process import CommandFailed
 
 
@@ -60,3 +60,22 @@ def test_a_run_that_does_not_end_is_ended(tmp_path: Path) -> None:
 def test_no_such_program(tmp_path: Path) -> None:
     with pytest.raises(ToolMissing, match="No such file"):
         run_hosted(tmp_path / "none", "", timeout=1)
+
+
+def test_modules_and_keys(tmp_path: Path) -> None:
+    """What `fake` checks of the words is another's: these have more of them."""
+    lines = [
+        f"#!{sys.executable} -S",
+        "import os, sys",
+        "fd = int(sys.argv[-1])",
+        "os.write(fd, ' '.join(sys.argv[1:-1]).encode() + b'\\n')",
+        "os.write(fd, os.read(0, 10))",
+    ]
+    program = tmp_path / "hosted"
+    program.write_text("\n".join(lines) + "\n")
+    program.chmod(0o755)
+    with HostedProcess(program, "mode=train", modules=[Path("a"), Path("b c")], memory=64, timeout=20) as process:
+        process.send(b"\x03")
+        sent = b"".join(process.pieces())
+        assert process.check(has_spoken=True) == 0
+    assert sent == b"--cmdline mode=train --module a --module b c --arena-mb 64 --events-fd\n\x03"

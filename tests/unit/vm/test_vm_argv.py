@@ -60,6 +60,8 @@ def test_standalone_is_what_a_person_pastes() -> None:
         ({"medium": "cdrom", "image": Path("k.iso")}, "-machine pc ", "microvm"),
         ({"firmware": Path("OVMF.fd")}, "-machine pc ", "microvm"),
         ({"firmware": Path("OVMF.fd")}, "-bios OVMF.fd ", "pflash"),
+        ({"modules": (Path("names.txt"),)}, "-kernel k.elf -initrd names.txt ", ",,"),
+        ({"modules": (Path("a,b"), Path("c"))}, "-initrd a,,b,c ", "c,,"),
         ({"extra": ("-icount", "shift=0")}, "-icount shift=0", "-append"),
     ],
 )
@@ -87,6 +89,8 @@ def test_an_open_accelerator_is_refused() -> None:
         ({"medium": "tape"}, "no medium tape"),
         ({"display": True, "machine": "microvm"}, "microvm has no screen"),
         ({"cmdline": "a\nb"}, "one line"),
+        ({"modules": (Path("a b"),)}, "has a space"),
+        ({"modules": (Path("a"),), "medium": "cdrom"}, "a disc brings its own modules"),
     ],
 )
 def test_impossible_machines_are_refused(change: dict[str, object], message: str) -> None:

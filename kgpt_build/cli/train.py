@@ -1,0 +1,265 @@
+"""``kgpt train``."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kgpt_build.cli.machines import find_qemu, machine_options, resolve_accel
+from kgpt_build.cli.options import json_option, verbose_option
+from kgpt_build.errors import KgptError, MachineLost
+from kgpt_build.vm.settings import RunSettings
+
+if TYPE_CHECKING:
+    from kgpt_build.training.corpus import CorpusText
+    from kgpt_build.training.runs import Run
+    from kgpt_build.training.session import Session
+    from kgpt_build.training.settings import TrainSettings
+    from kgpt_build.training.state import ResumeState
+    from kgpt_build.vm.verdict import Verdict
+
+STOP = b"\x03"
+"""Ctrl-C on the kernel's console: it ends after the step at hand, and sends what it has."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training that was checked as far as it can be before anything is built."""
+
+    settings: TrainSettings
+    corpus: CorpusText
+    state: ResumeState | None
+    target: str
+
+    def check_memory(self, memory: int, image_end: int = 0) -> None:
+        """Refuse what cannot fit ``memory`` MiB beside an image that ends at ``image_end``."""
+        from kgpt_build.training.corpus import check_memory, memory_needs
+
+        state = len(self.state.data) if self.state else 0
+        check_memory(memory_needs(self.settings, self.corpus, image=image_end, state=state), memory)
+
+
+@click.command("train")
+@click.argument("corpus", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="MODEL.gguf", help="[default: model.gguf]")
+@click.option("--steps", type=int, metavar="N", help="Over which the learning rate falls to 0. [default: 1000]")
+@click.option("--until", type=int, metavar="N", help="Stop after step N, for --resume to go on.")
+@click.option("--batch", type=int, metavar="N", help="Documents a step. [default: 16; 1 with --exact]")
+@click.option("--n-layer", type=int, metavar="N", help="Layers. [default: 1]")
+@click.option("--n-embd", type=int, metavar="N", help="Width. [default: 16]")
+@click.option("--n-head", type=int, metavar="N", help="Heads, which divide the width. [default: 4]")
+@click.option("--block-size", type=int, metavar="N", help="Context, in characters. [default: 16]")
+@click.option("--lr", type=float, metavar="X", help="Adam's learning rate in the first step. [default: 0.01]")
+@click.option("--beta1", type=float, metavar="X", help="Adam's β₁. [default: 0.85]")
+@click.option("--beta2", type=float, metavar="X", help="Adam's β₂. [default: 0.99]")
+@click.option("--eps", type=float, metavar="X", help="Adam's ε. [default: 1e-8]")
+@click.option("--weight-decay", type=float, metavar="X", help="Decoupled weight decay. [default: 0]")
+@click.option("--seed", type=int, metavar="S", help="The same seed gives the same weights. [default: 42]")
+@click.option("--val-fraction", type=float, metavar="F", help="Of the documents, held back. [default: 0]")
+@click.option("--eval-every", type=int, metavar="N", help="Compute the validation loss every N steps.")
+@click.option("--exact", is_flag=True, help="microgpt's arithmetic and random numbers, to the bit; slower.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="MODEL.gguf", help="Go on with its training.")
+@click.option("--checkpoint-every", type=int, metavar="N", help="Write the files every N steps too.")
+@click.option("--keep-last", is_flag=True, help="Write the weights of the last step too: MODEL-last.gguf.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.svg", help="Draw the loss curve.")
+@click.option(
+    "--target", type=click.Choice(["bare", "hosted"]), default="bare", show_default=True,
+    help="In a kernel under QEMU, or in the same engine as a Linux process.",
+)  # fmt: skip
+@machine_options
+@click.option("--timeout", type=float, metavar="S", help="End the run after S seconds, with exit code 124.")
+@json_option("Print the machine channel (docs/events.md), nothing else.")
+@verbose_option
+def command(
+    corpus: Path | None,
+    output: Path | None,
+    resume: Path | None,
+    keep_last: bool,
+    plot: Path | None,
+    target: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a model on CORPUS, in the kernel.
+
+    CORPUS is UTF-8 text, one document a line; without it, first names. The weights with the lowest validation loss
+    (without --val-fraction: the last) are written to MODEL.gguf, which kgpt build takes, and what --resume needs to
+    MODEL.state. Ctrl-C stops after the step at hand and writes them.
+
+    Exit codes are those of kgpt run.
+    """
+    from kgpt_build.training.plot import check_name
+    from kgpt_build.training.session import Files, Session
+
+    given = _taken(options)
+    words = options.pop("cmdline")
+    RunSettings(image=Path(), **options)  # wrong values of the machine are refused first
+    if plot:
+        check_name(plot)
+    plan = _plan(corpus, resume, given, target)
+    files = Files(output or resume or Path("model.gguf"))
+    files.check()
+    _warn(plan)
+    session = Session(files, plan.settings, plan.corpus, keep_last=keep_last)
+    cmdline = " ".join([*plan.settings.cmdline_words(), "exit", *([words] if words else [])])
+    with (
+        tempfile.TemporaryDirectory(prefix="kgpt-train-") as folder,
+        _started(plan, Path(folder), cmdline, options) as run,
+    ):
+        can_stop = target == "hosted" or options["serial"]
+        verdict = _follow(session, run, as_json=as_json, can_stop=can_stop)
+        stopped = _was_stopped(run)
+    _conclude(session, verdict, plot, stopped=stopped, quiet=as_json)
+
+
+def _taken(options: dict[str, Any]) -> dict[str, Any]:
+    """Take what was given of TrainSettings out of ``options``."""
+    import dataclasses
+
+    from kgpt_build.training.settings import TrainSettings
+
+    taken = {field.name: options.pop(field.name) for field in dataclasses.fields(TrainSettings)}
+    # A flag that was not given is no wish: --resume goes on as it was.
+    return {name: value for name, value in taken.items() if value is not None and value is not False}
+
+
+def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], target: str) -> Plan:
+    from kgpt_build.training.corpus import count_parameters, read_corpus
+    from kgpt_build.training.session import Files
+    from kgpt_build.training.settings import TrainSettings, resumed
+    from kgpt_build.training.state import load_state
+
+    state = load_state(Files(resume).state) if resume else None
+    settings = resumed(state.settings, given) if state else TrainSettings(**given)
+    text = read_corpus(corpus)
+    count_parameters(settings.hyperparameters(text.n_vocab))  # more than an image can hold is refused
+    if state and state.corpus_sha256 != text.sha256:
+        raise KgptError(f"{text.source} is not the corpus of the training to resume", "give the one it began with")
+    if state and state.step >= settings.last_step:
+        raise KgptError(
+            f"the training to resume has done all its {state.step} steps", "give more with --steps, or train anew"
+        )
+    return Plan(settings, text, state, target)
+
+
+def _warn(plan: Plan) -> None:
+    longer = plan.corpus.longer_than(plan.settings.block_size)
+    if longer:
+        click.echo(
+            f"kgpt: {longer:,} of {plan.corpus.n_documents:,} documents are longer than the block of "
+            f"{plan.settings.block_size}: what is beyond it is not trained on (--block-size)",
+            err=True,
+        )
+
+
+@contextmanager
+def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) -> Iterator[Run]:
+    """The training begun, with its files in ``folder``; ended, if it was not, when the block is left."""
+    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.kernel.build import build_cached
+    from kgpt_build.training.runs import stage_modules
+
+    memory = options["memory"]
+    plan.check_memory(memory)  # the image can wait, if it is too much without it
+    qemu = find_qemu() if plan.target == "bare" else ""
+    with shown_progress() as progress:
+        image = build_cached(target=plan.target, progress=progress)
+    modules = stage_modules(folder, plan.corpus.data, plan.state.data if plan.state else None)
+    if plan.target == "hosted":
+        from kgpt_build.kernel.hosted import HostedProcess
+        from kgpt_build.training.runs import HostedRun
+
+        timeout = options["timeout"]
+        with HostedProcess(image, cmdline, modules=modules, memory=memory, timeout=timeout) as process:
+            yield HostedRun(process)
+        return
+    from kgpt_build.cli.machines import memory_needs
+    from kgpt_build.kernel.elf import read_image
+    from kgpt_build.vm.machine import Machine
+
+    plan.check_memory(memory, memory_needs(read_image(image)).image_end)
+    settings = resolve_accel(RunSettings(image=image, cmdline=cmdline, modules=modules, **options), qemu)
+    with Machine(settings, qemu=qemu, symbols=image) as machine:
+        yield machine
+
+
+def _follow(session: Session, run: Run, *, as_json: bool, can_stop: bool) -> Verdict:
+    """Show the training to its end, writing what arrives; Ctrl-C asks the kernel to stop."""
+    from kgpt_build.cli.training_view import shown
+
+    with shown(session, run, as_json=as_json) as view:
+
+        def poll() -> None:
+            view.show(session.update(run.events, run.blobs))
+
+        def stop() -> None:
+            run.send(STOP)
+            view.stopping()
+
+        with _interrupted_by(stop if can_stop else None):
+            verdict = run.wait(poll)
+        poll()
+    return verdict
+
+
+@contextmanager
+def _interrupted_by(stop: Callable[[], None] | None) -> Iterator[None]:
+    """The first Ctrl-C calls ``stop``; the next one (or the first, without it) is a KeyboardInterrupt."""
+    left = [stop] if stop else []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _was_stopped(run: Run) -> bool:
+    from kgpt_build.vm.events import Exit
+
+    return any(isinstance(event, Exit) and event.reason == "stopped" for event in run.events[-1:])
+
+
+def _conclude(session: Session, verdict: Verdict, plot: Path | None, *, stopped: bool, quiet: bool) -> None:
+    """Say what was written; then, if the run ended badly, raise that."""
+    for line in _summary(session):
+        click.echo(line, err=quiet)
+    if plot and session.step:
+        from kgpt_build.training.plot import write_plot
+
+        title = f"{session.files.model.stem}: {session.settings.steps:,} steps on {session.text.source}"
+        write_plot(plot, session.history, title)
+        click.echo(f"wrote {plot}", err=quiet)
+    error = verdict.error()
+    if error is not None:
+        raise error
+    if session.files.model not in session.written:
+        raise MachineLost("the kernel ended well, but sent no weights", f"{session.files.model} is as it was")
+    if session.saved_state and session.saved_state < session.settings.steps:
+        how = "stopped" if stopped else "done so far"
+        click.echo(f"kgpt: {how}; kgpt train --resume {session.files.model} goes on", err=True)
+
+
+def _summary(session: Session) -> list[str]:
+    lines = []
+    for written in session.written.values():
+        parts = [f"wrote {written.path}: {written.n_parameters:,} parameters, step {written.step}"]
+        parts += [] if written.loss is None else [f"loss {written.loss:.4f}"]
+        parts += [] if written.validation is None else [f"validation {written.validation:.4f}"]
+        lines.append(", ".join(parts))
+    if session.saved_state:
+        lines.append(f"wrote {session.files.state}: to go on after step {session.saved_state}")
+    return lines

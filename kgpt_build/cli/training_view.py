@@ -1,0 +1,158 @@
+"""How `train` shows a training: a live display on a terminal, plain lines elsewhere, or the machine channel itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+from kgpt_build.training.curve import draw
+from kgpt_build.training.runs import Run
+from kgpt_build.training.session import Session
+from kgpt_build.vm.events import Eval, Event, Sample, Step
+
+PLAIN_LINES = 20
+"""Of losses in a whole training."""
+_REFRESHES = 5.0  # a second
+_CURVE_HEIGHT = 8
+
+
+class View(Protocol):
+    """What is told of a training as it goes on."""
+
+    def show(self, events: Sequence[Event]) -> None:
+        """These have come; the session has taken them up already."""
+
+    def stopping(self) -> None:
+        """The user has asked for the end."""
+
+
+class JsonView:
+    """The machine channel's lines, and nothing else, on standard output."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._printed = 0
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Print the lines of ``events``."""
+        for line in self._run.lines[self._printed : self._printed + len(events)]:
+            click.echo(line)
+        self._printed += len(events)
+
+    def stopping(self) -> None:
+        """Say so on standard error."""
+        click.echo("kgpt: stopping after this step; Ctrl-C again ends it at once", err=True)
+
+
+class PlainView:
+    """A line now and then."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        last = session.settings.last_step
+        self._every = max(1, last // PLAIN_LINES)
+        self._last = last
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Print what is worth a line."""
+        for event in events:
+            if isinstance(event, Step):
+                if event.step % self._every == 0 or event.step in (1, self._last):
+                    click.echo(step_line(event, self._session.settings.steps))
+            elif isinstance(event, Eval):
+                click.echo(f"validation after step {event.step} | loss {event.loss:.4f}")
+            elif isinstance(event, Sample):
+                click.echo(sample_line(event))
+
+    def stopping(self) -> None:
+        """Say so on standard error."""
+        click.echo("kgpt: stopping after this step; Ctrl-C again ends it at once", err=True)
+
+
+class LiveView:
+    """A bar, the losses, their curve and the last text, drawn again and again in one place."""
+
+    def __init__(self, session: Session, console: Console) -> None:
+        self._session = session
+        self._console = console
+        self._start: float | None = None
+        self._seconds = 0.0
+        self._first = 0
+        self._stopping = False
+        columns = (BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=console)
+        self._task = self._bar.add_task("", total=session.settings.last_step)
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Take the time of the steps; the texts at the end stay on the screen."""
+        session = self._session
+        if session.step is None:
+            return
+        if self._start is None:
+            self._start = time.monotonic()
+            self._first = session.training.first_step if session.training else 0
+        if any(isinstance(event, Step) for event in events):
+            self._seconds = time.monotonic() - self._start
+            self._bar.update(self._task, completed=session.step.step)
+        for event in events:
+            if isinstance(event, Sample):
+                self._console.print(sample_line(event), markup=False, highlight=False)
+
+    def stopping(self) -> None:
+        """It will be seen with the next drawing."""
+        self._stopping = True
+
+    def draw(self) -> RenderableType:
+        """The display as it is now."""
+        history, settings = self._session.history, self._session.settings
+        width = min(self._console.width - 1, 100)
+        rows = draw(history.training, list(history.validation), settings.last_step, width=width, height=_CURVE_HEIGHT)
+        return Group(self._bar, Text(self._losses(), style="bold"), Text("\n".join(rows), style="cyan"))
+
+    def _losses(self) -> str:
+        step, history = self._session.step, self._session.history
+        if step is None:
+            return "starting"
+        parts = [f"loss {step.exact_loss:.4f}"]
+        if history.validation:
+            best = min(history.validation, key=lambda point: point.loss)
+            parts.append(f"validation {history.validation[-1].loss:.4f} (best {best.loss:.4f} after step {best.step})")
+        if self._seconds > 0:
+            documents = (step.step - self._first) * self._session.settings.documents_a_step
+            parts.append(f"{documents / self._seconds:,.0f} samples/s")
+        if self._stopping:
+            parts.append("stopping after this step; Ctrl-C again ends it at once")
+        return " | ".join(parts)
+
+
+def step_line(step: Step, steps: int) -> str:
+    """As microgpt prints it."""
+    return f"step {step.step:4d} / {steps:4d} | loss {step.exact_loss:.4f}"
+
+
+def sample_line(sample: Sample) -> str:
+    """As microgpt prints it."""
+    return f"sample {sample.index + 1:2d}: {sample.text}"
+
+
+@contextmanager
+def shown(session: Session, run: Run, *, as_json: bool) -> Iterator[View]:
+    """The view that fits where standard output goes."""
+    if as_json:
+        yield JsonView(run)
+        return
+    console = Console()
+    if not console.is_terminal:
+        yield PlainView(session)
+        return
+    view = LiveView(session, console)
+    with Live(get_renderable=view.draw, console=console, refresh_per_second=_REFRESHES):
+        yield view

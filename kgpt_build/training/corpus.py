@@ -1,0 +1,139 @@
+"""The text that is trained on, checked before a machine is started for it. The kernel gets the bytes as they are."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgpt_build.errors import KgptError
+from kgpt_build.models import tensor_shapes
+from kgpt_build.models.model import Hyperparameters
+from kgpt_build.training.settings import TrainSettings
+
+_LINE_END = re.compile(r"\r\n|\r|\n")  # what Python's open() takes for one, as microgpt does
+_FORM = "a corpus is UTF-8 text, one document a line"
+_MB = 1 << 20
+
+
+@dataclass(frozen=True)
+class CorpusText:
+    """A corpus that can be trained on. ``source`` says where it is from; ``lengths``: characters -> documents."""
+
+    source: str
+    data: bytes
+    n_vocab: int
+    lengths: Mapping[int, int]
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 (hex) of the bytes."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def n_documents(self) -> int:
+        """Lines that are not empty."""
+        return sum(self.lengths.values())
+
+    @property
+    def n_characters(self) -> int:
+        """Of all documents."""
+        return sum(length * count for length, count in self.lengths.items())
+
+    def longer_than(self, block_size: int) -> int:
+        """How many documents lose their end: a block holds BOS and ``block_size`` - 1 characters to go on from."""
+        return sum(count for length, count in self.lengths.items() if length + 1 > block_size)
+
+
+def read_corpus(path: Path | None) -> CorpusText:
+    """The corpus in ``path``; None: the one of the default model.
+
+    Raises KgptError naming file and line, ToolMissing if the default is not installed.
+    """
+    if path is None:
+        from kgpt_build.reference.corpus import first_names
+
+        names = first_names()
+        return examine(names.source, "".join(f"{name}\n" for name in names.documents).encode())
+    if path.is_dir():
+        raise KgptError(f"{path}: is a folder, not a corpus", _FORM)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise KgptError(f"{path}: no such file", "check the path, or leave it out to train on first names") from None
+    except OSError as error:
+        raise KgptError(f"{path}: cannot be read: {error.strerror or error}", "check the permissions") from None
+    return examine(str(path), data)
+
+
+def examine(source: str, data: bytes) -> CorpusText:
+    """``data`` as a corpus. Raises KgptError with the line for what is not one."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        lines = _LINE_END.split(data[: error.start].decode("utf-8"))
+        raise KgptError(
+            f"{source}: line {len(lines)}: byte 0x{data[error.start]:02x} at byte {len(lines[-1].encode()) + 1} of the "
+            "line is not UTF-8",
+            "save the corpus as UTF-8",
+        ) from None
+    documents = [document for line in _LINE_END.split(text) if (document := line.strip())]
+    if not documents:
+        raise KgptError(f"{source}: {'every line is' if data else 'the file is'} empty", _FORM)
+    chars = {char for document in documents for char in document}
+    if len(chars) == 1:
+        raise KgptError(
+            f"{source}: its one distinct character is {chars.pop()!r}", "there is nothing to learn: give another text"
+        )
+    return CorpusText(source, data, len(chars) + 1, Counter(map(len, documents)))
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The memory that a training is known to need, in bytes; the kernel works out the rest to the byte."""
+
+    image: int
+    modules: int
+    documents: int
+    parameters: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.image + self.modules + self.documents + self.parameters
+
+
+def memory_needs(settings: TrainSettings, corpus: CorpusText, *, image: int = 0, state: int = 0) -> Needs:
+    """What ``settings`` need beside an image that ends at ``image``, resuming a state of ``state`` bytes."""
+    n_parameters = count_parameters(settings.hyperparameters(corpus.n_vocab))
+    held_twice = 2 if settings.val_fraction else 1  # the split copies the documents
+    documents = 4 * (corpus.n_characters + corpus.n_documents) * held_twice
+    # Weights, gradients and both moments of Adam, and two copies that can be sent.
+    parameters = n_parameters * (4 * (8 if settings.exact else 4) + 2 * 4)
+    return Needs(image, len(corpus.data) + state, documents, parameters)
+
+
+def count_parameters(hparams: Hyperparameters) -> int:
+    """How many weights. Raises KgptError for sizes that no image can hold."""
+    hparams.validate()
+    return sum(rows * columns for rows, columns in tensor_shapes(hparams).values())
+
+
+def check_memory(needs: Needs, memory: int) -> None:
+    """Refuse a training that cannot fit ``memory`` MiB. Raises KgptError with the numbers."""
+    if needs.total <= memory * _MB:
+        return
+    image = f"the image reaches up to {_amount(needs.image)}, " if needs.image else ""
+    raise KgptError(
+        f"{memory} MB of memory are too little for this training: {image}the corpus takes "
+        f"{_amount(needs.modules)} and its documents {_amount(needs.documents)}, "
+        f"weights and optimizer {_amount(needs.parameters)}",
+        f"give at least --memory {-(-needs.total // _MB) + 1}, or train a smaller model",
+    )
+
+
+def _amount(size: int) -> str:
+    return f"{size / _MB:.1f} MB" if size >= _MB else f"{-(-size // 1024)} KB"

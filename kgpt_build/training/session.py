@@ -1,0 +1,168 @@
+"""What a training sends, taken up as it comes: the losses are kept, and weights that arrived whole are written.
+
+Every file is written beside and renamed, so whatever ends the run, each holds old bytes or new ones.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgpt_build import models
+from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.headers.blob import read_model
+from kgpt_build.models.model import clean_name
+from kgpt_build.paths import write_errors
+from kgpt_build.training.corpus import CorpusText
+from kgpt_build.training.history import History, Point
+from kgpt_build.training.settings import TrainSettings
+from kgpt_build.training.state import save_state
+from kgpt_build.vm import events
+from kgpt_build.vm.events import Event
+from kgpt_build.vm.framing import Blob
+
+STATE_SUFFIX = ".state"
+
+
+@dataclass(frozen=True)
+class Files:
+    """The names of what a training writes: MODEL.gguf, and beside it MODEL-last.gguf and MODEL.state."""
+
+    model: Path
+
+    @property
+    def last(self) -> Path:
+        """The weights after the last step."""
+        return self.model.with_name(f"{self.model.stem}-last{self.model.suffix}")
+
+    @property
+    def state(self) -> Path:
+        """What --resume goes on from."""
+        return self.model.with_name(self.model.stem + STATE_SUFFIX)
+
+    def check(self) -> None:
+        """See that they can be written, before time is spent on a training. Raises KgptError."""
+        if self.model.suffix == STATE_SUFFIX:
+            raise UsageError(f"{self.model} is the name of a state", "give -o a name that ends in .gguf")
+        with write_errors(str(self.model)):
+            for path in (self.model, self.last, self.state):
+                if path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            with tempfile.TemporaryFile(dir=Path(os.path.realpath(self.model)).parent):
+                pass
+
+
+@dataclass(frozen=True)
+class Written:
+    """A model that was written: its file, and what is known of its weights. Losses are in nats."""
+
+    path: Path
+    n_parameters: int
+    step: int
+    loss: float | None
+    validation: float | None
+
+
+class Session:
+    """One training. ``update`` is given all that has come so far; ``corpus`` to ``samples`` are what was learnt."""
+
+    def __init__(self, files: Files, settings: TrainSettings, corpus: CorpusText, *, keep_last: bool = False) -> None:
+        self.files = files
+        self.settings = settings
+        self.text = corpus
+        self.keep_last = keep_last
+        self.corpus: events.Corpus | None = None
+        self.training: events.Training | None = None
+        self.step: events.Step | None = None
+        """The last."""
+        self.samples: list[events.Sample] = []
+        self.history = History()
+        self.written: dict[Path, Written] = {}
+        self.saved_state = 0
+        """The step whose state was written; 0: none was."""
+        self._n_events = 0
+        self._n_blobs = 0
+        self._losses: dict[int, float] = {}
+        self._has_best = False
+
+    def update(self, all_events: Sequence[Event], blobs: Sequence[Blob]) -> list[Event]:
+        """Take up what is new, and return the events of it. Raises KgptError if a file cannot be written."""
+        new = list(all_events[self._n_events :])
+        self._n_events += len(new)
+        for event in new:
+            self._take(event)
+        for blob in blobs[self._n_blobs :]:
+            self._n_blobs += 1
+            self._take_blob(blob)
+        return new
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, events.Step):
+            self.step = event
+            self.history.add(event.step, event.exact_loss)
+        elif isinstance(event, events.BlobStart):
+            self._note_loss(event.step)
+        elif isinstance(event, events.Eval):
+            self._note_loss(event.step)
+            self.history.validation.append(Point(event.step, event.loss))
+        elif isinstance(event, events.Sample):
+            self.samples.append(event)
+        elif isinstance(event, events.Corpus):
+            self.corpus = event
+        elif isinstance(event, events.Training):
+            self.training = event
+
+    def _note_loss(self, step: int) -> None:
+        """Remember the loss of a step whose weights may be written, perhaps much later."""
+        if self.step and self.step.step == step:
+            self._losses[step] = self.step.exact_loss
+
+    def _take_blob(self, blob: Blob) -> None:
+        if blob.name == "best":
+            self._has_best = True
+            self._write(self.files.model, blob)
+        elif blob.name == "last":
+            # A kernel that judges nothing by validation may leave best out: then the last are the best there are.
+            if not self._has_best:
+                self._write(self.files.model, blob)
+            if self.keep_last:
+                self._write(self.files.last, blob)
+        elif blob.name == "state":
+            save_state(self.files.state, self.settings, self.text.sha256, blob.step, blob.data)
+            self.saved_state = blob.step
+
+    def _write(self, path: Path, blob: Blob) -> None:
+        try:
+            model = read_model(blob.data, clean_name(self.files.model.stem))
+        except KgptError as error:
+            raise KgptError(f"the kernel sent weights that are not to be used: {error.message}", error.hint) from error
+        validation = next((point.loss for point in self.history.validation if point.step == blob.step), None)
+        written = Written(path, model.n_parameters, blob.step, self._losses.get(blob.step), validation)
+        models.save_gguf(model, path, self._metadata(written))
+        self.written[path] = written
+
+    def _metadata(self, written: Written) -> dict[str, models.MetadataValue]:
+        """All that the weights follow from. The same training gives the same, interrupted or not."""
+        settings = self.settings
+        known: dict[str, models.MetadataValue | None] = {
+            "corpus": self.text.source,
+            "corpus_sha256": self.text.sha256,
+            "method": "exact" if settings.exact else "fast",
+            "step": written.step,
+            "loss": written.loss,
+            "validation_loss": written.validation,
+            "validation_fraction": settings.val_fraction,
+            "steps": settings.steps,
+            "batch": settings.documents_a_step,
+            "seed": settings.seed,
+            "learning_rate": settings.lr,
+            "beta1": settings.beta1,
+            "beta2": settings.beta2,
+            "eps": settings.eps,
+            "weight_decay": settings.weight_decay,
+        }
+        return {f"kgpt.training.{key}": value for key, value in known.items() if value is not None}

@@ -1,0 +1,147 @@
+"""What a training is asked for: checked before anything is built, then words of the kernel's command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kgpt_build.errors import UsageError
+from kgpt_build.settings import MAX_SEED, value_text
+
+if TYPE_CHECKING:
+    from kgpt_build.models import Hyperparameters
+
+FAST_BATCH = 16
+EVALUATIONS = 10
+"""How often in a training its validation documents are computed, if that was not said."""
+
+_WHOLE = {
+    "steps": (1, 10**9),
+    "until": (0, 10**9),
+    "batch": (1, 1 << 20),
+    "n_layer": (1, 1 << 10),
+    "n_embd": (1, 1 << 16),
+    "n_head": (1, 1 << 12),
+    "block_size": (1, 1 << 16),
+    "seed": (0, MAX_SEED),
+    "eval_every": (0, 10**9),
+    "checkpoint_every": (0, 10**9),
+}
+_RESUMED = ("n_layer", "n_embd", "n_head", "block_size", "seed", "batch", "exact", "val_fraction")
+"""What a resumed training cannot change: it would be another one."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """A training; the defaults are microgpt's. Raises UsageError for values of which none can be made.
+
+    ``lr`` falls linearly to 0 over ``steps``; ``until`` stops after that step (0: after ``steps``), to be resumed.
+    ``batch`` counts documents, None is FAST_BATCH, or 1 where ``exact``; ``eval_every`` None is EVALUATIONS times, if
+    ``val_fraction`` holds documents back. ``exact`` is microgpt's arithmetic and CPython's random numbers.
+    """
+
+    steps: int = 1000
+    until: int = 0
+    batch: int | None = None
+    n_layer: int = 1
+    n_embd: int = 16
+    n_head: int = 4
+    block_size: int = 16
+    lr: float = 0.01
+    beta1: float = 0.85
+    beta2: float = 0.99
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    seed: int = 42
+    val_fraction: float = 0.0
+    eval_every: int | None = None
+    checkpoint_every: int = 0
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in _WHOLE.items():
+            _check_whole(name, getattr(self, name), least, most)
+        if self.n_embd % self.n_head:
+            raise UsageError(
+                f"n_embd {self.n_embd} cannot be divided into n_head {self.n_head} heads",
+                "--n-embd must be a multiple of --n-head",
+            )
+        _check_decimal("lr", self.lr, 0, 1000, above=True)
+        _check_decimal("beta1", self.beta1, 0, 1, below=True)
+        _check_decimal("beta2", self.beta2, 0, 1, below=True)
+        _check_decimal("eps", self.eps, 0, 1, above=True)
+        _check_decimal("weight_decay", self.weight_decay, 0, 1000)
+        _check_decimal("val_fraction", self.val_fraction, 0, 1, below=True)
+        if self.exact and self.batch not in (None, 1):
+            raise UsageError(f"the exact method takes one document a step, not {self.batch}", "leave out --batch")
+        if self.eval_every and not self.val_fraction:
+            raise UsageError(
+                "there are no documents to evaluate with", "give --val-fraction 0.1, or leave out --eval-every"
+            )
+
+    @property
+    def documents_a_step(self) -> int:
+        """The batch that the kernel will use."""
+        return self.batch or (1 if self.exact else FAST_BATCH)
+
+    @property
+    def last_step(self) -> int:
+        """The step after which the run ends."""
+        return min(self.until or self.steps, self.steps)
+
+    def hyperparameters(self, n_vocab: int) -> Hyperparameters:
+        """The sizes of the model that comes out, for a vocabulary of ``n_vocab`` tokens."""
+        from kgpt_build.models import Hyperparameters
+
+        sizes = (self.block_size, self.n_embd, self.n_layer, self.n_head, self.n_head, 4 * self.n_embd)
+        return Hyperparameters(n_vocab, *sizes)
+
+    def cmdline_words(self) -> list[str]:
+        """The words of the kernel's command line: all values, so that no default of the kernel's decides."""
+        values = dataclasses.asdict(self)
+        exact = values.pop("exact")
+        values["batch"] = self.documents_a_step
+        values["eval_every"] = self._eval_every()
+        for optional in ("until", "checkpoint_every"):
+            if not values[optional]:
+                del values[optional]
+        return ["mode=train", *(f"{name}={value_text(value)}" for name, value in values.items()), *["exact"] * exact]
+
+    def _eval_every(self) -> int:
+        if self.eval_every is not None:
+            return self.eval_every
+        return max(1, self.steps // EVALUATIONS) if self.val_fraction else 0
+
+
+def resumed(old: TrainSettings, given: Mapping[str, Any]) -> TrainSettings:
+    """The settings of an interrupted training, with those that were ``given`` for the rest of it.
+
+    Raises UsageError where these would make it another training.
+    """
+    new = dataclasses.replace(old, until=0)
+    for name, value in given.items():
+        was = old.documents_a_step if name == "batch" else getattr(old, name)
+        if name in _RESUMED and value != was:
+            option = "--" + name.replace("_", "-")
+            raise UsageError(f"{option} is {value}, but the training to resume has {was}", f"leave out {option}")
+    return dataclasses.replace(new, **given)
+
+
+def _check_whole(name: str, value: int | None, least: int, most: int) -> None:
+    if value is None and name in ("batch", "eval_every"):
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise UsageError(f"{name} is {value!r}", f"give a whole number from {least} to {most}")
+
+
+def _check_decimal(
+    name: str, value: float, least: float, most: float, *, above: bool = False, below: bool = False
+) -> None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not least <= value <= most or (above and value == least) or (below and value == most):
+        begin = f"above {least:g}" if above else f"from {least:g}"
+        end = f"below {most:g}" if below else f"at most {most:g}"
+        raise UsageError(f"{name} is {value!r}", f"give a number {begin} and {end}")
