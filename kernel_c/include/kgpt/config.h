@@ -45,8 +45,8 @@ struct kg_config {
     bool exit;        /* end after the mode instead of entering the shell */
     bool logits;      /* emit `logits` events */
     struct kg_train_config train;
-    char test[64];    /* a test or a suite; empty: all */
-    char fault[16];   /* break this on purpose; empty: nothing */
+    char test[64];  /* a test or a suite; empty: all */
+    char fault[16]; /* break this on purpose; empty: nothing */
 };
 
 void kg_config_defaults(struct kg_config *config);

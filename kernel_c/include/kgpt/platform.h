@@ -27,10 +27,10 @@ struct kg_platform_info {
     size_t arena_size;     /* bytes */
     const struct kg_file *files;
     size_t n_files;
-    uint64_t ticks_entry;  /* plat_ticks() at the first instruction of ours */
-    bool has_serial;       /* a serial port answered */
-    bool has_screen;       /* a text screen answered */
-    bool has_input;        /* a serial port or a terminal can be read */
+    uint64_t ticks_entry; /* plat_ticks() at the first instruction of ours */
+    bool has_serial;      /* a serial port answered */
+    bool has_screen;      /* a text screen answered */
+    bool has_input;       /* a serial port or a terminal can be read */
 };
 
 #define KG_READ_NONE (-1) /* nothing typed yet */
