@@ -171,7 +171,7 @@ def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) ->
     plan.check_memory(memory)  # the image can wait, if it is too much without it
     qemu = find_qemu() if plan.target == "bare" else ""
     with shown_progress() as progress:
-        image = build_cached(target=plan.target, progress=progress)
+        image = build_cached(target=plan.target, train=True, progress=progress)
     modules = stage_modules(folder, plan.corpus.data, plan.state.data if plan.state else None)
     if plan.target == "hosted":
         from kgpt_build.kernel.hosted import HostedProcess

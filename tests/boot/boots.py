@@ -43,6 +43,13 @@ def kernel() -> Path:
     return build_cached()
 
 
+@pytest.fixture(scope="session")
+def training_kernel() -> Path:
+    """The default model's image that can also train."""
+    need("qemu-system-x86_64")
+    return build_cached(train=True)
+
+
 @pytest.fixture
 def boot(kernel: Path, kgpt_machine: Boot) -> Boot:
     """``boot(cmdline, **settings)``: the default image under TCG."""

@@ -45,6 +45,19 @@ def sanitized() -> Hosted:
 
 
 @pytest.fixture(scope="session")
+def training() -> Hosted:
+    """The default model, in a program that can also train."""
+    return Hosted(build_cached(target="hosted", train=True))
+
+
+@pytest.fixture(scope="session")
+def training_sanitized() -> Hosted:
+    return Hosted(
+        build_cached(target="hosted", train=True, toolchain=_sanitizing_compiler(), sanitize="address,undefined")
+    )
+
+
+@pytest.fixture(scope="session")
 def odd(odd_model: Model) -> Hosted:
     return Hosted(build_cached(odd_model, target="hosted"))
 

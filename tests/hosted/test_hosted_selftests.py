@@ -18,7 +18,7 @@ NAMES = sorted(
 )
 
 
-@pytest.fixture(scope="module", params=["hosted", "sanitized"])
+@pytest.fixture(scope="module", params=["training", "training_sanitized"])
 def selftest(request: pytest.FixtureRequest) -> Run:
     program: Hosted = request.getfixturevalue(request.param)
     return program.run("mode=selftest")
@@ -37,8 +37,8 @@ def test_all_ran_and_passed(selftest: Run) -> None:
     assert len(NAMES) >= 40
 
 
-def test_the_symbols_name_them(hosted: Hosted) -> None:
-    with hosted.path.open("rb") as file:
+def test_the_symbols_name_them(training: Hosted) -> None:
+    with training.path.open("rb") as file:
         elf = ELFFile(file)
         symtab, section = elf.get_section_by_name(".symtab"), elf.get_section_by_name("kgpt_tests")
         assert isinstance(symtab, SymbolTableSection)
