@@ -68,6 +68,10 @@ ENGINE := \
 TRAIN_ENGINE := \
     app/trainer.c \
     app/training.c \
+    app/training_documents.c \
+    app/training_log.c \
+    app/training_loss.c \
+    app/training_weights.c \
     core/dmath.c \
     core/dmath_test.c \
     core/dmath_trig.c \
@@ -103,6 +107,7 @@ TRAIN_AVX512 := train/fast_avx512.c
 TRAIN ?= 0
 ifeq ($(TRAIN),1)
 ENGINE += $(TRAIN_ENGINE)
+MODEL += app/corpus_data.c
 ENGINE_FMA := $(TRAIN_FMA)
 ENGINE_AVX512 += $(TRAIN_AVX512)
 else
@@ -187,7 +192,7 @@ ALL_OBJECTS := $(SHARED_OBJECTS) $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS
 all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf,$(OUT)/kgpt-hosted)
 
 # Changed flags or another compiler make everything anew.
-FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
+FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
