@@ -52,7 +52,7 @@ def torch_peer(hparams: Hyperparameters, batch: int) -> Peer | None:
         start = time.perf_counter()
         for tokens, targets in tensors:
             adam.zero_grad()
-            _torch_loss(torch, hparams, parameters, tokens, targets).backward()
+            torch_loss(torch, hparams, parameters, tokens, targets).backward()
             adam.step()
         return time.perf_counter() - start
 
@@ -67,7 +67,7 @@ def _torch_parameters(torch: Any, hparams: Hyperparameters) -> dict[str, Any]:
     }
 
 
-def _torch_loss(torch: Any, hparams: Hyperparameters, w: dict[str, Any], tokens: Any, targets: Any) -> Any:
+def torch_loss(torch: Any, hparams: Hyperparameters, w: dict[str, Any], tokens: Any, targets: Any) -> Any:
     """Mean over the documents of the mean over their positions. Tokens and targets (B, T); -1 does not count."""
     functional, width = torch.nn.functional, hparams.n_embd
 
