@@ -12,10 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from exact import ISAS, Exact, Refused, build, functions_of
-from native import ROOT
-from reference_autograd import Result, Settings, Value, read_documents, train
+from reference_autograd import Result, Settings, Value, train
 
-NAMES = ROOT.parent / "shared" / "data" / "names.txt"
 LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-9, 1e-8
 SMALL = Settings(n_embd=8, block_size=8, steps=100)
 SHAPES = {
@@ -90,13 +88,6 @@ def test_half_of_a_training_has_the_rates_of_the_whole(library: ctypes.CDLL) -> 
 def test_a_thousand_steps_of_a_small_model(library: ctypes.CDLL) -> None:
     settings = replace(SMALL, n_layer=2, steps=1000)
     assert_agrees(Exact(library, words(11), settings), train(words(11), settings), 1000)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not NAMES.exists(), reason="needs ../shared/data/names.txt")
-def test_a_thousand_steps_of_the_names(library: ctypes.CDLL) -> None:
-    documents = read_documents(NAMES)
-    assert_agrees(Exact(library, documents, Settings()), train(documents, Settings()), 1000)
 
 
 def test_five_hundred_steps_twice_are_a_thousand(library: ctypes.CDLL) -> None:
