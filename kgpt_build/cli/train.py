@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kgpt_build.cli.machines import find_qemu, machine_options, resolve_accel
-from kgpt_build.cli.options import json_option, verbose_option
+from kgpt_build.cli.options import MODEL_HERE, json_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost
 from kgpt_build.vm.settings import RunSettings
 
@@ -69,7 +69,7 @@ class Plan:
 @click.option("--resume", type=click.Path(path_type=Path), metavar="MODEL.gguf", help="Go on with its training.")
 @click.option("--checkpoint-every", type=int, metavar="N", help="Write the files every N steps too.")
 @click.option("--keep-last", is_flag=True, help="Write the weights of the last step too: MODEL-last.gguf.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.svg", help="Draw the loss curve.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png|svg", help="Draw the loss curve.")
 @click.option(
     "--target", type=click.Choice(["bare", "hosted"]), default="bare", show_default=True,
     help="In a kernel under QEMU, or in the same engine as a Linux process.",
@@ -96,16 +96,16 @@ def command(
 
     Exit codes are those of kgpt run.
     """
-    from kgpt_build.training.plot import check_name
+    from kgpt_build.training.plot import check_plot
     from kgpt_build.training.session import Files, Session
 
     given = _taken(options)
     words = options.pop("cmdline")
     RunSettings(image=Path(), **options)  # wrong values of the machine are refused first
     if plot:
-        check_name(plot)
+        check_plot(plot)
     plan = _plan(corpus, resume, given, target)
-    files = Files(output or resume or Path("model.gguf"))
+    files = Files(output or resume or MODEL_HERE)
     files.check()
     _warn(plan)
     session = Session(files, plan.settings, plan.corpus, keep_last=keep_last)
