@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from kgpt_build.cli.options import model_argument, toolchain_option, verbose_option
+from kgpt_build.cli.options import model_argument, model_or_here, toolchain_option, verbose_option
 
 
 @click.command("build")
@@ -39,16 +39,26 @@ from kgpt_build.cli.options import model_argument, toolchain_option, verbose_opt
 @click.option("--train", is_flag=True, help="An image that can also train (mode=train); kgpt train makes its own.")
 @verbose_option
 def command(
-    model: Path | None, out: Path, toolchain: str, target: str, debug: bool, cmdline: str, sanitize: str, train: bool
+    model: Path | None,
+    default: bool,
+    out: Path,
+    toolchain: str,
+    target: str,
+    debug: bool,
+    cmdline: str,
+    sanitize: str,
+    train: bool,
 ) -> None:
     """Build an image from MODEL.
 
-    MODEL is a GGUF file, or a JSON of microgpt's state_dict with its characters; without it the default model is
-    used. Writes kernel.elf (or kgpt-hosted) and manifest.json, which says how to repeat the build.
+    MODEL is a GGUF file, or a JSON of microgpt's state_dict with its characters; without it the model.gguf in
+    this folder, which kgpt train writes, is taken, or else the default model. Writes kernel.elf (or kgpt-hosted) and
+    manifest.json, which says how to repeat the build.
     """
     from kgpt_build.cli.progress import shown_progress
     from kgpt_build.kernel.build import BuildSettings, build
 
+    model = model_or_here(model, default=default)
     settings = BuildSettings(model, out, toolchain, target, debug, cmdline, sanitize, train)
     start = time.monotonic()
     with shown_progress() as progress:
