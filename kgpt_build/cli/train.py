@@ -90,9 +90,9 @@ def command(
 ) -> None:
     """Train a model on CORPUS, in the kernel.
 
-    CORPUS is UTF-8 text, one document a line; without it, first names. The weights with the lowest validation loss
-    (without --val-fraction: the last) are written to MODEL.gguf, which kgpt build takes, and what --resume needs to
-    MODEL.state. Ctrl-C stops after the step at hand and writes them.
+    CORPUS is UTF-8 text, one document a line; - is standard input; without it, first names. The weights
+    with the lowest validation loss (without --val-fraction: the last) are written to MODEL.gguf, which kgpt build
+    takes, and what --resume needs to MODEL.state. Ctrl-C stops after the step at hand and writes them.
 
     Exit codes are those of kgpt run.
     """
@@ -132,7 +132,7 @@ def _taken(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], target: str) -> Plan:
-    from kgpt_build.training.corpus import count_parameters, read_corpus
+    from kgpt_build.training.corpus import check_split, count_parameters, read_corpus
     from kgpt_build.training.session import Files
     from kgpt_build.training.settings import TrainSettings, resumed
     from kgpt_build.training.state import load_state
@@ -140,6 +140,7 @@ def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], targe
     state = load_state(Files(resume).state) if resume else None
     settings = resumed(state.settings, given) if state else TrainSettings(**given)
     text = read_corpus(corpus)
+    check_split(settings, text)
     count_parameters(settings.hyperparameters(text.n_vocab))  # more than an image can hold is refused
     if state and state.corpus_sha256 != text.sha256:
         raise KgptError(f"{text.source} is not the corpus of the training to resume", "give the one it began with")
