@@ -145,8 +145,10 @@ def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], targe
     if state and state.corpus_sha256 != text.sha256:
         raise KgptError(f"{text.source} is not the corpus of the training to resume", "give the one it began with")
     if state and state.step >= settings.last_step:
+        ended = settings.last_step < settings.steps
         raise KgptError(
-            f"the training to resume has done all its {state.step} steps", "give more with --steps, or train anew"
+            f"the training to resume has done {state.step} steps, and is to end after {settings.last_step}",
+            f"give more with {'--until' if ended else '--steps'}, or train anew",
         )
     return Plan(settings, text, state, target)
 
