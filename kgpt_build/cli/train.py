@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kgpt_build.cli.machines import find_qemu, machine_options, resolve_accel
-from kgpt_build.cli.options import json_option, verbose_option
+from kgpt_build.cli.options import MODEL_HERE, json_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost
 from kgpt_build.vm.settings import RunSettings
 
@@ -70,7 +70,7 @@ class Plan:
 @click.option("--resume", type=click.Path(path_type=Path), metavar="MODEL.gguf", help="Go on with its training.")
 @click.option("--checkpoint-every", type=int, metavar="N", help="Write the files every N steps too.")
 @click.option("--keep-last", is_flag=True, help="Write the weights of the last step too: MODEL-last.gguf.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.svg", help="Draw the loss curve.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png|svg", help="Draw the loss curve.")
 @click.option(
     "--target", type=click.Choice(["bare", "hosted"]), default="bare", show_default=True,
     help="In a kernel under QEMU, or in the same engine as a Linux process.",
@@ -91,22 +91,22 @@ def command(
 ) -> None:
     """Train a model on CORPUS, in the kernel.
 
-    CORPUS is UTF-8 text, one document a line; without it, first names. The weights with the lowest validation loss
-    (without --val-fraction: the last) are written to MODEL.gguf, which kgpt build takes, and what --resume needs to
-    MODEL.state. Ctrl-C stops after the step at hand and writes them.
+    CORPUS is UTF-8 text, one document a line; - is standard input; without it, first names. The weights
+    with the lowest validation loss (without --val-fraction: the last) are written to MODEL.gguf, which kgpt build
+    takes, and what --resume needs to MODEL.state. Ctrl-C stops after the step at hand and writes them.
 
     Exit codes are those of kgpt run.
     """
-    from kgpt_build.training.plot import check_name
+    from kgpt_build.training.plot import check_plot
     from kgpt_build.training.session import Files, Session
 
     given = _taken(options)
     words = options.pop("cmdline")
     RunSettings(image=Path(), **options)  # wrong values of the machine are refused first
     if plot:
-        check_name(plot)
+        check_plot(plot)
     plan = _plan(corpus, resume, given, target)
-    files = Files(output or resume or Path("model.gguf"))
+    files = Files(output or resume or MODEL_HERE)
     files.check()
     _warn(plan)
     session = Session(files, plan.settings, plan.corpus, keep_last=keep_last)
@@ -133,7 +133,7 @@ def _taken(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], target: str) -> Plan:
-    from kgpt_build.training.corpus import count_parameters, read_corpus
+    from kgpt_build.training.corpus import check_split, count_parameters, read_corpus
     from kgpt_build.training.session import Files
     from kgpt_build.training.settings import TrainSettings, resumed
     from kgpt_build.training.state import load_state
@@ -141,12 +141,15 @@ def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], targe
     state = load_state(Files(resume).state) if resume else None
     settings = resumed(state.settings, given) if state else TrainSettings(**given)
     text = read_corpus(corpus, settings.block)
+    check_split(settings, text)
     count_parameters(settings.hyperparameters(text.n_vocab))  # more than an image can hold is refused
     if state and state.corpus_sha256 != text.sha256:
         raise KgptError(f"{text.source} is not the corpus of the training to resume", "give the one it began with")
     if state and state.step >= settings.last_step:
+        ended = settings.last_step < settings.steps
         raise KgptError(
-            f"the training to resume has done all its {state.step} steps", "give more with --steps, or train anew"
+            f"the training to resume has done {state.step} steps, and is to end after {settings.last_step}",
+            f"give more with {'--until' if ended else '--steps'}, or train anew",
         )
     return Plan(settings, text, state, target)
 
