@@ -146,7 +146,10 @@ def _print_speed(task: Task, ours: list[float], peaks: list[float], reads: list[
     print(f"n_embd {task.hparams.n_embd}")
     text = f"{median:10.2f} µs/sample   fastest round {min(ours):.2f}"
     print(f"  {'kgpt, fast mode':34} {text}" + (f"   aim {aim[0]:g}" if aim else ""))
-    print(f"  this core: {peak:.0f} GFLOP/s multiply-add, {statistics.median(reads):.0f} GB/s read from memory")
+    print(
+        f"  this core: {peak:.0f} GFLOP/s multiply-add, {statistics.median(reads):.0f} GB/s read from memory"
+        f" (rounds from {min(peaks):.0f} to {max(peaks):.0f} GFLOP/s: far apart where others took part of it)"
+    )
     plain = 6e-3 * weights * positions / median
     print(
         f"  a sample has {positions:.2f} positions, {rows:.2f} after sharing beginnings; products of matrices alone:"
