@@ -20,6 +20,7 @@ from kgpt_build.vm.settings import RunSettings
 
 if TYPE_CHECKING:
     from kgpt_build.training.corpus import CorpusText
+    from kgpt_build.training.earlier import EarlierBest
     from kgpt_build.training.runs import Run
     from kgpt_build.training.session import Session
     from kgpt_build.training.settings import TrainSettings
@@ -37,6 +38,7 @@ class Plan:
     settings: TrainSettings
     corpus: CorpusText
     state: ResumeState | None
+    earlier: EarlierBest | None
     target: str
 
     def check_memory(self, memory: int, image_end: int = 0) -> None:
@@ -109,7 +111,7 @@ def command(
     files = Files(output or resume or MODEL_HERE)
     files.check()
     _warn(plan)
-    session = Session(files, plan.settings, plan.corpus, keep_last=keep_last)
+    session = Session(files, plan.settings, plan.corpus, keep_last=keep_last, earlier=plan.earlier)
     cmdline = " ".join([*plan.settings.cmdline_words(), "exit", *([words] if words else [])])
     with (
         tempfile.TemporaryDirectory(prefix="kgpt-train-") as folder,
@@ -134,6 +136,7 @@ def _taken(options: dict[str, Any]) -> dict[str, Any]:
 
 def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], target: str) -> Plan:
     from kgpt_build.training.corpus import check_split, count_parameters, read_corpus
+    from kgpt_build.training.earlier import load_earlier
     from kgpt_build.training.session import Files
     from kgpt_build.training.settings import TrainSettings, resumed
     from kgpt_build.training.state import load_state
@@ -151,7 +154,8 @@ def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], targe
             f"the training to resume has done {state.step} steps, and is to end after {settings.last_step}",
             f"give more with {'--until' if ended else '--steps'}, or train anew",
         )
-    return Plan(settings, text, state, target)
+    earlier = load_earlier(resume, state) if resume and state else None
+    return Plan(settings, text, state, earlier, target)
 
 
 def _warn(plan: Plan) -> None:

@@ -134,7 +134,7 @@ LOST = 5
 @pytest.mark.parametrize(
     ("sent", "then", "code", "message"),
     [
-        (GOOD + blob_bytes("best", 4)[:-1], "sys.exit(0)", LOST, "of step 4 was cut short: 1,279 of 1,280"),
+        (GOOD + blob_bytes("best", 4)[:-1], "sys.exit(0)", LOST, "'best' of step 4 was cut short: 1,279 of 1,280"),
         (GOOD + DAMAGED + EXIT, "sys.exit(0)", LOST, "the blob 'best' of step 4 was damaged on its way"),
         (GOOD + blob_bytes("best", 4, b"nonsense") + EXIT, "sys.exit(0)", 1, "weights that are not to be used"),
         (GOOD, "os.kill(os.getpid(), signal.SIGKILL)", LOST, "killed by SIGKILL"),
