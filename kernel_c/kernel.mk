@@ -26,6 +26,8 @@ ENGINE := \
     app/report.c \
     app/selftest.c \
     app/shell.c \
+    core/acpi.c \
+    core/acpi_test.c \
     core/arena.c \
     core/arena_test.c \
     core/cpu.c \
