@@ -27,7 +27,8 @@ struct key {
 };
 
 const char *const kg_mode_names[] = {"generate", "shell", "selftest", "train", NULL};
-static const char *const fault_names[] = {"ud", "null", "text", "exec", "stack", "div", "hang", "reset", "panic", NULL};
+static const char *const fault_names[] = {"ud",   "null",  "text",  "exec", "stack", "div",
+                                          "hang", "reset", "panic", "deaf", "cpu",   NULL};
 
 #define AT(field) offsetof(struct kg_config, field)
 #define ROOM(field) sizeof(((struct kg_config *)0)->field)
@@ -43,6 +44,7 @@ static const struct key keys[] = {
     {.name = "top_p", .kind = KIND_DECIMAL, .offset = AT(sampling.top_p), .most = 1, .above = true},
     {.name = "min_p", .kind = KIND_DECIMAL, .offset = AT(sampling.min_p), .most = 1},
     {.name = "cpumask", .kind = KIND_CHOICE, .offset = AT(cpumask), .choices = kg_isa_names},
+    {.name = "cpus", .kind = KIND_COUNT, .offset = AT(cpus), .most = 256, .boot_only = true},
     {.name = "exit", .kind = KIND_FLAG, .offset = AT(exit), .boot_only = true},
     {.name = "logits", .kind = KIND_FLAG, .offset = AT(logits), .boot_only = true},
     {.name = "steps",
@@ -53,6 +55,7 @@ static const struct key keys[] = {
      .boot_only = true},
     {.name = "until", .kind = KIND_COUNT, .offset = AT(train.until), .least = 0, .most = 1000000000, .boot_only = true},
     {.name = "batch", .kind = KIND_COUNT, .offset = AT(train.batch), .least = 1, .most = 1048576, .boot_only = true},
+    {.name = "chunks", .kind = KIND_COUNT, .offset = AT(train.chunks), .most = 1048576, .boot_only = true},
     {.name = "n_layer", .kind = KIND_COUNT, .offset = AT(train.n_layer), .least = 1, .most = 1024, .boot_only = true},
     {.name = "n_embd", .kind = KIND_COUNT, .offset = AT(train.n_embd), .least = 1, .most = 65536, .boot_only = true},
     {.name = "n_head", .kind = KIND_COUNT, .offset = AT(train.n_head), .least = 1, .most = 65536, .boot_only = true},

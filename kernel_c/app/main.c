@@ -112,6 +112,22 @@ static enum kg_status set_up(struct kgpt *k, struct kg_error *error)
     return KG_OK;
 }
 
+/* A training uses all that the machine has, unless told otherwise; exact training computes one thing after another. With fewer
+ * than were wanted the run goes on. */
+static void start_cpus(struct kgpt *k)
+{
+    const struct kg_config *config = &k->config;
+    bool trains = config->mode == KG_MODE_TRAIN;
+    k->workers = 1;
+    if (config->cpus == 0 && !trains) {
+        return;
+    }
+    struct kg_cpus cpus = plat_start_cpus(trains && config->train.exact ? 1 : config->cpus, &k->arena);
+    k->workers = cpus.started;
+    kg_report_cpus(&cpus);
+    kg_event_cpus(k, &cpus);
+}
+
 static enum kg_exit finish(struct kgpt *k, enum kg_exit code, const char *reason)
 {
     kg_event_exit(k, code, reason);
@@ -177,11 +193,11 @@ enum kg_exit kg_main(const struct kg_platform_info *info)
     if (set_up(k, &error) != KG_OK) {
         return refuse(k, &error);
     }
-    if (k->config.fault[0]) {
-        plat_fault(k->config.fault);
+    if (k->config.fault[0] && !plat_fault(k->config.fault)) {
         kg_error_set(&error, KG_E_INPUT, "fault=%s is not possible on this platform", k->config.fault);
         return refuse(k, &error);
     }
+    start_cpus(k);
     switch (k->config.mode) {
     case KG_MODE_SELFTEST: return run_selftest(k);
     case KG_MODE_SHELL: return enter_shell(k);

@@ -135,6 +135,7 @@ static void choose_settings(struct training *t)
         .n_ff = 4 * config->n_embd,
     };
     t->settings.features = k->info->cpu->features;
+    t->settings.workers = k->workers;
     t->settings.highest = (enum kg_isa)k->config.cpumask;
     t->until = config->until && config->until < config->adam.steps ? config->until : config->adam.steps;
     t->trainer = kg_trainer_of(config);

@@ -16,13 +16,11 @@
 #define HEADER_LENGTH 4
 #define TABLE_SIZE_MAX (1u << 20) /* 65,536 processors fill it; what claims more is not a table */
 
-#define MADT_APIC 36
 #define MADT_ENTRIES 44
 #define FLAG_ENABLED 1u
 
 enum entry_type {
     ENTRY_LOCAL_APIC = 0,
-    ENTRY_APIC_ADDRESS = 5,
     ENTRY_LOCAL_X2APIC = 9,
 };
 
@@ -103,8 +101,6 @@ static void read_entry(struct kg_acpi_cpus *cpus, const uint8_t *entry, uint32_t
         add_cpu(cpus, entry[3], number_at(entry + 4, 4), 0xFF);
     } else if (entry[0] == ENTRY_LOCAL_X2APIC && n >= 16) {
         add_cpu(cpus, number_at(entry + 4, 4), number_at(entry + 8, 4), 0xFFFFFFFF);
-    } else if (entry[0] == ENTRY_APIC_ADDRESS && n >= 12) {
-        cpus->apic = number_at(entry + 4, 8);
     }
 }
 
@@ -113,7 +109,6 @@ static const char *read_madt(struct kg_acpi_cpus *cpus, const uint8_t *madt, uin
     if (size < MADT_ENTRIES) {
         return "the MADT is cut short";
     }
-    cpus->apic = number_at(madt + MADT_APIC, 4);
     for (uint32_t at = MADT_ENTRIES; at < size;) {
         uint32_t n = at + 2 <= size ? madt[at + 1] : 0;
         if (n < 2 || n > size - at) {

@@ -15,7 +15,6 @@ struct kg_acpi_memory {
 };
 
 struct kg_acpi_cpus {
-    uint64_t apic;                  /* physical address of the local APICs' registers */
     uint32_t n;                     /* processors that are enabled, each once */
     uint32_t ids[KG_ACPI_MAX_CPUS]; /* their APIC ids, the first KG_ACPI_MAX_CPUS of them */
 };
