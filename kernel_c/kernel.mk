@@ -16,6 +16,7 @@ ENGINE := \
     app/bench.c \
     app/cmdline.c \
     app/cmdline_test.c \
+    app/cpus.c \
     app/events.c \
     app/generation.c \
     app/input.c \
@@ -70,6 +71,10 @@ TRAIN_ENGINE := \
     app/fast_parallel.c \
     app/trainer.c \
     app/training.c \
+    app/training_documents.c \
+    app/training_log.c \
+    app/training_loss.c \
+    app/training_weights.c \
     core/acpi_test.c \
     core/dmath.c \
     core/dmath_test.c \
@@ -106,6 +111,7 @@ TRAIN_AVX512 := train/fast_avx512.c
 TRAIN ?= 0
 ifeq ($(TRAIN),1)
 ENGINE += $(TRAIN_ENGINE)
+MODEL += app/corpus_data.c
 ENGINE_FMA := $(TRAIN_FMA)
 ENGINE_AVX512 += $(TRAIN_AVX512)
 else
@@ -194,7 +200,7 @@ ALL_OBJECTS := $(SHARED_OBJECTS) $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS
 all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf,$(OUT)/kgpt-hosted)
 
 # Changed flags or another compiler make everything anew.
-FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
+FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))

@@ -1,5 +1,6 @@
 /* The run, as a table of contents: announce the machine, read the command line, check model and memory, carve the
  * memory, and do what was asked. Whatever is refused ends the run with KG_EXIT_REFUSED and a reason. */
+#include "cpus.h"
 #include "events.h"
 #include "generation.h"
 #include "print.h"
@@ -112,22 +113,6 @@ static enum kg_status set_up(struct kgpt *k, struct kg_error *error)
     return KG_OK;
 }
 
-/* A training uses all that the machine has, unless told otherwise; exact training computes one thing after another. With fewer
- * than were wanted the run goes on. */
-static void start_cpus(struct kgpt *k)
-{
-    const struct kg_config *config = &k->config;
-    bool trains = config->mode == KG_MODE_TRAIN;
-    k->workers = 1;
-    if (config->cpus == 0 && !trains) {
-        return;
-    }
-    struct kg_cpus cpus = plat_start_cpus(trains && config->train.exact ? 1 : config->cpus, &k->arena);
-    k->workers = cpus.started;
-    kg_report_cpus(&cpus);
-    kg_event_cpus(k, &cpus);
-}
-
 static enum kg_exit finish(struct kgpt *k, enum kg_exit code, const char *reason)
 {
     kg_event_exit(k, code, reason);
@@ -197,7 +182,9 @@ enum kg_exit kg_main(const struct kg_platform_info *info)
         kg_error_set(&error, KG_E_INPUT, "fault=%s is not possible on this platform", k->config.fault);
         return refuse(k, &error);
     }
-    start_cpus(k);
+    if (k->config.cpus && k->config.mode != KG_MODE_TRAIN) { /* a training starts them itself, if it wants them */
+        kg_cpus_start(k);
+    }
     switch (k->config.mode) {
     case KG_MODE_SELFTEST: return run_selftest(k);
     case KG_MODE_SHELL: return enter_shell(k);

@@ -15,12 +15,6 @@ void kg_report_boot(const struct kgpt *k)
              (unsigned long)(info->memory_total >> 20), processor(info->cpu), kg_isa_names[k->ops.isa]);
 }
 
-void kg_report_cpus(const struct kg_cpus *cpus)
-{
-    kg_print("kgpt: cpus: %u found, %u started%s%s\n", cpus->found, cpus->started, cpus->note[0] ? ": " : "",
-             cpus->note);
-}
-
 void kg_report_model(const struct kgpt *k)
 {
     const struct kg_model *m = &k->model;

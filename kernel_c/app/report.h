@@ -12,7 +12,4 @@ void kg_describe_model(const struct kgpt *k); /* all there is to know */
 void kg_describe_memory(const struct kgpt *k);
 void kg_describe_cpu(const struct kgpt *k);
 
-/* How many processors work, and why not more. */
-void kg_report_cpus(const struct kg_cpus *cpus);
-
 #endif

@@ -32,7 +32,7 @@ struct training {
 static enum kg_status begin(struct kg_test *t, struct training *training)
 {
     enum kg_status status =
-        kg_corpus_read(&training->corpus, corpus_text, sizeof corpus_text - 1, t->arena, &training->error);
+        kg_corpus_read(&training->corpus, corpus_text, sizeof corpus_text - 1, 0, t->arena, &training->error);
     struct kg_exact_settings settings = small(training->corpus.n_vocab);
     return status != KG_OK
                ? status
@@ -94,7 +94,7 @@ KG_TEST(exact, refuses_a_damaged_state)
 KG_TEST(exact, takes_the_memory_it_says)
 {
     struct training training;
-    KG_CHECK_EQ(t, kg_corpus_read(&training.corpus, "ab", 2, t->arena, &training.error), KG_OK);
+    KG_CHECK_EQ(t, kg_corpus_read(&training.corpus, "ab", 2, 0, t->arena, &training.error), KG_OK);
     struct kg_exact_settings settings = small(3);
     struct kg_arena room = *t->arena;
     room.size = room.used + kg_exact_size(&settings, &training.corpus);
@@ -111,7 +111,7 @@ KG_TEST(exact, takes_the_memory_it_says)
 KG_TEST(exact, a_loss_that_is_no_number_changes_nothing)
 {
     struct training training;
-    KG_CHECK_EQ(t, kg_corpus_read(&training.corpus, corpus_text, sizeof corpus_text - 1, t->arena, &training.error),
+    KG_CHECK_EQ(t, kg_corpus_read(&training.corpus, corpus_text, sizeof corpus_text - 1, 0, t->arena, &training.error),
                 KG_OK);
     struct kg_exact_settings settings = small(training.corpus.n_vocab);
     settings.adam.lr = 1e5;

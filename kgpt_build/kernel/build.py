@@ -14,6 +14,7 @@ from pathlib import Path
 import kgpt_build
 from kgpt_build import headers, models, paths, toolchain
 from kgpt_build.errors import KgptError
+from kgpt_build.headers import Corpus
 from kgpt_build.kernel import check, manifest, sources
 from kgpt_build.kernel.makefile import MakeRun
 from kgpt_build.kernel.settings import TARGETS, BuildResult, BuildSettings, Progress, Silent
@@ -60,7 +61,7 @@ def build_cached(
     debug: bool = False,
     cmdline: str = "",
     sanitize: str = "",
-    train: bool = False,
+    corpus: Corpus | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """The image of these settings in the cache, built if it is not there; found by content, not by name or time.
@@ -69,7 +70,7 @@ def build_cached(
     """
     progress = progress or Silent()
     asked = BuildSettings(
-        model, toolchain=toolchain, target=target, debug=debug, cmdline=cmdline, sanitize=sanitize, train=train
+        model, toolchain=toolchain, target=target, debug=debug, cmdline=cmdline, sanitize=sanitize, corpus=corpus
     )
     inputs = _inputs(asked)
     images, work = paths.make_cache_dir("images"), paths.make_cache_dir("work")
@@ -132,13 +133,20 @@ def _build(settings: BuildSettings, inputs: _Inputs, work: Path, progress: Progr
         "headers": {path.name: sources.file_sha256(path) for path in generated},
     }
     model_path = _kept_model(settings, inputs)
+    settings = _with_kept_corpus(settings)
     described = manifest.content(settings, inputs.model, model_path, image, used, inputs.versions, run.flags())
     written = manifest.write(settings.out, described)
     return BuildResult(image, written, described["output"]["size"], described["output"]["sha256"], compiled)
 
 
 def _generate(settings: BuildSettings, inputs: _Inputs, folder: Path) -> list[Path]:
-    return headers.generate(inputs.model, folder / "include", cmdline=settings.cmdline, version=kgpt_build.__version__)
+    return headers.generate(
+        inputs.model,
+        folder / "include",
+        cmdline=settings.cmdline,
+        version=kgpt_build.__version__,
+        training=settings.corpus,
+    )
 
 
 def _kept_model(settings: BuildSettings, inputs: _Inputs) -> Path | None:
@@ -148,6 +156,16 @@ def _kept_model(settings: BuildSettings, inputs: _Inputs) -> Path | None:
     path = settings.out / "model.gguf"
     models.save_gguf(inputs.model, path)
     return path
+
+
+def _with_kept_corpus(settings: BuildSettings) -> BuildSettings:
+    """The same, with a file for a corpus that has a text but no file."""
+    corpus = settings.corpus
+    if corpus is None or corpus.path or not corpus.data:
+        return settings
+    path = settings.out / "corpus.txt"
+    paths.write_atomically(path, corpus.data)
+    return replace(settings, corpus=replace(corpus, path=path))
 
 
 def _object_folder(work: Path, settings: BuildSettings, inputs: _Inputs) -> Path:
@@ -178,6 +196,7 @@ def _key(settings: BuildSettings, inputs: _Inputs) -> str:
         "settings": repr((settings.variant, settings.cmdline)),
         "model": inputs.model.sha256,
         "name": inputs.model.name,
+        "corpus": repr(settings.corpus and (settings.corpus.source, settings.corpus.sha256)),
     }
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:32]
 

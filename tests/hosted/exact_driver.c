@@ -19,7 +19,7 @@ enum kg_status driver_open(struct driver *driver, const struct options *options,
 {
     struct kg_arena arena;
     kg_arena_init(&arena, memory, size);
-    enum kg_status status = kg_corpus_read(&driver->corpus, text, n, &arena, &driver->error);
+    enum kg_status status = kg_corpus_read(&driver->corpus, text, n, 0, &arena, &driver->error);
     if (status != KG_OK) {
         return status;
     }

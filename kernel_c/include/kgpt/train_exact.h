@@ -50,6 +50,7 @@ void kg_exact_export(const struct kg_exact *trainer, float *weights);
 /* All that the next step depends on besides settings and corpus. A training that was saved and loaded goes on with the
  * bits of one that was not interrupted. kg_exact_load: KG_E_INPUT if `state` is damaged, or of other settings or of
  * another corpus; nothing is changed then. */
+#define KG_EXACT_STATE_MAGIC 0x5458474bu /* "KGXT": its first four bytes */
 uint64_t kg_exact_state_size(const struct kg_exact *trainer);
 void kg_exact_save(const struct kg_exact *trainer, void *state);
 enum kg_status kg_exact_load(struct kg_exact *trainer, const void *state, uint64_t size, struct kg_error *error);
