@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from hosted import Hosted
-from trainings import TEXT, train
+from mode_train import TEXT, train
 
 from kgpt_build.headers import Corpus
 from kgpt_build.headers.blob import read_model
