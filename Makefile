@@ -59,5 +59,5 @@ $(VENV)/.run: pyproject.toml
 
 $(VENV)/.test: pyproject.toml | need-run
 	test -x $(BIN)/pip || python3 -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,train]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/.run

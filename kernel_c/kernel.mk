@@ -88,8 +88,8 @@ TRAIN_ENGINE := \
     train/exact_adam.c \
     train/exact_attention.c \
     train/exact_backward.c \
+    train/exact_c.c \
     train/exact_forward.c \
-    train/exact_matmul.c \
     train/exact_sample.c \
     train/exact_state.c \
     train/exact_test.c \
@@ -105,6 +105,7 @@ MODEL := app/model_data.c
 # Per-ISA files: the suffix chooses the flags, run-time dispatch chooses the function.
 ENGINE_AVX2 := ops/x86/matmul_avx2.c
 ENGINE_AVX512 := ops/x86/matmul_avx512.c
+TRAIN_AVX2 := train/exact_avx2.c
 TRAIN_FMA := train/fast_avx2.c
 TRAIN_AVX512 := train/fast_avx512.c
 
@@ -112,6 +113,7 @@ TRAIN ?= 0
 ifeq ($(TRAIN),1)
 ENGINE += $(TRAIN_ENGINE)
 MODEL += app/corpus_data.c
+ENGINE_AVX2 += $(TRAIN_AVX2)
 ENGINE_FMA := $(TRAIN_FMA)
 ENGINE_AVX512 += $(TRAIN_AVX512)
 else

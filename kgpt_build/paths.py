@@ -62,6 +62,7 @@ def write_errors(what: str) -> Iterator[None]:
             errno.EROFS: "the file system is read-only: choose another place with -o",
             errno.ENOSPC: "the disk is full: make room, or choose another place with -o",
             errno.EDQUOT: "your disk quota is used up: make room, or choose another place with -o",
+            errno.ENOENT: "make the folder first, or choose another place",
             errno.ENOTDIR: "a part of the path is a file: choose another place with -o",
             errno.EEXIST: "a file is in the way: remove it, or choose another place with -o",
             errno.EISDIR: "a folder is in the way: choose another name with -o",

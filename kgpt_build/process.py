@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import shlex
@@ -17,6 +18,18 @@ from kgpt_build.errors import KgptError, RunTimeout, ToolMissing
 log = logging.getLogger("kgpt")
 
 TAIL_LINES = 20
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def die_with(parent: int) -> None:
+    """For a child before it becomes another program: have the system kill it when its parent dies, however that does.
+
+    More exactly, when the thread that made it ends.
+    """
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the call
+        os._exit(1)
 
 
 class CommandFailed(KgptError):

@@ -56,6 +56,22 @@ KG_TEST(exact, losses_and_samples_are_those_of_microgpt)
     }
 }
 
+KG_TEST(exact, every_instruction_set_gives_the_same_bits)
+{
+    struct training plain, wide;
+    KG_CHECK(t, begin(t, &plain) == KG_OK && begin(t, &wide) == KG_OK);
+    kg_exact_use(wide.trainer, t->cpu->features, KG_ISA_AVX2);
+    for (int i = 0; i < 10; i++) {
+        KG_CHECK(t, kg_exact_step(plain.trainer) == kg_exact_step(wide.trainer));
+    }
+    uint64_t size = kg_exact_state_size(plain.trainer);
+    uint8_t *state = kg_arena_take(t->arena, size), *other = kg_arena_take(t->arena, size);
+    KG_CHECK(t, state && other);
+    kg_exact_save(plain.trainer, state);
+    kg_exact_save(wide.trainer, other);
+    KG_CHECK_EQ(t, memcmp(state, other, size), 0);
+}
+
 KG_TEST(exact, goes_on_from_a_state)
 {
     struct training whole, halves;

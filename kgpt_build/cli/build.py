@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kgpt_build.cli.options import model_argument, toolchain_option, verbose_option
+from kgpt_build.cli.options import model_argument, model_or_here, toolchain_option, verbose_option
 
 if TYPE_CHECKING:
     from kgpt_build.headers import Corpus
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 @verbose_option
 def command(
     model: Path | None,
+    default: bool,
     out: Path,
     toolchain: str,
     target: str,
@@ -61,12 +62,14 @@ def command(
 ) -> None:
     """Build an image from MODEL.
 
-    MODEL is a GGUF file, or a JSON of microgpt's state_dict with its characters; without it the default model is
-    used. Writes kernel.elf (or kgpt-hosted) and manifest.json, which says how to repeat the build.
+    MODEL is a GGUF file, or a JSON of microgpt's state_dict with its characters; without it the model.gguf in
+    this folder, which kgpt train writes, is taken, or else the default model. Writes kernel.elf (or kgpt-hosted) and
+    manifest.json, which says how to repeat the build.
     """
     from kgpt_build.cli.progress import shown_progress
     from kgpt_build.kernel.build import BuildSettings, build
 
+    model = model_or_here(model, default=default)
     training = _corpus(corpus) if train or corpus else None
     settings = BuildSettings(model, out, toolchain, target, debug, cmdline, sanitize, training)
     start = time.monotonic()

@@ -5,21 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
+
+from kgpt_build.cli.options import MODEL_HERE, model_or_here
 from kgpt_build.cli.progress import shown_progress
 from kgpt_build.errors import KgptError
 
 BUILD_FOLDER = Path("build")
 
 
-def image_for(target: Path | None) -> Path:
+def image_for(target: Path | None, *, default: bool = False) -> Path:
     """The image to boot.
 
     An ELF or a disc is itself. A model is built, into the cache. None is the image in ``./build`` if it is what its
-    manifest's model and settings give today, else a cached build of these; without ``./build``, the default model.
+    manifest's model and settings give today, else a cached build of these; without ``./build``, a build of what
+    options.model_or_here finds. ``default`` asks for the default model, whatever is here.
     """
-    if target is None:
+    from kgpt_build.kernel import manifest
+
+    if default:
+        return _build(model_or_here(target, default=True))
+    if target is not None:
+        return target if _is_image(target) else _build(target)
+    if (BUILD_FOLDER / manifest.NAME).is_file():
         return _image_here(BUILD_FOLDER)
-    return target if _is_image(target) else _build(target)
+    return _build(model_or_here(None, default=False))
 
 
 def _is_image(path: Path) -> bool:
@@ -37,15 +47,17 @@ def _is_image(path: Path) -> bool:
 def _image_here(folder: Path) -> Path:
     from kgpt_build.kernel import manifest
 
-    if not (folder / manifest.NAME).is_file():
-        return _build(None)
     described = manifest.read(folder)
+    if _model_file(described) is None and MODEL_HERE.exists():
+        click.echo(
+            f"kgpt: {folder} was made of the default model, not of {MODEL_HERE} (kgpt build takes that)", err=True
+        )
     if described["target"] != "bare":
         return _build(_model_file(described))
     image = folder / str(described["output"]["file"])
     if _is_fresh(described, image):
         return image
-    settings = {key: described[key] for key in ("toolchain", "debug", "cmdline")}
+    settings = {key: described[key] for key in ("toolchain", "debug", "cmdline", "train")}
     return _build(_model_file(described), **settings)
 
 

@@ -11,8 +11,12 @@ from typing import Any, TypeVar
 import click
 
 from kgpt_build import toolchain
+from kgpt_build.errors import UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+MODEL_HERE = Path("model.gguf")
+"""What kgpt train writes, and what other commands take, where no model is named."""
 
 
 def _set_verbose(_: click.Context, __: click.Parameter, value: bool) -> None:
@@ -39,8 +43,26 @@ def verbose_option(command: Command) -> Command:
 
 
 def model_argument(command: Command) -> Command:
-    """``[MODEL]``, a path or None for the default model."""
-    return click.argument("model", required=False, type=click.Path(path_type=Path))(command)
+    """``[MODEL]``, a path or None, and ``--default``; model_or_here makes one of both."""
+    return click.argument("model", required=False, type=click.Path(path_type=Path))(default_option(command))
+
+
+def default_option(command: Command) -> Command:
+    """``--default``."""
+    return click.option("--default", is_flag=True, help=f"The model that ships, even if {MODEL_HERE} is here.")(command)
+
+
+def model_or_here(model: Path | None, *, default: bool) -> Path | None:
+    """The model that is meant: the one named, else MODEL_HERE if it is here, else None, the one that ships.
+
+    One line on standard error says so if it was not named. Raises UsageError for a name and ``default``.
+    """
+    if model and default:
+        raise UsageError(f"{model} and --default are given, but there can be one model only", "leave out one of them")
+    if model or default or not MODEL_HERE.exists():
+        return model
+    click.echo(f"kgpt: taking {MODEL_HERE}, which is in this folder (--default: the model that ships)", err=True)
+    return MODEL_HERE
 
 
 def image_argument(command: Command) -> Command:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kgpt_build.cli.machines import check_image, find_qemu, machine_options, medium_of, resolve_accel
-from kgpt_build.cli.options import verbose_option
+from kgpt_build.cli.options import default_option, verbose_option
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.settings import GenerateSettings
 from kgpt_build.vm.settings import RunSettings
@@ -53,6 +53,7 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
 
 @click.command("run")
 @click.argument("target", metavar="[IMAGE|MODEL]", required=False, type=click.Path(path_type=Path))
+@default_option
 @click.option("--prompt", metavar="TEXT", help="Begin every text with TEXT, print the texts alone, and end.")
 @click.option("--samples", type=int, metavar="N", help="How many texts. [default: 20]")
 @click.option(
@@ -78,6 +79,7 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
 @verbose_option
 def command(
     target: Path | None,
+    default: bool,
     prompt: str | None,
     mode: str,
     as_json: bool,
@@ -86,8 +88,9 @@ def command(
 ) -> None:
     """Boot an image and let it generate.
 
-    IMAGE is what kgpt build made, or a disc; a MODEL is built first; without either, the image in ./build, or else the
-    default model. On a terminal: 20 texts, then the kernel's shell; Ctrl-] leaves. Elsewhere: 20 texts, and the end.
+    IMAGE is what kgpt build made, or a disc; a MODEL is built first; without either, the image in ./build, or
+    else the model.gguf in this folder, or else the default model. On a terminal: 20 texts, then the kernel's shell;
+    Ctrl-] leaves. Elsewhere: 20 texts, and the end.
 
     Exit codes: 0 good, 1 refused, 2 usage, 3 a tool is missing, 4 panic or failed self-test, 5 the machine reset or
     was lost, 124 timeout.
@@ -98,7 +101,7 @@ def command(
     if settings.display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise KgptError("there is no display to open a window on", "leave out --display, or set DISPLAY")
     qemu = find_qemu()
-    image = _find_image(target)
+    image = _find_image(target, default)
     check_image(image, settings.memory)
     settings = dataclasses.replace(settings, image=image, medium=medium_of(image))
     settings = resolve_accel(settings, qemu)
@@ -111,10 +114,10 @@ def command(
     _run(settings, qemu, wishes)
 
 
-def _find_image(target: Path | None) -> Path:
+def _find_image(target: Path | None, default: bool) -> Path:
     from kgpt_build.cli.images import image_for
 
-    return image_for(target)
+    return image_for(target, default=default)
 
 
 def _taken(options: dict[str, Any], kind: type[GenerateSettings]) -> dict[str, Any]:

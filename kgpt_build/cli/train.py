@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kgpt_build.cli.machines import find_qemu, machine_options, resolve_accel
-from kgpt_build.cli.options import json_option, verbose_option
+from kgpt_build.cli.options import MODEL_HERE, json_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost
 from kgpt_build.vm.settings import RunSettings
 
 if TYPE_CHECKING:
     from kgpt_build.training.corpus import CorpusText
+    from kgpt_build.training.earlier import EarlierBest
     from kgpt_build.training.runs import Run
     from kgpt_build.training.session import Session
     from kgpt_build.training.settings import TrainSettings
@@ -37,6 +38,7 @@ class Plan:
     settings: TrainSettings
     corpus: CorpusText
     state: ResumeState | None
+    earlier: EarlierBest | None
     target: str
 
     def check_memory(self, memory: int, image_end: int = 0) -> None:
@@ -71,7 +73,7 @@ class Plan:
 @click.option("--resume", type=click.Path(path_type=Path), metavar="MODEL.gguf", help="Go on with its training.")
 @click.option("--checkpoint-every", type=int, metavar="N", help="Write the files every N steps too.")
 @click.option("--keep-last", is_flag=True, help="Write the weights of the last step too: MODEL-last.gguf.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.svg", help="Draw the loss curve.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png|svg", help="Draw the loss curve.")
 @click.option(
     "--target", type=click.Choice(["bare", "hosted"]), default="bare", show_default=True,
     help="In a kernel under QEMU, or in the same engine as a Linux process.",
@@ -92,25 +94,26 @@ def command(
 ) -> None:
     """Train a model on CORPUS, in the kernel.
 
-    CORPUS is UTF-8 text, one document a line; without it, first names. The weights with the lowest validation loss
-    (without --val-fraction: the last) are written to MODEL.gguf, which kgpt build takes, and what --resume needs to
-    MODEL.state. They do not depend on the number of --cpus. Ctrl-C stops after the step at hand and writes them.
+    CORPUS is UTF-8 text, one document a line; - is standard input; without it, first names. The weights
+    with the lowest validation loss (without --val-fraction: the last) are written to MODEL.gguf, which kgpt build
+    takes, and what --resume needs to MODEL.state. They do not depend on the number of --cpus. Ctrl-C stops after the
+    step at hand and writes them.
 
     Exit codes are those of kgpt run.
     """
-    from kgpt_build.training.plot import check_name
+    from kgpt_build.training.plot import check_plot
     from kgpt_build.training.session import Files, Session
 
     given = _taken(options)
     words = options.pop("cmdline")
     RunSettings(image=Path(), **options)  # wrong values of the machine are refused first
     if plot:
-        check_name(plot)
+        check_plot(plot)
     plan = _plan(corpus, resume, given, target)
-    files = Files(output or resume or Path("model.gguf"))
+    files = Files(output or resume or MODEL_HERE)
     files.check()
     _warn(plan)
-    session = Session(files, plan.settings, plan.corpus, keep_last=keep_last)
+    session = Session(files, plan.settings, plan.corpus, keep_last=keep_last, earlier=plan.earlier)
     cpus = f"cpus={options['cpus']}"
     cmdline = " ".join([*plan.settings.cmdline_words(), cpus, "exit", *([words] if words else [])])
     with (
@@ -135,7 +138,8 @@ def _taken(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], target: str) -> Plan:
-    from kgpt_build.training.corpus import count_parameters, read_corpus
+    from kgpt_build.training.corpus import check_split, count_parameters, read_corpus
+    from kgpt_build.training.earlier import load_earlier
     from kgpt_build.training.session import Files
     from kgpt_build.training.settings import TrainSettings, resumed
     from kgpt_build.training.state import load_state
@@ -143,14 +147,18 @@ def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], targe
     state = load_state(Files(resume).state) if resume else None
     settings = resumed(state.settings, given) if state else TrainSettings(**given)
     text = read_corpus(corpus, settings.block)
+    check_split(settings, text)
     count_parameters(settings.hyperparameters(text.n_vocab))  # more than an image can hold is refused
     if state and state.corpus_sha256 != text.sha256:
         raise KgptError(f"{text.source} is not the corpus of the training to resume", "give the one it began with")
     if state and state.step >= settings.last_step:
+        ended = settings.last_step < settings.steps
         raise KgptError(
-            f"the training to resume has done all its {state.step} steps", "give more with --steps, or train anew"
+            f"the training to resume has done {state.step} steps, and is to end after {settings.last_step}",
+            f"give more with {'--until' if ended else '--steps'}, or train anew",
         )
-    return Plan(settings, text, state, target)
+    earlier = load_earlier(resume, state) if resume and state else None
+    return Plan(settings, text, state, earlier, target)
 
 
 def _warn(plan: Plan) -> None:

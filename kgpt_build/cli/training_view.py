@@ -16,12 +16,16 @@ from rich.text import Text
 from kgpt_build.training.curve import draw
 from kgpt_build.training.runs import Run
 from kgpt_build.training.session import Session
-from kgpt_build.vm.events import Cpus, Eval, Event, Sample, Step
+from kgpt_build.vm.events import Cpus, Eval, Event, Preview, Sample, Step
 
 PLAIN_LINES = 20
 """Of losses in a whole training."""
 _REFRESHES = 5.0  # a second
 _CURVE_HEIGHT = 8
+_MOST_COLUMNS = 100
+_BAR_COLUMNS = 28
+_BESIDE_BAR = 36
+_BETWEEN = " | "
 
 
 class View(Protocol):
@@ -89,7 +93,8 @@ class LiveView:
         self._seconds = 0.0
         self._first = 0
         self._stopping = False
-        columns = (BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        bar = max(min(_BAR_COLUMNS, console.width - _BESIDE_BAR), 4)
+        columns = (BarColumn(bar), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console)
         self._task = self._bar.add_task("", total=session.settings.last_step)
 
@@ -107,9 +112,8 @@ class LiveView:
         if any(isinstance(event, Step) for event in events):
             self._seconds = time.monotonic() - self._start
             self._bar.update(self._task, completed=session.step.step)
-        for event in events:
-            if isinstance(event, Sample):
-                self._console.print(sample_line(event), markup=False, highlight=False)
+        if samples := [sample_line(event) for event in events if isinstance(event, Sample)]:
+            self._console.print("\n".join(samples), markup=False, highlight=False)
 
     def stopping(self) -> None:
         """It will be seen with the next drawing."""
@@ -118,24 +122,38 @@ class LiveView:
     def draw(self) -> RenderableType:
         """The display as it is now."""
         history, settings = self._session.history, self._session.settings
-        width = min(self._console.width - 1, 100)
+        width = min(self._console.width - 1, _MOST_COLUMNS)
         rows = draw(history.training, list(history.validation), settings.last_step, width=width, height=_CURVE_HEIGHT)
-        return Group(self._bar, Text(self._losses(), style="bold"), Text("\n".join(rows), style="cyan"))
+        lines = join_parts(self._figures(), width)
+        if self._session.preview:
+            lines.append(preview_line(self._session.preview, width))
+        if self._stopping:
+            lines.append("stopping after this step; Ctrl-C again ends it at once")
+        return Group(self._bar, Text("\n".join(lines), style="bold"), Text("\n".join(rows), style="cyan"))
 
-    def _losses(self) -> str:
+    def _figures(self) -> list[str]:
         step, history = self._session.step, self._session.history
         if step is None:
-            return "starting"
+            return ["starting"]
         parts = [f"loss {step.exact_loss:.4f}"]
         if history.validation:
             best = min(history.validation, key=lambda point: point.loss)
-            parts.append(f"validation {history.validation[-1].loss:.4f} (best {best.loss:.4f} after step {best.step})")
+            parts += [f"validation {history.validation[-1].loss:.4f}", f"best {best.loss:.4f} after step {best.step}"]
         if self._seconds > 0:
             documents = (step.step - self._first) * self._session.settings.documents_a_step
             parts.append(f"{documents / self._seconds:,.0f} samples/s")
-        if self._stopping:
-            parts.append("stopping after this step; Ctrl-C again ends it at once")
-        return " | ".join(parts)
+        return parts
+
+
+def join_parts(parts: Sequence[str], width: int) -> list[str]:
+    """The parts in lines of at most ``width`` characters, if a part has no more; none is cut."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(_BETWEEN) + len(part) <= width:
+            lines[-1] += _BETWEEN + part
+        else:
+            lines.append(part)
+    return lines
 
 
 def cpus_line(cpus: Cpus) -> str:
@@ -153,6 +171,13 @@ def sample_line(sample: Sample) -> str:
     return f"sample {sample.index + 1:2d}: {sample.text}"
 
 
+def preview_line(preview: Preview, width: int) -> str:
+    """What the model generates by now, in at most ``width`` characters."""
+    text = "".join(char if char.isprintable() else " " for char in preview.text)
+    line = f"after step {preview.step}: {text}"
+    return line if len(line) <= width else f"{line[: max(width - 1, 0)]}…"
+
+
 @contextmanager
 def shown(session: Session, run: Run, *, as_json: bool) -> Iterator[View]:
     """The view that fits where standard output goes."""
@@ -160,7 +185,7 @@ def shown(session: Session, run: Run, *, as_json: bool) -> Iterator[View]:
         yield JsonView(run)
         return
     console = Console()
-    if not console.is_terminal:
+    if not console.is_terminal or console.is_dumb_terminal:
         yield PlainView(session)
         return
     view = LiveView(session, console)

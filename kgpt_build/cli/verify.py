@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.options import json_option, model_argument, toolchain_option, verbose_option
+from kgpt_build.cli.options import json_option, model_argument, model_or_here, toolchain_option, verbose_option
 from kgpt_build.errors import GuestFailed
 
 if TYPE_CHECKING:
@@ -31,17 +31,19 @@ TIMEOUT = 120.0  # seconds for one run, of which a small model needs one
 @toolchain_option
 @json_option("Print the report as JSON.")
 @verbose_option
-def command(model: Path | None, prompt: str, cpu: str, accel: str, toolchain: str, as_json: bool) -> None:
+def command(
+    model: Path | None, default: bool, prompt: str, cpu: str, accel: str, toolchain: str, as_json: bool
+) -> None:
     """Compare what the kernel computes with the NumPy reference.
 
-    Builds MODEL as a kernel and as a Linux process. Both must choose the reference's tokens, their logits must be the
-    reference's but for rounding, and each other's to the bit; and from their own logits both must draw the tokens that
-    the reference draws. Exit code 4 if not.
+    Builds MODEL (without it, what kgpt build would take) as a kernel and as a Linux process. Both must choose the
+    reference's tokens, their logits must be the reference's but for rounding, and each other's to the bit; and from
+    their own logits both must draw the tokens that the reference draws. Exit code 4 if not.
     """
     from kgpt_build import models
     from kgpt_build.verification import verify
 
-    loaded = models.load(model)
+    loaded = models.load(model_or_here(model, default=default))
     loaded.prompt_tokens(prompt)  # a prompt that cannot be taken is refused before anything is built
     greedy, sampled = _runs(loaded, prompt, toolchain, cpu, accel)
     report = verify(loaded, prompt, greedy, sampled)

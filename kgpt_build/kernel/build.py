@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from kgpt_build.toolchain import Make, Toolchain
 __all__ = ["BuildResult", "BuildSettings", "Progress", "build", "build_cached", "content_key"]
 
 _CACHED_IMAGES = 16
+_IN_USE_SECONDS = 3600
+"""Who was given an image may start it some time later: one that was asked for lately is not removed."""
 
 
 @dataclass(frozen=True)
@@ -212,9 +215,10 @@ def _is_whole(image: Path) -> bool:
 
 def _prune(images: Path) -> None:
     """Keep the images used last; a machine that still runs an older one has it open already."""
-    folders = sorted((path for path in images.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-    for folder in folders[:-_CACHED_IMAGES]:
-        shutil.rmtree(folder, ignore_errors=True)
+    used = {path: path.stat().st_mtime for path in images.iterdir() if path.is_dir()}
+    for folder in sorted(used, key=lambda path: used[path])[:-_CACHED_IMAGES]:
+        if used[folder] < time.time() - _IN_USE_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

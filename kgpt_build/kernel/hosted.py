@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from kgpt_build.errors import RunTimeout, ToolMissing
-from kgpt_build.process import CommandFailed, describe_status, failure_text, log
+from kgpt_build.process import CommandFailed, describe_status, die_with, failure_text, log
 
 REFUSED, FAILED = 1, 4  # enum kg_exit: the process ends with these, and has said why on the machine channel
 _READ_BYTES = 1 << 16
@@ -35,7 +35,8 @@ def run_hosted(binary: Path, cmdline: str, *, timeout: float, modules: Sequence[
 class HostedProcess:
     """The hosted build running: its machine channel as it comes, its console kept, its keyboard ours.
 
-    A context manager: no process is left behind. Raises ToolMissing if ``binary`` cannot be executed.
+    A context manager: no process is left behind, and none outlives the thread that made it. Raises ToolMissing if
+    ``binary`` cannot be executed.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ def _start(argv: Sequence[str], console: int) -> tuple[subprocess.Popen[bytes], 
     words = [*argv, "--events-fd", str(write)]
     log.info("%s", shlex.join(words))
     try:
+        parent = os.getpid()
         process = subprocess.Popen(
             words,
             bufsize=0,
@@ -137,6 +139,7 @@ def _start(argv: Sequence[str], console: int) -> tuple[subprocess.Popen[bytes], 
             stderr=subprocess.STDOUT,
             pass_fds=[write],
             start_new_session=True,  # Ctrl-C on our terminal is ours to pass on
+            preexec_fn=lambda: die_with(parent),
         )
     except OSError as error:
         os.close(read)

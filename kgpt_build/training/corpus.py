@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +20,7 @@ from kgpt_build.training.settings import TrainSettings
 _LINE_END = re.compile(r"\r\n|\r|\n")  # what Python's open() takes for one, as microgpt does
 _FORM = "a corpus is UTF-8 text, one document a line"
 _MB = 1 << 20
+STANDARD_INPUT = Path("-")
 
 
 EMBEDDED_BYTES = 1 << 20
@@ -62,7 +65,9 @@ class CorpusText:
 
 
 def read_corpus(path: Path | None, block: int = 0) -> CorpusText:
-    """The corpus in ``path``; None: the one of the default model. ``block`` as in ``examine``.
+    """The corpus in ``path``; ``-``: what comes on standard input; None: the one of the default model.
+
+    A byte order mark at its beginning, as Windows writes it, is no part of the text. ``block`` as in ``examine``.
 
     Raises KgptError naming file and line, ToolMissing if the default is not installed.
     """
@@ -71,6 +76,8 @@ def read_corpus(path: Path | None, block: int = 0) -> CorpusText:
 
         names = first_names()
         return examine(names.source, "".join(f"{name}\n" for name in names.documents).encode(), block)
+    if path == STANDARD_INPUT:
+        return examine("standard input", sys.stdin.buffer.read().removeprefix(codecs.BOM_UTF8), block)
     if path.is_dir():
         raise KgptError(f"{path}: is a folder, not a corpus", _FORM)
     try:
@@ -79,7 +86,8 @@ def read_corpus(path: Path | None, block: int = 0) -> CorpusText:
         raise KgptError(f"{path}: no such file", "check the path, or leave it out to train on first names") from None
     except OSError as error:
         raise KgptError(f"{path}: cannot be read: {error.strerror or error}", "check the permissions") from None
-    return replace(examine(str(path), data, block), path=path if path.is_file() else None)
+    text = examine(str(path), data.removeprefix(codecs.BOM_UTF8), block)
+    return replace(text, path=path if path.is_file() else None)
 
 
 def examine(source: str, data: bytes, block: int = 0) -> CorpusText:
@@ -145,6 +153,16 @@ def count_parameters(hparams: Hyperparameters) -> int:
     """How many weights. Raises KgptError for sizes that no image can hold."""
     hparams.validate()
     return sum(rows * columns for rows, columns in tensor_shapes(hparams).values())
+
+
+def check_split(settings: TrainSettings, corpus: CorpusText) -> None:
+    """Refuse to hold back a fraction of the documents that is none of them. Raises KgptError."""
+    n = corpus.n_documents
+    if settings.val_fraction and not int(n * settings.val_fraction):
+        raise KgptError(
+            f"--val-fraction {settings.val_fraction:g} of {n:,} documents holds none back",
+            "give more, or leave it out" if n > 1 else "leave it out: the corpus is one document",
+        )
 
 
 def check_memory(needs: Needs, memory: int) -> None:

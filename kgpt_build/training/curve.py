@@ -30,7 +30,7 @@ def draw(
     rows = [[chr(_BRAILLE + cell) if cell else " " for cell in row] for row in cells]
     for point in validation:
         rows[_row(point.loss, low, high, height)][_column(point.step, last_step, columns)] = _VALIDATION
-    labels = {height - 1: f"{low:.3f}", 0: f"{high:.3f}"}
+    labels = {height - 1: _label(low), 0: _label(high)}
     return [f"{labels.get(y, ''):>{_LABEL - 1}} {''.join(row)}".rstrip() for y, row in enumerate(rows)]
 
 
@@ -52,7 +52,13 @@ def _columns(points: Sequence[Point], last_step: int, n: int) -> list[float | No
 
 
 def _column(step: int, last_step: int, n: int) -> int:
-    return min(max(step - 1, 0) * n // max(last_step, 1), n - 1)
+    """The first step is in the first column, the last in the last."""
+    return min(max(step - 1, 0) * (n - 1) // max(last_step - 1, 1), n - 1)
+
+
+def _label(loss: float) -> str:
+    text = f"{loss:.3f}"
+    return text if len(text) < _LABEL else f"{loss:.1e}"
 
 
 def _row(loss: float, low: float, high: float, n: int) -> int:

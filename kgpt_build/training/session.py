@@ -16,8 +16,9 @@ from kgpt_build import models
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.headers.blob import read_model
 from kgpt_build.models.model import clean_name
-from kgpt_build.paths import write_errors
+from kgpt_build.paths import write_atomically, write_errors
 from kgpt_build.training.corpus import CorpusText
+from kgpt_build.training.earlier import PREFIX, EarlierBest
 from kgpt_build.training.history import History, Point
 from kgpt_build.training.settings import TrainSettings
 from kgpt_build.training.state import save_state
@@ -70,7 +71,17 @@ class Written:
 class Session:
     """One training. ``update`` is given all that has come so far; ``corpus`` to ``samples`` are what was learnt."""
 
-    def __init__(self, files: Files, settings: TrainSettings, corpus: CorpusText, *, keep_last: bool = False) -> None:
+    def __init__(
+        self,
+        files: Files,
+        settings: TrainSettings,
+        corpus: CorpusText,
+        *,
+        keep_last: bool = False,
+        earlier: EarlierBest | None = None,
+    ) -> None:
+        """``earlier``: what is to be beaten, if this goes on with a training."""
+        self._earlier = earlier
         self.files = files
         self.settings = settings
         self.text = corpus
@@ -78,6 +89,8 @@ class Session:
         self.corpus: events.Corpus | None = None
         self.training: events.Training | None = None
         self.step: events.Step | None = None
+        """The last."""
+        self.preview: events.Preview | None = None
         """The last."""
         self.samples: list[events.Sample] = []
         self.history = History()
@@ -109,6 +122,8 @@ class Session:
         elif isinstance(event, events.Eval):
             self._note_loss(event.step)
             self.history.validation.append(Point(event.step, event.loss))
+        elif isinstance(event, events.Preview):
+            self.preview = event
         elif isinstance(event, events.Sample):
             self.samples.append(event)
         elif isinstance(event, events.Corpus):
@@ -124,7 +139,7 @@ class Session:
     def _take_blob(self, blob: Blob) -> None:
         if blob.name == "best":
             self._has_best = True
-            self._write(self.files.model, blob)
+            self._write_best(blob)
         elif blob.name == "last":
             # A kernel that judges nothing by validation may leave best out: then the last are the best there are.
             if not self._has_best:
@@ -135,13 +150,25 @@ class Session:
             save_state(self.files.state, self.settings, self.text.sha256, blob.step, blob.data)
             self.saved_state = blob.step
 
+    def _write_best(self, blob: Blob) -> None:
+        """The kernel judges what it has seen itself: before it was resumed, there may have been better."""
+        earlier, validation = self._earlier, self._validation(blob.step)
+        if earlier is None or validation is None or validation < earlier.validation:
+            self._write(self.files.model, blob)
+            return
+        path = self.files.model
+        write_atomically(path, earlier.data)
+        self.written[path] = Written(path, earlier.n_parameters, earlier.step, earlier.loss, earlier.validation)
+
+    def _validation(self, step: int) -> float | None:
+        return next((point.loss for point in self.history.validation if point.step == step), None)
+
     def _write(self, path: Path, blob: Blob) -> None:
         try:
             model = read_model(blob.data, clean_name(self.files.model.stem))
         except KgptError as error:
             raise KgptError(f"the kernel sent weights that are not to be used: {error.message}", error.hint) from error
-        validation = next((point.loss for point in self.history.validation if point.step == blob.step), None)
-        written = Written(path, model.n_parameters, blob.step, self._losses.get(blob.step), validation)
+        written = Written(path, model.n_parameters, blob.step, self._losses.get(blob.step), self._validation(blob.step))
         models.save_gguf(model, path, self._metadata(written))
         self.written[path] = written
 
@@ -165,4 +192,4 @@ class Session:
             "eps": settings.eps,
             "weight_decay": settings.weight_decay,
         }
-        return {f"kgpt.training.{key}": value for key, value in known.items() if value is not None}
+        return {f"{PREFIX}{key}": value for key, value in known.items() if value is not None}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shlex
-import signal
 import subprocess
 import tempfile
 import threading
@@ -17,7 +15,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from kgpt_build.errors import MachineLost, ToolMissing
-from kgpt_build.process import log
+from kgpt_build.process import die_with, log
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import Wires
 from kgpt_build.vm.events import Event
@@ -30,7 +28,6 @@ from kgpt_build.vm.verdict import Observed, Verdict, judge, panic_line
 INSTALL_QEMU = "apt-get install qemu-system-x86"
 MONITOR_SECONDS = 20.0
 _STOPPED_BY_QEMU = ("internal-error", "io-error", "guest-panicked")
-_PR_SET_PDEATHSIG = 1
 
 E = TypeVar("E", bound=Event)
 
@@ -95,7 +92,7 @@ class Machine:
                 stderr=self._stderr,
                 pass_fds=self._wires.remote,
                 start_new_session=True,  # Ctrl-C on our terminal is ours, or the guest's, never QEMU's
-                preexec_fn=lambda: _die_with(parent),
+                preexec_fn=lambda: die_with(parent),
             )
         except OSError as error:
             raise ToolMissing(f"{self._qemu} cannot be run: {error.strerror}", INSTALL_QEMU) from error
@@ -277,13 +274,3 @@ class Machine:
         self._tell()
         if failure is not None:
             self._kill()
-
-
-_libc = ctypes.CDLL(None)
-
-
-def _die_with(parent: int) -> None:
-    """Runs in the child before QEMU: have the system kill it when we die, however we do."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # we died before the call
-        os._exit(1)

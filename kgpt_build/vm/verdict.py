@@ -94,7 +94,10 @@ def judge(seen: Observed) -> Verdict:
     if seen.quit and exit_event is None:
         return Verdict("quit", "the machine was ended from outside")
     if seen.garbage:
-        return _lost(seen, seen.garbage, "the image writes something else on port 0xE9 (docs/events.md)")
+        stray = (
+            "the image writes something else on port 0xE9 (docs/events.md)" if "carried a line" in seen.garbage else ""
+        )
+        return _lost(seen, seen.garbage, stray)
     if panic is not None:
         return Verdict("failed", seen.describe_panic(panic), tail=seen.tail, panic=panic)
     if exit_event is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hosted import Hosted
-from test_hosted_training import TEXT, Training, train
+from test_hosted_mode_train import TEXT, Training, train
 
 from kgpt_build.headers import BROUGHT
 from kgpt_build.kernel.build import build_cached

@@ -1,195 +1,381 @@
-"""Trainings of the hosted program: where the corpus comes from, what is sent, and the shell's commands."""
+"""Trainings as their users start them, in the hosted build: what is written, and that nothing but what was asked for
+decides it. (tests/unit has the same command with a made-up kernel; tests/boot has it in QEMU.)"""
 
 from __future__ import annotations
 
+import json
+import os
+import random
+import signal
 import subprocess
-import zlib
-from dataclasses import dataclass
+import sys
+import time
 from pathlib import Path
 
 import pytest
+from boots import ENVIRONMENT
 from hosted import Hosted
+from terminal import Terminal
 
-from kgpt_build.headers import Corpus
-from kgpt_build.headers.blob import read_model
+from kgpt_build import models
+from kgpt_build.cli import invoke
 from kgpt_build.kernel.build import build_cached
-from kgpt_build.vm import events
-from kgpt_build.vm.events import Event
-from kgpt_build.vm.framing import Blob, ChannelReader
-
-TEXT = "".join(f"{name}\n" for name in ("anna", "bob", "carla", "dan", "élan", "frieda", "gus", "hanna", "ida", "jo"))
-SMALL = "mode=train exit steps=30 batch=4 n_embd=8 n_head=2 block_size=8 samples=2"
+from kgpt_build.training.corpus import examine
+from kgpt_build.training.state import load_state
 
 
-@dataclass(frozen=True)
-class Training:
-    """What a training left."""
-
-    returncode: int
-    console: str
-    events: list[Event]
-    blobs: list[Blob]
-
-    def of(self, kind: type[Event]) -> list[Event]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def blob(self, name: str) -> bytes:
-        """The last of that name."""
-        return [blob.data for blob in self.blobs if blob.name == name][-1]
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, training: Hosted) -> Path:
+    """An empty folder; the program is built by now."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def train(program: Hosted, tmp_path: Path, cmdline: str, *modules: bytes, stdin: bytes = b"") -> Training:
-    options: list[str] = []
-    for i, module in enumerate(modules):
-        (tmp_path / f"module{i}").write_bytes(module)
-        options += ["--module", str(tmp_path / f"module{i}")]
-    with (tmp_path / "channel").open("w+b") as channel:
-        done = subprocess.run(
-            program.argv(cmdline, channel.fileno(), *options),
-            input=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=[channel.fileno()],
-            timeout=60,
-            check=False,
-        )
-        channel.seek(0)
-        reader = ChannelReader()
-        reader.feed(channel.read())
-    assert not reader.broken
-    return Training(done.returncode, done.stdout.decode(), list(reader.events), list(reader.blobs))
+@pytest.fixture
+def docs(here: Path) -> Path:
+    """Little text without sense: it is learnt by heart, and validation grows worse soon."""
+    drawn = random.Random(1)
+    lines = ["".join(drawn.choice("abcdefgh") for _ in range(drawn.randint(2, 8))) for _ in range(60)]
+    (here / "docs").write_text("".join(f"{line}\n" for line in lines))
+    return Path("docs")
 
 
-@pytest.fixture(scope="session")
-def with_corpus() -> Hosted:
-    """A program that has TEXT in it."""
-    return Hosted(build_cached(target="hosted", corpus=Corpus("some names", TEXT.encode())))
+def train(*words: str | float | Path) -> int:
+    return invoke(["train", *map(str, words), "--target", "hosted"])
 
 
-def test_the_corpus_in_the_image_and_one_from_the_loader_give_the_same(
-    with_corpus: Hosted, training: Hosted, tmp_path: Path
-) -> None:
-    embedded = train(with_corpus, tmp_path, SMALL)
-    brought = train(training, tmp_path, SMALL, TEXT.encode())
-    assert embedded.returncode == brought.returncode == 0
-    assert len(embedded.of(events.Step)) == 30
-    assert embedded.events == brought.events or embedded.of(events.Step) == brought.of(events.Step)
-    assert [blob.data for blob in embedded.blobs] == [blob.data for blob in brought.blobs]
+def folders(*names: str) -> list[Path]:
+    for name in names:
+        Path(name).mkdir()
+    return [Path(name, "m.gguf") for name in names]
 
 
-def test_what_the_loader_brings_comes_first(with_corpus: Hosted, tmp_path: Path) -> None:
-    ended = train(with_corpus, tmp_path, SMALL, b"xyz\nzyx\n")
-    (corpus,) = ended.of(events.Corpus)
-    assert isinstance(corpus, events.Corpus)
-    assert (corpus.documents, corpus.n_vocab) == (2, 4)
+def contents(model: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in model.parent.iterdir()}
 
 
-def test_no_corpus_at_all(training: Hosted, tmp_path: Path) -> None:
-    ended = train(training, tmp_path, SMALL)
-    assert ended.returncode == 1
-    assert "training needs a corpus: none is in the image, and the loader brought none" in ended.console
+METHODS: dict[str, list[str | float]] = {
+    "fast": [],
+    "fast-validated": ["--val-fraction", 0.5, "--eval-every", 50, "--lr", 0.02],
+    "fast-odd": ["--n-layer", 2, "--n-embd", 15, "--n-head", 3, "--batch", 7, "--weight-decay", 0.1, "--seed", 5],
+    "exact": ["--exact"],
+    "exact-validated": ["--exact", "--val-fraction", 0.2, "--eval-every", 100],
+}
 
 
-def test_a_long_corpus_is_included_as_a_file(training: Hosted, tmp_path: Path) -> None:
-    text = ("abc é\n" * 60_000).encode()
-    program = Hosted(build_cached(target="hosted", corpus=Corpus("long", text)))
-    few = "mode=train exit steps=3 block_size=8 samples=1"
-    assert train(program, tmp_path, few).blob("state") == train(training, tmp_path, few, text).blob("state")
+@pytest.mark.parametrize("method", METHODS)
+def test_five_hundred_steps_twice_are_the_bytes_of_a_thousand(docs: Path, method: str) -> None:
+    whole, halves = folders("whole", "halves")
+    options: list[str | float] = [*METHODS[method], "--keep-last"]
+    assert train(docs, "-o", whole, *options) == 0
+    assert train(docs, "-o", halves, *options, "--until", 500) == 0
+    assert load_state(halves.with_suffix(".state")).step == 500
+    assert contents(halves) != contents(whole)
+    assert train(docs, "--resume", halves, "--keep-last") == 0
+    assert contents(halves) == contents(whole)
+    assert set(contents(whole)) == {"m.gguf", "m-last.gguf", "m.state"}
 
 
-def test_a_saved_training_is_known_in_any_place(with_corpus: Hosted, tmp_path: Path) -> None:
-    whole = train(with_corpus, tmp_path, SMALL)
-    half = train(with_corpus, tmp_path, f"{SMALL} until=15")
-    state = half.blob("state")
-    for modules in ((state,), (state, TEXT.encode()), (TEXT.encode(), state)):
-        rest = train(with_corpus, tmp_path, SMALL, *modules)
-        (begin,) = rest.of(events.Training)
-        assert isinstance(begin, events.Training)
-        assert begin.first_step == 15
-        assert [rest.blob(name) for name in ("best", "last", "state")] == [
-            whole.blob(name) for name in ("best", "last", "state")
-        ]
+def test_the_same_training_is_the_same_bytes(docs: Path) -> None:
+    one, two, other = folders("one", "two", "other")
+    for path, seed in ((one, 1), (two, 1), (other, 2)):
+        assert train(docs, "-o", path, "--steps", 50, "--seed", seed) == 0
+    assert contents(one) == contents(two)
+    assert models.load(one).sha256 != models.load(other).sha256
 
 
-@pytest.mark.parametrize("method", ["", "exact"])
-def test_running_text_in_blocks(with_corpus: Hosted, tmp_path: Path, method: str) -> None:
-    text = "to be, or not to be:\r\nthat is the question" * 3
-    ended = train(with_corpus, tmp_path, f"{SMALL.replace('batch=4', '')} {method} text", text.encode())
-    assert ended.returncode == 0, ended.console
-    (corpus,) = ended.of(events.Corpus)
-    assert isinstance(corpus, events.Corpus)
-    plain = text.replace("\r\n", "\n")
-    assert corpus.characters == len(plain)
-    assert corpus.documents == -(-len(plain) // 8)
-    assert corpus.n_vocab == len(set(plain)) + 1
-    assert "\n" in read_model(ended.blob("best"), "text").tokenizer.chars
+def test_the_best_weights_are_those_of_the_lowest_validation(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are the last ones of a training that ended there."""
+    best, there = folders("best", "there")
+    options: list[str | float] = ["--val-fraction", 0.5, "--eval-every", 10, "--steps", 300, "--keep-last"]
+    assert train(docs, "-o", best, "--json", *options) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    losses = {event["step"]: event["loss"] for event in events if event["event"] == "eval"}
+    assert list(losses) == list(range(10, 301, 10))
+    step = min(losses, key=lambda step: losses[step])
+    assert step < 200, "this corpus is learnt by heart"
+    assert models.metadata(best)["kgpt.training.step"] == step
+    assert models.metadata(best)["kgpt.training.validation_loss"] == losses[step]
+    last = models.metadata(best.with_name("m-last.gguf"))
+    assert (last["kgpt.training.step"], last["kgpt.training.validation_loss"]) == (300, losses[300])
+    assert train(docs, "-o", there, *options, "--until", step) == 0
+    assert models.load(there.with_name("m-last.gguf")).sha256 == models.load(best).sha256
 
 
-def test_running_text_that_is_not_utf8(with_corpus: Hosted, tmp_path: Path) -> None:
-    ended = train(with_corpus, tmp_path, f"{SMALL} text", b"one\ntwo\r\nth\xffree")
-    assert ended.returncode == 1
-    assert "line 3 of the corpus: byte 0xff at byte 3 of the line is not UTF-8" in ended.console
-
-
-def test_checkpoints_on_the_way_change_nothing(with_corpus: Hosted, tmp_path: Path) -> None:
-    plain = train(with_corpus, tmp_path, SMALL)
-    often = train(with_corpus, tmp_path, f"{SMALL} checkpoint_every=10")
-    assert [(blob.name, blob.step) for blob in often.blobs] == [
-        (name, step) for step in (10, 20, 30) for name in ("best", "last", "state")
+def test_json_is_the_documents_events(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(docs, "--steps", 5, "--val-fraction", 0.1, "--json", "--cmdline", "samples=2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    kinds = [json.loads(line)["event"] for line in lines]
+    assert kinds[:2] == ["boot", "cpu"]
+    assert [kind for kind in kinds if kind in ("corpus", "training", "step", "eval", "blob", "exit")] == [
+        *("corpus", "training"),
+        *["step", "eval"] * 5,
+        *("blob", "blob", "blob", "exit"),
     ]
-    assert often.of(events.Step) == plain.of(events.Step)
-    assert often.blobs[-3:] == plain.blobs
-    # What was sent on the way is what a training that ends there sends.
-    until = train(with_corpus, tmp_path, f"{SMALL} until=20")
-    assert [zlib.crc32(blob.data) for blob in often.blobs[3:6]] == [zlib.crc32(blob.data) for blob in until.blobs]
+    assert kinds.count("sample") == 2
+    (corpus,) = [json.loads(line) for line in lines if '"corpus"' in line]
+    assert (corpus["documents"], corpus["train"], corpus["validation"]) == (60, 54, 6)
 
 
-def test_previews_are_generated_and_leave_the_training_alone(with_corpus: Hosted, tmp_path: Path) -> None:
-    for method in ("", "exact batch=1"):
-        ended = train(with_corpus, tmp_path, f"{SMALL} {method}")
-        previews = [event for event in ended.events if isinstance(event, events.Preview)]
-        assert [preview.step for preview in previews] == [*range(1, 30, 2), 30]
-        assert len({preview.text for preview in previews}) > 1
+ODD = [
+    "anna\r\nbob\r\n",
+    "a\rb\r\rc",
+    "\n\n a b \n\tc\t\n",
+    "zoë\n名前\n👩‍👩‍👧\né\n",
+    "a\x0bb\x0cc\x1cd\x85e\u2028f\u2029g\n",
+    "\x1c\x1d\x1e\x1fab\x85\u00a0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000\n\u200bx\u200b\n\ufeffy\n",
+    "a\0b\n\0\n",
+    "\x01\x7f\n\u0378\U000e0041\U0010ffff\n",
+    "no end of line",
+    "x" * 300 + "y\n",
+]
 
 
-def test_the_shell_trains_and_generates_with_it(with_corpus: Hosted, tmp_path: Path) -> None:
-    lines = [
-        "loss", "train steps=40 batch=4 block_size=8", "loss", "loss anna", "loss x", "loss annaannaanna", "model",
-        "generate b", "train n_embd=15", "model", "train mode=shell", "train exact steps=5 samples=2", "halt",
-    ]  # fmt: skip
-    ended = train(with_corpus, tmp_path, "mode=shell samples=2", stdin="".join(f"{line}\n" for line in lines).encode())
-    assert ended.returncode == 0
-    answers = ended.console.split("kgpt> ")[1:]
-    loss0, trained, losses, anna, unknown, long, model, generated, refused, back, key, exact = answers[:12]
-    assert "nothing was trained in this run yet" in loss0
-    assert "method fast, 40 steps of 4 documents" in trained
-    assert trained.count("| loss ") == losses.count("| loss ") == 14
-    assert "loss" in anna
-    assert "the mean over 5 tokens" in anna
-    assert "character 'x' (U+0078)" in unknown
-    assert "the text has 12 tokens, more than the context of 8" in long
-    assert "name         trained" in model
-    assert "sample  2: b" in generated
-    assert "n_embd, 15, is not divisible by n_head, 4" in refused
-    assert "name         default" in back
-    assert 'unknown key "mode"' in key
-    assert "method exact, 5 steps of 1 documents" in exact
-    assert "sample  2: " in exact
+@pytest.mark.parametrize("text", ODD)
+def test_the_kernel_reads_a_corpus_as_the_host_does(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("odd text").write_bytes(text.encode())
+    expected = examine("", text.encode())
+    assert train("odd text", "-o", "a model.gguf", "--steps", 2, "--json") == 0
+    (corpus,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"corpus"' in line]
+    found = (corpus["documents"], corpus["characters"], corpus["n_vocab"])
+    assert found == (expected.n_documents, expected.n_characters, expected.n_vocab)
+    documents = [line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    assert set(models.load(Path("a model.gguf")).tokenizer.chars) == set("".join(documents))
 
 
-def test_the_loss_of_a_text_is_the_trainings(with_corpus: Hosted, tmp_path: Path) -> None:
-    """One document, all of it held by every step: the loss of step n + 1 is that of the weights after n."""
-    word = "abcab"
-    short = "steps=1000 batch=1 n_embd=8 n_head=2 block_size=8"
-    stdin = f"train {short} until=20\nloss {word}\ntrain {short} until=21\nhalt\n".encode()
-    ended = train(with_corpus, tmp_path, "mode=shell", f"{word}\n".encode(), stdin=stdin)
-    answers = ended.console.split("kgpt> ")[1:]
-    said = float(answers[1].split("loss ")[-1].split(",")[0])
-    (next_loss,) = [event.loss for event in ended.events if isinstance(event, events.Step) and event.step == 21]
-    assert said == pytest.approx(next_loss, abs=1e-4)
+def test_ends_of_lines_do_not_show_in_the_weights() -> None:
+    weights = set()
+    for text in (b"anna\nbob\n", b"anna\r\nbob\r\n", b"\xef\xbb\xbf anna\r\n\r\nbob"):
+        Path("text").write_bytes(text)
+        assert train("text", "--steps", 3) == 0
+        weights.add(models.load(Path("model.gguf")).sha256)
+    assert len(weights) == 1
 
 
-def test_an_image_without_training_says_so(hosted: Hosted) -> None:
-    run = hosted.run("mode=shell", b"train\nloss\nhalt\n")
-    assert run.console.count("this image was built without training") == 2
-    assert hosted.run("mode=train exit").returncode == 1
+def test_a_line_longer_than_the_block_is_told_and_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is beyond the block changes nothing."""
+    weights = set()
+    for end in ("", "bbbb", "abababab"):
+        Path("text").write_text(f"abab{end}\nba\n")
+        assert train("text", "--steps", 20, "--block-size", 4) == 0
+        assert "1 of 2 documents are longer than the block of 4" in capsys.readouterr().err
+        weights.add(models.load(Path("model.gguf")).sha256)
+    assert len(weights) == 1
+
+
+def test_a_loss_that_is_no_number_stops_the_training(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(docs, "--steps", 20) == 0
+    before = contents(Path("model.gguf"))
+    capsys.readouterr()
+    assert train(docs, "--steps", 200, "--lr", 1000, "--weight-decay", 1000, "--plot", "c.svg") == 1
+    captured = capsys.readouterr()
+    first, hint = captured.err.splitlines()
+    assert first.startswith("kgpt: error: the loss of step ")
+    assert first.endswith(" is not a finite number")
+    assert "lower lr" in hint
+    assert "nan" not in captured.out
+    assert "inf" not in captured.out
+    assert Path("model.state").read_bytes() == before["model.state"]
+    models.load(Path("model.gguf"))  # finite weights, whichever they are
+
+
+def test_memory_that_is_too_little_is_refused_with_numbers(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(docs, "--n-embd", 512, "--memory", 16) == 1
+    assert "16 MB of memory are too little for this training: the corpus takes 1 KB" in capsys.readouterr().err
+    # What only the kernel knows to the byte.
+    assert train(docs, "--n-embd", 64, "--batch", 4096, "--memory", 8) == 1
+    error = capsys.readouterr().err
+    assert "kgpt: error: training this model needs " in error
+    assert "MB" in error
+    assert not Path("model.gguf").exists()
+
+
+def test_a_state_of_another_arithmetic_is_refused_by_the_kernel(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    isa = ["--cmdline", "cpumask=c"]
+    assert train(docs, "--steps", 20, "--until", 10) == 0
+    before = contents(Path("model.gguf"))
+    code = train(docs, "--resume", "model.gguf", *isa)
+    if code == 0:
+        pytest.skip("this machine has one arithmetic only")
+    assert code == 1
+    assert "of another arithmetic" in capsys.readouterr().err
+    assert contents(Path("model.gguf")) == before
+
+
+def test_a_damaged_state_that_has_the_right_check_sum_is_refused_by_the_kernel(
+    docs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from kgpt_build.training.state import save_state
+
+    assert train(docs, "--steps", 20, "--until", 10) == 0
+    path = Path("model.state")
+    state = load_state(path)
+    for data in (state.data[:-4], b"\0" * len(state.data)):
+        save_state(path, state.settings, state.corpus_sha256, state.step, data)
+        before = contents(Path("model.gguf"))
+        assert train(docs, "--resume", "model.gguf") == 1
+        assert capsys.readouterr().err.count("kgpt: error: ") == 1
+        assert contents(Path("model.gguf")) == before
+
+
+def test_best_weights_that_are_gone_are_missed(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(docs, "--steps", 20, "--until", 10, "--val-fraction", 0.5) == 0
+    model = Path("model.gguf")
+    best = model.read_bytes()
+    model.unlink()
+    assert train(docs, "--resume", model) == 1
+    assert "model.gguf" in capsys.readouterr().err
+    models.save_gguf(models.load(None), model)
+    assert train(docs, "--resume", model) == 1
+    assert "these are not the best weights of the training to resume" in capsys.readouterr().err
+    model.write_bytes(best)
+    assert train(docs, "--resume", model) == 0
+
+
+def test_the_names_of_the_end_are_those_of_the_model(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(docs, "--steps", 50) == 0
+    drawn = [line for line in capsys.readouterr().out.splitlines() if line.startswith("sample ")]
+    image = Hosted(build_cached(Path("model.gguf"), target="hosted"))
+    assert [line for line in image.run("exit").console.splitlines() if line.startswith("sample ")] == drawn
+    assert len(drawn) == 20
+
+
+# As a process of its own: Ctrl-C, kills, terminals.
+
+LONG = 60_000
+"""Steps that take some seconds."""
+
+
+def start(*words: str | int) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-m", "kgpt_build", "train", "docs", "--target", "hosted", *map(str, words)]
+    return subprocess.Popen(argv, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_a_step(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("step    1 / ")
+
+
+def child_of(process: subprocess.Popen[str]) -> int:
+    text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    (child,) = text.split()
+    return int(child)
+
+
+def test_ctrl_c_saves_and_the_rest_makes_it_whole(docs: Path) -> None:
+    process = start("--steps", LONG)
+    wait_for_a_step(process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "kgpt: stopped; kgpt train --resume model.gguf goes on" in err
+    assert "wrote model.gguf: " in out
+    assert "sample" not in out
+    stopped = load_state(Path("model.state")).step
+    assert 0 < stopped < LONG
+    assert models.metadata(Path("model.gguf"))["kgpt.training.step"] == stopped
+    # To the end it would take long; a little further shows as much.
+    further = stopped + 300
+    (whole,) = folders("whole")
+    assert train(docs, "-o", "model.gguf", "--resume", "model.gguf", "--until", further) == 0
+    assert train(docs, "-o", whole, "--steps", LONG, "--until", further) == 0
+    assert models.load(whole).sha256 == models.load(Path("model.gguf")).sha256
+
+
+def test_a_kernel_that_is_killed_leaves_the_old_files(docs: Path) -> None:
+    assert train(docs, "--steps", 5) == 0
+    before = contents(Path("model.gguf"))
+    process = start("--steps", LONG)
+    wait_for_a_step(process)
+    os.kill(child_of(process), signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 5, err
+    assert err.startswith("kgpt: error: kgpt-hosted failed (killed by SIGKILL)")
+    assert "wrote" not in out
+    assert contents(Path("model.gguf")) == before
+
+
+def test_kgpt_itself_killed_leaves_no_process(docs: Path) -> None:
+    process = start("--steps", 10**9)
+    wait_for_a_step(process)
+    child = child_of(process)
+    process.kill()
+    process.communicate(timeout=60)
+    end = time.monotonic() + 30
+    while is_running(child):
+        assert time.monotonic() < end, "the kernel trains on for nobody"
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    """Is there such a process that is more than a zombie, which nobody may have waited for?"""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def on_a_terminal(columns: int, *words: str | float, **env: str) -> Terminal:
+    code = (
+        "import fcntl, struct, sys, termios\n"
+        f"fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, {columns}, 0, 0))\n"
+        "from kgpt_build.cli import main\n"
+        "main(sys.argv[1:])"
+    )
+    argv = [sys.executable, "-c", code, "train", "docs", "--target", "hosted", *map(str, words)]
+    settings = {key: value for key, value in ENVIRONMENT.items() if key not in ("COLUMNS", "LINES", "NO_COLOR")}
+    return Terminal(argv, {**settings, "TERM": "xterm-256color", **env}, Path.cwd())
+
+
+HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"
+
+
+def assert_cursor_is_shown(terminal: Terminal) -> None:
+    assert HIDE in terminal.raw
+    assert terminal.raw.rindex(SHOW) > terminal.raw.rindex(HIDE)
+
+
+@pytest.mark.parametrize("columns", [40, 200])
+def test_the_live_display(docs: Path, columns: int) -> None:
+    with on_a_terminal(columns, "--steps", 3000, "--val-fraction", 0.5) as terminal:
+        assert terminal.wait() == 0
+    assert_cursor_is_shown(terminal)
+    assert "3000/3000" in terminal.text
+    for words in ("loss ", "validation ", "best ", "samples/s", "sample 20: ", "wrote model.gguf: "):
+        assert words in terminal.text
+    assert any("\u2800" < char <= "\u28ff" for char in terminal.text)
+    assert "\x1b[36m" in terminal.raw.decode()
+    # The lines at the end may be longer: they are not drawn again.
+    drawn = [line for line in terminal.text.splitlines() if not line.startswith("wrote ")]
+    assert max(map(len, drawn)) <= columns
+
+
+def test_no_color(docs: Path) -> None:
+    with on_a_terminal(80, "--steps", 300, NO_COLOR="1") as terminal:
+        assert terminal.wait() == 0
+    assert "\x1b[36m" not in terminal.raw.decode()
+    assert "300/300" in terminal.text
+
+
+def test_a_dumb_terminal_gets_plain_lines(docs: Path) -> None:
+    with on_a_terminal(80, "--steps", 300, TERM="dumb") as terminal:
+        assert terminal.wait() == 0
+    assert b"\x1b" not in terminal.raw
+    assert "step  300 /  300 | loss " in terminal.text
+
+
+def test_ctrl_c_on_the_live_display(docs: Path) -> None:
+    with on_a_terminal(80, "--steps", LONG) as terminal:
+        terminal.expect("samples/s")
+        os.kill(terminal.process.pid, signal.SIGINT)
+        assert terminal.wait() == 0
+    assert_cursor_is_shown(terminal)
+    assert "goes on" in terminal.text
+    assert "Traceback" not in terminal.text
+
+
+def test_the_live_display_of_a_training_that_fails(docs: Path) -> None:
+    with on_a_terminal(80, "--steps", 200, "--lr", 1000, "--weight-decay", 1000) as terminal:
+        assert terminal.wait() == 1
+    assert_cursor_is_shown(terminal)
+    assert "kgpt: error: the loss of step " in terminal.text

@@ -87,7 +87,7 @@ def test_missing_corpus_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(corpus, "PACKAGE", "there-is-no-such-package")
     with pytest.raises(ToolMissing) as caught:
         corpus.first_names()
-    assert caught.value.hint == "pip install 'kgpt[train]'"
+    assert caught.value.hint == "pip install names==0.3.0"
 
 
 def test_the_default_model_says_what_it_was_trained_on() -> None:

@@ -10,6 +10,7 @@
 
 #include "kgpt/arena.h"
 #include "kgpt/error.h"
+#include "kgpt/ops.h"
 #include "kgpt/train_corpus.h"
 #include "kgpt/train_shape.h"
 
@@ -31,6 +32,10 @@ uint64_t kg_exact_size(const struct kg_exact_settings *settings, const struct kg
 /* `corpus` stays in use. KG_E_INPUT as kg_exact_check; KG_E_MEMORY if the arena is too small. */
 enum kg_status kg_exact_init(struct kg_exact **trainer, const struct kg_exact_settings *settings,
                              const struct kg_corpus *corpus, struct kg_arena *arena, struct kg_error *error);
+
+/* Which instructions to use, of those that the CPU has and up to `highest`; until then those that every CPU has. The results
+ * have the same bits with any. */
+void kg_exact_use(struct kg_exact *trainer, uint32_t features /* enum kg_cpu_feature */, enum kg_isa highest);
 
 /* The loss (nats, mean over the document's positions) before the step. If it is not finite, the step is not made and
  * nothing is changed. After settings.adam.steps steps the learning rate is 0 and stays there. */

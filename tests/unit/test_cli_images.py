@@ -1,0 +1,139 @@
+"""Which model and which image are meant, where the user names none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy import toy_model
+
+from kgpt_build import models
+from kgpt_build.cli import images, invoke
+from kgpt_build.cli.options import model_or_here
+from kgpt_build.errors import UsageError
+
+TAKING = "kgpt: taking model.gguf, which is in this folder (--default: the model that ships)\n"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def trained(here: Path) -> Path:
+    """What kgpt train leaves."""
+    models.save_gguf(toy_model(), here / "model.gguf")
+    return Path("model.gguf")
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path | None, dict[str, Any]]]:
+    """The models, and settings, of the images that were asked of the cache."""
+    calls: list[tuple[Path | None, dict[str, Any]]] = []
+
+    def build(model: Path | None, **settings: Any) -> Path:
+        calls.append((model, settings))
+        return Path("cached.elf")
+
+    monkeypatch.setattr(images, "_build", build)
+    return calls
+
+
+def write_build_folder(model: Path | None, **changes: Any) -> None:
+    """A manifest that is out of date: no image is beside it."""
+    Path("build").mkdir()
+    described = {
+        "format": 1,
+        "target": "bare",
+        "toolchain": "zig",
+        "debug": False,
+        "cmdline": "samples=2",
+        "train": False,
+        "output": {"file": "kernel.elf", "sha256": ""},
+        "model": {"file": str(model.absolute()) if model else None},
+    }
+    Path("build", "manifest.json").write_text(json.dumps({**described, **changes}))
+
+
+def test_a_model_that_is_named_is_that_model(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert model_or_here(Path("other.gguf"), default=False) == Path("other.gguf")
+    assert capsys.readouterr().err == ""
+
+
+def test_the_model_in_this_folder_is_taken_and_said(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert model_or_here(None, default=False) == trained
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", TAKING)
+
+
+def test_without_one_it_is_the_model_that_ships(capsys: pytest.CaptureFixture[str]) -> None:
+    assert model_or_here(None, default=False) is None
+    assert capsys.readouterr().err == ""
+
+
+def test_default_is_the_model_that_ships(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert model_or_here(None, default=True) is None
+    assert capsys.readouterr().err == ""
+
+
+def test_two_models_are_one_too_many(trained: Path) -> None:
+    with pytest.raises(UsageError, match=r"other\.gguf and --default"):
+        model_or_here(Path("other.gguf"), default=True)
+
+
+@pytest.mark.parametrize("words", [["build"], ["run"], ["verify"]])
+def test_a_damaged_model_here_is_refused_by_name(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("model.gguf").write_bytes(b"GGUF")
+    assert invoke(words) == 1
+    text = capsys.readouterr().err
+    assert text.startswith(TAKING + "kgpt: error: model.gguf: ")
+    assert not Path("build").exists()
+
+
+@pytest.mark.parametrize("words", [["build"], ["run"], ["verify"]])
+def test_default_and_a_name(words: list[str], trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke([*words, str(trained), "--default"]) == 2
+    assert "model.gguf and --default are given" in capsys.readouterr().err
+
+
+def test_run_takes_the_model_here(trained: Path, built: list[tuple[Path | None, dict[str, Any]]]) -> None:
+    images.image_for(None)
+    assert built == [(trained, {})]
+
+
+def test_run_takes_the_model_that_ships(built: list[tuple[Path | None, dict[str, Any]]]) -> None:
+    images.image_for(None)
+    assert built == [(None, {})]
+
+
+def test_a_build_folder_goes_before_the_model_here(
+    trained: Path, built: list[tuple[Path | None, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_build_folder(trained, train=True)
+    images.image_for(None)
+    assert built == [(trained.absolute(), {"toolchain": "zig", "debug": False, "cmdline": "samples=2", "train": True})]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_build_folder_of_the_default_model_says_that_the_model_here_is_not_in_it(
+    trained: Path, built: list[tuple[Path | None, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_build_folder(None)
+    images.image_for(None)
+    assert [model for model, _ in built] == [None]
+    assert capsys.readouterr().err == (
+        "kgpt: build was made of the default model, not of model.gguf (kgpt build takes that)\n"
+    )
+
+
+def test_default_goes_before_the_build_folder(
+    trained: Path, built: list[tuple[Path | None, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_build_folder(trained)
+    images.image_for(None, default=True)
+    assert built == [(None, {})]
+    assert capsys.readouterr().err == ""
