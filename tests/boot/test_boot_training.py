@@ -102,7 +102,7 @@ def test_ctrl_c_stops_the_kernel_and_saves(docs: str, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert "kgpt: stopped; kgpt train --resume model.gguf goes on" in err
+    assert "; to go on: kgpt train 'the docs' --resume model.gguf" in err
     assert "wrote model.gguf: " in out
     assert models.metadata(tmp_path / "model.gguf")["kgpt.training.step"] == load_state(tmp_path / "model.state").step
 
@@ -144,4 +144,4 @@ def test_the_live_display_is_over_qemu_too(docs: str, tmp_path: Path) -> None:
         os.kill(terminal.process.pid, signal.SIGINT)
         assert terminal.wait() == 0
     assert terminal.raw.rindex(b"\x1b[?25h") > terminal.raw.rindex(b"\x1b[?25l")
-    assert "kgpt: stopped; kgpt train --resume model.gguf goes on" in terminal.text
+    assert "; to go on: kgpt train 'the docs' --resume model.gguf" in terminal.text
