@@ -1,1 +1,9 @@
-"""What kgpt measures of itself. Everything is printed with how it was measured; nothing is asserted."""
+"""Measurements on this machine: ``python -m benchmarks`` and ``python -m benchmarks.training``, from a checkout.
+
+Exact training's library and its scalar reference are the tests'.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "hosted"))

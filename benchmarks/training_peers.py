@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+import platform
+import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from reference_autograd import Settings, train
 
 from kgpt_build.models import CharTokenizer, Hyperparameters, tensor_shapes
 from kgpt_build.reference import trainer as reference
@@ -23,27 +28,55 @@ class Peer:
     seconds: Callable[[CharTokenizer, Batches], float]
 
 
-def numpy_peer(hparams: Hyperparameters, batch: int) -> Peer:
+def numpy_peer(hparams: Hyperparameters) -> Peer:
     """The project's reference trainer, in double and in a fixed order."""
 
     def seconds(tokenizer: CharTokenizer, batches: Batches) -> float:
-        settings = reference.TrainSettings(steps=len(batches), batch=batch)
+        settings = reference.TrainSettings(steps=len(batches), batch=len(batches[0]))
         documents = [text for texts in batches for text in texts]
-        start = time.perf_counter()
-        reference.train(hparams, tokenizer, documents, settings)
-        return time.perf_counter() - start
+        ends = list[float]()  # of each step: the first also drew the weights
+        reference.train(hparams, tokenizer, documents, settings, lambda *_: ends.append(time.perf_counter()))
+        return (ends[-1] - ends[0]) * len(ends) / (len(ends) - 1)
 
     return Peer("NumPy reference, f64", 10, seconds)
 
 
-def torch_peer(hparams: Hyperparameters, batch: int) -> Peer | None:
-    """PyTorch, eager, f32, fused Adam; None where it is not installed."""
+def scalar_peer(hparams: Hyperparameters) -> Peer:
+    """What microgpt is: scalar automatic differentiation in CPython, a document a step."""
+
+    settings = Settings(hparams.n_layer, hparams.n_embd, hparams.n_head, hparams.n_ctx, samples=0)
+
+    def once(documents: list[str], steps: int) -> float:
+        start = time.perf_counter()
+        train(documents, replace(settings, stop_after=steps, seed=_seed_that_keeps_last(len(documents))))
+        return time.perf_counter() - start
+
+    def seconds(tokenizer: CharTokenizer, batches: Batches) -> float:
+        alphabet = "".join(tokenizer.chars)  # one document more, never trained on: the vocabulary is the whole one
+        documents = [*(text for texts in batches for text in texts), alphabet]
+        return once(documents, len(batches)) - once(documents, 0)
+
+    return Peer(f"microgpt's way: CPython {platform.python_version()}, f64", 3, seconds)
+
+
+def _seed_that_keeps_last(n: int) -> int:
+    """A seed whose first shuffle leaves the last of ``n`` things where it is."""
+    for seed in itertools.count():
+        order = list(range(n))
+        random.Random(seed).shuffle(order)
+        if order[-1] == n - 1:
+            return seed
+    raise AssertionError("one in n does")
+
+
+def torch_peer(hparams: Hyperparameters, *, double: bool = False) -> Peer | None:
+    """PyTorch, eager, fused Adam; None where it is not installed."""
     try:
         torch = importlib.import_module("torch")
     except ImportError:
         return None
     torch.set_num_threads(1)
-    parameters = _torch_parameters(torch, hparams)
+    parameters = _torch_parameters(torch, hparams, torch.float64 if double else torch.float32)
     adam = torch.optim.Adam(parameters.values(), lr=0.01, betas=(0.85, 0.99), eps=1e-8, fused=True)
 
     def seconds(tokenizer: CharTokenizer, batches: Batches) -> float:
@@ -52,22 +85,22 @@ def torch_peer(hparams: Hyperparameters, batch: int) -> Peer | None:
         start = time.perf_counter()
         for tokens, targets in tensors:
             adam.zero_grad()
-            _torch_loss(torch, hparams, parameters, tokens, targets).backward()
+            torch_loss(torch, hparams, parameters, tokens, targets).backward()
             adam.step()
         return time.perf_counter() - start
 
-    return Peer(f"PyTorch {torch.__version__} CPU, eager, f32", 20, seconds)
+    return Peer(f"PyTorch {torch.__version__} CPU, eager, {'f64' if double else 'f32'}", 20, seconds)
 
 
-def _torch_parameters(torch: Any, hparams: Hyperparameters) -> dict[str, Any]:
+def _torch_parameters(torch: Any, hparams: Hyperparameters, dtype: Any) -> dict[str, Any]:
     torch.manual_seed(1)
     return {
-        name: torch.nn.Parameter(0.08 * torch.randn(rows, columns))
+        name: torch.nn.Parameter(0.08 * torch.randn(rows, columns, dtype=dtype))
         for name, (rows, columns) in tensor_shapes(hparams).items()
     }
 
 
-def _torch_loss(torch: Any, hparams: Hyperparameters, w: dict[str, Any], tokens: Any, targets: Any) -> Any:
+def torch_loss(torch: Any, hparams: Hyperparameters, w: dict[str, Any], tokens: Any, targets: Any) -> Any:
     """Mean over the documents of the mean over their positions. Tokens and targets (B, T); -1 does not count."""
     functional, width = torch.nn.functional, hparams.n_embd
 

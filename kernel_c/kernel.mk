@@ -68,6 +68,10 @@ ENGINE := \
 TRAIN_ENGINE := \
     app/trainer.c \
     app/training.c \
+    app/training_documents.c \
+    app/training_log.c \
+    app/training_loss.c \
+    app/training_weights.c \
     core/dmath.c \
     core/dmath_test.c \
     core/dmath_trig.c \
@@ -80,8 +84,8 @@ TRAIN_ENGINE := \
     train/exact_adam.c \
     train/exact_attention.c \
     train/exact_backward.c \
+    train/exact_c.c \
     train/exact_forward.c \
-    train/exact_matmul.c \
     train/exact_sample.c \
     train/exact_state.c \
     train/exact_test.c \
@@ -97,12 +101,15 @@ MODEL := app/model_data.c
 # Per-ISA files: the suffix chooses the flags, run-time dispatch chooses the function.
 ENGINE_AVX2 := ops/x86/matmul_avx2.c
 ENGINE_AVX512 := ops/x86/matmul_avx512.c
+TRAIN_AVX2 := train/exact_avx2.c
 TRAIN_FMA := train/fast_avx2.c
 TRAIN_AVX512 := train/fast_avx512.c
 
 TRAIN ?= 0
 ifeq ($(TRAIN),1)
 ENGINE += $(TRAIN_ENGINE)
+MODEL += app/corpus_data.c
+ENGINE_AVX2 += $(TRAIN_AVX2)
 ENGINE_FMA := $(TRAIN_FMA)
 ENGINE_AVX512 += $(TRAIN_AVX512)
 else
@@ -187,7 +194,7 @@ ALL_OBJECTS := $(SHARED_OBJECTS) $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS
 all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf,$(OUT)/kgpt-hosted)
 
 # Changed flags or another compiler make everything anew.
-FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
+FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))

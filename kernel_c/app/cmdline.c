@@ -15,6 +15,13 @@ enum kind {
     KIND_NAME,    /* char[room]: one of `choices` if there are any */
 };
 
+/* Where keys are written. */
+enum place {
+    AT_BOOT = 1,  /* on the command line */
+    IN_SET = 2,   /* in the shell, after `set` */
+    IN_TRAIN = 4, /* in the shell, after `train` */
+};
+
 struct key {
     const char *name;
     enum kind kind;
@@ -23,7 +30,7 @@ struct key {
     const char *const *choices;
     size_t room;
     bool above;
-    bool boot_only;
+    uint32_t not_in; /* enum place, or'd */
 };
 
 const char *const kg_mode_names[] = {"generate", "shell", "selftest", "train", NULL};
@@ -32,8 +39,13 @@ static const char *const fault_names[] = {"ud", "null", "text", "exec", "stack",
 #define AT(field) offsetof(struct kg_config, field)
 #define ROOM(field) sizeof(((struct kg_config *)0)->field)
 
+#define COUNT_OF_TRAIN(key, field, from, to) \
+    {.name = key, .kind = KIND_COUNT, .offset = AT(train.field), .least = from, .most = to, .not_in = IN_SET}
+#define DOUBLE_OF_TRAIN(key, field, to) \
+    {.name = key, .kind = KIND_DOUBLE, .offset = AT(train.field), .most = to, .not_in = IN_SET}
+
 static const struct key keys[] = {
-    {.name = "mode", .kind = KIND_CHOICE, .offset = AT(mode), .choices = kg_mode_names, .boot_only = true},
+    {.name = "mode", .kind = KIND_CHOICE, .offset = AT(mode), .choices = kg_mode_names, .not_in = IN_SET | IN_TRAIN},
     {.name = "prompt", .kind = KIND_NAME, .offset = AT(prompt), .room = ROOM(prompt)},
     {.name = "samples", .kind = KIND_COUNT, .offset = AT(samples), .least = 1, .most = 1000000},
     {.name = "max_tokens", .kind = KIND_COUNT, .offset = AT(max_tokens), .most = UINT32_MAX},
@@ -43,49 +55,32 @@ static const struct key keys[] = {
     {.name = "top_p", .kind = KIND_DECIMAL, .offset = AT(sampling.top_p), .most = 1, .above = true},
     {.name = "min_p", .kind = KIND_DECIMAL, .offset = AT(sampling.min_p), .most = 1},
     {.name = "cpumask", .kind = KIND_CHOICE, .offset = AT(cpumask), .choices = kg_isa_names},
-    {.name = "exit", .kind = KIND_FLAG, .offset = AT(exit), .boot_only = true},
-    {.name = "logits", .kind = KIND_FLAG, .offset = AT(logits), .boot_only = true},
-    {.name = "steps",
-     .kind = KIND_COUNT,
-     .offset = AT(train.adam.steps),
-     .least = 1,
-     .most = 1000000000,
-     .boot_only = true},
-    {.name = "until", .kind = KIND_COUNT, .offset = AT(train.until), .least = 0, .most = 1000000000, .boot_only = true},
-    {.name = "batch", .kind = KIND_COUNT, .offset = AT(train.batch), .least = 1, .most = 1048576, .boot_only = true},
-    {.name = "n_layer", .kind = KIND_COUNT, .offset = AT(train.n_layer), .least = 1, .most = 1024, .boot_only = true},
-    {.name = "n_embd", .kind = KIND_COUNT, .offset = AT(train.n_embd), .least = 1, .most = 65536, .boot_only = true},
-    {.name = "n_head", .kind = KIND_COUNT, .offset = AT(train.n_head), .least = 1, .most = 65536, .boot_only = true},
-    {.name = "block_size",
-     .kind = KIND_COUNT,
-     .offset = AT(train.block_size),
-     .least = 1,
-     .most = 65536,
-     .boot_only = true},
-    {.name = "eval_every",
-     .kind = KIND_COUNT,
-     .offset = AT(train.eval_every),
-     .least = 0,
-     .most = 1000000000,
-     .boot_only = true},
-    {.name = "lr", .kind = KIND_DOUBLE, .offset = AT(train.adam.lr), .most = 1000, .boot_only = true},
-    {.name = "beta1", .kind = KIND_DOUBLE, .offset = AT(train.adam.beta1), .most = 1, .boot_only = true},
-    {.name = "beta2", .kind = KIND_DOUBLE, .offset = AT(train.adam.beta2), .most = 1, .boot_only = true},
-    {.name = "eps", .kind = KIND_DOUBLE, .offset = AT(train.adam.eps), .most = 1, .boot_only = true},
-    {.name = "weight_decay",
-     .kind = KIND_DOUBLE,
-     .offset = AT(train.adam.weight_decay),
-     .most = 1000,
-     .boot_only = true},
-    {.name = "val_fraction", .kind = KIND_DOUBLE, .offset = AT(train.val_fraction), .most = 1, .boot_only = true},
-    {.name = "exact", .kind = KIND_FLAG, .offset = AT(train.exact), .boot_only = true},
-    {.name = "test", .kind = KIND_NAME, .offset = AT(test), .room = ROOM(test), .boot_only = true},
+    {.name = "exit", .kind = KIND_FLAG, .offset = AT(exit), .not_in = IN_SET | IN_TRAIN},
+    {.name = "logits", .kind = KIND_FLAG, .offset = AT(logits), .not_in = IN_SET | IN_TRAIN},
+    {.name = "text", .kind = KIND_FLAG, .offset = AT(train.text), .not_in = IN_SET},
+    {.name = "exact", .kind = KIND_FLAG, .offset = AT(train.exact), .not_in = IN_SET},
+    COUNT_OF_TRAIN("steps", adam.steps, 1, 1000000000),
+    COUNT_OF_TRAIN("until", until, 0, 1000000000),
+    COUNT_OF_TRAIN("batch", batch, 1, 1048576),
+    COUNT_OF_TRAIN("n_layer", n_layer, 1, 1024),
+    COUNT_OF_TRAIN("n_embd", n_embd, 1, 65536),
+    COUNT_OF_TRAIN("n_head", n_head, 1, 65536),
+    COUNT_OF_TRAIN("block_size", block_size, 1, 65536),
+    COUNT_OF_TRAIN("eval_every", eval_every, 0, 1000000000),
+    COUNT_OF_TRAIN("checkpoint_every", checkpoint_every, 0, 1000000000),
+    DOUBLE_OF_TRAIN("lr", adam.lr, 1000),
+    DOUBLE_OF_TRAIN("beta1", adam.beta1, 1),
+    DOUBLE_OF_TRAIN("beta2", adam.beta2, 1),
+    DOUBLE_OF_TRAIN("eps", adam.eps, 1),
+    DOUBLE_OF_TRAIN("weight_decay", adam.weight_decay, 1000),
+    DOUBLE_OF_TRAIN("val_fraction", val_fraction, 1),
+    {.name = "test", .kind = KIND_NAME, .offset = AT(test), .room = ROOM(test), .not_in = IN_SET | IN_TRAIN},
     {.name = "fault",
      .kind = KIND_NAME,
      .offset = AT(fault),
      .choices = fault_names,
      .room = ROOM(fault),
-     .boot_only = true},
+     .not_in = IN_SET | IN_TRAIN},
 };
 #define N_KEYS (sizeof keys / sizeof keys[0])
 
@@ -115,28 +110,28 @@ static void list_names(char *out, size_t size, const char *const *names)
     }
 }
 
-static const struct key *find_key(const char *name, bool in_shell)
+static const struct key *find_key(const char *name, enum place place)
 {
     for (size_t i = 0; i < N_KEYS; i++) {
-        if (kg_streq(keys[i].name, name) && !(in_shell && keys[i].boot_only)) {
+        if (kg_streq(keys[i].name, name) && !(keys[i].not_in & place)) {
             return &keys[i];
         }
     }
     return NULL;
 }
 
-static enum kg_status unknown_key(const char *name, bool in_shell, struct kg_error *error)
+static enum kg_status unknown_key(const char *name, enum place place, struct kg_error *error)
 {
     const char *names[N_KEYS + 1];
     char list[384];
     size_t n = 0;
     for (size_t i = 0; i < N_KEYS; i++) {
-        if (!(in_shell && keys[i].boot_only)) {
+        if (!(keys[i].not_in & place)) {
             names[n++] = keys[i].name;
         }
     }
     names[n] = NULL;
-    kg_error_set(error, KG_E_INPUT, "unknown key \"%.64s\"%s", name, in_shell ? "" : " on the command line");
+    kg_error_set(error, KG_E_INPUT, "unknown key \"%.64s\"%s", name, place == AT_BOOT ? " on the command line" : "");
     const char *meant = kg_suggest(name, names);
     if (meant) {
         kg_error_hint(error, "did you mean \"%s\"?", meant);
@@ -270,19 +265,19 @@ static bool set_value(struct kg_config *config, const struct key *key, const cha
     return false;
 }
 
-static enum kg_status set_key(struct kg_config *config, const char *name, const char *value, bool in_shell,
+static enum kg_status set_key(struct kg_config *config, const char *name, const char *value, enum place place,
                               struct kg_error *error)
 {
-    const struct key *key = find_key(name, in_shell);
+    const struct key *key = find_key(name, place);
     if (!key) {
-        return unknown_key(name, in_shell, error);
+        return unknown_key(name, place, error);
     }
     return set_value(config, key, value) ? KG_OK : wrong_value(key, value, error);
 }
 
 enum kg_status kg_config_set(struct kg_config *config, const char *key, const char *value, struct kg_error *error)
 {
-    return set_key(config, key, value, true, error);
+    return set_key(config, key, value, IN_SET, error);
 }
 
 /* Reads the key at `text` up to '=', a space or the end. Returns what follows, NULL if it does not fit. */
@@ -336,7 +331,7 @@ static const char *skip_spaces(const char *text)
     return text;
 }
 
-enum kg_status kg_cmdline_parse(struct kg_config *config, const char *text, struct kg_error *error)
+static enum kg_status parse_words(struct kg_config *config, const char *text, enum place place, struct kg_error *error)
 {
     char key[32], value[KG_CMDLINE_MAX + 1];
     if (kg_strlen(text) > KG_CMDLINE_MAX) {
@@ -349,7 +344,7 @@ enum kg_status kg_cmdline_parse(struct kg_config *config, const char *text, stru
         text = read_key(text, key, sizeof key);
         if (!text || !key[0]) {
             kg_format(value, sizeof value, "%.40s", start);
-            return unknown_key(value, false, error);
+            return unknown_key(value, place, error);
         }
         bool has_value = *text == '=';
         if (has_value) {
@@ -360,12 +355,22 @@ enum kg_status kg_cmdline_parse(struct kg_config *config, const char *text, stru
                 return KG_E_INPUT;
             }
         }
-        enum kg_status status = set_key(config, key, has_value ? value : NULL, false, error);
+        enum kg_status status = set_key(config, key, has_value ? value : NULL, place, error);
         if (status != KG_OK) {
             return status;
         }
     }
     return KG_OK;
+}
+
+enum kg_status kg_cmdline_parse(struct kg_config *config, const char *text, struct kg_error *error)
+{
+    return parse_words(config, text, AT_BOOT, error);
+}
+
+enum kg_status kg_config_train_words(struct kg_config *config, const char *text, struct kg_error *error)
+{
+    return parse_words(config, text, IN_TRAIN, error);
 }
 
 static void describe_value(const struct kg_config *config, const struct key *key, char *out, size_t size)
@@ -391,7 +396,7 @@ static void describe_value(const struct kg_config *config, const struct key *key
 const char *kg_config_describe(const struct kg_config *config, uint32_t i, char *value, size_t size)
 {
     for (size_t k = 0; k < N_KEYS; k++) {
-        if (!keys[k].boot_only && i-- == 0) {
+        if (!(keys[k].not_in & IN_SET) && i-- == 0) {
             describe_value(config, &keys[k], value, size);
             return keys[k].name;
         }

@@ -288,6 +288,17 @@ void kg_event_step(struct kgpt *k, uint64_t step, double loss, double lr)
     send(k, &json);
 }
 
+void kg_event_preview(struct kgpt *k, uint64_t step, const struct kg_document *document)
+{
+    struct kg_json json;
+    if (!begin(k, &json, "preview")) {
+        return;
+    }
+    kg_json_u64(&json, "step", step);
+    kg_json_text_n(&json, "text", document->text, document->n);
+    send(k, &json);
+}
+
 void kg_event_eval(struct kgpt *k, uint64_t step, double loss)
 {
     struct kg_json json;

@@ -35,6 +35,7 @@ void kg_event_corpus(struct kgpt *k, const struct kg_corpus *corpus, uint32_t tr
 void kg_event_training(struct kgpt *k, const char *method, uint32_t batch, const struct kg_shape *shape, uint64_t seed,
                        uint64_t first_step);
 void kg_event_step(struct kgpt *k, uint64_t step, double loss, double lr);
+void kg_event_preview(struct kgpt *k, uint64_t step, const struct kg_document *document);
 void kg_event_eval(struct kgpt *k, uint64_t step, double loss);
 /* The event, and behind it the bytes themselves. */
 void kg_event_blob(struct kgpt *k, const char *name, uint64_t step, double loss, const void *bytes, uint64_t size);

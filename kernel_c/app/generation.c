@@ -55,7 +55,7 @@ static bool show_stopped(void *context)
     return kg_input_stopped(&show->k->input);
 }
 
-static uint64_t resolve_seed(const struct kg_config *config)
+uint64_t kg_resolve_seed(const struct kg_config *config)
 {
     uint64_t seed = 0;
     if (!config->seed_random) {
@@ -95,7 +95,7 @@ enum kg_status kg_generation_run(struct kgpt *k, const char *prompt, struct kg_e
         .prompt = prompt,
         .samples = k->config.samples,
         .max_tokens = k->config.max_tokens,
-        .seed = resolve_seed(&k->config),
+        .seed = kg_resolve_seed(&k->config),
         .sampling = k->config.sampling,
     };
     struct kg_stats stats = {0};

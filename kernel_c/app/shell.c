@@ -8,6 +8,7 @@
 #include "print.h"
 #include "report.h"
 #include "selftest.h"
+#include "training.h"
 
 #define KG_SHELL_PROMPT "kgpt> "
 
@@ -113,6 +114,37 @@ static enum next run_selftest(struct kgpt *k, char *arguments)
     return NEXT_LINE;
 }
 
+/* The words hold for this training only: the next one begins with the settings of the boot again. */
+static enum next run_train(struct kgpt *k, char *arguments)
+{
+    struct kg_error error;
+    struct kg_training_end end;
+    struct kg_config config = k->config;
+    enum kg_status status = kg_config_train_words(&k->config, arguments, &error);
+    if (status == KG_OK) {
+        status = kg_training_run(k, &end, &error);
+    }
+    if (status != KG_OK) {
+        refuse(k, &error);
+    }
+    k->config = config;
+    return NEXT_LINE;
+}
+
+static enum next run_loss(struct kgpt *k, char *arguments)
+{
+    struct kg_error error;
+    double loss;
+    uint32_t n;
+    enum kg_status status = *arguments ? kg_training_loss(k, arguments, &loss, &n, &error) : kg_training_losses(&error);
+    if (status != KG_OK) {
+        refuse(k, &error);
+    } else if (*arguments) {
+        kg_print("loss %.4f, the mean over %u tokens\n", loss, n);
+    }
+    return NEXT_LINE;
+}
+
 static enum next run_reboot(struct kgpt *k, char *arguments)
 {
     (void)arguments;
@@ -131,6 +163,8 @@ static enum next run_help(struct kgpt *k, char *arguments);
 
 static const struct command commands[] = {
     {"generate", "[prompt]", "generate samples that begin with the prompt; Ctrl-C stops", run_generate},
+    {"train", "[key=value]", "train on the corpus, with settings as on the command line; Ctrl-C stops", run_train},
+    {"loss", "[text]", "the losses of the training, or the model's loss on a text", run_loss},
     {"set", "[key value]", "change a setting; without a key, show them all", run_set},
     {"model", "", "the embedded model: its sizes and its vocabulary", run_model},
     {"mem", "", "the memory, and what it is used for", run_mem},

@@ -127,7 +127,11 @@ static enum kg_status exact_init(struct kg_trainer *trainer, const struct kg_tra
     exact->corpus = corpus;
     exact->tokens = tokens;
     trainer->state = exact;
-    return kg_exact_init(&exact->trainer, &own, corpus, arena, error);
+    enum kg_status status = kg_exact_init(&exact->trainer, &own, corpus, arena, error);
+    if (status == KG_OK) {
+        kg_exact_use(exact->trainer, settings->features, settings->highest);
+    }
+    return status;
 }
 
 static struct kg_exact *exact_of(const struct kg_trainer *trainer)

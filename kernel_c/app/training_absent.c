@@ -1,11 +1,32 @@
-/* What stands in for training.c in an image that was linked without training, to stay small. */
+/* What stands in for the training files in an image that was linked without training, to stay small. */
 #include "training.h"
+
+const bool kg_can_train = false;
+
+static enum kg_status absent(struct kg_error *error)
+{
+    kg_error_set(error, KG_E_INPUT, "this image was built without training");
+    kg_error_hint(error, "build it with kgpt build --train, or use kgpt train");
+    return KG_E_INPUT;
+}
 
 enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, struct kg_error *error)
 {
     (void)k;
     (void)end;
-    kg_error_set(error, KG_E_INPUT, "mode=train: this image was built without training");
-    kg_error_hint(error, "build it with kgpt build --train, or use kgpt train");
-    return KG_E_INPUT;
+    return absent(error);
+}
+
+enum kg_status kg_training_losses(struct kg_error *error)
+{
+    return absent(error);
+}
+
+enum kg_status kg_training_loss(struct kgpt *k, const char *text, double *loss, uint32_t *n, struct kg_error *error)
+{
+    (void)k;
+    (void)text;
+    (void)loss;
+    (void)n;
+    return absent(error);
 }

@@ -1,4 +1,4 @@
-/* Lines of UTF-8 become documents: see kgpt/train_corpus.h.
+/* Lines of UTF-8, or blocks of it, become documents: see kgpt/train_corpus.h.
  *
  * Two passes over the text by one walk: the first counts and marks which code points occur, the second stores. */
 #include "kgpt/train_corpus.h"
@@ -11,6 +11,7 @@
 #define KG_CODE_POINTS 0x110000u
 
 struct walk {
+    uint32_t block;  /* characters a document of running text has; 0: documents are lines */
     uint32_t *marks; /* a bit for each code point; in the second pass NULL */
     const uint32_t *chars;
     uint32_t n_chars;
@@ -53,19 +54,24 @@ static void put_char(struct walk *walk, uint32_t code)
     walk->n_tokens++;
 }
 
+static void begin_document(struct walk *walk)
+{
+    if (walk->start) {
+        walk->start[walk->n_documents] = (uint32_t)walk->n_tokens;
+    }
+    if (walk->n_documents++ == 0) {
+        walk->first_line = walk->line;
+    }
+}
+
 static void put_document(struct walk *walk, const char *line, size_t n)
 {
     uint64_t before = walk->n_tokens;
-    if (walk->start) {
-        walk->start[walk->n_documents] = (uint32_t)before;
-    }
+    begin_document(walk);
     for (size_t at = 0; at < n;) {
         size_t length = kg_utf8_length(line + at, n - at);
         put_char(walk, kg_utf8_code(line + at, length));
         at += length;
-    }
-    if (walk->n_documents++ == 0) {
-        walk->first_line = walk->line;
     }
     if (walk->n_tokens - before > walk->longest) {
         walk->longest = walk->n_tokens - before;
@@ -122,6 +128,51 @@ static enum kg_status walk_lines(struct walk *walk, const char *text, size_t n, 
         at = end + (end + 1 < n && text[end] == '\r' && text[end + 1] == '\n' ? 2 : 1);
     }
     return KG_OK;
+}
+
+/* Where the character at `at` ends. As for Python's open(), \r\n and \r are a \n. 0: it is not UTF-8. */
+static size_t next_char(const char *text, size_t n, size_t at, uint32_t *code)
+{
+    size_t length = kg_utf8_length(text + at, n - at);
+    if (length == 0) {
+        return 0;
+    }
+    *code = kg_utf8_code(text + at, length);
+    if (*code == '\r') {
+        *code = '\n';
+        length += at + 1 < n && text[at + 1] == '\n';
+    }
+    return at + length;
+}
+
+/* Running text: white space and the ends of lines count; a document is the next `block` characters. */
+static enum kg_status walk_blocks(struct walk *walk, const char *text, size_t n, struct kg_error *error)
+{
+    size_t line = 0;
+    uint32_t code;
+    walk->line = 1;
+    walk->longest_line = 1;
+    for (size_t at = 0, next; at < n; at = next) {
+        next = next_char(text, n, at, &code);
+        if (next == 0) {
+            return not_utf8(walk, text + line, at - line, error);
+        }
+        if (walk->n_tokens % walk->block == 0) {
+            begin_document(walk);
+        }
+        put_char(walk, code);
+        if (code == '\n') {
+            walk->line++;
+            line = next;
+        }
+    }
+    walk->longest = walk->n_tokens < walk->block ? walk->n_tokens : walk->block;
+    return KG_OK;
+}
+
+static enum kg_status walk_text(struct walk *walk, const char *text, size_t n, struct kg_error *error)
+{
+    return walk->block ? walk_blocks(walk, text, n, error) : walk_lines(walk, text, n, error);
 }
 
 static uint32_t first_mark(const uint32_t *marks)
@@ -209,10 +260,10 @@ static void store(struct kg_corpus *corpus, const struct walk *counted, const ch
     struct kg_error never; /* the text was walked before */
     uint32_t *chars = kg_arena_take(arena, 4 * (size_t)counted->n_chars);
     list_marks(counted->marks, chars);
-    struct walk walk = {.chars = chars, .n_chars = counted->n_chars};
+    struct walk walk = {.block = counted->block, .chars = chars, .n_chars = counted->n_chars};
     walk.tokens = kg_arena_take(arena, 4 * counted->n_tokens);
     walk.start = kg_arena_take(arena, 4 * (counted->n_documents + 1));
-    walk_lines(&walk, text, n, &never);
+    walk_text(&walk, text, n, &never);
     walk.start[walk.n_documents] = (uint32_t)walk.n_tokens;
     *corpus = (struct kg_corpus){
         .tokens = walk.tokens,
@@ -228,14 +279,14 @@ static void store(struct kg_corpus *corpus, const struct walk *counted, const ch
     };
 }
 
-enum kg_status kg_corpus_read(struct kg_corpus *corpus, const char *text, size_t n, struct kg_arena *arena,
-                              struct kg_error *error)
+enum kg_status kg_corpus_read(struct kg_corpus *corpus, const char *text, size_t n, uint32_t block,
+                              struct kg_arena *arena, struct kg_error *error)
 {
-    struct walk walk = {.marks = take_marks(arena)};
+    struct walk walk = {.block = block, .marks = take_marks(arena)};
     if (!walk.marks) {
         return no_memory(arena, kg_corpus_scratch_size(), error);
     }
-    enum kg_status status = walk_lines(&walk, text, n, error);
+    enum kg_status status = walk_text(&walk, text, n, error);
     if (status != KG_OK) {
         return status;
     }

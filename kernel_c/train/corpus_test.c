@@ -5,7 +5,40 @@
 
 static enum kg_status read(struct kg_test *t, const char *text, struct kg_corpus *corpus, struct kg_error *error)
 {
-    return kg_corpus_read(corpus, text, kg_strlen(text), t->arena, error);
+    return kg_corpus_read(corpus, text, kg_strlen(text), 0, t->arena, error);
+}
+
+static enum kg_status read_blocks(struct kg_test *t, const char *text, uint32_t block, struct kg_corpus *corpus,
+                                  struct kg_error *error)
+{
+    return kg_corpus_read(corpus, text, kg_strlen(text), block, t->arena, error);
+}
+
+KG_TEST(corpus, running_text_in_blocks)
+{
+    struct kg_corpus corpus;
+    struct kg_error error;
+    KG_CHECK_EQ(t, read_blocks(t, "ab\r\n a\r\xC3\xA9", 3, &corpus, &error), KG_OK);
+    static const uint32_t chars[] = {'\n', ' ', 'a', 'b', 0xE9};
+    static const uint32_t tokens[] = {2, 3, 0, 1, 2, 0, 4}, start[] = {0, 3, 6, 7};
+    KG_CHECK_EQ(t, corpus.n_chars, 5);
+    KG_CHECK_EQ(t, corpus.n_documents, 3);
+    KG_CHECK_EQ(t, corpus.n_tokens, 7);
+    KG_CHECK_EQ(t, corpus.longest, 3);
+    for (uint32_t i = 0; i < 5; i++) {
+        KG_CHECK_EQ(t, corpus.chars[i], chars[i]);
+    }
+    for (uint32_t i = 0; i < 7; i++) {
+        KG_CHECK_EQ(t, corpus.tokens[i], tokens[i]);
+    }
+    for (uint32_t i = 0; i <= 3; i++) {
+        KG_CHECK_EQ(t, corpus.start[i], start[i]);
+    }
+    KG_CHECK_EQ(t, read_blocks(t, "abcd", 2, &corpus, &error), KG_OK);
+    KG_CHECK_EQ(t, corpus.n_documents, 2); /* and not an empty one at the end */
+    KG_CHECK_EQ(t, read_blocks(t, "ab\ncd\xFF", 2, &corpus, &error), KG_E_INPUT);
+    KG_CHECK_TEXT(t, error.message, "line 2 of the corpus: byte 0xff at byte 3 of the line is not UTF-8");
+    KG_CHECK_EQ(t, read_blocks(t, "", 2, &corpus, &error), KG_E_INPUT);
 }
 
 KG_TEST(corpus, documents_and_characters)
@@ -87,13 +120,13 @@ KG_TEST(corpus, takes_what_it_says)
     KG_CHECK_EQ(t, t->arena->used - before, taken);
     struct kg_arena small = *t->arena;
     small.size = small.used + needed;
-    KG_CHECK_EQ(t, kg_corpus_read(&corpus, "abc\nab", 6, &small, &error), KG_OK);
+    KG_CHECK_EQ(t, kg_corpus_read(&corpus, "abc\nab", 6, 0, &small, &error), KG_OK);
     small = *t->arena;
     small.size = small.used + needed - 1;
-    KG_CHECK_EQ(t, kg_corpus_read(&corpus, "abc\nab", 6, &small, &error), KG_E_MEMORY);
+    KG_CHECK_EQ(t, kg_corpus_read(&corpus, "abc\nab", 6, 0, &small, &error), KG_E_MEMORY);
     KG_CHECK_EQ(t, small.used, t->arena->used);
     small.size = small.used + 100;
-    KG_CHECK_EQ(t, kg_corpus_read(&corpus, "abc\nab", 6, &small, &error), KG_E_MEMORY);
+    KG_CHECK_EQ(t, kg_corpus_read(&corpus, "abc\nab", 6, 0, &small, &error), KG_E_MEMORY);
 }
 
 KG_TEST(shape, layout_of_the_default)

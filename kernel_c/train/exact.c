@@ -1,6 +1,7 @@
 /* A training in double, from its memory to its steps: see kgpt/train_exact.h and train/exact.h. */
 #include "exact.h"
 
+#include "kgpt/cpu.h"
 #include "kgpt/mem.h"
 
 #define KG_INIT_DEVIATION 0.08
@@ -111,6 +112,7 @@ static struct kg_exact *carve(const struct kg_exact_settings *settings, const st
     for (uint32_t i = 0; i < plan.n; i++) {
         *plan.arrays[i].where = kg_arena_take(arena, plan.arrays[i].bytes);
     }
+    trainer->functions = &kg_exact_functions_c;
     trainer->settings = *settings;
     trainer->shape = settings->shape;
     trainer->layout = kg_layout_of(&settings->shape);
@@ -168,6 +170,12 @@ enum kg_status kg_exact_init(struct kg_exact **trainer, const struct kg_exact_se
     return KG_OK;
 }
 
+void kg_exact_use(struct kg_exact *trainer, uint32_t features, enum kg_isa highest)
+{
+    bool avx2 = highest >= KG_ISA_AVX2 && (features & KG_CPU_AVX2);
+    trainer->functions = avx2 ? &kg_exact_functions_avx2 : &kg_exact_functions_c;
+}
+
 struct kg_exact_layer kg_exact_layer_of(const struct kg_exact *trainer, uint32_t layer)
 {
     const struct kg_shape *shape = &trainer->shape;
@@ -194,9 +202,18 @@ struct kg_exact_layer kg_exact_layer_of(const struct kg_exact *trainer, uint32_t
     };
 }
 
+static void transpose(const double *from, uint64_t rows, uint64_t columns, double *to)
+{
+    for (uint64_t i = 0; i < rows; i++) {
+        for (uint64_t j = 0; j < columns; j++) {
+            to[j * rows + i] = from[i * columns + j];
+        }
+    }
+}
+
 static void refresh_matrix(struct kg_exact *trainer, uint64_t at, uint64_t rows, uint64_t columns)
 {
-    kg_exact_transpose(trainer->parameters + at, rows, columns, trainer->transposed + at);
+    transpose(trainer->parameters + at, rows, columns, trainer->transposed + at);
 }
 
 void kg_exact_refresh(struct kg_exact *trainer)

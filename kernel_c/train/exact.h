@@ -38,6 +38,7 @@ struct kg_exact {
     struct kg_layout layout;
     const struct kg_corpus *corpus;
     struct kg_mt19937 random;
+    const struct kg_exact_functions *functions;
     uint64_t step;   /* steps done */
     uint32_t *order; /* (n_documents) */
 
@@ -74,8 +75,27 @@ struct kg_exact_product {
     bool add;
 };
 
-void kg_exact_multiply(const struct kg_exact_product *product);
-void kg_exact_transpose(const double *from, uint64_t rows, uint64_t columns, double *to);
+/* One step of Adam with what depends on the step worked out. */
+struct kg_exact_rates {
+    double beta1, beta2, rest1, rest2; /* rest: 1 - beta */
+    double correction1, correction2;   /* 1 - beta^(step + 1) */
+    double rate, eps;
+};
+
+/* Arrays of n numbers in an arena: aligned, and rounded up to whole vectors. */
+struct kg_exact_moments {
+    const double *gradients;
+    double *m, *v, *parameters;
+    uint64_t n;
+};
+
+/* What most of the time goes to, once for each width of vectors: exact_vector.h. All give the same bits. */
+struct kg_exact_functions {
+    void (*multiply)(const struct kg_exact_product *product);
+    void (*adam)(const struct kg_exact_moments *moments, const struct kg_exact_rates *rates);
+};
+
+extern const struct kg_exact_functions kg_exact_functions_c, kg_exact_functions_avx2;
 
 /* After every change of the parameters. */
 void kg_exact_refresh(struct kg_exact *trainer);

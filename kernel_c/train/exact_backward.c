@@ -5,11 +5,11 @@
 #include "kgpt/mem.h"
 
 /* dW[i][j] = sum over positions, last first, of dy[p][i] * x[p][j]. */
-static void weight_gradient(double *d_weights, uint64_t rows, uint64_t columns, const double *d_y, const double *x,
-                            uint32_t positions)
+static void weight_gradient(const struct kg_exact *trainer, double *d_weights, uint64_t rows, uint64_t columns,
+                            const double *d_y, const double *x, uint32_t positions)
 {
     const uint64_t last = positions - 1;
-    kg_exact_multiply(&(struct kg_exact_product){
+    trainer->functions->multiply(&(struct kg_exact_product){
         .rows = rows,
         .columns = columns,
         .depth = positions,
@@ -32,10 +32,10 @@ struct input_gradient {
     bool add;
 };
 
-static void input_gradient(const struct input_gradient *g, uint32_t positions)
+static void input_gradient(const struct kg_exact *trainer, const struct input_gradient *g, uint32_t positions)
 {
     const uint64_t last = g->from + g->count - 1;
-    kg_exact_multiply(&(struct kg_exact_product){
+    trainer->functions->multiply(&(struct kg_exact_product){
         .rows = positions,
         .columns = g->columns,
         .depth = g->count,
@@ -51,13 +51,13 @@ static void input_gradient(const struct input_gradient *g, uint32_t positions)
 }
 
 /* dx of a whole matrix (rows, columns), from zero. */
-static void linear_backward(const double *weights, uint64_t rows, uint64_t columns, const double *d_y, double *d_x,
-                            uint32_t positions)
+static void linear_backward(const struct kg_exact *trainer, const double *weights, uint64_t rows, uint64_t columns,
+                            const double *d_y, double *d_x, uint32_t positions)
 {
-    input_gradient(
-        &(struct input_gradient){
-            .weights = weights, .d_y = d_y, .columns = columns, .d_y_row = rows, .count = rows, .d_x = d_x},
-        positions);
+    input_gradient(trainer,
+                   &(struct input_gradient){
+                       .weights = weights, .d_y = d_y, .columns = columns, .d_y_row = rows, .count = rows, .d_x = d_x},
+                   positions);
 }
 
 /* d_x (+)= the derivative by x of one normalization, d_y that by its result. */
@@ -109,13 +109,13 @@ static void head_backward(struct kg_exact *trainer, uint32_t n)
     for (uint32_t p = 0; p < n; p++) {
         loss_backward(trainer, p, n);
     }
-    weight_gradient(trainer->gradients + trainer->layout.lm_head, n_vocab, d, trainer->d_logits, x, n);
+    weight_gradient(trainer, trainer->gradients + trainer->layout.lm_head, n_vocab, d, trainer->d_logits, x, n);
     for (uint32_t p = 0; p < n; p++) {
         double *d_target = trainer->d_logits + p * n_vocab + trainer->tokens[p + 1];
         trainer->scores[p] = *d_target;
         *d_target = 0;
     }
-    linear_backward(weights, n_vocab, d, trainer->d_logits, trainer->d_x, n);
+    linear_backward(trainer, weights, n_vocab, d, trainer->d_logits, trainer->d_x, n);
     for (uint32_t p = 0; p < n; p++) {
         const double *row = weights + trainer->tokens[p + 1] * d;
         for (uint64_t j = 0; j < d; j++) {
@@ -131,13 +131,13 @@ static void feed_forward_backward(struct kg_exact *trainer, const struct kg_exac
     const struct kg_layout *layout = &trainer->layout;
     const double *weights = trainer->parameters + layer->matrices;
     double *gradients = trainer->gradients + layer->matrices;
-    weight_gradient(gradients + layout->fc2, d, n_ff, trainer->d_x, layer->hidden, n);
-    linear_backward(weights + layout->fc2, d, n_ff, trainer->d_x, trainer->d_hidden, n);
+    weight_gradient(trainer, gradients + layout->fc2, d, n_ff, trainer->d_x, layer->hidden, n);
+    linear_backward(trainer, weights + layout->fc2, d, n_ff, trainer->d_x, trainer->d_hidden, n);
     for (uint64_t i = 0; i < n * n_ff; i++) {
         trainer->d_hidden[i] = layer->hidden[i] > 0 ? trainer->d_hidden[i] : 0;
     }
-    weight_gradient(gradients + layout->fc1, n_ff, d, trainer->d_hidden, layer->normed2, n);
-    linear_backward(weights + layout->fc1, n_ff, d, trainer->d_hidden, trainer->d_normed, n);
+    weight_gradient(trainer, gradients + layout->fc1, n_ff, d, trainer->d_hidden, layer->normed2, n);
+    linear_backward(trainer, weights + layout->fc1, n_ff, d, trainer->d_hidden, trainer->d_normed, n);
     normalize_backward_all(trainer, layer->middle, layer->norm2, trainer->d_normed, trainer->d_x, n);
 }
 
@@ -149,7 +149,8 @@ static void qkv_input_gradient(const struct kg_exact *trainer, const double *wei
     const double *const d_y[] = {trainer->d_v, trainer->d_k, trainer->d_q};
     for (uint32_t head = trainer->shape.n_head; head-- > 0;) {
         for (int i = 0; i < 3; i++) {
-            input_gradient(&(struct input_gradient){.weights = weights + matrices[i],
+            input_gradient(trainer,
+                           &(struct input_gradient){.weights = weights + matrices[i],
                                                     .d_y = d_y[i],
                                                     .columns = d,
                                                     .d_y_row = d,
@@ -169,12 +170,12 @@ static void attention_backward(struct kg_exact *trainer, const struct kg_exact_l
     const struct kg_layout *layout = &trainer->layout;
     const double *weights = trainer->parameters + layer->matrices;
     double *gradients = trainer->gradients + layer->matrices;
-    weight_gradient(gradients + layout->wo, d, d, trainer->d_x, layer->heads, n);
-    linear_backward(weights + layout->wo, d, d, trainer->d_x, trainer->d_heads, n);
+    weight_gradient(trainer, gradients + layout->wo, d, d, trainer->d_x, layer->heads, n);
+    linear_backward(trainer, weights + layout->wo, d, d, trainer->d_x, trainer->d_heads, n);
     kg_exact_attend_backward(trainer, layer, n);
-    weight_gradient(gradients + layout->wq, d, d, trainer->d_q, layer->normed1, n);
-    weight_gradient(gradients + layout->wk, d, d, trainer->d_k, layer->normed1, n);
-    weight_gradient(gradients + layout->wv, d, d, trainer->d_v, layer->normed1, n);
+    weight_gradient(trainer, gradients + layout->wq, d, d, trainer->d_q, layer->normed1, n);
+    weight_gradient(trainer, gradients + layout->wk, d, d, trainer->d_k, layer->normed1, n);
+    weight_gradient(trainer, gradients + layout->wv, d, d, trainer->d_v, layer->normed1, n);
     qkv_input_gradient(trainer, weights, n);
     normalize_backward_all(trainer, layer->x, layer->norm1, trainer->d_normed, trainer->d_x, n);
 }

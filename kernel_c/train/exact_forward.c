@@ -6,10 +6,10 @@
 #define KG_NORM_EPS 1e-5
 
 /* y[p] = W x[p] for the positions, W (rows, columns) given transposed. */
-static void linear(const double *transposed, uint64_t rows, uint64_t columns, const double *x, double *y,
-                   uint32_t positions)
+static void linear(const struct kg_exact *trainer, const double *transposed, uint64_t rows, uint64_t columns,
+                   const double *x, double *y, uint32_t positions)
 {
-    kg_exact_multiply(&(struct kg_exact_product){
+    trainer->functions->multiply(&(struct kg_exact_product){
         .rows = positions,
         .columns = rows,
         .depth = columns,
@@ -84,19 +84,19 @@ static void forward_layer(struct kg_exact *trainer, const struct kg_exact_layer 
     const struct kg_layout *layout = &trainer->layout;
     uint32_t n = end - first;
     normalize_all(trainer, layer->x, layer->normed1, layer->norm1, first, end);
-    linear(w + layout->wq, d, d, layer->normed1 + at, layer->q + at, n);
-    linear(w + layout->wk, d, d, layer->normed1 + at, layer->k + at, n);
-    linear(w + layout->wv, d, d, layer->normed1 + at, layer->v + at, n);
+    linear(trainer, w + layout->wq, d, d, layer->normed1 + at, layer->q + at, n);
+    linear(trainer, w + layout->wk, d, d, layer->normed1 + at, layer->k + at, n);
+    linear(trainer, w + layout->wv, d, d, layer->normed1 + at, layer->v + at, n);
     kg_exact_attend(trainer, layer, first, end);
-    linear(w + layout->wo, d, d, layer->heads + at, layer->middle + at, n);
+    linear(trainer, w + layout->wo, d, d, layer->heads + at, layer->middle + at, n);
     add_all(layer->middle + at, layer->x + at, n * d);
     normalize_all(trainer, layer->middle, layer->normed2, layer->norm2, first, end);
     double *hidden = layer->hidden + first * n_ff;
-    linear(w + layout->fc1, n_ff, d, layer->normed2 + at, hidden, n);
+    linear(trainer, w + layout->fc1, n_ff, d, layer->normed2 + at, hidden, n);
     for (uint64_t i = 0; i < n * n_ff; i++) {
         hidden[i] = hidden[i] > 0 ? hidden[i] : 0;
     }
-    linear(w + layout->fc2, d, n_ff, hidden, layer->out + at, n);
+    linear(trainer, w + layout->fc2, d, n_ff, hidden, layer->out + at, n);
     add_all(layer->out + at, layer->middle + at, n * d);
 }
 
@@ -110,7 +110,7 @@ void kg_exact_forward(struct kg_exact *trainer, uint32_t first, uint32_t end)
         forward_layer(trainer, &layer, first, end);
     }
     const double *last = trainer->stream + (uint64_t)shape->n_layer * shape->n_ctx * shape->n_embd;
-    linear(trainer->transposed + trainer->layout.lm_head, shape->n_vocab, shape->n_embd,
+    linear(trainer, trainer->transposed + trainer->layout.lm_head, shape->n_vocab, shape->n_embd,
            last + (uint64_t)first * shape->n_embd, trainer->logits + (uint64_t)first * shape->n_vocab, end - first);
 }
 

@@ -4,7 +4,6 @@
 #include "kgpt/crc32.h"
 #include "kgpt/mem.h"
 
-#define KG_STATE_MAGIC 0x5458474bu /* "KGXT" */
 #define KG_STATE_VERSION 1u
 
 /* Followed by uint32_t order[n_documents], and parameters, m, v, each double[n_parameters]. Little endian. */
@@ -71,7 +70,7 @@ void kg_exact_save(const struct kg_exact *trainer, void *state)
     const uint64_t vector = trainer->layout.n_parameters * sizeof(double);
     struct state head;
     memset(&head, 0, sizeof head);
-    head.magic = KG_STATE_MAGIC;
+    head.magic = KG_EXACT_STATE_MAGIC;
     head.version = KG_STATE_VERSION;
     head.size = kg_exact_state_size(trainer);
     head.corpus_crc32 = corpus_crc32(trainer->corpus);
@@ -99,7 +98,7 @@ static enum kg_status refuse(struct kg_error *error, const char *what, const cha
 static enum kg_status check_whole(const struct state *head, const uint8_t *bytes, uint64_t size, struct kg_error *error)
 {
     static const char hint[] = "use the state as it was saved";
-    if (size < sizeof *head || head->magic != KG_STATE_MAGIC) {
+    if (size < sizeof *head || head->magic != KG_EXACT_STATE_MAGIC) {
         return refuse(error, "it is not the state of an exact training", hint);
     }
     if (head->version != KG_STATE_VERSION) {

@@ -32,7 +32,7 @@ struct training {
 static enum kg_status begin(struct kg_test *t, struct training *training)
 {
     enum kg_status status =
-        kg_corpus_read(&training->corpus, corpus_text, sizeof corpus_text - 1, t->arena, &training->error);
+        kg_corpus_read(&training->corpus, corpus_text, sizeof corpus_text - 1, 0, t->arena, &training->error);
     struct kg_exact_settings settings = small(training->corpus.n_vocab);
     return status != KG_OK
                ? status
@@ -54,6 +54,22 @@ KG_TEST(exact, losses_and_samples_are_those_of_microgpt)
         kg_corpus_text(&training.corpus, tokens, kg_exact_sample(training.trainer, 0.5, tokens), text, sizeof text);
         KG_CHECK_TEXT(t, text, microgpt_samples[i]);
     }
+}
+
+KG_TEST(exact, every_instruction_set_gives_the_same_bits)
+{
+    struct training plain, wide;
+    KG_CHECK(t, begin(t, &plain) == KG_OK && begin(t, &wide) == KG_OK);
+    kg_exact_use(wide.trainer, t->cpu->features, KG_ISA_AVX2);
+    for (int i = 0; i < 10; i++) {
+        KG_CHECK(t, kg_exact_step(plain.trainer) == kg_exact_step(wide.trainer));
+    }
+    uint64_t size = kg_exact_state_size(plain.trainer);
+    uint8_t *state = kg_arena_take(t->arena, size), *other = kg_arena_take(t->arena, size);
+    KG_CHECK(t, state && other);
+    kg_exact_save(plain.trainer, state);
+    kg_exact_save(wide.trainer, other);
+    KG_CHECK_EQ(t, memcmp(state, other, size), 0);
 }
 
 KG_TEST(exact, goes_on_from_a_state)
@@ -94,7 +110,7 @@ KG_TEST(exact, refuses_a_damaged_state)
 KG_TEST(exact, takes_the_memory_it_says)
 {
     struct training training;
-    KG_CHECK_EQ(t, kg_corpus_read(&training.corpus, "ab", 2, t->arena, &training.error), KG_OK);
+    KG_CHECK_EQ(t, kg_corpus_read(&training.corpus, "ab", 2, 0, t->arena, &training.error), KG_OK);
     struct kg_exact_settings settings = small(3);
     struct kg_arena room = *t->arena;
     room.size = room.used + kg_exact_size(&settings, &training.corpus);
@@ -111,7 +127,7 @@ KG_TEST(exact, takes_the_memory_it_says)
 KG_TEST(exact, a_loss_that_is_no_number_changes_nothing)
 {
     struct training training;
-    KG_CHECK_EQ(t, kg_corpus_read(&training.corpus, corpus_text, sizeof corpus_text - 1, t->arena, &training.error),
+    KG_CHECK_EQ(t, kg_corpus_read(&training.corpus, corpus_text, sizeof corpus_text - 1, 0, t->arena, &training.error),
                 KG_OK);
     struct kg_exact_settings settings = small(training.corpus.n_vocab);
     settings.adam.lr = 1e5;

@@ -4,8 +4,8 @@
 #include "kgpt/mem.h"
 #include "kgpt/random.h"
 
-#define KG_DRAW_STREAM 1           /* of the seed */
-#define KG_STATE_MAGIC 0x5446474bu /* "KGFT" */
+#define KG_DRAW_STREAM 1 /* of the seed */
+
 #define KG_STATE_VERSION 1u
 
 /* One matrix as struct kg_model_data has it, (rows, columns), and where its elements are here. */
@@ -153,7 +153,7 @@ static struct state_header header_of(const struct kg_fast *trainer)
 {
     struct state_header header;
     memset(&header, 0, sizeof header); /* padding too: it is compared */
-    header.magic = KG_STATE_MAGIC;
+    header.magic = KG_FAST_STATE_MAGIC;
     header.version = KG_STATE_VERSION;
     header.fused = trainer->functions->isa != KG_ISA_C;
     header.batch = trainer->settings.batch;

@@ -24,7 +24,7 @@ static struct kg_fast *make(struct kg_test *t, struct kg_fast_settings settings)
     struct kg_fast *trainer = NULL;
     struct kg_corpus *corpus = kg_arena_take(t->arena, sizeof *corpus);
     settings.features = t->cpu->features;
-    if (!corpus || kg_corpus_read(corpus, corpus_text, sizeof corpus_text - 1, t->arena, &error) != KG_OK) {
+    if (!corpus || kg_corpus_read(corpus, corpus_text, sizeof corpus_text - 1, 0, t->arena, &error) != KG_OK) {
         kg_test_fail(t, __FILE__, __LINE__, "the corpus cannot be read");
         return NULL;
     }

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kgpt_build.cli.options import model_argument, model_or_here, toolchain_option, verbose_option
+
+if TYPE_CHECKING:
+    from kgpt_build.headers import Corpus
 
 
 @click.command("build")
@@ -36,7 +40,13 @@ from kgpt_build.cli.options import model_argument, model_or_here, toolchain_opti
 @click.option(
     "--sanitize", default="", metavar="LIST", help="With --target hosted: for -fsanitize=, e.g. address,undefined."
 )
-@click.option("--train", is_flag=True, help="An image that can also train (mode=train); kgpt train makes its own.")
+@click.option(
+    "--train", is_flag=True, help="An image that can also train (mode=train): on first names, or on --corpus."
+)
+@click.option(
+    "--corpus", type=click.Path(path_type=Path), metavar="FILE",
+    help="The text it trains on, one document a line; none: what the loader brings. Implies --train.",
+)  # fmt: skip
 @verbose_option
 def command(
     model: Path | None,
@@ -48,6 +58,7 @@ def command(
     cmdline: str,
     sanitize: str,
     train: bool,
+    corpus: Path | None,
 ) -> None:
     """Build an image from MODEL.
 
@@ -59,7 +70,8 @@ def command(
     from kgpt_build.kernel.build import BuildSettings, build
 
     model = model_or_here(model, default=default)
-    settings = BuildSettings(model, out, toolchain, target, debug, cmdline, sanitize, train)
+    training = _corpus(corpus) if train or corpus else None
+    settings = BuildSettings(model, out, toolchain, target, debug, cmdline, sanitize, training)
     start = time.monotonic()
     with shown_progress() as progress:
         result = build(settings, progress)
@@ -68,6 +80,15 @@ def command(
         f"wrote {_shown(result.image)}: {result.size:,} bytes, sha256 {result.sha256}, "
         f"{len(result.compiled)} files compiled in {seconds:.1f} s"
     )
+
+
+def _corpus(path: Path | None) -> Corpus:
+    """The text to build in, checked as kgpt train checks it."""
+    from kgpt_build.headers import BROUGHT
+    from kgpt_build.kernel.manifest import NO_CORPUS
+    from kgpt_build.training.corpus import read_corpus
+
+    return BROUGHT if path == Path(NO_CORPUS) else read_corpus(path).embedded()
 
 
 def _shown(path: Path) -> Path:

@@ -68,6 +68,7 @@ class Plan:
 @click.option("--seed", type=int, metavar="S", help="The same seed gives the same weights. [default: 42]")
 @click.option("--val-fraction", type=float, metavar="F", help="Of the documents, held back. [default: 0]")
 @click.option("--eval-every", type=int, metavar="N", help="Validate every N steps. [default: 10 times]")
+@click.option("--text", is_flag=True, help="CORPUS is one running text, not one document a line.")
 @click.option("--exact", is_flag=True, help="microgpt's arithmetic and random numbers, to the bit; slower.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="MODEL.gguf", help="Go on with its training.")
 @click.option("--checkpoint-every", type=int, metavar="N", help="Write the files every N steps too.")
@@ -143,7 +144,7 @@ def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], targe
 
     state = load_state(Files(resume).state) if resume else None
     settings = resumed(state.settings, given) if state else TrainSettings(**given)
-    text = read_corpus(corpus)
+    text = read_corpus(corpus, settings.block)
     check_split(settings, text)
     count_parameters(settings.hyperparameters(text.n_vocab))  # more than an image can hold is refused
     if state and state.corpus_sha256 != text.sha256:
@@ -160,7 +161,7 @@ def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], targe
 
 def _warn(plan: Plan) -> None:
     longer = plan.corpus.longer_than(plan.settings.block_size)
-    if longer:
+    if longer and not plan.settings.text:
         click.echo(
             f"kgpt: {longer:,} of {plan.corpus.n_documents:,} documents are longer than the block of "
             f"{plan.settings.block_size}: what is beyond it is not trained on (--block-size)",
@@ -172,15 +173,20 @@ def _warn(plan: Plan) -> None:
 def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) -> Iterator[Run]:
     """The training begun, with its files in ``folder``; ended, if it was not, when the block is left."""
     from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.headers import BROUGHT
     from kgpt_build.kernel.build import build_cached
+    from kgpt_build.training.corpus import EMBEDDED_BYTES
     from kgpt_build.training.runs import stage_modules
 
     memory = options["memory"]
     plan.check_memory(memory)  # the image can wait, if it is too much without it
     qemu = find_qemu() if plan.target == "bare" else ""
+    embedded = plan.corpus.embedded() if len(plan.corpus.data) <= EMBEDDED_BYTES else BROUGHT
     with shown_progress() as progress:
-        image = build_cached(target=plan.target, train=True, progress=progress)
-    modules = stage_modules(folder, plan.corpus.data, plan.state.data if plan.state else None)
+        image = build_cached(target=plan.target, corpus=embedded, progress=progress)
+    modules = stage_modules(
+        folder, corpus=None if embedded.data else plan.corpus.data, state=plan.state.data if plan.state else None
+    )
     if plan.target == "hosted":
         from kgpt_build.kernel.hosted import HostedProcess
         from kgpt_build.training.runs import HostedRun

@@ -16,7 +16,7 @@ from rich.text import Text
 from kgpt_build.training.curve import draw
 from kgpt_build.training.runs import Run
 from kgpt_build.training.session import Session
-from kgpt_build.vm.events import Eval, Event, Sample, Step
+from kgpt_build.vm.events import Eval, Event, Preview, Sample, Step
 
 PLAIN_LINES = 20
 """Of losses in a whole training."""
@@ -120,6 +120,8 @@ class LiveView:
         width = min(self._console.width - 1, _MOST_COLUMNS)
         rows = draw(history.training, list(history.validation), settings.last_step, width=width, height=_CURVE_HEIGHT)
         lines = join_parts(self._figures(), width)
+        if self._session.preview:
+            lines.append(preview_line(self._session.preview, width))
         if self._stopping:
             lines.append("stopping after this step; Ctrl-C again ends it at once")
         return Group(self._bar, Text("\n".join(lines), style="bold"), Text("\n".join(rows), style="cyan"))
@@ -157,6 +159,13 @@ def step_line(step: Step, steps: int) -> str:
 def sample_line(sample: Sample) -> str:
     """As microgpt prints it."""
     return f"sample {sample.index + 1:2d}: {sample.text}"
+
+
+def preview_line(preview: Preview, width: int) -> str:
+    """What the model generates by now, in at most ``width`` characters."""
+    text = "".join(char if char.isprintable() else " " for char in preview.text)
+    line = f"after step {preview.step}: {text}"
+    return line if len(line) <= width else f"{line[: max(width - 1, 0)]}…"
 
 
 @contextmanager

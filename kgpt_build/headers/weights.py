@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kgpt_build.headers import blob
-from kgpt_build.headers.text import c_string, filled, header
+from kgpt_build.headers.text import filled, header, included
 from kgpt_build.models import FloatArray, Model
 
 NAME = "kgpt_weights.h"
@@ -49,15 +49,4 @@ def _rows(tensor: FloatArray) -> list[str]:
 
 
 def _include() -> list[str]:
-    directives = [
-        f'.pushsection {SECTION},"a",@progbits',
-        f".balign {blob.ALIGN}",
-        ".globl kgpt_weights",
-        ".type kgpt_weights,@object",
-        "kgpt_weights:",
-        f'.incbin "{BINARY_NAME}"',
-        ".size kgpt_weights, . - kgpt_weights",
-        ".popsection",
-    ]
-    quoted = [f"        {c_string(directive + chr(10))}" for directive in directives]
-    return ["extern const float kgpt_weights[];", "", "__asm__(", *quoted[:-1], f"{quoted[-1]});"]
+    return ["extern const float kgpt_weights[];", "", *included("kgpt_weights", SECTION, blob.ALIGN, BINARY_NAME)]

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 import kgpt_build
 from kgpt_build import headers, models, paths, toolchain
 from kgpt_build.errors import KgptError
+from kgpt_build.headers import Corpus
 from kgpt_build.kernel import check, manifest, sources
 from kgpt_build.kernel.makefile import MakeRun
 from kgpt_build.kernel.settings import TARGETS, BuildResult, BuildSettings, Progress, Silent
@@ -23,6 +25,8 @@ from kgpt_build.toolchain import Make, Toolchain
 __all__ = ["BuildResult", "BuildSettings", "Progress", "build", "build_cached", "content_key"]
 
 _CACHED_IMAGES = 16
+_IN_USE_SECONDS = 3600
+"""Who was given an image may start it some time later: one that was asked for lately is not removed."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def build_cached(
     debug: bool = False,
     cmdline: str = "",
     sanitize: str = "",
-    train: bool = False,
+    corpus: Corpus | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """The image of these settings in the cache, built if it is not there; found by content, not by name or time.
@@ -69,7 +73,7 @@ def build_cached(
     """
     progress = progress or Silent()
     asked = BuildSettings(
-        model, toolchain=toolchain, target=target, debug=debug, cmdline=cmdline, sanitize=sanitize, train=train
+        model, toolchain=toolchain, target=target, debug=debug, cmdline=cmdline, sanitize=sanitize, corpus=corpus
     )
     inputs = _inputs(asked)
     images, work = paths.make_cache_dir("images"), paths.make_cache_dir("work")
@@ -132,13 +136,20 @@ def _build(settings: BuildSettings, inputs: _Inputs, work: Path, progress: Progr
         "headers": {path.name: sources.file_sha256(path) for path in generated},
     }
     model_path = _kept_model(settings, inputs)
+    settings = _with_kept_corpus(settings)
     described = manifest.content(settings, inputs.model, model_path, image, used, inputs.versions, run.flags())
     written = manifest.write(settings.out, described)
     return BuildResult(image, written, described["output"]["size"], described["output"]["sha256"], compiled)
 
 
 def _generate(settings: BuildSettings, inputs: _Inputs, folder: Path) -> list[Path]:
-    return headers.generate(inputs.model, folder / "include", cmdline=settings.cmdline, version=kgpt_build.__version__)
+    return headers.generate(
+        inputs.model,
+        folder / "include",
+        cmdline=settings.cmdline,
+        version=kgpt_build.__version__,
+        training=settings.corpus,
+    )
 
 
 def _kept_model(settings: BuildSettings, inputs: _Inputs) -> Path | None:
@@ -148,6 +159,16 @@ def _kept_model(settings: BuildSettings, inputs: _Inputs) -> Path | None:
     path = settings.out / "model.gguf"
     models.save_gguf(inputs.model, path)
     return path
+
+
+def _with_kept_corpus(settings: BuildSettings) -> BuildSettings:
+    """The same, with a file for a corpus that has a text but no file."""
+    corpus = settings.corpus
+    if corpus is None or corpus.path or not corpus.data:
+        return settings
+    path = settings.out / "corpus.txt"
+    paths.write_atomically(path, corpus.data)
+    return replace(settings, corpus=replace(corpus, path=path))
 
 
 def _object_folder(work: Path, settings: BuildSettings, inputs: _Inputs) -> Path:
@@ -178,6 +199,7 @@ def _key(settings: BuildSettings, inputs: _Inputs) -> str:
         "settings": repr((settings.variant, settings.cmdline)),
         "model": inputs.model.sha256,
         "name": inputs.model.name,
+        "corpus": repr(settings.corpus and (settings.corpus.source, settings.corpus.sha256)),
     }
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:32]
 
@@ -193,9 +215,10 @@ def _is_whole(image: Path) -> bool:
 
 def _prune(images: Path) -> None:
     """Keep the images used last; a machine that still runs an older one has it open already."""
-    folders = sorted((path for path in images.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-    for folder in folders[:-_CACHED_IMAGES]:
-        shutil.rmtree(folder, ignore_errors=True)
+    used = {path: path.stat().st_mtime for path in images.iterdir() if path.is_dir()}
+    for folder in sorted(used, key=lambda path: used[path])[:-_CACHED_IMAGES]:
+        if used[folder] < time.time() - _IN_USE_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -71,7 +71,7 @@ class MakeRun:
             f"CCMAP={_words(compiler_maps(self.tools.cc_folder(), self.root))}",
             f"LD={_words(self.tools.ld())}",
             f"DEBUG={int(settings.debug)}",
-            f"TRAIN={int(settings.train)}",
+            f"TRAIN={int(settings.corpus is not None)}",
             f"SANITIZE={settings.sanitize}",
             f"VERSION={kgpt_build.__version__}",
         ]

@@ -10,12 +10,15 @@ from typing import Any
 import kgpt_build
 from kgpt_build import paths
 from kgpt_build.errors import KgptError
+from kgpt_build.headers import Corpus
 from kgpt_build.kernel.settings import BuildSettings
 from kgpt_build.kernel.sources import file_sha256
 from kgpt_build.models import Model
 
 NAME = "manifest.json"
 FORMAT = 1
+NO_CORPUS = "none"
+"""What stands for a file after --corpus, where the image has no text."""
 
 
 def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
@@ -25,7 +28,8 @@ def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
     words += ["-o", str(settings.out.absolute()), "--toolchain", settings.toolchain, "--target", settings.target]
     words += ["--debug"] if settings.debug else []
     words += ["--sanitize", settings.sanitize] if settings.sanitize else []
-    words += ["--train"] if settings.train else []
+    if settings.corpus is not None:
+        words += ["--corpus", str(settings.corpus.path.absolute()) if settings.corpus.path else NO_CORPUS]
     words += ["--cmdline", settings.cmdline] if settings.cmdline else []
     return shlex.join(words)
 
@@ -48,7 +52,7 @@ def content(
         "toolchain": settings.toolchain,
         "debug": settings.debug,
         "sanitize": settings.sanitize,
-        "train": settings.train,
+        "corpus": None if settings.corpus is None else _described(settings.corpus),
         "cmdline": settings.cmdline,
         "output": {"file": image.name, "size": image.stat().st_size, "sha256": file_sha256(image)},
         "model": {
@@ -62,6 +66,15 @@ def content(
         "inputs": inputs,
         "tools": tools,
         "flags": flags,
+    }
+
+
+def _described(corpus: Corpus) -> dict[str, Any]:
+    return {
+        "source": corpus.source,
+        "size": len(corpus.data),
+        "sha256": corpus.sha256,
+        "file": str(corpus.path.absolute()) if corpus.path else None,
     }
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from kgpt_build import toolchain
 from kgpt_build.errors import UsageError
+from kgpt_build.headers import Corpus
 from kgpt_build.models import Model
 
 TARGETS = {"bare": "kernel.elf", "hosted": "kgpt-hosted"}
@@ -20,7 +21,7 @@ class BuildSettings:
     """One build. ``model`` is a file, a model in memory, or None for the default model.
 
     ``sanitize`` is a list for -fsanitize=, such as ``address,undefined``; ``cmdline`` is built into the kernel; with
-    ``train`` it can also train (mode=train).
+    ``corpus`` it can also train (mode=train): on that text, or with an empty one on what the loader brings.
     """
 
     model: Path | Model | None = None
@@ -30,7 +31,7 @@ class BuildSettings:
     debug: bool = False
     cmdline: str = ""
     sanitize: str = ""
-    train: bool = False
+    corpus: Corpus | None = None
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def validate(self) -> None:
@@ -52,7 +53,7 @@ class BuildSettings:
     def variant(self) -> str:
         """The folder for objects that nothing but these settings can share."""
         words = [self.target, self.toolchain, *(["debug"] if self.debug else []), *self.sanitize.split(",")]
-        words += ["train"] if self.train else []
+        words += ["train"] if self.corpus is not None else []
         return "-".join(word for word in words if word)
 
 

@@ -8,10 +8,11 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kgpt_build.errors import KgptError
+from kgpt_build.headers import Corpus
 from kgpt_build.models import tensor_shapes
 from kgpt_build.models.model import Hyperparameters
 from kgpt_build.training.settings import TrainSettings
@@ -22,14 +23,22 @@ _MB = 1 << 20
 STANDARD_INPUT = Path("-")
 
 
+EMBEDDED_BYTES = 1 << 20
+"""A longer corpus is brought by the loader, so that it is not compiled into each image."""
+
+
 @dataclass(frozen=True)
 class CorpusText:
-    """A corpus that can be trained on. ``source`` says where it is from; ``lengths``: characters -> documents."""
+    """A corpus that can be trained on.
+
+    ``source`` says where it is from, ``path`` is its file, if it has one; ``lengths``: characters -> documents.
+    """
 
     source: str
     data: bytes
     n_vocab: int
     lengths: Mapping[int, int]
+    path: Path | None = None
 
     @property
     def sha256(self) -> str:
@@ -46,15 +55,19 @@ class CorpusText:
         """Of all documents."""
         return sum(length * count for length, count in self.lengths.items())
 
+    def embedded(self) -> Corpus:
+        """The same, for an image. It names no folder: that would make other bytes of it."""
+        return Corpus(self.path.name if self.path else self.source, self.data, self.path)
+
     def longer_than(self, block_size: int) -> int:
         """How many documents lose their end: a block holds BOS and ``block_size`` - 1 characters to go on from."""
         return sum(count for length, count in self.lengths.items() if length + 1 > block_size)
 
 
-def read_corpus(path: Path | None) -> CorpusText:
+def read_corpus(path: Path | None, block: int = 0) -> CorpusText:
     """The corpus in ``path``; ``-``: what comes on standard input; None: the one of the default model.
 
-    A byte order mark at its beginning, as Windows writes it, is no part of the text.
+    A byte order mark at its beginning, as Windows writes it, is no part of the text. ``block`` as in ``examine``.
 
     Raises KgptError naming file and line, ToolMissing if the default is not installed.
     """
@@ -62,9 +75,9 @@ def read_corpus(path: Path | None) -> CorpusText:
         from kgpt_build.reference.corpus import first_names
 
         names = first_names()
-        return examine(names.source, "".join(f"{name}\n" for name in names.documents).encode())
+        return examine(names.source, "".join(f"{name}\n" for name in names.documents).encode(), block)
     if path == STANDARD_INPUT:
-        return examine("standard input", sys.stdin.buffer.read().removeprefix(codecs.BOM_UTF8))
+        return examine("standard input", sys.stdin.buffer.read().removeprefix(codecs.BOM_UTF8), block)
     if path.is_dir():
         raise KgptError(f"{path}: is a folder, not a corpus", _FORM)
     try:
@@ -73,11 +86,15 @@ def read_corpus(path: Path | None) -> CorpusText:
         raise KgptError(f"{path}: no such file", "check the path, or leave it out to train on first names") from None
     except OSError as error:
         raise KgptError(f"{path}: cannot be read: {error.strerror or error}", "check the permissions") from None
-    return examine(str(path), data.removeprefix(codecs.BOM_UTF8))
+    text = examine(str(path), data.removeprefix(codecs.BOM_UTF8), block)
+    return replace(text, path=path if path.is_file() else None)
 
 
-def examine(source: str, data: bytes) -> CorpusText:
-    """``data`` as a corpus. Raises KgptError with the line for what is not one."""
+def examine(source: str, data: bytes, block: int = 0) -> CorpusText:
+    """``data`` as a corpus: one document a line, or one running text cut into documents of ``block`` characters.
+
+    Raises KgptError with the line for what is neither.
+    """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -87,7 +104,7 @@ def examine(source: str, data: bytes) -> CorpusText:
             "line is not UTF-8",
             "save the corpus as UTF-8",
         ) from None
-    documents = [document for line in _LINE_END.split(text) if (document := line.strip())]
+    documents = _blocks(text, block) if block else _lines(text)
     if not documents:
         raise KgptError(f"{source}: {'every line is' if data else 'the file is'} empty", _FORM)
     chars = {char for document in documents for char in document}
@@ -96,6 +113,15 @@ def examine(source: str, data: bytes) -> CorpusText:
             f"{source}: its one distinct character is {chars.pop()!r}", "there is nothing to learn: give another text"
         )
     return CorpusText(source, data, len(chars) + 1, Counter(map(len, documents)))
+
+
+def _lines(text: str) -> list[str]:
+    return [document for line in _LINE_END.split(text) if (document := line.strip())]
+
+
+def _blocks(text: str, block: int) -> list[str]:
+    text = _LINE_END.sub("\n", text)
+    return [text[at : at + block] for at in range(0, len(text), block)]
 
 
 @dataclass(frozen=True)

@@ -75,11 +75,11 @@ class HostedRun:
         return judge(seen)
 
 
-def stage_modules(folder: Path, corpus: bytes, state: bytes | None) -> tuple[Path, ...]:
+def stage_modules(folder: Path, *, corpus: bytes | None, state: bytes | None) -> tuple[Path, ...]:
     """Files for the loader, in ``folder``: the very bytes that were checked, under names that QEMU can take."""
-    given = {"corpus": corpus, **({} if state is None else {"state": state})}
     paths = []
-    for name, data in given.items():
-        paths.append(folder / name)
-        paths[-1].write_bytes(data)
+    for name, data in (("corpus", corpus), ("state", state)):
+        if data is not None:
+            paths.append(folder / name)
+            paths[-1].write_bytes(data)
     return tuple(paths)

@@ -90,6 +90,8 @@ class Session:
         self.training: events.Training | None = None
         self.step: events.Step | None = None
         """The last."""
+        self.preview: events.Preview | None = None
+        """The last."""
         self.samples: list[events.Sample] = []
         self.history = History()
         self.written: dict[Path, Written] = {}
@@ -120,6 +122,8 @@ class Session:
         elif isinstance(event, events.Eval):
             self._note_loss(event.step)
             self.history.validation.append(Point(event.step, event.loss))
+        elif isinstance(event, events.Preview):
+            self.preview = event
         elif isinstance(event, events.Sample):
             self.samples.append(event)
         elif isinstance(event, events.Corpus):

@@ -30,7 +30,7 @@ _WHOLE = {
     "eval_every": (0, 10**9),
     "checkpoint_every": (0, 10**9),
 }
-_RESUMED = ("n_layer", "n_embd", "n_head", "block_size", "seed", "batch", "exact", "val_fraction")
+_RESUMED = ("n_layer", "n_embd", "n_head", "block_size", "seed", "batch", "text", "exact", "val_fraction")
 """What a resumed training cannot change: it would be another one."""
 
 
@@ -40,7 +40,9 @@ class TrainSettings:
 
     ``lr`` falls linearly to 0 over ``steps``; ``until`` stops after that step (0: after ``steps``), to be resumed.
     ``batch`` counts documents, None is FAST_BATCH, or 1 where ``exact``; ``eval_every`` None is EVALUATIONS times, if
-    ``val_fraction`` holds documents back. ``exact`` is microgpt's arithmetic and CPython's random numbers.
+    ``val_fraction`` holds documents back. ``text``: the corpus is not one document a line, but
+    one running text, cut into documents of ``block_size`` characters. ``exact`` is microgpt's arithmetic and CPython's
+    random numbers.
     """
 
     steps: int = 1000
@@ -59,6 +61,7 @@ class TrainSettings:
     val_fraction: float = 0.0
     eval_every: int | None = None
     checkpoint_every: int = 0
+    text: bool = False
     exact: bool = False
 
     def __post_init__(self) -> None:
@@ -92,6 +95,11 @@ class TrainSettings:
         """The step after which the run ends."""
         return min(self.until or self.steps, self.steps)
 
+    @property
+    def block(self) -> int:
+        """How many characters of running text are a document; 0: documents are lines."""
+        return self.block_size if self.text else 0
+
     def hyperparameters(self, n_vocab: int) -> Hyperparameters:
         """The sizes of the model that comes out, for a vocabulary of ``n_vocab`` tokens."""
         from kgpt_build.models import Hyperparameters
@@ -102,13 +110,13 @@ class TrainSettings:
     def cmdline_words(self) -> list[str]:
         """The words of the kernel's command line: all values, so that no default of the kernel's decides."""
         values = dataclasses.asdict(self)
-        exact = values.pop("exact")
+        flags = [name for name in ("text", "exact") if values.pop(name)]
         values["batch"] = self.documents_a_step
         values["eval_every"] = self._eval_every()
         for optional in ("until", "checkpoint_every"):
             if not values[optional]:
                 del values[optional]
-        return ["mode=train", *(f"{name}={value_text(value)}" for name, value in values.items()), *["exact"] * exact]
+        return ["mode=train", *(f"{name}={value_text(value)}" for name, value in values.items()), *flags]
 
     def _eval_every(self) -> int:
         if self.eval_every is not None:

@@ -250,6 +250,15 @@ class Eval(Event):
 
 
 @dataclass(frozen=True)
+class Preview(Event):
+    """A document by the weights after ``step``; drawing it does not change the training."""
+
+    event: ClassVar[str] = "preview"
+    step: int
+    text: str
+
+
+@dataclass(frozen=True)
 class BlobStart(Event):
     """``length`` raw bytes follow, whose CRC-32 (zlib's) is ``crc32`` (framing.ChannelReader takes them)."""
 
@@ -298,7 +307,7 @@ EVENTS: Mapping[str, type[Event]] = {
     kind.event: kind
     for kind in (
         *(Boot, Cpu, Model, Memory, Ready, Config, Token, Logits, Sample, Stats),
-        *(Shell, SelfTest, SelfTests, Corpus, Training, Step, Eval, BlobStart, Error, Panic, Exit),
+        *(Shell, SelfTest, SelfTests, Corpus, Training, Step, Preview, Eval, BlobStart, Error, Panic, Exit),
     )
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import kgpt_build
+from kgpt_build.headers import BROUGHT
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.events import Sample
@@ -47,7 +48,7 @@ def kernel() -> Path:
 def training_kernel() -> Path:
     """The default model's image that can also train."""
     need("qemu-system-x86_64")
-    return build_cached(train=True)
+    return build_cached(corpus=BROUGHT)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from hosted import Hosted, random_model
 
 from kgpt_build import models
+from kgpt_build.headers import BROUGHT
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.models import Model
 
@@ -47,13 +48,13 @@ def sanitized() -> Hosted:
 @pytest.fixture(scope="session")
 def training() -> Hosted:
     """The default model, in a program that can also train."""
-    return Hosted(build_cached(target="hosted", train=True))
+    return Hosted(build_cached(target="hosted", corpus=BROUGHT))
 
 
 @pytest.fixture(scope="session")
 def training_sanitized() -> Hosted:
     return Hosted(
-        build_cached(target="hosted", train=True, toolchain=_sanitizing_compiler(), sanitize="address,undefined")
+        build_cached(target="hosted", corpus=BROUGHT, toolchain=_sanitizing_compiler(), sanitize="address,undefined")
     )
 
 

@@ -11,13 +11,17 @@ from reference_autograd import Functions, Settings
 
 SOURCES = [
     "tests/hosted/exact_driver.c",
-    *(f"kernel_c/core/{name}.c" for name in ("arena", "crc32", "dmath", "dmath_trig", "error", "format", "mt19937")),
+    *(
+        f"kernel_c/core/{name}.c"
+        for name in ("arena", "cpu", "crc32", "dmath", "dmath_trig", "error", "format", "mt19937")
+    ),
     "kernel_c/core/str.c",
     "kernel_c/core/utf8.c",
-    *(f"kernel_c/train/{name}.c" for name in ("corpus", "exact", "exact_adam", "exact_attention", "exact_backward")),
-    *(f"kernel_c/train/exact_{name}.c" for name in ("forward", "matmul", "sample", "state")),
-    "kernel_c/train/shape.c",
+    *(f"kernel_c/train/{name}.c" for name in ("corpus", "exact", "shape")),
+    *(f"kernel_c/train/exact_{name}.c" for name in ("adam", "attention", "avx2", "backward", "c", "forward")),
+    *(f"kernel_c/train/exact_{name}.c" for name in ("sample", "state")),
 ]
+ISAS = ("c", "avx2")
 
 
 class _Corpus(ctypes.Structure):
@@ -66,6 +70,7 @@ class Exact:
         weight_decay: float = 0.0,
         n_ff: int | None = None,
         memory: int = 64 << 20,
+        isa: str = "avx2",
     ) -> None:
         self.settings, self._library = settings, library
         self._driver, self._memory = _Driver(), ctypes.create_string_buffer(memory)
@@ -78,6 +83,7 @@ class Exact:
         self._check(
             library.driver_open(self._driver_at, ctypes.byref(options), text, ctypes.c_size_t(len(text)), *where)
         )
+        self.has_isa = bool(library.driver_use(self._driver_at, ISAS.index(isa)))
         self.bytes_taken, self.bytes_planned = self._driver.taken, self._driver.planned
         d, n_vocab = settings.n_embd, self._driver.corpus.n_vocab
         per_layer = 4 * d * d + 2 * d * wide

@@ -1,4 +1,7 @@
 /* Exact training for ctypes: one training in memory that Python brought, numbers instead of structures. */
+#include <stdbool.h>
+
+#include "kgpt/cpu.h"
 #include "kgpt/train_exact.h"
 
 struct driver {
@@ -19,7 +22,7 @@ enum kg_status driver_open(struct driver *driver, const struct options *options,
 {
     struct kg_arena arena;
     kg_arena_init(&arena, memory, size);
-    enum kg_status status = kg_corpus_read(&driver->corpus, text, n, &arena, &driver->error);
+    enum kg_status status = kg_corpus_read(&driver->corpus, text, n, 0, &arena, &driver->error);
     if (status != KG_OK) {
         return status;
     }
@@ -34,6 +37,15 @@ enum kg_status driver_open(struct driver *driver, const struct options *options,
     status = kg_exact_init(&driver->trainer, &settings, &driver->corpus, &arena, &driver->error);
     driver->taken = arena.used - before;
     return status;
+}
+
+/* False where this machine has no such instructions. */
+bool driver_use(struct driver *driver, enum kg_isa isa)
+{
+    struct kg_cpu cpu;
+    kg_cpu_detect(&cpu);
+    kg_exact_use(driver->trainer, cpu.features, isa);
+    return isa != KG_ISA_AVX2 || (cpu.features & KG_CPU_AVX2);
 }
 
 void driver_steps(struct driver *driver, uint32_t n, double *losses)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,11 +206,16 @@ def test_output_in_a_folder_with_a_space(tmp_path: Path, monkeypatch: pytest.Mon
         build(settings)
 
 
-def test_cached_images_are_found_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of this test's own, but for what the compiler keeps."""
     zig = paths.make_cache_dir("zig")
     monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "zig").symlink_to(zig)
+
+
+def test_cached_images_are_found_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty_cache(tmp_path, monkeypatch)
     first = build_cached(toy_model())
     stamp = first.stat().st_mtime_ns
     models.save_gguf(toy_model(), tmp_path / "toy.gguf")
@@ -235,3 +242,15 @@ def test_everything_that_decides_the_bytes_is_in_the_key(own_sources: Path) -> N
     keys.append(content_key(base))
     assert len(set(keys)) == len(keys)
     assert content_key(replace(base, out=Path("/elsewhere"))) == keys[-1]
+
+
+def test_old_images_leave_the_cache_but_none_that_was_used_lately(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty_cache(tmp_path, monkeypatch)
+    monkeypatch.setattr("kgpt_build.kernel.build._CACHED_IMAGES", 1)
+    old, lately = (build_cached(toy_model(seed=seed)) for seed in (1, 2))
+    long_ago = time.time() - 7200
+    os.utime(old.parent, (long_ago, long_ago))
+    new = build_cached(toy_model(seed=3))
+    assert [image.exists() for image in (old, lately, new)] == [False, True, True]

@@ -11,11 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exact import Exact, Refused, build, functions_of
-from native import ROOT
-from reference_autograd import Result, Settings, Value, read_documents, train
+from exact import ISAS, Exact, Refused, build, functions_of
+from reference_autograd import Result, Settings, Value, train
 
-NAMES = ROOT.parent / "shared" / "data" / "names.txt"
 LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-9, 1e-8
 SMALL = Settings(n_embd=8, block_size=8, steps=100)
 SHAPES = {
@@ -27,6 +25,7 @@ SHAPES = {
     ),
     "one head, short block": (replace(SMALL, n_head=1, block_size=3, seed=2**40 + 5, steps=60), 4),
     "heads of one column": (replace(SMALL, n_head=8, seed=0, eps=1e-6, beta1=0.9, learning_rate=0.02, steps=30), 5),
+    "hardly any momentum": (replace(SMALL, beta1=0.01, steps=12, samples=3), 7),  # 1 - beta1^step soon is 1
     "wide": (replace(SMALL, n_embd=20, n_head=2, steps=6, seed=1337, temperature=1.0, samples=3), 6),
 }
 
@@ -59,13 +58,16 @@ def test_losses_weights_and_samples_are_those_of_the_reference(library: ctypes.C
     assert_agrees(Exact(library, words(corpus), settings), reference, settings.steps)
 
 
-@pytest.mark.parametrize("name", ["two layers", "three layers, odd sizes", "one head, short block"])
-def test_the_same_bits_where_exp_and_log_are_the_same(library: ctypes.CDLL, name: str) -> None:
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    "name", ["two layers", "three layers, odd sizes", "one head, short block", "hardly any momentum"]
+)
+def test_the_same_bits_where_exp_and_log_are_the_same(library: ctypes.CDLL, name: str, isa: str) -> None:
     """The order of every addition is the reference's: given the library's own functions, nothing is left to differ."""
     settings, corpus = SHAPES[name]
     settings = replace(settings, steps=10, samples=5)
     reference = train(words(corpus), settings, functions_of(library))
-    trainer = Exact(library, words(corpus), settings)
+    trainer = Exact(library, words(corpus), settings, isa=isa)
     assert trainer.steps(10) == reference.losses
     assert trainer.weights() == reference.weights
     assert trainer.samples(5) == reference.samples
@@ -88,13 +90,6 @@ def test_a_thousand_steps_of_a_small_model(library: ctypes.CDLL) -> None:
     assert_agrees(Exact(library, words(11), settings), train(words(11), settings), 1000)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not NAMES.exists(), reason="needs ../shared/data/names.txt")
-def test_a_thousand_steps_of_the_names(library: ctypes.CDLL) -> None:
-    documents = read_documents(NAMES)
-    assert_agrees(Exact(library, documents, Settings()), train(documents, Settings()), 1000)
-
-
 def test_five_hundred_steps_twice_are_a_thousand(library: ctypes.CDLL) -> None:
     settings = replace(SMALL, steps=1000, n_layer=2)
     whole, first, second = (Exact(library, words(3), settings) for _ in range(3))
@@ -108,13 +103,30 @@ def test_five_hundred_steps_twice_are_a_thousand(library: ctypes.CDLL) -> None:
     assert second.save() == whole.save()
 
 
+def fifty_steps(
+    library: ctypes.CDLL, settings: Settings, *, isa: str = "avx2", n_ff: int | None = None
+) -> tuple[list[float], list[str], bytes]:
+    """Losses, samples, state."""
+    trainer = Exact(library, words(1), settings, isa=isa, n_ff=n_ff)
+    return trainer.steps(50), trainer.samples(5), trainer.save()
+
+
 def test_every_compiler_gives_the_same_bits(library: ctypes.CDLL, tmp_path: Path) -> None:
     settings = replace(SMALL, n_layer=2, n_embd=12)
-    first = Exact(library, words(1), settings)
-    state = (first.steps(50), first.samples(5), first.save())
+    state = fifty_steps(library, settings)
     for compiler in filter(shutil.which, ("gcc", "clang")):
-        other = Exact(build(tmp_path, compiler), words(1), settings)
-        assert (other.steps(50), other.samples(5), other.save()) == state
+        other = build(tmp_path, compiler)
+        assert fifty_steps(other, settings) == fifty_steps(other, settings, isa="c") == state
+
+
+@pytest.mark.parametrize("n_embd", [1, 3, 7, 8, 9, 15, 16, 17, 20, 64])
+def test_every_instruction_set_gives_the_same_bits(library: ctypes.CDLL, n_embd: int) -> None:
+    """Widths on all sides of a tile's and of a vector's; documents of one position to five."""
+    settings = replace(SMALL, n_embd=n_embd, n_head=1, block_size=5)
+    if not Exact(library, words(1), settings, isa="avx2").has_isa:
+        pytest.skip("this machine has no AVX2")
+    for n_ff in (2, 37):
+        assert fifty_steps(library, settings, isa="c", n_ff=n_ff) == fifty_steps(library, settings, n_ff=n_ff)
 
 
 def test_the_gradient_is_the_slope_of_the_loss(library: ctypes.CDLL) -> None:

@@ -109,7 +109,7 @@ def test_the_words_that_the_kernel_gets(here: Path, fake_kernel: FakeKernel) -> 
     assert cmdline[0] == "mode=train"
     assert {"n_embd=8", "seed=7", "steps=5", "batch=16", "exit", "samples=3"} <= set(cmdline)
     assert words[words.index("--arena-mb") + 1] == "64"
-    assert words.count("--module") == 1
+    assert words.count("--module") == 0  # the corpus is in the image
 
 
 def test_keep_last(here: Path, fake_kernel: FakeKernel, capsys: pytest.CaptureFixture[str]) -> None:
@@ -305,12 +305,17 @@ def stopped(here: Path, fake_kernel: FakeKernel) -> None:
     assert train("--n-embd", "8", "--until", "3") == 0
 
 
-def test_the_state_goes_back_after_the_corpus(here: Path, stopped: None, fake_kernel: FakeKernel) -> None:
+@pytest.mark.parametrize(("embedded", "brought"), [(1 << 20, b""), (3, CORPUS + b"|")])
+def test_what_the_loader_brings(
+    here: Path, stopped: None, fake_kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch, embedded: int, brought: bytes
+) -> None:
+    """The state, and before it a corpus that is too long for an image."""
+    monkeypatch.setattr("kgpt_build.training.corpus.EMBEDDED_BYTES", embedded)
     keep = "n = [i + 1 for i, w in enumerate(sys.argv) if w == '--module']; "
     keep += "open('modules', 'wb').write(b'|'.join(open(sys.argv[i], 'rb').read() for i in n))"
     fake_kernel(TRAINING + b"".join(STEPS[3:]) + END, keep)
     assert invoke(["train", "text", "--resume", "model.gguf", "--target", "hosted"]) == 0
-    assert (here / "modules").read_bytes() == CORPUS + b"|kernel's"
+    assert (here / "modules").read_bytes() == brought + b"kernel's"
     assert {"n_embd=8", "steps=5"} <= set(given_words(here)[1].split())
     assert not any(word.startswith("until=") for word in given_words(here)[1].split())
 

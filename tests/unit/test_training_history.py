@@ -7,8 +7,10 @@ from itertools import pairwise
 
 import pytest
 
+from kgpt_build.cli.training_view import preview_line
 from kgpt_build.training.curve import draw
 from kgpt_build.training.history import History, Point
+from kgpt_build.vm.events import Preview
 
 
 def test_few_steps_are_kept_as_they_are() -> None:
@@ -65,6 +67,12 @@ def test_a_curve_falls_from_left_to_right() -> None:
 def test_half_a_training_is_half_a_curve() -> None:
     rows = draw([Point(step, 101.0 - step) for step in range(1, 51)], [], 100, width=58, height=8)
     assert max(map(len, rows)) == 8 + 25  # of 50
+
+
+def test_a_preview_is_one_line_however_long_the_text() -> None:
+    assert preview_line(Preview(7, "anna"), 40) == "after step 7: anna"
+    assert preview_line(Preview(7, "to be,\nor \x1bnot"), 40) == "after step 7: to be, or  not"
+    assert preview_line(Preview(7, "annaanna"), 18) == "after step 7: ann…"
 
 
 def test_validation_is_drawn_where_it_was() -> None:

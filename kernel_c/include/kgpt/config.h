@@ -28,9 +28,11 @@ struct kg_train_config {
     uint32_t until;      /* stop after this step; 0: after adam.steps */
     uint32_t batch;      /* documents a step (the exact method takes one) */
     uint32_t n_layer, n_embd, n_head, block_size;
-    double val_fraction; /* of the documents, kept back for validation */
-    uint32_t eval_every; /* steps; 0: only at the end */
-    bool exact;          /* in f64, as microgpt computes */
+    double val_fraction;       /* of the documents, kept back for validation */
+    uint32_t eval_every;       /* steps; 0: only at the end */
+    uint32_t checkpoint_every; /* steps; 0: only at the end */
+    bool text;                 /* the corpus is one running text, cut into documents of block_size characters */
+    bool exact;                /* in f64, as microgpt computes */
 };
 
 struct kg_config {
@@ -56,6 +58,9 @@ enum kg_status kg_cmdline_parse(struct kg_config *config, const char *text, stru
 
 /* One key, as the shell's `set` does it: refuses those that only make sense at boot. */
 enum kg_status kg_config_set(struct kg_config *config, const char *key, const char *value, struct kg_error *error);
+
+/* Words as kg_cmdline_parse reads them, as the shell's `train` takes them: refuses those that only make sense at boot. */
+enum kg_status kg_config_train_words(struct kg_config *config, const char *text, struct kg_error *error);
 
 /* For `set` without arguments: key number i that can be set and its value as text; NULL past the last one. */
 const char *kg_config_describe(const struct kg_config *config, uint32_t i, char *value, size_t size);

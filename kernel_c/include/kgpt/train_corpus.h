@@ -1,4 +1,4 @@
-/* What a model is trained on: one document a line, as numbers of characters. Immutable once read. */
+/* What a model is trained on: documents as numbers of characters. Immutable once read. */
 #ifndef KGPT_TRAIN_CORPUS_H
 #define KGPT_TRAIN_CORPUS_H
 
@@ -21,11 +21,13 @@ struct kg_corpus {
     uint32_t longest_line; /* where it stands, from 1 */
 };
 
-/* Reads UTF-8. A line ends with \n, \r\n or \r; white space (as Python's str.strip knows it) around it does not count,
- * nor do lines that have nothing else. `text` is not needed afterwards.
+/* Reads UTF-8, of which `text` has n bytes; it is not needed afterwards.
+ * `block` 0: one document a line. A line ends with \n, \r\n or \r; white space (as Python's str.strip knows it) around it
+ * does not count, nor do lines that have nothing else.
+ * Else one running text, of which every `block` characters are a document; \r\n and \r count as \n.
  * KG_E_INPUT with the number of the line: not UTF-8; no document at all; one distinct character. KG_E_MEMORY. */
-enum kg_status kg_corpus_read(struct kg_corpus *corpus, const char *text, size_t n, struct kg_arena *arena,
-                              struct kg_error *error);
+enum kg_status kg_corpus_read(struct kg_corpus *corpus, const char *text, size_t n, uint32_t block,
+                              struct kg_arena *arena, struct kg_error *error);
 
 /* Bytes taken from an arena by a corpus of these numbers, and what reading one needs besides for a moment. */
 uint64_t kg_corpus_size(uint64_t n_documents, uint64_t n_tokens, uint64_t n_chars);

@@ -10,6 +10,7 @@
 
 #include "kgpt/arena.h"
 #include "kgpt/error.h"
+#include "kgpt/ops.h"
 #include "kgpt/train_corpus.h"
 #include "kgpt/train_shape.h"
 
@@ -32,6 +33,10 @@ uint64_t kg_exact_size(const struct kg_exact_settings *settings, const struct kg
 enum kg_status kg_exact_init(struct kg_exact **trainer, const struct kg_exact_settings *settings,
                              const struct kg_corpus *corpus, struct kg_arena *arena, struct kg_error *error);
 
+/* Which instructions to use, of those that the CPU has and up to `highest`; until then those that every CPU has. The results
+ * have the same bits with any. */
+void kg_exact_use(struct kg_exact *trainer, uint32_t features /* enum kg_cpu_feature */, enum kg_isa highest);
+
 /* The loss (nats, mean over the document's positions) before the step. If it is not finite, the step is not made and
  * nothing is changed. After settings.adam.steps steps the learning rate is 0 and stays there. */
 double kg_exact_step(struct kg_exact *trainer);
@@ -50,6 +55,7 @@ void kg_exact_export(const struct kg_exact *trainer, float *weights);
 /* All that the next step depends on besides settings and corpus. A training that was saved and loaded goes on with the
  * bits of one that was not interrupted. kg_exact_load: KG_E_INPUT if `state` is damaged, or of other settings or of
  * another corpus; nothing is changed then. */
+#define KG_EXACT_STATE_MAGIC 0x5458474bu /* "KGXT": its first four bytes */
 uint64_t kg_exact_state_size(const struct kg_exact *trainer);
 void kg_exact_save(const struct kg_exact *trainer, void *state);
 enum kg_status kg_exact_load(struct kg_exact *trainer, const void *state, uint64_t size, struct kg_error *error);

@@ -75,6 +75,7 @@ void kg_fast_export_gradients(const struct kg_fast *trainer, float *gradients);
 /* All that the next step depends on besides settings and corpus. A training that was saved and loaded goes on with the
  * bits of one that was not interrupted. kg_fast_load: KG_E_INPUT if `state` is of another shape, seed, batch, cut,
  * corpus, or arithmetic; nothing is changed then. */
+#define KG_FAST_STATE_MAGIC 0x5446474bu /* "KGFT": its first four bytes */
 uint64_t kg_fast_state_size(const struct kg_fast *trainer);
 void kg_fast_save(const struct kg_fast *trainer, void *state);
 enum kg_status kg_fast_load(struct kg_fast *trainer, const void *state, uint64_t size, struct kg_error *error);

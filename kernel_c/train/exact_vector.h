@@ -1,0 +1,150 @@
+/* The two parts of exact training that are worth vectors, with KG_VECTOR doubles each (2 or 4, chosen by the file that
+ * includes this): matrix products and Adam. Each number of a result is worked out on its own, in order, and vectors only put
+ * several of them side by side. So their width does not show in the result. */
+#ifndef KGPT_TRAIN_EXACT_VECTOR_H
+#define KGPT_TRAIN_EXACT_VECTOR_H
+
+#include "exact.h"
+
+#define KG_INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define KG_UNROLL _Pragma("unroll")
+#else
+#define KG_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+typedef double vec __attribute__((vector_size(8 * KG_VECTOR)));
+typedef double vec_at __attribute__((vector_size(8 * KG_VECTOR), aligned(8), may_alias)); /* at any double's address */
+
+/* A tile's sums stay in registers: up to KG_TILE_ROWS x 8 columns, half of the 16 registers. */
+#define KG_TILE_COLUMNS 8u
+#define KG_TILE_VECTORS (KG_TILE_COLUMNS / KG_VECTOR)
+#define KG_TILE_ROWS KG_VECTOR
+
+KG_INLINE vec load(const double *at)
+{
+    return *(const vec_at *)at;
+}
+
+KG_INLINE void store(double *at, vec value)
+{
+    *(vec_at *)at = value;
+}
+
+KG_INLINE vec roots_of(vec x)
+{
+    vec roots;
+#if KG_VECTOR == 2
+    __asm__("sqrtpd %1, %0" : "=x"(roots) : "x"(x));
+#else
+    __asm__("vsqrtpd %1, %0" : "=x"(roots) : "x"(x));
+#endif
+    return roots;
+}
+
+/* Every row uses each number of b once it is loaded. */
+KG_INLINE void tile(const struct kg_exact_product *p, uint64_t row, uint64_t column, const uint32_t rows)
+{
+    vec sums[KG_TILE_ROWS][KG_TILE_VECTORS];
+    const double *a = p->a + (ptrdiff_t)row * p->a_row, *b = p->b + column;
+    double *c = p->c + (ptrdiff_t)row * p->c_row + column;
+    const ptrdiff_t a_row = p->a_row, a_step = p->a_step, b_row = p->b_row, c_row = p->c_row;
+    KG_UNROLL for (uint32_t i = 0; i < rows; i++)
+    {
+        KG_UNROLL for (uint32_t j = 0; j < KG_TILE_VECTORS; j++)
+        {
+            sums[i][j] = p->add ? load(c + i * c_row + j * KG_VECTOR) : (vec){0};
+        }
+    }
+    for (uint64_t k = p->depth; k > 0; k--, a += a_step, b += b_row) {
+        KG_UNROLL for (uint32_t i = 0; i < rows; i++)
+        {
+            double x = a[i * a_row];
+            KG_UNROLL for (uint32_t j = 0; j < KG_TILE_VECTORS; j++)
+            {
+                sums[i][j] += x * load(b + j * KG_VECTOR);
+            }
+        }
+    }
+    KG_UNROLL for (uint32_t i = 0; i < rows; i++)
+    {
+        KG_UNROLL for (uint32_t j = 0; j < KG_TILE_VECTORS; j++)
+        {
+            store(c + i * c_row + j * KG_VECTOR, sums[i][j]);
+        }
+    }
+}
+
+static void tile_column(const struct kg_exact_product *p, uint64_t column)
+{
+    uint64_t row = 0;
+    for (; row + KG_TILE_ROWS <= p->rows; row += KG_TILE_ROWS) {
+        tile(p, row, column, KG_TILE_ROWS);
+    }
+    switch (p->rows - row) {
+#if KG_TILE_ROWS > 2
+    case 3: tile(p, row, column, 3); break;
+    case 2: tile(p, row, column, 2); break;
+#endif
+    case 1: tile(p, row, column, 1); break;
+    default: break;
+    }
+}
+
+/* The columns that are too few for a tile. */
+static void multiply_rest(const struct kg_exact_product *p, uint64_t column)
+{
+    for (uint64_t row = 0; row < p->rows; row++) {
+        const double *a = p->a + (ptrdiff_t)row * p->a_row;
+        double *c = p->c + (ptrdiff_t)row * p->c_row;
+        for (uint64_t j = column; j < p->columns; j++) {
+            double sum = p->add ? c[j] : 0;
+            for (uint64_t k = 0; k < p->depth; k++) {
+                sum += a[(ptrdiff_t)k * p->a_step] * p->b[(ptrdiff_t)k * p->b_row + (ptrdiff_t)j];
+            }
+            c[j] = sum;
+        }
+    }
+}
+
+static void multiply(const struct kg_exact_product *product)
+{
+    const uint64_t columns = product->columns;
+    uint64_t column = 0;
+    for (; column + KG_TILE_COLUMNS <= columns; column += KG_TILE_COLUMNS) {
+        tile_column(product, column);
+    }
+    if (column < columns && column > 0 &&
+        !product->add) { /* some of them a second time, which is faster than one by one */
+        tile_column(product, columns - KG_TILE_COLUMNS);
+    } else if (column < columns) {
+        multiply_rest(product, column);
+    }
+}
+
+/* Where a correction has become 1, after 230 steps of microgpt's beta1, dividing by it changes no bit and takes as long. */
+KG_INLINE void update(const struct kg_exact_moments *at, const struct kg_exact_rates *r, const bool corrected)
+{
+    const vec *gradients = (const vec *)at->gradients;
+    vec *m = (vec *)at->m, *v = (vec *)at->v, *parameters = (vec *)at->parameters;
+    for (uint64_t i = 0; i < (at->n + KG_VECTOR - 1) / KG_VECTOR; i++) {
+        vec g = gradients[i];
+        m[i] = r->beta1 * m[i] + r->rest1 * g;
+        v[i] = r->beta2 * v[i] + r->rest2 * (g * g);
+        vec mean = corrected ? m[i] / r->correction1 : m[i];
+        parameters[i] -= r->rate * mean / (roots_of(v[i] / r->correction2) + r->eps);
+    }
+}
+
+static void adam(const struct kg_exact_moments *at, const struct kg_exact_rates *rates)
+{
+    if (rates->correction1 == 1) {
+        update(at, rates, false);
+    } else {
+        update(at, rates, true);
+    }
+}
+
+const struct kg_exact_functions KG_FUNCTIONS = {.multiply = multiply, .adam = adam};
+
+#endif
