@@ -94,9 +94,9 @@ def command(
 ) -> None:
     """Train a model on CORPUS, in the kernel.
 
-    CORPUS is UTF-8 text, one document a line; - is standard input; without it, first names. The weights
-    with the lowest validation loss (without --val-fraction: the last) are written to MODEL.gguf, which kgpt build
-    takes, and what --resume needs to MODEL.state. Ctrl-C stops after the step at hand and writes them.
+    CORPUS is UTF-8 text, one document a line; - is standard input; without it, first names. The weights with the
+    lowest validation loss (without --val-fraction: the last) are written to MODEL.gguf, which kgpt build takes, and
+    what --resume needs to MODEL.state. Ctrl-C stops after the step at hand and writes them.
 
     Exit codes are those of kgpt run; 0 after Ctrl-C too, if the files were written.
     """

@@ -296,6 +296,26 @@ def test_a_kernel_that_is_killed_leaves_the_old_files(docs: Path) -> None:
     assert contents(Path("model.gguf")) == before
 
 
+def test_a_kernel_that_is_killed_leaves_its_last_checkpoint(docs: Path) -> None:
+    options: list[str | int] = ["--steps", LONG, "--checkpoint-every", 50]
+    process = start(*options)
+    wait_for_a_step(process)
+    while not Path("model.state").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(child_of(process), signal.SIGKILL)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 5
+    step = load_state(Path("model.state")).step
+    assert step > 0
+    assert step % 50 == 0
+    assert f"wrote model.state: to go on after step {step}" in out
+    (whole,) = folders("whole")
+    assert train(docs, "--resume", "model.gguf", "--until", step + 120) == 0
+    assert train(docs, "-o", whole, *options, "--until", step + 120) == 0
+    assert models.load(whole).sha256 == models.load(Path("model.gguf")).sha256
+
+
 def test_kgpt_itself_killed_leaves_no_process(docs: Path) -> None:
     process = start("--steps", 10**9)
     wait_for_a_step(process)
@@ -344,6 +364,7 @@ def test_the_live_display(docs: Path, columns: int) -> None:
     assert "3000/3000" in terminal.text
     for words in ("loss ", "validation ", "best ", "samples/s", "sample 20: ", "wrote model.gguf: "):
         assert words in terminal.text
+    assert re.search(r"^after step \d+: [a-h]+", terminal.text, re.MULTILINE), "no text on the way"
     assert any("\u2800" < char <= "\u28ff" for char in terminal.text)
     assert "\x1b[36m" in terminal.raw.decode()
     # The lines at the end may be longer: they are not drawn again.
