@@ -65,7 +65,7 @@ class Settings(ctypes.Structure):
         ("shape", Shape),
         ("adam", Adam),
         ("seed", ctypes.c_uint64),
-        *((name, ctypes.c_uint32) for name in ("batch", "chunks", "features", "highest")),
+        *((name, ctypes.c_uint32) for name in ("batch", "chunks", "workers", "features", "highest")),
     ]
 
 
@@ -104,6 +104,7 @@ class Options:
 
     batch: int = 16
     chunks: int = 0
+    workers: int = 0
     seed: int = 42
     steps: int = 1000
     isa: str = "avx512"
@@ -300,4 +301,6 @@ def _settings(library: FastLibrary, hparams: Hyperparameters, options: Options) 
     shape = Shape(hparams.n_vocab, hparams.n_ctx, hparams.n_embd, hparams.n_layer, hparams.n_head, hparams.n_ff)
     adam = Adam(options.lr, options.beta1, options.beta2, options.eps, options.weight_decay, options.steps)
     highest = ISAS.index(options.isa)
-    return Settings(shape, adam, options.seed, options.batch, options.chunks, library.features, highest)
+    return Settings(
+        shape, adam, options.seed, options.batch, options.chunks, options.workers, library.features, highest
+    )

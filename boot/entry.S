@@ -2,16 +2,13 @@
  * where the boot information lies, and that is all this file tells kg_start about them.
  *
  * Multiboot 0.6.96, Multiboot2 2.0, and Xen's PVH (docs/misc/pvh.pandoc). */
+#include "modes.h"
+
 #define MULTIBOOT1_HEADER_MAGIC 0x1BADB002
 #define MULTIBOOT1_FLAGS        0x00010003 /* align modules, memory information, a.out address fields */
 #define MULTIBOOT2_HEADER_MAGIC 0xE85250D6
 #define PVH_START_MAGIC         0x336EC578
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
-
-#define CR0_BOOT  0x80010033 /* PG WP NE ET MP PE: no emulation, no task switch, caches on */
-#define CR4_BOOT  0x00000020 /* PAE alone: this clears LA57 before it could take effect */
-#define MSR_EFER  0xC0000080
-#define EFER_BOOT 0x00000900 /* LME NXE */
 
     .section .boot.headers, "ax", @progbits
     .balign 8

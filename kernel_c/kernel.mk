@@ -16,6 +16,7 @@ ENGINE := \
     app/bench.c \
     app/cmdline.c \
     app/cmdline_test.c \
+    app/cpus.c \
     app/events.c \
     app/generation.c \
     app/input.c \
@@ -26,6 +27,7 @@ ENGINE := \
     app/report.c \
     app/selftest.c \
     app/shell.c \
+    core/acpi.c \
     core/arena.c \
     core/arena_test.c \
     core/cpu.c \
@@ -66,12 +68,14 @@ ENGINE := \
 
 # What mode=train needs, in images that have it (TRAIN=1): the others stay half as large.
 TRAIN_ENGINE := \
+    app/fast_parallel.c \
     app/trainer.c \
     app/training.c \
     app/training_documents.c \
     app/training_log.c \
     app/training_loss.c \
     app/training_weights.c \
+    core/acpi_test.c \
     core/dmath.c \
     core/dmath_test.c \
     core/dmath_trig.c \
@@ -121,6 +125,7 @@ endif
 RUNTIME := core/memory.c
 
 BARE := \
+    platform/x86_64/apic.c \
     platform/x86_64/boot_info.c \
     platform/x86_64/console.c \
     platform/x86_64/debugcon.c \
@@ -133,19 +138,22 @@ BARE := \
     platform/x86_64/multiboot2.c \
     platform/x86_64/paging.c \
     platform/x86_64/panic.c \
+    platform/x86_64/parallel.c \
     platform/x86_64/power.c \
     platform/x86_64/pvh.c \
     platform/x86_64/serial.c \
+    platform/x86_64/smp.c \
     platform/x86_64/start.c \
     platform/x86_64/timer.c \
     platform/x86_64/vga.c
-BARE_ASM := boot/entry.S kernel_c/platform/x86_64/isr.S
+BARE_ASM := boot/ap.S boot/entry.S kernel_c/platform/x86_64/isr.S
 LINKER_SCRIPT := linker/kernel.ld
 
 HOSTED := \
     platform/linux/console.c \
     platform/linux/machine.c \
-    platform/linux/main.c
+    platform/linux/main.c \
+    platform/linux/threads.c
 HOSTED_LINKER_SCRIPT := linker/hosted.ld
 
 TARGET ?= bare
@@ -173,8 +181,8 @@ AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector
 
 # Dynamic for zig: from a cold cache it makes what links against glibc in a quarter of the time that a static musl takes.
 HOSTED_TRIPLE_zig := -target x86_64-linux-gnu.2.28 -mcpu=x86_64 -fno-sanitize=all
-HOSTED_FLAGS = $(COMMON) $(HOSTED_TRIPLE_$(TOOLCHAIN)) -D_GNU_SOURCE $(if $(filter zig,$(TOOLCHAIN)),,-fno-pic -fno-pie)
-HOSTED_LINK = $(HOSTED_TRIPLE_$(TOOLCHAIN)) $(if $(SANITIZE)$(filter zig,$(TOOLCHAIN)),-no-pie,-static)
+HOSTED_FLAGS = $(COMMON) -pthread $(HOSTED_TRIPLE_$(TOOLCHAIN)) -D_GNU_SOURCE $(if $(filter zig,$(TOOLCHAIN)),,-fno-pic -fno-pie)
+HOSTED_LINK = -pthread $(HOSTED_TRIPLE_$(TOOLCHAIN)) $(if $(SANITIZE)$(filter zig,$(TOOLCHAIN)),-no-pie,-static)
 
 OBJ := $(OUT)/obj
 objects = $(patsubst %,$(OBJ)/%.o,$(basename $(1)))

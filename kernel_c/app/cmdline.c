@@ -34,7 +34,8 @@ struct key {
 };
 
 const char *const kg_mode_names[] = {"generate", "shell", "selftest", "train", NULL};
-static const char *const fault_names[] = {"ud", "null", "text", "exec", "stack", "div", "hang", "reset", "panic", NULL};
+static const char *const fault_names[] = {"ud",   "null",  "text",  "exec", "stack", "div",
+                                          "hang", "reset", "panic", "deaf", "cpu",   NULL};
 
 #define AT(field) offsetof(struct kg_config, field)
 #define ROOM(field) sizeof(((struct kg_config *)0)->field)
@@ -55,6 +56,7 @@ static const struct key keys[] = {
     {.name = "top_p", .kind = KIND_DECIMAL, .offset = AT(sampling.top_p), .most = 1, .above = true},
     {.name = "min_p", .kind = KIND_DECIMAL, .offset = AT(sampling.min_p), .most = 1},
     {.name = "cpumask", .kind = KIND_CHOICE, .offset = AT(cpumask), .choices = kg_isa_names},
+    {.name = "cpus", .kind = KIND_COUNT, .offset = AT(cpus), .most = 256, .not_in = IN_SET | IN_TRAIN},
     {.name = "exit", .kind = KIND_FLAG, .offset = AT(exit), .not_in = IN_SET | IN_TRAIN},
     {.name = "logits", .kind = KIND_FLAG, .offset = AT(logits), .not_in = IN_SET | IN_TRAIN},
     {.name = "text", .kind = KIND_FLAG, .offset = AT(train.text), .not_in = IN_SET},
@@ -62,6 +64,7 @@ static const struct key keys[] = {
     COUNT_OF_TRAIN("steps", adam.steps, 1, 1000000000),
     COUNT_OF_TRAIN("until", until, 0, 1000000000),
     COUNT_OF_TRAIN("batch", batch, 1, 1048576),
+    COUNT_OF_TRAIN("chunks", chunks, 0, 1048576),
     COUNT_OF_TRAIN("n_layer", n_layer, 1, 1024),
     COUNT_OF_TRAIN("n_embd", n_embd, 1, 65536),
     COUNT_OF_TRAIN("n_head", n_head, 1, 65536),

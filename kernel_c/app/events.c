@@ -71,6 +71,19 @@ void kg_event_cpu(struct kgpt *k)
     send(k, &json);
 }
 
+void kg_event_cpus(struct kgpt *k, const struct kg_cpus *cpus)
+{
+    struct kg_json json;
+    if (!begin(k, &json, "cpus")) {
+        return;
+    }
+    kg_json_u64(&json, "found", cpus->found);
+    kg_json_u64(&json, "started", cpus->started);
+    kg_json_text(&json, "by", cpus->by);
+    kg_json_text(&json, "note", cpus->note);
+    send(k, &json);
+}
+
 void kg_event_model(struct kgpt *k)
 {
     struct kg_json json;

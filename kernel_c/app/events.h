@@ -19,6 +19,7 @@ struct kg_stats {
 
 void kg_event_boot(struct kgpt *k);
 void kg_event_cpu(struct kgpt *k);
+void kg_event_cpus(struct kgpt *k, const struct kg_cpus *cpus);
 void kg_event_model(struct kgpt *k);
 void kg_event_memory(struct kgpt *k);
 void kg_event_ready(struct kgpt *k, uint64_t ticks);

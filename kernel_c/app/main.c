@@ -1,5 +1,6 @@
 /* The run, as a table of contents: announce the machine, read the command line, check model and memory, carve the
  * memory, and do what was asked. Whatever is refused ends the run with KG_EXIT_REFUSED and a reason. */
+#include "cpus.h"
 #include "events.h"
 #include "generation.h"
 #include "print.h"
@@ -177,10 +178,12 @@ enum kg_exit kg_main(const struct kg_platform_info *info)
     if (set_up(k, &error) != KG_OK) {
         return refuse(k, &error);
     }
-    if (k->config.fault[0]) {
-        plat_fault(k->config.fault);
+    if (k->config.fault[0] && !plat_fault(k->config.fault)) {
         kg_error_set(&error, KG_E_INPUT, "fault=%s is not possible on this platform", k->config.fault);
         return refuse(k, &error);
+    }
+    if (k->config.cpus && k->config.mode != KG_MODE_TRAIN) { /* a training starts them itself, if it wants them */
+        kg_cpus_start(k);
     }
     switch (k->config.mode) {
     case KG_MODE_SELFTEST: return run_selftest(k);

@@ -1,5 +1,6 @@
 #include "trainer.h"
 
+#include "fast_parallel.h"
 #include "kgpt/train_exact.h"
 #include "kgpt/train_fast.h"
 
@@ -10,6 +11,8 @@ static struct kg_fast_settings fast_settings(const struct kg_trainer_settings *s
         .adam = settings->config->adam,
         .seed = settings->seed,
         .batch = settings->config->batch,
+        .chunks = settings->config->chunks,
+        .workers = settings->workers < KG_EVAL_WORKERS ? settings->workers : KG_EVAL_WORKERS,
         .features = settings->features,
         .highest = settings->highest,
     };
@@ -36,17 +39,18 @@ static enum kg_status fast_init(struct kg_trainer *trainer, const struct kg_trai
     struct kg_fast *fast = NULL;
     enum kg_status status = kg_fast_init(&fast, &own, corpus, arena, error);
     trainer->state = fast;
+    trainer->workers = settings->workers;
     return status;
 }
 
 static double fast_step(struct kg_trainer *trainer)
 {
-    return kg_fast_step(trainer->state);
+    return kg_fast_parallel_step(trainer->state, trainer->workers);
 }
 
 static double fast_eval(struct kg_trainer *trainer, const struct kg_corpus *corpus)
 {
-    return kg_fast_eval(trainer->state, 0, corpus, 0, corpus->n_documents);
+    return kg_fast_parallel_eval(trainer->state, trainer->workers, corpus);
 }
 
 static void fast_export(const struct kg_trainer *trainer, float *weights)

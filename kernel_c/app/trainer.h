@@ -12,12 +12,14 @@ struct kg_trainer_settings {
     struct kg_shape shape;
     uint64_t seed;
     uint32_t features; /* of the CPU */
+    uint32_t workers;  /* processors that plat_parallel uses */
     enum kg_isa highest;
 };
 
 struct kg_trainer {
     const char *name; /* "fast" or "exact" */
     uint32_t batch;   /* documents a step */
+    uint32_t workers;
     void *state;
     enum kg_status (*check)(const struct kg_trainer_settings *settings, const struct kg_corpus *corpus,
                             struct kg_error *error);

@@ -1,6 +1,7 @@
 /* A training as people and programs see it: see training.h and the events of docs/events.md. */
 #include "training.h"
 
+#include "cpus.h"
 #include "events.h"
 #include "generation.h"
 #include "kgpt/mem.h"
@@ -48,6 +49,7 @@ static void choose_settings(struct training *t)
         .n_ff = 4 * config->n_embd,
     };
     t->settings.features = k->info->cpu->features;
+    t->settings.workers = k->workers;
     t->settings.highest = (enum kg_isa)k->config.cpumask;
     t->until = config->until && config->until < config->adam.steps ? config->until : config->adam.steps;
     t->trainer = kg_trainer_of(config);
@@ -279,8 +281,11 @@ enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, stru
     memset(t, 0, sizeof *t);
     t->k = k;
     *end = (struct kg_training_end){0};
-    kg_weights_remember(k);
     kg_weights_forget(k); /* those of an earlier training in this run */
+    if (!k->config.train.exact) {
+        kg_cpus_start(k); /* exact training computes one thing after another */
+    }
+    kg_weights_remember(k);
     enum kg_status status = set_up(t, error);
     if (status == KG_OK) {
         announce(t);

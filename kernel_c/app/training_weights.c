@@ -77,19 +77,20 @@ static struct {
 
 void kg_weights_remember(const struct kgpt *k)
 {
-    if (!before.is_set) {
-        before.model = k->model;
-        before.session = k->session;
-        before.generator = k->generator;
-        before.line = k->line;
-        before.line_size = k->line_size;
-        before.used = k->arena.used;
-        before.is_set = true;
-    }
+    before.model = k->model;
+    before.session = k->session;
+    before.generator = k->generator;
+    before.line = k->line;
+    before.line_size = k->line_size;
+    before.used = k->arena.used;
+    before.is_set = true;
 }
 
 void kg_weights_forget(struct kgpt *k)
 {
+    if (!before.is_set) {
+        return;
+    }
     k->model = before.model;
     k->session = before.session;
     k->generator = before.generator;

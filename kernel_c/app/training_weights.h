@@ -23,9 +23,10 @@ void kg_weights_refresh(struct kg_weights *weights, const struct kg_trainer *tra
 void kg_weights_keep(struct kg_weights *weights, const struct kg_trainer *trainer, uint64_t step, double loss);
 void kg_weights_use_best(struct kg_weights *weights); /* the best become those at hand */
 
-/* What k's model was before the first training of a run, to return to. */
+/* What k's model is before a training, to return to. */
 void kg_weights_remember(const struct kgpt *k);
-void kg_weights_forget(struct kgpt *k); /* gives back all memory taken since kg_weights_remember, too */
+void kg_weights_forget(
+    struct kgpt *k); /* gives back all memory taken since kg_weights_remember, too, if that was called */
 
 /* One document by the weights at hand, over the machine channel; it draws from no stream of the training's. */
 void kg_weights_preview(struct kgpt *k, uint64_t step);

@@ -3,6 +3,7 @@
 #include "kgpt/cpu.h"
 
 #define KG_NO_EPOCH UINT64_MAX
+#define KG_PART 8192u          /* parameters that are worth a CPU's while */
 #define KG_ROWS_MAX (1u << 24) /* positions of a chunk */
 
 static uint32_t count_chunks(const struct kg_fast_settings *s)
@@ -50,13 +51,15 @@ static const struct kg_fast_functions *functions_for(uint32_t features, enum kg_
 
 static struct kg_fast prepare(const struct kg_fast_settings *settings, const struct kg_corpus *corpus)
 {
+    uint32_t n_chunks = count_chunks(settings);
     return (struct kg_fast){
         .settings = *settings,
         .dims = kg_fast_dims_of(&settings->shape),
         .functions = functions_for(settings->features, settings->highest),
         .corpus = corpus,
         .order_epoch = KG_NO_EPOCH,
-        .n_chunks = count_chunks(settings),
+        .n_chunks = n_chunks,
+        .n_memories = settings->workers > n_chunks ? settings->workers : n_chunks,
     };
 }
 
@@ -204,6 +207,19 @@ double kg_fast_eval(struct kg_fast *trainer, uint32_t chunk, const struct kg_cor
         sum += c->loss;
     }
     return count ? sum / count : 0;
+}
+
+bool kg_fast_take(struct kg_fast *trainer, uint32_t chunk)
+{
+    uint64_t *taken = &trainer->chunks[chunk].taken, step = trainer->steps_done + 1;
+    return __atomic_load_n(taken, __ATOMIC_RELAXED) != step &&
+           __atomic_exchange_n(taken, step, __ATOMIC_RELAXED) != step;
+}
+
+uint32_t kg_fast_parts(const struct kg_fast *trainer, uint32_t workers)
+{
+    uint64_t worth = trainer->dims.n_floats / KG_PART;
+    return worth < 2 ? 1 : worth < workers ? (uint32_t)worth : workers;
 }
 
 uint32_t kg_fast_chunks(const struct kg_fast *trainer)

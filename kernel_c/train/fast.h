@@ -60,8 +60,9 @@ struct kg_fast_layer {
     float *hidden;           /* columns (n_ff), after relu */
 };
 
-/* The work of one CPU at a time. */
+/* The work of one CPU at a time, on cache lines of its own. */
 struct kg_fast_chunk {
+    uint64_t taken; /* steps_done + 1 of the last step in which a CPU took it */
     struct kg_fast_rows rows;
     struct kg_fast_layer *layers;
     float *embedded, *embedded_scale; /* columns (n_embd), (1): rmsnorm of wte + wpe */
@@ -74,9 +75,9 @@ struct kg_fast_chunk {
     float *d_qkv, *d_attended;        /* rows (3 * attention), (attention) */
     float *d_scores;                  /* (score_blocks * LANES): of one row in one group */
     float *rows_embd;                 /* rows (width): a matrix in columns, turned */
-    float *gradients;                 /* (n_floats), in the order of the parameters */
+    float *gradients;                 /* (n_floats), in the order of the parameters; NULL: only for kg_fast_eval */
     double loss;
-};
+} __attribute__((aligned(KG_ARENA_ALIGN)));
 
 struct kg_fast_pass {
     const struct kg_fast_dims *dims;
@@ -119,6 +120,7 @@ struct kg_fast {
     uint64_t steps_done;
     float *weights, *mean, *square; /* (dims.n_floats) */
     uint32_t n_chunks;
+    uint32_t n_memories; /* chunks, and those that are only for kg_fast_eval */
     struct kg_fast_chunk *chunks;
 };
 

@@ -95,7 +95,8 @@ static void carve_layer(struct carver *carver, struct kg_fast_layer *layer, cons
 }
 
 /* `rows`: the most a chunk can have. */
-static void carve_chunk(struct carver *carver, struct kg_fast_chunk *c, const struct kg_fast_dims *d, uint64_t rows)
+static void carve_chunk(struct carver *carver, struct kg_fast_chunk *c, const struct kg_fast_dims *d, uint64_t rows,
+                        bool has_gradients)
 {
     struct kg_fast_layer counted;
     uint64_t stride = (rows + KG_FAST_LANES - 1) / KG_FAST_LANES * KG_FAST_LANES + KG_FAST_LANES;
@@ -118,10 +119,11 @@ static void carve_chunk(struct carver *carver, struct kg_fast_chunk *c, const st
     c->d_attended = take_floats(carver, stride, d->attention);
     c->d_scores = take_floats(carver, (uint64_t)d->score_blocks * KG_FAST_LANES, 1);
     c->rows_embd = take_floats(carver, stride, d->width);
-    c->gradients = take_floats(carver, d->n_floats, 1);
+    c->gradients = has_gradients ? take_floats(carver, d->n_floats, 1) : NULL;
 }
 
-/* Bytes that the parts of `trainer` take, UINT64_MAX if that fails; it needs settings, dims, corpus and n_chunks. */
+/* Bytes that the parts of `trainer` take, UINT64_MAX if that fails; it needs settings, dims, corpus, n_chunks
+ * and n_memories. */
 uint64_t kg_fast_carve(struct kg_fast *trainer, struct kg_arena *arena)
 {
     struct carver carver = {.arena = arena};
@@ -133,9 +135,10 @@ uint64_t kg_fast_carve(struct kg_fast *trainer, struct kg_arena *arena)
     trainer->weights = take_floats(&carver, trainer->dims.n_floats, 1);
     trainer->mean = take_floats(&carver, trainer->dims.n_floats, 1);
     trainer->square = take_floats(&carver, trainer->dims.n_floats, 1);
-    trainer->chunks = take(&carver, trainer->n_chunks, 1, sizeof *trainer->chunks);
-    for (uint32_t i = 0; i < trainer->n_chunks && carver.bytes != UINT64_MAX; i++) {
-        carve_chunk(&carver, arena ? &trainer->chunks[i] : &counted, &trainer->dims, documents * s->shape.n_ctx);
+    trainer->chunks = take(&carver, trainer->n_memories, 1, sizeof *trainer->chunks);
+    for (uint32_t i = 0; i < trainer->n_memories && carver.bytes != UINT64_MAX; i++) {
+        carve_chunk(&carver, arena ? &trainer->chunks[i] : &counted, &trainer->dims, documents * s->shape.n_ctx,
+                    i < trainer->n_chunks);
     }
     return carver.bytes;
 }

@@ -56,6 +56,7 @@ class Plan:
 @click.option("--steps", type=int, metavar="N", help="Over which the learning rate falls to 0. [default: 1000]")
 @click.option("--until", type=int, metavar="N", help="Stop after step N, for --resume to go on.")
 @click.option("--batch", type=int, metavar="N", help="Documents a step. [default: 16; 1 with --exact]")
+@click.option("--chunks", type=int, metavar="N", help="Cut a batch into N for --cpus. [default: one for 16 documents]")
 @click.option("--n-layer", type=int, metavar="N", help="Layers. [default: 1]")
 @click.option("--n-embd", type=int, metavar="N", help="Width. [default: 16]")
 @click.option("--n-head", type=int, metavar="N", help="Heads, which divide the width. [default: 4]")
@@ -96,7 +97,8 @@ def command(
 
     CORPUS is UTF-8 text, one document a line; - is standard input; without it, first names. The weights with the
     lowest validation loss (without --val-fraction: the last) are written to MODEL.gguf, which kgpt build takes, and
-    what --resume needs to MODEL.state. Ctrl-C stops after the step at hand and writes them.
+    what --resume needs to MODEL.state. They do not depend on the number of --cpus. Ctrl-C stops after the step at
+    hand and writes them.
 
     Exit codes are those of kgpt run; 0 after Ctrl-C too, if the files were written.
     """
@@ -113,7 +115,8 @@ def command(
     files.check()
     _warn(plan)
     session = Session(files, plan.settings, plan.corpus, keep_last=keep_last, earlier=plan.earlier)
-    cmdline = " ".join([*plan.settings.cmdline_words(), "exit", *([words] if words else [])])
+    cpus = f"cpus={options['cpus']}"
+    cmdline = " ".join([*plan.settings.cmdline_words(), cpus, "exit", *([words] if words else [])])
     with (
         tempfile.TemporaryDirectory(prefix="kgpt-train-") as folder,
         _started(plan, Path(folder), cmdline, options) as run,

@@ -16,7 +16,7 @@ from rich.text import Text
 from kgpt_build.training.curve import draw
 from kgpt_build.training.runs import Run
 from kgpt_build.training.session import Session
-from kgpt_build.vm.events import Eval, Event, Preview, Sample, Step
+from kgpt_build.vm.events import Cpus, Eval, Event, Preview, Sample, Step
 
 PLAIN_LINES = 20
 """Of losses in a whole training."""
@@ -71,6 +71,8 @@ class PlainView:
             if isinstance(event, Step):
                 if event.step % self._every == 0 or event.step in (1, self._last):
                     click.echo(step_line(event, self._session.settings.steps))
+            elif isinstance(event, Cpus) and cpus_line(event):
+                click.echo(cpus_line(event), err=True)
             elif isinstance(event, Eval):
                 click.echo(f"validation after step {event.step} | loss {event.loss:.4f}")
             elif isinstance(event, Sample):
@@ -99,6 +101,9 @@ class LiveView:
     def show(self, events: Sequence[Event]) -> None:
         """Take the time of the steps; the texts at the end stay on the screen."""
         session = self._session
+        for event in events:
+            if isinstance(event, Cpus) and cpus_line(event):
+                self._console.print(cpus_line(event), markup=False, highlight=False)
         if session.step is None:
             return
         if self._start is None:
@@ -149,6 +154,11 @@ def join_parts(parts: Sequence[str], width: int) -> list[str]:
         else:
             lines.append(part)
     return lines
+
+
+def cpus_line(cpus: Cpus) -> str:
+    """What is worth saying of the processors: empty if all that were asked for work."""
+    return f"kgpt: {cpus.started} of {cpus.found} processors work: {cpus.note}" if cpus.note else ""
 
 
 def step_line(step: Step, steps: int) -> str:

@@ -22,6 +22,7 @@ _WHOLE = {
     "steps": (1, 10**9),
     "until": (0, 10**9),
     "batch": (1, 1 << 20),
+    "chunks": (0, 1 << 20),
     "n_layer": (1, 1 << 10),
     "n_embd": (1, 1 << 16),
     "n_head": (1, 1 << 12),
@@ -30,7 +31,7 @@ _WHOLE = {
     "eval_every": (0, 10**9),
     "checkpoint_every": (0, 10**9),
 }
-_RESUMED = ("n_layer", "n_embd", "n_head", "block_size", "seed", "batch", "text", "exact", "val_fraction")
+_RESUMED = ("n_layer", "n_embd", "n_head", "block_size", "seed", "batch", "chunks", "text", "exact", "val_fraction")
 """What a resumed training cannot change: it would be another one."""
 
 
@@ -39,15 +40,17 @@ class TrainSettings:
     """A training; the defaults are microgpt's. Raises UsageError for values of which none can be made.
 
     ``lr`` falls linearly to 0 over ``steps``; ``until`` stops after that step (0: after ``steps``), to be resumed.
-    ``batch`` counts documents, None is FAST_BATCH, or 1 where ``exact``; ``eval_every`` None is EVALUATIONS times, if
-    ``val_fraction`` holds documents back. ``text``: the corpus is not one document a line, but
-    one running text, cut into documents of ``block_size`` characters. ``exact`` is microgpt's arithmetic and CPython's
-    random numbers.
+    ``batch`` counts documents, None is FAST_BATCH, or 1 where ``exact``; ``chunks`` is into how many pieces of work it
+    is cut, which shows in the last bits of the result (0: one for 16 documents). ``eval_every`` None is EVALUATIONS
+    times, if ``val_fraction`` holds documents back. ``text``: the corpus is not one document a line, but one running
+    text, cut into documents of ``block_size`` characters. ``exact`` is microgpt's arithmetic and CPython's random
+    numbers.
     """
 
     steps: int = 1000
     until: int = 0
     batch: int | None = None
+    chunks: int = 0
     n_layer: int = 1
     n_embd: int = 16
     n_head: int = 4
@@ -80,6 +83,11 @@ class TrainSettings:
         _check_decimal("val_fraction", self.val_fraction, 0, 1, below=True)
         if self.exact and self.batch not in (None, 1):
             raise UsageError(f"the exact method takes one document a step, not {self.batch}", "leave out --batch")
+        if self.chunks > self.documents_a_step:
+            raise UsageError(
+                f"a batch of {self.documents_a_step} documents cannot be cut into {self.chunks} chunks",
+                "lower --chunks, or leave it out",
+            )
         if self.eval_every and not self.val_fraction:
             raise UsageError(
                 "there are no documents to evaluate with", "give --val-fraction 0.1, or leave out --eval-every"
@@ -113,7 +121,7 @@ class TrainSettings:
         flags = [name for name in ("text", "exact") if values.pop(name)]
         values["batch"] = self.documents_a_step
         values["eval_every"] = self._eval_every()
-        for optional in ("until", "checkpoint_every"):
+        for optional in ("until", "chunks", "checkpoint_every"):
             if not values[optional]:
                 del values[optional]
         return ["mode=train", *(f"{name}={value_text(value)}" for name, value in values.items()), *flags]

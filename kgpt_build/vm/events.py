@@ -62,6 +62,17 @@ class Cpu(Event):
 
 
 @dataclass(frozen=True)
+class Cpus(Event):
+    """The processors: how many there are, how many work and are reached ``by`` what, and why not more."""
+
+    event: ClassVar[str] = "cpus"
+    found: int
+    started: int
+    by: str
+    note: str
+
+
+@dataclass(frozen=True)
 class Model(Event):
     """The model that was accepted."""
 
@@ -281,7 +292,10 @@ class Error(Event):
 
 @dataclass(frozen=True)
 class Panic(Event):
-    """``vector`` -1: no exception, a check of the kernel's failed. ``backtrace``: innermost first."""
+    """``vector`` -1: no exception, a check of the kernel's failed. ``backtrace``: innermost first.
+
+    ``cpu`` is 0 for the processor that booted; images of earlier versions do not say.
+    """
 
     event: ClassVar[str] = "panic"
     vector: int
@@ -292,6 +306,7 @@ class Panic(Event):
     cr2: Address
     registers: Mapping[str, Address]
     backtrace: tuple[Address, ...]
+    cpu: int = 0
 
 
 @dataclass(frozen=True)
@@ -306,7 +321,7 @@ class Exit(Event):
 EVENTS: Mapping[str, type[Event]] = {
     kind.event: kind
     for kind in (
-        *(Boot, Cpu, Model, Memory, Ready, Config, Token, Logits, Sample, Stats),
+        *(Boot, Cpu, Cpus, Model, Memory, Ready, Config, Token, Logits, Sample, Stats),
         *(Shell, SelfTest, SelfTests, Corpus, Training, Step, Preview, Eval, BlobStart, Error, Panic, Exit),
     )
 }
@@ -315,7 +330,8 @@ EVENTS: Mapping[str, type[Event]] = {
 def parse_event(line: bytes) -> Event:
     """One line of the machine channel, with or without its newline.
 
-    Raises BadEvent if it is not a JSON object with ``event``, or lacks a key of an event that is known.
+    Raises BadEvent if it is not a JSON object with ``event``, or lacks a key of an event that is known, unless that
+    has a default.
     """
     try:
         data = json.loads(line)
@@ -327,7 +343,7 @@ def parse_event(line: bytes) -> Event:
     if kind is None:
         return Unknown(data["event"])
     try:
-        return kind(**{field: _READERS[hint](data[field]) for field, hint in _fields(kind.event).items()})
+        return kind(**{name: read(data[name]) for name, read, must in _fields(kind.event) if must or name in data})
     except KeyError as error:
         raise BadEvent(f"the event {data['event']} lacks {error}: {_shown(line)}") from error
     except (TypeError, ValueError) as error:
@@ -340,10 +356,14 @@ def event_name(event: Event) -> str:
 
 
 @functools.cache  # a training sends thousands of events a second
-def _fields(name: str) -> dict[str, Any]:
+def _fields(name: str) -> tuple[tuple[str, Callable[[Any], Any], bool], ...]:
+    """Of an event: each key, what reads its value, and whether it must be there."""
     kind = EVENTS[name]
     hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    return tuple(
+        (field.name, _READERS[hints[field.name]], field.default is dataclasses.MISSING)
+        for field in dataclasses.fields(kind)
+    )
 
 
 def _exactly(kind: type) -> Callable[[Any], Any]:

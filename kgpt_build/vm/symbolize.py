@@ -110,6 +110,7 @@ def _frame_lines(frames: list[Place]) -> list[str]:
 
 def _headline(panic: Panic, frames: list[Place]) -> str:
     where = f" at {frames[0]}" if frames else ""
+    where += f" (cpu {panic.cpu})" if panic.cpu else ""
     if panic.vector < 0:
         return f"panic: {panic.message}{where}"
     meaning = f" ({panic.message})" if panic.message else ""

@@ -1,4 +1,4 @@
-"""Bochs has what TCG has not: AVX-512, a processor (tigerlake) that says nothing of a hypervisor, a slow serial port.
+"""Bochs has what TCG has not: AVX-512, x2APIC, a processor (tigerlake) that names no hypervisor, a slow serial port.
 
 Needs Debian's bochs and GRUB's tools.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kgpt_build.headers import BROUGHT
 from kgpt_build.kernel.build import build_cached
 
 SECONDS = 300
@@ -21,7 +22,7 @@ CONFIGURATION = """
 display_library: rfb, options="timeout=0"
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
-cpu: model=tigerlake, count=1, ips=100000000, reset_on_triple_fault=0
+cpu: model=tigerlake, count={cpus}, ips=100000000, reset_on_triple_fault=0
 memory: guest=256, host=256
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path={disc}, status=inserted
@@ -35,16 +36,23 @@ info: action=ignore
 """
 
 
-def boot(folder: Path, cmdline: str) -> tuple[str, list[dict[str, Any]]]:
-    """The serial port's text and the events of one boot, by GRUB's multiboot2."""
+def boot(
+    folder: Path, cmdline: str, *, cpus: int = 1, corpus: str = "", before: str = ""
+) -> tuple[str, list[dict[str, Any]]]:
+    """The serial port's text and the events of one boot, by GRUB's multiboot2.
+
+    With ``corpus`` the image is one that trains; ``before``: commands of GRUB's.
+    """
     assert shutil.which("bochs"), "bochs is missing: apt-get install bochs"
     tree, disc, serial = folder / "tree", folder / "disc.iso", folder / "serial"
     (tree / "boot" / "grub").mkdir(parents=True)
-    shutil.copy(build_cached(), tree / "boot" / "kernel.elf")
-    entry = f"set timeout=0\nmenuentry kgpt {{\n multiboot2 /boot/kernel.elf {cmdline}\n}}\n"
+    shutil.copy(build_cached(corpus=BROUGHT) if corpus else build_cached(), tree / "boot" / "kernel.elf")
+    (tree / "boot" / "corpus").write_text(corpus)
+    module = "module2 /boot/corpus corpus\n" if corpus else ""
+    entry = f"set timeout=0\nmenuentry kgpt {{\n{before} multiboot2 /boot/kernel.elf {cmdline}\n{module}}}\n"
     (tree / "boot" / "grub" / "grub.cfg").write_text(entry)
     subprocess.run(["grub-mkrescue", "-o", str(disc), str(tree)], check=True, capture_output=True)
-    (folder / "bochsrc").write_text(CONFIGURATION.format(disc=disc, serial=serial, log=folder / "log"))
+    (folder / "bochsrc").write_text(CONFIGURATION.format(disc=disc, serial=serial, log=folder / "log", cpus=cpus))
     (folder / "debugger").write_text("c\n")  # Debian's Bochs waits in its debugger: continue
     bochs = ["bochs", "-q", "-f", str(folder / "bochsrc"), "-rc", str(folder / "debugger")]
     done = subprocess.run(bochs, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False)
@@ -74,3 +82,28 @@ def test_avx512_generates_the_same_texts(tmp_path: Path) -> None:
     with_avx512 = samples("avx512", "exit samples=10 seed=3")
     assert len(with_avx512) == 10
     assert with_avx512 == samples("c", "exit samples=10 seed=3 cpumask=c")
+
+
+X2APIC_ON = "insmod wrmsr\nwrmsr 0x1b 0xfee00d00\n"
+"""As some firmware leaves it: enabled, extended, on the processor that boots."""
+CORPUS = "".join(
+    f"{first}{second}\n" for first in ("anna", "bob", "carl", "dora") for second in ("a", "mi", "na", "tus")
+)
+
+
+@pytest.mark.slow
+def test_processors_by_xapic_and_by_x2apic_train_the_same_weights(tmp_path: Path) -> None:
+    def train(name: str, cpus: int, before: str = "") -> tuple[str, int, list[str]]:
+        """How the others were reached; the weights' CRC-32; the losses."""
+        (tmp_path / name).mkdir()
+        words = "mode=train exit steps=3 batch=8 chunks=3 n_embd=8 n_head=2 block_size=8 samples=1"
+        events = boot(tmp_path / name, words, cpus=cpus, corpus=CORPUS, before=before)[1]
+        of = {event["event"]: event for event in reversed(events)}
+        assert (of["cpus"]["found"], of["cpus"]["started"], of["cpus"]["note"]) == (cpus, cpus, "")
+        losses = [event["loss_bits"] for event in events if event["event"] == "step"]
+        return of["cpus"]["by"], of["blob"]["crc32"], losses
+
+    alone = train("alone", 1)
+    assert len(alone[2]) == 3
+    assert train("xapic", 3) == ("xapic", *alone[1:])
+    assert train("x2apic", 3, X2APIC_ON) == ("x2apic", *alone[1:])

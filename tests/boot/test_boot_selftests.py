@@ -20,7 +20,7 @@ NAMES = sorted(
     for path in SOURCES.rglob("*_test.c")
     for suite, name in re.findall(r"^KG_TEST\((\w+), (\w+)\)", path.read_text(), re.MULTILINE)
 )
-TRAINING_SUITES = {"corpus", "dmath", "exact", "mt19937", "shape", "train_fast"}
+TRAINING_SUITES = {"acpi", "corpus", "dmath", "exact", "mt19937", "shape", "train_fast"}
 WITHOUT_TRAINING = [name for name in NAMES if name.partition(".")[0] not in TRAINING_SUITES]
 ALL = [
     {"cpu": cpu, "machine": machine, "cpus": cpus, "memory": memory, "serial": serial}

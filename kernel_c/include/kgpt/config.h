@@ -27,6 +27,7 @@ struct kg_train_config {
     struct kg_adam adam; /* adam.steps: how many steps until the learning rate is 0 */
     uint32_t until;      /* stop after this step; 0: after adam.steps */
     uint32_t batch;      /* documents a step (the exact method takes one) */
+    uint32_t chunks;     /* into which a batch is cut for several CPUs; 0: one for every 16 documents */
     uint32_t n_layer, n_embd, n_head, block_size;
     double val_fraction;       /* of the documents, kept back for validation */
     uint32_t eval_every;       /* steps; 0: only at the end */
@@ -44,6 +45,7 @@ struct kg_config {
     bool seed_random; /* draw the seed from the platform's entropy */
     struct kg_sampling sampling;
     uint32_t cpumask; /* enum kg_isa: the highest to use */
+    uint32_t cpus;    /* to use; 0: one, or with mode=train all there are */
     bool exit;        /* end after the mode instead of entering the shell */
     bool logits;      /* emit `logits` events */
     struct kg_train_config train;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kgpt/arena.h"
 #include "kgpt/cpu.h"
 #include "kgpt/status.h"
 
@@ -33,6 +34,14 @@ struct kg_platform_info {
     bool has_input;       /* a serial port or a terminal can be read */
 };
 
+/* The processors, or threads. */
+struct kg_cpus {
+    uint32_t found;   /* that the machine says it has; 1 if it does not say */
+    uint32_t started; /* that plat_parallel uses, the one that runs kg_main included: at least 1 */
+    const char *by;   /* how they are spoken to: "xapic", "x2apic", "threads"; "" if none was started */
+    const char *note; /* why fewer were started than wanted; "" if none are missing */
+};
+
 #define KG_READ_NONE (-1) /* nothing typed yet */
 #define KG_READ_END (-2)  /* input has ended, or there is no input device */
 
@@ -44,10 +53,18 @@ void plat_event(const char *line, size_t n);    /* a whole line of JSON with its
 uint64_t plat_ticks(void);                      /* monotonic: the TSC, or nanoseconds */
 uint64_t plat_ticks_hz(void);                   /* its frequency, calibrated at first use; 0 if it cannot be known */
 bool plat_entropy(uint64_t *value);             /* false: only the clock was there to be asked */
-void plat_fault(const char *kind);              /* break something on purpose (`fault=`); returns if kind is unknown */
+bool plat_fault(const char *kind);              /* break something on purpose (`fault=`); true: later; false: unknown */
 _Noreturn void plat_panic(const char *message); /* print, emit `panic`, end with KG_EXIT_FAILED */
 _Noreturn void plat_exit(enum kg_exit code);    /* end the run: debug exit, power off, or halt, whatever there is */
 _Noreturn void plat_reboot(void);
+
+/* Starts processors until `most` run (0: all there are), with memory for their stacks from `arena`, which stays taken. Only the
+ * first call does something; until then the one that runs kg_main is alone, and the machine was not searched for others. */
+struct kg_cpus plat_start_cpus(uint32_t most, struct kg_arena *arena);
+
+/* Calls `work` on every started processor at once, as worker 0 (the caller) to workers - 1, and returns when all have returned.
+ * Those that wait for the next call sleep. Not from within `work`, which may call no other function of the platform. */
+void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers), void *context);
 
 /* The application, called once by the platform when the machine is ready. Returns the verdict for plat_exit. */
 enum kg_exit kg_main(const struct kg_platform_info *info);

@@ -13,6 +13,7 @@
 #ifndef KGPT_TRAIN_FAST_H
 #define KGPT_TRAIN_FAST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,8 +27,9 @@ struct kg_fast_settings {
     struct kg_shape shape;
     struct kg_adam adam;
     uint64_t seed;
-    uint32_t batch;    /* documents a step */
-    uint32_t chunks;   /* into which a batch is cut; 0: one for every 16 documents */
+    uint32_t batch;   /* documents a step */
+    uint32_t chunks;  /* into which a batch is cut; 0: one for every 16 documents */
+    uint32_t workers; /* CPUs that shall compute kg_fast_eval at once; 0: one for each chunk. No result depends on it */
     uint32_t features; /* of the CPU: enum kg_cpu_feature */
     enum kg_isa highest;
 };
@@ -56,12 +58,19 @@ void kg_fast_gradients(struct kg_fast *trainer, uint32_t chunk);
 void kg_fast_update(struct kg_fast *trainer, uint32_t part, uint32_t parts);
 double kg_fast_end(struct kg_fast *trainer);
 
+/* For CPUs that share a step: true for the first one that asks for this chunk after kg_fast_begin. */
+bool kg_fast_take(struct kg_fast *trainer, uint32_t chunk);
+
+/* Into how many parts, `workers` at most, kg_fast_update is worth dividing: a small one takes less time than waking a CPU. */
+uint32_t kg_fast_parts(const struct kg_fast *trainer, uint32_t workers);
+
 uint32_t kg_fast_chunks(const struct kg_fast *trainer);
 uint64_t kg_fast_steps_done(const struct kg_fast *trainer);
 enum kg_isa kg_fast_isa(const struct kg_fast *trainer);
 
 /* Mean loss of documents first .. first + count - 1 of `corpus`, each weighing the same. Works in the memory of one
- * chunk, so several CPUs can share the work; not while kg_fast_gradients does the same chunk. The result is added up in
+ * chunk (or of settings.workers, if these are more), so several CPUs can share the work; not while kg_fast_gradients does the
+ * same chunk. The result is added up in
  * the order of the documents, 16 at a time, whatever the chunk. */
 double kg_fast_eval(struct kg_fast *trainer, uint32_t chunk, const struct kg_corpus *corpus, uint32_t first,
                     uint32_t count);

@@ -9,4 +9,6 @@ void kg_linux_console_restore(void); /* safe in a signal handler */
 void kg_linux_events_init(int fd);   /* -1: nobody listens */
 void kg_linux_signals_init(void);    /* a fault of ours ends the run as a panic does */
 
+bool kg_linux_fault_later(const char *kind); /* threads.c: breaks them, when they are started or work */
+
 #endif

@@ -12,10 +12,10 @@
 #include "kgpt/json.h"
 #include "linux.h"
 
-#if defined(__SANITIZE_ADDRESS__) /* gcc's way to tell */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* gcc's way to tell */
 #define KG_SANITIZED 1
 #elif defined(__has_feature) /* clang's */
-#define KG_SANITIZED __has_feature(address_sanitizer)
+#define KG_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
 #else
 #define KG_SANITIZED 0
 #endif
@@ -60,6 +60,7 @@ static void emit_panic(int vector, const char *name, const char *message, uint64
     kg_json_text(&json, "message", message);
     kg_json_address(&json, "rip", rip);
     kg_json_address(&json, "cr2", address);
+    kg_json_u64(&json, "cpu", 0);
     kg_json_object_begin(&json, "registers");
     kg_json_object_end(&json);
     kg_json_list_begin(&json, "backtrace");
@@ -146,7 +147,7 @@ static void fault_exec(void)
     function();
 }
 
-void plat_fault(const char *kind)
+bool plat_fault(const char *kind)
 {
     if (strcmp(kind, "ud") == 0) {
         __asm__ volatile("ud2");
@@ -170,4 +171,5 @@ void plat_fault(const char *kind)
     } else if (strcmp(kind, "panic") == 0) {
         plat_panic("fault=panic was asked for");
     }
+    return kg_linux_fault_later(kind);
 }

@@ -18,7 +18,7 @@ int plat_read(void)
 
 void plat_relax(void)
 {
-    __asm__ volatile("pause");
+    kg_pause();
 }
 
 bool plat_has_events(void)

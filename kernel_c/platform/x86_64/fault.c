@@ -1,10 +1,14 @@
 /* Faults on purpose (`fault=` on the command line): the tools that report them are tested with the real thing. */
+#include "fault.h"
+
 #include "io.h"
 #include "kgpt/platform.h"
 #include "kgpt/str.h"
 
 static uint8_t not_code[16] = {0xC3}; /* ret, in a page of data */
 static volatile uint64_t sink;
+static uint32_t deaf;
+static bool broken_processor;
 
 static void fault_ud(void)
 {
@@ -67,17 +71,44 @@ static void fault_reset(void)
     __asm__ volatile("lidt %0; int3" : : "m"(no_table));
 }
 
+/* Things that happen later, when other processors are started or work. */
+static void fault_deaf(void)
+{
+    deaf = 1;
+}
+
+static void fault_cpu(void)
+{
+    broken_processor = true;
+}
+
+uint32_t kg_fault_deaf(void)
+{
+    return deaf;
+}
+
+void kg_fault_on_processor(void)
+{
+    if (broken_processor)
+        fault_ud();
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } faults[] = {
-    {"ud", fault_ud},   {"null", fault_null}, {"text", fault_text},   {"exec", fault_exec},   {"stack", fault_stack},
-    {"div", fault_div}, {"hang", fault_hang}, {"reset", fault_reset}, {"panic", fault_panic},
+    {"ud", fault_ud},       {"null", fault_null}, {"text", fault_text}, {"exec", fault_exec},
+    {"stack", fault_stack}, {"div", fault_div},   {"hang", fault_hang}, {"reset", fault_reset},
+    {"panic", fault_panic}, {"deaf", fault_deaf}, {"cpu", fault_cpu},
 };
 
-void plat_fault(const char *kind)
+bool plat_fault(const char *kind)
 {
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        if (kg_streq(faults[i].name, kind))
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        if (kg_streq(faults[i].name, kind)) {
             faults[i].run();
+            return true;
+        }
+    }
+    return false;
 }

@@ -1,35 +1,22 @@
 #include "gdt.h"
 
-#include <stdint.h>
-
-struct tss {
-    uint32_t reserved0;
-    uint64_t rsp[3], reserved1, ist[7], reserved2;
-    uint16_t reserved3, iomap_base;
-} __attribute__((packed));
-
 struct gdt_pointer {
     uint16_t limit;
     uint64_t base;
 } __attribute__((packed));
 
-extern char kg_ist_top[];
-
-static struct tss tss;
-static uint64_t gdt[5] = {
-    0,
-    0x00AF9B000000FFFF, /* code: long mode, present, ring 0; accessed, so that the CPU need not write it */
-    0x00CF93000000FFFF, /* data */
-};
-
-void kg_gdt_load(void)
+void kg_gdt_load(struct kg_segments *segments, void *interrupt_stack)
 {
-    uint64_t base = (uintptr_t)&tss, limit = sizeof tss - 1;
-    tss.ist[0] = (uintptr_t)kg_ist_top; /* IST 1: all exceptions, so that a stack overflow can still be reported */
-    tss.iomap_base = sizeof tss;
-    gdt[3] = limit | (base & 0xFFFFFF) << 16 | 0x89ull << 40 | (base >> 24 & 0xFF) << 56;
-    gdt[4] = base >> 32;
-    struct gdt_pointer pointer = {sizeof gdt - 1, (uintptr_t)gdt};
+    struct kg_tss *tss = &segments->tss;
+    uint64_t *gdt = segments->gdt, base = (uintptr_t)tss, limit = sizeof *tss - 1;
+    tss->ist[0] =
+        (uintptr_t)interrupt_stack; /* IST 1: all exceptions, so that a stack overflow can still be reported */
+    tss->iomap_base = sizeof *tss;
+    gdt[KG_GDT_CODE / 8] = 0x00AF9B000000FFFF; /* long mode, ring 0; accessed, so that the CPU need not write it */
+    gdt[KG_GDT_DATA / 8] = 0x00CF93000000FFFF;
+    gdt[KG_GDT_TSS / 8] = limit | (base & 0xFFFFFF) << 16 | 0x89ull << 40 | (base >> 24 & 0xFF) << 56;
+    gdt[KG_GDT_TSS / 8 + 1] = base >> 32;
+    struct gdt_pointer pointer = {sizeof segments->gdt - 1, (uintptr_t)gdt};
     __asm__ volatile("lgdt %0\n\t"
                      "pushq %1\n\t"
                      "leaq 1f(%%rip), %%rax\n\t"

@@ -15,22 +15,32 @@ struct idt_pointer {
 } __attribute__((packed));
 
 extern const uint64_t kg_isr_table[KG_N_EXCEPTIONS];
+extern char kg_isr_wake[], kg_isr_spurious[];
 
-static struct gate idt[KG_N_EXCEPTIONS];
+static struct gate idt[KG_N_VECTORS];
+
+static void set_gate(int vector, uint64_t offset, uint8_t ist)
+{
+    idt[vector] = (struct gate){
+        .offset_low = (uint16_t)offset,
+        .selector = KG_GDT_CODE,
+        .ist = ist,
+        .type = 0x8E, /* present, ring 0, interrupt gate */
+        .offset_middle = (uint16_t)(offset >> 16),
+        .offset_high = (uint32_t)(offset >> 32),
+    };
+}
+
+void kg_interrupts_init(void)
+{
+    for (int i = 0; i < KG_N_EXCEPTIONS; i++)
+        set_gate(i, kg_isr_table[i], 1);
+    set_gate(KG_VECTOR_WAKE, (uintptr_t)kg_isr_wake, 0); /* on the stack of who sleeps */
+    set_gate(KG_VECTOR_SPURIOUS, (uintptr_t)kg_isr_spurious, 0);
+}
 
 void kg_interrupts_load(void)
 {
-    for (int i = 0; i < KG_N_EXCEPTIONS; i++) {
-        uint64_t offset = kg_isr_table[i];
-        idt[i] = (struct gate){
-            .offset_low = (uint16_t)offset,
-            .selector = KG_GDT_CODE,
-            .ist = 1,
-            .type = 0x8E, /* present, ring 0, interrupt gate */
-            .offset_middle = (uint16_t)(offset >> 16),
-            .offset_high = (uint32_t)(offset >> 32),
-        };
-    }
     struct idt_pointer pointer = {sizeof idt - 1, (uintptr_t)idt};
     __asm__ volatile("lidt %0" : : "m"(pointer));
 }

@@ -1,10 +1,14 @@
-/* The 32 exceptions. Interrupts stay off: nothing fires that nobody handles. */
+/* The 32 exceptions, and what wakes a processor that sleeps. Interrupts are on only while one sleeps, and only those of its
+ * local APIC can come then. */
 #ifndef KGPT_X86_64_INTERRUPTS_H
 #define KGPT_X86_64_INTERRUPTS_H
 
 #include <stdint.h>
 
 #define KG_N_EXCEPTIONS 32
+#define KG_VECTOR_WAKE 0x30     /* there is something to do (parallel.c) */
+#define KG_VECTOR_SPURIOUS 0x3F /* what the local APIC delivers when an interrupt went away again */
+#define KG_N_VECTORS 64
 
 /* As isr.S leaves it on the stack, lowest address first. */
 struct kg_frame {
@@ -13,6 +17,7 @@ struct kg_frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-void kg_interrupts_load(void);
+void kg_interrupts_init(void); /* fills the table; once */
+void kg_interrupts_load(void); /* makes it this processor's */
 
 #endif

@@ -69,6 +69,37 @@ static inline void kg_write_cr4(uint64_t value)
     __asm__ volatile("movq %0, %%cr4" : : "r"(value) : "memory");
 }
 
+static inline uint64_t kg_read_cr3(void)
+{
+    uint64_t value;
+    __asm__ volatile("movq %%cr3, %0" : "=r"(value));
+    return value;
+}
+
+static inline uint64_t kg_rdmsr(uint32_t index)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
+    return (uint64_t)high << 32 | low;
+}
+
+static inline void kg_wrmsr(uint32_t index, uint64_t value)
+{
+    __asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+static inline void kg_pause(void)
+{
+    __asm__ volatile("pause");
+}
+
+/* Never to run again. */
+_Noreturn static inline void kg_halt(void)
+{
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}
+
 static inline void kg_xsetbv(uint32_t index, uint64_t value)
 {
     __asm__ volatile("xsetbv" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));

@@ -1,4 +1,4 @@
-/* One entry per exception: make the frames alike (a zero where the CPU pushes no error code), save the registers, panic. */
+/* Entries. For an exception: make the frames alike (a zero where the CPU pushes no error code), save the registers, panic. */
     .text
     .macro isr vector, has_error
     .type kg_isr_\vector, @function
@@ -46,6 +46,40 @@ isr_common:
     call kg_panic_exception
     ud2
     .size isr_common, . - isr_common
+
+    /* Ends the sleep of parallel.c, and does nothing else. A called function may change nine registers. */
+    .globl kg_isr_wake
+    .type kg_isr_wake, @function
+kg_isr_wake:
+    pushq %rax
+    pushq %rcx
+    pushq %rdx
+    pushq %rsi
+    pushq %rdi
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    cld
+    call kg_apic_end_of_interrupt
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rdi
+    popq %rsi
+    popq %rdx
+    popq %rcx
+    popq %rax
+    iretq
+    .size kg_isr_wake, . - kg_isr_wake
+
+    /* Comes without a need to be acknowledged (SDM 3A, 11.9). */
+    .globl kg_isr_spurious
+    .type kg_isr_spurious, @function
+kg_isr_spurious:
+    iretq
+    .size kg_isr_spurious, . - kg_isr_spurious
 
     .section .rodata
     .balign 8

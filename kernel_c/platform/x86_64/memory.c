@@ -1,6 +1,8 @@
 #include "memory.h"
 
-#define LOW_MEMORY 0x100000ull /* BIOS data, EBDA, VGA: never ours */
+#define LOW_MEMORY 0x100000ull /* BIOS data, EBDA, VGA: ours is one page of it */
+#define LOW_FIRST 0x10000ull   /* firmware may still write to what is below */
+#define LOW_END 0xA0000ull     /* VGA */
 
 struct range {
     uint64_t base, end;
@@ -11,8 +13,9 @@ extern const uint32_t kg_multiboot1_header[];
 
 #define LOAD_END_ADDR 5 /* a word of the header */
 
-static struct range best; /* becomes the arena */
-static struct range low;  /* gives the page tables: the entry code mapped no more than 4 GiB */
+static struct range best;   /* becomes the arena */
+static struct range low;    /* gives the page tables: the entry code mapped no more than 4 GiB */
+static uint64_t start_page; /* below 1 MiB; 0: there is none */
 static uint64_t total, highest;
 
 /* Not the linker's kg_image_end: `kgpt pack` puts a model of another size there, and the header is where it says so. */
@@ -31,6 +34,11 @@ static void keep(uint64_t base, uint64_t end)
 {
     base = (base + KG_PAGE - 1) & ~(KG_PAGE - 1);
     end &= ~(KG_PAGE - 1);
+    if (end <= LOW_MEMORY) {
+        if (base < end && !start_page)
+            start_page = base;
+        return;
+    }
     keep_larger(&best, base, end);
     keep_larger(&low, base, end < KG_FOUR_GIB ? end : KG_FOUR_GIB);
 }
@@ -86,6 +94,9 @@ bool kg_memory_init(const struct kg_boot *boot)
         total += region->size;
         if (end > highest)
             highest = end;
+        if (region->base < LOW_END)
+            offer(boot,
+                  (struct range){region->base > LOW_FIRST ? region->base : LOW_FIRST, end < LOW_END ? end : LOW_END});
         offer(boot, (struct range){region->base > LOW_MEMORY ? region->base : LOW_MEMORY, end});
     }
     return low.end > low.base;
@@ -112,6 +123,17 @@ void *kg_memory_page(void)
     for (size_t i = 0; i < KG_PAGE / sizeof *page; i++)
         page[i] = 0;
     return page;
+}
+
+void kg_memory_give(void *base, size_t size)
+{
+    uint64_t first = ((uintptr_t)base + KG_PAGE - 1) & ~(KG_PAGE - 1);
+    low = (struct range){first, ((uintptr_t)base + size) & ~(KG_PAGE - 1)};
+}
+
+uint64_t kg_memory_start_page(void)
+{
+    return start_page;
 }
 
 void *kg_memory_arena(size_t *size)

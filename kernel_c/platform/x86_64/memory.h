@@ -17,9 +17,13 @@ uintptr_t kg_memory_image_end(void); /* where the model, the last thing in the i
 
 uint64_t kg_memory_total(void);   /* bytes of RAM the loader reported */
 uint64_t kg_memory_highest(void); /* end address of the last region of RAM */
-void *kg_memory_page(void);       /* a zeroed page below 4 GiB; NULL when there are none left */
+void *kg_memory_page(void);       /* a zeroed page, at boot one below 4 GiB; NULL when there are none left */
 
-/* The largest run, less the pages taken from it. No page may be taken afterwards. */
+/* The largest run, less the pages taken from it. No page may be taken afterwards, unless some of it is given back. */
 void *kg_memory_arena(size_t *size);
+void kg_memory_give(void *base, size_t size); /* what kg_memory_page takes from now on */
+
+/* A page of RAM below 1 MiB that nothing uses, for processors that start in real mode; 0: there is none. */
+uint64_t kg_memory_start_page(void);
 
 #endif

@@ -5,6 +5,7 @@
 
 #define PRESENT (1ull << 0)
 #define WRITE (1ull << 1)
+#define UNCACHED (3ull << 3) /* PCD, PWT */
 #define LARGE (1ull << 7)
 #define NO_EXECUTE (1ull << 63)
 #define ADDRESS_MASK 0x000FFFFFFFFFF000ull
@@ -50,6 +51,18 @@ static uint64_t *entry_of(uint64_t address, unsigned level)
     return &table[index_at(address, level)];
 }
 
+/* Is there a page at `address` already? */
+static bool is_mapped(uint64_t address)
+{
+    const uint64_t *table = root;
+    for (unsigned level = 3;; level--) {
+        uint64_t entry = table[index_at(address, level)];
+        if (!(entry & PRESENT) || level == 0 || (entry & LARGE))
+            return entry & PRESENT;
+        table = (const uint64_t *)(entry & ADDRESS_MASK);
+    }
+}
+
 static bool map_large(uint64_t from, uint64_t to)
 {
     for (uint64_t address = from & ~(LARGE_PAGE - 1); address < to; address += LARGE_PAGE) {
@@ -85,4 +98,54 @@ bool kg_paging_init(void)
     if (good)
         kg_write_cr3((uintptr_t)root);
     return good;
+}
+
+static bool set_page(uint64_t address, uint64_t flags)
+{
+    uint64_t *entry = entry_of(address, 0);
+    if (entry == NULL)
+        return false;
+    *entry = flags ? address | flags : 0;
+    kg_write_cr3((uintptr_t)root); /* what the processor remembers of the old entry, and of a large page */
+    return true;
+}
+
+bool kg_paging_guard(uint64_t page)
+{
+    return set_page(page, 0);
+}
+
+bool kg_paging_code(uint64_t page)
+{
+    return set_page(page, PRESENT);
+}
+
+bool kg_paging_device(uint64_t page)
+{
+    return set_page(page, PRESENT | WRITE | UNCACHED | NO_EXECUTE);
+}
+
+/* An address beyond what the processor has wires for would be a reserved bit in an entry. */
+static uint64_t physical_end(void)
+{
+    uint32_t r[4];
+    kg_cpuid(0x80000000u, 0, r);
+    if (r[0] < 0x80000008u)
+        return 1ull << 36;
+    kg_cpuid(0x80000008u, 0, r);
+    unsigned bits = r[0] & 0xFF;
+    return 1ull << (bits < 47 ? bits : 47); /* 47: the identity ends where addresses become negative */
+}
+
+bool kg_paging_readable(uint64_t from, uint64_t size)
+{
+    uint64_t end = from + size;
+    if (end < from || end > physical_end())
+        return false;
+    for (uint64_t page = from & ~(KG_PAGE - 1); page < end; page += KG_PAGE) {
+        bool unmapped_on_purpose = page < KG_PAGE || (page >= (uintptr_t)kg_text_start && page < kg_memory_image_end());
+        if (!is_mapped(page) && (unmapped_on_purpose || !set_page(page, PRESENT | NO_EXECUTE)))
+            return false;
+    }
+    return true;
 }

@@ -3,9 +3,19 @@
 #define KGPT_X86_64_PAGING_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Maps the first 4 GiB and all RAM above, read-write and not executable in 2 MiB pages, but the image in 4 KiB pages with the
  * permissions of its segments, and page 0 and the stack guards not at all. Returns false if memory for tables ran out. */
 bool kg_paging_init(void);
+
+/* Later changes, a page at a time, before any other processor runs. False if memory for tables ran out. */
+bool kg_paging_guard(uint64_t page);  /* not mapped: a touch is a page fault */
+bool kg_paging_code(uint64_t page);   /* executable and read-only */
+bool kg_paging_device(uint64_t page); /* registers: read-write, uncached */
+
+/* Sees to it that these physical addresses can be read, mapping what is not mapped yet read-only. False where that cannot be:
+ * beyond physical memory's last address, in what is left unmapped on purpose, without memory for tables. */
+bool kg_paging_readable(uint64_t from, uint64_t size);
 
 #endif

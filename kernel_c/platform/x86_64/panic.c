@@ -6,12 +6,13 @@
 #include "kgpt/format.h"
 #include "kgpt/json.h"
 #include "kgpt/platform.h"
+#include "smp.h"
 
 #define MAX_DEPTH 24
 #define N_REGISTERS 18
 #define VECTOR_PAGE_FAULT 14
 
-extern char kg_stack_guard[], kg_stack_top[], kg_ist_guard[], kg_ist_top[], kg_text_start[], kg_text_end[];
+extern char kg_text_start[], kg_text_end[];
 
 static const struct {
     const char *mnemonic, *name;
@@ -54,15 +55,17 @@ struct report {
     int vector; /* -1: a check in our own code failed */
     const char *mnemonic, *message;
     uint64_t error, rip, cr2;
+    uint32_t cpu;
+    struct kg_stacks stacks;
     const struct kg_frame *frame; /* NULL without an exception */
     uint64_t backtrace[MAX_DEPTH];
     unsigned depth;
 };
 
-static bool in_stack(uint64_t address)
+static bool in_stack(const struct kg_stacks *s, uint64_t address)
 {
-    return (address >= (uintptr_t)kg_stack_guard + 4096 && address + 16 <= (uintptr_t)kg_stack_top) ||
-           (address >= (uintptr_t)kg_ist_guard + 4096 && address + 16 <= (uintptr_t)kg_ist_top);
+    return (address >= s->guard + 4096 && address + 16 <= s->top) ||
+           (address >= s->interrupt_guard + 4096 && address + 16 <= s->interrupt_top);
 }
 
 static bool in_text(uint64_t address)
@@ -74,7 +77,7 @@ static bool in_text(uint64_t address)
 static void walk(struct report *report, uint64_t rip, uint64_t rbp)
 {
     report->backtrace[report->depth++] = rip;
-    while (report->depth < MAX_DEPTH && rbp % 8 == 0 && in_stack(rbp)) {
+    while (report->depth < MAX_DEPTH && rbp % 8 == 0 && in_stack(&report->stacks, rbp)) {
         const uint64_t *saved = (const uint64_t *)rbp;
         if (!in_text(saved[1]))
             return;
@@ -85,9 +88,9 @@ static void walk(struct report *report, uint64_t rip, uint64_t rbp)
     }
 }
 
-static const char *describe_page_fault(const struct kg_frame *frame, uint64_t cr2)
+static const char *describe_page_fault(const struct kg_frame *frame, uint64_t cr2, const struct kg_stacks *stacks)
 {
-    if (cr2 >= (uintptr_t)kg_stack_guard && cr2 < (uintptr_t)kg_stack_guard + 4096)
+    if (cr2 >= stacks->guard && cr2 < stacks->guard + 4096)
         return "page fault: stack overflow";
     if (frame->error & 16)
         return "page fault: executed data";
@@ -129,10 +132,11 @@ static void print_line(const char *format, ...)
 static void print_report(const struct report *report)
 {
     if (report->frame == NULL) {
-        print_line("\nkgpt: panic: %s\n", report->message);
+        print_line("\nkgpt: panic: %s (cpu %u)\n", report->message, report->cpu);
     } else {
-        print_line("\nkgpt: panic: %s (%s), error 0x%llx, at 0x%llx, cr2 0x%llx\n", report->mnemonic, report->message,
-                   (unsigned long long)report->error, (unsigned long long)report->rip, (unsigned long long)report->cr2);
+        print_line("\nkgpt: panic: %s (%s), error 0x%llx, at 0x%llx, cr2 0x%llx, cpu %u\n", report->mnemonic,
+                   report->message, (unsigned long long)report->error, (unsigned long long)report->rip,
+                   (unsigned long long)report->cr2, report->cpu);
         for (int i = 0; i < N_REGISTERS; i++)
             print_line("%6s %016llx%s", registers[i].name, (unsigned long long)registers[i].value,
                        i % 3 == 2 ? "\n" : " ");
@@ -154,6 +158,7 @@ static void emit_report(const struct report *report)
     kg_json_text(&json, "message", report->message);
     kg_json_address(&json, "rip", report->rip);
     kg_json_address(&json, "cr2", report->cr2);
+    kg_json_u64(&json, "cpu", report->cpu);
     kg_json_object_begin(&json, "registers");
     for (int i = 0; i < N_REGISTERS && report->frame; i++)
         kg_json_address(&json, registers[i].name, registers[i].value);
@@ -169,20 +174,40 @@ static void emit_report(const struct report *report)
     plat_event(line, kg_json_end(&json));
 }
 
+#define NOBODY UINT32_MAX
+
+static uint32_t panicking = NOBODY; /* the number of a processor */
+
+void kg_panic_check(void)
+{
+    if (__atomic_load_n(&panicking, __ATOMIC_RELAXED) != NOBODY)
+        kg_halt();
+}
+
+/* One processor reports; a second one that panics leaves it to the first. */
+static void begin(struct report *report)
+{
+    uint32_t before = NOBODY, own = kg_smp_number();
+    if (!__atomic_compare_exchange_n(&panicking, &before, own, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        if (before != own)
+            kg_halt();
+        plat_exit(KG_EXIT_FAILED);
+    }
+    report->cpu = own;
+    report->stacks = kg_smp_stacks();
+}
+
 _Noreturn static void finish(const struct report *report)
 {
-    static bool entered;
-    if (!entered) {
-        entered = true;
-        emit_report(report); /* first: it needs the least to work */
-        print_report(report);
-    }
+    emit_report(report); /* first: it needs the least to work */
+    print_report(report);
     plat_exit(KG_EXIT_FAILED);
 }
 
 _Noreturn void kg_panic_exception(const struct kg_frame *frame)
 {
     static struct report report;
+    begin(&report);
     report.vector = (int)frame->vector;
     report.mnemonic = exceptions[frame->vector].mnemonic;
     report.message = exceptions[frame->vector].name;
@@ -191,7 +216,7 @@ _Noreturn void kg_panic_exception(const struct kg_frame *frame)
     report.frame = frame;
     if (frame->vector == VECTOR_PAGE_FAULT) {
         report.cr2 = kg_read_cr2();
-        report.message = describe_page_fault(frame, report.cr2);
+        report.message = describe_page_fault(frame, report.cr2, &report.stacks);
     }
     collect_registers(frame);
     walk(&report, frame->rip, frame->rbp);
@@ -202,6 +227,7 @@ _Noreturn void plat_panic(const char *message)
 {
     static struct report report;
     uint64_t rip = (uintptr_t)__builtin_return_address(0);
+    begin(&report);
     report.vector = -1;
     report.mnemonic = "panic";
     report.message = message;

@@ -4,6 +4,9 @@
 
 #include "interrupts.h"
 
+/* Halts this processor if another one panics. */
+void kg_panic_check(void);
+
 _Noreturn void kg_panic_exception(const struct kg_frame *frame);
 
 #endif

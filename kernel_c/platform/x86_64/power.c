@@ -22,12 +22,6 @@ static bool under_hypervisor(void)
     return r[2] >> 31 || kg_debugcon_present();
 }
 
-_Noreturn static void stop(void)
-{
-    for (;;)
-        __asm__ volatile("cli; hlt");
-}
-
 _Noreturn void plat_exit(enum kg_exit code)
 {
     static const char text[] = "kgpt: halted; the machine can be switched off\n";
@@ -38,7 +32,7 @@ _Noreturn void plat_exit(enum kg_exit code)
         kg_outw(BOCHS_PM1A_CONTROL, SLEEP_ENABLE_S5);
     }
     plat_write(text, sizeof text - 1);
-    stop();
+    kg_halt();
 }
 
 _Noreturn void plat_reboot(void)
@@ -50,5 +44,5 @@ _Noreturn void plat_reboot(void)
     for (int i = 0; i < MAX_SPINS; i++)
         kg_inb(KEYBOARD_COMMAND);
     plat_fault("reset");
-    stop();
+    kg_halt();
 }

@@ -8,12 +8,16 @@
 #include "memory.h"
 #include "paging.h"
 #include "serial.h"
+#include "smp.h"
 #include "vga.h"
 
 _Noreturn void kg_start(uint32_t magic, uint32_t info);
 
 extern uint64_t kg_ticks_entry;
 
+extern char kg_ist_top[];
+
+static struct kg_segments segments;
 static struct kg_cpu cpu;
 static struct kg_platform_info platform;
 static struct kg_file files[KG_BOOT_MAX_MODULES];
@@ -41,7 +45,8 @@ static void describe(const struct kg_boot *boot)
 _Noreturn void kg_start(uint32_t magic, uint32_t info)
 {
     kg_fpu_enable();
-    kg_gdt_load();
+    kg_gdt_load(&segments, kg_ist_top);
+    kg_interrupts_init();
     kg_interrupts_load();
     kg_debugcon_init();
     kg_serial_init();
@@ -56,6 +61,7 @@ _Noreturn void kg_start(uint32_t magic, uint32_t info)
     if (!kg_paging_init())
         plat_panic("not enough memory for the page tables");
     kg_cpu_detect(&cpu);
+    kg_smp_init(&cpu, boot->rsdp);
     describe(boot);
     plat_exit(kg_main(&platform));
 }

@@ -1,4 +1,6 @@
 /* One clock: the TSC. Its frequency from CPUID where the CPU states it, else measured against the PIT. */
+#include "timer.h"
+
 #include "io.h"
 #include "kgpt/platform.h"
 
@@ -67,6 +69,19 @@ uint64_t plat_ticks_hz(void)
     if (hz == 0)
         hz = hz_from_pit();
     return hz;
+}
+
+/* A read of port 0x80, which nobody answers, takes about a microsecond on every PC, and more in a virtual one. */
+void kg_delay_us(uint32_t us)
+{
+    uint64_t hz = plat_ticks_hz(), start = kg_rdtsc(), ticks = hz / 1000000 * us;
+    if (hz == 0) {
+        while (us-- > 0)
+            kg_inb(0x80);
+        return;
+    }
+    while (kg_rdtsc() - start < ticks)
+        kg_pause();
 }
 
 static bool hardware_random(uint64_t *value, uint32_t features)

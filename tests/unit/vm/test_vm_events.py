@@ -12,6 +12,7 @@ import pytest
 from kgpt_build.vm import events
 from kgpt_build.vm.events import BadEvent, event_name, parse_event
 
+PANIC_ENDS = (b'"registers":{},"backtrace":[]}', b'"registers":{},"backtrace":[],"cpu":3}')
 DOCUMENT = Path(__file__).parents[3] / "docs" / "events.md"
 
 
@@ -26,7 +27,7 @@ def documented() -> dict[str, set[str]]:
 def test_the_classes_are_the_document() -> None:
     classes = {name: {field.name for field in dataclasses.fields(kind)} for name, kind in events.EVENTS.items()}
     assert classes == documented()
-    assert len(classes) == 22
+    assert len(classes) == 23
 
 
 def test_a_panic() -> None:
@@ -40,6 +41,16 @@ def test_a_panic() -> None:
     assert (panic.rip, panic.cr2, panic.registers) == (0x1000, 8, {"rax": 2**64 - 1})
     assert panic.backtrace == (0x1000, 0x2000)
     assert event_name(panic) == "panic"
+
+
+def test_a_panic_of_another_processor() -> None:
+    line = b'{"event":"panic","vector":-1,"name":"","error":"0x0","message":"","rip":"0x1","cr2":"0x0",'
+    assert [getattr(parse_event(line + rest), "cpu", None) for rest in PANIC_ENDS] == [0, 3]
+
+
+def test_processors() -> None:
+    line = b'{"event":"cpus","found":4,"started":3,"by":"xapic","note":"some did not answer"}'
+    assert parse_event(line) == events.Cpus(4, 3, "xapic", "some did not answer")
 
 
 def test_numbers_and_flags() -> None:

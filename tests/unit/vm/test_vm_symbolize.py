@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,11 @@ def test_panic_text(elf: Path) -> None:
     assert text[1] == "  the address was 0x18"
     assert text[2] == f"  #0 {inner:#x} inner sub/code.c:3"
     assert text[3] == f"  #1 {start + 1:#x} _start sub/code.c:13 (3 times)"
+
+
+def test_another_processor_is_named(elf: Path) -> None:
+    text = panic_text(dataclasses.replace(panic(6, address_of(elf, "inner")), cpu=2), Symbols.read(elf))
+    assert text.splitlines()[0] == "panic: #PF (page fault) error 0x2 at inner sub/code.c:3 (cpu 2)"
 
 
 def test_a_failed_check_has_no_vector(elf: Path) -> None:

@@ -1,0 +1,136 @@
+#include "apic.h"
+
+#include <stddef.h>
+
+#include "interrupts.h"
+#include "io.h"
+#include "memory.h"
+#include "paging.h"
+
+#define MSR_APIC_BASE 0x1B
+#define APIC_ENABLED (1ull << 11)
+#define APIC_X2 (1ull << 10)
+#define APIC_ADDRESS 0x000FFFFFFFFFF000ull
+#define MSR_X2APIC 0x800 /* register at offset r of the memory page is MSR 0x800 + r / 16 */
+
+enum {
+    END_OF_INTERRUPT = 0xB0,
+    SPURIOUS_VECTOR = 0xF0,
+    COMMAND = 0x300,
+    COMMAND_HIGH = 0x310, /* not in x2APIC mode: there the command has 64 bits */
+};
+#define SOFTWARE_ENABLE 0x100u
+#define COMMAND_INIT 0x4500u    /* level asserted, edge-triggered */
+#define COMMAND_STARTUP 0x4600u /* and the page's number */
+#define COMMAND_FIXED 0x4000u   /* and a vector */
+#define COMMAND_PENDING 0x1000u
+#define MAX_SPINS 100000
+
+#define CPUID1_EDX_APIC (1u << 9)
+#define CPUID1_ECX_X2APIC (1u << 21)
+
+static volatile uint8_t *registers; /* NULL: x2APIC */
+
+uint32_t kg_apic_id(void)
+{
+    uint32_t r[4];
+    kg_cpuid(0, 0, r);
+    if (r[0] >= 0xB) {
+        kg_cpuid(0xB, 0, r);
+        if (r[1])
+            return r[3];
+    }
+    kg_cpuid(1, 0, r);
+    return r[1] >> 24;
+}
+
+static uint32_t get(uint32_t at)
+{
+    return registers ? *(volatile uint32_t *)(registers + at) : (uint32_t)kg_rdmsr(MSR_X2APIC + at / 16);
+}
+
+static void set(uint32_t at, uint32_t value)
+{
+    if (registers)
+        *(volatile uint32_t *)(registers + at) = value;
+    else
+        kg_wrmsr(MSR_X2APIC + at / 16, value);
+}
+
+/* Returns what MSR_APIC_BASE has become. One bit at a time: off to x2APIC is a step that the processor refuses. */
+static uint64_t switch_on(bool x2)
+{
+    uint64_t base = kg_rdmsr(MSR_APIC_BASE);
+    if (!(base & APIC_ENABLED))
+        kg_wrmsr(MSR_APIC_BASE, base |= APIC_ENABLED);
+    if (x2 && !(base & APIC_X2))
+        kg_wrmsr(MSR_APIC_BASE, base |= APIC_X2);
+    return base;
+}
+
+const char *kg_apic_init(uint32_t largest_id)
+{
+    uint32_t leaf1[4];
+    kg_cpuid(1, 0, leaf1);
+    if (!(leaf1[3] & CPUID1_EDX_APIC))
+        return "the processor has no local APIC";
+    if (largest_id >= 0xFF && !(leaf1[2] & CPUID1_ECX_X2APIC))
+        return "the processors need x2APIC, and this one has none";
+    uint64_t base = switch_on(largest_id >= 0xFF);
+    if (!(base & APIC_X2)) {
+        uint64_t page = base & APIC_ADDRESS;
+        if (!kg_paging_device(page))
+            return "there is no memory for page tables";
+        registers = (volatile uint8_t *)page;
+    }
+    set(SPURIOUS_VECTOR, SOFTWARE_ENABLE | KG_VECTOR_SPURIOUS);
+    return NULL;
+}
+
+const char *kg_apic_mode(void)
+{
+    return registers ? "xapic" : "x2apic";
+}
+
+bool kg_apic_join(void)
+{
+    uint64_t base = switch_on(registers == NULL);
+    if (registers && (base & APIC_X2))
+        return false;
+    set(SPURIOUS_VECTOR, SOFTWARE_ENABLE | KG_VECTOR_SPURIOUS);
+    return true;
+}
+
+/* Whoever receives it must see all that was written before: an MSR's write does not wait for that by itself. */
+static void send(uint32_t id, uint32_t command)
+{
+    __asm__ volatile("mfence; lfence" : : : "memory");
+    if (!registers) {
+        kg_wrmsr(MSR_X2APIC + COMMAND / 16, (uint64_t)id << 32 | command);
+        return;
+    }
+    for (int i = 0; i < MAX_SPINS && (get(COMMAND) & COMMAND_PENDING); i++)
+        kg_pause();
+    set(COMMAND_HIGH, id << 24);
+    set(COMMAND, command);
+}
+
+void kg_apic_send_init(uint32_t id)
+{
+    send(id, COMMAND_INIT);
+}
+
+void kg_apic_send_startup(uint32_t id, uint64_t page)
+{
+    send(id, COMMAND_STARTUP | (uint32_t)(page / KG_PAGE));
+}
+
+void kg_apic_send_wake(uint32_t id)
+{
+    send(id, COMMAND_FIXED | KG_VECTOR_WAKE);
+}
+
+void kg_apic_end_of_interrupt(void)
+{
+    set(END_OF_INTERRUPT, 0);
+}

@@ -1,0 +1,53 @@
+"""A training of the hosted program as the tests use it: run to its end, with all that it said and sent."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from hosted import Hosted
+
+from kgpt_build.vm.events import Event
+from kgpt_build.vm.framing import Blob, ChannelReader
+
+TEXT = "".join(f"{name}\n" for name in ("anna", "bob", "carla", "dan", "élan", "frieda", "gus", "hanna", "ida", "jo"))
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training left."""
+
+    returncode: int
+    console: str
+    events: list[Event]
+    blobs: list[Blob]
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def blob(self, name: str) -> bytes:
+        """The last of that name."""
+        return [blob.data for blob in self.blobs if blob.name == name][-1]
+
+
+def train(program: Hosted, tmp_path: Path, cmdline: str, *modules: bytes, stdin: bytes = b"") -> Training:
+    options: list[str] = []
+    for i, module in enumerate(modules):
+        (tmp_path / f"module{i}").write_bytes(module)
+        options += ["--module", str(tmp_path / f"module{i}")]
+    with (tmp_path / "channel").open("w+b") as channel:
+        done = subprocess.run(
+            program.argv(cmdline, channel.fileno(), *options),
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[channel.fileno()],
+            timeout=60,
+            check=False,
+        )
+        channel.seek(0)
+        reader = ChannelReader()
+        reader.feed(channel.read())
+    assert not reader.broken
+    return Training(done.returncode, done.stdout.decode(), list(reader.events), list(reader.blobs))
