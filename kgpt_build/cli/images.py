@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kgpt_build.cli.options import MODEL_HERE, model_or_here
 from kgpt_build.cli.progress import shown_progress
 from kgpt_build.errors import KgptError
+
+if TYPE_CHECKING:
+    from kgpt_build.headers import Corpus
 
 BUILD_FOLDER = Path("build")
 
@@ -57,8 +61,8 @@ def _image_here(folder: Path) -> Path:
     image = folder / str(described["output"]["file"])
     if _is_fresh(described, image):
         return image
-    settings = {key: described[key] for key in ("toolchain", "debug", "cmdline", "train")}
-    return _build(_model_file(described), **settings)
+    settings = {key: described[key] for key in ("toolchain", "debug", "cmdline")}
+    return _build(_model_file(described), corpus=_corpus(described), **settings)
 
 
 def _is_fresh(described: dict[str, Any], image: Path) -> bool:
@@ -72,8 +76,27 @@ def _is_fresh(described: dict[str, Any], image: Path) -> bool:
         and described["output"]["sha256"] == sources.file_sha256(image)
         and described["inputs"]["sources"] == sources.hashes(sources.root_for_make())
         and described["model"]["sha256"] == models.load(_model_file(described)).sha256
+        and _has_fresh_corpus(described)
         and described["tools"] == {**toolchain.get(described["toolchain"]).versions(), "make": Make().version()}
     )
+
+
+def _has_fresh_corpus(described: dict[str, Any]) -> bool:
+    corpus = _corpus(described)
+    return corpus is None or bool(described["corpus"]["sha256"] == corpus.sha256)
+
+
+def _corpus(described: dict[str, Any]) -> Corpus | None:
+    """The text that is to be in the image, as it is now; None: the image cannot train."""
+    from kgpt_build.headers import BROUGHT
+    from kgpt_build.training.corpus import read_corpus
+
+    kept = described.get("corpus")
+    if kept is None:
+        return None
+    if kept["file"] is None:
+        return BROUGHT
+    return dataclasses.replace(read_corpus(Path(kept["file"])).embedded(), source=kept["source"])
 
 
 def _model_file(described: dict[str, Any]) -> Path | None:

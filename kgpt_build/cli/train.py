@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -67,7 +68,7 @@ class Plan:
 @click.option("--weight-decay", type=float, metavar="X", help="Decoupled weight decay. [default: 0]")
 @click.option("--seed", type=int, metavar="S", help="The same seed gives the same weights. [default: 42]")
 @click.option("--val-fraction", type=float, metavar="F", help="Of the documents, held back. [default: 0]")
-@click.option("--eval-every", type=int, metavar="N", help="Compute the validation loss every N steps.")
+@click.option("--eval-every", type=int, metavar="N", help="Validate every N steps. [default: 10 times]")
 @click.option("--text", is_flag=True, help="CORPUS is one running text, not one document a line.")
 @click.option("--exact", is_flag=True, help="microgpt's arithmetic and random numbers, to the bit; slower.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="MODEL.gguf", help="Go on with its training.")
@@ -94,12 +95,12 @@ def command(
 ) -> None:
     """Train a model on CORPUS, in the kernel.
 
-    CORPUS is UTF-8 text, one document a line; - is standard input; without it, first names. The weights
-    with the lowest validation loss (without --val-fraction: the last) are written to MODEL.gguf, which kgpt build
-    takes, and what --resume needs to MODEL.state. They do not depend on the number of --cpus. Ctrl-C stops after the
-    step at hand and writes them.
+    CORPUS is UTF-8 text, one document a line; - is standard input; without it, first names. The weights with the
+    lowest validation loss (without --val-fraction: the last) are written to MODEL.gguf, which kgpt build takes, and
+    what --resume needs to MODEL.state. They do not depend on the number of --cpus. Ctrl-C stops after the step at
+    hand and writes them.
 
-    Exit codes are those of kgpt run.
+    Exit codes are those of kgpt run; 0 after Ctrl-C too, if the files were written.
     """
     from kgpt_build.training.plot import check_plot
     from kgpt_build.training.session import Files, Session
@@ -122,8 +123,8 @@ def command(
     ):
         can_stop = target == "hosted" or options["serial"]
         verdict = _follow(session, run, as_json=as_json, can_stop=can_stop)
-        stopped = _was_stopped(run)
-    _conclude(session, verdict, plot, stopped=stopped, quiet=as_json)
+    words_again = ["kgpt", "train", *([str(corpus)] if corpus else []), "--resume", str(files.model)]
+    _conclude(session, verdict, plot, again=shlex.join(words_again), quiet=as_json)
 
 
 def _taken(options: dict[str, Any]) -> dict[str, Any]:
@@ -243,14 +244,8 @@ def _interrupted_by(stop: Callable[[], None] | None) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _was_stopped(run: Run) -> bool:
-    from kgpt_build.vm.events import Exit
-
-    return any(isinstance(event, Exit) and event.reason == "stopped" for event in run.events[-1:])
-
-
-def _conclude(session: Session, verdict: Verdict, plot: Path | None, *, stopped: bool, quiet: bool) -> None:
-    """Say what was written; then, if the run ended badly, raise that."""
+def _conclude(session: Session, verdict: Verdict, plot: Path | None, *, again: str, quiet: bool) -> None:
+    """Say what was written; then, if the run ended badly, raise that. ``again`` is the command that goes on."""
     for line in _summary(session):
         click.echo(line, err=quiet)
     if plot and session.step:
@@ -265,8 +260,8 @@ def _conclude(session: Session, verdict: Verdict, plot: Path | None, *, stopped:
     if session.files.model not in session.written:
         raise MachineLost("the kernel ended well, but sent no weights", f"{session.files.model} is as it was")
     if session.saved_state and session.saved_state < session.settings.steps:
-        how = "stopped" if stopped else "done so far"
-        click.echo(f"kgpt: {how}; kgpt train --resume {session.files.model} goes on", err=True)
+        of = f"step {session.saved_state:,} of {session.settings.steps:,}"
+        click.echo(f"kgpt: stopped after {of}; to go on: {again}", err=True)
 
 
 def _summary(session: Session) -> list[str]:

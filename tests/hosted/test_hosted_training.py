@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -268,7 +269,7 @@ def test_ctrl_c_saves_and_the_rest_makes_it_whole(docs: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert "kgpt: stopped; kgpt train --resume model.gguf goes on" in err
+    assert "; to go on: kgpt train docs --resume model.gguf" in err
     assert "wrote model.gguf: " in out
     assert "sample" not in out
     stopped = load_state(Path("model.state")).step
@@ -293,6 +294,26 @@ def test_a_kernel_that_is_killed_leaves_the_old_files(docs: Path) -> None:
     assert err.startswith("kgpt: error: kgpt-hosted failed (killed by SIGKILL)")
     assert "wrote" not in out
     assert contents(Path("model.gguf")) == before
+
+
+def test_a_kernel_that_is_killed_leaves_its_last_checkpoint(docs: Path) -> None:
+    options: list[str | int] = ["--steps", LONG, "--checkpoint-every", 50]
+    process = start(*options)
+    wait_for_a_step(process)
+    while not Path("model.state").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(child_of(process), signal.SIGKILL)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 5
+    step = load_state(Path("model.state")).step
+    assert step > 0
+    assert step % 50 == 0
+    assert f"wrote model.state: to go on after step {step}" in out
+    (whole,) = folders("whole")
+    assert train(docs, "--resume", "model.gguf", "--until", step + 120) == 0
+    assert train(docs, "-o", whole, *options, "--until", step + 120) == 0
+    assert models.load(whole).sha256 == models.load(Path("model.gguf")).sha256
 
 
 def test_kgpt_itself_killed_leaves_no_process(docs: Path) -> None:
@@ -343,11 +364,17 @@ def test_the_live_display(docs: Path, columns: int) -> None:
     assert "3000/3000" in terminal.text
     for words in ("loss ", "validation ", "best ", "samples/s", "sample 20: ", "wrote model.gguf: "):
         assert words in terminal.text
+    assert re.search(r"^after step \d+: [a-h]+", terminal.text, re.MULTILINE), "no text on the way"
     assert any("\u2800" < char <= "\u28ff" for char in terminal.text)
     assert "\x1b[36m" in terminal.raw.decode()
     # The lines at the end may be longer: they are not drawn again.
-    drawn = [line for line in terminal.text.splitlines() if not line.startswith("wrote ")]
+    drawn = [line for line in lines_drawn(terminal.raw.decode()) if not line.startswith("wrote ")]
     assert max(map(len, drawn)) <= columns
+
+
+def lines_drawn(raw: str) -> list[str]:
+    """What was written between two movements of the cursor to another line."""
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", re.sub(r"[\r\n]+|\x1b\[\d*A", "\n", raw)).split("\n")
 
 
 def test_no_color(docs: Path) -> None:
@@ -370,7 +397,7 @@ def test_ctrl_c_on_the_live_display(docs: Path) -> None:
         os.kill(terminal.process.pid, signal.SIGINT)
         assert terminal.wait() == 0
     assert_cursor_is_shown(terminal)
-    assert "goes on" in terminal.text
+    assert "to go on: kgpt train docs --resume model.gguf" in terminal.text
     assert "Traceback" not in terminal.text
 
 

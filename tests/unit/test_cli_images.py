@@ -12,7 +12,8 @@ from toy import toy_model
 from kgpt_build import models
 from kgpt_build.cli import images, invoke
 from kgpt_build.cli.options import model_or_here
-from kgpt_build.errors import UsageError
+from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.headers import BROUGHT
 
 TAKING = "kgpt: taking model.gguf, which is in this folder (--default: the model that ships)\n"
 
@@ -52,7 +53,7 @@ def write_build_folder(model: Path | None, **changes: Any) -> None:
         "toolchain": "zig",
         "debug": False,
         "cmdline": "samples=2",
-        "train": False,
+        "corpus": None,
         "output": {"file": "kernel.elf", "sha256": ""},
         "model": {"file": str(model.absolute()) if model else None},
     }
@@ -113,10 +114,30 @@ def test_run_takes_the_model_that_ships(built: list[tuple[Path | None, dict[str,
 def test_a_build_folder_goes_before_the_model_here(
     trained: Path, built: list[tuple[Path | None, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_build_folder(trained, train=True)
+    write_build_folder(trained)
     images.image_for(None)
-    assert built == [(trained.absolute(), {"toolchain": "zig", "debug": False, "cmdline": "samples=2", "train": True})]
+    assert built == [(trained.absolute(), {"toolchain": "zig", "debug": False, "cmdline": "samples=2", "corpus": None})]
     assert capsys.readouterr().err == ""
+
+
+def test_an_image_that_trains_is_built_again_as_one_that_trains(
+    built: list[tuple[Path | None, dict[str, Any]]],
+) -> None:
+    Path("text").write_bytes(b"ab\nba\n")
+    kept = {"source": "some text", "size": 6, "sha256": "", "file": str(Path("text").absolute())}
+    write_build_folder(None, corpus=kept)
+    images.image_for(None)
+    corpus = built[0][1]["corpus"]
+    assert (corpus.source, corpus.data, corpus.path) == ("some text", b"ab\nba\n", Path("text").absolute())
+    Path("text").unlink()
+    with pytest.raises(KgptError, match="text: no such file"):
+        images.image_for(None)
+
+
+def test_an_image_that_trains_on_what_is_brought(built: list[tuple[Path | None, dict[str, Any]]]) -> None:
+    write_build_folder(None, corpus={"source": "brought by the loader", "size": 0, "sha256": "", "file": None})
+    images.image_for(None)
+    assert built[0][1]["corpus"] is BROUGHT
 
 
 def test_a_build_folder_of_the_default_model_says_that_the_model_here_is_not_in_it(

@@ -234,7 +234,7 @@ def test_ctrl_c_asks_the_kernel_to_stop(
     assert "wrote model.gguf: 232 parameters, step 3, loss 2.2500" in captured.out
     assert captured.err.splitlines() == [
         "kgpt: stopping after this step; Ctrl-C again ends it at once",
-        "kgpt: stopped; kgpt train --resume model.gguf goes on",
+        "kgpt: stopped after step 3 of 5; to go on: kgpt train text --resume model.gguf",
     ]
 
 
