@@ -113,7 +113,8 @@ static bool has_validation(const struct training *t)
 
 static void keep(struct training *t, uint64_t step, double loss)
 {
-    kg_weights_keep(&t->weights, &t->trainer, step, loss);
+    kg_weights_refresh(&t->weights, &t->trainer);
+    kg_weights_keep(&t->weights, step, loss);
 }
 
 static void validate(struct training *t, uint64_t step)
@@ -169,11 +170,12 @@ static void send_results(struct training *t)
     size_t used = arena->used;
     void *state = kg_arena_take(arena, size); /* take_memory has seen to it that it fits */
     t->trainer.save(&t->trainer, state);
-    if (!has_validation(t) || !weights->has_best) {
-        keep(t, step, t->last_loss);
-    }
     kg_weights_refresh(weights, &t->trainer);
-    kg_event_blob(t->k, "best", weights->best_step, weights->best_loss, weights->best, weights->best->size);
+    if (has_validation(t) && weights->has_best) {
+        kg_event_blob(t->k, "best", weights->best_step, weights->best_loss, weights->best, weights->best->size);
+    } else {
+        kg_event_blob(t->k, "best", step, t->last_loss, weights->present, weights->present->size);
+    }
     kg_event_blob(t->k, "last", step, t->last_loss, weights->present, weights->present->size);
     kg_event_blob(t->k, "state", step, t->last_loss, state, size);
     kg_arena_rewind(arena, used);
@@ -184,18 +186,30 @@ static bool is_due(uint64_t every, uint64_t step)
     return every && step % every == 0;
 }
 
+/* A step's loss is that of the weights before it: only afterwards is it known whether they were good. Now and then those
+ * are kept, should a later loss be no number. */
+static double step_and_keep(struct training *t, uint64_t step)
+{
+    bool may_keep = !has_validation(t) && step > 0 && is_due(t->settings.config->adam.steps / CHECKPOINTS + 1, step);
+    if (may_keep) {
+        kg_weights_refresh(&t->weights, &t->trainer);
+    }
+    double loss = t->trainer.step(&t->trainer);
+    if (may_keep && is_finite(loss)) {
+        kg_weights_keep(&t->weights, step, loss);
+    }
+    return loss;
+}
+
 static enum kg_status train_step(struct training *t, uint64_t step, struct kg_error *error)
 {
     const struct kg_train_config *config = t->settings.config;
-    double loss = t->trainer.step(&t->trainer);
+    double loss = step_and_keep(t, step);
     if (!is_finite(loss)) {
         return diverged(t, step, error);
     }
     t->last_loss = loss;
     report_step(t, step, loss);
-    if (!has_validation(t) && step % (config->adam.steps / CHECKPOINTS + 1) == 0) {
-        keep(t, step + 1, loss);
-    }
     if (step + 1 == t->until) {
         return KG_OK; /* the end does the rest */
     }
@@ -270,6 +284,9 @@ static enum kg_status train(struct training *t, struct kg_training_end *end, str
     }
     kg_print("kgpt: %s%'lu steps in %.1f ms (%.1f us a document)\n", end->stopped ? "stopped after " : "",
              (unsigned long)done, (double)us / 1e3, done ? (double)us / (double)(done * t->trainer.batch) : 0.0);
+    if (!has_validation(t)) {
+        keep(t, t->trainer.steps_done(&t->trainer), t->last_loss);
+    }
     send_results(t);
     return KG_OK;
 }

@@ -51,9 +51,8 @@ void kg_weights_refresh(struct kg_weights *weights, const struct kg_trainer *tra
     kg_blob_finish(weights->present);
 }
 
-void kg_weights_keep(struct kg_weights *weights, const struct kg_trainer *trainer, uint64_t step, double loss)
+void kg_weights_keep(struct kg_weights *weights, uint64_t step, double loss)
 {
-    kg_weights_refresh(weights, trainer);
     memcpy(weights->best, weights->present, weights->present->size);
     weights->best_step = step;
     weights->best_loss = loss;

@@ -20,8 +20,8 @@ enum kg_status kg_weights_take(struct kg_weights *weights, const struct kg_shape
 enum kg_status kg_weights_adopt(struct kgpt *k, const struct kg_weights *weights, struct kg_error *error);
 
 void kg_weights_refresh(struct kg_weights *weights, const struct kg_trainer *trainer); /* those at hand */
-void kg_weights_keep(struct kg_weights *weights, const struct kg_trainer *trainer, uint64_t step, double loss);
-void kg_weights_use_best(struct kg_weights *weights); /* the best become those at hand */
+void kg_weights_keep(struct kg_weights *weights, uint64_t step, double loss); /* those at hand become the best */
+void kg_weights_use_best(struct kg_weights *weights);                         /* and back */
 
 /* What k's model is before a training, to return to. */
 void kg_weights_remember(const struct kgpt *k);

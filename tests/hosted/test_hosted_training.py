@@ -180,6 +180,23 @@ def test_a_loss_that_is_no_number_stops_the_training(docs: Path, capsys: pytest.
     models.load(Path("model.gguf"))  # finite weights, whichever they are
 
 
+def test_what_is_kept_of_a_training_that_diverges_was_good(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The loss of a step is that of the weights before it: those after it may be the bad ones already."""
+    assert train(docs, "--steps", 200, "--lr", 30, "--weight-decay", 1) == 1
+    captured = capsys.readouterr()
+    assert "the last good weights have been kept" in captured.err
+    step = int(re.search(r"wrote model.gguf: .*, step (\d+)", captured.out)[1])  # type: ignore[index]
+    failed = int(re.search(r"the loss of step (\d+) is not", captured.err)[1])  # type: ignore[index]
+    assert 0 < step < failed - 1
+    # They are those with which that step began, and its loss was a number.
+    assert train(docs, "--steps", 200, "--lr", 30, "--weight-decay", 1, "--until", step + 1, "-o", "more.gguf") == 0
+    losses = capsys.readouterr().out
+    assert "nan" not in losses
+    assert "inf" not in losses
+    assert train(docs, "--steps", 200, "--lr", 30, "--weight-decay", 1, "--until", step, "-o", "same.gguf") == 0
+    assert models.load(Path("model.gguf")).sha256 == models.load(Path("same.gguf")).sha256
+
+
 def test_memory_that_is_too_little_is_refused_with_numbers(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(docs, "--n-embd", 512, "--memory", 16) == 1
     assert "16 MB of memory are too little for this training: the corpus takes 1 KB" in capsys.readouterr().err
