@@ -11,7 +11,6 @@ import argparse
 import json
 import math
 import random
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -113,16 +112,19 @@ class Value:
     def backward(self) -> None:
         """Adds the derivative of it by every value it depends on to that value's ``grad``: last made first."""
         order: list[Value] = []
-        seen: set[Value] = set()
-
-        def visit(value: Value) -> None:
-            seen.add(value)
-            for part in value.parts:
+        seen = {self}
+        # Depth first, without recursion: a graph is deeper than Python's stack.
+        path = [(self, iter(self.parts))]
+        while path:
+            value, parts = path[-1]
+            for part in parts:
                 if part not in seen:
-                    visit(part)
-            order.append(value)
-
-        visit(self)
+                    seen.add(part)
+                    path.append((part, iter(part.parts)))
+                    break
+            else:
+                order.append(value)
+                path.pop()
         self.grad = 1.0
         for value in reversed(order):
             for part, slope in zip(value.parts, value.locals, strict=True):
@@ -222,7 +224,6 @@ class Transformer:
 def train(documents: Sequence[str], settings: Settings, functions: Functions | None = None) -> Result:
     """Train from the start as microgpt does, for ``stop_after`` of the ``steps``, then draw the samples."""
     Value.functions = functions or Functions()
-    sys.setrecursionlimit(1_000_000)
     rng = Random(settings.seed, functions) if functions else random.Random(settings.seed)
     docs = list(documents)
     rng.shuffle(docs)
