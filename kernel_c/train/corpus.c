@@ -279,10 +279,21 @@ static void store(struct kg_corpus *corpus, const struct walk *counted, const ch
     };
 }
 
+/* Windows writes one. It is no part of the text. */
+static void skip_byte_order_mark(const char **text, size_t *n)
+{
+    const char *t = *text;
+    if (*n >= 3 && t[0] == '\xEF' && t[1] == '\xBB' && t[2] == '\xBF') {
+        *text += 3;
+        *n -= 3;
+    }
+}
+
 enum kg_status kg_corpus_read(struct kg_corpus *corpus, const char *text, size_t n, uint32_t block,
                               struct kg_arena *arena, struct kg_error *error)
 {
     struct walk walk = {.block = block, .marks = take_marks(arena)};
+    skip_byte_order_mark(&text, &n);
     if (!walk.marks) {
         return no_memory(arena, kg_corpus_scratch_size(), error);
     }

@@ -64,6 +64,27 @@ KG_TEST(corpus, documents_and_characters)
     }
 }
 
+KG_TEST(corpus, a_byte_order_mark_is_no_character)
+{
+    struct kg_corpus corpus;
+    struct kg_error error;
+    KG_CHECK_EQ(t,
+                read(t,
+                     "\xEF\xBB\xBF"
+                     "ab\nb",
+                     &corpus, &error),
+                KG_OK);
+    KG_CHECK_EQ(t, corpus.n_chars, 2);
+    KG_CHECK_EQ(t, corpus.n_tokens, 3);
+    KG_CHECK_EQ(t,
+                read_blocks(t,
+                            "\xEF\xBB\xBF"
+                            "ab\xEF\xBB\xBF",
+                            3, &corpus, &error),
+                KG_OK);
+    KG_CHECK_EQ(t, corpus.n_chars, 3); /* elsewhere it is one */
+}
+
 KG_TEST(corpus, longest_document_and_its_line)
 {
     struct kg_corpus corpus;

@@ -21,7 +21,7 @@ struct kg_corpus {
     uint32_t longest_line; /* where it stands, from 1 */
 };
 
-/* Reads UTF-8, of which `text` has n bytes; it is not needed afterwards.
+/* Reads UTF-8, of which `text` has n bytes; it is not needed afterwards. A byte order mark before it is skipped.
  * `block` 0: one document a line. A line ends with \n, \r\n or \r; white space (as Python's str.strip knows it) around it
  * does not count, nor do lines that have nothing else.
  * Else one running text, of which every `block` characters are a document; \r\n and \r count as \n.
