@@ -1,12 +1,15 @@
-"""What all tests share: markers, and a cache that tests may fill."""
+"""What all tests share: the fixtures of tests/boot, and Ctrl-C as a program finds it at a desk."""
 
 from __future__ import annotations
+
+import signal
 
 import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes more than some seconds; `make test-slow` runs it")
+    # A shell that runs the suite in the background has SIGINT ignored, and so would every program the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 pytest_plugins = ["boots"]
