@@ -35,11 +35,11 @@ class GenerateSettings:
     min_p: float | None = None
 
     def __post_init__(self) -> None:
-        _check_whole("samples", self.samples, 1, MAX_SAMPLES)
-        _check_whole("max_tokens", self.max_tokens, 0, MAX_U32)
-        _check_whole("top_k", self.top_k, 0, MAX_U32)
+        check_whole("samples", self.samples, 1, MAX_SAMPLES)
+        check_whole("max_tokens", self.max_tokens, 0, MAX_U32)
+        check_whole("top_k", self.top_k, 0, MAX_U32)
         if self.seed != "random":
-            _check_whole("seed", self.seed, 0, MAX_SEED)
+            check_whole("seed", self.seed, 0, MAX_SEED, also=' or "random"')
         _check_decimal("temperature", self.temperature, 0, 100)
         _check_decimal("top_p", self.top_p, 0, 1)
         _check_decimal("min_p", self.min_p, 0, 1)
@@ -69,20 +69,30 @@ def value_text(value: str | int | float) -> str:
     return str(value)
 
 
-def _check_whole(name: str, value: int | str | None, least: int, most: int) -> None:
+def check_whole(name: str, value: int | str | None, least: int, most: int, *, also: str = "") -> None:
+    """Refuse what is no whole number from ``least`` to ``most``; None is none given. Raises UsageError."""
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        also = ' or "random"' if name == "seed" else ""
         raise UsageError(f"{name} is {value!r}", f"give a whole number from {least} to {most}{also}")
 
 
-def _check_decimal(name: str, value: float | None, least: int, most: int) -> None:
+def check_number(
+    name: str, value: float | None, least: float, most: float, *, above: bool = False, below: bool = False
+) -> None:
+    """Refuse what is no number from ``least`` (``above``: more) to ``most`` (``below``: less). Raises UsageError."""
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-        raise UsageError(f"{name} is {value!r}", f"give a number from {least} to {most}")
-    if math.isfinite(value) and 0 < value < 1e-30:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not least <= value <= most or (above and value == least) or (below and value == most):
+        begin = f"above {least:g}" if above else f"from {least:g}"
+        end = f"{'and below' if below else 'to' if not above else 'and at most'} {most:g}"
+        raise UsageError(f"{name} is {value!r}", f"give a number {begin} {end}")
+
+
+def _check_decimal(name: str, value: float | None, least: int, most: int) -> None:
+    check_number(name, value, least, most)
+    if value is not None and 0 < value < 1e-30:
         raise UsageError(f"{name} is {value!r}", "so small a number is 0 to the kernel: give 0")
 
 

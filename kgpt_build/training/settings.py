@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kgpt_build.errors import UsageError
-from kgpt_build.settings import MAX_SEED, value_text
+from kgpt_build.settings import MAX_SEED, check_number, check_whole, value_text
 
 if TYPE_CHECKING:
     from kgpt_build.models import Hyperparameters
@@ -69,18 +68,18 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         for name, (least, most) in _WHOLE.items():
-            _check_whole(name, getattr(self, name), least, most)
+            check_whole(name, getattr(self, name), least, most)
         if self.n_embd % self.n_head:
             raise UsageError(
                 f"n_embd {self.n_embd} cannot be divided into n_head {self.n_head} heads",
                 "--n-embd must be a multiple of --n-head",
             )
-        _check_decimal("lr", self.lr, 0, 1000, above=True)
-        _check_decimal("beta1", self.beta1, 0, 1, below=True)
-        _check_decimal("beta2", self.beta2, 0, 1, below=True)
-        _check_decimal("eps", self.eps, 0, 1, above=True)
-        _check_decimal("weight_decay", self.weight_decay, 0, 1000)
-        _check_decimal("val_fraction", self.val_fraction, 0, 1, below=True)
+        check_number("lr", self.lr, 0, 1000, above=True)
+        check_number("beta1", self.beta1, 0, 1, below=True)
+        check_number("beta2", self.beta2, 0, 1, below=True)
+        check_number("eps", self.eps, 0, 1, above=True)
+        check_number("weight_decay", self.weight_decay, 0, 1000)
+        check_number("val_fraction", self.val_fraction, 0, 1, below=True)
         if self.exact and self.batch not in (None, 1):
             raise UsageError(f"the exact method takes one document a step, not {self.batch}", "leave out --batch")
         if self.chunks > self.documents_a_step:
@@ -144,20 +143,3 @@ def resumed(old: TrainSettings, given: Mapping[str, Any]) -> TrainSettings:
             option = "--" + name.replace("_", "-")
             raise UsageError(f"{option} is {value}, but the training to resume has {was}", f"leave out {option}")
     return dataclasses.replace(new, **given)
-
-
-def _check_whole(name: str, value: int | None, least: int, most: int) -> None:
-    if value is None and name in ("batch", "eval_every"):
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise UsageError(f"{name} is {value!r}", f"give a whole number from {least} to {most}")
-
-
-def _check_decimal(
-    name: str, value: float, least: float, most: float, *, above: bool = False, below: bool = False
-) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or not least <= value <= most or (above and value == least) or (below and value == most):
-        begin = f"above {least:g}" if above else f"from {least:g}"
-        end = f"below {most:g}" if below else f"at most {most:g}"
-        raise UsageError(f"{name} is {value!r}", f"give a number {begin} and {end}")
