@@ -85,8 +85,8 @@ def check_number(
         return
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if not number or not least <= value <= most or (above and value == least) or (below and value == most):
-        begin = f"above {least:g}" if above else f"from {least:g}"
-        end = f"{'and below' if below else 'to' if not above else 'and at most'} {most:g}"
+        begin = f"above {least:g} and" if above else f"from {least:g} to"
+        end = f"below {most:g}" if below else f"at most {most:g}" if above else f"{most:g}"
         raise UsageError(f"{name} is {value!r}", f"give a number {begin} {end}")
 
 
