@@ -18,6 +18,8 @@ from kgpt_build.errors import KgptError, RunTimeout, ToolMissing
 log = logging.getLogger("kgpt")
 
 TAIL_LINES = 20
+SIGNAL_SECONDS = 0.2
+"""A signal that comes just before a call that waits is heard only after it: so nobody waits longer at a time."""
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 

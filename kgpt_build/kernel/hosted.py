@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shlex
 import subprocess
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from kgpt_build.errors import RunTimeout, ToolMissing
-from kgpt_build.process import CommandFailed, describe_status, die_with, failure_text, log
+from kgpt_build.process import SIGNAL_SECONDS, CommandFailed, describe_status, die_with, failure_text, log
 
 REFUSED, FAILED = 1, 4  # enum kg_exit: the process ends with these, and has said why on the machine channel
 _READ_BYTES = 1 << 16
@@ -85,7 +86,11 @@ class HostedProcess:
 
     def pieces(self) -> Iterator[bytes]:
         """The machine channel's bytes, as they come, to its end."""
-        while data := os.read(self._events, _READ_BYTES):
+        while True:
+            if not select.select([self._events], [], [], SIGNAL_SECONDS)[0]:
+                continue
+            if not (data := os.read(self._events, _READ_BYTES)):
+                return
             yield data
 
     def send(self, data: bytes) -> None:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from kgpt_build.errors import MachineLost, ToolMissing
-from kgpt_build.process import die_with, log
+from kgpt_build.process import SIGNAL_SECONDS, die_with, log
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import Wires
 from kgpt_build.vm.events import Event
@@ -165,7 +165,7 @@ class Machine:
     def wait(self, poll: Callable[[], None] | None = None) -> Verdict:
         """Wait for the guest's end, or for the time limit; the verdict on the run.
 
-        ``poll`` is called whenever something has arrived.
+        ``poll`` is called whenever something has arrived, and now and then.
         """
         if self._verdict is None:
             timed_out = not self._wait_end(poll)
@@ -188,7 +188,7 @@ class Machine:
                 ended = self._ended
                 remaining = None if self.deadline is None else self.deadline - time.monotonic()
                 if not ended and (remaining is None or remaining > 0):
-                    self.changed.wait(remaining)
+                    self.changed.wait(SIGNAL_SECONDS if remaining is None else min(remaining, SIGNAL_SECONDS))
                     ended = self._ended
             if poll:
                 poll()

@@ -238,6 +238,20 @@ def test_ctrl_c_asks_the_kernel_to_stop(
     ]
 
 
+def test_ctrl_c_that_interrupts_no_wait_is_heard_soon(
+    here: Path, fake_kernel: FakeKernel, interrupted: Callable[[int], None]
+) -> None:
+    """As when it comes just before the wait: the system hands the signal to another thread, and the wait goes on."""
+    rest = blob_bytes("best", 3) + line("exit", code=0, reason="stopped")
+    fake_kernel(TRAINING + b"".join(STEPS[:3]), f"{WAIT_FOR_CTRL_C}; channel.write({rest!r})")
+    interrupted(1)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        assert train("--timeout", "20") == 0
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def test_a_second_ctrl_c_ends_it(
     here: Path, fake_kernel: FakeKernel, interrupted: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
