@@ -1,6 +1,6 @@
 # The kernel and the hosted program: the only list of C sources and of compiler flags. Driven by kgpt_build/kernel/makefile.py:
 #   make -f kernel_c/kernel.mk ROOT=… OUT=… GEN=… TARGET=bare|hosted TOOLCHAIN=zig|clang|gcc CC=… CCMAP=… LD=… DEBUG=0|1
-#       TRAIN=0|1 SANITIZE=… VERSION=…
+#       TRAIN=0|1 LM=0|1 SANITIZE=… VERSION=…
 # ROOT holds kernel_c, boot and linker; GEN the headers generated from the model; CCMAP hides where the compiler and its own
 # headers lie; OUT takes everything that is made.
 # Recipes run in ROOT with relative source paths, so that no directory name reaches an object.
@@ -100,6 +100,16 @@ TRAIN_ENGINE := \
     train/fast_state.c \
     train/fast_test.c
 
+# What language models from GGUF files need, in images that have it (LM=1).
+LM_FORMATS :=
+LM_QUANT :=
+LM_QUANT_AVX2 :=
+LM_TOKENIZER :=
+LM_ENGINE :=
+LM_CHAT :=
+LM_APP :=
+LM_MATH := core/dmath.c core/dmath_trig.c
+
 MODEL := app/model_data.c
 
 # Per-ISA files: the suffix chooses the flags, run-time dispatch chooses the function.
@@ -119,6 +129,12 @@ ENGINE_AVX512 += $(TRAIN_AVX512)
 else
 ENGINE += app/training_absent.c
 ENGINE_FMA :=
+endif
+
+LM ?= 0
+ifeq ($(LM),1)
+ENGINE += $(LM_FORMATS) $(LM_QUANT) $(LM_TOKENIZER) $(LM_ENGINE) $(LM_CHAT) $(LM_APP) $(if $(filter 1,$(TRAIN)),,$(LM_MATH))
+ENGINE_AVX2 += $(LM_QUANT_AVX2)
 endif
 
 # What compilers call on their own account; a hosted process has it from its C library.
@@ -176,6 +192,7 @@ SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
 # Nothing of platform/x86_64 may touch an FP register: it runs before the FPU is on, and in the panic path.
 BARE_FLAGS := $(FREESTANDING) -mgeneral-regs-only
 AVX2_FLAGS := -mavx2
+F16C_FLAGS := -mavx2 -mf16c
 FMA_FLAGS := -mavx2 -mfma
 AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 

@@ -1,0 +1,99 @@
+/* GGUF, versions 2 and 3, read where it lies: nothing is copied, and everything that is found is checked before it is
+ * used. A file is refused with the name of the field that is wrong. */
+#ifndef KGPT_GGUF_H
+#define KGPT_GGUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kgpt/arena.h"
+#include "kgpt/error.h"
+
+enum kg_gguf_kind {
+    KG_GGUF_U8,
+    KG_GGUF_I8,
+    KG_GGUF_U16,
+    KG_GGUF_I16,
+    KG_GGUF_U32,
+    KG_GGUF_I32,
+    KG_GGUF_F32,
+    KG_GGUF_BOOL,
+    KG_GGUF_STRING,
+    KG_GGUF_ARRAY,
+    KG_GGUF_U64,
+    KG_GGUF_I64,
+    KG_GGUF_F64,
+};
+
+/* Bytes of the file, without a NUL at the end. */
+struct kg_text {
+    const char *data;
+    size_t n;
+};
+
+/* A field, or one item of an array. */
+struct kg_gguf_value {
+    uint32_t kind;       /* enum kg_gguf_kind */
+    uint32_t item_kind;  /* of an array's items */
+    uint64_t n;          /* items of an array */
+    const uint8_t *data; /* the value itself; of an array its first item */
+};
+
+struct kg_gguf_tensor {
+    struct kg_text name;
+    uint32_t type; /* GGML's number: see kgpt/quant.h */
+    uint32_t n_dims;
+    uint64_t ne[4]; /* ne[0] is the length of a row; unused ones are 1 */
+    const uint8_t *data;
+    uint64_t size; /* bytes */
+};
+
+struct kg_gguf_field {
+    struct kg_text key;
+    struct kg_gguf_value value;
+};
+
+struct kg_gguf {
+    const uint8_t *base;
+    uint64_t size; /* bytes of the file */
+    uint32_t version;
+    uint32_t alignment;
+    uint32_t n_fields, n_tensors;
+    struct kg_gguf_field *fields;   /* (n_fields), in the file's order */
+    struct kg_gguf_tensor *tensors; /* (n_tensors), in the file's order */
+};
+
+/* Reads all of the header and checks it: magic, version, kinds, lengths, keys that come twice, tensors of unknown types, with
+ * impossible sizes, not aligned, outside of the file, overlapping or twice. The two tables are taken from `arena`. */
+enum kg_status kg_gguf_open(struct kg_gguf *gguf, const void *data, uint64_t size, struct kg_arena *arena,
+                            struct kg_error *error);
+
+/* NULL if there is no such field, or no such tensor. */
+const struct kg_gguf_value *kg_gguf_find(const struct kg_gguf *gguf, const char *key);
+const struct kg_gguf_tensor *kg_gguf_tensor(const struct kg_gguf *gguf, const char *name);
+
+/* A field that must be there, of a kind that holds such a value: any integer kind that fits for u32, F32 or F64 for f32. KG_E_INPUT
+ * names the field and what is wrong with it. */
+enum kg_status kg_gguf_u32(const struct kg_gguf *gguf, const char *key, uint32_t *value, struct kg_error *error);
+enum kg_status kg_gguf_f32(const struct kg_gguf *gguf, const char *key, float *value, struct kg_error *error);
+enum kg_status kg_gguf_bool(const struct kg_gguf *gguf, const char *key, bool *value, struct kg_error *error);
+enum kg_status kg_gguf_text(const struct kg_gguf *gguf, const char *key, struct kg_text *value, struct kg_error *error);
+
+/* The same, but *value stays as it is where the field is missing. */
+enum kg_status kg_gguf_u32_or(const struct kg_gguf *gguf, const char *key, uint32_t *value, struct kg_error *error);
+enum kg_status kg_gguf_f32_or(const struct kg_gguf *gguf, const char *key, float *value, struct kg_error *error);
+enum kg_status kg_gguf_bool_or(const struct kg_gguf *gguf, const char *key, bool *value, struct kg_error *error);
+
+/* An array that must be there, with items of `kind`. */
+enum kg_status kg_gguf_array(const struct kg_gguf *gguf, const char *key, uint32_t kind, struct kg_gguf_value *value,
+                             struct kg_error *error);
+
+/* The strings of an array in turn: start with *cursor = array->data, and call at most array->n times. */
+struct kg_text kg_gguf_next_string(const uint8_t **cursor);
+
+/* Item i of an array of I32, U32 or F32. */
+uint32_t kg_gguf_u32_at(const struct kg_gguf_value *array, uint64_t i);
+float kg_gguf_f32_at(const struct kg_gguf_value *array, uint64_t i);
+
+#endif

@@ -1,0 +1,93 @@
+/* A language model from a GGUF file, and one conversation with it. A model is immutable; a session is what changes. One description of
+ * a block (struct kg_lm_block) says what an architecture does; lm/forward.c does what the description says. */
+#ifndef KGPT_LM_H
+#define KGPT_LM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kgpt/arena.h"
+#include "kgpt/error.h"
+#include "kgpt/gguf.h"
+#include "kgpt/quant.h"
+#include "kgpt/workers.h"
+
+struct kg_lm_layer; /* lm/lm_model.h */
+struct kg_lm_arch;  /* lm/arch.h: the description of a block, in data */
+
+struct kg_lm_model {
+    const struct kg_gguf *gguf;
+    const struct kg_lm_arch *arch;
+    char name[64];
+    uint32_t n_vocab;
+    uint32_t n_ctx_train;
+    uint32_t n_embd, n_layer, n_head, n_head_kv, n_ff;
+    uint32_t head_dim; /* of queries, keys and values */
+    uint64_t n_parameters;
+    uint64_t weight_bytes;
+    struct kg_matrix embeddings, output; /* (n_vocab, n_embd); the same one where they are tied */
+    const struct kg_lm_layer *layers;
+    const struct kg_lm_extra *extra; /* lm/lm_model.h: rope, norms, scales */
+};
+
+/* Names of the supported architectures ("llama", …), NULL at the end. */
+extern const char *const kg_lm_arch_names[];
+
+uint64_t kg_lm_model_size(const struct kg_gguf *gguf); /* bytes that kg_lm_open takes from its arena */
+
+/* Refuses what is not supported by name: architecture, missing or unknown hyperparameters, tensors that are missing, too many, of a
+ * wrong shape or type. `interleaved`: the file's matrices are already in the layout of kgpt/quant.h; otherwise they are brought into
+ * it, in place. */
+enum kg_status kg_lm_open(struct kg_lm_model *model, const struct kg_gguf *gguf, bool interleaved,
+                          struct kg_arena *arena, struct kg_error *error);
+
+enum kg_kv_type {
+    KG_KV_F16,
+    KG_KV_Q8,
+    KG_KV_F32, /* for comparisons */
+};
+
+struct kg_lm_options {
+    uint32_t n_ctx;   /* positions; at most what the model was trained for */
+    uint32_t n_batch; /* tokens that are computed at once */
+    enum kg_kv_type kv;
+};
+
+struct kg_lm_size {
+    uint64_t kv, scratch; /* bytes */
+};
+
+struct kg_lm_session {
+    const struct kg_lm_model *model;
+    const struct kg_quant_ops *ops;
+    const struct kg_workers *workers;
+    struct kg_lm_options options;
+    uint32_t n_past;           /* positions filled */
+    uint32_t *tokens;          /* (n_ctx): what fills them */
+    float *logits;             /* (n_vocab) of the last token, or (n, n_vocab) of all where they were wanted */
+    struct kg_lm_state *state; /* lm/session.c's own */
+    /* called, where it is there, with values (n) of the last token of a batch: "embed", "attn", "ffn" of a layer, "norm" */
+    void (*probe)(void *context, const char *what, uint32_t layer, const float *values, size_t n);
+    void *probe_context;
+};
+
+struct kg_lm_size kg_lm_session_size(const struct kg_lm_model *model, const struct kg_lm_options *options);
+enum kg_status kg_lm_session_init(struct kg_lm_session *session, const struct kg_lm_model *model,
+                                  const struct kg_quant_ops *ops, const struct kg_workers *workers,
+                                  const struct kg_lm_options *options, struct kg_arena *arena);
+
+/* Appends tokens, in batches of at most n_batch, and leaves the logits of the last one. `stopped` (may be NULL) is asked between batches and
+ * ends it with KG_E_STOPPED: what was computed stays. KG_E_CONTEXT before anything is computed if they do not fit. The result has the
+ * same bits however the tokens are cut into calls and batches, and however many workers there are. */
+enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, bool (*stopped)(void *),
+                          void *context, struct kg_error *error);
+
+/* Forgets what stands at `n` and after it. */
+void kg_lm_truncate(struct kg_lm_session *session, uint32_t n);
+
+/* Makes room: forgets `discard` positions after the first `keep`, and moves the later ones forward (keys turned to their new
+ * place, as llama.cpp's context shift does). */
+void kg_lm_shift(struct kg_lm_session *session, uint32_t keep, uint32_t discard);
+
+#endif
