@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.machines import check_image, find_qemu, machine_options, medium_of, resolve_accel
+from kgpt_build.cli.machines import check_image, find_qemu, machine_options, medium_of, memory_given, resolve_accel
 from kgpt_build.cli.options import default_option, verbose_option
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.settings import GenerateSettings
@@ -97,13 +97,14 @@ def command(
     """
     wishes = Wishes(mode, prompt is not None, as_json, options["serial"], sys.stdin.isatty() and sys.stdout.isatty())
     words = _words(GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings)), wishes, options.pop("cmdline"))
-    settings = RunSettings(image=target or Path(), cmdline=words, **options)
+    memory = options.pop("memory")
+    settings = RunSettings(image=target or Path(), cmdline=words, **memory_given(memory), **options)
     if settings.display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise KgptError("there is no display to open a window on", "leave out --display, or set DISPLAY")
     qemu = find_qemu()
     image = _find_image(target, default)
-    check_image(image, settings.memory)
-    settings = dataclasses.replace(settings, image=image, medium=medium_of(image))
+    memory = check_image(image, memory, words)
+    settings = dataclasses.replace(settings, image=image, memory=memory, medium=medium_of(image))
     settings = resolve_accel(settings, qemu)
     if dry_run:
         from kgpt_build.vm.argv import qemu_argv
