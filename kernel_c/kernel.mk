@@ -102,11 +102,17 @@ TRAIN_ENGINE := \
 
 # What language models from GGUF files need, in images that have it (LM=1).
 LM_FORMATS :=
-LM_QUANT :=
+LM_QUANT := \
+    ops/quant/act.c \
+    ops/quant/float_ref.c \
+    ops/quant/quant.c \
+    ops/quant/ref.c \
+    ops/quant/types.c \
+    ops/quant/unpack.c
 LM_QUANT_AVX2 :=
 LM_TOKENIZER :=
 LM_ENGINE :=
-LM_CHAT :=
+LM_CHAT := lm/chat.c lm/chat_test.c
 LM_APP :=
 LM_MATH := core/dmath.c core/dmath_trig.c
 
