@@ -27,6 +27,7 @@ ENGINE := \
     app/report.c \
     app/selftest.c \
     app/shell.c \
+    app/verdict.c \
     core/acpi.c \
     core/arena.c \
     core/arena_test.c \
@@ -135,6 +136,8 @@ LM ?= 0
 ifeq ($(LM),1)
 ENGINE += $(LM_FORMATS) $(LM_QUANT) $(LM_TOKENIZER) $(LM_ENGINE) $(LM_CHAT) $(LM_APP) $(if $(filter 1,$(TRAIN)),,$(LM_MATH))
 ENGINE_AVX2 += $(LM_QUANT_AVX2)
+else
+ENGINE += app/micro.c app/micro_shell.c
 endif
 
 # What compilers call on their own account; a hosted process has it from its C library.

@@ -5,8 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifndef KG_LINE_MAX
 #define KG_LINE_MAX 512 /* bytes of a line, with its NUL */
-#define KG_HISTORY 16   /* lines remembered */
+#endif
+#define KG_HISTORY 16 /* lines remembered */
 
 enum kg_edit {
     KG_EDIT_MORE,        /* the line goes on */
