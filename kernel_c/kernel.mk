@@ -108,7 +108,7 @@ LM_QUANT_AVX2 :=
 LM_TOKENIZER :=
 LM_ENGINE :=
 LM_CHAT :=
-LM_APP :=
+LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c
 LM_MATH := core/dmath.c core/dmath_trig.c
 
 MODEL := app/model_data.c
@@ -188,7 +188,7 @@ TRIPLE_gcc := -march=x86-64 --param=min-pagesize=0
 # -ffp-contract=off and no fast-math: a float addition happens where and in the order that the source says.
 COMMON := -std=gnu11 $(if $(filter 1,$(DEBUG)),-O0,-O2) -g -gdwarf-4 -Wall -Wextra -Werror -fno-strict-aliasing \
     -ffp-contract=off -fno-math-errno -fno-omit-frame-pointer -fno-optimize-sibling-calls \
-    -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated $(CCMAP) -Ikernel_c/include
+    -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated $(CCMAP) -Ikernel_c/include $(if $(filter 1,$(LM)),-DKG_LINE_MAX=4096)
 FREESTANDING := $(COMMON) $(TRIPLE_$(TOOLCHAIN)) -ffreestanding -fno-builtin -fno-pic -fno-pie -mcmodel=small -mno-red-zone \
     -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none
 SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
