@@ -119,6 +119,7 @@ static enum kg_next do_set(struct kgpt *k, char *arguments)
 static enum kg_next do_stats(struct kgpt *k, char *arguments)
 {
     const struct kg_lm *lm = &kg_lm;
+    (void)k;
     (void)arguments;
     kg_print("last reply   ");
     kg_lm_print_speed(&lm->speed);
