@@ -1,4 +1,4 @@
-"""What a language model is asked for beyond GenerateSettings: checked before anything is built, then words of the command line."""
+"""What a language model is asked for beyond GenerateSettings, as words of the kernel's command line."""
 
 from __future__ import annotations
 
