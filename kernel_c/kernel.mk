@@ -119,7 +119,7 @@ LM_QUANT := \
 LM_QUANT_AVX2 :=
 LM_TOKENIZER :=
 LM_ENGINE :=
-LM_CHAT :=
+LM_CHAT := lm/chat.c lm/chat_test.c
 LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c
 LM_MATH := core/dmath.c core/dmath_trig.c
 
