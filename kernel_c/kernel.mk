@@ -101,7 +101,13 @@ TRAIN_ENGINE := \
     train/fast_test.c
 
 # What language models from GGUF files need, in images that have it (LM=1).
-LM_FORMATS :=
+LM_FORMATS := \
+    formats/cursor.c \
+    formats/gguf.c \
+    formats/gguf_index.c \
+    formats/gguf_read.c \
+    formats/gguf_tensors.c \
+    formats/gguf_values.c
 LM_QUANT :=
 LM_QUANT_AVX2 :=
 LM_TOKENIZER :=
