@@ -108,10 +108,27 @@ LM_FORMATS := \
     formats/gguf_read.c \
     formats/gguf_tensors.c \
     formats/gguf_values.c
-LM_QUANT :=
+LM_QUANT := \
+    ops/quant/act.c \
+    ops/quant/float_ref.c \
+    ops/quant/quant.c \
+    ops/quant/ref.c \
+    ops/quant/types.c \
+    ops/quant/unpack.c
 LM_QUANT_AVX2 :=
 LM_TOKENIZER :=
-LM_ENGINE :=
+LM_ENGINE := \
+    lm/arch.c \
+    lm/attention.c \
+    lm/forward.c \
+    lm/kv.c \
+    lm/lm_hparams.c \
+    lm/lm_model.c \
+    lm/lm_tensors.c \
+    lm/rope.c \
+    lm/rows.c \
+    lm/session.c \
+    lm/vector.c
 LM_CHAT :=
 LM_APP :=
 LM_MATH := core/dmath.c core/dmath_trig.c
