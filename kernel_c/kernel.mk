@@ -118,7 +118,18 @@ LM_QUANT := \
     ops/quant/unpack.c
 LM_QUANT_AVX2 :=
 LM_TOKENIZER :=
-LM_ENGINE :=
+LM_ENGINE := \
+    lm/arch.c \
+    lm/attention.c \
+    lm/forward.c \
+    lm/kv.c \
+    lm/lm_hparams.c \
+    lm/lm_model.c \
+    lm/lm_tensors.c \
+    lm/rope.c \
+    lm/rows.c \
+    lm/session.c \
+    lm/vector.c
 LM_CHAT := lm/chat.c lm/chat_test.c
 LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c
 LM_MATH := core/dmath.c core/dmath_trig.c
