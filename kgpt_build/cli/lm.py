@@ -20,7 +20,8 @@ def lm_options(command: Command) -> Command:
         click.option("--ctx", type=int, metavar="N", help="… the context, in tokens. [default: 4096, or what fits]"),
         click.option("--kv", type=click.Choice(KV_TYPES), help="… the type of the KV cache. [default: f16]"),
         click.option(
-            "--on-overflow", type=click.Choice(OVERFLOWS),
+            "--on-overflow",
+            type=click.Choice(OVERFLOWS),
             help="… a full context is an error, or forgets its older half. [default: error]",
         ),  # fmt: skip
         click.option("--typical-p", type=float, metavar="P", help="… locally typical sampling. [default: 1, off]"),

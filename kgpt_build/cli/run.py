@@ -65,7 +65,9 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
 )
 @click.option("--temperature", type=float, metavar="T", help="0 takes the likeliest. [default: 0.5; 0.8]")
 @click.option("--top-k", type=int, metavar="K", help="Choose among the K likeliest tokens. [default: 0, off; 40]")
-@click.option("--top-p", type=float, metavar="P", help="… the likeliest that make up P together. [default: 1, off; 0.95]")
+@click.option(
+    "--top-p", type=float, metavar="P", help="… the likeliest that make up P together. [default: 1, off; 0.95]"
+)
 @click.option(
     "--min-p", type=float, metavar="P", help="… those at least P times as likely as the likeliest. [default: 0; 0.05]"
 )
@@ -109,7 +111,9 @@ def command(
     prompt = _read_prompt(prompt)
     lm = take_settings(options)
     wishes = Wishes(mode, prompt is not None, as_json, options["serial"], sys.stdin.isatty() and sys.stdout.isatty())
-    words = _words(GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings)), lm, wishes, options.pop("cmdline"))
+    words = _words(
+        GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings)), lm, wishes, options.pop("cmdline")
+    )
     memory = options.pop("memory")
     settings = RunSettings(image=target or Path(), cmdline=words, memory=memory or LEAST_MEMORY, **options)
     if settings.display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
