@@ -1,8 +1,8 @@
-"""``python -m benchmarks.inference MODEL``: tokens a second of prompt (pp) and decode (tg), ours and llama.cpp's in turn.
+"""``python -m benchmarks.inference MODEL``: tokens a second of prompt (pp) and decode (tg), and llama.cpp's in turn.
 
-Both read the same file with the same number of threads, round by round, so that whatever else the machine does meets both:
-the figures are medians, and the ratios medians of ratios. llama.cpp is the PyPI package llama-cpp-python, of this Python
-or of the one that ``--llama-python`` names; without it ours is measured alone.
+Both read the same file with the same number of threads, round by round, so that whatever else the machine does meets
+both: the figures are medians, and the ratios medians of ratios. llama.cpp is the PyPI package llama-cpp-python, of this
+Python or of the one that ``--llama-python`` names; without it ours is measured alone.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class Llama:
 
     def rates(self, tests: Sequence[Test]) -> dict[str, float]:
         """As Ours.rates."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         found = {}
         for test in tests:
             self._process.stdin.write(f"{test.kind} {test.tokens}\n")

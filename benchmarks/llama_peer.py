@@ -1,4 +1,4 @@
-"""llama.cpp for benchmarks/inference.py: reads ``pp N`` or ``tg N`` a line, and writes tokens a second. Needs llama_cpp only."""
+"""llama.cpp for benchmarks/inference.py, which reads ``pp N`` or ``tg N`` a line, and writes tokens a second."""
 
 import sys
 import time
