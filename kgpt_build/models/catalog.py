@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -45,7 +44,7 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class Pulled:
-    """A model that was got: ``path`` is its file, ``source`` where from, ``date`` when (ISO 8601), ``size`` in bytes."""
+    """A model that was got: its file, where from, when (``date``, ISO 8601); ``size`` is in bytes."""
 
     name: str
     path: Path
