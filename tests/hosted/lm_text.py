@@ -16,6 +16,9 @@ SOURCES = [
 ]
 
 
+_Room = tuple[ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_size_t], ctypes.Array[ctypes.c_bool]]
+
+
 class Refused(Exception):
     """What the library says no to: its message and hint."""
 
@@ -29,7 +32,7 @@ def selftests(library: ctypes.CDLL) -> dict[str, str]:
     """Every KG_TEST in the library, and what failed in it ("" if it passed)."""
     name, message = ctypes.create_string_buffer(256), ctypes.create_string_buffer(256)
     library.driver_selftest.restype = ctypes.c_bool
-    found = {}
+    found: dict[str, str] = {}
     while library.driver_selftest(len(found), name, message):
         found[name.value.decode()] = message.value.decode()
     return found
@@ -62,9 +65,7 @@ class NativeChat:
         token = self._library.driver_chat_end_token(self._chat)
         return None if token == -1 else int(token)
 
-    def _room(
-        self, n: int
-    ) -> tuple[ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_size_t], ctypes.Array[ctypes.c_bool]]:
+    def _room(self, n: int) -> _Room:
         return ctypes.create_string_buffer(n), (ctypes.c_size_t * 8)(), (ctypes.c_bool * 8)()
 
 
