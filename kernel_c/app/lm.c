@@ -187,7 +187,7 @@ static enum kg_status add_embedded(struct kgpt *k, struct kg_error *error)
         .chat = data->vocab_size ? embedded(data->vocab_offset) : NULL,
         .chat_size = data->vocab_size,
         .sha256 = data->sha256,
-        .interleaved = data->reserved0 & 1,
+        .interleaved = (data->flags & KG_MODEL_INTERLEAVED) != 0,
     };
     return KG_OK;
 }

@@ -53,16 +53,33 @@ def default_option(command: Command) -> Command:
 
 
 def model_or_here(model: Path | None, *, default: bool) -> Path | None:
-    """The model that is meant: the one named, else MODEL_HERE if it is here, else None, the one that ships.
+    """The model that is meant: the file or the pulled model named, else MODEL_HERE if it is here, else None, the one that ships.
 
     One line on standard error says so if it was not named. Raises UsageError for a name and ``default``.
     """
     if model and default:
         raise UsageError(f"{model} and --default are given, but there can be one model only", "leave out one of them")
-    if model or default or not MODEL_HERE.exists():
-        return model
+    if model:
+        from kgpt_build.models.catalog import resolve
+
+        return resolve(model)
+    if default or not MODEL_HERE.exists():
+        return None
     click.echo(f"kgpt: taking {MODEL_HERE}, which is in this folder (--default: the model that ships)", err=True)
     return MODEL_HERE
+
+
+def chat_options(command: Command) -> Command:
+    """``--system`` and ``--chat-template``, which ChatSettings takes."""
+    options = (
+        click.option("--system", metavar="TEXT", help="System prompt of a language model."),
+        click.option(
+            "--chat-template", metavar="NAME", help="A family of chat templates in the place of the model's own."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def image_argument(command: Command) -> Command:

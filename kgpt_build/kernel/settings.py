@@ -10,21 +10,38 @@ from typing import Protocol
 from kgpt_build import toolchain
 from kgpt_build.errors import UsageError
 from kgpt_build.headers import Corpus
-from kgpt_build.models import Model
+from kgpt_build.models import GgufModel, Model, NoModel
 
 TARGETS = {"bare": "kernel.elf", "hosted": "kgpt-hosted"}
 """Target -> the file that it makes."""
 
 
 @dataclass(frozen=True)
+class ChatSettings:
+    """How an image for a language model talks; None leaves it to the model's file.
+
+    ``system`` is the system prompt; ``template`` is the name of a family, such as chatml, in the place of the file's
+    own template.
+    """
+
+    system: str | None = None
+    template: str | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Does it ask for anything?"""
+        return self.system is not None or self.template is not None
+
+
+@dataclass(frozen=True)
 class BuildSettings:
-    """One build. ``model`` is a file, a model in memory, or None for the default model.
+    """One build. ``model`` is a file, a model that is loaded, NO_MODEL, or None for the default model.
 
     ``sanitize`` is a list for -fsanitize=, such as ``address,undefined``; ``cmdline`` is built into the kernel; with
     ``corpus`` it can also train (mode=train): on that text, or with an empty one on what the loader brings.
     """
 
-    model: Path | Model | None = None
+    model: Path | Model | GgufModel | NoModel | None = None
     out: Path = Path("build")
     toolchain: str = toolchain.DEFAULT
     target: str = "bare"
@@ -32,6 +49,7 @@ class BuildSettings:
     cmdline: str = ""
     sanitize: str = ""
     corpus: Corpus | None = None
+    chat: ChatSettings = ChatSettings()
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def validate(self) -> None:
