@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,10 +76,11 @@ def medium_of(image: Path) -> str:
         return "cdrom" if file.read(5) == b"CD001" else "kernel"
 
 
-def check_image(path: Path, memory: int | None, cmdline: str = "") -> int:
+def check_image(path: Path, memory: int | None, cmdline: str = "", brought: Sequence[GgufModel] = ()) -> int:
     """The memory, in MiB, of a machine for the image ``path``: ``memory``, or with None as much as it needs.
 
-    Refuses a damaged image, or one that cannot fit. A disc is for its own loader to judge. Raises KgptError.
+    ``brought`` are models that come as boot modules. Refuses a damaged image, or one that cannot fit. A disc is for its
+    own loader to judge. Raises KgptError.
     """
     from kgpt_build.kernel.elf import read_image
     from kgpt_build.kernel.memory import DEFAULT_MEMORY, memory_needs
@@ -91,7 +92,7 @@ def check_image(path: Path, memory: int | None, cmdline: str = "") -> int:
         raise KgptError(
             f"cannot read {path}: {error.strerror}", "give the path of an image that kgpt build made"
         ) from error
-    needs = memory_needs(read_image(path), cmdline=cmdline)
+    needs = memory_needs(read_image(path), cmdline=cmdline, modules=brought)
     if memory is None:
         return needs.chosen()
     needs.check(memory)

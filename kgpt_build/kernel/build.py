@@ -121,7 +121,13 @@ def _inputs(settings: BuildSettings) -> _Inputs:
     tools = toolchain.get(settings.toolchain)
     versions = {**tools.versions(), "make": Make().version()}
     path = model.path if isinstance(model, GgufModel) else given if isinstance(given, Path) else None
-    return _Inputs(content_of(model, settings.chat, train=settings.corpus is not None), path, tools, sources.root_for_make(), versions)
+    return _Inputs(
+        content_of(model, settings.chat, train=settings.corpus is not None),
+        path,
+        tools,
+        sources.root_for_make(),
+        versions,
+    )
 
 
 def _output_folder(settings: BuildSettings) -> Path:

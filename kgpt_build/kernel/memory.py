@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kgpt_build.errors import KgptError
 from kgpt_build.headers.blob import BlobInfo, read_blob
 from kgpt_build.kernel.elf import Image
-from kgpt_build.models import LmSizes
-from kgpt_build.models.gguf_model import Described
+from kgpt_build.models import GgufModel, LmSizes
 
 DEFAULT_MEMORY = 128  # MiB
 DEFAULT_CTX = 4096  # positions, of a model that was trained for more
@@ -54,7 +53,7 @@ class Needs:
         return max(DEFAULT_MEMORY, -(-self.least // _STEP) * _STEP)
 
 
-def memory_needs(image: Image, *, cmdline: str = "", modules: Iterable[Described] = ()) -> Needs:
+def memory_needs(image: Image, *, cmdline: str = "", modules: Sequence[GgufModel] = ()) -> Needs:
     """What ``image`` needs, from its segments and the header of its model.
 
     The context is that of ``ctx=`` in ``cmdline``, else in the command line that is built in. ``modules`` are models
@@ -75,7 +74,8 @@ def memory_needs(image: Image, *, cmdline: str = "", modules: Iterable[Described
     sessions = [lm_session(found.hparams, n_ctx) for found in models]
     kv, scratch = max(sessions, default=(0, 0))  # one conversation at a time
     tables = sum(_TOKEN_BYTES * found.hparams.n_vocab for found in models)
-    return Needs(end, model.weights_size, kv, scratch + tables + _LM_MARGIN)
+    brought = sum(module.size for module in modules)
+    return Needs(end + brought, model.weights_size + brought, kv, scratch + tables + _LM_MARGIN)
 
 
 def _microgpt_needs(end: int, model: BlobInfo) -> Needs:
