@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.vm.settings import ACCELS, MACHINES, RunSettings
+
+if TYPE_CHECKING:
+    from kgpt_build.models import GgufModel
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -70,10 +70,9 @@ def memory_needs(image: Image, *, cmdline: str = "", modules: Sequence[GgufModel
     if not model.is_lm:
         return _microgpt_needs(end, model)
     n_ctx = context_of(cmdline) or context_of(_built_in_cmdline(image))
-    models = [*([model.lm] if model.lm else []), *modules]
-    sessions = [lm_session(found.hparams, n_ctx) for found in models]
-    kv, scratch = max(sessions, default=(0, 0))  # one conversation at a time
-    tables = sum(_TOKEN_BYTES * found.hparams.n_vocab for found in models)
+    sizes = [*([model.lm.hparams] if model.lm else []), *(module.hparams for module in modules)]
+    kv, scratch = max((lm_session(found, n_ctx) for found in sizes), default=(0, 0))  # one conversation at a time
+    tables = sum(_TOKEN_BYTES * found.n_vocab for found in sizes)
     brought = sum(module.size for module in modules)
     return Needs(end + brought, model.weights_size + brought, kv, scratch + tables + _LM_MARGIN)
 
