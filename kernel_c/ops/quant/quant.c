@@ -25,6 +25,11 @@ static void use_avx2(struct kg_quant_ops *ops)
     ops->rows[KG_TYPE_Q5_0] = kg_rows_q5_0_avx2;
     ops->rows[KG_TYPE_Q5_1] = kg_rows_q5_1_avx2;
     ops->rows[KG_TYPE_Q8_0] = kg_rows_q8_0_avx2;
+    ops->rows[KG_TYPE_Q2_K] = kg_rows_q2_k_avx2;
+    ops->rows[KG_TYPE_Q3_K] = kg_rows_q3_k_avx2;
+    ops->rows[KG_TYPE_Q4_K] = kg_rows_q4_k_avx2;
+    ops->rows[KG_TYPE_Q5_K] = kg_rows_q5_k_avx2;
+    ops->rows[KG_TYPE_Q6_K] = kg_rows_q6_k_avx2;
 }
 
 bool kg_quant_use(struct kg_quant_ops *ops, enum kg_quant_version version, uint32_t features)

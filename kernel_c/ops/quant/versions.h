@@ -23,5 +23,6 @@ float kg_dot_f16_ref(const uint16_t *a, const float *b, size_t n);
 void kg_add_scaled_f16_ref(float *y, const uint16_t *a, float s, size_t n);
 
 kg_rows_fn kg_rows_q4_0_avx2, kg_rows_q4_1_avx2, kg_rows_q5_0_avx2, kg_rows_q5_1_avx2, kg_rows_q8_0_avx2;
+kg_rows_fn kg_rows_q2_k_avx2, kg_rows_q3_k_avx2, kg_rows_q4_k_avx2, kg_rows_q5_k_avx2, kg_rows_q6_k_avx2;
 
 #endif
