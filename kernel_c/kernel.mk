@@ -107,8 +107,15 @@ LM_FORMATS := \
     formats/gguf_index.c \
     formats/gguf_read.c \
     formats/gguf_tensors.c \
+    formats/gguf_test.c \
     formats/gguf_values.c
-LM_QUANT :=
+LM_QUANT := \
+    ops/quant/act.c \
+    ops/quant/float_ref.c \
+    ops/quant/quant.c \
+    ops/quant/ref.c \
+    ops/quant/types.c \
+    ops/quant/unpack.c
 LM_QUANT_AVX2 :=
 LM_TOKENIZER :=
 LM_ENGINE :=
