@@ -27,6 +27,7 @@ ENGINE := \
     app/report.c \
     app/selftest.c \
     app/shell.c \
+    app/verdict.c \
     core/acpi.c \
     core/arena.c \
     core/arena_test.c \
@@ -118,9 +119,20 @@ LM_QUANT := \
     ops/quant/unpack.c
 LM_QUANT_AVX2 :=
 LM_TOKENIZER :=
-LM_ENGINE :=
-LM_CHAT :=
-LM_APP :=
+LM_ENGINE := \
+    lm/arch.c \
+    lm/attention.c \
+    lm/forward.c \
+    lm/kv.c \
+    lm/lm_hparams.c \
+    lm/lm_model.c \
+    lm/lm_tensors.c \
+    lm/rope.c \
+    lm/rows.c \
+    lm/session.c \
+    lm/vector.c
+LM_CHAT := lm/chat.c lm/chat_test.c
+LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c
 LM_MATH := core/dmath.c core/dmath_trig.c
 
 MODEL := app/model_data.c
@@ -148,6 +160,8 @@ LM ?= 0
 ifeq ($(LM),1)
 ENGINE += $(LM_FORMATS) $(LM_QUANT) $(LM_TOKENIZER) $(LM_ENGINE) $(LM_CHAT) $(LM_APP) $(if $(filter 1,$(TRAIN)),,$(LM_MATH))
 ENGINE_AVX2 += $(LM_QUANT_AVX2)
+else
+ENGINE += app/micro.c app/micro_shell.c
 endif
 
 # What compilers call on their own account; a hosted process has it from its C library.
@@ -198,7 +212,7 @@ TRIPLE_gcc := -march=x86-64 --param=min-pagesize=0
 # -ffp-contract=off and no fast-math: a float addition happens where and in the order that the source says.
 COMMON := -std=gnu11 $(if $(filter 1,$(DEBUG)),-O0,-O2) -g -gdwarf-4 -Wall -Wextra -Werror -fno-strict-aliasing \
     -ffp-contract=off -fno-math-errno -fno-omit-frame-pointer -fno-optimize-sibling-calls \
-    -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated $(CCMAP) -Ikernel_c/include
+    -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated $(CCMAP) -Ikernel_c/include $(if $(filter 1,$(LM)),-DKG_LINE_MAX=4096)
 FREESTANDING := $(COMMON) $(TRIPLE_$(TOOLCHAIN)) -ffreestanding -fno-builtin -fno-pic -fno-pie -mcmodel=small -mno-red-zone \
     -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none
 SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.cli.lm import lm_options, modules_of, take_settings
 from kgpt_build.cli.machines import check_image, find_qemu, machine_options, medium_of, resolve_accel
 from kgpt_build.cli.options import default_option, verbose_option
 from kgpt_build.errors import KgptError, UsageError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class Wishes:
     """How the run is to look: what decides between a console, plain text, texts alone, and events."""
 
-    mode: str
+    mode: str | None
     one_shot: bool
     as_json: bool
     serial: bool
@@ -54,21 +55,29 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
 @click.command("run")
 @click.argument("target", metavar="[IMAGE|MODEL]", required=False, type=click.Path(path_type=Path))
 @default_option
-@click.option("--prompt", metavar="TEXT", help="Begin every text with TEXT, print the texts alone, and end.")
-@click.option("--samples", type=int, metavar="N", help="How many texts. [default: 20]")
+@click.option(
+    "--prompt", metavar="TEXT",
+    help="Begin every text with TEXT, or say it to a language model; print the answer alone, and end. -: from stdin.",
+)  # fmt: skip
+@click.option("--samples", type=int, metavar="N", help="How many texts. [default: 20; of a language model 1]")
 @click.option(
     "--seed", callback=_seed, metavar="S", help="The same seed gives the same texts; or: random. [default: 42]"
 )
-@click.option("--temperature", type=float, metavar="T", help="0 always takes the likeliest. [default: 0.5]")
-@click.option("--top-k", type=int, metavar="K", help="Choose among the K likeliest tokens. [default: 0, off]")
-@click.option("--top-p", type=float, metavar="P", help="… the likeliest that make up P together. [default: 1, off]")
+@click.option("--temperature", type=float, metavar="T", help="0 takes the likeliest. [default: 0.5; 0.8]")
+@click.option("--top-k", type=int, metavar="K", help="Choose among the K likeliest tokens. [default: 0, off; 40]")
+@click.option("--top-p", type=float, metavar="P", help="… the likeliest that make up P together. [default: 1, off; 0.95]")
 @click.option(
-    "--min-p", type=float, metavar="P", help="… those at least P times as likely as the likeliest. [default: 0]"
+    "--min-p", type=float, metavar="P", help="… those at least P times as likely as the likeliest. [default: 0; 0.05]"
 )
 @click.option("--max-tokens", type=int, metavar="N", help="End each text after N tokens. [default: 0, never]")
 @click.option(
-    "--mode", type=click.Choice(["generate", "shell", "selftest"]), default="generate", show_default=True,
-    help="What the kernel does.",
+    "--mode", type=click.Choice(["generate", "chat", "shell", "selftest"]),
+    help="What the kernel does. [default: chat with a language model that has a template, else generate]",
+)  # fmt: skip
+@lm_options
+@click.option(
+    "--model", "models", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+    help="Bring a language model to an image as a boot module; repeatable (in the shell: models, use N).",
 )  # fmt: skip
 @machine_options
 @click.option("--display", is_flag=True, help="Show the screen in a window.")
@@ -81,29 +90,36 @@ def command(
     target: Path | None,
     default: bool,
     prompt: str | None,
-    mode: str,
+    mode: str | None,
+    models: tuple[Path, ...],
     as_json: bool,
     dry_run: bool,
     **options: Any,
 ) -> None:
-    """Boot an image and let it generate.
+    """Boot an image and let it generate, or chat.
 
-    IMAGE is what kgpt build made, or a disc; a MODEL is built first; without either, the image in ./build, or
-    else the model.gguf in this folder, or else the default model. On a terminal: 20 texts, then the kernel's shell;
-    Ctrl-] leaves. Elsewhere: 20 texts, and the end.
+    IMAGE is what kgpt build made, or a disc; a MODEL (a file, or the name of one that was pulled) is built first;
+    without either, the image in ./build, or else the model.gguf in this folder, or else the default model. On a
+    terminal: 20 texts, then the kernel's shell; of a language model, a chat; Ctrl-] leaves. Elsewhere: 20 texts, or
+    the answer to --prompt, and the end. Of two defaults the second is a language model's.
 
     Exit codes: 0 good, 1 refused, 2 usage, 3 a tool is missing, 4 panic or failed self-test, 5 the machine reset or
     was lost, 124 timeout.
     """
+    prompt = _read_prompt(prompt)
+    lm = take_settings(options)
     wishes = Wishes(mode, prompt is not None, as_json, options["serial"], sys.stdin.isatty() and sys.stdout.isatty())
-    words = _words(GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings)), wishes, options.pop("cmdline"))
-    settings = RunSettings(image=target or Path(), cmdline=words, **options)
+    words = _words(GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings)), lm, wishes, options.pop("cmdline"))
+    memory = options.pop("memory")
+    settings = RunSettings(image=target or Path(), cmdline=words, memory=memory or LEAST_MEMORY, **options)
     if settings.display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise KgptError("there is no display to open a window on", "leave out --display, or set DISPLAY")
     qemu = find_qemu()
-    image = _find_image(target, default)
-    check_image(image, settings.memory)
-    settings = dataclasses.replace(settings, image=image, medium=medium_of(image))
+    image = _find_image(target, default, models)
+    modules = modules_of(models)
+    needs = check_image(image, memory, modules=modules, ctx=lm.ctx, kv=lm.kv)
+    _check_kind(image, lm, wishes, modules)
+    settings = dataclasses.replace(settings, image=image, medium=medium_of(image), memory=needs, modules=modules)
     settings = resolve_accel(settings, qemu)
     if dry_run:
         from kgpt_build.vm.argv import qemu_argv
