@@ -108,6 +108,7 @@ LM_FORMATS := \
     formats/gguf_index.c \
     formats/gguf_read.c \
     formats/gguf_tensors.c \
+    formats/gguf_test.c \
     formats/gguf_values.c
 LM_QUANT := \
     ops/quant/act.c \
