@@ -98,7 +98,7 @@ def _bare(
     qemu = find_qemu()
     with shown_progress() as progress:
         image = build_cached(model, toolchain=toolchain, progress=progress)
-    memory = check_image(image, None, words)
+    memory = check_image(image, None, ctx=int(words.rpartition("ctx=")[2].split()[0]))
     settings = RunSettings(
         image=image, cmdline=words, cpus=cpus, memory=memory, accel=machine["accel"], cpu=machine["cpu"]
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.vm.settings import ACCELS, MACHINES, RunSettings
 
-if TYPE_CHECKING:
-    from kgpt_build.models import GgufModel
+LEAST_MEMORY = RunSettings.memory
+"""MiB: what a machine has, unless its image needs more."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -49,11 +49,6 @@ def machine_options(command: Command) -> Command:
     return command
 
 
-def memory_given(memory: int | None) -> dict[str, Any]:
-    """For RunSettings, which checks it: the memory, if the user gave it. What an image needs is known later."""
-    return {} if memory is None else {"memory": memory}
-
-
 def find_qemu() -> str:
     """QEMU's path. Raises ToolMissing, with how to install it."""
     from kgpt_build.toolchain.qemu import Qemu
@@ -79,24 +74,32 @@ def medium_of(image: Path) -> str:
         return "cdrom" if file.read(5) == b"CD001" else "kernel"
 
 
-def check_image(path: Path, memory: int | None, cmdline: str = "", brought: Sequence[GgufModel] = ()) -> int:
+def check_image(
+    path: Path,
+    memory: int | None,
+    *,
+    modules: Sequence[Path] = (),
+    ctx: int | None = None,
+    kv: str | None = None,
+) -> int:
     """The memory, in MiB, of a machine for the image ``path``: ``memory``, or with None as much as it needs.
 
-    ``brought`` are models that come as boot modules. Refuses a damaged image, or one that cannot fit. A disc is for its
-    own loader to judge. Raises KgptError.
+    ``modules`` are boot modules for language models, ``ctx`` and ``kv`` their context and the type of its cache, as
+    LmSettings has them. Refuses a damaged image, or one that cannot fit. A disc is for its own loader to judge.
+    Raises KgptError.
     """
     from kgpt_build.kernel.elf import read_image
-    from kgpt_build.kernel.memory import DEFAULT_MEMORY, memory_needs
+    from kgpt_build.kernel.memory import memory_needs
 
     try:
         if medium_of(path) == "cdrom":
-            return memory or DEFAULT_MEMORY
+            return memory or LEAST_MEMORY
     except OSError as error:
         raise KgptError(
             f"cannot read {path}: {error.strerror}", "give the path of an image that kgpt build made"
         ) from error
-    needs = memory_needs(read_image(path), cmdline=cmdline, modules=brought)
+    needs = memory_needs(read_image(path), modules=modules, ctx=ctx, kv=kv)
     if memory is None:
-        return needs.chosen()
+        return needs.chosen(LEAST_MEMORY)
     needs.check(memory)
     return memory

@@ -53,9 +53,10 @@ def default_option(command: Command) -> Command:
 
 
 def model_or_here(model: Path | None, *, default: bool) -> Path | None:
-    """The model that is meant: the file or the pulled model named, else MODEL_HERE if it is here, else None, the one that ships.
+    """The model that is meant: the one named, else MODEL_HERE if it is here, else None, the one that ships.
 
-    One line on standard error says so if it was not named. Raises UsageError for a name and ``default``.
+    A name may be that of a pulled model. One line on standard error says so if none was given. Raises UsageError for a
+    name and ``default``.
     """
     if model and default:
         raise UsageError(f"{model} and --default are given, but there can be one model only", "leave out one of them")
@@ -69,17 +70,13 @@ def model_or_here(model: Path | None, *, default: bool) -> Path | None:
     return MODEL_HERE
 
 
-def chat_options(command: Command) -> Command:
-    """``--system`` and ``--chat-template``, which ChatSettings takes."""
-    options = (
-        click.option("--system", metavar="TEXT", help="System prompt of a language model."),
-        click.option(
-            "--chat-template", metavar="NAME", help="A family of chat templates in the place of the model's own."
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+def chat_template_option(command: Command) -> Command:
+    """``--chat-template``."""
+    return click.option(
+        "--chat-template",
+        metavar="NAME",
+        help="A family of chat templates in the place of the language model's own, such as chatml; or none.",
+    )(command)
 
 
 def image_argument(command: Command) -> Command:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kgpt_build.cli.options import chat_options, image_argument
+from kgpt_build.cli.options import chat_template_option, image_argument
 
 
 @click.command("pack")
@@ -19,8 +19,8 @@ from kgpt_build.cli.options import chat_options, image_argument
     type=click.Path(path_type=Path),
     help="The new image. [default: IMAGE-MODEL.elf beside IMAGE]",
 )
-@chat_options
-def command(image: Path, model: Path, out: Path | None, system: str | None, chat_template: str | None) -> None:
+@chat_template_option
+def command(image: Path, model: Path, out: Path | None, chat_template: str | None) -> None:
     """Put MODEL into IMAGE without a compiler.
 
     MODEL is a file, or the name of a model that was pulled. An image for language models takes any that kgpt build
@@ -28,12 +28,11 @@ def command(image: Path, model: Path, out: Path | None, system: str | None, chat
     passes the same checks as a built one.
     """
     from kgpt_build.kernel.pack import content_for, pack
-    from kgpt_build.kernel.settings import ChatSettings
     from kgpt_build.kernel.sources import file_sha256
     from kgpt_build.models.catalog import resolve
 
     target = out or image.with_name(f"{image.stem}-{model.stem}.elf")
-    content = content_for(image, resolve(model), ChatSettings(system, chat_template))
+    content = content_for(image, resolve(model), chat_template)
     packed = pack(image, content, target)
     click.echo(
         f"wrote {target}: {len(packed.data):,} bytes, sha256 {file_sha256(target)}, "

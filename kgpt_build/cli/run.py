@@ -121,9 +121,9 @@ def command(
     qemu = find_qemu()
     brought = [load_brought(name) for name in models]
     image = _find_image(target, default, brings=bool(models))
-    memory = check_image(image, memory, words, brought)
-    _check_kind(image, lm, wishes, brings=bool(models))
     modules = modules_of(brought)
+    memory = check_image(image, memory, modules=modules, ctx=lm.ctx, kv=lm.kv)
+    _check_kind(image, lm, wishes, brings=bool(models))
     settings = dataclasses.replace(settings, image=image, memory=memory, medium=medium_of(image), modules=modules)
     settings = resolve_accel(settings, qemu)
     if dry_run:

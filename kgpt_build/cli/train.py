@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.machines import find_qemu, machine_options, resolve_accel
+from kgpt_build.cli.machines import LEAST_MEMORY, find_qemu, machine_options, resolve_accel
 from kgpt_build.cli.options import MODEL_HERE, json_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost
 from kgpt_build.vm.settings import RunSettings
@@ -178,11 +178,10 @@ def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) ->
     from kgpt_build.cli.progress import shown_progress
     from kgpt_build.headers import BROUGHT
     from kgpt_build.kernel.build import build_cached
-    from kgpt_build.kernel.memory import DEFAULT_MEMORY
     from kgpt_build.training.corpus import EMBEDDED_BYTES
     from kgpt_build.training.runs import stage_modules
 
-    memory = options["memory"] = options["memory"] or DEFAULT_MEMORY
+    memory = options["memory"] = options["memory"] or LEAST_MEMORY
     plan.check_memory(memory)  # the image can wait, if it is too much without it
     qemu = find_qemu() if plan.target == "bare" else ""
     embedded = plan.corpus.embedded() if len(plan.corpus.data) <= EMBEDDED_BYTES else BROUGHT

@@ -6,13 +6,17 @@ It takes a moment, so the result is kept in the cache, by the SHA-256 of the ori
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 
+import numpy as np
+
 from kgpt_build import paths
-from kgpt_build.headers.interleave import FORMAT, interleave
+from kgpt_build.headers import interleave
 from kgpt_build.models import GgufModel
 from kgpt_build.models.gguf_scan import Data, Scan
 
@@ -22,7 +26,7 @@ _KEPT = 4
 def file_of(model: GgufModel) -> Path:
     """The file of ``model``, interleaved; it is written if it is not in the cache. Raises KgptError."""
     folder = paths.make_cache_dir("interleaved")
-    path = folder / f"{model.sha256}-{FORMAT}.gguf"
+    path = folder / f"{model.sha256}-{_layout()}.gguf"
     if path.is_file() and path.stat().st_size == model.size:
         os.utime(path)
         return path
@@ -39,12 +43,14 @@ def pieces(data: Data, header: Scan) -> Iterator[bytes]:
         start = header.start + tensor.offset
         yield bytes(data[at:start])
         at = start + tensor.size
-        stored = bytes(data[start:at])
-        rows = 1
-        for dim in tensor.dims[1:]:
-            rows *= dim
-        yield interleave(tensor.kind, stored, rows, tensor.dims[0])
+        rows = np.frombuffer(bytes(data[start:at]), np.uint8).reshape(prod(tensor.dims[1:]), -1)
+        yield interleave.interleave(rows, tensor.kind).tobytes()
     yield bytes(data[at:])
+
+
+def _layout() -> str:
+    """Changes with the layout, so that what the cache has in an older one is not taken."""
+    return hashlib.sha256(Path(interleave.__file__).read_bytes()).hexdigest()[:8]
 
 
 def _write(path: Path, content: Iterator[bytes]) -> None:

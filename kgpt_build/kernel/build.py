@@ -15,11 +15,11 @@ from pathlib import Path
 import kgpt_build
 from kgpt_build import headers, models, paths, toolchain
 from kgpt_build.errors import KgptError
-from kgpt_build.headers import Corpus, LmBlob, interleave
+from kgpt_build.headers import Corpus, LmBlob
 from kgpt_build.kernel import check, manifest, sources
 from kgpt_build.kernel.content import content_of
 from kgpt_build.kernel.makefile import MakeRun
-from kgpt_build.kernel.settings import TARGETS, BuildResult, BuildSettings, ChatSettings, Progress, Silent
+from kgpt_build.kernel.settings import TARGETS, BuildResult, BuildSettings, Progress, Silent
 from kgpt_build.models import GgufModel, Model, NoModel
 from kgpt_build.toolchain import Make, Toolchain
 
@@ -76,7 +76,7 @@ def build_cached(
     cmdline: str = "",
     sanitize: str = "",
     corpus: Corpus | None = None,
-    chat: ChatSettings | None = None,
+    chat_template: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """The image of these settings in the cache, built if it is not there; found by content, not by name or time.
@@ -92,7 +92,7 @@ def build_cached(
         cmdline=cmdline,
         sanitize=sanitize,
         corpus=corpus,
-        chat=chat or ChatSettings(),
+        chat_template=chat_template,
     )
     inputs = _inputs(asked)
     images, work = paths.make_cache_dir("images"), paths.make_cache_dir("work")
@@ -121,13 +121,8 @@ def _inputs(settings: BuildSettings) -> _Inputs:
     tools = toolchain.get(settings.toolchain)
     versions = {**tools.versions(), "make": Make().version()}
     path = model.path if isinstance(model, GgufModel) else given if isinstance(given, Path) else None
-    return _Inputs(
-        content_of(model, settings.chat, train=settings.corpus is not None),
-        path,
-        tools,
-        sources.root_for_make(),
-        versions,
-    )
+    content = content_of(model, settings.chat_template, train=settings.corpus is not None)
+    return _Inputs(content, path, tools, sources.root_for_make(), versions)
 
 
 def _output_folder(settings: BuildSettings) -> Path:
@@ -224,7 +219,7 @@ def _key(settings: BuildSettings, inputs: _Inputs) -> str:
         "settings": repr((settings.variant, settings.cmdline)),
         "model": inputs.model.sha256,
         "name": inputs.model.name,
-        "lm": repr(isinstance(inputs.content, LmBlob) and (inputs.content.chat, interleave.FORMAT)),
+        "lm": repr(isinstance(inputs.content, LmBlob) and inputs.content.chat),
         "corpus": repr(settings.corpus and (settings.corpus.source, settings.corpus.sha256)),
     }
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:32]

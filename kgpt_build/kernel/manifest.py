@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,7 @@ def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
     words += ["--sanitize", settings.sanitize] if settings.sanitize else []
     if settings.corpus is not None:
         words += ["--corpus", str(settings.corpus.path.absolute()) if settings.corpus.path else NO_CORPUS]
-    words += ["--system", settings.chat.system] if settings.chat.system is not None else []
-    words += ["--chat-template", settings.chat.template] if settings.chat.template is not None else []
+    words += ["--chat-template", settings.chat_template] if settings.chat_template is not None else []
     words += ["--cmdline", settings.cmdline] if settings.cmdline else []
     return shlex.join(words)
 
@@ -58,7 +56,7 @@ def content(
         "debug": settings.debug,
         "sanitize": settings.sanitize,
         "corpus": None if settings.corpus is None else _described(settings.corpus),
-        "chat": asdict(settings.chat),
+        "chat_template": settings.chat_template,
         "cmdline": settings.cmdline,
         "output": {"file": image.name, "size": image.stat().st_size, "sha256": file_sha256(image)},
         "model": {

@@ -18,16 +18,15 @@ from kgpt_build.headers.blob import BlobInfo, layout, model_blob, read_blob
 from kgpt_build.kernel import check, loaders
 from kgpt_build.kernel.content import content_of
 from kgpt_build.kernel.elf import MODEL_SECTION, Image, Section, parse_image, read_image
-from kgpt_build.kernel.settings import ChatSettings
 from kgpt_build.models import Model
 
 
-def content_for(image_path: Path, model: Path, chat: ChatSettings) -> Model | LmBlob:
+def content_for(image_path: Path, model: Path, chat_template: str | None) -> Model | LmBlob:
     """The model in the file ``model`` as the kernel ``image_path`` takes it. Raises KgptError, UsageError."""
     image = read_image(image_path)
     if _embedded(image).is_lm and model.suffix == ".gguf":
-        return content_of(models.load_lm(model), chat)
-    return content_of(models.load(model), chat)
+        return content_of(models.load_lm(model), chat_template)
+    return content_of(models.load(model), chat_template)
 
 
 def pack(image_path: Path, model: Model | LmBlob, out: Path) -> Image:
@@ -45,7 +44,7 @@ def pack(image_path: Path, model: Model | LmBlob, out: Path) -> Image:
     return packed
 
 
-def _require_same_arch(image: Image, model: Model) -> None:
+def _require_same_arch(image: Image, model: Model | LmBlob) -> None:
     embedded = _embedded(image)
     if embedded.is_lm != isinstance(model, LmBlob) or (isinstance(model, Model) and embedded.arch != model.arch):
         given = model.model if isinstance(model, LmBlob) else model

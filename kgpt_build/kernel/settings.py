@@ -17,28 +17,12 @@ TARGETS = {"bare": "kernel.elf", "hosted": "kgpt-hosted"}
 
 
 @dataclass(frozen=True)
-class ChatSettings:
-    """How an image for a language model talks; None leaves it to the model's file.
-
-    ``system`` is the system prompt; ``template`` is the name of a family, such as chatml, in the place of the file's
-    own template.
-    """
-
-    system: str | None = None
-    template: str | None = None
-
-    @property
-    def is_given(self) -> bool:
-        """Does it ask for anything?"""
-        return self.system is not None or self.template is not None
-
-
-@dataclass(frozen=True)
 class BuildSettings:
     """One build. ``model`` is a file, a model that is loaded, NO_MODEL, or None for the default model.
 
     ``sanitize`` is a list for -fsanitize=, such as ``address,undefined``; ``cmdline`` is built into the kernel; with
     ``corpus`` it can also train (mode=train): on that text, or with an empty one on what the loader brings.
+    ``chat_template`` is a family of templates in the place of a language model's own, or "none".
     """
 
     model: Path | Model | GgufModel | NoModel | None = None
@@ -49,7 +33,7 @@ class BuildSettings:
     cmdline: str = ""
     sanitize: str = ""
     corpus: Corpus | None = None
-    chat: ChatSettings = ChatSettings()
+    chat_template: str | None = None
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def validate(self) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kgpt_build.errors import KgptError
+from kgpt_build.models.catalog import resolve
 from kgpt_build.models.gguf_file import MetadataValue, load_gguf, metadata, save_gguf
 from kgpt_build.models.gguf_model import GgufModel, LmSizes, load_gguf_model, mapped
 from kgpt_build.models.gguf_scan import MAGIC, scan
@@ -31,6 +32,7 @@ __all__ = [
     "load_lm",
     "load_microgpt",
     "metadata",
+    "resolve",
     "save_gguf",
     "tensor_shapes",
 ]

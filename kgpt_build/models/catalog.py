@@ -44,7 +44,7 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class Pulled:
-    """A model that was got: ``path`` is its file, ``source`` where from, ``date`` when (ISO 8601), ``size`` in bytes."""
+    """A model that was got: its file, where from, when (``date``, ISO 8601); ``size`` is in bytes."""
 
     name: str
     path: Path

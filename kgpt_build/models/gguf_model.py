@@ -16,8 +16,11 @@ from kgpt_build.models.file_hash import cached_sha256
 from kgpt_build.models.gguf_scan import Scan, Value
 from kgpt_build.models.gguf_types import TYPES, type_name
 from kgpt_build.models.gguf_vocab import Vocabulary, read_vocabulary
-from kgpt_build.models.lm_tensors import ARCHITECTURES, check_tensors
+from kgpt_build.models.lm_tensors import ARCHITECTURES, check_fields, check_tensors
 from kgpt_build.models.model import clean_name
+
+NO_CHAT = "none"
+"""The name of a template for an image that shall not chat."""
 
 _HINT = "the file is damaged, or was converted wrongly"
 _MAX_SIZE = 1 << 24  # of any one hyperparameter: products of two fit 48 bits in the kernel
@@ -25,7 +28,10 @@ _MAX_SIZE = 1 << 24  # of any one hyperparameter: products of two fit 48 bits in
 
 @dataclass(frozen=True)
 class LmSizes:
-    """The sizes of a language model, in elements. ``head_dim`` is that of queries and keys."""
+    """The sizes of a language model, in elements.
+
+    ``head_dim`` is that of queries, keys and values; RoPE turns the first ``rope_dim`` of a head.
+    """
 
     n_vocab: int
     n_ctx: int
@@ -35,8 +41,25 @@ class LmSizes:
     n_head_kv: int
     n_ff: int
     head_dim: int
-    head_dim_v: int
     norm_eps: float
+    rope_dim: int
+
+    @property
+    def named(self) -> dict[str, int]:
+        """The sizes by the names that lm_tensors has for them."""
+        q, kv = self.n_head * self.head_dim, self.n_head_kv * self.head_dim
+        return {
+            "embd": self.n_embd,
+            "vocab": self.n_vocab,
+            "ctx": self.n_ctx,
+            "ff": self.n_ff,
+            "ff_twice": 2 * self.n_ff,
+            "head": self.head_dim,
+            "q": q,
+            "kv": kv,
+            "qkv": q + 2 * kv,
+            "rope_pairs": self.rope_dim // 2,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +87,18 @@ class GgufModel:
         """Such as ``Q4_1 + Q8_0``: the types of matrices, the commonest first."""
         matrices = Counter(TYPES[tensor.kind].name for tensor in self.header.tensors if len(tensor.dims) > 1)
         return " + ".join(name for name, _ in matrices.most_common())
+
+    def chat_blob(self, template: str | None = None) -> bytes:
+        """The chat template as the kernel takes it (kernel_c/include/kgpt/chat.h); empty where there is none.
+
+        ``template`` is the name of a family in the place of the file's own, or NO_CHAT. Raises KgptError.
+        """
+        from kgpt_build.chat import chat_blob  # late: Jinja is slow to import
+
+        if template == NO_CHAT or not (template or self.chat_template):
+            return b""
+        bos, eos = self.vocabulary.text("bos") or "", self.vocabulary.text("eos") or ""
+        return chat_blob(self.chat_template or "", bos, eos, family=template).blob()
 
     @contextmanager
     def mapped(self) -> Iterator[mmap.mmap]:
@@ -125,10 +160,11 @@ def describe(header: Scan, name: str) -> Described:
     """What ``header`` says; ``name`` is for a file that does not say its own. Raises KgptError for what cannot run."""
     arch = require_architecture(header)
     _require_types(header)
+    check_fields(arch, list(header.fields))
     fields = _Fields(header.fields)
     vocabulary = read_vocabulary(header.fields)
     hparams = _sizes(fields, arch, len(vocabulary.tokens))
-    check_tensors(arch, hparams.n_layer, _tensor_sizes(hparams), header.tensors)
+    check_tensors(arch, hparams.n_layer, hparams.named, header.tensors)
     own_name = header.fields.get("general.name")
     return Described(
         name=clean_name(own_name if isinstance(own_name, str) and own_name.strip() else name),
@@ -213,6 +249,12 @@ def _sizes(fields: _Fields, arch: str, n_vocab: int) -> LmSizes:
             f"'{arch}.embedding_length' must be a multiple of '{arch}.attention.head_count'",
         )
     head_dim = fields.size(head_key, n_embd // n_head)
+    value_key = f"{arch}.attention.value_length"
+    if fields.size(value_key, head_dim) != head_dim:
+        raise KgptError(
+            f"the field {value_key!r} is {fields.size(value_key)}, not {head_dim} as of the keys",
+            "such models are not supported",
+        )
     return LmSizes(
         n_vocab=n_vocab,
         n_ctx=fields.size(f"{arch}.context_length"),
@@ -222,25 +264,6 @@ def _sizes(fields: _Fields, arch: str, n_vocab: int) -> LmSizes:
         n_head_kv=n_head_kv,
         n_ff=fields.size(f"{arch}.feed_forward_length"),
         head_dim=head_dim,
-        head_dim_v=fields.size(f"{arch}.attention.value_length", head_dim),
-        norm_eps=fields.eps(f"{arch}.attention.{ARCHITECTURES[arch].eps}"),
+        rope_dim=fields.size(f"{arch}.rope.dimension_count", head_dim),
+        norm_eps=fields.eps(f"{arch}.{ARCHITECTURES[arch].eps}"),
     )
-
-
-def _tensor_sizes(sizes: LmSizes) -> dict[str, int]:
-    """The names that lm_tensors has for sizes."""
-    q, k = sizes.n_head * sizes.head_dim, sizes.n_head_kv * sizes.head_dim
-    v = sizes.n_head_kv * sizes.head_dim_v
-    return {
-        "embd": sizes.n_embd,
-        "vocab": sizes.n_vocab,
-        "ctx": sizes.n_ctx,
-        "ff": sizes.n_ff,
-        "ff2": 2 * sizes.n_ff,
-        "head": sizes.head_dim,
-        "q": q,
-        "k": k,
-        "v": v,
-        "qkv": q + k + v,
-        "heads_v": sizes.n_head * sizes.head_dim_v,
-    }

@@ -1,151 +1,221 @@
-"""Which tensors an architecture has, and of which shapes: what a file must hold to be a model of it.
+"""Which tensors and which fields an architecture has: what a file must hold, and may hold, to be a model of it.
 
-Shapes are GGUF's: the length of a row first. The names are those of the files in the wild, which
-https://github.com/ggml-org/llama.cpp/blob/master/gguf-py/gguf/constants.py lists.
+kernel_c/lm/arch.c says the same to the kernel; tests/unit/test_models_lm.py compares the two. The names are those of
+https://github.com/ggml-org/llama.cpp/blob/master/gguf-py/gguf/constants.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from kgpt_build.errors import KgptError
-from kgpt_build.models.gguf_scan import ScannedTensor
+from kgpt_build.models.gguf_scan import F32, ScannedTensor
 
-Shapes: TypeAlias = Mapping[str, tuple[str, ...]]
+Shape: TypeAlias = tuple[str, ...]
+GROUP = 8  # rows that are interleaved: parts of a fused matrix begin at multiples of it
 _HINT = "the file is damaged, or is a variant that is not supported"
+
+WHOLE: Mapping[str, Shape] = {
+    "token_embd.weight": ("embd", "vocab"),
+    "position_embd.weight": ("embd", "ctx"),
+    "output.weight": ("embd", "vocab"),
+    "output.bias": ("vocab",),
+    "output_norm.weight": ("embd",),
+    "output_norm.bias": ("embd",),
+    "rope_freqs.weight": ("rope_pairs",),
+    "rope_factors_long.weight": ("rope_pairs",),
+    "rope_factors_short.weight": ("rope_pairs",),
+}
+"""Tensors of a model -> their shapes as GGUF has them, the length of a row first; sizes are keys of LmSizes.named."""
+
+LAYER: Mapping[str, Shape] = {
+    "attn_norm.weight": ("embd",),
+    "attn_norm.bias": ("embd",),
+    "attn_q.weight": ("embd", "q"),
+    "attn_q.bias": ("q",),
+    "attn_k.weight": ("embd", "kv"),
+    "attn_k.bias": ("kv",),
+    "attn_v.weight": ("embd", "kv"),
+    "attn_v.bias": ("kv",),
+    "attn_qkv.weight": ("embd", "qkv"),
+    "attn_qkv.bias": ("qkv",),
+    "attn_output.weight": ("q", "embd"),
+    "attn_output.bias": ("embd",),
+    "attn_q_norm.weight": ("head",),
+    "attn_k_norm.weight": ("head",),
+    "post_attention_norm.weight": ("embd",),
+    "ffn_norm.weight": ("embd",),
+    "ffn_norm.bias": ("embd",),
+    "ffn_gate.weight": ("embd", "ff"),
+    "ffn_gate.bias": ("ff",),
+    "ffn_up.weight": ("embd", "ff"),
+    "ffn_up.bias": ("ff",),
+    "ffn_down.weight": ("ff", "embd"),
+    "ffn_down.bias": ("embd",),
+    "post_ffw_norm.weight": ("embd",),
+}
+"""The same of a layer: "attn_q.weight" for blk.N.attn_q.weight."""
+
+_FUSED_GATE = {"ffn_up.weight": ("embd", "ff_twice")}  # the gate's rows first
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """The tensors of an architecture: of the whole, and of a layer ("attn_q" for blk.N.attn_q).
+    """The tensors of an architecture. ``eps`` is the key of the norms' epsilon; ``other`` are shapes of its own."""
 
-    Sizes are names of sizes_of; of ``tied`` the first is taken for the second where that is missing. ``eps`` is the
-    last part of the norm's key.
-    """
+    needs: frozenset[str]
+    may: frozenset[str]
+    eps: str = "attention.layer_norm_rms_epsilon"
+    other: Mapping[str, Shape] | None = None
 
-    whole: Shapes
-    layer: Shapes
-    optional: Shapes = field(default_factory=dict)
-    optional_layer: Shapes = field(default_factory=dict)
-    eps: str = "layer_norm_rms_epsilon"
+    def shape(self, name: str) -> Shape:
+        """The shape of the tensor of this name, without its layer."""
+        return (self.other or {}).get(name) or WHOLE.get(name) or LAYER[name]
 
 
-_EMBED = {"token_embd.weight": ("embd", "vocab")}
-_OUTPUT = {"output.weight": ("embd", "vocab")}
-_NORM = {"output_norm.weight": ("embd",)}
-_NORM_BIAS = {"output_norm.bias": ("embd",)}
-_ROPE = {"rope_freqs.weight": ("any",), "rope_factors_long.weight": ("any",), "rope_factors_short.weight": ("any",)}
-_QKV = {"attn_q.weight": ("embd", "q"), "attn_k.weight": ("embd", "k"), "attn_v.weight": ("embd", "v")}
-_QKV_BIAS = {"attn_q.bias": ("q",), "attn_k.bias": ("k",), "attn_v.bias": ("v",)}
-_QK_NORM = {"attn_q_norm.weight": ("head",), "attn_k_norm.weight": ("head",)}
-_FUSED = {"attn_qkv.weight": ("embd", "qkv")}
-_ATTN_OUT = {"attn_output.weight": ("heads_v", "embd")}
-_ATTN_NORM = {"attn_norm.weight": ("embd",)}
-_FFN_NORM = {"ffn_norm.weight": ("embd",)}
-_MLP = {"ffn_up.weight": ("embd", "ff"), "ffn_down.weight": ("ff", "embd")}
-_GATED = {"ffn_gate.weight": ("embd", "ff"), **_MLP}
-_MLP_BIAS = {"ffn_up.bias": ("ff",), "ffn_down.bias": ("embd",)}
-_LLAMA_LAYER = {**_ATTN_NORM, **_QKV, **_ATTN_OUT, **_FFN_NORM, **_GATED}
-_ROPE_LAYER = {"rope_freqs.weight": ("any",), "attn_rot_embd": ("any",)}
+_ALWAYS = ("token_embd.weight", "attn_output.weight", "ffn_down.weight")
+_RMS_NORMS = ("output_norm.weight", "attn_norm.weight", "ffn_norm.weight")
+_SEPARATE = ("attn_q.weight", "attn_k.weight", "attn_v.weight")
+_SEPARATE_BIASES = ("attn_q.bias", "attn_k.bias", "attn_v.bias")
+_FUSED = ("attn_qkv.weight", "attn_qkv.bias")
+_QK_NORMS = ("attn_q_norm.weight", "attn_k_norm.weight")
+_GATED = ("ffn_gate.weight", "ffn_up.weight")
+_FFN_BIASES = ("ffn_up.bias", "ffn_down.bias")
+_ROPE_FACTORS = ("rope_factors_long.weight", "rope_factors_short.weight")
+_OUTPUT = ("output.weight",)
+_LAYER_NORM = "attention.layer_norm_epsilon"
+
+
+def _of(
+    needs: Sequence[str], may: Sequence[str] = (), eps: str = Architecture.eps, other: Mapping[str, Shape] | None = None
+) -> Architecture:
+    return Architecture(frozenset((*_ALWAYS, *needs)), frozenset(may), eps, other)
+
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "llama": Architecture(
-        {**_EMBED, **_NORM},
-        _LLAMA_LAYER,
-        {**_OUTPUT, **_ROPE},
-        {**_QKV_BIAS, "attn_output.bias": ("embd",), **_ROPE_LAYER},
+    "llama": _of(
+        (*_RMS_NORMS, *_SEPARATE, *_GATED),
+        (
+            *_OUTPUT,
+            *_SEPARATE_BIASES,
+            *_FFN_BIASES,
+            *_ROPE_FACTORS,
+            "rope_freqs.weight",
+            "attn_output.bias",
+            "ffn_gate.bias",
+        ),
     ),
-    "qwen2": Architecture({**_EMBED, **_NORM}, {**_LLAMA_LAYER, **_QKV_BIAS}, {**_OUTPUT, **_ROPE}),
-    "qwen3": Architecture({**_EMBED, **_NORM}, {**_LLAMA_LAYER, **_QK_NORM}, {**_OUTPUT, **_ROPE}),
-    "gemma3": Architecture(
-        {**_EMBED, **_NORM},
-        {
-            **_LLAMA_LAYER,
-            **_QK_NORM,
-            "post_attention_norm.weight": ("embd",),
-            "post_ffw_norm.weight": ("embd",),
-        },
-        {**_OUTPUT, **_ROPE},
+    "qwen2": _of((*_RMS_NORMS, *_SEPARATE, *_SEPARATE_BIASES, *_GATED), (*_OUTPUT, "output.bias")),
+    "qwen3": _of((*_RMS_NORMS, *_SEPARATE, *_QK_NORMS, *_GATED), _OUTPUT),
+    "gemma3": _of(
+        (*_RMS_NORMS, *_SEPARATE, *_QK_NORMS, *_GATED, "post_attention_norm.weight", "post_ffw_norm.weight"), _OUTPUT
     ),
-    "phi2": Architecture(
-        {**_EMBED, **_NORM, **_NORM_BIAS, **_OUTPUT, "output.bias": ("vocab",)},
-        {
-            **_ATTN_NORM,
-            "attn_norm.bias": ("embd",),
-            **_FUSED,
-            "attn_qkv.bias": ("qkv",),
-            **_ATTN_OUT,
-            "attn_output.bias": ("embd",),
-            **_MLP,
-            **_MLP_BIAS,
-        },
-        eps="layer_norm_epsilon",
+    "phi2": _of(
+        (
+            *_FUSED,
+            *_FFN_BIASES,
+            "output.weight",
+            "output.bias",
+            "output_norm.weight",
+            "output_norm.bias",
+            "attn_norm.weight",
+            "attn_norm.bias",
+            "attn_output.bias",
+            "ffn_up.weight",
+        ),
+        eps=_LAYER_NORM,
     ),
-    "phi3": Architecture(
-        {**_EMBED, **_NORM},
-        {
-            **_ATTN_NORM,
-            **_FUSED,
-            **_ATTN_OUT,
-            **_FFN_NORM,
-            "ffn_up.weight": ("embd", "ff2"),
-            "ffn_down.weight": ("ff", "embd"),
-        },
-        {**_OUTPUT, **_ROPE},
-        _ROPE_LAYER,
-    ),
-    "gpt2": Architecture(
-        {**_EMBED, "position_embd.weight": ("embd", "ctx"), **_NORM, **_NORM_BIAS},
-        {
-            **_ATTN_NORM,
-            "attn_norm.bias": ("embd",),
-            **_FUSED,
-            "attn_qkv.bias": ("qkv",),
-            **_ATTN_OUT,
-            "attn_output.bias": ("embd",),
-            **_FFN_NORM,
-            "ffn_norm.bias": ("embd",),
-            **_MLP,
-            **_MLP_BIAS,
-        },
+    "phi3": _of((*_RMS_NORMS, "attn_qkv.weight", "ffn_up.weight"), (*_OUTPUT, *_ROPE_FACTORS), other=_FUSED_GATE),
+    "gpt2": _of(
+        (
+            *_RMS_NORMS,
+            *_FUSED,
+            *_FFN_BIASES,
+            "position_embd.weight",
+            "output_norm.bias",
+            "attn_norm.bias",
+            "ffn_norm.bias",
+            "attn_output.bias",
+            "ffn_up.weight",
+        ),
         _OUTPUT,
-        eps="layer_norm_epsilon",
+        eps=_LAYER_NORM,
     ),
-    "microgpt": Architecture(
-        {**_EMBED, "position_embd.weight": ("embd", "ctx"), **_OUTPUT},
-        {**_QKV, **_ATTN_OUT, **_MLP},
-    ),
+    "microgpt": _of(("position_embd.weight", "output.weight", *_SEPARATE, "ffn_up.weight")),
 }
 """Architecture -> what it is made of, in the order in which they are listed to a person."""
+
+FIELDS = frozenset(
+    {
+        "attention.causal",
+        "attention.head_count",
+        "attention.head_count_kv",
+        "attention.key_length",
+        "attention.layer_norm_epsilon",
+        "attention.layer_norm_rms_epsilon",
+        "attention.scale",
+        "attention.sliding_window",
+        "attention.sliding_window_pattern",
+        "attention.value_length",
+        "block_count",
+        "context_length",
+        "embedding_length",
+        "expert_count",
+        "expert_used_count",
+        "feed_forward_length",
+        "rope.dimension_count",
+        "rope.freq_base",
+        "rope.freq_base_swa",
+        "rope.scale_linear",
+        "rope.scaling.attn_factor",
+        "rope.scaling.factor",
+        "rope.scaling.finetuned",
+        "rope.scaling.original_context_length",
+        "rope.scaling.type",
+        "rope.scaling.yarn_beta_fast",
+        "rope.scaling.yarn_beta_slow",
+        "tensor_data_layout",
+        "use_parallel_residual",
+        "vocab_size",
+    }
+)
+"""The fields "ARCH.…" that the engine knows: another one may change what the model computes."""
+
+
+def check_fields(arch: str, keys: Sequence[str]) -> None:
+    """Refuse a field of the architecture that nobody here obeys. Raises KgptError."""
+    for key in keys:
+        if key.startswith(f"{arch}.") and key.removeprefix(f"{arch}.") not in FIELDS:
+            raise KgptError(f"the field {key!r} is not supported", "it may change what the model computes")
 
 
 def check_tensors(arch: str, n_layer: int, sizes: Mapping[str, int], tensors: Sequence[ScannedTensor]) -> None:
     """Refuse ``tensors`` that are not those of ``arch``: missing, unexpected, of another shape. Raises KgptError."""
     of = ARCHITECTURES[arch]
-    needed = dict(_named(of.whole, of.layer, n_layer))
-    known = {**needed, **dict(_named(of.optional, of.optional_layer, n_layer))}
-    found = {tensor.name: tensor for tensor in tensors}
-    for name in needed:
-        if name not in found:
-            raise KgptError(f"the tensor {name!r} is missing", f"a {arch} of {n_layer} layers must have it: {_HINT}")
-    for name, tensor in found.items():
-        if name not in known:
-            raise KgptError(f"the tensor {name!r} is unexpected", f"a {arch} of {n_layer} layers has none: {_HINT}")
-        _check_shape(tensor, known[name], sizes)
+    model = f"a {arch} of {n_layer} layers"
+    found = {tensor.name for tensor in tensors}
+    for name in sorted(of.needs):
+        for full in [name] if name in WHOLE else [f"blk.{i}.{name}" for i in range(n_layer)]:
+            if full not in found:
+                raise KgptError(f"the tensor {full!r} is missing", f"{model} must have it: {_HINT}")
+    known = _full_names(of, n_layer)
+    for tensor in tensors:
+        if tensor.name not in known:
+            raise KgptError(f"the tensor {tensor.name!r} is unexpected", f"{model} has none: {_HINT}")
+        _check_tensor(tensor, of.shape(known[tensor.name]), sizes)
+    _check_fused(of, sizes)
 
 
-def _named(whole: Shapes, layer: Shapes, n_layer: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    yield from whole.items()
-    for i in range(n_layer):
-        for name, shape in layer.items():
-            yield f"blk.{i}.{name}", shape
+def _full_names(of: Architecture, n_layer: int) -> dict[str, str]:
+    """The name of every tensor that may be there -> the same without its layer."""
+    names = of.needs | of.may
+    whole = {name: name for name in names if name in WHOLE}
+    return whole | {f"blk.{i}.{name}": name for name in names if name in LAYER for i in range(n_layer)}
 
 
-def _check_shape(tensor: ScannedTensor, shape: tuple[str, ...], sizes: Mapping[str, int]) -> None:
-    if shape == ("any",):
-        return
+def _check_tensor(tensor: ScannedTensor, shape: Shape, sizes: Mapping[str, int]) -> None:
     expected = tuple(sizes[size] for size in shape)
     found = tensor.dims
     while len(found) > len(expected) and found[-1] == 1:
@@ -155,3 +225,15 @@ def _check_shape(tensor: ScannedTensor, shape: tuple[str, ...], sizes: Mapping[s
             f"the tensor {tensor.name!r} has the shape {list(tensor.dims)}, not {list(expected)}",
             f"its shape must follow from the hyperparameters: {_HINT}",
         )
+    if len(expected) == 1 and tensor.kind != F32:
+        raise KgptError(f"the tensor {tensor.name!r} is a vector, but not of the type F32", _HINT)
+
+
+def _check_fused(of: Architecture, sizes: Mapping[str, int]) -> None:
+    parts = [size for size in ("q", "kv") if "attn_qkv.weight" in of.needs] + (["ff"] if of.other else [])
+    for part in parts:
+        if sizes[part] % GROUP:
+            raise KgptError(
+                f"the parts of a fused matrix have {sizes[part]} rows, not a multiple of {GROUP}",
+                "such models are not supported",
+            )
