@@ -23,16 +23,19 @@ COMPILERS = {
 }
 
 
-def shared_object(folder: Path, sources: Sequence[str], compiler: str = "zig") -> ctypes.CDLL:
+def shared_object(
+    folder: Path, sources: Sequence[str], compiler: str = "zig", include: Path | None = None
+) -> ctypes.CDLL:
     """Compile ``sources`` (paths below the repository's root), with what compilers call on their own, and load them.
 
-    Files whose names end in ``_avx2`` may use AVX2.
+    Files whose names end in ``_avx2`` may use AVX2. ``include`` holds generated headers.
     """
     target = folder / f"{Path(sources[0]).stem}-{compiler}.so"
     inputs = ["kernel_c/core/memory.c"]
     for source in sources:
         inputs.append(_avx2_object(folder, source, compiler) if source.endswith("_avx2.c") else source)
-    subprocess.run([*COMPILERS[compiler], *_FLAGS, "-shared", *inputs, "-o", str(target)], cwd=ROOT, check=True)
+    flags = [*_FLAGS, f"-I{include}"] if include else _FLAGS
+    subprocess.run([*COMPILERS[compiler], *flags, "-shared", *inputs, "-o", str(target)], cwd=ROOT, check=True)
     return ctypes.CDLL(str(target))
 
 
