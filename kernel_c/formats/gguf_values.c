@@ -39,37 +39,40 @@ static enum kg_status wrong_kind(struct kg_error *error, const char *key, const 
     return refuse(error);
 }
 
-/* The value of an integer kind; false if it is none or does not fit. */
-static bool integer(const struct kg_gguf_value *value, int64_t *number)
+/* The value of an integer kind, *negative or not, by its size; false if it is none. */
+static bool integer(const struct kg_gguf_value *value, bool *negative, uint64_t *size)
 {
-    uint64_t word;
+    int64_t number;
+    *negative = false;
     switch (value->kind) {
-    case KG_GGUF_U8: *number = value->data[0]; return true;
-    case KG_GGUF_I8: *number = (int8_t)value->data[0]; return true;
-    case KG_GGUF_U16: *number = value->data[0] | value->data[1] << 8; return true;
-    case KG_GGUF_I16: *number = (int16_t)(value->data[0] | value->data[1] << 8); return true;
-    case KG_GGUF_U32: *number = kg_load_u32(value->data); return true;
-    case KG_GGUF_I32: *number = (int32_t)kg_load_u32(value->data); return true;
-    case KG_GGUF_U64:
-        word = kg_load_u64(value->data);
-        *number = word > INT64_MAX ? INT64_MAX : (int64_t)word; /* either is too large for everybody */
-        return true;
-    case KG_GGUF_I64: *number = (int64_t)kg_load_u64(value->data); return true;
+    case KG_GGUF_U8: *size = value->data[0]; return true;
+    case KG_GGUF_U16: *size = (uint64_t)(value->data[0] | value->data[1] << 8); return true;
+    case KG_GGUF_U32: *size = kg_load_u32(value->data); return true;
+    case KG_GGUF_U64: *size = kg_load_u64(value->data); return true;
+    case KG_GGUF_I8: number = (int8_t)value->data[0]; break;
+    case KG_GGUF_I16: number = (int16_t)(value->data[0] | value->data[1] << 8); break;
+    case KG_GGUF_I32: number = (int32_t)kg_load_u32(value->data); break;
+    case KG_GGUF_I64: number = (int64_t)kg_load_u64(value->data); break;
     default: return false;
     }
+    *negative = number < 0;
+    *size = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    return true;
 }
 
 static enum kg_status to_u32(const char *key, const struct kg_gguf_value *value, uint32_t *out, struct kg_error *error)
 {
-    int64_t number;
-    if (!integer(value, &number)) {
+    bool negative;
+    uint64_t size;
+    if (!integer(value, &negative, &size)) {
         return wrong_kind(error, key, value, "a whole number");
     }
-    if (number < 0 || number > UINT32_MAX) {
-        kg_error_set(error, KG_E_INPUT, "the field \"%s\" is %ld, not from 0 to 2^32 - 1", key, (long)number);
+    if (negative || size > UINT32_MAX) {
+        kg_error_set(error, KG_E_INPUT, "the field \"%s\" is %s%lu, not from 0 to 2^32 - 1", key, negative ? "-" : "",
+                     (unsigned long)size);
         return refuse(error);
     }
-    *out = (uint32_t)number;
+    *out = (uint32_t)size;
     return KG_OK;
 }
 

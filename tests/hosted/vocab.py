@@ -18,7 +18,11 @@ TOKENIZER = "kernel_c/tokenizer"
 SOURCES = [
     "tests/hosted/vocab_driver.c",
     *(f"kernel_c/core/{name}.c" for name in ("arena", "error", "format", "str", "utf8")),
-    *(f"kernel_c/formats/{name}.c" for name in ("cursor", "gguf", "gguf_index", "gguf_read", "gguf_tensors", "gguf_values")),
+    *(
+        f"kernel_c/formats/{name}.c"
+        for name in ("cursor", "gguf", "gguf_index", "gguf_read", "gguf_tensors", "gguf_values")
+    ),
+    "kernel_c/ops/quant/types.c",
     *(f"{TOKENIZER}/{name}.c" for name in ("bpe", "merge", "pretokenize", "pretokenize_rules", "spm", "unicode")),
     *(f"{TOKENIZER}/vocab{name}.c" for name in ("", "_char", "_encode", "_hash", "_read", "_special")),
 ]
