@@ -118,7 +118,19 @@ LM_QUANT := \
     ops/quant/types.c \
     ops/quant/unpack.c
 LM_QUANT_AVX2 := ops/quant/q8_avx2.c ops/quant/q8k_avx2.c
-LM_TOKENIZER :=
+LM_TOKENIZER := \
+    tokenizer/bpe.c \
+    tokenizer/merge.c \
+    tokenizer/pretokenize.c \
+    tokenizer/pretokenize_rules.c \
+    tokenizer/spm.c \
+    tokenizer/unicode.c \
+    tokenizer/vocab.c \
+    tokenizer/vocab_char.c \
+    tokenizer/vocab_encode.c \
+    tokenizer/vocab_hash.c \
+    tokenizer/vocab_read.c \
+    tokenizer/vocab_special.c
 LM_ENGINE := \
     lm/arch.c \
     lm/attention.c \
@@ -263,6 +275,7 @@ $(ENGINE_OBJECTS) $(RUNTIME_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER)
 # Self-tests run once in a while: small rather than fast.
 $(filter %_test.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(if $(filter 1,$(DEBUG)),,-Os)
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
+$(filter %/tokenizer/unicode.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -I$(GEN)
 $(AVX2_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX2_FLAGS)
 $(filter $(OBJ)/kernel_c/ops/quant/%,$(AVX2_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(F16C_FLAGS)
 $(FMA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(FMA_FLAGS)
