@@ -40,10 +40,11 @@ static uint32_t count_tokens(struct kgpt *k, const struct kg_fragment *fragments
 }
 
 /* The fragments up to the message of the user: what a shift is to keep. */
-static size_t before_message(const struct kg_fragment *fragments, size_t n, const char *text)
+static size_t before_message(const struct kg_fragment *fragments, size_t n, struct kg_text message)
 {
     size_t i = 0;
-    while (i < n && (fragments[i].special || fragments[i].text != text)) {
+    while (i < n &&
+           (fragments[i].special || fragments[i].text < message.data || fragments[i].text > message.data + message.n)) {
         i++;
     }
     return i;
@@ -61,7 +62,7 @@ enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, st
         return KG_E_INPUT;
     }
     struct kg_lm_turn turn = {.fragments = fragments, .index = lm->replies};
-    turn.bos = first && (lm->chat.flags & KG_CHAT_BOS);
+    turn.bos = first && ((lm->chat.flags & KG_CHAT_BOS) || lm->vocab.add_bos);
     if (!first && (lm->chat.flags & KG_CHAT_REWRITES)) { /* the last reply as the template shows it from now on */
         kg_lm_truncate(&lm->session, lm->ask_at);
         turn.n = kg_chat_reply(&lm->chat, (struct kg_text){lm->reply, lm->reply_n}, fragments);
@@ -70,7 +71,7 @@ enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, st
     uint32_t bos = turn.bos && lm->vocab.bos != KG_NO_TOKEN;
     lm->ask_at = lm->session.n_past + bos + count_tokens(k, fragments, turn.n - 1);
     if (first) {
-        lm->n_system = bos + count_tokens(k, fragments, before_message(fragments, turn.n, text));
+        lm->n_system = bos + count_tokens(k, fragments, before_message(fragments, turn.n, (struct kg_text){text, n}));
     }
     enum kg_status status = kg_lm_reply(k, &turn, error);
     lm->replies += status == KG_OK || lm->session.n_past > 0;

@@ -65,7 +65,11 @@ static enum kg_status encode(struct kgpt *k, const struct kg_lm_turn *turn, uint
     if (status != KG_OK) {
         return status;
     }
-    count += bos;
+    if (bos && count && lm->prompt[1] == lm->vocab.bos) { /* the template has said it itself */
+        memmove(lm->prompt, lm->prompt + 1, (count < room - 1 ? count : room - 1) * sizeof lm->prompt[0]);
+    } else {
+        count += bos;
+    }
     if (count >= room) {
         kg_error_set(error, KG_E_CONTEXT, "the text has %zu tokens, and the context %u", count,
                      lm->session.options.n_ctx);
