@@ -21,6 +21,7 @@ from kgpt_build import models
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.hosted import run_hosted
 from kgpt_build.models import GgufModel
+from kgpt_build.models.catalog import resolve
 
 _PEER = Path(__file__).parent / "llama_peer.py"
 
@@ -126,7 +127,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--llama-python", default=sys.executable, help="a Python that has llama-cpp-python")
     arguments = parser.parse_args()
-    model = models.load(models.resolve(arguments.model))
+    model = models.load(resolve(arguments.model))
     if not isinstance(model, GgufModel):
         parser.error(f"{arguments.model} is no language model")
     python = arguments.llama_python if _has_llama(arguments.llama_python) else None

@@ -1,11 +1,13 @@
-"""A model becomes C: the three headers that app/model_data.c includes; a corpus, that of app/corpus_data.c."""
+"""A model becomes C: the three headers that app/model_data.c includes; a corpus, that of app/corpus_data.c.
+
+Tokenizers of language models take Unicode's classes of characters from another one, tokenizer/unicode.c."""
 
 from __future__ import annotations
 
 import contextlib
 from pathlib import Path
 
-from kgpt_build.headers import config, corpus, interleaved, lm_text, vocab, weights
+from kgpt_build.headers import config, corpus, interleaved, lm_text, unicode, vocab, weights
 from kgpt_build.headers.corpus import BROUGHT, Corpus
 from kgpt_build.headers.lm import LmBlob
 from kgpt_build.models import GgufModel, Model
@@ -45,6 +47,7 @@ def _model_files(model: Model | LmBlob, version: str) -> dict[str, bytes]:
         return {
             vocab.NAME: lm_text.vocab_text(model, version).encode(),
             weights.NAME: lm_text.weights_text(model, version).encode(),
+            unicode.NAME: unicode.text(version).encode(),
         }
     files = {vocab.NAME: vocab.text(model, version).encode(), weights.NAME: weights.text(model, version).encode()}
     if not weights.is_literal(model):
