@@ -18,7 +18,7 @@ ODD_CHARS = "abcdé€😀 \n\"\\'zß"
 
 @pytest.fixture(scope="session")
 def default_model() -> Model:
-    return models.load(None)
+    return models.load_microgpt(None)
 
 
 @pytest.fixture(scope="session")
