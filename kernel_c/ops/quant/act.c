@@ -54,8 +54,8 @@ void kg_act_q8_ref(void *out, const float *x, uint32_t columns)
         for (uint32_t j = 0; j < 32; j++) {
             to->sum += to->q[j];
         }
-        to->s = to->d * (float)to->sum;
-        to->unused = 0;
+        to->s = (float)to->sum;
+        to->low = to->d * 0x1p-24f;
     }
 }
 

@@ -7,14 +7,14 @@
 
 #include <stdint.h>
 
-#define KG_ACT_LEAST 0x1p-100f /* 127 / it is far from infinite */
+#define KG_ACT_LEAST 0x1p-60f /* no product of a scale that remains with a half and its block's integers is subnormal */
 
 /* KG_ACT_Q8 */
 struct kg_act_q8 {
     float d;
-    float s;     /* d * sum: what a minimum of the weights is multiplied with */
+    float s;     /* sum, as a float */
     int32_t sum; /* of q */
-    int32_t unused;
+    float low;   /* d * 2^-24 */
     int8_t q[32];
 };
 

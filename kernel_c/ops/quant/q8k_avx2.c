@@ -224,11 +224,10 @@ KG_INLINE f32x8 add_block(f32x8 sum, const i32x8 products[2], const struct scale
                           const struct kind kind)
 {
     i32x8 i = fold(products[0], products[1]), j = multiply_sums(s, a, kind);
-    f32x8 scale = s->d * floats_of(a->d);
-    if (kind.has_minimum) {
-        return sum + (to_floats(i) * scale - to_floats(j) * (s->m * floats_of(a->d)));
-    }
-    return sum + to_floats(i - (j << kind.offset)) * scale;
+    i = kind.has_minimum ? i : i - (j << kind.offset);
+    f32x8 v = s->d * to_floats(i);
+    v = kind.has_minimum ? v - s->m * to_floats(j) : v;
+    return sum + v * floats_of(a->d);
 }
 
 /* Reads a block from its start to its end: a pattern that processors foresee, which several fields side by side are not. */
