@@ -110,7 +110,7 @@ LM_QUANT := \
     ops/quant/ref.c \
     ops/quant/types.c \
     ops/quant/unpack.c
-LM_QUANT_AVX2 := ops/quant/q8_avx2.c ops/quant/q8k_avx2.c
+LM_QUANT_AVX2 := ops/quant/act_avx2.c ops/quant/float_avx2.c ops/quant/q8_avx2.c ops/quant/q8k_avx2.c
 LM_TOKENIZER :=
 LM_ENGINE :=
 LM_CHAT :=

@@ -20,7 +20,19 @@ SOURCES = [
     "kernel_c/core/cpu.c",
     *(
         f"kernel_c/ops/quant/{name}.c"
-        for name in ("act", "float_ref", "q8_avx2", "q8_swar", "q8k_avx2", "quant", "ref", "types", "unpack")
+        for name in (
+            "act",
+            "act_avx2",
+            "float_avx2",
+            "float_ref",
+            "q8_avx2",
+            "q8_swar",
+            "q8k_avx2",
+            "quant",
+            "ref",
+            "types",
+            "unpack",
+        )
     ),
 ]
 VERSIONS = ("ref", "swar", "avx2")

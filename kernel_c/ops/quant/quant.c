@@ -29,6 +29,13 @@ static void use_swar(struct kg_quant_ops *ops)
 static void use_avx2(struct kg_quant_ops *ops)
 {
     ops->isa = KG_ISA_AVX2;
+    ops->act[KG_ACT_Q8] = kg_act_q8_avx2;
+    ops->act[KG_ACT_Q8K] = kg_act_q8k_avx2;
+    ops->dot_f16 = kg_dot_f16_avx2;
+    ops->add_scaled_f16 = kg_add_scaled_f16_avx2;
+    ops->rows[KG_TYPE_F32] = kg_rows_f32_avx2;
+    ops->rows[KG_TYPE_F16] = kg_rows_f16_avx2;
+    ops->rows[KG_TYPE_BF16] = kg_rows_bf16_avx2;
     ops->rows[KG_TYPE_Q4_0] = kg_rows_q4_0_avx2;
     ops->rows[KG_TYPE_Q4_1] = kg_rows_q4_1_avx2;
     ops->rows[KG_TYPE_Q5_0] = kg_rows_q5_0_avx2;
