@@ -117,8 +117,20 @@ LM_QUANT := \
     ops/quant/ref.c \
     ops/quant/types.c \
     ops/quant/unpack.c
-LM_QUANT_AVX2 :=
-LM_TOKENIZER :=
+LM_QUANT_AVX2 := ops/quant/q8_avx2.c ops/quant/q8k_avx2.c
+LM_TOKENIZER := \
+    tokenizer/bpe.c \
+    tokenizer/merge.c \
+    tokenizer/pretokenize.c \
+    tokenizer/pretokenize_rules.c \
+    tokenizer/spm.c \
+    tokenizer/unicode.c \
+    tokenizer/vocab.c \
+    tokenizer/vocab_char.c \
+    tokenizer/vocab_encode.c \
+    tokenizer/vocab_hash.c \
+    tokenizer/vocab_read.c \
+    tokenizer/vocab_special.c
 LM_ENGINE := \
     lm/arch.c \
     lm/attention.c \
@@ -131,7 +143,7 @@ LM_ENGINE := \
     lm/rows.c \
     lm/session.c \
     lm/vector.c
-LM_CHAT := lm/chat.c lm/chat_test.c
+LM_CHAT := lm/chat.c lm/chat_test.c lm/lm_sampler.c lm/lm_sampler_test.c
 LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c
 LM_MATH := core/dmath.c core/dmath_trig.c
 
@@ -246,7 +258,7 @@ ALL_OBJECTS := $(SHARED_OBJECTS) $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS
 all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf,$(OUT)/kgpt-hosted)
 
 # Changed flags or another compiler make everything anew.
-FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
+FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(F16C_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
@@ -263,7 +275,9 @@ $(ENGINE_OBJECTS) $(RUNTIME_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER)
 # Self-tests run once in a while: small rather than fast.
 $(filter %_test.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(if $(filter 1,$(DEBUG)),,-Os)
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
+$(filter %/tokenizer/unicode.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -I$(GEN)
 $(AVX2_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX2_FLAGS)
+$(filter $(OBJ)/kernel_c/ops/quant/%,$(AVX2_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(F16C_FLAGS)
 $(FMA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(FMA_FLAGS)
 $(AVX512_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX512_FLAGS)
 $(BARE_OBJECTS): FLAGS = $(BARE_FLAGS)

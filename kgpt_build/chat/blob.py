@@ -47,9 +47,7 @@ def read_chat_blob(data: bytes) -> ChatTemplate:
         raise KgptError("the chat template is damaged: its CRC does not match", _HINT)
     flags, n_pieces = _HEAD.unpack_from(data, _START.size)
     if n_pieces != len(Piece) or not known_flags(flags):
-        raise KgptError(
-            f"the chat template has {n_pieces} pieces and the flags 0x{flags:x}: not of this version", _HINT
-        )
+        raise KgptError(f"the chat template has {n_pieces} pieces, flags 0x{flags:x}: not of this version", _HINT)
     pieces = tuple(_text(data, i) for i in range(n_pieces))
     family = data[_TEXTS - FAMILY_BYTES : _TEXTS].rstrip(b"\0").decode("ascii", "replace")
     return ChatTemplate(family, pieces, flags)

@@ -35,7 +35,7 @@ BUILTIN_TEMPLATES: Mapping[str, str] = {
         "+ m['content'] | trim + '<|eot_id|>' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
     ),
-    # https://ai.google.dev/gemma/docs/core/prompt-structure: what a system prompt would say goes before the first message
+    # https://ai.google.dev/gemma/docs/core/prompt-structure: what a system prompt would say goes into the first message
     "gemma": "{{ bos_token }}"
     + _SPLIT_SYSTEM
     + (
@@ -44,23 +44,24 @@ BUILTIN_TEMPLATES: Mapping[str, str] = {
         "{{ m['content'] | trim + '<end_of_turn>\n' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
     ),
-    # https://huggingface.co/microsoft/phi-2, "QA format"
+    # Model card of microsoft/phi-2, "QA format"
     "phi2": _SPLIT_SYSTEM
     + (
         "{% if system %}{{ system + '\n' }}{% endif %}{% for m in rest %}{% if m['role'] == 'user' %}"
-        "{{ 'Instruct: ' + m['content'] + '\nOutput:' }}{% else %}{{ ' ' + m['content'] + '\n' }}{% endif %}{% endfor %}"
+        "{{ 'Instruct: ' + m['content'] + '\nOutput:' }}{% else %}{{ ' ' + m['content'] + '\n' }}{% endif %}"
+        "{% endfor %}"
     ),
-    # https://huggingface.co/microsoft/Phi-3-mini-4k-instruct, "Chat Format"
+    # Model card of microsoft/Phi-3-mini-4k-instruct, "Chat Format"
     "phi3": (
         "{{ bos_token }}{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '<|end|>\n' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
     ),
-    # https://huggingface.co/HuggingFaceH4/zephyr-7b-beta
+    # Model card of HuggingFaceH4/zephyr-7b-beta
     "zephyr": (
         "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + eos_token + '\n' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
     ),
-    # https://huggingface.co/mistralai/Mistral-7B-Instruct-v0.2, "Instruction format"
+    # Model card of mistralai/Mistral-7B-Instruct-v0.2, "Instruction format"
     "mistral": "{{ bos_token }}"
     + _SPLIT_SYSTEM
     + (

@@ -77,7 +77,7 @@ def known_flags(flags: int) -> bool:
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """The pieces of a template. ``pieces`` is in the order of ``Piece``; ``flags`` are bits of ``Flag`` and ``trim_flag``."""
+    """The pieces of a template: ``pieces`` in the order of ``Piece``, ``flags`` of ``Flag`` and ``trim_flag``."""
 
     family: str
     pieces: tuple[str, ...]

@@ -52,7 +52,7 @@ def command(
     ctx = min(max(n_prompt, n_gen, 256), loaded.hparams.n_ctx)
     words = f"mode=bench cpus={cpus} pp={n_prompt} tg={n_gen} repeat={repetitions} ctx={ctx} exit"
     measure = _bare if machine["target"] == "bare" else _hosted
-    events, backend = measure(loaded, words, cpus=cpus, ctx=ctx, toolchain=toolchain, machine=machine)
+    events, backend = measure(loaded, words, cpus=cpus, toolchain=toolchain, machine=machine)
     rows = _rows(loaded, events, backend)
     if not rows:
         raise KgptError("nothing was measured", "the run was stopped")
@@ -60,7 +60,8 @@ def command(
 
 
 def _load(name: Path) -> GgufModel:
-    from kgpt_build.models import GgufModel, load, resolve
+    from kgpt_build.models import GgufModel, load
+    from kgpt_build.models.catalog import resolve
 
     loaded = load(resolve(name))
     if not isinstance(loaded, GgufModel):
@@ -71,7 +72,7 @@ def _load(name: Path) -> GgufModel:
 
 
 def _hosted(
-    model: GgufModel, words: str, *, cpus: int, ctx: int, toolchain: str, machine: dict[str, Any]
+    model: GgufModel, words: str, *, cpus: int, toolchain: str, machine: dict[str, Any]
 ) -> tuple[list[Event], str]:
     """The events of a run as a process."""
     from kgpt_build.cli.progress import shown_progress
@@ -85,7 +86,7 @@ def _hosted(
 
 
 def _bare(
-    model: GgufModel, words: str, *, cpus: int, ctx: int, toolchain: str, machine: dict[str, Any]
+    model: GgufModel, words: str, *, cpus: int, toolchain: str, machine: dict[str, Any]
 ) -> tuple[list[Event], str]:
     """The events of a run in QEMU."""
     from kgpt_build.cli.machines import check_image, find_qemu, resolve_accel
@@ -97,7 +98,7 @@ def _bare(
     qemu = find_qemu()
     with shown_progress() as progress:
         image = build_cached(model, toolchain=toolchain, progress=progress)
-    memory = check_image(image, None, ctx=ctx)
+    memory = check_image(image, None, ctx=int(words.rpartition("ctx=")[2].split()[0]))
     settings = RunSettings(
         image=image, cmdline=words, cpus=cpus, memory=memory, accel=machine["accel"], cpu=machine["cpu"]
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from kgpt_build.settings_lm import KV_TYPES, OVERFLOWS, LmSettings
+
+if TYPE_CHECKING:
+    from kgpt_build.models import GgufModel
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -20,9 +23,10 @@ def lm_options(command: Command) -> Command:
         click.option("--ctx", type=int, metavar="N", help="… the context, in tokens. [default: 4096, or what fits]"),
         click.option("--kv", type=click.Choice(KV_TYPES), help="… the type of the KV cache. [default: f16]"),
         click.option(
-            "--on-overflow", type=click.Choice(OVERFLOWS),
+            "--on-overflow",
+            type=click.Choice(OVERFLOWS),
             help="… a full context is an error, or forgets its older half. [default: error]",
-        ),  # fmt: skip
+        ),
         click.option("--typical-p", type=float, metavar="P", help="… locally typical sampling. [default: 1, off]"),
         click.option(
             "--repeat-penalty", type=float, metavar="F", help="… of tokens that were there. [default: 1, off]"
@@ -45,20 +49,31 @@ def take_settings(options: dict[str, Any]) -> LmSettings:
     return LmSettings(**{name: options.pop(name) for name in names})
 
 
-def modules_of(models: tuple[Path, ...]) -> tuple[Path, ...]:
-    """The boot modules that bring these models: each file, and its chat template if it has one.
+def is_language_model(image: Path) -> bool:
+    """Is the image one for language models, with or without a model in it? Raises KgptError if it is damaged."""
+    from kgpt_build.headers.blob import read_blob
+    from kgpt_build.kernel.elf import read_image
 
-    Raises KgptError for a file that is no supported model.
-    """
-    from kgpt_build.models import GgufModel, load, resolve
+    blob = read_image(image).model_bytes()
+    return blob is not None and read_blob(blob).is_lm
+
+
+def load_brought(name: Path) -> GgufModel:
+    """A model that is to come as a boot module, by its file or its pulled name. Raises KgptError."""
+    from kgpt_build.models import load_lm
+    from kgpt_build.models.catalog import resolve
+
+    return load_lm(resolve(name))
+
+
+def modules_of(models: Sequence[GgufModel]) -> tuple[Path, ...]:
+    """The boot modules that bring these models: each file, and behind it its chat template if it has one."""
     from kgpt_build.paths import make_cache_dir, write_atomically
 
     modules: list[Path] = []
-    for name in models:
-        model = load(resolve(name))
-        assert model is not None
-        modules.append(model.path if isinstance(model, GgufModel) else name)
-        if isinstance(model, GgufModel) and (blob := model.chat_blob()):
+    for model in models:
+        modules.append(model.path)
+        if blob := model.chat_blob():
             path = make_cache_dir("chat") / f"{model.sha256}.kgct"
             write_atomically(path, blob)
             modules.append(path)
