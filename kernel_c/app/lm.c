@@ -97,6 +97,28 @@ static void read_names(struct kg_lm *lm)
     lm->arch[n] = '\0';
 }
 
+/* The template, and how a reply ends in it. */
+static enum kg_status open_chat(struct kg_lm *lm, const struct kg_lm_source *source, struct kg_error *error)
+{
+    lm->has_chat = source->chat != NULL;
+    lm->end_token = KG_NO_TOKEN;
+    lm->end_text[0] = '\0';
+    if (!lm->has_chat) {
+        return KG_OK;
+    }
+    enum kg_status status = kg_chat_open(&lm->chat, source->chat, source->chat_size, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    struct kg_text end = lm->chat.piece[KG_CHAT_END];
+    lm->end_token = kg_chat_end_token(&lm->chat, &lm->vocab);
+    if (lm->end_token == KG_NO_TOKEN && end.n && end.n < sizeof lm->end_text) {
+        memcpy(lm->end_text, end.data, end.n);
+        lm->end_text[end.n] = '\0';
+    }
+    return KG_OK;
+}
+
 /* Header, vocabulary, weights, template: all that is read of a file. */
 static enum kg_status open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
 {
@@ -117,8 +139,7 @@ static enum kg_status open_source(struct kgpt *k, struct kg_lm_source *source, s
                             lm->vocab.n_vocab);
     }
     read_names(lm);
-    lm->has_chat = source->chat != NULL;
-    return lm->has_chat ? kg_chat_open(&lm->chat, source->chat, source->chat_size, error) : KG_OK;
+    return open_chat(lm, source, error);
 }
 
 static void report_model(struct kgpt *k)

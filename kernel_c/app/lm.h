@@ -45,6 +45,8 @@ struct kg_lm {
     struct kg_lm_model model;
     struct kg_chat chat;
     bool has_chat;
+    uint32_t end_token; /* that ends a reply of the chat too, or KG_NO_TOKEN; then end_text does, if it is not empty */
+    char end_text[64];
 
     struct kg_quant_ops ops;
     struct kg_workers workers;
@@ -55,12 +57,12 @@ struct kg_lm {
     uint32_t *latency_us; /* (n_ctx): of each token of the reply */
     char *piece;          /* (vocab.longest) */
     char *reply;          /* (reply_size): the reply so far, whole characters only */
-    size_t reply_size;
+    size_t reply_size, reply_n;
 
     uint32_t replies;  /* in this conversation */
     uint32_t n_system; /* positions that a shift keeps: BOS and the system prompt */
     uint32_t n_all;    /* tokens of the conversation, forgotten ones included */
-    bool reply_open;   /* the last reply has not got its end yet */
+    uint32_t ask_at;   /* where the request for the last reply stands, for templates that show old replies otherwise */
     uint64_t seed;     /* of the last reply */
     struct kg_lm_speed speed;
     struct kg_lm_speed total; /* of the conversation: sums, and the largest */

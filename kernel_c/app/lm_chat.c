@@ -21,7 +21,6 @@ void kg_lm_chat_reset(struct kgpt *k)
     (void)k;
     kg_lm_truncate(&lm->session, 0);
     lm->replies = lm->n_system = lm->n_all = 0;
-    lm->reply_open = false;
     lm->total = (struct kg_lm_speed){0};
 }
 
@@ -30,25 +29,31 @@ static struct kg_text system_prompt(const struct kg_config *config)
     return (struct kg_text){config->lm.system, kg_strlen(config->lm.system)};
 }
 
-/* How many positions the system prompt takes, so that a shift keeps it: the tokens of a first turn up to the message. */
-static uint32_t count_system(struct kgpt *k, const struct kg_fragment *fragments, size_t n)
+/* Tokens of the first `n` fragments. */
+static uint32_t count_tokens(struct kgpt *k, const struct kg_fragment *fragments, size_t n)
 {
     struct kg_lm *lm = &kg_lm;
     struct kg_error error;
-    size_t count = 0, bos = (lm->chat.flags & KG_CHAT_BOS) && lm->vocab.bos != KG_NO_TOKEN;
-    for (size_t i = 0; i < n; i++) {
-        if (!fragments[i].special && i > 0 && i + 1 < n) { /* the system prompt; the last one typed is the message */
-            (void)kg_vocab_encode(&lm->vocab, fragments, i + 1, lm->prompt, 0, &count, &k->arena, &error);
-            break;
-        }
+    size_t count = 0;
+    (void)kg_vocab_encode(&lm->vocab, fragments, n, lm->prompt, 0, &count, &k->arena, &error);
+    return (uint32_t)count;
+}
+
+/* The fragments up to the message of the user: what a shift is to keep. */
+static size_t before_message(const struct kg_fragment *fragments, size_t n, struct kg_text message)
+{
+    size_t i = 0;
+    while (i < n &&
+           (fragments[i].special || fragments[i].text < message.data || fragments[i].text > message.data + message.n)) {
+        i++;
     }
-    return (uint32_t)(count + bos);
+    return i;
 }
 
 enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, struct kg_error *error)
 {
     struct kg_lm *lm = &kg_lm;
-    struct kg_fragment fragments[KG_CHAT_FRAGMENTS];
+    struct kg_fragment fragments[2 * KG_CHAT_FRAGMENTS];
     bool first = lm->session.n_past == 0;
     struct kg_text system = system_prompt(&k->config);
     if (system.n && (lm->chat.flags & KG_CHAT_SYSTEM_REFUSED)) {
@@ -57,10 +62,16 @@ enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, st
         return KG_E_INPUT;
     }
     struct kg_lm_turn turn = {.fragments = fragments, .index = lm->replies};
-    turn.n = kg_chat_turn(&lm->chat, first, system, (struct kg_text){text, n}, fragments);
-    turn.bos = first && (lm->chat.flags & KG_CHAT_BOS);
+    turn.bos = first && ((lm->chat.flags & KG_CHAT_BOS) || lm->vocab.add_bos);
+    if (!first && (lm->chat.flags & KG_CHAT_REWRITES)) { /* the last reply as the template shows it from now on */
+        kg_lm_truncate(&lm->session, lm->ask_at);
+        turn.n = kg_chat_reply(&lm->chat, (struct kg_text){lm->reply, lm->reply_n}, fragments);
+    }
+    turn.n += kg_chat_turn(&lm->chat, first, system, (struct kg_text){text, n}, fragments + turn.n);
+    uint32_t bos = turn.bos && lm->vocab.bos != KG_NO_TOKEN;
+    lm->ask_at = lm->session.n_past + bos + count_tokens(k, fragments, turn.n - 1);
     if (first) {
-        lm->n_system = count_system(k, fragments, turn.n);
+        lm->n_system = bos + count_tokens(k, fragments, before_message(fragments, turn.n, (struct kg_text){text, n}));
     }
     enum kg_status status = kg_lm_reply(k, &turn, error);
     lm->replies += status == KG_OK || lm->session.n_past > 0;

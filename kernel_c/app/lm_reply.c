@@ -65,7 +65,11 @@ static enum kg_status encode(struct kgpt *k, const struct kg_lm_turn *turn, uint
     if (status != KG_OK) {
         return status;
     }
-    count += bos;
+    if (bos && count && lm->prompt[1] == lm->vocab.bos) { /* the template has said it itself */
+        memmove(lm->prompt, lm->prompt + 1, (count < room - 1 ? count : room - 1) * sizeof lm->prompt[0]);
+    } else {
+        count += bos;
+    }
     if (count >= room) {
         kg_error_set(error, KG_E_CONTEXT, "the text has %zu tokens, and the context %u", count,
                      lm->session.options.n_ctx);
@@ -131,7 +135,7 @@ static void tell_token(struct reply *r, uint32_t id, size_t shown)
 static bool take(struct reply *r, uint32_t id)
 {
     struct kg_lm *lm = r->lm;
-    bool end = kg_vocab_ends(&lm->vocab, id);
+    bool end = kg_vocab_ends(&lm->vocab, id) || (lm->end_token != KG_NO_TOKEN && id == lm->end_token);
     size_t n = end ? 0 : kg_vocab_piece(&lm->vocab, id, lm->piece, false);
     size_t shown = kg_stream_feed(&lm->stream, lm->piece, n, lm->reply + r->n);
     show(r, shown);
@@ -242,6 +246,9 @@ static enum kg_status feed_prompt(struct reply *r, uint32_t n, struct kg_error *
 static void begin_stream(struct kg_lm *lm, const struct kg_config *config)
 {
     kg_stream_begin(&lm->stream);
+    if (lm->end_text[0]) {
+        (void)kg_stream_add_stop(&lm->stream, lm->end_text);
+    }
     for (uint32_t i = 0; i < config->lm.n_stops; i++) {
         (void)kg_stream_add_stop(&lm->stream, config->lm.stops[i]);
     }
@@ -269,6 +276,7 @@ enum kg_status kg_lm_reply(struct kgpt *k, const struct kg_lm_turn *turn, struct
     show(&r, kg_stream_end(&lm->stream, lm->reply + r.n));
     plat_write("\n", 1);
     finish_speed(&r, decode_start);
+    lm->reply_n = r.n;
     kg_lm_event_sample(k, turn->index, r.n, lm->speed.tokens, r.reason);
     kg_lm_event_speed(k, lm->seed);
     return status;

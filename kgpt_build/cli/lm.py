@@ -68,14 +68,12 @@ def load_brought(name: Path) -> GgufModel:
 
 def modules_of(models: Sequence[GgufModel]) -> tuple[Path, ...]:
     """The boot modules that bring these models: each file, and behind it its chat template if it has one."""
-    from kgpt_build.kernel.content import chat_blob
-    from kgpt_build.kernel.settings import ChatSettings
     from kgpt_build.paths import make_cache_dir, write_atomically
 
     modules: list[Path] = []
     for model in models:
         modules.append(model.path)
-        if blob := chat_blob(model, ChatSettings()):
+        if blob := model.chat_blob():
             path = make_cache_dir("chat") / f"{model.sha256}.kgct"
             write_atomically(path, blob)
             modules.append(path)

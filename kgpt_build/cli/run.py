@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kgpt_build.cli.lm import is_language_model, lm_options, load_brought, modules_of, take_settings
-from kgpt_build.cli.machines import check_image, find_qemu, machine_options, medium_of, memory_given, resolve_accel
+from kgpt_build.cli.machines import check_image, find_qemu, machine_options, medium_of, resolve_accel
 from kgpt_build.cli.options import default_option, verbose_option
 from kgpt_build.cli.printers import EventPrinter, LinePrinter
 from kgpt_build.errors import KgptError, UsageError
@@ -115,7 +115,7 @@ def command(
     generate = GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings))
     words = _words([*generate.cmdline_words(), *lm.cmdline_words()], wishes, options.pop("cmdline"))
     memory = options.pop("memory")
-    settings = RunSettings(image=target or Path(), cmdline=words, **memory_given(memory), **options)
+    settings = RunSettings(image=target or Path(), cmdline=words, **({} if memory is None else {"memory": memory}), **options)
     if settings.display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise KgptError("there is no display to open a window on", "leave out --display, or set DISPLAY")
     qemu = find_qemu()

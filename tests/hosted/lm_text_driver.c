@@ -1,6 +1,7 @@
 /* Chat templates, samplers and the output of text for ctypes: numbers and bytes instead of structures. */
 #include "kgpt/chat.h"
 #include "kgpt/format.h"
+#include "kgpt/lm_sampler.h"
 #include "kgpt/test.h"
 
 void kg_test_fail(struct kg_test *t, const char *file, int line, const char *format, ...)
@@ -87,4 +88,70 @@ size_t driver_chat_reply(const struct kg_chat *chat, const char *reply, size_t r
 uint32_t driver_chat_end_token(const struct kg_chat *chat)
 {
     return kg_chat_end_token(chat, NULL);
+}
+
+/* A sampler and a stream of random numbers for each call. `ids`, `logits` and `p` get the candidates; their number. */
+uint32_t driver_candidates(const struct kg_lm_sampling *sampling, const float *logits, uint32_t n_vocab,
+                           const uint32_t *last, uint32_t n_last, void *memory, size_t size, uint32_t *ids,
+                           float *adjusted, float *p)
+{
+    struct kg_arena arena;
+    struct kg_lm_sampler sampler;
+    kg_arena_init(&arena, memory, size);
+    if (kg_lm_sampler_init(&sampler, n_vocab, &arena) != KG_OK || arena.used > kg_lm_sampler_size(n_vocab)) {
+        return 0;
+    }
+    uint32_t n = kg_lm_candidates(&sampler, sampling, logits, last, n_last);
+    for (uint32_t i = 0; i < n; i++) {
+        ids[i] = sampler.candidates[i].id;
+        adjusted[i] = sampler.candidates[i].logit;
+        p[i] = sampler.candidates[i].p;
+    }
+    for (uint32_t i = 0; i < n_vocab; i++) {
+        if (sampler.counts[i]) {
+            return 0; /* they are zeros between two calls */
+        }
+    }
+    return n;
+}
+
+/* `n` tokens, each drawn from the same logits after those of `last` and those drawn before. `last` has room for them. */
+void driver_sample(const struct kg_lm_sampling *sampling, const float *logits, uint32_t n_vocab, uint32_t *last,
+                   uint32_t n_last, uint32_t n, uint64_t seed, void *memory, size_t size)
+{
+    struct kg_arena arena;
+    struct kg_lm_sampler sampler;
+    struct kg_random random;
+    kg_arena_init(&arena, memory, size);
+    kg_lm_sampler_init(&sampler, n_vocab, &arena);
+    kg_random_seed(&random, seed, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        last[n_last + i] = kg_lm_sample(&sampler, sampling, logits, last, n_last + i, &random);
+    }
+}
+
+void driver_logprobs(const float *logits, uint32_t n_vocab, uint32_t n, void *memory, size_t size, uint32_t *ids,
+                     float *values, float *alone)
+{
+    struct kg_arena arena;
+    struct kg_lm_sampler sampler;
+    kg_arena_init(&arena, memory, size);
+    kg_lm_sampler_init(&sampler, n_vocab, &arena);
+    struct kg_lm_candidate *out = kg_arena_take(&arena, n * sizeof(struct kg_lm_candidate));
+    kg_lm_logprobs(&sampler, logits, out, n);
+    for (uint32_t i = 0; i < n; i++) {
+        ids[i] = out[i].id;
+        values[i] = out[i].p;
+        alone[i] = kg_lm_logprob(logits, n_vocab, out[i].id);
+    }
+}
+
+uint64_t driver_sampler_size(uint32_t n_vocab)
+{
+    return kg_lm_sampler_size(n_vocab);
+}
+
+void driver_sampling_defaults(struct kg_lm_sampling *sampling)
+{
+    kg_lm_sampling_defaults(sampling);
 }
