@@ -106,7 +106,7 @@ LM_QUANT :=
 LM_QUANT_AVX2 :=
 LM_TOKENIZER :=
 LM_ENGINE :=
-LM_CHAT := lm/chat.c lm/chat_test.c lm/lm_sampler.c lm/lm_sampler_test.c
+LM_CHAT := lm/chat.c lm/chat_test.c lm/lm_sampler.c lm/lm_sampler_test.c lm/stream.c lm/stream_test.c
 LM_APP :=
 LM_MATH := core/dmath.c core/dmath_trig.c
 
