@@ -56,7 +56,11 @@ def test_nothing_is_kept_longer_than_it_must(library: ctypes.CDLL, data: bytes) 
     pieces = [data[i : i + 1] for i in range(len(data))]
     parts, _ = lm_text.streamed(library, [], pieces)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    assert parts == [*(decoder.decode(piece) for piece in pieces), decoder.decode(b"", final=True)]
+    theirs = [*(decoder.decode(piece) for piece in pieces), decoder.decode(b"", final=True)]
+    assert "".join(parts) == "".join(theirs)
+    # Python's keeps the first two bytes of a surrogate until the third, though they are none already.
+    ours, least = (np.cumsum([len(part) for part in each]) for each in (parts, theirs))
+    assert (ours >= least).all()
 
 
 def test_a_stop_is_kept_back_only_while_it_is_possible(library: ctypes.CDLL) -> None:
