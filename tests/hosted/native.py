@@ -23,24 +23,27 @@ COMPILERS = {
 }
 
 
-def shared_object(folder: Path, sources: Sequence[str], compiler: str = "zig") -> ctypes.CDLL:
+def shared_object(
+    folder: Path, sources: Sequence[str], compiler: str = "zig", include: Path | None = None
+) -> ctypes.CDLL:
     """Compile ``sources`` (paths below the repository's root), with what compilers call on their own, and load them.
 
-    Files whose names end in ``_avx2`` may use AVX2.
+    Files whose names end in ``_avx2`` may use AVX2 and F16C. ``include`` holds generated headers.
     """
     target = folder / f"{Path(sources[0]).stem}-{compiler}.so"
     inputs = ["kernel_c/core/memory.c"]
     for source in sources:
         inputs.append(_avx2_object(folder, source, compiler) if source.endswith("_avx2.c") else source)
     # Self-tests are found by their section alone, which a linker that collects garbage does not see.
-    words = [*COMPILERS[compiler], *_FLAGS, "-shared", "-Wl,--no-gc-sections", *inputs, "-o", str(target)]
+    flags = [*_FLAGS, "-shared", "-Wl,--no-gc-sections", *([f"-I{include}"] if include else [])]
+    words = [*COMPILERS[compiler], *flags, *inputs, "-o", str(target)]
     subprocess.run(words, cwd=ROOT, check=True)
     return ctypes.CDLL(str(target))
 
 
 def _avx2_object(folder: Path, source: str, compiler: str) -> str:
     target = folder / f"{Path(source).stem}-{compiler}.o"
-    words = [*COMPILERS[compiler], *_FLAGS, "-mavx2", "-c", source, "-o", str(target)]
+    words = [*COMPILERS[compiler], *_FLAGS, "-mavx2", "-mf16c", "-c", source, "-o", str(target)]
     subprocess.run(words, cwd=ROOT, check=True)
     return str(target)
 

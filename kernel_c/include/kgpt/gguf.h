@@ -62,10 +62,17 @@ struct kg_gguf {
     uint32_t n_fields, n_tensors;
     struct kg_gguf_field *fields;   /* (n_fields), in the file's order */
     struct kg_gguf_tensor *tensors; /* (n_tensors), in the file's order */
+    const uint32_t *by_key;         /* (n_fields) their numbers sorted, for kg_gguf_find */
+    const uint32_t *by_name;        /* (n_tensors) the same, for kg_gguf_tensor */
 };
 
-/* Reads all of the header and checks it: magic, version, kinds, lengths, keys that come twice, tensors of unknown types, with
- * impossible sizes, not aligned, outside of the file, overlapping or twice. The two tables are taken from `arena`. */
+/* Bytes that kg_gguf_open takes from its arena, at most; 0 if the file does not begin as it should, which kg_gguf_open
+ * explains. */
+uint64_t kg_gguf_tables_size(const void *data, uint64_t size);
+
+/* Reads all of the header and checks it: magic, version, kinds, lengths, UTF-8, keys that come twice, tensors of unknown types,
+ * with impossible sizes, not aligned, outside of the file, overlapping or twice. The tables are taken from `arena`; what was
+ * taken stays taken where the file is refused. */
 enum kg_status kg_gguf_open(struct kg_gguf *gguf, const void *data, uint64_t size, struct kg_arena *arena,
                             struct kg_error *error);
 
@@ -73,8 +80,8 @@ enum kg_status kg_gguf_open(struct kg_gguf *gguf, const void *data, uint64_t siz
 const struct kg_gguf_value *kg_gguf_find(const struct kg_gguf *gguf, const char *key);
 const struct kg_gguf_tensor *kg_gguf_tensor(const struct kg_gguf *gguf, const char *name);
 
-/* A field that must be there, of a kind that holds such a value: any integer kind that fits for u32, F32 or F64 for f32. KG_E_INPUT
- * names the field and what is wrong with it. */
+/* A field that must be there, of a kind that holds such a value: any integer kind that fits for u32, F32 or F64 for f32 (a finite
+ * one). KG_E_INPUT names the field and what is wrong with it. */
 enum kg_status kg_gguf_u32(const struct kg_gguf *gguf, const char *key, uint32_t *value, struct kg_error *error);
 enum kg_status kg_gguf_f32(const struct kg_gguf *gguf, const char *key, float *value, struct kg_error *error);
 enum kg_status kg_gguf_bool(const struct kg_gguf *gguf, const char *key, bool *value, struct kg_error *error);
@@ -92,7 +99,7 @@ enum kg_status kg_gguf_array(const struct kg_gguf *gguf, const char *key, uint32
 /* The strings of an array in turn: start with *cursor = array->data, and call at most array->n times. */
 struct kg_text kg_gguf_next_string(const uint8_t **cursor);
 
-/* Item i of an array of I32, U32 or F32. */
+/* Item i of an array of U32 or I32 (its bits), or of F32. */
 uint32_t kg_gguf_u32_at(const struct kg_gguf_value *array, uint64_t i);
 float kg_gguf_f32_at(const struct kg_gguf_value *array, uint64_t i);
 

@@ -47,6 +47,8 @@ enum kg_act {
 };
 #define KG_N_ACTS 3
 
+#define KG_MAX_FIELDS 5
+
 struct kg_type_field {
     uint8_t bytes; /* of the field in one block */
     uint8_t unit;  /* bytes that stay together when rows are interleaved */
@@ -57,7 +59,7 @@ struct kg_type_info {
     uint32_t block; /* values */
     uint32_t bytes; /* of a block */
     enum kg_act act;
-    struct kg_type_field fields[5]; /* in the block's order, ended by {0, 0}; none: not interleaved */
+    struct kg_type_field fields[KG_MAX_FIELDS + 1]; /* in the block's order, ended by {0, 0}; none: not interleaved */
 };
 
 /* NULL if the type is not supported. */

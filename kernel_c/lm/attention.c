@@ -1,0 +1,38 @@
+/* Attention of a batch: heads and tokens are independent of each other, so they are what the workers share. */
+#include "state.h"
+#include "vector.h"
+
+/* One head of one token: out = softmax(query · keys * scale) · values, over the positions that this layer looks at. */
+static void attend_head(const struct kg_lm_pass *pass, uint32_t head, uint32_t t, float *scores)
+{
+    const struct kg_lm_model *m = pass->model;
+    struct kg_lm_state *s = pass->state;
+    uint32_t kv_head = head / (m->n_head / m->n_head_kv), end = pass->first + t + 1, window = pass->layer->window;
+    uint32_t first = window && end > window ? end - window : 0, n = end - first;
+    size_t at = (size_t)head * m->head_dim;
+    kg_lm_kv_scores(&s->kv, kg_lm_kv_head(&s->kv, s->kv.keys, pass->layer_number, kv_head), first, n,
+                    kg_lm_row(&s->query, t) + at, scores);
+    kg_lm_scale(scores, m->extra->attn_scale, n);
+    kg_lm_softmax(scores, n);
+    kg_lm_kv_sum(&s->kv, kg_lm_kv_head(&s->kv, s->kv.values, pass->layer_number, kv_head), first, n, scores,
+                 kg_lm_row(&s->attended, t) + at);
+}
+
+static void attend_share(void *context, uint32_t worker, uint32_t workers)
+{
+    const struct kg_lm_pass *pass = context;
+    workers = workers < pass->state->slots ? workers : pass->state->slots;
+    if (worker >= workers) {
+        return;
+    }
+    float *scores = pass->state->scores + (uint64_t)worker * pass->session->options.n_ctx;
+    uint64_t items = (uint64_t)pass->model->n_head * pass->n;
+    for (uint64_t i = items * worker / workers; i < items * (worker + 1) / workers; i++) {
+        attend_head(pass, (uint32_t)(i / pass->n), (uint32_t)(i % pass->n), scores);
+    }
+}
+
+void kg_lm_attend(const struct kg_lm_pass *pass)
+{
+    kg_workers_run(pass->session->workers, attend_share, (void *)pass);
+}

@@ -1,0 +1,40 @@
+/* The cache of keys and values. Heads lie one after the other, and each head's positions too: (layer, head, position, head_dim), so
+ * attention reads straight on, and a shift is one move. */
+#ifndef KGPT_LM_KV_H
+#define KGPT_LM_KV_H
+
+#include "lm_model.h"
+
+struct kg_lm_kv {
+    uint8_t *keys, *values;
+    const struct kg_quant_ops *ops;
+    enum kg_kv_type type;
+    uint32_t dim;    /* values of a head */
+    uint32_t heads;  /* of a layer */
+    uint32_t n_ctx;  /* positions */
+    uint32_t vector; /* bytes of one head at one position */
+};
+
+uint64_t kg_lm_kv_size(const struct kg_lm_model *model, const struct kg_lm_options *options);
+bool kg_lm_kv_init(struct kg_lm_kv *kv, const struct kg_lm_model *model, const struct kg_quant_ops *ops,
+                   const struct kg_lm_options *options, struct kg_arena *arena);
+
+/* Where a head's first position is, in keys or in values. */
+static inline uint8_t *kg_lm_kv_head(const struct kg_lm_kv *kv, uint8_t *cache, uint32_t layer, uint32_t head)
+{
+    return cache + ((uint64_t)layer * kv->heads + head) * kv->n_ctx * kv->vector;
+}
+
+/* One head at one position, in the cache's type; and back. */
+void kg_lm_kv_store(const struct kg_lm_kv *kv, uint8_t *to, const float *head);
+void kg_lm_kv_load(const struct kg_lm_kv *kv, const uint8_t *from, float *head);
+
+/* scores[i] = query · key of position first + i, for n of them; `keys` as from kg_lm_kv_head. */
+void kg_lm_kv_scores(const struct kg_lm_kv *kv, const uint8_t *keys, uint32_t first, uint32_t n, const float *query,
+                     float *scores);
+
+/* out (dim) = the sum of weights[i] times the value of position first + i, in the order of positions. */
+void kg_lm_kv_sum(const struct kg_lm_kv *kv, const uint8_t *values, uint32_t first, uint32_t n, const float *weights,
+                  float *out);
+
+#endif

@@ -1,0 +1,36 @@
+/* Rotary positions: pairs of a head's values are turned by an angle that grows with the position. Angles are computed in double
+ * at every position, so they are as exact at the last as at the first. */
+#ifndef KGPT_LM_ROPE_H
+#define KGPT_LM_ROPE_H
+
+#include "lm_model.h"
+
+#define KG_LM_N_TURNS 2 /* one for all layers, or one for those without a window and one for those with */
+
+struct kg_lm_rope {
+    const double *frequencies[KG_LM_N_TURNS]; /* (pairs), radians per position */
+    double magnitude[KG_LM_N_TURNS];          /* of the turned values: YaRN and LongRoPE make them larger */
+    float *turns[KG_LM_N_TURNS];              /* (n_batch, 2, pairs): cosines, then sines, of the batch's positions */
+    uint32_t pairs;
+    bool neox;
+};
+
+uint64_t kg_lm_rope_size(const struct kg_lm_model *model, uint32_t n_batch);
+
+/* False if the arena is too small. */
+bool kg_lm_rope_init(struct kg_lm_rope *rope, const struct kg_lm_model *model, uint32_t n_ctx, uint32_t n_batch,
+                     struct kg_arena *arena);
+
+/* turns (2, pairs) for `position`, which may be negative: backwards. Magnitude 1 leaves lengths as they are. */
+void kg_lm_rope_turn(const struct kg_lm_rope *rope, uint32_t which, int64_t position, double magnitude, float *turns);
+
+/* Turns one head. */
+void kg_lm_rope_apply(const struct kg_lm_rope *rope, const float *turns, float *head);
+
+/* Which of the turns is a layer's? */
+static inline uint32_t kg_lm_rope_of(const struct kg_lm_model *model, const struct kg_lm_layer *layer)
+{
+    return layer->window && model->extra->rope.local_base > 0;
+}
+
+#endif

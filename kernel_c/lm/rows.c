@@ -1,0 +1,98 @@
+/* Products of matrices with a batch, their rows shared among the workers by whole groups. Who computes a row does not show in
+ * its bits. */
+#include "state.h"
+#include "vector.h"
+
+struct share {
+    const struct kg_lm_pass *pass;
+    const struct kg_lm_product *products;
+    uint32_t n_products;
+    uint32_t first_token, tokens;
+};
+
+static uint32_t groups_of(const struct kg_matrix *matrix)
+{
+    return (matrix->rows + KG_GROUP - 1) / KG_GROUP;
+}
+
+void kg_lm_take(const struct kg_lm_pass *pass, const float *x, uint32_t n, const struct kg_matrix *matrix, uint32_t t)
+{
+    enum kg_act act = kg_type_info(matrix->type)->act;
+    pass->session->ops->act[act](pass->state->acts[act] + t * pass->state->act_stride[act], x, n);
+}
+
+/* Groups from .. to - 1 of one product. */
+static void multiply(const struct share *share, const struct kg_lm_product *p, uint32_t from, uint32_t to)
+{
+    const struct kg_lm_state *s = share->pass->state;
+    enum kg_act act = kg_type_info(p->matrix->type)->act;
+    uint32_t first = from * KG_GROUP, end = to * KG_GROUP < p->matrix->rows ? to * KG_GROUP : p->matrix->rows;
+    const uint8_t *acts = s->acts[act] + share->first_token * s->act_stride[act];
+    share->pass->session->ops->rows[p->matrix->type](p->out.data, p->out.stride, p->matrix, first, end - first, acts,
+                                                     s->act_stride[act], share->tokens);
+    for (uint32_t t = 0; p->bias && t < share->tokens; t++) {
+        kg_lm_add(kg_lm_row(&p->out, t) + first, p->bias + first, end - first);
+    }
+}
+
+/* The products' groups stand in one line, of which each worker takes one piece. */
+static void products_share(void *context, uint32_t worker, uint32_t workers)
+{
+    const struct share *share = context;
+    uint64_t all = 0, start = 0;
+    for (uint32_t i = 0; i < share->n_products; i++) {
+        all += groups_of(share->products[i].matrix);
+    }
+    uint64_t from = all * worker / workers, to = all * (worker + 1) / workers;
+    for (uint32_t i = 0; i < share->n_products; i++) {
+        uint64_t n = groups_of(share->products[i].matrix), end = start + n;
+        uint64_t low = from > start ? from : start, high = to < end ? to : end;
+        if (low < high) {
+            multiply(share, &share->products[i], (uint32_t)(low - start), (uint32_t)(high - start));
+        }
+        start = end;
+    }
+}
+
+void kg_lm_products(const struct kg_lm_pass *pass, const struct kg_lm_product *products, uint32_t n_products,
+                    uint32_t first_token, uint32_t tokens)
+{
+    struct share share = {pass, products, n_products, first_token, tokens};
+    kg_workers_run(pass->session->workers, products_share, &share);
+}
+
+/* The same rows of gate and up, and then the activation of just these. */
+static void feed_forward_share(void *context, uint32_t worker, uint32_t workers)
+{
+    const struct share *share = context;
+    const struct kg_lm_product *up = &share->products[0], *gate = &share->products[1];
+    enum kg_lm_activation activation = share->pass->model->arch->activation;
+    uint64_t all = groups_of(up->matrix);
+    uint32_t from = (uint32_t)(all * worker / workers), to = (uint32_t)(all * (worker + 1) / workers);
+    if (from == to) {
+        return;
+    }
+    for (uint32_t i = 0; i < share->n_products; i++) {
+        multiply(share, &share->products[i], from, to);
+    }
+    uint32_t first = from * KG_GROUP, end = to * KG_GROUP < up->matrix->rows ? to * KG_GROUP : up->matrix->rows;
+    for (uint32_t t = 0; t < share->tokens; t++) {
+        float *hidden = kg_lm_row(&up->out, t) + first, *gates = kg_lm_row(&gate->out, t) + first;
+        bool gated = share->n_products > 1;
+        kg_lm_activate(activation, gated ? gates : hidden, end - first);
+        if (gated) {
+            kg_lm_multiply(hidden, gates, end - first);
+        }
+    }
+}
+
+void kg_lm_feed_forward(const struct kg_lm_pass *pass)
+{
+    const struct kg_lm_layer *l = pass->layer;
+    const struct kg_lm_product products[] = {
+        {&l->matrices[KG_M_UP], l->vectors[KG_V_UP_BIAS], pass->state->hidden},
+        {&l->matrices[KG_M_GATE], l->vectors[KG_V_GATE_BIAS], pass->state->gate},
+    };
+    struct share share = {pass, products, l->matrices[KG_M_GATE].data ? 2 : 1, 0, pass->n};
+    kg_workers_run(pass->session->workers, feed_forward_share, &share);
+}

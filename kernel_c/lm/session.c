@@ -1,0 +1,196 @@
+/* Sessions: their memory, and what changes in them besides the forward pass. See kgpt/lm.h. */
+#include "kgpt/mem.h"
+#include "state.h"
+
+#define ALIGN_FLOATS 16u
+
+static uint64_t padded(uint64_t n)
+{
+    return (n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+}
+
+static uint32_t slots_of(const struct kg_lm_model *model, const struct kg_lm_options *options)
+{
+    uint64_t most = (uint64_t)model->n_head * options->n_batch;
+    return most < KG_LM_MOST_SLOTS_AT_ONCE ? (uint32_t)most : KG_LM_MOST_SLOTS_AT_ONCE;
+}
+
+/* The buffers of a batch, as one list for sizing and for carving. */
+struct piece {
+    struct kg_lm_rows *rows;
+    uint64_t n;
+};
+#define N_PIECES 9
+
+static void list_pieces(struct piece pieces[N_PIECES], const struct kg_lm_model *model, struct kg_lm_state *s)
+{
+    uint64_t embd = model->n_embd, q = kg_lm_q_dim(model), kv = kg_lm_kv_dim(model), ff = model->n_ff;
+    const struct piece list[N_PIECES] = {
+        {&s->x, embd},   {&s->normed, embd}, {&s->projected, embd}, {&s->query, q}, {&s->key, kv},
+        {&s->value, kv}, {&s->attended, q},  {&s->hidden, ff},      {&s->gate, ff},
+    };
+    memcpy(pieces, list, sizeof list);
+}
+
+static uint64_t act_stride(const struct kg_lm_model *model, enum kg_act act)
+{
+    return kg_arena_cost(kg_act_size(act, model->extra->longest));
+}
+
+static uint64_t logits_size(const struct kg_lm_model *model, const struct kg_lm_options *options)
+{
+    return (uint64_t)model->n_vocab * (options->all_logits ? options->n_batch : 1) * sizeof(float);
+}
+
+struct kg_lm_size kg_lm_session_size(const struct kg_lm_model *model, const struct kg_lm_options *options)
+{
+    struct kg_lm_state state;
+    struct piece pieces[N_PIECES];
+    list_pieces(pieces, model, &state);
+    uint64_t scratch = kg_arena_cost(sizeof state) + kg_arena_cost(options->n_ctx * sizeof(uint32_t)) +
+                       kg_arena_cost(logits_size(model, options)) + kg_lm_rope_size(model, options->n_batch);
+    for (uint32_t i = 0; i < N_PIECES; i++) {
+        scratch += kg_arena_cost(options->n_batch * padded(pieces[i].n) * sizeof(float));
+    }
+    for (uint32_t i = 0; i < KG_N_ACTS; i++) {
+        scratch += model->extra->takes[i] ? kg_arena_cost(options->n_batch * act_stride(model, i)) : 0;
+    }
+    scratch += kg_arena_cost((uint64_t)slots_of(model, options) * options->n_ctx * sizeof(float));
+    return (struct kg_lm_size){kg_lm_kv_size(model, options), scratch};
+}
+
+static bool carve(struct kg_lm_state *s, const struct kg_lm_model *model, const struct kg_lm_options *options,
+                  struct kg_arena *arena)
+{
+    struct piece pieces[N_PIECES];
+    list_pieces(pieces, model, s);
+    bool whole = true;
+    for (uint32_t i = 0; i < N_PIECES; i++) {
+        pieces[i].rows->stride = padded(pieces[i].n);
+        pieces[i].rows->data = kg_arena_take(arena, options->n_batch * padded(pieces[i].n) * sizeof(float));
+        whole = whole && pieces[i].rows->data;
+    }
+    for (uint32_t i = 0; i < KG_N_ACTS; i++) {
+        if (model->extra->takes[i]) {
+            s->act_stride[i] = act_stride(model, i);
+            s->acts[i] = kg_arena_take(arena, options->n_batch * s->act_stride[i]);
+            whole = whole && s->acts[i];
+        }
+    }
+    s->slots = slots_of(model, options);
+    s->scores = kg_arena_take(arena, (uint64_t)s->slots * options->n_ctx * sizeof(float));
+    return whole && s->scores;
+}
+
+enum kg_status kg_lm_session_init(struct kg_lm_session *session, const struct kg_lm_model *model,
+                                  const struct kg_quant_ops *ops, const struct kg_workers *workers,
+                                  const struct kg_lm_options *options, struct kg_arena *arena)
+{
+    *session = (struct kg_lm_session){.model = model, .ops = ops, .workers = workers, .options = *options};
+    if (options->n_ctx < 1 || options->n_ctx > model->n_ctx_train || options->n_batch < 1) {
+        return KG_E_INPUT;
+    }
+    struct kg_lm_state *state = session->state = kg_arena_take(arena, sizeof *state);
+    session->tokens = kg_arena_take(arena, options->n_ctx * sizeof *session->tokens);
+    session->logits = kg_arena_take(arena, logits_size(model, options));
+    if (!state || !session->tokens || !session->logits ||
+        !kg_lm_rope_init(&state->rope, model, options->n_ctx, options->n_batch, arena) ||
+        !kg_lm_kv_init(&state->kv, model, ops, options, arena) || !carve(state, model, options, arena)) {
+        return KG_E_MEMORY;
+    }
+    return KG_OK;
+}
+
+static enum kg_status check_tokens(const struct kg_lm_session *session, const uint32_t *tokens, uint32_t n,
+                                   struct kg_error *error)
+{
+    uint32_t n_ctx = session->options.n_ctx, n_vocab = session->model->n_vocab;
+    if (n > n_ctx - session->n_past) {
+        return kg_error_set(error, KG_E_CONTEXT, "%u tokens do not fit behind %u of a context of %u", n,
+                            session->n_past, n_ctx);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (tokens[i] >= n_vocab) {
+            return kg_error_set(error, KG_E_INPUT, "%u is not one of the %u tokens of the model", tokens[i], n_vocab);
+        }
+    }
+    return KG_OK;
+}
+
+enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, bool (*stopped)(void *),
+                          void *context, struct kg_error *error)
+{
+    enum kg_status status = check_tokens(session, tokens, n, error);
+    for (uint32_t done = 0, batch; done < n && status == KG_OK; done += batch) {
+        batch = n - done < session->options.n_batch ? n - done : session->options.n_batch;
+        if (done && stopped && stopped(context)) {
+            return kg_error_set(error, KG_E_STOPPED, "stopped after %u of %u tokens", done, n);
+        }
+        memmove(session->tokens + session->n_past, tokens + done, batch * sizeof *tokens);
+        kg_lm_forward(session, batch, session->options.all_logits || done + batch == n);
+    }
+    return status;
+}
+
+void kg_lm_truncate(struct kg_lm_session *session, uint32_t n)
+{
+    session->n_past = n < session->n_past ? n : session->n_past;
+}
+
+struct shift {
+    struct kg_lm_session *session;
+    uint32_t keep, discard, moved; /* positions */
+};
+
+/* One head of one layer: positions behind the gap move to its start, and their keys are turned back by its length. */
+static void shift_head(const struct shift *shift, uint32_t layer, uint32_t head, const float *turns)
+{
+    const struct kg_lm_state *s = shift->session->state;
+    const struct kg_lm_kv *kv = &s->kv;
+    uint8_t *keys = kg_lm_kv_head(kv, kv->keys, layer, head), *values = kg_lm_kv_head(kv, kv->values, layer, head);
+    uint64_t to = (uint64_t)shift->keep * kv->vector, from = to + (uint64_t)shift->discard * kv->vector;
+    memmove(values + to, values + from, (uint64_t)shift->moved * kv->vector);
+    memmove(keys + to, keys + from, (uint64_t)shift->moved * kv->vector);
+    for (uint32_t i = 0; i < shift->moved; i++) {
+        float key[KG_LM_MOST_HEAD_DIM];
+        uint8_t *at = keys + to + (uint64_t)i * kv->vector;
+        kg_lm_kv_load(kv, at, key);
+        kg_lm_rope_apply(&s->rope, turns, key);
+        kg_lm_kv_store(kv, at, key);
+    }
+}
+
+static void shift_share(void *context, uint32_t worker, uint32_t workers)
+{
+    const struct shift *shift = context;
+    const struct kg_lm_model *m = shift->session->model;
+    const struct kg_lm_rope *rope = &shift->session->state->rope;
+    uint64_t heads = (uint64_t)m->n_layer * m->n_head_kv;
+    for (uint64_t i = heads * worker / workers; i < heads * (worker + 1) / workers; i++) {
+        uint32_t layer = (uint32_t)(i / m->n_head_kv);
+        shift_head(shift, layer, (uint32_t)(i % m->n_head_kv), rope->turns[kg_lm_rope_of(m, &m->layers[layer])]);
+    }
+}
+
+void kg_lm_shift(struct kg_lm_session *session, uint32_t keep, uint32_t discard)
+{
+    if (keep >= session->n_past || !discard) {
+        return;
+    }
+    discard = discard < session->n_past - keep ? discard : session->n_past - keep;
+    struct shift shift = {session, keep, discard, session->n_past - keep - discard};
+    uint32_t *tokens = session->tokens + keep;
+    struct kg_lm_rope *rope = &session->state->rope;
+    memmove(tokens, tokens + discard, shift.moved * sizeof *tokens);
+    if (!rope->pairs) {
+        struct kg_error impossible; /* they are tokens, and there is room */
+        session->n_past = keep;
+        kg_lm_eval(session, tokens, shift.moved, NULL, NULL, &impossible);
+        return;
+    }
+    for (uint32_t i = 0; i < KG_LM_N_TURNS; i++) {
+        kg_lm_rope_turn(rope, i, -(int64_t)discard, 1.0, rope->turns[i]);
+    }
+    kg_workers_run(session->workers, shift_share, &shift);
+    session->n_past -= discard;
+}

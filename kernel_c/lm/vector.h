@@ -1,0 +1,46 @@
+/* Functions of vectors, each with one order of additions; loops whose turns do not depend on each other, so that a compiler may do
+ * several at once without changing a bit. */
+#ifndef KGPT_LM_VECTOR_H
+#define KGPT_LM_VECTOR_H
+
+#include <stddef.h>
+
+#include "arch.h"
+#include "kgpt/ops.h"
+
+/* y = the norm of x (n); weight and bias as the norm has them. y may be x. */
+void kg_lm_normalize(const struct kg_ops *ops, enum kg_lm_norm norm, float *y, const float *x, size_t n,
+                     const float *weight, const float *bias, float eps);
+
+/* x (n) = activation(x). */
+void kg_lm_activate(enum kg_lm_activation activation, float *x, size_t n);
+
+/* scores (n) become probabilities; the largest is subtracted first. The sum goes from the first to the last, as in
+ * engine/forward.c. */
+void kg_lm_softmax(float *scores, size_t n);
+
+/* x[i] = kg_expf(x[i]), bit for bit. */
+void kg_lm_exp(float *x, size_t n);
+
+static inline void kg_lm_add(float *x, const float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        x[i] += y[i];
+    }
+}
+
+static inline void kg_lm_scale(float *x, float scale, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        x[i] *= scale;
+    }
+}
+
+static inline void kg_lm_multiply(float *x, const float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        x[i] *= y[i];
+    }
+}
+
+#endif

@@ -1,0 +1,72 @@
+/* Activations in 8 bits, in plain C: the specification is act.h. */
+#include "act.h"
+
+#include "half.h"
+#include "kgpt/mem.h"
+#include "versions.h"
+
+uint64_t kg_act_size(enum kg_act act, uint32_t columns)
+{
+    switch (act) {
+    case KG_ACT_Q8: return (uint64_t)columns / 32 * sizeof(struct kg_act_q8);
+    case KG_ACT_Q8K: return (uint64_t)columns / 256 * sizeof(struct kg_act_q8k);
+    default: return (uint64_t)columns * sizeof(float);
+    }
+}
+
+/* The greatest magnitude. Bits of floats that are not negative compare as the floats do, and the integers are cheap everywhere. */
+static float greatest(const float *x, uint32_t n)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t bits = kg_bits_of(x[i]) & 0x7fffffff;
+        most = bits > most ? bits : most;
+    }
+    return kg_float_of(most);
+}
+
+/* Quantises n values and returns their scale. */
+static float quantise(int8_t *q, const float *x, uint32_t n)
+{
+    float most = greatest(x, n);
+    if (most < KG_ACT_LEAST) {
+        memset(q, 0, n);
+        return 0;
+    }
+    float factor = 127.0f / most;
+    for (uint32_t i = 0; i < n; i++) { /* at 1.5 * 2^23 floats are integers, the lowest byte is the two's complement */
+        q[i] = (int8_t)kg_bits_of(x[i] * factor + 0x1.8p23f);
+    }
+    return most / 127.0f;
+}
+
+void kg_act_f32_ref(void *out, const float *x, uint32_t columns)
+{
+    memcpy(out, x, (size_t)columns * sizeof *x);
+}
+
+void kg_act_q8_ref(void *out, const float *x, uint32_t columns)
+{
+    struct kg_act_q8 *to = out;
+    for (uint32_t i = 0; i < columns; i += 32, to++) {
+        to->d = quantise(to->q, x + i, 32);
+        to->sum = 0;
+        for (uint32_t j = 0; j < 32; j++) {
+            to->sum += to->q[j];
+        }
+        to->s = to->d * (float)to->sum;
+        to->unused = 0;
+    }
+}
+
+void kg_act_q8k_ref(void *out, const float *x, uint32_t columns)
+{
+    struct kg_act_q8k *to = out;
+    for (uint32_t i = 0; i < columns; i += 256, to++) {
+        memset(to, 0, sizeof *to);
+        to->d = quantise(to->q, x + i, 256);
+        for (uint32_t j = 0; j < 256; j++) {
+            to->sums[j / 16] += to->q[j];
+        }
+    }
+}

