@@ -1,8 +1,8 @@
-"""llama.cpp's samplers, for a Python that has llama_cpp: ``python llama_cpp_samplers.py < requests.json > answers.json``.
+"""llama.cpp's samplers, for a Python that has llama_cpp: ``python llama_cpp_samplers.py < requests > answers`` (JSON).
 
-A request is {"seed", "n_vocab", "last", and the settings of kgpt_build.reference.lm_sampler.LmSampling}, an answer {"ids",
-"logits"} of the candidates that remain, the most likely first. A program of its own because the package is compiled when it
-is installed, for minutes, and so may well be in another environment than the tests.
+A request is {"seed", "n_vocab", "last", and the settings of kgpt_build.reference.lm_sampler.LmSampling}, an answer
+{"ids", "logits"} of the candidates that remain, the most likely first. A program of its own because the package is
+compiled when it is installed, for minutes, and so may well be in another environment than the tests.
 """
 
 from __future__ import annotations
