@@ -200,3 +200,12 @@ def test_what_is_unknown_in_a_blob_is_refused() -> None:
     for flags in (1 << 7, 1 << 15, 1 << 26, 1 << 31):
         with pytest.raises(KgptError, match="not of this version"):
             read_chat_blob(dataclasses.replace(template, flags=flags).blob())
+
+
+def test_a_template_says_what_people_should_know_of_it() -> None:
+    described = {case.name: _template(case).described() for case in CASES}
+    assert described["openhermes"] == ["chatml; a reply ends with '<|im_end|>'"]
+    assert described["qwen2"][1] == "system prompt unless another is given: 'You are a helpful assistant'"
+    assert described["gemma"] == ["gemma; a reply ends with '<end_of_turn>'", "takes no system prompt"]
+    assert described["mistral-v3"][1].startswith("the system prompt stays before the first message")
+    assert described["qwen3"][1] == "earlier replies lose what comes before </think>"
