@@ -144,7 +144,13 @@ LM_ENGINE := \
     lm/rows.c \
     lm/session.c \
     lm/vector.c
-LM_CHAT := lm/chat.c lm/chat_test.c lm/lm_sampler.c lm/lm_sampler_test.c
+LM_CHAT := \
+    lm/chat.c \
+    lm/chat_test.c \
+    lm/lm_sampler.c \
+    lm/lm_sampler_test.c \
+    lm/stream.c \
+    lm/stream_test.c
 LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c
 LM_MATH := core/dmath.c core/dmath_trig.c
 
