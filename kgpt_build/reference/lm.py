@@ -81,7 +81,7 @@ def forward(
     run.streams["embed", 0] = x
     for layer in range(hparams.n_layer):
         x = _layer(run, x, layer)
-    x = run.norm(x, "output_norm")
+    x = run.norm(x, "output_norm") if "output_norm.weight" in model else x
     run.streams["norm", hparams.n_layer] = x
     return Computed(run.product(x, "output" if "output.weight" in model else "token_embd"), run.streams)
 

@@ -1,8 +1,8 @@
 """llama.cpp's logits, for a Python that has llama_cpp: ``python llama_cpp_logits.py OUT.npy < request.json``.
 
-The request is {"model": path, "tokens": [...], "n_ctx": n, "kv": "f32" or "f16"}; OUT gets (T, n_vocab) float32. A program
-of its own: the package is compiled at its installation, which takes minutes, so it may well be in another environment
-than the tests.
+The request is {"model": path, "tokens": [...], "n_ctx": n, "kv": "f32" or "f16"}; OUT gets (T, n_vocab) float32. It is a
+program of its own because the package is compiled when it is installed, for minutes, and so may well be in another
+environment than the tests.
 """
 
 from __future__ import annotations
