@@ -21,7 +21,7 @@ from kgpt_build.models import Model
 
 def other_model(seed: int) -> Model:
     """The default model with its weights drawn anew: same shape, other bytes."""
-    model = models.load(None)
+    model = models.load_microgpt(None)
     random = np.random.default_rng(seed)
     tensors = {name: random.normal(0, 0.08, tensor.shape).astype(np.float32) for name, tensor in model.tensors.items()}
     return dataclasses.replace(model, name=f"other-{seed}", tensors=tensors)

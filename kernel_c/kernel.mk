@@ -27,6 +27,7 @@ ENGINE := \
     app/report.c \
     app/selftest.c \
     app/shell.c \
+    app/verdict.c \
     core/acpi.c \
     core/arena.c \
     core/arena_test.c \
@@ -107,6 +108,7 @@ LM_FORMATS := \
     formats/gguf_index.c \
     formats/gguf_read.c \
     formats/gguf_tensors.c \
+    formats/gguf_test.c \
     formats/gguf_values.c
 LM_QUANT := \
     ops/quant/act.c \
@@ -115,8 +117,20 @@ LM_QUANT := \
     ops/quant/ref.c \
     ops/quant/types.c \
     ops/quant/unpack.c
-LM_QUANT_AVX2 :=
-LM_TOKENIZER :=
+LM_QUANT_AVX2 := ops/quant/q8_avx2.c ops/quant/q8k_avx2.c
+LM_TOKENIZER := \
+    tokenizer/bpe.c \
+    tokenizer/merge.c \
+    tokenizer/pretokenize.c \
+    tokenizer/pretokenize_rules.c \
+    tokenizer/spm.c \
+    tokenizer/unicode.c \
+    tokenizer/vocab.c \
+    tokenizer/vocab_char.c \
+    tokenizer/vocab_encode.c \
+    tokenizer/vocab_hash.c \
+    tokenizer/vocab_read.c \
+    tokenizer/vocab_special.c
 LM_ENGINE := \
     lm/arch.c \
     lm/attention.c \
@@ -129,8 +143,8 @@ LM_ENGINE := \
     lm/rows.c \
     lm/session.c \
     lm/vector.c
-LM_CHAT :=
-LM_APP :=
+LM_CHAT := lm/chat.c lm/chat_test.c lm/lm_sampler.c lm/lm_sampler_test.c
+LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c
 LM_MATH := core/dmath.c core/dmath_trig.c
 
 MODEL := app/model_data.c
@@ -158,6 +172,8 @@ LM ?= 0
 ifeq ($(LM),1)
 ENGINE += $(LM_FORMATS) $(LM_QUANT) $(LM_TOKENIZER) $(LM_ENGINE) $(LM_CHAT) $(LM_APP) $(if $(filter 1,$(TRAIN)),,$(LM_MATH))
 ENGINE_AVX2 += $(LM_QUANT_AVX2)
+else
+ENGINE += app/micro.c app/micro_shell.c
 endif
 
 # What compilers call on their own account; a hosted process has it from its C library.
@@ -208,7 +224,7 @@ TRIPLE_gcc := -march=x86-64 --param=min-pagesize=0
 # -ffp-contract=off and no fast-math: a float addition happens where and in the order that the source says.
 COMMON := -std=gnu11 $(if $(filter 1,$(DEBUG)),-O0,-O2) -g -gdwarf-4 -Wall -Wextra -Werror -fno-strict-aliasing \
     -ffp-contract=off -fno-math-errno -fno-omit-frame-pointer -fno-optimize-sibling-calls \
-    -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated $(CCMAP) -Ikernel_c/include
+    -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated $(CCMAP) -Ikernel_c/include $(if $(filter 1,$(LM)),-DKG_LINE_MAX=4096)
 FREESTANDING := $(COMMON) $(TRIPLE_$(TOOLCHAIN)) -ffreestanding -fno-builtin -fno-pic -fno-pie -mcmodel=small -mno-red-zone \
     -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none
 SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
@@ -242,7 +258,7 @@ ALL_OBJECTS := $(SHARED_OBJECTS) $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS
 all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf,$(OUT)/kgpt-hosted)
 
 # Changed flags or another compiler make everything anew.
-FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
+FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(F16C_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
@@ -259,7 +275,9 @@ $(ENGINE_OBJECTS) $(RUNTIME_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER)
 # Self-tests run once in a while: small rather than fast.
 $(filter %_test.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(if $(filter 1,$(DEBUG)),,-Os)
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
+$(filter %/tokenizer/unicode.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -I$(GEN)
 $(AVX2_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX2_FLAGS)
+$(filter $(OBJ)/kernel_c/ops/quant/%,$(AVX2_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(F16C_FLAGS)
 $(FMA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(FMA_FLAGS)
 $(AVX512_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX512_FLAGS)
 $(BARE_OBJECTS): FLAGS = $(BARE_FLAGS)

@@ -95,6 +95,22 @@ def make_dir(path: Path) -> Path:
     return path.absolute()
 
 
+def move_atomically(source: Path, path: Path, mode: int = 0o644) -> None:
+    """Move the file ``source`` to ``path`` as write_atomically writes, without a copy if it can. Raises KgptError."""
+    target = Path(os.path.realpath(path))
+    with write_errors(str(path)):
+        source.chmod(mode)
+        try:
+            if not target.exists() or target.is_file():
+                source.replace(target)
+                return
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+    write_atomically(path, source.read_bytes(), mode)
+    source.unlink()
+
+
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write ``data`` to ``path`` so that a reader sees the old bytes or the new, never a part.
 

@@ -1,51 +1,20 @@
 /* The command line: one table says what every key means, what it accepts, and what it says when it does not. */
-#include "kgpt/config.h"
+#include "keys.h"
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/parse.h"
 #include "kgpt/str.h"
 
-enum kind {
-    KIND_FLAG,    /* bool, no value */
-    KIND_COUNT,   /* uint32_t from `least` to `most` */
-    KIND_SEED,    /* uint64_t, or "random" */
-    KIND_DECIMAL, /* float from `least` to `most`, without `least` itself if `above` */
-    KIND_DOUBLE,  /* double from `least` to `most` */
-    KIND_CHOICE,  /* uint32_t: the index into `choices` */
-    KIND_NAME,    /* char[room]: one of `choices` if there are any */
-};
-
-/* Where keys are written. */
-enum place {
-    AT_BOOT = 1,  /* on the command line */
-    IN_SET = 2,   /* in the shell, after `set` */
-    IN_TRAIN = 4, /* in the shell, after `train` */
-};
-
-struct key {
-    const char *name;
-    enum kind kind;
-    size_t offset; /* into struct kg_config */
-    uint64_t least, most;
-    const char *const *choices;
-    size_t room;
-    bool above;
-    uint32_t not_in; /* enum place, or'd */
-};
-
-const char *const kg_mode_names[] = {"generate", "shell", "selftest", "train", NULL};
+const char *const kg_mode_names[] = {"generate", "shell", "selftest", "train", "chat", "bench", NULL};
 static const char *const fault_names[] = {"ud",   "null",  "text",  "exec", "stack", "div",
                                           "hang", "reset", "panic", "deaf", "cpu",   NULL};
-
-#define AT(field) offsetof(struct kg_config, field)
-#define ROOM(field) sizeof(((struct kg_config *)0)->field)
 
 #define COUNT_OF_TRAIN(key, field, from, to) \
     {.name = key, .kind = KIND_COUNT, .offset = AT(train.field), .least = from, .most = to, .not_in = IN_SET}
 #define DOUBLE_OF_TRAIN(key, field, to) \
     {.name = key, .kind = KIND_DOUBLE, .offset = AT(train.field), .most = to, .not_in = IN_SET}
 
-static const struct key keys[] = {
+static const struct kg_key keys[] = {
     {.name = "mode", .kind = KIND_CHOICE, .offset = AT(mode), .choices = kg_mode_names, .not_in = IN_SET | IN_TRAIN},
     {.name = "prompt", .kind = KIND_NAME, .offset = AT(prompt), .room = ROOM(prompt)},
     {.name = "samples", .kind = KIND_COUNT, .offset = AT(samples), .least = 1, .most = 1000000},
@@ -86,6 +55,7 @@ static const struct key keys[] = {
      .not_in = IN_SET | IN_TRAIN},
 };
 #define N_KEYS (sizeof keys / sizeof keys[0])
+#define MOST_KEYS 96 /* of both tables, for suggestions */
 
 void kg_config_defaults(struct kg_config *config)
 {
@@ -113,24 +83,36 @@ static void list_names(char *out, size_t size, const char *const *names)
     }
 }
 
-static const struct key *find_key(const char *name, enum place place)
+/* Key number i of both tables. */
+static const struct kg_key *key_at(size_t i)
 {
-    for (size_t i = 0; i < N_KEYS; i++) {
-        if (kg_streq(keys[i].name, name) && !(keys[i].not_in & place)) {
-            return &keys[i];
+    return i < N_KEYS ? &keys[i] : &kg_engine_keys[i - N_KEYS];
+}
+
+static size_t n_keys(void)
+{
+    return N_KEYS + kg_n_engine_keys;
+}
+
+static const struct kg_key *find_key(const char *name, enum kg_key_place place)
+{
+    for (size_t i = 0; i < n_keys(); i++) {
+        const struct kg_key *key = key_at(i);
+        if (kg_streq(key->name, name) && !(key->not_in & place)) {
+            return key;
         }
     }
     return NULL;
 }
 
-static enum kg_status unknown_key(const char *name, enum place place, struct kg_error *error)
+static enum kg_status unknown_key(const char *name, enum kg_key_place place, struct kg_error *error)
 {
-    const char *names[N_KEYS + 1];
+    const char *names[MOST_KEYS + 1];
     char list[384];
     size_t n = 0;
-    for (size_t i = 0; i < N_KEYS; i++) {
-        if (!(keys[i].not_in & place)) {
-            names[n++] = keys[i].name;
+    for (size_t i = 0; i < n_keys() && n < MOST_KEYS; i++) {
+        if (!(key_at(i)->not_in & place)) {
+            names[n++] = key_at(i)->name;
         }
     }
     names[n] = NULL;
@@ -146,19 +128,18 @@ static enum kg_status unknown_key(const char *name, enum place place, struct kg_
 }
 
 /* What `key` accepts, for a hint. */
-static void expected(const struct key *key, char *out, size_t size)
+static void expected(const struct kg_key *key, char *out, size_t size)
 {
     switch (key->kind) {
     case KIND_FLAG: kg_format(out, size, "%s stands alone, without a value", key->name); return;
     case KIND_COUNT:
-        kg_format(out, size, "%s is a whole number from %lu to %lu", key->name, (unsigned long)key->least,
-                  (unsigned long)key->most);
+        kg_format(out, size, "%s is a whole number from %ld to %ld", key->name, (long)key->least, (long)key->most);
         return;
     case KIND_SEED: kg_format(out, size, "%s is a whole number below 2^64, or \"random\"", key->name); return;
     case KIND_DOUBLE:
     case KIND_DECIMAL:
-        kg_format(out, size, "%s is a number %s %lu and at most %lu", key->name, key->above ? "above" : "of at least",
-                  (unsigned long)key->least, (unsigned long)key->most);
+        kg_format(out, size, "%s is a number %s %ld and at most %ld", key->name, key->above ? "above" : "of at least",
+                  (long)key->least, (long)key->most);
         return;
     case KIND_CHOICE:
     case KIND_NAME:
@@ -168,10 +149,12 @@ static void expected(const struct key *key, char *out, size_t size)
         }
         size_t n = kg_format(out, size, "%s is one of ", key->name);
         list_names(out + n, size - n, key->choices);
+        return;
+    case KIND_OWN: kg_format(out, size, "%s", key->expects); return;
     }
 }
 
-static enum kg_status wrong_value(const struct key *key, const char *value, struct kg_error *error)
+static enum kg_status wrong_value(const struct kg_key *key, const char *value, struct kg_error *error)
 {
     char hint[192];
     if (!value) {
@@ -185,10 +168,10 @@ static enum kg_status wrong_value(const struct key *key, const char *value, stru
     return KG_E_INPUT;
 }
 
-static bool set_count(const struct key *key, const char *value, uint32_t *place)
+static bool set_count(const struct kg_key *key, const char *value, uint32_t *place)
 {
     uint64_t number;
-    if (!kg_parse_u64(value, &number) || number < key->least || number > key->most) {
+    if (!kg_parse_u64(value, &number) || number < (uint64_t)key->least || number > (uint64_t)key->most) {
         return false;
     }
     *place = (uint32_t)number;
@@ -207,18 +190,22 @@ static bool set_seed(struct kg_config *config, const char *value)
     return true;
 }
 
-static bool set_decimal(const struct key *key, const char *value, float *place)
+static bool set_decimal(const struct kg_key *key, const char *value, float *place)
 {
     float number;
-    if (!kg_parse_decimal(value, &number) || number > (float)key->most || number < (float)key->least ||
-        (key->above && number <= (float)key->least)) {
+    bool negative = key->least < 0 && *value == '-';
+    if (!kg_parse_decimal(value + negative, &number)) {
+        return false;
+    }
+    number = negative ? -number : number;
+    if (number > (float)key->most || number < (float)key->least || (key->above && number <= (float)key->least)) {
         return false;
     }
     *place = number;
     return true;
 }
 
-static bool set_double(const struct key *key, const char *value, double *place)
+static bool set_double(const struct kg_key *key, const char *value, double *place)
 {
     double number;
     if (!kg_parse_double(value, &number) || number > (double)key->most || number < (double)key->least) {
@@ -239,7 +226,7 @@ static bool find_choice(const char *const *choices, const char *value, uint32_t 
     return false;
 }
 
-static bool set_name(const struct key *key, const char *value, char *place)
+static bool set_name(const struct kg_key *key, const char *value, char *place)
 {
     uint32_t unused;
     size_t n = kg_strlen(value);
@@ -250,7 +237,7 @@ static bool set_name(const struct key *key, const char *value, char *place)
     return true;
 }
 
-static bool set_value(struct kg_config *config, const struct key *key, const char *value)
+static bool set_value(struct kg_config *config, const struct kg_key *key, const char *value)
 {
     void *place = (char *)config + key->offset;
     if (!value != (key->kind == KIND_FLAG)) {
@@ -264,14 +251,15 @@ static bool set_value(struct kg_config *config, const struct key *key, const cha
     case KIND_DOUBLE: return set_double(key, value, place);
     case KIND_CHOICE: return find_choice(key->choices, value, place);
     case KIND_NAME: return set_name(key, value, place);
+    case KIND_OWN: return key->set(config, value);
     }
     return false;
 }
 
-static enum kg_status set_key(struct kg_config *config, const char *name, const char *value, enum place place,
+static enum kg_status set_key(struct kg_config *config, const char *name, const char *value, enum kg_key_place place,
                               struct kg_error *error)
 {
-    const struct key *key = find_key(name, place);
+    const struct kg_key *key = find_key(name, place);
     if (!key) {
         return unknown_key(name, place, error);
     }
@@ -334,7 +322,8 @@ static const char *skip_spaces(const char *text)
     return text;
 }
 
-static enum kg_status parse_words(struct kg_config *config, const char *text, enum place place, struct kg_error *error)
+static enum kg_status parse_words(struct kg_config *config, const char *text, enum kg_key_place place,
+                                  struct kg_error *error)
 {
     char key[32], value[KG_CMDLINE_MAX + 1];
     if (kg_strlen(text) > KG_CMDLINE_MAX) {
@@ -376,7 +365,7 @@ enum kg_status kg_config_train_words(struct kg_config *config, const char *text,
     return parse_words(config, text, IN_TRAIN, error);
 }
 
-static void describe_value(const struct kg_config *config, const struct key *key, char *out, size_t size)
+static void describe_value(const struct kg_config *config, const struct kg_key *key, char *out, size_t size)
 {
     const void *place = (const char *)config + key->offset;
     switch (key->kind) {
@@ -393,15 +382,17 @@ static void describe_value(const struct kg_config *config, const struct key *key
     case KIND_DOUBLE: kg_format(out, size, "%.9f", *(const double *)place); return;
     case KIND_CHOICE: kg_format(out, size, "%s", key->choices[*(const uint32_t *)place]); return;
     case KIND_NAME: kg_format(out, size, "\"%s\"", (const char *)place); return;
+    case KIND_OWN: key->describe(config, out, size); return;
     }
 }
 
 const char *kg_config_describe(const struct kg_config *config, uint32_t i, char *value, size_t size)
 {
-    for (size_t k = 0; k < N_KEYS; k++) {
-        if (!(keys[k].not_in & IN_SET) && i-- == 0) {
-            describe_value(config, &keys[k], value, size);
-            return keys[k].name;
+    for (size_t k = 0; k < n_keys(); k++) {
+        const struct kg_key *key = key_at(k);
+        if (!(key->not_in & IN_SET) && i-- == 0) {
+            describe_value(config, key, value, size);
+            return key->name;
         }
     }
     return NULL;

@@ -161,6 +161,10 @@ static void show_older(struct kg_lineedit *edit)
 static void obey_escape(struct kg_lineedit *edit)
 {
     char key = edit->escape[edit->escape_n - 1];
+    if (edit->escape_n == 6 && memcmp(edit->escape + 1, "[20", 3) == 0) { /* bracketed paste: 200 begins, 201 ends */
+        edit->pasting = edit->escape[4] == '0';
+        return;
+    }
     if (key == '~') {
         char number = edit->escape[2];
         key = number == '1' || number == '7' ? 'H' : number == '4' || number == '8' ? 'F' : number == '3' ? 'X' : '~';

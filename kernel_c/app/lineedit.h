@@ -5,8 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifndef KG_LINE_MAX
 #define KG_LINE_MAX 512 /* bytes of a line, with its NUL */
-#define KG_HISTORY 16   /* lines remembered */
+#endif
+#define KG_HISTORY 16 /* lines remembered */
 
 enum kg_edit {
     KG_EDIT_MORE,        /* the line goes on */
@@ -29,6 +31,7 @@ struct kg_lineedit {
     char character[4]; /* a UTF-8 character so far */
     size_t character_n;
     bool after_return; /* "\r\n" is one Enter */
+    bool pasting;      /* between the marks of a bracketed paste: the line that ends here is not the last */
 };
 
 void kg_lineedit_init(struct kg_lineedit *edit, void (*write)(const char *text, size_t n));

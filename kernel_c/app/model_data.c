@@ -1,5 +1,5 @@
-/* The embedded model: struct kg_model_data, filled from the generated headers. The vocabulary and the weights follow
- * it, because the linker sorts the sections .kgpt.model.0, .1 and .2. */
+/* The embedded model: struct kg_model_data, filled from the generated headers. The vocabulary (or the chat blob) and the
+ * weights (or the GGUF file) follow it, because the linker sorts the sections .kgpt.model.0, .1 and .2. */
 #include "kgpt/model_data.h"
 
 #include "kgpt_config.h"
@@ -24,6 +24,7 @@ __attribute__((section(".kgpt.model.0"), aligned(KG_MODEL_ALIGN), used)) const s
     .norm_eps = KGPT_NORM_EPS,
     .weight_type = KGPT_WEIGHT_TYPE,
     .crc32 = KGPT_MODEL_CRC32,
+    .flags = KGPT_MODEL_FLAGS,
     .vocab_offset = KGPT_VOCAB_OFFSET,
     .vocab_size = KGPT_VOCAB_SIZE,
     .weights_offset = KGPT_WEIGHTS_OFFSET,

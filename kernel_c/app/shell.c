@@ -1,37 +1,23 @@
 /* The shell on the console: one table of commands. */
 #include "shell.h"
 
-#include "bench.h"
+#include "engine.h"
 #include "events.h"
-#include "generation.h"
 #include "kgpt/str.h"
 #include "print.h"
 #include "report.h"
 #include "selftest.h"
-#include "training.h"
 
 #define KG_SHELL_PROMPT "kgpt> "
 
-enum next {
-    NEXT_LINE,
-    NEXT_HALT,
-};
-
-struct command {
-    const char *name;
-    const char *arguments;
-    const char *help;
-    enum next (*run)(struct kgpt *k, char *arguments); /* `arguments` may be cut up */
-};
-
-static void refuse(struct kgpt *k, const struct kg_error *error)
+void kg_shell_refuse(struct kgpt *k, const struct kg_error *error)
 {
     kg_print_error(error);
     kg_event_error(k, error);
 }
 
 /* Cuts the first word off `text`: ends it with NUL and returns where the next begins. */
-static char *cut_word(char *text)
+char *kg_shell_cut_word(char *text)
 {
     while (*text && *text != ' ') {
         text++;
@@ -40,16 +26,6 @@ static char *cut_word(char *text)
         *text++ = '\0';
     }
     return text;
-}
-
-static enum next run_generate(struct kgpt *k, char *arguments)
-{
-    struct kg_error error;
-    enum kg_status status = kg_generation_run(k, *arguments ? arguments : k->config.prompt, &error);
-    if (status != KG_OK && status != KG_E_STOPPED) {
-        refuse(k, &error);
-    }
-    return NEXT_LINE;
 }
 
 static void print_settings(const struct kg_config *config)
@@ -61,130 +37,96 @@ static void print_settings(const struct kg_config *config)
     }
 }
 
-static enum next run_set(struct kgpt *k, char *arguments)
+void kg_shell_set(struct kgpt *k, char *arguments)
 {
     struct kg_error error;
     if (!*arguments) {
         print_settings(&k->config);
-        return NEXT_LINE;
+        return;
     }
-    char *value = cut_word(arguments);
+    char *value = kg_shell_cut_word(arguments);
     if (kg_config_set(&k->config, arguments, value, &error) != KG_OK) {
-        refuse(k, &error);
+        kg_shell_refuse(k, &error);
     }
-    kg_ops_fill(&k->ops, k->info->cpu->features, k->config.cpumask);
-    return NEXT_LINE;
+    kg_engine_changed(k);
 }
 
-static enum next run_model(struct kgpt *k, char *arguments)
+static enum kg_next run_set(struct kgpt *k, char *arguments)
 {
-    (void)arguments;
-    kg_describe_model(k);
-    return NEXT_LINE;
+    kg_shell_set(k, arguments);
+    return KG_NEXT_LINE;
 }
 
-static enum next run_mem(struct kgpt *k, char *arguments)
+static enum kg_next run_mem(struct kgpt *k, char *arguments)
 {
     (void)arguments;
     kg_describe_memory(k);
-    return NEXT_LINE;
+    return KG_NEXT_LINE;
 }
 
-static enum next run_cpu(struct kgpt *k, char *arguments)
+static enum kg_next run_cpu(struct kgpt *k, char *arguments)
 {
     (void)arguments;
     kg_describe_cpu(k);
-    return NEXT_LINE;
+    return KG_NEXT_LINE;
 }
 
-static enum next run_bench(struct kgpt *k, char *arguments)
-{
-    (void)arguments;
-    kg_bench_run(k);
-    return NEXT_LINE;
-}
-
-static enum next run_selftest(struct kgpt *k, char *arguments)
+static enum kg_next run_selftest(struct kgpt *k, char *arguments)
 {
     struct kg_error error;
     uint32_t failed;
     if (kg_selftest_run(k, arguments, &failed, &error) != KG_OK) {
-        refuse(k, &error);
+        kg_shell_refuse(k, &error);
     }
-    return NEXT_LINE;
+    return KG_NEXT_LINE;
 }
 
-/* The words hold for this training only: the next one begins with the settings of the boot again. */
-static enum next run_train(struct kgpt *k, char *arguments)
-{
-    struct kg_error error;
-    struct kg_training_end end;
-    struct kg_config config = k->config;
-    enum kg_status status = kg_config_train_words(&k->config, arguments, &error);
-    if (status == KG_OK) {
-        status = kg_training_run(k, &end, &error);
-    }
-    if (status != KG_OK) {
-        refuse(k, &error);
-    }
-    k->config = config;
-    return NEXT_LINE;
-}
-
-static enum next run_loss(struct kgpt *k, char *arguments)
-{
-    struct kg_error error;
-    double loss;
-    uint32_t n;
-    enum kg_status status = *arguments ? kg_training_loss(k, arguments, &loss, &n, &error) : kg_training_losses(&error);
-    if (status != KG_OK) {
-        refuse(k, &error);
-    } else if (*arguments) {
-        kg_print("loss %.4f, the mean over %u tokens\n", loss, n);
-    }
-    return NEXT_LINE;
-}
-
-static enum next run_reboot(struct kgpt *k, char *arguments)
+static enum kg_next run_reboot(struct kgpt *k, char *arguments)
 {
     (void)arguments;
     kg_event_exit(k, KG_EXIT_OK, "reboot");
     plat_reboot();
 }
 
-static enum next run_halt(struct kgpt *k, char *arguments)
+static enum kg_next run_halt(struct kgpt *k, char *arguments)
 {
     (void)k;
     (void)arguments;
-    return NEXT_HALT;
+    return KG_NEXT_HALT;
 }
 
-static enum next run_help(struct kgpt *k, char *arguments);
+static enum kg_next run_help(struct kgpt *k, char *arguments);
 
-static const struct command commands[] = {
-    {"generate", "[prompt]", "generate samples that begin with the prompt; Ctrl-C stops", run_generate},
-    {"train", "[key=value]", "train on the corpus, with settings as on the command line; Ctrl-C stops", run_train},
-    {"loss", "[text]", "the losses of the training, or the model's loss on a text", run_loss},
+static const struct kg_command commands[] = {
     {"set", "[key value]", "change a setting; without a key, show them all", run_set},
-    {"model", "", "the embedded model: its sizes and its vocabulary", run_model},
     {"mem", "", "the memory, and what it is used for", run_mem},
     {"cpu", "", "the processor, its features and the instruction set in use", run_cpu},
-    {"bench", "", "measure the speed of generation", run_bench},
     {"selftest", "[name]", "run the self-tests, or those of one suite or name", run_selftest},
     {"reboot", "", "start the machine again", run_reboot},
     {"halt", "", "end the run; Ctrl-D does the same", run_halt},
     {"help", "[command]", "this list, or one command of it", run_help},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
+#define MOST_COMMANDS 32 /* the engine's and these, for suggestions */
+
+/* The engine's commands first. */
+static const struct kg_command *command_at(size_t i)
+{
+    return i < kg_n_engine_commands ? &kg_engine_commands[i] : &commands[i - kg_n_engine_commands];
+}
+
+static size_t n_commands(void)
+{
+    return kg_n_engine_commands + N_COMMANDS;
+}
 
 static void unknown_command(struct kgpt *k, const char *name)
 {
     struct kg_error error;
-    const char *names[N_COMMANDS + 1];
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        names[i] = commands[i].name;
+    const char *names[MOST_COMMANDS + 1] = {NULL};
+    for (size_t i = 0; i < n_commands() && i < MOST_COMMANDS; i++) {
+        names[i] = command_at(i)->name;
     }
-    names[N_COMMANDS] = NULL;
     kg_error_set(&error, KG_E_INPUT, "unknown command \"%.64s\"", name);
     const char *meant = kg_suggest(name, names);
     if (meant) {
@@ -192,48 +134,48 @@ static void unknown_command(struct kgpt *k, const char *name)
     } else {
         kg_error_hint(&error, "\"help\" lists the commands");
     }
-    refuse(k, &error);
+    kg_shell_refuse(k, &error);
 }
 
-static const struct command *find_command(const char *name)
+static const struct kg_command *find_command(const char *name)
 {
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (kg_streq(commands[i].name, name)) {
-            return &commands[i];
+    for (size_t i = 0; i < n_commands(); i++) {
+        if (kg_streq(command_at(i)->name, name)) {
+            return command_at(i);
         }
     }
     return NULL;
 }
 
-static enum next run_help(struct kgpt *k, char *arguments)
+static enum kg_next run_help(struct kgpt *k, char *arguments)
 {
-    const struct command *only = *arguments ? find_command(arguments) : NULL;
+    const struct kg_command *only = *arguments ? find_command(arguments) : NULL;
     if (*arguments && !only) {
         unknown_command(k, arguments);
-        return NEXT_LINE;
+        return KG_NEXT_LINE;
     }
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        const struct command *c = &commands[i];
+    for (size_t i = 0; i < n_commands(); i++) {
+        const struct kg_command *c = command_at(i);
         if (!only || c == only) {
             kg_print("%-8s %-11s  %s\n", c->name, c->arguments, c->help);
         }
     }
-    return NEXT_LINE;
+    return KG_NEXT_LINE;
 }
 
 /* Refuses words after a command that takes none, instead of doing something that was not meant. */
-static bool takes_arguments(struct kgpt *k, const struct command *command, const char *arguments)
+static bool takes_arguments(struct kgpt *k, const struct kg_command *command, const char *arguments)
 {
     struct kg_error error;
     if (!*arguments || *command->arguments) {
         return true;
     }
     kg_error_set(&error, KG_E_INPUT, "%s takes no arguments, but found \"%.64s\"", command->name, arguments);
-    refuse(k, &error);
+    kg_shell_refuse(k, &error);
     return false;
 }
 
-static enum next obey(struct kgpt *k, char *line)
+static enum kg_next obey(struct kgpt *k, char *line)
 {
     while (*line == ' ') {
         line++;
@@ -243,15 +185,15 @@ static enum next obey(struct kgpt *k, char *line)
         line[--n] = '\0';
     }
     if (n == 0) {
-        return NEXT_LINE;
+        return KG_NEXT_LINE;
     }
-    char *arguments = cut_word(line);
-    const struct command *command = find_command(line);
+    char *arguments = kg_shell_cut_word(line);
+    const struct kg_command *command = find_command(line);
     if (!command) {
         unknown_command(k, line);
-        return NEXT_LINE;
+        return KG_NEXT_LINE;
     }
-    return takes_arguments(k, command, arguments) ? command->run(k, arguments) : NEXT_LINE;
+    return takes_arguments(k, command, arguments) ? command->run(k, arguments) : KG_NEXT_LINE;
 }
 
 /* One line of input into k->edit.line; false at the end of the input. A last line without an Enter counts. */
@@ -275,7 +217,7 @@ void kg_shell_run(struct kgpt *k)
 {
     kg_lineedit_init(&k->edit, plat_write);
     while (read_line(k)) {
-        if (obey(k, k->edit.line) == NEXT_HALT) {
+        if (obey(k, k->edit.line) == KG_NEXT_HALT) {
             return;
         }
     }

@@ -36,6 +36,15 @@ def image_for(target: Path | None, *, default: bool = False) -> Path:
     return _build(model_or_here(None, default=False))
 
 
+def image_without_model() -> Path:
+    """An image for language models that boot modules bring."""
+    from kgpt_build.kernel.build import build_cached
+    from kgpt_build.models import NO_MODEL
+
+    with shown_progress() as progress:
+        return build_cached(NO_MODEL, progress=progress)
+
+
 def _is_image(path: Path) -> bool:
     from kgpt_build.cli.machines import medium_of
 

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.vm.settings import ACCELS, MACHINES, RunSettings
 
-if TYPE_CHECKING:
-    from kgpt_build.kernel.elf import Image
+LEAST_MEMORY = RunSettings.memory
+"""MiB: what a machine has, unless its image needs more."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-_MB = 1 << 20
-
-
-@dataclass(frozen=True)
-class Needs:
-    """The memory that an image is known to need, in bytes; the kernel works out the rest to the byte."""
-
-    image_end: int
-    weights: int
-    kv: int
-    scratch: int
-
-    @property
-    def total(self) -> int:
-        """All of it; the weights are within the image."""
-        return self.image_end + self.kv + self.scratch
 
 
 def machine_options(command: Command) -> Command:
     """``--cpus`` to ``--no-serial``; a command takes them all as ``**machine`` for settings_of."""
     options = (
         click.option("--cpus", type=int, default=1, show_default=True, metavar="N", help="Processors."),
-        click.option("--memory", type=int, default=128, show_default=True, metavar="MB", help="Memory."),
+        click.option(
+            "--memory", type=int, metavar="MB", help="Memory. [default: 128, or what the model in the image needs]"
+        ),
         click.option(
             "--accel",
             type=click.Choice(ACCELS),
@@ -90,47 +74,32 @@ def medium_of(image: Path) -> str:
         return "cdrom" if file.read(5) == b"CD001" else "kernel"
 
 
-def check_image(path: Path, memory: int) -> None:
-    """Refuse a damaged image, or one that cannot fit ``memory`` MiB. A disc is for its own loader to judge."""
+def check_image(
+    path: Path,
+    memory: int | None,
+    *,
+    modules: Sequence[Path] = (),
+    ctx: int | None = None,
+    kv: str | None = None,
+) -> int:
+    """The memory, in MiB, of a machine for the image ``path``: ``memory``, or with None as much as it needs.
+
+    ``modules`` are boot modules for language models, ``ctx`` and ``kv`` their context and the type of its cache, as
+    LmSettings has them. Refuses a damaged image, or one that cannot fit. A disc is for its own loader to judge.
+    Raises KgptError.
+    """
     from kgpt_build.kernel.elf import read_image
+    from kgpt_build.kernel.memory import memory_needs
 
     try:
         if medium_of(path) == "cdrom":
-            return
+            return memory or LEAST_MEMORY
     except OSError as error:
         raise KgptError(
             f"cannot read {path}: {error.strerror}", "give the path of an image that kgpt build made"
         ) from error
-    needs = memory_needs(read_image(path))
-    if needs.total > memory * _MB:
-        least = -(-needs.total // _MB)
-        raise KgptError(
-            f"{memory} MB of memory are too little: the image reaches up to {_amount(needs.image_end)} "
-            f"(weights {_amount(needs.weights)}), kv takes {_amount(needs.kv)}, scratch {_amount(needs.scratch)}",
-            f"give --memory {least}",
-        )
-
-
-def memory_needs(image: Image) -> Needs:
-    """What ``image`` needs, from its segments and the header of its model. Raises KgptError if the model is damaged.
-
-    The sums are those of kernel_c/engine/session.c without its rounding.
-    """
-    from kgpt_build.headers.blob import read_blob
-
-    end = max((segment.paddr + segment.memsz for segment in image.loads), default=0)
-    blob = image.model_bytes()
-    if blob is None:
-        return Needs(end, 0, 0, 0)
-    try:
-        model = read_blob(blob)
-    except KgptError as error:
-        raise KgptError(f"{image.path}: {error.message}", error.hint) from error
-    sizes = model.hparams
-    kv = 2 * 4 * sizes.n_layer * sizes.n_ctx * sizes.n_head_kv * (sizes.n_embd // sizes.n_head)
-    scratch = 4 * (5 * sizes.n_embd + sizes.n_ff + sizes.n_ctx + sizes.n_vocab)
-    return Needs(end, model.weights_size, kv, scratch)
-
-
-def _amount(size: int) -> str:
-    return f"{size / _MB:.1f} MB" if size >= _MB else f"{-(-size // 1024)} KB"
+    needs = memory_needs(read_image(path), modules=modules, ctx=ctx, kv=kv)
+    if memory is None:
+        return needs.chosen(LEAST_MEMORY)
+    needs.check(memory)
+    return memory

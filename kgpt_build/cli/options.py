@@ -55,14 +55,28 @@ def default_option(command: Command) -> Command:
 def model_or_here(model: Path | None, *, default: bool) -> Path | None:
     """The model that is meant: the one named, else MODEL_HERE if it is here, else None, the one that ships.
 
-    One line on standard error says so if it was not named. Raises UsageError for a name and ``default``.
+    A name may be that of a pulled model. One line on standard error says so if none was given. Raises UsageError for a
+    name and ``default``.
     """
     if model and default:
         raise UsageError(f"{model} and --default are given, but there can be one model only", "leave out one of them")
-    if model or default or not MODEL_HERE.exists():
-        return model
+    if model:
+        from kgpt_build.models.catalog import resolve
+
+        return resolve(model)
+    if default or not MODEL_HERE.exists():
+        return None
     click.echo(f"kgpt: taking {MODEL_HERE}, which is in this folder (--default: the model that ships)", err=True)
     return MODEL_HERE
+
+
+def chat_template_option(command: Command) -> Command:
+    """``--chat-template``."""
+    return click.option(
+        "--chat-template",
+        metavar="NAME",
+        help="A family of chat templates in the place of the language model's own, such as chatml; or none.",
+    )(command)
 
 
 def image_argument(command: Command) -> Command:

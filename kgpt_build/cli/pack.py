@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kgpt_build.cli.options import image_argument
+from kgpt_build.cli.options import chat_template_option, image_argument
 
 
 @click.command("pack")
@@ -19,20 +19,22 @@ from kgpt_build.cli.options import image_argument
     type=click.Path(path_type=Path),
     help="The new image. [default: IMAGE-MODEL.elf beside IMAGE]",
 )
-def command(image: Path, model: Path, out: Path | None) -> None:
+@chat_template_option
+def command(image: Path, model: Path, out: Path | None, chat_template: str | None) -> None:
     """Put MODEL into IMAGE without a compiler.
 
-    MODEL (GGUF or JSON) must be of the architecture that IMAGE was built for; its sizes may differ. IMAGE stays as
-    it is, and the new image passes the same checks as a built one.
+    MODEL is a file, or the name of a model that was pulled. An image for language models takes any that kgpt build
+    takes; another one takes models of its own architecture, of any size. IMAGE stays as it is, and the new image
+    passes the same checks as a built one.
     """
-    from kgpt_build import models
-    from kgpt_build.kernel.pack import pack
+    from kgpt_build.kernel.pack import content_for, pack
     from kgpt_build.kernel.sources import file_sha256
+    from kgpt_build.models.catalog import resolve
 
     target = out or image.with_name(f"{image.stem}-{model.stem}.elf")
-    loaded = models.load(model)
-    packed = pack(image, loaded, target)
+    content = content_for(image, resolve(model), chat_template)
+    packed = pack(image, content, target)
     click.echo(
         f"wrote {target}: {len(packed.data):,} bytes, sha256 {file_sha256(target)}, "
-        f"model {loaded.name} with {loaded.n_parameters:,} parameters"
+        f"model {content.name} with {content.n_parameters:,} parameters"
     )

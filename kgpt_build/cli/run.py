@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.cli.lm import is_language_model, lm_options, load_brought, modules_of, take_settings
 from kgpt_build.cli.machines import check_image, find_qemu, machine_options, medium_of, resolve_accel
 from kgpt_build.cli.options import default_option, verbose_option
+from kgpt_build.cli.printers import EventPrinter, LinePrinter
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.settings import GenerateSettings
 from kgpt_build.vm.settings import RunSettings
 
 if TYPE_CHECKING:
-    from kgpt_build.vm.events import Event
+    from kgpt_build.settings_lm import LmSettings
     from kgpt_build.vm.machine import Machine
     from kgpt_build.vm.verdict import Verdict
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 class Wishes:
     """How the run is to look: what decides between a console, plain text, texts alone, and events."""
 
-    mode: str
+    mode: str | None
     one_shot: bool
     as_json: bool
     serial: bool
@@ -54,21 +56,31 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
 @click.command("run")
 @click.argument("target", metavar="[IMAGE|MODEL]", required=False, type=click.Path(path_type=Path))
 @default_option
-@click.option("--prompt", metavar="TEXT", help="Begin every text with TEXT, print the texts alone, and end.")
-@click.option("--samples", type=int, metavar="N", help="How many texts. [default: 20]")
+@click.option(
+    "--prompt", metavar="TEXT",
+    help="Begin every text with TEXT, or say it to a language model; print the answer alone, and end. -: from stdin.",
+)  # fmt: skip
+@click.option("--samples", type=int, metavar="N", help="How many texts. [default: 20; of a language model 1]")
 @click.option(
     "--seed", callback=_seed, metavar="S", help="The same seed gives the same texts; or: random. [default: 42]"
 )
-@click.option("--temperature", type=float, metavar="T", help="0 always takes the likeliest. [default: 0.5]")
-@click.option("--top-k", type=int, metavar="K", help="Choose among the K likeliest tokens. [default: 0, off]")
-@click.option("--top-p", type=float, metavar="P", help="… the likeliest that make up P together. [default: 1, off]")
+@click.option("--temperature", type=float, metavar="T", help="0 takes the likeliest. [default: 0.5; 0.8]")
+@click.option("--top-k", type=int, metavar="K", help="Choose among the K likeliest tokens. [default: 0, off; 40]")
 @click.option(
-    "--min-p", type=float, metavar="P", help="… those at least P times as likely as the likeliest. [default: 0]"
+    "--top-p", type=float, metavar="P", help="… the likeliest that make up P together. [default: 1, off; 0.95]"
+)
+@click.option(
+    "--min-p", type=float, metavar="P", help="… those at least P times as likely as the likeliest. [default: 0; 0.05]"
 )
 @click.option("--max-tokens", type=int, metavar="N", help="End each text after N tokens. [default: 0, never]")
 @click.option(
-    "--mode", type=click.Choice(["generate", "shell", "selftest"]), default="generate", show_default=True,
-    help="What the kernel does.",
+    "--mode", type=click.Choice(["generate", "chat", "shell", "selftest"]),
+    help="What the kernel does. [default: chat with a language model that has a template, else generate]",
+)  # fmt: skip
+@lm_options
+@click.option(
+    "--model", "models", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+    help="Bring a language model to an image as a boot module; repeatable (in the shell: models, use N).",
 )  # fmt: skip
 @machine_options
 @click.option("--display", is_flag=True, help="Show the screen in a window.")
@@ -81,29 +93,38 @@ def command(
     target: Path | None,
     default: bool,
     prompt: str | None,
-    mode: str,
+    mode: str | None,
+    models: tuple[Path, ...],
     as_json: bool,
     dry_run: bool,
     **options: Any,
 ) -> None:
-    """Boot an image and let it generate.
+    """Boot an image and let it generate, or chat.
 
-    IMAGE is what kgpt build made, or a disc; a MODEL is built first; without either, the image in ./build, or
-    else the model.gguf in this folder, or else the default model. On a terminal: 20 texts, then the kernel's shell;
-    Ctrl-] leaves. Elsewhere: 20 texts, and the end.
+    IMAGE is what kgpt build made, or a disc; a MODEL (a file, or the name of one that was pulled) is built first;
+    without either, the image in ./build, or else the model.gguf in this folder, or else the default model. On a
+    terminal: 20 texts, then the kernel's shell; of a language model, a chat; Ctrl-] leaves. Elsewhere: 20 texts, or
+    the answer to --prompt, and the end. Of two defaults the second is a language model's.
 
     Exit codes: 0 good, 1 refused, 2 usage, 3 a tool is missing, 4 panic or failed self-test, 5 the machine reset or
     was lost, 124 timeout.
     """
+    lm = take_settings(options)
+    prompt = _read_prompt(prompt)
     wishes = Wishes(mode, prompt is not None, as_json, options["serial"], sys.stdin.isatty() and sys.stdout.isatty())
-    words = _words(GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings)), wishes, options.pop("cmdline"))
-    settings = RunSettings(image=target or Path(), cmdline=words, **options)
+    generate = GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings))
+    words = _words([*generate.cmdline_words(), *lm.cmdline_words()], wishes, options.pop("cmdline"))
+    memory = options.pop("memory")
+    settings = RunSettings(image=target or Path(), cmdline=words, **({} if memory is None else {"memory": memory}), **options)
     if settings.display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise KgptError("there is no display to open a window on", "leave out --display, or set DISPLAY")
     qemu = find_qemu()
-    image = _find_image(target, default)
-    check_image(image, settings.memory)
-    settings = dataclasses.replace(settings, image=image, medium=medium_of(image))
+    brought = [load_brought(name) for name in models]
+    image = _find_image(target, default, brings=bool(models))
+    modules = modules_of(brought)
+    memory = check_image(image, memory, modules=modules, ctx=lm.ctx, kv=lm.kv)
+    _check_kind(image, lm, wishes, brings=bool(models))
+    settings = dataclasses.replace(settings, image=image, memory=memory, medium=medium_of(image), modules=modules)
     settings = resolve_accel(settings, qemu)
     if dry_run:
         from kgpt_build.vm.argv import qemu_argv
@@ -114,10 +135,34 @@ def command(
     _run(settings, qemu, wishes)
 
 
-def _find_image(target: Path | None, default: bool) -> Path:
-    from kgpt_build.cli.images import image_for
+def _read_prompt(prompt: str | None) -> str | None:
+    """``-`` is all of standard input, without the line feed at its end."""
+    if prompt != "-":
+        return prompt
+    try:
+        return sys.stdin.buffer.read().decode().removesuffix("\n")
+    except UnicodeDecodeError:
+        raise UsageError("what standard input brought is not UTF-8", "convert it, for example with iconv") from None
 
-    return image_for(target, default=default)
+
+def _find_image(target: Path | None, default: bool, *, brings: bool) -> Path:
+    from kgpt_build.cli.images import image_for, image_without_model
+
+    return image_without_model() if brings and target is None else image_for(target, default=default)
+
+
+def _check_kind(image: Path, lm: LmSettings, wishes: Wishes, *, brings: bool) -> None:
+    """Refuse what an image of this kind cannot do, before it is booted. Raises UsageError."""
+    if medium_of(image) == "cdrom":
+        return
+    if not is_language_model(image):
+        if brings:
+            raise UsageError(f"{image} holds a microgpt, and takes no models", "build one that does: kgpt build --lm")
+        if lm.given or wishes.mode == "chat":
+            word = lm.given[0].replace("_", "-") if lm.given else "mode chat"
+            raise UsageError(f"--{word} is for language models, and {image} holds a microgpt", "leave it out")
+    elif wishes.mode in (None, "chat") and not (wishes.interactive or wishes.one_shot or wishes.as_json):
+        raise UsageError("a chat needs a terminal to type on", "give a message: --prompt TEXT, or - for standard input")
 
 
 def _taken(options: dict[str, Any], kind: type[GenerateSettings]) -> dict[str, Any]:
@@ -125,12 +170,12 @@ def _taken(options: dict[str, Any], kind: type[GenerateSettings]) -> dict[str, A
     return {field.name: options.pop(field.name) for field in dataclasses.fields(kind) if field.name in options}
 
 
-def _words(settings: GenerateSettings, wishes: Wishes, extra: str) -> str:
+def _words(settings: list[str], wishes: Wishes, extra: str) -> str:
     """The kernel's command line."""
     if wishes.mode == "shell" and not wishes.interactive:
         raise UsageError("the shell needs a terminal to type on", "leave out --mode shell, or run it on a terminal")
-    words = [] if wishes.mode == "generate" else [f"mode={wishes.mode}"]
-    words += settings.cmdline_words()
+    words = [f"mode={wishes.mode}"] if wishes.mode else []
+    words += settings
     words += [] if wishes.interactive else ["exit"]
     return " ".join([*words, *([extra] if extra else [])])
 
@@ -159,53 +204,10 @@ def _watch(machine: Machine, wishes: Wishes) -> Verdict:
         click.echo(f"kgpt: {LEAVE_NAME} leaves the machine", err=True)
         return dataclasses.replace(interact(machine), tail="")
     if wishes.as_json:
-        return machine.wait(_LinePrinter(machine).poll)
+        return machine.wait(LinePrinter(machine).poll)
     if wishes.one_shot or not wishes.serial:
-        return machine.wait(_EventPrinter(machine, short=wishes.one_shot).poll)
+        return machine.wait(EventPrinter(machine, short=wishes.one_shot).poll)
     from kgpt_build.vm.console import stream
 
     verdict = stream(machine, lambda text: click.echo(text, nl=False))
     return dataclasses.replace(verdict, tail="")
-
-
-class _LinePrinter:
-    """Prints the machine channel as it is."""
-
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-        self._printed = 0
-
-    def poll(self) -> None:
-        """Print what is new."""
-        lines = self._machine.lines[self._printed :]
-        self._printed += len(lines)
-        for line in lines:
-            click.echo(line)
-
-
-class _EventPrinter:
-    """Prints, from the events, what a person asked for: the texts; on standard error what they cost."""
-
-    def __init__(self, machine: Machine, *, short: bool) -> None:
-        self._machine = machine
-        self._short = short
-        self._seen = 0
-
-    def poll(self) -> None:
-        """Print what is new."""
-        events = self._machine.events[self._seen :]
-        self._seen += len(events)
-        for event in events:
-            self._print(event)
-
-    def _print(self, event: Event) -> None:
-        from kgpt_build.vm.events import Config, Sample, SelfTest, Stats
-
-        if isinstance(event, Sample):
-            click.echo(event.text if self._short else f"sample {event.index + 1:2d}: {event.text}")
-        elif isinstance(event, SelfTest):
-            click.echo(f"{'ok    ' if event.ok else 'FAILED'} {event.name} {event.message}".rstrip())
-        elif isinstance(event, Stats):
-            seed = next((e.seed for e in reversed(self._machine.events) if isinstance(e, Config)), None)
-            speed = f" in {event.us / 1000:.1f} ms ({event.tokens * 1e6 / event.us:,.0f} tokens/s)" if event.us else ""
-            click.echo(f"kgpt: {event.samples} samples, {event.tokens} tokens{speed}, seed {seed}", err=True)

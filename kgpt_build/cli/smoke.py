@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.machines import check_image, find_qemu, machine_options, medium_of, resolve_accel
+from kgpt_build.cli.machines import LEAST_MEMORY, check_image, find_qemu, machine_options, medium_of, resolve_accel
 from kgpt_build.cli.options import image_argument, verbose_option
 from kgpt_build.errors import GuestFailed, UsageError
 from kgpt_build.vm.settings import TCG_TIMEOUT_FACTOR, RunSettings, default_timeout
@@ -53,7 +53,13 @@ class Outcome:
 )
 @verbose_option
 def command(
-    image: Path, expected: tuple[str, ...], junit: Path | None, timeout: float | None, cmdline: str, **machine: Any
+    image: Path,
+    expected: tuple[str, ...],
+    junit: Path | None,
+    timeout: float | None,
+    cmdline: str,
+    memory: int | None,
+    **machine: Any,
 ) -> None:
     """Boot IMAGE without a terminal and pass judgement.
 
@@ -62,10 +68,10 @@ def command(
     """
     patterns = {text: _compiled(text) for text in expected}
     words = " ".join(word for word in ("exit", cmdline) if word)
-    settings = RunSettings(image=image, cmdline=words, timeout=timeout, **machine)
+    settings = RunSettings(image=image, cmdline=words, timeout=timeout, memory=memory or LEAST_MEMORY, **machine)
     qemu = find_qemu()
-    check_image(image, settings.memory)
-    settings = resolve_accel(replace(settings, medium=medium_of(image)), qemu)
+    settings = replace(settings, memory=check_image(image, memory), medium=medium_of(image))
+    settings = resolve_accel(settings, qemu)
     if timeout is None:
         settings = replace(settings, timeout=default_timeout(DEFAULT_TIMEOUT, settings.accel))
     outcome = _boot(settings, qemu, patterns)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.machines import find_qemu, machine_options, resolve_accel
+from kgpt_build.cli.machines import LEAST_MEMORY, find_qemu, machine_options, resolve_accel
 from kgpt_build.cli.options import MODEL_HERE, json_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost
 from kgpt_build.vm.settings import RunSettings
@@ -181,7 +181,7 @@ def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) ->
     from kgpt_build.training.corpus import EMBEDDED_BYTES
     from kgpt_build.training.runs import stage_modules
 
-    memory = options["memory"]
+    memory = options["memory"] = options["memory"] or LEAST_MEMORY
     plan.check_memory(memory)  # the image can wait, if it is too much without it
     qemu = find_qemu() if plan.target == "bare" else ""
     embedded = plan.corpus.embedded() if len(plan.corpus.data) <= EMBEDDED_BYTES else BROUGHT
@@ -198,8 +198,8 @@ def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) ->
         with HostedProcess(image, cmdline, modules=modules, memory=memory, timeout=timeout) as process:
             yield HostedRun(process)
         return
-    from kgpt_build.cli.machines import memory_needs
     from kgpt_build.kernel.elf import read_image
+    from kgpt_build.kernel.memory import memory_needs
     from kgpt_build.vm.machine import Machine
 
     plan.check_memory(memory, memory_needs(read_image(image)).image_end)

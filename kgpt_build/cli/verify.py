@@ -43,7 +43,7 @@ def command(
     from kgpt_build import models
     from kgpt_build.verification import verify
 
-    loaded = models.load(model_or_here(model, default=default))
+    loaded = models.load_microgpt(model_or_here(model, default=default))
     loaded.prompt_tokens(prompt)  # a prompt that cannot be taken is refused before anything is built
     greedy, sampled = _runs(loaded, prompt, toolchain, cpu, accel)
     report = verify(loaded, prompt, greedy, sampled)

@@ -1,41 +1,62 @@
-"""A ``Model`` becomes C: the three headers that app/model_data.c includes; a corpus, that of app/corpus_data.c."""
+"""A model becomes C: the three headers that app/model_data.c includes; a corpus, that of app/corpus_data.c.
+
+Tokenizers of language models take Unicode's classes of characters from another one, tokenizer/unicode.c."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
-from kgpt_build.headers import config, corpus, vocab, weights
+from kgpt_build.headers import config, corpus, interleaved, lm_text, unicode, vocab, weights
 from kgpt_build.headers.corpus import BROUGHT, Corpus
-from kgpt_build.models import Model
-from kgpt_build.paths import make_dir, write_atomically
+from kgpt_build.headers.lm import LmBlob
+from kgpt_build.models import GgufModel, Model
+from kgpt_build.paths import make_dir, write_atomically, write_errors
 
-__all__ = ["BROUGHT", "Corpus", "generate"]
+__all__ = ["BROUGHT", "Corpus", "LmBlob", "generate"]
 
 
 def generate(
-    model: Model, directory: Path, *, cmdline: str = "", version: str, training: Corpus | None = None
+    model: Model | LmBlob, directory: Path, *, cmdline: str = "", version: str, training: Corpus | None = None
 ) -> list[Path]:
     """Write the headers to ``directory`` and return their paths; the same input gives the same bytes.
 
     ``training`` is what an image that can train is to train on; an empty text leaves that to the loader.
     A file that already holds these bytes keeps its time stamp. Raises KgptError if one cannot be written.
     """
-    files = {
-        config.NAME: config.text(model, cmdline, version).encode(),
-        vocab.NAME: vocab.text(model, version).encode(),
-        weights.NAME: weights.text(model, version).encode(),
-    }
-    if not weights.is_literal(model):
-        files[weights.BINARY_NAME] = model.weight_bytes()
+    files = {config.NAME: config.text(model, cmdline, version).encode(), **_model_files(model, version)}
     if training is not None:
         files[corpus.NAME] = corpus.text(training, version).encode()
         if not training.is_literal:
             files[corpus.BINARY_NAME] = training.data
     make_dir(directory)
+    for name in {weights.BINARY_NAME, corpus.NAME, corpus.BINARY_NAME} - files.keys():
+        (directory / name).unlink(missing_ok=True)
     for name, content in files.items():
         path = directory / name
         if not (path.is_file() and path.read_bytes() == content):
             write_atomically(path, content)
-    for name in {weights.BINARY_NAME, corpus.NAME, corpus.BINARY_NAME} - files.keys():
-        (directory / name).unlink(missing_ok=True)
-    return [directory / name for name in files]
+    written = [directory / name for name in files]
+    if isinstance(model, LmBlob) and isinstance(model.model, GgufModel):
+        written.append(_linked(directory / weights.BINARY_NAME, interleaved.file_of(model.model)))
+    return written
+
+
+def _model_files(model: Model | LmBlob, version: str) -> dict[str, bytes]:
+    if isinstance(model, LmBlob):
+        return {
+            vocab.NAME: lm_text.vocab_text(model, version).encode(),
+            weights.NAME: lm_text.weights_text(model, version).encode(),
+            unicode.NAME: unicode.text(version).encode(),
+        }
+    files = {vocab.NAME: vocab.text(model, version).encode(), weights.NAME: weights.text(model, version).encode()}
+    if not weights.is_literal(model):
+        files[weights.BINARY_NAME] = model.weight_bytes()
+    return files
+
+
+def _linked(path: Path, target: Path) -> Path:
+    """``path`` as a link to the large file ``target``, which is not copied."""
+    with write_errors(str(path)), contextlib.suppress(FileExistsError):  # another process was faster
+        path.symlink_to(target)
+    return path

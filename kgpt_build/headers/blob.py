@@ -11,6 +11,8 @@ import numpy as np
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models import CharTokenizer, Hyperparameters, Model, tensor_shapes
+from kgpt_build.models.gguf_model import Described, describe
+from kgpt_build.models.gguf_scan import scan
 from kgpt_build.models.model import NAME_BYTES
 
 MAGIC = 0x5450474B  # "KGPT"
@@ -18,7 +20,13 @@ VERSION = 1
 ALIGN = 64
 HEADER_SIZE = 256
 WEIGHT_F32 = 0  # GGML type id
+WEIGHT_GGUF = 0xFFFFFFFF  # the types are in the file
+INTERLEAVED = 1  # of the matrices of a GGUF: they lie as kernel_c/include/kgpt/quant.h says
+NO_TOKEN = 0xFFFFFFFF
+ARCH_GGUF = "gguf"
+ARCH_NONE = "none"
 
+SIZES = ("n_vocab", "n_ctx", "n_embd", "n_layer", "n_head", "n_head_kv", "n_ff")
 _HEADER = struct.Struct("<IIQ16s64s32s8IfIII4Q48x")
 _HINT = "the image is damaged, or was made by another version of kgpt: build it again"
 
@@ -35,8 +43,47 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class Fields:
+    """The fields of a header, but for the places; ``sizes`` are those that SIZES names."""
+
+    arch: str
+    name: str
+    sha256: str
+    sizes: tuple[int, ...]
+    bos_id: int
+    norm_eps: float
+    weight_type: int
+    crc32: int
+    flags: int = 0
+
+    def packed(self, place: Layout) -> bytes:
+        """The HEADER_SIZE bytes."""
+        return _HEADER.pack(
+            MAGIC,
+            VERSION,
+            place.size,
+            self.arch.encode(),
+            self.name.encode(),
+            bytes.fromhex(self.sha256),
+            *self.sizes,
+            self.bos_id,
+            self.norm_eps,
+            self.weight_type,
+            self.crc32,
+            self.flags,
+            place.vocab_offset,
+            place.vocab_size,
+            place.weights_offset,
+            place.weights_size,
+        )
+
+
+@dataclass(frozen=True)
 class BlobInfo:
-    """The fields of a header that was read and checked; ``tokens`` are the texts of all tokens, BOS last and empty."""
+    """The fields of a header that was read and checked.
+
+    ``tokens`` are the texts of a microgpt's tokens, BOS last and empty; ``lm`` is what the embedded GGUF file says.
+    """
 
     size: int
     arch: str
@@ -51,19 +98,25 @@ class BlobInfo:
     weights_offset: int
     weights_size: int
     tokens: tuple[str, ...]
+    lm: Described | None = None
 
     @property
     def n_parameters(self) -> int:
         """Number of weights."""
-        return self.weights_size // 4
+        return self.lm.n_parameters if self.lm else self.weights_size // 4
+
+    @property
+    def is_lm(self) -> bool:
+        """Is it of an image for language models?"""
+        return self.arch in (ARCH_GGUF, ARCH_NONE)
 
 
 def layout(model: Model) -> Layout:
     """Where the parts of ``model`` lie in its blob."""
     vocab_size = len(vocab_bytes(model))
-    weights_offset = _aligned(HEADER_SIZE + vocab_size)
+    weights_offset = aligned(HEADER_SIZE + vocab_size)
     weights_size = 4 * model.n_parameters
-    return Layout(HEADER_SIZE, vocab_size, weights_offset, weights_size, _aligned(weights_offset + weights_size))
+    return Layout(HEADER_SIZE, vocab_size, weights_offset, weights_size, aligned(weights_offset + weights_size))
 
 
 def vocab_offsets(model: Model) -> list[int]:
@@ -92,36 +145,30 @@ def body_bytes(model: Model) -> bytes:
 
 def model_blob(model: Model) -> bytes:
     """The exact bytes of the image's section .kgpt.model."""
-    place, body, hparams = layout(model), body_bytes(model), model.hparams
-    header = _HEADER.pack(
-        MAGIC,
-        VERSION,
-        place.size,
-        model.arch.encode(),
-        model.name.encode(),
-        bytes.fromhex(model.sha256),
-        hparams.n_vocab,
-        hparams.n_ctx,
-        hparams.n_embd,
-        hparams.n_layer,
-        hparams.n_head,
-        hparams.n_head_kv,
-        hparams.n_ff,
-        model.tokenizer.bos_id,
-        hparams.norm_eps,
-        WEIGHT_F32,
-        zlib.crc32(body),
-        0,
-        place.vocab_offset,
-        place.vocab_size,
-        place.weights_offset,
-        place.weights_size,
+    body = body_bytes(model)
+    return fields_of(model, zlib.crc32(body)).packed(layout(model)) + body
+
+
+def fields_of(model: Model, crc32: int) -> Fields:
+    """The fields of the header of ``model``, whose body has this CRC-32."""
+    hparams = model.hparams
+    return Fields(
+        arch=model.arch,
+        name=model.name,
+        sha256=model.sha256,
+        sizes=tuple(getattr(hparams, name) for name in SIZES),
+        bos_id=model.tokenizer.bos_id,
+        norm_eps=hparams.norm_eps,
+        weight_type=WEIGHT_F32,
+        crc32=crc32,
     )
-    return header + body
 
 
-def read_blob(data: bytes) -> BlobInfo:
-    """The header and the vocabulary of a blob (``data`` may be longer). Raises KgptError if it is not whole."""
+def read_blob(data: bytes | memoryview) -> BlobInfo:
+    """The header of a blob, and its vocabulary or its file's header (``data`` may be longer).
+
+    Raises KgptError if it is not whole.
+    """
     if len(data) < HEADER_SIZE:
         raise KgptError(f"the embedded model has {len(data)} bytes, less than its header of {HEADER_SIZE}", _HINT)
     fields = _HEADER.unpack_from(data)
@@ -142,10 +189,13 @@ def read_blob(data: bytes) -> BlobInfo:
     )
     n_vocab, n_ctx, n_embd, n_layer, n_head, n_head_kv, n_ff = sizes
     hparams = Hyperparameters(n_vocab, n_ctx, n_embd, n_layer, n_head, n_head_kv, n_ff, norm_eps)
-    tokens = _read_tokens(data[vocab_offset : vocab_offset + vocab_size], n_vocab)
+    kind = _read_text(arch, "architecture")
+    is_lm = kind in (ARCH_GGUF, ARCH_NONE)
+    tokens = () if is_lm else _read_tokens(bytes(data[vocab_offset : vocab_offset + vocab_size]), n_vocab)
+    file = memoryview(data)[weights_offset : weights_offset + weights_size]
     return BlobInfo(
         size=size,
-        arch=_read_text(arch, "architecture"),
+        arch=kind,
         name=_read_text(name, "name"),
         sha256=sha256.hex(),
         hparams=hparams,
@@ -157,6 +207,7 @@ def read_blob(data: bytes) -> BlobInfo:
         weights_offset=weights_offset,
         weights_size=weights_size,
         tokens=tokens,
+        lm=describe(scan(file), "model") if kind == ARCH_GGUF else None,
     )
 
 
@@ -203,12 +254,13 @@ def _require(condition: bool, message: str) -> None:
         raise KgptError(message, _HINT)
 
 
-def _aligned(size: int) -> int:
+def aligned(size: int) -> int:
+    """``size`` rounded up to ALIGN."""
     return -(-size // ALIGN) * ALIGN
 
 
 def _padded(data: bytes) -> bytes:
-    return data.ljust(_aligned(len(data)), b"\0")
+    return data.ljust(aligned(len(data)), b"\0")
 
 
 assert _HEADER.size == HEADER_SIZE

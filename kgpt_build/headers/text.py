@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from kgpt_build.models import Model
-
 WIDTH = 116
 
 
-def header(name: str, model: Model, version: str, body: Iterable[str]) -> str:
+def header(name: str, sha256: str, version: str, body: Iterable[str]) -> str:
     """A whole header: who made it from which model, the include guard, and ``body`` (lines)."""
-    return framed(name, version, f"Model SHA-256: {model.sha256}", body)
+    return framed(name, version, f"Model SHA-256: {sha256}", body)
 
 
 def framed(name: str, version: str, origin: str, body: Iterable[str]) -> str:

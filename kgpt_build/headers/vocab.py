@@ -31,4 +31,4 @@ def text(model: Model, version: str) -> str:
         "    },",
         "};",
     ]
-    return header(NAME, model, version, body)
+    return header(NAME, model.sha256, version, body)

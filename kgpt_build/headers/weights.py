@@ -21,7 +21,7 @@ def is_literal(model: Model) -> bool:
 
 def text(model: Model, version: str) -> str:
     """The header: one object in the section that follows the vocabulary."""
-    return header(NAME, model, version, _literals(model) if is_literal(model) else _include())
+    return header(NAME, model.sha256, version, _literals(model) if is_literal(model) else _include())
 
 
 def c_float(value: float) -> str:

@@ -15,11 +15,12 @@ from pathlib import Path
 import kgpt_build
 from kgpt_build import headers, models, paths, toolchain
 from kgpt_build.errors import KgptError
-from kgpt_build.headers import Corpus
+from kgpt_build.headers import Corpus, LmBlob
 from kgpt_build.kernel import check, manifest, sources
+from kgpt_build.kernel.content import content_of
 from kgpt_build.kernel.makefile import MakeRun
 from kgpt_build.kernel.settings import TARGETS, BuildResult, BuildSettings, Progress, Silent
-from kgpt_build.models import Model
+from kgpt_build.models import GgufModel, Model, NoModel
 from kgpt_build.toolchain import Make, Toolchain
 
 __all__ = ["BuildResult", "BuildSettings", "Progress", "build", "build_cached", "content_key"]
@@ -33,11 +34,21 @@ _IN_USE_SECONDS = 3600
 class _Inputs:
     """What was found before anything is written: from here on only the compiler can fail."""
 
-    model: Model
+    content: Model | LmBlob
     model_path: Path | None
     tools: Toolchain
     root: Path
     versions: dict[str, str]
+
+    @property
+    def model(self) -> Model | GgufModel | NoModel:
+        """The model itself."""
+        return self.content.model if isinstance(self.content, LmBlob) else self.content
+
+    @property
+    def is_lm(self) -> bool:
+        """Is the image one for language models?"""
+        return isinstance(self.content, LmBlob)
 
 
 def build(settings: BuildSettings, progress: Progress | None = None) -> BuildResult:
@@ -57,7 +68,7 @@ def build(settings: BuildSettings, progress: Progress | None = None) -> BuildRes
 
 
 def build_cached(
-    model: Path | Model | None = None,
+    model: Path | Model | GgufModel | NoModel | None = None,
     *,
     toolchain: str = toolchain.DEFAULT,
     target: str = "bare",
@@ -65,6 +76,7 @@ def build_cached(
     cmdline: str = "",
     sanitize: str = "",
     corpus: Corpus | None = None,
+    chat_template: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """The image of these settings in the cache, built if it is not there; found by content, not by name or time.
@@ -73,7 +85,14 @@ def build_cached(
     """
     progress = progress or Silent()
     asked = BuildSettings(
-        model, toolchain=toolchain, target=target, debug=debug, cmdline=cmdline, sanitize=sanitize, corpus=corpus
+        model,
+        toolchain=toolchain,
+        target=target,
+        debug=debug,
+        cmdline=cmdline,
+        sanitize=sanitize,
+        corpus=corpus,
+        chat_template=chat_template,
     )
     inputs = _inputs(asked)
     images, work = paths.make_cache_dir("images"), paths.make_cache_dir("work")
@@ -98,11 +117,12 @@ def content_key(settings: BuildSettings) -> str:
 def _inputs(settings: BuildSettings) -> _Inputs:
     settings.validate()
     given = settings.model
-    model = given if isinstance(given, Model) else models.load(given)
+    model = models.load(given) if given is None or isinstance(given, Path) else given
     tools = toolchain.get(settings.toolchain)
     versions = {**tools.versions(), "make": Make().version()}
-    path = given if isinstance(given, Path) else None
-    return _Inputs(model, path, tools, sources.root_for_make(), versions)
+    path = model.path if isinstance(model, GgufModel) else given if isinstance(given, Path) else None
+    content = content_of(model, settings.chat_template, train=settings.corpus is not None)
+    return _Inputs(content, path, tools, sources.root_for_make(), versions)
 
 
 def _output_folder(settings: BuildSettings) -> Path:
@@ -125,12 +145,12 @@ def _build(settings: BuildSettings, inputs: _Inputs, work: Path, progress: Progr
     generated = _generate(settings, inputs, work)
     objects = _object_folder(work, settings, inputs)
     progress.stage(f"compiling with {settings.toolchain} {next(iter(inputs.versions.values()))}")
-    run = MakeRun(settings, inputs.tools, inputs.root, objects, work / "include")
+    run = MakeRun(settings, inputs.tools, inputs.root, objects, work / "include", inputs.is_lm)
     linked, compiled = run.make(progress)
     progress.stage("checking the image")
     check_image = check.check_kernel if settings.target == "bare" else check.check_hosted
-    check_image(linked, inputs.model)
-    paths.write_atomically(image, linked.read_bytes(), mode=0o755)
+    check_image(linked, inputs.content)
+    paths.move_atomically(linked, image, mode=0o755)
     used = {
         "sources": sources.hashes(inputs.root),
         "headers": {path.name: sources.file_sha256(path) for path in generated},
@@ -144,7 +164,7 @@ def _build(settings: BuildSettings, inputs: _Inputs, work: Path, progress: Progr
 
 def _generate(settings: BuildSettings, inputs: _Inputs, folder: Path) -> list[Path]:
     return headers.generate(
-        inputs.model,
+        inputs.content,
         folder / "include",
         cmdline=settings.cmdline,
         version=kgpt_build.__version__,
@@ -157,7 +177,7 @@ def _kept_model(settings: BuildSettings, inputs: _Inputs) -> Path | None:
     if not isinstance(settings.model, Model):
         return inputs.model_path
     path = settings.out / "model.gguf"
-    models.save_gguf(inputs.model, path)
+    models.save_gguf(settings.model, path)
     return path
 
 
@@ -176,7 +196,7 @@ def _object_folder(work: Path, settings: BuildSettings, inputs: _Inputs) -> Path
 
     make sees changed sources and flags by itself, but not another compiler under the same name.
     """
-    folder = work / "obj" / settings.variant
+    folder = work / "obj" / (f"{settings.variant}-lm" if inputs.is_lm else settings.variant)
     stamp = folder / "tools"
     tools = "".join(f"{name} {version}\n" for name, version in inputs.versions.items())
     if not stamp.is_file() or stamp.read_text() != tools:
@@ -199,6 +219,7 @@ def _key(settings: BuildSettings, inputs: _Inputs) -> str:
         "settings": repr((settings.variant, settings.cmdline)),
         "model": inputs.model.sha256,
         "name": inputs.model.name,
+        "lm": repr(isinstance(inputs.content, LmBlob) and inputs.content.chat),
         "corpus": repr(settings.corpus and (settings.corpus.source, settings.corpus.sha256)),
     }
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:32]

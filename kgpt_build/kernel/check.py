@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 from kgpt_build.errors import KgptError
+from kgpt_build.headers import LmBlob
 from kgpt_build.headers.blob import model_blob
 from kgpt_build.kernel import loaders
 from kgpt_build.kernel.elf import MODEL_SECTION, Image, read_image
@@ -15,7 +16,7 @@ from kgpt_build.models import Model
 _PAGE = 4096
 
 
-def check_kernel(path: Path, model: Model | None = None) -> Image:
+def check_kernel(path: Path, model: Model | LmBlob | None = None) -> Image:
     """Check the bare image ``path``, and that it holds ``model`` if one is given.
 
     Raises KgptError that names everything wrong with it.
@@ -25,7 +26,7 @@ def check_kernel(path: Path, model: Model | None = None) -> Image:
     return image
 
 
-def require_kernel(image: Image, model: Model | None = None) -> None:
+def require_kernel(image: Image, model: Model | LmBlob | None = None) -> None:
     """As check_kernel, for an image that was read already."""
     problems = [
         *static_problems(image),
@@ -39,7 +40,7 @@ def require_kernel(image: Image, model: Model | None = None) -> None:
         raise KgptError(f"{image.path} is not a kernel that can boot: {found}", "build it again with kgpt build")
 
 
-def check_hosted(path: Path, model: Model) -> Image:
+def check_hosted(path: Path, model: Model | LmBlob) -> Image:
     """Check that the hosted program ``path`` holds ``model``. Raises KgptError."""
     image = read_image(path)
     if problems := list(model_problems(image, model)):
@@ -123,13 +124,22 @@ def multiboot1_problems(image: Image, header: loaders.Multiboot1) -> Iterator[st
         yield f"its multiboot 1 entry point 0x{header.entry_addr:x} is not in code"
 
 
-def model_problems(image: Image, model: Model) -> Iterator[str]:
+def model_problems(image: Image, model: Model | LmBlob) -> Iterator[str]:
     """The embedded model is ``model``, byte for byte."""
-    found, expected = image.model_bytes(), model_blob(model)
+    found = image.model_bytes()
     if found is None:
         yield f"it has no model (section {MODEL_SECTION})"
-    elif found[: len(expected)] != expected:
+    elif not _begins_with(found, model.pieces() if isinstance(model, LmBlob) else (model_blob(model),)):
         yield "its model is not the one that was given"
+
+
+def _begins_with(found: memoryview, pieces: Iterable[bytes | memoryview]) -> bool:
+    at = 0
+    for piece in pieces:
+        if found[at : at + len(piece)] != piece:
+            return False
+        at += len(piece)
+    return True
 
 
 def in_code(image: Image, address: int) -> bool:

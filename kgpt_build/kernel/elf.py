@@ -134,17 +134,18 @@ class Image:
                 return self.data[segment.offset + start : segment.offset + start + size]
         raise KgptError(f"{self.path}: nothing is loaded at 0x{address:x}", _HINT)
 
-    def model_bytes(self) -> bytes | None:
+    def model_bytes(self) -> memoryview | None:
         """The embedded model with whatever follows it in its segment, or None where there is none.
 
         The hosted program has no section of that name to itself: there the symbol ``kgpt_model`` leads.
         """
         if section := self.section(MODEL_SECTION):
-            return self.section_bytes(section)
+            return memoryview(self.data)[section.offset : section.offset + section.size]
         if symbol := self.symbol_by_name.get("kgpt_model"):
             for segment in self.loads:
                 if segment.vaddr <= symbol.address < segment.vaddr + segment.filesz:
-                    return self.memory(symbol.address, segment.vaddr + segment.filesz - symbol.address)
+                    start = segment.offset + symbol.address - segment.vaddr
+                    return memoryview(self.data)[start : segment.offset + segment.filesz]
         return None
 
 

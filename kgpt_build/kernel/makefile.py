@@ -21,13 +21,17 @@ _SECONDS = 1800.0
 
 @dataclass(frozen=True)
 class MakeRun:
-    """One call of make: ``root`` holds the sources, ``headers`` those generated, ``work`` takes objects and image."""
+    """One call of make: ``root`` holds the sources, ``headers`` those generated, ``work`` takes objects and image.
+
+    ``lm``: with the engine for language models.
+    """
 
     settings: BuildSettings
     tools: Toolchain
     root: Path
     work: Path
     headers: Path
+    lm: bool = False
 
     def make(self, progress: Progress) -> tuple[Path, tuple[str, ...]]:
         """Bring the image up to date; returns its path and the source files that were compiled.
@@ -72,6 +76,7 @@ class MakeRun:
             f"LD={_words(self.tools.ld())}",
             f"DEBUG={int(settings.debug)}",
             f"TRAIN={int(settings.corpus is not None)}",
+            f"LM={int(self.lm)}",
             f"SANITIZE={settings.sanitize}",
             f"VERSION={kgpt_build.__version__}",
         ]

@@ -13,7 +13,8 @@ from kgpt_build.errors import KgptError
 from kgpt_build.headers import Corpus
 from kgpt_build.kernel.settings import BuildSettings
 from kgpt_build.kernel.sources import file_sha256
-from kgpt_build.models import Model
+from kgpt_build.models import GgufModel, Model, NoModel
+from kgpt_build.models.file_hash import cached_sha256
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -24,19 +25,21 @@ NO_CORPUS = "none"
 def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
     """The `kgpt build` line that repeats this build; paths are absolute, so it works from any directory."""
     words = ["kgpt", "build"]
-    words += [str(model_path.absolute())] if model_path else ["--default"]
+    without = "--no-model" if isinstance(settings.model, NoModel) else "--default"
+    words += [str(model_path.absolute())] if model_path else [without]
     words += ["-o", str(settings.out.absolute()), "--toolchain", settings.toolchain, "--target", settings.target]
     words += ["--debug"] if settings.debug else []
     words += ["--sanitize", settings.sanitize] if settings.sanitize else []
     if settings.corpus is not None:
         words += ["--corpus", str(settings.corpus.path.absolute()) if settings.corpus.path else NO_CORPUS]
+    words += ["--chat-template", settings.chat_template] if settings.chat_template is not None else []
     words += ["--cmdline", settings.cmdline] if settings.cmdline else []
     return shlex.join(words)
 
 
 def content(
     settings: BuildSettings,
-    model: Model,
+    model: Model | GgufModel | NoModel,
     model_path: Path | None,
     image: Path,
     inputs: dict[str, dict[str, str]],
@@ -53,6 +56,7 @@ def content(
         "debug": settings.debug,
         "sanitize": settings.sanitize,
         "corpus": None if settings.corpus is None else _described(settings.corpus),
+        "chat_template": settings.chat_template,
         "cmdline": settings.cmdline,
         "output": {"file": image.name, "size": image.stat().st_size, "sha256": file_sha256(image)},
         "model": {
@@ -61,7 +65,7 @@ def content(
             "parameters": model.n_parameters,
             "sha256": model.sha256,
             "file": str(model_path.absolute()) if model_path else None,
-            "file_sha256": file_sha256(model_path) if model_path else None,
+            "file_sha256": cached_sha256(model_path) if model_path else None,
         },
         "inputs": inputs,
         "tools": tools,

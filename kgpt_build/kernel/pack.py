@@ -6,21 +6,30 @@ header; so a model of another size needs no more than other bytes, sizes, and en
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import lief
 
-from kgpt_build import paths
+from kgpt_build import models, paths
 from kgpt_build.errors import KgptError
+from kgpt_build.headers import LmBlob
 from kgpt_build.headers.blob import BlobInfo, layout, model_blob, read_blob
 from kgpt_build.kernel import check, loaders
-from kgpt_build.kernel.elf import MODEL_SECTION, Image, Section, parse_image
+from kgpt_build.kernel.content import content_of
+from kgpt_build.kernel.elf import MODEL_SECTION, Image, Section, parse_image, read_image
 from kgpt_build.models import Model
 
-_HIGHEST_END = 1 << 32  # multiboot 1 has 32 bits for it
+
+def content_for(image_path: Path, model: Path, chat_template: str | None) -> Model | LmBlob:
+    """The model in the file ``model`` as the kernel ``image_path`` takes it. Raises KgptError, UsageError."""
+    image = read_image(image_path)
+    if _embedded(image).is_lm and model.suffix == ".gguf":
+        return content_of(models.load_lm(model), chat_template)
+    return content_of(models.load(model), chat_template)
 
 
-def pack(image_path: Path, model: Model, out: Path) -> Image:
+def pack(image_path: Path, model: Model | LmBlob, out: Path) -> Image:
     """Write to ``out`` the kernel ``image_path`` with ``model`` in it, whole or not at all, and return it.
 
     Raises KgptError if the image is damaged, holds no model or one of another architecture, or the result would not
@@ -35,31 +44,31 @@ def pack(image_path: Path, model: Model, out: Path) -> Image:
     return packed
 
 
-def _require_same_arch(image: Image, model: Model) -> None:
-    try:
-        embedded = embedded_model(image)
-    except KgptError as error:
-        raise KgptError(f"{image.path}: {error.message}", error.hint) from error
-    if embedded.arch != model.arch:
+def _require_same_arch(image: Image, model: Model | LmBlob) -> None:
+    embedded = _embedded(image)
+    if embedded.is_lm != isinstance(model, LmBlob) or (isinstance(model, Model) and embedded.arch != model.arch):
+        given = model.model if isinstance(model, LmBlob) else model
+        ours = "language models" if embedded.is_lm else f"the architecture {embedded.arch}"
         raise KgptError(
-            f"{image.path} is a kernel for the architecture {embedded.arch}, the model {model.name} is {model.arch}",
+            f"{image.path} is a kernel for {ours}, the model {given.name} is {given.arch}",
             "build a kernel for this model: kgpt build",
         )
 
 
-def embedded_model(image: Image) -> BlobInfo:
+def _embedded(image: Image) -> BlobInfo:
     """The header of the model in ``image``. Raises KgptError if there is none, or a damaged one."""
     blob = image.model_bytes()
-    if blob is None:
-        raise KgptError("it has no model to replace", "give an image that kgpt build made")
-    return read_blob(blob)
+    try:
+        if blob is None:
+            raise KgptError("it has no model to replace", "give an image that kgpt build made")
+        return read_blob(blob)
+    except KgptError as error:
+        raise KgptError(f"{image.path}: {error.message}", error.hint) from error
 
 
-def _with_model(image: Image, model: Model) -> bytes:
+def _with_model(image: Image, model: Model | LmBlob) -> bytes:
     """The bytes of ``image`` with ``model`` in the place of its own."""
-    blob, section = model_blob(model), _model_section(image)
-    if section.address + len(blob) > _HIGHEST_END:
-        raise KgptError(f"the model {model.name} would not end below 4 GiB", "use a smaller one")
+    blob, section = b"".join(model.pieces()) if isinstance(model, LmBlob) else model_blob(model), _model_section(image)
     data = _replaced(image.data, section, blob, _symbols(section.address, model))
     header = loaders.multiboot1(data)
     assert header is not None  # check_kernel found it, and nothing before the model has moved
@@ -75,12 +84,12 @@ def _model_section(image: Image) -> Section:
     return section
 
 
-def _symbols(address: int, model: Model) -> dict[str, tuple[int, int]]:
+def _symbols(address: int, model: Model | LmBlob) -> dict[str, tuple[int, int]]:
     """Name -> (address, size) of the symbols that depend on the model; the section begins at ``address``."""
-    place = layout(model)
+    place, vocab = (model.layout, "kgpt_chat") if isinstance(model, LmBlob) else (layout(model), "kgpt_vocab")
     end = (address + place.size, 0)
     return {
-        "kgpt_vocab": (address + place.vocab_offset, place.vocab_size),
+        vocab: (address + place.vocab_offset, place.vocab_size),
         "kgpt_weights": (address + place.weights_offset, place.weights_size),
         "kg_model_end": end,
         "kg_image_end": end,
@@ -90,7 +99,7 @@ def _symbols(address: int, model: Model) -> dict[str, tuple[int, int]]:
 def _replaced(data: bytes, section: Section, blob: bytes, symbols: dict[str, tuple[int, int]]) -> bytes:
     """``data`` with ``blob`` as its model section; what follows it in the file moves up if it is larger."""
     lief.logging.disable()  # what it finds noteworthy is none of the user's concern; the result is checked
-    elf = lief.ELF.parse(list(data))
+    elf = lief.ELF.parse(io.BytesIO(data))
     target = elf.get_section(section.name) if elf else None
     if elf is None or target is None:
         raise KgptError("lief cannot read the image", "build it again with kgpt build")

@@ -10,7 +10,7 @@ from typing import Protocol
 from kgpt_build import toolchain
 from kgpt_build.errors import UsageError
 from kgpt_build.headers import Corpus
-from kgpt_build.models import Model
+from kgpt_build.models import GgufModel, Model, NoModel
 
 TARGETS = {"bare": "kernel.elf", "hosted": "kgpt-hosted"}
 """Target -> the file that it makes."""
@@ -18,13 +18,14 @@ TARGETS = {"bare": "kernel.elf", "hosted": "kgpt-hosted"}
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """One build. ``model`` is a file, a model in memory, or None for the default model.
+    """One build. ``model`` is a file, a model that is loaded, NO_MODEL, or None for the default model.
 
     ``sanitize`` is a list for -fsanitize=, such as ``address,undefined``; ``cmdline`` is built into the kernel; with
     ``corpus`` it can also train (mode=train): on that text, or with an empty one on what the loader brings.
+    ``chat_template`` is a family of templates in the place of a language model's own, or "none".
     """
 
-    model: Path | Model | None = None
+    model: Path | Model | GgufModel | NoModel | None = None
     out: Path = Path("build")
     toolchain: str = toolchain.DEFAULT
     target: str = "bare"
@@ -32,6 +33,7 @@ class BuildSettings:
     cmdline: str = ""
     sanitize: str = ""
     corpus: Corpus | None = None
+    chat_template: str | None = None
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def validate(self) -> None:

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kgpt_build.errors import KgptError
+from kgpt_build.models.catalog import resolve
 from kgpt_build.models.gguf_file import MetadataValue, load_gguf, metadata, save_gguf
-from kgpt_build.models.gguf_scan import MAGIC
+from kgpt_build.models.gguf_model import GgufModel, LmSizes, load_gguf_model, mapped
+from kgpt_build.models.gguf_scan import MAGIC, scan
 from kgpt_build.models.microgpt_json import load_json
 from kgpt_build.models.model import FloatArray, Hyperparameters, Model, tensor_shapes
+from kgpt_build.models.no_model import NO_MODEL, NoModel
 from kgpt_build.models.tokenizer import CharTokenizer
 
 __all__ = [
     "DEFAULT_MODEL",
+    "NO_MODEL",
     "CharTokenizer",
     "FloatArray",
+    "GgufModel",
     "Hyperparameters",
+    "LmSizes",
     "MetadataValue",
     "Model",
+    "NoModel",
     "load",
+    "load_gguf_model",
+    "load_lm",
+    "load_microgpt",
     "metadata",
+    "resolve",
     "save_gguf",
     "tensor_shapes",
 ]
@@ -27,11 +40,52 @@ __all__ = [
 DEFAULT_MODEL = Path(__file__).parent.parent / "data" / "default.gguf"
 
 
-def load(path: Path | None = None) -> Model:
-    """The model in ``path`` (GGUF or JSON, by content), or the default model. Raises KgptError naming the file."""
+def load(path: Path | None = None) -> Model | GgufModel:
+    """The model in ``path`` (GGUF or JSON, by content), or the default model. Raises KgptError naming the file.
+
+    A microgpt is read whole; of a language model only the header is.
+    """
     path = DEFAULT_MODEL if path is None else path
-    try:
+    with _named(path):
         return _load(path)
+
+
+def load_microgpt(path: Path | None = None) -> Model:
+    """As load, for what only a microgpt can do. Raises KgptError for a language model."""
+    model = load(path)
+    if not isinstance(model, Model):
+        raise KgptError(f"{path}: the architecture {model.arch!r} is not supported here", "supported: microgpt")
+    return model
+
+
+def load_lm(path: Path) -> GgufModel:
+    """As load, for the engine for language models, which also runs a microgpt from a GGUF file. Raises KgptError."""
+    with _named(path):
+        return load_gguf_model(path)
+
+
+def _load(path: Path) -> Model | GgufModel:
+    if path.is_dir():
+        raise KgptError("is a directory, not a model", "give a .gguf or .json file")
+    with path.open("rb") as file:
+        magic = file.read(len(MAGIC))
+    if not magic:
+        raise KgptError("the file is empty", "give a .gguf or .json file")
+    if magic == MAGIC:
+        return _load_gguf(path)
+    if magic.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"", b"{", b"["):
+        return load_json(path)
+    raise KgptError(
+        f"neither a GGUF file nor JSON: it begins with {magic!r}",
+        "give a .gguf file, or a .json of microgpt's state_dict",
+    )
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Failures name the file."""
+    try:
+        yield
     except KgptError as error:
         raise KgptError(f"{path}: {error.message}", error.hint) from error
     except FileNotFoundError:
@@ -44,18 +98,7 @@ def load(path: Path | None = None) -> Model:
         ) from None
 
 
-def _load(path: Path) -> Model:
-    if path.is_dir():
-        raise KgptError("is a directory, not a model", "give a .gguf or .json file")
-    with path.open("rb") as file:
-        magic = file.read(len(MAGIC))
-    if not magic:
-        raise KgptError("the file is empty", "give a .gguf or .json file")
-    if magic == MAGIC:
-        return load_gguf(path)
-    if magic.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"", b"{", b"["):
-        return load_json(path)
-    raise KgptError(
-        f"neither a GGUF file nor JSON: it begins with {magic!r}",
-        "give a .gguf file, or a .json of microgpt's state_dict",
-    )
+def _load_gguf(path: Path) -> Model | GgufModel:
+    with mapped(path) as data:
+        header = scan(data)
+    return load_gguf(path) if header.architecture == "microgpt" else load_gguf_model(path, header)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import re
 import tempfile
 from collections.abc import Mapping
@@ -13,7 +12,9 @@ import numpy as np
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models import gguf_scan
-from kgpt_build.models.model import ARCHITECTURES, FloatArray, Hyperparameters, Model, clean_name
+from kgpt_build.models.gguf_model import mapped, require_architecture
+from kgpt_build.models.gguf_types import type_name
+from kgpt_build.models.model import FloatArray, Hyperparameters, Model, clean_name
 from kgpt_build.models.tokenizer import CharTokenizer
 from kgpt_build.paths import write_atomically
 
@@ -82,20 +83,14 @@ def save_gguf(model: Model, path: Path, extra: Mapping[str, MetadataValue] | Non
 def _open(path: Path) -> GGUFReader:
     """A reader of a file that was scanned and holds a supported architecture in f32. Raises KgptError."""
     # Imported late: it takes longer than the rest of the package together.
-    from gguf import GGMLQuantizationType, GGUFReader
+    from gguf import GGUFReader
 
-    if path.stat().st_size == 0:
-        raise KgptError("the file is empty", "give a .gguf file")
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with mapped(path) as data:
         scan = gguf_scan.scan(data)
-    known = ", ".join(ARCHITECTURES)
-    if not scan.architecture:
-        raise KgptError("the field 'general.architecture' is missing", f"supported architectures: {known}")
-    if scan.architecture not in ARCHITECTURES:
-        raise KgptError(f"the architecture {scan.architecture!r} is not supported", f"supported: {known}")
+    require_architecture(scan)
     for tensor in scan.tensors:
         if tensor.kind != gguf_scan.F32:
-            kind = {int(kind): kind.name for kind in GGMLQuantizationType}.get(tensor.kind, str(tensor.kind))
+            kind = type_name(tensor.kind)
             raise KgptError(f"the tensor {tensor.name!r} has the type {kind}, which is not supported", "supported: F32")
     try:
         return GGUFReader(path)

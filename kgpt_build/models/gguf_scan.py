@@ -1,8 +1,8 @@
-"""Walks the header of a GGUF file before the gguf library does.
+"""Reads the header of a GGUF file, versions 2 and 3: fields and descriptions of tensors, not their data.
 
-The library trusts every length in the file: a damaged one makes it loop for hours, allocate gigabytes, or raise
-whatever NumPy raises. This walk reads the same fields through a cursor that checks bounds, and names the
-place of the damage.
+The gguf library trusts every length in the file: a damaged one makes it loop for hours, allocate gigabytes, or raise
+whatever NumPy raises; and over a vocabulary of 50,000 pieces it takes seconds. This walk goes through a cursor that
+checks bounds, names the place of the damage, and takes a tenth of a second.
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
@@ -10,10 +10,19 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from kgpt_build.errors import KgptError
+from kgpt_build.models.gguf_types import TYPES
+
+Data: TypeAlias = bytes | mmap.mmap | memoryview
 
 MAGIC = b"GGUF"
 MAX_FIELDS = 1 << 16
@@ -22,33 +31,75 @@ MAX_DIMENSIONS = 4  # GGML_MAX_DIMS
 MAX_ELEMENTS = 1 << 40
 
 F32 = 0  # GGML type id
-_U32, _STRING, _ARRAY = 4, 8, 9  # GGUF value types
-_SCALAR_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+_U32, _BOOL, _STRING, _ARRAY = 4, 7, 8, 9  # GGUF value types
+_SCALARS = {
+    kind: struct.Struct(f"<{code}")
+    for kind, code in {
+        0: "B",
+        1: "b",
+        2: "H",
+        3: "h",
+        4: "I",
+        5: "i",
+        6: "f",
+        7: "?",
+        10: "Q",
+        11: "q",
+        12: "d",
+    }.items()
+}
 _HINT = "the file is damaged or incomplete: copy or write it again"
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """An array of scalars, as its bytes lie in the file."""
+
+    code: str  # of the struct module
+    raw: bytes
+
+    def array(self) -> npt.NDArray[np.generic]:
+        """The items, (n,)."""
+        return np.frombuffer(self.raw, dtype=f"<{self.code}" if self.code != "?" else np.bool_)
+
+
+Value: TypeAlias = str | int | float | bool | tuple[str, ...] | Numbers
+
+
+@dataclass(frozen=True)
 class ScannedTensor:
-    """A tensor as its description claims it; ``kind`` is the GGML type id, ``size`` in bytes (0: not an f32 tensor)."""
+    """A tensor as its description claims it.
+
+    ``kind`` is the GGML type id; ``dims`` begin with the length of a row; ``offset`` counts from the start of the
+    data, in bytes; so does ``size``, which is 0 for a type that the engine does not know.
+    """
 
     name: str
     kind: int
+    dims: tuple[int, ...]
     offset: int
     size: int
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What must be known before the rest of the file is worth reading."""
+    """The header of a file: ``fields`` by key, ``tensors`` in the file's order, ``start``, in bytes, of their data."""
 
-    architecture: str
+    version: int
+    fields: Mapping[str, Value]
     tensors: tuple[ScannedTensor, ...]
+    start: int
+
+    @property
+    def architecture(self) -> str:
+        """general.architecture; "" without."""
+        return str(self.fields.get("general.architecture", ""))
 
 
 class _Cursor:
     """A position in ``data`` that never leaves it."""
 
-    def __init__(self, data: bytes | mmap.mmap) -> None:
+    def __init__(self, data: Data) -> None:
         self.data = data
         self.offset = 0
 
@@ -58,7 +109,7 @@ class _Cursor:
             raise KgptError(f"truncated in {what} at byte {self.offset}: {size} bytes needed, {left} left", _HINT)
         start = self.offset
         self.offset += size
-        return self.data[start : self.offset]
+        return bytes(self.data[start : self.offset])
 
     def u32(self, what: str) -> int:
         return int(struct.unpack("<I", self.skip(4, what))[0])
@@ -74,42 +125,44 @@ class _Cursor:
             raise KgptError(f"{what} before byte {self.offset} is not UTF-8", _HINT) from None
 
 
-def scan(data: bytes | mmap.mmap) -> Scan:
+def scan(data: Data) -> Scan:
     """Check that every length in ``data`` stays within it. Raises KgptError naming the field and the byte."""
     cursor = _Cursor(data)
-    if cursor.skip(4, "the magic") != MAGIC:
-        raise KgptError(f"not a GGUF file: it begins with {data[:4]!r}, not {MAGIC!r}", "give a .gguf file")
-    _check_version(cursor.u32("the version"))
+    magic = cursor.skip(4, "the magic")
+    if magic != MAGIC:
+        raise KgptError(f"not a GGUF file: it begins with {magic!r}, not {MAGIC!r}", "give a .gguf file")
+    version = cursor.u32("the version")
+    _check_version(version)
     n_tensors = _count(cursor.u64("the number of tensors"), "tensors", MAX_TENSORS)
     n_fields = _count(cursor.u64("the number of fields"), "fields", MAX_FIELDS)
-    architecture, alignment = _scan_fields(cursor, n_fields)
+    fields = _scan_fields(cursor, n_fields)
+    alignment = _alignment(fields)
     names: set[str] = set()
     tensors = tuple(_scan_tensor(cursor, names) for _ in range(n_tensors))
     start = -(-cursor.offset // alignment) * alignment
-    for tensor in tensors:
-        end = start + tensor.offset + tensor.size
-        if end > len(data):
-            raise KgptError(
-                f"truncated in the data of tensor {tensor.name!r}: it ends at byte {end} of {len(data)}", _HINT
-            )
-    return Scan(architecture, tensors)
+    _check_places(tensors, alignment, start, len(data))
+    return Scan(version, fields, tensors, start)
 
 
-def _scan_fields(cursor: _Cursor, n_fields: int) -> tuple[str, int]:
-    """Skip the fields; return general.architecture ("" without) and general.alignment."""
-    names: set[str] = set()
-    found: dict[str, str | int] = {"general.architecture": "", "general.alignment": 32}
+def _scan_fields(cursor: _Cursor, n_fields: int) -> dict[str, Value]:
+    fields: dict[str, Value] = {}
     for _ in range(n_fields):
-        name = _distinct(cursor.text("a field name"), names)
-        value = _scan_value(cursor, name)
-        if name in found:
-            if type(value) is not type(found[name]):
-                raise KgptError(f"{name} is not a {'text' if name.endswith('architecture') else 'u32'}", _HINT)
-            found[name] = value
-    alignment = int(found["general.alignment"])
+        name = cursor.text("a field name")
+        if name in fields:
+            raise KgptError(f"{name!r} occurs twice", _HINT)
+        fields[name] = _scan_value(cursor, name)
+    return fields
+
+
+def _alignment(fields: Mapping[str, Value]) -> int:
+    if not isinstance(fields.get("general.architecture", ""), str):
+        raise KgptError("general.architecture is not a text", _HINT)
+    alignment = fields.get("general.alignment", 32)
+    if isinstance(alignment, bool) or not isinstance(alignment, int):
+        raise KgptError("general.alignment is not a u32", _HINT)
     if alignment < 8 or alignment & (alignment - 1) or alignment > 1 << 16:
         raise KgptError(f"general.alignment is {alignment}", "it must be a power of two from 8 to 65536")
-    return str(found["general.architecture"]), alignment
+    return alignment
 
 
 def _check_version(version: int) -> None:
@@ -127,52 +180,76 @@ def _count(value: int, what: str, limit: int) -> int:
     return value
 
 
-def _distinct(name: str, names: set[str]) -> str:
-    if name in names:
-        raise KgptError(f"{name!r} occurs twice", _HINT)
-    names.add(name)
-    return name
-
-
-def _scan_value(cursor: _Cursor, name: str) -> str | int | None:
-    """Read one value; return it if it is a text or a u32."""
+def _scan_value(cursor: _Cursor, name: str) -> Value:
     what = f"the value of {name!r}"
     kind = cursor.u32(what)
     if kind == _STRING:
         return cursor.text(what)
-    if kind == _U32:
-        return cursor.u32(what)
     if kind == _ARRAY:
-        _scan_array(cursor, what)
-    elif kind in _SCALAR_SIZES:
-        cursor.skip(_SCALAR_SIZES[kind], what)
-    else:
+        return _scan_array(cursor, what)
+    if kind not in _SCALARS:
         raise KgptError(f"{what} has the unknown type {kind}", _HINT)
-    return None
+    value = _SCALARS[kind].unpack(cursor.skip(_SCALARS[kind].size, what))[0]
+    assert isinstance(value, (bool, int, float))
+    return value
 
 
-def _scan_array(cursor: _Cursor, what: str) -> None:
+def _scan_array(cursor: _Cursor, what: str) -> tuple[str, ...] | Numbers:
     kind = cursor.u32(what)
     count = cursor.u64(what)
     if kind == _STRING:
-        for _ in range(count):  # each string takes 8 bytes at least, so a false count ends at the end of the file
-            cursor.text(what)
-    elif kind in _SCALAR_SIZES:
-        cursor.skip(count * _SCALAR_SIZES[kind], what)
-    else:
-        raise KgptError(f"{what} is an array of the unsupported type {kind}", _HINT)
+        # Each string takes 8 bytes at least, so a false count ends at the end of the file.
+        items: list[str] = []
+        while len(items) < count:
+            items.append(cursor.text(what))
+        return tuple(items)
+    if kind in _SCALARS:
+        return Numbers(_SCALARS[kind].format[1:], cursor.skip(count * _SCALARS[kind].size, what))
+    raise KgptError(f"{what} is an array of the unsupported type {kind}", _HINT)
 
 
 def _scan_tensor(cursor: _Cursor, names: set[str]) -> ScannedTensor:
-    name = _distinct(cursor.text("a tensor name"), names)
+    name = cursor.text("a tensor name")
+    if name in names:
+        raise KgptError(f"{name!r} occurs twice", _HINT)
+    names.add(name)
     what = f"the description of tensor {name!r}"
     n_dims = cursor.u32(what)
     if not 1 <= n_dims <= MAX_DIMENSIONS:
         raise KgptError(f"{what} claims {n_dims} dimensions", _HINT)
-    dims = [cursor.u64(what) for _ in range(n_dims)]
+    dims = tuple(cursor.u64(what) for _ in range(n_dims))
     n_elements = prod(dims)
     if n_elements == 0 or n_elements > MAX_ELEMENTS:
         raise KgptError(f"the tensor {name!r} has the shape {tuple(reversed(dims))}", _HINT)
     kind = cursor.u32(what)
     offset = cursor.u64(what)
-    return ScannedTensor(name, kind, offset, 4 * n_elements if kind == F32 else 0)
+    return ScannedTensor(name, kind, dims, offset, _size(name, kind, dims))
+
+
+def _size(name: str, kind: int, dims: tuple[int, ...]) -> int:
+    """Bytes of a tensor; 0 if its type is unknown."""
+    if kind not in TYPES:
+        return 0
+    of = TYPES[kind]
+    if dims[0] % of.block:
+        raise KgptError(
+            f"the tensor {name!r} has rows of {dims[0]}, which {of.name} cannot cut into {of.block}s", _HINT
+        )
+    return prod(dims) // of.block * of.size
+
+
+def _check_places(tensors: tuple[ScannedTensor, ...], alignment: int, start: int, length: int) -> None:
+    """Every tensor is aligned, within the file, and has its bytes to itself."""
+    for tensor in tensors:
+        if tensor.offset % alignment:
+            raise KgptError(
+                f"the data of tensor {tensor.name!r} begins at {tensor.offset}, not a multiple of {alignment}", _HINT
+            )
+        end = start + tensor.offset + tensor.size
+        if end > length:
+            raise KgptError(
+                f"truncated in the data of tensor {tensor.name!r}: it ends at byte {end} of {length}", _HINT
+            )
+    for before, after in pairwise(sorted(tensors, key=lambda tensor: tensor.offset)):
+        if after.offset < before.offset + before.size:
+            raise KgptError(f"the tensors {before.name!r} and {after.name!r} overlap", _HINT)

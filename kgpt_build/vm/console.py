@@ -19,6 +19,8 @@ from kgpt_build.vm.verdict import Verdict
 
 LEAVE = b"\x1d"
 LEAVE_NAME = "Ctrl-]"
+_PASTE_ON, _PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
+"""Bracketed paste: what is pasted arrives between marks, so that a guest can take several lines for one message."""
 _DEADLY = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
 
@@ -52,11 +54,25 @@ def interact(machine: Machine, stdin: int = 0, stdout: int = 1) -> Verdict:
 
     ``stdin`` must be a terminal.
     """
-    with raw_terminal(stdin):
+    with raw_terminal(stdin), _bracketed_paste(stdout):
         last = _pump(machine, stdin, stdout)
         if last not in (b"", b"\n"):
             _write(stdout, b"\r\n")
     return machine.wait()
+
+
+@contextlib.contextmanager
+def _bracketed_paste(stdout: int) -> Iterator[None]:
+    """The terminal marks what is pasted; not where TERM says that it knows no escape sequences."""
+    if os.environ.get("TERM", "dumb") == "dumb":
+        yield
+        return
+    _write(stdout, _PASTE_ON)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            _write(stdout, _PASTE_OFF)
 
 
 def stream(machine: Machine, write: Callable[[str], None]) -> Verdict:

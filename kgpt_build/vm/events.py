@@ -10,29 +10,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_type_hints
 
-from kgpt_build.errors import MachineLost
-
-
-class Address(int):
-    """A number that is written ``"0x…"``."""
-
-
-class BadEvent(MachineLost):
-    """The machine channel carried a line that is no event."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """Any event. Keys that docs/events.md does not name are in the line, not here."""
-
-    event: ClassVar[str] = ""
-
-
-@dataclass(frozen=True)
-class Unknown(Event):
-    """An event of a later version."""
-
-    kind: str
+from kgpt_build.vm.event import Address as Address
+from kgpt_build.vm.event import BadEvent as BadEvent
+from kgpt_build.vm.event import Event as Event
+from kgpt_build.vm.event import Unknown as Unknown
+from kgpt_build.vm.events_lm import Bench as Bench
+from kgpt_build.vm.events_lm import Layer as Layer
+from kgpt_build.vm.events_lm import Logprobs as Logprobs
+from kgpt_build.vm.events_lm import Speed as Speed
+from kgpt_build.vm.events_train import BlobStart as BlobStart
+from kgpt_build.vm.events_train import Corpus as Corpus
+from kgpt_build.vm.events_train import Eval as Eval
+from kgpt_build.vm.events_train import Preview as Preview
+from kgpt_build.vm.events_train import Step as Step
+from kgpt_build.vm.events_train import Training as Training
 
 
 @dataclass(frozen=True)
@@ -88,6 +79,9 @@ class Model(Event):
     n_head_kv: int
     n_ff: int
     parameters: int
+    tokenizer: str = ""
+    chat: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +118,7 @@ class Config(Event):
     top_k: int
     top_p: float
     min_p: float
+    context: int = 0
 
 
 @dataclass(frozen=True)
@@ -206,82 +201,6 @@ class SelfTests(Event):
 
 
 @dataclass(frozen=True)
-class Corpus(Event):
-    """The text to train on: ``train`` and ``validation`` are documents, together all of them."""
-
-    event: ClassVar[str] = "corpus"
-    documents: int
-    characters: int
-    n_vocab: int
-    train: int
-    validation: int
-
-
-@dataclass(frozen=True)
-class Training(Event):
-    """A training starts, with the step after ``first_step`` (0, or what a resumed state has done)."""
-
-    event: ClassVar[str] = "training"
-    method: str
-    steps: int
-    batch: int
-    n_layer: int
-    n_embd: int
-    n_head: int
-    block_size: int
-    parameters: int
-    seed: int
-    first_step: int
-
-
-@dataclass(frozen=True)
-class Step(Event):
-    """A training step, counted from 1; ``loss`` in nats, rounded, as ``loss_bits`` is not."""
-
-    event: ClassVar[str] = "step"
-    step: int
-    loss: float
-    loss_bits: Address
-    lr: float
-
-    @property
-    def exact_loss(self) -> float:
-        """The loss exactly as the kernel computed it."""
-        value: float = struct.unpack(">d", self.loss_bits.to_bytes(8, "big"))[0]
-        return value
-
-
-@dataclass(frozen=True)
-class Eval(Event):
-    """The mean loss over the validation documents after ``step``, in nats."""
-
-    event: ClassVar[str] = "eval"
-    step: int
-    loss: float
-
-
-@dataclass(frozen=True)
-class Preview(Event):
-    """A document by the weights after ``step``; drawing it does not change the training."""
-
-    event: ClassVar[str] = "preview"
-    step: int
-    text: str
-
-
-@dataclass(frozen=True)
-class BlobStart(Event):
-    """``length`` raw bytes follow, whose CRC-32 (zlib's) is ``crc32`` (framing.ChannelReader takes them)."""
-
-    event: ClassVar[str] = "blob"
-    name: str
-    step: int
-    loss: float
-    length: int
-    crc32: int
-
-
-@dataclass(frozen=True)
 class Error(Event):
     """The kernel refuses something."""
 
@@ -322,6 +241,7 @@ EVENTS: Mapping[str, type[Event]] = {
     kind.event: kind
     for kind in (
         *(Boot, Cpu, Cpus, Model, Memory, Ready, Config, Token, Logits, Sample, Stats),
+        *(Speed, Logprobs, Layer, Bench),
         *(Shell, SelfTest, SelfTests, Corpus, Training, Step, Preview, Eval, BlobStart, Error, Panic, Exit),
     )
 }
@@ -392,6 +312,14 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(_exactly(str)(item) for item in _exactly(list)(value))
 
 
+def _wholes(value: Any) -> tuple[int, ...]:
+    return tuple(_exactly(int)(item) for item in _exactly(list)(value))
+
+
+def _objects(value: Any) -> tuple[Mapping[str, Any], ...]:
+    return tuple(_exactly(dict)(item) for item in _exactly(list)(value))
+
+
 def _addresses(value: Any) -> tuple[Address, ...]:
     return tuple(_address(item) for item in _exactly(list)(value))
 
@@ -407,6 +335,8 @@ _READERS: Mapping[Any, Callable[[Any], Any]] = {
     float: _number,
     Address: _address,
     tuple[str, ...]: _texts,
+    tuple[int, ...]: _wholes,
+    tuple[Mapping[str, Any], ...]: _objects,
     tuple[Address, ...]: _addresses,
     Mapping[str, Address]: _registers,
 }

@@ -18,9 +18,12 @@ Halves = npt.NDArray[np.float16]
 SOURCES = [
     "tests/hosted/quant_driver.c",
     "kernel_c/core/cpu.c",
-    *(f"kernel_c/ops/quant/{name}.c" for name in ("act", "float_ref", "quant", "ref", "types", "unpack")),
+    *(
+        f"kernel_c/ops/quant/{name}.c"
+        for name in ("act", "float_ref", "q8_avx2", "q8k_avx2", "quant", "ref", "types", "unpack")
+    ),
 ]
-VERSIONS = ("ref",)
+VERSIONS = ("ref", "avx2")
 BY_NAME = {kind.name: number for number, kind in TYPES.items()}
 F32, Q8, Q8K = range(3)  # enum kg_act
 

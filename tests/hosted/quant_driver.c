@@ -2,13 +2,8 @@
 #include "../../kernel_c/ops/quant/versions.h"
 #include "kgpt/cpu.h"
 
-enum version {
-    VERSION_REF,
-    N_VERSIONS,
-};
-
 static const struct kg_ops base;
-static struct kg_quant_ops tables[N_VERSIONS];
+static struct kg_quant_ops tables[KG_N_QUANT_VERSIONS];
 
 /* False where this machine has no such instructions. */
 bool driver_open(uint32_t version)
@@ -16,8 +11,7 @@ bool driver_open(uint32_t version)
     struct kg_cpu cpu;
     kg_cpu_detect(&cpu);
     tables[version].base = &base;
-    kg_quant_ref(&tables[version]);
-    return true;
+    return kg_quant_use(&tables[version], version, cpu.features);
 }
 
 void driver_act(uint32_t version, uint32_t act, void *out, const float *x, uint32_t columns)

@@ -147,7 +147,7 @@ def test_refused_tensors(tmp_path: Path, kind: str) -> None:
     at = data.index(b"token_embd.weight") + len("token_embd.weight") + 4
     if kind == "quantized":
         struct.pack_into("<I", data, at + 16, gguf.GGMLQuantizationType.Q4_0)
-        message = "type Q4_0"
+        message = "Q4_0"
     elif kind == "wrong shape":
         struct.pack_into("<QQ", data, at, 3, 4)
         message = "wte"

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "kgpt/error.h"
+#include "kgpt/lm_sampler.h"
 #include "kgpt/ops.h"
 #include "kgpt/sampler.h"
 #include "kgpt/train_shape.h"
@@ -16,9 +17,12 @@ enum kg_mode {
     KG_MODE_SHELL,
     KG_MODE_SELFTEST,
     KG_MODE_TRAIN,
+    KG_MODE_CHAT,
+    KG_MODE_BENCH,
+    KG_MODE_OPEN, /* not said, and the engine of this image decides it when it knows its model */
 };
 
-extern const char *const kg_mode_names[]; /* "generate", "shell", "selftest", "train", NULL */
+extern const char *const kg_mode_names[]; /* "generate", "shell", "selftest", "train", "chat", "bench", NULL */
 
 #define KG_CMDLINE_MAX 4095 /* bytes of one command line */
 
@@ -36,6 +40,34 @@ struct kg_train_config {
     bool exact;                /* in f64, as microgpt computes */
 };
 
+#define KG_MAX_STOPS 4
+#define KG_STOP_MAX 64
+
+/* Language models. temperature, top_k, top_p and min_p are those of struct kg_config. */
+struct kg_lm_config {
+    char system[2048]; /* the system prompt; empty: the template's own */
+    bool system_given;
+    uint32_t ctx;         /* positions; 0: as many as fit, at most 4096 */
+    uint32_t n_batch;     /* tokens of a prompt that are computed at once */
+    uint32_t kv;          /* enum kg_kv_type */
+    uint32_t on_overflow; /* enum kg_overflow */
+    uint32_t logprobs;    /* tell this many of the likeliest tokens, with each token that is taken; 0: none */
+    uint32_t model;       /* which one to begin with, counted from 1 */
+    bool layers;          /* emit `layer` events */
+    float typical_p, repeat_penalty, frequency_penalty, presence_penalty;
+    uint32_t repeat_last_n;
+    struct kg_logit_bias biases[KG_MAX_BIASES];
+    uint32_t n_biases;
+    char stops[KG_MAX_STOPS][KG_STOP_MAX]; /* a reply ends before one of these */
+    uint32_t n_stops;
+    uint32_t bench_pp, bench_tg, bench_repeat; /* mode=bench: tokens of the prompt, tokens decoded, how often */
+};
+
+enum kg_overflow {
+    KG_OVERFLOW_ERROR,
+    KG_OVERFLOW_SHIFT,
+};
+
 struct kg_config {
     uint32_t mode; /* enum kg_mode */
     char prompt[KG_CMDLINE_MAX + 1];
@@ -49,6 +81,7 @@ struct kg_config {
     bool exit;        /* end after the mode instead of entering the shell */
     bool logits;      /* emit `logits` events */
     struct kg_train_config train;
+    struct kg_lm_config lm;
     char test[64];  /* a test or a suite; empty: all */
     char fault[16]; /* break this on purpose; empty: nothing */
 };

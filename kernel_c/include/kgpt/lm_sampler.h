@@ -1,6 +1,16 @@
-/* Which token comes next: llama.cpp's samplers, in its order and with its names.
+/* Which token comes next: llama.cpp's samplers, in its order and with its names and defaults.
  *
- *   logit_bias, penalties (repeat, frequency, presence, over the last repeat_last_n), top_k, typical_p, top_p, min_p, temperature, draw */
+ *   logit_bias   adds to the logits of tokens
+ *   penalties    of tokens among the last repeat_last_n: logit / repeat_penalty if it is positive, else * repeat_penalty; then minus
+ *                frequency_penalty * how often it is there, minus presence_penalty
+ *   top_k        keeps the k largest logits
+ *   typical_p    keeps those whose -ln p is nearest to the entropy, until their p sum to more than typical_p
+ *   top_p        keeps the most likely whose p sum to at least top_p
+ *   min_p        keeps those whose p is at least min_p times the largest
+ *   temperature  divides the logits; then one is drawn by its probability
+ *
+ * Each sees the probabilities among those that the one before it kept. Probabilities are f32, their sums double, added in the order of the
+ * candidates. */
 #ifndef KGPT_LM_SAMPLER_H
 #define KGPT_LM_SAMPLER_H
 
@@ -24,7 +34,7 @@ struct kg_lm_sampling {
     float typical_p;                           /* 1: off; default 1 */
     float top_p;                               /* 1: off; default 0.95 */
     float min_p;                               /* 0: off; default 0.05 */
-    uint32_t repeat_last_n;                    /* default 64; 0: no penalties */
+    uint32_t repeat_last_n;                    /* default 64; 0: no penalties; UINT32_MAX: all */
     float repeat_penalty;                      /* 1: off; default 1 */
     float frequency_penalty, presence_penalty; /* 0: off; default 0 */
     struct kg_logit_bias bias[KG_MAX_BIASES];
@@ -42,20 +52,27 @@ struct kg_lm_candidate {
 struct kg_lm_sampler {
     uint32_t n_vocab;
     struct kg_lm_candidate *candidates, *spare; /* (n_vocab) each */
-    uint16_t *counts; /* (n_vocab): how often a token is among the last ones; zeros between two calls */
+    uint16_t *
+        counts; /* (n_vocab): how often a token is among the last ones, and a mark for biases; zeros between two calls */
 };
 
 uint64_t kg_lm_sampler_size(uint32_t n_vocab);
 enum kg_status kg_lm_sampler_init(struct kg_lm_sampler *sampler, uint32_t n_vocab, struct kg_arena *arena);
 
-/* `last` (n_last) are the tokens before, the newest at the end. One draw from `random`, none at temperature 0. Ties go to the lower id. */
+/* What remains of the vocabulary after all of `sampling`, in sampler->candidates, with their probabilities at its temperature in `p` (one with
+ * p = 1 at temperature 0); how many. Sorted by logit where top_k or top_p is on, else by id. `last` (n_last) are the tokens before, the
+ * newest at the end. Ties go to the lower id. A logit that is no number counts as minus infinity. */
+uint32_t kg_lm_candidates(struct kg_lm_sampler *sampler, const struct kg_lm_sampling *sampling, const float *logits,
+                          const uint32_t *last, uint32_t n_last);
+
+/* One of these. One draw from `random`, none at temperature 0. */
 uint32_t kg_lm_sample(struct kg_lm_sampler *sampler, const struct kg_lm_sampling *sampling, const float *logits,
                       const uint32_t *last, uint32_t n_last, struct kg_random *random);
 
-/* The `n` most likely tokens by the logits alone, with the natural logarithm of their probability in `p`. `out` (n). */
+/* The `n` (at most n_vocab) most likely tokens by the logits alone, with the natural logarithm of their probability in `p`. `out` (n). */
 void kg_lm_logprobs(struct kg_lm_sampler *sampler, const float *logits, struct kg_lm_candidate *out, uint32_t n);
 
-/* ln of the probability of one token. */
+/* ln of the probability of one token by the logits alone. */
 float kg_lm_logprob(const float *logits, uint32_t n_vocab, uint32_t token);
 
 #endif

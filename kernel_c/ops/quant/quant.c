@@ -3,7 +3,7 @@
 #include "kgpt/cpu.h"
 #include "versions.h"
 
-void kg_quant_ref(struct kg_quant_ops *ops)
+static void use_ref(struct kg_quant_ops *ops)
 {
     for (uint32_t type = 0; type < KG_N_TYPES; type++) {
         static kg_rows_fn *const rows[KG_N_ACTS] = {kg_rows_float_ref, kg_rows_q8_ref, kg_rows_q8k_ref};
@@ -17,9 +17,38 @@ void kg_quant_ref(struct kg_quant_ops *ops)
     ops->add_scaled_f16 = kg_add_scaled_f16_ref;
 }
 
+static void use_avx2(struct kg_quant_ops *ops)
+{
+    ops->isa = KG_ISA_AVX2;
+    ops->rows[KG_TYPE_Q4_0] = kg_rows_q4_0_avx2;
+    ops->rows[KG_TYPE_Q4_1] = kg_rows_q4_1_avx2;
+    ops->rows[KG_TYPE_Q5_0] = kg_rows_q5_0_avx2;
+    ops->rows[KG_TYPE_Q5_1] = kg_rows_q5_1_avx2;
+    ops->rows[KG_TYPE_Q8_0] = kg_rows_q8_0_avx2;
+    ops->rows[KG_TYPE_Q2_K] = kg_rows_q2_k_avx2;
+    ops->rows[KG_TYPE_Q3_K] = kg_rows_q3_k_avx2;
+    ops->rows[KG_TYPE_Q4_K] = kg_rows_q4_k_avx2;
+    ops->rows[KG_TYPE_Q5_K] = kg_rows_q5_k_avx2;
+    ops->rows[KG_TYPE_Q6_K] = kg_rows_q6_k_avx2;
+}
+
+bool kg_quant_use(struct kg_quant_ops *ops, enum kg_quant_version version, uint32_t features)
+{
+    const uint32_t avx2 = KG_CPU_AVX2 | KG_CPU_F16C;
+    use_ref(ops);
+    if (version == KG_QUANT_AVX2) {
+        if ((features & avx2) != avx2) {
+            return false;
+        }
+        use_avx2(ops);
+    }
+    return true;
+}
+
 void kg_quant_fill(struct kg_quant_ops *ops, const struct kg_ops *base, uint32_t features, enum kg_isa highest)
 {
-    (void)features, (void)highest;
     *ops = (struct kg_quant_ops){.isa = KG_ISA_C, .base = base};
-    kg_quant_ref(ops);
+    if (highest < KG_ISA_AVX2 || !kg_quant_use(ops, KG_QUANT_AVX2, features)) {
+        kg_quant_use(ops, KG_QUANT_REF, features);
+    }
 }

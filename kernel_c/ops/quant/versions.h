@@ -4,8 +4,15 @@
 
 #include "kgpt/quant.h"
 
-/* Each puts its functions into the table, above what is there. */
-void kg_quant_ref(struct kg_quant_ops *ops);
+enum kg_quant_version {
+    KG_QUANT_REF,
+    KG_QUANT_AVX2,
+};
+#define KG_N_QUANT_VERSIONS 2
+
+/* Fills the table with a version's functions, and where it has none with those that all processors can run; false if these
+ * features do not allow it. */
+bool kg_quant_use(struct kg_quant_ops *ops, enum kg_quant_version version, uint32_t features);
 
 void kg_act_f32_ref(void *out, const float *x, uint32_t columns);
 void kg_act_q8_ref(void *out, const float *x, uint32_t columns);
@@ -14,5 +21,8 @@ void kg_act_q8k_ref(void *out, const float *x, uint32_t columns);
 kg_rows_fn kg_rows_float_ref, kg_rows_q8_ref, kg_rows_q8k_ref;
 float kg_dot_f16_ref(const uint16_t *a, const float *b, size_t n);
 void kg_add_scaled_f16_ref(float *y, const uint16_t *a, float s, size_t n);
+
+kg_rows_fn kg_rows_q4_0_avx2, kg_rows_q4_1_avx2, kg_rows_q5_0_avx2, kg_rows_q5_1_avx2, kg_rows_q8_0_avx2;
+kg_rows_fn kg_rows_q2_k_avx2, kg_rows_q3_k_avx2, kg_rows_q4_k_avx2, kg_rows_q5_k_avx2, kg_rows_q6_k_avx2;
 
 #endif

@@ -74,13 +74,17 @@ static bool map_large(uint64_t from, uint64_t to)
     return true;
 }
 
+/* Large pages where they fit: the weights of a language model would need a small one for every 4,096 bytes that are read. */
 static bool protect(const char *from, const char *to, uint64_t flags)
 {
-    for (uint64_t address = (uintptr_t)from; address < (uintptr_t)to; address += KG_PAGE) {
-        uint64_t *entry = entry_of(address, 0);
+    uint64_t end = (uintptr_t)to, step;
+    for (uint64_t address = (uintptr_t)from; address < end; address += step) {
+        bool large = address % LARGE_PAGE == 0 && end - address >= LARGE_PAGE;
+        uint64_t *entry = entry_of(address, large);
         if (entry == NULL)
             return false;
-        *entry = flags ? address | flags : 0;
+        *entry = flags ? address | flags | (large ? LARGE : 0) : 0;
+        step = large ? LARGE_PAGE : KG_PAGE;
     }
     return true;
 }

@@ -1,0 +1,332 @@
+/* The engine of an image for language models: see engine.h and lm.h. */
+#include "lm.h"
+
+#include "cpus.h"
+#include "engine.h"
+#include "events.h"
+#include "print.h"
+#include "report.h"
+#include "verdict.h"
+
+#include "kgpt/cpu.h"
+#include "kgpt/crc32.h"
+#include "kgpt/mem.h"
+#include "kgpt/str.h"
+
+#define KG_CTX_DEFAULT 4096u
+#define KG_CTX_LEAST 256u
+
+struct kg_lm kg_lm;
+
+void kg_engine_changed(struct kgpt *k)
+{
+    kg_ops_fill(&k->ops, k->info->cpu->features, k->config.cpumask);
+    kg_quant_fill(&kg_lm.ops, &k->ops, k->info->cpu->features, k->config.cpumask);
+}
+
+/* As many positions as were asked for; or 4,096, or what the model was trained for, or what the memory takes. */
+static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *options, struct kg_error *error)
+{
+    struct kg_lm *lm = &kg_lm;
+    uint64_t free = k->arena.size - k->arena.used;
+    uint32_t asked = k->config.lm.ctx, most = lm->model.n_ctx_train;
+    if (asked > most) {
+        kg_error_set(error, KG_E_INPUT, "ctx=%u is more than the %u positions that the model was trained for", asked,
+                     most);
+        kg_error_hint(error, "choose at most %u", most);
+        return KG_E_INPUT;
+    }
+    *options = (struct kg_lm_options){.n_ctx = asked                   ? asked
+                                               : most < KG_CTX_DEFAULT ? most
+                                                                       : KG_CTX_DEFAULT,
+                                      .n_batch = k->config.lm.n_batch,
+                                      .kv = (enum kg_kv_type)k->config.lm.kv};
+    for (;;) {
+        options->n_batch = options->n_batch < options->n_ctx ? options->n_batch : options->n_ctx;
+        struct kg_lm_size size = kg_lm_session_size(&lm->model, options);
+        lm->reply_size = (size_t)options->n_ctx * lm->vocab.longest + kg_stream_room(lm->vocab.longest);
+        k->needs.kv = size.kv;
+        k->needs.scratch = size.scratch + kg_lm_sampler_size(lm->vocab.n_vocab) + kg_lm_event_line_size(lm) +
+                           2 * kg_arena_cost((options->n_ctx + 1) * sizeof(uint32_t)) +
+                           kg_arena_cost(lm->vocab.longest) + kg_arena_cost(lm->reply_size) +
+                           kg_vocab_scratch(&lm->vocab, KG_CMDLINE_MAX);
+        k->needs.total = k->needs.kv + k->needs.scratch;
+        if (k->needs.total <= free || asked || options->n_ctx / 2 < KG_CTX_LEAST) {
+            break;
+        }
+        options->n_ctx /= 2;
+    }
+    kg_report_memory(k);
+    kg_event_memory(k);
+    if (k->needs.total <= free) {
+        return KG_OK;
+    }
+    kg_error_set(error, KG_E_MEMORY, "a context of %u needs %s of memory besides the weights, and %s are free",
+                 options->n_ctx, kg_amount(k->needs.total).text, kg_amount(free).text);
+    kg_error_hint(error, "give the machine more memory%s", asked ? ", or choose a smaller ctx=" : "");
+    return KG_E_MEMORY;
+}
+
+static enum kg_status carve(struct kgpt *k, const struct kg_lm_options *options, struct kg_error *error)
+{
+    struct kg_lm *lm = &kg_lm;
+    enum kg_status status = kg_lm_session_init(&lm->session, &lm->model, &lm->ops, &lm->workers, options, &k->arena);
+    if (status == KG_OK) {
+        status = kg_lm_sampler_init(&lm->sampler, lm->vocab.n_vocab, &k->arena);
+    }
+    k->line_size = kg_lm_event_line_size(lm);
+    k->line = kg_arena_take(&k->arena, k->line_size);
+    lm->prompt = kg_arena_take(&k->arena, (options->n_ctx + 1) * sizeof(uint32_t));
+    lm->latency_us = kg_arena_take(&k->arena, (options->n_ctx + 1) * sizeof(uint32_t));
+    lm->piece = kg_arena_take(&k->arena, lm->vocab.longest);
+    lm->reply = kg_arena_take(&k->arena, lm->reply_size);
+    if (status == KG_OK && k->line && lm->prompt && lm->latency_us && lm->piece && lm->reply) {
+        return KG_OK;
+    }
+    return kg_error_set(error, KG_E_MEMORY, "the memory was sized too small: this is a defect of kgpt");
+}
+
+/* The architecture's name, which kg_lm_open has recognised. */
+static void read_names(struct kg_lm *lm)
+{
+    struct kg_error error;
+    struct kg_text arch = {.data = "", .n = 0};
+    (void)kg_gguf_text(&lm->gguf, "general.architecture", &arch, &error);
+    size_t n = arch.n < sizeof lm->arch ? arch.n : sizeof lm->arch - 1;
+    memcpy(lm->arch, arch.data, n);
+    lm->arch[n] = '\0';
+}
+
+/* The template, and how a reply ends in it. */
+static enum kg_status open_chat(struct kg_lm *lm, const struct kg_lm_source *source, struct kg_error *error)
+{
+    lm->has_chat = source->chat != NULL;
+    lm->end_token = KG_NO_TOKEN;
+    lm->end_text[0] = '\0';
+    if (!lm->has_chat) {
+        return KG_OK;
+    }
+    enum kg_status status = kg_chat_open(&lm->chat, source->chat, source->chat_size, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    struct kg_text end = lm->chat.piece[KG_CHAT_END];
+    lm->end_token = kg_chat_end_token(&lm->chat, &lm->vocab);
+    if (lm->end_token == KG_NO_TOKEN && end.n && end.n < sizeof lm->end_text) {
+        memcpy(lm->end_text, end.data, end.n);
+        lm->end_text[end.n] = '\0';
+    }
+    return KG_OK;
+}
+
+/* Header, vocabulary, weights, template: all that is read of a file. */
+static enum kg_status open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
+{
+    struct kg_lm *lm = &kg_lm;
+    enum kg_status status = kg_gguf_open(&lm->gguf, source->data, source->size, &k->arena, error);
+    if (status == KG_OK) {
+        status = kg_vocab_open(&lm->vocab, &lm->gguf, &k->arena, error);
+    }
+    if (status == KG_OK) {
+        status = kg_lm_open(&lm->model, &lm->gguf, source->interleaved, &k->arena, error);
+    }
+    if (status != KG_OK) {
+        return status;
+    }
+    source->interleaved = true; /* kg_lm_open has brought it into this layout where it was not */
+    if (lm->model.n_vocab != lm->vocab.n_vocab) {
+        return kg_error_set(error, KG_E_INPUT, "the model has %u rows of embeddings and %u tokens", lm->model.n_vocab,
+                            lm->vocab.n_vocab);
+    }
+    read_names(lm);
+    return open_chat(lm, source, error);
+}
+
+static void report_model(struct kgpt *k)
+{
+    const struct kg_lm *lm = &kg_lm;
+    k->needs.weights = lm->model.weight_bytes;
+    kg_print("kgpt: model %s: %s, %'lu parameters, %s, %'u tokens, trained for %'u\n", lm->model.name, lm->arch,
+             (unsigned long)lm->model.n_parameters, kg_amount(lm->model.weight_bytes).text, lm->model.n_vocab,
+             lm->model.n_ctx_train);
+    kg_lm_event_model(k);
+}
+
+enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
+{
+    struct kg_lm *lm = &kg_lm;
+    struct kg_lm_options options;
+    kg_arena_rewind(&k->arena, lm->base);
+    k->line_size = KG_EVENT_LINE_MIN;
+    k->line = kg_arena_take(&k->arena, k->line_size);
+    if (!k->line) {
+        return kg_error_set(error, KG_E_MEMORY, "only %zu bytes of memory are free", k->arena.size - k->arena.used);
+    }
+    enum kg_status status = open_source(k, &lm->sources[index], error);
+    if (status == KG_OK) {
+        lm->current = index;
+        report_model(k);
+        status = choose_context(k, &options, error);
+    }
+    if (status == KG_OK) {
+        status = carve(k, &options, error);
+    }
+    if (status == KG_OK) {
+        lm->session.probe = k->config.lm.layers ? kg_lm_event_layer : NULL;
+        lm->session.probe_context = k;
+        kg_lm_chat_reset(k);
+    }
+    return status;
+}
+
+/* The bytes from `offset` on of the embedded model's blob. */
+static const void *embedded(uint64_t offset)
+{
+    return (const uint8_t *)&kgpt_model + offset;
+}
+
+static enum kg_status add_embedded(struct kgpt *k, struct kg_error *error)
+{
+    const struct kg_model_data *data = &kgpt_model;
+    (void)k;
+    if (data->magic != KG_MODEL_MAGIC || data->version != KG_MODEL_VERSION) {
+        return kg_error_set(error, KG_E_INPUT, "the embedded model's header is damaged");
+    }
+    if (!kg_streq(data->arch, "gguf")) {
+        return KG_OK; /* an image without a model */
+    }
+    uint32_t crc = kg_crc32(embedded(sizeof *data), data->size - sizeof *data);
+    if (crc != data->crc32) {
+        kg_error_set(error, KG_E_INPUT, "the embedded model's check sum is %08x, expected %08x", crc, data->crc32);
+        kg_error_hint(error, "the image is damaged: build or copy it again");
+        return KG_E_INPUT;
+    }
+    kg_lm.sources[kg_lm.n_sources++] = (struct kg_lm_source){
+        .place = "image",
+        .data = embedded(data->weights_offset),
+        .size = data->weights_size,
+        .chat = data->vocab_size ? embedded(data->vocab_offset) : NULL,
+        .chat_size = data->vocab_size,
+        .sha256 = data->sha256,
+        .interleaved = (data->flags & KG_MODEL_INTERLEAVED) != 0,
+    };
+    return KG_OK;
+}
+
+/* Boot modules: GGUF files, and behind each, if it has one, its chat template (KGCT). */
+static enum kg_status add_modules(struct kgpt *k, struct kg_error *error)
+{
+    struct kg_lm *lm = &kg_lm;
+    for (size_t i = 0; i < k->info->n_files; i++) {
+        const struct kg_file *file = &k->info->files[i];
+        bool gguf = file->size >= 4 && memcmp(file->data, "GGUF", 4) == 0;
+        bool chat = file->size >= 4 && memcmp(file->data, "KGCT", 4) == 0;
+        if (chat && lm->n_sources && lm->sources[lm->n_sources - 1].place == k->info->files[i - 1].name) {
+            lm->sources[lm->n_sources - 1].chat = file->data;
+            lm->sources[lm->n_sources - 1].chat_size = file->size;
+        } else if (!gguf) {
+            kg_error_set(error, KG_E_INPUT, "the boot module \"%.80s\" is no GGUF file", file->name);
+            kg_error_hint(error, "give models as modules, each followed by its chat template if it has one");
+            return KG_E_INPUT;
+        } else if (lm->n_sources == KG_MAX_MODELS) {
+            return kg_error_set(error, KG_E_INPUT, "there are more than %d models", KG_MAX_MODELS);
+        } else {
+            lm->sources[lm->n_sources++] =
+                (struct kg_lm_source){.place = file->name, .data = file->data, .size = file->size};
+        }
+    }
+    return KG_OK;
+}
+
+/* A module is what somebody has just asked for: it comes before the model of the image. */
+static uint32_t first_model(const struct kgpt *k, uint32_t embedded_models)
+{
+    uint32_t asked = k->config.lm.model;
+    return asked > 1 ? asked - 1 : kg_lm.n_sources > embedded_models ? embedded_models : 0;
+}
+
+static void resolve_mode(struct kgpt *k)
+{
+    if (k->config.mode == KG_MODE_OPEN) {
+        k->config.mode = kg_lm.has_chat ? KG_MODE_CHAT : KG_MODE_GENERATE;
+        if (!kg_lm.has_chat) {
+            kg_print("kgpt: the model has no chat template: mode=generate\n");
+        }
+    }
+}
+
+enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
+{
+    struct kg_lm *lm = &kg_lm;
+    if (k->config.mode == KG_MODE_TRAIN) {
+        kg_error_set(error, KG_E_INPUT, "mode=train trains a microgpt, and this image holds a language model");
+        kg_error_hint(error, "build an image for it: kgpt build --train, or use kgpt train");
+        return KG_E_INPUT;
+    }
+    kg_cpus_start(k);
+    lm->workers.run = k->workers > 1 ? plat_parallel : NULL;
+    lm->base = k->arena.used;
+    kg_engine_changed(k);
+    enum kg_status status = add_embedded(k, error);
+    uint32_t embedded_models = lm->n_sources;
+    if (status == KG_OK) {
+        status = add_modules(k, error);
+    }
+    if (status == KG_OK && lm->n_sources == 0 && k->config.mode == KG_MODE_SELFTEST) {
+        return KG_OK;
+    }
+    if (status == KG_OK && (lm->n_sources == 0 || k->config.lm.model > lm->n_sources)) {
+        kg_error_set(error, KG_E_INPUT, "model=%u, but there are %u models", k->config.lm.model, lm->n_sources);
+        kg_error_hint(error, "bring a model as a boot module: kgpt run IMAGE --model FILE.gguf");
+        status = KG_E_INPUT;
+    }
+    if (status == KG_OK) {
+        status = kg_lm_use(k, first_model(k, embedded_models), error);
+    }
+    if (status == KG_OK) {
+        resolve_mode(k);
+        kg_event_ready(k, plat_ticks() - k->info->ticks_entry);
+    }
+    return status;
+}
+
+static enum kg_exit run_generate(struct kgpt *k)
+{
+    struct kg_error error;
+    enum kg_status status = kg_lm_generate(k, k->config.prompt, &error);
+    if (status != KG_OK && status != KG_E_STOPPED) {
+        return kg_refuse(k, &error);
+    }
+    return kg_enter_shell(k);
+}
+
+/* The message of the command line first, if there is one. */
+static enum kg_exit run_chat(struct kgpt *k)
+{
+    struct kg_error error;
+    if (!kg_lm.has_chat) {
+        kg_error_set(&error, KG_E_INPUT, "the model %s has no chat template", kg_lm.model.name);
+        kg_error_hint(&error, "use mode=generate, or build with --chat-template NAME");
+        return kg_refuse(k, &error);
+    }
+    if (k->config.prompt[0]) {
+        enum kg_status status = kg_lm_chat_message(k, k->config.prompt, kg_strlen(k->config.prompt), &error);
+        if (status != KG_OK && status != KG_E_STOPPED) {
+            return kg_refuse(k, &error);
+        }
+    }
+    if (k->config.exit || !k->info->has_input) {
+        return kg_finish(k, KG_EXIT_OK, "done");
+    }
+    kg_lm_chat_run(k);
+    return kg_finish(k, KG_EXIT_OK, "halt");
+}
+
+enum kg_exit kg_engine_run(struct kgpt *k)
+{
+    switch (k->config.mode) {
+    case KG_MODE_CHAT: return run_chat(k);
+    case KG_MODE_BENCH: kg_lm_bench(k); return kg_finish(k, KG_EXIT_OK, "done");
+    default: return run_generate(k);
+    }
+}

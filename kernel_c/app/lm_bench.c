@@ -1,0 +1,92 @@
+/* How fast is it here? In the shape of llama-bench: a prompt of pp tokens, and tg tokens one by one. */
+#include "lm.h"
+
+#include "generation.h"
+#include "print.h"
+
+#include "kgpt/format.h"
+#include "kgpt/math.h"
+
+#define MOST_REPEATS 1000
+
+static uint64_t times_us[MOST_REPEATS];
+
+/* Any tokens do: the work is the same for all. */
+static void fill(struct kg_lm *lm, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        lm->prompt[i] = (uint32_t)((uint64_t)i * 7919 % lm->vocab.n_vocab);
+    }
+}
+
+static bool stopped(void *context)
+{
+    struct kgpt *k = context;
+    return kg_input_stopped(&k->input);
+}
+
+/* `n` tokens, in calls of at most `at_once`, from an empty context. false: Ctrl-C. */
+static bool run_once(struct kgpt *k, uint32_t n, uint32_t at_once, uint64_t *us)
+{
+    struct kg_lm *lm = &kg_lm;
+    struct kg_error error;
+    kg_lm_truncate(&lm->session, 0);
+    uint64_t start = plat_ticks();
+    for (uint32_t done = 0; done < n; done += at_once) {
+        uint32_t now = n - done < at_once ? n - done : at_once;
+        if (kg_lm_eval(&lm->session, lm->prompt + done, now, stopped, k, &error) != KG_OK || stopped(k)) {
+            return false;
+        }
+    }
+    *us = kg_ticks_to_us(plat_ticks() - start, plat_ticks_hz());
+    return true;
+}
+
+static void print_row(struct kgpt *k, const char *test, uint32_t tokens, uint32_t repeats)
+{
+    double sum = 0, squares = 0;
+    for (uint32_t i = 0; i < repeats; i++) {
+        double rate = times_us[i] ? (double)tokens * 1e6 / (double)times_us[i] : 0;
+        sum += rate;
+        squares += rate * rate;
+    }
+    double mean = sum / repeats, variance = squares / repeats - mean * mean;
+    kg_print("| %s | %s | %s | %u | %s | %.2f ± %.2f |\n", kg_lm.model.name, kg_amount(kg_lm.model.weight_bytes).text,
+             kg_isa_names[k->ops.isa], k->workers ? k->workers : 1, test, mean,
+             (double)kg_sqrtf(variance > 0 ? (float)variance : 0.0f));
+    kg_lm_event_bench(k, test, tokens, times_us, repeats);
+}
+
+static bool run_test(struct kgpt *k, const char *kind, uint32_t tokens, uint32_t at_once)
+{
+    char test[32];
+    uint32_t n_ctx = kg_lm.session.options.n_ctx, repeats = k->config.lm.bench_repeat;
+    tokens = tokens < n_ctx ? tokens : n_ctx;
+    if (tokens == 0) {
+        return true;
+    }
+    kg_format(test, sizeof test, "%s%u", kind, tokens);
+    fill(&kg_lm, tokens);
+    uint64_t warm_up;
+    if (!run_once(k, tokens < at_once ? tokens : at_once, at_once, &warm_up)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < repeats; i++) {
+        if (!run_once(k, tokens, at_once, &times_us[i])) {
+            return false;
+        }
+    }
+    print_row(k, test, tokens, repeats);
+    return true;
+}
+
+void kg_lm_bench(struct kgpt *k)
+{
+    const struct kg_lm_config *config = &k->config.lm;
+    kg_print("| model | size | isa | cpus | test | t/s |\n|---|---|---|---|---|---|\n");
+    if (!run_test(k, "pp", config->bench_pp, kg_lm.session.options.n_batch) ||
+        !run_test(k, "tg", config->bench_tg, 1)) {
+        kg_print("kgpt: stopped\n");
+    }
+    kg_lm_chat_reset(k);
+}

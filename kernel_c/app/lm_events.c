@@ -1,0 +1,194 @@
+/* Events of language models: see lm.h and docs/events.md. */
+#include "lm.h"
+
+#include "events.h"
+
+#include "kgpt/json.h"
+
+uint64_t kg_lm_event_line_size(const struct kg_lm *lm)
+{
+    uint64_t logits = 8 * (uint64_t)lm->vocab.n_vocab;
+    uint64_t text = kg_json_escaped(lm->reply_size);
+    return kg_arena_cost((logits > text ? logits : text) + KG_EVENT_LINE_MIN);
+}
+
+/* Opens an event in the line; false where nobody listens. */
+static bool begin(struct kgpt *k, struct kg_json *json, const char *event)
+{
+    if (!plat_has_events()) {
+        return false;
+    }
+    kg_json_begin(json, k->line, k->line_size, event);
+    return true;
+}
+
+static void send(struct kgpt *k, struct kg_json *json)
+{
+    size_t n = kg_json_end(json);
+    if (n == 0) {
+        plat_panic("an event does not fit its line");
+    }
+    plat_event(k->line, n);
+}
+
+void kg_lm_event_model(struct kgpt *k)
+{
+    struct kg_json json;
+    const struct kg_lm *lm = &kg_lm;
+    const struct kg_lm_model *m = &lm->model;
+    const struct kg_lm_source *source = &lm->sources[lm->current];
+    if (!begin(k, &json, "model")) {
+        return;
+    }
+    kg_json_text(&json, "name", m->name);
+    kg_json_text(&json, "arch", lm->arch);
+    kg_json_hex(&json, "sha256", source->sha256, source->sha256 ? 32 : 0);
+    kg_json_u64(&json, "n_vocab", m->n_vocab);
+    kg_json_u64(&json, "n_ctx", m->n_ctx_train);
+    kg_json_u64(&json, "n_embd", m->n_embd);
+    kg_json_u64(&json, "n_layer", m->n_layer);
+    kg_json_u64(&json, "n_head", m->n_head);
+    kg_json_u64(&json, "n_head_kv", m->n_head_kv);
+    kg_json_u64(&json, "n_ff", m->n_ff);
+    kg_json_u64(&json, "parameters", m->n_parameters);
+    kg_json_text(&json, "tokenizer", lm->vocab.model);
+    kg_json_text(&json, "chat", lm->has_chat ? lm->chat.family : "");
+    kg_json_text(&json, "place", source->place);
+    send(k, &json);
+}
+
+void kg_lm_event_config(struct kgpt *k, uint64_t seed)
+{
+    struct kg_json json;
+    const struct kg_config *config = &k->config;
+    if (!begin(k, &json, "config")) {
+        return;
+    }
+    kg_json_text(&json, "mode", kg_mode_names[config->mode]);
+    kg_json_text(&json, "prompt", config->prompt);
+    kg_json_u64(&json, "samples", config->samples);
+    kg_json_u64(&json, "max_tokens", config->max_tokens);
+    kg_json_u64(&json, "seed", seed);
+    kg_json_decimal(&json, "temperature", config->sampling.temperature);
+    kg_json_u64(&json, "top_k", config->sampling.top_k);
+    kg_json_decimal(&json, "top_p", config->sampling.top_p);
+    kg_json_decimal(&json, "min_p", config->sampling.min_p);
+    kg_json_u64(&json, "context", kg_lm.session.options.n_ctx);
+    send(k, &json);
+}
+
+void kg_lm_event_token(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, const char *text, size_t n)
+{
+    struct kg_json json;
+    if (!begin(k, &json, "token")) {
+        return;
+    }
+    kg_json_u64(&json, "sample", index);
+    kg_json_u64(&json, "pos", pos);
+    kg_json_u64(&json, "id", id);
+    kg_json_text_n(&json, "text", text, n);
+    send(k, &json);
+}
+
+void kg_lm_event_logprobs(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, float logprob,
+                          const struct kg_lm_candidate *top, uint32_t n)
+{
+    struct kg_json json;
+    if (!begin(k, &json, "logprobs")) {
+        return;
+    }
+    kg_json_u64(&json, "sample", index);
+    kg_json_u64(&json, "pos", pos);
+    kg_json_u64(&json, "id", id);
+    kg_json_double(&json, "logprob", (double)logprob);
+    kg_json_list_begin(&json, "top");
+    for (uint32_t i = 0; i < n; i++) {
+        kg_json_object_begin(&json, NULL);
+        kg_json_u64(&json, "id", top[i].id);
+        size_t length = kg_vocab_piece(&kg_lm.vocab, top[i].id, kg_lm.piece, true);
+        kg_json_text_n(&json, "text", kg_lm.piece, length);
+        kg_json_double(&json, "logprob", (double)top[i].p);
+        kg_json_object_end(&json);
+    }
+    kg_json_list_end(&json);
+    send(k, &json);
+}
+
+void kg_lm_event_logits(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id)
+{
+    struct kg_json json;
+    if (!begin(k, &json, "logits")) {
+        return;
+    }
+    kg_json_u64(&json, "sample", index);
+    kg_json_u64(&json, "pos", pos);
+    kg_json_u64(&json, "id", id);
+    kg_json_hex(&json, "f32", kg_lm.session.logits, kg_lm.vocab.n_vocab * sizeof(float));
+    send(k, &json);
+}
+
+void kg_lm_event_layer(void *context, const char *what, uint32_t layer, const float *values, size_t n)
+{
+    struct kg_json json;
+    struct kgpt *k = context;
+    if (!begin(k, &json, "layer")) {
+        return;
+    }
+    kg_json_text(&json, "what", what);
+    kg_json_u64(&json, "layer", layer);
+    kg_json_hex(&json, "f32", values, n * sizeof(float));
+    send(k, &json);
+}
+
+void kg_lm_event_sample(struct kgpt *k, uint32_t index, size_t n, uint32_t tokens, const char *reason)
+{
+    struct kg_json json;
+    if (!begin(k, &json, "sample")) {
+        return;
+    }
+    kg_json_u64(&json, "index", index);
+    kg_json_text_n(&json, "text", kg_lm.reply, n);
+    kg_json_u64(&json, "tokens", tokens);
+    kg_json_text(&json, "reason", reason);
+    send(k, &json);
+}
+
+void kg_lm_event_speed(struct kgpt *k, uint64_t seed)
+{
+    struct kg_json json;
+    const struct kg_lm *lm = &kg_lm;
+    const struct kg_lm_speed *speed = &lm->speed;
+    if (!begin(k, &json, "speed")) {
+        return;
+    }
+    kg_json_u64(&json, "prompt_tokens", speed->prompt_tokens);
+    kg_json_u64(&json, "prompt_us", speed->prompt_us);
+    kg_json_u64(&json, "tokens", speed->tokens);
+    kg_json_u64(&json, "decode_us", speed->decode_us);
+    kg_json_u64(&json, "first_token_us", speed->first_token_us);
+    kg_json_u64(&json, "p50_us", speed->p50_us);
+    kg_json_u64(&json, "p99_us", speed->p99_us);
+    kg_json_u64(&json, "max_us", speed->max_us);
+    kg_json_u64(&json, "context_used", lm->session.n_past);
+    kg_json_u64(&json, "context", lm->session.options.n_ctx);
+    kg_json_u64(&json, "seed", seed);
+    send(k, &json);
+}
+
+void kg_lm_event_bench(struct kgpt *k, const char *test, uint32_t tokens, const uint64_t *us, uint32_t n)
+{
+    struct kg_json json;
+    if (!begin(k, &json, "bench")) {
+        return;
+    }
+    kg_json_text(&json, "test", test);
+    kg_json_u64(&json, "tokens", tokens);
+    kg_json_u64(&json, "cpus", k->workers ? k->workers : 1);
+    kg_json_text(&json, "isa", kg_isa_names[k->ops.isa]);
+    kg_json_list_begin(&json, "us");
+    for (uint32_t i = 0; i < n; i++) {
+        kg_json_u64(&json, NULL, us[i]);
+    }
+    kg_json_list_end(&json);
+    send(k, &json);
+}

@@ -1,0 +1,150 @@
+/* What the shell can do with language models, and what it says of them: see engine.h. */
+#include "engine.h"
+#include "lm.h"
+
+#include "events.h"
+#include "generation.h"
+#include "print.h"
+
+#include "kgpt/parse.h"
+#include "kgpt/str.h"
+
+static double rate(uint32_t n, uint64_t us)
+{
+    return us ? (double)n * 1e6 / (double)us : 0;
+}
+
+void kg_lm_print_speed(const struct kg_lm_speed *speed)
+{
+    kg_print("prompt %u tokens, %.1f/s; reply %u tokens, %.1f/s", speed->prompt_tokens,
+             rate(speed->prompt_tokens, speed->prompt_us), speed->tokens, rate(speed->tokens, speed->decode_us));
+    if (speed->first_token_us) {
+        kg_print("; first after %.0f ms", (double)speed->first_token_us / 1e3);
+    }
+    if (speed->p50_us) {
+        kg_print("; ms a token p50 %.1f p99 %.1f max %.1f", (double)speed->p50_us / 1e3, (double)speed->p99_us / 1e3,
+                 (double)speed->max_us / 1e3);
+    }
+    kg_print("; context %u/%u; seed %lu\n", kg_lm.session.n_past, kg_lm.session.options.n_ctx,
+             (unsigned long)kg_lm.seed);
+}
+
+void kg_lm_print_models(const struct kgpt *k)
+{
+    const struct kg_lm *lm = &kg_lm;
+    (void)k;
+    for (uint32_t i = 0; i < lm->n_sources; i++) {
+        const struct kg_lm_source *source = &lm->sources[i];
+        kg_print("%c %u  %s, %s%s\n", i == lm->current ? '*' : ' ', i + 1, source->place, kg_amount(source->size).text,
+                 source->chat ? ", with a chat template" : "");
+    }
+}
+
+enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_error *error)
+{
+    struct kg_lm *lm = &kg_lm;
+    const struct kg_fragment fragment = {.text = prompt, .n = kg_strlen(prompt)};
+    enum kg_status status = KG_OK;
+    for (uint32_t i = 0; i < k->config.samples && status == KG_OK; i++) {
+        const struct kg_lm_turn turn = {
+            .fragments = &fragment, .n = fragment.n > 0, .bos = lm->vocab.add_bos || !fragment.n, .index = i};
+        kg_lm_chat_reset(k);
+        plat_write(prompt, fragment.n);
+        status = kg_lm_reply(k, &turn, error);
+        kg_print("kgpt: ");
+        kg_lm_print_speed(&lm->speed);
+    }
+    return status;
+}
+
+static enum kg_next run_generate(struct kgpt *k, char *arguments)
+{
+    struct kg_error error;
+    enum kg_status status = kg_lm_generate(k, *arguments ? arguments : k->config.prompt, &error);
+    if (status != KG_OK && status != KG_E_STOPPED) {
+        kg_shell_refuse(k, &error);
+    }
+    kg_lm_chat_reset(k);
+    return KG_NEXT_LINE;
+}
+
+static enum kg_next run_chat(struct kgpt *k, char *arguments)
+{
+    (void)arguments;
+    if (kg_lm.has_chat) {
+        kg_lm_chat_run(k);
+    } else {
+        kg_print("kgpt: the model %s has no chat template\n", kg_lm.model.name);
+    }
+    return KG_NEXT_LINE;
+}
+
+static enum kg_next run_models(struct kgpt *k, char *arguments)
+{
+    (void)arguments;
+    kg_lm_print_models(k);
+    return KG_NEXT_LINE;
+}
+
+/* The model before stays in use if the other one is refused; if that fails too, there is nothing left to run. */
+static enum kg_next run_use(struct kgpt *k, char *arguments)
+{
+    struct kg_error error;
+    uint64_t number;
+    uint32_t before = kg_lm.current;
+    if (!kg_parse_u64(arguments, &number) || number < 1 || number > kg_lm.n_sources) {
+        kg_error_set(&error, KG_E_INPUT, "there is no model \"%.32s\"", arguments);
+        kg_error_hint(&error, "\"models\" lists them: use 1 to %u", kg_lm.n_sources);
+        kg_shell_refuse(k, &error);
+        return KG_NEXT_LINE;
+    }
+    if (kg_lm_use(k, (uint32_t)number - 1, &error) != KG_OK) {
+        kg_shell_refuse(k, &error);
+        if (kg_lm_use(k, before, &error) != KG_OK) {
+            plat_panic("the model before cannot be used any more");
+        }
+    }
+    return KG_NEXT_LINE;
+}
+
+static enum kg_next run_model(struct kgpt *k, char *arguments)
+{
+    const struct kg_lm *lm = &kg_lm;
+    const struct kg_lm_model *m = &lm->model;
+    const struct kg_lm_source *source = &lm->sources[lm->current];
+    (void)k;
+    (void)arguments;
+    kg_print("name         %s\narchitecture %s\n", m->name, lm->arch);
+    if (source->sha256) {
+        kg_print("sha256       ");
+        for (size_t i = 0; i < 32; i++) {
+            kg_print("%02x", source->sha256[i]);
+        }
+        kg_print("\n");
+    }
+    kg_print("from         %s, GGUF version %u\n", source->place, lm->gguf.version);
+    kg_print("parameters   %'lu in %s\n", (unsigned long)m->n_parameters, kg_amount(m->weight_bytes).text);
+    kg_print("layers       %u\nwidth        %u, hidden %u\n", m->n_layer, m->n_embd, m->n_ff);
+    kg_print("heads        %u of %u, %u for keys and values\n", m->n_head, m->head_dim, m->n_head_kv);
+    kg_print("context      %u of %u tokens\n", lm->session.options.n_ctx, m->n_ctx_train);
+    kg_print("tokenizer    %s%s%s, %u tokens\n", lm->vocab.model, *lm->vocab.pre ? " " : "", lm->vocab.pre, m->n_vocab);
+    kg_print("chat         %s\n", lm->has_chat ? lm->chat.family : "no template");
+    return KG_NEXT_LINE;
+}
+
+static enum kg_next run_bench(struct kgpt *k, char *arguments)
+{
+    (void)arguments;
+    kg_lm_bench(k);
+    return KG_NEXT_LINE;
+}
+
+const struct kg_command kg_engine_commands[] = {
+    {"chat", "", "talk with the model", run_chat},
+    {"generate", "[prompt]", "go on from the prompt; Ctrl-C stops", run_generate},
+    {"models", "", "the models that this machine has", run_models},
+    {"use", "number", "take another model, and begin anew", run_use},
+    {"model", "", "the model in use", run_model},
+    {"bench", "", "measure the speed: a prompt of pp tokens, tg tokens one by one", run_bench},
+};
+const size_t kg_n_engine_commands = sizeof kg_engine_commands / sizeof kg_engine_commands[0];

@@ -1,0 +1,117 @@
+/* The engine of an image with a microgpt: see engine.h. */
+#include "engine.h"
+
+#include "events.h"
+#include "generation.h"
+#include "keys.h"
+#include "print.h"
+#include "report.h"
+#include "training.h"
+#include "verdict.h"
+
+const struct kg_key kg_engine_keys[] = {{0}};
+const size_t kg_n_engine_keys = 0;
+
+void kg_engine_defaults(struct kg_config *config)
+{
+    (void)config; /* kg_config_defaults are its own */
+}
+
+void kg_engine_changed(struct kgpt *k)
+{
+    kg_ops_fill(&k->ops, k->info->cpu->features, k->config.cpumask);
+}
+
+static enum kg_status open_model(struct kgpt *k, struct kg_error *error)
+{
+    /* The linker, or `kgpt pack`, has put the whole model there: its header and its check sum say how far it goes. */
+    enum kg_status status = kg_model_open(&k->model, &kgpt_model, UINT64_MAX, error);
+    if (status == KG_OK) {
+        kg_report_model(k);
+        kg_event_model(k);
+    }
+    return status;
+}
+
+static void size_memory(struct kgpt *k)
+{
+    struct kg_session_size session = kg_session_size(&k->model);
+    uint64_t scratch = kg_generator_size(&k->model) + kg_arena_cost(kg_event_line_size(&k->model));
+    k->needs.weights = k->model.data->weights_size;
+    k->needs.kv = session.kv;
+    if (__builtin_add_overflow(session.scratch, scratch, &k->needs.scratch) ||
+        __builtin_add_overflow(k->needs.kv, k->needs.scratch, &k->needs.total)) {
+        k->needs.total = UINT64_MAX;
+    }
+}
+
+/* Sized before anything is carved, so that too little memory is one clear sentence. */
+static enum kg_status check_memory(struct kgpt *k, struct kg_error *error)
+{
+    size_memory(k);
+    kg_report_memory(k);
+    kg_event_memory(k);
+    if (k->needs.total <= k->arena.size - k->arena.used) {
+        return KG_OK;
+    }
+    kg_error_set(error, KG_E_MEMORY, "the model needs %s of memory besides its weights, and %s are free",
+                 kg_amount(k->needs.total).text, kg_amount(k->arena.size - k->arena.used).text);
+    kg_error_hint(error, "give the machine more memory");
+    return KG_E_MEMORY;
+}
+
+static enum kg_status carve_memory(struct kgpt *k, struct kg_error *error)
+{
+    k->line_size = kg_event_line_size(&k->model);
+    k->line = kg_arena_take(&k->arena, k->line_size);
+    if (k->line && kg_session_init(&k->session, &k->model, &k->ops, &k->arena) == KG_OK &&
+        kg_generator_init(&k->generator, &k->session, &k->arena) == KG_OK) {
+        kg_event_ready(k, plat_ticks() - k->info->ticks_entry);
+        return KG_OK;
+    }
+    return kg_error_set(error, KG_E_MEMORY, "the memory was sized too small: this is a defect of kgpt");
+}
+
+enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
+{
+    if (k->config.mode == KG_MODE_CHAT || k->config.mode == KG_MODE_BENCH) {
+        kg_error_set(error, KG_E_INPUT, "mode=%s needs a language model, and this image holds a microgpt",
+                     kg_mode_names[k->config.mode]);
+        kg_error_hint(error, "build an image of one: kgpt build MODEL.gguf");
+        return KG_E_INPUT;
+    }
+    enum kg_status status = open_model(k, error);
+    if (status == KG_OK) {
+        status = check_memory(k, error);
+    }
+    return status == KG_OK ? carve_memory(k, error) : status;
+}
+
+static enum kg_exit run_generate(struct kgpt *k)
+{
+    struct kg_error error;
+    enum kg_status status = kg_generation_run(k, k->config.prompt, &error);
+    if (status != KG_OK && status != KG_E_STOPPED) {
+        return kg_refuse(k, &error);
+    }
+    return kg_enter_shell(k);
+}
+
+/* Train, then show what was learned. Ctrl-C ends the training, not the results. */
+static enum kg_exit run_train(struct kgpt *k)
+{
+    struct kg_error error;
+    struct kg_training_end end;
+    if (kg_training_run(k, &end, &error) != KG_OK) {
+        return kg_refuse(k, &error);
+    }
+    if (end.stopped && k->config.exit) {
+        return kg_finish(k, KG_EXIT_OK, "stopped");
+    }
+    return end.sampled ? kg_enter_shell(k) : run_generate(k);
+}
+
+enum kg_exit kg_engine_run(struct kgpt *k)
+{
+    return k->config.mode == KG_MODE_TRAIN ? run_train(k) : run_generate(k);
+}

@@ -1,0 +1,71 @@
+/* What the shell can do with a microgpt: see engine.h. */
+#include "bench.h"
+#include "engine.h"
+#include "generation.h"
+#include "print.h"
+#include "report.h"
+#include "training.h"
+
+static enum kg_next run_generate(struct kgpt *k, char *arguments)
+{
+    struct kg_error error;
+    enum kg_status status = kg_generation_run(k, *arguments ? arguments : k->config.prompt, &error);
+    if (status != KG_OK && status != KG_E_STOPPED) {
+        kg_shell_refuse(k, &error);
+    }
+    return KG_NEXT_LINE;
+}
+
+static enum kg_next run_model(struct kgpt *k, char *arguments)
+{
+    (void)arguments;
+    kg_describe_model(k);
+    return KG_NEXT_LINE;
+}
+
+static enum kg_next run_bench(struct kgpt *k, char *arguments)
+{
+    (void)arguments;
+    kg_bench_run(k);
+    return KG_NEXT_LINE;
+}
+
+/* The words hold for this training only: the next one begins with the settings of the boot again. */
+static enum kg_next run_train(struct kgpt *k, char *arguments)
+{
+    struct kg_error error;
+    struct kg_training_end end;
+    struct kg_config config = k->config;
+    enum kg_status status = kg_config_train_words(&k->config, arguments, &error);
+    if (status == KG_OK) {
+        status = kg_training_run(k, &end, &error);
+    }
+    if (status != KG_OK) {
+        kg_shell_refuse(k, &error);
+    }
+    k->config = config;
+    return KG_NEXT_LINE;
+}
+
+static enum kg_next run_loss(struct kgpt *k, char *arguments)
+{
+    struct kg_error error;
+    double loss;
+    uint32_t n;
+    enum kg_status status = *arguments ? kg_training_loss(k, arguments, &loss, &n, &error) : kg_training_losses(&error);
+    if (status != KG_OK) {
+        kg_shell_refuse(k, &error);
+    } else if (*arguments) {
+        kg_print("loss %.4f, the mean over %u tokens\n", loss, n);
+    }
+    return KG_NEXT_LINE;
+}
+
+const struct kg_command kg_engine_commands[] = {
+    {"generate", "[prompt]", "generate samples that begin with the prompt; Ctrl-C stops", run_generate},
+    {"train", "[key=value]", "train on the corpus, with settings as on the command line; Ctrl-C stops", run_train},
+    {"loss", "[text]", "the losses of the training, or the model's loss on a text", run_loss},
+    {"model", "", "the embedded model: its sizes and its vocabulary", run_model},
+    {"bench", "", "measure the speed of generation", run_bench},
+};
+const size_t kg_n_engine_commands = sizeof kg_engine_commands / sizeof kg_engine_commands[0];

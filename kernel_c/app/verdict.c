@@ -1,0 +1,28 @@
+/* How a run ends: see verdict.h. */
+#include "verdict.h"
+
+#include "events.h"
+#include "print.h"
+#include "shell.h"
+
+enum kg_exit kg_finish(struct kgpt *k, enum kg_exit code, const char *reason)
+{
+    kg_event_exit(k, code, reason);
+    return code;
+}
+
+enum kg_exit kg_refuse(struct kgpt *k, const struct kg_error *error)
+{
+    kg_print_error(error);
+    kg_event_error(k, error);
+    return kg_finish(k, KG_EXIT_REFUSED, "refused");
+}
+
+enum kg_exit kg_enter_shell(struct kgpt *k)
+{
+    if (k->config.exit || !k->info->has_input) {
+        return kg_finish(k, KG_EXIT_OK, "done");
+    }
+    kg_shell_run(k);
+    return kg_finish(k, KG_EXIT_OK, "halt");
+}

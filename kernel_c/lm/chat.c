@@ -1,0 +1,199 @@
+/* A chat template in pieces: see kgpt/chat.h. kgpt_build/chat/template.py does the same in Python. */
+#include "kgpt/chat.h"
+
+#include "kgpt/crc32.h"
+#include "kgpt/utf8.h"
+
+#define CHAT_VERSION 1u
+#define THOUGHTS_END "</think>"
+#define END_TOKEN_MAX 256u
+
+/* The blob's start, as it lies in memory. */
+struct header {
+    char magic[4];
+    uint32_t version, size, crc32;
+    uint32_t flags, n_pieces;
+    struct {
+        uint32_t offset, length;
+    } pieces[KG_CHAT_PIECES];
+    char family[16];
+};
+#define CRC_START 16u
+
+_Static_assert(sizeof(struct header) == 24 + 8 * KG_CHAT_PIECES + 16, "as the host writes it");
+
+static void copy(void *to, const void *from, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        ((uint8_t *)to)[i] = ((const uint8_t *)from)[i];
+    }
+}
+
+static enum kg_status refuse(struct kg_error *error, const char *what)
+{
+    kg_error_set(error, KG_E_INPUT, "the chat template is damaged: %s", what);
+    kg_error_hint(error, "build the image again");
+    return KG_E_INPUT;
+}
+
+static enum kg_status check(const struct header *header, const uint8_t *blob, uint64_t size, struct kg_error *error)
+{
+    if (header->magic[0] != 'K' || header->magic[1] != 'G' || header->magic[2] != 'C' || header->magic[3] != 'T') {
+        return refuse(error, "it does not begin with KGCT");
+    }
+    if (header->version != CHAT_VERSION) {
+        return refuse(error, "its version is not 1");
+    }
+    if (header->size < sizeof *header || header->size > size || header->size > KG_CHAT_MAX_BLOB) {
+        return refuse(error, "its size is not that of its bytes");
+    }
+    if (kg_crc32(blob + CRC_START, header->size - CRC_START) != header->crc32) {
+        return refuse(error, "its CRC does not match");
+    }
+    if (header->n_pieces != KG_CHAT_PIECES || (header->flags & ~KG_CHAT_FLAGS)) {
+        return refuse(error, "its pieces or flags are not those of this version");
+    }
+    return KG_OK;
+}
+
+enum kg_status kg_chat_open(struct kg_chat *chat, const void *blob, uint64_t size, struct kg_error *error)
+{
+    struct header header;
+    if (size < sizeof header) {
+        return refuse(error, "it is too short");
+    }
+    copy(&header, blob, sizeof header); /* a module need not be aligned */
+    enum kg_status status = check(&header, blob, size, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    for (uint32_t i = 0; i < KG_CHAT_PIECES; i++) {
+        uint32_t offset = header.pieces[i].offset, length = header.pieces[i].length;
+        if (offset < sizeof header || offset > header.size || length > header.size - offset) {
+            return refuse(error, "a piece lies outside of it");
+        }
+        chat->piece[i] = (struct kg_text){(const char *)blob + offset, length};
+    }
+    chat->flags = header.flags;
+    chat->plain = false;
+    for (uint32_t i = 0; i < sizeof header.family; i++) {
+        char c = header.family[i];
+        chat->family[i] = c == '\0' || (c > ' ' && c < 0x7F) ? c : '?'; /* it goes to a console */
+    }
+    chat->family[sizeof header.family] = '\0';
+    return KG_OK;
+}
+
+/* What Python's str.strip takes for white space, and so templates do. */
+static bool is_space(uint32_t code)
+{
+    return (code >= 0x09 && code <= 0x0D) || (code >= 0x1C && code <= 0x20) || code == 0x85 || code == 0xA0 ||
+           code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 || code == 0x202F ||
+           code == 0x205F || code == 0x3000;
+}
+
+/* Bytes of the white-space character that starts the text, 0 if none does. */
+static size_t space_at_start(struct kg_text text)
+{
+    size_t n = kg_utf8_length(text.data, text.n);
+    return n && is_space(kg_utf8_code(text.data, n)) ? n : 0;
+}
+
+static size_t space_at_end(struct kg_text text)
+{
+    for (size_t n = 1; n <= 3 && n <= text.n; n++) { /* none takes four bytes */
+        const char *start = text.data + text.n - n;
+        if (kg_utf8_length(start, n) == n) {
+            return is_space(kg_utf8_code(start, n)) ? n : 0;
+        }
+    }
+    return 0;
+}
+
+static struct kg_text trimmed(const struct kg_chat *chat, enum kg_chat_slot slot, struct kg_text text)
+{
+    size_t n;
+    while ((chat->flags & KG_CHAT_TRIM_LEFT(slot)) && (n = space_at_start(text)) > 0) {
+        text.data += n;
+        text.n -= n;
+    }
+    while ((chat->flags & KG_CHAT_TRIM_RIGHT(slot)) && (n = space_at_end(text)) > 0) {
+        text.n -= n;
+    }
+    return text;
+}
+
+static struct kg_fragment piece(const struct kg_chat *chat, enum kg_chat_piece which)
+{
+    return (struct kg_fragment){chat->piece[which].data, chat->piece[which].n, true};
+}
+
+static struct kg_fragment said(const struct kg_chat *chat, enum kg_chat_slot slot, struct kg_text text)
+{
+    text = trimmed(chat, slot, text);
+    return (struct kg_fragment){text.data, text.n, false};
+}
+
+size_t kg_chat_turn(const struct kg_chat *chat, bool first, struct kg_text system, struct kg_text message,
+                    struct kg_fragment fragments[KG_CHAT_FRAGMENTS])
+{
+    size_t n = 0;
+    if (!first) {
+        fragments[n++] = piece(chat, KG_CHAT_NEXT);
+        fragments[n++] = said(chat, KG_CHAT_SLOT_LATER, message);
+    } else if (system.n > 0 && !(chat->flags & KG_CHAT_SYSTEM_REFUSED)) {
+        fragments[n++] = piece(chat, KG_CHAT_SYSTEM_PRE);
+        fragments[n++] = said(chat, KG_CHAT_SLOT_SYSTEM, system);
+        fragments[n++] = piece(chat, KG_CHAT_SYSTEM_POST);
+        fragments[n++] = said(chat, KG_CHAT_SLOT_FIRST, message);
+    } else {
+        fragments[n++] = piece(chat, KG_CHAT_BARE_PRE);
+        fragments[n++] = said(chat, KG_CHAT_SLOT_FIRST_BARE, message);
+    }
+    bool plain = chat->plain && chat->piece[KG_CHAT_ASK_PLAIN].n > 0;
+    fragments[n++] = piece(chat, plain ? KG_CHAT_ASK_PLAIN : KG_CHAT_ASK);
+    return n;
+}
+
+/* What follows the last THOUGHTS_END; all of it if there is none. */
+static struct kg_text without_thoughts(const struct kg_chat *chat, struct kg_text reply)
+{
+    const size_t mark_n = sizeof THOUGHTS_END - 1;
+    for (size_t end = reply.n; end >= mark_n; end--) {
+        size_t same = 0;
+        while (same < mark_n && reply.data[end - mark_n + same] == THOUGHTS_END[same]) {
+            same++;
+        }
+        if (same == mark_n) {
+            reply.data += end;
+            reply.n -= end;
+            while ((chat->flags & KG_CHAT_DROPS_NEWLINES) && reply.n > 0 && reply.data[0] == '\n') {
+                reply.data++;
+                reply.n--;
+            }
+            break;
+        }
+    }
+    return reply;
+}
+
+size_t kg_chat_reply(const struct kg_chat *chat, struct kg_text reply, struct kg_fragment fragments[KG_CHAT_FRAGMENTS])
+{
+    if (chat->flags & KG_CHAT_DROPS_THOUGHTS) {
+        reply = without_thoughts(chat, reply);
+    }
+    fragments[0] = piece(chat, KG_CHAT_TOLD);
+    fragments[1] = said(chat, KG_CHAT_SLOT_REPLY, reply);
+    return 2;
+}
+
+uint32_t kg_chat_end_token(const struct kg_chat *chat, const struct kg_vocab *vocab)
+{
+    struct kg_text end = chat->piece[KG_CHAT_END];
+    char bytes[END_TOKEN_MAX]; /* a piece is never shorter than its bytes */
+    if (end.n == 0 || end.n > sizeof bytes) {
+        return KG_NO_TOKEN;
+    }
+    uint32_t token = kg_vocab_find(vocab, end.data, end.n);
+    return token != KG_NO_TOKEN && kg_vocab_piece(vocab, token, bytes, false) == 0 ? token : KG_NO_TOKEN;
+}

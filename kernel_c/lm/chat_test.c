@@ -1,0 +1,164 @@
+#include "kgpt/chat.h"
+
+#include "kgpt/crc32.h"
+#include "kgpt/test.h"
+
+#define HEAD (24u + 8u * KG_CHAT_PIECES + 16u)
+#define ROOM 512u
+
+static void put(uint8_t *to, uint32_t value)
+{
+    for (int i = 0; i < 4; i++) {
+        to[i] = (uint8_t)(value >> 8 * i);
+    }
+}
+
+static void seal(uint8_t *blob, uint32_t size)
+{
+    put(blob + 8, size);
+    put(blob + 12, kg_crc32(blob + 16, size - 16));
+}
+
+/* A blob whose pieces are "<0>", "<1>" and so on, except for those given; its size. */
+static uint32_t build(uint8_t blob[ROOM], uint32_t flags, const char *plain, const char *end)
+{
+    uint32_t size = HEAD;
+    for (uint32_t i = 0; i < ROOM; i++) {
+        blob[i] = i < 4 ? (uint8_t)"KGCT"[i] : 0;
+    }
+    put(blob + 4, 1);
+    put(blob + 16, flags);
+    put(blob + 20, KG_CHAT_PIECES);
+    for (uint32_t i = 0; i < KG_CHAT_PIECES; i++) {
+        char digit[4] = {'<', (char)('0' + i), '>', '\0'};
+        const char *text = i == KG_CHAT_ASK_PLAIN ? plain : i == KG_CHAT_END ? end : digit;
+        put(blob + 24 + 8 * i, size);
+        put(blob + 28 + 8 * i, (uint32_t)kg_strlen(text));
+        while (*text) {
+            blob[size++] = (uint8_t)*text++;
+        }
+    }
+    blob[24 + 8 * KG_CHAT_PIECES] = 'x';
+    seal(blob, size);
+    return size;
+}
+
+static struct kg_text text_of(const char *s)
+{
+    return (struct kg_text){s, kg_strlen(s)};
+}
+
+/* The fragments as one text, what people have said in brackets. */
+static const char *joined(const struct kg_fragment *fragments, size_t n, char out[ROOM])
+{
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!fragments[i].special) {
+            out[at++] = '[';
+        }
+        for (size_t j = 0; j < fragments[i].n; j++) {
+            out[at++] = fragments[i].text[j];
+        }
+        if (!fragments[i].special) {
+            out[at++] = ']';
+        }
+    }
+    out[at] = '\0';
+    return out;
+}
+
+static const char *turn(const struct kg_chat *chat, bool first, const char *system, const char *message, char out[ROOM])
+{
+    struct kg_fragment fragments[KG_CHAT_FRAGMENTS];
+    return joined(fragments, kg_chat_turn(chat, first, text_of(system), text_of(message), fragments), out);
+}
+
+static const char *reply(const struct kg_chat *chat, const char *text, char out[ROOM])
+{
+    struct kg_fragment fragments[KG_CHAT_FRAGMENTS];
+    return joined(fragments, kg_chat_reply(chat, text_of(text), fragments), out);
+}
+
+KG_TEST(chat, puts_what_is_said_between_the_pieces)
+{
+    uint8_t blob[ROOM];
+    char out[ROOM];
+    struct kg_chat chat;
+    struct kg_error error;
+    uint32_t size = build(blob, 0, "<p>", "</s>");
+    KG_CHECK_EQ(t, kg_chat_open(&chat, blob, size, &error), KG_OK);
+    KG_CHECK_TEXT(t, chat.family, "x");
+    KG_CHECK_TEXT(t, turn(&chat, true, "", " hi\n", out), "<0>[ hi\n]<3>");
+    KG_CHECK_TEXT(t, turn(&chat, true, "be", "hi", out), "<1>[be]<2>[hi]<3>");
+    KG_CHECK_TEXT(t, turn(&chat, false, "be", "hi", out), "<6>[hi]<3>");
+    KG_CHECK_TEXT(t, reply(&chat, "a</think>b", out), "<5>[a</think>b]");
+    chat.plain = true;
+    KG_CHECK_TEXT(t, turn(&chat, false, "", "", out), "<6>[]<p>");
+    size = build(blob, KG_CHAT_SYSTEM_REFUSED, "", "");
+    KG_CHECK_EQ(t, kg_chat_open(&chat, blob, size, &error), KG_OK);
+    chat.plain = true; /* without such a switch it changes nothing */
+    KG_CHECK_TEXT(t, turn(&chat, true, "be", "hi", out), "<0>[hi]<3>");
+}
+
+KG_TEST(chat, trims_each_slot_at_each_end)
+{
+    uint8_t blob[ROOM];
+    char out[ROOM];
+    struct kg_chat chat;
+    struct kg_error error;
+    uint32_t flags = KG_CHAT_TRIM_LEFT(KG_CHAT_SLOT_SYSTEM) | KG_CHAT_TRIM_RIGHT(KG_CHAT_SLOT_FIRST) |
+                     KG_CHAT_TRIM_LEFT(KG_CHAT_SLOT_LATER) | KG_CHAT_TRIM_RIGHT(KG_CHAT_SLOT_LATER) |
+                     KG_CHAT_TRIM_RIGHT(KG_CHAT_SLOT_REPLY);
+    KG_CHECK_EQ(t, kg_chat_open(&chat, blob, build(blob, flags, "", ""), &error), KG_OK);
+    KG_CHECK_TEXT(t, turn(&chat, true, " s ", " m ", out), "<1>[s ]<2>[ m]<3>");
+    KG_CHECK_TEXT(t, turn(&chat, true, "", " m ", out), "<0>[ m ]<3>");
+    KG_CHECK_TEXT(t, turn(&chat, false, "", "\t\r\n m\xC2\xA0\xE3\x80\x80\x0B", out), "<6>[m]<3>");
+    KG_CHECK_TEXT(t, turn(&chat, false, "", " \n ", out), "<6>[]<3>");
+    /* neither white space nor UTF-8: a zero-width space, and half a character */
+    KG_CHECK_TEXT(t, turn(&chat, false, "", "\xE2\x80\x8Bm\x80\xA0", out), "<6>[\xE2\x80\x8Bm\x80\xA0]<3>");
+    KG_CHECK_TEXT(t, reply(&chat, " r ", out), "<5>[ r]");
+}
+
+KG_TEST(chat, drops_what_was_thought_aloud)
+{
+    uint8_t blob[ROOM];
+    char out[ROOM];
+    struct kg_chat chat;
+    struct kg_error error;
+    uint32_t size = build(blob, KG_CHAT_DROPS_THOUGHTS, "", "");
+    KG_CHECK_EQ(t, kg_chat_open(&chat, blob, size, &error), KG_OK);
+    KG_CHECK_TEXT(t, reply(&chat, "<think>a</think>b</think>\n\n c", out), "<5>[\n\n c]");
+    KG_CHECK_TEXT(t, reply(&chat, "<think>a</think", out), "<5>[<think>a</think]");
+    KG_CHECK_TEXT(t, reply(&chat, "</think>", out), "<5>[]");
+    build(blob, KG_CHAT_DROPS_THOUGHTS | KG_CHAT_DROPS_NEWLINES, "", "");
+    KG_CHECK_EQ(t, kg_chat_open(&chat, blob, size, &error), KG_OK);
+    KG_CHECK_TEXT(t, reply(&chat, "a</think>\n\n c\n", out), "<5>[ c\n]");
+    KG_CHECK_TEXT(t, reply(&chat, "\nno thoughts", out), "<5>[\nno thoughts]");
+}
+
+KG_TEST(chat, refuses_damage)
+{
+    uint8_t blob[ROOM];
+    struct kg_chat chat;
+    struct kg_error error;
+    uint32_t size = build(blob, 0, "", "");
+    for (uint32_t i = 0; i < size; i++) { /* in every byte */
+        blob[i] ^= 0x20;
+        KG_CHECK_EQ(t, kg_chat_open(&chat, blob, size, &error), KG_E_INPUT);
+        blob[i] ^= 0x20;
+        KG_CHECK_EQ(t, kg_chat_open(&chat, blob, i, &error), KG_E_INPUT);
+    }
+    KG_CHECK_EQ(t, kg_chat_open(&chat, blob, size, &error), KG_OK);
+    KG_CHECK_EQ(t, kg_chat_open(&chat, blob, size + 7, &error), KG_OK); /* padded */
+    static const struct {
+        uint32_t at, value;
+    } wrong[] = {{4, 2},           {16, 1u << 15}, {20, KG_CHAT_PIECES - 1}, {24, HEAD - 1}, {24, 0xFFFFFFFF},
+                 {28, 0xFFFFFFFF}, {28, ROOM}}; /* with a CRC that matches: bounds are not a matter of trust */
+    for (uint32_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        build(blob, 0, "", "");
+        put(blob + wrong[i].at, wrong[i].value);
+        seal(blob, size);
+        KG_CHECK_EQ(t, kg_chat_open(&chat, blob, size, &error), KG_E_INPUT);
+        KG_CHECK(t, error.hint[0]);
+    }
+}

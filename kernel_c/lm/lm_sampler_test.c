@@ -1,0 +1,123 @@
+#include "kgpt/lm_sampler.h"
+
+#include "kgpt/test.h"
+
+#define N 8
+
+/* Probabilities 0.4, 0.2, 0.2, 0.1, 0.05, 0.05 by ids 3, 0, 5, 1, 2, 7; 4 and 6 cannot come. */
+static const float logits[N] = {-1.6094379f,       -2.3025851f, -2.9957323f,        -0.9162907f,
+                                -__builtin_inff(), -1.6094379f, __builtin_nanf(""), -2.9957323f};
+
+static const struct kg_lm_sampling off = {.temperature = 1, .typical_p = 1, .top_p = 1, .repeat_penalty = 1};
+
+/* What remains, as digits in the order of the candidates. */
+static const char *remaining(struct kg_test *t, struct kg_lm_sampling sampling, const uint32_t *last, uint32_t n_last)
+{
+    static char digits[N + 1];
+    struct kg_lm_sampler sampler;
+    kg_lm_sampler_init(&sampler, N, t->arena);
+    uint32_t n = kg_lm_candidates(&sampler, &sampling, logits, last, n_last);
+    for (uint32_t i = 0; i < n; i++) {
+        digits[i] = (char)('0' + sampler.candidates[i].id);
+    }
+    digits[n] = '\0';
+    return digits;
+}
+
+KG_TEST(lm_sampler, temperature_0_takes_the_first_of_the_best_without_a_draw)
+{
+    struct kg_lm_sampler sampler;
+    struct kg_random random = {{1, 2, 3, 4}};
+    struct kg_lm_sampling sampling;
+    kg_lm_sampling_defaults(&sampling);
+    sampling.temperature = 0;
+    KG_CHECK_EQ(t, kg_lm_sampler_init(&sampler, N, t->arena), KG_OK);
+    KG_CHECK_EQ(t, kg_lm_sample(&sampler, &sampling, logits, NULL, 0, &random), 3);
+    sampling.bias[sampling.n_biases++] = (struct kg_logit_bias){3, -__builtin_inff()};
+    KG_CHECK_EQ(t, kg_lm_sample(&sampler, &sampling, logits, NULL, 0, &random), 0);
+    KG_CHECK_EQ(t, random.s[0] == 1 && random.s[1] == 2 && random.s[2] == 3 && random.s[3] == 4, true);
+    KG_CHECK_EQ(t, kg_lm_sampler_init(&sampler, UINT32_MAX, t->arena), KG_E_MEMORY);
+}
+
+KG_TEST(lm_sampler, each_filter_keeps_what_it_should)
+{
+    struct kg_lm_sampling sampling = off;
+    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "01234567");
+    sampling.top_k = 4;
+    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "3051");
+    sampling.top_p = 0.5f; /* of the four: 0.444, 0.222 */
+    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "30");
+    sampling.top_k = 0;
+    sampling.top_p = 0.7f;
+    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "305");
+    sampling.top_p = 0;
+    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "3");
+    sampling.top_p = 1;
+    sampling.min_p = 0.3f;
+    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "035");
+    sampling.min_p = 1;
+    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "3");
+    sampling.min_p = 0;
+    sampling.typical_p = 0.3f; /* the entropy is 1.541: -ln 0.2 = 1.609 is nearest */
+    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "05");
+    sampling.typical_p = 0.5f; /* then -ln 0.4 = 0.916 */
+    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "035");
+    sampling.temperature = 0;
+    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "3");
+}
+
+KG_TEST(lm_sampler, penalties_and_biases_change_logits_first)
+{
+    static const uint32_t last[] = {0, 3, 3, 99, 3};
+    struct kg_lm_sampling sampling = off;
+    sampling.top_k = 2;
+    KG_CHECK_TEXT(t, remaining(t, sampling, last, 5), "30");
+    sampling.repeat_last_n = 64;
+    sampling.repeat_penalty = 2; /* 3: -1.83, 0: -3.22 */
+    KG_CHECK_TEXT(t, remaining(t, sampling, last, 5), "53");
+    sampling.repeat_last_n = 1;
+    KG_CHECK_TEXT(t, remaining(t, sampling, last, 5), "05");
+    sampling.repeat_last_n = 2; /* 99 is no token */
+    KG_CHECK_TEXT(t, remaining(t, sampling, last, 5), "05");
+    sampling.repeat_penalty = 1;
+    sampling.repeat_last_n = UINT32_MAX;
+    sampling.frequency_penalty = 0.2f; /* 3: -1.52, 0: -1.81 */
+    KG_CHECK_TEXT(t, remaining(t, sampling, last, 5), "35");
+    sampling.presence_penalty = 0.2f; /* 3: -1.72 */
+    KG_CHECK_TEXT(t, remaining(t, sampling, last, 5), "53");
+    sampling.bias[0] = (struct kg_logit_bias){7, 9};
+    sampling.bias[1] = (struct kg_logit_bias){3, 0.5f};
+    sampling.bias[2] = (struct kg_logit_bias){99, 9};
+    sampling.n_biases = 3;
+    KG_CHECK_TEXT(t, remaining(t, sampling, last, 5), "73");
+    sampling.temperature = 0;
+    KG_CHECK_TEXT(t, remaining(t, sampling, last, 5), "7");
+}
+
+KG_TEST(lm_sampler, draws_by_probability)
+{
+    struct kg_lm_sampler sampler;
+    struct kg_random random;
+    uint32_t counts[N] = {0};
+    kg_lm_sampler_init(&sampler, N, t->arena);
+    kg_random_seed(&random, 5, 0);
+    for (uint32_t i = 0; i < 4000; i++) {
+        counts[kg_lm_sample(&sampler, &off, logits, NULL, 0, &random)]++;
+    }
+    KG_CHECK(t, counts[3] > 1500 && counts[3] < 1700);
+    KG_CHECK(t, counts[0] > 720 && counts[0] < 880);
+    KG_CHECK(t, counts[1] > 330 && counts[1] < 470);
+    KG_CHECK_EQ(t, counts[4] + counts[6], 0);
+}
+
+KG_TEST(lm_sampler, tells_probabilities)
+{
+    struct kg_lm_sampler sampler;
+    struct kg_lm_candidate best[3];
+    kg_lm_sampler_init(&sampler, N, t->arena);
+    kg_lm_logprobs(&sampler, logits, best, 3);
+    KG_CHECK(t, best[0].id == 3 && best[1].id == 0 && best[2].id == 5);
+    KG_CHECK(t, best[0].p > -0.91630f && best[0].p < -0.91628f);
+    KG_CHECK(t, best[1].p == kg_lm_logprob(logits, N, 0));
+    KG_CHECK(t, kg_lm_logprob(logits, N, 4) == -__builtin_inff());
+}

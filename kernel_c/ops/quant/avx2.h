@@ -1,0 +1,129 @@
+/* Vectors of 256 bits for quantised rows, in the compilers' own notation (no intrinsics header, which would bring in the C library's).
+ *
+ * Eight rows are worked on at once. Payload comes as two vectors, of rows 0-3 and of rows 4-7, with 64 bits a row; what is added up
+ * in them is brought down to one lane of 32 bits a row by fold(), in the order 0, 1, 4, 5, 2, 3, 6, 7: that is how the two halves meet
+ * without crossing the middle of a register. Scales are brought into the same order, and the sums back when they are stored. */
+#ifndef KGPT_OPS_QUANT_AVX2_H
+#define KGPT_OPS_QUANT_AVX2_H
+
+#include <stdint.h>
+
+#include "kgpt/quant.h"
+
+#define KG_INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define KG_UNROLL _Pragma("unroll")
+#else
+#define KG_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+typedef char b8x32 __attribute__((vector_size(32)));
+typedef short i16x16 __attribute__((vector_size(32)));
+typedef unsigned short u16x16 __attribute__((vector_size(32)));
+typedef int i32x8 __attribute__((vector_size(32)));
+typedef unsigned u32x8 __attribute__((vector_size(32)));
+typedef long long i64x4 __attribute__((vector_size(32)));
+typedef float f32x8 __attribute__((vector_size(32)));
+typedef int i32x4 __attribute__((vector_size(16)));
+typedef b8x32 b8x32_at __attribute__((aligned(1), may_alias));
+typedef i32x4 i32x4_at __attribute__((aligned(1), may_alias));
+typedef f32x8 f32x8_at __attribute__((aligned(4), may_alias));
+typedef long long i64_at __attribute__((aligned(1), may_alias));
+
+KG_INLINE b8x32 load(const void *p)
+{
+    return *(const b8x32_at *)p;
+}
+
+KG_INLINE b8x32 bytes_of(uint8_t value)
+{
+    const char v = (char)value;
+    return (b8x32){v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v};
+}
+
+KG_INLINE i32x8 words_of(int32_t v)
+{
+    return (i32x8){v, v, v, v, v, v, v, v};
+}
+
+KG_INLINE f32x8 floats_of(float v)
+{
+    return (f32x8){v, v, v, v, v, v, v, v};
+}
+
+/* The same 8 bytes for every row. */
+KG_INLINE b8x32 eight_bytes(const void *p)
+{
+    long long v = *(const i64_at *)p;
+    return (b8x32)(i64x4){v, v, v, v};
+}
+
+/* Bits shifted out of a byte's neighbour are for the caller to mask. */
+KG_INLINE b8x32 shift_right(b8x32 v, int n)
+{
+    return (b8x32)((u16x16)v >> (unsigned short)n);
+}
+
+KG_INLINE b8x32 shift_left(b8x32 v, int n)
+{
+    return (b8x32)((u16x16)v << (unsigned short)n);
+}
+
+/* Bytes without a sign times bytes with one, added in pairs, as far as 16 bits go. */
+KG_INLINE i16x16 multiply_bytes(b8x32 without_sign, b8x32 with_sign)
+{
+    return (i16x16)__builtin_ia32_pmaddubsw256(without_sign, with_sign);
+}
+
+KG_INLINE i32x8 multiply_pairs(i16x16 a, i16x16 b)
+{
+    return (i32x8)__builtin_ia32_pmaddwd256(a, b);
+}
+
+KG_INLINE i32x8 add_pairs(i16x16 a)
+{
+    const i16x16 ones = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    return multiply_pairs(a, ones);
+}
+
+KG_INLINE b8x32 pick_bytes(b8x32 v, b8x32 from)
+{
+    return (b8x32)__builtin_ia32_pshufb256(v, from);
+}
+
+/* Two sums of 32 bits a row to one. */
+KG_INLINE i32x8 fold(i32x8 rows_0_3, i32x8 rows_4_7)
+{
+    return __builtin_shufflevector(rows_0_3, rows_4_7, 0, 2, 8, 10, 4, 6, 12, 14) +
+           __builtin_shufflevector(rows_0_3, rows_4_7, 1, 3, 9, 11, 5, 7, 13, 15);
+}
+
+/* Not every compiler has this as a built-in function. */
+KG_INLINE f32x8 floats_of_halves(i32x4 halves)
+{
+    f32x8 floats;
+    __asm__("vcvtph2ps %1, %0" : "=x"(floats) : "x"(halves));
+    return floats;
+}
+
+/* Eight halves as floats in fold()'s order. */
+KG_INLINE f32x8 load_halves(const void *p)
+{
+    i32x4 v = *(const i32x4_at *)p;
+    v = __builtin_shufflevector(v, v, 0, 2, 1, 3);
+    return floats_of_halves(v);
+}
+
+/* From fold()'s order to that of the rows. */
+KG_INLINE void store_rows(float *y, f32x8 v)
+{
+    i64x4 pairs = (i64x4)v;
+    *(f32x8_at *)y = (f32x8)__builtin_shufflevector(pairs, pairs, 0, 2, 1, 3);
+}
+
+KG_INLINE f32x8 to_floats(i32x8 v)
+{
+    return __builtin_convertvector(v, f32x8);
+}
+
+#endif

@@ -1,0 +1,182 @@
+/* Products of types with blocks of 32, eight rows and up to four tokens at once: what is taken out of a block serves all of them. */
+#include "act.h"
+#include "avx2.h"
+#include "versions.h"
+
+/* What tells the types apart, known when a function is compiled. */
+struct kind {
+    uint32_t bytes; /* of a block */
+    uint32_t bits;  /* of a value */
+    bool has_minimum;
+    int offset; /* subtracted from a value: 1 << offset, if it is not 0 */
+};
+
+/* A block of eight rows. */
+struct weights {
+    b8x32 value[4][2]; /* eight columns each, rows 0-3 and 4-7; without signs, but for 8 bits */
+    f32x8 d, m;
+};
+
+KG_INLINE void unpack_nibbles(struct weights *w, const uint8_t *p)
+{
+    const b8x32 mask = bytes_of(15);
+    KG_UNROLL
+    for (uint32_t i = 0; i < 4; i++) {
+        b8x32 v = load(p + 32 * i);
+        w->value[i / 2][i % 2] = v & mask;
+        w->value[2 + i / 2][i % 2] = shift_right(v, 4) & mask;
+    }
+}
+
+/* The fifth bits: 32 of each row. */
+KG_INLINE void add_fifth_bits(struct weights *w, const uint8_t *p)
+{
+    const long long bit = (long long)0x8040201008040201u;
+    const b8x32 bits = (b8x32)(i64x4){bit, bit, bit, bit};
+    i64x4 rows = (i64x4)load(p);
+    rows = __builtin_shufflevector(rows, rows, 0, 2, 1, 3); /* rows 0, 1, 4, 5 | 2, 3, 6, 7 */
+    KG_UNROLL
+    for (uint32_t i = 0; i < 8; i++) {
+        const uint8_t first = (uint8_t)(i / 2 + 8 * (i % 2)); /* byte i / 2 of rows 0 and 1, or of 4 and 5 */
+        const long long low = 0x0101010101010101 * first, high = 0x0101010101010101 * (first + 4);
+        b8x32 spread = pick_bytes((b8x32)rows, (b8x32)(i64x4){low, high, low, high});
+        w->value[i / 2][i % 2] |= (b8x32)((spread & bits) == bits) & bytes_of(16);
+    }
+}
+
+KG_INLINE void unpack(struct weights *w, const uint8_t *p, const struct kind kind)
+{
+    w->d = load_halves(p);
+    p += 16;
+    if (kind.has_minimum) {
+        w->m = load_halves(p);
+        p += 16;
+    }
+    if (kind.bits == 8) {
+        KG_UNROLL
+        for (uint32_t i = 0; i < 8; i++) {
+            w->value[i / 2][i % 2] = load(p + 32 * i);
+        }
+        return;
+    }
+    unpack_nibbles(w, kind.bits == 5 ? p + 32 : p);
+    if (kind.bits == 5) {
+        add_fifth_bits(w, p);
+    }
+}
+
+/* Four products of at most 5 bits and 7 bits fit into 16 bits together, for each pair of columns. */
+KG_INLINE i32x8 multiply_short(const struct weights *w, const struct kg_act_q8 *a, const struct kind kind)
+{
+    i16x16 sum[2] = {0};
+    KG_UNROLL
+    for (uint32_t i = 0; i < 4; i++) {
+        b8x32 x = eight_bytes(a->q + 8 * i);
+        sum[0] += multiply_bytes(w->value[i][0], x);
+        sum[1] += multiply_bytes(w->value[i][1], x);
+    }
+    i32x8 low = (i32x8)sum[0], high = (i32x8)sum[1];
+    i16x16 even = (i16x16)__builtin_shufflevector(low, high, 0, 2, 8, 10, 4, 6, 12, 14);
+    i16x16 odd = (i16x16)__builtin_shufflevector(low, high, 1, 3, 9, 11, 5, 7, 13, 15);
+    return kind.bits == 4 ? add_pairs(even + odd) : add_pairs(even) + add_pairs(odd);
+}
+
+/* The instruction wants one side without signs: they are moved to the other, and 128 * 127 twice fit into 16 bits. */
+KG_INLINE i32x8 multiply_8_bits(const struct weights *w, const struct kg_act_q8 *a)
+{
+    i32x8 sum[2] = {0};
+    KG_UNROLL
+    for (uint32_t i = 0; i < 8; i++) {
+        b8x32 v = w->value[i / 2][i % 2], x = eight_bytes(a->q + 8 * (i / 2));
+        b8x32 magnitude = (b8x32)__builtin_ia32_psignb256(v, v), moved = (b8x32)__builtin_ia32_psignb256(x, v);
+        sum[i % 2] += add_pairs(multiply_bytes(magnitude, moved));
+    }
+    return fold(sum[0], sum[1]);
+}
+
+KG_INLINE f32x8 add_block(f32x8 sum, const struct weights *w, const struct kg_act_q8 *a, const struct kind kind)
+{
+    i32x8 i = kind.bits == 8 ? multiply_8_bits(w, a) : multiply_short(w, a, kind);
+    if (kind.offset) {
+        i -= words_of(a->sum) << kind.offset;
+    }
+    f32x8 term = to_floats(i) * (w->d * floats_of(a->d));
+    return kind.has_minimum ? sum + (term + w->m * floats_of(a->s)) : sum + term;
+}
+
+/* Eight rows with `tokens` tokens, which the compiler knows. */
+KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks, const uint8_t *acts,
+                    size_t act_stride, const uint32_t tokens, const struct kind kind)
+{
+    f32x8 sum[4] = {0};
+    for (uint32_t b = 0; b < blocks; b++) {
+        struct weights w;
+        unpack(&w, p, kind);
+        KG_UNROLL
+        for (uint32_t t = 0; t < tokens; t++) {
+            const struct kg_act_q8 *a = (const void *)(acts + t * act_stride);
+            sum[t] = add_block(sum[t], &w, a + b, kind);
+        }
+        p += KG_GROUP * kind.bytes;
+    }
+    KG_UNROLL
+    for (uint32_t t = 0; t < tokens; t++) {
+        store_rows(y + t * y_stride, sum[t]);
+    }
+}
+
+KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                    const void *acts, size_t act_stride, uint32_t tokens, const struct kind kind)
+{
+    const uint32_t blocks = matrix->columns / 32, whole = n - n % KG_GROUP;
+    const size_t row_bytes = (size_t)blocks * kind.bytes;
+    for (uint32_t r = first; r < first + whole; r += KG_GROUP) {
+        const uint8_t *p = matrix->data + r * row_bytes, *a = acts;
+        float *to = y + r;
+        uint32_t t = 0;
+        for (; t + 4 <= tokens; t += 4, a += 4 * act_stride, to += 4 * y_stride) {
+            tile(to, y_stride, p, blocks, a, act_stride, 4, kind);
+        }
+        for (; t < tokens; t++, a += act_stride, to += y_stride) {
+            tile(to, y_stride, p, blocks, a, act_stride, 1, kind);
+        }
+    }
+    if (whole < n) { /* the last rows, of which there is no vector */
+        kg_rows_q8_ref(y, y_stride, matrix, first + whole, n - whole, acts, act_stride, tokens);
+    }
+}
+
+void kg_rows_q4_0_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {.bytes = 18, .bits = 4, .offset = 3};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}
+
+void kg_rows_q4_1_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {.bytes = 20, .bits = 4, .has_minimum = true};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}
+
+void kg_rows_q5_0_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {.bytes = 22, .bits = 5, .offset = 4};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}
+
+void kg_rows_q5_1_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {.bytes = 24, .bits = 5, .has_minimum = true};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}
+
+void kg_rows_q8_0_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {.bytes = 34, .bits = 8};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}

@@ -1,0 +1,311 @@
+/* Products of types with blocks of 256, eight rows and up to four tokens at once.
+ *
+ * A block is gone through in chunks whose payload lies together: 2 of 128 values, or 4 of 64 where it is nibbles. 32 values of a chunk
+ * are taken out at a time and multiplied; their products, added up to 16 bits, are multiplied with the scales. */
+#include "act.h"
+#include "avx2.h"
+#include "versions.h"
+
+/* Of a block of eight rows: 8 bytes of each row, those of rows 0-3 and of rows 4-7. */
+struct eights {
+    b8x32 rows[2];
+};
+
+struct scales {
+    struct eights scale[2]; /* 16 values each, or only the first: 32 values each */
+    struct eights min[2];   /* what the sums of activations are multiplied with: minima, or scales for an offset */
+    f32x8 d, m;
+};
+
+/* 32 values of eight rows: eight columns each, rows 0-3 and 4-7. */
+struct values {
+    b8x32 of[4][2];
+};
+
+/* What tells the types apart, known when a function is compiled. */
+struct kind {
+    uint32_t bytes; /* of a block */
+    bool nibbles;   /* chunks of 64 values, and scales of 32; not chunks of 128, and scales of 16 */
+    bool has_minimum;
+    int offset; /* subtracted from a value: 1 << offset, if there is no minimum */
+    void (*scales)(struct scales *to, const uint8_t *p);
+    void (*values)(struct values *to, const uint8_t *p, uint32_t chunk, const uint32_t part);
+};
+
+KG_INLINE struct eights load_eights(const uint8_t *p)
+{
+    return (struct eights){{load(p), load(p + 32)}};
+}
+
+/* Words of eight rows side by side: `low` becomes the first half of the row's 8 bytes. */
+KG_INLINE struct eights join_words(b8x32 low, b8x32 high)
+{
+    i64x4 a = (i64x4)low, b = (i64x4)high;
+    a = __builtin_shufflevector(a, a, 0, 2, 1, 3); /* rows 0, 1, 4, 5 | 2, 3, 6, 7 */
+    b = __builtin_shufflevector(b, b, 0, 2, 1, 3);
+    return (struct eights){{(b8x32)__builtin_shufflevector((i32x8)a, (i32x8)b, 0, 8, 1, 9, 4, 12, 5, 13),
+                            (b8x32)__builtin_shufflevector((i32x8)a, (i32x8)b, 2, 10, 3, 11, 6, 14, 7, 15)}};
+}
+
+KG_INLINE void scales_q2_k(struct scales *to, const uint8_t *p)
+{
+    const b8x32 mask = bytes_of(15);
+    KG_UNROLL
+    for (uint32_t i = 0; i < 4; i++) {
+        b8x32 v = load(p + 32 * i);
+        to->scale[i / 2].rows[i % 2] = v & mask;
+        to->min[i / 2].rows[i % 2] = shift_right(v, 4) & mask;
+    }
+    to->d = load_halves(p + 640);
+    to->m = load_halves(p + 656);
+}
+
+KG_INLINE void values_q2_k(struct values *to, const uint8_t *p, uint32_t chunk, const uint32_t part)
+{
+    const uint8_t *crumbs = p + 128 + 256 * chunk;
+    KG_UNROLL
+    for (uint32_t i = 0; i < 8; i++) {
+        to->of[i / 2][i % 2] = shift_right(load(crumbs + 32 * i), 2 * part) & bytes_of(3);
+    }
+}
+
+KG_INLINE void scales_q3_k(struct scales *to, const uint8_t *p)
+{
+    const b8x32 low = bytes_of(15), high = bytes_of(0x30), offset = bytes_of(32);
+    b8x32 first = load(p + 768), second = load(p + 800), third = load(p + 832);
+    to->scale[0] = join_words(((first & low) | (shift_left(third, 4) & high)) - offset,
+                              ((second & low) | (shift_left(third, 2) & high)) - offset);
+    to->scale[1] = join_words(((shift_right(first, 4) & low) | (third & high)) - offset,
+                              ((shift_right(second, 4) & low) | (shift_right(third, 2) & high)) - offset);
+    to->min[0] = to->scale[0];
+    to->min[1] = to->scale[1];
+    to->d = load_halves(p + 864);
+}
+
+/* The third bit of the values lies in bit 4 * chunk + part. */
+KG_INLINE void values_q3_k(struct values *to, const uint8_t *p, uint32_t chunk, const uint32_t part)
+{
+    const uint8_t *crumbs = p + 256 + 256 * chunk;
+    KG_UNROLL
+    for (uint32_t i = 0; i < 8; i++) {
+        b8x32 upper = shift_right(load(p + 32 * i), (int)(4 * chunk));
+        upper = (part < 2 ? shift_left(upper, 2 - part) : shift_right(upper, part - 2)) & bytes_of(4);
+        to->of[i / 2][i % 2] = (shift_right(load(crumbs + 32 * i), 2 * part) & bytes_of(3)) | upper;
+    }
+}
+
+/* The 12 bytes of Q4_K and Q5_K. */
+KG_INLINE void unpack_scales_and_minima(struct scales *to, const uint8_t *p)
+{
+    const b8x32 six = bytes_of(63), low = bytes_of(15), high = bytes_of(0x30);
+    b8x32 first = load(p), second = load(p + 32), third = load(p + 64);
+    to->scale[0] = join_words(first & six, (third & low) | (shift_right(first, 2) & high));
+    to->min[0] = join_words(second & six, (shift_right(third, 4) & low) | (shift_right(second, 2) & high));
+}
+
+KG_INLINE void scales_q4_k(struct scales *to, const uint8_t *p)
+{
+    to->d = load_halves(p);
+    to->m = load_halves(p + 16);
+    unpack_scales_and_minima(to, p + 32);
+}
+
+KG_INLINE void values_q4_k(struct values *to, const uint8_t *p, uint32_t chunk, const uint32_t part)
+{
+    const uint8_t *nibbles = p + 128 + 256 * chunk;
+    KG_UNROLL
+    for (uint32_t i = 0; i < 8; i++) {
+        to->of[i / 2][i % 2] = shift_right(load(nibbles + 32 * i), 4 * part) & bytes_of(15);
+    }
+}
+
+/* The fifth bit of the values lies in bit 2 * chunk + part. */
+KG_INLINE void values_q5_k(struct values *to, const uint8_t *p, uint32_t chunk, const uint32_t part)
+{
+    const uint8_t *upper = p + 128;
+    values_q4_k(to, p + 256, chunk, part);
+    KG_UNROLL
+    for (uint32_t i = 0; i < 8; i++) {
+        b8x32 bits = shift_right(load(upper + 32 * i), (int)(2 * chunk));
+        to->of[i / 2][i % 2] |= shift_left(bits, 4 - part) & bytes_of(16);
+    }
+}
+
+KG_INLINE void scales_q6_k(struct scales *to, const uint8_t *p)
+{
+    to->scale[0] = to->min[0] = load_eights(p + 1536);
+    to->scale[1] = to->min[1] = load_eights(p + 1600);
+    to->d = load_halves(p + 1664);
+}
+
+/* Low nibbles are parts 0 and 1, high ones parts 2 and 3; the upper bits of a part lie in bits 2 * part and the next. */
+KG_INLINE void values_q6_k(struct values *to, const uint8_t *p, uint32_t chunk, const uint32_t part)
+{
+    const uint8_t *nibbles = p + 512 * chunk + 256 * (part % 2), *upper = p + 1024 + 256 * chunk;
+    KG_UNROLL
+    for (uint32_t i = 0; i < 8; i++) {
+        b8x32 bits = load(upper + 32 * i);
+        bits = (part < 3 ? shift_left(bits, 4 - 2 * part) : shift_right(bits, 2)) & bytes_of(0x30);
+        to->of[i / 2][i % 2] = (shift_right(load(nibbles + 32 * i), part < 2 ? 0 : 4) & bytes_of(15)) | bits;
+    }
+}
+
+/* Bytes a, b, c, d of each row's 8, as 16 bits with their signs. */
+KG_INLINE i16x16 four_of(b8x32 v, const uint8_t a, const uint8_t b, const uint8_t c, const uint8_t d)
+{
+    const long long low = (long long)a << 8 | (long long)b << 24 | (long long)c << 40 | (long long)d << 56,
+                    high = low + 0x0800080008000800;
+    return (i16x16)pick_bytes(v, (b8x32)(i64x4){low, high, low, high}) >> 8;
+}
+
+/* The sums of activations times minima: 16 of them, or 8 for two sums each. */
+KG_INLINE i32x8 multiply_sums(const struct scales *s, const struct kg_act_q8k *a, const struct kind kind)
+{
+    i32x8 sum[2] = {0};
+    KG_UNROLL
+    for (uint32_t i = 0; i < 8; i++) {
+        const uint8_t quarter = (uint8_t)(i / 2), half = i % 2, first = kind.nibbles ? 2 * quarter : 4 * (quarter % 2);
+        b8x32 v = s->min[kind.nibbles ? 0 : quarter / 2].rows[half];
+        i16x16 min = kind.nibbles ? four_of(v, first, first, first + 1, first + 1)
+                                  : four_of(v, first, first + 1, first + 2, first + 3);
+        sum[half] += multiply_pairs(min, (i16x16)eight_bytes(a->sums + 4 * quarter));
+    }
+    return fold(sum[0], sum[1]);
+}
+
+/* 32 values with the activations q, times their one or two scales (half a row's lane each). */
+KG_INLINE void add_part(i32x8 sum[2], const struct values *v, const int8_t *q, i16x16 scale[2][2],
+                        const struct kind kind)
+{
+    KG_UNROLL
+    for (uint32_t half = 0; half < 2; half++) {
+        i16x16 first =
+            multiply_bytes(v->of[0][half], eight_bytes(q)) + multiply_bytes(v->of[1][half], eight_bytes(q + 8));
+        i16x16 last =
+            multiply_bytes(v->of[2][half], eight_bytes(q + 16)) + multiply_bytes(v->of[3][half], eight_bytes(q + 24));
+        if (kind.nibbles) {
+            sum[half] += multiply_pairs(first + last, scale[0][half]);
+        } else {
+            sum[half] += multiply_pairs(first, scale[0][half]) + multiply_pairs(last, scale[1][half]);
+        }
+    }
+}
+
+/* Σ scale q a of eight rows and `tokens` tokens, the offset left out. */
+KG_INLINE void multiply_block(i32x8 sum[][2], const struct scales *s, const uint8_t *p, const uint8_t *acts,
+                              size_t act_stride, const uint32_t tokens, const struct kind kind)
+{
+    const uint32_t chunks = kind.nibbles ? 4 : 2, parts = 8 / chunks;
+    for (uint32_t chunk = 0; chunk < chunks; chunk++) {
+        struct eights scales = s->scale[kind.nibbles ? 0 : chunk];
+        if (kind.nibbles) { /* the chunk's two come first */
+            scales.rows[0] = (b8x32)((i64x4)scales.rows[0] >> 16 * chunk);
+            scales.rows[1] = (b8x32)((i64x4)scales.rows[1] >> 16 * chunk);
+        }
+        KG_UNROLL
+        for (uint32_t part = 0; part < parts; part++) {
+            const uint8_t first = kind.nibbles ? part : 2 * part, last = kind.nibbles ? part : 2 * part + 1;
+            struct values v;
+            kind.values(&v, p, chunk, part);
+            i16x16 scale[2][2] = {
+                {four_of(scales.rows[0], first, first, first, first),
+                 four_of(scales.rows[1], first, first, first, first)},
+                {four_of(scales.rows[0], last, last, last, last), four_of(scales.rows[1], last, last, last, last)}};
+            KG_UNROLL
+            for (uint32_t t = 0; t < tokens; t++) {
+                const struct kg_act_q8k *a = (const void *)(acts + t * act_stride);
+                add_part(sum[t], &v, a->q + 256 / chunks * chunk + 32 * part, scale, kind);
+            }
+        }
+    }
+}
+
+KG_INLINE f32x8 add_block(f32x8 sum, const i32x8 products[2], const struct scales *s, const struct kg_act_q8k *a,
+                          const struct kind kind)
+{
+    i32x8 i = fold(products[0], products[1]), j = multiply_sums(s, a, kind);
+    f32x8 scale = s->d * floats_of(a->d);
+    if (kind.has_minimum) {
+        return sum + (to_floats(i) * scale - to_floats(j) * (s->m * floats_of(a->d)));
+    }
+    return sum + to_floats(i - (j << kind.offset)) * scale;
+}
+
+/* Eight rows with `tokens` tokens, which the compiler knows. */
+KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks, const uint8_t *acts,
+                    size_t act_stride, const uint32_t tokens, const struct kind kind)
+{
+    f32x8 sum[4] = {0};
+    for (uint32_t b = 0; b < blocks; b++) {
+        struct scales s;
+        i32x8 products[4][2] = {0};
+        kind.scales(&s, p);
+        multiply_block(products, &s, p, acts, act_stride, tokens, kind);
+        KG_UNROLL
+        for (uint32_t t = 0; t < tokens; t++) {
+            sum[t] = add_block(sum[t], products[t], &s, (const void *)(acts + t * act_stride), kind);
+        }
+        p += KG_GROUP * kind.bytes;
+        acts += sizeof(struct kg_act_q8k);
+    }
+    KG_UNROLL
+    for (uint32_t t = 0; t < tokens; t++) {
+        store_rows(y + t * y_stride, sum[t]);
+    }
+}
+
+KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                    const void *acts, size_t act_stride, uint32_t tokens, const struct kind kind)
+{
+    const uint32_t blocks = matrix->columns / 256, whole = n - n % KG_GROUP;
+    const size_t row_bytes = (size_t)blocks * kind.bytes;
+    for (uint32_t r = first; r < first + whole; r += KG_GROUP) {
+        const uint8_t *p = matrix->data + r * row_bytes, *a = acts;
+        float *to = y + r;
+        uint32_t t = 0;
+        for (; t + 4 <= tokens; t += 4, a += 4 * act_stride, to += 4 * y_stride) {
+            tile(to, y_stride, p, blocks, a, act_stride, 4, kind);
+        }
+        for (; t < tokens; t++, a += act_stride, to += y_stride) {
+            tile(to, y_stride, p, blocks, a, act_stride, 1, kind);
+        }
+    }
+    if (whole < n) { /* the last rows, of which there is no vector */
+        kg_rows_q8k_ref(y, y_stride, matrix, first + whole, n - whole, acts, act_stride, tokens);
+    }
+}
+
+void kg_rows_q2_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {84, false, true, 0, scales_q2_k, values_q2_k};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}
+
+void kg_rows_q3_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {110, false, false, 2, scales_q3_k, values_q3_k};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}
+
+void kg_rows_q4_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {144, true, true, 0, scales_q4_k, values_q4_k};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}
+
+void kg_rows_q5_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {176, true, true, 0, scales_q4_k, values_q5_k};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}
+
+void kg_rows_q6_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {210, false, false, 5, scales_q6_k, values_q6_k};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}

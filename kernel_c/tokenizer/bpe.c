@@ -1,0 +1,123 @@
+/* Byte-level BPE: a text is cut into words, a word into bytes, and bytes are joined by the merges, the first one first. */
+#include "kgpt/mem.h"
+#include "kgpt/utf8.h"
+#include "merge.h"
+#include "vocab_tables.h"
+
+#define REPAIRED 3 /* bytes at most that a byte becomes: U+FFFD for one that is no character */
+
+struct bpe {
+    const struct kg_vocab_tables *tables;
+    struct kg_symbol *symbols;
+    uint64_t *heap;
+    char *printed; /* a word as byte-level BPE prints it */
+};
+
+static uint64_t merge_scratch(uint64_t n)
+{
+    return kg_arena_cost(n * sizeof(struct kg_symbol)) + kg_arena_cost(KG_MERGE_HEAP(n) * sizeof(uint64_t));
+}
+
+uint64_t kg_bpe_scratch(uint64_t n)
+{
+    return 3 * kg_arena_cost(n * sizeof(uint32_t)) + kg_arena_cost(KG_PIECE_MAX + 8) + merge_scratch(REPAIRED * n);
+}
+
+static uint32_t rank(const void *context, const struct kg_symbol *left, const struct kg_symbol *right)
+{
+    const struct kg_vocab_tables *tables = context;
+    return left->value == KG_NO_TOKEN || right->value == KG_NO_TOKEN ? KG_NO_PAIR
+                                                                     : kg_joint_find(tables, left->value, right->value);
+}
+
+static void join(const void *context, struct kg_symbol *left, const struct kg_symbol *right)
+{
+    const struct kg_vocab_tables *tables = context;
+    (void)right;
+    left->value = tables->joints[left->pair].joined;
+}
+
+/* The word as one piece, where the pre-tokenizer wants that tried first. */
+static uint32_t whole(const struct bpe *bpe, const uint32_t *chars, uint32_t n)
+{
+    uint32_t length = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        char bytes[4];
+        size_t n_bytes = kg_utf8_encode(KG_CHAR_CODE(chars[i]), bytes);
+        for (size_t k = 0; k < n_bytes; k++) {
+            if (length > KG_PIECE_MAX) {
+                return KG_NO_TOKEN;
+            }
+            length += (uint32_t)kg_utf8_encode(kg_byte_char((uint8_t)bytes[k]), bpe->printed + length);
+        }
+    }
+    return length > KG_PIECE_MAX ? KG_NO_TOKEN
+                                 : kg_piece_find(bpe->tables, kg_hash(bpe->printed, length), bpe->printed, length);
+}
+
+static void encode_word(const struct bpe *bpe, const uint32_t *chars, uint32_t n, struct kg_tokens *out)
+{
+    uint32_t token = bpe->tables->pre->ignore_merges ? whole(bpe, chars, n) : KG_NO_TOKEN;
+    if (token != KG_NO_TOKEN) {
+        kg_tokens_add(out, token);
+        return;
+    }
+    uint32_t n_symbols = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        char bytes[4];
+        size_t n_bytes = kg_utf8_encode(KG_CHAR_CODE(chars[i]), bytes);
+        for (size_t k = 0; k < n_bytes; k++) {
+            bpe->symbols[n_symbols++].value = bpe->tables->byte_token[(uint8_t)bytes[k]];
+        }
+    }
+    const struct kg_merger merger = {bpe->symbols, bpe->heap, bpe->tables, rank, join};
+    kg_merge(&merger, n_symbols);
+    for (uint32_t i = 0; i != KG_NO_SYMBOL; i = bpe->symbols[i].next) {
+        if (bpe->symbols[i].value != KG_NO_TOKEN) { /* a byte that the vocabulary lacks is lost, as in llama.cpp */
+            kg_tokens_add(out, bpe->symbols[i].value);
+        }
+    }
+}
+
+/* Bytes of the longest word. */
+static uint64_t longest_word(const uint32_t *chars, const uint32_t *ends, uint32_t n_words)
+{
+    uint64_t longest = 0;
+    for (uint32_t i = 0, at = 0; i < n_words; i++) {
+        uint64_t bytes = 0;
+        for (; at < ends[i]; at++) {
+            uint32_t code = KG_CHAR_CODE(chars[at]);
+            bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+        }
+        longest = bytes > longest ? bytes : longest;
+    }
+    return longest;
+}
+
+enum kg_status kg_bpe_encode(const struct kg_vocab_tables *tables, const char *text, uint32_t n, struct kg_tokens *out,
+                             struct kg_arena *scratch)
+{
+    uint32_t *chars = kg_arena_take(scratch, n * sizeof *chars);
+    uint32_t *ends = kg_arena_take(scratch, n * sizeof *ends), *spare = kg_arena_take(scratch, n * sizeof *spare);
+    struct bpe bpe = {.tables = tables, .printed = kg_arena_take(scratch, KG_PIECE_MAX + 8)};
+    if (!chars || !ends || !spare || !bpe.printed) {
+        return KG_E_MEMORY;
+    }
+    uint32_t n_chars = 0;
+    for (uint32_t at = 0; at < n;) {
+        uint32_t code;
+        at += (uint32_t)kg_unicode_next(text + at, n - at, &code);
+        chars[n_chars++] = kg_char_of(code);
+    }
+    uint32_t n_words = kg_pre_split(tables->pre, chars, n_chars, ends, spare);
+    uint64_t longest = longest_word(chars, ends, n_words);
+    bpe.symbols = kg_arena_take(scratch, longest * sizeof *bpe.symbols);
+    bpe.heap = kg_arena_take(scratch, KG_MERGE_HEAP(longest) * sizeof *bpe.heap);
+    if (!bpe.symbols || !bpe.heap) {
+        return KG_E_MEMORY;
+    }
+    for (uint32_t i = 0, at = 0; i < n_words; at = ends[i++]) {
+        encode_word(&bpe, chars + at, ends[i] - at, out);
+    }
+    return KG_OK;
+}

@@ -1,0 +1,270 @@
+/* Which tokens are not text: the ids that a file names, the pieces that llama.cpp knows by heart, and how both cut a text. */
+#include "kgpt/mem.h"
+#include "kgpt/str.h"
+#include "vocab_tables.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* A token with a part to play: its field and, where that is missing, the first of these pieces that is there. */
+struct role {
+    const char *key;
+    const char *const *names; /* to NULL */
+    bool ends;                /* a generation */
+};
+
+static const char *const eot_names[] = {
+    "<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>",         "<|endoftext|>",      "<|end_of_text|>",
+    "<EOT>",      "_<EOT>",     "[EOT]",   "<｜end▁of▁sentence｜>", "<end_of_utterance>", NULL};
+static const char *const eom_names[] = {"<|eom_id|>", NULL};
+static const char *const prefix_names[] = {"<|fim_prefix|>",  "<fim-prefix>", "<fim_prefix>",
+                                           "<｜fim▁begin｜>", "<PRE>",        "▁<PRE>",
+                                           "<|code_prefix|>", "<|prefix|>",   NULL};
+static const char *const suffix_names[] = {"<|fim_suffix|>",  "<fim-suffix>", "<fim_suffix>",
+                                           "<｜fim▁hole｜>",  "<SUF>",        "▁<SUF>",
+                                           "<|code_suffix|>", "<|suffix|>",   NULL};
+static const char *const middle_names[] = {"<|fim_middle|>",  "<fim-middle>", "<fim_middle>",
+                                           "<｜fim▁end｜>",   "<MID>",        "▁<MID>",
+                                           "<|code_middle|>", "<|middle|>",   NULL};
+static const char *const pad_names[] = {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]", NULL};
+static const char *const repository_names[] = {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>",
+                                               "<REPO>",       "<reponame>",    NULL};
+static const char *const file_names[] = {"<|file_sep|>", NULL};
+static const char *const no_names[] = {NULL};
+
+enum { BOS, EOS, EOT, EOM, UNK, N_KEPT, N_ROLES = N_KEPT + 6 };
+static const struct role roles[N_ROLES] = {
+    [BOS] = {"tokenizer.ggml.bos_token_id", no_names, false},
+    [EOS] = {"tokenizer.ggml.eos_token_id", no_names, true},
+    [EOT] = {"tokenizer.ggml.eot_token_id", eot_names, true},
+    [EOM] = {"tokenizer.ggml.eom_token_id", eom_names, true},
+    [UNK] = {"tokenizer.ggml.unknown_token_id", no_names, false},
+    [N_KEPT] = {"tokenizer.ggml.fim_pre_token_id", prefix_names, false},
+    {"tokenizer.ggml.fim_suf_token_id", suffix_names, false},
+    {"tokenizer.ggml.fim_mid_token_id", middle_names, false},
+    {"tokenizer.ggml.fim_pad_token_id", pad_names, true},
+    {"tokenizer.ggml.fim_rep_token_id", repository_names, true},
+    {"tokenizer.ggml.fim_sep_token_id", file_names, true},
+};
+
+/* Pieces that end a generation whatever the file says of them. */
+static const char *const ending_names[] = {"<|eot_id|>",
+                                           "<|im_end|>",
+                                           "<|end|>",
+                                           "<|return|>",
+                                           "<|call|>",
+                                           "<|flush|>",
+                                           "<|calls|>",
+                                           "<end_of_turn>",
+                                           "<|endoftext|>",
+                                           "</s>",
+                                           "<|eom_id|>",
+                                           "<EOT>",
+                                           "_<EOT>",
+                                           "[EOT]",
+                                           "[EOS]",
+                                           "<|end_of_text|>",
+                                           "<end_of_utterance>",
+                                           "<eos>",
+                                           "<turn|>",
+                                           "<|tool_response>",
+                                           "<｜end▁of▁sentence｜>",
+                                           "[e~[",
+                                           NULL};
+
+/* Pieces that are always shown. */
+static const char *const shown_names[] = {"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>", NULL};
+
+static uint32_t find(const struct kg_vocab_tables *tables, const char *name)
+{
+    size_t n = kg_strlen(name);
+    return kg_piece_find(tables, kg_hash(name, n), name, n);
+}
+
+static bool has(const struct kg_vocab_tables *tables, const char *name)
+{
+    return find(tables, name) != KG_NO_TOKEN;
+}
+
+static enum kg_status read_role(struct kg_vocab_tables *tables, const struct role *role, uint32_t *token,
+                                struct kg_error *error)
+{
+    uint32_t id = *token; /* the default */
+    enum kg_status status = kg_gguf_u32_or(tables->gguf, role->key, &id, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    if (kg_gguf_find(tables->gguf, role->key) && id >= tables->n) {
+        return kg_vocab_refuse(error, "the field \"%s\" is %u, but there are %u tokens", role->key, id, tables->n);
+    }
+    id = id < tables->n ? id : KG_NO_TOKEN;
+    for (const char *const *name = role->names; id == KG_NO_TOKEN && *name; name++) {
+        id = find(tables, *name);
+        if (id != KG_NO_TOKEN) {
+            tables->attributes[id] |= KG_TOKEN_CONTROL;
+        }
+    }
+    if (id != KG_NO_TOKEN && role->ends) {
+        tables->attributes[id] |= KG_TOKEN_ENDS;
+    }
+    *token = id;
+    return KG_OK;
+}
+
+/* Gives a piece, if it is there, other attributes; it ends generations or not as before. */
+static void set(struct kg_vocab_tables *tables, const char *name, uint8_t attributes)
+{
+    uint32_t token = find(tables, name);
+    if (token != KG_NO_TOKEN) {
+        tables->attributes[token] = (tables->attributes[token] & KG_TOKEN_ENDS) | attributes;
+    }
+}
+
+static void unend(struct kg_vocab_tables *tables, const char *name, uint8_t attributes)
+{
+    uint32_t token = find(tables, name);
+    if (token != KG_NO_TOKEN) {
+        tables->attributes[token] = attributes;
+    }
+}
+
+static void hide(struct kg_vocab_tables *tables, uint32_t token)
+{
+    if (token != KG_NO_TOKEN) {
+        tables->attributes[token] |= KG_TOKEN_CONTROL;
+    }
+}
+
+static void set_endings(struct kg_vocab_tables *tables)
+{
+    for (const char *const *name = ending_names; *name; name++) {
+        uint32_t token = find(tables, *name);
+        if (token != KG_NO_TOKEN) {
+            tables->attributes[token] |= KG_TOKEN_CONTROL | KG_TOKEN_ENDS;
+        }
+    }
+    for (const char *const *name = shown_names; *name; name++) {
+        set(tables, *name, KG_TOKEN_USER);
+    }
+    /* Where messages have channels, <|end|> ends one of them; where tools answer, </s> is text. */
+    bool calls = has(tables, "<|call|>") || has(tables, "<|calls|>");
+    if (calls && (has(tables, "<|return|>") || has(tables, "<|flush|>"))) {
+        unend(tables, "<|end|>", KG_TOKEN_USER);
+    }
+    if (has(tables, "<|tool_response>")) {
+        unend(tables, "</s>", KG_TOKEN_NORMAL);
+    }
+}
+
+static bool contains_phi3(struct kg_text text)
+{
+    static const char *const names[] = {"phi-3", "phi3"};
+    for (size_t k = 0; k < COUNT(names); k++) {
+        for (size_t at = 0; at < text.n; at++) {
+            size_t i = 0;
+            while (names[k][i] && at + i < text.n) {
+                char c = text.data[at + i];
+                if ((c >= 'A' && c <= 'Z' ? c | 0x20 : c) != names[k][i]) {
+                    break;
+                }
+                i++;
+            }
+            if (!names[k][i]) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Phi-3's special tokens take the white space after them along, which no field says. */
+static void set_strips(struct kg_vocab_tables *tables)
+{
+    static const char *const keeping[] = {"<unk>", "<s>", "<|endoftext|>"};
+    const struct kg_gguf_value *name = kg_gguf_find(tables->gguf, "general.name");
+    struct kg_text text;
+    struct kg_error ignored;
+    if (!name || kg_gguf_text(tables->gguf, "general.name", &text, &ignored) != KG_OK || !contains_phi3(text)) {
+        return;
+    }
+    for (uint32_t i = 0; i < tables->n; i++) {
+        tables->attributes[i] |= tables->attributes[i] & KG_TOKEN_SPECIAL ? KG_TOKEN_STRIPS : 0;
+    }
+    for (size_t i = 0; i < COUNT(keeping); i++) {
+        uint32_t token = find(tables, keeping[i]);
+        if (token != KG_NO_TOKEN) {
+            tables->attributes[token] &= (uint8_t)~KG_TOKEN_STRIPS;
+        }
+    }
+}
+
+/* The lengths and the first bytes of the pieces that cut texts. */
+static enum kg_status index_special(struct kg_vocab_tables *tables, struct kg_arena *arena, struct kg_error *error)
+{
+    uint64_t seen[KG_PIECE_MAX / 64 + 1] = {0};
+    for (uint32_t i = 0; i < tables->n; i++) {
+        uint32_t n = tables->pieces[i].n;
+        if (n && tables->attributes[i] & KG_TOKEN_SPECIAL) {
+            uint8_t first = (uint8_t)kg_piece_text(tables, i)[0];
+            tables->first_bytes[first / 64] |= 1ull << first % 64;
+            seen[n / 64] |= 1ull << n % 64;
+        }
+    }
+    tables->lengths = kg_arena_take(arena, KG_PIECE_MAX * sizeof *tables->lengths);
+    if (!tables->lengths) {
+        return kg_vocab_no_memory(error);
+    }
+    for (uint32_t n = KG_PIECE_MAX; n > 0; n--) {
+        if (seen[n / 64] >> n % 64 & 1) {
+            tables->lengths[tables->n_lengths++] = (uint16_t)n;
+        }
+    }
+    return KG_OK;
+}
+
+/* Does each text begin with BOS, end with EOS? */
+static enum kg_status read_additions(struct kg_vocab *vocab, const struct kg_gguf *gguf, struct kg_error *error)
+{
+    enum kg_status status = kg_gguf_bool_or(gguf, "tokenizer.ggml.add_bos_token", &vocab->add_bos, error);
+    if (status == KG_OK) {
+        status = kg_gguf_bool_or(gguf, "tokenizer.ggml.add_eos_token", &vocab->add_eos, error);
+    }
+    if (status == KG_OK &&
+        ((vocab->add_bos && vocab->bos == KG_NO_TOKEN) || (vocab->add_eos && vocab->eos == KG_NO_TOKEN))) {
+        bool bos = vocab->add_bos && vocab->bos == KG_NO_TOKEN;
+        return kg_vocab_refuse(error, "the field \"%s\" is missing, but texts are to %s with that token",
+                               roles[bos ? BOS : EOS].key, bos ? "begin" : "end");
+    }
+    return status;
+}
+
+enum kg_status kg_vocab_read_special(struct kg_vocab *vocab, struct kg_vocab_tables *tables, struct kg_arena *arena,
+                                     struct kg_error *error)
+{
+    bool spm = tables->kind == KG_VOCAB_SPM;
+    uint32_t tokens[N_ROLES];
+    memset(tokens, 0xFF, sizeof tokens);
+    if (spm) { /* SentencePiece's own */
+        tokens[UNK] = 0;
+        tokens[BOS] = 1;
+        tokens[EOS] = 2;
+    }
+    enum kg_status status = KG_OK;
+    for (uint32_t i = 0; status == KG_OK && i < N_ROLES; i++) {
+        status = read_role(tables, &roles[i], &tokens[i], error);
+    }
+    if (status != KG_OK) {
+        return status;
+    }
+    vocab->bos = tokens[BOS];
+    vocab->eos = tokens[EOS];
+    vocab->eot = tokens[EOT];
+    vocab->unk = tokens[UNK];
+    if (tables->kind == KG_VOCAB_CHAR) { /* begins and ends a document, and is no text whatever the list shows for it */
+        hide(tables, vocab->bos);
+        hide(tables, vocab->eos);
+    }
+    set_endings(tables);
+    set_strips(tables);
+    status = read_additions(vocab, tables->gguf, error);
+    return status == KG_OK ? index_special(tables, arena, error) : status;
+}

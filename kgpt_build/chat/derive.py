@@ -1,0 +1,197 @@
+"""Takes a chat template apart: renders conversations of words that stand nowhere else, and cuts at the words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+
+from kgpt_build.chat.builtin import BUILTIN_TEMPLATES, family_of
+from kgpt_build.chat.environment import TODAY, Renderer, TemplateRefused
+from kgpt_build.chat.template import ChatTemplate, Flag, Message, Piece, Slot, trim_flag
+from kgpt_build.chat.verify import Unsayable, verify
+from kgpt_build.errors import KgptError
+
+_BOS, _SYSTEM, _THOUGHT = "qBosq", "qSystemq", "qThoughtq"
+_U = ("qMessage0q", "qMessage1q", "qMessage2q")
+_A = ("qReply0q", "qReply1q")
+
+_LEFT, _RIGHT = " \t\n", "\n\t "
+
+# A special token as their authors write them: <|im_end|>, </s>, <end_of_turn>, <｜end▁of▁sentence｜>, [/INST].
+_SPECIAL = re.compile(r"<[^<>\s]+>|\[/?[A-Z_]+\]")
+
+
+def chat_blob(template: str, bos: str, eos: str, *, family: str | None = None, today: date = TODAY) -> ChatTemplate:
+    """The pieces of ``template``, or of the built-in one named ``family``; ``bos`` and ``eos`` are tokens' texts.
+
+    Raises KgptError, saying what to do, for a template that is none, or that cannot be said in pieces.
+    """
+    text = template if family is None else _builtin(family)
+    names = ", ".join(BUILTIN_TEMPLATES)
+    if not text:
+        raise KgptError("the model has no chat template", f"--chat-template NAME brings one: {names}")
+    render, marked = Renderer(text, bos, eos, today), Renderer(text, _BOS, eos, today)
+    try:
+        return _derived(render, marked)
+    except (Unsayable, TemplateRefused) as error:
+        raise KgptError(
+            f"the chat template cannot be taken to pieces: {error}",
+            f"--chat-template NAME puts another in its place ({names}); without a chat the model still generates",
+        ) from error
+
+
+def _builtin(family: str) -> str:
+    if family not in BUILTIN_TEMPLATES:
+        raise KgptError(f"there is no chat template {family!r}", f"known are {', '.join(BUILTIN_TEMPLATES)}")
+    return BUILTIN_TEMPLATES[family]
+
+
+def _derived(render: Renderer, marked: Renderer) -> ChatTemplate:
+    """``marked`` has a word for its BOS: the BOS of some models is what also begins each of their messages."""
+    pieces = dict.fromkeys(Piece, "")
+    _find_turns(render, pieces)
+    flags = _find_system(render, pieces)
+    pieces[Piece.DEFAULT_SYSTEM] = _default_system(pieces)
+    pieces[Piece.END] = _find_end(render, pieces[Piece.NEXT])
+    pieces[Piece.ASK_PLAIN] = _find_plain(render, pieces)
+    flags |= _find_trims(render, flags) | _find_thoughts(render, pieces[Piece.TOLD])
+    if flags & Flag.DROPS_THOUGHTS or pieces[Piece.TOLD].rstrip() != pieces[Piece.ASK].rstrip():
+        flags |= Flag.REWRITES
+    if render.bos and marked(conversation(None, _U[0])).startswith(_BOS):
+        flags |= _take_bos(render.bos, pieces, bool(flags & Flag.SYSTEM_REFUSED))
+    found = ChatTemplate(family_of(pieces), tuple(pieces[piece] for piece in Piece), flags)
+    return verify(render, found)
+
+
+def conversation(system: str | None, *said: str) -> list[Message]:
+    """Messages of the user and replies in turn, after the system prompt if there is one."""
+    first = [] if system is None else [Message(role="system", content=system)]
+    return first + [Message(role="assistant" if i % 2 else "user", content=text) for i, text in enumerate(said)]
+
+
+def _cut(text: str, *words: str) -> list[str]:
+    """What stands before, between and after ``words``, each of which must be there once, in this order."""
+    pieces = []
+    for word in words:
+        if text.count(word) != 1:
+            raise Unsayable("it repeats, leaves out or moves what is said")
+        before, _, text = text.partition(word)
+        pieces.append(before)
+    return [*pieces, text]
+
+
+def _find_turns(render: Renderer, pieces: dict[Piece, str]) -> None:
+    """The pieces of conversations without a system prompt."""
+    pre, ask = _cut(render(conversation(None, _U[0])), _U[0])
+    said = (_U[0], _A[0], _U[1], _A[1], _U[2])
+    first, told, after, *rest = _cut(render(conversation(None, *said)), *said)
+    if first != pre or rest != [told, after, ask]:
+        raise Unsayable("it does not treat every turn alike")
+    pieces |= {Piece.BARE_PRE: pre, Piece.ASK: ask, Piece.TOLD: told, Piece.NEXT: after}
+
+
+def _find_system(render: Renderer, pieces: dict[Piece, str]) -> int:
+    """The pieces around a system prompt, and the flags about it."""
+    try:
+        text = render(conversation(_SYSTEM, _U[0]))
+    except TemplateRefused:
+        return Flag.SYSTEM_REFUSED
+    if _SYSTEM not in text:
+        return Flag.SYSTEM_REFUSED
+    pre, post, ask = _cut(text, _SYSTEM, _U[0])
+    pieces |= {Piece.SYSTEM_PRE: pre, Piece.SYSTEM_POST: post}
+    later = render(conversation(_SYSTEM, _U[0], _A[0], _U[1]))
+    turns = [pieces[Piece.TOLD], pieces[Piece.NEXT], pieces[Piece.ASK]]
+    if ask == pieces[Piece.ASK] and later.find(_U[0]) < later.find(_SYSTEM):
+        _cut(later, _U[0], _A[0], _SYSTEM, _U[1])
+        return Flag.SYSTEM_MOVES
+    if ask != pieces[Piece.ASK] or _cut(later, _SYSTEM, _U[0], _A[0], _U[1]) != [pre, post, *turns]:
+        raise Unsayable("with a system prompt its turns look different")
+    return 0
+
+
+def _default_system(pieces: dict[Piece, str]) -> str:
+    """The prompt in BARE_PRE, if that is the same as a system prompt with its surroundings."""
+    bare, pre, post = (pieces[piece] for piece in (Piece.BARE_PRE, Piece.SYSTEM_PRE, Piece.SYSTEM_POST))
+    inside = len(bare) - len(pre) - len(post)
+    same = pre and post and inside > 0 and bare.startswith(pre) and bare.endswith(post)
+    return bare[len(pre) : len(pre) + inside] if same else ""
+
+
+def _find_end(render: Renderer, after: str) -> str:
+    """What ends a reply: the first special token behind one, or the first words there."""
+    try:
+        tail = _cut(render(conversation(None, _U[0], _A[0]), ask=False), _A[0])[1]
+    except TemplateRefused:
+        tail = ""
+    text = tail.strip() or after.strip()
+    if render.eos and text.startswith(render.eos):
+        return render.eos
+    special = _SPECIAL.match(text)
+    return special[0] if special else text.partition("\n")[0].rstrip()
+
+
+def _find_plain(render: Renderer, pieces: dict[Piece, str]) -> str:
+    """ASK_PLAIN: what ``enable_thinking=False`` makes of ASK, if it changes that and nothing else."""
+    try:
+        plain = _cut(render(conversation(None, _U[0]), enable_thinking=False), _U[0])
+        said = (_U[0], _A[0], _U[1])
+        later = _cut(render(conversation(None, *said), enable_thinking=False), *said)
+    except TemplateRefused:
+        return ""
+    bare, told, after = (pieces[piece] for piece in (Piece.BARE_PRE, Piece.TOLD, Piece.NEXT))
+    alone = plain[0] == bare and later == [bare, told, after, plain[1]]
+    return plain[1] if alone and plain[1] != pieces[Piece.ASK] else ""
+
+
+def _slot_probes(flags: int) -> dict[Slot, tuple[str | None, Sequence[str], str]]:
+    """For each slot that there is: a system prompt, what is said, and the word that stands in the slot."""
+    probes: dict[Slot, tuple[str | None, Sequence[str], str]] = {
+        Slot.FIRST_BARE: (None, (_U[0],), _U[0]),
+        Slot.LATER: (None, (_U[0], _A[0], _U[1]), _U[1]),
+        Slot.REPLY: (None, (_U[0], _A[0], _U[1]), _A[0]),
+    }
+    if not flags & Flag.SYSTEM_REFUSED:
+        probes |= {Slot.SYSTEM: (_SYSTEM, (_U[0],), _SYSTEM), Slot.FIRST: (_SYSTEM, (_U[0],), _U[0])}
+    return probes
+
+
+def _find_trims(render: Renderer, flags: int) -> int:
+    """Which slots lose white space, and on which side."""
+    found = 0
+    for slot, (system, said, word) in _slot_probes(flags).items():
+        plain = _cut(render(conversation(system, *said)), word)
+        spaced = _LEFT + word + _RIGHT
+        wide = [spaced if text == word else text for text in (system, *said) if text is not None]
+        there = _cut(render(conversation(None if system is None else wide.pop(0), *wide)), word)
+        for right, (short, long) in enumerate(
+            [(plain[0], plain[0] + _LEFT), (plain[1], _RIGHT + plain[1])],
+        ):
+            if there[right] not in (short, long):
+                raise Unsayable("it changes white space within what is said")
+            found |= trim_flag(slot, bool(right)) if there[right] == short else 0
+    return found
+
+
+def _find_thoughts(render: Renderer, told: str) -> int:
+    """Does an earlier reply lose what a model has thought aloud, and the newlines after it?"""
+    reply = f"<think>\n{_THOUGHT}\n</think>\n\n{_A[0]}"
+    text = render(conversation(None, _U[0], reply, _U[1]))
+    if _THOUGHT in text:
+        return 0
+    found = _cut(text, _U[0], _A[0], _U[1])[1]
+    if found == told:
+        return Flag.DROPS_THOUGHTS | Flag.DROPS_NEWLINES
+    if found == told + "\n\n":
+        return Flag.DROPS_THOUGHTS
+    raise Unsayable("it rewrites what an earlier reply has thought aloud")
+
+
+def _take_bos(bos: str, pieces: dict[Piece, str], bare_only: bool) -> int:
+    """Turn the BOS at the start of both beginnings into a flag."""
+    for piece in [Piece.BARE_PRE] if bare_only else [Piece.BARE_PRE, Piece.SYSTEM_PRE]:
+        if not pieces[piece].startswith(bos):
+            raise Unsayable("whether it begins with a BOS depends on the system prompt")
+        pieces[piece] = pieces[piece].removeprefix(bos)
+    return Flag.BOS

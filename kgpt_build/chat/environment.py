@@ -1,0 +1,90 @@
+"""Renders a chat template as transformers does: the same Jinja environment, functions and variables.
+
+Source: transformers/utils/chat_template_utils.py. One difference: ``strftime_now`` is a fixed day, so that the
+same model gives the same image on every day.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from jinja2 import Template, TemplateSyntaxError, nodes
+from jinja2.exceptions import TemplateError
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from kgpt_build.chat.template import Message
+from kgpt_build.errors import KgptError
+
+TODAY = date(2024, 7, 26)
+"""What Llama 3's templates fall back on where they are not told the date."""
+
+MAX_TEMPLATE = 1 << 20  # characters; real ones have at most 20,000
+
+
+class TemplateRefused(Exception):
+    """The template says no to a conversation, or fails on it."""
+
+
+class _Generation(Extension):
+    """``{% generation %}`` marks what a model is trained on; what it encloses is rendered like anything else."""
+
+    tags = {"generation"}  # noqa: RUF012 the base class has it so
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+class Renderer:
+    """A template with its special tokens. Raises KgptError if it is no Jinja template."""
+
+    def __init__(self, template: str, bos: str, eos: str, today: date = TODAY) -> None:
+        if len(template) > MAX_TEMPLATE:
+            raise KgptError(f"the chat template has {len(template)} characters", "the file is damaged: get it again")
+        self.bos, self.eos = bos, eos
+        self._template = _compile(template, today)
+
+    def __call__(self, messages: Sequence[Message], *, ask: bool = True, **variables: Any) -> str:
+        """The text of ``messages``, with what asks for a reply if ``ask``. Raises TemplateRefused."""
+        known: Mapping[str, Any] = {"bos_token": self.bos, "eos_token": self.eos, "tools": None, "documents": None}
+        copies = [dict(message) for message in messages]
+        try:
+            return self._template.render(messages=copies, add_generation_prompt=ask, **known, **variables)
+        except Exception as error:  # a template is somebody's program: anything may go wrong in it
+            raise TemplateRefused(str(error) or type(error).__name__) from error
+
+
+def _compile(template: str, today: date) -> Template:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
+    )
+    environment.filters["tojson"] = _tojson
+    environment.globals["raise_exception"] = _raise_exception
+    environment.globals["strftime_now"] = today.strftime
+    try:
+        return environment.from_string(template)
+    except TemplateSyntaxError as error:
+        raise KgptError(
+            f"the chat template is no Jinja template: line {error.lineno}: {error.message}",
+            "--chat-template NAME uses another",
+        ) from error
+
+
+def _raise_exception(message: str) -> None:
+    raise TemplateError(message)
+
+
+def _tojson(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    """Unlike Jinja's own, it does not escape for HTML."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)

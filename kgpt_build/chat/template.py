@@ -1,0 +1,153 @@
+"""A chat template in pieces, and how a conversation is put together of them: kernel_c/lm/chat.c in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from typing import NamedTuple, TypedDict
+
+THOUGHTS_END = "</think>"
+FAMILY_BYTES = 16
+
+
+class Message(TypedDict):
+    """One message of a conversation, as templates know it: ``role`` is ``system``, ``user`` or ``assistant``."""
+
+    role: str
+    content: str
+
+
+class Fragment(NamedTuple):
+    """A piece of the context: special tokens are looked for in the template's own text only (struct kg_fragment)."""
+
+    text: str
+    special: bool
+
+
+class Piece(IntEnum):
+    """enum kg_chat_piece."""
+
+    BARE_PRE = 0
+    SYSTEM_PRE = 1
+    SYSTEM_POST = 2
+    ASK = 3
+    ASK_PLAIN = 4
+    TOLD = 5
+    NEXT = 6
+    END = 7
+    DEFAULT_SYSTEM = 8
+
+
+class Slot(IntEnum):
+    """Where something is said: enum kg_chat_slot."""
+
+    SYSTEM = 0
+    FIRST = 1
+    FIRST_BARE = 2
+    LATER = 3
+    REPLY = 4
+
+
+class Flag(IntFlag):
+    """enum kg_chat_flag, without the bits of ``trim_flag``."""
+
+    BOS = 1 << 0
+    SYSTEM_REFUSED = 1 << 1
+    SYSTEM_MOVES = 1 << 2
+    NO_BLANK = 1 << 3
+    DROPS_THOUGHTS = 1 << 4
+    DROPS_NEWLINES = 1 << 5
+    REWRITES = 1 << 6
+
+
+_TRIM_SHIFT = 16
+_KNOWN_FLAGS = sum(Flag) | (1 << 2 * len(Slot)) - 1 << _TRIM_SHIFT
+
+
+def trim_flag(slot: Slot, right: bool) -> int:
+    """The bit that says that what is said in ``slot`` loses the white space at its left or right end."""
+    return 1 << _TRIM_SHIFT + 2 * slot + right
+
+
+def known_flags(flags: int) -> bool:
+    """Does every bit of ``flags`` mean something?"""
+    return not flags & ~_KNOWN_FLAGS
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """The pieces of a template: ``pieces`` in the order of ``Piece``, ``flags`` of ``Flag`` and ``trim_flag``."""
+
+    family: str
+    pieces: tuple[str, ...]
+    flags: int
+
+    def __getitem__(self, piece: Piece) -> str:
+        return self.pieces[piece]
+
+    @property
+    def end(self) -> str:
+        """What a reply ends with: a special token or a stop string; empty if the template does not say."""
+        return self[Piece.END]
+
+    @property
+    def default_system(self) -> str:
+        """The system prompt that the template brings where nobody gives one, or ""."""
+        return self[Piece.DEFAULT_SYSTEM]
+
+    @property
+    def takes_system(self) -> bool:
+        return not self.flags & Flag.SYSTEM_REFUSED
+
+    @property
+    def can_think(self) -> bool:
+        """Is there a switch between thinking aloud and answering at once?"""
+        return bool(self[Piece.ASK_PLAIN])
+
+    def blob(self) -> bytes:
+        """The bytes of include/kgpt/chat.h."""
+        from kgpt_build.chat.blob import pack
+
+        return pack(self)
+
+    def turn(self, first: bool, system: str, message: str, *, thinking: bool = True) -> list[Fragment]:
+        """kg_chat_turn: what stands before a reply, beginning where the last reply stopped."""
+        if not first:
+            fragments = [Fragment(self[Piece.NEXT], True), self._said(Slot.LATER, message)]
+        elif system and self.takes_system:
+            before = [Fragment(self[Piece.SYSTEM_PRE], True), self._said(Slot.SYSTEM, system)]
+            fragments = [*before, Fragment(self[Piece.SYSTEM_POST], True), self._said(Slot.FIRST, message)]
+        else:
+            fragments = [Fragment(self[Piece.BARE_PRE], True), self._said(Slot.FIRST_BARE, message)]
+        plain = not thinking and self.can_think
+        return [*fragments, Fragment(self[Piece.ASK_PLAIN if plain else Piece.ASK], True)]
+
+    def reply(self, text: str) -> list[Fragment]:
+        """kg_chat_reply: an earlier reply put back, from the end of the message it answers."""
+        if self.flags & Flag.DROPS_THOUGHTS and THOUGHTS_END in text:
+            text = text.rpartition(THOUGHTS_END)[2]
+            text = text.lstrip("\n") if self.flags & Flag.DROPS_NEWLINES else text
+        return [Fragment(self[Piece.TOLD], True), self._said(Slot.REPLY, text)]
+
+    def fragments(self, messages: Sequence[Message]) -> list[Fragment]:
+        """The whole of a conversation that ends with a message of the user, up to where the reply begins."""
+        system = messages[0]["content"] if messages[0]["role"] == "system" else ""
+        said = [message["content"] for message in messages if message["role"] != "system"]
+        fragments: list[Fragment] = []
+        for i in range(0, len(said), 2):
+            if i:
+                fragments = fragments[:-1] + self.reply(said[i - 1])
+            fragments += self.turn(not i, system, said[i])
+        return fragments
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The text of ``fragments``, which is the template's own without the BOS at its start."""
+        return "".join(text for text, _ in self.fragments(messages))
+
+    def _said(self, slot: Slot, text: str) -> Fragment:
+        if self.flags & trim_flag(slot, right=False):
+            text = text.lstrip()
+        if self.flags & trim_flag(slot, right=True):
+            text = text.rstrip()
+        return Fragment(text, False)

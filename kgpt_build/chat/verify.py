@@ -1,0 +1,66 @@
+"""Compares a template's pieces with the template: conversations of what people may say, rendered both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from kgpt_build.chat.environment import Renderer, TemplateRefused
+from kgpt_build.chat.template import ChatTemplate, Flag, Message
+
+SAID = (
+    "x",
+    "  spaces around  ",
+    "two\n\nlines\n",
+    "\n\tbraces {{ x }} {% endif %} {# note #}",
+    "\u00a0ünïcödé \U0001f642\u3000",
+    "<|im_end|> </s> [INST] <end_of_turn>",
+    "ends in thought</think>\n\n so",
+    "<think>\nhm\n</think>\n\n  answer",
+)
+BLANK = ("", " \n ")
+MAX_TURNS = 4
+
+
+class Unsayable(Exception):
+    """What a template does that pieces cannot say."""
+
+
+def verify(render: Renderer, template: ChatTemplate) -> ChatTemplate:
+    """``template``, with the flag NO_BLANK if it needs that. Raises Unsayable where it differs from ``render``."""
+    bos = render.bos if template.flags & Flag.BOS else ""
+    for messages in _conversations(template, SAID):
+        if bos + template.render(messages) != _rendered(render, messages):
+            raise Unsayable(f"the pieces differ from it for {_shown(messages)}")
+    blank = _conversations(template, ("x", *BLANK))
+    exact = all(bos + template.render(messages) == _rendered(render, messages) for messages in blank)
+    return template if exact else replace(template, flags=template.flags | Flag.NO_BLANK)
+
+
+def _rendered(render: Renderer, messages: Sequence[Message]) -> str | None:
+    try:
+        return render(messages)
+    except TemplateRefused:
+        return None
+
+
+def _conversations(template: ChatTemplate, said: Sequence[str]) -> Iterator[list[Message]]:
+    """Up to MAX_TURNS turns, with each of ``said`` in each place, and as a system prompt or without one."""
+    for n in range(1, 2 * MAX_TURNS, 2):
+        several = n > 1 and bool(template.flags & Flag.SYSTEM_MOVES)
+        systems = [None] if several or not template.takes_system else [None, *filter(None, said)]
+        for system in systems:
+            for start in range(len(said)):
+                texts = [said[(start + 3 * i) % len(said)] for i in range(n)]
+                yield _conversation(system, texts)
+
+
+def _conversation(system: str | None, texts: Sequence[str]) -> list[Message]:
+    first = [] if system is None else [Message(role="system", content=system)]
+    return first + [Message(role="assistant" if i % 2 else "user", content=text) for i, text in enumerate(texts)]
+
+
+def _shown(messages: Sequence[Message]) -> str:
+    """The conversation in short, for an error."""
+    text = ", ".join(f"{message['role']} {message['content']!r}" for message in messages)
+    return text if len(text) < 200 else text[:200] + "…"

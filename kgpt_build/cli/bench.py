@@ -1,0 +1,141 @@
+"""``kgpt bench``."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kgpt_build.cli.options import json_option, toolchain_option, verbose_option
+from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.settings import check_whole
+
+if TYPE_CHECKING:
+    from kgpt_build.models import GgufModel
+    from kgpt_build.vm.events import Event
+
+_MB = 1 << 20
+
+
+@click.command("bench")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("-p", "--n-prompt", default=64, show_default=True, metavar="N", help="Tokens of the prompt; 0: none.")
+@click.option("-n", "--n-gen", default=16, show_default=True, metavar="N", help="Tokens decoded one by one; 0: none.")
+@click.option("-r", "--repetitions", default=3, show_default=True, metavar="N", help="How often each is measured.")
+@click.option("--cpus", default=1, show_default=True, metavar="N", help="Processors, or threads.")
+@click.option(
+    "--target", type=click.Choice(["bare", "hosted"]), default="bare", show_default=True,
+    help="The kernel in QEMU, or the same engine as a Linux process.",
+)  # fmt: skip
+@click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto", show_default=True, help="QEMU's.")
+@click.option("--cpu", default="", metavar="MODEL", help="QEMU's processor. [default: the most]")
+@toolchain_option
+@json_option("Print JSON, one object for each test.")
+@verbose_option
+def command(
+    model: Path, n_prompt: int, n_gen: int, repetitions: int, cpus: int, toolchain: str, as_json: bool, **machine: Any
+) -> None:
+    """Measure a language model in the shape of llama-bench: pp, a prompt in batches, and tg, tokens one by one.
+
+    MODEL is a GGUF file, or the name of a model that was pulled. Times are the engine's own clock's.
+    """
+    for name, value, least in (("n-prompt", n_prompt, 0), ("n-gen", n_gen, 0), ("repetitions", repetitions, 1)):
+        check_whole(name, value, least, 1000 if name == "repetitions" else 1 << 20)
+    check_whole("cpus", cpus, 1, 255)
+    if not (n_prompt or n_gen):
+        raise UsageError("there is nothing to measure", "give --n-prompt or --n-gen above 0")
+    loaded = _load(model)
+    ctx = min(max(n_prompt, n_gen, 256), loaded.hparams.n_ctx)
+    words = f"mode=bench cpus={cpus} pp={n_prompt} tg={n_gen} repeat={repetitions} ctx={ctx} exit"
+    measure = _bare if machine["target"] == "bare" else _hosted
+    events, backend = measure(loaded, words, cpus=cpus, toolchain=toolchain, machine=machine)
+    rows = _rows(loaded, events, backend)
+    if not rows:
+        raise KgptError("nothing was measured", "the run was stopped")
+    click.echo("\n".join(json.dumps(row) for row in rows) if as_json else _table(rows))
+
+
+def _load(name: Path) -> GgufModel:
+    from kgpt_build.models import GgufModel, load
+    from kgpt_build.models.catalog import resolve
+
+    loaded = load(resolve(name))
+    if not isinstance(loaded, GgufModel):
+        raise KgptError(
+            f"{name} is a microgpt, and bench measures language models", "the kernel's shell measures it: bench"
+        )
+    return loaded
+
+
+def _hosted(
+    model: GgufModel, words: str, *, cpus: int, toolchain: str, machine: dict[str, Any]
+) -> tuple[list[Event], str]:
+    """The events of a run as a process."""
+    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.kernel.build import build_cached
+    from kgpt_build.kernel.hosted import run_hosted
+    from kgpt_build.vm.events import parse_event
+
+    with shown_progress() as progress:
+        program = build_cached(model, toolchain=toolchain, target="hosted", progress=progress)
+    return [parse_event(line) for line in run_hosted(program, words, timeout=3600)], "hosted"
+
+
+def _bare(
+    model: GgufModel, words: str, *, cpus: int, toolchain: str, machine: dict[str, Any]
+) -> tuple[list[Event], str]:
+    """The events of a run in QEMU."""
+    from kgpt_build.cli.machines import check_image, find_qemu, resolve_accel
+    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.kernel.build import build_cached
+    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.settings import RunSettings
+
+    qemu = find_qemu()
+    with shown_progress() as progress:
+        image = build_cached(model, toolchain=toolchain, progress=progress)
+    memory = check_image(image, None, ctx=int(words.rpartition("ctx=")[2].split()[0]))
+    settings = RunSettings(
+        image=image, cmdline=words, cpus=cpus, memory=memory, accel=machine["accel"], cpu=machine["cpu"]
+    )
+    settings = resolve_accel(settings, qemu)
+    with Machine(settings, qemu=qemu, symbols=image) as vm:
+        failure = vm.wait().error()
+        if failure is not None:
+            raise failure
+        return list(vm.events), f"QEMU {settings.accel}"
+
+
+def _rows(model: GgufModel, events: Sequence[Event], backend: str) -> list[dict[str, Any]]:
+    from kgpt_build.vm.events import Bench
+
+    return [
+        {
+            "model": f"{model.name} {model.type_text}",
+            "size": model.size,
+            "params": model.n_parameters,
+            "backend": f"{backend} {event.isa}",
+            "threads": event.cpus,
+            "test": event.test,
+            "tokens": event.tokens,
+            "us": list(event.us),
+            "tokens_per_second": statistics.mean(event.tokens * 1e6 / us for us in event.us),
+            "stddev": statistics.pstdev(event.tokens * 1e6 / us for us in event.us),
+        }
+        for event in events
+        if isinstance(event, Bench) and all(event.us)
+    ]
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    lines = ["| model | size | params | backend | threads | test | t/s |", "|---|---:|---:|---|---:|---|---:|"]
+    for row in rows:
+        lines.append(
+            f"| {row['model']} | {row['size'] / _MB:.2f} MiB | {row['params'] / 1e6:.2f} M | {row['backend']} | "
+            f"{row['threads']} | {row['test']} | {row['tokens_per_second']:.2f} ± {row['stddev']:.2f} |"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,97 @@
+"""What a run without a console prints: its events as they are, or the texts that they carry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from kgpt_build.vm.events import Event, Speed, Token
+    from kgpt_build.vm.machine import Machine
+
+
+class LinePrinter:
+    """Prints the machine channel as it is."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._printed = 0
+
+    def poll(self) -> None:
+        """Print what is new."""
+        lines = self._machine.lines[self._printed :]
+        self._printed += len(lines)
+        for line in lines:
+            click.echo(line)
+
+
+class EventPrinter:
+    """Prints, from the events, what a person asked for: the texts; on standard error what they cost."""
+
+    def __init__(self, machine: Machine, *, short: bool) -> None:
+        self._machine = machine
+        self._short = short
+        self._seen = 0
+        self._printed = ""
+
+    def poll(self) -> None:
+        """Print what is new."""
+        events = self._machine.events[self._seen :]
+        self._seen += len(events)
+        for event in events:
+            self._print(event)
+
+    def _print(self, event: Event) -> None:
+        from kgpt_build.vm.events import Config, Sample, SelfTest, Speed, Stats, Token
+
+        if isinstance(event, Token) and self._short:
+            self._print_token(event)
+        elif isinstance(event, Sample):
+            self._print_sample(event.index, event.text)
+        elif isinstance(event, SelfTest):
+            click.echo(f"{'ok    ' if event.ok else 'FAILED'} {event.name} {event.message}".rstrip())
+        elif isinstance(event, Speed):
+            click.echo(f"kgpt: {speed_text(event)}", err=True)
+        elif isinstance(event, Stats):
+            seed = next((e.seed for e in reversed(self._machine.events) if isinstance(e, Config)), None)
+            speed = f" in {event.us / 1000:.1f} ms ({event.tokens * 1e6 / event.us:,.0f} tokens/s)" if event.us else ""
+            click.echo(f"kgpt: {event.samples} samples, {event.tokens} tokens{speed}, seed {seed}", err=True)
+
+    def _print_token(self, token: Token) -> None:
+        """A language model's answer as it comes; a microgpt's text begins with the prompt, and is printed whole."""
+        if self._is_lm:
+            click.echo(token.text, nl=False)
+            self._printed += token.text
+
+    def _print_sample(self, index: int, text: str) -> None:
+        if not self._short:
+            click.echo(f"sample {index + 1:2d}: {text}")
+        elif self._is_lm:
+            click.echo(text.removeprefix(self._printed))  # what was kept back until the end
+            self._printed = ""
+        else:
+            click.echo(text)
+
+    @property
+    def _is_lm(self) -> bool:
+        from kgpt_build.vm.events import Model
+
+        return any(isinstance(event, Model) and event.tokenizer for event in self._machine.events[:8])
+
+
+def speed_text(speed: Speed) -> str:
+    """What a reply took, in words."""
+    prompt = f"prompt {speed.prompt_tokens} tokens, {_rate(speed.prompt_tokens, speed.prompt_us)}"
+    reply = f"reply {speed.tokens} tokens, {_rate(speed.tokens, speed.decode_us)}"
+    first = f"first after {speed.first_token_us / 1000:.0f} ms"
+    each = (
+        f"; ms a token p50 {speed.p50_us / 1000:.1f} p99 {speed.p99_us / 1000:.1f} max {speed.max_us / 1000:.1f}"
+        if speed.p50_us
+        else ""
+    )
+    return f"{prompt}; {reply}; {first}{each}; context {speed.context_used}/{speed.context}; seed {speed.seed}"
+
+
+def _rate(tokens: int, us: int) -> str:
+    return f"{tokens * 1e6 / us:.1f}/s" if us else "unknown speed"

@@ -1,0 +1,99 @@
+"""A language model as it lies in the image: the chat blob, and the GGUF file with its matrices interleaved.
+
+The header is that of blob.py, with the architecture "gguf"; without a model it is "none", and the header is all.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from kgpt_build.errors import KgptError
+from kgpt_build.headers import blob, interleaved
+from kgpt_build.headers.blob import (
+    ARCH_GGUF,
+    ARCH_NONE,
+    HEADER_SIZE,
+    INTERLEAVED,
+    NO_TOKEN,
+    SIZES,
+    WEIGHT_GGUF,
+    Fields,
+    Layout,
+)
+from kgpt_build.models import GgufModel, NoModel
+from kgpt_build.models.gguf_model import mapped
+
+MAX_BYTES = (2 << 30) - (64 << 20)  # the image begins at 16 MiB, and its addresses are reached below 2 GiB
+
+
+@dataclass(frozen=True, eq=False)
+class LmBlob:
+    """The section .kgpt.model of an image for language models; ``chat`` is the blob of kgpt_build.chat, or empty.
+
+    Raises KgptError for a model that is too large for an image.
+    """
+
+    model: GgufModel | NoModel
+    chat: bytes = b""
+
+    def __post_init__(self) -> None:
+        if self.layout.size > MAX_BYTES:
+            raise KgptError(
+                f"the model {self.model.name} takes {self.layout.size:,} bytes, but an image holds {MAX_BYTES:,}",
+                "use a smaller one, or one whose weights are quantised to fewer bits",
+            )
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights."""
+        return self.model.n_parameters
+
+    @property
+    def layout(self) -> Layout:
+        """Where the parts lie."""
+        weights_size = self.model.size if isinstance(self.model, GgufModel) else 0
+        weights_offset = blob.aligned(HEADER_SIZE + len(self.chat))
+        size = blob.aligned(weights_offset + weights_size)
+        return Layout(HEADER_SIZE, len(self.chat), weights_offset, weights_size, size)
+
+    @property
+    def fields(self) -> Fields:
+        """The fields of the header; asking for them computes the CRC-32."""
+        model = self.model
+        if not isinstance(model, GgufModel):
+            return Fields(
+                ARCH_NONE, model.name, model.sha256, (0,) * len(SIZES), NO_TOKEN, 0.0, WEIGHT_GGUF, self.crc32
+            )
+        sizes = tuple(getattr(model.hparams, name) for name in SIZES)
+        bos = model.vocabulary.special.get("bos", NO_TOKEN)
+        eps = model.hparams.norm_eps
+        return Fields(ARCH_GGUF, model.name, model.sha256, sizes, bos, eps, WEIGHT_GGUF, self.crc32, INTERLEAVED)
+
+    @cached_property
+    def crc32(self) -> int:
+        """CRC-32 of the body."""
+        crc = 0
+        for piece in self._body():
+            crc = zlib.crc32(piece, crc)
+        return crc
+
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """The bytes of the whole, in pieces that are good until the next one is asked for."""
+        yield self.fields.packed(self.layout)
+        yield from self._body()
+
+    def _body(self) -> Iterator[bytes | memoryview]:
+        place = self.layout
+        yield self.chat.ljust(place.weights_offset - HEADER_SIZE, b"\0")
+        if isinstance(self.model, GgufModel):
+            with mapped(interleaved.file_of(self.model)) as data, memoryview(data) as view:
+                yield view
+        yield bytes(place.size - place.weights_offset - place.weights_size)

@@ -1,0 +1,130 @@
+"""How much memory an image needs to run its model: what is refused before the boot, and what a machine is given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgpt_build import models
+from kgpt_build.errors import KgptError
+from kgpt_build.headers.blob import BlobInfo, read_blob
+from kgpt_build.kernel.elf import Image
+from kgpt_build.models import LmSizes
+
+DEFAULT_CTX = 4096  # KG_CTX_DEFAULT: positions, of a model that was trained for more
+KV_BYTES = {"f16": 2.0, "q8": 1.125, "f32": 4.0}
+"""Of a value in the KV cache."""
+
+_MB = 1 << 20
+_STEP = 64  # MiB
+_LM_BATCH = 64  # tokens that are computed at once (ubatch=)
+_LM_SLOTS = 64  # KG_LM_MOST_SLOTS_AT_ONCE: heads whose scores are kept
+_TOKEN_BYTES = 128  # of the tables of a vocabulary for a token and its merge
+_LM_MARGIN = 16 * _MB  # what a reply, page tables and stacks take
+_MODULE_ALIGN = 4096
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The memory that an image is known to need, in bytes; the kernel works out the rest to the byte."""
+
+    image_end: int
+    weights: int
+    kv: int
+    scratch: int
+    modules: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of it; the weights are within the image, or the modules."""
+        return self.image_end + self.modules + self.kv + self.scratch
+
+    @property
+    def least(self) -> int:
+        """The same in whole MiB."""
+        return -(-self.total // _MB)
+
+    def check(self, memory: int) -> None:
+        """Raise KgptError if ``memory`` MiB are too little."""
+        if self.total > memory * _MB:
+            modules = f"modules take {_amount(self.modules)}, " if self.modules else ""
+            raise KgptError(
+                f"{memory} MB of memory are too little: the image reaches up to {_amount(self.image_end)} "
+                f"(weights {_amount(self.weights)}), {modules}kv takes {_amount(self.kv)}, "
+                f"scratch {_amount(self.scratch)}",
+                f"give --memory {self.least}",
+            )
+
+    def chosen(self, least: int) -> int:
+        """The MiB to give to a machine where the user has not said it: ``least``, or more in steps."""
+        return max(least, -(-self.least // _STEP) * _STEP)
+
+
+def memory_needs(image: Image, *, modules: Sequence[Path] = (), ctx: int | None = None, kv: str | None = None) -> Needs:
+    """What ``image`` needs, from its segments and the header of its model.
+
+    ``modules`` are the boot modules beside an image for language models; ``ctx`` and ``kv`` are as in LmSettings, where
+    None leaves them to the command line that is built in. Raises KgptError if a model is damaged.
+    """
+    end = max((segment.paddr + segment.memsz for segment in image.loads), default=0)
+    blob = image.model_bytes()
+    if blob is None:
+        return Needs(end, 0, 0, 0)
+    try:
+        model = read_blob(blob)
+    except KgptError as error:
+        raise KgptError(f"{image.path}: {error.message}", error.hint) from error
+    if not model.is_lm:
+        return _microgpt_needs(end, model)
+    built_in = _built_in_cmdline(image)
+    n_ctx = ctx or int(_last(r"ctx=(\d{1,9})", built_in) or 0)
+    kind = kv or _last(r"kv=(\w+)", built_in) or "f16"
+    files = [path for path in modules if path.suffix != ".kgct"]
+    sizes = [*([model.lm.hparams] if model.lm else []), *(models.load_lm(path).hparams for path in files)]
+    # One conversation at a time, of the model in use: there must be room for any of them.
+    sessions = [lm_session(of, n_ctx, kind) for of in sizes]
+    largest = max(sessions, key=sum, default=(0, 0))
+    brought = sum(path.stat().st_size + _MODULE_ALIGN for path in modules)
+    return Needs(end, model.weights_size, largest[0], largest[1] + _LM_MARGIN, brought)
+
+
+def _microgpt_needs(end: int, model: BlobInfo) -> Needs:
+    """The sums are those of kernel_c/engine/session.c without its rounding."""
+    sizes = model.hparams
+    kv = 2 * 4 * sizes.n_layer * sizes.n_ctx * sizes.n_head_kv * (sizes.n_embd // sizes.n_head)
+    scratch = 4 * (5 * sizes.n_embd + sizes.n_ff + sizes.n_ctx + sizes.n_vocab)
+    return Needs(end, model.weights_size, kv, scratch)
+
+
+def lm_session(sizes: LmSizes, n_ctx: int = 0, kv: str = "f16") -> tuple[int, int]:
+    """Bytes of the KV cache and of the rest of a conversation; ``n_ctx`` 0 is the kernel's default.
+
+    The sums are those of kernel_c/lm/session.c, rounded up; tables of the vocabulary and the sampler's are estimates.
+    """
+    n_ctx = min(n_ctx or DEFAULT_CTX, sizes.n_ctx)
+    q, kv_dim = sizes.n_head * sizes.head_dim, sizes.n_head_kv * sizes.head_dim
+    cache = int(2 * n_ctx * sizes.n_layer * kv_dim * KV_BYTES[kv])
+    rows = 3 * sizes.n_embd + 2 * q + 2 * kv_dim + 2 * sizes.n_ff
+    acts = 2 * max(sizes.n_embd, sizes.n_ff, q)
+    scores = min(sizes.n_head * _LM_BATCH, _LM_SLOTS) * n_ctx
+    of_tokens = (8 * 4 + _TOKEN_BYTES) * sizes.n_vocab
+    return cache, 4 * (_LM_BATCH * (rows + acts) + scores + 32 * n_ctx) + of_tokens
+
+
+def _last(pattern: str, cmdline: str) -> str | None:
+    """Group 1 of the last word of ``cmdline`` that fits."""
+    found = re.findall(rf"(?:^|\s){pattern}(?=\s|$)", cmdline)
+    return found[-1] if found else None
+
+
+def _built_in_cmdline(image: Image) -> str:
+    symbol = image.symbol_by_name.get("kgpt_build_cmdline")
+    if symbol is None or not symbol.size:
+        return ""
+    return image.memory(symbol.address, symbol.size).rstrip(b"\0").decode("utf-8", "replace")
+
+
+def _amount(size: int) -> str:
+    return f"{size / _MB:.1f} MB" if size >= _MB else f"{-(-size // 1024)} KB"

@@ -1,0 +1,50 @@
+"""The SHA-256 of a large file, computed once: it is kept in the cache for as long as the file looks the same."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from pathlib import Path
+
+from kgpt_build import paths
+from kgpt_build.errors import KgptError
+
+_SETTLED_NS = 2_000_000_000
+"""A file that was written just now may be written again within the same tick of its time stamp."""
+
+
+def cached_sha256(path: Path) -> str:
+    """The SHA-256 of ``path``, in hex. Raises OSError."""
+    real = path.resolve()
+    with real.open("rb") as file:
+        looks = _looks(real)
+        record = paths.cache_dir() / "hashes" / f"{hashlib.sha256(str(real).encode()).hexdigest()[:32]}.json"
+        if known := _known(record, looks):
+            return known
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if looks == _looks(real) and time.time_ns() - looks[1] > _SETTLED_NS:
+        _keep(record, looks, digest)
+    return digest
+
+
+def _looks(path: Path) -> list[int]:
+    """What changes when the file does: size, time of writing and of change, its number on the disk."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def _known(record: Path, looks: list[int]) -> str | None:
+    try:
+        kept = json.loads(record.read_bytes())
+        digest = kept["sha256"] if kept["looks"] == looks else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return digest if isinstance(digest, str) and len(digest) == 64 else None
+
+
+def _keep(record: Path, looks: list[int], digest: str) -> None:
+    with contextlib.suppress(KgptError):  # without a cache it is computed each time
+        paths.make_cache_dir(record.parent.name)
+        paths.write_atomically(record, json.dumps({"looks": looks, "sha256": digest}).encode())

@@ -1,0 +1,173 @@
+"""Chat templates, samplers and the output of text as the tests use them, through tests/hosted/lm_text_driver.c."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from native import shared_object
+
+from kgpt_build.chat import ChatTemplate, Fragment
+from kgpt_build.models import FloatArray
+from kgpt_build.reference.lm_sampler import Candidates, LmSampling
+
+SOURCES = [
+    "tests/hosted/lm_text_driver.c",
+    *(f"kernel_c/core/{name}.c" for name in ("arena", "crc32", "dmath", "error", "format", "math", "random")),
+    *(f"kernel_c/core/{name}.c" for name in ("str", "utf8")),
+    *(f"kernel_c/lm/{name}.c" for name in ("chat", "chat_test", "lm_sampler", "lm_sampler_test")),
+]
+
+
+_Room = tuple[ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_size_t], ctypes.Array[ctypes.c_bool]]
+
+
+class Refused(Exception):
+    """What the library says no to: its message and hint."""
+
+
+def build(folder: Path, compiler: str = "zig") -> ctypes.CDLL:
+    """Compile the library."""
+    return shared_object(folder, SOURCES, compiler)
+
+
+def selftests(library: ctypes.CDLL) -> dict[str, str]:
+    """Every KG_TEST in the library, and what failed in it ("" if it passed)."""
+    name, message = ctypes.create_string_buffer(256), ctypes.create_string_buffer(256)
+    library.driver_selftest.restype = ctypes.c_bool
+    found: dict[str, str] = {}
+    while library.driver_selftest(len(found), name, message):
+        found[name.value.decode()] = message.value.decode()
+    return found
+
+
+class NativeChat:
+    """A chat template in C."""
+
+    def __init__(self, library: ctypes.CDLL, blob: bytes) -> None:
+        error = ctypes.create_string_buffer(640)
+        self._library, self._blob = library, blob
+        self._chat = ctypes.create_string_buffer(library.driver_chat_size())
+        if library.driver_chat_open(self._chat, blob, ctypes.c_uint64(len(blob)), error):
+            raise Refused(error.value.decode(), error.raw[320:].rstrip(b"\0").decode())
+
+    def turn(self, first: bool, system: str, message: str, *, thinking: bool = True) -> list[Fragment]:
+        said = [part for text in (system, message) for part in _bytes(text)]
+        n = max(64, len(self._blob) + len(system.encode()) + len(message.encode()))
+        out, lengths, special = self._room(n)
+        count = self._library.driver_chat_turn(self._chat, first, not thinking, *said, out, lengths, special)
+        return _fragments(out.raw, list(lengths[:count]), list(special[:count]))
+
+    def reply(self, text: str) -> list[Fragment]:
+        out, lengths, special = self._room(len(self._blob) + len(text.encode()))
+        count = self._library.driver_chat_reply(self._chat, *_bytes(text), out, lengths, special)
+        return _fragments(out.raw, list(lengths[:count]), list(special[:count]))
+
+    def end_token(self) -> int | None:
+        """The special token that ends a reply, in the driver's vocabulary."""
+        token = self._library.driver_chat_end_token(self._chat)
+        return None if token == -1 else int(token)
+
+    def _room(self, n: int) -> _Room:
+        return ctypes.create_string_buffer(n), (ctypes.c_size_t * 8)(), (ctypes.c_bool * 8)()
+
+
+def mirrors(native: NativeChat, template: ChatTemplate, said: tuple[str, ...]) -> None:
+    """Assert that C and Python make the same fragments of everything in ``said``."""
+    for text in said:
+        assert native.reply(text) == template.reply(text)
+        for system in ("", *said):
+            for thinking in (True, False):
+                assert native.turn(True, system, text, thinking=thinking) == template.turn(
+                    True, system, text, thinking=thinking
+                )
+        assert native.turn(False, "", text) == template.turn(False, "", text)
+
+
+def _bytes(text: str) -> tuple[bytes, ctypes.c_size_t]:
+    encoded = text.encode()
+    return encoded, ctypes.c_size_t(len(encoded))
+
+
+def _fragments(text: bytes, lengths: list[int], special: list[bool]) -> list[Fragment]:
+    fragments, at = [], 0
+    for length, is_special in zip(lengths, special, strict=True):
+        fragments.append(Fragment(text[at : at + length].decode(), is_special))
+        at += length
+    return fragments
+
+
+MAX_BIASES = 32
+
+
+class _Bias(ctypes.Structure):
+    _fields_ = [("token", ctypes.c_uint32), ("bias", ctypes.c_float)]
+
+
+class _Sampling(ctypes.Structure):
+    _fields_ = [
+        ("temperature", ctypes.c_float),
+        ("top_k", ctypes.c_uint32),
+        *((name, ctypes.c_float) for name in ("typical_p", "top_p", "min_p")),
+        ("repeat_last_n", ctypes.c_uint32),
+        *((name, ctypes.c_float) for name in ("repeat_penalty", "frequency_penalty", "presence_penalty")),
+        ("bias", _Bias * MAX_BIASES),
+        ("n_biases", ctypes.c_uint32),
+    ]
+
+
+_SETTINGS = [entry[0] for entry in _Sampling._fields_ if entry[0] not in ("bias", "n_biases")]
+
+
+class NativeSampler:
+    """The samplers in C, for a vocabulary of ``n_vocab`` tokens."""
+
+    def __init__(self, library: ctypes.CDLL, n_vocab: int) -> None:
+        library.driver_sampler_size.restype = ctypes.c_uint64
+        self._library, self._n_vocab = library, n_vocab
+        size = library.driver_sampler_size(n_vocab) + 64 * (n_vocab + 2)
+        self._memory = (ctypes.create_string_buffer(size), ctypes.c_size_t(size))
+
+    def defaults(self) -> LmSampling:
+        raw = _Sampling()
+        self._library.driver_sampling_defaults(ctypes.byref(raw))
+        assert raw.n_biases == 0
+        return LmSampling(**{name: round(getattr(raw, name), 6) for name in _SETTINGS})
+
+    def candidates(self, logits: FloatArray, sampling: LmSampling, last: Sequence[int] = ()) -> Candidates:
+        ids, values, p = (ctypes.c_uint32 * self._n_vocab)(), *self._floats(self._n_vocab, 2)
+        where = (*self._logits(logits), (ctypes.c_uint32 * len(last))(*last), len(last), *self._memory)
+        n = self._library.driver_candidates(ctypes.byref(_raw(sampling)), *where, ids, values, p)
+        assert n
+        return Candidates(*(np.array(array[:n], dtype) for array, dtype in ((ids, int), (values, "f4"), (p, "f4"))))
+
+    def sample(self, logits: FloatArray, sampling: LmSampling, last: Sequence[int], n: int, seed: int) -> list[int]:
+        """``n`` tokens from the same logits, each after those before it."""
+        tokens = (ctypes.c_uint32 * (len(last) + n))(*last)
+        where = (*self._logits(logits), tokens, len(last), n, ctypes.c_uint64(seed), *self._memory)
+        self._library.driver_sample(ctypes.byref(_raw(sampling)), *where)
+        return list(tokens)[len(last) :]
+
+    def logprobs(self, logits: FloatArray, n: int) -> tuple[list[int], list[float], list[float]]:
+        """The best tokens, their logprobs, and these one by one."""
+        ids, values, alone = (ctypes.c_uint32 * n)(), *self._floats(n, 2)
+        self._library.driver_logprobs(*self._logits(logits), n, *self._memory, ids, values, alone)
+        return list(ids), list(values), list(alone)
+
+    def _logits(self, logits: FloatArray) -> tuple[ctypes.c_void_p, int]:
+        assert logits.dtype == np.float32
+        assert len(logits) == self._n_vocab
+        return ctypes.c_void_p(logits.ctypes.data), self._n_vocab
+
+    def _floats(self, n: int, count: int) -> list[ctypes.Array[ctypes.c_float]]:
+        return [(ctypes.c_float * n)() for _ in range(count)]
+
+
+def _raw(sampling: LmSampling) -> _Sampling:
+    raw = _Sampling(**{name: getattr(sampling, name) for name in _SETTINGS})
+    for i, (token, bias) in enumerate(sampling.bias.items()):
+        raw.bias[i] = _Bias(token, bias)
+    raw.n_biases = len(sampling.bias)
+    return raw

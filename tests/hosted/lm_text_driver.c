@@ -1,0 +1,157 @@
+/* Chat templates, samplers and the output of text for ctypes: numbers and bytes instead of structures. */
+#include "kgpt/chat.h"
+#include "kgpt/format.h"
+#include "kgpt/lm_sampler.h"
+#include "kgpt/test.h"
+
+void kg_test_fail(struct kg_test *t, const char *file, int line, const char *format, ...)
+{
+    va_list arguments;
+    size_t at = kg_format(t->message, sizeof t->message, "%s:%d: ", file, line);
+    va_start(arguments, format);
+    kg_vformat(t->message + at, sizeof t->message - at, format, arguments);
+    va_end(arguments);
+    t->failed = true;
+}
+
+/* Runs self-test `i`, its name into `name`, and what failed into `message`; false if there is none. */
+bool driver_selftest(uint32_t i, char name[256], char message[256])
+{
+    static uint8_t memory[1 << 20];
+    struct kg_arena arena;
+    struct kg_test t = {.arena = &arena};
+    if (i >= (size_t)(__stop_kgpt_tests - __start_kgpt_tests)) {
+        return false;
+    }
+    kg_arena_init(&arena, memory, sizeof memory);
+    kg_format(name, 256, "%s", __start_kgpt_tests[i].name);
+    __start_kgpt_tests[i].run(&t);
+    kg_format(message, 256, "%s", t.failed ? t.message : "");
+    return true;
+}
+
+/* A vocabulary of two tokens: a special one, and a piece of text that looks like a stop string. */
+uint32_t kg_vocab_find(const struct kg_vocab *vocab, const char *piece, size_t n)
+{
+    (void)vocab;
+    return n == 10 && piece[0] == '<' ? 7 : n == 9 && piece[0] == 'I' ? 8 : KG_NO_TOKEN;
+}
+
+size_t kg_vocab_piece(const struct kg_vocab *vocab, uint32_t token, char *out, bool special)
+{
+    (void)vocab;
+    out[0] = 'I';
+    return token == 8 || special ? 1 : 0;
+}
+
+static size_t joined(const struct kg_fragment *fragments, size_t n, char *out, size_t *lengths, bool *special)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        lengths[i] = fragments[i].n;
+        special[i] = fragments[i].special;
+        for (size_t j = 0; j < fragments[i].n; j++) {
+            out[at++] = fragments[i].text[j];
+        }
+    }
+    return n;
+}
+
+enum kg_status driver_chat_open(struct kg_chat *chat, const void *blob, uint64_t size, struct kg_error *error)
+{
+    return kg_chat_open(chat, blob, size, error);
+}
+
+size_t driver_chat_size(void)
+{
+    return sizeof(struct kg_chat);
+}
+
+/* The fragments' texts one after the other into `out`. */
+size_t driver_chat_turn(struct kg_chat *chat, bool first, bool plain, const char *system, size_t system_n,
+                        const char *message, size_t message_n, char *out, size_t *lengths, bool *special)
+{
+    struct kg_fragment fragments[KG_CHAT_FRAGMENTS];
+    chat->plain = plain;
+    size_t n =
+        kg_chat_turn(chat, first, (struct kg_text){system, system_n}, (struct kg_text){message, message_n}, fragments);
+    return joined(fragments, n, out, lengths, special);
+}
+
+size_t driver_chat_reply(const struct kg_chat *chat, const char *reply, size_t reply_n, char *out, size_t *lengths,
+                         bool *special)
+{
+    struct kg_fragment fragments[KG_CHAT_FRAGMENTS];
+    return joined(fragments, kg_chat_reply(chat, (struct kg_text){reply, reply_n}, fragments), out, lengths, special);
+}
+
+uint32_t driver_chat_end_token(const struct kg_chat *chat)
+{
+    return kg_chat_end_token(chat, NULL);
+}
+
+/* A sampler and a stream of random numbers for each call. `ids`, `logits` and `p` get the candidates; their number. */
+uint32_t driver_candidates(const struct kg_lm_sampling *sampling, const float *logits, uint32_t n_vocab,
+                           const uint32_t *last, uint32_t n_last, void *memory, size_t size, uint32_t *ids,
+                           float *adjusted, float *p)
+{
+    struct kg_arena arena;
+    struct kg_lm_sampler sampler;
+    kg_arena_init(&arena, memory, size);
+    if (kg_lm_sampler_init(&sampler, n_vocab, &arena) != KG_OK || arena.used > kg_lm_sampler_size(n_vocab)) {
+        return 0;
+    }
+    uint32_t n = kg_lm_candidates(&sampler, sampling, logits, last, n_last);
+    for (uint32_t i = 0; i < n; i++) {
+        ids[i] = sampler.candidates[i].id;
+        adjusted[i] = sampler.candidates[i].logit;
+        p[i] = sampler.candidates[i].p;
+    }
+    for (uint32_t i = 0; i < n_vocab; i++) {
+        if (sampler.counts[i]) {
+            return 0; /* they are zeros between two calls */
+        }
+    }
+    return n;
+}
+
+/* `n` tokens, each drawn from the same logits after those of `last` and those drawn before. `last` has room for them. */
+void driver_sample(const struct kg_lm_sampling *sampling, const float *logits, uint32_t n_vocab, uint32_t *last,
+                   uint32_t n_last, uint32_t n, uint64_t seed, void *memory, size_t size)
+{
+    struct kg_arena arena;
+    struct kg_lm_sampler sampler;
+    struct kg_random random;
+    kg_arena_init(&arena, memory, size);
+    kg_lm_sampler_init(&sampler, n_vocab, &arena);
+    kg_random_seed(&random, seed, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        last[n_last + i] = kg_lm_sample(&sampler, sampling, logits, last, n_last + i, &random);
+    }
+}
+
+void driver_logprobs(const float *logits, uint32_t n_vocab, uint32_t n, void *memory, size_t size, uint32_t *ids,
+                     float *values, float *alone)
+{
+    struct kg_arena arena;
+    struct kg_lm_sampler sampler;
+    kg_arena_init(&arena, memory, size);
+    kg_lm_sampler_init(&sampler, n_vocab, &arena);
+    struct kg_lm_candidate *out = kg_arena_take(&arena, n * sizeof(struct kg_lm_candidate));
+    kg_lm_logprobs(&sampler, logits, out, n);
+    for (uint32_t i = 0; i < n; i++) {
+        ids[i] = out[i].id;
+        values[i] = out[i].p;
+        alone[i] = kg_lm_logprob(logits, n_vocab, out[i].id);
+    }
+}
+
+uint64_t driver_sampler_size(uint32_t n_vocab)
+{
+    return kg_lm_sampler_size(n_vocab);
+}
+
+void driver_sampling_defaults(struct kg_lm_sampling *sampling)
+{
+    kg_lm_sampling_defaults(sampling);
+}

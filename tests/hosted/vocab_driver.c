@@ -1,0 +1,108 @@
+/* A vocabulary for ctypes: one GGUF file in memory that Python brought, numbers instead of structures. */
+#include "kgpt/vocab.h"
+
+struct driver {
+    struct kg_gguf gguf;
+    struct kg_vocab vocab;
+    struct kg_arena arena, scratch;
+    struct kg_error error;
+    uint64_t taken, planned; /* bytes of the vocabulary in the arena */
+};
+
+uint64_t driver_size(void)
+{
+    return sizeof(struct driver);
+}
+
+const char *driver_message(const struct driver *driver)
+{
+    return driver->error.message;
+}
+
+const char *driver_hint(const struct driver *driver)
+{
+    return driver->error.hint;
+}
+
+/* Reads the header alone; then driver_plan says what the vocabulary takes. */
+enum kg_status driver_read(struct driver *driver, const void *data, uint64_t size, void *memory, uint64_t room)
+{
+    kg_arena_init(&driver->arena, memory, room);
+    return kg_gguf_open(&driver->gguf, data, size, &driver->arena, &driver->error);
+}
+
+uint64_t driver_plan(const struct driver *driver)
+{
+    return kg_vocab_size(&driver->gguf);
+}
+
+enum kg_status driver_open(struct driver *driver, void *memory, uint64_t room)
+{
+    kg_arena_init(&driver->arena, memory, room);
+    driver->planned = kg_vocab_size(&driver->gguf);
+    enum kg_status status = kg_vocab_open(&driver->vocab, &driver->gguf, &driver->arena, &driver->error);
+    driver->taken = driver->arena.used;
+    return status;
+}
+
+uint64_t driver_taken(const struct driver *driver)
+{
+    return driver->taken;
+}
+
+uint64_t driver_scratch(const struct driver *driver, uint64_t n)
+{
+    return kg_vocab_scratch(&driver->vocab, n);
+}
+
+/* Text i is [starts[i], starts[i + 1]) of `text`. */
+enum kg_status driver_encode(struct driver *driver, const char *text, const uint64_t *starts, const uint8_t *special,
+                             uint64_t n, uint32_t *tokens, uint64_t room, uint64_t *count, void *memory, uint64_t size)
+{
+    struct kg_fragment fragments[16];
+    for (uint64_t i = 0; i < n; i++) {
+        fragments[i] = (struct kg_fragment){text + starts[i], starts[i + 1] - starts[i], special[i]};
+    }
+    kg_arena_init(&driver->scratch, memory, size);
+    size_t found;
+    enum kg_status status =
+        kg_vocab_encode(&driver->vocab, fragments, n, tokens, room, &found, &driver->scratch, &driver->error);
+    *count = found;
+    return status;
+}
+
+uint64_t driver_piece(const struct driver *driver, uint32_t token, char *out, bool special)
+{
+    return kg_vocab_piece(&driver->vocab, token, out, special);
+}
+
+bool driver_ends(const struct driver *driver, uint32_t token)
+{
+    return kg_vocab_ends(&driver->vocab, token);
+}
+
+uint32_t driver_find(const struct driver *driver, const char *piece, uint64_t n)
+{
+    return kg_vocab_find(&driver->vocab, piece, n);
+}
+
+/* n_vocab, longest, bos, eos, eot, unk, newline, add_bos, add_eos */
+void driver_numbers(const struct driver *driver, uint32_t out[9])
+{
+    const struct kg_vocab *vocab = &driver->vocab;
+    const uint32_t numbers[9] = {vocab->n_vocab, vocab->longest, vocab->bos,     vocab->eos,    vocab->eot,
+                                 vocab->unk,     vocab->newline, vocab->add_bos, vocab->add_eos};
+    for (int i = 0; i < 9; i++) {
+        out[i] = numbers[i];
+    }
+}
+
+const char *driver_name(const struct driver *driver, bool pre)
+{
+    return pre ? driver->vocab.pre : driver->vocab.model;
+}
+
+const char *driver_known(bool pre, uint32_t i)
+{
+    return (pre ? kg_vocab_pre : kg_vocab_models)[i];
+}
