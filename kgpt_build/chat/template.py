@@ -113,7 +113,7 @@ class ChatTemplate:
         elif self.default_system:
             lines.append(f"system prompt unless another is given: {self.default_system!r}")
         notes = {
-            Flag.SYSTEM_MOVES: "the system prompt stays before the first message (the model's own moves it to the last)",
+            Flag.SYSTEM_MOVES: "the system prompt stays before the first message (its model moves it to the last one)",
             Flag.DROPS_THOUGHTS: "earlier replies lose what comes before </think>",
         }
         return lines + [text for flag, text in notes.items() if self.flags & flag]
