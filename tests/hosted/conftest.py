@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 
+import lm
 import pytest
 from hosted import Hosted, random_model
 
@@ -14,6 +16,12 @@ from kgpt_build.models import Model
 
 ODD_CHARS = "abcdé€😀 \n\"\\'zß"
 """Characters of one to four bytes, and those that JSON and the command line escape."""
+
+
+@pytest.fixture(scope="session")
+def lm_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The engine of language models, for ctypes."""
+    return lm.build(tmp_path_factory.mktemp("lm"))
 
 
 @pytest.fixture(scope="session")
