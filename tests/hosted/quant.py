@@ -27,6 +27,7 @@ SOURCES = [
             "float_ref",
             "q8_avx2",
             "q8_swar",
+            "q8k_swar",
             "q8k_avx2",
             "quant",
             "ref",

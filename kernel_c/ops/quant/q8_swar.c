@@ -23,11 +23,9 @@ void kg_act_q8_swar(void *out, const float *x, uint32_t columns)
 {
     kg_act_q8_ref(out, x, columns);
     const struct kg_act_q8 *a = out;
-    uint64_t *packed = (void *)((uint8_t *)out + kg_act_packed_at(columns));
+    uint64_t *packed = (void *)((uint8_t *)out + kg_act_q8_packed_at(columns));
     for (uint32_t i = 0; i < columns; i += 8, packed += 2) {
-        const int8_t *q = a[i / 32].q + i % 32;
-        packed[0] = kg_pack(q[0], q[2], q[4], q[6]);
-        packed[1] = kg_pack(q[1], q[3], q[5], q[7]);
+        kg_pack_eight(packed, a[i / 32].q + i % 32);
     }
 }
 
@@ -69,7 +67,7 @@ KG_INLINE bool unusual(uint64_t halves)
 KG_INLINE int64_t scaled(uint32_t half, int64_t value)
 {
     int64_t product = value * (int64_t)((half & 0x3ff) | 0x400);
-    return (half & 0x8000 ? -product : product);
+    return half & 0x8000 ? -product : product;
 }
 
 KG_INLINE uint32_t shift_of(uint32_t half)
@@ -154,7 +152,7 @@ KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, u
                     const void *acts, size_t act_stride, uint32_t tokens, const struct kind kind)
 {
     const uint32_t blocks = matrix->columns / 32, whole = n - n % KG_GROUP;
-    const size_t row_bytes = (size_t)blocks * kind.bytes, packed_at = kg_act_packed_at(matrix->columns);
+    const size_t row_bytes = (size_t)blocks * kind.bytes, packed_at = kg_act_q8_packed_at(matrix->columns);
     for (uint32_t r = first; r < first + whole; r += KG_GROUP) {
         const uint8_t *p = matrix->data + r * row_bytes, *a = acts;
         for (uint32_t t = 0; t < tokens; t++, a += act_stride) {

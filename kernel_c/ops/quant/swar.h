@@ -35,6 +35,12 @@ KG_INLINE uint64_t kg_pack(int64_t first, int64_t second, int64_t third, int64_t
     return (uint64_t)fourth + ((uint64_t)third << 16) + ((uint64_t)second << 32) + ((uint64_t)first << 48);
 }
 
+KG_INLINE void kg_pack_eight(uint64_t to[2], const int8_t *q)
+{
+    to[0] = kg_pack(q[0], q[2], q[4], q[6]);
+    to[1] = kg_pack(q[1], q[3], q[5], q[7]);
+}
+
 KG_INLINE int64_t kg_topmost(uint64_t sum)
 {
     return (int64_t)(sum + KG_HALF) >> 48;
