@@ -25,6 +25,7 @@ SOURCES = [
             "act_avx2",
             "float_avx2",
             "float_ref",
+            "float_sse2",
             "q8_avx2",
             "q8_swar",
             "q8k_swar",

@@ -9,8 +9,6 @@
 #include "swar.h"
 #include "versions.h"
 
-#define EXPONENTS 0x7c007c007c007c00u
-
 /* What tells the types apart, known when a function is compiled. */
 struct kind {
     uint32_t bytes; /* of a block */
@@ -57,12 +55,6 @@ KG_INLINE void multiply_bytes(int64_t sum[8], const uint8_t *p, const uint64_t *
     }
 }
 
-KG_INLINE bool unusual(uint64_t halves)
-{
-    uint64_t exponents = halves & EXPONENTS, top = 0x8000800080008000u, one = 0x0400040004000400u;
-    return ((exponents + one) & top) || (~((exponents | top) - one) & top);
-}
-
 /* half * value * 2^24, for a half that is normal. */
 KG_INLINE int64_t scaled(uint32_t half, int64_t value)
 {
@@ -92,11 +84,11 @@ KG_INLINE void add_eight(float sum[8], const uint8_t *p, const int64_t i[8], con
                          const struct kind kind)
 {
     uint64_t d[2] = {kg_load64(p), kg_load64(p + 8)}, m[2] = {0};
-    bool slow = unusual(d[0]) || unusual(d[1]);
+    bool slow = kg_unusual_halves(d[0]) || kg_unusual_halves(d[1]);
     int64_t product[8];
     if (kind.has_minimum) {
         m[0] = kg_load64(p + 16), m[1] = kg_load64(p + 24);
-        slow = slow || unusual(m[0]) || unusual(m[1]);
+        slow = slow || kg_unusual_halves(m[0]) || kg_unusual_halves(m[1]);
     }
     uint64_t large = 0;
     KG_UNROLL

@@ -21,6 +21,8 @@ static void use_ref(struct kg_quant_ops *ops)
 static void use_swar(struct kg_quant_ops *ops)
 {
     ops->act[KG_ACT_Q8] = kg_act_q8_swar;
+    ops->dot_f16 = kg_dot_f16_sse2;
+    ops->add_scaled_f16 = kg_add_scaled_f16_sse2;
     ops->act[KG_ACT_Q8K] = kg_act_q8k_swar;
     ops->rows[KG_TYPE_Q4_0] = kg_rows_q4_0_swar;
     ops->rows[KG_TYPE_Q4_1] = kg_rows_q4_1_swar;
