@@ -6,6 +6,10 @@
 #define SPACE_MARK "\xE2\x96\x81" /* U+2581 stands for a space */
 #define N_MARK 3u
 
+/* Symbols of n bytes at most. A byte is one, except for a space after a byte that only looks like the start of a character: that byte
+ * takes the first one of the mark along, and leaves two. And one for a space before the text. */
+#define MOST_SYMBOLS(n) (2 * (n) + 1)
+
 struct spm {
     const struct kg_vocab_tables *tables;
     const char *text; /* with marks instead of spaces */
@@ -16,7 +20,8 @@ uint64_t kg_spm_scratch(uint64_t n)
 {
     uint64_t marked = N_MARK * (n + 1);
     return kg_arena_cost(marked) + kg_arena_cost((marked + 1) * sizeof(uint32_t)) +
-           kg_arena_cost((n + 1) * sizeof(struct kg_symbol)) + kg_arena_cost(KG_MERGE_HEAP(n + 1) * sizeof(uint64_t));
+           kg_arena_cost(MOST_SYMBOLS(n) * sizeof(struct kg_symbol)) +
+           kg_arena_cost(KG_MERGE_HEAP(MOST_SYMBOLS(n)) * sizeof(uint64_t));
 }
 
 static uint32_t find(const struct spm *spm, uint32_t at, uint32_t n)
@@ -91,8 +96,8 @@ enum kg_status kg_spm_encode(const struct kg_vocab_tables *tables, const char *t
 {
     char *marked = kg_arena_take(scratch, N_MARK * (n + 1));
     uint32_t *hashes = kg_arena_take(scratch, (N_MARK * (n + 1) + 1) * sizeof *hashes);
-    struct kg_symbol *symbols = kg_arena_take(scratch, (n + 1) * sizeof *symbols);
-    uint64_t *heap = kg_arena_take(scratch, KG_MERGE_HEAP(n + 1) * sizeof *heap);
+    struct kg_symbol *symbols = kg_arena_take(scratch, MOST_SYMBOLS(n) * sizeof *symbols);
+    uint64_t *heap = kg_arena_take(scratch, KG_MERGE_HEAP(MOST_SYMBOLS(n)) * sizeof *heap);
     if (!marked || !hashes || !symbols || !heap) {
         return KG_E_MEMORY;
     }
