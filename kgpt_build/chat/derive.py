@@ -37,7 +37,7 @@ def chat_blob(template: str, bos: str, eos: str, *, family: str | None = None, t
     except (Unsayable, TemplateRefused) as error:
         raise KgptError(
             f"the chat template cannot be taken to pieces: {error}",
-            f"--chat-template NAME puts another in its place ({names}); without a chat the model still generates",
+            f"--chat-template NAME puts another in its place ({names}), and none does without a chat",
         ) from error
 
 

@@ -1,0 +1,188 @@
+/* Products of types with blocks of 32 in words of 64 bits (swar.h), eight rows at once.
+ *
+ * The sum of products i and the half d are multiplied as integers too: d is M * 2^(e - 25) with a whole M below 2^11, so that d * i is
+ * exact in 64 bits, and becomes a float, rounded once as the specification wants it, by one conversion. With a minimum the specification
+ * rounds d * i before it adds m * j, which is exact: below 2^24 nothing is rounded, and above, for unusual halves (infinite or
+ * subnormal ones, and zeros), the eight rows go the way of the reference. */
+#include "act.h"
+#include "half.h"
+#include "swar.h"
+#include "versions.h"
+
+#define EXPONENTS 0x7c007c007c007c00u
+
+/* What tells the types apart, known when a function is compiled. */
+struct kind {
+    uint32_t bytes; /* of a block */
+    uint32_t bits;  /* of a value */
+    bool has_minimum;
+    int32_t offset; /* subtracted from a value */
+};
+
+void kg_act_q8_swar(void *out, const float *x, uint32_t columns)
+{
+    kg_act_q8_ref(out, x, columns);
+    const struct kg_act_q8 *a = out;
+    uint64_t *packed = (void *)((uint8_t *)out + kg_act_packed_at(columns));
+    for (uint32_t i = 0; i < columns; i += 8, packed += 2) {
+        const int8_t *q = a[i / 32].q + i % 32;
+        packed[0] = kg_pack(q[0], q[2], q[4], q[6]);
+        packed[1] = kg_pack(q[1], q[3], q[5], q[7]);
+    }
+}
+
+/* Low nibbles times x[0] and x[1], high ones times x[4] and x[5]: 8 bytes of each of eight rows. */
+KG_INLINE void multiply_nibbles(int64_t sum[8], const uint8_t *p, const uint64_t *x)
+{
+    const uint64_t low_even = x[0], low_odd = x[1], high_even = x[4], high_odd = x[5];
+    KG_UNROLL
+    for (uint32_t r = 0; r < 8; r++) {
+        uint64_t w = kg_load64(p + 8 * r);
+        uint64_t products = (w & KG_NIBBLES) * low_even;
+        products += (w >> 4 & KG_NIBBLES) * high_even;
+        products += (w >> 8 & KG_NIBBLES) * low_odd;
+        products += (w >> 12 & KG_NIBBLES) * high_odd;
+        sum[r] += kg_topmost(products);
+    }
+}
+
+/* 8 bytes of each of eight rows, as 16 * nibble + nibble - 128. */
+KG_INLINE void multiply_bytes(int64_t sum[8], const uint8_t *p, const uint64_t *x)
+{
+    const uint64_t even = x[0], odd = x[1];
+    KG_UNROLL
+    for (uint32_t r = 0; r < 8; r++) {
+        uint64_t w = kg_load64(p + 8 * r) ^ 0x8080808080808080u;
+        uint64_t low = (w & KG_NIBBLES) * even + (w >> 8 & KG_NIBBLES) * odd;
+        uint64_t high = (w >> 4 & KG_NIBBLES) * even + (w >> 12 & KG_NIBBLES) * odd;
+        sum[r] += kg_topmost(low) + kg_topmost(high) * 16;
+    }
+}
+
+KG_INLINE bool unusual(uint64_t halves)
+{
+    uint64_t exponents = halves & EXPONENTS, top = 0x8000800080008000u, one = 0x0400040004000400u;
+    return ((exponents + one) & top) || (~((exponents | top) - one) & top);
+}
+
+/* half * value * 2^24, for a half that is normal. */
+KG_INLINE int64_t scaled(uint32_t half, int64_t value)
+{
+    int64_t product = value * (int64_t)((half & 0x3ff) | 0x400);
+    return (half & 0x8000 ? -product : product);
+}
+
+KG_INLINE uint32_t shift_of(uint32_t half)
+{
+    return (half >> 10 & 31) - 1;
+}
+
+/* As the reference does it. */
+static void add_eight_slowly(float sum[8], const uint8_t *p, const int64_t *i, const struct kg_act_q8 *a,
+                             bool has_minimum)
+{
+    for (uint32_t r = 0; r < 8; r++) {
+        float v = kg_half_value(kg_load16(p + 2 * r)) * (float)i[r];
+        if (has_minimum) {
+            v += kg_half_value(kg_load16(p + 16 + 2 * r)) * a->s;
+        }
+        sum[r] += v * a->d;
+    }
+}
+
+KG_INLINE void add_eight(float sum[8], const uint8_t *p, const int64_t i[8], const struct kg_act_q8 *a,
+                         const struct kind kind)
+{
+    uint64_t d[2] = {kg_load64(p), kg_load64(p + 8)}, m[2] = {0};
+    bool slow = unusual(d[0]) || unusual(d[1]);
+    int64_t product[8];
+    if (kind.has_minimum) {
+        m[0] = kg_load64(p + 16), m[1] = kg_load64(p + 24);
+        slow = slow || unusual(m[0]) || unusual(m[1]);
+    }
+    uint64_t large = 0;
+    KG_UNROLL
+    for (uint32_t r = 0; r < 8; r++) {
+        product[r] = scaled((uint32_t)(d[r / 4] >> 16 * (r % 4)), i[r]);
+        large |= (uint64_t)(product[r] + (1 << 24));
+    }
+    if (slow || (kind.has_minimum && large >> 25)) {
+        add_eight_slowly(sum, p, i, a, kind.has_minimum);
+        return;
+    }
+    const int64_t j = a->sum;
+    KG_UNROLL
+    for (uint32_t r = 0; r < 8; r++) {
+        int64_t value = product[r] << shift_of((uint32_t)(d[r / 4] >> 16 * (r % 4)));
+        if (kind.has_minimum) {
+            uint32_t half = (uint32_t)(m[r / 4] >> 16 * (r % 4));
+            value += scaled(half, j) << shift_of(half);
+        }
+        sum[r] += (float)value * a->low;
+    }
+}
+
+/* Eight rows with one token. */
+KG_INLINE void tile(float *y, const uint8_t *p, uint32_t blocks, const struct kg_act_q8 *a, const uint64_t *x,
+                    const struct kind kind)
+{
+    float sum[8] = {0};
+    const uint32_t payload = kind.has_minimum ? 32 : 16;
+    for (uint32_t b = 0; b < blocks; b++, a++, x += 8, p += KG_GROUP * kind.bytes) {
+        int64_t i[8] = {0};
+        if (kind.bits == 8) {
+            for (uint32_t k = 0; k < 4; k++) {
+                multiply_bytes(i, p + payload + 64 * k, x + 2 * k);
+            }
+        } else {
+            multiply_nibbles(i, p + payload, x);
+            multiply_nibbles(i, p + payload + 64, x + 2);
+        }
+        if (kind.offset) {
+            for (uint32_t r = 0; r < 8; r++) {
+                i[r] -= kind.offset * a->sum;
+            }
+        }
+        add_eight(sum, p, i, a, kind);
+    }
+    for (uint32_t r = 0; r < 8; r++) {
+        y[r] = sum[r];
+    }
+}
+
+KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                    const void *acts, size_t act_stride, uint32_t tokens, const struct kind kind)
+{
+    const uint32_t blocks = matrix->columns / 32, whole = n - n % KG_GROUP;
+    const size_t row_bytes = (size_t)blocks * kind.bytes, packed_at = kg_act_packed_at(matrix->columns);
+    for (uint32_t r = first; r < first + whole; r += KG_GROUP) {
+        const uint8_t *p = matrix->data + r * row_bytes, *a = acts;
+        for (uint32_t t = 0; t < tokens; t++, a += act_stride) {
+            tile(y + t * y_stride + r, p, blocks, (const void *)a, (const void *)(a + packed_at), kind);
+        }
+    }
+    if (whole < n) {
+        kg_rows_q8_ref(y, y_stride, matrix, first + whole, n - whole, acts, act_stride, tokens);
+    }
+}
+
+void kg_rows_q4_0_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {.bytes = 18, .bits = 4, .offset = 8};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}
+
+void kg_rows_q4_1_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {.bytes = 20, .bits = 4, .has_minimum = true};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}
+
+void kg_rows_q8_0_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {.bytes = 34, .bits = 8, .offset = 128};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}
