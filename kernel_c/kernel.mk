@@ -113,8 +113,11 @@ LM_FORMATS := \
 LM_QUANT := \
     ops/quant/act.c \
     ops/quant/float_ref.c \
+    ops/quant/float_sse2.c \
     ops/quant/q8_swar.c \
+    ops/quant/q8k_swar.c \
     ops/quant/quant.c \
+    ops/quant/quant_test.c \
     ops/quant/ref.c \
     ops/quant/types.c \
     ops/quant/unpack.c
@@ -153,6 +156,7 @@ LM_CHAT := \
     lm/stream_test.c
 LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c
 LM_MATH := core/dmath.c core/dmath_trig.c
+LM_CORE := core/crc32_long.c core/crc32_long_test.c
 
 MODEL := app/model_data.c
 
@@ -177,7 +181,7 @@ endif
 
 LM ?= 0
 ifeq ($(LM),1)
-ENGINE += $(LM_FORMATS) $(LM_QUANT) $(LM_TOKENIZER) $(LM_ENGINE) $(LM_CHAT) $(LM_APP) $(if $(filter 1,$(TRAIN)),,$(LM_MATH))
+ENGINE += $(LM_FORMATS) $(LM_QUANT) $(LM_TOKENIZER) $(LM_ENGINE) $(LM_CHAT) $(LM_CORE) $(LM_APP) $(if $(filter 1,$(TRAIN)),,$(LM_MATH))
 ENGINE_AVX2 += $(LM_QUANT_AVX2)
 else
 ENGINE += app/micro.c app/micro_shell.c

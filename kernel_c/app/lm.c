@@ -195,7 +195,7 @@ static enum kg_status add_embedded(struct kgpt *k, struct kg_error *error)
     if (!kg_streq(data->arch, "gguf")) {
         return KG_OK; /* an image without a model */
     }
-    uint32_t crc = kg_crc32(embedded(sizeof *data), data->size - sizeof *data);
+    uint32_t crc = kg_crc32_long(embedded(sizeof *data), data->size - sizeof *data);
     if (crc != data->crc32) {
         kg_error_set(error, KG_E_INPUT, "the embedded model's check sum is %08x, expected %08x", crc, data->crc32);
         kg_error_hint(error, "the image is damaged: build or copy it again");

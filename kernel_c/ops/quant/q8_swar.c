@@ -9,8 +9,6 @@
 #include "swar.h"
 #include "versions.h"
 
-#define EXPONENTS 0x7c007c007c007c00u
-
 /* What tells the types apart, known when a function is compiled. */
 struct kind {
     uint32_t bytes; /* of a block */
@@ -23,11 +21,9 @@ void kg_act_q8_swar(void *out, const float *x, uint32_t columns)
 {
     kg_act_q8_ref(out, x, columns);
     const struct kg_act_q8 *a = out;
-    uint64_t *packed = (void *)((uint8_t *)out + kg_act_packed_at(columns));
+    uint64_t *packed = (void *)((uint8_t *)out + kg_act_q8_packed_at(columns));
     for (uint32_t i = 0; i < columns; i += 8, packed += 2) {
-        const int8_t *q = a[i / 32].q + i % 32;
-        packed[0] = kg_pack(q[0], q[2], q[4], q[6]);
-        packed[1] = kg_pack(q[1], q[3], q[5], q[7]);
+        kg_pack_eight(packed, a[i / 32].q + i % 32);
     }
 }
 
@@ -59,17 +55,11 @@ KG_INLINE void multiply_bytes(int64_t sum[8], const uint8_t *p, const uint64_t *
     }
 }
 
-KG_INLINE bool unusual(uint64_t halves)
-{
-    uint64_t exponents = halves & EXPONENTS, top = 0x8000800080008000u, one = 0x0400040004000400u;
-    return ((exponents + one) & top) || (~((exponents | top) - one) & top);
-}
-
 /* half * value * 2^24, for a half that is normal. */
 KG_INLINE int64_t scaled(uint32_t half, int64_t value)
 {
     int64_t product = value * (int64_t)((half & 0x3ff) | 0x400);
-    return (half & 0x8000 ? -product : product);
+    return half & 0x8000 ? -product : product;
 }
 
 KG_INLINE uint32_t shift_of(uint32_t half)
@@ -94,11 +84,11 @@ KG_INLINE void add_eight(float sum[8], const uint8_t *p, const int64_t i[8], con
                          const struct kind kind)
 {
     uint64_t d[2] = {kg_load64(p), kg_load64(p + 8)}, m[2] = {0};
-    bool slow = unusual(d[0]) || unusual(d[1]);
+    bool slow = kg_unusual_halves(d[0]) || kg_unusual_halves(d[1]);
     int64_t product[8];
     if (kind.has_minimum) {
         m[0] = kg_load64(p + 16), m[1] = kg_load64(p + 24);
-        slow = slow || unusual(m[0]) || unusual(m[1]);
+        slow = slow || kg_unusual_halves(m[0]) || kg_unusual_halves(m[1]);
     }
     uint64_t large = 0;
     KG_UNROLL
@@ -154,7 +144,7 @@ KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, u
                     const void *acts, size_t act_stride, uint32_t tokens, const struct kind kind)
 {
     const uint32_t blocks = matrix->columns / 32, whole = n - n % KG_GROUP;
-    const size_t row_bytes = (size_t)blocks * kind.bytes, packed_at = kg_act_packed_at(matrix->columns);
+    const size_t row_bytes = (size_t)blocks * kind.bytes, packed_at = kg_act_q8_packed_at(matrix->columns);
     for (uint32_t r = first; r < first + whole; r += KG_GROUP) {
         const uint8_t *p = matrix->data + r * row_bytes, *a = acts;
         for (uint32_t t = 0; t < tokens; t++, a += act_stride) {
