@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import lm_tiny
 from gguf_files import RawTensor, array_field, field, raw_file, text, u32_field, write_everything
 from targets import CORPUS
 from vocab import gguf_bytes
@@ -56,6 +57,7 @@ def main() -> None:
         "gguf": _ggufs,
         "vocab": _vocabs,
         "encode": _texts,
+        "model": _models,
     }
     for name, make in makers.items():
         folder = CORPUS / name
@@ -122,6 +124,19 @@ def _vocabs() -> Iterator[bytes]:
     files += [spm, spm | {"general.name": "Phi-3"}, char | {ggml + "eos_token_id": 3}]
     for fields in files:
         yield gguf_bytes(fields) + said + bytes([len(said)])
+
+
+def _models() -> Iterator[bytes]:
+    small = {"n_embd": 4, "n_layer": 1, "n_head": 2, "n_head_kv": 1, "n_ff": 3, "head_dim": 4, "n_vocab": 3}
+    wide = {"n_embd": 32, "n_layer": 1, "n_head": 1, "n_head_kv": 1, "n_ff": 32, "head_dim": 32, "n_vocab": 9}
+    for i, (name, tiny) in enumerate(lm_tiny.TINY.items()):
+        shape = wide if name in ("llama-Q4_0", "llama-Q5_1", "llama-Q8_0", "llama-F16") else small
+        if (tiny.kind == "F32" or shape is wide) and not tiny.more:
+            fields = {key: 4 if key == "rope.dimension_count" else value for key, value in tiny.fields.items()}
+            shape = shape | ({"n_head_kv": 2} if tiny.n_head_kv == tiny.n_head else {})
+            with tempfile.TemporaryDirectory() as folder:
+                path = lm_tiny.write(Path(folder) / "m.gguf", tiny, fields=fields, **shape)
+                yield path.read_bytes() + bytes([i])
 
 
 TEXTS = (

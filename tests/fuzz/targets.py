@@ -15,7 +15,10 @@ CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 
 FLAGS = ["-std=gnu11", "-g", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-omit-frame-pointer", "-D_GNU_SOURCE"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
-INCLUDES = [f"-I{folder}" for folder in ("kernel_c/include", "kernel_c/app", "kernel_c/tokenizer", "tests/fuzz")]
+INCLUDES = [
+    f"-I{folder}"
+    for folder in ("kernel_c/include", "kernel_c/app", "kernel_c/tokenizer", "kernel_c/ops/quant", "tests/fuzz")
+]
 
 _CORE = [f"kernel_c/core/{name}.c" for name in ("crc32", "error", "format", "parse", "str", "utf8")]
 _GGUF = [
@@ -30,6 +33,17 @@ _VOCAB = [
         for name in ("bpe", "merge", "pretokenize", "pretokenize_rules", "spm", "unicode")
     ),
     *(f"kernel_c/tokenizer/vocab{name}.c" for name in ("", "_char", "_encode", "_hash", "_read", "_special")),
+    *_GGUF,
+    *_CORE,
+]
+_MODEL = [
+    *(
+        f"kernel_c/lm/{name}.c"
+        for name in ("arch", "attention", "forward", "kv", "lm_hparams", "lm_model", "lm_tensors")
+    ),
+    *(f"kernel_c/lm/{name}.c" for name in ("rope", "rows", "session", "vector")),
+    *(f"kernel_c/ops/quant/{name}.c" for name in ("act", "float_ref", "ref", "unpack")),
+    *(f"kernel_c/core/{name}.c" for name in ("dmath", "dmath_trig", "math")),
     *_GGUF,
     *_CORE,
 ]
@@ -78,6 +92,12 @@ _VOCAB_WORDS = (
     *("<0x0A>", "<|im_end|>", "\\xc4\\xa0", "\\xe2\\x96\\x81", "\\x06\\x00\\x00\\x00", "<s>", "</s>"),
     *(f"tokenizer.ggml.{name}" for name in ("tokens", "token_type", "scores", "merges", "add_space_prefix")),
 )
+_MODEL_WORDS = (
+    *_GGUF_WORDS,
+    *(f"attention.{name}" for name in ("head_count", "head_count_kv", "key_length", "value_length", "sliding_window")),
+    *(f"rope.{name}" for name in ("dimension_count", "freq_base", "scaling.type", "scaling.factor")),
+    *("block_count", "embedding_length", "feed_forward_length", "context_length", "attn_q.weight", "output.weight"),
+)
 _TEXT_WORDS = (
     *("\\x0d\\x0a", "   ", "'ll", "'S", "<|im_start|>", "<tool>", "123", "\\xc2\\xa0", "\\xe2\\x80\\x99"),
     *("\\xf0\\x9f\\x98\\x80", "\\xe2\\x80\\x8d", "\\xe2\\x96\\x81", "\\xcc\\x81", "\\xe4\\xb8\\x80", "\\xed\\xa0\\x80"),
@@ -111,6 +131,7 @@ TARGETS = {
             words=_TYPED,
         ),
         Target("vocab", (*_VOCAB,), 4096, words=_VOCAB_WORDS),
+        Target("model", (*_MODEL,), 8192, words=_MODEL_WORDS),
         Target("encode", (*_VOCAB,), 128, words=_TEXT_WORDS),
         Target("chat", ("kernel_c/lm/chat.c", *_CORE), 2048, words=("KGCT", "</think>\\x0a", "<|im_end|>")),
     )
