@@ -113,8 +113,11 @@ LM_FORMATS := \
 LM_QUANT := \
     ops/quant/act.c \
     ops/quant/float_ref.c \
+    ops/quant/float_sse2.c \
     ops/quant/q8_swar.c \
+    ops/quant/q8k_swar.c \
     ops/quant/quant.c \
+    ops/quant/quant_test.c \
     ops/quant/ref.c \
     ops/quant/types.c \
     ops/quant/unpack.c

@@ -83,7 +83,7 @@ class Engine:
         short: int = 0,
     ) -> None:
         """A new session; its arena lacks ``short`` bytes."""
-        self._options = _Options(n_ctx or self.n_ctx_train, n_batch, KV.index(kv), all_logits)
+        self._options = _Options(self.n_ctx_train if n_ctx is None else n_ctx, n_batch, KV.index(kv), all_logits)
         size = self._library.driver_session_size(self._struct, ctypes.byref(self._options))
         self._session_memory = _aligned(size - short)
         where = _where(self._session_memory)

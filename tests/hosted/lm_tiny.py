@@ -36,6 +36,7 @@ class Tiny:
     more: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Tensors (name -> shape, rows first) that only this one has; "blk.*." stands for each layer."""
     seed: int = 1
+    vectors: str = "F32"
 
 
 _YARN = {
@@ -91,7 +92,7 @@ def write(path: Path, tiny: Tiny, *, leave_out: str = "", **replaced: Any) -> Pa
     writer.add_tokenizer_model("no_vocab")
     for name, shape in tensor_shapes(tiny).items():
         if name != leave_out:
-            _add_tensor(writer, name, _values(rng, name, shape), tiny.kind if len(shape) > 1 else "F32", rng)
+            _add_tensor(writer, name, _values(rng, name, shape), tiny.kind if len(shape) > 1 else tiny.vectors, rng)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -138,7 +139,12 @@ def _layer_shapes(tiny: Tiny) -> dict[str, tuple[int, ...]]:
     if tiny.arch == "gemma3":
         shapes |= {"post_attention_norm.weight": (c,), "post_ffw_norm.weight": (c,)}
     if tiny.arch in ("phi2", "gpt2"):
-        shapes |= {"attn_qkv.bias": (q + 2 * kv,), "attn_output.bias": (c,), "ffn_up.bias": (ff,), "ffn_down.bias": (c,)}
+        shapes |= {
+            "attn_qkv.bias": (q + 2 * kv,),
+            "attn_output.bias": (c,),
+            "ffn_up.bias": (ff,),
+            "ffn_down.bias": (c,),
+        }
     return shapes
 
 
@@ -198,7 +204,7 @@ def _add_tensor(writer: GGUFWriter, name: str, values: Array, kind: str, rng: np
 
 
 def _random_blocks(kind: str, values: Array, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Blocks (rows, bytes) of random bits, scaled so that they spread as ``values`` (rows, columns) do: gguf cannot write these."""
+    """Blocks (rows, bytes) of random bits that spread as ``values`` (rows, columns) do: gguf cannot write these types."""
     what = TYPES[BY_NAME[kind]]
     data = rng.integers(0, 256, (values.shape[0], values.shape[1] // what.block, what.bytes), np.uint8)
     for scale in (1.0, 0.0):

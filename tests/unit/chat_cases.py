@@ -36,6 +36,7 @@ class Case:
     eos: str = "</s>"
     system: bool = True
     moves: bool = False
+    tools: bool = True  # does it stand a ``tools`` that is there but none?
     default_system: str = ""
 
     @property
@@ -217,6 +218,17 @@ CASES = [
         eos="<|im_end|>",
     ),
     Case(
+        "phi4-mini",
+        "",
+        "phi3",
+        "<|end|>",
+        f"<|system|>{SYSTEM}<|end|><|user|>Hello<|end|><|assistant|>Hi there<|end|><|user|>Who are you<|end|>"
+        "<|assistant|>   I am an assistant   <|end|><|user|>Another question<|end|><|assistant|>",
+        bos="<|endoftext|>",
+        eos="<|endoftext|>",
+        tools=False,
+    ),
+    Case(
         "zephyr",
         "",
         "zephyr",
@@ -267,6 +279,16 @@ CASES = [
         "</s>",
         f"<s>[SYSTEM_PROMPT] {SYSTEM}[/SYSTEM_PROMPT][INST] Hello[/INST] Hi there</s>[INST] Who are you[/INST]"
         "    I am an assistant   </s>[INST] Another question[/INST]",
+    ),
+    Case(
+        "mistral-small",
+        "",
+        "mistral",
+        "</s>",
+        f"<s>[SYSTEM_PROMPT]{SYSTEM}[/SYSTEM_PROMPT][INST]Hello[/INST]Hi there</s>[INST]Who are you[/INST]"
+        "   I am an assistant   </s>[INST]Another question[/INST]",
+        default_system="You are Mistral Small 3, a Large Language Model (LLM) created by Mistral AI, a French startup "
+        "headquartered in Paris.\nYour knowledge base was last updated on 2023-10-01. The current date is 2024-07-26.",
     ),
     Case(
         "deepseek-coder",

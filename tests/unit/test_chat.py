@@ -51,7 +51,7 @@ def test_a_blob_is_read_as_it_was_written(case: Case) -> None:
 @pytest.mark.parametrize("case", [case for case in CASES if not case.moves], ids=lambda case: case.name)
 def test_jinja_agrees_with_the_expected_text(case: Case) -> None:
     """So that a wrong environment cannot hide behind pieces derived from it."""
-    render = Renderer(case.text, case.bos, case.eos)
+    render = Renderer(case.text, case.bos, case.eos, defined=case.tools)
     assert render(conversation(SYSTEM if case.system else None, *SAID)) == case.expected
 
 
@@ -148,6 +148,9 @@ REFUSED = {
     "it rewrites what an earlier reply has thought aloud": (
         "{% for m in messages %}[{{ m.role }}]"
         "{{ '(thought)' + m.content.split('</think>')[-1] if '</think>' in m.content else m.content }}{% endfor %}"
+    ),
+    "it makes more than 1048576 characters": (
+        "{% for i in range(90000) %}{% for j in range(90000) %}{{ j }}{% endfor %}{% endfor %}"
     ),
     "'dict object' has no attribute 'tools'": "{% for m in messages %}{{ m.content }}{{ m.tools.name }}{% endfor %}",
 }

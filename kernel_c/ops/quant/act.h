@@ -26,10 +26,15 @@ struct kg_act_q8k {
     int8_t q[256];
 };
 
-/* Only for the versions without vectors (swar.h), behind the blocks of KG_ACT_Q8: of every 8 values the even ones, and the odd ones. */
-static inline uint64_t kg_act_packed_at(uint32_t columns)
+/* Only for the versions without vectors (swar.h), behind the blocks: of every 8 values the even ones, and the odd ones. */
+static inline uint64_t kg_act_q8_packed_at(uint32_t columns)
 {
     return ((uint64_t)columns / 32 * sizeof(struct kg_act_q8) + 63) / 64 * 64;
+}
+
+static inline uint64_t kg_act_q8k_packed_at(uint32_t columns)
+{
+    return ((uint64_t)columns / 256 * sizeof(struct kg_act_q8k) + 63) / 64 * 64;
 }
 
 #endif

@@ -22,6 +22,14 @@
 #define KG_NIBBLES 0x000f000f000f000fu /* one of four */
 #define KG_HALF 0x0000800000000000u    /* rounds the topmost field */
 
+/* Of four halves, whether one is zero, subnormal, infinite or no number. */
+KG_INLINE bool kg_unusual_halves(uint64_t halves)
+{
+    const uint64_t top = 0x8000800080008000u, one = 0x0400040004000400u;
+    uint64_t exponents = halves & 0x7c007c007c007c00u;
+    return (((exponents + one) | ~((exponents | top) - one)) & top) != 0;
+}
+
 KG_INLINE uint64_t kg_load64(const uint8_t *p)
 {
     uint64_t value;
@@ -33,6 +41,12 @@ KG_INLINE uint64_t kg_load64(const uint8_t *p)
 KG_INLINE uint64_t kg_pack(int64_t first, int64_t second, int64_t third, int64_t fourth)
 {
     return (uint64_t)fourth + ((uint64_t)third << 16) + ((uint64_t)second << 32) + ((uint64_t)first << 48);
+}
+
+KG_INLINE void kg_pack_eight(uint64_t to[2], const int8_t *q)
+{
+    to[0] = kg_pack(q[0], q[2], q[4], q[6]);
+    to[1] = kg_pack(q[1], q[3], q[5], q[7]);
 }
 
 KG_INLINE int64_t kg_topmost(uint64_t sum)
