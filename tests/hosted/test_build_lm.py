@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from lm_files import write_lm
+from tiny_lm import write_lm
 
 from kgpt_build import cli, models
 from kgpt_build.errors import KgptError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lm_files import write_lm
+from tiny_lm import write_lm
 
 from kgpt_build import headers, models
 from kgpt_build.errors import KgptError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lm_files import write_lm
+from tiny_lm import write_lm
 
 from kgpt_build import models
 from kgpt_build.errors import KgptError

@@ -10,7 +10,7 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from lm_files import N_CTX, N_EMBD, TOKENS, write_lm
+from tiny_lm import N_CTX, N_EMBD, TOKENS, write_lm
 
 from kgpt_build import models
 from kgpt_build.chat import read_chat_blob
