@@ -227,6 +227,7 @@ void kg_lm_forward(struct kg_lm_session *session, uint32_t n, bool logits)
         layer(&pass);
     }
     if (logits) {
+        pass.layer_number = pass.model->n_layer;
         compute_logits(&pass);
     }
     session->n_past += n;

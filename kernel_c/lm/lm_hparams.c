@@ -26,7 +26,7 @@ static const char *key_of(struct reader *r, const char *name)
 static void refuse(struct reader *r, const char *name, const char *why)
 {
     if (r->status == KG_OK) {
-        r->status = kg_error_set(r->error, KG_E_INPUT, "the field '%s' %s", key_of(r, name), why);
+        r->status = kg_error_set(r->error, KG_E_INPUT, "the field \"%s\" %s", key_of(r, name), why);
     }
 }
 
@@ -48,7 +48,7 @@ static uint32_t size(struct reader *r, const char *name, uint32_t most)
     }
     if (r->status == KG_OK && (value < 1 || value > most)) {
         r->status =
-            kg_error_set(r->error, KG_E_INPUT, "the field '%s' is %u, not 1 to %u", key_of(r, name), value, most);
+            kg_error_set(r->error, KG_E_INPUT, "the field \"%s\" is %u, not 1 to %u", key_of(r, name), value, most);
     }
     return value;
 }
@@ -74,7 +74,7 @@ static void refuse_unknown(struct reader *r)
         if (key->n > n + 1 && memcmp(key->data, r->arch, n) == 0 && key->data[n] == '.' &&
             !kg_lm_key_known(key->data + n + 1, key->n - n - 1)) {
             int shown = key->n < 96 ? (int)key->n : 96;
-            r->status = kg_error_set(r->error, KG_E_INPUT, "the field '%.*s' is not supported", shown, key->data);
+            r->status = kg_error_set(r->error, KG_E_INPUT, "the field \"%.*s\" is not supported", shown, key->data);
             kg_error_hint(r->error, "it may change what the model computes");
         }
     }

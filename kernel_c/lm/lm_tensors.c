@@ -57,10 +57,10 @@ static enum kg_status read_vocabulary(struct reader *r)
 {
     const struct kg_gguf_tensor *tensor = kg_gguf_tensor(r->model->gguf, "token_embd.weight");
     if (!tensor) {
-        return kg_error_set(r->error, KG_E_INPUT, "the tensor 'token_embd.weight' is missing");
+        return kg_error_set(r->error, KG_E_INPUT, "the tensor \"token_embd.weight\" is missing");
     }
     if (tensor->ne[1] < 1 || tensor->ne[1] > KG_LM_MOST_WIDTH) {
-        return kg_error_set(r->error, KG_E_INPUT, "the tensor 'token_embd.weight' has %lu rows, not 1 to %u",
+        return kg_error_set(r->error, KG_E_INPUT, "the tensor \"token_embd.weight\" has %lu rows, not 1 to %u",
                             (unsigned long)tensor->ne[1], KG_LM_MOST_WIDTH);
     }
     r->model->n_vocab = (uint32_t)tensor->ne[1];
@@ -74,7 +74,7 @@ static enum kg_status check_shape(struct reader *r, const struct kg_gguf_tensor 
     uint64_t rows = slot->rows == KG_DIM_NONE ? 1 : r->extra->dims[slot->rows];
     if (tensor->ne[0] != columns || tensor->ne[1] != rows || tensor->ne[2] != 1 || tensor->ne[3] != 1) {
         return kg_error_set(r->error, KG_E_INPUT,
-                            "the tensor '%.*s' has %lu x %lu values, where the hyperparameters make it %lu x %lu",
+                            "the tensor \"%.*s\" has %lu x %lu values, where the hyperparameters make it %lu x %lu",
                             shown(&tensor->name), tensor->name.data, (unsigned long)tensor->ne[0],
                             (unsigned long)(tensor->ne[1] * tensor->ne[2] * tensor->ne[3]), (unsigned long)columns,
                             (unsigned long)rows);
@@ -86,7 +86,7 @@ static enum kg_status read_vector(struct reader *r, const struct kg_gguf_tensor 
 {
     if (tensor->type != KG_TYPE_F32) {
         const struct kg_type_info *info = kg_type_info(tensor->type);
-        return kg_error_set(r->error, KG_E_INPUT, "the tensor '%.*s' has the type %s, not F32", shown(&tensor->name),
+        return kg_error_set(r->error, KG_E_INPUT, "the tensor \"%.*s\" has the type %s, not F32", shown(&tensor->name),
                             tensor->name.data, info ? info->name : "?");
     }
     *place = (const float *)(const void *)tensor->data;
@@ -97,11 +97,11 @@ static enum kg_status read_matrix(struct reader *r, const struct kg_gguf_tensor 
 {
     const struct kg_type_info *info = kg_type_info(tensor->type);
     if (!info) {
-        return kg_error_set(r->error, KG_E_INPUT, "the tensor '%.*s' has the type %u, which is not supported",
+        return kg_error_set(r->error, KG_E_INPUT, "the tensor \"%.*s\" has the type %u, which is not supported",
                             shown(&tensor->name), tensor->name.data, tensor->type);
     }
     if (tensor->ne[0] % info->block) {
-        return kg_error_set(r->error, KG_E_INPUT, "the tensor '%.*s' has rows of %lu values, not of whole %s blocks",
+        return kg_error_set(r->error, KG_E_INPUT, "the tensor \"%.*s\" has rows of %lu values, not of whole %s blocks",
                             shown(&tensor->name), tensor->name.data, (unsigned long)tensor->ne[0], info->name);
     }
     *matrix = (struct kg_matrix){tensor->data, tensor->type, (uint32_t)tensor->ne[1], (uint32_t)tensor->ne[0],
@@ -118,7 +118,7 @@ static enum kg_status read_tensor(struct reader *r, const struct kg_gguf_tensor 
     bool in_layer = layer != NO_LAYER;
     const struct kg_lm_slot *slot = find_slot(r->model->arch, &name, in_layer);
     if (!slot || (in_layer && layer >= r->model->n_layer)) {
-        return kg_error_set(r->error, KG_E_INPUT, "the tensor '%.*s' is none of a %s model with %u layers",
+        return kg_error_set(r->error, KG_E_INPUT, "the tensor \"%.*s\" is none of a %s model with %u layers",
                             shown(&tensor->name), tensor->name.data, r->model->arch->name, r->model->n_layer);
     }
     enum kg_status status = check_shape(r, tensor, slot);
@@ -145,8 +145,21 @@ static enum kg_status check_missing(struct reader *r, const struct kg_lm_layer *
         if (slot->rows == KG_DIM_NONE ? vectors[slot->place] != NULL : matrices[slot->place].data != NULL) {
             continue;
         }
-        return layer ? kg_error_set(r->error, KG_E_INPUT, "the tensor 'blk.%u.%s' is missing", number, slot->name)
-                     : kg_error_set(r->error, KG_E_INPUT, "the tensor '%s' is missing", slot->name);
+        return layer ? kg_error_set(r->error, KG_E_INPUT, "the tensor \"blk.%u.%s\" is missing", number, slot->name)
+                     : kg_error_set(r->error, KG_E_INPUT, "the tensor \"%s\" is missing", slot->name);
+    }
+    return KG_OK;
+}
+
+/* LongRoPE is nothing without its factors, for short contexts and for long ones. */
+static enum kg_status check_rope_factors(struct reader *r)
+{
+    static const char *const names[] = {"rope_factors_short.weight", "rope_factors_long.weight"};
+    static const uint8_t places[] = {KG_V_ROPE_SHORT, KG_V_ROPE_LONG};
+    for (uint32_t i = 0; i < 2 && r->extra->rope.scaling == KG_SCALING_LONGROPE; i++) {
+        if (!r->extra->vectors[places[i]]) {
+            return kg_error_set(r->error, KG_E_INPUT, "the tensor \"%s\" is missing", names[i]);
+        }
     }
     return KG_OK;
 }
@@ -200,6 +213,9 @@ enum kg_status kg_lm_read_tensors(struct kg_lm_model *model, struct kg_lm_extra 
     }
     if (status == KG_OK) {
         status = check_missing(&r, NULL, 0);
+    }
+    if (status == KG_OK) {
+        status = check_rope_factors(&r);
     }
     for (uint32_t i = 0; i < model->n_layer && status == KG_OK; i++) {
         status = check_missing(&r, &layers[i], i);

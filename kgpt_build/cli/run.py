@@ -115,7 +115,9 @@ def command(
     generate = GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings))
     words = _words([*generate.cmdline_words(), *lm.cmdline_words()], wishes, options.pop("cmdline"))
     memory = options.pop("memory")
-    settings = RunSettings(image=target or Path(), cmdline=words, **({} if memory is None else {"memory": memory}), **options)
+    settings = RunSettings(
+        image=target or Path(), cmdline=words, **({} if memory is None else {"memory": memory}), **options
+    )
     if settings.display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise KgptError("there is no display to open a window on", "leave out --display, or set DISPLAY")
     qemu = find_qemu()
@@ -161,8 +163,6 @@ def _check_kind(image: Path, lm: LmSettings, wishes: Wishes, *, brings: bool) ->
         if lm.given or wishes.mode == "chat":
             word = lm.given[0].replace("_", "-") if lm.given else "mode chat"
             raise UsageError(f"--{word} is for language models, and {image} holds a microgpt", "leave it out")
-    elif wishes.mode in (None, "chat") and not (wishes.interactive or wishes.one_shot or wishes.as_json):
-        raise UsageError("a chat needs a terminal to type on", "give a message: --prompt TEXT, or - for standard input")
 
 
 def _taken(options: dict[str, Any], kind: type[GenerateSettings]) -> dict[str, Any]:

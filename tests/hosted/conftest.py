@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 
+import lm
 import pytest
 from hosted import Hosted, random_model
 
@@ -17,8 +19,14 @@ ODD_CHARS = "abcdé€😀 \n\"\\'zß"
 
 
 @pytest.fixture(scope="session")
+def lm_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The engine of language models, for ctypes."""
+    return lm.build(tmp_path_factory.mktemp("lm"))
+
+
+@pytest.fixture(scope="session")
 def default_model() -> Model:
-    return models.load(None)
+    return models.load_microgpt(None)
 
 
 @pytest.fixture(scope="session")

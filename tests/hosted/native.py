@@ -16,6 +16,11 @@ _FLAGS = [
     *("-fPIC", "-nostdlib"),
 ]
 
+_ISA_FLAGS = {
+    "avx2": ["-mavx2", "-mf16c"],
+    "avx512": [*("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"), "-mfma"],
+}
+
 COMPILERS = {
     "zig": [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-mcpu=x86_64", "-fno-sanitize=all"],
     "gcc": ["gcc", "-march=x86-64"],
@@ -28,12 +33,13 @@ def shared_object(
 ) -> ctypes.CDLL:
     """Compile ``sources`` (paths below the repository's root), with what compilers call on their own, and load them.
 
-    Files whose names end in ``_avx2`` may use AVX2 and F16C. ``include`` holds generated headers.
+    Files whose names end in ``_avx2`` may use AVX2 and F16C, in ``_avx512`` that. ``include`` holds generated headers.
     """
     target = folder / f"{Path(sources[0]).stem}-{compiler}.so"
     inputs = ["kernel_c/core/memory.c"]
     for source in sources:
-        inputs.append(_avx2_object(folder, source, compiler) if source.endswith("_avx2.c") else source)
+        isa = Path(source).stem.rpartition("_")[2]
+        inputs.append(_isa_object(folder, source, compiler, isa) if isa in _ISA_FLAGS else source)
     # Self-tests are found by their section alone, which a linker that collects garbage does not see.
     flags = [*_FLAGS, "-shared", "-Wl,--no-gc-sections", *([f"-I{include}"] if include else [])]
     words = [*COMPILERS[compiler], *flags, *inputs, "-o", str(target)]
@@ -41,9 +47,9 @@ def shared_object(
     return ctypes.CDLL(str(target))
 
 
-def _avx2_object(folder: Path, source: str, compiler: str) -> str:
+def _isa_object(folder: Path, source: str, compiler: str, isa: str) -> str:
     target = folder / f"{Path(source).stem}-{compiler}.o"
-    words = [*COMPILERS[compiler], *_FLAGS, "-mavx2", "-mf16c", "-c", source, "-o", str(target)]
+    words = [*COMPILERS[compiler], *_FLAGS, *_ISA_FLAGS[isa], "-c", source, "-o", str(target)]
     subprocess.run(words, cwd=ROOT, check=True)
     return str(target)
 

@@ -11,6 +11,7 @@ from typing import Any
 import gguf_files
 import gguf_reader
 import native
+from real_model import smollm2_file
 
 from kgpt_build.headers import unicode
 
@@ -111,15 +112,12 @@ class Vocab:
         return int(self._library.driver_find(self._at, piece, ctypes.c_uint64(len(piece))))
 
 
-def smollm2_fields() -> dict[str, Any] | None:
-    """The fields of SmolLM2's tokenizer, and what llama.cpp asks for besides; None without its package."""
+def smollm2_fields() -> dict[str, Any]:
+    """The fields of SmolLM2's tokenizer, and what llama.cpp asks for besides."""
     from gguf import GGUFReader
 
-    path = gguf_files.smollm2()
-    if path is None:
-        return None
     keys = ("tokenizer.ggml.", "llama.", "general.arch", "general.name")
-    fields = GGUFReader(path).fields
+    fields = GGUFReader(smollm2_file()).fields
     return {key: field.contents() for key, field in fields.items() if key.startswith(keys)}
 
 

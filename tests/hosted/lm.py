@@ -1,0 +1,164 @@
+"""A language model in the C engine as the tests use it, through tests/hosted/lm_driver.c."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from native import ROOT, shared_object
+
+Floats = npt.NDArray[np.float32]
+
+ISAS = ("c", "avx2")
+KV = ("f16", "q8", "f32")
+
+
+def _in_makefile(*names: str) -> list[str]:
+    """The sources that kernel.mk lists under these variables: the test has no list of its own to fall behind."""
+    text, found = (ROOT / "kernel_c/kernel.mk").read_text(encoding="utf-8").replace("\\\n", " "), []
+    for line in text.splitlines():
+        name, _, value = line.partition(":=")
+        if name.strip() in names:
+            found += [f"kernel_c/{word}" for word in value.split()]
+    return [path for path in found if not path.endswith("_test.c")]
+
+
+def sources() -> list[str]:
+    """Everything the driver is linked from."""
+    core = ("arena", "cpu", "error", "format", "math", "str", "utf8")
+    return [
+        "tests/hosted/lm_driver.c",
+        *(f"kernel_c/core/{name}.c" for name in core),
+        "kernel_c/ops/ops.c",
+        "kernel_c/ops/ref/matmul_ref.c",
+        *(f"kernel_c/ops/x86/matmul_{isa}.c" for isa in ("avx2", "avx512")),
+        *_in_makefile("LM_MATH", "LM_FORMATS", "LM_QUANT", "LM_QUANT_AVX2", "LM_ENGINE"),
+    ]
+
+
+class _Options(ctypes.Structure):
+    _fields_ = [
+        ("n_ctx", ctypes.c_uint32),
+        ("n_batch", ctypes.c_uint32),
+        ("kv", ctypes.c_uint32),
+        ("all_logits", ctypes.c_bool),
+    ]
+
+
+class Refused(Exception):
+    """What the library says no to: its message and hint."""
+
+
+class Engine:
+    """One model, and one session at a time."""
+
+    def __init__(self, library: ctypes.CDLL, data: bytes, *, interleaved: bool = False) -> None:
+        self._library = library
+        for name in ("driver_logits", "driver_session_size", "driver_struct_size"):
+            getattr(library, name).restype = ctypes.c_uint64
+        for name in ("driver_message", "driver_hint"):
+            getattr(library, name).restype = ctypes.c_char_p
+        self._struct = ctypes.create_string_buffer(library.driver_struct_size())
+        self._file = _aligned(len(data))
+        self._file[:] = np.frombuffer(data, np.uint8)
+        self._memory = _aligned(64 << 20)
+        size = ctypes.c_uint64(len(data))
+        self._check(library.driver_open(self._struct, _at(self._file), size, interleaved, *_where(self._memory)))
+        sizes = (ctypes.c_uint64 * 9)()
+        library.driver_sizes(self._struct, sizes)
+        self.n_vocab, self.n_ctx_train, self.n_embd, self.n_layer = sizes[0:4]
+        self.n_head, self.n_head_kv, self.head_dim, self.n_ff, self.n_parameters = sizes[4:9]
+
+    def session(
+        self,
+        n_ctx: int | None = None,
+        n_batch: int = 8,
+        kv: str = "f32",
+        isa: str = "avx2",
+        *,
+        all_logits: bool = True,
+        short: int = 0,
+    ) -> None:
+        """A new session; its arena lacks ``short`` bytes."""
+        self._options = _Options(self.n_ctx_train if n_ctx is None else n_ctx, n_batch, KV.index(kv), all_logits)
+        size = self._library.driver_session_size(self._struct, ctypes.byref(self._options))
+        self._session_memory = _aligned(size - short)
+        where = _where(self._session_memory)
+        status = self._library.driver_session(self._struct, ctypes.byref(self._options), ISAS.index(isa), *where)
+        if status:
+            raise Refused(f"status {status}")
+        self.isa = ISAS[self._library.driver_isa(self._struct)]
+
+    def eval(self, tokens: Sequence[int], workers: int = 1) -> Floats:
+        """Logits (T, n_vocab) of every token; of the last one alone, (1, n_vocab), in a session without all_logits."""
+        rows: list[Floats] = []
+        step = self._options.n_batch if self._options.all_logits else len(tokens)
+        self._library.driver_workers(workers)
+        for start in range(0, len(tokens), step):
+            part = tokens[start : start + step]
+            ids = (ctypes.c_uint32 * len(part))(*part)
+            self._check(self._library.driver_eval(self._struct, ids, len(part)))
+            n = len(part) if self._options.all_logits else 1
+            at = ctypes.cast(self._library.driver_logits(self._struct), ctypes.POINTER(ctypes.c_float))
+            rows.append(np.ctypeslib.as_array(at, (n, self.n_vocab)).copy())
+        return np.concatenate(rows)
+
+    def probe(self, tokens: Sequence[int]) -> dict[tuple[str, int], Floats]:
+        """The residual stream after each step of the last token, by the step's name and its layer."""
+        values = np.zeros((512, self.n_embd), np.float32)
+        self._library.driver_probe(self._struct, _at(values))
+        self.eval(tokens)
+        name, layer, found = ctypes.c_char_p(), ctypes.c_uint32(), {}
+        n = self._library.driver_probed(self._struct, 0, ctypes.byref(name), ctypes.byref(layer))
+        for i in range(n):
+            self._library.driver_probed(self._struct, i, ctypes.byref(name), ctypes.byref(layer))
+            found[((name.value or b"").decode(), layer.value)] = values[i].copy()
+        self._library.driver_probe(self._struct, None)
+        return found
+
+    def truncate(self, n: int) -> None:
+        self._library.driver_truncate(self._struct, n)
+
+    def shift(self, keep: int, discard: int) -> None:
+        self._library.driver_shift(self._struct, keep, discard)
+
+    @property
+    def tokens(self) -> list[int]:
+        """What fills the context."""
+        at = ctypes.POINTER(ctypes.c_uint32)()
+        n = self._library.driver_past(self._struct, ctypes.byref(at))
+        return list(at[:n])
+
+    @property
+    def taken(self) -> tuple[int, int, int, int]:
+        """Bytes of the model: taken, planned; of the session: taken, planned."""
+        taken = (ctypes.c_uint64 * 4)()
+        self._library.driver_taken(self._struct, taken)
+        return taken[0], taken[1], taken[2], taken[3]
+
+    def _check(self, status: int) -> None:
+        if status:
+            message, hint = (getattr(self._library, f"driver_{name}")(self._struct) for name in ("message", "hint"))
+            raise Refused(message.decode(), hint.decode())
+
+
+def _aligned(size: int) -> npt.NDArray[np.uint8]:
+    memory = np.zeros(size + 64, np.uint8)
+    skip = -memory.ctypes.data % 64
+    return memory[skip : skip + size]
+
+
+def _at(array: npt.NDArray[np.generic]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def _where(array: npt.NDArray[np.uint8]) -> tuple[ctypes.c_void_p, ctypes.c_uint64]:
+    return _at(array), ctypes.c_uint64(array.size)
+
+
+def build(folder: Path, compiler: str = "zig") -> ctypes.CDLL:
+    """Compile the library."""
+    return shared_object(folder, sources(), compiler)
