@@ -6,6 +6,7 @@ import ctypes
 import random
 from typing import Any
 
+import native
 import pytest
 import vocab
 import vocab_files
@@ -27,6 +28,12 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="module")
 def smollm2(library: ctypes.CDLL) -> Vocab:
     return Vocab(library, vocab.gguf_bytes(vocab.smollm2_fields()))
+
+
+def test_selftests(library: ctypes.CDLL) -> None:
+    results = native.selftests(library)
+    assert len(results) >= 5
+    assert set(results.values()) == {""}, results
 
 
 def check(tested: Vocab, text: bytes, expected: list[int]) -> None:
