@@ -46,7 +46,8 @@ class Peer:
 
     def piece(self, token: int, special: bool) -> bytes:
         out = ctypes.create_string_buffer(8192)
-        return out.raw[: self._api.llama_token_to_piece(self._vocab, token, out, len(out), 0, special)]
+        n = self._api.llama_token_to_piece(self._vocab, token, out, len(out), 0, special)
+        return out.raw[:n]
 
     def ends(self, token: int) -> bool:
         return bool(self._api.llama_vocab_is_eog(self._vocab, token))
