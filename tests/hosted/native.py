@@ -26,7 +26,7 @@ COMPILERS = {
 def shared_object(folder: Path, sources: Sequence[str], compiler: str = "zig") -> ctypes.CDLL:
     """Compile ``sources`` (paths below the repository's root), with what compilers call on their own, and load them.
 
-    Files whose names end in ``_avx2`` may use AVX2 and F16C.
+    Files whose names end in ``_avx2`` may use AVX2.
     """
     target = folder / f"{Path(sources[0]).stem}-{compiler}.so"
     inputs = ["kernel_c/core/memory.c"]
@@ -38,7 +38,7 @@ def shared_object(folder: Path, sources: Sequence[str], compiler: str = "zig") -
 
 def _avx2_object(folder: Path, source: str, compiler: str) -> str:
     target = folder / f"{Path(source).stem}-{compiler}.o"
-    words = [*COMPILERS[compiler], *_FLAGS, "-mavx2", "-mf16c", "-c", source, "-o", str(target)]
+    words = [*COMPILERS[compiler], *_FLAGS, "-mavx2", "-c", source, "-o", str(target)]
     subprocess.run(words, cwd=ROOT, check=True)
     return str(target)
 
