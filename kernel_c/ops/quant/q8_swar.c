@@ -87,17 +87,24 @@ KG_INLINE struct octets octets_of(const uint64_t *x, const uint32_t k, const str
                           : (struct octets){x[2 * k], x[2 * k + 1], x[2 * k + 4], x[2 * k + 5]};
 }
 
-/* half * value * 2^(25 - the exponent of half), for a half that is normal. */
-KG_INLINE int64_t scaled(uint32_t half, int64_t value)
+/* The significand of a half that is normal: 1024 to 2047. */
+KG_INLINE int64_t whole_of(uint32_t half)
 {
-    int64_t sign = -(int64_t)(half >> 15 & 1), whole = (half & 0x3ff) | 0x400;
-    return ((whole ^ sign) - sign) * value;
+    return (half & 0x3ff) | 0x400;
 }
 
-/* Times 2^(the exponent of half - 1). */
-KG_INLINE uint64_t shifted(uint32_t half, int64_t value)
+#define POWERS(sign)                                                                                               \
+    0, sign 0x1, sign 0x2, sign 0x4, sign 0x8, sign 0x10, sign 0x20, sign 0x40, sign 0x80, sign 0x100, sign 0x200, \
+        sign 0x400, sign 0x800, sign 0x1000, sign 0x2000, sign 0x4000, sign 0x8000, sign 0x10000, sign 0x20000,    \
+        sign 0x40000, sign 0x80000, sign 0x100000, sign 0x200000, sign 0x400000, sign 0x800000, sign 0x1000000,    \
+        sign 0x2000000, sign 0x4000000, sign 0x8000000, sign 0x10000000, sign 0x20000000, 0
+
+/* By the sign and the exponent of a half that is normal: the half is its significand times this, times 2^-24. */
+static const int64_t powers[64] = {POWERS(+), POWERS(-)};
+
+KG_INLINE uint32_t half_of(const uint64_t halves[2], const uint32_t row)
 {
-    return (uint64_t)value << ((half >> 10 & 31) - 1);
+    return (uint16_t)(halves[row / 4] >> 16 * (row % 4));
 }
 
 /* A block of eight rows as the reference does it. */
@@ -114,6 +121,7 @@ static void add_eight_slowly(float sum[8], const uint8_t *p, const int64_t *i, c
 }
 
 typedef float f32x4 __attribute__((vector_size(16)));
+typedef f32x4 f32x4_at __attribute__((aligned(4), may_alias));
 
 /* The sums of products of a block. */
 KG_INLINE void multiply_eight(int64_t i[8], const uint8_t *payload, const uint64_t *x, const struct kind kind)
@@ -132,22 +140,25 @@ KG_INLINE void multiply_eight(int64_t i[8], const uint8_t *payload, const uint64
 /* (d * i + m * j) * 2^24 of a block of eight rows, exact; false if that is not what the reference has. */
 KG_INLINE bool scale_eight(int64_t to[8], const int64_t i[8], const uint8_t *p, int64_t j, const struct kind kind)
 {
-    uint64_t unusual = kg_unusual_halves(kg_load64(p)) | kg_unusual_halves(kg_load64(p + 8)), large = 0;
-    if (kind.has_minimum) {
-        unusual |= kg_unusual_halves(kg_load64(p + 16)) | kg_unusual_halves(kg_load64(p + 24));
-    }
+    const uint64_t d[2] = {kg_load64(p), kg_load64(p + 8)};
+    uint64_t unusual = kg_unusual_halves(d[0]) | kg_unusual_halves(d[1]), large = 0;
     KG_UNROLL
     for (uint32_t r = 0; r < 8; r++) {
-        uint32_t d = kg_load16(p + 2 * r);
-        int64_t product = scaled(d, i[r] - j * kind.offset);
-        to[r] = (int64_t)shifted(d, product);
-        if (kind.has_minimum) {
-            uint32_t m = kg_load16(p + 16 + 2 * r);
-            large |= (uint64_t)(product + (1 << 24));
-            to[r] += (int64_t)shifted(m, scaled(m, j));
+        uint32_t half = half_of(d, r);
+        int64_t product = whole_of(half) * (i[r] - j * kind.offset);
+        large |= (uint64_t)(product + (1 << 24));
+        to[r] = product * powers[half >> 10];
+    }
+    if (kind.has_minimum) {
+        const uint64_t m[2] = {kg_load64(p + 16), kg_load64(p + 24)};
+        unusual |= kg_unusual_halves(m[0]) | kg_unusual_halves(m[1]) | large >> 25;
+        KG_UNROLL
+        for (uint32_t r = 0; r < 8; r++) {
+            uint32_t half = half_of(m, r);
+            to[r] += whole_of(half) * j * powers[half >> 10];
         }
     }
-    return (unusual | large >> 25) == 0;
+    return unusual == 0;
 }
 
 /* Eight rows with one token. Floats come last and by themselves: where they are emulated, all registers are stored before each. */
@@ -159,10 +170,15 @@ KG_INLINE void tile(float *y, const uint8_t *p, uint32_t blocks, const struct kg
         int64_t i[8], v[8];
         multiply_eight(i, p + (kind.has_minimum ? 32 : 16), x, kind);
         if (scale_eight(v, i, p, a->sum, kind)) {
-            const float low = a->low;
-            const f32x4 lows = {low, low, low, low};
-            sum[0] += (f32x4){(float)v[0], (float)v[1], (float)v[2], (float)v[3]} * lows;
-            sum[1] += (f32x4){(float)v[4], (float)v[5], (float)v[6], (float)v[7]} * lows;
+            float value[8];
+            KG_UNROLL
+            for (uint32_t r = 0; r < 8; r++) {
+                value[r] = (float)v[r];
+            }
+            __asm__ volatile("" : : "r"(value) : "memory"); /* through memory: shuffles are emulated as well */
+            const f32x4 low = {a->low, a->low, a->low, a->low};
+            sum[0] += *(const f32x4_at *)value * low;
+            sum[1] += *(const f32x4_at *)(value + 4) * low;
         } else {
             add_eight_slowly((float *)sum, p, i, a, kind);
         }
