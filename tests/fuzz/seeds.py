@@ -127,8 +127,24 @@ def _vocabs() -> Iterator[bytes]:
 
 
 def _models() -> Iterator[bytes]:
-    small = {"n_embd": 4, "n_layer": 1, "n_head": 2, "n_head_kv": 1, "n_ff": 3, "head_dim": 4, "n_vocab": 3}
-    wide = {"n_embd": 32, "n_layer": 1, "n_head": 1, "n_head_kv": 1, "n_ff": 32, "head_dim": 32, "n_vocab": 9}
+    small: dict[str, Any] = {
+        "n_embd": 4,
+        "n_layer": 1,
+        "n_head": 2,
+        "n_head_kv": 1,
+        "n_ff": 3,
+        "head_dim": 4,
+        "n_vocab": 3,
+    }
+    wide: dict[str, Any] = {
+        "n_embd": 32,
+        "n_layer": 1,
+        "n_head": 1,
+        "n_head_kv": 1,
+        "n_ff": 32,
+        "head_dim": 32,
+        "n_vocab": 9,
+    }
     for i, (name, tiny) in enumerate(lm_tiny.TINY.items()):
         shape = wide if name in ("llama-Q4_0", "llama-Q5_1", "llama-Q8_0", "llama-F16") else small
         if (tiny.kind == "F32" or shape is wide) and not tiny.more:
