@@ -62,6 +62,7 @@ enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, st
         kg_error_hint(error, "leave it out: /system without a text");
         return KG_E_INPUT;
     }
+    lm->chat.plain = k->config.lm.think == KG_THINK_OFF;
     struct kg_lm_turn turn = {.fragments = fragments, .index = lm->replies};
     turn.bos = first && ((lm->chat.flags & KG_CHAT_BOS) || lm->vocab.add_bos);
     enum kg_status status = first ? KG_OK : kg_lm_settle(k, error);

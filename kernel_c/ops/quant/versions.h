@@ -27,7 +27,7 @@ void kg_act_q8_swar(void *out, const float *x, uint32_t columns);
 float kg_dot_f16_sse2(const uint16_t *a, const float *b, size_t n);
 void kg_add_scaled_f16_sse2(float *y, const uint16_t *a, float s, size_t n);
 void kg_act_q8k_swar(void *out, const float *x, uint32_t columns);
-kg_rows_fn kg_rows_q4_0_swar, kg_rows_q4_1_swar, kg_rows_q8_0_swar;
+kg_rows_fn kg_rows_q4_0_swar, kg_rows_q4_1_swar, kg_rows_q5_0_swar, kg_rows_q5_1_swar, kg_rows_q8_0_swar;
 kg_rows_fn kg_rows_q2_k_swar, kg_rows_q3_k_swar, kg_rows_q4_k_swar, kg_rows_q5_k_swar, kg_rows_q6_k_swar;
 
 void kg_act_q8_avx2(void *out, const float *x, uint32_t columns);
