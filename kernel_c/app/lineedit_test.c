@@ -3,7 +3,7 @@
 #include "kgpt/mem.h"
 #include "kgpt/test.h"
 
-static char screen[4096]; /* what was written since set_up */
+static char screen[KG_LINE_MAX + 4096]; /* what was written since set_up */
 static size_t screen_n;
 
 static void write(const char *text, size_t n)

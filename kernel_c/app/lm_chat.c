@@ -22,6 +22,7 @@ void kg_lm_chat_reset(struct kgpt *k)
     kg_lm_truncate(&lm->session, 0);
     lm->replies = lm->n_system = lm->n_all = 0;
     lm->pending = KG_NO_TOKEN;
+    lm->has_stop_string = false;
     lm->total = (struct kg_lm_speed){0};
 }
 
@@ -69,7 +70,8 @@ enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, st
     if (status != KG_OK) {
         return status;
     }
-    if (!first && (lm->chat.flags & KG_CHAT_REWRITES)) { /* the last reply as the template shows it from now on */
+    if (!first && ((lm->chat.flags & KG_CHAT_REWRITES) || lm->has_stop_string)) {
+        /* the last reply as the template shows it from now on, or without its stop string */
         kg_lm_truncate(&lm->session, lm->ask_at);
         turn.n = kg_chat_reply(&lm->chat, (struct kg_text){lm->reply, lm->reply_n}, fragments);
     }

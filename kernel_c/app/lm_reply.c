@@ -295,6 +295,7 @@ enum kg_status kg_lm_reply(struct kgpt *k, const struct kg_lm_turn *turn, struct
     plat_write("\n", 1);
     finish_speed(&r, decode_start);
     lm->reply_n = r.n;
+    lm->has_stop_string = lm->stream.stopped;
     kg_lm_event_sample(k, turn->index, r.n, lm->speed.tokens, r.reason);
     kg_lm_event_speed(k, lm->seed);
     return status;
