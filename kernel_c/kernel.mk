@@ -139,9 +139,11 @@ LM_ENGINE := \
     lm/lm_hparams.c \
     lm/lm_model.c \
     lm/lm_tensors.c \
+    lm/lm_test.c \
     lm/rope.c \
     lm/rows.c \
     lm/session.c \
+    lm/test_gguf.c \
     lm/vector.c
 LM_CHAT := lm/chat.c lm/chat_test.c lm/lm_sampler.c lm/lm_sampler_test.c
 LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c
