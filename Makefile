@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 ARGS ?=
 C_FILES = $(shell git ls-files 'kernel_c/*.c' 'kernel_c/*.h' 2>/dev/null || find kernel_c -name '*.[ch]')
 JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?=
 
-.PHONY: help run test test-slow lint format default-model bench clean need-run need-test need-slow
+.PHONY: help run test test-slow fuzz lint format default-model bench clean need-run need-test need-slow need-fuzz
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null || \
@@ -21,6 +23,9 @@ test: need-test $(VENV)/.test lint ## every test, boot tests included (ARGS="-k 
 
 test-slow: need-test need-slow $(VENV)/.test ## the tests marked slow
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
+
+fuzz: need-fuzz $(VENV)/.test ## look for inputs that break a reader (FUZZ_SECONDS=60 for each, FUZZ_TARGETS="gguf vocab")
+	$(BIN)/python tests/fuzz/fuzz.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 lint: $(VENV)/.test ## ruff, mypy, clang-format
 	$(BIN)/ruff check .
@@ -50,6 +55,9 @@ need-test:
 
 need-slow:
 	@scripts/need bochs
+
+need-fuzz:
+	@scripts/need venv qemu clang fuzzer
 
 # The stamp falls with the list of packages; an environment left half-made is made anew.
 $(VENV)/.run: pyproject.toml

@@ -113,11 +113,15 @@ LM_FORMATS := \
 LM_QUANT := \
     ops/quant/act.c \
     ops/quant/float_ref.c \
+    ops/quant/float_sse2.c \
+    ops/quant/q8_swar.c \
+    ops/quant/q8k_swar.c \
     ops/quant/quant.c \
+    ops/quant/quant_test.c \
     ops/quant/ref.c \
     ops/quant/types.c \
     ops/quant/unpack.c
-LM_QUANT_AVX2 := ops/quant/q8_avx2.c ops/quant/q8k_avx2.c
+LM_QUANT_AVX2 := ops/quant/act_avx2.c ops/quant/float_avx2.c ops/quant/q8_avx2.c ops/quant/q8k_avx2.c
 LM_TOKENIZER := \
     tokenizer/bpe.c \
     tokenizer/merge.c \
@@ -145,9 +149,16 @@ LM_ENGINE := \
     lm/session.c \
     lm/test_gguf.c \
     lm/vector.c
-LM_CHAT := lm/chat.c lm/chat_test.c lm/lm_sampler.c lm/lm_sampler_test.c
+LM_CHAT := \
+    lm/chat.c \
+    lm/chat_test.c \
+    lm/lm_sampler.c \
+    lm/lm_sampler_test.c \
+    lm/stream.c \
+    lm/stream_test.c
 LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c
 LM_MATH := core/dmath.c core/dmath_trig.c
+LM_CORE := core/crc32_long.c core/crc32_long_test.c
 
 MODEL := app/model_data.c
 
@@ -172,7 +183,7 @@ endif
 
 LM ?= 0
 ifeq ($(LM),1)
-ENGINE += $(LM_FORMATS) $(LM_QUANT) $(LM_TOKENIZER) $(LM_ENGINE) $(LM_CHAT) $(LM_APP) $(if $(filter 1,$(TRAIN)),,$(LM_MATH))
+ENGINE += $(LM_FORMATS) $(LM_QUANT) $(LM_TOKENIZER) $(LM_ENGINE) $(LM_CHAT) $(LM_CORE) $(LM_APP) $(if $(filter 1,$(TRAIN)),,$(LM_MATH))
 ENGINE_AVX2 += $(LM_QUANT_AVX2)
 else
 ENGINE += app/micro.c app/micro_shell.c
@@ -233,6 +244,7 @@ SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
 # Nothing of platform/x86_64 may touch an FP register: it runs before the FPU is on, and in the panic path.
 BARE_FLAGS := $(FREESTANDING) -mgeneral-regs-only
 AVX2_FLAGS := -mavx2
+SWAR_FLAGS := -fno-tree-vectorize -fno-tree-slp-vectorize
 F16C_FLAGS := -mavx2 -mf16c
 FMA_FLAGS := -mavx2 -mfma
 AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
@@ -260,7 +272,7 @@ ALL_OBJECTS := $(SHARED_OBJECTS) $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS
 all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf,$(OUT)/kgpt-hosted)
 
 # Changed flags or another compiler make everything anew.
-FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(F16C_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
+FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
@@ -276,6 +288,8 @@ $(OUT)/kgpt-hosted: $(ALL_OBJECTS) $(HOSTED_LINKER_SCRIPT)
 $(ENGINE_OBJECTS) $(RUNTIME_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER)
 # Self-tests run once in a while: small rather than fast.
 $(filter %_test.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(if $(filter 1,$(DEBUG)),,-Os)
+# Words that hold several numbers are vectors already.
+$(filter %_swar.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(SWAR_FLAGS)
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
 $(filter %/tokenizer/unicode.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -I$(GEN)
 $(AVX2_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX2_FLAGS)

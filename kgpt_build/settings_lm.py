@@ -14,6 +14,7 @@ MAX_STOPS = 4
 MAX_BIASES = 32
 KV_TYPES = ("f16", "q8", "f32")
 OVERFLOWS = ("error", "shift")
+THINK = ("on", "off")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class LmSettings:
     ctx: int | None = None
     kv: str | None = None
     on_overflow: str | None = None
+    think: str | None = None
     typical_p: float | None = None
     repeat_penalty: float | None = None
     repeat_last_n: int | None = None

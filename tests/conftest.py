@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
+from real_model import smollm2_file
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -14,3 +16,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 pytest_plugins = ["boots"]
 """Fixtures of tests/boot: a second conftest.py would be a second module of that name to mypy."""
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The file of SmolLM2-135M-Instruct, which `kgpt pull` brings."""
+    return smollm2_file()

@@ -206,7 +206,10 @@ static void feed_character(struct kg_lineedit *edit, char c)
     edit->character[edit->character_n++] = c;
     size_t length = kg_utf8_length(edit->character, edit->character_n);
     if (length) {
-        insert(edit, edit->character, length);
+        uint32_t code = kg_utf8_code(edit->character, length);
+        if (code < 0x80 || code > 0x9F) { /* terminals take these, once echoed, for the start of a sequence */
+            insert(edit, edit->character, length);
+        }
         edit->character_n = 0;
     } else if (edit->character_n == sizeof edit->character || (uint8_t)edit->character[0] < 0xC2) {
         edit->character_n = 0;

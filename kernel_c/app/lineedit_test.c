@@ -3,7 +3,7 @@
 #include "kgpt/mem.h"
 #include "kgpt/test.h"
 
-static char screen[4096]; /* what was written since set_up */
+static char screen[KG_LINE_MAX + 4096]; /* what was written since set_up */
 static size_t screen_n;
 
 static void write(const char *text, size_t n)
@@ -120,6 +120,10 @@ KG_TEST(lineedit, characters_are_whole)
     edit = set_up(t);
     enter(edit, "a\xFF\xC3z\x80"); /* what is no character is dropped */
     KG_CHECK_TEXT(t, edit->line, "az");
+    edit = set_up(t);
+    enter(edit, "a\xC2\x80\xC2\x9B"
+                "2J\xC2\xA0z"); /* and so are control characters of two bytes */
+    KG_CHECK_TEXT(t, edit->line, "a2J\xC2\xA0z");
 }
 
 KG_TEST(lineedit, history)

@@ -195,7 +195,7 @@ static enum kg_status add_embedded(struct kgpt *k, struct kg_error *error)
     if (!kg_streq(data->arch, "gguf")) {
         return KG_OK; /* an image without a model */
     }
-    uint32_t crc = kg_crc32(embedded(sizeof *data), data->size - sizeof *data);
+    uint32_t crc = kg_crc32_long(embedded(sizeof *data), data->size - sizeof *data);
     if (crc != data->crc32) {
         kg_error_set(error, KG_E_INPUT, "the embedded model's check sum is %08x, expected %08x", crc, data->crc32);
         kg_error_hint(error, "the image is damaged: build or copy it again");
@@ -315,7 +315,13 @@ static enum kg_exit run_chat(struct kgpt *k)
             return kg_refuse(k, &error);
         }
     }
-    if (k->config.exit || !k->info->has_input) {
+    bool answers = k->config.prompt[0] != '\0', listens = !k->config.exit && k->info->has_input;
+    if (!answers && !listens) {
+        kg_error_set(&error, KG_E_INPUT, "there is nothing to answer: no prompt, and nobody who types");
+        kg_error_hint(&error, "give a message: prompt=TEXT, or kgpt run --prompt TEXT");
+        return kg_refuse(k, &error);
+    }
+    if (!listens) {
         return kg_finish(k, KG_EXIT_OK, "done");
     }
     kg_lm_chat_run(k);

@@ -62,6 +62,8 @@ struct kg_lm {
     uint32_t replies;  /* in this conversation */
     uint32_t n_system; /* positions that a shift keeps: BOS and the system prompt */
     uint32_t n_all;    /* tokens of the conversation, forgotten ones included */
+    bool has_stop_string; /* the context holds a stop string behind the last reply, or the beginning of one */
+    uint32_t pending;  /* a token of the last reply that was shown and is not in the context yet, or KG_NO_TOKEN */
     uint32_t ask_at;   /* where the request for the last reply stands, for templates that show old replies otherwise */
     uint64_t seed;     /* of the last reply */
     struct kg_lm_speed speed;
@@ -83,6 +85,9 @@ struct kg_lm_turn {
     uint32_t index; /* which reply or sample this is, for the events and for the random numbers */
 };
 enum kg_status kg_lm_reply(struct kgpt *k, const struct kg_lm_turn *turn, struct kg_error *error);
+
+/* Puts the last token of a reply that was cut short into the context. */
+enum kg_status kg_lm_settle(struct kgpt *k, struct kg_error *error);
 
 /* A message of the user, in the chat's template. */
 enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, struct kg_error *error);

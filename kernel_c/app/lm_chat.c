@@ -21,6 +21,8 @@ void kg_lm_chat_reset(struct kgpt *k)
     (void)k;
     kg_lm_truncate(&lm->session, 0);
     lm->replies = lm->n_system = lm->n_all = 0;
+    lm->pending = KG_NO_TOKEN;
+    lm->has_stop_string = false;
     lm->total = (struct kg_lm_speed){0};
 }
 
@@ -61,9 +63,15 @@ enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, st
         kg_error_hint(error, "leave it out: /system without a text");
         return KG_E_INPUT;
     }
+    lm->chat.plain = k->config.lm.think == KG_THINK_OFF;
     struct kg_lm_turn turn = {.fragments = fragments, .index = lm->replies};
     turn.bos = first && ((lm->chat.flags & KG_CHAT_BOS) || lm->vocab.add_bos);
-    if (!first && (lm->chat.flags & KG_CHAT_REWRITES)) { /* the last reply as the template shows it from now on */
+    enum kg_status status = first ? KG_OK : kg_lm_settle(k, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    if (!first && ((lm->chat.flags & KG_CHAT_REWRITES) || lm->has_stop_string)) {
+        /* the last reply as the template shows it from now on, or without its stop string */
         kg_lm_truncate(&lm->session, lm->ask_at);
         turn.n = kg_chat_reply(&lm->chat, (struct kg_text){lm->reply, lm->reply_n}, fragments);
     }
@@ -73,7 +81,7 @@ enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, st
     if (first) {
         lm->n_system = bos + count_tokens(k, fragments, before_message(fragments, turn.n, (struct kg_text){text, n}));
     }
-    enum kg_status status = kg_lm_reply(k, &turn, error);
+    status = kg_lm_reply(k, &turn, error);
     lm->replies += status == KG_OK || lm->session.n_past > 0;
     return status;
 }

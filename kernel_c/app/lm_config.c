@@ -9,6 +9,7 @@
 #include "kgpt/str.h"
 
 static const char *const kv_names[] = {"f16", "q8", "f32", NULL}; /* enum kg_kv_type */
+static const char *const think_names[] = {"on", "off", NULL};
 static const char *const overflow_names[] = {"error", "shift", NULL};
 
 static bool set_system(struct kg_config *config, const char *value)
@@ -120,6 +121,7 @@ const struct kg_key kg_engine_keys[] = {
      .offset = AT(lm.on_overflow),
      .choices = overflow_names,
      .not_in = IN_TRAIN},
+    {.name = "think", .kind = KIND_CHOICE, .offset = AT(lm.think), .choices = think_names, .not_in = IN_TRAIN},
     DECIMAL("typical_p", typical_p, 0, 1, true),
     DECIMAL("repeat_penalty", repeat_penalty, 0, 100, true),
     COUNT("repeat_last_n", repeat_last_n, 0, 1 << 20, IN_TRAIN),

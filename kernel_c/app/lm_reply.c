@@ -147,6 +147,7 @@ static bool take(struct reply *r, uint32_t id)
         r->reason = "stop";
     } else if (r->k->config.max_tokens && lm->speed.tokens >= r->k->config.max_tokens) {
         r->reason = "max_tokens";
+        lm->pending = id;
     } else {
         return true;
     }
@@ -168,6 +169,7 @@ static enum kg_status decode(struct reply *r, struct kg_error *error)
         if (!more) {
             return KG_OK;
         }
+        lm->pending = id;
         if (stopped(r->k)) {
             r->reason = "stopped";
             return KG_E_STOPPED;
@@ -181,6 +183,7 @@ static enum kg_status decode(struct reply *r, struct kg_error *error)
             return status;
         }
         lm->n_all++;
+        lm->pending = KG_NO_TOKEN;
         if (r->k->config.logits) {
             kg_lm_event_logits(r->k, r->index, lm->session.n_past - 1, id);
         }
@@ -243,6 +246,21 @@ static enum kg_status feed_prompt(struct reply *r, uint32_t n, struct kg_error *
     return KG_OK;
 }
 
+enum kg_status kg_lm_settle(struct kgpt *k, struct kg_error *error)
+{
+    struct kg_lm *lm = &kg_lm;
+    uint32_t token = lm->pending;
+    if (token == KG_NO_TOKEN) {
+        return KG_OK;
+    }
+    enum kg_status status = make_room(k, 1, error);
+    if (status == KG_OK) {
+        status = kg_lm_eval(&lm->session, &token, 1, NULL, NULL, error);
+    }
+    lm->pending = status == KG_OK ? KG_NO_TOKEN : token;
+    return status;
+}
+
 static void begin_stream(struct kg_lm *lm, const struct kg_config *config)
 {
     kg_stream_begin(&lm->stream);
@@ -277,6 +295,7 @@ enum kg_status kg_lm_reply(struct kgpt *k, const struct kg_lm_turn *turn, struct
     plat_write("\n", 1);
     finish_speed(&r, decode_start);
     lm->reply_n = r.n;
+    lm->has_stop_string = lm->stream.stopped;
     kg_lm_event_sample(k, turn->index, r.n, lm->speed.tokens, r.reason);
     kg_lm_event_speed(k, lm->seed);
     return status;

@@ -2,14 +2,41 @@
 #include "kgpt/error.h"
 
 #include "kgpt/format.h"
+#include "kgpt/str.h"
+#include "kgpt/utf8.h"
+
+/* Names in a message come from files and from people; a console gets neither control characters from them nor parts of
+ * characters, be they cut by a width or by the end of the message. */
+static void make_printable(char *text)
+{
+    size_t n = kg_strlen(text);
+    for (size_t at = 0; at < n;) {
+        size_t length = kg_utf8_length(text + at, n - at);
+        uint32_t code = length ? kg_utf8_code(text + at, length) : 0;
+        if (code >= 0x20 && (code < 0x7F || code > 0x9F)) {
+            at += length;
+            continue;
+        }
+        for (size_t end = at + (length ? length : 1); at < end; at++) {
+            text[at] = '?';
+        }
+    }
+}
+
+enum kg_status kg_error_vset(struct kg_error *error, enum kg_status status, const char *format, va_list arguments)
+{
+    kg_vformat(error->message, sizeof error->message, format, arguments);
+    make_printable(error->message);
+    error->hint[0] = '\0';
+    return status;
+}
 
 enum kg_status kg_error_set(struct kg_error *error, enum kg_status status, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    kg_vformat(error->message, sizeof error->message, format, arguments);
+    kg_error_vset(error, status, format, arguments);
     va_end(arguments);
-    error->hint[0] = '\0';
     return status;
 }
 
@@ -19,4 +46,5 @@ void kg_error_hint(struct kg_error *error, const char *format, ...)
     va_start(arguments, format);
     kg_vformat(error->hint, sizeof error->hint, format, arguments);
     va_end(arguments);
+    make_printable(error->hint);
 }

@@ -8,32 +8,16 @@
 
 #define QUOTED_BYTES 64 /* of a name; longer ones are cut */
 
-static bool is_printable(uint32_t code)
-{
-    return code >= 0x20 && (code < 0x7F || code > 0x9F);
-}
-
 const char *kg_gguf_quote(char out[KG_QUOTE_MAX], struct kg_text text)
 {
-    size_t at = 0, n = 0;
-    out[n++] = '"';
-    while (at < text.n) {
-        size_t length = kg_utf8_length(text.data + at, text.n - at);
-        if (at + (length ? length : 1) > QUOTED_BYTES) {
-            memcpy(out + n, "…", sizeof "…" - 1);
-            n += sizeof "…" - 1;
-            break;
+    size_t n = text.n;
+    if (n > QUOTED_BYTES) { /* cut before a character */
+        n = QUOTED_BYTES;
+        while (n > 0 && (text.data[n] & 0xC0) == 0x80) {
+            n--;
         }
-        if (length && is_printable(kg_utf8_code(text.data + at, length))) {
-            memcpy(out + n, text.data + at, length);
-            n += length;
-        } else {
-            out[n++] = '?';
-        }
-        at += length ? length : 1;
     }
-    out[n++] = '"';
-    out[n] = '\0';
+    kg_format(out, KG_QUOTE_MAX, "\"%.*s%s\"", (int)n, text.data, n < text.n ? "…" : "");
     return out;
 }
 
@@ -41,7 +25,7 @@ enum kg_status kg_gguf_damaged(struct kg_error *error, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    kg_vformat(error->message, sizeof error->message, format, arguments);
+    kg_error_vset(error, KG_E_INPUT, format, arguments);
     va_end(arguments);
     kg_error_hint(error, "%s", KG_GGUF_DAMAGED);
     return KG_E_INPUT;

@@ -1,5 +1,4 @@
-/* What the parts of the GGUF reader share. All refusals of a file have one of two hints, and name a field or tensor as it can be
- * printed, whatever its bytes are. kgpt_build/models/gguf_scan.py says the same of the same file, word for word. */
+/* What the parts of the GGUF reader share. kgpt_build/models/gguf_scan.py says the same of the same file, word for word. */
 #ifndef KGPT_FORMATS_GGUF_READ_H
 #define KGPT_FORMATS_GGUF_READ_H
 
@@ -25,7 +24,7 @@ struct kg_gguf_reader {
 };
 #define KG_GGUF_NO_ITEM UINT64_MAX
 
-/* `text` in quotes, shortened and without bytes that are no printable characters. Returns `out`. */
+/* `text` in quotes, shortened. Returns `out`. */
 const char *kg_gguf_quote(char out[KG_QUOTE_MAX], struct kg_text text);
 
 /* KG_E_INPUT, with the hint that the file is damaged. */

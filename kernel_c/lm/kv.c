@@ -45,9 +45,12 @@ bool kg_lm_kv_init(struct kg_lm_kv *kv, const struct kg_lm_model *model, const s
     return kv->keys && kv->values;
 }
 
-/* To nearest, halves away from 0; |x| <= 127. */
+/* To nearest, halves away from 0; |x| <= 127, or no number at all where the weights of the file are none. */
 static int8_t round_to_byte(float x)
 {
+    if (!(x > -128 && x < 128)) {
+        return 0;
+    }
     return (int8_t)(int)(x + (x < 0 ? -0.5f : 0.5f));
 }
 

@@ -79,8 +79,8 @@ static enum kg_status find_arch(struct kg_lm_model *model, struct kg_error *erro
     return status;
 }
 
-enum kg_status kg_lm_open(struct kg_lm_model *model, const struct kg_gguf *gguf, bool interleaved,
-                          struct kg_arena *arena, struct kg_error *error)
+static enum kg_status open_model(struct kg_lm_model *model, const struct kg_gguf *gguf, bool interleaved,
+                                 struct kg_arena *arena, struct kg_error *error)
 {
     *model = (struct kg_lm_model){.gguf = gguf};
     enum kg_status status = find_arch(model, error);
@@ -116,4 +116,16 @@ enum kg_status kg_lm_open(struct kg_lm_model *model, const struct kg_gguf *gguf,
     read_name(model);
     count_weights(model);
     return KG_OK;
+}
+
+enum kg_status kg_lm_open(struct kg_lm_model *model, const struct kg_gguf *gguf, bool interleaved,
+                          struct kg_arena *arena, struct kg_error *error)
+{
+    enum kg_status status = open_model(model, gguf, interleaved, arena, error);
+    if (status != KG_OK && !error->hint[0]) { /* most refusals have no better advice */
+        kg_error_hint(error, "%s",
+                      status == KG_E_MEMORY ? "give the machine more memory"
+                                            : "convert the model anew, with a current converter");
+    }
+    return status;
 }

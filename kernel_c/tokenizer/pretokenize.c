@@ -87,27 +87,37 @@ static bool between(uint32_t character, uint32_t first, uint32_t last)
     return KG_CHAR_CODE(character) >= first && KG_CHAR_CODE(character) <= last;
 }
 
-/* upper* lower+ or else upper+ lower*. A letter beyond ASCII is both: so the capitals before the last such letter, or before a small
- * one, are a word with it, and others are a word of their own. */
-static uint32_t cased(const struct piece *piece, uint32_t at, const struct kg_set *letters)
+static bool is_upper(const struct kg_set *letters, uint32_t character)
 {
-    uint32_t i = at, upper_end, last_both = piece->to;
-    for (; i < piece->to && in_set(letters, piece->chars[i]) && !between(piece->chars[i], 'a', 'z'); i++) {
-        last_both = between(piece->chars[i], 'A', 'Z') ? last_both : i;
+    return in_set(letters, character) && !between(character, 'a', 'z');
+}
+
+static bool is_lower(const struct kg_set *letters, uint32_t character)
+{
+    return in_set(letters, character) && !between(character, 'A', 'Z');
+}
+
+/* upper* lower+, or upper+ lower*. A letter beyond ASCII is both: where nothing but capitals follows the last such letter, that one
+ * is the lower+. */
+static uint32_t cased(const struct piece *piece, uint32_t at, const struct kg_step *step)
+{
+    uint32_t i = at, upper_end, lower = piece->to;
+    for (; i < piece->to && is_upper(step->body, piece->chars[i]); i++) {
+        lower = is_lower(step->body, piece->chars[i]) ? i : lower;
     }
     upper_end = i;
-    while (i < piece->to && in_set(letters, piece->chars[i]) && !between(piece->chars[i], 'A', 'Z')) {
+    while (i < piece->to && is_lower(step->body, piece->chars[i])) {
         i++;
     }
-    if (i > upper_end || last_both == piece->to) {
-        return i - at;
+    if (step->kind == KG_STEP_CAPITALS) {
+        return upper_end > at ? i - at : 0;
     }
-    return last_both + 1 - at;
+    return i > upper_end ? i - at : lower < piece->to ? lower + 1 - at : 0;
 }
 
 static uint32_t body_of(const struct piece *piece, uint32_t at, const struct kg_step *step)
 {
-    uint32_t n = step->kind == KG_STEP_CASED ? cased(piece, at, step->body) : run_of(piece, at, step->body, step->most);
+    uint32_t n = step->kind == KG_STEP_WORD ? run_of(piece, at, step->body, step->most) : cased(piece, at, step);
     return n < step->least ? 0 : n;
 }
 
@@ -160,7 +170,8 @@ static uint32_t match(const struct piece *piece, uint32_t at, const struct kg_st
 {
     switch (step->kind) {
     case KG_STEP_WORD:
-    case KG_STEP_CASED: return word(piece, at, step);
+    case KG_STEP_CASED:
+    case KG_STEP_CAPITALS: return word(piece, at, step);
     case KG_STEP_CONTRACTION: return contraction(piece, at, step->flags & KG_STEP_ANY_CASE);
     case KG_STEP_LINES: return lines(piece, at);
     case KG_STEP_SPACES: return spaces(piece, at);

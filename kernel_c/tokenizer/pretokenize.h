@@ -22,7 +22,8 @@ struct kg_set {
 enum kg_step_kind {
     KG_STEP_END,
     KG_STEP_WORD,         /* before? body{least,most} after* */
-    KG_STEP_CASED,        /* before? body that is upper* lower+ or upper+ lower*, as far as ASCII letters tell */
+    KG_STEP_CASED,        /* before? upper* lower+, where a letter of `body` beyond ASCII is both */
+    KG_STEP_CAPITALS,     /* before? upper+ lower*, likewise */
     KG_STEP_CONTRACTION,  /* 's 't 're 've 'm 'll 'd */
     KG_STEP_LINES,        /* \s*[\r\n]+ */
     KG_STEP_SPACES,       /* \s+(?!\S) */

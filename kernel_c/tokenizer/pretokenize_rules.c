@@ -104,8 +104,11 @@ static const struct kg_set bopomofo = {.ranges = bopomofo_ranges};
     {.kind = KG_STEP_WORD, .flags = KG_STEP_CONTRACTED, .before = &(lead_set), .body = &(set)}
 #define MUST_AFTER(lead_set, set) \
     {.kind = KG_STEP_WORD, .flags = KG_STEP_MUST_BEFORE, .before = &(lead_set), .body = &(set)}
-#define CASED(set) {.kind = KG_STEP_CASED, .before = &lead, .body = &(set)}
-#define CASED_CONTRACTED(set) {.kind = KG_STEP_CASED, .flags = KG_STEP_CONTRACTED, .before = &lead, .body = &(set)}
+#define CASED(set, contracted)                                                           \
+    {.kind = KG_STEP_CASED, .flags = (contracted), .before = &lead, .body = &(set)},     \
+    {                                                                                    \
+        .kind = KG_STEP_CAPITALS, .flags = (contracted), .before = &lead, .body = &(set) \
+    }
 #define LINES {.kind = KG_STEP_LINES}
 #define SPACES {.kind = KG_STEP_SPACES}
 #define SPACES_TWICE {.kind = KG_STEP_SPACES_TWICE}
@@ -163,14 +166,14 @@ static const struct kg_step minicpm_steps[] = {CONTRACTION_ANY_CASE,
                                                RUN(white),
                                                END};
 
-static const struct kg_step gpt4o_steps[] = {CASED_CONTRACTED(letters),
+static const struct kg_step gpt4o_steps[] = {CASED(letters, KG_STEP_CONTRACTED),
                                              UP_TO(3, numbers),
                                              AFTER_UNTIL(blank, other, breaks_slash),
                                              LINES,
                                              SPACES,
                                              RUN(white),
                                              END};
-static const struct kg_step granite_steps[] = {CASED_CONTRACTED(marked),
+static const struct kg_step granite_steps[] = {CASED(marked, KG_STEP_CONTRACTED),
                                                UP_TO(3, numbers),
                                                AFTER_UNTIL(blank, other, breaks_slash),
                                                LINES,
@@ -178,7 +181,7 @@ static const struct kg_step granite_steps[] = {CASED_CONTRACTED(marked),
                                                RUN(white),
                                                END};
 static const struct kg_step tekken_steps[] = {
-    CASED(letters), ONE(numbers), AFTER_UNTIL(blank, other, breaks_slash), LINES, SPACES, RUN(white), END};
+    CASED(letters, 0), ONE(numbers), AFTER_UNTIL(blank, other, breaks_slash), LINES, SPACES, RUN(white), END};
 static const struct kg_step aya_steps[] = {AFTER_CONTRACTED(lead, marked),
                                            UP_TO(3, numbers),
                                            AFTER_UNTIL(blank, other, breaks_slash),

@@ -16,7 +16,7 @@ uint64_t kg_spm_scratch(uint64_t n)
 {
     uint64_t marked = N_MARK * (n + 1);
     return kg_arena_cost(marked) + kg_arena_cost((marked + 1) * sizeof(uint32_t)) +
-           kg_arena_cost((n + 1) * sizeof(struct kg_symbol)) + kg_arena_cost(KG_MERGE_HEAP(n + 1) * sizeof(uint64_t));
+           kg_arena_cost(marked * sizeof(struct kg_symbol)) + kg_arena_cost(KG_MERGE_HEAP(marked) * sizeof(uint64_t));
 }
 
 static uint32_t find(const struct spm *spm, uint32_t at, uint32_t n)
@@ -57,7 +57,8 @@ static uint32_t mark_spaces(const char *text, uint32_t n, bool prefix, char *out
     return written;
 }
 
-/* As many bytes as the first one of a character says; llama.cpp does not look at the others here. */
+/* As many bytes as the first one of a character says. Like llama.cpp this does not look at the others, which may be of a mark: so
+ * there can be as many symbols as bytes. */
 static uint32_t split(const char *text, uint32_t n, struct kg_symbol *symbols)
 {
     uint32_t n_symbols = 0;
@@ -90,13 +91,16 @@ enum kg_status kg_spm_encode(const struct kg_vocab_tables *tables, const char *t
                              struct kg_tokens *out, struct kg_arena *scratch)
 {
     char *marked = kg_arena_take(scratch, N_MARK * (n + 1));
-    uint32_t *hashes = kg_arena_take(scratch, (N_MARK * (n + 1) + 1) * sizeof *hashes);
-    struct kg_symbol *symbols = kg_arena_take(scratch, (n + 1) * sizeof *symbols);
-    uint64_t *heap = kg_arena_take(scratch, KG_MERGE_HEAP(n + 1) * sizeof *heap);
-    if (!marked || !hashes || !symbols || !heap) {
+    if (!marked) {
         return KG_E_MEMORY;
     }
     uint32_t n_marked = mark_spaces(text, n, first && tables->add_space_prefix, marked);
+    uint32_t *hashes = kg_arena_take(scratch, (n_marked + 1) * sizeof *hashes);
+    struct kg_symbol *symbols = kg_arena_take(scratch, n_marked * sizeof *symbols);
+    uint64_t *heap = kg_arena_take(scratch, KG_MERGE_HEAP((size_t)n_marked) * sizeof *heap);
+    if (!hashes || !symbols || !heap) {
+        return KG_E_MEMORY;
+    }
     kg_hash_all(marked, n_marked, hashes);
     const struct spm spm = {tables, marked, hashes};
     const struct kg_merger merger = {symbols, heap, &spm, rank, join};

@@ -28,7 +28,9 @@ enum kg_status kg_vocab_refuse(struct kg_error *error, const char *format, ...)
 
 enum kg_status kg_vocab_no_memory(struct kg_error *error)
 {
-    return kg_error_set(error, KG_E_MEMORY, "the memory for the vocabulary is too small");
+    kg_error_set(error, KG_E_MEMORY, "the memory for the vocabulary is too small");
+    kg_error_hint(error, "give the machine more memory");
+    return KG_E_MEMORY;
 }
 
 static uint64_t items_of(const struct kg_gguf *gguf, const char *key)

@@ -19,6 +19,7 @@ static enum kg_status unknown_character(const char *text, uint32_t at, uint32_t 
     size_t length = kg_utf8_length(text + at, n - at);
     if (length == 0) {
         kg_error_set(error, KG_E_INPUT, "byte 0x%02x at %u of the text is not UTF-8", (unsigned)(uint8_t)text[at], at);
+        kg_error_hint(error, "give the text in UTF-8");
         return KG_E_INPUT;
     }
     uint32_t code = kg_utf8_code(text + at, length);

@@ -76,6 +76,13 @@ static void take_length(struct text *text, uint32_t n)
     }
 }
 
+static enum kg_status no_memory(struct kg_error *error, uint64_t n)
+{
+    kg_error_set(error, KG_E_MEMORY, "the memory for a text of %lu bytes is too small", (unsigned long)n);
+    kg_error_hint(error, "shorten the text, or give the machine more memory");
+    return KG_E_MEMORY;
+}
+
 static enum kg_status encode_part(const struct kg_vocab *vocab, const char *text, uint32_t n, bool first,
                                   struct kg_tokens *out, struct kg_arena *scratch, struct kg_error *error)
 {
@@ -88,8 +95,7 @@ static enum kg_status encode_part(const struct kg_vocab *vocab, const char *text
     case KG_VOCAB_CHAR: return kg_char_encode(vocab, text, n, out, error);
     }
     kg_arena_rewind(scratch, used);
-    return status == KG_E_MEMORY ? kg_error_set(error, status, "the memory for a text of %u bytes is too small", n)
-                                 : status;
+    return status == KG_E_MEMORY ? no_memory(error, n) : status;
 }
 
 static enum kg_status encode_text(const struct kg_vocab *vocab, struct text *text, struct kg_tokens *out,
@@ -133,7 +139,9 @@ enum kg_status kg_vocab_encode(const struct kg_vocab *vocab, const struct kg_fra
         n += fragments[i].n <= KG_TEXT_MAX ? fragments[i].n : KG_TEXT_MAX + 1;
     }
     if (n > KG_TEXT_MAX) {
-        return kg_error_set(error, KG_E_INPUT, "the text has more than %u bytes", KG_TEXT_MAX);
+        kg_error_set(error, KG_E_INPUT, "the text has more than %u bytes", KG_TEXT_MAX);
+        kg_error_hint(error, "shorten it");
+        return KG_E_INPUT;
     }
     size_t used = scratch->used;
     struct text text = {.tables = vocab->tables, .n = (uint32_t)n};
@@ -143,7 +151,7 @@ enum kg_status kg_vocab_encode(const struct kg_vocab *vocab, const struct kg_fra
     text.hashes = kg_arena_take(scratch, (n + 1) * sizeof *text.hashes);
     if (!text.bytes || !text.trusted || !text.marks || !text.hashes) {
         kg_arena_rewind(scratch, used);
-        return kg_error_set(error, KG_E_MEMORY, "the memory for a text of %lu bytes is too small", (unsigned long)n);
+        return no_memory(error, n);
     }
     size_t at = 0;
     for (size_t i = 0; i < n_fragments; at += fragments[i++].n) {

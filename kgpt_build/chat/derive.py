@@ -31,14 +31,17 @@ def chat_blob(template: str, bos: str, eos: str, *, family: str | None = None, t
     names = ", ".join(BUILTIN_TEMPLATES)
     if not text:
         raise KgptError("the model has no chat template", f"--chat-template NAME brings one: {names}")
-    render, marked = Renderer(text, bos, eos, today), Renderer(text, _BOS, eos, today)
-    try:
-        return _derived(render, marked)
-    except (Unsayable, TemplateRefused) as error:
-        raise KgptError(
-            f"the chat template cannot be taken to pieces: {error}",
-            f"--chat-template NAME puts another in its place ({names}); without a chat the model still generates",
-        ) from error
+    failures = []
+    for defined in (True, False):
+        render, marked = (Renderer(text, first, eos, today, defined=defined) for first in (bos, _BOS))
+        try:
+            return _derived(render, marked)
+        except (Unsayable, TemplateRefused) as error:
+            failures.append(error)
+    raise KgptError(
+        f"the chat template cannot be taken to pieces: {failures[0]}",
+        f"--chat-template NAME puts another in its place ({names}), and none does without a chat",
+    ) from failures[0]
 
 
 def _builtin(family: str) -> str:

@@ -7,7 +7,7 @@ same model gives the same image on every day.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -24,6 +24,7 @@ TODAY = date(2024, 7, 26)
 """What Llama 3's templates fall back on where they are not told the date."""
 
 MAX_TEMPLATE = 1 << 20  # characters; real ones have at most 20,000
+MAX_TEXT = 1 << 20  # characters of a conversation: the probes are short
 
 
 class TemplateRefused(Exception):
@@ -41,22 +42,36 @@ class _Generation(Extension):
 
 
 class Renderer:
-    """A template with its special tokens. Raises KgptError if it is no Jinja template."""
+    """A template with its special tokens. Raises KgptError if it is no Jinja template.
 
-    def __init__(self, template: str, bos: str, eos: str, today: date = TODAY) -> None:
+    transformers always defines ``tools`` and ``documents``, llama.cpp only where there are some: ``defined`` chooses.
+    """
+
+    def __init__(self, template: str, bos: str, eos: str, today: date = TODAY, *, defined: bool = True) -> None:
         if len(template) > MAX_TEMPLATE:
             raise KgptError(f"the chat template has {len(template)} characters", "the file is damaged: get it again")
         self.bos, self.eos = bos, eos
+        self._known = {"bos_token": bos, "eos_token": eos} | ({"tools": None, "documents": None} if defined else {})
         self._template = _compile(template, today)
 
     def __call__(self, messages: Sequence[Message], *, ask: bool = True, **variables: Any) -> str:
         """The text of ``messages``, with what asks for a reply if ``ask``. Raises TemplateRefused."""
-        known: Mapping[str, Any] = {"bos_token": self.bos, "eos_token": self.eos, "tools": None, "documents": None}
         copies = [dict(message) for message in messages]
         try:
-            return self._template.render(messages=copies, add_generation_prompt=ask, **known, **variables)
+            parts = self._template.generate(messages=copies, add_generation_prompt=ask, **self._known, **variables)
+            return "".join(_bounded(parts))
         except Exception as error:  # a template is somebody's program: anything may go wrong in it
             raise TemplateRefused(str(error) or type(error).__name__) from error
+
+
+def _bounded(parts: Iterator[str]) -> Iterator[str]:
+    """``parts``, unless there is no end to them. Raises TemplateRefused."""
+    size = 0
+    for part in parts:
+        size += len(part)
+        if size > MAX_TEXT:
+            raise TemplateRefused(f"it makes more than {MAX_TEXT} characters of one conversation")
+        yield part
 
 
 def _compile(template: str, today: date) -> Template:

@@ -105,6 +105,19 @@ class ChatTemplate:
         """Is there a switch between thinking aloud and answering at once?"""
         return bool(self[Piece.ASK_PLAIN])
 
+    def described(self) -> list[str]:
+        """What people should know of it, a line each."""
+        lines = [f"{self.family}; a reply ends with {self.end!r}" if self.end else self.family]
+        if not self.takes_system:
+            lines.append("takes no system prompt")
+        elif self.default_system:
+            lines.append(f"system prompt unless another is given: {self.default_system!r}")
+        notes = {
+            Flag.SYSTEM_MOVES: "the system prompt stays before the first message (its model moves it to the last one)",
+            Flag.DROPS_THOUGHTS: "earlier replies lose what comes before </think>",
+        }
+        return lines + [text for flag, text in notes.items() if self.flags & flag]
+
     def blob(self) -> bytes:
         """The bytes of include/kgpt/chat.h."""
         from kgpt_build.chat.blob import pack

@@ -16,7 +16,20 @@ import kgpt_build
 from kgpt_build.cli.options import verbose_option
 from kgpt_build.errors import KgptError
 
-COMMANDS = ("train", "build", "run", "smoke", "inspect", "pack", "verify", "bench", "doctor", "completion")
+COMMANDS = (
+    "train",
+    "pull",
+    "models",
+    "build",
+    "run",
+    "smoke",
+    "inspect",
+    "pack",
+    "verify",
+    "bench",
+    "doctor",
+    "completion",
+)
 """Each is the attribute ``command`` of the module of its name."""
 
 _INTERRUPTED = 130

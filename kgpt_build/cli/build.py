@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.options import model_argument, model_or_here, toolchain_option, verbose_option
+from kgpt_build.cli.options import (
+    chat_template_option,
+    model_argument,
+    model_or_here,
+    toolchain_option,
+    verbose_option,
+)
+from kgpt_build.errors import UsageError
+from kgpt_build.settings_lm import LmSettings
 
 if TYPE_CHECKING:
     from kgpt_build.headers import Corpus
+    from kgpt_build.models import GgufModel, NoModel
 
 
 @click.command("build")
@@ -47,31 +56,40 @@ if TYPE_CHECKING:
     "--corpus", type=click.Path(path_type=Path), metavar="FILE",
     help="The text it trains on, one document a line; none: what the loader brings. Implies --train.",
 )  # fmt: skip
+@click.option(
+    "--lm", is_flag=True,
+    help="An image for language models: without MODEL, for those that the loader brings (kgpt run IMAGE --model FILE).",
+)  # fmt: skip
+@click.option("--system", metavar="TEXT", help="System prompt of a language model. [default: the template's]")
+@click.option("--ctx", type=int, metavar="N", help="Context of a language model, in tokens. [default: 4096, or less]")
+@chat_template_option
 @verbose_option
 def command(
     model: Path | None,
     default: bool,
     out: Path,
-    toolchain: str,
-    target: str,
-    debug: bool,
-    cmdline: str,
-    sanitize: str,
     train: bool,
     corpus: Path | None,
+    lm: bool,
+    system: str | None,
+    ctx: int | None,
+    cmdline: str,
+    **options: Any,
 ) -> None:
     """Build an image from MODEL.
 
-    MODEL is a GGUF file, or a JSON of microgpt's state_dict with its characters; without it the model.gguf in
-    this folder, which kgpt train writes, is taken, or else the default model. Writes kernel.elf (or kgpt-hosted) and
-    manifest.json, which says how to repeat the build.
+    MODEL is a GGUF file, the name of a language model that was pulled, or a JSON of microgpt's state_dict with its
+    characters; without it the model.gguf in this folder, which kgpt train writes, is taken, or else the default model.
+    Writes kernel.elf (or kgpt-hosted) and manifest.json, which says how to repeat the build.
     """
     from kgpt_build.cli.progress import shown_progress
     from kgpt_build.kernel.build import BuildSettings, build
 
-    model = model_or_here(model, default=default)
+    given = _model(model, default, lm)
     training = _corpus(corpus) if train or corpus else None
-    settings = BuildSettings(model, out, toolchain, target, debug, cmdline, sanitize, training)
+    words = _lm_words(given, LmSettings(system=system, ctx=ctx))
+    cmdline = " ".join([*words, *([cmdline] if cmdline else [])])
+    settings = BuildSettings(given, out, corpus=training, cmdline=cmdline, **options)
     start = time.monotonic()
     with shown_progress() as progress:
         result = build(settings, progress)
@@ -80,6 +98,33 @@ def command(
         f"wrote {_shown(result.image)}: {result.size:,} bytes, sha256 {result.sha256}, "
         f"{len(result.compiled)} files compiled in {seconds:.1f} s"
     )
+
+
+def _model(model: Path | None, default: bool, lm: bool) -> Path | GgufModel | NoModel | None:
+    from kgpt_build.models import DEFAULT_MODEL, NO_MODEL, load_lm
+
+    if lm and not (model or default):
+        return NO_MODEL
+    found = model_or_here(model, default=default)
+    return load_lm(found or DEFAULT_MODEL) if lm else found
+
+
+def _lm_words(model: Path | GgufModel | NoModel | None, settings: LmSettings) -> list[str]:
+    """What is said to the engine for language models. Raises UsageError for a model that is none."""
+    from kgpt_build.models import GgufModel, Model, load
+
+    words = settings.cmdline_words()
+    if not words:
+        return []
+    loaded = load(model) if model is None or isinstance(model, Path) else model
+    if isinstance(loaded, Model):
+        raise UsageError(f"{loaded.name} is a {loaded.arch}", "--system and --ctx are for language models (GGUF)")
+    if isinstance(loaded, GgufModel) and (settings.ctx or 0) > loaded.hparams.n_ctx:
+        raise UsageError(
+            f"a context of {settings.ctx} is more than {loaded.name} was trained for",
+            f"give --ctx {loaded.hparams.n_ctx} or less",
+        )
+    return words
 
 
 def _corpus(path: Path | None) -> Corpus:

@@ -14,6 +14,7 @@ from kgpt_build.errors import KgptError
 
 if TYPE_CHECKING:
     from kgpt_build.headers import Corpus
+    from kgpt_build.models import GgufModel, Model, NoModel
 
 BUILD_FOLDER = Path("build")
 
@@ -26,10 +27,12 @@ def image_for(target: Path | None, *, default: bool = False) -> Path:
     options.model_or_here finds. ``default`` asks for the default model, whatever is here.
     """
     from kgpt_build.kernel import manifest
+    from kgpt_build.models.catalog import resolve
 
     if default:
         return _build(model_or_here(target, default=True))
     if target is not None:
+        target = resolve(target)
         return target if _is_image(target) else _build(target)
     if (BUILD_FOLDER / manifest.NAME).is_file():
         return _image_here(BUILD_FOLDER)
@@ -38,11 +41,9 @@ def image_for(target: Path | None, *, default: bool = False) -> Path:
 
 def image_without_model() -> Path:
     """An image for language models that boot modules bring."""
-    from kgpt_build.kernel.build import build_cached
     from kgpt_build.models import NO_MODEL
 
-    with shown_progress() as progress:
-        return build_cached(NO_MODEL, progress=progress)
+    return _build(NO_MODEL)
 
 
 def _is_image(path: Path) -> bool:
@@ -61,22 +62,22 @@ def _image_here(folder: Path) -> Path:
     from kgpt_build.kernel import manifest
 
     described = manifest.read(folder)
-    if _model_file(described) is None and MODEL_HERE.exists():
+    if described["model"]["file"] is None and not described.get("lm") and MODEL_HERE.exists():
         click.echo(
             f"kgpt: {folder} was made of the default model, not of {MODEL_HERE} (kgpt build takes that)", err=True
         )
     if described["target"] != "bare":
-        return _build(_model_file(described))
+        return _build(_model(described))
     image = folder / str(described["output"]["file"])
     if _is_fresh(described, image):
         return image
-    settings = {key: described[key] for key in ("toolchain", "debug", "cmdline")}
-    return _build(_model_file(described), corpus=_corpus(described), **settings)
+    settings = {key: described.get(key) for key in ("toolchain", "debug", "cmdline", "chat_template")}
+    return _build(_model(described), corpus=_corpus(described), **settings)
 
 
 def _is_fresh(described: dict[str, Any], image: Path) -> bool:
     """Is ``image`` what its manifest says, of the same model, sources and tools as there are now?"""
-    from kgpt_build import models, toolchain
+    from kgpt_build import toolchain
     from kgpt_build.kernel import sources
     from kgpt_build.toolchain import Make
 
@@ -84,7 +85,7 @@ def _is_fresh(described: dict[str, Any], image: Path) -> bool:
         image.is_file()
         and described["output"]["sha256"] == sources.file_sha256(image)
         and described["inputs"]["sources"] == sources.hashes(sources.root_for_make())
-        and described["model"]["sha256"] == models.load(_model_file(described)).sha256
+        and described["model"]["sha256"] == _loaded(described).sha256
         and _has_fresh_corpus(described)
         and described["tools"] == {**toolchain.get(described["toolchain"]).versions(), "make": Make().version()}
     )
@@ -108,12 +109,24 @@ def _corpus(described: dict[str, Any]) -> Corpus | None:
     return dataclasses.replace(read_corpus(Path(kept["file"])).embedded(), source=kept["source"])
 
 
-def _model_file(described: dict[str, Any]) -> Path | None:
+def _model(described: dict[str, Any]) -> Path | GgufModel | NoModel | None:
+    """What is to be built again."""
+    from kgpt_build.models import NO_MODEL, load_lm
+
     name = described["model"]["file"]
+    if described.get("lm"):
+        return load_lm(Path(name)) if name else NO_MODEL
     return Path(name) if name else None
 
 
-def _build(model: Path | None, **settings: Any) -> Path:
+def _loaded(described: dict[str, Any]) -> Model | GgufModel | NoModel:
+    from kgpt_build.models import load
+
+    model = _model(described)
+    return load(model) if model is None or isinstance(model, Path) else model
+
+
+def _build(model: Path | GgufModel | NoModel | None, **settings: Any) -> Path:
     from kgpt_build.kernel.build import build_cached
 
     with shown_progress() as progress:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kgpt_build.settings_lm import KV_TYPES, OVERFLOWS, LmSettings
+from kgpt_build.settings_lm import KV_TYPES, OVERFLOWS, THINK, LmSettings
 
 if TYPE_CHECKING:
     from kgpt_build.models import GgufModel
@@ -27,6 +27,7 @@ def lm_options(command: Command) -> Command:
             type=click.Choice(OVERFLOWS),
             help="… a full context is an error, or forgets its older half. [default: error]",
         ),
+        click.option("--think", type=click.Choice(THINK), help="… where the template can: think aloud. [default: on]"),
         click.option("--typical-p", type=float, metavar="P", help="… locally typical sampling. [default: 1, off]"),
         click.option(
             "--repeat-penalty", type=float, metavar="F", help="… of tokens that were there. [default: 1, off]"

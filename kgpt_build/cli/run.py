@@ -161,8 +161,6 @@ def _check_kind(image: Path, lm: LmSettings, wishes: Wishes, *, brings: bool) ->
         if lm.given or wishes.mode == "chat":
             word = lm.given[0].replace("_", "-") if lm.given else "mode chat"
             raise UsageError(f"--{word} is for language models, and {image} holds a microgpt", "leave it out")
-    elif wishes.mode in (None, "chat") and not (wishes.interactive or wishes.one_shot or wishes.as_json):
-        raise UsageError("a chat needs a terminal to type on", "give a message: --prompt TEXT, or - for standard input")
 
 
 def _taken(options: dict[str, Any], kind: type[GenerateSettings]) -> dict[str, Any]:

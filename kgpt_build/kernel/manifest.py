@@ -25,8 +25,8 @@ NO_CORPUS = "none"
 def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
     """The `kgpt build` line that repeats this build; paths are absolute, so it works from any directory."""
     words = ["kgpt", "build"]
-    without = "--no-model" if isinstance(settings.model, NoModel) else "--default"
-    words += [str(model_path.absolute())] if model_path else [without]
+    words += [str(model_path.absolute())] if model_path else [] if settings.lm else ["--default"]
+    words += ["--lm"] if settings.lm else []
     words += ["-o", str(settings.out.absolute()), "--toolchain", settings.toolchain, "--target", settings.target]
     words += ["--debug"] if settings.debug else []
     words += ["--sanitize", settings.sanitize] if settings.sanitize else []
@@ -56,6 +56,7 @@ def content(
         "debug": settings.debug,
         "sanitize": settings.sanitize,
         "corpus": None if settings.corpus is None else _described(settings.corpus),
+        "lm": settings.lm,
         "chat_template": settings.chat_template,
         "cmdline": settings.cmdline,
         "output": {"file": image.name, "size": image.stat().st_size, "sha256": file_sha256(image)},

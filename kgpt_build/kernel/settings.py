@@ -52,6 +52,12 @@ class BuildSettings:
             raise UsageError("the kernel's command line holds a control character", r'write \n inside "…" instead')
 
     @property
+    def lm(self) -> bool:
+        """Is it asked for what only the engine for language models does, of no model or of a microgpt?"""
+        model = self.model
+        return isinstance(model, NoModel) or (isinstance(model, GgufModel) and model.arch == "microgpt")
+
+    @property
     def variant(self) -> str:
         """The folder for objects that nothing but these settings can share."""
         words = [self.target, self.toolchain, *(["debug"] if self.debug else []), *self.sanitize.split(",")]

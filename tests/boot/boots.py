@@ -51,6 +51,26 @@ def training_kernel() -> Path:
     return build_cached(corpus=BROUGHT)
 
 
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """SmolLM2-135M-Instruct, got as a user gets it: once, into the cache."""
+    from kgpt_build.models.catalog import find
+    from kgpt_build.models.pull import pull
+
+    found = find("smollm2-135m")
+    return (found or pull("smollm2-135m", _NoProgress())).path
+
+
+class _NoProgress:
+    """Nobody listens to a download."""
+
+    def stage(self, text: str) -> None:
+        """Not shown."""
+
+    def amount(self, done: int, total: int) -> None:
+        """Not shown."""
+
+
 @pytest.fixture
 def boot(kernel: Path, kgpt_machine: Boot) -> Boot:
     """``boot(cmdline, **settings)``: the default image under TCG."""

@@ -14,7 +14,7 @@ from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.hosted import run_hosted
 from kgpt_build.vm.events import Event, Logits, Model, Sample, Shell, Speed, parse_event
 
-QUESTION = "What is the capital of France?"
+QUESTION = "Who wrote Romeo and Juliet?"
 GREEDY = "temperature=0"
 MEMORY = 512
 """MB: the image has 95, and a small context is enough here."""
@@ -70,16 +70,16 @@ def test_it_chats(boot: Boot, lm_kernel: Path) -> None:
     assert (model.arch, model.chat, model.n_vocab) == ("llama", "chatml", 49152)
     guest.expect_event("shell", prompt="> ")
     guest.send_line(QUESTION)
-    guest.expect("Paris")
+    guest.expect("William Shakespeare")
     guest.expect(r"kgpt: prompt \d+ tokens, .*; reply \d+ tokens, .*; context \d+/512; seed 42")
     guest.send_line('"""My name is')
-    guest.send_line('Ada.""" ')
+    guest.send_line("Ada.")
     guest.send_line('"""')
     guest.expect_event("sample", index=1)
     guest.send_line("/histroy")
     guest.expect(r'unknown command "/histroy"\s+kgpt: hint: did you mean "/history"\?')
     guest.send_line("/history")
-    guest.expect(r"<\|im_start\|>user\s+What is the capital of France\?<\|im_end\|>")
+    guest.expect(r"<\|im_start\|>user\s+Who wrote Romeo and Juliet\?<\|im_end\|>")
     guest.send_line("/set temperature 9000")
     guest.expect("temperature=9000 is not possible")
     guest.send_line("/stats")
@@ -94,9 +94,9 @@ def test_it_chats(boot: Boot, lm_kernel: Path) -> None:
 
 def test_a_second_turn_goes_on_where_the_first_ended(boot: Boot, lm_kernel: Path, lm_hosted: Path) -> None:
     """What the cache holds gives the tokens that the whole conversation gives when it is computed anew."""
-    guest = boot(f"{GREEDY} max_tokens=8 ctx=512", image=lm_kernel, memory=MEMORY, cpus=2, timeout=400)
+    guest = boot(f"{GREEDY} max_tokens=12 ctx=512", image=lm_kernel, memory=MEMORY, cpus=2, timeout=400)
     replies = []
-    for index, message in enumerate([QUESTION, "And of Italy?"]):
+    for index, message in enumerate([QUESTION, "And Hamlet?"]):
         guest.expect_event("shell", prompt="> ")
         guest.send_line(message)
         sample = guest.expect_event("sample", index=index)
@@ -108,8 +108,8 @@ def test_a_second_turn_goes_on_where_the_first_ended(boot: Boot, lm_kernel: Path
     assert speeds[1].prompt_tokens < speeds[0].prompt_tokens
     shell = [event for event in guest.events if isinstance(event, Shell)]
     assert len(shell) == 3
-    assert "Paris" in replies[0]
-    assert "Rome" in replies[1]
+    assert "Shakespeare" in replies[0]
+    assert "Hamlet" in replies[1]
 
 
 def test_the_answer_alone(kgpt: Kgpt, smollm2: Path, lm_kernel: Path) -> None:
@@ -118,7 +118,7 @@ def test_the_answer_alone(kgpt: Kgpt, smollm2: Path, lm_kernel: Path) -> None:
         *("--ctx", "256", "--cpus", "2", "--accel", "tcg"),
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("The capital of France is Paris.")
+    assert done.stdout.startswith("The story of Romeo and Juliet by William Shakespeare")
     assert "kgpt: prompt" in done.stderr
 
 
@@ -133,7 +133,7 @@ def test_a_model_as_a_module(kgpt: Kgpt, smollm2: Path) -> None:
     assert done.returncode == 0, done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert next(e for e in events if e["event"] == "model")["chat"] == "chatml"
-    assert "Paris" in next(e for e in events if e["event"] == "sample")["text"]
+    assert "Shakespeare" in next(e for e in events if e["event"] == "sample")["text"]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,6 @@ def test_a_model_as_a_module(kgpt: Kgpt, smollm2: Path) -> None:
         ("model=3", "model=3, but there are 1 models"),
         ("kv=q9", "kv=q9 is not possible"),
         ("logit_bias=x", "logit_bias=x is not possible"),
-        ("ctx=256 mode=generate", "there is no text to go on from"),
     ],
 )
 def test_refusals(boot: Boot, lm_kernel: Path, words: str, message: str) -> None:

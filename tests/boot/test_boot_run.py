@@ -171,7 +171,7 @@ def test_the_build_folder_is_preferred_as_long_as_it_is_fresh(kgpt: Kgpt, toy_mo
     assert first.stdout.count("bbbb") == 2
     assert "compiling" not in first.stderr
     # Another model in the same file: the image in ./build is not what one would get today.
-    toy = models.load(toy_model)
+    toy = models.load_microgpt(toy_model)
     tensors = {**toy.tensors, "lm_head": toy.tensors["lm_head"][[1, 0, 2]]}
     models.save_gguf(type(toy)("toy", toy.arch, toy.hparams, toy.tokenizer, tensors), toy_model)
     second = kgpt("run", "--accel", "tcg", "--temperature", 0)

@@ -48,7 +48,7 @@ def trained(kgpt: Kgpt, corpus: Path, output: Path, *words: str) -> Trained:
     ]
     samples = [event["text"] for event in events if event["event"] == "sample"]
     state = load_state(output.with_suffix(".state")).data
-    n = sum(rows * columns for rows, columns in tensor_shapes(models.load(output).hparams).values())
+    n = sum(rows * columns for rows, columns in tensor_shapes(models.load_microgpt(output).hparams).values())
     weights = np.frombuffer(state, dtype="<f8", offset=len(state) - 3 * 8 * n, count=n)  # then Adam's two averages
     return Trained(losses, weights.tolist(), samples, state, output)
 
@@ -58,7 +58,7 @@ def assert_agrees(found: Trained, expected: Result) -> None:
         assert math.isclose(loss, reference, rel_tol=LOSS_TOLERANCE), step
     assert max(abs(a - b) for a, b in zip(found.weights, expected.weights, strict=True)) < WEIGHT_TOLERANCE
     assert found.samples == expected.samples
-    written = np.concatenate([tensor.ravel() for tensor in models.load(found.model).tensors.values()])
+    written = np.concatenate([tensor.ravel() for tensor in models.load_microgpt(found.model).tensors.values()])
     assert written.tolist() == np.array(found.weights, dtype=np.float32).tolist()
 
 

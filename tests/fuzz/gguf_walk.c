@@ -1,8 +1,6 @@
 /* See gguf_walk.h. */
 #include "gguf_walk.h"
 
-#include <stdlib.h>
-
 #include "kgpt/gguf.h"
 #include "kgpt/quant.h"
 #include "kgpt/str.h"
@@ -102,8 +100,7 @@ bool gguf_walk(const uint8_t *data, uint64_t size, struct kg_error *error)
     struct kg_arena arena;
     struct kg_gguf gguf;
     uint64_t needed = kg_gguf_tables_size(data, size);
-    void *memory = malloc(needed + KG_ARENA_ALIGN);
-    kg_arena_init(&arena, memory, needed + KG_ARENA_ALIGN);
+    kg_arena_init(&arena, NULL, needed); /* checked_arena.c has its own memory */
     enum kg_status status = kg_gguf_open(&gguf, data, size, &arena, error);
     promise(status == KG_OK || status == KG_E_INPUT); /* so much memory always suffices */
     if (status != KG_OK) {
@@ -115,6 +112,6 @@ bool gguf_walk(const uint8_t *data, uint64_t size, struct kg_error *error)
     for (uint32_t i = 0; status == KG_OK && i < gguf.n_tensors; i++) {
         walk_tensor(&gguf, &gguf.tensors[i]);
     }
-    free(memory);
+    kg_arena_rewind(&arena, 0);
     return status == KG_OK;
 }

@@ -26,7 +26,7 @@ def lm_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 @pytest.fixture(scope="session")
 def default_model() -> Model:
-    return models.load(None)
+    return models.load_microgpt(None)
 
 
 @pytest.fixture(scope="session")

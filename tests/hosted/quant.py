@@ -20,10 +20,24 @@ SOURCES = [
     "kernel_c/core/cpu.c",
     *(
         f"kernel_c/ops/quant/{name}.c"
-        for name in ("act", "float_ref", "q8_avx2", "q8k_avx2", "quant", "ref", "types", "unpack")
+        for name in (
+            "act",
+            "act_avx2",
+            "float_avx2",
+            "float_ref",
+            "float_sse2",
+            "q8_avx2",
+            "q8_swar",
+            "q8k_swar",
+            "q8k_avx2",
+            "quant",
+            "ref",
+            "types",
+            "unpack",
+        )
     ),
 ]
-VERSIONS = ("ref", "avx2")
+VERSIONS = ("ref", "swar", "avx2")
 BY_NAME = {kind.name: number for number, kind in TYPES.items()}
 F32, Q8, Q8K = range(3)  # enum kg_act
 

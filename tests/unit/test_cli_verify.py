@@ -16,7 +16,7 @@ from kgpt_build.cli import verify as command
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
     """Greedy runs of the default model from "ka" that the command gets to see, instead of building and booting."""
-    model = models.load()
+    model = models.load_microgpt()
     greedy: dict[str, list[Any]] = {name: events(model, "ka") for name in ("qemu", "hosted")}
     sampled: dict[str, list[Any]] = {name: sampled_events(model, "ka") for name in ("qemu", "hosted")}
     monkeypatch.setattr(command, "_runs", lambda *_: (greedy, sampled))

@@ -75,14 +75,14 @@ def _assert_same(a: Model, b: Model) -> None:
 )
 def test_round_trip(tmp_path: Path, model: Model) -> None:
     models.save_gguf(model, tmp_path / "m.gguf")
-    loaded = models.load(tmp_path / "m.gguf")
+    loaded = models.load_microgpt(tmp_path / "m.gguf")
     _assert_same(loaded, model)
     assert loaded.hparams.norm_eps == np.float32(1e-5)
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path, saved: Path) -> None:
     other = tmp_path / "other.gguf"
-    models.save_gguf(models.load(saved), other)
+    models.save_gguf(models.load_microgpt(saved), other)
     assert other.read_bytes() == saved.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.gguf", "toy.gguf"]
 
@@ -92,16 +92,16 @@ def test_extra_fields_are_kept_and_change_nothing(tmp_path: Path) -> None:
     models.save_gguf(toy_model(), path, {"kgpt.a": "text", "kgpt.b": (1 << 64) - 1, "kgpt.c": 0.1})
     fields = models.metadata(path)
     assert (fields["kgpt.a"], fields["kgpt.b"], fields["kgpt.c"]) == ("text", (1 << 64) - 1, 0.1)
-    _assert_same(models.load(path), toy_model())
+    _assert_same(models.load_microgpt(path), toy_model())
 
 
 def test_another_writers_file_is_read(tmp_path: Path) -> None:
-    _assert_same(models.load(_write(tmp_path / "m.gguf", toy_model())), toy_model())
+    _assert_same(models.load_microgpt(_write(tmp_path / "m.gguf", toy_model())), toy_model())
 
 
 def test_the_name_is_the_files_if_there_is_none(tmp_path: Path) -> None:
     path = _write(tmp_path / "my model.gguf", toy_model(), name=(None, None))
-    assert models.load(path).name == "my model"
+    assert models.load_microgpt(path).name == "my model"
 
 
 U32, STRING, ARRAY = gguf.GGUFValueType.UINT32, gguf.GGUFValueType.STRING, gguf.GGUFValueType.ARRAY
@@ -110,7 +110,7 @@ U32, STRING, ARRAY = gguf.GGUFValueType.UINT32, gguf.GGUFValueType.STRING, gguf.
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"arch": "llama"}, "the architecture 'llama' is not supported"),
+        ({"arch": "bert"}, "the architecture 'bert' is not supported"),
         ({"context_length": (None, U32)}, "'microgpt.context_length' is missing"),
         ({"context_length": ("4", STRING)}, "'microgpt.context_length' is '4', not a whole number"),
         ({"context_length": (0, U32)}, "n_ctx is 0"),
@@ -133,7 +133,7 @@ U32, STRING, ARRAY = gguf.GGUFValueType.UINT32, gguf.GGUFValueType.STRING, gguf.
 def test_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     path = _write(tmp_path / "m.gguf", toy_model(), **changes)
     with pytest.raises(KgptError, match=message) as caught:
-        models.load(path)
+        models.load_microgpt(path)
     assert caught.value.message.startswith(f"{path}: ")
     assert caught.value.hint
     assert caught.value.exit_code == 1
@@ -156,16 +156,16 @@ def test_refused_tensors(tmp_path: Path, kind: str) -> None:
         message = "'layer0.mlp_fc2' holds nan at row 3, column 15"
     path.write_bytes(data)
     with pytest.raises(KgptError, match=message):
-        models.load(path)
+        models.load_microgpt(path)
 
 
 def test_not_a_file(tmp_path: Path) -> None:
     with pytest.raises(KgptError, match="no such file"):
-        models.load(tmp_path / "none.gguf")
+        models.load_microgpt(tmp_path / "none.gguf")
     with pytest.raises(KgptError, match="is a directory"):
-        models.load(tmp_path)
+        models.load_microgpt(tmp_path)
     with pytest.raises(KgptError, match="cannot be read"):
-        models.load(tmp_path / ("x" * 300))
+        models.load_microgpt(tmp_path / ("x" * 300))
 
 
 @pytest.mark.parametrize("content", [b"", b"GG", b"\x7fELF\x02\x01", b"GGML\0\0\0\0", b"FUGG", b"names\n", b"GGUF"])
@@ -173,7 +173,7 @@ def test_not_a_model(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(content)
     with pytest.raises(KgptError, match=r"empty|neither a GGUF|truncated"):
-        models.load(path)
+        models.load_microgpt(path)
 
 
 @pytest.mark.parametrize(("version", "message"), [(1, "version 1"), (4, "version 4"), (3 << 24, "big-endian")])
@@ -182,7 +182,7 @@ def test_other_versions(saved: Path, version: int, message: str) -> None:
     struct.pack_into("<I", data, 4, version)
     saved.write_bytes(data)
     with pytest.raises(KgptError, match=message):
-        models.load(saved)
+        models.load_microgpt(saved)
 
 
 def test_truncated_everywhere(saved: Path) -> None:
@@ -190,7 +190,7 @@ def test_truncated_everywhere(saved: Path) -> None:
     for size in [*range(1, len(data), 7), len(data) - 1]:
         saved.write_bytes(data[:size])
         with pytest.raises(KgptError) as caught:
-            models.load(saved)
+            models.load_microgpt(saved)
         assert "\n" not in caught.value.message
 
 
@@ -202,7 +202,7 @@ def test_lengths_that_lie_are_refused_quickly(saved: Path) -> None:
         for lie in (1 << 20, 1 << 40, (1 << 64) - 1):
             saved.write_bytes(data[:place] + lie.to_bytes(8, "little") + data[place + size :])
             with pytest.raises(KgptError):
-                models.load(saved)
+                models.load_microgpt(saved)
 
 
 def test_random_damage_never_gives_another_exception(saved: Path) -> None:
@@ -216,7 +216,7 @@ def test_random_damage_never_gives_another_exception(saved: Path) -> None:
             damaged[rng.randrange(header)] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
         saved.write_bytes(damaged)
         try:
-            models.load(saved)
+            models.load_microgpt(saved)
         except KgptError as error:
             refusals.append(error.message)
     assert len(refusals) > N_MUTATIONS / 2

@@ -29,7 +29,7 @@ def test_both_forms(tmp_path: Path, bare: bool, as_list: bool) -> None:
         document["chars"] = list(document["chars"])
     if bare:
         document.update(document.pop("state_dict"))
-    loaded = models.load(_save(tmp_path / "my.json", document))
+    loaded = models.load_microgpt(_save(tmp_path / "my.json", document))
     assert loaded.sha256 == model.sha256
     assert loaded.name == "my"
 
@@ -37,7 +37,7 @@ def test_both_forms(tmp_path: Path, bare: bool, as_list: bool) -> None:
 def test_defaults_are_microgpts(tmp_path: Path) -> None:
     document = json_document(toy_model(n_embd=8, n_ctx=5, n_head=4, n_ff=3))
     del document["n_head"]
-    hparams = models.load(_save(tmp_path / "m.json", document)).hparams
+    hparams = models.load_microgpt(_save(tmp_path / "m.json", document)).hparams
     assert (hparams.n_head, hparams.n_head_kv, hparams.n_ctx, hparams.n_ff) == (4, 4, 5, 3)
     assert hparams.norm_eps == 1e-5
 
@@ -48,15 +48,15 @@ def test_options_spaces_and_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "m"
     for prefix in ("", " \n\t      ", "\ufeff"):
         path.write_text(prefix + json.dumps(document), encoding="utf-8")
-        assert models.load(path).sha256 == model.sha256
-        assert models.load(path).name == "n"
+        assert models.load_microgpt(path).sha256 == model.sha256
+        assert models.load_microgpt(path).name == "n"
 
 
 def test_weights_round_to_f32(tmp_path: Path) -> None:
     document = json_document(toy_model())
     document["state_dict"]["wte"][0][0] = 0.1
     document["state_dict"]["wte"][0][1] = 3
-    wte = models.load(_save(tmp_path / "m.json", document)).tensors["wte"]
+    wte = models.load_microgpt(_save(tmp_path / "m.json", document)).tensors["wte"]
     assert (wte[0, 0], wte[0, 1]) == (np.float32(0.1), 3)
 
 
@@ -117,7 +117,7 @@ def test_refused(tmp_path: Path, damage: Callable[[Document], None], message: st
     damage(document)
     path = _save(tmp_path / "m.json", document)
     with pytest.raises(KgptError, match=message) as caught:
-        models.load(path)
+        models.load_microgpt(path)
     assert caught.value.message.startswith(f"{path}: ")
     assert "\n" not in caught.value.message
     assert caught.value.hint
@@ -141,7 +141,7 @@ def test_not_json(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "m.json"
     path.write_bytes(content)
     with pytest.raises(KgptError, match=message) as caught:
-        models.load(path)
+        models.load_microgpt(path)
     assert "\n" not in caught.value.message
 
 
@@ -151,4 +151,4 @@ def test_truncated_everywhere(tmp_path: Path) -> None:
     for size in range(1, len(data), 11):
         path.write_bytes(data[:size])
         with pytest.raises(KgptError):
-            models.load(path)
+            models.load_microgpt(path)

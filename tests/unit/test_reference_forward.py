@@ -72,7 +72,7 @@ def test_forward_is_microgpts(model: Model) -> None:
 
 
 def test_float32_is_near_float64() -> None:
-    model = models.load()
+    model = models.load_microgpt()
     tokens = model.prompt_tokens("christopher")
     wide, narrow = logits(model, tokens), logits(model, tokens, np.float32)
     assert [str(values.dtype) for values in (wide, narrow)] == ["float64", "float32"]
@@ -81,7 +81,7 @@ def test_float32_is_near_float64() -> None:
 
 def test_golden_logits_of_the_default_model() -> None:
     """The same bits on every machine: a change of the model or of the arithmetic shows here."""
-    model = models.load()
+    model = models.load_microgpt()
     values = logits(model, model.prompt_tokens("emma"))
     path = GOLDEN / "default_logits.json"
     if os.environ.get("KGPT_WRITE_GOLDEN"):

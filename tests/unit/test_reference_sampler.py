@@ -126,7 +126,7 @@ def test_filters(sampling: Sampling, tokens: set[int]) -> None:
 
 
 def test_documents_are_decided_by_seed_and_index() -> None:
-    model = models.load()
+    model = models.load_microgpt()
     first = [generate(model, index=i).text for i in range(5)]
     assert first == [generate(model, index=i).text for i in range(5)]
     assert len(set(first)) > 1

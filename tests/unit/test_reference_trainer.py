@@ -91,7 +91,7 @@ def test_missing_corpus_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_default_model_says_what_it_was_trained_on() -> None:
-    model, fields, text = models.load(), models.metadata(DEFAULT_MODEL), corpus.first_names()
+    model, fields, text = models.load_microgpt(), models.metadata(DEFAULT_MODEL), corpus.first_names()
     assert fields.items() >= command.provenance(text, command.SETTINGS).items()
     assert fields["kgpt.training.corpus_sha256"] == text.sha256
     assert model.tokenizer == CharTokenizer.from_documents(text.documents)
@@ -101,7 +101,7 @@ def test_the_default_model_says_what_it_was_trained_on() -> None:
 
 
 def test_the_default_model_has_learnt_names() -> None:
-    model, text = models.load(), corpus.first_names()
+    model, text = models.load_microgpt(), corpus.first_names()
     _, validation = corpus.split(text.documents, command.SETTINGS.seed, command.N_VALIDATION)
     weights = {name: tensor.astype(np.float64) for name, tensor in model.tensors.items()}
     # Letters at random would have log(27) = 3.30 nats; counting pairs of letters gives 2.2.
@@ -117,7 +117,7 @@ def test_the_command_trains_and_saves_the_same_file(tmp_path: Path, capsys: pyte
     printed = capsys.readouterr().out
     assert "step      3: training loss 3." in printed
     assert "validation loss 3." in printed
-    assert models.load(paths[0]).sha256 in printed
+    assert models.load_microgpt(paths[0]).sha256 in printed
 
 
 def test_the_command_prints_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

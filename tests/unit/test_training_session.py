@@ -46,7 +46,7 @@ def fed(session: Session, *parts: Event | tuple[Event, Blob]) -> Session:
 
 
 def tensors_of(path: Path) -> list[list[float]]:
-    return [tensor.ravel().tolist() for tensor in models.load(path).tensors.values()]
+    return [tensor.ravel().tolist() for tensor in models.load_microgpt(path).tensors.values()]
 
 
 def toy(seed: int) -> list[list[float]]:
@@ -110,7 +110,7 @@ def test_a_file_says_what_its_weights_follow_from(files: Files) -> None:
         "weight_decay": 0,
     }
     assert {key: fields[f"kgpt.training.{key}"] for key in expected} == expected
-    assert models.load(files.model).name == "m"
+    assert models.load_microgpt(files.model).name == "m"
 
 
 def test_what_was_learnt(files: Files) -> None:

@@ -47,7 +47,7 @@ def change_logits(sent: list[Event], position: int, change: Callable[[FloatArray
 
 @pytest.fixture
 def model() -> Model:
-    return models.load()
+    return models.load_microgpt()
 
 
 def test_cmdline() -> None:

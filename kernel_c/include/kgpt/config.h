@@ -51,6 +51,7 @@ struct kg_lm_config {
     uint32_t n_batch;     /* tokens of a prompt that are computed at once */
     uint32_t kv;          /* enum kg_kv_type */
     uint32_t on_overflow; /* enum kg_overflow */
+    uint32_t think;       /* enum kg_think: for templates that can do without thinking aloud */
     uint32_t logprobs;    /* tell this many of the likeliest tokens, with each token that is taken; 0: none */
     uint32_t model;       /* which one to begin with, counted from 1 */
     bool layers;          /* emit `layer` events */
@@ -61,6 +62,11 @@ struct kg_lm_config {
     char stops[KG_MAX_STOPS][KG_STOP_MAX]; /* a reply ends before one of these */
     uint32_t n_stops;
     uint32_t bench_pp, bench_tg, bench_repeat; /* mode=bench: tokens of the prompt, tokens decoded, how often */
+};
+
+enum kg_think {
+    KG_THINK_ON,
+    KG_THINK_OFF,
 };
 
 enum kg_overflow {

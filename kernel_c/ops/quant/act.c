@@ -8,8 +8,8 @@
 uint64_t kg_act_size(enum kg_act act, uint32_t columns)
 {
     switch (act) {
-    case KG_ACT_Q8: return (uint64_t)columns / 32 * sizeof(struct kg_act_q8);
-    case KG_ACT_Q8K: return (uint64_t)columns / 256 * sizeof(struct kg_act_q8k);
+    case KG_ACT_Q8: return kg_act_q8_packed_at(columns) + (uint64_t)columns / 4 * sizeof(uint64_t);
+    case KG_ACT_Q8K: return kg_act_q8k_packed_at(columns) + (uint64_t)columns / 4 * sizeof(uint64_t);
     default: return (uint64_t)columns * sizeof(float);
     }
 }
@@ -54,8 +54,8 @@ void kg_act_q8_ref(void *out, const float *x, uint32_t columns)
         for (uint32_t j = 0; j < 32; j++) {
             to->sum += to->q[j];
         }
-        to->s = to->d * (float)to->sum;
-        to->unused = 0;
+        to->s = (float)to->sum;
+        to->low = to->d * 0x1p-24f;
     }
 }
 

@@ -7,14 +7,14 @@
 
 #include <stdint.h>
 
-#define KG_ACT_LEAST 0x1p-100f /* 127 / it is far from infinite */
+#define KG_ACT_LEAST 0x1p-60f /* no product of a scale that remains with a half and its block's integers is subnormal */
 
 /* KG_ACT_Q8 */
 struct kg_act_q8 {
     float d;
-    float s;     /* d * sum: what a minimum of the weights is multiplied with */
+    float s;     /* sum, as a float */
     int32_t sum; /* of q */
-    int32_t unused;
+    float low;   /* d * 2^-24 */
     int8_t q[32];
 };
 
@@ -25,5 +25,16 @@ struct kg_act_q8k {
     int16_t sums[16]; /* of q, 16 at a time */
     int8_t q[256];
 };
+
+/* Only for the versions without vectors (swar.h), behind the blocks: of every 8 values the even ones, and the odd ones. */
+static inline uint64_t kg_act_q8_packed_at(uint32_t columns)
+{
+    return ((uint64_t)columns / 32 * sizeof(struct kg_act_q8) + 63) / 64 * 64;
+}
+
+static inline uint64_t kg_act_q8k_packed_at(uint32_t columns)
+{
+    return ((uint64_t)columns / 256 * sizeof(struct kg_act_q8k) + 63) / 64 * 64;
+}
 
 #endif

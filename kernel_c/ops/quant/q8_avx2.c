@@ -100,8 +100,9 @@ KG_INLINE f32x8 add_block(f32x8 sum, const struct weights *w, const struct kg_ac
     if (kind.offset) {
         i -= words_of(a->sum) << kind.offset;
     }
-    f32x8 term = to_floats(i) * (w->d * floats_of(a->d));
-    return kind.has_minimum ? sum + (term + w->m * floats_of(a->s)) : sum + term;
+    f32x8 v = w->d * to_floats(i);
+    v = kind.has_minimum ? v + w->m * floats_of(a->s) : v;
+    return sum + v * floats_of(a->d);
 }
 
 /* Eight rows with `tokens` tokens, which the compiler knows. */

@@ -1,6 +1,7 @@
 /* Fills the table of functions: plain C first, then what the processor can do better. */
 #include "kgpt/quant.h"
 #include "kgpt/cpu.h"
+#include "kgpt/mem.h"
 #include "versions.h"
 
 static void use_ref(struct kg_quant_ops *ops)
@@ -17,9 +18,34 @@ static void use_ref(struct kg_quant_ops *ops)
     ops->add_scaled_f16 = kg_add_scaled_f16_ref;
 }
 
+static void use_swar(struct kg_quant_ops *ops)
+{
+    ops->act[KG_ACT_Q8] = kg_act_q8_swar;
+    ops->dot_f16 = kg_dot_f16_sse2;
+    ops->add_scaled_f16 = kg_add_scaled_f16_sse2;
+    ops->act[KG_ACT_Q8K] = kg_act_q8k_swar;
+    ops->rows[KG_TYPE_Q4_0] = kg_rows_q4_0_swar;
+    ops->rows[KG_TYPE_Q4_1] = kg_rows_q4_1_swar;
+    ops->rows[KG_TYPE_Q5_0] = kg_rows_q5_0_swar;
+    ops->rows[KG_TYPE_Q5_1] = kg_rows_q5_1_swar;
+    ops->rows[KG_TYPE_Q8_0] = kg_rows_q8_0_swar;
+    ops->rows[KG_TYPE_Q2_K] = kg_rows_q2_k_swar;
+    ops->rows[KG_TYPE_Q3_K] = kg_rows_q3_k_swar;
+    ops->rows[KG_TYPE_Q4_K] = kg_rows_q4_k_swar;
+    ops->rows[KG_TYPE_Q5_K] = kg_rows_q5_k_swar;
+    ops->rows[KG_TYPE_Q6_K] = kg_rows_q6_k_swar;
+}
+
 static void use_avx2(struct kg_quant_ops *ops)
 {
     ops->isa = KG_ISA_AVX2;
+    ops->act[KG_ACT_Q8] = kg_act_q8_avx2;
+    ops->act[KG_ACT_Q8K] = kg_act_q8k_avx2;
+    ops->dot_f16 = kg_dot_f16_avx2;
+    ops->add_scaled_f16 = kg_add_scaled_f16_avx2;
+    ops->rows[KG_TYPE_F32] = kg_rows_f32_avx2;
+    ops->rows[KG_TYPE_F16] = kg_rows_f16_avx2;
+    ops->rows[KG_TYPE_BF16] = kg_rows_bf16_avx2;
     ops->rows[KG_TYPE_Q4_0] = kg_rows_q4_0_avx2;
     ops->rows[KG_TYPE_Q4_1] = kg_rows_q4_1_avx2;
     ops->rows[KG_TYPE_Q5_0] = kg_rows_q5_0_avx2;
@@ -35,7 +61,11 @@ static void use_avx2(struct kg_quant_ops *ops)
 bool kg_quant_use(struct kg_quant_ops *ops, enum kg_quant_version version, uint32_t features)
 {
     const uint32_t avx2 = KG_CPU_AVX2 | KG_CPU_F16C;
+    ops->isa = KG_ISA_C;
     use_ref(ops);
+    if (version == KG_QUANT_SWAR) {
+        use_swar(ops);
+    }
     if (version == KG_QUANT_AVX2) {
         if ((features & avx2) != avx2) {
             return false;
@@ -45,10 +75,21 @@ bool kg_quant_use(struct kg_quant_ops *ops, enum kg_quant_version version, uint3
     return true;
 }
 
+/* QEMU without hardware virtualisation: there an instruction of vectors or floats is a call, and plain integers win. */
+static bool emulated(uint32_t features)
+{
+    if (!(features & KG_CPU_HYPERVISOR)) {
+        return false;
+    }
+    uint32_t name[4] = {0x40000000};
+    __asm__ volatile("cpuid" : "+a"(name[0]), "=b"(name[1]), "+c"(name[2]), "=d"(name[3]));
+    return memcmp(name + 1, "TCGTCGTCGTCG", 12) == 0;
+}
+
 void kg_quant_fill(struct kg_quant_ops *ops, const struct kg_ops *base, uint32_t features, enum kg_isa highest)
 {
-    *ops = (struct kg_quant_ops){.isa = KG_ISA_C, .base = base};
-    if (highest < KG_ISA_AVX2 || !kg_quant_use(ops, KG_QUANT_AVX2, features)) {
-        kg_quant_use(ops, KG_QUANT_REF, features);
+    *ops = (struct kg_quant_ops){.base = base};
+    if (highest < KG_ISA_AVX2 || emulated(features) || !kg_quant_use(ops, KG_QUANT_AVX2, features)) {
+        kg_quant_use(ops, KG_QUANT_SWAR, features);
     }
 }

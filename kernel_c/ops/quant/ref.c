@@ -1,10 +1,11 @@
 /* The specification of the products (kgpt/quant.h), in plain C: any type, any row, one block after the other.
  *
- * With q and a the integers of a block, d its scale, m its minimum's, x the activations' scale (and s as in act.h), all of them f32 and
- * every operation rounded:
- *   blocks of 32:   sum = sum + i * (d * x), or sum + (i * (d * x) + m * s), where i = Σ q a
- *   blocks of 256:  sum = sum + i * (d * x), or sum + (i * (d * x) - j * (m * x)), where i = Σ scale q a and j = Σ min a
- * i and j are exact as integers; they become f32 to nearest even. */
+ * With q and a the integers of a block, d its scale, m its minimum's and x the scale of the activations, a row adds up
+ *   sum = sum + v * x
+ * where every operation is one of f32, rounded to nearest even, and
+ *   blocks of 32:   v = d * i, or d * i + m * j, with i = Σ q a and j = Σ a
+ *   blocks of 256:  v = d * i, or d * i - m * j, with i = Σ scale q a and j = Σ min a
+ * i and j are exact as integers before they become f32. */
 #include "act.h"
 #include "block.h"
 #include "half.h"
@@ -19,8 +20,9 @@ static float add_block_of_32(float sum, const struct kg_block *b, const uint8_t 
     for (uint32_t k = 0; k < 32; k++) {
         i += b->q[k] * a->q[k];
     }
-    float term = (float)i * (b->d * a->d);
-    return b->has_minimum ? sum + (term + b->m * a->s) : sum + term;
+    float v = b->d * (float)i;
+    v = b->has_minimum ? v + b->m * a->s : v;
+    return sum + v * a->d;
 }
 
 static float add_block_of_256(float sum, const struct kg_block *b, const uint8_t *act)
@@ -35,8 +37,9 @@ static float add_block_of_256(float sum, const struct kg_block *b, const uint8_t
         i += b->scale[part] * products;
         j += b->min[part] * a->sums[part];
     }
-    float term = (float)i * (b->d * a->d);
-    return b->has_minimum ? sum + (term - (float)j * (b->m * a->d)) : sum + term;
+    float v = b->d * (float)i;
+    v = b->has_minimum ? v - b->m * (float)j : v;
+    return sum + v * a->d;
 }
 
 static float row_sum(const struct kg_matrix *matrix, uint32_t row, const uint8_t *act, size_t act_bytes, block_fn *add)

@@ -6,9 +6,10 @@
 
 enum kg_quant_version {
     KG_QUANT_REF,
+    KG_QUANT_SWAR,
     KG_QUANT_AVX2,
 };
-#define KG_N_QUANT_VERSIONS 2
+#define KG_N_QUANT_VERSIONS 3
 
 /* Fills the table with a version's functions, and where it has none with those that all processors can run; false if these
  * features do not allow it. */
@@ -22,6 +23,18 @@ kg_rows_fn kg_rows_float_ref, kg_rows_q8_ref, kg_rows_q8k_ref;
 float kg_dot_f16_ref(const uint16_t *a, const float *b, size_t n);
 void kg_add_scaled_f16_ref(float *y, const uint16_t *a, float s, size_t n);
 
+void kg_act_q8_swar(void *out, const float *x, uint32_t columns);
+float kg_dot_f16_sse2(const uint16_t *a, const float *b, size_t n);
+void kg_add_scaled_f16_sse2(float *y, const uint16_t *a, float s, size_t n);
+void kg_act_q8k_swar(void *out, const float *x, uint32_t columns);
+kg_rows_fn kg_rows_q4_0_swar, kg_rows_q4_1_swar, kg_rows_q5_0_swar, kg_rows_q5_1_swar, kg_rows_q8_0_swar;
+kg_rows_fn kg_rows_q2_k_swar, kg_rows_q3_k_swar, kg_rows_q4_k_swar, kg_rows_q5_k_swar, kg_rows_q6_k_swar;
+
+void kg_act_q8_avx2(void *out, const float *x, uint32_t columns);
+void kg_act_q8k_avx2(void *out, const float *x, uint32_t columns);
+float kg_dot_f16_avx2(const uint16_t *a, const float *b, size_t n);
+void kg_add_scaled_f16_avx2(float *y, const uint16_t *a, float s, size_t n);
+kg_rows_fn kg_rows_f32_avx2, kg_rows_f16_avx2, kg_rows_bf16_avx2;
 kg_rows_fn kg_rows_q4_0_avx2, kg_rows_q4_1_avx2, kg_rows_q5_0_avx2, kg_rows_q5_1_avx2, kg_rows_q8_0_avx2;
 kg_rows_fn kg_rows_q2_k_avx2, kg_rows_q3_k_avx2, kg_rows_q4_k_avx2, kg_rows_q5_k_avx2, kg_rows_q6_k_avx2;
 

@@ -1,0 +1,95 @@
+/* Every version that this processor can run gives the bits of the reference. */
+#include "kgpt/mem.h"
+#include "kgpt/random.h"
+#include "kgpt/test.h"
+#include "versions.h"
+
+#define ROWS 19
+#define TOKENS 5
+#define MOST_COLUMNS 512
+
+static const struct kg_ops base;
+
+/* Random payload; the halves of interleaved matrices are made finite and of a sensible size. */
+static void fill(uint8_t *data, const struct kg_type_info *info, uint32_t columns, struct kg_random *random)
+{
+    size_t size = (size_t)ROWS * columns / info->block * info->bytes;
+    for (size_t i = 0; i < size; i++) {
+        data[i] = (uint8_t)(kg_random_next(random) >> 40);
+        if (info->block == 1 && i % info->bytes == info->bytes - 1) {
+            data[i] = (data[i] & 0x81) | 0x3c;
+        }
+    }
+    for (size_t at = 0; info->block > 1 && at < size;) {
+        uint32_t row = (uint32_t)(at / (columns / info->block * info->bytes)), left = ROWS - row / KG_GROUP * KG_GROUP;
+        uint32_t n = left < KG_GROUP ? left : KG_GROUP;
+        for (const struct kg_type_field *field = info->fields; field->bytes; field++) {
+            for (uint32_t i = 1; field->unit == 2 && i < 2 * n; i += 2) {
+                data[at + i] = (data[at + i] & 0x83) | 0x28;
+            }
+            at += n * field->bytes;
+        }
+    }
+}
+
+static void compare(struct kg_test *t, enum kg_quant_version version, uint32_t type)
+{
+    const struct kg_type_info *info = kg_type_info(type);
+    const uint32_t columns = info->block == 1 ? 53 : 2 * info->block;
+    const size_t act = (kg_act_size(info->act, columns) + 63) / 64 * 64;
+    uint8_t *data = kg_arena_take(t->arena, (size_t)ROWS * columns / info->block * info->bytes);
+    uint8_t *acts = kg_arena_take(t->arena, TOKENS * act);
+    float *x = kg_arena_take(t->arena, columns * sizeof *x), *y[2];
+    struct kg_quant_ops ops = {.base = &base};
+    struct kg_random random;
+    kg_random_seed(&random, type, 0);
+    fill(data, info, columns, &random);
+    const struct kg_matrix matrix = {data, type, ROWS, columns, info->fields[0].bytes != 0};
+    for (uint32_t i = 0; i < 2; i++) {
+        KG_CHECK(t, kg_quant_use(&ops, i ? version : KG_QUANT_REF, t->cpu->features));
+        for (uint32_t token = 0; token < TOKENS; token++) {
+            kg_random_seed(&random, 1, token);
+            for (uint32_t c = 0; c < columns; c++) {
+                x[c] = kg_random_uniform(&random) * 4 - 2;
+            }
+            ops.act[info->act](acts + token * act, x, columns);
+        }
+        y[i] = kg_arena_take(t->arena, TOKENS * ROWS * sizeof(float));
+        ops.rows[type](y[i], ROWS, &matrix, 0, ROWS, acts, act, TOKENS);
+    }
+    if (memcmp(y[0], y[1], TOKENS * ROWS * sizeof(float)) != 0) {
+        kg_test_fail(t, __FILE__, __LINE__, "version %u of %s differs", (unsigned)version, info->name);
+    }
+}
+
+KG_TEST(quant, every_version_gives_the_bits_of_the_reference)
+{
+    for (uint32_t version = 0; version < KG_N_QUANT_VERSIONS; version++) {
+        struct kg_quant_ops ops = {.base = &base};
+        if (!kg_quant_use(&ops, version, t->cpu->features)) {
+            continue;
+        }
+        for (uint32_t type = 0; type < KG_N_TYPES && !t->failed; type++) {
+            size_t used = t->arena->used;
+            if (kg_type_info(type)) {
+                compare(t, version, type);
+            }
+            kg_arena_rewind(t->arena, used);
+        }
+    }
+}
+
+KG_TEST(quant, the_table_obeys_features_and_mask)
+{
+    struct kg_quant_ops ops;
+    kg_quant_fill(&ops, &base, KG_CPU_AVX2 | KG_CPU_F16C, KG_ISA_AVX512);
+    KG_CHECK_EQ(t, ops.isa, KG_ISA_AVX2);
+    KG_CHECK(t, ops.base == &base);
+    kg_quant_fill(&ops, &base, KG_CPU_AVX2 | KG_CPU_F16C, KG_ISA_C);
+    KG_CHECK_EQ(t, ops.isa, KG_ISA_C);
+    kg_quant_fill(&ops, &base, KG_CPU_AVX2, KG_ISA_AVX512);
+    KG_CHECK_EQ(t, ops.isa, KG_ISA_C);
+    for (uint32_t type = 0; type < KG_N_TYPES; type++) {
+        KG_CHECK(t, (ops.rows[type] != NULL) == (kg_type_info(type) != NULL));
+    }
+}

@@ -1,0 +1,57 @@
+/* Products without vectors: several small numbers in one word of 64 bits, multiplied at once. For processors without AVX2, and above all
+ * for emulators, where a plain multiplication is one instruction and one of vectors or floats is a call.
+ *
+ * Four weights lie in fields of 16 bits, w0 + w1 2^16 + w2 2^32 + w3 2^48, and four activations the other way round,
+ * a3 + a2 2^16 + a1 2^32 + a0 2^48. The topmost field of the product is then w0 a0 + w1 a1 + w2 a2 + w3 a3. The activations have
+ * signs, and so have the fields: what is below the topmost one is between -2^47 and 2^47 as long as each field is between -2^15 and 2^15,
+ * so that adding 2^47 and shifting leaves the topmost one exactly. */
+#ifndef KGPT_OPS_QUANT_SWAR_H
+#define KGPT_OPS_QUANT_SWAR_H
+
+#include <stdint.h>
+
+#include "kgpt/quant.h"
+
+#define KG_INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define KG_UNROLL _Pragma("unroll")
+#else
+#define KG_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#define KG_NIBBLES 0x000f000f000f000fu /* one of four */
+#define KG_HALF 0x0000800000000000u    /* rounds the topmost field */
+
+/* Of four halves, whether one is zero, subnormal, infinite or no number. */
+KG_INLINE bool kg_unusual_halves(uint64_t halves)
+{
+    const uint64_t top = 0x8000800080008000u, one = 0x0400040004000400u;
+    uint64_t exponents = halves & 0x7c007c007c007c00u;
+    return (((exponents + one) | ~((exponents | top) - one)) & top) != 0;
+}
+
+KG_INLINE uint64_t kg_load64(const uint8_t *p)
+{
+    uint64_t value;
+    __builtin_memcpy(&value, p, sizeof value);
+    return value;
+}
+
+/* Activations of four weights. */
+KG_INLINE uint64_t kg_pack(int64_t first, int64_t second, int64_t third, int64_t fourth)
+{
+    return (uint64_t)fourth + ((uint64_t)third << 16) + ((uint64_t)second << 32) + ((uint64_t)first << 48);
+}
+
+KG_INLINE void kg_pack_eight(uint64_t to[2], const int8_t *q)
+{
+    to[0] = kg_pack(q[0], q[2], q[4], q[6]);
+    to[1] = kg_pack(q[1], q[3], q[5], q[7]);
+}
+
+KG_INLINE int64_t kg_topmost(uint64_t sum)
+{
+    return (int64_t)(sum + KG_HALF) >> 48;
+}
+
+#endif

@@ -1,0 +1,81 @@
+"""``kgpt models``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kgpt_build.cli.options import json_option
+
+if TYPE_CHECKING:
+    from kgpt_build.models.catalog import Pulled
+
+
+@click.command("models")
+@click.option("--remove", metavar="NAME", help="Remove this one.")
+@json_option("Print them as a JSON list.")
+def command(remove: str | None, as_json: bool) -> None:
+    """List the language models that kgpt pull has got. Each name is a MODEL for build, run, pack and the others."""
+    from kgpt_build.models import catalog
+
+    if remove is not None:
+        gone = catalog.remove(remove)
+        click.echo(f"removed {gone.name}: {gone.size:,} bytes")
+        return
+    rows = [_described(model) for model in catalog.pulled()]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    click.echo("\n".join(_table(rows)) if rows else "no models are here yet")
+    others = [name for name in catalog.KNOWN if name not in {row["name"] for row in rows}]
+    if others:
+        click.echo(f"kgpt: kgpt pull can get: {', '.join(others)}", err=True)
+
+
+def _described(pulled: Pulled) -> dict[str, Any]:
+    """A row; a model that cannot be read has an ``error`` in the place of what its file would say."""
+    from kgpt_build.errors import KgptError
+    from kgpt_build.models import load_lm
+
+    row: dict[str, Any] = {
+        "name": pulled.name,
+        "size": pulled.size,
+        "sha256": pulled.sha256,
+        "source": pulled.source,
+        "date": pulled.date,
+        "file": str(pulled.path),
+    }
+    try:
+        model = load_lm(pulled.path)
+    except KgptError as error:
+        return {**row, "error": error.message}
+    return {
+        **row,
+        "arch": model.arch,
+        "types": dict(model.types),
+        "type_text": model.type_text,
+        "parameters": model.n_parameters,
+        "context": model.hparams.n_ctx,
+        "tokens": model.hparams.n_vocab,
+        "tokenizer": model.vocabulary.model,
+        "pre_tokenizer": model.vocabulary.pre,
+        "chat_template": model.chat_template is not None,
+    }
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Iterable[str]:
+    head = ("name", "size", "arch", "types", "context", "sha256", "from")
+    lines = [head, *(_cells(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    for line in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    size, digest = f"{row['size'] / 1e6:.0f} MB", row["sha256"][:12]
+    if "error" in row:
+        return (row["name"], size, "damaged", "", "", digest, f"{row['source']}; pull it again: {row['error']}")
+    return (row["name"], size, row["arch"], row["type_text"], f"{row['context']:,}", digest, row["source"])

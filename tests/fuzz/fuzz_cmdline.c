@@ -1,0 +1,92 @@
+/* The kernel's command line, `set` and `train` of the shell, on any text. The first byte chooses which one reads the rest. Whatever is
+ * accepted must leave every setting within what its key allows, and whatever is refused must be explained in one line. */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "engine.h"
+#include "keys.h"
+#include "promise.h"
+
+#define TEXT_MAX 6000 /* longer than a command line may be */
+
+/* Those of ops/ops.c, which would bring the code of every instruction set with it. */
+const char *const kg_isa_names[KG_N_ISA + 1] = {"c", "avx2", "avx512", NULL};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+UNWATCHED static void check_key(const struct kg_config *config, const struct kg_key *key)
+{
+    const void *place = (const char *)config + key->offset;
+    if (key->kind == KIND_FLAG) {
+        promise(*(const uint8_t *)place <= 1);
+    } else if (key->kind == KIND_COUNT) {
+        promise(*(const uint32_t *)place >= key->least && *(const uint32_t *)place <= key->most);
+    } else if (key->kind == KIND_DECIMAL) {
+        float value = *(const float *)place;
+        promise(value >= (float)key->least && value <= (float)key->most && !(key->above && value <= (float)key->least));
+    } else if (key->kind == KIND_NAME) {
+        promise(memchr(place, '\0', key->room) != NULL);
+    } else if (key->kind == KIND_CHOICE && strcmp(key->name, "mode") != 0) { /* not said: KG_MODE_OPEN */
+        uint32_t n = 0;
+        while (key->choices[n]) {
+            n++;
+        }
+        promise(*(const uint32_t *)place < n);
+    }
+}
+
+UNWATCHED static void check(const struct kg_config *config)
+{
+    for (size_t i = 0; i < kg_n_engine_keys; i++) {
+        check_key(config, &kg_engine_keys[i]);
+    }
+    promise(config->mode <= KG_MODE_OPEN && config->samples >= 1 && config->samples <= 1000000);
+    promise(config->sampling.temperature >= 0 && config->sampling.temperature <= 100);
+    promise(config->sampling.top_p > 0 && config->sampling.top_p <= 1);
+    promise(config->sampling.min_p >= 0 && config->sampling.min_p <= 1);
+    promise(config->train.adam.lr >= 0 && config->train.val_fraction >= 0 && config->train.val_fraction <= 1);
+    promise(config->lm.n_stops <= KG_MAX_STOPS && config->lm.n_biases <= KG_MAX_BIASES);
+    promise(memchr(config->prompt, '\0', sizeof config->prompt) != NULL);
+}
+
+static void describe(const struct kg_config *config)
+{
+    char value[96];
+    for (uint32_t i = 0; kg_config_describe(config, i, value, sizeof value); i++) {
+        promise(memchr(value, '\0', sizeof value) != NULL);
+    }
+}
+
+/* As the shell cuts "set KEY VALUE". */
+static enum kg_status set(struct kg_config *config, char *text, struct kg_error *error)
+{
+    char *value = strchr(text, ' ');
+    if (value) {
+        *value++ = '\0';
+    }
+    return kg_config_set(config, text, value, error);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct kg_config config;
+    char text[TEXT_MAX + 1];
+    struct kg_error error = {0};
+    if (size == 0 || size > TEXT_MAX) {
+        return 0;
+    }
+    memcpy(text, data + 1, size - 1);
+    text[size - 1] = '\0';
+    kg_config_defaults(&config);
+    kg_engine_defaults(&config);
+    enum kg_status status = data[0] % 4 == 0   ? set(&config, text, &error)
+                            : data[0] % 4 == 1 ? kg_config_train_words(&config, text, &error)
+                                               : kg_cmdline_parse(&config, text, &error);
+    promise(status == KG_OK || (status == KG_E_INPUT && error.message[0] && error.hint[0]));
+    check(&config);
+    if (status == KG_OK) {
+        describe(&config);
+    }
+    return 0;
+}

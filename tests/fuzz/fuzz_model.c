@@ -1,0 +1,115 @@
+/* Language models, opened from any GGUF file, and run for a few tokens: what is accepted must also compute without reading or writing a
+ * byte too many. The last byte of the file chooses the options. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checked_arena.h"
+#include "kgpt/lm.h"
+#include "promise.h"
+#include "versions.h"
+
+#define N_TOKENS 5
+#define MOST_WORK (1u << 22) /* parameters times layers: more takes too long, and tells nothing new */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static float dot(const float *a, const float *b, size_t n)
+{
+    float sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += a[i] * b[i];
+    }
+    return sum;
+}
+
+/* What every machine can do. */
+static void fill_ops(struct kg_quant_ops *ops)
+{
+    static const struct kg_ops base = {.isa = KG_ISA_C, .dot = dot};
+    static kg_rows_fn *const rows[KG_N_ACTS] = {kg_rows_float_ref, kg_rows_q8_ref, kg_rows_q8k_ref};
+    *ops = (struct kg_quant_ops){
+        .isa = KG_ISA_C,
+        .base = &base,
+        .act = {kg_act_f32_ref, kg_act_q8_ref, kg_act_q8k_ref},
+        .dot_f16 = kg_dot_f16_ref,
+        .add_scaled_f16 = kg_add_scaled_f16_ref,
+    };
+    for (uint32_t type = 0; type < KG_N_TYPES; type++) {
+        ops->rows[type] = kg_type_info(type) ? rows[kg_type_info(type)->act] : NULL;
+    }
+}
+
+static bool all_finite(const float *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(values[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n)
+{
+    struct kg_error error;
+    promise(kg_lm_eval(session, tokens, n, NULL, NULL, &error) == KG_OK);
+}
+
+/* The same tokens at once and one by one must give the same bits. */
+static void run(const struct kg_lm_model *model, uint8_t choice)
+{
+    struct kg_quant_ops ops;
+    struct kg_arena arena;
+    struct kg_lm_session session;
+    struct kg_error error;
+    uint32_t most = model->n_ctx_train < 8 ? model->n_ctx_train : 8;
+    const struct kg_lm_options options = {.n_ctx = most, .n_batch = 1 + choice % 4, .kv = choice / 4 % 3};
+    const uint32_t last = model->n_vocab - 1, tokens[N_TOKENS] = {0, last, last / 2, last, 0};
+    uint32_t n = most < N_TOKENS ? most : N_TOKENS;
+    fill_ops(&ops);
+    struct kg_lm_size size = kg_lm_session_size(model, &options);
+    kg_arena_init(&arena, NULL, size.kv + size.scratch);
+    promise(kg_lm_session_init(&session, model, &ops, NULL, &options, &arena) == KG_OK);
+    eval(&session, tokens, n);
+    float *logits = malloc(model->n_vocab * sizeof *logits);
+    memcpy(logits, session.logits, model->n_vocab * sizeof *logits);
+    kg_lm_truncate(&session, n / 2);
+    for (uint32_t i = n / 2; i < n; i++) {
+        eval(&session, tokens + i, 1);
+    }
+    promise(!all_finite(logits, model->n_vocab) || !memcmp(logits, session.logits, model->n_vocab * sizeof *logits));
+    free(logits);
+    if (n == most) {
+        promise(kg_lm_eval(&session, tokens, 1, NULL, NULL, &error) == KG_E_CONTEXT);
+    }
+    if (n > 2) {
+        kg_lm_shift(&session, 1, 1);
+        eval(&session, tokens, 1);
+    }
+    kg_arena_rewind(&arena, 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct kg_arena header, arena;
+    struct kg_gguf gguf;
+    struct kg_lm_model model;
+    struct kg_error error = {0};
+    uint8_t *file = malloc(size ? size : 1); /* its matrices are interleaved in place */
+    memcpy(file, data, size);
+    kg_arena_init(&header, NULL, kg_gguf_tables_size(file, size));
+    kg_arena_init(&arena, NULL, 0);
+    if (kg_gguf_open(&gguf, file, size, &header, &error) == KG_OK) {
+        kg_arena_init(&arena, NULL, kg_lm_model_size(&gguf));
+        enum kg_status status = kg_lm_open(&model, &gguf, size && data[size - 1] & 1, &arena, &error);
+        promise(status == KG_OK || (status == KG_E_INPUT && error.message[0] && error.hint[0]));
+        if (status == KG_OK && model.n_parameters * model.n_layer < MOST_WORK) {
+            run(&model, data[size - 1]);
+        }
+    }
+    kg_arena_rewind(&arena, 0);
+    kg_arena_rewind(&header, 0);
+    free(file);
+    return 0;
+}

@@ -1,0 +1,87 @@
+/* Tokenizers, opened from any GGUF file, and then given any text. The last byte says how many bytes before it are text; the others are
+ * the file. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kgpt/vocab.h"
+#include "promise.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_refusal(enum kg_status status, const struct kg_error *error)
+{
+    promise(status == KG_E_INPUT); /* never memory: what is there is what kg_vocab_size and kg_vocab_scratch ask for */
+    promise(error->message[0] && error->hint[0]);
+    for (const char *c = error->message; *c; c++) {
+        promise((unsigned char)*c >= 0x20 && *c != 0x7F);
+    }
+}
+
+/* Every id is a token or none, and no piece is longer than the longest. */
+static void check_pieces(const struct kg_vocab *vocab)
+{
+    const uint32_t ids[] = {vocab->bos, vocab->eos, vocab->eot, vocab->unk, vocab->newline};
+    char *piece = malloc(vocab->longest ? vocab->longest : 1);
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        promise(ids[i] < vocab->n_vocab || ids[i] == KG_NO_TOKEN);
+    }
+    for (uint32_t token = 0; token <= vocab->n_vocab; token++) { /* one too many */
+        size_t hidden = kg_vocab_piece(vocab, token, piece, false), shown = kg_vocab_piece(vocab, token, piece, true);
+        promise(hidden <= shown && shown <= vocab->longest && (hidden == 0 || hidden == shown));
+        uint32_t found = kg_vocab_find(vocab, piece, shown);
+        promise(found < vocab->n_vocab || found == KG_NO_TOKEN);
+        promise(!kg_vocab_ends(vocab, token) || token < vocab->n_vocab);
+    }
+    free(piece);
+}
+
+/* The first half is a template's, the other one was typed. */
+static void encode(const struct kg_vocab *vocab, const char *text, size_t n)
+{
+    const struct kg_fragment fragments[] = {{text, n / 2, true}, {text + n / 2, n - n / 2, false}};
+    struct kg_arena scratch;
+    struct kg_error error;
+    size_t count, again, room = 4 * n + 4;
+    uint32_t *tokens = malloc(room * sizeof *tokens);
+    kg_arena_init(&scratch, NULL, kg_vocab_scratch(vocab, n));
+    enum kg_status status = kg_vocab_encode(vocab, fragments, 2, tokens, room, &count, &scratch, &error);
+    promise(scratch.used == 0);
+    if (status == KG_OK) {
+        promise(count <= room);
+        for (size_t i = 0; i < count; i++) {
+            promise(tokens[i] < vocab->n_vocab);
+        }
+        promise(kg_vocab_encode(vocab, fragments, 2, NULL, 0, &again, &scratch, &error) == KG_OK && again == count);
+    } else {
+        check_refusal(status, &error);
+    }
+    kg_arena_rewind(&scratch, 0);
+    free(tokens);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct kg_arena header, arena;
+    struct kg_gguf gguf;
+    struct kg_vocab vocab;
+    struct kg_error error = {0};
+    if (size == 0) {
+        return 0;
+    }
+    size_t text_n = data[size - 1] < size ? data[size - 1] : 0, file_n = size - 1 - text_n;
+    kg_arena_init(&header, NULL, kg_gguf_tables_size(data, file_n));
+    kg_arena_init(&arena, NULL, 0);
+    if (kg_gguf_open(&gguf, data, file_n, &header, &error) == KG_OK) {
+        kg_arena_init(&arena, NULL, kg_vocab_size(&gguf));
+        enum kg_status status = kg_vocab_open(&vocab, &gguf, &arena, &error);
+        if (status == KG_OK) {
+            check_pieces(&vocab);
+            encode(&vocab, (const char *)data + file_n, text_n);
+        } else {
+            check_refusal(status, &error);
+        }
+    }
+    kg_arena_rewind(&arena, 0);
+    kg_arena_rewind(&header, 0);
+    return 0;
+}

@@ -1,0 +1,31 @@
+/* replay FILE…: runs a fuzz target once for each file, each in memory of its own size, so that a sanitizer sees every byte too many. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "promise.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void replay(const char *path)
+{
+    FILE *in = fopen(path, "rb");
+    promise(in && fseek(in, 0, SEEK_END) == 0);
+    size_t size = (size_t)ftell(in);
+    uint8_t *data = malloc(size ? size : 1);
+    rewind(in);
+    promise(data && fread(data, 1, size, in) == size);
+    fclose(in);
+    printf("%s\n", path);
+    fflush(stdout); /* so that the last name is the one that failed */
+    LLVMFuzzerTestOneInput(data, size);
+    free(data);
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        replay(argv[i]);
+    }
+    return 0;
+}

@@ -1,0 +1,157 @@
+"""Writes the inputs that every fuzz target begins with: ``PYTHONPATH=tests/hosted python tests/fuzz/seeds.py``.
+
+They are kept in tests/fuzz/corpus, under names that begin with ``seed-``; inputs under other names were found by
+fuzzing, and stay.
+"""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lm_tiny
+from gguf_files import RawTensor, array_field, field, raw_file, text, u32_field, write_everything
+from targets import CORPUS
+from vocab import gguf_bytes
+
+from kgpt_build.chat import BUILTIN_TEMPLATES, chat_blob
+
+CMDLINES = (
+    "",
+    "mode=generate samples=5 seed=7 temperature=0.5 exit",
+    'prompt="a \\"quoted\\" \\\\ \\n \\t text" max_tokens=12 top_k=40 top_p=0.95 min_p=0.05',
+    "seed=random cpumask=avx2 cpus=4 logits",
+    "mode=selftest test=gguf fault=panic",
+    "mode=train steps=10 until=5 batch=4 chunks=2 n_layer=2 n_embd=32 n_head=4 block_size=8 lr=1e-3 exact text",
+    "beta1=0.9 beta2=.999 eps=1e-8 weight_decay=0 val_fraction=0.1 eval_every=5 checkpoint_every=5",
+    'mode=chat system="You are brief." ctx=512 kv=q8 on_overflow=shift repeat_penalty=1.1 repeat_last_n=64',
+    "frequency_penalty=-0.5 presence_penalty=2 typical_p=0.7 logit_bias=15-inf logit_bias=3+1.5 stop=END stop=",
+    "mode=bench pp=16 tg=4 repeat=2 logprobs=5 model=2 ubatch=8 layers",
+    "sampels=5",
+    'prompt="not closed',
+    "top_p=0 temperature=101 seed=0xffffffffffffffff seed=18446744073709551616",
+    "x" * 70 + "=1",
+)
+SETTINGS = ("temperature 0.7", "top_p 2", "prompt some text", "mode shell", "system Be kind.", "logit_bias ", "stop .")
+TYPED = (
+    b"hello\r",
+    b"ab\x1b[D\x1b[Dxy\x1b[C\x1b[3~\x7f\x01\x0b\x05\r",
+    b"one\rtwo\rthree\r\x1b[A\x1b[A\x1b[B!\r\x10\x0e\r",
+    "é€😀\x1b[D\x1b[D\x7fß\r\n".encode(),
+    b"a\xff\xc3z\x80\xe2\x82\r",
+    b"some words here\x17\x17\x15\x03\x04",
+    b"\x1b[200~pasted\rlines\x1b[201~\r",
+    b"x" * 520 + b"\x7fy\r\x0c\t\x1b[5~\x1b[1;5C\x1bO\x1b\x1b",
+)
+
+
+def main() -> None:
+    """Write them all."""
+    makers = {
+        "cmdline": _cmdlines,
+        "lineedit": _typed,
+        "chat": _chats,
+        "gguf": _ggufs,
+        "vocab": _vocabs,
+        "encode": _texts,
+        "model": _models,
+    }
+    for name, make in makers.items():
+        folder = CORPUS / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("seed-*"):
+            old.unlink()
+        for i, data in enumerate(make()):
+            (folder / f"seed-{i:02}").write_bytes(data)
+
+
+def _cmdlines() -> Iterator[bytes]:
+    yield from (b"\2" + line.encode() for line in CMDLINES)
+    yield from (b"\1" + line.encode() for line in CMDLINES[5:7])
+    yield from (b"\0" + line.encode() for line in SETTINGS)
+
+
+def _typed() -> Iterator[bytes]:
+    yield from TYPED
+
+
+def _chats() -> Iterator[bytes]:
+    said = " \n<think>so</think>\n\nGrüße \u3000".encode()
+    for family in BUILTIN_TEMPLATES:
+        yield chat_blob("", "<s>", "</s>", family=family).blob() + said + bytes([len(said)])
+
+
+def _ggufs() -> Iterator[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield write_everything(Path(folder) / "m.gguf", alignment=8, tensors=("F32", "Q4_1")).read_bytes()
+    yield raw_file(data=0)
+    yield raw_file(version=2, data=0)
+    yield raw_file(
+        [u32_field("general.alignment", 64)], [RawTensor("a"), RawTensor("b", offset=64)], alignment=64, data=80
+    )
+    yield raw_file([field("general.architecture", 8, text("llama")), array_field("a", 8, 2, text("x") + text("é"))])
+    yield raw_file(
+        [field("k", 7, b"\1"), field("f", 6, struct.pack("<f", 0.5)), field("d", 12, struct.pack("<d", 1e300))]
+    )
+    for kind, columns, size in ((0, 1, 4), (1, 1, 2), (2, 32, 18), (8, 32, 34), (14, 256, 210), (30, 1, 2)):
+        yield raw_file([], [RawTensor("t", (columns, 2), kind)], data=2 * size)
+    yield raw_file([], [RawTensor("t", (1, 1, 1, 1))], data=4)
+
+
+def _vocabs() -> Iterator[bytes]:
+    said = "a ab <|im_end|>\n é\r\n".encode()
+    ggml = "tokenizer.ggml."
+    tokens = ["a", "b", "ab", "Ġ", "Ġa", "Ċ", "<|im_end|>", "Ã", "©", "Ã©", "<|tool|>"]
+    bpe: dict[str, Any] = {
+        ggml + "model": "gpt2",
+        ggml + "tokens": tokens,
+        ggml + "token_type": [1] * 6 + [3] + [1] * 3 + [4],
+        ggml + "merges": ["a b", "Ġ a", "Ã ©"],
+        ggml + "eos_token_id": 6,
+    }
+    spm = {
+        ggml + "model": "llama",
+        ggml + "tokens": ["<unk>", "<s>", "</s>", "<0x0A>", "<0x61>", "▁", "▁a", "a", "b", "ab", "é"],
+        ggml + "scores": [0.0, 0.0, 0.0, 0.0, 0.0, -1.0, -2.0, -3.0, -4.0, -5.0, -6.0],
+        ggml + "token_type": [2, 3, 3, 6, 6, 1, 1, 1, 1, 1, 1],
+        ggml + "add_space_prefix": True,
+    }
+    char = {ggml + "model": "kgpt-char", ggml + "tokens": ["\n", "a", "é", "<BOS>"], ggml + "bos_token_id": 3}
+    files = [bpe | {ggml + "pre": pre} for pre in ("smollm", "qwen2", "gpt-4o")]
+    files += [spm, spm | {"general.name": "Phi-3"}, char | {ggml + "eos_token_id": 3}]
+    for fields in files:
+        yield gguf_bytes(fields) + said + bytes([len(said)])
+
+
+def _models() -> Iterator[bytes]:
+    small = {"n_embd": 4, "n_layer": 1, "n_head": 2, "n_head_kv": 1, "n_ff": 3, "head_dim": 4, "n_vocab": 3}
+    wide = {"n_embd": 32, "n_layer": 1, "n_head": 1, "n_head_kv": 1, "n_ff": 32, "head_dim": 32, "n_vocab": 9}
+    for i, (name, tiny) in enumerate(lm_tiny.TINY.items()):
+        shape = wide if name in ("llama-Q4_0", "llama-Q5_1", "llama-Q8_0", "llama-F16") else small
+        if (tiny.kind == "F32" or shape is wide) and not tiny.more:
+            fields = {key: 4 if key == "rope.dimension_count" else value for key, value in tiny.fields.items()}
+            shape = shape | ({"n_head_kv": 2} if tiny.n_head_kv == tiny.n_head else {})
+            with tempfile.TemporaryDirectory() as folder:
+                path = lm_tiny.write(Path(folder) / "m.gguf", tiny, fields=fields, **shape)
+                yield path.read_bytes() + bytes([i])
+
+
+TEXTS = (
+    "The theme isn't I'LL, we've 1234567 things.\r\n\n  \t x\u00a0y   ",
+    "Grüße, naïve café – “quotes” … 日本語 한국어 العربية हिन्दी",
+    "👨‍👩‍👧‍👦🏽🇩🇪 e\u0301\u0308 \u200d\ufeff ½ Ⅷ ² ٣",
+    "<|im_start|>user\n<tool>x<|im_end|>",
+)
+
+
+def _texts() -> Iterator[bytes]:
+    texts = [text.encode() for text in TEXTS] + [b"\xff\xc3 \xed\xa0\x80\xf0\x9f\x98 \xc0\xaf\xe2\x96\x81 a\xe2\x96"]
+    for number in range(64):  # more than there are pre-tokenizers: the last ones come round again
+        yield bytes([number, 3 * number]) + texts[number % len(texts)][: 40 + number]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""What is fuzzed: entry points (``LLVMFuzzerTestOneInput``) and the sources that each needs."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgpt_build.headers import unicode
+
+ROOT = Path(__file__).resolve().parents[2]
+CORPUS = ROOT / "tests" / "fuzz" / "corpus"
+"""A folder of small inputs for each target."""
+
+FLAGS = ["-std=gnu11", "-g", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-omit-frame-pointer", "-D_GNU_SOURCE"]
+WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+INCLUDES = [
+    f"-I{folder}"
+    for folder in ("kernel_c/include", "kernel_c/app", "kernel_c/tokenizer", "kernel_c/ops/quant", "tests/fuzz")
+]
+
+_CORE = [f"kernel_c/core/{name}.c" for name in ("crc32", "error", "format", "parse", "str", "utf8")]
+_GGUF = [
+    "tests/fuzz/checked_arena.c",
+    *(f"kernel_c/formats/{name}.c" for name in ("cursor", "gguf", "gguf_index", "gguf_read", "gguf_tensors")),
+    "kernel_c/formats/gguf_values.c",
+    "kernel_c/ops/quant/types.c",
+]
+_VOCAB = [
+    *(
+        f"kernel_c/tokenizer/{name}.c"
+        for name in ("bpe", "merge", "pretokenize", "pretokenize_rules", "spm", "unicode")
+    ),
+    *(f"kernel_c/tokenizer/vocab{name}.c" for name in ("", "_char", "_encode", "_hash", "_read", "_special")),
+    *_GGUF,
+    *_CORE,
+]
+_MODEL = [
+    *(
+        f"kernel_c/lm/{name}.c"
+        for name in ("arch", "attention", "forward", "kv", "lm_hparams", "lm_model", "lm_tensors")
+    ),
+    *(f"kernel_c/lm/{name}.c" for name in ("rope", "rows", "session", "vector")),
+    *(f"kernel_c/ops/quant/{name}.c" for name in ("act", "float_ref", "ref", "unpack")),
+    *(f"kernel_c/core/{name}.c" for name in ("dmath", "dmath_trig", "math")),
+    *_GGUF,
+    *_CORE,
+]
+
+
+@dataclass(frozen=True)
+class Target:
+    """An entry point. ``max_len``: bytes of the longest input that the fuzzer tries; ``macros`` as after -D."""
+
+    name: str
+    sources: tuple[str, ...]
+    max_len: int
+    macros: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    """What inputs are made of, for the fuzzer's dictionary; C escapes."""
+
+    @property
+    def corpus(self) -> Path:
+        """Its folder of inputs."""
+        return CORPUS / self.name
+
+
+_KEYS = (
+    *("mode=", "prompt=", "samples=", "seed=random", "temperature=", "top_k=", "top_p=", "min_p=", "cpumask=avx2"),
+    *("max_tokens=", "exit", "logits", "steps=", "lr=", "val_fraction=", "test=", "fault=", "system=", "kv=q8"),
+    *("on_overflow=shift", "repeat_penalty=", "frequency_penalty=-", "logit_bias=1-inf", "stop=", "typical_p="),
+    *('\\"', "\\\\n", "0x", "e-", "1e22", "18446744073709551615"),
+)
+_TYPED = (
+    *("\\x1b[A", "\\x1b[B", "\\x1b[C", "\\x1b[D", "\\x1b[H", "\\x1b[F", "\\x1b[3~", "\\x1b[200~", "\\x1b[201~"),
+    *("\\x01", "\\x02", "\\x04", "\\x05", "\\x0b", "\\x0c", "\\x15", "\\x17", "\\x7f", "\\x0d\\x0a"),
+    *("\\xc3\\xa9", "\\xe2\\x82\\xac", "\\xf0\\x9f\\x98\\x80"),
+)
+_GGUF_WORDS = (
+    *(
+        "GGUF\\x03\\x00\\x00\\x00",
+        "general.alignment",
+        "general.architecture",
+        "\\x09\\x00\\x00\\x00\\x08\\x00\\x00\\x00",
+    ),
+    *("\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00", "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff"),
+)
+
+_VOCAB_WORDS = (
+    *_GGUF_WORDS,
+    *("<0x0A>", "<|im_end|>", "\\xc4\\xa0", "\\xe2\\x96\\x81", "\\x06\\x00\\x00\\x00", "<s>", "</s>"),
+    *(f"tokenizer.ggml.{name}" for name in ("tokens", "token_type", "scores", "merges", "add_space_prefix")),
+)
+_MODEL_WORDS = (
+    *_GGUF_WORDS,
+    *(f"attention.{name}" for name in ("head_count", "head_count_kv", "key_length", "value_length", "sliding_window")),
+    *(f"rope.{name}" for name in ("dimension_count", "freq_base", "scaling.type", "scaling.factor")),
+    *("block_count", "embedding_length", "feed_forward_length", "context_length", "attn_q.weight", "output.weight"),
+)
+_TEXT_WORDS = (
+    *("\\x0d\\x0a", "   ", "'ll", "'S", "<|im_start|>", "<tool>", "123", "\\xc2\\xa0", "\\xe2\\x80\\x99"),
+    *("\\xf0\\x9f\\x98\\x80", "\\xe2\\x80\\x8d", "\\xe2\\x96\\x81", "\\xcc\\x81", "\\xe4\\xb8\\x80", "\\xed\\xa0\\x80"),
+)
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("gguf", ("tests/fuzz/gguf_walk.c", *_GGUF, *_CORE), 4096, words=_GGUF_WORDS),
+        Target(
+            "cmdline",
+            (
+                *(f"kernel_c/app/{name}.c" for name in ("cmdline", "lm_config")),
+                *(
+                    "kernel_c/train/shape.c",
+                    "kernel_c/lm/lm_sampler.c",
+                    "kernel_c/core/math.c",
+                    "kernel_c/core/random.c",
+                ),
+                *("kernel_c/core/dmath.c", "kernel_c/core/dmath_trig.c", "tests/fuzz/checked_arena.c"),
+                *_CORE,
+            ),
+            600,
+            words=_KEYS,
+        ),
+        Target(
+            "lineedit",
+            ("kernel_c/app/lineedit.c", *_CORE),
+            256,
+            macros=("KG_LINE_MAX=40",),  # so that short inputs fill it
+            words=_TYPED,
+        ),
+        Target("vocab", (*_VOCAB,), 4096, words=_VOCAB_WORDS),
+        Target("model", (*_MODEL,), 8192, words=_MODEL_WORDS),
+        Target("encode", (*_VOCAB,), 128, words=_TEXT_WORDS),
+        Target("chat", ("kernel_c/lm/chat.c", *_CORE), 2048, words=("KGCT", "</think>\\x0a", "<|im_end|>")),
+    )
+}
+
+
+def build(target: Target, program: Path, compiler: Sequence[str], extra: Sequence[str] = ()) -> None:
+    """Compile ``target`` into ``program``: its entry point, its sources, and ``extra`` (a main, or a fuzzer's flags).
+
+    The header of Unicode's classes is written beside it.
+    """
+    (program.parent / unicode.NAME).write_text(unicode.text("fuzz"), encoding="utf-8")
+    macros = [f"-I{program.parent}", *(f"-D{macro}" for macro in target.macros)]
+    words = [
+        *compiler,
+        *FLAGS,
+        *WARNINGS,
+        *INCLUDES,
+        *macros,
+        f"tests/fuzz/fuzz_{target.name}.c",
+        *target.sources,
+        *extra,
+    ]
+    subprocess.run([*words, "-o", str(program)], cwd=ROOT, check=True)
