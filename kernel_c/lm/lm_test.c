@@ -3,7 +3,6 @@
 #include "kgpt/math.h"
 #include "kgpt/mem.h"
 #include "kgpt/test.h"
-#include "rope.h"
 #include "test_gguf.h"
 #include "vector.h"
 
