@@ -115,7 +115,9 @@ def command(
     generate = GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings))
     words = _words([*generate.cmdline_words(), *lm.cmdline_words()], wishes, options.pop("cmdline"))
     memory = options.pop("memory")
-    settings = RunSettings(image=target or Path(), cmdline=words, **({} if memory is None else {"memory": memory}), **options)
+    settings = RunSettings(
+        image=target or Path(), cmdline=words, **({} if memory is None else {"memory": memory}), **options
+    )
     if settings.display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise KgptError("there is no display to open a window on", "leave out --display, or set DISPLAY")
     qemu = find_qemu()

