@@ -134,7 +134,8 @@ LM_TOKENIZER := \
     tokenizer/vocab_encode.c \
     tokenizer/vocab_hash.c \
     tokenizer/vocab_read.c \
-    tokenizer/vocab_special.c
+    tokenizer/vocab_special.c \
+    tokenizer/vocab_test.c
 LM_ENGINE := \
     lm/arch.c \
     lm/attention.c \

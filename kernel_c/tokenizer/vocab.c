@@ -46,7 +46,7 @@ uint64_t kg_vocab_size(const struct kg_gguf *gguf)
            kg_arena_cost(n) + kg_arena_cost(kg_slots_for(n) * sizeof(struct kg_slot)) +
            kg_arena_cost((KG_PIECE_MAX + 1) * sizeof(uint32_t)) + kg_arena_cost(KG_PIECE_MAX * sizeof(uint16_t)) +
            kg_arena_cost(joints * sizeof(struct kg_joint)) + kg_arena_cost(kg_slots_for(joints) * sizeof(uint32_t)) +
-           kg_arena_cost(n * sizeof(uint32_t));
+           kg_arena_cost(items_of(gguf, "tokenizer.ggml.scores") * sizeof(uint32_t));
 }
 
 /* `names` as "a, b, c". */

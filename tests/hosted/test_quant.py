@@ -6,8 +6,21 @@ import gguf
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType
-from quant import BY_NAME, F32, Q8, Q8K, VERSIONS, Floats, Matrix, Quant, act_of, build, random_rows, scattered
 
+from benchmarks.quant_library import (
+    BY_NAME,
+    F32,
+    Q8,
+    Q8K,
+    VERSIONS,
+    Floats,
+    Matrix,
+    Quant,
+    act_of,
+    build,
+    random_rows,
+    scattered,
+)
 from kgpt_build.headers.interleave import TYPES, Bytes, deinterleave, interleave
 
 NAMES = tuple(BY_NAME)
