@@ -1,4 +1,4 @@
-/* What the parts of the GGUF reader share. kgpt_build/models/gguf_scan.py says the same of the same file, word for word. */
+/* What the parts of the GGUF reader share. kgpt_build/models/gguf_scan.py accepts and refuses the same files. */
 #ifndef KGPT_FORMATS_GGUF_READ_H
 #define KGPT_FORMATS_GGUF_READ_H
 

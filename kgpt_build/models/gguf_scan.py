@@ -27,6 +27,8 @@ Data: TypeAlias = bytes | mmap.mmap | memoryview
 MAGIC = b"GGUF"
 MAX_FIELDS = 1 << 16
 MAX_TENSORS = 1 << 16
+MAX_KEY = 65535  # bytes; of the specification
+MAX_NAME = 64  # bytes of a tensor's name; of the specification
 MAX_DIMENSIONS = 4  # GGML_MAX_DIMS
 MAX_ELEMENTS = 1 << 40
 
@@ -48,6 +50,7 @@ _SCALARS = {
         12: "d",
     }.items()
 }
+_ALIGNMENT = "general.alignment"
 _HINT = "the file is damaged or incomplete: copy or write it again"
 
 
@@ -124,6 +127,14 @@ class _Cursor:
         except UnicodeDecodeError:
             raise KgptError(f"{what} before byte {self.offset} is not UTF-8", _HINT) from None
 
+    def name(self, what: str, most: int) -> str:
+        """A text of 1 to ``most`` bytes."""
+        start = self.offset
+        name, size = self.text(what), self.offset - start - 8
+        if not 1 <= size <= most:
+            raise KgptError(f"{what} before byte {self.offset} has {size} bytes, not 1 to {most}", _HINT)
+        return name
+
 
 def scan(data: Data) -> Scan:
     """Check that every length in ``data`` stays within it. Raises KgptError naming the field and the byte."""
@@ -147,9 +158,9 @@ def scan(data: Data) -> Scan:
 def _scan_fields(cursor: _Cursor, n_fields: int) -> dict[str, Value]:
     fields: dict[str, Value] = {}
     for _ in range(n_fields):
-        name = cursor.text("a field name")
+        name = cursor.name("a field name", MAX_KEY)
         if name in fields:
-            raise KgptError(f"{name!r} occurs twice", _HINT)
+            raise KgptError(f"the field {name!r} occurs twice", _HINT)
         fields[name] = _scan_value(cursor, name)
     return fields
 
@@ -157,17 +168,16 @@ def _scan_fields(cursor: _Cursor, n_fields: int) -> dict[str, Value]:
 def _alignment(fields: Mapping[str, Value]) -> int:
     if not isinstance(fields.get("general.architecture", ""), str):
         raise KgptError("general.architecture is not a text", _HINT)
-    alignment = fields.get("general.alignment", 32)
-    if isinstance(alignment, bool) or not isinstance(alignment, int):
-        raise KgptError("general.alignment is not a u32", _HINT)
+    alignment = fields.get(_ALIGNMENT, 32)
+    assert isinstance(alignment, int)  # _scan_value takes nothing else for it
     if alignment < 8 or alignment & (alignment - 1) or alignment > 1 << 16:
-        raise KgptError(f"general.alignment is {alignment}", "it must be a power of two from 8 to 65536")
+        raise KgptError(f"{_ALIGNMENT} is {alignment}", "it must be a power of two from 8 to 65536")
     return alignment
 
 
 def _check_version(version: int) -> None:
     if version not in (2, 3):
-        big = version & 0xFFFF == 0
+        big = version != 0 and version & 0xFFFF == 0
         raise KgptError(
             "the file is big-endian" if big else f"GGUF version {version} is not supported",
             "supported: version 2 and 3, little-endian",
@@ -183,13 +193,15 @@ def _count(value: int, what: str, limit: int) -> int:
 def _scan_value(cursor: _Cursor, name: str) -> Value:
     what = f"the value of {name!r}"
     kind = cursor.u32(what)
+    if name == _ALIGNMENT and kind != _U32:
+        raise KgptError(f"{_ALIGNMENT} is not a u32", _HINT)
     if kind == _STRING:
         return cursor.text(what)
     if kind == _ARRAY:
         return _scan_array(cursor, what)
     if kind not in _SCALARS:
         raise KgptError(f"{what} has the unknown type {kind}", _HINT)
-    value = _SCALARS[kind].unpack(cursor.skip(_SCALARS[kind].size, what))[0]
+    value = _SCALARS[kind].unpack(_numbers(cursor, kind, 1, what))[0]
     assert isinstance(value, (bool, int, float))
     return value
 
@@ -204,14 +216,21 @@ def _scan_array(cursor: _Cursor, what: str) -> tuple[str, ...] | Numbers:
             items.append(cursor.text(what))
         return tuple(items)
     if kind in _SCALARS:
-        return Numbers(_SCALARS[kind].format[1:], cursor.skip(count * _SCALARS[kind].size, what))
+        return Numbers(_SCALARS[kind].format[1:], _numbers(cursor, kind, count, what))
     raise KgptError(f"{what} is an array of the unsupported type {kind}", _HINT)
 
 
+def _numbers(cursor: _Cursor, kind: int, count: int, what: str) -> bytes:
+    raw = cursor.skip(count * _SCALARS[kind].size, what)
+    if kind == _BOOL and max(raw, default=0) > 1:
+        raise KgptError(f"{what} holds a bool of {max(raw)}, not 0 or 1", _HINT)
+    return raw
+
+
 def _scan_tensor(cursor: _Cursor, names: set[str]) -> ScannedTensor:
-    name = cursor.text("a tensor name")
+    name = cursor.name("a tensor name", MAX_NAME)
     if name in names:
-        raise KgptError(f"{name!r} occurs twice", _HINT)
+        raise KgptError(f"the tensor {name!r} occurs twice", _HINT)
     names.add(name)
     what = f"the description of tensor {name!r}"
     n_dims = cursor.u32(what)

@@ -5,7 +5,7 @@
 #include "checked_arena.h"
 #include "promise.h"
 
-#define MOST_PIECES 64
+#define MOST_PIECES 128
 
 static struct {
     const struct kg_arena *arena;
@@ -40,6 +40,13 @@ void *kg_arena_take(struct kg_arena *arena, size_t bytes)
     pieces[n_pieces++].memory = memory;
     arena->used += cost;
     return memory;
+}
+
+void checked_arena_free(void)
+{
+    while (n_pieces) {
+        free(pieces[--n_pieces].memory);
+    }
 }
 
 void checked_arena_keep(void)

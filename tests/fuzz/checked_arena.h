@@ -9,4 +9,7 @@
 /* What was taken so far stays, of all arenas, and is not watched over any more. */
 void checked_arena_keep(void);
 
+/* Gives back everything, of all arenas. */
+void checked_arena_free(void);
+
 #endif

@@ -1,4 +1,4 @@
-"""Writes the inputs that every fuzz target begins with: ``PYTHONPATH=tests/hosted python tests/fuzz/seeds.py``.
+"""Writes the inputs that every fuzz target begins with: ``PYTHONPATH=tests/hosted:tests/unit python tests/fuzz/seeds.py``.
 
 They are kept in tests/fuzz/corpus, under names that begin with ``seed-``; inputs under other names were found by
 fuzzing, and stay.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import lm_tiny
 from gguf_files import RawTensor, array_field, field, raw_file, text, u32_field, write_everything
-from targets import CORPUS
+from targets import CORPUS, SHELL_MODELS
 from vocab import gguf_bytes
 
 from kgpt_build.chat import BUILTIN_TEMPLATES, chat_blob
+from kgpt_build.models.gguf_scan import scan
 
 CMDLINES = (
     "",
@@ -50,6 +51,7 @@ TYPED = (
 
 def main() -> None:
     """Write them all."""
+    _write_shell_models()
     makers = {
         "cmdline": _cmdlines,
         "lineedit": _typed,
@@ -58,6 +60,7 @@ def main() -> None:
         "vocab": _vocabs,
         "encode": _texts,
         "model": _models,
+        "shell": _sessions,
     }
     for name, make in makers.items():
         folder = CORPUS / name
@@ -127,8 +130,24 @@ def _vocabs() -> Iterator[bytes]:
 
 
 def _models() -> Iterator[bytes]:
-    small = {"n_embd": 4, "n_layer": 1, "n_head": 2, "n_head_kv": 1, "n_ff": 3, "head_dim": 4, "n_vocab": 3}
-    wide = {"n_embd": 32, "n_layer": 1, "n_head": 1, "n_head_kv": 1, "n_ff": 32, "head_dim": 32, "n_vocab": 9}
+    small: dict[str, Any] = {
+        "n_embd": 4,
+        "n_layer": 1,
+        "n_head": 2,
+        "n_head_kv": 1,
+        "n_ff": 3,
+        "head_dim": 4,
+        "n_vocab": 3,
+    }
+    wide: dict[str, Any] = {
+        "n_embd": 32,
+        "n_layer": 1,
+        "n_head": 1,
+        "n_head_kv": 1,
+        "n_ff": 32,
+        "head_dim": 32,
+        "n_vocab": 9,
+    }
     for i, (name, tiny) in enumerate(lm_tiny.TINY.items()):
         shape = wide if name in ("llama-Q4_0", "llama-Q5_1", "llama-Q8_0", "llama-F16") else small
         if (tiny.kind == "F32" or shape is wide) and not tiny.more:
@@ -151,6 +170,58 @@ def _texts() -> Iterator[bytes]:
     texts = [text.encode() for text in TEXTS] + [b"\xff\xc3 \xed\xa0\x80\xf0\x9f\x98 \xc0\xaf\xe2\x96\x81 a\xe2\x96"]
     for number in range(64):  # more than there are pre-tokenizers: the last ones come round again
         yield bytes([number, 3 * number]) + texts[number % len(texts)][: 40 + number]
+
+
+SESSIONS = (
+    "\nhello\r/stats\r/history\r/set\r/help\r/quit\r",
+    "ctx=16 on_overflow=shift temperature=0\na\rb\rc\r/reset\rd\r/system Be kind.\re\r",
+    'mode=shell seed=7 logits\ngenerate abc\rmodels\ruse 2\rgenerate x\ruse 1\rchat\r"""two\rlines"""\r\x04halt\r',
+    'prompt="hi" exit max_tokens=5 logprobs=3 layers stop=a logit_bias=65-inf\n',
+    "mode=bench pp=4 tg=3 repeat=2 kv=q8 ubatch=3\n",
+    "mode=shell\nmem\rcpu\rmodel\rset top_k 3\rset\rbench\rselftest\rhelp use\rbogus\rreboot\r",
+    "model=2 mode=generate samples=2 repeat_penalty=1.5 presence_penalty=1 frequency_penalty=0.5\n",
+    'kv=f32 system="é€😀"\né€😀\r\x1b[200~pasted\rtext\x1b[201~\r\x03\x03',
+)
+
+
+def _sessions() -> Iterator[bytes]:
+    yield from (session.encode() for session in SESSIONS)
+
+
+def _write_shell_models() -> None:
+    """As small as can be, but with every byte as a token, and one of them with a template."""
+    SHELL_MODELS.mkdir(exist_ok=True)
+    characters = [chr(code) for code in (*range(33, 127), *range(161, 173), *range(174, 256), *range(256, 324))]
+    tokens = [*characters, "<|im_start|>", "<|im_end|>", "ab", "Ġa"]
+    ggml = "tokenizer.ggml."
+    tokenizer = {
+        ggml + "model": "gpt2",
+        ggml + "pre": "smollm",
+        ggml + "tokens": tokens,
+        ggml + "token_type": [1] * 256 + [3, 3, 1, 1],
+        ggml + "merges": ["a b", "Ġ a"],
+        ggml + "eos_token_id": 257,
+        ggml + "bos_token_id": 256,
+    }
+    shape: dict[str, Any] = {"n_embd": 4, "n_layer": 1, "n_head": 2, "n_head_kv": 1, "n_ff": 3, "head_dim": 4}
+    for name, arch in (("chat", "llama"), ("plain", "gpt2")):
+        with tempfile.TemporaryDirectory() as folder:
+            tiny = lm_tiny.TINY[arch]
+            heads = {"n_head_kv": 2} if arch == "gpt2" else {}
+            path = lm_tiny.write(Path(folder) / "m.gguf", tiny, n_vocab=len(tokens), **(shape | heads))
+            data = path.read_bytes()
+        (SHELL_MODELS / f"{name}.gguf").write_bytes(_with_tokenizer(data, tokenizer))
+    (SHELL_MODELS / "chat.kgct").write_bytes(chat_blob("", "", "", family="chatml").blob())
+
+
+def _with_tokenizer(data: bytes, tokenizer: Mapping[str, Any]) -> bytes:
+    """The file of ``lm_tiny`` with a real tokenizer."""
+    header, none = scan(data), field("tokenizer.ggml.model", 8, text("no_vocab"))
+    tensors = data.index(text("token_embd.weight"))
+    end = tensors + sum(24 + len(tensor.name) + 8 * len(tensor.dims) for tensor in header.tensors)
+    fields = data[24:tensors].replace(none, b"") + gguf_bytes(tokenizer)[24:]
+    head = data[:16] + struct.pack("<Q", len(header.fields) - 1 + len(tokenizer)) + fields + data[tensors:end]
+    return head + bytes(-len(head) % 32) + data[header.start :]
 
 
 if __name__ == "__main__":

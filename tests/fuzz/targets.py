@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,13 @@ from kgpt_build.headers import unicode
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 """A folder of small inputs for each target."""
+SHELL_MODELS = ROOT / "tests" / "fuzz" / "shell"
+"""Two tiny models for the target "shell"."""
+VECTORS = {
+    "_avx2.c": ["-mavx2", "-mf16c"],
+    "_avx512.c": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
+}
+"""Sources that need more of a processor than the others; whoever fuzzes has them linked, but not run."""
 
 FLAGS = ["-std=gnu11", "-g", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-omit-frame-pointer", "-D_GNU_SOURCE"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
@@ -103,6 +111,23 @@ _TEXT_WORDS = (
     *("\\xf0\\x9f\\x98\\x80", "\\xe2\\x80\\x8d", "\\xe2\\x96\\x81", "\\xcc\\x81", "\\xe4\\xb8\\x80", "\\xed\\xa0\\x80"),
 )
 
+_SHELL_WORDS = (
+    *("mode=chat", "mode=shell", "mode=bench", "/reset", "/system ", "/set ", "/stats", "/history", "/quit", "/help"),
+    *("generate ", "chat", "models", "use 2", "use 1", "model", "bench", "mem", "cpu", "selftest", "reboot", "halt"),
+    *('\\"\\"\\"', "ctx=8", "n_ctx", "pp=4", "tg=4", "repeat=1", "logprobs=3", "layers", "max_tokens=3", "samples=2"),
+)
+
+
+def _application() -> tuple[str, ...]:
+    """What kernel.mk links into an image for language models, without its self-tests and its arena."""
+    text = (ROOT / "kernel_c" / "kernel.mk").read_text(encoding="utf-8").replace("\\\n", " ")
+    lists = dict(re.findall(r"^(\w+) :=(.*)$", text, re.MULTILINE))
+    names = " ".join(lists[name] for name in lists if name.startswith(("ENGINE", "LM_"))).split()
+    others = ("core/arena.c", "app/micro.c", "app/micro_shell.c")
+    sources = [name for name in names if name.endswith(".c") and not name.endswith("_test.c") and name not in others]
+    return (*(f"kernel_c/{name}" for name in sources), "kernel_c/app/training_absent.c")
+
+
 TARGETS = {
     target.name: target
     for target in (
@@ -132,6 +157,13 @@ TARGETS = {
         ),
         Target("vocab", (*_VOCAB,), 4096, words=_VOCAB_WORDS),
         Target("model", (*_MODEL,), 8192, words=_MODEL_WORDS),
+        Target(
+            "shell",
+            ("tests/fuzz/checked_arena.c", *_application()),
+            400,
+            macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80"),
+            words=_KEYS + _TYPED + _SHELL_WORDS,
+        ),
         Target("encode", (*_VOCAB,), 128, words=_TEXT_WORDS),
         Target("chat", ("kernel_c/lm/chat.c", *_CORE), 2048, words=("KGCT", "</think>\\x0a", "<|im_end|>")),
     )
@@ -145,14 +177,13 @@ def build(target: Target, program: Path, compiler: Sequence[str], extra: Sequenc
     """
     (program.parent / unicode.NAME).write_text(unicode.text("fuzz"), encoding="utf-8")
     macros = [f"-I{program.parent}", *(f"-D{macro}" for macro in target.macros)]
-    words = [
-        *compiler,
-        *FLAGS,
-        *WARNINGS,
-        *INCLUDES,
-        *macros,
-        f"tests/fuzz/fuzz_{target.name}.c",
-        *target.sources,
-        *extra,
-    ]
-    subprocess.run([*words, "-o", str(program)], cwd=ROOT, check=True)
+    words = [*compiler, *FLAGS, *WARNINGS, *INCLUDES, *macros]
+    inputs = [f"tests/fuzz/fuzz_{target.name}.c"]
+    for source in target.sources:
+        vectors = next((flags for end, flags in VECTORS.items() if source.endswith(end)), None)
+        if vectors is None:
+            inputs.append(source)
+        else:
+            inputs.append(str(program.parent / f"{Path(source).stem}.o"))
+            subprocess.run([*words, *vectors, "-c", source, "-o", inputs[-1]], cwd=ROOT, check=True)
+    subprocess.run([*words, *inputs, *extra, "-lm", "-o", str(program)], cwd=ROOT, check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import random
 import shutil
 import struct
 import subprocess
@@ -26,6 +27,10 @@ from gguf_files import (
 )
 from gguf_reader import Reader, Refused
 from native import ROOT
+
+from kgpt_build.errors import KgptError
+from kgpt_build.models.gguf_scan import scan
+from kgpt_build.models.gguf_types import TYPES
 
 U64_MAX = (1 << 64) - 1
 
@@ -254,6 +259,44 @@ def test_lies_are_refused_by_name(library: ctypes.CDLL, data: bytes, message: st
     assert caught.value.message.startswith(message)
     assert caught.value.hint
     assert len(caught.value.message) < 319
+
+
+def _kernel_refuses(library: ctypes.CDLL, data: bytes) -> bool:
+    """What the host refuses: besides, a general.architecture that is no text, which the kernel asks for later."""
+    try:
+        reader = Reader(library, data)
+        if reader.has("general.architecture"):
+            reader.text("general.architecture")
+    except Refused:
+        return True
+    return False
+
+
+def _host_refuses(data: bytes) -> bool:
+    """A type that is not known is refused after the scan, by its name."""
+    try:
+        return any(tensor.kind not in TYPES for tensor in scan(data).tensors)
+    except KgptError:
+        return True
+
+
+@pytest.mark.parametrize("data", [data for data, _ in LIES], ids=range(len(LIES)))
+def test_the_host_refuses_the_same_lies(data: bytes) -> None:
+    assert _host_refuses(data)
+
+
+def test_the_host_refuses_the_same_damage(library: ctypes.CDLL, tmp_path: Path) -> None:
+    tensors = ["F32", "Q4_1", "BF16", "Q6_K"]
+    data = write_everything(tmp_path / "small.gguf", alignment=8, tensors=tensors).read_bytes()
+    header, rng = data.index(b"tensor.Q6_K") + 40, random.Random(5)
+    verdicts = []
+    for at in range(header):
+        for byte in {rng.choice((0, 1, 0x7F, 0x80, 0xFF)), data[at] ^ 1 << rng.randrange(8)} - {data[at]}:
+            damaged = data[:at] + bytes([byte]) + data[at + 1 :]
+            verdicts.append(_host_refuses(damaged))
+            assert verdicts[-1] == _kernel_refuses(library, damaged), (at, byte)
+    assert sum(verdicts) > header / 4
+    assert sum(not verdict for verdict in verdicts) > header / 4
 
 
 def test_a_file_may_be_all_header(library: ctypes.CDLL) -> None:

@@ -1,0 +1,197 @@
+/* The whole application with a language model, as somebody sees it who chooses the command line and types: the first line of the input
+ * is the kernel's command line, the rest is typed, and then Ctrl-C is pressed and the input ends. Two models of tests/fuzz/shell lie
+ * there as modules: with a chat template, and without. Whatever is typed, the console gets whole characters, the channel whole lines, and
+ * nobody panics. */
+#include <setjmp.h>
+#include <string.h>
+
+#include "checked_arena.h"
+#include "kgpt/model_data.h"
+#include "kgpt/platform.h"
+#include "kgpt/test.h"
+#include "lm.h"
+#include "promise.h"
+
+#define CMDLINE_MAX 300
+#define MEMORY (8u << 20)
+#define FILE_MAX 65536
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* An image without a model: it comes as a module. */
+const struct kg_model_data kgpt_model = {
+    .magic = KG_MODEL_MAGIC, .version = KG_MODEL_VERSION, .size = sizeof kgpt_model, .arch = "none"};
+const char kgpt_build_cmdline[] = "", kgpt_version[] = "0";
+
+KG_TEST(fuzz, passes)
+{
+    KG_CHECK(t, t->arena);
+}
+
+static struct {
+    const uint8_t *typed;
+    size_t n, at;
+    unsigned after; /* reads after the last byte */
+    uint64_t ticks;
+    uint8_t part[4]; /* a character of which not all has been written yet */
+    size_t part_n;
+    jmp_buf end;
+} machine;
+
+/* Bytes of the character that begins so; 0: none does. */
+UNWATCHED static size_t length_of(uint8_t first)
+{
+    return first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+}
+
+UNWATCHED void plat_write(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t byte = (uint8_t)text[i];
+        promise(machine.part_n ? (byte & 0xC0) == 0x80 : length_of(byte) > 0);
+        machine.part[machine.part_n++] = byte;
+        if (machine.part_n == length_of(machine.part[0])) {
+            machine.part_n = 0;
+        }
+    }
+}
+
+/* When all is typed, Ctrl-C and the end of the input come in turn: one ends what runs, the other who listens. */
+int plat_read(void)
+{
+    if (machine.at < machine.n) {
+        return machine.typed[machine.at++];
+    }
+    return machine.after++ % 2 ? KG_READ_END : 3;
+}
+
+void plat_relax(void)
+{
+}
+
+bool plat_has_events(void)
+{
+    return true;
+}
+
+UNWATCHED void plat_event(const char *line, size_t n)
+{
+    promise(n > 3 && line[0] == '{' && line[n - 2] == '}' && line[n - 1] == '\n');
+    for (size_t i = 0; i + 1 < n; i++) {
+        promise((uint8_t)line[i] >= 0x20);
+    }
+}
+
+uint64_t plat_ticks(void)
+{
+    return machine.ticks += 1000;
+}
+
+uint64_t plat_ticks_hz(void)
+{
+    return 1000000000;
+}
+
+bool plat_entropy(uint64_t *value)
+{
+    *value = 4; /* a fuzzer wants the same again */
+    return true;
+}
+
+bool plat_fault(const char *kind)
+{
+    return kind[0] == '\0';
+}
+
+_Noreturn void plat_panic(const char *message)
+{
+    fprintf(stderr, "panic: %s\n", message);
+    abort();
+}
+
+_Noreturn void plat_exit(enum kg_exit code)
+{
+    (void)code;
+    longjmp(machine.end, 1);
+}
+
+_Noreturn void plat_reboot(void)
+{
+    longjmp(machine.end, 1);
+}
+
+struct kg_cpus plat_start_cpus(uint32_t most, struct kg_arena *arena)
+{
+    (void)most;
+    (void)arena;
+    return (struct kg_cpus){.found = 1, .started = 1, .by = "", .note = ""};
+}
+
+void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers), void *context)
+{
+    work(context, 0, 1);
+}
+
+/* Reads a file once; a copy is made each time, since the engine changes it. */
+static struct kg_file module(const char *path, int which)
+{
+    static uint8_t files[3][FILE_MAX], copies[3][FILE_MAX] __attribute__((aligned(64)));
+    static size_t sizes[3];
+    if (!sizes[which]) {
+        FILE *in = fopen(path, "rb");
+        promise(in);
+        sizes[which] = fread(files[which], 1, FILE_MAX, in);
+        promise(sizes[which] > 0 && sizes[which] < FILE_MAX);
+        fclose(in);
+    }
+    memcpy(copies[which], files[which], sizes[which]);
+    return (struct kg_file){
+        .name = which < 2 ? "chat.gguf" : "plain.gguf", .data = copies[which], .size = sizes[which]};
+}
+
+static void run(const char *cmdline)
+{
+    static const struct kg_cpu cpu;
+    struct kg_file files[3] = {
+        module(KG_SHELL_MODELS "/chat.gguf", 0),
+        module(KG_SHELL_MODELS "/chat.kgct", 1),
+        module(KG_SHELL_MODELS "/plain.gguf", 2),
+    };
+    files[1].name = files[0].name; /* the same words: a template belongs to the model before it */
+    const struct kg_platform_info info = {
+        .platform = "fuzz",
+        .loader = "process",
+        .cmdline = cmdline,
+        .cpu = &cpu,
+        .memory_total = MEMORY,
+        .arena_size = MEMORY,
+        .files = files,
+        .n_files = 3,
+        .has_serial = true,
+        .has_input = true,
+    };
+    memset(&kg_lm, 0, sizeof kg_lm);
+    if (!setjmp(machine.end)) {
+        enum kg_exit code = kg_main(&info);
+        promise(code == KG_EXIT_OK || code == KG_EXIT_REFUSED);
+    }
+    promise(machine.part_n == 0);
+    checked_arena_free();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char cmdline[CMDLINE_MAX + 1];
+    const uint8_t *end = memchr(data, '\n', size);
+    size_t n = end ? (size_t)(end - data) : size;
+    if (size == 0 || n > CMDLINE_MAX) {
+        return 0;
+    }
+    memcpy(cmdline, data, n);
+    cmdline[n] = '\0';
+    memset(&machine, 0, sizeof machine);
+    machine.typed = end ? end + 1 : data;
+    machine.n = end ? size - n - 1 : 0;
+    run(cmdline);
+    return 0;
+}
