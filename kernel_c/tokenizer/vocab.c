@@ -92,7 +92,7 @@ static enum kg_status read_pre(struct kg_vocab *vocab, struct kg_vocab_tables *t
     if (!tables->pre) {
         kg_error_set(error, KG_E_INPUT, "the pre-tokenizer \"%.*s\" is not supported", name.n > 64 ? 64 : (int)name.n,
                      name.data);
-        kg_error_hint(error, "docs/models.md lists those that are");
+        kg_error_hint(error, "docs/tokenizers.md lists those that are");
         return KG_E_INPUT;
     }
     vocab->pre = tables->pre->name;

@@ -83,6 +83,14 @@ def test_both_sides_interleave_alike(quant: Quant, name: str, rows: int) -> None
     assert matrix.struct.interleaved == TYPES[number].interleaved
 
 
+def test_rows_that_are_no_blocks_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"33 columns are no multiple of Q4_1's block of 32"):
+        TYPES[BY_NAME["Q4_1"]].row_bytes(33)
+    with pytest.raises(ValueError, match="rows of 21 bytes are no blocks of Q4_1"):
+        interleave(np.zeros((8, 21), np.uint8), BY_NAME["Q4_1"])
+    assert TYPES[BY_NAME["Q6_K"]].row_bytes(512) == 420
+
+
 def test_halves(quant: Quant) -> None:
     for half in range(0, 1 << 16, 7):
         expected = float(np.array([half], "u2").view("f2").astype("f4")[0])

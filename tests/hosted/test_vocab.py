@@ -13,6 +13,8 @@ import vocab_files
 import vocab_texts
 from vocab import NO_TOKEN, Vocab
 
+from kgpt_build.models import gguf_vocab
+
 PRE = vocab_files.golden("vocab_pre")
 SPM = vocab_files.golden("vocab_spm")
 SMOLLM2 = vocab_files.golden("vocab_smollm2")
@@ -53,7 +55,10 @@ def test_pre_tokenizer(library: ctypes.CDLL, name: str, group: dict[str, Any]) -
 
 
 def test_every_pre_tokenizer_is_tested(library: ctypes.CDLL) -> None:
-    assert sorted(name for name, _ in RULES) == sorted(vocab.known(library, pre=True))
+    known = vocab.known(library, pre=True)
+    assert sorted(name for name, _ in RULES) == sorted(known)
+    assert set(known) == gguf_vocab.PRE_TOKENIZERS  # the host refuses the others
+    assert tuple(vocab.known(library, pre=False)) == gguf_vocab.MODELS
     assert len(PRE["groups"]) >= 27  # the golden texts tell this many apart
 
 

@@ -52,6 +52,16 @@ def test_as_they_are(library: ctypes.CDLL) -> None:
     assert opened(library, LLAMA, **{TYPES: ABSENT}).bos == 1
 
 
+def test_typed_text_makes_no_control_token(library: ctypes.CDLL) -> None:
+    """Not even where pieces could be joined to one."""
+    bpe = opened(library, BPE, **{TYPES: [1, 1, 1, 1, 3, 3]})
+    assert [bpe.encode((b"abc", flag)) for flag in (False, True)] == [[3, 2], [4]]
+    whole = opened(library, BPE, **{TYPES: [1, 1, 1, 1, 3, 3], PRE: "llama-bpe", MERGES: ["a b"]})
+    assert whole.encode((b"abc", False)) == [3, 2]
+    spm = opened(library, LLAMA, **{TOKENS: ["<unk>", "<s>", "</s>", "<0x41>", "a", "aa"], TYPES: [2, 3, 3, 6, 1, 3]})
+    assert [spm.encode((b"aa", flag)) for flag in (False, True)] == [[4, 4], [5]]
+
+
 @pytest.mark.parametrize(
     ("fields", "changes", "message"),
     [

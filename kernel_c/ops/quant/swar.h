@@ -10,14 +10,8 @@
 
 #include <stdint.h>
 
+#include "inline.h"
 #include "kgpt/quant.h"
-
-#define KG_INLINE static inline __attribute__((always_inline))
-#ifdef __clang__
-#define KG_UNROLL _Pragma("unroll")
-#else
-#define KG_UNROLL _Pragma("GCC unroll 16")
-#endif
 
 #define KG_NIBBLES 0x000f000f000f000fu /* one of four */
 #define KG_HALF 0x0000800000000000u    /* rounds the topmost field */
