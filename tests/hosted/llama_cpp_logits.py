@@ -25,7 +25,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         n_ctx=request["n_ctx"],
         n_batch=request["n_batch"],
         n_ubatch=request["n_batch"],
-        n_threads=2,
+        n_threads=1,  # more would wait for each other where the machine has other work
+        n_threads_batch=1,
         logits_all=True,
         type_k=GGML_TYPES[request["kv"]],
         type_v=GGML_TYPES[request["kv"]],
