@@ -79,8 +79,8 @@ enum kg_status kg_lm_session_init(struct kg_lm_session *session, const struct kg
                                   const struct kg_quant_ops *ops, const struct kg_workers *workers,
                                   const struct kg_lm_options *options, struct kg_arena *arena);
 
-/* Appends tokens, in batches of at most n_batch, and leaves the logits of the last one. `stopped` (may be NULL) is asked between
- * batches and ends it with KG_E_STOPPED: what was computed stays, the logits are as they were before. KG_E_CONTEXT before anything is
+/* Appends tokens, in batches of at most n_batch, and leaves the logits of the last one. `stopped` (may be NULL) is asked before
+ * each layer and ends it with KG_E_STOPPED: batches that were computed stay, the logits are as they were before. KG_E_CONTEXT before anything is
  * computed if they do not fit. The result has the same bits however the tokens are cut into calls and batches, and however many workers
  * there are. */
 enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, bool (*stopped)(void *),
