@@ -134,7 +134,8 @@ LM_TOKENIZER := \
     tokenizer/vocab_encode.c \
     tokenizer/vocab_hash.c \
     tokenizer/vocab_read.c \
-    tokenizer/vocab_special.c
+    tokenizer/vocab_special.c \
+    tokenizer/vocab_test.c
 LM_ENGINE := \
     lm/arch.c \
     lm/attention.c \
@@ -143,9 +144,11 @@ LM_ENGINE := \
     lm/lm_hparams.c \
     lm/lm_model.c \
     lm/lm_tensors.c \
+    lm/lm_test.c \
     lm/rope.c \
     lm/rows.c \
     lm/session.c \
+    lm/test_gguf.c \
     lm/vector.c
 LM_CHAT := \
     lm/chat.c \

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from kgpt_build.errors import KgptError
 
 SOURCE_FOLDERS = ("kernel_c", "boot", "linker")
 """What a kernel is made of; pyproject.toml ships the same three in the wheel."""
+
+_IN_USE_SECONDS = 3600
 
 
 def source_root() -> Path:
@@ -110,6 +114,27 @@ def locked(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def prune(entries: Sequence[Path], *, most: int, most_bytes: int) -> None:
+    """Remove of these files and folders of the cache those used longest ago, until they are few and small enough.
+
+    What was used within the last hour stays: who was given it may begin to read it later.
+    """
+    now, count, size = time.time(), 0, 0
+    for path, used in sorted(((path, path.stat().st_mtime) for path in entries), key=lambda entry: -entry[1]):
+        count += 1
+        size += _size_of(path)
+        if (count > most or size > most_bytes) and used < now - _IN_USE_SECONDS:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _size_of(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def move_atomically(source: Path, path: Path, mode: int = 0o644) -> None:

@@ -30,6 +30,10 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
     struct kg_lm *lm = &kg_lm;
     uint64_t free = k->arena.size - k->arena.used;
     uint32_t asked = k->config.lm.ctx, most = lm->model.n_ctx_train;
+    if (asked > most && lm->in_use) { /* it was said of another model */
+        asked = most;
+        kg_print("kgpt: a context of %u, which is what this model was trained for\n", most);
+    }
     if (asked > most) {
         kg_error_set(error, KG_E_INPUT, "ctx=%u is more than the %u positions that the model was trained for", asked,
                      most);
@@ -172,6 +176,7 @@ enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
         status = carve(k, &options, error);
     }
     if (status == KG_OK) {
+        lm->in_use = true;
         lm->session.probe = k->config.lm.layers ? kg_lm_event_layer : NULL;
         lm->session.probe_context = k;
         kg_lm_chat_reset(k);

@@ -37,6 +37,7 @@ struct kg_lm {
     struct kg_lm_source sources[KG_MAX_MODELS];
     uint32_t n_sources;
     uint32_t current; /* index into sources */
+    bool in_use;      /* a model has been taken: kg_lm_use is then for another one */
     size_t base;      /* the arena's mark before the model in use */
 
     struct kg_gguf gguf;
@@ -59,13 +60,13 @@ struct kg_lm {
     char *reply;          /* (reply_size): the reply so far, whole characters only */
     size_t reply_size, reply_n;
 
-    uint32_t replies;  /* in this conversation */
-    uint32_t n_system; /* positions that a shift keeps: BOS and the system prompt */
-    uint32_t n_all;    /* tokens of the conversation, forgotten ones included */
+    uint32_t replies;     /* in this conversation */
+    uint32_t n_system;    /* positions that a shift keeps: BOS and the system prompt */
+    uint32_t n_all;       /* tokens of the conversation, forgotten ones included */
     bool has_stop_string; /* the context holds a stop string behind the last reply, or the beginning of one */
-    uint32_t pending;  /* a token of the last reply that was shown and is not in the context yet, or KG_NO_TOKEN */
-    uint32_t ask_at;   /* where the request for the last reply stands, for templates that show old replies otherwise */
-    uint64_t seed;     /* of the last reply */
+    uint32_t pending;     /* a token of the last reply that was shown and is not in the context yet, or KG_NO_TOKEN */
+    uint32_t ask_at; /* where the request for the last reply stands, for templates that show old replies otherwise */
+    uint64_t seed;   /* of the last reply */
     struct kg_lm_speed speed;
     struct kg_lm_speed total; /* of the conversation: sums, and the largest */
 };
@@ -111,6 +112,7 @@ void kg_lm_event_config(struct kgpt *k, uint64_t seed);
 void kg_lm_event_token(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, const char *text, size_t n);
 void kg_lm_event_logprobs(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, float logprob,
                           const struct kg_lm_candidate *top, uint32_t n);
+void kg_lm_event_fed(struct kgpt *k, uint32_t index, uint32_t pos); /* the tokens from there on */
 void kg_lm_event_logits(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id);
 void kg_lm_event_layer(void *k, const char *what, uint32_t layer, const float *values, size_t n);
 void kg_lm_event_sample(struct kgpt *k, uint32_t index, size_t n, uint32_t tokens, const char *reason);

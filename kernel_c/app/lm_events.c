@@ -9,6 +9,8 @@ uint64_t kg_lm_event_line_size(const struct kg_lm *lm)
 {
     uint64_t logits = 8 * (uint64_t)lm->vocab.n_vocab;
     uint64_t text = kg_json_escaped(lm->reply_size);
+    uint64_t fed = 8 * (uint64_t)lm->reply_size; /* which has at least a byte for each position */
+    text = text > fed ? text : fed;
     return kg_arena_cost((logits > text ? logits : text) + KG_EVENT_LINE_MIN);
 }
 
@@ -111,6 +113,19 @@ void kg_lm_event_logprobs(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t
         kg_json_object_end(&json);
     }
     kg_json_list_end(&json);
+    send(k, &json);
+}
+
+void kg_lm_event_fed(struct kgpt *k, uint32_t index, uint32_t pos)
+{
+    struct kg_json json;
+    const struct kg_lm_session *session = &kg_lm.session;
+    if (!begin(k, &json, "fed")) {
+        return;
+    }
+    kg_json_u64(&json, "sample", index);
+    kg_json_u64(&json, "pos", pos);
+    kg_json_hex(&json, "u32", session->tokens + pos, (session->n_past - pos) * sizeof *session->tokens);
     send(k, &json);
 }
 

@@ -247,6 +247,7 @@ static enum kg_status feed_prompt(struct reply *r, uint32_t n, struct kg_error *
     lm->speed.prompt_tokens = n;
     lm->speed.prompt_us = us_since(r->start);
     if (r->k->config.logits) {
+        kg_lm_event_fed(r->k, r->index, lm->session.n_past - n);
         kg_lm_event_logits(r->k, r->index, lm->session.n_past - 1, lm->prompt[n - 1]);
     }
     return KG_OK;

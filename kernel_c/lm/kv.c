@@ -45,13 +45,15 @@ bool kg_lm_kv_init(struct kg_lm_kv *kv, const struct kg_lm_model *model, const s
     return kv->keys && kv->values;
 }
 
-/* To nearest, halves away from 0; |x| <= 127, or no number at all where the weights of the file are none. */
+/* To nearest, of two equally near ones to the even one; |x| <= 127. At 1.5 * 2^23 floats are integers, and their lowest byte is the
+ * two's complement; what is no number, as the weights of a file may be, becomes the same byte everywhere. */
 static int8_t round_to_byte(float x)
 {
-    if (!(x > -128 && x < 128)) {
-        return 0;
-    }
-    return (int8_t)(int)(x + (x < 0 ? -0.5f : 0.5f));
+    union {
+        float value;
+        uint32_t bits;
+    } u = {.value = x + 0x1.8p23f};
+    return (int8_t)u.bits;
 }
 
 static void store_q8(uint8_t *to, const float *head, uint32_t dim)

@@ -13,8 +13,11 @@ uint64_t kg_lm_rope_size(const struct kg_lm_model *model, uint32_t n_batch)
     return KG_LM_N_TURNS * (kg_arena_cost(pairs * sizeof(double)) + kg_arena_cost(n_batch * 2 * pairs * sizeof(float)));
 }
 
+/* Of what hyperparameters can make of x; infinities, and what is no number, become large ones. */
 static double floor_of(double x)
 {
+    const double most = 1e6;
+    x = x > -most ? x < most ? x : most : -most;
     int64_t whole = (int64_t)x;
     return (double)(whole - ((double)whole > x));
 }

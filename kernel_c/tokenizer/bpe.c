@@ -1,4 +1,5 @@
-/* Byte-level BPE: a text is cut into words, a word into bytes, and bytes are joined by the merges, the first one first. */
+/* Byte-level BPE: a text is cut into words, a word into bytes, and bytes are joined by the merges, the first one first. No merge makes a
+ * control token: those come from templates alone. */
 #include "kgpt/mem.h"
 #include "kgpt/utf8.h"
 #include "merge.h"
@@ -23,11 +24,19 @@ uint64_t kg_bpe_scratch(uint64_t n)
     return 3 * kg_arena_cost(n * sizeof(uint32_t)) + kg_arena_cost(KG_PIECE_MAX + 8) + merge_scratch(REPAIRED * n);
 }
 
+static bool hidden(const struct kg_vocab_tables *tables, uint32_t token)
+{
+    return token != KG_NO_TOKEN && tables->attributes[token] & KG_TOKEN_HIDDEN;
+}
+
 static uint32_t rank(const void *context, const struct kg_symbol *left, const struct kg_symbol *right)
 {
     const struct kg_vocab_tables *tables = context;
-    return left->value == KG_NO_TOKEN || right->value == KG_NO_TOKEN ? KG_NO_PAIR
-                                                                     : kg_joint_find(tables, left->value, right->value);
+    if (left->value == KG_NO_TOKEN || right->value == KG_NO_TOKEN) {
+        return KG_NO_PAIR;
+    }
+    uint32_t found = kg_joint_find(tables, left->value, right->value);
+    return found != KG_NO_PAIR && hidden(tables, tables->joints[found].joined) ? KG_NO_PAIR : found;
 }
 
 static void join(const void *context, struct kg_symbol *left, const struct kg_symbol *right)
@@ -58,7 +67,7 @@ static uint32_t whole(const struct bpe *bpe, const uint32_t *chars, uint32_t n)
 static void encode_word(const struct bpe *bpe, const uint32_t *chars, uint32_t n, struct kg_tokens *out)
 {
     uint32_t token = bpe->tables->pre->ignore_merges ? whole(bpe, chars, n) : KG_NO_TOKEN;
-    if (token != KG_NO_TOKEN) {
+    if (token != KG_NO_TOKEN && !hidden(bpe->tables, token)) {
         kg_tokens_add(out, token);
         return;
     }

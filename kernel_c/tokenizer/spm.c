@@ -19,11 +19,15 @@ uint64_t kg_spm_scratch(uint64_t n)
            kg_arena_cost(marked * sizeof(struct kg_symbol)) + kg_arena_cost(KG_MERGE_HEAP(marked) * sizeof(uint64_t));
 }
 
+/* The piece of these bytes. Control tokens come from templates alone: text that says the same stays text. */
 static uint32_t find(const struct spm *spm, uint32_t at, uint32_t n)
 {
-    return n > KG_PIECE_MAX
-               ? KG_NO_TOKEN
-               : kg_piece_find(spm->tables, kg_hash_part(spm->tables, spm->hashes, at, n), spm->text + at, n);
+    const struct kg_vocab_tables *tables = spm->tables;
+    if (n > KG_PIECE_MAX) {
+        return KG_NO_TOKEN;
+    }
+    uint32_t token = kg_piece_find(tables, kg_hash_part(tables, spm->hashes, at, n), spm->text + at, n);
+    return token != KG_NO_TOKEN && tables->attributes[token] & KG_TOKEN_HIDDEN ? KG_NO_TOKEN : token;
 }
 
 static uint32_t rank(const void *context, const struct kg_symbol *left, const struct kg_symbol *right)

@@ -46,7 +46,7 @@ uint64_t kg_vocab_size(const struct kg_gguf *gguf)
            kg_arena_cost(n) + kg_arena_cost(kg_slots_for(n) * sizeof(struct kg_slot)) +
            kg_arena_cost((KG_PIECE_MAX + 1) * sizeof(uint32_t)) + kg_arena_cost(KG_PIECE_MAX * sizeof(uint16_t)) +
            kg_arena_cost(joints * sizeof(struct kg_joint)) + kg_arena_cost(kg_slots_for(joints) * sizeof(uint32_t)) +
-           kg_arena_cost(n * sizeof(uint32_t));
+           kg_arena_cost(items_of(gguf, "tokenizer.ggml.scores") * sizeof(uint32_t));
 }
 
 /* `names` as "a, b, c". */
@@ -92,7 +92,7 @@ static enum kg_status read_pre(struct kg_vocab *vocab, struct kg_vocab_tables *t
     if (!tables->pre) {
         kg_error_set(error, KG_E_INPUT, "the pre-tokenizer \"%.*s\" is not supported", name.n > 64 ? 64 : (int)name.n,
                      name.data);
-        kg_error_hint(error, "docs/models.md lists those that are");
+        kg_error_hint(error, "docs/tokenizers.md lists those that are");
         return KG_E_INPUT;
     }
     vocab->pre = tables->pre->name;

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kgpt_build.vm.events import Event
 
 _MB = 1 << 20
+_HOSTED_MB = 16384
+"""What a process may use besides the weights; it takes only what it needs."""
 
 
 @click.command("bench")
@@ -82,7 +84,7 @@ def _hosted(
 
     with shown_progress() as progress:
         program = build_cached(model, toolchain=toolchain, target="hosted", progress=progress)
-    return [parse_event(line) for line in run_hosted(program, words, timeout=3600)], "hosted"
+    return [parse_event(line) for line in run_hosted(program, words, timeout=3600, memory=_HOSTED_MB)], "hosted"
 
 
 def _bare(

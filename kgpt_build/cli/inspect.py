@@ -53,6 +53,9 @@ def _model_lines(model: BlobInfo | None) -> Iterable[str]:
     if model is None:
         yield "model     none"
         return
+    if model.is_lm:
+        yield from _lm_lines(model)
+        return
     sizes = model.hparams
     yield f"model     {model.name}: {model.arch}, {model.n_parameters:,} parameters, {model.size:,} bytes"
     yield (
@@ -60,3 +63,19 @@ def _model_lines(model: BlobInfo | None) -> Iterable[str]:
         f"{sizes.n_head} heads"
     )
     yield f"          sha256 {model.sha256}"
+
+
+def _lm_lines(model: BlobInfo) -> Iterable[str]:
+    if model.lm is None:
+        yield "model     none: an engine for language models that the loader brings"
+        return
+    sizes, vocabulary = model.lm.hparams, model.lm.vocabulary
+    pre = f" with the pre-tokenizer {vocabulary.pre}" if vocabulary.pre else ""
+    yield f"model     {model.name}: {model.lm.arch}, {model.n_parameters:,} parameters, {model.size:,} bytes"
+    yield (
+        f"          {sizes.n_vocab:,} tokens, context {sizes.n_ctx:,}, width {sizes.n_embd}, {sizes.n_layer} layers, "
+        f"{sizes.n_head} heads ({sizes.n_head_kv} of keys)"
+    )
+    yield f"          types {', '.join(f'{count} {name}' for name, count in sorted(model.lm.types.items()))}"
+    yield f"          tokenizer {vocabulary.model}{pre}, chat template {model.chat_family or 'none'}"
+    yield f"          sha256 {model.sha256} (of the GGUF file)"

@@ -68,7 +68,8 @@ def command(
     """
     patterns = {text: _compiled(text) for text in expected}
     words = " ".join(word for word in ("exit", cmdline) if word)
-    settings = RunSettings(image=image, cmdline=words, timeout=timeout, memory=memory or LEAST_MEMORY, **machine)
+    asked = LEAST_MEMORY if memory is None else memory
+    settings = RunSettings(image=image, cmdline=words, timeout=timeout, memory=asked, **machine)
     qemu = find_qemu()
     settings = replace(settings, memory=check_image(image, memory), medium=medium_of(image))
     settings = resolve_accel(settings, qemu)

@@ -107,6 +107,7 @@ def command(
 
     given = _taken(options)
     words = options.pop("cmdline")
+    options["memory"] = LEAST_MEMORY if options["memory"] is None else options["memory"]
     RunSettings(image=Path(), **options)  # wrong values of the machine are refused first
     if plot:
         check_plot(plot)
@@ -181,7 +182,7 @@ def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) ->
     from kgpt_build.training.corpus import EMBEDDED_BYTES
     from kgpt_build.training.runs import stage_modules
 
-    memory = options["memory"] = options["memory"] or LEAST_MEMORY
+    memory = options["memory"]
     plan.check_memory(memory)  # the image can wait, if it is too much without it
     qemu = find_qemu() if plan.target == "bare" else ""
     embedded = plan.corpus.embedded() if len(plan.corpus.data) <= EMBEDDED_BYTES else BROUGHT

@@ -39,11 +39,18 @@ def command(
     Builds MODEL (without it, what kgpt build would take) as a kernel and as a Linux process. Both must choose the
     reference's tokens, their logits must be the reference's but for rounding, and each other's to the bit; and from
     their own logits both must draw the tokens that the reference draws. Exit code 4 if not.
+
+    Of a language model, a short greedy reply is compared: what every layer adds must be the reference's but for the
+    rounding of 8-bit products, and if it is not, the first layer that strays is named.
     """
     from kgpt_build import models
+    from kgpt_build.cli import verify_lm
     from kgpt_build.verification import verify
 
-    loaded = models.load_microgpt(model_or_here(model, default=default))
+    loaded = models.load(models.resolve(found) if (found := model_or_here(model, default=default)) else None)
+    if not isinstance(loaded, models.Model):
+        verify_lm.run(loaded, prompt or verify_lm.PROMPT, toolchain=toolchain, cpu=cpu, accel=accel, as_json=as_json)
+        return
     loaded.prompt_tokens(prompt)  # a prompt that cannot be taken is refused before anything is built
     greedy, sampled = _runs(loaded, prompt, toolchain, cpu, accel)
     report = verify(loaded, prompt, greedy, sampled)

@@ -82,7 +82,8 @@ class Fields:
 class BlobInfo:
     """The fields of a header that was read and checked.
 
-    ``tokens`` are the texts of a microgpt's tokens, BOS last and empty; ``lm`` is what the embedded GGUF file says.
+    ``tokens`` are the texts of a microgpt's tokens, BOS last and empty; ``lm`` is what the embedded GGUF file says, and
+    ``chat`` the chat blob beside it.
     """
 
     size: int
@@ -99,6 +100,14 @@ class BlobInfo:
     weights_size: int
     tokens: tuple[str, ...]
     lm: Described | None = None
+    chat: bytes = b""
+
+    @property
+    def chat_family(self) -> str:
+        """The family of the chat template in an image for language models; "" without one. Raises KgptError."""
+        from kgpt_build.chat import read_chat_blob  # late: only a language model has one
+
+        return read_chat_blob(self.chat).family if self.chat else ""
 
     @property
     def n_parameters(self) -> int:
@@ -208,6 +217,7 @@ def read_blob(data: bytes | memoryview) -> BlobInfo:
         weights_size=weights_size,
         tokens=tokens,
         lm=describe(scan(file), "model") if kind == ARCH_GGUF else None,
+        chat=bytes(data[vocab_offset : vocab_offset + vocab_size]) if is_lm else b"",
     )
 
 

@@ -5,7 +5,6 @@ It takes a moment, so the result is kept in the cache, by the SHA-256 of the ori
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import tempfile
@@ -20,7 +19,8 @@ from kgpt_build.headers import interleave
 from kgpt_build.models import GgufModel
 from kgpt_build.models.gguf_scan import Data, Scan
 
-_KEPT = 4
+_KEPT = 8
+_KEPT_BYTES = 2 << 30
 
 
 def file_of(model: GgufModel) -> Path:
@@ -32,7 +32,7 @@ def file_of(model: GgufModel) -> Path:
         return path
     with model.mapped() as data, paths.write_errors(str(path)):
         _write(path, pieces(data, model.header))
-    _prune(folder)
+    paths.prune(list(folder.glob("*.gguf")), most=_KEPT, most_bytes=_KEPT_BYTES)
     return path
 
 
@@ -63,11 +63,3 @@ def _write(path: Path, content: Iterator[bytes]) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-
-
-def _prune(folder: Path) -> None:
-    """Keep the files used last, and nothing that a write left behind."""
-    with contextlib.suppress(OSError):  # another process may do the same
-        files = sorted(folder.glob("*.gguf"), key=lambda path: path.stat().st_mtime)
-        for path in files[:-_KEPT]:
-            path.unlink()

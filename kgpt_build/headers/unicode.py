@@ -35,8 +35,8 @@ ADDED = (
     (0x1FACE, 0x1FACF, "S"), (0x1FADA, 0x1FADB, "S"), (0x1FAE8, 0x1FAE8, "S"), (0x1FAF7, 0x1FAF8, "S"),
     (0x2B739, 0x2B739, "L"), (0x2EBF0, 0x2EE5D, "L"), (0x31350, 0x323AF, "L"),
 )  # fmt: skip
-"""What Unicode 15.0 and 15.1 added to the 14.0 of Python 3.11: first, last, category. The tables of llama.cpp are of 15.1:
-so Pythons 3.11 to 3.13 all give the same header, and its tokens. A newer Python knows more characters."""
+"""What Unicode 15.0 and 15.1 added to the 14.0 of Python 3.11: first, last, category. llama.cpp has the tables of 15.1.
+So Pythons 3.11 to 3.13 all give the same header. A newer Python knows more characters, and gives another one."""
 
 
 @cache

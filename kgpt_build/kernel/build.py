@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +23,7 @@ from kgpt_build.toolchain import Make, Toolchain
 __all__ = ["BuildResult", "BuildSettings", "Progress", "build", "build_cached", "content_key"]
 
 _CACHED_IMAGES = 16
-_IN_USE_SECONDS = 3600
-"""Who was given an image may start it some time later: one that was asked for lately is not removed."""
+_CACHED_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,9 @@ def build_cached(
         if not _is_whole(image):
             paths.make_dir(settings.out)
             _build(settings, inputs, work, progress)
-            _prune(images)
+            paths.prune(
+                [path for path in images.iterdir() if path.is_dir()], most=_CACHED_IMAGES, most_bytes=_CACHED_BYTES
+            )
     return image
 
 
@@ -230,14 +230,6 @@ def _is_whole(image: Path) -> bool:
         return bool(described["output"]["sha256"] == sources.file_sha256(image))
     except (KgptError, OSError, KeyError, TypeError):
         return False
-
-
-def _prune(images: Path) -> None:
-    """Keep the images used last; a machine that still runs an older one has it open already."""
-    used = {path: path.stat().st_mtime for path in images.iterdir() if path.is_dir()}
-    for folder in sorted(used, key=lambda path: used[path])[:-_CACHED_IMAGES]:
-        if used[folder] < time.time() - _IN_USE_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _locked(folder: Path, progress: Progress) -> AbstractContextManager[None]:

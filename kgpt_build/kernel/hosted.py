@@ -20,13 +20,17 @@ REFUSED, FAILED = 1, 4  # enum kg_exit: the process ends with these, and has sai
 _READ_BYTES = 1 << 16
 
 
-def run_hosted(binary: Path, cmdline: str, *, timeout: float, modules: Sequence[Path] = ()) -> list[bytes]:
+def run_hosted(
+    binary: Path, cmdline: str, *, timeout: float, modules: Sequence[Path] = (), memory: int | None = None
+) -> list[bytes]:
     """The lines of the machine channel (docs/events.md) of a run with ``cmdline``; ``timeout`` is in seconds.
+
+    ``modules`` and ``memory`` are those of HostedProcess.
 
     A run that the engine itself ended, well or not, is the caller's to judge by its last line. Raises ToolMissing if
     ``binary`` cannot be executed, CommandFailed if it was killed or has sent nothing, RunTimeout if it did not end.
     """
-    with HostedProcess(binary, cmdline, modules=modules, timeout=timeout) as process:
+    with HostedProcess(binary, cmdline, modules=modules, memory=memory, timeout=timeout) as process:
         process.end_input()
         lines = b"".join(process.pieces()).splitlines(keepends=True)
         process.check(has_spoken=bool(lines))

@@ -131,12 +131,24 @@ def as_json(found: Inspection) -> dict[str, Any]:
 
 
 def _model_json(model: BlobInfo) -> dict[str, Any]:
-    return {
+    described = {
         "name": model.name,
         "arch": model.arch,
         "sha256": model.sha256,
         "size": model.size,
         "parameters": model.n_parameters,
         "hyperparameters": asdict(model.hparams),
-        "tokens": list(model.tokens),
+    }
+    if not model.is_lm:
+        return {**described, "tokens": list(model.tokens)}
+    if model.lm is None:
+        return described
+    return {
+        **described,
+        "arch": model.lm.arch,
+        "hyperparameters": asdict(model.lm.hparams),
+        "types": dict(model.lm.types),
+        "tokenizer": model.lm.vocabulary.model,
+        "pre_tokenizer": model.lm.vocabulary.pre,
+        "chat_family": model.chat_family,
     }

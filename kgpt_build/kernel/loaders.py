@@ -38,7 +38,7 @@ class Multiboot1:
         return bool(self.flags & MULTIBOOT1_ADDRESSES)
 
 
-def multiboot1(data: bytes) -> Multiboot1 | None:
+def multiboot1(data: bytes | bytearray) -> Multiboot1 | None:
     """The multiboot 1 header of a file: 4-byte aligned, whole within its first 8192 bytes."""
     for offset in range(0, min(len(data), MULTIBOOT1_SEARCH) - _MULTIBOOT1.size + 1, 4):
         magic, flags, checksum, *addresses = _MULTIBOOT1.unpack_from(data, offset)

@@ -14,7 +14,7 @@ import lief
 from kgpt_build import models, paths
 from kgpt_build.errors import KgptError
 from kgpt_build.headers import LmBlob
-from kgpt_build.headers.blob import BlobInfo, layout, model_blob, read_blob
+from kgpt_build.headers.blob import BlobInfo, Layout, layout, model_blob, read_blob
 from kgpt_build.kernel import check, loaders
 from kgpt_build.kernel.content import content_of
 from kgpt_build.kernel.elf import MODEL_SECTION, Image, Section, parse_image, read_image
@@ -68,11 +68,21 @@ def _embedded(image: Image) -> BlobInfo:
 
 def _with_model(image: Image, model: Model | LmBlob) -> bytes:
     """The bytes of ``image`` with ``model`` in the place of its own."""
-    blob, section = b"".join(model.pieces()) if isinstance(model, LmBlob) else model_blob(model), _model_section(image)
-    data = _replaced(image.data, section, blob, _symbols(section.address, model))
+    place, section = _layout(model), _model_section(image)
+    data = bytearray(_resized(image.data, section, place.size, _symbols(section.address, model)))
+    at = section.offset
+    for piece in model.pieces() if isinstance(model, LmBlob) else [model_blob(model)]:
+        data[at : at + len(piece)] = piece
+        at += len(piece)
+    if place.size < section.size:  # a smaller model leaves a gap in the file: nothing of the old one stays in it
+        data[at : section.offset + section.size] = bytes(section.size - place.size)
     header = loaders.multiboot1(data)
     assert header is not None  # check_kernel found it, and nothing before the model has moved
-    return loaders.with_load_end(data, header, section.address + len(blob), 0)
+    return loaders.with_load_end(bytes(data), header, section.address + place.size, 0)
+
+
+def _layout(model: Model | LmBlob) -> Layout:
+    return model.layout if isinstance(model, LmBlob) else layout(model)
 
 
 def _model_section(image: Image) -> Section:
@@ -86,7 +96,7 @@ def _model_section(image: Image) -> Section:
 
 def _symbols(address: int, model: Model | LmBlob) -> dict[str, tuple[int, int]]:
     """Name -> (address, size) of the symbols that depend on the model; the section begins at ``address``."""
-    place, vocab = (model.layout, "kgpt_chat") if isinstance(model, LmBlob) else (layout(model), "kgpt_vocab")
+    place, vocab = _layout(model), "kgpt_chat" if isinstance(model, LmBlob) else "kgpt_vocab"
     end = (address + place.size, 0)
     return {
         vocab: (address + place.vocab_offset, place.vocab_size),
@@ -96,21 +106,21 @@ def _symbols(address: int, model: Model | LmBlob) -> dict[str, tuple[int, int]]:
     }
 
 
-def _replaced(data: bytes, section: Section, blob: bytes, symbols: dict[str, tuple[int, int]]) -> bytes:
-    """``data`` with ``blob`` as its model section; what follows it in the file moves up if it is larger."""
+def _resized(data: bytes, section: Section, size: int, symbols: dict[str, tuple[int, int]]) -> bytes:
+    """``data`` with ``size`` bytes for its model section; what follows it in the file moves up if that is larger.
+
+    The content stays ours to write: lief would keep each byte several times.
+    """
     lief.logging.disable()  # what it finds noteworthy is none of the user's concern; the result is checked
     elf = lief.ELF.parse(io.BytesIO(data))
     target = elf.get_section(section.name) if elf else None
     if elf is None or target is None:
         raise KgptError("lief cannot read the image", "build it again with kgpt build")
-    grown = len(blob) - section.size
-    if grown > 0:
-        elf.extend(target, grown)  # moves the file offset of whatever follows; `target` stays the same section
-    # A smaller model leaves a gap in the file: nothing of the old one stays in it.
-    target.content = memoryview(blob.ljust(section.size, b"\0"))
-    if grown < 0:
+    if size > section.size:
+        elf.extend(target, size - section.size)  # moves the file offset of whatever follows, not of the section
+    else:
         segment = next(segment for segment in elf.segments if segment.virtual_address == section.address)
-        target.size = segment.physical_size = segment.virtual_size = len(blob)
+        target.size = segment.physical_size = segment.virtual_size = size
     for symbol in elf.symtab_symbols:
         if symbol.name in symbols:
             symbol.value, symbol.size = symbols[str(symbol.name)]

@@ -111,7 +111,7 @@ def _check_distinct(tokens: tuple[str, ...]) -> None:
 def _pre(fields: Mapping[str, Value]) -> str:
     pre = fields.get(f"{_PREFIX}pre", "default")
     if pre not in PRE_TOKENIZERS:
-        raise KgptError(f"the pre-tokenizer {pre!r} is not supported", "docs/models.md lists those that are")
+        raise KgptError(f"the pre-tokenizer {pre!r} is not supported", "docs/tokenizers.md lists those that are")
     assert isinstance(pre, str)
     return pre
 

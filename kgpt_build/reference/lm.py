@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kgpt_build.errors import KgptError
-from kgpt_build.reference.lm_act import quantised
+from kgpt_build.reference.lm_act import cached, quantised
 from kgpt_build.reference.lm_file import Array, LanguageModel
 from kgpt_build.reference.lm_rope import angles, turn
 
@@ -32,6 +32,7 @@ class _Pass:
     model: LanguageModel
     dtype: npt.DTypeLike
     act: bool
+    kv: str
     n_ctx: int
     positions: npt.NDArray[np.intp]
     streams: dict[Stream, Array] = field(default_factory=dict)
@@ -64,9 +65,12 @@ def forward(
     *,
     dtype: npt.DTypeLike = np.float64,
     act: bool = False,
+    kv: str = "f32",
     n_ctx: int | None = None,
 ) -> Computed:
     """Run ``tokens`` through the model in ``dtype``; ``act``: the inputs of products become 8 bits as in the kernel.
+
+    Keys and values are rounded as a cache of type ``kv`` does.
 
     ``n_ctx`` is the session's context, by which LongRoPE chooses its factors. Raises KgptError for tokens that are
     none, or too many.
@@ -76,7 +80,7 @@ def forward(
         raise KgptError(f"{len(tokens)} tokens do not fit a context of {hparams.n_ctx}", "give between 1 and that many")
     if not all(0 <= token < hparams.n_vocab for token in tokens):
         raise KgptError("one of the tokens is not in the vocabulary", f"tokens are 0 to {hparams.n_vocab - 1}")
-    run = _Pass(model, dtype, act, n_ctx or hparams.n_ctx, np.arange(len(tokens)))
+    run = _Pass(model, dtype, act, kv, n_ctx or hparams.n_ctx, np.arange(len(tokens)))
     x = _embed(run, np.array(tokens))
     run.streams["embed", 0] = x
     for layer in range(hparams.n_layer):
@@ -123,7 +127,7 @@ def _attention(run: _Pass, x: Array, layer: int) -> Array:
         q, k = run.norm(q, f"{name}.attn_q_norm"), run.norm(k, f"{name}.attn_k_norm")
     angle, magnitude = angles(run.model, run.positions, layer, run.n_ctx)
     q, k = (turn(a, angle, magnitude, run.model.arch.rope) for a in (q, k))
-    k, v = (np.repeat(a, h.n_head // h.n_head_kv, axis=1) for a in (k, v))
+    k, v = (np.repeat(cached(a, run.kv), h.n_head // h.n_head_kv, axis=1) for a in (k, v))
     scores = np.einsum("thd,shd->hts", q, k) * q.dtype.type(h.attn_scale)
     weights = softmax(np.where(_looks(run.positions, h.window_of(layer)), scores, -np.inf))
     out: Array = np.einsum("hts,shd->thd", weights, v).reshape(len(x), -1)

@@ -14,6 +14,7 @@ import pytest
 import kgpt_build
 from kgpt_build.headers import BROUGHT
 from kgpt_build.kernel.build import build_cached
+from kgpt_build.models import NO_MODEL
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.events import Sample
 from kgpt_build.vm.probe import multiboot_image
@@ -52,23 +53,10 @@ def training_kernel() -> Path:
 
 
 @pytest.fixture(scope="session")
-def smollm2() -> Path:
-    """SmolLM2-135M-Instruct, got as a user gets it: once, into the cache."""
-    from kgpt_build.models.catalog import find
-    from kgpt_build.models.pull import pull
-
-    found = find("smollm2-135m")
-    return (found or pull("smollm2-135m", _NoProgress())).path
-
-
-class _NoProgress:
-    """Nobody listens to a download."""
-
-    def stage(self, text: str) -> None:
-        """Not shown."""
-
-    def amount(self, done: int, total: int) -> None:
-        """Not shown."""
+def kernel_without_model() -> Path:
+    """An image for language models that come as boot modules."""
+    need("qemu-system-x86_64")
+    return build_cached(NO_MODEL)
 
 
 @pytest.fixture

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import re
 from pathlib import Path
 
 import pytest
 from boots import Boot
+from selftests import DEFAULT, LANGUAGE_MODELS
+from selftests import TRAINING as NAMES
 
 from kgpt_build.kernel.elf import read_image
 from kgpt_build.kernel.inspect import test_names as names_in_image
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.events import Event, SelfTest, SelfTests
 
-SOURCES = Path(__file__).parents[2] / "kernel_c"
-NAMES = sorted(
-    f"{suite}.{name}"
-    for path in SOURCES.rglob("*_test.c")
-    for suite, name in re.findall(r"^KG_TEST\((\w+), (\w+)\)", path.read_text(), re.MULTILINE)
-)
-TRAINING_SUITES = {"acpi", "corpus", "dmath", "exact", "mt19937", "shape", "train_fast"}
-WITHOUT_TRAINING = [name for name in NAMES if name.partition(".")[0] not in TRAINING_SUITES]
 ALL = [
     {"cpu": cpu, "machine": machine, "cpus": cpus, "memory": memory, "serial": serial}
     for cpu, machine, cpus, memory, serial in itertools.product(
@@ -58,6 +51,24 @@ def test_selftest(selftests: list[Event], name: str) -> None:
     assert event.ok, event.message
 
 
+_lm_runs: dict[str, list[Event]] = {}
+
+
+@pytest.fixture(params=["qemu64", "Haswell", "max"])
+def lm_selftests(request: pytest.FixtureRequest, boot: Boot, kernel_without_model: Path) -> list[Event]:
+    """The same of an image for language models."""
+    if request.param not in _lm_runs:
+        guest = boot("mode=selftest", image=kernel_without_model, cpu=request.param)
+        _lm_runs[request.param] = run_all(guest, sorted(DEFAULT + LANGUAGE_MODELS))
+    return _lm_runs[request.param]
+
+
+@pytest.mark.parametrize("name", LANGUAGE_MODELS)
+def test_selftest_of_language_models(lm_selftests: list[Event], name: str) -> None:
+    (event,) = [event for event in lm_selftests if isinstance(event, SelfTest) and event.name == name]
+    assert event.ok, event.message
+
+
 def test_the_image_lists_them(training_kernel: Path) -> None:
     image = read_image(training_kernel)
     assert sorted(names_in_image(image)) == NAMES
@@ -66,12 +77,12 @@ def test_the_image_lists_them(training_kernel: Path) -> None:
 
 
 def test_an_image_that_cannot_train_has_none_for_it(kernel: Path) -> None:
-    assert sorted(names_in_image(read_image(kernel))) == WITHOUT_TRAINING
+    assert sorted(names_in_image(read_image(kernel))) == DEFAULT
 
 
 @pytest.mark.parametrize("settings", ALL, ids=described)
 def test_all_pass(boot: Boot, settings: dict[str, object]) -> None:
-    run_all(boot("mode=selftest", **settings), WITHOUT_TRAINING)
+    run_all(boot("mode=selftest", **settings), DEFAULT)
 
 
 def test_one_suite(boot: Boot) -> None:

@@ -42,6 +42,15 @@ def test_the_default_model(cpu: str, prompt: str, capsys: pytest.CaptureFixture[
     assert report["text"].startswith(prompt)
 
 
+@pytest.mark.slow
+def test_a_language_model(smollm2: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["verify", str(smollm2), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"]
+    assert report["same_bits"]
+    assert [one["positions"] for one in report["runs"]] == [8, 8]
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_other_sizes(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models.save_gguf(MODELS[name], tmp_path / "m.gguf")

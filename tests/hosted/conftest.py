@@ -12,7 +12,7 @@ from hosted import Hosted, random_model
 from kgpt_build import models
 from kgpt_build.headers import BROUGHT
 from kgpt_build.kernel.build import build_cached
-from kgpt_build.models import Model
+from kgpt_build.models import NO_MODEL, Model
 
 ODD_CHARS = "abcdé€😀 \n\"\\'zß"
 """Characters of one to four bytes, and those that JSON and the command line escape."""
@@ -63,6 +63,19 @@ def training() -> Hosted:
 def training_sanitized() -> Hosted:
     return Hosted(
         build_cached(target="hosted", corpus=BROUGHT, toolchain=_sanitizing_compiler(), sanitize="address,undefined")
+    )
+
+
+@pytest.fixture(scope="session")
+def without_model() -> Hosted:
+    """A program for language models that are brought."""
+    return Hosted(build_cached(NO_MODEL, target="hosted"))
+
+
+@pytest.fixture(scope="session")
+def without_model_sanitized() -> Hosted:
+    return Hosted(
+        build_cached(NO_MODEL, target="hosted", toolchain=_sanitizing_compiler(), sanitize="address,undefined")
     )
 
 

@@ -1,8 +1,9 @@
-"""llama.cpp's logits, for a Python that has llama_cpp: ``python llama_cpp_logits.py OUT.npy < request.json``.
+"""llama.cpp's logits, for a Python that has llama_cpp: ``python llama_cpp_logits.py OUT.npz < request.json``.
 
-The request is {"model": path, "tokens": [...], "n_ctx": n, "kv": "f32" or "f16"}; OUT gets (T, n_vocab) float32. It is a
-program of its own because the package is compiled when it is installed, for minutes, and so may well be in another
-environment than the tests.
+The request is {"model": path, "n_ctx": n, "kv": "f32" or "f16", "n_batch": n} with either "tokens": their logits
+(T, n_vocab) go to "logits" in OUT; or "texts" and "n_greedy": "tokens" and "greedy" get each text's tokens and their
+continuation, -1 behind the end. It is a program of its own because the package is compiled when it is installed, for
+minutes, and so may well be in another environment than the tests.
 """
 
 from __future__ import annotations
@@ -17,22 +18,42 @@ import numpy as np
 GGML_TYPES = {"f32": 0, "f16": 1}
 
 
-def logits(request: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Of every token."""
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for, as arrays."""
     llama = llama_cpp.Llama(
         request["model"],
         n_ctx=request["n_ctx"],
-        n_batch=512,
-        n_threads=2,
+        n_batch=request["n_batch"],
+        n_ubatch=request["n_batch"],
+        n_threads=1,  # more would wait for each other where the machine has other work
+        n_threads_batch=1,
         logits_all=True,
         type_k=GGML_TYPES[request["kv"]],
         type_v=GGML_TYPES[request["kv"]],
         flash_attn=False,
         verbose=False,
     )
-    llama.eval(request["tokens"])
-    return np.array(llama.scores[: len(request["tokens"])], np.float32)
+    if "tokens" in request:
+        llama.eval(request["tokens"])
+        return {"logits": np.array(llama.scores[: len(request["tokens"])], np.float32)}
+    texts = [llama.tokenize(text.encode(), add_bos=False, special=True) for text in request["texts"]]
+    return {"tokens": _padded(texts), "greedy": _padded([_greedy(llama, text, request["n_greedy"]) for text in texts])}
+
+
+def _greedy(llama: Any, tokens: list[int], n: int) -> list[int]:
+    llama.reset()
+    llama.eval(tokens)
+    chosen: list[int] = []
+    while len(chosen) < n:
+        chosen.append(int(llama.scores[llama.n_tokens - 1].argmax()))
+        llama.eval(chosen[-1:])
+    return chosen
+
+
+def _padded(rows: list[list[int]]) -> Any:
+    longest = max(len(row) for row in rows)
+    return np.array([row + [-1] * (longest - len(row)) for row in rows], np.int64)
 
 
 if __name__ == "__main__":
-    np.save(sys.argv[1], logits(json.load(sys.stdin)))
+    np.savez(sys.argv[1], **answer(json.load(sys.stdin)))

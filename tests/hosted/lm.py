@@ -106,18 +106,18 @@ class Engine:
             rows.append(np.ctypeslib.as_array(at, (n, self.n_vocab)).copy())
         return np.concatenate(rows)
 
-    def probe(self, tokens: Sequence[int]) -> dict[tuple[str, int], Floats]:
-        """The residual stream after each step of the last token, by the step's name and its layer."""
+    def probe(self, tokens: Sequence[int]) -> tuple[dict[tuple[str, int], Floats], Floats]:
+        """The residual stream after each step of the last token, by the step's name and its layer; and the logits."""
         values = np.zeros((512, self.n_embd), np.float32)
         self._library.driver_probe(self._struct, _at(values))
-        self.eval(tokens)
+        logits = self.eval(tokens)
         name, layer, found = ctypes.c_char_p(), ctypes.c_uint32(), {}
         n = self._library.driver_probed(self._struct, 0, ctypes.byref(name), ctypes.byref(layer))
         for i in range(n):
             self._library.driver_probed(self._struct, i, ctypes.byref(name), ctypes.byref(layer))
             found[((name.value or b"").decode(), layer.value)] = values[i].copy()
         self._library.driver_probe(self._struct, None)
-        return found
+        return found, logits
 
     def truncate(self, n: int) -> None:
         self._library.driver_truncate(self._struct, n)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from native import shared_object
+from native import SELFTEST_DRIVER, shared_object
 
 from kgpt_build.chat import ChatTemplate, Fragment
 from kgpt_build.models import FloatArray
@@ -15,6 +15,7 @@ from kgpt_build.reference.lm_sampler import Candidates, LmSampling
 
 SOURCES = [
     "tests/hosted/lm_text_driver.c",
+    SELFTEST_DRIVER,
     *(f"kernel_c/core/{name}.c" for name in ("arena", "crc32", "dmath", "error", "format", "math", "random")),
     *(f"kernel_c/core/{name}.c" for name in ("str", "utf8")),
     *(
@@ -34,16 +35,6 @@ class Refused(Exception):
 def build(folder: Path, compiler: str = "zig") -> ctypes.CDLL:
     """Compile the library."""
     return shared_object(folder, SOURCES, compiler)
-
-
-def selftests(library: ctypes.CDLL) -> dict[str, str]:
-    """Every KG_TEST in the library, and what failed in it ("" if it passed)."""
-    name, message = ctypes.create_string_buffer(256), ctypes.create_string_buffer(256)
-    library.driver_selftest.restype = ctypes.c_bool
-    found: dict[str, str] = {}
-    while library.driver_selftest(len(found), name, message):
-        found[name.value.decode()] = message.value.decode()
-    return found
 
 
 class NativeChat:

@@ -204,7 +204,7 @@ def _add_tensor(writer: GGUFWriter, name: str, values: Array, kind: str, rng: np
 
 
 def _random_blocks(kind: str, values: Array, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Blocks (rows, bytes) of random bits that spread as ``values`` (rows, columns) do: gguf cannot write these types."""
+    """Blocks (rows, bytes) of random bits that spread as ``values`` do: gguf cannot write these types."""
     what = TYPES[BY_NAME[kind]]
     data = rng.integers(0, 256, (values.shape[0], values.shape[1] // what.block, what.bytes), np.uint8)
     for scale in (1.0, 0.0):

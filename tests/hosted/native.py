@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+SELFTEST_DRIVER = "tests/hosted/selftest_driver.c"
+"""What a library needs besides KG_TESTs for ``selftests``."""
 
 _FLAGS = [
     *("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-Ikernel_c/include"),
@@ -60,3 +62,13 @@ def real_function(library: ctypes.CDLL, name: str, arguments: int = 1) -> ctypes
     function.restype = ctypes.c_double
     function.argtypes = [ctypes.c_double] * arguments
     return function
+
+
+def selftests(library: ctypes.CDLL) -> dict[str, str]:
+    """Every KG_TEST in the library, and what failed in it ("" if it passed)."""
+    name, message = ctypes.create_string_buffer(256), ctypes.create_string_buffer(256)
+    library.driver_selftest.restype = ctypes.c_bool
+    found: dict[str, str] = {}
+    while library.driver_selftest(len(found), name, message):
+        found[name.value.decode()] = message.value.decode()
+    return found

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 from hosted import Hosted, Run
-
-SOURCES = Path(__file__).parents[2] / "kernel_c"
-NAMES = sorted(
-    f"{suite}.{name}"
-    for path in SOURCES.rglob("*_test.c")
-    for suite, name in re.findall(r"^KG_TEST\((\w+), (\w+)\)", path.read_text(), re.MULTILINE)
-)
+from selftests import LANGUAGE_MODELS
+from selftests import TRAINING as NAMES
 
 
 @pytest.fixture(scope="module", params=["training", "training_sanitized"])
@@ -35,6 +29,23 @@ def test_all_ran_and_passed(selftest: Run) -> None:
     assert selftest.one("tests") == {"event": "tests", "passed": len(NAMES), "failed": 0}
     assert selftest.events[-1] == {"event": "exit", "code": 0, "reason": "selftest"}
     assert len(NAMES) >= 40
+
+
+@pytest.fixture(scope="module", params=["without_model", "without_model_sanitized"])
+def lm_selftest(request: pytest.FixtureRequest) -> Run:
+    program: Hosted = request.getfixturevalue(request.param)
+    return program.run("mode=selftest")
+
+
+@pytest.mark.parametrize("name", LANGUAGE_MODELS)
+def test_selftest_of_language_models(lm_selftest: Run, name: str) -> None:
+    (event,) = [event for event in lm_selftest.of("test") if event["name"] == name]
+    assert event["ok"], event["message"]
+
+
+def test_an_image_for_language_models_passes_all(lm_selftest: Run) -> None:
+    assert lm_selftest.returncode == 0, lm_selftest.console
+    assert lm_selftest.one("tests")["failed"] == 0
 
 
 def test_the_symbols_name_them(training: Hosted) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 
 import lm_text
+import native
 import pytest
 
 from kgpt_build.chat import BUILTIN_TEMPLATES, chat_blob
@@ -17,7 +18,7 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_selftests_pass(library: ctypes.CDLL) -> None:
-    results = lm_text.selftests(library)
+    results = native.selftests(library)
     assert len(results) >= 4
     assert not {name: message for name, message in results.items() if message}
 

@@ -6,8 +6,21 @@ import gguf
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType
-from quant import BY_NAME, F32, Q8, Q8K, VERSIONS, Floats, Matrix, Quant, act_of, build, random_rows, scattered
 
+from benchmarks.quant_library import (
+    BY_NAME,
+    F32,
+    Q8,
+    Q8K,
+    VERSIONS,
+    Floats,
+    Matrix,
+    Quant,
+    act_of,
+    build,
+    random_rows,
+    scattered,
+)
 from kgpt_build.headers.interleave import TYPES, Bytes, deinterleave, interleave
 
 NAMES = tuple(BY_NAME)
@@ -68,6 +81,14 @@ def test_both_sides_interleave_alike(quant: Quant, name: str, rows: int) -> None
     assert np.array_equal(laid, matrix.bytes)
     assert np.array_equal(deinterleave(laid, number, rows), data)
     assert matrix.struct.interleaved == TYPES[number].interleaved
+
+
+def test_rows_that_are_no_blocks_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"33 columns are no multiple of Q4_1's block of 32"):
+        TYPES[BY_NAME["Q4_1"]].row_bytes(33)
+    with pytest.raises(ValueError, match="rows of 21 bytes are no blocks of Q4_1"):
+        interleave(np.zeros((8, 21), np.uint8), BY_NAME["Q4_1"])
+    assert TYPES[BY_NAME["Q6_K"]].row_bytes(512) == 420
 
 
 def test_halves(quant: Quant) -> None:

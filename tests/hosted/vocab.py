@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import gguf_files
+import gguf_reader
 import native
 from real_model import smollm2_file
 
@@ -17,14 +18,10 @@ from kgpt_build.headers import unicode
 TOKENIZER = "kernel_c/tokenizer"
 SOURCES = [
     "tests/hosted/vocab_driver.c",
-    *(f"kernel_c/core/{name}.c" for name in ("arena", "error", "format", "str", "utf8")),
-    *(
-        f"kernel_c/formats/{name}.c"
-        for name in ("cursor", "gguf", "gguf_index", "gguf_read", "gguf_tensors", "gguf_values")
-    ),
-    "kernel_c/ops/quant/types.c",
+    native.SELFTEST_DRIVER,
+    *gguf_reader.SOURCES,
     *(f"{TOKENIZER}/{name}.c" for name in ("bpe", "merge", "pretokenize", "pretokenize_rules", "spm", "unicode")),
-    *(f"{TOKENIZER}/vocab{name}.c" for name in ("", "_char", "_encode", "_hash", "_read", "_special")),
+    *(f"{TOKENIZER}/vocab{name}.c" for name in ("", "_char", "_encode", "_hash", "_read", "_special", "_test")),
 ]
 NO_TOKEN = 0xFFFFFFFF
 
@@ -116,56 +113,35 @@ class Vocab:
         return int(self._library.driver_find(self._at, piece, ctypes.c_uint64(len(piece))))
 
 
-class Smol:
-    """SmolLM2's vocabulary."""
+def smollm2_fields() -> dict[str, Any]:
+    """The fields of SmolLM2's tokenizer, and what llama.cpp asks for besides."""
+    from gguf import GGUFReader
 
-    @cached_property
-    def path(self) -> Path | None:
-        return smollm2_file()
-
-    def fields(self) -> dict[str, Any]:
-        """Those of the tokenizer, and the architecture and name that llama.cpp asks for."""
-        from gguf import GGUFReader
-
-        assert self.path
-        reader = GGUFReader(self.path)
-        return {
-            key: field.contents()
-            for key, field in reader.fields.items()
-            if key.startswith(("tokenizer.ggml.", "llama.", "general.arch", "general.name"))
-        }
-
-
-_U32, _I32, _F32, _BOOL, _STRING, _ARRAY = 4, 5, 6, 7, 8, 9
+    keys = ("tokenizer.ggml.", "llama.", "general.arch", "general.name")
+    fields = GGUFReader(smollm2_file()).fields
+    return {key: field.contents() for key, field in fields.items() if key.startswith(keys)}
 
 
 def gguf_bytes(fields: Mapping[str, Any]) -> bytes:
     """A GGUF file of these fields and no tensors. Bytes are strings as they are; lists are of strings, i32 or f32."""
-    body = b"".join(_string(key) + _field(value) for key, value in fields.items())
+    body = b"".join(gguf_files.field(key, *_packed(value)) for key, value in fields.items())
     return b"GGUF" + struct.pack("<IQQ", 3, 0, len(fields)) + body
 
 
-def _string(text: str | bytes) -> bytes:
-    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    return struct.pack("<Q", len(data)) + data
-
-
-def _field(value: Any) -> bytes:
+def _packed(value: Any) -> tuple[int, bytes]:
+    """The number of the value's kind, and its bytes."""
     if isinstance(value, bool):
-        return struct.pack("<IB", _BOOL, value)
+        return 7, struct.pack("<?", value)
     if isinstance(value, int):
-        return struct.pack("<II", _U32, value)
+        return 4, struct.pack("<I", value)
     if isinstance(value, float):
-        return struct.pack("<If", _F32, value)
+        return 6, struct.pack("<f", value)
     if isinstance(value, (str, bytes)):
-        return struct.pack("<I", _STRING) + _string(value)
-    return _array(value)
-
-
-def _array(values: Sequence[Any]) -> bytes:
-    first = values[0] if values else ""
-    kind = _I32 if isinstance(first, int) else _F32 if isinstance(first, float) else _STRING
-    head = struct.pack("<IIQ", _ARRAY, kind, len(values))
-    if kind == _STRING:
-        return head + b"".join(_string(value) for value in values)
-    return head + struct.pack(f"<{len(values)}{'i' if kind == _I32 else 'f'}", *values)
+        return 8, gguf_files.text(value)
+    kind = 5 if isinstance(value[0], int) else 6 if isinstance(value[0], float) else 8
+    items = (
+        (gguf_files.text(item) for item in value)
+        if kind == 8
+        else (struct.pack("<i" if kind == 5 else "<f", item) for item in value)
+    )
+    return 9, struct.pack("<IQ", kind, len(value)) + b"".join(items)

@@ -116,7 +116,8 @@ def test_a_build_folder_goes_before_the_model_here(
 ) -> None:
     write_build_folder(trained)
     images.image_for(None)
-    assert built == [(trained.absolute(), {"toolchain": "zig", "debug": False, "cmdline": "samples=2", "corpus": None})]
+    settings = {"toolchain": "zig", "debug": False, "cmdline": "samples=2", "chat_template": None, "corpus": None}
+    assert built == [(trained.absolute(), settings)]
     assert capsys.readouterr().err == ""
 
 

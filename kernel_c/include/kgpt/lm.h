@@ -1,5 +1,5 @@
 /* A language model from a GGUF file, and one conversation with it. A model is immutable; a session is what changes. One description of
- * a block (struct kg_lm_block) says what an architecture does; lm/forward.c does what the description says. */
+ * a block (struct kg_lm_arch) says what an architecture does; lm/forward.c does what the description says. */
 #ifndef KGPT_LM_H
 #define KGPT_LM_H
 

@@ -11,7 +11,8 @@
 #include "kgpt/cpu.h"
 #include "kgpt/status.h"
 
-/* A file that the loader brought along: a boot module, or an argument of the hosted program. Read-only. */
+/* A file that the loader brought along: a boot module, or an argument of the hosted program. Its memory can be written, and belongs to whoever
+ * reads it. */
 struct kg_file {
     const char *name; /* as the loader gave it, perhaps with words behind it */
     const void *data;

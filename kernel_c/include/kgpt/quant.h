@@ -84,7 +84,7 @@ void kg_matrix_interleave(struct kg_matrix *matrix, void *scratch);
 void kg_matrix_row(const struct kg_matrix *matrix, uint32_t row, float *out);
 
 /* y[t * y_stride + r] for r = first .. first + n - 1 and t = 0 .. tokens - 1: the products of rows with the activations
- * acts + t * act_stride (bytes). `first` is a multiple of KG_GROUP; n is too, unless it reaches the last row. `matrix` is
+ * acts + t * act_stride (bytes, a multiple of 64). Eight tokens at once are the fastest, then four. `first` is a multiple of KG_GROUP; n is too, unless it reaches the last row. `matrix` is
  * interleaved if its type is. */
 typedef void kg_rows_fn(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                         const void *acts, size_t act_stride, uint32_t tokens);
@@ -101,7 +101,9 @@ struct kg_quant_ops {
     void (*add_scaled_f16)(float *y, const uint16_t *a, float s, size_t n);
 };
 
-/* The best functions for these features (enum kg_cpu_feature), none above `highest`. `base` must stay where it is. */
+/* The best functions for these features (enum kg_cpu_feature), none above `highest`: with AVX2 and F16C vectors, else, and always where
+ * QEMU emulates the processor, plain words of 64 bits. `base` must stay where it is. Activations are only for the functions of the same
+ * table. */
 void kg_quant_fill(struct kg_quant_ops *ops, const struct kg_ops *base, uint32_t features, enum kg_isa highest);
 
 /* IEEE half precision: exact one way, to nearest even the other way. */

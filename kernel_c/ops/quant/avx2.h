@@ -8,14 +8,8 @@
 
 #include <stdint.h>
 
+#include "inline.h"
 #include "kgpt/quant.h"
-
-#define KG_INLINE static inline __attribute__((always_inline))
-#ifdef __clang__
-#define KG_UNROLL _Pragma("unroll")
-#else
-#define KG_UNROLL _Pragma("GCC unroll 16")
-#endif
 
 typedef char b8x32 __attribute__((vector_size(32)));
 typedef short i16x16 __attribute__((vector_size(32)));

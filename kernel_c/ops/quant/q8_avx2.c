@@ -1,7 +1,9 @@
-/* Products of types with blocks of 32, eight rows and up to four tokens at once: what is taken out of a block serves all of them. */
+/* Products of types with blocks of 32, eight rows and up to eight tokens at once: what is taken out of a block serves all of them. */
 #include "act.h"
 #include "avx2.h"
 #include "versions.h"
+
+#define MOST_TOKENS 8 /* at once */
 
 /* What tells the types apart, known when a function is compiled. */
 struct kind {
@@ -109,7 +111,7 @@ KG_INLINE f32x8 add_block(f32x8 sum, const struct weights *w, const struct kg_ac
 KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks, const uint8_t *acts,
                     size_t act_stride, const uint32_t tokens, const struct kind kind)
 {
-    f32x8 sum[4] = {0};
+    f32x8 sum[MOST_TOKENS] = {0};
     for (uint32_t b = 0; b < blocks; b++) {
         struct weights w;
         unpack(&w, p, kind);
@@ -135,6 +137,9 @@ KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, u
         const uint8_t *p = matrix->data + r * row_bytes, *a = acts;
         float *to = y + r;
         uint32_t t = 0;
+        for (; t + 8 <= tokens; t += 8, a += 8 * act_stride, to += 8 * y_stride) {
+            tile(to, y_stride, p, blocks, a, act_stride, 8, kind);
+        }
         for (; t + 4 <= tokens; t += 4, a += 4 * act_stride, to += 4 * y_stride) {
             tile(to, y_stride, p, blocks, a, act_stride, 4, kind);
         }

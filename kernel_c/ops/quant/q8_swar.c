@@ -6,6 +6,7 @@
  * subnormal ones, and zeros), the eight rows go the way of the reference. */
 #include "act.h"
 #include "half.h"
+#include "kgpt/mem.h"
 #include "swar.h"
 #include "versions.h"
 
@@ -27,19 +28,18 @@ void kg_act_q8_swar(void *out, const float *x, uint32_t columns)
     }
 }
 
-/* Low nibbles times x[0] and x[1], high ones times x[4] and x[5]: 8 bytes of each of eight rows. */
-KG_INLINE void multiply_nibbles(int64_t sum[8], const uint8_t *p, const uint64_t *x)
+/* Activations of 8 bytes of payload: of the low nibbles' values and of the high ones', or for 8 bits only the first. */
+struct octets {
+    uint64_t low_even, low_odd, high_even, high_odd;
+};
+
+KG_INLINE int64_t multiply_nibbles(uint64_t w, const struct octets x)
 {
-    const uint64_t low_even = x[0], low_odd = x[1], high_even = x[4], high_odd = x[5];
-    KG_UNROLL
-    for (uint32_t r = 0; r < 8; r++) {
-        uint64_t w = kg_load64(p + 8 * r);
-        uint64_t products = (w & KG_NIBBLES) * low_even;
-        products += (w >> 4 & KG_NIBBLES) * high_even;
-        products += (w >> 8 & KG_NIBBLES) * low_odd;
-        products += (w >> 12 & KG_NIBBLES) * high_odd;
-        sum[r] += kg_topmost(products);
-    }
+    uint64_t products = (w & KG_NIBBLES) * x.low_even;
+    products += (w >> 4 & KG_NIBBLES) * x.high_even;
+    products += (w >> 8 & KG_NIBBLES) * x.low_odd;
+    products += (w >> 12 & KG_NIBBLES) * x.high_odd;
+    return kg_topmost(products);
 }
 
 /* Bits 0, 2, 4, 6 of a byte, each in its field. */
@@ -48,133 +48,154 @@ KG_INLINE uint64_t spread(uint32_t byte)
     return byte * 0x0000040010004001u & 0x0001000100010001u;
 }
 
-/* The same with fifth bits: `fifth` has the words of eight rows. Only two products of these fit into a field. */
-KG_INLINE void multiply_fives(int64_t sum[8], const uint8_t *p, const uint8_t *fifth, const uint32_t octet,
-                              const uint64_t *x)
+/* With fifth bits, those of the low nibbles and of the high ones. Only two products of these fit into a field. */
+KG_INLINE int64_t multiply_fives(uint64_t w, uint32_t low, uint32_t high, const struct octets x)
 {
-    KG_UNROLL
-    for (uint32_t r = 0; r < 8; r++) {
-        uint64_t w = kg_load64(p + 8 * r);
-        uint32_t low = fifth[4 * r + octet], high = fifth[4 * r + octet + 2];
-        uint64_t even = ((w & KG_NIBBLES) | spread(low) << 4) * x[0];
-        even += ((w >> 4 & KG_NIBBLES) | spread(high) << 4) * x[4];
-        uint64_t odd = ((w >> 8 & KG_NIBBLES) | spread(low >> 1) << 4) * x[1];
-        odd += ((w >> 12 & KG_NIBBLES) | spread(high >> 1) << 4) * x[5];
-        sum[r] += kg_topmost(even) + kg_topmost(odd);
+    uint64_t even = ((w & KG_NIBBLES) | spread(low) << 4) * x.low_even;
+    even += ((w >> 4 & KG_NIBBLES) | spread(high) << 4) * x.high_even;
+    uint64_t odd = ((w >> 8 & KG_NIBBLES) | spread(low >> 1) << 4) * x.low_odd;
+    odd += ((w >> 12 & KG_NIBBLES) | spread(high >> 1) << 4) * x.high_odd;
+    return kg_topmost(even) + kg_topmost(odd);
+}
+
+/* As 16 * nibble + nibble, 128 more than the bytes with their signs are. */
+KG_INLINE int64_t multiply_bytes(uint64_t w, const struct octets x)
+{
+    w ^= 0x8080808080808080u;
+    uint64_t low = (w & KG_NIBBLES) * x.low_even + (w >> 8 & KG_NIBBLES) * x.low_odd;
+    uint64_t high = (w >> 4 & KG_NIBBLES) * x.low_even + (w >> 12 & KG_NIBBLES) * x.low_odd;
+    return kg_topmost(low) + kg_topmost(high) * 16;
+}
+
+/* Unit `k` of a row's payload, which begins at p: bytes, or nibbles behind fifth bits if there are any. */
+KG_INLINE int64_t multiply_unit(const uint8_t *p, const uint32_t k, const uint32_t row, const struct octets x,
+                                const struct kind kind)
+{
+    if (kind.bits == 8) {
+        return multiply_bytes(kg_load64(p + 64 * k + 8 * row), x);
     }
-}
-
-/* 8 bytes of each of eight rows, as 16 * nibble + nibble - 128. */
-KG_INLINE void multiply_bytes(int64_t sum[8], const uint8_t *p, const uint64_t *x)
-{
-    const uint64_t even = x[0], odd = x[1];
-    KG_UNROLL
-    for (uint32_t r = 0; r < 8; r++) {
-        uint64_t w = kg_load64(p + 8 * r) ^ 0x8080808080808080u;
-        uint64_t low = (w & KG_NIBBLES) * even + (w >> 8 & KG_NIBBLES) * odd;
-        uint64_t high = (w >> 4 & KG_NIBBLES) * even + (w >> 12 & KG_NIBBLES) * odd;
-        sum[r] += kg_topmost(low) + kg_topmost(high) * 16;
+    if (kind.bits == 5) {
+        const uint8_t *fifth = p + 4 * row + k;
+        return multiply_fives(kg_load64(p + 32 + 64 * k + 8 * row), fifth[0], fifth[2], x);
     }
+    return multiply_nibbles(kg_load64(p + 64 * k + 8 * row), x);
 }
 
-/* half * value * 2^24, for a half that is normal. */
-KG_INLINE int64_t scaled(uint32_t half, int64_t value)
+KG_INLINE struct octets octets_of(const uint64_t *x, const uint32_t k, const struct kind kind)
 {
-    int64_t product = value * (int64_t)((half & 0x3ff) | 0x400);
-    return half & 0x8000 ? -product : product;
+    return kind.bits == 8 ? (struct octets){x[2 * k], x[2 * k + 1], 0, 0}
+                          : (struct octets){x[2 * k], x[2 * k + 1], x[2 * k + 4], x[2 * k + 5]};
 }
 
-/* Times 2^(exponent of half - 1). */
-KG_INLINE uint64_t shifted(uint32_t half, int64_t value)
+/* The significand of a half that is normal: 1024 to 2047. */
+KG_INLINE int64_t whole_of(uint32_t half)
 {
-    return (uint64_t)value << ((half >> 10 & 31) - 1);
+    return (half & 0x3ff) | 0x400;
 }
 
-/* As the reference does it. */
+#define POWERS(sign)                                                                                               \
+    0, sign 0x1, sign 0x2, sign 0x4, sign 0x8, sign 0x10, sign 0x20, sign 0x40, sign 0x80, sign 0x100, sign 0x200, \
+        sign 0x400, sign 0x800, sign 0x1000, sign 0x2000, sign 0x4000, sign 0x8000, sign 0x10000, sign 0x20000,    \
+        sign 0x40000, sign 0x80000, sign 0x100000, sign 0x200000, sign 0x400000, sign 0x800000, sign 0x1000000,    \
+        sign 0x2000000, sign 0x4000000, sign 0x8000000, sign 0x10000000, sign 0x20000000, 0
+
+/* By the sign and the exponent of a half that is normal: the half is its significand times this, times 2^-24. */
+static const int64_t powers[64] = {POWERS(+), POWERS(-)};
+
+KG_INLINE uint32_t half_of(const uint64_t halves[2], const uint32_t row)
+{
+    return (uint16_t)(halves[row / 4] >> 16 * (row % 4));
+}
+
+/* A block of eight rows as the reference does it. */
 static void add_eight_slowly(float sum[8], const uint8_t *p, const int64_t *i, const struct kg_act_q8 *a,
-                             bool has_minimum)
+                             const struct kind kind)
 {
     for (uint32_t r = 0; r < 8; r++) {
-        float v = kg_half_value(kg_load16(p + 2 * r)) * (float)i[r];
-        if (has_minimum) {
+        float v = kg_half_value(kg_load16(p + 2 * r)) * (float)(i[r] - a->sum * kind.offset);
+        if (kind.has_minimum) {
             v += kg_half_value(kg_load16(p + 16 + 2 * r)) * a->s;
         }
         sum[r] += v * a->d;
     }
 }
 
-KG_INLINE void add_eight(float sum[8], const uint8_t *p, const int64_t i[8], const struct kg_act_q8 *a,
-                         const struct kind kind)
+typedef float f32x4 __attribute__((vector_size(16)));
+typedef f32x4 f32x4_at __attribute__((aligned(4), may_alias));
+
+/* The sums of products of a block. */
+KG_INLINE void multiply_eight(int64_t i[8], const uint8_t *payload, const uint64_t *x, const struct kind kind)
 {
-    uint64_t d[2] = {kg_load64(p), kg_load64(p + 8)}, m[2] = {0};
-    bool slow = kg_unusual_halves(d[0]) || kg_unusual_halves(d[1]);
-    int64_t product[8];
-    if (kind.has_minimum) {
-        m[0] = kg_load64(p + 16), m[1] = kg_load64(p + 24);
-        slow = slow || kg_unusual_halves(m[0]) || kg_unusual_halves(m[1]);
-    }
-    uint64_t large = 0;
+    const uint32_t units = kind.bits == 8 ? 4 : 2;
     KG_UNROLL
-    for (uint32_t r = 0; r < 8; r++) {
-        product[r] = scaled((uint32_t)(d[r / 4] >> 16 * (r % 4)), i[r]);
-        large |= (uint64_t)(product[r] + (1 << 24));
-    }
-    if (slow || (kind.has_minimum && large >> 25)) {
-        add_eight_slowly(sum, p, i, a, kind.has_minimum);
-        return;
-    }
-    const int64_t j = a->sum;
-    KG_UNROLL
-    for (uint32_t r = 0; r < 8; r++) {
-        uint64_t value = shifted((uint32_t)(d[r / 4] >> 16 * (r % 4)), product[r]);
-        if (kind.has_minimum) {
-            uint32_t half = (uint32_t)(m[r / 4] >> 16 * (r % 4));
-            value += shifted(half, scaled(half, j));
+    for (uint32_t k = 0; k < units; k++) {
+        const struct octets octets = octets_of(x, k, kind);
+        KG_UNROLL
+        for (uint32_t r = 0; r < 8; r++) {
+            i[r] = (k ? i[r] : 0) + multiply_unit(payload, k, r, octets, kind);
         }
-        sum[r] += (float)(int64_t)value * a->low;
     }
 }
 
-/* Eight rows with one token. */
+/* (d * i + m * j) * 2^24 of a block of eight rows, exact; false if that is not what the reference has. */
+KG_INLINE bool scale_eight(int64_t to[8], const int64_t i[8], const uint8_t *p, int64_t j, const struct kind kind)
+{
+    const uint64_t d[2] = {kg_load64(p), kg_load64(p + 8)};
+    uint64_t unusual = kg_unusual_halves(d[0]) | kg_unusual_halves(d[1]), large = 0;
+    KG_UNROLL
+    for (uint32_t r = 0; r < 8; r++) {
+        uint32_t half = half_of(d, r);
+        int64_t product = whole_of(half) * (i[r] - j * kind.offset);
+        large |= (uint64_t)(product + (1 << 24));
+        to[r] = product * powers[half >> 10];
+    }
+    if (kind.has_minimum) {
+        const uint64_t m[2] = {kg_load64(p + 16), kg_load64(p + 24)};
+        unusual |= kg_unusual_halves(m[0]) | kg_unusual_halves(m[1]) | large >> 25;
+        KG_UNROLL
+        for (uint32_t r = 0; r < 8; r++) {
+            uint32_t half = half_of(m, r);
+            to[r] += whole_of(half) * j * powers[half >> 10];
+        }
+    }
+    return unusual == 0;
+}
+
+/* Eight rows with one token. Floats come last and by themselves: where they are emulated, all registers are stored before each. */
 KG_INLINE void tile(float *y, const uint8_t *p, uint32_t blocks, const struct kg_act_q8 *a, const uint64_t *x,
                     const struct kind kind)
 {
-    float sum[8] = {0};
-    const uint32_t payload = kind.has_minimum ? 32 : 16;
+    f32x4 sum[2] = {0};
     for (uint32_t b = 0; b < blocks; b++, a++, x += 8, p += KG_GROUP * kind.bytes) {
-        int64_t i[8] = {0};
-        if (kind.bits == 8) {
-            for (uint32_t k = 0; k < 4; k++) {
-                multiply_bytes(i, p + payload + 64 * k, x + 2 * k);
-            }
-        } else if (kind.bits == 5) {
-            multiply_fives(i, p + payload + 32, p + payload, 0, x);
-            multiply_fives(i, p + payload + 96, p + payload, 1, x + 2);
-        } else {
-            multiply_nibbles(i, p + payload, x);
-            multiply_nibbles(i, p + payload + 64, x + 2);
-        }
-        if (kind.offset) {
+        int64_t i[8], v[8];
+        multiply_eight(i, p + (kind.has_minimum ? 32 : 16), x, kind);
+        if (scale_eight(v, i, p, a->sum, kind)) {
+            float value[8];
+            KG_UNROLL
             for (uint32_t r = 0; r < 8; r++) {
-                i[r] -= kind.offset * a->sum;
+                value[r] = (float)v[r];
             }
+            __asm__ volatile("" : : "r"(value) : "memory"); /* through memory: shuffles are emulated as well */
+            const f32x4 low = {a->low, a->low, a->low, a->low};
+            sum[0] += *(const f32x4_at *)value * low;
+            sum[1] += *(const f32x4_at *)(value + 4) * low;
+        } else {
+            add_eight_slowly((float *)sum, p, i, a, kind);
         }
-        add_eight(sum, p, i, a, kind);
     }
-    for (uint32_t r = 0; r < 8; r++) {
-        y[r] = sum[r];
-    }
+    memcpy(y, sum, sizeof sum);
 }
 
 KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                     const void *acts, size_t act_stride, uint32_t tokens, const struct kind kind)
 {
-    const uint32_t blocks = matrix->columns / 32, whole = n - n % KG_GROUP;
-    const size_t row_bytes = (size_t)blocks * kind.bytes, packed_at = kg_act_q8_packed_at(matrix->columns);
+    const uint32_t whole = n - n % KG_GROUP;
+    const size_t row_bytes = (size_t)matrix->columns / 32 * kind.bytes,
+                 packed_at = kg_act_q8_packed_at(matrix->columns);
     for (uint32_t r = first; r < first + whole; r += KG_GROUP) {
         const uint8_t *p = matrix->data + r * row_bytes, *a = acts;
         for (uint32_t t = 0; t < tokens; t++, a += act_stride) {
-            tile(y + t * y_stride + r, p, blocks, (const void *)a, (const void *)(a + packed_at), kind);
+            tile(y + t * y_stride + r, p, matrix->columns / 32, (const void *)a, (const void *)(a + packed_at), kind);
         }
     }
     if (whole < n) {

@@ -1,10 +1,12 @@
-/* Products of types with blocks of 256, eight rows and up to four tokens at once.
+/* Products of types with blocks of 256, eight rows and up to eight tokens at once.
  *
  * A block is gone through in chunks whose payload lies together: 2 of 128 values, or 4 of 64 where it is nibbles. 32 values of a chunk
  * are taken out at a time and multiplied; their products, added up to 16 bits, are multiplied with the scales. */
 #include "act.h"
 #include "avx2.h"
 #include "versions.h"
+
+#define MOST_TOKENS 8 /* at once */
 
 /* Of a block of eight rows: 8 bytes of each row, those of rows 0-3 and of rows 4-7. */
 struct eights {
@@ -242,10 +244,10 @@ KG_INLINE void touch(const uint8_t *p, uint32_t bytes)
 KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks, const uint8_t *acts,
                     size_t act_stride, const uint32_t tokens, const struct kind kind)
 {
-    f32x8 sum[4] = {0};
+    f32x8 sum[MOST_TOKENS] = {0};
     for (uint32_t b = 0; b < blocks; b++) {
         struct scales s;
-        i32x8 products[4][2] = {0};
+        i32x8 products[MOST_TOKENS][2] = {0};
         if (tokens == 1) {
             touch(p, KG_GROUP * kind.bytes);
         }
@@ -273,6 +275,9 @@ KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, u
         const uint8_t *p = matrix->data + r * row_bytes, *a = acts;
         float *to = y + r;
         uint32_t t = 0;
+        for (; t + 8 <= tokens; t += 8, a += 8 * act_stride, to += 8 * y_stride) {
+            tile(to, y_stride, p, blocks, a, act_stride, 8, kind);
+        }
         for (; t + 4 <= tokens; t += 4, a += 4 * act_stride, to += 4 * y_stride) {
             tile(to, y_stride, p, blocks, a, act_stride, 4, kind);
         }

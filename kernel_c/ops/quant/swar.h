@@ -10,24 +10,18 @@
 
 #include <stdint.h>
 
+#include "inline.h"
 #include "kgpt/quant.h"
-
-#define KG_INLINE static inline __attribute__((always_inline))
-#ifdef __clang__
-#define KG_UNROLL _Pragma("unroll")
-#else
-#define KG_UNROLL _Pragma("GCC unroll 16")
-#endif
 
 #define KG_NIBBLES 0x000f000f000f000fu /* one of four */
 #define KG_HALF 0x0000800000000000u    /* rounds the topmost field */
 
-/* Of four halves, whether one is zero, subnormal, infinite or no number. */
-KG_INLINE bool kg_unusual_halves(uint64_t halves)
+/* Of four halves, whether (not 0) one is zero, subnormal, infinite or no number. */
+KG_INLINE uint64_t kg_unusual_halves(uint64_t halves)
 {
     const uint64_t top = 0x8000800080008000u, one = 0x0400040004000400u;
     uint64_t exponents = halves & 0x7c007c007c007c00u;
-    return (((exponents + one) | ~((exponents | top) - one)) & top) != 0;
+    return ((exponents + one) | ~((exponents | top) - one)) & top;
 }
 
 KG_INLINE uint64_t kg_load64(const uint8_t *p)

@@ -46,7 +46,7 @@ static struct kg_file map_file(const char *path)
     if (fd < 0 || fstat(fd, &status) != 0 || status.st_size == 0) {
         usage_error("cannot read this file, or it is empty", path);
     }
-    void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    void *data = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED) {
         usage_error("cannot map this file", path);
     }

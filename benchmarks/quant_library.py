@@ -1,42 +1,33 @@
-"""Quantised matrices as the tests use them, through tests/hosted/quant_driver.c."""
+"""Quantised matrices (``kernel_c/ops/quant``) as a shared library that Python can call: for tests and measurements."""
 
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from native import shared_object
 
+from benchmarks.fast_library import FLAGS, ZIG
 from kgpt_build.headers.interleave import TYPES, Bytes
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 
-SOURCES = [
-    "tests/hosted/quant_driver.c",
-    "kernel_c/core/cpu.c",
+ROOT = Path(__file__).parents[1]
+SOURCES = (
+    "benchmarks/quant_driver.c",
+    *(f"kernel_c/core/{name}.c" for name in ("cpu", "memory")),
     *(
-        f"kernel_c/ops/quant/{name}.c"
-        for name in (
-            "act",
-            "act_avx2",
-            "float_avx2",
-            "float_ref",
-            "float_sse2",
-            "q8_avx2",
-            "q8_swar",
-            "q8k_swar",
-            "q8k_avx2",
-            "quant",
-            "ref",
-            "types",
-            "unpack",
-        )
+        f"kernel_c/ops/quant/{path.name}"
+        for path in sorted((ROOT / "kernel_c/ops/quant").glob("*.c"))
+        if not path.stem.endswith("_test")
     ),
-]
+)
+SUFFIX_FLAGS = {"_avx2": ("-mavx2", "-mf16c"), "_swar": ("-fno-tree-vectorize", "-fno-tree-slp-vectorize")}
 VERSIONS = ("ref", "swar", "avx2")
 BY_NAME = {kind.name: number for number, kind in TYPES.items()}
 F32, Q8, Q8K = range(3)  # enum kg_act
@@ -101,10 +92,12 @@ class Quant:
         self.versions = [name for i, name in enumerate(VERSIONS) if library.driver_open(ctypes.c_uint32(i)) & 1]
 
     def interleave(self, matrix: Matrix) -> None:
+        """kg_matrix_interleave."""
         scratch = np.empty(8 * matrix.bytes.size // matrix.struct.rows, np.uint8)
         self._library.kg_matrix_interleave(ctypes.byref(matrix.struct), _at(scratch))
 
     def row(self, matrix: Matrix, row: int) -> Floats:
+        """kg_matrix_row."""
         out = np.empty(matrix.struct.columns, np.float32)
         self._library.kg_matrix_row(ctypes.byref(matrix.struct), row, _at(out))
         return out
@@ -117,6 +110,17 @@ class Quant:
         for t in range(tokens):
             self._library.driver_act(VERSIONS.index(version), act, _at(out[t]), _at(x[t]), columns)
         return out
+
+    def seconds(self, version: str, matrix: Matrix, acts: Bytes, runs: int) -> float:
+        """The least time of ``runs`` products of all rows with all tokens."""
+        rows, y = matrix.struct.rows, np.empty((len(acts), matrix.struct.rows), np.float32)
+        arguments = (VERSIONS.index(version), _at(y), ctypes.c_size_t(rows), ctypes.byref(matrix.struct), 0, rows)
+        times = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            self._library.driver_rows(*arguments, _at(acts), ctypes.c_size_t(acts.strides[0]), len(acts))
+            times.append(time.perf_counter() - start)
+        return min(times)
 
     def rows(self, version: str, matrix: Matrix, acts: Bytes, first: int, n: int) -> Floats:
         """Products (T, rows), 7 where none was asked for."""
@@ -154,6 +158,15 @@ def _aligned(size: int) -> Bytes:
     return memory[skip : skip + size]
 
 
-def build(folder: Path, compiler: str = "zig") -> Quant:
-    """Compile the library."""
-    return Quant(shared_object(folder, SOURCES, compiler))
+def build(folder: Path) -> Quant:
+    """Compile the library, each file as kernel.mk does."""
+    objects = []
+    for source in SOURCES:
+        path = ROOT / source
+        suffix = next((flags for name, flags in SUFFIX_FLAGS.items() if path.stem.endswith(name)), ())
+        objects.append(folder / f"{path.stem}.o")
+        words = [*ZIG, *FLAGS, *suffix, "-Ikernel_c/include", "-c", source, "-o", str(objects[-1])]
+        subprocess.run(words, cwd=ROOT, check=True)
+    library = folder / "libkgquant.so"
+    subprocess.run([*ZIG, "-shared", "-nostdlib", "-o", str(library), *map(str, objects)], check=True)
+    return Quant(ctypes.CDLL(str(library)))

@@ -1,0 +1,154 @@
+#include "kgpt/lm.h"
+
+#include "kgpt/math.h"
+#include "kgpt/mem.h"
+#include "kgpt/test.h"
+#include "test_gguf.h"
+#include "vector.h"
+
+#define N 14u
+
+static const uint32_t tokens[N] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 23, 0};
+
+struct fixture {
+    struct kg_gguf gguf;
+    struct kg_lm_model model;
+    struct kg_ops base;
+    struct kg_quant_ops ops;
+    struct kg_lm_session session;
+    struct kg_error error;
+};
+
+/* Three workers, the last one first. */
+static void run_in_turn(kg_work *work, void *context)
+{
+    for (uint32_t i = 3; i-- > 0;) {
+        work(context, i, 3);
+    }
+}
+
+static const struct kg_workers alone = {NULL}, three = {run_in_turn};
+
+static bool set_up(struct kg_test *t, struct fixture *f, const char *arch)
+{
+    return kg_test_gguf(t->arena, arch, &f->gguf) &&
+           kg_lm_open(&f->model, &f->gguf, false, t->arena, &f->error) == KG_OK;
+}
+
+static bool begin(struct kg_test *t, struct fixture *f, enum kg_isa isa, uint32_t n_batch, enum kg_kv_type kv,
+                  const struct kg_workers *workers)
+{
+    const struct kg_lm_options options = {.n_ctx = KG_TEST_CTX, .n_batch = n_batch, .kv = kv};
+    kg_ops_fill(&f->base, t->cpu->features, isa);
+    kg_quant_fill(&f->ops, &f->base, t->cpu->features, isa);
+    return kg_lm_session_init(&f->session, &f->model, &f->ops, workers, &options, t->arena) == KG_OK;
+}
+
+static bool eval(struct fixture *f, const uint32_t *some, uint32_t n)
+{
+    return kg_lm_eval(&f->session, some, n, NULL, NULL, &f->error) == KG_OK;
+}
+
+static bool same_logits(const struct fixture *f, const float *logits)
+{
+    return memcmp(f->session.logits, logits, KG_TEST_VOCAB * sizeof *logits) == 0;
+}
+
+KG_TEST(lm, how_it_is_computed_does_not_show)
+{
+    static const char *const archs[] = {"llama", "gemma3"};
+    for (uint32_t i = 0; i < 2; i++) {
+        struct fixture f;
+        KG_CHECK(t, set_up(t, &f, archs[i]));
+        KG_CHECK(t, begin(t, &f, KG_ISA_C, 1, KG_KV_F16, &alone));
+        KG_CHECK(t, eval(&f, tokens, N));
+        const float *logits = f.session.logits;
+        KG_CHECK(t, logits[0] != logits[1] && logits[0] - logits[0] == 0);
+        for (uint32_t n_batch = 2; n_batch <= N; n_batch += 4) {
+            KG_CHECK(t, begin(t, &f, KG_ISA_AVX512, n_batch, KG_KV_F16, n_batch == 2 ? &alone : &three));
+            KG_CHECK(t, eval(&f, tokens, 5) && eval(&f, tokens + 5, N - 5));
+            KG_CHECK(t, same_logits(&f, logits));
+        }
+    }
+}
+
+KG_TEST(lm, truncated_and_shifted)
+{
+    struct fixture f;
+    KG_CHECK(t, set_up(t, &f, "llama"));
+    KG_CHECK(t, begin(t, &f, KG_ISA_AVX2, 4, KG_KV_Q8, &three) && eval(&f, tokens, N));
+    float logits[KG_TEST_VOCAB];
+    memcpy(logits, f.session.logits, sizeof logits);
+    kg_lm_truncate(&f.session, 6);
+    KG_CHECK(t, eval(&f, tokens, 3));
+    kg_lm_truncate(&f.session, 6);
+    KG_CHECK(t, eval(&f, tokens + 6, N - 6) && same_logits(&f, logits));
+    kg_lm_shift(&f.session, 2, 5);
+    KG_CHECK_EQ(t, f.session.n_past, N - 5);
+    KG_CHECK(t, f.session.tokens[1] == tokens[1] && f.session.tokens[2] == tokens[7]);
+    KG_CHECK(t, eval(&f, tokens, 1) && f.session.logits[0] - f.session.logits[0] == 0);
+}
+
+KG_TEST(lm, takes_what_it_said)
+{
+    struct fixture f;
+    KG_CHECK(t, set_up(t, &f, "gemma3"));
+    const struct kg_lm_options options = {.n_ctx = 9, .n_batch = 3, .kv = KG_KV_Q8};
+    struct kg_lm_size size = kg_lm_session_size(&f.model, &options);
+    size_t before = t->arena->used;
+    KG_CHECK_EQ(t, kg_lm_session_init(&f.session, &f.model, &f.ops, &alone, &options, t->arena), KG_OK);
+    KG_CHECK_EQ(t, t->arena->used - before, size.kv + size.scratch);
+}
+
+KG_TEST(lm, the_context_ends)
+{
+    struct fixture f;
+    const uint32_t wrong = KG_TEST_VOCAB;
+    KG_CHECK(t, set_up(t, &f, "llama"));
+    KG_CHECK(t, begin(t, &f, KG_ISA_C, 8, KG_KV_F16, &alone));
+    KG_CHECK(t, eval(&f, tokens, N) && eval(&f, tokens, N) && f.session.n_past == 2 * N);
+    KG_CHECK_EQ(t, kg_lm_eval(&f.session, tokens, 5, NULL, NULL, &f.error), KG_E_CONTEXT);
+    KG_CHECK_TEXT(t, f.error.message, "5 tokens do not fit behind 28 of a context of 32");
+    KG_CHECK_EQ(t, kg_lm_eval(&f.session, &wrong, 1, NULL, NULL, &f.error), KG_E_INPUT);
+    KG_CHECK_EQ(t, f.session.n_past, 2 * N);
+}
+
+static bool at_once(void *context)
+{
+    (void)context;
+    return true;
+}
+
+KG_TEST(lm, stopped_between_batches)
+{
+    struct fixture f;
+    KG_CHECK(t, set_up(t, &f, "llama"));
+    KG_CHECK(t, begin(t, &f, KG_ISA_C, 4, KG_KV_F16, &alone));
+    KG_CHECK_EQ(t, kg_lm_eval(&f.session, tokens, N, at_once, NULL, &f.error), KG_E_STOPPED);
+    KG_CHECK_EQ(t, f.session.n_past, 4);
+}
+
+KG_TEST(lm, exp_is_kg_expf)
+{
+    union {
+        uint32_t bits;
+        float value;
+    } u, found, expected;
+    for (uint64_t bits = 0; bits <= UINT32_MAX; bits += 0x12345) {
+        u.bits = (uint32_t)bits;
+        found.value = u.value;
+        kg_lm_exp(&found.value, 1);
+        expected.value = kg_expf(u.value);
+        KG_CHECK_EQ(t, found.bits, expected.bits);
+    }
+}
+
+KG_TEST(lm, archs_have_their_names)
+{
+    for (uint32_t i = 0; kg_lm_arch_names[i]; i++) {
+        const struct kg_lm_arch *arch = kg_lm_arch_find(kg_lm_arch_names[i], kg_strlen(kg_lm_arch_names[i]));
+        KG_CHECK(t, arch != NULL);
+        KG_CHECK_TEXT(t, arch->name, kg_lm_arch_names[i]);
+    }
+    KG_CHECK(t, !kg_lm_arch_find("llam", 4) && !kg_lm_arch_find("llama4", 6));
+}

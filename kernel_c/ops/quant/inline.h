@@ -1,0 +1,12 @@
+/* Functions that are specialised by arguments which the compiler knows. */
+#ifndef KGPT_OPS_QUANT_INLINE_H
+#define KGPT_OPS_QUANT_INLINE_H
+
+#define KG_INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define KG_UNROLL _Pragma("unroll")
+#else
+#define KG_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#endif

@@ -1,0 +1,232 @@
+/* Small vocabularies made here. tests/hosted/test_vocab.py compares whole ones with what llama.cpp gave. */
+#include "kgpt/mem.h"
+#include "kgpt/str.h"
+#include "kgpt/test.h"
+#include "kgpt/vocab.h"
+#include "pretokenize.h"
+#include "unicode.h"
+
+#define FILE_MAX 1536
+
+struct file {
+    uint8_t data[FILE_MAX];
+    size_t n;
+    uint64_t n_fields;
+};
+
+static void put(struct file *file, const void *data, size_t n)
+{
+    memcpy(file->data + file->n, data, n);
+    file->n += n;
+}
+
+static void put_u32(struct file *file, uint32_t value)
+{
+    put(file, &value, sizeof value);
+}
+
+static void put_text(struct file *file, const char *text)
+{
+    uint64_t n = kg_strlen(text);
+    put(file, &n, sizeof n);
+    put(file, text, n);
+}
+
+static void put_key(struct file *file, const char *key, uint32_t kind)
+{
+    put_text(file, key);
+    put_u32(file, kind);
+    file->n_fields++;
+}
+
+static void put_array(struct file *file, const char *key, uint32_t kind, uint64_t n)
+{
+    put_key(file, key, KG_GGUF_ARRAY);
+    put_u32(file, kind);
+    put(file, &n, sizeof n);
+}
+
+/* `texts` to NULL; how many they are. */
+static uint64_t put_texts(struct file *file, const char *key, const char *const *texts)
+{
+    uint64_t n = 0;
+    while (texts[n]) {
+        n++;
+    }
+    put_array(file, key, KG_GGUF_STRING, n);
+    for (uint64_t i = 0; i < n; i++) {
+        put_text(file, texts[i]);
+    }
+    return n;
+}
+
+static void begin(struct file *file, const char *model)
+{
+    memset(file, 0, sizeof *file);
+    file->n = 4 + 4 + 8 + 8; /* magic, version, tensors and fields: see open() */
+    put_key(file, "tokenizer.ggml.model", KG_GGUF_STRING);
+    put_text(file, model);
+}
+
+static void put_types(struct file *file, const char *types)
+{
+    put_array(file, "tokenizer.ggml.token_type", KG_GGUF_I32, kg_strlen(types));
+    for (; *types; types++) {
+        put_u32(file, (uint32_t)(*types - '0'));
+    }
+}
+
+static enum kg_status open(struct kg_test *t, struct file *file, struct kg_gguf *gguf, struct kg_vocab *vocab,
+                           struct kg_error *error)
+{
+    const uint32_t version = 3;
+    memcpy(file->data, "GGUF", 4);
+    memcpy(file->data + 4, &version, sizeof version);
+    memcpy(file->data + 16, &file->n_fields, sizeof file->n_fields);
+    enum kg_status status = kg_gguf_open(gguf, file->data, file->n, t->arena, error);
+    return status == KG_OK ? kg_vocab_open(vocab, gguf, t->arena, error) : status;
+}
+
+/* The tokens of `text` as digits: "0" for token 0. */
+static const char *encoded(struct kg_test *t, const struct kg_vocab *vocab, const char *text, bool special,
+                           char out[64])
+{
+    const struct kg_fragment fragment = {text, kg_strlen(text), special};
+    uint32_t tokens[63];
+    size_t n;
+    struct kg_error error;
+    if (kg_vocab_encode(vocab, &fragment, 1, tokens, 63, &n, t->arena, &error) != KG_OK) {
+        return "refused";
+    }
+    for (size_t i = 0; i < n; i++) {
+        out[i] = (char)('0' + tokens[i]);
+    }
+    out[n] = '\0';
+    return out;
+}
+
+static void make_bpe(struct file *file, const char *second_merge)
+{
+    static const char *const tokens[] = {"a",
+                                         "b",
+                                         "c",
+                                         "ab",
+                                         "bc",
+                                         "\xC4\xA0",
+                                         "\xC4\xA0"
+                                         "ab",
+                                         "<|im_end|>",
+                                         NULL};
+    const char *const merges[] = {"b c", second_merge, "\xC4\xA0 ab", NULL};
+    begin(file, "gpt2");
+    put_key(file, "tokenizer.ggml.pre", KG_GGUF_STRING);
+    put_text(file, "gpt-2");
+    put_texts(file, "tokenizer.ggml.tokens", tokens);
+    put_types(file, "11111113");
+    put_texts(file, "tokenizer.ggml.merges", merges);
+}
+
+KG_TEST(vocab, byte_level_bpe)
+{
+    struct file file;
+    struct kg_gguf gguf;
+    struct kg_vocab vocab;
+    struct kg_error error;
+    char out[64];
+    make_bpe(&file, "a b");
+    KG_CHECK_EQ(t, open(t, &file, &gguf, &vocab, &error), KG_OK);
+    KG_CHECK_TEXT(t, encoded(t, &vocab, "abc ab", false, out), "046"); /* "b c" comes before "a b" */
+    KG_CHECK_TEXT(t, encoded(t, &vocab, "a<|im_end|>b", true, out), "071");
+    KG_CHECK_TEXT(t, encoded(t, &vocab, "a<|im_end|>b", false, out), "01"); /* there are no bytes for the rest */
+    KG_CHECK(t, vocab.eot == 7 && kg_vocab_ends(&vocab, 7) && !kg_vocab_ends(&vocab, 6));
+    KG_CHECK_EQ(t, kg_vocab_piece(&vocab, 6, out, false), 3);
+    KG_CHECK(t, memcmp(out, " ab", 3) == 0);
+    KG_CHECK_EQ(t, kg_vocab_piece(&vocab, 7, out, false), 0);
+}
+
+KG_TEST(vocab, names_the_wrong_merge)
+{
+    struct file file;
+    struct kg_gguf gguf;
+    struct kg_vocab vocab;
+    struct kg_error error;
+    make_bpe(&file, "c b");
+    KG_CHECK_EQ(t, open(t, &file, &gguf, &vocab, &error), KG_E_INPUT);
+    KG_CHECK_TEXT(t, error.message, "item 1 of the field \"tokenizer.ggml.merges\": what it makes is no token");
+}
+
+KG_TEST(vocab, sentencepiece)
+{
+    static const char *const tokens[] = {"<unk>",
+                                         "<s>",
+                                         "</s>",
+                                         "<0x41>",
+                                         "a",
+                                         "b",
+                                         "aa",
+                                         "\xE2\x96\x81",
+                                         "\xE2\x96\x81"
+                                         "a",
+                                         NULL};
+    static const float scores[] = {0, 0, 0, 0, -9, -9, -2, -9, -1};
+    struct file file;
+    struct kg_gguf gguf;
+    struct kg_vocab vocab;
+    struct kg_error error;
+    char out[64];
+    begin(&file, "llama");
+    put_texts(&file, "tokenizer.ggml.tokens", tokens);
+    put_types(&file, "233611111");
+    put_array(&file, "tokenizer.ggml.scores", KG_GGUF_F32, 9);
+    put(&file, scores, sizeof scores);
+    KG_CHECK_EQ(t, open(t, &file, &gguf, &vocab, &error), KG_OK);
+    KG_CHECK(t, vocab.bos == 1 && vocab.eos == 2 && vocab.add_bos && !vocab.add_eos);
+    KG_CHECK_TEXT(t, encoded(t, &vocab, "aaa", false, out), "86");    /* the space before it, then the better score */
+    KG_CHECK_TEXT(t, encoded(t, &vocab, "aaaaa", false, out), "866"); /* ties go to the left */
+    KG_CHECK_TEXT(t, encoded(t, &vocab, "bA", false, out), "753");
+    KG_CHECK_TEXT(t, encoded(t, &vocab, "b</s>a", true, out), "7528");
+}
+
+/* Where words end, as digits. */
+static const char *cut(const char *pre, const char *text, char out[64])
+{
+    uint32_t chars[64], ends[64], spare[64], n = 0;
+    for (size_t at = 0, length = kg_strlen(text); at < length;) {
+        uint32_t code;
+        at += kg_unicode_next(text + at, length - at, &code);
+        chars[n++] = kg_char_of(code);
+    }
+    uint32_t n_words = kg_pre_split(kg_pre_find(pre, kg_strlen(pre)), chars, n, ends, spare);
+    for (uint32_t i = 0; i < n_words; i++) {
+        out[i] = (char)('0' + ends[i]);
+    }
+    out[n_words] = '\0';
+    return out;
+}
+
+KG_TEST(vocab, pre_tokenizers)
+{
+    char out[64];
+    KG_CHECK_TEXT(t, cut("gpt-2", "It's  123", out), "2459");
+    KG_CHECK_TEXT(t, cut("smollm", "a 12", out), "1234");
+    KG_CHECK_TEXT(t, cut("llama-bpe", "1234 !\nX", out), "3478");
+    KG_CHECK_TEXT(t, cut("qwen2", "\n x'LL", out), "136");
+    KG_CHECK_TEXT(t, cut("tekken", "aBcDE\xC3\xA9", out), "136");
+    KG_CHECK(t, kg_pre_find("klingon", 7) == NULL);
+}
+
+KG_TEST(vocab, unicode)
+{
+    uint32_t code;
+    KG_CHECK_EQ(t, kg_unicode_class('a'), KG_LETTER);
+    KG_CHECK_EQ(t, kg_unicode_class(0x0664), KG_NUMBER);
+    KG_CHECK_EQ(t, kg_unicode_class(0x85), KG_SPACE);
+    KG_CHECK_EQ(t, kg_unicode_class(0x10FFFF), KG_UNASSIGNED);
+    KG_CHECK_EQ(t, kg_unicode_class(0x323AF), KG_LETTER); /* of Unicode 15.0 */
+    KG_CHECK(t, kg_unicode_next("\xC1\x81", 2, &code) == 2 && code == 'A');
+    KG_CHECK(t, kg_unicode_next("\xE2\x82z", 3, &code) == 1 && code == 0xFFFD);
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        KG_CHECK_EQ(t, kg_char_byte(kg_byte_char((uint8_t)byte)), (int)byte);
+    }
+    KG_CHECK_EQ(t, kg_char_byte(0x144), -1);
+}

@@ -1,0 +1,137 @@
+"""Vocabularies that do not fit together are refused, with the field that is wrong; damaged files harm nobody."""
+
+from __future__ import annotations
+
+import ctypes
+import random
+from typing import Any
+
+import pytest
+import vocab
+import vocab_files
+from gguf_reader import Refused as HeaderRefused
+from vocab import Refused, Vocab
+
+TOKENS, TYPES, MERGES = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges"
+SCORES, MODEL, PRE = "tokenizer.ggml.scores", "tokenizer.ggml.model", "tokenizer.ggml.pre"
+BOS, EOS = "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"
+
+BPE: vocab_files.Fields = {
+    MODEL: "gpt2",
+    PRE: "gpt-2",
+    TOKENS: ["a", "b", "c", "ab", "abc", "<|end|>"],
+    TYPES: [1, 1, 1, 1, 1, 3],
+    MERGES: ["a b", "ab c"],
+    BOS: 5,
+    EOS: 5,
+}
+LLAMA: vocab_files.Fields = {
+    MODEL: "llama",
+    TOKENS: ["<unk>", "<s>", "</s>", "<0x41>", "a", "▁a"],
+    TYPES: [2, 3, 3, 6, 1, 1],
+    SCORES: [0.0, 0.0, 0.0, 0.0, -1.0, -2.0],
+}
+ABSENT = object()
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    return vocab.build(tmp_path_factory.mktemp("refusals"))
+
+
+def opened(library: ctypes.CDLL, fields: vocab_files.Fields, **changes: Any) -> Vocab:
+    changed = {**fields, **changes}
+    return Vocab(library, vocab.gguf_bytes({key: value for key, value in changed.items() if value is not ABSENT}))
+
+
+def test_as_they_are(library: ctypes.CDLL) -> None:
+    assert opened(library, BPE).encode((b"abcab", False)) == [4, 3]
+    assert opened(library, LLAMA).encode((b"aA", False)) == [5, 3]
+    assert opened(library, BPE, **{PRE: ABSENT}).pre == "default"
+    assert opened(library, BPE, **{TYPES: ABSENT, BOS: ABSENT, EOS: ABSENT}).ends(5)  # <|end|> is known by its name
+    assert opened(library, LLAMA, **{TYPES: ABSENT}).bos == 1
+
+
+def test_typed_text_makes_no_control_token(library: ctypes.CDLL) -> None:
+    """Not even where pieces could be joined to one."""
+    bpe = opened(library, BPE, **{TYPES: [1, 1, 1, 1, 3, 3]})
+    assert [bpe.encode((b"abc", flag)) for flag in (False, True)] == [[3, 2], [4]]
+    whole = opened(library, BPE, **{TYPES: [1, 1, 1, 1, 3, 3], PRE: "llama-bpe", MERGES: ["a b"]})
+    assert whole.encode((b"abc", False)) == [3, 2]
+    spm = opened(library, LLAMA, **{TOKENS: ["<unk>", "<s>", "</s>", "<0x41>", "a", "aa"], TYPES: [2, 3, 3, 6, 1, 3]})
+    assert [spm.encode((b"aa", flag)) for flag in (False, True)] == [[4, 4], [5]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "changes", "message"),
+    [
+        (BPE, {MODEL: ABSENT}, 'the field "tokenizer.ggml.model" is missing'),
+        (BPE, {MODEL: "bert"}, 'the tokenizer "bert" is not supported'),
+        (BPE, {PRE: "klingon"}, 'the pre-tokenizer "klingon" is not supported'),
+        (BPE, {PRE: 7}, 'the field "tokenizer.ggml.pre" is a u32'),
+        (BPE, {TOKENS: ABSENT}, 'the field "tokenizer.ggml.tokens" is missing'),
+        (BPE, {TOKENS: [1, 2]}, 'the field "tokenizer.ggml.tokens" is an array of i32'),
+        (
+            BPE,
+            {TOKENS: ["a", "b", "c", "ab", "abc", "b"]},
+            'items 1 and 5 of the field "tokenizer.ggml.tokens" are the',
+        ),
+        (
+            BPE,
+            {TOKENS: ["a", "b", "c", "ab", "abc", "x" * 4097]},
+            'item 5 of the field "tokenizer.ggml.tokens" has 4097',
+        ),
+        (BPE, {TYPES: [1, 1, 1, 1, 1]}, 'the field "tokenizer.ggml.token_type" has 5 items, but there are 6 tokens'),
+        (BPE, {TYPES: [1, 1, 1, 1, 1, 7]}, 'item 5 of the field "tokenizer.ggml.token_type" is 7, not from 0 to 6'),
+        (BPE, {TYPES: [1, 1, -1, 1, 1, 3]}, 'item 2 of the field "tokenizer.ggml.token_type" is -1, not from 0 to 6'),
+        (BPE, {TYPES: [1, 1, 6, 1, 1, 3]}, "token 2 has the type of a byte, but is not like <0x0A>"),
+        (BPE, {MERGES: ABSENT}, 'the field "tokenizer.ggml.merges" is missing'),
+        (BPE, {MERGES: ["a b", "ab"]}, 'item 1 of the field "tokenizer.ggml.merges" is not two pieces'),
+        (BPE, {MERGES: ["a b", "ab "]}, 'item 1 of the field "tokenizer.ggml.merges" is not two pieces'),
+        (BPE, {MERGES: ["a b", " ab"]}, 'item 1 of the field "tokenizer.ggml.merges" is not two pieces'),
+        (BPE, {MERGES: ["a b", "", "ab c"]}, 'item 1 of the field "tokenizer.ggml.merges" is not two pieces'),
+        (BPE, {MERGES: ["x b"]}, 'item 0 of the field "tokenizer.ggml.merges": its first piece is no token'),
+        (BPE, {MERGES: ["a x"]}, 'item 0 of the field "tokenizer.ggml.merges": its second piece is no token'),
+        (BPE, {MERGES: ["b a"]}, 'item 0 of the field "tokenizer.ggml.merges": what it makes is no token'),
+        (BPE, {MERGES: ["a b", "ab c", "a b"]}, 'items 0 and 2 of the field "tokenizer.ggml.merges" are the same'),
+        (BPE, {MERGES: ["a " + "b" * 4096]}, 'item 0 of the field "tokenizer.ggml.merges" makes a piece of more than'),
+        (BPE, {BOS: 6}, 'the field "tokenizer.ggml.bos_token_id" is 6, but there are 6 tokens'),
+        (BPE, {"tokenizer.ggml.fim_pad_token_id": 99}, 'the field "tokenizer.ggml.fim_pad_token_id" is 99'),
+        (BPE, {BOS: ABSENT, PRE: "llama-bpe"}, 'the field "tokenizer.ggml.bos_token_id" is missing, but texts are to'),
+        (
+            BPE,
+            {EOS: ABSENT, "tokenizer.ggml.add_eos_token": True},
+            'the field "tokenizer.ggml.eos_token_id" is missing',
+        ),
+        (BPE, {"tokenizer.ggml.add_bos_token": 1}, 'the field "tokenizer.ggml.add_bos_token" is a u32'),
+        (LLAMA, {SCORES: ABSENT}, 'the field "tokenizer.ggml.scores" is missing'),
+        (LLAMA, {SCORES: [0.0, 0.0, 0.0]}, 'the field "tokenizer.ggml.scores" has 3 items, but there are 6 tokens'),
+        (
+            LLAMA,
+            {SCORES: [0.0, 0.0, 0.0, 0.0, 0.0, float("nan")]},
+            'item 5 of the field "tokenizer.ggml.scores" is not',
+        ),
+        (LLAMA, {TYPES: [2, 3, 3, 6, 6, 1]}, "token 4 has the type of a byte, but is not like <0x0A>"),
+    ],
+)
+def test_refused(library: ctypes.CDLL, fields: vocab_files.Fields, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(Refused) as refused:
+        opened(library, fields, **changes)
+    assert str(refused.value).startswith(message)
+    assert refused.value.hint
+
+
+def test_damaged_files(library: ctypes.CDLL) -> None:
+    """Bytes of a file changed at random: it is refused, or it encodes."""
+    rng = random.Random(7)
+    whole = {name: vocab.gguf_bytes(fields) for name, fields in (("bpe", BPE), ("llama", LLAMA))}
+    refused = 0
+    for _ in range(3000):
+        data = bytearray(rng.choice([whole["bpe"], whole["llama"]]))
+        for _ in range(rng.randint(1, 3)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        try:
+            Vocab(library, bytes(data)).encode((b"abc <|end|> A\xff", True))
+        except (Refused, HeaderRefused):
+            refused += 1
+    assert 1500 < refused < 3000

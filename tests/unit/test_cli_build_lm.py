@@ -1,0 +1,45 @@
+"""What kgpt build refuses about language models, before anything is compiled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_lm import write_lm
+
+from kgpt_build.cli import invoke
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    write_lm(tmp_path / "tiny.gguf")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["tiny.gguf", "--train"], 2, "Tiny llama, a llama, cannot be trained"),
+        (["--lm", "--train"], 2, "an image without a model cannot be trained"),
+        (["tiny.gguf", "--ctx", "17"], 2, "a context of 17 is more than Tiny llama was trained for"),
+        (["tiny.gguf", "--ctx", "-1"], 2, "ctx is -1"),
+        (["--default", "--system", "x"], 2, "default is a microgpt"),
+        (["--default", "--chat-template", "chatml"], 2, "default, a microgpt, has no chat template"),
+        (["--lm", "--chat-template", "chatml"], 2, "an image without a model has no chat template"),
+        (["tiny.gguf", "--chat-template", "klingon"], 1, "there is no chat template 'klingon'"),
+        (["smollm2-135m"], 1, "the model smollm2-135m is not here yet"),
+        (["smollm"], 1, "there is neither a file nor a model 'smollm'; did you mean smollm2-135m?"),
+    ],
+)
+def test_refused(capsys: pytest.CaptureFixture[str], words: list[str], code: int, message: str) -> None:
+    assert invoke(["build", *words]) == code
+    err = capsys.readouterr().err
+    assert f"kgpt: error: {message}" in err.replace("tiny.gguf: ", "")
+    assert not Path("build").exists()
+
+
+def test_the_command_that_gets_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["build", "smollm2-135m"], ["run", "smollm2-135m"], ["verify", "smollm2-135m"]):
+        assert invoke(words) == 1
+        assert capsys.readouterr().err.splitlines()[-1].strip() == "kgpt pull smollm2-135m"

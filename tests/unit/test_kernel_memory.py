@@ -1,0 +1,89 @@
+"""How much memory a machine is given, and when it is too little."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_lm import write_lm
+
+from kgpt_build import models
+from kgpt_build.errors import KgptError
+from kgpt_build.headers import LmBlob
+from kgpt_build.kernel.elf import Image, Section, Segment, Symbol
+from kgpt_build.kernel.memory import Needs, lm_session, memory_needs
+from kgpt_build.models import NO_MODEL, GgufModel, LmSizes, NoModel
+
+MB = 1 << 20
+SMOL = LmSizes(
+    n_vocab=49152, n_ctx=8192, n_embd=576, n_layer=30, n_head=9, n_head_kv=3, n_ff=1536, head_dim=64, norm_eps=1e-5,
+    rope_dim=64,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> GgufModel:
+    return models.load_lm(write_lm(tmp_path / "tiny.gguf"))
+
+
+def image_of(model: GgufModel | NoModel, cmdline: str = "") -> Image:
+    """An image of nothing but its model, at 16 MiB, and the command line."""
+    blob = b"".join(bytes(piece) for piece in LmBlob(model).pieces())
+    data = blob + cmdline.encode() + b"\0"
+    size = len(data) - len(blob)
+    return Image(
+        path=Path("image.elf"),
+        data=data,
+        kind="ET_EXEC",
+        entry=0,
+        segments=(Segment("LOAD", 0, 16 * MB, 16 * MB, len(data), len(data), 4),),
+        sections=(Section(".kgpt.model", "SHT_PROGBITS", 16 * MB, 0, len(blob), 2),),
+        symbols=(Symbol("kgpt_build_cmdline", "STT_OBJECT", 16 * MB + len(blob), size, True),),
+    )
+
+
+def test_a_conversation_of_smollm2() -> None:
+    """2 bytes x 30 layers x 2 x 3 heads x 64 values a position."""
+    kv, rest = lm_session(SMOL)
+    assert kv == 4096 * 30 * 2 * 3 * 64 * 2
+    assert 5 * MB < rest < 32 * MB
+    assert lm_session(SMOL, 256)[0] == kv // 16
+    assert lm_session(SMOL, 1 << 20)[0] == 2 * kv  # no more than it was trained for
+    assert lm_session(SMOL, 0, "q8")[0] == kv * 9 // 16
+    assert lm_session(SMOL, 0, "f32")[0] == 2 * kv
+
+
+def test_the_context_of_the_image_and_of_the_user(tiny: GgufModel) -> None:
+    whole = memory_needs(image_of(tiny))
+    assert whole.kv == lm_session(tiny.hparams)[0]
+    assert memory_needs(image_of(tiny, "ctx=8 seed=3")).kv == whole.kv // 2
+    assert memory_needs(image_of(tiny, "ctx=8"), ctx=4).kv == whole.kv // 4
+    assert memory_needs(image_of(tiny, 'system="ctx=8"')).kv == whole.kv
+    assert memory_needs(image_of(tiny, "kv=f32")).kv == 2 * whole.kv
+    assert memory_needs(image_of(tiny, "kv=f32"), kv="q8").kv == whole.kv * 9 // 16
+
+
+def test_models_that_the_loader_brings(tiny: GgufModel, tmp_path: Path) -> None:
+    chat = tmp_path / "tiny.kgct"
+    chat.write_bytes(bytes(100))
+    alone = memory_needs(image_of(NO_MODEL))
+    brought = memory_needs(image_of(NO_MODEL), modules=(tiny.path, chat))
+    assert (alone.kv, alone.modules) == (0, 0)
+    assert brought.kv == lm_session(tiny.hparams)[0]
+    assert tiny.size + 100 < brought.modules < tiny.size + 100 + 9000
+
+
+def test_too_little_is_refused_and_enough_is_chosen() -> None:
+    needs = Needs(image_end=110 * MB, weights=94 * MB, kv=90 * MB, scratch=20 * MB, modules=MB)
+    with pytest.raises(KgptError, match=r"128 MB of memory are too little: .*modules take 1.0 MB") as caught:
+        needs.check(128)
+    assert caught.value.hint == "give --memory 221"
+    needs.check(221)
+    assert needs.chosen(128) == 256
+    assert needs.chosen(512) == 512
+    assert Needs(MB, 0, 0, 0).chosen(128) == 128

