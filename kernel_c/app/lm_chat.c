@@ -105,12 +105,22 @@ static void set_system(struct kgpt *k, const char *text)
              n ? "the system prompt is set" : "the template's own system prompt");
 }
 
-/* All that the context holds, special tokens too. */
-static void print_history(const struct kg_lm *lm)
+/* All that the context holds, special tokens too, in whole characters. */
+static void print_history(struct kgpt *k)
 {
-    for (uint32_t i = 0; i < lm->session.n_past; i++) {
-        plat_write(lm->piece, kg_vocab_piece(&lm->vocab, lm->session.tokens[i], lm->piece, true));
+    struct kg_lm *lm = &kg_lm;
+    struct kg_stream stream;
+    size_t used = k->arena.used;
+    char *out = kg_arena_take(&k->arena, kg_stream_room(lm->vocab.longest));
+    kg_stream_begin(&stream);
+    for (uint32_t i = 0; out && i < lm->session.n_past; i++) {
+        size_t n = kg_vocab_piece(&lm->vocab, lm->session.tokens[i], lm->piece, true);
+        plat_write(out, kg_stream_feed(&stream, lm->piece, n, out));
     }
+    if (out) {
+        plat_write(out, kg_stream_end(&stream, out));
+    }
+    kg_arena_rewind(&k->arena, used);
     kg_print("%skgpt: %u of %u tokens\n", lm->session.n_past ? "\n" : "", lm->session.n_past,
              lm->session.options.n_ctx);
 }
@@ -150,9 +160,8 @@ static enum kg_next do_stats(struct kgpt *k, char *arguments)
 
 static enum kg_next do_history(struct kgpt *k, char *arguments)
 {
-    (void)k;
     (void)arguments;
-    print_history(&kg_lm);
+    print_history(k);
     return KG_NEXT_LINE;
 }
 

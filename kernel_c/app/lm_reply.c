@@ -131,6 +131,12 @@ static void tell_token(struct reply *r, uint32_t id, size_t shown)
     }
 }
 
+/* Would another token perhaps not fit into the text? A context that is shifted never ends, but the text of a reply does. */
+static bool is_full(const struct reply *r)
+{
+    return r->n + kg_stream_room(r->lm->vocab.longest) > r->lm->reply_size;
+}
+
 /* Takes a token into the text. false: the reply ends with it. */
 static bool take(struct reply *r, uint32_t id)
 {
@@ -145,7 +151,7 @@ static bool take(struct reply *r, uint32_t id)
         r->reason = "eos";
     } else if (lm->stream.stopped) {
         r->reason = "stop";
-    } else if (r->k->config.max_tokens && lm->speed.tokens >= r->k->config.max_tokens) {
+    } else if ((r->k->config.max_tokens && lm->speed.tokens >= r->k->config.max_tokens) || is_full(r)) {
         r->reason = "max_tokens";
         lm->pending = id;
     } else {

@@ -3,6 +3,7 @@
 
 #include "kgpt/format.h"
 #include "kgpt/platform.h"
+#include "kgpt/utf8.h"
 
 void kg_print(const char *format, ...)
 {
@@ -11,7 +12,9 @@ void kg_print(const char *format, ...)
     va_start(arguments, format);
     size_t length = kg_vformat(text, sizeof text, format, arguments);
     va_end(arguments);
-    plat_write(text, kg_format_stored(length, sizeof text));
+    length = kg_format_stored(length, sizeof text);
+    kg_utf8_printable(text, length, true); /* a prompt or a name in it may be anything, and may be cut */
+    plat_write(text, length);
 }
 
 void kg_print_error(const struct kg_error *error)

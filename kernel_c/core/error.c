@@ -5,22 +5,10 @@
 #include "kgpt/str.h"
 #include "kgpt/utf8.h"
 
-/* Names in a message come from files and from people; a console gets neither control characters from them nor parts of
- * characters, be they cut by a width or by the end of the message. */
+/* Names in a message come from files and from people, and may be cut by a width or by the end of the message. */
 static void make_printable(char *text)
 {
-    size_t n = kg_strlen(text);
-    for (size_t at = 0; at < n;) {
-        size_t length = kg_utf8_length(text + at, n - at);
-        uint32_t code = length ? kg_utf8_code(text + at, length) : 0;
-        if (code >= 0x20 && (code < 0x7F || code > 0x9F)) {
-            at += length;
-            continue;
-        }
-        for (size_t end = at + (length ? length : 1); at < end; at++) {
-            text[at] = '?';
-        }
-    }
+    kg_utf8_printable(text, kg_strlen(text), false);
 }
 
 enum kg_status kg_error_vset(struct kg_error *error, enum kg_status status, const char *format, va_list arguments)

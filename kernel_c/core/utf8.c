@@ -48,3 +48,18 @@ size_t kg_utf8_encode(uint32_t code, char out[4])
     out[0] = (char)(lead_bits[length] | code);
     return length;
 }
+
+void kg_utf8_printable(char *text, size_t n, bool lines)
+{
+    for (size_t at = 0; at < n;) {
+        size_t length = kg_utf8_length(text + at, n - at);
+        uint32_t code = length ? kg_utf8_code(text + at, length) : 0;
+        if ((code >= 0x20 && (code < 0x7F || code > 0x9F)) || (lines && code == '\n')) {
+            at += length;
+            continue;
+        }
+        for (size_t end = at + (length ? length : 1); at < end; at++) {
+            text[at] = '?';
+        }
+    }
+}

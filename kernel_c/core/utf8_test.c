@@ -54,3 +54,12 @@ KG_TEST(utf8, encodes_what_it_decodes)
         KG_CHECK_EQ(t, kg_utf8_code(bytes, length), codes[i]);
     }
 }
+
+KG_TEST(utf8, printable)
+{
+    char text[] = "a\xC3\xA9\n\x1b[\x7F\xC2\x9B\xE2\x82|\xFF\xE2\x82\xAC\xC3";
+    kg_utf8_printable(text, sizeof text - 1, true);
+    KG_CHECK_TEXT(t, text, "a\xC3\xA9\n?[?????|?\xE2\x82\xAC?");
+    kg_utf8_printable(text, sizeof text - 1, false);
+    KG_CHECK_TEXT(t, text, "a\xC3\xA9??[?????|?\xE2\x82\xAC?");
+}

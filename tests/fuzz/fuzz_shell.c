@@ -15,6 +15,7 @@
 #define CMDLINE_MAX 300
 #define MEMORY (8u << 20)
 #define FILE_MAX 65536
+#define PAUSE 300 /* reads that find nothing */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,6 +32,7 @@ KG_TEST(fuzz, passes)
 static struct {
     const uint8_t *typed;
     size_t n, at;
+    unsigned pause;
     unsigned after; /* reads after the last byte */
     uint64_t ticks;
     uint8_t part[4]; /* a character of which not all has been written yet */
@@ -56,11 +58,18 @@ UNWATCHED void plat_write(const char *text, size_t n)
     }
 }
 
-/* When all is typed, Ctrl-C and the end of the input come in turn: one ends what runs, the other who listens. */
+/* A NUL is a pause, in which a reply can grow. When all is typed, Ctrl-C and the end of the input come in turn: one ends what runs, the
+ * other who listens. */
 int plat_read(void)
 {
+    if (machine.pause) {
+        machine.pause--;
+        return KG_READ_NONE;
+    }
     if (machine.at < machine.n) {
-        return machine.typed[machine.at++];
+        uint8_t byte = machine.typed[machine.at++];
+        machine.pause = byte ? 0 : PAUSE;
+        return byte ? byte : KG_READ_NONE;
     }
     return machine.after++ % 2 ? KG_READ_END : 3;
 }

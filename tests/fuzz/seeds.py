@@ -1,4 +1,6 @@
-"""Writes the inputs that every fuzz target begins with: ``PYTHONPATH=tests/hosted:tests/unit python tests/fuzz/seeds.py``.
+"""Writes the inputs that every fuzz target begins with.
+
+``PYTHONPATH=tests/hosted:tests/unit python tests/fuzz/seeds.py``
 
 They are kept in tests/fuzz/corpus, under names that begin with ``seed-``; inputs under other names were found by
 fuzzing, and stay.
@@ -174,12 +176,13 @@ def _texts() -> Iterator[bytes]:
 
 SESSIONS = (
     "\nhello\r/stats\r/history\r/set\r/help\r/quit\r",
-    "ctx=16 on_overflow=shift temperature=0\na\rb\rc\r/reset\rd\r/system Be kind.\re\r",
+    "ctx=40 on_overflow=shift temperature=0\na\rb\rc\r/reset\rd\r/system Be kind.\re\r",
     'mode=shell seed=7 logits\ngenerate abc\rmodels\ruse 2\rgenerate x\ruse 1\rchat\r"""two\rlines"""\r\x04halt\r',
     'prompt="hi" exit max_tokens=5 logprobs=3 layers stop=a logit_bias=65-inf\n',
     "mode=bench pp=4 tg=3 repeat=2 kv=q8 ubatch=3\n",
     "mode=shell\nmem\rcpu\rmodel\rset top_k 3\rset\rbench\rselftest\rhelp use\rbogus\rreboot\r",
     "model=2 mode=generate samples=2 repeat_penalty=1.5 presence_penalty=1 frequency_penalty=0.5\n",
+    "ctx=32 on_overflow=shift temperature=3 top_k=0 logit_bias=257-inf\na\r\0\0\0\0\0\0\0\0b\r",
     'kv=f32 system="é€😀"\né€😀\r\x1b[200~pasted\rtext\x1b[201~\r\x03\x03',
 )
 

@@ -2,6 +2,7 @@
 #ifndef KGPT_UTF8_H
 #define KGPT_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,5 +14,9 @@ uint32_t kg_utf8_code(const char *s, size_t length);
 
 /* Writes a code point's bytes and returns how many they are. */
 size_t kg_utf8_encode(uint32_t code, char out[4]);
+
+/* Puts a '?' for every byte that is part of no printable character, for whoever shows a text that came from elsewhere; `lines`: line
+ * feeds stay. */
+void kg_utf8_printable(char *text, size_t n, bool lines);
 
 #endif
