@@ -151,13 +151,15 @@ static enum kg_status check_missing(struct reader *r, const struct kg_lm_layer *
     return KG_OK;
 }
 
-/* LongRoPE is nothing without its factors, for short contexts and for long ones. */
+/* LongRoPE has factors for short contexts and for long ones. */
 static enum kg_status check_rope_factors(struct reader *r)
 {
     static const char *const names[] = {"rope_factors_short.weight", "rope_factors_long.weight"};
     static const uint8_t places[] = {KG_V_ROPE_SHORT, KG_V_ROPE_LONG};
-    for (uint32_t i = 0; i < 2 && r->extra->rope.scaling == KG_SCALING_LONGROPE; i++) {
-        if (!r->extra->vectors[places[i]]) {
+    bool wanted = r->extra->rope.scaling == KG_SCALING_LONGROPE;
+    for (uint32_t i = 0; i < 2; i++) {
+        bool other = r->extra->vectors[places[1 - i]] != NULL;
+        if (!r->extra->vectors[places[i]] && (wanted || other)) {
             return kg_error_set(r->error, KG_E_INPUT, "the tensor \"%s\" is missing", names[i]);
         }
     }

@@ -56,11 +56,12 @@ static void fill_frequencies(const struct kg_lm_rope_settings *s, const float *d
     }
 }
 
-/* The tensor with a divisor for each frequency; NULL if there is none. */
+/* The tensor with a divisor for each frequency; NULL if there is none. LongRoPE's are obeyed where they are: files of Phi-3 have
+ * them without a rope.scaling.type. */
 static const float *divisors_of(const struct kg_lm_model *model, uint32_t n_ctx)
 {
     const struct kg_lm_extra *extra = model->extra;
-    if (extra->vectors[KG_V_ROPE_FREQS] || extra->rope.scaling != KG_SCALING_LONGROPE) {
+    if (extra->vectors[KG_V_ROPE_FREQS]) {
         return extra->vectors[KG_V_ROPE_FREQS];
     }
     return extra->vectors[n_ctx > extra->rope.n_ctx_original ? KG_V_ROPE_LONG : KG_V_ROPE_SHORT];

@@ -50,7 +50,7 @@ def _divisors(model: LanguageModel, n_ctx: int) -> str | None:
     """The tensor with a divisor for each frequency: llama 3's, or one of LongRoPE's two."""
     if "rope_freqs.weight" in model:
         return "rope_freqs.weight"
-    if model.hparams.rope.scaling != "longrope":
+    if "rope_factors_short.weight" not in model:  # files of Phi-3 have it without saying rope.scaling.type
         return None
     name = "long" if n_ctx > model.hparams.rope.n_ctx_original else "short"
     return f"rope_factors_{name}.weight"

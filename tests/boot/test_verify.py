@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_lm import write_lm
 
 from kgpt_build import models
 from kgpt_build.cli import invoke
 from kgpt_build.models import CharTokenizer, Hyperparameters, Model, tensor_shapes
+from kgpt_build.models.lm_tensors import ARCHITECTURES
 from kgpt_build.reference.rng import Xoshiro
 
 
@@ -40,6 +42,18 @@ def test_the_default_model(cpu: str, prompt: str, capsys: pytest.CaptureFixture[
     assert [one["name"] for one in report["runs"]] == ["qemu", "hosted"]
     assert report["runs"][0]["isa"] == ("c" if cpu == "qemu64" else "avx2")
     assert report["text"].startswith(prompt)
+
+
+@pytest.mark.parametrize("cpu", ["qemu64", "max"])
+@pytest.mark.parametrize("arch", [arch for arch in ARCHITECTURES if arch != "microgpt"])
+def test_tiny_language_models(arch: str, cpu: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_lm(tmp_path / "m.gguf", arch, kind="Q4_0")
+    assert invoke(["verify", str(path), "--cpu", cpu, "--prompt", "abcab", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["ok"], report["same_bits"]) == (True, True)
+    assert [(one["name"], one["isa"]) for one in report["runs"]] == [
+        (name, "c" if cpu == "qemu64" else "avx2") for name in ("qemu", "hosted")
+    ]
 
 
 @pytest.mark.slow

@@ -69,6 +69,7 @@ TINY = {
     "phi2": Tiny("phi2", n_head_kv=4, fields={"rope.dimension_count": 8}),
     "phi3": Tiny("phi3", n_layer=3, fields={"attention.sliding_window": 9}),
     "phi3-long": Tiny("phi3", n_head_kv=4, fields=_LONG, more=_FACTORS),
+    "phi3-128k": Tiny("phi3", more=_FACTORS, fields={name: _LONG[name] for name in _LONG if not name.endswith("type")}),
     "gpt2": Tiny("gpt2", n_head_kv=4, tied=True),
     "microgpt": Tiny("microgpt"),
     **{f"llama-{kind}": Tiny("llama", kind=kind, n_embd=128, head_dim=32, n_ff=160, seed=2)

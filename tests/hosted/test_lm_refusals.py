@@ -65,6 +65,12 @@ def test_architectures_by_name(lm_library: ctypes.CDLL, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("there", "missing"), [("long", "short"), ("short", "long")])
+def test_both_factors_of_longrope(lm_library: ctypes.CDLL, tmp_path: Path, there: str, missing: str) -> None:
+    path = write(tmp_path / "model.gguf", TINY["phi3"], more={f"rope_factors_{there}.weight": (8,)})
+    assert f'"rope_factors_{missing}.weight" is missing' in refusal(lm_library, path)
+
+
 @pytest.mark.parametrize(
     "name",
     ["blk.0.attn_gate.weight", "blk.0.ffn_norm.bias", "blk.00.attn_q.bias", "blk.2.attn_q.bias", "blk.attn", "x"],
