@@ -15,6 +15,7 @@ from kgpt_build.vm.event import BadEvent as BadEvent
 from kgpt_build.vm.event import Event as Event
 from kgpt_build.vm.event import Unknown as Unknown
 from kgpt_build.vm.events_lm import Bench as Bench
+from kgpt_build.vm.events_lm import Fed as Fed
 from kgpt_build.vm.events_lm import Layer as Layer
 from kgpt_build.vm.events_lm import Logprobs as Logprobs
 from kgpt_build.vm.events_lm import Speed as Speed
@@ -241,7 +242,7 @@ EVENTS: Mapping[str, type[Event]] = {
     kind.event: kind
     for kind in (
         *(Boot, Cpu, Cpus, Model, Memory, Ready, Config, Token, Logits, Sample, Stats),
-        *(Speed, Logprobs, Layer, Bench),
+        *(Speed, Logprobs, Fed, Layer, Bench),
         *(Shell, SelfTest, SelfTests, Corpus, Training, Step, Preview, Eval, BlobStart, Error, Panic, Exit),
     )
 }

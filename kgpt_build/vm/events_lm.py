@@ -43,6 +43,16 @@ class Logprobs(Event):
 
 
 @dataclass(frozen=True)
+class Fed(Event):
+    """The tokens of a prompt, the first of which stands at ``pos``; ``u32`` is hex, little endian."""
+
+    event: ClassVar[str] = "fed"
+    sample: int
+    pos: int
+    u32: str
+
+
+@dataclass(frozen=True)
 class Layer(Event):
     """The residual stream of the last token after a part of the forward pass; ``f32`` is hex, little endian."""
 
