@@ -18,7 +18,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def machine_options(command: Command) -> Command:
-    """``--cpus`` to ``--no-serial``; a command takes them all as ``**machine`` for settings_of."""
+    """``--cpus`` to ``--no-serial``; a command takes them all as ``**machine`` for RunSettings."""
     options = (
         click.option("--cpus", type=int, default=1, show_default=True, metavar="N", help="Processors."),
         click.option(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from kgpt_build.cli.lm import is_language_model, lm_options, load_brought, modules_of, take_settings
 from kgpt_build.cli.machines import check_image, find_qemu, machine_options, medium_of, resolve_accel
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from kgpt_build.settings_lm import LmSettings
     from kgpt_build.vm.machine import Machine
     from kgpt_build.vm.verdict import Verdict
+
+
+MOST_CPUS = 8
+"""That a language model is given where nobody says how many."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,8 @@ def command(
     IMAGE is what kgpt build made, or a disc; a MODEL (a file, or the name of one that was pulled) is built first;
     without either, the image in ./build, or else the model.gguf in this folder, or else the default model. On a
     terminal: 20 texts, then the kernel's shell; of a language model, a chat; Ctrl-] leaves. Elsewhere: 20 texts, or
-    the answer to --prompt, and the end. Of two defaults the second is a language model's.
+    the answer to --prompt, and the end. Of two defaults the second is a language model's, which also gets all
+    processors (at most 8) unless --cpus says how many.
 
     Exit codes: 0 good, 1 refused, 2 usage, 3 a tool is missing, 4 panic or failed self-test, 5 the machine reset or
     was lost, 124 timeout.
@@ -127,6 +133,8 @@ def command(
     memory = check_image(image, memory, modules=modules, ctx=lm.ctx, kv=lm.kv)
     _check_kind(image, lm, wishes, brings=bool(models))
     settings = dataclasses.replace(settings, image=image, memory=memory, medium=medium_of(image), modules=modules)
+    if _wants_all_cpus(image):
+        settings = dataclasses.replace(settings, cpus=min(os.cpu_count() or 1, MOST_CPUS))
     settings = resolve_accel(settings, qemu)
     if dry_run:
         from kgpt_build.vm.argv import qemu_argv
@@ -135,6 +143,12 @@ def command(
         click.echo(shlex.join(qemu_argv(settings, STANDALONE, qemu=qemu)))
         return
     _run(settings, qemu, wishes)
+
+
+def _wants_all_cpus(image: Path) -> bool:
+    """Nobody has said how many, and the image holds a language model, whose rows they share."""
+    said = click.get_current_context().get_parameter_source("cpus") is not ParameterSource.DEFAULT
+    return not said and medium_of(image) == "kernel" and is_language_model(image)
 
 
 def _read_prompt(prompt: str | None) -> str | None:
