@@ -21,7 +21,7 @@ run: need-run $(VENV)/.run ## build the default image and boot it (ARGS="--sampl
 test: need-test $(VENV)/.test lint ## every test, boot tests included (ARGS="-k pvh": options of pytest)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
 
-test-slow: need-test need-slow $(VENV)/.test ## the tests marked slow
+test-slow: need-test need-slow $(VENV)/.slow ## the tests marked slow, llama.cpp beside ours among them
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
 
 fuzz: need-fuzz $(VENV)/.test ## look for inputs that break a reader (FUZZ_SECONDS=60 for each, FUZZ_TARGETS="gguf vocab")
@@ -54,7 +54,7 @@ need-test:
 	@scripts/need venv qemu cc clang lld grub grub-bios grub-uefi ovmf
 
 need-slow:
-	@scripts/need bochs
+	@scripts/need bochs cxx
 
 need-fuzz:
 	@scripts/need venv qemu clang fuzzer
@@ -69,3 +69,8 @@ $(VENV)/.test: pyproject.toml | need-run
 	test -x $(BIN)/pip || python3 -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/.run
+
+# Compiles llama.cpp for this machine, which takes some minutes.
+$(VENV)/.slow: $(VENV)/.test
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,llama]'
+	touch $@

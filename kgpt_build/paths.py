@@ -121,9 +121,9 @@ def prune(entries: Sequence[Path], *, most: int, most_bytes: int) -> None:
 
     What was used within the last hour stays: who was given it may begin to read it later.
     """
-    now, count, size = time.time(), 0, 0
-    for path, used in sorted(((path, path.stat().st_mtime) for path in entries), key=lambda entry: -entry[1]):
-        count += 1
+    now, size = time.time(), 0
+    newest_first = sorted(((path, path.stat().st_mtime) for path in entries), key=lambda entry: -entry[1])
+    for count, (path, used) in enumerate(newest_first, 1):
         size += _size_of(path)
         if (count > most or size > most_bytes) and used < now - _IN_USE_SECONDS:
             if path.is_dir():

@@ -1,5 +1,5 @@
-/* The architectures: what a block does and which tensors it has, as data. lm/lm_model.c reads a file by this description,
- * lm/forward.c computes by it. A new architecture of this family is one more entry in arch.c. */
+/* The architectures: what a block does and which tensors it has, as data. lm/lm_model.c reads a file by this
+ * description, lm/forward.c computes by it. A new architecture of this family is one more entry in arch.c. */
 #ifndef KGPT_LM_ARCH_H
 #define KGPT_LM_ARCH_H
 
@@ -24,7 +24,7 @@ enum kg_lm_activation {
     KG_ACTIVATION_RELU,
 };
 
-/* Places for a layer's matrices, and for the model's own. The fused ones are parts of the others' once they are read. */
+/* Places for a layer's matrices, and for the model's own. Parts of fused ones become the others once they are read. */
 enum kg_lm_matrix {
     KG_M_Q,
     KG_M_K,
@@ -113,7 +113,8 @@ struct kg_lm_arch {
 /* NULL if there is none of this name (n bytes). */
 const struct kg_lm_arch *kg_lm_arch_find(const char *name, uint64_t n);
 
-/* Hyperparameters that may stand in a file, without "NAME.": what else stands there would change what the model computes. */
+/* Hyperparameters that may stand in a file, without "NAME.": what else stands there would change what the model
+ * computes. */
 bool kg_lm_key_known(const char *key, uint64_t n);
 
 #endif

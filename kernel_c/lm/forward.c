@@ -215,13 +215,16 @@ static void compute_logits(const struct kg_lm_pass *pass)
     kg_lm_products(pass, &output, 1, first, tokens);
 }
 
-void kg_lm_forward(struct kg_lm_session *session, uint32_t n, bool logits)
+bool kg_lm_forward(struct kg_lm_session *session, uint32_t n, bool logits, bool (*stopped)(void *), void *context)
 {
     struct kg_lm_pass pass = {
         .session = session, .model = session->model, .state = session->state, .first = session->n_past, .n = n};
     each_token(&pass, embed);
     probe(&pass, "embed");
     for (uint32_t i = 0; i < pass.model->n_layer; i++) {
+        if (stopped && stopped(context)) {
+            return false;
+        }
         pass.layer = &pass.model->layers[i];
         pass.layer_number = i;
         layer(&pass);
@@ -231,4 +234,5 @@ void kg_lm_forward(struct kg_lm_session *session, uint32_t n, bool logits)
         compute_logits(&pass);
     }
     session->n_past += n;
+    return true;
 }

@@ -3,7 +3,7 @@
 
 #include "kgpt/mem.h"
 
-/* KG_KV_Q8: for every 32 values of a head, the last ones fewer, an f32 scale; behind the scales the values in 8 bits. */
+/* KG_KV_Q8: for every 32 values of a head, the last ones fewer, an f32 scale; then all values in 8 bits. */
 #define BLOCK 32u
 
 static uint32_t blocks_of(uint32_t dim)
@@ -45,8 +45,8 @@ bool kg_lm_kv_init(struct kg_lm_kv *kv, const struct kg_lm_model *model, const s
     return kv->keys && kv->values;
 }
 
-/* To nearest, of two equally near ones to the even one; |x| <= 127. At 1.5 * 2^23 floats are integers, and their lowest byte is the
- * two's complement; what is no number, as the weights of a file may be, becomes the same byte everywhere. */
+/* To nearest, of two equally near ones to the even one; |x| <= 127. At 1.5 * 2^23 floats are integers, and their lowest
+ * byte is the two's complement; what is no number, as weights of a file may be, becomes the same byte everywhere. */
 static int8_t round_to_byte(float x)
 {
     union {

@@ -1,5 +1,5 @@
-/* Opens a language model: see kgpt/lm.h. The order is check first, change afterwards: the matrices are interleaved in place
- * only when nothing can be refused any more. */
+/* Opens a language model: see kgpt/lm.h. The order is check first, change afterwards: the matrices are interleaved in
+ * place only when nothing can be refused any more. */
 #include "lm_model.h"
 
 #include "kgpt/mem.h"

@@ -1,5 +1,5 @@
-/* A model's tensors: every one of the file must be one of the architecture's, of the right shape and type, and none of those may be
- * missing. */
+/* A model's tensors: every one of the file must be one of the architecture's, of the right shape and type, and none of
+ * those may be missing. */
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
@@ -164,7 +164,8 @@ static enum kg_status check_rope_factors(struct reader *r)
     return KG_OK;
 }
 
-/* Rows first .. first + rows - 1 as a matrix of their own: groups of rows stay whole where `first` is a multiple of a group. */
+/* Rows first .. first + rows - 1 as a matrix of their own: groups of rows stay whole where `first` is a multiple of a
+ * group. */
 static struct kg_matrix part_of(const struct kg_matrix *whole, uint32_t first, uint32_t rows)
 {
     struct kg_matrix part = *whole;

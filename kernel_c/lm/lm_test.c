@@ -113,19 +113,21 @@ KG_TEST(lm, the_context_ends)
     KG_CHECK_EQ(t, f.session.n_past, 2 * N);
 }
 
-static bool at_once(void *context)
+/* Asked before each layer: of the model's two, the second one of the second batch is not computed. */
+static bool fourth_time(void *context)
 {
-    (void)context;
-    return true;
+    return ++*(uint32_t *)context == 4;
 }
 
-KG_TEST(lm, stopped_between_batches)
+KG_TEST(lm, stopped_within_a_batch)
 {
     struct fixture f;
     KG_CHECK(t, set_up(t, &f, "llama"));
     KG_CHECK(t, begin(t, &f, KG_ISA_C, 4, KG_KV_F16, &alone));
-    KG_CHECK_EQ(t, kg_lm_eval(&f.session, tokens, N, at_once, NULL, &f.error), KG_E_STOPPED);
+    uint32_t asked = 0;
+    KG_CHECK_EQ(t, kg_lm_eval(&f.session, tokens, N, fourth_time, &asked, &f.error), KG_E_STOPPED);
     KG_CHECK_EQ(t, f.session.n_past, 4);
+    KG_CHECK_TEXT(t, f.error.message, "stopped after 4 of 14 tokens");
 }
 
 KG_TEST(lm, exp_is_kg_expf)

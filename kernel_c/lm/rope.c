@@ -1,6 +1,6 @@
-/* See rope.h. Scaling as the files mean it: linear divides positions; llama3 and LongRoPE bring a factor for each frequency; YaRN
- * (Peng et al., 2023) divides the frequencies that turn less than beta_slow times in the original context, leaves those that turn
- * more than beta_fast times, and goes from one to the other between. */
+/* See rope.h. Scaling as the files mean it: linear divides positions; llama3 and LongRoPE bring a factor for each
+ * frequency; YaRN (Peng et al., 2023) divides the frequencies that turn less than beta_slow times in the original
+ * context, leaves those that turn more than beta_fast times, and goes from one to the other between. */
 #include "rope.h"
 
 #include "kgpt/dmath.h"

@@ -1,5 +1,5 @@
-/* Rotary positions: pairs of a head's values are turned by an angle that grows with the position. Angles are computed in double
- * at every position, so they are as exact at the last as at the first. */
+/* Rotary positions: pairs of a head's values are turned by an angle that grows with the position. Angles are computed
+ * in double at every position, so they are as exact at the last as at the first. */
 #ifndef KGPT_LM_ROPE_H
 #define KGPT_LM_ROPE_H
 

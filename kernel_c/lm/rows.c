@@ -1,5 +1,5 @@
-/* Products of matrices with a batch, their rows shared among the workers by whole groups. Who computes a row does not show in
- * its bits. */
+/* Products of matrices with a batch, their rows shared among the workers by whole groups. Who computes a row does not
+ * show in its bits. */
 #include "state.h"
 #include "vector.h"
 

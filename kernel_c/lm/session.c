@@ -123,11 +123,10 @@ enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens,
     enum kg_status status = check_tokens(session, tokens, n, error);
     for (uint32_t done = 0, batch; done < n && status == KG_OK; done += batch) {
         batch = n - done < session->options.n_batch ? n - done : session->options.n_batch;
-        if (done && stopped && stopped(context)) {
+        memmove(session->tokens + session->n_past, tokens + done, batch * sizeof *tokens);
+        if (!kg_lm_forward(session, batch, session->options.all_logits || done + batch == n, stopped, context)) {
             return kg_error_set(error, KG_E_STOPPED, "stopped after %u of %u tokens", done, n);
         }
-        memmove(session->tokens + session->n_past, tokens + done, batch * sizeof *tokens);
-        kg_lm_forward(session, batch, session->options.all_logits || done + batch == n);
     }
     return status;
 }

@@ -62,7 +62,8 @@ void kg_lm_feed_forward(const struct kg_lm_pass *pass);
 /* attention.c: state->attended from state->query and the cache. */
 void kg_lm_attend(const struct kg_lm_pass *pass);
 
-/* forward.c: the n tokens of session->tokens from n_past on, which one batch takes; with their logits if wanted. */
-void kg_lm_forward(struct kg_lm_session *session, uint32_t n, bool logits);
+/* forward.c: the n tokens of session->tokens from n_past on, which one batch takes; with their logits if wanted.
+ * False, and n_past as it was, if it was stopped: that is asked before each layer, since a batch may take seconds. */
+bool kg_lm_forward(struct kg_lm_session *session, uint32_t n, bool logits, bool (*stopped)(void *), void *context);
 
 #endif

@@ -8,8 +8,8 @@
 #define KG_TEST_VOCAB 24u
 #define KG_TEST_CTX 32u
 
-/* Two layers of `arch`, which is llama or gemma3, with Q8_0 matrices and grouped heads; random weights. False if the arena is
- * too small. */
+/* Two layers of `arch`, which is llama or gemma3, with Q8_0 matrices and grouped heads; random weights. False if the
+ * arena is too small. */
 bool kg_test_gguf(struct kg_arena *arena, const char *arch, struct kg_gguf *gguf);
 
 #endif

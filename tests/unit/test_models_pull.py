@@ -146,6 +146,10 @@ def test_a_wrong_hash_leaves_nothing(
             "ERROR: No matching distribution found for tiny-package==1.0\n",
             "cannot be downloaded: No matching distribution found",
         ),
+        (
+            "ERROR: Could not find a version that satisfies the requirement x (from versions: none)\n",
+            "cannot be downloaded: the package index cannot be reached, or does not have it",
+        ),
         ("", "cannot be downloaded: it says nothing"),
     ],
 )

@@ -1,5 +1,6 @@
-/* A language model from a GGUF file, and one conversation with it. A model is immutable; a session is what changes. One description of
- * a block (struct kg_lm_arch) says what an architecture does; lm/forward.c does what the description says. */
+/* A language model from a GGUF file, and one conversation with it. A model is immutable; a session is what changes. One
+ * description of a block (struct kg_lm_arch) says what an architecture does; lm/forward.c does what the description
+ * says. */
 #ifndef KGPT_LM_H
 #define KGPT_LM_H
 
@@ -36,9 +37,9 @@ extern const char *const kg_lm_arch_names[];
 
 uint64_t kg_lm_model_size(const struct kg_gguf *gguf); /* bytes that kg_lm_open takes from its arena */
 
-/* Refuses what is not supported by name: architecture, missing or unknown hyperparameters, tensors that are missing, too many, of a
- * wrong shape or type. `interleaved`: the file's matrices are already in the layout of kgpt/quant.h; otherwise they are brought into
- * it, in place. */
+/* Refuses what is not supported by name: architecture, missing or unknown hyperparameters, tensors that are missing,
+ * too many, of a wrong shape or type. `interleaved`: the file's matrices are already in the layout of kgpt/quant.h;
+ * otherwise they are brought into it, in place. */
 enum kg_status kg_lm_open(struct kg_lm_model *model, const struct kg_gguf *gguf, bool interleaved,
                           struct kg_arena *arena, struct kg_error *error);
 
@@ -68,8 +69,8 @@ struct kg_lm_session {
     uint32_t *tokens; /* (n_ctx): what fills them */
     float *logits;    /* (n_vocab) of the last token; with all_logits (n, n_vocab) of the tokens of the last batch */
     struct kg_lm_state *state; /* lm/session.c's own */
-    /* called, where it is there, with the residual stream (n_embd) of a batch's last token: "embed", after a layer's "attn" and "ffn",
-     * and after the final "norm" if logits were computed */
+    /* called, where it is there, with the residual stream (n_embd) of a batch's last token: after "embed", after a
+     * layer's "attn" and "ffn", and after the final "norm" if logits are computed */
     void (*probe)(void *context, const char *what, uint32_t layer, const float *values, size_t n);
     void *probe_context;
 };
@@ -79,18 +80,19 @@ enum kg_status kg_lm_session_init(struct kg_lm_session *session, const struct kg
                                   const struct kg_quant_ops *ops, const struct kg_workers *workers,
                                   const struct kg_lm_options *options, struct kg_arena *arena);
 
-/* Appends tokens, in batches of at most n_batch, and leaves the logits of the last one. `stopped` (may be NULL) is asked between
- * batches and ends it with KG_E_STOPPED: what was computed stays, the logits are as they were before. KG_E_CONTEXT before anything is
- * computed if they do not fit. The result has the same bits however the tokens are cut into calls and batches, and however many workers
- * there are. */
+/* Appends tokens, in batches of at most n_batch, and leaves the logits of the last one. `stopped` (may be NULL) is
+ * asked before each layer and ends it with KG_E_STOPPED: batches that were computed stay, the logits are as they were
+ * before. KG_E_CONTEXT before anything is computed if they do not fit. The result has the same bits however the tokens
+ * are cut into calls and batches, and however many workers there are. */
 enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, bool (*stopped)(void *),
                           void *context, struct kg_error *error);
 
 /* Forgets what stands at `n` and after it. */
 void kg_lm_truncate(struct kg_lm_session *session, uint32_t n);
 
-/* Makes room: forgets `discard` positions after the first `keep`, and moves the later ones forward: their keys are turned to their new
- * place, as llama.cpp's context shift does. Where positions are learned nothing can be turned, and the later ones are computed again. */
+/* Makes room: forgets `discard` positions after the first `keep`, and moves the later ones forward: their keys are
+ * turned to their new place, as llama.cpp's context shift does. Where positions are learned nothing can be turned, and
+ * the later ones are computed again. */
 void kg_lm_shift(struct kg_lm_session *session, uint32_t keep, uint32_t discard);
 
 #endif

@@ -29,10 +29,10 @@ struct kg_model_data {
     uint32_t n_head_kv;
     uint32_t n_ff;
     uint32_t bos_id;
-    float norm_eps;       /* offset 160 */
-    uint32_t weight_type; /* KG_MODEL_F32 or KG_MODEL_GGUF */
-    uint32_t crc32;       /* CRC-32 (zlib's) of the bytes from 256 to size */
-    uint32_t flags;       /* KG_MODEL_INTERLEAVED */
+    float norm_eps;          /* offset 160 */
+    uint32_t weight_type;    /* KG_MODEL_F32 or KG_MODEL_GGUF */
+    uint32_t crc32;          /* CRC-32 (zlib's) of the bytes from 256 to size */
+    uint32_t flags;          /* KG_MODEL_INTERLEAVED */
     uint64_t vocab_offset;   /* 176: from the start of the header; 256 */
     uint64_t vocab_size;     /* bytes used, without padding */
     uint64_t weights_offset; /* a multiple of KG_MODEL_ALIGN */
