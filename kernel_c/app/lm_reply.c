@@ -47,6 +47,7 @@ static enum kg_status make_room(struct kgpt *k, uint32_t more, struct kg_error *
             return KG_E_CONTEXT;
         }
         kg_lm_shift(session, keep, discard);
+        lm->ask_at = lm->ask_at >= keep + discard ? lm->ask_at - discard : keep;
         kg_print("\nkgpt: the context was full: %u older tokens are forgotten\n", discard);
     }
     return KG_OK;

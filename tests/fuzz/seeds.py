@@ -1,6 +1,6 @@
 """Writes the inputs that every fuzz target begins with.
 
-    PYTHONPATH=tests/hosted:tests/unit python tests/fuzz/seeds.py
+``PYTHONPATH=tests/hosted:tests/unit python tests/fuzz/seeds.py``
 
 They are kept in tests/fuzz/corpus, under names that begin with ``seed-``; inputs under other names were found by
 fuzzing, and stay.
