@@ -287,8 +287,8 @@ $(OUT)/kgpt-hosted: $(ALL_OBJECTS) $(HOSTED_LINKER_SCRIPT)
 	$(CC) $(HOSTED_LINK) $(SANITIZER) -o $@ $(ALL_OBJECTS) -Wl,-T,$(HOSTED_LINKER_SCRIPT)
 
 $(ENGINE_OBJECTS) $(RUNTIME_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER)
-# Self-tests run once in a while: small rather than fast.
-$(filter %_test.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(if $(filter 1,$(DEBUG)),,-Os)
+# Self-tests run once in a while, and the application waits for the engine: small rather than fast.
+$(filter %_test.o $(OBJ)/kernel_c/app/%,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(if $(filter 1,$(DEBUG)),,-Os)
 # Words that hold several numbers are vectors already.
 $(filter %_swar.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(SWAR_FLAGS)
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
