@@ -62,7 +62,6 @@ struct kg_lm {
 
     uint32_t replies;     /* in this conversation */
     uint32_t n_system;    /* positions that a shift keeps: BOS and the system prompt */
-    uint32_t n_all;       /* tokens of the conversation, forgotten ones included */
     bool has_stop_string; /* the context holds a stop string behind the last reply, or the beginning of one */
     uint32_t pending;     /* a token of the last reply that was shown and is not in the context yet, or KG_NO_TOKEN */
     uint32_t ask_at; /* where the request for the last reply stands, for templates that show old replies otherwise */

@@ -20,7 +20,7 @@ void kg_lm_chat_reset(struct kgpt *k)
     struct kg_lm *lm = &kg_lm;
     (void)k;
     kg_lm_truncate(&lm->session, 0);
-    lm->replies = lm->n_system = lm->n_all = 0;
+    lm->replies = lm->n_system = 0;
     lm->pending = KG_NO_TOKEN;
     lm->has_stop_string = false;
     lm->total = (struct kg_lm_speed){0};

@@ -189,7 +189,6 @@ static enum kg_status decode(struct reply *r, struct kg_error *error)
             r->reason = "context";
             return status;
         }
-        lm->n_all++;
         lm->pending = KG_NO_TOKEN;
         if (r->k->config.logits) {
             kg_lm_event_logits(r->k, r->index, lm->session.n_past - 1, id);
@@ -244,7 +243,6 @@ static enum kg_status feed_prompt(struct reply *r, uint32_t n, struct kg_error *
         kg_lm_truncate(&lm->session, before); /* half a message is none */
         return status;
     }
-    lm->n_all += n;
     lm->speed.prompt_tokens = n;
     lm->speed.prompt_us = us_since(r->start);
     if (r->k->config.logits) {
