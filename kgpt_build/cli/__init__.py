@@ -65,10 +65,12 @@ class LazyGroup(click.Group):
 @click.version_option(kgpt_build.__version__, prog_name="kgpt", message="%(prog)s %(version)s")
 @verbose_option
 def cli() -> None:
-    """Turn a trained GPT into a bootable x86_64 kernel, boot it in QEMU, and let it generate.
+    """Turn a GPT into a bootable x86_64 kernel, boot it in QEMU, and let it generate or chat.
 
     \b
     kgpt build && kgpt run     the default model: first names
+    kgpt pull smollm2-135m && kgpt build smollm2-135m && kgpt run
+                               a language model: a chat
     kgpt doctor                what is missing on this machine, and its fix
     """
 
