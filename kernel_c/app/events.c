@@ -14,8 +14,7 @@ uint64_t kg_event_line_size(const struct kg_model *model)
     return longest + KG_EVENT_LINE_MIN;
 }
 
-/* Opens an event in the line; false where nobody listens, or before there is a line. */
-static bool begin(struct kgpt *k, struct kg_json *json, const char *event)
+bool kg_event_begin(struct kgpt *k, struct kg_json *json, const char *event)
 {
     if (!k->line || !plat_has_events()) {
         return false;
@@ -24,7 +23,7 @@ static bool begin(struct kgpt *k, struct kg_json *json, const char *event)
     return true;
 }
 
-static void send(struct kgpt *k, struct kg_json *json)
+void kg_event_send(struct kgpt *k, struct kg_json *json)
 {
     size_t n = kg_json_end(json);
     if (n == 0) {
@@ -36,7 +35,7 @@ static void send(struct kgpt *k, struct kg_json *json)
 void kg_event_boot(struct kgpt *k)
 {
     struct kg_json json;
-    if (!begin(k, &json, "boot")) {
+    if (!kg_event_begin(k, &json, "boot")) {
         return;
     }
     kg_json_text(&json, "version", kgpt_version);
@@ -47,14 +46,14 @@ void kg_event_boot(struct kgpt *k)
     kg_json_u64(&json, "memory", k->info->memory_total);
     kg_json_bool(&json, "serial", k->info->has_serial);
     kg_json_bool(&json, "screen", k->info->has_screen);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_cpu(struct kgpt *k)
 {
     struct kg_json json;
     const struct kg_cpu *cpu = k->info->cpu;
-    if (!begin(k, &json, "cpu")) {
+    if (!kg_event_begin(k, &json, "cpu")) {
         return;
     }
     kg_json_text(&json, "vendor", cpu->vendor);
@@ -68,27 +67,27 @@ void kg_event_cpu(struct kgpt *k)
     kg_json_list_end(&json);
     kg_json_u64(&json, "xcr0", cpu->xcr0);
     kg_json_text(&json, "isa", kg_isa_names[k->ops.isa]);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_cpus(struct kgpt *k, const struct kg_cpus *cpus)
 {
     struct kg_json json;
-    if (!begin(k, &json, "cpus")) {
+    if (!kg_event_begin(k, &json, "cpus")) {
         return;
     }
     kg_json_u64(&json, "found", cpus->found);
     kg_json_u64(&json, "started", cpus->started);
     kg_json_text(&json, "by", cpus->by);
     kg_json_text(&json, "note", cpus->note);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_model(struct kgpt *k)
 {
     struct kg_json json;
     const struct kg_model *m = &k->model;
-    if (!begin(k, &json, "model")) {
+    if (!kg_event_begin(k, &json, "model")) {
         return;
     }
     kg_json_text(&json, "name", m->data->name);
@@ -102,13 +101,13 @@ void kg_event_model(struct kgpt *k)
     kg_json_u64(&json, "n_head_kv", m->n_head_kv);
     kg_json_u64(&json, "n_ff", m->n_ff);
     kg_json_u64(&json, "parameters", m->n_parameters);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_memory(struct kgpt *k)
 {
     struct kg_json json;
-    if (!begin(k, &json, "memory")) {
+    if (!kg_event_begin(k, &json, "memory")) {
         return;
     }
     kg_json_u64(&json, "weights", k->needs.weights);
@@ -116,23 +115,23 @@ void kg_event_memory(struct kgpt *k)
     kg_json_u64(&json, "scratch", k->needs.scratch);
     kg_json_u64(&json, "needed", k->needs.total);
     kg_json_u64(&json, "arena", k->arena.size);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_ready(struct kgpt *k, uint64_t ticks)
 {
     struct kg_json json;
-    if (!begin(k, &json, "ready")) {
+    if (!kg_event_begin(k, &json, "ready")) {
         return;
     }
     kg_json_u64(&json, "ticks", ticks);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_config(struct kgpt *k, const struct kg_request *request)
 {
     struct kg_json json;
-    if (!begin(k, &json, "config")) {
+    if (!kg_event_begin(k, &json, "config")) {
         return;
     }
     kg_json_text(&json, "mode", kg_mode_names[k->config.mode]);
@@ -144,52 +143,53 @@ void kg_event_config(struct kgpt *k, const struct kg_request *request)
     kg_json_u64(&json, "top_k", request->sampling.top_k);
     kg_json_decimal(&json, "top_p", request->sampling.top_p);
     kg_json_decimal(&json, "min_p", request->sampling.min_p);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_token(struct kgpt *k, const struct kg_token *token)
 {
     struct kg_json json;
-    if (!begin(k, &json, "token")) {
+    if (!kg_event_begin(k, &json, "token")) {
         return;
     }
     kg_json_u64(&json, "sample", token->sample);
     kg_json_u64(&json, "pos", token->pos);
     kg_json_u64(&json, "id", token->id);
     kg_json_text_n(&json, "text", token->text, token->n);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
-void kg_event_logits(struct kgpt *k, uint32_t sample, uint32_t pos, uint32_t token, const float *logits)
+void kg_event_logits(struct kgpt *k, uint32_t sample, uint32_t pos, uint32_t token, const float *logits,
+                     uint32_t n_vocab)
 {
     struct kg_json json;
-    if (!begin(k, &json, "logits")) {
+    if (!kg_event_begin(k, &json, "logits")) {
         return;
     }
     kg_json_u64(&json, "sample", sample);
     kg_json_u64(&json, "pos", pos);
     kg_json_u64(&json, "id", token);
-    kg_json_hex(&json, "f32", logits, k->model.n_vocab * sizeof(float));
-    send(k, &json);
+    kg_json_hex(&json, "f32", logits, n_vocab * sizeof(float));
+    kg_event_send(k, &json);
 }
 
 void kg_event_sample(struct kgpt *k, const struct kg_document *document)
 {
     struct kg_json json;
-    if (!begin(k, &json, "sample")) {
+    if (!kg_event_begin(k, &json, "sample")) {
         return;
     }
     kg_json_u64(&json, "index", document->index);
     kg_json_text_n(&json, "text", document->text, document->n);
     kg_json_u64(&json, "tokens", document->tokens);
     kg_json_text(&json, "reason", kg_reason_names[document->reason]);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_stats(struct kgpt *k, const struct kg_stats *stats)
 {
     struct kg_json json;
-    if (!begin(k, &json, "stats")) {
+    if (!kg_event_begin(k, &json, "stats")) {
         return;
     }
     kg_json_u64(&json, "samples", stats->totals.samples);
@@ -199,57 +199,57 @@ void kg_event_stats(struct kgpt *k, const struct kg_stats *stats)
     kg_json_u64(&json, "ticks_hz", stats->ticks_hz);
     kg_json_u64(&json, "us", stats->us);
     kg_json_u64(&json, "first_token_ticks", stats->first_token_ticks);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_shell(struct kgpt *k, const char *prompt)
 {
     struct kg_json json;
-    if (!begin(k, &json, "shell")) {
+    if (!kg_event_begin(k, &json, "shell")) {
         return;
     }
     kg_json_text(&json, "prompt", prompt);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_test(struct kgpt *k, const char *name, bool ok, const char *message)
 {
     struct kg_json json;
-    if (!begin(k, &json, "test")) {
+    if (!kg_event_begin(k, &json, "test")) {
         return;
     }
     kg_json_text(&json, "name", name);
     kg_json_bool(&json, "ok", ok);
     kg_json_text(&json, "message", message);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_tests(struct kgpt *k, uint32_t passed, uint32_t failed)
 {
     struct kg_json json;
-    if (!begin(k, &json, "tests")) {
+    if (!kg_event_begin(k, &json, "tests")) {
         return;
     }
     kg_json_u64(&json, "passed", passed);
     kg_json_u64(&json, "failed", failed);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_error(struct kgpt *k, const struct kg_error *error)
 {
     struct kg_json json;
-    if (!begin(k, &json, "error")) {
+    if (!kg_event_begin(k, &json, "error")) {
         return;
     }
     kg_json_text(&json, "message", error->message);
     kg_json_text(&json, "hint", error->hint);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_corpus(struct kgpt *k, const struct kg_corpus *corpus, uint32_t train, uint32_t validation)
 {
     struct kg_json json;
-    if (!begin(k, &json, "corpus")) {
+    if (!kg_event_begin(k, &json, "corpus")) {
         return;
     }
     kg_json_u64(&json, "documents", corpus->n_documents);
@@ -257,14 +257,14 @@ void kg_event_corpus(struct kgpt *k, const struct kg_corpus *corpus, uint32_t tr
     kg_json_u64(&json, "n_vocab", corpus->n_vocab);
     kg_json_u64(&json, "train", train);
     kg_json_u64(&json, "validation", validation);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_training(struct kgpt *k, const char *method, uint32_t batch, const struct kg_shape *shape, uint64_t seed,
                        uint64_t first_step)
 {
     struct kg_json json;
-    if (!begin(k, &json, "training")) {
+    if (!kg_event_begin(k, &json, "training")) {
         return;
     }
     kg_json_text(&json, "method", method);
@@ -277,7 +277,7 @@ void kg_event_training(struct kgpt *k, const char *method, uint32_t batch, const
     kg_json_u64(&json, "parameters", kg_layout_of(shape).n_parameters);
     kg_json_u64(&json, "seed", seed);
     kg_json_u64(&json, "first_step", first_step);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 /* A loss as people read it, and bit by bit. */
@@ -292,41 +292,41 @@ static void put_loss(struct kg_json *json, double loss)
 void kg_event_step(struct kgpt *k, uint64_t step, double loss, double lr)
 {
     struct kg_json json;
-    if (!begin(k, &json, "step")) {
+    if (!kg_event_begin(k, &json, "step")) {
         return;
     }
     kg_json_u64(&json, "step", step);
     put_loss(&json, loss);
     kg_json_double(&json, "lr", lr);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_preview(struct kgpt *k, uint64_t step, const struct kg_document *document)
 {
     struct kg_json json;
-    if (!begin(k, &json, "preview")) {
+    if (!kg_event_begin(k, &json, "preview")) {
         return;
     }
     kg_json_u64(&json, "step", step);
     kg_json_text_n(&json, "text", document->text, document->n);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_eval(struct kgpt *k, uint64_t step, double loss)
 {
     struct kg_json json;
-    if (!begin(k, &json, "eval")) {
+    if (!kg_event_begin(k, &json, "eval")) {
         return;
     }
     kg_json_u64(&json, "step", step);
     kg_json_double(&json, "loss", loss);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_event_blob(struct kgpt *k, const char *name, uint64_t step, double loss, const void *bytes, uint64_t size)
 {
     struct kg_json json;
-    if (!begin(k, &json, "blob")) {
+    if (!kg_event_begin(k, &json, "blob")) {
         return;
     }
     kg_json_text(&json, "name", name);
@@ -334,17 +334,17 @@ void kg_event_blob(struct kgpt *k, const char *name, uint64_t step, double loss,
     kg_json_double(&json, "loss", loss);
     kg_json_u64(&json, "length", size);
     kg_json_u64(&json, "crc32", kg_crc32(bytes, size));
-    send(k, &json);
+    kg_event_send(k, &json);
     plat_event(bytes, size);
 }
 
 void kg_event_exit(struct kgpt *k, enum kg_exit code, const char *reason)
 {
     struct kg_json json;
-    if (!begin(k, &json, "exit")) {
+    if (!kg_event_begin(k, &json, "exit")) {
         return;
     }
     kg_json_u64(&json, "code", code);
     kg_json_text(&json, "reason", reason);
-    send(k, &json);
+    kg_event_send(k, &json);
 }

@@ -3,6 +3,7 @@
 #define KGPT_APP_EVENTS_H
 
 #include "kgpt.h"
+#include "kgpt/json.h"
 #include "kgpt/train_corpus.h"
 #include "kgpt/train_shape.h"
 
@@ -17,6 +18,10 @@ struct kg_stats {
     uint64_t ticks, ticks_hz, us, first_token_ticks;
 };
 
+/* Opens an event in the line; false where nobody listens, or before there is a line. Then sends it. For events that are told elsewhere. */
+bool kg_event_begin(struct kgpt *k, struct kg_json *json, const char *event);
+void kg_event_send(struct kgpt *k, struct kg_json *json);
+
 void kg_event_boot(struct kgpt *k);
 void kg_event_cpu(struct kgpt *k);
 void kg_event_cpus(struct kgpt *k, const struct kg_cpus *cpus);
@@ -25,7 +30,8 @@ void kg_event_memory(struct kgpt *k);
 void kg_event_ready(struct kgpt *k, uint64_t ticks);
 void kg_event_config(struct kgpt *k, const struct kg_request *request);
 void kg_event_token(struct kgpt *k, const struct kg_token *token);
-void kg_event_logits(struct kgpt *k, uint32_t sample, uint32_t pos, uint32_t token, const float *logits);
+void kg_event_logits(struct kgpt *k, uint32_t sample, uint32_t pos, uint32_t token, const float *logits,
+                     uint32_t n_vocab);
 void kg_event_sample(struct kgpt *k, const struct kg_document *document);
 void kg_event_stats(struct kgpt *k, const struct kg_stats *stats);
 void kg_event_shell(struct kgpt *k, const char *prompt);

@@ -28,7 +28,7 @@ static void show_logits(void *context, uint32_t sample, uint32_t pos, uint32_t t
 {
     struct show *show = context;
     if (show->k->config.logits) {
-        kg_event_logits(show->k, sample, pos, token, logits);
+        kg_event_logits(show->k, sample, pos, token, logits, show->k->model.n_vocab);
     }
 }
 

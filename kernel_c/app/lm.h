@@ -108,11 +108,9 @@ void kg_lm_print_models(const struct kgpt *k);
 uint64_t kg_lm_event_line_size(const struct kg_lm *lm);
 void kg_lm_event_model(struct kgpt *k);
 void kg_lm_event_config(struct kgpt *k, uint64_t seed);
-void kg_lm_event_token(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, const char *text, size_t n);
 void kg_lm_event_logprobs(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, float logprob,
                           const struct kg_lm_candidate *top, uint32_t n);
 void kg_lm_event_fed(struct kgpt *k, uint32_t index, uint32_t pos); /* the tokens from there on */
-void kg_lm_event_logits(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id);
 void kg_lm_event_layer(void *k, const char *what, uint32_t layer, const float *values, size_t n);
 void kg_lm_event_sample(struct kgpt *k, uint32_t index, size_t n, uint32_t tokens, const char *reason);
 void kg_lm_event_speed(struct kgpt *k, uint64_t seed);

@@ -14,32 +14,13 @@ uint64_t kg_lm_event_line_size(const struct kg_lm *lm)
     return kg_arena_cost((logits > text ? logits : text) + KG_EVENT_LINE_MIN);
 }
 
-/* Opens an event in the line; false where nobody listens. */
-static bool begin(struct kgpt *k, struct kg_json *json, const char *event)
-{
-    if (!plat_has_events()) {
-        return false;
-    }
-    kg_json_begin(json, k->line, k->line_size, event);
-    return true;
-}
-
-static void send(struct kgpt *k, struct kg_json *json)
-{
-    size_t n = kg_json_end(json);
-    if (n == 0) {
-        plat_panic("an event does not fit its line");
-    }
-    plat_event(k->line, n);
-}
-
 void kg_lm_event_model(struct kgpt *k)
 {
     struct kg_json json;
     const struct kg_lm *lm = &kg_lm;
     const struct kg_lm_model *m = &lm->model;
     const struct kg_lm_source *source = &lm->sources[lm->current];
-    if (!begin(k, &json, "model")) {
+    if (!kg_event_begin(k, &json, "model")) {
         return;
     }
     kg_json_text(&json, "name", m->name);
@@ -56,14 +37,14 @@ void kg_lm_event_model(struct kgpt *k)
     kg_json_text(&json, "tokenizer", lm->vocab.model);
     kg_json_text(&json, "chat", lm->has_chat ? lm->chat.family : "");
     kg_json_text(&json, "place", source->place);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_lm_event_config(struct kgpt *k, uint64_t seed)
 {
     struct kg_json json;
     const struct kg_config *config = &k->config;
-    if (!begin(k, &json, "config")) {
+    if (!kg_event_begin(k, &json, "config")) {
         return;
     }
     kg_json_text(&json, "mode", kg_mode_names[config->mode]);
@@ -76,27 +57,14 @@ void kg_lm_event_config(struct kgpt *k, uint64_t seed)
     kg_json_decimal(&json, "top_p", config->sampling.top_p);
     kg_json_decimal(&json, "min_p", config->sampling.min_p);
     kg_json_u64(&json, "context", kg_lm.session.options.n_ctx);
-    send(k, &json);
-}
-
-void kg_lm_event_token(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, const char *text, size_t n)
-{
-    struct kg_json json;
-    if (!begin(k, &json, "token")) {
-        return;
-    }
-    kg_json_u64(&json, "sample", index);
-    kg_json_u64(&json, "pos", pos);
-    kg_json_u64(&json, "id", id);
-    kg_json_text_n(&json, "text", text, n);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_lm_event_logprobs(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, float logprob,
                           const struct kg_lm_candidate *top, uint32_t n)
 {
     struct kg_json json;
-    if (!begin(k, &json, "logprobs")) {
+    if (!kg_event_begin(k, &json, "logprobs")) {
         return;
     }
     kg_json_u64(&json, "sample", index);
@@ -113,59 +81,46 @@ void kg_lm_event_logprobs(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t
         kg_json_object_end(&json);
     }
     kg_json_list_end(&json);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_lm_event_fed(struct kgpt *k, uint32_t index, uint32_t pos)
 {
     struct kg_json json;
     const struct kg_lm_session *session = &kg_lm.session;
-    if (!begin(k, &json, "fed")) {
+    if (!kg_event_begin(k, &json, "fed")) {
         return;
     }
     kg_json_u64(&json, "sample", index);
     kg_json_u64(&json, "pos", pos);
     kg_json_hex(&json, "u32", session->tokens + pos, (session->n_past - pos) * sizeof *session->tokens);
-    send(k, &json);
-}
-
-void kg_lm_event_logits(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id)
-{
-    struct kg_json json;
-    if (!begin(k, &json, "logits")) {
-        return;
-    }
-    kg_json_u64(&json, "sample", index);
-    kg_json_u64(&json, "pos", pos);
-    kg_json_u64(&json, "id", id);
-    kg_json_hex(&json, "f32", kg_lm.session.logits, kg_lm.vocab.n_vocab * sizeof(float));
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_lm_event_layer(void *context, const char *what, uint32_t layer, const float *values, size_t n)
 {
     struct kg_json json;
     struct kgpt *k = context;
-    if (!begin(k, &json, "layer")) {
+    if (!kg_event_begin(k, &json, "layer")) {
         return;
     }
     kg_json_text(&json, "what", what);
     kg_json_u64(&json, "layer", layer);
     kg_json_hex(&json, "f32", values, n * sizeof(float));
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_lm_event_sample(struct kgpt *k, uint32_t index, size_t n, uint32_t tokens, const char *reason)
 {
     struct kg_json json;
-    if (!begin(k, &json, "sample")) {
+    if (!kg_event_begin(k, &json, "sample")) {
         return;
     }
     kg_json_u64(&json, "index", index);
     kg_json_text_n(&json, "text", kg_lm.reply, n);
     kg_json_u64(&json, "tokens", tokens);
     kg_json_text(&json, "reason", reason);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_lm_event_speed(struct kgpt *k, uint64_t seed)
@@ -173,7 +128,7 @@ void kg_lm_event_speed(struct kgpt *k, uint64_t seed)
     struct kg_json json;
     const struct kg_lm *lm = &kg_lm;
     const struct kg_lm_speed *speed = &lm->speed;
-    if (!begin(k, &json, "speed")) {
+    if (!kg_event_begin(k, &json, "speed")) {
         return;
     }
     kg_json_u64(&json, "prompt_tokens", speed->prompt_tokens);
@@ -187,13 +142,13 @@ void kg_lm_event_speed(struct kgpt *k, uint64_t seed)
     kg_json_u64(&json, "context_used", lm->session.n_past);
     kg_json_u64(&json, "context", lm->session.options.n_ctx);
     kg_json_u64(&json, "seed", seed);
-    send(k, &json);
+    kg_event_send(k, &json);
 }
 
 void kg_lm_event_bench(struct kgpt *k, const char *test, uint32_t tokens, const uint64_t *us, uint32_t n)
 {
     struct kg_json json;
-    if (!begin(k, &json, "bench")) {
+    if (!kg_event_begin(k, &json, "bench")) {
         return;
     }
     kg_json_text(&json, "test", test);
@@ -205,5 +160,5 @@ void kg_lm_event_bench(struct kgpt *k, const char *test, uint32_t tokens, const 
         kg_json_u64(&json, NULL, us[i]);
     }
     kg_json_list_end(&json);
-    send(k, &json);
+    kg_event_send(k, &json);
 }

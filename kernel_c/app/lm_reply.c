@@ -125,11 +125,20 @@ static void tell_token(struct reply *r, uint32_t id, size_t shown)
     struct kg_lm *lm = r->lm;
     struct kg_lm_candidate top[20];
     uint32_t n = r->k->config.lm.logprobs, pos = lm->session.n_past;
-    kg_lm_event_token(r->k, r->index, pos, id, lm->reply + r->n - shown, shown);
+    const struct kg_token token = {
+        .sample = r->index, .pos = pos, .id = id, .text = lm->reply + r->n - shown, .n = shown};
+    kg_event_token(r->k, &token);
     if (n) {
         kg_lm_logprobs(&lm->sampler, lm->session.logits, top, n);
         kg_lm_event_logprobs(r->k, r->index, pos, id, kg_lm_logprob(lm->session.logits, lm->vocab.n_vocab, id), top, n);
     }
+}
+
+/* Of the token that was fed last. */
+static void tell_logits(struct reply *r, uint32_t id)
+{
+    const struct kg_lm *lm = r->lm;
+    kg_event_logits(r->k, r->index, lm->session.n_past - 1, id, lm->session.logits, lm->vocab.n_vocab);
 }
 
 /* Would another token perhaps not fit into the text? A context that is shifted never ends, but the text of a reply does. */
@@ -191,7 +200,7 @@ static enum kg_status decode(struct reply *r, struct kg_error *error)
         }
         lm->pending = KG_NO_TOKEN;
         if (r->k->config.logits) {
-            kg_lm_event_logits(r->k, r->index, lm->session.n_past - 1, id);
+            tell_logits(r, id);
         }
         lm->latency_us[(lm->speed.tokens - 1) % most] = (uint32_t)us_since(start);
     }
@@ -247,7 +256,7 @@ static enum kg_status feed_prompt(struct reply *r, uint32_t n, struct kg_error *
     lm->speed.prompt_us = us_since(r->start);
     if (r->k->config.logits) {
         kg_lm_event_fed(r->k, r->index, lm->session.n_past - n);
-        kg_lm_event_logits(r->k, r->index, lm->session.n_past - 1, lm->prompt[n - 1]);
+        tell_logits(r, lm->prompt[n - 1]);
     }
     return KG_OK;
 }
