@@ -266,61 +266,39 @@ KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks
     }
 }
 
-KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                    const void *acts, size_t act_stride, uint32_t tokens, const struct kind kind)
-{
-    const uint32_t blocks = matrix->columns / 256, whole = n - n % KG_GROUP;
-    const size_t row_bytes = (size_t)blocks * kind.bytes;
-    for (uint32_t r = first; r < first + whole; r += KG_GROUP) {
-        const uint8_t *p = matrix->data + r * row_bytes, *a = acts;
-        float *to = y + r;
-        uint32_t t = 0;
-        for (; t + 8 <= tokens; t += 8, a += 8 * act_stride, to += 8 * y_stride) {
-            tile(to, y_stride, p, blocks, a, act_stride, 8, kind);
-        }
-        for (; t + 4 <= tokens; t += 4, a += 4 * act_stride, to += 4 * y_stride) {
-            tile(to, y_stride, p, blocks, a, act_stride, 4, kind);
-        }
-        for (; t < tokens; t++, a += act_stride, to += y_stride) {
-            tile(to, y_stride, p, blocks, a, act_stride, 1, kind);
-        }
-    }
-    if (whole < n) { /* the last rows, of which there is no vector */
-        kg_rows_q8k_ref(y, y_stride, matrix, first + whole, n - whole, acts, act_stride, tokens);
-    }
-}
+#include "rows_avx2.h"
 
 void kg_rows_q2_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {84, false, true, 0, scales_q2_k, values_q2_k};
-    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
 
 void kg_rows_q3_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {110, false, false, 2, scales_q3_k, values_q3_k};
-    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
 
 void kg_rows_q4_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {144, true, true, 0, scales_q4_k, values_q4_k};
-    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
 
 void kg_rows_q5_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {176, true, true, 0, scales_q4_k, values_q5_k};
-    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
 
 void kg_rows_q6_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {210, false, false, 5, scales_q6_k, values_q6_k};
-    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
