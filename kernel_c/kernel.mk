@@ -28,6 +28,8 @@ ENGINE := \
     app/selftest.c \
     app/shell.c \
     app/verdict.c \
+    console/keyboard.c \
+    console/keyboard_test.c \
     core/acpi.c \
     core/arena.c \
     core/arena_test.c \
@@ -201,6 +203,7 @@ BARE := \
     platform/x86_64/fault.c \
     platform/x86_64/fpu.c \
     platform/x86_64/gdt.c \
+    platform/x86_64/i8042.c \
     platform/x86_64/interrupts.c \
     platform/x86_64/memory.c \
     platform/x86_64/multiboot1.c \

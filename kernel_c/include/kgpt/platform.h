@@ -32,7 +32,8 @@ struct kg_platform_info {
     uint64_t ticks_entry; /* plat_ticks() at the first instruction of ours */
     bool has_serial;      /* a serial port answered */
     bool has_screen;      /* a text screen answered */
-    bool has_input;       /* a serial port or a terminal can be read */
+    bool has_keyboard;    /* a keyboard answered */
+    bool has_input;       /* a keyboard, a serial port or a terminal can be read */
 };
 
 /* The processors, or threads. */
