@@ -306,6 +306,7 @@ $(filter $(OBJ)/kernel_c/ops/quant/%,$(AVX2_OBJECTS)): FLAGS = $(FREESTANDING) $
 $(FMA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(FMA_FLAGS)
 $(AVX512_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX512_FLAGS)
 $(BARE_OBJECTS): FLAGS = $(BARE_FLAGS) $(SMALL_FLAGS)
+$(OBJ)/kernel_c/platform/x86_64/paging.o $(OBJ)/kernel_c/platform/x86_64/memory.o: FLAGS = $(BARE_FLAGS) # loops over all memory, at every boot
 $(HOSTED_OBJECTS): FLAGS = $(HOSTED_FLAGS) $(SANITIZER)
 
 $(OBJ)/%.o: %.c $(OBJ)/flags kernel_c/kernel.mk
