@@ -27,6 +27,7 @@ ENGINE := \
     app/report.c \
     app/selftest.c \
     app/shell.c \
+    app/statusline.c \
     app/verdict.c \
     core/acpi.c \
     core/arena.c \
