@@ -40,6 +40,7 @@ static void describe(const struct kg_boot *boot)
     platform.ticks_entry = kg_ticks_entry;
     platform.has_serial = kg_serial_present();
     platform.has_screen = kg_vga_present();
+    platform.screen_mode = kg_vga_present() ? "text 80x25" : "";
     platform.has_keyboard = kg_i8042_present();
     platform.has_input = platform.has_serial || platform.has_keyboard;
 }
