@@ -209,6 +209,7 @@ BARE := \
     platform/x86_64/fpu.c \
     platform/x86_64/gdt.c \
     platform/x86_64/i8042.c \
+    platform/x86_64/idle.c \
     platform/x86_64/interrupts.c \
     platform/x86_64/memory.c \
     platform/x86_64/multiboot1.c \
