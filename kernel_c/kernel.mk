@@ -29,6 +29,9 @@ ENGINE := \
     app/shell.c \
     app/verdict.c \
     core/acpi.c \
+    core/acpi_cpus.c \
+    core/acpi_fadt.c \
+    core/acpi_s5.c \
     core/arena.c \
     core/arena_test.c \
     core/cpu.c \
@@ -199,8 +202,10 @@ BARE := \
     platform/x86_64/console.c \
     platform/x86_64/debugcon.c \
     platform/x86_64/fault.c \
+    platform/x86_64/firmware.c \
     platform/x86_64/fpu.c \
     platform/x86_64/gdt.c \
+    platform/x86_64/hpet.c \
     platform/x86_64/interrupts.c \
     platform/x86_64/memory.c \
     platform/x86_64/multiboot1.c \
@@ -208,6 +213,8 @@ BARE := \
     platform/x86_64/paging.c \
     platform/x86_64/panic.c \
     platform/x86_64/parallel.c \
+    platform/x86_64/pit.c \
+    platform/x86_64/pmtimer.c \
     platform/x86_64/power.c \
     platform/x86_64/pvh.c \
     platform/x86_64/serial.c \

@@ -36,6 +36,9 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
         kg_error_hint(error, "give the machine a serial port, or use mode=generate");
         return KG_E_INPUT;
     }
+    if (k->config.clock[0]) {
+        plat_clock_use(k->config.clock);
+    }
     return status;
 }
 

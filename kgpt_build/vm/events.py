@@ -172,6 +172,8 @@ class Stats(Event):
     ticks_hz: int
     us: int
     first_token_ticks: int
+    clock: str = ""
+    """What ``ticks_hz`` comes from."""
 
 
 @dataclass(frozen=True)
