@@ -173,6 +173,8 @@ class Stats(Event):
     ticks_hz: int
     us: int
     first_token_ticks: int
+    clock: str = ""
+    """What ``ticks_hz`` comes from."""
 
 
 @dataclass(frozen=True)

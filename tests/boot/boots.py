@@ -38,6 +38,32 @@ def texts(guest: Guest) -> list[str]:
     return [event.text for event in guest.events if isinstance(event, Sample)]
 
 
+UEFI = [Path(path) for path in ("/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd", "/usr/share/OVMF/OVMF.fd")]
+
+
+def uefi() -> Path:
+    """OVMF, for `firmware`."""
+    firmware = next((path for path in UEFI if path.exists()), None)
+    if firmware is None:
+        pytest.fail("there is no OVMF: run the tests with make test, which installs it")
+    return firmware
+
+
+def grub_disc(folder: Path, kernel: Path, command: str, words: str) -> Path:
+    """A disc on which GRUB boots ``kernel`` by ``command`` (multiboot, multiboot2), under BIOS and UEFI."""
+    need("grub-mkrescue", "xorriso", "mformat")
+    for platform in ("i386-pc", "x86_64-efi"):
+        if not Path("/usr/lib/grub", platform).is_dir():
+            pytest.fail(f"GRUB has no {platform}: run the tests with make test, which installs it")
+    grub = folder / "disc" / "boot" / "grub"
+    grub.mkdir(parents=True)
+    (folder / "disc" / "kernel.elf").write_bytes(kernel.read_bytes())
+    (grub / "grub.cfg").write_text(f"set timeout=0\nmenuentry kgpt {{\n  {command} /kernel.elf {words}\n  boot\n}}\n")
+    disc = folder / "kgpt.iso"
+    subprocess.run(["grub-mkrescue", "-o", disc, folder / "disc"], check=True, capture_output=True)
+    return disc
+
+
 @pytest.fixture(scope="session")
 def kernel() -> Path:
     """The default model's image."""
