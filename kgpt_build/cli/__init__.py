@@ -23,6 +23,7 @@ COMMANDS = (
     "build",
     "run",
     "smoke",
+    "flash",
     "inspect",
     "pack",
     "verify",

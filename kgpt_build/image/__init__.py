@@ -1,0 +1,1 @@
+"""Images for sticks and discs: what is in them, how they are made, and how one gets onto a device."""
