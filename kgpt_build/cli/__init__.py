@@ -25,6 +25,7 @@ COMMANDS = (
     "smoke",
     "inspect",
     "pack",
+    "image",
     "verify",
     "bench",
     "doctor",
