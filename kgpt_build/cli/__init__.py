@@ -26,6 +26,7 @@ COMMANDS = (
     "flash",
     "inspect",
     "pack",
+    "image",
     "verify",
     "bench",
     "doctor",
