@@ -26,6 +26,7 @@ COMMANDS = (
     "inspect",
     "pack",
     "verify",
+    "test",
     "bench",
     "doctor",
     "completion",

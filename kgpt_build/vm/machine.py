@@ -135,6 +135,12 @@ class Machine:
         """Write the screen to ``path``: PNG if it is called so, else PPM."""
         self.execute("screendump", filename=str(path.absolute()), format="png" if path.suffix == ".png" else "ppm")
 
+    def forget(self) -> None:
+        """Let go of the events so far: for runs that last hours. What is waited for next is yet to come."""
+        with self.changed:
+            self.lines.clear()
+            self.events.clear()
+
     def quit(self) -> None:
         """End the machine now."""
         self._quit = True
