@@ -22,6 +22,7 @@ COMMANDS = (
     "models",
     "build",
     "run",
+    "screenshot",
     "smoke",
     "inspect",
     "pack",

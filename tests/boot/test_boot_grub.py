@@ -9,9 +9,9 @@ import pytest
 from boots import Boot, Kgpt, need, texts
 
 from kgpt_build.vm.events import Sample
+from kgpt_build.vm.firmware import find_firmware
 
 WORDS = "samples=3 seed=7 cpus=2 exit"
-UEFI = [Path(path) for path in ("/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd", "/usr/share/OVMF/OVMF.fd")]
 PROTOCOLS = {"multiboot1": "multiboot", "multiboot2": "multiboot2"}
 
 
@@ -52,11 +52,35 @@ def test_bios(boot: Boot, disc: tuple[str, Path], machine: str) -> None:
 
 
 def test_uefi(boot: Boot, disc: tuple[str, Path]) -> None:
-    firmware = next((path for path in UEFI if path.exists()), None)
-    if firmware is None:
-        pytest.fail("there is no OVMF: run the tests with make test, which installs it")
+    firmware = find_firmware("uefi")  # make test installs it
     # Multiboot 1 cannot pass on where the ACPI tables are, and UEFI does not leave that where a BIOS does.
     check(boot, disc, cpus=2 if disc[0] == "multiboot2" else 1, machine="q35", firmware=firmware)
+
+
+@pytest.mark.parametrize(("medium", "firmware"), [("usb", "bios"), ("disk", "bios"), ("usb", "uefi")])
+def test_kgpt_run_boots_it_as_a_stick_and_as_a_disk(
+    kgpt: Kgpt, disc: tuple[str, Path], medium: str, firmware: str
+) -> None:
+    before = disc[1].read_bytes()
+    words = ("--medium", medium, "--firmware", firmware, "--accel", "tcg", "--timeout", 100)
+    done = kgpt("run", disc[1], *words)
+    assert done.returncode == 0, done.stderr
+    assert "sample  3: " in done.stdout
+    assert disc[1].read_bytes() == before
+
+
+def test_what_a_disc_cannot_be(kgpt: Kgpt, disc: tuple[str, Path], kernel: Path) -> None:
+    for words, message in (
+        ((disc[1], "--samples", 3), "brings its own command line: it cannot be told samples=3"),
+        ((disc[1], "--medium", "kernel"), "is no kernel"),
+        ((disc[1], "--machine", "microvm"), "microvm boots kernels only"),
+        ((kernel, "--medium", "usb"), "is no disc or stick"),
+        ((kernel, "--firmware", "uefi"), "UEFI does not start"),
+        ((kernel, "--firmware", "/no/such.fd"), "there is no firmware /no/such.fd"),
+    ):
+        done = kgpt("run", *words, "--accel", "tcg")
+        assert done.returncode == 2, done.stderr
+        assert message in done.stderr
 
 
 def test_kgpt_run_boots_a_disc(kgpt: Kgpt, disc: tuple[str, Path]) -> None:
