@@ -5,6 +5,7 @@
 #include "events.h"
 #include "report.h"
 #include "selftest.h"
+#include "statusline.h"
 #include "verdict.h"
 
 #include "kgpt/mem.h"
@@ -42,6 +43,9 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
 static enum kg_status announce(struct kgpt *k, struct kg_error *error)
 {
     (void)error;
+    if (k->config.screen != KG_SCREEN_AUTO || k->config.scale) {
+        plat_screen_use((enum kg_screen_use)k->config.screen, k->config.scale);
+    }
     kg_ops_fill(&k->ops, k->info->cpu->features, k->config.cpumask);
     kg_report_boot(k);
     kg_event_cpu(k);
@@ -91,6 +95,7 @@ enum kg_exit kg_main(const struct kg_platform_info *info)
     if (k->config.cpus && k->config.mode != KG_MODE_TRAIN) { /* a training starts them itself, if it wants them */
         kg_cpus_start(k);
     }
+    kg_statusline(k, "ready");
     switch (k->config.mode) {
     case KG_MODE_SELFTEST: return run_selftest(k);
     case KG_MODE_SHELL: return kg_enter_shell(k);

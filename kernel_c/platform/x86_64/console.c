@@ -30,3 +30,31 @@ void plat_event(const char *line, size_t n)
 {
     kg_debugcon_write(line, n);
 }
+
+void plat_status(const char *text, size_t n)
+{
+    kg_vga_status(text, n);
+}
+
+bool plat_picture_open(struct kg_picture *picture, uint32_t percent, struct kg_arena *arena)
+{
+    (void)picture;
+    (void)percent;
+    (void)arena;
+    return false;
+}
+
+void plat_picture_show(void)
+{
+}
+
+void plat_picture_close(void)
+{
+}
+
+void plat_screen_use(enum kg_screen_use use, uint32_t scale)
+{
+    (void)scale;
+    if (use == KG_SCREEN_OFF)
+        kg_vga_off();
+}

@@ -39,6 +39,8 @@ static void describe(const struct kg_boot *boot)
     platform.ticks_entry = kg_ticks_entry;
     platform.has_serial = kg_serial_present();
     platform.has_screen = kg_vga_present();
+    platform.has_keyboard = false;
+    platform.screen_mode = kg_vga_present() ? "text 80x25" : "";
     platform.has_input = kg_serial_present();
 }
 
