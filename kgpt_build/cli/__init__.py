@@ -26,6 +26,7 @@ COMMANDS = (
     "smoke",
     "inspect",
     "pack",
+    "image",
     "verify",
     "test",
     "bench",
