@@ -29,6 +29,8 @@ ENGINE := \
     app/shell.c \
     app/statusline.c \
     app/verdict.c \
+    console/keyboard.c \
+    console/keyboard_test.c \
     core/acpi.c \
     core/arena.c \
     core/arena_test.c \
@@ -206,6 +208,7 @@ BARE := \
     platform/x86_64/fault.c \
     platform/x86_64/fpu.c \
     platform/x86_64/gdt.c \
+    platform/x86_64/i8042.c \
     platform/x86_64/interrupts.c \
     platform/x86_64/memory.c \
     platform/x86_64/multiboot1.c \

@@ -39,6 +39,7 @@ class Boot(Event):
     memory: int
     serial: bool
     screen: bool
+    keyboard: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,10 @@ struct kg_platform_info {
     uint64_t ticks_entry; /* plat_ticks() at the first instruction of ours */
     bool has_serial;      /* a serial port answered */
     bool has_screen;      /* a screen answered */
-    bool has_keyboard;
-    const char *
-        screen_mode; /* "1024x768x32", "text 80x25", or "" without a screen; plat_screen_use(KG_SCREEN_OFF) leaves it */
-    bool has_input;  /* a serial port or a terminal can be read */
+    bool has_keyboard;    /* a keyboard answered */
+    bool has_input;       /* a keyboard, a serial port or a terminal can be read */
+    /* "1024x768x32", "text 80x25", or "" without a screen; plat_screen_use(KG_SCREEN_OFF) leaves it */
+    const char *screen_mode;
 };
 
 /* The processors, or threads. */
