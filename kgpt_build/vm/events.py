@@ -176,6 +176,8 @@ class Stats(Event):
     ticks_hz: int
     us: int
     first_token_ticks: int
+    clock: str = ""
+    """What ``ticks_hz`` comes from."""
     used: int = 0
 
 

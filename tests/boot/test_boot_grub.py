@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
-from boots import Boot, Kgpt, need, texts
+from boots import Boot, Kgpt, grub_disc, texts, uefi
 
 from kgpt_build.vm.events import Sample
-from kgpt_build.vm.firmware import find_firmware
 
 WORDS = "samples=3 seed=7 cpus=2 exit"
 PROTOCOLS = {"multiboot1": "multiboot", "multiboot2": "multiboot2"}
@@ -18,19 +16,8 @@ PROTOCOLS = {"multiboot1": "multiboot", "multiboot2": "multiboot2"}
 @pytest.fixture(scope="module", params=PROTOCOLS)
 def disc(request: pytest.FixtureRequest, kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """The loader's name and a disc that boots the default kernel by it, under BIOS and UEFI."""
-    need("grub-mkrescue", "xorriso", "mformat")
-    for platform in ("i386-pc", "x86_64-efi"):
-        if not Path("/usr/lib/grub", platform).is_dir():
-            pytest.fail(f"GRUB has no {platform}: run the tests with make test, which installs it")
     folder = tmp_path_factory.mktemp(request.param)
-    grub = folder / "disc" / "boot" / "grub"
-    grub.mkdir(parents=True)
-    (folder / "disc" / "kernel.elf").write_bytes(kernel.read_bytes())
-    command = PROTOCOLS[request.param]
-    (grub / "grub.cfg").write_text(f"set timeout=0\nmenuentry kgpt {{\n  {command} /kernel.elf {WORDS}\n  boot\n}}\n")
-    disc = folder / "kgpt.iso"
-    subprocess.run(["grub-mkrescue", "-o", disc, folder / "disc"], check=True, capture_output=True)
-    return request.param, disc
+    return request.param, grub_disc(folder, kernel, PROTOCOLS[request.param], WORDS)
 
 
 def check(boot: Boot, disc: tuple[str, Path], *, cpus: int = 2, **settings: object) -> None:
@@ -52,9 +39,8 @@ def test_bios(boot: Boot, disc: tuple[str, Path], machine: str) -> None:
 
 
 def test_uefi(boot: Boot, disc: tuple[str, Path]) -> None:
-    firmware = find_firmware("uefi")  # make test installs it
     # Multiboot 1 cannot pass on where the ACPI tables are, and UEFI does not leave that where a BIOS does.
-    check(boot, disc, cpus=2 if disc[0] == "multiboot2" else 1, machine="q35", firmware=firmware)
+    check(boot, disc, cpus=2 if disc[0] == "multiboot2" else 1, machine="q35", firmware=uefi())
 
 
 @pytest.mark.parametrize(("medium", "firmware"), [("usb", "bios"), ("disk", "bios"), ("usb", "uefi")])
