@@ -201,6 +201,7 @@ void kg_event_stats(struct kgpt *k, const struct kg_stats *stats)
     kg_json_text(&json, "clock", plat_clock());
     kg_json_u64(&json, "us", stats->us);
     kg_json_u64(&json, "first_token_ticks", stats->first_token_ticks);
+    kg_json_u64(&json, "used", k->arena.used);
     kg_event_send(k, &json);
 }
 
