@@ -37,6 +37,9 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
         kg_error_hint(error, "give the machine one of them, or use mode=generate");
         return KG_E_INPUT;
     }
+    if (k->config.clock[0]) {
+        plat_clock_use(k->config.clock);
+    }
     return status;
 }
 

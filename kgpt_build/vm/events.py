@@ -163,7 +163,10 @@ class Sample(Event):
 
 @dataclass(frozen=True)
 class Stats(Event):
-    """A generation is finished. ``ticks_hz`` and ``us`` are 0 where unknown."""
+    """A generation is finished. ``ticks_hz`` and ``us`` are 0 where unknown; ``used``: bytes of the arena.
+
+    Images of earlier versions do not say what is used: 0.
+    """
 
     event: ClassVar[str] = "stats"
     samples: int
@@ -173,6 +176,9 @@ class Stats(Event):
     ticks_hz: int
     us: int
     first_token_ticks: int
+    clock: str = ""
+    """What ``ticks_hz`` comes from."""
+    used: int = 0
 
 
 @dataclass(frozen=True)

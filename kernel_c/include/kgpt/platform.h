@@ -56,10 +56,13 @@ bool plat_has_events(void);                     /* does anyone listen on the mac
 void plat_event(const char *line, size_t n);    /* a whole line of JSON with its "\n"; dropped where nobody listens */
 uint64_t plat_ticks(void);                      /* monotonic: the TSC, or nanoseconds */
 uint64_t plat_ticks_hz(void);                   /* its frequency, calibrated at first use; 0 if it cannot be known */
+const char *plat_clock(void);                   /* who told it: "cpuid", "hpet", "system", …; "" if it is not known */
+void plat_clock_use(const char *name);          /* before the first use: ask only this one, whose name is kept */
 bool plat_entropy(uint64_t *value);             /* false: only the clock was there to be asked */
 bool plat_fault(const char *kind);              /* break something on purpose (`fault=`); true: later; false: unknown */
 _Noreturn void plat_panic(const char *message); /* print, emit `panic`, end with KG_EXIT_FAILED */
 _Noreturn void plat_exit(enum kg_exit code);    /* end the run: debug exit, power off, or halt, whatever there is */
+void plat_off_at_exit(void); /* from now on plat_exit may switch off a machine that a person sits at */
 _Noreturn void plat_reboot(void);
 
 /* Starts processors until `most` run (0: all there are), with memory for their stacks from `arena`, which stays taken. Only the

@@ -1,6 +1,7 @@
 /* The boot, as a table of contents: from the loader's two registers to kg_main. */
 #include "boot.h"
 #include "debugcon.h"
+#include "firmware.h"
 #include "fpu.h"
 #include "gdt.h"
 #include "i8042.h"
@@ -65,7 +66,8 @@ _Noreturn void kg_start(uint32_t magic, uint32_t info)
     if (!kg_paging_init())
         plat_panic("not enough memory for the page tables");
     kg_cpu_detect(&cpu);
-    kg_smp_init(&cpu, boot->rsdp);
+    kg_smp_init(&cpu);
+    kg_firmware_init(boot);
     describe(boot);
     plat_exit(kg_main(&platform));
 }
