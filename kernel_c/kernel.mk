@@ -28,6 +28,11 @@ ENGINE := \
     app/selftest.c \
     app/shell.c \
     app/verdict.c \
+    console/font.c \
+    console/pixels.c \
+    console/pixels_test.c \
+    console/terminal.c \
+    console/terminal_test.c \
     core/acpi.c \
     core/arena.c \
     core/arena_test.c \
@@ -210,6 +215,7 @@ BARE := \
     platform/x86_64/parallel.c \
     platform/x86_64/power.c \
     platform/x86_64/pvh.c \
+    platform/x86_64/screen.c \
     platform/x86_64/serial.c \
     platform/x86_64/smp.c \
     platform/x86_64/start.c \
@@ -293,6 +299,8 @@ $(filter %_test.o $(OBJ)/kernel_c/app/%,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDI
 $(filter %_swar.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(SWAR_FLAGS)
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
 $(filter %/tokenizer/unicode.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -I$(GEN)
+# The screen is for panics too, which touch no FP register.
+$(filter $(OBJ)/kernel_c/console/%,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -mgeneral-regs-only -I$(GEN) $(if $(filter 1,$(DEBUG)),,-Os)
 $(AVX2_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX2_FLAGS)
 $(filter $(OBJ)/kernel_c/ops/quant/%,$(AVX2_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(F16C_FLAGS)
 $(FMA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(FMA_FLAGS)

@@ -2,22 +2,25 @@
 #include "debugcon.h"
 #include "io.h"
 #include "kgpt/platform.h"
+#include "screen.h"
 #include "serial.h"
-#include "vga.h"
 
 void plat_write(const char *text, size_t n)
 {
     kg_serial_write(text, n);
-    kg_vga_write(text, n);
+    kg_screen_write(text, n);
 }
 
+/* Whoever looks for a key lets the screen catch up, as far as its turn has come. */
 int plat_read(void)
 {
+    kg_screen_turn();
     return kg_serial_read();
 }
 
 void plat_relax(void)
 {
+    kg_screen_flush();
     kg_pause();
 }
 
@@ -29,32 +32,4 @@ bool plat_has_events(void)
 void plat_event(const char *line, size_t n)
 {
     kg_debugcon_write(line, n);
-}
-
-void plat_status(const char *text, size_t n)
-{
-    kg_vga_status(text, n);
-}
-
-bool plat_picture_open(struct kg_picture *picture, uint32_t percent, struct kg_arena *arena)
-{
-    (void)picture;
-    (void)percent;
-    (void)arena;
-    return false;
-}
-
-void plat_picture_show(void)
-{
-}
-
-void plat_picture_close(void)
-{
-}
-
-void plat_screen_use(enum kg_screen_use use, uint32_t scale)
-{
-    (void)scale;
-    if (use == KG_SCREEN_OFF)
-        kg_vga_off();
 }

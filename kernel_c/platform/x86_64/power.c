@@ -2,6 +2,7 @@
 #include "debugcon.h"
 #include "io.h"
 #include "kgpt/platform.h"
+#include "screen.h"
 #include "serial.h"
 
 #define DEBUG_EXIT 0xF4
@@ -26,18 +27,21 @@ _Noreturn void plat_exit(enum kg_exit code)
 {
     static const char text[] = "kgpt: halted; the machine can be switched off\n";
     kg_serial_flush();
+    kg_screen_flush();
     if (under_hypervisor()) {
         kg_outl(DEBUG_EXIT, KG_EXIT_PORT_BASE + (uint32_t)code);
         kg_outw(QEMU_PM1A_CONTROL, SLEEP_ENABLE_S5);
         kg_outw(BOCHS_PM1A_CONTROL, SLEEP_ENABLE_S5);
     }
     plat_write(text, sizeof text - 1);
+    kg_screen_flush();
     kg_halt();
 }
 
 _Noreturn void plat_reboot(void)
 {
     kg_serial_flush();
+    kg_screen_flush();
     for (int i = 0; i < MAX_SPINS && (kg_inb(KEYBOARD_COMMAND) & KEYBOARD_BUSY); i++) {
     }
     kg_outb(KEYBOARD_COMMAND, KEYBOARD_RESET);
