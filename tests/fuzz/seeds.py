@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import keyboards
 import lm_tiny
 from gguf_files import RawTensor, array_field, field, raw_file, text, u32_field, write_everything
 from targets import CORPUS, SHELL_MODELS
@@ -57,6 +58,7 @@ def main() -> None:
     makers = {
         "cmdline": _cmdlines,
         "lineedit": _typed,
+        "keyboard": _codes,
         "chat": _chats,
         "gguf": _ggufs,
         "vocab": _vocabs,
@@ -81,6 +83,18 @@ def _cmdlines() -> Iterator[bytes]:
 
 def _typed() -> Iterator[bytes]:
     yield from TYPED
+
+
+def _codes() -> Iterator[bytes]:
+    keys = keyboards.ALL
+    for code_set in (1, 2):
+        yield bytes([code_set - 1]) + b"".join(key.down(code_set) + key.up(code_set) for key in keys)
+        for modifier in (keyboards.SHIFTS[0], keyboards.CTRLS[1], keyboards.ALTS[0], keyboards.CAPS, keyboards.NUM):
+            held = b"".join(key.down(code_set) for key in keys[::7])
+            yield bytes([code_set - 1]) + modifier.down(code_set) + held + modifier.up(code_set)
+        silent = keyboards.PAUSE[code_set] + keyboards.PRINT[code_set] + keyboards.BREAK[code_set]
+        yield bytes([code_set - 1]) + silent
+        yield bytes([2 - code_set]) + b"\xaa" + silent + keys[0].down(code_set) + keys[0].up(code_set)
 
 
 def _chats() -> Iterator[bytes]:

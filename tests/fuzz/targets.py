@@ -86,6 +86,10 @@ _TYPED = (
     *("\\x01", "\\x02", "\\x04", "\\x05", "\\x0b", "\\x0c", "\\x15", "\\x17", "\\x7f", "\\x0d\\x0a"),
     *("\\xc3\\xa9", "\\xe2\\x82\\xac", "\\xf0\\x9f\\x98\\x80"),
 )
+_CODES = (
+    *("\\xe0\\x48", "\\xe0\\xc8", "\\xe0\\xf0\\x75", "\\xe1\\x1d\\x45", "\\xf0\\x12", "\\x3a\\xba", "\\xe0\\x2a"),
+    *("\\x2a", "\\x1d", "\\x38", "\\x12", "\\x14", "\\x11", "\\xaa", "\\xff"),
+)
 _GGUF_WORDS = (
     *(
         "GGUF\\x03\\x00\\x00\\x00",
@@ -156,6 +160,7 @@ TARGETS = {
             macros=("KG_LINE_MAX=40",),  # so that short inputs fill it
             words=_TYPED,
         ),
+        Target("keyboard", ("kernel_c/console/keyboard.c",), 128, words=_CODES),
         Target("vocab", (*_VOCAB,), 4096, words=_VOCAB_WORDS),
         Target("model", (*_MODEL,), 8192, words=_MODEL_WORDS),
         Target(
