@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from boots import Boot, texts
 
+from kgpt_build.errors import MachineLost
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.events import Boot as BootEvent
 from kgpt_build.vm.events import Error, Event, Sample
@@ -15,6 +18,12 @@ def press(guest: Guest, *combinations: str) -> None:
     for combination in combinations:
         keys = [{"type": "qcode", "data": key} for key in combination.split("-")]
         guest.machine.execute("send-key", keys=keys)
+
+
+def last_keys(guest: Guest, text: str) -> None:
+    """These end the machine: perhaps before QEMU has said that it pressed them."""
+    with contextlib.suppress(MachineLost):
+        guest.machine.type_text(text)
 
 
 def errors_of(guest: Guest) -> list[str]:
@@ -36,7 +45,7 @@ def test_a_shell_without_a_serial_port(boot: Boot, machine: str) -> None:
     guest.expect_event("stats", samples=2)
     guest.expect_event("config", seed=7, prompt="ka")
     assert [text[:2] for text in texts(guest)] == ["ka", "ka"]
-    guest.machine.type_keys("halt\r")
+    last_keys(guest, "halt\r")
     assert guest.wait().ok
 
 
@@ -52,7 +61,7 @@ def test_line_editing_with_keys(boot: Boot) -> None:
     guest.expect_event("error", message='unknown command "dAbc4"')
     press(guest, "pause", "print", "f1", "f5", "alt-f5", "meta_l", "menu", "esc", "x", "y", "kp_enter")
     guest.expect_event("error", message='unknown command "y"')  # Esc and x are one key of a terminal: Alt-x
-    guest.machine.type_keys("\x04")
+    last_keys(guest, "\x04")
     assert guest.wait().ok
 
 
@@ -64,7 +73,7 @@ def test_ctrl_c_stops_a_generation(boot: Boot, keys: str) -> None:
     guest.expect_event("sample", reason="stopped")
     guest.expect_event("shell")
     assert len([event for event in guest.events if isinstance(event, Sample)]) < 1_000_000
-    guest.machine.type_keys("halt\r")
+    last_keys(guest, "halt\r")
     assert guest.wait().ok
 
 
@@ -96,5 +105,51 @@ def test_keyboard_and_serial_port_together(boot: Boot) -> None:
     guest.expect("e$")
     guest.send_line("")
     guest.expect_event("error", message='unknown command "one"')
-    press(guest, "ctrl-d")
+    with contextlib.suppress(MachineLost):
+        press(guest, "ctrl-d")
     assert guest.wait().ok
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"machine": "pc"},
+        {"machine": "q35", "serial": False},
+        {"machine": "microvm"},
+        {"machine": "q35", "cpus": 4, "cmdline": "mode=shell cpus=4"},
+        {"machine": "pc", "extra": ("-machine", "pc,pit=off,hpet=off")},
+    ],
+    ids=str,
+)
+def test_a_processor_that_waits_is_asleep(boot: Boot, settings: dict[str, object]) -> None:
+    guest = boot(**{"cmdline": "mode=shell", **settings})
+    guest.expect_event("shell")
+    while "HLT=1" not in registers(guest):  # one that never sleeps runs into the time limit
+        pass
+    guest.machine.type_text("nonsense\r")
+    guest.expect_event("error")
+    last_keys(guest, "halt\r")
+    assert guest.wait().ok
+
+
+def test_without_a_timer_to_wake_it_it_does_not_sleep(boot: Boot) -> None:
+    guest = boot("mode=shell", machine="pc", cpu="qemu64,-apic")
+    guest.expect_event("shell")
+    assert all("HLT=0" in registers(guest) for _ in range(20))
+    guest.send_line("halt")
+    assert guest.wait().ok
+
+
+@pytest.mark.parametrize("settings", [{"machine": "pc"}, {"machine": "microvm"}], ids=str)
+def test_a_paste_is_read_whole(boot: Boot, settings: dict[str, object]) -> None:
+    guest = boot("mode=shell", **settings)
+    guest.expect_event("shell")
+    lines = [f"x{i}" + "y" * 400 for i in range(10)]
+    guest.send("\r".join(lines) + "\rhalt\r")
+    assert guest.wait().ok
+    assert errors_of(guest) == [f'unknown command "{line[:64]}"' for line in lines]
+
+
+def registers(guest: Guest) -> str:
+    """Of the first processor, and whether it is halted."""
+    return str(guest.machine.execute("human-monitor-command", **{"command-line": "info registers"}))
