@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import pytest
 from boots import Boot, texts
@@ -152,4 +153,5 @@ def test_a_paste_is_read_whole(boot: Boot, settings: dict[str, object]) -> None:
 
 def registers(guest: Guest) -> str:
     """Of the first processor, and whether it is halted."""
-    return str(guest.machine.execute("human-monitor-command", **{"command-line": "info registers"}))
+    words: dict[str, Any] = {"command-line": "info registers"}
+    return str(guest.machine.execute("human-monitor-command", **words))
