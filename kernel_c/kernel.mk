@@ -84,6 +84,7 @@ TRAIN_ENGINE := \
     app/fast_parallel.c \
     app/trainer.c \
     app/training.c \
+    app/training_curve.c \
     app/training_documents.c \
     app/training_log.c \
     app/training_loss.c \
