@@ -31,11 +31,8 @@ ENGINE := \
     app/verdict.c \
     console/font.c \
     console/keyboard.c \
-    console/keyboard_test.c \
     console/pixels.c \
-    console/pixels_test.c \
     console/terminal.c \
-    console/terminal_test.c \
     core/acpi.c \
     core/acpi_cpus.c \
     core/acpi_fadt.c \
@@ -59,6 +56,7 @@ ENGINE := \
     core/random_test.c \
     core/str.c \
     core/str_test.c \
+    core/test.c \
     core/utf8.c \
     core/utf8_test.c \
     engine/forward.c \
@@ -78,16 +76,19 @@ ENGINE := \
     tokenizer/char_test.c \
     train/shape.c
 
+# Self-tests of what hosted tests try harder: in the larger images, where they are not half of the code.
+MORE_TESTS := core/acpi_test.c console/keyboard_test.c console/pixels_test.c console/terminal_test.c
+
 # What mode=train needs, in images that have it (TRAIN=1): the others stay half as large.
 TRAIN_ENGINE := \
     app/fast_parallel.c \
     app/trainer.c \
     app/training.c \
+    app/training_curve.c \
     app/training_documents.c \
     app/training_log.c \
     app/training_loss.c \
     app/training_weights.c \
-    core/acpi_test.c \
     core/dmath.c \
     core/dmath_test.c \
     core/dmath_trig.c \
@@ -173,6 +174,9 @@ LM_MATH := core/dmath.c core/dmath_trig.c
 LM_CORE := core/crc32_long.c core/crc32_long_test.c
 
 MODEL := app/model_data.c
+ifneq ($(filter 1,$(TRAIN) $(LM)),)
+ENGINE += $(MORE_TESTS)
+endif
 
 # Per-ISA files: the suffix chooses the flags, run-time dispatch chooses the function.
 ENGINE_AVX2 := ops/x86/matmul_avx2.c
@@ -202,7 +206,7 @@ ENGINE += app/micro.c app/micro_shell.c
 endif
 
 # Of the engine, what is not on the way of a token.
-SMALL := core/acpi.c core/arena.c core/cpu.c core/error.c core/format.c core/json.c core/parse.c core/str.c core/utf8.c \
+SMALL := core/acpi.c core/arena.c core/cpu.c core/error.c core/format.c core/json.c core/parse.c core/str.c core/test.c core/utf8.c \
     engine/model.c engine/session.c engine/test_model.c tokenizer/char.c train/shape.c
 
 # What compilers call on their own account; a hosted process has it from its C library.
