@@ -17,6 +17,7 @@ from kgpt_build.kernel.build import build_cached
 from kgpt_build.models import NO_MODEL
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.events import Sample
+from kgpt_build.vm.firmware import Firmware, find_firmware
 from kgpt_build.vm.probe import multiboot_image
 
 Boot = Callable[..., Guest]
@@ -38,15 +39,9 @@ def texts(guest: Guest) -> list[str]:
     return [event.text for event in guest.events if isinstance(event, Sample)]
 
 
-UEFI = [Path(path) for path in ("/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd", "/usr/share/OVMF/OVMF.fd")]
-
-
-def uefi() -> Path:
-    """OVMF, for `firmware`."""
-    firmware = next((path for path in UEFI if path.exists()), None)
-    if firmware is None:
-        pytest.fail("there is no OVMF: run the tests with make test, which installs it")
-    return firmware
+def uefi() -> Firmware | None:
+    """OVMF, for `firmware`. `make test` installs it: without it this fails."""
+    return find_firmware("uefi")
 
 
 def grub_disc(folder: Path, kernel: Path, command: str, words: str) -> Path:

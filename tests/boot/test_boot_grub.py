@@ -43,6 +43,32 @@ def test_uefi(boot: Boot, disc: tuple[str, Path]) -> None:
     check(boot, disc, cpus=2 if disc[0] == "multiboot2" else 1, machine="q35", firmware=uefi())
 
 
+@pytest.mark.parametrize(("medium", "firmware"), [("usb", "bios"), ("disk", "bios"), ("usb", "uefi")])
+def test_kgpt_run_boots_it_as_a_stick_and_as_a_disk(
+    kgpt: Kgpt, disc: tuple[str, Path], medium: str, firmware: str
+) -> None:
+    before = disc[1].read_bytes()
+    words = ("--medium", medium, "--firmware", firmware, "--accel", "tcg", "--timeout", 100)
+    done = kgpt("run", disc[1], *words)
+    assert done.returncode == 0, done.stderr
+    assert "sample  3: " in done.stdout
+    assert disc[1].read_bytes() == before
+
+
+def test_what_a_disc_cannot_be(kgpt: Kgpt, disc: tuple[str, Path], kernel: Path) -> None:
+    for words, message in (
+        ((disc[1], "--samples", 3), "brings its own command line: it cannot be told samples=3"),
+        ((disc[1], "--medium", "kernel"), "is no kernel"),
+        ((disc[1], "--machine", "microvm"), "microvm boots kernels only"),
+        ((kernel, "--medium", "usb"), "is no disc or stick"),
+        ((kernel, "--firmware", "uefi"), "UEFI does not start"),
+        ((kernel, "--firmware", "/no/such.fd"), "there is no firmware /no/such.fd"),
+    ):
+        done = kgpt("run", *words, "--accel", "tcg")
+        assert done.returncode == 2, done.stderr
+        assert message in done.stderr
+
+
 def test_kgpt_run_boots_a_disc(kgpt: Kgpt, disc: tuple[str, Path]) -> None:
     done = kgpt("run", disc[1], "--accel", "tcg", "--timeout", 60)
     assert done.returncode == 0, done.stderr

@@ -78,6 +78,34 @@ void plat_relax(void)
 {
 }
 
+void plat_status(const char *text, size_t n)
+{
+    (void)text;
+    (void)n;
+}
+
+bool plat_picture_open(struct kg_picture *picture, uint32_t percent, struct kg_arena *arena)
+{
+    (void)picture;
+    (void)percent;
+    (void)arena;
+    return false;
+}
+
+void plat_picture_show(void)
+{
+}
+
+void plat_picture_close(void)
+{
+}
+
+void plat_screen_use(enum kg_screen_use use, uint32_t scale)
+{
+    (void)use;
+    (void)scale;
+}
+
 bool plat_has_events(void)
 {
     return true;

@@ -84,6 +84,8 @@ struct kg_config {
     struct kg_sampling sampling;
     uint32_t cpumask; /* enum kg_isa: the highest to use */
     uint32_t cpus;    /* to use; 0: one, or with mode=train all there are */
+    uint32_t screen;  /* enum kg_screen_use */
+    uint32_t scale;   /* pixels of a dot of the screen's font; 0: by its resolution */
     bool exit;        /* end after the mode instead of entering the shell */
     bool logits;      /* emit `logits` events */
     struct kg_train_config train;
