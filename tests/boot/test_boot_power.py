@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,33 @@ def test_off_after_exit(real: Boot, machine: str) -> None:
     assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
     assert "kgpt: 1 samples" in guest.console
     assert "kgpt: halted" not in guest.console
+
+
+TRACE = ("-trace", "memory_region_ops_write")
+
+
+def writes(trace: Path) -> list[tuple[str, str]]:
+    """Addresses and values of what was written to devices, in order."""
+    return re.findall(r"addr (\w+) value (\w+)", trace.read_text(errors="replace"))
+
+
+@pytest.mark.parametrize(("machine", "enable"), [("pc", "0xf1"), ("q35", "0x2")])
+def test_how_it_is_switched_off(real: Boot, tmp_path: Path, machine: str, enable: str) -> None:
+    """ACPI mode, in which firmware leaves it to us; wake-ups cleared; the type; the type and the bit that does it."""
+    guest = real("samples=1 exit", machine=machine, serial=False, extra=(*TRACE, "-D", str(tmp_path / "trace")))
+    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+    done = writes(tmp_path / "trace")[-4:]
+    assert [done[0], *done[2:]] == [("0xb2", enable), ("0x604", "0x1"), ("0x604", "0x2001")]
+    assert done[1][0] == "0x600"
+
+
+def test_off_after_pvh(real: Boot, kernel: Path, tmp_path: Path) -> None:
+    """QEMU starts what has no multiboot 1 header by its PVH note; then the root pointer comes from the loader."""
+    image = tmp_path / "pvh.elf"
+    image.write_bytes(kernel.read_bytes().replace(struct.pack("<II", 0x1BADB002, 0x00010003), bytes(8)))
+    guest = real("samples=1 exit", image=image, machine="q35", memory=256)
+    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+    assert "booted by pvh" in guest.console
 
 
 def test_off_after_halt(real: Boot) -> None:
@@ -110,13 +138,11 @@ LAST_WRITE = {
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_reboot(real: Boot, tmp_path: Path, machine: str) -> None:
-    trace = tmp_path / "trace"
-    guest = real("mode=shell", machine=machine, extra=("-trace", "memory_region_ops_write", "-D", str(trace)))
+    guest = real("mode=shell", machine=machine, extra=(*TRACE, "-D", str(tmp_path / "trace")))
     guest.expect("kgpt> ")
     guest.send_line("reboot")
     assert shutdown(guest) == {"guest": True, "reason": "guest-reset"}
-    writes = re.findall(r"addr (\w+) value (\w+)", trace.read_text(errors="replace"))
-    assert writes[-1] == LAST_WRITE[machine]
+    assert writes(tmp_path / "trace")[-1] == LAST_WRITE[machine]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
