@@ -76,7 +76,7 @@ def end(library: Path, room: int, tmp_path: Path) -> End:
     numbers = itertools.count()
 
     def end(tables: acpi.Memory, how: int = EXIT_FOR_GOOD, **facts: int) -> _Machine:
-        driver = ctypes.CDLL(shutil.copy(library, tmp_path / f"{next(numbers)}.so"))
+        driver = ctypes.CDLL(str(shutil.copy(library, tmp_path / f"{next(numbers)}.so")))
         assert len(tables.data) <= ROOM
         ctypes.memset(room, 0, ROOM + 0x1000)
         ctypes.memmove(room, tables.data, len(tables.data))
