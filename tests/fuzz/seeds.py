@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import acpi
 import keyboards
 import lm_tiny
 from gguf_files import RawTensor, array_field, field, raw_file, text, u32_field, write_everything
@@ -56,6 +57,7 @@ def main() -> None:
     """Write them all."""
     _write_shell_models()
     makers = {
+        "acpi": _machines,
         "cmdline": _cmdlines,
         "lineedit": _typed,
         "keyboard": _codes,
@@ -73,6 +75,17 @@ def main() -> None:
             old.unlink()
         for i, data in enumerate(make()):
             (folder / f"seed-{i:02}").write_bytes(data)
+
+
+def _machines() -> Iterator[bytes]:
+    """After a byte that says whether check sums are made right."""
+    for machine in (acpi.whole(), acpi.old(), acpi.reduced()):
+        yield b"\1" + machine.data
+        yield b"\0" + machine.data
+    long_length = acpi.s5(acpi.package(b"\x0b\5\7", length=b"\x85\0\0"))
+    yield b"\1" + acpi.memory([acpi.fadt(132)], dsdt=acpi.table(b"DSDT", long_length)).data
+    yield b"\1" + acpi.memory([acpi.madt(), acpi.hpet(0)], rsdt=False).data
+    yield b"\1" + acpi.memory().data[:-1]
 
 
 def _cmdlines() -> Iterator[bytes]:

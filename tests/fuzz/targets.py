@@ -57,6 +57,8 @@ _MODEL = [
     *_CORE,
 ]
 
+_ACPI = [f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_s5")]
+
 
 @dataclass(frozen=True)
 class Target:
@@ -122,6 +124,20 @@ _SHELL_WORDS = (
     *('\\"\\"\\"', "ctx=8", "n_ctx", "pp=4", "tg=4", "repeat=1", "logprobs=3", "layers", "max_tokens=3", "samples=2"),
 )
 
+_ACPI_WORDS = (
+    *("RSD PTR ", "XSDT", "RSDT", "APIC", "FACP", "HPET", "DSDT", "SSDT", "_S5_", "\\x08\\\\_S5_\\x12\\x05\\x02"),
+    *(
+        "\\x00\\x08",
+        "\\x09\\x10",
+        "\\x0a\\x05",
+        "\\x0b",
+        "\\x0c",
+        "\\x0e",
+        "\\x24\\xf0\\x07\\x00",
+        "\\x4c\\xf0\\x07\\x00",
+    ),
+)
+
 
 def _application() -> tuple[str, ...]:
     """What kernel.mk links into an image for language models, without its self-tests and its arena."""
@@ -171,6 +187,7 @@ TARGETS = {
             words=_KEYS + _TYPED + _SHELL_WORDS,
         ),
         Target("encode", (*_VOCAB,), 128, words=_TEXT_WORDS),
+        Target("acpi", (*_ACPI, *_CORE), 1024, words=_ACPI_WORDS),
         Target("chat", ("kernel_c/lm/chat.c", *_CORE), 2048, words=("KGCT", "</think>\\x0a", "<|im_end|>")),
     )
 }
