@@ -78,6 +78,34 @@ void plat_relax(void)
 {
 }
 
+void plat_status(const char *text, size_t n)
+{
+    (void)text;
+    (void)n;
+}
+
+bool plat_picture_open(struct kg_picture *picture, uint32_t percent, struct kg_arena *arena)
+{
+    (void)picture;
+    (void)percent;
+    (void)arena;
+    return false;
+}
+
+void plat_picture_show(void)
+{
+}
+
+void plat_picture_close(void)
+{
+}
+
+void plat_screen_use(enum kg_screen_use use, uint32_t scale)
+{
+    (void)use;
+    (void)scale;
+}
+
 bool plat_has_events(void)
 {
     return true;
@@ -101,6 +129,16 @@ uint64_t plat_ticks_hz(void)
     return 1000000000;
 }
 
+const char *plat_clock(void)
+{
+    return "fuzz";
+}
+
+void plat_clock_use(const char *name)
+{
+    promise(name[0]);
+}
+
 bool plat_entropy(uint64_t *value)
 {
     *value = 4; /* a fuzzer wants the same again */
@@ -122,6 +160,10 @@ _Noreturn void plat_exit(enum kg_exit code)
 {
     (void)code;
     longjmp(machine.end, 1);
+}
+
+void plat_off_at_exit(void)
+{
 }
 
 _Noreturn void plat_reboot(void)

@@ -31,8 +31,11 @@ struct kg_platform_info {
     size_t n_files;
     uint64_t ticks_entry; /* plat_ticks() at the first instruction of ours */
     bool has_serial;      /* a serial port answered */
-    bool has_screen;      /* a text screen answered */
-    bool has_input;       /* a serial port or a terminal can be read */
+    bool has_screen;      /* a screen answered */
+    bool has_keyboard;    /* a keyboard answered */
+    bool has_input;       /* a keyboard, a serial port or a terminal can be read */
+    /* "1024x768x32", "text 80x25", or "" without a screen; plat_screen_use(KG_SCREEN_OFF) leaves it */
+    const char *screen_mode;
 };
 
 /* The processors, or threads. */
@@ -53,10 +56,13 @@ bool plat_has_events(void);                     /* does anyone listen on the mac
 void plat_event(const char *line, size_t n);    /* a whole line of JSON with its "\n"; dropped where nobody listens */
 uint64_t plat_ticks(void);                      /* monotonic: the TSC, or nanoseconds */
 uint64_t plat_ticks_hz(void);                   /* its frequency, calibrated at first use; 0 if it cannot be known */
+const char *plat_clock(void);                   /* who told it: "cpuid", "hpet", "system", …; "" if it is not known */
+void plat_clock_use(const char *name);          /* before the first use: ask only this one, whose name is kept */
 bool plat_entropy(uint64_t *value);             /* false: only the clock was there to be asked */
 bool plat_fault(const char *kind);              /* break something on purpose (`fault=`); true: later; false: unknown */
 _Noreturn void plat_panic(const char *message); /* print, emit `panic`, end with KG_EXIT_FAILED */
 _Noreturn void plat_exit(enum kg_exit code);    /* end the run: debug exit, power off, or halt, whatever there is */
+void plat_off_at_exit(void); /* from now on plat_exit may switch off a machine that a person sits at */
 _Noreturn void plat_reboot(void);
 
 /* Starts processors until `most` run (0: all there are), with memory for their stacks from `arena`, which stays taken. Only the
@@ -66,6 +72,33 @@ struct kg_cpus plat_start_cpus(uint32_t most, struct kg_arena *arena);
 /* Calls `work` on every started processor at once, as worker 0 (the caller) to workers - 1, and returns when all have returned.
  * Those that wait for the next call sleep. Not from within `work`, which may call no other function of the platform. */
 void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers), void *context);
+
+/* The line at the bottom of the screen, in UTF-8 without escape sequences, cut to fit. Dropped where there is no screen; a serial
+ * port never gets it. */
+void plat_status(const char *text, size_t n);
+
+/* Pixels, 0x00RRGGBB, from left to right and from the top down, as wide as the screen. */
+struct kg_picture {
+    uint32_t *pixels;
+    uint32_t width, height;
+    size_t stride; /* in pixels */
+};
+
+/* Gives `percent` (1 to 90) of the screen's height, above the text, to a black picture in memory from `arena`, which stays taken. False
+ * where the screen has no pixels, or the arena no room. */
+bool plat_picture_open(struct kg_picture *picture, uint32_t percent, struct kg_arena *arena);
+void plat_picture_show(void);  /* what was drawn becomes visible */
+void plat_picture_close(void); /* the text has the whole screen again */
+
+enum kg_screen_use {
+    KG_SCREEN_AUTO,
+    KG_SCREEN_OFF,  /* nothing more is drawn */
+    KG_SCREEN_SAFE, /* without write-combining, and not scaled unless `scale` says so */
+};
+
+/* What the command line says about the screen. `scale`: how many pixels wide a dot of the font is, 1 to 8; 0: by resolution. Clears the
+ * screen if that changes it. */
+void plat_screen_use(enum kg_screen_use use, uint32_t scale);
 
 /* The application, called once by the platform when the machine is ready. Returns the verdict for plat_exit. */
 enum kg_exit kg_main(const struct kg_platform_info *info);

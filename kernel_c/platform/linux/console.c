@@ -130,3 +130,32 @@ void plat_event(const char *line, size_t n)
         events_fd = -1;
     }
 }
+
+/* A process has no screen of its own: a terminal's last line and pixels are not ours. */
+void plat_status(const char *text, size_t n)
+{
+    (void)text;
+    (void)n;
+}
+
+bool plat_picture_open(struct kg_picture *picture, uint32_t percent, struct kg_arena *arena)
+{
+    (void)picture;
+    (void)percent;
+    (void)arena;
+    return false;
+}
+
+void plat_picture_show(void)
+{
+}
+
+void plat_picture_close(void)
+{
+}
+
+void plat_screen_use(enum kg_screen_use use, uint32_t scale)
+{
+    (void)use;
+    (void)scale;
+}

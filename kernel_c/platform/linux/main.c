@@ -123,6 +123,8 @@ int main(int argc, char **argv)
         .ticks_entry = entry,
         .has_serial = false,
         .has_screen = false,
+        .has_keyboard = false,
+        .screen_mode = "",
         .has_input = true,
     };
     kg_linux_events_init((int)options.events_fd);

@@ -1,5 +1,6 @@
 /* The console: serial port and screen together or alone, and the machine channel. */
 #include "debugcon.h"
+#include "i8042.h"
 #include "io.h"
 #include "kgpt/platform.h"
 #include "serial.h"
@@ -11,9 +12,20 @@ void plat_write(const char *text, size_t n)
     kg_vga_write(text, n);
 }
 
+/* What can be typed on. The keyboard first: a line that never falls silent shall not keep Ctrl-C from being seen. */
+static int (*const sources[])(void) = {kg_i8042_read, kg_serial_read};
+
 int plat_read(void)
 {
-    return kg_serial_read();
+    int result = KG_READ_END;
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        int byte = sources[i]();
+        if (byte >= 0)
+            return byte;
+        if (byte == KG_READ_NONE)
+            result = KG_READ_NONE;
+    }
+    return result;
 }
 
 void plat_relax(void)
@@ -29,4 +41,32 @@ bool plat_has_events(void)
 void plat_event(const char *line, size_t n)
 {
     kg_debugcon_write(line, n);
+}
+
+void plat_status(const char *text, size_t n)
+{
+    kg_vga_status(text, n);
+}
+
+bool plat_picture_open(struct kg_picture *picture, uint32_t percent, struct kg_arena *arena)
+{
+    (void)picture;
+    (void)percent;
+    (void)arena;
+    return false;
+}
+
+void plat_picture_show(void)
+{
+}
+
+void plat_picture_close(void)
+{
+}
+
+void plat_screen_use(enum kg_screen_use use, uint32_t scale)
+{
+    (void)scale;
+    if (use == KG_SCREEN_OFF)
+        kg_vga_off();
 }

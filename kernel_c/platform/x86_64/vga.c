@@ -3,7 +3,8 @@
 #include "io.h"
 
 #define COLUMNS 80
-#define ROWS 25
+#define ROWS 24 /* of text */
+#define STATUS_ROW 24
 #define TEXT_MEMORY 0xB8000
 #define ATTRIBUTE 0x0700 /* light grey on black */
 #define BLANK (ATTRIBUTE | ' ')
@@ -14,7 +15,7 @@
 #define CURSOR_LOW 0x0F
 
 static volatile uint16_t *const screen = (volatile uint16_t *)TEXT_MEMORY;
-static uint16_t shadow[ROWS * COLUMNS]; /* scrolling never reads video memory */
+static uint16_t shadow[(ROWS + 1) * COLUMNS]; /* scrolling never reads video memory */
 static unsigned row, column;
 static bool present;
 
@@ -57,7 +58,7 @@ bool kg_vga_init(const struct kg_framebuffer *framebuffer)
         return false;
     if (!memory_answers())
         return false;
-    for (unsigned i = 0; i < ROWS; i++) {
+    for (unsigned i = 0; i <= STATUS_ROW; i++) {
         blank_row(i);
         show_row(i);
     }
@@ -145,4 +146,17 @@ void kg_vga_write(const char *text, size_t n)
     for (size_t i = 0; i < n; i++)
         put(text[i]);
     show_cursor();
+}
+
+void kg_vga_status(const char *text, size_t n)
+{
+    for (unsigned i = 0; i < COLUMNS; i++)
+        shadow[STATUS_ROW * COLUMNS + i] = (uint16_t)(0x7000 | (i < n ? (unsigned char)text[i] : ' '));
+    if (present)
+        show_row(STATUS_ROW);
+}
+
+void kg_vga_off(void)
+{
+    present = false;
 }

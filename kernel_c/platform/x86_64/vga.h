@@ -10,5 +10,7 @@
 bool kg_vga_init(const struct kg_framebuffer *framebuffer);
 bool kg_vga_present(void);
 void kg_vga_write(const char *text, size_t n);
+void kg_vga_status(const char *text, size_t n);
+void kg_vga_off(void);
 
 #endif
