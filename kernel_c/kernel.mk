@@ -29,6 +29,7 @@ ENGINE := \
     app/shell.c \
     app/statusline.c \
     app/verdict.c \
+    app/words.c \
     core/acpi.c \
     core/arena.c \
     core/arena_test.c \

@@ -15,7 +15,7 @@ TEMPLATE = "boot/grub.cfg"
 CONFIG = "/boot/grub/grub.cfg"
 SAFE = "safe"
 """The submenu whose entries ask for the least of a screen."""
-SAFE_WORDS: tuple[str, ...] = ()
+SAFE_WORDS = ("screen=safe",)
 MAX_TIMEOUT = 3600
 
 

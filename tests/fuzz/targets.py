@@ -136,7 +136,7 @@ TARGETS = {
         Target(
             "cmdline",
             (
-                *(f"kernel_c/app/{name}.c" for name in ("cmdline", "lm_config")),
+                *(f"kernel_c/app/{name}.c" for name in ("cmdline", "lm_config", "words")),
                 *(
                     "kernel_c/train/shape.c",
                     "kernel_c/lm/lm_sampler.c",
