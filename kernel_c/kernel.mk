@@ -30,7 +30,12 @@ ENGINE := \
     app/statusline.c \
     app/verdict.c \
     app/words.c \
+    console/keyboard.c \
+    console/keyboard_test.c \
     core/acpi.c \
+    core/acpi_cpus.c \
+    core/acpi_fadt.c \
+    core/acpi_s5.c \
     core/arena.c \
     core/arena_test.c \
     core/cpu.c \
@@ -205,8 +210,11 @@ BARE := \
     platform/x86_64/console.c \
     platform/x86_64/debugcon.c \
     platform/x86_64/fault.c \
+    platform/x86_64/firmware.c \
     platform/x86_64/fpu.c \
     platform/x86_64/gdt.c \
+    platform/x86_64/hpet.c \
+    platform/x86_64/i8042.c \
     platform/x86_64/interrupts.c \
     platform/x86_64/memory.c \
     platform/x86_64/multiboot1.c \
@@ -214,6 +222,8 @@ BARE := \
     platform/x86_64/paging.c \
     platform/x86_64/panic.c \
     platform/x86_64/parallel.c \
+    platform/x86_64/pit.c \
+    platform/x86_64/pmtimer.c \
     platform/x86_64/power.c \
     platform/x86_64/pvh.c \
     platform/x86_64/serial.c \

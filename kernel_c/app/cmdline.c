@@ -11,6 +11,7 @@ const char *const kg_mode_names[] = {"generate", "shell", "selftest", "train", "
 static const char *const screen_names[] = {"auto", "off", "safe", NULL}; /* enum kg_screen_use */
 static const char *const fault_names[] = {"ud",   "null",  "text",  "exec", "stack", "div",
                                           "hang", "reset", "panic", "deaf", "cpu",   NULL};
+static const char *const clock_names[] = {"cpuid", "hypervisor", "hpet", "pmtimer", "pit", "base", NULL};
 
 #define COUNT_OF_TRAIN(key, field, from, to) \
     {.name = key, .kind = KIND_COUNT, .offset = AT(train.field), .least = from, .most = to, .not_in = IN_SET}
@@ -51,6 +52,12 @@ static const struct kg_key keys[] = {
     DOUBLE_OF_TRAIN("eps", adam.eps, 1),
     DOUBLE_OF_TRAIN("weight_decay", adam.weight_decay, 1000),
     DOUBLE_OF_TRAIN("val_fraction", val_fraction, 1),
+    {.name = "clock",
+     .kind = KIND_NAME,
+     .offset = AT(clock),
+     .choices = clock_names,
+     .room = ROOM(clock),
+     .not_in = IN_SET | IN_TRAIN},
     {.name = "test", .kind = KIND_NAME, .offset = AT(test), .room = ROOM(test), .not_in = IN_SET | IN_TRAIN},
     {.name = "fault",
      .kind = KIND_NAME,

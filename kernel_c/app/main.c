@@ -33,9 +33,12 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
         status = kg_cmdline_parse(&k->config, k->info->cmdline, error);
     }
     if (status == KG_OK && k->config.mode == KG_MODE_SHELL && !k->info->has_input) {
-        kg_error_set(error, KG_E_INPUT, "mode=shell needs something to type on, and there is no serial port");
-        kg_error_hint(error, "give the machine a serial port, or use mode=generate");
+        kg_error_set(error, KG_E_INPUT, "mode=shell needs something to type on: no keyboard and no serial port answered");
+        kg_error_hint(error, "give the machine one of them, or use mode=generate");
         return KG_E_INPUT;
+    }
+    if (k->config.clock[0]) {
+        plat_clock_use(k->config.clock);
     }
     return status;
 }

@@ -91,6 +91,7 @@ struct kg_config {
     struct kg_train_config train;
     struct kg_lm_config lm;
     char test[64];  /* a test or a suite; empty: all */
+    char clock[16]; /* what tells the clock's frequency; empty: whoever is there */
     char fault[16]; /* break this on purpose; empty: nothing */
 };
 

@@ -9,7 +9,8 @@
  * permissions of its segments, and page 0 and the stack guards not at all. Returns false if memory for tables ran out. */
 bool kg_paging_init(void);
 
-/* Later changes, a page at a time, before any other processor runs. False if memory for tables ran out. */
+/* Later changes, a page at a time, before any other processor uses it. False if memory for tables ran out, or the processor cannot have
+ * memory at this address. */
 bool kg_paging_guard(uint64_t page);  /* not mapped: a touch is a page fault */
 bool kg_paging_code(uint64_t page);   /* executable and read-only */
 bool kg_paging_device(uint64_t page); /* registers: read-write, uncached */
