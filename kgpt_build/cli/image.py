@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-SHIPPED = "default"
-"""What stands for the model that ships, in the place of a MODEL."""
-
 
 @click.group("image")
 def command() -> None:
@@ -109,6 +106,8 @@ def _wanted(models: Sequence[Path], corpus: Path | None, toolchain: str, chat_te
 
 def _named(models: Sequence[Path]) -> list[Path | None]:
     """The files that are meant; None is the model that ships."""
+    from kgpt_build.image.contents import SHIPPED
+
     if not models:
         return [model_or_here(None, default=False)]
     return [None if str(name) == SHIPPED else model_or_here(name, default=False) for name in models]

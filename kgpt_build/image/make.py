@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from kgpt_build import paths
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.image import disc, manifest
-from kgpt_build.image.contents import Contents, Wanted, gather
+from kgpt_build.image.contents import Item, Wanted, built, gather
 from kgpt_build.image.loader import find_grub, image_id
 from kgpt_build.image.menu import CONFIG, MenuSettings, grub_cfg, template, with_cmdline
 from kgpt_build.kernel.settings import Progress
@@ -59,7 +59,8 @@ def make(settings: ImageSettings, progress: Progress) -> ImageResult:
     contents = gather(settings.wanted, progress)
     entries = with_cmdline(contents.entries, settings.menu.cmdline)
     config = grub_cfg(entries, settings.menu, template()).encode()
-    parts = {item.path: item.sha256 for item in contents.items}
+    items = (*built(contents.kernels, settings.wanted.toolchain, progress), *contents.items)
+    parts = {item.path: item.sha256 for item in items}
     ident = image_id({**parts, CONFIG: hashlib.sha256(config).hexdigest(), "time": str(epoch)})
     marker = f"/kgpt/{ident[:16]}.id"
     folder = settings.out.absolute().parent
@@ -69,8 +70,8 @@ def make(settings: ImageSettings, progress: Progress) -> ImageResult:
     ):
         work = Path(name)
         boot = disc.boot_files(grub, marker, work)
-        described = manifest.content(settings, ident, epoch, contents.items, boot, config, entries, versions)
-        files = _files(contents, boot, {CONFIG: config, marker: b"", manifest.PLACE: manifest.encoded(described)})
+        described = manifest.content(settings, ident, epoch, items, boot, config, entries, versions)
+        files = _files(items, boot, {CONFIG: config, marker: b"", manifest.PLACE: manifest.encoded(described)})
         _check_room(folder, disc.size(files), progress)
         progress.stage(f"writing {settings.out.name}")
         part = work / "image"
@@ -116,8 +117,8 @@ def source_date() -> int:
     return int(text)
 
 
-def _files(contents: Contents, *more: Mapping[str, bytes]) -> dict[str, Path | bytes]:
-    files: dict[str, Path | bytes] = {item.path: item.source for item in contents.items}
+def _files(items: Sequence[Item], *more: Mapping[str, bytes]) -> dict[str, Path | bytes]:
+    files: dict[str, Path | bytes] = {item.path: item.source for item in items}
     for group in more:
         files.update(group)
     return files
