@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def command(image: Path, as_json: bool) -> None:
     """Show what is in IMAGE.
 
-    Of a kernel: loaders, segments, sizes, model, self-tests, W^X. Of a disc or a USB image that kgpt image made: what would
-    boot where, the menu, and whether each file is what was written; exits with 1 if one is not.
+    Of a kernel: loaders, segments, sizes, model, self-tests, W^X. Of a disc or a USB image that kgpt image made: what
+    would boot where, the menu, and whether each file is what was written; exits with 1 if one is not.
     """
     from kgpt_build.kernel import inspect
 
@@ -75,7 +75,7 @@ def medium_report(found: ImageInspection) -> Iterable[str]:
     for file in described["files"]:
         yield f"  {file['path']:<36}{file['size']:>13,} bytes  {file['sha256'][:16]}  {file['about']}"
     wait = f"{described['timeout']} s" if described["timeout"] >= 0 else "until somebody chooses"
-    yield f"menu      {described['default']} after {wait}" if described["timeout"] else f"boots     {described['default']}"
+    yield f"menu      {described['default']} boots {f'after {wait}' if described['timeout'] else 'at once'}"
     for entry in described["entries"]:
         yield f"  {entry['id']:<28}{entry['kernel']} {entry['cmdline']}"
         for module in entry["modules"]:

@@ -79,7 +79,12 @@ def make(settings: ImageSettings, progress: Progress) -> ImageResult:
         boot, core = _boot_files(settings.kind, tools.grub, _marker(ident), work)
         described = manifest.content(settings, ident, epoch, items, boot, config, entries, tools.versions)
         described["outside"] = stick.outside(core, tools.grub) if settings.kind == "usb" else []
-        own: dict[str, Path | bytes] = {**boot, CONFIG: config, _marker(ident): b"", manifest.PLACE: manifest.encoded(described)}
+        own: dict[str, Path | bytes] = {
+            **boot,
+            CONFIG: config,
+            _marker(ident): b"",
+            manifest.PLACE: manifest.encoded(described),
+        }
         files: dict[str, Path | bytes] = {item.path: item.source for item in items} | own
         _check_room(folder, _size(settings, files), progress)
         progress.stage(f"writing {settings.out.name}")
