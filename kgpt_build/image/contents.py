@@ -72,7 +72,7 @@ class KernelPlan:
     def about(self) -> str:
         """What it is for."""
         if self.corpus is not None:
-            return f"trains on {self.corpus.source}"
+            return f"trains on {_corpus_name(self.corpus)}"
         return self.model.name if isinstance(self.model, Model) else "any language model"
 
 
@@ -117,7 +117,7 @@ def gather(wanted: Wanted, progress: Progress) -> Contents:
     tests = []
     if Model in kinds:
         kernels.append(KernelPlan(TRAIN_KERNEL, None, wanted.corpus))
-        entries.append(Entry("train", f"Train a new model on {wanted.corpus.source}", TRAIN_KERNEL, ("mode=train",)))
+        entries.append(Entry("train", f"Train a new model on {_corpus_name(wanted.corpus)}", TRAIN_KERNEL, ("mode=train",)))
         tests.append(Entry("selftest", "Self-test", TRAIN_KERNEL, ("mode=selftest",)))
     if GgufModel in kinds:
         kernels.append(KernelPlan(LM_KERNEL, NO_MODEL))
@@ -132,6 +132,10 @@ def built(plans: Sequence[KernelPlan], toolchain: str, progress: Progress) -> tu
         file = build_cached(plan.model, toolchain=toolchain, corpus=plan.corpus, progress=progress)
         items.append(Item(plan.path, file, file_sha256(file), file.stat().st_size, "kernel", plan.about))
     return tuple(items)
+
+
+def _corpus_name(corpus: Corpus) -> str:
+    return corpus.path.name if corpus.path else "first names"
 
 
 def _label(name: Path | None) -> str:
