@@ -27,13 +27,19 @@ ENGINE := \
     app/report.c \
     app/selftest.c \
     app/shell.c \
+    app/statusline.c \
     app/verdict.c \
     console/font.c \
+    console/keyboard.c \
+    console/keyboard_test.c \
     console/pixels.c \
     console/pixels_test.c \
     console/terminal.c \
     console/terminal_test.c \
     core/acpi.c \
+    core/acpi_cpus.c \
+    core/acpi_fadt.c \
+    core/acpi_s5.c \
     core/arena.c \
     core/arena_test.c \
     core/cpu.c \
@@ -195,6 +201,10 @@ else
 ENGINE += app/micro.c app/micro_shell.c
 endif
 
+# Of the engine, what is not on the way of a token.
+SMALL := core/acpi.c core/arena.c core/cpu.c core/error.c core/format.c core/json.c core/parse.c core/str.c core/utf8.c \
+    engine/model.c engine/session.c engine/test_model.c tokenizer/char.c train/shape.c
+
 # What compilers call on their own account; a hosted process has it from its C library.
 RUNTIME := core/memory.c
 
@@ -204,8 +214,12 @@ BARE := \
     platform/x86_64/console.c \
     platform/x86_64/debugcon.c \
     platform/x86_64/fault.c \
+    platform/x86_64/firmware.c \
     platform/x86_64/fpu.c \
     platform/x86_64/gdt.c \
+    platform/x86_64/hpet.c \
+    platform/x86_64/i8042.c \
+    platform/x86_64/idle.c \
     platform/x86_64/interrupts.c \
     platform/x86_64/memory.c \
     platform/x86_64/multiboot1.c \
@@ -213,6 +227,8 @@ BARE := \
     platform/x86_64/paging.c \
     platform/x86_64/panic.c \
     platform/x86_64/parallel.c \
+    platform/x86_64/pit.c \
+    platform/x86_64/pmtimer.c \
     platform/x86_64/power.c \
     platform/x86_64/pvh.c \
     platform/x86_64/screen.c \
@@ -251,6 +267,8 @@ SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
 # Nothing of platform/x86_64 may touch an FP register: it runs before the FPU is on, and in the panic path.
 BARE_FLAGS := $(FREESTANDING) -mgeneral-regs-only
 AVX2_FLAGS := -mavx2
+# zig knows no size below -Os; its clang does.
+SMALL_FLAGS := $(if $(filter 1,$(DEBUG)),,-Os $(if $(filter zig,$(TOOLCHAIN)),-Xclang) $(if $(filter gcc,$(TOOLCHAIN)),,-Oz))
 SWAR_FLAGS := -fno-tree-vectorize -fno-tree-slp-vectorize
 F16C_FLAGS := -mavx2 -mf16c
 FMA_FLAGS := -mavx2 -mfma
@@ -279,7 +297,7 @@ ALL_OBJECTS := $(SHARED_OBJECTS) $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS
 all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf,$(OUT)/kgpt-hosted)
 
 # Changed flags or another compiler make everything anew.
-FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(HOSTED_FLAGS)
+FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(SMALL_FLAGS) | $(HOSTED_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
@@ -293,8 +311,10 @@ $(OUT)/kgpt-hosted: $(ALL_OBJECTS) $(HOSTED_LINKER_SCRIPT)
 	$(CC) $(HOSTED_LINK) $(SANITIZER) -o $@ $(ALL_OBJECTS) -Wl,-T,$(HOSTED_LINKER_SCRIPT)
 
 $(ENGINE_OBJECTS) $(RUNTIME_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER)
-# Self-tests run once in a while, and the application waits for the engine: small rather than fast.
-$(filter %_test.o $(OBJ)/kernel_c/app/%,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(if $(filter 1,$(DEBUG)),,-Os)
+# What is not the engine's arithmetic runs rarely or waits for it, or for a person: small rather than fast.
+SMALL_OBJECTS := $(filter %_test.o $(OBJ)/kernel_c/app/% $(OBJ)/kernel_c/console/%,$(ENGINE_OBJECTS)) \
+    $(filter $(call objects,$(addprefix kernel_c/,$(SMALL))),$(ENGINE_OBJECTS))
+$(SMALL_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(SMALL_FLAGS)
 # Words that hold several numbers are vectors already.
 $(filter %_swar.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(SWAR_FLAGS)
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
@@ -305,7 +325,8 @@ $(AVX2_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX2_FLAGS)
 $(filter $(OBJ)/kernel_c/ops/quant/%,$(AVX2_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(F16C_FLAGS)
 $(FMA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(FMA_FLAGS)
 $(AVX512_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX512_FLAGS)
-$(BARE_OBJECTS): FLAGS = $(BARE_FLAGS)
+$(BARE_OBJECTS): FLAGS = $(BARE_FLAGS) $(SMALL_FLAGS)
+$(OBJ)/kernel_c/platform/x86_64/paging.o $(OBJ)/kernel_c/platform/x86_64/memory.o: FLAGS = $(BARE_FLAGS) # loops over all memory, at every boot
 $(HOSTED_OBJECTS): FLAGS = $(HOSTED_FLAGS) $(SANITIZER)
 
 $(OBJ)/%.o: %.c $(OBJ)/flags kernel_c/kernel.mk

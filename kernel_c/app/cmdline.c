@@ -6,8 +6,10 @@
 #include "kgpt/str.h"
 
 const char *const kg_mode_names[] = {"generate", "shell", "selftest", "train", "chat", "bench", NULL};
+static const char *const screen_names[] = {"auto", "off", "safe", NULL}; /* enum kg_screen_use */
 static const char *const fault_names[] = {"ud",   "null",  "text",  "exec", "stack", "div",
                                           "hang", "reset", "panic", "deaf", "cpu",   NULL};
+static const char *const clock_names[] = {"cpuid", "hypervisor", "hpet", "pmtimer", "pit", "base", NULL};
 
 #define COUNT_OF_TRAIN(key, field, from, to) \
     {.name = key, .kind = KIND_COUNT, .offset = AT(train.field), .least = from, .most = to, .not_in = IN_SET}
@@ -26,6 +28,8 @@ static const struct kg_key keys[] = {
     {.name = "min_p", .kind = KIND_DECIMAL, .offset = AT(sampling.min_p), .most = 1},
     {.name = "cpumask", .kind = KIND_CHOICE, .offset = AT(cpumask), .choices = kg_isa_names},
     {.name = "cpus", .kind = KIND_COUNT, .offset = AT(cpus), .most = 256, .not_in = IN_SET | IN_TRAIN},
+    {.name = "screen", .kind = KIND_CHOICE, .offset = AT(screen), .choices = screen_names, .not_in = IN_SET | IN_TRAIN},
+    {.name = "scale", .kind = KIND_COUNT, .offset = AT(scale), .most = 8, .not_in = IN_SET | IN_TRAIN},
     {.name = "exit", .kind = KIND_FLAG, .offset = AT(exit), .not_in = IN_SET | IN_TRAIN},
     {.name = "logits", .kind = KIND_FLAG, .offset = AT(logits), .not_in = IN_SET | IN_TRAIN},
     {.name = "text", .kind = KIND_FLAG, .offset = AT(train.text), .not_in = IN_SET},
@@ -46,6 +50,12 @@ static const struct kg_key keys[] = {
     DOUBLE_OF_TRAIN("eps", adam.eps, 1),
     DOUBLE_OF_TRAIN("weight_decay", adam.weight_decay, 1000),
     DOUBLE_OF_TRAIN("val_fraction", val_fraction, 1),
+    {.name = "clock",
+     .kind = KIND_NAME,
+     .offset = AT(clock),
+     .choices = clock_names,
+     .room = ROOM(clock),
+     .not_in = IN_SET | IN_TRAIN},
     {.name = "test", .kind = KIND_NAME, .offset = AT(test), .room = ROOM(test), .not_in = IN_SET | IN_TRAIN},
     {.name = "fault",
      .kind = KIND_NAME,

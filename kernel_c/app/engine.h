@@ -15,6 +15,9 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error);
 /* Does what k->config.mode says, if that is this engine's business, and returns the verdict. */
 enum kg_exit kg_engine_run(struct kgpt *k);
 
+/* The name of the model in use. */
+const char *kg_engine_model_name(const struct kgpt *k);
+
 /* Told after `set` has changed k->config. */
 void kg_engine_changed(struct kgpt *k);
 

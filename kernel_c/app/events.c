@@ -46,6 +46,7 @@ void kg_event_boot(struct kgpt *k)
     kg_json_u64(&json, "memory", k->info->memory_total);
     kg_json_bool(&json, "serial", k->info->has_serial);
     kg_json_bool(&json, "screen", k->info->has_screen);
+    kg_json_bool(&json, "keyboard", k->info->has_keyboard);
     kg_event_send(k, &json);
 }
 
@@ -197,8 +198,10 @@ void kg_event_stats(struct kgpt *k, const struct kg_stats *stats)
     kg_json_u64(&json, "tokens", stats->totals.tokens);
     kg_json_u64(&json, "ticks", stats->ticks);
     kg_json_u64(&json, "ticks_hz", stats->ticks_hz);
+    kg_json_text(&json, "clock", plat_clock());
     kg_json_u64(&json, "us", stats->us);
     kg_json_u64(&json, "first_token_ticks", stats->first_token_ticks);
+    kg_json_u64(&json, "used", k->arena.used);
     kg_event_send(k, &json);
 }
 

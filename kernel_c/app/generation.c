@@ -4,6 +4,7 @@
 #include "events.h"
 #include "kgpt/str.h"
 #include "print.h"
+#include "statusline.h"
 
 /* One generation, as its observer sees it. */
 struct show {
@@ -47,6 +48,9 @@ static void show_document(void *context, const struct kg_document *document)
     struct show *show = context;
     plat_write("\n", 1);
     kg_event_sample(show->k, document);
+    if (kg_statusline_due(show->k)) {
+        kg_statusline(show->k, "sample %'u of %'u", document->index + 1, show->k->config.samples);
+    }
 }
 
 static bool show_stopped(void *context)
@@ -65,6 +69,16 @@ uint64_t kg_resolve_seed(const struct kg_config *config)
         seed ^= plat_ticks(); /* no source of entropy: at least another seed each time */
     }
     return seed;
+}
+
+static void show_rate(struct kgpt *k, const struct kg_stats *stats)
+{
+    if (stats->us) {
+        kg_statusline(k, "%'.0f tokens/s, context %u", (double)stats->totals.tokens * 1e6 / (double)stats->us,
+                      k->model.n_ctx);
+    } else {
+        kg_statusline(k, "%'lu tokens, context %u", (unsigned long)stats->totals.tokens, k->model.n_ctx);
+    }
 }
 
 static void print_stats(const struct kg_stats *stats, uint64_t seed, bool stopped)
@@ -110,6 +124,7 @@ enum kg_status kg_generation_run(struct kgpt *k, const char *prompt, struct kg_e
     stats.us = kg_ticks_to_us(stats.ticks, stats.ticks_hz);
     stats.first_token_ticks = show.first_token ? show.first_token - show.start : 0;
     print_stats(&stats, request.seed, status == KG_E_STOPPED);
+    show_rate(k, &stats);
     kg_event_stats(k, &stats);
     return status;
 }

@@ -24,7 +24,8 @@ struct kgpt {
     const struct kg_platform_info *info;
     struct kg_config config;
     struct kg_arena arena;
-    uint32_t workers; /* processors that plat_parallel uses; 0: none was wanted yet (cpus.h) */
+    uint64_t status_shown; /* plat_ticks() when the status line was last written (statusline.h) */
+    uint32_t workers;      /* processors that plat_parallel uses; 0: none was wanted yet (cpus.h) */
     struct kg_model model;
     struct kg_ops ops;
     struct kg_needs needs;

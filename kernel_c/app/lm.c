@@ -24,6 +24,12 @@ void kg_engine_changed(struct kgpt *k)
     kg_quant_fill(&kg_lm.ops, &k->ops, k->info->cpu->features, k->config.cpumask);
 }
 
+const char *kg_engine_model_name(const struct kgpt *k)
+{
+    (void)k;
+    return kg_lm.model.name;
+}
+
 /* As many positions as were asked for; or 4,096, or what the model was trained for, or what the memory takes. */
 static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *options, struct kg_error *error)
 {

@@ -4,6 +4,7 @@
 #include "events.h"
 #include "generation.h"
 #include "print.h"
+#include "statusline.h"
 
 #include "kgpt/mem.h"
 
@@ -170,11 +171,20 @@ static bool take(struct reply *r, uint32_t id)
     return false;
 }
 
+static void show_status(struct reply *r, uint64_t decode_us)
+{
+    const struct kg_lm *lm = r->lm;
+    double seconds = (double)decode_us / 1e6;
+    kg_statusline(r->k, "%.1f tokens/s, context %'u of %'u", decode_us ? lm->speed.tokens / seconds : 0.0,
+                  lm->session.n_past, lm->session.options.n_ctx);
+}
+
 /* Samples until one of the reasons to end. */
 static enum kg_status decode(struct reply *r, struct kg_error *error)
 {
     struct kg_lm *lm = r->lm;
     uint32_t most = lm->session.options.n_ctx;
+    uint64_t begin = plat_ticks();
     for (;;) {
         uint64_t start = plat_ticks();
         uint32_t id = sample(r);
@@ -203,6 +213,9 @@ static enum kg_status decode(struct reply *r, struct kg_error *error)
             tell_logits(r, id);
         }
         lm->latency_us[(lm->speed.tokens - 1) % most] = (uint32_t)us_since(start);
+        if (kg_statusline_due(r->k)) {
+            show_status(r, us_since(begin));
+        }
     }
 }
 
@@ -244,6 +257,7 @@ static enum kg_status feed_prompt(struct reply *r, uint32_t n, struct kg_error *
 {
     struct kg_lm *lm = r->lm;
     enum kg_status status = make_room(r->k, n, error);
+    kg_statusline(r->k, "reading %'u tokens", n);
     uint32_t before = lm->session.n_past;
     if (status == KG_OK) {
         status = kg_lm_eval(&lm->session, lm->prompt, n, stopped, r->k, error);
@@ -309,6 +323,7 @@ enum kg_status kg_lm_reply(struct kgpt *k, const struct kg_lm_turn *turn, struct
     show(&r, kg_stream_end(&lm->stream, lm->reply + r.n));
     plat_write("\n", 1);
     finish_speed(&r, decode_start);
+    show_status(&r, lm->speed.decode_us);
     lm->reply_n = r.n;
     lm->has_stop_string = lm->stream.stopped;
     kg_lm_event_sample(k, turn->index, r.n, lm->speed.tokens, r.reason);

@@ -5,6 +5,7 @@
 #include "events.h"
 #include "report.h"
 #include "selftest.h"
+#include "statusline.h"
 #include "verdict.h"
 
 #include "kgpt/mem.h"
@@ -32,9 +33,12 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
         status = kg_cmdline_parse(&k->config, k->info->cmdline, error);
     }
     if (status == KG_OK && k->config.mode == KG_MODE_SHELL && !k->info->has_input) {
-        kg_error_set(error, KG_E_INPUT, "mode=shell needs something to type on, and there is no serial port");
-        kg_error_hint(error, "give the machine a serial port, or use mode=generate");
+        kg_error_set(error, KG_E_INPUT, "mode=shell needs something to type on: no keyboard and no serial port answered");
+        kg_error_hint(error, "give the machine one of them, or use mode=generate");
         return KG_E_INPUT;
+    }
+    if (k->config.clock[0]) {
+        plat_clock_use(k->config.clock);
     }
     return status;
 }
@@ -42,6 +46,9 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
 static enum kg_status announce(struct kgpt *k, struct kg_error *error)
 {
     (void)error;
+    if (k->config.screen != KG_SCREEN_AUTO || k->config.scale) {
+        plat_screen_use((enum kg_screen_use)k->config.screen, k->config.scale);
+    }
     kg_ops_fill(&k->ops, k->info->cpu->features, k->config.cpumask);
     kg_report_boot(k);
     kg_event_cpu(k);
@@ -91,6 +98,7 @@ enum kg_exit kg_main(const struct kg_platform_info *info)
     if (k->config.cpus && k->config.mode != KG_MODE_TRAIN) { /* a training starts them itself, if it wants them */
         kg_cpus_start(k);
     }
+    kg_statusline(k, "ready");
     switch (k->config.mode) {
     case KG_MODE_SELFTEST: return run_selftest(k);
     case KG_MODE_SHELL: return kg_enter_shell(k);

@@ -22,6 +22,11 @@ void kg_engine_changed(struct kgpt *k)
     kg_ops_fill(&k->ops, k->info->cpu->features, k->config.cpumask);
 }
 
+const char *kg_engine_model_name(const struct kgpt *k)
+{
+    return k->model.data->name;
+}
+
 static enum kg_status open_model(struct kgpt *k, struct kg_error *error)
 {
     /* The linker, or `kgpt pack`, has put the whole model there: its header and its check sum say how far it goes. */

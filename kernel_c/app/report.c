@@ -81,7 +81,7 @@ void kg_describe_cpu(const struct kgpt *k)
     kg_print("\nxcr0         0x%lx\nisa          %s\n", (unsigned long)cpu->xcr0, kg_isa_names[k->ops.isa]);
     uint64_t hz = plat_ticks_hz();
     if (hz) {
-        kg_print("ticks        %.1f MHz\n", (double)hz / 1e6);
+        kg_print("ticks        %.1f MHz (%s)\n", (double)hz / 1e6, plat_clock());
     } else {
         kg_print("ticks        of unknown frequency\n");
     }

@@ -2,12 +2,16 @@
 #include "verdict.h"
 
 #include "events.h"
+#include "kgpt/str.h"
 #include "print.h"
 #include "shell.h"
 
 enum kg_exit kg_finish(struct kgpt *k, enum kg_exit code, const char *reason)
 {
     kg_event_exit(k, code, reason);
+    if (code == KG_EXIT_OK && (k->config.exit || kg_streq(reason, "halt"))) {
+        plat_off_at_exit();
+    }
     return code;
 }
 

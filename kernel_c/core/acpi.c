@@ -1,8 +1,5 @@
-/* RSDP, then XSDT or RSDT, then MADT: see kgpt/acpi.h. Fields are read byte by byte, since nothing here need be aligned. */
-#include "kgpt/acpi.h"
-
-#include <stddef.h>
-
+/* RSDP, then XSDT and RSDT, then any table: see kgpt/acpi.h. Fields are read byte by byte, since nothing here need be aligned. */
+#include "acpi_tables.h"
 #include "kgpt/mem.h"
 
 #define RSDP_SIZE 20u     /* of ACPI 1.0 */
@@ -12,17 +9,8 @@
 #define RSDP_LENGTH 20
 #define RSDP_XSDT 24
 
-#define HEADER_SIZE 36u
 #define HEADER_LENGTH 4
-#define TABLE_SIZE_MAX (1u << 20) /* 65,536 processors fill it; what claims more is not a table */
-
-#define MADT_ENTRIES 44
-#define FLAG_ENABLED 1u
-
-enum entry_type {
-    ENTRY_LOCAL_APIC = 0,
-    ENTRY_LOCAL_X2APIC = 9,
-};
+#define TABLE_SIZE_MAX (1u << 22) /* the DSDT of a large server has a fourth of that; what claims more is not a table */
 
 static uint64_t number_at(const uint8_t *bytes, uint32_t size)
 {
@@ -47,77 +35,53 @@ static const uint8_t *read_at(const struct kg_acpi_memory *memory, uint64_t addr
     return address == 0 || address + size < address ? NULL : memory->read(memory->context, address, size);
 }
 
-/* A whole table of this signature at `address`; NULL if there is none, or it is damaged. */
-static const uint8_t *read_table(const struct kg_acpi_memory *memory, uint64_t address, const char *signature,
-                                 uint32_t *size)
+uint64_t kg_acpi_field(const struct kg_acpi_table *table, uint32_t at, uint32_t size)
 {
-    const uint8_t *table = read_at(memory, address, HEADER_SIZE);
-    if (!table || memcmp(table, signature, 4) != 0) {
-        return NULL;
-    }
-    *size = (uint32_t)number_at(table + HEADER_LENGTH, 4);
-    if (*size < HEADER_SIZE || *size > TABLE_SIZE_MAX) {
-        return NULL;
-    }
-    table = read_at(memory, address, *size);
-    return table && sums_to_zero(table, *size) ? table : NULL;
+    return at + size <= table->size ? number_at(table->bytes + at, size) : 0;
 }
 
-/* The MADT among the tables that this root table lists; `width`: bytes of an address in it. */
-static const uint8_t *find_madt(const struct kg_acpi_memory *memory, uint64_t root_address, uint32_t width,
-                                uint32_t *size)
+struct kg_acpi_register kg_acpi_register_at(const struct kg_acpi_table *table, uint32_t at)
 {
-    uint32_t root_size;
-    const uint8_t *root = read_table(memory, root_address, width == 8 ? "XSDT" : "RSDT", &root_size);
-    for (uint32_t at = HEADER_SIZE; root && at + width <= root_size; at += width) {
-        const uint8_t *madt = read_table(memory, number_at(root + at, width), "APIC", size);
-        if (madt) {
-            return madt;
+    struct kg_acpi_register result = {kg_acpi_field(table, at + 4, 8), (uint8_t)kg_acpi_field(table, at, 1)};
+    if (result.space > KG_ACPI_PCI || (result.space == KG_ACPI_PORT && result.address > 0xFFFF)) {
+        result.address = 0;
+    }
+    return result;
+}
+
+bool kg_acpi_table_at(const struct kg_acpi *acpi, uint64_t address, const char *signature, struct kg_acpi_table *table)
+{
+    const uint8_t *bytes = read_at(acpi->memory, address, KG_ACPI_HEADER);
+    if (!bytes || memcmp(bytes, signature, 4) != 0) {
+        return false;
+    }
+    table->size = (uint32_t)number_at(bytes + HEADER_LENGTH, 4);
+    if (table->size < KG_ACPI_HEADER || table->size > TABLE_SIZE_MAX) {
+        return false;
+    }
+    table->bytes = read_at(acpi->memory, address, table->size);
+    return table->bytes && sums_to_zero(table->bytes, table->size);
+}
+
+/* The table that is `n` good ones further on in the list at `root`, whose addresses have `width` bytes; counts `n` down. */
+static bool find_in(const struct kg_acpi *acpi, uint64_t root, uint32_t width, const char *signature, uint32_t *n,
+                    struct kg_acpi_table *table)
+{
+    struct kg_acpi_table list;
+    if (!kg_acpi_table_at(acpi, root, width == 8 ? "XSDT" : "RSDT", &list)) {
+        return false;
+    }
+    for (uint32_t at = KG_ACPI_HEADER; at + width <= list.size; at += width) {
+        if (kg_acpi_table_at(acpi, number_at(list.bytes + at, width), signature, table) && (*n)-- == 0) {
+            return true;
         }
     }
-    return NULL;
+    return false;
 }
 
-static void add_cpu(struct kg_acpi_cpus *cpus, uint64_t id, uint64_t flags, uint64_t nobody)
+bool kg_acpi_find(const struct kg_acpi *acpi, const char *signature, uint32_t n, struct kg_acpi_table *table)
 {
-    if (!(flags & FLAG_ENABLED) || id == nobody) {
-        return;
-    }
-    for (uint32_t i = 0; i < cpus->n && i < KG_ACPI_MAX_CPUS; i++) {
-        if (cpus->ids[i] == id) {
-            return; /* firmware may list one both ways */
-        }
-    }
-    if (cpus->n < KG_ACPI_MAX_CPUS) {
-        cpus->ids[cpus->n] = (uint32_t)id;
-    }
-    cpus->n++;
-}
-
-/* `n` bytes are the entry's; what is too short for its type is skipped. */
-static void read_entry(struct kg_acpi_cpus *cpus, const uint8_t *entry, uint32_t n)
-{
-    if (entry[0] == ENTRY_LOCAL_APIC && n >= 8) {
-        add_cpu(cpus, entry[3], number_at(entry + 4, 4), 0xFF);
-    } else if (entry[0] == ENTRY_LOCAL_X2APIC && n >= 16) {
-        add_cpu(cpus, number_at(entry + 4, 4), number_at(entry + 8, 4), 0xFFFFFFFF);
-    }
-}
-
-static const char *read_madt(struct kg_acpi_cpus *cpus, const uint8_t *madt, uint32_t size)
-{
-    if (size < MADT_ENTRIES) {
-        return "the MADT is cut short";
-    }
-    for (uint32_t at = MADT_ENTRIES; at < size;) {
-        uint32_t n = at + 2 <= size ? madt[at + 1] : 0;
-        if (n < 2 || n > size - at) {
-            return "an entry of the MADT is cut short";
-        }
-        read_entry(cpus, madt + at, n);
-        at += n;
-    }
-    return cpus->n ? NULL : "the MADT lists no processor";
+    return find_in(acpi, acpi->xsdt, 8, signature, &n, table) || find_in(acpi, acpi->rsdt, 4, signature, &n, table);
 }
 
 /* Since ACPI 2.0 the root pointer is longer, with a sum over all of it. 0: an older one, or damaged behind the first part. */
@@ -132,10 +96,8 @@ static uint64_t xsdt_of(const struct kg_acpi_memory *memory, uint64_t rsdp)
     return pointer && sums_to_zero(pointer, length) ? number_at(pointer + RSDP_XSDT, 8) : 0;
 }
 
-const char *kg_acpi_find_cpus(struct kg_acpi_cpus *cpus, uint64_t rsdp, const struct kg_acpi_memory *memory)
+const char *kg_acpi_open(struct kg_acpi *acpi, uint64_t rsdp, const struct kg_acpi_memory *memory)
 {
-    uint32_t size = 0;
-    memset(cpus, 0, sizeof *cpus);
     const uint8_t *pointer = read_at(memory, rsdp, RSDP_SIZE);
     if (!pointer) {
         return "the firmware has no ACPI tables";
@@ -143,10 +105,8 @@ const char *kg_acpi_find_cpus(struct kg_acpi_cpus *cpus, uint64_t rsdp, const st
     if (memcmp(pointer, "RSD PTR ", 8) != 0 || !sums_to_zero(pointer, RSDP_SIZE)) {
         return "the root pointer of the ACPI tables is damaged";
     }
-    uint64_t xsdt = pointer[RSDP_REVISION] >= 2 ? xsdt_of(memory, rsdp) : 0;
-    const uint8_t *madt = find_madt(memory, xsdt, 8, &size);
-    if (!madt) {
-        madt = find_madt(memory, number_at(pointer + RSDP_RSDT, 4), 4, &size);
-    }
-    return madt ? read_madt(cpus, madt, size) : "the ACPI tables have no usable MADT";
+    acpi->memory = memory;
+    acpi->rsdt = number_at(pointer + RSDP_RSDT, 4);
+    acpi->xsdt = pointer[RSDP_REVISION] >= 2 ? xsdt_of(memory, rsdp) : 0;
+    return NULL;
 }

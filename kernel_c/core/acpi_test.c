@@ -99,9 +99,16 @@ static struct machine *make(struct kg_test *t)
     return m;
 }
 
+static const char *find_by(struct machine *m, uint64_t rsdp)
+{
+    struct kg_acpi acpi;
+    const char *problem = kg_acpi_open(&acpi, rsdp, &m->memory);
+    return problem ? problem : kg_acpi_find_cpus(&m->cpus, &acpi);
+}
+
 static const char *find(struct machine *m)
 {
-    return kg_acpi_find_cpus(&m->cpus, BASE + RSDP, &m->memory);
+    return find_by(m, BASE + RSDP);
 }
 
 KG_TEST(acpi, finds_processors)
@@ -169,7 +176,7 @@ KG_TEST(acpi, check_sums)
 
 KG_TEST(acpi, absurd_lengths)
 {
-    const uint32_t lengths[] = {0, 35, SIZE - MADT + 1, 1u << 20, (1u << 20) + 1, UINT32_MAX};
+    const uint32_t lengths[] = {0, 35, SIZE - MADT + 1, 1u << 22, (1u << 22) + 1, UINT32_MAX};
     for (uint32_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         struct machine *m = make(t);
         KG_CHECK(t, m);
@@ -208,9 +215,9 @@ KG_TEST(acpi, addresses_of_nothing)
 {
     struct machine *m = make(t);
     KG_CHECK(t, m);
-    KG_CHECK_TEXT(t, kg_acpi_find_cpus(&m->cpus, 0, &m->memory), "the firmware has no ACPI tables");
-    KG_CHECK_TEXT(t, kg_acpi_find_cpus(&m->cpus, BASE + SIZE - 19, &m->memory), "the firmware has no ACPI tables");
-    KG_CHECK_TEXT(t, kg_acpi_find_cpus(&m->cpus, UINT64_MAX - 4, &m->memory), "the firmware has no ACPI tables");
+    KG_CHECK_TEXT(t, find_by(m, 0), "the firmware has no ACPI tables");
+    KG_CHECK_TEXT(t, find_by(m, BASE + SIZE - 19), "the firmware has no ACPI tables");
+    KG_CHECK_TEXT(t, find_by(m, UINT64_MAX - 4), "the firmware has no ACPI tables");
     put(m, XSDT + 44, UINT64_MAX - 8, 8);
     table(m, XSDT, "XSDT", 52);
     KG_CHECK(t, !find(m) && m->cpus.n == 2); /* by the RSDT */

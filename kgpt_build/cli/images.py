@@ -22,9 +22,9 @@ BUILD_FOLDER = Path("build")
 def image_for(target: Path | None, *, default: bool = False) -> Path:
     """The image to boot.
 
-    An ELF or a disc is itself. A model is built, into the cache. None is the image in ``./build`` if it is what its
-    manifest's model and settings give today, else a cached build of these; without ``./build``, a build of what
-    options.model_or_here finds. ``default`` asks for the default model, whatever is here.
+    An ELF, a disc or a stick is itself. A model is built, into the cache. None is the image in ``./build`` if it is
+    what its manifest's model and settings give today, else a cached build of these; without ``./build``, a build of
+    what options.model_or_here finds. ``default`` asks for the default model, whatever is here.
     """
     from kgpt_build.kernel import manifest
     from kgpt_build.models.catalog import resolve
@@ -47,11 +47,11 @@ def image_without_model() -> Path:
 
 
 def _is_image(path: Path) -> bool:
-    from kgpt_build.cli.machines import medium_of
+    from kgpt_build.vm.media import medium_of
 
     try:
         with path.open("rb") as file:
-            return file.read(4) == b"\x7fELF" or medium_of(path) == "cdrom"
+            return file.read(4) == b"\x7fELF" or medium_of(path) != "kernel"
     except OSError as error:
         raise KgptError(
             f"cannot read {path}: {error.strerror}", "give an image that kgpt build made, or a model"

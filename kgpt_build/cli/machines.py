@@ -8,11 +8,16 @@ from typing import Any, TypeVar
 
 import click
 
-from kgpt_build.errors import KgptError, ToolMissing
-from kgpt_build.vm.settings import ACCELS, MACHINES, RunSettings
+from kgpt_build.errors import KgptError, ToolMissing, UsageError
+from kgpt_build.vm.firmware import BIOS, UEFI, Firmware
+from kgpt_build.vm.media import medium_of
+from kgpt_build.vm.settings import ACCELS, MACHINES, MEDIA, RunSettings
 
 LEAST_MEMORY = RunSettings.memory
 """MiB: what a machine has, unless its image needs more."""
+
+DISC_MEMORY = 512
+"""MiB: of a machine that boots a disc or a stick, for UEFI and GRUB need some too."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -49,6 +54,45 @@ def machine_options(command: Command) -> Command:
     return command
 
 
+def boot_options(command: Command) -> Command:
+    """``--firmware``, passed as a Firmware or None, and ``--medium``, for choose_medium."""
+    firmware = click.option(
+        "--firmware",
+        default=BIOS,
+        show_default=True,
+        metavar=f"{BIOS}|{UEFI}|FILE",
+        callback=_find_firmware,
+        help="What starts a disc or stick: QEMU's BIOS, the system's OVMF, or a file.",
+    )
+    medium = click.option(
+        "--medium",
+        type=click.Choice(("auto", *MEDIA)),
+        default="auto",
+        show_default=True,
+        help="What IMAGE is put into the machine as. auto: by its content; a hybrid of disc and stick as a disc.",
+    )
+    return firmware(medium(command))
+
+
+def _find_firmware(_: click.Context, __: click.Parameter, word: str) -> Firmware | None:
+    from kgpt_build.vm.firmware import find_firmware
+
+    return find_firmware(word)
+
+
+def choose_medium(image: Path, medium: str, firmware: Firmware | None) -> str:
+    """``medium``, or for ``auto`` what the content of ``image`` says. Raises UsageError for what cannot start."""
+    found = medium_of(image)
+    chosen = found if medium == "auto" else medium
+    if chosen == "kernel" and found != "kernel":
+        raise UsageError(f"{image} is no kernel", "leave out --medium kernel")
+    if chosen != "kernel" and found == "kernel":
+        raise UsageError(f"{image} is no disc or stick", "leave out --medium, or make one: kgpt image iso")
+    if chosen == "kernel" and firmware is not None and firmware.is_uefi:
+        raise UsageError(f"UEFI does not start {image}, a kernel, by itself", "make an image of it: kgpt image iso")
+    return chosen
+
+
 def find_qemu() -> str:
     """QEMU's path. Raises ToolMissing, with how to install it."""
     from kgpt_build.toolchain.qemu import Qemu
@@ -67,13 +111,6 @@ def resolve_accel(settings: RunSettings, qemu: str) -> RunSettings:
     return resolve(settings, qemu, lambda line: click.echo(f"kgpt: {line}", err=True))
 
 
-def medium_of(image: Path) -> str:
-    """``kernel``, or ``cdrom`` for an ISO 9660 image."""
-    with image.open("rb") as file:
-        file.seek(0x8001)
-        return "cdrom" if file.read(5) == b"CD001" else "kernel"
-
-
 def check_image(
     path: Path,
     memory: int | None,
@@ -85,15 +122,15 @@ def check_image(
     """The memory, in MiB, of a machine for the image ``path``: ``memory``, or with None as much as it needs.
 
     ``modules`` are boot modules for language models, ``ctx`` and ``kv`` their context and the type of its cache, as
-    LmSettings has them. Refuses a damaged image, or one that cannot fit. A disc is for its own loader to judge.
-    Raises KgptError.
+    LmSettings has them. Refuses a damaged image, or one that cannot fit. A disc or stick is for its own loader to
+    judge. Raises KgptError.
     """
     from kgpt_build.kernel.elf import read_image
     from kgpt_build.kernel.memory import memory_needs
 
     try:
-        if medium_of(path) == "cdrom":
-            return memory or LEAST_MEMORY
+        if medium_of(path) != "kernel":
+            return memory or DISC_MEMORY
     except OSError as error:
         raise KgptError(
             f"cannot read {path}: {error.strerror}", "give the path of an image that kgpt build made"

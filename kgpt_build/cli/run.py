@@ -14,11 +14,19 @@ import click
 from click.core import ParameterSource
 
 from kgpt_build.cli.lm import is_language_model, lm_options, load_brought, modules_of, take_settings
-from kgpt_build.cli.machines import check_image, find_qemu, machine_options, medium_of, resolve_accel
+from kgpt_build.cli.machines import (
+    boot_options,
+    check_image,
+    choose_medium,
+    find_qemu,
+    machine_options,
+    resolve_accel,
+)
 from kgpt_build.cli.options import default_option, verbose_option
 from kgpt_build.cli.printers import EventPrinter, LinePrinter
-from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.errors import UsageError
 from kgpt_build.settings import GenerateSettings
+from kgpt_build.vm.display import find_window
 from kgpt_build.vm.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -40,12 +48,21 @@ class Wishes:
     as_json: bool
     serial: bool
     terminal: bool
+    window: bool
 
     @property
     def interactive(self) -> bool:
-        """The user types to the guest."""
-        alone = self.one_shot or self.as_json or self.mode == "selftest"
-        return self.terminal and self.serial and not alone
+        """The user types to the guest on our terminal."""
+        return self.terminal and self.serial and not self._alone
+
+    @property
+    def typed_to(self) -> bool:
+        """… or in the window that shows its screen: the guest is to go on after what it was asked for."""
+        return self.interactive or (self.window and not self._alone)
+
+    @property
+    def _alone(self) -> bool:
+        return self.one_shot or self.as_json or self.mode == "selftest"
 
 
 def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
@@ -88,7 +105,8 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
     help="Bring a language model to an image as a boot module; repeatable (in the shell: models, use N).",
 )  # fmt: skip
 @machine_options
-@click.option("--display", is_flag=True, help="Show the screen in a window.")
+@boot_options
+@click.option("--display", is_flag=True, help="Show the screen in a window, and type there too.")
 @click.option("--timeout", type=float, metavar="S", help="End the machine after S seconds, with exit code 124.")
 @click.option("--json", "as_json", is_flag=True, help="Print the machine channel (docs/events.md), nothing else.")
 @click.option("--gdb", is_flag=True, help="Wait for gdb before the first instruction.")
@@ -106,34 +124,42 @@ def command(
 ) -> None:
     """Boot an image and let it generate, or chat.
 
-    IMAGE is what kgpt build made, or a disc; a MODEL (a file, or the name of one that was pulled) is built first;
-    without either, the image in ./build, or else the model.gguf in this folder, or else the default model. On a
-    terminal: 20 texts, then the kernel's shell; of a language model, a chat; Ctrl-] leaves. Elsewhere: 20 texts, or
-    the answer to --prompt, and the end. Of two defaults the second is a language model's, which also gets all
-    processors (at most 8) unless --cpus says how many.
+    IMAGE is what kgpt build made, or a disc or stick (kgpt image); a MODEL (a file, or the name of one that was
+    pulled) is built first; without either, the image in ./build, or else the model.gguf in this folder, or else the
+    default model. On a terminal, or with --display: 20 texts, then the kernel's shell; of a language model, a chat;
+    Ctrl-] leaves. Elsewhere: 20 texts, or the answer to --prompt, and the end. Of two defaults the second is a
+    language model's, which also gets all processors (at most 8) unless --cpus says how many.
 
     Exit codes: 0 good, 1 refused, 2 usage, 3 a tool is missing, 4 panic or failed self-test, 5 the machine reset or
     was lost, 124 timeout.
     """
     lm = take_settings(options)
     prompt = _read_prompt(prompt)
-    wishes = Wishes(mode, prompt is not None, as_json, options["serial"], sys.stdin.isatty() and sys.stdout.isatty())
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    wishes = Wishes(mode, prompt is not None, as_json, options["serial"], terminal, options["display"])
     generate = GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings))
-    words = _words([*generate.cmdline_words(), *lm.cmdline_words()], wishes, options.pop("cmdline"))
-    memory = options.pop("memory")
+    asked = _asked([*generate.cmdline_words(), *lm.cmdline_words()], wishes, options.pop("cmdline"))
+    words = " ".join([*asked, *([] if wishes.typed_to else ["exit"])])
+    memory, medium = options.pop("memory"), options.pop("medium")
     settings = RunSettings(
         image=target or Path(), cmdline=words, **({} if memory is None else {"memory": memory}), **options
     )
-    if settings.display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise KgptError("there is no display to open a window on", "leave out --display, or set DISPLAY")
     qemu = find_qemu()
+    if settings.display:
+        settings = dataclasses.replace(settings, window=find_window(qemu))
     brought = [load_brought(name) for name in models]
     image = _find_image(target, default, brings=bool(models))
     modules = modules_of(brought)
     memory = check_image(image, memory, modules=modules, ctx=lm.ctx, kv=lm.kv)
-    _check_kind(image, lm, wishes, brings=bool(models))
-    settings = dataclasses.replace(settings, image=image, memory=memory, medium=medium_of(image), modules=modules)
-    if _wants_all_cpus(image):
+    medium = choose_medium(image, medium, settings.firmware)
+    if medium == "kernel":
+        _check_kind(image, lm, wishes, brings=bool(models))
+    elif asked:
+        raise UsageError(
+            f"{image} brings its own command line: it cannot be told {asked[0]}", "make it anew: kgpt image --cmdline"
+        )
+    settings = dataclasses.replace(settings, image=image, memory=memory, medium=medium, modules=modules)
+    if _wants_all_cpus(settings):
         settings = dataclasses.replace(settings, cpus=min(os.cpu_count() or 1, MOST_CPUS))
     settings = resolve_accel(settings, qemu)
     if dry_run:
@@ -145,10 +171,10 @@ def command(
     _run(settings, qemu, wishes)
 
 
-def _wants_all_cpus(image: Path) -> bool:
+def _wants_all_cpus(settings: RunSettings) -> bool:
     """Nobody has said how many, and the image holds a language model, whose rows they share."""
     said = click.get_current_context().get_parameter_source("cpus") is not ParameterSource.DEFAULT
-    return not said and medium_of(image) == "kernel" and is_language_model(image)
+    return not said and settings.medium == "kernel" and is_language_model(settings.image)
 
 
 def _read_prompt(prompt: str | None) -> str | None:
@@ -169,8 +195,6 @@ def _find_image(target: Path | None, default: bool, *, brings: bool) -> Path:
 
 def _check_kind(image: Path, lm: LmSettings, wishes: Wishes, *, brings: bool) -> None:
     """Refuse what an image of this kind cannot do, before it is booted. Raises UsageError."""
-    if medium_of(image) == "cdrom":
-        return
     if not is_language_model(image):
         if brings:
             raise UsageError(f"{image} holds a microgpt, and takes no models", "build one that does: kgpt build --lm")
@@ -184,14 +208,12 @@ def _taken(options: dict[str, Any], kind: type[GenerateSettings]) -> dict[str, A
     return {field.name: options.pop(field.name) for field in dataclasses.fields(kind) if field.name in options}
 
 
-def _words(settings: list[str], wishes: Wishes, extra: str) -> str:
-    """The kernel's command line."""
-    if wishes.mode == "shell" and not wishes.interactive:
+def _asked(settings: list[str], wishes: Wishes, extra: str) -> list[str]:
+    """What the user wants the kernel's command line to say."""
+    if wishes.mode == "shell" and not wishes.typed_to:
         raise UsageError("the shell needs a terminal to type on", "leave out --mode shell, or run it on a terminal")
     words = [f"mode={wishes.mode}"] if wishes.mode else []
-    words += settings
-    words += [] if wishes.interactive else ["exit"]
-    return " ".join([*words, *([extra] if extra else [])])
+    return [*words, *settings, *([extra] if extra else [])]
 
 
 def _run(settings: RunSettings, qemu: str, wishes: Wishes) -> None:
@@ -217,11 +239,11 @@ def _watch(machine: Machine, wishes: Wishes) -> Verdict:
 
         click.echo(f"kgpt: {LEAVE_NAME} leaves the machine", err=True)
         return dataclasses.replace(interact(machine), tail="")
-    if wishes.as_json:
-        return machine.wait(LinePrinter(machine).poll)
-    if wishes.one_shot or not wishes.serial:
-        return machine.wait(EventPrinter(machine, short=wishes.one_shot).poll)
-    from kgpt_build.vm.console import stream
+    from kgpt_build.vm.console import all_of, leaver, stream
 
-    verdict = stream(machine, lambda text: click.echo(text, nl=False))
+    leave = None if wishes.typed_to else leaver(machine)
+    if wishes.as_json or wishes.one_shot or not wishes.serial:
+        printer = LinePrinter(machine) if wishes.as_json else EventPrinter(machine, short=wishes.one_shot)
+        return machine.wait(all_of(printer.poll, leave))
+    verdict = stream(machine, lambda text: click.echo(text, nl=False), leave)
     return dataclasses.replace(verdict, tail="")

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.machines import LEAST_MEMORY, check_image, find_qemu, machine_options, medium_of, resolve_accel
+from kgpt_build.cli.machines import (
+    LEAST_MEMORY,
+    boot_options,
+    check_image,
+    choose_medium,
+    find_qemu,
+    machine_options,
+    resolve_accel,
+)
 from kgpt_build.cli.options import image_argument, verbose_option
 from kgpt_build.errors import GuestFailed, UsageError
 from kgpt_build.vm.settings import TCG_TIMEOUT_FACTOR, RunSettings, default_timeout
@@ -45,6 +53,7 @@ class Outcome:
 @click.option("--expect", "expected", multiple=True, metavar="REGEX", help="Must be seen on the console; repeatable.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the result as JUnit XML.")
 @machine_options
+@boot_options
 @click.option(
     "--timeout",
     type=float,
@@ -59,19 +68,23 @@ def command(
     timeout: float | None,
     cmdline: str,
     memory: int | None,
+    medium: str,
     **machine: Any,
 ) -> None:
-    """Boot IMAGE without a terminal and pass judgement.
+    """Boot IMAGE, a kernel, disc or stick, without a terminal and pass judgement.
 
-    Passes only if the kernel itself ends well and every --expect was seen on the console, in any order. Exit codes are
-    those of kgpt run; an --expect that was not seen is 4.
+    Passes only if the kernel itself ends well and every --expect was seen on the console, in any order. The shell of a
+    disc or stick is told to end. Exit codes are those of kgpt run; an --expect that was not seen is 4.
     """
     patterns = {text: _compiled(text) for text in expected}
     words = " ".join(word for word in ("exit", cmdline) if word)
     asked = LEAST_MEMORY if memory is None else memory
     settings = RunSettings(image=image, cmdline=words, timeout=timeout, memory=asked, **machine)
     qemu = find_qemu()
-    settings = replace(settings, memory=check_image(image, memory), medium=medium_of(image))
+    memory = check_image(image, memory)
+    settings = replace(settings, memory=memory, medium=choose_medium(image, medium, settings.firmware))
+    if settings.medium != "kernel" and cmdline:
+        raise UsageError(f"{image} brings its own command line", "leave out --cmdline")
     settings = resolve_accel(settings, qemu)
     if timeout is None:
         settings = replace(settings, timeout=default_timeout(DEFAULT_TIMEOUT, settings.accel))
@@ -91,13 +104,13 @@ def _compiled(text: str) -> re.Pattern[str]:
 
 
 def _boot(settings: RunSettings, qemu: str, patterns: dict[str, re.Pattern[str]]) -> Outcome:
-    from kgpt_build.vm.console import stream
+    from kgpt_build.vm.console import leaver, stream
     from kgpt_build.vm.machine import Machine
 
     start = time.monotonic()
     symbols = settings.image if settings.medium == "kernel" else None
     with Machine(settings, qemu=qemu, symbols=symbols) as machine:
-        verdict = stream(machine, lambda text: click.echo(text, nl=False))
+        verdict = stream(machine, lambda text: click.echo(text, nl=False), leaver(machine))
         seconds = time.monotonic() - start
         return Outcome(verdict, _cases(machine, verdict, patterns), machine.console.text, seconds)
 

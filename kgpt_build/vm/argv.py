@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kgpt_build.vm.channels import Channels
+from kgpt_build.vm.firmware import Firmware
 from kgpt_build.vm.settings import RunSettings
 
 QEMU = "qemu-system-x86_64"
 EVENTS_PORT = "0xe9"
 EXIT_PORT = "0xf4"
 GDB_PORT = 1234
+
+_DISKS = {
+    "usb": ("-device", "qemu-xhci", "-device", "usb-storage,drive=image,removable=on,bootindex=0"),
+    "disk": ("-device", "ide-hd,drive=image,bootindex=0"),
+}
 
 
 def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = QEMU) -> list[str]:
@@ -43,20 +51,40 @@ def _machine(settings: RunSettings) -> list[str]:
         *("-cpu", settings.cpu_model),
         *("-smp", str(settings.cpus)),
         *("-m", f"{settings.memory}M"),
-        *(("-bios", str(settings.firmware)) if settings.firmware else ()),
+        *_firmware(settings.firmware),
+    ]
+
+
+def _firmware(firmware: Firmware | None) -> list[str]:
+    if firmware is None:
+        return []
+    if firmware.variables is None:
+        return ["-bios", str(firmware.code)]
+    # What the guest writes into its variables is dropped with it: the file is everybody's.
+    return [
+        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_escaped(firmware.code)}"),
+        *("-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={_escaped(firmware.variables)}"),
     ]
 
 
 def _medium(settings: RunSettings) -> list[str]:
     if settings.medium == "cdrom":
         return ["-cdrom", str(settings.image)]
-    # QEMU's multiboot loader takes several files, between commas; a comma of a path is doubled.
-    modules = ",".join(str(path).replace(",", ",,") for path in settings.modules)
+    if settings.medium in _DISKS:
+        # What the guest or its firmware writes goes elsewhere: the image stays as it is.
+        drive = f"if=none,id=image,format=raw,snapshot=on,file={_escaped(settings.image)}"
+        return ["-drive", drive, *_DISKS[settings.medium]]
+    modules = ",".join(_escaped(path) for path in settings.modules)  # QEMU's multiboot loader takes several files
     return [
         *("-kernel", str(settings.image)),
         *(("-append", settings.cmdline) if settings.cmdline else ()),
         *(("-initrd", modules) if modules else ()),
     ]
+
+
+def _escaped(path: Path) -> str:
+    """A comma in a list of options is written twice."""
+    return str(path).replace(",", ",,")
 
 
 def _serial(settings: RunSettings, channels: Channels) -> list[str]:
@@ -88,7 +116,7 @@ def _screen(settings: RunSettings) -> list[str]:
     # The card is there without a window too: screendump shows what it holds. microvm has no bus to put it on.
     card = [] if settings.machine_type == "microvm" else ["-device", "VGA"]
     # Named, since QEMU left to choose would open a VNC port where it has no window.
-    return [*card, "-display", "gtk" if settings.display else "none"]
+    return [*card, "-display", settings.window if settings.display else "none"]
 
 
 def _backend(backend: str, name: str) -> str:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from kgpt_build.vm.events import Shell
 from kgpt_build.vm.machine import Machine
 from kgpt_build.vm.transcript import PlainText
 from kgpt_build.vm.verdict import Verdict
@@ -21,6 +22,7 @@ LEAVE = b"\x1d"
 LEAVE_NAME = "Ctrl-]"
 _PASTE_ON, _PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
 """Bracketed paste: what is pasted arrives between marks, so that a guest can take several lines for one message."""
+_END_OF_INPUT = "\x04"
 _DEADLY = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
 
@@ -75,8 +77,28 @@ def _bracketed_paste(stdout: int) -> Iterator[None]:
             _write(stdout, _PASTE_OFF)
 
 
-def stream(machine: Machine, write: Callable[[str], None]) -> Verdict:
-    """Hand what the guest prints to ``write`` as it comes, as plain text; the verdict on the run."""
+def leaver(machine: Machine) -> Callable[[], None]:
+    """For Machine.wait where nobody types: whenever the shell waits for a line, Ctrl-D is typed, which ends the run.
+
+    A kernel is told so by its command line; a disc or a stick brings its own.
+    """
+    seen = 0
+
+    def poll() -> None:
+        nonlocal seen
+        events = machine.events[seen:]
+        seen += len(events)
+        if machine.settings.medium != "kernel" and any(isinstance(event, Shell) for event in events):
+            machine.type_text(_END_OF_INPUT)
+
+    return poll
+
+
+def stream(machine: Machine, write: Callable[[str], None], also: Callable[[], None] | None = None) -> Verdict:
+    """Hand what the guest prints to ``write`` as it comes, as plain text; the verdict on the run.
+
+    ``also`` is called whenever something has arrived.
+    """
     plain = PlainText()
     position = 0
 
@@ -86,7 +108,18 @@ def stream(machine: Machine, write: Callable[[str], None]) -> Verdict:
         if text := plain.feed(data):
             write(text)
 
-    return machine.wait(poll)
+    return machine.wait(all_of(poll, also))
+
+
+def all_of(*polls: Callable[[], None] | None) -> Callable[[], None]:
+    """What calls each of ``polls`` that there is, in this order."""
+
+    def poll() -> None:
+        for each in polls:
+            if each is not None:
+                each()
+
+    return poll
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

@@ -39,6 +39,7 @@ class Boot(Event):
     memory: int
     serial: bool
     screen: bool
+    keyboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,10 @@ class Sample(Event):
 
 @dataclass(frozen=True)
 class Stats(Event):
-    """A generation is finished. ``ticks_hz`` and ``us`` are 0 where unknown."""
+    """A generation is finished. ``ticks_hz`` and ``us`` are 0 where unknown; ``used``: bytes of the arena.
+
+    Images of earlier versions do not say what is used: 0.
+    """
 
     event: ClassVar[str] = "stats"
     samples: int
@@ -172,6 +176,9 @@ class Stats(Event):
     ticks_hz: int
     us: int
     first_token_ticks: int
+    clock: str = ""
+    """What ``ticks_hz`` comes from."""
+    used: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,21 +12,29 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kgpt_build.errors import MachineLost, ToolMissing
+from kgpt_build.paths import write_atomically
 from kgpt_build.process import SIGNAL_SECONDS, die_with, log
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import Wires
 from kgpt_build.vm.events import Event
 from kgpt_build.vm.framing import Blob, ChannelReader
+from kgpt_build.vm.keys import keys_of
 from kgpt_build.vm.link import Link, Listener
 from kgpt_build.vm.settings import RunSettings
 from kgpt_build.vm.transcript import NotSeen, Transcript
 from kgpt_build.vm.verdict import Observed, Verdict, judge, panic_line
 
+if TYPE_CHECKING:
+    from kgpt_build.vm.picture import Picture
+    from kgpt_build.vm.screen import Glyphs, Screen
+
 INSTALL_QEMU = "apt-get install qemu-system-x86"
 MONITOR_SECONDS = 20.0
+_KEY_HOLD_MS = 12
+_VGA_BIOS, _VGA_BIOS_SIZE = 0xC0000, 0x10000
 _STOPPED_BY_QEMU = ("internal-error", "io-error", "guest-panicked")
 
 E = TypeVar("E", bound=Event)
@@ -126,14 +134,69 @@ class Machine:
         assert self._link is not None, "the machine was not started"
         self._link.send(data)
 
+    def type_text(self, text: str) -> None:
+        """Type ``text`` where the guest listens: on its serial port, or if it has none on its keyboard."""
+        if self.settings.serial:
+            self.send(text.encode())
+        else:
+            self.type_keys(text)
+
+    def type_keys(self, text: str) -> None:
+        """Type ``text`` on the machine's keyboard, as fast as a good typist; returns when the last key is up.
+
+        ``text`` as for keys.keys_of. Raises UsageError for what has no key, KgptError if there is no keyboard.
+        """
+        for keys in list(keys_of(text)):
+            arguments: dict[str, Any] = {"keys": [{"type": "qcode", "data": key} for key in keys]}
+            self.execute("send-key", **arguments, **{"hold-time": _KEY_HOLD_MS})
+            # QEMU keeps a key down, then up, for so long each; more at once than its keyboard's 16 bytes would be lost.
+            time.sleep(2 * len(keys) * _KEY_HOLD_MS / 1000)
+
     def execute(self, command: str, timeout: float = MONITOR_SECONDS, **arguments: object) -> Any:
         """Run a QMP command; returns its answer. Raises KgptError if QEMU refuses it, MachineLost if it is gone."""
         assert self._link is not None, "the machine was not started"
         return self._link.execute(command, arguments, timeout)
 
+    def picture(self) -> Picture:
+        """The screen as it is now. Raises KgptError if the machine has none."""
+        from kgpt_build.vm.picture import read_ppm
+
+        with tempfile.TemporaryDirectory(prefix="kgpt-") as folder:
+            path = Path(folder) / "screen.ppm"
+            self.execute("screendump", filename=str(path))
+            return read_ppm(path.read_bytes())
+
     def screendump(self, path: Path) -> None:
-        """Write the screen to ``path``: PNG if it is called so, else PPM."""
-        self.execute("screendump", filename=str(path.absolute()), format="png" if path.suffix == ".png" else "ppm")
+        """Write the screen to ``path``: PNG if it is called so, else PPM; whole, or not at all."""
+        from kgpt_build.vm.picture import png_bytes, ppm_bytes
+
+        picture = self.picture()
+        write_atomically(path, png_bytes(picture) if path.suffix.lower() == ".png" else ppm_bytes(picture))
+
+    def screen(self, glyphs: Glyphs) -> Screen:
+        """What can be read on the screen now: in pixels, drawn with ``glyphs``, or of VGA text, with the BIOS's font.
+
+        Raises KgptError if the machine has no screen.
+        """
+        from kgpt_build.vm.screen import is_vga_text, read_pixels, read_vga_font, read_vga_text
+
+        picture = self.picture()
+        if not is_vga_text(picture):
+            return read_pixels(picture, glyphs)
+        return read_vga_text(picture, read_vga_font(self.physical_memory(_VGA_BIOS, _VGA_BIOS_SIZE)))
+
+    def physical_memory(self, address: int, size: int) -> bytes:
+        """``size`` bytes of the guest's memory."""
+        with tempfile.TemporaryDirectory(prefix="kgpt-") as folder:
+            path = Path(folder) / "memory"
+            self.execute("pmemsave", val=address, size=size, filename=str(path))
+            return path.read_bytes()
+
+    def forget(self) -> None:
+        """Let go of the events so far: for runs that last hours. What is waited for next is yet to come."""
+        with self.changed:
+            self.lines.clear()
+            self.events.clear()
 
     def quit(self) -> None:
         """End the machine now."""

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgpt_build.errors import UsageError
+from kgpt_build.vm.firmware import Firmware
 
 ACCELS = ("auto", "kvm", "tcg")
 MACHINES = ("auto", "pc", "q35", "microvm")
-MEDIA = ("kernel", "cdrom")
+MEDIA = ("kernel", "cdrom", "usb", "disk")
 
 TCG_TIMEOUT_FACTOR = 4.0
 """How much longer than under KVM a default time limit is under TCG. A limit that the user gave is kept as it is."""
@@ -33,14 +34,17 @@ class RunSettings:
     cpu: str = ""
     machine: str = "auto"
     display: bool = False
+    """Show the screen in a window."""
+    window: str = "gtk"
+    """QEMU's kind of window (display.find_window)."""
     serial: bool = True
     gdb: bool = False
     timeout: float | None = None
     """Seconds of wall time from the start of QEMU to its end; None: no limit."""
     medium: str = "kernel"
-    """What ``image`` is: an ELF for ``-kernel``, or a disc (``cdrom``)."""
-    firmware: Path | None = None
-    """Another BIOS, such as OVMF."""
+    """What ``image`` is: an ELF for ``-kernel``, a disc (``cdrom``), a stick (``usb``), or a ``disk`` inside."""
+    firmware: Firmware | None = None
+    """None: the BIOS that QEMU has."""
     modules: tuple[Path, ...] = ()
     """Files that the loader puts into memory beside the kernel, in this order (multiboot 1 modules)."""
     extra: tuple[str, ...] = ()
@@ -58,13 +62,15 @@ class RunSettings:
             raise UsageError(f"a time limit of {self.timeout:g} seconds is none", "give a number above 0")
         if self.display and self.machine == "microvm":
             raise UsageError("microvm has no screen to show", "leave out --display, or give --machine pc")
+        if self.medium != "kernel" and self.machine == "microvm":
+            raise UsageError("microvm boots kernels only", "give --machine pc")
         self._check_modules()
         if "\0" in self.cmdline or "\n" in self.cmdline:
             raise UsageError("the kernel's command line is one line of text", "write \\n inside quotes for a new line")
 
     def _check_modules(self) -> None:
         if self.modules and self.medium != "kernel":
-            raise UsageError("a disc brings its own modules", "give an image that kgpt build made")
+            raise UsageError("a disc or stick brings its own modules", "give an image that kgpt build made")
         for path in self.modules:
             if " " in str(path):  # QEMU takes what follows a space for the module's arguments
                 raise UsageError(f"the path of the module {str(path)!r} has a space in it", "rename or copy the file")
@@ -74,7 +80,7 @@ class RunSettings:
         """QEMU's name of the machine."""
         if self.machine != "auto":
             return self.machine
-        return "pc" if self.display or self.medium == "cdrom" or self.firmware else "microvm"
+        return "pc" if self.display or self.medium != "kernel" or self.firmware else "microvm"
 
     @property
     def cpu_model(self) -> str:

@@ -16,6 +16,7 @@ OK, REFUSED, FAILED = 0, 1, 4
 """The codes of the kernel's ``exit`` event (kernel_c/include/kgpt/status.h)."""
 
 _STDERR_LINES = 3
+_WINDOW_CLOSED = "host-ui"
 
 _KINDS: dict[str, type[KgptError]] = {
     "refused": KgptError,
@@ -91,7 +92,7 @@ def judge(seen: Observed) -> Verdict:
         )
     exit_event = _last(seen, Exit)
     panic = _last(seen, Panic)
-    if seen.quit and exit_event is None:
+    if (seen.quit or seen.shutdown == _WINDOW_CLOSED) and exit_event is None and panic is None:
         return Verdict("quit", "the machine was ended from outside")
     if seen.garbage:
         stray = (
@@ -144,8 +145,7 @@ def _no_verdict(seen: Observed) -> Verdict:
         said = seen.stderr.strip().splitlines()
         reason = said[-1].removeprefix("qemu-system-x86_64: ") if said else _how_qemu_ended(seen)
         if seen.status > 0:
-            hint = "for a window: apt-get install qemu-system-gui" if "'gtk'" in reason else ""
-            return Verdict("refused", f"QEMU did not start the machine: {reason}", hint)
+            return Verdict("refused", f"QEMU did not start the machine: {reason}")
         return _lost(seen, f"QEMU broke while it started: {reason}")
     if seen.broken:
         return _lost(

@@ -17,6 +17,7 @@ from kgpt_build.kernel.build import build_cached
 from kgpt_build.models import NO_MODEL
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.events import Sample
+from kgpt_build.vm.firmware import Firmware, find_firmware
 from kgpt_build.vm.probe import multiboot_image
 
 Boot = Callable[..., Guest]
@@ -36,6 +37,26 @@ def need(*programs: str) -> None:
 def texts(guest: Guest) -> list[str]:
     """What it generated."""
     return [event.text for event in guest.events if isinstance(event, Sample)]
+
+
+def uefi() -> Firmware | None:
+    """OVMF, for `firmware`. `make test` installs it: without it this fails."""
+    return find_firmware("uefi")
+
+
+def grub_disc(folder: Path, kernel: Path, command: str, words: str) -> Path:
+    """A disc on which GRUB boots ``kernel`` by ``command`` (multiboot, multiboot2), under BIOS and UEFI."""
+    need("grub-mkrescue", "xorriso", "mformat")
+    for platform in ("i386-pc", "x86_64-efi"):
+        if not Path("/usr/lib/grub", platform).is_dir():
+            pytest.fail(f"GRUB has no {platform}: run the tests with make test, which installs it")
+    grub = folder / "disc" / "boot" / "grub"
+    grub.mkdir(parents=True)
+    (folder / "disc" / "kernel.elf").write_bytes(kernel.read_bytes())
+    (grub / "grub.cfg").write_text(f"set timeout=0\nmenuentry kgpt {{\n  {command} /kernel.elf {words}\n  boot\n}}\n")
+    disc = folder / "kgpt.iso"
+    subprocess.run(["grub-mkrescue", "-o", disc, folder / "disc"], check=True, capture_output=True)
+    return disc
 
 
 @pytest.fixture(scope="session")

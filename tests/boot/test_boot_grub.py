@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
-from boots import Boot, Kgpt, need, texts
+from boots import Boot, Kgpt, grub_disc, texts, uefi
 
 from kgpt_build.vm.events import Sample
 
 WORDS = "samples=3 seed=7 cpus=2 exit"
-UEFI = [Path(path) for path in ("/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd", "/usr/share/OVMF/OVMF.fd")]
 PROTOCOLS = {"multiboot1": "multiboot", "multiboot2": "multiboot2"}
 
 
 @pytest.fixture(scope="module", params=PROTOCOLS)
 def disc(request: pytest.FixtureRequest, kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """The loader's name and a disc that boots the default kernel by it, under BIOS and UEFI."""
-    need("grub-mkrescue", "xorriso", "mformat")
-    for platform in ("i386-pc", "x86_64-efi"):
-        if not Path("/usr/lib/grub", platform).is_dir():
-            pytest.fail(f"GRUB has no {platform}: run the tests with make test, which installs it")
     folder = tmp_path_factory.mktemp(request.param)
-    grub = folder / "disc" / "boot" / "grub"
-    grub.mkdir(parents=True)
-    (folder / "disc" / "kernel.elf").write_bytes(kernel.read_bytes())
-    command = PROTOCOLS[request.param]
-    (grub / "grub.cfg").write_text(f"set timeout=0\nmenuentry kgpt {{\n  {command} /kernel.elf {WORDS}\n  boot\n}}\n")
-    disc = folder / "kgpt.iso"
-    subprocess.run(["grub-mkrescue", "-o", disc, folder / "disc"], check=True, capture_output=True)
-    return request.param, disc
+    return request.param, grub_disc(folder, kernel, PROTOCOLS[request.param], WORDS)
 
 
 def check(boot: Boot, disc: tuple[str, Path], *, cpus: int = 2, **settings: object) -> None:
@@ -52,11 +39,34 @@ def test_bios(boot: Boot, disc: tuple[str, Path], machine: str) -> None:
 
 
 def test_uefi(boot: Boot, disc: tuple[str, Path]) -> None:
-    firmware = next((path for path in UEFI if path.exists()), None)
-    if firmware is None:
-        pytest.fail("there is no OVMF: run the tests with make test, which installs it")
     # Multiboot 1 cannot pass on where the ACPI tables are, and UEFI does not leave that where a BIOS does.
-    check(boot, disc, cpus=2 if disc[0] == "multiboot2" else 1, machine="q35", firmware=firmware)
+    check(boot, disc, cpus=2 if disc[0] == "multiboot2" else 1, machine="q35", firmware=uefi())
+
+
+@pytest.mark.parametrize(("medium", "firmware"), [("usb", "bios"), ("disk", "bios"), ("usb", "uefi")])
+def test_kgpt_run_boots_it_as_a_stick_and_as_a_disk(
+    kgpt: Kgpt, disc: tuple[str, Path], medium: str, firmware: str
+) -> None:
+    before = disc[1].read_bytes()
+    words = ("--medium", medium, "--firmware", firmware, "--accel", "tcg", "--timeout", 100)
+    done = kgpt("run", disc[1], *words)
+    assert done.returncode == 0, done.stderr
+    assert "sample  3: " in done.stdout
+    assert disc[1].read_bytes() == before
+
+
+def test_what_a_disc_cannot_be(kgpt: Kgpt, disc: tuple[str, Path], kernel: Path) -> None:
+    for words, message in (
+        ((disc[1], "--samples", 3), "brings its own command line: it cannot be told samples=3"),
+        ((disc[1], "--medium", "kernel"), "is no kernel"),
+        ((disc[1], "--machine", "microvm"), "microvm boots kernels only"),
+        ((kernel, "--medium", "usb"), "is no disc or stick"),
+        ((kernel, "--firmware", "uefi"), "UEFI does not start"),
+        ((kernel, "--firmware", "/no/such.fd"), "there is no firmware /no/such.fd"),
+    ):
+        done = kgpt("run", *words, "--accel", "tcg")
+        assert done.returncode == 2, done.stderr
+        assert message in done.stderr
 
 
 def test_kgpt_run_boots_a_disc(kgpt: Kgpt, disc: tuple[str, Path]) -> None:

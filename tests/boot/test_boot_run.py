@@ -108,13 +108,15 @@ def test_a_dry_run_is_a_line_that_works(kgpt: Kgpt, kernel: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("display", "message"), [("", "there is no display"), (":77", "QEMU did not start the machine: ")]
+    ("display", "message"),
+    [("", "there is no display"), (":77", "can open no window|QEMU did not start the machine")],
 )
 def test_a_window_that_cannot_be_opened(kgpt: Kgpt, kernel: Path, display: str, message: str) -> None:
+    """Where QEMU has windows, there is no display 77 for them."""
     env = {"DISPLAY": display, "WAYLAND_DISPLAY": ""}
     done = kgpt("run", kernel, "--accel", "tcg", "--display", "--timeout", 20, env=env)
-    assert done.returncode == 1
-    assert message in done.stderr
+    assert done.returncode in (1, 3)
+    assert re.search(message, done.stderr)
 
 
 def test_gdb_waits_before_the_first_instruction(kgpt: Kgpt, kernel: Path) -> None:

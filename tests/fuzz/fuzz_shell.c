@@ -129,6 +129,16 @@ uint64_t plat_ticks_hz(void)
     return 1000000000;
 }
 
+const char *plat_clock(void)
+{
+    return "fuzz";
+}
+
+void plat_clock_use(const char *name)
+{
+    promise(name[0]);
+}
+
 bool plat_entropy(uint64_t *value)
 {
     *value = 4; /* a fuzzer wants the same again */
@@ -150,6 +160,10 @@ _Noreturn void plat_exit(enum kg_exit code)
 {
     (void)code;
     longjmp(machine.end, 1);
+}
+
+void plat_off_at_exit(void)
+{
 }
 
 _Noreturn void plat_reboot(void)

@@ -84,11 +84,14 @@ struct kg_config {
     struct kg_sampling sampling;
     uint32_t cpumask; /* enum kg_isa: the highest to use */
     uint32_t cpus;    /* to use; 0: one, or with mode=train all there are */
+    uint32_t screen;  /* enum kg_screen_use */
+    uint32_t scale;   /* pixels of a dot of the screen's font; 0: by its resolution */
     bool exit;        /* end after the mode instead of entering the shell */
     bool logits;      /* emit `logits` events */
     struct kg_train_config train;
     struct kg_lm_config lm;
     char test[64];  /* a test or a suite; empty: all */
+    char clock[16]; /* what tells the clock's frequency; empty: whoever is there */
     char fault[16]; /* break this on purpose; empty: nothing */
 };
 

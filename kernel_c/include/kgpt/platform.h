@@ -32,10 +32,10 @@ struct kg_platform_info {
     uint64_t ticks_entry; /* plat_ticks() at the first instruction of ours */
     bool has_serial;      /* a serial port answered */
     bool has_screen;      /* a screen answered */
-    bool has_keyboard;
-    const char *
-        screen_mode; /* "1024x768x32", "text 80x25", or "" without a screen; plat_screen_use(KG_SCREEN_OFF) leaves it */
-    bool has_input;  /* a serial port or a terminal can be read */
+    bool has_keyboard;    /* a keyboard answered */
+    bool has_input;       /* a keyboard, a serial port or a terminal can be read */
+    /* "1024x768x32", "text 80x25", or "" without a screen; plat_screen_use(KG_SCREEN_OFF) leaves it */
+    const char *screen_mode;
 };
 
 /* The processors, or threads. */
@@ -56,10 +56,13 @@ bool plat_has_events(void);                     /* does anyone listen on the mac
 void plat_event(const char *line, size_t n);    /* a whole line of JSON with its "\n"; dropped where nobody listens */
 uint64_t plat_ticks(void);                      /* monotonic: the TSC, or nanoseconds */
 uint64_t plat_ticks_hz(void);                   /* its frequency, calibrated at first use; 0 if it cannot be known */
+const char *plat_clock(void);                   /* who told it: "cpuid", "hpet", "system", …; "" if it is not known */
+void plat_clock_use(const char *name);          /* before the first use: ask only this one, whose name is kept */
 bool plat_entropy(uint64_t *value);             /* false: only the clock was there to be asked */
 bool plat_fault(const char *kind);              /* break something on purpose (`fault=`); true: later; false: unknown */
 _Noreturn void plat_panic(const char *message); /* print, emit `panic`, end with KG_EXIT_FAILED */
 _Noreturn void plat_exit(enum kg_exit code);    /* end the run: debug exit, power off, or halt, whatever there is */
+void plat_off_at_exit(void); /* from now on plat_exit may switch off a machine that a person sits at */
 _Noreturn void plat_reboot(void);
 
 /* Starts processors until `most` run (0: all there are), with memory for their stacks from `arena`, which stays taken. Only the

@@ -32,6 +32,16 @@ uint64_t plat_ticks_hz(void)
     return 1000000000u;
 }
 
+const char *plat_clock(void)
+{
+    return "system";
+}
+
+void plat_clock_use(const char *name)
+{
+    (void)name; /* there is one only */
+}
+
 bool plat_entropy(uint64_t *value)
 {
     return getrandom(value, sizeof *value, 0) == (ssize_t)sizeof *value;
@@ -41,6 +51,10 @@ _Noreturn void plat_exit(enum kg_exit code)
 {
     kg_linux_console_restore();
     exit((int)code);
+}
+
+void plat_off_at_exit(void)
+{
 }
 
 _Noreturn void plat_reboot(void)

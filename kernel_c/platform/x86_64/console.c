@@ -1,5 +1,7 @@
 /* The console: serial port and screen together or alone, and the machine channel. */
 #include "debugcon.h"
+#include "i8042.h"
+#include "idle.h"
 #include "io.h"
 #include "kgpt/platform.h"
 #include "screen.h"
@@ -11,17 +13,42 @@ void plat_write(const char *text, size_t n)
     kg_screen_write(text, n);
 }
 
+/* While a paste comes in, its next byte is a tenth of a millisecond away. */
+#define PATIENCE_PER_SECOND 500
+
+/* A serial port keeps 16 bytes until they are read: at 115200 baud that is 1.4 ms. A keyboard keeps its own until it is asked. */
+#define SLEEP_US 10000
+#define SLEEP_US_SERIAL 1000
+
+static uint64_t last_typed;
+
+/* What can be typed on. The keyboard first: a line that never falls silent shall not keep Ctrl-C from being seen. */
+static int (*const sources[])(void) = {kg_i8042_read, kg_serial_read};
+
 /* Whoever looks for a key lets the screen catch up, as far as its turn has come. */
 int plat_read(void)
 {
     kg_screen_turn();
-    return kg_serial_read();
+    int result = KG_READ_END;
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        int byte = sources[i]();
+        if (byte >= 0) {
+            last_typed = plat_ticks();
+            return byte;
+        }
+        if (byte == KG_READ_NONE)
+            result = KG_READ_NONE;
+    }
+    return result;
 }
 
 void plat_relax(void)
 {
     kg_screen_flush();
-    kg_pause();
+    if (plat_ticks() - last_typed < plat_ticks_hz() / PATIENCE_PER_SECOND)
+        kg_pause();
+    else
+        kg_idle(kg_serial_present() && !kg_serial_woke ? SLEEP_US_SERIAL : SLEEP_US);
 }
 
 bool plat_has_events(void)

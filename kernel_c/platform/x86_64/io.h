@@ -21,6 +21,20 @@ static inline void kg_outw(uint16_t port, uint16_t value)
     __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
 }
 
+static inline uint16_t kg_inw(uint16_t port)
+{
+    uint16_t value;
+    __asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
+static inline uint32_t kg_inl(uint16_t port)
+{
+    uint32_t value;
+    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
 static inline void kg_outl(uint16_t port, uint32_t value)
 {
     __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
@@ -86,6 +100,12 @@ static inline uint64_t kg_rdmsr(uint32_t index)
 static inline void kg_wrmsr(uint32_t index, uint64_t value)
 {
     __asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+/* Asleep until an interrupt comes, which may have been there before: sti takes effect behind the hlt. */
+static inline void kg_sleep(void)
+{
+    __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
 static inline void kg_pause(void)

@@ -4,6 +4,9 @@
 #define LOW_FIRST 0x10000ull   /* firmware may still write to what is below */
 #define LOW_END 0xA0000ull     /* VGA */
 
+/* For changes of the page tables while the application runs: registers of a timer, or to switch off; tables above 4 GiB. */
+#define PAGES_KEPT 16
+
 struct range {
     uint64_t base, end;
 };
@@ -149,6 +152,10 @@ uint64_t kg_memory_start_page(void)
 
 void *kg_memory_arena(size_t *size)
 {
+    uint64_t kept = low.base + PAGES_KEPT * KG_PAGE;
+    low.end = kept < low.end ? kept : low.end;
+    if (best.base == low.base) /* one and the same run */
+        best.base = low.end;
     *size = best.end - best.base;
     return (void *)best.base;
 }

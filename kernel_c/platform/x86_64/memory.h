@@ -20,7 +20,7 @@ uint64_t kg_memory_highest(void); /* end address of the last region of RAM */
 void *kg_memory_pages(size_t n);  /* zeroed and in a row, at boot below 4 GiB; NULL when there are not so many left */
 void *kg_memory_page(void);       /* one */
 
-/* The largest run, less the pages taken from it. No page may be taken afterwards, unless some of it is given back. */
+/* The largest run, less the pages taken from it and a few for later. More can be taken then only if some of it is given back. */
 void *kg_memory_arena(size_t *size);
 void kg_memory_give(void *base, size_t size); /* what kg_memory_page takes from now on */
 

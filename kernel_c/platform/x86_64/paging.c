@@ -149,11 +149,6 @@ bool kg_paging_code(uint64_t page)
     return set_page(page, PRESENT);
 }
 
-bool kg_paging_device(uint64_t page)
-{
-    return set_page(page, PRESENT | WRITE | UNCACHED | NO_EXECUTE);
-}
-
 /* An address beyond what the processor has wires for would be a reserved bit in an entry. */
 static uint64_t physical_end(void)
 {
@@ -164,6 +159,11 @@ static uint64_t physical_end(void)
     kg_cpuid(0x80000008u, 0, r);
     unsigned bits = r[0] & 0xFF;
     return 1ull << (bits < 47 ? bits : 47); /* 47: the identity ends where addresses become negative */
+}
+
+bool kg_paging_device(uint64_t page)
+{
+    return page < physical_end() && set_page(page, PRESENT | WRITE | UNCACHED | NO_EXECUTE);
 }
 
 bool kg_paging_video(uint64_t base, uint64_t size, bool combining)

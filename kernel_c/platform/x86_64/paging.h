@@ -12,7 +12,8 @@ bool kg_paging_init(void);
 /* Makes write-combining known to this processor, if it can do that: on every one, and before the first is told to use it. */
 void kg_paging_join(void);
 
-/* Later changes, a page at a time, before any other processor runs. False if memory for tables ran out. */
+/* Later changes, a page at a time, before any other processor uses it. False if memory for tables ran out, or the processor cannot have
+ * memory at this address. */
 bool kg_paging_guard(uint64_t page);  /* not mapped: a touch is a page fault */
 bool kg_paging_code(uint64_t page);   /* executable and read-only */
 bool kg_paging_device(uint64_t page); /* registers: read-write, uncached */

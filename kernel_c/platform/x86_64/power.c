@@ -1,9 +1,11 @@
-/* How the machine ends. */
+/* How the machine ends. Whatever is asked of it may do nothing, and none of it may hang: each way is waited for, and then the next one tried. */
 #include "debugcon.h"
+#include "firmware.h"
 #include "io.h"
 #include "kgpt/platform.h"
 #include "screen.h"
 #include "serial.h"
+#include "timer.h"
 
 #define DEBUG_EXIT 0xF4
 #define KEYBOARD_COMMAND 0x64
@@ -16,6 +18,27 @@
 #define BOCHS_PM1A_CONTROL 0xB004
 #define SLEEP_ENABLE_S5 0x2000
 
+/* ACPI 6.5, 4.8.3.2.1 and 4.8.3.7. */
+#define PM1_SCI_ENABLE 0x0001u
+#define PM1_SLEEP_TYPE 0x1C00u
+#define PM1_SLEEP_ENABLE 0x2000u
+#define SLEEP_CONTROL_ENABLE 0x20u
+
+#define RESET_CONTROL 0xCF9 /* of chipsets since the PIIX3 */
+#define RESET_HARD 0x02u
+#define RESET_NOW 0x04u
+
+#define ENABLE_MS 1000 /* firmware switches to ACPI mode */
+#define OFF_MS 2000    /* a power supply lets go */
+#define RESET_MS 100
+
+static bool wanted_off;
+
+void plat_off_at_exit(void)
+{
+    wanted_off = true;
+}
+
 static bool under_hypervisor(void)
 {
     uint32_t r[4];
@@ -23,13 +46,70 @@ static bool under_hypervisor(void)
     return r[2] >> 31 || kg_debugcon_present();
 }
 
+static void wait_ms(uint32_t ms)
+{
+    while (ms-- > 0)
+        kg_delay_us(1000);
+}
+
+/* Until then the sleep registers may belong to the firmware's system management mode. */
+static void enter_acpi_mode(const struct kg_acpi_fadt *fadt)
+{
+    const struct kg_acpi_register *control = &fadt->pm1_control[0];
+    if (!fadt->smi_port || !fadt->enable_value || (kg_register_read(control, 2) & PM1_SCI_ENABLE))
+        return;
+    kg_outb(fadt->smi_port, fadt->enable_value);
+    for (uint32_t ms = 0; ms < ENABLE_MS && !(kg_register_read(control, 2) & PM1_SCI_ENABLE); ms++)
+        wait_ms(1);
+}
+
+/* The type first, and then with the bit that sets it off, as the specification asks of both registers. What woke the machine the last time would
+ * wake it again, so it is cleared: by writing ones. */
+static void sleep_by_pm1(const struct kg_acpi_fadt *fadt, const uint8_t types[2])
+{
+    uint32_t value[2], n = 0;
+    enter_acpi_mode(fadt);
+    for (uint32_t i = 0; i < 2; i++)
+        if (kg_register_usable(&fadt->pm1_status[i], 2))
+            kg_register_write(&fadt->pm1_status[i], 2, kg_register_read(&fadt->pm1_status[i], 2));
+    for (uint32_t i = 0; i < 2 && kg_register_usable(&fadt->pm1_control[i], 2); i++, n++) {
+        value[i] =
+            (kg_register_read(&fadt->pm1_control[i], 2) & ~(PM1_SLEEP_TYPE | PM1_SLEEP_ENABLE)) | types[i] * 0x400u;
+        kg_register_write(&fadt->pm1_control[i], 2, value[i]);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        kg_register_write(&fadt->pm1_control[i], 2, value[i] | PM1_SLEEP_ENABLE);
+}
+
+/* Sleep state S5 by ACPI. Returns if that did not switch the machine off. */
+static void power_off(void)
+{
+    const char *problem;
+    const struct kg_acpi *acpi = kg_firmware_tables(&problem);
+    const struct kg_acpi_fadt *fadt = kg_firmware_fadt();
+    uint8_t types[2];
+    if (!fadt || !kg_acpi_find_s5(types, acpi, fadt))
+        return;
+    if (kg_register_usable(&fadt->pm1_control[0], 2))
+        sleep_by_pm1(fadt, types);
+    else if (fadt->reduced && kg_register_usable(&fadt->sleep_control, 1))
+        kg_register_write(&fadt->sleep_control, 1, types[0] << 2 | SLEEP_CONTROL_ENABLE);
+    else
+        return;
+    wait_ms(OFF_MS);
+}
+
 _Noreturn void plat_exit(enum kg_exit code)
 {
     static const char text[] = "kgpt: halted; the machine can be switched off\n";
+    bool virtual = under_hypervisor();
     kg_serial_flush();
     kg_screen_flush();
-    if (under_hypervisor()) {
+    if (virtual)
         kg_outl(DEBUG_EXIT, KG_EXIT_PORT_BASE + (uint32_t)code);
+    if (wanted_off || (virtual && code != KG_EXIT_FAILED)) /* not in a panic: it could be about these very tables */
+        power_off();
+    if (virtual) {
         kg_outw(QEMU_PM1A_CONTROL, SLEEP_ENABLE_S5);
         kg_outw(BOCHS_PM1A_CONTROL, SLEEP_ENABLE_S5);
     }
@@ -38,15 +118,38 @@ _Noreturn void plat_exit(enum kg_exit code)
     kg_halt();
 }
 
+static void reset_by_firmware(void)
+{
+    const struct kg_acpi_fadt *fadt = kg_firmware_fadt();
+    if (!fadt || !kg_register_usable(&fadt->reset, 1))
+        return;
+    kg_register_write(&fadt->reset, 1, fadt->reset_value);
+    wait_ms(RESET_MS);
+}
+
+static void reset_by_chipset(void)
+{
+    uint8_t others = kg_inb(RESET_CONTROL) & (uint8_t)~(RESET_HARD | RESET_NOW);
+    kg_outb(RESET_CONTROL, others | RESET_HARD);
+    kg_outb(RESET_CONTROL, others | RESET_HARD | RESET_NOW);
+    wait_ms(RESET_MS);
+}
+
+static void reset_by_keyboard(void)
+{
+    for (int i = 0; i < MAX_SPINS && (kg_inb(KEYBOARD_COMMAND) & KEYBOARD_BUSY); i++) {
+    }
+    kg_outb(KEYBOARD_COMMAND, KEYBOARD_RESET);
+    wait_ms(RESET_MS);
+}
+
 _Noreturn void plat_reboot(void)
 {
     kg_serial_flush();
     kg_screen_flush();
-    for (int i = 0; i < MAX_SPINS && (kg_inb(KEYBOARD_COMMAND) & KEYBOARD_BUSY); i++) {
-    }
-    kg_outb(KEYBOARD_COMMAND, KEYBOARD_RESET);
-    for (int i = 0; i < MAX_SPINS; i++)
-        kg_inb(KEYBOARD_COMMAND);
-    plat_fault("reset");
+    reset_by_firmware();
+    reset_by_chipset();
+    reset_by_keyboard();
+    plat_fault("reset"); /* no table of interrupts: the processor itself gives up */
     kg_halt();
 }

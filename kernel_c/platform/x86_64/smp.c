@@ -6,10 +6,10 @@
 
 #include "apic.h"
 #include "fault.h"
+#include "firmware.h"
 #include "fpu.h"
 #include "interrupts.h"
 #include "io.h"
-#include "kgpt/acpi.h"
 #include "kgpt/arena.h"
 #include "kgpt/mem.h"
 #include "kgpt/platform.h"
@@ -43,14 +43,12 @@ struct kg_ap_start *kg_ap_list;
 uint32_t kg_ap_count;
 
 static const struct kg_cpu *first_cpu;
-static uint64_t root_pointer;
 static struct kg_processor *asked[KG_ACPI_MAX_CPUS], *running[KG_ACPI_MAX_CPUS];
 static struct kg_cpus result;
 
-void kg_smp_init(const struct kg_cpu *first, uint64_t rsdp)
+void kg_smp_init(const struct kg_cpu *first)
 {
     first_cpu = first;
-    root_pointer = rsdp;
 }
 
 static uintptr_t memory_of(const struct kg_processor *processor)
@@ -116,12 +114,6 @@ _Noreturn void kg_ap_main(uint32_t i)
 }
 
 /* --- on the first processor --- */
-
-static const void *read_table(void *context, uint64_t address, uint64_t size)
-{
-    (void)context;
-    return kg_paging_readable(address, size) ? (const void *)address : NULL;
-}
 
 /* From here on page tables and stacks come from the application's memory. */
 static bool take_pages(struct kg_arena *arena, size_t n)
@@ -223,8 +215,10 @@ static const char *start_processors(uint32_t most, struct kg_arena *arena)
     struct kg_acpi_cpus *cpus = kg_arena_take(arena, sizeof *cpus);
     if (!cpus || !take_pages(arena, TABLE_PAGES))
         return "there is no memory to look for others";
-    const struct kg_acpi_memory memory = {read_table, NULL};
-    const char *problem = kg_acpi_find_cpus(cpus, root_pointer, &memory);
+    const char *problem;
+    const struct kg_acpi *acpi = kg_firmware_tables(&problem);
+    if (acpi)
+        problem = kg_acpi_find_cpus(cpus, acpi);
     if (problem)
         return problem;
     result.found = cpus->n;

@@ -30,8 +30,8 @@ struct kg_stacks {
     uintptr_t guard, top, interrupt_guard, interrupt_top;
 };
 
-/* At boot: what the first processor can do, and where ACPI's root pointer is (0: nowhere). */
-void kg_smp_init(const struct kg_cpu *first, uint64_t rsdp);
+/* At boot: what the first processor can do. */
+void kg_smp_init(const struct kg_cpu *first);
 
 /* Of the processor that asks, found out without trust in its registers: this is for panics. */
 uint32_t kg_smp_number(void);

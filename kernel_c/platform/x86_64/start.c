@@ -1,8 +1,10 @@
 /* The boot, as a table of contents: from the loader's two registers to kg_main. */
 #include "boot.h"
 #include "debugcon.h"
+#include "firmware.h"
 #include "fpu.h"
 #include "gdt.h"
+#include "i8042.h"
 #include "interrupts.h"
 #include "kgpt/platform.h"
 #include "memory.h"
@@ -40,8 +42,8 @@ static void describe(const struct kg_boot *boot)
     platform.has_serial = kg_serial_present();
     platform.screen_mode = kg_screen_mode();
     platform.has_screen = platform.screen_mode[0] != '\0';
-    platform.has_keyboard = false;
-    platform.has_input = kg_serial_present();
+    platform.has_keyboard = kg_i8042_present();
+    platform.has_input = platform.has_serial || platform.has_keyboard;
 }
 
 _Noreturn void kg_start(uint32_t magic, uint32_t info)
@@ -52,6 +54,7 @@ _Noreturn void kg_start(uint32_t magic, uint32_t info)
     kg_interrupts_load();
     kg_debugcon_init();
     kg_serial_init();
+    kg_i8042_init();
     const struct kg_boot *boot = kg_boot_read(magic, info);
     if (boot == NULL)
         plat_panic("started by a loader that is neither Multiboot, Multiboot2 nor PVH");
@@ -65,7 +68,8 @@ _Noreturn void kg_start(uint32_t magic, uint32_t info)
         plat_panic("not enough memory for the page tables");
     kg_screen_start();
     kg_cpu_detect(&cpu);
-    kg_smp_init(&cpu, boot->rsdp);
+    kg_smp_init(&cpu);
+    kg_firmware_init(boot);
     describe(boot);
     plat_exit(kg_main(&platform));
 }

@@ -11,6 +11,7 @@ import pytest
 from kgpt_build.errors import UsageError
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import STANDALONE, Channels
+from kgpt_build.vm.firmware import Firmware
 from kgpt_build.vm.settings import RunSettings, default_timeout
 
 WIRED = Channels(serial="stdio,signal=off", events="file,path=/dev/fd/8", qmp="socket,fd=9")
@@ -54,12 +55,31 @@ def test_standalone_is_what_a_person_pastes() -> None:
         ({"serial": False}, "-serial none ", "id=serial"),
         ({"machine": "pc"}, "-device VGA -display none", "gtk"),
         ({"display": True}, "-device VGA -display gtk", "none"),
+        ({"display": True, "window": "sdl"}, "-device VGA -display sdl", "gtk"),
         ({"display": True}, "-machine pc ", "microvm"),
         ({"gdb": True}, "-gdb tcp:localhost:1234 -S", "-s "),
         ({"medium": "cdrom", "image": Path("k.iso")}, "-cdrom k.iso ", "-kernel"),
         ({"medium": "cdrom", "image": Path("k.iso")}, "-machine pc ", "microvm"),
-        ({"firmware": Path("OVMF.fd")}, "-machine pc ", "microvm"),
-        ({"firmware": Path("OVMF.fd")}, "-bios OVMF.fd ", "pflash"),
+        ({"firmware": Firmware(Path("OVMF.fd"))}, "-machine pc ", "microvm"),
+        ({"firmware": Firmware(Path("OVMF.fd"))}, "-bios OVMF.fd ", "pflash"),
+        (
+            {"firmware": Firmware(Path("C,C.fd"), Path("V.fd"))},
+            "-drive if=pflash,unit=0,format=raw,readonly=on,file=C,,C.fd"
+            " -drive if=pflash,unit=1,format=raw,snapshot=on,file=V.fd ",
+            "-bios",
+        ),
+        (
+            {"medium": "usb", "image": Path("a,b.img")},
+            "-drive if=none,id=image,format=raw,snapshot=on,file=a,,b.img"
+            " -device qemu-xhci -device usb-storage,drive=image,removable=on,bootindex=0 ",
+            "-kernel",
+        ),
+        ({"medium": "usb", "image": Path("k.img")}, "-machine pc ", "microvm"),
+        (
+            {"medium": "disk", "image": Path("k.img"), "machine": "q35"},
+            "-drive if=none,id=image,format=raw,snapshot=on,file=k.img -device ide-hd,drive=image,bootindex=0 ",
+            "xhci",
+        ),
         ({"modules": (Path("names.txt"),)}, "-kernel k.elf -initrd names.txt ", ",,"),
         ({"modules": (Path("a,b"), Path("c"))}, "-initrd a,,b,c ", "c,,"),
         ({"extra": ("-icount", "shift=0")}, "-icount shift=0", "-append"),
@@ -88,9 +108,10 @@ def test_an_open_accelerator_is_refused() -> None:
         ({"accel": "xen"}, "no accelerator xen"),
         ({"medium": "tape"}, "no medium tape"),
         ({"display": True, "machine": "microvm"}, "microvm has no screen"),
+        ({"medium": "cdrom", "machine": "microvm"}, "microvm boots kernels only"),
         ({"cmdline": "a\nb"}, "one line"),
         ({"modules": (Path("a b"),)}, "has a space"),
-        ({"modules": (Path("a"),), "medium": "cdrom"}, "a disc brings its own modules"),
+        ({"modules": (Path("a"),), "medium": "cdrom"}, "a disc or stick brings its own modules"),
     ],
 )
 def test_impossible_machines_are_refused(change: dict[str, object], message: str) -> None:

@@ -102,3 +102,9 @@ def test_the_error_carries_the_consoles_tail(seen: Observed, kind: type[KgptErro
     error = judge(seen).error()
     assert type(error) is kind
     assert "the end" in error.hint
+
+
+def test_a_closed_window_is_the_user_leaving() -> None:
+    verdict = judge(replace(GOOD, status=0, events=(BOOT,), shutdown="host-ui"))
+    assert (verdict.kind, verdict.exit_code) == ("quit", 0)
+    assert judge(replace(GOOD, status=0, events=(BOOT, PANIC), shutdown="host-ui")).kind == "failed"

@@ -1,0 +1,126 @@
+/* How to switch off: the object \_S5 among the byte code of the DSDT and the SSDTs: see kgpt/acpi.h. (ACPI 6.5, 7.4.2 and 20.2.)
+ *
+ * It is `Name (\_S5, Package () {a, b, …})`, a definition that every machine states in constants:
+ *     NameOp 08, perhaps a root prefix 5C, "_S5_", PackageOp 12, PkgLength, NumElements, elements.
+ * Bytes that happen to say "_S5_" elsewhere (a method's text, or a name in an expression) do not fit this form. */
+#include "acpi_tables.h"
+#include "kgpt/mem.h"
+
+enum byte_code {
+    ZERO = 0x00,
+    ONE = 0x01,
+    NAME = 0x08,
+    BYTE_PREFIX = 0x0A,
+    WORD_PREFIX = 0x0B,
+    DWORD_PREFIX = 0x0C,
+    QWORD_PREFIX = 0x0E,
+    PACKAGE = 0x12,
+    ROOT = 0x5C,
+};
+
+#define TYPE_MAX 7u /* SLP_TYP has three bits */
+#define SSDTS_MAX 256u
+
+/* What is left to read; nothing is read beyond `end`. */
+struct code {
+    const struct kg_acpi_table *table;
+    uint32_t at, end;
+};
+
+/* A number of `size` bytes; past the end 0, and the code is used up. */
+static uint64_t take(struct code *code, uint32_t size)
+{
+    if (size > code->end - code->at) {
+        code->at = code->end;
+        return 0;
+    }
+    code->at += size;
+    return kg_acpi_field(code->table, code->at - size, size);
+}
+
+/* An integer constant, if one is next. */
+static bool take_integer(struct code *code, uint64_t *value)
+{
+    uint32_t before = code->at, size;
+    uint64_t op = take(code, 1);
+    switch (op) {
+    case ZERO:
+    case ONE: *value = op; return code->at > before;
+    case BYTE_PREFIX: size = 1; break;
+    case WORD_PREFIX: size = 2; break;
+    case DWORD_PREFIX: size = 4; break;
+    case QWORD_PREFIX: size = 8; break;
+    default: return false;
+    }
+    before = code->at;
+    *value = take(code, size);
+    return code->at - before == size;
+}
+
+/* Behind PackageOp: shortens `code` to the package, and goes on to its first element. How many elements it says to have, 0: it is none. */
+static uint32_t enter_package(struct code *code)
+{
+    uint32_t start = code->at, first = (uint32_t)take(code, 1), more = first >> 6;
+    uint32_t length = more ? (first & 15) | (uint32_t)take(code, more) << 4 : first & 63;
+    if (length > code->end - start || code->at > start + length) {
+        return 0;
+    }
+    code->end = start + length;
+    return (uint32_t)take(code, 1);
+}
+
+static bool is_definition(const struct kg_acpi_table *table, uint32_t name)
+{
+    uint32_t before = name - 1;
+    if (table->bytes[before] == ROOT) {
+        before--;
+    }
+    return before >= KG_ACPI_HEADER && table->bytes[before] == NAME;
+}
+
+/* The package whose name, four bytes, begins at `name`. Old firmware may pack both types into the bytes of one element. */
+static bool read_s5(const struct kg_acpi_table *table, uint32_t name, uint8_t types[2])
+{
+    struct code code = {table, name + 4, table->size};
+    uint64_t a, b;
+    if (!is_definition(table, name) || take(&code, 1) != PACKAGE) {
+        return false;
+    }
+    uint32_t n = enter_package(&code);
+    if (n == 0 || !take_integer(&code, &a)) {
+        return false;
+    }
+    if (n == 1) {
+        b = a >> 8 & 0xFF;
+        a &= 0xFF;
+    } else if (!take_integer(&code, &b)) {
+        return false;
+    }
+    types[0] = (uint8_t)a;
+    types[1] = (uint8_t)b;
+    return a <= TYPE_MAX && b <= TYPE_MAX;
+}
+
+static bool search(const struct kg_acpi_table *table, uint8_t types[2])
+{
+    for (uint32_t at = KG_ACPI_HEADER + 1; at + 4 <= table->size; at++) {
+        if (memcmp(table->bytes + at, "_S5_", 4) == 0 && read_s5(table, at, types)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool kg_acpi_find_s5(uint8_t types[2], const struct kg_acpi *acpi, const struct kg_acpi_fadt *fadt)
+{
+    struct kg_acpi_table table;
+    if (kg_acpi_table_at(acpi, fadt->dsdt, "DSDT", &table) && search(&table, types)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < SSDTS_MAX && kg_acpi_find(acpi, "SSDT", i, &table); i++) {
+        if (search(&table, types)) {
+            return true;
+        }
+    }
+    return false;
+}

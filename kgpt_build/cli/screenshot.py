@@ -1,0 +1,198 @@
+"""``kgpt screenshot``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kgpt_build.cli.machines import (
+    boot_options,
+    check_image,
+    choose_medium,
+    find_qemu,
+    machine_options,
+    resolve_accel,
+)
+from kgpt_build.cli.options import default_option, verbose_option
+from kgpt_build.errors import KgptError, MachineLost, RunTimeout, UsageError
+from kgpt_build.vm.settings import RunSettings, default_timeout
+
+if TYPE_CHECKING:
+    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.picture import Picture
+
+DEFAULT_TIMEOUT = 60.0
+DEFAULT_EVENT = "shell"
+_SETTLE_SECONDS = 5.0
+_LOOK_SECONDS = 0.25
+_SUFFIXES = (".png", ".ppm")
+
+
+def _event(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    """``NAME`` or ``NAME:COUNT``."""
+    from kgpt_build.vm.events import EVENTS
+
+    if value is None:
+        return None
+    name, colon, count = value.partition(":")
+    if name not in EVENTS:
+        raise click.BadParameter(f"there is no event {name!r}: docs/events.md lists them")
+    if colon and not (count.isdecimal() and int(count) > 0):
+        raise click.BadParameter(f"{count!r} is no count of events: write for example {name}:3")
+    return name, int(count or 1)
+
+
+@click.command("screenshot")
+@click.argument("target", metavar="[IMAGE|MODEL]", required=False, type=click.Path(path_type=Path))
+@default_option
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="The picture, a .png or .ppm.",
+)  # fmt: skip
+@click.option("--text", is_flag=True, help="Print what can be read on the screen, on standard output.")
+@click.option(
+    "--after", callback=_event, metavar="EVENT[:N]",
+    help=f"Wait for an event (docs/events.md), or the Nth of it, such as sample:5. [default: {DEFAULT_EVENT}]",
+)  # fmt: skip
+@click.option("--seconds", type=float, metavar="S", help="Wait for so long instead, for example to see the boot menu.")
+@click.option("--type", "typed", default="", metavar="TEXT", help="Then type TEXT on the keyboard; \\n is Enter.")
+@machine_options
+@boot_options
+@click.option(
+    "--timeout", type=float, metavar="S", help=f"Wait no longer than S seconds. [default: {DEFAULT_TIMEOUT:g}; TCG: ×4]"
+)
+@verbose_option
+def command(
+    target: Path | None,
+    default: bool,
+    output: Path | None,
+    text: bool,
+    after: tuple[str, int] | None,
+    seconds: float | None,
+    typed: str,
+    timeout: float | None,
+    memory: int | None,
+    medium: str,
+    **options: Any,
+) -> None:
+    """Boot an image, wait for what its screen is to show, and take a picture of it.
+
+    IMAGE and MODEL as for kgpt run. The picture is taken when the screen has come to rest. Exit codes are those of
+    kgpt run; 124 if the event did not come in time.
+    """
+    _check(output, text, after, seconds)
+    settings = _settings(target, default, memory, medium, options)
+    qemu = find_qemu()
+    settings = resolve_accel(settings, qemu)
+    limit = timeout or default_timeout(DEFAULT_TIMEOUT, settings.accel)
+    from kgpt_build.vm.machine import Machine
+
+    symbols = settings.image if settings.medium == "kernel" else None
+    with Machine(settings, qemu=qemu, symbols=symbols) as machine:
+        if seconds is not None:
+            _wait(machine, seconds)
+        else:
+            _expect(machine, *(after or (DEFAULT_EVENT, 1)), limit)
+        if typed:
+            _type(machine, typed.replace("\\n", "\n"), limit)
+        picture = _settled(machine)
+        _show(machine, picture, output, text)
+
+
+def _check(output: Path | None, text: bool, after: tuple[str, int] | None, seconds: float | None) -> None:
+    if output is None and not text:
+        raise UsageError("there is nothing to do with the picture", "give -o FILE.png, or --text")
+    if output is not None and output.suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"{output} is neither a .png nor a .ppm", "give -o FILE.png")
+    if after is not None and seconds is not None:
+        raise UsageError("--after and --seconds are two moments", "give one of them")
+    if seconds is not None and not seconds >= 0:
+        raise UsageError(f"{seconds:g} seconds cannot be waited for", "give --seconds 5")
+
+
+def _settings(
+    target: Path | None, default: bool, memory: int | None, medium: str, options: dict[str, Any]
+) -> RunSettings:
+    from kgpt_build.cli.images import image_for
+
+    if options["machine"] == "microvm":
+        raise UsageError("microvm has no screen", "give --machine pc or q35")
+    if options["machine"] == "auto":
+        options["machine"] = "pc"
+    image = image_for(target, default=default)
+    chosen = choose_medium(image, medium, options["firmware"])
+    if chosen != "kernel" and options["cmdline"]:
+        raise UsageError(f"{image} brings its own command line", "leave out --cmdline")
+    return RunSettings(image=image, memory=check_image(image, memory), medium=chosen, **options)
+
+
+def _expect(machine: Machine, name: str, count: int, limit: float) -> None:
+    """Wait until the guest has sent ``count`` events ``name``. Raises what the verdict says if it ends before."""
+    from kgpt_build.vm.events import event_name
+
+    def arrived() -> bool:
+        return sum(event_name(event) == name for event in machine.events) >= count
+
+    with machine.changed:
+        machine.changed.wait_for(lambda: arrived() or not machine.running, limit)
+    if arrived() and machine.running:
+        return
+    if machine.running:
+        hint = "the console's last lines:\n" + machine.console.tail()
+        raise RunTimeout(f"there was no event {name} within {limit:g} seconds", hint)
+    _ended(machine, f"event {name}" if not arrived() else "picture")
+
+
+def _ended(machine: Machine, what: str) -> None:
+    verdict = machine.wait()
+    error = verdict.error()
+    raise error or MachineLost(
+        f"the guest ended before the {what}: {verdict.message}", "leave the word exit out of its command line"
+    )
+
+
+def _wait(machine: Machine, seconds: float) -> None:
+    with machine.changed:
+        machine.changed.wait_for(lambda: not machine.running, seconds)
+    if not machine.running:
+        _ended(machine, "picture")
+
+
+def _type(machine: Machine, typed: str, limit: float) -> None:
+    """Type, and if that made a line, wait until the shell waits for the next one."""
+    from kgpt_build.vm.events import Shell
+
+    before = sum(isinstance(event, Shell) for event in machine.events)
+    machine.type_keys(typed)
+    if typed.endswith("\n") and before:
+        _expect(machine, Shell.event, before + 1, limit)
+
+
+def _settled(machine: Machine) -> Picture:
+    """The screen once it shows the same twice; a screen that never rests (a cursor blinks) as it is in the end."""
+    end = time.monotonic() + _SETTLE_SECONDS
+    picture = None
+    while True:
+        before, picture = picture, machine.picture()
+        if picture.same_as(before) or time.monotonic() > end:
+            return picture
+        time.sleep(_LOOK_SECONDS)
+
+
+def _show(machine: Machine, picture: Picture, output: Path | None, text: bool) -> None:
+    from kgpt_build.paths import write_atomically
+    from kgpt_build.vm.picture import png_bytes, ppm_bytes
+
+    if output is not None:
+        as_png = output.suffix.lower() == ".png"
+        write_atomically(output, png_bytes(picture) if as_png else ppm_bytes(picture))
+        click.echo(f"kgpt: {output}: {picture.width}x{picture.height}", err=True)
+    if text:
+        from kgpt_build.headers.font import glyphs
+
+        screen = machine.screen(glyphs())
+        click.echo("\n".join(screen.lines).rstrip("\n"))
+        if screen.unknown and not screen.shown:
+            raise KgptError("nothing on the screen can be read: it is not one of kgpt's")

@@ -1,0 +1,97 @@
+"""A hybrid image: a disc (ISO 9660, El Torito) that is also a disk with a GPT, for BIOS and for UEFI.
+
+The ISO file system is partition 1, the EFI system partition is partition 2, behind it. The first sector holds GRUB's
+code, for a BIOS that takes the medium for a disk. xorriso gets every time stamp and every identifier from here.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from kgpt_build import process
+from kgpt_build.image import fat
+from kgpt_build.image.fat import Volume
+from kgpt_build.image.loader import Grub, bios_core, boot_sector, uefi_program
+
+BIOS_CORE = "/boot/grub/bios.img"
+UEFI_PROGRAM = "/EFI/BOOT/BOOTX64.EFI"
+VOLUME_ID = "KGPT"
+_ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+_DATA_TYPE = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"
+_SECONDS = 1800.0
+
+
+def boot_files(grub: Grub, marker: str, work: Path) -> dict[str, bytes]:
+    """Path -> bytes of what firmware loads of a disc."""
+    return {
+        BIOS_CORE: bios_core(grub, marker, work, disc=True),
+        UEFI_PROGRAM: uefi_program(grub, marker, work),
+    }
+
+
+def size(files: Mapping[str, Path | bytes]) -> int:
+    """Bytes that the image will have, or a little more."""
+    data = sum(-(-_size(source) // 2048) * 2048 + 4096 for source in files.values())
+    esp = fat.plan(_esp_files(files), bits=16).total * fat.SECTOR
+    return data + esp + (2 << 20)
+
+
+def write(
+    out: Path, files: Mapping[str, Path | bytes], ident: str, epoch: int, grub: Grub, xorriso: Path, work: Path
+) -> None:
+    """Write the image of ``files`` to ``out``; ``ident`` is its id (hex). Raises KgptError."""
+    tree, esp, sector = work / "tree", work / "esp.img", work / "mbr.img"
+    _lay_out(files, tree)
+    contents = io.BytesIO()
+    of_esp = _esp_files(files)
+    volume = Volume("KGPT-EFI", int(ident[:8], 16), epoch)
+    fat.write(contents, of_esp, volume, fat.plan(of_esp, bits=16))
+    esp.write_bytes(contents.getvalue())
+    sector.write_bytes(boot_sector(grub, "boot_hybrid.img"))
+    process.run(_command(xorriso, out, tree, esp, sector, ident, epoch), timeout=_SECONDS, env=_environment(epoch))
+
+
+def _esp_files(files: Mapping[str, Path | bytes]) -> dict[str, Path | bytes]:
+    return {UEFI_PROGRAM: files[UEFI_PROGRAM]}
+
+
+def _size(source: Path | bytes) -> int:
+    return len(source) if isinstance(source, bytes) else source.stat().st_size
+
+
+def _lay_out(files: Mapping[str, Path | bytes], tree: Path) -> None:
+    """A folder as the disc is to be; large files are links."""
+    for path, source in files.items():
+        place = tree / path.strip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(source, bytes):
+            place.write_bytes(source)
+        else:
+            place.symlink_to(source.absolute())
+
+
+def _command(xorriso: Path, out: Path, tree: Path, esp: Path, sector: Path, ident: str, epoch: int) -> list[str | Path]:
+    disk = uuid.UUID(hex=ident[:32], version=4)
+    return [
+        *(xorriso, "-no_rc", "-as", "mkisofs", "-iso-level", "3", "-r", "-J", "-joliet-long", "-f"),
+        *("-V", VOLUME_ID, "-o", out),
+        f"--modification-date={time.strftime('%Y%m%d%H%M%S00', time.gmtime(epoch))}",
+        *("--set_all_file_dates", f"={epoch}"),
+        *("-partition_offset", "16", "--mbr-force-bootable", "--grub2-mbr", sector),
+        *("-append_partition", "2", _ESP_TYPE, esp, "-appended_part_as_gpt"),
+        *("-iso_mbr_part_type", _DATA_TYPE, "--gpt_disk_guid", str(disk)),
+        *("-c", "/boot/grub/boot.cat", "--boot-catalog-hide"),
+        *("-b", BIOS_CORE, "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "--grub2-boot-info"),
+        *("-eltorito-alt-boot", "-e", "--interval:appended_partition_2:all::", "-no-emul-boot"),
+        tree,
+    ]
+
+
+def _environment(epoch: int) -> dict[str, str]:
+    """xorriso takes what it is not told from the clock, unless this says it."""
+    return {**os.environ, "SOURCE_DATE_EPOCH": str(epoch), "TZ": "UTC", "LC_ALL": "C.UTF-8"}

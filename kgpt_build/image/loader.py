@@ -1,0 +1,92 @@
+"""GRUB's own parts, put together for an image: one core for BIOS and one for UEFI, which need no other files of GRUB's.
+
+What a core holds depends on nothing but GRUB's version and the id of the image, so it is the same bytes each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgpt_build import process
+from kgpt_build.errors import KgptError
+from kgpt_build.toolchain import GrubMkimage, GrubModules
+
+PREFIX = "/boot/grub"
+_SECONDS = 120.0
+_MODULES = (
+    *("all_video", "boot", "configfile", "echo", "fat", "font", "gfxterm", "iso9660", "ls", "multiboot2", "normal"),
+    *("part_gpt", "part_msdos", "regexp", "search", "search_fs_file", "serial", "sleep", "terminal", "test", "true"),
+    *("halt", "reboot", "cat", "minicmd"),
+)
+_OF_PLATFORM = {"i386-pc": ("biosdisk", "vbe", "vga"), "x86_64-efi": ("efi_gop", "efi_uga")}
+
+
+@dataclass(frozen=True)
+class Grub:
+    """The tools, all of them there. ``bios`` and ``uefi`` are the folders of their modules."""
+
+    mkimage: Path
+    bios: Path
+    uefi: Path
+    versions: dict[str, str]
+
+
+def find_grub() -> Grub:
+    """GRUB, whole. Raises ToolMissing that names what is not there."""
+    tools = GrubMkimage(), GrubModules("i386-pc"), GrubModules("x86_64-efi")
+    mkimage, bios, uefi = (tool.require() for tool in tools)
+    return Grub(mkimage, bios, uefi, {tool.name: tool.version() for tool in tools})
+
+
+def bios_core(grub: Grub, marker: str, work: Path, *, disc: bool) -> bytes:
+    """What a BIOS runs: with ``disc`` it begins with the code that an El Torito boot loads, else with a disk's."""
+    return _made(grub, grub.bios, "i386-pc-eltorito" if disc else "i386-pc", "i386-pc", marker, work)
+
+
+def uefi_program(grub: Grub, marker: str, work: Path) -> bytes:
+    """EFI/BOOT/BOOTX64.EFI."""
+    return _made(grub, grub.uefi, "x86_64-efi", "x86_64-efi", marker, work)
+
+
+def _made(grub: Grub, modules: Path, form: str, platform: str, marker: str, work: Path) -> bytes:
+    start, out = work / "start.cfg", work / f"{form}.img"
+    # Whatever it was started from, the files are where the marker is: the name of that is no other image's.
+    start.write_text(
+        f"search --no-floppy --file --set=root {marker}\nset prefix=($root){PREFIX}\nconfigfile $prefix/grub.cfg\n"
+    )
+    process.run(
+        [
+            *(grub.mkimage, "-O", form, "-d", modules, "-c", start, "-p", PREFIX, "-o", out),
+            *sorted({*_MODULES, *_OF_PLATFORM[platform]}),
+        ],
+        timeout=_SECONDS,
+    )
+    try:
+        return out.read_bytes()
+    except OSError as error:
+        raise KgptError(
+            f"{grub.mkimage} has written nothing: {error.strerror}", "see it with kgpt -v image …"
+        ) from error
+
+
+def boot_sector(grub: Grub, name: str) -> bytes:
+    """The 512 bytes of boot.img or boot_hybrid.img, which a BIOS loads of a disk. Raises KgptError."""
+    path = grub.bios / name
+    try:
+        sector = path.read_bytes()
+    except OSError as error:
+        raise KgptError(
+            f"cannot read {path}: {error.strerror}", f"{GrubModules('i386-pc').install} --reinstall"
+        ) from error
+    if len(sector) != 512:
+        raise KgptError(
+            f"{path} has {len(sector)} bytes instead of 512", f"{GrubModules('i386-pc').install} --reinstall"
+        )
+    return sector
+
+
+def image_id(parts: dict[str, str]) -> str:
+    """SHA-256 (hex) over what an image is made of: all of its identifiers come from this."""
+    return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in sorted(parts.items())).encode()).hexdigest()

@@ -1,0 +1,103 @@
+"""manifest.json of an image: what is in it, with hashes, what its menu offers, and what made it.
+
+It lies in the image at PLACE, and beside it with the hash of the whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import kgpt_build
+from kgpt_build.errors import KgptError
+from kgpt_build.image.contents import Item
+from kgpt_build.image.menu import CONFIG, SAFE, SAFE_WORDS, Entry, chosen
+
+if TYPE_CHECKING:
+    from kgpt_build.image.make import ImageSettings
+
+PLACE = "/kgpt/manifest.json"
+FORMAT = 1
+# xorriso writes into these bytes of the core where on the disc it lies.
+_PATCHED = ((8, 64), (2548, 2556))
+
+
+def content(
+    settings: ImageSettings,
+    ident: str,
+    epoch: int,
+    items: Sequence[Item],
+    boot: Mapping[str, bytes],
+    config: bytes,
+    entries: Sequence[Entry],
+    tools: Mapping[str, str],
+) -> dict[str, Any]:
+    """The manifest of an image. ``boot`` are the parts of GRUB, ``config`` is grub.cfg."""
+    files = [
+        *({"path": i.path, "role": i.role, "about": i.about, "size": i.size, "sha256": i.sha256} for i in items),
+        *(_described(path, data, "boot loader") for path, data in boot.items()),
+        _described(CONFIG, config, "menu"),
+    ]
+    return {
+        "format": FORMAT,
+        "generator": f"kgpt {kgpt_build.__version__}",
+        "kind": settings.kind,
+        "id": ident,
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch)),
+        "cmdline": settings.menu.cmdline,
+        "timeout": settings.menu.timeout,
+        "default": chosen(entries, settings.menu.default),
+        "entries": [_entry(entry) for entry in entries],
+        "safe": {"id": SAFE, "words": " ".join(SAFE_WORDS)},
+        "files": files,
+        "toolchain": settings.wanted.toolchain,
+        "tools": dict(tools),
+    }
+
+
+def _described(path: str, data: bytes, role: str) -> dict[str, Any]:
+    return {"path": path, "role": role, "about": "GRUB", "size": len(data), "sha256": digest_of(path, data)}
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "title": entry.title,
+        "kernel": entry.kernel,
+        "cmdline": entry.cmdline,
+        "modules": [{"path": module.path, "words": " ".join(module.words)} for module in entry.modules],
+    }
+
+
+def digest_of(path: str, data: bytes) -> str:
+    """The SHA-256 (hex) that a manifest has for a file of GRUB's; without what depends on where it lies."""
+    blank = bytearray(data)
+    if path.endswith("/bios.img"):
+        for begin, end in _PATCHED:
+            blank[begin:end] = bytes(end - begin)
+    return hashlib.sha256(blank).hexdigest()
+
+
+def encoded(described: Mapping[str, Any]) -> bytes:
+    """The bytes of the file."""
+    return (json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def beside(image: Path) -> Path:
+    """Where the manifest beside ``image`` lies."""
+    return image.with_name(f"{image.name}.manifest.json")
+
+
+def parse(data: bytes, where: str) -> dict[str, Any]:
+    """The manifest in ``data``. Raises KgptError that names ``where``."""
+    try:
+        described = json.loads(data)
+    except ValueError as error:
+        raise KgptError(f"{where}: the manifest is damaged: {error}", "make the image again: kgpt image") from error
+    if not isinstance(described, dict) or described.get("format") != FORMAT:
+        raise KgptError(f"{where}: the manifest is of another version of kgpt", "make the image again: kgpt image")
+    return described

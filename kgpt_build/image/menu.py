@@ -1,0 +1,131 @@
+"""The boot menu: an entry for each model and mode, and the text of grub.cfg."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from kgpt_build import paths
+from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.image.grub_text import handed_on, literal, split_words, word
+from kgpt_build.settings import MAX_CMDLINE
+
+TEMPLATE = "boot/grub.cfg"
+CONFIG = "/boot/grub/grub.cfg"
+SAFE = "safe"
+"""The submenu whose entries ask for the least of a screen."""
+SAFE_WORDS: tuple[str, ...] = ()
+MAX_TIMEOUT = 3600
+
+
+@dataclass(frozen=True)
+class MenuModule:
+    """A file that GRUB loads beside the kernel: its place in the image, and the words that the kernel gets with it."""
+
+    path: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the menu offers: ``words`` are the kernel's command line; ``note`` is shown while it loads."""
+
+    id: str
+    title: str
+    kernel: str
+    words: tuple[str, ...]
+    modules: tuple[MenuModule, ...] = ()
+    note: str = ""
+
+    @property
+    def cmdline(self) -> str:
+        """The words as a person writes them."""
+        return " ".join(self.words)
+
+
+@dataclass(frozen=True)
+class MenuSettings:
+    """``timeout`` is in seconds: 0 boots at once, -1 waits for ever. ``default`` is an entry's id; empty: the first.
+
+    ``cmdline`` is added to each entry. Raises UsageError.
+    """
+
+    cmdline: str = ""
+    timeout: int = 5
+    default: str = ""
+
+    def __post_init__(self) -> None:
+        split_words(self.cmdline)
+        if not -1 <= self.timeout <= MAX_TIMEOUT:
+            raise UsageError(
+                f"a time-out of {self.timeout} seconds is none",
+                f"give 0 to {MAX_TIMEOUT} seconds, or -1 to wait until somebody chooses",
+            )
+
+
+def with_cmdline(entries: Sequence[Entry], cmdline: str) -> tuple[Entry, ...]:
+    """The entries with these words behind their own. Raises UsageError for more than a kernel takes."""
+    more = tuple(split_words(cmdline))
+    longer = tuple(Entry(e.id, e.title, e.kernel, (*e.words, *more), e.modules, e.note) for e in entries)
+    for entry in longer:
+        size = len(handed_on((*entry.words, *SAFE_WORDS)).encode())
+        if size > MAX_CMDLINE:
+            raise UsageError(
+                f"the command line of the entry {entry.id} has {size} bytes as GRUB hands it on",
+                f"at most {MAX_CMDLINE} fit: shorten --cmdline",
+            )
+    return longer
+
+
+def chosen(entries: Sequence[Entry], default: str) -> str:
+    """The id of the entry that boots by itself. Raises UsageError for one that is not there."""
+    ids = [*(entry.id for entry in entries), *(f"{SAFE}>{entry.id}" for entry in entries)]
+    if not default:
+        return ids[0]
+    if default in ids:
+        return default
+    close = get_close_matches(default, ids, 1)
+    raise UsageError(
+        f"the menu has no entry {default!r}" + (f"; did you mean {close[0]}?" if close else ""),
+        f"it has: {', '.join(entry.id for entry in entries)}; {SAFE}>… for safe graphics",
+    )
+
+
+def grub_cfg(entries: Sequence[Entry], settings: MenuSettings, template: str) -> str:
+    """The text of grub.cfg. ``entries`` have the words of settings.cmdline already. Raises UsageError."""
+    filled = {
+        "@TIMEOUT@": str(settings.timeout),
+        "@DEFAULT@": literal(chosen(entries, settings.default)),
+        "@ENTRIES@": "\n".join(line for entry in entries for line in entry_lines(entry)),
+        "@SAFE_ENTRIES@": "\n".join(
+            f"    {line}" for entry in entries for line in entry_lines(entry, prefix=f"{SAFE}-", more=SAFE_WORDS)
+        ),
+    }
+    text = template
+    for name, value in filled.items():
+        head, found, tail = text.partition(name)
+        if not found:
+            raise KgptError(f"{TEMPLATE} has no {name}", "install kgpt again: pip install --force-reinstall kgpt")
+        text = head + value + tail
+    return text
+
+
+def entry_lines(entry: Entry, *, prefix: str = "", more: Sequence[str] = ()) -> Iterator[str]:
+    """The lines of one menu entry; ``more`` words stand at the end."""
+    yield f"menuentry {literal(entry.title)} --id {literal(prefix + entry.id)} {{"
+    if entry.note:
+        yield f"    echo {literal(entry.note)}"
+    yield "    " + " ".join(["multiboot2", word(entry.kernel), *(word(text) for text in (*entry.words, *more))])
+    for module in entry.modules:
+        yield "    " + " ".join(["module2", word(module.path), *(word(text) for text in module.words)])
+    yield "}"
+
+
+def template() -> str:
+    """The text that grub.cfg is made from. Raises KgptError."""
+    path = paths.source_root() / TEMPLATE
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise KgptError(f"cannot read {path}: {error.strerror}", "install kgpt again") from error

@@ -1,0 +1,108 @@
+"""What the machines of the matrix differ in, and which of them can be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kgpt_build.errors import UsageError
+from kgpt_build.proof.pairwise import Axes, Row, Rule, rows_covering_pairs, rows_covering_values
+
+AXES: Axes = {
+    "loader": ("pvh", "multiboot1", "grub-bios", "grub-uefi"),
+    "machine": ("pc", "q35", "microvm"),
+    "cpu": ("qemu64", "Nehalem", "Haswell", "max"),
+    "cpus": ("1", "2", "4", "8"),
+    "memory": ("128", "512", "3072", "6144"),
+    "serial": ("serial", "no-serial"),
+    "screen": ("pixels", "text", "no-screen"),
+    "keyboard": ("ps2", "no-keyboard"),
+    "special": ("plain", "la57", "no-hpet", "no-pit", "no-hpet-no-pit", "x2apic"),
+}
+"""``memory`` in MiB. ``screen``: what the kernel finds. ``special``: what else is unusual about the machine."""
+
+RULES: tuple[Rule, ...] = (
+    # microvm starts kernels only, and has no bus for a card, no keyboard controller and never an HPET.
+    Rule(("machine", "loader"), lambda machine, loader: machine != "microvm" or not loader.startswith("grub")),
+    Rule(("machine", "screen"), lambda machine, screen: machine != "microvm" or screen == "no-screen"),
+    Rule(("machine", "keyboard"), lambda machine, keyboard: machine != "microvm" or keyboard == "no-keyboard"),
+    Rule(("machine", "special"), lambda machine, special: machine != "microvm" or "no-hpet" not in special),
+    # QEMU's own loaders leave the card as it is, in text mode; GRUB under UEFI knows pixels only.
+    Rule(("loader", "screen"), lambda loader, screen: loader.startswith("grub") or screen != "pixels"),
+    Rule(("loader", "screen"), lambda loader, screen: loader != "grub-uefi" or screen != "text"),
+    # Five levels of page tables are the processor's to have.
+    Rule(("cpu", "special"), lambda cpu, special: special != "la57" or cpu == "max"),
+)
+
+X2APIC_SINCE = (9, 0)
+"""The first QEMU whose TCG has one."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One machine: a value of each axis."""
+
+    values: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """``grub-bios q35 max 4cpu 512MB serial text ps2 plain``."""
+        v = self.values
+        return (
+            f"{v['loader']} {v['machine']} {v['cpu']} {v['cpus']}cpu {v['memory']}MB"
+            f" {v['serial']} {v['screen']} {v['keyboard']} {v['special']}"
+        )
+
+    def __getitem__(self, axis: str) -> str:
+        return self.values[axis]
+
+    @property
+    def has_screen(self) -> bool:
+        """Pixels or text."""
+        return self["screen"] != "no-screen"
+
+    @property
+    def can_be_typed_to(self) -> bool:
+        """By a keyboard, or on a serial port."""
+        return self["keyboard"] == "ps2" or self["serial"] == "serial"
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """What this host cannot make, and why: never counted as passed."""
+
+    name: str
+    reason: str
+
+
+def cases(qemu_version: tuple[int, ...]) -> tuple[list[Case], list[NotRun]]:
+    """The machines that this QEMU makes under TCG, covering all pairs, and what it cannot make."""
+    axes, missing = AXES, []
+    if qemu_version < X2APIC_SINCE:
+        axes = {**AXES, "special": tuple(value for value in AXES["special"] if value != "x2apic")}
+        version = ".".join(map(str, qemu_version))
+        missing.append(NotRun("special=x2apic", f"TCG of QEMU {version} has no x2APIC (9.0 has); Bochs' row has one"))
+    return [Case(row) for row in rows_covering_pairs(axes, RULES)], missing
+
+
+def reduced(every: list[Case]) -> list[Case]:
+    """A few of the cases, in which every value of every axis stands."""
+    return [Case(row) for row in rows_covering_values(AXES, [case.values for case in every])]
+
+
+def only(every: list[Case], words: tuple[str, ...]) -> list[Case]:
+    """The cases that all ``words`` fit: ``axis=value``, or a part of the name. Raises UsageError if there are none."""
+    for word in words:
+        axis, equals, value = word.partition("=")
+        if equals and value not in AXES.get(axis, ()):
+            known = ", ".join(AXES[axis]) if axis in AXES else ", ".join(f"{name}=…" for name in AXES)
+            raise UsageError(f"there is no {word} in the matrix", f"there is: {known}")
+    chosen = [case for case in every if all(_fits(case.values, case.name, word) for word in words)]
+    if not chosen:
+        raise UsageError(f"no machine of the matrix has {' and '.join(words)}", "kgpt test --matrix --list shows them")
+    return chosen
+
+
+def _fits(row: Row, name: str, word: str) -> bool:
+    axis, equals, value = word.partition("=")
+    return row[axis] == value if equals else word in name

@@ -1,0 +1,67 @@
+"""GRUB and xorriso, which make images that firmware boots."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+
+from kgpt_build.errors import ToolMissing
+from kgpt_build.toolchain.program import Program
+
+_FOLDERS = ("/usr/lib/grub", "/usr/local/lib/grub", "/usr/lib64/grub", "/usr/share/grub2", "/usr/share/grub")
+_PACKAGES = {"i386-pc": "grub-pc-bin", "x86_64-efi": "grub-efi-amd64-bin"}
+_PURPOSE = {"i386-pc": "BIOS", "x86_64-efi": "UEFI"}
+
+
+class GrubMkimage(Program):
+    """grub-mkimage, which some distributions call grub2-mkimage."""
+
+    name = "grub-mkimage"
+    purpose = "it makes the boot loader of kgpt image"
+    identity = re.compile(r"\(GRUB\) (\d+\.\d+\S*)")
+    minimum = (2, 4)
+    install = "apt-get install grub-common"
+
+    def find(self) -> Path:
+        """The program's path. Raises ToolMissing."""
+        other = shutil.which("grub2-mkimage")
+        return Path(other) if other and not shutil.which(self.name) else super().find()
+
+
+class Xorriso(Program):
+    """xorriso; from 1.5.0 on it numbers the partitions of a GPT the same way each time."""
+
+    name = "xorriso"
+    purpose = "it writes the images of kgpt image iso"
+    identity = re.compile(r"xorriso (\d+(?:\.\d+)+)")
+    minimum = (1, 5)
+    install = "apt-get install xorriso"
+
+
+class GrubModules(Program):
+    """GRUB's own parts for one firmware: ``i386-pc`` for BIOS, ``x86_64-efi`` for UEFI. A folder, not a program."""
+
+    def __init__(self, platform: str) -> None:
+        super().__init__()
+        self.platform = platform
+        self.name = f"grub {platform}"
+        self.purpose = f"GRUB for {_PURPOSE[platform]}, for kgpt image"
+        self.install = f"apt-get install {_PACKAGES[platform]}"
+
+    def find(self) -> Path:
+        """The folder. Raises ToolMissing."""
+        for folder in _FOLDERS:
+            if (path := Path(folder, self.platform, "moddep.lst")).is_file():
+                return path.parent
+        raise ToolMissing(f"GRUB has no {self.platform} ({self.purpose})", self.install)
+
+    def _ask(self) -> str:
+        """The modules carry no version of their own, so it is the first digits of a hash of what decides the rest."""
+        folder = self.find()
+        try:
+            parts = [(folder / name).read_bytes() for name in ("moddep.lst", "kernel.img")]
+        except OSError as error:
+            raise ToolMissing(f"{folder} is not whole: {error.filename} cannot be read", self.install) from error
+        return hashlib.sha256(b"".join(parts)).hexdigest()[:12]

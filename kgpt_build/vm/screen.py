@@ -1,0 +1,179 @@
+"""Reading a screen: from pixels back to characters, exactly, since the font is known.
+
+The kernel draws its text from pixel (0, 0) on, in cells of 8 by 16 pixels times a scale; its last row is the status
+line. A VGA text screen is 80 by 25 cells of 9 by 16 pixels, in the font that the VGA BIOS brought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from kgpt_build.errors import KgptError
+from kgpt_build.vm.picture import Picture
+
+WIDTH, HEIGHT = 8, 16
+"""Of a glyph, in pixels."""
+VGA_CELL, VGA_COLUMNS, VGA_ROWS = 9, 80, 25
+UNKNOWN = "\ufffd"
+"""For a cell that shows no glyph of the font."""
+MAX_SCALE = 8
+
+Glyphs = Mapping[int, bytes]
+"""Code point -> 16 bytes, a row each, the most significant bit leftmost."""
+_Packed = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """``cells``: a string a row, all of the same length. Colours: (rows, columns), 0x00RRGGBB."""
+
+    cells: tuple[str, ...]
+    foreground: _Packed
+    background: _Packed
+    scale: int
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The rows without the blanks at their ends."""
+        return tuple(row.rstrip(" ") for row in self.cells)
+
+    @property
+    def text(self) -> str:
+        """All rows but the last, joined where one went on in the next: as it was written, but for blanks at ends."""
+        width = len(self.cells[0]) if self.cells else 0
+        return "".join(row if len(row) == width else row + "\n" for row in self.lines[:-1]).rstrip("\n")
+
+    @property
+    def status(self) -> str:
+        """The last row."""
+        return self.lines[-1].strip() if self.lines else ""
+
+    @property
+    def unknown(self) -> int:
+        """How many cells were not recognised."""
+        return sum(row.count(UNKNOWN) for row in self.cells)
+
+    @property
+    def shown(self) -> int:
+        """How many cells were recognised and are not blank."""
+        return sum(len(row) - row.count(" ") - row.count(UNKNOWN) for row in self.cells)
+
+
+def read_pixels(picture: Picture, glyphs: Glyphs) -> Screen:
+    """The text of a screen of pixels; the scale is the one at which the most can be read.
+
+    A cell of one colour is a blank. One in which the cursor stands, lines at its bottom, is what is above them. Raises
+    KgptError if the picture is smaller than a cell.
+    """
+    if picture.width < WIDTH or picture.height < HEIGHT:
+        raise KgptError(f"a picture of {picture.width}x{picture.height} has no room for text")
+    packed, font = _packed(picture), _Font(glyphs)
+    largest = min(MAX_SCALE, picture.width // WIDTH, picture.height // HEIGHT)
+    screens = [_read(packed, font, scale) for scale in range(largest, 0, -1)]
+    return max(screens, key=lambda screen: screen.shown)  # of equals the first: the largest scale
+
+
+def read_vga_text(picture: Picture, glyphs: Glyphs) -> Screen:
+    """The text of a VGA screen of 80 by 25 characters. Raises KgptError if the picture is none."""
+    packed = _packed(picture)
+    if packed.shape != (VGA_ROWS * HEIGHT, VGA_COLUMNS * VGA_CELL):
+        raise KgptError(f"a picture of {picture.width}x{picture.height} is no VGA text screen")
+    # The ninth column is the gap between characters, or goes on with the eighth in lines of boxes: it says nothing.
+    columns = packed.reshape(VGA_ROWS * HEIGHT, VGA_COLUMNS, VGA_CELL)[:, :, :WIDTH]
+    return _read(columns.reshape(VGA_ROWS * HEIGHT, VGA_COLUMNS * WIDTH), _Font(glyphs), 1)
+
+
+def is_vga_text(picture: Picture) -> bool:
+    """Has it the size of one?"""
+    return (picture.width, picture.height) == (VGA_COLUMNS * VGA_CELL, VGA_ROWS * HEIGHT)
+
+
+def read_vga_font(rom: bytes) -> dict[int, bytes]:
+    """The glyphs of the 8 by 16 font in the VGA BIOS ``rom``, by Unicode code point.
+
+    Raises KgptError if it holds none: then the machine has no VGA BIOS.
+    """
+    at = rom.find(_VGA_A)
+    start = at - ord("A") * HEIGHT
+    if at < 0 or start < 0 or any(rom[start + ord(" ") * HEIGHT :][:HEIGHT]):
+        raise KgptError("there is no font in the VGA BIOS", "is the machine one with a VGA card and a BIOS?")
+    glyphs: dict[int, bytes] = {}
+    for code in (*range(32, 256), *range(1, 32)):  # what is there twice, such as the blank, is ASCII's
+        glyph = rom[start + code * HEIGHT : start + (code + 1) * HEIGHT]
+        glyphs.setdefault(ord(_CODE_PAGE_437[code]), glyph)
+    return glyphs
+
+
+_VGA_A = bytes.fromhex("000010386cc6c6fec6c6c6c600000000")
+"""The letter A as every VGA BIOS has it."""
+_CODE_PAGE_437 = "\0☺☻♥♦♣♠•◘○◙♂♀♪♫☼►◄↕‼¶§▬↨↑↓→←∟↔▲▼" + bytes(range(32, 256)).decode("cp437").replace("\x7f", "⌂")
+
+
+class _Font:
+    """Glyphs by what they look like."""
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        self._known: dict[bytes, str] = {}
+        for code in sorted(glyphs):
+            if len(glyphs[code]) != HEIGHT:
+                raise ValueError(f"the glyph of {code:#x} has {len(glyphs[code])} rows, not {HEIGHT}")
+            self._known.setdefault(bytes(glyphs[code]), chr(code))
+
+    def find(self, bits: bytes) -> str | None:
+        """The character that looks so, if need be without a cursor below it."""
+        found = self._known.get(bits)
+        if found is None and (above := _without_cursor(bits)) != bits:
+            found = " " if not any(above) else self._known.get(above)
+        return found
+
+
+def _without_cursor(bits: bytes) -> bytes:
+    """The glyph without the whole lines at its bottom, of which a cursor has up to four."""
+    return bits[:-4] + bytes(0 if row == 0xFF else row for row in bits[-4:])
+
+
+def _packed(picture: Picture) -> _Packed:
+    return np.asarray(picture.rgb.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32), np.uint32)
+
+
+def _read(packed: _Packed, font: _Font, scale: int) -> Screen:
+    rows, columns = packed.shape[0] // (HEIGHT * scale), packed.shape[1] // (WIDTH * scale)
+    used = packed[: rows * HEIGHT * scale, : columns * WIDTH * scale]
+    blocks = used.reshape(rows, HEIGHT, scale, columns, WIDTH, scale)
+    corners = blocks[:, :, :1, :, :, :1]
+    sharp = (blocks == corners).all(axis=(1, 2, 4, 5))
+    cells = corners.reshape(rows, HEIGHT, columns, WIDTH).transpose(0, 2, 1, 3).reshape(rows, columns, HEIGHT * WIDTH)
+    low, high = cells.min(axis=2), cells.max(axis=2)
+    is_high = cells == high[:, :, None]
+    sharp &= (is_high | (cells == low[:, :, None])).all(axis=2)
+    bits = np.packbits(is_high, axis=2)
+    foreground, background = high.copy(), low.copy()
+    text = []
+    for row in range(rows):
+        characters = []
+        for column in range(columns):
+            if not sharp[row, column]:
+                characters.append(UNKNOWN)
+            elif low[row, column] == high[row, column]:
+                characters.append(" ")
+            else:
+                character, reversed_ = _look_up(font, bits[row, column].tobytes())
+                characters.append(character)
+                if reversed_:
+                    foreground[row, column], background[row, column] = low[row, column], high[row, column]
+        text.append("".join(characters))
+    return Screen(tuple(text), foreground, background, scale)
+
+
+def _look_up(font: _Font, bits: bytes) -> tuple[str, bool]:
+    """The character, and whether it is dark on light."""
+    found = font.find(bits)
+    if found is not None:
+        return found, False
+    found = font.find(bytes(0xFF ^ row for row in bits))
+    return (UNKNOWN, False) if found is None else (found, True)

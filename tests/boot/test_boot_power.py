@@ -1,0 +1,127 @@
+"""Off and on again without QEMU's debug exit, as a real machine does it: by ACPI, and by what is left without it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boots import Boot, grub_disc, uefi
+
+from kgpt_build.pytest_plugin import Guest
+from kgpt_build.vm import machine as vm_machine
+from kgpt_build.vm.argv import qemu_argv
+from kgpt_build.vm.channels import Channels
+from kgpt_build.vm.settings import RunSettings
+
+MACHINES = ["pc", "q35", "microvm"]
+HALTED = "^kgpt: halted; the machine can be switched off$"
+REAL = "max,hypervisor=off"
+
+
+@pytest.fixture
+def real(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> Boot:
+    """``real(cmdline, **settings)``: a machine that does not say it is QEMU's: no debug exit, no machine channel."""
+
+    def argv(settings: RunSettings, channels: Channels, *, qemu: str) -> list[str]:
+        words = qemu_argv(settings, channels, qemu=qemu)
+        for device in ("isa-debug-exit", "isa-debugcon"):
+            at = next(i for i, word in enumerate(words) if word.startswith(device))
+            del words[at - 1 : at + 1]
+        return words
+
+    monkeypatch.setattr(vm_machine, "qemu_argv", argv)
+
+    def start(cmdline: str, **settings: Any) -> Guest:
+        return boot(cmdline, **{"cpu": REAL, **settings})
+
+    return start
+
+
+def shutdown(guest: Guest) -> Mapping[str, Any] | None:
+    """QEMU's event of this name, once it has ended."""
+    guest.wait()
+    return next((event["data"] for event in guest.machine.qmp_events if event.get("event") == "SHUTDOWN"), None)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_off_after_exit(real: Boot, machine: str) -> None:
+    guest = real("samples=1 exit", machine=machine)
+    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+    assert "kgpt: 1 samples" in guest.console
+    assert "kgpt: halted" not in guest.console
+
+
+def test_off_after_halt(real: Boot) -> None:
+    guest = real("mode=shell", machine="q35")
+    guest.expect("kgpt> ")
+    guest.send_line("halt")
+    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+
+
+@pytest.mark.parametrize("words", ["mode=selftest test=crc32", "seed=nonsense exit", "fault=panic exit"])
+def test_what_is_to_be_read_stays(real: Boot, words: str) -> None:
+    guest = real(words, machine="pc")
+    guest.expect(HALTED)
+    assert guest.machine.running
+    assert guest.machine.execute("query-status")["status"] == "running"
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_virtual_machines_end_without_being_asked(real: Boot, machine: str) -> None:
+    guest = real("mode=selftest test=crc32", machine=machine, cpu="max")
+    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+
+
+def test_a_panic_reads_no_tables_and_ends_a_virtual_machine_by_its_ports(real: Boot) -> None:
+    guest = real("fault=panic", machine="q35", cpu="max")
+    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+    assert "kgpt: panic: asked for by fault=panic" in guest.console
+
+
+def test_without_tables_it_stays(real: Boot) -> None:
+    guest = real("samples=1 exit", machine="pc", extra=("-machine", "acpi=off"))
+    guest.expect(HALTED)
+    assert guest.machine.running
+
+
+def test_other_processors_do_not_keep_it_on(real: Boot) -> None:
+    guest = real("samples=1 cpus=4 exit", machine="q35", cpus=4)
+    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+    assert "kgpt: cpus: 4 found, 4 started" in guest.console
+
+
+def test_off_under_uefi(real: Boot, kernel: Path, tmp_path: Path) -> None:
+    disc = grub_disc(tmp_path, kernel, "multiboot2", "samples=1 exit")
+    guest = real("", image=disc, medium="cdrom", machine="q35", memory=256, firmware=uefi())
+    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+    assert "kgpt: 1 samples" in guest.console
+    assert "kgpt: halted" not in guest.console
+
+
+LAST_WRITE = {
+    "q35": ("0xcf9", "0xf"),  # the FADT's value
+    "microvm": ("0xfea00202", "0x42"),  # a register in memory
+    "pc": ("0xcf9", "0x6"),  # its FADT is too old to have a reset register
+}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_reboot(real: Boot, tmp_path: Path, machine: str) -> None:
+    trace = tmp_path / "trace"
+    guest = real("mode=shell", machine=machine, extra=("-trace", "memory_region_ops_write", "-D", str(trace)))
+    guest.expect("kgpt> ")
+    guest.send_line("reboot")
+    assert shutdown(guest) == {"guest": True, "reason": "guest-reset"}
+    writes = re.findall(r"addr (\w+) value (\w+)", trace.read_text(errors="replace"))
+    assert writes[-1] == LAST_WRITE[machine]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_reboot_without_tables(real: Boot, machine: str) -> None:
+    guest = real("mode=shell", machine=machine, extra=("-machine", "acpi=off"))
+    guest.expect("kgpt> ")
+    guest.send_line("reboot")
+    assert shutdown(guest) == {"guest": True, "reason": "guest-reset"}

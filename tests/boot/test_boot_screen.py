@@ -1,0 +1,66 @@
+"""The screen read back, `kgpt screenshot`, and keys pressed in the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from boots import Boot, Kgpt
+
+from kgpt_build.headers.font import glyphs
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_vga_text_shows_what_the_serial_port_says(boot: Boot, machine: str) -> None:
+    guest = boot("samples=4 seed=5", machine=machine)
+    guest.expect(r"^kgpt> $")
+    screen = guest.machine.screen(glyphs())
+    assert screen.unknown == 0
+    assert [line for line in screen.lines if line.startswith("sample")] == [
+        line for line in guest.console.splitlines() if line.startswith("sample")
+    ]
+
+
+def test_a_machine_without_a_screen(boot: Boot) -> None:
+    from kgpt_build.errors import KgptError
+
+    guest = boot("samples=1", machine="microvm")
+    guest.expect(r"^kgpt> $")
+    with pytest.raises(KgptError, match="screendump"):
+        guest.machine.picture()
+
+
+def test_screenshot_writes_a_picture(kgpt: Kgpt, kernel: Path, tmp_path: Path) -> None:
+    done = kgpt("screenshot", kernel, "-o", "screen.png", "--text", "--accel", "tcg", "--cmdline", "samples=3")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "screen.png").read_bytes().startswith(PNG)
+    assert "sample  3: " in done.stdout
+    assert done.stdout.endswith("kgpt>\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["screen.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["-o", "x.jpg"], 2, "x.jpg is neither a .png nor a .ppm"),
+        ([], 2, "nothing to do with the picture"),
+        (["-o", "x.png", "--after", "nothing"], 2, "no event 'nothing'"),
+        (["-o", "x.png", "--after", "sample:no"], 2, "no count of events"),
+        (["-o", "x.png", "--after", "shell", "--seconds", "1"], 2, "two moments"),
+        (["-o", "x.png", "--machine", "microvm"], 2, "microvm has no screen"),
+        (["-o", "no/such/folder/x.png", "--after", "ready"], 1, "no/such/folder"),
+        (["-o", "x.png", "--cmdline", "exit", "--accel", "tcg"], 5, "the guest ended before the event shell"),
+        (["-o", "x.png", "--cmdline", "nokey=1"], 1, "nokey"),
+        (["-o", "x.png", "--cmdline", "fault=ud"], 4, "panic: #UD"),
+        (["-o", "x.png", "--after", "step", "--timeout", "3"], 124, "no event step within 3 seconds"),
+    ],
+)
+def test_no_picture_is_no_file(
+    kgpt: Kgpt, kernel: Path, tmp_path: Path, words: list[str], code: int, message: str
+) -> None:
+    done = kgpt("screenshot", kernel, *words)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == []

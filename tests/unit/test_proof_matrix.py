@@ -1,0 +1,101 @@
+"""The matrix's machines: every pair that can be is there, none that cannot."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+
+import pytest
+
+from kgpt_build.errors import UsageError
+from kgpt_build.proof.axes import AXES, RULES, Case, cases, only, reduced
+from kgpt_build.proof.pairwise import (
+    Rule,
+    can_be_completed,
+    obeys,
+    pairs_of,
+    possible_pairs,
+    rows_covering_pairs,
+)
+
+NEW, OLD = (9, 1), (7, 2, 22)
+
+
+def test_without_rules_every_pair_is_covered_by_few_rows() -> None:
+    axes = {"a": tuple("123"), "b": tuple("456"), "c": tuple("789"), "d": tuple("xyz")}
+    rows = rows_covering_pairs(axes, ())
+    covered = {pair for row in rows for pair in pairs_of(row)}
+    assert covered == {pair for one, two in combinations(axes, 2) for pair in product(
+        [(one, value) for value in axes[one]], [(two, value) for value in axes[two]]
+    )}  # fmt: skip
+    assert 9 <= len(rows) <= 15
+
+
+def test_a_pair_that_only_two_rules_together_forbid_is_not_asked_for() -> None:
+    axes = {"a": ("0", "1"), "b": ("0", "1"), "c": ("0", "1")}
+    rules = (
+        Rule(("a", "b"), lambda a, b: a != "1" or b == "1"),
+        Rule(("b", "c"), lambda b, c: b != "1" or c == "1"),
+    )
+    assert not can_be_completed({"a": "1", "c": "0"}, axes, rules)
+    pairs = set(possible_pairs(axes, rules))
+    assert (("a", "1"), ("c", "0")) not in pairs
+    rows = rows_covering_pairs(axes, rules)
+    assert all(obeys(row, rules) for row in rows)
+    assert {pair for row in rows for pair in pairs_of(row)} == pairs
+
+
+def brute_force() -> set[tuple[tuple[str, str], tuple[str, str]]]:
+    """The pairs of all allowed rows, each looked at."""
+    found = set()
+    for values in product(*AXES.values()):
+        row = dict(zip(AXES, values, strict=True))
+        if obeys(row, RULES):
+            found |= set(pairs_of(row))
+    return found
+
+
+def test_every_allowed_pair_of_the_matrix_is_covered() -> None:
+    every, missing = cases(NEW)
+    assert missing == []
+    assert all(obeys(case.values, RULES) for case in every)
+    covered = {pair for case in every for pair in pairs_of(case.values)}
+    assert covered == brute_force()
+    assert len(every) < 60
+    assert len({case.name for case in every}) == len(every)
+    assert cases(NEW) == cases(NEW)
+
+
+def test_what_an_old_qemu_cannot_make_is_named_and_not_there() -> None:
+    every, missing = cases(OLD)
+    assert [item.name for item in missing] == ["special=x2apic"]
+    assert "7.2.22" in missing[0].reason
+    covered = {pair for case in every for pair in pairs_of(case.values)}
+    assert covered == {pair for pair in brute_force() if ("special", "x2apic") not in pair}
+
+
+def test_the_reduced_matrix_has_every_value() -> None:
+    every, _ = cases(OLD)
+    few = reduced(every)
+    assert {item for case in few for item in case.values.items()} == {
+        item for case in every for item in case.values.items()
+    }
+    assert len(few) <= 12
+
+
+def test_only() -> None:
+    every, _ = cases(OLD)
+    chosen = only(every, ("loader=pvh", "microvm"))
+    assert chosen
+    assert all((case["loader"], case["machine"]) == ("pvh", "microvm") for case in chosen)
+    for words, message in (
+        (("loader=lilo",), "no loader=lilo"),
+        (("speed=1",), "no speed=1"),
+        (("loader=pvh", "pixels"), "no machine"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            only(every, words)
+
+
+def test_names() -> None:
+    row = {axis: values[0] for axis, values in AXES.items()}
+    assert Case(row).name == "pvh pc qemu64 1cpu 128MB serial pixels ps2 plain"

@@ -1,0 +1,195 @@
+"""Reading screens back, with synthetic pictures in a synthetic font; PPM and PNG."""
+
+from __future__ import annotations
+
+import random
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+from kgpt_build.errors import KgptError
+from kgpt_build.vm.picture import Picture, png_bytes, ppm_bytes, read_ppm
+from kgpt_build.vm.screen import (
+    HEIGHT,
+    UNKNOWN,
+    WIDTH,
+    is_vga_text,
+    read_pixels,
+    read_vga_font,
+    read_vga_text,
+)
+
+GREY, BLACK, RED = 0xAAAAAA, 0, 0xAA0000
+A = bytes.fromhex("000010386cc6c6fec6c6c6c600000000")
+
+
+def font() -> dict[int, bytes]:
+    """Glyphs of ASCII: A as VGA has it, the others at random, none whose reverse is another."""
+    dice = random.Random(5)
+    drawn = {code: bytes([0, *dice.randbytes(14), 0]) for code in range(33, 127)}
+    return {**drawn, ord(" "): bytes(16), ord("A"): A, ord("_"): bytes(14) + b"\xff\0", 0xE9: bytes([0x18] * 16)}
+
+
+FONT = font()
+
+
+def draw(
+    rows: list[str],
+    *,
+    scale: int = 1,
+    columns: int = 20,
+    width: int = WIDTH,
+    colours: tuple[int, int] = (GREY, BLACK),
+    reverse: tuple[int, ...] = (),
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Pixels of text; the rows of ``reverse`` are dark on light."""
+    cells = np.full((len(rows) * HEIGHT, columns * width), colours[1], np.uint32)
+    for y, row in enumerate(rows):
+        front, back = colours[::-1] if y in reverse else colours
+        for x, character in enumerate(row.ljust(columns)):
+            bits = np.unpackbits(np.frombuffer(FONT[ord(character)], np.uint8)).reshape(HEIGHT, WIDTH)
+            place = cells[y * HEIGHT : (y + 1) * HEIGHT, x * width : (x + 1) * width]
+            place[:] = back
+            place[:, :WIDTH][bits == 1] = front
+    large = cells.repeat(scale, 0).repeat(scale, 1)
+    return np.stack([large >> 16 & 255, large >> 8 & 255, large & 255], 2).astype(np.uint8)
+
+
+TEXT = ["kgpt 0.1.0: booted", "", "sample  1: anna", "kgpt> _ {~}"]
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 8])
+def test_text_is_read_at_every_scale(scale: int) -> None:
+    screen = read_pixels(Picture(draw([*TEXT, "status A"], scale=scale, reverse=(4,))), FONT)
+    assert screen.scale == scale
+    assert screen.lines == (*TEXT, "status A")
+    assert screen.text == "\n".join(TEXT)
+    assert screen.status == "status A"
+    assert screen.unknown == 0
+
+
+def test_a_line_that_was_wrapped_is_one() -> None:
+    screen = read_pixels(Picture(draw(["0123456789", "abc", "", "status"], columns=10)), FONT)
+    assert screen.text == "0123456789abc"
+
+
+def test_colours_and_reversed_text() -> None:
+    rows = np.vstack([draw(["red A"], colours=(RED, BLACK)), draw(["A" * 20], reverse=(0,))])
+    screen = read_pixels(Picture(rows), FONT)
+    assert screen.lines == ("red A", "A" * 20)
+    assert (screen.foreground[0, 0], screen.background[0, 0]) == (RED, BLACK)
+    assert (screen.foreground[1, 0], screen.background[1, 0]) == (BLACK, GREY)
+
+
+def test_pixels_beyond_the_last_cell_do_not_matter() -> None:
+    """1366 is no multiple of 8, nor 768 of 32."""
+    pixels = np.zeros((2 * 32 + 17, 20 * 16 + 6, 3), np.uint8)
+    pixels[: 2 * 32, : 20 * 16] = draw(["AbC", "status"], scale=2)
+    pixels[-1, -1] = 77
+    screen = read_pixels(Picture(pixels), FONT)
+    assert (screen.scale, screen.lines) == (2, ("AbC", "status"))
+
+
+@pytest.mark.parametrize("first", [13, 14, 15])
+def test_the_cursor_below_a_character_or_a_blank(first: int) -> None:
+    pixels = draw(["Ab", "status"])
+    pixels[first:16, 0:WIDTH] = 170
+    pixels[first:16, 5 * WIDTH : 6 * WIDTH] = 170
+    screen = read_pixels(Picture(pixels), {**FONT, ord("_"): bytes(12) + b"\xff\0\0\0"})
+    assert screen.lines[0].rstrip() == "Ab"
+    assert screen.unknown == 0
+
+
+def test_a_block_cursor() -> None:
+    pixels = draw(["Ab", "status"])
+    pixels[:16, WIDTH : 2 * WIDTH] = 170 - pixels[:16, WIDTH : 2 * WIDTH]
+    assert read_pixels(Picture(pixels), FONT).lines[0] == "Ab"
+
+
+def test_what_is_no_glyph_is_unknown() -> None:
+    pixels = draw(["AbA", "status"])
+    pixels[3, WIDTH] ^= 255
+    pixels[5, 2 * WIDTH] = (1, 2, 3)  # a third colour
+    screen = read_pixels(Picture(pixels), FONT)
+    assert screen.lines[0] == f"A{UNKNOWN}{UNKNOWN}"
+    assert screen.unknown == 2
+
+
+def test_a_picture_above_the_text_does_not_hide_the_scale() -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (64, 320, 3), np.uint8)
+    screen = read_pixels(Picture(np.vstack([noise, draw(["step 1", "status"], scale=2)])), FONT)
+    assert (screen.scale, screen.lines[2:]) == (2, ("step 1", "status"))
+    assert set(screen.lines[0]) == {UNKNOWN}
+
+
+def test_a_blank_screen_and_one_that_is_too_small() -> None:
+    assert read_pixels(Picture(np.zeros((480, 640, 3), np.uint8)), FONT).text == ""
+    with pytest.raises(KgptError, match="a picture of 7x16 has no room"):
+        read_pixels(Picture(np.zeros((16, 7, 3), np.uint8)), FONT)
+
+
+def vga_rom() -> bytes:
+    """A BIOS with FONT where the code page has these characters, somewhere in it."""
+    glyphs = [
+        FONT.get(code, bytes([code, 0x3C] * 8)) if 32 <= code < 127 else bytes([code, 0x3C] * 8) for code in range(256)
+    ]
+    glyphs[0] = glyphs[255] = bytes(16)
+    return b"\x55\xaa" + bytes(1001) + b"".join(glyphs) + bytes(99)
+
+
+def test_vga_text() -> None:
+    rows = ["A line", *[""] * 23, "status"]
+    glyphs = read_vga_font(vga_rom())
+    assert glyphs[ord("A")] == A
+    assert glyphs[ord("é")] == bytes([0x82, 0x3C] * 8)
+    assert glyphs[ord("☺")] == bytes([1, 0x3C] * 8)
+    picture = Picture(draw(rows, columns=80, width=9))
+    assert is_vga_text(picture)
+    screen = read_vga_text(picture, glyphs)
+    assert (screen.text, screen.status) == ("A line", "status")
+    with pytest.raises(KgptError, match="640x480 is no VGA text screen"):
+        read_vga_text(Picture(np.zeros((480, 640, 3), np.uint8)), glyphs)
+
+
+@pytest.mark.parametrize("rom", [b"", b"\xff" * 4096, A + bytes(4096), b"\xff" * 1040 + A + bytes(4096)])
+def test_no_font_in_the_bios(rom: bytes) -> None:
+    with pytest.raises(KgptError, match="no font"):
+        read_vga_font(rom)
+
+
+def test_ppm_there_and_back() -> None:
+    picture = Picture(draw(TEXT))
+    assert read_ppm(ppm_bytes(picture)).same_as(picture)
+    assert read_ppm(b"P6\n# a comment\n1 1 255\nabc").rgb.tolist() == [[[97, 98, 99]]]
+    for wrong in (b"", b"P5\n1 1\n255\na", b"P6\n2 1\n255\nabc"):
+        with pytest.raises(KgptError):
+            read_ppm(wrong)
+
+
+def decoded_png(data: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """The pixels of a PNG of the two kinds that we write."""
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    chunks, at = {}, 8
+    while at < len(data):
+        size, kind = struct.unpack(">I4s", data[at : at + 8])
+        body = data[at + 8 : at + 8 + size]
+        assert struct.unpack(">I", data[at + 8 + size : at + 12 + size])[0] == zlib.crc32(kind + body)
+        chunks[kind] = body
+        at += 12 + size
+    width, height, depth, colour = struct.unpack(">IIBB", chunks[b"IHDR"][:10])
+    assert depth == 8
+    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, -1)
+    assert not rows[:, 0].any()
+    if colour == 2:
+        return rows[:, 1:].reshape(height, width, 3)
+    palette = np.frombuffer(chunks[b"PLTE"], np.uint8).reshape(-1, 3)
+    return palette[rows[:, 1:]]
+
+
+def test_png_has_the_same_pixels() -> None:
+    text = draw(TEXT)
+    assert np.array_equal(decoded_png(png_bytes(Picture(text))), text)
+    noise = np.random.default_rng(1).integers(0, 255, (60, 32, 3), np.uint8)
+    assert np.array_equal(decoded_png(png_bytes(Picture(noise))), noise)
