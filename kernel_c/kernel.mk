@@ -335,7 +335,7 @@ $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
 $(filter %/tokenizer/unicode.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -I$(GEN)
 $(SHA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(SHA_FLAGS)
 # The screen is for panics too, which touch no FP register.
-$(filter $(OBJ)/kernel_c/console/%,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -mgeneral-regs-only -I$(GEN) $(if $(filter 1,$(DEBUG)),,-Os)
+$(filter $(OBJ)/kernel_c/console/%,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -mgeneral-regs-only -I$(GEN) $(SMALL_FLAGS)
 $(AVX2_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX2_FLAGS)
 $(filter $(OBJ)/kernel_c/ops/quant/%,$(AVX2_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(F16C_FLAGS)
 $(FMA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(FMA_FLAGS)

@@ -55,6 +55,14 @@ TYPED = (
     b"x" * 520 + b"\x7fy\r\x0c\t\x1b[5~\x1b[1;5C\x1bO\x1b\x1b",
 )
 
+WRITTEN = (
+    b"\x05\x03one\ntwo\nthree\nfour\nfive\n",
+    b"\x07\x05a line that is wrapped\x1b[9DX\r\x1b[K\x1b[2Bdown\x1b[1Kx\x1b[2;2Hhome\x1b[J\x1b[1J\x1b[2J",
+    "\x13\x04\x1b[1;31mred\x1b[7;44m é─\U0001f600\x1b[0;97;103m\x1b[39;49m\x1b[38;5;1mx\tt\b\b".encode(),
+    b"\x17\x06text\n\n\xfasta\xfb\x03\x00\x00\x00more text\n\n\n\xfb\x00\x00\x00\x00\xfcrest",
+    b"\x00\x00\xc3\xff\xed\xa0\x80\xf4\x90\x80\x80\x1b]0;t\x07\x1bPq\x1b\\\x1b[999999999;1;1;1;1;1;1;1;1A",
+)
+
 
 def main() -> None:
     """Write them all."""
@@ -70,6 +78,7 @@ def main() -> None:
         "encode": _texts,
         "model": _models,
         "shell": _sessions,
+        "terminal": _written,
     }
     for name, make in makers.items():
         folder = CORPUS / name
@@ -111,6 +120,11 @@ def _codes() -> Iterator[bytes]:
         silent = keyboards.PAUSE[code_set] + keyboards.PRINT[code_set] + keyboards.BREAK[code_set]
         yield bytes([code_set - 1]) + silent
         yield bytes([2 - code_set]) + b"\xaa" + silent + keys[0].down(code_set) + keys[0].up(code_set)
+
+
+def _written() -> Iterator[bytes]:
+    yield from WRITTEN
+    yield from (bytes([20, 7]) + b"kgpt> " + typed for typed in TYPED[:4])
 
 
 def _chats() -> Iterator[bytes]:

@@ -93,6 +93,23 @@ _CODES = (
     *("\\xe0\\x48", "\\xe0\\xc8", "\\xe0\\xf0\\x75", "\\xe1\\x1d\\x45", "\\xf0\\x12", "\\x3a\\xba", "\\xe0\\x2a"),
     *("\\x2a", "\\x1d", "\\x38", "\\x12", "\\x14", "\\x11", "\\xaa", "\\xff"),
 )
+_WRITTEN = (
+    *(
+        f"\\x1b[{word}"
+        for word in ("K", "1K", "2J", "J", "3A", "B", "9C", "2D", "H", "3;4H", "0m", "1;31m", "97;44m", "7m")
+    ),
+    *("\\x1b[?25l", "\\x1b]0;", "\\x1b\\\\", "\\x1bP", "\\x08", "\\x09", "\\x0d", "\\x0a", "xxxxxxxxxxxxxxxxxxxxxxxx"),
+    *(
+        "\\xfa",
+        "\\xfb\\x02",
+        "\\xfb\\x00",
+        "\\xfc",
+        "\\xe2\\x94\\x80",
+        "\\xc3\\xa9",
+        "\\xf0\\x9f\\x98\\x80",
+        "\\xed\\xa0\\x80",
+    ),
+)
 _GGUF_WORDS = (
     *(
         "GGUF\\x03\\x00\\x00\\x00",
@@ -186,6 +203,12 @@ TARGETS = {
             400,
             macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80"),
             words=_KEYS + _TYPED + _SHELL_WORDS,
+        ),
+        Target(
+            "terminal",
+            tuple(f"kernel_c/{name}.c" for name in ("console/font", "console/pixels", "console/terminal")),
+            400,
+            words=_WRITTEN,
         ),
         Target("encode", (*_VOCAB,), 128, words=_TEXT_WORDS),
         Target("acpi", (*_ACPI, *_CORE), 1024, words=_ACPI_WORDS),
