@@ -24,6 +24,7 @@ COMMANDS = (
     "run",
     "screenshot",
     "smoke",
+    "flash",
     "inspect",
     "pack",
     "image",

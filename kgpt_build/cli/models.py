@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kgpt_build.cli.options import json_option
+from kgpt_build.cli.tables import columns
 
 if TYPE_CHECKING:
     from kgpt_build.models.catalog import Pulled
@@ -68,10 +69,7 @@ def _described(pulled: Pulled) -> dict[str, Any]:
 
 def _table(rows: Sequence[dict[str, Any]]) -> Iterable[str]:
     head = ("name", "size", "arch", "types", "context", "sha256", "from")
-    lines = [head, *(_cells(row) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+    return columns([head, *(_cells(row) for row in rows)])
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.progress import Progress as Bar
 
 from kgpt_build.cli.options import verbose_option
-
-if TYPE_CHECKING:
-    from kgpt_build.models.pull import Progress
+from kgpt_build.cli.progress import shown_amounts
 
 
 @click.command("pull")
@@ -35,7 +27,7 @@ def command(model: str, name: str, given: Path | None) -> None:
     from kgpt_build.models import load_lm
     from kgpt_build.models.pull import pull
 
-    with _shown() as progress:
+    with shown_amounts() as progress:
         pulled = pull(model, progress, name=name, given=given)
     found = load_lm(pulled.path)
     click.echo(
@@ -43,39 +35,3 @@ def command(model: str, name: str, given: Path | None) -> None:
         f"{pulled.size:,} bytes, sha256 {pulled.sha256}"
     )
     click.echo(f"kgpt: now: kgpt build {pulled.name} && kgpt run", err=True)
-
-
-class _Lines:
-    """Progress where standard error is no terminal: only what begins."""
-
-    def stage(self, text: str) -> None:
-        click.echo(f"kgpt: {text}", err=True)
-
-    def amount(self, done: int, total: int) -> None:
-        """A file that grows would be many lines."""
-
-
-class _Moving:
-    """Progress on a terminal."""
-
-    def __init__(self, bar: Bar) -> None:
-        self._bar = bar
-        self._task = bar.add_task("", total=None, visible=False)
-
-    def stage(self, text: str) -> None:
-        self._bar.update(self._task, visible=False)
-        self._bar.console.print(f"kgpt: {text}", highlight=False, markup=False)
-
-    def amount(self, done: int, total: int) -> None:
-        self._bar.update(self._task, completed=done, total=total or None, visible=True)
-
-
-@contextmanager
-def _shown() -> Iterator[Progress]:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Lines()
-        return
-    columns = (BarColumn(32), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True) as bar:
-        yield _Moving(bar)

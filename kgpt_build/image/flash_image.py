@@ -1,0 +1,124 @@
+"""Whether a file is an image that a PC boots from a stick, and whether it is whole: asked before a disk is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kgpt_build.errors import KgptError
+from kgpt_build.image.flash import BLOCK, Image
+
+_MAKE = "make an image first: kgpt image usb -o kgpt.img"
+_OTHERS = (
+    (b"\x7fELF", "is a kernel, not an image of a stick", _MAKE),
+    (b"GGUF", "is a model, not an image of a stick", "make an image of it first: kgpt image usb {path} -o kgpt.img"),
+    (b"\x1f\x8b", "is compressed", "unpack it first: gunzip {path}"),
+    (b"\xfd7zXZ", "is compressed", "unpack it first: unxz {path}"),
+    (b"\x28\xb5\x2f\xfd", "is compressed", "unpack it first: unzstd {path}"),
+    (b"PK\x03\x04", "is a zip archive", "unpack it first"),
+    (b"QFI\xfb", "is a disk of QEMU (qcow2), not an image of a stick", _MAKE),
+)
+
+_MBR_SIGNATURE = slice(510, 512)
+_PARTITIONS = 446
+_DESCRIPTOR = 16 * 2048
+"""Where ISO 9660 has its primary volume descriptor."""
+_VOLUME_BLOCKS = 80
+_HEAD = _DESCRIPTOR + 2048
+
+
+def check(path: Path, amount: Callable[[int, int], None] = lambda done, total: None) -> Image:
+    """Read the image at ``path`` whole; ``amount`` hears how far that is.
+
+    Its SHA-256 is compared with the manifest beside it, if there is one. Raises KgptError for what is no image of a
+    stick, or a damaged one.
+    """
+    head, size = _head(path)
+    for magic, what, hint in _OTHERS:
+        if head.startswith(magic):
+            raise KgptError(f"{path} {what}", hint.format(path=path))
+    expected = _manifest(path)
+    if not expected and not head:
+        raise KgptError(f"{path} is empty", _MAKE)
+    if expected and size != expected["size"]:
+        raise KgptError(
+            f"{path} is damaged: it has {size:,} bytes, and {expected['size']:,} by {manifest_beside(path).name}",
+            "copy it again, or make it again",
+        )
+    if head[_MBR_SIGNATURE] != b"\x55\xaa":
+        raise KgptError(f"{path} is not an image of a stick: it has no boot sector", _MAKE)
+    if (needed := _size_by_content(head)) > size:
+        raise KgptError(
+            f"{path} is cut off: it has {size:,} bytes, and says that it has {needed:,}",
+            "copy it again, or make it again",
+        )
+    sha256 = _sha256(path, size, amount)
+    if expected and sha256 != expected["sha256"]:
+        raise KgptError(
+            f"{path} is damaged, or another image: its SHA-256 is {sha256}, and {expected['sha256']} "
+            f"by {manifest_beside(path).name}",
+            "copy it again, or make it again",
+        )
+    return Image(path, size, sha256)
+
+
+def manifest_beside(path: Path) -> Path:
+    """Where `kgpt image` puts the manifest of the image ``path``."""
+    return path.with_name(f"{path.name}.manifest.json")
+
+
+def _head(path: Path) -> tuple[bytes, int]:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise KgptError(f"{path} is not a file", "IMAGE comes first, then DEVICE: kgpt flash kgpt.img /dev/sdX")
+        with path.open("rb") as file:
+            return file.read(_HEAD), status.st_size
+    except OSError as error:
+        raise KgptError(f"cannot read {path}: {error.strerror}", _MAKE) from error
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """``size`` and ``sha256`` as the manifest beside ``path`` has them, or None without one."""
+    place = manifest_beside(path)
+    try:
+        output = json.loads(place.read_bytes())["output"]
+        return {"size": int(output["size"]), "sha256": str(output["sha256"])}
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise KgptError(f"cannot read {place}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise KgptError(f"{place} is damaged", "make the image again, or remove this file") from error
+
+
+def _size_by_content(head: bytes) -> int:
+    """How far the image reaches by its own tables: ISO 9660's volume, and the partitions of the boot sector."""
+    reaches = [0]
+    if head[_DESCRIPTOR + 1 : _DESCRIPTOR + 6] == b"CD001":
+        blocks, size = struct.unpack_from("<I", head, _DESCRIPTOR + _VOLUME_BLOCKS)[0], 2048
+        reaches.append(blocks * size)
+    for index in range(4):
+        kind, start, sectors = struct.unpack_from("<4xB3xII", head, _PARTITIONS + 16 * index)
+        if kind not in (0, 0xEE):  # one that only protects a GPT may say "as far as there is"
+            reaches.append((start + sectors) * 512)
+    return max(reaches)
+
+
+def _sha256(path: Path, size: int, amount: Callable[[int, int], None]) -> str:
+    digest = hashlib.sha256()
+    done = 0
+    try:
+        with path.open("rb") as file:
+            while data := file.read(BLOCK):
+                digest.update(data)
+                done += len(data)
+                amount(done, size)
+    except OSError as error:
+        raise KgptError(f"cannot read {path}: {error.strerror}", "copy it again, or make it again") from error
+    return digest.hexdigest()
