@@ -154,10 +154,10 @@ class _Drive:
         if self._case["serial"] == "serial":
             self._see("serial")
             # The port has its own way to us: what an event follows may come after it.
-            shown = _until(lambda: self._machine.console.text.splitlines(), lambda text: _holds(text, lines))
+            shown = until(lambda: self._machine.console.text.splitlines(), lambda text: _holds(text, lines))
             self._check(_holds(shown, lines), "the names are not on the serial port")
         if self._case.has_screen:
-            screen = _until(lambda: self._machine.screen(glyphs()), lambda screen: _holds(screen.lines, lines))
+            screen = until(lambda: self._machine.screen(glyphs()), lambda screen: _holds(screen.lines, lines))
             self._see(f"screen {len(screen.cells[0])}×{len(screen.cells)}")
             self._check(_holds(screen.lines, lines), f"the names are not on the screen:\n{screen.text}")
 
@@ -200,7 +200,7 @@ class _Drive:
             self.saw.append(what)
 
 
-def _until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
+def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
     """What ``look`` gives as soon as it is good, or in the end."""
     end = time.monotonic() + _LOOK_SECONDS
     while not good(seen := look()) and time.monotonic() < end:

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import partial
 
-from kgpt_build.proof.drive import Result
+from kgpt_build.proof.axes import Case
+from kgpt_build.proof.drive import Result, run
+from kgpt_build.proof.images import Expected, Images
 
 Job = tuple[str, Callable[[], Result]]
 """A name, and what gives its result."""
+
+
+def case_jobs(cases: Sequence[Case], images: Images, expected: Expected, qemu: str) -> list[Job]:
+    """A job for each machine of QEMU's."""
+    return [(case.name, partial(run, case, images, expected, qemu)) for case in cases]
 
 
 def run_all(jobs: Sequence[Job], workers: int, tell: Callable[[Result], None]) -> list[Result]:
