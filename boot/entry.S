@@ -30,6 +30,10 @@ kg_multiboot2_header:
     .long 0 /* i386, protected mode */
     .long kg_multiboot2_end - kg_multiboot2_header
     .long -(MULTIBOOT2_HEADER_MAGIC + (kg_multiboot2_end - kg_multiboot2_header))
+    .short 5, 1 /* a framebuffer is welcome, text will do: optional */
+    .long 20
+    .long 0, 0, 0 /* width, height, depth: whatever suits the screen */
+    .balign 8
     .short 0, 0 /* end tag */
     .long 8
 kg_multiboot2_end:

@@ -29,8 +29,13 @@ ENGINE := \
     app/shell.c \
     app/statusline.c \
     app/verdict.c \
+    console/font.c \
     console/keyboard.c \
     console/keyboard_test.c \
+    console/pixels.c \
+    console/pixels_test.c \
+    console/terminal.c \
+    console/terminal_test.c \
     core/acpi.c \
     core/acpi_cpus.c \
     core/acpi_fadt.c \
@@ -214,6 +219,7 @@ BARE := \
     platform/x86_64/gdt.c \
     platform/x86_64/hpet.c \
     platform/x86_64/i8042.c \
+    platform/x86_64/idle.c \
     platform/x86_64/interrupts.c \
     platform/x86_64/memory.c \
     platform/x86_64/multiboot1.c \
@@ -225,6 +231,7 @@ BARE := \
     platform/x86_64/pmtimer.c \
     platform/x86_64/power.c \
     platform/x86_64/pvh.c \
+    platform/x86_64/screen.c \
     platform/x86_64/serial.c \
     platform/x86_64/smp.c \
     platform/x86_64/start.c \
@@ -312,6 +319,8 @@ $(SMALL_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(SMALL_FLAGS)
 $(filter %_swar.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(SWAR_FLAGS)
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
 $(filter %/tokenizer/unicode.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -I$(GEN)
+# The screen is for panics too, which touch no FP register.
+$(filter $(OBJ)/kernel_c/console/%,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -mgeneral-regs-only -I$(GEN) $(if $(filter 1,$(DEBUG)),,-Os)
 $(AVX2_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX2_FLAGS)
 $(filter $(OBJ)/kernel_c/ops/quant/%,$(AVX2_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(F16C_FLAGS)
 $(FMA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(FMA_FLAGS)

@@ -166,7 +166,8 @@ static void obey_escape(struct kg_lineedit *edit)
         return;
     }
     if (key == '~') {
-        char number = edit->escape[2];
+        bool long_number = edit->escape[3] >= '0' && edit->escape[3] <= '9'; /* function keys: F5 is 15 */
+        char number = long_number ? '\0' : edit->escape[2];
         key = number == '1' || number == '7' ? 'H' : number == '4' || number == '8' ? 'F' : number == '3' ? 'X' : '~';
     }
     switch (key) {

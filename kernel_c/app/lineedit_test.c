@@ -70,6 +70,7 @@ KG_TEST(lineedit, moves_and_inserts)
         {"ab\x1b[D\x1b[Dx\x05y", "xaby"},       /* left, Ctrl-E */
         {"ab\x1b[Hx\x1b[Fy", "xaby"},           /* Home, End */
         {"ab\x1b[1~x\x1b[4~y", "xaby"},         /* as other terminals send them */
+        {"ab\x1b[15~\x1b[18~\x1bOPx", "abx"},   /* function keys */
         {"ab\x1bOHx\x1bOFy", "xaby"},           /* and others still */
         {"ab\x1b[D\x1b[D\x1b[Cx", "axb"},       /* right */
         {"ab\x02\x02\x06x", "axb"},             /* Ctrl-B, Ctrl-F */

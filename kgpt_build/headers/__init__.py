@@ -1,13 +1,14 @@
 """A model becomes C: the three headers that app/model_data.c includes; a corpus, that of app/corpus_data.c.
 
-Tokenizers of language models take Unicode's classes of characters from another one, tokenizer/unicode.c."""
+Two come from elsewhere: the classes of characters, for the tokenizers of language models (tokenizer/unicode.c), and the
+font of the screen (console/font.c)."""
 
 from __future__ import annotations
 
 import contextlib
 from pathlib import Path
 
-from kgpt_build.headers import config, corpus, interleaved, lm_text, unicode, vocab, weights
+from kgpt_build.headers import config, corpus, font, interleaved, lm_text, unicode, vocab, weights
 from kgpt_build.headers.corpus import BROUGHT, Corpus
 from kgpt_build.headers.lm import LmBlob
 from kgpt_build.models import GgufModel, Model
@@ -24,7 +25,11 @@ def generate(
     ``training`` is what an image that can train is to train on; an empty text leaves that to the loader.
     A file that already holds these bytes keeps its time stamp. Raises KgptError if one cannot be written.
     """
-    files = {config.NAME: config.text(model, cmdline, version).encode(), **_model_files(model, version)}
+    files = {
+        config.NAME: config.text(model, cmdline, version).encode(),
+        **_model_files(model, version),
+        font.NAME: font.text(version).encode(),
+    }
     if training is not None:
         files[corpus.NAME] = corpus.text(training, version).encode()
         if not training.is_literal:

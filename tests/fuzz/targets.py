@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgpt_build.headers import unicode
+from kgpt_build.headers import font, unicode
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
@@ -174,9 +174,10 @@ TARGETS = {
 def build(target: Target, program: Path, compiler: Sequence[str], extra: Sequence[str] = ()) -> None:
     """Compile ``target`` into ``program``: its entry point, its sources, and ``extra`` (a main, or a fuzzer's flags).
 
-    The header of Unicode's classes is written beside it.
+    The headers that come from no model are written beside it.
     """
-    (program.parent / unicode.NAME).write_text(unicode.text("fuzz"), encoding="utf-8")
+    for header in (unicode, font):
+        (program.parent / header.NAME).write_text(header.text("fuzz"), encoding="utf-8")
     macros = [f"-I{program.parent}", *(f"-D{macro}" for macro in target.macros)]
     words = [*compiler, *FLAGS, *WARNINGS, *INCLUDES, *macros]
     inputs = [f"tests/fuzz/fuzz_{target.name}.c"]

@@ -77,7 +77,7 @@ void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers
  * port never gets it. */
 void plat_status(const char *text, size_t n);
 
-/* Pixels, 0x00RRGGBB, from left to right and from the top down, as wide as the screen. */
+/* Pixels, 0x00RRGGBB, from left to right and from the top down, as wide as the text. */
 struct kg_picture {
     uint32_t *pixels;
     uint32_t width, height;

@@ -18,8 +18,15 @@ enum {
     SPURIOUS_VECTOR = 0xF0,
     COMMAND = 0x300,
     COMMAND_HIGH = 0x310, /* not in x2APIC mode: there the command has 64 bits */
+    TIMER_VECTOR = 0x320,
+    PIN_VECTOR = 0x350, /* LINT0, to which the 8259 is wired, if it is */
+    TIMER_COUNT = 0x380,
+    TIMER_LEFT = 0x390,
+    TIMER_DIVISOR = 0x3E0,
 };
 #define SOFTWARE_ENABLE 0x100u
+#define FROM_8259 0x700u /* which says the vector */
+#define DIVIDE_BY_16 3u
 #define COMMAND_INIT 0x4500u    /* level asserted, edge-triggered */
 #define COMMAND_STARTUP 0x4600u /* and the page's number */
 #define COMMAND_FIXED 0x4000u   /* and a vector */
@@ -77,12 +84,14 @@ const char *kg_apic_init(uint32_t largest_id)
     if (largest_id >= 0xFF && !(leaf1[2] & CPUID1_ECX_X2APIC))
         return "the processors need x2APIC, and this one has none";
     uint64_t base = switch_on(largest_id >= 0xFF);
+    registers = NULL;
     if (!(base & APIC_X2)) {
         uint64_t page = base & APIC_ADDRESS;
         if (!kg_paging_device(page))
             return "there is no memory for page tables";
         registers = (volatile uint8_t *)page;
     }
+    set(PIN_VECTOR, FROM_8259);
     set(SPURIOUS_VECTOR, SOFTWARE_ENABLE | KG_VECTOR_SPURIOUS);
     return NULL;
 }
@@ -133,4 +142,16 @@ void kg_apic_send_wake(uint32_t id)
 void kg_apic_end_of_interrupt(void)
 {
     set(END_OF_INTERRUPT, 0);
+}
+
+void kg_apic_timer(uint32_t count)
+{
+    set(TIMER_DIVISOR, DIVIDE_BY_16);
+    set(TIMER_VECTOR, KG_VECTOR_WAKE); /* once */
+    set(TIMER_COUNT, count);
+}
+
+uint32_t kg_apic_timer_left(void)
+{
+    return get(TIMER_LEFT);
 }

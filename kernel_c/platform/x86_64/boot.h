@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kgpt/pixels.h"
+
 #define KG_BOOT_MAX_REGIONS 128
 #define KG_BOOT_MAX_MODULES 16
 #define KG_BOOT_CMDLINE_SIZE 4096
@@ -34,9 +36,7 @@ enum kg_framebuffer_type {
 struct kg_framebuffer {
     enum kg_framebuffer_type type;
     uint64_t base;
-    uint32_t pitch, width, height; /* bytes a line; pixels or characters */
-    uint8_t bpp;
-    uint8_t red_position, red_size, green_position, green_size, blue_position, blue_size; /* bits */
+    struct kg_pixel_format format; /* of RGB */
 };
 
 struct kg_boot {
@@ -61,6 +61,10 @@ void kg_boot_set_cmdline(struct kg_boot *boot, const char *text);
 void kg_boot_add_region(struct kg_boot *boot, uint64_t base, uint64_t size, uint32_t type);
 void kg_boot_add_module(struct kg_boot *boot, uint64_t base, uint64_t size, const char *name);
 uint64_t kg_boot_find_rsdp(void);
+/* As both Multiboots describe them; `fields`: position and size of red, green and blue. */
+enum kg_framebuffer_type kg_boot_framebuffer_type(uint8_t type);
+struct kg_pixel_format kg_boot_pixel_format(uint32_t pitch, uint32_t width, uint32_t height, uint8_t bpp,
+                                            const uint8_t fields[6]);
 
 void kg_pvh_read(struct kg_boot *boot, uint32_t info);
 void kg_multiboot1_read(struct kg_boot *boot, uint32_t info);

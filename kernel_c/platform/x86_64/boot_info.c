@@ -46,6 +46,26 @@ void kg_boot_add_module(struct kg_boot *boot, uint64_t base, uint64_t size, cons
     copy_text(module->name, sizeof module->name, name);
 }
 
+enum kg_framebuffer_type kg_boot_framebuffer_type(uint8_t type)
+{
+    return type == 1 ? KG_FRAMEBUFFER_RGB : type == 2 ? KG_FRAMEBUFFER_TEXT : KG_FRAMEBUFFER_UNKNOWN;
+}
+
+struct kg_pixel_format kg_boot_pixel_format(uint32_t pitch, uint32_t width, uint32_t height, uint8_t bpp,
+                                            const uint8_t fields[6])
+{
+    return (struct kg_pixel_format){.pitch = pitch,
+                                    .width = width,
+                                    .height = height,
+                                    .bpp = bpp,
+                                    .red_position = fields[0],
+                                    .red_size = fields[1],
+                                    .green_position = fields[2],
+                                    .green_size = fields[3],
+                                    .blue_position = fields[4],
+                                    .blue_size = fields[5]};
+}
+
 static uint64_t scan_for_rsdp(uintptr_t from, uintptr_t to)
 {
     static const char signature[8] = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '};

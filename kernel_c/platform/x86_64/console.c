@@ -1,27 +1,41 @@
 /* The console: serial port and screen together or alone, and the machine channel. */
 #include "debugcon.h"
 #include "i8042.h"
+#include "idle.h"
 #include "io.h"
 #include "kgpt/platform.h"
+#include "screen.h"
 #include "serial.h"
-#include "vga.h"
 
 void plat_write(const char *text, size_t n)
 {
     kg_serial_write(text, n);
-    kg_vga_write(text, n);
+    kg_screen_write(text, n);
 }
+
+/* While a paste comes in, its next byte is a tenth of a millisecond away. */
+#define PATIENCE_PER_SECOND 500
+
+/* A serial port keeps 16 bytes until they are read: at 115200 baud that is 1.4 ms. A keyboard keeps its own until it is asked. */
+#define SLEEP_US 10000
+#define SLEEP_US_SERIAL 1000
+
+static uint64_t last_typed;
 
 /* What can be typed on. The keyboard first: a line that never falls silent shall not keep Ctrl-C from being seen. */
 static int (*const sources[])(void) = {kg_i8042_read, kg_serial_read};
 
+/* Whoever looks for a key lets the screen catch up, as far as its turn has come. */
 int plat_read(void)
 {
+    kg_screen_turn();
     int result = KG_READ_END;
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         int byte = sources[i]();
-        if (byte >= 0)
+        if (byte >= 0) {
+            last_typed = plat_ticks();
             return byte;
+        }
         if (byte == KG_READ_NONE)
             result = KG_READ_NONE;
     }
@@ -30,7 +44,11 @@ int plat_read(void)
 
 void plat_relax(void)
 {
-    kg_pause();
+    kg_screen_flush();
+    if (plat_ticks() - last_typed < plat_ticks_hz() / PATIENCE_PER_SECOND)
+        kg_pause();
+    else
+        kg_idle(kg_serial_present() && !kg_serial_woke ? SLEEP_US_SERIAL : SLEEP_US);
 }
 
 bool plat_has_events(void)
@@ -41,32 +59,4 @@ bool plat_has_events(void)
 void plat_event(const char *line, size_t n)
 {
     kg_debugcon_write(line, n);
-}
-
-void plat_status(const char *text, size_t n)
-{
-    kg_vga_status(text, n);
-}
-
-bool plat_picture_open(struct kg_picture *picture, uint32_t percent, struct kg_arena *arena)
-{
-    (void)picture;
-    (void)percent;
-    (void)arena;
-    return false;
-}
-
-void plat_picture_show(void)
-{
-}
-
-void plat_picture_close(void)
-{
-}
-
-void plat_screen_use(enum kg_screen_use use, uint32_t scale)
-{
-    (void)scale;
-    if (use == KG_SCREEN_OFF)
-        kg_vga_off();
 }

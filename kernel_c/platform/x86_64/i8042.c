@@ -15,7 +15,8 @@ enum { DATA = 0x60, STATUS = 0x64, COMMAND = 0x64 };
 #define COMMAND_MOUSE_OFF 0xA7
 #define COMMAND_KEYBOARD_OFF 0xAD
 #define COMMAND_KEYBOARD_ON 0xAE
-#define CONFIG_INTERRUPTS 0x03
+#define CONFIG_INTERRUPT 0x01
+#define CONFIG_MOUSE_INTERRUPT 0x02
 #define CONFIG_KEYBOARD_OFF 0x10
 #define CONFIG_MOUSE_OFF 0x20
 #define CONFIG_TRANSLATE 0x40
@@ -98,14 +99,14 @@ static bool tell(uint8_t byte)
     return false;
 }
 
-/* Interrupts off, translation on or off. A controller that does not answer may still pass on what keys do. */
+/* The keyboard alone, which interrupts only to wake who sleeps; translation on or off. A controller that does not answer may still pass on what keys do. */
 static void configure(bool translate)
 {
     int config = send(COMMAND, COMMAND_READ_CONFIG) ? receive() : -1;
     if (config < 0)
         return;
-    config &= ~(CONFIG_INTERRUPTS | CONFIG_KEYBOARD_OFF | CONFIG_TRANSLATE);
-    config |= CONFIG_MOUSE_OFF | (translate ? CONFIG_TRANSLATE : 0);
+    config &= ~(CONFIG_MOUSE_INTERRUPT | CONFIG_KEYBOARD_OFF | CONFIG_TRANSLATE);
+    config |= CONFIG_INTERRUPT | CONFIG_MOUSE_OFF | (translate ? CONFIG_TRANSLATE : 0);
     if (send(COMMAND, COMMAND_WRITE_CONFIG))
         send(DATA, (uint8_t)config);
 }

@@ -1,14 +1,16 @@
-/* The 32 exceptions, and what wakes a processor that sleeps. Interrupts are on only while one sleeps, and only those of its
- * local APIC can come then. */
+/* The 32 exceptions, and what wakes a processor that sleeps. Interrupts are on only while one sleeps, and off again when the first
+ * has come. It may be any: firmware may have left a device that still sends its own. */
 #ifndef KGPT_X86_64_INTERRUPTS_H
 #define KGPT_X86_64_INTERRUPTS_H
 
 #include <stdint.h>
 
 #define KG_N_EXCEPTIONS 32
-#define KG_VECTOR_WAKE 0x30     /* there is something to do (parallel.c) */
+#define KG_VECTOR_WAKE 0x30     /* there is something to do (parallel.c), or to look for (idle.c) */
 #define KG_VECTOR_SPURIOUS 0x3F /* what the local APIC delivers when an interrupt went away again */
-#define KG_N_VECTORS 64
+#define KG_VECTOR_8259 0x20     /* the first of its sixteen */
+#define KG_VECTOR_SERIAL (KG_VECTOR_8259 + 4)
+#define KG_N_VECTORS 256
 
 /* As isr.S leaves it on the stack, lowest address first. */
 struct kg_frame {

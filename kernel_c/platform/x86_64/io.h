@@ -102,6 +102,12 @@ static inline void kg_wrmsr(uint32_t index, uint64_t value)
     __asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
 }
 
+/* Asleep until an interrupt comes, which may have been there before: sti takes effect behind the hlt. */
+static inline void kg_sleep(void)
+{
+    __asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
 static inline void kg_pause(void)
 {
     __asm__ volatile("pause");

@@ -47,10 +47,15 @@ isr_common:
     ud2
     .size isr_common, . - isr_common
 
-    /* Ends the sleep of parallel.c, and does nothing else. A called function may change nine registers. */
-    .globl kg_isr_wake
+    /* Ends the sleep of parallel.c or idle.c, and does nothing else. A called function may change nine registers. Interrupts are off
+     * afterwards (bit 9 of the flags), or a device that nobody answers, and so interrupts again and again, would never let us go on. */
+    .globl kg_isr_serial, kg_isr_wake
+    .type kg_isr_serial, @function
+kg_isr_serial:
+    movb $1, kg_serial_woke
     .type kg_isr_wake, @function
 kg_isr_wake:
+    andq $~0x200, 16(%rsp)
     pushq %rax
     pushq %rcx
     pushq %rdx
@@ -78,6 +83,7 @@ kg_isr_wake:
     .globl kg_isr_spurious
     .type kg_isr_spurious, @function
 kg_isr_spurious:
+    andq $~0x200, 16(%rsp)
     iretq
     .size kg_isr_spurious, . - kg_isr_spurious
 

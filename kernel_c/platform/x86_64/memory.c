@@ -51,14 +51,19 @@ static bool overlaps(struct range a, struct range b)
     return a.base < b.end && b.base < a.end;
 }
 
-/* The i-th thing in RAM that must survive: the image, then regions that are not RAM (maps may overlap), then modules. */
+/* The i-th thing in RAM that must survive: the image, the framebuffer (which maps may call RAM), then regions that are not RAM (maps may overlap), then modules. */
 static bool reserved_range(const struct kg_boot *boot, size_t i, struct range *out)
 {
     if (i == 0) {
         *out = (struct range){(uintptr_t)kg_image_start, kg_memory_image_end()};
         return true;
     }
-    i -= 1;
+    if (i == 1) {
+        const struct kg_framebuffer *fb = &boot->framebuffer;
+        *out = (struct range){fb->base, fb->base + (uint64_t)fb->format.pitch * fb->format.height};
+        return true;
+    }
+    i -= 2;
     if (i < boot->n_regions) {
         const struct kg_region *region = &boot->regions[i];
         *out = region->type == KG_REGION_RAM ? (struct range){0, 0}
@@ -115,17 +120,23 @@ uint64_t kg_memory_highest(void)
     return highest;
 }
 
+void *kg_memory_pages(size_t n)
+{
+    size_t size = n * KG_PAGE;
+    if (low.end - low.base < size)
+        return NULL;
+    uint64_t *pages = (uint64_t *)low.base;
+    if (best.base == low.base)
+        best.base += size; /* one and the same run */
+    low.base += size;
+    for (size_t i = 0; i < size / sizeof *pages; i++)
+        pages[i] = 0;
+    return pages;
+}
+
 void *kg_memory_page(void)
 {
-    if (low.end - low.base < KG_PAGE)
-        return NULL;
-    uint64_t *page = (uint64_t *)low.base;
-    if (best.base == low.base)
-        best.base += KG_PAGE; /* one and the same run */
-    low.base += KG_PAGE;
-    for (size_t i = 0; i < KG_PAGE / sizeof *page; i++)
-        page[i] = 0;
-    return page;
+    return kg_memory_pages(1);
 }
 
 void kg_memory_give(void *base, size_t size)

@@ -17,7 +17,8 @@ uintptr_t kg_memory_image_end(void); /* where the model, the last thing in the i
 
 uint64_t kg_memory_total(void);   /* bytes of RAM the loader reported */
 uint64_t kg_memory_highest(void); /* end address of the last region of RAM */
-void *kg_memory_page(void);       /* a zeroed page, at boot one below 4 GiB; NULL when there are none left */
+void *kg_memory_pages(size_t n);  /* zeroed and in a row, at boot below 4 GiB; NULL when there are not so many left */
+void *kg_memory_page(void);       /* one */
 
 /* The largest run, less the pages taken from it and a few for later. More can be taken then only if some of it is given back. */
 void *kg_memory_arena(size_t *size);

@@ -74,21 +74,9 @@ static void read_framebuffer(struct kg_boot *boot, const struct multiboot_info *
         return;
     struct kg_framebuffer *fb = &boot->framebuffer;
     fb->base = mb->framebuffer_addr;
-    fb->pitch = mb->framebuffer_pitch;
-    fb->width = mb->framebuffer_width;
-    fb->height = mb->framebuffer_height;
-    fb->bpp = mb->framebuffer_bpp;
-    if (mb->framebuffer_type == 2)
-        fb->type = KG_FRAMEBUFFER_TEXT;
-    if (mb->framebuffer_type != 1)
-        return;
-    fb->type = KG_FRAMEBUFFER_RGB;
-    fb->red_position = mb->color_info[0];
-    fb->red_size = mb->color_info[1];
-    fb->green_position = mb->color_info[2];
-    fb->green_size = mb->color_info[3];
-    fb->blue_position = mb->color_info[4];
-    fb->blue_size = mb->color_info[5];
+    fb->format = kg_boot_pixel_format(mb->framebuffer_pitch, mb->framebuffer_width, mb->framebuffer_height,
+                                      mb->framebuffer_bpp, mb->color_info);
+    fb->type = kg_boot_framebuffer_type(mb->framebuffer_type);
 }
 
 void kg_multiboot1_read(struct kg_boot *boot, uint32_t info)

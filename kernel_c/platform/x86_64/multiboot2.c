@@ -61,19 +61,8 @@ static void read_framebuffer(struct kg_boot *boot, const struct tag_framebuffer 
 {
     struct kg_framebuffer *fb = &boot->framebuffer;
     fb->base = tag->addr;
-    fb->pitch = tag->pitch;
-    fb->width = tag->width;
-    fb->height = tag->height;
-    fb->bpp = tag->bpp;
-    fb->type = tag->type == 1 ? KG_FRAMEBUFFER_RGB : tag->type == 2 ? KG_FRAMEBUFFER_TEXT : KG_FRAMEBUFFER_UNKNOWN;
-    if (tag->type != 1)
-        return;
-    fb->red_position = tag->color_info[0];
-    fb->red_size = tag->color_info[1];
-    fb->green_position = tag->color_info[2];
-    fb->green_size = tag->color_info[3];
-    fb->blue_position = tag->color_info[4];
-    fb->blue_size = tag->color_info[5];
+    fb->format = kg_boot_pixel_format(tag->pitch, tag->width, tag->height, tag->bpp, tag->color_info);
+    fb->type = kg_boot_framebuffer_type(tag->type);
 }
 
 static void read_rsdp(struct kg_boot *boot, const struct tag *tag)

@@ -5,6 +5,7 @@
 
 #define PRESENT (1ull << 0)
 #define WRITE (1ull << 1)
+#define PWT (1ull << 3)
 #define UNCACHED (3ull << 3) /* PCD, PWT */
 #define LARGE (1ull << 7)
 #define NO_EXECUTE (1ull << 63)
@@ -14,6 +15,11 @@
 
 extern char kg_text_start[], kg_text_end[], kg_rodata_start[], kg_rodata_end[], kg_data_start[], kg_data_end[];
 extern char kg_model_start[], kg_stack_guard[], kg_ist_guard[];
+
+#define MSR_PAT 0x277
+#define PAT_ENTRY1 0xFF00ull /* what PWT alone means */
+#define PAT_ENTRY1_COMBINING 0x0100ull
+#define CPUID1_EDX_PAT (1u << 16)
 
 static uint64_t *root;
 
@@ -75,10 +81,10 @@ static bool map_large(uint64_t from, uint64_t to)
 }
 
 /* Large pages where they fit: the weights of a language model would need a small one for every 4,096 bytes that are read. */
-static bool protect(const char *from, const char *to, uint64_t flags)
+static bool map(uint64_t address, uint64_t end, uint64_t flags)
 {
-    uint64_t end = (uintptr_t)to, step;
-    for (uint64_t address = (uintptr_t)from; address < end; address += step) {
+    uint64_t step;
+    for (; address < end; address += step) {
         bool large = address % LARGE_PAGE == 0 && end - address >= LARGE_PAGE;
         uint64_t *entry = entry_of(address, large);
         if (entry == NULL)
@@ -87,6 +93,25 @@ static bool protect(const char *from, const char *to, uint64_t flags)
         step = large ? LARGE_PAGE : KG_PAGE;
     }
     return true;
+}
+
+static bool protect(const char *from, const char *to, uint64_t flags)
+{
+    return map((uintptr_t)from, (uintptr_t)to, flags);
+}
+
+static bool has_pat(void)
+{
+    uint32_t r[4];
+    kg_cpuid(1, 0, r);
+    return r[3] & CPUID1_EDX_PAT;
+}
+
+/* Of the eight memory types of pages, the second is write-through after a reset, which nobody here uses. */
+void kg_paging_join(void)
+{
+    if (has_pat())
+        kg_wrmsr(MSR_PAT, (kg_rdmsr(MSR_PAT) & ~PAT_ENTRY1) | PAT_ENTRY1_COMBINING);
 }
 
 bool kg_paging_init(void)
@@ -139,6 +164,16 @@ static uint64_t physical_end(void)
 bool kg_paging_device(uint64_t page)
 {
     return page < physical_end() && set_page(page, PRESENT | WRITE | UNCACHED | NO_EXECUTE);
+}
+
+bool kg_paging_video(uint64_t base, uint64_t size, bool combining)
+{
+    uint64_t end = (base + size + KG_PAGE - 1) & ~(KG_PAGE - 1), how = combining ? (has_pat() ? PWT : 0) : UNCACHED;
+    if (end < base || end > physical_end() || !map(base & ~(KG_PAGE - 1), end, PRESENT | WRITE | NO_EXECUTE | how))
+        return false;
+    kg_write_cr3((uintptr_t)root);
+    __asm__ volatile("wbinvd" : : : "memory"); /* nothing of it may stay in a cache from when it was an ordinary page */
+    return true;
 }
 
 bool kg_paging_readable(uint64_t from, uint64_t size)

@@ -9,11 +9,18 @@
  * permissions of its segments, and page 0 and the stack guards not at all. Returns false if memory for tables ran out. */
 bool kg_paging_init(void);
 
+/* Makes write-combining known to this processor, if it can do that: on every one, and before the first is told to use it. */
+void kg_paging_join(void);
+
 /* Later changes, a page at a time, before any other processor uses it. False if memory for tables ran out, or the processor cannot have
  * memory at this address. */
 bool kg_paging_guard(uint64_t page);  /* not mapped: a touch is a page fault */
 bool kg_paging_code(uint64_t page);   /* executable and read-only */
 bool kg_paging_device(uint64_t page); /* registers: read-write, uncached */
+
+/* Memory of a device that is only written, at boot: `combining` gathers writes into bursts, where the processor can; else each goes out as
+ * it is. False where that cannot be: no such addresses, or no memory for tables. */
+bool kg_paging_video(uint64_t base, uint64_t size, bool combining);
 
 /* Sees to it that these physical addresses can be read, mapping what is not mapped yet read-only. False where that cannot be:
  * beyond physical memory's last address, in what is left unmapped on purpose, without memory for tables. */

@@ -6,6 +6,7 @@
 #include "kgpt/format.h"
 #include "kgpt/json.h"
 #include "kgpt/platform.h"
+#include "screen.h"
 #include "smp.h"
 
 #define MAX_DEPTH 24
@@ -191,8 +192,10 @@ static void begin(struct report *report)
     if (!__atomic_compare_exchange_n(&panicking, &before, own, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         if (before != own)
             kg_halt();
+        kg_screen_off(); /* perhaps it was the drawing of the first one */
         plat_exit(KG_EXIT_FAILED);
     }
+    kg_screen_panic();
     report->cpu = own;
     report->stacks = kg_smp_stacks();
 }

@@ -38,7 +38,7 @@ static void wait_for_section(struct kg_processor *own, uint32_t last)
         }
         __atomic_store_n(&own->asleep, 1, __ATOMIC_SEQ_CST);
         if (__atomic_load_n(&section.number, __ATOMIC_SEQ_CST) == last)
-            __asm__ volatile("sti; hlt; cli" : : : "memory");
+            kg_sleep();
         __atomic_store_n(&own->asleep, 0, __ATOMIC_RELAXED);
     }
 }

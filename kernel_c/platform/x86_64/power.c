@@ -3,6 +3,7 @@
 #include "firmware.h"
 #include "io.h"
 #include "kgpt/platform.h"
+#include "screen.h"
 #include "serial.h"
 #include "timer.h"
 
@@ -103,6 +104,7 @@ _Noreturn void plat_exit(enum kg_exit code)
     static const char text[] = "kgpt: halted; the machine can be switched off\n";
     bool virtual = under_hypervisor();
     kg_serial_flush();
+    kg_screen_flush();
     if (virtual)
         kg_outl(DEBUG_EXIT, KG_EXIT_PORT_BASE + (uint32_t)code);
     if (wanted_off || (virtual && code != KG_EXIT_FAILED)) /* not in a panic: it could be about these very tables */
@@ -112,6 +114,7 @@ _Noreturn void plat_exit(enum kg_exit code)
         kg_outw(BOCHS_PM1A_CONTROL, SLEEP_ENABLE_S5);
     }
     plat_write(text, sizeof text - 1);
+    kg_screen_flush();
     kg_halt();
 }
 
@@ -143,6 +146,7 @@ static void reset_by_keyboard(void)
 _Noreturn void plat_reboot(void)
 {
     kg_serial_flush();
+    kg_screen_flush();
     reset_by_firmware();
     reset_by_chipset();
     reset_by_keyboard();

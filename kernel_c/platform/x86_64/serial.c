@@ -20,8 +20,13 @@ enum {
 /* At 115200 baud a full FIFO drains in 1.4 ms; a port read takes about 1 us on real hardware, so this is ~0.1 s. */
 #define MAX_SPINS 100000
 
+volatile bool kg_serial_woke;
+
 static bool present;
 static unsigned room; /* free places in the transmit FIFO */
+
+/* Received while it was sent: a line that is drawn again takes longer than the receive FIFO lasts. A ring that is full has one place left. */
+static uint8_t ahead[256], ahead_in, ahead_out;
 
 static bool keeps(uint16_t port, uint8_t value)
 {
@@ -47,7 +52,7 @@ bool kg_serial_init(void)
     kg_outb(DATA, 1);            /* 115200 baud */
     kg_outb(INTERRUPT_ENABLE, 0);
     kg_outb(LINE_CONTROL, 0x03);  /* 8 bits, no parity, one stop bit */
-    kg_outb(FIFO_CONTROL, 0xC7);  /* on, cleared */
+    kg_outb(FIFO_CONTROL, 0x87);  /* on, cleared; interrupts when it is half full, or the line has fallen silent */
     kg_outb(MODEM_CONTROL, 0x0B); /* DTR, RTS, OUT2 */
     return true;
 }
@@ -59,9 +64,13 @@ bool kg_serial_present(void)
 
 static void put(uint8_t byte)
 {
-    for (unsigned spins = 0; room == 0 && spins < MAX_SPINS; spins++)
-        if (kg_inb(LINE_STATUS) & STATUS_TRANSMIT_EMPTY)
+    for (unsigned spins = 0; room == 0 && spins < MAX_SPINS; spins++) {
+        uint8_t status = kg_inb(LINE_STATUS);
+        if ((status & STATUS_DATA_READY) && (uint8_t)(ahead_in + 1) != ahead_out)
+            ahead[ahead_in++] = kg_inb(DATA);
+        if (status & STATUS_TRANSMIT_EMPTY)
             room = FIFO_DEPTH;
+    }
     if (room == 0) { /* nobody drains it: better silent than stuck */
         present = false;
         return;
@@ -92,5 +101,13 @@ int kg_serial_read(void)
 {
     if (!present)
         return KG_READ_END;
+    if (ahead_in != ahead_out)
+        return ahead[ahead_out++];
     return kg_inb(LINE_STATUS) & STATUS_DATA_READY ? kg_inb(DATA) : KG_READ_NONE;
+}
+
+void kg_serial_interrupt(enum kg_serial_interrupt when)
+{
+    if (present)
+        kg_outb(INTERRUPT_ENABLE, (uint8_t)when);
 }

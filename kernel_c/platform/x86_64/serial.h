@@ -11,4 +11,13 @@ void kg_serial_write(const char *text, size_t n); /* "\n" is sent as "\r\n" */
 void kg_serial_flush(void);                       /* waits until the last byte is on the wire */
 int kg_serial_read(void);                         /* KG_READ_NONE if nothing was received */
 
+/* When it interrupts from now on. */
+enum kg_serial_interrupt {
+    KG_SERIAL_NEVER = 0,
+    KG_SERIAL_RECEIVED = 1, /* when there is something to read */
+    KG_SERIAL_SENT = 2,     /* when there is nothing to send: to find out whether it can be heard */
+};
+void kg_serial_interrupt(enum kg_serial_interrupt when);
+extern volatile bool kg_serial_woke; /* it did */
+
 #endif

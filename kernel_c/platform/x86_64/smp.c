@@ -102,6 +102,7 @@ _Noreturn void kg_ap_main(uint32_t i)
     struct kg_processor *own = asked[i];
     uint32_t state = KG_PROCESSOR_STARTING;
     kg_fpu_enable();
+    kg_paging_join();
     kg_gdt_load(&own->segments, (void *)stacks_of(own).interrupt_top);
     kg_interrupts_load();
     bool good = kg_apic_join() && is_like_first();

@@ -9,9 +9,9 @@
 #include "kgpt/platform.h"
 #include "memory.h"
 #include "paging.h"
+#include "screen.h"
 #include "serial.h"
 #include "smp.h"
-#include "vga.h"
 
 _Noreturn void kg_start(uint32_t magic, uint32_t info);
 
@@ -40,8 +40,8 @@ static void describe(const struct kg_boot *boot)
     }
     platform.ticks_entry = kg_ticks_entry;
     platform.has_serial = kg_serial_present();
-    platform.has_screen = kg_vga_present();
-    platform.screen_mode = kg_vga_present() ? "text 80x25" : "";
+    platform.screen_mode = kg_screen_mode();
+    platform.has_screen = platform.screen_mode[0] != '\0';
     platform.has_keyboard = kg_i8042_present();
     platform.has_input = platform.has_serial || platform.has_keyboard;
 }
@@ -58,13 +58,15 @@ _Noreturn void kg_start(uint32_t magic, uint32_t info)
     const struct kg_boot *boot = kg_boot_read(magic, info);
     if (boot == NULL)
         plat_panic("started by a loader that is neither Multiboot, Multiboot2 nor PVH");
-    kg_vga_init(&boot->framebuffer);
+    kg_screen_init(&boot->framebuffer);
     if (boot->cmdline_cut)
         plat_panic("the command line is longer than 4095 bytes");
     if (!kg_memory_init(boot))
         plat_panic("the loader reported no usable memory above 1 MiB");
+    kg_paging_join();
     if (!kg_paging_init())
         plat_panic("not enough memory for the page tables");
+    kg_screen_start();
     kg_cpu_detect(&cpu);
     kg_smp_init(&cpu);
     kg_firmware_init(boot);

@@ -3,14 +3,12 @@
 #define KGPT_X86_64_VGA_H
 
 #include <stdbool.h>
-#include <stddef.h>
+#include <stdint.h>
 
-#include "boot.h"
+#define KG_VGA_COLUMNS 80
+#define KG_VGA_ROWS 25
 
-bool kg_vga_init(const struct kg_framebuffer *framebuffer);
-bool kg_vga_present(void);
-void kg_vga_write(const char *text, size_t n);
-void kg_vga_status(const char *text, size_t n);
-void kg_vga_off(void);
+bool kg_vga_init(void); /* false: nothing keeps what is written there */
+void kg_vga_draw(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t n); /* a kg_cells_draw */
 
 #endif

@@ -1,0 +1,166 @@
+/* Cells and pictures to pixels: see kgpt/pixels.h.
+ *
+ * What is written goes from left to right in words of eight bytes, so that a processor can gather it into bursts. Eight pixels of any depth,
+ * scaled or not, are a whole number of words; they are made in a small buffer, and written as often as they come again. */
+#include "kgpt/pixels.h"
+
+#include "kgpt/font.h"
+#include "kgpt/mem.h"
+#include "kgpt/terminal.h"
+
+#define LEAST_COLUMNS 20
+#define LEAST_ROWS 4
+#define READABLE_HEIGHT 720u /* lines for which the font is large enough as it is */
+#define READABLE_COLUMNS 80u
+
+#define RUN 64 /* cells drawn line by line together: 2 KB of a line */
+
+struct word {
+    uint64_t bits;
+} __attribute__((packed, may_alias));
+
+struct pixel {
+    uint32_t bits;
+} __attribute__((packed, may_alias));
+
+struct line {
+    uint8_t
+        bytes[KG_FONT_WIDTH * KG_SCALE_MAX * 4 + sizeof(struct pixel)]; /* a pixel of three bytes is written as four */
+};
+
+static bool field_fits(uint8_t position, uint8_t size, uint8_t bits)
+{
+    return size >= 1 && size <= 16 && position + size <= bits;
+}
+
+static uint32_t field(uint32_t value, uint8_t position, uint8_t size)
+{
+    return (size >= 8 ? value << (size - 8) : value >> (8 - size)) << position;
+}
+
+static uint32_t colour(const struct kg_pixel_format *f, uint32_t rgb)
+{
+    return field(rgb >> 16 & 0xFF, f->red_position, f->red_size) |
+           field(rgb >> 8 & 0xFF, f->green_position, f->green_size) | field(rgb & 0xFF, f->blue_position, f->blue_size);
+}
+
+bool kg_pixels_init(struct kg_pixels *p, const struct kg_pixel_format *format, void *memory)
+{
+    static const uint32_t rgb[16] = {0x000000, 0xAA0000, 0x00AA00, 0xAA5500, 0x0000AA, 0xAA00AA, 0x00AAAA, 0xAAAAAA,
+                                     0x555555, 0xFF5555, 0x55FF55, 0xFFFF55, 0x5555FF, 0xFF55FF, 0x55FFFF, 0xFFFFFF};
+    const struct kg_pixel_format *f = format;
+    uint32_t bytes = (f->bpp + 7u) / 8;
+    uint8_t bits = (uint8_t)(bytes * 8);
+    if (bytes < 2 || bytes > 4 || !field_fits(f->red_position, f->red_size, bits) ||
+        !field_fits(f->green_position, f->green_size, bits) || !field_fits(f->blue_position, f->blue_size, bits) ||
+        f->width < LEAST_COLUMNS * KG_FONT_WIDTH || f->height < LEAST_ROWS * KG_FONT_HEIGHT || f->width > 0xFFFF ||
+        f->height > 0xFFFF || f->pitch > 0x40000 || f->pitch < f->width * bytes) {
+        return false;
+    }
+    *p = (struct kg_pixels){.format = *format, .memory = memory, .bytes = bytes};
+    for (int i = 0; i < 16; i++) {
+        p->colours[i] = colour(format, rgb[i]);
+    }
+    kg_pixels_scale(p, 0);
+    return true;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+void kg_pixels_scale(struct kg_pixels *p, uint32_t scale)
+{
+    uint32_t width = p->format.width / KG_FONT_WIDTH, height = p->format.height;
+    if (scale == 0) {
+        scale = smaller(height / READABLE_HEIGHT, width / READABLE_COLUMNS);
+    }
+    scale = smaller(scale, smaller(width / LEAST_COLUMNS, height / KG_FONT_HEIGHT / LEAST_ROWS));
+    p->scale = scale < 1 ? 1 : smaller(scale, KG_SCALE_MAX);
+}
+
+uint32_t kg_pixels_columns(const struct kg_pixels *p)
+{
+    return p->format.width / (KG_FONT_WIDTH * p->scale);
+}
+
+uint32_t kg_pixels_rows(const struct kg_pixels *p)
+{
+    return p->format.height / (KG_FONT_HEIGHT * p->scale);
+}
+
+/* `n` words from `line` to the screen; the line after these in `to`. */
+static uint8_t *write_words(uint8_t *to, const struct line *line, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        ((volatile struct word *)to)[i].bits = ((const struct word *)line->bytes)[i].bits;
+    }
+    return to + n * sizeof(struct word);
+}
+
+void kg_pixels_clear(const struct kg_pixels *p)
+{
+    uint32_t n = p->format.width * p->bytes;
+    for (uint32_t y = 0; y < p->format.height; y++) {
+        memset(p->memory + (size_t)y * p->format.pitch, 0, n);
+    }
+}
+
+/* One line of dots, the most significant bit leftmost. */
+static void compose(const struct kg_pixels *p, struct line *line, uint32_t dots, uint32_t ink, uint32_t paper)
+{
+    uint8_t *to = line->bytes;
+    for (int i = KG_FONT_WIDTH - 1; i >= 0; i--) {
+        uint32_t bits = dots >> i & 1 ? ink : paper;
+        for (uint32_t j = 0; j < p->scale; j++, to += p->bytes) {
+            ((struct pixel *)to)->bits = bits;
+        }
+    }
+}
+
+static void draw_run(const struct kg_pixels *p, uint8_t *to, const uint32_t *cells, uint32_t n)
+{
+    const uint8_t *glyphs[RUN];
+    struct line line;
+    for (uint32_t i = 0; i < n; i++) {
+        glyphs[i] = kg_font_glyph(kg_font_index(cells[i] & KG_CELL_CODE));
+    }
+    for (uint32_t y = 0; y < KG_FONT_HEIGHT * p->scale; y++, to += p->format.pitch) {
+        uint32_t made =
+            UINT32_MAX; /* dots and colours of what is in `line`: cells side by side are often the same there */
+        uint8_t *at = to;
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t dots = glyphs[i][y / p->scale], wanted = cells[i] >> KG_CELL_INK_SHIFT << 8 | dots;
+            if (wanted != made) {
+                compose(p, &line, dots, p->colours[KG_CELL_INK(cells[i])], p->colours[KG_CELL_PAPER(cells[i])]);
+                made = wanted;
+            }
+            at = write_words(at, &line, p->scale * p->bytes);
+        }
+    }
+}
+
+void kg_pixels_cells(const struct kg_pixels *p, uint32_t row, uint32_t column, const uint32_t *cells, uint32_t n)
+{
+    uint32_t wide = KG_FONT_WIDTH * p->scale * p->bytes;
+    uint8_t *to = p->memory + (size_t)row * KG_FONT_HEIGHT * p->scale * p->format.pitch + (size_t)column * wide;
+    for (uint32_t done = 0; done < n; done += RUN) {
+        draw_run(p, to + (size_t)done * wide, cells + done, smaller(n - done, RUN));
+    }
+}
+
+void kg_pixels_picture(const struct kg_pixels *p, const uint32_t *pixels, size_t stride, uint32_t width,
+                       uint32_t height)
+{
+    struct line line;
+    for (uint32_t y = 0; y < height; y++, pixels += stride) {
+        uint8_t *to = p->memory + (size_t)y * p->format.pitch;
+        for (uint32_t x = 0; x < width; x += KG_FONT_WIDTH) {
+            for (uint32_t i = 0; i < KG_FONT_WIDTH; i++) {
+                ((struct pixel *)(line.bytes + i * p->bytes))->bits = colour(&p->format, pixels[x + i]);
+            }
+            to = write_words(to, &line, p->bytes);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+#include "kgpt/terminal.h"
+
+#include "kgpt/str.h"
+#include "kgpt/test.h"
+
+#define COLUMNS 6
+#define ROWS 5 /* of which four are text */
+
+static struct kg_terminal terminal;
+static uint32_t memory[2 * COLUMNS * ROWS];
+static char
+    screen[ROWS * (COLUMNS + 1) + 1]; /* '_' is a space, '#' what is not ASCII, '@' the cursor; rows end with '|' */
+
+static void draw(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t code = cells[i] & KG_CELL_CODE;
+        bool is_cursor = row < ROWS - 1 && KG_CELL_PAPER(cells[i]) != 0;
+        screen[row * (COLUMNS + 1) + column + i] = is_cursor ? '@' : code == ' ' ? '_' : code < 0x80 ? (char)code : '#';
+    }
+}
+
+static const char *drawn(const char *text)
+{
+    for (int row = 0; row < ROWS; row++) {
+        screen[row * (COLUMNS + 1) + COLUMNS] = '|';
+    }
+    kg_terminal_write(&terminal, text, kg_strlen(text));
+    kg_terminal_draw(&terminal, draw);
+    return screen;
+}
+
+/* What a new terminal shows of `text`. */
+static const char *shown(const char *text)
+{
+    kg_terminal_init(&terminal, memory, COLUMNS, ROWS);
+    return drawn(text);
+}
+
+KG_TEST(terminal, lines)
+{
+    KG_CHECK_TEXT(t, shown("a\nbc\rd\tx\b\bé\xff\n\n\nlast"), "dc__##|______|______|last@_|______|");
+    KG_CHECK_TEXT(t, shown("0\n1\n2\n3\n4\n5\xc3"), "2_____|3_____|4_____|5@____|______|");
+    KG_CHECK_TEXT(t, drawn("\xa9z"), "2_____|3_____|4_____|5#z@__|______|");
+}
+
+/* A line editor's ways with a line that takes three rows. */
+KG_TEST(terminal, wrapped_lines)
+{
+    KG_CHECK_TEXT(t, shown("$ abcdefghijklm"), "$_abcd|efghij|klm@__|______|______|");
+    KG_CHECK_TEXT(t, drawn("\x1b[12DX"), "$_aX@d|efghij|klm___|______|______|");
+    KG_CHECK_TEXT(t, drawn("\r$ abcdef\x1b[K"), "$_abcd|ef@___|______|______|______|");
+    KG_CHECK_TEXT(t, drawn("\x1b[5D\nnext"), "$_abcd|ef____|next@_|______|______|");
+}
+
+KG_TEST(terminal, sequences)
+{
+    KG_CHECK_TEXT(t, shown("abc\x1b[2J\x1b[2;3Hx\x1b[1;31my\x1b[?25l\x1b]0;title\x07z\x1b[38;5;41m"),
+                  "______|__xyz@|______|______|______|");
+    KG_CHECK_EQ(t, memory[COLUMNS + 3], 'y' | KG_CELL_COLOURS(9, 0));
+    KG_CHECK_TEXT(t, drawn("\x1b[0m\x1b[A\x1b[Gup\x1b[B\x1b[1K\x1b[99B\x1b[99Ce"),
+                  "up____|___yz_|______|_____@|______|");
+}
+
+KG_TEST(terminal, status_and_picture)
+{
+    shown("1\n2\n3\n4");
+    kg_terminal_status(&terminal, "status é", 9);
+    KG_CHECK_TEXT(t, drawn("\n5"), "2_____|3_____|4_____|5@____|status|");
+    kg_terminal_place(&terminal, 2);
+    KG_CHECK_TEXT(t, drawn("\n6"), "2_____|3_____|5_____|6@____|status|"); /* the upper rows are another's */
+    kg_terminal_place(&terminal, 0);
+    KG_CHECK_TEXT(t, drawn("!"), "5_____|6!@___|______|______|status|");
+}

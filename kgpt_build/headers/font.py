@@ -1,0 +1,82 @@
+"""kgpt_font.h: the 8 × 16 font of the kernel's screen.
+
+Unscii, which Viznut gave to the public domain, from the package that carries it. That package's file fills what Unscii
+lacks from elsewhere; the code points used here are Unscii's own.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import metadata
+
+from kgpt_build.errors import KgptError
+from kgpt_build.headers.text import filled, framed
+
+NAME = "kgpt_font.h"
+WIDTH, HEIGHT = 8, 16
+RANGES = ((0x20, 0x7E), (0xA0, 0xFF), (0x2500, 0x259F), (0xFFFD, 0xFFFD))
+"""ASCII, Latin-1, box drawing with block elements, and what stands for every other code point."""
+REPLACEMENT = 0xFFFD
+
+_PACKAGE, _FILE = "terminedia", "terminedia/data/unscii-16-full.hex"
+_SQUARE = 0xFE
+"""In code page 437, for what has no likeness there."""
+
+
+@cache
+def glyphs() -> Mapping[int, bytes]:
+    """Code point → HEIGHT bytes from the top down, the most significant bit leftmost, in ascending order.
+
+    Raises KgptError if the font is not there, or is not what it should be.
+    """
+    wanted = dict.fromkeys(code for first, last in RANGES for code in range(first, last + 1))
+    found: dict[int, bytes] = {}
+    for line in _lines():
+        number, _, rows = line.partition(":")
+        if rows and (code := int(number, 16)) in wanted:
+            found[code] = bytes.fromhex(rows)
+    if any(len(found.get(code, b"")) != HEIGHT for code in wanted):
+        raise KgptError(f"the font in {_FILE} lacks glyphs", f"install {_PACKAGE} again")
+    return {code: found[code] for code in wanted}
+
+
+def _lines() -> Iterator[str]:
+    try:
+        path = metadata.distribution(_PACKAGE).locate_file(_FILE)
+        with open(str(path), encoding="ascii") as file:  # noqa: PTH123 - locate_file gives no Path
+            yield from file
+    except (metadata.PackageNotFoundError, OSError) as error:
+        raise KgptError(
+            f"the screen's font, in the package {_PACKAGE}, cannot be read", "install kgpt again"
+        ) from error
+
+
+def code_page_437(code: int) -> int:
+    """The byte that VGA's text mode shows for ``code``: itself, its letter without the accent, or a square."""
+    for text in (chr(code), unicodedata.normalize("NFKD", chr(code))[0]):
+        if encoded := text.encode("cp437", "ignore"):
+            return encoded[0]
+    return _SQUARE
+
+
+@cache
+def text(version: str) -> str:
+    """The header: ranges of code points, the glyphs one after the other, and VGA's byte for each."""
+    every = glyphs()
+    spans = ", ".join(f"{{0x{first:04X}, 0x{last:04X}}}" for first, last in RANGES)
+    body = [
+        "#include <stdint.h>",
+        "",
+        f"static const uint16_t kg_font_ranges[{len(RANGES)}][2] = {{{spans}}};",
+        "",
+        f"static const uint8_t kg_font_glyphs[{len(every)}][{HEIGHT}] = {{",
+        *(f"    {{{', '.join(f'0x{row:02X}' for row in rows)}}}, /* {code:04X} */" for code, rows in every.items()),
+        "};",
+        "",
+        f"static const uint8_t kg_font_vga_bytes[{len(every)}] = {{",
+        *filled([f"0x{code_page_437(code):02X}" for code in every]),
+        "};",
+    ]
+    return framed(NAME, version, "Unscii 16 by Viznut, in the public domain.", body)
