@@ -6,6 +6,7 @@
 #include "generation.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
+#include "module.h"
 #include "print.h"
 #include "trainer.h"
 #include "training_documents.h"
@@ -303,7 +304,10 @@ enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, stru
         kg_cpus_start(k); /* exact training computes one thing after another */
     }
     kg_weights_remember(k);
-    enum kg_status status = set_up(t, error);
+    enum kg_status status = kg_modules_check(k, error);
+    if (status == KG_OK) {
+        status = set_up(t, error);
+    }
     if (status == KG_OK) {
         announce(t);
         status = train(t, end, error);

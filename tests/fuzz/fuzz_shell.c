@@ -197,7 +197,7 @@ static struct kg_file module(const char *path, int which)
     }
     memcpy(copies[which], files[which], sizes[which]);
     return (struct kg_file){
-        .name = which < 2 ? "chat.gguf" : "plain.gguf", .data = copies[which], .size = sizes[which]};
+        .name = which < 2 ? "chat.gguf" : "plain.gguf", .words = "", .data = copies[which], .size = sizes[which]};
 }
 
 static void run(const char *cmdline)

@@ -37,6 +37,9 @@ CMDLINES = (
     'prompt="not closed',
     "top_p=0 temperature=101 seed=0xffffffffffffffff seed=18446744073709551616",
     "x" * 70 + "=1",
+    r""""prompt=a b" "system=\"say \\\"hi\\\"\\n\"" prompt=it\'s\\ stop=\"a\\tb\" prompt=\x41""",
+    '"exit',
+    '"" exit',
 )
 SETTINGS = ("temperature 0.7", "top_p 2", "prompt some text", "mode shell", "system Be kind.", "logit_bias ", "stop .")
 TYPED = (

@@ -17,6 +17,7 @@ SHELL_MODELS = ROOT / "tests" / "fuzz" / "shell"
 """Two tiny models for the target "shell"."""
 VECTORS = {
     "_avx2.c": ["-mavx2", "-mf16c"],
+    "_sha.c": ["-msha", "-mssse3", "-msse4.1"],
     "_avx512.c": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
 }
 """Sources that need more of a processor than the others; they are linked, but not run, and so compiled in no time."""
@@ -136,7 +137,7 @@ TARGETS = {
         Target(
             "cmdline",
             (
-                *(f"kernel_c/app/{name}.c" for name in ("cmdline", "lm_config")),
+                *(f"kernel_c/app/{name}.c" for name in ("cmdline", "lm_config", "words")),
                 *(
                     "kernel_c/train/shape.c",
                     "kernel_c/lm/lm_sampler.c",
