@@ -117,7 +117,9 @@ def gather(wanted: Wanted, progress: Progress) -> Contents:
     tests = []
     if Model in kinds:
         kernels.append(KernelPlan(TRAIN_KERNEL, None, wanted.corpus))
-        entries.append(Entry("train", f"Train a new model on {_corpus_name(wanted.corpus)}", TRAIN_KERNEL, ("mode=train",)))
+        entries.append(
+            Entry("train", f"Train a new model on {_corpus_name(wanted.corpus)}", TRAIN_KERNEL, ("mode=train",))
+        )
         tests.append(Entry("selftest", "Self-test", TRAIN_KERNEL, ("mode=selftest",)))
     if GgufModel in kinds:
         kernels.append(KernelPlan(LM_KERNEL, NO_MODEL))

@@ -41,6 +41,8 @@ info: action=ignore
 """
 _X2APIC_ON = "insmod wrmsr\n  wrmsr 0x1b 0xfee00d00\n"
 """As some firmware leaves it: enabled, extended, on the processor that boots."""
+_TEXT = "  set gfxpayload=text\n"
+"""After the kernel was read, which asks for pixels: of Bochs' modes GRUB takes one of 8 bits, and dies of its palette."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def _boot(case: BochsCase, kernel: Path, folder: Path) -> list[dict[str, Any]]:
     (tree / "boot" / "grub").mkdir(parents=True)
     shutil.copy(kernel, tree / "boot" / "kernel.elf")
     before = _X2APIC_ON if case.x2apic else ""
-    entry = f"set timeout=0\nmenuentry kgpt {{\n  {before}multiboot2 /boot/kernel.elf {WORDS} exit\n}}\n"
+    entry = f"set timeout=0\nmenuentry kgpt {{\n  {before}multiboot2 /boot/kernel.elf {WORDS} exit\n{_TEXT}}}\n"
     (tree / "boot" / "grub" / "grub.cfg").write_text(entry)
     process.run(["grub-mkrescue", "-o", disc, tree], timeout=SECONDS)
     settings = {"disc": disc, "serial": folder / "serial", "log": folder / "log", "cpus": case.cpus}

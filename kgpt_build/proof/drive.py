@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from kgpt_build.errors import KgptError
+from kgpt_build.errors import KgptError, MachineLost
 from kgpt_build.headers.font import glyphs
 from kgpt_build.proof.axes import Case
 from kgpt_build.proof.images import PROMPT, WORDS, Expected, Images
@@ -177,7 +178,8 @@ class _Drive:
 
     def _end(self) -> None:
         if self._case.can_be_typed_to:
-            self._enter("halt")
+            with contextlib.suppress(MachineLost):  # gone as soon as Enter is down
+                self._enter("halt")
         if not self._machine.settings.keeps_screen:
             verdict = self._machine.wait()
             self._check(verdict.ok, verdict.message)

@@ -70,7 +70,7 @@ def prepare(folder: Path, cases: Sequence[Case], progress: Progress) -> Images:
     images = Images(kernel, pvh, folder / "text.iso", folder / "pixels.iso")
     wanted = Wanted(load_models([None]), read_corpus(None).embedded(), DEFAULT)
     entry = f"{models.load(None).name}-generate"
-    for image, default in ((images.text, f"{SAFE}>{entry}"), (images.pixels, entry)):
+    for image, default in ((images.text, f"{SAFE}>{SAFE}-{entry}"), (images.pixels, entry)):
         if any(images.of(case) == image for case in cases):
             make(ImageSettings("iso", image, wanted, MenuSettings(WORDS, 0, default)), progress)
     return images
