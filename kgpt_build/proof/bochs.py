@@ -42,7 +42,7 @@ info: action=ignore
 _X2APIC_ON = "insmod wrmsr\n  wrmsr 0x1b 0xfee00d00\n"
 """As some firmware leaves it: enabled, extended, on the processor that boots."""
 _TEXT = "  set gfxpayload=text\n"
-"""After the kernel was read, which asks for pixels: of Bochs' modes GRUB takes one of 8 bits, and dies of its palette."""
+"""After the kernel was read, which asks for pixels: of Bochs' modes GRUB takes one of 8 bits, and dies of that."""
 
 
 @dataclass(frozen=True)

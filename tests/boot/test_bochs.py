@@ -35,7 +35,7 @@ error: action=report
 info: action=ignore
 """
 TEXT = "set gfxpayload=text\n"
-"""After the kernel was read, which asks for pixels: of Bochs' modes GRUB takes one of 8 bits, and dies of its palette."""
+"""After the kernel was read, which asks for pixels: of Bochs' modes GRUB takes one of 8 bits, and dies of that."""
 
 
 def boot(
