@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from boots import Boot, grub_disc, uefi
+from boots import Boot, grub_disc, texts, uefi
 
 from kgpt_build.headers.font import glyphs
 from kgpt_build.pytest_plugin import Guest
@@ -98,7 +98,7 @@ def test_a_long_line_on_the_screen(boot: Boot) -> None:
 def test_a_screen_alone(boot: Boot) -> None:
     guest = boot("samples=3 seed=7", machine="pc", serial=False)
     guest.expect_event("stats")
-    names = [event.text for event in guest.events if event.event == "sample"]
+    names = texts(guest)
     guest.expect_event("shell")
     assert [line.split(": ")[1] for line in screen_with(guest, "\nkgpt>").lines if line.startswith("sample")] == names
 
