@@ -20,7 +20,9 @@ VECTORS = {
     "_avx512.c": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
 }
 """Sources that need more of a processor than the others; they are linked, but not run, and so compiled in no time."""
-NOT_RUN = ["-O0", "-fno-sanitize=all"]
+NOT_RUN = ["-O0", "-fno-sanitize=all", "-Wno-unused-command-line-argument"]
+ONCE = {"kernel_c/app/lm.c": [f"-Dkg_{name}_open=opened_{name}" for name in ("gguf", "vocab", "lm")]}
+"""What opens models asks tests/fuzz/opened.h for them."""
 
 FLAGS = ["-std=gnu11", "-g", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-omit-frame-pointer", "-D_GNU_SOURCE"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
@@ -68,6 +70,8 @@ class Target:
     macros: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     """What inputs are made of, for the fuzzer's dictionary; C escapes."""
+    unwatched: tuple[str, ...] = ()
+    """Sources, with wildcards, whose branches are no news to the fuzzer; the sanitizers watch them all the same."""
 
     @property
     def corpus(self) -> Path:
@@ -118,6 +122,12 @@ _SHELL_WORDS = (
     *('\\"\\"\\"', "ctx=8", "n_ctx", "pp=4", "tg=4", "repeat=1", "logprobs=3", "layers", "max_tokens=3", "samples=2"),
 )
 
+_NUMBERS = (
+    *("kernel_c/ops/*", "kernel_c/lm/vector.c", "kernel_c/core/dmath*.c"),
+    *(f"kernel_c/core/{name}.c" for name in ("crc32", "math", "random")),
+)
+"""Sources that compute much and decide nothing."""
+
 
 def _application() -> tuple[str, ...]:
     """What kernel.mk links into an image for language models, without its self-tests and its arena."""
@@ -160,10 +170,11 @@ TARGETS = {
         Target("model", (*_MODEL,), 8192, words=_MODEL_WORDS),
         Target(
             "shell",
-            ("tests/fuzz/checked_arena.c", *_application()),
+            ("tests/fuzz/checked_arena.c", "tests/fuzz/opened.c", *_application()),
             400,
-            macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80"),
+            macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80", "KG_MESSAGE_MAX=150"),
             words=_KEYS + _TYPED + _SHELL_WORDS,
+            unwatched=_NUMBERS,
         ),
         Target("encode", (*_VOCAB,), 128, words=_TEXT_WORDS),
         Target("chat", ("kernel_c/lm/chat.c", *_CORE), 2048, words=("KGCT", "</think>\\x0a", "<|im_end|>")),
@@ -171,8 +182,8 @@ TARGETS = {
 }
 
 
-def build(target: Target, program: Path, compiler: Sequence[str], extra: Sequence[str] = ()) -> None:
-    """Compile ``target`` into ``program``: its entry point, its sources, and ``extra`` (a main, or a fuzzer's flags).
+def build(target: Target, program: Path, compiler: Sequence[str], main: str | None = None) -> None:
+    """Compile ``target`` into ``program``: its entry point, its sources, and ``main``, which a fuzzer has itself.
 
     The header of Unicode's classes is written beside it.
     """
@@ -181,10 +192,10 @@ def build(target: Target, program: Path, compiler: Sequence[str], extra: Sequenc
     words = [*compiler, *FLAGS, *WARNINGS, *INCLUDES, *macros]
     inputs = [f"tests/fuzz/fuzz_{target.name}.c"]
     for source in target.sources:
-        vectors = next((flags for end, flags in VECTORS.items() if source.endswith(end)), None)
-        if vectors is None:
-            inputs.append(source)
-        else:
-            inputs.append(str(program.parent / f"{Path(source).stem}.o"))
-            subprocess.run([*words, *vectors, *NOT_RUN, "-c", source, "-o", inputs[-1]], cwd=ROOT, check=True)
-    subprocess.run([*words, *inputs, *extra, "-lm", "-o", str(program)], cwd=ROOT, check=True)
+        vectors = next(([*flags, *NOT_RUN] for end, flags in VECTORS.items() if source.endswith(end)), [])
+        own = [*ONCE.get(source, []), *vectors]
+        inputs.append(str(program.parent / f"{Path(source).stem}.o") if own else source)
+        if own:
+            subprocess.run([*words, *own, "-c", source, "-o", inputs[-1]], cwd=ROOT, check=True)
+    inputs += [main] if main else []
+    subprocess.run([*words, *inputs, "-lm", "-o", str(program)], cwd=ROOT, check=True)
