@@ -10,9 +10,9 @@ static struct file {
     const void *data;
     struct kg_gguf gguf;
     struct kg_vocab vocab;
-    struct kg_lm_model model;
-    struct checked_pieces of_gguf, of_vocab, of_model;
-    bool has_gguf, has_vocab, has_model;
+    struct kg_lm_model model[2]; /* opened as it came, and again when its matrices are interleaved */
+    struct checked_pieces of_gguf, of_vocab, of_model[2];
+    bool has_gguf, has_vocab, has_model[2];
 } files[MOST_FILES];
 
 static struct file *file_of(const void *data)
@@ -63,14 +63,14 @@ enum kg_status opened_lm(struct kg_lm_model *model, const struct kg_gguf *gguf, 
                          struct kg_arena *arena, struct kg_error *error)
 {
     struct file *file = file_of(gguf->base);
-    if (file->has_model) {
-        checked_arena_repeat(&file->of_model, arena);
+    if (file->has_model[interleaved]) {
+        checked_arena_repeat(&file->of_model[interleaved], arena);
     } else {
         size_t used = arena->used;
-        promise(kg_lm_open(&file->model, gguf, interleaved, arena, error) == KG_OK);
-        checked_arena_learn(&file->of_model, arena, used);
-        file->has_model = true;
+        promise(kg_lm_open(&file->model[interleaved], gguf, interleaved, arena, error) == KG_OK);
+        checked_arena_learn(&file->of_model[interleaved], arena, used);
+        file->has_model[interleaved] = true;
     }
-    *model = file->model;
+    *model = file->model[interleaved];
     return KG_OK;
 }

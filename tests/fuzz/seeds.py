@@ -199,7 +199,7 @@ def _write_shell_models() -> None:
     SHELL_MODELS.mkdir(exist_ok=True)
     bytes_of_chat = sorted({*b"abcdehilmnorstuy .0\n", *"é€😀".encode(), 0xFF})
     shape: dict[str, Any] = {"n_embd": 4, "n_layer": 1, "n_head": 2, "n_head_kv": 1, "n_ff": 3, "head_dim": 4}
-    chat = _bpe(bytes_of_chat, ["ab", " a", "user", "assistant", "system"])
+    chat = _bpe(bytes_of_chat, ["user", "assistant", "system", "ab", " a"])
     plain = _bpe(range(256), ["ab", " a"])
     _write_shell_model("chat", "llama", chat, shape | {"fields": {"context_length": 32}})
     _write_shell_model("plain", "gpt2", plain, shape | {"n_head_kv": 2})

@@ -171,7 +171,7 @@ TARGETS = {
         Target(
             "shell",
             ("tests/fuzz/checked_arena.c", "tests/fuzz/opened.c", *_application()),
-            400,
+            256,
             macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80", "KG_MESSAGE_MAX=150"),
             words=_KEYS + _TYPED + _SHELL_WORDS,
             unwatched=_NUMBERS,
