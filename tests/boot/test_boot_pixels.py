@@ -128,6 +128,15 @@ def test_a_panic_in_pixels(boot: Boot, kernel: Path, tmp_path: Path) -> None:
     check_panic(boot(image=disc, medium="cdrom", machine="pc", extra=STAYS), "#PF (page fault: null pointer)")
 
 
+def test_a_panic_in_drawing_is_told_elsewhere(boot: Boot) -> None:
+    guest = boot("fault=screen", machine="pc")
+    end = guest.wait()
+    assert (end.kind, end.exit_code) == ("failed", 4)
+    assert "kg_vga_draw" in end.message
+    assert guest.console.count("kgpt: panic: #PF (page fault)") == 1
+    guest.expect(r"^kgpt: back-trace: .*\n$")
+
+
 @pytest.mark.parametrize("mode", ["text", "1024x768x32"])
 def test_a_panic_before_there_is_memory(boot: Boot, kernel: Path, tmp_path: Path, mode: str) -> None:
     disc = grub_disc(tmp_path, kernel, "multiboot2", "prompt=" + "x" * 4100, mode)
