@@ -29,13 +29,11 @@ ENGINE := \
     app/shell.c \
     app/statusline.c \
     app/verdict.c \
+    app/words.c \
     console/font.c \
     console/keyboard.c \
-    console/keyboard_test.c \
     console/pixels.c \
-    console/pixels_test.c \
     console/terminal.c \
-    console/terminal_test.c \
     core/acpi.c \
     core/acpi_cpus.c \
     core/acpi_fadt.c \
@@ -59,6 +57,7 @@ ENGINE := \
     core/random_test.c \
     core/str.c \
     core/str_test.c \
+    core/test.c \
     core/utf8.c \
     core/utf8_test.c \
     engine/forward.c \
@@ -78,16 +77,19 @@ ENGINE := \
     tokenizer/char_test.c \
     train/shape.c
 
+# Self-tests of what hosted tests try harder: in the larger images, where they are not half of the code.
+MORE_TESTS := core/acpi_test.c console/keyboard_test.c console/pixels_test.c console/terminal_test.c
+
 # What mode=train needs, in images that have it (TRAIN=1): the others stay half as large.
 TRAIN_ENGINE := \
     app/fast_parallel.c \
     app/trainer.c \
     app/training.c \
+    app/training_curve.c \
     app/training_documents.c \
     app/training_log.c \
     app/training_loss.c \
     app/training_weights.c \
-    core/acpi_test.c \
     core/dmath.c \
     core/dmath_test.c \
     core/dmath_trig.c \
@@ -172,7 +174,14 @@ LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c 
 LM_MATH := core/dmath.c core/dmath_trig.c
 LM_CORE := core/crc32_long.c core/crc32_long_test.c
 
+# What checks boot modules, in images that are given some.
+ENGINE_MODULES := app/module.c core/sha256.c core/sha256_test.c
+ENGINE_SHA := core/sha256_sha.c
+
 MODEL := app/model_data.c
+ifneq ($(filter 1,$(TRAIN) $(LM)),)
+ENGINE += $(MORE_TESTS)
+endif
 
 # Per-ISA files: the suffix chooses the flags, run-time dispatch chooses the function.
 ENGINE_AVX2 := ops/x86/matmul_avx2.c
@@ -202,8 +211,11 @@ ENGINE += app/micro.c app/micro_shell.c
 endif
 
 # Of the engine, what is not on the way of a token.
-SMALL := core/acpi.c core/arena.c core/cpu.c core/error.c core/format.c core/json.c core/parse.c core/str.c core/utf8.c \
+SMALL := core/acpi.c core/arena.c core/cpu.c core/error.c core/format.c core/json.c core/parse.c core/str.c core/test.c core/utf8.c \
     engine/model.c engine/session.c engine/test_model.c tokenizer/char.c train/shape.c
+
+TAKES_MODULES := $(filter 1,$(TRAIN) $(LM))
+ENGINE += $(if $(TAKES_MODULES),$(ENGINE_MODULES))
 
 # What compilers call on their own account; a hosted process has it from its C library.
 RUNTIME := core/memory.c
@@ -271,6 +283,7 @@ AVX2_FLAGS := -mavx2
 SMALL_FLAGS := $(if $(filter 1,$(DEBUG)),,-Os $(if $(filter zig,$(TOOLCHAIN)),-Xclang) $(if $(filter gcc,$(TOOLCHAIN)),,-Oz))
 SWAR_FLAGS := -fno-tree-vectorize -fno-tree-slp-vectorize
 F16C_FLAGS := -mavx2 -mf16c
+SHA_FLAGS := -msha -mssse3 -msse4.1
 FMA_FLAGS := -mavx2 -mfma
 AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 
@@ -283,13 +296,14 @@ OBJ := $(OUT)/obj
 objects = $(patsubst %,$(OBJ)/%.o,$(basename $(1)))
 ENGINE_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE)))
 AVX2_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE_AVX2)))
+SHA_OBJECTS := $(if $(TAKES_MODULES),$(call objects,$(addprefix kernel_c/,$(ENGINE_SHA))))
 FMA_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE_FMA)))
 AVX512_OBJECTS := $(call objects,$(addprefix kernel_c/,$(ENGINE_AVX512)))
 MODEL_OBJECTS := $(call objects,$(addprefix kernel_c/,$(MODEL)))
 RUNTIME_OBJECTS := $(call objects,$(addprefix kernel_c/,$(RUNTIME)))
 BARE_OBJECTS := $(call objects,$(addprefix kernel_c/,$(BARE)) $(BARE_ASM))
 HOSTED_OBJECTS := $(call objects,$(addprefix kernel_c/,$(HOSTED)))
-SHARED_OBJECTS := $(ENGINE_OBJECTS) $(AVX2_OBJECTS) $(FMA_OBJECTS) $(AVX512_OBJECTS) $(MODEL_OBJECTS)
+SHARED_OBJECTS := $(ENGINE_OBJECTS) $(SHA_OBJECTS) $(AVX2_OBJECTS) $(FMA_OBJECTS) $(AVX512_OBJECTS) $(MODEL_OBJECTS)
 ALL_OBJECTS := $(SHARED_OBJECTS) $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS) $(BARE_OBJECTS),$(HOSTED_OBJECTS))
 
 .PHONY: all
@@ -297,7 +311,7 @@ ALL_OBJECTS := $(SHARED_OBJECTS) $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS
 all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf,$(OUT)/kgpt-hosted)
 
 # Changed flags or another compiler make everything anew.
-FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(SMALL_FLAGS) | $(HOSTED_FLAGS)
+FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(SANITIZER) | $(AVX2_FLAGS) | $(SHA_FLAGS) | $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(SMALL_FLAGS) | $(HOSTED_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
@@ -319,8 +333,9 @@ $(SMALL_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(SMALL_FLAGS)
 $(filter %_swar.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(SWAR_FLAGS)
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
 $(filter %/tokenizer/unicode.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -I$(GEN)
+$(SHA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(SHA_FLAGS)
 # The screen is for panics too, which touch no FP register.
-$(filter $(OBJ)/kernel_c/console/%,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -mgeneral-regs-only -I$(GEN) $(if $(filter 1,$(DEBUG)),,-Os)
+$(filter $(OBJ)/kernel_c/console/%,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -mgeneral-regs-only -I$(GEN) $(SMALL_FLAGS)
 $(AVX2_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX2_FLAGS)
 $(filter $(OBJ)/kernel_c/ops/quant/%,$(AVX2_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(F16C_FLAGS)
 $(FMA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(FMA_FLAGS)

@@ -1,5 +1,7 @@
 /* The command line: one table says what every key means, what it accepts, and what it says when it does not. */
 #include "keys.h"
+#include "words.h"
+
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/parse.h"
@@ -281,49 +283,6 @@ enum kg_status kg_config_set(struct kg_config *config, const char *key, const ch
     return set_key(config, key, value, IN_SET, error);
 }
 
-/* Reads the key at `text` up to '=', a space or the end. Returns what follows, NULL if it does not fit. */
-static const char *read_key(const char *text, char *key, size_t size)
-{
-    size_t n = 0;
-    for (; *text && *text != ' ' && *text != '='; text++) {
-        if (n + 1 >= size) {
-            return NULL;
-        }
-        key[n++] = *text;
-    }
-    key[n] = '\0';
-    return text;
-}
-
-static char unescape(char c)
-{
-    return c == 'n' ? '\n' : c == 't' ? '\t' : c == '"' || c == '\\' ? c : '\0';
-}
-
-/* Reads a value, quoted or up to a space. Returns what follows, NULL if a quote is not closed or an escape unknown.
- * `out` has room for a whole command line, so a value always fits. */
-static const char *read_value(const char *text, char *out)
-{
-    bool quoted = *text == '"';
-    text += quoted;
-    while (*text && *text != (quoted ? '"' : ' ')) {
-        char c = *text++;
-        if (quoted && c == '\\') {
-            c = unescape(*text);
-            if (!c) {
-                return NULL;
-            }
-            text++;
-        }
-        *out++ = c;
-    }
-    *out = '\0';
-    if (!quoted) {
-        return text;
-    }
-    return text[0] == '"' && (text[1] == ' ' || text[1] == '\0') ? text + 1 : NULL;
-}
-
 static const char *skip_spaces(const char *text)
 {
     while (*text == ' ' || *text == '\t' || *text == '\n' || *text == '\r') {
@@ -332,32 +291,43 @@ static const char *skip_spaces(const char *text)
     return text;
 }
 
+/* `word` begins with the key. */
+static enum kg_status not_quoted(char *word, struct kg_error *error)
+{
+    size_t n = 0;
+    while (word[n] && word[n] != '=') {
+        n++;
+    }
+    word[n] = '\0';
+    kg_error_set(error, KG_E_INPUT, "the value of %.64s is not quoted properly", word);
+    kg_error_hint(error, "write %.32s=\"…\" followed by a space; inside, \\\" \\\\ \\n \\t", word);
+    return KG_E_INPUT;
+}
+
 static enum kg_status parse_words(struct kg_config *config, const char *text, enum kg_key_place place,
                                   struct kg_error *error)
 {
-    char key[32], value[KG_CMDLINE_MAX + 1];
+    char word[KG_CMDLINE_MAX + 1];
     if (kg_strlen(text) > KG_CMDLINE_MAX) {
         kg_error_set(error, KG_E_INPUT, "the command line is longer than %d bytes", KG_CMDLINE_MAX);
         kg_error_hint(error, "shorten it, or its prompt");
         return KG_E_INPUT;
     }
     for (text = skip_spaces(text); *text; text = skip_spaces(text)) {
-        const char *start = text;
-        text = read_key(text, key, sizeof key);
-        if (!text || !key[0]) {
-            kg_format(value, sizeof value, "%.40s", start);
-            return unknown_key(value, place, error);
+        text = kg_word_next(text, word);
+        if (!text) {
+            return not_quoted(word, error);
         }
-        bool has_value = *text == '=';
-        if (has_value) {
-            text = read_value(text + 1, value);
-            if (!text) {
-                kg_error_set(error, KG_E_INPUT, "the value of %s is not quoted properly", key);
-                kg_error_hint(error, "write %s=\"…\" followed by a space; inside, \\\" \\\\ \\n \\t", key);
-                return KG_E_INPUT;
-            }
+        char *value = word;
+        while (*value && *value != '=') {
+            value++;
         }
-        enum kg_status status = set_key(config, key, has_value ? value : NULL, place, error);
+        bool has_value = *value != '\0';
+        if (has_value && !kg_word_unquote(value + 1)) {
+            return not_quoted(word, error);
+        }
+        *value = '\0';
+        enum kg_status status = set_key(config, word, has_value ? value + 1 : NULL, place, error);
         if (status != KG_OK) {
             return status;
         }

@@ -55,6 +55,30 @@ KG_TEST(cmdline, quotes_and_escapes)
     KG_CHECK_TEXT(t, config.prompt, "a=b");
 }
 
+/* What GRUB makes of prompt=a b, of prompt="a b\"\n", of prompt=it's\, and of words without a space that have quotes. */
+KG_TEST(cmdline, as_grub_hands_it_on)
+{
+    struct kg_config config;
+    struct kg_error error;
+    KG_CHECK_EQ(t, parse(&config, "\"prompt=a b\" samples=2", &error), KG_OK);
+    KG_CHECK_TEXT(t, config.prompt, "a b");
+    KG_CHECK_EQ(t, config.samples, 2);
+    KG_CHECK_EQ(t, parse(&config, "exit \"prompt=\\\"a b\\\\\\\"\\\\n\\\"\"", &error), KG_OK);
+    KG_CHECK_TEXT(t, config.prompt, "a b\"\n");
+    KG_CHECK_EQ(t, parse(&config, "prompt=it\\'s\\\\", &error), KG_OK);
+    KG_CHECK_TEXT(t, config.prompt, "it's\\");
+    KG_CHECK_EQ(t, parse(&config, "prompt=\\\"a\\\\tb\\\" exit", &error), KG_OK);
+    KG_CHECK_TEXT(t, config.prompt, "a\tb");
+    KG_CHECK_EQ(t, parse(&config, "prompt=\\\"\\\\\\x41\\\"", &error), KG_OK);
+    KG_CHECK_TEXT(t, config.prompt, "\\x41");
+    KG_CHECK_EQ(t, parse(&config, "prompt=a\\nb", &error), KG_OK);
+    KG_CHECK_TEXT(t, config.prompt, "a\\nb");
+    KG_CHECK_EQ(t, parse(&config, "\"prompt=a b\"c", &error), KG_E_INPUT);
+    KG_CHECK_TEXT(t, error.message, "the value of prompt is not quoted properly");
+    KG_CHECK_EQ(t, parse(&config, "\"exit", &error), KG_E_INPUT);
+    KG_CHECK_EQ(t, parse(&config, "\"\"", &error), KG_E_INPUT);
+}
+
 KG_TEST(cmdline, later_wins)
 {
     struct kg_config config;
@@ -90,7 +114,7 @@ KG_TEST(cmdline, refuses_wrong_values)
         struct kg_config config;
         struct kg_error error = {{0}, {0}};
         if (parse(&config, wrong[i], &error) != KG_E_INPUT || !error.message[0] || !error.hint[0]) {
-            kg_test_fail(t, __FILE__, __LINE__, "%s: \"%s\", \"%s\"", wrong[i], error.message, error.hint);
+            kg_test_fail(t, __LINE__, "%s: \"%s\", \"%s\"", wrong[i], error.message, error.hint);
             return;
         }
     }

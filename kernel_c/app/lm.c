@@ -4,6 +4,7 @@
 #include "cpus.h"
 #include "engine.h"
 #include "events.h"
+#include "module.h"
 #include "print.h"
 #include "report.h"
 #include "verdict.h"
@@ -129,11 +130,33 @@ static enum kg_status open_chat(struct kg_lm *lm, const struct kg_lm_source *sou
     return KG_OK;
 }
 
+/* A module and its template, while they are still what the loader read: only once, since using a model changes its layout. */
+static enum kg_status check_source(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
+{
+    uint8_t digest[KG_SHA256_SIZE];
+    bool known = false;
+    enum kg_status status = KG_OK;
+    if (source->file) {
+        status = kg_module_check(k, source->file, source->digest, &known, error);
+        source->sha256 = known ? source->digest : NULL;
+    }
+    if (status == KG_OK && source->chat_file) {
+        status = kg_module_check(k, source->chat_file, digest, &known, error);
+    }
+    if (status == KG_OK) {
+        source->file = source->chat_file = NULL;
+    }
+    return status;
+}
+
 /* Header, vocabulary, weights, template: all that is read of a file. */
 static enum kg_status open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
 {
     struct kg_lm *lm = &kg_lm;
-    enum kg_status status = kg_gguf_open(&lm->gguf, source->data, source->size, &k->arena, error);
+    enum kg_status status = check_source(k, source, error);
+    if (status == KG_OK) {
+        status = kg_gguf_open(&lm->gguf, source->data, source->size, &k->arena, error);
+    }
     if (status == KG_OK) {
         status = kg_vocab_open(&lm->vocab, &lm->gguf, &k->arena, error);
     }
@@ -235,6 +258,7 @@ static enum kg_status add_modules(struct kgpt *k, struct kg_error *error)
         if (chat && lm->n_sources && lm->sources[lm->n_sources - 1].place == k->info->files[i - 1].name) {
             lm->sources[lm->n_sources - 1].chat = file->data;
             lm->sources[lm->n_sources - 1].chat_size = file->size;
+            lm->sources[lm->n_sources - 1].chat_file = file;
         } else if (!gguf) {
             kg_error_set(error, KG_E_INPUT, "the boot module \"%.80s\" is no GGUF file", file->name);
             kg_error_hint(error, "give models as modules, each followed by its chat template if it has one");
@@ -243,7 +267,7 @@ static enum kg_status add_modules(struct kgpt *k, struct kg_error *error)
             return kg_error_set(error, KG_E_INPUT, "there are more than %d models", KG_MAX_MODELS);
         } else {
             lm->sources[lm->n_sources++] =
-                (struct kg_lm_source){.place = file->name, .data = file->data, .size = file->size};
+                (struct kg_lm_source){.place = file->name, .data = file->data, .size = file->size, .file = file};
         }
     }
     return KG_OK;

@@ -23,6 +23,8 @@ struct kg_lm_source {
     uint64_t chat_size;
     const uint8_t *sha256; /* (32) of the file; NULL where nobody said it */
     bool interleaved;
+    const struct kg_file *file, *chat_file; /* of a module: checked before it is first used; else NULL */
+    uint8_t digest[32];
 };
 
 /* What a reply took. Times in microseconds. */

@@ -33,7 +33,7 @@ struct feature_bit {
 const char *const kg_cpu_feature_names[KG_CPU_N_FEATURES] = {
     "sse2",     "sse3",       "ssse3",  "sse4_1", "sse4_2",        "popcnt",     "xsave",
     "avx",      "f16c",       "fma",    "avx2",   "avx512f",       "avx512bw",   "avx512dq",
-    "avx512vl", "avx512vnni", "rdrand", "rdseed", "invariant_tsc", "hypervisor",
+    "avx512vl", "avx512vnni", "rdrand", "rdseed", "invariant_tsc", "hypervisor", "sha",
 };
 
 static const struct feature_bit feature_bits[] = {
@@ -57,6 +57,7 @@ static const struct feature_bit feature_bits[] = {
     {KG_CPU_RDSEED, LEAF_EXTENDED, 'b', 18, 0},
     {KG_CPU_INVARIANT_TSC, LEAF_POWER, 'd', 8, 0},
     {KG_CPU_HYPERVISOR, LEAF_BASIC, 'c', 31, 0},
+    {KG_CPU_SHA, LEAF_EXTENDED, 'b', 29, 0},
 };
 
 static struct registers cpuid(uint32_t leaf)

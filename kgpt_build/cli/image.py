@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from kgpt_build.cli.options import chat_template_option, model_or_here, toolchain_option, verbose_option
+from kgpt_build.errors import UsageError
 
 if TYPE_CHECKING:
     from kgpt_build.image.contents import Wanted
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-SHIPPED = "default"
-"""What stands for the model that ships, in the place of a MODEL."""
+_MOST_ROOM = 30_000  # MB; FAT32 takes more, but nobody flashes that much nothing
 
 
 @click.group("image")
@@ -76,6 +76,45 @@ def iso(**options: Any) -> None:
     _make("iso", **options)
 
 
+@command.command("usb")
+@image_options
+@click.option(
+    "--room",
+    type=int,
+    default=0,
+    metavar="MB",
+    help="Keep as much free on it for what is copied there later. [default: 0]",
+)
+def usb(room: int, **options: Any) -> None:
+    """Write the image of a USB stick: one FAT partition that other systems show too, for BIOS and UEFI.
+
+    MODEL is as in kgpt build, or `default` for the one that ships; there may be several. On the stick the menu can be
+    changed (boot/grub/grub.cfg).
+    """
+    _make("usb", room=room, **options)
+
+
+@command.command("add")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@chat_template_option
+@toolchain_option
+@verbose_option
+def add(model: Path, folder: Path, chat_template: str | None, toolchain: str) -> None:
+    """Copy MODEL to the stick that is mounted at FOLDER, with entries for the menu.
+
+    The stick is one of kgpt image usb, with enough --room. Its kernels, models and menu stay as they are.
+    """
+    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.image.add import add
+
+    with shown_progress() as progress:
+        added = add(_wanted([model], None, toolchain, chat_template), folder, progress)
+    click.echo(
+        f"added {', '.join(added.entries)} to {folder}: {added.size:,} bytes; unmount it before it is pulled out"
+    )
+
+
 def _make(
     kind: str,
     models: Sequence[Path],
@@ -83,6 +122,7 @@ def _make(
     cmdline: str,
     timeout: int,
     default: str,
+    room: int = 0,
     **options: Any,
 ) -> None:
     from kgpt_build.cli.progress import shown_progress
@@ -90,7 +130,7 @@ def _make(
     from kgpt_build.image.menu import MenuSettings
 
     menu = MenuSettings(cmdline, timeout, default)
-    settings = ImageSettings(kind, out, _wanted(models, **options), menu)
+    settings = ImageSettings(kind, out, _wanted(models, **options), menu, _bytes(room))
     start = time.monotonic()
     with shown_progress() as progress:
         result = make(settings, progress)
@@ -98,6 +138,12 @@ def _make(
         f"wrote {out}: {result.size:,} bytes, sha256 {result.sha256}, "
         f"{len(result.described['entries'])} entries, in {time.monotonic() - start:.1f} s"
     )
+
+
+def _bytes(megabytes: int) -> int:
+    if not 0 <= megabytes <= _MOST_ROOM:
+        raise UsageError(f"a room of {megabytes} MB is not possible", f"give 0 to {_MOST_ROOM}")
+    return megabytes * 1_000_000
 
 
 def _wanted(models: Sequence[Path], corpus: Path | None, toolchain: str, chat_template: str | None) -> Wanted:
@@ -109,6 +155,8 @@ def _wanted(models: Sequence[Path], corpus: Path | None, toolchain: str, chat_te
 
 def _named(models: Sequence[Path]) -> list[Path | None]:
     """The files that are meant; None is the model that ships."""
+    from kgpt_build.image.contents import SHIPPED
+
     if not models:
         return [model_or_here(None, default=False)]
     return [None if str(name) == SHIPPED else model_or_here(name, default=False) for name in models]

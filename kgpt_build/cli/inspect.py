@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from kgpt_build.cli.options import image_argument, json_option
+from kgpt_build.errors import KgptError
 
 if TYPE_CHECKING:
     from kgpt_build.headers.blob import BlobInfo
+    from kgpt_build.image.inspect import ImageInspection
     from kgpt_build.kernel.inspect import Inspection
 
 
@@ -20,14 +22,64 @@ if TYPE_CHECKING:
 @image_argument
 @json_option("Print everything as one JSON object.")
 def command(image: Path, as_json: bool) -> None:
-    """Show what is in IMAGE: loaders, segments, sizes, model, self-tests, W^X."""
+    """Show what is in IMAGE.
+
+    Of a kernel: loaders, segments, sizes, model, self-tests, W^X. Of a disc or a USB image that kgpt image made: what
+    would boot where, the menu, and whether each file is what was written; exits with 1 if one is not.
+    """
     from kgpt_build.kernel import inspect
 
+    if _is_medium(image):
+        _show_medium(image, as_json=as_json)
+        return
     found = inspect.inspect(image)
     if as_json:
         click.echo(json.dumps(inspect.as_json(found), indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(report(found)))
+
+
+def _is_medium(path: Path) -> bool:
+    """Is it a disc or a disk? What cannot be read is for the reader of kernels to refuse."""
+    from kgpt_build.image.inspect import is_image
+
+    try:
+        return is_image(path)
+    except OSError:
+        return False
+
+
+def _show_medium(path: Path, *, as_json: bool) -> None:
+    from kgpt_build.image import inspect
+
+    found = inspect.inspect(path)
+    if as_json:
+        click.echo(json.dumps(inspect.as_json(found), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(medium_report(found)))
+    if found.problems:
+        raise KgptError(f"{path} is damaged: {'; '.join(found.problems)}", "make it again: kgpt image")
+
+
+def medium_report(found: ImageInspection) -> Iterable[str]:
+    """The lines for a person."""
+    described = found.manifest
+    kind = "a disc that is also a disk" if found.kind == "iso" else "a disk with a FAT partition"
+    yield f"{found.path}: {found.size:,} bytes, sha256 {found.sha256}"
+    yield f"kind      {kind}, volume {found.volume}, made by {described['generator']}, id {described['id'][:16]}"
+    yield f"state     {'damaged' if found.problems else 'whole: each file is what was written'}"
+    yield "boots"
+    for boot in found.boots:
+        yield f"  {boot.firmware} from a {boot.medium:<6}{boot.what or 'nothing'}"
+    yield "files"
+    for file in described["files"]:
+        yield f"  {file['path']:<36}{file['size']:>13,} bytes  {file['sha256'][:16]}  {file['about']}"
+    wait = f"{described['timeout']} s" if described["timeout"] >= 0 else "until somebody chooses"
+    yield f"menu      {described['default']} boots {f'after {wait}' if described['timeout'] else 'at once'}"
+    for entry in described["entries"]:
+        yield f"  {entry['id']:<28}{entry['kernel']} {entry['cmdline']}"
+        for module in entry["modules"]:
+            yield f"  {'':<28}+ {module['path']}"
 
 
 def report(found: Inspection) -> Iterable[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from kgpt_build.kernel.sources import file_sha256
 from kgpt_build.models import NO_MODEL, GgufModel, Model, NoModel
 from kgpt_build.models.catalog import pulled
 
+SHIPPED = "default"
+"""What stands for the model that ships, in the place of a file or a name."""
 MAX_MODEL = (1 << 32) - (256 << 20)
 """A boot module lies below 4 GiB, where firmware, devices and the kernel want some room too."""
 MAX_MODELS = 16  # KG_MAX_MODELS
@@ -25,7 +27,7 @@ TRAIN_KERNEL = "/kgpt/train.elf"
 LM_KERNEL = "/kgpt/lm.elf"
 _MB = 1_000_000
 _MAX_SLUG = 32
-_RESERVED = {"train", "lm", "safe", "selftest"}
+_RESERVED = {"train", "lm", "safe", "selftest"}  # of entries and kernels that are no model's
 
 
 @dataclass(frozen=True)
@@ -41,101 +43,144 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Contents:
-    """All that is wanted in an image, and what can be booted of it."""
+class Named:
+    """A model, and what the menu calls it."""
 
-    items: tuple[Item, ...]
-    entries: tuple[Entry, ...]
+    label: str
+    model: Model | GgufModel
 
 
 @dataclass(frozen=True)
 class Wanted:
     """``models`` in the menu's order; ``corpus`` is what is trained on."""
 
-    models: tuple[Model | GgufModel, ...]
+    models: tuple[Named, ...]
     corpus: Corpus
     toolchain: str
     chat_template: str | None = None
 
 
-def gather(wanted: Wanted, progress: Progress) -> Contents:
-    """Build the kernels and check the models. Raises KgptError, ToolMissing."""
-    items: list[Item] = []
-    entries: list[Entry] = []
-    taken: set[str] = set()
-    for model in wanted.models:
-        name = _slug(model.name, taken)
-        if isinstance(model, Model):
-            kernel = _kernel(f"/kgpt/{name}.elf", model, wanted, progress)
-            items.append(kernel)
-            entries += _microgpt_entries(name, model, kernel)
-        else:
-            brought = list(_lm_items(name, model, wanted.chat_template, progress))
-            items += brought
-            entries += _lm_entries(name, model, brought)
-    tests = []
-    if any(isinstance(model, Model) for model in wanted.models):
-        items.append(_kernel(TRAIN_KERNEL, None, wanted, progress, corpus=wanted.corpus))
-        title = f"Train a new model: {wanted.corpus.source}"
-        entries.append(Entry("train", title, TRAIN_KERNEL, ("mode=train",)))
-        tests.append(Entry("selftest", "Self-test", TRAIN_KERNEL, ("mode=selftest",)))
-    if any(isinstance(model, GgufModel) for model in wanted.models):
-        items.append(_kernel(LM_KERNEL, NO_MODEL, wanted, progress))
-        tests.append(Entry("selftest-lm", "Self-test: language models", LM_KERNEL, ("mode=selftest",)))
-    return Contents(tuple(items), (*entries, *tests))
+@dataclass(frozen=True)
+class KernelPlan:
+    """A kernel that is to be built: its place in the image, and what it holds (None: the model that ships)."""
+
+    path: str
+    model: Model | NoModel | None
+    corpus: Corpus | None = None
+
+    @property
+    def about(self) -> str:
+        """What it is for."""
+        if self.corpus is not None:
+            return f"trains on {_corpus_name(self.corpus)}"
+        return self.model.name if isinstance(self.model, Model) else "any language model"
 
 
-def load_models(names: Sequence[Path | None]) -> tuple[Model | GgufModel, ...]:
+@dataclass(frozen=True)
+class Contents:
+    """All that is wanted in an image: what is there already, what is to be built, and what can be booted of both."""
+
+    items: tuple[Item, ...]
+    kernels: tuple[KernelPlan, ...]
+    entries: tuple[Entry, ...]
+
+
+def load_models(names: Sequence[Path | None]) -> tuple[Named, ...]:
     """The models in these files, None being the one that ships; none twice. Raises KgptError, UsageError."""
     if len(names) > MAX_MODELS:
         raise UsageError(f"{len(names)} models are too many for an image", f"give at most {MAX_MODELS}")
-    found: dict[str, Model | GgufModel] = {}
+    found: dict[str, Named] = {}
     for name in names:
         model = models.load(name)
         if model.sha256 in found:
-            raise UsageError(f"the model {name} is given twice", "name each model once")
-        found[model.sha256] = model
+            raise UsageError(f"the model {name or SHIPPED} is given twice", "name each model once")
+        found[model.sha256] = Named(_label(name), model)
     return tuple(found.values())
 
 
-def _kernel(
-    path: str,
-    model: Model | NoModel | None,
-    wanted: Wanted,
-    progress: Progress,
-    *,
-    corpus: Corpus | None = None,
-) -> Item:
-    """A kernel that holds ``model`` (None: the default one)."""
-    file = build_cached(model, toolchain=wanted.toolchain, corpus=corpus, progress=progress)
-    return Item(path, file, file_sha256(file), file.stat().st_size, "kernel", _about(model, corpus))
+def gather(wanted: Wanted, progress: Progress, *, any_lm: bool = False, taken: Iterable[str] = ()) -> Contents:
+    """Check the models, and say what there will be of them; none is called one of ``taken``.
+
+    With ``any_lm`` there is a kernel for language models in any case. Raises KgptError.
+    """
+    items: list[Item] = []
+    kernels: list[KernelPlan] = []
+    entries: list[Entry] = []
+    names = set(taken)
+    for named in wanted.models:
+        slug = _slug(named.label, names)
+        if isinstance(named.model, Model):
+            kernels.append(KernelPlan(f"/kgpt/{slug}.elf", named.model))
+            entries += _microgpt_entries(slug, named.label, kernels[-1].path)
+        else:
+            brought = list(_lm_items(slug, named, wanted.chat_template, progress))
+            items += brought
+            entries += _lm_entries(slug, named, brought)
+    kinds = {type(named.model) for named in wanted.models}
+    tests = []
+    if Model in kinds:
+        kernels.append(KernelPlan(TRAIN_KERNEL, None, wanted.corpus))
+        entries.append(
+            Entry(
+                "train",
+                f"Train a new model on {_corpus_name(wanted.corpus)}",
+                TRAIN_KERNEL,
+                ("mode=train",),
+                of_model=False,
+            )
+        )
+        tests.append(Entry("selftest", "Self-test", TRAIN_KERNEL, ("mode=selftest",), of_model=False))
+    if GgufModel in kinds or any_lm:
+        kernels.append(KernelPlan(LM_KERNEL, NO_MODEL))
+    if GgufModel in kinds:
+        tests.append(
+            Entry("selftest-lm", "Self-test of language models", LM_KERNEL, ("mode=selftest",), of_model=False)
+        )
+    return Contents(tuple(items), tuple(kernels), (*entries, *tests))
 
 
-def _about(model: Model | NoModel | None, corpus: Corpus | None) -> str:
-    if corpus is not None:
-        return f"trains on {corpus.source}"
-    return model.name if isinstance(model, Model) else "any language model"
+def built(plans: Sequence[KernelPlan], toolchain: str, progress: Progress) -> tuple[Item, ...]:
+    """The kernels, from the cache where they are there. Raises KgptError, ToolMissing."""
+    items = []
+    for plan in plans:
+        file = build_cached(plan.model, toolchain=toolchain, corpus=plan.corpus, progress=progress)
+        items.append(Item(plan.path, file, file_sha256(file), file.stat().st_size, "kernel", plan.about))
+    return tuple(items)
 
 
-def _microgpt_entries(name: str, model: Model, kernel: Item) -> Iterator[Entry]:
+def _corpus_name(corpus: Corpus) -> str:
+    return corpus.path.name if corpus.path else "first names"
+
+
+def _label(name: Path | None) -> str:
+    """The name under which it was pulled, or that of its file."""
+    if name is None:
+        return SHIPPED
+    known = next((model.name for model in pulled() if model.path.resolve() == name.resolve()), None)
+    return known or name.stem
+
+
+def _microgpt_entries(slug: str, label: str, kernel: str) -> Iterator[Entry]:
     for mode in ("generate", "shell"):
-        yield Entry(f"{name}-{mode}", f"{model.name}: {mode}", kernel.path, (f"mode={mode}",))
+        yield Entry(f"{slug}-{mode}", f"{label}: {mode}", kernel, (f"mode={mode}",))
 
 
-def _lm_items(name: str, model: GgufModel, template: str | None, progress: Progress) -> Iterator[Item]:
+def _lm_items(slug: str, named: Named, template: str | None, progress: Progress) -> Iterator[Item]:
     """The file as it is, and its chat template if it has one."""
+    model = named.model
+    assert isinstance(model, GgufModel)
     if model.size > MAX_MODEL:
         raise KgptError(
             f"{model.path} has {model.size / _MB:,.0f} MB: a boot module may have {MAX_MODEL / _MB:,.0f} MB",
             "use a smaller model, or one whose weights are quantised to fewer bits",
         )
-    progress.stage(f"model {model.name}: {model.arch}, {model.n_parameters:,} parameters, {model.size / _MB:,.0f} MB")
+    progress.stage(f"model {named.label}: {model.arch}, {model.n_parameters:,} parameters, {model.size / _MB:,.0f} MB")
     digest = file_sha256(model.path)
     _check_catalog(model.path, digest)
-    yield Item(f"/models/{name}.gguf", model.path, digest, model.size, "model", model.name)
+    yield Item(f"/models/{slug}.gguf", model.path, digest, model.size, "model", model.name)
     if chat := model.chat_blob(template):
         digest = hashlib.sha256(chat).hexdigest()
-        yield Item(f"/models/{name}.kgct", chat, digest, len(chat), "chat template", model.name)
+        yield Item(f"/models/{slug}.kgct", chat, digest, len(chat), "chat template", model.name)
 
 
 def _check_catalog(path: Path, digest: str) -> None:
@@ -148,17 +193,17 @@ def _check_catalog(path: Path, digest: str) -> None:
             )
 
 
-def _lm_entries(name: str, model: GgufModel, brought: Sequence[Item]) -> Iterator[Entry]:
+def _lm_entries(slug: str, named: Named, brought: Sequence[Item]) -> Iterator[Entry]:
     modules = tuple(MenuModule(item.path, (Path(item.path).name, f"sha256={item.sha256}")) for item in brought)
-    note = f"Loading {model.name}, {model.size / _MB:,.0f} MB: a slow medium takes a while."
+    note = f"Loading {named.label}, {brought[0].size / _MB:,.0f} MB: a slow medium takes a while."
     chats = len(brought) > 1
     for mode in ("chat", "generate", "shell") if chats else ("generate", "shell"):
-        yield Entry(f"{name}-{mode}", f"{model.name}: {mode}", LM_KERNEL, (f"mode={mode}",), modules, note)
+        yield Entry(f"{slug}-{mode}", f"{named.label}: {mode}", LM_KERNEL, (f"mode={mode}",), modules, note)
 
 
-def _slug(name: str, taken: set[str]) -> str:
+def _slug(label: str, taken: set[str]) -> str:
     """A name for files and entries, which is not in ``taken`` and goes there."""
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_MAX_SLUG].strip("-") or "model"
+    plain = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:_MAX_SLUG].strip("-") or "model"
     slug, number = plain, 2
     while slug in taken or slug in _RESERVED:
         slug, number = f"{plain}-{number}", number + 1

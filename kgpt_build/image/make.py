@@ -14,9 +14,10 @@ from typing import Any
 
 from kgpt_build import paths
 from kgpt_build.errors import KgptError, UsageError
-from kgpt_build.image import disc, manifest
-from kgpt_build.image.contents import Contents, Wanted, gather
-from kgpt_build.image.loader import find_grub, image_id
+from kgpt_build.image import disc, manifest, stick
+from kgpt_build.image.contents import Wanted, built, gather
+from kgpt_build.image.inspect import verify
+from kgpt_build.image.loader import Grub, find_grub, image_id
 from kgpt_build.image.menu import CONFIG, MenuSettings, grub_cfg, template, with_cmdline
 from kgpt_build.kernel.settings import Progress
 from kgpt_build.kernel.sources import file_sha256
@@ -30,12 +31,16 @@ _MB = 1_000_000
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """One image: its ``kind``, where to write it, what is in it, and its menu."""
+    """One image: its ``kind``, where to write it, what is in it, and its menu.
+
+    ``room`` is what a stick keeps free for models that are copied there later, in bytes.
+    """
 
     kind: str
     out: Path
     wanted: Wanted
     menu: MenuSettings
+    room: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,39 +54,86 @@ class ImageResult:
     described: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Tools:
+    """What is driven, found before anything is made; ``xorriso`` is for discs only."""
+
+    grub: Grub
+    xorriso: Path
+    versions: dict[str, str]
+
+
 def make(settings: ImageSettings, progress: Progress) -> ImageResult:
     """Make the image and its manifest beside it. Raises KgptError, ToolMissing, UsageError."""
     check_output(settings.out)
-    epoch = source_date()
-    xorriso, grub = Xorriso(), find_grub()
-    program = xorriso.require()
-    versions = {**grub.versions, xorriso.name: xorriso.version()}
-    contents = gather(settings.wanted, progress)
+    epoch, tools = source_date(), _find_tools(settings.kind)
+    contents = gather(settings.wanted, progress, any_lm=settings.kind == "usb")  # kgpt image add
     entries = with_cmdline(contents.entries, settings.menu.cmdline)
     config = grub_cfg(entries, settings.menu, template()).encode()
-    parts = {item.path: item.sha256 for item in contents.items}
+    items = (*built(contents.kernels, settings.wanted.toolchain, progress), *contents.items)
+    parts = {item.path: item.sha256 for item in items}
     ident = image_id({**parts, CONFIG: hashlib.sha256(config).hexdigest(), "time": str(epoch)})
-    marker = f"/kgpt/{ident[:16]}.id"
     folder = settings.out.absolute().parent
-    with (
-        paths.write_errors(str(settings.out)),
-        tempfile.TemporaryDirectory(dir=folder, prefix=f".{settings.out.name}.") as name,
-    ):
+    with paths.write_errors(str(settings.out)), _work_folder(settings.out) as name:
         work = Path(name)
-        boot = disc.boot_files(grub, marker, work)
-        described = manifest.content(settings, ident, epoch, contents.items, boot, config, entries, versions)
-        files = _files(contents, boot, {CONFIG: config, marker: b"", manifest.PLACE: manifest.encoded(described)})
-        _check_room(folder, disc.size(files), progress)
+        boot, core = _boot_files(settings.kind, tools.grub, _marker(ident), work)
+        described = manifest.content(settings, ident, epoch, items, boot, config, entries, tools.versions)
+        described["outside"] = stick.outside(core, tools.grub) if settings.kind == "usb" else []
+        own: dict[str, Path | bytes] = {
+            **boot,
+            CONFIG: config,
+            _marker(ident): b"",
+            manifest.PLACE: manifest.encoded(described),
+        }
+        files: dict[str, Path | bytes] = {item.path: item.source for item in items} | own
+        _check_room(folder, _size(settings, files), progress)
         progress.stage(f"writing {settings.out.name}")
         part = work / "image"
-        disc.write(part, files, ident, epoch, grub, program, work)
-        part.chmod(0o644)
-        size, digest = part.stat().st_size, file_sha256(part)
-        beside = {**described, "image": {"file": settings.out.name, "size": size, "sha256": digest}}
-        paths.move_atomically(part, settings.out)
-    written = manifest.beside(settings.out)
+        if settings.kind == "usb":
+            stick.write(part, files, core, ident, epoch, tools.grub, settings.room)
+        else:
+            disc.write(part, files, ident, epoch, tools.grub, tools.xorriso, work)
+        return _publish(part, settings.out, described, progress)
+
+
+def _find_tools(kind: str) -> _Tools:
+    grub = find_grub()
+    if kind == "usb":
+        return _Tools(grub, Path(), grub.versions)
+    xorriso = Xorriso()
+    return _Tools(grub, xorriso.require(), {**grub.versions, xorriso.name: xorriso.version()})
+
+
+def _work_folder(out: Path) -> tempfile.TemporaryDirectory[str]:
+    """Beside the image, on whose disk there must be room anyway, and where it can be renamed."""
+    return tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}.")
+
+
+def _marker(ident: str) -> str:
+    """The file by which GRUB tells the medium that it was started from."""
+    return f"/kgpt/{ident[:16]}.id"
+
+
+def _boot_files(kind: str, grub: Grub, marker: str, work: Path) -> tuple[dict[str, bytes], bytes]:
+    """What firmware loads: files of the image, and what lies outside of its file system."""
+    return stick.boot_files(grub, marker, work) if kind == "usb" else (disc.boot_files(grub, marker, work), b"")
+
+
+def _size(settings: ImageSettings, files: Mapping[str, Path | bytes]) -> int:
+    return stick.size(files, settings.room) if settings.kind == "usb" else disc.size(files)
+
+
+def _publish(part: Path, out: Path, described: dict[str, Any], progress: Progress) -> ImageResult:
+    """Read the image back; put it, and its manifest, where they belong."""
+    progress.stage("reading it back")
+    if problems := verify(part, described):
+        raise KgptError(f"{out} was not written well: {'; '.join(problems)}", "look at the disk, and try again")
+    size, digest = part.stat().st_size, file_sha256(part)
+    beside = {**described, "image": {"file": out.name, "size": size, "sha256": digest}}
+    paths.move_atomically(part, out)
+    written = manifest.beside(out)
     paths.write_atomically(written, manifest.encoded(beside))
-    return ImageResult(settings.out, written, size, digest, beside)
+    return ImageResult(out, written, size, digest, beside)
 
 
 def check_output(out: Path) -> None:
@@ -114,13 +166,6 @@ def source_date() -> int:
     if not text.isascii() or not text.isdigit() or not 315532800 <= int(text) < 4354819200:
         raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}", "give seconds since 1970, of a day from 1980 to 2107")
     return int(text)
-
-
-def _files(contents: Contents, *more: Mapping[str, bytes]) -> dict[str, Path | bytes]:
-    files: dict[str, Path | bytes] = {item.path: item.source for item in contents.items}
-    for group in more:
-        files.update(group)
-    return files
 
 
 def _check_room(folder: Path, size: int, progress: Progress) -> None:

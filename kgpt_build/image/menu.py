@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from kgpt_build import paths
@@ -15,7 +15,7 @@ TEMPLATE = "boot/grub.cfg"
 CONFIG = "/boot/grub/grub.cfg"
 SAFE = "safe"
 """The submenu whose entries ask for the least of a screen."""
-SAFE_WORDS: tuple[str, ...] = ()
+SAFE_WORDS = ("screen=safe",)
 MAX_TIMEOUT = 3600
 
 
@@ -37,6 +37,8 @@ class Entry:
     words: tuple[str, ...]
     modules: tuple[MenuModule, ...] = ()
     note: str = ""
+    of_model: bool = True
+    """Is it about one of the models, not about all of the image?"""
 
     @property
     def cmdline(self) -> str:
@@ -67,7 +69,7 @@ class MenuSettings:
 def with_cmdline(entries: Sequence[Entry], cmdline: str) -> tuple[Entry, ...]:
     """The entries with these words behind their own. Raises UsageError for more than a kernel takes."""
     more = tuple(split_words(cmdline))
-    longer = tuple(Entry(e.id, e.title, e.kernel, (*e.words, *more), e.modules, e.note) for e in entries)
+    longer = tuple(replace(entry, words=(*entry.words, *more)) for entry in entries)
     for entry in longer:
         size = len(handed_on((*entry.words, *SAFE_WORDS)).encode())
         if size > MAX_CMDLINE:
@@ -80,7 +82,7 @@ def with_cmdline(entries: Sequence[Entry], cmdline: str) -> tuple[Entry, ...]:
 
 def chosen(entries: Sequence[Entry], default: str) -> str:
     """The id of the entry that boots by itself. Raises UsageError for one that is not there."""
-    ids = [*(entry.id for entry in entries), *(f"{SAFE}>{entry.id}" for entry in entries)]
+    ids = [*(entry.id for entry in entries), *(f"{SAFE}>{SAFE}-{entry.id}" for entry in entries)]
     if not default:
         return ids[0]
     if default in ids:
@@ -88,7 +90,7 @@ def chosen(entries: Sequence[Entry], default: str) -> str:
     close = get_close_matches(default, ids, 1)
     raise UsageError(
         f"the menu has no entry {default!r}" + (f"; did you mean {close[0]}?" if close else ""),
-        f"it has: {', '.join(entry.id for entry in entries)}; {SAFE}>… for safe graphics",
+        f"it has: {', '.join(entry.id for entry in entries)}; {SAFE}>{SAFE}-… for safe graphics",
     )
 
 
@@ -99,7 +101,9 @@ def grub_cfg(entries: Sequence[Entry], settings: MenuSettings, template: str) ->
         "@DEFAULT@": literal(chosen(entries, settings.default)),
         "@ENTRIES@": "\n".join(line for entry in entries for line in entry_lines(entry)),
         "@SAFE_ENTRIES@": "\n".join(
-            f"    {line}" for entry in entries for line in entry_lines(entry, prefix=f"{SAFE}-", more=SAFE_WORDS)
+            f"    {line}"
+            for entry in entries
+            for line in entry_lines(entry, prefix=f"{SAFE}-", more=SAFE_WORDS, pixels="few_pixels")
         ),
     }
     text = template
@@ -111,12 +115,13 @@ def grub_cfg(entries: Sequence[Entry], settings: MenuSettings, template: str) ->
     return text
 
 
-def entry_lines(entry: Entry, *, prefix: str = "", more: Sequence[str] = ()) -> Iterator[str]:
-    """The lines of one menu entry; ``more`` words stand at the end."""
+def entry_lines(entry: Entry, *, prefix: str = "", more: Sequence[str] = (), pixels: str = "pixels") -> Iterator[str]:
+    """The lines of one menu entry; ``more`` words stand at the end, ``pixels`` is a variable of the template."""
     yield f"menuentry {literal(entry.title)} --id {literal(prefix + entry.id)} {{"
     if entry.note:
         yield f"    echo {literal(entry.note)}"
     yield "    " + " ".join(["multiboot2", word(entry.kernel), *(word(text) for text in (*entry.words, *more))])
+    yield f"    set gfxpayload=${pixels}"  # only now: multiboot2 sets it to what the kernel's header wishes
     for module in entry.modules:
         yield "    " + " ".join(["module2", word(module.path), *(word(text) for text in module.words)])
     yield "}"

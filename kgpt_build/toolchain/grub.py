@@ -11,6 +11,8 @@ from kgpt_build.errors import ToolMissing
 from kgpt_build.toolchain.program import Program
 
 _FOLDERS = ("/usr/lib/grub", "/usr/local/lib/grub", "/usr/lib64/grub", "/usr/share/grub2", "/usr/share/grub")
+PLATFORMS = ("i386-pc", "x86_64-efi")
+"""GRUB's names of BIOS and UEFI."""
 _PACKAGES = {"i386-pc": "grub-pc-bin", "x86_64-efi": "grub-efi-amd64-bin"}
 _PURPOSE = {"i386-pc": "BIOS", "x86_64-efi": "UEFI"}
 

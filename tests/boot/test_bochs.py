@@ -36,6 +36,8 @@ panic: action=fatal
 error: action=report
 info: action=ignore
 """
+TEXT = "set gfxpayload=text\n"
+"""After the kernel was read, which asks for pixels: of Bochs' modes GRUB takes one of 8 bits, and dies of that."""
 
 
 def boot(
@@ -51,7 +53,7 @@ def boot(
     shutil.copy(build_cached(corpus=BROUGHT) if corpus else build_cached(), tree / "boot" / "kernel.elf")
     (tree / "boot" / "corpus").write_text(corpus)
     module = "module2 /boot/corpus corpus\n" if corpus else ""
-    entry = f"set timeout=0\nmenuentry kgpt {{\n{before} multiboot2 /boot/kernel.elf {cmdline}\n{module}}}\n"
+    entry = f"set timeout=0\nmenuentry kgpt {{\n{before} multiboot2 /boot/kernel.elf {cmdline}\n{module}{TEXT}}}\n"
     (tree / "boot" / "grub" / "grub.cfg").write_text(entry)
     subprocess.run(["grub-mkrescue", "-o", str(disc), str(tree)], check=True, capture_output=True)
     (folder / "bochsrc").write_text(

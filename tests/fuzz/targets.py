@@ -17,10 +17,13 @@ SHELL_MODELS = ROOT / "tests" / "fuzz" / "shell"
 """Two tiny models for the target "shell"."""
 VECTORS = {
     "_avx2.c": ["-mavx2", "-mf16c"],
+    "_sha.c": ["-msha", "-mssse3", "-msse4.1"],
     "_avx512.c": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
 }
 """Sources that need more of a processor than the others; they are linked, but not run, and so compiled in no time."""
-NOT_RUN = ["-O0", "-fno-sanitize=all"]
+NOT_RUN = ["-O0", "-fno-sanitize=all", "-Wno-unused-command-line-argument"]
+ONCE = {"kernel_c/app/lm.c": [f"-Dkg_{name}_open=opened_{name}" for name in ("gguf", "vocab", "lm")]}
+"""What opens models asks tests/fuzz/opened.h for them."""
 
 FLAGS = ["-std=gnu11", "-g", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-omit-frame-pointer", "-D_GNU_SOURCE"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
@@ -70,6 +73,8 @@ class Target:
     macros: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     """What inputs are made of, for the fuzzer's dictionary; C escapes."""
+    unwatched: tuple[str, ...] = ()
+    """Sources, with wildcards, whose branches are no news to the fuzzer; the sanitizers watch them all the same."""
 
     @property
     def corpus(self) -> Path:
@@ -87,6 +92,27 @@ _TYPED = (
     *("\\x1b[A", "\\x1b[B", "\\x1b[C", "\\x1b[D", "\\x1b[H", "\\x1b[F", "\\x1b[3~", "\\x1b[200~", "\\x1b[201~"),
     *("\\x01", "\\x02", "\\x04", "\\x05", "\\x0b", "\\x0c", "\\x15", "\\x17", "\\x7f", "\\x0d\\x0a"),
     *("\\xc3\\xa9", "\\xe2\\x82\\xac", "\\xf0\\x9f\\x98\\x80"),
+)
+_CODES = (
+    *("\\xe0\\x48", "\\xe0\\xc8", "\\xe0\\xf0\\x75", "\\xe1\\x1d\\x45", "\\xf0\\x12", "\\x3a\\xba", "\\xe0\\x2a"),
+    *("\\x2a", "\\x1d", "\\x38", "\\x12", "\\x14", "\\x11", "\\xaa", "\\xff"),
+)
+_WRITTEN = (
+    *(
+        f"\\x1b[{word}"
+        for word in ("K", "1K", "2J", "J", "3A", "B", "9C", "2D", "H", "3;4H", "0m", "1;31m", "97;44m", "7m")
+    ),
+    *("\\x1b[?25l", "\\x1b]0;", "\\x1b\\\\", "\\x1bP", "\\x08", "\\x09", "\\x0d", "\\x0a", "xxxxxxxxxxxxxxxxxxxxxxxx"),
+    *(
+        "\\xfa",
+        "\\xfb\\x02",
+        "\\xfb\\x00",
+        "\\xfc",
+        "\\xe2\\x94\\x80",
+        "\\xc3\\xa9",
+        "\\xf0\\x9f\\x98\\x80",
+        "\\xed\\xa0\\x80",
+    ),
 )
 _GGUF_WORDS = (
     *(
@@ -133,6 +159,11 @@ _ACPI_WORDS = (
         "\\x4c\\xf0\\x07\\x00",
     ),
 )
+_NUMBERS = (
+    *("kernel_c/ops/*", "kernel_c/lm/vector.c", "kernel_c/core/dmath*.c"),
+    *(f"kernel_c/core/{name}.c" for name in ("crc32", "math", "random")),
+)
+"""Sources that compute much and decide nothing."""
 
 
 def _application() -> tuple[str, ...]:
@@ -152,7 +183,7 @@ TARGETS = {
         Target(
             "cmdline",
             (
-                *(f"kernel_c/app/{name}.c" for name in ("cmdline", "lm_config")),
+                *(f"kernel_c/app/{name}.c" for name in ("cmdline", "lm_config", "words")),
                 *(
                     "kernel_c/train/shape.c",
                     "kernel_c/lm/lm_sampler.c",
@@ -172,14 +203,22 @@ TARGETS = {
             macros=("KG_LINE_MAX=40",),  # so that short inputs fill it
             words=_TYPED,
         ),
+        Target("keyboard", ("kernel_c/console/keyboard.c",), 128, words=_CODES),
         Target("vocab", (*_VOCAB,), 4096, words=_VOCAB_WORDS),
         Target("model", (*_MODEL,), 8192, words=_MODEL_WORDS),
         Target(
             "shell",
-            ("tests/fuzz/checked_arena.c", *_application()),
-            400,
-            macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80"),
+            ("tests/fuzz/checked_arena.c", "tests/fuzz/opened.c", *_application()),
+            256,
+            macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80", "KG_MESSAGE_MAX=150"),
             words=_KEYS + _TYPED + _SHELL_WORDS,
+            unwatched=_NUMBERS,
+        ),
+        Target(
+            "terminal",
+            tuple(f"kernel_c/{name}.c" for name in ("console/font", "console/pixels", "console/terminal")),
+            400,
+            words=_WRITTEN,
         ),
         Target("encode", (*_VOCAB,), 128, words=_TEXT_WORDS),
         Target("acpi", (*_ACPI, *_CORE), 1024, words=_ACPI_WORDS),
@@ -188,8 +227,8 @@ TARGETS = {
 }
 
 
-def build(target: Target, program: Path, compiler: Sequence[str], extra: Sequence[str] = ()) -> None:
-    """Compile ``target`` into ``program``: its entry point, its sources, and ``extra`` (a main, or a fuzzer's flags).
+def build(target: Target, program: Path, compiler: Sequence[str], main: str | None = None) -> None:
+    """Compile ``target`` into ``program``: its entry point, its sources, and ``main``, which a fuzzer has itself.
 
     The headers that come from no model are written beside it.
     """
@@ -199,10 +238,10 @@ def build(target: Target, program: Path, compiler: Sequence[str], extra: Sequenc
     words = [*compiler, *FLAGS, *WARNINGS, *INCLUDES, *macros]
     inputs = [f"tests/fuzz/fuzz_{target.name}.c"]
     for source in target.sources:
-        vectors = next((flags for end, flags in VECTORS.items() if source.endswith(end)), None)
-        if vectors is None:
-            inputs.append(source)
-        else:
-            inputs.append(str(program.parent / f"{Path(source).stem}.o"))
-            subprocess.run([*words, *vectors, *NOT_RUN, "-c", source, "-o", inputs[-1]], cwd=ROOT, check=True)
-    subprocess.run([*words, *inputs, *extra, "-lm", "-o", str(program)], cwd=ROOT, check=True)
+        vectors = next(([*flags, *NOT_RUN] for end, flags in VECTORS.items() if source.endswith(end)), [])
+        own = [*ONCE.get(source, []), *vectors]
+        inputs.append(str(program.parent / f"{Path(source).stem}.o") if own else source)
+        if own:
+            subprocess.run([*words, *own, "-c", source, "-o", inputs[-1]], cwd=ROOT, check=True)
+    inputs += [main] if main else []
+    subprocess.run([*words, *inputs, "-lm", "-o", str(program)], cwd=ROOT, check=True)

@@ -26,8 +26,9 @@ enum kg_cpu_feature {
     KG_CPU_RDSEED = 1u << 17,
     KG_CPU_INVARIANT_TSC = 1u << 18,
     KG_CPU_HYPERVISOR = 1u << 19,
+    KG_CPU_SHA = 1u << 20,
 };
-#define KG_CPU_N_FEATURES 20
+#define KG_CPU_N_FEATURES 21
 
 struct kg_cpu {
     char vendor[13];

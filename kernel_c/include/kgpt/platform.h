@@ -14,7 +14,8 @@
 /* A file that the loader brought along: a boot module, or an argument of the hosted program. Its memory can be written, and belongs to whoever
  * reads it. */
 struct kg_file {
-    const char *name; /* as the loader gave it, perhaps with words behind it */
+    const char *name;  /* as the loader gave it */
+    const char *words; /* what the loader gave behind the name; "" if nothing */
     const void *data;
     size_t size;
 };

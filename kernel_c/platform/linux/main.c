@@ -38,10 +38,14 @@ static long parse_number(const char *option, const char *text, long most)
     return value;
 }
 
-/* The file's bytes, mapped: what a boot module is to the kernel. */
-static struct kg_file map_file(const char *path)
+/* The file's bytes, mapped: what a boot module is to the kernel. Words behind its name are told from a space in it by what they say. */
+static struct kg_file map_file(char *path)
 {
     struct stat status;
+    char *end = strstr(path, " sha256=");
+    if (end) {
+        *end++ = '\0';
+    }
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) != 0 || status.st_size == 0) {
         usage_error("cannot read this file, or it is empty", path);
@@ -50,7 +54,7 @@ static struct kg_file map_file(const char *path)
     if (data == MAP_FAILED) {
         usage_error("cannot map this file", path);
     }
-    return (struct kg_file){path, data, (size_t)status.st_size};
+    return (struct kg_file){path, end ? end : "", data, (size_t)status.st_size};
 }
 
 static void parse_option(struct options *options, const char *name, const char *value)

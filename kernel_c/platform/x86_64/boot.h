@@ -11,7 +11,7 @@
 #define KG_BOOT_MAX_REGIONS 128
 #define KG_BOOT_MAX_MODULES 16
 #define KG_BOOT_CMDLINE_SIZE 4096
-#define KG_BOOT_MODULE_NAME_SIZE 128
+#define KG_BOOT_MODULE_NAME_SIZE 192
 
 /* E820 types; whatever is not RAM is left alone. */
 #define KG_REGION_RAM 1u
@@ -23,7 +23,8 @@ struct kg_region {
 
 struct kg_module {
     uint64_t base, size;
-    char name[KG_BOOT_MODULE_NAME_SIZE]; /* its command line, cut to fit */
+    char name[KG_BOOT_MODULE_NAME_SIZE]; /* its command line, cut to fit: the first word, NUL, the rest */
+    const char *words;                   /* the rest */
 };
 
 enum kg_framebuffer_type {

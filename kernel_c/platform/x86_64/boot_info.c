@@ -44,6 +44,11 @@ void kg_boot_add_module(struct kg_boot *boot, uint64_t base, uint64_t size, cons
     module->base = base;
     module->size = size;
     copy_text(module->name, sizeof module->name, name);
+    char *end = module->name;
+    while (*end != '\0' && *end != ' ')
+        end++;
+    module->words = *end ? end + 1 : end;
+    *end = '\0';
 }
 
 enum kg_framebuffer_type kg_boot_framebuffer_type(uint8_t type)

@@ -1,0 +1,89 @@
+/* See module.h. */
+#include "module.h"
+
+#include "print.h"
+
+#include "kgpt/format.h"
+#include "kgpt/mem.h"
+#include "kgpt/str.h"
+
+#define KEY "sha256="
+#define DIGITS (2 * KG_SHA256_SIZE)
+
+/* What stands behind KEY among the words, up to the next space; NULL without. */
+static const char *expected_digits(const char *words)
+{
+    while (*words) {
+        if (kg_str_starts(words, KEY)) {
+            return words + sizeof KEY - 1;
+        }
+        while (*words && *words != ' ') {
+            words++;
+        }
+        words += *words == ' ';
+    }
+    return NULL;
+}
+
+/* The digest in lower-case hexadecimal. */
+static void to_digits(const uint8_t digest[KG_SHA256_SIZE], char digits[DIGITS + 1])
+{
+    for (size_t i = 0; i < KG_SHA256_SIZE; i++) {
+        kg_format(digits + 2 * i, 3, "%02x", digest[i]);
+    }
+}
+
+static bool is_digest(const char *text)
+{
+    size_t n = 0;
+    while ((text[n] >= '0' && text[n] <= '9') || (text[n] >= 'a' && text[n] <= 'f')) {
+        n++;
+    }
+    return n == DIGITS && (text[n] == ' ' || text[n] == '\0');
+}
+
+static uint64_t milliseconds_since(uint64_t ticks)
+{
+    uint64_t hz = plat_ticks_hz();
+    return hz < 1000 ? 0 : (plat_ticks() - ticks) / (hz / 1000);
+}
+
+enum kg_status kg_module_check(struct kgpt *k, const struct kg_file *file, uint8_t digest[KG_SHA256_SIZE], bool *known,
+                               struct kg_error *error)
+{
+    char digits[DIGITS + 1];
+    const char *expected = expected_digits(file->words);
+    *known = expected != NULL;
+    if (!expected) {
+        return KG_OK;
+    }
+    if (!is_digest(expected)) {
+        kg_error_set(error, KG_E_INPUT, "the words of the boot module \"%.80s\" have no whole SHA-256", file->name);
+        kg_error_hint(error, "write sha256= and 64 hexadecimal digits in lower case, or leave it out");
+        return KG_E_INPUT;
+    }
+    uint64_t start = plat_ticks();
+    uint32_t features = k->config.cpumask == KG_ISA_C ? 0 : k->info->cpu->features;
+    kg_sha256(file->data, file->size, features, digest);
+    to_digits(digest, digits);
+    if (memcmp(digits, expected, DIGITS) != 0) {
+        kg_error_set(error, KG_E_INPUT, "the boot module \"%.80s\" is damaged: its SHA-256 is %.16s…, not %.16s…",
+                     file->name, digits, expected);
+        kg_error_hint(error, "write the medium again, or try another one");
+        return KG_E_INPUT;
+    }
+    kg_print("kgpt: %s: %s, SHA-256 as expected (%lu ms)\n", file->name, kg_amount(file->size).text,
+             (unsigned long)milliseconds_since(start));
+    return KG_OK;
+}
+
+enum kg_status kg_modules_check(struct kgpt *k, struct kg_error *error)
+{
+    uint8_t digest[KG_SHA256_SIZE];
+    bool known;
+    enum kg_status status = KG_OK;
+    for (size_t i = 0; i < k->info->n_files && status == KG_OK; i++) {
+        status = kg_module_check(k, &k->info->files[i], digest, &known, error);
+    }
+    return status;
+}

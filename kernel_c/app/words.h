@@ -1,0 +1,14 @@
+/* The words of a command line, as people and loaders write them. */
+#ifndef KGPT_APP_WORDS_H
+#define KGPT_APP_WORDS_H
+
+#include <stdbool.h>
+
+/* Copies the word at `text` to `out`, which has room for all of `text`, and returns what follows: key, key=value or key="…" as somebody has
+ * written it, whatever GRUB has made of it on the way. NULL if a quote is not closed, or something stands right behind it. */
+const char *kg_word_next(const char *text, char *out);
+
+/* Takes the quotes off a value that has some, and its escapes. False if it is not quoted properly. */
+bool kg_word_unquote(char *value);
+
+#endif

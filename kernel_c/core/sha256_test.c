@@ -1,0 +1,42 @@
+#include "kgpt/cpu.h"
+#include "kgpt/mem.h"
+#include "kgpt/sha256.h"
+#include "kgpt/test.h"
+
+#define COUNT 300
+
+/* The beginning of the digest, as one number. */
+static uint64_t begins(const char *text, size_t n, uint32_t features)
+{
+    uint8_t digest[KG_SHA256_SIZE];
+    uint64_t number = 0;
+    kg_sha256(text, n, features, digest);
+    for (size_t i = 0; i < 8; i++) {
+        number = number << 8 | digest[i];
+    }
+    return number;
+}
+
+/* The examples of FIPS 180-4's companion, "SHA256.pdf", and the empty text. */
+KG_TEST(sha256, examples)
+{
+    KG_CHECK_EQ(t, begins("", 0, 0), 0xe3b0c44298fc1c14);
+    KG_CHECK_EQ(t, begins("abc", 3, 0), 0xba7816bf8f01cfea);
+    KG_CHECK_EQ(t, begins("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, 0), 0x248d6a61d20638b8);
+}
+
+KG_TEST(sha256, instructions_give_the_same)
+{
+    struct kg_cpu cpu;
+    char bytes[COUNT];
+    uint8_t plain[KG_SHA256_SIZE], quick[KG_SHA256_SIZE];
+    kg_cpu_detect(&cpu);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (char)(i * i + 7);
+    }
+    for (size_t n = 0; n <= sizeof bytes; n += 5) {
+        kg_sha256(bytes, n, 0, plain);
+        kg_sha256(bytes, n, cpu.features, quick);
+        KG_CHECK(t, memcmp(plain, quick, sizeof plain) == 0);
+    }
+}

@@ -1,0 +1,100 @@
+"""A disk image for a stick: one FAT32 partition that any system shows, which BIOS and UEFI boot from.
+
+The partition table is an MBR: unlike a GPT it has no copy at the end of the medium, which an image cannot know. A BIOS
+runs GRUB's sector, which loads the core from the sectors before the partition; UEFI takes EFI/BOOT/BOOTX64.EFI of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kgpt_build.errors import KgptError
+from kgpt_build.image import fat
+from kgpt_build.image.disc import UEFI_PROGRAM
+from kgpt_build.image.fat import SECTOR, Geometry, Volume
+from kgpt_build.image.loader import Grub, bios_core, boot_sector, uefi_program
+
+LABEL = "KGPT"
+START = 2048
+"""The sector where the partition begins; the core lies between it and the first sector."""
+_FAT32_LBA = 0x0C
+_ACTIVE = 0x80
+# Where GRUB's parts say where on the disk the next one lies: grub-core/boot/i386/pc/boot.S, diskboot.S.
+_KERNEL_SECTOR = 0x5C
+_DRIVE_CHECK = 0x66
+_CODE = 440  # bytes of it; then signature and partition table
+_FIRST_BLOCKLIST = SECTOR - 12
+
+
+def boot_files(grub: Grub, marker: str, work: Path) -> tuple[dict[str, bytes], bytes]:
+    """Path -> bytes of what firmware loads of the partition, and the core that lies before it."""
+    return {UEFI_PROGRAM: uefi_program(grub, marker, work)}, bios_core(grub, marker, work, disc=False)
+
+
+def geometry(files: Mapping[str, Path | bytes], room: int) -> Geometry:
+    """The file system that holds ``files`` and ``room`` bytes more. Raises KgptError."""
+    return fat.plan(files, bits=32, room=room)
+
+
+def size(files: Mapping[str, Path | bytes], room: int) -> int:
+    """Bytes of the whole image."""
+    return (START + geometry(files, room).total) * SECTOR
+
+
+def outside(core: bytes, grub: Grub) -> list[dict[str, Any]]:
+    """What lies before the partition, for the manifest: the code of the first sector, and the core."""
+    code, rest = _first_sector_code(grub), placed(core)
+    return [
+        {"what": "the code of the MBR", "offset": 0, "size": len(code), "sha256": hashlib.sha256(code).hexdigest()},
+        {"what": "GRUB's core", "offset": SECTOR, "size": len(rest), "sha256": hashlib.sha256(rest).hexdigest()},
+    ]
+
+
+def write(
+    out: Path, files: Mapping[str, Path | bytes], core: bytes, ident: str, epoch: int, grub: Grub, room: int
+) -> None:
+    """Write the image of ``files`` to ``out``; ``ident`` is its id (hex). Raises KgptError, OSError."""
+    place = geometry(files, room)
+    with out.open("wb") as file:
+        file.write(_first_sector(_first_sector_code(grub), place, int(ident[8:16], 16)))
+        file.write(placed(core).ljust((START - 1) * SECTOR, b"\0"))
+        fat.write(file, files, Volume(LABEL, int(ident[:8], 16), epoch, START), place)
+
+
+def _first_sector_code(grub: Grub) -> bytes:
+    """GRUB's code, told that the core begins at sector 1."""
+    sector = bytearray(boot_sector(grub, "boot.img"))
+    struct.pack_into("<Q", sector, _KERNEL_SECTOR, 1)
+    sector[_DRIVE_CHECK : _DRIVE_CHECK + 2] = b"\x90\x90"  # some BIOSes say a wrong drive: look at it
+    return bytes(sector[:_CODE])
+
+
+def _first_sector(code: bytes, place: Geometry, signature: int) -> bytes:
+    """The code and the partition table."""
+    first, last = _chs(START), _chs(START + place.total - 1)
+    entry = struct.pack("<B3sB3sII", _ACTIVE, first, _FAT32_LBA, last, START, place.total)
+    return code + struct.pack("<IH16s48x2s", signature, 0, entry, b"\x55\xaa")
+
+
+def _chs(sector: int) -> bytes:
+    """Cylinder, head and sector, for who still reads them: the highest there are from 8 GB on."""
+    cylinder, rest = divmod(sector, 255 * 63)
+    head, number = divmod(rest, 63)
+    if cylinder > 1023:
+        return b"\xfe\xff\xff"
+    return bytes((head, (number + 1) | cylinder >> 2 & 0xC0, cylinder & 0xFF))
+
+
+def placed(core: bytes) -> bytes:
+    """The core with the place of its second sector in the first. Raises KgptError."""
+    if len(core) > (START - 1) * SECTOR:
+        raise KgptError(
+            f"GRUB's core has {len(core):,} bytes, more than fit before the partition", "use kgpt image iso"
+        )
+    data = bytearray(core.ljust(-(-len(core) // SECTOR) * SECTOR, b"\0"))
+    struct.pack_into("<Q", data, _FIRST_BLOCKLIST, 2)
+    return bytes(data)
