@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.cli.junit import Case, Suite, junit_xml
 from kgpt_build.cli.machines import (
     LEAST_MEMORY,
     boot_options,
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
     from kgpt_build.vm.verdict import Verdict
 
 DEFAULT_TIMEOUT = 30.0
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing that was to be shown; ``failure`` is empty if it was."""
-
-    name: str
-    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +85,8 @@ def command(
     if junit is not None:
         from kgpt_build.paths import write_atomically
 
-        write_atomically(junit, junit_xml(image.name, outcome))
+        suite = Suite("kgpt.smoke", f"kgpt smoke {image.name}", outcome.cases, outcome.console, outcome.seconds)
+        write_atomically(junit, junit_xml(suite))
     _conclude(outcome)
 
 
@@ -139,28 +133,3 @@ def _conclude(outcome: Outcome) -> None:
         lines = "\n".join(f"{case.name}: {case.failure}" for case in failed)
         raise GuestFailed(f"the guest ended well, but {len(failed)} of {len(outcome.cases)} checks failed", lines)
     click.echo(f"kgpt: smoke test passed: {len(outcome.cases)} checks in {outcome.seconds:.1f} s", err=True)
-
-
-def junit_xml(name: str, outcome: Outcome) -> bytes:
-    """``outcome`` as a JUnit report, with the console as its output."""
-    from xml.etree import ElementTree
-
-    failures = sum(bool(case.failure) for case in outcome.cases)
-    seconds = f"{outcome.seconds:.3f}"
-    counts = {"tests": str(len(outcome.cases)), "failures": str(failures), "errors": "0", "time": seconds}
-    root = ElementTree.Element("testsuites", counts)
-    suite = ElementTree.SubElement(root, "testsuite", {"name": f"kgpt smoke {name}", **counts})
-    for case in outcome.cases:
-        fields = {"classname": "kgpt.smoke", "name": _xml_text(case.name)}
-        element = ElementTree.SubElement(suite, "testcase", fields)
-        if case.failure:
-            first = _xml_text(case.failure.splitlines()[0])
-            ElementTree.SubElement(element, "failure", {"message": first}).text = _xml_text(case.failure)
-    ElementTree.SubElement(suite, "system-out").text = _xml_text(outcome.console)
-    ElementTree.indent(root)
-    return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
-
-
-def _xml_text(text: str) -> str:
-    """``text`` without the characters that XML cannot hold."""
-    return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)

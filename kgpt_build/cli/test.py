@@ -4,66 +4,96 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.machines import check_image, find_qemu, machine_options, resolve_accel
+from kgpt_build.cli.machines import check_image, find_qemu, resolve_accel
 from kgpt_build.cli.options import json_option, verbose_option
-from kgpt_build.errors import UsageError
-from kgpt_build.vm.settings import RunSettings, default_timeout
+from kgpt_build.errors import GuestFailed, UsageError
+from kgpt_build.vm.settings import ACCELS, RunSettings, default_timeout
 
 if TYPE_CHECKING:
+    from kgpt_build.proof.axes import Case, NotRun
+    from kgpt_build.proof.report import Report
     from kgpt_build.proof.soak import SoakReport
 
 ROUND_SECONDS = 60.0
 """That one generation may take, and the boot before it; multiplied under TCG."""
 _TELL_SECONDS = 60.0
+_FILE = click.Path(path_type=Path)
 
 
 @click.command("test")
-@click.argument("image", required=False, type=click.Path(path_type=Path))
+@click.argument("image", required=False, type=_FILE)
+@click.option("--matrix", is_flag=True, help="Many machines: each boots to the same names, or fails.")
+@click.option("--reduced", is_flag=True, help="Of --matrix: a few machines, in which everything occurs at least once.")
+@click.option(
+    "--only", multiple=True, metavar="WORD", help="Of --matrix: axis=value (loader=pvh), or a part of a name; all hold."
+)
+@click.option("--list", "listed", is_flag=True, help="Of --matrix: print the machines, and run none.")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Of --matrix: machines at a time. [default: half the CPUs]",
+)
+@click.option("--markdown", type=_FILE, metavar="FILE", help="Of --matrix: write the table of all runs.")
+@click.option("--junit", type=_FILE, metavar="FILE", help="Of --matrix: write the results as JUnit XML.")
 @click.option("--soak", type=float, metavar="MINUTES", help="One machine for so long, a generation every few seconds.")
 @click.option(
     "--every", type=float, default=3.0, show_default=True, metavar="S", help="Of --soak: from one to the next."
 )
-@machine_options
+@click.option("--accel", type=click.Choice(ACCELS), default="tcg", show_default=True, help="Of --soak: QEMU's.")
 @json_option("Print the result as JSON.")
 @verbose_option
-def command(image: Path | None, soak: float | None, every: float, as_json: bool, **machine: Any) -> None:
-    """Show of a whole machine that it goes on for hours.
+def command(
+    image: Path | None, matrix: bool, soak: float | None, every: float, accel: str, as_json: bool, **options: Any
+) -> None:
+    """Show of whole machines that the kernel boots on all of them, and goes on for hours.
 
-    IMAGE is what kgpt build made; without it, the default model's. Exit codes: 0 if all passed, 4 if the kernel
-    failed, else those of kgpt run.
+    The matrix boots the model that ships on machines of QEMU (and Bochs, if it is there) that differ in loader,
+    firmware, machine, processor, memory, screen, keyboard, serial port and timers, so that any two of these meet at
+    least once; it reads the screen and presses keys. --soak boots IMAGE, or else the model that ships.
+
+    Exit codes: 0 if all passed, 2 usage, 3 a tool is missing, 4 if anything failed, 5 a machine was lost.
     """
-    if soak is None:
-        raise UsageError("there is nothing to test", "give --soak MINUTES")
-    if not (soak > 0 and every >= 0):
+    if matrix == (soak is not None):
+        raise UsageError("there is one thing to test at a time", "give --matrix or --soak MINUTES")
+    if matrix:
+        if image is not None:
+            raise UsageError("the matrix boots the model that ships", f"leave out {image}")
+        _matrix(as_json=as_json, **options)
+        return
+    _check_soak(soak or 0.0, every, options)
+    report = _soak(image, (soak or 0.0) * 60, every, accel)
+    click.echo(json.dumps(dataclasses.asdict(report)) if as_json else f"kgpt: soak passed: {report.line}")
+
+
+def _check_soak(minutes: float, every: float, options: dict[str, Any]) -> None:
+    if not (minutes > 0 and every >= 0):
         raise UsageError("a soak lasts longer than 0 minutes", "give --soak 120")
-    if not machine["serial"]:
-        raise UsageError("a soak is typed on the serial port", "leave out --no-serial")
-    report = _soak(image, soak * 60, every, machine)
-    if as_json:
-        click.echo(json.dumps(dataclasses.asdict(report)))
-    else:
-        click.echo(f"kgpt: soak passed: {report.line}")
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise UsageError(f"--{given[0].replace('listed', 'list')} is for --matrix", "leave it out")
 
 
-def _soak(image: Path | None, seconds: float, every: float, machine: dict[str, Any]) -> SoakReport:
+def _soak(image: Path | None, seconds: float, every: float, accel: str) -> SoakReport:
     from kgpt_build.cli.images import image_for
     from kgpt_build.proof.soak import Soak, soak_words
     from kgpt_build.vm.machine import Machine
 
     qemu = find_qemu()
     path = image_for(image, default=image is None)
-    memory = check_image(path, machine.pop("memory"))
-    words = soak_words(machine.pop("cmdline"))
-    if machine["machine"] == "auto":
-        machine["machine"] = "pc"  # with a screen: more of the kernel works
-    settings = resolve_accel(RunSettings(image=path, cmdline=words, memory=memory, **machine), qemu)
+    # pc has a screen: more of the kernel works.
+    settings = RunSettings(image=path, cmdline=soak_words(), memory=check_image(path, None), machine="pc", accel=accel)
+    settings = resolve_accel(settings, qemu)
     with Machine(settings, qemu=qemu, symbols=path) as running:
         patience = default_timeout(ROUND_SECONDS, settings.accel)
         return Soak(running, patience=patience).run(seconds, every, _teller())
@@ -80,3 +110,86 @@ def _teller() -> Callable[[SoakReport], None]:
             click.echo(f"kgpt: soak: {report.line}", err=True)
 
     return tell
+
+
+def _matrix(
+    *,
+    as_json: bool,
+    reduced: bool,
+    only: tuple[str, ...],
+    listed: bool,
+    jobs: int | None,
+    markdown: Path | None,
+    junit: Path | None,
+) -> None:
+    from kgpt_build.proof import axes
+    from kgpt_build.toolchain.program import version_tuple
+    from kgpt_build.toolchain.qemu import Qemu
+
+    every, not_run = axes.cases(version_tuple(Qemu().version()))
+    chosen = axes.only(axes.reduced(every) if reduced else every, only)
+    start = time.monotonic()
+    if listed:
+        click.echo("\n".join(case.name for case in chosen))
+        return
+    workers = jobs or max(1, (os.cpu_count() or 2) // 2)
+    report = _run_matrix(_Plan(chosen, only, reduced), not_run, workers, quiet=as_json)
+    _write_reports(report, markdown, junit, time.monotonic() - start)
+    if as_json:
+        from kgpt_build.proof.report import as_data
+
+        click.echo(json.dumps(as_data(report), indent=1))
+    if report.failed:
+        raise GuestFailed(report.summary)
+    click.echo(f"kgpt: {report.summary}", err=as_json)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be run: the ``cases`` of QEMU's, and of the other machines those whose names have all ``words``."""
+
+    cases: list[Case]
+    words: tuple[str, ...]
+    reduced: bool
+
+
+def _run_matrix(plan: _Plan, not_run: list[NotRun], workers: int, *, quiet: bool) -> Report:
+    import tempfile
+
+    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.proof import report as reports
+    from kgpt_build.proof.bochs import bochs_jobs
+    from kgpt_build.proof.images import expected, prepare
+    from kgpt_build.proof.matrix import case_jobs, run_all
+    from kgpt_build.proof.refusals import REFUSALS, refusal_jobs
+
+    qemu = find_qemu()
+    refusals = [each for each in REFUSALS if all(word in each.name for word in plan.words)]
+    with tempfile.TemporaryDirectory(prefix="kgpt-matrix-") as folder:
+        with shown_progress() as progress:
+            images = prepare(Path(folder), [*plan.cases, *(each.case for each in refusals)], progress)
+        right = expected()
+        jobs = case_jobs(plan.cases, images, right, qemu) + refusal_jobs(images, qemu, refusals)
+        if not plan.reduced:
+            of_bochs, without = bochs_jobs(images.kernel, right, plan.words)
+            jobs, not_run = jobs + of_bochs, not_run + without
+        if not jobs and not not_run:
+            raise UsageError(f"no machine has {' and '.join(plan.words)}", "kgpt test --matrix --list shows them")
+        results = run_all(jobs, workers, lambda result: click.echo(reports.line(result), err=quiet))
+    for item in not_run:
+        click.echo(reports.not_run_line(item), err=quiet)
+    return reports.Report(plan.cases, results, not_run)
+
+
+def _write_reports(report: Report, markdown: Path | None, junit: Path | None, seconds: float) -> None:
+    from kgpt_build.cli.junit import Case, Suite, junit_xml
+    from kgpt_build.paths import write_atomically
+    from kgpt_build.proof import report as reports
+
+    if markdown is not None:
+        write_atomically(markdown, reports.markdown(report).encode())
+    if junit is not None:
+        cases = [Case(each.name, "\n".join(each.failures), each.seconds) for each in report.results]
+        cases += [Case(item.name, skipped=item.reason) for item in report.not_run]
+        output = "\n".join(f"--- {each.name}\n{each.console}" for each in report.results if not each.ok)
+        write_atomically(junit, junit_xml(Suite("kgpt.matrix", "kgpt test --matrix", cases, output, seconds)))

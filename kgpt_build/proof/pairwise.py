@@ -55,13 +55,16 @@ def _filled(
     return {axis: row[axis] for axis in axes}
 
 
-def rows_covering_values(axes: Axes, rows: Sequence[Row]) -> list[Row]:
-    """A few of ``rows`` in which every value stands that stands in any of them."""
-    left = {item for row in rows for item in row.items()}
+def rows_covering_values(rows: Sequence[Row], *, at_least: int) -> list[Row]:
+    """So many of ``rows``, or more, that every value stands in them that stands in any; those with the most pairs."""
+    values = {item for row in rows for item in row.items()}
+    pairs = {pair for row in rows for pair in pairs_of(row)}
     chosen: list[Row] = []
-    while left:
-        best = max(rows, key=lambda row: len(left & set(row.items())))
-        left -= set(best.items())
+    while values or len(chosen) < min(at_least, len(rows)):
+        others = [row for row in rows if row not in chosen]
+        best = max(others, key=lambda row: (len(values & set(row.items())), len(pairs & set(pairs_of(row)))))
+        values -= set(best.items())
+        pairs -= set(pairs_of(best))
         chosen.append(best)
     return chosen
 

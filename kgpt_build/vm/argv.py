@@ -32,7 +32,7 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = QEMU) ->
         *_machine(settings),
         *_medium(settings),
         *_serial(settings, channels),
-        *_events(channels),
+        *_events(settings, channels),
         *_monitor(settings, channels),
         *_screen(settings),
         *settings.extra,
@@ -93,11 +93,13 @@ def _serial(settings: RunSettings, channels: Channels) -> list[str]:
     return ["-chardev", _backend(channels.serial, "serial"), "-serial", "chardev:serial"]
 
 
-def _events(channels: Channels) -> list[str]:
+def _events(settings: RunSettings, channels: Channels) -> list[str]:
+    # What the guest writes to the exit port ends QEMU; without it, the guest switches its machine off.
+    end = ("-no-shutdown",) if settings.keeps_screen else ("-device", f"isa-debug-exit,iobase={EXIT_PORT},iosize=4")
     return [
         *("-chardev", _backend(channels.events, "events")),
         *("-device", f"isa-debugcon,iobase={EVENTS_PORT},chardev=events"),
-        *("-device", f"isa-debug-exit,iobase={EXIT_PORT},iosize=4"),
+        *end,
     ]
 
 
@@ -114,7 +116,7 @@ def _monitor(settings: RunSettings, channels: Channels) -> list[str]:
 
 def _screen(settings: RunSettings) -> list[str]:
     # The card is there without a window too: screendump shows what it holds. microvm has no bus to put it on.
-    card = [] if settings.machine_type == "microvm" else ["-device", "VGA"]
+    card = ["-device", settings.card] if settings.card and settings.machine_type != "microvm" else []
     # Named, since QEMU left to choose would open a VNC port where it has no window.
     return [*card, "-display", settings.window if settings.display else "none"]
 

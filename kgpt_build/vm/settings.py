@@ -37,6 +37,8 @@ class RunSettings:
     """Show the screen in a window."""
     window: str = "gtk"
     """QEMU's kind of window (display.find_window)."""
+    card: str = "VGA"
+    """QEMU's graphics card; empty: none. microvm has none in any case."""
     serial: bool = True
     gdb: bool = False
     timeout: float | None = None
@@ -47,6 +49,8 @@ class RunSettings:
     """None: the BIOS that QEMU has."""
     modules: tuple[Path, ...] = ()
     """Files that the loader puts into memory beside the kernel, in this order (multiboot 1 modules)."""
+    keeps_screen: bool = False
+    """A guest that ends is switched off, and stays there until quit(): its screen can still be seen."""
     extra: tuple[str, ...] = ()
     """Further QEMU arguments."""
 
@@ -64,6 +68,8 @@ class RunSettings:
             raise UsageError("microvm has no screen to show", "leave out --display, or give --machine pc")
         if self.medium != "kernel" and self.machine == "microvm":
             raise UsageError("microvm boots kernels only", "give --machine pc")
+        if self.display and not self.card:
+            raise UsageError("without a graphics card there is no screen to show", "leave out --display")
         self._check_modules()
         if "\0" in self.cmdline or "\n" in self.cmdline:
             raise UsageError("the kernel's command line is one line of text", "write \\n inside quotes for a new line")

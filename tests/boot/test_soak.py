@@ -61,7 +61,7 @@ class FakeMachine:
     def send(self, data: bytes) -> None:
         if data == b"generate\r":
             text, used = next(self._rounds)
-            self.events += [Sample(0, text, 3, "eos"), Stats(1, 1, 3, 9, 9, 9, 9, used)]
+            self.events += [Sample(0, text, 3, "eos"), Stats(1, 1, 3, 9, 9, 9, 9, used=used)]
 
     def expect_event(self, kind: type[Event], timeout: float) -> Event:
         return Shell("kgpt> ")

@@ -79,7 +79,7 @@ def test_the_reduced_matrix_has_every_value() -> None:
     assert {item for case in few for item in case.values.items()} == {
         item for case in every for item in case.values.items()
     }
-    assert len(few) <= 12
+    assert 10 <= len(few) <= 12
 
 
 def test_only() -> None:
@@ -87,13 +87,10 @@ def test_only() -> None:
     chosen = only(every, ("loader=pvh", "microvm"))
     assert chosen
     assert all((case["loader"], case["machine"]) == ("pvh", "microvm") for case in chosen)
-    for words, message in (
-        (("loader=lilo",), "no loader=lilo"),
-        (("speed=1",), "no speed=1"),
-        (("loader=pvh", "pixels"), "no machine"),
-    ):
-        with pytest.raises(UsageError, match=message):
-            only(every, words)
+    assert only(every, ("loader=pvh", "pixels")) == []
+    for word in ("loader=lilo", "speed=1"):
+        with pytest.raises(UsageError, match=f"no {word}"):
+            only(every, (word,))
 
 
 def test_names() -> None:

@@ -10,15 +10,33 @@
 #define CRTC_DATA 0x3D5
 #define CURSOR_START 0x0A
 #define CURSOR_OFF 0x20
+#define CURSOR_LOW 0x0F /* keeps what is written to it */
 
 static volatile uint16_t *const screen = (volatile uint16_t *)TEXT_MEMORY;
 
-bool kg_vga_init(void)
+static bool register_answers(void)
+{
+    kg_outb(CRTC_INDEX, CURSOR_LOW);
+    uint8_t before = kg_inb(CRTC_DATA);
+    kg_outb(CRTC_DATA, 0x5A);
+    bool good = kg_inb(CRTC_DATA) == 0x5A;
+    kg_outb(CRTC_DATA, before);
+    return good;
+}
+
+static bool memory_answers(void)
 {
     uint16_t before = screen[0];
     screen[0] = 0x5AA5;
     bool good = screen[0] == 0x5AA5;
     screen[0] = before;
+    return good;
+}
+
+/* Without a card there may be RAM in its place, and no registers. */
+bool kg_vga_init(void)
+{
+    bool good = register_answers() && memory_answers();
     if (good) { /* the cursor is one of our cells */
         kg_outb(CRTC_INDEX, CURSOR_START);
         kg_outb(CRTC_DATA, CURSOR_OFF);

@@ -1,0 +1,216 @@
+"""One machine of the matrix: started, looked at in every way that it has, typed to, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from kgpt_build.errors import KgptError, MachineLost
+from kgpt_build.headers.font import glyphs
+from kgpt_build.proof.axes import Case
+from kgpt_build.proof.images import PROMPT, WORDS, Expected, Images
+from kgpt_build.vm.events import Exit, Sample, Shell, Stats
+from kgpt_build.vm.firmware import find_firmware
+from kgpt_build.vm.machine import Machine
+from kgpt_build.vm.settings import RunSettings
+
+T = TypeVar("T")
+
+PATIENCE = 300.0
+"""Seconds for each step of a run: firmware in an emulator on a busy host takes its time."""
+_LOADERS = {"pvh": "pvh", "multiboot1": "multiboot1", "grub-bios": "multiboot2", "grub-uefi": "multiboot2"}
+_MB = 1 << 20
+_FIRMWARE_MB = 64
+"""What firmware may keep for itself."""
+_ABOVE_4G = 3 << 30
+"""An arena of so much, less the page tables, has no room below 4 GiB: there is the hole for devices, and the image."""
+_SLACK = 16 << 20
+_LOOK_SECONDS = 10.0
+_SPECIAL_CPU = {"la57": ",la57=on", "x2apic": ",+x2apic"}
+_SPECIAL_MACHINE = {"no-hpet": "hpet=off", "no-pit": "pit=off", "no-hpet-no-pit": "hpet=off,pit=off"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run that is over. ``failures``: what was not as it must be; none: passed."""
+
+    name: str
+    failures: tuple[str, ...]
+    seconds: float
+    saw: str = ""
+    """What was looked at, for the table: ``serial, screen 1280x800, keyboard``."""
+    console: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Passed?"""
+        return not self.failures
+
+
+def settings_of(case: Case, images: Images) -> RunSettings:
+    """The machine of a case."""
+    by_grub = case["loader"].startswith("grub")
+    options = [_SPECIAL_MACHINE[case["special"]]] if case["special"] in _SPECIAL_MACHINE else []
+    options += ["i8042=off"] if case["keyboard"] == "no-keyboard" and case["machine"] != "microvm" else []
+    return RunSettings(
+        image=images.of(case),
+        medium=("usb" if case["machine"] == "q35" else "cdrom") if by_grub else "kernel",
+        firmware=find_firmware("uefi") if case["loader"] == "grub-uefi" else None,
+        cmdline="" if by_grub else WORDS,
+        cpus=int(case["cpus"]),
+        memory=int(case["memory"]),
+        accel="tcg",
+        cpu=case["cpu"] + _SPECIAL_CPU.get(case["special"], ""),
+        machine=case["machine"],
+        card=_card(case),
+        serial=case["serial"] == "serial",
+        keeps_screen=case.has_screen and not case.can_be_typed_to,
+        extra=("-machine", ",".join(options)) if options else (),
+    )
+
+
+def _card(case: Case) -> str:
+    if not case.has_screen:
+        return ""
+    # Under UEFI a card that has no registers of VGA's at all.
+    return "bochs-display" if case["loader"] == "grub-uefi" else "VGA"
+
+
+def run(case: Case, images: Images, expected: Expected, qemu: str) -> Result:
+    """Boot a case and judge it. What goes wrong is in the result, never raised."""
+    begun = time.monotonic()
+    with Machine(settings_of(case, images), qemu=qemu) as machine:
+        drive = _Drive(machine, case, expected)
+        try:
+            drive.run()
+        except KgptError as error:
+            ended = "" if machine.running else f" ({machine.wait().message})"
+            drive.failures.append(f"{error.message}{ended}")
+        seconds = time.monotonic() - begun
+        return Result(case.name, tuple(drive.failures), seconds, ", ".join(drive.saw), machine.console.tail(40))
+
+
+class _Drive:
+    """The steps of a run; each adds what it found wrong."""
+
+    def __init__(self, machine: Machine, case: Case, expected: Expected) -> None:
+        self._machine = machine
+        self._case = case
+        self._expected = expected
+        self.failures: list[str] = []
+        self.saw: list[str] = []
+
+    def run(self) -> None:
+        """All of them."""
+        if self._case.can_be_typed_to:
+            self._machine.expect_event(Shell, PATIENCE)
+        else:
+            self._machine.expect_event(Exit, PATIENCE)
+        self._check_boot()
+        self._check_names(self._expected.first)
+        if self._case.can_be_typed_to:
+            self._type_prompt()
+        self._end()
+
+    def _check(self, good: bool, failure: str) -> None:
+        if not good:
+            self.failures.append(failure)
+
+    def _check_boot(self) -> None:
+        """Does the kernel say of the machine what it is?"""
+        of = self._raw_events()
+        boot, case = of["boot"], self._case
+        facts = {
+            "loader": _LOADERS[case["loader"]],
+            "serial": case["serial"] == "serial",
+            "screen": case.has_screen,
+            "keyboard": case["keyboard"] == "ps2",
+        }
+        for key, value in facts.items():
+            self._check(boot[key] == value, f"boot says {key} {boot[key]!r}, not {value!r}")
+        memory = int(case["memory"])
+        found = boot["memory"] // _MB
+        self._check(memory - _FIRMWARE_MB <= found <= memory, f"{found} MB of {memory} MB of memory were found")
+        if memory >= 4096:
+            arena = of["memory"]["arena"]
+            self._check(arena >= _ABOVE_4G - _SLACK, f"the arena of {arena // _MB} MB is not above 4 GB")
+        cpus = of["cpus"]
+        said = f"{cpus['found']} processors found, {cpus['started']} started {cpus['note']}".rstrip()
+        self._check((cpus["found"], cpus["started"]) == (int(case["cpus"]),) * 2, said)
+
+    def _raw_events(self) -> dict[str, dict[str, Any]]:
+        """The first event of each name, with all of its keys."""
+        events = (json.loads(line) for line in reversed(self._machine.lines))
+        return {event["event"]: event for event in events}
+
+    def _check_names(self, names: tuple[str, ...]) -> None:
+        """The texts, on every way out that the machine has."""
+        said = tuple(event.text for event in self._machine.events if isinstance(event, Sample))
+        self._check(said == names, f"it generated {said}, not {names}")
+        lines = [f"sample {number:2d}: {name}" for number, name in enumerate(names, 1)]
+        if self._case["serial"] == "serial":
+            self._see("serial")
+            # The port has its own way to us: what an event follows may come after it.
+            shown = until(lambda: self._machine.console.text.splitlines(), lambda text: _holds(text, lines))
+            self._check(_holds(shown, lines), "the names are not on the serial port")
+        if self._case.has_screen:
+            screen = until(lambda: self._machine.screen(glyphs()), lambda screen: _holds(screen.lines, lines))
+            self._see(f"screen {len(screen.cells[0])}×{len(screen.cells)}")
+            self._check(_holds(screen.lines, lines), f"the names are not on the screen:\n{screen.text}")
+
+    def _type_prompt(self) -> None:
+        """By keyboard where there is one, and see the answer."""
+        self._machine.forget()
+        self._enter(f"generate {PROMPT}")
+        self._machine.expect_event(Stats, PATIENCE)
+        self._check_names(self._expected.answer)
+
+    def _enter(self, line: str) -> None:
+        if self._case["keyboard"] == "ps2":
+            self._see("keyboard")
+            self._machine.type_keys(line + "\n")
+        else:
+            self._machine.send(line.encode() + b"\r")
+
+    def _end(self) -> None:
+        if self._case.can_be_typed_to:
+            with contextlib.suppress(MachineLost):  # gone as soon as Enter is down
+                self._enter("halt")
+        if not self._machine.settings.keeps_screen:
+            verdict = self._machine.wait()
+            self._check(verdict.ok, verdict.message)
+            return
+        self._wait_until(self._is_off, "the machine was not switched off")
+        codes = [event.code for event in self._machine.events if isinstance(event, Exit)]
+        self._check(codes == [0], f"the guest ended with {codes}")
+        self._machine.quit()
+
+    def _is_off(self) -> bool:
+        return any(event.get("event") == "SHUTDOWN" for event in self._machine.qmp_events)
+
+    def _wait_until(self, holds: Callable[[], bool], failure: str) -> None:
+        with self._machine.changed:
+            self._machine.changed.wait_for(holds, PATIENCE)
+        self._check(holds(), failure)
+
+    def _see(self, what: str) -> None:
+        if what not in self.saw:
+            self.saw.append(what)
+
+
+def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
+    """What ``look`` gives as soon as it is good, or in the end."""
+    end = time.monotonic() + _LOOK_SECONDS
+    while not good(seen := look()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return seen
+
+
+def _holds(shown: Sequence[str], lines: Sequence[str]) -> bool:
+    """Are ``lines`` in ``shown``, in this order, whatever stands between?"""
+    left: Iterator[str] = iter(shown)
+    return all(any(line == each.rstrip() for each in left) for line in lines)

@@ -1,0 +1,105 @@
+"""The matrix's results as a table for people, as Markdown for the documentation, and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kgpt_build.proof.axes import AXES, Case, NotRun
+from kgpt_build.proof.drive import Result
+
+_TITLES = {
+    "loader": "loader",
+    "machine": "machine",
+    "cpu": "processor",
+    "cpus": "CPUs",
+    "memory": "MB",
+    "serial": "serial",
+    "screen": "screen",
+    "keyboard": "keyboard",
+    "special": "besides",
+}
+_SHOWN = {"no-serial": "–", "no-screen": "–", "no-keyboard": "–", "plain": "", "serial": "yes", "ps2": "PS/2"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was to be run, in order: a result for each name of ``rows``; and what could not be."""
+
+    rows: Sequence[Case]
+    results: Sequence[Result]
+    not_run: Sequence[NotRun]
+
+    @property
+    def passed(self) -> int:
+        """How many."""
+        return sum(result.ok for result in self.results)
+
+    @property
+    def failed(self) -> int:
+        """How many."""
+        return len(self.results) - self.passed
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        return (
+            f"{self.passed} of {len(self.results)} machines passed, {self.failed} failed, {len(self.not_run)} not run"
+        )
+
+
+def line(result: Result) -> str:
+    """A run in a line, and a line for each failure."""
+    verdict = "ok    " if result.ok else "FAILED"
+    first = f"{verdict} {result.seconds:6.1f} s  {result.name}  ({result.saw or 'events only'})"
+    return "\n".join([first, *(f"         {text}" for failure in result.failures for text in failure.splitlines())])
+
+
+def not_run_line(item: NotRun) -> str:
+    """What was not run, in a line."""
+    return f"not run         {item.name}: {item.reason}"
+
+
+def as_data(report: Report) -> dict[str, Any]:
+    """For ``--json``."""
+    values = {case.name: dict(case.values) for case in report.rows}
+    return {
+        "passed": report.passed,
+        "failed": report.failed,
+        "runs": [
+            {
+                "name": result.name,
+                "ok": result.ok,
+                "failures": list(result.failures),
+                "seconds": round(result.seconds, 3),
+                "saw": result.saw,
+                "machine": values.get(result.name, {}),
+            }
+            for result in report.results
+        ],
+        "not_run": [{"name": item.name, "reason": item.reason} for item in report.not_run],
+    }
+
+
+def markdown(report: Report) -> str:
+    """A table, a row a machine, and below it what was not run."""
+    by_name = {result.name: result for result in report.results}
+    lines = [
+        "| " + " | ".join([*_TITLES.values(), "seen on", "verdict"]) + " |",
+        "|" + "---|" * (len(_TITLES) + 2),
+    ]
+    for case in report.rows:
+        result = by_name[case.name]
+        cells = [_SHOWN.get(case[axis], case[axis].replace("-", " ")) for axis in AXES]
+        lines.append("| " + " | ".join([*cells, result.saw or "events", _verdict(result)]) + " |")
+    for result in report.results:
+        if result.name not in {case.name for case in report.rows}:
+            lines.append(f"| {result.name} |" + " |" * (len(_TITLES) - 1) + f" {result.saw} | {_verdict(result)} |")
+    lines += ["", report.summary[:1].upper() + report.summary[1:] + "."]
+    lines += [f"- Not run: {item.name}: {item.reason}." for item in report.not_run]
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(result: Result) -> str:
+    return "passed" if result.ok else "**failed**: " + "; ".join(text.splitlines()[0] for text in result.failures)
