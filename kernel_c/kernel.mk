@@ -32,11 +32,8 @@ ENGINE := \
     app/words.c \
     console/font.c \
     console/keyboard.c \
-    console/keyboard_test.c \
     console/pixels.c \
-    console/pixels_test.c \
     console/terminal.c \
-    console/terminal_test.c \
     core/acpi.c \
     core/acpi_cpus.c \
     core/acpi_fadt.c \
@@ -60,6 +57,7 @@ ENGINE := \
     core/random_test.c \
     core/str.c \
     core/str_test.c \
+    core/test.c \
     core/utf8.c \
     core/utf8_test.c \
     engine/forward.c \
@@ -79,16 +77,19 @@ ENGINE := \
     tokenizer/char_test.c \
     train/shape.c
 
+# Self-tests of what hosted tests try harder: in the larger images, where they are not half of the code.
+MORE_TESTS := core/acpi_test.c console/keyboard_test.c console/pixels_test.c console/terminal_test.c
+
 # What mode=train needs, in images that have it (TRAIN=1): the others stay half as large.
 TRAIN_ENGINE := \
     app/fast_parallel.c \
     app/trainer.c \
     app/training.c \
+    app/training_curve.c \
     app/training_documents.c \
     app/training_log.c \
     app/training_loss.c \
     app/training_weights.c \
-    core/acpi_test.c \
     core/dmath.c \
     core/dmath_test.c \
     core/dmath_trig.c \
@@ -178,6 +179,9 @@ ENGINE_MODULES := app/module.c core/sha256.c core/sha256_test.c
 ENGINE_SHA := core/sha256_sha.c
 
 MODEL := app/model_data.c
+ifneq ($(filter 1,$(TRAIN) $(LM)),)
+ENGINE += $(MORE_TESTS)
+endif
 
 # Per-ISA files: the suffix chooses the flags, run-time dispatch chooses the function.
 ENGINE_AVX2 := ops/x86/matmul_avx2.c
@@ -207,7 +211,7 @@ ENGINE += app/micro.c app/micro_shell.c
 endif
 
 # Of the engine, what is not on the way of a token.
-SMALL := core/acpi.c core/arena.c core/cpu.c core/error.c core/format.c core/json.c core/parse.c core/str.c core/utf8.c \
+SMALL := core/acpi.c core/arena.c core/cpu.c core/error.c core/format.c core/json.c core/parse.c core/str.c core/test.c core/utf8.c \
     engine/model.c engine/session.c engine/test_model.c tokenizer/char.c train/shape.c
 
 TAKES_MODULES := $(filter 1,$(TRAIN) $(LM))
@@ -331,7 +335,7 @@ $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
 $(filter %/tokenizer/unicode.o,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -I$(GEN)
 $(SHA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(SHA_FLAGS)
 # The screen is for panics too, which touch no FP register.
-$(filter $(OBJ)/kernel_c/console/%,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -mgeneral-regs-only -I$(GEN) $(if $(filter 1,$(DEBUG)),,-Os)
+$(filter $(OBJ)/kernel_c/console/%,$(ENGINE_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) -mgeneral-regs-only -I$(GEN) $(SMALL_FLAGS)
 $(AVX2_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX2_FLAGS)
 $(filter $(OBJ)/kernel_c/ops/quant/%,$(AVX2_OBJECTS)): FLAGS = $(FREESTANDING) $(SANITIZER) $(F16C_FLAGS)
 $(FMA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(FMA_FLAGS)

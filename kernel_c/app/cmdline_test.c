@@ -114,7 +114,7 @@ KG_TEST(cmdline, refuses_wrong_values)
         struct kg_config config;
         struct kg_error error = {{0}, {0}};
         if (parse(&config, wrong[i], &error) != KG_E_INPUT || !error.message[0] || !error.hint[0]) {
-            kg_test_fail(t, __FILE__, __LINE__, "%s: \"%s\", \"%s\"", wrong[i], error.message, error.hint);
+            kg_test_fail(t, __LINE__, "%s: \"%s\", \"%s\"", wrong[i], error.message, error.hint);
             return;
         }
     }

@@ -2,21 +2,9 @@
 #include "selftest.h"
 
 #include "events.h"
-#include "kgpt/format.h"
 #include "kgpt/str.h"
 #include "kgpt/test.h"
 #include "print.h"
-
-void kg_test_fail(struct kg_test *t, const char *file, int line, const char *format, ...)
-{
-    va_list arguments;
-    t->failed = true;
-    size_t n = kg_format(t->message, sizeof t->message, "%s:%d: ", file, line);
-    n = kg_format_stored(n, sizeof t->message);
-    va_start(arguments, format);
-    kg_vformat(t->message + n, sizeof t->message - n, format, arguments);
-    va_end(arguments);
-}
 
 static bool selected(const char *name, const char *filter)
 {
@@ -26,7 +14,7 @@ static bool selected(const char *name, const char *filter)
 
 static bool run_case(struct kgpt *k, const struct kg_test_case *test)
 {
-    struct kg_test t = {.cpu = k->info->cpu, .arena = &k->arena};
+    struct kg_test t = {.cpu = k->info->cpu, .arena = &k->arena, .file = test->file};
     size_t used = k->arena.used;
     test->run(&t);
     kg_arena_rewind(&k->arena, used);

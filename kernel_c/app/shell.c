@@ -103,7 +103,7 @@ static const struct kg_command commands[] = {
     {"cpu", "", "the processor, its features and the instruction set in use", run_cpu},
     {"selftest", "[name]", "run the self-tests, or those of one suite or name", run_selftest},
     {"reboot", "", "start the machine again", run_reboot},
-    {"halt", "", "end the run; Ctrl-D does the same", run_halt},
+    {"halt", "", "end the run and switch off; Ctrl-D does the same", run_halt},
     {"help", "[command]", "this list, or one command of it", run_help},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])

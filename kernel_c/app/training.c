@@ -8,7 +8,9 @@
 #include "kgpt/str.h"
 #include "module.h"
 #include "print.h"
+#include "statusline.h"
 #include "trainer.h"
+#include "training_curve.h"
 #include "training_documents.h"
 #include "training_log.h"
 #include "training_weights.h"
@@ -124,6 +126,7 @@ static void validate(struct training *t, uint64_t step)
     kg_event_eval(t->k, step, loss);
     kg_print("validation after step %lu | loss %.4f\n", (unsigned long)step, loss);
     kg_training_log_validation(step, loss);
+    kg_training_curve_validation(step, loss);
     if (is_finite(loss) && (!t->weights.has_best || loss < t->weights.best_loss)) {
         keep(t, step, loss);
     }
@@ -134,11 +137,22 @@ static double learning_rate(const struct kg_adam *adam, uint64_t step)
     return adam->lr * (1 - (double)step / adam->steps);
 }
 
+/* On the screen, where there is one. */
+static void show_progress(struct training *t, uint64_t step, double loss)
+{
+    if (step == t->until || kg_statusline_due(t->k)) {
+        kg_statusline(t->k, "step %'lu of %'u, loss %.4f", (unsigned long)step, t->settings.config->adam.steps, loss);
+        kg_training_curve_show();
+    }
+}
+
 static void report_step(struct training *t, uint64_t step, double loss)
 {
     const struct kg_adam *adam = &t->settings.config->adam;
     kg_event_step(t->k, step + 1, loss, learning_rate(adam, step));
     kg_training_log_step(step + 1, loss);
+    kg_training_curve_step(step + 1, loss);
+    show_progress(t, step + 1, loss);
     if (step % (adam->steps / KG_LOG_LINES + 1) != 0 && step + 1 != t->until) {
         return;
     }
@@ -235,6 +249,7 @@ static enum kg_status train_steps(struct training *t, bool *stopped, struct kg_e
     if (has_validation(t)) {
         validate(t, step);
     }
+    kg_training_curve_show();
     return KG_OK;
 }
 
@@ -249,6 +264,7 @@ static void announce(struct training *t)
              documents->all.n_documents, documents->all.n_vocab, (unsigned long)kg_layout_of(shape).n_parameters,
              t->trainer.name, t->settings.config->adam.steps, t->trainer.batch);
     kg_training_log_begin();
+    kg_training_curve_begin(done, t->until);
 }
 
 /* As microgpt ends: documents drawn by the generator that shuffled and initialised. */
@@ -303,6 +319,7 @@ enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, stru
     if (!k->config.train.exact) {
         kg_cpus_start(k); /* exact training computes one thing after another */
     }
+    kg_training_curve_open(k);
     kg_weights_remember(k);
     enum kg_status status = kg_modules_check(k, error);
     if (status == KG_OK) {

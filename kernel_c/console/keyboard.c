@@ -7,6 +7,7 @@
 #define PREFIX_EXTENDED 0xE0
 #define PREFIX_PAUSE 0xE1 /* two codes follow */
 #define SET2_RELEASED 0xF0
+#define SET2_F7 0x83
 #define SET2_HIGHEST 0x84
 #define SELF_TEST_PASSED 0xAA
 #define RELEASED 0x80
@@ -65,15 +66,20 @@ static const uint8_t translation[SET2_HIGHEST + 1] = {
     [0x7D] = 0x49, [0x7E] = 0x46, [0x83] = 0x41, [0x84] = 0x54,
 };
 
-/* Set 1 has no code F0 but where a Japanese key goes up, and set 2 none between 84 and E0. So a keyboard that speaks the other
+/* Set 1 has no code F0 but where a Japanese key goes up, and set 2 only two from 80 to DF. So a keyboard that speaks the other
  * set than was thought, because it was asked in vain or another one was plugged in, is understood when its first key goes up. */
 static void notice_set(struct kg_keyboard *keyboard, uint8_t code)
 {
-    if (keyboard->set == 1 && code == SET2_RELEASED && keyboard->last != KEY_KANA) {
-        keyboard->set = 2;
-    } else if (keyboard->set == 2 && code > SET2_HIGHEST && code < PREFIX_EXTENDED && code != SELF_TEST_PASSED) {
-        keyboard->set = 1;
-        keyboard->released = 0;
+    bool only_set1 = code >= RELEASED && code < PREFIX_EXTENDED && code != SET2_F7 && code != SET2_HIGHEST &&
+                     code != SELF_TEST_PASSED;
+    uint8_t set = keyboard->set;
+    if (set == 1 && code == SET2_RELEASED && keyboard->last != KEY_KANA) {
+        set = 2;
+    } else if (set == 2 && only_set1) {
+        set = 1;
+    }
+    if (set != keyboard->set) { /* and what was understood before was not meant */
+        *keyboard = (struct kg_keyboard){.set = set};
     }
 }
 

@@ -77,7 +77,7 @@ static void check_known(struct kg_test *t, double (*function)(double), const str
 {
     for (size_t i = 0; i < n; i++) {
         if (!is_near(function(known[i].x), known[i].value)) {
-            kg_test_fail(t, __FILE__, __LINE__, "number %zu, of %f, is more than an ulp off", i, known[i].x);
+            kg_test_fail(t, __LINE__, "number %zu, of %f, is more than an ulp off", i, known[i].x);
             return;
         }
     }

@@ -28,7 +28,7 @@ KG_TEST(parse, refuses_what_is_no_whole_number)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         uint64_t value = 7;
         if (kg_parse_u64(wrong[i], &value) || value != 7) {
-            kg_test_fail(t, __FILE__, __LINE__, "\"%s\" was taken for a number", wrong[i]);
+            kg_test_fail(t, __LINE__, "\"%s\" was taken for a number", wrong[i]);
             return;
         }
     }
@@ -46,7 +46,7 @@ KG_TEST(parse, decimals)
     for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
         float value = -1;
         if (!kg_parse_decimal(right[i].text, &value) || value != right[i].value) {
-            kg_test_fail(t, __FILE__, __LINE__, "\"%s\" became %f", right[i].text, (double)value);
+            kg_test_fail(t, __LINE__, "\"%s\" became %f", right[i].text, (double)value);
             return;
         }
     }
@@ -59,7 +59,7 @@ KG_TEST(parse, refuses_what_is_no_decimal)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         float value = 7;
         if (kg_parse_decimal(wrong[i], &value) || value != 7) {
-            kg_test_fail(t, __FILE__, __LINE__, "\"%s\" was taken for a number", wrong[i]);
+            kg_test_fail(t, __LINE__, "\"%s\" was taken for a number", wrong[i]);
             return;
         }
     }

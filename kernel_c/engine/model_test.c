@@ -17,7 +17,7 @@ KG_TEST(model, the_embedded_model_is_accepted)
         return; /* an image for language models */
     }
     if (kg_model_open(&model, &kgpt_model, UINT64_MAX, &error) != KG_OK) {
-        kg_test_fail(t, __FILE__, __LINE__, "%s", error.message);
+        kg_test_fail(t, __LINE__, "%s", error.message);
         return;
     }
     KG_CHECK_EQ(t, model.n_parameters * 4, kgpt_model.weights_size);
@@ -45,18 +45,18 @@ KG_TEST(model, places_every_matrix)
 }
 
 /* Changes one field of a good header, and expects a refusal that mentions `word`. */
-#define REFUSES(t, change, word)                                                        \
-    do {                                                                                \
-        struct kg_model model_;                                                         \
-        struct kg_error error_ = {{0}, {0}};                                            \
-        struct kg_model_data *data = kg_test_model((t)->arena, &shape, 1);              \
-        uint64_t available = data->size;                                                \
-        change;                                                                         \
-        KG_CHECK(t, kg_model_open(&model_, data, available, &error_) != KG_OK);         \
-        if (!mentions(error_.message, word)) {                                          \
-            kg_test_fail(t, __FILE__, __LINE__, "%s: \"%s\"", #change, error_.message); \
-            return;                                                                     \
-        }                                                                               \
+#define REFUSES(t, change, word)                                                \
+    do {                                                                        \
+        struct kg_model model_;                                                 \
+        struct kg_error error_ = {{0}, {0}};                                    \
+        struct kg_model_data *data = kg_test_model((t)->arena, &shape, 1);      \
+        uint64_t available = data->size;                                        \
+        change;                                                                 \
+        KG_CHECK(t, kg_model_open(&model_, data, available, &error_) != KG_OK); \
+        if (!mentions(error_.message, word)) {                                  \
+            kg_test_fail(t, __LINE__, "%s: \"%s\"", #change, error_.message);   \
+            return;                                                             \
+        }                                                                       \
     } while (0)
 
 static bool mentions(const char *text, const char *word)

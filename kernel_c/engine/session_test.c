@@ -218,7 +218,7 @@ KG_TEST(session, agrees_with_the_plain_model)
             off = difference > off ? difference : off;
         }
         if (!(off <= 1e-5 * largest)) {
-            kg_test_fail(t, __FILE__, __LINE__, "position %d is %.9f off, of %.3f", i, off, largest);
+            kg_test_fail(t, __LINE__, "position %d is %.9f off, of %.3f", i, off, largest);
             return;
         }
     }

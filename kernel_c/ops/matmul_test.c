@@ -54,8 +54,8 @@ static void same_dots(struct kg_test *t, const struct kg_ops *ops, const struct 
         size_t skip = n % 4; /* any alignment */
         float expected = reference->dot(a + skip, b, n), found = ops->dot(a + skip, b, n);
         if (memcmp(&expected, &found, sizeof found) != 0) {
-            kg_test_fail(t, __FILE__, __LINE__, "%s: dot of %zu is %.9f, expected %.9f", kg_isa_names[ops->isa], n,
-                         (double)found, (double)expected);
+            kg_test_fail(t, __LINE__, "%s: dot of %zu is %.9f, expected %.9f", kg_isa_names[ops->isa], n, (double)found,
+                         (double)expected);
             return;
         }
     }
@@ -73,8 +73,7 @@ static void same_matmuls(struct kg_test *t, const struct kg_ops *ops, const stru
             reference->matmul(expected, w, x, rows, columns);
             ops->matmul(found, w, x, rows, columns);
             if (memcmp(expected, found, (rows + 1) * sizeof(float)) != 0) {
-                kg_test_fail(t, __FILE__, __LINE__, "%s: matmul of (%zu, %zu) differs", kg_isa_names[ops->isa], rows,
-                             columns);
+                kg_test_fail(t, __LINE__, "%s: matmul of (%zu, %zu) differs", kg_isa_names[ops->isa], rows, columns);
                 return;
             }
         }

@@ -25,17 +25,17 @@ static struct kg_fast *make(struct kg_test *t, struct kg_fast_settings settings)
     struct kg_corpus *corpus = kg_arena_take(t->arena, sizeof *corpus);
     settings.features = t->cpu->features;
     if (!corpus || kg_corpus_read(corpus, corpus_text, sizeof corpus_text - 1, 0, t->arena, &error) != KG_OK) {
-        kg_test_fail(t, __FILE__, __LINE__, "the corpus cannot be read");
+        kg_test_fail(t, __LINE__, "the corpus cannot be read");
         return NULL;
     }
     settings.shape.n_vocab = corpus->n_vocab;
     size_t before = t->arena->used;
     if (kg_fast_init(&trainer, &settings, corpus, t->arena, &error) != KG_OK) {
-        kg_test_fail(t, __FILE__, __LINE__, "%s", error.message);
+        kg_test_fail(t, __LINE__, "%s", error.message);
         return NULL;
     }
     if (t->arena->used - before != kg_fast_size(&settings, corpus)) {
-        kg_test_fail(t, __FILE__, __LINE__, "it takes %zu bytes, not as many as said", t->arena->used - before);
+        kg_test_fail(t, __LINE__, "it takes %zu bytes, not as many as said", t->arena->used - before);
         return NULL;
     }
     return trainer;

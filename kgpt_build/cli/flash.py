@@ -110,13 +110,13 @@ def _check_serial(target: Target, serial: str | None, *, yes: bool) -> None:
 
 
 def _checked(path: Path) -> Image:
-    from kgpt_build.image import flash_image
+    from kgpt_build.image import flash_image, manifest
 
     with shown_amounts() as progress:
         progress.stage(f"checking {path}")
         image = flash_image.check(path, progress.amount)
-    if not flash_image.manifest_beside(path).exists():
-        click.echo(f"kgpt: there is no {flash_image.manifest_beside(path)} to compare it with", err=True)
+    if not manifest.beside(path).exists():
+        click.echo(f"kgpt: there is no {manifest.beside(path)} to compare it with", err=True)
     return image
 
 

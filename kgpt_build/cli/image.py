@@ -94,6 +94,27 @@ def usb(room: int, **options: Any) -> None:
     _make("usb", room=room, **options)
 
 
+@command.command("add")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@chat_template_option
+@toolchain_option
+@verbose_option
+def add(model: Path, folder: Path, chat_template: str | None, toolchain: str) -> None:
+    """Copy MODEL to the stick that is mounted at FOLDER, with entries for the menu.
+
+    The stick is one of kgpt image usb, with enough --room. Its kernels, models and menu stay as they are.
+    """
+    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.image.add import add
+
+    with shown_progress() as progress:
+        added = add(_wanted([model], None, toolchain, chat_template), folder, progress)
+    click.echo(
+        f"added {', '.join(added.entries)} to {folder}: {added.size:,} bytes; unmount it before it is pulled out"
+    )
+
+
 def _make(
     kind: str,
     models: Sequence[Path],

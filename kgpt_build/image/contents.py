@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,14 +98,17 @@ def load_models(names: Sequence[Path | None]) -> tuple[Named, ...]:
     return tuple(found.values())
 
 
-def gather(wanted: Wanted, progress: Progress) -> Contents:
-    """Check the models, and say what there will be of them. Raises KgptError."""
+def gather(wanted: Wanted, progress: Progress, *, any_lm: bool = False, taken: Iterable[str] = ()) -> Contents:
+    """Check the models, and say what there will be of them; none is called one of ``taken``.
+
+    With ``any_lm`` there is a kernel for language models in any case. Raises KgptError.
+    """
     items: list[Item] = []
     kernels: list[KernelPlan] = []
     entries: list[Entry] = []
-    taken: set[str] = set()
+    names = set(taken)
     for named in wanted.models:
-        slug = _slug(named.label, taken)
+        slug = _slug(named.label, names)
         if isinstance(named.model, Model):
             kernels.append(KernelPlan(f"/kgpt/{slug}.elf", named.model))
             entries += _microgpt_entries(slug, named.label, kernels[-1].path)
@@ -118,12 +121,21 @@ def gather(wanted: Wanted, progress: Progress) -> Contents:
     if Model in kinds:
         kernels.append(KernelPlan(TRAIN_KERNEL, None, wanted.corpus))
         entries.append(
-            Entry("train", f"Train a new model on {_corpus_name(wanted.corpus)}", TRAIN_KERNEL, ("mode=train",))
+            Entry(
+                "train",
+                f"Train a new model on {_corpus_name(wanted.corpus)}",
+                TRAIN_KERNEL,
+                ("mode=train",),
+                of_model=False,
+            )
         )
-        tests.append(Entry("selftest", "Self-test", TRAIN_KERNEL, ("mode=selftest",)))
-    if GgufModel in kinds:
+        tests.append(Entry("selftest", "Self-test", TRAIN_KERNEL, ("mode=selftest",), of_model=False))
+    if GgufModel in kinds or any_lm:
         kernels.append(KernelPlan(LM_KERNEL, NO_MODEL))
-        tests.append(Entry("selftest-lm", "Self-test of language models", LM_KERNEL, ("mode=selftest",)))
+    if GgufModel in kinds:
+        tests.append(
+            Entry("selftest-lm", "Self-test of language models", LM_KERNEL, ("mode=selftest",), of_model=False)
+        )
     return Contents(tuple(items), tuple(kernels), (*entries, *tests))
 
 

@@ -12,6 +12,7 @@ from kgpt_build.errors import KgptError
 from kgpt_build.image.volumes import DAMAGED, Extent, File, read_at
 
 _LONG, _FOLDER, _VOLUME = 0x0F, 0x10, 0x08
+_LOWER_BASE, _LOWER_ENDING = 0x08, 0x10  # how Windows NT and mtools save the long name of "grub.cfg"
 _MOST_FOLDERS = 10_000
 
 
@@ -119,4 +120,6 @@ def _name(entry: bytes, long: bytes) -> str:
     if long:
         return long.decode("utf-16-le", "replace").partition("\0")[0]
     base, ending = entry[:8].decode("ascii", "replace").rstrip(), entry[8:11].decode("ascii", "replace").rstrip()
+    base = base.lower() if entry[12] & _LOWER_BASE else base
+    ending = ending.lower() if entry[12] & _LOWER_ENDING else ending
     return f"{base}.{ending}" if ending else base

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import stat
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from kgpt_build.errors import KgptError
+from kgpt_build.image import manifest
 from kgpt_build.image.flash import BLOCK, Image
 
 _MAKE = "make an image first: kgpt image usb -o kgpt.img"
@@ -42,12 +41,13 @@ def check(path: Path, amount: Callable[[int, int], None] = lambda done, total: N
     for magic, what, hint in _OTHERS:
         if head.startswith(magic):
             raise KgptError(f"{path} {what}", hint.format(path=path))
-    expected = _manifest(path)
+    expected = _expected(path)
+    beside = manifest.beside(path).name
     if not expected and not head:
         raise KgptError(f"{path} is empty", _MAKE)
-    if expected and size != expected["size"]:
+    if expected and size != expected[0]:
         raise KgptError(
-            f"{path} is damaged: it has {size:,} bytes, and {expected['size']:,} by {manifest_beside(path).name}",
+            f"{path} is damaged: it has {size:,} bytes, and {expected[0]:,} by {beside}",
             "copy it again, or make it again",
         )
     if head[_MBR_SIGNATURE] != b"\x55\xaa":
@@ -58,18 +58,12 @@ def check(path: Path, amount: Callable[[int, int], None] = lambda done, total: N
             "copy it again, or make it again",
         )
     sha256 = _sha256(path, size, amount)
-    if expected and sha256 != expected["sha256"]:
+    if expected and sha256 != expected[1]:
         raise KgptError(
-            f"{path} is damaged, or another image: its SHA-256 is {sha256}, and {expected['sha256']} "
-            f"by {manifest_beside(path).name}",
+            f"{path} is damaged, or another image: its SHA-256 is {sha256}, and {expected[1]} by {beside}",
             "copy it again, or make it again",
         )
     return Image(path, size, sha256)
-
-
-def manifest_beside(path: Path) -> Path:
-    """Where `kgpt image` puts the manifest of the image ``path``."""
-    return path.with_name(f"{path.name}.manifest.json")
 
 
 def _head(path: Path) -> tuple[bytes, int]:
@@ -83,18 +77,19 @@ def _head(path: Path) -> tuple[bytes, int]:
         raise KgptError(f"cannot read {path}: {error.strerror}", _MAKE) from error
 
 
-def _manifest(path: Path) -> dict[str, Any] | None:
-    """``size`` and ``sha256`` as the manifest beside ``path`` has them, or None without one."""
-    place = manifest_beside(path)
+def _expected(path: Path) -> tuple[int, str] | None:
+    """Size and SHA-256 as the manifest beside ``path`` has them, or None without one."""
+    place = manifest.beside(path)
     try:
-        output = json.loads(place.read_bytes())["output"]
-        return {"size": int(output["size"]), "sha256": str(output["sha256"])}
+        image = manifest.parse(place.read_bytes(), str(place)).get("image")
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise KgptError(f"cannot read {place}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise KgptError(f"{place} is damaged", "make the image again, or remove this file") from error
+        raise KgptError(f"cannot read {place}: {error.strerror}", "it says what the image has to be") from error
+    match image:
+        case {"size": int(size), "sha256": str(sha256)}:
+            return size, sha256
+    raise KgptError(f"{place}: the manifest is damaged", "make the image again: kgpt image")
 
 
 def _size_by_content(head: bytes) -> int:

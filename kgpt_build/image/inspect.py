@@ -161,7 +161,7 @@ def _file_problems(image: BinaryIO, file: File | None, wanted: Mapping[str, Any]
     if file.size != wanted["size"]:
         yield f"{path} has {file.size:,} bytes instead of {wanted['size']:,}"
     elif digest != wanted["sha256"]:
-        yield f"{path} is damaged: its SHA-256 is {digest}, and {wanted['sha256']} was written"
+        yield f"{path} is not what was written: its SHA-256 is {digest}, not {wanted['sha256']}"
 
 
 def _problems_beside(path: Path, digest: str) -> Iterator[str]:

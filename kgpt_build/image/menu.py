@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from kgpt_build import paths
@@ -37,6 +37,8 @@ class Entry:
     words: tuple[str, ...]
     modules: tuple[MenuModule, ...] = ()
     note: str = ""
+    of_model: bool = True
+    """Is it about one of the models, not about all of the image?"""
 
     @property
     def cmdline(self) -> str:
@@ -67,7 +69,7 @@ class MenuSettings:
 def with_cmdline(entries: Sequence[Entry], cmdline: str) -> tuple[Entry, ...]:
     """The entries with these words behind their own. Raises UsageError for more than a kernel takes."""
     more = tuple(split_words(cmdline))
-    longer = tuple(Entry(e.id, e.title, e.kernel, (*e.words, *more), e.modules, e.note) for e in entries)
+    longer = tuple(replace(entry, words=(*entry.words, *more)) for entry in entries)
     for entry in longer:
         size = len(handed_on((*entry.words, *SAFE_WORDS)).encode())
         if size > MAX_CMDLINE:

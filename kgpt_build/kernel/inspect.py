@@ -14,7 +14,7 @@ from kgpt_build.kernel.elf import MODEL_SECTION, TESTS_SECTION, Image, Section, 
 from kgpt_build.kernel.sources import file_sha256
 
 _LARGEST = 10
-_TEST_CASE = struct.Struct("<QQ")  # struct kg_test_case of kernel_c/include/kgpt/test.h: name, function
+_TEST_CASE = struct.Struct("<QQQ")  # struct kg_test_case of kernel_c/include/kgpt/test.h: name, file, function
 _NAME_LIMIT = 256
 
 
@@ -79,7 +79,7 @@ def test_names(image: Image) -> tuple[str, ...]:
         return ()
     cases = image.section_bytes(section)
     whole = len(cases) - len(cases) % _TEST_CASE.size
-    return tuple(_text(image, name) for name, _ in _TEST_CASE.iter_unpack(cases[:whole]) if name)
+    return tuple(_text(image, name) for name, *_ in _TEST_CASE.iter_unpack(cases[:whole]) if name)
 
 
 def _text(image: Image, address: int) -> str:

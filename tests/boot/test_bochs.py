@@ -17,12 +17,14 @@ from kgpt_build.headers import BROUGHT
 from kgpt_build.kernel.build import build_cached
 
 SECONDS = 300
+IPS = 100_000_000
+"""Instructions that it takes for a second's."""
 
 CONFIGURATION = """
 display_library: rfb, options="timeout=0"
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
-cpu: model=tigerlake, count={cpus}, ips=100000000, reset_on_triple_fault=0
+cpu: model=tigerlake, count={cpus}, ips={ips}, reset_on_triple_fault=0
 memory: guest=256, host=256
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path={disc}, status=inserted
@@ -54,7 +56,9 @@ def boot(
     entry = f"set timeout=0\nmenuentry kgpt {{\n{before} multiboot2 /boot/kernel.elf {cmdline}\n{module}{TEXT}}}\n"
     (tree / "boot" / "grub" / "grub.cfg").write_text(entry)
     subprocess.run(["grub-mkrescue", "-o", str(disc), str(tree)], check=True, capture_output=True)
-    (folder / "bochsrc").write_text(CONFIGURATION.format(disc=disc, serial=serial, log=folder / "log", cpus=cpus))
+    (folder / "bochsrc").write_text(
+        CONFIGURATION.format(disc=disc, serial=serial, log=folder / "log", cpus=cpus, ips=IPS)
+    )
     (folder / "debugger").write_text("c\n")  # Debian's Bochs waits in its debugger: continue
     bochs = ["bochs", "-q", "-f", str(folder / "bochsrc"), "-rc", str(folder / "debugger")]
     done = subprocess.run(bochs, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False)
@@ -109,3 +113,21 @@ def test_processors_by_xapic_and_by_x2apic_train_the_same_weights(tmp_path: Path
     assert len(alone[2]) == 3
     assert train("xapic", 3) == ("xapic", *alone[1:])
     assert train("x2apic", 3, X2APIC_ON) == ("x2apic", *alone[1:])
+
+
+@pytest.mark.slow
+def test_a_processor_that_states_another_frequency_than_its_timers_show_is_not_believed(tmp_path: Path) -> None:
+    """Its CPUID is that of a real machine; its TSC counts the instructions of a simulated second."""
+
+    def stats(name: str, words: str) -> dict[str, Any]:
+        (tmp_path / name).mkdir()
+        events = boot(tmp_path / name, f"samples=1 exit {words}")[1]
+        return next(event for event in events if event["event"] == "stats")
+
+    stated = stats("cpuid", "clock=cpuid")
+    assert (stated["clock"], stated["ticks_hz"]) == ("cpuid", 2_419_200_000)
+    for name in ("pmtimer", "pit"):
+        assert stats(name, f"clock={name}")["ticks_hz"] == pytest.approx(IPS, rel=0.01)
+    believed = stats("all", "")
+    assert believed["clock"] == "hpet"
+    assert believed["ticks_hz"] == pytest.approx(IPS, rel=0.01)

@@ -6,16 +6,21 @@ Under TCG the guest's TSC is the host's, so the host's own clock says what is ri
 from __future__ import annotations
 
 import ctypes
+import re
+import struct
 import time
+from pathlib import Path
 
 import pytest
-from boots import Boot
+from boots import Boot, texts
 from native import shared_object
 
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.events import Stats
 
 READ_TSC = "unsigned long long ticks(void) { return __builtin_ia32_rdtsc(); }\n"
+NOBODY = (0xFEB0_0000, 0x1_2345_6000)
+"""Addresses of devices, at which none answers; the second is above 4 GiB, and not mapped."""
 PART = 0.02
 """How far off a frequency may be: something else may have this machine's processors just then."""
 
@@ -85,6 +90,38 @@ def test_none(boot: Boot, machine: str, without: str, words: str) -> None:
     guest.expect(r"^kgpt: 3 samples, \d+ tokens in [\d,]+ ticks, seed 7$")
     started = 1 if "acpi=off" in without else 2
     guest.expect_event("cpus", started=started)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        0x0,  # never mapped
+        0x8,
+        0x400,  # RAM of the BIOS
+        0x100_0000,  # our own code
+        0x400_0000,  # RAM, in the application's arena
+        *NOBODY,
+        0xFED0_0004,  # not aligned
+        0xFED0_0FF8,  # its registers would begin in one page and end in the next
+        0x7FFF_FFFF_F000,  # beyond the last address of the processor
+        0xFFFF_FFFF_FFFF_FFF8,
+    ],
+)
+def test_a_table_that_lies(boot: Boot, tmp_path: Path, address: int) -> None:
+    """Of an HPET where none is: it is not touched where that would hurt, and what does not count is not believed."""
+    body = struct.pack("<IBBBBQBHB", 0x8086A201, 0, 64, 0, 0, address, 0, 0, 0)
+    (tmp_path / "table").write_bytes(body)
+    log = ("-d", "guest_errors", "-D", str(tmp_path / "log"))
+    extra = ("-machine", "hpet=off", "-acpitable", f"sig=HPET,data={tmp_path / 'table'}", *log)
+    plain, lied = (
+        boot("samples=3 seed=7 exit", machine="q35"),
+        boot("samples=3 seed=7 exit", machine="q35", extra=extra),
+    )
+    assert stats(lied).clock == "pmtimer"
+    assert stats(plain).clock == "hpet"
+    assert texts(lied) == texts(plain)
+    touched = re.findall(r"Invalid read at addr (\w+)", (tmp_path / "log").read_text())
+    assert touched == ([f"0x{address + 4:X}"] if address in NOBODY else [])
 
 
 def test_the_shell_says_whose_word_it_took(boot: Boot) -> None:

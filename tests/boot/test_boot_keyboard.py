@@ -1,43 +1,157 @@
-"""Keys, typed through QEMU's monitor on a machine that has nothing else to type on."""
+"""Keys, pressed through QEMU's monitor, where there is nothing else to type on; and machines without a keyboard."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from typing import Any
 
 import pytest
 from boots import Boot, texts
 
+from kgpt_build.errors import MachineLost
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.events import Boot as BootEvent
-
-NAMES = {" ": "spc", "=": "equal", ".": "dot", "-": "minus", "_": "shift-minus", "\r": "ret", "\b": "backspace"}
-"""QEMU's names of keys, where they are not the character itself."""
-
-Keys = Callable[[Guest, Iterable[str]], None]
+from kgpt_build.vm.events import Error, Event, Sample
 
 
 def press(guest: Guest, *combinations: str) -> None:
-    """``ctrl-c`` is two keys, held together."""
+    """``ctrl-c`` is two keys, held together; by QEMU's names."""
     for combination in combinations:
         keys = [{"type": "qcode", "data": key} for key in combination.split("-")]
-        # The keyboard forgets keys beyond the sixteenth byte: these come one by one, each let go before the next.
-        guest.machine.execute("send-key", keys=keys, **{"hold-time": 1})
+        guest.machine.execute("send-key", keys=keys)
 
 
-def type_line(guest: Guest, text: str) -> None:
-    press(guest, *(NAMES.get(c, f"shift-{c.lower()}" if c.isupper() else c) for c in text + "\r"))
+def last_keys(guest: Guest, text: str) -> None:
+    """These end the machine: perhaps before QEMU has said that it pressed them."""
+    with contextlib.suppress(MachineLost):
+        guest.machine.type_text(text)
+
+
+def errors_of(guest: Guest) -> list[str]:
+    return [event.message for event in guest.events if isinstance(event, Error)]
+
+
+def start(guest: Guest) -> BootEvent:
+    event: Event = guest.expect_event("boot")
+    assert isinstance(event, BootEvent)
+    return event
 
 
 @pytest.mark.parametrize("machine", ["pc", "q35"])
 def test_a_shell_without_a_serial_port(boot: Boot, machine: str) -> None:
     guest = boot("mode=shell", machine=machine, serial=False)
     guest.expect_event("shell")
-    start = guest.expect_event("boot")
-    assert isinstance(start, BootEvent)
-    assert (start.serial, start.keyboard) == (False, True)
-    type_line(guest, "set samples 2")
-    type_line(guest, "generate ka")
+    assert (start(guest).serial, start(guest).keyboard) == (False, True)
+    guest.machine.type_keys("set samples 2\rset seed 7\rgenerate ka\r")
     guest.expect_event("stats", samples=2)
-    assert all(text.startswith("ka") for text in texts(guest))
-    type_line(guest, "halt")
+    guest.expect_event("config", seed=7, prompt="ka")
+    assert [text[:2] for text in texts(guest)] == ["ka", "ka"]
+    last_keys(guest, "halt\r")
     assert guest.wait().ok
+
+
+def test_line_editing_with_keys(boot: Boot) -> None:
+    """Arrows, Home, End, Delete, Backspace, history, Caps Lock, Ctrl with a letter: all that the line editor knows."""
+    guest = boot("mode=shell", machine="pc", serial=False)
+    guest.expect_event("shell")
+    guest.machine.type_keys("xbc\x7f\x1b[D\x1b[3~d\x1b[Ha\x1b[Fe\r")
+    guest.expect_event("error", message='unknown command "axde"')
+    guest.machine.type_keys("second\r\x1b[A\x1b[A\x1b[Bx\x15\x1b[A\x1b[A!\r")  # and Ctrl-U
+    guest.expect_event("error", message='unknown command "axde!"')
+    press(guest, "caps_lock", "a", "shift-b", "caps_lock", "c", "num_lock", "kp_4", "num_lock", "kp_7", "d", "ret")
+    guest.expect_event("error", message='unknown command "dAbc4"')
+    press(guest, "pause", "print", "f1", "f5", "alt-f5", "meta_l", "menu", "esc", "x", "y", "kp_enter")
+    guest.expect_event("error", message='unknown command "y"')  # Esc and x are one key of a terminal: Alt-x
+    last_keys(guest, "\x04")
+    assert guest.wait().ok
+
+
+@pytest.mark.parametrize("keys", ["ctrl-c", "ctrl-pause"])
+def test_ctrl_c_stops_a_generation(boot: Boot, keys: str) -> None:
+    guest = boot("samples=1000000", machine="pc", serial=False)
+    guest.expect_event("sample", index=30)
+    press(guest, keys)
+    guest.expect_event("sample", reason="stopped")
+    guest.expect_event("shell")
+    assert len([event for event in guest.events if isinstance(event, Sample)]) < 1_000_000
+    last_keys(guest, "halt\r")
+    assert guest.wait().ok
+
+
+@pytest.mark.parametrize(
+    ("machine", "extra"),
+    [("pc", ("-machine", "pc,i8042=off")), ("q35", ("-machine", "q35,i8042=off")), ("microvm", ())],
+)
+def test_without_a_keyboard_it_does_what_it_was_told(boot: Boot, machine: str, extra: tuple[str, ...]) -> None:
+    guest = boot("samples=2", machine=machine, serial=False, extra=extra)  # no `exit`: there is nobody to wait for
+    assert guest.wait().ok
+    assert (start(guest).serial, start(guest).keyboard) == (False, False)
+    assert len(texts(guest)) == 2
+    guest.expect_event("exit", code=0, reason="done")
+
+
+def test_a_shell_that_nobody_can_type_to_is_refused(boot: Boot) -> None:
+    guest = boot("mode=shell", machine="pc", serial=False, extra=("-machine", "pc,i8042=off"))
+    assert guest.wait().exit_code == 1
+    (message,) = errors_of(guest)
+    assert message == "mode=shell needs something to type on: no keyboard and no serial port answered"
+
+
+def test_keyboard_and_serial_port_together(boot: Boot) -> None:
+    guest = boot("mode=shell", machine="pc")
+    guest.expect_event("shell")
+    guest.send("on")
+    guest.expect("on$")
+    press(guest, "e")
+    guest.expect("e$")
+    guest.send_line("")
+    guest.expect_event("error", message='unknown command "one"')
+    with contextlib.suppress(MachineLost):
+        press(guest, "ctrl-d")
+    assert guest.wait().ok
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"machine": "pc"},
+        {"machine": "q35", "serial": False},
+        {"machine": "microvm"},
+        {"machine": "q35", "cpus": 4, "cmdline": "mode=shell cpus=4"},
+        {"machine": "pc", "extra": ("-machine", "pc,pit=off,hpet=off")},
+    ],
+    ids=str,
+)
+def test_a_processor_that_waits_is_asleep(boot: Boot, settings: dict[str, object]) -> None:
+    guest = boot(**{"cmdline": "mode=shell", **settings})
+    guest.expect_event("shell")
+    while "HLT=1" not in registers(guest):  # one that never sleeps runs into the time limit
+        pass
+    guest.machine.type_text("nonsense\r")
+    guest.expect_event("error")
+    last_keys(guest, "halt\r")
+    assert guest.wait().ok
+
+
+def test_without_a_timer_to_wake_it_it_does_not_sleep(boot: Boot) -> None:
+    guest = boot("mode=shell", machine="pc", cpu="qemu64,-apic")
+    guest.expect_event("shell")
+    assert all("HLT=0" in registers(guest) for _ in range(20))
+    guest.send_line("halt")
+    assert guest.wait().ok
+
+
+@pytest.mark.parametrize("settings", [{"machine": "pc"}, {"machine": "microvm"}], ids=str)
+def test_a_paste_is_read_whole(boot: Boot, settings: dict[str, object]) -> None:
+    guest = boot("mode=shell", **settings)
+    guest.expect_event("shell")
+    lines = [f"x{i}" + "y" * 400 for i in range(10)]
+    guest.send("\r".join(lines) + "\rhalt\r")
+    assert guest.wait().ok
+    assert errors_of(guest) == [f'unknown command "{line[:64]}"' for line in lines]
+
+
+def registers(guest: Guest) -> str:
+    """Of the first processor, and whether it is halted."""
+    words: dict[str, Any] = {"command-line": "info registers"}
+    return str(guest.machine.execute("human-monitor-command", **words))

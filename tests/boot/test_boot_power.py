@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,33 @@ def test_off_after_exit(real: Boot, machine: str) -> None:
     assert "kgpt: halted" not in guest.console
 
 
+TRACE = ("-trace", "memory_region_ops_write")
+
+
+def writes(trace: Path) -> list[tuple[str, str]]:
+    """Addresses and values of what was written to devices, in order."""
+    return re.findall(r"addr (\w+) value (\w+)", trace.read_text(errors="replace"))
+
+
+@pytest.mark.parametrize(("machine", "enable"), [("pc", "0xf1"), ("q35", "0x2")])
+def test_how_it_is_switched_off(real: Boot, tmp_path: Path, machine: str, enable: str) -> None:
+    """ACPI mode, in which firmware leaves it to us; wake-ups cleared; the type; the type and the bit that does it."""
+    guest = real("samples=1 exit", machine=machine, serial=False, extra=(*TRACE, "-D", str(tmp_path / "trace")))
+    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+    done = writes(tmp_path / "trace")[-4:]
+    assert [done[0], *done[2:]] == [("0xb2", enable), ("0x604", "0x1"), ("0x604", "0x2001")]
+    assert done[1][0] == "0x600"
+
+
+def test_off_after_pvh(real: Boot, kernel: Path, tmp_path: Path) -> None:
+    """QEMU starts what has no multiboot 1 header by its PVH note; then the root pointer comes from the loader."""
+    image = tmp_path / "pvh.elf"
+    image.write_bytes(kernel.read_bytes().replace(struct.pack("<II", 0x1BADB002, 0x00010003), bytes(8)))
+    guest = real("samples=1 exit", image=image, machine="q35", memory=256)
+    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+    assert "booted by pvh" in guest.console
+
+
 def test_off_after_halt(real: Boot) -> None:
     guest = real("mode=shell", machine="q35")
     guest.expect("kgpt> ")
@@ -69,16 +97,9 @@ def test_what_is_to_be_read_stays(real: Boot, words: str) -> None:
     assert guest.machine.execute("query-status")["status"] == "running"
 
 
-@pytest.mark.parametrize("machine", MACHINES)
-def test_virtual_machines_end_without_being_asked(real: Boot, machine: str) -> None:
-    guest = real("mode=selftest test=crc32", machine=machine, cpu="max")
-    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
-
-
-def test_a_panic_reads_no_tables_and_ends_a_virtual_machine_by_its_ports(real: Boot) -> None:
-    guest = real("fault=panic", machine="q35", cpu="max")
-    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
-    assert "kgpt: panic: asked for by fault=panic" in guest.console
+@pytest.mark.parametrize("words", ["mode=selftest test=crc32", "fault=panic"])
+def test_a_virtual_machine_ends_by_its_ports_without_being_asked(real: Boot, words: str) -> None:
+    assert shutdown(real(words, machine="q35", cpu="max")) == {"guest": True, "reason": "guest-shutdown"}
 
 
 def test_without_tables_it_stays(real: Boot) -> None:
@@ -110,13 +131,11 @@ LAST_WRITE = {
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_reboot(real: Boot, tmp_path: Path, machine: str) -> None:
-    trace = tmp_path / "trace"
-    guest = real("mode=shell", machine=machine, extra=("-trace", "memory_region_ops_write", "-D", str(trace)))
+    guest = real("mode=shell", machine=machine, extra=(*TRACE, "-D", str(tmp_path / "trace")))
     guest.expect("kgpt> ")
     guest.send_line("reboot")
     assert shutdown(guest) == {"guest": True, "reason": "guest-reset"}
-    writes = re.findall(r"addr (\w+) value (\w+)", trace.read_text(errors="replace"))
-    assert writes[-1] == LAST_WRITE[machine]
+    assert writes(tmp_path / "trace")[-1] == LAST_WRITE[machine]
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import acpi
+import keyboards
 import lm_tiny
 from gguf_files import RawTensor, array_field, field, raw_file, text, u32_field, write_everything
 from targets import CORPUS, SHELL_MODELS
@@ -53,19 +55,30 @@ TYPED = (
     b"x" * 520 + b"\x7fy\r\x0c\t\x1b[5~\x1b[1;5C\x1bO\x1b\x1b",
 )
 
+WRITTEN = (
+    b"\x05\x03one\ntwo\nthree\nfour\nfive\n",
+    b"\x07\x05a line that is wrapped\x1b[9DX\r\x1b[K\x1b[2Bdown\x1b[1Kx\x1b[2;2Hhome\x1b[J\x1b[1J\x1b[2J",
+    "\x13\x04\x1b[1;31mred\x1b[7;44m é─\U0001f600\x1b[0;97;103m\x1b[39;49m\x1b[38;5;1mx\tt\b\b".encode(),
+    b"\x17\x06text\n\n\xfasta\xfb\x03\x00\x00\x00more text\n\n\n\xfb\x00\x00\x00\x00\xfcrest",
+    b"\x00\x00\xc3\xff\xed\xa0\x80\xf4\x90\x80\x80\x1b]0;t\x07\x1bPq\x1b\\\x1b[999999999;1;1;1;1;1;1;1;1A",
+)
+
 
 def main() -> None:
     """Write them all."""
     _write_shell_models()
     makers = {
+        "acpi": _machines,
         "cmdline": _cmdlines,
         "lineedit": _typed,
+        "keyboard": _codes,
         "chat": _chats,
         "gguf": _ggufs,
         "vocab": _vocabs,
         "encode": _texts,
         "model": _models,
         "shell": _sessions,
+        "terminal": _written,
     }
     for name, make in makers.items():
         folder = CORPUS / name
@@ -76,6 +89,17 @@ def main() -> None:
             (folder / f"seed-{i:02}").write_bytes(data)
 
 
+def _machines() -> Iterator[bytes]:
+    """After a byte that says whether check sums are made right."""
+    for machine in (acpi.whole(), acpi.old(), acpi.reduced()):
+        yield b"\1" + machine.data
+        yield b"\0" + machine.data
+    long_length = acpi.s5(acpi.package(b"\x0b\5\7", length=b"\x85\0\0"))
+    yield b"\1" + acpi.memory([acpi.fadt(132)], dsdt=acpi.table(b"DSDT", long_length)).data
+    yield b"\1" + acpi.memory([acpi.madt(), acpi.hpet(0)], rsdt=False).data
+    yield b"\1" + acpi.memory().data[:-1]
+
+
 def _cmdlines() -> Iterator[bytes]:
     yield from (b"\2" + line.encode() for line in CMDLINES)
     yield from (b"\1" + line.encode() for line in CMDLINES[5:7])
@@ -84,6 +108,23 @@ def _cmdlines() -> Iterator[bytes]:
 
 def _typed() -> Iterator[bytes]:
     yield from TYPED
+
+
+def _codes() -> Iterator[bytes]:
+    keys = keyboards.ALL
+    for code_set in (1, 2):
+        yield bytes([code_set - 1]) + b"".join(key.down(code_set) + key.up(code_set) for key in keys)
+        for modifier in (keyboards.SHIFTS[0], keyboards.CTRLS[1], keyboards.ALTS[0], keyboards.CAPS, keyboards.NUM):
+            held = b"".join(key.down(code_set) for key in keys[::7])
+            yield bytes([code_set - 1]) + modifier.down(code_set) + held + modifier.up(code_set)
+        silent = keyboards.PAUSE[code_set] + keyboards.PRINT[code_set] + keyboards.BREAK[code_set]
+        yield bytes([code_set - 1]) + silent
+        yield bytes([2 - code_set]) + b"\xaa" + silent + keys[0].down(code_set) + keys[0].up(code_set)
+
+
+def _written() -> Iterator[bytes]:
+    yield from WRITTEN
+    yield from (bytes([20, 7]) + b"kgpt> " + typed for typed in TYPED[:4])
 
 
 def _chats() -> Iterator[bytes]:

@@ -58,6 +58,8 @@ _MODEL = [
     *_CORE,
 ]
 
+_ACPI = [f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_s5")]
+
 
 @dataclass(frozen=True)
 class Target:
@@ -86,6 +88,27 @@ _TYPED = (
     *("\\x1b[A", "\\x1b[B", "\\x1b[C", "\\x1b[D", "\\x1b[H", "\\x1b[F", "\\x1b[3~", "\\x1b[200~", "\\x1b[201~"),
     *("\\x01", "\\x02", "\\x04", "\\x05", "\\x0b", "\\x0c", "\\x15", "\\x17", "\\x7f", "\\x0d\\x0a"),
     *("\\xc3\\xa9", "\\xe2\\x82\\xac", "\\xf0\\x9f\\x98\\x80"),
+)
+_CODES = (
+    *("\\xe0\\x48", "\\xe0\\xc8", "\\xe0\\xf0\\x75", "\\xe1\\x1d\\x45", "\\xf0\\x12", "\\x3a\\xba", "\\xe0\\x2a"),
+    *("\\x2a", "\\x1d", "\\x38", "\\x12", "\\x14", "\\x11", "\\xaa", "\\xff"),
+)
+_WRITTEN = (
+    *(
+        f"\\x1b[{word}"
+        for word in ("K", "1K", "2J", "J", "3A", "B", "9C", "2D", "H", "3;4H", "0m", "1;31m", "97;44m", "7m")
+    ),
+    *("\\x1b[?25l", "\\x1b]0;", "\\x1b\\\\", "\\x1bP", "\\x08", "\\x09", "\\x0d", "\\x0a", "xxxxxxxxxxxxxxxxxxxxxxxx"),
+    *(
+        "\\xfa",
+        "\\xfb\\x02",
+        "\\xfb\\x00",
+        "\\xfc",
+        "\\xe2\\x94\\x80",
+        "\\xc3\\xa9",
+        "\\xf0\\x9f\\x98\\x80",
+        "\\xed\\xa0\\x80",
+    ),
 )
 _GGUF_WORDS = (
     *(
@@ -117,6 +140,20 @@ _SHELL_WORDS = (
     *("mode=chat", "mode=shell", "mode=bench", "/reset", "/system ", "/set ", "/stats", "/history", "/quit", "/help"),
     *("generate ", "chat", "models", "use 2", "use 1", "model", "bench", "mem", "cpu", "selftest", "reboot", "halt"),
     *('\\"\\"\\"', "ctx=8", "n_ctx", "pp=4", "tg=4", "repeat=1", "logprobs=3", "layers", "max_tokens=3", "samples=2"),
+)
+
+_ACPI_WORDS = (
+    *("RSD PTR ", "XSDT", "RSDT", "APIC", "FACP", "HPET", "DSDT", "SSDT", "_S5_", "\\x08\\\\_S5_\\x12\\x05\\x02"),
+    *(
+        "\\x00\\x08",
+        "\\x09\\x10",
+        "\\x0a\\x05",
+        "\\x0b",
+        "\\x0c",
+        "\\x0e",
+        "\\x24\\xf0\\x07\\x00",
+        "\\x4c\\xf0\\x07\\x00",
+    ),
 )
 
 
@@ -157,6 +194,7 @@ TARGETS = {
             macros=("KG_LINE_MAX=40",),  # so that short inputs fill it
             words=_TYPED,
         ),
+        Target("keyboard", ("kernel_c/console/keyboard.c",), 128, words=_CODES),
         Target("vocab", (*_VOCAB,), 4096, words=_VOCAB_WORDS),
         Target("model", (*_MODEL,), 8192, words=_MODEL_WORDS),
         Target(
@@ -166,7 +204,14 @@ TARGETS = {
             macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80"),
             words=_KEYS + _TYPED + _SHELL_WORDS,
         ),
+        Target(
+            "terminal",
+            tuple(f"kernel_c/{name}.c" for name in ("console/font", "console/pixels", "console/terminal")),
+            400,
+            words=_WRITTEN,
+        ),
         Target("encode", (*_VOCAB,), 128, words=_TEXT_WORDS),
+        Target("acpi", (*_ACPI, *_CORE), 1024, words=_ACPI_WORDS),
         Target("chat", ("kernel_c/lm/chat.c", *_CORE), 2048, words=("KGCT", "</think>\\x0a", "<|im_end|>")),
     )
 }

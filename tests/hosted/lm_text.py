@@ -15,7 +15,7 @@ from kgpt_build.reference.lm_sampler import Candidates, LmSampling
 
 SOURCES = [
     "tests/hosted/lm_text_driver.c",
-    SELFTEST_DRIVER,
+    *SELFTEST_DRIVER,
     *(f"kernel_c/core/{name}.c" for name in ("arena", "crc32", "dmath", "error", "format", "math", "random")),
     *(f"kernel_c/core/{name}.c" for name in ("str", "utf8")),
     *(

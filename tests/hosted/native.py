@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SELFTEST_DRIVER = "tests/hosted/selftest_driver.c"
+SELFTEST_DRIVER = ("tests/hosted/selftest_driver.c", "kernel_c/core/test.c")
 """What a library needs besides KG_TESTs for ``selftests``."""
 
 _FLAGS = [

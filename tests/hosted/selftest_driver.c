@@ -2,16 +2,6 @@
 #include "kgpt/format.h"
 #include "kgpt/test.h"
 
-void kg_test_fail(struct kg_test *t, const char *file, int line, const char *format, ...)
-{
-    va_list arguments;
-    size_t at = kg_format(t->message, sizeof t->message, "%s:%d: ", file, line);
-    va_start(arguments, format);
-    kg_vformat(t->message + at, sizeof t->message - at, format, arguments);
-    va_end(arguments);
-    t->failed = true;
-}
-
 /* Runs self-test `i`, its name into `name`, and what failed into `message`; false if there is none. */
 bool driver_selftest(uint32_t i, char name[256], char message[256])
 {
@@ -21,6 +11,7 @@ bool driver_selftest(uint32_t i, char name[256], char message[256])
     if (i >= (size_t)(__stop_kgpt_tests - __start_kgpt_tests)) {
         return false;
     }
+    t.file = __start_kgpt_tests[i].file;
     kg_arena_init(&arena, memory, sizeof memory);
     kg_format(name, 256, "%s", __start_kgpt_tests[i].name);
     __start_kgpt_tests[i].run(&t);

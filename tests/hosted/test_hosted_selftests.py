@@ -55,7 +55,7 @@ def test_the_symbols_name_them(training: Hosted) -> None:
         assert isinstance(symtab, SymbolTableSection)
         assert section is not None
         symbols = {symbol.name for symbol in symtab.iter_symbols()}
-        assert section["sh_size"] == 16 * len(NAMES)
+        assert section["sh_size"] == 24 * len(NAMES)
     listed = {symbol.removeprefix("kg_test_") for symbol in symbols if re.match(r"kg_test_\w+__\w+$", symbol)}
     assert listed == {name.replace(".", "__", 1) for name in NAMES}
 

@@ -18,7 +18,7 @@ from kgpt_build.headers import unicode
 TOKENIZER = "kernel_c/tokenizer"
 SOURCES = [
     "tests/hosted/vocab_driver.c",
-    native.SELFTEST_DRIVER,
+    *native.SELFTEST_DRIVER,
     *gguf_reader.SOURCES,
     *(f"{TOKENIZER}/{name}.c" for name in ("bpe", "merge", "pretokenize", "pretokenize_rules", "spm", "unicode")),
     *(f"{TOKENIZER}/vocab{name}.c" for name in ("", "_char", "_encode", "_hash", "_read", "_special", "_test")),

@@ -102,7 +102,7 @@ class Elf:
             symbols += struct.pack("<I2BHQQ", 7, 0x10, 0, 0, 0, 0)
         address, pointers = BASE + PAGE + 0x40, b""
         for name in self.tests:
-            pointers += struct.pack("<QQ", address, self.entry)
+            pointers += struct.pack("<QQQ", address, address, self.entry)
             address += len(name) + 1
         count = len(sections)
         tables = (

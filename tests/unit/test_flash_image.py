@@ -11,7 +11,7 @@ import pytest
 from faulty_disk import image_file
 
 from kgpt_build.errors import KgptError
-from kgpt_build.image import flash_image
+from kgpt_build.image import flash_image, manifest
 
 SIZE = 100 * 2048
 
@@ -31,8 +31,8 @@ def path(tmp_path: Path) -> Path:
 
 def describe(path: Path, **changes: object) -> None:
     data = path.read_bytes()
-    output = {"file": path.name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), **changes}
-    flash_image.manifest_beside(path).write_text(json.dumps({"format": 1, "output": output}))
+    image = {"file": path.name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), **changes}
+    manifest.beside(path).write_text(json.dumps({"format": manifest.FORMAT, "image": image}))
 
 
 def failure(path: Path) -> str:
@@ -53,7 +53,7 @@ def test_an_image_is_read_whole(path: Path) -> None:
 
 def test_an_image_with_its_manifest(path: Path) -> None:
     describe(path)
-    assert flash_image.manifest_beside(path).name == "kgpt.img.manifest.json"
+    assert manifest.beside(path).name == "kgpt.img.manifest.json"
     assert flash_image.check(path).size == SIZE
 
 
@@ -84,10 +84,19 @@ def test_a_partition_that_protects_a_gpt_may_reach_further(path: Path) -> None:
     assert flash_image.check(path).size == SIZE
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"output": {}}', '{"output": {"size": "x", "sha256": ""}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "\xff", '{"format": 1}', '{"format": 1, "image": {"size": "x", "sha256": ""}}']
+)
 def test_a_damaged_manifest(text: str, path: Path) -> None:
-    flash_image.manifest_beside(path).write_text(text)
-    assert "kgpt.img.manifest.json is damaged | make the image again, or remove this file" in failure(path)
+    manifest.beside(path).write_text(text)
+    found = failure(path)
+    assert "kgpt.img.manifest.json: the manifest is damaged" in found
+    assert found.endswith("make the image again: kgpt image")
+
+
+def test_a_manifest_of_another_version(path: Path) -> None:
+    manifest.beside(path).write_text('{"format": 99}')
+    assert "the manifest is of another version of kgpt" in failure(path)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ static void compare(struct kg_test *t, enum kg_quant_version version, uint32_t t
         ops.rows[type](y[i], ROWS, &matrix, 0, ROWS, acts, act, TOKENS);
     }
     if (memcmp(y[0], y[1], TOKENS * ROWS * sizeof(float)) != 0) {
-        kg_test_fail(t, __FILE__, __LINE__, "version %u of %s differs", (unsigned)version, info->name);
+        kg_test_fail(t, __LINE__, "version %u of %s differs", (unsigned)version, info->name);
     }
 }
 

@@ -46,7 +46,7 @@ static unsigned index_at(uint64_t address, unsigned level)
 }
 
 /* The entry of `address` in the page directory (level 1) or page table (level 0). */
-static uint64_t *entry_of(uint64_t address, unsigned level)
+__attribute__((noinline)) static uint64_t *entry_of(uint64_t address, unsigned level)
 {
     uint64_t *table = root;
     for (unsigned at = 3; at > level; at--) {
@@ -69,17 +69,6 @@ static bool is_mapped(uint64_t address)
     }
 }
 
-static bool map_large(uint64_t from, uint64_t to)
-{
-    for (uint64_t address = from & ~(LARGE_PAGE - 1); address < to; address += LARGE_PAGE) {
-        uint64_t *entry = entry_of(address, 1);
-        if (entry == NULL)
-            return false;
-        *entry = address | PRESENT | WRITE | LARGE | NO_EXECUTE;
-    }
-    return true;
-}
-
 /* Large pages where they fit: the weights of a language model would need a small one for every 4,096 bytes that are read. */
 static bool map(uint64_t address, uint64_t end, uint64_t flags)
 {
@@ -93,6 +82,11 @@ static bool map(uint64_t address, uint64_t end, uint64_t flags)
         step = large ? LARGE_PAGE : KG_PAGE;
     }
     return true;
+}
+
+static bool map_memory(uint64_t from, uint64_t to)
+{
+    return map(from & ~(LARGE_PAGE - 1), (to + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1), PRESENT | WRITE | NO_EXECUTE);
 }
 
 static bool protect(const char *from, const char *to, uint64_t flags)
@@ -118,7 +112,7 @@ bool kg_paging_init(void)
 {
     root = kg_memory_page();
     bool good =
-        root && map_large(0, KG_FOUR_GIB) && map_large(KG_FOUR_GIB, kg_memory_highest()) &&
+        root && map_memory(0, KG_FOUR_GIB) && map_memory(KG_FOUR_GIB, kg_memory_highest()) &&
         protect(kg_text_start, kg_text_end, PRESENT) && protect(kg_rodata_start, kg_rodata_end, PRESENT | NO_EXECUTE) &&
         protect(kg_data_start, kg_data_end, PRESENT | WRITE | NO_EXECUTE) &&
         protect(kg_model_start, (const char *)kg_memory_image_end(), PRESENT | NO_EXECUTE) &&

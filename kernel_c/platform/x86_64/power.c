@@ -107,7 +107,7 @@ _Noreturn void plat_exit(enum kg_exit code)
     kg_screen_flush();
     if (virtual)
         kg_outl(DEBUG_EXIT, KG_EXIT_PORT_BASE + (uint32_t)code);
-    if (wanted_off || (virtual && code != KG_EXIT_FAILED)) /* not in a panic: it could be about these very tables */
+    if (wanted_off)
         power_off();
     if (virtual) {
         kg_outw(QEMU_PM1A_CONTROL, SLEEP_ENABLE_S5);

@@ -160,6 +160,8 @@ static const struct source {
 
 static const char *wanted = ""; /* only this one is asked */
 static const char *chosen = ""; /* the one that was believed */
+static uint64_t frequency;
+static bool known;
 
 void plat_clock_use(const char *name)
 {
@@ -194,12 +196,10 @@ static uint64_t choose(void)
 
 uint64_t plat_ticks_hz(void)
 {
-    static uint64_t hz;
-    static bool known;
     if (!known)
-        hz = choose();
+        frequency = choose();
     known = true;
-    return hz;
+    return frequency;
 }
 
 /* A read of port 0x80, which nobody answers, takes about a microsecond on every PC, and more in a virtual one. */

@@ -1,0 +1,107 @@
+"""Another model on a stick that is mounted somewhere, beside those it was made with: what was there stays as it is."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kgpt_build import paths
+from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.image import manifest
+from kgpt_build.image.contents import LM_KERNEL, Item, Wanted, built, gather
+from kgpt_build.image.menu import Entry, entry_lines, with_cmdline
+from kgpt_build.kernel.settings import Progress
+
+MENU_FOLDER = "/models"
+"""Where grub.cfg looks for more entries: in files whose names end with .cfg."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What was written: the ids of the new entries, and the bytes of all files."""
+
+    entries: tuple[str, ...]
+    size: int
+
+
+def add(wanted: Wanted, folder: Path, progress: Progress) -> Added:
+    """Copy the models of ``wanted``, and what they need, to the stick that is mounted at ``folder``.
+
+    Their entries get the command line that all of the stick's have. Raises KgptError, UsageError.
+    """
+    described = _manifest(folder)
+    contents = gather(wanted, progress, taken=_names(described, folder))
+    entries = with_cmdline([entry for entry in contents.entries if entry.of_model], described["cmdline"])
+    plans = [plan for plan in contents.kernels if plan.corpus is None and not _is_there(plan.path, folder)]
+    items = (*built(plans, wanted.toolchain, progress), *contents.items)
+    _check_room(folder, items)
+    for item in items:
+        progress.stage(f"copying {item.path}, {item.size:,} bytes")
+        _copy(item, folder)
+    for slug, lines in _menus(entries).items():
+        paths.write_atomically(_place(folder, f"{MENU_FOLDER}/{slug}.cfg"), "".join(lines).encode())
+    return Added(tuple(entry.id for entry in entries), sum(item.size for item in items))
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = _place(folder, manifest.PLACE)
+    try:
+        described = manifest.parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise KgptError(
+            f"{folder} is not the root of a stick that kgpt image usb made: {path} cannot be read",
+            "mount the stick, and give the folder where it is mounted",
+        ) from error
+    if described["kind"] != "usb":
+        raise UsageError(f"{folder} holds a disc, which cannot be changed", "make a stick: kgpt image usb")
+    return described
+
+
+def _names(described: dict[str, Any], folder: Path) -> set[str]:
+    """What models on the stick are called."""
+    there = {Path(file["path"]).stem for file in described["files"]}
+    return there | {path.stem for path in _place(folder, MENU_FOLDER).glob("*.cfg")}
+
+
+def _place(folder: Path, path: str) -> Path:
+    return folder / path.strip("/")
+
+
+def _is_there(path: str, folder: Path) -> bool:
+    return path == LM_KERNEL and _place(folder, path).is_file()
+
+
+def _check_room(folder: Path, items: Sequence[Item]) -> None:
+    size, free = sum(item.size for item in items), shutil.disk_usage(folder).free
+    if size > free:
+        raise KgptError(
+            f"{folder} has {free / 1e6:,.1f} MB free, and the model takes {size / 1e6:,.1f} MB",
+            "remove something, or make the stick with more room: kgpt image usb --room MB",
+        )
+
+
+def _copy(item: Item, folder: Path) -> None:
+    place = _place(folder, item.path)
+    part = place.with_name(f"{place.name}.part")
+    with paths.write_errors(str(place)):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if isinstance(item.source, bytes):
+                part.write_bytes(item.source)
+            else:
+                shutil.copyfile(item.source, part)
+            part.replace(place)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def _menus(entries: Sequence[Entry]) -> dict[str, list[str]]:
+    """Name of a model -> the lines of its entries."""
+    menus: dict[str, list[str]] = {}
+    for entry in entries:
+        menus.setdefault(entry.id.rpartition("-")[0], []).extend(f"{line}\n" for line in entry_lines(entry))
+    return menus

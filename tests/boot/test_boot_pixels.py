@@ -1,0 +1,136 @@
+"""The screen of a real boot, read back: pixels from GRUB under BIOS and UEFI, VGA text, and panics on both."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from boots import Boot, grub_disc, uefi
+
+from kgpt_build.headers.font import glyphs
+from kgpt_build.pytest_plugin import Guest
+from kgpt_build.vm.screen import Screen
+
+WORDS = "samples=60 seed=7"
+LIGHT_GREY, RED, WHITE = 0xAAAAAA, 0xAA0000, 0xFFFFFF
+SECONDS = 60.0  # this only keeps a failure from hanging
+STAYS = (
+    *(
+        "-chardev",
+        "null,id=sink",
+        "-device",
+        "isa-serial,chardev=sink,iobase=0xf4,irq=10",
+    ),  # in front of the debug exit
+    "-no-shutdown",
+)
+"""Arguments of a machine that does not go away when the kernel ends, so that its last picture can be taken."""
+
+
+def screen_with(guest: Guest, text: str) -> Screen:
+    """What is on its screen once ``text`` is: the serial port is a little earlier. All of it can be read."""
+    end = time.monotonic() + SECONDS
+    while True:
+        screen = guest.machine.screen(glyphs())
+        if text in "\n".join(screen.lines):
+            assert screen.unknown == 0
+            return screen
+        assert time.monotonic() < end, screen.lines
+        time.sleep(0.1)
+
+
+def is_near(colour: np.uint32, wanted: int) -> bool:
+    """VGA has six bits a channel, and a small format of pixels five."""
+    return all(abs((int(colour) >> shift & 0xFF) - (wanted >> shift & 0xFF)) < 8 for shift in (0, 8, 16))
+
+
+def check_prompt(guest: Guest, columns: int, rows: int) -> Screen:
+    """The shell waits, and the screen shows the end of what the serial port got."""
+    guest.expect(r"^kgpt> $")
+    screen = screen_with(guest, "\nkgpt>")
+    assert (len(screen.cells[0]), len(screen.cells)) == (columns, rows)
+    printed = [line.rstrip() for line in guest.console.splitlines()][-(rows - 1) :]
+    assert list(screen.lines[:-1]) == printed + [""] * (rows - 1 - len(printed))
+    assert is_near(screen.foreground[0, 0], LIGHT_GREY)
+    assert is_near(screen.background[0, 0], 0)
+    assert is_near(screen.background[-1, -1], LIGHT_GREY)  # the status line, to its end
+    assert "default" in screen.status
+    return screen
+
+
+@pytest.mark.parametrize(
+    ("mode", "columns", "rows"), [("1024x768x32", 128, 48), ("640x480x24", 80, 30), ("800x600x16", 100, 37)]
+)
+def test_pixels_under_a_bios(boot: Boot, kernel: Path, tmp_path: Path, mode: str, columns: int, rows: int) -> None:
+    disc = grub_disc(tmp_path, kernel, "multiboot2", WORDS, mode)
+    guest = boot(image=disc, medium="cdrom", machine="pc")
+    screen = check_prompt(guest, columns, rows)
+    assert screen.scale == 1
+
+
+def test_pixels_under_uefi(boot: Boot, kernel: Path, tmp_path: Path) -> None:
+    disc = grub_disc(tmp_path, kernel, "multiboot2", f"{WORDS} scale=2", "1280x1024x32")
+    guest = boot(image=disc, medium="cdrom", machine="q35", memory=256, firmware=uefi())
+    screen = check_prompt(guest, 80, 32)
+    assert screen.scale == 2
+
+
+def test_grub_leaves_text_where_there_are_no_pixels(boot: Boot, kernel: Path, tmp_path: Path) -> None:
+    disc = grub_disc(tmp_path, kernel, "multiboot2", WORDS, "text")
+    check_prompt(boot(image=disc, medium="cdrom", machine="pc"), 80, 25)
+
+
+def test_a_long_line_on_the_screen(boot: Boot) -> None:
+    guest = boot("samples=1", machine="pc", serial=True)
+    guest.expect(r"^kgpt> $")
+    guest.send("0123456789" * 12 + "\x1b[D" * 50 + "here" + "\x1b[C" * 3 + "\x7f")
+    guest.expect(r"here0123")
+    guest.send("\x05.\x01\r")
+    guest.expect(r"unknown command")
+    whole = "kgpt> " + "0123456789" * 7 + "here01" + "3456789" + "0123456789" * 4 + "."
+    lines = [line for line in screen_with(guest, "unknown command").lines if line]
+    at = next(i for i, line in enumerate(lines) if line.startswith("kgpt> 0123"))
+    assert lines[at : at + 2] == [whole[:80], whole[80:]]
+    assert lines[at + 2].startswith('kgpt: unknown command "0123')
+
+
+def test_a_screen_alone(boot: Boot) -> None:
+    guest = boot("samples=3 seed=7", machine="pc", serial=False)
+    guest.expect_event("stats")
+    names = [event.text for event in guest.events if event.event == "sample"]
+    guest.expect_event("shell")
+    assert [line.split(": ")[1] for line in screen_with(guest, "\nkgpt>").lines if line.startswith("sample")] == names
+
+
+def test_a_screen_switched_off_stays_dark(boot: Boot) -> None:
+    guest = boot("samples=3 screen=off", machine="pc")
+    guest.expect(r"^kgpt> $")
+    assert guest.machine.screen(glyphs()).shown == 0
+
+
+def check_panic(guest: Guest, message: str) -> None:
+    """It ended in a panic, which is on the screen in white on red, as the serial port got it."""
+    guest.expect(r"^kgpt: back-trace: .*\n")
+    screen = screen_with(guest, "\nkgpt: back-trace: 0x")
+    at = next(i for i, line in enumerate(screen.lines) if line.startswith("kgpt: panic:"))
+    assert message in screen.lines[at]
+    assert is_near(screen.foreground[at, 0], WHITE)
+    assert is_near(screen.background[at, 0], RED)
+
+
+def test_a_panic_in_vga_text(boot: Boot) -> None:
+    check_panic(boot("fault=ud", machine="pc", extra=STAYS), "#UD (invalid opcode)")
+
+
+def test_a_panic_in_pixels(boot: Boot, kernel: Path, tmp_path: Path) -> None:
+    disc = grub_disc(tmp_path, kernel, "multiboot2", "fault=null", "1024x768x32")
+    check_panic(boot(image=disc, medium="cdrom", machine="pc", extra=STAYS), "#PF (page fault: null pointer)")
+
+
+@pytest.mark.parametrize("mode", ["text", "1024x768x32"])
+def test_a_panic_before_there_is_memory(boot: Boot, kernel: Path, tmp_path: Path, mode: str) -> None:
+    disc = grub_disc(tmp_path, kernel, "multiboot2", "prompt=" + "x" * 4100, mode)
+    check_panic(
+        boot(image=disc, medium="cdrom", machine="pc", extra=STAYS), "the command line is longer than 4095 bytes"
+    )

@@ -1,0 +1,133 @@
+/* platform/x86_64/power.c and firmware.c on a made-up machine, for ctypes: what they write to its ports and registers, in order. */
+#include "../../kernel_c/platform/x86_64/io.h"
+
+#include <stddef.h>
+
+#include "kgpt/mem.h"
+
+static void fake_out(uint16_t port, uint32_t size, uint32_t value);
+static uint32_t fake_in(uint16_t port, uint32_t size);
+static void fake_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4]);
+_Noreturn static void fake_halt(void);
+#define kg_outb(port, value) fake_out(port, 1, value)
+#define kg_outw(port, value) fake_out(port, 2, value)
+#define kg_outl(port, value) fake_out(port, 4, value)
+#define kg_inb(port) ((uint8_t)fake_in(port, 1))
+#define kg_inw(port) ((uint16_t)fake_in(port, 2))
+#define kg_inl(port) fake_in(port, 4)
+#define kg_cpuid fake_cpuid
+#define kg_halt fake_halt
+#include "../../kernel_c/platform/x86_64/firmware.c"
+#include "../../kernel_c/platform/x86_64/power.c"
+
+#define MOST_WRITES 64
+
+struct write {
+    uint64_t port, size, value;
+};
+
+struct machine {
+    uint64_t base, size; /* of the memory that can be read, at its own addresses; the root pointer comes first */
+    uint64_t hypervisor;
+    uint64_t control, status, smi_port; /* ports of PM1a; 0: none */
+    uint64_t enable_ms;                 /* how long the firmware takes to switch to ACPI mode */
+    uint64_t page;                      /* registers in memory: one page at this address */
+    struct write writes[MOST_WRITES];
+    uint64_t n_writes, us, reads, text, triple_fault;
+};
+
+static struct machine *machine;
+static uint64_t enabled_at;
+static void *end[5];
+
+static void fake_out(uint16_t port, uint32_t size, uint32_t value)
+{
+    if (machine->n_writes < MOST_WRITES) {
+        machine->writes[machine->n_writes++] = (struct write){port, size, value};
+    }
+    if (port == machine->smi_port) {
+        enabled_at = machine->us + 1000 * machine->enable_ms;
+    }
+}
+
+static uint32_t fake_in(uint16_t port, uint32_t size)
+{
+    machine->reads++;
+    if (port == machine->control && size == 2) {
+        return machine->us >= enabled_at;
+    }
+    return port == machine->status && size == 2 ? 0x8100 : 0xFFFFFFFF >> (32 - 8 * size);
+}
+
+static void fake_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
+{
+    (void)subleaf;
+    memset(r, 0, 4 * sizeof *r);
+    r[2] = leaf == 1 && machine->hypervisor ? 1u << 31 : 0;
+}
+
+_Noreturn static void fake_halt(void)
+{
+    __builtin_longjmp(end, 1);
+}
+
+void kg_delay_us(uint32_t us)
+{
+    machine->us += us;
+}
+
+void plat_write(const char *text, size_t n)
+{
+    machine->text += text[n - 1] == '\n';
+}
+
+bool plat_fault(const char *kind)
+{
+    machine->triple_fault += kind[0] == 'r';
+    return true;
+}
+
+void kg_serial_flush(void)
+{
+}
+
+bool kg_debugcon_present(void)
+{
+    return false;
+}
+
+void kg_screen_flush(void)
+{
+}
+
+bool kg_paging_readable(uint64_t from, uint64_t size)
+{
+    return from >= machine->base && size <= machine->size && from - machine->base <= machine->size - size;
+}
+
+bool kg_paging_device(uint64_t page)
+{
+    return page == machine->page;
+}
+
+/* Returns when the machine would halt. */
+void driver_end(struct machine *m, uint32_t how);
+void driver_end(struct machine *m, uint32_t how)
+{
+    static struct kg_boot info;
+    enum { EXIT, EXIT_FOR_GOOD, REBOOT };
+    machine = m;
+    enabled_at = UINT64_MAX;
+    info = (struct kg_boot){.rsdp = m->base, .n_regions = 1, .regions = {{m->base, m->size, KG_REGION_RAM}}};
+    kg_firmware_init(&info);
+    if (__builtin_setjmp(end)) {
+        return;
+    }
+    if (how == REBOOT) {
+        plat_reboot();
+    }
+    if (how == EXIT_FOR_GOOD) {
+        plat_off_at_exit();
+    }
+    plat_exit(KG_EXIT_OK);
+}

@@ -1,0 +1,12 @@
+/* The driver of the serial port, on the test's ports. */
+#include "ports.h"
+
+#include "../../kernel_c/platform/x86_64/serial.c"
+
+/* As a machine that is switched on does. */
+bool driver_start(void);
+bool driver_start(void)
+{
+    room = ahead_in = ahead_out = 0;
+    return kg_serial_init();
+}
