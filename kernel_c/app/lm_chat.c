@@ -13,7 +13,9 @@
 
 #define PROMPT "> "
 #define MORE "... "
-#define MESSAGE_MAX 16384 /* bytes of a message, with its NUL */
+#ifndef KG_MESSAGE_MAX
+#define KG_MESSAGE_MAX 16384 /* bytes of a message, with its NUL */
+#endif
 
 void kg_lm_chat_reset(struct kgpt *k)
 {
@@ -87,7 +89,7 @@ enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, st
 }
 
 /* What a message is collected in. */
-static char message[MESSAGE_MAX];
+static char message[KG_MESSAGE_MAX];
 static size_t message_n;
 
 static void set_system(struct kgpt *k, const char *text)

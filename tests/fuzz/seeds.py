@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -220,13 +220,13 @@ def _texts() -> Iterator[bytes]:
 
 SESSIONS = (
     "\nhello\r/stats\r/history\r/set\r/help\r/quit\r",
-    "ctx=40 on_overflow=shift temperature=0\na\rb\rc\r/reset\rd\r/system Be kind.\re\r",
+    "ctx=20 on_overflow=shift temperature=0\na\rb\rc\r/reset\rd\r/system Be kind.\re\r",
     'mode=shell seed=7 logits\ngenerate abc\rmodels\ruse 2\rgenerate x\ruse 1\rchat\r"""two\rlines"""\r\x04halt\r',
-    'prompt="hi" exit max_tokens=5 logprobs=3 layers stop=a logit_bias=65-inf\n',
+    'prompt="hi" exit max_tokens=5 logprobs=3 layers stop=a logit_bias=9-inf\n',
     "mode=bench pp=4 tg=3 repeat=2 kv=q8 ubatch=3\n",
     "mode=shell\nmem\rcpu\rmodel\rset top_k 3\rset\rbench\rselftest\rhelp use\rbogus\rreboot\r",
     "model=2 mode=generate samples=2 repeat_penalty=1.5 presence_penalty=1 frequency_penalty=0.5\n",
-    "ctx=32 on_overflow=shift temperature=3 top_k=0 logit_bias=257-inf\na\r\0\0\0\0\0\0\0\0b\r",
+    "ctx=12 on_overflow=shift temperature=3 top_k=0 logit_bias=1-inf\na\r\0\0\0\0b\r",
     'kv=f32 system="é€😀"\né€😀\r\x1b[200~pasted\rtext\x1b[201~\r\x03\x03',
 )
 
@@ -236,29 +236,48 @@ def _sessions() -> Iterator[bytes]:
 
 
 def _write_shell_models() -> None:
-    """As small as can be, but with every byte as a token, and one of them with a template."""
+    """As small as can be: the fuzzer's time goes into tokens.
+
+    One has a template, whose words are few tokens, and lacks most bytes, which are lost; the other has them all.
+    """
     SHELL_MODELS.mkdir(exist_ok=True)
-    characters = [chr(code) for code in (*range(33, 127), *range(161, 173), *range(174, 256), *range(256, 324))]
-    tokens = [*characters, "<|im_start|>", "<|im_end|>", "ab", "Ġa"]
+    bytes_of_chat = sorted({*b"abcdehilmnorstuy .0\n", *"é€😀".encode(), 0xFF})
+    shape: dict[str, Any] = {"n_embd": 4, "n_layer": 1, "n_head": 2, "n_head_kv": 1, "n_ff": 3, "head_dim": 4}
+    chat = _bpe(bytes_of_chat, ["user", "assistant", "system", "ab", " a"])
+    plain = _bpe(range(256), ["ab", " a"])
+    _write_shell_model("chat", "llama", chat, shape | {"fields": {"context_length": 32}})
+    _write_shell_model("plain", "gpt2", plain, shape | {"n_head_kv": 2})
+    (SHELL_MODELS / "chat.kgct").write_bytes(chat_blob("", "", "", family="chatml").blob())
+
+
+def _write_shell_model(name: str, arch: str, tokenizer: Mapping[str, Any], replaced: Mapping[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        n_vocab = len(tokenizer["tokenizer.ggml.tokens"])
+        path = lm_tiny.write(Path(folder) / "m.gguf", lm_tiny.TINY[arch], n_vocab=n_vocab, **replaced)
+        (SHELL_MODELS / f"{name}.gguf").write_bytes(_with_tokenizer(path.read_bytes(), tokenizer))
+
+
+def _bpe(alphabet: Iterable[int], words: Iterable[str]) -> dict[str, Any]:
+    """A tokenizer: the tokens of ChatML, the bytes of ``alphabet``, and each of ``words``, joined from the left."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    printed = [chr(byte if byte in printable else 256 + others.index(byte)) for byte in range(256)]
+    pieces, merges = [printed[byte] for byte in alphabet], []
+    for word in words:
+        letters = [printed[byte] for byte in word.encode()]
+        for n in range(1, len(letters)):
+            pieces.append("".join(letters[: n + 1]))
+            merges.append("".join(letters[:n]) + " " + letters[n])
     ggml = "tokenizer.ggml."
-    tokenizer = {
+    return {
         ggml + "model": "gpt2",
         ggml + "pre": "smollm",
-        ggml + "tokens": tokens,
-        ggml + "token_type": [1] * 256 + [3, 3, 1, 1],
-        ggml + "merges": ["a b", "Ġ a"],
-        ggml + "eos_token_id": 257,
-        ggml + "bos_token_id": 256,
+        ggml + "tokens": ["<|im_start|>", "<|im_end|>", *pieces],
+        ggml + "token_type": [3, 3] + [1] * len(pieces),
+        ggml + "merges": merges,
+        ggml + "eos_token_id": 1,
+        ggml + "bos_token_id": 0,
     }
-    shape: dict[str, Any] = {"n_embd": 4, "n_layer": 1, "n_head": 2, "n_head_kv": 1, "n_ff": 3, "head_dim": 4}
-    for name, arch in (("chat", "llama"), ("plain", "gpt2")):
-        with tempfile.TemporaryDirectory() as folder:
-            tiny = lm_tiny.TINY[arch]
-            heads = {"n_head_kv": 2} if arch == "gpt2" else {}
-            path = lm_tiny.write(Path(folder) / "m.gguf", tiny, n_vocab=len(tokens), **(shape | heads))
-            data = path.read_bytes()
-        (SHELL_MODELS / f"{name}.gguf").write_bytes(_with_tokenizer(data, tokenizer))
-    (SHELL_MODELS / "chat.kgct").write_bytes(chat_blob("", "", "", family="chatml").blob())
 
 
 def _with_tokenizer(data: bytes, tokenizer: Mapping[str, Any]) -> bytes:

@@ -21,7 +21,9 @@ VECTORS = {
     "_avx512.c": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
 }
 """Sources that need more of a processor than the others; they are linked, but not run, and so compiled in no time."""
-NOT_RUN = ["-O0", "-fno-sanitize=all"]
+NOT_RUN = ["-O0", "-fno-sanitize=all", "-Wno-unused-command-line-argument"]
+ONCE = {"kernel_c/app/lm.c": [f"-Dkg_{name}_open=opened_{name}" for name in ("gguf", "vocab", "lm")]}
+"""What opens models asks tests/fuzz/opened.h for them."""
 
 FLAGS = ["-std=gnu11", "-g", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-omit-frame-pointer", "-D_GNU_SOURCE"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
@@ -71,6 +73,8 @@ class Target:
     macros: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     """What inputs are made of, for the fuzzer's dictionary; C escapes."""
+    unwatched: tuple[str, ...] = ()
+    """Sources, with wildcards, whose branches are no news to the fuzzer; the sanitizers watch them all the same."""
 
     @property
     def corpus(self) -> Path:
@@ -155,6 +159,11 @@ _ACPI_WORDS = (
         "\\x4c\\xf0\\x07\\x00",
     ),
 )
+_NUMBERS = (
+    *("kernel_c/ops/*", "kernel_c/lm/vector.c", "kernel_c/core/dmath*.c"),
+    *(f"kernel_c/core/{name}.c" for name in ("crc32", "math", "random")),
+)
+"""Sources that compute much and decide nothing."""
 
 
 def _application() -> tuple[str, ...]:
@@ -199,10 +208,11 @@ TARGETS = {
         Target("model", (*_MODEL,), 8192, words=_MODEL_WORDS),
         Target(
             "shell",
-            ("tests/fuzz/checked_arena.c", *_application()),
-            400,
-            macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80"),
+            ("tests/fuzz/checked_arena.c", "tests/fuzz/opened.c", *_application()),
+            256,
+            macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80", "KG_MESSAGE_MAX=150"),
             words=_KEYS + _TYPED + _SHELL_WORDS,
+            unwatched=_NUMBERS,
         ),
         Target(
             "terminal",
@@ -217,8 +227,8 @@ TARGETS = {
 }
 
 
-def build(target: Target, program: Path, compiler: Sequence[str], extra: Sequence[str] = ()) -> None:
-    """Compile ``target`` into ``program``: its entry point, its sources, and ``extra`` (a main, or a fuzzer's flags).
+def build(target: Target, program: Path, compiler: Sequence[str], main: str | None = None) -> None:
+    """Compile ``target`` into ``program``: its entry point, its sources, and ``main``, which a fuzzer has itself.
 
     The headers that come from no model are written beside it.
     """
@@ -228,10 +238,10 @@ def build(target: Target, program: Path, compiler: Sequence[str], extra: Sequenc
     words = [*compiler, *FLAGS, *WARNINGS, *INCLUDES, *macros]
     inputs = [f"tests/fuzz/fuzz_{target.name}.c"]
     for source in target.sources:
-        vectors = next((flags for end, flags in VECTORS.items() if source.endswith(end)), None)
-        if vectors is None:
-            inputs.append(source)
-        else:
-            inputs.append(str(program.parent / f"{Path(source).stem}.o"))
-            subprocess.run([*words, *vectors, *NOT_RUN, "-c", source, "-o", inputs[-1]], cwd=ROOT, check=True)
-    subprocess.run([*words, *inputs, *extra, "-lm", "-o", str(program)], cwd=ROOT, check=True)
+        vectors = next(([*flags, *NOT_RUN] for end, flags in VECTORS.items() if source.endswith(end)), [])
+        own = [*ONCE.get(source, []), *vectors]
+        inputs.append(str(program.parent / f"{Path(source).stem}.o") if own else source)
+        if own:
+            subprocess.run([*words, *own, "-c", source, "-o", inputs[-1]], cwd=ROOT, check=True)
+    inputs += [main] if main else []
+    subprocess.run([*words, *inputs, "-lm", "-o", str(program)], cwd=ROOT, check=True)

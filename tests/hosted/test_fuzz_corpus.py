@@ -18,7 +18,7 @@ MOST_BYTES = 300_000
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_corpus_finds_nothing(tmp_path: Path, name: str) -> None:
     program, inputs = tmp_path / "replay", sorted(TARGETS[name].corpus.iterdir())
-    build(TARGETS[name], program, SANITIZED if shutil.which("gcc") else PLAIN, ["tests/fuzz/replay.c"])
+    build(TARGETS[name], program, SANITIZED if shutil.which("gcc") else PLAIN, "tests/fuzz/replay.c")
     ran = subprocess.run([program, *inputs], capture_output=True, text=True, errors="replace", check=False)
     assert ran.returncode == 0, [*ran.stdout.splitlines()[-1:], ran.stderr]
     assert ran.stdout.splitlines() == [str(path) for path in inputs]

@@ -1,0 +1,18 @@
+/* Opening the same models again and again tells a fuzzer nothing, and takes most of its time: app/lm.c calls these instead of those of
+ * kgpt/gguf.h, kgpt/vocab.h and kgpt/lm.h. Each opens a file once, and then gives what was read of it again: the same tables at the same
+ * addresses, which cannot be used in between. */
+#ifndef KGPT_OPENED_H
+#define KGPT_OPENED_H
+
+#include "kgpt/gguf.h"
+#include "kgpt/lm.h"
+#include "kgpt/vocab.h"
+
+enum kg_status opened_gguf(struct kg_gguf *gguf, const void *data, uint64_t size, struct kg_arena *arena,
+                           struct kg_error *error);
+enum kg_status opened_vocab(struct kg_vocab *vocab, const struct kg_gguf *gguf, struct kg_arena *arena,
+                            struct kg_error *error);
+enum kg_status opened_lm(struct kg_lm_model *model, const struct kg_gguf *gguf, bool interleaved,
+                         struct kg_arena *arena, struct kg_error *error);
+
+#endif
