@@ -161,6 +161,7 @@ class _Drive:
             screen = until(lambda: self._machine.screen(glyphs()), lambda screen: _holds(screen.lines, lines))
             self._see(f"screen {len(screen.cells[0])}×{len(screen.cells)}")
             self._check(_holds(screen.lines, lines), f"the names are not on the screen:\n{screen.text}")
+            self._check("tokens/s" in screen.status, f"the status line says {screen.status!r}")
 
     def _type_prompt(self) -> None:
         """By keyboard where there is one, and see the answer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from boots import Kgpt
+from fakes import fake_program
 
 from kgpt_build import models
 
@@ -117,6 +119,19 @@ def test_a_window_that_cannot_be_opened(kgpt: Kgpt, kernel: Path, display: str, 
     done = kgpt("run", kernel, "--accel", "tcg", "--display", "--timeout", 20, env=env)
     assert done.returncode in (1, 3)
     assert re.search(message, done.stderr)
+
+
+def test_a_window_is_typed_to(kgpt: Kgpt, kernel: Path, tmp_path: Path) -> None:
+    """The kernel is not told to end: its shell goes on in the window, terminal or not."""
+    fake_program(tmp_path / "bin", "qemu-system-x86_64", "printf 'Available:\\nnone\\nsdl\\n'")
+    env = {"DISPLAY": ":0", "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    for words, ending in ((["--display"], []), (["--display", "--prompt", "ka"], ["exit"]), ([], ["exit"])):
+        done = kgpt("run", kernel, "--accel", "tcg", "--dry-run", *words, env=env)
+        assert done.returncode == 0, done.stderr
+        line = shlex.split(done.stdout)
+        assert ("sdl" in line) == ("--display" in words)
+        cmdline = line[line.index("-append") + 1] if "-append" in line else ""
+        assert cmdline.split()[-1:] == ending
 
 
 def test_gdb_waits_before_the_first_instruction(kgpt: Kgpt, kernel: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 from boots import Boot, Kgpt
 
 from kgpt_build.headers.font import glyphs
+from kgpt_build.proof.drive import until
+from kgpt_build.vm.events import Sample, Stats
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -21,6 +23,31 @@ def test_vga_text_shows_what_the_serial_port_says(boot: Boot, machine: str) -> N
     assert [line for line in screen.lines if line.startswith("sample")] == [
         line for line in guest.console.splitlines() if line.startswith("sample")
     ]
+
+
+KEYS = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789 -=[];'`\\,./ _+{}:\"~|<>? !@#$%^&*()"
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_every_key_arrives_on_the_screen(boot: Boot, machine: str) -> None:
+    """Faster than the keyboard's queue of 16 bytes would hold them; edited, taken back, sent, stopped."""
+    guest = boot("mode=shell", machine=machine, serial=False)
+    guest.expect_event("shell")
+    guest.machine.type_keys(KEYS)
+    shown = until(lambda: guest.machine.screen(glyphs()), lambda screen: screen.text.endswith(KEYS))
+    assert shown.text.endswith("kgpt> " + KEYS)
+    guest.machine.type_keys("\x15generatx\x7fe\x1b[D\x1b[D\x1b[H\x1b[F ka\n")
+    guest.machine.expect_event(Sample, 60, lambda sample: sample.text.startswith("ka"))
+    guest.machine.type_keys("\x1b[A\x7f\x7fzo\n")
+    guest.machine.expect_event(Sample, 60, lambda sample: sample.text.startswith("zo"))
+    guest.machine.type_keys("set samples 100000\ngenerate\n")
+    guest.expect_event("sample", index=30)
+    guest.machine.type_keys("\x03")
+    guest.machine.expect_event(Stats, 60, lambda stats: 30 < stats.samples < 100_000)
+    shown = until(lambda: guest.machine.screen(glyphs()), lambda screen: "stopped after" in screen.text)
+    assert "kgpt: stopped after " in shown.text
+    guest.machine.type_text("\x04")
+    assert guest.wait().ok
 
 
 def test_a_machine_without_a_screen(boot: Boot) -> None:
@@ -37,7 +64,8 @@ def test_screenshot_writes_a_picture(kgpt: Kgpt, kernel: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "screen.png").read_bytes().startswith(PNG)
     assert "sample  3: " in done.stdout
-    assert done.stdout.endswith("kgpt>\n")
+    assert "kgpt>\n" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith(" default | ")  # the status line
     assert [path.name for path in tmp_path.iterdir()] == ["screen.png"]
 
 
