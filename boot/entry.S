@@ -32,7 +32,7 @@ kg_multiboot2_header:
     .long -(MULTIBOOT2_HEADER_MAGIC + (kg_multiboot2_end - kg_multiboot2_header))
     .short 5, 1 /* a framebuffer is welcome, text will do: optional */
     .long 20
-    .long 0, 0, 0 /* width, height, depth: whatever suits the screen */
+    .long 1024, 768, 32 /* if the boot menu does not say otherwise; behind it GRUB takes any other */
     .balign 8
     .short 0, 0 /* end tag */
     .long 8

@@ -9,8 +9,8 @@
 
 const char *const kg_mode_names[] = {"generate", "shell", "selftest", "train", "chat", "bench", NULL};
 static const char *const screen_names[] = {"auto", "off", "safe", NULL}; /* enum kg_screen_use */
-static const char *const fault_names[] = {"ud",   "null",  "text",  "exec", "stack", "div",
-                                          "hang", "reset", "panic", "deaf", "cpu",   NULL};
+static const char *const fault_names[] = {"ud",    "null",  "text", "exec", "stack",  "div", "hang",
+                                          "reset", "panic", "deaf", "cpu",  "screen", NULL};
 static const char *const clock_names[] = {"cpuid", "hypervisor", "hpet", "pmtimer", "pit", "base", NULL};
 
 #define COUNT_OF_TRAIN(key, field, from, to) \

@@ -1,5 +1,5 @@
 /* Words of a command line. There are two layers of quotes: our own, key="a b\n", and GRUB's around them. GRUB puts a backslash before
- * each of \ ' " of a word, but not before \x and two hexadecimal digits, and quotes around one with a space in it: "prompt=a b". */
+ * each of \ ' " of a word (newer ones not before \x and two hexadecimal digits), and quotes around one with a space: "prompt=a b". */
 #include "words.h"
 
 #include <stddef.h>

@@ -1,7 +1,7 @@
 """Text for GRUB, and what becomes of it: grub.cfg is read much like a shell's script, then GRUB writes a command line.
 
 Of the words of a command GRUB makes one line: it puts a backslash before each of \\ ' " and quotes around a word with a
-space in it, key and all: ``prompt=a b`` becomes ``"prompt=a b"``. kernel_c/app/cmdline.c undoes that.
+space in it, key and all: ``prompt=a b`` becomes ``"prompt=a b"``. kernel_c/app/words.c undoes that.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from kgpt_build.errors import UsageError
 
-_ESCAPED = re.compile(r"(?P<hex>\\x[0-9A-Fa-f]{2})|[\\'\"]")
+_ESCAPED = re.compile(r"[\\'\"]")
 _WORD = re.compile(r'[^ =]*="(?:[^"\\]|\\.)*"(?= |$)|[^ ]+')
 
 
@@ -46,5 +46,5 @@ def handed_on(words: Sequence[str]) -> str:
 
 
 def _as_handed_on(text: str) -> str:
-    escaped = _ESCAPED.sub(lambda found: found[0] if found["hex"] else "\\" + found[0], text)
+    escaped = _ESCAPED.sub(r"\\\g<0>", text)
     return f'"{escaped}"' if " " in text else escaped

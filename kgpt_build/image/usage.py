@@ -42,8 +42,9 @@ class Use:
 
 @dataclass(frozen=True)
 class Mount:
-    """A line of mountinfo: where, the device's number, and what it was mounted from."""
+    """A line of mountinfo: its id, where, the device's number, and what it was mounted from."""
 
+    ident: str
     folder: str
     number: str
     source: str
@@ -135,11 +136,12 @@ def _mounts(root: Path) -> Iterator[Mount]:
             text += table.read_text(errors="surrogateescape")
         except OSError:  # another user's: then there is no right to write to disks either
             continue
-    seen: set[Mount] = set()
+    seen: set[str] = set()
     for line in text.splitlines():
         mount = _mount(line)
-        if mount and mount not in seen:
-            seen.add(mount)
+        # The same one has the same id everywhere; to a process with another root directory it has another path.
+        if mount and mount.ident not in seen:
+            seen.add(mount.ident)
             yield mount
 
 
@@ -149,7 +151,7 @@ def _mount(line: str) -> Mount | None:
     words, after = left.split(" "), right.split(" ")
     if not dash or len(words) < 5 or len(after) < 2:
         return None
-    return Mount(_unescaped(words[4]), words[2], _unescaped(after[1]))
+    return Mount(words[0], _unescaped(words[4]), words[2], _unescaped(after[1]))
 
 
 def _swaps(root: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from boots import Boot, grub_disc, uefi
+from boots import Boot, grub_disc, texts, uefi
 
 from kgpt_build.headers.font import glyphs
 from kgpt_build.pytest_plugin import Guest
@@ -98,7 +98,7 @@ def test_a_long_line_on_the_screen(boot: Boot) -> None:
 def test_a_screen_alone(boot: Boot) -> None:
     guest = boot("samples=3 seed=7", machine="pc", serial=False)
     guest.expect_event("stats")
-    names = [event.text for event in guest.events if event.event == "sample"]
+    names = texts(guest)
     guest.expect_event("shell")
     assert [line.split(": ")[1] for line in screen_with(guest, "\nkgpt>").lines if line.startswith("sample")] == names
 
@@ -126,6 +126,15 @@ def test_a_panic_in_vga_text(boot: Boot) -> None:
 def test_a_panic_in_pixels(boot: Boot, kernel: Path, tmp_path: Path) -> None:
     disc = grub_disc(tmp_path, kernel, "multiboot2", "fault=null", "1024x768x32")
     check_panic(boot(image=disc, medium="cdrom", machine="pc", extra=STAYS), "#PF (page fault: null pointer)")
+
+
+def test_a_panic_in_drawing_is_told_elsewhere(boot: Boot) -> None:
+    guest = boot("fault=screen", machine="pc")
+    end = guest.wait()
+    assert (end.kind, end.exit_code) == ("failed", 4)
+    assert "kg_vga_draw" in end.message
+    assert guest.console.count("kgpt: panic: #PF (page fault)") == 1
+    guest.expect(r"^kgpt: back-trace: .*\n$")
 
 
 @pytest.mark.parametrize("mode", ["text", "1024x768x32"])

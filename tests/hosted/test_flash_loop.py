@@ -232,6 +232,10 @@ def test_a_locked_device_is_refused(image: flash.Image, loop: Path) -> None:
         assert refusal(image, loop).startswith(f"another program works on {loop} just now")
 
 
+def _mapped_names() -> Iterator[Path]:
+    return Path("/sys/class/block").glob("dm-*/dm/name")
+
+
 @contextlib.contextmanager
 def mapped(name: str, table: str) -> Iterator[Path]:
     """A device of the device mapper."""
@@ -239,9 +243,9 @@ def mapped(name: str, table: str) -> Iterator[Path]:
         command("dmsetup", "create", name, "--table", table)
     except OSError as error:
         pytest.skip(f"this machine has no device mapper: {str(error).splitlines()[0]}")
-    path = Path("/dev/mapper", name)
     try:
-        yield path
+        # Not /dev/mapper/NAME: that is udev's to make.
+        yield next(Path("/dev", file.parts[4]) for file in _mapped_names() if file.read_text().strip() == name)
     finally:
         for _ in range(20):  # udev looks at it after it was closed
             with contextlib.suppress(OSError):

@@ -190,6 +190,17 @@ def test_a_mount_that_only_the_first_process_sees_counts(tmp_path: Path, image: 
     assert "is mounted at /mnt/a" in refusal(machine, "/dev/sdb", image)
 
 
+def test_a_mount_with_two_paths_is_unmounted_once(tmp_path: Path, image: Path) -> None:
+    """In a chroot the first process has another root directory, and so another path for the same mount."""
+    machine = laptop(tmp_path / "root")
+    machine.mount("/mnt/a", "8:33", "/dev/sdb1", "vfat")
+    machine.devices()
+    line = machine.mounts[-1]
+    (tmp_path / "root/proc/1").mkdir(parents=True)
+    (tmp_path / "root/proc/1/mountinfo").write_text(line.replace("/mnt/a", "/new/mnt/a") + "\n")
+    assert refusal(machine, "/dev/sdb", image).endswith("if you are done with it: sudo umount /mnt/a")
+
+
 @pytest.mark.parametrize(
     ("files", "words", "undo"),
     [

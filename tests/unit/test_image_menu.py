@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from toy import assert_golden
 
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.image.menu import Entry, MenuModule, MenuSettings, chosen, grub_cfg, template, with_cmdline
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "grub.cfg"
 MODULES = (
     MenuModule("/models/smol.gguf", ("smol.gguf", "sha256=" + "ab" * 32)),
     MenuModule("/models/smol.kgct", ("smol.kgct", "sha256=" + "cd" * 32)),
@@ -25,7 +24,7 @@ ENTRIES = (
 def test_the_text_of_a_menu() -> None:
     """The golden text changes with boot/grub.cfg: look at it, and boot it, before it is written anew."""
     settings = MenuSettings(r'prompt="it' "'" r's $HOME \"a\"" exit', 7, "safe>safe-train")
-    assert grub_cfg(with_cmdline(ENTRIES, settings.cmdline), settings, template()) == GOLDEN.read_text()
+    assert_golden("grub.cfg", grub_cfg(with_cmdline(ENTRIES, settings.cmdline), settings, template()))
 
 
 def test_a_command_line_is_added_to_each_entry() -> None:

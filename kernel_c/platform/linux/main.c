@@ -57,7 +57,7 @@ static struct kg_file map_file(char *path)
     return (struct kg_file){path, end ? end : "", data, (size_t)status.st_size};
 }
 
-static void parse_option(struct options *options, const char *name, const char *value)
+static void parse_option(struct options *options, const char *name, char *value)
 {
     if (strcmp(name, "--cmdline") == 0) {
         options->cmdline = value;
@@ -77,7 +77,7 @@ static struct options parse_options(int argc, char **argv)
     static const char *const names[] = {"--cmdline", "--events-fd", "--arena-mb", "--module"};
     struct options options = {.cmdline = "", .events_fd = -1, .arena_mb = KG_ARENA_MB};
     for (int i = 1; i < argc; i += 2) {
-        const char *name = argv[i], *value = argv[i + 1];
+        char *name = argv[i], *value = argv[i + 1];
         bool known = false;
         if (strcmp(name, "--help") == 0) {
             fputs(usage, stdout);

@@ -4,6 +4,8 @@
 #include "io.h"
 #include "kgpt/platform.h"
 #include "kgpt/str.h"
+#include "paging.h"
+#include "vga.h"
 
 static uint8_t not_code[16] = {0xC3}; /* ret, in a page of data */
 static volatile uint64_t sink;
@@ -64,6 +66,14 @@ static void fault_panic(void)
     plat_panic("asked for by fault=panic");
 }
 
+/* Drawing itself fails, in VGA text: the panic about it must not draw for ever. */
+static void fault_screen(void)
+{
+    kg_paging_guard(KG_VGA_MEMORY);
+    plat_write("\n", 1);
+    plat_relax();
+}
+
 /* No interrupt table: the next exception finds no handler, nor does the double fault, and the CPU resets. */
 static void fault_reset(void)
 {
@@ -99,7 +109,7 @@ static const struct {
 } faults[] = {
     {"ud", fault_ud},       {"null", fault_null}, {"text", fault_text}, {"exec", fault_exec},
     {"stack", fault_stack}, {"div", fault_div},   {"hang", fault_hang}, {"reset", fault_reset},
-    {"panic", fault_panic}, {"deaf", fault_deaf}, {"cpu", fault_cpu},
+    {"panic", fault_panic}, {"deaf", fault_deaf}, {"cpu", fault_cpu},   {"screen", fault_screen},
 };
 
 bool plat_fault(const char *kind)

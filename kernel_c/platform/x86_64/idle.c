@@ -20,7 +20,7 @@
 #define PIC_KEYBOARD (1u << 1)
 #define PIC_SERIAL (1u << 4)
 
-#define TEST_US 5000 /* a serial port empties its FIFO in less */
+#define TEST_US 1000
 
 #define CPUID1_ECX_HYPERVISOR (1u << 31)
 #define AMD_EBX 0x68747541u /* "Auth" */
@@ -66,6 +66,7 @@ static void calibrate(void)
         uint64_t start = kg_rdtsc(), counted, ticks;
         kg_apic_timer(UINT32_MAX);
         do {
+            kg_serial_keep();
             counted = UINT32_MAX - kg_apic_timer_left();
             ticks = kg_rdtsc() - start;
         } while (ticks < hz / CALIBRATIONS_PER_SECOND);
@@ -95,6 +96,7 @@ static void prepare(void)
     calibrate();
     if (counts_per_second == 0)
         return;
+    kg_serial_flush();
     sleep(TEST_US, KG_SERIAL_SENT);
 }
 

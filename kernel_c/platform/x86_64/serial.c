@@ -25,7 +25,7 @@ volatile bool kg_serial_woke;
 static bool present;
 static unsigned room; /* free places in the transmit FIFO */
 
-/* Received while it was sent: a line that is drawn again takes longer than the receive FIFO lasts. A ring that is full has one place left. */
+/* Received meanwhile: a line that is drawn again takes longer than the receive FIFO lasts. A ring that is full has one place left. */
 static uint8_t ahead[256], ahead_in, ahead_out;
 
 static bool keeps(uint16_t port, uint8_t value)
@@ -62,15 +62,19 @@ bool kg_serial_present(void)
     return present;
 }
 
+static uint8_t line_status(void)
+{
+    uint8_t status = kg_inb(LINE_STATUS);
+    if ((status & STATUS_DATA_READY) && (uint8_t)(ahead_in + 1) != ahead_out)
+        ahead[ahead_in++] = kg_inb(DATA);
+    return status;
+}
+
 static void put(uint8_t byte)
 {
-    for (unsigned spins = 0; room == 0 && spins < MAX_SPINS; spins++) {
-        uint8_t status = kg_inb(LINE_STATUS);
-        if ((status & STATUS_DATA_READY) && (uint8_t)(ahead_in + 1) != ahead_out)
-            ahead[ahead_in++] = kg_inb(DATA);
-        if (status & STATUS_TRANSMIT_EMPTY)
+    for (unsigned spins = 0; room == 0 && spins < MAX_SPINS; spins++)
+        if (line_status() & STATUS_TRANSMIT_EMPTY)
             room = FIFO_DEPTH;
-    }
     if (room == 0) { /* nobody drains it: better silent than stuck */
         present = false;
         return;
@@ -91,7 +95,7 @@ void kg_serial_write(const char *text, size_t n)
 void kg_serial_flush(void)
 {
     for (unsigned spins = 0; present && spins < MAX_SPINS; spins++) {
-        if (kg_inb(LINE_STATUS) & STATUS_TRANSMITTER_IDLE) {
+        if (line_status() & STATUS_TRANSMITTER_IDLE) {
             return;
         }
     }
@@ -104,6 +108,12 @@ int kg_serial_read(void)
     if (ahead_in != ahead_out)
         return ahead[ahead_out++];
     return kg_inb(LINE_STATUS) & STATUS_DATA_READY ? kg_inb(DATA) : KG_READ_NONE;
+}
+
+void kg_serial_keep(void)
+{
+    if (present)
+        line_status();
 }
 
 void kg_serial_interrupt(enum kg_serial_interrupt when)

@@ -10,6 +10,7 @@ bool kg_serial_present(void);
 void kg_serial_write(const char *text, size_t n); /* "\n" is sent as "\r\n" */
 void kg_serial_flush(void);                       /* waits until the last byte is on the wire */
 int kg_serial_read(void);                         /* KG_READ_NONE if nothing was received */
+void kg_serial_keep(void);                        /* a byte that was received, for later */
 
 /* When it interrupts from now on. */
 enum kg_serial_interrupt {

@@ -4,15 +4,13 @@
 #include "kgpt/font.h"
 #include "kgpt/terminal.h"
 
-#define TEXT_MEMORY 0xB8000
-
 #define CRTC_INDEX 0x3D4
 #define CRTC_DATA 0x3D5
 #define CURSOR_START 0x0A
 #define CURSOR_OFF 0x20
 #define CURSOR_LOW 0x0F /* keeps what is written to it */
 
-static volatile uint16_t *const screen = (volatile uint16_t *)TEXT_MEMORY;
+static volatile uint16_t *const screen = (volatile uint16_t *)KG_VGA_MEMORY;
 
 static bool register_answers(void)
 {

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define KG_VGA_MEMORY 0xB8000
 #define KG_VGA_COLUMNS 80
 #define KG_VGA_ROWS 25
 

@@ -1,0 +1,232 @@
+"""Images of kgpt image: both kinds, by BIOS and UEFI, as disc, disk and stick; what the menu says; what is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from boots import ENVIRONMENT, Boot, Kgpt, need, texts, uefi
+from hosted import random_model
+from test_boot_lm import QUESTION
+
+from kgpt_build.image import inspect
+from kgpt_build.image.contents import Wanted, load_models
+from kgpt_build.image.grub_text import handed_on, split_words
+from kgpt_build.image.make import ImageSettings, make
+from kgpt_build.image.menu import MenuSettings
+from kgpt_build.kernel.settings import Silent
+from kgpt_build.models import save_gguf
+from kgpt_build.pytest_plugin import Guest
+from kgpt_build.settings import quoted
+from kgpt_build.training.corpus import read_corpus
+from kgpt_build.vm.events import Boot as Booted
+from kgpt_build.vm.events import Config, Error, Model, Sample
+from kgpt_build.vm.machine import Machine
+from kgpt_build.vm.settings import RunSettings
+
+WORDS = "samples=3 seed=7 exit"
+TINY_LM = Path(__file__).parents[1] / "fuzz" / "shell" / "chat.gguf"
+CLOCK = """
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+#define NOW 1000000000 /* in 2001 */
+time_t time(time_t *t)
+{
+    if (t)
+        *t = NOW;
+    return NOW;
+}
+int gettimeofday(struct timeval *restrict t, void *restrict zone)
+{
+    (void)zone;
+    *t = (struct timeval){NOW, 0};
+    return 0;
+}
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+    int status = (int)syscall(SYS_clock_gettime, id, t);
+    if (id == CLOCK_REALTIME)
+        *t = (struct timespec){NOW, 0};
+    return status;
+}
+"""
+"""For LD_PRELOAD: a clock that always says the same."""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes images in a folder."""
+
+    folder: Path
+
+    def __call__(self, kind: str, *models: Path | None, template: str | None = None, **menu: object) -> Path:
+        """An image of ``models`` (the default one if there is none); ``menu`` is for MenuSettings."""
+        wanted = Wanted(load_models(models or [None]), read_corpus(None).embedded(), "zig", template)
+        settings = MenuSettings(**{"timeout": 0, **menu})  # type: ignore[arg-type]
+        out = self.folder / f"{len(list(self.folder.iterdir()))}.{kind}"
+        return make(ImageSettings(kind, out, wanted, settings), Silent()).image
+
+
+@pytest.fixture(scope="module")
+def image_of(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    need("grub-mkimage", "xorriso", "qemu-system-x86_64")
+    return Maker(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="module")
+def iso(image_of: Maker) -> Path:
+    return image_of("iso", cmdline=WORDS)
+
+
+@pytest.fixture(scope="module")
+def stick(image_of: Maker) -> Path:
+    return image_of("usb", cmdline=WORDS)
+
+
+@pytest.fixture(scope="module")
+def kgpt_names(kernel: Path) -> list[str]:
+    """What the same words give without GRUB."""
+    with Machine(RunSettings(kernel, WORDS, accel="tcg", timeout=120), qemu="qemu-system-x86_64") as machine:
+        assert machine.wait().ok
+        return [event.text for event in machine.events if isinstance(event, Sample)]
+
+
+def cmdline_of(guest: Guest) -> str:
+    (event,) = [event for event in guest.events if isinstance(event, Booted)]
+    return event.cmdline
+
+
+@pytest.mark.parametrize(
+    ("kind", "medium", "machine"),
+    [
+        ("iso", "cdrom", "pc"),
+        ("iso", "disk", "pc"),
+        ("iso", "usb", "q35"),
+        ("usb", "disk", "pc"),
+        ("usb", "usb", "q35"),
+    ],
+)
+def test_bios(boot: Boot, iso: Path, stick: Path, kgpt_names: list[str], kind: str, medium: str, machine: str) -> None:
+    guest = boot(image=iso if kind == "iso" else stick, medium=medium, machine=machine, memory=128)
+    end = guest.wait()
+    assert end.ok, end
+    guest.expect_event("boot", loader="multiboot2")
+    assert texts(guest) == kgpt_names
+
+
+@pytest.mark.parametrize(("kind", "medium"), [("iso", "cdrom"), ("iso", "usb"), ("usb", "usb")])
+def test_uefi(boot: Boot, iso: Path, stick: Path, kgpt_names: list[str], kind: str, medium: str) -> None:
+    image = iso if kind == "iso" else stick
+    guest = boot(image=image, medium=medium, machine="q35", memory=256, firmware=uefi())
+    end = guest.wait()
+    assert end.ok, end
+    assert texts(guest) == kgpt_names
+
+
+def test_without_a_serial_port(boot: Boot, iso: Path, kgpt_names: list[str]) -> None:
+    guest = boot(image=iso, medium="cdrom", machine="pc", serial=False)
+    assert guest.wait().ok
+    assert texts(guest) == kgpt_names
+
+
+def test_without_a_screen(boot: Boot, iso: Path, kgpt_names: list[str]) -> None:
+    """GRUB has nothing to show its menu on but the serial port; the card is there, and nobody can use it."""
+    guest = boot(image=iso, medium="cdrom", machine="pc", extra=("-global", "VGA.romfile="))
+    assert guest.wait().ok
+    assert texts(guest) == kgpt_names
+
+
+def test_training_and_safe_graphics(boot: Boot, image_of: Maker) -> None:
+    """Another entry than the first, and one of the submenu."""
+    image = image_of("iso", cmdline="steps=2 batch=2 samples=1 exit", default="safe>safe-train")
+    guest = boot(image=image, medium="cdrom", timeout=240)
+    assert guest.wait().ok
+    guest.expect_event("training", steps=2)
+    assert "screen=safe" in cmdline_of(guest)
+
+
+NASTY = (
+    "a \"b\" it's \\ \\\\ \\x41 \\n $HOME ${a} `b` {c} [d] #e ;f &g |h <i> (j) !k ~l *m ?n =o, 'p' \\' \\\" é€ \n\tend"
+)
+
+
+def test_grub_hands_on_what_was_meant(boot: Boot, image_of: Maker, tmp_path: Path) -> None:
+    path = tmp_path / "nasty.gguf"
+    chars = "".join(sorted({chr(i) for i in range(32, 127)} | set(NASTY)))
+    save_gguf(random_model(chars, n_ctx=256, n_embd=8, n_layer=1, n_head=2, n_ff=16), path)
+    cmdline = f"prompt={quoted(NASTY)} samples=1 max_tokens=1 seed=3 exit"
+    guest = boot(image=image_of("iso", path, cmdline=cmdline), medium="cdrom", timeout=240)
+    assert guest.wait().ok
+    assert cmdline_of(guest) == handed_on(["mode=generate", *split_words(cmdline)])
+    (config,) = [event for event in guest.events if isinstance(event, Config)]
+    assert (config.prompt, config.samples, config.seed) == (NASTY, 1, 3)
+
+
+def test_a_language_model_as_a_module(boot: Boot, image_of: Maker) -> None:
+    """A tiny one. Its hash is checked, and a damaged one is refused by name."""
+    image = image_of(
+        "usb", None, TINY_LM, template="chatml", default="chat-chat", cmdline="prompt=ab max_tokens=2 exit"
+    )
+    guest = boot(image=image, medium="usb", machine="q35", timeout=240)
+    assert guest.wait().ok, guest.console
+    model = guest.expect_event("model")
+    assert isinstance(model, Model)
+    assert (model.place, model.chat) == ("chat.gguf", "chatml")
+    assert "kgpt: chat.gguf: " in guest.console
+    assert "SHA-256 as expected" in guest.console
+    data = image.read_bytes()
+    at = data.index(TINY_LM.read_bytes()) + 5000
+    image.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    refused = boot(image=image, medium="usb", machine="q35", timeout=240)
+    assert refused.wait().exit_code == 1
+    (error,) = [event for event in refused.events if isinstance(event, Error)]
+    assert error.message.startswith('the boot module "chat.gguf" is damaged: its SHA-256 is ')
+    (problem, *_) = inspect.inspect(image).problems
+    assert problem.startswith("/models/chat.gguf is not what was written")
+
+
+def test_kgpt_image_and_run(kgpt: Kgpt, tmp_path: Path, kgpt_names: list[str]) -> None:
+    made = kgpt("image", "usb", "-o", "k.img", "--cmdline", WORDS, "--timeout", "0")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith("wrote k.img: ")
+    assert {path.name for path in tmp_path.iterdir()} == {"k.img", "k.img.manifest.json"}
+    done = kgpt("run", "k.img", "--accel", "tcg", "--timeout", 100)
+    assert done.returncode == 0, done.stderr
+    assert f"sample  1: {kgpt_names[0]}" in done.stdout
+    shown = kgpt("inspect", "k.img")
+    assert "UEFI from a disk  /EFI/BOOT/BOOTX64.EFI" in shown.stdout
+
+
+@pytest.mark.parametrize("kind", ["iso", "usb"])
+def test_the_same_bytes_elsewhere_and_at_another_time(image_of: Maker, tmp_path: Path, kind: str) -> None:
+    """The second one is made in another folder, by a process that takes the present for 2001."""
+    need("gcc")
+    source, clock = tmp_path / "clock.c", tmp_path / "clock.so"
+    source.write_text(CLOCK)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", clock, source], check=True)
+    first = image_of(kind, cmdline=WORDS)
+    work = tmp_path / "a folder = with \\ spaces"
+    work.mkdir()
+    words = ("image", kind, "-o", "again", "--cmdline", WORDS, "--timeout", "0")
+    environment = {**ENVIRONMENT, "LD_PRELOAD": str(clock), "TZ": "Asia/Tokyo", "LC_ALL": "C"}
+    told = [sys.executable, "-c", "import time; print(time.localtime().tm_year)"]
+    assert subprocess.run(told, env=environment, capture_output=True, text=True, check=True).stdout == "2001\n"
+    subprocess.run([sys.executable, "-m", "kgpt_build", *words], cwd=work, env=environment, check=True)
+    assert (work / "again").read_bytes() == first.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["bios", "uefi"])
+def test_smollm2_answers_from_a_stick(boot: Boot, image_of: Maker, smollm2: Path, by: str) -> None:
+    cmdline = f'prompt="{QUESTION}" temperature=0 max_tokens=12 ctx=256 exit'
+    image = image_of("usb", smollm2, cmdline=cmdline)
+    settings = {"firmware": uefi(), "machine": "q35"} if by == "uefi" else {}
+    guest = boot(image=image, medium="usb", memory=512, cpus=2, timeout=600, **settings)
+    assert guest.wait().ok
+    assert "Shakespeare" in texts(guest)[0]

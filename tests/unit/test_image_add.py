@@ -1,0 +1,71 @@
+"""kgpt image add: another model on a stick that is mounted, here a folder that looks like one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.image.add import add
+from kgpt_build.image.contents import Wanted, load_models
+from kgpt_build.kernel.settings import Silent
+from kgpt_build.training.corpus import read_corpus
+
+SMALL_LM = Path(__file__).parents[1] / "fuzz" / "shell" / "chat.gguf"
+
+
+def wanted() -> Wanted:
+    return Wanted(load_models([SMALL_LM]), read_corpus(None).embedded(), "zig", "chatml")
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> Path:
+    """With a kernel for language models, a model called "other", and a command line."""
+    (tmp_path / "kgpt").mkdir()
+    (tmp_path / "kgpt" / "lm.elf").write_bytes(b"kernel")
+    files = [{"path": "/kgpt/lm.elf"}, {"path": "/models/other.gguf"}]
+    described = {"format": 1, "kind": "usb", "cmdline": 'temperature=0 prompt="a b"', "files": files}
+    (tmp_path / "kgpt" / "manifest.json").write_text(json.dumps(described))
+    return tmp_path
+
+
+def test_a_model_and_its_entries_are_added(stick: Path) -> None:
+    added = add(wanted(), stick, Silent())
+    assert added.entries == ("chat-chat", "chat-generate", "chat-shell")
+    models = stick / "models"
+    assert {path.name for path in models.iterdir()} == {"chat.gguf", "chat.kgct", "chat.cfg"}
+    assert (models / "chat.gguf").read_bytes() == SMALL_LM.read_bytes()
+    assert (stick / "kgpt" / "lm.elf").read_bytes() == b"kernel"
+    menu = (models / "chat.cfg").read_text()
+    assert menu.count("menuentry ") == 3
+    assert "multiboot2 /kgpt/lm.elf mode=chat temperature=0 'prompt=\"a b\"'\n" in menu
+    digest = hashlib.sha256(SMALL_LM.read_bytes()).hexdigest()
+    assert f"module2 /models/chat.gguf chat.gguf sha256={digest}\n" in menu
+
+
+def test_a_second_one_gets_a_name_of_its_own(stick: Path) -> None:
+    add(wanted(), stick, Silent())
+    assert add(wanted(), stick, Silent()).entries[0] == "chat-2-chat"
+
+
+def test_what_is_no_stick(tmp_path: Path, stick: Path) -> None:
+    with pytest.raises(KgptError, match="is not the root of a stick that kgpt image usb made"):
+        add(wanted(), tmp_path / "kgpt", Silent())
+    path = stick / "kgpt" / "manifest.json"
+    path.write_text(path.read_text().replace('"usb"', '"iso"'))
+    with pytest.raises(UsageError, match="holds a disc, which cannot be changed"):
+        add(wanted(), stick, Silent())
+
+
+def test_too_little_room(stick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 1000))
+    with pytest.raises(KgptError, match=r"has 0\.0 MB free, and the model takes 0\.0 MB") as caught:
+        add(wanted(), stick, Silent())
+    assert "--room" in caught.value.hint
+    assert not (stick / "models").exists()

@@ -1,0 +1,215 @@
+"""Making images: what is refused before anything is written, missing tools, and the readers of what was made."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import struct
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from kgpt_build.cli import invoke
+from kgpt_build.errors import KgptError, ToolMissing, UsageError
+from kgpt_build.image import contents, inspect, iso9660, make, manifest, partitions, stick
+from kgpt_build.image.contents import Wanted, gather, load_models
+from kgpt_build.kernel.settings import Silent
+from kgpt_build.toolchain import GrubMkimage, GrubModules, Xorriso, grub
+from kgpt_build.training.corpus import read_corpus
+
+SMALL_LM = Path(__file__).parents[1] / "fuzz" / "shell" / "chat.gguf"
+
+
+def wanted(*names: Path | None, template: str | None = None) -> Wanted:
+    return Wanted(load_models(names), read_corpus(None).embedded(), "zig", template)
+
+
+def test_a_folder_is_no_image(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder"):
+        make.check_output(tmp_path)
+
+
+def test_a_device_is_for_kgpt_flash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "stat", lambda self: os.stat_result((0o060660, *[0] * 9)))
+    with pytest.raises(UsageError, match="/dev/sdx is a device") as caught:
+        make.check_output(Path("/dev/sdx"))
+    assert "kgpt flash kgpt.iso /dev/sdx" in caught.value.hint
+
+
+def test_other_things_that_are_no_files() -> None:
+    with pytest.raises(UsageError, match="/dev/null is not a file"):
+        make.check_output(Path("/dev/null"))
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(KgptError, match="there is no folder"):
+        make.check_output(tmp_path / "none" / "k.iso")
+
+
+def test_a_new_file_and_an_old_one(tmp_path: Path) -> None:
+    make.check_output(tmp_path / "k.iso")
+    (tmp_path / "k.iso").touch()
+    make.check_output(tmp_path / "k.iso")
+
+
+def test_the_date_of_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    assert make.source_date() == make.EPOCH
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
+    assert make.source_date() == 1000000000
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "-5", "0", "5000000000", "1e9"])
+def test_dates_that_are_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
+    with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH is"):
+        make.source_date()
+
+
+def test_a_disk_that_is_too_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 95, 5_000_000))
+    with pytest.raises(KgptError, match="has 5 MB free, and the image takes 36 MB"):
+        make._check_room(tmp_path, 36_000_000, Silent())
+
+
+@pytest.mark.parametrize(
+    ("tool", "message", "package"),
+    [
+        (GrubMkimage(), "grub-mkimage is not there", "apt-get install grub-common"),
+        (Xorriso(), "xorriso is not there", "apt-get install xorriso"),
+        (GrubModules("i386-pc"), r"GRUB has no i386-pc \(GRUB for BIOS", "apt-get install grub-pc-bin"),
+        (GrubModules("x86_64-efi"), r"GRUB has no x86_64-efi \(GRUB for UEFI", "apt-get install grub-efi-amd64-bin"),
+    ],
+)
+def test_missing_tools_are_named(
+    monkeypatch: pytest.MonkeyPatch, tool: GrubMkimage, message: str, package: str
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(grub, "_FOLDERS", ("/nowhere",))
+    with pytest.raises(ToolMissing, match=message) as caught:
+        tool.require()
+    assert caught.value.hint == package
+
+
+def test_a_missing_tool_ends_the_command_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert invoke(["image", "iso", "-o", "k.iso"]) == 3
+    assert "apt-get install grub-common" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_in_an_image_of_a_microgpt() -> None:
+    found = gather(wanted(None), Silent())
+    assert [plan.path for plan in found.kernels] == ["/kgpt/default.elf", "/kgpt/train.elf"]
+    assert [entry.id for entry in found.entries] == ["default-generate", "default-shell", "train", "selftest"]
+    assert not found.items
+
+
+def test_what_is_in_an_image_of_a_language_model() -> None:
+    found = gather(wanted(SMALL_LM, template="chatml"), Silent(), taken=["chat"])
+    assert [plan.path for plan in found.kernels] == ["/kgpt/lm.elf"]
+    assert [item.path for item in found.items] == ["/models/chat-2.gguf", "/models/chat-2.kgct"]
+    chat = found.entries[0]
+    assert (chat.id, chat.title, chat.words) == ("chat-2-chat", "chat: chat", ("mode=chat",))
+    assert [module.words[1] for module in chat.modules] == [f"sha256={item.sha256}" for item in found.items]
+    assert [entry.id for entry in found.entries[1:]] == ["chat-2-generate", "chat-2-shell", "selftest-lm"]
+
+
+def test_a_language_model_without_a_template_does_not_chat() -> None:
+    ids = [entry.id for entry in gather(wanted(SMALL_LM, template="none"), Silent()).entries]
+    assert ids == ["chat-generate", "chat-shell", "selftest-lm"]
+
+
+def test_a_model_twice() -> None:
+    with pytest.raises(UsageError, match="the model default is given twice"):
+        load_models([None, None])
+
+
+def test_a_model_that_no_module_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "MAX_MODEL", 1000)
+    with pytest.raises(KgptError, match="a boot module may have 0 MB"):
+        gather(wanted(SMALL_LM), Silent())
+
+
+def test_names_for_files() -> None:
+    taken: set[str] = set()
+    assert contents._slug("SmolLM2-135M Instruct.Q4_1", taken) == "smollm2-135m-instruct-q4-1"
+    assert contents._slug("smollm2_135m-instruct q4.1", taken) == "smollm2-135m-instruct-q4-1-2"
+    assert contents._slug("Übung/../..", taken) == "bung"
+    assert contents._slug("日本", taken) == "model"
+    assert contents._slug("train", taken) == "train-2"
+
+
+def test_the_core_knows_where_its_rest_lies() -> None:
+    data = stick.placed(b"x" * 1000)
+    assert len(data) == 1024
+    assert struct.unpack_from("<Q", data, 500) == (2,)
+    with pytest.raises(KgptError, match="more than fit before the partition"):
+        stick.placed(bytes(2048 * 512))
+
+
+def test_what_the_manifest_says_of_a_core_is_the_same_wherever_it_lies() -> None:
+    data = bytearray(range(256)) * 16
+    moved = bytearray(data)
+    moved[8:64] = bytes(56)
+    moved[2548:2556] = bytes(8)
+    assert manifest.digest_of("/boot/grub/bios.img", bytes(data)) == manifest.digest_of(
+        "/boot/grub/bios.img", bytes(moved)
+    )
+    assert manifest.digest_of("/EFI/BOOT/BOOTX64.EFI", bytes(data)) != manifest.digest_of("/x", bytes(moved))
+
+
+@pytest.mark.parametrize("data", [b"", b"no image at all", bytes(100_000)])
+def test_what_is_no_image(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(data)
+    assert not inspect.is_image(path)
+    with pytest.raises(KgptError, match="x: it is neither a kernel, nor a disc or a disk"):
+        inspect.inspect(path)
+
+
+def test_a_disc_that_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(bytes(0x8000) + b"\1CD001" + bytes(3000))
+    assert inspect.is_image(path)
+    with pytest.raises(KgptError, match="x: "):
+        inspect.inspect(path)
+
+
+def test_a_boot_catalog_with_a_wrong_sum() -> None:
+    image = bytearray(40 * 2048)
+    for i, kind in enumerate((1, 0, 255)):
+        at = (16 + i) * 2048
+        image[at : at + 6] = bytes([kind]) + b"CD001"
+    at = 17 * 2048
+    image[at + 7 : at + 30] = b"EL TORITO SPECIFICATION"
+    image[at + 71] = 20
+    with pytest.raises(KgptError, match="the check sum of its boot catalog is wrong"):
+        iso9660.boot_entries(io.BytesIO(bytes(image)))
+
+
+def test_a_damaged_gpt() -> None:
+    image = bytearray(70 * 512)
+    struct.pack_into("<B3xB3xII", image, 446, 0, 0xEE, 1, 69)
+    image[510:512] = b"\x55\xaa"
+    with pytest.raises(KgptError, match="its GPT is damaged"):
+        partitions.partitions(io.BytesIO(bytes(image)))
+    struct.pack_into("<8sIII", image, 512, b"EFI PART", 0x10000, 92, 0)
+    struct.pack_into("<QII", image, 512 + 72, 2, 4, 128)
+    with pytest.raises(KgptError, match="the check sum of its GPT is wrong"):
+        partitions.partitions(io.BytesIO(bytes(image)))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"{", "the manifest is damaged"), (b"[]", "of another version"), (b'{"format": 9}', "of another")],
+)
+def test_manifests_that_cannot_be_used(data: bytes, message: str) -> None:
+    with pytest.raises(KgptError, match=message):
+        manifest.parse(data, "x")
