@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ DEFAULT_TIMEOUT = 60.0
 DEFAULT_EVENT = "shell"
 _SETTLE_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
+_VIDEO_MB = 256  # for any resolution
 _SUFFIXES = (".png", ".ppm")
 
 
@@ -45,6 +47,16 @@ def _event(_: click.Context, __: click.Parameter, value: str | None) -> tuple[st
     return name, int(count or 1)
 
 
+def _card(_: click.Context, __: click.Parameter, value: str | None) -> str:
+    """A graphics card whose screen is so large."""
+    if value is None:
+        return RunSettings.card
+    size = re.fullmatch(r"([1-9]\d{2,3})x([1-9]\d{2,3})", value)
+    if size is None:
+        raise click.BadParameter(f"{value!r} is no size of a screen: write for example 1920x1080")
+    return f"bochs-display,xres={size[1]},yres={size[2]},vgamem={_VIDEO_MB}M"
+
+
 @click.command("screenshot")
 @click.argument("target", metavar="[IMAGE|MODEL]", required=False, type=click.Path(path_type=Path))
 @default_option
@@ -58,6 +70,12 @@ def _event(_: click.Context, __: click.Parameter, value: str | None) -> tuple[st
 )  # fmt: skip
 @click.option("--seconds", type=float, metavar="S", help="Wait for so long instead, for example to see the boot menu.")
 @click.option("--type", "typed", default="", metavar="TEXT", help="Then type TEXT on the keyboard; \\n is Enter.")
+@click.option(
+    "--resolution",
+    callback=_card,
+    metavar="WxH",
+    help="With UEFI: what the screen says it is best at, such as 1920x1080.",
+)
 @machine_options
 @boot_options
 @click.option(
@@ -75,6 +93,7 @@ def command(
     timeout: float | None,
     memory: int | None,
     medium: str,
+    resolution: str,
     **options: Any,
 ) -> None:
     """Boot an image, wait for what its screen is to show, and take a picture of it.
@@ -83,7 +102,7 @@ def command(
     kgpt run; 124 if the event did not come in time.
     """
     _check(output, text, after, seconds)
-    settings = _settings(target, default, memory, medium, options)
+    settings = _settings(target, default, memory, medium, {**options, "card": resolution})
     qemu = find_qemu()
     settings = resolve_accel(settings, qemu)
     limit = timeout or default_timeout(DEFAULT_TIMEOUT, settings.accel)
@@ -117,6 +136,8 @@ def _settings(
 ) -> RunSettings:
     from kgpt_build.cli.images import image_for
 
+    if options["card"] != RunSettings.card and options["firmware"] is None:
+        raise UsageError("only UEFI asks a screen for its resolution", "add --firmware uefi")
     if options["machine"] == "microvm":
         raise UsageError("microvm has no screen", "give --machine pc or q35")
     if options["machine"] == "auto":

@@ -74,6 +74,8 @@ def test_screenshot_writes_a_picture(kgpt: Kgpt, kernel: Path, tmp_path: Path) -
     [
         (["-o", "x.jpg"], 2, "x.jpg is neither a .png nor a .ppm"),
         ([], 2, "nothing to do with the picture"),
+        (["-o", "x.png", "--resolution", "huge"], 2, "'huge' is no size of a screen"),
+        (["-o", "x.png", "--resolution", "1920x1080"], 2, "only UEFI asks a screen"),
         (["-o", "x.png", "--after", "nothing"], 2, "no event 'nothing'"),
         (["-o", "x.png", "--after", "sample:no"], 2, "no count of events"),
         (["-o", "x.png", "--after", "shell", "--seconds", "1"], 2, "two moments"),
