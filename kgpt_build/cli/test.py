@@ -44,7 +44,12 @@ _FILE = click.Path(path_type=Path)
     metavar="N",
     help="Of --matrix: machines at a time. [default: half the CPUs]",
 )
-@click.option("--markdown", type=_FILE, metavar="FILE", help="Of --matrix: write the table of all runs.")
+@click.option(
+    "--markdown",
+    type=_FILE,
+    metavar="FILE",
+    help="Of --matrix: write the table of all runs, in a document between marks.",
+)
 @click.option("--junit", type=_FILE, metavar="FILE", help="Of --matrix: write the results as JUnit XML.")
 @click.option("--soak", type=float, metavar="MINUTES", help="One machine for so long, a generation every few seconds.")
 @click.option(
@@ -189,7 +194,8 @@ def _write_reports(report: Report, markdown: Path | None, junit: Path | None, se
     from kgpt_build.proof import report as reports
 
     if markdown is not None:
-        write_atomically(markdown, reports.markdown(report).encode())
+        document = markdown.read_text(encoding="utf-8") if markdown.is_file() else ""
+        write_atomically(markdown, reports.inserted(document, reports.markdown(report)).encode())
     if junit is not None:
         cases = [Case(each.name, "\n".join(each.failures), each.seconds) for each in report.results]
         cases += [Case(item.name, skipped=item.reason) for item in report.not_run]

@@ -16,6 +16,7 @@ from kgpt_build.proof.images import PROMPT, WORDS, Expected, Images
 from kgpt_build.vm.events import Exit, Sample, Shell, Stats
 from kgpt_build.vm.firmware import find_firmware
 from kgpt_build.vm.machine import Machine
+from kgpt_build.vm.screen import Screen
 from kgpt_build.vm.settings import RunSettings
 
 T = TypeVar("T")
@@ -29,6 +30,8 @@ _FIRMWARE_MB = 64
 _ABOVE_4G = 3 << 30
 """An arena of so much, less the page tables, has no room below 4 GiB: there is the hole for devices, and the image."""
 _SLACK = 16 << 20
+_SPEED = "tokens/s"
+"""Of the last generation, in the status line."""
 _LOOK_SECONDS = 10.0
 _SPECIAL_CPU = {"la57": ",la57=on", "x2apic": ",+x2apic"}
 _SPECIAL_MACHINE = {"no-hpet": "hpet=off", "no-pit": "pit=off", "no-hpet-no-pit": "hpet=off,pit=off"}
@@ -158,10 +161,10 @@ class _Drive:
             shown = until(lambda: self._machine.console.text.splitlines(), lambda text: _holds(text, lines))
             self._check(_holds(shown, lines), "the names are not on the serial port")
         if self._case.has_screen:
-            screen = until(lambda: self._machine.screen(glyphs()), lambda screen: _holds(screen.lines, lines))
+            screen = until(lambda: self._machine.screen(glyphs()), lambda screen: _shows(screen, lines))
             self._see(f"screen {len(screen.cells[0])}×{len(screen.cells)}")
             self._check(_holds(screen.lines, lines), f"the names are not on the screen:\n{screen.text}")
-            self._check("tokens/s" in screen.status, f"the status line says {screen.status!r}")
+            self._check(_SPEED in screen.status, f"the status line says {screen.status!r}")
 
     def _type_prompt(self) -> None:
         """By keyboard where there is one, and see the answer."""
@@ -209,6 +212,10 @@ def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
     while not good(seen := look()) and time.monotonic() < end:
         time.sleep(0.1)
     return seen
+
+
+def _shows(screen: Screen, lines: Sequence[str]) -> bool:
+    return _holds(screen.lines, lines) and _SPEED in screen.status
 
 
 def _holds(shown: Sequence[str], lines: Sequence[str]) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 from kgpt_build.proof.axes import AXES, Case, NotRun
 from kgpt_build.proof.drive import Result
 
+MARKS = ("<!-- matrix -->", "<!-- end of the matrix -->")
+"""Between these a document has the table."""
 _TITLES = {
     "loader": "loader",
     "machine": "machine",
@@ -99,6 +101,14 @@ def markdown(report: Report) -> str:
     lines += ["", report.summary[:1].upper() + report.summary[1:] + "."]
     lines += [f"- Not run: {item.name}: {item.reason}." for item in report.not_run]
     return "\n".join(lines) + "\n"
+
+
+def inserted(document: str, table: str) -> str:
+    """``document`` with ``table`` between its MARKS, in the place of what was there; without marks, the table alone."""
+    begin, end = MARKS
+    head, found, rest = document.partition(begin)
+    _, closed, tail = rest.partition(end)
+    return f"{head}{begin}\n{table}{end}{tail}" if found and closed else table
 
 
 def _verdict(result: Result) -> str:

@@ -19,7 +19,7 @@ from kgpt_build.proof.drive import Result, run
 from kgpt_build.proof.images import Expected, Images, expected, prepare
 from kgpt_build.proof.matrix import run_all
 from kgpt_build.proof.pairwise import obeys
-from kgpt_build.proof.report import Report, as_data, markdown
+from kgpt_build.proof.report import MARKS, Report, as_data, inserted, markdown
 
 QEMU = "qemu-system-x86_64"
 
@@ -114,6 +114,14 @@ def test_a_failure_shows_in_every_report() -> None:
     assert "**failed**: the names are not on the screen:" in markdown(report)
     data = as_data(report)
     assert (data["failed"], data["runs"][0]["ok"], data["runs"][0]["machine"]["screen"]) == (1, False, "text")
+
+
+def test_the_table_takes_the_place_of_an_older_one() -> None:
+    first = inserted("# A\n<!-- matrix -->\nold\n<!-- end of the matrix -->\nz\n", "| new |\n")
+    assert first == "# A\n<!-- matrix -->\n| new |\n<!-- end of the matrix -->\nz\n"
+    assert inserted(first, "| newer |\n") == first.replace("new", "newer")
+    assert inserted("no marks", "| new |\n") == "| new |\n"
+    assert all(mark in (Path(__file__).parents[2] / "docs" / "matrix.md").read_text() for mark in MARKS)
 
 
 @pytest.mark.parametrize(
