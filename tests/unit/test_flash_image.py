@@ -8,10 +8,10 @@ import struct
 from pathlib import Path
 
 import pytest
-from faulty_disk import image_file
+from faulty_disk import describe, image_file
 
 from kgpt_build.errors import KgptError
-from kgpt_build.image import flash_image, manifest
+from kgpt_build.image import fat, flash_image, manifest
 
 SIZE = 100 * 2048
 
@@ -29,12 +29,6 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def describe(path: Path, **changes: object) -> None:
-    data = path.read_bytes()
-    image = {"file": path.name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), **changes}
-    manifest.beside(path).write_text(json.dumps({"format": manifest.FORMAT, "image": image}))
-
-
 def failure(path: Path) -> str:
     with pytest.raises(KgptError) as raised:
         flash_image.check(path)
@@ -44,6 +38,7 @@ def failure(path: Path) -> str:
 
 
 def test_an_image_is_read_whole(path: Path) -> None:
+    describe(path)
     amounts: list[tuple[int, int]] = []
     image = flash_image.check(path, lambda done, total: amounts.append((done, total)))
     assert (image.path, image.size) == (path, SIZE)
@@ -51,10 +46,33 @@ def test_an_image_is_read_whole(path: Path) -> None:
     assert amounts == [(SIZE, SIZE)]
 
 
-def test_an_image_with_its_manifest(path: Path) -> None:
-    describe(path)
-    assert manifest.beside(path).name == "kgpt.img.manifest.json"
-    assert flash_image.check(path).size == SIZE
+def stick(path: Path, changed: bytes = b"words") -> Path:
+    """An image with a FAT partition and a manifest inside, which says that a file holds b"words"."""
+    file = {"path": "/file", "role": "text", "about": "", "size": 5, "sha256": hashlib.sha256(b"words").hexdigest()}
+    inside = json.dumps({"format": manifest.FORMAT, "files": [file]}).encode()
+    files: dict[str, Path | bytes] = {manifest.PLACE: inside, "/file": changed, "/EFI/BOOT/BOOTX64.EFI": b"MZ"}
+    place = fat.plan(files, bits=16)
+    with path.open("wb") as image:
+        table = struct.pack("<B3sB3sII", 0x80, b"", 0x0C, b"", 8, place.total)
+        image.write((b"code".ljust(446, b"\0") + table).ljust(510, b"\0") + b"\x55\xaa" + bytes(7 * 512))
+        fat.write(image, files, fat.Volume("KGPT", 1, 1735689600, 8), place)
+    return path
+
+
+def test_an_image_without_a_manifest_beside_it_is_compared_with_the_one_inside(tmp_path: Path) -> None:
+    path = stick(tmp_path / "kgpt.img")
+    assert flash_image.check(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_an_image_whose_files_are_not_those_of_the_manifest_inside(tmp_path: Path) -> None:
+    text = failure(stick(tmp_path / "kgpt.img", b"wards"))
+    assert "kgpt.img is damaged: /file is not what was written: its SHA-256 is" in text
+
+
+def test_an_image_of_somebody_else(path: Path) -> None:
+    text = failure(path)
+    assert text.startswith(f"{path}: ")
+    assert text.endswith("kgpt flash writes what kgpt image made; for others there is dd")
 
 
 def test_an_image_that_is_not_the_one_of_its_manifest(path: Path) -> None:
@@ -81,6 +99,7 @@ def test_a_partition_that_protects_a_gpt_may_reach_further(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[446:462] = struct.pack("<B3sB3sII", 0, b"", 0xEE, b"", 1, 0xFFFFFFFF)
     path.write_bytes(data)
+    describe(path)
     assert flash_image.check(path).size == SIZE
 
 
