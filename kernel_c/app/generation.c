@@ -49,7 +49,7 @@ static void show_document(void *context, const struct kg_document *document)
     plat_write("\n", 1);
     kg_event_sample(show->k, document);
     if (kg_statusline_due(show->k)) {
-        kg_statusline(show->k, "sample %'u of %'u", document->index + 1, show->k->config.samples);
+        kg_statusline(show->k, "sample %u/%u", document->index + 1, show->k->config.samples);
     }
 }
 

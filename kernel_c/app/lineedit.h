@@ -1,4 +1,4 @@
-/* One line, typed over a serial line: editing, history, and nothing that a plain pipe would mind. */
+/* One line, typed on a keyboard or over a serial line: editing, history, and nothing that a plain pipe would mind. */
 #ifndef KGPT_APP_LINEEDIT_H
 #define KGPT_APP_LINEEDIT_H
 

@@ -175,7 +175,7 @@ static void show_status(struct reply *r, uint64_t decode_us)
 {
     const struct kg_lm *lm = r->lm;
     double seconds = (double)decode_us / 1e6;
-    kg_statusline(r->k, "%.1f tokens/s, context %'u of %'u", decode_us ? lm->speed.tokens / seconds : 0.0,
+    kg_statusline(r->k, "%.1f tokens/s, context %u/%u", decode_us ? lm->speed.tokens / seconds : 0.0,
                   lm->session.n_past, lm->session.options.n_ctx);
 }
 

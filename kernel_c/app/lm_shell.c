@@ -9,6 +9,8 @@
 #include "kgpt/parse.h"
 #include "kgpt/str.h"
 
+#define PROMPT_PART 64 /* bytes of a prompt that are shown at once */
+
 static double rate(uint32_t n, uint64_t us)
 {
     return us ? (double)n * 1e6 / (double)us : 0;
@@ -40,6 +42,19 @@ void kg_lm_print_models(const struct kgpt *k)
     }
 }
 
+/* In whole characters: it comes from a command line, which may be anything. */
+static void print_prompt(const char *prompt, size_t n)
+{
+    struct kg_stream stream;
+    char out[3 * (PROMPT_PART + KG_STREAM_HELD)]; /* kg_stream_room(PROMPT_PART) */
+    kg_stream_begin(&stream);
+    for (size_t at = 0; at < n; at += PROMPT_PART) {
+        size_t part = n - at < PROMPT_PART ? n - at : PROMPT_PART;
+        plat_write(out, kg_stream_feed(&stream, prompt + at, part, out));
+    }
+    plat_write(out, kg_stream_end(&stream, out));
+}
+
 enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_error *error)
 {
     struct kg_lm *lm = &kg_lm;
@@ -49,7 +64,7 @@ enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_erro
         const struct kg_lm_turn turn = {
             .fragments = &fragment, .n = fragment.n > 0, .bos = lm->vocab.add_bos || !fragment.n, .index = i};
         kg_lm_chat_reset(k);
-        plat_write(prompt, fragment.n);
+        print_prompt(prompt, fragment.n);
         status = kg_lm_reply(k, &turn, error);
         kg_print("kgpt: ");
         kg_lm_print_speed(&lm->speed);

@@ -7,6 +7,7 @@
 
 #define UPDATES_PER_SECOND 4
 
+/* Short enough for a screen of 80 columns. */
 void kg_statusline(struct kgpt *k, const char *format, ...)
 {
     char doing[128], text[384];
@@ -18,10 +19,10 @@ void kg_statusline(struct kgpt *k, const char *format, ...)
     kg_vformat(doing, sizeof doing, format, arguments);
     va_end(arguments);
     uint32_t cpus = k->workers ? k->workers : 1;
-    size_t n = kg_format(text, sizeof text, " %.40s | %s | %u CPU%s %s | %'lu of %'lu MB", kg_engine_model_name(k),
-                         doing, cpus, cpus == 1 ? "" : "s", kg_isa_names[k->ops.isa],
-                         (unsigned long)((k->needs.weights + k->arena.used + (1u << 20) - 1) >> 20),
-                         (unsigned long)(k->info->memory_total >> 20));
+    size_t n =
+        kg_format(text, sizeof text, " %.20s | %s | %u CPU%s | %lu/%lu MB", kg_engine_model_name(k), doing, cpus,
+                  cpus == 1 ? "" : "s", (unsigned long)((k->needs.weights + k->arena.used + (1u << 20) - 1) >> 20),
+                  (unsigned long)(k->info->memory_total >> 20));
     n = kg_format_stored(n, sizeof text);
     kg_utf8_printable(text, n, false); /* a name of a file may be anything, and may be cut */
     plat_status(text, n);

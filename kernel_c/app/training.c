@@ -141,7 +141,7 @@ static double learning_rate(const struct kg_adam *adam, uint64_t step)
 static void show_progress(struct training *t, uint64_t step, double loss)
 {
     if (step == t->until || kg_statusline_due(t->k)) {
-        kg_statusline(t->k, "step %'lu of %'u, loss %.4f", (unsigned long)step, t->settings.config->adam.steps, loss);
+        kg_statusline(t->k, "step %lu/%u, loss %.4f", (unsigned long)step, t->settings.config->adam.steps, loss);
         kg_training_curve_show();
     }
 }

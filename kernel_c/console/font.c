@@ -5,10 +5,14 @@
 
 #define N_RANGES (sizeof kg_font_ranges / sizeof *kg_font_ranges)
 #define N_GLYPHS (sizeof kg_font_glyphs / sizeof *kg_font_glyphs)
+#define N_ALIKE (sizeof kg_font_alike / sizeof *kg_font_alike)
 
 uint32_t kg_font_index(uint32_t code)
 {
     uint32_t before = 0;
+    for (uint32_t i = 0; i < N_ALIKE; i++) {
+        code = code == kg_font_alike[i][0] ? kg_font_alike[i][1] : code;
+    }
     for (uint32_t i = 0; i < N_RANGES; i++) {
         uint32_t first = kg_font_ranges[i][0], last = kg_font_ranges[i][1];
         if (code >= first && code <= last) {

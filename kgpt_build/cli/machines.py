@@ -111,6 +111,13 @@ def resolve_accel(settings: RunSettings, qemu: str) -> RunSettings:
     return resolve(settings, qemu, lambda line: click.echo(f"kgpt: {line}", err=True))
 
 
+def _memory_of_medium(path: Path) -> int:
+    """What its manifest says, if kgpt image made it."""
+    from kgpt_build.image.inspect import memory_wanted
+
+    return max(DISC_MEMORY, memory_wanted(path) or 0)
+
+
 def check_image(
     path: Path,
     memory: int | None,
@@ -122,15 +129,15 @@ def check_image(
     """The memory, in MiB, of a machine for the image ``path``: ``memory``, or with None as much as it needs.
 
     ``modules`` are boot modules for language models, ``ctx`` and ``kv`` their context and the type of its cache, as
-    LmSettings has them. Refuses a damaged image, or one that cannot fit. A disc or stick is for its own loader to
-    judge. Raises KgptError.
+    LmSettings has them. Refuses a damaged image, or one that cannot fit. A disc or stick gets
+    what its manifest says that it needs, and is for its own loader to judge. Raises KgptError.
     """
     from kgpt_build.kernel.elf import read_image
     from kgpt_build.kernel.memory import memory_needs
 
     try:
         if medium_of(path) != "kernel":
-            return memory or DISC_MEMORY
+            return memory or _memory_of_medium(path)
     except OSError as error:
         raise KgptError(
             f"cannot read {path}: {error.strerror}", "give the path of an image that kgpt build made"

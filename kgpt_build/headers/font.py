@@ -19,6 +19,14 @@ WIDTH, HEIGHT = 8, 16
 RANGES = ((0x20, 0x7E), (0xA0, 0xFF), (0x2500, 0x259F), (0xFFFD, 0xFFFD))
 """ASCII, Latin-1, box drawing with block elements, and what stands for every other code point."""
 REPLACEMENT = 0xFFFD
+ALIKE = dict(
+    zip(
+        (ord(char) for char in "\u2002\u2003\u2009\u202f‐‑‒–—―‘’‚‛“”„•…′″‹›←→−"),
+        (ord(char) for char in "    ----──'','\"\"\"·.'\"<><>-"),
+        strict=True,
+    )
+)
+"""What is written with the glyph of another: the punctuation that texts are full of, and keyboards have not."""
 
 _PACKAGE, _FILE = "terminedia", "terminedia/data/unscii-16-full.hex"
 _SQUARE = 0xFE
@@ -73,6 +81,10 @@ def text(version: str) -> str:
         "",
         f"static const uint8_t kg_font_glyphs[{len(every)}][{HEIGHT}] = {{",
         *(f"    {{{', '.join(f'0x{row:02X}' for row in rows)}}}, /* {code:04X} */" for code, rows in every.items()),
+        "};",
+        "",
+        f"static const uint16_t kg_font_alike[{len(ALIKE)}][2] = {{",
+        *filled([f"{{0x{code:04X}, 0x{like:04X}}}" for code, like in ALIKE.items()]),
         "};",
         "",
         f"static const uint8_t kg_font_vga_bytes[{len(every)}] = {{",

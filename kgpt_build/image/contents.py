@@ -17,6 +17,7 @@ from kgpt_build.kernel.settings import Progress
 from kgpt_build.kernel.sources import file_sha256
 from kgpt_build.models import NO_MODEL, GgufModel, Model, NoModel
 from kgpt_build.models.catalog import pulled
+from kgpt_build.models.model import clean_name
 
 SHIPPED = "default"
 """What stands for the model that ships, in the place of a file or a name."""
@@ -157,7 +158,7 @@ def _label(name: Path | None) -> str:
     if name is None:
         return SHIPPED
     known = next((model.name for model in pulled() if model.path.resolve() == name.resolve()), None)
-    return known or name.stem
+    return known or clean_name(name.stem)
 
 
 def _microgpt_entries(slug: str, label: str, kernel: str) -> Iterator[Entry]:

@@ -169,7 +169,7 @@ def _write_errors(disk: Disk, name: str, offset: int, state: str = "it cannot be
                 "sticks that are worn out do this: take another one; of a card, see the lock switch",
             ) from error
         raise KgptError(
-            f"writing to {name} failed at byte {offset:,} ({reason}): {state}",
+            f"writing to {name} failed in the block at byte {offset:,} ({reason}): {state}",
             "try another port, without a hub; if it fails again, the stick is broken; `sudo dmesg | tail` says more",
         ) from error
 
@@ -184,7 +184,7 @@ def _get(disk: Disk, name: str, offset: int, length: int) -> bytes:
         if not disk.present() or error.errno in (errno.ENODEV, errno.ENXIO):
             raise KgptError(f"{name} was unplugged before it was checked; it was written", _AGAIN) from error
         raise KgptError(
-            f"reading {name} back failed at byte {offset:,} ({error.strerror or error}): do not rely on it",
+            f"reading {name} back failed in the block at byte {offset:,} ({error.strerror or error}): do not trust it",
             "try another port, without a hub; if it fails again, the stick is broken or holds less than it says",
         ) from error
 

@@ -104,9 +104,9 @@ def _disk_reasons(device: Device, devices: Devices, usage: Usage, image: Path | 
         yield Refusal(f"{device.path} is read-only", hint, "read-only")
     if not device.is_stick:
         yield Refusal(
-            f"{device.path} is not a removable disk ({_kind(device)})",
+            f"{device.path} is not a removable USB disk, nor a card ({_kind(device)})",
             f"if it is the right one all the same: --force; {LIST_HINT}",
-            "not removable: --force",
+            "no stick or card: --force",
             forced=True,
         )
 

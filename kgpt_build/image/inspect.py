@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from kgpt_build.errors import KgptError
 from kgpt_build.image import fat_read, iso9660, manifest, partitions
+from kgpt_build.image.needs import FIRMWARE
 from kgpt_build.image.volumes import CHUNK, File, chunks, content
 from kgpt_build.kernel.sources import file_sha256
 
@@ -63,6 +64,16 @@ def inspect(path: Path) -> ImageInspection:
     files = tuple(opened.files[name] for name in sorted(opened.files))
     problems += tuple(_problems_beside(path, digest))
     return ImageInspection(path, size, digest, opened.kind, opened.volume, opened.boots, described, files, problems)
+
+
+def memory_wanted(path: Path) -> int | None:
+    """MiB for a machine that boots the hungriest entry of the image; None where there is no manifest to ask."""
+    try:
+        with path.open("rb") as image:
+            entries = _manifest(image, _open(image).files)["entries"]
+    except (KgptError, OSError):
+        return None
+    return int(max((entry["memory"] for entry in entries), default=0)) + FIRMWARE
 
 
 def verify(path: Path, described: Mapping[str, Any]) -> list[str]:

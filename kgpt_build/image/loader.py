@@ -52,9 +52,11 @@ def uefi_program(grub: Grub, marker: str, work: Path) -> bytes:
 
 def _made(grub: Grub, modules: Path, form: str, platform: str, marker: str, work: Path) -> bytes:
     start, out = work / "start.cfg", work / f"{form}.img"
-    # Whatever it was started from, the files are where the marker is: the name of that is no other image's.
+    # Whatever it was started from, the files are where the marker is: the name of that is no other image's. On a stick
+    # that is the place itself, so that no other disk need be asked.
     start.write_text(
-        f"search --no-floppy --file --set=root {marker}\nset prefix=($root){PREFIX}\nconfigfile $prefix/grub.cfg\n"
+        f"search --no-floppy --file --set=root --hint=$root {marker}\n"
+        f"set prefix=($root){PREFIX}\nconfigfile $prefix/grub.cfg\n"
     )
     process.run(
         [

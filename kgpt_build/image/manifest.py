@@ -16,6 +16,7 @@ import kgpt_build
 from kgpt_build.errors import KgptError
 from kgpt_build.image.contents import Item
 from kgpt_build.image.menu import CONFIG, SAFE, SAFE_WORDS, Entry, chosen
+from kgpt_build.image.needs import memory_of
 
 if TYPE_CHECKING:
     from kgpt_build.image.make import ImageSettings
@@ -36,7 +37,8 @@ def content(
     entries: Sequence[Entry],
     tools: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The manifest of an image. ``boot`` are the parts of GRUB, ``config`` is grub.cfg."""
+    """The manifest of an image. ``boot`` are the parts of GRUB, ``config`` is grub.cfg; memory is in MiB."""
+    memory = memory_of(entries, items)
     files = [
         *({"path": i.path, "role": i.role, "about": i.about, "size": i.size, "sha256": i.sha256} for i in items),
         *(_described(path, data, "boot loader") for path, data in boot.items()),
@@ -51,7 +53,7 @@ def content(
         "cmdline": settings.menu.cmdline,
         "timeout": settings.menu.timeout,
         "default": chosen(entries, settings.menu.default),
-        "entries": [_entry(entry) for entry in entries],
+        "entries": [{**_entry(entry), "memory": memory[entry.id]} for entry in entries],
         "safe": {"id": SAFE, "words": " ".join(SAFE_WORDS)},
         "files": files,
         "toolchain": settings.wanted.toolchain,

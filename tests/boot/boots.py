@@ -44,10 +44,11 @@ def uefi() -> Firmware | None:
     return find_firmware("uefi")
 
 
-def grub_disc(folder: Path, kernel: Path, command: str, words: str, mode: str = "") -> Path:
+def grub_disc(folder: Path, kernel: Path, command: str, words: str, mode: str = "", *, then: str = "") -> Path:
     """A disc on which GRUB boots ``kernel`` by ``command`` (multiboot, multiboot2), under BIOS and UEFI.
 
     ``mode``: of the screen, as GRUB names them. What the kernel's header asks for comes first unless it is set behind.
+    ``then``: further commands of GRUB's, after the kernel was read.
     """
     need("grub-mkrescue", "xorriso", "mformat")
     for platform in ("i386-pc", "x86_64-efi"):
@@ -57,7 +58,7 @@ def grub_disc(folder: Path, kernel: Path, command: str, words: str, mode: str = 
     grub.mkdir(parents=True)
     (folder / "disc" / "kernel.elf").write_bytes(kernel.read_bytes())
     screen = f"insmod all_video\n  set gfxpayload={mode}\n" if mode else ""
-    entry = f"  {command} /kernel.elf {words}\n  {screen}  boot\n"
+    entry = f"  {command} /kernel.elf {words}\n  {screen}{then}  boot\n"
     (grub / "grub.cfg").write_text(f"set timeout=0\nmenuentry kgpt {{\n{entry}}}\n")
     disc = folder / "kgpt.iso"
     subprocess.run(["grub-mkrescue", "-o", disc, folder / "disc"], check=True, capture_output=True)

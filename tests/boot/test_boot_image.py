@@ -17,6 +17,7 @@ from kgpt_build.image.contents import Wanted, load_models
 from kgpt_build.image.grub_text import handed_on, split_words
 from kgpt_build.image.make import ImageSettings, make
 from kgpt_build.image.menu import MenuSettings
+from kgpt_build.image.needs import FIRMWARE
 from kgpt_build.kernel.settings import Silent
 from kgpt_build.models import save_gguf
 from kgpt_build.pytest_plugin import Guest
@@ -179,9 +180,10 @@ def test_a_language_model_as_a_module(boot: Boot, image_of: Maker) -> None:
     assert isinstance(model, Model)
     assert (model.place, model.chat) == ("chat.gguf", "chatml")
     assert "kgpt: chat.gguf: " in guest.console
+    assert (inspect.memory_wanted(image) or 0) > FIRMWARE + 16  # where the kernel begins
     assert "SHA-256 as expected" in guest.console
     data = image.read_bytes()
-    at = data.index(TINY_LM.read_bytes()) + 5000
+    at = data.index(TINY_LM.read_bytes()) + TINY_LM.stat().st_size // 2
     image.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
     refused = boot(image=image, medium="usb", machine="q35", timeout=240)
     assert refused.wait().exit_code == 1

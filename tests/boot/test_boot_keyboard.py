@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 import pytest
 from boots import Boot, texts
@@ -109,49 +108,3 @@ def test_keyboard_and_serial_port_together(boot: Boot) -> None:
     with contextlib.suppress(MachineLost):
         press(guest, "ctrl-d")
     assert guest.wait().ok
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"machine": "pc"},
-        {"machine": "q35", "serial": False},
-        {"machine": "microvm"},
-        {"machine": "q35", "cpus": 4, "cmdline": "mode=shell cpus=4"},
-        {"machine": "pc", "extra": ("-machine", "pc,pit=off,hpet=off")},
-    ],
-    ids=str,
-)
-def test_a_processor_that_waits_is_asleep(boot: Boot, settings: dict[str, object]) -> None:
-    guest = boot(**{"cmdline": "mode=shell", **settings})
-    guest.expect_event("shell")
-    while "HLT=1" not in registers(guest):  # one that never sleeps runs into the time limit
-        pass
-    guest.machine.type_text("nonsense\r")
-    guest.expect_event("error")
-    last_keys(guest, "halt\r")
-    assert guest.wait().ok
-
-
-def test_without_a_timer_to_wake_it_it_does_not_sleep(boot: Boot) -> None:
-    guest = boot("mode=shell", machine="pc", cpu="qemu64,-apic")
-    guest.expect_event("shell")
-    assert all("HLT=0" in registers(guest) for _ in range(20))
-    guest.send_line("halt")
-    assert guest.wait().ok
-
-
-@pytest.mark.parametrize("settings", [{"machine": "pc"}, {"machine": "microvm"}], ids=str)
-def test_a_paste_is_read_whole(boot: Boot, settings: dict[str, object]) -> None:
-    guest = boot("mode=shell", **settings)
-    guest.expect_event("shell")
-    lines = [f"x{i}" + "y" * 400 for i in range(10)]
-    guest.send("\r".join(lines) + "\rhalt\r")
-    assert guest.wait().ok
-    assert errors_of(guest) == [f'unknown command "{line[:64]}"' for line in lines]
-
-
-def registers(guest: Guest) -> str:
-    """Of the first processor, and whether it is halted."""
-    words: dict[str, Any] = {"command-line": "info registers"}
-    return str(guest.machine.execute("human-monitor-command", **words))

@@ -29,14 +29,17 @@ STAYS = (
 
 
 def screen_with(guest: Guest, text: str) -> Screen:
-    """What is on its screen once ``text`` is: the serial port is a little earlier. All of it can be read."""
-    end = time.monotonic() + SECONDS
+    """What is on its screen once ``text`` is, and it rests: the serial port is a little earlier, and a picture of the
+    screen may be taken in the middle of a drawing. All of it can be read.
+    """
+    end, before = time.monotonic() + SECONDS, None
     while True:
         screen = guest.machine.screen(glyphs())
-        if text in "\n".join(screen.lines):
+        if text in "\n".join(screen.lines) and before is not None and screen.cells == before.cells:
             assert screen.unknown == 0
             return screen
         assert time.monotonic() < end, screen.lines
+        before = screen
         time.sleep(0.1)
 
 

@@ -227,6 +227,7 @@ SESSIONS = (
     "mode=shell\nmem\rcpu\rmodel\rset top_k 3\rset\rbench\rselftest\rhelp use\rbogus\rreboot\r",
     "model=2 mode=generate samples=2 repeat_penalty=1.5 presence_penalty=1 frequency_penalty=0.5\n",
     "ctx=12 on_overflow=shift temperature=3 top_k=0 logit_bias=1-inf\na\r\0\0\0\0b\r",
+    "mode=generate prompt=a ctx=3 on_overflow=shift logit_bias=42+9\n\0\0\0\0",
     'kv=f32 system="é€😀"\né€😀\r\x1b[200~pasted\rtext\x1b[201~\r\x03\x03',
 )
 

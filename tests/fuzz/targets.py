@@ -210,7 +210,8 @@ TARGETS = {
             "shell",
             ("tests/fuzz/checked_arena.c", "tests/fuzz/opened.c", *_application()),
             256,
-            macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80", "KG_MESSAGE_MAX=150"),
+            # So that short inputs fill what these are the sizes of.
+            macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80", "KG_MESSAGE_MAX=150", "KG_STREAM_HELD=128"),
             words=_KEYS + _TYPED + _SHELL_WORDS,
             unwatched=_NUMBERS,
         ),

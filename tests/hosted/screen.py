@@ -149,7 +149,7 @@ def rendered(cells: Words, format: Format, scale: int) -> Bytes:
     """The memory of a screen that shows ``cells`` (rows, columns), in the upper left corner; the rest is black."""
     rows, columns = cells.shape
     every = font.glyphs()
-    dots = np.array([[list(every.get(code, every[font.REPLACEMENT])) for code in row] for row in _codes(cells)])
+    dots = np.array([[list(every[_shown(code)]) for code in row] for row in _codes(cells)])
     bits = np.unpackbits(dots.astype(np.uint8)[..., None], axis=-1)  # rows, columns, 16, 8
     palette = format.colour(np.array(COLOURS, np.uint32))
     ink, paper = palette[cells >> 24 & 15], palette[cells >> 28]
@@ -166,6 +166,11 @@ def in_memory(pixels: Words, format: Format) -> Bytes:
     little = image[..., None].view(np.uint8)[..., : format.bytes]
     memory[:, : format.width * format.bytes] = little.reshape(format.height, -1)
     return memory.reshape(-1)
+
+
+def _shown(code: int) -> int:
+    like = font.ALIKE.get(code, code)
+    return like if like in font.glyphs() else font.REPLACEMENT
 
 
 def _codes(cells: Words) -> Sequence[Sequence[int]]:

@@ -114,7 +114,7 @@ def test_a_device_is_written_and_read_back(image: flash.Image, loop: Path, backi
 
 def test_the_whole_way_at_a_terminal(image: flash.Image, loop: Path, backing: Path, tmp_path: Path) -> None:
     with kgpt(tmp_path, image.path, loop) as terminal:
-        terminal.expect(f"kgpt: error: {loop} is not a removable disk")
+        terminal.expect(f"kgpt: error: {loop} is not a removable USB disk")
         assert terminal.wait() == 1
     with kgpt(tmp_path, image.path, loop, "--force") as terminal:
         terminal.expect(f"kgpt: {loop}: {backing}, no serial number, 16.8 MB, loop, not removable, 0 partitions")
@@ -276,4 +276,7 @@ def test_a_stick_of_the_device_mapper_that_breaks(image: flash.Image, loop: Path
     table = f"0 {real} linear {loop} 0\n{real} 8 error\n{real + 8} {SIZE // 512 - real - 8} linear {loop} {real + 8}\n"
     with mapped(f"kgpt-error-{os.getpid()}", table) as path:
         text = refusal(image, path)
-        assert f"writing to {path} failed at byte 4,194,304 (Input/output error): it cannot be booted now" in text
+        assert (
+            f"writing to {path} failed in the block at byte 4,194,304 (Input/output error): it cannot be booted now"
+            in text
+        )

@@ -6,13 +6,21 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from hosted import Hosted, Run
+from hosted import Hosted, Run, random_model
 
 from kgpt_build.image.grub_text import handed_on
+from kgpt_build.kernel.build import build_cached
 from kgpt_build.settings import quoted
 
 FOLDER = Path(__file__).parents[1] / "fuzz" / "shell"
 MODEL, CHAT = FOLDER / "chat.gguf", FOLDER / "chat.kgct"
+
+
+@pytest.fixture(scope="module")
+def talkative() -> Hosted:
+    """A microgpt that knows all of ASCII."""
+    chars = "\n\t" + "".join(map(chr, range(32, 127)))
+    return Hosted(build_cached(random_model(chars, n_ctx=32, n_embd=4, n_layer=1, n_head=2, n_ff=8), target="hosted"))
 
 
 def digest(path: Path) -> str:
@@ -21,7 +29,7 @@ def digest(path: Path) -> str:
 
 def run(program: Hosted, model: str, chat: str = "", words: str = "") -> Run:
     """A run with the words behind the names of both modules."""
-    line = f"prompt=ab max_tokens=2 ctx=32 exit {words}"
+    line = f"prompt=ab max_tokens=2 exit {words}"
     return program.run(line, options=("--module", f"{MODEL} {model}".strip(), "--module", f"{CHAT} {chat}".strip()))
 
 
@@ -92,16 +100,16 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_grub_hands_on_any_text(without_model: Hosted, text: str) -> None:
+def test_grub_hands_on_any_text(talkative: Hosted, text: str) -> None:
     """The words that an image has, and what GRUB makes of them; also where it lets \\xHH be, as later versions do."""
-    words = [f"system={quoted(text)}", f"prompt={quoted(text)}", "max_tokens=1", "ctx=48", "exit"]
+    words = [f"prompt={quoted(text)}", "samples=1", "max_tokens=1", "exit"]
     for line in {handed_on(words), handed_on(words).replace("\\\\x41", "\\x41")}:
-        done = without_model.run(line, options=("--module", str(MODEL), "--module", str(CHAT)))
+        done = talkative.run(line)
         assert done.returncode == 0, done.console
         assert done.one("config")["prompt"] == text
 
 
 @pytest.mark.parametrize(("line", "text"), [('"prompt=a b" exit', "a b"), (r"prompt=it\'s exit", "it's")])
-def test_words_that_a_person_wrote_for_grub(without_model: Hosted, line: str, text: str) -> None:
-    done = without_model.run(f"max_tokens=1 {line}", options=("--module", str(MODEL), "--module", str(CHAT)))
+def test_words_that_a_person_wrote_for_grub(talkative: Hosted, line: str, text: str) -> None:
+    done = talkative.run(f"max_tokens=1 {line}")
     assert done.one("config")["prompt"] == text

@@ -14,6 +14,7 @@ from native import shared_object
 
 DATA, STATUS = 0x60, 0x64
 NONE, END = -1, -2
+FROM_MOUSE, TIMEOUT = 0x20, 0x40
 MOST_READS = 250_000
 """Of ports, a microsecond each, while the driver starts: a quarter of a second."""
 
@@ -88,14 +89,24 @@ class Keyboard:
 
 
 class Pc(Machine):
-    """A controller with a keyboard, or without. ``config`` None: it does not answer that question."""
+    """A controller with a keyboard, or without. ``config`` None: it does not answer that question.
+
+    ``speaks_for_it``: it answers for a keyboard that is not there, with 0xFE and these bits of the status.
+    """
 
     def __init__(
-        self, keyboard: Keyboard | None, config: int | None = 0x47, keeps: int = 0xFF, waiting: bytes = b""
+        self,
+        keyboard: Keyboard | None,
+        config: int | None = 0x47,
+        keeps: int = 0xFF,
+        waiting: bytes = b"",
+        speaks_for_it: int = 0,
     ) -> None:
         self.keyboard = keyboard
         self.config, self.keeps = config, keeps
-        self.out = deque((byte, False) for byte in waiting)
+        self.speaks_for_it = speaks_for_it
+        self.out = deque((byte, 0) for byte in waiting)
+        """Bytes, and bits of the status that come with them."""
         self.command = 0
         self.released = 0
         self.keyboard_on = True
@@ -108,16 +119,16 @@ class Pc(Machine):
     def type(self, *codes: bytes) -> None:
         for code in b"".join(codes):
             if not self.translates:
-                self.out.append((code, False))
+                self.out.append((code, 0))
             elif code == 0xF0:
                 self.released = 0x80
             else:
-                self.out.append((code if code >= 0x85 else _SET1[code] | self.released, False))
+                self.out.append((code if code >= 0x85 else _SET1[code] | self.released, 0))
                 self.released = 0
 
     def port_in(self, port: int) -> int:
         if port == STATUS:
-            return (0x1C | 0x01 | self.out[0][1] << 5) if self.out else 0x1C
+            return (0x1C | 0x01 | self.out[0][1]) if self.out else 0x1C
         return self.out.popleft()[0] if self.out else 0x00
 
     def port_out(self, port: int, value: int) -> None:
@@ -129,11 +140,13 @@ class Pc(Machine):
         elif self.keyboard is not None:
             self.keyboard_on = True
             self.type(self.keyboard.answer(value))
+        elif self.speaks_for_it:
+            self.out.append((0xFE, self.speaks_for_it))
 
     def _obey(self, command: int) -> None:
         self.command = command
         if command == 0x20 and self.config is not None:
-            self.out.append((self.config, False))
+            self.out.append((self.config, 0))
         elif command in (0xAD, 0xAE):
             self.keyboard_on = command == 0xAE
 
@@ -233,8 +246,13 @@ def test_every_key_on_every_machine(start: Start, machine: Callable[[], Pc]) -> 
         Constant(0x03, 0xFA),
         Pc(None),
         Pc(None, config=None),
+        Pc(None, speaks_for_it=TIMEOUT),
+        Pc(None, speaks_for_it=FROM_MOUSE),
     ],
-    ids=["nothing", "zeros", "idle", "full", "full of FF", "busy", "full and busy", "no keyboard", "nobody answers"],
+    ids=[
+        *("nothing", "zeros", "idle", "full", "full of FF", "busy", "full and busy"),
+        *("no keyboard", "nobody answers", "time-out", "time-out of an AT"),
+    ],
 )
 def test_no_keyboard(start: Start, machine: Machine) -> None:
     driver = start(machine)
@@ -296,7 +314,7 @@ def test_a_keyboard_without_leds_types_all_the_same(start: Start) -> None:
 def test_what_a_mouse_says_is_no_key(start: Start) -> None:
     pc = Pc(Keyboard())
     driver = start(pc)
-    pc.out.extend((byte, True) for byte in b"\x1e\x08\x00\x01" * 8)
+    pc.out.extend((byte, FROM_MOUSE) for byte in b"\x1e\x08\x00\x01" * 8)
     pc.type(strokes(2, CHARACTERS[13]))
     assert "".join(driver.typed() for _ in range(4)) == "q"  # one call does not read without end
     assert not pc.out

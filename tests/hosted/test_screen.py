@@ -21,8 +21,8 @@ FORMATS = [
     Format(361, 200, 16, (11, 5, 5, 6, 0, 5), pad=2),
     Format(360, 200, 15, (10, 5, 5, 5, 0, 5), pad=5),
 ]
-TEXT = (
-    "kgpt> Grüße, ½ «é»\n┌─┐ █▓░ ╔═╗\n\x1b[1;31mred\x1b[44mon blue\x1b[7mback\x1b[0m \x1b[97;103mlight\x1b[m 你\ufffd\n"
+TEXT = "kgpt> Grüße, ½ «é»\n┌─┐ █▓░ ╔═╗\n" + (
+    "\x1b[1;31mred\x1b[44mon blue\x1b[7mback\x1b[0m \x1b[97;103mlight\x1b[m 你\ufffd “it’s”—\n"
 )
 SMALL = Format(176, 80)  # 22 by 5 characters
 

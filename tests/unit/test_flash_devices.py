@@ -97,7 +97,7 @@ def test_a_card_in_a_reader_of_its_own_is_a_stick_though_linux_does_not_call_it_
     machine.disk("mmcblk0", "pci/mmc_host/mmc0/mmc0:1", files={"device/type": "SD\n", "device/name": "SC32G"})
     machine.disk("mmcblk1", "pci/mmc_host/mmc1/mmc1:1", files={"device/type": "MMC\n", "device/name": "eMMC"})
     assert refusal(machine, "/dev/mmcblk0", image) == ""
-    assert "not a removable disk (mmc eMMC)" in refusal(machine, "/dev/mmcblk1", image)
+    assert "not a removable USB disk, nor a card (mmc eMMC)" in refusal(machine, "/dev/mmcblk1", image)
 
 
 def test_what_a_stick_says_of_itself_cannot_reach_the_terminal(tmp_path: Path) -> None:
@@ -276,14 +276,14 @@ def test_a_disk_inside_the_box_takes_force(removable: bool, tmp_path: Path, imag
     """SATA ports that can be plugged while running are removable to Linux, wherever they are."""
     machine = laptop(tmp_path / "root")
     machine.disk("sdc", "pci0000:00/ata3/host2/target2:0:0/2:0:0:0", removable=removable)
-    assert "/dev/sdc is not a removable disk (sata)" in refusal(machine, "/dev/sdc", image)
+    assert "/dev/sdc is not a removable USB disk, nor a card (sata)" in refusal(machine, "/dev/sdc", image)
     assert refusal(machine, "/dev/sdc", image, force=True) == ""
 
 
 def test_a_usb_disk_that_is_not_removable_takes_force(tmp_path: Path, image: Path) -> None:
     machine = laptop(tmp_path / "root")
     (tmp_path / "root/sys/class/block/sdb/removable").write_text("0\n")
-    assert "not a removable disk (usb SanDisk Ultra)" in refusal(machine, "/dev/sdb", image)
+    assert "not a removable USB disk, nor a card (usb SanDisk Ultra)" in refusal(machine, "/dev/sdb", image)
     assert refusal(machine, "/dev/sdb", image, force=True) == ""
 
 

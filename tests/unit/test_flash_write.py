@@ -142,6 +142,14 @@ def test_one_bad_cell_is_not_called_a_lie(image: Image) -> None:
     assert "faulty" in text
 
 
+def test_many_bad_pages_with_good_ones_behind_them_are_not_called_a_lie(image: Image) -> None:
+    disk = FaultyDisk(32 * MIB)
+    disk.spoil = {5 * MIB + page * 4096: 0x01 for page in range(40)}
+    assert f"from byte {5 * MIB:,} on: 40 pages of 4,096 bytes differ, and others after that do not" in failure(
+        image, disk
+    )
+
+
 def test_a_bad_cell_on_the_last_page_is_not_called_a_lie(image: Image) -> None:
     disk = FaultyDisk(32 * MIB)
     disk.spoil = {SIZE - 1: 0x80}
@@ -151,7 +159,10 @@ def test_a_bad_cell_on_the_last_page_is_not_called_a_lie(image: Image) -> None:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (errno.EIO, "writing to /dev/sdb failed at byte 4,194,304 (Input/output error): it cannot be booted now"),
+        (
+            errno.EIO,
+            "writing to /dev/sdb failed in the block at byte 4,194,304 (Input/output error): it cannot be booted now",
+        ),
         (errno.ENOSPC, "/dev/sdb ends soon after byte 4,194,304"),
         (errno.ENODEV, "/dev/sdb was unplugged while it was written"),
         (errno.ENXIO, "/dev/sdb was unplugged while it was written"),
@@ -190,7 +201,10 @@ def test_an_error_of_the_last_flush(image: Image, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (errno.EIO, "reading /dev/sdb back failed at byte 4,194,304 (Input/output error): do not rely on it"),
+        (
+            errno.EIO,
+            "reading /dev/sdb back failed in the block at byte 4,194,304 (Input/output error): do not trust it",
+        ),
         (errno.ENODEV, "/dev/sdb was unplugged before it was checked; it was written"),
     ],
 )

@@ -49,6 +49,12 @@ def test_the_header_holds_the_glyphs_in_order() -> None:
     assert text.isascii()
 
 
+def test_what_has_no_glyph_of_its_own_may_have_one_like_it() -> None:
+    assert not font.ALIKE.keys() & font.glyphs().keys()
+    assert set(font.ALIKE.values()) <= font.glyphs().keys()
+    assert "".join(chr(font.ALIKE.get(ord(char), ord(char))) for char in "“It’s” – 1−2…") == '"It\'s" - 1-2.'
+
+
 @pytest.mark.parametrize(
     ("char", "byte"),
     [("A", 0x41), ("é", 0x82), ("À", 0x41), ("─", 0xC4), ("█", 0xDB), ("━", 0xFE), ("\ufffd", 0xFE), ("ß", 0xE1)],

@@ -16,6 +16,7 @@ from kgpt_build.errors import KgptError, ToolMissing, UsageError
 from kgpt_build.image import contents, inspect, iso9660, make, manifest, partitions, stick
 from kgpt_build.image.contents import Wanted, gather, load_models
 from kgpt_build.kernel.settings import Silent
+from kgpt_build.models.catalog import Pulled
 from kgpt_build.toolchain import GrubMkimage, GrubModules, Xorriso, grub
 from kgpt_build.training.corpus import read_corpus
 
@@ -124,6 +125,16 @@ def test_what_is_in_an_image_of_a_language_model() -> None:
 def test_a_language_model_without_a_template_does_not_chat() -> None:
     ids = [entry.id for entry in gather(wanted(SMALL_LM, template="none"), Silent()).entries]
     assert ids == ["chat-generate", "chat-shell", "selftest-lm"]
+
+
+def test_a_pulled_model_that_is_no_longer_what_was_pulled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "tiny.gguf"
+    shutil.copy(SMALL_LM, path)
+    record = Pulled("tiny-lm", path, "here", "0" * 64, "2026-01-01T00:00:00", path.stat().st_size)
+    monkeypatch.setattr(contents, "pulled", lambda: [record])
+    assert load_models([path])[0].label == "tiny-lm"
+    with pytest.raises(KgptError, match=f"is damaged: its SHA-256 is .*, but that of tiny-lm is {'0' * 64}"):
+        gather(wanted(path), Silent())
 
 
 def test_a_model_twice() -> None:

@@ -7,7 +7,7 @@
 #define KG_FONT_WIDTH 8
 #define KG_FONT_HEIGHT 16
 
-/* The number of a code point's glyph; that of U+FFFD for those that have none. */
+/* The number of a code point's glyph, or of one that looks like it; that of U+FFFD for those that have none. */
 uint32_t kg_font_index(uint32_t code);
 
 const uint8_t *kg_font_glyph(uint32_t index); /* 16 rows from the top down; the most significant bit is leftmost */

@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 #define KG_STREAM_STOPS 8
+#ifndef KG_STREAM_HELD
 #define KG_STREAM_HELD 512 /* bytes that can be kept back: more than a character and any stop string */
+#endif
 
 struct kg_stream {
     const char *stops[KG_STREAM_STOPS]; /* NUL-terminated, the caller's */

@@ -14,8 +14,11 @@
 #define MSR_X2APIC 0x800 /* register at offset r of the memory page is MSR 0x800 + r / 16 */
 
 enum {
+    TASK_PRIORITY = 0x80,
     END_OF_INTERRUPT = 0xB0,
     SPURIOUS_VECTOR = 0xF0,
+    IN_SERVICE = 0x100, /* eight words of 32 vectors */
+    IN_SERVICE_END = 0x180,
     COMMAND = 0x300,
     COMMAND_HIGH = 0x310, /* not in x2APIC mode: there the command has 64 bits */
     TIMER_VECTOR = 0x320,
@@ -75,6 +78,22 @@ static uint64_t switch_on(bool x2)
     return base;
 }
 
+static bool is_in_service(void)
+{
+    for (uint32_t at = IN_SERVICE; at < IN_SERVICE_END; at += 0x10)
+        if (get(at))
+            return true;
+    return false;
+}
+
+/* What firmware was in the middle of when it handed over would hold back everything that is not more urgent, for ever. */
+static void let_through(void)
+{
+    set(TASK_PRIORITY, 0);
+    for (int i = 0; i < KG_N_VECTORS && is_in_service(); i++)
+        set(END_OF_INTERRUPT, 0);
+}
+
 const char *kg_apic_init(uint32_t largest_id)
 {
     uint32_t leaf1[4];
@@ -93,6 +112,7 @@ const char *kg_apic_init(uint32_t largest_id)
     }
     set(PIN_VECTOR, FROM_8259);
     set(SPURIOUS_VECTOR, SOFTWARE_ENABLE | KG_VECTOR_SPURIOUS);
+    let_through();
     return NULL;
 }
 
@@ -147,7 +167,7 @@ void kg_apic_end_of_interrupt(void)
 void kg_apic_timer(uint32_t count)
 {
     set(TIMER_DIVISOR, DIVIDE_BY_16);
-    set(TIMER_VECTOR, KG_VECTOR_WAKE); /* once */
+    set(TIMER_VECTOR, KG_VECTOR_TIMER); /* once */
     set(TIMER_COUNT, count);
 }
 

@@ -7,7 +7,8 @@
 enum { DATA = 0x60, STATUS = 0x64, COMMAND = 0x64 };
 #define STATUS_OUTPUT_FULL 0x01
 #define STATUS_INPUT_FULL 0x02
-#define STATUS_FROM_MOUSE 0x20
+#define STATUS_FROM_MOUSE 0x20 /* older controllers: the keyboard did not listen */
+#define STATUS_TIMEOUT 0x40    /* the keyboard did not answer, or not listen */
 #define NOTHING_THERE 0xFF
 
 #define COMMAND_READ_CONFIG 0x20
@@ -66,10 +67,19 @@ static bool send(uint16_t port, uint8_t byte)
     return true;
 }
 
-/* -1: nothing came. */
-static int receive(void)
+/* -1: nothing came, or something of which the status says by these bits that it does not count. */
+static int receive(uint8_t does_not_count)
 {
-    return wait_status(STATUS_OUTPUT_FULL, STATUS_OUTPUT_FULL) ? kg_inb(DATA) : -1;
+    if (!wait_status(STATUS_OUTPUT_FULL, STATUS_OUTPUT_FULL))
+        return -1;
+    uint8_t status = kg_inb(STATUS), byte = kg_inb(DATA);
+    return status & does_not_count ? -1 : byte;
+}
+
+/* Controllers answer in the place of a keyboard that is not there. */
+static int receive_from_keyboard(void)
+{
+    return receive(STATUS_FROM_MOUSE | STATUS_TIMEOUT);
 }
 
 /* False if it never ends. */
@@ -89,9 +99,9 @@ static bool tell(uint8_t byte)
     for (unsigned tries = 0; tries < 3; tries++) {
         if (!send(DATA, byte))
             return false;
-        int answer = receive();
+        int answer = receive_from_keyboard();
         for (unsigned i = 0; i < MAX_POLLED && answer >= 0 && answer != ACKNOWLEDGED && answer != SEND_AGAIN; i++)
-            answer = receive();
+            answer = receive_from_keyboard();
         present = present || answer >= 0;
         if (answer != SEND_AGAIN)
             return answer == ACKNOWLEDGED;
@@ -102,7 +112,7 @@ static bool tell(uint8_t byte)
 /* The keyboard alone, which interrupts only to wake who sleeps; translation on or off. A controller that does not answer may still pass on what keys do. */
 static void configure(bool translate)
 {
-    int config = send(COMMAND, COMMAND_READ_CONFIG) ? receive() : -1;
+    int config = send(COMMAND, COMMAND_READ_CONFIG) ? receive(0) : -1;
     if (config < 0)
         return;
     config &= ~(CONFIG_MOUSE_INTERRUPT | CONFIG_KEYBOARD_OFF | CONFIG_TRANSLATE);
@@ -113,7 +123,7 @@ static void configure(bool translate)
 
 static int ask_set(void)
 {
-    return tell(KEYBOARD_SET) && tell(0) ? receive() : -1;
+    return tell(KEYBOARD_SET) && tell(0) ? receive_from_keyboard() : -1;
 }
 
 /* Keyboards speak set 2, and controllers translate it to set 1: this is how firmware leaves them, and how it plays one for a USB

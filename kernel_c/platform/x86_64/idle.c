@@ -2,7 +2,6 @@
  * the way that needs no tables, and where nothing comes through, the timer still does. */
 #include "idle.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "apic.h"
@@ -21,6 +20,7 @@
 #define PIC_SERIAL (1u << 4)
 
 #define TEST_US 1000
+#define TESTS_PER_SECOND 20 /* a virtual processor may have to wait for a real one */
 
 #define CPUID1_ECX_HYPERVISOR (1u << 31)
 #define AMD_EBX 0x68747541u /* "Auth" */
@@ -29,6 +29,8 @@
 #define COUNTS_FEWEST 10000 /* a second: the slowest known makes a million */
 #define CALIBRATIONS 4
 #define CALIBRATIONS_PER_SECOND 2000
+
+volatile bool kg_timer_woke;
 
 static uint64_t counts_per_second; /* of the timer; 0: it cannot be used */
 
@@ -77,10 +79,28 @@ static void calibrate(void)
         counts_per_second = 0;
 }
 
+static void start_timer(uint32_t us)
+{
+    kg_apic_timer((uint32_t)(counts_per_second * us / 1000000) + 1);
+}
+
+/* Tried out awake: who sleeps and is not woken never comes back. */
+static bool timer_wakes(void)
+{
+    uint64_t start = kg_rdtsc(), patience = plat_ticks_hz() / TESTS_PER_SECOND;
+    kg_timer_woke = false;
+    start_timer(TEST_US);
+    while (!kg_timer_woke && kg_rdtsc() - start < patience) {
+        kg_serial_keep();
+        __asm__ volatile("sti; nop; cli" : : : "memory");
+    }
+    return kg_timer_woke;
+}
+
 /* The serial port interrupts only here: in a virtual machine each interrupt costs time, and a paste would make thousands. */
 static void sleep(uint32_t us, enum kg_serial_interrupt serial)
 {
-    kg_apic_timer((uint32_t)(counts_per_second * us / 1000000) + 1);
+    start_timer(us);
     kg_serial_interrupt(serial);
     kg_sleep();
     kg_serial_interrupt(KG_SERIAL_NEVER);
@@ -94,8 +114,10 @@ static void prepare(void)
     if (kg_apic_init(0))
         return;
     calibrate();
-    if (counts_per_second == 0)
+    if (counts_per_second == 0 || !timer_wakes()) {
+        counts_per_second = 0;
         return;
+    }
     kg_serial_flush();
     sleep(TEST_US, KG_SERIAL_SENT);
 }

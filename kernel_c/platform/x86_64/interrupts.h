@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 #define KG_N_EXCEPTIONS 32
-#define KG_VECTOR_WAKE 0x30     /* there is something to do (parallel.c), or to look for (idle.c) */
+#define KG_VECTOR_WAKE 0x30     /* there is something to do (parallel.c) */
+#define KG_VECTOR_TIMER 0x31    /* or to look for (idle.c) */
 #define KG_VECTOR_SPURIOUS 0x3F /* what the local APIC delivers when an interrupt went away again */
 #define KG_VECTOR_8259 0x20     /* the first of its sixteen */
 #define KG_VECTOR_SERIAL (KG_VECTOR_8259 + 4)

@@ -49,10 +49,16 @@ isr_common:
 
     /* Ends the sleep of parallel.c or idle.c, and does nothing else. A called function may change nine registers. Interrupts are off
      * afterwards (bit 9 of the flags), or a device that nobody answers, and so interrupts again and again, would never let us go on. */
-    .globl kg_isr_serial, kg_isr_wake
+    .globl kg_isr_timer, kg_isr_serial, kg_isr_wake
+    .type kg_isr_timer, @function
+kg_isr_timer:
+    movb $1, kg_timer_woke
+    jmp kg_isr_wake
+    .size kg_isr_timer, . - kg_isr_timer
     .type kg_isr_serial, @function
 kg_isr_serial:
     movb $1, kg_serial_woke
+    .size kg_isr_serial, . - kg_isr_serial
     .type kg_isr_wake, @function
 kg_isr_wake:
     andq $~0x200, 16(%rsp)

@@ -17,6 +17,7 @@
 #define TURN 50000000u
 #define BURST 4 /* drawings that do not wait for their turn: lines that come by ones and twos appear at once */
 
+#define BLACK 0
 #define RED 1
 #define WHITE 15
 
@@ -202,8 +203,12 @@ void plat_picture_close(void)
 void plat_screen_use(enum kg_screen_use use, uint32_t scale)
 {
     uint32_t before = pixels.scale;
-    if (use == KG_SCREEN_OFF)
+    if (use == KG_SCREEN_OFF) { /* not even a cursor */
+        kg_terminal_colour(&terminal, BLACK, BLACK);
+        kg_screen_write("\x1b[2J", 4);
+        kg_screen_flush();
         kg_screen_off();
+    }
     if (kind != PIXEL_SCREEN)
         return;
     if (use == KG_SCREEN_SAFE) {

@@ -48,6 +48,7 @@ static void describe(const struct kg_boot *boot)
 
 _Noreturn void kg_start(uint32_t magic, uint32_t info)
 {
+    static const struct kg_framebuffer unknown;
     kg_fpu_enable();
     kg_gdt_load(&segments, kg_ist_top);
     kg_interrupts_init();
@@ -56,9 +57,9 @@ _Noreturn void kg_start(uint32_t magic, uint32_t info)
     kg_serial_init();
     kg_i8042_init();
     const struct kg_boot *boot = kg_boot_read(magic, info);
+    kg_screen_init(boot ? &boot->framebuffer : &unknown);
     if (boot == NULL)
         plat_panic("started by a loader that is neither Multiboot, Multiboot2 nor PVH");
-    kg_screen_init(&boot->framebuffer);
     if (boot->cmdline_cut)
         plat_panic("the command line is longer than 4095 bytes");
     if (!kg_memory_init(boot))

@@ -1,0 +1,34 @@
+"""How much memory a machine should have for each entry of a menu."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from kgpt_build.image.contents import Item
+from kgpt_build.image.menu import Entry
+from kgpt_build.kernel.elf import read_image
+from kgpt_build.kernel.memory import memory_needs
+
+FIRMWARE = 128
+"""MiB that firmware and GRUB may have taken when the kernel starts; UEFI takes more than a BIOS."""
+
+
+def memory_of(entries: Iterable[Entry], items: Sequence[Item]) -> Mapping[str, int]:
+    """Id of an entry -> MiB, as kernel.memory counts them. Raises KgptError."""
+    files = {item.path: item.source for item in items}
+    kernels = {entry.kernel for entry in entries}
+    images = {path: read_image(source) for path in kernels if isinstance(source := files[path], Path)}
+    found = {}
+    for entry in entries:
+        modules = [source for module in entry.modules if isinstance(source := files[module.path], Path)]
+        ctx, kv = _last(entry, r"ctx=(\d{1,9})"), _last(entry, r"kv=(\w+)")
+        needs = memory_needs(images[entry.kernel], modules=modules, ctx=int(ctx) if ctx else None, kv=kv)
+        found[entry.id] = needs.least
+    return found
+
+
+def _last(entry: Entry, pattern: str) -> str | None:
+    said = [match[1] for word in entry.words if (match := re.fullmatch(pattern, word))]
+    return said[-1] if said else None
