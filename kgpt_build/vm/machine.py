@@ -19,7 +19,7 @@ from kgpt_build.paths import write_atomically
 from kgpt_build.process import SIGNAL_SECONDS, die_with, log
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import Wires
-from kgpt_build.vm.events import Event
+from kgpt_build.vm.events import Event, Exit, Panic
 from kgpt_build.vm.framing import Blob, ChannelReader
 from kgpt_build.vm.keys import keys_of
 from kgpt_build.vm.link import Link, Listener
@@ -214,10 +214,10 @@ class Machine:
             return path.read_bytes()
 
     def forget(self) -> None:
-        """Let go of the events so far: for runs that last hours. What is waited for next is yet to come."""
+        """Let go of the events so far, but for the end's: for runs that last hours, or to wait for what is to come."""
         with self.changed:
             self.lines.clear()
-            self.events.clear()
+            self.events[:] = [event for event in self.events if isinstance(event, (Exit, Panic))]
 
     def quit(self) -> None:
         """End the machine now."""
