@@ -71,9 +71,9 @@ def memory_wanted(path: Path) -> int | None:
     try:
         with path.open("rb") as image:
             entries = _manifest(image, _open(image).files)["entries"]
-    except (KgptError, OSError):
+        return max((int(entry["memory"]) for entry in entries), default=0) + FIRMWARE
+    except (KgptError, OSError, LookupError, TypeError, ValueError):  # whoever wrote it: it is only a hint
         return None
-    return int(max((entry["memory"] for entry in entries), default=0)) + FIRMWARE
 
 
 def verify(path: Path, described: Mapping[str, Any]) -> list[str]:

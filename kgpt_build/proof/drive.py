@@ -32,6 +32,8 @@ _ABOVE_4G = 3 << 30
 _SLACK = 16 << 20
 _SPEED = "tokens/s"
 """Of the last generation, in the status line."""
+_EVENTS, _EVENT_BYTES = 4, 200
+"""That are shown of a run that stopped."""
 _LOOK_SECONDS = 10.0
 _SPECIAL_CPU = {"la57": ",la57=on", "x2apic": ",+x2apic"}
 _SPECIAL_MACHINE = {"no-hpet": "hpet=off", "no-pit": "pit=off", "no-hpet-no-pit": "hpet=off,pit=off"}
@@ -92,7 +94,8 @@ def run(case: Case, images: Images, expected: Expected, qemu: str) -> Result:
             drive.run()
         except KgptError as error:
             ended = "" if machine.running else f" ({machine.wait().message})"
-            drive.failures.append(f"{error.message}{ended}")
+            last = b"\n".join(line[:_EVENT_BYTES] for line in machine.lines[-_EVENTS:]).decode(errors="replace")
+            drive.failures.append(f"{error.message}{ended}; the last events:\n{last}")
         seconds = time.monotonic() - begun
         return Result(case.name, tuple(drive.failures), seconds, ", ".join(drive.saw), machine.console.tail(40))
 
