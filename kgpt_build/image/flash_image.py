@@ -73,9 +73,7 @@ def _check_within(path: Path) -> None:
     try:
         problems = inspect.inspect(path).problems
     except KgptError as error:
-        raise KgptError(
-            error.message, "kgpt flash writes what kgpt image made; for others there is dd"
-        ) from error
+        raise KgptError(error.message, "kgpt flash writes what kgpt image made; for others there is dd") from error
     if problems:
         raise KgptError(f"{path} is damaged: {problems[0]}", "copy it again, or make it again: kgpt image usb")
 

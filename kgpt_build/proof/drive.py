@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ T = TypeVar("T")
 PATIENCE = 300.0
 """Seconds for each step of a run: firmware in an emulator on a busy host takes its time."""
 _LOADERS = {"pvh": "pvh", "multiboot1": "multiboot1", "grub-bios": "multiboot2", "grub-uefi": "multiboot2"}
+_DISPLAYS = {"pixels": r"\d+x\d+x(24|32)", "text": "text 80x25", "no-screen": ""}
 _MB = 1 << 20
 _FIRMWARE_MB = 64
 """What firmware may keep for itself."""
@@ -138,6 +140,9 @@ class _Drive:
         }
         for key, value in facts.items():
             self._check(boot[key] == value, f"boot says {key} {boot[key]!r}, not {value!r}")
+        display = boot.get("display", "")
+        good = re.fullmatch(_DISPLAYS[case["screen"]], display)
+        self._check(good is not None, f"boot says display {display!r}, and the screen is {case['screen']}")
         memory = int(case["memory"])
         found = boot["memory"] // _MB
         self._check(memory - _FIRMWARE_MB <= found <= memory, f"{found} MB of {memory} MB of memory were found")
