@@ -179,9 +179,6 @@ ENGINE_MODULES := app/module.c core/sha256.c core/sha256_test.c
 ENGINE_SHA := core/sha256_sha.c
 
 MODEL := app/model_data.c
-ifneq ($(filter 1,$(TRAIN) $(LM)),)
-ENGINE += $(MORE_TESTS)
-endif
 
 # Per-ISA files: the suffix chooses the flags, run-time dispatch chooses the function.
 ENGINE_AVX2 := ops/x86/matmul_avx2.c
@@ -215,7 +212,7 @@ SMALL := core/acpi.c core/arena.c core/cpu.c core/error.c core/format.c core/jso
     engine/model.c engine/session.c engine/test_model.c tokenizer/char.c train/shape.c
 
 TAKES_MODULES := $(filter 1,$(TRAIN) $(LM))
-ENGINE += $(if $(TAKES_MODULES),$(ENGINE_MODULES))
+ENGINE += $(if $(TAKES_MODULES),$(ENGINE_MODULES) $(MORE_TESTS))
 
 # What compilers call on their own account; a hosted process has it from its C library.
 RUNTIME := core/memory.c

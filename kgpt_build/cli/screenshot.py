@@ -203,12 +203,10 @@ def _settled(machine: Machine) -> Picture:
 
 
 def _show(machine: Machine, picture: Picture, output: Path | None, text: bool) -> None:
-    from kgpt_build.paths import write_atomically
-    from kgpt_build.vm.picture import png_bytes, ppm_bytes
+    from kgpt_build.vm.picture import write_picture
 
     if output is not None:
-        as_png = output.suffix.lower() == ".png"
-        write_atomically(output, png_bytes(picture) if as_png else ppm_bytes(picture))
+        write_picture(output, picture)
         click.echo(f"kgpt: {output}: {picture.width}x{picture.height}", err=True)
     if text:
         from kgpt_build.headers.font import glyphs

@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kgpt_build.errors import KgptError, MachineLost, ToolMissing
-from kgpt_build.paths import write_atomically
 from kgpt_build.process import SIGNAL_SECONDS, die_with, log
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import Wires
@@ -180,19 +179,18 @@ class Machine:
 
     def picture(self) -> Picture:
         """The screen as it is now. Raises KgptError if the machine has none."""
-        from kgpt_build.vm.picture import read_ppm
+        from kgpt_build.vm.picture import read_picture
 
         with tempfile.TemporaryDirectory(prefix="kgpt-") as folder:
             path = Path(folder) / "screen.ppm"
             self.execute("screendump", filename=str(path))
-            return read_ppm(path.read_bytes())
+            return read_picture(path.read_bytes())
 
     def screendump(self, path: Path) -> None:
         """Write the screen to ``path``: PNG if it is called so, else PPM; whole, or not at all."""
-        from kgpt_build.vm.picture import png_bytes, ppm_bytes
+        from kgpt_build.vm.picture import write_picture
 
-        picture = self.picture()
-        write_atomically(path, png_bytes(picture) if path.suffix.lower() == ".png" else ppm_bytes(picture))
+        write_picture(path, self.picture())
 
     def screen(self, glyphs: Glyphs) -> Screen:
         """What can be read on the screen now: in pixels, drawn with ``glyphs``, or of VGA text, with the BIOS's font.

@@ -1,18 +1,17 @@
-"""A screen as pixels: QEMU's PPM in, PNG out, without a library for pictures."""
+"""A screen as pixels, from the files that QEMU writes and into those that people look at."""
 
 from __future__ import annotations
 
-import re
-import struct
-import zlib
+import io
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from kgpt_build.errors import KgptError
-
-_PPM = re.compile(rb"P6\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+255\s")
+from kgpt_build.paths import write_atomically
 
 
 @dataclass(frozen=True)
@@ -36,41 +35,17 @@ class Picture:
         return other is not None and np.array_equal(self.rgb, other.rgb)
 
 
-def read_ppm(data: bytes) -> Picture:
-    """A binary PPM with one byte a colour. Raises KgptError if it is none, or cut short."""
-    header = _PPM.match(data)
-    if header is None:
-        raise KgptError(f"this is no picture in PPM's binary form: it begins with {data[:16]!r}")
-    width, height = int(header[1]), int(header[2])
-    pixels = data[header.end() :]
-    if len(pixels) != 3 * width * height:
-        raise KgptError(f"a picture of {width}x{height} has {3 * width * height} bytes, not {len(pixels)}")
-    return Picture(np.frombuffer(pixels, np.uint8).reshape(height, width, 3))
+def read_picture(data: bytes) -> Picture:
+    """A PPM or PNG. Raises KgptError if it is neither, or cut short."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("PPM", "PNG")) as image:
+            return Picture(np.asarray(image.convert("RGB")))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise KgptError(f"this is no picture, or a damaged one: {error}", "take it again") from error
 
 
-def ppm_bytes(picture: Picture) -> bytes:
-    """``picture`` as a binary PPM."""
-    return f"P6\n{picture.width} {picture.height}\n255\n".encode() + picture.rgb.tobytes()
-
-
-def png_bytes(picture: Picture) -> bytes:
-    """``picture`` as a PNG: the same pixels give the same bytes. With a palette if it has at most 256 colours."""
-    packed = picture.rgb.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-    colours, indices = np.unique(packed, return_inverse=True)
-    if len(colours) <= 256:
-        palette = b"".join(struct.pack(">I", int(colour))[1:] for colour in colours)
-        rows = indices.reshape(picture.height, picture.width).astype(np.uint8)
-        return _png(picture, rows, kind=3, extra=_chunk(b"PLTE", palette))
-    return _png(picture, picture.rgb.reshape(picture.height, -1), kind=2)
-
-
-def _png(picture: Picture, rows: npt.NDArray[np.uint8], *, kind: int, extra: bytes = b"") -> bytes:
-    header = struct.pack(">IIBBBBB", picture.width, picture.height, 8, kind, 0, 0, 0)
-    unfiltered = np.hstack([np.zeros((picture.height, 1), np.uint8), rows])  # each row says: no filter
-    data = zlib.compress(unfiltered.tobytes(), 9)
-    body = _chunk(b"IHDR", header) + extra + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def write_picture(path: Path, picture: Picture) -> None:
+    """A PNG if ``path`` is called so, else a PPM; whole, or not at all. Raises KgptError."""
+    out = io.BytesIO()
+    Image.fromarray(picture.rgb).save(out, "PNG" if path.suffix.lower() == ".png" else "PPM", optimize=True)
+    write_atomically(path, out.getvalue())

@@ -11,7 +11,7 @@ SOURCES = Path(__file__).parents[2] / "kernel_c"
 def _listed(variable: str) -> set[str]:
     """The files of the variables of kernel.mk whose names match."""
     text = (SOURCES / "kernel.mk").read_text().replace("\\\n", " ")
-    return {word for values in re.findall(rf"^{variable} :?\+?= (.*)$", text, re.MULTILINE) for word in values.split()}
+    return {word for values in re.findall(rf"^(?:{variable}) :?\+?= (.*)$", text, re.MULTILINE) for word in values.split()}
 
 
 def _names(paths: list[Path]) -> list[str]:
@@ -24,11 +24,12 @@ def _names(paths: list[Path]) -> list[str]:
 
 _ALL = sorted(SOURCES.rglob("*_test.c"))
 _TRAIN = [path for path in _ALL if str(path.relative_to(SOURCES)) in _listed("TRAIN_ENGINE")]
+_LARGER = [path for path in _ALL if str(path.relative_to(SOURCES)) in _listed("MORE_TESTS|ENGINE_MODULES")]
 _LM = [path for path in _ALL if str(path.relative_to(SOURCES)) in _listed(r"LM_\w+")]
 
-DEFAULT = _names([path for path in _ALL if path not in _TRAIN and path not in _LM])
+DEFAULT = _names([path for path in _ALL if path not in _TRAIN + _LARGER + _LM])
 """Of every image."""
-TRAINING = sorted(DEFAULT + _names(_TRAIN))
+TRAINING = sorted(DEFAULT + _names(_LARGER + _TRAIN))
 """Of an image that can train."""
-LANGUAGE_MODELS = _names(_LM)
+LANGUAGE_MODELS = _names(_LARGER + _LM)
 """What an image for language models has besides DEFAULT."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-import struct
-import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kgpt_build.errors import KgptError
-from kgpt_build.vm.picture import Picture, png_bytes, ppm_bytes, read_ppm
+from kgpt_build.vm.picture import Picture, read_picture, write_picture
 from kgpt_build.vm.screen import (
     HEIGHT,
     UNKNOWN,
@@ -159,37 +158,18 @@ def test_no_font_in_the_bios(rom: bytes) -> None:
         read_vga_font(rom)
 
 
-def test_ppm_there_and_back() -> None:
-    picture = Picture(draw(TEXT))
-    assert read_ppm(ppm_bytes(picture)).same_as(picture)
-    assert read_ppm(b"P6\n# a comment\n1 1 255\nabc").rgb.tolist() == [[[97, 98, 99]]]
-    for wrong in (b"", b"P5\n1 1\n255\na", b"P6\n2 1\n255\nabc"):
-        with pytest.raises(KgptError):
-            read_ppm(wrong)
-
-
-def decoded_png(data: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """The pixels of a PNG of the two kinds that we write."""
-    assert data.startswith(b"\x89PNG\r\n\x1a\n")
-    chunks, at = {}, 8
-    while at < len(data):
-        size, kind = struct.unpack(">I4s", data[at : at + 8])
-        body = data[at + 8 : at + 8 + size]
-        assert struct.unpack(">I", data[at + 8 + size : at + 12 + size])[0] == zlib.crc32(kind + body)
-        chunks[kind] = body
-        at += 12 + size
-    width, height, depth, colour = struct.unpack(">IIBB", chunks[b"IHDR"][:10])
-    assert depth == 8
-    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, -1)
-    assert not rows[:, 0].any()
-    if colour == 2:
-        return rows[:, 1:].reshape(height, width, 3)
-    palette = np.frombuffer(chunks[b"PLTE"], np.uint8).reshape(-1, 3)
-    return palette[rows[:, 1:]]
-
-
-def test_png_has_the_same_pixels() -> None:
-    text = draw(TEXT)
-    assert np.array_equal(decoded_png(png_bytes(Picture(text))), text)
+@pytest.mark.parametrize("name", ["a.png", "a.ppm", "a.PNG"])
+def test_pictures_there_and_back(tmp_path: Path, name: str) -> None:
     noise = np.random.default_rng(1).integers(0, 255, (60, 32, 3), np.uint8)
-    assert np.array_equal(decoded_png(png_bytes(Picture(noise))), noise)
+    for pixels in (draw(TEXT), noise):
+        write_picture(tmp_path / name, Picture(pixels))
+        data = (tmp_path / name).read_bytes()
+        assert data.startswith(b"P6" if name.endswith("ppm") else b"\x89PNG")
+        assert read_picture(data).same_as(Picture(pixels))
+
+
+def test_a_picture_that_is_none() -> None:
+    assert read_picture(b"P6\n# a comment\n1 1 255\nabc").rgb.tolist() == [[[97, 98, 99]]]
+    for wrong in (b"", b"GIF89a", b"P6\n2 1\n255\nabc"):
+        with pytest.raises(KgptError):
+            read_picture(wrong)
