@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from kgpt_build import process
 from kgpt_build.errors import KgptError
-from kgpt_build.image.volumes import DAMAGED, size_of
+from kgpt_build.image.volumes import DAMAGED, read_at, size_of
 from kgpt_build.toolchain import Mtools
 
 SECTOR = 512
@@ -27,6 +27,7 @@ _HEADS, _TRACK = 255, 63  # what BIOSes take a disk of any size for
 _WRITE_SECONDS, _LIST_SECONDS = 1800.0, 60.0
 _MOST_LINES = 100_000
 
+_NO_FILES = 'File "::" not found'
 _LABEL = re.compile(r" Volume in drive : is (.*?) *$")
 _FOLDER = re.compile(r"Directory for ::(/.*)$")
 # "BOOTX64  EFI    847872 2025-01-01   0:00 ", with the long name at the end if it has one
@@ -99,6 +100,15 @@ class Fat:
         self._mtools = Mtools().require()
         # The name of the file is not for mtools: it has a shell expand one with a $ in it, and ends it at an @@.
         self._drive = f"/proc/{os.getpid()}/fd/{image.fileno()}@@{start}"
+        # Without this mtools would guess by what is there.
+        if read_at(image, start, SECTOR)[510:] != b"\x55\xaa":
+            raise KgptError(f"there is no FAT file system at byte {start:,}", DAMAGED)
+        lines = self._list(start)
+        self.label = next((match[1] for line in lines if (match := _LABEL.match(line))), "")
+        self.files = dict(_listed(lines))
+
+    def _list(self, start: int) -> list[str]:
+        """What mdir says of all that there is."""
         lines: list[str] = []
 
         def take(line: str) -> None:
@@ -110,9 +120,9 @@ class Fat:
             argv: list[str | Path] = [self._mtools, "-c", "mdir", "-a", "-/", "-i", self._drive, "::"]
             process.run(argv, env=_environment(0), timeout=_LIST_SECONDS, on_line=take)
         except process.CommandFailed as error:
-            raise KgptError(f"there is no whole FAT file system at byte {start:,}", DAMAGED) from error
-        self.label = next((match[1] for line in lines if (match := _LABEL.match(line))), "")
-        self.files = dict(_listed(lines))
+            if _NO_FILES not in error.output:
+                raise KgptError(f"the FAT file system at byte {start:,} is damaged", DAMAGED) from error
+        return lines
 
     def stream(self, path: str) -> Iterator[bytes]:
         """What can be read of a file. Raises KgptError."""

@@ -56,6 +56,7 @@ def mtools() -> None:
 
 def written(folder: Path, bits: int, files: dict[str, Path | bytes] = FILES, room: int = 0) -> Path:
     folder.mkdir(exist_ok=True)
+    (folder / "tree").mkdir()
     lay_out(files, folder / "tree")
     image = folder / "image"
     image.write_bytes(b"before")
@@ -125,7 +126,7 @@ def test_names_of_images_mean_nothing(image: Path, tmp_path: Path, name: str) ->
 
 def test_no_file_system(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(bytes(1 << 20))
-    with (tmp_path / "x").open("rb") as file, pytest.raises(KgptError, match="no whole FAT file system at byte 512"):
+    with (tmp_path / "x").open("rb") as file, pytest.raises(KgptError, match="no FAT file system at byte 512"):
         Fat(file, 512)
 
 
@@ -149,6 +150,11 @@ def test_a_chain_that_is_damaged(image: Path, tmp_path: Path, then: int | None) 
     assert problem.startswith(f"{GGUF} is cut off: " if then is None else f"{GGUF} is not what was written: ")
 
 
+def test_one_without_files(tmp_path: Path) -> None:
+    with written(tmp_path, 16, {}).open("rb") as file:
+        assert Fat(file, START * SECTOR).files == {}
+
+
 def problems_of(image: Path) -> list[str]:
     """What kgpt inspect says of the large file."""
     wanted = {"path": GGUF, "role": "model", "size": len(LARGE), "sha256": hashlib.sha256(LARGE).hexdigest()}
@@ -165,5 +171,5 @@ def test_a_folder_without_an_end(image: Path, tmp_path: Path) -> None:
     data[at + 11] = 0x10
     struct.pack_into("<H4xH", data, at + 20, cluster >> 16, cluster & 0xFFFF)
     (tmp_path / "loop").write_bytes(data)
-    with (tmp_path / "loop").open("rb") as file, pytest.raises(KgptError):
+    with (tmp_path / "loop").open("rb") as file, pytest.raises(KgptError, match="at byte 32,768 is damaged"):
         Fat(file, START * SECTOR)

@@ -16,6 +16,7 @@ from kgpt_build.cli import invoke
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
 from kgpt_build.image import contents, inspect, iso9660, make, manifest, partitions, stick
 from kgpt_build.image.contents import Wanted, gather, load_models
+from kgpt_build.image.needs import FIRMWARE
 from kgpt_build.image.volumes import content
 from kgpt_build.kernel.settings import Silent
 from kgpt_build.models.catalog import Pulled
@@ -221,6 +222,16 @@ def disc() -> bytearray:
     iso.add_eltorito("/CORE.;1", bootcatfile="/BOOT.CAT;1", rr_bootcatname="boot.cat")
     iso.write_fp(out)
     return bytearray(out.getvalue())
+
+
+def test_a_disc_needs_no_program_to_be_run(disc: bytearray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    described = b'{"format": 1, "entries": [{"memory": 17}, {"memory": 228}]}'
+    iso, path = PyCdlib(), tmp_path / "k.iso"
+    iso.open_fp(io.BytesIO(disc))
+    iso.add_fp(io.BytesIO(described), len(described), "/KGPT/M.;1", rr_name="manifest.json")
+    iso.write(str(path))
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert inspect.memory_wanted(path) == 228 + FIRMWARE
 
 
 def test_a_disc_is_read(disc: bytearray) -> None:
