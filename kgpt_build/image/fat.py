@@ -24,8 +24,8 @@ _FAT32_RESERVED = 32
 _FAT16_ROOT = 32  # sectors, for 512 entries
 _LARGE = 260 << 20  # bytes, from which on Windows too takes larger clusters
 _HEADS, _TRACK = 255, 63  # what BIOSes take a disk of any size for
-_WRITE_SECONDS, _LIST_SECONDS = 1800.0, 60.0
-_MOST_LINES = 100_000
+_SECONDS = 1800.0
+_MOST_SAID = 16 << 20  # bytes
 
 _NO_FILES = 'File "::" not found'
 _LABEL = re.compile(r" Volume in drive : is (.*?) *$")
@@ -76,7 +76,7 @@ def write(image: Path, start: int, of: Shape, names: Names, tree: Path, epoch: i
 
     def run(command: str, *words: str) -> None:
         argv: list[str | Path] = [Mtools().find(), "-c", command, "-i", drive, *words]
-        process.run(argv, cwd=image.parent, env=_environment(epoch), timeout=_WRITE_SECONDS)
+        process.run(argv, cwd=image.parent, env=_environment(epoch), timeout=_SECONDS)
 
     kind = ("-F",) if of.bits == 32 else ("-r", str(_FAT16_ROOT))
     run(
@@ -109,27 +109,24 @@ class Fat:
 
     def _list(self, start: int) -> list[str]:
         """What mdir says of all that there is."""
-        lines: list[str] = []
-
-        def take(line: str) -> None:
-            lines.append(line)
-            if len(lines) > _MOST_LINES:
-                raise KgptError("the folders of the partition have no end", DAMAGED)
-
+        said = b""
         try:
-            argv: list[str | Path] = [self._mtools, "-c", "mdir", "-a", "-/", "-i", self._drive, "::"]
-            process.run(argv, env=_environment(0), timeout=_LIST_SECONDS, on_line=take)
+            for part in self._output("mdir", "-a", "-/", "::"):
+                said += part
+                if len(said) > _MOST_SAID:
+                    raise KgptError("the folders of the partition have no end", DAMAGED)
         except process.CommandFailed as error:
             if _NO_FILES not in error.output:
                 raise KgptError(f"the FAT file system at byte {start:,} is damaged", DAMAGED) from error
-        return lines
+        return said.decode("utf-8", "replace").split("\n")
+
+    def _output(self, command: str, *words: str) -> Iterator[bytes]:
+        return process.stream([self._mtools, "-c", command, "-i", self._drive, *words], env=_environment(0))
 
     def stream(self, path: str) -> Iterator[bytes]:
         """What can be read of a file. Raises KgptError."""
         try:
-            yield from process.stream(
-                [self._mtools, "-c", "mtype", "-i", self._drive, f"::{path}"], env=_environment(0)
-            )
+            yield from self._output("mtype", f"::{path}")
         except process.CommandFailed as error:
             raise KgptError(f"{path} cannot be read: its place in the partition is damaged", DAMAGED) from error
 
