@@ -22,8 +22,8 @@ struct result {
     uint64_t lines, drawings, drawing_ticks;
 };
 
-/* Prints `text` for `ticks` at `hz`, drawing as the kernel does: at most sixty times a second, and at most half of the time. `cells` has
- * room for the terminal at scale 1. */
+/* Prints `text` for `ticks` at `hz`, drawing as the kernel does: at most sixty times a second, and at most half of the
+ * time. `cells` has room for the terminal at scale 1. */
 struct result driver_flood(const struct kg_pixel_format *format, void *memory, uint32_t *cells, const char *text,
                            size_t n, uint64_t ticks, uint64_t hz);
 struct result driver_flood(const struct kg_pixel_format *format, void *memory, uint32_t *cells, const char *text,

@@ -25,6 +25,7 @@ import pytest
 if TYPE_CHECKING:
     from kgpt_build.vm.events import Event
     from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.screen import Screen
     from kgpt_build.vm.verdict import Verdict
 
 TIMEOUT = 30.0
@@ -81,6 +82,16 @@ class Guest:
     def send(self, text: str) -> None:
         """Type ``text`` as it is; ``"\\x03"`` is Ctrl-C."""
         self.machine.send(text.encode())
+
+    def press(self, text: str) -> None:
+        """Type ``text`` on the machine's keyboard (pc and q35 have one); ``"\\n"`` is Enter, ``"\\x03"`` Ctrl-C."""
+        self.machine.type_keys(text)
+
+    def screen(self) -> Screen:
+        """What can be read on the screen now: its ``lines``, ``text`` and ``status`` line."""
+        from kgpt_build.headers.font import glyphs
+
+        return self.machine.screen(glyphs())
 
     def wait(self) -> Verdict:
         """Wait for the guest's end, or for the time limit; how it ended. ``assert guest.wait().ok``."""

@@ -46,6 +46,7 @@ void kg_event_boot(struct kgpt *k)
     kg_json_u64(&json, "memory", k->info->memory_total);
     kg_json_bool(&json, "serial", k->info->has_serial);
     kg_json_bool(&json, "screen", k->info->has_screen);
+    kg_json_text(&json, "display", k->info->screen_mode);
     kg_json_bool(&json, "keyboard", k->info->has_keyboard);
     kg_event_send(k, &json);
 }

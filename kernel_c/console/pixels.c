@@ -1,7 +1,8 @@
 /* Cells and pictures to pixels: see kgpt/pixels.h.
  *
- * What is written goes from left to right in words of eight bytes, so that a processor can gather it into bursts. Eight pixels of any depth,
- * scaled or not, are a whole number of words; they are made in a small buffer, and written as often as they come again. */
+ * What is written goes from left to right in words of eight bytes, so that a processor can gather it into bursts.
+ * Eight pixels of any depth, scaled or not, are a whole number of words; they are made in a small buffer, and written
+ * as often as they come again. */
 #include "kgpt/pixels.h"
 
 #include "kgpt/font.h"

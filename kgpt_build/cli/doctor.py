@@ -59,6 +59,7 @@ def examine() -> Iterator[Finding]:
         ("make", lambda: _program(Make())),
         ("qemu-system-x86_64", lambda: _program(Qemu())),
         ("/dev/kvm", _kvm),
+        ("OVMF", _uefi),
         *((tool.name, _optional(tool)) for name in ("clang", "gcc") for tool in (get(name).compiler, get(name).linker)),
         *((tool.name, _optional(tool)) for tool in (GrubMkimage(), *map(GrubModules, PLATFORMS), Xorriso(), Mtools())),
         ("cache", _cache),
@@ -104,6 +105,17 @@ def _kvm() -> Finding:
         fix = "add yourself to its group: sudo usermod -aG kvm $USER, then log in again"
         return Finding(str(device), False, "you may not open it", fix, required=False)
     return Finding(str(device), True, "can be opened; kgpt run tries it by a short boot", required=False)
+
+
+def _uefi() -> Finding:
+    """For `kgpt run --firmware uefi` alone."""
+    from kgpt_build.vm.firmware import UEFI, find_firmware
+
+    try:
+        firmware = find_firmware(UEFI)
+    except ToolMissing as error:
+        return Finding("OVMF", False, error.message, error.hint, required=False)
+    return Finding("OVMF", True, str(firmware.code) if firmware else "", required=False)
 
 
 def _cache() -> Finding:

@@ -39,7 +39,7 @@ def command(
     """Write IMAGE to DEVICE, such as /dev/sdb, and read it back to compare.
 
     Everything on DEVICE is lost. What is mounted, or otherwise in use, is refused, and so is the disk that the system
-    runs from. The image is compared with its manifest first, IMAGE.manifest.json, if that is there.
+    runs from. The image is compared with its manifest first: IMAGE.manifest.json, or the one that is in it.
     """
     from kgpt_build.image.devices import Devices
     from kgpt_build.image.usage import Usage
@@ -110,14 +110,11 @@ def _check_serial(target: Target, serial: str | None, *, yes: bool) -> None:
 
 
 def _checked(path: Path) -> Image:
-    from kgpt_build.image import flash_image, manifest
+    from kgpt_build.image import flash_image
 
     with shown_amounts() as progress:
         progress.stage(f"checking {path}")
-        image = flash_image.check(path, progress.amount)
-    if not manifest.beside(path).exists():
-        click.echo(f"kgpt: there is no {manifest.beside(path)} to compare it with", err=True)
-    return image
+        return flash_image.check(path, progress.amount)
 
 
 def _ask(image: Image, target: Target) -> None:

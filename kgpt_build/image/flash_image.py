@@ -8,8 +8,8 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from kgpt_build.errors import KgptError
-from kgpt_build.image import manifest
+from kgpt_build.errors import KgptError, ToolMissing
+from kgpt_build.image import inspect, manifest
 from kgpt_build.image.flash import BLOCK, Image
 
 _MAKE = "make an image first: kgpt image usb -o kgpt.img"
@@ -34,8 +34,8 @@ _HEAD = _DESCRIPTOR + 2048
 def check(path: Path, amount: Callable[[int, int], None] = lambda done, total: None) -> Image:
     """Read the image at ``path`` whole; ``amount`` hears how far that is.
 
-    Its SHA-256 is compared with the manifest beside it, if there is one. Raises KgptError for what is no image of a
-    stick, or a damaged one.
+    Its SHA-256 is compared with the manifest beside it; if there is none, its files with the manifest inside. Raises
+    KgptError for what kgpt image has not made, or is damaged, ToolMissing where mtools has to read it.
     """
     head, size = _head(path)
     for magic, what, hint in _OTHERS:
@@ -63,7 +63,21 @@ def check(path: Path, amount: Callable[[int, int], None] = lambda done, total: N
             f"{path} is damaged, or another image: its SHA-256 is {sha256}, and {expected[1]} by {beside}",
             "copy it again, or make it again",
         )
+    if not expected:
+        _check_within(path)
     return Image(path, size, sha256)
+
+
+def _check_within(path: Path) -> None:
+    """Without a manifest beside the image it has to do that each file in it is as the one inside says."""
+    try:
+        problems = inspect.inspect(path).problems
+    except ToolMissing:
+        raise
+    except KgptError as error:
+        raise KgptError(error.message, "kgpt flash writes what kgpt image made; for others there is dd") from error
+    if problems:
+        raise KgptError(f"{path} is damaged: {problems[0]}", "copy it again, or make it again: kgpt image usb")
 
 
 def _head(path: Path) -> tuple[bytes, int]:

@@ -82,11 +82,11 @@ def memory_wanted(path: Path) -> int | None:
     try:
         with path.open("rb") as image:
             entries = _manifest(_volume(image))["entries"]
+        return max((int(entry["memory"]) for entry in entries), default=0) + FIRMWARE
     except ToolMissing:
         raise
-    except (KgptError, OSError):
+    except (KgptError, OSError, LookupError, TypeError, ValueError):  # whoever wrote it: it is only a hint
         return None
-    return int(max((entry["memory"] for entry in entries), default=0)) + FIRMWARE
 
 
 def verify(path: Path, described: Mapping[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ T = TypeVar("T")
 PATIENCE = 300.0
 """Seconds for each step of a run: firmware in an emulator on a busy host takes its time."""
 _LOADERS = {"pvh": "pvh", "multiboot1": "multiboot1", "grub-bios": "multiboot2", "grub-uefi": "multiboot2"}
+_DISPLAYS = {"pixels": r"\d+x\d+x(24|32)", "text": "text 80x25", "no-screen": ""}
 _MB = 1 << 20
 _FIRMWARE_MB = 64
 """What firmware may keep for itself."""
@@ -32,6 +34,8 @@ _ABOVE_4G = 3 << 30
 _SLACK = 16 << 20
 _SPEED = "tokens/s"
 """Of the last generation, in the status line."""
+_EVENTS, _EVENT_BYTES = 4, 200
+"""That are shown of a run that stopped."""
 _LOOK_SECONDS = 10.0
 _SPECIAL_CPU = {"la57": ",la57=on", "x2apic": ",+x2apic"}
 _SPECIAL_MACHINE = {"no-hpet": "hpet=off", "no-pit": "pit=off", "no-hpet-no-pit": "hpet=off,pit=off"}
@@ -92,7 +96,8 @@ def run(case: Case, images: Images, expected: Expected, qemu: str) -> Result:
             drive.run()
         except KgptError as error:
             ended = "" if machine.running else f" ({machine.wait().message})"
-            drive.failures.append(f"{error.message}{ended}")
+            last = b"\n".join(line[:_EVENT_BYTES] for line in machine.lines[-_EVENTS:]).decode(errors="replace")
+            drive.failures.append(f"{error.message}{ended}; the last events:\n{last}")
         seconds = time.monotonic() - begun
         return Result(case.name, tuple(drive.failures), seconds, ", ".join(drive.saw), machine.console.tail(40))
 
@@ -135,6 +140,9 @@ class _Drive:
         }
         for key, value in facts.items():
             self._check(boot[key] == value, f"boot says {key} {boot[key]!r}, not {value!r}")
+        display = boot.get("display", "")
+        good = re.fullmatch(_DISPLAYS[case["screen"]], display)
+        self._check(good is not None, f"boot says display {display!r}, and the screen is {case['screen']}")
         memory = int(case["memory"])
         found = boot["memory"] // _MB
         self._check(memory - _FIRMWARE_MB <= found <= memory, f"{found} MB of {memory} MB of memory were found")

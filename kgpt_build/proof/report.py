@@ -22,7 +22,17 @@ _TITLES = {
     "keyboard": "keyboard",
     "special": "besides",
 }
-_SHOWN = {"no-serial": "–", "no-screen": "–", "no-keyboard": "–", "plain": "", "serial": "yes", "ps2": "PS/2"}
+_SHOWN = (
+    {"pvh": "PVH", "multiboot1": "Multiboot 1", "grub-bios": "GRUB, BIOS", "grub-uefi": "GRUB, UEFI"}
+    | {"serial": "yes", "ps2": "PS/2", "no-serial": "–", "no-screen": "–", "no-keyboard": "–", "plain": ""}
+    | {
+        "la57": "LA57",
+        "x2apic": "x2APIC",
+        "no-hpet": "no HPET",
+        "no-pit": "no PIT",
+        "no-hpet-no-pit": "no HPET, no PIT",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,7 @@ def markdown(report: Report) -> str:
     ]
     for case in report.rows:
         result = by_name[case.name]
-        cells = [_SHOWN.get(case[axis], case[axis].replace("-", " ")) for axis in AXES]
+        cells = [_SHOWN.get(case[axis], case[axis]) for axis in AXES]
         lines.append("| " + " | ".join([*cells, result.saw or "events", _verdict(result)]) + " |")
     for result in report.results:
         if result.name not in {case.name for case in report.rows}:

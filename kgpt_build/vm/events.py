@@ -39,6 +39,7 @@ class Boot(Event):
     memory: int
     serial: bool
     screen: bool
+    display: str = ""
     keyboard: bool = False
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kgpt_build.errors import MachineLost, ToolMissing
+from kgpt_build.errors import KgptError, MachineLost, ToolMissing
 from kgpt_build.paths import write_atomically
 from kgpt_build.process import SIGNAL_SECONDS, die_with, log
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import Wires
-from kgpt_build.vm.events import Event
+from kgpt_build.vm.events import Event, Exit, Panic
 from kgpt_build.vm.framing import Blob, ChannelReader
 from kgpt_build.vm.keys import keys_of
 from kgpt_build.vm.link import Link, Listener
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 INSTALL_QEMU = "apt-get install qemu-system-x86"
 MONITOR_SECONDS = 20.0
-_KEY_HOLD_MS = 12
+_KEY_HOLD_MS = 10
+_KEY_SECONDS = 60.0
+_I8042_STATUS, _I8042_FULL = 0x64, 0x01
+_NO_DEVICE = 0xFF
 _VGA_BIOS, _VGA_BIOS_SIZE = 0xC0000, 0x10000
 _STOPPED_BY_QEMU = ("internal-error", "io-error", "guest-panicked")
 
@@ -142,15 +145,33 @@ class Machine:
             self.type_keys(text)
 
     def type_keys(self, text: str) -> None:
-        """Type ``text`` on the machine's keyboard, as fast as a good typist; returns when the last key is up.
+        """Type ``text`` on the machine's keyboard, as fast as the guest takes it; returns when the last key is up.
 
-        ``text`` as for keys.keys_of. Raises UsageError for what has no key, KgptError if there is no keyboard.
+        ``text`` as for keys.keys_of. Raises UsageError for what has no key, KgptError if the guest takes none.
         """
         for keys in list(keys_of(text)):
+            self._wait_for_keyboard()
             arguments: dict[str, Any] = {"keys": [{"type": "qcode", "data": key} for key in keys]}
             self.execute("send-key", **arguments, **{"hold-time": _KEY_HOLD_MS})
-            # QEMU keeps a key down, then up, for so long each; more at once than its keyboard's 16 bytes would be lost.
-            time.sleep(2 * len(keys) * _KEY_HOLD_MS / 1000)
+            time.sleep(2 * len(keys) * _KEY_HOLD_MS / 1000)  # each goes down, then up, and is held for so long
+
+    def _wait_for_keyboard(self) -> None:
+        """Until the controller holds nothing for the guest: what comes when its 16 bytes are full is lost."""
+        end = time.monotonic() + _KEY_SECONDS
+        while True:
+            # The monitor reads the port as a processor would; it is one that may be read at any time.
+            said = self._ask_monitor(f"i /xb {_I8042_STATUS:#x}")
+            status = int(said.rpartition("=")[2], 16)
+            if status == _NO_DEVICE or not status & _I8042_FULL:
+                return
+            if time.monotonic() > end:
+                raise KgptError(f"the guest has not read its keyboard for {_KEY_SECONDS:g} seconds")
+            time.sleep(_KEY_HOLD_MS / 1000)
+
+    def _ask_monitor(self, line: str) -> str:
+        """The answer of QEMU's other monitor, which is made for people."""
+        arguments: dict[str, Any] = {"command-line": line}
+        return str(self.execute("human-monitor-command", **arguments))
 
     def execute(self, command: str, timeout: float = MONITOR_SECONDS, **arguments: object) -> Any:
         """Run a QMP command; returns its answer. Raises KgptError if QEMU refuses it, MachineLost if it is gone."""
@@ -193,10 +214,10 @@ class Machine:
             return path.read_bytes()
 
     def forget(self) -> None:
-        """Let go of the events so far: for runs that last hours. What is waited for next is yet to come."""
+        """Let go of the events so far, but for the end's: for runs that last hours, or to wait for what is to come."""
         with self.changed:
             self.lines.clear()
-            self.events.clear()
+            self.events[:] = [event for event in self.events if isinstance(event, (Exit, Panic))]
 
     def quit(self) -> None:
         """End the machine now."""

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from boots import Boot, Kgpt
 
-from kgpt_build.headers.font import glyphs
 from kgpt_build.proof.drive import until
 from kgpt_build.vm.events import Sample, Stats
 
@@ -18,7 +17,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def test_vga_text_shows_what_the_serial_port_says(boot: Boot, machine: str) -> None:
     guest = boot("samples=4 seed=5", machine=machine)
     guest.expect(r"^kgpt> $")
-    screen = guest.machine.screen(glyphs())
+    screen = guest.screen()
     assert screen.unknown == 0
     assert [line for line in screen.lines if line.startswith("sample")] == [
         line for line in guest.console.splitlines() if line.startswith("sample")
@@ -33,18 +32,18 @@ def test_every_key_arrives_on_the_screen(boot: Boot, machine: str) -> None:
     """Faster than the keyboard's queue of 16 bytes would hold them; edited, taken back, sent, stopped."""
     guest = boot("mode=shell", machine=machine, serial=False)
     guest.expect_event("shell")
-    guest.machine.type_keys(KEYS)
-    shown = until(lambda: guest.machine.screen(glyphs()), lambda screen: screen.text.endswith(KEYS))
+    guest.press(KEYS)
+    shown = until(guest.screen, lambda screen: screen.text.endswith(KEYS))
     assert shown.text.endswith("kgpt> " + KEYS)
-    guest.machine.type_keys("\x15generatx\x7fe\x1b[D\x1b[D\x1b[H\x1b[F ka\n")
+    guest.press("\x15generatx\x7fe\x1b[D\x1b[D\x1b[H\x1b[F ka\n")
     guest.machine.expect_event(Sample, 60, lambda sample: sample.text.startswith("ka"))
-    guest.machine.type_keys("\x1b[A\x7f\x7fzo\n")
+    guest.press("\x1b[A\x7f\x7fzo\n")
     guest.machine.expect_event(Sample, 60, lambda sample: sample.text.startswith("zo"))
-    guest.machine.type_keys("set samples 100000\ngenerate\n")
+    guest.press("set samples 100000\ngenerate\n")
     guest.expect_event("sample", index=30)
-    guest.machine.type_keys("\x03")
+    guest.press("\x03")
     guest.machine.expect_event(Stats, 60, lambda stats: 30 < stats.samples < 100_000)
-    shown = until(lambda: guest.machine.screen(glyphs()), lambda screen: "stopped after" in screen.text)
+    shown = until(guest.screen, lambda screen: "stopped after" in screen.text)
     assert "kgpt: stopped after " in shown.text
     guest.machine.type_text("\x04")
     assert guest.wait().ok

@@ -1,5 +1,6 @@
-/* The terminal of the screen and its pixels, on any bytes: the first two say how large it is. Beside it stands a screen that is told only
- * what changed, and must always be what the cells say; and a framebuffer that ends where its last pixel does. */
+/* The terminal of the screen and its pixels, on any bytes: the first two say how large it is. Beside it stands a
+ * screen that is told only what changed, and must always be what the cells say; and a framebuffer that ends where its
+ * last pixel does. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -86,6 +86,7 @@ _KEYS = (
     *("mode=", "prompt=", "samples=", "seed=random", "temperature=", "top_k=", "top_p=", "min_p=", "cpumask=avx2"),
     *("max_tokens=", "exit", "logits", "steps=", "lr=", "val_fraction=", "test=", "fault=", "system=", "kv=q8"),
     *("on_overflow=shift", "repeat_penalty=", "frequency_penalty=-", "logit_bias=1-inf", "stop=", "typical_p="),
+    *("screen=safe", "scale=2", "clock=hpet"),
     *('\\"', "\\\\n", "0x", "e-", "1e22", "18446744073709551615"),
 )
 _TYPED = (

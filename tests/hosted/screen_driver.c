@@ -1,5 +1,5 @@
-/* The screen without its hardware, for tests/hosted/screen.py: one terminal, its pixels in memory that the tests own, and a line editor
- * that types on it. */
+/* The screen without its hardware, for tests/hosted/screen.py: one terminal, its pixels in memory that the tests own,
+ * and a line editor that types on it. */
 #include "../../kernel_c/app/lineedit.h"
 #include "kgpt/mem.h"
 #include "kgpt/pixels.h"

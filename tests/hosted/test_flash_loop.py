@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faulty_disk import Heard, image_file
+from faulty_disk import Heard, describe, image_file
 from terminal import Terminal
 
 from kgpt_build import paths
@@ -69,7 +69,9 @@ def mounted(kind: str, source: Path | str, folder: Path, *options: str) -> Itera
 
 @pytest.fixture
 def image(tmp_path: Path) -> flash.Image:
-    return image_file(tmp_path / "kgpt.img", 6 * MIB + 512)
+    image = image_file(tmp_path / "kgpt.img", 6 * MIB + 512)
+    describe(image.path)
+    return image
 
 
 @pytest.fixture

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import random
 from collections.abc import Callable
 from pathlib import Path
 
+from kgpt_build.image import manifest
 from kgpt_build.image.flash import Image
 
 
@@ -94,3 +96,10 @@ def image_file(path: Path, size: int, seed: int = 1) -> Image:
     data[510:512] = b"\x55\xaa"
     path.write_bytes(data)
     return Image(path, size, hashlib.sha256(data).hexdigest())
+
+
+def describe(path: Path, **changes: object) -> None:
+    """Put a manifest beside the image ``path``."""
+    data = path.read_bytes()
+    image = {"file": path.name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), **changes}
+    manifest.beside(path).write_text(json.dumps({"format": manifest.FORMAT, "image": image}))

@@ -1,4 +1,5 @@
-/* Drawing into a linear framebuffer of any depth and order of colours. Its memory is only ever written: reading it back is slow. */
+/* Drawing into a linear framebuffer of any depth and order of colours. Its memory is only ever written: reading it
+ * back is slow. */
 #ifndef KGPT_PIXELS_H
 #define KGPT_PIXELS_H
 

@@ -1,8 +1,8 @@
 /* A terminal without its screen: bytes become a grid of cells. What a platform draws, and how, is its own matter.
  *
- * Text is UTF-8; of ANSI's sequences it knows colours (m), the cursor (A B C D G H) and erasing (J K), and swallows the others. One thing
- * is unlike other terminals: a line that was wrapped is still one line to \r, \b, \n, C, D and K, so that a line editor, which does not
- * know how wide a screen is, can draw a long line again. */
+ * Text is UTF-8; of ANSI's sequences it knows colours (m), the cursor (A B C D G H) and erasing (J K), and swallows
+ * the others. One thing is unlike other terminals: a line that was wrapped is still one line to \r, \b, \n, C, D and
+ * K, so that a line editor, which does not know how wide a screen is, can draw a long line again. */
 #ifndef KGPT_TERMINAL_H
 #define KGPT_TERMINAL_H
 
@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A cell: code point, a flag of ours, and two of the sixteen colours, which are numbered as ANSI's are (1 is red; 8 and up are bright). */
+/* A cell: code point, a flag of ours, and two of the sixteen colours, which are numbered as ANSI's are (1 is red; 8
+ * and up are bright). */
 #define KG_CELL_CODE 0x1FFFFFu
 #define KG_CELL_WRAPPED (1u << 21) /* on the first cell of a row: it goes on with the line of the row above */
 #define KG_CELL_INK_SHIFT 24

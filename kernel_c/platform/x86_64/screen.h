@@ -1,4 +1,5 @@
-/* The screen, pixels or VGA text: what is written becomes visible at once, or, while text floods in, some sixty times a second. */
+/* The screen, pixels or VGA text: what is written becomes visible at once, or, while text floods in, some sixty times
+ * a second. */
 #ifndef KGPT_X86_64_SCREEN_H
 #define KGPT_X86_64_SCREEN_H
 
