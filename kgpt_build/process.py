@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import logging
 import os
 import shlex
 import signal
 import subprocess
+import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from kgpt_build.errors import KgptError, RunTimeout, ToolMissing
 
 log = logging.getLogger("kgpt")
 
 TAIL_LINES = 20
+_CHUNK = 1 << 20
 SIGNAL_SECONDS = 0.2
 """A signal that comes just before a call that waits is heard only after it: so nobody waits longer at a time."""
 _PR_SET_PDEATHSIG = 1
@@ -67,12 +71,11 @@ def run(
     words = [str(word) for word in argv]
     line = shlex.join(words)
     log.info("%s%s", f"cd {shlex.quote(str(cwd))} && " if cwd else "", line)
-    process = _start(words, cwd, env)
+    process, said = _start(words, cwd, env, subprocess.STDOUT)
     lines: list[str] = []
     try:
         with _Alarm(process, timeout) as alarm:
-            assert process.stdout is not None
-            for text in process.stdout:
+            for text in io.TextIOWrapper(said, encoding="utf-8", errors="replace"):
                 lines.append(text)
                 if on_line:
                     on_line(text.rstrip("\n"))
@@ -84,13 +87,37 @@ def run(
     if alarm.rang:
         raise RunTimeout(f"{words[0]} did not end within {timeout:g} seconds", f"the command was: {line}")
     if returncode:
-        raise CommandFailed(
-            f"{Path(words[0]).name} failed ({describe_status(returncode)})",
-            failure_text(line, output),
-            output,
-            returncode,
-        )
+        raise _failed(line, output, returncode)
     return Completed(output)
+
+
+def stream(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> Iterator[bytes]:
+    """The standard output of ``argv`` as it comes, which may be more than memory holds; ``env`` as in run.
+
+    Raises ToolMissing, or at its end CommandFailed. A generator that is closed early ends the program.
+    """
+    words = [str(word) for word in argv]
+    line = shlex.join(words)
+    log.info("%s", line)
+    with tempfile.TemporaryFile() as errors:
+        process, out = _start(words, None, env, errors)
+        try:
+            while data := out.read(_CHUNK):
+                yield data
+            returncode = process.wait()
+        finally:
+            kill_group(process)
+            out.close()
+        if returncode:
+            errors.seek(0)
+            raise _failed(line, errors.read().decode("utf-8", "replace"), returncode)
+
+
+def _failed(line: str, output: str, returncode: int) -> CommandFailed:
+    name = Path(shlex.split(line)[0]).name
+    return CommandFailed(
+        f"{name} failed ({describe_status(returncode)})", failure_text(line, output), output, returncode
+    )
 
 
 def failure_text(line: str, output: str) -> str:
@@ -111,7 +138,7 @@ def describe_status(returncode: int) -> str:
         return f"killed by signal {-returncode}"
 
 
-def kill_group(process: subprocess.Popen[str]) -> None:
+def kill_group(process: subprocess.Popen[bytes]) -> None:
     """End ``process``, which leads its own process group, with all its children."""
     if process.poll() is None:
         try:
@@ -121,17 +148,18 @@ def kill_group(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _start(words: list[str], cwd: Path | None, env: Mapping[str, str] | None) -> subprocess.Popen[str]:
+def _start(
+    words: list[str], cwd: Path | None, env: Mapping[str, str] | None, errors: int | IO[bytes]
+) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+    """The program, which says what goes wrong to ``errors``, and its standard output."""
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             words,
             cwd=cwd,
             env=None if env is None else dict(env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
+            stderr=errors,
             start_new_session=True,
         )
     except FileNotFoundError as error:
@@ -142,12 +170,14 @@ def _start(words: list[str], cwd: Path | None, env: Mapping[str, str] | None) ->
         raise ToolMissing(
             f"the program {words[0]} cannot be run: {error.strerror}", "kgpt doctor says how to install it"
         ) from error
+    assert process.stdout is not None
+    return process, process.stdout
 
 
 class _Alarm:
     """Kills a process group when the time is up, so that reading its output ends too."""
 
-    def __init__(self, process: subprocess.Popen[str], seconds: float | None) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], seconds: float | None) -> None:
         self.rang = False
         self._process = process
         self._timer = threading.Timer(seconds, self._ring) if seconds is not None else None

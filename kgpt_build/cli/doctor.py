@@ -14,7 +14,7 @@ import click
 
 from kgpt_build import paths
 from kgpt_build.errors import KgptError, ToolMissing
-from kgpt_build.toolchain import GrubMkimage, GrubModules, Make, Program, Qemu, Xorriso, get
+from kgpt_build.toolchain import GrubMkimage, GrubModules, Make, Mtools, Program, Qemu, Xorriso, get
 from kgpt_build.toolchain.grub import PLATFORMS
 
 _OLDEST_PYTHON = (3, 11)
@@ -61,7 +61,7 @@ def examine() -> Iterator[Finding]:
         ("/dev/kvm", _kvm),
         ("OVMF", _uefi),
         *((tool.name, _optional(tool)) for name in ("clang", "gcc") for tool in (get(name).compiler, get(name).linker)),
-        *((tool.name, _optional(tool)) for tool in (GrubMkimage(), *map(GrubModules, PLATFORMS), Xorriso())),
+        *((tool.name, _optional(tool)) for tool in (GrubMkimage(), *map(GrubModules, PLATFORMS), Xorriso(), Mtools())),
         ("cache", _cache),
         ("disk", _disk),
     ]

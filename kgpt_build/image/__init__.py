@@ -2,5 +2,6 @@
 
 ``contents`` finds what goes in, ``menu`` says what can be booted, ``loader`` makes GRUB's parts, ``disc`` and ``stick``
 write the two kinds of image, ``make`` is the whole of it, and ``inspect`` looks into what was made. ``fat``,
-``fat_read``, ``iso9660`` and ``partitions`` know the formats. ``flash`` and its neighbours get an image onto a device.
+``iso9660`` and ``partitions`` know the formats, the first two by mtools and pycdlib. ``flash`` and its neighbours get
+an image onto a device.
 """

@@ -6,7 +6,6 @@ code, for a BIOS that takes the medium for a disk. xorriso gets every time stamp
 
 from __future__ import annotations
 
-import io
 import os
 import time
 import uuid
@@ -15,8 +14,9 @@ from pathlib import Path
 
 from kgpt_build import process
 from kgpt_build.image import fat
-from kgpt_build.image.fat import Volume
+from kgpt_build.image.fat import Names
 from kgpt_build.image.loader import Grub, bios_core, boot_sector, uefi_program
+from kgpt_build.image.volumes import lay_out, size_of
 
 BIOS_CORE = "/boot/grub/bios.img"
 UEFI_PROGRAM = "/EFI/BOOT/BOOTX64.EFI"
@@ -36,8 +36,8 @@ def boot_files(grub: Grub, marker: str, work: Path) -> dict[str, bytes]:
 
 def size(files: Mapping[str, Path | bytes]) -> int:
     """Bytes that the image will have, or a little more."""
-    data = sum(-(-_size(source) // 2048) * 2048 + 4096 for source in files.values())
-    esp = fat.plan(_esp_files(files), bits=16).total * fat.SECTOR
+    data = sum(-(-size_of(source) // 2048) * 2048 + 4096 for source in files.values())
+    esp = fat.shape(_esp_files(files), bits=16).total * fat.SECTOR
     return data + esp + (2 << 20)
 
 
@@ -45,34 +45,17 @@ def write(
     out: Path, files: Mapping[str, Path | bytes], ident: str, epoch: int, grub: Grub, xorriso: Path, work: Path
 ) -> None:
     """Write the image of ``files`` to ``out``; ``ident`` is its id (hex). Raises KgptError."""
-    tree, esp, sector = work / "tree", work / "esp.img", work / "mbr.img"
-    _lay_out(files, tree)
-    contents = io.BytesIO()
+    tree, esp_tree, esp, sector = (work / name for name in ("tree", "esp", "esp.img", "mbr.img"))
+    lay_out(files, tree)
     of_esp = _esp_files(files)
-    volume = Volume("KGPT-EFI", int(ident[:8], 16), epoch)
-    fat.write(contents, of_esp, volume, fat.plan(of_esp, bits=16))
-    esp.write_bytes(contents.getvalue())
+    lay_out(of_esp, esp_tree)
+    fat.write(esp, 0, fat.shape(of_esp, bits=16), Names("KGPT-EFI", int(ident[:8], 16)), esp_tree, epoch)
     sector.write_bytes(boot_sector(grub, "boot_hybrid.img"))
     process.run(_command(xorriso, out, tree, esp, sector, ident, epoch), timeout=_SECONDS, env=_environment(epoch))
 
 
 def _esp_files(files: Mapping[str, Path | bytes]) -> dict[str, Path | bytes]:
     return {UEFI_PROGRAM: files[UEFI_PROGRAM]}
-
-
-def _size(source: Path | bytes) -> int:
-    return len(source) if isinstance(source, bytes) else source.stat().st_size
-
-
-def _lay_out(files: Mapping[str, Path | bytes], tree: Path) -> None:
-    """A folder as the disc is to be; large files are links."""
-    for path, source in files.items():
-        place = tree / path.strip("/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(source, bytes):
-            place.write_bytes(source)
-        else:
-            place.symlink_to(source.absolute())
 
 
 def _command(xorriso: Path, out: Path, tree: Path, esp: Path, sector: Path, ident: str, epoch: int) -> list[str | Path]:

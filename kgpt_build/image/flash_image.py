@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from kgpt_build.errors import KgptError
+from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.image import inspect, manifest
 from kgpt_build.image.flash import BLOCK, Image
 
@@ -35,7 +35,7 @@ def check(path: Path, amount: Callable[[int, int], None] = lambda done, total: N
     """Read the image at ``path`` whole; ``amount`` hears how far that is.
 
     Its SHA-256 is compared with the manifest beside it; if there is none, its files with the manifest inside. Raises
-    KgptError for what kgpt image has not made, or is damaged.
+    KgptError for what kgpt image has not made, or is damaged, ToolMissing where mtools has to read it.
     """
     head, size = _head(path)
     for magic, what, hint in _OTHERS:
@@ -72,6 +72,8 @@ def _check_within(path: Path) -> None:
     """Without a manifest beside the image it has to do that each file in it is as the one inside says."""
     try:
         problems = inspect.inspect(path).problems
+    except ToolMissing:
+        raise
     except KgptError as error:
         raise KgptError(error.message, "kgpt flash writes what kgpt image made; for others there is dd") from error
     if problems:

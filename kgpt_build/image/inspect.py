@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from kgpt_build.errors import KgptError
-from kgpt_build.image import fat_read, iso9660, manifest, partitions
+from kgpt_build.errors import KgptError, ToolMissing
+from kgpt_build.image import iso9660, manifest, partitions
+from kgpt_build.image.fat import Fat
+from kgpt_build.image.iso9660 import Disc
 from kgpt_build.image.needs import FIRMWARE
-from kgpt_build.image.volumes import CHUNK, File, chunks, content
+from kgpt_build.image.volumes import CHUNK, Volume, chunks, content
 from kgpt_build.kernel.sources import file_sha256
 
 UEFI_PROGRAM = "/EFI/BOOT/BOOTX64.EFI"
@@ -38,7 +40,8 @@ class ImageInspection:
     volume: str
     boots: tuple[Boot, ...]
     manifest: Mapping[str, Any]
-    files: tuple[File, ...]
+    files: Mapping[str, int]
+    """Path -> size in bytes."""
     problems: tuple[str, ...]
 
 
@@ -49,29 +52,39 @@ def is_image(path: Path) -> bool:
 
 
 def inspect(path: Path) -> ImageInspection:
-    """Look into the image ``path``. Raises KgptError for what no image of ours is, or where that cannot be told."""
+    """Look into the image ``path``.
+
+    Raises KgptError for what no image of ours is, or where that cannot be told, ToolMissing without mtools.
+    """
     try:
         with path.open("rb") as image:
             opened = _open(image)
-            described = _manifest(image, opened.files)
+            described = _manifest(opened.volume)
             problems = tuple(_problems(image, opened, described))
             size = image.seek(0, 2)
         digest = file_sha256(path)
+    except ToolMissing:
+        raise
     except KgptError as error:
         raise KgptError(f"{path}: {error.message}", error.hint) from error
     except OSError as error:
         raise KgptError(f"cannot read {path}: {error.strerror}", _OURS) from error
-    files = tuple(opened.files[name] for name in sorted(opened.files))
+    files, label = dict(sorted(opened.volume.files.items())), opened.volume.label
     problems += tuple(_problems_beside(path, digest))
-    return ImageInspection(path, size, digest, opened.kind, opened.volume, opened.boots, described, files, problems)
+    return ImageInspection(path, size, digest, opened.kind, label, opened.boots, described, files, problems)
 
 
 def memory_wanted(path: Path) -> int | None:
-    """MiB for a machine that boots the hungriest entry of the image; None where there is no manifest to ask."""
+    """MiB for a machine that boots the hungriest entry of the image; None where there is no manifest to ask.
+
+    Raises ToolMissing: of a stick mtools has to read it.
+    """
     try:
         with path.open("rb") as image:
-            entries = _manifest(image, _open(image).files)["entries"]
+            entries = _manifest(_volume(image))["entries"]
         return max((int(entry["memory"]) for entry in entries), default=0) + FIRMWARE
+    except ToolMissing:
+        raise
     except (KgptError, OSError, LookupError, TypeError, ValueError):  # whoever wrote it: it is only a hint
         return None
 
@@ -80,7 +93,7 @@ def verify(path: Path, described: Mapping[str, Any]) -> list[str]:
     """What of the image ``path`` is not as ``described``, in words; nothing if all is. Raises KgptError, OSError."""
     with path.open("rb") as image:
         opened = _open(image)
-        if _manifest(image, opened.files) != described:
+        if _manifest(opened.volume) != described:
             return [f"{manifest.PLACE} is not the one that belongs to it"]
         return list(_problems(image, opened, described))
 
@@ -88,11 +101,10 @@ def verify(path: Path, described: Mapping[str, Any]) -> list[str]:
 @dataclass(frozen=True)
 class _Opened:
     kind: str
-    volume: str
-    files: Mapping[str, File]
+    volume: Volume
     boots: tuple[Boot, ...]
-    system: Mapping[str, File]
-    """What UEFI sees."""
+    system: Volume | None
+    """The EFI system partition of a disc."""
 
 
 def _has_partitions(image: BinaryIO) -> bool:
@@ -102,52 +114,55 @@ def _has_partitions(image: BinaryIO) -> bool:
         return False
 
 
-def _open(image: BinaryIO) -> _Opened:
+def _volume(image: BinaryIO) -> Volume:
+    """The file system with all of its files."""
     if iso9660.is_iso(image):
-        return _open_disc(image)
+        return Disc(image)
     found = [part for part in partitions.partitions(image) if part.is_fat] if _has_partitions(image) else []
     if not found:
         raise KgptError("it is neither a kernel, nor a disc or a disk with a FAT partition", _OURS)
-    fat = fat_read.open_fat(image, found[0].offset)
-    files = fat_read.files(image, fat)
+    return Fat(image, found[0].offset)
+
+
+def _open(image: BinaryIO) -> _Opened:
+    volume = _volume(image)
+    if isinstance(volume, Disc):
+        return _open_disc(image, volume)
     boots = (
         Boot("BIOS", "disk", "GRUB by the MBR" if partitions.has_boot_code(image) else ""),
-        Boot("UEFI", "disk", UEFI_PROGRAM if UEFI_PROGRAM in files else ""),
+        Boot("UEFI", "disk", UEFI_PROGRAM if UEFI_PROGRAM in volume.files else ""),
     )
-    return _Opened("usb", fat.label, files, boots, files)
+    return _Opened("usb", volume, boots, None)
 
 
-def _open_disc(image: BinaryIO) -> _Opened:
-    files = iso9660.files(image)
-    entries = iso9660.boot_entries(image)
-    bios = next((entry.offset for entry in entries if entry.platform == iso9660.BIOS), None)
-    uefi = next((entry.offset for entry in entries if entry.platform == iso9660.EFI), None)
-    core = next((name for name, file in files.items() if bios in [extent.offset for extent in file.extents]), "")
-    system = fat_read.files(image, fat_read.open_fat(image, uefi)) if uefi is not None else {}
+def _open_disc(image: BinaryIO, disc: Disc) -> _Opened:
+    starts = disc.boots()
+    bios, uefi = starts.get(iso9660.BIOS), starts.get(iso9660.EFI)
+    core = disc.file_at(bios) if bios is not None else ""
+    system = Fat(image, uefi) if uefi is not None else None
     esp = next((part.offset for part in partitions.partitions(image) if part.is_fat), None)
-    program = UEFI_PROGRAM if UEFI_PROGRAM in system else ""
+    program = UEFI_PROGRAM if system and UEFI_PROGRAM in system.files else ""
     boots = (
         Boot("BIOS", "disc", f"{core} by El Torito" if core else ""),
         Boot("BIOS", "disk", "GRUB by the MBR" if partitions.has_boot_code(image) else ""),
         Boot("UEFI", "disc", f"{program} by El Torito" if program else ""),
         Boot("UEFI", "disk", f"{program} of the EFI system partition" if program and esp == uefi else ""),
     )
-    return _Opened("iso", iso9660.volume_id(image), files, boots, system)
+    return _Opened("iso", disc, boots, system)
 
 
-def _manifest(image: BinaryIO, files: Mapping[str, File]) -> dict[str, Any]:
-    file = files.get(manifest.PLACE)
-    if file is None:
+def _manifest(volume: Volume) -> dict[str, Any]:
+    if manifest.PLACE not in volume.files:
         raise KgptError(f"it has no {manifest.PLACE}: it was not made by kgpt image", _OURS)
-    return manifest.parse(content(image, file), manifest.PLACE)
+    return manifest.parse(content(volume, manifest.PLACE), manifest.PLACE)
 
 
 def _problems(image: BinaryIO, opened: _Opened, described: Mapping[str, Any]) -> Iterator[str]:
     """Each thing that is not as the manifest says."""
     for wanted in described["files"]:
-        yield from _file_problems(image, opened.files.get(wanted["path"]), wanted)
-        if wanted["path"] == UEFI_PROGRAM and opened.kind == "iso" and UEFI_PROGRAM in opened.system:
-            yield from _file_problems(image, opened.system[UEFI_PROGRAM], wanted, "the EFI system partition's ")
+        yield from _file_problems(opened.volume, wanted)
+        if wanted["path"] == UEFI_PROGRAM and opened.system and UEFI_PROGRAM in opened.system.files:
+            yield from _file_problems(opened.system, wanted, "the EFI system partition's ")
     for part in described.get("outside", ()):
         if _digest_of_range(image, part["offset"], part["size"]) != part["sha256"]:
             yield f"{part['what']} (bytes {part['offset']:,} to {part['offset'] + part['size']:,}) is damaged"
@@ -156,23 +171,23 @@ def _problems(image: BinaryIO, opened: _Opened, described: Mapping[str, Any]) ->
     )
 
 
-def _file_problems(image: BinaryIO, file: File | None, wanted: Mapping[str, Any], whose: str = "") -> Iterator[str]:
-    path = f"{whose}{wanted['path']}"
-    if file is None:
-        yield f"{path} is missing"
+def _file_problems(volume: Volume, wanted: Mapping[str, Any], whose: str = "") -> Iterator[str]:
+    path = wanted["path"]
+    if path not in volume.files:
+        yield f"{whose}{path} is missing"
         return
     try:
         if wanted["role"] == "boot loader":
-            digest = manifest.digest_of(file.path, content(image, file))
+            digest = manifest.digest_of(path, content(volume, path))
         else:
-            digest = _sha256(chunks(image, file))
+            digest = _sha256(chunks(volume, path))
     except KgptError as error:
-        yield error.message
+        yield f"{whose}{error.message}"
         return
-    if file.size != wanted["size"]:
-        yield f"{path} has {file.size:,} bytes instead of {wanted['size']:,}"
+    if volume.files[path] != wanted["size"]:
+        yield f"{whose}{path} has {volume.files[path]:,} bytes instead of {wanted['size']:,}"
     elif digest != wanted["sha256"]:
-        yield f"{path} is not what was written: its SHA-256 is {digest}, not {wanted['sha256']}"
+        yield f"{whose}{path} is not what was written: its SHA-256 is {digest}, not {wanted['sha256']}"
 
 
 def _problems_beside(path: Path, digest: str) -> Iterator[str]:
@@ -216,6 +231,6 @@ def as_json(found: ImageInspection) -> dict[str, Any]:
         "whole": not found.problems,
         "problems": list(found.problems),
         "boots": [{"firmware": boot.firmware, "medium": boot.medium, "what": boot.what} for boot in found.boots],
-        "files": [{"path": file.path, "size": file.size} for file in found.files],
+        "files": [{"path": path, "size": size} for path, size in found.files.items()],
         "manifest": dict(found.manifest),
     }

@@ -21,7 +21,7 @@ from kgpt_build.image.loader import Grub, find_grub, image_id
 from kgpt_build.image.menu import CONFIG, MenuSettings, grub_cfg, template, with_cmdline
 from kgpt_build.kernel.settings import Progress
 from kgpt_build.kernel.sources import file_sha256
-from kgpt_build.toolchain import Xorriso
+from kgpt_build.toolchain import Mtools, Xorriso
 
 KINDS = ("iso", "usb")
 EPOCH = 1735689600
@@ -97,11 +97,11 @@ def make(settings: ImageSettings, progress: Progress) -> ImageResult:
 
 
 def _find_tools(kind: str) -> _Tools:
-    grub = find_grub()
+    grub, mtools, xorriso = find_grub(), Mtools(), Xorriso()
+    versions = {**grub.versions, mtools.name: mtools.version()}
     if kind == "usb":
-        return _Tools(grub, Path(), grub.versions)
-    xorriso = Xorriso()
-    return _Tools(grub, xorriso.require(), {**grub.versions, xorriso.name: xorriso.version()})
+        return _Tools(grub, Path(), versions)
+    return _Tools(grub, xorriso.require(), {**versions, xorriso.name: xorriso.version()})
 
 
 def _work_folder(out: Path) -> tempfile.TemporaryDirectory[str]:

@@ -15,8 +15,9 @@ from typing import Any
 from kgpt_build.errors import KgptError
 from kgpt_build.image import fat
 from kgpt_build.image.disc import UEFI_PROGRAM
-from kgpt_build.image.fat import SECTOR, Geometry, Volume
+from kgpt_build.image.fat import SECTOR, Names
 from kgpt_build.image.loader import Grub, bios_core, boot_sector, uefi_program
+from kgpt_build.image.volumes import lay_out
 
 LABEL = "KGPT"
 START = 2048
@@ -35,14 +36,9 @@ def boot_files(grub: Grub, marker: str, work: Path) -> tuple[dict[str, bytes], b
     return {UEFI_PROGRAM: uefi_program(grub, marker, work)}, bios_core(grub, marker, work, disc=False)
 
 
-def geometry(files: Mapping[str, Path | bytes], room: int) -> Geometry:
-    """The file system that holds ``files`` and ``room`` bytes more. Raises KgptError."""
-    return fat.plan(files, bits=32, room=room)
-
-
 def size(files: Mapping[str, Path | bytes], room: int) -> int:
-    """Bytes of the whole image."""
-    return (START + geometry(files, room).total) * SECTOR
+    """Bytes of the whole image, which keeps ``room`` bytes free."""
+    return (START + fat.shape(files, bits=32, room=room).total) * SECTOR
 
 
 def outside(core: bytes, grub: Grub) -> list[dict[str, Any]]:
@@ -57,12 +53,14 @@ def outside(core: bytes, grub: Grub) -> list[dict[str, Any]]:
 def write(
     out: Path, files: Mapping[str, Path | bytes], core: bytes, ident: str, epoch: int, grub: Grub, room: int
 ) -> None:
-    """Write the image of ``files`` to ``out``; ``ident`` is its id (hex). Raises KgptError, OSError."""
-    place = geometry(files, room)
-    with out.open("wb") as file:
-        file.write(_first_sector(_first_sector_code(grub), place, int(ident[8:16], 16)))
-        file.write(placed(core).ljust((START - 1) * SECTOR, b"\0"))
-        fat.write(file, files, Volume(LABEL, int(ident[:8], 16), epoch, START), place)
+    """Write the image of ``files`` to ``out``, in a folder for this; ``ident`` is its id (hex).
+
+    Raises KgptError, OSError.
+    """
+    shape, tree = fat.shape(files, bits=32, room=room), out.parent / "tree"
+    out.write_bytes(_first_sector(_first_sector_code(grub), shape.total, int(ident[8:16], 16)) + placed(core))
+    lay_out(files, tree)
+    fat.write(out, START, shape, Names(LABEL, int(ident[:8], 16)), tree, epoch)
 
 
 def _first_sector_code(grub: Grub) -> bytes:
@@ -73,10 +71,10 @@ def _first_sector_code(grub: Grub) -> bytes:
     return bytes(sector[:_CODE])
 
 
-def _first_sector(code: bytes, place: Geometry, signature: int) -> bytes:
-    """The code and the partition table."""
-    first, last = _chs(START), _chs(START + place.total - 1)
-    entry = struct.pack("<B3sB3sII", _ACTIVE, first, _FAT32_LBA, last, START, place.total)
+def _first_sector(code: bytes, sectors: int, signature: int) -> bytes:
+    """The code and the partition table; the partition has that many ``sectors``."""
+    first, last = _chs(START), _chs(START + sectors - 1)
+    entry = struct.pack("<B3sB3sII", _ACTIVE, first, _FAT32_LBA, last, START, sectors)
     return code + struct.pack("<IH16s48x2s", signature, 0, entry, b"\x55\xaa")
 
 

@@ -1,10 +1,10 @@
-"""Read-only file systems of an image: what both readers give."""
+"""The file systems of an image: what goes into one, as a folder, and what every reader of one gives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from kgpt_build.errors import KgptError
 
@@ -12,47 +12,34 @@ CHUNK = 1 << 20
 DAMAGED = "the image is damaged, or was not made by kgpt image"
 
 
-@dataclass(frozen=True)
-class Extent:
-    """Bytes of the image that belong to a file."""
+class Volume(Protocol):
+    """A file system that is read."""
 
-    offset: int
-    size: int
+    @property
+    def label(self) -> str:
+        """What it is called."""
 
+    @property
+    def files(self) -> Mapping[str, int]:
+        """Path from the root ("/kgpt/lm.elf") -> size in bytes."""
 
-@dataclass(frozen=True)
-class File:
-    """A file: its path from the root, its size in bytes, and where it lies."""
-
-    path: str
-    size: int
-    extents: tuple[Extent, ...]
+    def stream(self, path: str) -> Iterator[bytes]:
+        """What can be read of a file, which may be less than its size. Raises KgptError."""
 
 
-Files = Mapping[str, File]
-"""Path from the root ("/kgpt/lm.elf") -> file."""
-
-
-def chunks(image: BinaryIO, file: File) -> Iterator[bytes]:
-    """The bytes of ``file``. Raises KgptError if the image ends before it does."""
-    left = file.size
-    for extent in file.extents:
-        image.seek(extent.offset)
-        within = min(extent.size, left)
-        left -= within
-        while within:
-            data = image.read(min(CHUNK, within))
-            if not data:
-                raise KgptError(f"{file.path} goes on behind the end of the image", DAMAGED)
-            within -= len(data)
-            yield data
+def chunks(volume: Volume, path: str) -> Iterator[bytes]:
+    """The bytes of a file. Raises KgptError if the image ends before it does."""
+    left = volume.files[path]
+    for data in volume.stream(path):
+        left -= len(data)
+        yield data
     if left:
-        raise KgptError(f"{file.path} is shorter than its size", DAMAGED)
+        raise KgptError(f"{path} is cut off: {left:,} of its bytes cannot be read", DAMAGED)
 
 
-def content(image: BinaryIO, file: File) -> bytes:
+def content(volume: Volume, path: str) -> bytes:
     """All of a small file."""
-    return b"".join(chunks(image, file))
+    return b"".join(chunks(volume, path))
 
 
 def read_at(image: BinaryIO, offset: int, size: int) -> bytes:
@@ -62,3 +49,19 @@ def read_at(image: BinaryIO, offset: int, size: int) -> bytes:
     if len(data) < size:
         raise KgptError(f"the image ends at byte {offset + len(data):,}, within a structure", DAMAGED)
     return data
+
+
+def lay_out(files: Mapping[str, Path | bytes], tree: Path) -> None:
+    """Make ``files`` (path from the root -> bytes, or a file) below the folder ``tree``; what is a file is a link."""
+    for path, source in files.items():
+        place = tree / path.strip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(source, bytes):
+            place.write_bytes(source)
+        else:
+            place.symlink_to(source.absolute())
+
+
+def size_of(source: Path | bytes) -> int:
+    """Bytes of what goes into an image."""
+    return len(source) if isinstance(source, bytes) else source.stat().st_size

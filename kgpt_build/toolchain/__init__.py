@@ -1,9 +1,21 @@
 """The programs kgpt drives, one class each, and the compiler-and-linker pairs that can build a kernel."""
 
 from kgpt_build.toolchain.compilers import DEFAULT, NAMES, Toolchain, get
-from kgpt_build.toolchain.grub import GrubMkimage, GrubModules, Xorriso
+from kgpt_build.toolchain.grub import GrubMkimage, GrubModules, Mtools, Xorriso
 from kgpt_build.toolchain.make import Make
 from kgpt_build.toolchain.program import Program
 from kgpt_build.toolchain.qemu import Qemu
 
-__all__ = ["DEFAULT", "NAMES", "GrubMkimage", "GrubModules", "Make", "Program", "Qemu", "Toolchain", "Xorriso", "get"]
+__all__ = [
+    "DEFAULT",
+    "NAMES",
+    "GrubMkimage",
+    "GrubModules",
+    "Make",
+    "Mtools",
+    "Program",
+    "Qemu",
+    "Toolchain",
+    "Xorriso",
+    "get",
+]

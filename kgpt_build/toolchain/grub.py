@@ -1,4 +1,4 @@
-"""GRUB and xorriso, which make images that firmware boots."""
+"""GRUB, xorriso and mtools, which make images that firmware boots."""
 
 from __future__ import annotations
 
@@ -40,6 +40,19 @@ class Xorriso(Program):
     identity = re.compile(r"xorriso (\d+(?:\.\d+)+)")
     minimum = (1, 5)
     install = "apt-get install xorriso"
+
+
+class Mtools(Program):
+    """mtools: one program, which has the name of the command as its first word, or behind -c.
+
+    Older ones stamp folders with the present time, and files beyond 2 GiB are too large for them.
+    """
+
+    name = "mtools"
+    purpose = "it writes and reads the FAT partitions of kgpt image"
+    identity = re.compile(r"\(GNU mtools\) (\d+(?:\.\d+)+)")
+    minimum = (4, 0, 23)
+    install = "apt-get install mtools"
 
 
 class GrubModules(Program):

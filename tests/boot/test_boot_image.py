@@ -76,7 +76,7 @@ class Maker:
 
 @pytest.fixture(scope="module")
 def image_of(tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    need("grub-mkimage", "xorriso", "qemu-system-x86_64")
+    need("grub-mkimage", "xorriso", "mtools", "qemu-system-x86_64")
     return Maker(tmp_path_factory.mktemp("images"))
 
 

@@ -26,7 +26,7 @@ QEMU = "qemu-system-x86_64"
 
 def test_the_reduced_matrix(kgpt: Kgpt, tmp_path: Path) -> None:
     """About ten machines, in which everything occurs: loaders, firmware, screens, keyboards, timers."""
-    need(QEMU, "xorriso", "grub-mkimage")
+    need(QEMU, "xorriso", "mtools", "grub-mkimage")
     words = ("--matrix", "--reduced", "-j", "2", "--junit", "j.xml", "--markdown", "m.md")
     done = kgpt("test", *words)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
@@ -42,7 +42,7 @@ def test_the_reduced_matrix(kgpt: Kgpt, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_whole_matrix() -> None:
-    need(QEMU, "xorriso", "grub-mkimage", "bochs")
+    need(QEMU, "xorriso", "mtools", "grub-mkimage", "bochs")
     words = [sys.executable, "-m", "kgpt_build", "test", "--matrix", "--json"]
     done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, timeout=3000, check=False)
     assert done.returncode == 0, done.stderr

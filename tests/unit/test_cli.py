@@ -119,7 +119,7 @@ def test_doctor_passes_only_with_what_is_needed(
     assert "FAIL qemu-system-x86_64" in text
     assert "fix: apt-get install qemu-system-x86" in text
     assert "no   clang" in text
-    assert "1 of 17 checks failed" in text
+    assert "1 of 18 checks failed" in text
 
     fake_program(tmp_path, "qemu-system-x86_64", "echo 'QEMU emulator version 7.2.22'")
     assert cli.invoke(["doctor"]) == 0

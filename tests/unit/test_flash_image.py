@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from faulty_disk import describe, image_file
 
 from kgpt_build.errors import KgptError
-from kgpt_build.image import fat, flash_image, manifest
+from kgpt_build.image import flash_image, manifest
 
 SIZE = 100 * 2048
 
@@ -44,29 +43,6 @@ def test_an_image_is_read_whole(path: Path) -> None:
     assert (image.path, image.size) == (path, SIZE)
     assert image.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert amounts == [(SIZE, SIZE)]
-
-
-def stick(path: Path, changed: bytes = b"words") -> Path:
-    """An image with a FAT partition and a manifest inside, which says that a file holds b"words"."""
-    file = {"path": "/file", "role": "text", "about": "", "size": 5, "sha256": hashlib.sha256(b"words").hexdigest()}
-    inside = json.dumps({"format": manifest.FORMAT, "files": [file]}).encode()
-    files: dict[str, Path | bytes] = {manifest.PLACE: inside, "/file": changed, "/EFI/BOOT/BOOTX64.EFI": b"MZ"}
-    place = fat.plan(files, bits=16)
-    with path.open("wb") as image:
-        table = struct.pack("<B3sB3sII", 0x80, b"", 0x0C, b"", 8, place.total)
-        image.write((b"code".ljust(446, b"\0") + table).ljust(510, b"\0") + b"\x55\xaa" + bytes(7 * 512))
-        fat.write(image, files, fat.Volume("KGPT", 1, 1735689600, 8), place)
-    return path
-
-
-def test_an_image_without_a_manifest_beside_it_is_compared_with_the_one_inside(tmp_path: Path) -> None:
-    path = stick(tmp_path / "kgpt.img")
-    assert flash_image.check(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def test_an_image_whose_files_are_not_those_of_the_manifest_inside(tmp_path: Path) -> None:
-    text = failure(stick(tmp_path / "kgpt.img", b"wards"))
-    assert "kgpt.img is damaged: /file is not what was written: its SHA-256 is" in text
 
 
 def test_an_image_of_somebody_else(path: Path) -> None:

@@ -10,14 +10,17 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from pycdlib import PyCdlib
 
 from kgpt_build.cli import invoke
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
 from kgpt_build.image import contents, inspect, iso9660, make, manifest, partitions, stick
 from kgpt_build.image.contents import Wanted, gather, load_models
+from kgpt_build.image.needs import FIRMWARE
+from kgpt_build.image.volumes import content
 from kgpt_build.kernel.settings import Silent
 from kgpt_build.models.catalog import Pulled
-from kgpt_build.toolchain import GrubMkimage, GrubModules, Xorriso, grub
+from kgpt_build.toolchain import GrubMkimage, GrubModules, Mtools, Xorriso, grub
 from kgpt_build.training.corpus import read_corpus
 
 SMALL_LM = Path(__file__).parents[1] / "fuzz" / "shell" / "chat.gguf"
@@ -81,6 +84,7 @@ def test_a_disk_that_is_too_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     [
         (GrubMkimage(), "grub-mkimage is not there", "apt-get install grub-common"),
         (Xorriso(), "xorriso is not there", "apt-get install xorriso"),
+        (Mtools(), r"mtools is not there \(it writes and reads", "apt-get install mtools"),
         (GrubModules("i386-pc"), r"GRUB has no i386-pc \(GRUB for BIOS", "apt-get install grub-pc-bin"),
         (GrubModules("x86_64-efi"), r"GRUB has no x86_64-efi \(GRUB for UEFI", "apt-get install grub-efi-amd64-bin"),
     ],
@@ -103,6 +107,20 @@ def test_a_missing_tool_ends_the_command_early(
     assert invoke(["image", "iso", "-o", "k.iso"]) == 3
     assert "apt-get install grub-common" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_stick_needs_mtools_to_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = bytearray(70 * 512)
+    struct.pack_into("<B3xB3xII", image, 446, 0x80, 0x0C, 1, 69)
+    image[510:512] = b"\x55\xaa"
+    (tmp_path / "k.img").write_bytes(image)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert invoke(["inspect", str(tmp_path / "k.img")]) == 3
+    assert "apt-get install mtools" in capsys.readouterr().err
+    with pytest.raises(ToolMissing):
+        inspect.memory_wanted(tmp_path / "k.img")
 
 
 def test_what_is_in_an_image_of_a_microgpt() -> None:
@@ -193,16 +211,47 @@ def test_a_disc_that_is_cut_off(tmp_path: Path) -> None:
         inspect.inspect(path)
 
 
-def test_a_boot_catalog_with_a_wrong_sum() -> None:
-    image = bytearray(40 * 2048)
-    for i, kind in enumerate((1, 0, 255)):
-        at = (16 + i) * 2048
-        image[at : at + 6] = bytes([kind]) + b"CD001"
-    at = 17 * 2048
-    image[at + 7 : at + 30] = b"EL TORITO SPECIFICATION"
-    image[at + 71] = 20
-    with pytest.raises(KgptError, match="the check sum of its boot catalog is wrong"):
-        iso9660.boot_entries(io.BytesIO(bytes(image)))
+@pytest.fixture
+def disc() -> bytearray:
+    """With two files, of which a BIOS boots one."""
+    iso, out = PyCdlib(), io.BytesIO()
+    iso.new(rock_ridge="1.09", vol_ident="KGPT")
+    iso.add_directory("/KGPT", rr_name="kgpt")
+    for data, short, name in ((b"core" * 600, "/CORE.;1", "core"), (b"kernel", "/KGPT/A.;1", "a long name.elf")):
+        iso.add_fp(io.BytesIO(data), len(data), short, rr_name=name)
+    iso.add_eltorito("/CORE.;1", bootcatfile="/BOOT.CAT;1", rr_bootcatname="boot.cat")
+    iso.write_fp(out)
+    return bytearray(out.getvalue())
+
+
+def test_a_disc_needs_no_program_to_be_run(disc: bytearray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    described = b'{"format": 1, "entries": [{"memory": 17}, {"memory": 228}]}'
+    iso, path = PyCdlib(), tmp_path / "k.iso"
+    iso.open_fp(io.BytesIO(disc))
+    iso.add_fp(io.BytesIO(described), len(described), "/KGPT/M.;1", rr_name="manifest.json")
+    iso.write(str(path))
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert inspect.memory_wanted(path) == 228 + FIRMWARE
+
+
+def test_a_disc_is_read(disc: bytearray) -> None:
+    read = iso9660.Disc(io.BytesIO(disc))
+    assert read.label == "KGPT"
+    assert read.files == {"/core": 2400, "/kgpt/a long name.elf": 6, "/boot.cat": 2048}
+    assert content(read, "/kgpt/a long name.elf") == b"kernel"
+    assert {platform: read.file_at(at) for platform, at in read.boots().items()} == {iso9660.BIOS: "/core"}
+
+
+@pytest.mark.parametrize("end", [100, 18 * 2048, 23 * 2048, 27 * 2048])
+def test_discs_that_are_cut_off(disc: bytearray, end: int) -> None:
+    with pytest.raises(KgptError, match="the disc is damaged"):
+        iso9660.Disc(io.BytesIO(disc[:end]))
+
+
+def test_a_boot_catalog_with_a_wrong_sum(disc: bytearray) -> None:
+    disc[disc.index(b"\x55\xaa\x88") - 20] ^= 1
+    with pytest.raises(KgptError, match="the disc is damaged"):
+        iso9660.Disc(io.BytesIO(disc))
 
 
 def test_a_damaged_gpt() -> None:

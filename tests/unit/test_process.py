@@ -74,3 +74,23 @@ def test_missing_program_and_missing_folder(tmp_path: Path) -> None:
         process.run([plain])
     with pytest.raises(KgptError, match="no such folder"):
         process.run(["true"], cwd=tmp_path / "absent")
+
+
+def test_a_stream_of_bytes() -> None:
+    assert b"".join(process.stream(["sh", "-c", "printf '\\377\\0a'; echo warned >&2"])) == b"\xff\0a"
+
+
+def test_a_stream_that_fails_says_so_at_its_end() -> None:
+    parts = process.stream(["sh", "-c", "echo one; echo two >&2; exit 3"])
+    assert next(parts) == b"one\n"
+    with pytest.raises(process.CommandFailed, match=r"sh failed \(exit status 3\)") as caught:
+        next(parts)
+    assert caught.value.output == "two\n"
+
+
+def test_a_stream_that_nobody_reads_to_its_end(tmp_path: Path) -> None:
+    parts = process.stream(["sh", "-c", f"echo $$ > {tmp_path}/pid; yes"])
+    next(parts)
+    parts.close()  # type: ignore[attr-defined]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
