@@ -11,7 +11,9 @@ SOURCES = Path(__file__).parents[2] / "kernel_c"
 def _listed(variable: str) -> set[str]:
     """The files of the variables of kernel.mk whose names match."""
     text = (SOURCES / "kernel.mk").read_text().replace("\\\n", " ")
-    return {word for values in re.findall(rf"^(?:{variable}) :?\+?= (.*)$", text, re.MULTILINE) for word in values.split()}
+    return {
+        word for values in re.findall(rf"^(?:{variable}) :?\+?= (.*)$", text, re.MULTILINE) for word in values.split()
+    }
 
 
 def _names(paths: list[Path]) -> list[str]:
