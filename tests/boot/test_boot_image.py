@@ -117,7 +117,7 @@ def test_bios(boot: Boot, iso: Path, stick: Path, kgpt_names: list[str], kind: s
     guest = boot(image=iso if kind == "iso" else stick, medium=medium, machine=machine, memory=128)
     end = guest.wait()
     assert end.ok, end
-    guest.expect_event("boot", loader="multiboot2")
+    guest.expect_event("boot", loader="multiboot2", display="1024x768x32")
     assert texts(guest) == kgpt_names
 
 
@@ -127,6 +127,7 @@ def test_uefi(boot: Boot, iso: Path, stick: Path, kgpt_names: list[str], kind: s
     guest = boot(image=image, medium=medium, machine="q35", memory=256, firmware=uefi())
     end = guest.wait()
     assert end.ok, end
+    guest.expect_event("boot", display="800x600x32")  # gfxpayload=keep would leave it without a screen
     assert texts(guest) == kgpt_names
 
 
