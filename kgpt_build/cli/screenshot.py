@@ -182,13 +182,13 @@ def _wait(machine: Machine, seconds: float) -> None:
 
 
 def _type(machine: Machine, typed: str, limit: float) -> None:
-    """Type, and if that made a line, wait until the shell waits for the next one."""
+    """Type, and if that made lines, wait until the shell waits for the next one."""
     from kgpt_build.vm.events import Shell
 
     before = sum(isinstance(event, Shell) for event in machine.events)
     machine.type_keys(typed)
     if typed.endswith("\n") and before:
-        _expect(machine, Shell.event, before + 1, limit)
+        _expect(machine, Shell.event, before + typed.count("\n"), limit)
 
 
 def _settled(machine: Machine) -> Picture:
