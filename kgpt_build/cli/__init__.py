@@ -22,12 +22,12 @@ COMMANDS = (
     "models",
     "build",
     "run",
-    "screenshot",
     "smoke",
+    "screenshot",
+    "image",
     "flash",
     "inspect",
     "pack",
-    "image",
     "verify",
     "test",
     "bench",
@@ -75,6 +75,8 @@ def cli() -> None:
     kgpt build && kgpt run     the default model: first names
     kgpt pull smollm2-135m && kgpt build smollm2-135m && kgpt run
                                a language model: a chat
+    kgpt image usb -o kgpt.img && sudo kgpt flash kgpt.img /dev/sdX
+                               a stick that a PC boots
     kgpt doctor                what is missing on this machine, and its fix
     """
 
