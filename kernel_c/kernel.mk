@@ -268,7 +268,7 @@ TRIPLE_gcc := -march=x86-64 --param=min-pagesize=0
 # No directory of this machine reaches an object; of two maps that fit (GEN or the compiler below ROOT), the later one counts.
 # -ffp-contract=off and no fast-math: a float addition happens where and in the order that the source says.
 COMMON := -std=gnu11 $(if $(filter 1,$(DEBUG)),-O0,-O2) -g -gdwarf-4 -Wall -Wextra -Werror -fno-strict-aliasing \
-    -ffp-contract=off -fno-math-errno -fno-omit-frame-pointer -fno-optimize-sibling-calls \
+    -ffp-contract=off -fno-math-errno -fno-omit-frame-pointer -fno-optimize-sibling-calls -ffunction-sections -fdata-sections \
     -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated $(CCMAP) -Ikernel_c/include $(if $(filter 1,$(LM)),-DKG_LINE_MAX=4096)
 FREESTANDING := $(COMMON) $(TRIPLE_$(TOOLCHAIN)) -ffreestanding -fno-builtin -fno-pic -fno-pie -mcmodel=small -mno-red-zone \
     -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none
