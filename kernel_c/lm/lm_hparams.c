@@ -181,11 +181,13 @@ static void read_window(struct reader *r, const struct kg_lm_model *m, struct kg
 {
     extra->window = optional_u32(r, "attention.sliding_window", 0);
     extra->pattern = optional_u32(r, "attention.sliding_window_pattern", m->arch->pattern);
-    if (extra->window >= m->n_ctx_train) {
-        extra->window = 0;
-    } else if (extra->window && !m->arch->window) {
+    if (m->arch->window) {
+        return; /* one as long as the context hides nothing, but its layers still have a RoPE base of their own */
+    }
+    if (extra->window && extra->window < m->n_ctx_train) {
         refuse(r, "attention.sliding_window", "is not supported for this architecture");
     }
+    extra->window = 0;
 }
 
 static void fill_dims(const struct kg_lm_model *m, struct kg_lm_extra *extra)

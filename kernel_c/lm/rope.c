@@ -82,8 +82,8 @@ bool kg_lm_rope_init(struct kg_lm_rope *rope, const struct kg_lm_model *model, u
         }
         fill_frequencies(s, divisors_of(model, n_ctx), local ? s->local_base : s->base, !local, frequencies);
         rope->frequencies[which] = frequencies;
-        rope->magnitude[which] = local ? 1.0 : s->attn_factor;
-        if (!local && s->scaling == KG_SCALING_YARN) {
+        rope->magnitude[which] = s->attn_factor;
+        if (!local && s->scaling == KG_SCALING_YARN && s->factor > 1) {
             rope->magnitude[which] *= 1.0 + 0.1 * kg_log(s->factor);
         }
     }

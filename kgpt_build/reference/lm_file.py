@@ -127,7 +127,7 @@ def _hyperparameters(fields: _Fields, arch: Arch, tensors: dict[str, Any]) -> Lm
     n_ctx = fields.size("context_length")
     eps = "attention.layer_norm_epsilon" if arch.norm == "layer" else "attention.layer_norm_rms_epsilon"
     # Gemma 3 with 27 billion parameters is the one that scales by the width over the heads.
-    divisor = n_embd / n_head if arch.pattern and n_layer == 62 else head_dim
+    divisor = n_embd // n_head if arch.pattern and n_layer == 62 else head_dim
     return LmHyperparameters(
         n_vocab=int(tensors["token_embd.weight"].shape[1]),
         n_ctx=n_ctx,

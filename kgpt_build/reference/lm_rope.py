@@ -17,7 +17,7 @@ def angles(model: LanguageModel, positions: npt.NDArray[np.intp], layer: int, n_
     rope = model.hparams.rope
     exponents = np.arange(0, rope.n, 2) / rope.n
     if rope.local_base and model.hparams.window_of(layer):
-        return np.outer(positions, rope.local_base**-exponents), 1.0
+        return np.outer(positions, rope.local_base**-exponents), rope.attn_factor
     frequencies, magnitude = rope.base**-exponents, rope.attn_factor
     if (name := _divisors(model, n_ctx)) is not None:
         frequencies = frequencies / model.tensor(name, np.float64)
@@ -26,7 +26,7 @@ def angles(model: LanguageModel, positions: npt.NDArray[np.intp], layer: int, n_
     elif rope.scaling == "yarn":
         share = _yarn_share(model)
         frequencies = frequencies / rope.factor * share + frequencies * (1 - share)
-        magnitude *= 1 + 0.1 * math.log(rope.factor)
+        magnitude *= 1 + 0.1 * math.log(max(1, rope.factor))
     return np.outer(positions, frequencies), magnitude
 
 

@@ -9,6 +9,7 @@ import lm
 import numpy as np
 import pytest
 from gguf import GGUFReader, GGUFWriter, quants
+from lm_corners import CORNERS, LLAMA_CPP_ENDS
 from lm_llama_cpp import LlamaCpp
 from lm_measures import divergence, relative
 from lm_tiny import TINY, write
@@ -54,6 +55,16 @@ def test_tiny_models(llama_cpp: LlamaCpp, lm_library: ctypes.CDLL, tmp_path: Pat
     differences = [relative(*rows) for rows in zip(theirs[:, None], _ours(lm_library, path)[:, None], strict=True)]
     assert np.median(differences) < GELU.get(name, 1e-5)
     assert max(differences) < (0.05 if TINY[name].kind != "F32" else GELU.get(name, 1e-5))
+
+
+@pytest.mark.parametrize("name", [name for name in CORNERS if name not in LLAMA_CPP_ENDS])
+def test_corners(llama_cpp: LlamaCpp, lm_library: ctypes.CDLL, tmp_path: Path, name: str) -> None:
+    tiny = CORNERS[name]
+    path = write(tmp_path / "model.gguf", tiny)
+    theirs = llama_cpp.logits(path, TOKENS, n_ctx=48)
+    assert np.isfinite(theirs).all()
+    most = GELU.get(tiny.arch, 1e-5) * max(1, tiny.n_layer / 7)  # each layer's table of halves adds some
+    assert relative(theirs, _ours(lm_library, path)) < most
 
 
 @pytest.mark.parametrize("name", ["mistral", "phi3"])

@@ -10,6 +10,7 @@ import lm
 import numpy as np
 import pytest
 from hosted import floats
+from lm_corners import CORNERS
 from lm_files import interleaved
 from lm_measures import Array, relative, sha256
 from lm_tiny import PLAIN, TINY, Tiny, write
@@ -52,6 +53,26 @@ def test_logits_are_the_references(library: Library, name: str) -> None:
     expected = library.expected(TINY[name])
     assert relative(expected, engine.eval(TOKENS)) < ROUNDING
     assert expected.std() > 1  # not the agreement of numbers that are all the same
+
+
+@pytest.mark.parametrize("name", CORNERS)
+def test_corners_are_the_references(library: Library, name: str) -> None:
+    engine = library.engine(CORNERS[name])
+    engine.session(n_batch=7)
+    expected = library.expected(CORNERS[name])
+    assert np.isfinite(expected).all()
+    assert relative(expected, engine.eval(TOKENS)) < ROUNDING
+
+
+@pytest.mark.parametrize("layers", [5, 7])
+def test_a_window_that_hides_nothing_changes_nothing_else(library: Library, layers: int) -> None:
+    """To the bit the same as one that is a position longer or shorter, and not what a model without windows is."""
+    digests = {}
+    for name in ("window-47", "window-48", "window-49", "window-none"):
+        engine = library.engine(replace(CORNERS[name], n_layer=layers))
+        engine.session()
+        digests[name] = sha256(engine.eval(TOKENS))
+    assert digests["window-47"] == digests["window-48"] == digests["window-49"] != digests["window-none"]
 
 
 @pytest.mark.parametrize("name", QUANTISED)
