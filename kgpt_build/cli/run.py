@@ -165,8 +165,9 @@ def command(
     if dry_run:
         from kgpt_build.vm.argv import qemu_argv
         from kgpt_build.vm.channels import STANDALONE
+        from kgpt_build.vm.plain import with_plain_names
 
-        click.echo(shlex.join(qemu_argv(settings, STANDALONE, qemu=qemu)))
+        click.echo(shlex.join(qemu_argv(with_plain_names(settings), STANDALONE, qemu=qemu)))
         return
     _run(settings, qemu, wishes)
 

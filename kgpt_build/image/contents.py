@@ -150,7 +150,7 @@ def built(plans: Sequence[KernelPlan], toolchain: str, progress: Progress) -> tu
 
 
 def _corpus_name(corpus: Corpus) -> str:
-    return corpus.path.name if corpus.path else "first names"
+    return clean_name(corpus.path.name) if corpus.path else "first names"
 
 
 def _label(name: Path | None) -> str:

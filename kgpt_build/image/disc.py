@@ -17,6 +17,7 @@ from kgpt_build.image import fat
 from kgpt_build.image.fat import Names
 from kgpt_build.image.loader import Grub, bios_core, boot_sector, uefi_program
 from kgpt_build.image.volumes import lay_out, size_of
+from kgpt_build.plain_names import plain_name
 
 BIOS_CORE = "/boot/grub/bios.img"
 UEFI_PROGRAM = "/EFI/BOOT/BOOTX64.EFI"
@@ -44,21 +45,28 @@ def size(files: Mapping[str, Path | bytes]) -> int:
 def write(
     out: Path, files: Mapping[str, Path | bytes], ident: str, epoch: int, grub: Grub, xorriso: Path, work: Path
 ) -> None:
-    """Write the image of ``files`` to ``out``; ``ident`` is its id (hex). Raises KgptError."""
+    """Write the image of ``files`` to ``out``, which lies in ``work``; ``ident`` is its id (hex). Raises KgptError."""
     tree, esp_tree, esp, sector = (work / name for name in ("tree", "esp", "esp.img", "mbr.img"))
     lay_out(files, tree)
     of_esp = _esp_files(files)
     lay_out(of_esp, esp_tree)
     fat.write(esp, 0, fat.shape(of_esp, bits=16), Names("KGPT-EFI", int(ident[:8], 16)), esp_tree, epoch)
     sector.write_bytes(boot_sector(grub, "boot_hybrid.img"))
-    process.run(_command(xorriso, out, tree, esp, sector, ident, epoch), timeout=_SECONDS, env=_environment(epoch))
+    plain = plain_name(work)  # xorriso reads something into =, \ and others
+    try:
+        names = [plain / path.name for path in (out, tree, esp, sector)]
+        process.run(_command(xorriso, names, ident, epoch), timeout=_SECONDS, env=_environment(epoch))
+    finally:
+        if plain != work:
+            plain.unlink(missing_ok=True)
 
 
 def _esp_files(files: Mapping[str, Path | bytes]) -> dict[str, Path | bytes]:
     return {UEFI_PROGRAM: files[UEFI_PROGRAM]}
 
 
-def _command(xorriso: Path, out: Path, tree: Path, esp: Path, sector: Path, ident: str, epoch: int) -> list[str | Path]:
+def _command(xorriso: Path, names: list[Path], ident: str, epoch: int) -> list[str | Path]:
+    out, tree, esp, sector = names
     disk = uuid.UUID(hex=ident[:32], version=4)
     return [
         *(xorriso, "-no_rc", "-as", "mkisofs", "-iso-level", "3", "-r", "-J", "-joliet-long", "-f"),

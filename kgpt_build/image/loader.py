@@ -60,9 +60,10 @@ def _made(grub: Grub, modules: Path, form: str, platform: str, marker: str, work
     )
     process.run(
         [
-            *(grub.mkimage, "-O", form, "-d", modules, "-c", start, "-p", PREFIX, "-o", out),
+            *(grub.mkimage, "-O", form, "-d", modules, "-c", start.name, "-p", PREFIX, "-o", out.name),
             *sorted({*_MODULES, *_OF_PLATFORM[platform]}),
         ],
+        cwd=work,
         timeout=_SECONDS,
     )
     try:

@@ -106,7 +106,7 @@ def _find_tools(kind: str) -> _Tools:
 
 def _work_folder(out: Path) -> tempfile.TemporaryDirectory[str]:
     """Beside the image, on whose disk there must be room anyway, and where it can be renamed."""
-    return tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}.")
+    return tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".kgpt-image.")
 
 
 def _marker(ident: str) -> str:

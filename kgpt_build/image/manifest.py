@@ -17,6 +17,7 @@ from kgpt_build.errors import KgptError
 from kgpt_build.image.contents import Item
 from kgpt_build.image.menu import CONFIG, SAFE, SAFE_WORDS, Entry, chosen
 from kgpt_build.image.needs import memory_of
+from kgpt_build.kernel.manifest import as_json
 
 if TYPE_CHECKING:
     from kgpt_build.image.make import ImageSettings
@@ -86,7 +87,7 @@ def digest_of(path: str, data: bytes) -> str:
 
 def encoded(described: Mapping[str, Any]) -> bytes:
     """The bytes of the file."""
-    return (json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode()
+    return as_json(described)
 
 
 def beside(image: Path) -> Path:

@@ -56,11 +56,8 @@ def build(settings: BuildSettings, progress: Progress | None = None) -> BuildRes
     progress = progress or Silent()
     inputs = _inputs(settings)
     out = _output_folder(settings)
-    work = sources.folder_for_make(out)
     with _locked(out, progress):
-        if work != out:  # the headers belong into the output folder, wherever they are compiled
-            _generate(settings, inputs, out)
-        return _build(replace(settings, out=out), inputs, work, progress)
+        return _build(replace(settings, out=out), inputs, out, progress)
 
 
 def build_cached(

@@ -12,6 +12,7 @@ import kgpt_build
 from kgpt_build import paths, process
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.kernel.settings import TARGETS, BuildSettings, Progress
+from kgpt_build.plain_names import plain_name
 from kgpt_build.toolchain import Make, Toolchain
 
 _COMPILING = re.compile(r" -c (\S+) -o \S+\.o$")
@@ -23,6 +24,7 @@ _SECONDS = 1800.0
 class MakeRun:
     """One call of make: ``root`` holds the sources, ``headers`` those generated, ``work`` takes objects and image.
 
+    ``root`` has a plain path (sources.root_for_make); make reaches the others through links if theirs are not.
     ``lm``: with the engine for language models.
     """
 
@@ -55,7 +57,7 @@ class MakeRun:
 
     def flags(self) -> str:
         """The flags that kernel.mk recorded."""
-        return (self.work / "obj" / "flags").read_text()
+        return (self.work / "obj" / "flags").read_text(errors="surrogateescape")
 
     def _argv(self) -> list[str]:
         settings = self.settings
@@ -67,8 +69,8 @@ class MakeRun:
             f"-j{settings.jobs}",
             "--output-sync=target",
             f"ROOT={self.root}",
-            f"OUT={self.work}",
-            f"GEN={self.headers}",
+            f"OUT={plain_name(self.work)}",
+            f"GEN={plain_name(self.headers)}",
             f"TARGET={settings.target}",
             f"TOOLCHAIN={settings.toolchain}",
             f"CC={_words(self.tools.cc())}",
@@ -104,7 +106,7 @@ def environment() -> dict[str, str]:
 
     Zig keeps its caches in kgpt's.
     """
-    zig = paths.make_cache_dir("zig")
+    zig = plain_name(paths.make_cache_dir("zig"))
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return {
         **kept,
@@ -121,6 +123,6 @@ def _compiled(output: str) -> list[str]:
 
 def _words(words: list[str]) -> str:
     """Words of a command as make hands them to the shell."""
-    if any("$" in word or "#" in word or "\n" in word for word in words):
-        raise ToolMissing(f"make cannot call {words[0]}: its path has a $ or # in it", "install it somewhere else")
-    return shlex.join(words)
+    if any("\n" in word for word in words):
+        raise ToolMissing(f"make cannot call {words[0]!r}: its path has a line feed in it", "install it somewhere else")
+    return shlex.join(words).replace("$", "$$")

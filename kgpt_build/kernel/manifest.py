@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,13 @@ def _described(corpus: Corpus) -> dict[str, Any]:
 def write(folder: Path, manifest: dict[str, Any]) -> Path:
     """Write ``manifest`` to ``folder``; raises KgptError."""
     path = folder / NAME
-    paths.write_atomically(path, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+    paths.write_atomically(path, as_json(manifest))
     return path
+
+
+def as_json(described: Mapping[str, Any]) -> bytes:
+    """A manifest's bytes. Of a path that is not UTF-8 the other bytes are ``\\udcXX``, as JSON escapes them."""
+    return (json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def read(folder: Path) -> dict[str, Any]:

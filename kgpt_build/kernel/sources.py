@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 import tempfile
 from pathlib import Path
 
 from kgpt_build import paths
-from kgpt_build.errors import KgptError
-
-# make splits at white space, and some characters mean something to it, to the shell, or to -ffile-prefix-map=OLD=NEW.
-_SAFE = re.compile(r"[\w./+@-]+")
-
-
-def safe_for_make(path: Path) -> bool:
-    """Can ``path`` stand in a makefile as it is?"""
-    return _SAFE.fullmatch(str(path)) is not None
+from kgpt_build.plain_names import is_plain, private_folder
 
 
 def file_sha256(path: Path) -> str:
@@ -38,30 +29,19 @@ def combined(digests: dict[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def folder_for_make(out: Path) -> Path:
-    """Where objects for the output folder ``out`` are made: there, or in the cache if make cannot work with its path.
-
-    Raises KgptError if neither will do.
-    """
-    if safe_for_make(out):
-        return out
-    folder = paths.make_cache_dir("elsewhere", hashlib.sha256(str(out).encode()).hexdigest()[:16])
-    if not safe_for_make(folder):
-        raise KgptError(
-            f"make can work neither in {out} nor in {folder}: only letters, digits and . _ - + @ may be in a path",
-            "choose another folder with -o, or set KGPT_CACHE to one",
-        )
-    return folder
-
-
 def root_for_make() -> Path:
-    """The folder of the sources; a copy in the cache where make could not work with its path. Raises KgptError."""
-    root = paths.source_root()
-    return root if safe_for_make(root) else _copy(root)
+    """The folder of the sources, or a copy of it: its real path, which make and compilers ask for, is plain.
+
+    Raises KgptError.
+    """
+    root = paths.source_root().resolve()
+    return root if is_plain(root) else _copy(root)
 
 
 def _copy(root: Path) -> Path:
-    folder = paths.make_cache_dir("sources")
+    folder = paths.make_cache_dir("sources").resolve()
+    if not is_plain(folder):
+        folder = private_folder("sources")
     target = folder / combined(hashes(root))[:16]
     if not target.is_dir():
         with paths.write_errors(f"the sources to {target}"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def cached_sha256(path: Path) -> str:
     real = path.resolve()
     with real.open("rb") as file:
         looks = _looks(real)
-        record = paths.cache_dir() / "hashes" / f"{hashlib.sha256(str(real).encode()).hexdigest()[:32]}.json"
+        record = paths.cache_dir() / "hashes" / f"{hashlib.sha256(os.fsencode(real)).hexdigest()[:32]}.json"
         if known := _known(record, looks):
             return known
         digest = hashlib.file_digest(file, "sha256").hexdigest()

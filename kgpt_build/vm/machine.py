@@ -22,6 +22,7 @@ from kgpt_build.vm.events import Event, Exit, Panic
 from kgpt_build.vm.framing import Blob, ChannelReader
 from kgpt_build.vm.keys import keys_of
 from kgpt_build.vm.link import Link, Listener
+from kgpt_build.vm.plain import with_plain_names
 from kgpt_build.vm.settings import RunSettings
 from kgpt_build.vm.transcript import NotSeen, Transcript
 from kgpt_build.vm.verdict import Observed, Verdict, judge, panic_line
@@ -91,7 +92,7 @@ class Machine:
 
     def start(self) -> None:
         """Start QEMU. Raises ToolMissing if it cannot be executed."""
-        argv = qemu_argv(self.settings, self._wires.channels, qemu=self._qemu)
+        argv = qemu_argv(with_plain_names(self.settings), self._wires.channels, qemu=self._qemu)
         log.info("%s", shlex.join(argv))
         parent = os.getpid()
         try:

@@ -77,9 +77,6 @@ class RunSettings:
     def _check_modules(self) -> None:
         if self.modules and self.medium != "kernel":
             raise UsageError("a disc or stick brings its own modules", "give an image that kgpt build made")
-        for path in self.modules:
-            if " " in str(path):  # QEMU takes what follows a space for the module's arguments
-                raise UsageError(f"the path of the module {str(path)!r} has a space in it", "rename or copy the file")
 
     @property
     def machine_type(self) -> str:

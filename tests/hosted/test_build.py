@@ -6,11 +6,13 @@ import json
 import os
 import shlex
 import shutil
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from odd import ALL_ODD
 from toy import toy_model
 
 from kgpt_build import cli, models, paths, toolchain
@@ -186,24 +188,39 @@ def test_a_missing_tool_has_its_fix(
     assert not (tmp_path / "out").exists()
 
 
-def test_sources_in_a_folder_with_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = build(BuildSettings(toy_model(), tmp_path / "a"))
-    root = copy_sources(tmp_path / "with a space")
+@pytest.mark.parametrize("name", toolchain.NAMES)
+def test_folders_with_every_odd_character(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The sources, the cache, the output, TMPDIR and the model: the same bytes, and nothing beside them."""
+    expected = build(BuildSettings(toy_model(), tmp_path / "plain", toolchain=name))
+    top = tmp_path / ALL_ODD
+    root = copy_sources(top / "sources")
+    before = sorted(root.rglob("*"))
+    (top / "tmp").mkdir()
+    models.save_gguf(toy_model(), top / f"{ALL_ODD}.gguf")
     monkeypatch.setattr(paths, "source_root", lambda: root)
-    assert build(BuildSettings(toy_model(), tmp_path / "b")).sha256 == expected.sha256
-
-
-def test_output_in_a_folder_with_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = build(BuildSettings(toy_model(), tmp_path / "a"))
-    settings = BuildSettings(toy_model(), tmp_path / "my kernel")
+    monkeypatch.setattr(tempfile, "tempdir", str(top / "tmp"))
+    monkeypatch.setenv("KGPT_CACHE", str(top / "cache"))
+    settings = BuildSettings(top / f"{ALL_ODD}.gguf", top / "out", toolchain=name)
     result = build(settings)
-    assert result.image == tmp_path / "my kernel" / "kernel.elf"
+    assert result.image == top / "out" / "kernel.elf"
     assert result.sha256 == expected.sha256
-    assert (tmp_path / "my kernel" / "include" / "kgpt_config.h").is_file()
+    assert (top / "out" / "include" / "kgpt_config.h").is_file()
     assert build(settings).compiled == ()
-    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "a cache"))
-    with pytest.raises(KgptError, match="make can work neither in"):
-        build(settings)
+    assert file_sha256(build_cached(toy_model(), toolchain=name)) == expected.sha256
+    assert sorted(root.rglob("*")) == before
+    assert json.loads(result.manifest.read_bytes())["model"]["file"] == str(top / f"{ALL_ODD}.gguf")
+
+
+def test_a_compiler_in_a_folder_with_every_odd_character(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = build(BuildSettings(toy_model(), tmp_path / "a", toolchain="gcc"))
+    programs = tmp_path / ALL_ODD.replace("\n", "").replace(":", "").replace("=", "")
+    programs.mkdir()
+    for name in ("gcc", "ld"):
+        found = shutil.which(name)
+        assert found
+        (programs / name).symlink_to(found)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    assert build(BuildSettings(toy_model(), tmp_path / "b", toolchain="gcc")).sha256 == expected.sha256
 
 
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

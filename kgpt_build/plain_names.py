@@ -1,0 +1,75 @@
+"""Paths for programs that read more into a name than a name: make, compilers' options, QEMU.
+
+make splits at white space; a shell, make and -ffile-prefix-map=OLD=NEW give some characters a meaning; QEMU reads
+options after a comma, a protocol before a colon, and words for the kernel after a space. Such programs get a plain
+path: a link in a private folder stands for every other one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+import tempfile
+from pathlib import Path
+
+from kgpt_build.errors import KgptError
+
+_PLAIN = re.compile(r"[\w./+@][\w./+@-]*")
+_ODD = re.compile(r"[^\w.+@-]|^-")
+_HINT = "set TMPDIR to a folder of your own, with only letters, digits and . _ - + @ in its path"
+
+
+def is_plain(path: Path) -> bool:
+    """Is ``path`` nothing but a path to every program?"""
+    return _PLAIN.fullmatch(str(path)) is not None
+
+
+def plain_name(path: Path) -> Path:
+    """``path``, or its absolute one, if that is plain, else that of a link which leads there; the link stays.
+
+    Raises KgptError.
+    """
+    target = path.absolute()
+    for name in (path, target):
+        if is_plain(name):
+            return name
+    digest = hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
+    link = private_folder("links", digest) / (_ODD.sub("_", target.name) or "root")
+    try:
+        with contextlib.suppress(OSError):
+            if link.readlink() == target:
+                return link
+        # A rename replaces a link that is in use by another process; nobody sees it missing.
+        temporary = Path(tempfile.mkdtemp(dir=link.parent))
+        (temporary / "link").symlink_to(target)
+        (temporary / "link").replace(link)
+        temporary.rmdir()
+    except OSError as error:
+        raise KgptError(f"cannot make a link to {target} in {link.parent}: {error.strerror}", _HINT) from error
+    return link
+
+
+def private_folder(*parts: str) -> Path:
+    """A folder with a plain path in the system's folder for temporary files, where only this user can write.
+
+    Raises KgptError if there is none, or if its place is taken by another user.
+    """
+    roots = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]
+    root = next((root for root in roots if is_plain(root) and os.access(root, os.W_OK | os.X_OK)), None)
+    if root is None:
+        raise KgptError(f"there is no folder for temporary files with a plain path: not {roots[0]}, nor /tmp", _HINT)
+    top = root / f"kgpt-{os.getuid()}"
+    try:
+        with contextlib.suppress(FileExistsError):
+            top.mkdir(mode=0o700)
+        status = top.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+            raise KgptError(f"{top} is not a folder of yours that only you can write to", f"remove it, or {_HINT}")
+        folder = top.joinpath(*parts)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KgptError(f"cannot make the folder {top}: {error.strerror}", _HINT) from error
+    return folder

@@ -1,0 +1,25 @@
+"""The files of a machine under names that QEMU takes as they are."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kgpt_build.plain_names import plain_name
+from kgpt_build.vm.settings import RunSettings
+
+
+def with_plain_names(settings: RunSettings) -> RunSettings:
+    """``settings`` with a plain path for each file: no name becomes an option, or a word for the kernel.
+
+    QEMU hands the kernel's and the modules' paths on as the first word of their command lines. Raises KgptError.
+    """
+    firmware = settings.firmware
+    if firmware is not None:
+        variables = plain_name(firmware.variables) if firmware.variables else None
+        firmware = dataclasses.replace(firmware, code=plain_name(firmware.code), variables=variables)
+    return dataclasses.replace(
+        settings,
+        image=plain_name(settings.image),
+        modules=tuple(plain_name(module) for module in settings.modules),
+        firmware=firmware,
+    )
