@@ -28,6 +28,7 @@ ENGINE := \
     app/selftest.c \
     app/shell.c \
     app/statusline.c \
+    app/texts.c \
     app/verdict.c \
     app/words.c \
     console/font.c \
@@ -170,7 +171,7 @@ LM_CHAT := \
     lm/lm_sampler_test.c \
     lm/stream.c \
     lm/stream_test.c
-LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c
+LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c app/lm_texts.c
 LM_MATH := core/dmath.c core/dmath_trig.c
 LM_CORE := core/crc32_long.c core/crc32_long_test.c
 

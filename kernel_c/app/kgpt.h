@@ -23,6 +23,7 @@ struct kg_needs {
 struct kgpt {
     const struct kg_platform_info *info;
     struct kg_config config;
+    const char *prompt; /* config.prompt, or what came as a boot module */
     struct kg_arena arena;
     uint64_t status_shown; /* plat_ticks() when the status line was last written (statusline.h) */
     uint32_t workers;      /* processors that plat_parallel uses; 0: none was wanted yet (cpus.h) */

@@ -7,6 +7,7 @@
 #include "module.h"
 #include "print.h"
 #include "report.h"
+#include "texts.h"
 #include "verdict.h"
 
 #include "kgpt/cpu.h"
@@ -16,6 +17,7 @@
 
 #define KG_CTX_DEFAULT 4096u
 #define KG_CTX_LEAST 256u
+#define KG_CTX_REPLY 1024u /* that a long text leaves to what is said about it */
 
 struct kg_lm kg_lm;
 
@@ -31,7 +33,15 @@ const char *kg_engine_model_name(const struct kgpt *k)
     return kg_lm.model.name;
 }
 
-/* As many positions as were asked for; or 4,096, or what the model was trained for, or what the memory takes. */
+/* 4,096; more for a long text, with room for an answer; and never more than the model was trained for. */
+static uint32_t default_context(struct kgpt *k)
+{
+    uint32_t most = kg_lm.model.n_ctx_train, texts = kg_lm_texts_tokens(k);
+    uint32_t wanted = texts > KG_CTX_DEFAULT - KG_CTX_REPLY ? texts + KG_CTX_REPLY : KG_CTX_DEFAULT;
+    return wanted < most ? wanted : most;
+}
+
+/* As many positions as were asked for; or by default; or what the memory takes. */
 static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *options, struct kg_error *error)
 {
     struct kg_lm *lm = &kg_lm;
@@ -47,9 +57,7 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
         kg_error_hint(error, "choose at most %u", most);
         return KG_E_INPUT;
     }
-    *options = (struct kg_lm_options){.n_ctx = asked                   ? asked
-                                               : most < KG_CTX_DEFAULT ? most
-                                                                       : KG_CTX_DEFAULT,
+    *options = (struct kg_lm_options){.n_ctx = asked ? asked : default_context(k),
                                       .n_batch = k->config.lm.n_batch,
                                       .kv = (enum kg_kv_type)k->config.lm.kv};
     for (;;) {
@@ -57,10 +65,10 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
         struct kg_lm_size size = kg_lm_session_size(&lm->model, options);
         lm->reply_size = (size_t)options->n_ctx * lm->vocab.longest + kg_stream_room(lm->vocab.longest);
         k->needs.kv = size.kv;
-        k->needs.scratch = size.scratch + kg_lm_sampler_size(lm->vocab.n_vocab) + kg_lm_event_line_size(lm) +
+        k->needs.scratch = size.scratch + kg_lm_sampler_size(lm->vocab.n_vocab) +
+                           kg_lm_event_line_size(lm, kg_strlen(k->prompt)) +
                            2 * kg_arena_cost((options->n_ctx + 1) * sizeof(uint32_t)) +
-                           kg_arena_cost(lm->vocab.longest) + kg_arena_cost(lm->reply_size) +
-                           kg_vocab_scratch(&lm->vocab, KG_CMDLINE_MAX);
+                           kg_arena_cost(lm->vocab.longest) + kg_arena_cost(lm->reply_size) + kg_lm_texts_size(k);
         k->needs.total = k->needs.kv + k->needs.scratch;
         if (k->needs.total <= free || asked || options->n_ctx / 2 < KG_CTX_LEAST) {
             break;
@@ -85,7 +93,7 @@ static enum kg_status carve(struct kgpt *k, const struct kg_lm_options *options,
     if (status == KG_OK) {
         status = kg_lm_sampler_init(&lm->sampler, lm->vocab.n_vocab, &k->arena);
     }
-    k->line_size = kg_lm_event_line_size(lm);
+    k->line_size = kg_lm_event_line_size(lm, kg_strlen(k->prompt));
     k->line = kg_arena_take(&k->arena, k->line_size);
     lm->prompt = kg_arena_take(&k->arena, (options->n_ctx + 1) * sizeof(uint32_t));
     lm->latency_us = kg_arena_take(&k->arena, (options->n_ctx + 1) * sizeof(uint32_t));
@@ -247,12 +255,31 @@ static enum kg_status add_embedded(struct kgpt *k, struct kg_error *error)
     return KG_OK;
 }
 
+/* A loader that could not read a file may have gone on without it: `modules=` on the command line says how many there should be. */
+static enum kg_status check_count(struct kgpt *k, struct kg_error *error)
+{
+    size_t n = k->info->n_files, wanted = k->config.lm.modules;
+    if (n >= wanted) {
+        return KG_OK;
+    }
+    kg_error_set(error, KG_E_INPUT, "%zu of %zu boot modules are missing: the loader brought %s%.80s%s", wanted - n,
+                 wanted, n ? "\"" : "none", n ? k->info->files[0].name : "",
+                 n == 0   ? ""
+                 : n == 1 ? "\""
+                          : "\", …");
+    kg_error_hint(error, "the loader has said why; write the medium again, or give the machine more memory");
+    return KG_E_INPUT;
+}
+
 /* Boot modules: GGUF files, and behind each, if it has one, its chat template (KGCT). */
 static enum kg_status add_modules(struct kgpt *k, struct kg_error *error)
 {
     struct kg_lm *lm = &kg_lm;
     for (size_t i = 0; i < k->info->n_files; i++) {
         const struct kg_file *file = &k->info->files[i];
+        if (kg_lm_is_text(file)) {
+            continue;
+        }
         bool gguf = file->size >= 4 && memcmp(file->data, "GGUF", 4) == 0;
         bool chat = file->size >= 4 && memcmp(file->data, "KGCT", 4) == 0;
         if (chat && lm->n_sources && lm->sources[lm->n_sources - 1].place == k->info->files[i - 1].name) {
@@ -260,7 +287,10 @@ static enum kg_status add_modules(struct kgpt *k, struct kg_error *error)
             lm->sources[lm->n_sources - 1].chat_size = file->size;
             lm->sources[lm->n_sources - 1].chat_file = file;
         } else if (!gguf) {
-            kg_error_set(error, KG_E_INPUT, "the boot module \"%.80s\" is no GGUF file", file->name);
+            kg_error_set(error, KG_E_INPUT,
+                         chat ? "the chat template \"%.80s\" came without its model"
+                              : "the boot module \"%.80s\" is no GGUF file",
+                         file->name);
             kg_error_hint(error, "give models as modules, each followed by its chat template if it has one");
             return KG_E_INPUT;
         } else if (lm->n_sources == KG_MAX_MODELS) {
@@ -300,11 +330,18 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
     }
     kg_cpus_start(k);
     lm->workers.run = k->workers > 1 ? plat_parallel : NULL;
-    lm->base = k->arena.used;
     kg_engine_changed(k);
     enum kg_status status = add_embedded(k, error);
     uint32_t embedded_models = lm->n_sources;
     if (status == KG_OK) {
+        status = check_count(k, error);
+    }
+    if (status == KG_OK) {
+        status = kg_text_read(k, "system", &k->config.lm.long_system, error);
+    }
+    if (status == KG_OK) {
+        k->config.lm.system_given = k->config.lm.system_given || k->config.lm.long_system;
+        lm->base = k->arena.used;
         status = add_modules(k, error);
     }
     if (status == KG_OK && lm->n_sources == 0 && k->config.mode == KG_MODE_SELFTEST) {
@@ -328,7 +365,7 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
 static enum kg_exit run_generate(struct kgpt *k)
 {
     struct kg_error error;
-    enum kg_status status = kg_lm_generate(k, k->config.prompt, &error);
+    enum kg_status status = kg_lm_generate(k, k->prompt, &error);
     if (status != KG_OK && status != KG_E_STOPPED) {
         return kg_refuse(k, &error);
     }
@@ -344,13 +381,13 @@ static enum kg_exit run_chat(struct kgpt *k)
         kg_error_hint(&error, "use mode=generate, or build with --chat-template NAME");
         return kg_refuse(k, &error);
     }
-    if (k->config.prompt[0]) {
-        enum kg_status status = kg_lm_chat_message(k, k->config.prompt, kg_strlen(k->config.prompt), &error);
+    if (k->prompt[0]) {
+        enum kg_status status = kg_lm_chat_message(k, k->prompt, kg_strlen(k->prompt), &error);
         if (status != KG_OK && status != KG_E_STOPPED) {
             return kg_refuse(k, &error);
         }
     }
-    bool answers = k->config.prompt[0] != '\0', listens = !k->config.exit && k->info->has_input;
+    bool answers = k->prompt[0] != '\0', listens = !k->config.exit && k->info->has_input;
     if (!answers && !listens) {
         kg_error_set(&error, KG_E_INPUT, "there is nothing to answer: no prompt, and nobody who types");
         kg_error_hint(&error, "give a message: prompt=TEXT, or kgpt run --prompt TEXT");

@@ -101,13 +101,21 @@ void kg_lm_chat_run(struct kgpt *k);
 /* Completes the prompt `samples` times. */
 enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_error *error);
 
+/* Texts that came as boot modules: texts.h. */
+bool kg_lm_is_text(const struct kg_file *file);
+uint64_t kg_lm_texts_size(const struct kgpt *k); /* bytes that encoding them takes, and composing a message of one */
+uint32_t kg_lm_texts_tokens(struct kgpt *k);     /* what the context is to hold at least for them */
+
+/* `/read`: the message that "name question" makes, in memory of the arena; false if there is none, and it is said why. */
+bool kg_lm_read(struct kgpt *k, char *arguments, struct kg_text *message);
+
 void kg_lm_bench(struct kgpt *k);
 
 void kg_lm_print_speed(const struct kg_lm_speed *speed);
 void kg_lm_print_models(const struct kgpt *k);
 
 /* Events: docs/events.md. */
-uint64_t kg_lm_event_line_size(const struct kg_lm *lm);
+uint64_t kg_lm_event_line_size(const struct kg_lm *lm, size_t prompt_n);
 void kg_lm_event_model(struct kgpt *k);
 void kg_lm_event_config(struct kgpt *k, uint64_t seed);
 void kg_lm_event_logprobs(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, float logprob,

@@ -30,7 +30,8 @@ void kg_lm_chat_reset(struct kgpt *k)
 
 static struct kg_text system_prompt(const struct kg_config *config)
 {
-    return (struct kg_text){config->lm.system, kg_strlen(config->lm.system)};
+    const char *text = config->lm.long_system ? config->lm.long_system : config->lm.system;
+    return (struct kg_text){text, kg_strlen(text)};
 }
 
 /* Tokens of the first `n` fragments. */
@@ -101,6 +102,7 @@ static void set_system(struct kgpt *k, const char *text)
         return;
     }
     memcpy(config->lm.system, text, n + 1);
+    config->lm.long_system = NULL;
     config->lm.system_given = n > 0;
     kg_lm_chat_reset(k);
     kg_print("kgpt: %s; the conversation begins anew\n",
@@ -127,6 +129,21 @@ static void print_history(struct kgpt *k)
              lm->session.options.n_ctx);
 }
 
+static void answer(struct kgpt *k, const char *text, size_t n)
+{
+    struct kg_error error;
+    enum kg_status status = kg_lm_chat_message(k, text, n, &error);
+    if (status == KG_E_STOPPED) {
+        kg_print("kgpt: stopped\n");
+    } else if (status != KG_OK) {
+        kg_shell_refuse(k, &error);
+    }
+    if (kg_lm.speed.tokens) {
+        kg_print("kgpt: ");
+        kg_lm_print_speed(&kg_lm.speed);
+    }
+}
+
 static enum kg_next do_reset(struct kgpt *k, char *arguments)
 {
     (void)arguments;
@@ -144,6 +161,17 @@ static enum kg_next do_system(struct kgpt *k, char *arguments)
 static enum kg_next do_set(struct kgpt *k, char *arguments)
 {
     kg_shell_set(k, arguments);
+    return KG_NEXT_LINE;
+}
+
+static enum kg_next do_read(struct kgpt *k, char *arguments)
+{
+    struct kg_text text;
+    size_t used = k->arena.used;
+    if (kg_lm_read(k, arguments, &text)) {
+        answer(k, text.data, text.n);
+    }
+    kg_arena_rewind(&k->arena, used);
     return KG_NEXT_LINE;
 }
 
@@ -179,6 +207,7 @@ static enum kg_next do_help(struct kgpt *k, char *arguments);
 static const struct kg_command commands[] = {
     {"/reset", "", "forget the conversation", do_reset},
     {"/system", "[text]", "another system prompt, and a new conversation; without text, the template's own", do_system},
+    {"/read", "[name …]", "send a file that came with this machine, and what you ask about it", do_read},
     {"/set", "[key value]", "change a setting; without a key, show them all", do_set},
     {"/stats", "", "the speed of the last reply and of the conversation", do_stats},
     {"/history", "", "what the context holds, token by token", do_history},
@@ -292,21 +321,6 @@ static enum line read_message(struct kgpt *k)
     return LINE_WHOLE;
 }
 
-static void answer(struct kgpt *k)
-{
-    struct kg_error error;
-    enum kg_status status = kg_lm_chat_message(k, message, message_n, &error);
-    if (status == KG_E_STOPPED) {
-        kg_print("kgpt: stopped\n");
-    } else if (status != KG_OK) {
-        kg_shell_refuse(k, &error);
-    }
-    if (kg_lm.speed.tokens) {
-        kg_print("kgpt: ");
-        kg_lm_print_speed(&kg_lm.speed);
-    }
-}
-
 static bool is_blank(const char *text, size_t n)
 {
     while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\n')) {
@@ -329,7 +343,7 @@ void kg_lm_chat_run(struct kgpt *k)
             continue;
         }
         if (message[0] != '/') {
-            answer(k);
+            answer(k, message, message_n);
         } else if (obey(k, message) == KG_NEXT_HALT) {
             return;
         }

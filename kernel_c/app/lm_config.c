@@ -6,6 +6,7 @@
 #include "kgpt/lm.h"
 #include "kgpt/mem.h"
 #include "kgpt/parse.h"
+#include "kgpt/platform.h"
 #include "kgpt/str.h"
 
 static const char *const kv_names[] = {"f16", "q8", "f32", NULL}; /* enum kg_kv_type */
@@ -19,13 +20,15 @@ static bool set_system(struct kg_config *config, const char *value)
         return false;
     }
     memcpy(config->lm.system, value, n + 1);
+    config->lm.long_system = NULL;
     config->lm.system_given = true;
     return true;
 }
 
 static void describe_system(const struct kg_config *config, char *out, size_t size)
 {
-    kg_format(out, size, config->lm.system_given ? "\"%.200s\"" : "the model's own", config->lm.system);
+    const char *system = config->lm.long_system ? config->lm.long_system : config->lm.system;
+    kg_format(out, size, config->lm.system_given ? "\"%.200s\"" : "the model's own", system);
 }
 
 /* `stop=TEXT` adds one, `stop=` forgets them all. */
@@ -141,6 +144,7 @@ const struct kg_key kg_engine_keys[] = {
      .not_in = IN_TRAIN},
     COUNT("logprobs", logprobs, 0, 20, IN_TRAIN),
     COUNT("model", model, 1, 16, ONLY_AT_BOOT),
+    COUNT("modules", modules, 0, KG_FILES_MAX, ONLY_AT_BOOT),
     {.name = "layers", .kind = KIND_FLAG, .offset = AT(lm.layers), .not_in = ONLY_AT_BOOT},
     COUNT("pp", bench_pp, 0, 1 << 20, IN_TRAIN),
     COUNT("tg", bench_tg, 0, 1 << 20, IN_TRAIN),

@@ -5,12 +5,12 @@
 
 #include "kgpt/json.h"
 
-uint64_t kg_lm_event_line_size(const struct kg_lm *lm)
+uint64_t kg_lm_event_line_size(const struct kg_lm *lm, size_t prompt_n)
 {
     uint64_t logits = 8 * (uint64_t)lm->vocab.n_vocab;
     uint64_t text = kg_json_escaped(lm->reply_size);
-    uint64_t fed = 8 * (uint64_t)lm->reply_size; /* which has at least a byte for each position */
-    text = text > fed ? text : fed;
+    uint64_t fed = 8 * (uint64_t)lm->reply_size;                  /* which has at least a byte for each position */
+    text = (text > fed ? text : fed) + kg_json_escaped(prompt_n); /* of `config` */
     return kg_arena_cost((logits > text ? logits : text) + KG_EVENT_LINE_MIN);
 }
 
@@ -48,7 +48,7 @@ void kg_lm_event_config(struct kgpt *k, uint64_t seed)
         return;
     }
     kg_json_text(&json, "mode", kg_mode_names[config->mode]);
-    kg_json_text(&json, "prompt", config->prompt);
+    kg_json_text(&json, "prompt", k->prompt);
     kg_json_u64(&json, "samples", config->samples);
     kg_json_u64(&json, "max_tokens", config->max_tokens);
     kg_json_u64(&json, "seed", seed);

@@ -75,7 +75,11 @@ static enum kg_status encode(struct kgpt *k, const struct kg_lm_turn *turn, uint
     if (count >= room) {
         kg_error_set(error, KG_E_CONTEXT, "the text has %zu tokens, and the context %u", count,
                      lm->session.options.n_ctx);
-        kg_error_hint(error, "shorten it, or boot with a larger ctx=");
+        kg_error_hint(error,
+                      lm->session.options.n_ctx < lm->model.n_ctx_train
+                          ? "shorten it, or boot with a larger ctx=: at most %u"
+                          : "shorten it: the model was trained for %u",
+                      lm->model.n_ctx_train);
         return KG_E_CONTEXT;
     }
     if (count == 0) {

@@ -75,7 +75,7 @@ enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_erro
 static enum kg_next run_generate(struct kgpt *k, char *arguments)
 {
     struct kg_error error;
-    enum kg_status status = kg_lm_generate(k, *arguments ? arguments : k->config.prompt, &error);
+    enum kg_status status = kg_lm_generate(k, *arguments ? arguments : k->prompt, &error);
     if (status != KG_OK && status != KG_E_STOPPED) {
         kg_shell_refuse(k, &error);
     }

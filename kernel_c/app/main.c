@@ -6,6 +6,7 @@
 #include "report.h"
 #include "selftest.h"
 #include "statusline.h"
+#include "texts.h"
 #include "verdict.h"
 
 #include "kgpt/mem.h"
@@ -28,6 +29,11 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
 {
     kg_config_defaults(&k->config);
     kg_engine_defaults(&k->config);
+    if (k->info->excess) {
+        kg_error_set(error, KG_E_INPUT, "%s", k->info->excess);
+        kg_error_hint(error, "shorten what the loader is told");
+        return KG_E_INPUT;
+    }
     enum kg_status status = kg_cmdline_parse(&k->config, kgpt_build_cmdline, error);
     if (status == KG_OK) {
         status = kg_cmdline_parse(&k->config, k->info->cmdline, error);
@@ -41,7 +47,8 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
     if (k->config.clock[0]) {
         plat_clock_use(k->config.clock);
     }
-    return status;
+    k->prompt = k->config.prompt;
+    return status == KG_OK ? kg_text_read(k, "prompt", &k->prompt, error) : status;
 }
 
 static enum kg_status announce(struct kgpt *k, struct kg_error *error)

@@ -9,6 +9,8 @@
 #include "training.h"
 #include "verdict.h"
 
+#include "kgpt/str.h"
+
 const struct kg_key kg_engine_keys[] = {{0}};
 const size_t kg_n_engine_keys = 0;
 
@@ -38,10 +40,16 @@ static enum kg_status open_model(struct kgpt *k, struct kg_error *error)
     return status;
 }
 
+/* Of the events: `config` has the prompt too. */
+static uint64_t line_size(const struct kgpt *k)
+{
+    return kg_event_line_size(&k->model) + kg_json_escaped(kg_strlen(k->prompt));
+}
+
 static void size_memory(struct kgpt *k)
 {
     struct kg_session_size session = kg_session_size(&k->model);
-    uint64_t scratch = kg_generator_size(&k->model) + kg_arena_cost(kg_event_line_size(&k->model));
+    uint64_t scratch = kg_generator_size(&k->model) + kg_arena_cost(line_size(k));
     k->needs.weights = k->model.data->weights_size;
     k->needs.kv = session.kv;
     if (__builtin_add_overflow(session.scratch, scratch, &k->needs.scratch) ||
@@ -67,7 +75,7 @@ static enum kg_status check_memory(struct kgpt *k, struct kg_error *error)
 
 static enum kg_status carve_memory(struct kgpt *k, struct kg_error *error)
 {
-    k->line_size = kg_event_line_size(&k->model);
+    k->line_size = line_size(k);
     k->line = kg_arena_take(&k->arena, k->line_size);
     if (k->line && kg_session_init(&k->session, &k->model, &k->ops, &k->arena) == KG_OK &&
         kg_generator_init(&k->generator, &k->session, &k->arena) == KG_OK) {
@@ -95,7 +103,7 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
 static enum kg_exit run_generate(struct kgpt *k)
 {
     struct kg_error error;
-    enum kg_status status = kg_generation_run(k, k->config.prompt, &error);
+    enum kg_status status = kg_generation_run(k, k->prompt, &error);
     if (status != KG_OK && status != KG_E_STOPPED) {
         return kg_refuse(k, &error);
     }

@@ -9,7 +9,7 @@
 static enum kg_next run_generate(struct kgpt *k, char *arguments)
 {
     struct kg_error error;
-    enum kg_status status = kg_generation_run(k, *arguments ? arguments : k->config.prompt, &error);
+    enum kg_status status = kg_generation_run(k, *arguments ? arguments : k->prompt, &error);
     if (status != KG_OK && status != KG_E_STOPPED) {
         kg_shell_refuse(k, &error);
     }

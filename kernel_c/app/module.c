@@ -2,28 +2,12 @@
 #include "module.h"
 
 #include "print.h"
+#include "words.h"
 
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
-#include "kgpt/str.h"
 
-#define KEY "sha256="
 #define DIGITS (2 * KG_SHA256_SIZE)
-
-/* What stands behind KEY among the words, up to the next space; NULL without. */
-static const char *expected_digits(const char *words)
-{
-    while (*words) {
-        if (kg_str_starts(words, KEY)) {
-            return words + sizeof KEY - 1;
-        }
-        while (*words && *words != ' ') {
-            words++;
-        }
-        words += *words == ' ';
-    }
-    return NULL;
-}
 
 /* The digest in lower-case hexadecimal. */
 static void to_digits(const uint8_t digest[KG_SHA256_SIZE], char digits[DIGITS + 1])
@@ -52,7 +36,7 @@ enum kg_status kg_module_check(struct kgpt *k, const struct kg_file *file, uint8
                                struct kg_error *error)
 {
     char digits[DIGITS + 1];
-    const char *expected = expected_digits(file->words);
+    const char *expected = kg_word_value(file->words, "sha256=");
     *known = expected != NULL;
     if (!expected) {
         return KG_OK;

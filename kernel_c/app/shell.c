@@ -47,6 +47,8 @@ void kg_shell_set(struct kgpt *k, char *arguments)
     char *value = kg_shell_cut_word(arguments);
     if (kg_config_set(&k->config, arguments, value, &error) != KG_OK) {
         kg_shell_refuse(k, &error);
+    } else if (kg_streq(arguments, "prompt")) {
+        k->prompt = k->config.prompt;
     }
     kg_engine_changed(k);
 }

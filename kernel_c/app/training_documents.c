@@ -1,6 +1,8 @@
 /* See training_documents.h. */
 #include "training_documents.h"
 
+#include "texts.h"
+
 #include "kgpt/corpus_data.h"
 #include "kgpt/mem.h"
 #include "kgpt/random.h"
@@ -20,7 +22,7 @@ static bool is_saved_training(const struct kg_file *file)
 static const struct kg_file *first_file(const struct kg_platform_info *info, bool saved)
 {
     for (size_t i = 0; i < info->n_files; i++) {
-        if (is_saved_training(&info->files[i]) == saved) {
+        if (!kg_file_is(&info->files[i], "prompt") && is_saved_training(&info->files[i]) == saved) {
             return &info->files[i];
         }
     }

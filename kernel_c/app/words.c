@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "kgpt/str.h"
+
 static bool ends(char c)
 {
     return c == ' ' || c == '\0';
@@ -53,6 +55,20 @@ const char *kg_word_next(const char *text, char *out)
         at++;
     }
     return at[0] == '=' && at[1] == '"' ? copy_quoted(text, at + 1, out) : copy_handed_on(text, out);
+}
+
+const char *kg_word_value(const char *words, const char *key)
+{
+    while (*words) {
+        if (kg_str_starts(words, key)) {
+            return words + kg_strlen(key);
+        }
+        while (!ends(*words)) {
+            words++;
+        }
+        words += *words == ' ';
+    }
+    return NULL;
 }
 
 static char unescape(char c)

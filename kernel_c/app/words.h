@@ -8,6 +8,9 @@
  * written it, whatever GRUB has made of it on the way. NULL if a quote is not closed, or something stands right behind it. */
 const char *kg_word_next(const char *text, char *out);
 
+/* What stands behind `key`, which ends in "=", at the beginning of one of the words; NULL without. */
+const char *kg_word_value(const char *words, const char *key);
+
 /* Takes the quotes off a value that has some, and its escapes. False if it is not quoted properly. */
 bool kg_word_unquote(char *value);
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.settings_lm import KV_TYPES, OVERFLOWS, THINK, LmSettings
 
 if TYPE_CHECKING:
@@ -67,15 +68,15 @@ def load_brought(name: Path) -> GgufModel:
     return load_lm(resolve(name))
 
 
-def modules_of(models: Sequence[GgufModel]) -> tuple[Path, ...]:
+def modules_of(models: Sequence[GgufModel]) -> tuple[BootModule, ...]:
     """The boot modules that bring these models: each file, and behind it its chat template if it has one."""
     from kgpt_build.paths import make_cache_dir, write_atomically
 
-    modules: list[Path] = []
+    modules: list[BootModule] = []
     for model in models:
-        modules.append(model.path)
+        modules.append(BootModule(model.path))
         if blob := model.chat_blob():
             path = make_cache_dir("chat") / f"{model.sha256}.kgct"
             write_atomically(path, blob)
-            modules.append(path)
+            modules.append(BootModule(path))
     return tuple(modules)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
 from kgpt_build.vm.firmware import BIOS, UEFI, Firmware
 from kgpt_build.vm.media import medium_of
@@ -122,13 +123,13 @@ def check_image(
     path: Path,
     memory: int | None,
     *,
-    modules: Sequence[Path] = (),
+    modules: Sequence[BootModule] = (),
     ctx: int | None = None,
     kv: str | None = None,
 ) -> int:
     """The memory, in MiB, of a machine for the image ``path``: ``memory``, or with None as much as it needs.
 
-    ``modules`` are boot modules for language models, ``ctx`` and ``kv`` their context and the type of its cache, as
+    ``modules`` are the boot modules, ``ctx`` and ``kv`` their context and the type of its cache, as
     LmSettings has them. Refuses a damaged image, or one that cannot fit. A disc or stick gets
     what its manifest says that it needs, and is for its own loader to judge. Raises KgptError.
     """

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from kgpt_build.boot_modules import PROMPT, Text, read_files, staged, take_out
 from kgpt_build.cli.lm import is_language_model, lm_options, load_brought, modules_of, take_settings
 from kgpt_build.cli.machines import (
     boot_options,
@@ -26,6 +28,7 @@ from kgpt_build.cli.options import default_option, verbose_option
 from kgpt_build.cli.printers import EventPrinter, LinePrinter
 from kgpt_build.errors import UsageError
 from kgpt_build.settings import GenerateSettings
+from kgpt_build.settings_lm import MAX_SYSTEM
 from kgpt_build.vm.display import find_window
 from kgpt_build.vm.settings import RunSettings
 
@@ -104,6 +107,10 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
     "--model", "models", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
     help="Bring a language model to an image as a boot module; repeatable (in the shell: models, use N).",
 )  # fmt: skip
+@click.option(
+    "--file", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+    help="Bring a text file to a language model, whose chat can /read it; repeatable.",
+)  # fmt: skip
 @machine_options
 @boot_options
 @click.option("--display", is_flag=True, help="Show the screen in a window, and type there too.")
@@ -118,6 +125,7 @@ def command(
     prompt: str | None,
     mode: str | None,
     models: tuple[Path, ...],
+    files: tuple[Path, ...],
     as_json: bool,
     dry_run: bool,
     **options: Any,
@@ -133,10 +141,12 @@ def command(
     Exit codes: 0 good, 1 refused, 2 usage, 3 a tool is missing, 4 panic or failed self-test, 5 the machine reset or
     was lost, 124 timeout.
     """
+    one_shot = prompt is not None
+    prompt, options["system"], texts = take_out(_read_prompt(prompt), options["system"], most_system=MAX_SYSTEM)
+    texts += read_files(files)
     lm = take_settings(options)
-    prompt = _read_prompt(prompt)
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    wishes = Wishes(mode, prompt is not None, as_json, options["serial"], terminal, options["display"])
+    wishes = Wishes(mode, one_shot, as_json, options["serial"], terminal, options["display"])
     generate = GenerateSettings(prompt=prompt, **_taken(options, GenerateSettings))
     asked = _asked([*generate.cmdline_words(), *lm.cmdline_words()], wishes, options.pop("cmdline"))
     words = " ".join([*asked, *([] if wishes.typed_to else ["exit"])])
@@ -149,16 +159,22 @@ def command(
         settings = dataclasses.replace(settings, window=find_window(qemu))
     brought = [load_brought(name) for name in models]
     image = _find_image(target, default, brings=bool(models))
-    modules = modules_of(brought)
-    memory = check_image(image, memory, modules=modules, ctx=lm.ctx, kv=lm.kv)
     medium = choose_medium(image, medium, settings.firmware)
     if medium == "kernel":
-        _check_kind(image, lm, wishes, brings=bool(models))
-    elif asked:
+        _check_kind(image, lm, wishes, texts, brings=bool(models))
+    elif asked or texts:
         raise UsageError(
-            f"{image} brings its own command line: it cannot be told {asked[0]}", "make it anew: kgpt image --cmdline"
+            f"{image} brings its own command line: it cannot be told {(*asked, *(text.kind for text in texts))[0]}",
+            "make it anew: kgpt image --cmdline, --file",
         )
-    settings = dataclasses.replace(settings, image=image, memory=memory, medium=medium, modules=modules)
+    with staged(texts, keep=dry_run) as brought_texts:
+        modules = (*modules_of(brought), *brought_texts)
+        memory = check_image(image, memory, modules=modules, ctx=lm.ctx, kv=lm.kv)
+        settings = dataclasses.replace(settings, image=image, memory=memory, medium=medium, modules=modules)
+        _boot(settings, qemu, wishes, dry_run=dry_run)
+
+
+def _boot(settings: RunSettings, qemu: str, wishes: Wishes, *, dry_run: bool) -> None:
     if _wants_all_cpus(settings):
         settings = dataclasses.replace(settings, cpus=min(os.cpu_count() or 1, MOST_CPUS))
     settings = resolve_accel(settings, qemu)
@@ -194,13 +210,14 @@ def _find_image(target: Path | None, default: bool, *, brings: bool) -> Path:
     return image_without_model() if brings and target is None else image_for(target, default=default)
 
 
-def _check_kind(image: Path, lm: LmSettings, wishes: Wishes, *, brings: bool) -> None:
+def _check_kind(image: Path, lm: LmSettings, wishes: Wishes, texts: Sequence[Text], *, brings: bool) -> None:
     """Refuse what an image of this kind cannot do, before it is booted. Raises UsageError."""
     if not is_language_model(image):
         if brings:
             raise UsageError(f"{image} holds a microgpt, and takes no models", "build one that does: kgpt build --lm")
-        if lm.given or wishes.mode == "chat":
-            word = lm.given[0].replace("_", "-") if lm.given else "mode chat"
+        given = [*lm.given, *(text.kind for text in texts if text.kind != PROMPT)]
+        if given or wishes.mode == "chat":
+            word = given[0].replace("_", "-") if given else "mode chat"
             raise UsageError(f"--{word} is for language models, and {image} holds a microgpt", "leave it out")
 
 

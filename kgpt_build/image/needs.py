@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.image.contents import Item
 from kgpt_build.image.menu import Entry
 from kgpt_build.kernel.elf import read_image
@@ -22,7 +23,11 @@ def memory_of(entries: Iterable[Entry], items: Sequence[Item]) -> Mapping[str, i
     images = {path: read_image(source) for path in kernels if isinstance(source := files[path], Path)}
     found = {}
     for entry in entries:
-        modules = [source for module in entry.modules if isinstance(source := files[module.path], Path)]
+        modules = [
+            BootModule(source, module.words[1:])
+            for module in entry.modules
+            if isinstance(source := files[module.path], Path)
+        ]
         ctx, kv = _last(entry, r"ctx=(\d{1,9})"), _last(entry, r"kv=(\w+)")
         needs = memory_needs(images[entry.kernel], modules=modules, ctx=int(ctx) if ctx else None, kv=kv)
         found[entry.id] = needs.least

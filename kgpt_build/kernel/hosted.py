@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import RunTimeout, ToolMissing
 from kgpt_build.process import SIGNAL_SECONDS, CommandFailed, describe_status, die_with, failure_text, log
 
@@ -21,7 +22,7 @@ _READ_BYTES = 1 << 16
 
 
 def run_hosted(
-    binary: Path, cmdline: str, *, timeout: float, modules: Sequence[Path] = (), memory: int | None = None
+    binary: Path, cmdline: str, *, timeout: float, modules: Sequence[BootModule] = (), memory: int | None = None
 ) -> list[bytes]:
     """The lines of the machine channel (docs/events.md) of a run with ``cmdline``; ``timeout`` is in seconds.
 
@@ -49,14 +50,14 @@ class HostedProcess:
         binary: Path,
         cmdline: str,
         *,
-        modules: Sequence[Path] = (),
+        modules: Sequence[BootModule] = (),
         memory: int | None = None,
         timeout: float | None = None,
     ) -> None:
         """``modules``: what boot modules are to the kernel. ``memory`` is in MiB; ``timeout`` in seconds."""
         words = [str(binary), "--cmdline", cmdline]
         for module in modules:
-            words += ["--module", str(module)]
+            words += ["--module", module.line]
         if memory is not None:
             words += ["--arena-mb", str(memory)]
         self._line = shlex.join(words)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from kgpt_build import models
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError
 from kgpt_build.headers.blob import BlobInfo, read_blob
 from kgpt_build.kernel.elf import Image
@@ -24,6 +24,10 @@ _LM_SLOTS = 64  # KG_LM_MOST_SLOTS_AT_ONCE: heads whose scores are kept
 _TOKEN_BYTES = 128  # of the tables of a vocabulary for a token and its merge
 _LM_MARGIN = 16 * _MB  # what a reply, page tables and stacks take
 _MODULE_ALIGN = 4096
+_CTX_REPLY = 1024  # KG_CTX_REPLY
+_LONGEST_PIECE = 256  # KG_PIECE_MAX: bytes of a token
+_ENCODING = 200  # bytes that the tokenizers take for a byte of text
+_TEXT_COPIES = 8  # a copy, and the event that tells it, whose escapes have six bytes each
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,13 @@ class Needs:
         return max(least, -(-self.least // _STEP) * _STEP)
 
 
-def memory_needs(image: Image, *, modules: Sequence[Path] = (), ctx: int | None = None, kv: str | None = None) -> Needs:
+def memory_needs(
+    image: Image, *, modules: Sequence[BootModule] = (), ctx: int | None = None, kv: str | None = None
+) -> Needs:
     """What ``image`` needs, from its segments and the header of its model.
 
-    ``modules`` are the boot modules beside an image for language models; ``ctx`` and ``kv`` are as in LmSettings, where
-    None leaves them to the command line that is built in. Raises KgptError if a model is damaged.
+    ``modules`` are the boot modules beside the image; ``ctx`` and ``kv`` are as in LmSettings, where None leaves them
+    to the command line that is built in. Raises KgptError if a model is damaged.
     """
     end = max((segment.paddr + segment.memsz for segment in image.loads), default=0)
     blob = image.model_bytes()
@@ -76,18 +82,29 @@ def memory_needs(image: Image, *, modules: Sequence[Path] = (), ctx: int | None 
         model = read_blob(blob)
     except KgptError as error:
         raise KgptError(f"{image.path}: {error.message}", error.hint) from error
+    brought = sum(module.path.stat().st_size + _MODULE_ALIGN for module in modules)
+    text = sum(module.path.stat().st_size for module in modules if module.is_text)
     if not model.is_lm:
-        return _microgpt_needs(end, model)
+        needs = _microgpt_needs(end, model)
+        return replace(needs, modules=brought, scratch=needs.scratch + _TEXT_COPIES * text)
     built_in = _built_in_cmdline(image)
     n_ctx = ctx or int(_last(r"ctx=(\d{1,9})", built_in) or 0)
     kind = kv or _last(r"kv=(\w+)", built_in) or "f16"
-    files = [path for path in modules if path.suffix != ".kgct"]
+    files = [module.path for module in modules if module.path.suffix != ".kgct" and not module.is_text]
     sizes = [*([model.lm.hparams] if model.lm else []), *(models.load_lm(path).hparams for path in files)]
     # One conversation at a time, of the model in use: there must be room for any of them.
-    sessions = [lm_session(of, n_ctx, kind) for of in sizes]
+    sessions = [_with_text(of, n_ctx, kind, text) for of in sizes]
     largest = max(sessions, key=sum, default=(0, 0))
-    brought = sum(path.stat().st_size + _MODULE_ALIGN for path in modules)
     return Needs(end, model.weights_size, largest[0], largest[1] + _LM_MARGIN, brought)
+
+
+def _with_text(sizes: LmSizes, n_ctx: int, kind: str, text: int) -> tuple[int, int]:
+    """lm_session, with ``text`` bytes that came as boot modules: by default the context has room for them."""
+    if not n_ctx and text > DEFAULT_CTX - _CTX_REPLY:
+        n_ctx = min(text + _CTX_REPLY, sizes.n_ctx)  # a token has at least one byte
+    cache, scratch = lm_session(sizes, n_ctx, kind)
+    encoded = min(text, sizes.n_ctx * _LONGEST_PIECE)
+    return cache, scratch + _ENCODING * encoded + _TEXT_COPIES * text
 
 
 def _microgpt_needs(end: int, model: BlobInfo) -> Needs:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import RunTimeout
 from kgpt_build.kernel.hosted import HostedProcess
 from kgpt_build.process import CommandFailed
@@ -75,11 +76,11 @@ class HostedRun:
         return judge(seen)
 
 
-def stage_modules(folder: Path, *, corpus: bytes | None, state: bytes | None) -> tuple[Path, ...]:
+def stage_modules(folder: Path, *, corpus: bytes | None, state: bytes | None) -> tuple[BootModule, ...]:
     """Files for the loader, in ``folder``: the very bytes that were checked, under names that QEMU can take."""
-    paths = []
+    modules = []
     for name, data in (("corpus", corpus), ("state", state)):
         if data is not None:
-            paths.append(folder / name)
-            paths[-1].write_bytes(data)
-    return tuple(paths)
+            modules.append(BootModule(folder / name))
+            modules[-1].path.write_bytes(data)
+    return tuple(modules)

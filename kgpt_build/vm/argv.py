@@ -74,7 +74,8 @@ def _medium(settings: RunSettings) -> list[str]:
         # What the guest or its firmware writes goes elsewhere: the image stays as it is.
         drive = f"if=none,id=image,format=raw,snapshot=on,file={_escaped(settings.image)}"
         return ["-drive", drive, *_DISKS[settings.medium]]
-    modules = ",".join(_escaped(path) for path in settings.modules)  # QEMU's multiboot loader takes several files
+    # QEMU's multiboot loader takes several files, and words behind the name of each.
+    modules = ",".join(_escaped(module.line) for module in settings.modules)
     return [
         *("-kernel", str(settings.image)),
         *(("-append", settings.cmdline) if settings.cmdline else ()),
@@ -82,7 +83,7 @@ def _medium(settings: RunSettings) -> list[str]:
     ]
 
 
-def _escaped(path: Path) -> str:
+def _escaped(path: Path | str) -> str:
     """A comma in a list of options is written twice."""
     return str(path).replace(",", ",,")
 

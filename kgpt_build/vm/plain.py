@@ -20,6 +20,6 @@ def with_plain_names(settings: RunSettings) -> RunSettings:
     return dataclasses.replace(
         settings,
         image=plain_name(settings.image),
-        modules=tuple(plain_name(module) for module in settings.modules),
+        modules=tuple(dataclasses.replace(module, path=plain_name(module.path)) for module in settings.modules),
         firmware=firmware,
     )

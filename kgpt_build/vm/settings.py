@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from kgpt_build.boot_modules import BootModule, check_modules
 from kgpt_build.errors import UsageError
+from kgpt_build.settings import MAX_CMDLINE
 from kgpt_build.vm.firmware import Firmware
 
 ACCELS = ("auto", "kvm", "tcg")
@@ -47,7 +49,7 @@ class RunSettings:
     """What ``image`` is: an ELF for ``-kernel``, a disc (``cdrom``), a stick (``usb``), or a ``disk`` inside."""
     firmware: Firmware | None = None
     """None: the BIOS that QEMU has."""
-    modules: tuple[Path, ...] = ()
+    modules: tuple[BootModule, ...] = ()
     """Files that the loader puts into memory beside the kernel, in this order (multiboot 1 modules)."""
     keeps_screen: bool = False
     """A guest that ends is switched off, and stays there until quit(): its screen can still be seen."""
@@ -73,10 +75,13 @@ class RunSettings:
         self._check_modules()
         if "\0" in self.cmdline or "\n" in self.cmdline:
             raise UsageError("the kernel's command line is one line of text", "write \\n inside quotes for a new line")
+        if (size := len(self.cmdline.encode(errors="surrogateescape"))) > MAX_CMDLINE:
+            raise UsageError(f"the kernel's command line has {size:,} bytes", f"at most {MAX_CMDLINE:,} are possible")
 
     def _check_modules(self) -> None:
         if self.modules and self.medium != "kernel":
             raise UsageError("a disc or stick brings its own modules", "give an image that kgpt build made")
+        check_modules(self.modules)
 
     @property
     def machine_type(self) -> str:

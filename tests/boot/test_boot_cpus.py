@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from boots import Boot, texts
 
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.events import Cpus, Eval, Event
 
@@ -30,7 +31,7 @@ def train(boot: Boot, training_kernel: Path, corpus: Path) -> Boot:
     """``train(words, **settings)``: a training, under way."""
 
     def start(words: str = "", image: Path = training_kernel, **settings: object) -> Guest:
-        return boot(f"{TRAIN} {words}", image=image, modules=(corpus,), **settings)
+        return boot(f"{TRAIN} {words}", image=image, modules=(BootModule(corpus),), **settings)
 
     return start
 

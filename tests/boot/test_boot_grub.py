@@ -11,13 +11,15 @@ from kgpt_build.vm.events import Sample
 
 WORDS = "samples=3 seed=7 cpus=2 exit"
 PROTOCOLS = {"multiboot1": "multiboot", "multiboot2": "multiboot2"}
+NAMES = {"multiboot1": "tftp://10.0.2.2/kernel.elf?a=b ", "multiboot2": ""}
+"""What PXELINUX and iPXE put before the words, and GRUB Legacy's users by habit: only multiboot 1 asks for it."""
 
 
 @pytest.fixture(scope="module", params=PROTOCOLS)
 def disc(request: pytest.FixtureRequest, kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """The loader's name and a disc that boots the default kernel by it, under BIOS and UEFI."""
     folder = tmp_path_factory.mktemp(request.param)
-    return request.param, grub_disc(folder, kernel, PROTOCOLS[request.param], WORDS)
+    return request.param, grub_disc(folder, kernel, PROTOCOLS[request.param], NAMES[request.param] + WORDS)
 
 
 def check(boot: Boot, disc: tuple[str, Path], *, cpus: int = 2, **settings: object) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import RunTimeout, ToolMissing
 from kgpt_build.kernel.hosted import HostedProcess, run_hosted
 from kgpt_build.process import CommandFailed
@@ -74,8 +75,9 @@ def test_modules_and_keys(tmp_path: Path) -> None:
     program = tmp_path / "hosted"
     program.write_text("\n".join(lines) + "\n")
     program.chmod(0o755)
-    with HostedProcess(program, "mode=train", modules=[Path("a"), Path("b c")], memory=64, timeout=20) as process:
+    modules = [BootModule(Path("a")), BootModule(Path("b c"), ("kind=prompt",))]
+    with HostedProcess(program, "mode=train", modules=modules, memory=64, timeout=20) as process:
         process.send(b"\x03")
         sent = b"".join(process.pieces())
         assert process.check(has_spoken=True) == 0
-    assert sent == b"--cmdline mode=train --module a --module b c --arena-mb 64 --events-fd\n\x03"
+    assert sent == b"--cmdline mode=train --module a --module b c kind=prompt --arena-mb 64 --events-fd\n\x03"

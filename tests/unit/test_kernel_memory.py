@@ -8,6 +8,7 @@ import pytest
 from tiny_lm import write_lm
 
 from kgpt_build import models
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError
 from kgpt_build.headers import LmBlob
 from kgpt_build.kernel.elf import Image, Section, Segment, Symbol
@@ -72,7 +73,7 @@ def test_models_that_the_loader_brings(tiny: GgufModel, tmp_path: Path) -> None:
     chat = tmp_path / "tiny.kgct"
     chat.write_bytes(bytes(100))
     alone = memory_needs(image_of(NO_MODEL))
-    brought = memory_needs(image_of(NO_MODEL), modules=(tiny.path, chat))
+    brought = memory_needs(image_of(NO_MODEL), modules=(BootModule(tiny.path), BootModule(chat)))
     assert (alone.kv, alone.modules) == (0, 0)
     assert brought.kv == lm_session(tiny.hparams)[0]
     assert tiny.size + 100 < brought.modules < tiny.size + 100 + 9000

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from odd import ALL_ODD, ODD_NAMES
 
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError
 from kgpt_build.plain_names import is_plain, plain_name, private_folder
 from kgpt_build.vm.firmware import Firmware
@@ -83,9 +84,11 @@ def test_temporary_files_in_an_odd_place(tmp_path: Path, monkeypatch: pytest.Mon
 def test_no_file_of_a_machine_has_an_odd_name_for_qemu(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     file.write_bytes(b"")
-    settings = RunSettings(image=file, modules=(file, file), firmware=Firmware(file, file))
+    settings = RunSettings(
+        image=file, modules=(BootModule(file), BootModule(file, ("kind=file",))), firmware=Firmware(file, file)
+    )
     plain = with_plain_names(settings)
     assert plain.firmware is not None
     assert plain.firmware.variables is not None
-    names = [plain.image, *plain.modules, plain.firmware.code, plain.firmware.variables]
+    names = [plain.image, *(module.path for module in plain.modules), plain.firmware.code, plain.firmware.variables]
     assert all(is_plain(each) and each.samefile(file) for each in names)

@@ -45,7 +45,8 @@ struct kg_train_config {
 
 /* Language models. temperature, top_k, top_p and min_p are those of struct kg_config. */
 struct kg_lm_config {
-    char system[2048]; /* the system prompt; empty: the template's own */
+    char system[2048];       /* the system prompt; empty: the template's own */
+    const char *long_system; /* one that came as a boot module, in its place; NULL: none */
     bool system_given;
     uint32_t ctx;         /* positions; 0: as many as fit, at most 4096 */
     uint32_t n_batch;     /* tokens of a prompt that are computed at once */
@@ -54,6 +55,7 @@ struct kg_lm_config {
     uint32_t think;       /* enum kg_think: for templates that can do without thinking aloud */
     uint32_t logprobs;    /* tell this many of the likeliest tokens, with each token that is taken; 0: none */
     uint32_t model;       /* which one to begin with, counted from 1 */
+    uint32_t modules;     /* boot modules that the loader was told to bring, at least */
     bool layers;          /* emit `layer` events */
     float typical_p, repeat_penalty, frequency_penalty, presence_penalty;
     uint32_t repeat_last_n;

@@ -11,6 +11,8 @@
 #include "kgpt/cpu.h"
 #include "kgpt/status.h"
 
+#define KG_FILES_MAX 64 /* that a loader can bring: more are refused */
+
 /* A file that the loader brought along: a boot module, or an argument of the hosted program. Its memory can be written, and belongs to whoever
  * reads it. */
 struct kg_file {
@@ -23,6 +25,7 @@ struct kg_file {
 struct kg_platform_info {
     const char *platform; /* "x86_64" or "linux" */
     const char *loader;   /* "pvh", "multiboot1", "multiboot2" or "process" */
+    const char *excess;   /* the loader gave more than there is room for: what; NULL: it did not */
     const char *cmdline;  /* as the loader gave it, NUL-terminated, never NULL */
     const struct kg_cpu *cpu;
     uint64_t memory_total; /* usable bytes the loader reported */

@@ -10,13 +10,12 @@
 
 #define KG_USAGE_ERROR 2
 #define KG_ARENA_MB 256
-#define MAX_FILES 16
 
 struct options {
     const char *cmdline;
     long events_fd; /* -1: none */
     long arena_mb;
-    struct kg_file files[MAX_FILES];
+    struct kg_file files[KG_FILES_MAX];
     size_t n_files;
 };
 
@@ -38,14 +37,26 @@ static long parse_number(const char *option, const char *text, long most)
     return value;
 }
 
-/* The file's bytes, mapped: what a boot module is to the kernel. Words behind its name are told from a space in it by what they say. */
+/* The words behind a file's name: a space in the name is told from the one before them by what they say. */
+static char *cut_words(char *path)
+{
+    static const char *const firsts[] = {" sha256=", " kind="};
+    char *words = NULL;
+    for (size_t i = 0; i < sizeof firsts / sizeof firsts[0]; i++) {
+        char *found = strstr(path, firsts[i]);
+        words = found && (!words || found < words) ? found : words;
+    }
+    if (words) {
+        *words++ = '\0';
+    }
+    return words ? words : path + strlen(path);
+}
+
+/* The file's bytes, mapped: what a boot module is to the kernel. */
 static struct kg_file map_file(char *path)
 {
     struct stat status;
-    char *end = strstr(path, " sha256=");
-    if (end) {
-        *end++ = '\0';
-    }
+    char *words = cut_words(path);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) != 0 || status.st_size == 0) {
         usage_error("cannot read this file, or it is empty", path);
@@ -54,7 +65,7 @@ static struct kg_file map_file(char *path)
     if (data == MAP_FAILED) {
         usage_error("cannot map this file", path);
     }
-    return (struct kg_file){path, end ? end : "", data, (size_t)status.st_size};
+    return (struct kg_file){path, words, data, (size_t)status.st_size};
 }
 
 static void parse_option(struct options *options, const char *name, char *value)
@@ -65,7 +76,7 @@ static void parse_option(struct options *options, const char *name, char *value)
         options->events_fd = parse_number(name, value, 1 << 20);
     } else if (strcmp(name, "--arena-mb") == 0) {
         options->arena_mb = parse_number(name, value, 1 << 20);
-    } else if (options->n_files < MAX_FILES) {
+    } else if (options->n_files < KG_FILES_MAX) {
         options->files[options->n_files++] = map_file(value);
     } else {
         usage_error("too many modules", value);

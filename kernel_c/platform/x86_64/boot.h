@@ -7,11 +7,11 @@
 #include <stdint.h>
 
 #include "kgpt/pixels.h"
+#include "kgpt/platform.h"
 
-#define KG_BOOT_MAX_REGIONS 128
-#define KG_BOOT_MAX_MODULES 16
+#define KG_BOOT_MAX_REGIONS 256
 #define KG_BOOT_CMDLINE_SIZE 4096
-#define KG_BOOT_MODULE_NAME_SIZE 192
+#define KG_BOOT_NAMES_SIZE 8192
 
 /* E820 types; whatever is not RAM is left alone. */
 #define KG_REGION_RAM 1u
@@ -23,8 +23,8 @@ struct kg_region {
 
 struct kg_module {
     uint64_t base, size;
-    char name[KG_BOOT_MODULE_NAME_SIZE]; /* its command line, cut to fit: the first word, NUL, the rest */
-    const char *words;                   /* the rest */
+    const char *name;  /* the first word of its command line, in kg_boot's `names` */
+    const char *words; /* the rest, behind it */
 };
 
 enum kg_framebuffer_type {
@@ -42,13 +42,14 @@ struct kg_framebuffer {
 
 struct kg_boot {
     const char *loader;
+    const char *excess; /* the loader gave more than these tables hold: what; NULL: it did not */
     char cmdline[KG_BOOT_CMDLINE_SIZE];
-    bool cmdline_cut;
     size_t n_regions;
-    bool regions_cut;
     struct kg_region regions[KG_BOOT_MAX_REGIONS];
     size_t n_modules;
-    struct kg_module modules[KG_BOOT_MAX_MODULES];
+    struct kg_module modules[KG_FILES_MAX];
+    size_t names_n;
+    char names[KG_BOOT_NAMES_SIZE];
     struct kg_framebuffer framebuffer;
     uint64_t rsdp; /* address of the ACPI RSDP; 0: not found */
 };

@@ -9,20 +9,24 @@
 
 static struct kg_boot boot_info;
 
-static bool copy_text(char *to, size_t size, const char *from)
+/* Copies `from` to `to`, which has `size` bytes, and returns the bytes taken with the NUL; 0 if it does not fit. */
+static size_t copy_text(char *to, size_t size, const char *from)
 {
-    size_t n = 0;
-    for (; from[n] != '\0' && n + 1 < size; n++)
+    for (size_t n = 0; n < size; n++) {
         to[n] = from[n];
-    to[n] = '\0';
-    return from[n] == '\0';
+        if (from[n] == '\0')
+            return n + 1;
+    }
+    to[size - 1] = '\0';
+    return 0;
 }
 
 void kg_boot_set_cmdline(struct kg_boot *boot, const char *text)
 {
     while (*text == ' ')
         text++;
-    boot->cmdline_cut = !copy_text(boot->cmdline, sizeof boot->cmdline, text);
+    if (!copy_text(boot->cmdline, sizeof boot->cmdline, text))
+        boot->excess = "the command line is longer than 4095 bytes";
 }
 
 void kg_boot_add_region(struct kg_boot *boot, uint64_t base, uint64_t size, uint32_t type)
@@ -30,7 +34,7 @@ void kg_boot_add_region(struct kg_boot *boot, uint64_t base, uint64_t size, uint
     if (size == 0 || base + size < base)
         return;
     if (boot->n_regions == KG_BOOT_MAX_REGIONS) {
-        boot->regions_cut = true;
+        boot->excess = "the memory map has more than 256 regions";
         return;
     }
     boot->regions[boot->n_regions++] = (struct kg_region){base, size, type};
@@ -38,13 +42,17 @@ void kg_boot_add_region(struct kg_boot *boot, uint64_t base, uint64_t size, uint
 
 void kg_boot_add_module(struct kg_boot *boot, uint64_t base, uint64_t size, const char *name)
 {
-    if (boot->n_modules == KG_BOOT_MAX_MODULES)
+    char *end = boot->names + boot->names_n;
+    size_t n = copy_text(end, sizeof boot->names - boot->names_n, name);
+    if (n == 0)
+        boot->excess = "the boot modules' words are longer than 8191 bytes";
+    if (boot->n_modules == KG_FILES_MAX)
+        boot->excess = "there are more than 64 boot modules";
+    if (boot->excess)
         return;
     struct kg_module *module = &boot->modules[boot->n_modules++];
-    module->base = base;
-    module->size = size;
-    copy_text(module->name, sizeof module->name, name);
-    char *end = module->name;
+    *module = (struct kg_module){base, size, end, end};
+    boot->names_n += n;
     while (*end != '\0' && *end != ' ')
         end++;
     module->words = *end ? end + 1 : end;

@@ -35,12 +35,18 @@ static bool is_qemu(const char *name)
     return name[0] == 'q' && name[1] == 'e' && name[2] == 'm' && name[3] == 'u';
 }
 
-/* QEMU puts the kernel's file name before the arguments; GRUB does not. */
-static const char *skip_file_name(const char *text)
+/* Loaders put the kernel's file name before its words, as the specification wishes: QEMU, PXELINUX's mboot.c32, iPXE. GRUB 2 does not. No key of
+ * ours has a slash or a dot in it. */
+static const char *skip_file_name(const char *text, bool always)
 {
-    while (*text != '\0' && *text != ' ')
-        text++;
-    return text;
+    const char *end = text;
+    for (; *end != '\0' && *end != ' '; end++) {
+        if (*end == '/' || *end == '.')
+            always = true;
+        else if (*end == '=' && !always)
+            return text;
+    }
+    return always ? end : text;
 }
 
 static void read_cmdline(struct kg_boot *boot, const struct multiboot_info *mb)
@@ -50,7 +56,7 @@ static void read_cmdline(struct kg_boot *boot, const struct multiboot_info *mb)
     const char *text = (const char *)(uintptr_t)mb->cmdline;
     const char *name =
         (mb->flags & FLAG_LOADER_NAME) && mb->boot_loader_name ? (const char *)(uintptr_t)mb->boot_loader_name : "";
-    kg_boot_set_cmdline(boot, is_qemu(name) ? skip_file_name(text) : text);
+    kg_boot_set_cmdline(boot, skip_file_name(text, is_qemu(name)));
 }
 
 static void read_memory(struct kg_boot *boot, const struct multiboot_info *mb)

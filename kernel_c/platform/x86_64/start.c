@@ -22,12 +22,13 @@ extern char kg_ist_top[];
 static struct kg_segments segments;
 static struct kg_cpu cpu;
 static struct kg_platform_info platform;
-static struct kg_file files[KG_BOOT_MAX_MODULES];
+static struct kg_file files[KG_FILES_MAX];
 
 static void describe(const struct kg_boot *boot)
 {
     platform.platform = "x86_64";
     platform.loader = boot->loader;
+    platform.excess = boot->excess;
     platform.cmdline = boot->cmdline;
     platform.cpu = &cpu;
     platform.memory_total = kg_memory_total();
@@ -60,8 +61,6 @@ _Noreturn void kg_start(uint32_t magic, uint32_t info)
     kg_screen_init(boot ? &boot->framebuffer : &unknown);
     if (boot == NULL)
         plat_panic("started by a loader that is neither Multiboot, Multiboot2 nor PVH");
-    if (boot->cmdline_cut)
-        plat_panic("the command line is longer than 4095 bytes");
     if (!kg_memory_init(boot))
         plat_panic("the loader reported no usable memory above 1 MiB");
     kg_paging_join();

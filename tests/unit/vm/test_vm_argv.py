@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import UsageError
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import STANDALONE, Channels
@@ -83,8 +84,8 @@ def test_standalone_is_what_a_person_pastes() -> None:
             "-drive if=none,id=image,format=raw,snapshot=on,file=k.img -device ide-hd,drive=image,bootindex=0 ",
             "xhci",
         ),
-        ({"modules": (Path("names.txt"),)}, "-kernel k.elf -initrd names.txt ", ",,"),
-        ({"modules": (Path("a,b"), Path("c"))}, "-initrd a,,b,c ", "c,,"),
+        ({"modules": (BootModule(Path("names.txt")),)}, "-kernel k.elf -initrd names.txt ", ",,"),
+        ({"modules": (BootModule(Path("a,b")), BootModule(Path("c")))}, "-initrd a,,b,c ", "c,,"),
         ({"extra": ("-icount", "shift=0")}, "-icount shift=0", "-append"),
     ],
 )
@@ -114,7 +115,7 @@ def test_an_open_accelerator_is_refused() -> None:
         ({"display": True, "card": ""}, "without a graphics card"),
         ({"medium": "cdrom", "machine": "microvm"}, "microvm boots kernels only"),
         ({"cmdline": "a\nb"}, "one line"),
-        ({"modules": (Path("a"),), "medium": "cdrom"}, "a disc or stick brings its own modules"),
+        ({"modules": (BootModule(Path("a")),), "medium": "cdrom"}, "a disc or stick brings its own modules"),
     ],
 )
 def test_impossible_machines_are_refused(change: dict[str, object], message: str) -> None:

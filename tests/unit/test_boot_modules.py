@@ -1,0 +1,106 @@
+"""Texts that become boot modules: what fits the command line stays there, and what is no text is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kgpt_build.boot_modules import (
+    FILE,
+    MAX_MODULES,
+    BootModule,
+    Text,
+    check_modules,
+    checked_text,
+    read_files,
+    safe_name,
+    staged,
+    take_out,
+)
+from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.settings_lm import MAX_SYSTEM
+
+
+@pytest.mark.parametrize(
+    ("prompt", "system", "kinds"),
+    [
+        (None, None, []),
+        ("", "", []),
+        ("short\n\ttext", "s", []),
+        ("x" * 3583, None, []),
+        ("x" * 3584, None, ["prompt"]),
+        ('"' * 1800, None, ["prompt"]),  # each has a backslash on the command line
+        ("a\r\nb", None, ["prompt"]),
+        (None, "x" * MAX_SYSTEM, []),
+        ("short", "x" * (MAX_SYSTEM + 1), ["system"]),
+        ("x" * 3000, "x" * 2000, ["prompt"]),
+        ("x" * 5000, "x" * 5000, ["system", "prompt"]),
+    ],
+)
+def test_what_is_taken_out(prompt: str | None, system: str | None, kinds: list[str]) -> None:
+    left, left_system, texts = take_out(prompt, system, most_system=MAX_SYSTEM)
+    assert [text.kind for text in texts] == kinds
+    assert left == (None if "prompt" in kinds else prompt)
+    assert left_system == (None if "system" in kinds else system)
+    for text in texts:
+        assert text.data.decode() == (prompt if text.kind == "prompt" else system)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"), [("a\0b" * 3000, "the prompt is not text: byte 1 is a NUL"), ("\udc80", "not valid UTF-8")]
+)
+def test_prompts_that_are_no_text(prompt: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        take_out(prompt, None, most_system=MAX_SYSTEM)
+
+
+def test_files(tmp_path: Path) -> None:
+    (tmp_path / "a b,c.txt").write_text("text\r\n")
+    (text,) = read_files([tmp_path / "a b,c.txt"])
+    assert text == Text(FILE, "a_b_c.txt", b"text\r\n")
+    with staged([text, Text("prompt", "prompt", b"p")]) as modules:
+        assert [module.path.read_bytes() for module in modules] == [b"text\r\n", b"p"]
+        assert [module.path.name for module in modules] == ["a_b_c.txt", "prompt"]
+        assert modules[1].line == f"{modules[1].path} kind=prompt"
+        assert all(module.is_text for module in modules)
+    assert not modules[0].path.exists()
+    with staged([text], keep=True) as kept:
+        pass
+    assert kept[0].path.read_bytes() == b"text\r\n"
+    with staged([]) as none:
+        assert none == ()
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(KgptError, match=r"cannot read .*none: No such file"):
+        read_files([tmp_path / "none"])
+    with pytest.raises(KgptError, match="Is a directory"):
+        read_files([tmp_path])
+    for name in ("a b", "a,b"):
+        (tmp_path / name).write_text("x")
+    with pytest.raises(UsageError, match="two files are called a_b"):
+        read_files([tmp_path / "a b", tmp_path / "a,b"])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"", "X is empty"), (b"ab\0", "X is not text: byte 2 is a NUL"), (b"ab\xff", "X is not UTF-8: byte 2 is 0xff")],
+)
+def test_bytes_that_are_no_text(data: bytes, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        checked_text(data, "X")
+
+
+def test_names() -> None:
+    assert safe_name("README.md") == "README.md"
+    assert safe_name("a b'c\"d=e") == "a_b_c_d_e"
+    assert safe_name("é.txt") == "é.txt"
+
+
+def test_more_modules_than_a_kernel_takes() -> None:
+    check_modules([BootModule(Path("m"))] * MAX_MODULES)
+    with pytest.raises(UsageError, match="65 boot modules are too many"):
+        check_modules([BootModule(Path("m"))] * 65)
+    with pytest.raises(UsageError, match="the paths of the boot modules have 8,202 bytes"):
+        check_modules([BootModule(Path("m" * 4100))] * 2)
