@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     default=Path("build"),
     show_default=True,
-    help="Folder for the image, its manifest, headers and objects.",
+    help="Folder for the image, its manifest and headers.",
 )
 @toolchain_option
 @click.option(
@@ -96,7 +96,7 @@ def command(
     seconds = time.monotonic() - start
     click.echo(
         f"wrote {_shown(result.image)}: {result.size:,} bytes, sha256 {result.sha256}, "
-        f"{len(result.compiled)} files compiled in {seconds:.1f} s"
+        f"{len(result.compiled)} file{'s' * (len(result.compiled) != 1)} compiled in {seconds:.1f} s"
     )
 
 

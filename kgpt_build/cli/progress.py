@@ -24,15 +24,14 @@ from kgpt_build.kernel.settings import Progress
 
 
 class PlainLines:
-    """A line for each thing that begins."""
+    """A line for each thing that begins; none for each file, which may be two hundred."""
 
     def stage(self, text: str) -> None:
         """Print it."""
         click.echo(f"kgpt: {text}", err=True)
 
     def compiling(self, source: str, done: int, total: int) -> None:
-        """Print it with its number."""
-        click.echo(f"  [{done}/{total}] {source}", err=True)
+        """Nothing."""
 
 
 class MovingBar:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from kgpt_build.kernel.content import content_of
 from kgpt_build.kernel.makefile import MakeRun
 from kgpt_build.kernel.settings import TARGETS, BuildResult, BuildSettings, Progress, Silent
 from kgpt_build.models import GgufModel, Model, NoModel
+from kgpt_build.plain_names import plain_name
 from kgpt_build.toolchain import Make, Toolchain
 
 __all__ = ["BuildResult", "BuildSettings", "Progress", "build", "build_cached", "content_key"]
@@ -57,7 +58,9 @@ def build(settings: BuildSettings, progress: Progress | None = None) -> BuildRes
     inputs = _inputs(settings)
     out = _output_folder(settings)
     with _locked(out, progress):
-        return _build(replace(settings, out=out), inputs, out, progress)
+        result = _build(replace(settings, out=out), inputs, progress)
+        _generate(settings, inputs, out)
+    return result
 
 
 def build_cached(
@@ -74,7 +77,7 @@ def build_cached(
 ) -> Path:
     """The image of these settings in the cache, built if it is not there; found by content, not by name or time.
 
-    All cached builds share one folder of objects: a new model compiles one file. Raises KgptError, ToolMissing.
+    Raises KgptError, ToolMissing.
     """
     progress = progress or Silent()
     asked = BuildSettings(
@@ -88,16 +91,16 @@ def build_cached(
         chat_template=chat_template,
     )
     inputs = _inputs(asked)
-    images, work = paths.make_cache_dir("images"), paths.make_cache_dir("work")
+    images = paths.cache_dir() / "images"
     settings = replace(asked, out=images / _key(asked, inputs))
     image = settings.out / TARGETS[target]
     if _is_whole(image):
-        os.utime(settings.out)
+        with contextlib.suppress(OSError):  # a cache that cannot be written
+            os.utime(settings.out)
         return image
-    with _locked(work, progress):
+    with _locked(paths.make_cache_dir(images.name, settings.out.name), progress):
         if not _is_whole(image):
-            paths.make_dir(settings.out)
-            _build(settings, inputs, work, progress)
+            _build(settings, inputs, progress)
             paths.prune(
                 [path for path in images.iterdir() if path.is_dir()], most=_CACHED_IMAGES, most_bytes=_CACHED_BYTES
             )
@@ -130,29 +133,28 @@ def _output_folder(settings: BuildSettings) -> Path:
     return paths.make_dir(out)
 
 
-def _build(settings: BuildSettings, inputs: _Inputs, work: Path, progress: Progress) -> BuildResult:
-    """Make objects under ``work`` and publish the image and its manifest in ``settings.out``."""
+def _build(settings: BuildSettings, inputs: _Inputs, progress: Progress) -> BuildResult:
+    """Make the image and its manifest in ``settings.out``, which exists and is locked."""
     image = settings.out / TARGETS[settings.target]
     with paths.write_errors(f"to {settings.out}"):
         for stale in (settings.out / manifest.NAME, image):
             stale.unlink(missing_ok=True)
     progress.stage(f"model {inputs.model.name}: {inputs.model.arch}, {inputs.model.n_parameters:,} parameters")
-    generated = _generate(settings, inputs, work)
-    objects = _object_folder(work, settings, inputs)
-    progress.stage(f"compiling with {settings.toolchain} {next(iter(inputs.versions.values()))}")
-    run = MakeRun(settings, inputs.tools, inputs.root, objects, work / "include", inputs.is_lm)
-    linked, compiled = run.make(progress)
-    progress.stage("checking the image")
-    check_image = check.check_kernel if settings.target == "bare" else check.check_hosted
-    check_image(linked, inputs.content)
-    paths.move_atomically(linked, image, mode=0o755)
-    used = {
-        "sources": sources.hashes(inputs.root),
-        "headers": {path.name: sources.file_sha256(path) for path in generated},
-    }
+    with sources.workshop(settings.out) as work:
+        generated = _generate(settings, inputs, work)
+        run = MakeRun(settings, inputs.tools, inputs.root, plain_name(work), inputs.versions, inputs.is_lm)
+        linked, compiled = run.make(progress)
+        check_image = check.check_kernel if settings.target == "bare" else check.check_hosted
+        check_image(linked, inputs.content)
+        paths.move_atomically(linked, image, mode=0o755)
+        used = {
+            "sources": sources.hashes(inputs.root),
+            "headers": {path.name: sources.file_sha256(path) for path in generated},
+        }
+        flags = run.flags()
     model_path = _kept_model(settings, inputs)
     settings = _with_kept_corpus(settings)
-    described = manifest.content(settings, inputs.model, model_path, image, used, inputs.versions, run.flags())
+    described = manifest.content(settings, inputs.model, model_path, image, used, inputs.versions, flags)
     written = manifest.write(settings.out, described)
     return BuildResult(image, written, described["output"]["size"], described["output"]["sha256"], compiled)
 
@@ -184,24 +186,6 @@ def _with_kept_corpus(settings: BuildSettings) -> BuildSettings:
     path = settings.out / "corpus.txt"
     paths.write_atomically(path, corpus.data)
     return replace(settings, corpus=replace(corpus, path=path))
-
-
-def _object_folder(work: Path, settings: BuildSettings, inputs: _Inputs) -> Path:
-    """The folder of objects that these settings may take up again; emptied when a tool changed its version.
-
-    make sees changed sources and flags by itself, but not another compiler under the same name.
-    """
-    folder = work / "obj" / (f"{settings.variant}-lm" if inputs.is_lm else settings.variant)
-    stamp = folder / "tools"
-    tools = "".join(f"{name} {version}\n" for name, version in inputs.versions.items())
-    if not stamp.is_file() or stamp.read_text() != tools:
-        with paths.write_errors(f"to {folder}"):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-        paths.write_atomically(stamp, tools.encode())
-    # The linker keeps the old file if it fails; nothing here may take that for the new one.
-    (folder / TARGETS[settings.target]).unlink(missing_ok=True)
-    return folder
 
 
 def _key(settings: BuildSettings, inputs: _Inputs) -> str:

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shlex
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import kgpt_build
 from kgpt_build import paths, process
 from kgpt_build.errors import KgptError, ToolMissing
+from kgpt_build.kernel.objects import Keys, Objects, Step
 from kgpt_build.kernel.settings import TARGETS, BuildSettings, Progress
 from kgpt_build.plain_names import plain_name
 from kgpt_build.toolchain import Make, Toolchain
 
-_COMPILING = re.compile(r" -c (\S+) -o \S+\.o$")
+_COMPILING = re.compile(r"^(.+) -MMD -MP -MF \S+ -c (\S+) -o (\S+\.o)$")
+_FOLDER = re.compile(r"(?<= )-I(\S+)")
 _ERROR = re.compile(r"error:|undefined reference|undefined symbol|cannot find|\*\*\*", re.IGNORECASE)
 _SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
 class MakeRun:
-    """One call of make: ``root`` holds the sources, ``headers`` those generated, ``work`` takes objects and image.
+    """One call of make: ``root`` holds the sources; ``work``, with the generated headers in ``include``, takes objects
+    and image.
 
-    ``root`` has a plain path (sources.root_for_make); make reaches the others through links if theirs are not.
+    Both have plain paths (sources.root_for_make, plain_names). ``versions`` are those of the tools.
     ``lm``: with the engine for language models.
     """
 
@@ -32,32 +37,65 @@ class MakeRun:
     tools: Toolchain
     root: Path
     work: Path
-    headers: Path
+    versions: dict[str, str]
     lm: bool = False
 
+    @property
+    def headers(self) -> Path:
+        """Those generated."""
+        return self.work / "include"
+
     def make(self, progress: Progress) -> tuple[Path, tuple[str, ...]]:
-        """Bring the image up to date; returns its path and the source files that were compiled.
+        """Make the image; returns its path and the source files that were compiled, for want of a kept object.
 
         Raises KgptError with the compiler's words if that fails, ToolMissing if a tool is not there.
         """
-        argv, env = self._argv(), environment()
-        total = len(_compiled(process.run([*argv, "--dry-run"], cwd=self.root, env=env, timeout=_SECONDS).output))
+        objects, keys = Objects(), Keys(self.root, self.headers, self._compiler())
+        keyed = [(step, keys.key(step)) for step in self._steps()]
+        alone = [step for step, key in keyed if key is None]
+        absent = objects.take_all({step: key for step, key in keyed if key})
+        with objects.locked(progress) if absent else nullcontext():
+            absent = objects.take_all(absent)  # another build may have brought some
+            try:
+                compiled = self._compile(len(alone) + len(absent), progress)
+            except process.CommandFailed as error:
+                if error.returncode > 0:  # make itself has ended, and removed what it could not finish
+                    objects.put_all(absent)
+                raise self._explained(error) from error
+            objects.put_all(absent)
+        return self.work / TARGETS[self.settings.target], compiled
+
+    def _compile(self, total: int, progress: Progress) -> tuple[str, ...]:
         compiled: list[str] = []
+        if total:
+            version = self.versions[self.tools.compiler.name]
+            progress.stage(f"compiling {total} file{'s' * (total > 1)} with {self.settings.toolchain} {version}")
 
         def on_line(line: str) -> None:
             if match := _COMPILING.search(line):
-                compiled.append(match[1])
-                progress.compiling(match[1], len(compiled), max(total, len(compiled)))
+                compiled.append(match[2])
+                progress.compiling(match[2], len(compiled), max(total, len(compiled)))
 
-        try:
-            process.run(argv, cwd=self.root, env=env, timeout=_SECONDS, on_line=on_line)
-        except process.CommandFailed as error:
-            raise self._explained(error) from error
-        return self.work / TARGETS[self.settings.target], tuple(compiled)
+        process.run(self._argv(), cwd=self.root, env=environment(self.work), timeout=_SECONDS, on_line=on_line)
+        return tuple(compiled)
+
+    def _steps(self) -> list[Step]:
+        """What make would compile, of which nothing is there yet."""
+        plan = process.run(
+            [*self._argv(), "--dry-run"], cwd=self.root, env=environment(self.work), timeout=_SECONDS
+        ).output
+        return [self._step(match) for line in plan.splitlines() if (match := _COMPILING.search(line))]
+
+    def _step(self, match: re.Match[str]) -> Step:
+        flags = match[1].removeprefix(shlex.join(self.tools.cc())).replace(shlex.join(self._maps()), "")
+        folders = tuple(Path(folder) for folder in _FOLDER.findall(flags))
+        for name, folder in (("@generated", self.headers), ("@root", self.root)):
+            flags = flags.replace(str(folder), name)
+        return Step(flags, folders, Path(match[2]), Path(match[3]))
 
     def flags(self) -> str:
-        """The flags that kernel.mk recorded."""
-        return (self.work / "obj" / "flags").read_text(errors="surrogateescape")
+        """The flags that kernel.mk recorded; the generated headers lie in ``include``, wherever that was."""
+        return (self.work / "obj" / "flags").read_text(errors="surrogateescape").replace(str(self.headers), "include")
 
     def _argv(self) -> list[str]:
         settings = self.settings
@@ -69,12 +107,12 @@ class MakeRun:
             f"-j{settings.jobs}",
             "--output-sync=target",
             f"ROOT={self.root}",
-            f"OUT={plain_name(self.work)}",
-            f"GEN={plain_name(self.headers)}",
+            f"OUT={self.work}",
+            f"GEN={self.headers}",
             f"TARGET={settings.target}",
             f"TOOLCHAIN={settings.toolchain}",
             f"CC={_words(self.tools.cc())}",
-            f"CCMAP={_words(compiler_maps(self.tools.cc_folder(), self.root))}",
+            f"CCMAP={_words(self._maps())}",
             f"LD={_words(self.tools.ld())}",
             f"DEBUG={int(settings.debug)}",
             f"TRAIN={int(settings.corpus is not None)}",
@@ -82,6 +120,16 @@ class MakeRun:
             f"SANITIZE={settings.sanitize}",
             f"VERSION={kgpt_build.__version__}",
         ]
+
+    def _compiler(self) -> str:
+        """What tells one compiler from another: one that is not pinned by its place, and by the C library's headers."""
+        parts = sorted(self.versions.items())
+        if not self.tools.compiler.pinned:
+            parts += [("path", str(self.tools.compiler.find())), ("libc", "-".join(platform.libc_ver()))]
+        return repr(parts)
+
+    def _maps(self) -> list[str]:
+        return compiler_maps(self.tools.cc_folder(), self.root)
 
     def _explained(self, error: process.CommandFailed) -> KgptError:
         if "No space left on device" in error.output:
@@ -101,12 +149,15 @@ def compiler_maps(folder: Path, root: Path) -> list[str]:
     return [f"-ffile-prefix-map={name}=compiler" for name in names]
 
 
-def environment() -> dict[str, str]:
+def environment(work: Path) -> dict[str, str]:
     """The environment of make: nothing that changes what a compiler does (CFLAGS, CPATH, MAKEFLAGS, …) gets through.
 
-    Zig keeps its caches in kgpt's.
+    Zig keeps its caches in kgpt's, or below ``work`` where that cannot be used.
     """
-    zig = plain_name(paths.make_cache_dir("zig"))
+    try:
+        zig = plain_name(paths.make_cache_dir("zig"))
+    except KgptError:
+        zig = paths.make_dir(work / "zig")
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return {
         **kept,
@@ -115,10 +166,6 @@ def environment() -> dict[str, str]:
         "ZIG_GLOBAL_CACHE_DIR": str(zig),
         "ZIG_LOCAL_CACHE_DIR": str(zig),
     }
-
-
-def _compiled(output: str) -> list[str]:
-    return [match[1] for line in output.splitlines() if (match := _COMPILING.search(line))]
 
 
 def _words(words: list[str]) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kgpt_build import paths
+from kgpt_build.errors import KgptError
 from kgpt_build.plain_names import is_plain, private_folder
 
 
@@ -29,6 +32,20 @@ def combined(digests: dict[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+@contextmanager
+def workshop(out: Path) -> Iterator[Path]:
+    """An empty folder for the objects of one build into ``out``, which is locked; it is gone at the end.
+
+    It lies in ``out``, from where the image need not be copied. Raises KgptError.
+    """
+    folder = out / ".work"
+    shutil.rmtree(folder, ignore_errors=True)  # of a build that was killed
+    try:
+        yield paths.make_dir(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def root_for_make() -> Path:
     """The folder of the sources, or a copy of it: its real path, which make and compilers ask for, is plain.
 
@@ -39,7 +56,10 @@ def root_for_make() -> Path:
 
 
 def _copy(root: Path) -> Path:
-    folder = paths.make_cache_dir("sources").resolve()
+    try:
+        folder = paths.make_cache_dir("sources").resolve()
+    except KgptError:
+        folder = private_folder("sources")
     if not is_plain(folder):
         folder = private_folder("sources")
     target = folder / combined(hashes(root))[:16]

@@ -25,6 +25,8 @@ class Program:
     """What kgpt needs it for, for `kgpt doctor`."""
     identity = re.compile(r"$^")
     """Matches the program's `--version`; group 1 is the version."""
+    pinned = ""
+    """The only version that will do, whose output is the same wherever it lies; empty: others will do too."""
     minimum: tuple[int, ...] = ()
     """The oldest version that works."""
     install = ""

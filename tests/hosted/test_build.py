@@ -1,4 +1,4 @@
-"""Builds by real compilers: reproducible, incremental, described, and whole or not there."""
+"""Builds by real compilers: reproducible, of shared objects, described, and whole or not there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shlex
 import shutil
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from toy import toy_model
 from kgpt_build import cli, models, paths, toolchain
 from kgpt_build.errors import KgptError
 from kgpt_build.kernel import manifest
-from kgpt_build.kernel.build import BuildSettings, build, build_cached, content_key
+from kgpt_build.kernel.build import BuildResult, BuildSettings, build, build_cached, content_key
 from kgpt_build.kernel.check import check_kernel
 from kgpt_build.kernel.inspect import inspect
 from kgpt_build.kernel.sources import file_sha256
@@ -38,6 +39,32 @@ def own_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = copy_sources(tmp_path / "sources")
     monkeypatch.setattr(paths, "source_root", lambda: root)
     return root
+
+
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own, but for what the compiler keeps."""
+    zig = paths.make_cache_dir("zig")
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "zig").symlink_to(zig)
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def first_build(tmp_path_factory: pytest.TempPathFactory) -> BuildResult:
+    """A build of the toy model from an empty cache, which lies beside it."""
+    folder = tmp_path_factory.mktemp("first")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        empty_cache(folder, monkeypatch)
+        return build(BuildSettings(toy_model(), folder / "out"))
+
+
+@pytest.fixture
+def warm_cache(first_build: BuildResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own, as it is after the first build."""
+    cache = empty_cache(tmp_path, monkeypatch)
+    shutil.copytree(first_build.image.parents[1] / "cache" / "objects", cache / "objects")
+    return cache
 
 
 @pytest.mark.parametrize("name", toolchain.NAMES)
@@ -71,26 +98,144 @@ def test_two_directories_and_environments_give_the_same_bytes(
         assert f"{folder}/".encode() not in first.image.read_bytes()
 
 
-def test_only_what_changed_is_compiled_again(tmp_path: Path, own_sources: Path) -> None:
-    settings = BuildSettings(toy_model(), tmp_path / "out")
-    first = build(settings)
+def test_only_what_changed_is_compiled_again(
+    tmp_path: Path, warm_cache: Path, first_build: BuildResult, own_sources: Path
+) -> None:
+    """Whatever the folder is, and whatever the time stamps are: what was compiled once lies in the cache."""
+    settings, first = BuildSettings(toy_model(), tmp_path / "out"), first_build
     assert len(first.compiled) > 10
     assert build(settings).compiled == ()
+    elsewhere = build(replace(settings, out=tmp_path / "elsewhere"))
+    assert (elsewhere.compiled, elsewhere.sha256) == ((), first.sha256)
     other = build(replace(settings, model=toy_model("abc", n_embd=8)))
     assert other.compiled == ("kernel_c/app/model_data.c",)
     assert other.sha256 != first.sha256
     main = own_sources / "kernel_c" / "app" / "main.c"
+    good = main.read_bytes()
     main.touch()
-    again = build(settings)
-    assert set(again.compiled) == {"kernel_c/app/main.c", "kernel_c/app/model_data.c"}
+    assert build(settings).compiled == ()
+    main.write_bytes(good + b"/* changed */")
+    assert build(settings).compiled == ("kernel_c/app/main.c",)
+    main.write_bytes(good)
+    os.utime(main, (1, 1))
+    assert (again := build(settings)).compiled == ()
     assert again.sha256 == first.sha256
 
 
-def test_another_compiler_version_compiles_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = BuildSettings(toy_model(), tmp_path)
-    first = build(settings)
+def test_a_header_that_changed_compiles_what_includes_it(
+    tmp_path: Path, warm_cache: Path, first_build: BuildResult, own_sources: Path
+) -> None:
+    """And so does one that is new, and found before the one that was."""
+    settings, first = BuildSettings(toy_model(), tmp_path / "out"), first_build
+    app = own_sources / "kernel_c" / "app"
+    header = app / "cpus.h"
+    users = {f"kernel_c/app/{path.name}" for path in app.glob("*.c") if b'"cpus.h"' in path.read_bytes()}
+    header.write_bytes(header.read_bytes() + b"/* changed */")
+    compiled = set(build(settings).compiled)
+    assert users & set(first.compiled) <= compiled < set(first.compiled)
+    nearer = own_sources / "kernel_c" / "app" / "kgpt"
+    nearer.mkdir()
+    shutil.copy(own_sources / "kernel_c" / "include" / "kgpt" / "status.h", nearer / "status.h")
+    compiled = set(build(settings).compiled)
+    assert compiled
+    assert all(name.startswith("kernel_c/app/") for name in compiled)
+
+
+def test_other_flags_are_other_objects(tmp_path: Path, warm_cache: Path, first_build: BuildResult) -> None:
+    settings, first = BuildSettings(toy_model(), tmp_path / "out"), first_build
+    debug = build(replace(settings, debug=True))
+    assert len(debug.compiled) == len(first.compiled)
+    assert debug.sha256 != first.sha256
+    assert (again := build(settings)).compiled == ()
+    assert again.sha256 == first.sha256
+
+
+def test_another_compiler_version_compiles_everything(
+    tmp_path: Path, warm_cache: Path, first_build: BuildResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Toolchain, "versions", lambda self: {"zig": "0.17.0-other"})
-    assert len(build(settings).compiled) == len(first.compiled)
+    assert len(build(BuildSettings(toy_model(), tmp_path / "out")).compiled) == len(first_build.compiled)
+
+
+def test_damaged_objects_are_not_taken(tmp_path: Path, warm_cache: Path, first_build: BuildResult) -> None:
+    """A flipped bit, half a file, nothing, another object's bytes, a folder in the way."""
+    settings, first = BuildSettings(toy_model(), tmp_path / "out"), first_build
+    kept = sorted((warm_cache / "objects").glob("*/*"))
+    assert len(kept) == len(first.compiled)
+    other = kept[1].read_bytes()
+    for number, path in enumerate(kept):
+        data = bytearray(path.read_bytes())
+        if number % 5 == 0:
+            data[len(data) // 2] ^= 1
+        path.write_bytes((data, data[: len(data) // 2], b"", other, data)[number % 5])
+        if number % 5 == 4:
+            path.unlink()
+            path.mkdir()
+    again = build(settings)
+    assert again.sha256 == first.sha256
+    assert len(again.compiled) == len(first.compiled)
+
+
+@pytest.mark.parametrize("obstacle", ["file", "objects", "read-only", "space"])
+def test_a_cache_that_cannot_be_used_costs_time_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, obstacle: str
+) -> None:
+    expected = build(BuildSettings(toy_model(), tmp_path / "a"))
+    empty_cache(tmp_path, monkeypatch)
+    cache = tmp_path / "cache"
+    if obstacle == "file":
+        monkeypatch.setenv("KGPT_CACHE", str(expected.image))
+    elif obstacle == "objects":
+        (cache / "objects").write_text("mine")
+    elif obstacle == "space":
+        cache = cache.rename(tmp_path / "a cache $(x) #;")
+        monkeypatch.setenv("KGPT_CACHE", str(cache))
+    else:
+        make_read_only(cache, monkeypatch)
+    settings = BuildSettings(toy_model(), tmp_path / "b")
+    result = build(settings)
+    assert result.sha256 == expected.sha256
+    if obstacle == "space":
+        assert build(settings).compiled == ()
+        assert build_cached(toy_model()).is_relative_to(cache)
+
+
+def make_read_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may write to any folder: what is refused here is what paths.make_dir tries."""
+    good = paths.make_dir
+
+    def make_dir(path: Path) -> Path:
+        if path.is_relative_to(folder):
+            raise KgptError(f"cannot write to {path}: Read-only file system", "")
+        return good(path)
+
+    monkeypatch.setattr(paths, "make_dir", make_dir)
+
+
+def test_builds_at_the_same_time_share_their_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that come second wait for the first one's objects, and compile what is theirs."""
+    empty_cache(tmp_path, monkeypatch)
+    models_of_all = [toy_model(seed=seed) for seed in range(4)]
+    with ThreadPoolExecutor() as pool:
+        jobs = [
+            pool.submit(build, BuildSettings(model, tmp_path / str(number)))
+            for number, model in enumerate(models_of_all)
+        ]
+        results = [job.result() for job in jobs]
+    counts = sorted(len(result.compiled) for result in results)
+    assert counts[:-1] == [1, 1, 1]
+    assert counts[-1] > 10
+    for result, model in zip(results, models_of_all, strict=True):
+        check_kernel(result.image, model)
+
+
+def test_what_a_killed_build_left_is_cleared_away(tmp_path: Path) -> None:
+    left = tmp_path / "out" / ".work"
+    left.mkdir(parents=True)
+    (left / "kernel.elf").write_bytes(b"half")
+    build(BuildSettings(toy_model(), tmp_path / "out"))
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {".lock", "include", "kernel.elf", "manifest.json", "model.gguf"}
 
 
 def test_manifest_says_what_it_was_made_of_and_how_to_repeat_it(
@@ -105,7 +250,8 @@ def test_manifest_says_what_it_was_made_of_and_how_to_repeat_it(
     sha256 = file_sha256(tmp_path / "out" / "kernel.elf")
     assert described["output"]["sha256"] == sha256
     assert f"wrote out/kernel.elf: {described['output']['size']:,} bytes, sha256 {sha256}" in said.out
-    assert "kgpt: checking the image" in said.err
+    assert len(said.err.splitlines()) <= 2  # the model, and what is compiled: no line for each file
+    assert said.err.startswith("kgpt: model toy: microgpt, ")
     assert described["model"]["sha256"] == toy_model().sha256
     assert described["model"]["file_sha256"] == file_sha256(model)
     assert described["tools"]["zig"] == Zig.pinned
@@ -221,14 +367,6 @@ def test_a_compiler_in_a_folder_with_every_odd_character(tmp_path: Path, monkeyp
         (programs / name).symlink_to(found)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     assert build(BuildSettings(toy_model(), tmp_path / "b", toolchain="gcc")).sha256 == expected.sha256
-
-
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache of this test's own, but for what the compiler keeps."""
-    zig = paths.make_cache_dir("zig")
-    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "zig").symlink_to(zig)
 
 
 def test_cached_images_are_found_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
