@@ -232,6 +232,7 @@ BARE := \
     platform/x86_64/idle.c \
     platform/x86_64/interrupts.c \
     platform/x86_64/memory.c \
+    platform/x86_64/mtrr.c \
     platform/x86_64/multiboot1.c \
     platform/x86_64/multiboot2.c \
     platform/x86_64/paging.c \

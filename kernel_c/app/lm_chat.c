@@ -269,7 +269,7 @@ static enum line read_line(struct kgpt *k, const char *prompt)
         case KG_EDIT_MORE: break;
         case KG_EDIT_LINE: return LINE_WHOLE;
         case KG_EDIT_INTERRUPTED: return LINE_DROPPED;
-        case KG_EDIT_END: plat_write("\n", 1); return k->edit.n > 0 ? LINE_WHOLE : LINE_END;
+        case KG_EDIT_END: plat_write("\n", 1); return k->edit.n > 0 && !k->input.ended ? LINE_WHOLE : LINE_END;
         }
     }
 }
@@ -303,7 +303,7 @@ static enum line read_message(struct kgpt *k)
         const char *text = k->edit.line;
         size_t n = k->edit.n;
         if (line != LINE_WHOLE) {
-            return first || line == LINE_DROPPED ? line : LINE_WHOLE;
+            return first || line == LINE_DROPPED || k->input.ended ? line : LINE_WHOLE;
         }
         if (first && n >= 3 && memcmp(text, "\"\"\"", 3) == 0) {
             quoted = true;

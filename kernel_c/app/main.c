@@ -41,7 +41,7 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
     if (status == KG_OK && k->config.mode == KG_MODE_SHELL && !k->info->has_input) {
         kg_error_set(error, KG_E_INPUT,
                      "mode=shell needs something to type on: no keyboard and no serial port answered");
-        kg_error_hint(error, "give the machine one of them, or use mode=generate");
+        kg_error_hint(error, "USB keyboards are not driven yet: press e in the boot menu, and use mode=generate");
         return KG_E_INPUT;
     }
     if (k->config.clock[0]) {

@@ -30,6 +30,15 @@ void kg_report_memory(const struct kgpt *k)
              kg_amount(k->info->memory_total).text);
 }
 
+void kg_report_keyboard(const struct kgpt *k)
+{
+    if (k->info->has_screen && !k->info->has_keyboard) {
+        kg_print("kgpt: keyboard: none found (USB keyboards are not driven yet); serial: %s\n"
+                 "      press e in the boot menu to change what the machine does\n",
+                 k->info->has_serial ? "COM1" : "none");
+    }
+}
+
 static void print_vocabulary(const struct kg_tokenizer *tokenizer)
 {
     kg_print("vocabulary   ");

@@ -210,7 +210,7 @@ static bool read_line(struct kgpt *k)
         case KG_EDIT_MORE: break;
         case KG_EDIT_LINE: return true;
         case KG_EDIT_INTERRUPTED: kg_lineedit_begin(&k->edit, KG_SHELL_PROMPT); break;
-        case KG_EDIT_END: plat_write("\n", 1); return k->edit.n > 0;
+        case KG_EDIT_END: plat_write("\n", 1); return k->edit.n > 0 && !k->input.ended;
         }
     }
 }

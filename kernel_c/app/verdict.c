@@ -4,12 +4,17 @@
 #include "events.h"
 #include "kgpt/str.h"
 #include "print.h"
+#include "report.h"
 #include "shell.h"
 
 enum kg_exit kg_finish(struct kgpt *k, enum kg_exit code, const char *reason)
 {
-    kg_event_exit(k, code, reason);
-    if (code == KG_EXIT_OK && (k->config.exit || kg_streq(reason, "halt"))) {
+    bool restart = k->input.ended == KG_READ_RESTART;
+    kg_event_exit(k, code, restart ? "reboot" : reason);
+    if (restart) {
+        plat_reboot();
+    }
+    if (code == KG_EXIT_OK && (k->config.exit || k->input.ended || kg_streq(reason, "halt"))) {
         plat_off_at_exit();
     }
     return code;
@@ -24,7 +29,11 @@ enum kg_exit kg_refuse(struct kgpt *k, const struct kg_error *error)
 
 enum kg_exit kg_enter_shell(struct kgpt *k)
 {
-    if (k->config.exit || !k->info->has_input) {
+    if (k->config.exit || k->input.ended) {
+        return kg_finish(k, KG_EXIT_OK, "done");
+    }
+    kg_report_keyboard(k);
+    if (!k->info->has_input) {
         return kg_finish(k, KG_EXIT_OK, "done");
     }
     kg_shell_run(k);

@@ -30,7 +30,7 @@ enum key {
     KEY_NUM = 0x45,
     KEY_SCROLL = 0x46, /* extended: Ctrl with Pause */
     KEY_PAD_FIRST = 0x47,
-    KEY_PAD_LAST = 0x53,
+    KEY_PAD_LAST = 0x53, /* Del, and the other one extended */
     KEY_102ND = 0x56,
     KEY_F11 = 0x57,
     KEY_F12 = 0x58,
@@ -38,6 +38,8 @@ enum key {
 };
 
 enum modifier { LEFT_SHIFT = 1, RIGHT_SHIFT = 2, LEFT_CTRL = 4, RIGHT_CTRL = 8, LEFT_ALT = 16, RIGHT_ALT = 32 };
+#define CTRLS (LEFT_CTRL | RIGHT_CTRL)
+#define ALTS (LEFT_ALT | RIGHT_ALT)
 
 /* From code 0; NUL: it types nothing by itself. */
 static const char plain[] = "\0\x1b"
@@ -137,10 +139,10 @@ static size_t type_move(char *typed, char move)
 static size_t type_character(const struct kg_keyboard *keyboard, char *typed, char c)
 {
     size_t n = 0;
-    if ((keyboard->held & (LEFT_CTRL | RIGHT_CTRL)) && c >= '@' && c != '`' && c != DELETE) {
+    if ((keyboard->held & CTRLS) && c >= '@' && c != '`' && c != DELETE) {
         c &= 0x1F;
     }
-    if (keyboard->held & (LEFT_ALT | RIGHT_ALT)) {
+    if (keyboard->held & ALTS) {
         typed[n++] = ESCAPE;
     }
     typed[n++] = c;
@@ -207,6 +209,10 @@ static size_t press(struct kg_keyboard *keyboard, uint8_t key, uint8_t extended,
         keyboard->locks ^= lock;
     }
     if (modifier || lock) {
+        return 0;
+    }
+    if (key == KEY_PAD_LAST && (keyboard->held & CTRLS) && (keyboard->held & ALTS)) {
+        keyboard->restart = 1;
         return 0;
     }
     return extended ? type_extended(keyboard, typed, key) : type_key(keyboard, typed, key);

@@ -9,6 +9,7 @@ enum field {
     PM1A_EVT_BLK = 56, /* b is the next one, of these three */
     PM1A_CNT_BLK = 64,
     PM_TMR_BLK = 76,
+    PM1_EVT_LEN = 88,
     IAPC_BOOT_ARCH = 109,
     FLAGS = 112,
     RESET_REG = 116,
@@ -21,6 +22,7 @@ enum field {
 };
 #define REGISTER_SIZE 12 /* of a generic address structure */
 
+#define FLAG_BUTTON_IS_DEVICE (1u << 4)
 #define FLAG_TIMER_32_BITS (1u << 8)
 #define FLAG_RESET (1u << 10)
 #define FLAG_REDUCED (1u << 20)
@@ -59,9 +61,14 @@ bool kg_acpi_find_fadt(struct kg_acpi_fadt *fadt, const struct kg_acpi *acpi)
     }
     for (uint32_t i = 0; i < 2; i++) {
         fadt->pm1_status[i] = fixed(&table, PM1A_EVT_BLK + 4 * i, X_PM1A_EVT_BLK + REGISTER_SIZE * i);
+        fadt->pm1_enable[i] = fadt->pm1_status[i];
+        if (fadt->pm1_status[i].address) {
+            fadt->pm1_enable[i].address += kg_acpi_field(&table, PM1_EVT_LEN, 1) / 2;
+        }
         fadt->pm1_control[i] = fixed(&table, PM1A_CNT_BLK + 4 * i, X_PM1A_CNT_BLK + REGISTER_SIZE * i);
     }
     fadt->timer = fixed(&table, PM_TMR_BLK, X_PM_TMR_BLK);
+    fadt->power_button = !(flags & FLAG_BUTTON_IS_DEVICE) && kg_acpi_field(&table, PM1_EVT_LEN, 1) >= 4;
     fadt->timer_32_bits = flags & FLAG_TIMER_32_BITS;
     fadt->smi_port = (uint16_t)kg_acpi_field(&table, SMI_CMD, 2);
     fadt->enable_value = (uint8_t)kg_acpi_field(&table, ACPI_ENABLE, 1);

@@ -39,6 +39,13 @@ def texts(guest: Guest) -> list[str]:
     return [event.text for event in guest.events if isinstance(event, Sample)]
 
 
+def press(guest: Guest, *combinations: str) -> None:
+    """``ctrl-c`` is two keys, held together; by QEMU's names."""
+    for combination in combinations:
+        keys = [{"type": "qcode", "data": key} for key in combination.split("-")]
+        guest.machine.execute("send-key", keys=keys)
+
+
 def uefi() -> Firmware | None:
     """OVMF, for `firmware`. `make test` installs it: without it this fails."""
     return find_firmware("uefi")

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import pytest
-from boots import Boot, texts
+from boots import Boot, press, texts
 
 from kgpt_build.errors import MachineLost
+from kgpt_build.proof.drive import until
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.events import Boot as BootEvent
 from kgpt_build.vm.events import Error, Event, Sample
-
-
-def press(guest: Guest, *combinations: str) -> None:
-    """``ctrl-c`` is two keys, held together; by QEMU's names."""
-    for combination in combinations:
-        keys = [{"type": "qcode", "data": key} for key in combination.split("-")]
-        guest.machine.execute("send-key", keys=keys)
+from kgpt_build.vm.keys import keys_of
 
 
 def last_keys(guest: Guest, text: str) -> None:
@@ -77,6 +73,38 @@ def test_ctrl_c_stops_a_generation(boot: Boot, keys: str) -> None:
     assert guest.wait().ok
 
 
+AHEAD = "TypedAheadWhileItComputes, And Nothing Of It Is Lost"
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_what_is_typed_while_it_computes_is_there_afterwards(boot: Boot, machine: str) -> None:
+    """Self-tests look for no keys: those that a keyboard does not keep itself, 16 bytes, come by interrupts."""
+    guest = boot("mode=shell", machine=machine, serial=False)
+    guest.expect_event("shell")
+    guest.machine.type_keys("selftest\r")
+    guest.expect_event("test")
+    for keys in keys_of(AHEAD + "\r"):
+        press(guest, "-".join(keys))
+    guest.expect_event("error", message=f'unknown command "{AHEAD.split()[0]}"')
+    guest.machine.type_keys("abc\r")  # and Shift is up
+    guest.expect_event("error", message='unknown command "abc"')
+    last_keys(guest, "halt\r")
+    assert guest.wait().ok
+
+
+def test_ctrl_alt_del_starts_the_machine_again(boot: Boot) -> None:
+    """In order: what runs is stopped, the last event says so."""
+    guest = boot("samples=1000000", machine="pc", serial=False)
+    guest.expect_event("sample", index=30)
+    with contextlib.suppress(MachineLost):
+        press(guest, "ctrl-alt-delete")
+    guest.expect_event("sample", reason="stopped")
+    guest.expect_event("exit", code=0, reason="reboot")
+    guest.wait()
+    shutdown = [event["data"] for event in guest.machine.qmp_events if event.get("event") == "SHUTDOWN"]
+    assert shutdown == [{"guest": True, "reason": "guest-reset"}]
+
+
 @pytest.mark.parametrize(
     ("machine", "extra"),
     [("pc", ("-machine", "pc,i8042=off")), ("q35", ("-machine", "q35,i8042=off")), ("microvm", ())],
@@ -87,6 +115,41 @@ def test_without_a_keyboard_it_does_what_it_was_told(boot: Boot, machine: str, e
     assert (start(guest).serial, start(guest).keyboard) == (False, False)
     assert len(texts(guest)) == 2
     guest.expect_event("exit", code=0, reason="done")
+
+
+NO_KEYBOARD = (
+    "kgpt: keyboard: none found (USB keyboards are not driven yet); serial: {}\n      press e in the boot menu"
+)
+
+
+def test_a_prompt_that_only_the_serial_port_can_answer_says_so(boot: Boot) -> None:
+    """On the serial line and on the screen, where somebody with a USB keyboard sits."""
+    guest = boot("mode=shell", machine="pc", extra=("-machine", "pc,i8042=off"))
+    guest.expect_event("shell")
+    assert NO_KEYBOARD.format("COM1") in guest.console
+    shown = until(guest.screen, lambda screen: "kgpt> " in screen.text)
+    assert NO_KEYBOARD.format("COM1") in shown.text
+    guest.send_line("halt")
+    assert guest.wait().ok
+
+
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        ("samples=1", {"machine": "pc"}),
+        ("samples=1 exit", {"machine": "pc", "extra": ("-machine", "pc,i8042=off")}),
+        ("samples=1", {"machine": "microvm"}),
+    ],
+)
+def test_who_has_a_keyboard_or_no_screen_or_will_not_type_is_told_nothing(
+    boot: Boot, words: str, settings: dict[str, Any]
+) -> None:
+    guest = boot(words, **settings)
+    if "exit" not in words:
+        guest.expect_event("shell")
+        guest.send_line("halt")
+    assert guest.wait().ok
+    assert "keyboard" not in guest.console
 
 
 def test_a_shell_that_nobody_can_type_to_is_refused(boot: Boot) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from boots import Boot, grub_disc, uefi
+from boots import Boot, grub_disc, press, uefi
 
+from kgpt_build.errors import MachineLost
+from kgpt_build.proof.drive import until
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm import machine as vm_machine
 from kgpt_build.vm.argv import qemu_argv
@@ -144,3 +148,81 @@ def test_reboot_without_tables(real: Boot, machine: str) -> None:
     guest.expect("kgpt> ")
     guest.send_line("reboot")
     assert shutdown(guest) == {"guest": True, "reason": "guest-reset"}
+
+
+def press_power(guest: Guest) -> None:
+    """Until the machine is off: before the kernel has first looked for input the button is not its own."""
+    assert guest.machine.deadline is not None
+    with contextlib.suppress(MachineLost):
+        while guest.machine.running:
+            assert time.monotonic() < guest.machine.deadline, "the power button does nothing"
+            guest.machine.execute("system_powerdown")
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_the_power_button_at_the_prompt(real: Boot, machine: str) -> None:
+    """What stands on the line is not done."""
+    guest = real("mode=shell", machine=machine)
+    guest.expect("kgpt> ")
+    guest.send("reboot")
+    guest.expect("reboot$")
+    press_power(guest)
+    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+
+
+@pytest.mark.parametrize("words", ["samples=1000000", "samples=1000000 exit"])
+def test_the_power_button_stops_what_runs(boot: Boot, words: str) -> None:
+    guest = boot(words, machine="q35")
+    guest.expect_event("sample", index=30)
+    press_power(guest)
+    assert guest.wait().ok
+    guest.expect_event("sample", reason="stopped")
+    guest.expect_event("exit", code=0)
+
+
+def test_the_power_button_stops_a_training_that_keeps_what_it_learned(
+    boot: Boot, training_kernel: Path, tmp_path: Path
+) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.write_text("anna\nbob\ncarla\n")
+    words = "mode=train exit steps=1000000 n_embd=8 n_head=2"
+    guest = boot(words, image=training_kernel, machine="q35", modules=(corpus,))
+    guest.expect_event("step", step=3)
+    press_power(guest)
+    assert guest.wait().ok
+    guest.expect_event("exit", code=0, reason="stopped")
+    assert {"last", "state"} <= {blob.name for blob in guest.machine.blobs}
+
+
+@pytest.mark.parametrize("words", ["seed=nonsense exit", "mode=selftest test=crc32"])
+def test_the_power_button_after_the_end(real: Boot, words: str) -> None:
+    guest = real(words, machine="pc")
+    guest.expect(HALTED)
+    press_power(guest)
+    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+
+
+def test_ctrl_alt_del_after_the_end(real: Boot) -> None:
+    guest = real("seed=nonsense", machine="pc")
+    guest.expect(HALTED)
+    with contextlib.suppress(MachineLost):
+        press(guest, "ctrl-alt-delete")
+    assert shutdown(guest) == {"guest": True, "reason": "guest-reset"}
+
+
+def test_where_only_a_screen_tells_what_happened_it_stays_on(real: Boot) -> None:
+    """Under a hypervisor too: somebody with a USB keyboard reads why there is no prompt, and what to do."""
+    guest = real("mode=shell", machine="pc", cpu="max", serial=False, extra=("-machine", "pc,i8042=off"))
+    shown = until(guest.screen, lambda screen: "kgpt: halted" in screen.text)
+    assert "no keyboard and no serial port answered" in shown.text
+    assert "press e in the boot menu" in shown.text
+    press_power(guest)
+    assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+
+
+def test_a_generation_that_nobody_can_type_to_says_so_and_stays(real: Boot) -> None:
+    guest = real("samples=1", machine="pc", cpu="max", serial=False, extra=("-machine", "pc,i8042=off"))
+    shown = until(guest.screen, lambda screen: "kgpt: halted" in screen.text)
+    assert "keyboard: none found (USB keyboards are not driven yet); serial: none" in shown.text
+    assert guest.machine.running

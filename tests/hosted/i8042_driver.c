@@ -10,6 +10,7 @@ void driver_start(void)
     there = present = leds_awaited = false;
     leds = 0;
     typed_n = typed_at = 0;
+    codes.in = codes.out = 0;
     keyboard = (struct kg_keyboard){0};
     kg_i8042_init();
 }

@@ -20,6 +20,17 @@ static inline void kg_outb(uint16_t port, uint8_t value)
     write_port(port, value);
 }
 
+/* Nothing interrupts a process. */
+static inline uint64_t kg_interrupts_save(void)
+{
+    return 0;
+}
+
+static inline void kg_interrupts_restore(uint64_t flags)
+{
+    (void)flags;
+}
+
 void driver_use_ports(read_port_fn *read, write_port_fn *write);
 void driver_use_ports(read_port_fn *read, write_port_fn *write)
 {

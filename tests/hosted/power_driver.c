@@ -9,6 +9,9 @@ static void fake_out(uint16_t port, uint32_t size, uint32_t value);
 static uint32_t fake_in(uint16_t port, uint32_t size);
 static void fake_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4]);
 _Noreturn static void fake_halt(void);
+static void fake_interrupts_off(void)
+{
+}
 #define kg_outb(port, value) fake_out(port, 1, value)
 #define kg_outw(port, value) fake_out(port, 2, value)
 #define kg_outl(port, value) fake_out(port, 4, value)
@@ -17,6 +20,7 @@ _Noreturn static void fake_halt(void);
 #define kg_inl(port) fake_in(port, 4)
 #define kg_cpuid fake_cpuid
 #define kg_halt fake_halt
+#define kg_interrupts_off fake_interrupts_off
 #include "../../kernel_c/platform/x86_64/firmware.c"
 #include "../../kernel_c/platform/x86_64/power.c"
 
@@ -34,6 +38,9 @@ struct machine {
     uint64_t page;                      /* registers in memory: one page at this address */
     struct write writes[MOST_WRITES];
     uint64_t n_writes, us, reads, text, triple_fault;
+    uint64_t presses; /* times that somebody presses the power button, each after the halt or the press before */
+    uint64_t restart; /* then Ctrl-Alt-Del is pressed */
+    uint64_t no_serial, no_screen;
 };
 
 static struct machine *machine;
@@ -96,8 +103,39 @@ bool kg_debugcon_present(void)
     return false;
 }
 
+bool kg_serial_present(void)
+{
+    return !machine->no_serial;
+}
+
 void kg_screen_flush(void)
 {
+}
+
+const char *kg_screen_mode(void)
+{
+    return machine->no_screen ? "" : "text 80x25";
+}
+
+/* What a person does to a machine that has halted; who does nothing any more ends the test. */
+int plat_read(void)
+{
+    if (machine->presses) {
+        machine->presses--;
+        return KG_READ_OFF;
+    }
+    if (machine->restart) {
+        machine->restart = 0;
+        return KG_READ_RESTART;
+    }
+    return KG_READ_NONE;
+}
+
+void plat_relax(void)
+{
+    if (!machine->presses && !machine->restart) {
+        fake_halt();
+    }
 }
 
 bool kg_paging_readable(uint64_t from, uint64_t size)

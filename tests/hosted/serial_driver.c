@@ -7,6 +7,8 @@
 bool driver_start(void);
 bool driver_start(void)
 {
-    room = ahead_in = ahead_out = 0;
+    room = interrupts = 0;
+    listening = false;
+    ahead.in = ahead.out = 0;
     return kg_serial_init();
 }

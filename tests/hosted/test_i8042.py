@@ -9,17 +9,17 @@ from collections import deque
 from collections.abc import Callable
 
 import pytest
-from keyboards import ALL, CAPS, CHARACTERS, MOVES, NUM, SHIFTS, Key
+from keyboards import ALL, ALTS, CAPS, CHARACTERS, CTRLS, MOVES, NUM, SHIFTS, Key
 from native import shared_object
 
 DATA, STATUS = 0x60, 0x64
-NONE, END = -1, -2
+NONE, END, RESTART = -1, -2, -4
 FROM_MOUSE, TIMEOUT = 0x20, 0x40
 MOST_READS = 250_000
 """Of ports, a microsecond each, while the driver starts: a quarter of a second."""
 
 ENTER = next(key for key in ALL if key.name == "enter")
-_SET1 = {key.set2: key.set1 for key in (*ALL, *SHIFTS, CAPS, NUM)} | {0x01: 0x43, 0x02: 0x41, 0x03: 0x3F}
+_SET1 = {key.set2: key.set1 for key in (*ALL, *SHIFTS, *CTRLS, *ALTS, CAPS, NUM)} | {0x01: 0x43, 0x02: 0x41, 0x03: 0x3F}
 """How a controller translates, what a keyboard answers included."""
 
 
@@ -170,6 +170,10 @@ class Driver:
 
     def read(self) -> int:
         return int(self._library.kg_i8042_read())
+
+    def interrupt(self) -> None:
+        """As the handler does."""
+        self._library.kg_i8042_keep()
 
     def typed(self) -> str:
         """All that there is."""
@@ -324,3 +328,39 @@ def test_the_keyboard_interrupts_and_the_mouse_does_not(start: Start) -> None:
     pc = Pc(Keyboard(), config=0x46)
     start(pc)
     assert pc.config == 0x65
+
+
+def test_what_is_typed_while_nobody_reads_is_kept(start: Start) -> None:
+    """An interrupt takes it in: more than a keyboard keeps itself."""
+    pc = Pc(Keyboard())
+    driver = start(pc)
+    for _ in range(100):
+        pc.type(strokes(2, *CHARACTERS[13:19]))
+        driver.interrupt()
+    assert not pc.out
+    assert driver.typed() == "qwerty" * 100
+
+
+def test_a_full_ring_loses_keys_and_no_release_of_shift(start: Start) -> None:
+    pc = Pc(Keyboard())
+    driver = start(pc)
+    shift, letter = SHIFTS[0], CHARACTERS[13]
+    pc.type(shift.down(2))
+    for _ in range(2100):
+        pc.type(strokes(2, letter))
+        driver.interrupt()
+    pc.type(shift.up(2))
+    driver.interrupt()
+    assert not pc.out
+    assert set(driver.typed()) == {"Q"}
+    pc.type(strokes(2, letter))
+    assert driver.typed() == "q"
+
+
+def test_ctrl_alt_del(start: Start) -> None:
+    pc = Pc(Keyboard())
+    driver = start(pc)
+    delete = next(key for key in MOVES if key.plain == "\x1b[3~")
+    pc.type(CTRLS[0].down(2), ALTS[0].down(2), strokes(2, delete))
+    assert driver.read() == RESTART
+    assert driver.read() == NONE

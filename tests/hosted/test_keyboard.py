@@ -31,7 +31,10 @@ SETS = [1, 2]
 class State(ctypes.Structure):
     """struct kg_keyboard."""
 
-    _fields_ = [(name, ctypes.c_uint8) for name in ("set", "locks", "held", "last", "extended", "released", "skipped")]
+    _fields_ = [
+        (name, ctypes.c_uint8)
+        for name in ("set", "locks", "held", "last", "extended", "released", "restart", "skipped")
+    ]
 
 
 class Keyboard:
@@ -91,6 +94,17 @@ def test_every_key(keyboard: Keyboard) -> None:
             assert keyboard.stroke(key, shift) == key.shifted, key
         assert keyboard.stroke(key, *SHIFTS) == key.shifted, key
     assert not keyboard.state.held
+
+
+@pytest.mark.parametrize("key", [key for key in (*PAD, *MOVES) if key.set1 == 0x53], ids=str)
+def test_ctrl_alt_del_types_nothing(keyboard: Keyboard, key: Key) -> None:
+    for ctrl in CTRLS:
+        for alt in ALTS:
+            assert keyboard.stroke(key, ctrl, alt) == ""
+            assert keyboard.state.restart
+            keyboard.state.restart = 0
+        keyboard.stroke(key, ctrl)
+    assert not keyboard.state.restart
 
 
 def test_caps_lock_turns_letters_round(keyboard: Keyboard) -> None:

@@ -38,6 +38,7 @@ class _Machine(ctypes.Structure):
         *((name, ctypes.c_uint64) for name in ("enable_ms", "page")),
         ("writes", _Write * 64),
         *((name, ctypes.c_uint64) for name in ("n_writes", "us", "reads", "text", "triple_fault")),
+        *((name, ctypes.c_uint64) for name in ("presses", "restart", "no_serial", "no_screen")),
     ]
 
     @property

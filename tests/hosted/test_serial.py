@@ -11,6 +11,8 @@ from native import shared_object
 COM1 = 0x3F8
 FIFO = 16
 NONE, END = -1, -2
+IER, MCR = 1, 4
+RECEIVED, SENT, RTS = 1, 2, 2
 
 
 class Uart:
@@ -26,6 +28,8 @@ class Uart:
         self.lost = 0
         self.registers = [0] * 8
         self.drains = True
+        self.halted = False
+        """The other side sends nothing."""
 
     def read(self, port: int) -> int:
         self.reads += 1
@@ -49,7 +53,7 @@ class Uart:
     def _move(self) -> None:
         if self.sending and self.drains:
             self.sent += bytes([self.sending.popleft()])
-        if self.coming:
+        if self.coming and not self.halted:
             self.received.append(self.coming.popleft())
             if len(self.received) > FIFO:
                 self.received.pop()
@@ -74,6 +78,17 @@ class Driver:
     def read(self) -> int:
         return int(self._library.kg_serial_read())
 
+    def typed(self) -> bytes:
+        """All that there is."""
+        return bytes(iter(self.read, NONE))
+
+    def listen(self) -> None:
+        self._library.kg_serial_listen()
+
+    def interrupt(self) -> None:
+        """As the handler does."""
+        self._library.kg_serial_keep()
+
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
@@ -96,6 +111,43 @@ def test_what_comes_while_a_line_is_drawn_is_kept(library: ctypes.CDLL) -> None:
     assert got == paste
     assert uart.lost == 0
     assert driver.read() == NONE
+
+
+def test_a_paste_while_it_computes_is_kept(library: ctypes.CDLL) -> None:
+    """The port interrupts when its FIFO is half full; nobody reads what was taken in."""
+    paste = bytes(32 + i % 90 for i in range(4000))
+    uart = Uart(paste)
+    driver = Driver(library, uart)
+    driver.listen()
+    assert uart.registers[IER] == RECEIVED | SENT
+    while uart.coming or uart.received:
+        uart.read(COM1 + 5)
+        if len(uart.received) >= 8 or not uart.coming:
+            driver.interrupt()
+            assert uart.registers[IER] == RECEIVED
+    assert uart.lost == 0
+    assert driver.typed() == paste
+
+
+def test_a_sender_that_looks_at_rts_waits_where_there_is_no_room(library: ctypes.CDLL) -> None:
+    paste = bytes(32 + i % 90 for i in range(9000))
+    uart = Uart(paste)
+    driver = Driver(library, uart)
+    driver.listen()
+    got = b""
+    while len(got) < len(paste):
+        waits = not uart.registers[MCR] & RTS
+        assert bool(uart.registers[IER]) != waits  # nor does the port interrupt for ever
+        if waits and uart.reads % 7 == 0:
+            got += driver.typed()
+        elif not waits:
+            uart.read(COM1 + 5)
+        uart.halted = waits
+        driver.interrupt()
+        if not uart.coming:
+            got += driver.typed()
+    assert got == paste
+    assert uart.lost == 0
 
 
 def test_nothing_is_sent_too_fast(library: ctypes.CDLL) -> None:

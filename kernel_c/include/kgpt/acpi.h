@@ -57,15 +57,17 @@ struct kg_acpi_fadt {
     uint64_t dsdt;                          /* address of the table that everything else is described in */
     bool reduced;                           /* hardware-reduced: none of the pm1 registers, no timer */
     struct kg_acpi_register pm1_status[2];  /* a and b, 16 bits, or none */
+    struct kg_acpi_register pm1_enable[2];  /* likewise; behind the status */
     struct kg_acpi_register pm1_control[2]; /* likewise */
-    struct kg_acpi_register timer;          /* counts at 3,579,545 Hz */
-    bool timer_32_bits;                     /* else 24 */
-    struct kg_acpi_register sleep_control;  /* 8 bits, of hardware-reduced machines */
-    struct kg_acpi_register reset;          /* 8 bits; none if the machine does not say that it works */
-    uint8_t reset_value;                    /* what to write there */
-    uint8_t enable_value;                   /* written to smi_port switches to ACPI mode; */
-    uint16_t smi_port;                      /* 0: it always is */
-    uint16_t boot_arch;                     /* IA-PC boot architecture flags; 0 where too old to say */
+    bool power_button; /* it sets a bit of pm1_status; false: it is a device of the DSDT, or there is none */
+    struct kg_acpi_register timer;         /* counts at 3,579,545 Hz */
+    bool timer_32_bits;                    /* else 24 */
+    struct kg_acpi_register sleep_control; /* 8 bits, of hardware-reduced machines */
+    struct kg_acpi_register reset;         /* 8 bits; none if the machine does not say that it works */
+    uint8_t reset_value;                   /* what to write there */
+    uint8_t enable_value;                  /* written to smi_port switches to ACPI mode; */
+    uint16_t smi_port;                     /* 0: it always is */
+    uint16_t boot_arch;                    /* IA-PC boot architecture flags; 0 where too old to say */
 };
 
 /* False without a FADT. */

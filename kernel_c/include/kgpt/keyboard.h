@@ -20,6 +20,7 @@ struct kg_keyboard {
     uint8_t last;     /* the key that went down last, while it is down */
     uint8_t extended; /* 0x80: E0 came before the code to come */
     uint8_t released; /* 0x80: F0 did */
+    uint8_t restart;  /* Ctrl-Alt-Del was pressed; whoever obeys it clears it */
     uint8_t skipped;  /* codes still to come of a sequence that is ignored */
 };
 

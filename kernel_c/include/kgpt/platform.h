@@ -52,9 +52,12 @@ struct kg_cpus {
 
 #define KG_READ_NONE (-1) /* nothing typed yet */
 #define KG_READ_END (-2)  /* input has ended, or there is no input device */
+/* Less than KG_READ_END: the run shall end. */
+#define KG_READ_OFF (-3)     /* the power button was pressed */
+#define KG_READ_RESTART (-4) /* Ctrl-Alt-Del */
 
 void plat_write(const char *text, size_t n);    /* the console: serial port and screen, "\n" alone ends a line */
-int plat_read(void);                            /* one byte 0..255, KG_READ_NONE or KG_READ_END; never waits */
+int plat_read(void);                            /* one byte 0..255, or one of KG_READ_; never waits */
 void plat_relax(void);                          /* called between two reads that found nothing */
 bool plat_has_events(void);                     /* does anyone listen on the machine channel? */
 void plat_event(const char *line, size_t n);    /* a whole line of JSON with its "\n"; dropped where nobody listens */

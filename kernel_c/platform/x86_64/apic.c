@@ -33,6 +33,7 @@ enum {
 #define COMMAND_INIT 0x4500u    /* level asserted, edge-triggered */
 #define COMMAND_STARTUP 0x4600u /* and the page's number */
 #define COMMAND_FIXED 0x4000u   /* and a vector */
+#define TIMER_PERIODIC 0x20000u
 #define COMMAND_PENDING 0x1000u
 #define MAX_SPINS 100000
 
@@ -89,7 +90,7 @@ static bool is_in_service(void)
 /* What firmware was in the middle of when it handed over would hold back everything that is not more urgent, for ever. */
 static void let_through(void)
 {
-    set(TASK_PRIORITY, 0);
+    set(TASK_PRIORITY, KG_PRIORITY_OURS);
     for (int i = 0; i < KG_N_VECTORS && is_in_service(); i++)
         set(END_OF_INTERRUPT, 0);
 }
@@ -110,8 +111,8 @@ const char *kg_apic_init(uint32_t largest_id)
             return "there is no memory for page tables";
         registers = (volatile uint8_t *)page;
     }
-    set(PIN_VECTOR, FROM_8259);
     set(SPURIOUS_VECTOR, SOFTWARE_ENABLE | KG_VECTOR_SPURIOUS);
+    set(PIN_VECTOR, FROM_8259); /* behind it: an APIC that is off keeps its pins masked (SDM 3A, 11.4.7.2) */
     let_through();
     return NULL;
 }
@@ -167,7 +168,7 @@ void kg_apic_end_of_interrupt(void)
 void kg_apic_timer(uint32_t count)
 {
     set(TIMER_DIVISOR, DIVIDE_BY_16);
-    set(TIMER_VECTOR, KG_VECTOR_TIMER); /* once */
+    set(TIMER_VECTOR, TIMER_PERIODIC | KG_VECTOR_TIMER);
     set(TIMER_COUNT, count);
 }
 

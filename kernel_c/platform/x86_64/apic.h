@@ -1,4 +1,4 @@
-/* The local APIC, by which one processor starts and wakes another, and by whose timer the first one wakes itself (SDM 3A, 11.4 to
+/* The local APIC, by which one processor starts and wakes another, and by whose timer the first one interrupts itself (SDM 3A, 11.4 to
  * 11.12). */
 #ifndef KGPT_X86_64_APIC_H
 #define KGPT_X86_64_APIC_H
@@ -22,7 +22,7 @@ void kg_apic_send_startup(uint32_t id, uint64_t page); /* begin in real mode at 
 void kg_apic_send_wake(uint32_t id);                   /* KG_VECTOR_WAKE */
 void kg_apic_end_of_interrupt(void);
 
-/* Counts down from `count`, and then wakes the processor that called this. */
+/* Counts down from `count`, again and again, and interrupts the processor that called this each time. */
 void kg_apic_timer(uint32_t count);
 uint32_t kg_apic_timer_left(void);
 

@@ -4,6 +4,7 @@
 #include "idle.h"
 #include "io.h"
 #include "kgpt/platform.h"
+#include "power.h"
 #include "screen.h"
 #include "serial.h"
 
@@ -16,10 +17,6 @@ void plat_write(const char *text, size_t n)
 /* While a paste comes in, its next byte is a tenth of a millisecond away. */
 #define PATIENCE_PER_SECOND 500
 
-/* A serial port keeps 16 bytes until they are read: at 115200 baud that is 1.4 ms. A keyboard keeps its own until it is asked. */
-#define SLEEP_US 10000
-#define SLEEP_US_SERIAL 1000
-
 static uint64_t last_typed;
 
 /* What can be typed on. The keyboard first: a line that never falls silent shall not keep Ctrl-C from being seen. */
@@ -28,7 +25,14 @@ static int (*const sources[])(void) = {kg_i8042_read, kg_serial_read};
 /* Whoever looks for a key lets the screen catch up, as far as its turn has come. */
 int plat_read(void)
 {
+    static uint32_t looked;
     kg_screen_turn();
+    kg_idle_listen();
+    if (looked != kg_timer_ticks) {
+        looked = kg_timer_ticks;
+        if (kg_power_pressed())
+            return KG_READ_OFF;
+    }
     int result = KG_READ_END;
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         int byte = sources[i]();
@@ -36,6 +40,8 @@ int plat_read(void)
             last_typed = plat_ticks();
             return byte;
         }
+        if (byte == KG_READ_RESTART)
+            return byte;
         if (byte == KG_READ_NONE)
             result = KG_READ_NONE;
     }
@@ -48,7 +54,7 @@ void plat_relax(void)
     if (plat_ticks() - last_typed < plat_ticks_hz() / PATIENCE_PER_SECOND)
         kg_pause();
     else
-        kg_idle(kg_serial_present() && !kg_serial_woke ? SLEEP_US_SERIAL : SLEEP_US);
+        kg_idle();
 }
 
 bool plat_has_events(void)

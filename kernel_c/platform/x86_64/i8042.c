@@ -3,6 +3,7 @@
 #include "io.h"
 #include "kgpt/keyboard.h"
 #include "kgpt/platform.h"
+#include "ring.h"
 
 enum { DATA = 0x60, STATUS = 0x64, COMMAND = 0x64 };
 #define STATUS_OUTPUT_FULL 0x01
@@ -39,9 +40,11 @@ enum { DATA = 0x60, STATUS = 0x64, COMMAND = 0x64 };
 #define MAX_SPINS 20000
 #define MAX_FLUSHED 64 /* bytes: no buffer on the way is larger */
 #define MAX_POLLED 16  /* bytes in one read: what never ends is no keyboard */
+#define CODES_LOST 0xFF
 
 static bool there;   /* a controller, that is */
 static bool present; /* and a keyboard on it */
+static struct kg_ring codes;
 static struct kg_keyboard keyboard;
 static uint8_t leds;      /* what they show */
 static bool leds_awaited; /* the keyboard was told that they follow */
@@ -181,15 +184,43 @@ static void take(uint8_t byte)
     }
 }
 
-int kg_i8042_read(void)
+/* Where there is no room the last code becomes what keyboards send then: some codes are lost, and no key is held any more. */
+static void keep_code(uint8_t code)
 {
-    for (unsigned i = 0; i < MAX_POLLED && there && typed_at == typed_n; i++) {
+    if (!kg_ring_is_full(&codes))
+        kg_ring_put(&codes, code);
+    else
+        codes.bytes[(codes.in - 1) % KG_RING_SIZE] = CODES_LOST;
+}
+
+void kg_i8042_keep(void)
+{
+    for (unsigned i = 0; i < MAX_POLLED && there; i++) {
         uint8_t status = kg_inb(STATUS);
         if (status == NOTHING_THERE || !(status & STATUS_OUTPUT_FULL))
-            break;
+            return;
         uint8_t byte = kg_inb(DATA);
         if (!(status & STATUS_FROM_MOUSE))
-            take(byte);
+            keep_code(byte);
+    }
+}
+
+static int next_code(void)
+{
+    uint64_t flags = kg_interrupts_save();
+    kg_i8042_keep();
+    kg_interrupts_restore(flags);
+    return kg_ring_take(&codes);
+}
+
+int kg_i8042_read(void)
+{
+    int code;
+    for (unsigned i = 0; i < MAX_POLLED && typed_at == typed_n && (code = next_code()) >= 0; i++)
+        take((uint8_t)code);
+    if (keyboard.restart) {
+        keyboard.restart = 0;
+        return KG_READ_RESTART;
     }
     if (typed_at < typed_n)
         return (uint8_t)typed[typed_at++];

@@ -1,10 +1,12 @@
-/* Sleep until the local APIC's timer ends it, or an interrupt of the keyboard or the serial port does. These go through the 8259s: it is
- * the way that needs no tables, and where nothing comes through, the timer still does. */
+/* While the first processor works or sleeps, interrupts of the keyboard, the serial port and the timer take in what was typed: a keyboard
+ * keeps 16 bytes, and a serial port too. Keyboard and port come through the 8259s, the way that needs no tables. Where nothing
+ * comes through, the timer still does, and looks at both. */
 #include "idle.h"
 
 #include <stddef.h>
 
 #include "apic.h"
+#include "i8042.h"
 #include "interrupts.h"
 #include "io.h"
 #include "kgpt/platform.h"
@@ -19,8 +21,11 @@
 #define PIC_KEYBOARD (1u << 1)
 #define PIC_SERIAL (1u << 4)
 
-#define TEST_US 1000
-#define TESTS_PER_SECOND 20 /* a virtual processor may have to wait for a real one */
+/* A keyboard is looked at so often. A serial port that cannot interrupt keeps 16 bytes: at 115200 baud that is 1.4 ms. */
+#define TICK_US 10000u
+#define TICK_US_SERIAL 1000u
+#define SHORT_RUN \
+    100000000u /* ticks of the TSC since the first instruction: what is over by then needs no interrupts */
 
 #define CPUID1_ECX_HYPERVISOR (1u << 31)
 #define AMD_EBX 0x68747541u /* "Auth" */
@@ -30,9 +35,12 @@
 #define CALIBRATIONS 4
 #define CALIBRATIONS_PER_SECOND 2000
 
-volatile bool kg_timer_woke;
+volatile uint32_t kg_timer_ticks;
+extern uint64_t kg_ticks_entry;
 
 static uint64_t counts_per_second; /* of the timer; 0: it cannot be used */
+static uint32_t tick_us;           /* as the timer is set */
+static bool may_sleep;
 
 /* Firmware leaves them with vectors that are exceptions now. */
 static void prepare_8259(void)
@@ -79,57 +87,52 @@ static void calibrate(void)
         counts_per_second = 0;
 }
 
-static void start_timer(uint32_t us)
+void kg_idle_interrupt(void);
+void kg_idle_interrupt(void)
 {
-    kg_apic_timer((uint32_t)(counts_per_second * us / 1000000) + 1);
-}
-
-/* Tried out awake: who sleeps and is not woken never comes back. */
-static bool timer_wakes(void)
-{
-    uint64_t start = kg_rdtsc(), patience = plat_ticks_hz() / TESTS_PER_SECOND;
-    kg_timer_woke = false;
-    start_timer(TEST_US);
-    while (!kg_timer_woke && kg_rdtsc() - start < patience) {
-        kg_serial_keep();
-        __asm__ volatile("sti; nop; cli" : : : "memory");
-    }
-    return kg_timer_woke;
-}
-
-/* The serial port interrupts only here: in a virtual machine each interrupt costs time, and a paste would make thousands. */
-static void sleep(uint32_t us, enum kg_serial_interrupt serial)
-{
-    start_timer(us);
-    kg_serial_interrupt(serial);
-    kg_sleep();
-    kg_serial_interrupt(KG_SERIAL_NEVER);
+    kg_i8042_keep();
+    kg_serial_keep();
+    kg_apic_end_of_interrupt();
 }
 
 static void prepare(void)
 {
-    if (timer_may_stop() || plat_ticks_hz() == 0)
+    if (plat_ticks_hz() == 0)
         return;
     prepare_8259();
     if (kg_apic_init(0))
         return;
+    may_sleep = !timer_may_stop();
     calibrate();
-    if (counts_per_second == 0 || !timer_wakes()) {
-        counts_per_second = 0;
-        return;
-    }
     kg_serial_flush();
-    sleep(TEST_US, KG_SERIAL_SENT);
+    kg_serial_listen();
 }
 
-void kg_idle(uint32_t us)
+void kg_idle_listen(void)
 {
     static bool prepared;
-    if (!prepared)
+    if (!prepared) {
+        if (kg_rdtsc() - kg_ticks_entry < SHORT_RUN)
+            return;
+        prepared = true;
         prepare();
-    prepared = true;
-    if (counts_per_second)
-        sleep(us, KG_SERIAL_RECEIVED);
+    }
+    if (counts_per_second == 0)
+        return;
+    kg_interrupts_on();
+    uint32_t us = kg_serial_present() && !kg_serial_woke ? TICK_US_SERIAL : TICK_US;
+    if (us != tick_us) {
+        tick_us = us;
+        kg_apic_timer((uint32_t)(counts_per_second * us / 1000000) + 1);
+    }
+}
+
+/* A processor that sleeps and is not woken never comes back: so the timer has to have interrupted one that was awake. */
+void kg_idle(void)
+{
+    kg_idle_listen();
+    if (kg_timer_ticks && may_sleep)
+        kg_sleep();
     else
         kg_pause();
 }

@@ -1,13 +1,16 @@
-/* How the first processor waits for somebody to type. */
+/* Interrupts on the first processor: input is taken in while it works, and wakes it while it waits. */
 #ifndef KGPT_X86_64_IDLE_H
 #define KGPT_X86_64_IDLE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
-/* Sleeps, where the machine can wake it again, for at most so many microseconds, up to 10,000; or a moment. */
-void kg_idle(uint32_t us);
+/* Interrupts are on from now on, where the machine has what that needs: called by whoever looks for input. Not at once, since a run that
+ * is over in no time shall not wait for timers. */
+void kg_idle_listen(void);
 
-extern volatile bool kg_timer_woke; /* the timer has interrupted (isr.S) */
+/* Sleeps until something interrupts, at most 10 ms, where the machine can wake it again; or a moment. */
+void kg_idle(void);
+
+extern volatile uint32_t kg_timer_ticks; /* how often the timer has interrupted (isr.S) */
 
 #endif

@@ -15,7 +15,7 @@ struct idt_pointer {
 } __attribute__((packed));
 
 extern const uint64_t kg_isr_table[KG_N_EXCEPTIONS];
-extern char kg_isr_wake[], kg_isr_timer[], kg_isr_serial[], kg_isr_spurious[];
+extern char kg_isr_wake[], kg_isr_timer[], kg_isr_serial[], kg_isr_keyboard[], kg_isr_spurious[];
 
 static struct gate idt[KG_N_VECTORS];
 
@@ -36,8 +36,9 @@ void kg_interrupts_init(void)
     for (int i = 0; i < KG_N_EXCEPTIONS; i++)
         set_gate(i, kg_isr_table[i], 1);
     for (int i = KG_N_EXCEPTIONS; i < KG_N_VECTORS; i++)
-        set_gate(i, (uintptr_t)kg_isr_wake, 0); /* on the stack of who sleeps */
+        set_gate(i, (uintptr_t)kg_isr_wake, 0); /* on the stack of who is interrupted */
     set_gate(KG_VECTOR_TIMER, (uintptr_t)kg_isr_timer, 0);
+    set_gate(KG_VECTOR_KEYBOARD, (uintptr_t)kg_isr_keyboard, 0);
     set_gate(KG_VECTOR_SERIAL, (uintptr_t)kg_isr_serial, 0);
     set_gate(KG_VECTOR_SPURIOUS, (uintptr_t)kg_isr_spurious, 0);
 }

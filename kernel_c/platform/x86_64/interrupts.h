@@ -1,16 +1,18 @@
-/* The 32 exceptions, and what wakes a processor that sleeps. Interrupts are on only while one sleeps, and off again when the first
- * has come. It may be any: firmware may have left a device that still sends its own. */
+/* The 32 exceptions, what wakes a processor that sleeps, and what the first one takes in while it works. An interrupt that nobody
+ * expects switches them off until idle.c switches them on again: firmware may have left a device that still sends its own. */
 #ifndef KGPT_X86_64_INTERRUPTS_H
 #define KGPT_X86_64_INTERRUPTS_H
 
 #include <stdint.h>
 
 #define KG_N_EXCEPTIONS 32
-#define KG_VECTOR_WAKE 0x30     /* there is something to do (parallel.c) */
-#define KG_VECTOR_TIMER 0x31    /* or to look for (idle.c) */
-#define KG_VECTOR_SPURIOUS 0x3F /* what the local APIC delivers when an interrupt went away again */
-#define KG_VECTOR_8259 0x20     /* the first of its sixteen */
+#define KG_VECTOR_8259 0x20 /* the first of its sixteen */
+#define KG_VECTOR_KEYBOARD (KG_VECTOR_8259 + 1)
 #define KG_VECTOR_SERIAL (KG_VECTOR_8259 + 4)
+#define KG_VECTOR_WAKE 0x30     /* there is something to do (parallel.c) */
+#define KG_VECTOR_SPURIOUS 0x3F /* what the local APIC delivers when an interrupt went away again */
+#define KG_VECTOR_TIMER 0xF1    /* there may be something to look at (idle.c) */
+#define KG_PRIORITY_OURS 0xE0 /* of the first processor: what firmware has left has lower vectors, and waits for ever */
 #define KG_N_VECTORS 256
 
 /* As isr.S leaves it on the stack, lowest address first. */

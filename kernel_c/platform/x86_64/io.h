@@ -102,6 +102,34 @@ static inline void kg_wrmsr(uint32_t index, uint64_t value)
     __asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
 }
 
+static inline void kg_wbinvd(void)
+{
+    __asm__ volatile("wbinvd" : : : "memory");
+}
+
+static inline void kg_interrupts_off(void)
+{
+    __asm__ volatile("cli" : : : "memory");
+}
+
+static inline void kg_interrupts_on(void)
+{
+    __asm__ volatile("sti" : : : "memory");
+}
+
+/* Off until kg_interrupts_restore, which switches them on only if they were. */
+static inline uint64_t kg_interrupts_save(void)
+{
+    uint64_t flags;
+    __asm__ volatile("pushfq; popq %0; cli" : "=r"(flags) : : "memory");
+    return flags;
+}
+
+static inline void kg_interrupts_restore(uint64_t flags)
+{
+    __asm__ volatile("pushq %0; popfq" : : "r"(flags) : "memory", "cc");
+}
+
 /* Asleep until an interrupt comes, which may have been there before: sti takes effect behind the hlt. */
 static inline void kg_sleep(void)
 {

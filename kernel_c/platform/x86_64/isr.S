@@ -47,21 +47,8 @@ isr_common:
     ud2
     .size isr_common, . - isr_common
 
-    /* Ends the sleep of parallel.c or idle.c, and does nothing else. A called function may change nine registers. Interrupts are off
-     * afterwards (bit 9 of the flags), or a device that nobody answers, and so interrupts again and again, would never let us go on. */
-    .globl kg_isr_timer, kg_isr_serial, kg_isr_wake
-    .type kg_isr_timer, @function
-kg_isr_timer:
-    movb $1, kg_timer_woke
-    jmp kg_isr_wake
-    .size kg_isr_timer, . - kg_isr_timer
-    .type kg_isr_serial, @function
-kg_isr_serial:
-    movb $1, kg_serial_woke
-    .size kg_isr_serial, . - kg_isr_serial
-    .type kg_isr_wake, @function
-kg_isr_wake:
-    andq $~0x200, 16(%rsp)
+    /* Calls what may change nine registers, and returns from the interrupt. */
+    .macro answer function
     pushq %rax
     pushq %rcx
     pushq %rdx
@@ -72,7 +59,7 @@ kg_isr_wake:
     pushq %r10
     pushq %r11
     cld
-    call kg_apic_end_of_interrupt
+    call \function
     popq %r11
     popq %r10
     popq %r9
@@ -83,6 +70,31 @@ kg_isr_wake:
     popq %rcx
     popq %rax
     iretq
+    .endm
+
+    /* The timer, the serial port, the keyboard: idle.c takes in what was typed. */
+    .globl kg_isr_timer, kg_isr_serial, kg_isr_keyboard
+    .type kg_isr_timer, @function
+kg_isr_timer:
+    incl kg_timer_ticks
+    jmp kg_isr_keyboard
+    .size kg_isr_timer, . - kg_isr_timer
+    .type kg_isr_serial, @function
+kg_isr_serial:
+    movb $1, kg_serial_woke
+    .size kg_isr_serial, . - kg_isr_serial
+    .type kg_isr_keyboard, @function
+kg_isr_keyboard:
+    answer kg_idle_interrupt
+    .size kg_isr_keyboard, . - kg_isr_keyboard
+
+    /* Ends the sleep of parallel.c or idle.c, and does nothing else. Interrupts are off afterwards (bit 9 of the flags), or a
+     * device that nobody answers, and so interrupts again and again, would never let us go on. */
+    .globl kg_isr_wake
+    .type kg_isr_wake, @function
+kg_isr_wake:
+    andq $~0x200, 16(%rsp)
+    answer kg_apic_end_of_interrupt
     .size kg_isr_wake, . - kg_isr_wake
 
     /* Comes without a need to be acknowledged (SDM 3A, 11.9). */

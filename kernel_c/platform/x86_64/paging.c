@@ -166,7 +166,7 @@ bool kg_paging_video(uint64_t base, uint64_t size, bool combining)
     if (end < base || end > physical_end() || !map(base & ~(KG_PAGE - 1), end, PRESENT | WRITE | NO_EXECUTE | how))
         return false;
     kg_write_cr3((uintptr_t)root);
-    __asm__ volatile("wbinvd" : : : "memory"); /* nothing of it may stay in a cache from when it was an ordinary page */
+    kg_wbinvd(); /* nothing of it may stay in a cache from when it was an ordinary page */
     return true;
 }
 

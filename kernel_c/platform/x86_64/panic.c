@@ -189,6 +189,7 @@ void kg_panic_check(void)
 static void begin(struct report *report)
 {
     uint32_t before = NOBODY, own = kg_smp_number();
+    kg_interrupts_off();
     if (!__atomic_compare_exchange_n(&panicking, &before, own, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         if (before != own)
             kg_halt();

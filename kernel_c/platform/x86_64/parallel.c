@@ -56,6 +56,10 @@ _Noreturn void kg_parallel_serve(struct kg_processor *own)
 
 void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers), void *context)
 {
+    if (n_others == 0) { /* no section: processors that are started later count from 0 */
+        work(context, 0, 1);
+        return;
+    }
     section.work = work;
     section.context = context;
     uint32_t number = section.number + 1;

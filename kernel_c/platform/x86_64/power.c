@@ -1,4 +1,5 @@
 /* How the machine ends. Whatever is asked of it may do nothing, and none of it may hang: each way is waited for, and then the next one tried. */
+#include "power.h"
 #include "debugcon.h"
 #include "firmware.h"
 #include "io.h"
@@ -23,6 +24,7 @@
 #define PM1_SLEEP_TYPE 0x1C00u
 #define PM1_SLEEP_ENABLE 0x2000u
 #define SLEEP_CONTROL_ENABLE 0x20u
+#define PM1_POWER_BUTTON 0x0100u
 
 #define RESET_CONTROL 0xCF9 /* of chipsets since the PIIX3 */
 #define RESET_HARD 0x02u
@@ -33,6 +35,7 @@
 #define RESET_MS 100
 
 static bool wanted_off;
+static bool has_button;
 
 void plat_off_at_exit(void)
 {
@@ -61,6 +64,36 @@ static void enter_acpi_mode(const struct kg_acpi_fadt *fadt)
     kg_outb(fadt->smi_port, fadt->enable_value);
     for (uint32_t ms = 0; ms < ENABLE_MS && !(kg_register_read(control, 2) & PM1_SCI_ENABLE); ms++)
         wait_ms(1);
+}
+
+static void take_button(const struct kg_acpi_fadt *fadt)
+{
+    enter_acpi_mode(fadt);
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct kg_acpi_register *status = &fadt->pm1_status[i], *enable = &fadt->pm1_enable[i];
+        if (kg_register_usable(status, 2) && kg_register_usable(enable, 2)) {
+            kg_register_write(status, 2, PM1_POWER_BUTTON); /* a one clears it */
+            kg_register_write(enable, 2, PM1_POWER_BUTTON);
+            has_button = true;
+        }
+    }
+}
+
+bool kg_power_pressed(void)
+{
+    static bool looked;
+    const struct kg_acpi_fadt *fadt = kg_firmware_fadt();
+    if (!looked && fadt && fadt->power_button)
+        take_button(fadt);
+    looked = true;
+    for (uint32_t i = 0; i < 2 && has_button; i++) {
+        const struct kg_acpi_register *status = &fadt->pm1_status[i];
+        if (status->address && (kg_register_read(status, 2) & PM1_POWER_BUTTON)) {
+            kg_register_write(status, 2, PM1_POWER_BUTTON);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* The type first, and then with the bit that sets it off, as the specification asks of both registers. What woke the machine the last time would
@@ -99,23 +132,40 @@ static void power_off(void)
     wait_ms(OFF_MS);
 }
 
+/* What is on the screen stays to be read, until somebody has had enough of it. */
+_Noreturn static void wait_for_button(void)
+{
+    for (;;) {
+        int byte = plat_read();
+        if (byte == KG_READ_OFF)
+            power_off();
+        if (byte == KG_READ_RESTART)
+            plat_reboot();
+        plat_relax();
+    }
+}
+
 _Noreturn void plat_exit(enum kg_exit code)
 {
     static const char text[] = "kgpt: halted; the machine can be switched off\n";
     bool virtual = under_hypervisor();
+    kg_interrupts_off();
     kg_serial_flush();
     kg_screen_flush();
     if (virtual)
         kg_outl(DEBUG_EXIT, KG_EXIT_PORT_BASE + (uint32_t)code);
     if (wanted_off)
         power_off();
-    if (virtual) {
+    bool seen_elsewhere = kg_debugcon_present() || kg_serial_present() || !*kg_screen_mode();
+    if (virtual && (wanted_off || seen_elsewhere)) {
         kg_outw(QEMU_PM1A_CONTROL, SLEEP_ENABLE_S5);
         kg_outw(BOCHS_PM1A_CONTROL, SLEEP_ENABLE_S5);
     }
     plat_write(text, sizeof text - 1);
     kg_screen_flush();
-    kg_halt();
+    if (code == KG_EXIT_FAILED)
+        kg_halt();
+    wait_for_button();
 }
 
 static void reset_by_firmware(void)
@@ -145,6 +195,7 @@ static void reset_by_keyboard(void)
 
 _Noreturn void plat_reboot(void)
 {
+    kg_interrupts_off();
     kg_serial_flush();
     kg_screen_flush();
     reset_by_firmware();

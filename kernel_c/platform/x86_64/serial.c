@@ -2,6 +2,7 @@
 
 #include "io.h"
 #include "kgpt/platform.h"
+#include "ring.h"
 
 #define COM1 0x3F8
 enum {
@@ -13,6 +14,11 @@ enum {
     LINE_STATUS = COM1 + 5,
     SCRATCH = COM1 + 7,
 };
+#define INTERRUPT_NEVER 0x00
+#define INTERRUPT_RECEIVED 0x01
+#define INTERRUPT_SENT 0x02
+#define MODEM_READY 0x0B /* DTR, RTS, OUT2 */
+#define MODEM_RTS 0x02
 #define STATUS_DATA_READY 0x01
 #define STATUS_TRANSMIT_EMPTY 0x20
 #define STATUS_TRANSMITTER_IDLE 0x40
@@ -25,8 +31,10 @@ volatile bool kg_serial_woke;
 static bool present;
 static unsigned room; /* free places in the transmit FIFO */
 
-/* Received meanwhile: a line that is drawn again takes longer than the receive FIFO lasts. A ring that is full has one place left. */
-static uint8_t ahead[256], ahead_in, ahead_out;
+/* What was received: a token, and a line that is drawn again, take longer than the receive FIFO lasts. */
+static struct kg_ring ahead;
+static bool listening;     /* it may interrupt */
+static uint8_t interrupts; /* when it does */
 
 static bool keeps(uint16_t port, uint8_t value)
 {
@@ -51,9 +59,9 @@ bool kg_serial_init(void)
     kg_outb(LINE_CONTROL, 0x80); /* divisor latch */
     kg_outb(DATA, 1);            /* 115200 baud */
     kg_outb(INTERRUPT_ENABLE, 0);
-    kg_outb(LINE_CONTROL, 0x03);  /* 8 bits, no parity, one stop bit */
-    kg_outb(FIFO_CONTROL, 0x87);  /* on, cleared; interrupts when it is half full, or the line has fallen silent */
-    kg_outb(MODEM_CONTROL, 0x0B); /* DTR, RTS, OUT2 */
+    kg_outb(LINE_CONTROL, 0x03); /* 8 bits, no parity, one stop bit */
+    kg_outb(FIFO_CONTROL, 0x87); /* on, cleared; interrupts when it is half full, or the line has fallen silent */
+    kg_outb(MODEM_CONTROL, MODEM_READY);
     return true;
 }
 
@@ -62,11 +70,20 @@ bool kg_serial_present(void)
     return present;
 }
 
-static uint8_t line_status(void)
+/* The line's status; a byte that it has received is kept. Interrupts are off. */
+static uint8_t look(void)
 {
     uint8_t status = kg_inb(LINE_STATUS);
-    if ((status & STATUS_DATA_READY) && (uint8_t)(ahead_in + 1) != ahead_out)
-        ahead[ahead_in++] = kg_inb(DATA);
+    if ((status & STATUS_DATA_READY) && !kg_ring_is_full(&ahead))
+        kg_ring_put(&ahead, kg_inb(DATA));
+    return status;
+}
+
+static uint8_t line_status(void)
+{
+    uint64_t flags = kg_interrupts_save();
+    uint8_t status = look();
+    kg_interrupts_restore(flags);
     return status;
 }
 
@@ -105,19 +122,31 @@ int kg_serial_read(void)
 {
     if (!present)
         return KG_READ_END;
-    if (ahead_in != ahead_out)
-        return ahead[ahead_out++];
-    return kg_inb(LINE_STATUS) & STATUS_DATA_READY ? kg_inb(DATA) : KG_READ_NONE;
+    line_status();
+    return kg_ring_take(&ahead);
+}
+
+/* INTERRUPT_NEVER: our side is full, which RTS tells a sender that looks at it. */
+static void interrupt_when(uint8_t when)
+{
+    if (interrupts != when) {
+        interrupts = when;
+        kg_outb(INTERRUPT_ENABLE, when);
+        kg_outb(MODEM_CONTROL, when == INTERRUPT_NEVER ? MODEM_READY & ~MODEM_RTS : MODEM_READY);
+    }
 }
 
 void kg_serial_keep(void)
 {
-    if (present)
-        line_status();
+    for (int i = 0; i < FIFO_DEPTH && present && (look() & STATUS_DATA_READY); i++) {
+    }
+    if (listening)
+        interrupt_when(kg_ring_is_full(&ahead) ? INTERRUPT_NEVER : INTERRUPT_RECEIVED);
 }
 
-void kg_serial_interrupt(enum kg_serial_interrupt when)
+void kg_serial_listen(void)
 {
-    if (present)
-        kg_outb(INTERRUPT_ENABLE, (uint8_t)when);
+    listening = present;
+    if (listening)
+        interrupt_when(INTERRUPT_RECEIVED | INTERRUPT_SENT);
 }

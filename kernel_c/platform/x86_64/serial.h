@@ -10,15 +10,10 @@ bool kg_serial_present(void);
 void kg_serial_write(const char *text, size_t n); /* "\n" is sent as "\r\n" */
 void kg_serial_flush(void);                       /* waits until the last byte is on the wire */
 int kg_serial_read(void);                         /* KG_READ_NONE if nothing was received */
-void kg_serial_keep(void);                        /* a byte that was received, for later */
+void kg_serial_keep(void); /* takes in what was received, for kg_serial_read; with interrupts off */
 
-/* When it interrupts from now on. */
-enum kg_serial_interrupt {
-    KG_SERIAL_NEVER = 0,
-    KG_SERIAL_RECEIVED = 1, /* when there is something to read */
-    KG_SERIAL_SENT = 2,     /* when there is nothing to send: to find out whether it can be heard */
-};
-void kg_serial_interrupt(enum kg_serial_interrupt when);
-extern volatile bool kg_serial_woke; /* it did */
+/* From now on it interrupts when it has received something; once at first, to find out whether it can be heard. */
+void kg_serial_listen(void);
+extern volatile bool kg_serial_woke; /* it was (isr.S) */
 
 #endif

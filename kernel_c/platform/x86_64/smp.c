@@ -14,6 +14,7 @@
 #include "kgpt/mem.h"
 #include "kgpt/platform.h"
 #include "memory.h"
+#include "mtrr.h"
 #include "paging.h"
 #include "timer.h"
 
@@ -105,7 +106,7 @@ _Noreturn void kg_ap_main(uint32_t i)
     kg_paging_join();
     kg_gdt_load(&own->segments, (void *)stacks_of(own).interrupt_top);
     kg_interrupts_load();
-    bool good = kg_apic_join() && is_like_first();
+    bool good = kg_apic_join() && is_like_first() && kg_mtrr_join();
     uint32_t now = good ? KG_PROCESSOR_RUNNING : KG_PROCESSOR_UNLIKE;
     bool in_time = __atomic_compare_exchange_n(&own->state, &state, now, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
     if (!in_time || !good)
@@ -234,6 +235,7 @@ static const char *start_processors(uint32_t most, struct kg_arena *arena)
     if (problem)
         return problem;
     result.by = kg_apic_mode();
+    kg_mtrr_init();
     wake_all(page);
     count_answers();
     return result.note;
@@ -242,6 +244,7 @@ static const char *start_processors(uint32_t most, struct kg_arena *arena)
 struct kg_cpus plat_start_cpus(uint32_t most, struct kg_arena *arena)
 {
     if (!result.found) {
+        kg_interrupts_off(); /* the APIC may change its mode; plat_read switches them on again */
         result = (struct kg_cpus){.found = 1, .started = 1, .by = "", .note = ""};
         result.note = start_processors(most, arena);
     }
