@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.cli.names import ModelName
 from kgpt_build.cli.options import json_option, toolchain_option, verbose_option
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.settings import check_whole
@@ -24,7 +25,7 @@ _HOSTED_MB = 16384
 
 
 @click.command("bench")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=ModelName())
 @click.option("-p", "--n-prompt", default=64, show_default=True, metavar="N", help="Tokens of the prompt; 0: none.")
 @click.option("-n", "--n-gen", default=16, show_default=True, metavar="N", help="Tokens decoded one by one; 0: none.")
 @click.option("-r", "--repetitions", default=3, show_default=True, metavar="N", help="How often each is measured.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kgpt_build.cli.names import ModelName
 from kgpt_build.cli.options import chat_template_option, model_or_here, toolchain_option, verbose_option
 from kgpt_build.errors import UsageError
 
@@ -34,7 +35,7 @@ def command() -> None:
 def image_options(command: Command) -> Command:
     """``[MODEL…]`` and what both kinds of image take."""
     options = (
-        click.argument("models", metavar="[MODEL]...", nargs=-1, type=click.Path(path_type=Path)),
+        click.argument("models", metavar="[MODEL]...", nargs=-1, type=ModelName()),
         click.option(
             "-o", "--output", "out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The image."
         ),
@@ -95,7 +96,7 @@ def usb(room: int, **options: Any) -> None:
 
 
 @command.command("add")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=ModelName())
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @chat_template_option
 @toolchain_option
@@ -155,8 +156,4 @@ def _wanted(models: Sequence[Path], corpus: Path | None, toolchain: str, chat_te
 
 def _named(models: Sequence[Path]) -> list[Path | None]:
     """The files that are meant; None is the model that ships."""
-    from kgpt_build.image.contents import SHIPPED
-
-    if not models:
-        return [model_or_here(None, default=False)]
-    return [None if str(name) == SHIPPED else model_or_here(name, default=False) for name in models]
+    return [model_or_here(name, default=False) for name in models or (None,)]

@@ -27,10 +27,12 @@ def image_for(target: Path | None, *, default: bool = False) -> Path:
     what options.model_or_here finds. ``default`` asks for the default model, whatever is here.
     """
     from kgpt_build.kernel import manifest
-    from kgpt_build.models.catalog import resolve
+    from kgpt_build.models.catalog import is_shipped, resolve
 
     if default:
         return _build(model_or_here(target, default=True))
+    if target is not None and is_shipped(target):
+        return _build(None)
     if target is not None:
         target = resolve(target)
         return target if _is_image(target) else _build(target)

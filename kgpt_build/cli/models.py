@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.cli.names import ModelName
 from kgpt_build.cli.options import json_option
 from kgpt_build.cli.tables import columns
 
@@ -16,14 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command("models")
-@click.option("--remove", metavar="NAME", help="Remove this one.")
+@click.option("--remove", type=ModelName("pulled"), metavar="NAME", help="Remove this one.")
 @json_option("Print them as a JSON list.")
-def command(remove: str | None, as_json: bool) -> None:
+def command(remove: Path | None, as_json: bool) -> None:
     """List the language models that kgpt pull has got. Each name is a MODEL for build, run, pack and the others."""
     from kgpt_build.models import catalog
 
     if remove is not None:
-        gone = catalog.remove(remove)
+        gone = catalog.remove(str(remove))
         click.echo(f"removed {gone.name}: {gone.size:,} bytes")
         return
     rows = [_described(model) for model in catalog.pulled()]
@@ -31,7 +33,12 @@ def command(remove: str | None, as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     click.echo("\n".join(_table(rows)) if rows else "no models are here yet")
-    others = [name for name in catalog.KNOWN if name not in {row["name"] for row in rows}]
+    here = {row["name"] for row in rows}
+    others = [
+        f"{name} ({known.download_size / 1e6:.0f} MB, {known.license})"
+        for name, known in catalog.KNOWN.items()
+        if name not in here
+    ]
     if others:
         click.echo(f"kgpt: kgpt pull can get: {', '.join(others)}", err=True)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from kgpt_build import toolchain
+from kgpt_build.cli.names import ModelName
 from kgpt_build.errors import UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -44,7 +45,7 @@ def verbose_option(command: Command) -> Command:
 
 def model_argument(command: Command) -> Command:
     """``[MODEL]``, a path or None, and ``--default``; model_or_here makes one of both."""
-    return click.argument("model", required=False, type=click.Path(path_type=Path))(default_option(command))
+    return click.argument("model", required=False, type=ModelName())(default_option(command))
 
 
 def default_option(command: Command) -> Command:
@@ -55,15 +56,15 @@ def default_option(command: Command) -> Command:
 def model_or_here(model: Path | None, *, default: bool) -> Path | None:
     """The model that is meant: the one named, else MODEL_HERE if it is here, else None, the one that ships.
 
-    A name may be that of a pulled model. One line on standard error says so if none was given. Raises UsageError for a
-    name and ``default``.
+    A name may be that of a pulled model, or "default". One line on standard error says so if none was given.
+    Raises UsageError for a name and ``default``.
     """
     if model and default:
         raise UsageError(f"{model} and --default are given, but there can be one model only", "leave out one of them")
     if model:
-        from kgpt_build.models.catalog import resolve
+        from kgpt_build.models.catalog import is_shipped, resolve
 
-        return resolve(model)
+        return None if is_shipped(model) else resolve(model)
     if default or not MODEL_HERE.exists():
         return None
     click.echo(f"kgpt: taking {MODEL_HERE}, which is in this folder (--default: the model that ships)", err=True)
@@ -76,6 +77,13 @@ def chat_template_option(command: Command) -> Command:
         "--chat-template",
         metavar="NAME",
         help="A family of chat templates in the place of the language model's own, such as chatml; or none.",
+    )(command)
+
+
+def accept_option(command: Command) -> Command:
+    """``--accept-license``."""
+    return click.option(
+        "--accept-license", is_flag=True, help="Accept the terms that the model comes under; asked for once."
     )(command)
 
 

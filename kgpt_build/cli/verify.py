@@ -47,7 +47,7 @@ def command(
     from kgpt_build.cli import verify_lm
     from kgpt_build.verification import verify
 
-    loaded = models.load(models.resolve(found) if (found := model_or_here(model, default=default)) else None)
+    loaded = models.load(model_or_here(model, default=default))
     if not isinstance(loaded, models.Model):
         verify_lm.run(loaded, prompt or verify_lm.PROMPT, toolchain=toolchain, cpu=cpu, accel=accel, as_json=as_json)
         return

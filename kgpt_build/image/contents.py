@@ -16,11 +16,9 @@ from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.settings import Progress
 from kgpt_build.kernel.sources import file_sha256
 from kgpt_build.models import NO_MODEL, GgufModel, Model, NoModel
-from kgpt_build.models.catalog import pulled
+from kgpt_build.models.catalog import SHIPPED, pulled
 from kgpt_build.models.model import clean_name
 
-SHIPPED = "default"
-"""What stands for the model that ships, in the place of a file or a name."""
 MAX_MODEL = (1 << 32) - (256 << 20)
 """A boot module lies below 4 GiB, where firmware, devices and the kernel want some room too."""
 MAX_MODELS = 16  # KG_MAX_MODELS

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kgpt_build.errors import KgptError
-from kgpt_build.models.catalog import resolve
+from kgpt_build.models.catalog import DEFAULT_MODEL, resolve
 from kgpt_build.models.file_hash import cached_sha256
 from kgpt_build.models.gguf_file import MetadataValue, load_gguf, metadata, save_gguf
 from kgpt_build.models.gguf_model import GgufModel, LmSizes, load_gguf_model, mapped
@@ -38,8 +38,6 @@ __all__ = [
     "save_gguf",
     "tensor_shapes",
 ]
-
-DEFAULT_MODEL = Path(__file__).parent.parent / "data" / "default.gguf"
 
 
 def load(path: Path | None = None) -> Model | GgufModel:

