@@ -72,9 +72,8 @@ def cli() -> None:
     """Turn a GPT into a bootable x86_64 kernel, boot it in QEMU, and let it generate or chat.
 
     \b
-    kgpt build && kgpt run     the default model: first names
-    kgpt pull smollm2-135m && kgpt build smollm2-135m && kgpt run
-                               a language model: a chat
+    kgpt run                   the default model: first names
+    kgpt run smollm2-135m      a language model, which it gets first: a chat
     kgpt image usb -o kgpt.img && sudo kgpt flash kgpt.img /dev/sdX
                                a stick that a PC boots
     kgpt doctor                what is missing on this machine, and its fix

@@ -24,8 +24,8 @@ from kgpt_build.cli.machines import (
     machine_options,
     resolve_accel,
 )
-from kgpt_build.cli.names import ModelName
-from kgpt_build.cli.options import default_option, verbose_option
+from kgpt_build.cli.names import ModelName, pull_first
+from kgpt_build.cli.options import accept_option, default_option, verbose_option
 from kgpt_build.cli.printers import EventPrinter, LinePrinter
 from kgpt_build.errors import UsageError
 from kgpt_build.settings import GenerateSettings
@@ -119,6 +119,7 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
 @click.option("--json", "as_json", is_flag=True, help="Print the machine channel (docs/events.md), nothing else.")
 @click.option("--gdb", is_flag=True, help="Wait for gdb before the first instruction.")
 @click.option("--dry-run", is_flag=True, help="Print QEMU's command line, and do not run it.")
+@accept_option
 @verbose_option
 def command(
     target: Path | None,
@@ -129,14 +130,15 @@ def command(
     files: tuple[Path, ...],
     as_json: bool,
     dry_run: bool,
+    accept_license: bool,
     **options: Any,
 ) -> None:
     """Boot an image and let it generate, or chat.
 
-    IMAGE is what kgpt build made, or a disc or stick (kgpt image); a MODEL (a file, or the name of one that was
-    pulled) is built first; without either, the image in ./build, or else the model.gguf in this folder, or else the
-    default model. On a terminal, or with --display: 20 texts, then the kernel's shell; of a language model, a chat;
-    Ctrl-] leaves. Elsewhere: 20 texts, or the answer to --prompt, and the end. Of two defaults the second is a
+    IMAGE is what kgpt build made, or a disc or stick (kgpt image); a MODEL (a file, or a name: kgpt pull lists them) is
+    got if it is not here, and built first; without either, the image in ./build, or else the model.gguf in this folder,
+    or else the default model. On a terminal, or with --display: 20 texts, then the kernel's shell; of a language model,
+    a chat; Ctrl-] leaves. Elsewhere: 20 texts, or the answer to --prompt, and the end. Of two defaults the second is a
     language model's, which also gets all processors (at most 8) unless --cpus says how many.
 
     Exit codes: 0 good, 1 refused, 2 usage, 3 a tool is missing, 4 panic or failed self-test, 5 the machine reset or
@@ -158,7 +160,8 @@ def command(
     qemu = find_qemu()
     if settings.display:
         settings = dataclasses.replace(settings, window=find_window(qemu))
-    brought = [load_brought(name) for name in models]
+    brought = [load_brought(pull_first(name, accepted=accept_license)) for name in models]
+    target = target and pull_first(target, accepted=accept_license)
     image = _find_image(target, default, brings=bool(models))
     medium = choose_medium(image, medium, settings.firmware)
     if medium == "kernel":
