@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
+import codecs
+import contextlib
+import fcntl
 import io
 import logging
 import os
+import select
 import shlex
 import signal
 import subprocess
 import tempfile
-import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,20 +25,9 @@ log = logging.getLogger("kgpt")
 
 TAIL_LINES = 20
 _CHUNK = 1 << 20
+_FIRST_PAUSE = 0.0005
 SIGNAL_SECONDS = 0.2
 """A signal that comes just before a call that waits is heard only after it: so nobody waits longer at a time."""
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
-
-
-def die_with(parent: int) -> None:
-    """For a child before it becomes another program: have the system kill it when its parent dies, however that does.
-
-    More exactly, when the thread that made it ends.
-    """
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the call
-        os._exit(1)
 
 
 class CommandFailed(KgptError):
@@ -72,23 +64,21 @@ def run(
     line = shlex.join(words)
     log.info("%s%s", f"cd {shlex.quote(str(cwd))} && " if cwd else "", line)
     process, said = _start(words, cwd, env, subprocess.STDOUT)
-    lines: list[str] = []
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
+    lines = _Lines(on_line)
     try:
-        with _Alarm(process, timeout) as alarm:
-            for text in io.TextIOWrapper(said, encoding="utf-8", errors="replace"):
-                lines.append(text)
-                if on_line:
-                    on_line(text.rstrip("\n"))
-            returncode = process.wait()
-    except BaseException:
-        kill_group(process)
-        raise
-    output = "".join(lines)
-    if alarm.rang:
-        raise RunTimeout(f"{words[0]} did not end within {timeout:g} seconds", f"the command was: {line}")
+        for data in _pieces(process, said, timeout):
+            lines.add(decoder.decode(data))
+        lines.add(decoder.decode(b"", final=True))
+        lines.end()
+    except TimeoutError:
+        raise RunTimeout(f"{words[0]} did not end within {timeout:g} seconds", f"the command was: {line}") from None
+    finally:
+        returncode = kill_group(process)
+        said.close()
     if returncode:
-        raise _failed(line, output, returncode)
-    return Completed(output)
+        raise _failed(line, lines.text, returncode)
+    return Completed(lines.text)
 
 
 def stream(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> Iterator[bytes]:
@@ -102,11 +92,9 @@ def stream(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) 
     with tempfile.TemporaryFile() as errors:
         process, out = _start(words, None, env, errors)
         try:
-            while data := out.read(_CHUNK):
-                yield data
-            returncode = process.wait()
+            yield from _pieces(process, out, None)
         finally:
-            kill_group(process)
+            returncode = kill_group(process)
             out.close()
         if returncode:
             errors.seek(0)
@@ -138,14 +126,91 @@ def describe_status(returncode: int) -> str:
         return f"killed by signal {-returncode}"
 
 
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End ``process``, which leads its own process group, with all its children."""
-    if process.poll() is None:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            process.kill()
-    process.wait()
+def kill_group(process: subprocess.Popen[bytes]) -> int:
+    """End ``process``, which leads its own process group, with all its children; its exit status.
+
+    Also where it ended before its children. Until this collects its status the group cannot be another one: so nobody
+    else may poll or wait for it.
+    """
+    if process.returncode is None:
+        _kill(process)
+    return process.wait()
+
+
+def _pieces(process: subprocess.Popen[bytes], out: IO[bytes], timeout: float | None) -> Iterator[bytes]:
+    """What ``process`` writes to ``out``, until it has ended, whoever else still holds the other end.
+
+    Raises TimeoutError after ``timeout`` seconds.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    poller = select.poll()
+    poller.register(out, select.POLLIN)
+    is_open = True
+    pause = _FIRST_PAUSE
+    while not _has_ended(process):
+        if deadline is not None and time.monotonic() >= deadline:
+            raise TimeoutError
+        left = SIGNAL_SECONDS if deadline is None else min(SIGNAL_SECONDS, deadline - time.monotonic())
+        if not is_open:  # it says nothing more, and ends soon
+            time.sleep(max(0.0, min(left, pause)))
+            pause *= 2
+        elif poller.poll(max(0.0, left) * 1000):
+            data = os.read(out.fileno(), _CHUNK)
+            is_open = bool(data)
+            if data:
+                yield data
+    _kill(process)
+    if data := _rest_of(out):
+        yield data
+
+
+def _rest_of(out: IO[bytes]) -> bytes:
+    """What is in the pipe ``out`` already: a process that left the group may go on to write to it for ever."""
+    os.set_blocking(out.fileno(), False)
+    try:
+        return os.read(out.fileno(), fcntl.fcntl(out.fileno(), fcntl.F_GETPIPE_SZ))
+    except BlockingIOError:
+        return b""
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Is it a zombie? It stays one, which keeps its number from others."""
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # SIGCHLD is ignored: the system itself collects children
+        return True
+
+
+class _Lines:
+    """A text that comes in pieces, handed on in lines."""
+
+    def __init__(self, on_line: Callable[[str], None] | None) -> None:
+        self._parts: list[str] = []
+        self._rest = ""
+        self._on_line = on_line
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(self._parts) + self._rest
+
+    def add(self, text: str) -> None:
+        """The next piece."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._parts.append(line + "\n")
+            if self._on_line:
+                self._on_line(line)
+
+    def end(self) -> None:
+        """A last line without an end is one too."""
+        if self._rest and self._on_line:
+            self._on_line(self._rest)
 
 
 def _start(
@@ -172,26 +237,3 @@ def _start(
         ) from error
     assert process.stdout is not None
     return process, process.stdout
-
-
-class _Alarm:
-    """Kills a process group when the time is up, so that reading its output ends too."""
-
-    def __init__(self, process: subprocess.Popen[bytes], seconds: float | None) -> None:
-        self.rang = False
-        self._process = process
-        self._timer = threading.Timer(seconds, self._ring) if seconds is not None else None
-
-    def _ring(self) -> None:
-        self.rang = True
-        kill_group(self._process)
-
-    def __enter__(self) -> _Alarm:
-        if self._timer:
-            self._timer.daemon = True
-            self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._timer:
-            self._timer.cancel()

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import TracebackType
 
 from kgpt_build.boot_modules import BootModule
+from kgpt_build.bound_process import start_bound
 from kgpt_build.errors import RunTimeout, ToolMissing
-from kgpt_build.process import SIGNAL_SECONDS, CommandFailed, describe_status, die_with, failure_text, log
+from kgpt_build.process import SIGNAL_SECONDS, CommandFailed, describe_status, failure_text, log
 
 REFUSED, FAILED = 1, 4  # enum kg_exit: the process ends with these, and has said why on the machine channel
 _READ_BYTES = 1 << 16
@@ -140,16 +141,13 @@ def _start(argv: Sequence[str], console: int) -> tuple[subprocess.Popen[bytes], 
     words = [*argv, "--events-fd", str(write)]
     log.info("%s", shlex.join(words))
     try:
-        parent = os.getpid()
-        process = subprocess.Popen(
+        process = start_bound(  # Ctrl-C on our terminal is ours to pass on
             words,
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=console,
             stderr=subprocess.STDOUT,
             pass_fds=[write],
-            start_new_session=True,  # Ctrl-C on our terminal is ours to pass on
-            preexec_fn=lambda: die_with(parent),
         )
     except OSError as error:
         os.close(read)

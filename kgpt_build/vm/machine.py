@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import subprocess
 import tempfile
@@ -14,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kgpt_build.bound_process import start_bound
 from kgpt_build.errors import KgptError, MachineLost, ToolMissing
-from kgpt_build.process import SIGNAL_SECONDS, die_with, log
+from kgpt_build.process import SIGNAL_SECONDS, log
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import Wires
 from kgpt_build.vm.events import Event, Exit, Panic
@@ -94,16 +94,13 @@ class Machine:
         """Start QEMU. Raises ToolMissing if it cannot be executed."""
         argv = qemu_argv(with_plain_names(self.settings), self._wires.channels, qemu=self._qemu)
         log.info("%s", shlex.join(argv))
-        parent = os.getpid()
         try:
-            self._process = subprocess.Popen(
+            self._process = start_bound(  # Ctrl-C on our terminal is ours, or the guest's, never QEMU's
                 argv,
                 stdin=self._wires.remote_stdin,
                 stdout=self._wires.remote_stdout,
                 stderr=self._stderr,
                 pass_fds=self._wires.remote,
-                start_new_session=True,  # Ctrl-C on our terminal is ours, or the guest's, never QEMU's
-                preexec_fn=lambda: die_with(parent),
             )
         except OSError as error:
             raise ToolMissing(f"{self._qemu} cannot be run: {error.strerror}", INSTALL_QEMU) from error

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from kgpt_build import process
+from kgpt_build.bound_process import start_bound
 from kgpt_build.errors import KgptError, RunTimeout, ToolMissing
 
 
@@ -44,12 +49,94 @@ def test_a_timeout_ends_the_children_too(tmp_path: Path) -> None:
     child = tmp_path / "pid"
     with pytest.raises(RunTimeout, match=r"did not end within 0\.5 seconds"):
         process.run(["sh", "-c", f"sleep 600 & echo $! >{child}; wait"], timeout=0.5)
-    pid = int(child.read_text())
-    for _ in range(100):  # init takes a moment to collect it
+    _wait_for_end(int(child.read_text()))
+
+
+@pytest.mark.parametrize("left", ["sleep 600", "yes", "setsid sleep 600"])
+def test_a_leader_that_ends_first_takes_the_rest_with_it(tmp_path: Path, left: str) -> None:
+    """What it leaves behind holds its standard output, and may write to it for ever."""
+    child = tmp_path / "pid"
+    done = process.run(["sh", "-c", f"{left} & echo $! >{child}; echo said"], timeout=60)
+    assert "said\n" in done.output
+    if "setsid" in left:  # that asked to be left alone
+        os.kill(int(child.read_text()), signal.SIGKILL)
+    _wait_for_end(int(child.read_text()))
+
+
+@pytest.mark.parametrize("script", ["exec >&-; sleep 600", "(sleep 600; echo) & sleep 600", "yes"])
+def test_a_timeout_comes_whatever_becomes_of_the_output(script: str) -> None:
+    with pytest.raises(RunTimeout):
+        process.run(["sh", "-c", script], timeout=0.5)
+
+
+def test_a_stream_ends_with_its_leader(tmp_path: Path) -> None:
+    child = tmp_path / "pid"
+    assert b"".join(process.stream(["sh", "-c", f"sleep 600 & echo $! >{child}; echo said"])) == b"said\n"
+    _wait_for_end(int(child.read_text()))
+
+
+def test_nothing_is_lost_of_much_output() -> None:
+    data = b"".join(process.stream(["sh", "-c", "head -c 3000000 /dev/zero"]))
+    assert data == bytes(3_000_000)
+
+
+def test_a_line_that_comes_in_pieces() -> None:
+    lines: list[str] = []
+    done = process.run(["sh", "-c", r"printf 'a\303'; sleep 0.1; printf '\244\r\nb'"], on_line=lines.append)
+    assert lines == ["aä", "b"]
+    assert done.output == "aä\nb"
+
+
+def test_a_bound_program_dies_with_us_beside_other_threads(tmp_path: Path) -> None:
+    program = (
+        "import sys, threading, time; from kgpt_build.bound_process import start_bound\n"
+        "for _ in range(8): threading.Thread(target=lambda: [hash(i) for i in iter(int, 1)], daemon=True).start()\n"
+        "print(start_bound(['sleep', '600'], stdout=sys.stderr).pid, flush=True); time.sleep(600)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    with parent.stdout:
+        pid = int(parent.stdout.readline())
+    assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x00600\x00"
+    parent.kill()
+    parent.wait()
+    _wait_for_end(pid)
+
+
+def test_a_bound_program_that_cannot_be_executed(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.write_text("text")
+    for path, number in ((tmp_path / "absent", errno.ENOENT), (plain, errno.EACCES)):
+        with pytest.raises(OSError, match=os.strerror(number)):
+            start_bound([str(path)])
+
+
+def test_a_bound_program_has_the_signals_and_descriptors_of_any_other() -> None:
+    read, write = os.pipe()
+    script = f"ls /proc/self/fd; echo x >/dev/fd/{write}; grep SigIgn /proc/self/status"
+    bound = start_bound(["sh", "-c", script], pass_fds=[write], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    os.close(write)
+    assert bound.stdout is not None
+    with bound.stdout as out, os.fdopen(read, "rb") as events:
+        said = out.read().decode().split()
+        assert events.read() == b"x\n"
+    assert bound.wait() == 0
+    assert said[-1] == "0" * 16
+    assert set(said[:-2]) <= {"0", "1", "2", "3", str(write)}  # 3 is the folder that ls reads
+
+
+def test_nobody_runs_python_between_fork_and_exec() -> None:
+    package = Path(process.__file__).parent
+    assert not [path for path in package.rglob("*.py") if "preexec_fn=" in path.read_text()]
+
+
+def _wait_for_end(pid: int) -> None:
+    for _ in range(600):  # init takes a moment to collect it
         if not _runs(pid):
             return
         time.sleep(0.05)
-    pytest.fail("the child outlived the timeout")
+    os.kill(pid, signal.SIGKILL)
+    pytest.fail("it was left behind")
 
 
 def _runs(pid: int) -> bool:
