@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from kgpt_build.errors import KgptError
+from kgpt_build.plain_names import private_folder
 
 SOURCE_FOLDERS = ("kernel_c", "boot", "linker")
 """What a kernel is made of; pyproject.toml ships the same three in the wheel."""
@@ -39,8 +42,15 @@ def source_root() -> Path:
 def cache_dir() -> Path:
     """The folder for what can be made again: ``KGPT_CACHE``, else ``$XDG_CACHE_HOME/kgpt``, else ``~/.cache/kgpt``.
 
-    It is not created. XDG says that a relative XDG_CACHE_HOME is to be ignored.
+    It is not created. XDG says that a relative XDG_CACHE_HOME is to be ignored. Raises KgptError for a folder in which
+    another user could put images for us to run.
     """
+    folder = _cache_place()
+    _check_trust(folder)
+    return folder
+
+
+def _cache_place() -> Path:
     if own := os.environ.get("KGPT_CACHE"):
         return Path(own).expanduser().absolute()
     xdg = os.environ.get("XDG_CACHE_HOME", "")
@@ -52,7 +62,26 @@ def _home() -> Path:
     try:
         return Path.home()
     except RuntimeError:  # no HOME, and no entry in the password file
-        return Path(tempfile.gettempdir()) / f"kgpt-{os.getuid()}"
+        return private_folder()
+
+
+def _check_trust(folder: Path) -> None:
+    """Raise KgptError if another user than root can write to ``folder``, or has put it, or a folder above it, there.
+
+    Root may work in a folder of another user (sudo keeps HOME on some systems), if not everybody could have made it.
+    """
+    ours = {os.geteuid(), 0}
+    hint = "set KGPT_CACHE to a folder of your own"
+    for place in (folder, *folder.parents):
+        try:
+            owners = {place.lstat().st_uid, place.stat().st_uid}
+            is_open = bool(place.parent.stat().st_mode & stat.S_IWOTH)
+        except OSError:  # it is not there yet, or making it will say what is wrong
+            continue
+        if owners - ours and (is_open or (place == folder and os.geteuid() != 0)):
+            raise KgptError(f"the cache {folder} cannot be trusted: {place} belongs to another user", hint)
+    if folder.is_dir() and folder.stat().st_mode & stat.S_IWOTH:
+        raise KgptError(f"the cache {folder} cannot be trusted: every user may write to it", f"chmod o-w, or {hint}")
 
 
 @contextmanager
@@ -78,9 +107,8 @@ def write_errors(what: str) -> Iterator[None]:
 
 def make_cache_dir(*parts: str) -> Path:
     """Create a folder in the cache and see that it can be written in. Raises KgptError."""
-    path = cache_dir().joinpath(*parts)
     try:
-        return make_dir(path)
+        return make_dir(cache_dir().joinpath(*parts))
     except KgptError as error:
         raise KgptError(
             f"the cache cannot be used: {error.message}", "set KGPT_CACHE to a folder you can write to"
@@ -144,7 +172,10 @@ def move_atomically(source: Path, path: Path, mode: int = 0o644) -> None:
         source.chmod(mode)
         try:
             if not target.exists() or target.is_file():
+                with source.open("rb") as file:
+                    os.fsync(file.fileno())
                 source.replace(target)
+                _sync_folder(target.parent)
                 return
         except OSError as error:
             if error.errno != errno.EXDEV:
@@ -153,11 +184,17 @@ def move_atomically(source: Path, path: Path, mode: int = 0o644) -> None:
     source.unlink()
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write_atomically(path: Path, data: bytes, mode: int = 0o644, *, durable: bool = True) -> None:
     """Write ``data`` to ``path`` so that a reader sees the old bytes or the new, never a part.
 
-    A symlink is followed: the file it names is replaced, not the link. Raises KgptError.
+    ``durable``: also after a power cut; not needed for what is looked at again before it is used, and slow. A symlink
+    is followed: the file it names is replaced, not the link. Raises KgptError.
     """
+    write_pieces_atomically(path, [data], mode, durable=durable)
+
+
+def write_pieces_atomically(path: Path, pieces: Iterable[bytes], mode: int = 0o644, *, durable: bool = True) -> None:
+    """The same of bytes that come in pieces."""
     target = Path(os.path.realpath(path))
     with write_errors(str(path)):
         if target.is_dir():
@@ -165,14 +202,29 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
         # Renaming onto a device such as /dev/null would replace it.
         if target.exists() and not target.is_file():
             raise OSError(errno.EINVAL, "it is neither a file nor free")
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".kgpt-")
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                for piece in pieces:
+                    file.write(piece)
                 file.flush()
                 os.fchmod(file.fileno(), mode)
+                if durable:
+                    os.fsync(file.fileno())  # or the new name may be on the disk before the bytes are
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+        if durable:
+            _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names in ``folder`` to the disk, where its file system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

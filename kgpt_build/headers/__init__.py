@@ -40,7 +40,7 @@ def generate(
     for name, content in files.items():
         path = directory / name
         if not (path.is_file() and path.read_bytes() == content):
-            write_atomically(path, content)
+            write_atomically(path, content, durable=False)  # compared again by each build
     written = [directory / name for name in files]
     if isinstance(model, LmBlob) and isinstance(model.model, GgufModel):
         written.append(_linked(directory / weights.BINARY_NAME, interleaved.file_of(model.model)))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
@@ -30,8 +29,8 @@ def file_of(model: GgufModel) -> Path:
     if path.is_file() and path.stat().st_size == model.size:
         os.utime(path)
         return path
-    with model.mapped() as data, paths.write_errors(str(path)):
-        _write(path, pieces(data, model.header))
+    with model.mapped() as data:
+        paths.write_pieces_atomically(path, pieces(data, model.header))
     paths.prune(list(folder.glob("*.gguf")), most=_KEPT, most_bytes=_KEPT_BYTES)
     return path
 
@@ -51,15 +50,3 @@ def pieces(data: Data, header: Scan) -> Iterator[bytes]:
 def _layout() -> str:
     """Changes with the layout, so that what the cache has in an older one is not taken."""
     return hashlib.sha256(Path(interleave.__file__).read_bytes()).hexdigest()[:8]
-
-
-def _write(path: Path, content: Iterator[bytes]) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for piece in content:
-                file.write(piece)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -13,6 +13,7 @@ from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.image import manifest
 from kgpt_build.image.contents import LM_KERNEL, Item, Wanted, built, gather
 from kgpt_build.image.menu import Entry, entry_lines, with_cmdline
+from kgpt_build.image.volumes import pieces_of
 from kgpt_build.kernel.settings import Progress
 
 MENU_FOLDER = "/models"
@@ -85,18 +86,9 @@ def _check_room(folder: Path, items: Sequence[Item]) -> None:
 
 def _copy(item: Item, folder: Path) -> None:
     place = _place(folder, item.path)
-    part = place.with_name(f"{place.name}.part")
     with paths.write_errors(str(place)):
         place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            if isinstance(item.source, bytes):
-                part.write_bytes(item.source)
-            else:
-                shutil.copyfile(item.source, part)
-            part.replace(place)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+    paths.write_pieces_atomically(place, pieces_of(item.source))
 
 
 def _menus(entries: Sequence[Entry]) -> dict[str, list[str]]:

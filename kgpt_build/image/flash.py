@@ -1,6 +1,7 @@
 """Writes an image to a disk, reads it back, and says in plain words what went wrong if it did.
 
-The first block goes last, over zeros: a disk that was written in part then boots nothing, and no system mounts it.
+The first block goes last, over zeros: a disk that was written in part then boots nothing, and no system mounts it. A
+disk may keep what is written to it in a memory of its own, in any order: so it is flushed before and after that.
 """
 
 from __future__ import annotations
@@ -93,6 +94,7 @@ def _write(image: Image, disk: Disk, name: str, progress: Progress) -> None:
         # The end before the image: on a disk that holds less than it says this may land in the image's place.
         _put(disk, name, start, bytes(disk.size - start), "nothing of the image was written")
         _put(disk, name, 0, bytes(len(first)))
+        _settle(disk, name)
         done = len(first)
         while data := _read_image(file, image):
             digest.update(data)
@@ -101,10 +103,15 @@ def _write(image: Image, disk: Disk, name: str, progress: Progress) -> None:
             progress.amount(done - len(first), image.size)
     if digest.hexdigest() != image.sha256:
         raise KgptError(f"{image.path} changed while it was written: {name} cannot be booted now", "run it again")
+    _settle(disk, name)
     _put(disk, name, 0, first)
+    _settle(disk, name)
+    progress.amount(image.size, image.size)
+
+
+def _settle(disk: Disk, name: str) -> None:
     with _write_errors(disk, name, 0):
         disk.settle()
-    progress.amount(image.size, image.size)
 
 
 def _compare(image: Image, disk: Disk, name: str, progress: Progress) -> str:

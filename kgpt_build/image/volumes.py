@@ -62,6 +62,16 @@ def lay_out(files: Mapping[str, Path | bytes], tree: Path) -> None:
             place.symlink_to(source.absolute())
 
 
+def pieces_of(source: Path | bytes) -> Iterator[bytes]:
+    """The bytes of what goes into an image. Raises OSError."""
+    if isinstance(source, bytes):
+        yield source
+        return
+    with source.open("rb") as file:
+        while data := file.read(CHUNK):
+            yield data
+
+
 def size_of(source: Path | bytes) -> int:
     """Bytes of what goes into an image."""
     return len(source) if isinstance(source, bytes) else source.stat().st_size

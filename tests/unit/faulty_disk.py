@@ -30,6 +30,8 @@ class FaultyDisk:
         self.writes: list[tuple[int, int]] = []
         self.reads = 0
         self.settled = 0
+        self.unsettled: list[tuple[int, bytes]] = []
+        """Of each write that a power cut may still undo: its offset, and what was there before."""
         self.plugged = True
         self.at_write: Callable[[int, int], None] = lambda offset, number: None
         self.at_read: Callable[[int, int], None] = lambda offset, number: None
@@ -47,7 +49,14 @@ class FaultyDisk:
                 if self.beyond == "drop":
                     continue
                 place %= self.real
+            self.unsettled.append((place, bytes(self.data[place : place + len(piece)])))
             self.data[place : place + len(piece)] = piece
+
+    def cut_power(self) -> None:
+        """Of what was written since the last flush only the newest sector is kept: a disk writes in any order."""
+        for place, before in reversed(self.unsettled[:-1]):
+            self.data[place : place + len(before)] = before
+        self.unsettled.clear()
 
     def read(self, offset: int, length: int) -> bytes:
         assert self.settled, "it reads what may be in memory only"
@@ -67,6 +76,7 @@ class FaultyDisk:
 
     def settle(self) -> None:
         self.settled += 1
+        self.unsettled.clear()
 
     def present(self) -> bool:
         return self.plugged

@@ -67,6 +67,36 @@ def test_a_disk_that_was_written_in_part_has_no_boot_sector(image: Image, stop: 
     assert not any(disk.data[:MIB])
 
 
+@pytest.mark.parametrize("stop", range(6))
+def test_a_power_cut_leaves_the_old_disk_or_none_that_boots_in_part(image: Image, stop: int) -> None:
+    """Whatever the disk has kept of the writes since its last flush."""
+    old = bytes(range(1, 256)) + b"\x01"
+    disk = FaultyDisk(32 * MIB, fill=old)
+    fail_at(disk, stop, errno.EIO)
+    if stop < 5:
+        failure(image, disk)
+    else:
+        run(image, disk)
+    disk.cut_power()
+    boots_the_image = disk.data[:512] == image.path.read_bytes()[:512]
+    is_the_old_one = disk.data[:512] == (old * 2)[:512]
+    if boots_the_image:
+        assert disk.data[:SIZE] == image.path.read_bytes()
+    elif is_the_old_one:
+        assert disk.data[BLOCK : 31 * MIB] == (old * (32 * MIB // len(old)))[BLOCK : 31 * MIB]
+    else:
+        assert not any(disk.data[:512])
+
+
+def test_what_goes_before_the_boot_sector_is_flushed_before_it(image: Image) -> None:
+    disk = FaultyDisk(32 * MIB)
+    order: list[str] = []
+    disk.at_write = lambda offset, number: order.append(f"write {offset // BLOCK}, flushed {disk.settled}")
+    run(image, disk)
+    assert order[1:] == ["write 0, flushed 0", "write 1, flushed 1", "write 2, flushed 1", "write 0, flushed 2"]
+    assert disk.settled == 3
+
+
 @pytest.mark.parametrize("size", [SIZE, SIZE + 512, SIZE + 4096, SIZE + TAIL, SIZE + TAIL + 512])
 def test_disks_that_barely_fit(image: Image, size: int) -> None:
     disk = FaultyDisk(size)
