@@ -6,6 +6,7 @@ A loader hands the words behind a file's name on to the kernel, which knows by `
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -150,7 +151,7 @@ def check_modules(modules: Sequence[BootModule]) -> None:
             f"{len(modules)} boot modules are too many: models, their chat templates, prompts and files",
             f"at most {MAX_MODULES} are possible: give fewer",
         )
-    size = sum(len(module.line.encode()) + 1 for module in modules)
+    size = sum(len(os.fsencode(module.line)) + 1 for module in modules)
     if size > MAX_WORDS:
         raise UsageError(
             f"the paths of the boot modules have {size:,} bytes", f"at most {MAX_WORDS:,} fit: give fewer, or move them"
