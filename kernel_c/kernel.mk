@@ -209,7 +209,7 @@ ENGINE += app/micro.c app/micro_shell.c
 endif
 
 # Of the engine, what is not on the way of a token.
-SMALL := core/acpi.c core/arena.c core/cpu.c core/error.c core/format.c core/json.c core/parse.c core/str.c core/test.c core/utf8.c \
+SMALL := core/acpi.c core/acpi_cpus.c core/acpi_fadt.c core/acpi_s5.c core/arena.c core/cpu.c core/error.c core/format.c core/json.c core/parse.c core/str.c core/test.c core/utf8.c \
     engine/model.c engine/session.c engine/test_model.c tokenizer/char.c train/shape.c
 
 TAKES_MODULES := $(filter 1,$(TRAIN) $(LM))
@@ -340,7 +340,6 @@ $(filter $(OBJ)/kernel_c/ops/quant/%,$(AVX2_OBJECTS)): FLAGS = $(FREESTANDING) $
 $(FMA_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(FMA_FLAGS)
 $(AVX512_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER) $(AVX512_FLAGS)
 $(BARE_OBJECTS): FLAGS = $(BARE_FLAGS) $(SMALL_FLAGS)
-$(OBJ)/kernel_c/platform/x86_64/paging.o $(OBJ)/kernel_c/platform/x86_64/memory.o: FLAGS = $(BARE_FLAGS) # loops over all memory, at every boot
 $(HOSTED_OBJECTS): FLAGS = $(HOSTED_FLAGS) $(SANITIZER)
 
 $(OBJ)/%.o: %.c $(OBJ)/flags kernel_c/kernel.mk

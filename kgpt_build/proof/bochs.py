@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -102,7 +103,8 @@ def _boot(case: BochsCase, kernel: Path, folder: Path) -> list[dict[str, Any]]:
     (folder / "debugger").write_text("c\n")  # Debian's Bochs waits in its debugger: continue
     try:
         words: list[str | Path] = ["bochs", "-q", "-f", folder / "bochsrc", "-rc", folder / "debugger"]
-        output = process.run(words, timeout=SECONDS).output
+        environment = {**os.environ, "LC_ALL": "C"}  # Bochs 2.7 overflows a buffer where the locale's is UTF-8
+        output = process.run(words, env=environment, timeout=SECONDS).output
     except process.CommandFailed as error:  # it ends so when the guest switches off: the events say how it went
         output = error.output
     return [json.loads(line) for line in output.splitlines() if line.startswith('{"event"')]

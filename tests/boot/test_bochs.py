@@ -6,6 +6,7 @@ Needs Debian's bochs and GRUB's tools.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -61,7 +62,9 @@ def boot(
     )
     (folder / "debugger").write_text("c\n")  # Debian's Bochs waits in its debugger: continue
     bochs = ["bochs", "-q", "-f", str(folder / "bochsrc"), "-rc", str(folder / "debugger")]
-    done = subprocess.run(bochs, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False)
+    environment = {**os.environ, "LC_ALL": "C"}  # Bochs 2.7 overflows a buffer where the locale's is UTF-8
+    nothing = subprocess.DEVNULL
+    done = subprocess.run(bochs, stdin=nothing, capture_output=True, env=environment, timeout=SECONDS, check=False)
     lines = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if line.startswith('{"event"')]
     return serial.read_text(), [json.loads(line) for line in lines]
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from boots import Boot, grub_disc, press, uefi
 
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import MachineLost
 from kgpt_build.proof.drive import until
 from kgpt_build.pytest_plugin import Guest
@@ -72,9 +73,10 @@ def test_how_it_is_switched_off(real: Boot, tmp_path: Path, machine: str, enable
     """ACPI mode, in which firmware leaves it to us; wake-ups cleared; the type; the type and the bit that does it."""
     guest = real("samples=1 exit", machine=machine, serial=False, extra=(*TRACE, "-D", str(tmp_path / "trace")))
     assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
-    done = writes(tmp_path / "trace")[-4:]
-    assert [done[0], *done[2:]] == [("0xb2", enable), ("0x604", "0x1"), ("0x604", "0x2001")]
-    assert done[1][0] == "0x600"
+    done = writes(tmp_path / "trace")
+    assert ("0xb2", enable) in done[:-3]  # at the end, or when the power button was looked at first
+    assert done[-3][0] == "0x600"
+    assert done[-2:] == [("0x604", "0x1"), ("0x604", "0x2001")]
 
 
 def test_off_after_pvh(real: Boot, kernel: Path, tmp_path: Path) -> None:
@@ -187,7 +189,7 @@ def test_the_power_button_stops_a_training_that_keeps_what_it_learned(
     corpus = tmp_path / "corpus"
     corpus.write_text("anna\nbob\ncarla\n")
     words = "mode=train exit steps=1000000 n_embd=8 n_head=2"
-    guest = boot(words, image=training_kernel, machine="q35", modules=(corpus,))
+    guest = boot(words, image=training_kernel, machine="q35", modules=(BootModule(corpus),))
     guest.expect_event("step", step=3)
     press_power(guest)
     assert guest.wait().ok

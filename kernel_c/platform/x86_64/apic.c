@@ -55,12 +55,12 @@ uint32_t kg_apic_id(void)
     return r[1] >> 24;
 }
 
-static uint32_t get(uint32_t at)
+__attribute__((noinline)) static uint32_t get(uint32_t at)
 {
     return registers ? *(volatile uint32_t *)(registers + at) : (uint32_t)kg_rdmsr(MSR_X2APIC + at / 16);
 }
 
-static void set(uint32_t at, uint32_t value)
+__attribute__((noinline)) static void set(uint32_t at, uint32_t value)
 {
     if (registers)
         *(volatile uint32_t *)(registers + at) = value;

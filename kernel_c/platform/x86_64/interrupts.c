@@ -19,7 +19,7 @@ extern char kg_isr_wake[], kg_isr_timer[], kg_isr_serial[], kg_isr_keyboard[], k
 
 static struct gate idt[KG_N_VECTORS];
 
-static void set_gate(int vector, uint64_t offset, uint8_t ist)
+__attribute__((noinline)) static void set_gate(int vector, uint64_t offset, uint8_t ist)
 {
     idt[vector] = (struct gate){
         .offset_low = (uint16_t)offset,
