@@ -62,18 +62,23 @@ struct kg_lm {
     char *reply;          /* (reply_size): the reply so far, whole characters only */
     size_t reply_size, reply_n;
 
-    uint32_t replies;     /* in this conversation */
-    uint32_t n_system;    /* positions that a shift keeps: BOS and the system prompt */
-    bool has_stop_string; /* the context holds a stop string behind the last reply, or the beginning of one */
-    uint32_t pending;     /* a token of the last reply that was shown and is not in the context yet, or KG_NO_TOKEN */
-    uint32_t ask_at; /* where the request for the last reply stands, for templates that show old replies otherwise */
-    uint64_t seed;   /* of the last reply */
+    uint32_t replies;  /* in this conversation */
+    uint32_t n_system; /* positions that a shift keeps: BOS and the system prompt */
+    uint32_t pending;  /* a token of the last reply that was shown and is not in the context yet, or KG_NO_TOKEN */
+    size_t pending_n;  /* the bytes of it that come before a stop string; 0: all */
+    uint32_t ask_at;   /* where the request for the last reply stands, for templates that show old replies otherwise */
+    uint64_t seed;     /* of the last reply */
     struct kg_lm_speed speed;
     struct kg_lm_speed total; /* of the conversation: sums, and the largest */
 };
 
 /* The one there is. */
 extern struct kg_lm kg_lm;
+
+const char *kg_lm_system(const struct kg_lm_config *config); /* the system prompt; empty: the template's own */
+
+extern const char *const kg_kv_names[], *const kg_think_names[],
+                                            *const kg_overflow_names[]; /* as config.lm says them */
 
 /* Begins with model `index`: forgets the one before, and all that was said. */
 enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error);
@@ -84,11 +89,13 @@ struct kg_lm_turn {
     const struct kg_fragment *fragments;
     size_t n;
     bool bos;
-    uint32_t index; /* which reply or sample this is, for the events and for the random numbers */
+    enum kg_mode mode;    /* KG_MODE_CHAT or KG_MODE_GENERATE */
+    struct kg_text asked; /* the message or the prompt, without the template's text */
+    uint32_t index;       /* which reply or sample this is, for the events and for the random numbers */
 };
 enum kg_status kg_lm_reply(struct kgpt *k, const struct kg_lm_turn *turn, struct kg_error *error);
 
-/* Puts the last token of a reply that was cut short into the context. */
+/* Puts what a reply that was cut short has shown of its last token into the context. */
 enum kg_status kg_lm_settle(struct kgpt *k, struct kg_error *error);
 
 /* A message of the user, in the chat's template. */
@@ -117,7 +124,7 @@ void kg_lm_print_models(const struct kgpt *k);
 /* Events: docs/events.md. */
 uint64_t kg_lm_event_line_size(const struct kg_lm *lm, size_t prompt_n);
 void kg_lm_event_model(struct kgpt *k);
-void kg_lm_event_config(struct kgpt *k, uint64_t seed);
+void kg_lm_event_config(struct kgpt *k, const struct kg_lm_turn *turn, uint64_t seed);
 void kg_lm_event_logprobs(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, float logprob,
                           const struct kg_lm_candidate *top, uint32_t n);
 void kg_lm_event_fed(struct kgpt *k, uint32_t index, uint32_t pos); /* the tokens from there on */

@@ -24,13 +24,12 @@ void kg_lm_chat_reset(struct kgpt *k)
     kg_lm_truncate(&lm->session, 0);
     lm->replies = lm->n_system = 0;
     lm->pending = KG_NO_TOKEN;
-    lm->has_stop_string = false;
     lm->total = (struct kg_lm_speed){0};
 }
 
 static struct kg_text system_prompt(const struct kg_config *config)
 {
-    const char *text = config->lm.long_system ? config->lm.long_system : config->lm.system;
+    const char *text = kg_lm_system(&config->lm);
     return (struct kg_text){text, kg_strlen(text)};
 }
 
@@ -67,14 +66,13 @@ enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, st
         return KG_E_INPUT;
     }
     lm->chat.plain = k->config.lm.think == KG_THINK_OFF;
-    struct kg_lm_turn turn = {.fragments = fragments, .index = lm->replies};
+    struct kg_lm_turn turn = {.fragments = fragments, .mode = KG_MODE_CHAT, .asked = {text, n}, .index = lm->replies};
     turn.bos = first && ((lm->chat.flags & KG_CHAT_BOS) || lm->vocab.add_bos);
     enum kg_status status = first ? KG_OK : kg_lm_settle(k, error);
     if (status != KG_OK) {
         return status;
     }
-    if (!first && ((lm->chat.flags & KG_CHAT_REWRITES) || lm->has_stop_string)) {
-        /* the last reply as the template shows it from now on, or without its stop string */
+    if (!first && (lm->chat.flags & KG_CHAT_REWRITES)) { /* the last reply as the template shows it from now on */
         kg_lm_truncate(&lm->session, lm->ask_at);
         turn.n = kg_chat_reply(&lm->chat, (struct kg_text){lm->reply, lm->reply_n}, fragments);
     }

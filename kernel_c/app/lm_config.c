@@ -1,6 +1,7 @@
 /* What the command line and `set` say of language models. */
 #include "engine.h"
 #include "keys.h"
+#include "lm.h"
 
 #include "kgpt/format.h"
 #include "kgpt/lm.h"
@@ -9,9 +10,9 @@
 #include "kgpt/platform.h"
 #include "kgpt/str.h"
 
-static const char *const kv_names[] = {"f16", "q8", "f32", NULL}; /* enum kg_kv_type */
-static const char *const think_names[] = {"on", "off", NULL};
-static const char *const overflow_names[] = {"error", "shift", NULL};
+const char *const kg_kv_names[] = {"f16", "q8", "f32", NULL}; /* enum kg_kv_type */
+const char *const kg_think_names[] = {"on", "off", NULL};
+const char *const kg_overflow_names[] = {"error", "shift", NULL};
 
 static bool set_system(struct kg_config *config, const char *value)
 {
@@ -25,10 +26,14 @@ static bool set_system(struct kg_config *config, const char *value)
     return true;
 }
 
+const char *kg_lm_system(const struct kg_lm_config *config)
+{
+    return config->long_system ? config->long_system : config->system;
+}
+
 static void describe_system(const struct kg_config *config, char *out, size_t size)
 {
-    const char *system = config->lm.long_system ? config->lm.long_system : config->lm.system;
-    kg_format(out, size, config->lm.system_given ? "\"%.200s\"" : "the model's own", system);
+    kg_format(out, size, config->lm.system_given ? "\"%.200s\"" : "the model's own", kg_lm_system(&config->lm));
 }
 
 /* `stop=TEXT` adds one, `stop=` forgets them all. */
@@ -118,13 +123,13 @@ const struct kg_key kg_engine_keys[] = {
      .not_in = IN_TRAIN},
     COUNT("ctx", ctx, 0, 1 << 24, ONLY_AT_BOOT),
     COUNT("ubatch", n_batch, 1, 4096, ONLY_AT_BOOT),
-    {.name = "kv", .kind = KIND_CHOICE, .offset = AT(lm.kv), .choices = kv_names, .not_in = ONLY_AT_BOOT},
+    {.name = "kv", .kind = KIND_CHOICE, .offset = AT(lm.kv), .choices = kg_kv_names, .not_in = ONLY_AT_BOOT},
     {.name = "on_overflow",
      .kind = KIND_CHOICE,
      .offset = AT(lm.on_overflow),
-     .choices = overflow_names,
+     .choices = kg_overflow_names,
      .not_in = IN_TRAIN},
-    {.name = "think", .kind = KIND_CHOICE, .offset = AT(lm.think), .choices = think_names, .not_in = IN_TRAIN},
+    {.name = "think", .kind = KIND_CHOICE, .offset = AT(lm.think), .choices = kg_think_names, .not_in = IN_TRAIN},
     DECIMAL("typical_p", typical_p, 0, 1, true),
     DECIMAL("repeat_penalty", repeat_penalty, 0, 100, true),
     COUNT("repeat_last_n", repeat_last_n, 0, 1 << 20, IN_TRAIN),

@@ -4,6 +4,7 @@
 #include "events.h"
 
 #include "kgpt/json.h"
+#include "kgpt/str.h"
 
 uint64_t kg_lm_event_line_size(const struct kg_lm *lm, size_t prompt_n)
 {
@@ -40,15 +41,57 @@ void kg_lm_event_model(struct kgpt *k)
     kg_event_send(k, &json);
 }
 
-void kg_lm_event_config(struct kgpt *k, uint64_t seed)
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static void put_biases(struct kg_json *json, const struct kg_lm_config *lm)
+{
+    kg_json_list_begin(json, "logit_bias");
+    for (uint32_t i = 0; i < lm->n_biases; i++) {
+        kg_json_object_begin(json, NULL);
+        kg_json_u64(json, "id", lm->biases[i].token);
+        kg_json_decimal(json, "bias", lm->biases[i].bias);
+        kg_json_object_end(json);
+    }
+    kg_json_list_end(json);
+}
+
+/* What kg_engine_keys say, as far as a reply depends on it. */
+static void put_settings(struct kg_json *json, const struct kg_lm_config *lm)
+{
+    kg_json_text(json, "kv", kg_kv_names[lm->kv]);
+    kg_json_text(json, "on_overflow", kg_overflow_names[lm->on_overflow]);
+    kg_json_text(json, "think", kg_think_names[lm->think]);
+    kg_json_decimal(json, "typical_p", lm->typical_p);
+    kg_json_decimal(json, "repeat_penalty", lm->repeat_penalty);
+    kg_json_u64(json, "repeat_last_n", lm->repeat_last_n);
+    kg_json_decimal(json, "frequency_penalty", lm->frequency_penalty);
+    kg_json_decimal(json, "presence_penalty", lm->presence_penalty);
+    put_biases(json, lm);
+    kg_json_list_begin(json, "stop");
+    for (uint32_t i = 0; i < lm->n_stops; i++) {
+        kg_json_text(json, NULL, lm->stops[i]);
+    }
+    kg_json_list_end(json);
+}
+
+void kg_lm_event_config(struct kgpt *k, const struct kg_lm_turn *turn, uint64_t seed)
 {
     struct kg_json json;
     const struct kg_config *config = &k->config;
     if (!kg_event_begin(k, &json, "config")) {
         return;
     }
-    kg_json_text(&json, "mode", kg_mode_names[config->mode]);
-    kg_json_text(&json, "prompt", k->prompt);
+    /* Texts that fit the context fit the line, unless most of their bytes have no token in the vocabulary: then they are cut. */
+    const char *system = kg_lm_system(&config->lm);
+    size_t room = kg_lm.reply_size, system_n = smaller(kg_strlen(system), room);
+    size_t n = smaller(turn->asked.n, room - system_n + kg_strlen(k->prompt));
+    kg_json_text(&json, "mode", kg_mode_names[turn->mode]);
+    kg_json_text_n(&json, "system", system, system_n);
+    kg_json_text_n(&json, "prompt", turn->asked.data, n);
+    kg_json_u64(&json, "sample", turn->index);
     kg_json_u64(&json, "samples", config->samples);
     kg_json_u64(&json, "max_tokens", config->max_tokens);
     kg_json_u64(&json, "seed", seed);
@@ -57,6 +100,7 @@ void kg_lm_event_config(struct kgpt *k, uint64_t seed)
     kg_json_decimal(&json, "top_p", config->sampling.top_p);
     kg_json_decimal(&json, "min_p", config->sampling.min_p);
     kg_json_u64(&json, "context", kg_lm.session.options.n_ctx);
+    put_settings(&json, &config->lm);
     kg_event_send(k, &json);
 }
 

@@ -152,6 +152,21 @@ static bool is_full(const struct reply *r)
     return r->n + kg_stream_room(r->lm->vocab.longest) > r->lm->reply_size;
 }
 
+/* A stop string is complete in token `last`. The tokens that hold it leave the context, those before stay as they were sampled, and the
+ * bytes before it of the first one that leaves are pending. */
+static void drop_stop_string(struct kg_lm *lm, uint32_t last)
+{
+    size_t cut = lm->stream.cut, n;
+    uint32_t token = last, at = lm->session.n_past;
+    while ((n = kg_vocab_piece(&lm->vocab, token, lm->piece, false)) < cut && at > 0) {
+        cut -= n;
+        token = lm->session.tokens[--at];
+    }
+    kg_lm_truncate(&lm->session, at);
+    lm->pending = n > cut ? token : KG_NO_TOKEN;
+    lm->pending_n = n > cut ? n - cut : 0;
+}
+
 /* Takes a token into the text. false: the reply ends with it. */
 static bool take(struct reply *r, uint32_t id)
 {
@@ -166,6 +181,7 @@ static bool take(struct reply *r, uint32_t id)
         r->reason = "eos";
     } else if (lm->stream.stopped) {
         r->reason = "stop";
+        drop_stop_string(lm, id);
     } else if ((r->k->config.max_tokens && lm->speed.tokens >= r->k->config.max_tokens) || is_full(r)) {
         r->reason = "max_tokens";
         lm->pending = id;
@@ -282,15 +298,27 @@ static enum kg_status feed_prompt(struct reply *r, uint32_t n, struct kg_error *
 enum kg_status kg_lm_settle(struct kgpt *k, struct kg_error *error)
 {
     struct kg_lm *lm = &kg_lm;
-    uint32_t token = lm->pending;
-    if (token == KG_NO_TOKEN) {
+    enum kg_status status = KG_OK;
+    size_t n = 1;
+    if (lm->pending == KG_NO_TOKEN) {
         return KG_OK;
     }
-    enum kg_status status = make_room(k, 1, error);
-    if (status == KG_OK) {
-        status = kg_lm_eval(&lm->session, &token, 1, NULL, NULL, error);
+    lm->prompt[0] = lm->pending;
+    if (lm->pending_n) {
+        kg_vocab_piece(&lm->vocab, lm->pending, lm->piece, false);
+        status = kg_vocab_encode_rest(&lm->vocab, lm->piece, lm->pending_n, lm->prompt, lm->session.options.n_ctx, &n,
+                                      &k->arena, error);
     }
-    lm->pending = status == KG_OK ? KG_NO_TOKEN : token;
+    if (status == KG_OK) {
+        status = make_room(k, (uint32_t)n, error);
+    }
+    if (status == KG_OK) {
+        status = kg_lm_eval(&lm->session, lm->prompt, (uint32_t)n, NULL, NULL, error);
+    }
+    if (status == KG_OK) {
+        lm->pending = KG_NO_TOKEN;
+        lm->pending_n = 0;
+    }
     return status;
 }
 
@@ -312,9 +340,10 @@ enum kg_status kg_lm_reply(struct kgpt *k, const struct kg_lm_turn *turn, struct
     uint32_t n;
     lm->seed = kg_resolve_seed(&k->config);
     lm->speed = (struct kg_lm_speed){0};
-    kg_lm_event_config(k, lm->seed);
+    lm->pending_n = 0;
     enum kg_status status = encode(k, turn, &n, error);
     if (status == KG_OK) {
+        kg_lm_event_config(k, turn, lm->seed);
         status = feed_prompt(&r, n, error);
     }
     if (status != KG_OK) {
@@ -329,7 +358,6 @@ enum kg_status kg_lm_reply(struct kgpt *k, const struct kg_lm_turn *turn, struct
     finish_speed(&r, decode_start);
     show_status(&r, lm->speed.decode_us);
     lm->reply_n = r.n;
-    lm->has_stop_string = lm->stream.stopped;
     kg_lm_event_sample(k, turn->index, r.n, lm->speed.tokens, r.reason);
     kg_lm_event_speed(k, lm->seed);
     return status;

@@ -61,8 +61,12 @@ enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_erro
     const struct kg_fragment fragment = {.text = prompt, .n = kg_strlen(prompt)};
     enum kg_status status = KG_OK;
     for (uint32_t i = 0; i < k->config.samples && status == KG_OK; i++) {
-        const struct kg_lm_turn turn = {
-            .fragments = &fragment, .n = fragment.n > 0, .bos = lm->vocab.add_bos || !fragment.n, .index = i};
+        const struct kg_lm_turn turn = {.fragments = &fragment,
+                                        .n = fragment.n > 0,
+                                        .bos = lm->vocab.add_bos || !fragment.n,
+                                        .mode = KG_MODE_GENERATE,
+                                        .asked = {prompt, fragment.n},
+                                        .index = i};
         kg_lm_chat_reset(k);
         print_prompt(prompt, fragment.n);
         status = kg_lm_reply(k, &turn, error);

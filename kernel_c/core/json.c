@@ -121,9 +121,22 @@ void kg_json_double(struct kg_json *json, const char *key, double value)
     put(json, digits, n);
 }
 
+/* Nine digits tell a float; infinities are larger than any of them. */
 void kg_json_decimal(struct kg_json *json, const char *key, float value)
 {
-    kg_json_double(json, key, (double)value);
+    double scaled = (double)value;
+    int power = 0;
+    for (; scaled != 0 && scaled > -0.1 && scaled < 0.1; power--) {
+        scaled *= 10;
+    }
+    for (; power < 60 && (scaled > 1e9 || scaled < -1e9); power++) {
+        scaled /= 10;
+    }
+    kg_json_double(json, key, power < 60 ? scaled : value < 0 ? -1.0 : 1.0);
+    if (power) {
+        char digits[8];
+        put(json, digits, kg_format(digits, sizeof digits, "e%d", power < 60 ? power : 999));
+    }
 }
 
 void kg_json_address(struct kg_json *json, const char *key, uint64_t value)

@@ -57,8 +57,11 @@ KG_TEST(json, decimals)
     kg_json_decimal(&json, "b", 1.0f);
     kg_json_decimal(&json, "c", 0.0f);
     kg_json_decimal(&json, "d", __builtin_nanf(""));
+    kg_json_decimal(&json, "e", -0x1p-13f);
+    kg_json_decimal(&json, "f", __builtin_inff());
     line[kg_json_end(&json)] = '\0';
-    KG_CHECK_TEXT(t, line, "{\"event\":\"e\",\"a\":0.5,\"b\":1.0,\"c\":0.0,\"d\":null}\n");
+    KG_CHECK_TEXT(t, line,
+                  "{\"event\":\"e\",\"a\":0.5,\"b\":1.0,\"c\":0.0,\"d\":null,\"e\":-0.122070313e-3,\"f\":1.0e999}\n");
 }
 
 KG_TEST(json, a_line_that_does_not_fit_is_told)

@@ -121,6 +121,7 @@ size_t kg_stream_feed(struct kg_stream *stream, const char *bytes, size_t n, cha
             written += give(stream, stream->n_held - stop, true, out + written);
             stream->n_held = 0;
             stream->stopped = true;
+            stream->cut = stop + (n - 1 - i);
         }
     }
     return written + give(stream, stream->n_held - possible_stop(stream), false, out + written);

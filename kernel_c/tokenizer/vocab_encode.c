@@ -98,7 +98,7 @@ static enum kg_status encode_part(const struct kg_vocab *vocab, const char *text
     return status == KG_E_MEMORY ? no_memory(error, n) : status;
 }
 
-static enum kg_status encode_text(const struct kg_vocab *vocab, struct text *text, struct kg_tokens *out,
+static enum kg_status encode_text(const struct kg_vocab *vocab, struct text *text, bool first, struct kg_tokens *out,
                                   struct kg_arena *scratch, struct kg_error *error)
 {
     bool cuts = text->tables->kind != KG_VOCAB_CHAR;
@@ -108,7 +108,6 @@ static enum kg_status encode_text(const struct kg_vocab *vocab, struct text *tex
         take_length(text, text->tables->lengths[i]);
     }
     enum kg_status status = KG_OK;
-    bool first = true;
     for (uint32_t at = 0; status == KG_OK && at < text->n;) {
         uint32_t end = at;
         while (end < text->n && text->marks[end] == FREE) {
@@ -129,9 +128,10 @@ static enum kg_status encode_text(const struct kg_vocab *vocab, struct text *tex
     return status;
 }
 
-enum kg_status kg_vocab_encode(const struct kg_vocab *vocab, const struct kg_fragment *fragments, size_t n_fragments,
-                               uint32_t *tokens, size_t room, size_t *count, struct kg_arena *scratch,
-                               struct kg_error *error)
+/* `first`: a text begins here. */
+static enum kg_status encode_fragments(const struct kg_vocab *vocab, const struct kg_fragment *fragments,
+                                       size_t n_fragments, bool first, uint32_t *tokens, size_t room, size_t *count,
+                                       struct kg_arena *scratch, struct kg_error *error)
 {
     *count = 0;
     uint64_t n = 0;
@@ -159,8 +159,22 @@ enum kg_status kg_vocab_encode(const struct kg_vocab *vocab, const struct kg_fra
         memset(text.trusted + at, fragments[i].special, fragments[i].n);
     }
     struct kg_tokens out = {.tokens = tokens, .room = room};
-    enum kg_status status = encode_text(vocab, &text, &out, scratch, error);
+    enum kg_status status = encode_text(vocab, &text, first, &out, scratch, error);
     *count = out.count;
     kg_arena_rewind(scratch, used);
     return status;
+}
+
+enum kg_status kg_vocab_encode(const struct kg_vocab *vocab, const struct kg_fragment *fragments, size_t n_fragments,
+                               uint32_t *tokens, size_t room, size_t *count, struct kg_arena *scratch,
+                               struct kg_error *error)
+{
+    return encode_fragments(vocab, fragments, n_fragments, true, tokens, room, count, scratch, error);
+}
+
+enum kg_status kg_vocab_encode_rest(const struct kg_vocab *vocab, const char *text, size_t n, uint32_t *tokens,
+                                    size_t room, size_t *count, struct kg_arena *scratch, struct kg_error *error)
+{
+    const struct kg_fragment rest = {.text = text, .n = n};
+    return encode_fragments(vocab, &rest, 1, false, tokens, room, count, scratch, error);
 }

@@ -109,7 +109,10 @@ class Ready(Event):
 
 @dataclass(frozen=True)
 class Config(Event):
-    """A generation starts."""
+    """A generation or a reply starts: all that decides its text besides the model (vm/replay.py).
+
+    Of a language model ``context`` is not 0, and ``prompt`` is the message or prompt that this reply answers.
+    """
 
     event: ClassVar[str] = "config"
     mode: str
@@ -122,6 +125,18 @@ class Config(Event):
     top_p: float
     min_p: float
     context: int = 0
+    sample: int = 0
+    system: str = ""
+    kv: str = ""
+    on_overflow: str = ""
+    think: str = ""
+    typical_p: float = 1.0
+    repeat_penalty: float = 1.0
+    repeat_last_n: int = 0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: tuple[Mapping[str, Any], ...] = ()
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

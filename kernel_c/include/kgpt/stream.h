@@ -20,6 +20,7 @@ struct kg_stream {
     char held[KG_STREAM_HELD];
     size_t n_held;
     bool stopped; /* a stop string is complete: neither it nor anything after it is given out */
+    size_t cut;   /* then: bytes from its first one to the end of what was fed */
 };
 
 /* Forgets everything, the stop strings too. */

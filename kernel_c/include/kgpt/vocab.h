@@ -48,6 +48,10 @@ enum kg_status kg_vocab_encode(const struct kg_vocab *vocab, const struct kg_fra
                                uint32_t *tokens, size_t room, size_t *count, struct kg_arena *scratch,
                                struct kg_error *error);
 
+/* The same of a text of `n` bytes that goes on in a word: SentencePiece puts no space before it. */
+enum kg_status kg_vocab_encode_rest(const struct kg_vocab *vocab, const char *text, size_t n, uint32_t *tokens,
+                                    size_t room, size_t *count, struct kg_arena *scratch, struct kg_error *error);
+
 /* The bytes of a token into `out` (vocab->longest always suffices); their number. Special tokens have none unless `special`. A token
  * may be part of a character. */
 size_t kg_vocab_piece(const struct kg_vocab *vocab, uint32_t token, char *out, bool special);
