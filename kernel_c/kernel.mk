@@ -166,6 +166,7 @@ LM_ENGINE := \
     lm/vector.c
 LM_CHAT := \
     lm/chat.c \
+    lm/chat_reply.c \
     lm/chat_test.c \
     lm/lm_sampler.c \
     lm/lm_sampler_test.c \

@@ -54,21 +54,39 @@ static size_t before_message(const struct kg_fragment *fragments, size_t n, stru
     return i;
 }
 
+/* Refuses what the chat's pieces cannot say as the template would. */
+static enum kg_status check_said(struct kg_lm *lm, struct kg_text system, struct kg_text message,
+                                 struct kg_error *error)
+{
+    if (system.n && (lm->chat.flags & KG_CHAT_SYSTEM_REFUSED)) {
+        kg_error_set(error, KG_E_INPUT, "the template of %s takes no system prompt", lm->model.name);
+        kg_error_hint(error, "leave it out: /system without a text");
+        return KG_E_INPUT;
+    }
+    struct kg_text word = kg_chat_refused(&lm->chat, system, message);
+    if (word.data) {
+        kg_error_set(error, KG_E_INPUT, "the template of %s gives \"%.*s\" a meaning that this kernel does not know",
+                     lm->model.name, (int)(word.n < 64 ? word.n : 64), word.data);
+        kg_error_hint(error, "say it in other words");
+        return KG_E_INPUT;
+    }
+    return KG_OK;
+}
+
 enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, struct kg_error *error)
 {
     struct kg_lm *lm = &kg_lm;
     struct kg_fragment fragments[2 * KG_CHAT_FRAGMENTS];
     bool first = lm->session.n_past == 0;
     struct kg_text system = system_prompt(&k->config);
-    if (system.n && (lm->chat.flags & KG_CHAT_SYSTEM_REFUSED)) {
-        kg_error_set(error, KG_E_INPUT, "the template of %s takes no system prompt", lm->model.name);
-        kg_error_hint(error, "leave it out: /system without a text");
-        return KG_E_INPUT;
+    enum kg_status status = check_said(lm, system, (struct kg_text){text, n}, error);
+    if (status != KG_OK) {
+        return status;
     }
     lm->chat.plain = k->config.lm.think == KG_THINK_OFF;
     struct kg_lm_turn turn = {.fragments = fragments, .mode = KG_MODE_CHAT, .asked = {text, n}, .index = lm->replies};
     turn.bos = first && ((lm->chat.flags & KG_CHAT_BOS) || lm->vocab.add_bos);
-    enum kg_status status = first ? KG_OK : kg_lm_settle(k, error);
+    status = first ? KG_OK : kg_lm_settle(k, error);
     if (status != KG_OK) {
         return status;
     }

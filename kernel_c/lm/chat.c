@@ -1,11 +1,10 @@
 /* A chat template in pieces: see kgpt/chat.h. kgpt_build/chat/template.py does the same in Python. */
-#include "kgpt/chat.h"
+#include "chat_text.h"
 
 #include "kgpt/crc32.h"
 #include "kgpt/utf8.h"
 
-#define CHAT_VERSION 1u
-#define THOUGHTS_END "</think>"
+#define CHAT_VERSION 2u
 #define END_TOKEN_MAX 256u
 
 /* The blob's start, as it lies in memory. */
@@ -42,7 +41,7 @@ static enum kg_status check(const struct header *header, const uint8_t *blob, ui
         return refuse(error, "it does not begin with KGCT");
     }
     if (header->version != CHAT_VERSION) {
-        return refuse(error, "its version is not 1");
+        return refuse(error, "its version is not 2");
     }
     if (header->size < sizeof *header || header->size > size || header->size > KG_CHAT_MAX_BLOB) {
         return refuse(error, "its size is not that of its bytes");
@@ -110,27 +109,34 @@ static size_t space_at_end(struct kg_text text)
     return 0;
 }
 
-static struct kg_text trimmed(const struct kg_chat *chat, enum kg_chat_slot slot, struct kg_text text)
+struct kg_text kg_chat_trim_left(struct kg_text text)
 {
     size_t n;
-    while ((chat->flags & KG_CHAT_TRIM_LEFT(slot)) && (n = space_at_start(text)) > 0) {
+    while ((n = space_at_start(text)) > 0) {
         text.data += n;
-        text.n -= n;
-    }
-    while ((chat->flags & KG_CHAT_TRIM_RIGHT(slot)) && (n = space_at_end(text)) > 0) {
         text.n -= n;
     }
     return text;
 }
 
-static struct kg_fragment piece(const struct kg_chat *chat, enum kg_chat_piece which)
+struct kg_text kg_chat_trim_right(struct kg_text text)
 {
-    return (struct kg_fragment){chat->piece[which].data, chat->piece[which].n, true};
+    size_t n;
+    while ((n = space_at_end(text)) > 0) {
+        text.n -= n;
+    }
+    return text;
+}
+
+struct kg_text kg_chat_trim_slot(const struct kg_chat *chat, enum kg_chat_slot slot, struct kg_text text)
+{
+    text = chat->flags & KG_CHAT_TRIM_LEFT(slot) ? kg_chat_trim_left(text) : text;
+    return chat->flags & KG_CHAT_TRIM_RIGHT(slot) ? kg_chat_trim_right(text) : text;
 }
 
 static struct kg_fragment said(const struct kg_chat *chat, enum kg_chat_slot slot, struct kg_text text)
 {
-    text = trimmed(chat, slot, text);
+    text = kg_chat_trim_slot(chat, slot, text);
     return (struct kg_fragment){text.data, text.n, false};
 }
 
@@ -139,52 +145,41 @@ size_t kg_chat_turn(const struct kg_chat *chat, bool first, struct kg_text syste
 {
     size_t n = 0;
     if (!first) {
-        fragments[n++] = piece(chat, KG_CHAT_NEXT);
+        fragments[n++] = kg_chat_piece(chat, KG_CHAT_NEXT);
         fragments[n++] = said(chat, KG_CHAT_SLOT_LATER, message);
     } else if (system.n > 0 && !(chat->flags & KG_CHAT_SYSTEM_REFUSED)) {
-        fragments[n++] = piece(chat, KG_CHAT_SYSTEM_PRE);
+        fragments[n++] = kg_chat_piece(chat, KG_CHAT_SYSTEM_PRE);
         fragments[n++] = said(chat, KG_CHAT_SLOT_SYSTEM, system);
-        fragments[n++] = piece(chat, KG_CHAT_SYSTEM_POST);
+        fragments[n++] = kg_chat_piece(chat, KG_CHAT_SYSTEM_POST);
         fragments[n++] = said(chat, KG_CHAT_SLOT_FIRST, message);
     } else {
-        fragments[n++] = piece(chat, KG_CHAT_BARE_PRE);
+        fragments[n++] = kg_chat_piece(chat, KG_CHAT_BARE_PRE);
         fragments[n++] = said(chat, KG_CHAT_SLOT_FIRST_BARE, message);
     }
     bool plain = chat->plain && chat->piece[KG_CHAT_ASK_PLAIN].n > 0;
-    fragments[n++] = piece(chat, plain ? KG_CHAT_ASK_PLAIN : KG_CHAT_ASK);
+    fragments[n++] = kg_chat_piece(chat, plain ? KG_CHAT_ASK_PLAIN : KG_CHAT_ASK);
     return n;
 }
 
-/* What follows the last THOUGHTS_END; all of it if there is none. */
-static struct kg_text without_thoughts(const struct kg_chat *chat, struct kg_text reply)
+/* The first word of the list `piece` that `text` holds. */
+static struct kg_text word_in(const struct kg_chat *chat, enum kg_chat_piece which, struct kg_text text)
 {
-    const size_t mark_n = sizeof THOUGHTS_END - 1;
-    for (size_t end = reply.n; end >= mark_n; end--) {
-        size_t same = 0;
-        while (same < mark_n && reply.data[end - mark_n + same] == THOUGHTS_END[same]) {
-            same++;
+    struct kg_text list = chat->piece[which];
+    for (size_t from = 0, to; from < list.n; from = to + 1) {
+        for (to = from; to < list.n && list.data[to]; to++) {
         }
-        if (same == mark_n) {
-            reply.data += end;
-            reply.n -= end;
-            while ((chat->flags & KG_CHAT_DROPS_NEWLINES) && reply.n > 0 && reply.data[0] == '\n') {
-                reply.data++;
-                reply.n--;
-            }
-            break;
+        struct kg_text word = {list.data + from, to - from};
+        if (word.n && kg_chat_find(text, word) < text.n) {
+            return word;
         }
     }
-    return reply;
+    return (struct kg_text){NULL, 0};
 }
 
-size_t kg_chat_reply(const struct kg_chat *chat, struct kg_text reply, struct kg_fragment fragments[KG_CHAT_FRAGMENTS])
+struct kg_text kg_chat_refused(const struct kg_chat *chat, struct kg_text system, struct kg_text message)
 {
-    if (chat->flags & KG_CHAT_DROPS_THOUGHTS) {
-        reply = without_thoughts(chat, reply);
-    }
-    fragments[0] = piece(chat, KG_CHAT_TOLD);
-    fragments[1] = said(chat, KG_CHAT_SLOT_REPLY, reply);
-    return 2;
+    struct kg_text word = word_in(chat, KG_CHAT_SYSTEM_WORDS, system);
+    return word.data ? word : word_in(chat, KG_CHAT_MESSAGE_WORDS, message);
 }
 
 uint32_t kg_chat_end_token(const struct kg_chat *chat, const struct kg_vocab *vocab)

@@ -26,11 +26,11 @@ static uint32_t build(uint8_t blob[ROOM], uint32_t flags, const char *plain, con
     for (uint32_t i = 0; i < ROOM; i++) {
         blob[i] = i < 4 ? (uint8_t)"KGCT"[i] : 0;
     }
-    put(blob + 4, 1);
+    put(blob + 4, 2);
     put(blob + 16, flags);
     put(blob + 20, KG_CHAT_PIECES);
     for (uint32_t i = 0; i < KG_CHAT_PIECES; i++) {
-        char digit[4] = {'<', (char)('0' + i), '>', '\0'};
+        char digit[4] = {'<', (char)(i < 10 ? '0' + i : 'a' + i - 10), '>', '\0'};
         const char *text = i == KG_CHAT_ASK_PLAIN ? plain : i == KG_CHAT_END ? end : digit;
         put(blob + 24 + 8 * i, size);
         put(blob + 28 + 8 * i, (uint32_t)kg_strlen(text));
@@ -136,6 +136,49 @@ KG_TEST(chat, drops_what_was_thought_aloud)
     KG_CHECK_TEXT(t, reply(&chat, "\nno thoughts", out), "<5>[\nno thoughts]");
 }
 
+KG_TEST(chat, keeps_thoughts_where_the_template_does)
+{
+    uint8_t blob[ROOM];
+    char out[ROOM];
+    struct kg_chat chat;
+    struct kg_error error;
+    uint32_t keeps = KG_CHAT_KEEPS_THOUGHTS | KG_CHAT_ANSWER_LEFT | KG_CHAT_REPLY_NEWLINES;
+    uint32_t size = build(blob, keeps, "", "");
+    KG_CHECK_EQ(t, kg_chat_open(&chat, blob, size, &error), KG_OK);
+    KG_CHECK_TEXT(t, reply(&chat, "x<think>\n a \n</think>b</think> c ", out), "<9>[ a ]<a>[c ]");
+    KG_CHECK_TEXT(t, reply(&chat, "a</think>b", out), "<9>[a]<a>[b]");
+    KG_CHECK_TEXT(t, reply(&chat, "<think>\n</think>b", out), "<5>[b]");
+    KG_CHECK_TEXT(t, reply(&chat, "\n\n b", out), "<5>[ b]");
+    build(blob, keeps | KG_CHAT_FIRST_END | KG_CHAT_THOUGHT_SPACE | KG_CHAT_ANSWER_RIGHT, "", "");
+    KG_CHECK_TEXT(t, (kg_chat_open(&chat, blob, size, &error), reply(&chat, " a </think>b</think> c ", out)),
+                  "<9>[a]<a>[b</think> c]");
+    build(blob, KG_CHAT_DROPS_THOUGHTS | KG_CHAT_FIRST_END | KG_CHAT_ONE_PART | KG_CHAT_ANSWER_END_NEWLINES, "", "");
+    KG_CHECK_TEXT(t, (kg_chat_open(&chat, blob, size, &error), reply(&chat, "a</think> b\n\n</think>c", out)),
+                  "<5>[ b]");
+    build(blob, KG_CHAT_DROPS_THOUGHTS | KG_CHAT_NEEDS_START | KG_CHAT_LONE_TAG, "", "");
+    KG_CHECK_EQ(t, kg_chat_open(&chat, blob, size, &error), KG_OK);
+    KG_CHECK_TEXT(t, reply(&chat, " a</think>b ", out), "<b>[a</think>b]");
+    KG_CHECK_TEXT(t, reply(&chat, " <think>a</think>b ", out), "<5>[b ]");
+    chat.piece[KG_CHAT_ASK] = text_of("ai\n<think>\n"); /* a reply to this begins with a thought */
+    KG_CHECK_TEXT(t, reply(&chat, " a</think>b ", out), "<5>[b ]");
+    KG_CHECK_TEXT(t, reply(&chat, " a ", out), "<b>[a]");
+}
+
+KG_TEST(chat, refuses_words_with_another_meaning)
+{
+    uint8_t blob[ROOM];
+    struct kg_chat chat;
+    struct kg_error error;
+    KG_CHECK_EQ(t, kg_chat_open(&chat, blob, build(blob, 0, "", ""), &error), KG_OK);
+    KG_CHECK_EQ(t, kg_chat_refused(&chat, text_of("a <c> b"), text_of("x")).n, 3);
+    KG_CHECK_EQ(t, kg_chat_refused(&chat, text_of("x"), text_of("<d>")).n, 3);
+    KG_CHECK(t, !kg_chat_refused(&chat, text_of("<d>"), text_of("<c>")).data);
+    chat.piece[KG_CHAT_SYSTEM_WORDS] = (struct kg_text){"on\0off", 6};
+    KG_CHECK_EQ(t, kg_chat_refused(&chat, text_of("it is off"), text_of("")).n, 3);
+    KG_CHECK_EQ(t, kg_chat_refused(&chat, text_of("on"), text_of("")).n, 2);
+    KG_CHECK(t, !kg_chat_refused(&chat, text_of("of"), text_of("on")).data);
+}
+
 KG_TEST(chat, refuses_damage)
 {
     uint8_t blob[ROOM];
@@ -152,7 +195,7 @@ KG_TEST(chat, refuses_damage)
     KG_CHECK_EQ(t, kg_chat_open(&chat, blob, size + 7, &error), KG_OK); /* padded */
     static const struct {
         uint32_t at, value;
-    } wrong[] = {{4, 2},           {16, 1u << 15}, {20, KG_CHAT_PIECES - 1}, {24, HEAD - 1}, {24, 0xFFFFFFFF},
+    } wrong[] = {{4, 1},           {16, 1u << 28}, {20, KG_CHAT_PIECES - 1}, {24, HEAD - 1}, {24, 0xFFFFFFFF},
                  {28, 0xFFFFFFFF}, {28, ROOM}}; /* with a CRC that matches: bounds are not a matter of trust */
     for (uint32_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         build(blob, 0, "", "");

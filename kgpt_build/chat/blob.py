@@ -9,7 +9,7 @@ from kgpt_build.chat.template import FAMILY_BYTES, ChatTemplate, Piece, known_fl
 from kgpt_build.errors import KgptError
 
 MAGIC = b"KGCT"
-VERSION = 1
+VERSION = 2
 MAX_BLOB = 1 << 20  # KG_CHAT_MAX_BLOB
 
 _START = struct.Struct("<4sIII")  # magic, version, size, crc32 of what follows

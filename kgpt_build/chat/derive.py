@@ -8,8 +8,10 @@ from datetime import date
 
 from kgpt_build.chat.builtin import BUILTIN_TEMPLATES, family_of
 from kgpt_build.chat.environment import TODAY, Renderer, TemplateRefused
-from kgpt_build.chat.template import ChatTemplate, Flag, Message, Piece, Slot, trim_flag
+from kgpt_build.chat.template import ChatTemplate, Flag, Piece, Slot, conversation, trim_flag
+from kgpt_build.chat.thoughts import END, PROBES, START, Surroundings, Thoughts, find_rule
 from kgpt_build.chat.verify import Unsayable, verify
+from kgpt_build.chat.words import find_words
 from kgpt_build.errors import KgptError
 
 _BOS, _SYSTEM, _THOUGHT = "qBosq", "qSystemq", "qThoughtq"
@@ -58,19 +60,13 @@ def _derived(render: Renderer, marked: Renderer) -> ChatTemplate:
     pieces[Piece.DEFAULT_SYSTEM] = _default_system(pieces)
     pieces[Piece.END] = _find_end(render, pieces[Piece.NEXT])
     pieces[Piece.ASK_PLAIN] = _find_plain(render, pieces)
-    flags |= _find_trims(render, flags) | _find_thoughts(render, pieces[Piece.TOLD])
-    if flags & Flag.DROPS_THOUGHTS or pieces[Piece.TOLD].rstrip() != pieces[Piece.ASK].rstrip():
-        flags |= Flag.REWRITES
+    flags |= _find_trims(render, flags) | _find_reply_rule(render, pieces)
+    rewrites = flags & (Thoughts.DROPPED | Thoughts.KEPT) or pieces[Piece.TOLD].rstrip() != pieces[Piece.ASK].rstrip()
+    flags |= Flag.REWRITES if rewrites else 0
     if render.bos and marked(conversation(None, _U[0])).startswith(_BOS):
         flags |= _take_bos(render.bos, pieces, bool(flags & Flag.SYSTEM_REFUSED))
     found = ChatTemplate(family_of(pieces), tuple(pieces[piece] for piece in Piece), flags)
-    return verify(render, found)
-
-
-def conversation(system: str | None, *said: str) -> list[Message]:
-    """Messages of the user and replies in turn, after the system prompt if there is one."""
-    first = [] if system is None else [Message(role="system", content=system)]
-    return first + [Message(role="assistant" if i % 2 else "user", content=text) for i, text in enumerate(said)]
+    return verify(render, find_words(render, found))
 
 
 def _cut(text: str, *words: str) -> list[str]:
@@ -153,7 +149,6 @@ def _slot_probes(flags: int) -> dict[Slot, tuple[str | None, Sequence[str], str]
     probes: dict[Slot, tuple[str | None, Sequence[str], str]] = {
         Slot.FIRST_BARE: (None, (_U[0],), _U[0]),
         Slot.LATER: (None, (_U[0], _A[0], _U[1]), _U[1]),
-        Slot.REPLY: (None, (_U[0], _A[0], _U[1]), _A[0]),
     }
     if not flags & Flag.SYSTEM_REFUSED:
         probes |= {Slot.SYSTEM: (_SYSTEM, (_U[0],), _SYSTEM), Slot.FIRST: (_SYSTEM, (_U[0],), _U[0])}
@@ -161,7 +156,7 @@ def _slot_probes(flags: int) -> dict[Slot, tuple[str | None, Sequence[str], str]
 
 
 def _find_trims(render: Renderer, flags: int) -> int:
-    """Which slots lose white space, and on which side."""
+    """Which slots lose white space, and on which side; of replies ``_find_reply_rule`` knows."""
     found = 0
     for slot, (system, said, word) in _slot_probes(flags).items():
         plain = _cut(render(conversation(system, *said)), word)
@@ -177,18 +172,51 @@ def _find_trims(render: Renderer, flags: int) -> int:
     return found
 
 
-def _find_thoughts(render: Renderer, told: str) -> int:
-    """Does an earlier reply lose what a model has thought aloud, and the newlines after it?"""
-    reply = f"<think>\n{_THOUGHT}\n</think>\n\n{_A[0]}"
+def _find_reply_rule(render: Renderer, pieces: dict[Piece, str]) -> int:
+    """What becomes of an earlier reply and its thoughts: flags, and the pieces that they need."""
+    rendered = {reply: _replied(render, pieces, reply) for reply in PROBES}
+    _refuse_a_last_reply_of_its_own(render, pieces, rendered)
+    kept_pre, _, kept_post = _around(render, f"{START}{_THOUGHT}{END}{_A[0]}", _THOUGHT)
+    lone_pre = _around(render, START + _A[0], "")[0].removesuffix(START)
+    rule = find_rule(rendered, Surroundings(pieces[Piece.TOLD], kept_pre, kept_post, lone_pre))
+    if rule is None:
+        plain = _replied(render, pieces, PROBES[0])
+        changed = next(reply for reply, text in rendered.items() if text != plain.replace(PROBES[0], reply))
+        raise Unsayable(f"it turns the reply {changed!r} into {rendered[changed]!r}")
+    if rule.flags & Thoughts.KEPT:
+        pieces |= {Piece.KEPT_PRE: kept_pre, Piece.KEPT_POST: kept_post}
+    if rule.flags & Thoughts.LONE_TAG:
+        pieces[Piece.LONE_PRE] = lone_pre
+    left, right = (trim_flag(Slot.REPLY, side) for side in (False, True))
+    return rule.flags | (left if rule.trim_left else 0) | (right if rule.trim_right else 0)
+
+
+def _replied(render: Renderer, pieces: dict[Piece, str], *replies: str) -> str:
+    """What stands between a message and the one that follows the last of ``replies``."""
+    said = [text for pair in zip(_U, replies, strict=False) for text in pair]
+    text = render(conversation(None, *said, _U[len(replies)]))
+    head = pieces[Piece.BARE_PRE] + _U[0]
+    tail = pieces[Piece.NEXT] + _U[len(replies)] + pieces[Piece.ASK]
+    if not (text.startswith(head) and text.endswith(tail) and len(text) >= len(head) + len(tail)):
+        raise Unsayable("what surrounds a reply depends on the reply")
+    return text[len(head) : len(text) - len(tail)]
+
+
+def _refuse_a_last_reply_of_its_own(render: Renderer, pieces: dict[Piece, str], rendered: dict[str, str]) -> None:
+    """Raises Unsayable where the last of several replies is treated otherwise than those before it."""
+    for reply in PROBES:
+        both = _replied(render, pieces, reply, reply)
+        if both != rendered[reply] + pieces[Piece.NEXT] + _U[1] + rendered[reply]:
+            raise Unsayable("it keeps the thoughts of the last reply but not those of earlier ones")
+
+
+def _around(render: Renderer, reply: str, thought: str) -> tuple[str, str, str]:
+    """What stands before ``thought`` in an earlier ``reply``, the thought, and what stands before the answer."""
     text = render(conversation(None, _U[0], reply, _U[1]))
-    if _THOUGHT in text:
-        return 0
-    found = _cut(text, _U[0], _A[0], _U[1])[1]
-    if found == told:
-        return Flag.DROPS_THOUGHTS | Flag.DROPS_NEWLINES
-    if found == told + "\n\n":
-        return Flag.DROPS_THOUGHTS
-    raise Unsayable("it rewrites what an earlier reply has thought aloud")
+    if thought and thought in text:
+        _, pre, post, _, _ = _cut(text, _U[0], thought, _A[0], _U[1])
+        return pre, thought, post
+    return _cut(text, _U[0], _A[0], _U[1])[1], "", ""
 
 
 def _take_bos(bos: str, pieces: dict[Piece, str], bare_only: bool) -> int:

@@ -11,12 +11,10 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
-from jinja2 import Template, TemplateSyntaxError, nodes
+from jinja2 import Template, TemplateSyntaxError
 from jinja2.exceptions import TemplateError
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from kgpt_build.chat.sandbox import Sandbox, constants
 from kgpt_build.chat.template import Message
 from kgpt_build.errors import KgptError
 
@@ -31,16 +29,6 @@ class TemplateRefused(Exception):
     """The template says no to a conversation, or fails on it."""
 
 
-class _Generation(Extension):
-    """``{% generation %}`` marks what a model is trained on; what it encloses is rendered like anything else."""
-
-    tags = {"generation"}  # noqa: RUF012 the base class has it so
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
 class Renderer:
     """A template with its special tokens. Raises KgptError if it is no Jinja template.
 
@@ -52,11 +40,18 @@ class Renderer:
             raise KgptError(f"the chat template has {len(template)} characters", "the file is damaged: get it again")
         self.bos, self.eos = bos, eos
         self._known = {"bos_token": bos, "eos_token": eos} | ({"tools": None, "documents": None} if defined else {})
-        self._template = _compile(template, today)
+        self._source = template
+        self._sandbox = _environment(today)
+        self._template = _compile(self._sandbox, template)
+
+    def constants(self) -> set[str]:
+        """The strings that stand in the template's expressions."""
+        return constants(self._sandbox, self._source)
 
     def __call__(self, messages: Sequence[Message], *, ask: bool = True, **variables: Any) -> str:
         """The text of ``messages``, with what asks for a reply if ``ask``. Raises TemplateRefused."""
         copies = [dict(message) for message in messages]
+        self._sandbox.begin()
         try:
             parts = self._template.generate(messages=copies, add_generation_prompt=ask, **self._known, **variables)
             return "".join(_bounded(parts))
@@ -74,15 +69,17 @@ def _bounded(parts: Iterator[str]) -> Iterator[str]:
         yield part
 
 
-def _compile(template: str, today: date) -> Template:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
-    )
+def _environment(today: date) -> Sandbox:
+    environment = Sandbox()
     environment.filters["tojson"] = _tojson
     environment.globals["raise_exception"] = _raise_exception
     environment.globals["strftime_now"] = today.strftime
+    return environment
+
+
+def _compile(environment: Sandbox, template: str) -> Template:
     try:
-        return environment.from_string(template)
+        return environment.from_string(environment.counted(template))
     except TemplateSyntaxError as error:
         raise KgptError(
             f"the chat template is no Jinja template: line {error.lineno}: {error.message}",

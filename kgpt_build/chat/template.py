@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import NamedTuple, TypedDict
 
-THOUGHTS_END = "</think>"
+from kgpt_build.chat.thoughts import START, ReplyRule, Thoughts
+
 FAMILY_BYTES = 16
 
 
@@ -16,6 +17,12 @@ class Message(TypedDict):
 
     role: str
     content: str
+
+
+def conversation(system: str | None, *said: str) -> list[Message]:
+    """Messages of the user and replies in turn, after the system prompt if there is one."""
+    first = [] if system is None else [Message(role="system", content=system)]
+    return first + [Message(role="assistant" if i % 2 else "user", content=text) for i, text in enumerate(said)]
 
 
 class Fragment(NamedTuple):
@@ -37,6 +44,11 @@ class Piece(IntEnum):
     NEXT = 6
     END = 7
     DEFAULT_SYSTEM = 8
+    KEPT_PRE = 9
+    KEPT_POST = 10
+    LONE_PRE = 11
+    SYSTEM_WORDS = 12
+    MESSAGE_WORDS = 13
 
 
 class Slot(IntEnum):
@@ -50,19 +62,17 @@ class Slot(IntEnum):
 
 
 class Flag(IntFlag):
-    """enum kg_chat_flag, without the bits of ``trim_flag``."""
+    """enum kg_chat_flag, without the bits of ``Thoughts`` and ``trim_flag``."""
 
     BOS = 1 << 0
     SYSTEM_REFUSED = 1 << 1
     SYSTEM_MOVES = 1 << 2
     NO_BLANK = 1 << 3
-    DROPS_THOUGHTS = 1 << 4
-    DROPS_NEWLINES = 1 << 5
     REWRITES = 1 << 6
 
 
 _TRIM_SHIFT = 16
-_KNOWN_FLAGS = sum(Flag) | (1 << 2 * len(Slot)) - 1 << _TRIM_SHIFT
+_KNOWN_FLAGS = sum(Flag) | sum(Thoughts) | (1 << 2 * len(Slot)) - 1 << _TRIM_SHIFT
 
 
 def trim_flag(slot: Slot, right: bool) -> int:
@@ -114,9 +124,27 @@ class ChatTemplate:
             lines.append(f"system prompt unless another is given: {self.default_system!r}")
         notes = {
             Flag.SYSTEM_MOVES: "the system prompt stays before the first message (its model moves it to the last one)",
-            Flag.DROPS_THOUGHTS: "earlier replies lose what comes before </think>",
+            Thoughts.DROPPED: "earlier replies lose what comes before </think>",
         }
-        return lines + [text for flag, text in notes.items() if self.flags & flag]
+        lines += [text for flag, text in notes.items() if self.flags & flag]
+        for place, piece in (("a system prompt", Piece.SYSTEM_WORDS), ("a message", Piece.MESSAGE_WORDS)):
+            if self[piece]:
+                words = ", ".join(repr(word) for word in self.words(piece))
+                lines.append(f"{place} that holds {words} is refused: the template gives it another meaning")
+        return lines
+
+    def words(self, piece: Piece) -> list[str]:
+        """The words of SYSTEM_WORDS or MESSAGE_WORDS."""
+        return [word for word in self[piece].split("\0") if word]
+
+    def refused_word(self, messages: Sequence[Message]) -> str:
+        """kg_chat_refused: the first word in ``messages`` that the template gives another meaning, or ""."""
+        for message in messages:
+            pieces = {"system": Piece.SYSTEM_WORDS, "user": Piece.MESSAGE_WORDS}
+            words = self.words(pieces[message["role"]]) if message["role"] in pieces else []
+            if found := [word for word in words if word in message["content"]]:
+                return found[0]
+        return ""
 
     def blob(self) -> bytes:
         """The bytes of include/kgpt/chat.h."""
@@ -136,12 +164,25 @@ class ChatTemplate:
         plain = not thinking and self.can_think
         return [*fragments, Fragment(self[Piece.ASK_PLAIN if plain else Piece.ASK], True)]
 
-    def reply(self, text: str) -> list[Fragment]:
-        """kg_chat_reply: an earlier reply put back, from the end of the message it answers."""
-        if self.flags & Flag.DROPS_THOUGHTS and THOUGHTS_END in text:
-            text = text.rpartition(THOUGHTS_END)[2]
-            text = text.lstrip("\n") if self.flags & Flag.DROPS_NEWLINES else text
-        return [Fragment(self[Piece.TOLD], True), self._said(Slot.REPLY, text)]
+    def reply(self, text: str, *, generated: bool = False, thinking: bool = True) -> list[Fragment]:
+        """An earlier reply put back, from the end of the message it answers; kg_chat_reply if it was ``generated``.
+
+        What asked for a generated reply may have opened its thought already, so that the reply lacks ``<think>``.
+        """
+        asked = self[Piece.ASK if thinking or not self.can_think else Piece.ASK_PLAIN].rstrip("\n")
+        parts = self.reply_rule.parts(text, opened=generated and asked.endswith(START))
+        if parts.lone:
+            return [Fragment(self[Piece.LONE_PRE], True), Fragment(parts.answer, False)]
+        if parts.thought is not None:
+            kept = [Fragment(self[Piece.KEPT_PRE], True), Fragment(parts.thought, False)]
+            return [*kept, Fragment(self[Piece.KEPT_POST], True), Fragment(parts.answer, False)]
+        return [Fragment(self[Piece.TOLD], True), Fragment(parts.answer, False)]
+
+    @property
+    def reply_rule(self) -> ReplyRule:
+        """What becomes of an earlier reply."""
+        left, right = (bool(self.flags & trim_flag(Slot.REPLY, side)) for side in (False, True))
+        return ReplyRule(self.flags & sum(Thoughts), left, right)
 
     def fragments(self, messages: Sequence[Message]) -> list[Fragment]:
         """The whole of a conversation that ends with a message of the user, up to where the reply begins."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from kgpt_build.chat.environment import Renderer, TemplateRefused
-from kgpt_build.chat.template import ChatTemplate, Flag, Message
+from kgpt_build.chat.template import ChatTemplate, Flag, Message, conversation
 
 SAID = (
     "x",
@@ -30,6 +30,8 @@ def verify(render: Renderer, template: ChatTemplate) -> ChatTemplate:
     """``template``, with the flag NO_BLANK if it needs that. Raises Unsayable where it differs from ``render``."""
     bos = render.bos if template.flags & Flag.BOS else ""
     for messages in _conversations(template, SAID):
+        if template.refused_word(messages):
+            continue
         if bos + template.render(messages) != _rendered(render, messages):
             raise Unsayable(f"the pieces differ from it for {_shown(messages)}")
     blank = _conversations(template, ("x", *BLANK))
@@ -52,12 +54,7 @@ def _conversations(template: ChatTemplate, said: Sequence[str]) -> Iterator[list
         for system in systems:
             for start in range(len(said)):
                 texts = [said[(start + 3 * i) % len(said)] for i in range(n)]
-                yield _conversation(system, texts)
-
-
-def _conversation(system: str | None, texts: Sequence[str]) -> list[Message]:
-    first = [] if system is None else [Message(role="system", content=system)]
-    return first + [Message(role="assistant" if i % 2 else "user", content=text) for i, text in enumerate(texts)]
+                yield conversation(system, *texts)
 
 
 def _shown(messages: Sequence[Message]) -> str:

@@ -93,12 +93,14 @@ class GgufModel:
 
         ``template`` is the name of a family in the place of the file's own, or NO_CHAT. Raises KgptError.
         """
-        from kgpt_build.chat import chat_blob  # late: Jinja is slow to import
+        from kgpt_build.chat import chat_blob, guarded_chat_blob  # late: Jinja is slow to import
 
         if template == NO_CHAT or not (template or self.chat_template):
             return b""
         bos, eos = self.vocabulary.text("bos") or "", self.vocabulary.text("eos") or ""
-        return chat_blob(self.chat_template or "", bos, eos, family=template).blob()
+        if template:
+            return chat_blob("", bos, eos, family=template).blob()
+        return guarded_chat_blob(self.chat_template or "", bos, eos).blob()
 
     @contextmanager
     def mapped(self) -> Iterator[mmap.mmap]:

@@ -51,6 +51,8 @@ static void talk(struct kg_chat *chat, struct kg_text blob, struct kg_text said)
         check(fragments, kg_chat_turn(chat, i & 2, i & 4 ? half : none, i & 4 ? rest : said, fragments), blob, said);
     }
     check(fragments, kg_chat_reply(chat, said, fragments), blob, said);
+    struct kg_text word = kg_chat_refused(chat, half, rest);
+    promise(!word.data || (word.n && word.data >= blob.data && word.data + word.n <= blob.data + blob.n));
     uint32_t end = kg_chat_end_token(chat, NULL);
     promise(end == KG_NO_TOKEN || end == chat->piece[KG_CHAT_END].n);
     promise(strlen(chat->family) < sizeof chat->family);

@@ -9,6 +9,7 @@ fuzzing, and stay.
 from __future__ import annotations
 
 import struct
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ import keyboards
 import lm_tiny
 from gguf_files import RawTensor, array_field, field, raw_file, text, u32_field, write_everything
 from targets import CORPUS, SHELL_MODELS
+from test_chat_thoughts import LIKE, SWITCH
 from vocab import gguf_bytes
 
 from kgpt_build.chat import BUILTIN_TEMPLATES, chat_blob
@@ -65,8 +67,10 @@ WRITTEN = (
 
 
 def main() -> None:
-    """Write them all."""
-    _write_shell_models()
+    """Write them all, or those of the targets that the command line names."""
+    wanted = sys.argv[1:]
+    if not wanted or "shell" in wanted:
+        _write_shell_models()
     makers = {
         "acpi": _machines,
         "cmdline": _cmdlines,
@@ -81,6 +85,8 @@ def main() -> None:
         "terminal": _written,
     }
     for name, make in makers.items():
+        if wanted and name not in wanted:
+            continue
         folder = CORPUS / name
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("seed-*"):
@@ -129,8 +135,10 @@ def _written() -> Iterator[bytes]:
 
 def _chats() -> Iterator[bytes]:
     said = " \n<think>so</think>\n\nGrüße \u3000".encode()
-    for family in BUILTIN_TEMPLATES:
-        yield chat_blob("", "<s>", "</s>", family=family).blob() + said + bytes([len(said)])
+    templates = [chat_blob("", "<s>", "</s>", family=family) for family in BUILTIN_TEMPLATES]
+    templates += [chat_blob(text, "<s>", "</s>") for text in (*LIKE.values(), SWITCH)]
+    for template in templates:
+        yield template.blob() + said + bytes([len(said)])
 
 
 def _ggufs() -> Iterator[bytes]:

@@ -224,7 +224,12 @@ TARGETS = {
         ),
         Target("encode", (*_VOCAB,), 128, words=_TEXT_WORDS),
         Target("acpi", (*_ACPI, *_CORE), 1024, words=_ACPI_WORDS),
-        Target("chat", ("kernel_c/lm/chat.c", *_CORE), 2048, words=("KGCT", "</think>\\x0a", "<|im_end|>")),
+        Target(
+            "chat",
+            ("kernel_c/lm/chat.c", "kernel_c/lm/chat_reply.c", *_CORE),
+            2048,
+            words=("KGCT", "</think>\\x0a", "<|im_end|>"),
+        ),
     )
 }
 

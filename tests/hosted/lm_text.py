@@ -20,7 +20,7 @@ SOURCES = [
     *(f"kernel_c/core/{name}.c" for name in ("str", "utf8")),
     *(
         f"kernel_c/lm/{name}.c"
-        for name in ("chat", "chat_test", "lm_sampler", "lm_sampler_test", "stream", "stream_test")
+        for name in ("chat", "chat_reply", "chat_test", "lm_sampler", "lm_sampler_test", "stream", "stream_test")
     ),
 ]
 
@@ -59,6 +59,11 @@ class NativeChat:
         count = self._library.driver_chat_reply(self._chat, *_bytes(text), out, lengths, special)
         return _fragments(out.raw, list(lengths[:count]), list(special[:count]))
 
+    def refused(self, system: str, message: str) -> str:
+        out = ctypes.create_string_buffer(len(self._blob))
+        n = self._library.driver_chat_refused(self._chat, *_bytes(system), *_bytes(message), out)
+        return out.raw[:n].decode()
+
     def end_token(self) -> int | None:
         """The special token that ends a reply, in the driver's vocabulary."""
         token = self._library.driver_chat_end_token(self._chat)
@@ -71,7 +76,9 @@ class NativeChat:
 def mirrors(native: NativeChat, template: ChatTemplate, said: tuple[str, ...]) -> None:
     """Assert that C and Python make the same fragments of everything in ``said``."""
     for text in said:
-        assert native.reply(text) == template.reply(text)
+        for thinking in (True, False):
+            native.turn(True, "", text, thinking=thinking)
+            assert native.reply(text) == template.reply(text, generated=True, thinking=thinking)
         for system in ("", *said):
             for thinking in (True, False):
                 assert native.turn(True, system, text, thinking=thinking) == template.turn(

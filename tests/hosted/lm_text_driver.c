@@ -58,6 +58,18 @@ size_t driver_chat_reply(const struct kg_chat *chat, const char *reply, size_t r
     return joined(fragments, kg_chat_reply(chat, (struct kg_text){reply, reply_n}, fragments), out, lengths, special);
 }
 
+/* The word for which a text is refused, into `out`; its bytes. */
+size_t driver_chat_refused(const struct kg_chat *chat, const char *system, size_t system_n, const char *message,
+                           size_t message_n, char *out)
+{
+    struct kg_text word =
+        kg_chat_refused(chat, (struct kg_text){system, system_n}, (struct kg_text){message, message_n});
+    for (size_t i = 0; i < word.n; i++) {
+        out[i] = word.data[i];
+    }
+    return word.n;
+}
+
 uint32_t driver_chat_end_token(const struct kg_chat *chat)
 {
     return kg_chat_end_token(chat, NULL);

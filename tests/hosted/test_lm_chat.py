@@ -7,6 +7,7 @@ import ctypes
 import lm_text
 import native
 import pytest
+from test_chat_thoughts import LIKE, SWITCH, random_replies
 
 from kgpt_build.chat import BUILTIN_TEMPLATES, chat_blob
 from kgpt_build.chat.verify import BLANK, SAID
@@ -27,6 +28,22 @@ def test_selftests_pass(library: ctypes.CDLL) -> None:
 def test_c_and_python_make_the_same_fragments(library: ctypes.CDLL, name: str) -> None:
     template = chat_blob("", "<s>", "</s>", family=name)
     lm_text.mirrors(lm_text.NativeChat(library, template.blob()), template, SAID + BLANK)
+
+
+@pytest.mark.parametrize("name", LIKE)
+def test_c_and_python_treat_earlier_replies_alike(library: ctypes.CDLL, name: str) -> None:
+    template = chat_blob(LIKE[name], "", "")
+    mirror = lm_text.NativeChat(library, template.blob())
+    for reply in random_replies(400):
+        for thinking in (True, False):
+            mirror.turn(True, "", "x", thinking=thinking)
+            assert mirror.reply(reply) == template.reply(reply, generated=True, thinking=thinking)
+
+
+def test_c_refuses_the_words_that_switch_something(library: ctypes.CDLL) -> None:
+    mirror = lm_text.NativeChat(library, chat_blob(SWITCH, "", "").blob())
+    assert mirror.refused("be /quiet", "hi") == "/quiet"
+    assert mirror.refused("be quiet", "/quiet") == ""
 
 
 def test_a_damaged_blob_is_refused_with_what_to_do(library: ctypes.CDLL) -> None:

@@ -138,20 +138,18 @@ REFUSED = {
     "it repeats, leaves out or moves what is said": "{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}",
     "it changes white space within what is said": "{% for m in messages %}|{{ m.content.lstrip('\n ') }}{% endfor %}",
     "Only one message": "{{ raise_exception('Only one message') if messages | length > 1 else messages[0].content }}",
-    "the pieces differ from it for user 'two\\n\\nlines\\n'": (
+    "assistant 'two\\n\\nlines\\n', user": (
         "{% for m in messages %}[{{ m.role }}]"
-        "{{ m.content | replace('\n', ' ') if 'lines' in m.content else m.content }}{% endfor %}"
+        "{{ m.content | replace('\n', ' ') if '\nlines' in m.content else m.content }}{% endfor %}"
     ),
     "with a system prompt its turns look different": (
         "{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ messages[0].role }}{% endfor %}"
     ),
-    "it rewrites what an earlier reply has thought aloud": (
+    "it turns the reply 'thought</think>answer' into '[assistant](thought)answer'": (
         "{% for m in messages %}[{{ m.role }}]"
         "{{ '(thought)' + m.content.split('</think>')[-1] if '</think>' in m.content else m.content }}{% endfor %}"
     ),
-    "it makes more than 1048576 characters": (
-        "{% for i in range(90000) %}{% for j in range(90000) %}{{ j }}{% endfor %}{% endfor %}"
-    ),
+    "it makes more than 1048576 characters": ("{% for i in range(90000) %}{{ 'x' * 1000 }}{% endfor %}"),
     "'dict object' has no attribute 'tools'": "{% for m in messages %}{{ m.content }}{{ m.tools.name }}{% endfor %}",
 }
 
@@ -185,7 +183,7 @@ def test_a_template_cannot_leave_its_sandbox() -> None:
     [
         (lambda data: data[:20], "does not begin with 'KGCT' or is too short"),
         (lambda data: b"KGCX" + data[4:], "does not begin with 'KGCT'"),
-        (lambda data: data[:4] + b"\x07" + data[5:], "version 7, supported is 1"),
+        (lambda data: data[:4] + b"\x07" + data[5:], "version 7, supported is 2"),
         (lambda data: data + b"\0", "bytes, not"),
         (lambda data: data[:-1] + b"?", "CRC does not match"),
     ],
@@ -198,7 +196,7 @@ def test_a_damaged_blob_is_refused(change: object, message: str) -> None:
 
 def test_what_is_unknown_in_a_blob_is_refused() -> None:
     template = chat_blob(CHATML, "", "")
-    for flags in (1 << 7, 1 << 15, 1 << 26, 1 << 31):
+    for flags in (1 << 28, 1 << 29, 1 << 31):
         with pytest.raises(KgptError, match="not of this version"):
             read_chat_blob(dataclasses.replace(template, flags=flags).blob())
 

@@ -1,7 +1,7 @@
 /* The chat template of a model, as the host has taken it apart (kgpt_build/chat): pieces of text between which the kernel puts what
  * is said. A blob, so that it can stand in an image or come as a boot module:
  *
- *   char magic[4] "KGCT"; uint32_t version (1), size (bytes of the whole), crc32 (of what follows these 16 bytes), flags (enum
+ *   char magic[4] "KGCT"; uint32_t version (2), size (bytes of the whole), crc32 (of what follows these 16 bytes), flags (enum
  *   kg_chat_flag and kg_chat_trim), n_pieces (KG_CHAT_PIECES), { uint32_t offset, length; } pieces[n_pieces] (offsets from the start of
  *   the blob), char family[16] (NUL-padded), then the texts. Little endian.
  *
@@ -34,6 +34,11 @@ enum kg_chat_piece {
     KG_CHAT_NEXT,        /* between a reply and the next message */
     KG_CHAT_END,         /* what a reply ends with: a special token, or a stop string; may be empty */
     KG_CHAT_DEFAULT_SYSTEM, /* the template's own system prompt, to be shown; may be empty */
+    KG_CHAT_KEPT_PRE,       /* instead of KG_CHAT_TOLD, before the thought of an earlier reply that is kept */
+    KG_CHAT_KEPT_POST,      /* between that thought and the answer */
+    KG_CHAT_LONE_PRE,       /* instead of KG_CHAT_TOLD, before a reply with only one of <think> and </think> */
+    KG_CHAT_SYSTEM_WORDS,   /* words that a system prompt cannot hold, each but the last ended by a NUL */
+    KG_CHAT_MESSAGE_WORDS,  /* … and a message of the user */
     KG_CHAT_PIECES,
 };
 
@@ -43,9 +48,24 @@ enum kg_chat_flag {
     KG_CHAT_SYSTEM_MOVES = 1u
         << 2,                   /* it puts the system prompt before the last message; here it stays before the first */
     KG_CHAT_NO_BLANK = 1u << 3, /* a message of nothing but white space would not stand there as the template has it */
-    KG_CHAT_DROPS_THOUGHTS = 1u << 4, /* of an earlier reply it keeps what follows the last "</think>" */
-    KG_CHAT_DROPS_NEWLINES = 1u << 5, /* … without the newlines there */
-    KG_CHAT_REWRITES = 1u << 6,       /* an earlier reply does not stand as it was generated: see kg_chat_reply */
+    KG_CHAT_REWRITES = 1u << 6, /* an earlier reply does not stand as it was generated: see kg_chat_reply */
+};
+
+/* What becomes of an earlier reply, which may hold a thought: <think> … </think>. The opening tag may stand in KG_CHAT_ASK instead. */
+enum kg_chat_thoughts {
+    KG_CHAT_DROPS_THOUGHTS = 1u << 4,       /* the answer stands there without the thought */
+    KG_CHAT_DROPS_NEWLINES = 1u << 5,       /* the answer behind a thought loses its leading newlines */
+    KG_CHAT_KEEPS_THOUGHTS = 1u << 7,       /* a thought that is not empty stands between KEPT_PRE and KEPT_POST */
+    KG_CHAT_NEEDS_START = 1u << 8,          /* only <think> and </think> together make a thought */
+    KG_CHAT_FIRST_END = 1u << 9,            /* the answer begins behind the first </think>, not the last */
+    KG_CHAT_ONE_PART = 1u << 10,            /* … and ends before the second one */
+    KG_CHAT_ANSWER_LEFT = 1u << 11,         /* the answer behind a thought loses the white space at its left */
+    KG_CHAT_ANSWER_RIGHT = 1u << 12,        /* … and at its right */
+    KG_CHAT_REPLY_NEWLINES = 1u << 13,      /* a reply without a thought loses its leading newlines */
+    KG_CHAT_THOUGHT_SPACE = 1u << 14,       /* a kept thought loses white space at both ends, not newlines alone */
+    KG_CHAT_LONE_TAG = 1u << 15,            /* a reply with one of the two tags stands, trimmed, behind LONE_PRE */
+    KG_CHAT_ANSWER_END_NEWLINES = 1u << 26, /* the answer behind a thought loses its trailing newlines */
+    KG_CHAT_NEWLINES_KEPT = 1u << 27        /* a thought of nothing but newlines is no empty one */
 };
 
 /* What is said loses white space at an end: flags from bit 16 on. */
@@ -59,7 +79,7 @@ enum kg_chat_slot {
 };
 #define KG_CHAT_TRIM_LEFT(slot) (1u << (16 + 2 * (slot)))
 #define KG_CHAT_TRIM_RIGHT(slot) (1u << (17 + 2 * (slot)))
-#define KG_CHAT_FLAGS ((1u << 7) - 1 + (((1u << 2 * KG_CHAT_SLOTS) - 1) << 16)) /* all that mean something */
+#define KG_CHAT_FLAGS ((1u << 28) - 1) /* all that mean something */
 
 struct kg_chat {
     struct kg_text piece[KG_CHAT_PIECES]; /* within the blob */
@@ -83,6 +103,10 @@ size_t kg_chat_turn(const struct kg_chat *chat, bool first, struct kg_text syste
  * conversation that comes from elsewhere; and, where KG_CHAT_REWRITES is set, for the last reply before the next turn: forget the context from
  * the turn's last fragment on, and feed these. */
 size_t kg_chat_reply(const struct kg_chat *chat, struct kg_text reply, struct kg_fragment fragments[KG_CHAT_FRAGMENTS]);
+
+/* The first word in `system` or `message` that the template gives another meaning than that of its letters, so that the pieces cannot
+ * say what it would say: such a text is refused. No data: there is none. Within the blob, not ended by a NUL. */
+struct kg_text kg_chat_refused(const struct kg_chat *chat, struct kg_text system, struct kg_text message);
 
 /* The special token that KG_CHAT_END is: a generation ends there too, besides kg_vocab_ends. KG_NO_TOKEN: then KG_CHAT_END is a stop
  * string, if it is not empty. */
