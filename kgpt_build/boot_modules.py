@@ -53,6 +53,8 @@ class Text:
     kind: str
     name: str
     data: bytes
+    path: Path | None = None
+    """Where a file was read."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -93,7 +95,7 @@ def read_files(paths: Sequence[Path]) -> list[Text]:
         name = safe_name(path.name)
         if any(text.name == name for text in texts):
             raise UsageError(f"two files are called {name}", "rename one of them: /read NAME could mean either")
-        texts.append(Text(FILE, name, checked_text(data, str(path))))
+        texts.append(Text(FILE, name, checked_text(data, str(path)), path))
     return texts
 
 

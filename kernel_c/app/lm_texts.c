@@ -1,6 +1,7 @@
 /* Texts that came as boot modules, and a language model: the room that they need, and /read. */
 #include "lm.h"
 
+#include "module.h"
 #include "print.h"
 #include "shell.h"
 #include "texts.h"
@@ -140,7 +141,10 @@ bool kg_lm_read(struct kgpt *k, char *arguments, struct kg_text *message)
     const struct kg_file *file = find_file(k, arguments);
     enum kg_status status = KG_E_INPUT;
     if (file) {
-        status = compose(k, file, question, message, &error);
+        uint8_t digest[KG_SHA256_SIZE];
+        bool known;
+        status = kg_module_check(k, file, digest, &known, &error);
+        status = status == KG_OK ? compose(k, file, question, message, &error) : status;
     } else {
         kg_error_set(&error, KG_E_INPUT, "there is no file \"%.64s\"", arguments);
         kg_error_hint(&error, "/read lists the files that came with this machine");

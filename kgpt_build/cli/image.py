@@ -57,6 +57,14 @@ def image_options(command: Command) -> Command:
             metavar="FILE",
             help="What is trained on. [default: first names]",
         ),
+        click.option(
+            "--file",
+            "files",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="A text file that the chats of language models can /read; repeatable.",
+        ),
         chat_template_option,
         toolchain_option,
         verbose_option,
@@ -147,11 +155,19 @@ def _bytes(megabytes: int) -> int:
     return megabytes * 1_000_000
 
 
-def _wanted(models: Sequence[Path], corpus: Path | None, toolchain: str, chat_template: str | None) -> Wanted:
+def _wanted(
+    models: Sequence[Path],
+    corpus: Path | None,
+    toolchain: str,
+    chat_template: str | None,
+    files: Sequence[Path] = (),
+) -> Wanted:
+    from kgpt_build.boot_modules import read_files
     from kgpt_build.image.contents import Wanted, load_models
     from kgpt_build.training.corpus import read_corpus
 
-    return Wanted(load_models(_named(models)), read_corpus(corpus).embedded(), toolchain, chat_template)
+    texts = tuple(read_files(files))
+    return Wanted(load_models(_named(models)), read_corpus(corpus).embedded(), toolchain, chat_template, texts)
 
 
 def _named(models: Sequence[Path]) -> list[Path | None]:

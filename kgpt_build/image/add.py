@@ -12,7 +12,7 @@ from kgpt_build import paths
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.image import manifest
 from kgpt_build.image.contents import LM_KERNEL, Item, Wanted, built, gather
-from kgpt_build.image.menu import Entry, entry_lines, with_cmdline
+from kgpt_build.image.menu import STOPPED, Entry, entry_lines, with_cmdline
 from kgpt_build.image.volumes import pieces_of
 from kgpt_build.kernel.settings import Progress
 
@@ -43,7 +43,7 @@ def add(wanted: Wanted, folder: Path, progress: Progress) -> Added:
         progress.stage(f"copying {item.path}, {item.size:,} bytes")
         _copy(item, folder)
     for slug, lines in _menus(entries).items():
-        paths.write_atomically(_place(folder, f"{MENU_FOLDER}/{slug}.cfg"), "".join(lines).encode())
+        paths.write_atomically(_place(folder, f"{MENU_FOLDER}/{slug}.cfg"), (STOPPED + "".join(lines)).encode())
     return Added(tuple(entry.id for entry in entries), sum(item.size for item in items))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgpt_build import models
+from kgpt_build.boot_modules import FILE, BootModule, Text, check_modules
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.headers import Corpus
 from kgpt_build.image.menu import Entry, MenuModule
@@ -57,6 +58,8 @@ class Wanted:
     corpus: Corpus
     toolchain: str
     chat_template: str | None = None
+    files: tuple[Text, ...] = ()
+    """For /read in chats."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def gather(wanted: Wanted, progress: Progress, *, any_lm: bool = False, taken: I
     kernels: list[KernelPlan] = []
     entries: list[Entry] = []
     names = set(taken)
+    files = tuple(_file_items(wanted.files))
     for named in wanted.models:
         slug = _slug(named.label, names)
         if isinstance(named.model, Model):
@@ -114,8 +118,11 @@ def gather(wanted: Wanted, progress: Progress, *, any_lm: bool = False, taken: I
         else:
             brought = list(_lm_items(slug, named, wanted.chat_template, progress))
             items += brought
-            entries += _lm_entries(slug, named, brought)
+            entries += _lm_entries(slug, named, brought, files)
     kinds = {type(named.model) for named in wanted.models}
+    if files and GgufModel not in kinds:
+        raise UsageError("files are for the chat of a language model, and the image gets none", "leave out --file")
+    items += files
     tests = []
     if Model in kinds:
         kernels.append(KernelPlan(TRAIN_KERNEL, None, wanted.corpus))
@@ -192,12 +199,25 @@ def _check_catalog(path: Path, digest: str) -> None:
             )
 
 
-def _lm_entries(slug: str, named: Named, brought: Sequence[Item]) -> Iterator[Entry]:
-    modules = tuple(MenuModule(item.path, (Path(item.path).name, f"sha256={item.sha256}")) for item in brought)
+def _file_items(files: Sequence[Text]) -> Iterator[Item]:
+    for text in files:
+        digest = hashlib.sha256(text.data).hexdigest()
+        yield Item(f"/files/{text.name}", text.path or text.data, digest, len(text.data), FILE, text.name)
+
+
+def _lm_entries(slug: str, named: Named, brought: Sequence[Item], files: Sequence[Item]) -> Iterator[Entry]:
+    modules = tuple(_module(item) for item in (*brought, *files))
+    check_modules([BootModule(Path(module.path), module.words) for module in modules])
     note = f"Loading {named.label}, {brought[0].size / _MB:,.0f} MB: a slow medium takes a while."
     chats = len(brought) > 1
     for mode in ("chat", "generate", "shell") if chats else ("generate", "shell"):
-        yield Entry(f"{slug}-{mode}", f"{named.label}: {mode}", LM_KERNEL, (f"mode={mode}",), modules, note)
+        words = (f"mode={mode}", f"modules={len(modules)}")
+        yield Entry(f"{slug}-{mode}", f"{named.label}: {mode}", LM_KERNEL, words, modules, note)
+
+
+def _module(item: Item) -> MenuModule:
+    words = (f"kind={FILE}",) if item.role == FILE else ()
+    return MenuModule(item.path, (Path(item.path).name, *words, f"sha256={item.sha256}"))
 
 
 def _slug(label: str, taken: set[str]) -> str:

@@ -18,7 +18,7 @@ _SECONDS = 120.0
 _MODULES = (
     *("all_video", "boot", "configfile", "echo", "fat", "font", "gfxterm", "iso9660", "ls", "multiboot2", "normal"),
     *("part_gpt", "part_msdos", "regexp", "search", "search_fs_file", "serial", "sleep", "terminal", "test", "true"),
-    *("halt", "reboot", "cat", "minicmd"),
+    *("halt", "reboot", "cat", "minicmd", "progress"),
 )
 _OF_PLATFORM = {"i386-pc": ("biosdisk", "vbe", "vga"), "x86_64-efi": ("efi_gop", "efi_uga")}
 

@@ -17,6 +17,20 @@ SAFE = "safe"
 """The submenu whose entries ask for the least of a screen."""
 SAFE_WORDS = ("screen=safe",)
 MAX_TIMEOUT = 3600
+STOPPED = """\
+# What an entry ends with that could not boot: GRUB has shown why. A kernel that was read is forgotten (multiboot2 does
+# that first), as GRUB would boot it without what is missing; and no entry boots by itself any more.
+function stopped {
+    set timeout=-1
+    echo
+    echo 'kgpt: NOT STARTED: a file could not be read into memory. GRUB says why above.'
+    echo 'A damaged stick or disc: write it again. "out of memory": choose a smaller model.'
+    echo 'Esc goes back to the menu.'
+    sleep --interruptible 999999
+    multiboot2
+}
+"""
+"""A function of grub.cfg, which each entry calls if it gets there."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +113,7 @@ def grub_cfg(entries: Sequence[Entry], settings: MenuSettings, template: str) ->
     filled = {
         "@TIMEOUT@": str(settings.timeout),
         "@DEFAULT@": literal(chosen(entries, settings.default)),
+        "@STOPPED@": STOPPED.rstrip(),
         "@ENTRIES@": "\n".join(line for entry in entries for line in entry_lines(entry)),
         "@SAFE_ENTRIES@": "\n".join(
             f"    {line}"
@@ -123,7 +138,10 @@ def entry_lines(entry: Entry, *, prefix: str = "", more: Sequence[str] = (), pix
     yield "    " + " ".join(["multiboot2", word(entry.kernel), *(word(text) for text in (*entry.words, *more))])
     yield f"    set gfxpayload=${pixels}"  # only now: multiboot2 sets it to what the kernel's header wishes
     for module in entry.modules:
-        yield "    " + " ".join(["module2", word(module.path), *(word(text) for text in module.words)])
+        yield "    if " + " ".join(["module2", word(module.path), *(word(text) for text in module.words)]) + "; then"
+    yield "    boot"
+    yield from ["    fi"] * len(entry.modules)
+    yield "    stopped"
     yield "}"
 
 

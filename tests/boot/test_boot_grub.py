@@ -41,7 +41,8 @@ def test_bios(boot: Boot, disc: tuple[str, Path], machine: str) -> None:
 
 
 def test_uefi(boot: Boot, disc: tuple[str, Path]) -> None:
-    # Multiboot 1 cannot pass on where the ACPI tables are, and UEFI does not leave that where a BIOS does.
+    # Multiboot 1 cannot pass on where the ACPI tables are, nor GRUB's the framebuffer, and UEFI leaves neither where a
+    # BIOS does.
     check(boot, disc, cpus=2 if disc[0] == "multiboot2" else 1, machine="q35", firmware=uefi())
 
 

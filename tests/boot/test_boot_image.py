@@ -12,6 +12,7 @@ from boots import ENVIRONMENT, Boot, Kgpt, need, texts, uefi
 from hosted import random_model
 from test_boot_lm import QUESTION
 
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.image import inspect
 from kgpt_build.image.contents import Wanted, load_models
 from kgpt_build.image.grub_text import handed_on, split_words
@@ -98,6 +99,11 @@ def kgpt_names(kernel: Path) -> list[str]:
         return [event.text for event in machine.events if isinstance(event, Sample)]
 
 
+@pytest.fixture(scope="module")
+def lm_stick(image_of: Maker) -> Path:
+    return image_of("usb", None, TINY_LM, template="chatml", default="chat-chat", cmdline="max_tokens=2 exit")
+
+
 def booted(guest: Guest) -> Booted:
     (event,) = [event for event in guest.events if isinstance(event, Booted)]
     return event
@@ -127,8 +133,64 @@ def test_uefi(boot: Boot, iso: Path, stick: Path, kgpt_names: list[str], kind: s
     guest = boot(image=image, medium=medium, machine="q35", memory=256, firmware=uefi())
     end = guest.wait()
     assert end.ok, end
-    assert booted(guest).display.startswith("800x600x")  # gfxpayload=keep would leave it without a screen
+    assert booted(guest).display == "1920x1080x32"  # gfxpayload=keep would leave it without a screen
     assert texts(guest) == kgpt_names
+
+
+@pytest.mark.parametrize(
+    ("card", "display"),
+    [
+        ("VGA,xres=1920,yres=1080", "1920x1080x32"),
+        ("VGA,xres=3840,yres=2160,vgamem_mb=64", "1920x1080x32"),
+        ("bochs-display,xres=1024,yres=768", "1920x1080x32"),
+    ],
+)
+def test_uefi_modes(boot: Boot, iso: Path, card: str, display: str) -> None:
+    """GRUB's auto is 800x600 here, whatever the menu has."""
+    guest = boot(image=iso, medium="cdrom", machine="q35", memory=256, firmware=uefi(), card=card)
+    assert guest.wait().ok
+    assert booted(guest).display == display
+
+
+def test_uefi_without_graphics(boot: Boot, iso: Path, kgpt_names: list[str]) -> None:
+    """As where the firmware's graphics have no framebuffer: the serial port tells what can be done."""
+    guest = boot(image=iso, medium="cdrom", machine="q35", memory=256, firmware=uefi(), card="")
+    assert guest.wait().ok
+    assert not booted(guest).screen
+    guest.expect("kgpt: no screen: the loader gave no framebuffer; in GRUB use multiboot2, or start this PC by BIOS")
+    assert texts(guest) == kgpt_names
+
+
+def without_file(stick: Path, path: str) -> Path:
+    """A copy of ``stick`` that lacks a file."""
+    copy = stick.with_name(f"without-{Path(path).name}.usb")
+    data = stick.read_bytes()
+    copy.write_bytes(data)
+    start = int.from_bytes(data[446 + 8 : 446 + 12], "little") * 512
+    subprocess.run(["mdel", "-i", f"{copy}@@{start}", f"::{path}"], check=True)
+    return copy
+
+
+@pytest.mark.parametrize("missing", ["/models/chat.gguf", "/models/chat.kgct", "/kgpt/lm.elf"])
+def test_grub_starts_nothing_where_a_file_is_missing(boot: Boot, lm_stick: Path, missing: str) -> None:
+    """It shows the reason and waits, and boots nothing by itself then; another entry can be chosen."""
+    guest = boot(image=without_file(lm_stick, missing), medium="usb", machine="q35", timeout=400)
+    guest.expect(f"error: file `{missing}' not found")
+    guest.expect("NOT STARTED: a file could not be read into memory")
+    guest.expect("Esc goes back to the menu")
+    guest.send("\x1b")
+    guest.expect("Self-test of language models|chat: generate")
+    assert not [event for event in guest.events if isinstance(event, Booted)]
+
+
+def test_a_kernel_without_the_modules_that_its_entry_loads(boot: Boot, kernel_without_model: Path) -> None:
+    """An older menu, or one that somebody has changed, goes on without them."""
+    guest = boot(
+        "mode=chat modules=2 exit", image=kernel_without_model, modules=(BootModule(TINY_LM.with_suffix(".kgct")),)
+    )
+    assert guest.wait().exit_code == 1
+    (error,) = [event for event in guest.events if isinstance(event, Error)]
+    assert error.message.startswith("1 of 2 boot modules are missing: the loader brought ")
 
 
 def test_without_a_serial_port(boot: Boot, iso: Path, kgpt_names: list[str]) -> None:

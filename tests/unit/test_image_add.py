@@ -43,7 +43,7 @@ def test_a_model_and_its_entries_are_added(stick: Path) -> None:
     assert (stick / "kgpt" / "lm.elf").read_bytes() == b"kernel"
     menu = (models / "chat.cfg").read_text()
     assert menu.count("menuentry ") == 3
-    assert "multiboot2 /kgpt/lm.elf mode=chat temperature=0 'prompt=\"a b\"'\n" in menu
+    assert "multiboot2 /kgpt/lm.elf mode=chat modules=2 temperature=0 'prompt=\"a b\"'\n" in menu
     digest = hashlib.sha256(SMALL_LM.read_bytes()).hexdigest()
     assert f"module2 /models/chat.gguf chat.gguf sha256={digest}\n" in menu
 

@@ -135,7 +135,7 @@ def test_what_is_in_an_image_of_a_language_model() -> None:
     assert [plan.path for plan in found.kernels] == ["/kgpt/lm.elf"]
     assert [item.path for item in found.items] == ["/models/chat-2.gguf", "/models/chat-2.kgct"]
     chat = found.entries[0]
-    assert (chat.id, chat.title, chat.words) == ("chat-2-chat", "chat: chat", ("mode=chat",))
+    assert (chat.id, chat.title, chat.words) == ("chat-2-chat", "chat: chat", ("mode=chat", "modules=2"))
     assert [module.words[1] for module in chat.modules] == [f"sha256={item.sha256}" for item in found.items]
     assert [entry.id for entry in found.entries[1:]] == ["chat-2-generate", "chat-2-shell", "selftest-lm"]
 

@@ -36,6 +36,7 @@ struct kg_platform_info {
     uint64_t ticks_entry; /* plat_ticks() at the first instruction of ours */
     bool has_serial;      /* a serial port answered */
     bool has_screen;      /* a screen answered */
+    bool misses_screen;   /* none did, and the loader is one that should have passed one on */
     bool has_keyboard;    /* a keyboard answered */
     bool has_input;       /* a keyboard, a serial port or a terminal can be read */
     /* "1024x768x32", "text 80x25", or "" without a screen; plat_screen_use(KG_SCREEN_OFF) leaves it */

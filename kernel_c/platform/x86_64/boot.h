@@ -51,7 +51,8 @@ struct kg_boot {
     size_t names_n;
     char names[KG_BOOT_NAMES_SIZE];
     struct kg_framebuffer framebuffer;
-    uint64_t rsdp; /* address of the ACPI RSDP; 0: not found */
+    bool for_people; /* a boot loader with a menu: somebody may look for a screen */
+    uint64_t rsdp;   /* address of the ACPI RSDP; 0: not found */
 };
 
 /* Reads the structure that `info` points at, as `magic` says: a copy is made of everything, so that its memory is free

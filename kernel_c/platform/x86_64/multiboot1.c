@@ -56,7 +56,8 @@ static void read_cmdline(struct kg_boot *boot, const struct multiboot_info *mb)
     const char *text = (const char *)(uintptr_t)mb->cmdline;
     const char *name =
         (mb->flags & FLAG_LOADER_NAME) && mb->boot_loader_name ? (const char *)(uintptr_t)mb->boot_loader_name : "";
-    kg_boot_set_cmdline(boot, skip_file_name(text, is_qemu(name)));
+    boot->for_people = !is_qemu(name);
+    kg_boot_set_cmdline(boot, skip_file_name(text, !boot->for_people));
 }
 
 static void read_memory(struct kg_boot *boot, const struct multiboot_info *mb)

@@ -107,6 +107,7 @@ void kg_multiboot2_read(struct kg_boot *boot, uint32_t info)
     }
     if (efi && boot->framebuffer.type == KG_FRAMEBUFFER_UNKNOWN)
         boot->framebuffer.type = KG_FRAMEBUFFER_NONE;
+    boot->for_people = efi;
     if (!boot->rsdp && !efi)
         boot->rsdp = kg_boot_find_rsdp();
 }

@@ -43,6 +43,7 @@ static void describe(const struct kg_boot *boot)
     platform.has_serial = kg_serial_present();
     platform.screen_mode = kg_screen_mode();
     platform.has_screen = platform.screen_mode[0] != '\0';
+    platform.misses_screen = boot->for_people && !platform.has_screen;
     platform.has_keyboard = kg_i8042_present();
     platform.has_input = platform.has_serial || platform.has_keyboard;
 }
