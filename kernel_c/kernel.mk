@@ -155,6 +155,7 @@ LM_ENGINE := \
     lm/attention.c \
     lm/forward.c \
     lm/kv.c \
+    lm/lm_fields.c \
     lm/lm_hparams.c \
     lm/lm_model.c \
     lm/lm_tensors.c \

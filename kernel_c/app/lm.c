@@ -161,9 +161,13 @@ static enum kg_status check_source(struct kgpt *k, struct kg_lm_source *source, 
 static enum kg_status open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
 {
     struct kg_lm *lm = &kg_lm;
+    const struct kg_lm_arch *arch;
     enum kg_status status = check_source(k, source, error);
     if (status == KG_OK) {
         status = kg_gguf_open(&lm->gguf, source->data, source->size, &k->arena, error);
+    }
+    if (status == KG_OK) {
+        status = kg_lm_identify(&lm->gguf, &arch, error);
     }
     if (status == KG_OK) {
         status = kg_vocab_open(&lm->vocab, &lm->gguf, &k->arena, error);
@@ -175,10 +179,6 @@ static enum kg_status open_source(struct kgpt *k, struct kg_lm_source *source, s
         return status;
     }
     source->interleaved = true; /* kg_lm_open has brought it into this layout where it was not */
-    if (lm->model.n_vocab != lm->vocab.n_vocab) {
-        return kg_error_set(error, KG_E_INPUT, "the model has %u rows of embeddings and %u tokens", lm->model.n_vocab,
-                            lm->vocab.n_vocab);
-    }
     read_names(lm);
     return open_chat(lm, source, error);
 }

@@ -1,5 +1,6 @@
 /* Fields by key, as the types that the caller wants: see kgpt/gguf.h. The reader has checked that every value is whole. */
 #include "gguf_read.h"
+#include "kgpt/mem.h"
 
 static const char *const kind_names[] = {
     [KG_GGUF_U8] = "a u8",         [KG_GGUF_I8] = "an i8",       [KG_GGUF_U16] = "a u16",  [KG_GGUF_I16] = "an i16",
@@ -60,7 +61,7 @@ static bool integer(const struct kg_gguf_value *value, bool *negative, uint64_t 
     return true;
 }
 
-static enum kg_status to_u32(const char *key, const struct kg_gguf_value *value, uint32_t *out, struct kg_error *error)
+enum kg_status kg_gguf_to_u32(const char *key, const struct kg_gguf_value *value, uint32_t *out, struct kg_error *error)
 {
     bool negative;
     uint64_t size;
@@ -90,15 +91,19 @@ static double double_of(uint64_t bits)
     return value;
 }
 
-static enum kg_status to_f32(const char *key, const struct kg_gguf_value *value, float *out, struct kg_error *error)
+enum kg_status kg_gguf_to_f32(const char *key, const struct kg_gguf_value *value, float *out, struct kg_error *error)
 {
     double number;
+    bool negative;
+    uint64_t size;
     if (value->kind == KG_GGUF_F32) {
         number = (double)float_of(kg_load_u32(value->data));
     } else if (value->kind == KG_GGUF_F64) {
         number = double_of(kg_load_u64(value->data));
+    } else if (integer(value, &negative, &size)) {
+        number = negative ? -(double)size : (double)size;
     } else {
-        return wrong_kind(error, key, value, "a floating-point number");
+        return wrong_kind(error, key, value, "a number");
     }
     if (!(number >= -3.4028234663852886e38 && number <= 3.4028234663852886e38)) { /* nor NaN */
         kg_error_set(error, KG_E_INPUT, "the field \"%s\" is %f, not a finite f32", key, number);
@@ -108,7 +113,7 @@ static enum kg_status to_f32(const char *key, const struct kg_gguf_value *value,
     return KG_OK;
 }
 
-static enum kg_status to_bool(const char *key, const struct kg_gguf_value *value, bool *out, struct kg_error *error)
+enum kg_status kg_gguf_to_bool(const char *key, const struct kg_gguf_value *value, bool *out, struct kg_error *error)
 {
     if (value->kind != KG_GGUF_BOOL) {
         return wrong_kind(error, key, value, "a bool");
@@ -117,40 +122,65 @@ static enum kg_status to_bool(const char *key, const struct kg_gguf_value *value
     return KG_OK;
 }
 
+enum kg_status kg_gguf_uniform(const char *key, const struct kg_gguf_value *array, uint64_t n,
+                               struct kg_gguf_value *item, struct kg_error *error)
+{
+    uint32_t size = kg_gguf_kind_size(array->item_kind);
+    if (!size) {
+        kg_error_set(error, KG_E_INPUT, "the field \"%s\" is an array of %s, not of numbers", key,
+                     plural(array->item_kind));
+        return refuse(error);
+    }
+    if (array->n != n) {
+        kg_error_set(error, KG_E_INPUT, "the field \"%s\" is an array of %lu, but the model's layers are %lu", key,
+                     (unsigned long)array->n, (unsigned long)n);
+        return refuse(error);
+    }
+    for (uint64_t i = 1; i < n; i++) {
+        if (memcmp(array->data, array->data + i * size, size)) {
+            kg_error_set(error, KG_E_INPUT, "the field \"%s\" differs from layer to layer", key);
+            kg_error_hint(error, "such models are not supported");
+            return KG_E_INPUT;
+        }
+    }
+    *item = (struct kg_gguf_value){.kind = array->item_kind, .data = array->data};
+    return KG_OK;
+}
+
 enum kg_status kg_gguf_u32(const struct kg_gguf *gguf, const char *key, uint32_t *value, struct kg_error *error)
 {
     const struct kg_gguf_value *found = kg_gguf_find(gguf, key);
-    return found ? to_u32(key, found, value, error) : missing(error, key);
+    return found ? kg_gguf_to_u32(key, found, value, error) : missing(error, key);
 }
 
 enum kg_status kg_gguf_f32(const struct kg_gguf *gguf, const char *key, float *value, struct kg_error *error)
 {
     const struct kg_gguf_value *found = kg_gguf_find(gguf, key);
-    return found ? to_f32(key, found, value, error) : missing(error, key);
+    return found ? kg_gguf_to_f32(key, found, value, error) : missing(error, key);
 }
 
 enum kg_status kg_gguf_bool(const struct kg_gguf *gguf, const char *key, bool *value, struct kg_error *error)
 {
     const struct kg_gguf_value *found = kg_gguf_find(gguf, key);
-    return found ? to_bool(key, found, value, error) : missing(error, key);
+    return found ? kg_gguf_to_bool(key, found, value, error) : missing(error, key);
 }
 
 enum kg_status kg_gguf_u32_or(const struct kg_gguf *gguf, const char *key, uint32_t *value, struct kg_error *error)
 {
     const struct kg_gguf_value *found = kg_gguf_find(gguf, key);
-    return found ? to_u32(key, found, value, error) : KG_OK;
+    return found ? kg_gguf_to_u32(key, found, value, error) : KG_OK;
 }
 
 enum kg_status kg_gguf_f32_or(const struct kg_gguf *gguf, const char *key, float *value, struct kg_error *error)
 {
     const struct kg_gguf_value *found = kg_gguf_find(gguf, key);
-    return found ? to_f32(key, found, value, error) : KG_OK;
+    return found ? kg_gguf_to_f32(key, found, value, error) : KG_OK;
 }
 
 enum kg_status kg_gguf_bool_or(const struct kg_gguf *gguf, const char *key, bool *value, struct kg_error *error)
 {
     const struct kg_gguf_value *found = kg_gguf_find(gguf, key);
-    return found ? to_bool(key, found, value, error) : KG_OK;
+    return found ? kg_gguf_to_bool(key, found, value, error) : KG_OK;
 }
 
 enum kg_status kg_gguf_text(const struct kg_gguf *gguf, const char *key, struct kg_text *value, struct kg_error *error)

@@ -1,5 +1,5 @@
 /* The architectures: what a block does and which tensors it has, as data. lm/lm_model.c reads a file by this
- * description, lm/forward.c computes by it. A new architecture of this family is one more entry in arch.c. */
+ * description, lm/forward.c computes by it. A new architecture of this family is one more row of arch.def. */
 #ifndef KGPT_LM_ARCH_H
 #define KGPT_LM_ARCH_H
 
@@ -113,8 +113,7 @@ struct kg_lm_arch {
 /* NULL if there is none of this name (n bytes). */
 const struct kg_lm_arch *kg_lm_arch_find(const char *name, uint64_t n);
 
-/* Hyperparameters that may stand in a file, without "NAME.": what else stands there would change what the model
- * computes. */
-bool kg_lm_key_known(const char *key, uint64_t n);
+/* ", llama, qwen2…": all names, for a refusal; it skips the first two bytes. */
+extern const char kg_lm_arch_list[];
 
 #endif

@@ -1,196 +1,67 @@
-/* A model's hyperparameters, each by the name that GGUF gives it. */
-#include "kgpt/format.h"
+/* From the fields of a file to a model's hyperparameters. What a field may hold is said in fields.def. */
 #include "kgpt/math.h"
 #include "kgpt/mem.h"
-#include "kgpt/str.h"
-#include "lm_model.h"
+#include "lm_fields.h"
 
-#define DEFAULT_BASE 10000.0f
-#define GEMMA3_27B_LAYERS 62 /* the one that divides by other than the square root of a head's size */
-
-/* One file, one architecture: what every question needs. `status` stays at the first refusal. */
-struct reader {
-    const struct kg_gguf *gguf;
-    const char *arch;
-    struct kg_error *error;
-    enum kg_status status;
-    char key[96];
-};
-
-static const char *key_of(struct reader *r, const char *name)
+uint32_t kg_lm_count_layers(const struct kg_gguf *gguf)
 {
-    kg_format(r->key, sizeof r->key, "%s.%s", r->arch, name);
-    return r->key;
-}
-
-static void refuse(struct reader *r, const char *name, const char *why)
-{
-    if (r->status == KG_OK) {
-        r->status = kg_error_set(r->error, KG_E_INPUT, "the field \"%s\" %s", key_of(r, name), why);
-    }
-}
-
-static uint32_t optional_u32(struct reader *r, const char *name, uint32_t otherwise)
-{
-    uint32_t value = otherwise;
-    if (r->status == KG_OK) {
-        r->status = kg_gguf_u32_or(r->gguf, key_of(r, name), &value, r->error);
-    }
-    return value;
-}
-
-/* A size that must be there, 1 to `most`. */
-static uint32_t size(struct reader *r, const char *name, uint32_t most)
-{
-    uint32_t value = 0;
-    if (r->status == KG_OK) {
-        r->status = kg_gguf_u32(r->gguf, key_of(r, name), &value, r->error);
-    }
-    if (r->status == KG_OK && (value < 1 || value > most)) {
-        r->status =
-            kg_error_set(r->error, KG_E_INPUT, "the field \"%s\" is %u, not 1 to %u", key_of(r, name), value, most);
-    }
-    return value;
-}
-
-static float optional_f32(struct reader *r, const char *name, float otherwise)
-{
-    float value = otherwise;
-    if (r->status == KG_OK) {
-        r->status = kg_gguf_f32_or(r->gguf, key_of(r, name), &value, r->error);
-    }
-    if (r->status == KG_OK && !(value > 0 && value < __builtin_inff()) && value != otherwise) {
-        refuse(r, name, "is not a positive number");
-    }
-    return value;
-}
-
-/* Fields "arch.…" that nobody here knows would be obeyed elsewhere. */
-static void refuse_unknown(struct reader *r)
-{
-    size_t n = kg_strlen(r->arch);
-    for (uint32_t i = 0; i < r->gguf->n_fields && r->status == KG_OK; i++) {
-        const struct kg_text *key = &r->gguf->fields[i].key;
-        if (key->n > n + 1 && memcmp(key->data, r->arch, n) == 0 && key->data[n] == '.' &&
-            !kg_lm_key_known(key->data + n + 1, key->n - n - 1)) {
-            int shown = key->n < 96 ? (int)key->n : 96;
-            r->status = kg_error_set(r->error, KG_E_INPUT, "the field \"%.*s\" is not supported", shown, key->data);
-            kg_error_hint(r->error, "it may change what the model computes");
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < gguf->n_tensors; i++) {
+        const struct kg_text *name = &gguf->tensors[i].name;
+        uint32_t layer = 0;
+        size_t at = 4;
+        if (name->n <= at || memcmp(name->data, "blk.", at) != 0) {
+            continue;
         }
+        for (; at < name->n && name->data[at] >= '0' && name->data[at] <= '9'; at++) {
+            layer = layer * 10 + (uint32_t)(name->data[at] - '0');
+            if (layer >= KG_LM_MOST_LAYERS) {
+                return KG_LM_MOST_LAYERS;
+            }
+        }
+        most = at > 4 && layer + 1 > most ? layer + 1 : most;
     }
+    return most;
 }
 
-static void read_sizes(struct reader *r, struct kg_lm_model *m)
+static void fill_sizes(struct kg_lm_model *m, const struct kg_lm_fields *f)
 {
-    m->n_ctx_train = size(r, "context_length", UINT32_MAX);
-    m->n_ctx_train = m->n_ctx_train < KG_LM_MOST_CTX ? m->n_ctx_train : KG_LM_MOST_CTX;
-    m->n_embd = size(r, "embedding_length", KG_LM_MOST_WIDTH);
-    m->n_layer = size(r, "block_count", KG_LM_MOST_LAYERS);
-    m->n_ff = size(r, "feed_forward_length", KG_LM_MOST_WIDTH);
-    m->n_head = size(r, "attention.head_count", KG_LM_MOST_HEADS);
-    m->n_head_kv = optional_u32(r, "attention.head_count_kv", m->n_head);
-    m->n_head_kv = m->n_head_kv ? m->n_head_kv : m->n_head;
-    if (r->status != KG_OK) {
-        return;
-    }
-    if (m->n_head % m->n_head_kv) {
-        r->status =
-            kg_error_set(r->error, KG_E_INPUT, "%u query heads cannot share %u key heads", m->n_head, m->n_head_kv);
-    }
-    m->head_dim = optional_u32(r, "attention.key_length", m->n_embd / m->n_head);
-    if (optional_u32(r, "attention.value_length", m->head_dim) != m->head_dim) {
-        refuse(r, "attention.value_length", "is another size than the keys', which is not supported");
-    }
-    if (m->head_dim < 1 || m->head_dim > KG_LM_MOST_HEAD_DIM) {
-        refuse(r, "attention.key_length", "or the embedding over the heads is not 1 to 512");
-    }
+    m->n_ctx_train = f->context_length < KG_LM_MOST_CTX ? (uint32_t)f->context_length : KG_LM_MOST_CTX;
+    m->n_embd = (uint32_t)f->embedding_length;
+    m->n_layer = (uint32_t)f->block_count;
+    m->n_ff = (uint32_t)f->feed_forward_length;
+    m->n_head = (uint32_t)f->head_count;
+    m->n_head_kv = (uint32_t)f->head_count_kv;
+    m->head_dim = (uint32_t)f->key_length;
 }
 
-static void read_scaling_type(struct reader *r, struct kg_lm_rope_settings *rope)
+static void fill_rope(struct kg_lm_rope_settings *rope, const struct kg_lm_model *m, const struct kg_lm_fields *f)
 {
-    static const char *const names[] = {
-        [KG_SCALING_NONE] = "none",
-        [KG_SCALING_LINEAR] = "linear",
-        [KG_SCALING_YARN] = "yarn",
-        [KG_SCALING_LONGROPE] = "longrope",
+    bool scaled = f->scaling_type == KG_SCALING_LINEAR || f->scaling_type == KG_SCALING_YARN;
+    *rope = (struct kg_lm_rope_settings){
+        .n = m->arch->rope == KG_ROPE_NONE ? 0 : (uint32_t)f->rope_dimensions,
+        .scaling = (enum kg_rope_scaling)f->scaling_type,
+        .base = (float)f->rope_base,
+        .local_base = (float)f->local_base,
+        .factor = scaled ? (float)f->scaling_factor : 1.0f,
+        .attn_factor = (float)f->scaling_attention,
+        .beta_fast = (float)f->beta_fast,
+        .beta_slow = (float)f->beta_slow,
+        .n_ctx_original = (uint32_t)f->original_context,
     };
-    struct kg_text type;
-    if (r->status != KG_OK || !kg_gguf_find(r->gguf, key_of(r, "rope.scaling.type"))) {
-        return;
-    }
-    r->status = kg_gguf_text(r->gguf, r->key, &type, r->error);
-    for (uint32_t i = 0; i < sizeof names / sizeof *names && r->status == KG_OK; i++) {
-        if (kg_strlen(names[i]) == type.n && memcmp(names[i], type.data, type.n) == 0) {
-            rope->scaling = i;
-            return;
-        }
-    }
-    refuse(r, "rope.scaling.type", "is not none, linear, yarn or longrope");
 }
 
-static void read_rope(struct reader *r, const struct kg_lm_model *m, struct kg_lm_rope_settings *rope)
+static void fill_scales(struct kg_lm_extra *extra, const struct kg_lm_model *m, const struct kg_lm_fields *f)
 {
-    rope->n = optional_u32(r, "rope.dimension_count", m->head_dim);
-    if (m->arch->rope == KG_ROPE_NONE) {
-        rope->n = 0;
-    } else if (rope->n < 2 || rope->n > m->head_dim || rope->n % 2) {
-        refuse(r, "rope.dimension_count", "is not an even number, at least 2 and at most the size of a head");
-    }
-    rope->base = optional_f32(r, "rope.freq_base", DEFAULT_BASE);
-    rope->local_base = optional_f32(r, "rope.freq_base_swa", m->arch->local_base);
-    read_scaling_type(r, rope);
-    float linear = optional_f32(r, "rope.scale_linear", 1.0f);
-    rope->factor = optional_f32(r, "rope.scaling.factor", linear);
-    if (rope->scaling == KG_SCALING_NONE && linear != 1.0f) {
-        rope->scaling = KG_SCALING_LINEAR; /* as files of 2023 say it */
-    }
-    if (rope->scaling == KG_SCALING_NONE || rope->scaling == KG_SCALING_LONGROPE) {
-        rope->factor = 1.0f;
-    }
-    rope->attn_factor = optional_f32(r, "rope.scaling.attn_factor", 1.0f);
-    rope->beta_fast = optional_f32(r, "rope.scaling.yarn_beta_fast", 32.0f);
-    rope->beta_slow = optional_f32(r, "rope.scaling.yarn_beta_slow", 1.0f);
-    rope->n_ctx_original = optional_u32(r, "rope.scaling.original_context_length", m->n_ctx_train);
-}
-
-static void read_scales(struct reader *r, const struct kg_lm_model *m, struct kg_lm_extra *extra)
-{
-    const char *eps =
-        m->arch->norm == KG_NORM_LAYER ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
-    extra->norm_eps = optional_f32(r, eps, 0.0f);
-    if (!kg_gguf_find(r->gguf, key_of(r, eps))) {
-        refuse(r, eps, "is missing");
-    }
-    bool by_heads = m->arch->pattern && m->n_layer == GEMMA3_27B_LAYERS;
-    float divisor = (float)(by_heads ? m->n_embd / m->n_head : m->head_dim);
-    extra->attn_scale = optional_f32(r, "attention.scale", 1.0f / kg_sqrtf(divisor));
+    extra->norm_eps = (float)(m->arch->norm == KG_NORM_LAYER ? f->epsilon : f->rms_epsilon);
+    extra->attn_scale = 1.0f / kg_sqrtf((float)f->scale_divisor);
     extra->embedding_scale = m->arch->embedding_scale ? kg_sqrtf((float)m->n_embd) : 1.0f;
-    bool causal = true;
-    if (r->status == KG_OK) {
-        r->status = kg_gguf_bool_or(r->gguf, key_of(r, "attention.causal"), &causal, r->error);
-    }
-    if (!causal) {
-        refuse(r, "attention.causal", "is false: the model does not generate text");
-    }
-    if (optional_u32(r, "expert_count", 0)) {
-        refuse(r, "expert_count", "is not 0: mixtures of experts are not supported");
-    }
+    /* One as long as the context hides nothing, but its layers still have a RoPE base of their own. */
+    extra->window = m->arch->window ? (uint32_t)f->window : 0;
+    extra->pattern = (uint32_t)f->window_pattern;
 }
 
-static void read_window(struct reader *r, const struct kg_lm_model *m, struct kg_lm_extra *extra)
-{
-    extra->window = optional_u32(r, "attention.sliding_window", 0);
-    extra->pattern = optional_u32(r, "attention.sliding_window_pattern", m->arch->pattern);
-    if (m->arch->window) {
-        return; /* one as long as the context hides nothing, but its layers still have a RoPE base of their own */
-    }
-    if (extra->window && extra->window < m->n_ctx_train) {
-        refuse(r, "attention.sliding_window", "is not supported for this architecture");
-    }
-    extra->window = 0;
-}
-
-static void fill_dims(const struct kg_lm_model *m, struct kg_lm_extra *extra)
+static void fill_dims(struct kg_lm_extra *extra, const struct kg_lm_model *m)
 {
     uint32_t *dims = extra->dims;
     dims[KG_DIM_CTX] = m->n_ctx_train;
@@ -206,14 +77,18 @@ static void fill_dims(const struct kg_lm_model *m, struct kg_lm_extra *extra)
 
 enum kg_status kg_lm_read_hyperparameters(struct kg_lm_model *model, struct kg_lm_extra *extra, struct kg_error *error)
 {
-    struct reader r = {model->gguf, model->arch->name, error, KG_OK, ""};
-    refuse_unknown(&r);
-    read_sizes(&r, model);
-    if (r.status == KG_OK) {
-        read_rope(&r, model, &extra->rope);
-        read_scales(&r, model, extra);
-        read_window(&r, model, extra);
-        fill_dims(model, extra);
+    const struct kg_lm_tensor_facts tensors = {
+        .layers = kg_lm_count_layers(model->gguf),
+        .rope_factors = kg_gguf_tensor(model->gguf, "rope_factors_long.weight") ||
+                        kg_gguf_tensor(model->gguf, "rope_factors_short.weight"),
+    };
+    struct kg_lm_fields fields;
+    enum kg_status status = kg_lm_read_fields(&fields, model->gguf, model->arch, &tensors, error);
+    if (status == KG_OK) {
+        fill_sizes(model, &fields);
+        fill_rope(&extra->rope, model, &fields);
+        fill_scales(extra, model, &fields);
+        fill_dims(extra, model);
     }
-    return r.status;
+    return status;
 }

@@ -5,31 +5,10 @@
 #include "kgpt/mem.h"
 #include "kgpt/utf8.h"
 
-/* Layers that the file says it has, as far as one can size memory by that. */
-static uint32_t count_layers(const struct kg_gguf *gguf)
-{
-    static const char prefix[] = "blk.";
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < gguf->n_tensors; i++) {
-        const struct kg_text *name = &gguf->tensors[i].name;
-        if (name->n <= sizeof prefix - 1 || memcmp(name->data, prefix, sizeof prefix - 1) != 0) {
-            continue;
-        }
-        uint32_t layer = 0;
-        for (size_t at = sizeof prefix - 1; at < name->n && name->data[at] >= '0' && name->data[at] <= '9'; at++) {
-            layer = layer * 10 + (uint32_t)(name->data[at] - '0');
-            if (layer >= KG_LM_MOST_LAYERS) {
-                return KG_LM_MOST_LAYERS;
-            }
-        }
-        most = layer + 1 > most ? layer + 1 : most;
-    }
-    return most;
-}
-
 uint64_t kg_lm_model_size(const struct kg_gguf *gguf)
 {
-    return kg_arena_cost(sizeof(struct kg_lm_extra)) + kg_arena_cost(count_layers(gguf) * sizeof(struct kg_lm_layer)) +
+    return kg_arena_cost(sizeof(struct kg_lm_extra)) +
+           kg_arena_cost(kg_lm_count_layers(gguf) * sizeof(struct kg_lm_layer)) +
            kg_arena_cost(kg_lm_interleave_size(gguf));
 }
 
@@ -63,32 +42,57 @@ static void count_weights(struct kg_lm_model *model)
     }
 }
 
-static enum kg_status find_arch(struct kg_lm_model *model, struct kg_error *error)
+/* One of the files that a model was split into has only a part of its tensors. */
+static enum kg_status check_split(const struct kg_gguf *gguf, struct kg_error *error)
+{
+    uint32_t count = 1, number = 0;
+    enum kg_status status = kg_gguf_u32_or(gguf, "split.count", &count, error);
+    if (status == KG_OK && count > 1) {
+        status = kg_gguf_u32_or(gguf, "split.no", &number, error);
+    }
+    if (status != KG_OK || count <= 1) {
+        return status;
+    }
+    kg_error_set(error, KG_E_INPUT, "the file is shard %u of the %u that a model was split into", number + 1, count);
+    kg_error_hint(error, "join them, and give the whole: llama-gguf-split --merge FIRST-SHARD.gguf WHOLE.gguf");
+    return KG_E_INPUT;
+}
+
+enum kg_status kg_lm_identify(const struct kg_gguf *gguf, const struct kg_lm_arch **arch, struct kg_error *error)
 {
     struct kg_text name;
-    enum kg_status status = kg_gguf_text(model->gguf, "general.architecture", &name, error);
+    enum kg_status status = check_split(gguf, error);
+    if (status == KG_OK) {
+        status = kg_gguf_text(gguf, "general.architecture", &name, error);
+    }
     if (status != KG_OK) {
         return status;
     }
-    model->arch = kg_lm_arch_find(name.data, name.n);
-    if (!model->arch) {
+    *arch = kg_lm_arch_find(name.data, name.n);
+    if (!*arch) {
         int shown = name.n < 64 ? (int)name.n : 64;
-        status = kg_error_set(error, KG_E_INPUT, "the architecture \"%.*s\" is not supported", shown, name.data);
-        kg_error_hint(error, "supported: llama, qwen2, qwen3, gemma3, phi2, phi3, gpt2, microgpt");
+        kg_error_set(error, KG_E_INPUT, "the architecture \"%.*s\" is not supported", shown, name.data);
+        kg_error_hint(error, "supported: %s", kg_lm_arch_list + 2);
+        return KG_E_INPUT;
     }
-    return status;
+    if (gguf->n_tensors == 0) {
+        kg_error_set(error, KG_E_INPUT, "the file holds a vocabulary, but no weights");
+        kg_error_hint(error, "it is for tests of tokenizers: give the file of a whole model");
+        return KG_E_INPUT;
+    }
+    return KG_OK;
 }
 
 static enum kg_status open_model(struct kg_lm_model *model, const struct kg_gguf *gguf, bool interleaved,
                                  struct kg_arena *arena, struct kg_error *error)
 {
     *model = (struct kg_lm_model){.gguf = gguf};
-    enum kg_status status = find_arch(model, error);
+    enum kg_status status = kg_lm_identify(gguf, &model->arch, error);
     if (status != KG_OK) {
         return status;
     }
     struct kg_lm_extra *extra = kg_arena_take(arena, sizeof *extra);
-    uint32_t n_layers = count_layers(gguf);
+    uint32_t n_layers = kg_lm_count_layers(gguf);
     struct kg_lm_layer *layers = kg_arena_take(arena, n_layers * sizeof *layers);
     size_t used = arena->used;
     void *scratch = kg_arena_take(arena, kg_lm_interleave_size(gguf));
@@ -97,10 +101,6 @@ static enum kg_status open_model(struct kg_lm_model *model, const struct kg_gguf
     }
     if ((status = kg_lm_read_hyperparameters(model, extra, error)) != KG_OK) {
         return status;
-    }
-    if (model->n_layer > n_layers) {
-        return kg_error_set(error, KG_E_INPUT, "%s.block_count is %u, but the tensors are those of %u layers",
-                            model->arch->name, model->n_layer, n_layers);
     }
     if ((status = kg_lm_read_tensors(model, extra, layers, interleaved, error)) != KG_OK) {
         return status;

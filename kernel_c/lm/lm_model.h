@@ -11,11 +11,9 @@ struct kg_lm_layer {
     uint32_t window;                                /* positions that are looked at, this one included; 0: all */
 };
 
-enum kg_rope_scaling {
-    KG_SCALING_NONE, /* rope_freqs.weight may still be there */
-    KG_SCALING_LINEAR,
-    KG_SCALING_YARN,
-    KG_SCALING_LONGROPE,
+enum kg_rope_scaling { /* rope_freqs.weight may be there with any of them */
+#define KG_SCALING(id, name) KG_SCALING_##id,
+#include "fields.def"
 };
 
 struct kg_lm_rope_settings {
@@ -43,9 +41,9 @@ struct kg_lm_extra {
     uint32_t dims[KG_N_DIMS]; /* enum kg_lm_dim */
 };
 
+/* Sizes of buffers; fields.def lets nothing larger in. */
 #define KG_LM_MOST_LAYERS 1024u
-#define KG_LM_MOST_HEADS 1024u
-#define KG_LM_MOST_HEAD_DIM 512u /* a head of a quantised cache becomes f32 on the stack */
+#define KG_LM_MOST_HEAD_DIM 512u
 #define KG_LM_MOST_WIDTH (1u << 20)
 #define KG_LM_MOST_CTX (1u << 20) /* KG_TRIG_MAX */
 
@@ -58,6 +56,9 @@ static inline uint32_t kg_lm_kv_dim(const struct kg_lm_model *m)
 {
     return m->n_head_kv * m->head_dim;
 }
+
+/* The highest N of the tensors "blk.N." and one; at most KG_LM_MOST_LAYERS. */
+uint32_t kg_lm_count_layers(const struct kg_gguf *gguf);
 
 /* The model's fields and *extra from the file's hyperparameters; `layers` is not filled. */
 enum kg_status kg_lm_read_hyperparameters(struct kg_lm_model *model, struct kg_lm_extra *extra, struct kg_error *error);

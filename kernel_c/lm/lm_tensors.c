@@ -52,9 +52,10 @@ static const struct kg_lm_slot *find_slot(const struct kg_lm_arch *arch, const s
     return NULL;
 }
 
-/* The size of the vocabulary is that of the embeddings. */
+/* The size of the vocabulary is that of the embeddings, and of the list of tokens where the file has one. */
 static enum kg_status read_vocabulary(struct reader *r)
 {
+    const struct kg_gguf_value *tokens = kg_gguf_find(r->model->gguf, "tokenizer.ggml.tokens");
     const struct kg_gguf_tensor *tensor = kg_gguf_tensor(r->model->gguf, "token_embd.weight");
     if (!tensor) {
         return kg_error_set(r->error, KG_E_INPUT, "the tensor \"token_embd.weight\" is missing");
@@ -62,6 +63,10 @@ static enum kg_status read_vocabulary(struct reader *r)
     if (tensor->ne[1] < 1 || tensor->ne[1] > KG_LM_MOST_WIDTH) {
         return kg_error_set(r->error, KG_E_INPUT, "the tensor \"token_embd.weight\" has %lu rows, not 1 to %u",
                             (unsigned long)tensor->ne[1], KG_LM_MOST_WIDTH);
+    }
+    if (tokens && tokens->kind == KG_GGUF_ARRAY && tokens->n != tensor->ne[1]) {
+        return kg_error_set(r->error, KG_E_INPUT, "the tensor \"token_embd.weight\" has %lu rows for %lu tokens",
+                            (unsigned long)tensor->ne[1], (unsigned long)tokens->n);
     }
     r->model->n_vocab = (uint32_t)tensor->ne[1];
     r->extra->dims[KG_DIM_VOCAB] = r->model->n_vocab;
@@ -176,14 +181,24 @@ static struct kg_matrix part_of(const struct kg_matrix *whole, uint32_t first, u
     return part;
 }
 
+/* Groups of rows are interleaved: a part of a fused matrix must be whole groups. */
+static enum kg_status check_fused(struct reader *r, const struct kg_lm_layer *layer, uint32_t number)
+{
+    uint32_t heads = kg_lm_q_dim(r->model) | kg_lm_kv_dim(r->model);
+    bool qkv = layer->matrices[KG_M_QKV].data && heads % KG_GROUP;
+    if (qkv || (layer->matrices[KG_M_GATE_UP].data && r->model->n_ff % KG_GROUP)) {
+        return kg_error_set(r->error, KG_E_INPUT,
+                            "the tensor \"blk.%u.%s.weight\" has parts that are not multiples of %d rows", number,
+                            qkv ? "attn_qkv" : "ffn_up", KG_GROUP);
+    }
+    return KG_OK;
+}
+
 /* Whoever computes sees queries, keys, values, gate and up, fused or not. */
-static enum kg_status split_fused(struct reader *r, struct kg_lm_layer *layer)
+static void split_fused(struct reader *r, struct kg_lm_layer *layer)
 {
     const struct kg_matrix *qkv = &layer->matrices[KG_M_QKV], *gate_up = &layer->matrices[KG_M_GATE_UP];
     uint32_t q = kg_lm_q_dim(r->model), kv = kg_lm_kv_dim(r->model), ff = r->model->n_ff;
-    if ((qkv->data && (q % KG_GROUP || kv % KG_GROUP)) || (gate_up->data && ff % KG_GROUP)) {
-        return kg_error_set(r->error, KG_E_INPUT, "parts of a fused matrix do not have multiples of %d rows", KG_GROUP);
-    }
     if (qkv->data) {
         layer->matrices[KG_M_Q] = part_of(qkv, 0, q);
         layer->matrices[KG_M_K] = part_of(qkv, q, kv);
@@ -198,7 +213,6 @@ static enum kg_status split_fused(struct reader *r, struct kg_lm_layer *layer)
         layer->matrices[KG_M_GATE] = part_of(gate_up, 0, ff);
         layer->matrices[KG_M_UP] = part_of(gate_up, ff, ff);
     }
-    return KG_OK;
 }
 
 static bool has_window(const struct kg_lm_extra *extra, uint32_t layer)
@@ -223,8 +237,9 @@ enum kg_status kg_lm_read_tensors(struct kg_lm_model *model, struct kg_lm_extra 
     for (uint32_t i = 0; i < model->n_layer && status == KG_OK; i++) {
         status = check_missing(&r, &layers[i], i);
         if (status == KG_OK) {
-            status = split_fused(&r, &layers[i]);
+            status = check_fused(&r, &layers[i], i);
         }
+        split_fused(&r, &layers[i]);
         layers[i].window = has_window(extra, i) ? extra->window : 0;
     }
     if (!extra->matrices[KG_M_OUTPUT].data) {

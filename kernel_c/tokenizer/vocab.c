@@ -135,7 +135,8 @@ static enum kg_status find_bytes(struct kg_vocab_tables *tables, struct kg_error
     }
     for (uint32_t i = 0; i < tables->n; i++) {
         if (tables->attributes[i] & KG_TOKEN_BYTE && byte_of_piece(kg_piece_text(tables, i), tables->pieces[i].n) < 0) {
-            return kg_vocab_refuse(error, "token %u has the type of a byte, but is not like <0x0A>", i);
+            return kg_vocab_refuse(
+                error, "the field \"tokenizer.ggml.token_type\" makes token %u a byte, but it is not like <0x0A>", i);
         }
     }
     return KG_OK;

@@ -8,7 +8,9 @@
 #define SCORES "tokenizer.ggml.scores"
 #define MERGES "tokenizer.ggml.merges"
 
-#define MAX_TOKENS (1u << 24)
+#define MIN_TOKENS 2u
+#define MAX_TOKENS (1u << 20) /* KG_LM_MOST_WIDTH */
+#define MAX_MERGES (1u << 24)
 
 /* An array with an item for each token. */
 static enum kg_status read_list(const struct kg_vocab_tables *tables, const char *key, uint32_t kind,
@@ -92,9 +94,9 @@ enum kg_status kg_vocab_read_pieces(struct kg_vocab *vocab, struct kg_vocab_tabl
     if (status != KG_OK) {
         return status;
     }
-    if (list.n == 0 || list.n > MAX_TOKENS) {
-        return kg_vocab_refuse(error, "the field \"" TOKENS "\" has %lu items, not from 1 to %u", (unsigned long)list.n,
-                               MAX_TOKENS);
+    if (list.n < MIN_TOKENS || list.n > MAX_TOKENS) {
+        return kg_vocab_refuse(error, "the field \"" TOKENS "\" has %lu items, not from %u to %u",
+                               (unsigned long)list.n, MIN_TOKENS, MAX_TOKENS);
     }
     tables->n = vocab->n_vocab = (uint32_t)list.n;
     tables->text = (const char *)list.data;
@@ -185,9 +187,9 @@ enum kg_status kg_vocab_read_joints(struct kg_vocab_tables *tables, struct kg_ar
     if (status != KG_OK) {
         return status;
     }
-    if (list.n > MAX_TOKENS) {
+    if (list.n > MAX_MERGES) {
         return kg_vocab_refuse(error, "the field \"" MERGES "\" has %lu items, more than %u", (unsigned long)list.n,
-                               MAX_TOKENS);
+                               MAX_MERGES);
     }
     uint32_t slots = kg_slots_for(list.n);
     tables->n_joints = (uint32_t)list.n;

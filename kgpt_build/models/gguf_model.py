@@ -14,16 +14,17 @@ from kgpt_build.errors import KgptError
 from kgpt_build.models import gguf_scan
 from kgpt_build.models.file_hash import cached_sha256
 from kgpt_build.models.gguf_scan import Scan, Value
-from kgpt_build.models.gguf_types import TYPES, type_name
+from kgpt_build.models.gguf_types import TYPES
 from kgpt_build.models.gguf_vocab import Vocabulary, read_vocabulary
-from kgpt_build.models.lm_tensors import ARCHITECTURES, check_fields, check_tensors
+from kgpt_build.models.lm_fields import HINT, LONGROPE, Number, read_fields, size_or
+from kgpt_build.models.lm_tensors import ARCHITECTURES, check_tensors, count_layers
 from kgpt_build.models.model import clean_name
 
 NO_CHAT = "none"
 """The name of a template for an image that shall not chat."""
 
-_HINT = "the file is damaged, or was converted wrongly"
-_MAX_SIZE = 1 << 24  # of any one hyperparameter: products of two fit 48 bits in the kernel
+MOST_CTX = 1 << 20
+"""KG_LM_MOST_CTX of kernel_c/lm/lm_model.h: positions beyond it are never used."""
 
 
 @dataclass(frozen=True)
@@ -159,14 +160,28 @@ def load_gguf_model(path: Path, header: Scan | None = None) -> GgufModel:
 
 
 def describe(header: Scan, name: str) -> Described:
-    """What ``header`` says; ``name`` is for a file that does not say its own. Raises KgptError for what cannot run."""
+    """What ``header`` says; ``name`` is for a file that does not say its own. Raises KgptError for what cannot run.
+
+    The order of the checks is the kernel's, so that both name the same fault of a file with more than one.
+    """
     arch = require_architecture(header)
-    _require_types(header)
-    check_fields(arch, list(header.fields))
-    fields = _Fields(header.fields)
+    if not header.tensors:
+        raise KgptError(
+            "the file holds a vocabulary, but no weights",
+            "it is for tests of tokenizers: give the file of a whole model",
+        )
     vocabulary = read_vocabulary(header.fields)
-    hparams = _sizes(fields, arch, len(vocabulary.tokens))
-    check_tensors(arch, hparams.n_layer, hparams.named, header.tensors)
+    values = read_fields(
+        arch,
+        header.fields,
+        tensor_layers=count_layers(header.tensors),
+        tensor_rope_factors=any(
+            tensor.name in ("rope_factors_long.weight", "rope_factors_short.weight") for tensor in header.tensors
+        ),
+    )
+    hparams = _sizes(values, len(vocabulary.tokens))
+    longrope = values["scaling_type"] == LONGROPE
+    check_tensors(arch, hparams.n_layer, hparams.named, header.tensors, longrope=longrope)
     own_name = header.fields.get("general.name")
     return Described(
         name=clean_name(own_name if isinstance(own_name, str) and own_name.strip() else name),
@@ -175,97 +190,52 @@ def describe(header: Scan, name: str) -> Described:
         n_parameters=sum(prod(tensor.dims) for tensor in header.tensors),
         types=Counter(TYPES[tensor.kind].name for tensor in header.tensors),
         vocabulary=vocabulary,
-        chat_template=fields.text("tokenizer.chat_template"),
+        chat_template=_chat_template(header.fields),
     )
 
 
 def require_architecture(header: Scan) -> str:
-    """The architecture. Raises KgptError, with the list, for one that is not supported."""
+    """The architecture. Raises KgptError, with the list, for one that is not supported, and for a shard of a model."""
+    _refuse_shard(header)
     known = ", ".join(ARCHITECTURES)
-    if not header.architecture:
+    if not isinstance(header.fields.get("general.architecture", ""), str):
+        raise KgptError("the field 'general.architecture' is not a text", HINT)
+    if "general.architecture" not in header.fields:
         raise KgptError("the field 'general.architecture' is missing", f"supported architectures: {known}")
     if header.architecture not in ARCHITECTURES:
         raise KgptError(f"the architecture {header.architecture!r} is not supported", f"supported: {known}")
     return header.architecture
 
 
-def _require_types(header: Scan) -> None:
-    for tensor in header.tensors:
-        if tensor.kind not in TYPES:
-            raise KgptError(
-                f"the tensor {tensor.name!r} has the type {type_name(tensor.kind)}, which is not supported",
-                f"supported: {', '.join(known.name for known in TYPES.values())}",
-            )
-
-
-@dataclass(frozen=True)
-class _Fields:
-    """Fields that are looked up by key, and refused by it."""
-
-    fields: Mapping[str, Value]
-
-    def size(self, key: str, default: int | None = None) -> int:
-        value = self.fields.get(key, default)
-        if value is None:
-            raise KgptError(f"the field {key!r} is missing", _HINT)
-        if isinstance(value, gguf_scan.Numbers):
-            raise KgptError(f"the field {key!r} differs from layer to layer", "such models are not supported")
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise KgptError(f"the field {key!r} is {value!r}, not a whole number", _HINT)
-        if not 1 <= value <= _MAX_SIZE:
-            raise KgptError(f"the field {key!r} is {value}", f"it must be between 1 and {_MAX_SIZE}")
-        return value
-
-    def eps(self, key: str) -> float:
-        value = self.fields.get(key)
-        if value is None:
-            raise KgptError(f"the field {key!r} is missing", _HINT)
-        if not isinstance(value, float) or not 0 <= value < 1:
-            raise KgptError(f"the field {key!r} is {value!r}, not a number from 0 to below 1", _HINT)
-        return value
-
-    def text(self, key: str) -> str | None:
-        value = self.fields.get(key)
-        if value is not None and not isinstance(value, str):
-            raise KgptError(f"the field {key!r} is not a text", _HINT)
-        return value
-
-
-def _sizes(fields: _Fields, arch: str, n_vocab: int) -> LmSizes:
-    if fields.fields.get(f"{arch}.expert_count"):
+def _refuse_shard(header: Scan) -> None:
+    """One of the files that a model was split into has only a part of its tensors."""
+    count = size_or(header.fields, "split.count", 1)
+    if count > 1:
+        number = size_or(header.fields, "split.no", 0) + 1
         raise KgptError(
-            f"the field '{arch}.expert_count' is set: it is a mixture of experts", "these are not supported"
+            f"the file is shard {number} of the {count} that a model was split into",
+            "join them, and give the whole: llama-gguf-split --merge FIRST-SHARD.gguf WHOLE.gguf",
         )
-    n_embd = fields.size(f"{arch}.embedding_length")
-    n_head = fields.size(f"{arch}.attention.head_count")
-    n_head_kv = fields.size(f"{arch}.attention.head_count_kv", n_head)
-    if n_head % n_head_kv:
-        raise KgptError(
-            f"the {n_head} heads cannot share {n_head_kv} heads of keys",
-            f"'{arch}.attention.head_count' must be a multiple of '{arch}.attention.head_count_kv'",
-        )
-    head_key = f"{arch}.attention.key_length"
-    if head_key not in fields.fields and n_embd % n_head:
-        raise KgptError(
-            f"the width {n_embd} cannot be divided into {n_head} heads",
-            f"'{arch}.embedding_length' must be a multiple of '{arch}.attention.head_count'",
-        )
-    head_dim = fields.size(head_key, n_embd // n_head)
-    value_key = f"{arch}.attention.value_length"
-    if fields.size(value_key, head_dim) != head_dim:
-        raise KgptError(
-            f"the field {value_key!r} is {fields.size(value_key)}, not {head_dim} as of the keys",
-            "such models are not supported",
-        )
+
+
+def _sizes(values: Mapping[str, Number], n_vocab: int) -> LmSizes:
+    """From the fields' values, by the names of fields.def."""
     return LmSizes(
         n_vocab=n_vocab,
-        n_ctx=fields.size(f"{arch}.context_length"),
-        n_embd=n_embd,
-        n_layer=fields.size(f"{arch}.block_count"),
-        n_head=n_head,
-        n_head_kv=n_head_kv,
-        n_ff=fields.size(f"{arch}.feed_forward_length"),
-        head_dim=head_dim,
-        rope_dim=fields.size(f"{arch}.rope.dimension_count", head_dim),
-        norm_eps=fields.eps(f"{arch}.{ARCHITECTURES[arch].eps}"),
+        n_ctx=min(int(values["context_length"]), MOST_CTX),
+        n_embd=int(values["embedding_length"]),
+        n_layer=int(values["block_count"]),
+        n_head=int(values["head_count"]),
+        n_head_kv=int(values["head_count_kv"]),
+        n_ff=int(values["feed_forward_length"]),
+        head_dim=int(values["key_length"]),
+        rope_dim=int(values["rope_dimensions"] if values["arch_rope"] else 0),
+        norm_eps=float(values["epsilon" if values["arch_norm_layer"] else "rms_epsilon"]),
     )
+
+
+def _chat_template(fields: Mapping[str, Value]) -> str | None:
+    value = fields.get("tokenizer.chat_template")
+    if value is not None and not isinstance(value, str):
+        raise KgptError("the field 'tokenizer.chat_template' is not a text", HINT)
+    return value

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kgpt_build.errors import KgptError
-from kgpt_build.models.gguf_types import TYPES
+from kgpt_build.models.gguf_types import TYPES, type_name
 
 Data: TypeAlias = bytes | mmap.mmap | memoryview
 
@@ -74,7 +74,7 @@ class ScannedTensor:
     """A tensor as its description claims it.
 
     ``kind`` is the GGML type id; ``dims`` begin with the length of a row; ``offset`` counts from the start of the
-    data, in bytes; so does ``size``, which is 0 for a type that the engine does not know.
+    data, in bytes; ``size`` are bytes too.
     """
 
     name: str
@@ -166,8 +166,6 @@ def _scan_fields(cursor: _Cursor, n_fields: int) -> dict[str, Value]:
 
 
 def _alignment(fields: Mapping[str, Value]) -> int:
-    if not isinstance(fields.get("general.architecture", ""), str):
-        raise KgptError("general.architecture is not a text", _HINT)
     alignment = fields.get(_ALIGNMENT, 32)
     assert isinstance(alignment, int)  # _scan_value takes nothing else for it
     if alignment < 8 or alignment & (alignment - 1) or alignment > 1 << 16:
@@ -246,9 +244,12 @@ def _scan_tensor(cursor: _Cursor, names: set[str]) -> ScannedTensor:
 
 
 def _size(name: str, kind: int, dims: tuple[int, ...]) -> int:
-    """Bytes of a tensor; 0 if its type is unknown."""
+    """Bytes of a tensor."""
     if kind not in TYPES:
-        return 0
+        raise KgptError(
+            f"the tensor {name!r} has the type {type_name(kind)}, which is not supported",
+            f"supported: {', '.join(known.name for known in TYPES.values())}",
+        )
     of = TYPES[kind]
     if dims[0] % of.block:
         raise KgptError(

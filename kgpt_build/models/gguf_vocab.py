@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,10 +27,20 @@ PRE_TOKENIZERS = frozenset(
 )
 """Of gpt2; the same list is kg_vocab_pre in kernel_c/tokenizer/pretokenize_rules.c."""
 
+ADD_BOS = frozenset(
+    """
+    llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano tekken
+    """.split()  # noqa: SIM905
+)
+"""Those whose texts begin with BOS unless the file says otherwise; of the same list."""
+
 _HINT = "the file is damaged, or was converted wrongly"
 _PREFIX = "tokenizer.ggml."
 _MAX_TOKENS = 1 << 20
+_MAX_PIECE = 4096  # bytes; KG_PIECE_MAX
 _N_TYPES = 7  # llama_token_type
+_BYTE = 6
+_SPM_DEFAULTS = {"unknown": 0, "bos": 1, "eos": 2}  # SentencePiece's own
 _ROLES = ("bos", "eos", "eot", "eom", "unknown", "fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep", "fim_sep")
 
 
@@ -51,25 +62,76 @@ class Vocabulary:
 
 
 def read_vocabulary(fields: Mapping[str, Value]) -> Vocabulary:
-    """The tokenizer that ``fields`` describe. Raises KgptError naming the field that is wrong."""
+    """The tokenizer that ``fields`` describe. Raises KgptError naming the field that is wrong.
+
+    The order of the checks is the kernel's (kernel_c/tokenizer/vocab.c).
+    """
     model = fields.get(f"{_PREFIX}model")
     if not isinstance(model, str):
         raise KgptError(f"the field '{_PREFIX}model' is missing, or not a text", f"supported: {', '.join(MODELS)}")
     if model not in MODELS:
         raise KgptError(f"the tokenizer {model!r} is not supported", f"supported: {', '.join(MODELS)}")
+    tokens = _tokens(fields)
+    types = _types(fields, len(tokens))
+    pre = ""
+    if model == "gpt2":
+        _check_merges(_texts(fields, "merges"), tokens)
+        pre = _pre(fields)
+    elif model == "llama":
+        _check_scores(_numbers(fields, "scores", "f", len(tokens)))
+        _flag(fields, "add_space_prefix")
+    _check_bytes(tokens, types)
+    special = dict(_special(fields, len(tokens)))
+    _check_additions(fields, model, pre, special, len(tokens))
+    return Vocabulary(model, pre, tokens, special)
+
+
+def _tokens(fields: Mapping[str, Value]) -> tuple[str, ...]:
     tokens = _texts(fields, "tokens")
     if not 2 <= len(tokens) <= _MAX_TOKENS:
         raise KgptError(f"the field '{_PREFIX}tokens' has {len(tokens)} items", f"there can be 2 to {_MAX_TOKENS}")
+    long = next((i for i, piece in enumerate(tokens) if len(piece) * 4 > _MAX_PIECE < len(piece.encode())), None)
+    if long is not None:
+        raise KgptError(f"item {long} of '{_PREFIX}tokens' has more than {_MAX_PIECE} bytes", _HINT)
     _check_distinct(tokens)
-    types = _numbers(fields, "token_type", "i", len(tokens))
+    return tokens
+
+
+def _types(fields: Mapping[str, Value], n_tokens: int) -> npt.NDArray[Any] | None:
+    types = _numbers(fields, "token_type", "i", n_tokens)
     if types is not None and not np.isin(types, range(_N_TYPES)).all():
         raise KgptError(f"the field '{_PREFIX}token_type' holds a type that is not from 0 to {_N_TYPES - 1}", _HINT)
-    if model == "llama":
-        _check_scores(_numbers(fields, "scores", "f", len(tokens)))
-    pre = _pre(fields) if model == "gpt2" else ""
-    if model == "gpt2":
-        _check_merges(_texts(fields, "merges"), tokens)
-    return Vocabulary(model, pre, tokens, dict(_special(fields, len(tokens))))
+    return types
+
+
+def _check_bytes(tokens: tuple[str, ...], types: npt.NDArray[Any] | None) -> None:
+    """A token that stands for a byte says which one."""
+    for i in [] if types is None else np.flatnonzero(types == _BYTE).tolist():
+        if not re.fullmatch(r"<0x[0-9A-Fa-f]{2}>", tokens[i], re.ASCII):
+            raise KgptError(f"the field '{_PREFIX}token_type' makes token {i}, {tokens[i]!r}, a byte", _HINT)
+
+
+def _check_additions(
+    fields: Mapping[str, Value], model: str, pre: str, special: Mapping[str, int], n_tokens: int
+) -> None:
+    """The tokens that texts begin and end with are there."""
+    defaults = _SPM_DEFAULTS if model == "llama" else {}
+    has = {**{role: i for role, i in defaults.items() if i < n_tokens}, **special}
+    adds_bos = _flag(fields, "add_bos_token", pre in ADD_BOS if model == "gpt2" else True)
+    adds_eos = _flag(fields, "add_eos_token")
+    for role, wanted in (("bos", adds_bos), ("eos", adds_eos)):
+        if wanted and role not in has:
+            what = "begin" if role == "bos" else "end"
+            raise KgptError(
+                f"the field '{_PREFIX}{role}_token_id' is missing, but texts are to {what} with that token", _HINT
+            )
+
+
+def _flag(fields: Mapping[str, Value], name: str, otherwise: bool = False) -> bool:
+    value = fields.get(_PREFIX + name, otherwise)
+    if not isinstance(value, bool):
+        raise KgptError(f"the field '{_PREFIX}{name}' is not a bool", _HINT)
+    return value
 
 
 def _texts(fields: Mapping[str, Value], name: str) -> tuple[str, ...]:
@@ -110,9 +172,10 @@ def _check_distinct(tokens: tuple[str, ...]) -> None:
 
 def _pre(fields: Mapping[str, Value]) -> str:
     pre = fields.get(f"{_PREFIX}pre", "default")
+    if not isinstance(pre, str):
+        raise KgptError(f"the field '{_PREFIX}pre' is not a text", _HINT)
     if pre not in PRE_TOKENIZERS:
         raise KgptError(f"the pre-tokenizer {pre!r} is not supported", "docs/tokenizers.md lists those that are")
-    assert isinstance(pre, str)
     return pre
 
 
@@ -129,7 +192,7 @@ def _check_merges(merges: tuple[str, ...], tokens: tuple[str, ...]) -> None:
             what = (
                 f"the piece {missing!r} is not in the vocabulary" if left and right else "it does not name two pieces"
             )
-            raise KgptError(f"the merge {i}, {merge!r}, cannot be done: {what}", _HINT)
+            raise KgptError(f"item {i} of '{_PREFIX}merges', {merge!r}, cannot be done: {what}", _HINT)
 
 
 def _special(fields: Mapping[str, Value], n_vocab: int) -> Iterator[tuple[str, int]]:

@@ -110,6 +110,8 @@ class _Fields:
         value = self._get(key)
         if value is None and otherwise is None:
             raise KgptError(f"the field '{self._space}.{key}' is missing", "the reference cannot compute without it")
+        if isinstance(value, list):  # one for each layer, all equal
+            (value,) = set(value)
         return float(otherwise if value is None else value)  # type: ignore[arg-type]
 
     def size(self, key: str, otherwise: int | None = None) -> int:
@@ -138,7 +140,7 @@ def _hyperparameters(fields: _Fields, arch: Arch, tensors: dict[str, Any]) -> Lm
         head_dim=head_dim,
         n_ff=fields.size("feed_forward_length"),
         norm_eps=fields.number(eps),
-        attn_scale=fields.number("attention.scale", 1 / math.sqrt(divisor)),
+        attn_scale=1 / math.sqrt(divisor),
         window=fields.size("attention.sliding_window", 0) if arch.window else 0,
         pattern=fields.size("attention.sliding_window_pattern", arch.pattern),
         rope=_rope(fields, arch, head_dim, n_ctx),
@@ -147,12 +149,11 @@ def _hyperparameters(fields: _Fields, arch: Arch, tensors: dict[str, Any]) -> Lm
 
 def _rope(fields: _Fields, arch: Arch, head_dim: int, n_ctx: int) -> RopeSettings:
     linear = fields.number("rope.scale_linear", 1.0)
-    scaling = fields.text("rope.scaling.type", "linear" if linear != 1 else "none")
     return RopeSettings(
         n=0 if arch.rope == "none" else fields.size("rope.dimension_count", head_dim),
         base=fields.number("rope.freq_base", 10000.0),
         local_base=fields.number("rope.freq_base_swa", arch.local_base),
-        scaling=scaling,
+        scaling=fields.text("rope.scaling.type", "linear"),
         factor=fields.number("rope.scaling.factor", linear),
         attn_factor=fields.number("rope.scaling.attn_factor", 1.0),
         beta_fast=fields.number("rope.scaling.yarn_beta_fast", 32.0),

@@ -58,9 +58,9 @@ static void walk_field(const struct kg_gguf *gguf, const struct kg_gguf_field *f
     bool is_number = kg_gguf_f32(gguf, key, &number, error) == KG_OK;
     bool is_flag = kg_gguf_bool(gguf, key, &flag, error) == KG_OK;
     bool is_text = kg_gguf_text(gguf, key, &text, error) == KG_OK;
-    promise(is_count + is_number + is_flag + is_text <= 1);
+    promise(is_number + is_flag + is_text <= 1 && (is_number || !is_count));
     promise(is_flag == (value->kind == KG_GGUF_BOOL) && is_text == (value->kind == KG_GGUF_STRING));
-    promise(!is_number || (value->kind == KG_GGUF_F32 || value->kind == KG_GGUF_F64));
+    promise(!is_count || (value->kind != KG_GGUF_F32 && value->kind != KG_GGUF_F64));
     if (is_text) {
         touch(text.data, text.n);
     }

@@ -51,7 +51,7 @@ _VOCAB = [
 _MODEL = [
     *(
         f"kernel_c/lm/{name}.c"
-        for name in ("arch", "attention", "forward", "kv", "lm_hparams", "lm_model", "lm_tensors")
+        for name in ("arch", "attention", "forward", "kv", "lm_fields", "lm_hparams", "lm_model", "lm_tensors")
     ),
     *(f"kernel_c/lm/{name}.c" for name in ("rope", "rows", "session", "vector")),
     *(f"kernel_c/ops/quant/{name}.c" for name in ("act", "float_ref", "ref", "unpack")),

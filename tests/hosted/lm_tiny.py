@@ -57,6 +57,9 @@ TINY = {
     "llama-tied-biases": Tiny("llama", tied=True, more=_BIASES),
     "llama-wide-heads": Tiny("llama", head_dim=24, n_head=5, n_head_kv=1),
     "llama-linear": Tiny("llama", fields={"rope.scaling.type": "linear", "rope.scaling.factor": 2.0}),
+    "llama-factor-alone": Tiny("llama", fields={"rope.scaling.factor": 2.0}),
+    "llama-factor-none": Tiny("llama", fields={"rope.scaling.type": "none", "rope.scaling.factor": 2.0}),
+    "llama-scale-linear": Tiny("llama", fields={"rope.scale_linear": 2.0}),
     "llama-3": Tiny("llama", more={"rope_freqs.weight": (8,)}, fields={"rope.freq_base": 500000.0}),
     "llama-yarn": Tiny("llama", fields=_YARN),
     "llama-partial": Tiny("llama", fields={"rope.dimension_count": 8}),
@@ -177,6 +180,8 @@ def _usual_fields(tiny: Tiny) -> dict[str, Any]:
 def _add(writer: GGUFWriter, key: str, value: Any) -> None:
     if isinstance(value, str):
         writer.add_string(key, value)
+    elif isinstance(value, list):
+        writer.add_array(key, value)
     elif isinstance(value, bool):
         writer.add_bool(key, value)
     elif isinstance(value, int):

@@ -104,6 +104,8 @@ def test_getters_take_every_kind_that_holds_the_value(library: ctypes.CDLL, ever
                 assert reader.f32(key) == reader.f32(key, 7) == np.float32(value)
             elif isinstance(value, int) and 0 <= value < 1 << 32:
                 assert reader.u32(key) == reader.u32(key, 7) == value
+            if not isinstance(value, bool) and abs(value) < 1e38:
+                assert reader.f32(key) == np.float32(value)
     assert [reader.text(f"text.{i}") for i in range(len(TEXTS))] == [*TEXTS]
     assert reader.array("array.STRING", gguf_reader.STRING) == [*TEXTS]
     assert reader.array("array.UINT16", 2) == [*NUMBERS["UINT16"]]
@@ -124,7 +126,8 @@ GETTERS: list[tuple[Callable[[Reader], object], str]] = [
     (lambda r: r.u32("number.INT16.0"), 'the field "number.INT16.0" is -32768, not from 0 to 2^32 - 1'),
     (lambda r: r.u32("number.INT64.0", 1), 'the field "number.INT64.0" is -9223372036854775808, not from'),
     (lambda r: r.u32("number.UINT64.1"), 'the field "number.UINT64.1" is 18446744073709551615, not from'),
-    (lambda r: r.f32("number.UINT8.1"), 'the field "number.UINT8.1" is a u8, not a floating-point number'),
+    (lambda r: r.f32("number.BOOL.0"), 'the field "number.BOOL.0" is a bool, not a number'),
+    (lambda r: r.f32("text.1"), 'the field "text.1" is a string, not a number'),
     (lambda r: r.f32("number.FLOAT64.1", 1), 'the field "number.FLOAT64.1" is -'),
     (lambda r: r.flag("number.UINT8.1", False), 'the field "number.UINT8.1" is a u8, not a bool'),
     (lambda r: r.text("array.STRING"), 'the field "array.STRING" is an array, not a string'),

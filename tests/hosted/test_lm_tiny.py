@@ -75,6 +75,30 @@ def test_a_window_that_hides_nothing_changes_nothing_else(library: Library, laye
     assert digests["window-47"] == digests["window-48"] == digests["window-49"] != digests["window-none"]
 
 
+def test_a_factor_without_a_type_is_linear(library: Library) -> None:
+    """As llama.cpp takes it, by its old name too. A type of none says that it is not meant."""
+
+    def bits(tiny: Tiny) -> bytes:
+        engine = library.engine(tiny)
+        engine.session(n_batch=7)
+        return engine.eval(TOKENS).tobytes()
+
+    linear = bits(TINY["llama-linear"])
+    assert bits(TINY["llama-factor-alone"]) == bits(TINY["llama-scale-linear"]) == linear
+    assert bits(TINY["llama-factor-none"]) == bits(TINY["llama"]) != linear
+
+
+def test_equal_items_for_each_layer_are_one_number(library: Library) -> None:
+    arrays = {"attention.head_count": [4, 4], "attention.head_count_kv": [2, 2], "feed_forward_length": [96, 96]}
+    tiny = replace(TINY["llama"], fields={**arrays, "rope.freq_base": 1000})
+    engines = [library.engine(tiny), library.engine(replace(tiny, fields={"rope.freq_base": 1000.0}))]
+    for engine in engines:
+        engine.session(n_batch=7)
+    logits = [engine.eval(TOKENS) for engine in engines]
+    assert logits[0].tobytes() == logits[1].tobytes()
+    assert relative(library.expected(tiny), logits[0]) < ROUNDING
+
+
 @pytest.mark.parametrize("name", QUANTISED)
 def test_quantised_logits_are_the_references(library: Library, name: str) -> None:
     """With inputs of products in 8 bits there too. Rounding decides where a value between two steps ends."""

@@ -84,7 +84,11 @@ def test_typed_text_makes_no_control_token(library: ctypes.CDLL) -> None:
         (BPE, {TYPES: [1, 1, 1, 1, 1]}, 'the field "tokenizer.ggml.token_type" has 5 items, but there are 6 tokens'),
         (BPE, {TYPES: [1, 1, 1, 1, 1, 7]}, 'item 5 of the field "tokenizer.ggml.token_type" is 7, not from 0 to 6'),
         (BPE, {TYPES: [1, 1, -1, 1, 1, 3]}, 'item 2 of the field "tokenizer.ggml.token_type" is -1, not from 0 to 6'),
-        (BPE, {TYPES: [1, 1, 6, 1, 1, 3]}, "token 2 has the type of a byte, but is not like <0x0A>"),
+        (
+            BPE,
+            {TYPES: [1, 1, 6, 1, 1, 3]},
+            'the field "tokenizer.ggml.token_type" makes token 2 a byte, but it is not like <0x0A>',
+        ),
         (BPE, {MERGES: ABSENT}, 'the field "tokenizer.ggml.merges" is missing'),
         (BPE, {MERGES: ["a b", "ab"]}, 'item 1 of the field "tokenizer.ggml.merges" is not two pieces'),
         (BPE, {MERGES: ["a b", "ab "]}, 'item 1 of the field "tokenizer.ggml.merges" is not two pieces'),
@@ -111,7 +115,11 @@ def test_typed_text_makes_no_control_token(library: ctypes.CDLL) -> None:
             {SCORES: [0.0, 0.0, 0.0, 0.0, 0.0, float("nan")]},
             'item 5 of the field "tokenizer.ggml.scores" is not',
         ),
-        (LLAMA, {TYPES: [2, 3, 3, 6, 6, 1]}, "token 4 has the type of a byte, but is not like <0x0A>"),
+        (
+            LLAMA,
+            {TYPES: [2, 3, 3, 6, 6, 1]},
+            'the field "tokenizer.ggml.token_type" makes token 4 a byte, but it is not like <0x0A>',
+        ),
     ],
 )
 def test_refused(library: ctypes.CDLL, fields: vocab_files.Fields, changes: dict[str, Any], message: str) -> None:

@@ -16,7 +16,7 @@ from kgpt_build import models
 from kgpt_build.chat import read_chat_blob
 from kgpt_build.errors import KgptError
 from kgpt_build.headers import interleave
-from kgpt_build.models import gguf_scan, gguf_types, gguf_vocab, lm_tensors
+from kgpt_build.models import gguf_scan, gguf_types, gguf_vocab, lm_fields, lm_tensors
 from kgpt_build.models.file_hash import cached_sha256
 from kgpt_build.models.gguf_scan import Numbers
 
@@ -75,34 +75,18 @@ def test_types_are_those_of_gguf_and_of_the_layout() -> None:
 
 
 def test_the_kernel_has_the_same_tables() -> None:
-    """Architectures, their tensors and fields, and the pre-tokenizers: what is taken here must not be refused there."""
-    source = (ROOT / "kernel_c/lm/arch.c").read_text()
-    slots = dict(re.findall(r"\[(\w+)\] = (?:MODEL_)?(?:MATRIX|VECTOR)\(\"([^\"]+)\"", source))
-    matrices = set(re.findall(r"\[(\w+)\] = (?:MODEL_)?MATRIX\(", source))
-    groups = dict(re.findall(r"#define (\w+) \((.*?)\)\n", source))
-
-    def names(text: str) -> set[str]:
-        found = set()
-        for bit, group in re.findall(r"BIT\((\w+)\)|(\w+)", text):
-            if bit:
-                found.add(slots[bit] + (".weight" if bit in matrices else ""))
-            elif group in groups:
-                found |= names(groups[group])
-        return found
-
-    blocks = re.findall(r"\.name = \"(\w+)\",(.*?)\n    \},", source, re.DOTALL)
-    assert [name for name, _ in blocks] == list(lm_tensors.ARCHITECTURES)
-    for name, block in blocks:
-        body = block + "\n"
-        needs, may = re.search(r"\.needs = (.*?),\n", body, re.DOTALL), re.search(r"\.may = (.*?),\n", body, re.DOTALL)
-        assert needs is not None
-        assert names(needs[1]) == lm_tensors.ARCHITECTURES[name].needs, name
-        assert (names(may[1]) if may else set()) == lm_tensors.ARCHITECTURES[name].may, name
-    keys = re.search(r"const keys\[\] = \{(.*?)\}", source, re.DOTALL)
-    assert keys is not None
-    assert set(re.findall(r'"([^"]+)"', keys[1])) == lm_tensors.FIELDS
+    """Architectures, tensors and fields are one table; the pre-tokenizers are compared."""
+    assert list(lm_tensors.ARCHITECTURES) == ["llama", "qwen2", "qwen3", "gemma3", "phi2", "phi3", "gpt2", "microgpt"]
+    llama, phi3 = lm_tensors.ARCHITECTURES["llama"], lm_tensors.ARCHITECTURES["phi3"]
+    assert [slot.name for slot in llama.needs if not slot.in_layer] == ["token_embd.weight", "output_norm.weight"]
+    assert llama.slot("attn_k.weight", in_layer=True) == lm_tensors.Slot("attn_k.weight", True, ("embd", "kv"))
+    assert llama.slot("attn_k.weight", in_layer=False) is None
+    assert phi3.slot("ffn_up.weight", in_layer=True) == lm_tensors.Slot("ffn_up.weight", True, ("embd", "ff_twice"))
+    assert len(lm_fields.keys()) == 30
     rules = (ROOT / "kernel_c/tokenizer/pretokenize_rules.c").read_text()
-    assert set(re.findall(r'X\("([^"]+)"', rules)) == gguf_vocab.PRE_TOKENIZERS
+    found = re.findall(r'X\("([^"]+)", \w+, \w+, (\w+)\)', rules)
+    assert {name for name, _ in found} == gguf_vocab.PRE_TOKENIZERS
+    assert {name for name, adds in found if adds == "true"} == gguf_vocab.ADD_BOS
 
 
 @pytest.mark.parametrize(
@@ -111,20 +95,20 @@ def test_the_kernel_has_the_same_tables() -> None:
         ({"llama.context_length": None}, "'llama.context_length' is missing"),
         ({"llama.context_length": 0}, "'llama.context_length' is 0"),
         ({"llama.context_length": "16"}, "'llama.context_length' is '16', not a whole number"),
-        ({"llama.attention.head_count_kv": [4, 4]}, "'llama.attention.head_count_kv' differs from layer to layer"),
-        ({"llama.attention.head_count_kv": 3}, "the 4 heads cannot share 3 heads of keys"),
+        ({"llama.attention.head_count_kv": [4, 2]}, "'llama.attention.head_count_kv' differs from layer to layer"),
+        ({"llama.attention.head_count_kv": 3}, "'llama.attention.head_count_kv' does not divide attention.head_count"),
         (
             {"llama.attention.head_count": 5, "llama.attention.head_count_kv": 5},
-            "the width 32 cannot be divided into 5",
+            "'llama.embedding_length' is not a multiple of attention.head_count",
         ),
         ({"llama.attention.layer_norm_rms_epsilon": None}, "layer_norm_rms_epsilon' is missing"),
         ({"llama.attention.layer_norm_rms_epsilon": 2.0}, "layer_norm_rms_epsilon' is 2.0"),
-        ({"llama.attention.value_length": 16}, "'llama.attention.value_length' is 16, not 8"),
-        ({"llama.expert_count": 8}, "it is a mixture of experts"),
+        ({"llama.attention.value_length": 16}, "'llama.attention.value_length' is another size than the keys'"),
+        ({"llama.expert_count": 8}, "'llama.expert_count' is not 0: mixtures of experts"),
         ({"llama.swallowed_by_a_whale": 1}, "'llama.swallowed_by_a_whale' is not supported"),
-        ({"llama.block_count": 3}, "the tensor 'blk.2.attn_k.weight' is missing"),
-        ({"llama.block_count": 1}, "the tensor 'blk.1.attn_k.weight' is unexpected"),
-        ({"llama.feed_forward_length": 32}, r"'blk.0.ffn_down.weight' has the shape \[64, 32\], not \[32, 32\]"),
+        ({"llama.block_count": 3}, "'llama.block_count' is more than the layers that there are tensors of"),
+        ({"llama.block_count": 1}, "the tensor 'blk.1.attn_norm.weight' is unexpected"),
+        ({"llama.feed_forward_length": 32}, r"'blk.0.ffn_gate.weight' has the shape \[32, 64\], not \[32, 32\]"),
         ({"tokenizer.ggml.model": None}, "'tokenizer.ggml.model' is missing"),
         ({"tokenizer.ggml.model": "bert"}, "the tokenizer 'bert' is not supported"),
         ({"tokenizer.ggml.pre": "klingon"}, "the pre-tokenizer 'klingon' is not supported"),
@@ -135,7 +119,10 @@ def test_the_kernel_has_the_same_tables() -> None:
         ({"tokenizer.ggml.token_type": [1]}, "'tokenizer.ggml.token_type' has 1 items for 9 tokens"),
         ({"tokenizer.ggml.token_type": [9] * 9}, "a type that is not from 0 to 6"),
         ({"tokenizer.ggml.merges": None}, "'tokenizer.ggml.merges' is missing"),
-        ({"tokenizer.ggml.merges": ["a b", "a z"]}, "the merge 1, 'a z', cannot be done: the piece 'z' is not in"),
+        (
+            {"tokenizer.ggml.merges": ["a b", "a z"]},
+            "item 1 of 'tokenizer.ggml.merges', 'a z', cannot be done: the piece 'z' is not in",
+        ),
         ({"tokenizer.ggml.merges": ["a c"]}, "the piece 'ac' is not in the vocabulary"),
         ({"tokenizer.ggml.merges": ["ab"]}, "it does not name two pieces"),
         ({"tokenizer.ggml.merges": ["a b", "a b"]}, "names a merge twice"),
@@ -162,7 +149,7 @@ def test_refused_fields(tmp_path: Path, fields: dict[str, Any], message: str) ->
         ({"blk.00.attn_q.weight": np.zeros((32, 32), np.float32)}, "'blk.00.attn_q.weight' is unexpected"),
         ({"output_norm.weight": np.zeros(31, np.float32)}, r"'output_norm.weight' has the shape \[31\], not \[32\]"),
         ({"output_norm.weight": np.zeros(32, np.float16)}, "'output_norm.weight' is a vector, but not of the type F32"),
-        ({"token_embd.weight": np.zeros((8, 32), np.float32)}, r"has the shape \[32, 8\], not \[32, 9\]"),
+        ({"token_embd.weight": np.zeros((8, 32), np.float32)}, "'token_embd.weight' has 8 rows for 9 tokens"),
     ],
 )
 def test_refused_tensors(tmp_path: Path, tensors: dict[str, Any], message: str) -> None:
@@ -187,7 +174,7 @@ def test_parts_of_fused_matrices(tmp_path: Path) -> None:
     fields = {"phi3.feed_forward_length": 20}
     down, up = np.zeros((32, 20), np.float32), np.zeros((40, 32), np.float32)
     tensors = {f"blk.{i}.ffn_{name}.weight": of for i in (0, 1) for name, of in (("down", down), ("up", up))}
-    with pytest.raises(KgptError, match="the parts of a fused matrix have 20 rows, not a multiple of 8"):
+    with pytest.raises(KgptError, match=r"'blk\.0\.ffn_up\.weight' has a part of 20 rows, not a multiple of 8"):
         models.load(write_lm(tmp_path / "m.gguf", "phi3", fields=fields, tensors=tensors))
 
 

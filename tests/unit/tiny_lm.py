@@ -9,7 +9,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from kgpt_build.models.lm_tensors import ARCHITECTURES, LAYER, WHOLE
+from kgpt_build.models.lm_tensors import ARCHITECTURES
 
 N_EMBD, N_LAYER, N_HEAD, N_FF, N_CTX = 32, 2, 4, 64, 16
 CHATML = (
@@ -19,6 +19,9 @@ CHATML = (
 TOKENS = ["<s>", "</s>", "<|im_start|>", "<|im_end|>", "a", "b", "c", "ab", "abc"]
 TYPES = [3, 3, 3, 3, 1, 1, 1, 1, 1]
 MERGES = ["a b", "ab c"]
+
+LAYER_NORMS = ("phi2", "gpt2")
+"""Architectures whose norms have a mean and a bias."""
 
 QUANTIZED = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "F16", "BF16")
 """What gguf can write."""
@@ -75,7 +78,7 @@ def _fields(arch: str) -> dict[str, Any]:
         f"{arch}.feed_forward_length": N_FF,
         f"{arch}.attention.head_count": N_HEAD,
         f"{arch}.attention.head_count_kv": N_HEAD,
-        f"{arch}.{ARCHITECTURES[arch].eps if arch in ARCHITECTURES else 'eps'}": 1e-5,
+        f"{arch}.attention.layer_norm{'' if arch in LAYER_NORMS else '_rms'}_epsilon": 1e-5,
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": "gpt-2",
         "tokenizer.ggml.tokens": TOKENS,
@@ -94,9 +97,8 @@ def _tensors(arch: str) -> dict[str, Any]:
     sizes = {"embd": N_EMBD, "vocab": len(TOKENS), "ctx": N_CTX, "ff": N_FF, "ff_twice": 2 * N_FF}
     sizes |= {"head": N_EMBD // N_HEAD, "q": N_EMBD, "kv": N_EMBD, "qkv": 3 * N_EMBD, "rope_pairs": 4}
     found = {}
-    for name in sorted(of.needs):
-        shape = tuple(sizes[size] for size in reversed(of.shape(name)))
-        for full in [name] if name in WHOLE else [f"blk.{i}.{name}" for i in range(N_LAYER)]:
-            assert name in WHOLE or name in LAYER
+    for slot in of.needs:
+        shape = tuple(sizes[size] for size in reversed(slot.shape))
+        for full in [f"blk.{i}.{slot.name}" for i in range(N_LAYER)] if slot.in_layer else [slot.name]:
             found[full] = (rng.standard_normal(shape) / 8).astype(np.float32)
     return found

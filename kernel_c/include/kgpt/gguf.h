@@ -80,8 +80,18 @@ enum kg_status kg_gguf_open(struct kg_gguf *gguf, const void *data, uint64_t siz
 const struct kg_gguf_value *kg_gguf_find(const struct kg_gguf *gguf, const char *key);
 const struct kg_gguf_tensor *kg_gguf_tensor(const struct kg_gguf *gguf, const char *name);
 
-/* A field that must be there, of a kind that holds such a value: any integer kind that fits for u32, F32 or F64 for f32 (a finite
- * one). KG_E_INPUT names the field and what is wrong with it. */
+/* A value as what the caller wants: u32 takes any integer kind that fits, f32 takes any finite number. KG_E_INPUT names the
+ * field and what is wrong with it. */
+enum kg_status kg_gguf_to_u32(const char *key, const struct kg_gguf_value *value, uint32_t *out,
+                              struct kg_error *error);
+enum kg_status kg_gguf_to_f32(const char *key, const struct kg_gguf_value *value, float *out, struct kg_error *error);
+enum kg_status kg_gguf_to_bool(const char *key, const struct kg_gguf_value *value, bool *out, struct kg_error *error);
+
+/* The item of an array of n >= 1 equal ones, which are numbers or bools. KG_E_INPUT names the field. */
+enum kg_status kg_gguf_uniform(const char *key, const struct kg_gguf_value *array, uint64_t n,
+                               struct kg_gguf_value *item, struct kg_error *error);
+
+/* A field that must be there, of a kind that holds such a value. */
 enum kg_status kg_gguf_u32(const struct kg_gguf *gguf, const char *key, uint32_t *value, struct kg_error *error);
 enum kg_status kg_gguf_f32(const struct kg_gguf *gguf, const char *key, float *value, struct kg_error *error);
 enum kg_status kg_gguf_bool(const struct kg_gguf *gguf, const char *key, bool *value, struct kg_error *error);

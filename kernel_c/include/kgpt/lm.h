@@ -35,6 +35,10 @@ struct kg_lm_model {
 /* Names of the supported architectures ("llama", …), NULL at the end. */
 extern const char *const kg_lm_arch_names[];
 
+/* The architecture of a file, before anything else of it is read. Refuses another one, a shard of a split model, and a
+ * vocabulary without weights. */
+enum kg_status kg_lm_identify(const struct kg_gguf *gguf, const struct kg_lm_arch **arch, struct kg_error *error);
+
 uint64_t kg_lm_model_size(const struct kg_gguf *gguf); /* bytes that kg_lm_open takes from its arena */
 
 /* Refuses what is not supported by name: architecture, missing or unknown hyperparameters, tensors that are missing,

@@ -1,0 +1,60 @@
+"""The kernel's tables of language models, read as text: kernel_c/lm/arch.def and fields.def.
+
+A row is a call of a macro, KG_NAME(arguments). What the rows mean stands at the top of each file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+from kgpt_build.errors import KgptError
+from kgpt_build.paths import source_root
+
+_ROW = re.compile(r"\bKG_([A-Z]+)\(")
+_SKIPPED = re.compile(r"/\*.*?\*/|^#.*?$", re.DOTALL | re.MULTILINE)
+_PART = re.compile(r'"(?:[^"\\]|\\.)*"|[(),]|[^"(),]+')
+
+
+class Row(NamedTuple):
+    """KG_``kind``(``arguments``): texts without their quotes, everything else as it stands there."""
+
+    kind: str
+    arguments: tuple[str, ...]
+
+
+@cache
+def rows(name: str) -> tuple[Row, ...]:
+    """The rows of kernel_c/lm/``name``, in their order. Raises KgptError where it cannot be read."""
+    path = source_root() / "kernel_c" / "lm" / name
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise KgptError(f"{path}: cannot be read: {error.strerror or error}", "install kgpt again") from None
+    return tuple(_rows(_SKIPPED.sub("", text)))
+
+
+def _rows(text: str) -> Iterator[Row]:
+    for found in _ROW.finditer(text):
+        yield Row(found[1], tuple(_arguments(text[found.end() :])))
+
+
+def _arguments(text: str) -> Iterator[str]:
+    """The arguments of a call whose opening parenthesis was read."""
+    depth, parts = 0, ""
+    for part in _PART.findall(text):
+        if depth == 0 and part in (",", ")"):
+            yield _argument(parts)
+            parts = ""
+            if part == ")":
+                return
+            continue
+        depth += {"(": 1, ")": -1}.get(part, 0)
+        parts += part
+
+
+def _argument(text: str) -> str:
+    text = " ".join(text.split())
+    return text[1:-1] if text[:1] == '"' else text
