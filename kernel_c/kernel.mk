@@ -35,6 +35,7 @@ ENGINE := \
     console/keyboard.c \
     console/pixels.c \
     console/terminal.c \
+    console/writer.c \
     core/acpi.c \
     core/acpi_cpus.c \
     core/acpi_fadt.c \

@@ -8,7 +8,8 @@
 #include "kgpt/str.h"
 
 const char *const kg_mode_names[] = {"generate", "shell", "selftest", "train", "chat", "bench", NULL};
-static const char *const screen_names[] = {"auto", "off", "safe", NULL}; /* enum kg_screen_use */
+static const char *const screen_names[] = {"auto", "off", "safe", NULL};           /* enum kg_screen_use */
+static const char *const output_names[] = {"auto", "plain", "color", "raw", NULL}; /* enum kg_output */
 static const char *const fault_names[] = {"ud",    "null",  "text", "exec", "stack",  "div", "hang",
                                           "reset", "panic", "deaf", "cpu",  "screen", NULL};
 static const char *const clock_names[] = {"cpuid", "hypervisor", "hpet", "pmtimer", "pit", "base", NULL};
@@ -32,6 +33,8 @@ static const struct kg_key keys[] = {
     {.name = "cpus", .kind = KIND_COUNT, .offset = AT(cpus), .most = 256, .not_in = IN_SET | IN_TRAIN},
     {.name = "screen", .kind = KIND_CHOICE, .offset = AT(screen), .choices = screen_names, .not_in = IN_SET | IN_TRAIN},
     {.name = "scale", .kind = KIND_COUNT, .offset = AT(scale), .most = 8, .not_in = IN_SET | IN_TRAIN},
+    {.name = "output", .kind = KIND_CHOICE, .offset = AT(output), .choices = output_names, .not_in = IN_SET | IN_TRAIN},
+    {.name = "columns", .kind = KIND_COUNT, .offset = AT(columns), .most = 1000, .not_in = IN_SET | IN_TRAIN},
     {.name = "exit", .kind = KIND_FLAG, .offset = AT(exit), .not_in = IN_SET | IN_TRAIN},
     {.name = "logits", .kind = KIND_FLAG, .offset = AT(logits), .not_in = IN_SET | IN_TRAIN},
     {.name = "text", .kind = KIND_FLAG, .offset = AT(train.text), .not_in = IN_SET},

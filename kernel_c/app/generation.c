@@ -22,7 +22,7 @@ static void show_begin(void *context, uint32_t sample)
 {
     struct show *show = context;
     kg_print("sample %2u: ", sample + 1);
-    plat_write(show->prompt, kg_strlen(show->prompt));
+    plat_text(KG_VOICE_MODEL, show->prompt, kg_strlen(show->prompt));
 }
 
 static void show_logits(void *context, uint32_t sample, uint32_t pos, uint32_t token, const float *logits)
@@ -39,14 +39,14 @@ static void show_token(void *context, const struct kg_token *token)
     if (show->first_token == 0) {
         show->first_token = plat_ticks();
     }
-    plat_write(token->text, token->n);
+    plat_text(KG_VOICE_MODEL, token->text, token->n);
     kg_event_token(show->k, token);
 }
 
 static void show_document(void *context, const struct kg_document *document)
 {
     struct show *show = context;
-    plat_write("\n", 1);
+    plat_text(KG_VOICE_MODEL, "\n", 1);
     kg_event_sample(show->k, document);
     if (kg_statusline_due(show->k)) {
         kg_statusline(show->k, "sample %u/%u", document->index + 1, show->k->config.samples);

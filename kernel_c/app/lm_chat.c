@@ -135,10 +135,10 @@ static void print_history(struct kgpt *k)
     kg_stream_begin(&stream);
     for (uint32_t i = 0; out && i < lm->session.n_past; i++) {
         size_t n = kg_vocab_piece(&lm->vocab, lm->session.tokens[i], lm->piece, true);
-        plat_write(out, kg_stream_feed(&stream, lm->piece, n, out));
+        plat_text(KG_VOICE_MODEL, out, kg_stream_feed(&stream, lm->piece, n, out));
     }
     if (out) {
-        plat_write(out, kg_stream_end(&stream, out));
+        plat_text(KG_VOICE_MODEL, out, kg_stream_end(&stream, out));
     }
     kg_arena_rewind(&k->arena, used);
     kg_print("%skgpt: %u of %u tokens\n", lm->session.n_past ? "\n" : "", lm->session.n_past,
@@ -349,7 +349,7 @@ void kg_lm_chat_run(struct kgpt *k)
 {
     kg_print("kgpt: chat with %s (%s, context %u): /help lists the commands, Ctrl-C ends a reply, Ctrl-D leaves\n",
              kg_lm.model.name, kg_lm.chat.family, kg_lm.session.options.n_ctx);
-    kg_lineedit_init(&k->edit, plat_write);
+    kg_lineedit_init(&k->edit, kg_print_typed);
     for (;;) {
         enum line line = read_message(k);
         if (line == LINE_END) {

@@ -121,7 +121,7 @@ static uint32_t sample(struct reply *r)
 /* What can be shown of `n` bytes at lm->reply + r->n has been written there: to the console, and into the text. */
 static void show(struct reply *r, size_t n)
 {
-    plat_write(r->lm->reply + r->n, n);
+    plat_text(KG_VOICE_MODEL, r->lm->reply + r->n, n);
     r->n += n;
 }
 
@@ -354,7 +354,7 @@ enum kg_status kg_lm_reply(struct kgpt *k, const struct kg_lm_turn *turn, struct
     uint64_t decode_start = plat_ticks();
     status = decode(&r, error);
     show(&r, kg_stream_end(&lm->stream, lm->reply + r.n));
-    plat_write("\n", 1);
+    plat_text(KG_VOICE_MODEL, "\n", 1);
     finish_speed(&r, decode_start);
     show_status(&r, lm->speed.decode_us);
     lm->reply_n = r.n;

@@ -50,9 +50,9 @@ static void print_prompt(const char *prompt, size_t n)
     kg_stream_begin(&stream);
     for (size_t at = 0; at < n; at += PROMPT_PART) {
         size_t part = n - at < PROMPT_PART ? n - at : PROMPT_PART;
-        plat_write(out, kg_stream_feed(&stream, prompt + at, part, out));
+        plat_text(KG_VOICE_MODEL, out, kg_stream_feed(&stream, prompt + at, part, out));
     }
-    plat_write(out, kg_stream_end(&stream, out));
+    plat_text(KG_VOICE_MODEL, out, kg_stream_end(&stream, out));
 }
 
 enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_error *error)

@@ -57,6 +57,9 @@ static enum kg_status announce(struct kgpt *k, struct kg_error *error)
     if (k->config.screen != KG_SCREEN_AUTO || k->config.scale) {
         plat_screen_use((enum kg_screen_use)k->config.screen, k->config.scale);
     }
+    if (k->config.output != KG_OUTPUT_AUTO || k->config.columns) {
+        plat_output((enum kg_output)k->config.output, k->config.columns);
+    }
     kg_ops_fill(&k->ops, k->info->cpu->features, k->config.cpumask);
     kg_report_boot(k);
     kg_event_cpu(k);

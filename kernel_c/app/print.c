@@ -14,7 +14,12 @@ void kg_print(const char *format, ...)
     va_end(arguments);
     length = kg_format_stored(length, sizeof text);
     kg_utf8_printable(text, length, true); /* a prompt or a name in it may be anything, and may be cut */
-    plat_write(text, length);
+    plat_text(KG_VOICE_KERNEL, text, length);
+}
+
+void kg_print_typed(const char *text, size_t n)
+{
+    plat_text(KG_VOICE_USER, text, n);
 }
 
 void kg_print_error(const struct kg_error *error)

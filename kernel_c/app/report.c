@@ -52,7 +52,7 @@ static void print_vocabulary(const struct kg_tokenizer *tokenizer)
         if (n == 1 && (text[0] < 0x20 || text[0] == 0x7F)) {
             kg_print("\\x%02x", (unsigned)text[0]);
         } else {
-            plat_write(text, n);
+            plat_text(KG_VOICE_MODEL, text, n);
         }
     }
     kg_print(" and BOS (%u)\n", tokenizer->bos_id);

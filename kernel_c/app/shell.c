@@ -217,7 +217,7 @@ static bool read_line(struct kgpt *k)
 
 void kg_shell_run(struct kgpt *k)
 {
-    kg_lineedit_init(&k->edit, plat_write);
+    kg_lineedit_init(&k->edit, kg_print_typed);
     while (read_line(k)) {
         if (obey(k, k->edit.line) == KG_NEXT_HALT) {
             return;

@@ -283,8 +283,8 @@ static enum kg_status draw_samples(struct training *t, struct kg_error *error)
         document.tokens = n < config->train.block_size ? n + 1 : n; /* with the BOS that ended it */
         document.reason = n < config->train.block_size ? KG_REASON_EOS : KG_REASON_CONTEXT;
         kg_print("sample %2u: ", i + 1);
-        plat_write(text, document.n);
-        plat_write("\n", 1);
+        plat_text(KG_VOICE_MODEL, text, document.n);
+        plat_text(KG_VOICE_MODEL, "\n", 1);
         kg_event_sample(t->k, &document);
     }
     return KG_OK;

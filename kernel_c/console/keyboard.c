@@ -133,6 +133,10 @@ static size_t type_function(char *typed, uint8_t i)
 static size_t type_move(char *typed, char move)
 {
     bool numbered = move >= '0' && move <= '9';
+    if (move == '5' || move == '6') {
+        *typed = move == '5' ? (char)KG_KEY_PAGE_UP : (char)KG_KEY_PAGE_DOWN;
+        return 1;
+    }
     return move ? type_sequence(typed, numbered ? (uint8_t)(move - '0') : 0, numbered ? '~' : move) : 0;
 }
 

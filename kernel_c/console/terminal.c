@@ -20,14 +20,15 @@ static uint32_t height(const struct kg_terminal *t)
     return t->rows - 1 - t->top;
 }
 
+/* Row `row` of the text, or, below 0 and counted from ring on, of what has scrolled away. */
 static uint32_t *row_at(const struct kg_terminal *t, uint32_t row)
 {
-    return t->cells + (size_t)((t->first + row) % height(t)) * t->columns;
+    return t->cells + (size_t)((t->first + row) % t->ring) * t->columns;
 }
 
 static uint32_t *status_row(const struct kg_terminal *t)
 {
-    return t->cells + (size_t)(t->rows - 1) * t->columns;
+    return t->cells + (size_t)t->ring * t->columns;
 }
 
 static void blank(uint32_t *cells, uint32_t from, uint32_t to, uint32_t colours)
@@ -49,19 +50,19 @@ void kg_terminal_forget(struct kg_terminal *t)
     }
 }
 
-void kg_terminal_init(struct kg_terminal *t, uint32_t *memory, uint32_t columns, uint32_t rows)
+void kg_terminal_init(struct kg_terminal *t, uint32_t *memory, size_t size, uint32_t columns, uint32_t rows)
 {
-    *t = (struct kg_terminal){
-        .cells = memory, .shown = memory + (size_t)columns * rows, .columns = columns, .rows = rows};
+    uint32_t ring = (uint32_t)(size / columns) - rows - 1;
+    *t = (struct kg_terminal){.cells = memory, .ring = ring, .columns = columns, .rows = rows};
+    t->shown = status_row(t) + columns;
     kg_terminal_colour(t, INK, PAPER);
-    blank(memory, 0, columns * rows, t->colours);
+    blank(memory, 0, (ring + 1) * columns, t->colours);
     kg_terminal_forget(t);
 }
 
 /* --- UTF-8 --- */
 
-/* Takes one byte and returns how many code points it ended: 0, 1, or 2 if it ended a broken one besides its own. */
-static uint32_t decode(struct kg_decoder *d, uint8_t byte, uint32_t codes[2])
+uint32_t kg_decode(struct kg_decoder *d, uint8_t byte, uint32_t codes[2])
 {
     uint32_t n = 0;
     if (byte >> 6 == 2 && d->missing) {
@@ -124,12 +125,25 @@ static uint32_t line_end(const struct kg_terminal *t)
     return row;
 }
 
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The first row scrolls away. Who looks at older ones goes on seeing the same. */
+static void scroll(struct kg_terminal *t)
+{
+    t->first = (t->first + 1) % t->ring;
+    t->kept = smaller(t->kept + 1, t->ring - height(t));
+    t->back = smaller(t->back + (t->back > 0), t->kept);
+}
+
 static void next_row(struct kg_terminal *t, uint32_t wrapped)
 {
     if (t->row + 1 < height(t)) {
         t->row++;
     } else {
-        t->first = (t->first + 1) % height(t);
+        scroll(t);
         blank_row(t, t->row);
     }
     mark_row(t, wrapped);
@@ -188,21 +202,28 @@ static void update_colours(struct kg_terminal *t)
     t->colours = t->reversed ? KG_CELL_COLOURS(paper, ink) : KG_CELL_COLOURS(ink, paper);
 }
 
+static void set_plain(struct kg_terminal *t)
+{
+    t->ink = t->plain_ink;
+    t->paper = t->plain_paper;
+    t->bold = t->reversed = false;
+    update_colours(t);
+}
+
 void kg_terminal_colour(struct kg_terminal *t, uint32_t ink, uint32_t paper)
 {
-    t->ink = (uint8_t)ink;
-    t->paper = (uint8_t)paper;
-    t->bold = t->reversed = false;
+    t->plain_ink = (uint8_t)ink;
+    t->plain_paper = (uint8_t)paper;
     t->state = TEXT;
     t->decoder.missing = 0;
-    update_colours(t);
+    set_plain(t);
 }
 
 static void set_rendition(struct kg_terminal *t, uint32_t code)
 {
     uint32_t tens = code / 10, ones = code % 10;
     if (code == 0) {
-        kg_terminal_colour(t, INK, PAPER);
+        set_plain(t);
     } else if (code == 1 || code == 22) {
         t->bold = code == 1;
     } else if (code == 7 || code == 27) {
@@ -210,9 +231,9 @@ static void set_rendition(struct kg_terminal *t, uint32_t code)
     } else if (ones == 8) {
         return;
     } else if (tens == 3) {
-        t->ink = (uint8_t)(ones == 9 ? INK : ones);
+        t->ink = ones == 9 ? t->plain_ink : (uint8_t)ones;
     } else if (tens == 4) {
-        t->paper = (uint8_t)(ones == 9 ? PAPER : ones);
+        t->paper = ones == 9 ? t->plain_paper : (uint8_t)ones;
     } else if (tens == 9 && ones < 8) {
         t->ink = (uint8_t)(BRIGHT + ones);
     } else if (tens == 10 && ones < 8) {
@@ -340,7 +361,7 @@ static void feed(struct kg_terminal *t, uint8_t byte)
     } else if (t->state == CONTROL) {
         feed_control(t, byte);
     } else {
-        for (uint32_t i = 0, n = decode(&t->decoder, byte, codes); i < n; i++) {
+        for (uint32_t i = 0, n = kg_decode(&t->decoder, byte, codes); i < n; i++) {
             if (is_visible(codes[i])) {
                 put(t, codes[i]);
             } else {
@@ -364,7 +385,7 @@ void kg_terminal_status(struct kg_terminal *t, const char *text, size_t n)
     struct kg_decoder decoder = {0};
     uint32_t *cells = status_row(t), codes[2], column = 0;
     for (size_t i = 0; i < n; i++) {
-        for (uint32_t j = 0, m = decode(&decoder, (uint8_t)text[i], codes); j < m; j++) {
+        for (uint32_t j = 0, m = kg_decode(&decoder, (uint8_t)text[i], codes); j < m; j++) {
             if (is_visible(codes[j]) && column < t->columns) {
                 cells[column++] = codes[j] | KG_CELL_COLOURS(PAPER, INK);
             }
@@ -373,29 +394,31 @@ void kg_terminal_status(struct kg_terminal *t, const char *text, size_t n)
     blank(cells, column, t->columns, KG_CELL_COLOURS(PAPER, INK));
 }
 
-static void reverse(uint32_t *cells, size_t n)
-{
-    for (size_t i = 0; i < n / 2; i++) {
-        uint32_t kept = cells[i];
-        cells[i] = cells[n - 1 - i];
-        cells[n - 1 - i] = kept;
-    }
-}
-
 void kg_terminal_place(struct kg_terminal *t, uint32_t top)
 {
-    uint32_t before = height(t), now = t->rows - 1 - top, gone = t->row >= now ? t->row - (now - 1) : 0;
-    size_t whole = (size_t)before * t->columns, head = (size_t)((t->first + gone) % before) * t->columns;
-    reverse(t->cells, head); /* three reversals turn the ring so that it begins with the first row that stays */
-    reverse(t->cells + head, whole - head);
-    reverse(t->cells, whole);
-    t->first = 0;
-    t->row -= gone;
+    uint32_t used = height(t), now = t->rows - 1 - top;
+    for (; t->row >= now; t->row--, used--) {
+        scroll(t);
+    }
     t->top = top;
-    for (uint32_t row = before - gone; row < now; row++) {
+    t->back = 0;
+    t->kept = smaller(t->kept, t->ring - now);
+    for (uint32_t row = used; row < now; row++) {
         blank_row(t, row);
     }
     kg_terminal_forget(t);
+}
+
+/* --- what has scrolled away --- */
+
+void kg_terminal_page(struct kg_terminal *t, int pages)
+{
+    uint32_t page = height(t) > 1 ? height(t) - 1 : 1; /* one row is seen twice */
+    if (pages > 0) {
+        t->back = smaller(t->back + page, t->kept);
+    } else {
+        t->back = pages < 0 && t->back > page ? t->back - page : 0;
+    }
 }
 
 /* --- drawing --- */
@@ -409,8 +432,8 @@ void kg_terminal_draw(struct kg_terminal *t, kg_cells_draw *draw)
 {
     uint32_t cursor = t->column < t->columns ? t->column : t->columns - 1;
     for (uint32_t row = t->top; row < t->rows; row++) {
-        bool is_text = row < t->rows - 1, has_cursor = is_text && row - t->top == t->row;
-        const uint32_t *cells = is_text ? row_at(t, row - t->top) : status_row(t);
+        bool is_text = row < t->rows - 1, has_cursor = is_text && row - t->top == t->row + t->back;
+        const uint32_t *cells = is_text ? row_at(t, t->ring - t->back + row - t->top) : status_row(t);
         uint32_t *shown = t->shown + (size_t)row * t->columns, changed = 0;
         for (uint32_t column = 0; column < t->columns; column++) {
             uint32_t cell = has_cursor && column == cursor ? swapped(cells[column]) : cells[column] & ~KG_CELL_WRAPPED;

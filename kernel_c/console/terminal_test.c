@@ -7,7 +7,8 @@
 #define ROWS 5 /* of which four are text */
 
 static struct kg_terminal terminal;
-static uint32_t memory[2 * COLUMNS * ROWS];
+#define KEPT 3 /* rows that have scrolled away */
+static uint32_t memory[(2 * ROWS + KEPT) * COLUMNS];
 static char
     screen[ROWS * (COLUMNS + 1) + 1]; /* '_' is a space, '#' what is not ASCII, '@' the cursor; rows end with '|' */
 
@@ -18,6 +19,13 @@ static void draw(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t 
         bool is_cursor = row < ROWS - 1 && KG_CELL_PAPER(cells[i]) != 0;
         screen[row * (COLUMNS + 1) + column + i] = is_cursor ? '@' : code == ' ' ? '_' : code < 0x80 ? (char)code : '#';
     }
+}
+
+static const char *paged(int pages)
+{
+    kg_terminal_page(&terminal, pages);
+    kg_terminal_draw(&terminal, draw);
+    return screen;
 }
 
 static const char *drawn(const char *text)
@@ -33,7 +41,7 @@ static const char *drawn(const char *text)
 /* What a new terminal shows of `text`. */
 static const char *shown(const char *text)
 {
-    kg_terminal_init(&terminal, memory, COLUMNS, ROWS);
+    kg_terminal_init(&terminal, memory, sizeof memory / sizeof *memory, COLUMNS, ROWS);
     return drawn(text);
 }
 
@@ -71,4 +79,12 @@ KG_TEST(terminal, status_and_picture)
     KG_CHECK_TEXT(t, drawn("\n6"), "2_____|3_____|5_____|6@____|status|"); /* the upper rows are another's */
     kg_terminal_place(&terminal, 0);
     KG_CHECK_TEXT(t, drawn("!"), "5_____|6!@___|______|______|status|");
+}
+
+KG_TEST(terminal, pages)
+{
+    shown("0\n1\n2\n3\n4\n5\n6\n7\n8");
+    KG_CHECK_TEXT(t, paged(1), "2_____|3_____|4_____|5_____|______|");
+    KG_CHECK_TEXT(t, drawn("\n9"), "3_____|4_____|5_____|6_____|______|"); /* row 2 is forgotten */
+    KG_CHECK_TEXT(t, paged(-1), "6_____|7_____|8_____|9@____|______|");
 }

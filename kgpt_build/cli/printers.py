@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
+
+from kgpt_build.vm.terminal import as_written, visible
 
 if TYPE_CHECKING:
     from kgpt_build.vm.events import Event, Speed, Token
@@ -23,7 +26,7 @@ class LinePrinter:
         lines = self._machine.lines[self._printed :]
         self._printed += len(lines)
         for line in lines:
-            click.echo(line)
+            click.echo(visible(line.decode(errors="replace")) if sys.stdout.isatty() else line)
 
 
 class EventPrinter:
@@ -61,23 +64,27 @@ class EventPrinter:
     def _print_token(self, token: Token) -> None:
         """A language model's answer as it comes; a microgpt's text begins with the prompt, and is printed whole."""
         if self._is_lm:
-            click.echo(token.text, nl=False)
+            click.echo(_shown(token.text), nl=False)
             self._printed += token.text
 
     def _print_sample(self, index: int, text: str) -> None:
         if not self._short:
-            click.echo(f"sample {index + 1:2d}: {text}")
+            click.echo(f"sample {index + 1:2d}: {_shown(text)}")
         elif self._is_lm:
-            click.echo(text.removeprefix(self._printed))  # what was kept back until the end
+            click.echo(_shown(text.removeprefix(self._printed)))  # what was kept back until the end
             self._printed = ""
         else:
-            click.echo(text)
+            click.echo(_shown(text))
 
     @property
     def _is_lm(self) -> bool:
         from kgpt_build.vm.events import Model
 
         return any(isinstance(event, Model) and event.tokenizer for event in self._machine.events[:8])
+
+
+def _shown(text: str) -> str:
+    return as_written(text, terminal=sys.stdout.isatty())
 
 
 def speed_text(speed: Speed) -> str:

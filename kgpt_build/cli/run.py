@@ -32,6 +32,7 @@ from kgpt_build.settings import GenerateSettings
 from kgpt_build.settings_lm import MAX_SYSTEM
 from kgpt_build.vm.display import find_window
 from kgpt_build.vm.settings import RunSettings
+from kgpt_build.vm.terminal import kernel_words
 
 if TYPE_CHECKING:
     from kgpt_build.settings_lm import LmSettings
@@ -63,6 +64,11 @@ class Wishes:
     def typed_to(self) -> bool:
         """… or in the window that shows its screen: the guest is to go on after what it was asked for."""
         return self.interactive or (self.window and not self._alone)
+
+    @property
+    def shows_console(self) -> bool:
+        """What the guest writes on its serial port is what is printed."""
+        return self.serial and not (self.one_shot or self.as_json)
 
     @property
     def _alone(self) -> bool:
@@ -166,6 +172,9 @@ def command(
     medium = choose_medium(image, medium, settings.firmware)
     if medium == "kernel":
         _check_kind(image, lm, wishes, texts, brings=bool(models))
+        if wishes.shows_console:
+            words = " ".join([*kernel_words(1, interactive=wishes.interactive), words]).strip()
+            settings = dataclasses.replace(settings, cmdline=words)
     elif asked or texts:
         raise UsageError(
             f"{image} brings its own command line: it cannot be told {(*asked, *(text.kind for text in texts))[0]}",

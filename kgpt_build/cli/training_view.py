@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from kgpt_build.training.curve import draw
 from kgpt_build.training.runs import Run
 from kgpt_build.training.session import Session
 from kgpt_build.vm.events import Cpus, Eval, Event, Preview, Sample, Step
+from kgpt_build.vm.terminal import as_written
 
 PLAIN_LINES = 20
 """Of losses in a whole training."""
@@ -168,7 +170,7 @@ def step_line(step: Step, steps: int) -> str:
 
 def sample_line(sample: Sample) -> str:
     """As microgpt prints it."""
-    return f"sample {sample.index + 1:2d}: {sample.text}"
+    return f"sample {sample.index + 1:2d}: {as_written(sample.text, terminal=sys.stdout.isatty())}"
 
 
 def preview_line(preview: Preview, width: int) -> str:

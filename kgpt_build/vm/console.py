@@ -15,6 +15,7 @@ from types import FrameType
 
 from kgpt_build.vm.events import Shell
 from kgpt_build.vm.machine import Machine
+from kgpt_build.vm.terminal import LineEnds, knows_sequences, wants_colors
 from kgpt_build.vm.transcript import PlainText
 from kgpt_build.vm.verdict import Verdict
 
@@ -22,6 +23,7 @@ LEAVE = b"\x1d"
 LEAVE_NAME = "Ctrl-]"
 _PASTE_ON, _PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
 """Bracketed paste: what is pasted arrives between marks, so that a guest can take several lines for one message."""
+_PLAIN = b"\x1b[m"
 _END_OF_INPUT = "\x04"
 _DEADLY = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
@@ -58,15 +60,17 @@ def interact(machine: Machine, stdin: int = 0, stdout: int = 1) -> Verdict:
     """
     with raw_terminal(stdin), _bracketed_paste(stdout):
         last = _pump(machine, stdin, stdout)
+        if wants_colors():
+            _write(stdout, _PLAIN)  # the guest may have ended amid what was typed
         if last not in (b"", b"\n"):
-            _write(stdout, b"\r\n")
+            _write(stdout, b"\n")
     return machine.wait()
 
 
 @contextlib.contextmanager
 def _bracketed_paste(stdout: int) -> Iterator[None]:
     """The terminal marks what is pasted; not where TERM says that it knows no escape sequences."""
-    if os.environ.get("TERM", "dumb") == "dumb":
+    if not knows_sequences():
         yield
         return
     _write(stdout, _PASTE_ON)
@@ -128,13 +132,14 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 def _pump(machine: Machine, stdin: int, stdout: int) -> bytes:
     """Copy both ways until either side ends or the time limit; the last byte shown."""
-    position, last = 0, b""
+    position, last, lines = 0, b"", LineEnds()
     with _woken_by(machine) as wake:
         while True:
             data, position = machine.console.raw_since(position)
             if data:
-                _write(stdout, data)
-                last = data[-1:]
+                shown = lines.feed(data)
+                _write(stdout, shown)
+                last = shown[-1:] or last
                 continue
             if machine.console.closed or not machine.running:
                 return last

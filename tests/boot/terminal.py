@@ -9,6 +9,7 @@ import re
 import select
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,10 +21,17 @@ SECONDS = 60.0  # far more than any step takes: this only keeps a failure from h
 
 
 class Terminal:
-    """A program that has a terminal of its own as standard input, output and error."""
+    """A program that has a terminal of its own as standard input, output and error.
 
-    def __init__(self, words: list[str], env: Mapping[str, str], cwd: Path) -> None:
+    ``columns``: how wide it is; 0: it does not say.
+    """
+
+    def __init__(
+        self, words: list[str], env: Mapping[str, str], cwd: Path, columns: int = 0, pass_fds: tuple[int, ...] = ()
+    ) -> None:
         self.ours, self.theirs = pty.openpty()
+        if columns:
+            termios.tcsetwinsize(self.theirs, (24, columns))
         self._plain = PlainText()
         self._seen = 0
         self.text = ""
@@ -36,6 +44,7 @@ class Terminal:
             stdout=self.theirs,
             stderr=self.theirs,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
 
     def __enter__(self) -> Terminal:

@@ -12,6 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* One key of a terminal: a byte, ESC and a byte, or a sequence. */
 UNWATCHED static bool is_key(const char *typed, size_t n)
 {
+    if (n == 1 && ((uint8_t)typed[0] == KG_KEY_PAGE_UP || (uint8_t)typed[0] == KG_KEY_PAGE_DOWN)) {
+        return true;
+    }
     for (size_t i = 0; i < n; i++) {
         if ((uint8_t)typed[i] > 0x7F) {
             return false;

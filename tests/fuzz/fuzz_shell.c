@@ -60,6 +60,24 @@ UNWATCHED void plat_write(const char *text, size_t n)
     }
 }
 
+void plat_text(enum kg_voice voice, const char *text, size_t n)
+{
+    promise(voice <= KG_VOICE_USER);
+    plat_write(text, n);
+}
+
+UNWATCHED void plat_notice(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        promise(text[i] >= ' ' && text[i] <= '~');
+    }
+}
+
+void plat_output(enum kg_output output, uint32_t columns)
+{
+    promise(output <= KG_OUTPUT_RAW && columns <= 1000);
+}
+
 /* A NUL is a pause, in which a reply can grow; several are a longer one. When all is typed, Ctrl-C and the end of the input come in turn:
  * one ends what runs, the other who listens. */
 int plat_read(void)

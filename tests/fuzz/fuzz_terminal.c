@@ -7,6 +7,7 @@
 
 #include "kgpt/pixels.h"
 #include "kgpt/terminal.h"
+#include "kgpt/writer.h"
 #include "promise.h"
 
 #define MOST_COLUMNS 24
@@ -17,7 +18,19 @@ static struct kg_terminal terminal;
 static struct kg_pixels pixels;
 static uint32_t seen[MOST_ROWS][MOST_COLUMNS];
 
+static struct kg_writer writer;
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Whatever a text holds, the terminal is told to write it, and nothing else. */
+UNWATCHED static void write_text(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        promise((uint8_t)text[i] >= 0x20 || text[i] == '\n' || text[i] == '\t' || text[i] == '\b');
+        promise(text[i] != 0x7F);
+    }
+    kg_terminal_write(&terminal, text, n);
+}
 
 UNWATCHED static void see(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t n)
 {
@@ -43,12 +56,15 @@ static void draw(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t 
 UNWATCHED static void check(void)
 {
     uint32_t height = terminal.rows - 1 - terminal.top;
-    promise(terminal.row < height && terminal.column <= terminal.columns && terminal.first < height);
+    promise(terminal.row < height && terminal.column <= terminal.columns && terminal.first < terminal.ring);
+    promise(terminal.back <= terminal.kept && terminal.kept + height <= terminal.ring);
     for (uint32_t row = terminal.top; row < terminal.rows; row++) {
-        uint32_t in_text = row - terminal.top, at = row < terminal.rows - 1 ? (terminal.first + in_text) % height : row;
+        uint32_t in_text = row - terminal.top, in_ring = terminal.first + terminal.ring - terminal.back + in_text;
+        uint32_t at = row < terminal.rows - 1 ? in_ring % terminal.ring : terminal.ring;
         for (uint32_t column = 0; column < terminal.columns; column++) {
             uint32_t cell = terminal.cells[at * terminal.columns + column];
-            bool is_cursor = in_text == terminal.row && (column == terminal.column || column + 1 == terminal.columns);
+            bool is_cursor = in_text == terminal.row + terminal.back &&
+                             (column == terminal.column || column + 1 == terminal.columns);
             promise(column == 0 || !(cell & KG_CELL_WRAPPED));
             promise(is_cursor || seen[row][column] == (cell & ~KG_CELL_WRAPPED));
             promise(((seen[row][column] ^ cell) & KG_CELL_CODE) == 0);
@@ -80,6 +96,13 @@ static void feed(const uint8_t *data, size_t n)
     } else if (command == 0xFB) {
         kg_terminal_place(&terminal, (n > 1 ? data[1] : 0) % (terminal.rows - 1));
         memset(seen, 0xFF, sizeof seen);
+    } else if (command == 0xFD) {
+        kg_terminal_page(&terminal, (int)(n % 3) - 1);
+    } else if (command == 0xFE && n > 2) {
+        writer.columns = data[1] % (MOST_COLUMNS + 1);
+        kg_writer_text(&writer, KG_VOICE_MODEL, (const char *)data + 2, n - 2);
+    } else if (command == 0xFF) {
+        kg_writer_notice(&writer, "working", 7);
     } else if (command == 0xFC) {
         kg_terminal_colour(&terminal, n % 16, data[n - 1] % 16);
     } else {
@@ -93,10 +116,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     uint32_t columns = 1 + data[0] % MOST_COLUMNS, rows = 2 + data[1] % (MOST_ROWS - 1);
-    uint32_t *cells = malloc(2 * columns * rows * sizeof *cells);
+    size_t n_cells = (2 * rows + data[1] / MOST_ROWS) * columns; /* more rows are kept */
+    uint32_t *cells = malloc(n_cells * sizeof *cells);
     uint8_t *memory = make_pixels(columns, rows);
     memset(seen, 0xFF, sizeof seen);
-    kg_terminal_init(&terminal, cells, columns, rows);
+    kg_terminal_init(&terminal, cells, n_cells, columns, rows);
+    writer = (struct kg_writer){.write = write_text, .one_cell = true};
     for (size_t at = 2; at < size; at += PIECE) {
         feed(data + at, size - at < PIECE ? size - at : PIECE);
         kg_terminal_draw(&terminal, draw);

@@ -109,6 +109,9 @@ _WRITTEN = (
         "\\xfb\\x02",
         "\\xfb\\x00",
         "\\xfc",
+        "\\xfd",
+        "\\xfe\\x0cword",
+        "\\xff",
         "\\xe2\\x94\\x80",
         "\\xc3\\xa9",
         "\\xf0\\x9f\\x98\\x80",
@@ -218,7 +221,7 @@ TARGETS = {
         ),
         Target(
             "terminal",
-            tuple(f"kernel_c/{name}.c" for name in ("console/font", "console/pixels", "console/terminal")),
+            (*(f"kernel_c/console/{name}.c" for name in ("font", "pixels", "terminal", "writer")), *_CORE),
             400,
             words=_WRITTEN,
         ),

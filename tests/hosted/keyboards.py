@@ -70,18 +70,26 @@ FUNCTIONS = tuple(
     for i, (codes, sends) in enumerate(zip(_F_CODES, _F_SENDS, strict=True))
 )
 
+PAGE_UP, PAGE_DOWN = "\xfe", "\xff"
+"""Bytes that no text has: they are for the screen."""
 _MOVES = (
-    *(("home", 0x47, 0x6C, "[H", "7"), ("up", 0x48, 0x75, "[A", "8"), ("pgup", 0x49, 0x7D, "[5~", "9")),
+    *(("home", 0x47, 0x6C, "[H", "7"), ("up", 0x48, 0x75, "[A", "8"), ("pgup", 0x49, 0x7D, PAGE_UP, "9")),
     *(("left", 0x4B, 0x6B, "[D", "4"), ("right", 0x4D, 0x74, "[C", "6"), ("end", 0x4F, 0x69, "[F", "1")),
-    *(("down", 0x50, 0x72, "[B", "2"), ("pgdn", 0x51, 0x7A, "[6~", "3"), ("insert", 0x52, 0x70, "[2~", "0")),
+    *(("down", 0x50, 0x72, "[B", "2"), ("pgdn", 0x51, 0x7A, PAGE_DOWN, "3"), ("insert", 0x52, 0x70, "[2~", "0")),
     ("delete", 0x53, 0x71, "[3~", "."),
 )
+
+
+def _sent(sends: str) -> str:
+    return "\x1b" + sends if sends.startswith("[") else sends
+
+
 MOVES = tuple(
-    Key(name, set1, set2, extended=True, plain="\x1b" + sends, shifted="\x1b" + sends)
+    Key(name, set1, set2, extended=True, plain=_sent(sends), shifted=_sent(sends))
     for name, set1, set2, sends, _ in _MOVES
 )
 PAD = (
-    *(Key(f"pad {digit}", set1, set2, plain="\x1b" + sends, shifted=digit) for _, set1, set2, sends, digit in _MOVES),
+    *(Key(f"pad {digit}", set1, set2, plain=_sent(sends), shifted=digit) for _, set1, set2, sends, digit in _MOVES),
     Key("pad 5", 0x4C, 0x73, shifted="5"),
 )
 """Without Num Lock; with it, plain and shifted change places."""

@@ -15,7 +15,7 @@ from kgpt_build.headers import font
 
 SOURCES = [
     "tests/hosted/screen_driver.c",
-    *(f"kernel_c/console/{name}.c" for name in ("font", "pixels", "terminal")),
+    *(f"kernel_c/console/{name}.c" for name in ("font", "pixels", "terminal", "writer")),
     *("kernel_c/app/lineedit.c", "kernel_c/core/format.c", "kernel_c/core/str.c", "kernel_c/core/utf8.c"),
 ]
 COLOURS = (
@@ -70,9 +70,9 @@ class _Format(ctypes.Structure):
 
 
 class Screen:
-    """A terminal drawn into memory."""
+    """A terminal drawn into memory, which keeps ``kept`` rows that have scrolled away."""
 
-    def __init__(self, library: ctypes.CDLL, format: Format, scale: int = 1) -> None:
+    def __init__(self, library: ctypes.CDLL, format: Format, scale: int = 1, kept: int = 0) -> None:
         self._library, self.format = library, format
         self.memory: Bytes = np.full(format.pitch * format.height, UNTOUCHED, np.uint8)
         numbers = _Format(format.pitch, format.width, format.height, format.bpp, (ctypes.c_uint8 * 6)(*format.fields))
@@ -82,8 +82,8 @@ class Screen:
         size = (ctypes.c_uint32 * 3)()
         library.driver_size(size)
         self.columns, self.rows, self.scale = size
-        self._cells = np.zeros(2 * self.columns * self.rows, np.uint32)
-        library.driver_terminal(_at(self._cells), self.columns, self.rows)
+        self._cells = np.zeros((2 * self.rows + kept) * self.columns, np.uint32)
+        library.driver_terminal(_at(self._cells), ctypes.c_size_t(self._cells.size), self.columns, self.rows)
 
     def write(self, text: str | bytes) -> None:
         """Print ``text``."""
@@ -97,6 +97,10 @@ class Screen:
     def place(self, top: int) -> None:
         """Leave the first ``top`` rows alone."""
         self._library.driver_place(top)
+
+    def page(self, pages: int) -> None:
+        """A page up (1), a page down (-1), or the newest rows (0)."""
+        self._library.driver_page(pages)
 
     def draw(self) -> int:
         """Bring it into memory; the number of cells that were drawn."""

@@ -1,9 +1,10 @@
 /* The screen without its hardware, for tests/hosted/screen.py: one terminal, its pixels in memory that the tests own,
- * and a line editor that types on it. */
+ * and a line editor that types on it; and a writer to anything, for tests/hosted/test_writer.py. */
 #include "../../kernel_c/app/lineedit.h"
 #include "kgpt/mem.h"
 #include "kgpt/pixels.h"
 #include "kgpt/terminal.h"
+#include "kgpt/writer.h"
 
 static struct kg_pixels pixels;
 static struct kg_terminal terminal;
@@ -29,10 +30,22 @@ void driver_size(uint32_t size[3])
     size[2] = pixels.scale;
 }
 
-void driver_terminal(uint32_t *memory, uint32_t columns, uint32_t rows);
-void driver_terminal(uint32_t *memory, uint32_t columns, uint32_t rows)
+void driver_terminal(uint32_t *memory, size_t size, uint32_t columns, uint32_t rows);
+void driver_terminal(uint32_t *memory, size_t size, uint32_t columns, uint32_t rows)
 {
-    kg_terminal_init(&terminal, memory, columns, rows);
+    kg_terminal_init(&terminal, memory, size, columns, rows);
+}
+
+void driver_colour(uint32_t ink, uint32_t paper);
+void driver_colour(uint32_t ink, uint32_t paper)
+{
+    kg_terminal_colour(&terminal, ink, paper);
+}
+
+void driver_page(int pages);
+void driver_page(int pages)
+{
+    kg_terminal_page(&terminal, pages);
 }
 
 void driver_write(const char *text, size_t n);
@@ -96,6 +109,33 @@ void driver_shown(uint32_t *cells, uint32_t cursor[2])
     memcpy(cells, terminal.shown, (size_t)terminal.columns * terminal.rows * sizeof *cells);
     cursor[0] = terminal.top + terminal.row;
     cursor[1] = terminal.column;
+}
+
+static struct kg_writer writer;
+
+void driver_writer(void (*write)(const char *text, size_t n), uint32_t columns, bool raw, bool coloured, bool one_cell);
+void driver_writer(void (*write)(const char *text, size_t n), uint32_t columns, bool raw, bool coloured, bool one_cell)
+{
+    writer =
+        (struct kg_writer){.write = write, .columns = columns, .raw = raw, .coloured = coloured, .one_cell = one_cell};
+}
+
+void driver_say(uint32_t voice, const char *text, size_t n);
+void driver_say(uint32_t voice, const char *text, size_t n)
+{
+    kg_writer_text(&writer, (enum kg_voice)voice, text, n);
+}
+
+void driver_plain(const char *text, size_t n);
+void driver_plain(const char *text, size_t n)
+{
+    kg_writer_plain(&writer, text, n);
+}
+
+void driver_notice(const char *text, size_t n);
+void driver_notice(const char *text, size_t n)
+{
+    kg_writer_notice(&writer, text, n);
 }
 
 void driver_edit(const char *prompt);

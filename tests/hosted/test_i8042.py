@@ -180,7 +180,7 @@ class Driver:
         found = []
         while (byte := self.read()) >= 0:
             found.append(byte)
-        return bytes(found).decode("ascii")
+        return bytes(found).decode("latin-1")
 
 
 Start = Callable[[Machine], Driver]

@@ -101,6 +101,59 @@ def test_a_flood_of_lines_ends_with_the_last_ones(library: ctypes.CDLL) -> None:
     assert np.array_equal(screen.memory, rendered(screen.shown()[0], SMALL, 1))
 
 
+def _rows(first: int, n: int) -> list[str]:
+    return [f"line {i}" if i < 3000 else "" for i in range(first, first + n)]
+
+
+def test_a_thousand_rows_are_kept_and_paged_through(library: ctypes.CDLL) -> None:
+    screen = Screen(library, SMALL, kept=1024)
+    screen.write("".join(f"line {i}\n" for i in range(3000)))
+    height, newest = screen.rows - 1, 3001 - 4
+    seen = newest
+    assert screen.text()[:height] == _rows(newest, height)
+    for _ in range(400):
+        screen.page(1)
+        seen = max(seen - (height - 1), newest - 1024)
+        assert screen.text()[:height] == _rows(seen, height)
+    assert seen == newest - 1024
+    screen.page(-1)
+    assert screen.text()[:height] == _rows(seen + height - 1, height)
+    screen.page(0)
+    assert screen.text()[:height] == _rows(newest, height)
+    screen.page(-1)
+    assert screen.text()[:height] == _rows(newest, height)
+
+
+def test_what_is_written_does_not_move_what_is_looked_at(library: ctypes.CDLL) -> None:
+    screen = Screen(library, SMALL, kept=20)
+    screen.write("".join(f"line {i}\n" for i in range(15)))
+    screen.page(1)
+    before = screen.text()
+    assert before[:-1] == _rows(9, 4)
+    screen.status("goes on")
+    screen.write("new\n" * 7)
+    assert screen.text() == [*before[:-1], "goes on"]
+    screen.write("new\n" * 30)  # what was looked at is forgotten
+    assert screen.text()[:-1] == ["new"] * 4
+    screen.page(0)
+    assert screen.text()[:-1] == ["new"] * 3 + [""]
+    screen.page(1)
+    screen.place(2)  # a picture
+    assert screen.text()[2:-1] == ["new", ""]
+
+
+def test_the_colour_that_is_set_is_the_plain_one(library: ctypes.CDLL) -> None:
+    """A panic is red, whatever colour the text before it had."""
+    screen = Screen(library, Format(640, 400))
+    screen.write("\x1b[36mtyped")
+    library.driver_colour(15, 1)
+    screen.write("a\x1b[mb\x1b[32;44mc\x1b[39;49md\n")
+    screen.draw()
+    cells = screen.shown()[0][0]
+    assert cells[:9].tolist() == [*(cell(c, 6) for c in "typed"), cell("a", 15, 1), cell("b", 15, 1), cell("c", 2, 4),
+                                  cell("d", 15, 1)]  # fmt: skip
+
+
 def test_a_picture_above_the_text(library: ctypes.CDLL) -> None:
     rng = np.random.default_rng(5)
     for format in (Format(363, 199, 32, BGR, pad=20), Format(365, 203, 24), Format(361, 200, 16, (11, 5, 5, 6, 0, 5))):

@@ -87,6 +87,8 @@ struct kg_config {
     uint32_t cpumask; /* enum kg_isa: the highest to use */
     uint32_t cpus;    /* to use; 0: one, or with mode=train all there are */
     uint32_t screen;  /* enum kg_screen_use */
+    uint32_t output;  /* enum kg_output */
+    uint32_t columns; /* of the terminal on the serial line; 0: not known */
     uint32_t scale;   /* pixels of a dot of the screen's font; 0: by its resolution */
     bool exit;        /* end after the mode instead of entering the shell */
     bool logits;      /* emit `logits` events */

@@ -12,6 +12,10 @@
 
 #define KG_KEY_BYTES 8 /* room for what one key types */
 
+/* What Page Up and Page Down type: bytes that no text has. They are for the screen, not for the one who reads what is typed. */
+#define KG_KEY_PAGE_UP 0xFE
+#define KG_KEY_PAGE_DOWN 0xFF
+
 /* Zeroed but for `set`. */
 struct kg_keyboard {
     uint8_t set;      /* of scan codes, 1 or 2: a first guess, corrected by codes that the other set alone has */

@@ -10,6 +10,7 @@
 #include "kgpt/arena.h"
 #include "kgpt/cpu.h"
 #include "kgpt/status.h"
+#include "kgpt/voice.h"
 
 #define KG_FILES_MAX 64 /* that a loader can bring: more are refused */
 
@@ -72,6 +73,23 @@ _Noreturn void plat_panic(const char *message); /* print, emit `panic`, end with
 _Noreturn void plat_exit(enum kg_exit code);    /* end the run: debug exit, power off, or halt, whatever there is */
 void plat_off_at_exit(void); /* from now on plat_exit may switch off a machine that a person sits at */
 _Noreturn void plat_reboot(void);
+
+/* The same for a text that has a voice. On a terminal and on the screen its control characters are shown rather than obeyed, its words are
+ * kept whole at the ends of lines, and what the user types has a colour. A pipe gets it as it is. */
+void plat_text(enum kg_voice voice, const char *text, size_t n);
+
+/* A few words in ASCII that go when the next text comes, for what takes long. Only where there is a terminal or a screen. */
+void plat_notice(const char *text, size_t n);
+
+enum kg_output {
+    KG_OUTPUT_AUTO,  /* what the platform knows itself: a serial port is then as with KG_OUTPUT_PLAIN */
+    KG_OUTPUT_PLAIN, /* a terminal, perhaps, but no colours */
+    KG_OUTPUT_COLOR,
+    KG_OUTPUT_RAW, /* a pipe */
+};
+
+/* What reads the serial port or the standard output, and how many columns it has; 0: that is not known, and no word is moved. */
+void plat_output(enum kg_output output, uint32_t columns);
 
 /* Starts processors until `most` run (0: all there are), with memory for their stacks from `arena`, which stays taken. Only the
  * first call does something; until then the one that runs kg_main is alone, and the machine was not searched for others. */

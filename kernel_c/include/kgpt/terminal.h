@@ -28,15 +28,22 @@ struct kg_decoder {
         missing; /* so far; the least code point that needs so many bytes; how many are still to come */
 };
 
+/* Takes one byte and returns how many code points it ended: 0, 1, or 2 if it ended a broken one besides its own. */
+uint32_t kg_decode(struct kg_decoder *d, uint8_t byte, uint32_t codes[2]);
+
 struct kg_terminal {
-    uint32_t *cells; /* the text's rows, as a ring, then the status line in the last row */
+    uint32_t *cells; /* the text's rows, as a ring, then the status line */
     uint32_t *shown; /* what is on the screen now */
     uint32_t columns, rows;
     uint32_t top;         /* rows above the text, which are not ours */
+    uint32_t ring;        /* rows of the ring: those of the text, and those that have scrolled away */
     uint32_t first;       /* the text's first row, in the ring */
+    uint32_t kept;        /* rows before it that have scrolled away */
+    uint32_t back;        /* that many of them are looked at */
     uint32_t row, column; /* of the cursor, in the text; column == columns: what comes next is wrapped */
     uint32_t colours;     /* of the next character, as in a cell */
     uint8_t ink, paper;
+    uint8_t plain_ink, plain_paper; /* to which sequences that reset colours go back */
     bool bold, reversed;
     struct kg_decoder decoder;
     uint8_t state;   /* of the parser */
@@ -44,16 +51,20 @@ struct kg_terminal {
     uint32_t n_parameters, parameters[KG_TERMINAL_PARAMETERS];
 };
 
-/* An empty terminal. `memory` has room for 2 * columns * rows cells; at least 1 column and 2 rows. */
-void kg_terminal_init(struct kg_terminal *t, uint32_t *memory, uint32_t columns, uint32_t rows);
+/* An empty terminal. `memory` has room for `size` cells, at least 2 * columns * rows: the more there are, the more rows are kept that have
+ * scrolled away. At least 1 column and 2 rows. */
+void kg_terminal_init(struct kg_terminal *t, uint32_t *memory, size_t size, uint32_t columns, uint32_t rows);
 
 void kg_terminal_write(struct kg_terminal *t, const char *text, size_t n);
 void kg_terminal_colour(struct kg_terminal *t, uint32_t ink,
-                        uint32_t paper); /* and back to plain text, amid whatever sequence */
+                        uint32_t paper); /* of plain text, and back to it, amid whatever sequence */
 void kg_terminal_status(struct kg_terminal *t, const char *text, size_t n);
 
 /* The text gets the rows from `top` (at most rows - 2) to the status line, and keeps those around the cursor. */
 void kg_terminal_place(struct kg_terminal *t, uint32_t top);
+
+/* Looks at older rows: a page up (1) or down (-1), or back to the newest (0). What is written meanwhile is seen then. */
+void kg_terminal_page(struct kg_terminal *t, int pages);
 
 /* What is on the screen is not what was drawn. */
 void kg_terminal_forget(struct kg_terminal *t);

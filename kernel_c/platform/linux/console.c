@@ -3,9 +3,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "kgpt/writer.h"
 #include "linux.h"
 
 #define KG_CTRL_C 0x03
@@ -34,39 +37,6 @@ static void handle(int signal_number, void (*handler)(int))
     sigaction(signal_number, &action, NULL);
 }
 
-void kg_linux_console_restore(void)
-{
-    if (is_raw) {
-        is_raw = 0;
-        tcsetattr(STDIN_FILENO, TCSANOW, &saved);
-    }
-}
-
-void kg_linux_console_init(void)
-{
-    handle(SIGINT, on_interrupt);
-    handle(SIGTERM, on_termination);
-    handle(SIGHUP, on_termination);
-    signal(SIGPIPE, SIG_IGN); /* a reader that went away shows as a failed write */
-    if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &saved) != 0) {
-        return;
-    }
-    struct termios raw = saved;
-    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG | IEXTEN);
-    raw.c_iflag &= ~(tcflag_t)(IXON | ICRNL);
-    raw.c_cc[VMIN] = 0;
-    raw.c_cc[VTIME] = 0;
-    if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0) {
-        is_raw = 1;
-        atexit(kg_linux_console_restore);
-    }
-}
-
-void kg_linux_events_init(int fd)
-{
-    events_fd = fd;
-}
-
 static bool write_all(int fd, const char *text, size_t n)
 {
     while (n > 0) {
@@ -84,11 +54,88 @@ static bool write_all(int fd, const char *text, size_t n)
     return true;
 }
 
-void plat_write(const char *text, size_t n)
+static void write_output(const char *text, size_t n)
 {
     if (!write_all(STDOUT_FILENO, text, n)) {
         plat_exit(KG_EXIT_REFUSED); /* nobody reads us any more */
     }
+}
+
+static struct kg_writer writer = {.write = write_output, .raw = true};
+
+/* https://no-color.org; TERM=dumb knows no escape sequences. */
+static bool wants_colours(void)
+{
+    const char *off = getenv("NO_COLOR"), *term = getenv("TERM");
+    return !(off && *off) && term && strcmp(term, "dumb") != 0;
+}
+
+static void output_init(void)
+{
+    struct winsize size;
+    if (isatty(STDOUT_FILENO)) {
+        bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+        plat_output(wants_colours() ? KG_OUTPUT_COLOR : KG_OUTPUT_PLAIN, known ? size.ws_col : 0);
+    }
+}
+
+void plat_output(enum kg_output output, uint32_t columns)
+{
+    writer.raw = output == KG_OUTPUT_RAW;
+    writer.coloured = output == KG_OUTPUT_COLOR;
+    writer.columns = columns;
+}
+
+void plat_write(const char *text, size_t n)
+{
+    kg_writer_plain(&writer, text, n);
+}
+
+void plat_text(enum kg_voice voice, const char *text, size_t n)
+{
+    kg_writer_text(&writer, voice, text, n);
+}
+
+void plat_notice(const char *text, size_t n)
+{
+    kg_writer_notice(&writer, text, n);
+}
+
+void kg_linux_console_restore(void)
+{
+    if (is_raw) {
+        is_raw = 0;
+        if (writer.coloured && writer.voice == KG_VOICE_USER) {
+            (void)!write(STDOUT_FILENO, "\x1b[m", 3);
+        }
+        tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+    }
+}
+
+void kg_linux_console_init(void)
+{
+    handle(SIGINT, on_interrupt);
+    handle(SIGTERM, on_termination);
+    handle(SIGHUP, on_termination);
+    signal(SIGPIPE, SIG_IGN); /* a reader that went away shows as a failed write */
+    output_init();
+    if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &saved) != 0) {
+        return;
+    }
+    struct termios raw = saved;
+    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG | IEXTEN);
+    raw.c_iflag &= ~(tcflag_t)(IXON | ICRNL);
+    raw.c_cc[VMIN] = 0;
+    raw.c_cc[VTIME] = 0;
+    if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0) {
+        is_raw = 1;
+        atexit(kg_linux_console_restore);
+    }
+}
+
+void kg_linux_events_init(int fd)
+{
+    events_fd = fd;
 }
 
 int plat_read(void)

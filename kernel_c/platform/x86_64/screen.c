@@ -13,6 +13,9 @@
 #define EARLY_COLUMNS 80 /* a panic takes ten rows */
 #define EARLY_ROWS 12
 
+#define ROWS_KEPT 1024 /* that have scrolled away */
+#define MEMORY_PART 32 /* of all memory that these rows take at most */
+
 /* Between two drawings, in ticks of the TSC: 1/60 s at 3 GHz, and near enough at others. */
 #define TURN 50000000u
 #define BURST 4 /* drawings that do not wait for their turn: lines that come by ones and twos appear at once */
@@ -28,6 +31,7 @@ static struct kg_picture picture; /* .pixels is NULL: there is none */
 static struct kg_terminal terminal;
 static uint32_t early[2 * EARLY_COLUMNS * EARLY_ROWS];
 static uint32_t *memory = early; /* the terminal's */
+static size_t memory_size = sizeof early / sizeof *early;
 static bool changed, panicking;
 static uint64_t drawn_at, drawing_took; /* ticks */
 static uint32_t burst = BURST;
@@ -46,7 +50,7 @@ static bool has_pixels(void)
 void kg_screen_init(const struct kg_framebuffer *found)
 {
     framebuffer = *found;
-    kg_terminal_init(&terminal, early, EARLY_COLUMNS, EARLY_ROWS);
+    kg_terminal_init(&terminal, early, memory_size, EARLY_COLUMNS, EARLY_ROWS);
     if (has_pixels()) {
         bool fits = kg_pixels_columns(&pixels) >= EARLY_COLUMNS && kg_pixels_rows(&pixels) >= EARLY_ROWS;
         if (fits && framebuffer.base + framebuffer_size() <= KG_FOUR_GIB)
@@ -66,25 +70,43 @@ static void begin(void)
         kg_pixels_clear(&pixels);
     }
     picture.pixels = NULL;
-    kg_terminal_init(&terminal, memory, columns, rows);
+    kg_terminal_init(&terminal, memory, memory_size, columns, rows);
     changed = true;
     kg_screen_flush();
 }
 
+/* The terminal's memory, for so many cells. */
+static bool take_memory(size_t cells)
+{
+    uint32_t *pages = kg_memory_pages((cells * sizeof *memory + KG_PAGE - 1) / KG_PAGE);
+    if (pages) {
+        memory = pages;
+        memory_size = cells;
+    }
+    return pages != NULL;
+}
+
 void kg_screen_start(void)
 {
-    size_t cells = KG_VGA_COLUMNS * KG_VGA_ROWS;
+    uint32_t columns = KG_VGA_COLUMNS, rows = KG_VGA_ROWS;
     if (has_pixels()) {
-        cells = (size_t)(pixels.format.width / KG_FONT_WIDTH) * (pixels.format.height / KG_FONT_HEIGHT);
+        columns = pixels.format.width / KG_FONT_WIDTH;
+        rows = pixels.format.height / KG_FONT_HEIGHT;
         kind = kg_paging_video(framebuffer.base, framebuffer_size(), true) ? PIXEL_SCREEN : NO_SCREEN;
     }
     if (kind == NO_SCREEN)
         return;
-    memory = kg_memory_pages((2 * cells * sizeof *memory + KG_PAGE - 1) / KG_PAGE);
-    if (memory)
+    size_t least = (size_t)2 * columns * rows, kept = (size_t)columns * ROWS_KEPT;
+    bool afford = kept * sizeof *memory <= kg_memory_total() / MEMORY_PART;
+    if (take_memory(afford ? least + kept : least))
         begin();
     else
         kind = NO_SCREEN;
+}
+
+uint32_t kg_screen_columns(void)
+{
+    return kind == NO_SCREEN ? 0 : terminal.columns;
 }
 
 const char *kg_screen_mode(void)
@@ -155,6 +177,15 @@ void plat_status(const char *text, size_t n)
     kg_screen_turn();
 }
 
+void kg_screen_page(int pages)
+{
+    if (pages == 0 && terminal.back == 0)
+        return;
+    kg_terminal_page(&terminal, pages);
+    changed = true;
+    kg_screen_flush();
+}
+
 /* --- pictures --- */
 
 static void place_text(uint32_t top)
@@ -223,8 +254,7 @@ void plat_screen_use(enum kg_screen_use use, uint32_t scale)
 void kg_screen_panic(void)
 {
     panicking = true;
-    if (terminal.top)
-        place_text(0);
+    place_text(0);
     kg_terminal_colour(&terminal, WHITE, RED);
 }
 

@@ -1,0 +1,233 @@
+/* Text on its way to a reader: see kgpt/writer.h. */
+#include "kgpt/writer.h"
+
+#include "kgpt/format.h"
+#include "kgpt/utf8.h"
+
+#define TAB 8
+#define WIDE_FROM 0x1F300u /* emoji and rarer Chinese characters: counted as wide from here on */
+
+/* Cyan can be read on light and on dark terminals. */
+#define PLAIN_COLOUR "\x1b[m"
+#define USER_COLOUR "\x1b[36m"
+
+struct range {
+    uint16_t first, last;
+};
+
+/* East Asian Width W and F (Unicode 15.1, UAX #11) below WIDE_FROM, with the small gaps between them closed. */
+static const struct range wide[] = {
+    {0x1100, 0x115F}, {0x231A, 0x231B}, {0x23E9, 0x23F3}, {0x2E80, 0x303E}, {0x3041, 0xA4CF}, {0xA960, 0xA97C},
+    {0xAC00, 0xD7A3}, {0xF900, 0xFAFF}, {0xFE30, 0xFE6B}, {0xFF01, 0xFF60}, {0xFFE0, 0xFFE6},
+};
+/* Marks that stand on the character before, joiners and variation selectors. */
+static const struct range marks[] = {
+    {0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD}, {0x064B, 0x065F},
+    {0x200B, 0x200D}, {0x20D0, 0x20F0}, {0xFE00, 0xFE0F}, {0xFEFF, 0xFEFF},
+};
+/* What steers a terminal: C0, DEL and C1; and what turns the direction of writing around. */
+static const struct range steering[] = {
+    {0x00, 0x1F}, {0x7F, 0x9F}, {0x200E, 0x200F}, {0x202A, 0x202E}, {0x2066, 0x2069},
+};
+#define IN(ranges, code) is_in(ranges, sizeof(ranges) / sizeof(ranges)[0], code)
+
+static bool is_in(const struct range *ranges, size_t n, uint32_t code)
+{
+    while (n > 0 && ranges[n - 1].first > code) {
+        n--;
+    }
+    return n > 0 && code <= ranges[n - 1].last;
+}
+
+static void flush(struct kg_writer *w)
+{
+    size_t n = w->out_n;
+    w->out_n = 0;
+    if (n) {
+        w->write(w->out, n);
+    }
+}
+
+static void emit(struct kg_writer *w, char byte)
+{
+    w->out[w->out_n++] = byte;
+    if (w->out_n == sizeof w->out) {
+        flush(w);
+    }
+}
+
+static void emit_text(struct kg_writer *w, const char *text)
+{
+    while (*text) {
+        emit(w, *text++);
+    }
+}
+
+/* What the last `n` columns show. Without an escape sequence: every terminal knows these. */
+static void erase(struct kg_writer *w, uint32_t n)
+{
+    for (const char *byte = "\b \b"; *byte; byte++) {
+        for (uint32_t i = 0; i < n; i++) {
+            emit(w, *byte);
+        }
+    }
+}
+
+static void end_word(struct kg_writer *w)
+{
+    w->word_n = w->word_width = 0;
+}
+
+static void next_line(struct kg_writer *w, bool broken)
+{
+    emit(w, '\n');
+    w->column = 0;
+    w->broken = broken;
+}
+
+/* Is the line too short for `width` more columns? Its last column stays free: there terminals differ. */
+static bool is_past(const struct kg_writer *w, uint32_t width)
+{
+    return w->columns && w->column + width > w->columns - 1;
+}
+
+/* The line is full: the word that has begun on it moves to the next one, unless it has the whole line. */
+static void move_word(struct kg_writer *w)
+{
+    if (w->word_n <= sizeof w->word && w->word_width < w->column) {
+        erase(w, w->word_width);
+    } else {
+        end_word(w);
+    }
+    next_line(w, true);
+    for (size_t i = 0; i < w->word_n; i++) {
+        emit(w, w->word[i]);
+    }
+    w->column = w->word_width;
+}
+
+/* A character of a word. */
+static void put(struct kg_writer *w, const char *bytes, size_t n, uint32_t width)
+{
+    if (is_past(w, width)) {
+        move_word(w);
+    }
+    for (size_t i = 0; i < n; i++) {
+        emit(w, bytes[i]);
+        if (w->word_n < sizeof w->word) {
+            w->word[w->word_n] = bytes[i];
+        }
+        w->word_n++;
+    }
+    w->word_width += width;
+    w->column += width;
+    w->broken = false;
+}
+
+static void put_space(struct kg_writer *w, char space)
+{
+    uint32_t width = space == '\t' ? TAB - w->column % TAB : 1;
+    end_word(w);
+    if (is_past(w, width)) {
+        next_line(w, true);
+    } else if (!w->broken) {
+        emit(w, space);
+        w->column += width;
+    }
+}
+
+static void put_visibly(struct kg_writer *w, uint32_t code)
+{
+    char text[8];
+    kg_format(text, sizeof text, code < 0x100 ? "\\x%02x" : "\\u%04x", code);
+    for (const char *byte = text; *byte; byte++) {
+        put(w, byte, 1, 1);
+    }
+}
+
+static void put_code(struct kg_writer *w, uint32_t code)
+{
+    char bytes[4];
+    bool is_wide = code >= WIDE_FROM || IN(wide, code);
+    if (w->returned && code != '\n') {
+        put_visibly(w, '\r');
+    }
+    w->returned = code == '\r';
+    if (code == '\n') {
+        end_word(w);
+        next_line(w, false);
+    } else if (code == ' ' || code == '\t') {
+        put_space(w, (char)code);
+    } else if (code != '\r' && IN(steering, code)) {
+        put_visibly(w, code);
+    } else if (code != '\r') {
+        if (is_wide) { /* lines may be broken before and behind each of these */
+            end_word(w);
+        }
+        put(w, bytes, kg_utf8_encode(code, bytes), w->one_cell ? 1 : is_wide ? 2 : !IN(marks, code));
+        if (is_wide) {
+            end_word(w);
+        }
+    }
+}
+
+static void begin(struct kg_writer *w, enum kg_voice voice)
+{
+    erase(w, w->notice);
+    w->notice = 0;
+    if (w->voice != voice) {
+        w->decoder.missing = 0;
+        w->returned = false;
+        if (w->coloured && (voice == KG_VOICE_USER || w->voice == KG_VOICE_USER)) {
+            emit_text(w, voice == KG_VOICE_USER ? USER_COLOUR : PLAIN_COLOUR);
+        }
+    }
+    w->voice = (uint8_t)voice;
+}
+
+/* Bytes as they are. The column is only guessed: what has escape sequences in it ends with a line feed. */
+static void pass(struct kg_writer *w, const char *text, size_t n)
+{
+    flush(w);
+    w->write(text, n);
+    for (size_t i = 0; i < n; i++) {
+        w->column = text[i] == '\n' || text[i] == '\r' ? 0 : w->column + ((text[i] & 0xC0) != 0x80);
+    }
+    end_word(w);
+    w->broken = false;
+}
+
+void kg_writer_text(struct kg_writer *w, enum kg_voice voice, const char *text, size_t n)
+{
+    uint32_t codes[2];
+    if (n == 0) {
+        return;
+    }
+    begin(w, voice);
+    if (w->raw || voice == KG_VOICE_USER) {
+        pass(w, text, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (uint32_t j = 0, m = kg_decode(&w->decoder, (uint8_t)text[i], codes); j < m; j++) {
+            put_code(w, codes[j]);
+        }
+    }
+    flush(w);
+}
+
+void kg_writer_plain(struct kg_writer *w, const char *text, size_t n)
+{
+    begin(w, KG_VOICE_KERNEL);
+    pass(w, text, n);
+}
+
+void kg_writer_notice(struct kg_writer *w, const char *text, size_t n)
+{
+    begin(w, KG_VOICE_KERNEL);
+    if (!w->raw && !is_past(w, (uint32_t)n) && w->columns) {
+        emit_text(w, text);
+        w->notice = (uint32_t)n;
+    }
+    flush(w);
+}

@@ -1,0 +1,93 @@
+"""What a model says, on a terminal and into a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+from hosted import Hosted, random_model
+from terminal import Terminal
+
+from kgpt_build.kernel.build import build_cached
+from kgpt_build.vm.terminal import visible
+
+HOSTILE = "\x1b[]2J;m\x07\x08\x0b\x7f\x9b\u202e\n\t ab"
+"""Of these a random model makes whatever it likes."""
+WORDS = "samples=40 seed=1 temperature=1"
+COLORS = {"\x1b[m", "\x1b[36m"}
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Hosted:
+    model = random_model("".join(set(HOSTILE)), n_ctx=32, n_embd=4, n_layer=1, n_head=2, n_ff=8, name="hostile")
+    return Hosted(build_cached(model, target="hosted"))
+
+
+def _environment(**changes: str) -> dict[str, str]:
+    clean = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TERM")}
+    return {**clean, "TERM": "xterm", **changes}
+
+
+def _on_terminal(program: Hosted, cmdline: str, folder: Path, columns: int, **env: str) -> tuple[str, list[str]]:
+    """What it wrote, and the samples of its events."""
+    with tempfile.TemporaryFile() as channel:
+        argv = program.argv(cmdline, channel.fileno())
+        with Terminal(argv, _environment(**env), folder, columns, pass_fds=(channel.fileno(),)) as terminal:
+            assert terminal.wait() == 0
+        channel.seek(0)
+        events = [json.loads(line) for line in channel]
+    return terminal.raw.decode(), [event["text"] for event in events if event["event"] == "sample"]
+
+
+@pytest.mark.parametrize("columns", [0, 40, 80])
+def test_a_model_cannot_steer_the_terminal(hostile: Hosted, tmp_path: Path, columns: int) -> None:
+    written, samples = _on_terminal(hostile, WORDS + " exit", tmp_path, columns)
+    assert any("\x1b" in sample for sample in samples)
+    assert "\x9b" in "".join(samples)
+    sent = "\b" if columns else ""  # a word that moves to the next line
+    assert not re.search(
+        rf"[^\t\n\r -~\u00a0-\u201f{sent}]", re.sub("\x1b\\[(?:36)?m", "", written).replace("\r\n", "\n")
+    )
+    if not columns:
+        for i, sample in enumerate(samples):
+            assert f"sample {i + 1:2d}: {visible(sample)}\n" in written.replace("\r\n", "\n")
+
+
+def test_a_pipe_gets_the_samples_as_they_are(hostile: Hosted) -> None:
+    run = hostile.run(WORDS + " exit")
+    for i, sample in enumerate(run.samples()):
+        assert f"sample {i + 1:2d}: {sample}\n" in run.console
+    told = hostile.run(WORDS + " exit output=plain")  # what reads it is a terminal after all
+    for i, sample in enumerate(told.samples()):
+        assert f"sample {i + 1:2d}: {visible(sample)}\n" in told.console
+
+
+@pytest.mark.parametrize(
+    ("env", "colors"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_colors_only_where_they_are_wanted(hosted: Hosted, tmp_path: Path, env: dict[str, str], colors: bool) -> None:
+    with Terminal(hosted.argv("mode=shell", 9), _environment(**env), tmp_path, 80) as terminal:
+        terminal.expect(r"^kgpt> $")
+        terminal.type("mem\r")
+        terminal.expect(r"^machine .*\n")
+        terminal.expect(r"^kgpt> $")
+        terminal.type("\x04")
+        assert terminal.wait() == 0
+    sequences = set(re.findall("\x1b[^a-zA-Z]*[a-zA-Z]", terminal.raw.decode()))
+    assert sequences & COLORS == (COLORS if colors else set())
+    if colors:
+        assert "\x1b[36mkgpt> mem\r\n\x1b[mmachine" in terminal.raw.decode()
+        assert terminal.raw.decode().rfind("\x1b[m") > terminal.raw.decode().rfind("\x1b[36m")
+
+
+def test_messages_keep_their_words_whole(hosted: Hosted, tmp_path: Path) -> None:
+    written, _ = _on_terminal(hosted, "samples=1 exit", tmp_path, 40)
+    shown = re.sub("\b+ +\b+", "", re.sub("\x1b\\[(?:36)?m", "", written))
+    moved = re.sub("([^ \n]+)(?=\b+)", "", re.sub("\x1b\\[(?:36)?m", "", written))
+    assert "4,192 parameters" in " ".join(moved.replace("\b", "").split())
+    assert all(len(line) <= 80 for line in shown.split("\r\n"))
