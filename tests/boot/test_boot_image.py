@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from boots import ENVIRONMENT, Boot, Kgpt, need, texts, uefi
 from hosted import random_model
 from test_boot_lm import QUESTION
 
-from kgpt_build.boot_modules import BootModule
+from kgpt_build.boot_modules import BootModule, read_files
 from kgpt_build.image import inspect
 from kgpt_build.image.contents import Wanted, load_models
 from kgpt_build.image.grub_text import handed_on, split_words
@@ -67,9 +68,12 @@ class Maker:
 
     folder: Path
 
-    def __call__(self, kind: str, *models: Path | None, template: str | None = None, **menu: object) -> Path:
+    def __call__(
+        self, kind: str, *models: Path | None, template: str | None = None, files: Sequence[Path] = (), **menu: object
+    ) -> Path:
         """An image of ``models`` (the default one if there is none); ``menu`` is for MenuSettings."""
-        wanted = Wanted(load_models(models or [None]), read_corpus(None).embedded(), "zig", template)
+        texts = tuple(read_files(files))
+        wanted = Wanted(load_models(models or [None]), read_corpus(None).embedded(), "zig", template, texts)
         settings = MenuSettings(**{"timeout": 0, **menu})  # type: ignore[arg-type]
         out = self.folder / f"{len(list(self.folder.iterdir()))}.{kind}"
         return make(ImageSettings(kind, out, wanted, settings), Silent()).image
@@ -100,8 +104,11 @@ def kgpt_names(kernel: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def lm_stick(image_of: Maker) -> Path:
-    return image_of("usb", None, TINY_LM, template="chatml", default="chat-chat", cmdline="max_tokens=2 exit")
+def lm_stick(image_of: Maker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    notes = tmp_path_factory.mktemp("files") / "my notes.txt"
+    notes.write_text("ab ba\n")
+    cmdline = "max_tokens=2"
+    return image_of("usb", None, TINY_LM, template="chatml", files=[notes], default="chat-chat", cmdline=cmdline)
 
 
 def booted(guest: Guest) -> Booted:
@@ -171,7 +178,20 @@ def without_file(stick: Path, path: str) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("missing", ["/models/chat.gguf", "/models/chat.kgct", "/kgpt/lm.elf"])
+def test_a_stick_brings_files_for_the_chat(boot: Boot, lm_stick: Path) -> None:
+    guest = boot(image=lm_stick, medium="usb", machine="q35", timeout=400)
+    guest.expect_event("shell", prompt="> ")
+    assert "modules=3" in booted(guest).cmdline
+    guest.send_line("/read")
+    guest.expect(r"my_notes\.txt +6 bytes")
+    guest.send_line("/read my_notes.txt a b")
+    guest.expect("my_notes.txt: 6 bytes, SHA-256 as expected")
+    guest.expect_event("sample", index=0)
+    guest.send_line("/quit")
+    assert guest.wait().ok
+
+
+@pytest.mark.parametrize("missing", ["/models/chat.gguf", "/files/my_notes.txt", "/kgpt/lm.elf"])
 def test_grub_starts_nothing_where_a_file_is_missing(boot: Boot, lm_stick: Path, missing: str) -> None:
     """It shows the reason and waits, and boots nothing by itself then; another entry can be chosen."""
     guest = boot(image=without_file(lm_stick, missing), medium="usb", machine="q35", timeout=400)

@@ -58,7 +58,7 @@ def test_prompts_that_are_no_text(prompt: str, message: str) -> None:
 def test_files(tmp_path: Path) -> None:
     (tmp_path / "a b,c.txt").write_text("text\r\n")
     (text,) = read_files([tmp_path / "a b,c.txt"])
-    assert text == Text(FILE, "a_b_c.txt", b"text\r\n")
+    assert text == Text(FILE, "a_b_c.txt", b"text\r\n", tmp_path / "a b,c.txt")
     with staged([text, Text("prompt", "prompt", b"p")]) as modules:
         assert [module.path.read_bytes() for module in modules] == [b"text\r\n", b"p"]
         assert [module.path.name for module in modules] == ["a_b_c.txt", "prompt"]

@@ -13,6 +13,7 @@ import pytest
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.image.add import add
 from kgpt_build.image.contents import Wanted, load_models
+from kgpt_build.image.menu import STOPPED
 from kgpt_build.kernel.settings import Silent
 from kgpt_build.training.corpus import read_corpus
 
@@ -45,7 +46,8 @@ def test_a_model_and_its_entries_are_added(stick: Path) -> None:
     assert menu.count("menuentry ") == 3
     assert "multiboot2 /kgpt/lm.elf mode=chat modules=2 temperature=0 'prompt=\"a b\"'\n" in menu
     digest = hashlib.sha256(SMALL_LM.read_bytes()).hexdigest()
-    assert f"module2 /models/chat.gguf chat.gguf sha256={digest}\n" in menu
+    assert f"module2 /models/chat.gguf chat.gguf sha256={digest}; then\n" in menu
+    assert menu.startswith(STOPPED)
 
 
 def test_a_second_one_gets_a_name_of_its_own(stick: Path) -> None:

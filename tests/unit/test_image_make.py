@@ -7,11 +7,13 @@ import os
 import shutil
 import struct
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pycdlib import PyCdlib
 
+from kgpt_build.boot_modules import read_files
 from kgpt_build.cli import invoke
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
 from kgpt_build.image import contents, inspect, iso9660, make, manifest, partitions, stick
@@ -138,6 +140,21 @@ def test_what_is_in_an_image_of_a_language_model() -> None:
     assert (chat.id, chat.title, chat.words) == ("chat-2-chat", "chat: chat", ("mode=chat", "modules=2"))
     assert [module.words[1] for module in chat.modules] == [f"sha256={item.sha256}" for item in found.items]
     assert [entry.id for entry in found.entries[1:]] == ["chat-2-generate", "chat-2-shell", "selftest-lm"]
+
+
+def test_files_are_modules_of_each_entry_of_a_language_model(tmp_path: Path) -> None:
+    path = tmp_path / "a b.txt"
+    path.write_text("text")
+    files = tuple(read_files([path]))
+    found = gather(replace(wanted(SMALL_LM, template="chatml"), files=files), Silent())
+    assert found.items[-1].path == "/files/a_b.txt"
+    for entry in found.entries[:3]:
+        assert entry.words[1] == "modules=3"
+        assert entry.modules[2].words == ("a_b.txt", "kind=file", f"sha256={found.items[-1].sha256}")
+    assert found.entries[3].id == "selftest-lm"
+    assert not found.entries[3].modules
+    with pytest.raises(UsageError, match="files are for the chat of a language model"):
+        gather(replace(wanted(None), files=files), Silent())
 
 
 def test_a_language_model_without_a_template_does_not_chat() -> None:
