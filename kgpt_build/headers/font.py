@@ -6,6 +6,7 @@ lacks from elsewhere; the code points used here are Unscii's own.
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -29,6 +30,8 @@ ALIKE = dict(
 """What is written with the glyph of another: the punctuation that texts are full of, and keyboards have not."""
 
 _PACKAGE, _FILE = "terminedia", "terminedia/data/unscii-16-full.hex"
+_SHA256 = "b99dc9c12f10dbca71219dbd1b88dc4659fdecf9c79246ade74436ed39c090f3"
+"""Of the glyphs of RANGES: the bytes of every image depend on them."""
 _SQUARE = 0xFE
 """In code page 437, for what has no likeness there."""
 
@@ -43,17 +46,27 @@ def glyphs() -> Mapping[int, bytes]:
     found: dict[int, bytes] = {}
     for line in _lines():
         number, _, rows = line.partition(":")
-        if rows and (code := int(number, 16)) in wanted:
-            found[code] = bytes.fromhex(rows)
+        try:
+            code = int(number, 16)
+            if rows and code in wanted:
+                found[code] = bytes.fromhex(rows)
+        except ValueError:
+            continue  # no glyph: the check below sees whether one is missing
     if any(len(found.get(code, b"")) != HEIGHT for code in wanted):
         raise KgptError(f"the font in {_FILE} lacks glyphs", f"install {_PACKAGE} again")
-    return {code: found[code] for code in wanted}
+    glyphs = {code: found[code] for code in wanted}
+    if hashlib.sha256(b"".join(glyphs.values())).hexdigest() != _SHA256:
+        raise KgptError(
+            f"the font in the package {_PACKAGE} is not the one that images are made with",
+            "pip install terminedia==0.4.2",
+        )
+    return glyphs
 
 
 def _lines() -> Iterator[str]:
     try:
         path = metadata.distribution(_PACKAGE).locate_file(_FILE)
-        with open(str(path), encoding="ascii") as file:  # noqa: PTH123 - locate_file gives no Path
+        with open(str(path), encoding="latin-1") as file:  # noqa: PTH123 - locate_file gives no Path
             yield from file
     except (metadata.PackageNotFoundError, OSError) as error:
         raise KgptError(

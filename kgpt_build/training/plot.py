@@ -8,12 +8,13 @@ import os
 import tempfile
 import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kgpt_build.errors import UsageError
+from kgpt_build.errors import ToolMissing, UsageError
 from kgpt_build.paths import write_atomically, write_errors
 from kgpt_build.training.history import History, Point
 
@@ -33,10 +34,13 @@ _NO_DATE = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 def check_plot(path: Path) -> None:
     """See that a picture can be written to ``path``, before time is spent on what it shows.
 
-    Raises UsageError for a name that is neither PNG nor SVG, KgptError where it cannot be written.
+    Raises UsageError for a name that is neither PNG nor SVG, ToolMissing without matplotlib, KgptError where it
+    cannot be written.
     """
     if _form(path) not in FORMS:
         raise UsageError(f"--plot {path}: only PNG and SVG can be written", "give a name that ends in .png or .svg")
+    if find_spec("matplotlib") is None:
+        raise ToolMissing("--plot draws with matplotlib, which is not installed", "pip install 'kgpt[plot]'")
     with write_errors(str(path)):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

