@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.resources
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +97,7 @@ def test_other_names_are_no_corpus_of_the_default_model(
 ) -> None:
     for name in corpus.FILES:
         (tmp_path / name).write_text(content, encoding="latin-1")
-    monkeypatch.setattr(corpus.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(importlib.resources, "files", lambda _: tmp_path)
     with pytest.raises(KgptError, match="holds other names than the default model was trained on") as caught:
         corpus.first_names()
     assert "names==0.3.0" in caught.value.hint
