@@ -13,6 +13,7 @@ from difflib import get_close_matches
 import click
 
 import kgpt_build
+from kgpt_build.cli import streams
 from kgpt_build.cli.options import verbose_option
 from kgpt_build.errors import KgptError
 
@@ -82,6 +83,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``kgpt``: run, and exit with the code of what happened."""
+    streams.prepare()
     sys.exit(invoke(arguments))
 
 

@@ -8,11 +8,13 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from boots import Kgpt
+from boots import ENVIRONMENT, Kgpt
 from fakes import fake_program
+from odd import ALL_ODD, ODD_NAMES
 
 from kgpt_build import models
 
@@ -251,3 +253,61 @@ def test_kvm_asked_for_is_kvm_or_an_error(kgpt: Kgpt, kernel: Path) -> None:
         assert done.returncode == 3
         assert done.stdout == ""
         assert done.stderr.startswith("kgpt: error: KVM does not work: ")
+
+
+@pytest.mark.parametrize(
+    ("redirections", "code", "error"),
+    [
+        (">/dev/full", 1, "kgpt: error: cannot write to standard output: No space left on device"),
+        ("<&- >&-", 1, "kgpt: error: cannot write to standard output: Bad file descriptor"),
+        ("<&- 2>/dev/full", 0, ""),
+        ("<&- >&- 2>&-", 1, ""),
+    ],
+)
+@pytest.mark.parametrize("words", [("run", "--samples", "2"), ("run", "--json"), ("smoke",)], ids=" ".join)
+def test_streams_that_are_closed_or_full(
+    kernel: Path, words: tuple[str, ...], redirections: str, code: int, error: str
+) -> None:
+    """No machine takes the number of a closed stream, and the run ends with what cannot be said."""
+    shell = ["sh", "-c", f'exec "$@" {redirections}']
+    done = subprocess.run(
+        [*shell, "sh", sys.executable, "-m", "kgpt_build", *words, str(kernel), "--accel", "tcg"],
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert error in done.stderr.splitlines() or not error
+    assert "Traceback" not in done.stderr
+    assert bool(done.stdout) == (code == 0)
+
+
+ODD_PATHS = [ODD_NAMES["space"], ODD_NAMES["equals"], ODD_NAMES["colon"], ODD_NAMES["comma"], ALL_ODD]
+
+
+@pytest.mark.parametrize("machine", ["microvm", "pc"])
+@pytest.mark.parametrize("name", ODD_PATHS)
+def test_no_word_of_a_path_reaches_the_kernel(
+    kgpt: Kgpt, kernel: Path, tmp_path: Path, name: str, machine: str
+) -> None:
+    """QEMU's loader puts the path before the words of the command line."""
+    (tmp_path / name).mkdir()
+    image = tmp_path / name / f"{name} exit mode=selftest"
+    shutil.copyfile(kernel, image)
+    words = ("--accel", "tcg", "--machine", machine, "--samples", 1, "--prompt", "ka")
+    done = kgpt("run", image, *words)
+    assert (done.returncode, done.stdout) == (0, kgpt("run", kernel, *words).stdout), done.stderr
+    relative = kgpt("run", *words, "--", image.name, cwd=image.parent)
+    assert (relative.returncode, relative.stdout) == (0, done.stdout), relative.stderr
+
+
+def test_the_printed_command_line_of_an_odd_path_can_be_pasted(kgpt: Kgpt, kernel: Path, tmp_path: Path) -> None:
+    image = tmp_path / f"seed=7 {ALL_ODD}"
+    shutil.copyfile(kernel, image)
+    line = kgpt("run", image, "--accel", "tcg", "--samples", 1, "--prompt", "ka", "--dry-run").stdout
+    done = subprocess.run(["sh", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    expected = kgpt("run", kernel, "--accel", "tcg", "--samples", 1, "--prompt", "ka").stdout
+    assert expected.strip() in done.stdout
