@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pace
 import pytest
 
 import kgpt_build
@@ -22,6 +23,9 @@ from kgpt_build.vm.probe import multiboot_image
 
 Boot = Callable[..., Guest]
 Kgpt = Callable[..., "subprocess.CompletedProcess[str]"]
+
+SECONDS = 120.0
+"""For a whole run of a machine, unless a test says otherwise."""
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(kgpt_build.__file__).parents[1])}
 """For processes that run this very package, installed or not."""
@@ -97,8 +101,9 @@ def kernel_without_model() -> Path:
 def boot(kernel: Path, kgpt_machine: Boot) -> Boot:
     """``boot(cmdline, **settings)``: the default image under TCG."""
 
-    def start(cmdline: str = "", image: Path = kernel, **settings: object) -> Guest:
-        return kgpt_machine(image, cmdline=cmdline, **{"accel": "tcg", **settings})
+    def start(cmdline: str = "", image: Path = kernel, timeout: float | None = SECONDS, **settings: object) -> Guest:
+        limit = pace.limit(timeout) if timeout is not None else None
+        return kgpt_machine(image, cmdline=cmdline, timeout=limit, **{"accel": "tcg", **settings})
 
     return start
 
@@ -129,7 +134,7 @@ def kgpt(tmp_path: Path) -> Kgpt:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=pace.limit(120),
             check=False,
         )
 

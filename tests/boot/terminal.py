@@ -15,9 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+import pace
+
 from kgpt_build.vm.transcript import PlainText
 
-SECONDS = 60.0  # far more than any step takes: this only keeps a failure from hanging
+SECONDS = 60.0
 
 
 class Terminal:
@@ -66,7 +68,7 @@ class Terminal:
     def expect(self, pattern: str) -> re.Match[str]:
         """Wait for the pattern after what was expected before."""
         expression = re.compile(pattern, re.MULTILINE)
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + pace.limit(SECONDS)
         while True:
             if match := expression.search(self.text, self._seen):
                 self._seen = match.end()
@@ -77,7 +79,7 @@ class Terminal:
 
     def wait(self) -> int:
         """The exit status, after all output was read."""
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + pace.limit(SECONDS)
         while self.process.poll() is None:
             assert time.monotonic() < end, f"it does not end:\n{self.text}"
             self._read(0.05)

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pace
 import pytest
 
 from kgpt_build.headers import BROUGHT
@@ -64,7 +65,9 @@ def boot(
     bochs = ["bochs", "-q", "-f", str(folder / "bochsrc"), "-rc", str(folder / "debugger")]
     environment = {**os.environ, "LC_ALL": "C"}  # Bochs 2.7 overflows a buffer where the locale's is UTF-8
     nothing = subprocess.DEVNULL
-    done = subprocess.run(bochs, stdin=nothing, capture_output=True, env=environment, timeout=SECONDS, check=False)
+    done = subprocess.run(
+        bochs, stdin=nothing, capture_output=True, env=environment, timeout=pace.limit(SECONDS), check=False
+    )
     lines = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if line.startswith('{"event"')]
     return serial.read_text(), [json.loads(line) for line in lines]
 

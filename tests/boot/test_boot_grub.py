@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pace
 import pytest
 from boots import Boot, Kgpt, grub_disc, texts, uefi
 
@@ -51,7 +52,7 @@ def test_kgpt_run_boots_it_as_a_stick_and_as_a_disk(
     kgpt: Kgpt, disc: tuple[str, Path], medium: str, firmware: str
 ) -> None:
     before = disc[1].read_bytes()
-    words = ("--medium", medium, "--firmware", firmware, "--accel", "tcg", "--timeout", 100)
+    words = ("--medium", medium, "--firmware", firmware, "--accel", "tcg", "--timeout", pace.limit(100))
     done = kgpt("run", disc[1], *words)
     assert done.returncode == 0, done.stderr
     assert "sample  3: " in done.stdout

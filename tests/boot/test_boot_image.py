@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pace
 import pytest
 from boots import ENVIRONMENT, Boot, Kgpt, need, texts, uefi
 from hosted import random_model
@@ -98,7 +99,9 @@ def stick(image_of: Maker) -> Path:
 @pytest.fixture(scope="module")
 def kgpt_names(kernel: Path) -> list[str]:
     """What the same words give without GRUB."""
-    with Machine(RunSettings(kernel, WORDS, accel="tcg", timeout=120), qemu="qemu-system-x86_64") as machine:
+    with Machine(
+        RunSettings(kernel, WORDS, accel="tcg", timeout=pace.limit(120)), qemu="qemu-system-x86_64"
+    ) as machine:
         assert machine.wait().ok
         return [event.text for event in machine.events if isinstance(event, Sample)]
 
@@ -281,7 +284,7 @@ def test_kgpt_image_and_run(kgpt: Kgpt, tmp_path: Path, kgpt_names: list[str]) -
     assert made.returncode == 0, made.stderr
     assert made.stdout.startswith("wrote k.img: ")
     assert {path.name for path in tmp_path.iterdir()} == {"k.img", "k.img.manifest.json"}
-    done = kgpt("run", "k.img", "--accel", "tcg", "--timeout", 100)
+    done = kgpt("run", "k.img", "--accel", "tcg", "--timeout", pace.limit(100))
     assert done.returncode == 0, done.stderr
     assert f"sample  1: {kgpt_names[0]}" in done.stdout
     shown = kgpt("inspect", "k.img")

@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import pace
 import pytest
 from boots import Boot, texts
 
@@ -27,7 +28,7 @@ def expected(kernel: Path) -> list[str]:
     from kgpt_build.vm.machine import Machine
     from kgpt_build.vm.settings import RunSettings
 
-    settings = RunSettings(image=kernel, cmdline=WANTED, accel="tcg", timeout=60)
+    settings = RunSettings(image=kernel, cmdline=WANTED, accel="tcg", timeout=pace.limit(60))
     with Machine(settings, qemu="qemu-system-x86_64") as machine:
         assert machine.wait().ok
         return [event.text for event in machine.events if isinstance(event, Sample)]

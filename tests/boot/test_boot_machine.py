@@ -6,9 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import pace
 import pytest
 from boots import Boot
 
@@ -184,9 +184,6 @@ def test_no_qemu_outlives_us(tmp_path: Path) -> None:
     assert is_alive(pid)
     parent.kill()
     parent.wait()
-    for _ in range(500):
-        if not is_alive(pid):
-            return
-        time.sleep(0.01)
-    os.kill(pid, signal.SIGKILL)
-    pytest.fail("QEMU outlived the process that started it")
+    if not any(not is_alive(pid) for _ in pace.attempts(20, 0.01)):
+        os.kill(pid, signal.SIGKILL)
+        pytest.fail("QEMU outlived the process that started it")

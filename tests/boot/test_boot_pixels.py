@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pace
 import pytest
 from boots import Boot, grub_disc, texts, uefi
 
@@ -32,7 +33,7 @@ def screen_with(guest: Guest, text: str) -> Screen:
     """What is on its screen once ``text`` is, and it rests: the serial port is a little earlier, and a picture of the
     screen may be taken in the middle of a drawing. All of it can be read.
     """
-    end, before = time.monotonic() + SECONDS, None
+    end, before = time.monotonic() + pace.limit(SECONDS), None
     while True:
         screen = guest.machine.screen(glyphs())
         if text in "\n".join(screen.lines) and before is not None and screen.cells == before.cells:

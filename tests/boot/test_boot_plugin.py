@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pace
 import pytest
 from boots import ENVIRONMENT
 
@@ -43,7 +44,7 @@ def report(kernel: Path, tmp_path: Path) -> str:
         env={key: value for key, value in ENVIRONMENT.items() if not key.startswith("PYTEST_")},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=pace.limit(300),
         check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr

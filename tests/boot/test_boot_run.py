@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pace
 import pytest
 from boots import ENVIRONMENT, Kgpt
 from fakes import fake_program
@@ -105,7 +106,7 @@ def test_selftests_by_run(kgpt: Kgpt, kernel: Path) -> None:
 def test_a_dry_run_is_a_line_that_works(kgpt: Kgpt, kernel: Path) -> None:
     done = kgpt("run", kernel, "--accel", "tcg", "--dry-run", "--samples", 2)
     assert done.returncode == 0
-    shown = subprocess.run(done.stdout, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    shown = subprocess.run(done.stdout, shell=True, capture_output=True, text=True, timeout=pace.limit(60), check=False)
     assert shown.returncode == 65
     assert "sample  2: " in shown.stdout
     assert json.loads(shown.stderr.splitlines()[-1])["event"] == "exit"
@@ -152,8 +153,8 @@ def test_a_reader_that_stops_ends_the_run(kernel: Path, tmp_path: Path) -> None:
         [sys.executable, "-m", "kgpt_build", "run", str(kernel), "--accel", "tcg", "--samples", "1000000"]
     )
     done = subprocess.run(
-        f"{line} | head -n 3", shell=True, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60,
-        check=False,
+        f"{line} | head -n 3", shell=True, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True,
+        timeout=pace.limit(60), check=False,
     )  # fmt: skip
     assert len(done.stdout.splitlines()) == 3
     assert "Traceback" not in done.stderr

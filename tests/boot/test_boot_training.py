@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pace
 import pytest
 from boots import ENVIRONMENT, Kgpt
 from terminal import Terminal
@@ -100,7 +101,7 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
 def test_ctrl_c_stops_the_kernel_and_saves(docs: str, tmp_path: Path) -> None:
     process = start(tmp_path)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=pace.limit(60))
     assert process.returncode == 0, err
     assert "; to go on: kgpt train 'the docs' --resume model.gguf" in err
     assert "wrote model.gguf: " in out
@@ -112,7 +113,7 @@ def test_without_a_serial_port_ctrl_c_ends_it(docs: str, tmp_path: Path) -> None
     (tmp_path / "model.gguf").write_bytes(b"old")
     process = start(tmp_path, "--no-serial")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=pace.limit(60))
     assert process.returncode == 130
     assert (tmp_path / "model.gguf").read_bytes() == b"old"
 
@@ -122,7 +123,7 @@ def test_a_qemu_that_is_killed_leaves_the_old_files(docs: str, tmp_path: Path) -
     process = start(tmp_path)
     (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(child), signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=pace.limit(60))
     assert process.returncode == 5, err
     assert "kgpt: error: " in err
     assert "SIGKILL" in err

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pace
 import pytest
 from boots import ENVIRONMENT, Kgpt, need
 
@@ -44,7 +45,7 @@ def test_the_reduced_matrix(kgpt: Kgpt, tmp_path: Path) -> None:
 def test_the_whole_matrix() -> None:
     need(QEMU, "xorriso", "mtools", "grub-mkimage", "bochs")
     words = [sys.executable, "-m", "kgpt_build", "test", "--matrix", "--json"]
-    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, timeout=3000, check=False)
+    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, timeout=pace.limit(3000), check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["failed"], report["passed"]) == (0, len(report["runs"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pace
 import pytest
 from toy import toy_model
 
@@ -24,7 +25,11 @@ MODELS = {
 
 def boot(image: Path, machine: str) -> list[dict[str, object]]:
     settings = RunSettings(
-        image=image, cmdline="exit samples=1 max_tokens=3 temperature=0", accel="tcg", machine=machine, timeout=60
+        image=image,
+        cmdline="exit samples=1 max_tokens=3 temperature=0",
+        accel="tcg",
+        machine=machine,
+        timeout=pace.limit(60),
     )
     with Machine(settings, qemu=str(Qemu().require()), symbols=image) as running:
         failure = running.wait().error()

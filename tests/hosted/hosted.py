@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pace
 
 from kgpt_build.models import CharTokenizer, Hyperparameters, Model, tensor_shapes
 
@@ -65,7 +66,7 @@ class Hosted:
                 stderr=subprocess.STDOUT,
                 pass_fds=[channel.fileno()],
                 env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
-                timeout=SECONDS,
+                timeout=pace.limit(SECONDS),
                 check=False,
             )
             channel.seek(0)

@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import pace
 from hosted import Hosted
 
 from kgpt_build.vm.events import Event
@@ -43,7 +44,7 @@ def train(program: Hosted, tmp_path: Path, cmdline: str, *modules: bytes, stdin:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=[channel.fileno()],
-            timeout=60,
+            timeout=pace.limit(60),
             check=False,
         )
         channel.seek(0)

@@ -11,10 +11,10 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pace
 import pytest
 from faulty_disk import Heard, describe, image_file
 from terminal import Terminal
@@ -33,7 +33,9 @@ SECONDS = 60
 
 
 def command(*words: str | Path) -> str:
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, timeout=pace.limit(SECONDS), check=False
+    )
     if done.returncode:
         raise OSError(f"{words[0]}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout.strip()
@@ -249,11 +251,10 @@ def mapped(name: str, table: str) -> Iterator[Path]:
         # Not /dev/mapper/NAME: that is udev's to make.
         yield next(Path("/dev", file.parts[4]) for file in _mapped_names() if file.read_text().strip() == name)
     finally:
-        for _ in range(20):  # udev looks at it after it was closed
+        for _ in pace.attempts(20, 0.2):  # udev looks at it after it was closed
             with contextlib.suppress(OSError):
                 command("dmsetup", "remove", name)
                 break
-            time.sleep(0.2)
 
 
 def test_a_fake_stick_of_the_device_mapper_begins_again(image: flash.Image, loop: Path) -> None:

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import pace
 import pytest
 from boots import ENVIRONMENT
 from hosted import Hosted
@@ -284,7 +285,7 @@ def test_ctrl_c_saves_and_the_rest_makes_it_whole(docs: Path) -> None:
     process = start("--steps", LONG)
     wait_for_a_step(process)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=pace.limit(60))
     assert process.returncode == 0, err
     assert "; to go on: kgpt train docs --resume model.gguf" in err
     assert "wrote model.gguf: " in out
@@ -306,7 +307,7 @@ def test_a_kernel_that_is_killed_leaves_the_old_files(docs: Path) -> None:
     process = start("--steps", LONG)
     wait_for_a_step(process)
     os.kill(child_of(process), signal.SIGKILL)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=pace.limit(60))
     assert process.returncode == 5, err
     assert err.startswith("kgpt: error: kgpt-hosted failed (killed by SIGKILL)")
     assert "wrote" not in out
@@ -321,7 +322,7 @@ def test_a_kernel_that_is_killed_leaves_its_last_checkpoint(docs: Path) -> None:
         assert process.poll() is None
         time.sleep(0.01)
     os.kill(child_of(process), signal.SIGKILL)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=pace.limit(60))
     assert process.returncode == 5
     step = load_state(Path("model.state")).step
     assert step > 0
@@ -338,11 +339,8 @@ def test_kgpt_itself_killed_leaves_no_process(docs: Path) -> None:
     wait_for_a_step(process)
     child = child_of(process)
     process.kill()
-    process.communicate(timeout=60)
-    end = time.monotonic() + 30
-    while is_running(child):
-        assert time.monotonic() < end, "the kernel trains on for nobody"
-        time.sleep(0.05)
+    process.communicate(timeout=pace.limit(60))
+    assert any(not is_running(child) for _ in pace.attempts(30, 0.05)), "the kernel trains on for nobody"
 
 
 def is_running(pid: int) -> bool:

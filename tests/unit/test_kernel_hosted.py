@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pace
 import pytest
 
 from kgpt_build.boot_modules import BootModule
@@ -29,13 +30,13 @@ def fake(path: Path, body: str) -> Path:
 @pytest.mark.parametrize("status", [0, 1, 4])
 def test_lines_of_the_machine_channel(tmp_path: Path, status: int) -> None:
     body = f"send(cmdline); print('console'); send('end'); sys.exit({status})"
-    lines = run_hosted(fake(tmp_path / "hosted", body), 'prompt="a b" exit', timeout=20)
+    lines = run_hosted(fake(tmp_path / "hosted", body), 'prompt="a b" exit', timeout=pace.limit(20))
     assert lines == [b'prompt="a b" exit\n', b"end\n"]
 
 
 def test_much_on_both_channels(tmp_path: Path) -> None:
     body = "for i in range(3000): print('x' * 100, flush=True); send(str(i))"
-    lines = run_hosted(fake(tmp_path / "hosted", body), "", timeout=60)
+    lines = run_hosted(fake(tmp_path / "hosted", body), "", timeout=pace.limit(60))
     assert lines == [b"%d\n" % i for i in range(3000)]
 
 
@@ -49,7 +50,7 @@ def test_much_on_both_channels(tmp_path: Path) -> None:
 )
 def test_a_run_that_failed_shows_its_console(tmp_path: Path, body: str, message: str) -> None:
     with pytest.raises(CommandFailed, match=message) as caught:
-        run_hosted(fake(tmp_path / "hosted", body), "", timeout=20)
+        run_hosted(fake(tmp_path / "hosted", body), "", timeout=pace.limit(20))
     assert caught.value.hint.endswith("words")
 
 
@@ -76,7 +77,7 @@ def test_modules_and_keys(tmp_path: Path) -> None:
     program.write_text("\n".join(lines) + "\n")
     program.chmod(0o755)
     modules = [BootModule(Path("a")), BootModule(Path("b c"), ("kind=prompt",))]
-    with HostedProcess(program, "mode=train", modules=modules, memory=64, timeout=20) as process:
+    with HostedProcess(program, "mode=train", modules=modules, memory=64, timeout=pace.limit(20)) as process:
         process.send(b"\x03")
         sent = b"".join(process.pieces())
         assert process.check(has_spoken=True) == 0

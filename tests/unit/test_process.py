@@ -6,9 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import pace
 import pytest
 
 from kgpt_build import process
@@ -56,7 +56,7 @@ def test_a_timeout_ends_the_children_too(tmp_path: Path) -> None:
 def test_a_leader_that_ends_first_takes_the_rest_with_it(tmp_path: Path, left: str) -> None:
     """What it leaves behind holds its standard output, and may write to it for ever."""
     child = tmp_path / "pid"
-    done = process.run(["sh", "-c", f"{left} & echo $! >{child}; echo said"], timeout=60)
+    done = process.run(["sh", "-c", f"{left} & echo $! >{child}; echo said"], timeout=pace.limit(60))
     assert "said\n" in done.output
     if "setsid" in left:  # that asked to be left alone
         os.kill(int(child.read_text()), signal.SIGKILL)
@@ -131,12 +131,9 @@ def test_nobody_runs_python_between_fork_and_exec() -> None:
 
 
 def _wait_for_end(pid: int) -> None:
-    for _ in range(600):  # init takes a moment to collect it
-        if not _runs(pid):
-            return
-        time.sleep(0.05)
-    os.kill(pid, signal.SIGKILL)
-    pytest.fail("it was left behind")
+    if all(_runs(pid) for _ in pace.attempts(30, 0.05)):  # init takes a moment to collect it
+        os.kill(pid, signal.SIGKILL)
+        pytest.fail("it was left behind")
 
 
 def _runs(pid: int) -> bool:
