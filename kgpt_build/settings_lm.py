@@ -17,11 +17,17 @@ OVERFLOWS = ("error", "shift")
 THINK = ("on", "off")
 
 
+def check_context(ctx: int | None, name: str, most: int) -> None:
+    """Refuse a context that is longer than the ``most`` positions which a model was trained for. Raises UsageError."""
+    if ctx is not None and ctx > most:
+        raise UsageError(f"a context of {ctx} is more than {name} was trained for", f"give --ctx {most} or less")
+
+
 @dataclass(frozen=True)
 class LmSettings:
     """Settings of a reply; None leaves the kernel's default, which is llama.cpp's. Raises UsageError.
 
-    The names are llama.cpp's. ``ctx`` 0 is 4,096, or what the model was trained for, or what fits into memory.
+    The names are llama.cpp's. Without ``ctx`` it is 4,096, or what the model was trained for, or what fits into memory.
     """
 
     system: str | None = None
@@ -39,7 +45,7 @@ class LmSettings:
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_whole("ctx", self.ctx, 0, 1 << 24)
+        check_whole("ctx", self.ctx, 1, 1 << 24)
         check_whole("repeat_last_n", self.repeat_last_n, 0, 1 << 20)
         check_whole("logprobs", self.logprobs, 0, 20)
         check_number("typical_p", self.typical_p, 0, 1, above=True)

@@ -121,7 +121,7 @@ const struct kg_key kg_engine_keys[] = {
      .describe = describe_system,
      .expects = "system=TEXT has at most 2047 bytes",
      .not_in = IN_TRAIN},
-    COUNT("ctx", ctx, 0, 1 << 24, ONLY_AT_BOOT),
+    COUNT("ctx", ctx, 1, 1 << 24, ONLY_AT_BOOT),
     COUNT("ubatch", n_batch, 1, 4096, ONLY_AT_BOOT),
     {.name = "kv", .kind = KIND_CHOICE, .offset = AT(lm.kv), .choices = kg_kv_names, .not_in = ONLY_AT_BOOT},
     {.name = "on_overflow",

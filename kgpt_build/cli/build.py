@@ -16,7 +16,7 @@ from kgpt_build.cli.options import (
     verbose_option,
 )
 from kgpt_build.errors import UsageError
-from kgpt_build.settings_lm import LmSettings
+from kgpt_build.settings_lm import LmSettings, check_context
 
 if TYPE_CHECKING:
     from kgpt_build.headers import Corpus
@@ -119,11 +119,8 @@ def _lm_words(model: Path | GgufModel | NoModel | None, settings: LmSettings) ->
     loaded = load(model) if model is None or isinstance(model, Path) else model
     if isinstance(loaded, Model):
         raise UsageError(f"{loaded.name} is a {loaded.arch}", "--system and --ctx are for language models (GGUF)")
-    if isinstance(loaded, GgufModel) and (settings.ctx or 0) > loaded.hparams.n_ctx:
-        raise UsageError(
-            f"a context of {settings.ctx} is more than {loaded.name} was trained for",
-            f"give --ctx {loaded.hparams.n_ctx} or less",
-        )
+    if isinstance(loaded, GgufModel):
+        check_context(settings.ctx, loaded.name, loaded.hparams.n_ctx)
     return words
 
 

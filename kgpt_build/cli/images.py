@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -13,32 +13,36 @@ from kgpt_build.cli.progress import shown_progress
 from kgpt_build.errors import KgptError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kgpt_build.headers import Corpus
     from kgpt_build.models import GgufModel, Model, NoModel
 
 BUILD_FOLDER = Path("build")
+Check: TypeAlias = "Callable[[Model | GgufModel | NoModel], None]"
 
 
-def image_for(target: Path | None, *, default: bool = False) -> Path:
+def image_for(target: Path | None, *, default: bool = False, check: Check | None = None) -> Path:
     """The image to boot.
 
     An ELF, a disc or a stick is itself. A model is built, into the cache. None is the image in ``./build`` if it is
     what its manifest's model and settings give today, else a cached build of these; without ``./build``, a build of
-    what options.model_or_here finds. ``default`` asks for the default model, whatever is here.
+    what options.model_or_here finds. ``default`` asks for the default model, whatever is here. ``check`` may refuse
+    a model before its image is built.
     """
     from kgpt_build.kernel import manifest
     from kgpt_build.models.catalog import is_shipped, resolve
 
     if default:
-        return _build(model_or_here(target, default=True))
+        return _checked(model_or_here(target, default=True), check)
     if target is not None and is_shipped(target):
-        return _build(None)
+        return _checked(None, check)
     if target is not None:
         target = resolve(target)
-        return target if _is_image(target) else _build(target)
+        return target if _is_image(target) else _checked(target, check)
     if (BUILD_FOLDER / manifest.NAME).is_file():
-        return _image_here(BUILD_FOLDER)
-    return _build(model_or_here(None, default=False))
+        return _image_here(BUILD_FOLDER, check)
+    return _checked(model_or_here(None, default=False), check)
 
 
 def image_without_model() -> Path:
@@ -60,7 +64,7 @@ def _is_image(path: Path) -> bool:
         ) from error
 
 
-def _image_here(folder: Path) -> Path:
+def _image_here(folder: Path, check: Check | None) -> Path:
     from kgpt_build.kernel import manifest
 
     described = manifest.read(folder)
@@ -69,12 +73,12 @@ def _image_here(folder: Path) -> Path:
             f"kgpt: {folder} was made of the default model, not of {MODEL_HERE} (kgpt build takes that)", err=True
         )
     if described["target"] != "bare":
-        return _build(_model(described))
+        return _checked(_model(described), check)
     image = folder / str(described["output"]["file"])
     if _is_fresh(described, image):
         return image
     settings = {key: described.get(key) for key in ("toolchain", "debug", "cmdline", "chat_template")}
-    return _build(_model(described), corpus=_corpus(described), **settings)
+    return _checked(_model(described), check, corpus=_corpus(described), **settings)
 
 
 def _is_fresh(described: dict[str, Any], image: Path) -> bool:
@@ -87,7 +91,7 @@ def _is_fresh(described: dict[str, Any], image: Path) -> bool:
         image.is_file()
         and described["output"]["sha256"] == sources.file_sha256(image)
         and described["inputs"]["sources"] == sources.hashes(sources.root_for_make())
-        and described["model"]["sha256"] == _loaded(described).sha256
+        and described["model"]["sha256"] == _loaded(_model(described)).sha256
         and _has_fresh_corpus(described)
         and described["tools"] == {**toolchain.get(described["toolchain"]).versions(), "make": Make().version()}
     )
@@ -121,11 +125,17 @@ def _model(described: dict[str, Any]) -> Path | GgufModel | NoModel | None:
     return Path(name) if name else None
 
 
-def _loaded(described: dict[str, Any]) -> Model | GgufModel | NoModel:
+def _loaded(model: Path | GgufModel | NoModel | None) -> Model | GgufModel | NoModel:
     from kgpt_build.models import load
 
-    model = _model(described)
     return load(model) if model is None or isinstance(model, Path) else model
+
+
+def _checked(model: Path | GgufModel | NoModel | None, check: Check | None, **settings: Any) -> Path:
+    """The image of a model that ``check`` does not refuse."""
+    if check is not None:
+        check(_loaded(model))
+    return _build(model, **settings)
 
 
 def _build(model: Path | GgufModel | NoModel | None, **settings: Any) -> Path:

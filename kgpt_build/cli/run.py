@@ -29,12 +29,14 @@ from kgpt_build.cli.options import accept_option, default_option, verbose_option
 from kgpt_build.cli.printers import EventPrinter, LinePrinter
 from kgpt_build.errors import UsageError
 from kgpt_build.settings import GenerateSettings
-from kgpt_build.settings_lm import MAX_SYSTEM
+from kgpt_build.settings_lm import MAX_SYSTEM, check_context
 from kgpt_build.vm.display import find_window
 from kgpt_build.vm.settings import RunSettings
 from kgpt_build.vm.terminal import kernel_words
 
 if TYPE_CHECKING:
+    from kgpt_build.cli.images import Check
+    from kgpt_build.models import GgufModel, Model, NoModel
     from kgpt_build.settings_lm import LmSettings
     from kgpt_build.vm.machine import Machine
     from kgpt_build.vm.verdict import Verdict
@@ -168,7 +170,7 @@ def command(
         settings = dataclasses.replace(settings, window=find_window(qemu))
     brought = [load_brought(pull_first(name, accepted=accept_license)) for name in models]
     target = target and pull_first(target, accepted=accept_license)
-    image = _find_image(target, default, brings=bool(models))
+    image = _find_image(target, default, lambda model: _check_model(model, lm, wishes, texts), brings=bool(models))
     medium = choose_medium(image, medium, settings.firmware)
     if medium == "kernel":
         _check_kind(image, lm, wishes, texts, brings=bool(models))
@@ -217,10 +219,10 @@ def _read_prompt(prompt: str | None) -> str | None:
         raise UsageError("what standard input brought is not UTF-8", "convert it, for example with iconv") from None
 
 
-def _find_image(target: Path | None, default: bool, *, brings: bool) -> Path:
+def _find_image(target: Path | None, default: bool, check: Check, *, brings: bool) -> Path:
     from kgpt_build.cli.images import image_for, image_without_model
 
-    return image_without_model() if brings and target is None else image_for(target, default=default)
+    return image_without_model() if brings and target is None else image_for(target, default=default, check=check)
 
 
 def _check_kind(image: Path, lm: LmSettings, wishes: Wishes, texts: Sequence[Text], *, brings: bool) -> None:
@@ -228,10 +230,24 @@ def _check_kind(image: Path, lm: LmSettings, wishes: Wishes, texts: Sequence[Tex
     if not is_language_model(image):
         if brings:
             raise UsageError(f"{image} holds a microgpt, and takes no models", "build one that does: kgpt build --lm")
-        given = [*lm.given, *(text.kind for text in texts if text.kind != PROMPT)]
-        if given or wishes.mode == "chat":
-            word = given[0].replace("_", "-") if given else "mode chat"
-            raise UsageError(f"--{word} is for language models, and {image} holds a microgpt", "leave it out")
+        _refuse_lm_settings(f"{image} holds a microgpt", lm, wishes, texts)
+
+
+def _check_model(model: Model | GgufModel | NoModel, lm: LmSettings, wishes: Wishes, texts: Sequence[Text]) -> None:
+    """The same of a model whose image is yet to be built. Raises UsageError."""
+    from kgpt_build.models import GgufModel, Model
+
+    if isinstance(model, Model):
+        _refuse_lm_settings(f"{model.name} is a microgpt", lm, wishes, texts)
+    elif isinstance(model, GgufModel):
+        check_context(lm.ctx, model.name, model.hparams.n_ctx)
+
+
+def _refuse_lm_settings(what: str, lm: LmSettings, wishes: Wishes, texts: Sequence[Text]) -> None:
+    given = [*lm.given, *(text.kind for text in texts if text.kind != PROMPT)]
+    if given or wishes.mode == "chat":
+        word = given[0].replace("_", "-") if given else "mode chat"
+        raise UsageError(f"--{word} is for language models, and {what}", "leave it out")
 
 
 def _taken(options: dict[str, Any], kind: type[GenerateSettings]) -> dict[str, Any]:

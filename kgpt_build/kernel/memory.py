@@ -11,7 +11,9 @@ from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError
 from kgpt_build.headers.blob import BlobInfo, read_blob
 from kgpt_build.kernel.elf import Image
-from kgpt_build.models import LmSizes
+from kgpt_build.models import GgufModel, LmSizes
+from kgpt_build.models.gguf_model import Described
+from kgpt_build.settings_lm import check_context
 
 DEFAULT_CTX = 4096  # KG_CTX_DEFAULT: positions, of a model that was trained for more
 KV_BYTES = {"f16": 2.0, "q8": 1.125, "f32": 4.0}
@@ -72,7 +74,7 @@ def memory_needs(
     """What ``image`` needs, from its segments and the header of its model.
 
     ``modules`` are the boot modules beside the image; ``ctx`` and ``kv`` are as in LmSettings, where None leaves them
-    to the command line that is built in. Raises KgptError if a model is damaged.
+    to the command line that is built in. Raises KgptError if a model is damaged, or was not trained for ``ctx``.
     """
     end = max((segment.paddr + segment.memsz for segment in image.loads), default=0)
     blob = image.model_bytes()
@@ -91,9 +93,13 @@ def memory_needs(
     n_ctx = ctx or int(_last(r"ctx=(\d{1,9})", built_in) or 0)
     kind = kv or _last(r"kv=(\w+)", built_in) or "f16"
     files = [module.path for module in modules if module.path.suffix != ".kgct" and not module.is_text]
-    sizes = [*([model.lm.hparams] if model.lm else []), *(models.load_lm(path).hparams for path in files)]
+    # The first one is used first, and what comes as a module goes before what is in the image.
+    known: list[GgufModel | Described] = [models.load_lm(path) for path in files]
+    known += [model.lm] if model.lm else []
+    if known:
+        check_context(n_ctx, known[0].name, known[0].hparams.n_ctx)
     # One conversation at a time, of the model in use: there must be room for any of them.
-    sessions = [_with_text(of, n_ctx, kind, text) for of in sizes]
+    sessions = [_with_text(of.hparams, n_ctx, kind, text) for of in known]
     largest = max(sessions, key=sum, default=(0, 0))
     return Needs(end, model.weights_size, largest[0], largest[1] + _LM_MARGIN, brought)
 

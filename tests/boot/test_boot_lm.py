@@ -140,6 +140,7 @@ def test_a_model_as_a_module(kgpt: Kgpt, smollm2: Path) -> None:
     ("words", "message"),
     [
         ("ctx=9000", "ctx=9000 is more than the 8192 positions that the model was trained for"),
+        ("ctx=0", "ctx=0 is not possible"),
         ("mode=train", "mode=train trains a microgpt, and this image holds a language model"),
         ("model=3", "model=3, but there are 1 models"),
         ("kv=q9", "kv=q9 is not possible"),

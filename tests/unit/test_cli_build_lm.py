@@ -23,6 +23,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["tiny.gguf", "--train"], 2, "Tiny llama, a llama, cannot be trained"),
         (["--lm", "--train"], 2, "an image without a model cannot be trained"),
         (["tiny.gguf", "--ctx", "17"], 2, "a context of 17 is more than Tiny llama was trained for"),
+        (["tiny.gguf", "--ctx", "100000"], 2, "a context of 100000 is more than Tiny llama was trained for"),
+        (["tiny.gguf", "--ctx", "0"], 2, "ctx is 0"),
         (["tiny.gguf", "--ctx", "-1"], 2, "ctx is -1"),
         (["--default", "--system", "x"], 2, "default is a microgpt"),
         (["--default", "--chat-template", "chatml"], 2, "default, a microgpt, has no chat template"),
@@ -37,6 +39,29 @@ def test_refused(capsys: pytest.CaptureFixture[str], words: list[str], code: int
     err = capsys.readouterr().err
     assert f"kgpt: error: {message}" in err.replace("tiny.gguf: ", "")
     assert not Path("build").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["tiny.gguf", "--ctx", "100000"], "a context of 100000 is more than Tiny llama was trained for"),
+        (["tiny.gguf", "--ctx", "0"], "ctx is 0"),
+        (["--default", "--ctx", "16"], "--ctx is for language models, and default is a microgpt"),
+        (["--default", "--mode", "chat"], "--mode chat is for language models, and default is a microgpt"),
+        (["--ctx", "17"], "a context of 17 is more than Tiny llama was trained for"),
+    ],
+)
+def test_run_refuses_before_it_builds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    def build(*_: object, **__: object) -> None:
+        raise AssertionError("it was built")
+
+    monkeypatch.setattr("kgpt_build.kernel.build.build_cached", build)
+    monkeypatch.setattr("kgpt_build.cli.run.find_qemu", lambda: "qemu")
+    write_lm(Path("model.gguf"))
+    assert invoke(["run", *words]) == 2
+    assert f"kgpt: error: {message}" in capsys.readouterr().err
 
 
 def test_the_command_that_gets_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
