@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pace
 import pytest
@@ -48,6 +50,19 @@ def press(guest: Guest, *combinations: str) -> None:
     for combination in combinations:
         keys = [{"type": "qcode", "data": key} for key in combination.split("-")]
         guest.machine.execute("send-key", keys=keys)
+
+
+def registers(guest: Guest) -> str:
+    """Of the first processor, and whether it is halted."""
+    words: dict[str, Any] = {"command-line": "info registers"}
+    return str(guest.machine.execute("human-monitor-command", **words))
+
+
+def wait_until_asleep(guest: Guest) -> None:
+    """Until the machine's own deadline, which grows with the accelerator's slowness."""
+    assert guest.machine.deadline is not None
+    while "HLT=1" not in registers(guest):
+        assert time.monotonic() < guest.machine.deadline, "the processor never sleeps"
 
 
 def uefi() -> Firmware | None:

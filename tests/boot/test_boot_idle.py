@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from boots import Boot, grub_disc
+from boots import Boot, grub_disc, registers, wait_until_asleep
 
 from kgpt_build.errors import MachineLost
 from kgpt_build.pytest_plugin import Guest
@@ -25,19 +23,6 @@ def halt(guest: Guest) -> None:
     with contextlib.suppress(MachineLost):
         guest.machine.type_text("halt\r")
     assert guest.wait().ok
-
-
-def registers(guest: Guest) -> str:
-    """Of the first processor, and whether it is halted."""
-    words: dict[str, Any] = {"command-line": "info registers"}
-    return str(guest.machine.execute("human-monitor-command", **words))
-
-
-def wait_until_asleep(guest: Guest) -> None:
-    """Until the machine's own deadline, which grows with the accelerator's slowness."""
-    assert guest.machine.deadline is not None
-    while "HLT=1" not in registers(guest):
-        assert time.monotonic() < guest.machine.deadline, "the processor never sleeps"
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
-from boots import Boot, press, texts
+from boots import Boot, grub_disc, press, texts, uefi
 
 from kgpt_build.errors import MachineLost
 from kgpt_build.proof.drive import until
@@ -76,10 +77,8 @@ def test_ctrl_c_stops_a_generation(boot: Boot, keys: str) -> None:
 AHEAD = "TypedAheadWhileItComputes, And Nothing Of It Is Lost"
 
 
-@pytest.mark.parametrize("machine", ["pc", "q35"])
-def test_what_is_typed_while_it_computes_is_there_afterwards(boot: Boot, machine: str) -> None:
+def type_ahead(guest: Guest) -> None:
     """Self-tests look for no keys: those that a keyboard does not keep itself, 16 bytes, come by interrupts."""
-    guest = boot("mode=shell", machine=machine, serial=False)
     guest.expect_event("shell")
     guest.machine.type_keys("selftest\r")
     guest.expect_event("test")
@@ -90,6 +89,20 @@ def test_what_is_typed_while_it_computes_is_there_afterwards(boot: Boot, machine
     guest.expect_event("error", message='unknown command "abc"')
     last_keys(guest, "halt\r")
     assert guest.wait().ok
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_what_is_typed_while_it_computes_is_there_afterwards(boot: Boot, machine: str) -> None:
+    type_ahead(boot("mode=shell", machine=machine, serial=False))
+
+
+def test_what_is_typed_while_it_computes_under_uefi(boot: Boot, kernel: Path, tmp_path: Path) -> None:
+    disc = grub_disc(tmp_path, kernel, "multiboot2", "mode=shell")
+    type_ahead(boot(image=disc, medium="cdrom", machine="q35", memory=256, firmware=uefi(), serial=False))
+
+
+def test_what_is_typed_while_it_computes_where_the_timer_alone_interrupts(boot: Boot) -> None:
+    type_ahead(boot("mode=shell", machine="q35", serial=False, extra=("-machine", "q35,pic=off")))
 
 
 def test_ctrl_alt_del_starts_the_machine_again(boot: Boot) -> None:

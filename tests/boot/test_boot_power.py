@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boots import Boot, grub_disc, press, uefi
+from boots import Boot, grub_disc, press, uefi, wait_until_asleep
 
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import MachineLost
@@ -203,6 +203,14 @@ def test_the_power_button_after_the_end(real: Boot, words: str) -> None:
     guest.expect(HALTED)
     press_power(guest)
     assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
+
+
+@pytest.mark.parametrize("cpu", ["Haswell,-hypervisor", "qemu64,-hypervisor,-apic"])
+def test_a_machine_that_has_halted_is_asleep(real: Boot, cpu: str) -> None:
+    """With a timer that looks at the button, and without one."""
+    guest = real("seed=nonsense", machine="pc", cpu=cpu)
+    guest.expect(HALTED)
+    wait_until_asleep(guest)
 
 
 def test_ctrl_alt_del_after_the_end(real: Boot) -> None:

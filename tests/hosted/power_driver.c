@@ -131,6 +131,11 @@ int plat_read(void)
     return KG_READ_NONE;
 }
 
+bool kg_idle_is_deaf(void)
+{
+    return false;
+}
+
 void plat_relax(void)
 {
     if (!machine->presses && !machine->restart) {

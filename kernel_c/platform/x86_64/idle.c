@@ -40,7 +40,7 @@ extern uint64_t kg_ticks_entry;
 
 static uint64_t counts_per_second; /* of the timer; 0: it cannot be used */
 static uint32_t tick_us;           /* as the timer is set */
-static bool may_sleep;
+static bool prepared, may_sleep;
 
 /* Firmware leaves them with vectors that are exceptions now. */
 static void prepare_8259(void)
@@ -53,7 +53,8 @@ static void prepare_8259(void)
     kg_outb(PIC2 + 1, PIC_CASCADE);
     kg_outb(PIC1 + 1, PIC_AUTOMATIC);
     kg_outb(PIC2 + 1, PIC_AUTOMATIC);
-    kg_outb(PIC1 + 1, (uint8_t)~(PIC_KEYBOARD | PIC_SERIAL));
+    kg_outb(PIC1 + 1,
+            (uint8_t)~(PIC_KEYBOARD | (kg_serial_present() ? PIC_SERIAL : 0))); /* else it may be another device's */
     kg_outb(PIC2 + 1, PIC_ALL);
 }
 
@@ -110,7 +111,6 @@ static void prepare(void)
 
 void kg_idle_listen(void)
 {
-    static bool prepared;
     if (!prepared) {
         if (kg_rdtsc() - kg_ticks_entry < SHORT_RUN)
             return;
@@ -125,6 +125,11 @@ void kg_idle_listen(void)
         tick_us = us;
         kg_apic_timer((uint32_t)(counts_per_second * us / 1000000) + 1);
     }
+}
+
+bool kg_idle_is_deaf(void)
+{
+    return prepared && counts_per_second == 0;
 }
 
 /* A processor that sleeps and is not woken never comes back: so the timer has to have interrupted one that was awake. */

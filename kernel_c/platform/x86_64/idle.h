@@ -2,6 +2,7 @@
 #ifndef KGPT_X86_64_IDLE_H
 #define KGPT_X86_64_IDLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Interrupts are on from now on, where the machine has what that needs: called by whoever looks for input. Not at once, since a run that
@@ -10,6 +11,9 @@ void kg_idle_listen(void);
 
 /* Sleeps until something interrupts, at most 10 ms, where the machine can wake it again; or a moment. */
 void kg_idle(void);
+
+/* True where it has turned out that nothing can interrupt. */
+bool kg_idle_is_deaf(void);
 
 extern volatile uint32_t kg_timer_ticks; /* how often the timer has interrupted (isr.S) */
 

@@ -2,6 +2,7 @@
 #include "power.h"
 #include "debugcon.h"
 #include "firmware.h"
+#include "idle.h"
 #include "io.h"
 #include "kgpt/platform.h"
 #include "screen.h"
@@ -132,10 +133,10 @@ static void power_off(void)
     wait_ms(OFF_MS);
 }
 
-/* What is on the screen stays to be read, until somebody has had enough of it. */
+/* What is on the screen stays to be read, until somebody has had enough of it; nobody waits at full speed for that. */
 _Noreturn static void wait_for_button(void)
 {
-    for (;;) {
+    while (!kg_idle_is_deaf()) {
         int byte = plat_read();
         if (byte == KG_READ_OFF)
             power_off();
@@ -143,6 +144,7 @@ _Noreturn static void wait_for_button(void)
             plat_reboot();
         plat_relax();
     }
+    kg_halt();
 }
 
 _Noreturn void plat_exit(enum kg_exit code)
