@@ -116,6 +116,7 @@ enum kg_status kg_generation_run(struct kgpt *k, const char *prompt, struct kg_e
     kg_event_config(k, &request);
     show.start = plat_ticks();
     enum kg_status status = kg_generate(&k->generator, &request, &observer, &stats.totals, error);
+    k->failed = k->failed || status == KG_E_NUMBERS;
     if (status != KG_OK && status != KG_E_STOPPED) {
         return status;
     }

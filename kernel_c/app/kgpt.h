@@ -26,6 +26,7 @@ struct kgpt {
     const char *prompt; /* config.prompt, or what came as a boot module */
     struct kg_arena arena;
     uint64_t status_shown; /* plat_ticks() when the status line was last written (statusline.h) */
+    bool failed;           /* the model has computed what is no number: the verdict is KG_EXIT_FAILED */
     uint32_t workers;      /* processors that plat_parallel uses; 0: none was wanted yet (cpus.h) */
     struct kg_model model;
     struct kg_ops ops;

@@ -30,6 +30,14 @@ static bool stopped(void *context)
     return kg_input_stopped(&k->input);
 }
 
+enum kg_status kg_lm_compute(struct kgpt *k, const uint32_t *tokens, uint32_t n, bool (*asks)(void *),
+                             struct kg_error *error)
+{
+    enum kg_status status = kg_lm_eval(&kg_lm.session, tokens, n, asks, k, error);
+    k->failed = k->failed || status == KG_E_NUMBERS;
+    return status;
+}
+
 /* The context is full: `more` positions are wanted. Forgets the older half of what comes after the system prompt, if that is wished. */
 static enum kg_status make_room(struct kgpt *k, uint32_t more, struct kg_error *error)
 {
@@ -222,10 +230,10 @@ static enum kg_status decode(struct reply *r, struct kg_error *error)
         }
         enum kg_status status = make_room(r->k, 1, error);
         if (status == KG_OK) {
-            status = kg_lm_eval(&lm->session, &id, 1, NULL, NULL, error);
+            status = kg_lm_compute(r->k, &id, 1, NULL, error);
         }
         if (status != KG_OK) {
-            r->reason = "context";
+            r->reason = status == KG_E_NUMBERS ? "nonfinite" : "context";
             return status;
         }
         lm->pending = KG_NO_TOKEN;
@@ -280,7 +288,7 @@ static enum kg_status feed_prompt(struct reply *r, uint32_t n, struct kg_error *
     kg_statusline(r->k, "reading %'u tokens", n);
     uint32_t before = lm->session.n_past;
     if (status == KG_OK) {
-        status = kg_lm_eval(&lm->session, lm->prompt, n, stopped, r->k, error);
+        status = kg_lm_compute(r->k, lm->prompt, n, stopped, error);
     }
     if (status != KG_OK) {
         kg_lm_truncate(&lm->session, before); /* half a message is none */
@@ -313,7 +321,7 @@ enum kg_status kg_lm_settle(struct kgpt *k, struct kg_error *error)
         status = make_room(k, (uint32_t)n, error);
     }
     if (status == KG_OK) {
-        status = kg_lm_eval(&lm->session, lm->prompt, (uint32_t)n, NULL, NULL, error);
+        status = kg_lm_compute(k, lm->prompt, (uint32_t)n, NULL, error);
     }
     if (status == KG_OK) {
         lm->pending = KG_NO_TOKEN;

@@ -10,6 +10,10 @@
 enum kg_exit kg_finish(struct kgpt *k, enum kg_exit code, const char *reason)
 {
     bool restart = k->input.ended == KG_READ_RESTART;
+    if (k->failed) {
+        code = KG_EXIT_FAILED;
+        reason = "nonfinite";
+    }
     kg_event_exit(k, code, restart ? "reboot" : reason);
     if (restart) {
         plat_reboot();

@@ -54,3 +54,17 @@ float kg_expf(float x)
     series = series * (r * r) + r;
     return scale_by_power(series + 1.0f, n);
 }
+
+/* An exponent of ones, and one more, reaches the sign's bit. Integers, so that compilers make vectors of it. */
+bool kg_all_finite(const float *values, size_t n)
+{
+    uint32_t seen = 0;
+    for (size_t i = 0; i < n; i++) {
+        union {
+            float value;
+            uint32_t bits;
+        } u = {.value = values[i]};
+        seen |= (u.bits & 0x7fffffff) + 0x00800000;
+    }
+    return !(seen >> 31);
+}

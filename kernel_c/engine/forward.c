@@ -30,7 +30,7 @@ static void add(float *x, const float *y, uint32_t n)
 static void relu(float *x, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        x[i] = x[i] > 0 ? x[i] : 0.0f;
+        x[i] = x[i] < 0 ? 0.0f : x[i]; /* NaN stays what it is */
     }
 }
 

@@ -1,6 +1,7 @@
 /* The loop that makes documents: see kgpt/generate.h. */
 #include "kgpt/generate.h"
 
+#include "kgpt/math.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 
@@ -37,6 +38,7 @@ struct run {
     const struct kg_observer *observer;
     struct kg_totals *totals;
     size_t prompt_n; /* tokens of the prompt, BOS included */
+    bool broken;     /* the model has computed what is no number */
 };
 
 /* BOS and the prompt into generator->tokens. */
@@ -64,19 +66,20 @@ static void feed(struct run *run, uint32_t sample, uint32_t token)
 {
     struct kg_session *session = run->generator->session;
     kg_session_step(session, token); /* cannot fail: callers stay inside the vocabulary and the context */
+    run->broken = run->broken || !kg_all_finite(session->logits, session->model->n_vocab);
     run->observer->logits(run->observer->context, sample, session->pos - 1, token, session->logits);
 }
 
 static bool feed_prompt(struct run *run, uint32_t sample)
 {
     for (size_t i = 0; i < run->prompt_n; i++) {
-        if (run->observer->stopped(run->observer->context)) {
+        if (run->broken || run->observer->stopped(run->observer->context)) {
             return false;
         }
         feed(run, sample, run->generator->tokens[i]);
         run->totals->prompt_tokens++;
     }
-    return true;
+    return !run->broken;
 }
 
 static uint32_t sample_token(struct run *run, struct kg_document *document, struct kg_random *random)
@@ -114,6 +117,9 @@ static enum kg_reason continue_document(struct run *run, struct kg_document *doc
             return KG_REASON_STOPPED;
         }
         feed(run, document->index, token);
+        if (run->broken) {
+            return KG_REASON_STOPPED;
+        }
     }
 }
 
@@ -140,7 +146,13 @@ enum kg_status kg_generate(struct kg_generator *generator, const struct kg_reque
         return status;
     }
     for (uint32_t i = 0; i < request->samples; i++) {
-        if (make_document(&run, i) == KG_REASON_STOPPED) {
+        enum kg_reason reason = make_document(&run, i);
+        if (run.broken) {
+            kg_error_set(error, KG_E_NUMBERS, "the logits are not finite");
+            kg_error_hint(error, "the model's weights are damaged or too large: train or convert it again");
+            return KG_E_NUMBERS;
+        }
+        if (reason == KG_REASON_STOPPED) {
             return KG_E_STOPPED;
         }
     }

@@ -65,7 +65,7 @@ static void store_q8(uint8_t *to, const float *head, uint32_t dim)
         float largest = 0;
         for (uint32_t i = 0; i < n; i++) {
             float size = head[start + i] < 0 ? -head[start + i] : head[start + i];
-            largest = size > largest ? size : largest;
+            largest = size <= largest || largest != largest ? largest : size; /* NaN stays */
         }
         float inverse = largest > 0 ? 127.0f / largest : 0.0f;
         for (uint32_t i = 0; i < n; i++) {

@@ -1,4 +1,5 @@
 /* Sessions: their memory, and what changes in them besides the forward pass. See kgpt/lm.h. */
+#include "kgpt/math.h"
 #include "kgpt/mem.h"
 #include "state.h"
 
@@ -117,6 +118,52 @@ static enum kg_status check_tokens(const struct kg_lm_session *session, const ui
     return KG_OK;
 }
 
+/* The first step of a forward pass whose result is no number. */
+struct fault {
+    const char *what; /* of kg_lm_session.probe; NULL: not found yet */
+    uint32_t layer;
+};
+
+static void find_fault(void *context, const char *what, uint32_t layer, const float *values, size_t n)
+{
+    struct fault *fault = context;
+    if (!fault->what && !kg_all_finite(values, n)) {
+        *fault = (struct fault){what, layer};
+    }
+}
+
+/* Computes the last n tokens again, with an eye on each layer: that costs nothing where all is well. */
+static enum kg_status explain_fault(struct kg_lm_session *session, uint32_t n, struct kg_error *error)
+{
+    struct fault fault = {0};
+    struct kg_lm_session again = *session;
+    again.n_past -= n;
+    again.probe = find_fault;
+    again.probe_context = &fault;
+    kg_lm_forward(&again, n, true, NULL, NULL);
+    char what = fault.what ? fault.what[0] : 'o';
+    if (what == 'a' || what == 'f') {
+        kg_error_set(error, KG_E_NUMBERS, "the logits are not finite after layer %u, %s", fault.layer,
+                     what == 'a' ? "attention" : "feed-forward");
+    } else if (what == 'e') {
+        kg_error_set(error, KG_E_NUMBERS, "the logits are not finite: the embedding of token %u is not",
+                     session->tokens[session->n_past - 1]);
+    } else {
+        kg_error_set(error, KG_E_NUMBERS, "the logits are not finite after layer %u, %s", session->model->n_layer - 1,
+                     what == 'n' ? "the final norm" : "the output's matrix");
+    }
+    kg_error_hint(error, "the model's weights are damaged or too large: kgpt build MODEL names the tensor; %s",
+                  session->options.kv == KG_KV_F32 ? "get the file again" : "get the file again, or try kv=f32");
+    return KG_E_NUMBERS;
+}
+
+/* The logits of the last token, after a batch of n. */
+static bool logits_are_finite(const struct kg_lm_session *session, uint32_t n)
+{
+    size_t n_vocab = session->model->n_vocab, skipped = session->options.all_logits ? n - 1 : 0;
+    return kg_all_finite(session->logits + skipped * n_vocab, n_vocab);
+}
+
 enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, bool (*stopped)(void *),
                           void *context, struct kg_error *error)
 {
@@ -126,6 +173,10 @@ enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens,
         memmove(session->tokens + session->n_past, tokens + done, batch * sizeof *tokens);
         if (!kg_lm_forward(session, batch, session->options.all_logits || done + batch == n, stopped, context)) {
             return kg_error_set(error, KG_E_STOPPED, "stopped after %u of %u tokens", done, n);
+        }
+        if ((session->options.all_logits || done + batch == n) && !logits_are_finite(session, batch)) {
+            status = explain_fault(session, batch, error);
+            session->n_past -= batch;
         }
     }
     return status;

@@ -121,7 +121,7 @@ static void gelu(float *x, size_t n)
 static void relu(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        x[i] = x[i] > 0 ? x[i] : 0.0f;
+        x[i] = x[i] < 0 ? 0.0f : x[i]; /* NaN stays what it is */
     }
 }
 

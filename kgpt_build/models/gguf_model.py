@@ -13,6 +13,7 @@ from pathlib import Path
 from kgpt_build.errors import KgptError
 from kgpt_build.models import gguf_scan
 from kgpt_build.models.file_hash import cached_sha256
+from kgpt_build.models.gguf_finite import require_finite
 from kgpt_build.models.gguf_scan import Scan, Value
 from kgpt_build.models.gguf_types import TYPES
 from kgpt_build.models.gguf_vocab import Vocabulary, read_vocabulary
@@ -144,11 +145,14 @@ def load_gguf_model(path: Path, header: Scan | None = None) -> GgufModel:
             header = gguf_scan.scan(data)
     size = path.stat().st_size
     found = describe(header, path.stem)
+    sha256 = cached_sha256(path)
+    with mapped(path) as data:
+        require_finite(data, header, sha256)
     return GgufModel(
         path=path,
         name=found.name,
         arch=found.arch,
-        sha256=cached_sha256(path),
+        sha256=sha256,
         size=size,
         hparams=found.hparams,
         n_parameters=found.n_parameters,

@@ -7,26 +7,30 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TensorType:
-    """A type: rows are cut into blocks of ``block`` values, which take ``size`` bytes each."""
+    """A type: rows are cut into blocks of ``block`` values, which take ``size`` bytes each.
+
+    ``halves`` are the bytes of a block at which its F16 begin: scales, and minima.
+    """
 
     name: str
     block: int
     size: int
+    halves: tuple[int, ...] = ()
 
 
 TYPES = {
     0: TensorType("F32", 1, 4),
     1: TensorType("F16", 1, 2),
-    2: TensorType("Q4_0", 32, 18),
-    3: TensorType("Q4_1", 32, 20),
-    6: TensorType("Q5_0", 32, 22),
-    7: TensorType("Q5_1", 32, 24),
-    8: TensorType("Q8_0", 32, 34),
-    10: TensorType("Q2_K", 256, 84),
-    11: TensorType("Q3_K", 256, 110),
-    12: TensorType("Q4_K", 256, 144),
-    13: TensorType("Q5_K", 256, 176),
-    14: TensorType("Q6_K", 256, 210),
+    2: TensorType("Q4_0", 32, 18, (0,)),
+    3: TensorType("Q4_1", 32, 20, (0, 2)),
+    6: TensorType("Q5_0", 32, 22, (0,)),
+    7: TensorType("Q5_1", 32, 24, (0, 2)),
+    8: TensorType("Q8_0", 32, 34, (0,)),
+    10: TensorType("Q2_K", 256, 84, (80, 82)),
+    11: TensorType("Q3_K", 256, 110, (108,)),
+    12: TensorType("Q4_K", 256, 144, (0, 2)),
+    13: TensorType("Q5_K", 256, 176, (0, 2)),
+    14: TensorType("Q6_K", 256, 210, (208,)),
     30: TensorType("BF16", 1, 2),
 }
 """GGML's number -> the type."""

@@ -136,6 +136,8 @@ def _by_code(seen: Observed, exit_event: Exit) -> Verdict:
         lines = "\n".join(f"{test.name}: {test.message}" for test in failed)
         if failed:
             return Verdict("failed", f"{len(failed)} self-test{'s' * (len(failed) > 1)} failed", lines)
+        if error := _last(seen, Error):
+            return Verdict("failed", error.message, error.hint)
         return Verdict("failed", f"the guest failed ({exit_event.reason})", tail=seen.tail)
     return _lost(seen, f"the guest ended with the unknown code {exit_event.code}")
 

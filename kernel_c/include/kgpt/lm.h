@@ -86,7 +86,8 @@ enum kg_status kg_lm_session_init(struct kg_lm_session *session, const struct kg
 
 /* Appends tokens, in batches of at most n_batch, and leaves the logits of the last one. `stopped` (may be NULL) is
  * asked before each layer and ends it with KG_E_STOPPED: batches that were computed stay, the logits are as they were
- * before. KG_E_CONTEXT before anything is computed if they do not fit. The result has the same bits however the tokens
+ * before. KG_E_NUMBERS, with the first layer that is to blame, if they are not finite; then the batch is forgotten.
+ * KG_E_CONTEXT before anything is computed if they do not fit. The result has the same bits however the tokens
  * are cut into calls and batches, and however many workers there are. */
 enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, bool (*stopped)(void *),
                           void *context, struct kg_error *error);

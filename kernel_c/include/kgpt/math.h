@@ -1,8 +1,14 @@
-/* The two functions of a real variable that inference needs: the same bits on every machine and by every compiler. */
+/* The functions of a real variable that inference needs: the same bits on every machine and by every compiler. */
 #ifndef KGPT_MATH_H
 #define KGPT_MATH_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 float kg_expf(float x); /* within 1 ulp; 0 below the denormals, infinity above the largest finite value */
+
+/* Is none of the values NaN or infinite? */
+bool kg_all_finite(const float *values, size_t n);
 
 /* Correctly rounded by IEEE 754, and one instruction of the base line. */
 static inline float kg_sqrtf(float x)

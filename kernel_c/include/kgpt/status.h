@@ -8,6 +8,7 @@ enum kg_status {
     KG_E_MEMORY,  /* the arena is too small */
     KG_E_CONTEXT, /* the context is full */
     KG_E_STOPPED, /* Ctrl-C */
+    KG_E_NUMBERS, /* the model computes what is no number */
 };
 
 /* The verdict of a run: the machine channel's `exit` event carries it, the hosted process exits with it, and the
@@ -15,7 +16,7 @@ enum kg_status {
 enum kg_exit {
     KG_EXIT_OK = 0,
     KG_EXIT_REFUSED = 1, /* bad command line, bad model, too little memory: the user can mend it */
-    KG_EXIT_FAILED = 4,  /* panic, or a self-test that failed */
+    KG_EXIT_FAILED = 4,  /* panic, a self-test that failed, or a model that computes what is no number */
 };
 #define KG_EXIT_PORT_BASE 32
 
