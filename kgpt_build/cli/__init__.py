@@ -23,6 +23,7 @@ COMMANDS = (
     "models",
     "build",
     "run",
+    "chat",
     "smoke",
     "screenshot",
     "image",
@@ -75,6 +76,7 @@ def cli() -> None:
     \b
     kgpt run                   the default model: first names
     kgpt run smollm2-135m      a language model, which it gets first: a chat
+    kgpt chat smollm2-135m     the same without QEMU, at full speed
     kgpt image usb -o kgpt.img && sudo kgpt flash kgpt.img /dev/sdX
                                a stick that a PC boots
     kgpt doctor                what is missing on this machine, and its fix

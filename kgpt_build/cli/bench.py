@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from kgpt_build.vm.events import Event
 
 _MB = 1 << 20
-_HOSTED_MB = 16384
-"""What a process may use besides the weights; it takes only what it needs."""
 
 
 @click.command("bench")
@@ -80,12 +78,12 @@ def _hosted(
     """The events of a run as a process."""
     from kgpt_build.cli.progress import shown_progress
     from kgpt_build.kernel.build import build_cached
-    from kgpt_build.kernel.hosted import run_hosted
+    from kgpt_build.kernel.hosted import MEMORY_MB, run_hosted
     from kgpt_build.vm.events import parse_event
 
     with shown_progress() as progress:
         program = build_cached(model, toolchain=toolchain, target="hosted", progress=progress)
-    return [parse_event(line) for line in run_hosted(program, words, timeout=3600, memory=_HOSTED_MB)], "hosted"
+    return [parse_event(line) for line in run_hosted(program, words, timeout=3600, memory=MEMORY_MB)], "hosted"
 
 
 def _bare(

@@ -10,7 +10,7 @@ import click
 
 from kgpt_build.cli.options import MODEL_HERE, model_or_here
 from kgpt_build.cli.progress import shown_progress
-from kgpt_build.errors import KgptError
+from kgpt_build.errors import KgptError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,34 +22,53 @@ BUILD_FOLDER = Path("build")
 Check: TypeAlias = "Callable[[Model | GgufModel | NoModel], None]"
 
 
-def image_for(target: Path | None, *, default: bool = False, check: Check | None = None) -> Path:
-    """The image to boot.
+def image_for(named: Path | None, *, default: bool = False, target: str = "bare", check: Check | None = None) -> Path:
+    """The image to boot, or with the ``target`` hosted the program to run.
 
     An ELF, a disc or a stick is itself. A model is built, into the cache. None is the image in ``./build`` if it is
     what its manifest's model and settings give today, else a cached build of these; without ``./build``, a build of
     what options.model_or_here finds. ``default`` asks for the default model, whatever is here. ``check`` may refuse
-    a model before its image is built.
+    a model before its image is built. Raises KgptError.
     """
     from kgpt_build.kernel import manifest
     from kgpt_build.models.catalog import is_shipped, resolve
 
     if default:
-        return _checked(model_or_here(target, default=True), check)
-    if target is not None and is_shipped(target):
-        return _checked(None, check)
-    if target is not None:
-        target = resolve(target)
-        return target if _is_image(target) else _checked(target, check)
+        return _checked(model_or_here(named, default=True), check, target=target)
+    if named is not None and is_shipped(named):
+        return _checked(None, check, target=target)
+    if named is not None:
+        named = resolve(named)
+        return _of_target(named, target) if _is_image(named) else _checked(named, check, target=target)
     if (BUILD_FOLDER / manifest.NAME).is_file():
-        return _image_here(BUILD_FOLDER, check)
-    return _checked(model_or_here(None, default=False), check)
+        return _image_here(BUILD_FOLDER, check, target)
+    return _checked(model_or_here(None, default=False), check, target=target)
 
 
-def image_without_model() -> Path:
+def runs_hosted(named: Path | None, *, default: bool) -> bool:
+    """Is what is meant a program for Linux, by its file, or by the manifest in ``./build``? Raises KgptError."""
+    from kgpt_build.cli.hosted import is_hosted
+    from kgpt_build.kernel import manifest
+
+    if named is not None or default:
+        return named is not None and is_hosted(named)
+    return (BUILD_FOLDER / manifest.NAME).is_file() and manifest.read(BUILD_FOLDER)["target"] == "hosted"
+
+
+def _of_target(image: Path, target: str) -> Path:
+    from kgpt_build.cli.hosted import is_hosted
+
+    if is_hosted(image) != (target == "hosted"):
+        what = "a kernel, disc or stick" if target == "hosted" else "a program for Linux"
+        raise UsageError(f"{image} is {what}", "leave out --target")
+    return image
+
+
+def image_without_model(target: str = "bare") -> Path:
     """An image for language models that boot modules bring."""
     from kgpt_build.models import NO_MODEL
 
-    return _build(NO_MODEL)
+    return _build(NO_MODEL, target=target)
 
 
 def _is_image(path: Path) -> bool:
@@ -64,7 +83,7 @@ def _is_image(path: Path) -> bool:
         ) from error
 
 
-def _image_here(folder: Path, check: Check | None) -> Path:
+def _image_here(folder: Path, check: Check | None, target: str) -> Path:
     from kgpt_build.kernel import manifest
 
     described = manifest.read(folder)
@@ -72,13 +91,13 @@ def _image_here(folder: Path, check: Check | None) -> Path:
         click.echo(
             f"kgpt: {folder} was made of the default model, not of {MODEL_HERE} (kgpt build takes that)", err=True
         )
-    if described["target"] != "bare":
-        return _checked(_model(described), check)
     image = folder / str(described["output"]["file"])
-    if _is_fresh(described, image):
+    if described["target"] == target and _is_fresh(described, image):
         return image
     settings = {key: described.get(key) for key in ("toolchain", "debug", "cmdline", "chat_template")}
-    return _checked(_model(described), check, corpus=_corpus(described), **settings)
+    if target == "hosted":
+        settings["sanitize"] = described.get("sanitize", "")
+    return _checked(_model(described), check, corpus=_corpus(described), target=target, **settings)
 
 
 def _is_fresh(described: dict[str, Any], image: Path) -> bool:

@@ -11,13 +11,13 @@ from kgpt_build.vm.terminal import as_written, visible
 
 if TYPE_CHECKING:
     from kgpt_build.vm.events import Event, Speed, Token
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.guest_run import GuestRun
 
 
 class LinePrinter:
     """Prints the machine channel as it is."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: GuestRun) -> None:
         self._machine = machine
         self._printed = 0
 
@@ -32,7 +32,7 @@ class LinePrinter:
 class EventPrinter:
     """Prints, from the events, what a person asked for: the texts; on standard error what they cost."""
 
-    def __init__(self, machine: Machine, *, short: bool) -> None:
+    def __init__(self, machine: GuestRun, *, short: bool) -> None:
         self._machine = machine
         self._short = short
         self._seen = 0

@@ -15,6 +15,8 @@ import click
 from click.core import ParameterSource
 
 from kgpt_build.boot_modules import PROMPT, Text, read_files, staged, take_out
+from kgpt_build.cli.hosted import HostedMachine, refuse_qemu_options
+from kgpt_build.cli.images import runs_hosted
 from kgpt_build.cli.lm import is_language_model, lm_options, load_brought, modules_of, take_settings
 from kgpt_build.cli.machines import (
     boot_options,
@@ -28,6 +30,7 @@ from kgpt_build.cli.names import ModelName, pull_first
 from kgpt_build.cli.options import accept_option, default_option, verbose_option
 from kgpt_build.cli.printers import EventPrinter, LinePrinter
 from kgpt_build.errors import UsageError
+from kgpt_build.kernel.hosted import MEMORY_MB, hosted_argv
 from kgpt_build.settings import GenerateSettings
 from kgpt_build.settings_lm import MAX_SYSTEM, check_context
 from kgpt_build.vm.display import find_window
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     from kgpt_build.cli.images import Check
     from kgpt_build.models import GgufModel, Model, NoModel
     from kgpt_build.settings_lm import LmSettings
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.guest_run import GuestRun
     from kgpt_build.vm.verdict import Verdict
 
 
@@ -88,8 +91,12 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
 
 
 @click.command("run")
-@click.argument("target", metavar="[IMAGE|MODEL]", required=False, type=ModelName())
+@click.argument("named", metavar="[IMAGE|MODEL]", required=False, type=ModelName())
 @default_option
+@click.option(
+    "--target", type=click.Choice(["bare", "hosted"]),
+    help="The kernel in QEMU, or the same engine as a Linux process, at full speed. [default: bare, or what IMAGE is]",
+)  # fmt: skip
 @click.option(
     "--prompt", metavar="TEXT",
     help="Begin every text with TEXT, or say it to a language model; print the answer alone, and end. -: from stdin.",
@@ -130,8 +137,9 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
 @accept_option
 @verbose_option
 def command(
-    target: Path | None,
+    named: Path | None,
     default: bool,
+    target: str | None,
     prompt: str | None,
     mode: str | None,
     models: tuple[Path, ...],
@@ -141,7 +149,7 @@ def command(
     accept_license: bool,
     **options: Any,
 ) -> None:
-    """Boot an image and let it generate, or chat.
+    """Boot an image and let it generate, or chat; with --target hosted as a Linux process.
 
     IMAGE is what kgpt build made, or a disc or stick (kgpt image); a MODEL (a file, or a name: kgpt pull lists them) is
     got if it is not here, and built first; without either, the image in ./build, or else the model.gguf in this folder,
@@ -163,15 +171,21 @@ def command(
     words = " ".join([*asked, *([] if wishes.typed_to else ["exit"])])
     memory, medium = options.pop("memory"), options.pop("medium")
     settings = RunSettings(
-        image=target or Path(), cmdline=words, **({} if memory is None else {"memory": memory}), **options
+        image=named or Path(), cmdline=words, **({} if memory is None else {"memory": memory}), **options
     )
-    qemu = find_qemu()
+    hosted = target == "hosted" or (target is None and runs_hosted(named, default=default))
+    if hosted:
+        refuse_qemu_options()
+    qemu = "" if hosted else find_qemu()
     if settings.display:
         settings = dataclasses.replace(settings, window=find_window(qemu))
     brought = [load_brought(pull_first(name, accepted=accept_license)) for name in models]
-    target = target and pull_first(target, accepted=accept_license)
-    image = _find_image(target, default, lambda model: _check_model(model, lm, wishes, texts), brings=bool(models))
-    medium = choose_medium(image, medium, settings.firmware)
+    target = "hosted" if hosted else "bare"
+    named = named and pull_first(named, accepted=accept_license)
+    image = _find_image(
+        named, default, lambda model: _check_model(model, lm, wishes, texts), brings=bool(models), target=target
+    )
+    medium = "kernel" if hosted else choose_medium(image, medium, settings.firmware)
     if medium == "kernel":
         _check_kind(image, lm, wishes, texts, brings=bool(models))
         if wishes.shows_console:
@@ -184,14 +198,30 @@ def command(
         )
     with staged(texts, keep=dry_run) as brought_texts:
         modules = (*modules_of(brought), *brought_texts)
-        memory = check_image(image, memory, modules=modules, ctx=lm.ctx, kv=lm.kv)
-        settings = dataclasses.replace(settings, image=image, memory=memory, medium=medium, modules=modules)
-        _boot(settings, qemu, wishes, dry_run=dry_run)
+        settings = dataclasses.replace(settings, image=image, medium=medium, modules=modules)
+        if _wants_all_cpus(settings):
+            settings = dataclasses.replace(settings, cpus=min(os.cpu_count() or 1, MOST_CPUS))
+        if hosted:
+            _run_hosted(dataclasses.replace(settings, memory=memory or MEMORY_MB), wishes, dry_run=dry_run)
+        else:
+            memory = check_image(image, memory, modules=modules, ctx=lm.ctx, kv=lm.kv)
+            _boot(dataclasses.replace(settings, memory=memory), qemu, wishes, dry_run=dry_run)
+
+
+def _run_hosted(settings: RunSettings, wishes: Wishes, *, dry_run: bool) -> None:
+    """As _boot, of the engine as a process, which is told how many threads it may start."""
+    if settings.cpus > 1 or is_language_model(settings.image):
+        settings = dataclasses.replace(settings, cmdline=f"cpus={settings.cpus} {settings.cmdline}".rstrip())
+    if dry_run:
+        line = hosted_argv(settings.image, settings.cmdline, modules=settings.modules, memory=settings.memory)
+        click.echo(shlex.join(line))
+        return
+    with HostedMachine(settings, symbols=settings.image) as program:
+        verdict = _watch(program, wishes, "program")
+    _raise_failure(verdict)
 
 
 def _boot(settings: RunSettings, qemu: str, wishes: Wishes, *, dry_run: bool) -> None:
-    if _wants_all_cpus(settings):
-        settings = dataclasses.replace(settings, cpus=min(os.cpu_count() or 1, MOST_CPUS))
     settings = resolve_accel(settings, qemu)
     if dry_run:
         from kgpt_build.vm.argv import qemu_argv
@@ -219,10 +249,12 @@ def _read_prompt(prompt: str | None) -> str | None:
         raise UsageError("what standard input brought is not UTF-8", "convert it, for example with iconv") from None
 
 
-def _find_image(target: Path | None, default: bool, check: Check, *, brings: bool) -> Path:
+def _find_image(named: Path | None, default: bool, check: Check, *, brings: bool, target: str) -> Path:
     from kgpt_build.cli.images import image_for, image_without_model
 
-    return image_without_model() if brings and target is None else image_for(target, default=default, check=check)
+    if brings and named is None:
+        return image_without_model(target)
+    return image_for(named, default=default, target=target, check=check)
 
 
 def _check_kind(image: Path, lm: LmSettings, wishes: Wishes, texts: Sequence[Text], *, brings: bool) -> None:
@@ -273,18 +305,22 @@ def _run(settings: RunSettings, qemu: str, wishes: Wishes) -> None:
 
             line = shlex.join(["gdb", str(settings.image), "-ex", f"target remote localhost:{GDB_PORT}"])
             click.echo(f"kgpt: the machine waits for: {line}", err=True)
-        verdict = _watch(machine, wishes)
+        verdict = _watch(machine, wishes, "machine")
+    _raise_failure(verdict)
+
+
+def _raise_failure(verdict: Verdict) -> None:
     error = verdict.error()
     if error is not None:
         raise error
 
 
-def _watch(machine: Machine, wishes: Wishes) -> Verdict:
+def _watch(machine: GuestRun, wishes: Wishes, what: str) -> Verdict:
     """Show the run as it was wished for. The verdict has no console tail where the console was shown anyway."""
     if wishes.interactive:
         from kgpt_build.vm.console import LEAVE_NAME, interact
 
-        click.echo(f"kgpt: {LEAVE_NAME} leaves the machine", err=True)
+        click.echo(f"kgpt: {LEAVE_NAME} leaves the {what}", err=True)
         return dataclasses.replace(interact(machine), tail="")
     from kgpt_build.vm.console import all_of, leaver, stream
 

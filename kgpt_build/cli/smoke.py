@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.cli.hosted import HostedMachine, is_hosted, refuse_qemu_options
 from kgpt_build.cli.junit import Case, Suite, junit_xml
 from kgpt_build.cli.machines import (
     LEAST_MEMORY,
@@ -22,13 +23,15 @@ from kgpt_build.cli.machines import (
 )
 from kgpt_build.cli.options import image_argument, verbose_option
 from kgpt_build.errors import GuestFailed, UsageError
+from kgpt_build.kernel.hosted import MEMORY_MB
 from kgpt_build.vm.settings import TCG_TIMEOUT_FACTOR, RunSettings, default_timeout
 
 if TYPE_CHECKING:
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.guest_run import GuestRun
     from kgpt_build.vm.verdict import Verdict
 
 DEFAULT_TIMEOUT = 30.0
+_EXIT = "exit"
 
 
 @dataclass(frozen=True)
@@ -64,24 +67,21 @@ def command(
     medium: str,
     **machine: Any,
 ) -> None:
-    """Boot IMAGE, a kernel, disc or stick, without a terminal and pass judgement.
+    """Boot IMAGE, a kernel, disc or stick, without a terminal and pass judgement; a hosted program is run.
 
     Passes only if the kernel itself ends well and every --expect was seen on the console, in any order. The shell of a
     disc or stick is told to end. Exit codes are those of kgpt run; an --expect that was not seen is 4.
     """
     patterns = {text: _compiled(text) for text in expected}
-    words = " ".join(word for word in ("exit", cmdline) if word)
+    words = " ".join(word for word in (_EXIT, cmdline) if word)
     asked = LEAST_MEMORY if memory is None else memory
     settings = RunSettings(image=image, cmdline=words, timeout=timeout, memory=asked, **machine)
-    qemu = find_qemu()
-    memory = check_image(image, memory)
-    settings = replace(settings, memory=memory, medium=choose_medium(image, medium, settings.firmware))
-    if settings.medium != "kernel" and cmdline:
-        raise UsageError(f"{image} brings its own command line", "leave out --cmdline")
-    settings = resolve_accel(settings, qemu)
-    if timeout is None:
-        settings = replace(settings, timeout=default_timeout(DEFAULT_TIMEOUT, settings.accel))
-    outcome = _boot(settings, qemu, patterns)
+    if is_hosted(image):
+        refuse_qemu_options()
+        settings = replace(settings, memory=memory or MEMORY_MB, timeout=timeout or DEFAULT_TIMEOUT)
+        outcome = _watch(HostedMachine(settings, symbols=image), patterns)
+    else:
+        outcome = _boot(settings, memory, medium, patterns)
     if junit is not None:
         from kgpt_build.paths import write_atomically
 
@@ -97,19 +97,33 @@ def _compiled(text: str) -> re.Pattern[str]:
         raise UsageError(f"--expect {text!r} is no regular expression: {error}") from error
 
 
-def _boot(settings: RunSettings, qemu: str, patterns: dict[str, re.Pattern[str]]) -> Outcome:
-    from kgpt_build.vm.console import leaver, stream
+def _boot(settings: RunSettings, memory: int | None, medium: str, patterns: dict[str, re.Pattern[str]]) -> Outcome:
     from kgpt_build.vm.machine import Machine
 
+    image = settings.image
+    qemu = find_qemu()
+    memory = check_image(image, memory)
+    settings = replace(settings, memory=memory, medium=choose_medium(image, medium, settings.firmware))
+    if settings.medium != "kernel" and settings.cmdline != _EXIT:
+        raise UsageError(f"{image} brings its own command line", "leave out --cmdline")
+    settings = resolve_accel(settings, qemu)
+    if settings.timeout is None:
+        settings = replace(settings, timeout=default_timeout(DEFAULT_TIMEOUT, settings.accel))
+    symbols = image if settings.medium == "kernel" else None
+    return _watch(Machine(settings, qemu=qemu, symbols=symbols), patterns)
+
+
+def _watch(machine: GuestRun, patterns: dict[str, re.Pattern[str]]) -> Outcome:
+    from kgpt_build.vm.console import leaver, stream
+
     start = time.monotonic()
-    symbols = settings.image if settings.medium == "kernel" else None
-    with Machine(settings, qemu=qemu, symbols=symbols) as machine:
+    with machine:
         verdict = stream(machine, lambda text: click.echo(text, nl=False), leaver(machine))
         seconds = time.monotonic() - start
         return Outcome(verdict, _cases(machine, verdict, patterns), machine.console.text, seconds)
 
 
-def _cases(machine: Machine, verdict: Verdict, patterns: dict[str, re.Pattern[str]]) -> tuple[Case, ...]:
+def _cases(machine: GuestRun, verdict: Verdict, patterns: dict[str, re.Pattern[str]]) -> tuple[Case, ...]:
     from kgpt_build.vm.events import SelfTest
 
     tests = [event for event in machine.events if isinstance(event, SelfTest)]

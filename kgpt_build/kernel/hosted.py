@@ -18,6 +18,8 @@ from kgpt_build.bound_process import start_bound
 from kgpt_build.errors import RunTimeout, ToolMissing
 from kgpt_build.process import SIGNAL_SECONDS, CommandFailed, describe_status, failure_text, log
 
+MEMORY_MB = 16384
+"""What the process may use besides its image; it takes only what it needs."""
 REFUSED, FAILED = 1, 4  # enum kg_exit: the process ends with these, and has said why on the machine channel
 _READ_BYTES = 1 << 16
 
@@ -39,6 +41,16 @@ def run_hosted(
     return lines
 
 
+def hosted_argv(
+    binary: Path, cmdline: str, *, modules: Sequence[BootModule] = (), memory: int | None = None
+) -> list[str]:
+    """The words that start it, for a shell too; ``modules`` and ``memory`` are those of HostedProcess."""
+    words = [str(binary), "--cmdline", cmdline]
+    for module in modules:
+        words += ["--module", module.line]
+    return words if memory is None else [*words, "--arena-mb", str(memory)]
+
+
 class HostedProcess:
     """The hosted build running: its machine channel as it comes, its console kept, its keyboard ours.
 
@@ -54,20 +66,20 @@ class HostedProcess:
         modules: Sequence[BootModule] = (),
         memory: int | None = None,
         timeout: float | None = None,
+        console: int | None = None,
     ) -> None:
-        """``modules``: what boot modules are to the kernel. ``memory`` is in MiB; ``timeout`` in seconds."""
-        words = [str(binary), "--cmdline", cmdline]
-        for module in modules:
-            words += ["--module", module.line]
-        if memory is not None:
-            words += ["--arena-mb", str(memory)]
+        """``modules``: what boot modules are to the kernel. ``memory`` is in MiB; ``timeout`` in seconds.
+
+        ``console``: a descriptor that its console is written to, and that is kept nowhere then.
+        """
+        words = hosted_argv(binary, cmdline, modules=modules, memory=memory)
         self._line = shlex.join(words)
         self._name = binary.name
         self._timeout = timeout
         self._late = threading.Event()
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         try:
-            self._process, self._events = _start(words, self._console.fileno())
+            self._process, self._events = _start(words, self._console.fileno() if console is None else console)
         except BaseException:
             self._console.close()
             raise
@@ -114,6 +126,14 @@ class HostedProcess:
         """What it has printed, once it has ended."""
         self._console.seek(0)
         return self._console.read().decode("utf-8", "replace")
+
+    def kill(self) -> None:
+        """End it now, if it still runs."""
+        self._process.kill()
+
+    def wait(self) -> int:
+        """Wait for the end; the exit status, negative for a signal."""
+        return self._process.wait()
 
     def check(self, *, has_spoken: bool) -> int:
         """Wait for the end; the exit status: 0, REFUSED or FAILED. ``has_spoken``: it sent something.

@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import shlex
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +53,7 @@ class MakeRun:
         keyed = [(step, keys.key(step)) for step in self._steps()]
         alone = [step for step, key in keyed if key is None]
         absent = objects.take_all({step: key for step, key in keyed if key})
-        with objects.locked(progress) if absent else nullcontext():
+        with objects.locked(absent, progress):
             absent = objects.take_all(absent)  # another build may have brought some
             try:
                 compiled = self._compile(len(alone) + len(absent), progress)

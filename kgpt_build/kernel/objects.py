@@ -46,6 +46,8 @@ class Key:
 
     name: str
     files: frozenset[Path]
+    is_common: bool
+    """Made of no generated header: the same for every model."""
 
     def seal(self, data: bytes) -> bytes:
         """What shows that ``data`` is whole, and this object's."""
@@ -98,7 +100,8 @@ class Keys:
             waiting += [header for name, folders in wanted if (header := self._find(name, folders))]
         content = sorted((self._name(path), sha256) for path, sha256 in found.items())
         parts = (_FORMAT, self._compiler, step.flags, self._name(step.source), content)
-        return Key(hashlib.sha256(repr(parts).encode()).hexdigest(), frozenset(found))
+        is_common = not any(path.is_relative_to(self._headers) for path in found)
+        return Key(hashlib.sha256(repr(parts).encode()).hexdigest(), frozenset(found), is_common)
 
     def _find(self, name: str, folders: Iterable[Path]) -> Path | None:
         """The header that the compiler takes for ``name``; None: one of its own, or one that is not there."""
@@ -136,12 +139,18 @@ class Objects:
         return True
 
     @contextlib.contextmanager
-    def locked(self, progress: Progress) -> Iterator[None]:
-        """Keep other builds from compiling the same files at the same time, where the cache can be used."""
+    def locked(self, absent: Mapping[Step, Key], progress: Progress) -> Iterator[None]:
+        """Keep other builds from compiling the same files at the same time, where the cache can be used.
+
+        Builds that lack other files, such as those of other sources, do not wait for each other.
+        """
+        common = sorted(key.name for key in absent.values() if key.is_common)
         with contextlib.ExitStack() as stack:
-            if self._is_writable:
+            if common and self._is_writable:
+                number = hashlib.sha256("".join(common).encode()).digest()[0]
                 with contextlib.suppress(KgptError):
-                    wait = paths.locked(self._folder, lambda: progress.stage("waiting for another build"))
+                    place = paths.make_cache_dir(self._folder.name, "locks", f"{number:02x}")
+                    wait = paths.locked(place, lambda: progress.stage("waiting for another build of the same files"))
                     stack.enter_context(wait)
             yield
 
@@ -156,7 +165,7 @@ class Objects:
                 self.put(key, step.target)
         if made and self._is_writable:
             with contextlib.suppress(OSError):
-                paths.prune(list(self._folder.glob("*/*")), most=_KEPT, most_bytes=_KEPT_BYTES)
+                paths.prune(list(self._folder.glob("??/*")), most=_KEPT, most_bytes=_KEPT_BYTES)
 
     def take(self, key: Key, target: Path) -> bool:
         """Write the object of this key to ``target``; False if there is none, or a damaged one."""

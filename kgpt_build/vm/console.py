@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from kgpt_build.vm.events import Shell
-from kgpt_build.vm.machine import Machine
+from kgpt_build.vm.guest_run import GuestRun
 from kgpt_build.vm.terminal import LineEnds, knows_sequences, wants_colors
 from kgpt_build.vm.transcript import PlainText
 from kgpt_build.vm.verdict import Verdict
@@ -53,7 +53,7 @@ def raw_terminal(fd: int) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def interact(machine: Machine, stdin: int = 0, stdout: int = 1) -> Verdict:
+def interact(machine: GuestRun, stdin: int = 0, stdout: int = 1) -> Verdict:
     """Join the terminal to the guest until it ends, or until the user presses LEAVE_NAME; the verdict on the run.
 
     ``stdin`` must be a terminal.
@@ -81,7 +81,7 @@ def _bracketed_paste(stdout: int) -> Iterator[None]:
             _write(stdout, _PASTE_OFF)
 
 
-def leaver(machine: Machine) -> Callable[[], None]:
+def leaver(machine: GuestRun) -> Callable[[], None]:
     """For Machine.wait where nobody types: whenever the shell waits for a line, Ctrl-D is typed, which ends the run.
 
     A kernel is told so by its command line; a disc or a stick brings its own.
@@ -98,7 +98,7 @@ def leaver(machine: Machine) -> Callable[[], None]:
     return poll
 
 
-def stream(machine: Machine, write: Callable[[str], None], also: Callable[[], None] | None = None) -> Verdict:
+def stream(machine: GuestRun, write: Callable[[str], None], also: Callable[[], None] | None = None) -> Verdict:
     """Hand what the guest prints to ``write`` as it comes, as plain text; the verdict on the run.
 
     ``also`` is called whenever something has arrived.
@@ -130,7 +130,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _pump(machine: Machine, stdin: int, stdout: int) -> bytes:
+def _pump(machine: GuestRun, stdin: int, stdout: int) -> bytes:
     """Copy both ways until either side ends or the time limit; the last byte shown."""
     position, last, lines = 0, b"", LineEnds()
     with _woken_by(machine) as wake:
@@ -154,7 +154,7 @@ def _pump(machine: Machine, stdin: int, stdout: int) -> bytes:
                 return last
 
 
-def _type(machine: Machine, stdin: int) -> bool:
+def _type(machine: GuestRun, stdin: int) -> bool:
     """Pass on what was typed; False if the user wants to leave, or the terminal has hung up."""
     try:
         typed = os.read(stdin, 4096)
@@ -167,7 +167,7 @@ def _type(machine: Machine, stdin: int) -> bool:
 
 
 @contextlib.contextmanager
-def _woken_by(machine: Machine) -> Iterator[int]:
+def _woken_by(machine: GuestRun) -> Iterator[int]:
     """A descriptor that becomes readable when the guest has written something, or has ended."""
     # Sockets, not a pipe: the link's thread may be about to write when this ends, and a closed one refuses by itself.
     read, write = socket.socketpair()

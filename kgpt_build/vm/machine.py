@@ -8,24 +8,21 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from kgpt_build.bound_process import start_bound
 from kgpt_build.errors import KgptError, MachineLost, ToolMissing
-from kgpt_build.process import SIGNAL_SECONDS, log
+from kgpt_build.process import log
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import Wires
-from kgpt_build.vm.events import Event, Exit, Panic
-from kgpt_build.vm.framing import Blob, ChannelReader
+from kgpt_build.vm.guest_run import GuestRun
 from kgpt_build.vm.keys import keys_of
 from kgpt_build.vm.link import Link, Listener
 from kgpt_build.vm.plain import with_plain_names
 from kgpt_build.vm.settings import RunSettings
-from kgpt_build.vm.transcript import NotSeen, Transcript
-from kgpt_build.vm.verdict import Observed, Verdict, judge, panic_line
+from kgpt_build.vm.verdict import Observed, Verdict, judge
 
 if TYPE_CHECKING:
     from kgpt_build.vm.picture import Picture
@@ -40,10 +37,8 @@ _NO_DEVICE = 0xFF
 _VGA_BIOS, _VGA_BIOS_SIZE = 0xC0000, 0x10000
 _STOPPED_BY_QEMU = ("internal-error", "io-error", "guest-panicked")
 
-E = TypeVar("E", bound=Event)
 
-
-class Machine:
+class Machine(GuestRun):
     """QEMU running ``settings``, whose accelerator is resolved.
 
     Leave the ``with`` block by the thread that entered it: QEMU is tied to that thread's life.
@@ -51,44 +46,14 @@ class Machine:
 
     def __init__(self, settings: RunSettings, *, qemu: str, symbols: Path | None = None) -> None:
         """``symbols``: an ELF in which the addresses of a panic are looked up; without it they stay numbers."""
-        self.settings = settings
-        self.changed = threading.Condition()
-        self.console = Transcript(self.changed)
+        super().__init__(settings, symbols=symbols)
         self.qmp_events: list[Mapping[str, Any]] = []
-        self._channel = ChannelReader()
-        self.lines: list[bytes] = self._channel.lines
-        """The machine channel's lines as they came, up to the first that is no event."""
-        self.events: list[Event] = self._channel.events
-        """The same, parsed."""
-        self.blobs: list[Blob] = self._channel.blobs
-        """What came whole between them."""
-        self.on_change: Callable[[], None] | None = None
-        """Called, by the link's thread, when the guest has printed something, sent an event, or ended."""
         self._qemu = qemu
-        self._symbols = symbols
         self._wires = Wires()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process: subprocess.Popen[bytes] | None = None
         self._link: Link | None = None
         self._broken = ""
-        self._ended = False
-        self._quit = False
-        self._verdict: Verdict | None = None
-        self.deadline: float | None = None
-        """When the time limit runs out, by time.monotonic()."""
-
-    def __enter__(self) -> Machine:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def start(self) -> None:
         """Start QEMU. Raises ToolMissing if it cannot be executed."""
@@ -105,8 +70,7 @@ class Machine:
         except OSError as error:
             raise ToolMissing(f"{self._qemu} cannot be run: {error.strerror}", INSTALL_QEMU) from error
         self._wires.close_remote()
-        if self.settings.timeout is not None:
-            self.deadline = time.monotonic() + self.settings.timeout
+        self._begin_time_limit()
         listener = Listener(
             console=self._feed_console, events=self._feed_events, qmp=self._feed_qmp, ended=self._feed_end
         )
@@ -118,11 +82,6 @@ class Machine:
         """QEMU's process id."""
         assert self._process is not None, "the machine was not started"
         return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        """QEMU has not ended."""
-        return not self._ended
 
     def stderr(self) -> str:
         """What QEMU itself has said."""
@@ -209,50 +168,12 @@ class Machine:
             self.execute("pmemsave", val=address, size=size, filename=str(path))
             return path.read_bytes()
 
-    def forget(self) -> None:
-        """Let go of the events so far, but for the end's: for runs that last hours, or to wait for what is to come."""
-        with self.changed:
-            self.lines.clear()
-            self.events[:] = [event for event in self.events if isinstance(event, (Exit, Panic))]
-
     def quit(self) -> None:
         """End the machine now."""
         self._quit = True
         with contextlib.suppress(MachineLost):
             self.execute("quit", timeout=2.0)
         self._kill()
-
-    def expect_event(self, kind: type[E], timeout: float, where: Callable[[E], bool] = lambda event: True) -> E:
-        """The first event of this kind for which ``where`` holds, already seen or yet to come.
-
-        Raises NotSeen after ``timeout`` seconds, or when the guest has ended without one.
-        """
-
-        def found() -> E | None:
-            return next((event for event in self.events if isinstance(event, kind) and where(event)), None)
-
-        with self.changed:
-            self.changed.wait_for(lambda: found() or self._ended, timeout)
-            event = found()
-        if event is None:
-            why = "the guest has ended" if self._ended else f"{timeout:g} seconds have passed"
-            raise NotSeen(
-                f"the machine channel did not carry the expected event {kind.event}, and {why}",
-                "the console's last lines:\n" + self.console.tail(),
-            )
-        return event
-
-    def wait(self, poll: Callable[[], None] | None = None) -> Verdict:
-        """Wait for the guest's end, or for the time limit; the verdict on the run.
-
-        ``poll`` is called whenever something has arrived, and now and then.
-        """
-        if self._verdict is None:
-            timed_out = not self._wait_end(poll)
-            if timed_out:
-                self._kill()
-            self._verdict = self._judge(timed_out)
-        return self._verdict
 
     def close(self) -> None:
         """End QEMU if it still runs, and let go of everything. May be called again."""
@@ -261,21 +182,6 @@ class Machine:
             self._link.join(timeout=10)
         self._wires.close()
         self._stderr.close()
-
-    def _wait_end(self, poll: Callable[[], None] | None) -> bool:
-        while True:
-            with self.changed:
-                ended = self._ended
-                remaining = None if self.deadline is None else self.deadline - time.monotonic()
-                if not ended and (remaining is None or remaining > 0):
-                    self.changed.wait(SIGNAL_SECONDS if remaining is None else min(remaining, SIGNAL_SECONDS))
-                    ended = self._ended
-            if poll:
-                poll()
-            if ended:
-                return True
-            if remaining is not None and remaining <= 0:
-                return False
 
     def _judge(self, timed_out: bool) -> Verdict:
         assert self._process is not None
@@ -298,14 +204,6 @@ class Machine:
         )
         return judge(seen)
 
-    def _describe_panic(self, panic: Any) -> str:
-        if self._symbols is None:
-            return panic_line(panic)
-        # pyelftools is only worth its import when something went wrong.
-        from kgpt_build.vm.symbolize import Symbols, panic_text
-
-        return panic_text(panic, Symbols.read(self._symbols))
-
     def _kill(self) -> None:
         if self._process is None or self._process.poll() is not None:
             return
@@ -315,20 +213,6 @@ class Machine:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-    def _tell(self) -> None:
-        if tell := self.on_change:
-            tell()
-
-    def _feed_console(self, data: bytes) -> None:
-        self.console.feed(data)
-        self._tell()
-
-    def _feed_events(self, data: bytes) -> None:
-        with self.changed:
-            self._channel.feed(data)
-            self.changed.notify_all()
-        self._tell()
 
     def _feed_qmp(self, event: Mapping[str, Any]) -> None:
         with self.changed:
@@ -346,11 +230,8 @@ class Machine:
                 self._kill()
 
     def _feed_end(self, failure: BaseException | None) -> None:
-        with self.changed:
-            self._ended = True
-            if failure is not None and not self._broken:
-                self._broken = f"its monitor failed: {failure}"
-            self.changed.notify_all()
-        self._tell()
+        if failure is not None and not self._broken:
+            self._broken = f"its monitor failed: {failure}"
+        self._feed_end_of_run()
         if failure is not None:
             self._kill()

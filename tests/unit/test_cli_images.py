@@ -103,12 +103,12 @@ def test_default_and_a_name(words: list[str], trained: Path, capsys: pytest.Capt
 
 def test_run_takes_the_model_here(trained: Path, built: list[tuple[Path | None, dict[str, Any]]]) -> None:
     images.image_for(None)
-    assert built == [(trained, {})]
+    assert built == [(trained, {"target": "bare"})]
 
 
 def test_run_takes_the_model_that_ships(built: list[tuple[Path | None, dict[str, Any]]]) -> None:
     images.image_for(None)
-    assert built == [(None, {})]
+    assert built == [(None, {"target": "bare"})]
 
 
 def test_a_build_folder_goes_before_the_model_here(
@@ -117,6 +117,7 @@ def test_a_build_folder_goes_before_the_model_here(
     write_build_folder(trained)
     images.image_for(None)
     settings = {"toolchain": "zig", "debug": False, "cmdline": "samples=2", "chat_template": None, "corpus": None}
+    settings["target"] = "bare"
     assert built == [(trained.absolute(), settings)]
     assert capsys.readouterr().err == ""
 
@@ -157,5 +158,5 @@ def test_default_goes_before_the_build_folder(
 ) -> None:
     write_build_folder(trained)
     images.image_for(None, default=True)
-    assert built == [(None, {})]
+    assert built == [(None, {"target": "bare"})]
     assert capsys.readouterr().err == ""

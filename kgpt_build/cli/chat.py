@@ -1,0 +1,45 @@
+"""``kgpt chat``: `kgpt run --target hosted`, of a language model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kgpt_build.cli import run
+from kgpt_build.cli.hosted import QEMU_ONLY
+
+MODEL = "smollm2-135m"
+"""Where none is named, and none is in ./build."""
+
+
+def _chat(named: Path | None, default: bool, **options: Any) -> None:
+    """Chat with a language model on this machine, at full speed: the kernel's engine as a Linux process.
+
+    MODEL is a file, a name (kgpt pull lists them; it is got if it is not here), or a program of kgpt build --target
+    hosted. Without it, the language model in ./build, or else smollm2-135m. The same as kgpt run --target hosted: keys,
+    options, exit codes and the text of a seed are those of the kernel in QEMU.
+    """
+    if named is None and not default and not _is_in_build():
+        named = Path(MODEL)
+    assert run.command.callback is not None
+    run.command.callback(named=named, default=default, target="hosted", **QEMU_ONLY, **options)
+
+
+def _is_in_build() -> bool:
+    from kgpt_build.cli.images import BUILD_FOLDER
+    from kgpt_build.kernel import manifest
+
+    if not (BUILD_FOLDER / manifest.NAME).is_file():
+        return False
+    described = manifest.read(BUILD_FOLDER)
+    return bool(described.get("lm") or described["model"]["arch"] != "microgpt")
+
+
+command = click.Command(
+    "chat",
+    callback=_chat,
+    params=[parameter for parameter in run.command.params if parameter.name not in {*QEMU_ONLY, "target"}],
+    help=_chat.__doc__,
+)
