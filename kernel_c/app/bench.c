@@ -28,7 +28,7 @@ void kg_bench_run(struct kgpt *k)
         tokens += fill_context(k, &random);
         ticks = plat_ticks() - start;
     } while ((hz ? ticks < hz / 4 : tokens < KG_BENCH_TOKENS) && !kg_input_stopped(&k->input));
-    kg_print("bench: %'lu tokens in ", (unsigned long)tokens);
+    kg_print("bench: %'lu token%s in ", (unsigned long)tokens, kg_plural(tokens));
     if (hz) {
         double us = (double)kg_ticks_to_us(ticks, hz);
         kg_print("%.1f ms: %'.0f tokens/s, ", us / 1e3, (double)tokens * 1e6 / us);

@@ -77,15 +77,16 @@ static void show_rate(struct kgpt *k, const struct kg_stats *stats)
         kg_statusline(k, "%'.0f tokens/s, context %u", (double)stats->totals.tokens * 1e6 / (double)stats->us,
                       k->model.n_ctx);
     } else {
-        kg_statusline(k, "%'lu tokens, context %u", (unsigned long)stats->totals.tokens, k->model.n_ctx);
+        kg_statusline(k, "%'lu token%s, context %u", (unsigned long)stats->totals.tokens,
+                      kg_plural(stats->totals.tokens), k->model.n_ctx);
     }
 }
 
 static void print_stats(const struct kg_stats *stats, uint64_t seed, bool stopped)
 {
     const struct kg_totals *totals = &stats->totals;
-    kg_print("kgpt: %s%u samples, %'lu tokens in ", stopped ? "stopped after " : "", totals->samples,
-             (unsigned long)totals->tokens);
+    kg_print("kgpt: %s%u sample%s, %'lu token%s in ", stopped ? "stopped after " : "", totals->samples,
+             kg_plural(totals->samples), (unsigned long)totals->tokens, kg_plural(totals->tokens));
     if (stats->us) {
         kg_print("%.1f ms (%'.0f tokens/s)", (double)stats->us / 1e3, (double)totals->tokens * 1e6 / (double)stats->us);
     } else {

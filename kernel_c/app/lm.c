@@ -348,7 +348,7 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
         return KG_OK;
     }
     if (status == KG_OK && (lm->n_sources == 0 || k->config.lm.model > lm->n_sources)) {
-        kg_error_set(error, KG_E_INPUT, "model=%u, but there are %u models", k->config.lm.model, lm->n_sources);
+        kg_error_set(error, KG_E_INPUT, "model=%u, but the number of models is %u", k->config.lm.model, lm->n_sources);
         kg_error_hint(error, "bring a model as a boot module: kgpt run IMAGE --model FILE.gguf");
         status = KG_E_INPUT;
     }

@@ -95,9 +95,9 @@ struct kg_lm_turn {
 };
 enum kg_status kg_lm_reply(struct kgpt *k, const struct kg_lm_turn *turn, struct kg_error *error);
 
-/* Appends tokens to the context and computes their logits. `asks` (may be NULL) is asked with `k`, as kg_lm_eval says; a model that computes
- * what is no number makes the run fail. */
-enum kg_status kg_lm_compute(struct kgpt *k, const uint32_t *tokens, uint32_t n, bool (*asks)(void *),
+/* Appends tokens to the context and computes their logits. `asks` (may be NULL) is asked with `context`, as kg_lm_eval says; a model that
+ * computes what is no number makes the run fail. */
+enum kg_status kg_lm_compute(struct kgpt *k, const uint32_t *tokens, uint32_t n, bool (*asks)(void *), void *context,
                              struct kg_error *error);
 
 /* Puts what a reply that was cut short has shown of its last token into the context. */

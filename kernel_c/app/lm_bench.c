@@ -35,7 +35,7 @@ static bool run_once(struct kgpt *k, uint32_t n, uint32_t at_once, uint64_t *us)
     uint64_t start = plat_ticks();
     for (uint32_t done = 0; done < n; done += at_once) {
         uint32_t now = n - done < at_once ? n - done : at_once;
-        enum kg_status status = kg_lm_compute(k, lm->prompt + done, now, stopped, &error);
+        enum kg_status status = kg_lm_compute(k, lm->prompt + done, now, stopped, k, &error);
         if (status == KG_E_NUMBERS) {
             kg_shell_refuse(k, &error);
         }

@@ -154,10 +154,6 @@ static void answer(struct kgpt *k, const char *text, size_t n)
     } else if (status != KG_OK) {
         kg_shell_refuse(k, &error);
     }
-    if (kg_lm.speed.tokens) {
-        kg_print("kgpt: ");
-        kg_lm_print_speed(&kg_lm.speed);
-    }
 }
 
 static enum kg_next do_reset(struct kgpt *k, char *arguments)

@@ -11,6 +11,7 @@
 #include "kgpt/str.h"
 
 const char *const kg_kv_names[] = {"f16", "q8", "f32", NULL}; /* enum kg_kv_type */
+static const char *const stats_names[] = {"off", "on", NULL};
 const char *const kg_think_names[] = {"on", "off", NULL};
 const char *const kg_overflow_names[] = {"error", "shift", NULL};
 
@@ -147,6 +148,7 @@ const struct kg_key kg_engine_keys[] = {
      .describe = describe_stop,
      .expects = "stop=TEXT has at most 63 bytes, and can come 4 times; without a value it forgets them",
      .not_in = IN_TRAIN},
+    {.name = "stats", .kind = KIND_CHOICE, .offset = AT(lm.stats), .choices = stats_names, .not_in = IN_TRAIN},
     COUNT("logprobs", logprobs, 0, 20, IN_TRAIN),
     COUNT("model", model, 1, 16, ONLY_AT_BOOT),
     COUNT("modules", modules, 0, KG_FILES_MAX, ONLY_AT_BOOT),

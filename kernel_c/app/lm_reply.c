@@ -6,6 +6,7 @@
 #include "print.h"
 #include "statusline.h"
 
+#include "kgpt/format.h"
 #include "kgpt/mem.h"
 
 /* One call of kg_lm_reply. */
@@ -17,6 +18,8 @@ struct reply {
     uint64_t start; /* plat_ticks() */
     size_t n;       /* bytes of lm->reply */
     const char *reason;
+    uint32_t n_prompt, before; /* tokens of the prompt, and of the context before it */
+    uint32_t turn;             /* of what turns while the prompt is read */
 };
 
 static uint64_t us_since(uint64_t start)
@@ -24,18 +27,32 @@ static uint64_t us_since(uint64_t start)
     return kg_ticks_to_us(plat_ticks() - start, plat_ticks_hz());
 }
 
-static bool stopped(void *context)
+static bool stopped(struct kgpt *k)
 {
-    struct kgpt *k = context;
     return kg_input_stopped(&k->input);
 }
 
-enum kg_status kg_lm_compute(struct kgpt *k, const uint32_t *tokens, uint32_t n, bool (*asks)(void *),
+enum kg_status kg_lm_compute(struct kgpt *k, const uint32_t *tokens, uint32_t n, bool (*asks)(void *), void *context,
                              struct kg_error *error)
 {
-    enum kg_status status = kg_lm_eval(&kg_lm.session, tokens, n, asks, k, error);
+    enum kg_status status = kg_lm_eval(&kg_lm.session, tokens, n, asks, context, error);
     k->failed = k->failed || status == KG_E_NUMBERS;
     return status;
+}
+
+/* Called between the layers of the prompt: shows that something is done, and how much of it. */
+static bool stopped_reading(void *context)
+{
+    static const char turning[] = "|/-\\";
+    struct reply *r = context;
+    char text[64];
+    if (kg_statusline_due(r->k)) {
+        size_t n = kg_format(text, sizeof text, "%c %'u of %'u token%s read", turning[r->turn++ % 4],
+                             r->lm->session.n_past - r->before, r->n_prompt, kg_plural(r->n_prompt));
+        plat_notice(text, n);
+        kg_statusline(r->k, "%s", text + 2);
+    }
+    return stopped(r->k);
 }
 
 /* The context is full: `more` positions are wanted. Forgets the older half of what comes after the system prompt, if that is wished. */
@@ -47,8 +64,8 @@ static enum kg_status make_room(struct kgpt *k, uint32_t more, struct kg_error *
     while (n_ctx - session->n_past < more) {
         uint32_t discard = (session->n_past - keep + 1) / 2;
         if (k->config.lm.on_overflow != KG_OVERFLOW_SHIFT || keep + more > n_ctx || discard == 0) {
-            kg_error_set(error, KG_E_CONTEXT, "the context is full: %u of %u tokens, and %u more are needed",
-                         session->n_past, n_ctx, more);
+            kg_error_set(error, KG_E_CONTEXT, "the context is full: %u of %u tokens, and %u more %s needed",
+                         session->n_past, n_ctx, more, more == 1 ? "is" : "are");
             kg_error_hint(error, k->config.lm.on_overflow == KG_OVERFLOW_SHIFT
                                      ? "shorten the message, or boot with a larger ctx="
                                      : "/reset forgets the conversation; set on_overflow shift forgets its older half; "
@@ -57,7 +74,7 @@ static enum kg_status make_room(struct kgpt *k, uint32_t more, struct kg_error *
         }
         kg_lm_shift(session, keep, discard);
         lm->ask_at = lm->ask_at >= keep + discard ? lm->ask_at - discard : keep;
-        kg_print("\nkgpt: the context was full: %u older tokens are forgotten\n", discard);
+        kg_print("\nkgpt: the context was full: %u older token%s forgotten\n", discard, discard == 1 ? " is" : "s are");
     }
     return KG_OK;
 }
@@ -230,7 +247,7 @@ static enum kg_status decode(struct reply *r, struct kg_error *error)
         }
         enum kg_status status = make_room(r->k, 1, error);
         if (status == KG_OK) {
-            status = kg_lm_compute(r->k, &id, 1, NULL, error);
+            status = kg_lm_compute(r->k, &id, 1, NULL, NULL, error);
         }
         if (status != KG_OK) {
             r->reason = status == KG_E_NUMBERS ? "nonfinite" : "context";
@@ -285,13 +302,14 @@ static enum kg_status feed_prompt(struct reply *r, uint32_t n, struct kg_error *
 {
     struct kg_lm *lm = r->lm;
     enum kg_status status = make_room(r->k, n, error);
-    kg_statusline(r->k, "reading %'u tokens", n);
-    uint32_t before = lm->session.n_past;
+    kg_statusline(r->k, "reading %'u token%s", n, kg_plural(n));
+    r->before = lm->session.n_past;
+    r->n_prompt = n;
     if (status == KG_OK) {
-        status = kg_lm_compute(r->k, lm->prompt, n, stopped, error);
+        status = kg_lm_compute(r->k, lm->prompt, n, stopped_reading, r, error);
     }
     if (status != KG_OK) {
-        kg_lm_truncate(&lm->session, before); /* half a message is none */
+        kg_lm_truncate(&lm->session, r->before); /* half a message is none */
         return status;
     }
     lm->speed.prompt_tokens = n;
@@ -321,7 +339,7 @@ enum kg_status kg_lm_settle(struct kgpt *k, struct kg_error *error)
         status = make_room(k, (uint32_t)n, error);
     }
     if (status == KG_OK) {
-        status = kg_lm_compute(k, lm->prompt, (uint32_t)n, NULL, error);
+        status = kg_lm_compute(k, lm->prompt, (uint32_t)n, NULL, NULL, error);
     }
     if (status == KG_OK) {
         lm->pending = KG_NO_TOKEN;
@@ -368,5 +386,9 @@ enum kg_status kg_lm_reply(struct kgpt *k, const struct kg_lm_turn *turn, struct
     lm->reply_n = r.n;
     kg_lm_event_sample(k, turn->index, r.n, lm->speed.tokens, r.reason);
     kg_lm_event_speed(k, lm->seed);
+    if (k->config.lm.stats) {
+        kg_print("kgpt: ");
+        kg_lm_print_speed(&lm->speed);
+    }
     return status;
 }

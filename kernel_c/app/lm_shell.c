@@ -18,8 +18,9 @@ static double rate(uint32_t n, uint64_t us)
 
 void kg_lm_print_speed(const struct kg_lm_speed *speed)
 {
-    kg_print("prompt %u tokens, %.1f/s; reply %u tokens, %.1f/s", speed->prompt_tokens,
-             rate(speed->prompt_tokens, speed->prompt_us), speed->tokens, rate(speed->tokens, speed->decode_us));
+    kg_print("prompt %u token%s, %.1f/s; reply %u token%s, %.1f/s", speed->prompt_tokens,
+             kg_plural(speed->prompt_tokens), rate(speed->prompt_tokens, speed->prompt_us), speed->tokens,
+             kg_plural(speed->tokens), rate(speed->tokens, speed->decode_us));
     if (speed->first_token_us) {
         kg_print("; first after %.0f ms", (double)speed->first_token_us / 1e3);
     }
@@ -70,8 +71,6 @@ enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_erro
         kg_lm_chat_reset(k);
         print_prompt(prompt, fragment.n);
         status = kg_lm_reply(k, &turn, error);
-        kg_print("kgpt: ");
-        kg_lm_print_speed(&lm->speed);
     }
     return status;
 }

@@ -56,7 +56,7 @@ static enum kg_next run_loss(struct kgpt *k, char *arguments)
     if (status != KG_OK) {
         kg_shell_refuse(k, &error);
     } else if (*arguments) {
-        kg_print("loss %.4f, the mean over %u tokens\n", loss, n);
+        kg_print("loss %.4f, the mean over %u token%s\n", loss, n, kg_plural(n));
     }
     return KG_NEXT_LINE;
 }

@@ -34,7 +34,7 @@ struct kg_amount kg_amount(unsigned long bytes)
 {
     struct kg_amount amount;
     if (bytes < 1024) {
-        kg_format(amount.text, sizeof amount.text, "%lu bytes", bytes);
+        kg_format(amount.text, sizeof amount.text, "%lu byte%s", bytes, kg_plural(bytes));
     } else if (bytes < 10ul << 20) {
         kg_format(amount.text, sizeof amount.text, "%'lu KB", (bytes + 512) >> 10);
     } else {

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "kgpt/error.h"
+#include "kgpt/format.h"
 
 /* At most 1,023 bytes: longer texts go to plat_text themselves. */
 void kg_print(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -68,7 +68,7 @@ void kg_describe_model(const struct kgpt *k)
     kg_print("\nparameters   %'lu (%s, f32)\n", (unsigned long)m->n_parameters, kg_amount(k->needs.weights).text);
     kg_print("layers       %u\nwidth        %u, hidden %u\n", m->n_layer, m->n_embd, m->n_ff);
     kg_print("heads        %u of %u, %u for keys and values\n", m->n_head, m->head_dim, m->n_head_kv);
-    kg_print("context      %u tokens\n", m->n_ctx);
+    kg_print("context      %u token%s\n", m->n_ctx, kg_plural(m->n_ctx));
     print_vocabulary(&m->tokenizer);
 }
 

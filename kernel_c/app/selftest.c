@@ -39,7 +39,7 @@ enum kg_status kg_selftest_run(struct kgpt *k, const char *filter, uint32_t *fai
         kg_error_hint(error, "without a name all of them are run, and listed");
         return KG_E_INPUT;
     }
-    kg_print("kgpt: %u tests passed, %u failed\n", passed, *failed);
+    kg_print("kgpt: %u test%s passed, %u failed\n", passed, kg_plural(passed), *failed);
     kg_event_tests(k, passed, *failed);
     return KG_OK;
 }

@@ -260,9 +260,11 @@ static void announce(struct training *t)
     uint64_t done = t->trainer.steps_done(&t->trainer);
     kg_event_corpus(t->k, &documents->all, documents->train.n_documents, documents->validation.n_documents);
     kg_event_training(t->k, t->trainer.name, t->trainer.batch, shape, t->settings.seed, done);
-    kg_print("kgpt: corpus: %'u documents, %u tokens; model: %'lu parameters; method %s, %u steps of %u documents\n",
-             documents->all.n_documents, documents->all.n_vocab, (unsigned long)kg_layout_of(shape).n_parameters,
-             t->trainer.name, t->settings.config->adam.steps, t->trainer.batch);
+    uint32_t documents_n = documents->all.n_documents, steps = t->settings.config->adam.steps, batch = t->trainer.batch;
+    kg_print("kgpt: corpus: %'u document%s, %u tokens; model: %'lu parameters; method %s, %u step%s of %u document%s\n",
+             documents_n, kg_plural(documents_n), documents->all.n_vocab,
+             (unsigned long)kg_layout_of(shape).n_parameters, t->trainer.name, steps, kg_plural(steps), batch,
+             kg_plural(batch));
     kg_training_log_begin();
     kg_training_curve_begin(done, t->until);
 }
@@ -299,8 +301,9 @@ static enum kg_status train(struct training *t, struct kg_training_end *end, str
     if (status != KG_OK) {
         return status;
     }
-    kg_print("kgpt: %s%'lu steps in %.1f ms (%.1f us a document)\n", end->stopped ? "stopped after " : "",
-             (unsigned long)done, (double)us / 1e3, done ? (double)us / (double)(done * t->trainer.batch) : 0.0);
+    kg_print("kgpt: %s%'lu step%s in %.1f ms (%.1f us a document)\n", end->stopped ? "stopped after " : "",
+             (unsigned long)done, kg_plural(done), (double)us / 1e3,
+             done ? (double)us / (double)(done * t->trainer.batch) : 0.0);
     if (!has_validation(t)) {
         keep(t, t->trainer.steps_done(&t->trainer), t->last_loss);
     }

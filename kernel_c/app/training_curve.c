@@ -143,7 +143,7 @@ static void draw_grid(void)
     uint32_t below = curve.picture.height - KG_FONT_HEIGHT * curve.dot;
     kg_format(text, sizeof text, "%lu", (unsigned long)curve.first);
     draw_text(LEFT * curve.dot, below, text);
-    size_t n = kg_format(text, sizeof text, "%lu steps", (unsigned long)curve.until);
+    size_t n = kg_format(text, sizeof text, "%lu step%s", (unsigned long)curve.until, kg_plural(curve.until));
     draw_text((LEFT - (uint32_t)n * KG_FONT_WIDTH) * curve.dot + curve.width, below, text);
 }
 

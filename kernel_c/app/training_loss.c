@@ -1,5 +1,6 @@
 /* Losses, asked for in the shell: see training.h. */
 #include "kgpt/dmath.h"
+#include "kgpt/format.h"
 #include "training.h"
 #include "training_log.h"
 
@@ -37,7 +38,7 @@ enum kg_status kg_training_loss(struct kgpt *k, const char *text, double *loss, 
     }
     if (length > model->n_ctx) {
         kg_error_set(error, KG_E_CONTEXT, "the text has %zu tokens, more than the context of %u", length, model->n_ctx);
-        kg_error_hint(error, "shorten it to %u characters", model->n_ctx);
+        kg_error_hint(error, "shorten it to %u character%s", model->n_ctx, kg_plural(model->n_ctx));
         return KG_E_CONTEXT;
     }
     /* As in a training: the end of the document counts where the context has room for it. */

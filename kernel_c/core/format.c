@@ -273,3 +273,8 @@ size_t kg_format(char *out, size_t size, const char *format, ...)
     va_end(arguments);
     return length;
 }
+
+const char *kg_plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}

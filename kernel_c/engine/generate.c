@@ -1,6 +1,7 @@
 /* The loop that makes documents: see kgpt/generate.h. */
 #include "kgpt/generate.h"
 
+#include "kgpt/format.h"
 #include "kgpt/math.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
@@ -55,7 +56,7 @@ static enum kg_status encode_prompt(struct run *run, struct kg_error *error)
     if (n > room) {
         kg_error_set(error, KG_E_CONTEXT, "the prompt has %zu tokens, more than the %zu that the context of %u leaves",
                      n, room, g->model->n_ctx);
-        kg_error_hint(error, "shorten the prompt to %zu characters", room);
+        kg_error_hint(error, "shorten the prompt to %zu character%s", room, kg_plural(room));
         return KG_E_CONTEXT;
     }
     run->prompt_n = n + 1;

@@ -1,4 +1,5 @@
 /* Sessions: their memory, and what changes in them besides the forward pass. See kgpt/lm.h. */
+#include "kgpt/format.h"
 #include "kgpt/math.h"
 #include "kgpt/mem.h"
 #include "state.h"
@@ -107,7 +108,7 @@ static enum kg_status check_tokens(const struct kg_lm_session *session, const ui
 {
     uint32_t n_ctx = session->options.n_ctx, n_vocab = session->model->n_vocab;
     if (n > n_ctx - session->n_past) {
-        return kg_error_set(error, KG_E_CONTEXT, "%u tokens do not fit behind %u of a context of %u", n,
+        return kg_error_set(error, KG_E_CONTEXT, "no room for %u token%s behind %u of a context of %u", n, kg_plural(n),
                             session->n_past, n_ctx);
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -172,7 +173,7 @@ enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens,
         batch = n - done < session->options.n_batch ? n - done : session->options.n_batch;
         memmove(session->tokens + session->n_past, tokens + done, batch * sizeof *tokens);
         if (!kg_lm_forward(session, batch, session->options.all_logits || done + batch == n, stopped, context)) {
-            return kg_error_set(error, KG_E_STOPPED, "stopped after %u of %u tokens", done, n);
+            return kg_error_set(error, KG_E_STOPPED, "stopped after %u of %u token%s", done, n, kg_plural(n));
         }
         if ((session->options.all_logits || done + batch == n) && !logits_are_finite(session, batch)) {
             status = explain_fault(session, batch, error);

@@ -30,6 +30,11 @@ def _set_verbose(_: click.Context, __: click.Parameter, value: bool) -> None:
     log.setLevel(logging.INFO)
 
 
+def is_verbose() -> bool:
+    """Was ``--verbose`` given?"""
+    return logging.getLogger("kgpt").isEnabledFor(logging.INFO)
+
+
 def verbose_option(command: Command) -> Command:
     """``-v``: print the commands that are run, as lines for a shell, on standard error."""
     decorate = click.option(

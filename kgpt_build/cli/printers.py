@@ -30,11 +30,15 @@ class LinePrinter:
 
 
 class EventPrinter:
-    """Prints, from the events, what a person asked for: the texts; on standard error what they cost."""
+    """Prints, from the events, what a person asked for: the texts; on standard error what they cost.
 
-    def __init__(self, machine: GuestRun, *, short: bool) -> None:
+    ``stats``: what each reply of a language model cost, too.
+    """
+
+    def __init__(self, machine: GuestRun, *, short: bool, stats: bool) -> None:
         self._machine = machine
         self._short = short
+        self._stats = stats
         self._seen = 0
         self._printed = ""
 
@@ -54,12 +58,13 @@ class EventPrinter:
             self._print_sample(event.index, event.text)
         elif isinstance(event, SelfTest):
             click.echo(f"{'ok    ' if event.ok else 'FAILED'} {event.name} {event.message}".rstrip())
-        elif isinstance(event, Speed):
+        elif isinstance(event, Speed) and self._stats:
             click.echo(f"kgpt: {speed_text(event)}", err=True)
         elif isinstance(event, Stats):
             seed = next((e.seed for e in reversed(self._machine.events) if isinstance(e, Config)), None)
             speed = f" in {event.us / 1000:.1f} ms ({event.tokens * 1e6 / event.us:,.0f} tokens/s)" if event.us else ""
-            click.echo(f"kgpt: {event.samples} samples, {event.tokens} tokens{speed}, seed {seed}", err=True)
+            made = f"{counted(event.samples, 'sample')}, {counted(event.tokens, 'token')}"
+            click.echo(f"kgpt: {made}{speed}, seed {seed}", err=True)
 
     def _print_token(self, token: Token) -> None:
         """A language model's answer as it comes; a microgpt's text begins with the prompt, and is printed whole."""
@@ -87,10 +92,15 @@ def _shown(text: str) -> str:
     return as_written(text, terminal=sys.stdout.isatty())
 
 
+def counted(n: int, noun: str) -> str:
+    """``1 sample``, ``2 samples``."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def speed_text(speed: Speed) -> str:
     """What a reply took, in words."""
-    prompt = f"prompt {speed.prompt_tokens} tokens, {_rate(speed.prompt_tokens, speed.prompt_us)}"
-    reply = f"reply {speed.tokens} tokens, {_rate(speed.tokens, speed.decode_us)}"
+    prompt = f"prompt {counted(speed.prompt_tokens, 'token')}, {_rate(speed.prompt_tokens, speed.prompt_us)}"
+    reply = f"reply {counted(speed.tokens, 'token')}, {_rate(speed.tokens, speed.decode_us)}"
     first = f"first after {speed.first_token_us / 1000:.0f} ms"
     each = (
         f"; ms a token p50 {speed.p50_us / 1000:.1f} p99 {speed.p99_us / 1000:.1f} max {speed.max_us / 1000:.1f}"

@@ -27,7 +27,7 @@ from kgpt_build.cli.machines import (
     resolve_accel,
 )
 from kgpt_build.cli.names import ModelName, pull_first
-from kgpt_build.cli.options import accept_option, default_option, verbose_option
+from kgpt_build.cli.options import accept_option, default_option, is_verbose, verbose_option
 from kgpt_build.cli.printers import EventPrinter, LinePrinter
 from kgpt_build.errors import UsageError
 from kgpt_build.kernel.hosted import MEMORY_MB, hosted_argv
@@ -155,7 +155,8 @@ def command(
     got if it is not here, and built first; without either, the image in ./build, or else the model.gguf in this folder,
     or else the default model. On a terminal, or with --display: 20 texts, then the kernel's shell; of a language model,
     a chat; Ctrl-] leaves. Elsewhere: 20 texts, or the answer to --prompt, and the end. Of two defaults the second is a
-    language model's, which also gets all processors (at most 8) unless --cpus says how many.
+    language model's, which also gets all processors (at most 8) unless --cpus says how many. --verbose also tells
+    what each reply took.
 
     Exit codes: 0 good, 1 refused, 2 usage, 3 a tool is missing, 4 panic or failed self-test, 5 the machine reset or
     was lost, 124 timeout.
@@ -189,7 +190,9 @@ def command(
     if medium == "kernel":
         _check_kind(image, lm, wishes, texts, brings=bool(models))
         if wishes.shows_console:
-            words = " ".join([*kernel_words(1, interactive=wishes.interactive), words]).strip()
+            told = kernel_words(1, interactive=wishes.interactive)
+            told += ["stats=on"] if is_verbose() and is_language_model(image) else []
+            words = " ".join([*told, words]).strip()
             settings = dataclasses.replace(settings, cmdline=words)
     elif asked or texts:
         raise UsageError(
@@ -326,7 +329,9 @@ def _watch(machine: GuestRun, wishes: Wishes, what: str) -> Verdict:
 
     leave = None if wishes.typed_to else leaver(machine)
     if wishes.as_json or wishes.one_shot or not wishes.serial:
-        printer = LinePrinter(machine) if wishes.as_json else EventPrinter(machine, short=wishes.one_shot)
+        printer = (
+            LinePrinter(machine) if wishes.as_json else EventPrinter(machine, short=wishes.one_shot, stats=is_verbose())
+        )
         return machine.wait(all_of(printer.poll, leave))
     verdict = stream(machine, lambda text: click.echo(text, nl=False), leave)
     return dataclasses.replace(verdict, tail="")

@@ -139,7 +139,7 @@ def _build(settings: BuildSettings, inputs: _Inputs, progress: Progress) -> Buil
     with paths.write_errors(f"to {settings.out}"):
         for stale in (settings.out / manifest.NAME, image):
             stale.unlink(missing_ok=True)
-    progress.stage(f"model {inputs.model.name}: {inputs.model.arch}, {inputs.model.n_parameters:,} parameters")
+    progress.stage(_describe(inputs.model))
     with sources.workshop(settings.out) as work:
         generated = _generate(settings, inputs, work)
         run = MakeRun(settings, inputs.tools, inputs.root, plain_name(work), inputs.versions, inputs.is_lm)
@@ -157,6 +157,12 @@ def _build(settings: BuildSettings, inputs: _Inputs, progress: Progress) -> Buil
     described = manifest.content(settings, inputs.model, model_path, image, used, inputs.versions, flags)
     written = manifest.write(settings.out, described)
     return BuildResult(image, written, described["output"]["size"], described["output"]["sha256"], compiled)
+
+
+def _describe(model: Model | GgufModel | NoModel) -> str:
+    if isinstance(model, NoModel):
+        return "no model: the engine for language models that the loader brings"
+    return f"model {model.name}: {model.arch}, {model.n_parameters:,} parameters"
 
 
 def _generate(settings: BuildSettings, inputs: _Inputs, folder: Path) -> list[Path]:

@@ -71,11 +71,14 @@ def test_it_chats(boot: Boot, lm_kernel: Path) -> None:
     guest.expect_event("shell", prompt="> ")
     guest.send_line(QUESTION)
     guest.expect("William Shakespeare")
-    guest.expect(r"kgpt: prompt \d+ tokens, .*; reply \d+ tokens, .*; context \d+/512; seed 42")
+    guest.expect_event("shell", prompt="> ")
+    assert "kgpt: prompt " not in guest.console  # only where it is asked for
+    guest.send_line("/set stats on")
     guest.send_line('"""My name is')
     guest.send_line("Ada.")
     guest.send_line('"""')
     guest.expect_event("sample", index=1)
+    guest.expect(r"kgpt: prompt \d+ tokens, .*; reply \d+ tokens?, .*; context \d+/512; seed 42")
     guest.send_line("/histroy")
     guest.expect(r'unknown command "/histroy"\s+kgpt: hint: did you mean "/history"\?')
     guest.send_line("/history")
@@ -115,7 +118,7 @@ def test_a_second_turn_goes_on_where_the_first_ended(boot: Boot, lm_kernel: Path
 def test_the_answer_alone(kgpt: Kgpt, smollm2: Path, lm_kernel: Path) -> None:
     done = kgpt(
         *("run", str(smollm2), "--prompt", QUESTION, "--temperature", "0", "--max-tokens", "24"),
-        *("--ctx", "256", "--cpus", "2", "--accel", "tcg"),
+        *("--ctx", "256", "--cpus", "2", "--accel", "tcg", "--verbose"),
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("The story of Romeo and Juliet by William Shakespeare")
@@ -142,7 +145,7 @@ def test_a_model_as_a_module(kgpt: Kgpt, smollm2: Path) -> None:
         ("ctx=9000", "ctx=9000 is more than the 8192 positions that the model was trained for"),
         ("ctx=0", "ctx=0 is not possible"),
         ("mode=train", "mode=train trains a microgpt, and this image holds a language model"),
-        ("model=3", "model=3, but there are 1 models"),
+        ("model=3", "model=3, but the number of models is 1"),
         ("kv=q9", "kv=q9 is not possible"),
         ("logit_bias=x", "logit_bias=x is not possible"),
     ],
@@ -164,7 +167,7 @@ def test_an_overflow_is_an_error_or_a_shift(lm_hosted: Path) -> None:
     line = f'prompt="Write a long story about the sea." {GREEDY} ctx=256 max_tokens=300 exit'
     refused = hosted_events(lm_hosted, line)
     (error,) = [event for event in refused if isinstance(event, Error)]
-    assert error.message == "the context is full: 256 of 256 tokens, and 1 more are needed"
+    assert error.message == "the context is full: 256 of 256 tokens, and 1 more is needed"
     assert "on_overflow" in error.hint
     (reply,) = [event for event in hosted_events(lm_hosted, f"{line} on_overflow=shift") if isinstance(event, Sample)]
     assert (reply.tokens, reply.reason) == (300, "max_tokens")

@@ -56,7 +56,7 @@ def shutdown(guest: Guest) -> Mapping[str, Any] | None:
 def test_off_after_exit(real: Boot, machine: str) -> None:
     guest = real("samples=1 exit", machine=machine)
     assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
-    assert "kgpt: 1 samples" in guest.console
+    assert "kgpt: 1 sample," in guest.console
     assert "kgpt: halted" not in guest.console
 
 
@@ -124,7 +124,7 @@ def test_off_under_uefi(real: Boot, kernel: Path, tmp_path: Path) -> None:
     disc = grub_disc(tmp_path, kernel, "multiboot2", "samples=1 exit")
     guest = real("", image=disc, medium="cdrom", machine="q35", memory=256, firmware=uefi())
     assert shutdown(guest) == {"guest": True, "reason": "guest-shutdown"}
-    assert "kgpt: 1 samples" in guest.console
+    assert "kgpt: 1 sample," in guest.console
     assert "kgpt: halted" not in guest.console
 
 

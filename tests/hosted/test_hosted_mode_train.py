@@ -130,7 +130,7 @@ def test_the_shell_trains_and_generates_with_it(with_corpus: Hosted, tmp_path: P
     assert "n_embd, 15, is not divisible by n_head, 4" in refused
     assert "name         default" in back
     assert 'unknown key "mode"' in key
-    assert "method exact, 5 steps of 1 documents" in exact
+    assert "method exact, 5 steps of 1 document" in exact
     assert "sample  2: " in exact
 
 

@@ -87,7 +87,50 @@ def test_colors_only_where_they_are_wanted(hosted: Hosted, tmp_path: Path, env: 
 
 def test_messages_keep_their_words_whole(hosted: Hosted, tmp_path: Path) -> None:
     written, _ = _on_terminal(hosted, "samples=1 exit", tmp_path, 40)
-    shown = re.sub("\b+ +\b+", "", re.sub("\x1b\\[(?:36)?m", "", written))
-    moved = re.sub("([^ \n]+)(?=\b+)", "", re.sub("\x1b\\[(?:36)?m", "", written))
-    assert "4,192 parameters" in " ".join(moved.replace("\b", "").split())
-    assert all(len(line) <= 80 for line in shown.split("\r\n"))
+    moved = re.findall(
+        r"([^ \n\x08]+)\x08+ +\x08+\r\n(\S+)", written
+    )  # erased at the line's end, and again on the next
+    assert moved
+    assert all(word.startswith(part) for part, word in moved)
+
+
+def test_one_is_no_plural(hosted: Hosted) -> None:
+    run = hosted.run("samples=1 max_tokens=1 exit")
+    assert re.search(r"^kgpt: 1 sample, 1 token in ", run.console, re.MULTILINE)
+
+
+CHAT = Path(__file__).parents[1] / "fuzz" / "shell"
+MODULES = ("--module", str(CHAT / "chat.gguf"), "--module", str(CHAT / "chat.kgct"))
+SPEED = re.compile(r"^kgpt: prompt \d+ tokens?, .* seed \d+$", re.MULTILINE)
+
+
+def _chat(program: Hosted, words: str, *lines: str) -> str:
+    run = program.run(words, "".join(f"{line}\n" for line in lines).encode(), MODULES)
+    assert run.returncode == 0, run.console
+    return run.console
+
+
+def test_statistics_only_where_they_are_asked_for(without_model: Hosted) -> None:
+    assert not SPEED.findall(_chat(without_model, "max_tokens=4", "ab", "ab"))
+    assert len(SPEED.findall(_chat(without_model, "max_tokens=4 stats=on", "ab", "ab"))) == 2
+    assert len(SPEED.findall(_chat(without_model, "max_tokens=4", "ab", "/set stats on", "ab"))) == 1
+    assert not SPEED.findall(_chat(without_model, "mode=generate prompt=ab max_tokens=4 exit"))
+    assert SPEED.findall(_chat(without_model, "mode=generate prompt=ab max_tokens=4 stats=on exit"))
+
+
+def test_a_refusal_repeats_no_statistics(without_model: Hosted) -> None:
+    console = _chat(without_model, "max_tokens=4 stats=on", "ab", "ab " * 900, "/nonsense")
+    assert "the text has" in console
+    assert len(SPEED.findall(console)) == 1
+
+
+def test_a_long_prompt_shows_how_far_it_is(smollm2: Path, without_model: Hosted, tmp_path: Path) -> None:
+    """On a terminal, until the first token; a pipe gets none of it."""
+    words = f'mode=generate prompt="{"once upon a time " * 20}" cpumask=c max_tokens=2 exit'
+    options = ("--module", str(smollm2))
+    with Terminal([*without_model.argv(words, 9), *options], _environment(), tmp_path, 200) as terminal:
+        assert terminal.wait() == 0
+    seen = [int(n) for n in re.findall(r"[-|/\\] (\d+) of 8[01] tokens read\x08", terminal.raw.decode())]
+    assert seen == sorted(seen)
+    assert seen[0] == 0
+    assert "tokens read" not in without_model.run(words, options=options).console

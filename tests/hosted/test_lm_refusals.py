@@ -98,7 +98,7 @@ def test_tokens_and_context(lm_library: ctypes.CDLL, tmp_path: Path) -> None:
     engine = lm.Engine(lm_library, write(tmp_path / "model.gguf", TINY["llama"]).read_bytes())
     engine.session(10, n_batch=16)
     engine.eval([1, 2, 3])
-    wrong = {(4, 50): "50 is not one of the 50 tokens", (4,) * 8: "8 tokens do not fit behind 3 of a context of 10"}
+    wrong = {(4, 50): "50 is not one of the 50 tokens", (4,) * 8: "no room for 8 tokens behind 3 of a context of 10"}
     for tokens, words in wrong.items():
         with pytest.raises(lm.Refused, match=words):
             engine.eval(tokens)

@@ -53,6 +53,7 @@ struct kg_lm_config {
     uint32_t kv;          /* enum kg_kv_type */
     uint32_t on_overflow; /* enum kg_overflow */
     uint32_t think;       /* enum kg_think: for templates that can do without thinking aloud */
+    uint32_t stats;       /* 1: a line behind each reply says what it took */
     uint32_t logprobs;    /* tell this many of the likeliest tokens, with each token that is taken; 0: none */
     uint32_t model;       /* which one to begin with, counted from 1 */
     uint32_t modules;     /* boot modules that the loader was told to bring, at least */

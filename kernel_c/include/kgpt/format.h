@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Writes at most size - 1 bytes and a NUL (nothing if size is 0); returns the length the whole text would have. */
 size_t kg_format(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -17,5 +18,8 @@ static inline size_t kg_format_stored(size_t length, size_t size)
 {
     return length < size ? length : size ? size - 1 : 0;
 }
+
+/* What stands behind a noun that is counted: "1 token", "2 tokens". */
+const char *kg_plural(uint64_t n);
 
 #endif
