@@ -26,6 +26,7 @@ from kgpt_build.vm.settings import RunSettings
 
 KVM_DEVICE = Path("/dev/kvm")
 PROBE_SECONDS = 2.5
+_MOST_TOLD = 31
 _INSTEAD = "using TCG, which is slower"
 _HOST_FIX = "enable (nested) virtualisation in the firmware, or on the host of this machine"
 
@@ -41,13 +42,14 @@ class Trial:
     @property
     def line(self) -> str:
         """One line for a person."""
-        return f"KVM is not used: {self.reason}; {_INSTEAD} (to mend it: {self.fix})"
+        return f"KVM is not used: {self.reason}; {_INSTEAD} (to mend it: {self.fix}; kgpt doctor says it again)"
 
 
 def resolve(settings: RunSettings, qemu: str, warn: Callable[[str], None]) -> RunSettings:
     """``settings`` with ``accel`` kvm or tcg.
 
-    ``auto`` that cannot be KVM calls ``warn`` once with why. ``kvm`` that does not work raises ToolMissing.
+    ``auto`` that cannot be KVM calls ``warn`` with why, once on each host. ``kvm`` that does not work raises
+    ToolMissing.
     """
     if settings.accel == "tcg":
         return settings
@@ -56,14 +58,32 @@ def resolve(settings: RunSettings, qemu: str, warn: Callable[[str], None]) -> Ru
         return dataclasses.replace(settings, accel="kvm")
     if settings.accel == "kvm":
         raise ToolMissing(f"KVM does not work: {trial.reason}", f"{trial.fix}; or give --accel tcg")
-    warn(trial.line)
+    if not _was_told(trial.line):
+        warn(trial.line)
     return dataclasses.replace(settings, accel="tcg")
 
 
-def try_kvm(qemu: str, cpu: str = "") -> Trial:
+def _was_told(line: str) -> bool:
+    """Was exactly this said on this host before? From now on it was, if the cache can be written."""
+    told = cache_dir() / "accel-told.json"
+    mark = hashlib.sha256("\n".join([platform.node(), _read_text("/etc/machine-id"), line]).encode()).hexdigest()
+    try:
+        kept = json.loads(told.read_bytes())
+    except (OSError, ValueError):
+        kept = []
+    marks = kept if isinstance(kept, list) else []
+    if mark in marks:
+        return True
+    with contextlib.suppress(KgptError, OSError):
+        told.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(told, json.dumps([*marks[-_MOST_TOLD:], mark]).encode())
+    return False
+
+
+def try_kvm(qemu: str, cpu: str = "", *, remember: bool = True) -> Trial:
     """Does KVM run a kernel that computes with SSE? At most 3 seconds, and at once if this host was tried before.
 
-    Raises KgptError if QEMU knows no ``cpu`` of that name.
+    With ``remember`` the cache keeps the answer. Raises KgptError if QEMU knows no ``cpu`` of that name.
     """
     refusal = _open_device()
     if refusal is not None:  # cheap to find out and easy to mend: never remembered
@@ -74,6 +94,8 @@ def try_kvm(qemu: str, cpu: str = "") -> Trial:
     if key in known:
         return known[key]
     trial = _boot(qemu, cpu)
+    if not remember:
+        return trial
     with contextlib.suppress(KgptError, OSError):  # no cache: tried again the next time
         cache.parent.mkdir(parents=True, exist_ok=True)
         entries = {**known, key: trial}

@@ -12,6 +12,7 @@ from fakes import fake_program
 import kgpt_build
 from kgpt_build import cli, errors
 from kgpt_build.cli import doctor
+from kgpt_build.vm import accel
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
@@ -119,12 +120,45 @@ def test_doctor_passes_only_with_what_is_needed(
     assert "FAIL qemu-system-x86_64" in text
     assert "fix: apt-get install qemu-system-x86" in text
     assert "no   clang" in text
-    assert "1 of 18 checks failed" in text
+    assert "1 of 7 needed checks failed" in text
+    needed, _, optional = text.partition("optional:\n")
+    assert "qemu-system-x86_64" in needed
+    assert "clang" in optional
+    assert "FAIL" not in optional
 
     fake_program(tmp_path, "qemu-system-x86_64", "echo 'QEMU emulator version 7.2.22'")
     assert cli.invoke(["doctor"]) == 0
     assert "everything that kgpt needs is here" in capsys.readouterr().out
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [
+        ("echo 'qemu-system-x86_64: error: failed to set MSR 0x10a to 0x69' >&2; kill -ABRT $$", "failed to set MSR"),
+        ("echo 'Device or resource busy' >&2; exit 1", "the device is busy"),
+    ],
+)
+def test_doctor_tries_kvm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], script: str, line: str
+) -> None:
+    """A device that can be opened may run no kernel."""
+    (tmp_path / "kvm").touch()
+    monkeypatch.setattr(accel, "KVM_DEVICE", tmp_path / "kvm")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
+    version = "case $1 in --version) echo 'QEMU emulator version 7.2.22'; exit;; esac\n"
+    fake_program(tmp_path, "qemu-system-x86_64", version + script)
+    cli.invoke(["doctor"])
+    (found,) = [text for text in capsys.readouterr().out.splitlines() if str(tmp_path / "kvm") in text]
+    assert found.startswith("  no ")
+    assert line in found
+    assert not (tmp_path / "cache").exists()
+    well = "for word; do case $word in file,id=events,path=*) events=${word##*path=};; esac; done\n"
+    well += """echo '{"event":"exit","code":0,"reason":"done"}' > "$events"; exit 65"""
+    fake_program(tmp_path, "qemu-system-x86_64", version + well)
+    cli.invoke(["doctor"])
+    assert f"  ok   {tmp_path / 'kvm'}" in capsys.readouterr().out
 
 
 def test_doctor_has_one_fix_for_each_failure(
@@ -135,6 +169,6 @@ def test_doctor_has_one_fix_for_each_failure(
     monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "file"))
     assert cli.invoke(["doctor"]) == 3
     lines = capsys.readouterr().out.splitlines()
-    failed = [index for index, line in enumerate(lines) if line.startswith("FAIL")]
+    failed = [index for index, line in enumerate(lines) if line.startswith("  FAIL")]
     assert len(failed) == 3
     assert all(lines[index + 1].strip().startswith("fix: ") for index in failed)

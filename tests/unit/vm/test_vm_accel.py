@@ -59,6 +59,21 @@ def test_kvm_that_does_not_boot_is_one_warning(device: Path, tmp_path: Path, scr
     assert "--accel tcg" in caught.value.hint
 
 
+def test_a_warning_is_said_once_on_each_host(device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another reason is said again; and so is this one, where the cache cannot be written."""
+    assert len(resolve(tmp_path, ABORT)[1]) == 1
+    assert resolve(tmp_path, ABORT) == ("tcg", [])
+    assert len(resolve(tmp_path, BUSY)[1]) == 1
+    assert resolve(tmp_path, ABORT) == ("tcg", [])
+    monkeypatch.setattr("platform.node", lambda: "another")
+    assert len(resolve(tmp_path, ABORT)[1]) == 1
+    (tmp_path / "cache" / "accel-told.json").write_text('{"a": ')
+    assert len(resolve(tmp_path, ABORT)[1]) == 1
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "file" / "cache"))
+    assert [len(resolve(tmp_path, ABORT)[1]) for _ in range(2)] == [1, 1]
+
+
 def test_what_was_found_is_remembered_for_this_qemu(device: Path, tmp_path: Path) -> None:
     assert resolve(tmp_path, ABORT)[0] == "tcg"
     (tmp_path / "cache" / "accel.json").write_text(
