@@ -83,6 +83,14 @@ enum kg_status kg_lm_identify(const struct kg_gguf *gguf, const struct kg_lm_arc
     return KG_OK;
 }
 
+/* The host takes the template apart, and refuses one that is no text. */
+static enum kg_status check_template(const struct kg_gguf *gguf, struct kg_error *error)
+{
+    static const char key[] = "tokenizer.chat_template";
+    struct kg_text template;
+    return kg_gguf_find(gguf, key) ? kg_gguf_text(gguf, key, &template, error) : KG_OK;
+}
+
 static enum kg_status open_model(struct kg_lm_model *model, const struct kg_gguf *gguf, bool interleaved,
                                  struct kg_arena *arena, struct kg_error *error)
 {
@@ -102,7 +110,8 @@ static enum kg_status open_model(struct kg_lm_model *model, const struct kg_gguf
     if ((status = kg_lm_read_hyperparameters(model, extra, error)) != KG_OK) {
         return status;
     }
-    if ((status = kg_lm_read_tensors(model, extra, layers, interleaved, error)) != KG_OK) {
+    if ((status = kg_lm_read_tensors(model, extra, layers, interleaved, error)) != KG_OK ||
+        (status = check_template(gguf, error)) != KG_OK) {
         return status;
     }
     if (!interleaved) {

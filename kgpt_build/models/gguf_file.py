@@ -13,7 +13,10 @@ import numpy as np
 from kgpt_build.errors import KgptError
 from kgpt_build.models import gguf_scan
 from kgpt_build.models.gguf_model import mapped, require_architecture
+from kgpt_build.models.gguf_scan import Scan
 from kgpt_build.models.gguf_types import type_name
+from kgpt_build.models.lm_fields import keys, read_fields
+from kgpt_build.models.lm_tensors import count_layers
 from kgpt_build.models.model import FloatArray, Hyperparameters, Model, clean_name
 from kgpt_build.models.tokenizer import CharTokenizer
 from kgpt_build.paths import write_atomically
@@ -36,26 +39,27 @@ _LAYER_NAMES = {
     "mlp_fc2": "ffn_down",
 }
 _LAYER_NAMES_BACK = {theirs: ours for ours, theirs in _LAYER_NAMES.items()}
-_SIZE_KEYS = {
+_SIZES = {
     "n_ctx": "context_length",
     "n_embd": "embedding_length",
     "n_layer": "block_count",
     "n_ff": "feed_forward_length",
-    "n_head": "attention.head_count",
-    "n_head_kv": "attention.head_count_kv",
+    "n_head": "head_count",
+    "n_head_kv": "head_count_kv",
 }
-_EPS_KEY = "attention.layer_norm_rms_epsilon"
+_EPS = "rms_epsilon"  # as the others, by its name in kernel_c/lm/fields.def
 
 
 def load_gguf(path: Path) -> Model:
     """Read the model in ``path``. Raises KgptError (without the path in its message) for whatever is wrong with it."""
-    reader = _open(path)
-    arch = _text(reader, "general.architecture")
+    reader, header = _open(path)
+    arch = header.architecture
     tokenizer = _read_tokenizer(reader)
+    values = read_fields(arch, header.fields, tensor_layers=count_layers(header.tensors), tensor_rope_factors=False)
     hparams = Hyperparameters(
         n_vocab=tokenizer.n_vocab,
-        norm_eps=_number(reader, f"{arch}.{_EPS_KEY}"),
-        **{name: _size(reader, f"{arch}.{key}") for name, key in _SIZE_KEYS.items()},
+        norm_eps=float(values[_EPS]),
+        **{name: int(values[field]) for name, field in _SIZES.items()},
     )
     name = _text(reader, "general.name") if reader.get_field("general.name") else path.stem
     tensors = {_our_name(tensor.name): _to_f32(tensor.data) for tensor in reader.tensors}
@@ -64,7 +68,7 @@ def load_gguf(path: Path) -> Model:
 
 def metadata(path: Path) -> dict[str, MetadataValue]:
     """Every scalar and text field of ``path``, by its GGUF key. Raises KgptError."""
-    reader = _open(path)
+    reader, _ = _open(path)
     fields = {name: field.contents() for name, field in reader.fields.items()}
     return {name: value for name, value in fields.items() if isinstance(value, (str, int, float))}
 
@@ -80,8 +84,8 @@ def save_gguf(model: Model, path: Path, extra: Mapping[str, MetadataValue] | Non
         write_atomically(path, written.read_bytes())
 
 
-def _open(path: Path) -> GGUFReader:
-    """A reader of a file that was scanned and holds a supported architecture in f32. Raises KgptError."""
+def _open(path: Path) -> tuple[GGUFReader, Scan]:
+    """A reader of a file that holds a supported architecture in f32, and its header. Raises KgptError."""
     # Imported late: it takes longer than the rest of the package together.
     from gguf import GGUFReader
 
@@ -93,7 +97,7 @@ def _open(path: Path) -> GGUFReader:
             kind = type_name(tensor.kind)
             raise KgptError(f"the tensor {tensor.name!r} has the type {kind}, which is not supported", "supported: F32")
     try:
-        return GGUFReader(path)
+        return GGUFReader(path), scan
     except (ValueError, KeyError, IndexError, TypeError, OverflowError, MemoryError) as error:
         raise KgptError(f"the gguf library cannot read it: {error}", _HINT) from error
 
@@ -116,13 +120,6 @@ def _size(reader: GGUFReader, key: str) -> int:
     value = _field(reader, key)
     if isinstance(value, bool) or not isinstance(value, int):
         raise KgptError(f"the field {key!r} is {value!r}, not a whole number", _HINT)
-    return value
-
-
-def _number(reader: GGUFReader, key: str) -> float:
-    value = _field(reader, key)
-    if not isinstance(value, float):
-        raise KgptError(f"the field {key!r} is {value!r}, not a floating-point number", _HINT)
     return value
 
 
@@ -168,9 +165,9 @@ def _write(model: Model, path: Path, extra: Mapping[str, MetadataValue]) -> None
 
     writer = GGUFWriter(path, model.arch)
     writer.add_name(model.name)
-    for name, key in _SIZE_KEYS.items():
-        writer.add_uint32(f"{model.arch}.{key}", getattr(model.hparams, name))
-    writer.add_float32(f"{model.arch}.{_EPS_KEY}", model.hparams.norm_eps)
+    for name, field in _SIZES.items():
+        writer.add_uint32(f"{model.arch}.{keys()[field]}", getattr(model.hparams, name))
+    writer.add_float32(f"{model.arch}.{keys()[_EPS]}", model.hparams.norm_eps)
     writer.add_tokenizer_model(TOKENIZER)
     writer.add_token_list([*model.tokenizer.chars, BOS_TEXT])
     writer.add_bos_token_id(model.tokenizer.bos_id)

@@ -55,8 +55,16 @@ def _known_field(file: ModelFile, rng: random.Random) -> ModelFile:
 
 
 def _other_space(file: ModelFile, rng: random.Random) -> ModelFile:
-    key = rng.choice(("split.count", "split.no", "general.name", f"{file.arch}.", f"{file.arch}.unheard_of",
-                      f"{file.arch}.rope", "other.thing", "general.architecture"))  # fmt: skip
+    own = (f"{file.arch}.", f"{file.arch}.unheard_of", f"{file.arch}.rope")
+    others = (
+        "split.count",
+        "split.no",
+        "general.name",
+        "general.architecture",
+        "tokenizer.chat_template",
+        "other.thing",
+    )
+    key = rng.choice(own + others)
     return replace(file, fields={**file.fields, key: _value(one(U16, rng.randrange(4)), rng)})
 
 

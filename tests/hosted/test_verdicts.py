@@ -73,12 +73,13 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"rope.scaling.finetuned": 1}, "rope.scaling.finetuned"),
     ("llama", {"tensor_data_layout": 7}, "tensor_data_layout"),
     ("llama", {"something_new": 7}, "something_new"),
+    ("llama", {"tokenizer.chat_template": 7}, "tokenizer.chat_template"),
 ]
 
 
 @pytest.mark.parametrize(("arch", "fields", "named"), REFUSED)
 def test_both_refuse(kernel: Kernel, arch: str, fields: dict[str, Any], named: str) -> None:
-    full = named if named.endswith(".weight") else f"{arch}.{named}"
+    full = named if named.endswith((".weight", "_template")) else f"{arch}.{named}"
     assert agreed(kernel, model_file(arch).with_fields(**fields))[0] == full
 
 

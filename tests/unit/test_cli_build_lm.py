@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_lm import write_lm
@@ -62,6 +63,31 @@ def test_run_refuses_before_it_builds(
     write_lm(Path("model.gguf"))
     assert invoke(["run", *words]) == 2
     assert f"kgpt: error: {message}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"llama.rope.scaling.type": "dynamic"}, "the field 'llama.rope.scaling.type' is 'dynamic', not one of none,"),
+        (
+            {"llama.rope.dimension_count": 10},
+            "the field 'llama.rope.dimension_count' is not an even number, at least 2",
+        ),
+        ({"llama.attention.causal": False}, "the field 'llama.attention.causal' is false: the model does not generate"),
+        ({"llama.rope.freq_base": 0.0}, "the field 'llama.rope.freq_base' is 0.0, not a positive number"),
+        ({"llama.attention.key_length": 514}, "the field 'llama.attention.key_length' is 514, not 1 to 512"),
+        ({"split.count": 2, "split.no": 0}, "the file is shard 1 of the 2 that a model was split into"),
+    ],
+)
+def test_what_the_kernel_refuses_is_not_built(
+    capsys: pytest.CaptureFixture[str], fields: dict[str, Any], message: str
+) -> None:
+    write_lm(Path("model.gguf"), fields=fields)
+    for words in (["build"], ["build", "--lm", "model.gguf"], ["image", "usb", "model.gguf", "-o", "stick.img"]):
+        assert invoke(words) == 1
+        assert f"model.gguf: {message}" in capsys.readouterr().err
+    assert not Path("build").exists()
+    assert not Path("stick.img").exists()
 
 
 def test_the_command_that_gets_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
