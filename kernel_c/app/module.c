@@ -2,6 +2,7 @@
 #include "module.h"
 
 #include "print.h"
+#include "statusline.h"
 #include "words.h"
 
 #include "kgpt/format.h"
@@ -32,6 +33,20 @@ static uint64_t milliseconds_since(uint64_t ticks)
     return hz < 1000 ? 0 : (plat_ticks() - ticks) / (hz / 1000);
 }
 
+/* A file whose SHA-256 is being computed. */
+struct check {
+    struct kgpt *k;
+    const struct kg_file *file;
+};
+
+static void show_progress(void *context, size_t done)
+{
+    struct check *check = context;
+    if (kg_statusline_due(check->k)) {
+        kg_statusline(check->k, "checking %.24s, %zu %%", check->file->name, done * 100 / check->file->size);
+    }
+}
+
 enum kg_status kg_module_check(struct kgpt *k, const struct kg_file *file, uint8_t digest[KG_SHA256_SIZE], bool *known,
                                struct kg_error *error)
 {
@@ -48,16 +63,18 @@ enum kg_status kg_module_check(struct kgpt *k, const struct kg_file *file, uint8
     }
     uint64_t start = plat_ticks();
     uint32_t features = k->config.cpumask == KG_ISA_C ? 0 : k->info->cpu->features;
-    kg_sha256(file->data, file->size, features, digest);
+    struct check check = {k, file};
+    kg_print("kgpt: %s: %s, SHA-256 ", file->name, kg_amount(file->size).text); /* before what may take a while */
+    kg_sha256_telling(file->data, file->size, features, digest, show_progress, &check);
     to_digits(digest, digits);
     if (memcmp(digits, expected, DIGITS) != 0) {
+        kg_print("differs\n");
         kg_error_set(error, KG_E_INPUT, "the boot module \"%.80s\" is damaged: its SHA-256 is %.16s…, not %.16s…",
                      file->name, digits, expected);
         kg_error_hint(error, "write the medium again, or try another one");
         return KG_E_INPUT;
     }
-    kg_print("kgpt: %s: %s, SHA-256 as expected (%lu ms)\n", file->name, kg_amount(file->size).text,
-             (unsigned long)milliseconds_since(start));
+    kg_print("as expected (%lu ms)\n", (unsigned long)milliseconds_since(start));
     return KG_OK;
 }
 

@@ -82,13 +82,25 @@ static void blocks_c(uint32_t state[8], const uint8_t *bytes, size_t n)
 
 void kg_sha256(const void *bytes, size_t n, uint32_t features, uint8_t digest[KG_SHA256_SIZE])
 {
+    kg_sha256_telling(bytes, n, features, digest, NULL, NULL);
+}
+
+void kg_sha256_telling(const void *bytes, size_t n, uint32_t features, uint8_t digest[KG_SHA256_SIZE],
+                       void (*tell)(void *context, size_t done), void *context)
+{
     uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                          0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     uint8_t last[2 * BLOCK] = {0};
     size_t rest = n % BLOCK, padded = rest < BLOCK - 8 ? BLOCK : 2 * BLOCK;
     bool has_sha = (features & SHA_FEATURES) == SHA_FEATURES;
     void (*const blocks)(uint32_t *, const uint8_t *, size_t) = has_sha ? kg_sha256_blocks_sha : blocks_c;
-    blocks(state, bytes, n / BLOCK);
+    for (size_t at = 0; at < n - rest; at += KG_SHA256_STEP) {
+        size_t left = n - rest - at, step = left < KG_SHA256_STEP ? left : KG_SHA256_STEP;
+        blocks(state, (const uint8_t *)bytes + at, step / BLOCK);
+        if (tell) {
+            tell(context, at + step);
+        }
+    }
     memcpy(last, (const uint8_t *)bytes + n - rest, rest);
     last[rest] = 0x80;
     for (size_t i = 0; i < 8; i++) {

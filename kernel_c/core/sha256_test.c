@@ -25,6 +25,28 @@ KG_TEST(sha256, examples)
     KG_CHECK_EQ(t, begins("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, 0), 0x248d6a61d20638b8);
 }
 
+struct told {
+    size_t done;
+    uint32_t calls;
+};
+
+static void count_call(void *context, size_t done)
+{
+    struct told *told = context;
+    told->calls += done > told->done;
+    told->done = done;
+}
+
+KG_TEST(sha256, tells_how_far_it_is)
+{
+    struct told told = {0};
+    uint8_t digest[KG_SHA256_SIZE];
+    static const char zeros[256];
+    kg_sha256_telling(zeros, sizeof zeros, 0, digest, count_call, &told);
+    KG_CHECK_EQ(t, told.done, sizeof zeros);
+    KG_CHECK_EQ(t, told.calls, 1);
+}
+
 KG_TEST(sha256, instructions_give_the_same)
 {
     struct kg_cpu cpu;
