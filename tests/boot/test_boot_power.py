@@ -60,6 +60,15 @@ def test_off_after_exit(real: Boot, machine: str) -> None:
     assert "kgpt: halted" not in guest.console
 
 
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_virtual_machine_without_acpi_ends_too(real: Boot, machine: str) -> None:
+    """q35 has the registers all the same; the others end by the reset that QEMU's -no-reboot makes an end."""
+    guest = real("samples=1 exit", machine=machine, cpu="max", extra=("-machine", "acpi=off"))
+    reason = "guest-shutdown" if machine == "q35" else "guest-reset"
+    assert shutdown(guest) == {"guest": True, "reason": reason}
+    assert "kgpt: halted" not in guest.console
+
+
 TRACE = ("-trace", "memory_region_ops_write")
 
 

@@ -31,6 +31,11 @@
 #define RESET_HARD 0x02u
 #define RESET_NOW 0x04u
 
+#define CMOS_INDEX 0x70
+#define CMOS_DATA 0x71
+#define CMOS_UNUSED 0x48 /* by BIOSes and by QEMU; kept over a reset */
+#define RESET_MARK 0x5A
+
 #define ENABLE_MS 1000 /* firmware switches to ACPI mode */
 #define OFF_MS 2000    /* a power supply lets go */
 #define RESET_MS 100
@@ -147,6 +152,17 @@ _Noreturn static void wait_for_button(void)
     kg_halt();
 }
 
+/* A virtual machine without ACPI can end by a reset alone (QEMU's -no-reboot, Firecracker). One that was not started so comes here again, and
+ * finds the mark in its CMOS. */
+static void reset_for_good(void)
+{
+    kg_outb(CMOS_INDEX, CMOS_UNUSED);
+    bool again = kg_inb(CMOS_DATA) == RESET_MARK;
+    kg_outb(CMOS_DATA, again ? 0 : RESET_MARK);
+    if (!again && kg_inb(CMOS_DATA) == RESET_MARK)
+        plat_reboot();
+}
+
 _Noreturn void plat_exit(enum kg_exit code)
 {
     static const char text[] = "kgpt: halted; the machine can be switched off\n";
@@ -163,6 +179,8 @@ _Noreturn void plat_exit(enum kg_exit code)
         kg_outw(QEMU_PM1A_CONTROL, SLEEP_ENABLE_S5);
         kg_outw(BOCHS_PM1A_CONTROL, SLEEP_ENABLE_S5);
     }
+    if (virtual && wanted_off && !kg_firmware_fadt())
+        reset_for_good();
     plat_write(text, sizeof text - 1);
     kg_screen_flush();
     if (code == KG_EXIT_FAILED)
