@@ -64,7 +64,7 @@ enum kg_status kg_module_check(struct kgpt *k, const struct kg_file *file, uint8
     uint64_t start = plat_ticks();
     uint32_t features = k->config.cpumask == KG_ISA_C ? 0 : k->info->cpu->features;
     struct check check = {k, file};
-    kg_print("kgpt: %s: %s, SHA-256 ", file->name, kg_amount(file->size).text); /* before what may take a while */
+    kg_print("kgpt: %.80s: %s, SHA-256 ", file->name, kg_amount(file->size).text); /* before what may take a while */
     kg_sha256_telling(file->data, file->size, features, digest, show_progress, &check);
     to_digits(digest, digits);
     if (memcmp(digits, expected, DIGITS) != 0) {
