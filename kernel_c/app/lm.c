@@ -388,13 +388,13 @@ static enum kg_exit run_chat(struct kgpt *k)
         }
     }
     bool answers = k->prompt[0] != '\0', listens = !k->config.exit && k->info->has_input;
+    if (!k->config.exit) {
+        kg_report_keyboard(k);
+    }
     if (!answers && !listens) {
         kg_error_set(&error, KG_E_INPUT, "there is nothing to answer: no prompt, and nobody who types");
         kg_error_hint(&error, "give a message: prompt=TEXT (press e in the boot menu), or kgpt run --prompt TEXT");
         return kg_refuse(k, &error);
-    }
-    if (!k->config.exit) {
-        kg_report_keyboard(k);
     }
     if (!listens || k->input.ended) {
         return kg_finish(k, KG_EXIT_OK, "done");

@@ -38,7 +38,7 @@ void kg_report_keyboard(const struct kgpt *k)
 {
     if (k->info->has_screen && !k->info->has_keyboard) {
         kg_print("kgpt: keyboard: none found (USB keyboards are not driven yet); serial: %s\n"
-                 "      press e in the boot menu to change what the machine does\n",
+                 "      press e in the boot menu to add words, such as prompt=TEXT\n",
                  k->info->has_serial ? "COM1" : "none");
     }
 }

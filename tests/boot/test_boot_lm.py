@@ -12,6 +12,7 @@ from boots import Boot, Kgpt
 
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.hosted import run_hosted
+from kgpt_build.proof.drive import until
 from kgpt_build.vm.events import Error, Event, Logits, Model, Sample, Shell, Speed, parse_event
 
 QUESTION = "Who wrote Romeo and Juliet?"
@@ -171,3 +172,13 @@ def test_an_overflow_is_an_error_or_a_shift(lm_hosted: Path) -> None:
     assert "on_overflow" in error.hint
     (reply,) = [event for event in hosted_events(lm_hosted, f"{line} on_overflow=shift") if isinstance(event, Sample)]
     assert (reply.tokens, reply.reason) == (300, "max_tokens")
+
+
+def test_a_chat_with_nothing_to_type_on_says_why_and_what_to_do(boot: Boot, lm_kernel: Path) -> None:
+    settings = {"machine": "q35", "serial": False, "keeps_screen": True, "extra": ("-machine", "q35,i8042=off")}
+    guest = boot("ctx=256", image=lm_kernel, memory=MEMORY, timeout=300, **settings)
+    guest.expect_event("exit", code=1, reason="refused")
+    shown = until(guest.screen, lambda screen: "hint" in screen.text).text.replace("\n", " ")
+    assert "keyboard: none found (USB keyboards are not driven yet); serial: none" in shown
+    assert "press e in the boot menu to add words, such as prompt=TEXT" in shown
+    assert "there is nothing to answer: no prompt, and nobody who types" in shown
