@@ -63,6 +63,36 @@ static int64_t read_sizes(struct reader *r, int64_t layers, int64_t least, int64
     return r->status == KG_OK ? read_size(r, least, most) : least;
 }
 
+static bool flag_at(const struct kg_gguf_value *flags, int64_t i)
+{
+    return flags->item_kind == KG_GGUF_BOOL ? flags->data[i] != 0 : kg_gguf_u32_at(flags, (uint64_t)i) != 0;
+}
+
+/* A size, or flags of the layers that a size could say too. */
+static int64_t read_pattern(struct reader *r, int64_t layers, int64_t least, int64_t most)
+{
+    const struct kg_gguf_value *flags = r->value;
+    if (flags->kind != KG_GGUF_ARRAY) {
+        return read_size(r, least, most);
+    }
+    bool are_flags =
+        flags->item_kind == KG_GGUF_BOOL || flags->item_kind == KG_GGUF_U32 || flags->item_kind == KG_GGUF_I32;
+    bool fits = are_flags && flags->n == (uint64_t)layers;
+    for (int64_t pattern = 0; fits && pattern <= layers; pattern++) {
+        int64_t i = 0;
+        while (i < layers && flag_at(flags, i) == (!pattern || i % pattern < pattern - 1)) {
+            i++;
+        }
+        if (i == layers) {
+            return pattern;
+        }
+    }
+    r->status =
+        kg_error_set(r->error, KG_E_INPUT,
+                     "the field \"%s\" is an array, but not of flags for all layers of which every Nth is off", r->key);
+    return least;
+}
+
 static double read_number(struct reader *r, double least, double most)
 {
     float number = 0;
@@ -126,6 +156,7 @@ static int64_t read_scaling(struct reader *r)
 
 #define READ_SIZE(r, least, most) read_size(r, least, most)
 #define READ_SIZES(r, least, most) read_sizes(r, block_count, least, most)
+#define READ_PATTERN(r, least, most) read_pattern(r, block_count, least, most)
 #define READ_NUMBER(r, least, most) read_number(r, least, most)
 #define READ_POSITIVE(r, least, most) read_positive(r)
 #define READ_FLAG(r, least, most) read_flag(r)

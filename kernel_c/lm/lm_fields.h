@@ -7,6 +7,7 @@
 /* C types of the kinds in fields.def. */
 #define KG_TYPE_SIZE int64_t
 #define KG_TYPE_SIZES int64_t
+#define KG_TYPE_PATTERN int64_t
 #define KG_TYPE_NUMBER double
 #define KG_TYPE_POSITIVE double
 #define KG_TYPE_FLAG bool

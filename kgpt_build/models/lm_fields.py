@@ -149,7 +149,9 @@ def _value(row: Field, key: str, fields: Mapping[str, Value], values: Mapping[st
     value = fields[key]
     if row.kind == "SIZES" and isinstance(value, (Numbers, tuple)):
         value = _uniform(key, value, int(values["block_count"]))
-    if row.kind in ("SIZE", "SIZES"):
+    if row.kind == "PATTERN" and isinstance(value, (Numbers, tuple)):
+        return _pattern(key, value, int(values["block_count"]))
+    if row.kind in ("SIZE", "SIZES", "PATTERN"):
         return _size(key, value, int(row.least), int(row.most))
     if row.kind in ("NUMBER", "POSITIVE"):
         return _number(key, value, row)
@@ -175,6 +177,18 @@ def _uniform(key: str, value: Numbers | tuple[str, ...], layers: int) -> Value:
         raise KgptError(f"the field {key!r} differs from layer to layer", "such models are not supported")
     first: Value = items[0]
     return first
+
+
+def _pattern(key: str, value: Numbers | tuple[str, ...], layers: int) -> int:
+    """The N of flags of which every Nth is off; 0 where none is."""
+    flags = (
+        [bool(item) for item in value.array().tolist()] if isinstance(value, Numbers) and value.code in "?Ii" else []
+    )
+    for n in range(layers + 1) if len(flags) == layers else ():
+        if flags == [n == 0 or i % n < n - 1 for i in range(layers)]:
+            return n
+    what = "an array, but not of flags for all layers of which every Nth is off"
+    raise KgptError(f"the field {key!r} is {what}", HINT)
 
 
 def _size(key: str, value: Value, least: int, most: int) -> int:

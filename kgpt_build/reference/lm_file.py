@@ -49,11 +49,13 @@ class LmHyperparameters:
     norm_eps: float
     attn_scale: float
     window: int
-    pattern: int
+    pattern: int | tuple[bool, ...]
     rope: RopeSettings
 
     def window_of(self, layer: int) -> int:
         """Positions that a layer looks at, its own included; 0 for all."""
+        if isinstance(self.pattern, tuple):
+            return self.window if self.pattern[layer] else 0
         local = self.pattern == 0 or layer % self.pattern < self.pattern - 1
         return self.window if local else 0
 
@@ -117,6 +119,11 @@ class _Fields:
     def size(self, key: str, otherwise: int | None = None) -> int:
         return int(self.number(key, otherwise))
 
+    def flags(self, key: str) -> tuple[bool, ...]:
+        """An array with a flag for each layer; empty where it is none."""
+        value = self._get(key)
+        return tuple(bool(item) for item in value) if isinstance(value, list) else ()
+
     def text(self, key: str, otherwise: str) -> str:
         value = self._get(key)
         return otherwise if value is None else str(value)
@@ -142,7 +149,8 @@ def _hyperparameters(fields: _Fields, arch: Arch, tensors: dict[str, Any]) -> Lm
         norm_eps=fields.number(eps),
         attn_scale=1 / math.sqrt(divisor),
         window=fields.size("attention.sliding_window", 0) if arch.window else 0,
-        pattern=fields.size("attention.sliding_window_pattern", arch.pattern),
+        pattern=fields.flags("attention.sliding_window_pattern")
+        or fields.size("attention.sliding_window_pattern", arch.pattern),
         rope=_rope(fields, arch, head_dim, n_ctx),
     )
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from boots import Boot, Kgpt
+from model_files import model_file
 
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.hosted import run_hosted
+from kgpt_build.models import NO_MODEL
 from kgpt_build.proof.drive import until
 from kgpt_build.vm.events import Error, Event, Logits, Model, Sample, Shell, Speed, parse_event
 
@@ -182,3 +184,14 @@ def test_a_chat_with_nothing_to_type_on_says_why_and_what_to_do(boot: Boot, lm_k
     assert "keyboard: none found (USB keyboards are not driven yet); serial: none" in shown
     assert "press e in the boot menu to add words, such as prompt=TEXT" in shown
     assert "there is nothing to answer: no prompt, and nobody who types" in shown
+
+
+def test_a_shard_as_a_module(boot: Boot, tmp_path: Path) -> None:
+    """The host would not bring it, a loader does."""
+    path = tmp_path / "shard.gguf"
+    path.write_bytes(model_file("llama").with_fields(**{"split.count": 3, "split.no": 0}).bytes())
+    guest = boot("exit", image=build_cached(NO_MODEL), extra=("-initrd", str(path)))
+    assert guest.wait().exit_code == 1
+    (error,) = [event for event in guest.events if isinstance(event, Error)]
+    assert error.message == "the file is shard 1 of the 3 that a model was split into"
+    assert error.hint.startswith("join them, and give the whole: llama-gguf-split --merge")

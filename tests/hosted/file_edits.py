@@ -78,6 +78,8 @@ def _likely(key: str, rng: random.Random) -> Data:
         return many(STRING, ["a", "b", "c", "ab", "a b", "ab c"][: rng.randrange(7)])
     if key.endswith(".token_type"):
         return many(I32, [rng.randrange(-1, 9) for _ in range(9)])
+    if key.endswith("_pattern") and rng.random() < 0.5:
+        return many(rng.choice((BOOL, U32, I32)), [rng.random() < 0.5 for _ in range(rng.choice((2, 2, 2, 1, 3)))])
     if key.endswith(".scores"):
         return many(F32, [rng.choice((0.0, -1.0, math.nan)) for _ in range(9)])
     if "rope" in key and not key.endswith(("count", "context_length")):

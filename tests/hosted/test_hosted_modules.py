@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hosted import Hosted, Run, random_model
+from model_files import model_file
 
 from kgpt_build.image.grub_text import handed_on
 from kgpt_build.kernel.build import build_cached
@@ -113,3 +115,22 @@ def test_grub_hands_on_any_text(talkative: Hosted, text: str) -> None:
 def test_words_that_a_person_wrote_for_grub(talkative: Hosted, line: str, text: str) -> None:
     done = talkative.run(f"max_tokens=1 {line}")
     assert done.one("config")["prompt"] == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"split.count": 3, "split.no": 1}, "the file is shard 2 of the 3 that a model was split into"),
+        ({"rope.scaling.type": "dynamic"}, 'the field "llama.rope.scaling.type" is "dynamic", not one of none, linear'),
+        ({"rope.scaling.type": "yarn"}, 'the field "llama.rope.scaling.factor" is missing'),
+    ],
+)
+def test_a_model_that_no_host_would_bring(
+    without_model: Hosted, tmp_path: Path, fields: dict[str, Any], message: str
+) -> None:
+    """GRUB brings any file: what the host refuses, the program refuses in its turn."""
+    path = tmp_path / "m.gguf"
+    path.write_bytes(model_file("llama").with_fields(**fields).bytes())
+    done = without_model.run("exit", options=("--module", str(path)))
+    assert done.returncode == 1
+    assert done.one("error")["message"].startswith(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lm
 import numpy as np
@@ -88,15 +89,33 @@ def test_a_factor_without_a_type_is_linear(library: Library) -> None:
     assert bits(TINY["llama-factor-none"]) == bits(TINY["llama"]) != linear
 
 
-def test_equal_items_for_each_layer_are_one_number(library: Library) -> None:
-    arrays = {"attention.head_count": [4, 4], "attention.head_count_kv": [2, 2], "feed_forward_length": [96, 96]}
-    tiny = replace(TINY["llama"], fields={**arrays, "rope.freq_base": 1000})
-    engines = [library.engine(tiny), library.engine(replace(tiny, fields={"rope.freq_base": 1000.0}))]
+ARRAYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "sizes": (
+        "llama",
+        {"attention.head_count": [4, 4], "attention.head_count_kv": [2, 2], "feed_forward_length": [96, 96]},
+        {},
+    ),
+    "whole numbers": ("llama", {"rope.freq_base": 1000}, {"rope.freq_base": 1000.0}),
+    "windows": (
+        "gemma3",
+        {"attention.sliding_window_pattern": [True, True, False, True, True, False, True]},
+        {"attention.sliding_window_pattern": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "fields", "usual"), ARRAYS.values(), ids=ARRAYS)
+def test_arrays_and_kinds_that_mean_one_number(
+    library: Library, name: str, fields: dict[str, Any], usual: dict[str, Any]
+) -> None:
+    tiny = TINY[name]
+    odd, plain = (replace(tiny, fields={**tiny.fields, **more}) for more in (fields, usual))
+    engines = [library.engine(odd), library.engine(plain)]
     for engine in engines:
         engine.session(n_batch=7)
     logits = [engine.eval(TOKENS) for engine in engines]
     assert logits[0].tobytes() == logits[1].tobytes()
-    assert relative(library.expected(tiny), logits[0]) < ROUNDING
+    assert relative(library.expected(odd), logits[0]) < ROUNDING
 
 
 @pytest.mark.parametrize("name", QUANTISED)

@@ -72,6 +72,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"rope.freq_base": one(F64, 1e300)}, "rope.freq_base"),
     ("llama", {"rope.scaling.finetuned": 1}, "rope.scaling.finetuned"),
     ("llama", {"tensor_data_layout": 7}, "tensor_data_layout"),
+    ("gemma3", {"attention.sliding_window_pattern": [0, 1]}, "attention.sliding_window_pattern"),
+    ("gemma3", {"attention.sliding_window_pattern": [1, 1, 0]}, "attention.sliding_window_pattern"),
+    ("gemma3", {"attention.sliding_window_pattern": [1.0, 1.0]}, "attention.sliding_window_pattern"),
     ("llama", {"something_new": 7}, "something_new"),
     ("llama", {"tokenizer.chat_template": 7}, "tokenizer.chat_template"),
 ]
@@ -100,6 +103,7 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("phi2", {"use_parallel_residual": True}),
     ("gpt2", {"rope.dimension_count": 7}),
     ("gemma3", {"rope.freq_base_swa": 1000.0, "attention.sliding_window_pattern": 2}),
+    *(("gemma3", {"attention.sliding_window_pattern": flags}) for flags in ([1, 1], [0, 0], [True, False], [1, 0])),
 ]
 
 
