@@ -159,13 +159,13 @@ static void expected(const struct kg_key *key, char *out, size_t size)
     case KIND_CHOICE:
     case KIND_NAME:
         if (!key->choices) {
-            kg_format(out, size, "%s=TEXT has at most %zu bytes", key->name, key->room - 1);
+            kg_format(out, size, "%s=TEXT has at most %zu bytes", key->name, (size_t)key->room - 1);
             return;
         }
         size_t n = kg_format(out, size, "%s is one of ", key->name);
         list_names(out + n, size - n, key->choices);
         return;
-    case KIND_OWN: kg_format(out, size, "%s", key->expects); return;
+    case KIND_OWN: kg_format(out, size, "%s", key->own->expects); return;
     }
 }
 
@@ -186,7 +186,7 @@ static enum kg_status wrong_value(const struct kg_key *key, const char *value, s
 static bool set_count(const struct kg_key *key, const char *value, uint32_t *place)
 {
     uint64_t number;
-    if (!kg_parse_u64(value, &number) || number < (uint64_t)key->least || number > (uint64_t)key->most) {
+    if (!kg_parse_u64(value, &number) || number < (uint64_t)key->least || number > key->most) {
         return false;
     }
     *place = (uint32_t)number;
@@ -266,7 +266,7 @@ static bool set_value(struct kg_config *config, const struct kg_key *key, const 
     case KIND_DOUBLE: return set_double(key, value, place);
     case KIND_CHOICE: return find_choice(key->choices, value, place);
     case KIND_NAME: return set_name(key, value, place);
-    case KIND_OWN: return key->set(config, value);
+    case KIND_OWN: return key->own->set(config, value);
     }
     return false;
 }
@@ -365,7 +365,7 @@ static void describe_value(const struct kg_config *config, const struct kg_key *
     case KIND_DOUBLE: kg_format(out, size, "%.9f", *(const double *)place); return;
     case KIND_CHOICE: kg_format(out, size, "%s", key->choices[*(const uint32_t *)place]); return;
     case KIND_NAME: kg_format(out, size, "\"%s\"", (const char *)place); return;
-    case KIND_OWN: key->describe(config, out, size); return;
+    case KIND_OWN: key->own->describe(config, out, size); return;
     }
 }
 

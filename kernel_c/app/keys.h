@@ -12,7 +12,7 @@ enum kg_key_kind {
     KIND_DOUBLE,  /* double from `least` to `most` */
     KIND_CHOICE,  /* uint32_t: the index into `choices` */
     KIND_NAME,    /* char[room]: one of `choices` if there are any */
-    KIND_OWN,     /* `set` and `describe`; `expects` is the hint */
+    KIND_OWN,     /* as `own` does it */
 };
 
 /* Where keys are written. */
@@ -22,18 +22,24 @@ enum kg_key_place {
     IN_TRAIN = 4, /* in the shell, after `train` */
 };
 
-struct kg_key {
-    const char *name;
-    enum kg_key_kind kind;
-    size_t offset; /* into struct kg_config */
-    int64_t least, most;
-    const char *const *choices;
-    size_t room;
-    bool above;
-    uint32_t not_in; /* enum kg_key_place, or'd */
+struct kg_own_key {
     bool (*set)(struct kg_config *config, const char *value);
     void (*describe)(const struct kg_config *config, char *out, size_t size);
-    const char *expects;
+    const char *expects; /* the hint */
+};
+
+/* There are some forty of them in every image: as small as it can be. */
+struct kg_key {
+    const char *name;
+    const char *const *choices;
+    const struct kg_own_key *own;
+    int32_t least;
+    uint32_t most;
+    uint16_t offset; /* into struct kg_config */
+    uint16_t room;
+    uint8_t kind; /* enum kg_key_kind */
+    bool above;
+    uint8_t not_in; /* enum kg_key_place, or'd */
 };
 
 #define AT(field) offsetof(struct kg_config, field)

@@ -115,13 +115,15 @@ static void describe_bias(const struct kg_config *config, char *out, size_t size
      .not_in = IN_TRAIN}
 #define ONLY_AT_BOOT (IN_SET | IN_TRAIN)
 
+static const struct kg_own_key own_system = {set_system, describe_system, "system=TEXT has at most 2047 bytes"};
+static const struct kg_own_key own_logit_bias = {
+    set_bias, describe_bias,
+    "logit_bias=ID+BIAS or ID-BIAS, such as 15-inf, at most 32 times; without a value it forgets them"};
+static const struct kg_own_key own_stop = {
+    set_stop, describe_stop, "stop=TEXT has at most 63 bytes, and can come 4 times; without a value it forgets them"};
+
 const struct kg_key kg_engine_keys[] = {
-    {.name = "system",
-     .kind = KIND_OWN,
-     .set = set_system,
-     .describe = describe_system,
-     .expects = "system=TEXT has at most 2047 bytes",
-     .not_in = IN_TRAIN},
+    {.name = "system", .kind = KIND_OWN, .own = &own_system, .not_in = IN_TRAIN},
     COUNT("ctx", ctx, 1, 1 << 24, ONLY_AT_BOOT),
     COUNT("ubatch", n_batch, 1, 4096, ONLY_AT_BOOT),
     {.name = "kv", .kind = KIND_CHOICE, .offset = AT(lm.kv), .choices = kg_kv_names, .not_in = ONLY_AT_BOOT},
@@ -136,18 +138,8 @@ const struct kg_key kg_engine_keys[] = {
     COUNT("repeat_last_n", repeat_last_n, 0, 1 << 20, IN_TRAIN),
     DECIMAL("frequency_penalty", frequency_penalty, -2, 2, false),
     DECIMAL("presence_penalty", presence_penalty, -2, 2, false),
-    {.name = "logit_bias",
-     .kind = KIND_OWN,
-     .set = set_bias,
-     .describe = describe_bias,
-     .expects = "logit_bias=ID+BIAS or ID-BIAS, such as 15-inf, at most 32 times; without a value it forgets them",
-     .not_in = IN_TRAIN},
-    {.name = "stop",
-     .kind = KIND_OWN,
-     .set = set_stop,
-     .describe = describe_stop,
-     .expects = "stop=TEXT has at most 63 bytes, and can come 4 times; without a value it forgets them",
-     .not_in = IN_TRAIN},
+    {.name = "logit_bias", .kind = KIND_OWN, .own = &own_logit_bias, .not_in = IN_TRAIN},
+    {.name = "stop", .kind = KIND_OWN, .own = &own_stop, .not_in = IN_TRAIN},
     {.name = "stats", .kind = KIND_CHOICE, .offset = AT(lm.stats), .choices = stats_names, .not_in = IN_TRAIN},
     COUNT("logprobs", logprobs, 0, 20, IN_TRAIN),
     COUNT("model", model, 1, 16, ONLY_AT_BOOT),
