@@ -238,8 +238,13 @@ def _boot(settings: RunSettings, qemu: str, wishes: Wishes, *, dry_run: bool) ->
 
 def _wants_all_cpus(settings: RunSettings) -> bool:
     """Nobody has said how many, and the image holds a language model, whose rows they share."""
-    said = click.get_current_context().get_parameter_source("cpus") is not ParameterSource.DEFAULT
-    return not said and settings.medium == "kernel" and is_language_model(settings.image)
+    if click.get_current_context().get_parameter_source("cpus") is not ParameterSource.DEFAULT:
+        return False
+    if settings.medium == "kernel":
+        return is_language_model(settings.image)
+    from kgpt_build.image.inspect import boots_language_model
+
+    return boots_language_model(settings.image)
 
 
 def _read_prompt(prompt: str | None) -> str | None:
@@ -323,8 +328,9 @@ def _watch(machine: GuestRun, wishes: Wishes, what: str) -> Verdict:
     if wishes.interactive:
         from kgpt_build.vm.console import LEAVE_NAME, interact
 
-        click.echo(f"kgpt: {LEAVE_NAME} leaves the {what}", err=True)
-        return dataclasses.replace(interact(machine), tail="")
+        menu = "" if machine.settings.medium == "kernel" else "; until the kernel speaks, any key shows the boot menu"
+        click.echo(f"kgpt: {LEAVE_NAME} leaves the {what}{menu}", err=True)
+        return interact(machine)
     from kgpt_build.vm.console import all_of, leaver, stream
 
     leave = None if wishes.typed_to else leaver(machine)
@@ -333,5 +339,4 @@ def _watch(machine: GuestRun, wishes: Wishes, what: str) -> Verdict:
             LinePrinter(machine) if wishes.as_json else EventPrinter(machine, short=wishes.one_shot, stats=is_verbose())
         )
         return machine.wait(all_of(printer.poll, leave))
-    verdict = stream(machine, lambda text: click.echo(text, nl=False), leave)
-    return dataclasses.replace(verdict, tail="")
+    return stream(machine, lambda text: click.echo(text, nl=False), leave)

@@ -140,7 +140,7 @@ def _cases(machine: GuestRun, verdict: Verdict, patterns: dict[str, re.Pattern[s
 
 def _conclude(outcome: Outcome) -> None:
     failed = [case for case in outcome.cases if case.failure]
-    error = replace(outcome.verdict, tail="").error()  # the console was shown already
+    error = outcome.verdict.error()
     if error is not None:
         raise error
     if failed:

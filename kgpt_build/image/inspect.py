@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.image import iso9660, manifest, partitions
+from kgpt_build.image.contents import LM_KERNEL
 from kgpt_build.image.fat import Fat
 from kgpt_build.image.iso9660 import Disc
 from kgpt_build.image.needs import FIRMWARE
@@ -80,13 +81,29 @@ def memory_wanted(path: Path) -> int | None:
     Raises ToolMissing: of a stick mtools has to read it.
     """
     try:
+        wanted = [int(entry["memory"]) for entry in _entries(path)]
+        return max(wanted) + FIRMWARE if wanted else None
+    except (LookupError, TypeError, ValueError):
+        return None
+
+
+def boots_language_model(path: Path) -> bool:
+    """Does the menu of the image offer a language model? Raises ToolMissing, as memory_wanted."""
+    try:
+        return any(entry["kernel"] == LM_KERNEL for entry in _entries(path))
+    except (LookupError, TypeError):
+        return False
+
+
+def _entries(path: Path) -> list[Any]:
+    """Those of the manifest; none where there is none to ask, whoever wrote it: it is only a hint."""
+    try:
         with path.open("rb") as image:
-            entries = _manifest(_volume(image))["entries"]
-        return max((int(entry["memory"]) for entry in entries), default=0) + FIRMWARE
+            return list(_manifest(_volume(image))["entries"])
     except ToolMissing:
         raise
-    except (KgptError, OSError, LookupError, TypeError, ValueError):  # whoever wrote it: it is only a hint
-        return None
+    except (KgptError, OSError, LookupError, TypeError, ValueError):
+        return []
 
 
 def verify(path: Path, described: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import select
 import signal
@@ -15,6 +16,7 @@ from types import FrameType
 
 from kgpt_build.vm.events import Shell
 from kgpt_build.vm.guest_run import GuestRun
+from kgpt_build.vm.loader_output import LoaderOutput
 from kgpt_build.vm.terminal import LineEnds, knows_sequences, wants_colors
 from kgpt_build.vm.transcript import PlainText
 from kgpt_build.vm.verdict import Verdict
@@ -56,15 +58,21 @@ def raw_terminal(fd: int) -> Iterator[None]:
 def interact(machine: GuestRun, stdin: int = 0, stdout: int = 1) -> Verdict:
     """Join the terminal to the guest until it ends, or until the user presses LEAVE_NAME; the verdict on the run.
 
-    ``stdin`` must be a terminal.
+    ``stdin`` must be a terminal. A boot menu is drawn when the first key is pressed. The verdict has a tail of the
+    console only where that was not shown.
     """
+    loader = _loader_output(machine)
     with raw_terminal(stdin), _bracketed_paste(stdout):
-        last = _pump(machine, stdin, stdout)
+        last = _pump(machine, stdin, stdout, loader)
         if wants_colors():
             _write(stdout, _PLAIN)  # the guest may have ended amid what was typed
         if last not in (b"", b"\n"):
             _write(stdout, b"\n")
-    return machine.wait()
+    return dataclasses.replace(machine.wait(), tail=loader.tail())
+
+
+def _loader_output(machine: GuestRun) -> LoaderOutput:
+    return LoaderOutput(expected=machine.settings.medium != "kernel")
 
 
 @contextlib.contextmanager
@@ -99,20 +107,21 @@ def leaver(machine: GuestRun) -> Callable[[], None]:
 
 
 def stream(machine: GuestRun, write: Callable[[str], None], also: Callable[[], None] | None = None) -> Verdict:
-    """Hand what the guest prints to ``write`` as it comes, as plain text; the verdict on the run.
+    """Hand what the guest prints to ``write`` as it comes, as plain text, without what a boot loader draws.
 
-    ``also`` is called whenever something has arrived.
+    ``also`` is called whenever something has arrived. The verdict on the run, with a tail of the console only where
+    that was not shown.
     """
-    plain = PlainText()
+    plain, loader = PlainText(), _loader_output(machine)
     position = 0
 
     def poll() -> None:
         nonlocal position
         data, position = machine.console.raw_since(position)
-        if text := plain.feed(data):
+        if text := plain.feed(loader.feed(data)):
             write(text)
 
-    return machine.wait(all_of(poll, also))
+    return dataclasses.replace(machine.wait(all_of(poll, also)), tail=loader.tail())
 
 
 def all_of(*polls: Callable[[], None] | None) -> Callable[[], None]:
@@ -130,14 +139,14 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _pump(machine: GuestRun, stdin: int, stdout: int) -> bytes:
+def _pump(machine: GuestRun, stdin: int, stdout: int, loader: LoaderOutput) -> bytes:
     """Copy both ways until either side ends or the time limit; the last byte shown."""
     position, last, lines = 0, b"", LineEnds()
     with _woken_by(machine) as wake:
         while True:
             data, position = machine.console.raw_since(position)
             if data:
-                shown = lines.feed(data)
+                shown = lines.feed(loader.feed(data))
                 _write(stdout, shown)
                 last = shown[-1:] or last
                 continue
@@ -149,9 +158,11 @@ def _pump(machine: GuestRun, stdin: int, stdout: int) -> bytes:
             ready, _, _ = select.select([stdin, wake], [], [], remaining)
             if wake in ready:
                 os.read(wake, 4096)
-            if stdin in ready and not _type(machine, stdin):
-                machine.quit()
-                return last
+            if stdin in ready:
+                _write(stdout, lines.feed(loader.open()))
+                if not _type(machine, stdin):
+                    machine.quit()
+                    return last
 
 
 def _type(machine: GuestRun, stdin: int) -> bool:

@@ -314,3 +314,87 @@ def test_the_printed_command_line_of_an_odd_path_can_be_pasted(kgpt: Kgpt, kerne
     done = subprocess.run(["sh", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     expected = kgpt("run", kernel, "--accel", "tcg", "--samples", 1, "--prompt", "ka").stdout
     assert expected.strip() in done.stdout
+
+
+# Discs and sticks: what a boot loader draws is not for plain text.
+
+
+@pytest.fixture(scope="module")
+def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose menu waits for a key."""
+    from kgpt_build import cli
+
+    path = tmp_path_factory.mktemp("disc") / "kgpt.iso"
+    assert cli.invoke(["image", "iso", "default", "--timeout", "-1", "-o", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def quick_disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose menu waits for a second."""
+    from kgpt_build import cli
+
+    path = tmp_path_factory.mktemp("disc") / "kgpt.iso"
+    assert cli.invoke(["image", "iso", "default", "--timeout", "1", "-o", str(path)]) == 0
+    return path
+
+
+def test_a_disc_prints_what_its_kernel_prints(kgpt: Kgpt, quick_disc: Path) -> None:
+    for command in ("run", "smoke"):
+        done = kgpt(command, quick_disc, "--accel", "tcg")
+        assert done.returncode == 0, done.stderr
+        assert re.match(r"kgpt \S+: booted by multiboot2, ", done.stdout)
+        assert "GRUB" not in done.stdout
+        assert len(re.findall(r"^sample", done.stdout, re.MULTILINE)) == 20
+
+
+def test_a_menu_that_starts_nothing_is_told_at_the_end(kgpt: Kgpt, disc: Path) -> None:
+    done = kgpt("run", disc, "--accel", "tcg", "--timeout", 15)
+    assert (done.returncode, done.stdout) == (124, "")
+    assert "the console's last lines:" in done.stderr
+    assert "+---" not in done.stderr
+    if "GRUB" in done.stderr:  # a busy machine may not have come as far
+        assert "default: shell" in done.stderr
+
+
+def test_a_key_shows_the_menu(disc: Path, tmp_path: Path) -> None:
+    import sys
+
+    from boots import ENVIRONMENT
+    from terminal import Terminal
+
+    words = [sys.executable, "-m", "kgpt_build", "run", str(disc), "--accel", "tcg"]
+    with Terminal(words, {**ENVIRONMENT, "TERM": "xterm"}, tmp_path) as terminal:
+        terminal.expect("any key shows the boot menu")
+        terminal.type("\x0b")  # Ctrl-K, which GRUB has no use for
+        terminal.expect("GNU GRUB")
+        terminal.expect("default: shell")
+        terminal.type("\r")
+        terminal.expect("booted by multiboot2")
+        terminal.expect("sample 20: ")
+        terminal.expect("kgpt> $")
+        terminal.type("\x1d")
+        assert terminal.wait() == 0
+
+
+def test_a_stick_with_a_language_model_gets_all_processors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], quick_disc: Path
+) -> None:
+    """At most 8, and as many as --cpus says; a disc of the default model gets one."""
+    from tiny_lm import write_lm
+
+    from kgpt_build import cli
+
+    stick = tmp_path / "kgpt.img"
+    assert cli.invoke(["image", "usb", str(write_lm(tmp_path / "tiny.gguf")), "-o", str(stick)]) == 0
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+
+    def processors(*words: str) -> str:
+        capsys.readouterr()
+        assert cli.invoke(["run", *words, "--accel", "tcg", "--dry-run"]) == 0
+        line = shlex.split(capsys.readouterr().out)
+        return line[line.index("-smp") + 1]
+
+    assert processors(str(stick)) == "6"
+    assert processors(str(stick), "--cpus", "2") == "2"
+    assert processors(str(quick_disc)) == "1"
