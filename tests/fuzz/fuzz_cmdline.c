@@ -21,7 +21,9 @@ UNWATCHED static void check_key(const struct kg_config *config, const struct kg_
     if (key->kind == KIND_FLAG) {
         promise(*(const uint8_t *)place <= 1);
     } else if (key->kind == KIND_COUNT) {
-        promise(*(const uint32_t *)place >= key->least && *(const uint32_t *)place <= key->most);
+        uint32_t value = *(const uint32_t *)place;
+        bool unsaid = value == 0 && strcmp(key->name, "ctx") == 0;
+        promise(unsaid || (value >= (uint32_t)key->least && value <= key->most));
     } else if (key->kind == KIND_DECIMAL) {
         float value = *(const float *)place;
         promise(value >= (float)key->least && value <= (float)key->most && !(key->above && value <= (float)key->least));
