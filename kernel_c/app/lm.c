@@ -41,6 +41,14 @@ static uint32_t default_context(struct kgpt *k)
     return wanted < most ? wanted : most;
 }
 
+static enum kg_kv_type choose_cache(const struct kgpt *k)
+{
+    if (k->config.lm.kv != KG_KV_AUTO) {
+        return (enum kg_kv_type)k->config.lm.kv;
+    }
+    return kg_streq(kg_lm.arch, "microgpt") ? KG_KV_F32 : KG_KV_F16;
+}
+
 /* As many positions as were asked for; or by default; or what the memory takes. */
 static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *options, struct kg_error *error)
 {
@@ -57,9 +65,8 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
         kg_error_hint(error, "choose at most %u", most);
         return KG_E_INPUT;
     }
-    *options = (struct kg_lm_options){.n_ctx = asked ? asked : default_context(k),
-                                      .n_batch = k->config.lm.n_batch,
-                                      .kv = (enum kg_kv_type)k->config.lm.kv};
+    *options = (struct kg_lm_options){
+        .n_ctx = asked ? asked : default_context(k), .n_batch = k->config.lm.n_batch, .kv = choose_cache(k)};
     for (;;) {
         options->n_batch = options->n_batch < options->n_ctx ? options->n_batch : options->n_ctx;
         struct kg_lm_size size = kg_lm_session_size(&lm->model, options);

@@ -131,7 +131,7 @@ uint64_t kg_lm_event_line_size(const struct kg_lm *lm, size_t prompt_n);
 void kg_lm_event_model(struct kgpt *k);
 void kg_lm_event_config(struct kgpt *k, const struct kg_lm_turn *turn, uint64_t seed);
 void kg_lm_event_logprobs(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, float logprob,
-                          const struct kg_lm_candidate *top, uint32_t n);
+                          const struct kg_logprob *top, uint32_t n);
 void kg_lm_event_fed(struct kgpt *k, uint32_t index, uint32_t pos); /* the tokens from there on */
 void kg_lm_event_layer(void *k, const char *what, uint32_t layer, const float *values, size_t n);
 void kg_lm_event_sample(struct kgpt *k, uint32_t index, size_t n, uint32_t tokens, const char *reason);

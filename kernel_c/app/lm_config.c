@@ -10,7 +10,7 @@
 #include "kgpt/platform.h"
 #include "kgpt/str.h"
 
-const char *const kg_kv_names[] = {"f16", "q8", "f32", NULL}; /* enum kg_kv_type */
+const char *const kg_kv_names[] = {"f16", "q8", "f32", "auto", NULL}; /* enum kg_kv_type, and KG_KV_AUTO */
 static const char *const stats_names[] = {"off", "on", NULL};
 const char *const kg_think_names[] = {"on", "off", NULL};
 const char *const kg_overflow_names[] = {"error", "shift", NULL};
@@ -162,6 +162,7 @@ void kg_engine_defaults(struct kg_config *config)
         .temperature = sampling.temperature, .top_k = sampling.top_k, .top_p = sampling.top_p, .min_p = sampling.min_p};
     config->lm = (struct kg_lm_config){
         .n_batch = 64,
+        .kv = KG_KV_AUTO,
         .model = 1,
         .typical_p = sampling.typical_p,
         .repeat_last_n = sampling.repeat_last_n,

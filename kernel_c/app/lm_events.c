@@ -61,7 +61,7 @@ static void put_biases(struct kg_json *json, const struct kg_lm_config *lm)
 /* What kg_engine_keys say, as far as a reply depends on it. */
 static void put_settings(struct kg_json *json, const struct kg_lm_config *lm)
 {
-    kg_json_text(json, "kv", kg_kv_names[lm->kv]);
+    kg_json_text(json, "kv", kg_kv_names[kg_lm.session.options.kv]);
     kg_json_text(json, "on_overflow", kg_overflow_names[lm->on_overflow]);
     kg_json_text(json, "think", kg_think_names[lm->think]);
     kg_json_decimal(json, "typical_p", lm->typical_p);
@@ -105,7 +105,7 @@ void kg_lm_event_config(struct kgpt *k, const struct kg_lm_turn *turn, uint64_t 
 }
 
 void kg_lm_event_logprobs(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, float logprob,
-                          const struct kg_lm_candidate *top, uint32_t n)
+                          const struct kg_logprob *top, uint32_t n)
 {
     struct kg_json json;
     if (!kg_event_begin(k, &json, "logprobs")) {
@@ -121,7 +121,7 @@ void kg_lm_event_logprobs(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t
         kg_json_u64(&json, "id", top[i].id);
         size_t length = kg_vocab_piece(&kg_lm.vocab, top[i].id, kg_lm.piece, true);
         kg_json_text_n(&json, "text", kg_lm.piece, length);
-        kg_json_double(&json, "logprob", (double)top[i].p);
+        kg_json_double(&json, "logprob", (double)top[i].ln_p);
         kg_json_object_end(&json);
     }
     kg_json_list_end(&json);

@@ -153,7 +153,7 @@ static void show(struct reply *r, size_t n)
 static void tell_token(struct reply *r, uint32_t id, size_t shown)
 {
     struct kg_lm *lm = r->lm;
-    struct kg_lm_candidate top[20];
+    struct kg_logprob top[20];
     uint32_t n = r->k->config.lm.logprobs, pos = lm->session.n_past;
     const struct kg_token token = {
         .sample = r->index, .pos = pos, .id = id, .text = lm->reply + r->n - shown, .n = shown};

@@ -2,9 +2,9 @@
  * tokens everywhere. */
 #include "kgpt/sampler.h"
 
-#include <stdbool.h>
-
 #include "kgpt/math.h"
+
+#define KG_NOT_INLINE __attribute__((noinline)) /* called from two places of a small image */
 
 uint64_t kg_sampler_size(uint32_t n_vocab)
 {
@@ -18,14 +18,12 @@ enum kg_status kg_sampler_init(struct kg_sampler *sampler, uint32_t n_vocab, str
     return sampler->candidates ? KG_OK : KG_E_MEMORY;
 }
 
-/* A total order, so that the result of sorting does not depend on how it is done. */
-static bool before(const struct kg_candidate *a, const struct kg_candidate *b)
+bool kg_candidate_before(const struct kg_candidate *a, const struct kg_candidate *b)
 {
     return a->logit != b->logit ? a->logit > b->logit : a->id < b->id;
 }
 
-/* Lets the candidate at `root` sink to its place in a heap of n whose top is the one that comes last. */
-static void sink(struct kg_candidate *heap, uint32_t root, uint32_t n)
+KG_NOT_INLINE void kg_candidates_sink(struct kg_candidate *heap, uint32_t root, uint32_t n)
 {
     struct kg_candidate moving = heap[root];
     for (;;) {
@@ -33,8 +31,8 @@ static void sink(struct kg_candidate *heap, uint32_t root, uint32_t n)
         if (child >= n) {
             break;
         }
-        child += child + 1 < n && before(&heap[child], &heap[child + 1]);
-        if (!before(&moving, &heap[child])) {
+        child += child + 1 < n && kg_candidate_before(&heap[child], &heap[child + 1]);
+        if (!kg_candidate_before(&moving, &heap[child])) {
             break;
         }
         heap[root] = heap[child];
@@ -43,25 +41,26 @@ static void sink(struct kg_candidate *heap, uint32_t root, uint32_t n)
     heap[root] = moving;
 }
 
-static void sort(struct kg_candidate *candidates, uint32_t n)
+/* Heapsort: in place, O(n log n) in the worst case. */
+void kg_candidates_sort(struct kg_candidate *candidates, uint32_t n)
 {
     for (uint32_t i = n / 2; i > 0; i--) {
-        sink(candidates, i - 1, n);
+        kg_candidates_sink(candidates, i - 1, n);
     }
     for (uint32_t end = n; end > 1; end--) {
         struct kg_candidate last = candidates[0];
         candidates[0] = candidates[end - 1];
         candidates[end - 1] = last;
-        sink(candidates, 0, end - 1);
+        kg_candidates_sink(candidates, 0, end - 1);
     }
 }
 
-/* weight of each = exp((logit - largest) / temperature); returns their sum, taken in the candidates' order */
-static float weigh(struct kg_candidate *candidates, uint32_t n, float temperature)
+KG_NOT_INLINE float kg_candidates_weigh(struct kg_candidate *candidates, uint32_t n, float temperature)
 {
-    float sum = 0;
+    float sum = 0, largest = candidates[0].logit;
     for (uint32_t i = 0; i < n; i++) {
-        candidates[i].weight = kg_expf((candidates[i].logit - candidates[0].logit) / temperature);
+        float logit = candidates[i].logit;
+        candidates[i].weight = logit == largest ? 1.0f : kg_expf((logit - largest) / temperature);
         sum += candidates[i].weight;
     }
     return sum;
@@ -91,21 +90,31 @@ static uint32_t keep_min_p(const struct kg_candidate *candidates, uint32_t n, fl
     return kept;
 }
 
-/* How many of the sorted candidates remain. Each filter sees the probabilities among those that the one before it kept, as
- * in llama.cpp; min_p compares ratios, which do not change. */
-static uint32_t filter(struct kg_candidate *candidates, uint32_t n, const struct kg_sampling *sampling)
+/* min_p compares ratios, which top_p does not change. */
+uint32_t kg_candidates_filter(struct kg_candidate *candidates, uint32_t n, float top_p, float min_p)
 {
-    uint32_t kept = sampling->top_k && sampling->top_k < n ? sampling->top_k : n;
-    if (sampling->top_p < 1 || sampling->min_p > 0) {
-        float sum = weigh(candidates, kept, 1.0f);
-        if (sampling->top_p < 1) {
-            kept = keep_top_p(candidates, kept, sum, sampling->top_p);
+    if (top_p < 1 || min_p > 0) {
+        float sum = kg_candidates_weigh(candidates, n, 1.0f);
+        if (top_p < 1) {
+            n = keep_top_p(candidates, n, sum, top_p);
         }
-        if (sampling->min_p > 0) {
-            kept = keep_min_p(candidates, kept, sum, sampling->min_p);
+        if (min_p > 0) {
+            n = keep_min_p(candidates, n, sum, min_p);
         }
     }
-    return kept;
+    return n;
+}
+
+uint32_t kg_candidates_draw(const struct kg_candidate *candidates, uint32_t n, float sum, struct kg_random *random)
+{
+    float threshold = kg_random_uniform(random) * sum, cumulative = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        cumulative += candidates[i].weight;
+        if (cumulative > threshold) {
+            return candidates[i].id;
+        }
+    }
+    return candidates[n - 1].id;
 }
 
 static uint32_t most_likely(const float *logits, uint32_t n)
@@ -121,21 +130,16 @@ uint32_t kg_sample(struct kg_sampler *sampler, const struct kg_sampling *samplin
                    struct kg_random *random)
 {
     struct kg_candidate *candidates = sampler->candidates;
+    uint32_t n = sampler->n_vocab;
     if (sampling->temperature == 0) {
-        return most_likely(logits, sampler->n_vocab);
+        return most_likely(logits, n);
     }
-    for (uint32_t i = 0; i < sampler->n_vocab; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         candidates[i] = (struct kg_candidate){.id = i, .logit = logits[i]};
     }
-    sort(candidates, sampler->n_vocab);
-    uint32_t n = filter(candidates, sampler->n_vocab, sampling);
-    float threshold = kg_random_uniform(random) * weigh(candidates, n, sampling->temperature);
-    float cumulative = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        cumulative += candidates[i].weight;
-        if (cumulative > threshold) {
-            return candidates[i].id;
-        }
-    }
-    return candidates[n - 1].id;
+    kg_candidates_sort(candidates, n);
+    n = sampling->top_k && sampling->top_k < n ? sampling->top_k : n;
+    n = kg_candidates_filter(candidates, n, sampling->top_p, sampling->min_p);
+    float sum = kg_candidates_weigh(candidates, n, sampling->temperature);
+    return kg_candidates_draw(candidates, n, sum, random);
 }

@@ -16,7 +16,8 @@ static const char *remaining(struct kg_test *t, struct kg_lm_sampling sampling, 
     static char digits[N + 1];
     struct kg_lm_sampler sampler;
     kg_lm_sampler_init(&sampler, N, t->arena);
-    uint32_t n = kg_lm_candidates(&sampler, &sampling, logits, last, n_last);
+    float sum;
+    uint32_t n = kg_lm_candidates(&sampler, &sampling, logits, last, n_last, &sum);
     for (uint32_t i = 0; i < n; i++) {
         digits[i] = (char)('0' + sampler.candidates[i].id);
     }
@@ -42,7 +43,7 @@ KG_TEST(lm_sampler, temperature_0_takes_the_first_of_the_best_without_a_draw)
 KG_TEST(lm_sampler, each_filter_keeps_what_it_should)
 {
     struct kg_lm_sampling sampling = off;
-    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "01234567");
+    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "30512746");
     sampling.top_k = 4;
     KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "3051");
     sampling.top_p = 0.5f; /* of the four: 0.444, 0.222 */
@@ -54,14 +55,14 @@ KG_TEST(lm_sampler, each_filter_keeps_what_it_should)
     KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "3");
     sampling.top_p = 1;
     sampling.min_p = 0.3f;
-    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "035");
+    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "305");
     sampling.min_p = 1;
     KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "3");
     sampling.min_p = 0;
     sampling.typical_p = 0.3f; /* the entropy is 1.541: -ln 0.2 = 1.609 is nearest */
     KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "05");
     sampling.typical_p = 0.5f; /* then -ln 0.4 = 0.916 */
-    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "035");
+    KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "305");
     sampling.temperature = 0;
     KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "3");
 }
@@ -113,11 +114,11 @@ KG_TEST(lm_sampler, draws_by_probability)
 KG_TEST(lm_sampler, tells_probabilities)
 {
     struct kg_lm_sampler sampler;
-    struct kg_lm_candidate best[3];
+    struct kg_logprob best[3];
     kg_lm_sampler_init(&sampler, N, t->arena);
     kg_lm_logprobs(&sampler, logits, best, 3);
     KG_CHECK(t, best[0].id == 3 && best[1].id == 0 && best[2].id == 5);
-    KG_CHECK(t, best[0].p > -0.91630f && best[0].p < -0.91628f);
-    KG_CHECK(t, best[1].p == kg_lm_logprob(logits, N, 0));
+    KG_CHECK(t, best[0].ln_p > -0.91630f && best[0].ln_p < -0.91628f);
+    KG_CHECK(t, best[1].ln_p == kg_lm_logprob(logits, N, 0));
     KG_CHECK(t, kg_lm_logprob(logits, N, 4) == -__builtin_inff());
 }

@@ -91,7 +91,7 @@ def memory_needs(
         return replace(needs, modules=brought, scratch=needs.scratch + _TEXT_COPIES * text)
     built_in = _built_in_cmdline(image)
     n_ctx = ctx or int(_last(r"ctx=(\d{1,9})", built_in) or 0)
-    kind = kv or _last(r"kv=(\w+)", built_in) or "f16"
+    kind = kv or _last(r"kv=(\w+)", built_in)
     files = [module.path for module in modules if module.path.suffix != ".kgct" and not module.is_text]
     # The first one is used first, and what comes as a module goes before what is in the image.
     known: list[GgufModel | Described] = [models.load_lm(path) for path in files]
@@ -99,7 +99,9 @@ def memory_needs(
     if known:
         check_context(n_ctx, known[0].name, known[0].hparams.n_ctx)
     # One conversation at a time, of the model in use: there must be room for any of them.
-    sessions = [_with_text(of.hparams, n_ctx, kind, text) for of in known]
+    sessions = [
+        _with_text(of.hparams, n_ctx, kind or ("f32" if of.arch == "microgpt" else "f16"), text) for of in known
+    ]
     largest = max(sessions, key=sum, default=(0, 0))
     return Needs(end, model.weights_size, largest[0], largest[1] + _LM_MARGIN, brought)
 

@@ -1,15 +1,15 @@
 """How the kernel chooses a token: kernel_c/engine/sampler.c, operation by operation in float32.
 
-The same logits and the same stream of random numbers give the same token.
+The same logits and the same stream of random numbers give the same token. ``lm_sampler`` goes on from here.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kgpt_build.models import FloatArray, Model
 from kgpt_build.reference.forward import logits
@@ -18,7 +18,7 @@ from kgpt_build.reference.rng import Xoshiro
 F32 = np.float32
 
 # kg_expf's constants (kernel_c/core/math.c)
-_EXP_MAX, _EXP_MIN = F32(88.7228394), F32(-103.9721)
+_EXP_MIN = F32(-103.9721)
 _LOG2_E = F32(1.44269504)
 _LN2_HIGH, _LN2_LOW = F32(float.fromhex("0x1.62e4p-1")), F32(float.fromhex("0x1.7f7d1cp-20"))
 _SERIES = tuple(F32(1) / F32(n) for n in (5040, 720, 120, 24, 6, 2))
@@ -45,78 +45,67 @@ class Document:
     reason: str
 
 
-def expf(x: np.float32) -> np.float32:
-    """kg_expf: the bits of the kernel's exp. Shape: a scalar."""
-    if math.isnan(x):
-        return x
-    if x > _EXP_MAX:
-        return F32(math.inf)
-    if x < _EXP_MIN:
-        return F32(0)
-    n = int(x * _LOG2_E + (F32(-0.5) if x < 0 else F32(0.5)))
-    r = (x - F32(n) * _LN2_HIGH) - F32(n) * _LN2_LOW
-    series = _SERIES[0]
-    for coefficient in _SERIES[1:]:
-        series = series * r + coefficient
-    series = series * (r * r) + r
-    return _scaled(series + F32(1), n)
-
-
-def _scaled(x: np.float32, n: int) -> np.float32:
-    if n > 127:
-        return x * F32(2) * F32(2.0 ** (n - 1))
-    if n < -126:
-        return x * F32(2.0 ** (n + 100)) * F32(2.0**-100)
-    return x * F32(2.0**n)
+def exp_not_above_1(x: FloatArray) -> FloatArray:
+    """kg_expf of each ``x`` <= 0, to the bit."""
+    with np.errstate(under="ignore", invalid="ignore", over="ignore"):
+        whole = np.trunc(x * _LOG2_E + np.where(x < 0, F32(-0.5), F32(0.5)))
+        n: FloatArray = np.where(x < _EXP_MIN, F32(0), whole).astype(F32)
+        r = (x - n * _LN2_HIGH) - n * _LN2_LOW
+        series: FloatArray = np.full_like(x, _SERIES[0])
+        for coefficient in _SERIES[1:]:
+            series = series * r + coefficient
+        series = series * (r * r) + r + F32(1)
+        power = n.astype(np.int32)
+        tiny = np.ldexp(np.ldexp(series, power + 100), -100)
+        result = np.where(power < -126, tiny, np.ldexp(series, np.maximum(power, -126)))
+    return np.where(x < _EXP_MIN, F32(0), result).astype(F32)
 
 
 def sample(values: FloatArray, sampling: Sampling, rng: Xoshiro) -> int:
     """The next token for the logits ``values`` (n_vocab,). ``temperature`` 0 draws nothing from ``rng``."""
     if sampling.temperature == 0:
         return int(np.argmax(values))
-    order = sorted(range(len(values)), key=lambda i: (-values[i], i))
-    ranked = [F32(values[i]) for i in order]
-    ranked = ranked[: _kept(ranked, sampling)]
-    weights, total = _weigh(ranked, F32(sampling.temperature))
+    order = likeliest_first(values)[: sampling.top_k or None]
+    ranked = values[order].astype(F32)
+    ranked = ranked[: kept(ranked, sampling.top_p, sampling.min_p)]
+    return int(order[draw(*weigh(ranked, F32(sampling.temperature)), rng)])
+
+
+def likeliest_first(values: FloatArray) -> NDArray[np.int64]:
+    """kg_candidates_sort: the tokens, those with the largest logits first, of equal ones the lowest."""
+    return np.lexsort((np.arange(len(values)), -values))
+
+
+def weigh(ranked: FloatArray, temperature: np.float32) -> tuple[FloatArray, np.float32]:
+    """kg_candidates_weigh: exp((logit - largest) / temperature) of each, and their sum from the first to the last."""
+    with np.errstate(invalid="ignore"):
+        weights = exp_not_above_1((ranked - ranked[0]) / temperature)
+    weights = np.where(ranked == ranked[0], F32(1), weights).astype(F32)
+    return weights, F32(_running(weights)[-1])
+
+
+def kept(ranked: FloatArray, top_p: float, min_p: float) -> int:
+    """kg_candidates_filter: how many of the candidates, likeliest first, remain after both."""
+    n = len(ranked)
+    if top_p < 1 or min_p > 0:
+        weights, total = weigh(ranked, F32(1))
+        probabilities = weights / total
+        if top_p < 1:
+            n = min(int(np.searchsorted(_running(probabilities), F32(top_p), side="left")) + 1, n)
+        if min_p > 0:
+            n = max(1, int((probabilities[:n] >= F32(min_p) * probabilities[0]).sum()))
+    return n
+
+
+def draw(weights: FloatArray, total: np.float32, rng: Xoshiro) -> int:
+    """kg_candidates_draw: the place of one of them, chosen by its weight."""
     threshold = rng.uniform() * total
-    cumulative = F32(0)
-    for i, weight in enumerate(weights):
-        cumulative += weight
-        if cumulative > threshold:
-            return order[i]
-    return order[len(ranked) - 1]
+    return min(int(np.searchsorted(_running(weights), threshold, side="right")), len(weights) - 1)
 
 
-def _kept(ranked: list[np.float32], sampling: Sampling) -> int:
-    """How many of the candidates, likeliest first, remain: each filter sees what the one before it kept."""
-    kept = min(sampling.top_k, len(ranked)) or len(ranked)
-    weights, total = _weigh(ranked[:kept], F32(1))
-    probabilities = [weight / total for weight in weights]
-    if sampling.top_p < 1:
-        kept = _reaching(probabilities, F32(sampling.top_p))
-    if sampling.min_p > 0:
-        least = F32(sampling.min_p) * probabilities[0]
-        kept = next((i for i in range(1, kept) if probabilities[i] < least), kept)
-    return kept
-
-
-def _weigh(ranked: list[np.float32], temperature: np.float32) -> tuple[list[np.float32], np.float32]:
-    """exp((logit - largest) / temperature) of each, and their sum from the first to the last."""
-    weights = [expf((logit - ranked[0]) / temperature) for logit in ranked]
-    total = F32(0)
-    for weight in weights:
-        total += weight
-    return weights, total
-
-
-def _reaching(probabilities: list[np.float32], top_p: np.float32) -> int:
-    """Length of the shortest start whose probabilities reach ``top_p``."""
-    cumulative = F32(0)
-    for i, probability in enumerate(probabilities):
-        cumulative += probability
-        if cumulative >= top_p:
-            return i + 1
-    return len(probabilities)
+def _running(values: FloatArray) -> FloatArray:
+    """Sums from the first value to each, in single precision (NumPy's own sum has another order)."""
+    return np.cumsum(values, dtype=F32)
 
 
 def generate(

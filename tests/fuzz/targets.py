@@ -191,6 +191,7 @@ TARGETS = {
                 *(
                     "kernel_c/train/shape.c",
                     "kernel_c/lm/lm_sampler.c",
+                    "kernel_c/engine/sampler.c",
                     "kernel_c/core/math.c",
                     "kernel_c/core/random.c",
                 ),

@@ -18,6 +18,7 @@ SOURCES = [
     *SELFTEST_DRIVER,
     *(f"kernel_c/core/{name}.c" for name in ("arena", "crc32", "dmath", "error", "format", "math", "random")),
     *(f"kernel_c/core/{name}.c" for name in ("str", "utf8")),
+    "kernel_c/engine/sampler.c",
     *(
         f"kernel_c/lm/{name}.c"
         for name in ("chat", "chat_reply", "chat_test", "lm_sampler", "lm_sampler_test", "stream", "stream_test")
@@ -138,11 +139,15 @@ class NativeSampler:
         return LmSampling(**{name: round(getattr(raw, name), 6) for name in _SETTINGS})
 
     def candidates(self, logits: FloatArray, sampling: LmSampling, last: Sequence[int] = ()) -> Candidates:
-        ids, values, p = (ctypes.c_uint32 * self._n_vocab)(), *self._floats(self._n_vocab, 2)
+        ids, values, weights = (ctypes.c_uint32 * self._n_vocab)(), *self._floats(self._n_vocab, 2)
+        total = ctypes.c_float()
         where = (*self._logits(logits), (ctypes.c_uint32 * len(last))(*last), len(last), *self._memory)
-        n = self._library.driver_candidates(ctypes.byref(_raw(sampling)), *where, ids, values, p)
+        n = self._library.driver_candidates(
+            ctypes.byref(_raw(sampling)), *where, ids, values, weights, ctypes.byref(total)
+        )
         assert n
-        return Candidates(*(np.array(array[:n], dtype) for array, dtype in ((ids, int), (values, "f4"), (p, "f4"))))
+        found, weighed = (np.array(array[:n], np.float32) for array in (values, weights))
+        return Candidates(np.array(ids[:n], np.int64), found, weighed, np.float32(total.value))
 
     def sample(self, logits: FloatArray, sampling: LmSampling, last: Sequence[int], n: int, seed: int) -> list[int]:
         """``n`` tokens from the same logits, each after those before it."""

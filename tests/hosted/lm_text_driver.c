@@ -75,10 +75,10 @@ uint32_t driver_chat_end_token(const struct kg_chat *chat)
     return kg_chat_end_token(chat, NULL);
 }
 
-/* A sampler and a stream of random numbers for each call. `ids`, `logits` and `p` get the candidates; their number. */
+/* A sampler and a stream of random numbers for each call. `ids`, `adjusted` and `weights` get the candidates, `sum` that of the weights; their number. */
 uint32_t driver_candidates(const struct kg_lm_sampling *sampling, const float *logits, uint32_t n_vocab,
                            const uint32_t *last, uint32_t n_last, void *memory, size_t size, uint32_t *ids,
-                           float *adjusted, float *p)
+                           float *adjusted, float *weights, float *sum)
 {
     struct kg_arena arena;
     struct kg_lm_sampler sampler;
@@ -86,11 +86,11 @@ uint32_t driver_candidates(const struct kg_lm_sampling *sampling, const float *l
     if (kg_lm_sampler_init(&sampler, n_vocab, &arena) != KG_OK || arena.used > kg_lm_sampler_size(n_vocab)) {
         return 0;
     }
-    uint32_t n = kg_lm_candidates(&sampler, sampling, logits, last, n_last);
+    uint32_t n = kg_lm_candidates(&sampler, sampling, logits, last, n_last, sum);
     for (uint32_t i = 0; i < n; i++) {
         ids[i] = sampler.candidates[i].id;
         adjusted[i] = sampler.candidates[i].logit;
-        p[i] = sampler.candidates[i].p;
+        weights[i] = sampler.candidates[i].weight;
     }
     for (uint32_t i = 0; i < n_vocab; i++) {
         if (sampler.counts[i]) {
@@ -122,11 +122,11 @@ void driver_logprobs(const float *logits, uint32_t n_vocab, uint32_t n, void *me
     struct kg_lm_sampler sampler;
     kg_arena_init(&arena, memory, size);
     kg_lm_sampler_init(&sampler, n_vocab, &arena);
-    struct kg_lm_candidate *out = kg_arena_take(&arena, n * sizeof(struct kg_lm_candidate));
+    struct kg_logprob *out = kg_arena_take(&arena, n * sizeof(struct kg_logprob));
     kg_lm_logprobs(&sampler, logits, out, n);
     for (uint32_t i = 0; i < n; i++) {
         ids[i] = out[i].id;
-        values[i] = out[i].p;
+        values[i] = out[i].ln_p;
         alone[i] = kg_lm_logprob(logits, n_vocab, out[i].id);
     }
 }

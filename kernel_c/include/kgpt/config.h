@@ -50,7 +50,7 @@ struct kg_lm_config {
     bool system_given;
     uint32_t ctx;         /* positions; 0: as many as fit, at most 4096 */
     uint32_t n_batch;     /* tokens of a prompt that are computed at once */
-    uint32_t kv;          /* enum kg_kv_type */
+    uint32_t kv;          /* enum kg_kv_type, or KG_KV_AUTO */
     uint32_t on_overflow; /* enum kg_overflow */
     uint32_t think;       /* enum kg_think: for templates that can do without thinking aloud */
     uint32_t stats;       /* 1: a line behind each reply says what it took */
@@ -66,6 +66,8 @@ struct kg_lm_config {
     uint32_t n_stops;
     uint32_t bench_pp, bench_tg, bench_repeat; /* mode=bench: tokens of the prompt, tokens decoded, how often */
 };
+
+#define KG_KV_AUTO 3u /* halves; of a microgpt singles, as in an image of its own */
 
 enum kg_think {
     KG_THINK_ON,

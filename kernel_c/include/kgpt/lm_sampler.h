@@ -9,8 +9,8 @@
  *   min_p        keeps those whose p is at least min_p times the largest
  *   temperature  divides the logits; then one is drawn by its probability
  *
- * Each sees the probabilities among those that the one before it kept. Probabilities are f32, their sums double, added in the order of the
- * candidates. */
+ * Each sees the probabilities among those that the one before it kept. From top_p on this is kgpt/sampler.h, so that a microgpt says the
+ * same as in an image of its own. */
 #ifndef KGPT_LM_SAMPLER_H
 #define KGPT_LM_SAMPLER_H
 
@@ -19,6 +19,7 @@
 
 #include "kgpt/arena.h"
 #include "kgpt/random.h"
+#include "kgpt/sampler.h"
 #include "kgpt/status.h"
 
 #define KG_MAX_BIASES 32
@@ -43,15 +44,14 @@ struct kg_lm_sampling {
 
 void kg_lm_sampling_defaults(struct kg_lm_sampling *sampling);
 
-struct kg_lm_candidate {
+struct kg_logprob {
     uint32_t id;
-    float logit;
-    float p;
+    float ln_p;
 };
 
 struct kg_lm_sampler {
     uint32_t n_vocab;
-    struct kg_lm_candidate *candidates, *spare; /* (n_vocab) each */
+    struct kg_candidate *candidates, *spare; /* (n_vocab) each */
     uint16_t *
         counts; /* (n_vocab): how often a token is among the last ones, and a mark for biases; zeros between two calls */
 };
@@ -59,18 +59,18 @@ struct kg_lm_sampler {
 uint64_t kg_lm_sampler_size(uint32_t n_vocab);
 enum kg_status kg_lm_sampler_init(struct kg_lm_sampler *sampler, uint32_t n_vocab, struct kg_arena *arena);
 
-/* What remains of the vocabulary after all of `sampling`, in sampler->candidates, with their probabilities at its temperature in `p` (one with
- * p = 1 at temperature 0); how many. Sorted by logit where top_k or top_p is on, else by id. `last` (n_last) are the tokens before, the
- * newest at the end. Ties go to the lower id. A logit that is no number counts as minus infinity. */
+/* What remains of the vocabulary after all of `sampling`, sorted in sampler->candidates, with their weights at its temperature, and the sum of
+ * these (one with weight 1 at temperature 0); how many. `last` (n_last) are the tokens before, the newest at the end. A logit that is no
+ * number counts as minus infinity. */
 uint32_t kg_lm_candidates(struct kg_lm_sampler *sampler, const struct kg_lm_sampling *sampling, const float *logits,
-                          const uint32_t *last, uint32_t n_last);
+                          const uint32_t *last, uint32_t n_last, float *sum);
 
 /* One of these. One draw from `random`, none at temperature 0. */
 uint32_t kg_lm_sample(struct kg_lm_sampler *sampler, const struct kg_lm_sampling *sampling, const float *logits,
                       const uint32_t *last, uint32_t n_last, struct kg_random *random);
 
-/* The `n` (at most n_vocab) most likely tokens by the logits alone, with the natural logarithm of their probability in `p`. `out` (n). */
-void kg_lm_logprobs(struct kg_lm_sampler *sampler, const float *logits, struct kg_lm_candidate *out, uint32_t n);
+/* The `n` (at most n_vocab) most likely tokens by the logits alone. `out` (n). */
+void kg_lm_logprobs(struct kg_lm_sampler *sampler, const float *logits, struct kg_logprob *out, uint32_t n);
 
 /* ln of the probability of one token by the logits alone. */
 float kg_lm_logprob(const float *logits, uint32_t n_vocab, uint32_t token);

@@ -1,7 +1,11 @@
-/* Which token comes next. The order is llama.cpp's: top_k, top_p, min_p, temperature. */
+/* Which token comes next. The order is llama.cpp's: top_k, top_p, min_p, temperature.
+ *
+ * The one sampler of both engines: lm/lm_sampler.c puts before it what only language models have, and selects top_k of a large
+ * vocabulary faster. Candidates are sorted, and sums are taken in their order, in single precision. */
 #ifndef KGPT_SAMPLER_H
 #define KGPT_SAMPLER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kgpt/arena.h"
@@ -18,7 +22,7 @@ struct kg_sampling {
 struct kg_candidate {
     uint32_t id;
     float logit;
-    float weight;
+    float weight; /* exp((logit - largest) / temperature) */
 };
 
 struct kg_sampler {
@@ -32,5 +36,23 @@ enum kg_status kg_sampler_init(struct kg_sampler *sampler, uint32_t n_vocab, str
 /* One draw from `random`, none at temperature 0. */
 uint32_t kg_sample(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,
                    struct kg_random *random);
+
+/* The parts, for candidates that are sorted but for the first two. */
+
+/* Lets the candidate at `root` sink to its place in a heap of n whose top is the one that comes last. */
+void kg_candidates_sink(struct kg_candidate *heap, uint32_t root, uint32_t n);
+
+/* The largest logit first, of equal ones the lowest id: a total order, so that the result does not depend on how it is done. */
+bool kg_candidate_before(const struct kg_candidate *a, const struct kg_candidate *b);
+void kg_candidates_sort(struct kg_candidate *candidates, uint32_t n);
+
+/* Computes the weights; their sum. The largest weighs 1 even if its logit is infinite. */
+float kg_candidates_weigh(struct kg_candidate *candidates, uint32_t n, float temperature);
+
+/* How many remain after top_p and min_p. */
+uint32_t kg_candidates_filter(struct kg_candidate *candidates, uint32_t n, float top_p, float min_p);
+
+/* One of them by its weight; `sum` is that of the weights. */
+uint32_t kg_candidates_draw(const struct kg_candidate *candidates, uint32_t n, float sum, struct kg_random *random);
 
 #endif
