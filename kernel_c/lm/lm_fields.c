@@ -17,10 +17,15 @@ struct reader {
     const struct kg_gguf_value *value; /* the field under `key`; NULL: the file has none */
 };
 
-static void refuse(struct reader *r, const char *key, const char *words)
+/* `size`: the field is a size that the file has, and `value` says it. */
+static void refuse(struct reader *r, const char *key, bool size, int64_t value, const char *words)
 {
+    char number[32] = "";
     if (r->status == KG_OK) {
-        r->status = kg_error_set(r->error, KG_E_INPUT, "the field \"%s.%s\" %s", r->arch, key, words);
+        if (size) {
+            kg_format(number, sizeof number, " (%ld)", (long)value);
+        }
+        r->status = kg_error_set(r->error, KG_E_INPUT, "the field \"%s.%s\"%s %s", r->arch, key, number, words);
     }
 }
 
@@ -207,6 +212,7 @@ static void read_rows(struct reader *r, const struct kg_lm_arch *arch, const str
 #define KG_FIELD(name, field_key, kind, least, most, otherwise)                                           \
     const bool given_##name = find_field(r, field_key);                                                   \
     const KG_TYPE_##kind name = given_##name ? READ_##kind(r, least, most) : (KG_TYPE_##kind)(otherwise); \
+    enum { is_size_##name = KG_SIZE_##kind };                                                             \
     static const char key_of_##name[] = field_key;                                                        \
     out->name = name;                                                                                     \
     (void)given_##name;                                                                                   \
@@ -214,9 +220,9 @@ static void read_rows(struct reader *r, const struct kg_lm_arch *arch, const str
 #define KG_VALUE(name, kind, value)      \
     const KG_TYPE_##kind name = (value); \
     out->name = name;
-#define KG_RULE(condition, name, words)  \
-    if (!(condition)) {                  \
-        refuse(r, key_of_##name, words); \
+#define KG_RULE(condition, name, words)                                                                      \
+    if (!(condition)) {                                                                                      \
+        refuse(r, key_of_##name, given_##name && is_size_##name, is_size_##name ? (int64_t)name : 0, words); \
     }
 #include "fields.def"
 }

@@ -14,6 +14,16 @@
 #define KG_TYPE_SCALING int64_t /* enum kg_rope_scaling */
 #define KG_TYPE_TEXT int64_t    /* nothing is kept of it */
 
+/* Those that are shown as whole numbers. */
+#define KG_SIZE_SIZE 1
+#define KG_SIZE_SIZES 1
+#define KG_SIZE_PATTERN 0
+#define KG_SIZE_NUMBER 0
+#define KG_SIZE_POSITIVE 0
+#define KG_SIZE_FLAG 0
+#define KG_SIZE_SCALING 0
+#define KG_SIZE_TEXT 0
+
 struct kg_lm_fields {
 #define KG_FIELD(name, key, kind, least, most, otherwise) KG_TYPE_##kind name;
 #define KG_VALUE(name, kind, value) KG_TYPE_##kind name;

@@ -62,6 +62,14 @@ enum kg_status kg_lm_identify(const struct kg_gguf *gguf, const struct kg_lm_arc
 {
     struct kg_text name;
     enum kg_status status = check_split(gguf, error);
+    if (status == KG_OK && gguf->n_tensors == 0) {
+        bool vocabulary = kg_gguf_find(gguf, "tokenizer.ggml.tokens") != NULL;
+        kg_error_set(error, KG_E_INPUT, "the file holds %s",
+                     vocabulary ? "a vocabulary, but no weights" : "no weights");
+        kg_error_hint(error, "give the file of a whole model%s",
+                      vocabulary ? ": this one is for tests of tokenizers" : "");
+        return KG_E_INPUT;
+    }
     if (status == KG_OK) {
         status = kg_gguf_text(gguf, "general.architecture", &name, error);
     }
@@ -73,11 +81,6 @@ enum kg_status kg_lm_identify(const struct kg_gguf *gguf, const struct kg_lm_arc
         int shown = name.n < 64 ? (int)name.n : 64;
         kg_error_set(error, KG_E_INPUT, "the architecture \"%.*s\" is not supported", shown, name.data);
         kg_error_hint(error, "supported: %s", kg_lm_arch_list + 2);
-        return KG_E_INPUT;
-    }
-    if (gguf->n_tensors == 0) {
-        kg_error_set(error, KG_E_INPUT, "the file holds a vocabulary, but no weights");
-        kg_error_hint(error, "it is for tests of tokenizers: give the file of a whole model");
         return KG_E_INPUT;
     }
     return KG_OK;

@@ -169,11 +169,6 @@ def describe(header: Scan, name: str) -> Described:
     The order of the checks is the kernel's, so that both name the same fault of a file with more than one.
     """
     arch = require_architecture(header)
-    if not header.tensors:
-        raise KgptError(
-            "the file holds a vocabulary, but no weights",
-            "it is for tests of tokenizers: give the file of a whole model",
-        )
     vocabulary = read_vocabulary(header.fields)
     values = read_fields(
         arch,
@@ -199,8 +194,9 @@ def describe(header: Scan, name: str) -> Described:
 
 
 def require_architecture(header: Scan) -> str:
-    """The architecture. Raises KgptError, with the list, for one that is not supported, and for a shard of a model."""
+    """The architecture. Raises KgptError, with the list, for one that is not supported, and for parts of a model."""
     _refuse_shard(header)
+    _refuse_without_weights(header)
     known = ", ".join(ARCHITECTURES)
     if not isinstance(header.fields.get("general.architecture", ""), str):
         raise KgptError("the field 'general.architecture' is not a text", HINT)
@@ -220,6 +216,14 @@ def _refuse_shard(header: Scan) -> None:
             f"the file is shard {number} of the {count} that a model was split into",
             "join them, and give the whole: llama-gguf-split --merge FIRST-SHARD.gguf WHOLE.gguf",
         )
+
+
+def _refuse_without_weights(header: Scan) -> None:
+    if not header.tensors and "tokenizer.ggml.tokens" in header.fields:
+        hint = "give the file of a whole model: this one is for tests of tokenizers"
+        raise KgptError("the file holds a vocabulary, but no weights", hint)
+    if not header.tensors:
+        raise KgptError("the file holds no weights", "give the file of a whole model")
 
 
 def _sizes(values: Mapping[str, Number], n_vocab: int) -> LmSizes:

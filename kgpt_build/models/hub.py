@@ -42,7 +42,9 @@ def parse(text: str) -> Address:
     if match is None or ".." in text:
         raise UsageError(f"{text!r} is no address of a model", "give hf:ORG/REPO/FILE.gguf")
     if re.search(r"-\d{5}-of-\d{5}\.gguf$", text):
-        raise UsageError(f"{text!r} is a part of a model", "models in several files are not supported: choose another")
+        raise UsageError(
+            f"{text!r} is a part of a model", "choose a whole file, or join the parts: llama-gguf-split --merge"
+        )
     return Address(match[1], match[2])
 
 

@@ -111,8 +111,15 @@ def read_fields(
         elif isinstance(row, Follows):
             values[row.name] = _evaluated(row.value, values)
         elif not _evaluated(row.condition, values):
-            raise KgptError(f"the field '{arch}.{keys()[row.name]}' {row.words}", HINT)
+            raise _broken(arch, row, values)
     return values
+
+
+def _broken(arch: str, rule: Rule, values: Mapping[str, Number]) -> KgptError:
+    field = next(row for row in table() if isinstance(row, Field) and row.name == rule.name)
+    is_size = values[f"given_{rule.name}"] and field.kind in ("SIZE", "SIZES")
+    number = f" ({values[rule.name]})" if is_size else ""
+    return KgptError(f"the field '{arch}.{field.key}'{number} {rule.words}", HINT)
 
 
 def size_or(fields: Mapping[str, Value], key: str, otherwise: int) -> int:

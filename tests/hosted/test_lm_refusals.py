@@ -30,14 +30,18 @@ def test_every_tensor_is_needed(lm_library: ctypes.CDLL, tmp_path: Path, name: s
 FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"context_length": 0}, '"llama.context_length" is 0, not 1 to'),
     ("llama", {"block_count": 5000}, '"llama.block_count" is 5000, not 1 to 1024'),
-    ("llama", {"block_count": 3}, '"llama.block_count" is more than the layers that there are tensors of'),
+    ("llama", {"block_count": 3}, '"llama.block_count" (3) is more than the layers that there are tensors of'),
     ("llama", {"block_count": 1}, '"blk.1.attn_norm.weight" is none of a llama model with 1 layers'),
-    ("llama", {"attention.head_count_kv": 3}, '"llama.attention.head_count_kv" does not divide attention.head_count'),
+    (
+        "llama",
+        {"attention.head_count_kv": 3},
+        '"llama.attention.head_count_kv" (3) does not divide attention.head_count',
+    ),
     ("llama", {"embedding_length": "wide"}, '"llama.embedding_length"'),
     ("llama", {"embedding_length": 68}, '"token_embd.weight" has 64 x 50 values, where the hyperparameters make it 68'),
-    ("llama", {"attention.value_length": 32}, '"llama.attention.value_length" is another size'),
-    ("llama", {"rope.dimension_count": 7}, '"llama.rope.dimension_count" is not an even number'),
-    ("llama", {"rope.dimension_count": 18}, '"llama.rope.dimension_count" is not an even number'),
+    ("llama", {"attention.value_length": 32}, '"llama.attention.value_length" (32) is another size'),
+    ("llama", {"rope.dimension_count": 7}, '"llama.rope.dimension_count" (7) is not an even number'),
+    ("llama", {"rope.dimension_count": 18}, '"llama.rope.dimension_count" (18) is not an even number'),
     (
         "llama",
         {"rope.scaling.type": "dynamic"},
@@ -48,7 +52,7 @@ FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"expert_count": 8}, "mixtures of experts are not supported"),
     ("llama", {"attention.causal": False}, "does not generate text"),
     ("llama", {"logit_scale": 0.5}, '"llama.logit_scale" is not supported / it may change what the model computes'),
-    ("qwen2", {"attention.sliding_window": 7}, '"qwen2.attention.sliding_window" is not supported'),
+    ("qwen2", {"attention.sliding_window": 7}, '"qwen2.attention.sliding_window" (7) is not supported'),
     ("gemma3", {"final_logit_softcapping": 30.0}, '"gemma3.final_logit_softcapping" is not supported'),
     ("phi3", {"rope.scaling.type": "longrope"}, '"rope_factors_short.weight" is missing'),
 ]

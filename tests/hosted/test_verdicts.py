@@ -123,6 +123,10 @@ def test_a_shard_is_called_so(kernel: Kernel) -> None:
 def test_a_vocabulary_is_called_so(kernel: Kernel) -> None:
     file = model_file("llama")
     assert agreed(kernel, ModelFile("llama", file.fields, {}))[1] == "the file holds a vocabulary, but no weights"
+    other = file.with_fields(**{"general.architecture": "falcon", "tokenizer.ggml.model": "bert"})
+    assert agreed(kernel, ModelFile("llama", other.fields, {}))[1] == "the file holds a vocabulary, but no weights"
+    bare = {"general.architecture": file.fields["general.architecture"]}
+    assert agreed(kernel, ModelFile("llama", bare, {}))[1] == "the file holds no weights"
 
 
 def test_other_architectures_come_before_other_tokenizers(kernel: Kernel) -> None:

@@ -71,7 +71,7 @@ def test_run_refuses_before_it_builds(
         ({"llama.rope.scaling.type": "dynamic"}, "the field 'llama.rope.scaling.type' is 'dynamic', not one of none,"),
         (
             {"llama.rope.dimension_count": 10},
-            "the field 'llama.rope.dimension_count' is not an even number, at least 2",
+            "the field 'llama.rope.dimension_count' (10) is not an even number,",
         ),
         ({"llama.attention.causal": False}, "the field 'llama.attention.causal' is false: the model does not generate"),
         ({"llama.rope.freq_base": 0.0}, "the field 'llama.rope.freq_base' is 0.0, not a positive number"),

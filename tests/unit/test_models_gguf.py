@@ -115,11 +115,11 @@ U32, STRING, ARRAY = gguf.GGUFValueType.UINT32, gguf.GGUFValueType.STRING, gguf.
         ({"context_length": ("4", STRING)}, "'microgpt.context_length' is '4', not a whole number"),
         ({"context_length": (0, U32)}, "'microgpt.context_length' is 0, not 1 to"),
         ({"context_length": (8, U32)}, r"'wpe' has the shape \(4, 4\), not \(8, 4\)"),
-        ({"block_count": (2, U32)}, "'microgpt.block_count' is more than the layers that there are tensors of"),
+        ({"block_count": (2, U32)}, r"'microgpt.block_count' \(2\) is more than the layers that there are tensors of"),
         ({"block_count": (1 << 31, U32)}, "'microgpt.block_count' is 2147483648, not 1 to 1024"),
         (
             {"head_count": (3, U32), "head_count_kv": (3, U32)},
-            "'microgpt.embedding_length' is not a multiple of attention.head_count",
+            r"'microgpt.embedding_length' \(4\) is not a multiple of attention.head_count",
         ),
         ({"layer_norm_rms_epsilon": (1, U32)}, "layer_norm_rms_epsilon' is not below 1"),
         ({"model": ("llama", STRING)}, "the tokenizer 'llama' is not supported"),
