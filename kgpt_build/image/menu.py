@@ -24,7 +24,7 @@ function stopped {
     set timeout=-1
     echo
     echo 'kgpt: NOT STARTED: a file could not be read into memory. GRUB says why above.'
-    echo 'A damaged stick or disc: write it again. "out of memory": choose a smaller model.'
+    echo 'A damaged stick or disc: write it again. "out of memory": a smaller model.'
     echo 'Esc goes back to the menu.'
     sleep --interruptible 999999
     multiboot2
