@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from kgpt_build.errors import KgptError, RunTimeout, ToolMissing
+from kgpt_build.words import counted
 
 log = logging.getLogger("kgpt")
 
@@ -72,7 +73,9 @@ def run(
         lines.add(decoder.decode(b"", final=True))
         lines.end()
     except TimeoutError:
-        raise RunTimeout(f"{words[0]} did not end within {timeout:g} seconds", f"the command was: {line}") from None
+        raise RunTimeout(
+            f"{words[0]} did not end within {counted(timeout or 0, 'second')}", f"the command was: {line}"
+        ) from None
     finally:
         returncode = kill_group(process)
         said.close()

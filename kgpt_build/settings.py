@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from kgpt_build.errors import UsageError
+from kgpt_build.words import counted
 
 MAX_CMDLINE = 4095  # KG_CMDLINE_MAX, in bytes
 MAX_SAMPLES = 1_000_000
@@ -106,4 +107,6 @@ def _check_prompt(prompt: str | None) -> None:
     if any(ord(char) < 32 and char not in _ESCAPES for char in prompt):
         raise UsageError(f"the prompt {prompt!r} holds a control character", "only line feeds and tabs can be given")
     if size > MAX_CMDLINE - 512:  # the rest of the command line needs some room too
-        raise UsageError(f"the prompt has {size} bytes", f"at most {MAX_CMDLINE - 512} fit the kernel's command line")
+        raise UsageError(
+            f"the prompt has {counted(size, 'byte')}", f"at most {MAX_CMDLINE - 512} fit the kernel's command line"
+        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 from kgpt_build.errors import UsageError
 from kgpt_build.settings import MAX_U32, check_number, check_whole, quoted, value_text
+from kgpt_build.words import counted
 
 MAX_SYSTEM = 2047  # bytes, as kernel_c/app/lm_config.c takes them
 MAX_STOP = 63
@@ -101,4 +102,4 @@ def _check_text(what: str, text: str | None, most: int) -> None:
     if any(ord(char) < 32 and char not in "\n\t" for char in text):
         raise UsageError(f"{what} {text!r} holds a control character", "only line feeds and tabs can be given")
     if size > most:
-        raise UsageError(f"{what} has {size} bytes", f"at most {most} are possible")
+        raise UsageError(f"{what} has {counted(size, 'byte')}", f"at most {most} are possible")

@@ -7,6 +7,7 @@ import zlib
 
 from kgpt_build.chat.template import FAMILY_BYTES, ChatTemplate, Piece, known_flags
 from kgpt_build.errors import KgptError
+from kgpt_build.words import counted
 
 MAGIC = b"KGCT"
 VERSION = 2
@@ -30,7 +31,7 @@ def pack(template: ChatTemplate) -> bytes:
     body = _HEAD.pack(template.flags, len(Piece)) + table + family + b"".join(texts)
     size = _START.size + len(body)
     if size > MAX_BLOB:
-        raise KgptError(f"the pieces of the chat template take {size} bytes, more than {MAX_BLOB}", _HINT)
+        raise KgptError(f"the pieces of the chat template take {counted(size, 'byte')}, more than {MAX_BLOB}", _HINT)
     return _START.pack(MAGIC, VERSION, size, zlib.crc32(body)) + body
 
 
@@ -42,12 +43,14 @@ def read_chat_blob(data: bytes) -> ChatTemplate:
     if version != VERSION:
         raise KgptError(f"the chat template has the version {version}, supported is {VERSION}", _HINT)
     if size != len(data):
-        raise KgptError(f"the chat template should have {size} bytes, not {len(data)}", _HINT)
+        raise KgptError(f"the chat template should have {counted(size, 'byte')}, not {len(data)}", _HINT)
     if zlib.crc32(data[_START.size :]) != crc:
         raise KgptError("the chat template is damaged: its CRC does not match", _HINT)
     flags, n_pieces = _HEAD.unpack_from(data, _START.size)
     if n_pieces != len(Piece) or not known_flags(flags):
-        raise KgptError(f"the chat template has {n_pieces} pieces, flags 0x{flags:x}: not of this version", _HINT)
+        raise KgptError(
+            f"the chat template has {counted(n_pieces, 'piece')}, flags 0x{flags:x}: not of this version", _HINT
+        )
     pieces = tuple(_text(data, i) for i in range(n_pieces))
     family = data[_TEXTS - FAMILY_BYTES : _TEXTS].rstrip(b"\0").decode("ascii", "replace")
     return ChatTemplate(family, pieces, flags)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.cli.corpora import read_shown
 from kgpt_build.cli.options import (
     chat_template_option,
     model_argument,
@@ -17,6 +18,7 @@ from kgpt_build.cli.options import (
 )
 from kgpt_build.errors import UsageError
 from kgpt_build.settings_lm import LmSettings, check_context
+from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.headers import Corpus
@@ -96,7 +98,7 @@ def command(
     seconds = time.monotonic() - start
     click.echo(
         f"wrote {_shown(result.image)}: {result.size:,} bytes, sha256 {result.sha256}, "
-        f"{len(result.compiled)} file{'s' * (len(result.compiled) != 1)} compiled in {seconds:.1f} s"
+        f"{counted(len(result.compiled), 'file')} compiled in {seconds:.1f} s"
     )
 
 
@@ -128,9 +130,8 @@ def _corpus(path: Path | None) -> Corpus:
     """The text to build in, checked as kgpt train checks it."""
     from kgpt_build.headers import BROUGHT
     from kgpt_build.kernel.manifest import NO_CORPUS
-    from kgpt_build.training.corpus import read_corpus
 
-    return BROUGHT if path == Path(NO_CORPUS) else read_corpus(path).embedded()
+    return BROUGHT if path == Path(NO_CORPUS) else read_shown(path).embedded()
 
 
 def _shown(path: Path) -> Path:

@@ -16,6 +16,7 @@ from kgpt_build.cli.options import json_option, verbose_option
 from kgpt_build.cli.progress import shown_amounts
 from kgpt_build.cli.tables import columns
 from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.image.devices import Device, Devices
@@ -147,7 +148,7 @@ def _described(target: Target) -> str:
             _size(device.size),
             device.bus,
             "removable" if device.removable else "not removable",
-            f"{len(device.parts)} partition{'' if len(device.parts) == 1 else 's'}",
+            counted(len(device.parts), "partition"),
         )
     )
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kgpt_build.cli.corpora import read_shown
 from kgpt_build.cli.names import ModelName
 from kgpt_build.cli.options import chat_template_option, model_or_here, toolchain_option, verbose_option
 from kgpt_build.errors import UsageError
+from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.image.contents import Wanted
@@ -145,7 +147,7 @@ def _make(
         result = make(settings, progress)
     click.echo(
         f"wrote {out}: {result.size:,} bytes, sha256 {result.sha256}, "
-        f"{len(result.described['entries'])} entries, in {time.monotonic() - start:.1f} s"
+        f"{counted(len(result.described['entries']), 'entry', 'entries')}, in {time.monotonic() - start:.1f} s"
     )
 
 
@@ -164,10 +166,9 @@ def _wanted(
 ) -> Wanted:
     from kgpt_build.boot_modules import read_files
     from kgpt_build.image.contents import Wanted, load_models
-    from kgpt_build.training.corpus import read_corpus
 
     texts = tuple(read_files(files))
-    return Wanted(load_models(_named(models)), read_corpus(corpus).embedded(), toolchain, chat_template, texts)
+    return Wanted(load_models(_named(models)), read_shown(corpus).embedded(), toolchain, chat_template, texts)
 
 
 def _named(models: Sequence[Path]) -> list[Path | None]:

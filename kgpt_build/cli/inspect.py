@@ -11,6 +11,7 @@ import click
 
 from kgpt_build.cli.options import image_argument, json_option
 from kgpt_build.errors import KgptError
+from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.headers.blob import BlobInfo
@@ -111,7 +112,8 @@ def _model_lines(model: BlobInfo | None) -> Iterable[str]:
     sizes = model.hparams
     yield f"model     {model.name}: {model.arch}, {model.n_parameters:,} parameters, {model.size:,} bytes"
     yield (
-        f"          {sizes.n_vocab} tokens, context {sizes.n_ctx}, width {sizes.n_embd}, {sizes.n_layer} layers, "
+        f"          {counted(sizes.n_vocab, 'token')}, context {sizes.n_ctx}, width {sizes.n_embd}, "
+        f"{counted(sizes.n_layer, 'layer')}, "
         f"{sizes.n_head} heads"
     )
     yield f"          sha256 {model.sha256}"
@@ -125,7 +127,8 @@ def _lm_lines(model: BlobInfo) -> Iterable[str]:
     pre = f" with the pre-tokenizer {vocabulary.pre}" if vocabulary.pre else ""
     yield f"model     {model.name}: {model.lm.arch}, {model.n_parameters:,} parameters, {model.size:,} bytes"
     yield (
-        f"          {sizes.n_vocab:,} tokens, context {sizes.n_ctx:,}, width {sizes.n_embd}, {sizes.n_layer} layers, "
+        f"          {counted(sizes.n_vocab, 'token')}, context {sizes.n_ctx:,}, width {sizes.n_embd}, "
+        f"{counted(sizes.n_layer, 'layer')}, "
         f"{sizes.n_head} heads ({sizes.n_head_kv} of keys)"
     )
     yield f"          types {', '.join(f'{count} {name}' for name, count in sorted(model.lm.types.items()))}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kgpt_build.vm.terminal import as_written, visible
+from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.vm.events import Event, Speed, Token
@@ -90,11 +91,6 @@ class EventPrinter:
 
 def _shown(text: str) -> str:
     return as_written(text, terminal=sys.stdout.isatty())
-
-
-def counted(n: int, noun: str) -> str:
-    """``1 sample``, ``2 samples``."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def speed_text(speed: Speed) -> str:

@@ -21,6 +21,7 @@ from kgpt_build.cli.names import ModelName
 from kgpt_build.cli.options import default_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost, RunTimeout, UsageError
 from kgpt_build.vm.settings import RunSettings, default_timeout
+from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.vm.machine import Machine
@@ -129,7 +130,7 @@ def _check(output: Path | None, text: bool, after: tuple[str, int] | None, secon
     if after is not None and seconds is not None:
         raise UsageError("--after and --seconds are two moments", "give one of them")
     if seconds is not None and not seconds >= 0:
-        raise UsageError(f"{seconds:g} seconds cannot be waited for", "give --seconds 5")
+        raise UsageError(f"{counted(seconds, 'second')} cannot be waited for", "give --seconds 5")
 
 
 def _settings(
@@ -163,7 +164,7 @@ def _expect(machine: Machine, name: str, count: int, limit: float) -> None:
         return
     if machine.running:
         hint = "the console's last lines:\n" + machine.console.tail()
-        raise RunTimeout(f"there was no event {name} within {limit:g} seconds", hint)
+        raise RunTimeout(f"there was no event {name} within {counted(limit, 'second')}", hint)
     _ended(machine, f"event {name}" if not arrived() else "picture")
 
 

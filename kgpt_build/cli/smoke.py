@@ -25,6 +25,7 @@ from kgpt_build.cli.options import image_argument, verbose_option
 from kgpt_build.errors import GuestFailed, UsageError
 from kgpt_build.kernel.hosted import MEMORY_MB
 from kgpt_build.vm.settings import TCG_TIMEOUT_FACTOR, RunSettings, default_timeout
+from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.vm.guest_run import GuestRun
@@ -146,4 +147,4 @@ def _conclude(outcome: Outcome) -> None:
     if failed:
         lines = "\n".join(f"{case.name}: {case.failure}" for case in failed)
         raise GuestFailed(f"the guest ended well, but {len(failed)} of {len(outcome.cases)} checks failed", lines)
-    click.echo(f"kgpt: smoke test passed: {len(outcome.cases)} checks in {outcome.seconds:.1f} s", err=True)
+    click.echo(f"kgpt: smoke test passed: {counted(len(outcome.cases), 'check')} in {outcome.seconds:.1f} s", err=True)

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.cli.corpora import read_shown
 from kgpt_build.cli.machines import LEAST_MEMORY, find_qemu, machine_options, resolve_accel
 from kgpt_build.cli.options import MODEL_HERE, json_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost
 from kgpt_build.vm.settings import RunSettings
+from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.training.corpus import CorpusText
@@ -140,7 +142,7 @@ def _taken(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], target: str) -> Plan:
-    from kgpt_build.training.corpus import check_split, count_parameters, read_corpus
+    from kgpt_build.training.corpus import check_split, count_parameters
     from kgpt_build.training.earlier import load_earlier
     from kgpt_build.training.session import Files
     from kgpt_build.training.settings import TrainSettings, resumed
@@ -148,7 +150,7 @@ def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], targe
 
     state = load_state(Files(resume).state) if resume else None
     settings = resumed(state.settings, given) if state else TrainSettings(**given)
-    text = read_corpus(corpus, settings.block)
+    text = read_shown(corpus, settings.block)
     check_split(settings, text)
     count_parameters(settings.hyperparameters(text.n_vocab))  # more than an image can hold is refused
     if state and state.corpus_sha256 != text.sha256:
@@ -156,7 +158,7 @@ def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], targe
     if state and state.step >= settings.last_step:
         ended = settings.last_step < settings.steps
         raise KgptError(
-            f"the training to resume has done {state.step} steps, and is to end after {settings.last_step}",
+            f"the training to resume has done {counted(state.step, 'step')}, and is to end after {settings.last_step}",
             f"give more with {'--until' if ended else '--steps'}, or train anew",
         )
     earlier = load_earlier(resume, state) if resume and state else None
@@ -164,8 +166,14 @@ def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], targe
 
 
 def _warn(plan: Plan) -> None:
+    from kgpt_build.training.doubts import long_line
+
     longer = plan.corpus.longer_than(plan.settings.block_size)
-    if longer and not plan.settings.text:
+    if not longer or plan.settings.text:
+        return
+    if huge := long_line(plan.corpus.lengths, plan.settings.block_size):
+        click.echo(f"kgpt: warning: {huge}", err=True)
+    else:
         click.echo(
             f"kgpt: {longer:,} of {plan.corpus.n_documents:,} documents are longer than the block of "
             f"{plan.settings.block_size}: what is beyond it is not trained on (--block-size)",
@@ -252,7 +260,7 @@ def _conclude(session: Session, verdict: Verdict, plot: Path | None, *, again: s
     if plot and session.step:
         from kgpt_build.training.plot import write_plot
 
-        title = f"{session.files.model.stem}: {session.settings.steps:,} steps on {session.text.source}"
+        title = f"{session.files.model.stem}: {counted(session.settings.steps, 'step')} on {session.text.source}"
         write_plot(plot, session.history, title)
         click.echo(f"wrote {plot}", err=quiet)
     error = verdict.error()

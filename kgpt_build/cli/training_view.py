@@ -19,6 +19,7 @@ from kgpt_build.training.runs import Run
 from kgpt_build.training.session import Session
 from kgpt_build.vm.events import Cpus, Eval, Event, Preview, Sample, Step
 from kgpt_build.vm.terminal import as_written
+from kgpt_build.words import counted
 
 PLAIN_LINES = 20
 """Of losses in a whole training."""
@@ -160,7 +161,7 @@ def join_parts(parts: Sequence[str], width: int) -> list[str]:
 
 def cpus_line(cpus: Cpus) -> str:
     """What is worth saying of the processors: empty if all that were asked for work."""
-    return f"kgpt: {cpus.started} of {cpus.found} processors work: {cpus.note}" if cpus.note else ""
+    return f"kgpt: {cpus.started} of {counted(cpus.found, 'processor')} work: {cpus.note}" if cpus.note else ""
 
 
 def step_line(step: Step, steps: int) -> str:

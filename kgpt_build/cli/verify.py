@@ -13,6 +13,7 @@ import click
 
 from kgpt_build.cli.options import json_option, model_argument, model_or_here, toolchain_option, verbose_option
 from kgpt_build.errors import GuestFailed
+from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.models import Model
@@ -106,8 +107,9 @@ def _text(report: Report) -> str:
     lines = [f"model {report.model}, sha256 {report.sha256}", f"prompt {report.prompt!r}, greedy {report.text!r}"]
     for run in report.runs:
         lines.append(
-            f"{run.name:6} isa {run.isa}: {run.positions} positions, largest difference {run.difference:.1e} of the "
-            f"largest logit; {run.samples} documents drawn alike{'' if run.failures else ': ok'}"
+            f"{run.name:6} isa {run.isa}: {counted(run.positions, 'position')}, largest difference "
+            f"{run.difference:.1e} of the largest logit; "
+            f"{counted(run.samples, 'document')} drawn alike{'' if run.failures else ': ok'}"
         )
         lines += [f"  {failure}" for failure in run.failures]
     lines.append(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kgpt_build.errors import GuestFailed, KgptError
+from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.models import GgufModel
@@ -87,8 +88,8 @@ def _text(report: LmReport, model: GgufModel, prompt: str) -> str:
         worst = max(one.steps, key=lambda step: step.difference / step.allowed, default=None)
         share = f"at most {worst.difference / worst.allowed:.0%} of what rounding explains" if worst else "nothing seen"
         lines.append(
-            f"{one.name:6} isa {one.isa}: {one.positions} positions, {len(one.steps)} steps each, {share}; "
-            f"logits diverge by {one.divergence:.1e} nats{'' if one.failures else ': ok'}"
+            f"{one.name:6} isa {one.isa}: {counted(one.positions, 'position')}, {counted(len(one.steps), 'step')} "
+            f"each, {share}; logits diverge by {one.divergence:.1e} nats{'' if one.failures else ': ok'}"
         )
         lines += [f"  {failure}" for failure in one.failures]
     lines.append(

@@ -19,6 +19,7 @@ from kgpt_build.kernel.sources import file_sha256
 from kgpt_build.models import NO_MODEL, GgufModel, Model, NoModel
 from kgpt_build.models.catalog import SHIPPED, pulled
 from kgpt_build.models.model import clean_name
+from kgpt_build.words import counted
 
 MAX_MODEL = (1 << 32) - (256 << 20)
 """A boot module lies below 4 GiB, where firmware, devices and the kernel want some room too."""
@@ -90,7 +91,7 @@ class Contents:
 def load_models(names: Sequence[Path | None]) -> tuple[Named, ...]:
     """The models in these files, None being the one that ships; none twice. Raises KgptError, UsageError."""
     if len(names) > MAX_MODELS:
-        raise UsageError(f"{len(names)} models are too many for an image", f"give at most {MAX_MODELS}")
+        raise UsageError(f"{counted(len(names), 'model')} are too many for an image", f"give at most {MAX_MODELS}")
     found: dict[str, Named] = {}
     for name in names:
         model = models.load(name)

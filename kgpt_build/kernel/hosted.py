@@ -17,6 +17,7 @@ from kgpt_build.boot_modules import BootModule
 from kgpt_build.bound_process import start_bound
 from kgpt_build.errors import RunTimeout, ToolMissing
 from kgpt_build.process import SIGNAL_SECONDS, CommandFailed, describe_status, failure_text, log
+from kgpt_build.words import counted
 
 MEMORY_MB = 16384
 """What the process may use besides its image; it takes only what it needs."""
@@ -142,7 +143,7 @@ class HostedProcess:
         """
         returncode = self._process.wait()
         if self._late.is_set():
-            message = f"{self._name} did not end within {self._timeout:g} seconds"
+            message = f"{self._name} did not end within {counted(self._timeout or 0, 'second')}"
             raise RunTimeout(message, failure_text(self._line, self.console()))
         if returncode not in (0, REFUSED, FAILED) or not has_spoken:
             output = self.console()

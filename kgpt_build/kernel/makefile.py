@@ -16,6 +16,7 @@ from kgpt_build.kernel.objects import Keys, Objects, Step
 from kgpt_build.kernel.settings import TARGETS, BuildSettings, Progress
 from kgpt_build.plain_names import plain_name
 from kgpt_build.toolchain import Make, Toolchain
+from kgpt_build.words import counted
 
 _COMPILING = re.compile(r"^(.+) -MMD -MP -MF \S+ -c (\S+) -o (\S+\.o)$")
 _FOLDER = re.compile(r"(?<= )-I(\S+)")
@@ -68,7 +69,7 @@ class MakeRun:
         compiled: list[str] = []
         if total:
             version = self.versions[self.tools.compiler.name]
-            progress.stage(f"compiling {total} file{'s' * (total > 1)} with {self.settings.toolchain} {version}")
+            progress.stage(f"compiling {counted(total, 'file')} with {self.settings.toolchain} {version}")
 
         def on_line(line: str) -> None:
             if match := _COMPILING.search(line):

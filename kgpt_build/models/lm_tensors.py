@@ -13,6 +13,7 @@ from typing import TypeAlias
 from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf_scan import F32, ScannedTensor
 from kgpt_build.models.lm_tables import rows
+from kgpt_build.words import counted
 
 Shape: TypeAlias = tuple[str, ...]
 GROUP = 8  # rows that are interleaved: parts of a fused matrix begin at multiples of it
@@ -102,7 +103,7 @@ def check_tensors(
     that RoPE's factors are tensors.
     """
     of = ARCHITECTURES[arch]
-    model = f"a {arch} of {n_layer} layers"
+    model = f"a {arch} of {counted(n_layer, 'layer')}"
     found = {tensor.name: tensor for tensor in tensors}
     _check_vocabulary(found.get("token_embd.weight"), sizes["vocab"], model)
     for tensor in tensors:

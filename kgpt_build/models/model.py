@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.tokenizer import CharTokenizer
+from kgpt_build.words import counted
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 
@@ -162,7 +163,7 @@ class Model:
         if len(tokens) > self.hparams.n_ctx:
             room = self.hparams.n_ctx - 1
             raise KgptError(
-                f"the prompt has {len(prompt)} characters, more than the {room} that the context leaves",
+                f"the prompt has {counted(len(prompt), 'character')}, more than the {room} that the context leaves",
                 f"shorten it to {room} characters",
             )
         return tokens
@@ -178,13 +179,15 @@ def _checked_tensors(hparams: Hyperparameters, tensors: Mapping[str, FloatArray]
     unexpected = sorted(set(tensors) - set(shapes))
     if unexpected:
         raise KgptError(
-            f"unexpected tensor {unexpected[0]!r}", f"a microgpt of {hparams.n_layer} layers has {', '.join(shapes)}"
+            f"unexpected tensor {unexpected[0]!r}",
+            f"a microgpt of {counted(hparams.n_layer, 'layer')} has {', '.join(shapes)}",
         )
     checked = {}
     for name, shape in shapes.items():
         if name not in tensors:
             raise KgptError(
-                f"the tensor {name!r} is missing", f"a microgpt of {hparams.n_layer} layers has {', '.join(shapes)}"
+                f"the tensor {name!r} is missing",
+                f"a microgpt of {counted(hparams.n_layer, 'layer')} has {', '.join(shapes)}",
             )
         checked[name] = _checked_tensor(name, shape, tensors[name])
     return checked

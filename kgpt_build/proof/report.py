@@ -8,6 +8,7 @@ from typing import Any
 
 from kgpt_build.proof.axes import AXES, Case, NotRun
 from kgpt_build.proof.drive import Result
+from kgpt_build.words import counted
 
 MARKS = ("<!-- matrix -->", "<!-- end of the matrix -->")
 """Between these a document has the table."""
@@ -56,9 +57,8 @@ class Report:
     @property
     def summary(self) -> str:
         """One line."""
-        return (
-            f"{self.passed} of {len(self.results)} machines passed, {self.failed} failed, {len(self.not_run)} not run"
-        )
+        machines = counted(len(self.results), "machine")
+        return f"{self.passed} of {machines} passed, {self.failed} failed, {len(self.not_run)} not run"
 
 
 def line(result: Result) -> str:

@@ -15,6 +15,7 @@ from kgpt_build.errors import GuestFailed
 from kgpt_build.vm.events import Error, Exit, Sample, Shell, Stats
 from kgpt_build.vm.machine import Machine
 from kgpt_build.vm.transcript import NotSeen
+from kgpt_build.words import counted
 
 SEEDS = (42, 7, 1, 1_000_003)
 """Several, so that what one generation leaves behind would show in the next."""
@@ -47,7 +48,8 @@ class SoakReport:
     def line(self) -> str:
         """One line for a person."""
         return (
-            f"{self.seconds / 60:.1f} minutes, {self.rounds} generations, {self.samples} texts, {self.tokens:,} tokens,"
+            f"{self.seconds / 60:.1f} minutes, {counted(self.rounds, 'generation')}, {counted(self.samples, 'text')}, "
+            f"{counted(self.tokens, 'token')},"
             f" the same each time; arena {self.used:,} bytes; QEMU {self.resident_first >> 20} MB at first,"
             f" {self.resident_last >> 20} MB now, {self.resident_most >> 20} MB at most"
         )
@@ -108,7 +110,7 @@ class Soak:
         try:
             self._machine.expect_event(Shell, self._patience)
         except NotSeen as error:
-            where = f"round {self.report.rounds + 1}, after {self.report.seconds:.0f} seconds"
+            where = f"round {self.report.rounds + 1}, after {counted(round(self.report.seconds), 'second')}"
             ended = None if self._machine.running else self._machine.wait().error()
             if ended is not None:
                 raise type(ended)(f"{where}: {ended.message}", ended.hint) from error
@@ -116,7 +118,7 @@ class Soak:
 
     def _compare(self, seed: int, texts: tuple[str, ...], stats: Stats) -> None:
         report = self.report
-        where = f"round {report.rounds + 1}, after {report.seconds:.0f} seconds, seed {seed}"
+        where = f"round {report.rounds + 1}, after {counted(round(report.seconds), 'second')}, seed {seed}"
         if not texts or not stats.used:
             raise GuestFailed(f"{where}: the image generated no text, or does not say what it uses of its arena")
         expected = report.texts.setdefault(seed, texts)

@@ -15,7 +15,9 @@ from kgpt_build.errors import KgptError
 from kgpt_build.headers import Corpus
 from kgpt_build.models import tensor_shapes
 from kgpt_build.models.model import Hyperparameters
+from kgpt_build.training.doubts import odd_characters
 from kgpt_build.training.settings import TrainSettings
+from kgpt_build.words import counted
 
 _LINE_END = re.compile(r"\r\n|\r|\n")  # what Python's open() takes for one, as microgpt does
 _FORM = "a corpus is UTF-8 text, one document a line"
@@ -39,6 +41,8 @@ class CorpusText:
     n_vocab: int
     lengths: Mapping[int, int]
     path: Path | None = None
+    doubts: tuple[str, ...] = ()
+    """Sentences about what is odd in it, for the user."""
 
     @property
     def sha256(self) -> str:
@@ -112,7 +116,8 @@ def examine(source: str, data: bytes, block: int = 0) -> CorpusText:
         raise KgptError(
             f"{source}: its one distinct character is {chars.pop()!r}", "there is nothing to learn: give another text"
         )
-    return CorpusText(source, data, len(chars) + 1, Counter(map(len, documents)))
+    doubts = odd_characters(source, text, data)
+    return CorpusText(source, data, len(chars) + 1, Counter(map(len, documents)), doubts=doubts)
 
 
 def _lines(text: str) -> list[str]:
@@ -160,7 +165,7 @@ def check_split(settings: TrainSettings, corpus: CorpusText) -> None:
     n = corpus.n_documents
     if settings.val_fraction and not int(n * settings.val_fraction):
         raise KgptError(
-            f"--val-fraction {settings.val_fraction:g} of {n:,} documents holds none back",
+            f"--val-fraction {settings.val_fraction:g} of {counted(n, 'document')} holds none back",
             "give more, or leave it out" if n > 1 else "leave it out: the corpus is one document",
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kgpt_build.errors import UsageError
 from kgpt_build.settings import MAX_SEED, check_number, check_whole, value_text
+from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.models import Hyperparameters
@@ -84,7 +85,8 @@ class TrainSettings:
             raise UsageError(f"the exact method takes one document a step, not {self.batch}", "leave out --batch")
         if self.chunks > self.documents_a_step:
             raise UsageError(
-                f"a batch of {self.documents_a_step} documents cannot be cut into {self.chunks} chunks",
+                f"a batch of {counted(self.documents_a_step, 'document')} cannot be cut into "
+                f"{counted(self.chunks, 'chunk')}",
                 "lower --chunks, or leave it out",
             )
         if self.eval_every and not self.val_fraction:

@@ -16,6 +16,7 @@ from kgpt_build.vm.framing import Blob, ChannelReader
 from kgpt_build.vm.settings import RunSettings
 from kgpt_build.vm.transcript import NotSeen, Transcript
 from kgpt_build.vm.verdict import Verdict, panic_line
+from kgpt_build.words import counted
 
 E = TypeVar("E", bound=Event)
 
@@ -109,7 +110,7 @@ class GuestRun(ABC):
             self.changed.wait_for(lambda: found() or self._ended, timeout)
             event = found()
         if event is None:
-            why = "the guest has ended" if self._ended else f"{timeout:g} seconds have passed"
+            why = "the guest has ended" if self._ended else f"{counted(timeout, 'second')} went by"
             raise NotSeen(
                 f"the machine channel did not carry the expected event {kind.event}, and {why}",
                 "the console's last lines:\n" + self.console.tail(),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kgpt_build.errors import KgptError, MachineLost
 from kgpt_build.vm.channels import Wires
+from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from qemu.qmp import QMPClient
@@ -83,7 +84,7 @@ class Link(threading.Thread):
                 raise
             return answer.result(timeout)
         except TimeoutError as error:
-            raise MachineLost(f"QEMU's monitor did not answer {command} within {timeout:g} seconds") from error
+            raise MachineLost(f"QEMU's monitor did not answer {command} within {counted(timeout, 'second')}") from error
         except (QMPError, RuntimeError, EOFError, OSError, concurrent.futures.CancelledError) as error:
             if type(error).__name__ == "ExecuteError":
                 raise KgptError(f"QEMU refuses {command}: {error}") from error

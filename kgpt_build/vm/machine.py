@@ -23,6 +23,7 @@ from kgpt_build.vm.link import Link, Listener
 from kgpt_build.vm.plain import with_plain_names
 from kgpt_build.vm.settings import RunSettings
 from kgpt_build.vm.verdict import Observed, Verdict, judge
+from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.vm.picture import Picture
@@ -121,7 +122,7 @@ class Machine(GuestRun):
             if status == _NO_DEVICE or not status & _I8042_FULL:
                 return
             if time.monotonic() > end:
-                raise KgptError(f"the guest has not read its keyboard for {_KEY_SECONDS:g} seconds")
+                raise KgptError(f"the guest has not read its keyboard for {counted(_KEY_SECONDS, 'second')}")
             time.sleep(_KEY_HOLD_MS / 1000)
 
     def _ask_monitor(self, line: str) -> str:

@@ -9,6 +9,7 @@ from kgpt_build.boot_modules import BootModule, check_modules
 from kgpt_build.errors import UsageError
 from kgpt_build.settings import MAX_CMDLINE
 from kgpt_build.vm.firmware import Firmware
+from kgpt_build.words import counted
 
 ACCELS = ("auto", "kvm", "tcg")
 MACHINES = ("auto", "pc", "q35", "microvm")
@@ -61,11 +62,11 @@ class RunSettings:
         _one_of("machine", self.machine, MACHINES)
         _one_of("medium", self.medium, MEDIA)
         if not 1 <= self.cpus <= 255:
-            raise UsageError(f"{self.cpus} processors: there can be 1 to 255", "give --cpus 1")
+            raise UsageError(f"{counted(self.cpus, 'processor')}: there can be 1 to 255", "give --cpus 1")
         if not 1 <= self.memory <= 1 << 20:
             raise UsageError(f"{self.memory} MB of memory: there can be 1 to {1 << 20}", "give --memory 128")
         if self.timeout is not None and not self.timeout > 0:
-            raise UsageError(f"a time limit of {self.timeout:g} seconds is none", "give a number above 0")
+            raise UsageError(f"a time limit of {counted(self.timeout, 'second')} is none", "give a number above 0")
         if self.display and self.machine == "microvm":
             raise UsageError("microvm has no screen to show", "leave out --display, or give --machine pc")
         if self.medium != "kernel" and self.machine == "microvm":

@@ -8,6 +8,7 @@ import threading
 import time
 
 from kgpt_build.errors import KgptError
+from kgpt_build.words import counted
 
 TAIL_LINES = 20
 _KEEP_BYTES = 64 << 20
@@ -106,5 +107,5 @@ class Transcript:
                 if self.closed or remaining <= 0:
                     break
                 self._changed.wait(remaining)
-        why = "the guest has ended" if self.closed else f"{timeout:g} seconds have passed"
+        why = "the guest has ended" if self.closed else f"{counted(timeout, 'second')} went by"
         raise NotSeen(f"the console did not show /{pattern}/, and {why}", "its last lines:\n" + self.tail())

@@ -9,6 +9,7 @@ from typing import TypeVar
 from kgpt_build.errors import GuestFailed, KgptError, MachineLost, RunTimeout
 from kgpt_build.process import describe_status
 from kgpt_build.vm.events import Error, Event, Exit, Panic, SelfTest
+from kgpt_build.words import counted
 
 _E = TypeVar("_E", bound=Event)
 
@@ -86,7 +87,7 @@ def judge(seen: Observed) -> Verdict:
     if seen.timed_out:
         return Verdict(
             "timeout",
-            f"the guest did not end within {seen.timed_out:g} seconds",
+            f"the guest did not end within {counted(seen.timed_out, 'second')}",
             "give it more with --timeout; if it hangs, kgpt run --gdb shows where",
             tail=seen.tail,
         )
@@ -135,7 +136,7 @@ def _by_code(seen: Observed, exit_event: Exit) -> Verdict:
         failed = [test for test in seen.events if isinstance(test, SelfTest) and not test.ok]
         lines = "\n".join(f"{test.name}: {test.message}" for test in failed)
         if failed:
-            return Verdict("failed", f"{len(failed)} self-test{'s' * (len(failed) > 1)} failed", lines)
+            return Verdict("failed", f"{counted(len(failed), 'self-test')} failed", lines)
         if error := _last(seen, Error):
             return Verdict("failed", error.message, error.hint)
         return Verdict("failed", f"the guest failed ({exit_event.reason})", tail=seen.tail)

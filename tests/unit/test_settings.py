@@ -77,7 +77,7 @@ def test_decimals_have_no_exponent_and_no_sign(value: float, word: str) -> None:
         ({"prompt": "a\0b"}, "control character"),
         ({"prompt": "a\x1bb"}, "control character"),
         ({"prompt": "\udc80"}, "not valid UTF-8"),
-        ({"prompt": "é" * 2000}, "the prompt has 4000 bytes"),
+        ({"prompt": "é" * 2000}, "the prompt has 4,000 bytes"),
     ],
 )
 def test_refused(values: dict[str, Any], message: str) -> None:

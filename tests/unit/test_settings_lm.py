@@ -36,7 +36,7 @@ def test_nothing_given() -> None:
         ({"frequency_penalty": 2.5}, "frequency_penalty"),
         ({"presence_penalty": float("nan")}, "presence_penalty"),
         ({"logprobs": 21}, "logprobs"),
-        ({"system": "x" * 2048}, "2048 bytes"),
+        ({"system": "x" * 2048}, "2,048 bytes"),
         ({"system": "\x07"}, "control character"),
         ({"stop": ("",)}, "empty"),
         ({"stop": ("x" * 64,)}, "64 bytes"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.training.corpus import Needs, check_memory, check_split, examine, memory_needs, read_corpus
+from kgpt_build.training.doubts import long_line
 from kgpt_build.training.settings import TrainSettings
 
 
@@ -127,3 +129,44 @@ def test_what_a_training_needs_grows_with_all_that_it_holds() -> None:
         TrainSettings(val_fraction=0.1),
     ):
         assert memory_needs(settings, corpus).total > base
+
+
+@pytest.mark.parametrize(
+    ("data", "doubt"),
+    [
+        (
+            b"anna\nb\0b\n\0\n",
+            "holds control characters, which become tokens: U+0000 (NUL) 2 times; the first is in line 2",
+        ),
+        (b"anna\n\x1b[1mbob\x1b\x07\n", "U+001B (escape) 2 times, U+0007 (bell) 1 time; the first is in line 2"),
+        ("anna\x85bob\n\x7f\n".encode(), "U+0085 1 time, U+007F (delete) 1 time"),
+        ("anna\nbo\ufeffb\n".encode(), "U+FEFF (byte order mark) 1 time; the first is in line 2"),
+        ("a\ufffdna\n".encode(), "U+FFFD (replacement character) 1 time"),
+        (b"a\x01\x02\x03\x04\x05\x06b", "U+0004 1 time, 2 others"),
+        (
+            "anna\nbob\n".encode("utf-16-le"),
+            "looks like UTF-16, whose every second byte is a NUL here: save it as UTF-8",
+        ),
+        ("anna\nbob\n".encode("utf-16-be"), "looks like UTF-16"),
+    ],
+)
+def test_a_text_with_control_characters_is_doubted(data: bytes, doubt: str) -> None:
+    corpus = examine("text", data)
+    assert len(corpus.doubts) == 1
+    assert corpus.doubts[0].startswith("text ")
+    assert doubt in corpus.doubts[0]
+
+
+@pytest.mark.parametrize("text", ["anna\nbob\n", "anna\r\nb\tob\rx", "ä→\u00a0\u3000\u2028\u200d日本\n🙂"])
+def test_an_ordinary_text_is_not_doubted(text: str) -> None:
+    assert examine("text", text.encode()).doubts == ()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "huge"), [([1_000_000], True), ([200, 10, 20], True), ([100, 10], False), ([200] * 3, False)]
+)
+def test_one_huge_line_is_told_about_text(lengths: list[int], huge: bool) -> None:
+    said = long_line(Counter(lengths), 16)
+    assert ("for one running text give --text" in said) == huge
+    if lengths == [1_000_000]:
+        assert said.startswith("the longest line has 1,000,000 of the 1,000,000 characters, and only the first 15 ")

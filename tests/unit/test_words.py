@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import kgpt_build
+from kgpt_build.words import counted
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (0, "0 entries"),
+        (1, "1 entry"),
+        (2, "2 entries"),
+        (12345, "12,345 entries"),
+        (1.0, "1 entry"),
+        (0.5, "0.5 entries"),
+    ],
+)
+def test_one_is_singular(number: float, said: str) -> None:
+    assert counted(number, "entry", "entries") == said
+
+
+def test_regular_words() -> None:
+    assert (counted(1, "sample"), counted(3, "sample")) == ("1 sample", "3 samples")
+
+
+def test_there_is_one_way_to_count() -> None:
+    """No message puts an s behind a word by itself."""
+    sources = [path for path in Path(kgpt_build.__file__).parent.rglob("*.py") if path.name != "words.py"]
+    own = [path.name for path in sources if re.search(r"""(['"])s\1 ?(\*|if)|(else|\*) ?(['"])s\4""", path.read_text())]
+    assert own == []
