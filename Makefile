@@ -1,4 +1,5 @@
-# make run: set up what is missing, build the default image, boot it. make test: the same set-up, then every check.
+# make run: set up what is missing, build the default image, boot it. make chat: the same, with a language model.
+# make test: the same set-up, then every check.
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +9,7 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
 
-.PHONY: help run test test-slow fuzz lint format default-model bench clean need-run need-test need-slow need-fuzz
+.PHONY: help run chat test test-slow fuzz lint format default-model bench clean need-run need-test need-slow need-fuzz
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null || \
@@ -16,7 +17,11 @@ help: ## this list
 
 run: need-run $(VENV)/.run ## build the default image and boot it (ARGS="--samples 5": options of kgpt run)
 	$(BIN)/kgpt build
+	@echo 'To talk to a language model instead: make chat (SmolLM2 135M, a download of 93 MB)'
 	$(BIN)/kgpt run $(ARGS)
+
+chat: need-run $(VENV)/.run ## get a small language model, build it, boot it and chat (ARGS="--target hosted": without QEMU, faster)
+	$(BIN)/kgpt run smollm2-135m $(ARGS)
 
 test: need-test $(VENV)/.test lint ## every test, boot tests included (ARGS="-k pvh": options of pytest)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)

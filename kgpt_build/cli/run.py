@@ -225,7 +225,11 @@ def _run_hosted(settings: RunSettings, wishes: Wishes, *, dry_run: bool) -> None
 
 
 def _boot(settings: RunSettings, qemu: str, wishes: Wishes, *, dry_run: bool) -> None:
+    is_slow = settings.accel == "auto"
     settings = resolve_accel(settings, qemu)
+    is_slow = is_slow and settings.accel == "tcg" and settings.medium == "kernel"
+    if is_slow and wishes.interactive and is_language_model(settings.image):
+        click.echo("kgpt: without KVM this is slow; kgpt chat is the same engine at full speed, without QEMU", err=True)
     if dry_run:
         from kgpt_build.vm.argv import qemu_argv
         from kgpt_build.vm.channels import STANDALONE

