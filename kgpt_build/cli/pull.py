@@ -39,7 +39,8 @@ def command(model: Path | None, name: str, given: Path | None, accept_license: b
         f"{pulled.name}: {found.arch}, {found.n_parameters / 1e6:,.0f} M parameters, {found.type_text}, "
         f"{pulled.size:,} bytes, sha256 {pulled.sha256}"
     )
-    click.echo(f"kgpt: now: kgpt run {pulled.name}", err=True)
+    prompt = "" if found.chat_template else " --prompt TEXT (it has no chat template: it continues texts)"
+    click.echo(f"kgpt: now: kgpt run {pulled.name}{prompt}", err=True)
 
 
 def _catalog() -> list[tuple[str, ...]]:
