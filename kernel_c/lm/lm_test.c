@@ -108,7 +108,7 @@ KG_TEST(lm, the_context_ends)
     KG_CHECK(t, begin(t, &f, KG_ISA_C, 8, KG_KV_F16, &alone));
     KG_CHECK(t, eval(&f, tokens, N) && eval(&f, tokens, N) && f.session.n_past == 2 * N);
     KG_CHECK_EQ(t, kg_lm_eval(&f.session, tokens, 5, NULL, NULL, &f.error), KG_E_CONTEXT);
-    KG_CHECK_TEXT(t, f.error.message, "5 tokens do not fit behind 28 of a context of 32");
+    KG_CHECK_TEXT(t, f.error.message, "no room for 5 tokens behind 28 of a context of 32");
     KG_CHECK_EQ(t, kg_lm_eval(&f.session, &wrong, 1, NULL, NULL, &f.error), KG_E_INPUT);
     KG_CHECK_EQ(t, f.session.n_past, 2 * N);
 }
