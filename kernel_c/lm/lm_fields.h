@@ -1,4 +1,4 @@
-/* The hyperparameters of a file as fields.def defines them: read, checked, and completed where the file says nothing. */
+/* The hyperparameters of a file as fields.def defines them: read, checked, completed where the file says nothing. */
 #ifndef KGPT_LM_FIELDS_H
 #define KGPT_LM_FIELDS_H
 
@@ -36,8 +36,8 @@ struct kg_lm_tensor_facts {
     bool rope_factors; /* LongRoPE's, short or long */
 };
 
-/* KG_E_INPUT names the first field, in the order of fields.def, that is missing or not as it must be; before them a field
- * of the architecture that has no row there. */
+/* KG_E_INPUT names a field of the architecture that has no row in fields.def, or else the first one, in the order of
+ * the rows, that is missing or not as it must be. */
 enum kg_status kg_lm_read_fields(struct kg_lm_fields *fields, const struct kg_gguf *gguf, const struct kg_lm_arch *arch,
                                  const struct kg_lm_tensor_facts *tensors, struct kg_error *error);
 
