@@ -7,6 +7,7 @@ header; so a model of another size needs no more than other bytes, sizes, and en
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import lief
@@ -19,6 +20,9 @@ from kgpt_build.kernel import check, loaders
 from kgpt_build.kernel.content import content_of
 from kgpt_build.kernel.elf import MODEL_SECTION, Image, Section, parse_image, read_image
 from kgpt_build.models import Model
+
+_E_SHOFF, _E_SHENTSIZE, _SH_OFFSET = 40, 58, 24
+_ALIGN = 64
 
 
 def content_for(image_path: Path, model: Path, chat_template: str | None) -> Model | LmBlob:
@@ -74,11 +78,30 @@ def _with_model(image: Image, model: Model | LmBlob) -> bytes:
     for piece in model.pieces() if isinstance(model, LmBlob) else [model_blob(model)]:
         data[at : at + len(piece)] = piece
         at += len(piece)
-    if place.size < section.size:  # a smaller model leaves a gap in the file: nothing of the old one stays in it
-        data[at : section.offset + section.size] = bytes(section.size - place.size)
+    if place.size < section.size:  # nothing of the old one stays in the file
+        end = section.offset + section.size
+        data[at:end] = bytes(end - at)
+        _close_gap(data, at, end)
     header = loaders.multiboot1(data)
     assert header is not None  # check_kernel found it, and nothing before the model has moved
     return loaders.with_load_end(bytes(data), header, section.address + place.size, 0)
+
+
+def _close_gap(data: bytearray, begin: int, end: int) -> None:
+    """Move what follows the zeros from ``begin`` to ``end`` down: section headers, and sections that no segment loads.
+
+    By a multiple of what any of them is aligned to, so a few zeros stay.
+    """
+    distance = (end - begin) // _ALIGN * _ALIGN
+    (headers,) = struct.unpack_from("<Q", data, _E_SHOFF)
+    size, count = struct.unpack_from("<2H", data, _E_SHENTSIZE)
+    for place in [headers + i * size + _SH_OFFSET for i in range(count)]:
+        (offset,) = struct.unpack_from("<Q", data, place)
+        if offset >= end:
+            struct.pack_into("<Q", data, place, offset - distance)
+    if headers >= end:
+        struct.pack_into("<Q", data, _E_SHOFF, headers - distance)
+    del data[end - distance : end]
 
 
 def _layout(model: Model | LmBlob) -> Layout:

@@ -165,6 +165,9 @@ def test_pack_of_a_smaller_model_leaves_nothing_of_the_old_one(tmp_path: Path) -
     packed = pack(source, MODEL, tmp_path / "new.elf")
     check.check_kernel(tmp_path / "new.elf", MODEL)
     assert large.weight_bytes()[-256:] not in packed.data
+    saved = len(model_blob(large)) - len(model_blob(MODEL))
+    assert 0 <= len(packed.data) - (source.stat().st_size - saved) < 64
+    assert [symbol.name for symbol in packed.symbols] == [symbol.name for symbol in read_image(source).symbols]
     again = pack(tmp_path / "new.elf", large, tmp_path / "again.elf")
     assert bytes(again.model_bytes() or b"") == model_blob(large)
 
