@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -60,6 +61,7 @@ class Guest:
         ``^`` and ``$`` match at line ends. Fails the test, showing the console, if it does not come in ``timeout``
         seconds or before the guest ends.
         """
+        __tracebackhide__ = True
         return self._seen(lambda: self.machine.console.expect(pattern, timeout or self._timeout))
 
     def expect_event(self, name: str, timeout: float | None = None, **fields: Any) -> Event:
@@ -68,6 +70,8 @@ class Guest:
         Fails the test as `expect` does.
         """
         from kgpt_build.vm.events import EVENTS
+
+        __tracebackhide__ = True
 
         def fits(event: Event) -> bool:
             return all(getattr(event, field) == value for field, value in fields.items())
@@ -110,11 +114,11 @@ class Guest:
     def _seen(self, look: Callable[[], T]) -> T:
         from kgpt_build.vm.transcript import NotSeen
 
+        __tracebackhide__ = True
         try:
             return look()
         except NotSeen as error:
-            message = error.message
-        pytest.fail(message)
+            raise pytest.fail.Exception(error.message) from None
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +129,8 @@ def kgpt_image(request: pytest.FixtureRequest) -> Path:
         return Path(given)
     from kgpt_build.kernel.build import build_cached
 
-    return build_cached()
+    with _failing():
+        return build_cached()
 
 
 @pytest.fixture
@@ -142,23 +147,52 @@ def kgpt_machine(request: pytest.FixtureRequest) -> Iterator[Callable[..., Guest
 
     guests: list[Guest] = []
     request.node.stash[_guests] = guests
-    qemu = str(Qemu().find())
+    with _failing():
+        qemu = str(Qemu().find())
 
     def boot(image: Path | str | None = None, *, timeout: float | None = None, **settings: Any) -> Guest:
         path = Path(image) if image is not None else request.getfixturevalue("kgpt_image")
-        wanted = RunSettings(image=path, **{"accel": request.config.getoption("--kgpt-accel"), **settings})
-        wanted = resolve(wanted, qemu, lambda line: None)
-        limit = timeout or default_timeout(TIMEOUT, wanted.accel)
-        symbols = path if wanted.medium == "kernel" else None
-        machine = Machine(replace(wanted, timeout=limit), qemu=qemu, symbols=symbols)
-        guest = Guest(machine, limit)
-        guests.append(guest)
-        machine.__enter__()
+        with _failing():
+            _require_image(path)
+            wanted = RunSettings(image=path, **{"accel": request.config.getoption("--kgpt-accel"), **settings})
+            wanted = resolve(wanted, qemu, lambda line: None)
+            limit = timeout or default_timeout(TIMEOUT, wanted.accel)
+            symbols = path if wanted.medium == "kernel" else None
+            machine = Machine(replace(wanted, timeout=limit), qemu=qemu, symbols=symbols)
+            guest = Guest(machine, limit)
+            guests.append(guest)
+            machine.__enter__()
         return guest
 
     yield boot
     for guest in guests:
         guest.machine.close()
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """What kgpt cannot do here fails the test in its own words, without a traceback through kgpt."""
+    from kgpt_build.errors import KgptError
+
+    try:
+        yield
+    except KgptError as error:
+        message = "\n  ".join([f"kgpt: {error.message}", *error.hint.splitlines()])
+        raise pytest.fail.Exception(message, pytrace=False) from None
+
+
+def _require_image(path: Path) -> None:
+    """Raise KgptError if nobody could boot ``path``: QEMU would start a machine, and end it, without a console."""
+    from kgpt_build.errors import KgptError
+
+    hint = "kgpt build makes one; give it as --kgpt-image FILE, or to kgpt_machine"
+    try:
+        with path.open("rb") as file:
+            is_empty = not file.read(1)
+    except OSError as error:
+        raise KgptError(f"cannot read the image {path}: {error.strerror}", hint) from error
+    if is_empty:
+        raise KgptError(f"the image {path} is empty", hint)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -35,12 +35,17 @@ def test_own_assertion(kgpt_machine):
 @pytest.fixture
 def report(kernel: Path, tmp_path: Path) -> str:
     """What pytest says of SUITE."""
-    (tmp_path / "test_user.py").write_text(SUITE)
+    return run(tmp_path, SUITE, kernel)
+
+
+def run(folder: Path, suite: str, image: Path) -> str:
+    """What pytest says of ``suite``, in which something fails."""
+    (folder / "test_user.py").write_text(suite)
     plugin = [] if _installed() else ["-p", "kgpt_build.pytest_plugin"]
     words = [sys.executable, "-m", "pytest", *plugin, "-p", "no:cacheprovider", "--kgpt-accel", "tcg"]
     done = subprocess.run(
-        [*words, "--kgpt-image", kernel, "test_user.py"],
-        cwd=tmp_path,
+        [*words, "--kgpt-image", image, "test_user.py"],
+        cwd=folder,
         env={key: value for key, value in ENVIRONMENT.items() if not key.startswith("PYTEST_")},
         capture_output=True,
         text=True,
@@ -64,3 +69,38 @@ def test_pass_and_failures(report: str) -> None:
     assert report.count("kgpt console 1") == 3
     assert report.count("sample  1: ") >= 2
     assert "panic: #UD" in report
+
+
+MISSING = """
+def test_the_given_one(kgpt_machine):
+    kgpt_machine()
+
+def test_another(kgpt_machine):
+    kgpt_machine("is not here.elf")
+
+def test_a_folder(kgpt_machine):
+    kgpt_machine("/")
+
+def test_an_empty_one(kgpt_machine, tmp_path):
+    (tmp_path / "empty.elf").write_bytes(b"")
+    kgpt_machine(tmp_path / "empty.elf")
+
+def test_a_wrong_setting(kgpt_machine):
+    kgpt_machine("/", machine="toaster")
+"""
+
+
+def test_a_missing_image_fails_the_test_in_one_line(tmp_path: Path) -> None:
+    """It is neither skipped, nor an error of the fixture, nor a guest that has ended without a word."""
+    report = run(tmp_path, MISSING, tmp_path / "absent.elf")
+    assert "5 failed" in report
+    assert "error" not in report.splitlines()[-1]
+    for reason in (
+        f"kgpt: cannot read the image {tmp_path}/absent.elf: No such file or directory",
+        "kgpt: cannot read the image is not here.elf: No such file or directory",
+        "kgpt: cannot read the image /: Is a directory",
+        "empty.elf is empty",
+    ):
+        assert reason in report
+    assert "Traceback" not in report
+    assert "kgpt build makes one" in report
