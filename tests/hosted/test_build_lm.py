@@ -125,3 +125,17 @@ def test_without_a_model(workshop: Path, monkeypatch: pytest.MonkeyPatch, empty_
     assert (described["lm"], described["model"]["arch"], described["model"]["file"]) == (True, "none", None)
     assert " --lm" in described["reproduce"]
     assert inspect(empty_kernel).model is not None
+
+
+def test_a_context_that_is_too_long_is_refused_before_the_boot(
+    tiny: GgufModel,
+    kernel: Path,
+    empty_kernel: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In an image that is there already, and of a model that comes as a module, which is the one in use."""
+    monkeypatch.setattr("kgpt_build.cli.run.find_qemu", lambda: "qemu")
+    for words in ([str(kernel)], [str(empty_kernel), "--model", str(tiny.path)]):
+        assert cli.invoke(["run", *words, "--ctx", "17", "--accel", "tcg", "--dry-run"]) == 2
+        assert "a context of 17 is more than Tiny llama was trained for" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from file_edits import edited
 from model_files import F64, STRING, U16, U64, ModelFile, many, model_file, one
 from verdicts import Kernel, of_host
 
+from kgpt_build.models.gguf_scan import scan
 from kgpt_build.models.lm_tensors import ARCHITECTURES
 
 TOKENIZERS = ("gpt2", "llama", "kgpt-char")
@@ -150,6 +151,23 @@ def differ(kernel: Kernel, count: int, seed: int) -> dict[str, int]:
 def test_random_edits(kernel: Kernel) -> None:
     seen = differ(kernel, 3000, seed=1)
     assert min(seen.values()) > 300  # neither side can have the same answer to everything
+
+
+def test_damaged_bytes(kernel: Kernel) -> None:
+    """Bits and bytes of the header: both take the file, or neither does. What is named may be unprintable."""
+    rng = random.Random(3)
+    files = [model_file(arch).bytes() for arch in ARCHITECTURES]
+    starts = [scan(data).start for data in files]
+    taken = 0
+    for i in range(2000):
+        data, start = bytearray(files[i % len(files)]), starts[i % len(files)]
+        for _ in range(rng.choice((1, 1, 2))):
+            at = rng.randrange(start)
+            data[at] = rng.choice((data[at] ^ 1 << rng.randrange(8), 0, 255))
+        host, theirs = of_host(bytes(data)), kernel.verdict(bytes(data))
+        assert host.taken == theirs.taken, f"host: {host}\nkernel: {theirs}"
+        taken += host.taken
+    assert 50 < taken < 1000
 
 
 @pytest.mark.slow
