@@ -1,6 +1,7 @@
 """llama.cpp's logits, for a Python that has llama_cpp: ``python llama_cpp_logits.py OUT.npz < request.json``.
 
-The request is {"model": path, "n_ctx": n, "kv": "f32" or "f16", "n_batch": n} and one of these:
+The request is {"model": path, "n_ctx": n, "kv": "f32" or "f16", "n_batch": n, "parameters": {…}}
+(further ones of llama_cpp.Llama) and one of these:
 - "tokens": their logits (T, n_vocab) go to "logits" in OUT;
 - "texts" and "n_greedy": "tokens" and "greedy" get each text's tokens and their continuation, -1 behind the end;
 - "text": "tokens" and "nll" get its tokens, and the sum of -log p of all but the first of each n_ctx of them.
@@ -35,6 +36,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         type_v=GGML_TYPES[request["kv"]],
         flash_attn=False,
         verbose=False,
+        **request["parameters"],
     )
     if "tokens" in request:
         llama.eval(request["tokens"])

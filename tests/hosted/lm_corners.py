@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from lm_tiny import N_CTX, TINY, Tiny
 
 _GLOBAL_BASE = {"rope.freq_base": 1000000.0}
@@ -84,3 +85,58 @@ CORNERS: dict[str, Tiny] = {
 }  # fmt: skip
 LLAMA_CPP_ENDS = ("pattern-1", "pattern-1-of-all", "rope-2")
 """Those in which an assertion of llama.cpp fails. It loads all others, and must compute the same."""
+
+
+def random_tiny(seed: int) -> Tiny:
+    """Any sizes and hyperparameters that both this engine and llama.cpp take."""
+    rng = np.random.default_rng(seed)
+    arch = ("llama", "qwen2", "qwen3", "gemma3", "gemma3", "phi2", "phi3", "gpt2")[int(rng.integers(8))]
+    n_head_kv, shared, head_dim = int(rng.integers(1, 5)), int(rng.integers(1, 4)), 2 * int(rng.integers(1, 17))
+    square = arch in ("qwen2", "phi2", "phi3", "gpt2")
+    if square:
+        head_dim, shared = 8 * int(rng.integers(1, 5)), 1 if arch == "gpt2" else shared
+    n_head = n_head_kv * shared
+    n_embd = n_head * head_dim if square else 4 * int(rng.integers(4, 20))
+    n_ff = 8 * int(rng.integers(1, 20))
+    more = {"rope_freqs.weight": (head_dim // 2,)} if arch == "llama" and rng.random() < 0.3 else {}
+    fields = _random_fields(rng, arch, head_dim)
+    tied = arch not in ("phi2",) and rng.random() < 0.5
+    sized = Tiny(arch, n_embd=n_embd, n_head=n_head, n_head_kv=n_head_kv, head_dim=head_dim, n_ff=n_ff, seed=seed)
+    return replace(sized, n_layer=int(rng.integers(1, 9)), tied=tied, fields=fields, more=more)
+
+
+def _random_fields(rng: np.random.Generator, arch: str, head_dim: int) -> dict[str, Any]:
+    eps = "layer_norm_epsilon" if arch in ("phi2", "gpt2") else "layer_norm_rms_epsilon"
+    fields: dict[str, Any] = {f"attention.{eps}": float(10 ** rng.uniform(-6, -1))}
+    if arch == "gpt2":
+        return fields
+    if arch in ("phi2", "phi3"):
+        fields["rope.dimension_count"] = 2 * int(rng.integers(1, head_dim // 2 + 1))
+    if rng.random() < 0.7:
+        fields["rope.freq_base"] = float(10 ** rng.uniform(1, 7))
+    kind = ("", "none", "linear", "yarn")[int(rng.integers(4))]
+    if kind:
+        fields["rope.scaling.type"] = kind
+    if kind in ("linear", "yarn"):
+        # By YaRN below 1 llama.cpp shortens what layers with a window turn, although they are not scaled.
+        least = 0 if (arch, kind) == ("gemma3", "yarn") else -2
+        fields["rope.scaling.factor"] = float(2 ** rng.uniform(least, 5))
+    if kind == "yarn":
+        fields["rope.scaling.original_context_length"] = int(2 ** rng.uniform(0, 14))
+        fields["rope.scaling.yarn_beta_fast"] = float(2 ** rng.uniform(-1, 6))
+        fields["rope.scaling.yarn_beta_slow"] = float(2 ** rng.uniform(-3, 4))
+    if rng.random() < 0.4:
+        fields["rope.scaling.attn_factor"] = float(rng.uniform(0.5, 2))
+    if arch == "gemma3" and rng.random() < 0.9:
+        fields["attention.sliding_window"] = int(2 ** rng.uniform(0, 7)) if rng.random() < 0.9 else 0
+        if rng.random() < 0.6:
+            fields["attention.sliding_window_pattern"] = int(rng.choice([0, 2, 3, 4, 6, 9]))
+        if rng.random() < 0.5:
+            fields["rope.freq_base_swa"] = float(10 ** rng.uniform(1, 6))
+    return fields
+
+
+def yarn_betas(tiny: Tiny) -> dict[str, float]:
+    """Of a file of these architectures llama.cpp does not read them, but takes them as parameters."""
+    names = ("yarn_beta_fast", "yarn_beta_slow")
+    return {name: tiny.fields[f"rope.scaling.{name}"] for name in names if f"rope.scaling.{name}" in tiny.fields}

@@ -40,7 +40,7 @@ class LlamaCpp:
         return found["tokens"].tolist(), float(found["nll"])
 
     def _ask(self, path: Path, request: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
-        whole = {"model": str(path), "n_ctx": 256, "kv": "f32", "n_batch": 256, **request}
+        whole = {"model": str(path), "n_ctx": 256, "kv": "f32", "n_batch": 256, "parameters": {}, **request}
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "out.npz"
             program = [self._python, str(Path(__file__).with_name("llama_cpp_logits.py")), str(out)]

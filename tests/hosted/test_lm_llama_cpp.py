@@ -9,7 +9,7 @@ import lm
 import numpy as np
 import pytest
 from gguf import GGUFReader, GGUFWriter, quants
-from lm_corners import CORNERS, LLAMA_CPP_ENDS
+from lm_corners import CORNERS, LLAMA_CPP_ENDS, random_tiny, yarn_betas
 from lm_llama_cpp import LlamaCpp
 from lm_measures import divergence, relative
 from lm_tiny import TINY, write
@@ -61,10 +61,19 @@ def test_tiny_models(llama_cpp: LlamaCpp, lm_library: ctypes.CDLL, tmp_path: Pat
 def test_corners(llama_cpp: LlamaCpp, lm_library: ctypes.CDLL, tmp_path: Path, name: str) -> None:
     tiny = CORNERS[name]
     path = write(tmp_path / "model.gguf", tiny)
-    theirs = llama_cpp.logits(path, TOKENS, n_ctx=48)
+    theirs = llama_cpp.logits(path, TOKENS, n_ctx=48, parameters=yarn_betas(tiny))
     assert np.isfinite(theirs).all()
     most = GELU.get(tiny.arch, 1e-5) * max(1, tiny.n_layer / 7)  # each layer's table of halves adds some
     assert relative(theirs, _ours(lm_library, path)) < most
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_hyperparameters(llama_cpp: LlamaCpp, lm_library: ctypes.CDLL, tmp_path: Path, seed: int) -> None:
+    tiny = random_tiny(seed)
+    path = write(tmp_path / "model.gguf", tiny)
+    theirs = llama_cpp.logits(path, TOKENS, n_ctx=48, parameters=yarn_betas(tiny))
+    assert np.isfinite(theirs).all()
+    assert relative(theirs, _ours(lm_library, path)) < GELU.get(tiny.arch, 1e-5) * max(1, tiny.n_layer / 2), tiny
 
 
 @pytest.mark.parametrize("name", ["mistral", "phi3"])

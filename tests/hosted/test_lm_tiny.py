@@ -11,7 +11,7 @@ import lm
 import numpy as np
 import pytest
 from hosted import floats
-from lm_corners import CORNERS
+from lm_corners import CORNERS, random_tiny
 from lm_files import interleaved
 from lm_measures import Array, relative, sha256
 from lm_tiny import PLAIN, TINY, Tiny, write
@@ -63,6 +63,16 @@ def test_corners_are_the_references(library: Library, name: str) -> None:
     expected = library.expected(CORNERS[name])
     assert np.isfinite(expected).all()
     assert relative(expected, engine.eval(TOKENS)) < ROUNDING
+
+
+def test_random_hyperparameters(library: Library) -> None:
+    for seed in range(1000, 1020):
+        tiny = random_tiny(seed)
+        engine = library.engine(tiny)
+        engine.session(n_batch=7)
+        expected = library.expected(tiny)
+        assert np.isfinite(expected).all(), tiny
+        assert relative(expected, engine.eval(TOKENS)) < 2 * ROUNDING, tiny
 
 
 @pytest.mark.parametrize("layers", [5, 7])
