@@ -14,8 +14,9 @@ void kg_report_boot(const struct kgpt *k)
     kg_print("kgpt %s: booted by %s, %lu MB of memory, %s, isa %s\n", kgpt_version, info->loader,
              (unsigned long)(info->memory_total >> 20), processor(info->cpu), kg_isa_names[k->ops.isa]);
     if (info->misses_screen) {
-        kg_print("kgpt: no screen: the loader gave no framebuffer; in GRUB use multiboot2, or start this PC by BIOS "
-                 "(CSM)\n");
+        kg_print(
+            "kgpt: no screen: the loader gave no framebuffer; in GRUB: insmod all_video, multiboot2; or start by BIOS "
+            "(CSM)\n");
     }
 }
 

@@ -21,7 +21,12 @@ def lm_options(command: Command) -> Command:
     """``--system`` to ``--stop``; a command takes them all as ``**options`` for LmSettings."""
     options = (
         click.option("--system", metavar="TEXT", help="Language models: the system prompt. [default: the template's]"),
-        click.option("--ctx", type=int, metavar="N", help="… the context, in tokens. [default: 4096, or what fits]"),
+        click.option(
+            "--ctx",
+            type=int,
+            metavar="N",
+            help="… the context, in tokens. [default: 4096, more for a long text, or what fits]",
+        ),
         click.option(
             "--kv", type=click.Choice(KV_TYPES), help="… the type of the KV cache. [default: f16; of a microgpt f32]"
         ),

@@ -8,6 +8,7 @@ import pace
 import pytest
 from boots import Boot, Kgpt, grub_disc, texts, uefi
 
+from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.events import Sample
 
 WORDS = "samples=3 seed=7 cpus=2 exit"
@@ -23,7 +24,7 @@ def disc(request: pytest.FixtureRequest, kernel: Path, tmp_path_factory: pytest.
     return request.param, grub_disc(folder, kernel, PROTOCOLS[request.param], NAMES[request.param] + WORDS)
 
 
-def check(boot: Boot, disc: tuple[str, Path], *, cpus: int = 2, **settings: object) -> None:
+def check(boot: Boot, disc: tuple[str, Path], *, cpus: int = 2, **settings: object) -> Guest:
     loader, image = disc
     expected = boot(WORDS)
     assert expected.wait().ok
@@ -34,6 +35,7 @@ def check(boot: Boot, disc: tuple[str, Path], *, cpus: int = 2, **settings: obje
     guest.expect_event("cpus", found=cpus, started=cpus)
     assert texts(guest) == texts(expected)
     assert len(texts(guest)) == 3
+    return guest
 
 
 @pytest.mark.parametrize("machine", ["pc", "q35"])
@@ -44,7 +46,9 @@ def test_bios(boot: Boot, disc: tuple[str, Path], machine: str) -> None:
 def test_uefi(boot: Boot, disc: tuple[str, Path]) -> None:
     # Multiboot 1 cannot pass on where the ACPI tables are, nor GRUB's the framebuffer, and UEFI leaves neither where a
     # BIOS does.
-    check(boot, disc, cpus=2 if disc[0] == "multiboot2" else 1, machine="q35", firmware=uefi())
+    guest = check(boot, disc, cpus=2 if disc[0] == "multiboot2" else 1, machine="q35", firmware=uefi())
+    # This menu loads no driver of GRUB's for the screen.
+    assert "kgpt: no screen: the loader gave no framebuffer; in GRUB: insmod all_video, multiboot2; " in guest.console
 
 
 @pytest.mark.parametrize(("medium", "firmware"), [("usb", "bios"), ("disk", "bios"), ("usb", "uefi")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -167,7 +168,7 @@ def test_uefi_without_graphics(boot: Boot, iso: Path, kgpt_names: list[str]) -> 
     guest = boot(image=iso, medium="cdrom", machine="q35", memory=256, firmware=uefi(), card="")
     assert guest.wait().ok
     assert not booted(guest).screen
-    guest.expect("kgpt: no screen: the loader gave no framebuffer; in GRUB use multiboot2, or start this PC by BIOS")
+    guest.expect("kgpt: no screen: the loader gave no framebuffer; in GRUB: insmod all_video, multiboot2; or start by")
     assert texts(guest) == kgpt_names
 
 
@@ -268,6 +269,7 @@ def test_a_language_model_as_a_module(boot: Boot, image_of: Maker) -> None:
     assert "kgpt: chat.gguf: " in guest.console
     assert (inspect.memory_wanted(image) or 0) > FIRMWARE + 16  # where the kernel begins
     assert "SHA-256 as expected" in guest.console
+    assert re.search(r"\[ lm\.elf +\S+ +100% ", guest.console)  # GRUB's progress
     data = image.read_bytes()
     at = data.index(TINY_LM.read_bytes()) + TINY_LM.stat().st_size // 2
     image.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])

@@ -226,10 +226,12 @@ static struct kg_file module(const char *path, int which)
 static void run(const char *cmdline)
 {
     static const struct kg_cpu cpu;
-    struct kg_file files[3] = {
+    static char notes[] = "ab\na <|im_end|> \xff b\n";
+    struct kg_file files[4] = {
         module(KG_SHELL_MODELS "/chat.gguf", 0),
         module(KG_SHELL_MODELS "/chat.kgct", 1),
         module(KG_SHELL_MODELS "/plain.gguf", 2),
+        {.name = "/files/notes", .words = "kind=file", .data = notes, .size = sizeof notes - 1},
     };
     files[1].name = files[0].name; /* the same words: a template belongs to the model before it */
     const struct kg_platform_info info = {
@@ -240,7 +242,7 @@ static void run(const char *cmdline)
         .memory_total = MEMORY,
         .arena_size = MEMORY,
         .files = files,
-        .n_files = 3,
+        .n_files = 4,
         .has_serial = true,
         .has_screen = true,
         .screen_mode = "text 80x25",

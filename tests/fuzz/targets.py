@@ -148,6 +148,7 @@ _SHELL_WORDS = (
     *("mode=chat", "mode=shell", "mode=bench", "/reset", "/system ", "/set ", "/stats", "/history", "/quit", "/help"),
     *("generate ", "chat", "models", "use 2", "use 1", "model", "bench", "mem", "cpu", "selftest", "reboot", "halt"),
     *('\\"\\"\\"', "ctx=8", "n_ctx", "pp=4", "tg=4", "repeat=1", "logprobs=3", "layers", "max_tokens=3", "samples=2"),
+    "/read notes ",
 )
 
 _ACPI_WORDS = (
