@@ -134,6 +134,7 @@ FADT_FIELDS = {
     "pm1a_cnt": (64, "<I"),
     "pm1b_cnt": (68, "<I"),
     "pm_tmr": (76, "<I"),
+    "pm1_evt_len": (88, "B"),
     "boot_arch": (109, "<H"),
     "flags": (112, "<I"),
     "reset_reg": (116, "12s"),

@@ -41,6 +41,7 @@ struct machine {
     uint64_t presses; /* times that somebody presses the power button, each after the halt or the press before */
     uint64_t restart; /* then Ctrl-Alt-Del is pressed */
     uint64_t no_serial, no_screen;
+    uint64_t button; /* what the status of PM1a holds; 0: a machine without one */
 };
 
 static struct machine *machine;
@@ -52,6 +53,9 @@ static void fake_out(uint16_t port, uint32_t size, uint32_t value)
     if (machine->n_writes < MOST_WRITES) {
         machine->writes[machine->n_writes++] = (struct write){port, size, value};
     }
+    if (port == machine->status && machine->button) {
+        machine->button &= ~value;
+    }
     if (port == machine->smi_port) {
         enabled_at = machine->us + 1000 * machine->enable_ms;
     }
@@ -62,6 +66,9 @@ static uint32_t fake_in(uint16_t port, uint32_t size)
     machine->reads++;
     if (port == machine->control && size == 2) {
         return machine->us >= enabled_at;
+    }
+    if (port == machine->status && machine->button) {
+        return (uint32_t)machine->button;
     }
     return port == machine->status && size == 2 ? 0x8100 : 0xFFFFFFFF >> (32 - 8 * size);
 }
@@ -153,16 +160,21 @@ bool kg_paging_device(uint64_t page)
     return page == machine->page;
 }
 
-/* Returns when the machine would halt. */
-void driver_end(struct machine *m, uint32_t how);
-void driver_end(struct machine *m, uint32_t how)
+static void begin(struct machine *m)
 {
     static struct kg_boot info;
-    enum { EXIT, EXIT_FOR_GOOD, REBOOT };
     machine = m;
     enabled_at = UINT64_MAX;
     info = (struct kg_boot){.rsdp = m->base, .n_regions = 1, .regions = {{m->base, m->size, KG_REGION_RAM}}};
     kg_firmware_init(&info);
+}
+
+/* Returns when the machine would halt. */
+void driver_end(struct machine *m, uint32_t how);
+void driver_end(struct machine *m, uint32_t how)
+{
+    enum { EXIT, EXIT_FOR_GOOD, REBOOT };
+    begin(m);
     if (__builtin_setjmp(end)) {
         return;
     }
@@ -173,4 +185,21 @@ void driver_end(struct machine *m, uint32_t how)
         plat_off_at_exit();
     }
     plat_exit(KG_EXIT_OK);
+}
+
+/* How often the power button is seen that is pressed three times; hundreds: seen again. */
+uint32_t driver_button(struct machine *m);
+uint32_t driver_button(struct machine *m)
+{
+    enum { PRESENT = 1 << 16, BUTTON = 0x100 };
+    uint32_t seen = 0;
+    begin(m);
+    machine->button = PRESENT;
+    seen += kg_power_pressed(); /* takes the button over */
+    for (int i = 0; i < 3; i++) {
+        machine->button |= BUTTON;
+        seen += kg_power_pressed();
+        seen += 100 * kg_power_pressed();
+    }
+    return seen;
 }

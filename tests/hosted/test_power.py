@@ -22,7 +22,7 @@ SOURCES = [
 ROOM = 0x4000
 """Bytes of memory for tables, from acpi.BASE on; behind it a page of registers."""
 REGISTERS = acpi.BASE + ROOM
-EXIT, EXIT_FOR_GOOD, REBOOT = range(3)
+EXIT, EXIT_FOR_GOOD, REBOOT, PRESS = range(4)
 FIXED_NO_REPLACE = 0x100000
 CHIPSET = [(0xCF9, 1, 0xFB), (0xCF9, 1, 0xFF)]
 KEYBOARD = [(0x64, 1, 0xFE)]
@@ -38,7 +38,7 @@ class _Machine(ctypes.Structure):
         *((name, ctypes.c_uint64) for name in ("enable_ms", "page")),
         ("writes", _Write * 64),
         *((name, ctypes.c_uint64) for name in ("n_writes", "us", "reads", "text", "triple_fault")),
-        *((name, ctypes.c_uint64) for name in ("presses", "restart", "no_serial", "no_screen")),
+        *((name, ctypes.c_uint64) for name in ("presses", "restart", "no_serial", "no_screen", "button")),
     ]
 
     @property
@@ -84,7 +84,10 @@ def end(library: Path, room: int, tmp_path: Path) -> End:
         made = _Machine(base=room, size=ROOM, page=REGISTERS)
         for name, value in facts.items():
             setattr(made, name, value)
-        driver.driver_end(ctypes.byref(made), how)
+        if how == PRESS:
+            made.presses = driver.driver_button(ctypes.byref(made))
+        else:
+            driver.driver_end(ctypes.byref(made), how)
         return made
 
     return end
@@ -204,3 +207,54 @@ def test_a_keyboard_controller_that_is_always_busy_is_not_waited_for_long(end: E
     made = end(memory([]), REBOOT)
     assert made.written == CHIPSET + KEYBOARD
     assert 1 < made.reads < 200_000
+
+
+BUTTON = 0x100
+
+
+def test_the_power_button_is_taken_over_and_seen(end: End) -> None:
+    """In ACPI mode; its bit is cleared and enabled, and cleared again each time that it was seen."""
+    tables = machine(**PM1, pm1_evt_len=4, smi_cmd=0xB2, acpi_enable=0xA0)
+    made = end(tables, PRESS, control=0x404, status=0x400, smi_port=0xB2, enable_ms=3)
+    seen = (0x400, 2, BUTTON)
+    assert made.written == [(0xB2, 1, 0xA0), seen, (0x402, 2, BUTTON), *[seen] * 3]
+    assert (made.presses, made.us) == (3, 3000)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},  # no length: no enable register
+        {"pm1_evt_len": 4, "flags": 1 << 4},  # the button is a device of the DSDT
+        {"pm1_evt_len": 4, "flags": acpi.FLAG_REDUCED},
+    ],
+)
+def test_a_button_that_is_not_there_is_left_to_the_firmware(end: End, values: dict[str, Any]) -> None:
+    made = end(machine(**PM1, **values, smi_cmd=0xB2, acpi_enable=0xA0), PRESS, control=0x404, status=0x400)
+    assert (made.presses, made.written) == (0, [])
+
+
+def test_a_status_that_nothing_clears_is_no_button(end: End) -> None:
+    """A second block whose ports are not there reads as ones; one in memory that is RAM is not touched."""
+    made = end(machine(**PM1, pm1b_evt=0x500, pm1_evt_len=4), PRESS, control=0x404, status=0x400)
+    assert made.presses == 3
+    where = {"x_pm1b_evt": register(acpi.BASE + 0x100, MEMORY, 32)}
+    made = end(machine(**PM1, pm1_evt_len=4, **where), PRESS, control=0x404, status=0x400)
+    assert made.presses == 3
+
+
+@pytest.mark.parametrize(
+    ("facts", "stays"),
+    [({}, False), ({"no_serial": 1}, True), ({"no_screen": 1, "no_serial": 1}, False), ({"no_screen": 1}, False)],
+)
+def test_a_virtual_machine_whose_screen_tells_all_stays_on(end: End, facts: dict[str, int], stays: bool) -> None:
+    made = end(machine(**PM1), EXIT, hypervisor=1, **facts)
+    assert ((0x604, 2, 0x2000) in made.written) != stays
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_the_button_and_ctrl_alt_del_after_the_end(end: End, presses: int) -> None:
+    made = end(machine(**PM1), EXIT, control=0x404, status=0x400, presses=presses)
+    assert made.written == [(0x400, 2, 0x8100), *OFF_A] * presses
+    made = end(machine(**PM1), EXIT, restart=1)
+    assert made.written == CHIPSET + KEYBOARD

@@ -41,7 +41,8 @@
 #define RESET_MS 100
 
 static bool wanted_off;
-static bool has_button;
+static struct kg_acpi_register buttons[2]; /* status registers in which a press sets a bit */
+static uint32_t n_buttons;
 
 void plat_off_at_exit(void)
 {
@@ -72,34 +73,36 @@ static void enter_acpi_mode(const struct kg_acpi_fadt *fadt)
         wait_ms(1);
 }
 
+/* A bit that cannot be cleared, as of a port that is not there, says nothing. */
 static void take_button(const struct kg_acpi_fadt *fadt)
 {
     enter_acpi_mode(fadt);
     for (uint32_t i = 0; i < 2; i++) {
         const struct kg_acpi_register *status = &fadt->pm1_status[i], *enable = &fadt->pm1_enable[i];
-        if (kg_register_usable(status, 2) && kg_register_usable(enable, 2)) {
-            kg_register_write(status, 2, PM1_POWER_BUTTON); /* a one clears it */
-            kg_register_write(enable, 2, PM1_POWER_BUTTON);
-            has_button = true;
-        }
+        if (!kg_register_usable(status, 2) || !kg_register_usable(enable, 2))
+            continue;
+        kg_register_write(status, 2, PM1_POWER_BUTTON); /* a one clears it */
+        kg_register_write(enable, 2, PM1_POWER_BUTTON);
+        if (!(kg_register_read(status, 2) & PM1_POWER_BUTTON))
+            buttons[n_buttons++] = *status;
     }
 }
 
 bool kg_power_pressed(void)
 {
     static bool looked;
-    const struct kg_acpi_fadt *fadt = kg_firmware_fadt();
-    if (!looked && fadt && fadt->power_button)
-        take_button(fadt);
+    const struct kg_acpi_fadt *fadt = looked ? NULL : kg_firmware_fadt();
     looked = true;
-    for (uint32_t i = 0; i < 2 && has_button; i++) {
-        const struct kg_acpi_register *status = &fadt->pm1_status[i];
-        if (status->address && (kg_register_read(status, 2) & PM1_POWER_BUTTON)) {
-            kg_register_write(status, 2, PM1_POWER_BUTTON);
-            return true;
+    if (fadt && fadt->power_button)
+        take_button(fadt);
+    bool pressed = false;
+    for (uint32_t i = 0; i < n_buttons; i++) {
+        if (kg_register_read(&buttons[i], 2) & PM1_POWER_BUTTON) {
+            kg_register_write(&buttons[i], 2, PM1_POWER_BUTTON);
+            pressed = true;
         }
     }
-    return false;
+    return pressed;
 }
 
 /* The type first, and then with the bit that sets it off, as the specification asks of both registers. What woke the machine the last time would
