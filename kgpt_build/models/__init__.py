@@ -16,6 +16,7 @@ from kgpt_build.models.microgpt_json import load_json
 from kgpt_build.models.model import FloatArray, Hyperparameters, Model, tensor_shapes
 from kgpt_build.models.no_model import NO_MODEL, NoModel
 from kgpt_build.models.tokenizer import CharTokenizer
+from kgpt_build.words import shown_bytes
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -76,7 +77,7 @@ def _load(path: Path) -> Model | GgufModel:
     if magic.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"", b"{", b"["):
         return load_json(path)
     raise KgptError(
-        f"neither a GGUF file nor JSON: it begins with {magic!r}",
+        f"neither a GGUF file nor JSON: it begins with {shown_bytes(magic)}",
         "give a .gguf file, or a .json of microgpt's state_dict",
     )
 

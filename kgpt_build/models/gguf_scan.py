@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf_types import TYPES, type_name
+from kgpt_build.words import shown_bytes
 
 Data: TypeAlias = bytes | mmap.mmap | memoryview
 
@@ -141,7 +142,9 @@ def scan(data: Data) -> Scan:
     cursor = _Cursor(data)
     magic = cursor.skip(4, "the magic")
     if magic != MAGIC:
-        raise KgptError(f"not a GGUF file: it begins with {magic!r}, not {MAGIC!r}", "give a .gguf file")
+        raise KgptError(
+            f"not a GGUF file: it begins with {shown_bytes(magic)}, not {shown_bytes(MAGIC)}", "give a .gguf file"
+        )
     version = cursor.u32("the version")
     _check_version(version)
     n_tensors = _count(cursor.u64("the number of tensors"), "tensors", MAX_TENSORS)

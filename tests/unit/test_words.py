@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import kgpt_build
-from kgpt_build.words import counted
+from kgpt_build.words import counted, shown_bytes
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,16 @@ def test_there_is_one_way_to_count() -> None:
     sources = [path for path in Path(kgpt_build.__file__).parent.rglob("*.py") if path.name != "words.py"]
     own = [path.name for path in sources if re.search(r"""(['"])s\1 ?(\*|if)|(else|\*) ?(['"])s\4""", path.read_text())]
     assert own == []
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"root", '"root"'),
+        (b"PK\x03\x04", "the bytes 50 4b 03 04"),
+        ("ä".encode(), "the bytes c3 a4"),
+        (b"", "the bytes "),
+    ],
+)
+def test_bytes_are_not_said_as_python_writes_them(data: bytes, said: str) -> None:
+    assert shown_bytes(data) == said
