@@ -94,7 +94,7 @@ def iso(**options: Any) -> None:
     type=int,
     default=0,
     metavar="MB",
-    help="Keep as much free on it for what is copied there later. [default: 0]",
+    help="Keep as much free on it for what is copied there later. [default: none]",
 )
 def usb(room: int, **options: Any) -> None:
     """Write the image of a USB stick: one FAT partition that other systems show too, for BIOS and UEFI.

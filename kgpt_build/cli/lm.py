@@ -36,13 +36,13 @@ def lm_options(command: Command) -> Command:
             help="… a full context is an error, or forgets its older half. [default: error]",
         ),
         click.option("--think", type=click.Choice(THINK), help="… where the template can: think aloud. [default: on]"),
-        click.option("--typical-p", type=float, metavar="P", help="… locally typical sampling. [default: 1, off]"),
-        click.option(
-            "--repeat-penalty", type=float, metavar="F", help="… of tokens that were there. [default: 1, off]"
-        ),
+        click.option("--typical-p", type=float, metavar="P", help="… locally typical sampling. [default: off]"),
+        click.option("--repeat-penalty", type=float, metavar="F", help="… of tokens that were there. [default: off]"),
         click.option("--repeat-last-n", type=int, metavar="N", help="… among the last N. [default: 64]"),
-        click.option("--frequency-penalty", type=float, metavar="F", help="… for each time a token was there. [0]"),
-        click.option("--presence-penalty", type=float, metavar="F", help="… if a token was there at all. [0]"),
+        click.option(
+            "--frequency-penalty", type=float, metavar="F", help="… for each time it was there. [default: off]"
+        ),
+        click.option("--presence-penalty", type=float, metavar="F", help="… if it was there at all. [default: off]"),
         click.option("--logit-bias", multiple=True, metavar="ID±B", help="… more or less of a token; repeatable."),
         click.option("--stop", multiple=True, metavar="TEXT", help="… end the reply before TEXT; repeatable."),
         click.option("--logprobs", type=int, metavar="N", help="… tell the N likeliest of each token (with --json)."),

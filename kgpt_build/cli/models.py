@@ -19,14 +19,18 @@ if TYPE_CHECKING:
 
 @click.command("models")
 @click.option("--remove", type=ModelName("pulled"), metavar="NAME", help="Remove this one.")
-@json_option("Print them as a JSON list.")
+@json_option("Print them as a JSON list; with --remove, what is gone.")
 def command(remove: Path | None, as_json: bool) -> None:
     """List the language models that kgpt pull has got. Each name is a MODEL for build, run, pack and the others."""
     from kgpt_build.models import catalog
 
     if remove is not None:
         gone = catalog.remove(str(remove))
-        click.echo(f"removed {gone.name}: {gone.size:,} bytes")
+        click.echo(
+            json.dumps({"name": gone.name, "size": gone.size})
+            if as_json
+            else f"removed {gone.name}: {gone.size:,} bytes"
+        )
         return
     rows = [_described(model) for model in catalog.pulled()]
     if as_json:

@@ -77,7 +77,7 @@ class Wishes:
 
     @property
     def _alone(self) -> bool:
-        return self.one_shot or self.as_json or self.mode == "selftest"
+        return self.one_shot or self.as_json or self.mode in ("bench", "selftest")
 
 
 def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
@@ -105,17 +105,25 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
 @click.option(
     "--seed", callback=_seed, metavar="S", help="The same seed gives the same texts; or: random. [default: 42]"
 )
-@click.option("--temperature", type=float, metavar="T", help="0 takes the likeliest. [default: 0.5; 0.8]")
-@click.option("--top-k", type=int, metavar="K", help="Choose among the K likeliest tokens. [default: 0, off; 40]")
 @click.option(
-    "--top-p", type=float, metavar="P", help="… the likeliest that make up P together. [default: 1, off; 0.95]"
-)
+    "--temperature", type=float, metavar="T",
+    help="0 takes the likeliest token. [default: 0.5; of a language model 0.8]",
+)  # fmt: skip
 @click.option(
-    "--min-p", type=float, metavar="P", help="… those at least P times as likely as the likeliest. [default: 0; 0.05]"
-)
-@click.option("--max-tokens", type=int, metavar="N", help="End each text after N tokens. [default: 0, never]")
+    "--top-k", type=int, metavar="K",
+    help="Choose among the K likeliest tokens. [default: all; of a language model 40]",
+)  # fmt: skip
 @click.option(
-    "--mode", type=click.Choice(["generate", "chat", "shell", "selftest"]),
+    "--top-p", type=float, metavar="P",
+    help="Choose among the likeliest that make up P together. [default: all; of a language model 0.95]",
+)  # fmt: skip
+@click.option(
+    "--min-p", type=float, metavar="P",
+    help="Choose among those at least P times as likely as the likeliest. [default: all; of a language model 0.05]",
+)  # fmt: skip
+@click.option("--max-tokens", type=int, metavar="N", help="End each text after N tokens. [default: never]")
+@click.option(
+    "--mode", type=click.Choice(["generate", "chat", "shell", "train", "bench", "selftest"]),
     help="What the kernel does. [default: chat with a language model that has a template, else generate]",
 )  # fmt: skip
 @lm_options
@@ -154,9 +162,8 @@ def command(
     IMAGE is what kgpt build made, or a disc or stick (kgpt image); a MODEL (a file, or a name: kgpt pull lists them) is
     got if it is not here, and built first; without either, the image in ./build, or else the model.gguf in this folder,
     or else the default model. On a terminal, or with --display: 20 texts, then the kernel's shell; of a language model,
-    a chat; Ctrl-] leaves. Elsewhere: 20 texts, or the answer to --prompt, and the end. Of two defaults the second is a
-    language model's, which also gets all processors (at most 8) unless --cpus says how many. --verbose also tells
-    what each reply took.
+    a chat; Ctrl-] leaves. Elsewhere: 20 texts, or the answer to --prompt, and the end. A language model gets all
+    processors (at most 8) unless --cpus says how many. --verbose also tells what each reply took.
 
     Exit codes: 0 good, 1 refused, 2 usage, 3 a tool is missing, 4 panic or failed self-test, 5 the machine reset or
     was lost, 124 timeout.
@@ -289,8 +296,8 @@ def _check_model(model: Model | GgufModel | NoModel, lm: LmSettings, wishes: Wis
 
 def _refuse_lm_settings(what: str, lm: LmSettings, wishes: Wishes, texts: Sequence[Text]) -> None:
     given = [*lm.given, *(text.kind for text in texts if text.kind != PROMPT)]
-    if given or wishes.mode == "chat":
-        word = given[0].replace("_", "-") if given else "mode chat"
+    if given or wishes.mode in ("chat", "bench"):
+        word = given[0].replace("_", "-") if given else f"mode {wishes.mode}"
         raise UsageError(f"--{word} is for language models, and {what}", "leave it out")
 
 

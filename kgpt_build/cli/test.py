@@ -135,7 +135,7 @@ def _matrix(
     chosen = axes.only(axes.reduced(every) if reduced else every, only)
     start = time.monotonic()
     if listed:
-        click.echo("\n".join(case.name for case in chosen))
+        _list(chosen, as_json=as_json)
         return
     workers = jobs or max(1, (os.cpu_count() or 2) // 2)
     report = _run_matrix(_Plan(chosen, only, reduced), not_run, workers, quiet=as_json)
@@ -147,6 +147,13 @@ def _matrix(
     if report.failed:
         raise GuestFailed(report.summary)
     click.echo(f"kgpt: {report.summary}", err=as_json)
+
+
+def _list(chosen: list[Case], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([{"name": case.name, "machine": dict(case.values)} for case in chosen], indent=1))
+    else:
+        click.echo("\n".join(case.name for case in chosen))
 
 
 @dataclass(frozen=True)

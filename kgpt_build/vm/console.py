@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import select
 import signal
@@ -19,7 +18,7 @@ from kgpt_build.vm.guest_run import GuestRun
 from kgpt_build.vm.loader_output import LoaderOutput
 from kgpt_build.vm.terminal import LineEnds, knows_sequences, wants_colors
 from kgpt_build.vm.transcript import PlainText
-from kgpt_build.vm.verdict import Verdict
+from kgpt_build.vm.verdict import Verdict, beside_console
 
 LEAVE = b"\x1d"
 LEAVE_NAME = "Ctrl-]"
@@ -68,7 +67,7 @@ def interact(machine: GuestRun, stdin: int = 0, stdout: int = 1) -> Verdict:
             _write(stdout, _PLAIN)  # the guest may have ended amid what was typed
         if last not in (b"", b"\n"):
             _write(stdout, b"\n")
-    return dataclasses.replace(machine.wait(), tail=loader.tail())
+    return beside_console(machine.wait(), loader.tail())
 
 
 def _loader_output(machine: GuestRun) -> LoaderOutput:
@@ -121,7 +120,7 @@ def stream(machine: GuestRun, write: Callable[[str], None], also: Callable[[], N
         if text := plain.feed(loader.feed(data)):
             write(text)
 
-    return dataclasses.replace(machine.wait(all_of(poll, also)), tail=loader.tail())
+    return beside_console(machine.wait(all_of(poll, also)), loader.tail())
 
 
 def all_of(*polls: Callable[[], None] | None) -> Callable[[], None]:

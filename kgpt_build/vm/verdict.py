@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from kgpt_build.errors import GuestFailed, KgptError, MachineLost, RunTimeout
@@ -37,6 +37,8 @@ class Verdict:
     tail: str = ""
     """The console's last lines, where they help."""
     panic: Panic | None = None
+    from_guest: bool = False
+    """``message`` and ``hint`` are the guest's own words, which its console has too."""
 
     @property
     def ok(self) -> bool:
@@ -56,6 +58,11 @@ class Verdict:
             return None
         tail = f"the console's last lines:\n{self.tail}" if self.tail else ""
         return kind(self.message, "\n".join(part for part in (self.hint, tail) if part))
+
+
+def beside_console(verdict: Verdict, tail: str) -> Verdict:
+    """``verdict`` where the console was shown: the guest's hint stands there already. ``tail``: what was not shown."""
+    return replace(verdict, hint="" if verdict.from_guest else verdict.hint, tail=tail)
 
 
 @dataclass(frozen=True)
@@ -131,14 +138,14 @@ def _by_code(seen: Observed, exit_event: Exit) -> Verdict:
         error = _last(seen, Error)
         if error is None:
             return Verdict("refused", "the kernel refused to go on, and did not say why", tail=seen.tail)
-        return Verdict("refused", error.message, error.hint)
+        return Verdict("refused", error.message, error.hint, from_guest=True)
     if exit_event.code == FAILED:
         failed = [test for test in seen.events if isinstance(test, SelfTest) and not test.ok]
         lines = "\n".join(f"{test.name}: {test.message}" for test in failed)
         if failed:
             return Verdict("failed", f"{counted(len(failed), 'self-test')} failed", lines)
         if error := _last(seen, Error):
-            return Verdict("failed", error.message, error.hint)
+            return Verdict("failed", error.message, error.hint, from_guest=True)
         return Verdict("failed", f"the guest failed ({exit_event.reason})", tail=seen.tail)
     return _lost(seen, f"the guest ended with the unknown code {exit_event.code}")
 

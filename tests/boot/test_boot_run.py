@@ -18,6 +18,8 @@ from fakes import fake_program
 from odd import ALL_ODD, ODD_NAMES
 
 from kgpt_build import models
+from kgpt_build.kernel.build import build_cached
+from kgpt_build.training.corpus import read_corpus
 
 
 def test_no_arguments_is_twenty_names(kgpt: Kgpt) -> None:
@@ -398,3 +400,25 @@ def test_a_stick_with_a_language_model_gets_all_processors(
     assert processors(str(stick)) == "6"
     assert processors(str(stick), "--cpus", "2") == "2"
     assert processors(str(quick_disc)) == "1"
+
+
+def test_a_hint_of_the_guest_is_said_once(kgpt: Kgpt, kernel: Path) -> None:
+    done = kgpt("run", kernel, "--accel", "tcg", "--cmdline", "xyz=1")
+    assert done.returncode == 1
+    assert (done.stdout + done.stderr).count("known keys: ") == 1
+    assert done.stderr.splitlines()[-1] == 'kgpt: error: unknown key "xyz" on the command line'
+    alone = kgpt("run", kernel, "--accel", "tcg", "--prompt", "a", "--cmdline", "xyz=1")
+    assert (alone.stdout + alone.stderr).count("known keys: ") == 1, "nothing of the console is shown here"
+
+
+def test_modes_that_few_images_have(kgpt: Kgpt, kernel: Path) -> None:
+    trains = build_cached(corpus=read_corpus(None).embedded())
+    trained = kgpt("run", trains, "--accel", "tcg", "--mode", "train", "--cmdline", "steps=2", "--samples", 1)
+    assert trained.returncode == 0, trained.stderr
+    assert "step    2 /    2 | loss " in trained.stdout
+    refused = kgpt("run", kernel, "--accel", "tcg", "--mode", "train")
+    assert refused.returncode == 1
+    assert "this image was built without training" in refused.stderr
+    bench = kgpt("run", kernel, "--accel", "tcg", "--mode", "bench")
+    assert bench.returncode == 2
+    assert "--mode bench is for language models" in bench.stderr

@@ -141,3 +141,10 @@ def test_usage(kgpt: Kgpt, words: list[str], code: int, message: str) -> None:
     done = kgpt("test", *words)
     assert done.returncode == code, done.stderr
     assert message in done.stderr
+
+
+def test_the_list_of_machines_is_json_too(kgpt: Kgpt) -> None:
+    listed = kgpt("test", "--matrix", "--reduced", "--list").stdout.splitlines()
+    data = json.loads(kgpt("test", "--matrix", "--reduced", "--list", "--json").stdout)
+    assert [item["name"] for item in data] == listed
+    assert all(item["machine"]["loader"] in item["name"] for item in data)

@@ -186,3 +186,15 @@ def test_make_run_tells_how_to_chat_and_make_chat_does() -> None:
     assert "make chat" in lines("run")
     assert re.search(r"^\S+/kgpt run smollm2-135m", lines("chat"), re.MULTILINE)
     assert chat.MODEL == "smollm2-135m"
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_default_in_a_help_text_is_one_value_in_words(name: str) -> None:
+    """ "[default: 0, off; 40]" says neither what 0 means nor whose 40 is."""
+    command = cli.cli.get_command(click.Context(cli.cli), name)
+    assert command is not None
+    commands = [*command.commands.values()] if isinstance(command, click.Group) else [command]
+    texts = [option.help or "" for each in commands for option in each.params if isinstance(option, click.Option)]
+    for text in texts:
+        assert not re.search(r"\[default: [^\]]*(; [\d.]+\]|, off)", text), text
+        assert not re.search(r"\[[\d.]+\]", text), text
