@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -116,7 +117,8 @@ class HostedMachine(GuestRun):
             tail=self.console.tail(),
             describe_panic=self._describe_panic,
         )
-        return judge(seen)
+        verdict = judge(seen)
+        return replace(verdict, hint="give it more with --timeout") if timed_out else verdict
 
 
 def _pieces(fd: int) -> Iterator[bytes]:

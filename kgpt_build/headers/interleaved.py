@@ -5,8 +5,10 @@ It takes a moment, so the result is kept in the cache, by the SHA-256 of the ori
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
@@ -16,23 +18,52 @@ import numpy as np
 from kgpt_build import paths
 from kgpt_build.headers import interleave
 from kgpt_build.models import GgufModel
+from kgpt_build.models.file_hash import cached_sha256
 from kgpt_build.models.gguf_scan import Data, Scan
 
 _KEPT = 8
 _KEPT_BYTES = 2 << 30
+_TOUCH_SECONDS = 1800
+_whole: set[Path] = set()
+"""Those that this process has looked at."""
 
 
 def file_of(model: GgufModel) -> Path:
-    """The file of ``model``, interleaved; it is written if it is not in the cache. Raises KgptError."""
-    folder = paths.make_cache_dir("interleaved")
-    path = folder / f"{model.sha256}-{_layout()}.gguf"
-    if path.is_file() and path.stat().st_size == model.size:
-        os.utime(path)
+    """The file of ``model``, interleaved; it is written if it is not in the cache, whole. Raises KgptError."""
+    path = paths.cache_dir() / "interleaved" / f"{model.sha256}-{_layout()}.gguf"
+    if (path in _whole and path.is_file()) or _is_whole(path):
+        _whole.add(path)
         return path
+    folder, digest = paths.make_cache_dir(path.parent.name), hashlib.sha256()
     with model.mapped() as data:
-        paths.write_pieces_atomically(path, pieces(data, model.header))
+        paths.write_pieces_atomically(path, _hashed(pieces(data, model.header), digest))
+    _whole.add(path)
+    paths.write_atomically(_seal(path), digest.hexdigest().encode())
     paths.prune(list(folder.glob("*.gguf")), most=_KEPT, most_bytes=_KEPT_BYTES)
     return path
+
+
+def _seal(path: Path) -> Path:
+    """The file that holds the SHA-256 of ``path``."""
+    return path.with_suffix(".sha256")
+
+
+def _is_whole(path: Path) -> bool:
+    """Is ``path`` there as it was written? What time stamps and sizes do not show would end up in every image."""
+    try:
+        is_whole = _seal(path).read_text() == cached_sha256(path)
+    except OSError:
+        return False
+    with contextlib.suppress(OSError):  # a cache that cannot be written
+        if time.time() - path.stat().st_mtime > _TOUCH_SECONDS:  # not each time: its hash is known by its time stamps
+            os.utime(path)
+    return is_whole
+
+
+def _hashed(content: Iterator[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    for piece in content:
+        digest.update(piece)
+        yield piece
 
 
 def pieces(data: Data, header: Scan) -> Iterator[bytes]:

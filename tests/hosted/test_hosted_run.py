@@ -78,7 +78,7 @@ def test_a_long_prompt_reaches_it(kgpt: Kgpt) -> None:
         (["--cmdline", "nokey=1"], 1, "nokey"),
         (["--cmdline", "fault=ud"], 4, "panic: #UD"),
         (["--cmdline", "fault=reset"], 5, "ended without a verdict (killed by SIGKILL)"),
-        (["--cmdline", "fault=hang", "--timeout", "1"], 124, "did not end within 1 seconds"),
+        (["--cmdline", "fault=hang", "--timeout", "2"], 124, "did not end within 2 seconds\n  give it more"),
         (["--accel", "tcg"], 2, "--accel is for QEMU"),
         (["--no-serial"], 2, "--no-serial is for QEMU"),
         (["--ctx", "5"], 2, "--ctx is for language models"),
@@ -89,6 +89,7 @@ def test_exit_codes_are_those_of_a_machine(kgpt: Kgpt, words: list[str], code: i
     assert done.returncode == code, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert "--gdb" not in done.stderr  # which is QEMU's
 
 
 def test_the_program_itself_is_run(kgpt: Kgpt, program: Path, kernel: Path, tmp_path: Path) -> None:

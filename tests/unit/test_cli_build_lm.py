@@ -91,6 +91,7 @@ def test_what_the_kernel_refuses_is_not_built(
 
 
 def test_the_command_that_gets_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["build", "smollm2-135m"], ["run", "smollm2-135m"], ["verify", "smollm2-135m"]):
+    """kgpt run and kgpt chat get it by themselves; no other command does."""
+    for words in (["build", "smollm2-135m"], ["pack", "x", "smollm2-135m"], ["verify", "smollm2-135m"]):
         assert invoke(words) == 1
         assert capsys.readouterr().err.splitlines()[-1].strip() == "kgpt pull smollm2-135m"

@@ -46,13 +46,26 @@ def test_matrices_are_interleaved_and_nothing_else_changes(tiny: GgufModel) -> N
             assert ours == theirs
 
 
-def test_the_interleaved_file_is_made_once(tiny: GgufModel, own_cache: Path) -> None:
+def test_the_interleaved_file_is_made_once_and_anew_where_it_is_damaged(
+    tiny: GgufModel, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = interleaved.file_of(tiny)
     assert path.parent == own_cache / "interleaved"
-    path.write_bytes(bytes(tiny.size))  # not made again: size and name are right
-    assert interleaved.file_of(tiny).read_bytes() == bytes(tiny.size)
-    path.write_bytes(b"cut off")
-    assert interleaved.file_of(tiny).stat().st_size == tiny.size
+    good, inode = path.read_bytes(), path.stat().st_ino
+    forget(monkeypatch)
+    assert interleaved.file_of(tiny).stat().st_ino == inode
+    for damaged in (bytes(tiny.size), b"cut off", good[:-1] + bytes([good[-1] ^ 1])):
+        path.write_bytes(damaged)
+        forget(monkeypatch)
+        assert interleaved.file_of(tiny).read_bytes() == good
+    path.with_suffix(".sha256").unlink()
+    forget(monkeypatch)
+    assert interleaved.file_of(tiny).read_bytes() == good
+
+
+def forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another process finds it."""
+    monkeypatch.setattr(interleaved, "_whole", set())
 
 
 def test_the_blob(tiny: GgufModel) -> None:
