@@ -51,13 +51,11 @@ static const char *skip_file_name(const char *text, bool always)
 
 static void read_cmdline(struct kg_boot *boot, const struct multiboot_info *mb)
 {
-    if (!(mb->flags & FLAG_CMDLINE) || mb->cmdline == 0)
-        return;
-    const char *text = (const char *)(uintptr_t)mb->cmdline;
     const char *name =
         (mb->flags & FLAG_LOADER_NAME) && mb->boot_loader_name ? (const char *)(uintptr_t)mb->boot_loader_name : "";
     boot->for_people = !is_qemu(name);
-    kg_boot_set_cmdline(boot, skip_file_name(text, !boot->for_people));
+    if ((mb->flags & FLAG_CMDLINE) && mb->cmdline)
+        kg_boot_set_cmdline(boot, skip_file_name((const char *)(uintptr_t)mb->cmdline, !boot->for_people));
 }
 
 static void read_memory(struct kg_boot *boot, const struct multiboot_info *mb)
