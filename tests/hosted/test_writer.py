@@ -11,6 +11,8 @@ from collections.abc import Iterable
 import pytest
 from screen import Format, Screen, build, cell
 
+from kgpt_build.vm.terminal import visible
+
 KERNEL, MODEL, USER = 0, 1, 2
 _WRITE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t)
 _SIGHTS = "one two three, four; fifteen-sixteen (seventeen) écoutez naïve Straße 你好世界 日本語 👋 🇩🇪 e\u0301 a\tb"
@@ -131,6 +133,14 @@ def test_every_terminal_can_do_it(library: ctypes.CDLL) -> None:
     writer.say("aaaa bbbbbb", MODEL)
     writer.say("typed", USER)
     assert writer.text == "aaaa bbbb\b\b\b\b    \b\b\b\b\nbbbbbbtyped"
+
+
+def test_host_and_kernel_show_the_same_characters(library: ctypes.CDLL) -> None:
+    for code in [*range(0x3000), 0xFEFF, 0x1F600, 0xE0001]:
+        if code not in (0x0A, 0x0D):
+            writer = Writer(library)
+            writer.say(chr(code))
+            assert writer.text == visible(chr(code)), hex(code)
 
 
 @pytest.mark.parametrize("columns", [0, 80])

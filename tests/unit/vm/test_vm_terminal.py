@@ -1,4 +1,4 @@
-"""The terminal is as it was before, however raw mode is left."""
+"""The terminal is as it was before, however raw mode is left; and what is said of it to the kernel."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from kgpt_build.vm.console import raw_terminal
+from kgpt_build.vm.terminal import LineEnds, kernel_words
 
 PROGRAM = """
 import os, sys
@@ -83,3 +84,40 @@ def test_restored_when_the_process_ends(terminal: tuple[int, int], then: str, nu
         process.send_signal(number)
     assert process.wait(20) == status
     assert termios.tcgetattr(theirs) == before
+
+
+def test_line_ends_are_those_of_a_terminal_that_adds_a_return_itself() -> None:
+    written = b"a\r\nb\rc\n\r\r\n\r\nend\rx"
+    for size in range(1, len(written)):
+        lines = LineEnds()
+        pieces = [lines.feed(written[i : i + size]) for i in range(0, len(written), size)]
+        assert b"".join(pieces) == b"a\nb\rc\n\r\n\nend\rx"
+
+
+@pytest.mark.parametrize(
+    ("env", "columns", "words"),
+    [
+        ({"TERM": "xterm"}, 40, ["output=color", "columns=40"]),
+        ({"TERM": "xterm", "NO_COLOR": ""}, 0, ["output=color"]),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, 80, ["output=plain", "columns=80"]),
+        ({"TERM": "dumb"}, 80, ["output=plain", "columns=80"]),
+        ({}, 80, ["output=plain", "columns=80"]),
+    ],
+)
+def test_the_kernel_is_told_what_the_terminal_is(
+    terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch, env: dict[str, str], columns: int, words: list[str]
+) -> None:
+    for name in ("TERM", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    termios.tcsetwinsize(terminal[1], (24, columns))
+    assert kernel_words(terminal[1], interactive=True) == words
+    assert kernel_words(terminal[1], interactive=False) == []
+
+
+def test_a_pipe_is_raw() -> None:
+    read, write = os.pipe()
+    assert kernel_words(write, interactive=False) == ["output=raw"]
+    os.close(read)
+    os.close(write)
