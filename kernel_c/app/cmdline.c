@@ -123,7 +123,7 @@ static const struct kg_key *find_key(const char *name, enum kg_key_place place)
 static enum kg_status unknown_key(const char *name, enum kg_key_place place, struct kg_error *error)
 {
     const char *names[MOST_KEYS + 1];
-    char list[384];
+    char list[sizeof error->hint];
     size_t n = 0;
     for (size_t i = 0; i < n_keys() && n < MOST_KEYS; i++) {
         if (!(key_at(i)->not_in & place)) {

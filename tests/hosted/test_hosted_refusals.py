@@ -89,3 +89,9 @@ def test_wrong_options_of_the_program_itself(hosted: Hosted, words: list[str], m
     assert done.returncode == 2
     assert message in done.stderr
     assert "usage: kgpt-hosted" in done.stderr
+
+
+def test_the_hint_names_every_key(hosted: Hosted, without_model: Hosted) -> None:
+    """The last ones of both tables too."""
+    assert " fault\n" in hosted.run("xyzzy exit").console
+    assert " repeat\n" in without_model.run("xyzzy exit").console

@@ -8,7 +8,7 @@
 
 struct kg_error {
     char message[320];
-    char hint[320];
+    char hint[640]; /* lists of names are long */
 };
 
 /* All are printf-like (see kgpt/format.h), and put a '?' for every byte that is part of no printable character. The first two return
