@@ -118,7 +118,7 @@ def _random_fields(rng: np.random.Generator, arch: str, head_dim: int) -> dict[s
     if kind:
         fields["rope.scaling.type"] = kind
     if kind in ("linear", "yarn"):
-        # By YaRN below 1 llama.cpp shortens what layers with a window turn, although they are not scaled.
+        # By YaRN below 1 llama.cpp lengthens what layers with a window turn, although they are not scaled.
         least = 0 if (arch, kind) == ("gemma3", "yarn") else -2
         fields["rope.scaling.factor"] = float(2 ** rng.uniform(least, 5))
     if kind == "yarn":
