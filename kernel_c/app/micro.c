@@ -6,6 +6,7 @@
 #include "keys.h"
 #include "print.h"
 #include "report.h"
+#include "texts.h"
 #include "training.h"
 #include "verdict.h"
 
@@ -85,6 +86,20 @@ static enum kg_status carve_memory(struct kgpt *k, struct kg_error *error)
     return kg_error_set(error, KG_E_MEMORY, "the memory was sized too small: this is a defect of kgpt");
 }
 
+/* Where nothing is trained, a prompt is all that a loader can bring. */
+static enum kg_status check_files(const struct kg_platform_info *info, struct kg_error *error)
+{
+    for (size_t i = 0; i < info->n_files && !kg_can_train; i++) {
+        if (!kg_file_is(&info->files[i], "prompt")) {
+            kg_error_set(error, KG_E_INPUT, "this image holds a microgpt, and has no use for the boot module \"%.80s\"",
+                         info->files[i].name);
+            kg_error_hint(error, "leave it out, or build an image for it: kgpt build --lm, --train");
+            return KG_E_INPUT;
+        }
+    }
+    return KG_OK;
+}
+
 enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
 {
     if (k->config.mode == KG_MODE_CHAT || k->config.mode == KG_MODE_BENCH) {
@@ -93,7 +108,10 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
         kg_error_hint(error, "build an image of one: kgpt build MODEL.gguf");
         return KG_E_INPUT;
     }
-    enum kg_status status = open_model(k, error);
+    enum kg_status status = check_files(k->info, error);
+    if (status == KG_OK) {
+        status = open_model(k, error);
+    }
     if (status == KG_OK) {
         status = check_memory(k, error);
     }

@@ -34,11 +34,32 @@ const struct kg_file *kg_saved_training(const struct kg_platform_info *info)
     return first_file(info, true);
 }
 
+/* One text and one saved training can be used: what else came would be passed over without a word. */
+static enum kg_status check_files(const struct kg_platform_info *info, struct kg_error *error)
+{
+    size_t n[2] = {0};
+    for (size_t i = 0; i < info->n_files; i++) {
+        if (!kg_file_is(&info->files[i], "prompt")) {
+            n[is_saved_training(&info->files[i])]++;
+        }
+    }
+    if (n[false] <= 1 && n[true] <= 1) {
+        return KG_OK;
+    }
+    kg_error_set(error, KG_E_INPUT, "the loader brought %zu texts and %zu saved trainings", n[false], n[true]);
+    kg_error_hint(error, "bring one of each at most");
+    return KG_E_INPUT;
+}
+
 enum kg_status kg_documents_read(struct kgpt *k, struct kg_documents *documents, struct kg_error *error)
 {
     const struct kg_file *file = first_file(k->info, false);
     const struct kg_train_config *config = &k->config.train;
     uint32_t block = config->text ? config->block_size : 0;
+    enum kg_status status = check_files(k->info, error);
+    if (status != KG_OK) {
+        return status;
+    }
     if (!file && kgpt_corpus_size == 0) {
         kg_error_set(error, KG_E_INPUT, "training needs a corpus: none is in the image, and the loader brought none");
         kg_error_hint(error, "use kgpt train, kgpt build --corpus FILE, or a `module` line in GRUB");

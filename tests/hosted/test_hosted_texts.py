@@ -46,6 +46,22 @@ def test_a_microgpt_goes_on_from_a_long_prompt(roomy: Hosted, tmp_path: Path) ->
     assert done.samples()[0].startswith(LONG)
 
 
+def test_a_module_that_nobody_reads(hosted: Hosted, training: Hosted, tmp_path: Path) -> None:
+    """A model for an image that takes none, and a second text to train on."""
+    done = hosted.run("exit", options=("--module", str(MODEL)))
+    assert done.returncode == 1
+    assert done.one("error")["message"] == (
+        f'this image holds a microgpt, and has no use for the boot module "{str(MODEL)[:80]}"'
+    )
+    for name in ("one", "two"):
+        (tmp_path / name).write_text("anna\nbob\n" * 20)
+    texts = ("--module", str(tmp_path / "one"), "--module", str(tmp_path / "two"))
+    line = "mode=train steps=1 batch=1 samples=1 exit"
+    done = training.run(line, options=texts)
+    assert done.returncode == 1
+    assert done.one("error")["message"] == "the loader brought 2 texts and 0 saved trainings"
+
+
 def test_a_prompt_longer_than_a_microgpts_context(roomy: Hosted, hosted: Hosted, tmp_path: Path) -> None:
     for program, text, has in ((roomy, LONG * 2, "12000 tokens, more than the 8191"), (hosted, "a" * 20, "20 tokens")):
         done = program.run("exit", options=text_module(tmp_path, "prompt", text))
