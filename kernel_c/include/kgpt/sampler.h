@@ -37,12 +37,12 @@ enum kg_status kg_sampler_init(struct kg_sampler *sampler, uint32_t n_vocab, str
 uint32_t kg_sample(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,
                    struct kg_random *random);
 
-/* The parts, for candidates that are sorted but for the first two. */
-
-/* Lets the candidate at `root` sink to its place in a heap of n whose top is the one that comes last. */
+/* The parts. Those after kg_candidates_sort take sorted candidates.
+ *
+ * Lets the candidate at `root` sink to its place in a heap of n whose top is the one that comes last. */
 void kg_candidates_sink(struct kg_candidate *heap, uint32_t root, uint32_t n);
 
-/* The largest logit first, of equal ones the lowest id: a total order, so that the result does not depend on how it is done. */
+/* The largest logit first, of equal ones the lowest id: a total order, so that the result does not depend on the method. */
 bool kg_candidate_before(const struct kg_candidate *a, const struct kg_candidate *b);
 void kg_candidates_sort(struct kg_candidate *candidates, uint32_t n);
 
