@@ -149,7 +149,7 @@ def _build(settings: BuildSettings, inputs: _Inputs, progress: Progress) -> Buil
         paths.move_atomically(linked, image, mode=0o755)
         used = {
             "sources": sources.hashes(inputs.root),
-            "headers": {path.name: sources.file_sha256(path) for path in generated},
+            "headers": {path.name: models.cached_sha256(path) for path in generated},
         }
         flags = run.flags()
     model_path = _kept_model(settings, inputs)

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -82,6 +82,7 @@ class Keys:
         self._headers = headers
         self._compiler = compiler
         self._texts: dict[Path, _Text] = {}
+        self._found: dict[tuple[str, tuple[Path, ...]], Path | None] = {}
 
     def key(self, step: Step) -> Key | None:
         """The key of the object; None if that depends on more than can be seen."""
@@ -103,10 +104,12 @@ class Keys:
         is_common = not any(path.is_relative_to(self._headers) for path in found)
         return Key(hashlib.sha256(repr(parts).encode()).hexdigest(), frozenset(found), is_common)
 
-    def _find(self, name: str, folders: Iterable[Path]) -> Path | None:
+    def _find(self, name: str, folders: tuple[Path, ...]) -> Path | None:
         """The header that the compiler takes for ``name``; None: one of its own, or one that is not there."""
-        in_order = (Path(os.path.normpath(folder / name)) for folder in folders)
-        return next((path for path in in_order if (self._root / path).is_file()), None)
+        if (name, folders) not in self._found:
+            in_order = (Path(os.path.normpath(folder / name)) for folder in folders)
+            self._found[name, folders] = next((path for path in in_order if (self._root / path).is_file()), None)
+        return self._found[name, folders]
 
     def _name(self, path: Path) -> str:
         return f"generated/{path.relative_to(self._headers)}" if path.is_relative_to(self._headers) else str(path)
