@@ -111,7 +111,7 @@ def test_what_raises_has_failed_and_the_others_go_on() -> None:
 
 def test_a_failure_shows_in_every_report() -> None:
     report = Report([TYPED], [Result(TYPED.name, ("the names are not on the screen:\nxyz",), 1.0, "screen")], [])
-    assert report.summary == "0 of 1 machines passed, 1 failed, 0 not run"
+    assert report.summary == "0 of 1 machine passed, 1 failed, 0 not run"
     assert "**failed**: the names are not on the screen:" in markdown(report)
     data = as_data(report)
     assert (data["failed"], data["runs"][0]["ok"], data["runs"][0]["machine"]["screen"]) == (1, False, "text")
