@@ -14,6 +14,7 @@ else
 # The engine and the application: compiled once, freestanding, linked into the kernel and into the hosted program.
 ENGINE := \
     app/bench.c \
+    app/commands.c \
     app/cmdline.c \
     app/cmdline_test.c \
     app/cpus.c \
@@ -21,9 +22,11 @@ ENGINE := \
     app/generation.c \
     app/input.c \
     app/lineedit.c \
-    app/lineedit_test.c \
+    app/lineedit_draw.c \
+    app/lineedit_history.c \
     app/main.c \
     app/print.c \
+    app/reader.c \
     app/report.c \
     app/selftest.c \
     app/shell.c \
@@ -80,7 +83,7 @@ ENGINE := \
     train/shape.c
 
 # Self-tests of what hosted tests try harder: in the larger images, where they are not half of the code.
-MORE_TESTS := core/acpi_test.c console/keyboard_test.c console/pixels_test.c console/terminal_test.c
+MORE_TESTS := app/lineedit_test.c core/acpi_test.c console/keyboard_test.c console/pixels_test.c console/terminal_test.c
 
 # What mode=train needs, in images that have it (TRAIN=1): the others stay half as large.
 TRAIN_ENGINE := \
@@ -174,7 +177,7 @@ LM_CHAT := \
     lm/lm_sampler_test.c \
     lm/stream.c \
     lm/stream_test.c
-LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c app/lm_texts.c
+LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_chat_commands.c app/lm_chat_read.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c app/lm_texts.c
 LM_MATH := core/dmath.c core/dmath_trig.c
 LM_CORE := core/crc32_long.c core/crc32_long_test.c
 

@@ -3,8 +3,8 @@
 #ifndef KGPT_APP_ENGINE_H
 #define KGPT_APP_ENGINE_H
 
+#include "commands.h"
 #include "kgpt.h"
-#include "shell.h"
 
 /* What this engine presumes where the command line says nothing, on top of kg_config_defaults. */
 void kg_engine_defaults(struct kg_config *config);
@@ -21,8 +21,7 @@ const char *kg_engine_model_name(const struct kgpt *k);
 /* Told after `set` has changed k->config. */
 void kg_engine_changed(struct kgpt *k);
 
-/* Its commands in the shell. */
+/* Its commands in the shell; one without a name behind the last. */
 extern const struct kg_command kg_engine_commands[];
-extern const size_t kg_n_engine_commands;
 
 #endif

@@ -3,6 +3,9 @@
 
 #include "kgpt/platform.h"
 
+/* Nobody presses two keys within this time, and whatever pastes sends its bytes faster: at 1200 baud, one takes 8 ms. */
+#define CLOSE_PER_SECOND 60
+
 /* What ends the run stays to be seen by all that runs. */
 static int read_byte(struct kg_input *input)
 {
@@ -10,6 +13,20 @@ static int read_byte(struct kg_input *input)
     if (byte < KG_READ_END) {
         input->ended = byte;
     }
+    return byte;
+}
+
+static void keep_byte(struct kg_input *input, int byte)
+{
+    input->ahead[(input->first + input->n) % sizeof input->ahead] = (unsigned char)byte;
+    input->n++;
+}
+
+static int kept_byte(struct kg_input *input)
+{
+    int byte = input->ahead[input->first];
+    input->first = (input->first + 1) % sizeof input->ahead;
+    input->n--;
     return byte;
 }
 
@@ -23,25 +40,88 @@ bool kg_input_stopped(struct kg_input *input)
         if (byte == KG_CTRL_C) {
             return true;
         }
-        input->ahead[(input->first + input->n) % sizeof input->ahead] = (unsigned char)byte;
-        input->n++;
+        keep_byte(input, byte);
     }
     return false;
 }
 
+void kg_input_begin(struct kg_input *input)
+{
+    input->pause = input->last = 0;
+    input->close = input->counted = 0;
+}
+
+static void note_time(struct kg_input *input)
+{
+    uint64_t now = plat_ticks(), pause = input->last ? now - input->last : UINT64_MAX;
+    bool close = pause < plat_ticks_hz() / CLOSE_PER_SECOND;
+    input->close = (uint8_t)(input->close << 1 | close);
+    input->counted += input->counted < 8;
+    if (input->last && pause > input->pause) {
+        input->pause = pause;
+    }
+    input->last = now;
+}
+
+/* Reads as it comes; KG_READ_NONE if there is nothing yet. */
+static int read_now(struct kg_input *input)
+{
+    int byte = read_byte(input);
+    if (byte >= 0) {
+        note_time(input);
+    }
+    return byte;
+}
+
 int kg_input_byte(struct kg_input *input)
 {
+    if (input->waits && !input->ended) {
+        input->waits = false;
+        return input->next;
+    }
     if (input->n && !input->ended) {
-        int byte = input->ahead[input->first];
-        input->first = (input->first + 1) % sizeof input->ahead;
-        input->n--;
-        return byte;
+        kg_input_begin(input);
+        return kept_byte(input);
     }
     for (;;) {
-        int byte = read_byte(input);
+        int byte = read_now(input);
         if (byte != KG_READ_NONE) {
             return byte;
         }
         plat_relax();
     }
+}
+
+static bool comes_within(struct kg_input *input, uint64_t ticks)
+{
+    uint64_t start = plat_ticks();
+    while (!input->waits && !input->n && plat_ticks() - start < ticks) {
+        int byte = read_now(input);
+        if (byte < KG_READ_NONE) {
+            return false;
+        }
+        input->waits = byte >= 0;
+        input->next = (unsigned char)byte;
+        if (byte < 0) {
+            plat_relax();
+        }
+    }
+    return input->waits || input->n;
+}
+
+static unsigned count_bits(unsigned bits)
+{
+    unsigned n = 0;
+    for (; bits; bits &= bits - 1) {
+        n++;
+    }
+    return n;
+}
+
+/* A busy host hands over the bytes of a paste in pieces: some come late, and the next may come later still. */
+bool kg_input_is_pasted(struct kg_input *input)
+{
+    uint64_t second = plat_ticks_hz(), wait = second / 2 + 4 * input->pause;
+    return 2 * count_bits(input->close) >= input->counted && input->counted &&
+           comes_within(input, wait < 2 * second ? wait : 2 * second);
 }

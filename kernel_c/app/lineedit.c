@@ -1,8 +1,6 @@
-/* The line editor: see lineedit.h. A character at the end of the line is simply echoed; everything else draws the line
+/* The line editor: see lineedit.h. A character at the end of the text is simply echoed; everything else draws the row
  * again, so a transcript of plain typing holds no escape sequences. */
-#include "lineedit.h"
-
-#include <stdint.h>
+#include "lineedit_parts.h"
 
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
@@ -13,65 +11,18 @@
 #define ESCAPE 0x1B
 #define DELETE 0x7F
 
-void kg_lineedit_init(struct kg_lineedit *edit, void (*write)(const char *text, size_t n))
-{
-    memset(edit, 0, sizeof *edit);
-    edit->write = write;
-}
-
-static void write_text(struct kg_lineedit *edit, const char *text)
-{
-    edit->write(text, kg_strlen(text));
-}
-
 static bool is_continuation(char c)
 {
     return (c & 0xC0) == 0x80;
 }
 
-static size_t characters(const char *text, size_t n)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++) {
-        count += !is_continuation(text[i]);
-    }
-    return count;
-}
-
-static void redraw(struct kg_lineedit *edit)
-{
-    char back[24];
-    write_text(edit, "\r");
-    write_text(edit, edit->prompt);
-    edit->write(edit->line, edit->n);
-    write_text(edit, "\x1b[K");
-    size_t behind = characters(edit->line + edit->cursor, edit->n - edit->cursor);
-    if (behind) {
-        edit->write(back, kg_format(back, sizeof back, "\x1b[%zuD", behind));
-    }
-}
-
-void kg_lineedit_begin(struct kg_lineedit *edit, const char *prompt)
-{
-    edit->prompt = prompt;
-    edit->n = edit->cursor = edit->escape_n = edit->character_n = 0;
-    edit->line[0] = '\0';
-    edit->history_at = edit->history_n;
-    write_text(edit, prompt);
-}
-
-static void remember(struct kg_lineedit *edit)
-{
-    const char *last = edit->history_n ? edit->history[(edit->history_n - 1) % KG_HISTORY] : "";
-    if (edit->n && !kg_streq(edit->line, last)) {
-        memcpy(edit->history[edit->history_n++ % KG_HISTORY], edit->line, edit->n + 1);
-    }
-}
-
 static void insert(struct kg_lineedit *edit, const char *text, size_t n)
 {
-    if (edit->n + n >= KG_LINE_MAX) {
-        write_text(edit, "\a");
+    if (n >= edit->room - edit->n) {
+        if (edit->lost == 0) {
+            edit->write("\a", 1);
+        }
+        edit->lost += n;
         return;
     }
     bool at_end = edit->cursor == edit->n;
@@ -79,11 +30,26 @@ static void insert(struct kg_lineedit *edit, const char *text, size_t n)
     memcpy(edit->line + edit->cursor, text, n);
     edit->n += n;
     edit->cursor += n;
-    if (at_end) {
-        edit->write(text, n);
+    edit->pasted = edit->pasted || edit->pasting;
+    kg_lineedit_draw_added(edit, n, at_end);
+}
+
+void kg_lineedit_insert(struct kg_lineedit *edit, const char *text, size_t n)
+{
+    insert(edit, text, n);
+}
+
+void kg_lineedit_continue(struct kg_lineedit *edit, size_t n)
+{
+    if (n + 1 < edit->room) {
+        edit->line[n++] = '\n';
     } else {
-        redraw(edit);
+        edit->lost++;
     }
+    edit->n = edit->cursor = n;
+    edit->line[n] = '\0';
+    edit->pasted = false;
+    kg_lineedit_show(edit);
 }
 
 static size_t before_cursor(const struct kg_lineedit *edit)
@@ -103,13 +69,18 @@ static size_t after_cursor(const struct kg_lineedit *edit)
     return at;
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t';
+}
+
 static size_t word_before_cursor(const struct kg_lineedit *edit)
 {
     size_t at = edit->cursor;
-    while (at > 0 && edit->line[at - 1] == ' ') {
+    while (at > 0 && is_space(edit->line[at - 1])) {
         at--;
     }
-    while (at > 0 && edit->line[at - 1] != ' ') {
+    while (at > 0 && !is_space(edit->line[at - 1])) {
         at--;
     }
     return at;
@@ -123,38 +94,29 @@ static void erase(struct kg_lineedit *edit, size_t from, size_t to)
     memmove(edit->line + from, edit->line + to, edit->n - to + 1);
     edit->n -= to - from;
     edit->cursor = from;
-    redraw(edit);
+    edit->lost = edit->n ? edit->lost : 0;
+    kg_lineedit_draw(edit);
 }
 
 static void move(struct kg_lineedit *edit, size_t to)
 {
     if (to != edit->cursor) {
         edit->cursor = to;
-        redraw(edit);
+        kg_lineedit_draw(edit);
     }
 }
 
-static void show_history(struct kg_lineedit *edit, size_t at)
+/* To the start of the row; from there, the line feed before it. */
+static void erase_before(struct kg_lineedit *edit)
 {
-    size_t oldest = edit->history_n > KG_HISTORY ? edit->history_n - KG_HISTORY : 0;
-    if (at < oldest || at > edit->history_n || at == edit->history_at) {
-        return;
-    }
-    if (edit->history_at == edit->history_n) {
-        memcpy(edit->draft, edit->line, edit->n + 1);
-    }
-    const char *line = at == edit->history_n ? edit->draft : edit->history[at % KG_HISTORY];
-    edit->history_at = at;
-    edit->n = edit->cursor = kg_strlen(line);
-    memcpy(edit->line, line, edit->n + 1);
-    redraw(edit);
+    size_t from = kg_lineedit_row(edit);
+    erase(edit, from == edit->cursor && from > 0 ? from - 1 : from, edit->cursor);
 }
 
-static void show_older(struct kg_lineedit *edit)
+static void erase_behind(struct kg_lineedit *edit)
 {
-    if (edit->history_at > 0) {
-        show_history(edit, edit->history_at - 1);
-    }
+    size_t to = kg_lineedit_row_end(edit);
+    erase(edit, edit->cursor, to == edit->cursor && to < edit->n ? to + 1 : to);
 }
 
 /* A whole sequence: ESC [ or ESC O, then a letter, or a number and '~'. */
@@ -163,6 +125,10 @@ static void obey_escape(struct kg_lineedit *edit)
     char key = edit->escape[edit->escape_n - 1];
     if (edit->escape_n == 6 && memcmp(edit->escape + 1, "[20", 3) == 0) { /* bracketed paste: 200 begins, 201 ends */
         edit->pasting = edit->escape[4] == '0';
+        edit->brackets = true;
+        return;
+    }
+    if (edit->pasting) {
         return;
     }
     if (key == '~') {
@@ -171,13 +137,14 @@ static void obey_escape(struct kg_lineedit *edit)
         key = number == '1' || number == '7' ? 'H' : number == '4' || number == '8' ? 'F' : number == '3' ? 'X' : '~';
     }
     switch (key) {
-    case 'A': show_older(edit); break;
-    case 'B': show_history(edit, edit->history_at + 1); break;
+    case 'A': kg_lineedit_older(edit); break;
+    case 'B': kg_lineedit_newer(edit); break;
     case 'C': move(edit, after_cursor(edit)); break;
     case 'D': move(edit, before_cursor(edit)); break;
-    case 'H': move(edit, 0); break;
-    case 'F': move(edit, edit->n); break;
+    case 'H': move(edit, kg_lineedit_row(edit)); break;
+    case 'F': move(edit, kg_lineedit_row_end(edit)); break;
     case 'X': erase(edit, edit->cursor, after_cursor(edit)); break;
+    case 'n': edit->answered = true; break; /* to kg_reader's question */
     default: break;
     }
 }
@@ -217,17 +184,38 @@ static void feed_character(struct kg_lineedit *edit, char c)
     }
 }
 
+/* At the end of the row, so that it is not written into the text. */
+static enum kg_edit interrupt(struct kg_lineedit *edit)
+{
+    move(edit, kg_lineedit_row_end(edit));
+    edit->write("^C\n", 3);
+    edit->pasting = false;
+    return KG_EDIT_INTERRUPTED;
+}
+
 static enum kg_edit finish(struct kg_lineedit *edit)
 {
-    remember(edit);
-    write_text(edit, "\n");
+    if (edit->pasting && edit->rows) {
+        insert(edit, "\n", 1);
+        return KG_EDIT_MORE;
+    }
+    edit->write("\n", 1);
     return KG_EDIT_LINE;
 }
 
-static enum kg_edit interrupt(struct kg_lineedit *edit)
+static enum kg_edit end(struct kg_lineedit *edit)
 {
-    write_text(edit, "^C\n");
-    return KG_EDIT_INTERRUPTED;
+    if (edit->cursor == edit->n && kg_lineedit_row(edit) == edit->n) {
+        return KG_EDIT_END;
+    }
+    erase(edit, edit->cursor, after_cursor(edit));
+    return KG_EDIT_MORE;
+}
+
+/* A paste has line ends and tabs; other control characters are no keys in it. Ctrl-C ends one whose end mark was lost. */
+static bool is_key(const struct kg_lineedit *edit, unsigned char byte)
+{
+    return !edit->pasting || byte == '\r' || byte == '\n' || byte == '\t' || byte == ESCAPE || byte == CTRL('C');
 }
 
 static enum kg_edit obey_control(struct kg_lineedit *edit, unsigned char byte)
@@ -236,28 +224,23 @@ static enum kg_edit obey_control(struct kg_lineedit *edit, unsigned char byte)
     case '\r':
     case '\n': return finish(edit);
     case CTRL('C'): return interrupt(edit);
-    case CTRL('D'):
-        if (edit->n == 0) {
-            return KG_EDIT_END;
-        }
-        erase(edit, edit->cursor, after_cursor(edit));
-        break;
-    case CTRL('A'): move(edit, 0); break;
-    case CTRL('E'): move(edit, edit->n); break;
+    case CTRL('D'): return end(edit);
+    case CTRL('A'): move(edit, kg_lineedit_row(edit)); break;
+    case CTRL('E'): move(edit, kg_lineedit_row_end(edit)); break;
     case CTRL('B'): move(edit, before_cursor(edit)); break;
     case CTRL('F'): move(edit, after_cursor(edit)); break;
-    case CTRL('P'): show_older(edit); break;
-    case CTRL('N'): show_history(edit, edit->history_at + 1); break;
+    case CTRL('P'): kg_lineedit_older(edit); break;
+    case CTRL('N'): kg_lineedit_newer(edit); break;
     case CTRL('H'):
     case DELETE: erase(edit, before_cursor(edit), edit->cursor); break;
-    case CTRL('K'): erase(edit, edit->cursor, edit->n); break;
-    case CTRL('U'): erase(edit, 0, edit->cursor); break;
+    case CTRL('K'): erase_behind(edit); break;
+    case CTRL('U'): erase_before(edit); break;
     case CTRL('W'): erase(edit, word_before_cursor(edit), edit->cursor); break;
     case CTRL('L'):
-        write_text(edit, "\x1b[2J\x1b[H");
-        redraw(edit);
+        edit->write("\x1b[2J\x1b[H", 7);
+        kg_lineedit_draw(edit);
         break;
-    case '\t': insert(edit, " ", 1); break;
+    case '\t': insert(edit, edit->tabs ? "\t" : " ", 1); break;
     case ESCAPE: edit->escape[edit->escape_n++] = ESCAPE; break;
     default: break;
     }
@@ -278,7 +261,7 @@ enum kg_edit kg_lineedit_feed(struct kg_lineedit *edit, unsigned char byte)
     edit->escape_n = 0;
     if (byte < 0x20 || byte == DELETE) {
         edit->character_n = 0;
-        return obey_control(edit, byte);
+        return is_key(edit, byte) ? obey_control(edit, byte) : KG_EDIT_MORE;
     }
     feed_character(edit, (char)byte);
     return KG_EDIT_MORE;

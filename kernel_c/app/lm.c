@@ -6,6 +6,7 @@
 #include "events.h"
 #include "module.h"
 #include "print.h"
+#include "reader.h"
 #include "report.h"
 #include "texts.h"
 #include "verdict.h"
@@ -72,10 +73,10 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
         struct kg_lm_size size = kg_lm_session_size(&lm->model, options);
         lm->reply_size = (size_t)options->n_ctx * lm->vocab.longest + kg_stream_room(lm->vocab.longest);
         k->needs.kv = size.kv;
-        k->needs.scratch = size.scratch + kg_lm_sampler_size(lm->vocab.n_vocab) +
-                           kg_lm_event_line_size(lm, kg_strlen(k->prompt)) +
-                           2 * kg_arena_cost((options->n_ctx + 1) * sizeof(uint32_t)) +
-                           kg_arena_cost(lm->vocab.longest) + kg_arena_cost(lm->reply_size) + kg_lm_texts_size(k);
+        k->needs.scratch =
+            size.scratch + kg_lm_sampler_size(lm->vocab.n_vocab) + kg_lm_event_line_size(lm, kg_strlen(k->prompt)) +
+            2 * kg_arena_cost((options->n_ctx + 1) * sizeof(uint32_t)) + kg_arena_cost(lm->vocab.longest) +
+            kg_arena_cost(lm->reply_size) + kg_reader_size(KG_LINE_MAX) + kg_lm_texts_size(k);
         k->needs.total = k->needs.kv + k->needs.scratch;
         if (k->needs.total <= free || asked || options->n_ctx / 2 < KG_CTX_LEAST) {
             break;
@@ -93,6 +94,18 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
     return KG_E_MEMORY;
 }
 
+/* For a message as long as the context, if the memory that is left has that and what encoding it takes. */
+static size_t choose_room(const struct kgpt *k)
+{
+    const struct kg_lm *lm = &kg_lm;
+    uint64_t free = k->arena.size - k->arena.used, texts = kg_lm_texts_size(k);
+    size_t room = (size_t)lm->session.options.n_ctx * lm->vocab.longest + KG_LINE_MAX;
+    while (room > KG_LINE_MAX && kg_reader_size(room) + kg_vocab_scratch(&lm->vocab, room) + texts > free) {
+        room /= 2;
+    }
+    return room > KG_LINE_MAX ? room : KG_LINE_MAX;
+}
+
 static enum kg_status carve(struct kgpt *k, const struct kg_lm_options *options, struct kg_error *error)
 {
     struct kg_lm *lm = &kg_lm;
@@ -106,7 +119,8 @@ static enum kg_status carve(struct kgpt *k, const struct kg_lm_options *options,
     lm->latency_us = kg_arena_take(&k->arena, (options->n_ctx + 1) * sizeof(uint32_t));
     lm->piece = kg_arena_take(&k->arena, lm->vocab.longest);
     lm->reply = kg_arena_take(&k->arena, lm->reply_size);
-    if (status == KG_OK && k->line && lm->prompt && lm->latency_us && lm->piece && lm->reply) {
+    if (status == KG_OK && k->line && lm->prompt && lm->latency_us && lm->piece && lm->reply &&
+        kg_reader_init(k, choose_room(k))) {
         return KG_OK;
     }
     return kg_error_set(error, KG_E_MEMORY, "the memory was sized too small: this is a defect of kgpt");

@@ -2,6 +2,7 @@
 #ifndef KGPT_APP_LM_H
 #define KGPT_APP_LM_H
 
+#include "commands.h"
 #include "kgpt.h"
 #include "kgpt/chat.h"
 #include "kgpt/gguf.h"
@@ -67,6 +68,8 @@ struct kg_lm {
     uint32_t pending;  /* a token of the last reply that was shown and is not in the context yet, or KG_NO_TOKEN */
     size_t pending_n;  /* the bytes of it that come before a stop string; 0: all */
     uint32_t ask_at;   /* where the request for the last reply stands, for templates that show old replies otherwise */
+    uint32_t reply_at; /* where the last reply begins; 0: there is none, or what it replied to was forgotten */
+    bool chatting;     /* commands of the chat can be typed: for hints */
     uint64_t seed;     /* of the last reply */
     struct kg_lm_speed speed;
     struct kg_lm_speed total; /* of the conversation: sums, and the largest */
@@ -89,6 +92,8 @@ struct kg_lm_turn {
     const struct kg_fragment *fragments;
     size_t n;
     bool bos;
+    bool again;           /* in place of the last reply, and without fragments */
+    uint32_t ask;         /* tokens before the last fragment */
     enum kg_mode mode;    /* KG_MODE_CHAT or KG_MODE_GENERATE */
     struct kg_text asked; /* the message or the prompt, without the template's text */
     uint32_t index;       /* which reply or sample this is, for the events and for the random numbers */
@@ -103,12 +108,23 @@ enum kg_status kg_lm_compute(struct kgpt *k, const uint32_t *tokens, uint32_t n,
 /* Puts what a reply that was cut short has shown of its last token into the context. */
 enum kg_status kg_lm_settle(struct kgpt *k, struct kg_error *error);
 
-/* A message of the user, in the chat's template. */
+/* A message of the user, in the chat's template. KG_E_CONTEXT before anything is fed or forgotten if it has no room. */
 enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, struct kg_error *error);
+enum kg_status kg_lm_chat_again(struct kgpt *k, struct kg_error *error); /* another reply to the last message */
 void kg_lm_chat_reset(struct kgpt *k);
+
+/* What makes room in the context, where the user is. */
+void kg_lm_hint_room(const struct kgpt *k, struct kg_error *error);
 
 /* Reads messages and commands until /quit, Ctrl-D or the end of the input. */
 void kg_lm_chat_run(struct kgpt *k);
+
+/* Prints the reply to what was typed, and what went wrong with it. */
+void kg_lm_chat_answer(struct kgpt *k, const char *text, size_t n); /* `text` NULL: once more to the last message */
+
+void kg_lm_chat_read_pasted(struct kgpt *k); /* and answers it */
+
+extern const struct kg_commands kg_lm_chat_commands;
 
 /* Completes the prompt `samples` times. */
 enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_error *error);
@@ -123,7 +139,12 @@ bool kg_lm_read(struct kgpt *k, char *arguments, struct kg_text *message);
 
 void kg_lm_bench(struct kgpt *k);
 
+/* Takes the model that is typed: "2". `talks`: only one that has a chat template. */
+void kg_lm_take_model(struct kgpt *k, const char *number, bool talks);
+
 void kg_lm_print_speed(const struct kg_lm_speed *speed);
+void kg_lm_print_model(void);
+void kg_lm_print_text(const char *text, size_t n); /* in whole characters: it may be anything */
 void kg_lm_print_models(const struct kgpt *k);
 
 /* Events: docs/events.md. */

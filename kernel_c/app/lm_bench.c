@@ -37,7 +37,7 @@ static bool run_once(struct kgpt *k, uint32_t n, uint32_t at_once, uint64_t *us)
         uint32_t now = n - done < at_once ? n - done : at_once;
         enum kg_status status = kg_lm_compute(k, lm->prompt + done, now, stopped, k, &error);
         if (status == KG_E_NUMBERS) {
-            kg_shell_refuse(k, &error);
+            kg_say_refused(k, &error);
         }
         if (status != KG_OK || stopped(k)) {
             return false;

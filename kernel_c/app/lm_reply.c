@@ -66,23 +66,34 @@ static enum kg_status make_room(struct kgpt *k, uint32_t more, struct kg_error *
         if (k->config.lm.on_overflow != KG_OVERFLOW_SHIFT || keep + more > n_ctx || discard == 0) {
             kg_error_set(error, KG_E_CONTEXT, "the context is full: %u of %u tokens, and %u more %s needed",
                          session->n_past, n_ctx, more, more == 1 ? "is" : "are");
-            kg_error_hint(error, k->config.lm.on_overflow == KG_OVERFLOW_SHIFT
-                                     ? "shorten the message, or boot with a larger ctx="
-                                     : "/reset forgets the conversation; set on_overflow shift forgets its older half; "
-                                       "ctx= at boot makes room for more");
+            kg_lm_hint_room(k, error);
             return KG_E_CONTEXT;
         }
         kg_lm_shift(session, keep, discard);
         lm->ask_at = lm->ask_at >= keep + discard ? lm->ask_at - discard : keep;
+        lm->reply_at = lm->reply_at > keep + discard ? lm->reply_at - discard : 0;
         kg_print("\nkgpt: the context was full: %u older token%s forgotten\n", discard, discard == 1 ? " is" : "s are");
     }
     return KG_OK;
+}
+
+/* The context ends before the last reply, and its last token is fed again: it gives the logits that the reply begins with. */
+static uint32_t step_back(struct kg_lm *lm)
+{
+    lm->prompt[0] = lm->session.tokens[lm->reply_at - 1];
+    kg_lm_truncate(&lm->session, lm->reply_at - 1);
+    lm->pending = KG_NO_TOKEN;
+    return 1;
 }
 
 /* BOS and the fragments as tokens, in lm->prompt. */
 static enum kg_status encode(struct kgpt *k, const struct kg_lm_turn *turn, uint32_t *n, struct kg_error *error)
 {
     struct kg_lm *lm = &kg_lm;
+    if (turn->again) {
+        *n = step_back(lm);
+        return KG_OK;
+    }
     size_t count, room = lm->session.options.n_ctx + 1, bos = turn->bos && lm->vocab.bos != KG_NO_TOKEN;
     if (bos) {
         lm->prompt[0] = lm->vocab.bos;
@@ -100,11 +111,7 @@ static enum kg_status encode(struct kgpt *k, const struct kg_lm_turn *turn, uint
     if (count >= room) {
         kg_error_set(error, KG_E_CONTEXT, "the text has %zu tokens, and the context %u", count,
                      lm->session.options.n_ctx);
-        kg_error_hint(error,
-                      lm->session.options.n_ctx < lm->model.n_ctx_train
-                          ? "shorten it, or boot with a larger ctx=: at most %u"
-                          : "shorten it: the model was trained for %u",
-                      lm->model.n_ctx_train);
+        kg_lm_hint_room(k, error);
         return KG_E_CONTEXT;
     }
     if (count == 0) {
@@ -298,7 +305,7 @@ static void finish_speed(struct reply *r, uint64_t decode_start)
     total->max_us = speed->max_us > total->max_us ? speed->max_us : total->max_us;
 }
 
-static enum kg_status feed_prompt(struct reply *r, uint32_t n, struct kg_error *error)
+static enum kg_status feed_prompt(struct reply *r, uint32_t n, const struct kg_lm_turn *turn, struct kg_error *error)
 {
     struct kg_lm *lm = r->lm;
     enum kg_status status = make_room(r->k, n, error);
@@ -306,12 +313,14 @@ static enum kg_status feed_prompt(struct reply *r, uint32_t n, struct kg_error *
     r->before = lm->session.n_past;
     r->n_prompt = n;
     if (status == KG_OK) {
-        status = kg_lm_compute(r->k, lm->prompt, n, stopped_reading, r, error);
+        status = kg_lm_compute(r->k, lm->prompt, n, turn->again ? NULL : stopped_reading, r, error);
     }
     if (status != KG_OK) {
         kg_lm_truncate(&lm->session, r->before); /* half a message is none */
         return status;
     }
+    lm->ask_at = turn->again ? lm->ask_at : lm->session.n_past - n + turn->ask;
+    lm->reply_at = lm->session.n_past;
     lm->speed.prompt_tokens = n;
     lm->speed.prompt_us = us_since(r->start);
     if (r->k->config.logits) {
@@ -370,7 +379,7 @@ enum kg_status kg_lm_reply(struct kgpt *k, const struct kg_lm_turn *turn, struct
     enum kg_status status = encode(k, turn, &n, error);
     if (status == KG_OK) {
         kg_lm_event_config(k, turn, lm->seed);
-        status = feed_prompt(&r, n, error);
+        status = feed_prompt(&r, n, turn, error);
     }
     if (status != KG_OK) {
         return status;

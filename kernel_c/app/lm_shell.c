@@ -9,7 +9,7 @@
 #include "kgpt/parse.h"
 #include "kgpt/str.h"
 
-#define PROMPT_PART 64 /* bytes of a prompt that are shown at once */
+#define TEXT_PART 64 /* bytes of a text that are shown at once */
 
 static double rate(uint32_t n, uint64_t us)
 {
@@ -43,15 +43,14 @@ void kg_lm_print_models(const struct kgpt *k)
     }
 }
 
-/* In whole characters: it comes from a command line, which may be anything. */
-static void print_prompt(const char *prompt, size_t n)
+void kg_lm_print_text(const char *text, size_t n)
 {
     struct kg_stream stream;
-    char out[3 * (PROMPT_PART + KG_STREAM_HELD)]; /* kg_stream_room(PROMPT_PART) */
+    char out[3 * (TEXT_PART + KG_STREAM_HELD)]; /* kg_stream_room(TEXT_PART) */
     kg_stream_begin(&stream);
-    for (size_t at = 0; at < n; at += PROMPT_PART) {
-        size_t part = n - at < PROMPT_PART ? n - at : PROMPT_PART;
-        plat_text(KG_VOICE_MODEL, out, kg_stream_feed(&stream, prompt + at, part, out));
+    for (size_t at = 0; at < n; at += TEXT_PART) {
+        size_t part = n - at < TEXT_PART ? n - at : TEXT_PART;
+        plat_text(KG_VOICE_MODEL, out, kg_stream_feed(&stream, text + at, part, out));
     }
     plat_text(KG_VOICE_MODEL, out, kg_stream_end(&stream, out));
 }
@@ -69,12 +68,13 @@ enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_erro
                                         .asked = {prompt, fragment.n},
                                         .index = i};
         kg_lm_chat_reset(k);
-        print_prompt(prompt, fragment.n);
+        kg_lm_print_text(prompt, fragment.n);
         status = kg_lm_reply(k, &turn, error);
         if (status == KG_E_CONTEXT && lm->speed.tokens) {
             status = KG_OK; /* the text is as long as the context */
         }
     }
+    kg_lm_chat_reset(k); /* a conversation does not begin behind it */
     return status;
 }
 
@@ -83,9 +83,8 @@ static enum kg_next run_generate(struct kgpt *k, char *arguments)
     struct kg_error error;
     enum kg_status status = kg_lm_generate(k, *arguments ? arguments : k->prompt, &error);
     if (status != KG_OK && status != KG_E_STOPPED) {
-        kg_shell_refuse(k, &error);
+        kg_say_refused(k, &error);
     }
-    kg_lm_chat_reset(k);
     return KG_NEXT_LINE;
 }
 
@@ -108,33 +107,38 @@ static enum kg_next run_models(struct kgpt *k, char *arguments)
 }
 
 /* The model before stays in use if the other one is refused; if that fails too, there is nothing left to run. */
-static enum kg_next run_use(struct kgpt *k, char *arguments)
+void kg_lm_take_model(struct kgpt *k, const char *number, bool talks)
 {
     struct kg_error error;
-    uint64_t number;
+    uint64_t n;
     uint32_t before = kg_lm.current;
-    if (!kg_parse_u64(arguments, &number) || number < 1 || number > kg_lm.n_sources) {
-        kg_error_set(&error, KG_E_INPUT, "there is no model \"%.32s\"", arguments);
-        kg_error_hint(&error, "\"models\" lists them: use 1 to %u", kg_lm.n_sources);
-        kg_shell_refuse(k, &error);
-        return KG_NEXT_LINE;
-    }
-    if (kg_lm_use(k, (uint32_t)number - 1, &error) != KG_OK) {
-        kg_shell_refuse(k, &error);
+    if (!kg_parse_u64(number, &n) || n < 1 || n > kg_lm.n_sources) {
+        kg_error_set(&error, KG_E_INPUT, "there is no model \"%.32s\"", number);
+        kg_error_hint(&error, "\"%smodels\" lists them: use 1 to %u", talks ? "/" : "", kg_lm.n_sources);
+        kg_say_refused(k, &error);
+    } else if (talks && !kg_lm.sources[n - 1].chat) {
+        kg_error_set(&error, KG_E_INPUT, "the model %s has no chat template", kg_lm.sources[n - 1].place);
+        kg_error_hint(&error, "boot with mode=shell to let it generate");
+        kg_say_refused(k, &error);
+    } else if (kg_lm_use(k, (uint32_t)n - 1, &error) != KG_OK) {
+        kg_say_refused(k, &error);
         if (kg_lm_use(k, before, &error) != KG_OK) {
             plat_panic("the model before cannot be used any more");
         }
     }
+}
+
+static enum kg_next run_use(struct kgpt *k, char *arguments)
+{
+    kg_lm_take_model(k, arguments, false);
     return KG_NEXT_LINE;
 }
 
-static enum kg_next run_model(struct kgpt *k, char *arguments)
+void kg_lm_print_model(void)
 {
     const struct kg_lm *lm = &kg_lm;
     const struct kg_lm_model *m = &lm->model;
     const struct kg_lm_source *source = &lm->sources[lm->current];
-    (void)k;
-    (void)arguments;
     kg_print("name         %s\narchitecture %s\n", m->name, lm->arch);
     if (source->sha256) {
         kg_print("sha256       ");
@@ -150,6 +154,13 @@ static enum kg_next run_model(struct kgpt *k, char *arguments)
     kg_print("context      %u of %u tokens\n", lm->session.options.n_ctx, m->n_ctx_train);
     kg_print("tokenizer    %s%s%s, %u tokens\n", lm->vocab.model, *lm->vocab.pre ? " " : "", lm->vocab.pre, m->n_vocab);
     kg_print("chat         %s\n", lm->has_chat ? lm->chat.family : "no template");
+}
+
+static enum kg_next run_model(struct kgpt *k, char *arguments)
+{
+    (void)k;
+    (void)arguments;
+    kg_lm_print_model();
     return KG_NEXT_LINE;
 }
 
@@ -161,11 +172,11 @@ static enum kg_next run_bench(struct kgpt *k, char *arguments)
 }
 
 const struct kg_command kg_engine_commands[] = {
-    {"chat", "", "talk with the model", run_chat},
-    {"generate", "[prompt]", "go on from the prompt; Ctrl-C stops", run_generate},
-    {"models", "", "the models that this machine has", run_models},
-    {"use", "number", "take another model, and begin anew", run_use},
-    {"model", "", "the model in use", run_model},
-    {"bench", "", "measure the speed: a prompt of pp tokens, tg tokens one by one", run_bench},
+    {"chat", "", "talk with the model", run_chat, &kg_lm.has_chat},
+    {"generate", "[prompt]", "go on from the prompt; Ctrl-C stops", run_generate, NULL},
+    {"models", "", "the models that this machine has", run_models, NULL},
+    {"use", "number", "take another model, and begin anew", run_use, NULL},
+    {"model", "", "the model in use", run_model, NULL},
+    {"bench", "", "measure the speed: a prompt of pp tokens, tg tokens one by one", run_bench, NULL},
+    {0},
 };
-const size_t kg_n_engine_commands = sizeof kg_engine_commands / sizeof kg_engine_commands[0];

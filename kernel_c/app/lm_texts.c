@@ -3,7 +3,6 @@
 
 #include "module.h"
 #include "print.h"
-#include "shell.h"
 #include "texts.h"
 
 #include "kgpt/mem.h"
@@ -137,7 +136,7 @@ bool kg_lm_read(struct kgpt *k, char *arguments, struct kg_text *message)
         list_files(k);
         return false;
     }
-    const char *question = kg_shell_cut_word(arguments);
+    const char *question = kg_cut_word(arguments);
     const struct kg_file *file = find_file(k, arguments);
     enum kg_status status = KG_E_INPUT;
     if (file) {
@@ -150,7 +149,7 @@ bool kg_lm_read(struct kgpt *k, char *arguments, struct kg_text *message)
         kg_error_hint(&error, "/read lists the files that came with this machine");
     }
     if (status != KG_OK) {
-        kg_shell_refuse(k, &error);
+        kg_say_refused(k, &error);
     }
     return status == KG_OK;
 }

@@ -5,6 +5,7 @@
 #include "generation.h"
 #include "keys.h"
 #include "print.h"
+#include "reader.h"
 #include "report.h"
 #include "texts.h"
 #include "training.h"
@@ -50,7 +51,7 @@ static uint64_t line_size(const struct kgpt *k)
 static void size_memory(struct kgpt *k)
 {
     struct kg_session_size session = kg_session_size(&k->model);
-    uint64_t scratch = kg_generator_size(&k->model) + kg_arena_cost(line_size(k));
+    uint64_t scratch = kg_generator_size(&k->model) + kg_arena_cost(line_size(k)) + kg_reader_size(KG_LINE_MAX);
     k->needs.weights = k->model.data->weights_size;
     k->needs.kv = session.kv;
     if (__builtin_add_overflow(session.scratch, scratch, &k->needs.scratch) ||
@@ -78,7 +79,8 @@ static enum kg_status carve_memory(struct kgpt *k, struct kg_error *error)
 {
     k->line_size = line_size(k);
     k->line = kg_arena_take(&k->arena, k->line_size);
-    if (k->line && kg_session_init(&k->session, &k->model, &k->ops, &k->arena) == KG_OK &&
+    if (k->line && kg_reader_init(k, KG_LINE_MAX) &&
+        kg_session_init(&k->session, &k->model, &k->ops, &k->arena) == KG_OK &&
         kg_generator_init(&k->generator, &k->session, &k->arena) == KG_OK) {
         kg_event_ready(k, plat_ticks() - k->info->ticks_entry);
         return KG_OK;

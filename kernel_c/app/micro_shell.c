@@ -11,7 +11,7 @@ static enum kg_next run_generate(struct kgpt *k, char *arguments)
     struct kg_error error;
     enum kg_status status = kg_generation_run(k, *arguments ? arguments : k->prompt, &error);
     if (status != KG_OK && status != KG_E_STOPPED) {
-        kg_shell_refuse(k, &error);
+        kg_say_refused(k, &error);
     }
     return KG_NEXT_LINE;
 }
@@ -41,7 +41,7 @@ static enum kg_next run_train(struct kgpt *k, char *arguments)
         status = kg_training_run(k, &end, &error);
     }
     if (status != KG_OK) {
-        kg_shell_refuse(k, &error);
+        kg_say_refused(k, &error);
     }
     k->config = config;
     return KG_NEXT_LINE;
@@ -54,7 +54,7 @@ static enum kg_next run_loss(struct kgpt *k, char *arguments)
     uint32_t n;
     enum kg_status status = *arguments ? kg_training_loss(k, arguments, &loss, &n, &error) : kg_training_losses(&error);
     if (status != KG_OK) {
-        kg_shell_refuse(k, &error);
+        kg_say_refused(k, &error);
     } else if (*arguments) {
         kg_print("loss %.4f, the mean over %u token%s\n", loss, n, kg_plural(n));
     }
@@ -62,10 +62,11 @@ static enum kg_next run_loss(struct kgpt *k, char *arguments)
 }
 
 const struct kg_command kg_engine_commands[] = {
-    {"generate", "[prompt]", "generate samples that begin with the prompt; Ctrl-C stops", run_generate},
-    {"train", "[key=value]", "train on the corpus, with settings as on the command line; Ctrl-C stops", run_train},
-    {"loss", "[text]", "the losses of the training, or the model's loss on a text", run_loss},
-    {"model", "", "the embedded model: its sizes and its vocabulary", run_model},
-    {"bench", "", "measure the speed of generation", run_bench},
+    {"generate", "[prompt]", "generate samples that begin with the prompt; Ctrl-C stops", run_generate, NULL},
+    {"train", "[key=value]", "train on the corpus, with settings as on the command line; Ctrl-C stops", run_train,
+     &kg_can_train},
+    {"loss", "[text]", "the losses of the training, or the model's loss on a text", run_loss, &kg_can_train},
+    {"model", "", "the embedded model: its sizes and its vocabulary", run_model, NULL},
+    {"bench", "", "measure the speed of generation", run_bench, NULL},
+    {0},
 };
-const size_t kg_n_engine_commands = sizeof kg_engine_commands / sizeof kg_engine_commands[0];

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import socket
@@ -22,8 +23,11 @@ from kgpt_build.vm.verdict import Verdict, beside_console
 
 LEAVE = b"\x1d"
 LEAVE_NAME = "Ctrl-]"
-_PASTE_ON, _PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
-"""Bracketed paste: what is pasted arrives between marks, so that a guest can take several lines for one message."""
+_PASTE_OFF = b"\x1b[?2004l"
+"""A guest asks for bracketed paste: what is pasted arrives between marks. One that is left cannot take it back."""
+_ASKED = re.compile(rb"\x1b\[(?:\?2004[hl]|5n)")
+"""What a guest asks of the terminal it is typed on (kernel_c/include/kgpt/terminal_words.h)."""
+_BEGUN = re.compile(rb"\x1b(?:\[(?:\?(?:2(?:0(?:04?)?)?)?|5)?)?$")
 _PLAIN = b"\x1b[m"
 _END_OF_INPUT = "\x04"
 _DEADLY = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -61,12 +65,12 @@ def interact(machine: GuestRun, stdin: int = 0, stdout: int = 1) -> Verdict:
     console only where that was not shown.
     """
     loader = _loader_output(machine)
-    with raw_terminal(stdin), _bracketed_paste(stdout):
-        last = _pump(machine, stdin, stdout, loader)
+    with raw_terminal(stdin), _screen(stdout) as show:
+        last = _pump(machine, stdin, show, loader)
         if wants_colors():
-            _write(stdout, _PLAIN)  # the guest may have ended amid what was typed
+            show(_PLAIN)  # the guest may have ended amid what was typed
         if last not in (b"", b"\n"):
-            _write(stdout, b"\n")
+            show(b"\n")
     return beside_console(machine.wait(), loader.tail())
 
 
@@ -74,15 +78,32 @@ def _loader_output(machine: GuestRun) -> LoaderOutput:
     return LoaderOutput(expected=machine.settings.medium != "kernel")
 
 
+class WithoutQuestions:
+    """Leaves out of a byte stream what a guest asks of the terminal. A question that is cut waits for its rest."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes that ``data`` completes."""
+        data = _ASKED.sub(b"", self._rest + data)
+        begun = _BEGUN.search(data)
+        data, self._rest = (data[: begun.start()], begun.group()) if begun else (data, b"")
+        return data
+
+
 @contextlib.contextmanager
-def _bracketed_paste(stdout: int) -> Iterator[None]:
-    """The terminal marks what is pasted; not where TERM says that it knows no escape sequences."""
+def _screen(stdout: int) -> Iterator[Callable[[bytes], None]]:
+    """What writes on the terminal. Afterwards pastes come unmarked again, however the guest ended.
+
+    Where TERM says that it knows no escape sequences, the guest's questions do not reach it.
+    """
     if not knows_sequences():
-        yield
+        plain = WithoutQuestions()
+        yield lambda data: _write(stdout, plain.feed(data))
         return
-    _write(stdout, _PASTE_ON)
     try:
-        yield
+        yield lambda data: _write(stdout, data)
     finally:
         with contextlib.suppress(OSError):
             _write(stdout, _PASTE_OFF)
@@ -138,7 +159,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _pump(machine: GuestRun, stdin: int, stdout: int, loader: LoaderOutput) -> bytes:
+def _pump(machine: GuestRun, stdin: int, show: Callable[[bytes], None], loader: LoaderOutput) -> bytes:
     """Copy both ways until either side ends or the time limit; the last byte shown."""
     position, last, lines = 0, b"", LineEnds()
     with _woken_by(machine) as wake:
@@ -146,7 +167,7 @@ def _pump(machine: GuestRun, stdin: int, stdout: int, loader: LoaderOutput) -> b
             data, position = machine.console.raw_since(position)
             if data:
                 shown = lines.feed(loader.feed(data))
-                _write(stdout, shown)
+                show(shown)
                 last = shown[-1:] or last
                 continue
             if machine.console.closed or not machine.running:
@@ -158,7 +179,7 @@ def _pump(machine: GuestRun, stdin: int, stdout: int, loader: LoaderOutput) -> b
             if wake in ready:
                 os.read(wake, 4096)
             if stdin in ready:
-                _write(stdout, lines.feed(loader.open()))
+                show(lines.feed(loader.open()))
                 if not _type(machine, stdin):
                     machine.quit()
                     return last

@@ -34,6 +34,7 @@ class Terminal:
         self.ours, self.theirs = pty.openpty()
         if columns:
             termios.tcsetwinsize(self.theirs, (24, columns))
+        os.set_blocking(self.ours, False)
         self._plain = PlainText()
         self._seen = 0
         self.text = ""
@@ -62,8 +63,16 @@ class Terminal:
         os.close(self.theirs)
 
     def type(self, text: str) -> None:
-        """Press these keys."""
-        os.write(self.ours, text.encode())
+        """Press these keys, or paste them. What is echoed meanwhile is read, so that neither waits for the other."""
+        data, end = text.encode(), time.monotonic() + pace.limit(SECONDS)
+        while data:
+            assert time.monotonic() < end, f"it does not read what is typed:\n{self.text}"
+            readable, writable, _ = select.select([self.ours], [self.ours], [], 0.1)
+            if readable:
+                self._read(0)
+            if writable:
+                with contextlib.suppress(BlockingIOError):
+                    data = data[os.write(self.ours, data) :]
 
     def expect(self, pattern: str) -> re.Match[str]:
         """Wait for the pattern after what was expected before."""

@@ -1,10 +1,11 @@
-/* The line editor of the shell, on any typed bytes. Beside it runs a small terminal that obeys what the editor writes: after every byte
- * it must show the prompt, the line and the cursor where they are. */
+/* The line editor, on any typed bytes; the first one says what kind of text it is for. Beside it runs a small terminal that obeys what the
+ * editor writes: after every byte it must show the prompt, the cursor's row (or the part of it that the editor says) and the cursor where
+ * they are. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "lineedit.h"
+#include "lineedit_parts.h"
 #include "promise.h"
 
 #define PROMPT "kgpt> "
@@ -84,14 +85,20 @@ UNWATCHED static void terminal(const char *text, size_t n)
 UNWATCHED static void check_screen(const struct kg_lineedit *edit)
 {
     char whole[KG_LINE_MAX + sizeof PROMPT];
-    size_t prompt_n = sizeof PROMPT - 1, n = prompt_n + edit->n, column = 0, characters = 0;
-    memcpy(whole, PROMPT, prompt_n);
-    memcpy(whole + prompt_n, edit->line, edit->n);
+    size_t row = kg_lineedit_row(edit), end = kg_lineedit_row_end(edit), from = edit->view, to = edit->view_end;
+    promise(row <= from && from <= edit->cursor && edit->cursor <= to && to <= end);
+    promise((from == row && to == end) || screen.n == KG_LINE_COLUMNS); /* all that fits is shown */
+    const char *prompt = row ? KG_PROMPT_MORE : PROMPT;
+    size_t prompt_n = strlen(prompt), n = prompt_n + to - from, cursor = prompt_n + edit->cursor - from;
+    size_t column = 0, characters = 0;
+    memcpy(whole, prompt, prompt_n);
+    memcpy(whole + prompt_n, edit->line + from, to - from);
     for (size_t at = 0; at < n; characters++) {
-        column += at < prompt_n + edit->cursor;
+        column += at < cursor;
         size_t length;
-        promise(screen.row[characters] == decode(whole + at, n - at, &length));
-        promise(at >= prompt_n + edit->cursor || at + length <= prompt_n + edit->cursor); /* not inside a character */
+        uint32_t code = decode(whole + at, n - at, &length);
+        promise(screen.row[characters] == (code == '\t' ? ' ' : code));
+        promise(at >= cursor || at + length <= cursor); /* not inside a character */
         at += length;
     }
     promise(screen.n == characters && screen.column == column);
@@ -100,20 +107,27 @@ UNWATCHED static void check_screen(const struct kg_lineedit *edit)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct kg_lineedit edit;
+    static char memory[8 * KG_LINE_MAX];
+    promise(kg_lineedit_size(KG_LINE_MAX) <= sizeof memory);
     screen.n = screen.column = 0;
-    kg_lineedit_init(&edit, terminal);
+    kg_lineedit_init(&edit, terminal, memory, KG_LINE_MAX);
+    edit.rows = size && data[0] & 1;
+    edit.tabs = size && data[0] & 2;
     kg_lineedit_begin(&edit, PROMPT);
     for (size_t i = 0; i < size; i++) {
         enum kg_edit result = kg_lineedit_feed(&edit, data[i]);
         promise(edit.n < KG_LINE_MAX && edit.cursor <= edit.n && edit.line[edit.n] == '\0');
         promise(memchr(edit.line, '\0', edit.n) == NULL);
-        if (result == KG_EDIT_MORE) {
-            check_screen(&edit);
-        } else {
-            promise(result != KG_EDIT_END || edit.n == 0);
+        if (result == KG_EDIT_LINE && edit.tabs && edit.line[0] == 'c') { /* a text that goes on */
+            kg_lineedit_continue(&edit, edit.n);
+        } else if (result != KG_EDIT_MORE) {
+            promise(result != KG_EDIT_END || edit.n == 0 || edit.line[edit.n - 1] == '\n');
             screen.n = screen.column = 0;
+            kg_lineedit_remember(&edit, edit.line);
             kg_lineedit_begin(&edit, PROMPT);
         }
+        check_screen(&edit);
+        promise(edit.history_n <= edit.history_room && edit.history_at <= edit.history_n);
     }
     return 0;
 }

@@ -96,6 +96,11 @@ int plat_read(void)
 }
 
 /* Nothing grows while the machine waits for a key. */
+void plat_ask_terminal(bool answer)
+{
+    (void)answer;
+}
+
 void plat_relax(void)
 {
     machine.pause = 0;
@@ -247,6 +252,7 @@ static void run(const char *cmdline)
         .has_screen = true,
         .screen_mode = "text 80x25",
         .has_input = true,
+        .is_typed = true,
     };
     memset(&kg_lm, 0, sizeof kg_lm);
     if (!setjmp(machine.end)) {

@@ -254,8 +254,8 @@ def _write_shell_models() -> None:
     SHELL_MODELS.mkdir(exist_ok=True)
     bytes_of_chat = sorted({*b"abcdehilmnorstuy .0\n", *"é€😀".encode(), 0xFF})
     shape: dict[str, Any] = {"n_embd": 4, "n_layer": 1, "n_head": 2, "n_head_kv": 1, "n_ff": 3, "head_dim": 4}
-    chat = _bpe(bytes_of_chat, ["user", "assistant", "system", "ab", " a"])
-    plain = _bpe(range(256), ["ab", " a"])
+    chat = bpe_tokenizer(bytes_of_chat, ["user", "assistant", "system", "ab", " a"])
+    plain = bpe_tokenizer(range(256), ["ab", " a"])
     _write_shell_model("chat", "llama", chat, shape | {"fields": {"context_length": 32}})
     _write_shell_model("plain", "gpt2", plain, shape | {"n_head_kv": 2})
     (SHELL_MODELS / "chat.kgct").write_bytes(chat_blob("", "", "", family="chatml").blob())
@@ -265,10 +265,10 @@ def _write_shell_model(name: str, arch: str, tokenizer: Mapping[str, Any], repla
     with tempfile.TemporaryDirectory() as folder:
         n_vocab = len(tokenizer["tokenizer.ggml.tokens"])
         path = lm_tiny.write(Path(folder) / "m.gguf", lm_tiny.TINY[arch], n_vocab=n_vocab, **replaced)
-        (SHELL_MODELS / f"{name}.gguf").write_bytes(_with_tokenizer(path.read_bytes(), tokenizer))
+        (SHELL_MODELS / f"{name}.gguf").write_bytes(with_tokenizer(path.read_bytes(), tokenizer))
 
 
-def _bpe(alphabet: Iterable[int], words: Iterable[str]) -> dict[str, Any]:
+def bpe_tokenizer(alphabet: Iterable[int], words: Iterable[str]) -> dict[str, Any]:
     """A tokenizer: the tokens of ChatML, the bytes of ``alphabet``, and each of ``words``, joined from the left."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
@@ -291,7 +291,7 @@ def _bpe(alphabet: Iterable[int], words: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _with_tokenizer(data: bytes, tokenizer: Mapping[str, Any]) -> bytes:
+def with_tokenizer(data: bytes, tokenizer: Mapping[str, Any]) -> bytes:
     """The file of ``lm_tiny`` with a real tokenizer."""
     header, none = scan(data), field("tokenizer.ggml.model", 8, text("no_vocab"))
     tensors = data.index(text("token_embd.weight"))

@@ -146,6 +146,7 @@ _TEXT_WORDS = (
 
 _SHELL_WORDS = (
     *("mode=chat", "mode=shell", "mode=bench", "/reset", "/system ", "/set ", "/stats", "/history", "/quit", "/help"),
+    *("/clear", "/regen", "/show", "/paste", "/end", "/models", "/use 2", "/reboot", "/system default", "\\x1b[0n"),
     *("generate ", "chat", "models", "use 2", "use 1", "model", "bench", "mem", "cpu", "selftest", "reboot", "halt"),
     *('\\"\\"\\"', "ctx=8", "n_ctx", "pp=4", "tg=4", "repeat=1", "logprobs=3", "layers", "max_tokens=3", "samples=2"),
     "/read notes ",
@@ -204,9 +205,9 @@ TARGETS = {
         ),
         Target(
             "lineedit",
-            ("kernel_c/app/lineedit.c", *_CORE),
+            (*(f"kernel_c/app/{name}.c" for name in ("lineedit", "lineedit_draw", "lineedit_history")), *_CORE),
             256,
-            macros=("KG_LINE_MAX=40",),  # so that short inputs fill it
+            macros=("KG_LINE_MAX=40", "KG_LINE_COLUMNS=24"),  # so that short inputs fill them
             words=_TYPED,
         ),
         Target("keyboard", ("kernel_c/console/keyboard.c",), 128, words=_CODES),
@@ -217,7 +218,7 @@ TARGETS = {
             ("tests/fuzz/checked_arena.c", "tests/fuzz/opened.c", *_application()),
             256,
             # So that short inputs fill what these are the sizes of.
-            macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80", "KG_MESSAGE_MAX=150", "KG_STREAM_HELD=128"),
+            macros=(f'KG_SHELL_MODELS="{SHELL_MODELS}"', "KG_LINE_MAX=80", "KG_LINE_COLUMNS=40", "KG_STREAM_HELD=128"),
             words=_KEYS + _TYPED + _SHELL_WORDS,
             unwatched=_NUMBERS,
         ),

@@ -101,7 +101,7 @@ bool plat_fault(const char *kind)
     return true;
 }
 
-void kg_serial_flush(void)
+void kg_serial_end(void)
 {
 }
 

@@ -141,7 +141,8 @@ void driver_notice(const char *text, size_t n)
 void driver_edit(const char *prompt);
 void driver_edit(const char *prompt)
 {
-    kg_lineedit_init(&edit, driver_write);
+    static char memory[8 * KG_LINE_MAX];
+    kg_lineedit_init(&edit, driver_write, memory, KG_LINE_MAX);
     kg_lineedit_begin(&edit, prompt);
 }
 

@@ -40,6 +40,7 @@ struct kg_platform_info {
     bool misses_screen;   /* none did, and the loader is one that should have passed one on */
     bool has_keyboard;    /* a keyboard answered */
     bool has_input;       /* a keyboard, a serial port or a terminal can be read */
+    bool is_typed;        /* … by which a person may type: it is no pipe */
     /* "1024x768x32", "text 80x25", or "" without a screen; plat_screen_use(KG_SCREEN_OFF) leaves it */
     const char *screen_mode;
 };
@@ -58,10 +59,11 @@ struct kg_cpus {
 #define KG_READ_OFF (-3)     /* the power button was pressed */
 #define KG_READ_RESTART (-4) /* Ctrl-Alt-Del */
 
-void plat_write(const char *text, size_t n);    /* the console: serial port and screen, "\n" alone ends a line */
-int plat_read(void);                            /* one byte 0..255, or one of KG_READ_; never waits */
-void plat_relax(void);                          /* called between two reads that found nothing */
-bool plat_has_events(void);                     /* does anyone listen on the machine channel? */
+void plat_write(const char *text, size_t n); /* the console: serial port and screen, "\n" alone ends a line */
+int plat_read(void);                         /* one byte 0..255, or one of KG_READ_; never waits */
+void plat_relax(void);                       /* called between two reads that found nothing */
+void plat_ask_terminal(bool answer); /* to mark what is pasted until the run ends, and to answer that it is there */
+bool plat_has_events(void);          /* does anyone listen on the machine channel? */
 void plat_event(const char *line, size_t n);    /* a whole line of JSON with its "\n"; dropped where nobody listens */
 uint64_t plat_ticks(void);                      /* monotonic: the TSC, or nanoseconds */
 uint64_t plat_ticks_hz(void);                   /* its frequency, calibrated at first use; 0 if it cannot be known */

@@ -8,13 +8,14 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "kgpt/terminal_words.h"
 #include "kgpt/writer.h"
 #include "linux.h"
 
 #define KG_CTRL_C 0x03
 
 static struct termios saved;
-static volatile sig_atomic_t is_raw, interrupted;
+static volatile sig_atomic_t is_raw, asked, interrupted;
 static bool input_ended;
 static int events_fd = -1;
 
@@ -101,8 +102,21 @@ void plat_notice(const char *text, size_t n)
     kg_writer_notice(&writer, text, n);
 }
 
+void plat_ask_terminal(bool answer)
+{
+    const char *term = getenv("TERM");
+    if (is_raw && !writer.raw && term && *term && strcmp(term, "dumb") != 0) {
+        write_output(KG_ASK_TERMINAL, answer ? sizeof KG_ASK_TERMINAL - 1 : KG_ASK_PASTES);
+        asked = 1;
+    }
+}
+
 void kg_linux_console_restore(void)
 {
+    if (asked) {
+        asked = 0;
+        (void)!write(STDOUT_FILENO, KG_ASK_NO_MORE, sizeof KG_ASK_NO_MORE - 1);
+    }
     if (is_raw) {
         is_raw = 0;
         if (writer.coloured && writer.voice == KG_VOICE_USER) {
@@ -112,7 +126,7 @@ void kg_linux_console_restore(void)
     }
 }
 
-void kg_linux_console_init(void)
+bool kg_linux_console_init(void)
 {
     handle(SIGINT, on_interrupt);
     handle(SIGTERM, on_termination);
@@ -120,7 +134,7 @@ void kg_linux_console_init(void)
     signal(SIGPIPE, SIG_IGN); /* a reader that went away shows as a failed write */
     output_init();
     if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &saved) != 0) {
-        return;
+        return false;
     }
     struct termios raw = saved;
     raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG | IEXTEN);
@@ -131,6 +145,7 @@ void kg_linux_console_init(void)
         is_raw = 1;
         atexit(kg_linux_console_restore);
     }
+    return true;
 }
 
 void kg_linux_events_init(int fd)

@@ -4,7 +4,7 @@
 
 #include "kgpt/platform.h"
 
-void kg_linux_console_init(void);    /* raw mode on a terminal, given back at exit; Ctrl-C becomes a byte */
+bool kg_linux_console_init(void);    /* raw mode on a terminal, given back at exit; Ctrl-C becomes a byte. Is it one? */
 void kg_linux_console_restore(void); /* safe in a signal handler */
 void kg_linux_events_init(int fd);   /* -1: nobody listens */
 void kg_linux_signals_init(void);    /* a fault of ours ends the run as a panic does */

@@ -141,9 +141,9 @@ int main(int argc, char **argv)
         .has_keyboard = false,
         .screen_mode = "",
         .has_input = true,
+        .is_typed = kg_linux_console_init(),
     };
     kg_linux_events_init((int)options.events_fd);
-    kg_linux_console_init();
     kg_linux_signals_init();
     plat_exit(kg_main(&info));
 }

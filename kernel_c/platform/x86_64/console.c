@@ -94,6 +94,13 @@ void plat_relax(void)
         kg_idle();
 }
 
+void plat_ask_terminal(bool answer)
+{
+    if (!serial_writer.raw) {
+        kg_serial_ask(answer);
+    }
+}
+
 bool plat_has_events(void)
 {
     return kg_debugcon_present();

@@ -171,7 +171,7 @@ _Noreturn void plat_exit(enum kg_exit code)
     static const char text[] = "kgpt: halted; the machine can be switched off\n";
     bool virtual = under_hypervisor();
     kg_interrupts_off();
-    kg_serial_flush();
+    kg_serial_end();
     kg_screen_flush();
     if (virtual)
         kg_outl(DEBUG_EXIT, KG_EXIT_PORT_BASE + (uint32_t)code);
@@ -219,7 +219,7 @@ static void reset_by_keyboard(void)
 _Noreturn void plat_reboot(void)
 {
     kg_interrupts_off();
-    kg_serial_flush();
+    kg_serial_end();
     kg_screen_flush();
     reset_by_firmware();
     reset_by_chipset();

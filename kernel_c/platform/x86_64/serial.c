@@ -2,6 +2,7 @@
 
 #include "io.h"
 #include "kgpt/platform.h"
+#include "kgpt/terminal_words.h"
 #include "ring.h"
 
 #define COM1 0x3F8
@@ -28,7 +29,7 @@ enum {
 
 volatile bool kg_serial_woke;
 
-static bool present;
+static bool present, asked;
 static unsigned room; /* free places in the transmit FIFO */
 
 /* What was received: a token, and a line that is drawn again, take longer than the receive FIFO lasts. */
@@ -116,6 +117,20 @@ void kg_serial_flush(void)
             return;
         }
     }
+}
+
+void kg_serial_ask(bool answer)
+{
+    kg_serial_write(KG_ASK_TERMINAL, answer ? sizeof KG_ASK_TERMINAL - 1 : KG_ASK_PASTES);
+    asked = true;
+}
+
+void kg_serial_end(void)
+{
+    if (asked) {
+        kg_serial_write(KG_ASK_NO_MORE, sizeof KG_ASK_NO_MORE - 1);
+    }
+    kg_serial_flush();
 }
 
 int kg_serial_read(void)

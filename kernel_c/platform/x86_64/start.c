@@ -46,6 +46,7 @@ static void describe(const struct kg_boot *boot)
     platform.misses_screen = boot->for_people && !platform.has_screen;
     platform.has_keyboard = kg_i8042_present();
     platform.has_input = platform.has_serial || platform.has_keyboard;
+    platform.is_typed = platform.has_input;
 }
 
 _Noreturn void kg_start(uint32_t magic, uint32_t info)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kgpt_build.vm.console import raw_terminal
+from kgpt_build.vm.console import WithoutQuestions, raw_terminal
 from kgpt_build.vm.terminal import LineEnds, kernel_words
 
 PROGRAM = """
@@ -121,3 +121,11 @@ def test_a_pipe_is_raw() -> None:
     assert kernel_words(write, interactive=False) == ["output=raw"]
     os.close(read)
     os.close(write)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
+def test_a_guest_s_questions_are_left_out_however_they_are_cut(size: int) -> None:
+    said = b"\x1b[?2004h\x1b[5n> hi\x1b[K\x1b[?25h\r\x1b[5D\x1b[?2004l bye"
+    plain = WithoutQuestions()
+    shown = b"".join(plain.feed(said[at : at + size]) for at in range(0, len(said), size))
+    assert shown == b"> hi\x1b[K\x1b[?25h\r\x1b[5D bye"
