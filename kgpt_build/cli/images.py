@@ -59,8 +59,9 @@ def _of_target(image: Path, target: str) -> Path:
     from kgpt_build.cli.hosted import is_hosted
 
     if is_hosted(image) != (target == "hosted"):
-        what = "a kernel, disc or stick" if target == "hosted" else "a program for Linux"
-        raise UsageError(f"{image} is {what}", "leave out --target")
+        if target == "hosted":
+            raise UsageError(f"{image} is a kernel, disc or stick, no program for Linux", "leave out --target hosted")
+        raise UsageError(f"{image} is a program for Linux, no kernel", "kgpt run and kgpt smoke run it as it is")
     return image
 
 
