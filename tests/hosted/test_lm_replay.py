@@ -88,6 +88,17 @@ def test_a_conversation(brought: Brought) -> None:
     assert tokens(again) == tokens(run)
 
 
+def test_another_reply_to_the_same_message(brought: Brought) -> None:
+    """An empty prompt is /regen."""
+    run = brought.run("mode=chat max_tokens=12 temperature=1.5", "abc", "/regen", "b", "/regen")
+    configs = run.of("config")
+    assert [(event["prompt"], event["sample"]) for event in configs] == [("abc", 0), ("", 1), ("b", 2), ("", 3)]
+    words = " ".join(word for word in replay_words(config_of(run)) if not word.startswith("prompt="))
+    again = brought.run(words, *(event["prompt"] or "/regen" for event in configs))
+    assert tokens(again) == tokens(run)
+    assert again.samples() == run.samples()
+
+
 def test_random_settings(brought: Brought) -> None:
     rng = np.random.default_rng(8)
     for _ in range(12):
