@@ -47,8 +47,9 @@ void kg_lm_hint_room(const struct kgpt *k, struct kg_error *error)
     uint32_t most = lm->model.n_ctx_train;
     const char *clear = lm->chatting ? "/clear forgets the conversation; " : "", *shift = "";
     if (k->config.lm.on_overflow != KG_OVERFLOW_SHIFT) {
-        shift = lm->chatting ? "/set on_overflow shift forgets its older half; "
-                             : "on_overflow=shift forgets the older half; ";
+        shift = lm->chatting     ? "/set on_overflow shift forgets its older half; "
+                : k->config.exit ? "on_overflow=shift forgets the older half; "
+                                 : "set on_overflow shift forgets the older half; ";
     }
     if (lm->session.n_past == 0) {
         clear = "shorten it; ";

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from kgpt_build.errors import GuestFailed, KgptError, MachineLost, RunTimeout
 from kgpt_build.process import describe_status
+from kgpt_build.settings_lm import LmSettings
 from kgpt_build.vm.events import Error, Event, Exit, Panic, SelfTest
 from kgpt_build.words import counted
 
@@ -16,6 +18,7 @@ _E = TypeVar("_E", bound=Event)
 OK, REFUSED, FAILED = 0, 1, 4
 """The codes of the kernel's ``exit`` event (kernel_c/include/kgpt/status.h)."""
 
+_KEY = re.compile(rf"\b({'|'.join(each.name for each in fields(LmSettings))})=(\w*)")
 _STDERR_LINES = 3
 _WINDOW_CLOSED = "host-ui"
 
@@ -131,6 +134,11 @@ def panic_line(panic: Panic) -> str:
     return f"panic: {panic.name} error {panic.error:#x} at {panic.rip:#x}"
 
 
+def _by_options(hint: str) -> str:
+    """A guest's hint in the words of our own command line: "a larger --ctx" for its "a larger ctx="."""
+    return _KEY.sub(lambda key: f"--{key[1].replace('_', '-')}{' ' if key[2] else ''}{key[2]}", hint)
+
+
 def _by_code(seen: Observed, exit_event: Exit) -> Verdict:
     if exit_event.code == OK:
         return Verdict("ok", f"the guest ended well ({exit_event.reason})")
@@ -138,14 +146,14 @@ def _by_code(seen: Observed, exit_event: Exit) -> Verdict:
         error = _last(seen, Error)
         if error is None:
             return Verdict("refused", "the kernel refused to go on, and did not say why", tail=seen.tail)
-        return Verdict("refused", error.message, error.hint, from_guest=True)
+        return Verdict("refused", error.message, _by_options(error.hint), from_guest=True)
     if exit_event.code == FAILED:
         failed = [test for test in seen.events if isinstance(test, SelfTest) and not test.ok]
         lines = "\n".join(f"{test.name}: {test.message}" for test in failed)
         if failed:
             return Verdict("failed", f"{counted(len(failed), 'self-test')} failed", lines)
         if error := _last(seen, Error):
-            return Verdict("failed", error.message, error.hint, from_guest=True)
+            return Verdict("failed", error.message, _by_options(error.hint), from_guest=True)
         return Verdict("failed", f"the guest failed ({exit_event.reason})", tail=seen.tail)
     return _lost(seen, f"the guest ended with the unknown code {exit_event.code}")
 

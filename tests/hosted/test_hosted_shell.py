@@ -12,6 +12,7 @@ import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hosted import Hosted
@@ -41,6 +42,28 @@ def test_a_script(request: pytest.FixtureRequest, program: str) -> None:
         assert part in run.console
     assert not run.of("error")
     assert run.events[-1] == {"event": "exit", "code": 0, "reason": "halt"}
+
+
+def listed(program: Hosted) -> set[str]:
+    """The commands that help lists."""
+    console = program.run("mode=shell", b"help\n").console
+    return {line.split()[0] for line in console.split("kgpt> help\n")[1].splitlines() if line[:1].isalpha()}
+
+
+def test_help_lists_what_the_image_can_do(hosted: Hosted, training: Hosted) -> None:
+    assert {"generate", "model", "set", "halt", "help"} <= listed(hosted)
+    assert listed(training) - listed(hosted) == {"train", "loss"}
+    done = hosted.run("mode=shell", b"train\n")
+    assert done.one("error")["message"] == "this image was built without training"
+    assert "kgpt build --train" in done.one("error")["hint"]
+
+
+def test_help_lists_chat_where_a_model_has_a_template(without_model: Hosted) -> None:
+    folder = Path(__file__).parents[1] / "fuzz" / "shell"
+    chat = ("--module", str(folder / "chat.gguf"), "--module", str(folder / "chat.kgct"))
+    for options, has in ((chat, True), (("--module", str(folder / "plain.gguf")), False)):
+        done = without_model.run("mode=shell", b"help\n", options)
+        assert ("\nchat " in done.console) == has, done.console
 
 
 def test_generate_is_followed_by_the_shell(hosted: Hosted) -> None:
@@ -157,6 +180,27 @@ def test_a_terminal_is_raw_and_given_back(hosted: Hosted) -> None:
         os.write(master, b"\x04")
         assert process.wait(30) == 0
         assert termios.tcgetattr(slave) == before
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+        os.close(slave)
+
+
+def test_tab_completes_commands(hosted: Hosted) -> None:
+    master, slave = pty.openpty()
+    process = subprocess.Popen([hosted.path, "--cmdline", "mode=shell samples=1"], stdin=slave, stdout=slave)
+    try:
+        _read_until(master, b"kgpt> ")
+        os.write(master, b"ge\tmar\r")
+        said = _read_until(master, b"sample  1: mar")
+        assert b"generate mar" in said
+        os.write(master, b"m\t")
+        said = _read_until(master, b"model  mem")
+        os.write(master, b"e\t\r")
+        _read_until(master, b"arena ")
+        os.write(master, b"\x04")
+        assert process.wait(30) == 0
     finally:
         process.kill()
         process.wait()

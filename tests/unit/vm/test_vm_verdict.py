@@ -108,3 +108,16 @@ def test_a_closed_window_is_the_user_leaving() -> None:
     verdict = judge(replace(GOOD, status=0, events=(BOOT,), shutdown="host-ui"))
     assert (verdict.kind, verdict.exit_code) == ("quit", 0)
     assert judge(replace(GOOD, status=0, events=(BOOT, PANIC), shutdown="host-ui")).kind == "failed"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("shorten it; a larger ctx= at boot makes room", "shorten it; a larger --ctx at boot makes room"),
+        ("on_overflow=shift forgets the older half", "--on-overflow shift forgets the older half"),
+        ("use mode=generate, or sha256=", "use mode=generate, or sha256="),
+    ],
+)
+def test_a_guest_s_hint_names_our_options(said: str, shown: str) -> None:
+    seen = replace(GOOD, status=67, events=(BOOT, Error("no room", said), REFUSED))
+    assert judge(seen).hint == shown
