@@ -17,6 +17,7 @@ from pathlib import Path
 
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.paths import write_errors
+from kgpt_build.plain_names import temporary_root
 from kgpt_build.settings import MAX_CMDLINE, quoted
 
 PROMPT, SYSTEM, FILE = "prompt", "system", "file"
@@ -131,7 +132,7 @@ def staged(texts: Sequence[Text], *, keep: bool = False) -> Iterator[tuple[BootM
         yield ()
         return
     with write_errors("a temporary file"):
-        folder = Path(tempfile.mkdtemp(prefix="kgpt-"))
+        folder = Path(tempfile.mkdtemp(prefix="kgpt-", dir=temporary_root()))
     try:
         modules = []
         for text in texts:

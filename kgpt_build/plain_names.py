@@ -73,3 +73,9 @@ def private_folder(*parts: str) -> Path:
     except OSError as error:
         raise KgptError(f"cannot make the folder {top}: {error.strerror}", _HINT) from error
     return folder
+
+
+def temporary_root() -> Path:
+    """The system's folder for temporary files, or a private one where that has no plain path. Raises KgptError."""
+    root = Path(tempfile.gettempdir())
+    return root if is_plain(root) else private_folder("tmp")

@@ -18,6 +18,7 @@ from kgpt_build.cli.corpora import read_shown
 from kgpt_build.cli.machines import LEAST_MEMORY, find_qemu, machine_options, resolve_accel
 from kgpt_build.cli.options import MODEL_HERE, json_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost
+from kgpt_build.plain_names import temporary_root
 from kgpt_build.vm.settings import RunSettings
 from kgpt_build.words import counted
 
@@ -121,7 +122,7 @@ def command(
     cpus = f"cpus={options['cpus']}"
     cmdline = " ".join([*plan.settings.cmdline_words(), cpus, "exit", *([words] if words else [])])
     with (
-        tempfile.TemporaryDirectory(prefix="kgpt-train-") as folder,
+        tempfile.TemporaryDirectory(prefix="kgpt-train-", dir=temporary_root()) as folder,
         _started(plan, Path(folder), cmdline, options) as run,
     ):
         can_stop = target == "hosted" or options["serial"]

@@ -14,7 +14,7 @@ from kgpt_build import paths, process
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.kernel.objects import Keys, Objects, Step
 from kgpt_build.kernel.settings import TARGETS, BuildSettings, Progress
-from kgpt_build.plain_names import plain_name
+from kgpt_build.plain_names import plain_name, temporary_root
 from kgpt_build.toolchain import Make, Toolchain
 from kgpt_build.words import counted
 
@@ -158,9 +158,10 @@ def environment(work: Path) -> dict[str, str]:
         zig = plain_name(paths.make_cache_dir("zig"))
     except KgptError:
         zig = paths.make_dir(work / "zig")
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return {
         **kept,
+        "TMPDIR": str(temporary_root()),
         "LC_ALL": "C",
         "SOURCE_DATE_EPOCH": "0",
         "ZIG_GLOBAL_CACHE_DIR": str(zig),

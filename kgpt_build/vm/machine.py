@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kgpt_build.bound_process import start_bound
 from kgpt_build.errors import KgptError, MachineLost, ToolMissing
+from kgpt_build.plain_names import temporary_root
 from kgpt_build.process import log
 from kgpt_build.vm.argv import qemu_argv
 from kgpt_build.vm.channels import Wires
@@ -139,7 +140,7 @@ class Machine(GuestRun):
         """The screen as it is now. Raises KgptError if the machine has none."""
         from kgpt_build.vm.picture import read_picture
 
-        with tempfile.TemporaryDirectory(prefix="kgpt-") as folder:
+        with tempfile.TemporaryDirectory(prefix="kgpt-", dir=temporary_root()) as folder:
             path = Path(folder) / "screen.ppm"
             self.execute("screendump", filename=str(path))
             return read_picture(path.read_bytes())
@@ -164,7 +165,7 @@ class Machine(GuestRun):
 
     def physical_memory(self, address: int, size: int) -> bytes:
         """``size`` bytes of the guest's memory."""
-        with tempfile.TemporaryDirectory(prefix="kgpt-") as folder:
+        with tempfile.TemporaryDirectory(prefix="kgpt-", dir=temporary_root()) as folder:
             path = Path(folder) / "memory"
             self.execute("pmemsave", val=address, size=size, filename=str(path))
             return path.read_bytes()

@@ -149,6 +149,7 @@ def kgpt(tmp_path: Path) -> Kgpt:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="surrogateescape",  # a path may be anything
             timeout=pace.limit(120),
             check=False,
         )
