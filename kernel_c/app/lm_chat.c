@@ -45,20 +45,23 @@ void kg_lm_hint_room(const struct kgpt *k, struct kg_error *error)
 {
     const struct kg_lm *lm = &kg_lm;
     uint32_t most = lm->model.n_ctx_train;
+    bool grows = lm->session.options.n_ctx < most;
     const char *clear = lm->chatting ? "/clear forgets the conversation; " : "", *shift = "";
+    if (lm->session.n_past == 0) {
+        kg_error_hint(error,
+                      grows ? "shorten it, or boot with a larger ctx=: at most %u"
+                            : "shorten it: the model was trained for %u",
+                      most);
+        return;
+    }
     if (k->config.lm.on_overflow != KG_OVERFLOW_SHIFT) {
         shift = lm->chatting     ? "/set on_overflow shift forgets its older half; "
                 : k->config.exit ? "on_overflow=shift forgets the older half; "
                                  : "set on_overflow shift forgets the older half; ";
     }
-    if (lm->session.n_past == 0) {
-        clear = "shorten it; ";
-        shift = "";
-    }
-    kg_error_hint(error,
-                  lm->session.options.n_ctx < most ? "%s%sa larger ctx= at boot makes room for more, up to %u"
-                                                   : "%s%sthe model was trained for %u",
-                  clear, shift, most);
+    kg_error_hint(
+        error, grows ? "%s%sa larger ctx= at boot makes room for more, up to %u" : "%s%sthe model was trained for %u",
+        clear, shift, most);
 }
 
 /* A message is fed whole or not at all, and refused before anything is forgotten for it: `n` tokens, behind the first `from` of the
@@ -71,8 +74,13 @@ static enum kg_status check_room(struct kgpt *k, uint32_t from, uint32_t n, stru
     if (n <= n_ctx - taken) {
         return KG_OK;
     }
-    kg_error_set(error, KG_E_CONTEXT, "the message has %u tokens, and the context has room for %u: of %u, %u are taken",
-                 n, n_ctx - taken, n_ctx, taken);
+    if (taken) {
+        kg_error_set(error, KG_E_CONTEXT,
+                     "the text has %u tokens, and the context has room for %u: of %u, %u are taken", n, n_ctx - taken,
+                     n_ctx, taken);
+    } else {
+        kg_error_set(error, KG_E_CONTEXT, "the text has %u tokens, and the context %u", n, n_ctx);
+    }
     kg_lm_hint_room(k, error);
     return KG_E_CONTEXT;
 }

@@ -34,7 +34,7 @@ def test_a_message_of_many_lines_is_as_long_as_the_context(talker: Talker) -> No
 
 def test_what_does_not_fit_is_refused_whole(talker: Talker) -> None:
     done = talker.says(f"x\n{'a' * 300}\n/history\n".encode(), "ctx=256")
-    assert done.one("error")["message"].startswith("the message has 310 tokens, and the context has room for 244")
+    assert done.one("error")["message"].startswith("the text has 310 tokens, and the context has room for 244")
     assert "/clear forgets the conversation; /set on_overflow shift" in done.one("error")["hint"]
     assert asked(done.console) == ["x"]
     assert len(done.of("sample")) == 1
@@ -43,8 +43,8 @@ def test_what_does_not_fit_is_refused_whole(talker: Talker) -> None:
 def test_a_first_message_that_does_not_fit(talker: Talker) -> None:
     done = talker.says(f"{'a' * 300}\n/history\n".encode(), "ctx=256")
     message = done.one("error")["message"]
-    assert message.endswith("tokens, and the context has room for 256: of 256, 0 are taken")
-    assert done.one("error")["hint"] == f"shorten it; a larger ctx= at boot makes room for more, up to {N_CTX}"
+    assert message.endswith("tokens, and the context 256")
+    assert done.one("error")["hint"] == f"shorten it, or boot with a larger ctx=: at most {N_CTX}"
     assert "kgpt: 0 of 256 tokens" in done.console
 
 
@@ -68,7 +68,7 @@ def test_a_refused_message_can_be_shortened(talker: Talker) -> None:
     with talker.terminal("ctx=256") as terminal:
         terminal.expect(PROMPT)
         terminal.type(f"{PASTE}keep this\n{'a' * 300}{PASTED}\r")
-        terminal.expect("the message has ")
+        terminal.expect("the text has ")
         terminal.expect(PROMPT)
         terminal.type("\x1b[A\x15\x15\r")  # its last row, and the line feed before it
         terminal.expect("kgpt: prompt ")
@@ -322,3 +322,17 @@ def test_a_typed_line_over_the_room_is_refused_in_the_shell(hosted: Hosted) -> N
     done = hosted.run("mode=shell samples=1", b"generate " + b"a" * 600 + b"\ngenerate\n")
     assert done.one("error")["message"] == "the text has 609 bytes, and there is room for 511"
     assert len(done.samples()) == 1
+
+
+def test_a_paste_while_a_reply_is_computed(talker: Talker) -> None:
+    """It is marked then too, and waits, as long as it is."""
+    with talker.terminal() as terminal:
+        terminal.expect(PROMPT)
+        terminal.type("hello\r" + PASTE + TEXT.replace("\n", "\r") + PASTED + "\r")
+        terminal.expect("kgpt: prompt ")
+        terminal.expect("kgpt: prompt ")
+        terminal.expect(PROMPT)
+        terminal.type("/history\r")
+        terminal.expect(rf"of {N_CTX} tokens")
+    assert asked(terminal.text) == ["hello", TEXT]
+    assert replies(terminal.text) == 2
