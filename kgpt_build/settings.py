@@ -70,6 +70,14 @@ def value_text(value: str | int | float) -> str:
     return str(value)
 
 
+def text_size(what: str, text: str) -> int:
+    """Bytes of ``text``. Raises UsageError, naming it as ``what``, for one that is not UTF-8."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} is not valid UTF-8", "check the terminal's encoding") from None
+
+
 def check_whole(name: str, value: int | str | None, least: int, most: int, *, also: str = "") -> None:
     """Refuse what is no whole number from ``least`` to ``most``; None is none given. Raises UsageError."""
     if value is None:
@@ -100,10 +108,7 @@ def _check_decimal(name: str, value: float | None, least: int, most: int) -> Non
 def _check_prompt(prompt: str | None) -> None:
     if prompt is None:
         return
-    try:
-        size = len(prompt.encode())
-    except UnicodeEncodeError:
-        raise UsageError("the prompt is not valid UTF-8", "check the terminal's encoding") from None
+    size = text_size("the prompt", prompt)
     if any(ord(char) < 32 and char not in _ESCAPES for char in prompt):
         raise UsageError(f"the prompt {prompt!r} holds a control character", "only line feeds and tabs can be given")
     if size > MAX_CMDLINE - 512:  # the rest of the command line needs some room too

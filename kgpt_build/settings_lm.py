@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, fields
 
 from kgpt_build.errors import UsageError
-from kgpt_build.settings import MAX_U32, check_number, check_whole, quoted, value_text
+from kgpt_build.settings import MAX_U32, check_number, check_whole, quoted, text_size, value_text
 from kgpt_build.words import counted
 
 MAX_SYSTEM = 2047  # bytes, as kernel_c/app/lm_config.c takes them
@@ -95,10 +95,7 @@ def _text(value: str | int | float) -> str:
 def _check_text(what: str, text: str | None, most: int) -> None:
     if text is None:
         return
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        raise UsageError(f"{what} is not valid UTF-8", "check the terminal's encoding") from None
+    size = text_size(what, text)
     if any(ord(char) < 32 and char not in "\n\t" for char in text):
         raise UsageError(f"{what} {text!r} holds a control character", "only line feeds and tabs can be given")
     if size > most:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from kgpt_build import paths
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.image.grub_text import handed_on, literal, split_words, word
-from kgpt_build.settings import MAX_CMDLINE
+from kgpt_build.settings import MAX_CMDLINE, text_size
 
 TEMPLATE = "boot/grub.cfg"
 CONFIG = "/boot/grub/grub.cfg"
@@ -72,6 +72,7 @@ class MenuSettings:
     default: str = ""
 
     def __post_init__(self) -> None:
+        text_size("the command line", self.cmdline)
         split_words(self.cmdline)
         if not -1 <= self.timeout <= MAX_TIMEOUT:
             raise UsageError(

@@ -11,6 +11,7 @@ from kgpt_build import toolchain
 from kgpt_build.errors import UsageError
 from kgpt_build.headers import Corpus
 from kgpt_build.models import GgufModel, Model, NoModel
+from kgpt_build.settings import text_size
 
 TARGETS = {"bare": "kernel.elf", "hosted": "kgpt-hosted"}
 """Target -> the file that it makes."""
@@ -48,6 +49,7 @@ class BuildSettings:
             raise UsageError("a bare kernel has no runtime for sanitizers", "add --target hosted")
         if self.sanitize and self.toolchain == "zig":
             raise UsageError("zig comes without the sanitizers' runtimes", "add --toolchain clang or --toolchain gcc")
+        text_size("the kernel's command line", self.cmdline)
         if any(ord(char) < 32 or ord(char) == 127 for char in self.cmdline):
             raise UsageError("the kernel's command line holds a control character", r'write \n inside "…" instead')
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kgpt_build.boot_modules import BootModule, check_modules
 from kgpt_build.errors import UsageError
-from kgpt_build.settings import MAX_CMDLINE
+from kgpt_build.settings import MAX_CMDLINE, text_size
 from kgpt_build.vm.firmware import Firmware
 from kgpt_build.words import counted
 
@@ -76,7 +76,7 @@ class RunSettings:
         self._check_modules()
         if "\0" in self.cmdline or "\n" in self.cmdline:
             raise UsageError("the kernel's command line is one line of text", "write \\n inside quotes for a new line")
-        if (size := len(self.cmdline.encode(errors="surrogateescape"))) > MAX_CMDLINE:
+        if (size := text_size("the kernel's command line", self.cmdline)) > MAX_CMDLINE:
             raise UsageError(f"the kernel's command line has {size:,} bytes", f"at most {MAX_CMDLINE:,} are possible")
 
     def _check_modules(self) -> None:

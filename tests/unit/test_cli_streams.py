@@ -95,3 +95,21 @@ def test_a_stream_that_does_not_block() -> None:
         with os.fdopen(read, "rb") as file:
             assert file.read() == b"x" * 1_000_000 + b"\n"
         assert process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("build", "--default", "-o", "/absent/o", "--cmdline"),
+        ("run", "--dry-run", "--cmdline"),
+        ("image", "usb", "-o", "/absent.img", "--cmdline"),
+        ("run", "--prompt"),
+        ("run", "--system"),
+        ("train", "--cmdline"),
+    ],
+    ids=" ".join,
+)
+def test_words_for_the_kernel_that_are_not_utf8(words: tuple[str, ...]) -> None:
+    code, _, said = shell((*words, os.fsdecode(b"a\xffb")), "")
+    assert code == 2
+    assert "is not valid UTF-8" in said.splitlines()[0]
