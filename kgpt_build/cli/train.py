@@ -111,7 +111,7 @@ def command(
     given = _taken(options)
     words = options.pop("cmdline")
     options["memory"] = LEAST_MEMORY if options["memory"] is None else options["memory"]
-    RunSettings(image=Path(), **options)  # wrong values of the machine are refused first
+    RunSettings(image=Path(), cmdline=words, **options)  # wrong values of the machine are refused first
     if plot:
         check_plot(plot)
     plan = _plan(corpus, resume, given, target)

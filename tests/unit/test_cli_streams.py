@@ -112,4 +112,4 @@ def test_a_stream_that_does_not_block() -> None:
 def test_words_for_the_kernel_that_are_not_utf8(words: tuple[str, ...]) -> None:
     code, _, said = shell((*words, os.fsdecode(b"a\xffb")), "")
     assert code == 2
-    assert "is not valid UTF-8" in said.splitlines()[0]
+    assert "is not valid UTF-8" in said.splitlines()[0], "it is refused before anything is built"
