@@ -18,11 +18,17 @@ bool kg_reader_init(struct kgpt *k, size_t room)
     return memory;
 }
 
+/* Does a person type? A program may hand on what is typed on its terminal, and then says what that is. */
+static bool is_typed(const struct kgpt *k)
+{
+    return k->info->is_typed || k->config.output == KG_OUTPUT_PLAIN || k->config.output == KG_OUTPUT_COLOR;
+}
+
 void kg_reader_begin(struct kgpt *k, const char *prompt, enum kg_reader_kind kind)
 {
     k->edit.rows = kind == KG_READ_MESSAGE;
     k->edit.tabs = kind != KG_READ_LINE;
-    if (k->info->is_typed) {
+    if (is_typed(k)) {
         plat_ask_terminal(k->edit.rows && !k->edit.brackets && !k->edit.answered);
     }
     kg_input_begin(&k->input);
@@ -53,7 +59,7 @@ static enum kg_edit feed(struct kgpt *k, unsigned char byte, const struct kg_com
         edit->pasting = false;
         return result;
     }
-    if (byte == '\t' && commands && k->info->is_typed && !edit->pasting && kg_commands_complete(commands, edit)) {
+    if (byte == '\t' && commands && is_typed(k) && !edit->pasting && kg_commands_complete(commands, edit)) {
         return KG_EDIT_MORE;
     }
     bool answered = edit->answered;

@@ -336,3 +336,13 @@ def test_a_paste_while_a_reply_is_computed(talker: Talker) -> None:
         terminal.expect(rf"of {N_CTX} tokens")
     assert asked(terminal.text) == ["hello", TEXT]
     assert replies(terminal.text) == 2
+
+
+def test_a_program_may_hand_on_what_is_typed(talker: Talker) -> None:
+    """As `kgpt run --target hosted` does: it says what kind of terminal that is."""
+    text = '"""one\n\ttwo\\'
+    typed = f"/cl\t\r{PASTE}{text}{PASTED}\r/history\r".replace("\n", "\r")
+    done = talker.says(typed.encode(), "output=color")
+    assert done.console.index("\x1b[?2004h") < done.console.rindex("\x1b[?2004l")
+    assert "begins anew" in done.console
+    assert asked(done.console) == [text]

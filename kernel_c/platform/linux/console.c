@@ -105,7 +105,7 @@ void plat_notice(const char *text, size_t n)
 void plat_ask_terminal(bool answer)
 {
     const char *term = getenv("TERM");
-    if (is_raw && !writer.raw && term && *term && strcmp(term, "dumb") != 0) {
+    if (!writer.raw && (writer.coloured || (term && *term && strcmp(term, "dumb") != 0))) {
         write_output(KG_ASK_TERMINAL, answer ? sizeof KG_ASK_TERMINAL - 1 : KG_ASK_PASTES);
         asked = 1;
     }
