@@ -63,6 +63,22 @@ def test_replies_are_those_of_the_kernel(kgpt: Kgpt, tiny: Path) -> None:
     assert [event["started"] for event in events if event["event"] == "cpus"] == [3]
 
 
+def test_a_chat_is_typed_to_as_in_qemu(tiny: Path, tmp_path: Path) -> None:
+    """Tab completes, and the terminal is asked to mark pastes, though the program itself has pipes."""
+    with on_a_terminal(tmp_path, "chat", tiny, "--max-tokens", 2) as terminal:
+        terminal.expect("^> ")
+        assert b"\x1b[?2004h" in terminal.raw
+        terminal.type("/his\t")
+        terminal.expect("/history")
+        terminal.type("\r")
+        terminal.expect("0 of [0-9]+ tokens")
+        terminal.type("\x1b[200~a\rb\x1b[201~\r")
+        terminal.expect("^> ")
+        terminal.type("/bye\r")
+        assert terminal.wait() == 0
+    assert terminal.raw.rindex(b"\x1b[?2004l") > terminal.raw.rindex(b"\x1b[?2004h")
+
+
 def test_a_long_prompt_reaches_it(kgpt: Kgpt) -> None:
     """More than fits its command line: it comes as in QEMU, as a module."""
     done = kgpt("run", "--target", "hosted", "--json", "--samples", 1, "--prompt", "k" * 9000)
