@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.c_error import Error
 from kgpt_build.models import Hyperparameters, tensor_shapes
 
 KERNEL = Path(__file__).parents[1] / "kernel_c"
@@ -86,12 +87,6 @@ class Arena(ctypes.Structure):
     """struct kg_arena."""
 
     _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t), ("used", ctypes.c_size_t)]
-
-
-class Error(ctypes.Structure):
-    """struct kg_error."""
-
-    _fields_ = [("message", ctypes.c_char * 320), ("hint", ctypes.c_char * 320)]
 
 
 class Refused(Exception):

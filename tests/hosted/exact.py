@@ -9,6 +9,8 @@ from pathlib import Path
 from native import real_function, shared_object
 from reference_autograd import Functions, Settings
 
+from benchmarks.c_error import Error
+
 SOURCES = [
     "tests/hosted/exact_driver.c",
     *(
@@ -39,8 +41,7 @@ class _Driver(ctypes.Structure):
     _fields_ = [
         ("corpus", _Corpus),
         ("trainer", ctypes.c_void_p),
-        ("message", ctypes.c_char * 320),
-        ("hint", ctypes.c_char * 320),
+        ("error", Error),
         ("taken", ctypes.c_uint64),
         ("planned", ctypes.c_uint64),
     ]
@@ -95,7 +96,7 @@ class Exact:
 
     def _check(self, status: int) -> None:
         if status:
-            raise Refused(self._driver.message.decode(), self._driver.hint.decode())
+            raise Refused(self._driver.error.message.decode(), self._driver.error.hint.decode())
 
     def steps(self, n: int) -> list[float]:
         """The losses of the next ``n`` steps."""

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from native import shared_object
 
+from benchmarks.c_error import Error
+
 FORMATS = [f"kernel_c/formats/{name}.c" for name in ("cursor", "gguf")] + [
     f"kernel_c/formats/gguf_{name}.c" for name in ("index", "read", "tensors", "values")
 ]
@@ -22,12 +24,6 @@ _CODES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q
 
 _Out = TypeVar("_Out", ctypes.c_uint32, ctypes.c_float, ctypes.c_bool, "_Text")
 Contents = str | int | float | bool | list[str] | list[int | float | bool]
-
-
-class Error(ctypes.Structure):
-    """struct kg_error."""
-
-    _fields_ = [("message", ctypes.c_char * 320), ("hint", ctypes.c_char * 320)]
 
 
 class Refused(Exception):

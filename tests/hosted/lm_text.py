@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from native import SELFTEST_DRIVER, shared_object
 
+from benchmarks.c_error import Error
 from kgpt_build.chat import ChatTemplate, Fragment
 from kgpt_build.models import FloatArray
 from kgpt_build.reference.lm_sampler import Candidates, LmSampling
@@ -42,11 +43,11 @@ class NativeChat:
     """A chat template in C."""
 
     def __init__(self, library: ctypes.CDLL, blob: bytes) -> None:
-        error = ctypes.create_string_buffer(640)
+        error = Error()
         self._library, self._blob = library, blob
         self._chat = ctypes.create_string_buffer(library.driver_chat_size())
-        if library.driver_chat_open(self._chat, blob, ctypes.c_uint64(len(blob)), error):
-            raise Refused(error.value.decode(), error.raw[320:].rstrip(b"\0").decode())
+        if library.driver_chat_open(self._chat, blob, ctypes.c_uint64(len(blob)), ctypes.byref(error)):
+            raise Refused(error.message.decode(), error.hint.decode())
 
     def turn(self, first: bool, system: str, message: str, *, thinking: bool = True) -> list[Fragment]:
         said = [part for text in (system, message) for part in _bytes(text)]

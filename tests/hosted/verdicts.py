@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import lm
-from gguf_reader import Error
 from native import shared_object
 
+from benchmarks.c_error import Error
 from kgpt_build.errors import KgptError
 from kgpt_build.headers import unicode
 from kgpt_build.models.gguf_model import describe
