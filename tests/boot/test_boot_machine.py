@@ -11,6 +11,7 @@ from pathlib import Path
 import pace
 import pytest
 from boots import Boot
+from processes import runs
 
 from kgpt_build.errors import KgptError, MachineLost, ToolMissing
 from kgpt_build.vm.events import Exit
@@ -153,19 +154,12 @@ def test_the_probe_runs_where_sse_works(kgpt_machine: Boot, tmp_path: Path) -> N
     assert kgpt_machine(image, accel="tcg", serial=False).wait().ok
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def test_no_qemu_outlives_its_block(boot_code: Boot) -> None:
     guest = boot_code(HALT)
-    assert is_alive(guest.machine.pid)
+    assert runs(guest.machine.pid)
     guest.machine.close()
     guest.machine.close()
-    assert not is_alive(guest.machine.pid)
+    assert not runs(guest.machine.pid)
 
 
 def test_no_qemu_outlives_us(tmp_path: Path) -> None:
@@ -181,9 +175,9 @@ def test_no_qemu_outlives_us(tmp_path: Path) -> None:
     assert parent.stdout is not None
     with parent.stdout:
         pid = int(parent.stdout.readline())
-    assert is_alive(pid)
+    assert runs(pid)
     parent.kill()
     parent.wait()
-    if not any(not is_alive(pid) for _ in pace.attempts(20, 0.01)):
+    if not any(not runs(pid) for _ in pace.attempts(20, 0.01)):
         os.kill(pid, signal.SIGKILL)
         pytest.fail("QEMU outlived the process that started it")

@@ -11,8 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pace
 import pytest
 from boots import ENVIRONMENT, Kgpt
+from processes import children, runs
 from terminal import Terminal
 from tiny_lm import write_lm
 
@@ -192,27 +194,7 @@ def test_no_process_is_left_behind(tmp_path: Path, program: Path) -> None:
         (child,) = children(terminal.process.pid)
         os.kill(terminal.process.pid, signal.SIGKILL)
         terminal.process.wait()
-        assert gone(child)
-
-
-def children(pid: int) -> list[int]:
-    text = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False).stdout
-    return [int(word) for word in text.split()]
-
-
-def gone(pid: int) -> bool:
-    import time
-
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.05)
-    return False
+        assert any(not runs(child) for _ in pace.attempts(60, 0.05))
 
 
 def test_chat_without_a_model_takes_the_one_in_build(kgpt: Kgpt, tiny: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pace
 import pytest
 from boots import ENVIRONMENT
 from hosted import Hosted
+from processes import children, runs
 from terminal import Terminal
 
 from kgpt_build import models
@@ -275,12 +276,6 @@ def wait_for_a_step(process: subprocess.Popen[str]) -> None:
     assert process.stdout.readline().startswith("step    1 / ")
 
 
-def child_of(process: subprocess.Popen[str]) -> int:
-    text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    (child,) = text.split()
-    return int(child)
-
-
 def test_ctrl_c_saves_and_the_rest_makes_it_whole(docs: Path) -> None:
     process = start("--steps", LONG)
     wait_for_a_step(process)
@@ -306,7 +301,7 @@ def test_a_kernel_that_is_killed_leaves_the_old_files(docs: Path) -> None:
     before = contents(Path("model.gguf"))
     process = start("--steps", LONG)
     wait_for_a_step(process)
-    os.kill(child_of(process), signal.SIGKILL)
+    os.kill(children(process.pid)[0], signal.SIGKILL)
     out, err = process.communicate(timeout=pace.limit(60))
     assert process.returncode == 5, err
     assert err.startswith("kgpt: error: kgpt-hosted failed (killed by SIGKILL)")
@@ -321,7 +316,7 @@ def test_a_kernel_that_is_killed_leaves_its_last_checkpoint(docs: Path) -> None:
     while not Path("model.state").exists():
         assert process.poll() is None
         time.sleep(0.01)
-    os.kill(child_of(process), signal.SIGKILL)
+    os.kill(children(process.pid)[0], signal.SIGKILL)
     out, _ = process.communicate(timeout=pace.limit(60))
     assert process.returncode == 5
     step = load_state(Path("model.state")).step
@@ -337,18 +332,10 @@ def test_a_kernel_that_is_killed_leaves_its_last_checkpoint(docs: Path) -> None:
 def test_kgpt_itself_killed_leaves_no_process(docs: Path) -> None:
     process = start("--steps", 10**9)
     wait_for_a_step(process)
-    child = child_of(process)
+    child = children(process.pid)[0]
     process.kill()
     process.communicate(timeout=pace.limit(60))
-    assert any(not is_running(child) for _ in pace.attempts(30, 0.05)), "the kernel trains on for nobody"
-
-
-def is_running(pid: int) -> bool:
-    """Is there such a process that is more than a zombie, which nobody may have waited for?"""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
-    except FileNotFoundError:
-        return False
+    assert any(not runs(child) for _ in pace.attempts(30, 0.05)), "the kernel trains on for nobody"
 
 
 def on_a_terminal(columns: int, *words: str | float, **env: str) -> Terminal:
