@@ -128,6 +128,26 @@ class _Cursor:
         except UnicodeDecodeError:
             raise KgptError(f"{what} before byte {self.offset} is not UTF-8", _HINT) from None
 
+    def texts(self, count: int, what: str) -> tuple[str, ...]:
+        """``count`` texts, as so many calls of ``text`` would give them; vocabularies have a hundred thousand."""
+        data, end, unpack = self.data, len(self.data), struct.Struct("<Q").unpack_from
+        items: list[str] = []
+        offset = self.offset
+        while len(items) < count:
+            start = offset + 8
+            after = start + unpack(data, offset)[0] if start <= end else end + 1
+            try:
+                if after > end:
+                    break
+                items.append(str(data[start:after], "utf-8"))
+            except UnicodeDecodeError:
+                break
+            offset = after
+        self.offset = offset
+        if len(items) < count:
+            self.text(what)  # says what is wrong with it
+        return tuple(items)
+
     def name(self, what: str, most: int) -> str:
         """A text of 1 to ``most`` bytes."""
         start = self.offset
@@ -211,11 +231,7 @@ def _scan_array(cursor: _Cursor, what: str) -> tuple[str, ...] | Numbers:
     kind = cursor.u32(what)
     count = cursor.u64(what)
     if kind == _STRING:
-        # Each string takes 8 bytes at least, so a false count ends at the end of the file.
-        items: list[str] = []
-        while len(items) < count:
-            items.append(cursor.text(what))
-        return tuple(items)
+        return cursor.texts(count, what)  # each takes 8 bytes at least: a false count ends at the end of the file
     if kind in _SCALARS:
         return Numbers(_SCALARS[kind].format[1:], _numbers(cursor, kind, count, what))
     raise KgptError(f"{what} is an array of the unsupported type {kind}", _HINT)
