@@ -4,7 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-C_FILES = $(shell git ls-files 'kernel_c/*.c' 'kernel_c/*.h' 2>/dev/null || find kernel_c -name '*.[ch]')
+C_FILES = $(shell git ls-files 'kernel_c/*.[ch]' 'tests/*.[ch]' 'benchmarks/*.[ch]' 2>/dev/null || find kernel_c tests benchmarks -name '*.[ch]')
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=

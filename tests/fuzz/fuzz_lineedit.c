@@ -117,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < size; i++) {
         enum kg_edit result = kg_lineedit_feed(&edit, data[i]);
         promise(edit.n < KG_LINE_MAX && edit.cursor <= edit.n && edit.line[edit.n] == '\0');
-        promise(memchr(edit.line, '\0', edit.n) == NULL);
+        promise(!memchr(edit.line, '\0', edit.n));
         if (result == KG_EDIT_LINE && edit.tabs && edit.line[0] == 'c') { /* a text that goes on */
             kg_lineedit_continue(&edit, edit.n);
         } else if (result != KG_EDIT_MORE) {

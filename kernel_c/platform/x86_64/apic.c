@@ -48,8 +48,9 @@ uint32_t kg_apic_id(void)
     kg_cpuid(0, 0, r);
     if (r[0] >= 0xB) {
         kg_cpuid(0xB, 0, r);
-        if (r[1])
+        if (r[1]) {
             return r[3];
+        }
     }
     kg_cpuid(1, 0, r);
     return r[1] >> 24;
@@ -62,28 +63,33 @@ __attribute__((noinline)) static uint32_t get(uint32_t at)
 
 __attribute__((noinline)) static void set(uint32_t at, uint32_t value)
 {
-    if (registers)
+    if (registers) {
         *(volatile uint32_t *)(registers + at) = value;
-    else
+    } else {
         kg_wrmsr(MSR_X2APIC + at / 16, value);
+    }
 }
 
 /* Returns what MSR_APIC_BASE has become. One bit at a time: off to x2APIC is a step that the processor refuses. */
 static uint64_t switch_on(bool x2)
 {
     uint64_t base = kg_rdmsr(MSR_APIC_BASE);
-    if (!(base & APIC_ENABLED))
+    if (!(base & APIC_ENABLED)) {
         kg_wrmsr(MSR_APIC_BASE, base |= APIC_ENABLED);
-    if (x2 && !(base & APIC_X2))
+    }
+    if (x2 && !(base & APIC_X2)) {
         kg_wrmsr(MSR_APIC_BASE, base |= APIC_X2);
+    }
     return base;
 }
 
 static bool is_in_service(void)
 {
-    for (uint32_t at = IN_SERVICE; at < IN_SERVICE_END; at += 0x10)
-        if (get(at))
+    for (uint32_t at = IN_SERVICE; at < IN_SERVICE_END; at += 0x10) {
+        if (get(at)) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -91,24 +97,28 @@ static bool is_in_service(void)
 static void let_through(void)
 {
     set(TASK_PRIORITY, KG_PRIORITY_OURS);
-    for (int i = 0; i < KG_N_VECTORS && is_in_service(); i++)
+    for (int i = 0; i < KG_N_VECTORS && is_in_service(); i++) {
         set(END_OF_INTERRUPT, 0);
+    }
 }
 
 const char *kg_apic_init(uint32_t largest_id)
 {
     uint32_t leaf1[4];
     kg_cpuid(1, 0, leaf1);
-    if (!(leaf1[3] & CPUID1_EDX_APIC))
+    if (!(leaf1[3] & CPUID1_EDX_APIC)) {
         return "the processor has no local APIC";
-    if (largest_id >= 0xFF && !(leaf1[2] & CPUID1_ECX_X2APIC))
+    }
+    if (largest_id >= 0xFF && !(leaf1[2] & CPUID1_ECX_X2APIC)) {
         return "the processors need x2APIC, and this one has none";
+    }
     uint64_t base = switch_on(largest_id >= 0xFF);
     registers = NULL;
     if (!(base & APIC_X2)) {
         uint64_t page = base & APIC_ADDRESS;
-        if (!kg_paging_device(page))
+        if (!kg_paging_device(page)) {
             return "there is no memory for page tables";
+        }
         registers = (volatile uint8_t *)page;
     }
     set(SPURIOUS_VECTOR, SOFTWARE_ENABLE | KG_VECTOR_SPURIOUS);
@@ -124,9 +134,10 @@ const char *kg_apic_mode(void)
 
 bool kg_apic_join(void)
 {
-    uint64_t base = switch_on(registers == NULL);
-    if (registers && (base & APIC_X2))
+    uint64_t base = switch_on(!registers);
+    if (registers && (base & APIC_X2)) {
         return false;
+    }
     set(SPURIOUS_VECTOR, SOFTWARE_ENABLE | KG_VECTOR_SPURIOUS);
     return true;
 }
@@ -139,8 +150,9 @@ static void send(uint32_t id, uint32_t command)
         kg_wrmsr(MSR_X2APIC + COMMAND / 16, (uint64_t)id << 32 | command);
         return;
     }
-    for (int i = 0; i < MAX_SPINS && (get(COMMAND) & COMMAND_PENDING); i++)
+    for (int i = 0; i < MAX_SPINS && (get(COMMAND) & COMMAND_PENDING); i++) {
         kg_pause();
+    }
     set(COMMAND_HIGH, id << 24);
     set(COMMAND, command);
 }

@@ -14,8 +14,9 @@ static size_t copy_text(char *to, size_t size, const char *from)
 {
     for (size_t n = 0; n < size; n++) {
         to[n] = from[n];
-        if (from[n] == '\0')
+        if (from[n] == '\0') {
             return n + 1;
+        }
     }
     to[size - 1] = '\0';
     return 0;
@@ -23,16 +24,19 @@ static size_t copy_text(char *to, size_t size, const char *from)
 
 void kg_boot_set_cmdline(struct kg_boot *boot, const char *text)
 {
-    while (*text == ' ')
+    while (*text == ' ') {
         text++;
-    if (!copy_text(boot->cmdline, sizeof boot->cmdline, text))
+    }
+    if (!copy_text(boot->cmdline, sizeof boot->cmdline, text)) {
         boot->excess = "the command line is longer than 4095 bytes";
+    }
 }
 
 void kg_boot_add_region(struct kg_boot *boot, uint64_t base, uint64_t size, uint32_t type)
 {
-    if (size == 0 || base + size < base)
+    if (size == 0 || base + size < base) {
         return;
+    }
     if (boot->n_regions == KG_BOOT_MAX_REGIONS) {
         boot->excess = "the memory map has more than 256 regions";
         return;
@@ -44,17 +48,21 @@ void kg_boot_add_module(struct kg_boot *boot, uint64_t base, uint64_t size, cons
 {
     char *end = boot->names + boot->names_n;
     size_t n = copy_text(end, sizeof boot->names - boot->names_n, name);
-    if (n == 0)
+    if (n == 0) {
         boot->excess = "the boot modules' words are longer than 8191 bytes";
-    if (boot->n_modules == KG_FILES_MAX)
+    }
+    if (boot->n_modules == KG_FILES_MAX) {
         boot->excess = "there are more than 64 boot modules";
-    if (boot->excess)
+    }
+    if (boot->excess) {
         return;
+    }
     struct kg_module *module = &boot->modules[boot->n_modules++];
     *module = (struct kg_module){base, size, end, end};
     boot->names_n += n;
-    while (*end != '\0' && *end != ' ')
+    while (*end != '\0' && *end != ' ') {
         end++;
+    }
     module->words = *end ? end + 1 : end;
     *end = '\0';
 }
@@ -85,15 +93,19 @@ static uint64_t scan_for_rsdp(uintptr_t from, uintptr_t to)
     for (uintptr_t at = from; at + 20 <= to; at += 16) {
         const volatile uint8_t *bytes = (const volatile uint8_t *)at;
         size_t i = 0;
-        while (i < sizeof signature && bytes[i] == (uint8_t)signature[i])
+        while (i < sizeof signature && bytes[i] == (uint8_t)signature[i]) {
             i++;
-        if (i < sizeof signature)
+        }
+        if (i < sizeof signature) {
             continue;
+        }
         uint8_t sum = 0;
-        for (i = 0; i < 20; i++)
+        for (i = 0; i < 20; i++) {
             sum = (uint8_t)(sum + bytes[i]);
-        if (sum == 0)
+        }
+        if (sum == 0) {
             return at;
+        }
     }
     return 0;
 }

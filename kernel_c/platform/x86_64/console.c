@@ -49,8 +49,9 @@ static int read_keyboard(void)
 {
     for (;;) {
         int byte = kg_i8042_read();
-        if (byte != KG_KEY_PAGE_UP && byte != KG_KEY_PAGE_DOWN)
+        if (byte != KG_KEY_PAGE_UP && byte != KG_KEY_PAGE_DOWN) {
             return byte;
+        }
         kg_screen_page(byte == KG_KEY_PAGE_UP ? 1 : -1);
     }
 }
@@ -66,8 +67,9 @@ int plat_read(void)
     kg_idle_listen();
     if (looked != kg_timer_ticks) {
         looked = kg_timer_ticks;
-        if (kg_power_pressed())
+        if (kg_power_pressed()) {
             return KG_READ_OFF;
+        }
     }
     int result = KG_READ_END;
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
@@ -77,10 +79,12 @@ int plat_read(void)
             kg_screen_page(0);
             return byte;
         }
-        if (byte == KG_READ_RESTART)
+        if (byte == KG_READ_RESTART) {
             return byte;
-        if (byte == KG_READ_NONE)
+        }
+        if (byte == KG_READ_NONE) {
             result = KG_READ_NONE;
+        }
     }
     return result;
 }
@@ -88,10 +92,11 @@ int plat_read(void)
 void plat_relax(void)
 {
     kg_screen_flush();
-    if (plat_ticks() - last_typed < plat_ticks_hz() / PATIENCE_PER_SECOND)
+    if (plat_ticks() - last_typed < plat_ticks_hz() / PATIENCE_PER_SECOND) {
         kg_pause();
-    else
+    } else {
         kg_idle();
+    }
 }
 
 void plat_ask_terminal(bool answer)

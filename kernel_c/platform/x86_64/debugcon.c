@@ -19,7 +19,8 @@ bool kg_debugcon_present(void)
 
 void kg_debugcon_write(const char *text, size_t n)
 {
-    if (!present)
+    if (!present) {
         return;
+    }
     __asm__ volatile("rep outsb" : "+S"(text), "+c"(n) : "d"((uint16_t)DEBUGCON) : "memory");
 }

@@ -57,8 +57,9 @@ static void fault_stack(void)
 
 static void fault_hang(void)
 {
-    for (;;)
+    for (;;) {
         plat_relax();
+    }
 }
 
 static void fault_panic(void)
@@ -99,8 +100,9 @@ uint32_t kg_fault_deaf(void)
 
 void kg_fault_on_processor(void)
 {
-    if (broken_processor)
+    if (broken_processor) {
         fault_ud();
+    }
 }
 
 static const struct {

@@ -26,8 +26,9 @@ const struct kg_acpi *kg_firmware_tables(const char **problem)
     static const struct kg_acpi_memory memory = {read_memory, NULL};
     static struct kg_acpi tables;
     static const char *wrong;
-    if (!tables.memory && !wrong)
+    if (!tables.memory && !wrong) {
         wrong = kg_acpi_open(&tables, boot ? boot->rsdp : 0, &memory);
+    }
     *problem = wrong;
     return wrong ? NULL : &tables;
 }
@@ -38,8 +39,9 @@ const struct kg_acpi_fadt *kg_firmware_fadt(void)
     static bool looked, found;
     const char *problem;
     const struct kg_acpi *acpi = kg_firmware_tables(&problem);
-    if (acpi && !looked)
+    if (acpi && !looked) {
         found = kg_acpi_find_fadt(&fadt, acpi);
+    }
     looked = true;
     return found ? &fadt : NULL;
 }
@@ -48,8 +50,9 @@ static bool is_ram(uint64_t from, uint64_t to)
 {
     for (size_t i = 0; i < boot->n_regions; i++) {
         const struct kg_region *region = &boot->regions[i];
-        if (region->type == KG_REGION_RAM && from < region->base + region->size && region->base < to)
+        if (region->type == KG_REGION_RAM && from < region->base + region->size && region->base < to) {
             return true;
+        }
     }
     return false;
 }
@@ -57,20 +60,24 @@ static bool is_ram(uint64_t from, uint64_t to)
 bool kg_register_usable(const struct kg_acpi_register *r, uint32_t size)
 {
     uint64_t page = r->address & ~(KG_PAGE - 1);
-    if (r->space != KG_ACPI_MEMORY)
+    if (r->space != KG_ACPI_MEMORY) {
         return r->address != 0;
-    if (page == 0 || (r->address + size - 1) / KG_PAGE != page / KG_PAGE || is_ram(page, page + KG_PAGE))
+    }
+    if (page == 0 || (r->address + size - 1) / KG_PAGE != page / KG_PAGE || is_ram(page, page + KG_PAGE)) {
         return false;
+    }
     return kg_paging_device(page);
 }
 
 uint32_t kg_register_read(const struct kg_acpi_register *r, uint32_t size)
 {
     uint16_t port = (uint16_t)r->address;
-    if (r->space == KG_ACPI_PORT)
+    if (r->space == KG_ACPI_PORT) {
         return size == 1 ? kg_inb(port) : size == 2 ? kg_inw(port) : kg_inl(port);
-    if (size == 1)
+    }
+    if (size == 1) {
         return *(const volatile uint8_t *)r->address;
+    }
     return size == 2 ? *(const volatile uint16_t *)r->address : *(const volatile uint32_t *)r->address;
 }
 
@@ -88,10 +95,11 @@ void kg_register_write(const struct kg_acpi_register *r, uint32_t size, uint32_t
     if (r->space == KG_ACPI_PCI) {
         write_pci(r->address, (uint8_t)value);
     } else if (r->space == KG_ACPI_PORT) {
-        if (size == 1)
+        if (size == 1) {
             kg_outb(port, (uint8_t)value);
-        else
+        } else {
             kg_outw(port, (uint16_t)value);
+        }
     } else if (size == 1) {
         *(volatile uint8_t *)r->address = (uint8_t)value;
     } else {

@@ -27,16 +27,19 @@ static void enable_xcr0(uint32_t cpuid1_ecx)
 {
     uint32_t leaf7[4] = {0}, leaf_d[4], max[4];
     kg_cpuid(0, 0, max);
-    if (max[0] < 0xD)
+    if (max[0] < 0xD) {
         return;
-    if (max[0] >= 7)
+    }
+    if (max[0] >= 7) {
         kg_cpuid(7, 0, leaf7);
+    }
     kg_cpuid(0xD, 0, leaf_d);
     uint64_t supported = (uint64_t)leaf_d[3] << 32 | leaf_d[0], wanted = XCR0_X87_SSE;
     if ((cpuid1_ecx & CPUID1_ECX_AVX) && (supported & XCR0_AVX)) {
         wanted |= XCR0_AVX;
-        if ((leaf7[1] & CPUID7_EBX_AVX512F) && (supported & XCR0_AVX512) == XCR0_AVX512)
+        if ((leaf7[1] & CPUID7_EBX_AVX512F) && (supported & XCR0_AVX512) == XCR0_AVX512) {
             wanted |= XCR0_AVX512;
+        }
     }
     kg_xsetbv(0, wanted);
 }
@@ -48,13 +51,16 @@ void kg_fpu_enable(void)
     kg_cpuid(1, 0, leaf1);
     kg_write_cr0((kg_read_cr0() & ~(CR0_EM | CR0_TS)) | CR0_MP | CR0_NE);
     uint64_t cr4 = kg_read_cr4() | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
-    if (leaf1[3] & CPUID1_EDX_MCE)
+    if (leaf1[3] & CPUID1_EDX_MCE) {
         cr4 |= CR4_MCE;
-    if (leaf1[2] & CPUID1_ECX_XSAVE)
+    }
+    if (leaf1[2] & CPUID1_ECX_XSAVE) {
         cr4 |= CR4_OSXSAVE;
+    }
     kg_write_cr4(cr4);
-    if (leaf1[2] & CPUID1_ECX_XSAVE)
+    if (leaf1[2] & CPUID1_ECX_XSAVE) {
         enable_xcr0(leaf1[2]);
+    }
     __asm__ volatile("fninit");
     __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
 }

@@ -29,14 +29,17 @@ bool kg_hpet_open(struct kg_counter *counter)
     const char *problem;
     const struct kg_acpi *acpi = kg_firmware_tables(&problem);
     struct kg_acpi_register block = {acpi ? kg_acpi_find_hpet(acpi) : 0, KG_ACPI_MEMORY};
-    if (block.address % 8 != 0 || !kg_register_usable(&block, MAIN_COUNTER + 4))
+    if (block.address % 8 != 0 || !kg_register_usable(&block, MAIN_COUNTER + 4)) {
         return false;
+    }
     registers = (volatile uint8_t *)block.address;
     uint32_t period = *at(PERIOD);
-    if (period == 0 || period > PERIOD_MAX || (*at(CAPABILITIES) & 0xFF) == 0)
+    if (period == 0 || period > PERIOD_MAX || (*at(CAPABILITIES) & 0xFF) == 0) {
         return false;
-    if (!(*at(CONFIGURATION) & ENABLE)) /* firmware may leave it stopped */
+    }
+    if (!(*at(CONFIGURATION) & ENABLE)) { /* firmware may leave it stopped */
         *at(CONFIGURATION) |= ENABLE;
+    }
     *counter = (struct kg_counter){FEMTOSECONDS / period, UINT32_MAX, read_counter};
     return true;
 }

@@ -55,8 +55,9 @@ static size_t typed_n, typed_at;
 static bool wait_status(uint8_t mask, uint8_t wanted)
 {
     for (unsigned spins = 0; spins < MAX_SPINS; spins++) {
-        if ((kg_inb(STATUS) & mask) == wanted)
+        if ((kg_inb(STATUS) & mask) == wanted) {
             return true;
+        }
         kg_inb(UNUSED_PORT);
     }
     return false;
@@ -64,8 +65,9 @@ static bool wait_status(uint8_t mask, uint8_t wanted)
 
 static bool send(uint16_t port, uint8_t byte)
 {
-    if (!wait_status(STATUS_INPUT_FULL, 0))
+    if (!wait_status(STATUS_INPUT_FULL, 0)) {
         return false;
+    }
     kg_outb(port, byte);
     return true;
 }
@@ -73,8 +75,9 @@ static bool send(uint16_t port, uint8_t byte)
 /* -1: nothing came, or something of which the status says by these bits that it does not count. */
 static int receive(uint8_t does_not_count)
 {
-    if (!wait_status(STATUS_OUTPUT_FULL, STATUS_OUTPUT_FULL))
+    if (!wait_status(STATUS_OUTPUT_FULL, STATUS_OUTPUT_FULL)) {
         return -1;
+    }
     uint8_t status = kg_inb(STATUS), byte = kg_inb(DATA);
     return status & does_not_count ? -1 : byte;
 }
@@ -89,8 +92,9 @@ static int receive_from_keyboard(void)
 static bool flush(void)
 {
     for (unsigned i = 0; i < MAX_FLUSHED; i++) {
-        if (!(kg_inb(STATUS) & STATUS_OUTPUT_FULL))
+        if (!(kg_inb(STATUS) & STATUS_OUTPUT_FULL)) {
             return true;
+        }
         kg_inb(DATA);
     }
     return false;
@@ -100,14 +104,17 @@ static bool flush(void)
 static bool tell(uint8_t byte)
 {
     for (unsigned tries = 0; tries < 3; tries++) {
-        if (!send(DATA, byte))
+        if (!send(DATA, byte)) {
             return false;
+        }
         int answer = receive_from_keyboard();
-        for (unsigned i = 0; i < MAX_POLLED && answer >= 0 && answer != ACKNOWLEDGED && answer != SEND_AGAIN; i++)
+        for (unsigned i = 0; i < MAX_POLLED && answer >= 0 && answer != ACKNOWLEDGED && answer != SEND_AGAIN; i++) {
             answer = receive_from_keyboard();
+        }
         present = present || answer >= 0;
-        if (answer != SEND_AGAIN)
+        if (answer != SEND_AGAIN) {
             return answer == ACKNOWLEDGED;
+        }
     }
     return false;
 }
@@ -116,12 +123,14 @@ static bool tell(uint8_t byte)
 static void configure(bool translate)
 {
     int config = send(COMMAND, COMMAND_READ_CONFIG) ? receive(0) : -1;
-    if (config < 0)
+    if (config < 0) {
         return;
+    }
     config &= ~(CONFIG_MOUSE_INTERRUPT | CONFIG_KEYBOARD_OFF | CONFIG_TRANSLATE);
     config |= CONFIG_INTERRUPT | CONFIG_MOUSE_OFF | (translate ? CONFIG_TRANSLATE : 0);
-    if (send(COMMAND, COMMAND_WRITE_CONFIG))
+    if (send(COMMAND, COMMAND_WRITE_CONFIG)) {
         send(DATA, (uint8_t)config);
+    }
 }
 
 static int ask_set(void)
@@ -139,23 +148,27 @@ static void find_set(void)
         tell(2);
         answer = ask_set();
     }
-    if (answer == ANSWER_SET1) /* and nothing else, which translation would garble */
+    if (answer == ANSWER_SET1) { /* and nothing else, which translation would garble */
         configure(false);
+    }
     keyboard.set = answer == ANSWER_SET2_RAW ? 2 : 1;
 }
 
 void kg_i8042_init(void)
 {
-    if (kg_inb(STATUS) == NOTHING_THERE || !flush())
+    if (kg_inb(STATUS) == NOTHING_THERE || !flush()) {
         return;
-    if (!send(COMMAND, COMMAND_KEYBOARD_OFF) || !send(COMMAND, COMMAND_MOUSE_OFF) || !flush())
+    }
+    if (!send(COMMAND, COMMAND_KEYBOARD_OFF) || !send(COMMAND, COMMAND_MOUSE_OFF) || !flush()) {
         return;
+    }
     there = true;
     keyboard.set = 1;
     configure(true);
     send(COMMAND, COMMAND_KEYBOARD_ON);
-    if (tell(KEYBOARD_LEDS))
+    if (tell(KEYBOARD_LEDS)) {
         tell(0);
+    }
     if (present) {
         find_set();
         tell(KEYBOARD_SCAN);
@@ -171,8 +184,9 @@ bool kg_i8042_present(void)
 static void take(uint8_t byte)
 {
     if (byte == ACKNOWLEDGED || byte == SEND_AGAIN) {
-        if (byte == ACKNOWLEDGED && leds_awaited && send(DATA, leds))
+        if (byte == ACKNOWLEDGED && leds_awaited && send(DATA, leds)) {
             leds_awaited = false;
+        }
         return;
     }
     typed_n = kg_keyboard_feed(&keyboard, byte, typed);
@@ -187,21 +201,24 @@ static void take(uint8_t byte)
 /* Where there is no room the last code becomes what keyboards send then: some codes are lost, and no key is held any more. */
 static void keep_code(uint8_t code)
 {
-    if (!kg_ring_is_full(&codes))
+    if (!kg_ring_is_full(&codes)) {
         kg_ring_put(&codes, code);
-    else
+    } else {
         codes.bytes[(codes.in - 1) % KG_RING_SIZE] = CODES_LOST;
+    }
 }
 
 void kg_i8042_keep(void)
 {
     for (unsigned i = 0; i < MAX_POLLED && there; i++) {
         uint8_t status = kg_inb(STATUS);
-        if (status == NOTHING_THERE || !(status & STATUS_OUTPUT_FULL))
+        if (status == NOTHING_THERE || !(status & STATUS_OUTPUT_FULL)) {
             return;
+        }
         uint8_t byte = kg_inb(DATA);
-        if (!(status & STATUS_FROM_MOUSE))
+        if (!(status & STATUS_FROM_MOUSE)) {
             keep_code(byte);
+        }
     }
 }
 
@@ -216,13 +233,15 @@ static int next_code(void)
 int kg_i8042_read(void)
 {
     int code;
-    for (unsigned i = 0; i < MAX_POLLED && typed_at == typed_n && (code = next_code()) >= 0; i++)
+    for (unsigned i = 0; i < MAX_POLLED && typed_at == typed_n && (code = next_code()) >= 0; i++) {
         take((uint8_t)code);
+    }
     if (keyboard.restart) {
         keyboard.restart = 0;
         return KG_READ_RESTART;
     }
-    if (typed_at < typed_n)
+    if (typed_at < typed_n) {
         return (uint8_t)typed[typed_at++];
+    }
     return present ? KG_READ_NONE : KG_READ_END;
 }

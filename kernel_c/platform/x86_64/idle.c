@@ -84,8 +84,9 @@ static void calibrate(void)
         uint64_t found = counted * hz / ticks;
         counts_per_second = found > counts_per_second ? found : counts_per_second;
     }
-    if (counts_per_second < COUNTS_FEWEST)
+    if (counts_per_second < COUNTS_FEWEST) {
         counts_per_second = 0;
+    }
 }
 
 void kg_idle_interrupt(void);
@@ -98,11 +99,13 @@ void kg_idle_interrupt(void)
 
 static void prepare(void)
 {
-    if (plat_ticks_hz() == 0)
+    if (plat_ticks_hz() == 0) {
         return;
+    }
     prepare_8259();
-    if (kg_apic_init(0))
+    if (kg_apic_init(0)) {
         return;
+    }
     may_sleep = !timer_may_stop();
     calibrate();
     kg_serial_flush();
@@ -112,13 +115,15 @@ static void prepare(void)
 void kg_idle_listen(void)
 {
     if (!prepared) {
-        if (kg_rdtsc() - kg_ticks_entry < SHORT_RUN)
+        if (kg_rdtsc() - kg_ticks_entry < SHORT_RUN) {
             return;
+        }
         prepared = true;
         prepare();
     }
-    if (counts_per_second == 0)
+    if (counts_per_second == 0) {
         return;
+    }
     kg_interrupts_on();
     uint32_t us = kg_serial_present() && !kg_serial_woke ? TICK_US_SERIAL : TICK_US;
     if (us != tick_us) {
@@ -136,8 +141,9 @@ bool kg_idle_is_deaf(void)
 void kg_idle(void)
 {
     kg_idle_listen();
-    if (kg_timer_ticks && may_sleep)
+    if (kg_timer_ticks && may_sleep) {
         kg_sleep();
-    else
+    } else {
         kg_pause();
+    }
 }

@@ -33,10 +33,12 @@ __attribute__((noinline)) static void set_gate(int vector, uint64_t offset, uint
 
 void kg_interrupts_init(void)
 {
-    for (int i = 0; i < KG_N_EXCEPTIONS; i++)
+    for (int i = 0; i < KG_N_EXCEPTIONS; i++) {
         set_gate(i, kg_isr_table[i], 1);
-    for (int i = KG_N_EXCEPTIONS; i < KG_N_VECTORS; i++)
+    }
+    for (int i = KG_N_EXCEPTIONS; i < KG_N_VECTORS; i++) {
         set_gate(i, (uintptr_t)kg_isr_wake, 0); /* on the stack of who is interrupted */
+    }
     set_gate(KG_VECTOR_TIMER, (uintptr_t)kg_isr_timer, 0);
     set_gate(KG_VECTOR_KEYBOARD, (uintptr_t)kg_isr_keyboard, 0);
     set_gate(KG_VECTOR_SERIAL, (uintptr_t)kg_isr_serial, 0);

@@ -144,8 +144,9 @@ static inline void kg_pause(void)
 /* Never to run again. */
 _Noreturn static inline void kg_halt(void)
 {
-    for (;;)
+    for (;;) {
         __asm__ volatile("cli; hlt");
+    }
 }
 
 static inline void kg_xsetbv(uint32_t index, uint64_t value)

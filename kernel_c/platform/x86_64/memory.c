@@ -29,8 +29,9 @@ uintptr_t kg_memory_image_end(void)
 
 static void keep_larger(struct range *kept, uint64_t base, uint64_t end)
 {
-    if (base < end && end - base > kept->end - kept->base)
+    if (base < end && end - base > kept->end - kept->base) {
         *kept = (struct range){base, end};
+    }
 }
 
 static void keep(uint64_t base, uint64_t end)
@@ -38,8 +39,9 @@ static void keep(uint64_t base, uint64_t end)
     base = (base + KG_PAGE - 1) & ~(KG_PAGE - 1);
     end &= ~(KG_PAGE - 1);
     if (end <= LOW_MEMORY) {
-        if (base < end && !start_page)
+        if (base < end && !start_page) {
             start_page = base;
+        }
         return;
     }
     keep_larger(&best, base, end);
@@ -71,8 +73,9 @@ static bool reserved_range(const struct kg_boot *boot, size_t i, struct range *o
         return true;
     }
     i -= boot->n_regions;
-    if (i >= boot->n_modules)
+    if (i >= boot->n_modules) {
         return false;
+    }
     *out = (struct range){boot->modules[i].base, boot->modules[i].base + boot->modules[i].size};
     return true;
 }
@@ -82,12 +85,15 @@ static void offer(const struct kg_boot *boot, struct range ram)
 {
     while (ram.base < ram.end) {
         struct range first = {ram.end, ram.end}, other;
-        for (size_t i = 0; reserved_range(boot, i, &other); i++)
-            if (overlaps(ram, other) && (first.base == ram.end || other.base < first.base))
+        for (size_t i = 0; reserved_range(boot, i, &other); i++) {
+            if (overlaps(ram, other) && (first.base == ram.end || other.base < first.base)) {
                 first = other;
+            }
+        }
         keep(ram.base, first.base);
-        if (first.end <= ram.base)
+        if (first.end <= ram.base) {
             return;
+        }
         ram.base = first.end;
     }
 }
@@ -96,15 +102,18 @@ bool kg_memory_init(const struct kg_boot *boot)
 {
     for (size_t i = 0; i < boot->n_regions; i++) {
         const struct kg_region *region = &boot->regions[i];
-        if (region->type != KG_REGION_RAM)
+        if (region->type != KG_REGION_RAM) {
             continue;
+        }
         uint64_t end = region->base + region->size;
         total += region->size;
-        if (end > highest)
+        if (end > highest) {
             highest = end;
-        if (region->base < LOW_END)
+        }
+        if (region->base < LOW_END) {
             offer(boot,
                   (struct range){region->base > LOW_FIRST ? region->base : LOW_FIRST, end < LOW_END ? end : LOW_END});
+        }
         offer(boot, (struct range){region->base > LOW_MEMORY ? region->base : LOW_MEMORY, end});
     }
     return low.end > low.base;
@@ -123,14 +132,17 @@ uint64_t kg_memory_highest(void)
 void *kg_memory_pages(size_t n)
 {
     size_t size = n * KG_PAGE;
-    if (low.end - low.base < size)
+    if (low.end - low.base < size) {
         return NULL;
+    }
     uint64_t *pages = (uint64_t *)low.base;
-    if (best.base == low.base)
+    if (best.base == low.base) {
         best.base += size; /* one and the same run */
+    }
     low.base += size;
-    for (size_t i = 0; i < size / sizeof *pages; i++)
+    for (size_t i = 0; i < size / sizeof *pages; i++) {
         pages[i] = 0;
+    }
     return pages;
 }
 
@@ -154,8 +166,9 @@ void *kg_memory_arena(size_t *size)
 {
     uint64_t kept = low.base + PAGES_KEPT * KG_PAGE;
     low.end = kept < low.end ? kept : low.end;
-    if (best.base == low.base) /* one and the same run */
+    if (best.base == low.base) { /* one and the same run */
         best.base = low.end;
+    }
     *size = best.end - best.base;
     return (void *)best.base;
 }

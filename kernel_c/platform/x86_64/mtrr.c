@@ -31,13 +31,16 @@ static bool for_each(bool (*use)(uint32_t msr, uint64_t *first))
 {
     uint32_t r[4];
     kg_cpuid(1, 0, r);
-    if (!(r[3] & CPUID1_EDX_MTRR))
+    if (!(r[3] & CPUID1_EDX_MTRR)) {
         return true;
+    }
     uint32_t caps = (uint32_t)kg_rdmsr(MSR_CAPS);
     bool good = true;
-    for (uint32_t i = 0; i < N_MSRS; i++)
-        if (is_mtrr(MSR_VARIABLE + i, caps))
+    for (uint32_t i = 0; i < N_MSRS; i++) {
+        if (is_mtrr(MSR_VARIABLE + i, caps)) {
             good = use(MSR_VARIABLE + i, &firsts[i]) && good;
+        }
+    }
     return good;
 }
 
@@ -81,7 +84,8 @@ void kg_mtrr_init(void)
 
 bool kg_mtrr_join(void)
 {
-    if (!for_each(is_same))
+    if (!for_each(is_same)) {
         take_over();
+    }
     return for_each(is_same);
 }

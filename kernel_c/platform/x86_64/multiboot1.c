@@ -41,10 +41,11 @@ static const char *skip_file_name(const char *text, bool always)
 {
     const char *end = text;
     for (; *end != '\0' && *end != ' '; end++) {
-        if (*end == '/' || *end == '.')
+        if (*end == '/' || *end == '.') {
             always = true;
-        else if (*end == '=' && !always)
+        } else if (*end == '=' && !always) {
             return text;
+        }
     }
     return always ? end : text;
 }
@@ -54,15 +55,17 @@ static void read_cmdline(struct kg_boot *boot, const struct multiboot_info *mb)
     const char *name =
         (mb->flags & FLAG_LOADER_NAME) && mb->boot_loader_name ? (const char *)(uintptr_t)mb->boot_loader_name : "";
     boot->for_people = !is_qemu(name);
-    if ((mb->flags & FLAG_CMDLINE) && mb->cmdline)
+    if ((mb->flags & FLAG_CMDLINE) && mb->cmdline) {
         kg_boot_set_cmdline(boot, skip_file_name((const char *)(uintptr_t)mb->cmdline, !boot->for_people));
+    }
 }
 
 static void read_memory(struct kg_boot *boot, const struct multiboot_info *mb)
 {
     if (!(mb->flags & FLAG_MMAP)) {
-        if (mb->flags & FLAG_MEMORY)
+        if (mb->flags & FLAG_MEMORY) {
             kg_boot_add_region(boot, 0x100000, (uint64_t)mb->mem_upper * 1024, KG_REGION_RAM);
+        }
         return;
     }
     uintptr_t at = mb->mmap_addr, end = at + mb->mmap_length;
@@ -75,8 +78,9 @@ static void read_memory(struct kg_boot *boot, const struct multiboot_info *mb)
 
 static void read_framebuffer(struct kg_boot *boot, const struct multiboot_info *mb)
 {
-    if (!(mb->flags & FLAG_FRAMEBUFFER))
+    if (!(mb->flags & FLAG_FRAMEBUFFER)) {
         return;
+    }
     struct kg_framebuffer *fb = &boot->framebuffer;
     fb->base = mb->framebuffer_addr;
     fb->format = kg_boot_pixel_format(mb->framebuffer_pitch, mb->framebuffer_width, mb->framebuffer_height,

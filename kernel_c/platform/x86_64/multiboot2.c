@@ -48,8 +48,9 @@ static uint8_t rsdp_copy[RSDP_SIZE] __attribute__((aligned(16)));
 
 static void read_mmap(struct kg_boot *boot, const struct tag_mmap *tag)
 {
-    if (tag->entry_size < sizeof(struct mmap_entry))
+    if (tag->entry_size < sizeof(struct mmap_entry)) {
         return;
+    }
     uintptr_t end = (uintptr_t)tag + tag->tag.size;
     for (uintptr_t at = (uintptr_t)(tag + 1); at + sizeof(struct mmap_entry) <= end; at += tag->entry_size) {
         const struct mmap_entry *entry = (const struct mmap_entry *)at;
@@ -69,10 +70,12 @@ static void read_rsdp(struct kg_boot *boot, const struct tag *tag)
 {
     const uint8_t *from = (const uint8_t *)(tag + 1);
     uint32_t n = tag->size - (uint32_t)sizeof *tag;
-    if (boot->rsdp && tag->type == TAG_ACPI_OLD)
+    if (boot->rsdp && tag->type == TAG_ACPI_OLD) {
         return; /* the newer one was first */
-    for (uint32_t i = 0; i < n && i < RSDP_SIZE; i++)
+    }
+    for (uint32_t i = 0; i < n && i < RSDP_SIZE; i++) {
         rsdp_copy[i] = from[i];
+    }
     boot->rsdp = (uintptr_t)rsdp_copy;
 }
 
@@ -100,14 +103,17 @@ void kg_multiboot2_read(struct kg_boot *boot, uint32_t info)
     boot->loader = "multiboot2";
     while (at + sizeof(struct tag) <= end) {
         const struct tag *tag = (const struct tag *)at;
-        if (tag->type == TAG_END || tag->size < sizeof *tag)
+        if (tag->type == TAG_END || tag->size < sizeof *tag) {
             break;
+        }
         read_tag(boot, tag, &efi);
         at += ((uintptr_t)tag->size + 7) & ~(uintptr_t)7;
     }
-    if (efi && boot->framebuffer.type == KG_FRAMEBUFFER_UNKNOWN)
+    if (efi && boot->framebuffer.type == KG_FRAMEBUFFER_UNKNOWN) {
         boot->framebuffer.type = KG_FRAMEBUFFER_NONE;
+    }
     boot->for_people = efi;
-    if (!boot->rsdp && !efi)
+    if (!boot->rsdp && !efi) {
         boot->rsdp = kg_boot_find_rsdp();
+    }
 }

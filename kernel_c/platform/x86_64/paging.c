@@ -26,15 +26,18 @@ static uint64_t *root;
 /* The table that `entry` points to, made if it is missing, split if the entry was a large page. */
 static uint64_t *descend(uint64_t *entry)
 {
-    if ((*entry & PRESENT) && !(*entry & LARGE))
+    if ((*entry & PRESENT) && !(*entry & LARGE)) {
         return (uint64_t *)(*entry & ADDRESS_MASK);
+    }
     uint64_t *table = kg_memory_page();
-    if (table == NULL)
+    if (!table) {
         return NULL;
+    }
     if (*entry & LARGE) {
         uint64_t base = *entry & ADDRESS_MASK, flags = *entry & (NO_EXECUTE | WRITE | PRESENT);
-        for (unsigned i = 0; i < 512; i++)
+        for (unsigned i = 0; i < 512; i++) {
             table[i] = (base + i * KG_PAGE) | flags;
+        }
     }
     *entry = (uintptr_t)table | PRESENT | WRITE; /* what may be done is said by the last level */
     return table;
@@ -51,8 +54,9 @@ __attribute__((noinline)) static uint64_t *entry_of(uint64_t address, unsigned l
     uint64_t *table = root;
     for (unsigned at = 3; at > level; at--) {
         table = descend(&table[index_at(address, at)]);
-        if (table == NULL)
+        if (!table) {
             return NULL;
+        }
     }
     return &table[index_at(address, level)];
 }
@@ -63,8 +67,9 @@ static bool is_mapped(uint64_t address)
     const uint64_t *table = root;
     for (unsigned level = 3;; level--) {
         uint64_t entry = table[index_at(address, level)];
-        if (!(entry & PRESENT) || level == 0 || (entry & LARGE))
+        if (!(entry & PRESENT) || level == 0 || (entry & LARGE)) {
             return entry & PRESENT;
+        }
         table = (const uint64_t *)(entry & ADDRESS_MASK);
     }
 }
@@ -76,8 +81,9 @@ static bool map(uint64_t address, uint64_t end, uint64_t flags)
     for (; address < end; address += step) {
         bool large = address % LARGE_PAGE == 0 && end - address >= LARGE_PAGE;
         uint64_t *entry = entry_of(address, large);
-        if (entry == NULL)
+        if (!entry) {
             return false;
+        }
         *entry = flags ? address | flags | (large ? LARGE : 0) : 0;
         step = large ? LARGE_PAGE : KG_PAGE;
     }
@@ -104,8 +110,9 @@ static bool has_pat(void)
 /* Of the eight memory types of pages, the second is write-through after a reset, which nobody here uses. */
 void kg_paging_join(void)
 {
-    if (has_pat())
+    if (has_pat()) {
         kg_wrmsr(MSR_PAT, (kg_rdmsr(MSR_PAT) & ~PAT_ENTRY1) | PAT_ENTRY1_COMBINING);
+    }
 }
 
 bool kg_paging_init(void)
@@ -118,16 +125,18 @@ bool kg_paging_init(void)
         protect(kg_model_start, (const char *)kg_memory_image_end(), PRESENT | NO_EXECUTE) &&
         protect((const char *)0, (const char *)KG_PAGE, 0) && protect(kg_stack_guard, kg_stack_guard + KG_PAGE, 0) &&
         protect(kg_ist_guard, kg_ist_guard + KG_PAGE, 0);
-    if (good)
+    if (good) {
         kg_write_cr3((uintptr_t)root);
+    }
     return good;
 }
 
 static bool set_page(uint64_t address, uint64_t flags)
 {
     uint64_t *entry = entry_of(address, 0);
-    if (entry == NULL)
+    if (!entry) {
         return false;
+    }
     *entry = flags ? address | flags : 0;
     kg_write_cr3((uintptr_t)root); /* what the processor remembers of the old entry, and of a large page */
     return true;
@@ -148,8 +157,9 @@ static uint64_t physical_end(void)
 {
     uint32_t r[4];
     kg_cpuid(0x80000000u, 0, r);
-    if (r[0] < 0x80000008u)
+    if (r[0] < 0x80000008u) {
         return 1ull << 36;
+    }
     kg_cpuid(0x80000008u, 0, r);
     unsigned bits = r[0] & 0xFF;
     return 1ull << (bits < 47 ? bits : 47); /* 47: the identity ends where addresses become negative */
@@ -163,8 +173,9 @@ bool kg_paging_device(uint64_t page)
 bool kg_paging_video(uint64_t base, uint64_t size, bool combining)
 {
     uint64_t end = (base + size + KG_PAGE - 1) & ~(KG_PAGE - 1), how = combining ? (has_pat() ? PWT : 0) : UNCACHED;
-    if (end < base || end > physical_end() || !map(base & ~(KG_PAGE - 1), end, PRESENT | WRITE | NO_EXECUTE | how))
+    if (end < base || end > physical_end() || !map(base & ~(KG_PAGE - 1), end, PRESENT | WRITE | NO_EXECUTE | how)) {
         return false;
+    }
     kg_write_cr3((uintptr_t)root);
     kg_wbinvd(); /* nothing of it may stay in a cache from when it was an ordinary page */
     return true;
@@ -173,12 +184,14 @@ bool kg_paging_video(uint64_t base, uint64_t size, bool combining)
 bool kg_paging_readable(uint64_t from, uint64_t size)
 {
     uint64_t end = from + size;
-    if (end < from || end > physical_end())
+    if (end < from || end > physical_end()) {
         return false;
+    }
     for (uint64_t page = from & ~(KG_PAGE - 1); page < end; page += KG_PAGE) {
         bool unmapped_on_purpose = page < KG_PAGE || (page >= (uintptr_t)kg_text_start && page < kg_memory_image_end());
-        if (!is_mapped(page) && (unmapped_on_purpose || !set_page(page, PRESENT | NO_EXECUTE)))
+        if (!is_mapped(page) && (unmapped_on_purpose || !set_page(page, PRESENT | NO_EXECUTE))) {
             return false;
+        }
     }
     return true;
 }

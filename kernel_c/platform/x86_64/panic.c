@@ -80,25 +80,31 @@ static void walk(struct report *report, uint64_t rip, uint64_t rbp)
     report->backtrace[report->depth++] = rip;
     while (report->depth < MAX_DEPTH && rbp % 8 == 0 && in_stack(&report->stacks, rbp)) {
         const uint64_t *saved = (const uint64_t *)rbp;
-        if (!in_text(saved[1]))
+        if (!in_text(saved[1])) {
             return;
+        }
         report->backtrace[report->depth++] = saved[1];
-        if (saved[0] <= rbp)
+        if (saved[0] <= rbp) {
             return;
+        }
         rbp = saved[0];
     }
 }
 
 static const char *describe_page_fault(const struct kg_frame *frame, uint64_t cr2, const struct kg_stacks *stacks)
 {
-    if (cr2 >= stacks->guard && cr2 < stacks->guard + 4096)
+    if (cr2 >= stacks->guard && cr2 < stacks->guard + 4096) {
         return "page fault: stack overflow";
-    if (frame->error & 16)
+    }
+    if (frame->error & 16) {
         return "page fault: executed data";
-    if (cr2 < 4096)
+    }
+    if (cr2 < 4096) {
         return "page fault: null pointer";
-    if ((frame->error & 3) == 3)
+    }
+    if ((frame->error & 3) == 3) {
         return "page fault: wrote to read-only memory";
+    }
     return "page fault";
 }
 
@@ -132,19 +138,21 @@ static void print_line(const char *format, ...)
 
 static void print_report(const struct report *report)
 {
-    if (report->frame == NULL) {
+    if (!report->frame) {
         print_line("\nkgpt: panic: %s (cpu %u)\n", report->message, report->cpu);
     } else {
         print_line("\nkgpt: panic: %s (%s), error 0x%llx, at 0x%llx, cr2 0x%llx, cpu %u\n", report->mnemonic,
                    report->message, (unsigned long long)report->error, (unsigned long long)report->rip,
                    (unsigned long long)report->cr2, report->cpu);
-        for (int i = 0; i < N_REGISTERS; i++)
+        for (int i = 0; i < N_REGISTERS; i++) {
             print_line("%6s %016llx%s", registers[i].name, (unsigned long long)registers[i].value,
                        i % 3 == 2 ? "\n" : " ");
+        }
     }
     print_line("kgpt: back-trace:");
-    for (unsigned i = 0; i < report->depth; i++)
+    for (unsigned i = 0; i < report->depth; i++) {
         print_line(" 0x%llx", (unsigned long long)report->backtrace[i]);
+    }
     print_line("\n");
 }
 
@@ -161,12 +169,14 @@ static void emit_report(const struct report *report)
     kg_json_address(&json, "cr2", report->cr2);
     kg_json_u64(&json, "cpu", report->cpu);
     kg_json_object_begin(&json, "registers");
-    for (int i = 0; i < N_REGISTERS && report->frame; i++)
+    for (int i = 0; i < N_REGISTERS && report->frame; i++) {
         kg_json_address(&json, registers[i].name, registers[i].value);
+    }
     kg_json_object_end(&json);
     kg_json_list_begin(&json, "backtrace");
-    for (unsigned i = 0; i < report->depth; i++)
+    for (unsigned i = 0; i < report->depth; i++) {
         kg_json_address(&json, NULL, report->backtrace[i]);
+    }
     kg_json_list_end(&json);
     plat_event(line, kg_json_end(&json));
     kg_json_begin(&json, line, sizeof line, "exit");
@@ -181,8 +191,9 @@ static uint32_t panicking = NOBODY; /* the number of a processor */
 
 void kg_panic_check(void)
 {
-    if (__atomic_load_n(&panicking, __ATOMIC_RELAXED) != NOBODY)
+    if (__atomic_load_n(&panicking, __ATOMIC_RELAXED) != NOBODY) {
         kg_halt();
+    }
 }
 
 /* One processor reports; a second one that panics leaves it to the first. */
@@ -191,8 +202,9 @@ static void begin(struct report *report)
     uint32_t before = NOBODY, own = kg_smp_number();
     kg_interrupts_off();
     if (!__atomic_compare_exchange_n(&panicking, &before, own, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-        if (before != own)
+        if (before != own) {
             kg_halt();
+        }
         kg_screen_off(); /* perhaps it was the drawing of the first one */
         plat_exit(KG_EXIT_FAILED);
     }

@@ -37,8 +37,9 @@ static void wait_for_section(struct kg_processor *own, uint32_t last)
             continue;
         }
         __atomic_store_n(&own->asleep, 1, __ATOMIC_SEQ_CST);
-        if (__atomic_load_n(&section.number, __ATOMIC_SEQ_CST) == last)
+        if (__atomic_load_n(&section.number, __ATOMIC_SEQ_CST) == last) {
             kg_sleep();
+        }
         __atomic_store_n(&own->asleep, 0, __ATOMIC_RELAXED);
     }
 }
@@ -64,9 +65,11 @@ void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers
     section.context = context;
     uint32_t number = section.number + 1;
     __atomic_store_n(&section.number, number, __ATOMIC_SEQ_CST);
-    for (uint32_t i = 0; i < n_others; i++)
-        if (__atomic_load_n(&others[i]->asleep, __ATOMIC_SEQ_CST))
+    for (uint32_t i = 0; i < n_others; i++) {
+        if (__atomic_load_n(&others[i]->asleep, __ATOMIC_SEQ_CST)) {
             kg_apic_send_wake(others[i]->id);
+        }
+    }
     work(context, 0, n_others + 1);
     for (uint32_t i = 0; i < n_others; i++) {
         while (__atomic_load_n(&others[i]->done, __ATOMIC_ACQUIRE) != number) {

@@ -14,8 +14,9 @@ static uint32_t read_timer(void)
 bool kg_pmtimer_open(struct kg_counter *counter)
 {
     const struct kg_acpi_fadt *fadt = kg_firmware_fadt();
-    if (!fadt || !kg_register_usable(&fadt->timer, 4))
+    if (!fadt || !kg_register_usable(&fadt->timer, 4)) {
         return false;
+    }
     timer = fadt->timer;
     *counter = (struct kg_counter){HZ, fadt->timer_32_bits ? UINT32_MAX : 0xFFFFFF, read_timer};
     return true;

@@ -58,19 +58,22 @@ static bool under_hypervisor(void)
 
 static void wait_ms(uint32_t ms)
 {
-    while (ms-- > 0)
+    while (ms-- > 0) {
         kg_delay_us(1000);
+    }
 }
 
 /* Until then the sleep registers may belong to the firmware's system management mode. */
 static void enter_acpi_mode(const struct kg_acpi_fadt *fadt)
 {
     const struct kg_acpi_register *control = &fadt->pm1_control[0];
-    if (!fadt->smi_port || !fadt->enable_value || (kg_register_read(control, 2) & PM1_SCI_ENABLE))
+    if (!fadt->smi_port || !fadt->enable_value || (kg_register_read(control, 2) & PM1_SCI_ENABLE)) {
         return;
+    }
     kg_outb(fadt->smi_port, fadt->enable_value);
-    for (uint32_t ms = 0; ms < ENABLE_MS && !(kg_register_read(control, 2) & PM1_SCI_ENABLE); ms++)
+    for (uint32_t ms = 0; ms < ENABLE_MS && !(kg_register_read(control, 2) & PM1_SCI_ENABLE); ms++) {
         wait_ms(1);
+    }
 }
 
 /* A bit that cannot be cleared, as of a port that is not there, says nothing. */
@@ -79,12 +82,14 @@ static void take_button(const struct kg_acpi_fadt *fadt)
     enter_acpi_mode(fadt);
     for (uint32_t i = 0; i < 2; i++) {
         const struct kg_acpi_register *status = &fadt->pm1_status[i], *enable = &fadt->pm1_enable[i];
-        if (!kg_register_usable(status, 2) || !kg_register_usable(enable, 2))
+        if (!kg_register_usable(status, 2) || !kg_register_usable(enable, 2)) {
             continue;
+        }
         kg_register_write(status, 2, PM1_POWER_BUTTON); /* a one clears it */
         kg_register_write(enable, 2, PM1_POWER_BUTTON);
-        if (!(kg_register_read(status, 2) & PM1_POWER_BUTTON))
+        if (!(kg_register_read(status, 2) & PM1_POWER_BUTTON)) {
             buttons[n_buttons++] = *status;
+        }
     }
 }
 
@@ -93,8 +98,9 @@ bool kg_power_pressed(void)
     static bool looked;
     const struct kg_acpi_fadt *fadt = looked ? NULL : kg_firmware_fadt();
     looked = true;
-    if (fadt && fadt->power_button)
+    if (fadt && fadt->power_button) {
         take_button(fadt);
+    }
     bool pressed = false;
     for (uint32_t i = 0; i < n_buttons; i++) {
         if (kg_register_read(&buttons[i], 2) & PM1_POWER_BUTTON) {
@@ -111,16 +117,19 @@ static void sleep_by_pm1(const struct kg_acpi_fadt *fadt, const uint8_t types[2]
 {
     uint32_t value[2], n = 0;
     enter_acpi_mode(fadt);
-    for (uint32_t i = 0; i < 2; i++)
-        if (kg_register_usable(&fadt->pm1_status[i], 2))
+    for (uint32_t i = 0; i < 2; i++) {
+        if (kg_register_usable(&fadt->pm1_status[i], 2)) {
             kg_register_write(&fadt->pm1_status[i], 2, kg_register_read(&fadt->pm1_status[i], 2));
+        }
+    }
     for (uint32_t i = 0; i < 2 && kg_register_usable(&fadt->pm1_control[i], 2); i++, n++) {
         value[i] =
             (kg_register_read(&fadt->pm1_control[i], 2) & ~(PM1_SLEEP_TYPE | PM1_SLEEP_ENABLE)) | types[i] * 0x400u;
         kg_register_write(&fadt->pm1_control[i], 2, value[i]);
     }
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         kg_register_write(&fadt->pm1_control[i], 2, value[i] | PM1_SLEEP_ENABLE);
+    }
 }
 
 /* Sleep state S5 by ACPI. Returns if that did not switch the machine off. */
@@ -130,14 +139,16 @@ static void power_off(void)
     const struct kg_acpi *acpi = kg_firmware_tables(&problem);
     const struct kg_acpi_fadt *fadt = kg_firmware_fadt();
     uint8_t types[2];
-    if (!fadt || !kg_acpi_find_s5(types, acpi, fadt))
+    if (!fadt || !kg_acpi_find_s5(types, acpi, fadt)) {
         return;
-    if (kg_register_usable(&fadt->pm1_control[0], 2))
+    }
+    if (kg_register_usable(&fadt->pm1_control[0], 2)) {
         sleep_by_pm1(fadt, types);
-    else if (fadt->reduced && kg_register_usable(&fadt->sleep_control, 1))
+    } else if (fadt->reduced && kg_register_usable(&fadt->sleep_control, 1)) {
         kg_register_write(&fadt->sleep_control, 1, types[0] << 2 | SLEEP_CONTROL_ENABLE);
-    else
+    } else {
         return;
+    }
     wait_ms(OFF_MS);
 }
 
@@ -146,10 +157,12 @@ _Noreturn static void wait_for_button(void)
 {
     while (!kg_idle_is_deaf()) {
         int byte = plat_read();
-        if (byte == KG_READ_OFF)
+        if (byte == KG_READ_OFF) {
             power_off();
-        if (byte == KG_READ_RESTART)
+        }
+        if (byte == KG_READ_RESTART) {
             plat_reboot();
+        }
         plat_relax();
     }
     kg_halt();
@@ -162,8 +175,9 @@ static void reset_for_good(void)
     kg_outb(CMOS_INDEX, CMOS_UNUSED);
     bool again = kg_inb(CMOS_DATA) == RESET_MARK;
     kg_outb(CMOS_DATA, again ? 0 : RESET_MARK);
-    if (!again && kg_inb(CMOS_DATA) == RESET_MARK)
+    if (!again && kg_inb(CMOS_DATA) == RESET_MARK) {
         plat_reboot();
+    }
 }
 
 _Noreturn void plat_exit(enum kg_exit code)
@@ -173,29 +187,34 @@ _Noreturn void plat_exit(enum kg_exit code)
     kg_interrupts_off();
     kg_serial_end();
     kg_screen_flush();
-    if (virtual)
+    if (virtual) {
         kg_outl(DEBUG_EXIT, KG_EXIT_PORT_BASE + (uint32_t)code);
-    if (wanted_off)
+    }
+    if (wanted_off) {
         power_off();
+    }
     bool seen_elsewhere = kg_debugcon_present() || kg_serial_present() || !*kg_screen_mode();
     if (virtual && (wanted_off || seen_elsewhere)) {
         kg_outw(QEMU_PM1A_CONTROL, SLEEP_ENABLE_S5);
         kg_outw(BOCHS_PM1A_CONTROL, SLEEP_ENABLE_S5);
     }
-    if (virtual && wanted_off && !kg_firmware_fadt())
+    if (virtual && wanted_off && !kg_firmware_fadt()) {
         reset_for_good();
+    }
     plat_write(text, sizeof text - 1);
     kg_screen_flush();
-    if (code == KG_EXIT_FAILED)
+    if (code == KG_EXIT_FAILED) {
         kg_halt();
+    }
     wait_for_button();
 }
 
 static void reset_by_firmware(void)
 {
     const struct kg_acpi_fadt *fadt = kg_firmware_fadt();
-    if (!fadt || !kg_register_usable(&fadt->reset, 1))
+    if (!fadt || !kg_register_usable(&fadt->reset, 1)) {
         return;
+    }
     kg_register_write(&fadt->reset, 1, fadt->reset_value);
     wait_ms(RESET_MS);
 }

@@ -28,8 +28,9 @@ static inline void kg_ring_put(struct kg_ring *ring, uint8_t byte)
 /* KG_READ_NONE: it is empty. */
 static inline int kg_ring_take(struct kg_ring *ring)
 {
-    if (ring->in == ring->out)
+    if (ring->in == ring->out) {
         return KG_READ_NONE;
+    }
     uint8_t byte = ring->bytes[ring->out % KG_RING_SIZE];
     ring->out++;
     return byte;

@@ -53,8 +53,9 @@ void kg_screen_init(const struct kg_framebuffer *found)
     kg_terminal_init(&terminal, early, memory_size, EARLY_COLUMNS, EARLY_ROWS);
     if (has_pixels()) {
         bool fits = kg_pixels_columns(&pixels) >= EARLY_COLUMNS && kg_pixels_rows(&pixels) >= EARLY_ROWS;
-        if (fits && framebuffer.base + framebuffer_size() <= KG_FOUR_GIB)
+        if (fits && framebuffer.base + framebuffer_size() <= KG_FOUR_GIB) {
             kind = PIXEL_SCREEN;
+        }
     } else if ((found->type == KG_FRAMEBUFFER_UNKNOWN || found->type == KG_FRAMEBUFFER_TEXT) && kg_vga_init()) {
         kind = TEXT_SCREEN;
     }
@@ -94,14 +95,16 @@ void kg_screen_start(void)
         rows = pixels.format.height / KG_FONT_HEIGHT;
         kind = kg_paging_video(framebuffer.base, framebuffer_size(), true) ? PIXEL_SCREEN : NO_SCREEN;
     }
-    if (kind == NO_SCREEN)
+    if (kind == NO_SCREEN) {
         return;
+    }
     size_t least = (size_t)2 * columns * rows, kept = (size_t)columns * ROWS_KEPT;
     bool afford = kept * sizeof *memory <= kg_memory_total() / MEMORY_PART;
-    if (take_memory(afford ? least + kept : least))
+    if (take_memory(afford ? least + kept : least)) {
         begin();
-    else
+    } else {
         kind = NO_SCREEN;
+    }
 }
 
 uint32_t kg_screen_columns(void)
@@ -113,8 +116,9 @@ const char *kg_screen_mode(void)
 {
     static char mode[32];
     const struct kg_pixel_format *f = &pixels.format;
-    if (kind == PIXEL_SCREEN)
+    if (kind == PIXEL_SCREEN) {
         kg_format(mode, sizeof mode, "%ux%ux%u", f->width, f->height, f->bpp);
+    }
     return kind == PIXEL_SCREEN ? mode : kind == TEXT_SCREEN ? "text 80x25" : "";
 }
 
@@ -122,10 +126,11 @@ const char *kg_screen_mode(void)
 
 static void draw_cells(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t n)
 {
-    if (kind == PIXEL_SCREEN)
+    if (kind == PIXEL_SCREEN) {
         kg_pixels_cells(&pixels, row, column, cells, n);
-    else
+    } else {
         kg_vga_draw(row, column, cells, n);
+    }
 }
 
 /* Sends off what the processor has gathered of a burst. */
@@ -136,8 +141,9 @@ static void drain(void)
 
 void kg_screen_flush(void)
 {
-    if (!changed || kind == NO_SCREEN)
+    if (!changed || kind == NO_SCREEN) {
         return;
+    }
     changed = false;
     uint64_t start = kg_rdtsc();
     kg_terminal_draw(&terminal, draw_cells);
@@ -149,8 +155,9 @@ void kg_screen_flush(void)
 /* A drawing that takes long is followed by as long without one, so that at most half of the time goes into drawing. */
 void kg_screen_turn(void)
 {
-    if (!changed || panicking)
+    if (!changed || panicking) {
         return;
+    }
     uint64_t turns = (kg_rdtsc() - drawn_at) / (drawing_took > TURN ? drawing_took : TURN);
     burst = turns >= BURST - burst ? BURST : burst + (uint32_t)turns;
     if (burst) {
@@ -161,8 +168,9 @@ void kg_screen_turn(void)
 
 void kg_screen_write(const char *text, size_t n)
 {
-    if (kind == NO_SCREEN)
+    if (kind == NO_SCREEN) {
         return;
+    }
     kg_terminal_write(&terminal, text, n);
     changed = true;
     kg_screen_turn();
@@ -170,8 +178,9 @@ void kg_screen_write(const char *text, size_t n)
 
 void plat_status(const char *text, size_t n)
 {
-    if (kind == NO_SCREEN)
+    if (kind == NO_SCREEN) {
         return;
+    }
     kg_terminal_status(&terminal, text, n);
     changed = true;
     kg_screen_turn();
@@ -179,8 +188,9 @@ void plat_status(const char *text, size_t n)
 
 void kg_screen_page(int pages)
 {
-    if (pages == 0 && terminal.back == 0)
+    if (pages == 0 && terminal.back == 0) {
         return;
+    }
     kg_terminal_page(&terminal, pages);
     changed = true;
     kg_screen_flush();
@@ -197,14 +207,16 @@ static void place_text(uint32_t top)
 bool plat_picture_open(struct kg_picture *opened, uint32_t percent, struct kg_arena *arena)
 {
     uint32_t rows = terminal.rows * percent / 100, size = KG_FONT_HEIGHT * pixels.scale;
-    if (kind != PIXEL_SCREEN || rows < 1 || rows + 2 > terminal.rows)
+    if (kind != PIXEL_SCREEN || rows < 1 || rows + 2 > terminal.rows) {
         return false;
+    }
     picture.width = terminal.columns * KG_FONT_WIDTH * pixels.scale;
     picture.height = rows * size;
     picture.stride = picture.width;
     picture.pixels = kg_arena_take(arena, (size_t)picture.width * picture.height * sizeof *picture.pixels);
-    if (!picture.pixels)
+    if (!picture.pixels) {
         return false;
+    }
     *opened = picture;
     place_text(rows);
     kg_screen_flush();
@@ -214,16 +226,18 @@ bool plat_picture_open(struct kg_picture *opened, uint32_t percent, struct kg_ar
 
 void plat_picture_show(void)
 {
-    if (kind != PIXEL_SCREEN || !picture.pixels)
+    if (kind != PIXEL_SCREEN || !picture.pixels) {
         return;
+    }
     kg_pixels_picture(&pixels, picture.pixels, picture.stride, picture.width, picture.height);
     drain();
 }
 
 void plat_picture_close(void)
 {
-    if (!picture.pixels)
+    if (!picture.pixels) {
         return;
+    }
     picture.pixels = NULL;
     place_text(0);
     kg_screen_flush();
@@ -240,15 +254,17 @@ void plat_screen_use(enum kg_screen_use use, uint32_t scale)
         kg_screen_flush();
         kg_screen_off();
     }
-    if (kind != PIXEL_SCREEN)
+    if (kind != PIXEL_SCREEN) {
         return;
+    }
     if (use == KG_SCREEN_SAFE) {
         kg_paging_video(framebuffer.base, framebuffer_size(), false);
         scale = scale ? scale : 1;
     }
     kg_pixels_scale(&pixels, scale);
-    if (pixels.scale != before)
+    if (pixels.scale != before) {
         begin();
+    }
 }
 
 void kg_screen_panic(void)

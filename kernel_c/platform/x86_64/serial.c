@@ -46,8 +46,9 @@ static bool keeps(uint16_t port, uint8_t value)
 /* An absent port reads 0xFF or 0x00; a 16550 keeps what is written to its scratch register, and IER keeps four bits. */
 static bool probe(void)
 {
-    if (!keeps(SCRATCH, 0x5A) || !keeps(SCRATCH, 0xA5))
+    if (!keeps(SCRATCH, 0x5A) || !keeps(SCRATCH, 0xA5)) {
         return false;
+    }
     kg_outb(INTERRUPT_ENABLE, 0);
     return kg_inb(INTERRUPT_ENABLE) == 0;
 }
@@ -55,8 +56,9 @@ static bool probe(void)
 bool kg_serial_init(void)
 {
     present = probe();
-    if (!present)
+    if (!present) {
         return false;
+    }
     kg_outb(LINE_CONTROL, 0x80); /* divisor latch */
     kg_outb(DATA, 1);            /* 115200 baud */
     kg_outb(INTERRUPT_ENABLE, 0);
@@ -75,8 +77,9 @@ bool kg_serial_present(void)
 static uint8_t look(void)
 {
     uint8_t status = kg_inb(LINE_STATUS);
-    if ((status & STATUS_DATA_READY) && !kg_ring_is_full(&ahead))
+    if ((status & STATUS_DATA_READY) && !kg_ring_is_full(&ahead)) {
         kg_ring_put(&ahead, kg_inb(DATA));
+    }
     return status;
 }
 
@@ -90,9 +93,11 @@ static uint8_t line_status(void)
 
 static void put(uint8_t byte)
 {
-    for (unsigned spins = 0; room == 0 && spins < MAX_SPINS; spins++)
-        if (line_status() & STATUS_TRANSMIT_EMPTY)
+    for (unsigned spins = 0; room == 0 && spins < MAX_SPINS; spins++) {
+        if (line_status() & STATUS_TRANSMIT_EMPTY) {
             room = FIFO_DEPTH;
+        }
+    }
     if (room == 0) { /* nobody drains it: better silent than stuck */
         present = false;
         return;
@@ -104,8 +109,9 @@ static void put(uint8_t byte)
 void kg_serial_write(const char *text, size_t n)
 {
     for (size_t i = 0; i < n && present; i++) {
-        if (text[i] == '\n')
+        if (text[i] == '\n') {
             put('\r');
+        }
         put((uint8_t)text[i]);
     }
 }
@@ -135,8 +141,9 @@ void kg_serial_end(void)
 
 int kg_serial_read(void)
 {
-    if (!present)
+    if (!present) {
         return KG_READ_END;
+    }
     line_status();
     return kg_ring_take(&ahead);
 }
@@ -155,13 +162,15 @@ void kg_serial_keep(void)
 {
     for (int i = 0; i < FIFO_DEPTH && present && (look() & STATUS_DATA_READY); i++) {
     }
-    if (listening)
+    if (listening) {
         interrupt_when(kg_ring_is_full(&ahead) ? INTERRUPT_NEVER : INTERRUPT_RECEIVED);
+    }
 }
 
 void kg_serial_listen(void)
 {
     listening = present;
-    if (listening)
+    if (listening) {
         interrupt_when(INTERRUPT_RECEIVED | INTERRUPT_SENT);
+    }
 }

@@ -67,9 +67,11 @@ static struct kg_stacks stacks_of(const struct kg_processor *processor)
 static const struct kg_processor *this_processor(void)
 {
     uint32_t id = kg_ap_count ? kg_apic_id() : 0;
-    for (uint32_t i = 0; i < kg_ap_count; i++)
-        if (kg_ap_list[i].id == id)
+    for (uint32_t i = 0; i < kg_ap_count; i++) {
+        if (kg_ap_list[i].id == id) {
             return asked[i];
+        }
+    }
     return NULL;
 }
 
@@ -109,8 +111,9 @@ _Noreturn void kg_ap_main(uint32_t i)
     bool good = kg_apic_join() && is_like_first() && kg_mtrr_join();
     uint32_t now = good ? KG_PROCESSOR_RUNNING : KG_PROCESSOR_UNLIKE;
     bool in_time = __atomic_compare_exchange_n(&own->state, &state, now, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    if (!in_time || !good)
+    if (!in_time || !good) {
         kg_halt();
+    }
     kg_parallel_serve(own);
 }
 
@@ -120,8 +123,9 @@ _Noreturn void kg_ap_main(uint32_t i)
 static bool take_pages(struct kg_arena *arena, size_t n)
 {
     void *pages = kg_arena_take(arena, (n + 1) * KG_PAGE);
-    if (pages)
+    if (pages) {
         kg_memory_give(pages, (n + 1) * KG_PAGE);
+    }
     return pages != NULL;
 }
 
@@ -131,18 +135,21 @@ static const char *list_processors(const struct kg_acpi_cpus *cpus, uint32_t mos
     uint32_t own = kg_apic_id(), n = cpus->n < KG_ACPI_MAX_CPUS ? cpus->n : KG_ACPI_MAX_CPUS;
     uint8_t *memory = kg_arena_take(arena, ((size_t)most * PAGES + 1) * KG_PAGE);
     kg_ap_list = kg_arena_take(arena, most * sizeof *kg_ap_list);
-    if (!memory || !kg_ap_list || !take_pages(arena, TABLE_PAGES + most * PAGES * KG_PAGE / LARGE_PAGE))
+    if (!memory || !kg_ap_list || !take_pages(arena, TABLE_PAGES + most * PAGES * KG_PAGE / LARGE_PAGE)) {
         return "there is no memory for their stacks";
+    }
     memory = (uint8_t *)(((uintptr_t)memory + KG_PAGE - 1) & ~(KG_PAGE - 1));
     bool listed = false;
     for (uint32_t i = 0; i < n; i++) {
         listed = listed || cpus->ids[i] == own;
-        if (cpus->ids[i] == own || kg_ap_count == most)
+        if (cpus->ids[i] == own || kg_ap_count == most) {
             continue;
+        }
         struct kg_processor *processor = (struct kg_processor *)(memory + (PAGES - 1) * KG_PAGE);
         struct kg_stacks stacks = stacks_of(processor);
-        if (!kg_paging_guard(stacks.guard) || !kg_paging_guard(stacks.interrupt_guard))
+        if (!kg_paging_guard(stacks.guard) || !kg_paging_guard(stacks.interrupt_guard)) {
             return "there is no memory for page tables";
+        }
         processor->id = cpus->ids[i];
         kg_ap_list[kg_ap_count] = (struct kg_ap_start){stacks.top, processor->id, 0};
         asked[kg_ap_count++] = processor;
@@ -156,8 +163,9 @@ static const char *list_processors(const struct kg_acpi_cpus *cpus, uint32_t mos
 static const char *place_start(uint64_t page)
 {
     uint8_t *code = (uint8_t *)page;
-    if (!page)
+    if (!page) {
         return "there is no free memory below 1 MiB";
+    }
     memcpy(code, kg_ap_begin, (size_t)(kg_ap_end - kg_ap_begin));
     *(uint32_t *)(code + (kg_ap_gdt_base - kg_ap_begin)) += (uint32_t)page;
     *(uint32_t *)(code + (kg_ap_protected - kg_ap_begin)) += (uint32_t)page;
@@ -172,26 +180,33 @@ static bool has_answered(const struct kg_processor *processor)
 
 static bool all_have_answered(void)
 {
-    for (uint32_t i = 0; i < kg_ap_count; i++)
-        if (!has_answered(asked[i]))
+    for (uint32_t i = 0; i < kg_ap_count; i++) {
+        if (!has_answered(asked[i])) {
             return false;
+        }
+    }
     return true;
 }
 
 static void wake_all(uint64_t page)
 {
     uint32_t n = kg_ap_count - kg_fault_deaf();
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         kg_apic_send_init(asked[i]->id);
+    }
     kg_delay_us(INIT_US);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         kg_apic_send_startup(asked[i]->id, page);
+    }
     kg_delay_us(STARTUP_US);
-    for (uint32_t i = 0; i < n; i++)
-        if (!has_answered(asked[i]))
+    for (uint32_t i = 0; i < n; i++) {
+        if (!has_answered(asked[i])) {
             kg_apic_send_startup(asked[i]->id, page);
-    for (uint32_t us = 0; us < ANSWER_US && !all_have_answered(); us += 10)
+        }
+    }
+    for (uint32_t us = 0; us < ANSWER_US && !all_have_answered(); us += 10) {
         kg_delay_us(10);
+    }
 }
 
 /* Who has answered works; who has not by now never will. */
@@ -214,26 +229,32 @@ static void count_answers(void)
 static const char *start_processors(uint32_t most, struct kg_arena *arena)
 {
     struct kg_acpi_cpus *cpus = kg_arena_take(arena, sizeof *cpus);
-    if (!cpus || !take_pages(arena, TABLE_PAGES))
+    if (!cpus || !take_pages(arena, TABLE_PAGES)) {
         return "there is no memory to look for others";
+    }
     const char *problem;
     const struct kg_acpi *acpi = kg_firmware_tables(&problem);
-    if (acpi)
+    if (acpi) {
         problem = kg_acpi_find_cpus(cpus, acpi);
-    if (problem)
+    }
+    if (problem) {
         return problem;
+    }
     result.found = cpus->n;
     uint32_t wanted = most && most < cpus->n ? most : cpus->n, largest = 0;
-    if (wanted < 2)
+    if (wanted < 2) {
         return "";
-    for (uint32_t i = 0; i < cpus->n && i < KG_ACPI_MAX_CPUS; i++)
+    }
+    for (uint32_t i = 0; i < cpus->n && i < KG_ACPI_MAX_CPUS; i++) {
         largest = cpus->ids[i] > largest ? cpus->ids[i] : largest;
+    }
     uint64_t page = kg_memory_start_page();
     problem = list_processors(cpus, wanted - 1, arena);
     problem = problem ? problem : kg_apic_init(largest);
     problem = problem ? problem : place_start(page);
-    if (problem)
+    if (problem) {
         return problem;
+    }
     result.by = kg_apic_mode();
     kg_mtrr_init();
     wake_all(page);

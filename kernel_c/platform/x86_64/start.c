@@ -61,13 +61,16 @@ _Noreturn void kg_start(uint32_t magic, uint32_t info)
     kg_i8042_init();
     const struct kg_boot *boot = kg_boot_read(magic, info);
     kg_screen_init(boot ? &boot->framebuffer : &unknown);
-    if (boot == NULL)
+    if (!boot) {
         plat_panic("started by a loader that is neither Multiboot, Multiboot2 nor PVH");
-    if (!kg_memory_init(boot))
+    }
+    if (!kg_memory_init(boot)) {
         plat_panic("the loader reported no usable memory above 1 MiB");
+    }
     kg_paging_join();
-    if (!kg_paging_init())
+    if (!kg_paging_init()) {
         plat_panic("not enough memory for the page tables");
+    }
     kg_screen_start();
     kg_cpu_detect(&cpu);
     kg_smp_init(&cpu);

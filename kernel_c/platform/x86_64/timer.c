@@ -41,8 +41,9 @@ static bool has_leaf(uint32_t leaf)
 static uint64_t hz_from_cpuid(void)
 {
     uint32_t r[4];
-    if (!has_leaf(CPUID_TSC))
+    if (!has_leaf(CPUID_TSC)) {
         return 0;
+    }
     kg_cpuid(CPUID_TSC, 0, r);
     return r[0] ? (uint64_t)r[2] * r[1] / r[0] : 0;
 }
@@ -51,11 +52,13 @@ static uint64_t hz_from_hypervisor(void)
 {
     uint32_t r[4];
     kg_cpuid(1, 0, r);
-    if (!(r[2] >> 31))
+    if (!(r[2] >> 31)) {
         return 0;
+    }
     kg_cpuid(CPUID_HYPERVISOR, 0, r);
-    if (r[0] < CPUID_HYPERVISOR_TIMING || r[0] > CPUID_HYPERVISOR + 0xFF)
+    if (r[0] < CPUID_HYPERVISOR_TIMING || r[0] > CPUID_HYPERVISOR + 0xFF) {
         return 0;
+    }
     kg_cpuid(CPUID_HYPERVISOR_TIMING, 0, r);
     return (uint64_t)r[0] * 1000;
 }
@@ -64,8 +67,9 @@ static uint64_t hz_from_hypervisor(void)
 static uint64_t hz_from_base(void)
 {
     uint32_t r[4];
-    if (!has_leaf(CPUID_FREQUENCY))
+    if (!has_leaf(CPUID_FREQUENCY)) {
         return 0;
+    }
     kg_cpuid(CPUID_TSC, 0, r);
     bool ratio = r[0] && r[1];
     kg_cpuid(CPUID_FREQUENCY, 0, r);
@@ -104,8 +108,9 @@ static uint64_t measure_once(const struct kg_counter *counter)
         uint32_t now = counter->read();
         still = now == count ? still + 1 : 0;
         count = now;
-        if (spins == MAX_SPINS || still == MAX_STILL)
+        if (spins == MAX_SPINS || still == MAX_STILL) {
             return 0;
+        }
     }
     struct moment to = look(counter);
     uint32_t counted = (to.count - from.count) & counter->mask;
@@ -118,14 +123,17 @@ static uint64_t hz_by(bool (*open)(struct kg_counter *counter))
 {
     struct kg_counter counter;
     uint64_t last = 0, least = UINT64_MAX;
-    if (!open(&counter))
+    if (!open(&counter)) {
         return 0;
+    }
     for (int i = 0; i < MEASUREMENTS_MAX; i++) {
         uint64_t hz = measure_once(&counter);
-        if (hz == 0)
+        if (hz == 0) {
             return 0;
-        if (agree(hz, last, AGREE_MEASURED))
+        }
+        if (agree(hz, last, AGREE_MEASURED)) {
             return (hz + last) / 2;
+        }
         last = hz;
         least = hz < least ? hz : least;
     }
@@ -180,8 +188,9 @@ static uint64_t choose(void)
     size_t first = N_SOURCES;
     for (size_t i = 0; i < N_SOURCES; i++) {
         hz[i] = *wanted && !kg_streq(wanted, sources[i].name) ? 0 : sources[i].hz();
-        if (hz[i] == 0)
+        if (hz[i] == 0) {
             continue;
+        }
         first = first < i ? first : i;
         for (size_t j = first; j < i; j++) {
             if (hz[j] && agree(hz[j], hz[i], AGREE)) {
@@ -196,8 +205,9 @@ static uint64_t choose(void)
 
 uint64_t plat_ticks_hz(void)
 {
-    if (!known)
+    if (!known) {
         frequency = choose();
+    }
     known = true;
     return frequency;
 }
@@ -207,22 +217,25 @@ void kg_delay_us(uint32_t us)
 {
     uint64_t hz = plat_ticks_hz(), start = kg_rdtsc(), ticks = hz / 1000000 * us;
     if (hz == 0) {
-        while (us-- > 0)
+        while (us-- > 0) {
             kg_inb(0x80);
+        }
         return;
     }
-    while (kg_rdtsc() - start < ticks)
+    while (kg_rdtsc() - start < ticks) {
         kg_pause();
+    }
 }
 
 static bool hardware_random(uint64_t *value, uint32_t features)
 {
     unsigned char good = 0;
     for (int i = 0; i < 16 && !good; i++) { /* SDM 1, 7.3.17: ten tries suffice unless the unit is broken */
-        if (features & KG_CPU_RDSEED)
+        if (features & KG_CPU_RDSEED) {
             __asm__ volatile("rdseed %0; setc %1" : "=r"(*value), "=qm"(good) : : "cc");
-        else if (features & KG_CPU_RDRAND)
+        } else if (features & KG_CPU_RDRAND) {
             __asm__ volatile("rdrand %0; setc %1" : "=r"(*value), "=qm"(good) : : "cc");
+        }
     }
     return good;
 }
@@ -231,8 +244,9 @@ bool plat_entropy(uint64_t *value)
 {
     struct kg_cpu cpu;
     kg_cpu_detect(&cpu);
-    if (hardware_random(value, cpu.features))
+    if (hardware_random(value, cpu.features)) {
         return true;
+    }
     *value = kg_rdtsc();
     return false;
 }
