@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgpt_build.toolchain.qemu import Qemu
-from kgpt_build.vm.argv import qemu_argv
-from kgpt_build.vm.channels import Channels
+from kgpt_build.vm.qemu.argv import qemu_argv
+from kgpt_build.vm.qemu.channels import Channels
 from kgpt_build.vm.settings import RunSettings
 
 FIRST_SAMPLE = b"sample  1: "

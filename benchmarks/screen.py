@@ -16,8 +16,8 @@ from benchmarks.machine import machine_line
 from kgpt_build.headers import font
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.toolchain.qemu import Qemu
-from kgpt_build.vm.argv import qemu_argv
-from kgpt_build.vm.channels import Channels
+from kgpt_build.vm.qemu.argv import qemu_argv
+from kgpt_build.vm.qemu.channels import Channels
 from kgpt_build.vm.settings import RunSettings
 
 ROOT = Path(__file__).parents[1]

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 if TYPE_CHECKING:
-    from kgpt_build.vm.events import Event
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.events import Event
+    from kgpt_build.vm.qemu.machine import Machine
     from kgpt_build.vm.screen import Screen
     from kgpt_build.vm.verdict import Verdict
 
@@ -69,7 +69,7 @@ class Guest:
 
         Fails the test as `expect` does.
         """
-        from kgpt_build.vm.events import EVENTS
+        from kgpt_build.events import EVENTS
 
         __tracebackhide__ = True
 
@@ -141,8 +141,8 @@ def kgpt_machine(request: pytest.FixtureRequest) -> Iterator[Callable[..., Guest
     cmdline, cpus, memory, cpu, machine, serial, … ``timeout``: seconds for the whole run.
     """
     from kgpt_build.toolchain.qemu import Qemu
-    from kgpt_build.vm.accel import resolve
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.qemu.accel import resolve
+    from kgpt_build.vm.qemu.machine import Machine
     from kgpt_build.vm.settings import RunSettings, default_timeout
 
     guests: list[Guest] = []

@@ -1,4 +1,4 @@
-/* What the parts of the GGUF reader share. kgpt_build/models/gguf_scan.py accepts and refuses the same files. */
+/* What the parts of the GGUF reader share. kgpt_build/models/gguf/scan.py accepts and refuses the same files. */
 #ifndef KGPT_FORMATS_GGUF_READ_H
 #define KGPT_FORMATS_GGUF_READ_H
 

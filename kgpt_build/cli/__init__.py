@@ -13,8 +13,8 @@ from difflib import get_close_matches
 import click
 
 import kgpt_build
-from kgpt_build.cli import streams
-from kgpt_build.cli.options import verbose_option
+from kgpt_build.cli.shared import streams
+from kgpt_build.cli.shared.options import verbose_option
 from kgpt_build.errors import KgptError
 
 COMMANDS = (

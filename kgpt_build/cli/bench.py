@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.names import ModelName
-from kgpt_build.cli.options import json_option, toolchain_option, verbose_option
+from kgpt_build.cli.shared.names import ModelName
+from kgpt_build.cli.shared.options import json_option, toolchain_option, verbose_option
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.settings import check_whole
 
 if TYPE_CHECKING:
+    from kgpt_build.events import Event
     from kgpt_build.models import GgufModel
-    from kgpt_build.vm.events import Event
 
 _MB = 1 << 20
 
@@ -76,10 +76,10 @@ def _hosted(
     model: GgufModel, words: str, *, cpus: int, toolchain: str, machine: dict[str, Any]
 ) -> tuple[list[Event], str]:
     """The events of a run as a process."""
-    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.cli.shared.progress import shown_progress
+    from kgpt_build.events import parse_event
     from kgpt_build.kernel.build import build_cached
     from kgpt_build.kernel.hosted import MEMORY_MB, run_hosted
-    from kgpt_build.vm.events import parse_event
 
     with shown_progress() as progress:
         program = build_cached(model, toolchain=toolchain, target="hosted", progress=progress)
@@ -90,10 +90,10 @@ def _bare(
     model: GgufModel, words: str, *, cpus: int, toolchain: str, machine: dict[str, Any]
 ) -> tuple[list[Event], str]:
     """The events of a run in QEMU."""
-    from kgpt_build.cli.machines import check_image, find_qemu, resolve_accel
-    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.cli.shared.machines import check_image, find_qemu, resolve_accel
+    from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.kernel.build import build_cached
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.qemu.machine import Machine
     from kgpt_build.vm.settings import RunSettings
 
     qemu = find_qemu()
@@ -112,7 +112,7 @@ def _bare(
 
 
 def _rows(model: GgufModel, events: Sequence[Event], backend: str) -> list[dict[str, Any]]:
-    from kgpt_build.vm.events import Bench
+    from kgpt_build.events import Bench
 
     return [
         {

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.corpora import read_shown
-from kgpt_build.cli.options import (
+from kgpt_build.cli.shared.corpora import read_shown
+from kgpt_build.cli.shared.options import (
     chat_template_option,
     model_argument,
     model_or_here,
@@ -17,7 +17,7 @@ from kgpt_build.cli.options import (
     verbose_option,
 )
 from kgpt_build.errors import UsageError
-from kgpt_build.settings_lm import LmSettings, check_context
+from kgpt_build.settings.lm import LmSettings, check_context
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def command(
     characters; without it the model.gguf in this folder, which kgpt train writes, is taken, or else the default model.
     Writes kernel.elf (or kgpt-hosted) and manifest.json, which says how to repeat the build.
     """
-    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.kernel.build import BuildSettings, build
 
     given = _model(model, default, lm)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kgpt_build.cli import run
-from kgpt_build.cli.hosted import QEMU_ONLY
+from kgpt_build.cli.shared.hosted import QEMU_ONLY
 
 MODEL = "smollm2-135m"
 """Where none is named, and none is in ./build."""
@@ -28,7 +28,7 @@ def _chat(named: Path | None, default: bool, **options: Any) -> None:
 
 
 def _is_in_build() -> bool:
-    from kgpt_build.cli.images import BUILD_FOLDER
+    from kgpt_build.cli.shared.images import BUILD_FOLDER
     from kgpt_build.kernel import manifest
 
     if not (BUILD_FOLDER / manifest.NAME).is_file():

@@ -109,7 +109,7 @@ def _optional(tool: Program) -> Callable[[], Finding]:
 
 def _kvm() -> Finding:
     """Whether it works: a device that opens may still run no kernel."""
-    from kgpt_build.vm.accel import KVM_DEVICE, try_kvm
+    from kgpt_build.vm.qemu.accel import KVM_DEVICE, try_kvm
 
     name = str(KVM_DEVICE)
     try:

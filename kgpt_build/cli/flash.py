@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.options import json_option, verbose_option
-from kgpt_build.cli.progress import shown_amounts
-from kgpt_build.cli.tables import columns
+from kgpt_build.cli.shared.options import json_option, verbose_option
+from kgpt_build.cli.shared.progress import shown_amounts
+from kgpt_build.cli.shared.tables import columns
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
-    from kgpt_build.image.devices import Device, Devices
-    from kgpt_build.image.flash import Image
-    from kgpt_build.image.flash_target import Target
-    from kgpt_build.image.usage import Usage
+    from kgpt_build.flash.devices import Device, Devices
+    from kgpt_build.flash.target import Target
+    from kgpt_build.flash.usage import Usage
+    from kgpt_build.flash.writer import Image
 
 
 @click.command("flash")
@@ -42,8 +42,8 @@ def command(
     Everything on DEVICE is lost. What is mounted, or otherwise in use, is refused, and so is the disk that the system
     runs from. The image is compared with its manifest first: IMAGE.manifest.json, or the one that is in it.
     """
-    from kgpt_build.image.devices import Devices
-    from kgpt_build.image.usage import Usage
+    from kgpt_build.flash.devices import Devices
+    from kgpt_build.flash.usage import Usage
 
     if listing or as_json:
         if image or not listing:
@@ -65,8 +65,9 @@ def command(
 def _flash(
     path: Path, device: Path, devices: Devices, usage: Usage, *, force: bool, serial: str | None, yes: bool
 ) -> None:
-    from kgpt_build.image import flash, flash_target
-    from kgpt_build.image.flash_open import open_target
+    from kgpt_build.flash import target as flash_target
+    from kgpt_build.flash import writer as flash
+    from kgpt_build.flash.open import open_target
 
     target = flash_target.target_at(device, devices)
     _check_serial(target, serial, yes=yes)
@@ -111,7 +112,7 @@ def _check_serial(target: Target, serial: str | None, *, yes: bool) -> None:
 
 
 def _checked(path: Path) -> Image:
-    from kgpt_build.image import flash_image
+    from kgpt_build.flash import image as flash_image
 
     with shown_amounts() as progress:
         progress.stage(f"checking {path}")
@@ -165,7 +166,7 @@ def _as_root(image: Path, device: Path, force: bool, serial: str | None, yes: bo
 
 
 def _list(devices: Devices, as_json: bool) -> None:
-    from kgpt_build.image.usage import Usage
+    from kgpt_build.flash.usage import Usage
 
     usage = Usage(devices)
     rows = [_row(device, devices, usage) for device in devices.disks()]
@@ -178,7 +179,7 @@ def _list(devices: Devices, as_json: bool) -> None:
 
 
 def _row(device: Device, devices: Devices, usage: Usage) -> dict[str, Any]:
-    from kgpt_build.image.flash_target import first_refusal
+    from kgpt_build.flash.target import first_refusal
 
     refusal = first_refusal(device, devices, usage)
     return {

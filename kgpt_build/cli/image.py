@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kgpt_build.cli.corpora import read_shown
-from kgpt_build.cli.names import ModelName
-from kgpt_build.cli.options import chat_template_option, model_or_here, toolchain_option, verbose_option
+from kgpt_build.cli.shared.corpora import read_shown
+from kgpt_build.cli.shared.names import ModelName
+from kgpt_build.cli.shared.options import chat_template_option, model_or_here, toolchain_option, verbose_option
 from kgpt_build.errors import UsageError
 from kgpt_build.words import counted
 
@@ -116,7 +116,7 @@ def add(model: Path, folder: Path, chat_template: str | None, toolchain: str) ->
 
     The stick is one of kgpt image usb, with enough --room. Its kernels, models and menu stay as they are.
     """
-    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.image.add import add
 
     with shown_progress() as progress:
@@ -136,7 +136,7 @@ def _make(
     room: int = 0,
     **options: Any,
 ) -> None:
-    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.image.make import ImageSettings, make
     from kgpt_build.image.menu import MenuSettings
 

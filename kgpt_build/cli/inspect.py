@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kgpt_build.cli.options import image_argument, json_option
+from kgpt_build.cli.shared.options import image_argument, json_option
 from kgpt_build.errors import KgptError
 from kgpt_build.words import counted
 

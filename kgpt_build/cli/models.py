@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.names import ModelName
-from kgpt_build.cli.options import json_option
-from kgpt_build.cli.tables import columns
+from kgpt_build.cli.shared.names import ModelName
+from kgpt_build.cli.shared.options import json_option
+from kgpt_build.cli.shared.tables import columns
 
 if TYPE_CHECKING:
     from kgpt_build.models.catalog import Pulled

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from kgpt_build.cli.names import ModelName
-from kgpt_build.cli.options import chat_template_option, image_argument
+from kgpt_build.cli.shared.names import ModelName
+from kgpt_build.cli.shared.options import chat_template_option, image_argument
 
 
 @click.command("pack")

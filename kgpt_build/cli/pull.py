@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from kgpt_build.cli.names import ModelName, get
-from kgpt_build.cli.options import accept_option, verbose_option
-from kgpt_build.cli.tables import columns
+from kgpt_build.cli.shared.names import ModelName, get
+from kgpt_build.cli.shared.options import accept_option, verbose_option
+from kgpt_build.cli.shared.tables import columns
 
 
 @click.command("pull")

@@ -15,10 +15,10 @@ import click
 from click.core import ParameterSource
 
 from kgpt_build.boot_modules import PROMPT, Text, read_files, staged, take_out
-from kgpt_build.cli.hosted import HostedMachine, refuse_qemu_options
-from kgpt_build.cli.images import runs_hosted
-from kgpt_build.cli.lm import is_language_model, lm_options, load_brought, modules_of, take_settings
-from kgpt_build.cli.machines import (
+from kgpt_build.cli.shared.hosted import HostedMachine, refuse_qemu_options
+from kgpt_build.cli.shared.images import runs_hosted
+from kgpt_build.cli.shared.lm import is_language_model, lm_options, load_brought, modules_of, take_settings
+from kgpt_build.cli.shared.machines import (
     boot_options,
     check_image,
     choose_medium,
@@ -26,21 +26,21 @@ from kgpt_build.cli.machines import (
     machine_options,
     resolve_accel,
 )
-from kgpt_build.cli.names import ModelName, pull_first
-from kgpt_build.cli.options import accept_option, default_option, is_verbose, verbose_option
-from kgpt_build.cli.printers import EventPrinter, LinePrinter
+from kgpt_build.cli.shared.names import ModelName, pull_first
+from kgpt_build.cli.shared.options import accept_option, default_option, is_verbose, verbose_option
+from kgpt_build.cli.shared.printers import EventPrinter, LinePrinter
 from kgpt_build.errors import UsageError
 from kgpt_build.kernel.hosted import MEMORY_MB, hosted_argv
 from kgpt_build.settings import GenerateSettings
-from kgpt_build.settings_lm import MAX_SYSTEM, check_context
-from kgpt_build.vm.display import find_window
+from kgpt_build.settings.lm import MAX_SYSTEM, check_context
+from kgpt_build.vm.qemu.display import find_window
 from kgpt_build.vm.settings import RunSettings
 from kgpt_build.vm.terminal import kernel_words
 
 if TYPE_CHECKING:
-    from kgpt_build.cli.images import Check
+    from kgpt_build.cli.shared.images import Check
     from kgpt_build.models import GgufModel, Model, NoModel
-    from kgpt_build.settings_lm import LmSettings
+    from kgpt_build.settings.lm import LmSettings
     from kgpt_build.vm.guest_run import GuestRun
     from kgpt_build.vm.verdict import Verdict
 
@@ -238,9 +238,9 @@ def _boot(settings: RunSettings, qemu: str, wishes: Wishes, *, dry_run: bool) ->
     if is_slow and wishes.interactive and is_language_model(settings.image):
         click.echo("kgpt: without KVM this is slow; kgpt chat is the same engine at full speed, without QEMU", err=True)
     if dry_run:
-        from kgpt_build.vm.argv import qemu_argv
-        from kgpt_build.vm.channels import STANDALONE
-        from kgpt_build.vm.plain import with_plain_names
+        from kgpt_build.vm.qemu.argv import qemu_argv
+        from kgpt_build.vm.qemu.channels import STANDALONE
+        from kgpt_build.vm.qemu.plain import with_plain_names
 
         click.echo(shlex.join(qemu_argv(with_plain_names(settings), STANDALONE, qemu=qemu)))
         return
@@ -269,7 +269,7 @@ def _read_prompt(prompt: str | None) -> str | None:
 
 
 def _find_image(named: Path | None, default: bool, check: Check, *, brings: bool, target: str) -> Path:
-    from kgpt_build.cli.images import image_for, image_without_model
+    from kgpt_build.cli.shared.images import image_for, image_without_model
 
     if brings and named is None:
         return image_without_model(target)
@@ -315,12 +315,12 @@ def _asked(settings: list[str], wishes: Wishes, extra: str) -> list[str]:
 
 
 def _run(settings: RunSettings, qemu: str, wishes: Wishes) -> None:
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.qemu.machine import Machine
 
     symbols = settings.image if settings.medium == "kernel" else None
     with Machine(settings, qemu=qemu, symbols=symbols) as machine:
         if settings.gdb:
-            from kgpt_build.vm.argv import GDB_PORT
+            from kgpt_build.vm.qemu.argv import GDB_PORT
 
             line = shlex.join(["gdb", str(settings.image), "-ex", f"target remote localhost:{GDB_PORT}"])
             click.echo(f"kgpt: the machine waits for: {line}", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.machines import (
+from kgpt_build.cli.shared.machines import (
     boot_options,
     check_image,
     choose_medium,
@@ -17,15 +17,15 @@ from kgpt_build.cli.machines import (
     machine_options,
     resolve_accel,
 )
-from kgpt_build.cli.names import ModelName
-from kgpt_build.cli.options import default_option, verbose_option
+from kgpt_build.cli.shared.names import ModelName
+from kgpt_build.cli.shared.options import default_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost, RunTimeout, UsageError
 from kgpt_build.vm.settings import RunSettings, default_timeout
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
-    from kgpt_build.vm.machine import Machine
     from kgpt_build.vm.picture import Picture
+    from kgpt_build.vm.qemu.machine import Machine
 
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_EVENT = "shell"
@@ -37,7 +37,7 @@ _SUFFIXES = (".png", ".ppm")
 
 def _event(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, int] | None:
     """``NAME`` or ``NAME:COUNT``."""
-    from kgpt_build.vm.events import EVENTS
+    from kgpt_build.events import EVENTS
 
     if value is None:
         return None
@@ -108,7 +108,7 @@ def command(
     qemu = find_qemu()
     settings = resolve_accel(settings, qemu)
     limit = timeout or default_timeout(DEFAULT_TIMEOUT, settings.accel)
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.qemu.machine import Machine
 
     symbols = settings.image if settings.medium == "kernel" else None
     with Machine(settings, qemu=qemu, symbols=symbols) as machine:
@@ -136,7 +136,7 @@ def _check(output: Path | None, text: bool, after: tuple[str, int] | None, secon
 def _settings(
     target: Path | None, default: bool, memory: int | None, medium: str, options: dict[str, Any]
 ) -> RunSettings:
-    from kgpt_build.cli.images import image_for
+    from kgpt_build.cli.shared.images import image_for
 
     if options["card"] != RunSettings.card and options["firmware"] is None:
         raise UsageError("only UEFI asks a screen for its resolution", "add --firmware uefi")
@@ -153,7 +153,7 @@ def _settings(
 
 def _expect(machine: Machine, name: str, count: int, limit: float) -> None:
     """Wait until the guest has sent ``count`` events ``name``. Raises what the verdict says if it ends before."""
-    from kgpt_build.vm.events import event_name
+    from kgpt_build.events import event_name
 
     def arrived() -> bool:
         return sum(event_name(event) == name for event in machine.events) >= count
@@ -185,7 +185,7 @@ def _wait(machine: Machine, seconds: float) -> None:
 
 def _type(machine: Machine, typed: str, limit: float) -> None:
     """Type, and if that made lines, wait until the shell waits for the next one."""
-    from kgpt_build.vm.events import Shell
+    from kgpt_build.events import Shell
 
     before = sum(isinstance(event, Shell) for event in machine.events)
     machine.type_keys(typed)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.hosted import HostedMachine, is_hosted, refuse_qemu_options
-from kgpt_build.cli.junit import Case, Suite, junit_xml
-from kgpt_build.cli.machines import (
+from kgpt_build.cli.shared.hosted import HostedMachine, is_hosted, refuse_qemu_options
+from kgpt_build.cli.shared.junit import Case, Suite, junit_xml
+from kgpt_build.cli.shared.machines import (
     LEAST_MEMORY,
     boot_options,
     check_image,
@@ -21,7 +21,7 @@ from kgpt_build.cli.machines import (
     machine_options,
     resolve_accel,
 )
-from kgpt_build.cli.options import image_argument, verbose_option
+from kgpt_build.cli.shared.options import image_argument, verbose_option
 from kgpt_build.errors import GuestFailed, UsageError
 from kgpt_build.kernel.hosted import MEMORY_MB
 from kgpt_build.vm.settings import TCG_TIMEOUT_FACTOR, RunSettings, default_timeout
@@ -99,7 +99,7 @@ def _compiled(text: str) -> re.Pattern[str]:
 
 
 def _boot(settings: RunSettings, memory: int | None, medium: str, patterns: dict[str, re.Pattern[str]]) -> Outcome:
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.qemu.machine import Machine
 
     image = settings.image
     qemu = find_qemu()
@@ -125,7 +125,7 @@ def _watch(machine: GuestRun, patterns: dict[str, re.Pattern[str]]) -> Outcome:
 
 
 def _cases(machine: GuestRun, verdict: Verdict, patterns: dict[str, re.Pattern[str]]) -> tuple[Case, ...]:
-    from kgpt_build.vm.events import SelfTest
+    from kgpt_build.events import SelfTest
 
     tests = [event for event in machine.events if isinstance(event, SelfTest)]
     text = machine.console.text

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.machines import check_image, find_qemu, resolve_accel
-from kgpt_build.cli.options import json_option, verbose_option
+from kgpt_build.cli.shared.machines import check_image, find_qemu, resolve_accel
+from kgpt_build.cli.shared.options import json_option, verbose_option
 from kgpt_build.errors import GuestFailed, UsageError
 from kgpt_build.vm.settings import ACCELS, RunSettings, default_timeout
 
@@ -90,9 +90,9 @@ def _check_soak(minutes: float, every: float, options: dict[str, Any]) -> None:
 
 
 def _soak(image: Path | None, seconds: float, every: float, accel: str) -> SoakReport:
-    from kgpt_build.cli.images import image_for
+    from kgpt_build.cli.shared.images import image_for
     from kgpt_build.proof.soak import Soak, soak_words
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.qemu.machine import Machine
 
     qemu = find_qemu()
     path = image_for(image, default=image is None)
@@ -168,7 +168,7 @@ class _Plan:
 def _run_matrix(plan: _Plan, not_run: list[NotRun], workers: int, *, quiet: bool) -> Report:
     import tempfile
 
-    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.proof import report as reports
     from kgpt_build.proof.bochs import bochs_jobs
     from kgpt_build.proof.images import expected, prepare
@@ -196,7 +196,7 @@ def _run_matrix(plan: _Plan, not_run: list[NotRun], workers: int, *, quiet: bool
 
 
 def _write_reports(report: Report, markdown: Path | None, junit: Path | None, seconds: float) -> None:
-    from kgpt_build.cli.junit import Case, Suite, junit_xml
+    from kgpt_build.cli.shared.junit import Case, Suite, junit_xml
     from kgpt_build.paths import write_atomically
     from kgpt_build.proof import report as reports
 

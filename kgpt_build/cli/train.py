@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.corpora import read_shown
-from kgpt_build.cli.machines import LEAST_MEMORY, find_qemu, machine_options, resolve_accel
-from kgpt_build.cli.options import MODEL_HERE, json_option, verbose_option
+from kgpt_build.cli.shared.corpora import read_shown
+from kgpt_build.cli.shared.machines import LEAST_MEMORY, find_qemu, machine_options, resolve_accel
+from kgpt_build.cli.shared.options import MODEL_HERE, json_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost
 from kgpt_build.plain_names import temporary_root
 from kgpt_build.vm.settings import RunSettings
@@ -185,7 +185,7 @@ def _warn(plan: Plan) -> None:
 @contextmanager
 def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) -> Iterator[Run]:
     """The training begun, with its files in ``folder``; ended, if it was not, when the block is left."""
-    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.headers import BROUGHT
     from kgpt_build.kernel.build import build_cached
     from kgpt_build.training.corpus import EMBEDDED_BYTES
@@ -210,7 +210,7 @@ def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) ->
         return
     from kgpt_build.kernel.elf import read_image
     from kgpt_build.kernel.memory import memory_needs
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.qemu.machine import Machine
 
     plan.check_memory(memory, memory_needs(read_image(image)).image_end)
     settings = resolve_accel(RunSettings(image=image, cmdline=cmdline, modules=modules, **options), qemu)
@@ -220,7 +220,7 @@ def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) ->
 
 def _follow(session: Session, run: Run, *, as_json: bool, can_stop: bool) -> Verdict:
     """Show the training to its end, writing what arrives; Ctrl-C asks the kernel to stop."""
-    from kgpt_build.cli.training_view import shown
+    from kgpt_build.cli.shared.training_view import shown
 
     with shown(session, run, as_json=as_json) as view:
 

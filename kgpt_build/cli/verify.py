@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.options import json_option, model_argument, model_or_here, toolchain_option, verbose_option
+from kgpt_build.cli.shared.options import json_option, model_argument, model_or_here, toolchain_option, verbose_option
 from kgpt_build.errors import GuestFailed
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.models import Model
-    from kgpt_build.verification import Report
+    from kgpt_build.verify.microgpt import Report
 
 TIMEOUT = 120.0  # seconds for one run, of which a small model needs one
 
@@ -46,7 +46,7 @@ def command(
     """
     from kgpt_build import models
     from kgpt_build.cli import verify_lm
-    from kgpt_build.verification import verify
+    from kgpt_build.verify.microgpt import verify
 
     loaded = models.load(model_or_here(model, default=default))
     if not isinstance(loaded, models.Model):
@@ -64,10 +64,10 @@ def _runs(
     model: Model, prompt: str, toolchain: str, cpu: str, accel: str
 ) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
     """Events of the greedy runs and of the sampled ones, by name. The hosted ones use the ISA that QEMU's used."""
-    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.kernel.build import build_cached
     from kgpt_build.kernel.hosted import run_hosted
-    from kgpt_build.verification import cmdline_words, sampled_words
+    from kgpt_build.verify.microgpt import cmdline_words, sampled_words
 
     with shown_progress() as progress:
         kernel = build_cached(model, toolchain=toolchain, progress=progress)
@@ -84,7 +84,7 @@ def _runs(
 def _boot(kernel: Path, words: Sequence[str], cpu: str, accel: str) -> list[Any]:
     """The events of ``kernel`` in QEMU. Raises the failure of a run that did not end well."""
     from kgpt_build.toolchain.qemu import Qemu
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.qemu.machine import Machine
     from kgpt_build.vm.settings import RunSettings
 
     settings = RunSettings(image=kernel, cmdline=" ".join(words), cpu=cpu, accel=accel, timeout=TIMEOUT)

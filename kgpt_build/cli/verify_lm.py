@@ -14,7 +14,7 @@ from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.models import GgufModel
-    from kgpt_build.verification_lm import LmReport, LmRun
+    from kgpt_build.verify.lm import LmReport, LmRun
 
 PROMPT = "The capital of France is"
 TIMEOUT = 900.0  # seconds for one run: a model of billions takes minutes in an emulator
@@ -23,7 +23,7 @@ TIMEOUT = 900.0  # seconds for one run: a model of billions takes minutes in an 
 def run(model: GgufModel, prompt: str, *, toolchain: str, cpu: str, accel: str, as_json: bool) -> None:
     """Build, run, compare, print. Raises GuestFailed if something strays, and KgptError for what cannot be run."""
     from kgpt_build.reference.lm_file import load
-    from kgpt_build.verification_lm import CTX, cmdline_words, verify
+    from kgpt_build.verify.lm import CTX, cmdline_words, verify
 
     ctx = min(CTX, model.hparams.n_ctx)
     runs = _runs(model, cmdline_words(prompt, ctx), ctx, toolchain, cpu, accel)
@@ -35,10 +35,10 @@ def run(model: GgufModel, prompt: str, *, toolchain: str, cpu: str, accel: str, 
 
 def _runs(model: GgufModel, words: list[str], ctx: int, toolchain: str, cpu: str, accel: str) -> list[LmRun]:
     """What the kernel in QEMU and the process have reported; the process uses the ISA that QEMU's used."""
-    from kgpt_build.cli.progress import shown_progress
+    from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.kernel.build import build_cached
     from kgpt_build.kernel.hosted import run_hosted
-    from kgpt_build.verification_lm import KV, read_run
+    from kgpt_build.verify.lm import KV, read_run
 
     with shown_progress() as progress:
         kernel = build_cached(model, toolchain=toolchain, progress=progress)
@@ -54,9 +54,9 @@ def _runs(model: GgufModel, words: list[str], ctx: int, toolchain: str, cpu: str
 
 def _boot(kernel: Any, words: list[str], ctx: int, kv: str, cpu: str, accel: str) -> list[Any]:
     """The events of ``kernel`` in QEMU. Raises the failure of a run that did not end well."""
-    from kgpt_build.cli.machines import check_image
+    from kgpt_build.cli.shared.machines import check_image
     from kgpt_build.toolchain.qemu import Qemu
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.qemu.machine import Machine
     from kgpt_build.vm.settings import RunSettings
 
     memory = check_image(kernel, None, ctx=ctx, kv=kv)

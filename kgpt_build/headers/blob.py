@@ -11,8 +11,8 @@ import numpy as np
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models import CharTokenizer, Hyperparameters, Model, tensor_shapes
-from kgpt_build.models.gguf_model import Described, describe
-from kgpt_build.models.gguf_scan import scan
+from kgpt_build.models.gguf.model import Described, describe
+from kgpt_build.models.gguf.scan import scan
 from kgpt_build.models.model import NAME_BYTES
 
 MAGIC = 0x5450474B  # "KGPT"

@@ -19,7 +19,7 @@ from kgpt_build import paths
 from kgpt_build.headers import interleave
 from kgpt_build.models import GgufModel
 from kgpt_build.models.file_hash import cached_sha256
-from kgpt_build.models.gguf_scan import Data, Scan
+from kgpt_build.models.gguf.scan import Data, Scan
 
 _KEPT = 8
 _KEPT_BYTES = 2 << 30

@@ -24,7 +24,7 @@ from kgpt_build.headers.blob import (
     Layout,
 )
 from kgpt_build.models import GgufModel, NoModel
-from kgpt_build.models.gguf_model import mapped
+from kgpt_build.models.gguf.model import mapped
 
 MAX_BYTES = (2 << 30) - (64 << 20)  # the image begins at 16 MiB, and its addresses are reached below 2 GiB
 

@@ -12,8 +12,8 @@ from kgpt_build import paths
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.image import manifest
 from kgpt_build.image.contents import LM_KERNEL, Item, Wanted, built, gather
+from kgpt_build.image.fs.volumes import pieces_of
 from kgpt_build.image.menu import STOPPED, Entry, entry_lines, with_cmdline
-from kgpt_build.image.volumes import pieces_of
 from kgpt_build.kernel.settings import Progress
 
 MENU_FOLDER = "/models"

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kgpt_build import process
-from kgpt_build.image import fat
-from kgpt_build.image.fat import Names
+from kgpt_build.image.fs import fat
+from kgpt_build.image.fs.fat import Names
+from kgpt_build.image.fs.volumes import lay_out, size_of
 from kgpt_build.image.loader import Grub, bios_core, boot_sector, uefi_program
-from kgpt_build.image.volumes import lay_out, size_of
 from kgpt_build.plain_names import plain_name
 
 BIOS_CORE = "/boot/grub/bios.img"

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from kgpt_build.errors import KgptError
-from kgpt_build.image import fat
 from kgpt_build.image.disc import UEFI_PROGRAM
-from kgpt_build.image.fat import SECTOR, Names
+from kgpt_build.image.fs import fat
+from kgpt_build.image.fs.fat import SECTOR, Names
+from kgpt_build.image.fs.volumes import lay_out
 from kgpt_build.image.loader import Grub, bios_core, boot_sector, uefi_program
-from kgpt_build.image.volumes import lay_out
 
 LABEL = "KGPT"
 START = 2048

@@ -12,8 +12,8 @@ from kgpt_build.errors import KgptError
 from kgpt_build.headers.blob import BlobInfo, read_blob
 from kgpt_build.kernel.elf import Image
 from kgpt_build.models import GgufModel, LmSizes
-from kgpt_build.models.gguf_model import Described
-from kgpt_build.settings_lm import check_context
+from kgpt_build.models.gguf.model import Described
+from kgpt_build.settings.lm import check_context
 
 DEFAULT_CTX = 4096  # KG_CTX_DEFAULT: positions, of a model that was trained for more
 KV_BYTES = {"f16": 2.0, "q8": 1.125, "f32": 4.0}

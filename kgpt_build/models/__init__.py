@@ -9,9 +9,9 @@ from pathlib import Path
 from kgpt_build.errors import KgptError
 from kgpt_build.models.catalog import DEFAULT_MODEL, resolve
 from kgpt_build.models.file_hash import cached_sha256
-from kgpt_build.models.gguf_file import MetadataValue, load_gguf, metadata, save_gguf
-from kgpt_build.models.gguf_model import GgufModel, LmSizes, load_gguf_model, mapped
-from kgpt_build.models.gguf_scan import MAGIC, scan
+from kgpt_build.models.gguf.file import MetadataValue, load_gguf, metadata, save_gguf
+from kgpt_build.models.gguf.model import GgufModel, LmSizes, load_gguf_model, mapped
+from kgpt_build.models.gguf.scan import MAGIC, scan
 from kgpt_build.models.microgpt_json import load_json
 from kgpt_build.models.model import FloatArray, Hyperparameters, Model, tensor_shapes
 from kgpt_build.models.no_model import NO_MODEL, NoModel

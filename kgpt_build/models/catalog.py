@@ -10,8 +10,8 @@ from typing import Any
 
 from kgpt_build import paths
 from kgpt_build.errors import KgptError
-from kgpt_build.models import hub
-from kgpt_build.models.terms import GEMMA, Terms
+from kgpt_build.models.pull import hub
+from kgpt_build.models.pull.terms import GEMMA, Terms
 
 FILE_SUFFIXES = (".gguf", ".json", ".elf", ".iso")
 """What ends like this is a file, not a name."""

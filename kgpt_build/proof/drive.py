@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kgpt_build.errors import KgptError, MachineLost
+from kgpt_build.events import Exit, Sample, Shell, Stats
 from kgpt_build.headers.font import glyphs
 from kgpt_build.proof.axes import Case
 from kgpt_build.proof.images import PROMPT, WORDS, Expected, Images
-from kgpt_build.vm.events import Exit, Sample, Shell, Stats
 from kgpt_build.vm.firmware import find_firmware
-from kgpt_build.vm.machine import Machine
+from kgpt_build.vm.qemu.machine import Machine
 from kgpt_build.vm.screen import Screen
 from kgpt_build.vm.settings import RunSettings
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from kgpt_build.errors import KgptError
+from kgpt_build.events import Error, Exit
 from kgpt_build.proof.axes import AXES, Case
 from kgpt_build.proof.drive import PATIENCE, Result, settings_of, until
 from kgpt_build.proof.images import Images
 from kgpt_build.proof.matrix import Job
-from kgpt_build.vm.events import Error, Exit
-from kgpt_build.vm.machine import Machine
+from kgpt_build.vm.qemu.machine import Machine
 from kgpt_build.vm.settings import RunSettings
 
 NO_64_BITS = "this processor has no 64-bit mode with NX"

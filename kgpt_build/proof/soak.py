@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kgpt_build.errors import GuestFailed
-from kgpt_build.vm.events import Error, Exit, Sample, Shell, Stats
-from kgpt_build.vm.machine import Machine
+from kgpt_build.events import Error, Exit, Sample, Shell, Stats
+from kgpt_build.vm.qemu.machine import Machine
 from kgpt_build.vm.transcript import NotSeen
 from kgpt_build.words import counted
 

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import RunTimeout
+from kgpt_build.events import Event, Exit
+from kgpt_build.events.framing import Blob, ChannelReader
 from kgpt_build.kernel.hosted import HostedProcess
 from kgpt_build.process import CommandFailed
-from kgpt_build.vm.events import Event, Exit
-from kgpt_build.vm.framing import Blob, ChannelReader
 from kgpt_build.vm.verdict import Observed, Verdict, expected_status, judge
 
 

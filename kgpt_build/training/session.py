@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgpt_build import models
+from kgpt_build import events, models
 from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.events import Event
+from kgpt_build.events.framing import Blob
 from kgpt_build.headers.blob import read_model
 from kgpt_build.models.model import clean_name
 from kgpt_build.paths import write_atomically, write_errors
@@ -22,9 +24,6 @@ from kgpt_build.training.earlier import PREFIX, EarlierBest
 from kgpt_build.training.history import History, Point
 from kgpt_build.training.settings import TrainSettings
 from kgpt_build.training.state import save_state
-from kgpt_build.vm import events
-from kgpt_build.vm.events import Event
-from kgpt_build.vm.framing import Blob
 
 STATE_SUFFIX = ".state"
 

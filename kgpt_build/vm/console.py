@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from kgpt_build.vm.events import Shell
+from kgpt_build.events import Shell
 from kgpt_build.vm.guest_run import GuestRun
 from kgpt_build.vm.loader_output import LoaderOutput
 from kgpt_build.vm.terminal import LineEnds, knows_sequences, wants_colors

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from kgpt_build.events import Event, Exit, Panic
+from kgpt_build.events.framing import Blob, ChannelReader
 from kgpt_build.process import SIGNAL_SECONDS
-from kgpt_build.vm.events import Event, Exit, Panic
-from kgpt_build.vm.framing import Blob, ChannelReader
 from kgpt_build.vm.settings import RunSettings
 from kgpt_build.vm.transcript import NotSeen, Transcript
 from kgpt_build.vm.verdict import Verdict, panic_line

@@ -14,7 +14,7 @@ from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 from kgpt_build.errors import KgptError
-from kgpt_build.vm.events import Panic
+from kgpt_build.events import Panic
 
 
 @dataclass(frozen=True)

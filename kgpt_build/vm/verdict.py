@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from kgpt_build.errors import GuestFailed, KgptError, MachineLost, RunTimeout
+from kgpt_build.events import Error, Event, Exit, Panic, SelfTest
 from kgpt_build.process import describe_status
-from kgpt_build.settings_lm import LmSettings
-from kgpt_build.vm.events import Error, Event, Exit, Panic, SelfTest
+from kgpt_build.settings.lm import LmSettings
 from kgpt_build.words import counted
 
 _E = TypeVar("_E", bound=Event)

@@ -15,8 +15,8 @@ import pytest
 from boots import Boot, texts
 from native import shared_object
 
+from kgpt_build.events import Stats
 from kgpt_build.pytest_plugin import Guest
-from kgpt_build.vm.events import Stats
 
 READ_TSC = "unsigned long long ticks(void) { return __builtin_ia32_rdtsc(); }\n"
 NOBODY = (0xFEB0_0000, 0x1_2345_6000)

@@ -9,8 +9,8 @@ import pytest
 from boots import Boot, texts
 
 from kgpt_build.boot_modules import BootModule
+from kgpt_build.events import Cpus, Eval, Event
 from kgpt_build.pytest_plugin import Guest
-from kgpt_build.vm.events import Cpus, Eval, Event
 
 MACHINES = ("pc", "q35", "microvm")
 # Four chunks, so that there is work for four; all steps take so long here that who has nothing to do falls asleep.

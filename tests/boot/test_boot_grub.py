@@ -8,8 +8,8 @@ import pace
 import pytest
 from boots import Boot, Kgpt, grub_disc, texts, uefi
 
+from kgpt_build.events import Sample
 from kgpt_build.pytest_plugin import Guest
-from kgpt_build.vm.events import Sample
 
 WORDS = "samples=3 seed=7 cpus=2 exit"
 PROTOCOLS = {"multiboot1": "multiboot", "multiboot2": "multiboot2"}

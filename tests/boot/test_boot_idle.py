@@ -9,8 +9,8 @@ import pytest
 from boots import Boot, grub_disc, registers, wait_until_asleep
 
 from kgpt_build.errors import MachineLost
+from kgpt_build.events import Error
 from kgpt_build.pytest_plugin import Guest
-from kgpt_build.vm.events import Error
 
 HPET, IOAPIC = 0xFED00000, 0xFEC00000
 HPET_PIN, HPET_TICKS = 2, 100_000

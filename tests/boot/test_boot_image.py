@@ -16,6 +16,8 @@ from hosted import random_model
 from test_boot_lm import QUESTION
 
 from kgpt_build.boot_modules import BootModule, read_files
+from kgpt_build.events import Boot as Booted
+from kgpt_build.events import Config, Error, Model, Sample
 from kgpt_build.image import inspect
 from kgpt_build.image.contents import Wanted, load_models
 from kgpt_build.image.grub_text import handed_on, split_words
@@ -27,9 +29,7 @@ from kgpt_build.models import save_gguf
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.settings import quoted
 from kgpt_build.training.corpus import read_corpus
-from kgpt_build.vm.events import Boot as Booted
-from kgpt_build.vm.events import Config, Error, Model, Sample
-from kgpt_build.vm.machine import Machine
+from kgpt_build.vm.qemu.machine import Machine
 from kgpt_build.vm.settings import RunSettings
 
 WORDS = "samples=3 seed=7 exit"

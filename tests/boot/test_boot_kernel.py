@@ -11,12 +11,12 @@ import pace
 import pytest
 from boots import Boot, texts
 
-from kgpt_build.cli.machines import check_image
+from kgpt_build.cli.shared.machines import check_image
 from kgpt_build.errors import KgptError
+from kgpt_build.events import Boot as BootEvent
+from kgpt_build.events import Cpu, Memory, Ready, Sample, Stats
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.models import CharTokenizer, Hyperparameters, Model, tensor_shapes
-from kgpt_build.vm.events import Boot as BootEvent
-from kgpt_build.vm.events import Cpu, Memory, Ready, Sample, Stats
 
 MB = 1 << 20
 WANTED = "samples=3 seed=7 exit"
@@ -25,7 +25,7 @@ WANTED = "samples=3 seed=7 exit"
 @pytest.fixture(scope="module")
 def expected(kernel: Path) -> list[str]:
     """What any machine must say: what one machine said."""
-    from kgpt_build.vm.machine import Machine
+    from kgpt_build.vm.qemu.machine import Machine
     from kgpt_build.vm.settings import RunSettings
 
     settings = RunSettings(image=kernel, cmdline=WANTED, accel="tcg", timeout=pace.limit(60))

@@ -10,11 +10,11 @@ import pytest
 from boots import Boot, grub_disc, press, texts, uefi
 
 from kgpt_build.errors import MachineLost
+from kgpt_build.events import Boot as BootEvent
+from kgpt_build.events import Error, Event, Sample
 from kgpt_build.proof.drive import until
 from kgpt_build.pytest_plugin import Guest
-from kgpt_build.vm.events import Boot as BootEvent
-from kgpt_build.vm.events import Error, Event, Sample
-from kgpt_build.vm.keys import keys_of
+from kgpt_build.vm.qemu.keys import keys_of
 
 
 def last_keys(guest: Guest, text: str) -> None:

@@ -11,11 +11,11 @@ import pytest
 from boots import Boot, Kgpt
 from model_files import model_file
 
+from kgpt_build.events import Error, Event, Logits, Model, Sample, Shell, Speed, parse_event
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.hosted import run_hosted
 from kgpt_build.models import NO_MODEL
 from kgpt_build.proof.drive import until
-from kgpt_build.vm.events import Error, Event, Logits, Model, Sample, Shell, Speed, parse_event
 
 QUESTION = "Who wrote Romeo and Juliet?"
 GREEDY = "temperature=0"

@@ -14,9 +14,9 @@ from boots import Boot
 from processes import runs
 
 from kgpt_build.errors import KgptError, MachineLost, ToolMissing
-from kgpt_build.vm.events import Exit
-from kgpt_build.vm.machine import Machine
-from kgpt_build.vm.probe import HALT, multiboot_image, out, probe_image, verdict
+from kgpt_build.events import Exit
+from kgpt_build.vm.qemu.machine import Machine
+from kgpt_build.vm.qemu.probe import HALT, multiboot_image, out, probe_image, verdict
 from kgpt_build.vm.settings import RunSettings
 
 COM1 = 0x3F8
@@ -167,7 +167,7 @@ def test_no_qemu_outlives_us(tmp_path: Path) -> None:
     image.write_bytes(multiboot_image(HALT))
     program = (
         "import sys; from pathlib import Path\n"
-        "from kgpt_build.vm.machine import Machine; from kgpt_build.vm.settings import RunSettings\n"
+        "from kgpt_build.vm.qemu.machine import Machine; from kgpt_build.vm.settings import RunSettings\n"
         "with Machine(RunSettings(image=Path(sys.argv[1]), accel='tcg'), qemu='qemu-system-x86_64') as machine:\n"
         "    print(machine.pid, flush=True); machine.wait()\n"
     )

@@ -11,8 +11,8 @@ from tiny_lm import write_lm
 
 from kgpt_build import models
 from kgpt_build.boot_modules import BootModule
-from kgpt_build.vm.events import Config, Event, Exit, Sample, Token
-from kgpt_build.vm.replay import replay_words
+from kgpt_build.events import Config, Event, Exit, Sample, Token
+from kgpt_build.events.replay import replay_words
 
 MEMORY = 128
 

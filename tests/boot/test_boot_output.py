@@ -12,9 +12,9 @@ from boots import ENVIRONMENT, Boot, Kgpt
 from hosted import random_model
 from terminal import Terminal
 
+from kgpt_build.events import Sample
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.proof.drive import until
-from kgpt_build.vm.events import Sample
 from kgpt_build.vm.screen import Screen
 from kgpt_build.vm.terminal import visible
 

@@ -17,9 +17,9 @@ from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import MachineLost
 from kgpt_build.proof.drive import until
 from kgpt_build.pytest_plugin import Guest
-from kgpt_build.vm import machine as vm_machine
-from kgpt_build.vm.argv import qemu_argv
-from kgpt_build.vm.channels import Channels
+from kgpt_build.vm.qemu import machine as vm_machine
+from kgpt_build.vm.qemu.argv import qemu_argv
+from kgpt_build.vm.qemu.channels import Channels
 from kgpt_build.vm.settings import RunSettings
 
 MACHINES = ["pc", "q35", "microvm"]

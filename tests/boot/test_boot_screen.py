@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from boots import Boot, Kgpt
 
+from kgpt_build.events import Sample, Stats
 from kgpt_build.proof.drive import until
-from kgpt_build.vm.events import Sample, Stats
 from kgpt_build.vm.screen import Screen
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -10,10 +10,10 @@ from boots import Boot
 from selftests import DEFAULT, LANGUAGE_MODELS
 from selftests import TRAINING as NAMES
 
+from kgpt_build.events import Event, SelfTest, SelfTests
 from kgpt_build.kernel.elf import read_image
 from kgpt_build.kernel.inspect import test_names as names_in_image
 from kgpt_build.pytest_plugin import Guest
-from kgpt_build.vm.events import Event, SelfTest, SelfTests
 
 ALL = [
     {"cpu": cpu, "machine": machine, "cpus": cpus, "memory": memory, "serial": serial}

@@ -13,9 +13,9 @@ from hosted import random_model
 from test_boot_lm import QUESTION
 
 from kgpt_build.boot_modules import FILE, BootModule, Text, staged
+from kgpt_build.events import Config, Error, Sample, parse_event
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.models import save_gguf
-from kgpt_build.vm.events import Config, Error, Sample, parse_event
 
 FOLDER = Path(__file__).parents[1] / "fuzz" / "shell"
 MODEL, CHAT = FOLDER / "chat.gguf", FOLDER / "chat.kgct"

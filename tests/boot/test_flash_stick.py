@@ -11,9 +11,11 @@ import pytest
 from boots import need
 
 from kgpt_build.errors import KgptError, ToolMissing
-from kgpt_build.image import fat, flash_image, manifest
-from kgpt_build.image.fat import SECTOR, Names
-from kgpt_build.image.volumes import lay_out
+from kgpt_build.flash import image as flash_image
+from kgpt_build.image import manifest
+from kgpt_build.image.fs import fat
+from kgpt_build.image.fs.fat import SECTOR, Names
+from kgpt_build.image.fs.volumes import lay_out
 
 START = 8
 

@@ -14,7 +14,7 @@ from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.pack import pack
 from kgpt_build.models import Model, save_gguf
 from kgpt_build.toolchain import Qemu
-from kgpt_build.vm.machine import Machine
+from kgpt_build.vm.qemu.machine import Machine
 from kgpt_build.vm.settings import RunSettings
 
 MODELS = {

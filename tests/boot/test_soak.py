@@ -10,8 +10,8 @@ import pytest
 from boots import Boot, Kgpt
 
 from kgpt_build.errors import GuestFailed, KgptError, MachineLost
+from kgpt_build.events import Event, Sample, Shell, Stats
 from kgpt_build.proof.soak import SEEDS, Soak, SoakReport, resident_bytes, soak_words
-from kgpt_build.vm.events import Event, Sample, Shell, Stats
 
 
 def test_a_short_soak(kgpt: Kgpt) -> None:

@@ -12,7 +12,7 @@ from tiny_lm import write_lm
 from kgpt_build import models
 from kgpt_build.cli import invoke
 from kgpt_build.models import CharTokenizer, Hyperparameters, Model, tensor_shapes
-from kgpt_build.models.lm_tensors import ARCHITECTURES
+from kgpt_build.models.gguf.tensors import ARCHITECTURES
 from kgpt_build.reference.rng import Xoshiro
 
 

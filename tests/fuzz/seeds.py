@@ -24,7 +24,7 @@ from test_chat_thoughts import LIKE, SWITCH
 from vocab import gguf_bytes
 
 from kgpt_build.chat import BUILTIN_TEMPLATES, chat_blob
-from kgpt_build.models.gguf_scan import scan
+from kgpt_build.models.gguf.scan import scan
 
 CMDLINES = (
     "",

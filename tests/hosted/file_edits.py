@@ -9,8 +9,8 @@ from typing import Any
 
 from model_files import BOOL, CODES, F32, F64, I32, STRING, U16, U32, U64, Data, ModelFile, many, one
 
-from kgpt_build.models.lm_fields import keys
-from kgpt_build.models.lm_tensors import ARCHITECTURES
+from kgpt_build.models.gguf.fields import keys
+from kgpt_build.models.gguf.tensors import ARCHITECTURES
 
 _INTEGERS = {0: (0, 255), 1: (-128, 127), 2: (0, 2**16 - 1), 3: (-(2**15), 2**15 - 1), 4: (0, 2**32 - 1),
              5: (-(2**31), 2**31 - 1), 10: (0, 2**64 - 1), 11: (-(2**63), 2**63 - 1)}  # fmt: skip

@@ -9,8 +9,8 @@ from pathlib import Path
 import pace
 from hosted import Hosted
 
-from kgpt_build.vm.events import Event
-from kgpt_build.vm.framing import Blob, ChannelReader
+from kgpt_build.events import Event
+from kgpt_build.events.framing import Blob, ChannelReader
 
 TEXT = "".join(f"{name}\n" for name in ("anna", "bob", "carla", "dan", "élan", "frieda", "gus", "hanna", "ida", "jo"))
 

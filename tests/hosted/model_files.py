@@ -11,7 +11,7 @@ from gguf_files import RawTensor
 from gguf_files import field as raw_field
 from gguf_files import text as raw_text
 
-from kgpt_build.models.lm_tensors import ARCHITECTURES
+from kgpt_build.models.gguf.tensors import ARCHITECTURES
 
 U16, U32, I32, F32, BOOL, STRING, ARRAY, U64, F64 = 2, 4, 5, 6, 7, 8, 9, 10, 12
 CODES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}

@@ -21,11 +21,12 @@ from terminal import Terminal
 
 from kgpt_build import paths
 from kgpt_build.errors import KgptError
-from kgpt_build.image import flash, flash_target
-from kgpt_build.image.devices import Devices
-from kgpt_build.image.flash_disk import OpenDisk
-from kgpt_build.image.flash_open import open_target
-from kgpt_build.image.usage import Usage
+from kgpt_build.flash import target as flash_target
+from kgpt_build.flash import writer as flash
+from kgpt_build.flash.devices import Devices
+from kgpt_build.flash.disk import OpenDisk
+from kgpt_build.flash.open import open_target
+from kgpt_build.flash.usage import Usage
 
 MIB = 1 << 20
 SIZE = 16 * MIB

@@ -29,8 +29,8 @@ from gguf_reader import Reader, Refused
 from native import ROOT
 
 from kgpt_build.errors import KgptError
-from kgpt_build.models.gguf_scan import scan
-from kgpt_build.models.gguf_types import TYPES
+from kgpt_build.models.gguf.scan import scan
+from kgpt_build.models.gguf.types import TYPES
 
 U64_MAX = (1 << 64) - 1
 

@@ -8,9 +8,9 @@ import pytest
 from hosted import Hosted
 from mode_train import TEXT, Training, train
 
+from kgpt_build.events import Cpus, Eval, Panic
 from kgpt_build.headers import BROUGHT
 from kgpt_build.kernel.build import build_cached
-from kgpt_build.vm.events import Cpus, Eval, Panic
 
 WORDS = "mode=train exit steps=40 batch=24 chunks=5 n_embd=32 val_fraction=0.3 eval_every=10 samples=2"
 CORPUS = TEXT.encode() * 7

@@ -9,10 +9,10 @@ import pytest
 from hosted import Hosted
 from mode_train import TEXT, train
 
+from kgpt_build import events
 from kgpt_build.headers import Corpus
 from kgpt_build.headers.blob import read_model
 from kgpt_build.kernel.build import build_cached
-from kgpt_build.vm import events
 
 SMALL = "mode=train exit steps=30 batch=4 n_embd=8 n_head=2 block_size=8 samples=2"
 

@@ -11,10 +11,10 @@ import pytest
 from hosted import Hosted, Run
 from lm_brought import Brought
 
+from kgpt_build.events import Config, parse_event
+from kgpt_build.events.replay import replay_words
 from kgpt_build.settings import GenerateSettings, quoted
-from kgpt_build.settings_lm import LmSettings
-from kgpt_build.vm.events import Config, parse_event
-from kgpt_build.vm.replay import replay_words
+from kgpt_build.settings.lm import LmSettings
 
 _MICRO = "temperature=0.7654321 top_k=9 top_p=0.987654321 min_p=0.00123456789 prompt=ma max_tokens=9 samples=30"
 _LM = (

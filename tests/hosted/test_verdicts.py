@@ -11,8 +11,8 @@ from file_edits import edited
 from model_files import F64, STRING, U16, U64, ModelFile, many, model_file, one
 from verdicts import Kernel, of_host
 
-from kgpt_build.models.gguf_scan import scan
-from kgpt_build.models.lm_tensors import ARCHITECTURES
+from kgpt_build.models.gguf.scan import scan
+from kgpt_build.models.gguf.tensors import ARCHITECTURES
 
 TOKENIZERS = ("gpt2", "llama", "kgpt-char")
 

@@ -13,7 +13,7 @@ import vocab_files
 import vocab_texts
 from vocab import NO_TOKEN, Vocab
 
-from kgpt_build.models import gguf_vocab
+from kgpt_build.models.gguf import vocab as gguf_vocab
 
 PRE = vocab_files.golden("vocab_pre")
 SPM = vocab_files.golden("vocab_spm")

@@ -13,8 +13,8 @@ from native import shared_object
 from benchmarks.c_error import Error
 from kgpt_build.errors import KgptError
 from kgpt_build.headers import unicode
-from kgpt_build.models.gguf_model import describe
-from kgpt_build.models.gguf_scan import scan
+from kgpt_build.models.gguf.model import describe
+from kgpt_build.models.gguf.scan import scan
 
 _MEMORY = 8 << 20
 _NAMED = re.compile(r"\"([^\"]*)\"|'([^']*)'")

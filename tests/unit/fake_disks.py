@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kgpt_build.image.devices import Devices
-from kgpt_build.image.usage import Usage
+from kgpt_build.flash.devices import Devices
+from kgpt_build.flash.usage import Usage
 
 GB = 10**9
 USB = "pci0000:00/0000:00:14.0/usb2/2-1"

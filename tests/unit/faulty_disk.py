@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+from kgpt_build.flash.writer import Image
 from kgpt_build.image import manifest
-from kgpt_build.image.flash import Image
 
 
 class FaultyDisk:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kgpt_build.errors import KgptError
-from kgpt_build.models.pull import pull
+from kgpt_build.models.pull.fetch import pull
 
 NAME = "smollm2-135m"
 

@@ -19,7 +19,7 @@ from kgpt_build.boot_modules import (
     take_out,
 )
 from kgpt_build.errors import KgptError, UsageError
-from kgpt_build.settings_lm import MAX_SYSTEM
+from kgpt_build.settings.lm import MAX_SYSTEM
 
 
 @pytest.mark.parametrize(

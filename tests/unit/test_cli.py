@@ -14,7 +14,7 @@ from fakes import fake_program
 import kgpt_build
 from kgpt_build import cli, errors
 from kgpt_build.cli import chat, doctor
-from kgpt_build.vm import accel
+from kgpt_build.vm.qemu import accel
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

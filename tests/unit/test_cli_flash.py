@@ -17,7 +17,10 @@ from terminal import Terminal
 
 from kgpt_build import paths
 from kgpt_build.cli import invoke
-from kgpt_build.image import devices, flash, flash_disk, flash_open
+from kgpt_build.flash import devices
+from kgpt_build.flash import disk as flash_disk
+from kgpt_build.flash import open as flash_open
+from kgpt_build.flash import writer as flash
 
 MIB = 1 << 20
 ROOT = Path(__file__).resolve().parents[2]
@@ -247,7 +250,7 @@ def test_the_bar_is_only_on_a_terminal(here: Path) -> None:
 
 def test_the_kinds_of_progress_agree() -> None:
     """What writes reports to the same listener as what downloads."""
-    from kgpt_build.cli.progress import PlainAmounts
+    from kgpt_build.cli.shared.progress import PlainAmounts
 
     listener: flash.Progress = PlainAmounts()
     listener.amount(1, 2)

@@ -10,8 +10,9 @@ import pytest
 from toy import toy_model
 
 from kgpt_build import models
-from kgpt_build.cli import images, invoke
-from kgpt_build.cli.options import model_or_here
+from kgpt_build.cli import invoke
+from kgpt_build.cli.shared import images
+from kgpt_build.cli.shared.options import model_or_here
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.headers import BROUGHT
 

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from kgpt_build.cli.printers import EventPrinter
-from kgpt_build.vm.events import parse_event
-from kgpt_build.vm.machine import Machine
+from kgpt_build.cli.shared.printers import EventPrinter
+from kgpt_build.events import parse_event
+from kgpt_build.vm.qemu.machine import Machine
 
 SPEED = (
     '{"event":"speed","seed":42,"prompt_tokens":1,"tokens":2,"prompt_us":1000,"decode_us":1000,"first_token_us":1000,'

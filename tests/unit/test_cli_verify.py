@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_verification import change_logits, events, sampled_events
+from test_verify_microgpt import change_logits, events, sampled_events
 from toy import toy_model
 
 from kgpt_build import models

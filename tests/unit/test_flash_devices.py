@@ -9,9 +9,9 @@ import pytest
 from fake_disks import GB, SATA, USB, FakeMachine, laptop
 
 from kgpt_build.errors import KgptError
-from kgpt_build.image import flash_target
-from kgpt_build.image.devices import Devices
-from kgpt_build.image.usage import Usage
+from kgpt_build.flash import target as flash_target
+from kgpt_build.flash.devices import Devices
+from kgpt_build.flash.usage import Usage
 
 IMAGE = 20 << 20
 

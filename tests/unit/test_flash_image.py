@@ -10,7 +10,8 @@ import pytest
 from faulty_disk import describe, image_file
 
 from kgpt_build.errors import KgptError
-from kgpt_build.image import flash_image, manifest
+from kgpt_build.flash import image as flash_image
+from kgpt_build.image import manifest
 
 SIZE = 100 * 2048
 

@@ -10,8 +10,8 @@ import pytest
 from faulty_disk import FaultyDisk
 
 from kgpt_build.errors import KgptError
-from kgpt_build.image import flash_members
-from kgpt_build.image.devices import Device, Part
+from kgpt_build.flash import members as flash_members
+from kgpt_build.flash.devices import Device, Part
 
 KIB = 1024
 MIB = 1 << 20

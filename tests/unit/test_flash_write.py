@@ -10,7 +10,7 @@ import pytest
 from faulty_disk import FaultyDisk, Heard, image_file
 
 from kgpt_build.errors import KgptError
-from kgpt_build.image.flash import BLOCK, TAIL, Flashed, Image, Interrupted, flash
+from kgpt_build.flash.writer import BLOCK, TAIL, Flashed, Image, Interrupted, flash
 
 MIB = 1 << 20
 SIZE = 10 * MIB + 512

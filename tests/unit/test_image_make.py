@@ -16,10 +16,11 @@ from pycdlib import PyCdlib
 from kgpt_build.boot_modules import read_files
 from kgpt_build.cli import invoke
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
-from kgpt_build.image import contents, inspect, iso9660, make, manifest, partitions, stick
+from kgpt_build.image import contents, inspect, make, manifest, stick
 from kgpt_build.image.contents import Wanted, gather, load_models
+from kgpt_build.image.fs import iso9660, partitions
+from kgpt_build.image.fs.volumes import content
 from kgpt_build.image.needs import FIRMWARE
-from kgpt_build.image.volumes import content
 from kgpt_build.kernel.settings import Silent
 from kgpt_build.models.catalog import Pulled
 from kgpt_build.toolchain import GrubMkimage, GrubModules, Mtools, Xorriso, grub

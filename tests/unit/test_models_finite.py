@@ -14,9 +14,9 @@ from tiny_lm import N_EMBD, write_lm
 from kgpt_build import cli, models
 from kgpt_build.errors import KgptError
 from kgpt_build.headers.interleave import TYPES as LAYOUTS
-from kgpt_build.models.gguf_finite import require_finite
-from kgpt_build.models.gguf_scan import Scan, ScannedTensor, scan
-from kgpt_build.models.gguf_types import TYPES
+from kgpt_build.models.gguf.finite import require_finite
+from kgpt_build.models.gguf.scan import Scan, ScannedTensor, scan
+from kgpt_build.models.gguf.types import TYPES
 
 ODD = {"nan": 0x7FFF, "inf": 0x7C00, "-inf": 0xFC00}
 WIDE = {"F32": "<f", "BF16": None, "F16": "<e"}
@@ -157,6 +157,6 @@ def _lm_kernel() -> Path:
 def test_a_good_file_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_lm(tmp_path / "good.gguf")
     models.load_lm(path)
-    monkeypatch.setattr("kgpt_build.models.gguf_finite._complaint", pytest.fail)
+    monkeypatch.setattr("kgpt_build.models.gguf.finite._complaint", pytest.fail)
     models.load_lm(path)
     assert gguf.GGUFReader(path).tensors[0].shape[0] == N_EMBD

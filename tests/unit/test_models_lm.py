@@ -16,9 +16,13 @@ from kgpt_build import models
 from kgpt_build.chat import read_chat_blob
 from kgpt_build.errors import KgptError
 from kgpt_build.headers import interleave
-from kgpt_build.models import gguf_scan, gguf_types, gguf_vocab, lm_fields, lm_tensors
 from kgpt_build.models.file_hash import cached_sha256
-from kgpt_build.models.gguf_scan import Numbers
+from kgpt_build.models.gguf import fields as lm_fields
+from kgpt_build.models.gguf import scan as gguf_scan
+from kgpt_build.models.gguf import tensors as lm_tensors
+from kgpt_build.models.gguf import types as gguf_types
+from kgpt_build.models.gguf import vocab as gguf_vocab
+from kgpt_build.models.gguf.scan import Numbers
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,14 +17,16 @@ from click.shell_completion import BashComplete
 from tiny_lm import write_lm
 
 from kgpt_build import models, process
-from kgpt_build.cli import cli, invoke, names, run
-from kgpt_build.cli.names import pull_first
-from kgpt_build.cli.options import model_or_here
+from kgpt_build.cli import cli, invoke, run
+from kgpt_build.cli.shared import names
+from kgpt_build.cli.shared.names import pull_first
+from kgpt_build.cli.shared.options import model_or_here
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
-from kgpt_build.models import catalog, hub, resolve, terms
+from kgpt_build.models import catalog, resolve
 from kgpt_build.models.catalog import Known, Wheel
-from kgpt_build.models.pull import pull
-from kgpt_build.models.terms import Terms
+from kgpt_build.models.pull import hub, terms
+from kgpt_build.models.pull.fetch import pull
+from kgpt_build.models.pull.terms import Terms
 
 HF = "hf:someone/tiny-GGUF/sub/Tiny.Q8_0.gguf"
 

@@ -13,7 +13,7 @@ from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError
 from kgpt_build.plain_names import is_plain, plain_name, private_folder
 from kgpt_build.vm.firmware import Firmware
-from kgpt_build.vm.plain import with_plain_names
+from kgpt_build.vm.qemu.plain import with_plain_names
 from kgpt_build.vm.settings import RunSettings
 
 ODD = [pytest.param(name, id=what) for what, name in ODD_NAMES.items() if what != "non-ASCII"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kgpt_build.errors import UsageError
-from kgpt_build.settings_lm import LmSettings
+from kgpt_build.settings.lm import LmSettings
 
 
 def test_words() -> None:

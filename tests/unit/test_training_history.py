@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from kgpt_build.cli.training_view import preview_line
+from kgpt_build.cli.shared.training_view import preview_line
+from kgpt_build.events import Preview
 from kgpt_build.training.curve import draw
 from kgpt_build.training.history import History, Point
-from kgpt_build.vm.events import Preview
 
 
 def test_few_steps_are_kept_as_they_are() -> None:

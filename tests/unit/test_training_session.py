@@ -13,13 +13,13 @@ from trainings import CORPUS, blob, some_events, step_event, weights
 
 from kgpt_build import models
 from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.events import Eval, Event
+from kgpt_build.events.framing import Blob
 from kgpt_build.headers.blob import HEADER_SIZE, read_blob
 from kgpt_build.training.corpus import examine
 from kgpt_build.training.session import Files, Session
 from kgpt_build.training.settings import TrainSettings
 from kgpt_build.training.state import load_state
-from kgpt_build.vm.events import Eval, Event
-from kgpt_build.vm.framing import Blob
 
 
 @pytest.fixture

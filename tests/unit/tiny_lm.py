@@ -9,7 +9,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from kgpt_build.models.lm_tensors import ARCHITECTURES
+from kgpt_build.models.gguf.tensors import ARCHITECTURES
 
 N_EMBD, N_LAYER, N_HEAD, N_FF, N_CTX = 32, 2, 4, 64, 16
 CHATML = (

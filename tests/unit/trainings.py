@@ -9,9 +9,9 @@ from typing import Any
 
 from toy import toy_model
 
+from kgpt_build.events import Address, BlobStart, Corpus, Eval, Event, Sample, Step, Training
+from kgpt_build.events.framing import Blob
 from kgpt_build.headers.blob import model_blob
-from kgpt_build.vm.events import Address, BlobStart, Corpus, Eval, Event, Sample, Step, Training
-from kgpt_build.vm.framing import Blob
 
 CORPUS = b"ab\nba\nabab\n"
 

@@ -9,7 +9,7 @@ import pytest
 from fakes import fake_program
 
 from kgpt_build.errors import KgptError, ToolMissing
-from kgpt_build.vm import accel
+from kgpt_build.vm.qemu import accel
 from kgpt_build.vm.settings import RunSettings
 
 WELL = """\

@@ -10,9 +10,9 @@ import pytest
 
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import UsageError
-from kgpt_build.vm.argv import qemu_argv
-from kgpt_build.vm.channels import STANDALONE, Channels
 from kgpt_build.vm.firmware import Firmware
+from kgpt_build.vm.qemu.argv import qemu_argv
+from kgpt_build.vm.qemu.channels import STANDALONE, Channels
 from kgpt_build.vm.settings import RunSettings, default_timeout
 
 WIRED = Channels(serial="stdio,signal=off", events="file,path=/dev/fd/8", qmp="socket,fd=9")

@@ -7,7 +7,7 @@ import string
 import pytest
 
 from kgpt_build.errors import UsageError
-from kgpt_build.vm.keys import keys_of
+from kgpt_build.vm.qemu.keys import keys_of
 
 
 @pytest.mark.parametrize(

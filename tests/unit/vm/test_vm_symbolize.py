@@ -12,7 +12,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from kgpt_build.errors import KgptError
-from kgpt_build.vm.events import Address, Panic
+from kgpt_build.events import Address, Panic
 from kgpt_build.vm.symbolize import Place, Symbols, panic_text
 
 SOURCE = """\

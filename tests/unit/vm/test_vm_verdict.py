@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kgpt_build.errors import GuestFailed, KgptError, MachineLost, RunTimeout
-from kgpt_build.vm.events import Address, Boot, Error, Exit, Panic, SelfTest, SelfTests
+from kgpt_build.events import Address, Boot, Error, Exit, Panic, SelfTest, SelfTests
 from kgpt_build.vm.verdict import Observed, judge
 
 BOOT = Boot("0.1.0", "x86_64", "pvh", "", 1, True, True)

@@ -1,0 +1,165 @@
+"""From what the user names, or does not name, to the image that is booted."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+from kgpt_build.cli.shared.options import MODEL_HERE, model_or_here
+from kgpt_build.cli.shared.progress import shown_progress
+from kgpt_build.errors import KgptError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kgpt_build.headers import Corpus
+    from kgpt_build.models import GgufModel, Model, NoModel
+
+BUILD_FOLDER = Path("build")
+Check: TypeAlias = "Callable[[Model | GgufModel | NoModel], None]"
+
+
+def image_for(named: Path | None, *, default: bool = False, target: str = "bare", check: Check | None = None) -> Path:
+    """The image to boot, or with the ``target`` hosted the program to run.
+
+    An ELF, a disc or a stick is itself. A model is built, into the cache. None is the image in ``./build`` if it is
+    what its manifest's model and settings give today, else a cached build of these; without ``./build``, a build of
+    what options.model_or_here finds. ``default`` asks for the default model, whatever is here. ``check`` may refuse
+    a model before its image is built. Raises KgptError.
+    """
+    from kgpt_build.kernel import manifest
+    from kgpt_build.models.catalog import is_shipped, resolve
+
+    if default:
+        return _checked(model_or_here(named, default=True), check, target=target)
+    if named is not None and is_shipped(named):
+        return _checked(None, check, target=target)
+    if named is not None:
+        named = resolve(named)
+        return _of_target(named, target) if _is_image(named) else _checked(named, check, target=target)
+    if (BUILD_FOLDER / manifest.NAME).is_file():
+        return _image_here(BUILD_FOLDER, check, target)
+    return _checked(model_or_here(None, default=False), check, target=target)
+
+
+def runs_hosted(named: Path | None, *, default: bool) -> bool:
+    """Is what is meant a program for Linux, by its file, or by the manifest in ``./build``? Raises KgptError."""
+    from kgpt_build.cli.shared.hosted import is_hosted
+    from kgpt_build.kernel import manifest
+
+    if named is not None or default:
+        return named is not None and is_hosted(named)
+    return (BUILD_FOLDER / manifest.NAME).is_file() and manifest.read(BUILD_FOLDER)["target"] == "hosted"
+
+
+def _of_target(image: Path, target: str) -> Path:
+    from kgpt_build.cli.shared.hosted import is_hosted
+
+    if is_hosted(image) != (target == "hosted"):
+        if target == "hosted":
+            raise UsageError(f"{image} is a kernel, disc or stick, no program for Linux", "leave out --target hosted")
+        raise UsageError(f"{image} is a program for Linux, no kernel", "kgpt run and kgpt smoke run it as it is")
+    return image
+
+
+def image_without_model(target: str = "bare") -> Path:
+    """An image for language models that boot modules bring."""
+    from kgpt_build.models import NO_MODEL
+
+    return _build(NO_MODEL, target=target)
+
+
+def _is_image(path: Path) -> bool:
+    from kgpt_build.vm.media import medium_of
+
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"\x7fELF" or medium_of(path) != "kernel"
+    except OSError as error:
+        raise KgptError(
+            f"cannot read {path}: {error.strerror}", "give an image that kgpt build made, or a model"
+        ) from error
+
+
+def _image_here(folder: Path, check: Check | None, target: str) -> Path:
+    from kgpt_build.kernel import manifest
+
+    described = manifest.read(folder)
+    if described["model"]["file"] is None and not described.get("lm") and MODEL_HERE.exists():
+        click.echo(
+            f"kgpt: {folder} was made of the default model, not of {MODEL_HERE} (kgpt build takes that)", err=True
+        )
+    image = folder / str(described["output"]["file"])
+    if described["target"] == target and _is_fresh(described, image):
+        return image
+    settings = {key: described.get(key) for key in ("toolchain", "debug", "cmdline", "chat_template")}
+    if target == "hosted":
+        settings["sanitize"] = described.get("sanitize", "")
+    return _checked(_model(described), check, corpus=_corpus(described), target=target, **settings)
+
+
+def _is_fresh(described: dict[str, Any], image: Path) -> bool:
+    """Is ``image`` what its manifest says, of the same model, sources and tools as there are now?"""
+    from kgpt_build import toolchain
+    from kgpt_build.kernel import sources
+    from kgpt_build.toolchain import Make
+
+    return (
+        image.is_file()
+        and described["output"]["sha256"] == sources.file_sha256(image)
+        and described["inputs"]["sources"] == sources.hashes(sources.root_for_make())
+        and described["model"]["sha256"] == _loaded(_model(described)).sha256
+        and _has_fresh_corpus(described)
+        and described["tools"] == {**toolchain.get(described["toolchain"]).versions(), "make": Make().version()}
+    )
+
+
+def _has_fresh_corpus(described: dict[str, Any]) -> bool:
+    corpus = _corpus(described)
+    return corpus is None or bool(described["corpus"]["sha256"] == corpus.sha256)
+
+
+def _corpus(described: dict[str, Any]) -> Corpus | None:
+    """The text that is to be in the image, as it is now; None: the image cannot train."""
+    from kgpt_build.headers import BROUGHT
+    from kgpt_build.training.corpus import read_corpus
+
+    kept = described.get("corpus")
+    if kept is None:
+        return None
+    if kept["file"] is None:
+        return BROUGHT
+    return dataclasses.replace(read_corpus(Path(kept["file"])).embedded(), source=kept["source"])
+
+
+def _model(described: dict[str, Any]) -> Path | GgufModel | NoModel | None:
+    """What is to be built again."""
+    from kgpt_build.models import NO_MODEL, load_lm
+
+    name = described["model"]["file"]
+    if described.get("lm"):
+        return load_lm(Path(name)) if name else NO_MODEL
+    return Path(name) if name else None
+
+
+def _loaded(model: Path | GgufModel | NoModel | None) -> Model | GgufModel | NoModel:
+    from kgpt_build.models import load
+
+    return load(model) if model is None or isinstance(model, Path) else model
+
+
+def _checked(model: Path | GgufModel | NoModel | None, check: Check | None, **settings: Any) -> Path:
+    """The image of a model that ``check`` does not refuse."""
+    if check is not None:
+        check(_loaded(model))
+    return _build(model, **settings)
+
+
+def _build(model: Path | GgufModel | NoModel | None, **settings: Any) -> Path:
+    from kgpt_build.kernel.build import build_cached
+
+    with shown_progress() as progress:
+        return build_cached(model, progress=progress, **settings)

@@ -1,0 +1,150 @@
+"""What `run` and `smoke` share: the options of a virtual machine, and the way from them to one that can start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from kgpt_build.boot_modules import BootModule
+from kgpt_build.errors import KgptError, ToolMissing, UsageError
+from kgpt_build.vm.firmware import BIOS, UEFI, Firmware
+from kgpt_build.vm.media import medium_of
+from kgpt_build.vm.settings import ACCELS, MACHINES, MEDIA, RunSettings
+
+LEAST_MEMORY = RunSettings.memory
+"""MiB: what a machine has, unless its image needs more."""
+
+DISC_MEMORY = 512
+"""MiB: of a machine that boots a disc or a stick, for UEFI and GRUB need some too."""
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def machine_options(command: Command) -> Command:
+    """``--cpus`` to ``--no-serial``; a command takes them all as ``**machine`` for RunSettings."""
+    options = (
+        click.option("--cpus", type=int, default=1, show_default=True, metavar="N", help="Processors."),
+        click.option(
+            "--memory", type=int, metavar="MB", help="Memory. [default: 128, or what the model in the image needs]"
+        ),
+        click.option(
+            "--accel",
+            type=click.Choice(ACCELS),
+            default="auto",
+            show_default=True,
+            help="auto: KVM if a short test boot under it succeeds, else TCG.",
+        ),
+        click.option(
+            "--cpu", default="", metavar="MODEL", help="QEMU's processor, such as qemu64. [default: the most]"
+        ),
+        click.option(
+            "--machine",
+            type=click.Choice(MACHINES),
+            default="auto",
+            show_default=True,
+            help="QEMU's machine. auto: microvm, or pc where a screen or a disc is needed.",
+        ),
+        click.option("--no-serial", "serial", flag_value=False, default=True, type=bool, help="No serial port."),
+        click.option("--cmdline", default="", metavar="TEXT", help="More words for the kernel's command line."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def boot_options(command: Command) -> Command:
+    """``--firmware``, passed as a Firmware or None, and ``--medium``, for choose_medium."""
+    firmware = click.option(
+        "--firmware",
+        default=BIOS,
+        show_default=True,
+        metavar=f"{BIOS}|{UEFI}|FILE",
+        callback=_find_firmware,
+        help="What starts a disc or stick: QEMU's BIOS, the system's OVMF, or a file.",
+    )
+    medium = click.option(
+        "--medium",
+        type=click.Choice(("auto", *MEDIA)),
+        default="auto",
+        show_default=True,
+        help="What IMAGE is put into the machine as. auto: by its content; a hybrid of disc and stick as a disc.",
+    )
+    return firmware(medium(command))
+
+
+def _find_firmware(_: click.Context, __: click.Parameter, word: str) -> Firmware | None:
+    from kgpt_build.vm.firmware import find_firmware
+
+    return find_firmware(word)
+
+
+def choose_medium(image: Path, medium: str, firmware: Firmware | None) -> str:
+    """``medium``, or for ``auto`` what the content of ``image`` says. Raises UsageError for what cannot start."""
+    found = medium_of(image)
+    chosen = found if medium == "auto" else medium
+    if chosen == "kernel" and found != "kernel":
+        raise UsageError(f"{image} is no kernel", "leave out --medium kernel")
+    if chosen != "kernel" and found == "kernel":
+        raise UsageError(f"{image} is no disc or stick", "leave out --medium, or make one: kgpt image iso")
+    if chosen == "kernel" and firmware is not None and firmware.is_uefi:
+        raise UsageError(f"UEFI does not start {image}, a kernel, by itself", "make an image of it: kgpt image iso")
+    return chosen
+
+
+def find_qemu() -> str:
+    """QEMU's path. Raises ToolMissing, with how to install it."""
+    from kgpt_build.toolchain.qemu import Qemu
+
+    qemu = Qemu()
+    try:
+        return str(qemu.find())
+    except ToolMissing as error:
+        raise ToolMissing(error.message, f"install it: {qemu.install}") from error
+
+
+def resolve_accel(settings: RunSettings, qemu: str) -> RunSettings:
+    """``settings`` with a definite accelerator; if ``auto`` had to be TCG, one line on standard error says why."""
+    from kgpt_build.vm.qemu.accel import resolve
+
+    return resolve(settings, qemu, lambda line: click.echo(f"kgpt: {line}", err=True))
+
+
+def _memory_of_medium(path: Path) -> int:
+    """What its manifest says, if kgpt image made it."""
+    from kgpt_build.image.inspect import memory_wanted
+
+    return max(DISC_MEMORY, memory_wanted(path) or 0)
+
+
+def check_image(
+    path: Path,
+    memory: int | None,
+    *,
+    modules: Sequence[BootModule] = (),
+    ctx: int | None = None,
+    kv: str | None = None,
+) -> int:
+    """The memory, in MiB, of a machine for the image ``path``: ``memory``, or with None as much as it needs.
+
+    ``modules`` are the boot modules, ``ctx`` and ``kv`` their context and the type of its cache, as
+    LmSettings has them. Refuses a damaged image, or one that cannot fit. A disc or stick gets
+    what its manifest says that it needs, and is for its own loader to judge. Raises KgptError.
+    """
+    from kgpt_build.kernel.elf import read_image
+    from kgpt_build.kernel.memory import memory_needs
+
+    try:
+        if medium_of(path) != "kernel":
+            return memory or _memory_of_medium(path)
+    except OSError as error:
+        raise KgptError(
+            f"cannot read {path}: {error.strerror}", "give the path of an image that kgpt build made"
+        ) from error
+    needs = memory_needs(read_image(path), modules=modules, ctx=ctx, kv=kv)
+    if memory is None:
+        return needs.chosen(LEAST_MEMORY)
+    needs.check(memory)
+    return memory

@@ -1,0 +1,76 @@
+"""Names of models on the command line: what a shell completes, and what is got when it is first named."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from kgpt_build.cli.shared.progress import shown_amounts
+from kgpt_build.errors import KgptError
+
+if TYPE_CHECKING:
+    from kgpt_build.models.catalog import Pulled
+
+
+class ModelName(click.Path):
+    """A file, or the name of a model; both are completed."""
+
+    name = "model"
+
+    def __init__(self, only: str = "") -> None:
+        """``only``: names of the ``catalog``, or of models that were ``pulled``; a file cannot be meant."""
+        super().__init__(path_type=Path)
+        self._only = only
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Files, as the shell completes them, and names."""
+        from kgpt_build.models import catalog
+
+        pulled = [model.name for model in catalog.pulled()]
+        names = {"catalog": list(catalog.KNOWN), "pulled": pulled}.get(self._only, catalog.names())
+        files = [] if self._only else super().shell_complete(ctx, param, incomplete)
+        return [*files, *(CompletionItem(name) for name in names if name.startswith(incomplete))]
+
+
+def pull_first(model: Path, *, accepted: bool = False) -> Path:
+    """``model``, got by kgpt pull if it is the name of a model that is not here yet.
+
+    ``accepted``: so are the terms that it may come under. Raises KgptError, ToolMissing.
+    """
+    from kgpt_build.models.catalog import to_pull
+
+    wanted = to_pull(model)
+    return get(wanted, accepted=accepted).path if wanted else model
+
+
+def get(wanted: str, *, name: str = "", given: Path | None = None, accepted: bool = False) -> Pulled:
+    """As models.pull.pull, its terms asked for and its progress shown."""
+    from kgpt_build.models.pull.fetch import pull
+
+    _ask_for_terms(wanted, accepted=accepted)
+    with shown_amounts() as progress:
+        return pull(wanted, progress, name=name, given=given)
+
+
+def _ask_for_terms(wanted: str, *, accepted: bool) -> None:
+    from kgpt_build.models import catalog
+    from kgpt_build.models.pull import terms
+
+    known = catalog.KNOWN.get(wanted)
+    if known is None or known.terms is None or terms.is_accepted(known.terms):
+        return
+    if not (accepted or is_asked()):
+        terms.require(known.terms, wanted)
+    click.echo(f"{wanted} comes under {known.terms.name}:\n\n{known.terms.text}\n", err=True)
+    if not (accepted or click.confirm("Do you accept them?", err=True)):
+        raise KgptError(f"{known.terms.name} were not accepted", "nothing was downloaded")
+    terms.accept(known.terms)
+
+
+def is_asked() -> bool:
+    """Can a question be asked, and answered?"""
+    return sys.stdin.isatty() and sys.stderr.isatty()

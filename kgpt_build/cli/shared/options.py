@@ -1,0 +1,117 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from kgpt_build import toolchain
+from kgpt_build.cli.shared.names import ModelName
+from kgpt_build.errors import UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+MODEL_HERE = Path("model.gguf")
+"""What kgpt train writes, and what other commands take, where no model is named."""
+
+
+def _set_verbose(_: click.Context, __: click.Parameter, value: bool) -> None:
+    if not value:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("+ %(message)s"))
+    log = logging.getLogger("kgpt")
+    log.handlers[:] = [handler]
+    log.setLevel(logging.INFO)
+
+
+def is_verbose() -> bool:
+    """Was ``--verbose`` given?"""
+    return logging.getLogger("kgpt").isEnabledFor(logging.INFO)
+
+
+def verbose_option(command: Command) -> Command:
+    """``-v``: print the commands that are run, as lines for a shell, on standard error."""
+    decorate = click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_verbose,
+        help="Print the commands that are run.",
+    )
+    return decorate(command)
+
+
+def model_argument(command: Command) -> Command:
+    """``[MODEL]``, a path or None, and ``--default``; model_or_here makes one of both."""
+    return click.argument("model", required=False, type=ModelName())(default_option(command))
+
+
+def default_option(command: Command) -> Command:
+    """``--default``."""
+    return click.option("--default", is_flag=True, help=f"The model that ships, even if {MODEL_HERE} is here.")(command)
+
+
+def model_or_here(model: Path | None, *, default: bool) -> Path | None:
+    """The model that is meant: the one named, else MODEL_HERE if it is here, else None, the one that ships.
+
+    A name may be that of a pulled model, or "default". One line on standard error says so if none was given.
+    Raises UsageError for a name and ``default``.
+    """
+    if model and default:
+        raise UsageError(f"{model} and --default are given, but there can be one model only", "leave out one of them")
+    if model:
+        from kgpt_build.models.catalog import is_shipped, resolve
+
+        return None if is_shipped(model) else resolve(model)
+    if default or not MODEL_HERE.exists():
+        return None
+    click.echo(f"kgpt: taking {MODEL_HERE}, which is in this folder (--default: the model that ships)", err=True)
+    return MODEL_HERE
+
+
+def chat_template_option(command: Command) -> Command:
+    """``--chat-template``."""
+    return click.option(
+        "--chat-template",
+        metavar="NAME",
+        help="A family of chat templates in the place of the language model's own, such as chatml; or none.",
+    )(command)
+
+
+def accept_option(command: Command) -> Command:
+    """``--accept-license``."""
+    return click.option(
+        "--accept-license", is_flag=True, help="Accept the terms that the model comes under; asked for once."
+    )(command)
+
+
+def image_argument(command: Command) -> Command:
+    """``IMAGE``, a path."""
+    return click.argument("image", type=click.Path(path_type=Path))(command)
+
+
+def toolchain_option(command: Command) -> Command:
+    """``--toolchain``."""
+    return click.option(
+        "--toolchain",
+        type=click.Choice(toolchain.NAMES),
+        default=toolchain.DEFAULT,
+        show_default=True,
+        help="Compiler and linker: zig is pinned and gives the same bytes on every host.",
+    )(command)
+
+
+def json_option(help_text: str) -> Callable[[Command], Command]:
+    """``--json``, passed as ``as_json``."""
+
+    def decorate(command: Command) -> Command:
+        return click.option("--json", "as_json", is_flag=True, help=help_text)(command)
+
+    return decorate

@@ -1,0 +1,110 @@
+"""What a run without a console prints: its events as they are, or the texts that they carry."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from kgpt_build.vm.terminal import as_written, visible
+from kgpt_build.words import counted
+
+if TYPE_CHECKING:
+    from kgpt_build.events import Event, Speed, Token
+    from kgpt_build.vm.guest_run import GuestRun
+
+
+class LinePrinter:
+    """Prints the machine channel as it is."""
+
+    def __init__(self, machine: GuestRun) -> None:
+        self._machine = machine
+        self._printed = 0
+
+    def poll(self) -> None:
+        """Print what is new."""
+        lines = self._machine.lines[self._printed :]
+        self._printed += len(lines)
+        for line in lines:
+            click.echo(visible(line.decode(errors="replace")) if sys.stdout.isatty() else line)
+
+
+class EventPrinter:
+    """Prints, from the events, what a person asked for: the texts; on standard error what they cost.
+
+    ``stats``: what each reply of a language model cost, too.
+    """
+
+    def __init__(self, machine: GuestRun, *, short: bool, stats: bool) -> None:
+        self._machine = machine
+        self._short = short
+        self._stats = stats
+        self._seen = 0
+        self._printed = ""
+
+    def poll(self) -> None:
+        """Print what is new."""
+        events = self._machine.events[self._seen :]
+        self._seen += len(events)
+        for event in events:
+            self._print(event)
+
+    def _print(self, event: Event) -> None:
+        from kgpt_build.events import Config, Sample, SelfTest, Speed, Stats, Token
+
+        if isinstance(event, Token) and self._short:
+            self._print_token(event)
+        elif isinstance(event, Sample):
+            self._print_sample(event.index, event.text)
+        elif isinstance(event, SelfTest):
+            click.echo(f"{'ok    ' if event.ok else 'FAILED'} {event.name} {event.message}".rstrip())
+        elif isinstance(event, Speed) and self._stats:
+            click.echo(f"kgpt: {speed_text(event)}", err=True)
+        elif isinstance(event, Stats):
+            seed = next((e.seed for e in reversed(self._machine.events) if isinstance(e, Config)), None)
+            speed = f" in {event.us / 1000:.1f} ms ({event.tokens * 1e6 / event.us:,.0f} tokens/s)" if event.us else ""
+            made = f"{counted(event.samples, 'sample')}, {counted(event.tokens, 'token')}"
+            click.echo(f"kgpt: {made}{speed}, seed {seed}", err=True)
+
+    def _print_token(self, token: Token) -> None:
+        """A language model's answer as it comes; a microgpt's text begins with the prompt, and is printed whole."""
+        if self._is_lm:
+            click.echo(_shown(token.text), nl=False)
+            self._printed += token.text
+
+    def _print_sample(self, index: int, text: str) -> None:
+        if not self._short:
+            click.echo(f"sample {index + 1:2d}: {_shown(text)}")
+        elif self._is_lm:
+            click.echo(_shown(text.removeprefix(self._printed)))  # what was kept back until the end
+            self._printed = ""
+        else:
+            click.echo(_shown(text))
+
+    @property
+    def _is_lm(self) -> bool:
+        from kgpt_build.events import Model
+
+        return any(isinstance(event, Model) and event.tokenizer for event in self._machine.events[:8])
+
+
+def _shown(text: str) -> str:
+    return as_written(text, terminal=sys.stdout.isatty())
+
+
+def speed_text(speed: Speed) -> str:
+    """What a reply took, in words."""
+    prompt = f"prompt {counted(speed.prompt_tokens, 'token')}, {_rate(speed.prompt_tokens, speed.prompt_us)}"
+    reply = f"reply {counted(speed.tokens, 'token')}, {_rate(speed.tokens, speed.decode_us)}"
+    first = f"first after {speed.first_token_us / 1000:.0f} ms"
+    each = (
+        f"; ms a token p50 {speed.p50_us / 1000:.1f} p99 {speed.p99_us / 1000:.1f} max {speed.max_us / 1000:.1f}"
+        if speed.p50_us
+        else ""
+    )
+    return f"{prompt}; {reply}; {first}{each}; context {speed.context_used}/{speed.context}; seed {speed.seed}"
+
+
+def _rate(tokens: int, us: int) -> str:
+    return f"{tokens * 1e6 / us:.1f}/s" if us else "unknown speed"

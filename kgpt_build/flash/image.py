@@ -1,0 +1,133 @@
+"""Whether a file is an image that a PC boots from a stick, and whether it is whole: asked before a disk is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+from kgpt_build.errors import KgptError, ToolMissing
+from kgpt_build.flash.writer import BLOCK, Image
+from kgpt_build.image import inspect, manifest
+
+_MAKE = "make an image first: kgpt image usb -o kgpt.img"
+_OTHERS = (
+    (b"\x7fELF", "is a kernel, not an image of a stick", _MAKE),
+    (b"GGUF", "is a model, not an image of a stick", "make an image of it first: kgpt image usb {path} -o kgpt.img"),
+    (b"\x1f\x8b", "is compressed", "unpack it first: gunzip {path}"),
+    (b"\xfd7zXZ", "is compressed", "unpack it first: unxz {path}"),
+    (b"\x28\xb5\x2f\xfd", "is compressed", "unpack it first: unzstd {path}"),
+    (b"PK\x03\x04", "is a zip archive", "unpack it first"),
+    (b"QFI\xfb", "is a disk of QEMU (qcow2), not an image of a stick", _MAKE),
+)
+
+_MBR_SIGNATURE = slice(510, 512)
+_PARTITIONS = 446
+_DESCRIPTOR = 16 * 2048
+"""Where ISO 9660 has its primary volume descriptor."""
+_VOLUME_BLOCKS = 80
+_HEAD = _DESCRIPTOR + 2048
+
+
+def check(path: Path, amount: Callable[[int, int], None] = lambda done, total: None) -> Image:
+    """Read the image at ``path`` whole; ``amount`` hears how far that is.
+
+    Its SHA-256 is compared with the manifest beside it; if there is none, its files with the manifest inside. Raises
+    KgptError for what kgpt image has not made, or is damaged, ToolMissing where mtools has to read it.
+    """
+    head, size = _head(path)
+    for magic, what, hint in _OTHERS:
+        if head.startswith(magic):
+            raise KgptError(f"{path} {what}", hint.format(path=path))
+    expected = _expected(path)
+    beside = manifest.beside(path).name
+    if not expected and not head:
+        raise KgptError(f"{path} is empty", _MAKE)
+    if expected and size != expected[0]:
+        raise KgptError(
+            f"{path} is damaged: it has {size:,} bytes, and {expected[0]:,} by {beside}",
+            "copy it again, or make it again",
+        )
+    if head[_MBR_SIGNATURE] != b"\x55\xaa":
+        raise KgptError(f"{path} is not an image of a stick: it has no boot sector", _MAKE)
+    if (needed := _size_by_content(head)) > size:
+        raise KgptError(
+            f"{path} is cut off: it has {size:,} bytes, and says that it has {needed:,}",
+            "copy it again, or make it again",
+        )
+    sha256 = _sha256(path, size, amount)
+    if expected and sha256 != expected[1]:
+        raise KgptError(
+            f"{path} is damaged, or another image: its SHA-256 is {sha256}, and {expected[1]} by {beside}",
+            "copy it again, or make it again",
+        )
+    if not expected:
+        _check_within(path)
+    return Image(path, size, sha256)
+
+
+def _check_within(path: Path) -> None:
+    """Without a manifest beside the image it has to do that each file in it is as the one inside says."""
+    try:
+        problems = inspect.inspect(path).problems
+    except ToolMissing:
+        raise
+    except KgptError as error:
+        raise KgptError(error.message, "kgpt flash writes what kgpt image made; for others there is dd") from error
+    if problems:
+        raise KgptError(f"{path} is damaged: {problems[0]}", "copy it again, or make it again: kgpt image usb")
+
+
+def _head(path: Path) -> tuple[bytes, int]:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise KgptError(f"{path} is not a file", "IMAGE comes first, then DEVICE: kgpt flash kgpt.img /dev/sdX")
+        with path.open("rb") as file:
+            return file.read(_HEAD), status.st_size
+    except OSError as error:
+        raise KgptError(f"cannot read {path}: {error.strerror}", _MAKE) from error
+
+
+def _expected(path: Path) -> tuple[int, str] | None:
+    """Size and SHA-256 as the manifest beside ``path`` has them, or None without one."""
+    place = manifest.beside(path)
+    try:
+        image = manifest.parse(place.read_bytes(), str(place)).get("image")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise KgptError(f"cannot read {place}: {error.strerror}", "it says what the image has to be") from error
+    match image:
+        case {"size": int(size), "sha256": str(sha256)}:
+            return size, sha256
+    raise KgptError(f"{place}: the manifest is damaged", "make the image again: kgpt image")
+
+
+def _size_by_content(head: bytes) -> int:
+    """How far the image reaches by its own tables: ISO 9660's volume, and the partitions of the boot sector."""
+    reaches = [0]
+    if head[_DESCRIPTOR + 1 : _DESCRIPTOR + 6] == b"CD001":
+        blocks, size = struct.unpack_from("<I", head, _DESCRIPTOR + _VOLUME_BLOCKS)[0], 2048
+        reaches.append(blocks * size)
+    for index in range(4):
+        kind, start, sectors = struct.unpack_from("<4xB3xII", head, _PARTITIONS + 16 * index)
+        if kind not in (0, 0xEE):  # one that only protects a GPT may say "as far as there is"
+            reaches.append((start + sectors) * 512)
+    return max(reaches)
+
+
+def _sha256(path: Path, size: int, amount: Callable[[int, int], None]) -> str:
+    digest = hashlib.sha256()
+    done = 0
+    try:
+        with path.open("rb") as file:
+            while data := file.read(BLOCK):
+                digest.update(data)
+                done += len(data)
+                amount(done, size)
+    except OSError as error:
+        raise KgptError(f"cannot read {path}: {error.strerror}", "copy it again, or make it again") from error
+    return digest.hexdigest()

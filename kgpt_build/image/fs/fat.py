@@ -1,0 +1,156 @@
+"""FAT file systems, written and read by mtools: the same files in the same shape give the same bytes.
+
+mtools takes the time of files and folders from SOURCE_DATE_EPOCH, and puts each file behind the one before.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from kgpt_build import process
+from kgpt_build.errors import KgptError
+from kgpt_build.image.fs.volumes import DAMAGED, read_at, size_of
+from kgpt_build.toolchain import Mtools
+
+SECTOR = 512
+_LEAST_FAT32 = 65525 + 16  # clusters: with fewer it is FAT16; and some systems count not quite right
+_LEAST_FAT16 = 4085 + 16
+_FAT32_RESERVED = 32
+_FAT16_ROOT = 32  # sectors, for 512 entries
+_LARGE = 260 << 20  # bytes, from which on Windows too takes larger clusters
+_HEADS, _TRACK = 255, 63  # what BIOSes take a disk of any size for
+_SECONDS = 1800.0
+_MOST_SAID = 16 << 20  # bytes
+
+_NO_FILES = 'File "::" not found'
+_LABEL = re.compile(r" Volume in drive : is (.*?) *$")
+_FOLDER = re.compile(r"Directory for ::(/.*)$")
+# "BOOTX64  EFI    847872 2025-01-01   0:00 ", with the long name at the end if it has one
+_ENTRY = re.compile(r"(.{8}) (.{3}) +(<DIR>|\d+) +\d{4}-\d\d-\d\d +\d+:\d\d (?: (.+))?$")
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the file system is called: ``label`` of at most 11 characters, ``serial`` of 32 bits."""
+
+    label: str
+    serial: int
+
+
+@dataclass(frozen=True)
+class Shape:
+    """``bits`` is 16 or 32; a ``cluster``, and the ``total``, in sectors."""
+
+    bits: int
+    cluster: int
+    total: int
+
+
+def shape(files: Mapping[str, Path | bytes], *, bits: int, room: int = 0) -> Shape:
+    """Of a file system that holds ``files`` (path from the root -> bytes, or a file) and ``room`` bytes more."""
+    sizes = [size_of(source) for source in files.values()]
+    cluster = 1 if bits == 16 or sum(sizes) + room < _LARGE else 8
+    folders = {folder for path in files for folder in PurePosixPath(path).parents}
+    # A cluster for the names of each file is more than they take.
+    used = sum(-(-size // (cluster * SECTOR)) for size in [*sizes, room]) + len(files) + len(folders)
+    clusters = max(used, _LEAST_FAT32 if bits == 32 else _LEAST_FAT16)
+    table = -(-(clusters + 2) * (bits // 8) // SECTOR)
+    fixed = _FAT32_RESERVED if bits == 32 else 1 + _FAT16_ROOT
+    return Shape(bits, cluster, fixed + 2 * table + clusters * cluster)
+
+
+def write(image: Path, start: int, of: Shape, names: Names, tree: Path, epoch: int) -> None:
+    """Write what is below the folder ``tree`` to a file system that begins at the sector ``start`` of ``image``.
+
+    ``image`` and ``tree`` lie in one folder and have plain names: mtools has a shell expand others. The image grows to
+    the end of the file system; ``epoch`` is the time of all files. Raises KgptError, OSError.
+    """
+    with image.open("ab") as file:
+        file.truncate((start + of.total) * SECTOR)
+    drive = f"{image.name}@@{start * SECTOR}"
+
+    def run(command: str, *words: str) -> None:
+        argv: list[str | Path] = [Mtools().find(), "-c", command, "-i", drive, *words]
+        process.run(argv, cwd=image.parent, env=_environment(epoch), timeout=_SECONDS)
+
+    kind = ("-F",) if of.bits == 32 else ("-r", str(_FAT16_ROOT))
+    run(
+        "mformat",
+        *(*kind, "-T", str(of.total), "-h", str(_HEADS), "-s", str(_TRACK), "-H", str(start), "-c", str(of.cluster)),
+        *("-v", names.label, "-N", f"{names.serial:08x}", "::"),
+    )
+    below = sorted(path.relative_to(tree) for path in tree.rglob("*"))
+    for path in below:
+        if (tree / path).is_dir():
+            run("mmd", f"::/{path}")
+        else:
+            run("mcopy", f"{tree.name}/{path}", f"::/{path}")
+
+
+class Fat:
+    """A file system that begins at the byte ``start`` of ``image``."""
+
+    def __init__(self, image: BinaryIO, start: int) -> None:
+        """Raises KgptError if there is none that can be read, ToolMissing without mtools."""
+        self._mtools = Mtools().require()
+        # The name of the file is not for mtools: it has a shell expand one with a $ in it, and ends it at an @@.
+        self._drive = f"/proc/{os.getpid()}/fd/{image.fileno()}@@{start}"
+        # Without this mtools would guess by what is there.
+        if read_at(image, start, SECTOR)[510:] != b"\x55\xaa":
+            raise KgptError(f"there is no FAT file system at byte {start:,}", DAMAGED)
+        lines = self._list(start)
+        self.label = next((match[1] for line in lines if (match := _LABEL.match(line))), "")
+        self.files = dict(_listed(lines))
+
+    def _list(self, start: int) -> list[str]:
+        """What mdir says of all that there is."""
+        said = b""
+        try:
+            for part in self._output("mdir", "-a", "-/", "::"):
+                said += part
+                if len(said) > _MOST_SAID:
+                    raise KgptError("the folders of the partition have no end", DAMAGED)
+        except process.CommandFailed as error:
+            if _NO_FILES not in error.output:
+                raise KgptError(f"the FAT file system at byte {start:,} is damaged", DAMAGED) from error
+        return said.decode("utf-8", "replace").split("\n")
+
+    def _output(self, command: str, *words: str) -> Iterator[bytes]:
+        return process.stream([self._mtools, "-c", command, "-i", self._drive, *words], env=_environment(0))
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """What can be read of a file. Raises KgptError."""
+        try:
+            yield from self._output("mtype", f"::{path}")
+        except process.CommandFailed as error:
+            raise KgptError(f"{path} cannot be read: its place in the partition is damaged", DAMAGED) from error
+
+
+def _listed(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Path and size of each file in what mdir says."""
+    folder = ""
+    for line in lines:
+        if match := _FOLDER.match(line):
+            folder = match[1].rstrip("/")
+        elif (match := _ENTRY.match(line)) and match[3] != "<DIR>":
+            base, ending = match[1].rstrip(), match[2].rstrip()
+            yield f"{folder}/{match[4] or (f'{base}.{ending}' if ending else base)}", int(match[3])
+
+
+def _environment(epoch: int) -> dict[str, str]:
+    """Without what the user has told mtools."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("MTOOLS")}
+    return {
+        **others,
+        "MTOOLSRC": "/dev/null",
+        "MTOOLS_SKIP_CHECK": "1",  # it would have disks be whole tracks
+        "MTOOLS_DATE_STRING": "yyyy-mm-dd",
+        "SOURCE_DATE_EPOCH": str(epoch),
+        "TZ": "UTC",
+        "LC_ALL": "C.UTF-8",
+    }

@@ -1,0 +1,63 @@
+"""Reads partition tables: MBR, and GPT (UEFI Specification 2.10, chapter 5)."""
+
+from __future__ import annotations
+
+import struct
+import uuid
+import zlib
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from kgpt_build.errors import KgptError
+from kgpt_build.image.fs.volumes import DAMAGED, read_at
+
+SECTOR = 512
+ESP = uuid.UUID("C12A7328-F81F-11D2-BA4B-00A0C93EC93B")
+_PROTECTIVE = 0xEE
+_FAT = {0x01, 0x04, 0x06, 0x0B, 0x0C, 0x0E, 0xEF}
+_MOST_ENTRIES = 1024
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Its first byte and size; ``is_fat`` if by its type a FAT file system is there, or an EFI system partition."""
+
+    offset: int
+    size: int
+    is_fat: bool
+
+
+def has_boot_code(image: BinaryIO) -> bool:
+    """Would a BIOS run the first sector?"""
+    sector = read_at(image, 0, SECTOR)
+    return sector[510:] == b"\x55\xaa" and any(sector[:440])
+
+
+def partitions(image: BinaryIO) -> list[Partition]:
+    """Those of the GPT if there is one, else those of the MBR. Raises KgptError for a damaged table."""
+    sector = read_at(image, 0, SECTOR)
+    if sector[510:] != b"\x55\xaa":
+        return []
+    entries = [struct.unpack_from("<B3xB3xII", sector, 446 + 16 * i) for i in range(4)]
+    if any(kind == _PROTECTIVE for _, kind, _, _ in entries):
+        return _gpt(image)
+    return [Partition(start * SECTOR, size * SECTOR, kind in _FAT) for _, kind, start, size in entries if kind]
+
+
+def _gpt(image: BinaryIO) -> list[Partition]:
+    header = read_at(image, SECTOR, SECTOR)
+    size, crc = struct.unpack_from("<II", header, 12)
+    table, count, width, table_crc = struct.unpack_from("<QIII", header, 72)
+    if header[:8] != b"EFI PART" or not 92 <= size <= SECTOR or count > _MOST_ENTRIES or not 128 <= width <= 1024:
+        raise KgptError("its GPT is damaged", DAMAGED)
+    blank = header[:16] + bytes(4) + header[20:size]
+    data = read_at(image, table * SECTOR, count * width)
+    if zlib.crc32(blank) != crc or zlib.crc32(data) != table_crc:
+        raise KgptError("the check sum of its GPT is wrong", DAMAGED)
+    found = []
+    for at in range(0, len(data), width):
+        kind = uuid.UUID(bytes_le=bytes(data[at : at + 16]))
+        first, last = struct.unpack_from("<QQ", data, at + 32)
+        if kind.int:
+            found.append(Partition(first * SECTOR, (last - first + 1) * SECTOR, kind == ESP))
+    return found

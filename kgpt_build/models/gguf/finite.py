@@ -1,0 +1,94 @@
+"""Refuses weights that are no numbers: NaN or infinity, or a block whose scale or minimum is one.
+
+A model that has one computes nothing else in the end. The bytes are looked at by vectorised comparisons of exponents:
+a tenth of a second for 92 MB, once for each file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kgpt_build import paths
+from kgpt_build.errors import KgptError
+from kgpt_build.models.gguf.scan import Data, Scan, ScannedTensor
+from kgpt_build.models.gguf.types import TYPES, TensorType
+
+_PIECE = 1 << 22  # values at once
+_EXPONENTS = {"F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80)}
+"""Type -> its words, and the bits that are all ones in NaN and infinity. Scales and minima are F16."""
+
+_Words = npt.NDArray[Any]
+
+
+def require_finite(data: Data, header: Scan, sha256: str) -> None:
+    """Refuse the file ``data`` if a weight is no number; one whose ``sha256`` was checked before passes at once.
+
+    Raises KgptError that names the tensor and the first such place in it.
+    """
+    known = paths.cache_dir() / "finite" / sha256
+    if known.is_file():
+        return
+    for tensor in header.tensors:
+        complaint = _complaint(data, header.start + tensor.offset, tensor)
+        if complaint:  # raised here, where no array holds on to the mapped file
+            raise KgptError(
+                f"the tensor {tensor.name!r} {complaint}",
+                "the file is damaged, or its training has diverged: get the model again",
+            )
+    with contextlib.suppress(KgptError):  # without a cache it is done each time
+        paths.make_cache_dir("finite")
+        paths.write_atomically(known, b"")
+
+
+def _complaint(data: Data, start: int, tensor: ScannedTensor) -> str:
+    """What the tensor has that is no number, and where; "" if all is well."""
+    kind = TYPES[tensor.kind]
+    words, mask = _EXPONENTS.get(kind.name, _EXPONENTS["F16"])
+    raw = np.frombuffer(data, words, tensor.size // np.dtype(words).itemsize, start)
+    for column in _columns(raw, kind):
+        place = _first(column, mask)
+        if place is not None:
+            return _described(tensor, kind, column, place)
+    return ""
+
+
+def _columns(raw: _Words, kind: TensorType) -> Iterator[_Words]:
+    """The words of a tensor, or those of each field of its blocks that is an F16."""
+    if kind.block == 1:
+        yield raw
+    for byte in kind.halves:
+        yield raw.reshape(-1, kind.size // 2)[:, byte // 2]
+
+
+def _first(words: _Words, mask: int) -> int | None:
+    """The index of the first word in which all bits of ``mask`` are set."""
+    for start in range(0, len(words), _PIECE):
+        bad = (words[start : start + _PIECE] & mask) == mask
+        if bad.any():
+            return start + int(bad.argmax())
+    return None
+
+
+def _described(tensor: ScannedTensor, kind: TensorType, words: _Words, place: int) -> str:
+    row, column = divmod(place * kind.block, tensor.dims[0])
+    if kind.block == 1:
+        return f"holds {_value(words[place], kind)} in row {row}, column {column} of {_shape(tensor)}"
+    where = f"in row {row}, columns {column} to {column + kind.block - 1} of {_shape(tensor)}"
+    return f"has a {kind.name} block with a scale or minimum of {_value(words[place], kind)} {where}"
+
+
+def _value(word: Any, kind: TensorType) -> str:
+    """``nan``, ``inf`` or ``-inf``."""
+    if kind.name == "BF16":
+        return str(np.uint32(int(word) << 16).view(np.float32))
+    return str(word.view(np.float32 if kind.name == "F32" else np.float16))
+
+
+def _shape(tensor: ScannedTensor) -> str:
+    return f"{prod(tensor.dims[1:])} x {tensor.dims[0]}"

@@ -1,0 +1,166 @@
+"""KVM or TCG: decided by booting under KVM, not by looking at groups and files.
+
+``/dev/kvm`` can open and still be unable to run an ordinary kernel, for example in a virtual machine whose own host
+emulates it in part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgpt_build.errors import KgptError, ToolMissing
+from kgpt_build.paths import cache_dir, write_atomically
+from kgpt_build.vm.qemu.machine import Machine
+from kgpt_build.vm.qemu.probe import probe_image
+from kgpt_build.vm.settings import RunSettings
+
+KVM_DEVICE = Path("/dev/kvm")
+PROBE_SECONDS = 2.5
+_MOST_TOLD = 31
+_INSTEAD = "using TCG, which is slower"
+_HOST_FIX = "enable (nested) virtualisation in the firmware, or on the host of this machine"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Whether KVM works; if not, why, and what would mend it."""
+
+    works: bool
+    reason: str = ""
+    fix: str = ""
+
+    @property
+    def line(self) -> str:
+        """One line for a person."""
+        return f"KVM is not used: {self.reason}; {_INSTEAD} (to mend it: {self.fix}; kgpt doctor says it again)"
+
+
+def resolve(settings: RunSettings, qemu: str, warn: Callable[[str], None]) -> RunSettings:
+    """``settings`` with ``accel`` kvm or tcg.
+
+    ``auto`` that cannot be KVM calls ``warn`` with why, once on each host. ``kvm`` that does not work raises
+    ToolMissing.
+    """
+    if settings.accel == "tcg":
+        return settings
+    trial = try_kvm(qemu, settings.cpu)
+    if trial.works:
+        return dataclasses.replace(settings, accel="kvm")
+    if settings.accel == "kvm":
+        raise ToolMissing(f"KVM does not work: {trial.reason}", f"{trial.fix}; or give --accel tcg")
+    if not _was_told(trial.line):
+        warn(trial.line)
+    return dataclasses.replace(settings, accel="tcg")
+
+
+def _was_told(line: str) -> bool:
+    """Was exactly this said on this host before? From now on it was, if the cache can be written."""
+    told = cache_dir() / "accel-told.json"
+    mark = hashlib.sha256("\n".join([platform.node(), _read_text("/etc/machine-id"), line]).encode()).hexdigest()
+    try:
+        kept = json.loads(told.read_bytes())
+    except (OSError, ValueError):
+        kept = []
+    marks = kept if isinstance(kept, list) else []
+    if mark in marks:
+        return True
+    with contextlib.suppress(KgptError, OSError):
+        told.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(told, json.dumps([*marks[-_MOST_TOLD:], mark]).encode())
+    return False
+
+
+def try_kvm(qemu: str, cpu: str = "", *, remember: bool = True) -> Trial:
+    """Does KVM run a kernel that computes with SSE? At most 3 seconds, and at once if this host was tried before.
+
+    With ``remember`` the cache keeps the answer. Raises KgptError if QEMU knows no ``cpu`` of that name.
+    """
+    refusal = _open_device()
+    if refusal is not None:  # cheap to find out and easy to mend: never remembered
+        return refusal
+    cache = cache_dir() / "accel.json"
+    key = _host_key(qemu, cpu)
+    known = _read_cache(cache)
+    if key in known:
+        return known[key]
+    trial = _boot(qemu, cpu)
+    if not remember:
+        return trial
+    with contextlib.suppress(KgptError, OSError):  # no cache: tried again the next time
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        entries = {**known, key: trial}
+        text = json.dumps({name: dataclasses.asdict(entry) for name, entry in entries.items()}, indent=1)
+        write_atomically(cache, text.encode())
+    return trial
+
+
+def _open_device() -> Trial | None:
+    try:
+        os.close(os.open(KVM_DEVICE, os.O_RDWR | os.O_CLOEXEC))
+    except FileNotFoundError:
+        return Trial(False, f"there is no {KVM_DEVICE}", f"modprobe kvm_intel or kvm_amd; {_HOST_FIX}")
+    except OSError as error:
+        fixes = {
+            errno.EACCES: "usermod -aG kvm YOUR_NAME, then log in again",
+            errno.EPERM: "let this container have the device (--device /dev/kvm)",
+            errno.EBUSY: "end the other hypervisor that holds it",
+        }
+        return Trial(False, f"{KVM_DEVICE} cannot be opened ({error.strerror})", fixes.get(error.errno or 0, _HOST_FIX))
+    return None
+
+
+def _boot(qemu: str, cpu: str) -> Trial:
+    with tempfile.NamedTemporaryFile(prefix="kgpt-probe-", suffix=".bin") as image:
+        image.write(probe_image())
+        image.flush()
+        settings = RunSettings(image=Path(image.name), accel="kvm", cpu=cpu, serial=False, timeout=PROBE_SECONDS)
+        with Machine(settings, qemu=qemu) as machine:
+            verdict = machine.wait()
+            said = machine.stderr()
+    if verdict.ok:
+        return Trial(True)
+    if "CPU model" in said:  # says nothing about KVM
+        raise KgptError(f"there is no processor {cpu}", f"{qemu} -cpu help lists them")
+    if "Device or resource busy" in said:
+        return Trial(False, "the device is busy", "end the other hypervisor that holds it")
+    reasons = [line.removeprefix("qemu-system-x86_64: ") for line in said.splitlines() if "rror" in line]
+    why = reasons[0].removeprefix("error: ") if reasons else verdict.message
+    return Trial(False, f"a test kernel did not run under it ({why})", _HOST_FIX)
+
+
+def _host_key(qemu: str, cpu: str) -> str:
+    """What a trial depends on: this boot of this host, this QEMU, this processor model."""
+    program = Path(qemu).resolve()
+    with contextlib.suppress(OSError):
+        state = program.stat()
+        # Stands for the version, without the cost of asking for it.
+        qemu = f"{program}:{state.st_size}:{state.st_mtime_ns}"
+    processor = next((line for line in _read_text("/proc/cpuinfo").splitlines() if line.startswith("model name")), "")
+    facts = [_read_text("/proc/sys/kernel/random/boot_id"), platform.release(), qemu, processor, cpu]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+
+
+def _read_text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _read_cache(path: Path) -> dict[str, Trial]:
+    """The remembered trials; nothing if the file is not there or not ours."""
+    try:
+        data = json.loads(path.read_bytes())
+        return {key: Trial(bool(e["works"]), str(e["reason"]), str(e["fix"])) for key, e in data.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

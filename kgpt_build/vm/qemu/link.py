@@ -1,0 +1,169 @@
+"""The thread that holds QEMU's wires: it reads the console and the machine channel, writes to the console, and speaks
+QMP. Everything else of the package is ordinary blocking code that waits for what this thread has seen."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kgpt_build.errors import KgptError, MachineLost
+from kgpt_build.vm.qemu.channels import Wires
+from kgpt_build.words import counted
+
+if TYPE_CHECKING:
+    from qemu.qmp import QMPClient
+
+_READ_BYTES = 1 << 16
+_QMP_DRAIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Listener:
+    """What is called, on the link's thread, with what arrives."""
+
+    console: Callable[[bytes], None]
+    """Bytes of the serial port; none at its end."""
+    events: Callable[[bytes], None]
+    """Bytes of the machine channel; none at its end."""
+    qmp: Callable[[Mapping[str, Any]], None]
+    """A QMP event."""
+    ended: Callable[[BaseException | None], None]
+    """QEMU has closed its ends, or the link itself failed."""
+
+
+class Link(threading.Thread):
+    """Serves one QEMU until that closes its ends."""
+
+    def __init__(self, wires: Wires, listener: Listener, *, go: bool) -> None:
+        """``go``: let the machine run as soon as the monitor listens."""
+        super().__init__(name="kgpt-link", daemon=True)
+        self._wires = wires
+        self._listener = listener
+        self._go = go
+        self._loop = asyncio.new_event_loop()
+        self._outgoing = bytearray()
+        self._qmp: QMPClient | None = None
+        self._connected: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def run(self) -> None:
+        failure: BaseException | None = None
+        try:
+            self._loop.run_until_complete(self._serve())
+        except Exception as error:  # whatever it was, those who wait must learn that nothing more will come
+            failure = error
+        finally:
+            if not self._connected.done():
+                self._connected.set_exception(failure or MachineLost("QEMU ended before its monitor answered"))
+            self._loop.close()
+            self._listener.ended(failure)
+
+    def send(self, data: bytes) -> None:
+        """Write to the serial port. It is taken from us whenever the guest reads; after the end it is dropped."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._enqueue, data)
+
+    def execute(self, command: str, arguments: Mapping[str, object], timeout: float) -> Any:
+        """Run a QMP command and return its answer. Raises KgptError if QEMU refuses it, MachineLost if it is gone."""
+        from qemu.qmp import QMPError
+
+        try:
+            self._connected.result(timeout)
+            assert self._qmp is not None
+            request = self._qmp.execute(command, dict(arguments))
+            try:
+                answer = asyncio.run_coroutine_threadsafe(request, self._loop)
+            except RuntimeError:  # the loop is closed
+                request.close()
+                raise
+            return answer.result(timeout)
+        except TimeoutError as error:
+            raise MachineLost(f"QEMU's monitor did not answer {command} within {counted(timeout, 'second')}") from error
+        except (QMPError, RuntimeError, EOFError, OSError, concurrent.futures.CancelledError) as error:
+            if type(error).__name__ == "ExecuteError":
+                raise KgptError(f"QEMU refuses {command}: {error}") from error
+            raise MachineLost(f"QEMU is gone: {command} was not answered") from error
+
+    async def _serve(self) -> None:
+        os.set_blocking(self._wires.serial_input, False)
+        console = self._watch(self._wires.serial_output, self._listener.console)
+        events = self._watch(self._wires.events, self._listener.events)
+        monitor = asyncio.create_task(self._monitor())
+        # If the monitor fails while QEMU lives, its exception ends this at once: the machine was perhaps never started.
+        await asyncio.wait({monitor, console, events}, return_when=asyncio.FIRST_EXCEPTION)
+        if monitor.done():
+            monitor.result()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(monitor, _QMP_DRAIN_SECONDS)
+
+    def _watch(self, fd: int, sink: Callable[[bytes], None]) -> asyncio.Future[None]:
+        """Hand all that can be read from ``fd`` to ``sink``; the future is done at the end of file."""
+        os.set_blocking(fd, False)
+        ended: asyncio.Future[None] = self._loop.create_future()
+
+        def read() -> None:
+            try:
+                data = os.read(fd, _READ_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                self._loop.remove_reader(fd)
+                ended.set_result(None)
+            sink(data)
+
+        self._loop.add_reader(fd, read)
+        return ended
+
+    async def _monitor(self) -> None:
+        """Connect to QMP, let the machine go, and pass its events on until QEMU ends."""
+        # Imported here, while QEMU starts beside us: it takes longer than QEMU does.
+        from qemu.qmp import EventListener, QMPClient, QMPError, Runstate
+
+        client = QMPClient("kgpt")
+        # QEMU's end is no error of the protocol worth a line on the user's terminal.
+        client.logger.addHandler(logging.NullHandler())
+        client.logger.propagate = False
+        listener = EventListener()
+        client.register_listener(listener)
+        with contextlib.suppress(QMPError, EOFError, OSError):  # QEMU died first; its status says more
+            await client.connect(self._wires.qmp)
+            self._qmp = client
+            if self._go:
+                await client.execute("cont")
+            self._connected.set_result(None)
+            passing = asyncio.create_task(self._pass_events(listener))
+            while client.runstate is Runstate.RUNNING:
+                await client.runstate_changed()
+            passing.cancel()
+        for event in listener.clear():
+            self._listener.qmp(event)
+        with contextlib.suppress(QMPError, EOFError, OSError):
+            await client.disconnect()
+
+    async def _pass_events(self, listener: Any) -> None:
+        async for event in listener:
+            self._listener.qmp(event)
+
+    def _enqueue(self, data: bytes) -> None:
+        self._outgoing += data
+        self._write()
+
+    def _write(self) -> None:
+        fd = self._wires.serial_input
+        try:
+            sent = os.write(fd, self._outgoing) if self._outgoing else 0
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # QEMU is gone
+            sent = len(self._outgoing)
+        del self._outgoing[:sent]
+        if self._outgoing:
+            self._loop.add_writer(fd, self._write)
+        else:
+            self._loop.remove_writer(fd)
