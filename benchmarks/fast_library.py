@@ -22,10 +22,8 @@ KERNEL = Path(__file__).parents[1] / "kernel_c"
 SOURCES = (
     *(f"train/fast{part}.c" for part in ("", "_avx2", "_avx512", "_batch", "_c", "_memory", "_state")),
     "train/shape.c",
-    *(
-        f"core/{name}.c"
-        for name in ("arena", "cpu", "dmath", "dmath_trig", "error", "format", "math", "random", "str", "utf8")
-    ),
+    *(f"core/{name}.c" for name in ("arena", "cpu", "error", "format", "str", "utf8")),
+    *(f"math/{name}.c" for name in ("dmath", "dmath_trig", "math", "random")),
 )
 DRIVER = "benchmarks/fast_driver.c"
 DRIVER_FUNCTIONS = ("driver_steps", "driver_multiply_adds", "driver_read_rate")

@@ -14,26 +14,26 @@ else
 # The engine and the application: compiled once, freestanding, linked into the kernel and into the hosted program.
 ENGINE := \
     app/bench.c \
-    app/commands.c \
-    app/cmdline.c \
-    app/cmdline_test.c \
+    app/shell/commands.c \
+    app/cmdline/cmdline.c \
+    app/cmdline/cmdline_test.c \
     app/cpus.c \
-    app/events.c \
+    app/events/events.c \
     app/generation.c \
-    app/input.c \
-    app/lineedit.c \
-    app/lineedit_draw.c \
-    app/lineedit_history.c \
+    app/shell/input.c \
+    app/shell/lineedit.c \
+    app/shell/lineedit_draw.c \
+    app/shell/lineedit_history.c \
     app/main.c \
-    app/print.c \
-    app/reader.c \
-    app/report.c \
+    app/events/print.c \
+    app/shell/reader.c \
+    app/events/report.c \
     app/selftest.c \
-    app/shell.c \
-    app/statusline.c \
-    app/texts.c \
-    app/verdict.c \
-    app/words.c \
+    app/shell/shell.c \
+    app/events/statusline.c \
+    app/chat/texts.c \
+    app/events/verdict.c \
+    app/cmdline/words.c \
     console/font.c \
     console/keyboard.c \
     console/pixels.c \
@@ -54,12 +54,12 @@ ENGINE := \
     core/format_test.c \
     core/json.c \
     core/json_test.c \
-    core/math.c \
-    core/math_test.c \
+    math/math.c \
+    math/math_test.c \
     core/parse.c \
     core/parse_test.c \
-    core/random.c \
-    core/random_test.c \
+    math/random.c \
+    math/random_test.c \
     core/str.c \
     core/str_test.c \
     core/test.c \
@@ -83,23 +83,23 @@ ENGINE := \
     train/shape.c
 
 # Self-tests of what hosted tests try harder: in the larger images, where they are not half of the code.
-MORE_TESTS := app/lineedit_test.c core/acpi_test.c console/keyboard_test.c console/pixels_test.c console/terminal_test.c
+MORE_TESTS := app/shell/lineedit_test.c core/acpi_test.c console/keyboard_test.c console/pixels_test.c console/terminal_test.c
 
 # What mode=train needs, in images that have it (TRAIN=1): the others stay half as large.
 TRAIN_ENGINE := \
-    app/fast_parallel.c \
-    app/trainer.c \
-    app/training.c \
-    app/training_curve.c \
-    app/training_documents.c \
-    app/training_log.c \
-    app/training_loss.c \
-    app/training_weights.c \
-    core/dmath.c \
-    core/dmath_test.c \
-    core/dmath_trig.c \
-    core/mt19937.c \
-    core/mt19937_test.c \
+    app/training/fast_parallel.c \
+    app/training/trainer.c \
+    app/training/training.c \
+    app/training/training_curve.c \
+    app/training/training_documents.c \
+    app/training/training_log.c \
+    app/training/training_loss.c \
+    app/training/training_weights.c \
+    math/dmath.c \
+    math/dmath_test.c \
+    math/dmath_trig.c \
+    math/mt19937.c \
+    math/mt19937_test.c \
     train/blob.c \
     train/corpus.c \
     train/corpus_test.c \
@@ -155,30 +155,30 @@ LM_TOKENIZER := \
     tokenizer/vocab_special.c \
     tokenizer/vocab_test.c
 LM_ENGINE := \
-    lm/arch.c \
-    lm/attention.c \
-    lm/forward.c \
-    lm/kv.c \
-    lm/lm_fields.c \
-    lm/lm_hparams.c \
-    lm/lm_model.c \
-    lm/lm_tensors.c \
-    lm/lm_test.c \
-    lm/rope.c \
-    lm/rows.c \
-    lm/session.c \
-    lm/test_gguf.c \
-    lm/vector.c
+    infer/arch.c \
+    infer/attention.c \
+    infer/forward.c \
+    infer/kv.c \
+    infer/lm_fields.c \
+    infer/lm_hparams.c \
+    infer/lm_model.c \
+    infer/lm_tensors.c \
+    infer/lm_test.c \
+    infer/rope.c \
+    infer/rows.c \
+    infer/session.c \
+    infer/test_gguf.c \
+    infer/vector.c
 LM_CHAT := \
-    lm/chat.c \
-    lm/chat_reply.c \
-    lm/chat_test.c \
-    lm/lm_sampler.c \
-    lm/lm_sampler_test.c \
-    lm/stream.c \
-    lm/stream_test.c
-LM_APP := app/lm.c app/lm_bench.c app/lm_chat.c app/lm_chat_commands.c app/lm_chat_read.c app/lm_config.c app/lm_events.c app/lm_reply.c app/lm_shell.c app/lm_texts.c
-LM_MATH := core/dmath.c core/dmath_trig.c
+    infer/chat.c \
+    infer/chat_reply.c \
+    infer/chat_test.c \
+    infer/lm_sampler.c \
+    infer/lm_sampler_test.c \
+    infer/stream.c \
+    infer/stream_test.c
+LM_APP := app/lm.c app/lm_bench.c app/chat/lm_chat.c app/chat/lm_chat_commands.c app/chat/lm_chat_read.c app/cmdline/lm_config.c app/events/lm_events.c app/chat/lm_reply.c app/shell/lm_shell.c app/chat/lm_texts.c
+LM_MATH := math/dmath.c math/dmath_trig.c
 LM_CORE := core/crc32_long.c core/crc32_long_test.c
 
 # What checks boot modules, in images that are given some.
@@ -202,7 +202,7 @@ ENGINE_AVX2 += $(TRAIN_AVX2)
 ENGINE_FMA := $(TRAIN_FMA)
 ENGINE_AVX512 += $(TRAIN_AVX512)
 else
-ENGINE += app/training_absent.c
+ENGINE += app/training/training_absent.c
 ENGINE_FMA :=
 endif
 
@@ -211,7 +211,7 @@ ifeq ($(LM),1)
 ENGINE += $(LM_FORMATS) $(LM_QUANT) $(LM_TOKENIZER) $(LM_ENGINE) $(LM_CHAT) $(LM_CORE) $(LM_APP) $(if $(filter 1,$(TRAIN)),,$(LM_MATH))
 ENGINE_AVX2 += $(LM_QUANT_AVX2)
 else
-ENGINE += app/micro.c app/micro_shell.c
+ENGINE += app/micro.c app/shell/micro_shell.c
 endif
 
 # Of the engine, what is not on the way of a token.
@@ -226,34 +226,34 @@ RUNTIME := core/memory.c
 
 BARE := \
     platform/x86_64/apic.c \
-    platform/x86_64/boot_info.c \
-    platform/x86_64/console.c \
-    platform/x86_64/debugcon.c \
+    platform/boot/boot_info.c \
+    platform/pc/console.c \
+    platform/pc/debugcon.c \
     platform/x86_64/fault.c \
-    platform/x86_64/firmware.c \
+    platform/pc/firmware.c \
     platform/x86_64/fpu.c \
     platform/x86_64/gdt.c \
-    platform/x86_64/hpet.c \
-    platform/x86_64/i8042.c \
+    platform/pc/hpet.c \
+    platform/pc/i8042.c \
     platform/x86_64/idle.c \
     platform/x86_64/interrupts.c \
-    platform/x86_64/memory.c \
+    platform/common/memory.c \
     platform/x86_64/mtrr.c \
-    platform/x86_64/multiboot1.c \
-    platform/x86_64/multiboot2.c \
+    platform/boot/multiboot1.c \
+    platform/boot/multiboot2.c \
     platform/x86_64/paging.c \
-    platform/x86_64/panic.c \
-    platform/x86_64/parallel.c \
-    platform/x86_64/pit.c \
-    platform/x86_64/pmtimer.c \
-    platform/x86_64/power.c \
-    platform/x86_64/pvh.c \
-    platform/x86_64/screen.c \
-    platform/x86_64/serial.c \
+    platform/common/panic.c \
+    platform/common/parallel.c \
+    platform/pc/pit.c \
+    platform/pc/pmtimer.c \
+    platform/pc/power.c \
+    platform/boot/pvh.c \
+    platform/common/screen.c \
+    platform/pc/serial.c \
     platform/x86_64/smp.c \
     platform/x86_64/start.c \
     platform/x86_64/timer.c \
-    platform/x86_64/vga.c
+    platform/pc/vga.c
 BARE_ASM := boot/ap.S boot/entry.S kernel_c/platform/x86_64/isr.S
 LINKER_SCRIPT := linker/kernel.ld
 
@@ -277,11 +277,11 @@ TRIPLE_gcc := -march=x86-64 --param=min-pagesize=0
 # -ffp-contract=off and no fast-math: a float addition happens where and in the order that the source says.
 COMMON := -std=gnu11 $(if $(filter 1,$(DEBUG)),-O0,-O2) -g -gdwarf-4 -Wall -Wextra -Werror -fno-strict-aliasing \
     -ffp-contract=off -fno-math-errno -fno-omit-frame-pointer -fno-optimize-sibling-calls -ffunction-sections -fdata-sections \
-    -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated $(CCMAP) -Ikernel_c/include $(if $(filter 1,$(LM)),-DKG_LINE_MAX=4096)
+    -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated $(CCMAP) -Ikernel_c/include -Ikernel_c $(if $(filter 1,$(LM)),-DKG_LINE_MAX=4096)
 FREESTANDING := $(COMMON) $(TRIPLE_$(TOOLCHAIN)) -ffreestanding -fno-builtin -fno-pic -fno-pie -mcmodel=small -mno-red-zone \
     -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none
 SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
-# Nothing of platform/x86_64 may touch an FP register: it runs before the FPU is on, and in the panic path.
+# Nothing of platform/ but linux/ may touch an FP register: it runs before the FPU is on, and in the panic path.
 BARE_FLAGS := $(FREESTANDING) -mgeneral-regs-only
 AVX2_FLAGS := -mavx2
 # zig knows no size below -Os; its clang does.

@@ -1,7 +1,7 @@
 """Boot modules: files that a loader, or the hosted program, puts into memory beside the kernel; and texts among them.
 
 A loader hands the words behind a file's name on to the kernel, which knows by ``kind=`` what a text is
-(kernel_c/app/texts.h), and models, corpora and saved trainings by their content.
+(kernel_c/app/chat/texts.h), and models, corpora and saved trainings by their content.
 """
 
 from __future__ import annotations

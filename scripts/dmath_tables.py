@@ -1,4 +1,4 @@
-"""Writes kernel_c/core/dmath_tables.h: the numbers that kg_exp, kg_log, kg_pow, kg_sin and kg_cos look up.
+"""Writes kernel_c/math/dmath_tables.h: the numbers that kg_exp, kg_log, kg_pow, kg_sin and kg_cos look up.
 
 Run it as ``python scripts/dmath_tables.py`` (needs mpmath). A number of many digits is kept as a sum of doubles: the
 first has so few bits that a multiplication by a small integer is exact, the last takes the rest, rounded to nearest.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import mpmath
 
-TARGET = Path(__file__).resolve().parent.parent / "kernel_c" / "core" / "dmath_tables.h"
+TARGET = Path(__file__).resolve().parent.parent / "kernel_c" / "math" / "dmath_tables.h"
 
 EXP_PARTS = 64  # 2^(i / 64)
 LOG_PARTS = 128  # the mantissa is near 1 + i / 128

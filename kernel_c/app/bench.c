@@ -1,8 +1,8 @@
 /* How fast is it here? See bench.h. */
 #include "bench.h"
 
+#include "app/events/print.h"
 #include "generation.h"
-#include "print.h"
 
 #define KG_BENCH_TOKENS 4096 /* without a clock */
 

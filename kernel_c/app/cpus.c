@@ -1,7 +1,7 @@
 #include "cpus.h"
 
-#include "events.h"
-#include "print.h"
+#include "app/events/events.h"
+#include "app/events/print.h"
 
 void kg_cpus_start(struct kgpt *k)
 {

@@ -3,7 +3,7 @@
 #ifndef KGPT_APP_ENGINE_H
 #define KGPT_APP_ENGINE_H
 
-#include "commands.h"
+#include "app/shell/commands.h"
 #include "kgpt.h"
 
 /* What this engine presumes where the command line says nothing, on top of kg_config_defaults. */

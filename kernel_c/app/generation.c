@@ -1,10 +1,10 @@
 /* A generation as people and programs see it: see generation.h. */
 #include "generation.h"
 
-#include "events.h"
+#include "app/events/events.h"
+#include "app/events/print.h"
+#include "app/events/statusline.h"
 #include "kgpt/str.h"
-#include "print.h"
-#include "statusline.h"
 
 /* One generation, as its observer sees it. */
 struct show {

@@ -2,7 +2,8 @@
 #ifndef KGPT_APP_KGPT_H
 #define KGPT_APP_KGPT_H
 
-#include "input.h"
+#include "app/shell/input.h"
+#include "app/shell/lineedit.h"
 #include "kgpt/arena.h"
 #include "kgpt/config.h"
 #include "kgpt/generate.h"
@@ -10,7 +11,6 @@
 #include "kgpt/ops.h"
 #include "kgpt/platform.h"
 #include "kgpt/session.h"
-#include "lineedit.h"
 
 /* What the run needs of the arena, in bytes. */
 struct kg_needs {

@@ -1,15 +1,15 @@
 /* The engine of an image for language models: see engine.h and lm.h. */
 #include "lm.h"
 
+#include "app/chat/texts.h"
+#include "app/events/events.h"
+#include "app/events/print.h"
+#include "app/events/report.h"
+#include "app/events/verdict.h"
+#include "app/shell/reader.h"
 #include "cpus.h"
 #include "engine.h"
-#include "events.h"
 #include "module.h"
-#include "print.h"
-#include "reader.h"
-#include "report.h"
-#include "texts.h"
-#include "verdict.h"
 
 #include "kgpt/cpu.h"
 #include "kgpt/crc32.h"

@@ -2,7 +2,7 @@
 #ifndef KGPT_APP_LM_H
 #define KGPT_APP_LM_H
 
-#include "commands.h"
+#include "app/shell/commands.h"
 #include "kgpt.h"
 #include "kgpt/chat.h"
 #include "kgpt/gguf.h"

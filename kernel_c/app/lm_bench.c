@@ -1,9 +1,9 @@
 /* How fast is it here? In the shape of llama-bench: a prompt of pp tokens, and tg tokens one by one. */
 #include "lm.h"
 
+#include "app/events/print.h"
+#include "app/shell/shell.h"
 #include "generation.h"
-#include "print.h"
-#include "shell.h"
 
 #include "kgpt/format.h"
 #include "kgpt/math.h"

@@ -1,13 +1,13 @@
 /* The run, as a table of contents: announce the machine, read the command line, check model and memory, carve the
  * memory, and do what was asked. Whatever is refused ends the run with KG_EXIT_REFUSED and a reason. */
+#include "app/chat/texts.h"
+#include "app/events/events.h"
+#include "app/events/report.h"
+#include "app/events/statusline.h"
+#include "app/events/verdict.h"
 #include "cpus.h"
 #include "engine.h"
-#include "events.h"
-#include "report.h"
 #include "selftest.h"
-#include "statusline.h"
-#include "texts.h"
-#include "verdict.h"
 
 #include "kgpt/mem.h"
 

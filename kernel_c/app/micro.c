@@ -1,15 +1,15 @@
 /* The engine of an image with a microgpt: see engine.h. */
 #include "engine.h"
 
-#include "events.h"
+#include "app/chat/texts.h"
+#include "app/cmdline/keys.h"
+#include "app/events/events.h"
+#include "app/events/print.h"
+#include "app/events/report.h"
+#include "app/events/verdict.h"
+#include "app/shell/reader.h"
+#include "app/training/training.h"
 #include "generation.h"
-#include "keys.h"
-#include "print.h"
-#include "reader.h"
-#include "report.h"
-#include "texts.h"
-#include "training.h"
-#include "verdict.h"
 
 #include "kgpt/str.h"
 

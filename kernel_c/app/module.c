@@ -1,9 +1,9 @@
 /* See module.h. */
 #include "module.h"
 
-#include "print.h"
-#include "statusline.h"
-#include "words.h"
+#include "app/cmdline/words.h"
+#include "app/events/print.h"
+#include "app/events/statusline.h"
 
 #include "kgpt/format.h"
 #include "kgpt/mem.h"

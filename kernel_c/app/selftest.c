@@ -1,10 +1,10 @@
 /* Runs the self-tests that are linked in: see selftest.h and kgpt/test.h. */
 #include "selftest.h"
 
-#include "events.h"
+#include "app/events/events.h"
+#include "app/events/print.h"
 #include "kgpt/str.h"
 #include "kgpt/test.h"
-#include "print.h"
 
 static bool selected(const char *name, const char *filter)
 {

@@ -1,4 +1,4 @@
-"""A chat template in pieces, and how a conversation is put together of them: kernel_c/lm/chat.c in Python."""
+"""A chat template in pieces, and how a conversation is put together of them: kernel_c/infer/chat.c in Python."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a template makes of an earlier reply: which parts of its thinking aloud it keeps, and what it trims.
 
-kernel_c/lm/chat_reply.c does the same in C. A reply may hold a thought: ``<think>`` … ``</think>``, where the
+kernel_c/infer/chat_reply.c does the same in C. A reply may hold a thought: ``<think>`` … ``</think>``, where the
 opening tag often stands in the template's own text. ``find_rule`` tries the rules that public templates follow on
 replies whose rendering is known, and takes the first, and so the simplest, that explains them all.
 """

@@ -1,7 +1,7 @@
 """Text for GRUB, and what becomes of it: grub.cfg is read much like a shell's script, then GRUB writes a command line.
 
 Of the words of a command GRUB makes one line: it puts a backslash before each of \\ ' " and quotes around a word with a
-space in it, key and all: ``prompt=a b`` becomes ``"prompt=a b"``. kernel_c/app/words.c undoes that.
+space in it, key and all: ``prompt=a b`` becomes ``"prompt=a b"``. kernel_c/app/cmdline/words.c undoes that.
 """
 
 from __future__ import annotations

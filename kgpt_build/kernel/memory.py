@@ -126,7 +126,7 @@ def _microgpt_needs(end: int, model: BlobInfo) -> Needs:
 def lm_session(sizes: LmSizes, n_ctx: int = 0, kv: str = "f16") -> tuple[int, int]:
     """Bytes of the KV cache and of the rest of a conversation; ``n_ctx`` 0 is the kernel's default.
 
-    The sums are those of kernel_c/lm/session.c, rounded up; tables of the vocabulary and the sampler's are estimates.
+    The sums are those of kernel_c/infer/session.c, rounded up; tables of the vocabulary and the sampler are estimates.
     """
     n_ctx = min(n_ctx or DEFAULT_CTX, sizes.n_ctx)
     q, kv_dim = sizes.n_head * sizes.head_dim, sizes.n_head_kv * sizes.head_dim

@@ -1,6 +1,6 @@
 """The architectures of language models as the reference sees them: what a block does, apart from its tensors' names.
 
-Written from the models' papers and configurations, not from ``kernel_c/lm/arch.c``: where the two disagree, a test
+Written from the models' papers and configurations, not from ``kernel_c/infer/arch.c``: where the two disagree, a test
 fails.
 """
 

@@ -1,4 +1,4 @@
-"""How a kernel with a language model chooses a token: kernel_c/lm/lm_sampler.c, operation by operation.
+"""How a kernel with a language model chooses a token: kernel_c/infer/lm_sampler.c, operation by operation.
 
 It is what comes before top_p; the rest is that of a microgpt (``sampler``). The same logits and random numbers give
 the same token.

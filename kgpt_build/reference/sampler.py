@@ -17,7 +17,7 @@ from kgpt_build.reference.rng import Xoshiro
 
 F32 = np.float32
 
-# kg_expf's constants (kernel_c/core/math.c)
+# kg_expf's constants (kernel_c/math/math.c)
 _EXP_MIN = F32(-103.9721)
 _LOG2_E = F32(1.44269504)
 _LN2_HIGH, _LN2_LOW = F32(float.fromhex("0x1.62e4p-1")), F32(float.fromhex("0x1.7f7d1cp-20"))

@@ -4,8 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "engine.h"
-#include "keys.h"
+#include "app/cmdline/keys.h"
+#include "app/engine.h"
 #include "promise.h"
 
 #define TEXT_MAX 6000 /* longer than a command line may be */

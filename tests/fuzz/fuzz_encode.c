@@ -8,7 +8,7 @@
 #include "kgpt/utf8.h"
 #include "kgpt/vocab.h"
 #include "promise.h"
-#include "unicode.h"
+#include "tokenizer/unicode.h"
 
 #define FILE_MAX 32768
 #define MOST_VOCABS 128

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "lineedit_parts.h"
+#include "app/shell/lineedit_parts.h"
 #include "promise.h"
 
 #define PROMPT "kgpt> "

@@ -6,8 +6,8 @@
 
 #include "checked_arena.h"
 #include "kgpt/lm.h"
+#include "ops/quant/versions.h"
 #include "promise.h"
-#include "versions.h"
 
 #define N_TOKENS 5
 #define MOST_WORK (1u << 22) /* parameters times layers: more takes too long, and tells nothing new */

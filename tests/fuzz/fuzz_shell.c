@@ -5,12 +5,12 @@
 #include <setjmp.h>
 #include <string.h>
 
+#include "app/lm.h"
 #include "checked_arena.h"
 #include "kgpt/model_data.h"
 #include "kgpt/platform.h"
 #include "kgpt/test.h"
 #include "kgpt/utf8.h"
-#include "lm.h"
 #include "promise.h"
 
 #define CMDLINE_MAX 300

@@ -27,10 +27,7 @@ ONCE = {"kernel_c/app/lm.c": [f"-Dkg_{name}_open=opened_{name}" for name in ("gg
 
 FLAGS = ["-std=gnu11", "-g", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-omit-frame-pointer", "-D_GNU_SOURCE"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
-INCLUDES = [
-    f"-I{folder}"
-    for folder in ("kernel_c/include", "kernel_c/app", "kernel_c/tokenizer", "kernel_c/ops/quant", "tests/fuzz")
-]
+INCLUDES = [f"-I{folder}" for folder in ("kernel_c/include", "kernel_c", "tests/fuzz")]
 
 _CORE = [f"kernel_c/core/{name}.c" for name in ("crc32", "error", "format", "parse", "str", "utf8")]
 _GGUF = [
@@ -50,12 +47,12 @@ _VOCAB = [
 ]
 _MODEL = [
     *(
-        f"kernel_c/lm/{name}.c"
+        f"kernel_c/infer/{name}.c"
         for name in ("arch", "attention", "forward", "kv", "lm_fields", "lm_hparams", "lm_model", "lm_tensors")
     ),
-    *(f"kernel_c/lm/{name}.c" for name in ("rope", "rows", "session", "vector")),
+    *(f"kernel_c/infer/{name}.c" for name in ("rope", "rows", "session", "vector")),
     *(f"kernel_c/ops/quant/{name}.c" for name in ("act", "float_ref", "ref", "unpack")),
-    *(f"kernel_c/core/{name}.c" for name in ("dmath", "dmath_trig", "math")),
+    *(f"kernel_c/math/{name}.c" for name in ("dmath", "dmath_trig", "math")),
     *_GGUF,
     *_CORE,
 ]
@@ -166,8 +163,8 @@ _ACPI_WORDS = (
     ),
 )
 _NUMBERS = (
-    *("kernel_c/ops/*", "kernel_c/lm/vector.c", "kernel_c/core/dmath*.c"),
-    *(f"kernel_c/core/{name}.c" for name in ("crc32", "math", "random")),
+    *("kernel_c/ops/*", "kernel_c/infer/vector.c", "kernel_c/math/dmath*.c"),
+    *("kernel_c/core/crc32.c", "kernel_c/math/math.c", "kernel_c/math/random.c"),
 )
 """Sources that compute much and decide nothing."""
 
@@ -177,9 +174,9 @@ def _application() -> tuple[str, ...]:
     text = (ROOT / "kernel_c" / "kernel.mk").read_text(encoding="utf-8").replace("\\\n", " ")
     lists = dict(re.findall(r"^(\w+) :=(.*)$", text, re.MULTILINE))
     names = " ".join(lists[name] for name in lists if name.startswith(("ENGINE", "LM_"))).split()
-    others = ("core/arena.c", "app/micro.c", "app/micro_shell.c")
+    others = ("core/arena.c", "app/micro.c", "app/shell/micro_shell.c")
     sources = [name for name in names if name.endswith(".c") and not name.endswith("_test.c") and name not in others]
-    return (*(f"kernel_c/{name}" for name in sources), "kernel_c/app/training_absent.c")
+    return (*(f"kernel_c/{name}" for name in sources), "kernel_c/app/training/training_absent.c")
 
 
 TARGETS = {
@@ -189,15 +186,15 @@ TARGETS = {
         Target(
             "cmdline",
             (
-                *(f"kernel_c/app/{name}.c" for name in ("cmdline", "lm_config", "words")),
+                *(f"kernel_c/app/cmdline/{name}.c" for name in ("cmdline", "lm_config", "words")),
                 *(
                     "kernel_c/train/shape.c",
-                    "kernel_c/lm/lm_sampler.c",
+                    "kernel_c/infer/lm_sampler.c",
                     "kernel_c/engine/sampler.c",
-                    "kernel_c/core/math.c",
-                    "kernel_c/core/random.c",
+                    "kernel_c/math/math.c",
+                    "kernel_c/math/random.c",
                 ),
-                *("kernel_c/core/dmath.c", "kernel_c/core/dmath_trig.c", "tests/fuzz/checked_arena.c"),
+                *("kernel_c/math/dmath.c", "kernel_c/math/dmath_trig.c", "tests/fuzz/checked_arena.c"),
                 *_CORE,
             ),
             600,
@@ -205,7 +202,7 @@ TARGETS = {
         ),
         Target(
             "lineedit",
-            (*(f"kernel_c/app/{name}.c" for name in ("lineedit", "lineedit_draw", "lineedit_history")), *_CORE),
+            (*(f"kernel_c/app/shell/{name}.c" for name in ("lineedit", "lineedit_draw", "lineedit_history")), *_CORE),
             256,
             macros=("KG_LINE_MAX=40", "KG_LINE_COLUMNS=24"),  # so that short inputs fill them
             words=_TYPED,
@@ -232,7 +229,7 @@ TARGETS = {
         Target("acpi", (*_ACPI, *_CORE), 1024, words=_ACPI_WORDS),
         Target(
             "chat",
-            ("kernel_c/lm/chat.c", "kernel_c/lm/chat_reply.c", *_CORE),
+            ("kernel_c/infer/chat.c", "kernel_c/infer/chat_reply.c", *_CORE),
             2048,
             words=("KGCT", "</think>\\x0a", "<|im_end|>"),
         ),

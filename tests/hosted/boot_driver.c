@@ -1,6 +1,6 @@
 /* What a loader passes, read on a made-up loader's behalf: for ctypes. */
-#include "../../kernel_c/platform/x86_64/boot_info.c"
-#include "../../kernel_c/platform/x86_64/multiboot1.c"
+#include "../../kernel_c/platform/boot/boot_info.c"
+#include "../../kernel_c/platform/boot/multiboot1.c"
 
 void kg_pvh_read(struct kg_boot *boot, uint32_t info)
 {

@@ -1,7 +1,7 @@
 /* The driver of the keyboard controller, on the test's ports. */
 #include "ports.h"
 
-#include "../../kernel_c/platform/x86_64/i8042.c"
+#include "../../kernel_c/platform/pc/i8042.c"
 
 /* As a machine that is switched on does. */
 void driver_start(void);

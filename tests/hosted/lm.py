@@ -28,10 +28,11 @@ def in_makefile(*names: str) -> list[str]:
 
 def sources() -> list[str]:
     """Everything the driver is linked from."""
-    core = ("arena", "cpu", "error", "format", "math", "str", "utf8")
+    core = ("arena", "cpu", "error", "format", "str", "utf8")
     return [
         "tests/hosted/lm_driver.c",
         *(f"kernel_c/core/{name}.c" for name in core),
+        "kernel_c/math/math.c",
         "kernel_c/ops/ops.c",
         "kernel_c/ops/ref/matmul_ref.c",
         *(f"kernel_c/ops/x86/matmul_{isa}.c" for isa in ("avx2", "avx512")),

@@ -17,11 +17,11 @@ from kgpt_build.reference.lm_sampler import Candidates, LmSampling
 SOURCES = [
     "tests/hosted/lm_text_driver.c",
     *SELFTEST_DRIVER,
-    *(f"kernel_c/core/{name}.c" for name in ("arena", "crc32", "dmath", "error", "format", "math", "random")),
-    *(f"kernel_c/core/{name}.c" for name in ("str", "utf8")),
+    *(f"kernel_c/core/{name}.c" for name in ("arena", "crc32", "error", "format", "str", "utf8")),
+    *(f"kernel_c/math/{name}.c" for name in ("dmath", "math", "random")),
     "kernel_c/engine/sampler.c",
     *(
-        f"kernel_c/lm/{name}.c"
+        f"kernel_c/infer/{name}.c"
         for name in ("chat", "chat_reply", "chat_test", "lm_sampler", "lm_sampler_test", "stream", "stream_test")
     ),
 ]

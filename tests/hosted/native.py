@@ -13,7 +13,7 @@ SELFTEST_DRIVER = ("tests/hosted/selftest_driver.c", "kernel_c/core/test.c")
 """What a library needs besides KG_TESTs for ``selftests``."""
 
 _FLAGS = [
-    *("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-Ikernel_c/include"),
+    *("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-Ikernel_c/include", "-Ikernel_c"),
     *("-ffreestanding", "-fno-builtin", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-math-errno"),
     *("-fPIC", "-nostdlib"),
 ]

@@ -1,4 +1,4 @@
-/* platform/x86_64/power.c and firmware.c on a made-up machine, for ctypes: what they write to its ports and registers, in order. */
+/* platform/pc/power.c and firmware.c on a made-up machine, for ctypes: what they write to its ports and registers, in order. */
 #include "../../kernel_c/platform/x86_64/io.h"
 
 #include <stddef.h>
@@ -21,8 +21,8 @@ static void fake_interrupts_off(void)
 #define kg_cpuid fake_cpuid
 #define kg_halt fake_halt
 #define kg_interrupts_off fake_interrupts_off
-#include "../../kernel_c/platform/x86_64/firmware.c"
-#include "../../kernel_c/platform/x86_64/power.c"
+#include "../../kernel_c/platform/pc/firmware.c"
+#include "../../kernel_c/platform/pc/power.c"
 
 #define MOST_WRITES 64
 

@@ -58,8 +58,8 @@ static uint64_t fake_tsc(void)
 #undef MSR_APIC_BASE
 #undef CPUID1_EDX_APIC
 #undef MAX_SPINS
+#include "../../kernel_c/platform/common/parallel.c"
 #include "../../kernel_c/platform/x86_64/mtrr.c"
-#include "../../kernel_c/platform/x86_64/parallel.c"
 #define prepare_8259 idle_prepare_8259
 #define kg_apic_init(largest) ((void)(largest), NULL)
 #define kg_apic_timer(count) ((void)(count))

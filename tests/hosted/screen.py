@@ -16,7 +16,7 @@ from kgpt_build.headers import font
 SOURCES = [
     "tests/hosted/screen_driver.c",
     *(f"kernel_c/console/{name}.c" for name in ("font", "pixels", "terminal", "writer")),
-    *(f"kernel_c/app/{name}.c" for name in ("lineedit", "lineedit_draw", "lineedit_history")),
+    *(f"kernel_c/app/shell/{name}.c" for name in ("lineedit", "lineedit_draw", "lineedit_history")),
     *("kernel_c/core/format.c", "kernel_c/core/str.c", "kernel_c/core/utf8.c"),
 ]
 COLOURS = (

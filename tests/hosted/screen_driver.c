@@ -1,6 +1,6 @@
 /* The screen without its hardware, for tests/hosted/screen.py: one terminal, its pixels in memory that the tests own,
  * and a line editor that types on it; and a writer to anything, for tests/hosted/test_writer.py. */
-#include "../../kernel_c/app/lineedit.h"
+#include "../../kernel_c/app/shell/lineedit.h"
 #include "kgpt/mem.h"
 #include "kgpt/pixels.h"
 #include "kgpt/terminal.h"

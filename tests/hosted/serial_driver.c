@@ -1,7 +1,7 @@
 /* The driver of the serial port, on the test's ports. */
 #include "ports.h"
 
-#include "../../kernel_c/platform/x86_64/serial.c"
+#include "../../kernel_c/platform/pc/serial.c"
 
 /* As a machine that is switched on does. */
 bool driver_start(void);

@@ -133,7 +133,7 @@ def test_a_header_that_changed_compiles_what_includes_it(
     header.write_bytes(header.read_bytes() + b"/* changed */")
     compiled = set(build(settings).compiled)
     assert users & set(first.compiled) <= compiled < set(first.compiled)
-    nearer = own_sources / "kernel_c" / "app" / "kgpt"
+    nearer = app / "events" / "kgpt"
     nearer.mkdir()
     shutil.copy(own_sources / "kernel_c" / "include" / "kgpt" / "status.h", nearer / "status.h")
     compiled = set(build(settings).compiled)

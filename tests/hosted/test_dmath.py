@@ -14,7 +14,7 @@ import mpmath
 import pytest
 from native import ROOT, real_function, shared_object
 
-SOURCES = ["kernel_c/core/dmath.c", "kernel_c/core/dmath_trig.c"]
+SOURCES = ["kernel_c/math/dmath.c", "kernel_c/math/dmath_trig.c"]
 COUNT = 3000
 NORMAL, DENORMAL = 0.6, 0.8
 """The bounds in kgpt/dmath.h, in ulp."""

@@ -152,7 +152,7 @@ class Pc(Machine):
 
 
 class Driver:
-    """platform/x86_64/i8042.c on a machine's ports."""
+    """platform/pc/i8042.c on a machine's ports."""
 
     def __init__(self, library: ctypes.CDLL, machine: Machine) -> None:
         self.machine = machine

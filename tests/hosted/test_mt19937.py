@@ -37,7 +37,7 @@ class Generator(ctypes.Structure):
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    sources = ["kernel_c/core/mt19937.c", "kernel_c/core/dmath.c", "kernel_c/core/dmath_trig.c"]
+    sources = ["kernel_c/math/mt19937.c", "kernel_c/math/dmath.c", "kernel_c/math/dmath_trig.c"]
     library = shared_object(tmp_path_factory.mktemp("mt19937"), sources)
     library.kg_mt19937_seed.argtypes = [ctypes.POINTER(Generator), ctypes.c_uint64]
     library.kg_mt19937_next.restype = library.kg_mt19937_below.restype = ctypes.c_uint32

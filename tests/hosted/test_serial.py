@@ -61,7 +61,7 @@ class Uart:
 
 
 class Driver:
-    """platform/x86_64/serial.c on such a port."""
+    """platform/pc/serial.c on such a port."""
 
     def __init__(self, library: ctypes.CDLL, uart: Uart) -> None:
         # Kept, since C holds no reference.

@@ -18,8 +18,8 @@ _KEY = re.compile(r'(?:\{\.name = |COUNT\(|DECIMAL\(|COUNT_OF_TRAIN\(|DOUBLE_OF_
 
 def _keys() -> set[str]:
     """The words of the kernel's command line."""
-    app = source_root() / "kernel_c" / "app"
-    return {key for name in ("cmdline.c", "lm_config.c") for key in _KEY.findall((app / name).read_text())}
+    cmdline = source_root() / "kernel_c" / "app" / "cmdline"
+    return {key for name in ("cmdline.c", "lm_config.c") for key in _KEY.findall((cmdline / name).read_text())}
 
 
 def test_every_word_of_the_command_line_is_described() -> None:

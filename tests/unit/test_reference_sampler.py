@@ -41,7 +41,7 @@ def test_xoshiro_is_the_published_one() -> None:
 
 
 def test_golden_streams() -> None:
-    """What kernel_c/core/random.c must give too."""
+    """What kernel_c/math/random.c must give too."""
     streams = [(0, 0), (42, 0), (42, 1), (42, 19), ((1 << 64) - 1, 999_999)]
     found = [
         {"seed": seed, "sample": i, "next": [f"{rng.next():016x}" for _ in range(4)], "uniform": float(rng.uniform())}

@@ -1,5 +1,5 @@
 /* A language model from a GGUF file, and one conversation with it. A model is immutable; a session is what changes. One
- * description of a block (struct kg_lm_arch) says what an architecture does; lm/forward.c does what the description
+ * description of a block (struct kg_lm_arch) says what an architecture does; infer/forward.c does what the description
  * says. */
 #ifndef KGPT_LM_H
 #define KGPT_LM_H
@@ -14,8 +14,8 @@
 #include "kgpt/quant.h"
 #include "kgpt/workers.h"
 
-struct kg_lm_layer; /* lm/lm_model.h */
-struct kg_lm_arch;  /* lm/arch.h: the description of a block, in data */
+struct kg_lm_layer; /* infer/lm_model.h */
+struct kg_lm_arch;  /* infer/arch.h: the description of a block, in data */
 
 struct kg_lm_model {
     const struct kg_gguf *gguf;
@@ -29,7 +29,7 @@ struct kg_lm_model {
     uint64_t weight_bytes;
     struct kg_matrix embeddings, output; /* (n_vocab, n_embd); the same one where they are tied */
     const struct kg_lm_layer *layers;
-    const struct kg_lm_extra *extra; /* lm/lm_model.h: rope, norms, scales */
+    const struct kg_lm_extra *extra; /* infer/lm_model.h: rope, norms, scales */
 };
 
 /* Names of the supported architectures ("llama", …), NULL at the end. */
@@ -72,7 +72,7 @@ struct kg_lm_session {
     uint32_t n_past;  /* positions filled */
     uint32_t *tokens; /* (n_ctx): what fills them */
     float *logits;    /* (n_vocab) of the last token; with all_logits (n, n_vocab) of the tokens of the last batch */
-    struct kg_lm_state *state; /* lm/session.c's own */
+    struct kg_lm_state *state; /* infer/session.c's own */
     /* called, where it is there, with the residual stream (n_embd) of a batch's last token: after "embed", after a
      * layer's "attn" and "ffn", and after the final "norm" if logits are computed */
     void (*probe)(void *context, const char *what, uint32_t layer, const float *values, size_t n);

@@ -1,6 +1,6 @@
 /* Which token comes next. The order is llama.cpp's: top_k, top_p, min_p, temperature.
  *
- * The one sampler of both engines: lm/lm_sampler.c puts before it what only language models have, and selects top_k of a large
+ * The one sampler of both engines: infer/lm_sampler.c puts before it what only language models have, and selects top_k of a large
  * vocabulary faster. Candidates are sorted, and sums are taken in their order, in single precision. */
 #ifndef KGPT_SAMPLER_H
 #define KGPT_SAMPLER_H

@@ -4,8 +4,8 @@
 
 #include "interrupts.h"
 #include "io.h"
-#include "memory.h"
 #include "paging.h"
+#include "platform/common/memory.h"
 
 #define MSR_APIC_BASE 0x1B
 #define APIC_ENABLED (1ull << 11)

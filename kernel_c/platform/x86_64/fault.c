@@ -5,7 +5,7 @@
 #include "kgpt/platform.h"
 #include "kgpt/str.h"
 #include "paging.h"
-#include "vga.h"
+#include "platform/pc/vga.h"
 
 static uint8_t not_code[16] = {0xC3}; /* ret, in a page of data */
 static volatile uint64_t sink;

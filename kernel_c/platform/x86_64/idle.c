@@ -6,11 +6,11 @@
 #include <stddef.h>
 
 #include "apic.h"
-#include "i8042.h"
 #include "interrupts.h"
 #include "io.h"
 #include "kgpt/platform.h"
-#include "serial.h"
+#include "platform/pc/i8042.h"
+#include "platform/pc/serial.h"
 
 #define PIC1 0x20
 #define PIC2 0xA0

@@ -1,7 +1,7 @@
 #include "paging.h"
 
 #include "io.h"
-#include "memory.h"
+#include "platform/common/memory.h"
 
 #define PRESENT (1ull << 0)
 #define WRITE (1ull << 1)

@@ -6,16 +6,16 @@
 
 #include "apic.h"
 #include "fault.h"
-#include "firmware.h"
 #include "fpu.h"
 #include "interrupts.h"
 #include "io.h"
 #include "kgpt/arena.h"
 #include "kgpt/mem.h"
 #include "kgpt/platform.h"
-#include "memory.h"
 #include "mtrr.h"
 #include "paging.h"
+#include "platform/common/memory.h"
+#include "platform/pc/firmware.h"
 #include "timer.h"
 
 #define INIT_US 10000

@@ -1,16 +1,16 @@
 /* The boot, as a table of contents: from the loader's two registers to kg_main. */
-#include "boot.h"
-#include "debugcon.h"
-#include "firmware.h"
 #include "fpu.h"
 #include "gdt.h"
-#include "i8042.h"
 #include "interrupts.h"
 #include "kgpt/platform.h"
-#include "memory.h"
 #include "paging.h"
-#include "screen.h"
-#include "serial.h"
+#include "platform/boot/boot.h"
+#include "platform/common/memory.h"
+#include "platform/common/screen.h"
+#include "platform/pc/debugcon.h"
+#include "platform/pc/firmware.h"
+#include "platform/pc/i8042.h"
+#include "platform/pc/serial.h"
 #include "smp.h"
 
 _Noreturn void kg_start(uint32_t magic, uint32_t info);

@@ -1,4 +1,4 @@
-"""What the fields "ARCH.…" of a language model may hold: kernel_c/lm/fields.def, obeyed as the kernel obeys it.
+"""What the fields "ARCH.…" of a language model may hold: kernel_c/infer/fields.def, obeyed as the kernel obeys it.
 
 The rows are obeyed from the top, so that both sides name the same field of a file with more than one fault.
 """

@@ -47,7 +47,7 @@ _SIZES = {
     "n_head": "head_count",
     "n_head_kv": "head_count_kv",
 }
-_EPS = "rms_epsilon"  # as the others, by its name in kernel_c/lm/fields.def
+_EPS = "rms_epsilon"  # as the others, by its name in kernel_c/infer/fields.def
 
 
 def load_gguf(path: Path) -> Model:

@@ -25,7 +25,7 @@ NO_CHAT = "none"
 """The name of a template for an image that shall not chat."""
 
 MOST_CTX = 1 << 20
-"""KG_LM_MOST_CTX of kernel_c/lm/lm_model.h: positions beyond it are never used."""
+"""KG_LM_MOST_CTX of kernel_c/infer/lm_model.h: positions beyond it are never used."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The kernel's tables of language models, read as text: kernel_c/lm/arch.def and fields.def.
+"""The kernel's tables of language models, read as text: kernel_c/infer/arch.def and fields.def.
 
 A row is a call of a macro, KG_NAME(arguments). What the rows mean stands at the top of each file.
 """
@@ -27,8 +27,8 @@ class Row(NamedTuple):
 
 @cache
 def rows(name: str) -> tuple[Row, ...]:
-    """The rows of kernel_c/lm/``name``, in their order. Raises KgptError where it cannot be read."""
-    path = source_root() / "kernel_c" / "lm" / name
+    """The rows of kernel_c/infer/``name``, in their order. Raises KgptError where it cannot be read."""
+    path = source_root() / "kernel_c" / "infer" / name
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

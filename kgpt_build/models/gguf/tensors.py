@@ -1,6 +1,6 @@
 """Which tensors an architecture has: what a file must hold, and may hold, to be a model of it.
 
-The table is kernel_c/lm/arch.def, for the kernel too.
+The table is kernel_c/infer/arch.def, for the kernel too.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def check_tensors(
 ) -> None:
     """Refuse ``tensors`` that are not those of ``arch``: unexpected, of another shape, missing. Raises KgptError.
 
-    The order is the kernel's (kernel_c/lm/lm_tensors.c), so that both name the same one. ``longrope``: the fields say
-    that RoPE's factors are tensors.
+    The order is the kernel's (kernel_c/infer/lm_tensors.c), so that both name the same one. ``longrope``: the fields
+    say that RoPE's factors are tensors.
     """
     of = ARCHITECTURES[arch]
     model = f"a {arch} of {counted(n_layer, 'layer')}"

@@ -1,0 +1,51 @@
+/* The machine channel: one function for each event of docs/events.md. They do nothing where nobody listens. */
+#ifndef KGPT_APP_EVENTS_H
+#define KGPT_APP_EVENTS_H
+
+#include "app/kgpt.h"
+#include "kgpt/json.h"
+#include "kgpt/train_corpus.h"
+#include "kgpt/train_shape.h"
+
+/* Bytes that the longest event of any model can take: the command line in `boot`. */
+#define KG_EVENT_LINE_MIN (6 * KG_CMDLINE_MAX + 4096)
+
+/* Bytes that the events of `model` can take. */
+uint64_t kg_event_line_size(const struct kg_model *model);
+
+struct kg_stats {
+    struct kg_totals totals;
+    uint64_t ticks, ticks_hz, us, first_token_ticks;
+};
+
+/* Opens an event in the line; false where nobody listens, or before there is a line. Then sends it. For events that are told elsewhere. */
+bool kg_event_begin(struct kgpt *k, struct kg_json *json, const char *event);
+void kg_event_send(struct kgpt *k, struct kg_json *json);
+
+void kg_event_boot(struct kgpt *k);
+void kg_event_cpu(struct kgpt *k);
+void kg_event_cpus(struct kgpt *k, const struct kg_cpus *cpus);
+void kg_event_model(struct kgpt *k);
+void kg_event_memory(struct kgpt *k);
+void kg_event_ready(struct kgpt *k, uint64_t ticks);
+void kg_event_config(struct kgpt *k, const struct kg_request *request);
+void kg_event_token(struct kgpt *k, const struct kg_token *token);
+void kg_event_logits(struct kgpt *k, uint32_t sample, uint32_t pos, uint32_t token, const float *logits,
+                     uint32_t n_vocab);
+void kg_event_sample(struct kgpt *k, const struct kg_document *document);
+void kg_event_stats(struct kgpt *k, const struct kg_stats *stats);
+void kg_event_shell(struct kgpt *k, const char *prompt);
+void kg_event_test(struct kgpt *k, const char *name, bool ok, const char *message);
+void kg_event_tests(struct kgpt *k, uint32_t passed, uint32_t failed);
+void kg_event_error(struct kgpt *k, const struct kg_error *error);
+void kg_event_corpus(struct kgpt *k, const struct kg_corpus *corpus, uint32_t train, uint32_t validation);
+void kg_event_training(struct kgpt *k, const char *method, uint32_t batch, const struct kg_shape *shape, uint64_t seed,
+                       uint64_t first_step);
+void kg_event_step(struct kgpt *k, uint64_t step, double loss, double lr);
+void kg_event_preview(struct kgpt *k, uint64_t step, const struct kg_document *document);
+void kg_event_eval(struct kgpt *k, uint64_t step, double loss);
+/* The event, and behind it the bytes themselves. */
+void kg_event_blob(struct kgpt *k, const char *name, uint64_t step, double loss, const void *bytes, uint64_t size);
+void kg_event_exit(struct kgpt *k, enum kg_exit code, const char *reason);
+
+#endif

@@ -1,0 +1,173 @@
+/* Commands that are typed: see commands.h. */
+#include "commands.h"
+
+#include "app/events/events.h"
+#include "app/events/print.h"
+#include "kgpt/mem.h"
+#include "kgpt/str.h"
+
+#define MOST_COMMANDS 40 /* of all tables, for suggestions */
+
+void kg_say_refused(struct kgpt *k, const struct kg_error *error)
+{
+    kg_print_error(error);
+    kg_event_error(k, error);
+}
+
+char *kg_cut_word(char *text)
+{
+    while (*text && *text != ' ' && *text != '\n') {
+        text++;
+    }
+    while (*text == ' ' || *text == '\n') {
+        *text++ = '\0';
+    }
+    return text;
+}
+
+/* Number i of all tables; NULL past the last. */
+static const struct kg_command *command_at(const struct kg_commands *commands, size_t i)
+{
+    for (const struct kg_command *const *table = commands->tables; *table; table++) {
+        for (const struct kg_command *command = *table; command->name; command++) {
+            if (i-- == 0) {
+                return command;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* How many bytes of `line` are its first word? */
+static size_t word_length(const char *line)
+{
+    size_t n = 0;
+    while (line[n] && line[n] != ' ' && line[n] != '\n') {
+        n++;
+    }
+    return n;
+}
+
+const struct kg_command *kg_commands_find(const struct kg_commands *commands, const char *line)
+{
+    const struct kg_command *command;
+    size_t n = word_length(line);
+    for (size_t i = 0; (command = command_at(commands, i)); i++) {
+        if (kg_strlen(command->name) == n && memcmp(command->name, line, n) == 0) {
+            return command;
+        }
+    }
+    return NULL;
+}
+
+static void refuse_unknown(const struct kg_commands *commands, struct kgpt *k, const char *name)
+{
+    struct kg_error error;
+    const struct kg_command *command;
+    const char *names[MOST_COMMANDS + 1] = {NULL};
+    for (size_t i = 0; i < MOST_COMMANDS && (command = command_at(commands, i)); i++) {
+        names[i] = command->name;
+    }
+    kg_error_set(&error, KG_E_INPUT, "unknown command \"%.64s\"", name);
+    const char *meant = kg_suggest(name, names);
+    if (meant) {
+        kg_error_hint(&error, "did you mean \"%s\"?", meant);
+    } else {
+        kg_error_hint(&error, "\"%shelp\" lists the commands%s", commands->sign,
+                      *commands->sign ? "; a space before the / makes it a message" : "");
+    }
+    kg_say_refused(k, &error);
+}
+
+void kg_commands_help(const struct kg_commands *commands, struct kgpt *k, const char *arguments)
+{
+    const struct kg_command *command, *only = *arguments ? kg_commands_find(commands, arguments) : NULL;
+    if (*arguments && !only) {
+        refuse_unknown(commands, k, arguments);
+        return;
+    }
+    for (size_t i = 0; (command = command_at(commands, i)); i++) {
+        if (command->help && (only ? command == only : !command->needs || *command->needs)) {
+            kg_print("%-8s %-11s  %s\n", command->name, command->arguments, command->help);
+        }
+    }
+}
+
+enum kg_next kg_commands_obey(const struct kg_commands *commands, struct kgpt *k, char *line)
+{
+    struct kg_error error;
+    while (*line == ' ') {
+        line++;
+    }
+    size_t n = kg_strlen(line);
+    while (n > 0 && (line[n - 1] == ' ' || line[n - 1] == '\n')) {
+        line[--n] = '\0';
+    }
+    if (n == 0) {
+        return KG_NEXT_LINE;
+    }
+    char *arguments = kg_cut_word(line);
+    const struct kg_command *command = kg_commands_find(commands, line);
+    if (!command) {
+        refuse_unknown(commands, k, line);
+        return KG_NEXT_LINE;
+    }
+    if (*arguments && !*command->arguments) { /* instead of doing something that was not meant */
+        kg_error_set(&error, KG_E_INPUT, "%s takes no arguments, but found \"%.64s\"", command->name, arguments);
+        kg_say_refused(k, &error);
+        return KG_NEXT_LINE;
+    }
+    return command->run(k, arguments);
+}
+
+/* Can it be what is typed? */
+static bool fits(const struct kg_command *command, const struct kg_lineedit *edit)
+{
+    return edit->n > 0 && (command->help || edit->n > 1) && (!command->needs || *command->needs) &&
+           kg_str_starts(command->name, edit->line);
+}
+
+static void list_fitting(const struct kg_commands *commands, struct kg_lineedit *edit)
+{
+    const struct kg_command *command;
+    const char *before = "\n";
+    for (size_t i = 0; (command = command_at(commands, i)); i++) {
+        if (fits(command, edit)) {
+            kg_print("%s%s", before, command->name);
+            before = "  ";
+        }
+    }
+    kg_print("\n");
+    kg_lineedit_show(edit);
+}
+
+bool kg_commands_complete(const struct kg_commands *commands, struct kg_lineedit *edit)
+{
+    const struct kg_command *command, *first = NULL;
+    size_t same = 0, found = 0, typed = edit->n;
+    for (size_t i = 0; edit->cursor == typed && (command = command_at(commands, i)); i++) {
+        if (!fits(command, edit)) {
+            continue;
+        }
+        if (!first) {
+            first = command;
+            same = kg_strlen(command->name);
+        }
+        for (size_t n = 0; n < same; n++) {
+            same = command->name[n] == first->name[n] ? same : n;
+        }
+        found++;
+    }
+    if (!first) {
+        return false;
+    }
+    if (same > typed) {
+        kg_lineedit_insert(edit, first->name + typed, same - typed);
+    }
+    if (found == 1 && *first->arguments) {
+        kg_lineedit_insert(edit, " ", 1);
+    } else if (same == typed && found > 1) {
+        list_fitting(commands, edit);
+    }
+    return true;
+}

@@ -1,0 +1,182 @@
+/* What the shell can do with language models, and what it says of them: see engine.h. */
+#include "app/engine.h"
+#include "app/lm.h"
+
+#include "app/events/events.h"
+#include "app/events/print.h"
+#include "app/generation.h"
+
+#include "kgpt/parse.h"
+#include "kgpt/str.h"
+
+#define TEXT_PART 64 /* bytes of a text that are shown at once */
+
+static double rate(uint32_t n, uint64_t us)
+{
+    return us ? (double)n * 1e6 / (double)us : 0;
+}
+
+void kg_lm_print_speed(const struct kg_lm_speed *speed)
+{
+    kg_print("prompt %u token%s, %.1f/s; reply %u token%s, %.1f/s", speed->prompt_tokens,
+             kg_plural(speed->prompt_tokens), rate(speed->prompt_tokens, speed->prompt_us), speed->tokens,
+             kg_plural(speed->tokens), rate(speed->tokens, speed->decode_us));
+    if (speed->first_token_us) {
+        kg_print("; first after %.0f ms", (double)speed->first_token_us / 1e3);
+    }
+    if (speed->p50_us) {
+        kg_print("; ms a token p50 %.1f p99 %.1f max %.1f", (double)speed->p50_us / 1e3, (double)speed->p99_us / 1e3,
+                 (double)speed->max_us / 1e3);
+    }
+    kg_print("; context %u/%u; seed %lu\n", kg_lm.session.n_past, kg_lm.session.options.n_ctx,
+             (unsigned long)kg_lm.seed);
+}
+
+void kg_lm_print_models(const struct kgpt *k)
+{
+    const struct kg_lm *lm = &kg_lm;
+    (void)k;
+    for (uint32_t i = 0; i < lm->n_sources; i++) {
+        const struct kg_lm_source *source = &lm->sources[i];
+        kg_print("%c %u  %s, %s%s\n", i == lm->current ? '*' : ' ', i + 1, source->place, kg_amount(source->size).text,
+                 source->chat ? ", with a chat template" : "");
+    }
+}
+
+void kg_lm_print_text(const char *text, size_t n)
+{
+    struct kg_stream stream;
+    char out[3 * (TEXT_PART + KG_STREAM_HELD)]; /* kg_stream_room(TEXT_PART) */
+    kg_stream_begin(&stream);
+    for (size_t at = 0; at < n; at += TEXT_PART) {
+        size_t part = n - at < TEXT_PART ? n - at : TEXT_PART;
+        plat_text(KG_VOICE_MODEL, out, kg_stream_feed(&stream, text + at, part, out));
+    }
+    plat_text(KG_VOICE_MODEL, out, kg_stream_end(&stream, out));
+}
+
+enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_error *error)
+{
+    struct kg_lm *lm = &kg_lm;
+    const struct kg_fragment fragment = {.text = prompt, .n = kg_strlen(prompt)};
+    enum kg_status status = KG_OK;
+    for (uint32_t i = 0; i < k->config.samples && status == KG_OK; i++) {
+        const struct kg_lm_turn turn = {.fragments = &fragment,
+                                        .n = fragment.n > 0,
+                                        .bos = lm->vocab.add_bos || !fragment.n,
+                                        .mode = KG_MODE_GENERATE,
+                                        .asked = {prompt, fragment.n},
+                                        .index = i};
+        kg_lm_chat_reset(k);
+        kg_lm_print_text(prompt, fragment.n);
+        status = kg_lm_reply(k, &turn, error);
+        if (status == KG_E_CONTEXT && lm->speed.tokens) {
+            status = KG_OK; /* the text is as long as the context */
+        }
+    }
+    kg_lm_chat_reset(k); /* a conversation does not begin behind it */
+    return status;
+}
+
+static enum kg_next run_generate(struct kgpt *k, char *arguments)
+{
+    struct kg_error error;
+    enum kg_status status = kg_lm_generate(k, *arguments ? arguments : k->prompt, &error);
+    if (status != KG_OK && status != KG_E_STOPPED) {
+        kg_say_refused(k, &error);
+    }
+    return KG_NEXT_LINE;
+}
+
+static enum kg_next run_chat(struct kgpt *k, char *arguments)
+{
+    (void)arguments;
+    if (kg_lm.has_chat) {
+        kg_lm_chat_run(k);
+    } else {
+        kg_print("kgpt: the model %s has no chat template\n", kg_lm.model.name);
+    }
+    return KG_NEXT_LINE;
+}
+
+static enum kg_next run_models(struct kgpt *k, char *arguments)
+{
+    (void)arguments;
+    kg_lm_print_models(k);
+    return KG_NEXT_LINE;
+}
+
+/* The model before stays in use if the other one is refused; if that fails too, there is nothing left to run. */
+void kg_lm_take_model(struct kgpt *k, const char *number, bool talks)
+{
+    struct kg_error error;
+    uint64_t n;
+    uint32_t before = kg_lm.current;
+    if (!kg_parse_u64(number, &n) || n < 1 || n > kg_lm.n_sources) {
+        kg_error_set(&error, KG_E_INPUT, "there is no model \"%.32s\"", number);
+        kg_error_hint(&error, "\"%smodels\" lists them: use 1 to %u", talks ? "/" : "", kg_lm.n_sources);
+        kg_say_refused(k, &error);
+    } else if (talks && !kg_lm.sources[n - 1].chat) {
+        kg_error_set(&error, KG_E_INPUT, "the model %s has no chat template", kg_lm.sources[n - 1].place);
+        kg_error_hint(&error, "boot with mode=shell to let it generate");
+        kg_say_refused(k, &error);
+    } else if (kg_lm_use(k, (uint32_t)n - 1, &error) != KG_OK) {
+        kg_say_refused(k, &error);
+        if (kg_lm_use(k, before, &error) != KG_OK) {
+            plat_panic("the model before cannot be used any more");
+        }
+    }
+}
+
+static enum kg_next run_use(struct kgpt *k, char *arguments)
+{
+    kg_lm_take_model(k, arguments, false);
+    return KG_NEXT_LINE;
+}
+
+void kg_lm_print_model(void)
+{
+    const struct kg_lm *lm = &kg_lm;
+    const struct kg_lm_model *m = &lm->model;
+    const struct kg_lm_source *source = &lm->sources[lm->current];
+    kg_print("name         %s\narchitecture %s\n", m->name, lm->arch);
+    if (source->sha256) {
+        kg_print("sha256       ");
+        for (size_t i = 0; i < 32; i++) {
+            kg_print("%02x", source->sha256[i]);
+        }
+        kg_print("\n");
+    }
+    kg_print("from         %s, GGUF version %u\n", source->place, lm->gguf.version);
+    kg_print("parameters   %'lu in %s\n", (unsigned long)m->n_parameters, kg_amount(m->weight_bytes).text);
+    kg_print("layers       %u\nwidth        %u, hidden %u\n", m->n_layer, m->n_embd, m->n_ff);
+    kg_print("heads        %u of %u, %u for keys and values\n", m->n_head, m->head_dim, m->n_head_kv);
+    kg_print("context      %u of %u tokens\n", lm->session.options.n_ctx, m->n_ctx_train);
+    kg_print("tokenizer    %s%s%s, %u tokens\n", lm->vocab.model, *lm->vocab.pre ? " " : "", lm->vocab.pre, m->n_vocab);
+    kg_print("chat         %s\n", lm->has_chat ? lm->chat.family : "no template");
+}
+
+static enum kg_next run_model(struct kgpt *k, char *arguments)
+{
+    (void)k;
+    (void)arguments;
+    kg_lm_print_model();
+    return KG_NEXT_LINE;
+}
+
+static enum kg_next run_bench(struct kgpt *k, char *arguments)
+{
+    (void)arguments;
+    kg_lm_bench(k);
+    return KG_NEXT_LINE;
+}
+
+const struct kg_command kg_engine_commands[] = {
+    {"chat", "", "talk with the model", run_chat, &kg_lm.has_chat},
+    {"generate", "[prompt]", "go on from the prompt; Ctrl-C stops", run_generate, NULL},
+    {"models", "", "the models that this machine has", run_models, NULL},
+    {"use", "number", "take another model, and begin anew", run_use, NULL},
+    {"model", "", "the model in use", run_model, NULL},
+    {"bench", "", "measure the speed: a prompt of pp tokens, tg tokens one by one", run_bench, NULL},
+    {0},
+};

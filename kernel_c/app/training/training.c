@@ -1,0 +1,343 @@
+/* A training as people and programs see it: see training.h and the events of docs/events.md. */
+#include "training.h"
+
+#include "app/cpus.h"
+#include "app/events/events.h"
+#include "app/events/print.h"
+#include "app/events/statusline.h"
+#include "app/generation.h"
+#include "app/module.h"
+#include "kgpt/mem.h"
+#include "kgpt/str.h"
+#include "trainer.h"
+#include "training_curve.h"
+#include "training_documents.h"
+#include "training_log.h"
+#include "training_weights.h"
+
+#define CHECKPOINTS 100 /* how often weights are kept that are known to be good, in a whole training */
+
+const bool kg_can_train = true;
+
+struct training {
+    struct kgpt *k;
+    struct kg_trainer trainer;
+    struct kg_trainer_settings settings;
+    struct kg_documents documents;
+    struct kg_weights weights; /* the best by validation; without one, the last that gave a finite loss */
+    uint64_t until;
+    double last_loss;
+};
+
+static enum kg_status no_memory(struct training *t, uint64_t needed, struct kg_error *error)
+{
+    kg_error_set(error, KG_E_MEMORY, "training this model needs %s of memory, and %s are free", kg_amount(needed).text,
+                 kg_amount(t->k->arena.size - t->k->arena.used).text);
+    kg_error_hint(error, "give the machine more memory, or train a smaller model");
+    return KG_E_MEMORY;
+}
+
+static void choose_settings(struct training *t)
+{
+    struct kgpt *k = t->k;
+    const struct kg_train_config *config = &k->config.train;
+    t->settings.config = config;
+    t->settings.seed = kg_resolve_seed(&k->config);
+    t->settings.shape = (struct kg_shape){
+        .n_vocab = t->documents.all.n_vocab,
+        .n_ctx = config->block_size,
+        .n_embd = config->n_embd,
+        .n_layer = config->n_layer,
+        .n_head = config->n_head,
+        .n_ff = 4 * config->n_embd,
+    };
+    t->settings.features = k->info->cpu->features;
+    t->settings.workers = k->workers;
+    t->settings.highest = (enum kg_isa)k->config.cpumask;
+    t->until = config->until && config->until < config->adam.steps ? config->until : config->adam.steps;
+    t->trainer = kg_trainer_of(config);
+}
+
+/* Sized before the first of it is carved. */
+static enum kg_status take_memory(struct training *t, struct kg_error *error)
+{
+    struct kg_arena *arena = &t->k->arena;
+    const struct kg_shape *shape = &t->settings.shape;
+    uint64_t needed = t->trainer.size(&t->settings, &t->documents.train);
+    if (__builtin_add_overflow(needed, kg_weights_size(shape, &t->documents.all), &needed) ||
+        needed > arena->size - arena->used) {
+        return no_memory(t, needed, error);
+    }
+    enum kg_status status = kg_weights_take(&t->weights, shape, &t->documents.all, arena);
+    if (status == KG_OK) {
+        status = t->trainer.init(&t->trainer, &t->settings, &t->documents.train, arena, error);
+    }
+    if (status == KG_OK) {
+        status = kg_weights_adopt(t->k, &t->weights, error);
+    }
+    if (status == KG_OK && kg_arena_cost(t->trainer.state_size(&t->trainer)) > arena->size - arena->used) {
+        return no_memory(t, t->trainer.state_size(&t->trainer), error); /* it could not be saved in the end */
+    }
+    return status;
+}
+
+static enum kg_status resume(struct training *t, struct kg_error *error)
+{
+    const struct kg_file *saved = kg_saved_training(t->k->info);
+    return saved ? t->trainer.load(&t->trainer, saved->data, saved->size, error) : KG_OK;
+}
+
+static enum kg_status set_up(struct training *t, struct kg_error *error)
+{
+    enum kg_status status = kg_documents_read(t->k, &t->documents, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    choose_settings(t);
+    status = t->trainer.check(&t->settings, &t->documents.all, error);
+    if (status == KG_OK) {
+        status = kg_documents_split(t->k, &t->documents, t->settings.seed, error);
+    }
+    if (status == KG_OK) {
+        status = take_memory(t, error);
+    }
+    return status == KG_OK ? resume(t, error) : status;
+}
+
+static bool is_finite(double x)
+{
+    return x - x == 0;
+}
+
+static bool has_validation(const struct training *t)
+{
+    return t->documents.validation.n_documents > 0;
+}
+
+static void keep(struct training *t, uint64_t step, double loss)
+{
+    kg_weights_refresh(&t->weights, &t->trainer);
+    kg_weights_keep(&t->weights, step, loss);
+}
+
+static void validate(struct training *t, uint64_t step)
+{
+    double loss = t->trainer.eval(&t->trainer, &t->documents.validation);
+    kg_event_eval(t->k, step, loss);
+    kg_print("validation after step %lu | loss %.4f\n", (unsigned long)step, loss);
+    kg_training_log_validation(step, loss);
+    kg_training_curve_validation(step, loss);
+    if (is_finite(loss) && (!t->weights.has_best || loss < t->weights.best_loss)) {
+        keep(t, step, loss);
+    }
+}
+
+static double learning_rate(const struct kg_adam *adam, uint64_t step)
+{
+    return adam->lr * (1 - (double)step / adam->steps);
+}
+
+/* On the screen, where there is one. */
+static void show_progress(struct training *t, uint64_t step, double loss)
+{
+    if (step == t->until || kg_statusline_due(t->k)) {
+        kg_statusline(t->k, "step %lu/%u, loss %.4f", (unsigned long)step, t->settings.config->adam.steps, loss);
+        kg_training_curve_show();
+    }
+}
+
+static void report_step(struct training *t, uint64_t step, double loss)
+{
+    const struct kg_adam *adam = &t->settings.config->adam;
+    kg_event_step(t->k, step + 1, loss, learning_rate(adam, step));
+    kg_training_log_step(step + 1, loss);
+    kg_training_curve_step(step + 1, loss);
+    show_progress(t, step + 1, loss);
+    if (step % (adam->steps / KG_LOG_LINES + 1) != 0 && step + 1 != t->until) {
+        return;
+    }
+    kg_print("step %4lu / %4u | loss %.4f\n", (unsigned long)(step + 1), adam->steps, loss);
+    kg_training_log_line();
+    if (plat_has_events()) {
+        kg_weights_refresh(&t->weights, &t->trainer);
+        kg_weights_preview(t->k, step + 1);
+    }
+}
+
+static enum kg_status diverged(struct training *t, uint64_t step, struct kg_error *error)
+{
+    const struct kg_weights *weights = &t->weights;
+    if (weights->has_best) {
+        kg_event_blob(t->k, "best", weights->best_step, weights->best_loss, weights->best, weights->best->size);
+    }
+    kg_error_set(error, KG_E_INPUT, "the loss of step %lu is not a finite number", (unsigned long)(step + 1));
+    kg_error_hint(error, "lower lr; %s",
+                  weights->has_best ? "the last good weights have been kept" : "no weights were good");
+    return KG_E_INPUT;
+}
+
+/* What the host writes: the best weights, the last, and what a later training goes on from. */
+static void send_results(struct training *t)
+{
+    struct kg_weights *weights = &t->weights;
+    struct kg_arena *arena = &t->k->arena;
+    uint64_t size = t->trainer.state_size(&t->trainer), step = t->trainer.steps_done(&t->trainer);
+    size_t used = arena->used;
+    void *state = kg_arena_take(arena, size); /* take_memory has seen to it that it fits */
+    t->trainer.save(&t->trainer, state);
+    kg_weights_refresh(weights, &t->trainer);
+    if (has_validation(t) && weights->has_best) {
+        kg_event_blob(t->k, "best", weights->best_step, weights->best_loss, weights->best, weights->best->size);
+    } else {
+        kg_event_blob(t->k, "best", step, t->last_loss, weights->present, weights->present->size);
+    }
+    kg_event_blob(t->k, "last", step, t->last_loss, weights->present, weights->present->size);
+    kg_event_blob(t->k, "state", step, t->last_loss, state, size);
+    kg_arena_rewind(arena, used);
+}
+
+static bool is_due(uint64_t every, uint64_t step)
+{
+    return every && step % every == 0;
+}
+
+/* A step's loss is that of the weights before it: only afterwards is it known whether they were good. Now and then those
+ * are kept, should a later loss be no number. */
+static double step_and_keep(struct training *t, uint64_t step)
+{
+    bool may_keep = !has_validation(t) && step > 0 && is_due(t->settings.config->adam.steps / CHECKPOINTS + 1, step);
+    if (may_keep) {
+        kg_weights_refresh(&t->weights, &t->trainer);
+    }
+    double loss = t->trainer.step(&t->trainer);
+    if (may_keep && is_finite(loss)) {
+        kg_weights_keep(&t->weights, step, loss);
+    }
+    return loss;
+}
+
+static enum kg_status train_step(struct training *t, uint64_t step, struct kg_error *error)
+{
+    const struct kg_train_config *config = t->settings.config;
+    double loss = step_and_keep(t, step);
+    if (!is_finite(loss)) {
+        return diverged(t, step, error);
+    }
+    t->last_loss = loss;
+    report_step(t, step, loss);
+    if (step + 1 == t->until) {
+        return KG_OK; /* the end does the rest */
+    }
+    if (has_validation(t) && is_due(config->eval_every, step + 1)) {
+        validate(t, step + 1);
+    }
+    if (is_due(config->checkpoint_every, step + 1)) {
+        send_results(t);
+    }
+    return KG_OK;
+}
+
+static enum kg_status train_steps(struct training *t, bool *stopped, struct kg_error *error)
+{
+    uint64_t step = t->trainer.steps_done(&t->trainer);
+    for (; step < t->until && !(*stopped = kg_input_stopped(&t->k->input)); step++) {
+        enum kg_status status = train_step(t, step, error);
+        if (status != KG_OK) {
+            return status;
+        }
+    }
+    if (has_validation(t)) {
+        validate(t, step);
+    }
+    kg_training_curve_show();
+    return KG_OK;
+}
+
+static void announce(struct training *t)
+{
+    const struct kg_shape *shape = &t->settings.shape;
+    const struct kg_documents *documents = &t->documents;
+    uint64_t done = t->trainer.steps_done(&t->trainer);
+    kg_event_corpus(t->k, &documents->all, documents->train.n_documents, documents->validation.n_documents);
+    kg_event_training(t->k, t->trainer.name, t->trainer.batch, shape, t->settings.seed, done);
+    uint32_t documents_n = documents->all.n_documents, steps = t->settings.config->adam.steps, batch = t->trainer.batch;
+    kg_print("kgpt: corpus: %'u document%s, %u tokens; model: %'lu parameters; method %s, %u step%s of %u document%s\n",
+             documents_n, kg_plural(documents_n), documents->all.n_vocab,
+             (unsigned long)kg_layout_of(shape).n_parameters, t->trainer.name, steps, kg_plural(steps), batch,
+             kg_plural(batch));
+    kg_training_log_begin();
+    kg_training_curve_begin(done, t->until);
+}
+
+/* As microgpt ends: documents drawn by the generator that shuffled and initialised. */
+static enum kg_status draw_samples(struct training *t, struct kg_error *error)
+{
+    const struct kg_config *config = &t->k->config;
+    size_t size = 4 * (size_t)config->train.block_size + 1;
+    char *text = kg_arena_take(&t->k->arena, size);
+    if (!text) {
+        return no_memory(t, size, error);
+    }
+    for (uint32_t i = 0; i < config->samples; i++) {
+        struct kg_document document = {.index = i, .text = text};
+        uint32_t n = t->trainer.sample(&t->trainer, (double)config->sampling.temperature, text, size);
+        document.n = kg_strlen(text);
+        document.tokens = n < config->train.block_size ? n + 1 : n; /* with the BOS that ended it */
+        document.reason = n < config->train.block_size ? KG_REASON_EOS : KG_REASON_CONTEXT;
+        kg_print("sample %2u: ", i + 1);
+        plat_text(KG_VOICE_MODEL, text, document.n);
+        plat_text(KG_VOICE_MODEL, "\n", 1);
+        kg_event_sample(t->k, &document);
+    }
+    return KG_OK;
+}
+
+static enum kg_status train(struct training *t, struct kg_training_end *end, struct kg_error *error)
+{
+    uint64_t first = t->trainer.steps_done(&t->trainer), start = plat_ticks();
+    enum kg_status status = train_steps(t, &end->stopped, error);
+    uint64_t us = kg_ticks_to_us(plat_ticks() - start, plat_ticks_hz());
+    uint64_t done = t->trainer.steps_done(&t->trainer) - first;
+    if (status != KG_OK) {
+        return status;
+    }
+    kg_print("kgpt: %s%'lu step%s in %.1f ms (%.1f us a document)\n", end->stopped ? "stopped after " : "",
+             (unsigned long)done, kg_plural(done), (double)us / 1e3,
+             done ? (double)us / (double)(done * t->trainer.batch) : 0.0);
+    if (!has_validation(t)) {
+        keep(t, t->trainer.steps_done(&t->trainer), t->last_loss);
+    }
+    send_results(t);
+    return KG_OK;
+}
+
+enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, struct kg_error *error)
+{
+    static struct training training; /* beyond a comfortable stack */
+    struct training *t = &training;
+    memset(t, 0, sizeof *t);
+    t->k = k;
+    *end = (struct kg_training_end){0};
+    kg_weights_forget(k); /* those of an earlier training in this run */
+    if (!k->config.train.exact) {
+        kg_cpus_start(k); /* exact training computes one thing after another */
+    }
+    kg_training_curve_open(k);
+    kg_weights_remember(k);
+    enum kg_status status = kg_modules_check(k, error);
+    if (status == KG_OK) {
+        status = set_up(t, error);
+    }
+    if (status == KG_OK) {
+        announce(t);
+        status = train(t, end, error);
+    }
+    if (!t->weights.has_best) {
+        kg_weights_forget(k);
+        return status;
+    }
+    kg_weights_use_best(&t->weights);
+    kg_event_model(k);
+    end->sampled = status == KG_OK && t->trainer.sample && !end->stopped;
+    return end->sampled ? draw_samples(t, error) : status;
+}

@@ -1,0 +1,160 @@
+/* See training_weights.h. */
+#include "training_weights.h"
+
+#include "app/events/events.h"
+#include "app/events/print.h"
+#include "kgpt/mem.h"
+#include "kgpt/train_blob.h"
+
+#define MODEL_NAME "trained"
+
+uint64_t kg_weights_size(const struct kg_shape *shape, const struct kg_corpus *corpus)
+{
+    return 2 * kg_arena_cost(kg_blob_size(shape, corpus));
+}
+
+enum kg_status kg_weights_take(struct kg_weights *weights, const struct kg_shape *shape, const struct kg_corpus *corpus,
+                               struct kg_arena *arena)
+{
+    *weights = (struct kg_weights){0};
+    weights->present = kg_arena_take(arena, kg_blob_size(shape, corpus));
+    weights->best = kg_arena_take(arena, kg_blob_size(shape, corpus));
+    if (!weights->present || !weights->best) {
+        return KG_E_MEMORY;
+    }
+    kg_blob_begin(weights->present, shape, corpus, MODEL_NAME);
+    kg_blob_finish(weights->present);
+    return KG_OK;
+}
+
+enum kg_status kg_weights_adopt(struct kgpt *k, const struct kg_weights *weights, struct kg_error *error)
+{
+    enum kg_status status = kg_model_open(&k->model, weights->present, weights->present->size, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    k->line_size = kg_event_line_size(&k->model);
+    k->line = kg_arena_take(&k->arena, k->line_size);
+    if (k->line && kg_session_init(&k->session, &k->model, &k->ops, &k->arena) == KG_OK &&
+        kg_generator_init(&k->generator, &k->session, &k->arena) == KG_OK) {
+        return KG_OK;
+    }
+    kg_error_set(error, KG_E_MEMORY, "a context of %u needs more memory than %s", k->model.n_ctx,
+                 kg_amount(k->arena.size - k->arena.used).text);
+    kg_error_hint(error, "give the machine more memory, or choose a smaller block_size");
+    return KG_E_MEMORY;
+}
+
+void kg_weights_refresh(struct kg_weights *weights, const struct kg_trainer *trainer)
+{
+    trainer->export_weights(trainer, kg_blob_weights(weights->present));
+    kg_blob_finish(weights->present);
+}
+
+void kg_weights_keep(struct kg_weights *weights, uint64_t step, double loss)
+{
+    memcpy(weights->best, weights->present, weights->present->size);
+    weights->best_step = step;
+    weights->best_loss = loss;
+    weights->has_best = true;
+}
+
+void kg_weights_use_best(struct kg_weights *weights)
+{
+    memcpy(weights->present, weights->best, weights->best->size);
+}
+
+/* Pointers between these, and into the arena below `used`, stay right: k does not move. */
+static struct {
+    struct kg_model model;
+    struct kg_session session;
+    struct kg_generator generator;
+    char *line;
+    size_t line_size, used;
+    bool is_set;
+} before;
+
+void kg_weights_remember(const struct kgpt *k)
+{
+    before.model = k->model;
+    before.session = k->session;
+    before.generator = k->generator;
+    before.line = k->line;
+    before.line_size = k->line_size;
+    before.used = k->arena.used;
+    before.is_set = true;
+}
+
+void kg_weights_forget(struct kgpt *k)
+{
+    if (!before.is_set) {
+        return;
+    }
+    k->model = before.model;
+    k->session = before.session;
+    k->generator = before.generator;
+    k->line = before.line;
+    k->line_size = before.line_size;
+    kg_arena_rewind(&k->arena, before.used);
+}
+
+/* The observer of a preview: only the document that comes out counts, and nothing stops it. */
+struct preview {
+    struct kgpt *k;
+    uint64_t step;
+};
+
+static void ignore_begin(void *context, uint32_t sample)
+{
+    (void)context;
+    (void)sample;
+}
+
+static void ignore_logits(void *context, uint32_t sample, uint32_t pos, uint32_t token, const float *logits)
+{
+    (void)context;
+    (void)sample;
+    (void)pos;
+    (void)token;
+    (void)logits;
+}
+
+static void ignore_token(void *context, const struct kg_token *token)
+{
+    (void)context;
+    (void)token;
+}
+
+static void send_preview(void *context, const struct kg_document *document)
+{
+    struct preview *preview = context;
+    kg_event_preview(preview->k, preview->step, document);
+}
+
+static bool never_stopped(void *context)
+{
+    (void)context;
+    return false;
+}
+
+void kg_weights_preview(struct kgpt *k, uint64_t step)
+{
+    struct preview preview = {.k = k, .step = step};
+    const struct kg_observer observer = {
+        .context = &preview,
+        .begin = ignore_begin,
+        .logits = ignore_logits,
+        .token = ignore_token,
+        .document = send_preview,
+        .stopped = never_stopped,
+    };
+    const struct kg_request request = {
+        .prompt = "",
+        .samples = 1,
+        .seed = step,
+        .sampling = k->config.sampling,
+    };
+    struct kg_totals totals;
+    struct kg_error never; /* an empty prompt can always be used */
+    kg_generate(&k->generator, &request, &observer, &totals, &never);
+}

@@ -1,0 +1,80 @@
+/* Sections of work that all processors do at once, and how those that wait for one wait.
+ *
+ * A section is announced by a new number. Whoever waits looks at it for a while, since the next section of a training is
+ * microseconds away, and then sleeps in hlt with interrupts on, until an IPI of the first processor. It says that it is
+ * going to sleep before it looks for the last time, and the first processor looks who sleeps after it has announced: one of the
+ * two sees the other, and an IPI that comes before the hlt ends it at once, since sti takes effect behind it. */
+#include "kgpt/platform.h"
+#include "panic.h"
+#include "platform/x86_64/apic.h"
+#include "platform/x86_64/fault.h"
+#include "platform/x86_64/io.h"
+#include "platform/x86_64/smp.h"
+
+#define PATIENCE 200000u /* ticks of the TSC, about 0.1 ms, before a processor sleeps */
+
+static struct {
+    void (*work)(void *context, uint32_t worker, uint32_t workers);
+    void *context;
+    uint32_t number; /* of the last section */
+} section __attribute__((aligned(64)));
+
+static struct kg_processor *const *others;
+static uint32_t n_others;
+
+void kg_parallel_init(struct kg_processor *const *processors, uint32_t n)
+{
+    others = processors;
+    n_others = n;
+}
+
+static void wait_for_section(struct kg_processor *own, uint32_t last)
+{
+    uint64_t start = kg_rdtsc();
+    while (__atomic_load_n(&section.number, __ATOMIC_ACQUIRE) == last) {
+        if (kg_rdtsc() - start < PATIENCE) {
+            kg_pause();
+            continue;
+        }
+        __atomic_store_n(&own->asleep, 1, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&section.number, __ATOMIC_SEQ_CST) == last) {
+            kg_sleep();
+        }
+        __atomic_store_n(&own->asleep, 0, __ATOMIC_RELAXED);
+    }
+}
+
+_Noreturn void kg_parallel_serve(struct kg_processor *own)
+{
+    for (uint32_t last = 0;;) {
+        wait_for_section(own, last);
+        last++; /* the next one is not announced before all have done this one */
+        kg_fault_on_processor();
+        section.work(section.context, own->number, n_others + 1);
+        __atomic_store_n(&own->done, last, __ATOMIC_RELEASE);
+    }
+}
+
+void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers), void *context)
+{
+    if (n_others == 0) { /* no section: processors that are started later count from 0 */
+        work(context, 0, 1);
+        return;
+    }
+    section.work = work;
+    section.context = context;
+    uint32_t number = section.number + 1;
+    __atomic_store_n(&section.number, number, __ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < n_others; i++) {
+        if (__atomic_load_n(&others[i]->asleep, __ATOMIC_SEQ_CST)) {
+            kg_apic_send_wake(others[i]->id);
+        }
+    }
+    work(context, 0, n_others + 1);
+    for (uint32_t i = 0; i < n_others; i++) {
+        while (__atomic_load_n(&others[i]->done, __ATOMIC_ACQUIRE) != number) {
+            kg_panic_check();
+            kg_pause();
+        }
+    }
+}

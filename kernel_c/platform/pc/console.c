@@ -1,0 +1,117 @@
+/* The console: serial port and screen together or alone, and the machine channel. */
+#include "debugcon.h"
+#include "i8042.h"
+#include "kgpt/keyboard.h"
+#include "kgpt/platform.h"
+#include "kgpt/writer.h"
+#include "platform/common/screen.h"
+#include "platform/x86_64/idle.h"
+#include "platform/x86_64/io.h"
+#include "power.h"
+#include "serial.h"
+
+static struct kg_writer serial_writer = {.write = kg_serial_write};
+static struct kg_writer screen_writer = {.write = kg_screen_write, .coloured = true, .one_cell = true};
+
+void plat_output(enum kg_output output, uint32_t columns)
+{
+    serial_writer.raw = output == KG_OUTPUT_RAW;
+    serial_writer.coloured = output == KG_OUTPUT_COLOR;
+    serial_writer.columns = columns;
+}
+
+void plat_write(const char *text, size_t n)
+{
+    kg_writer_plain(&serial_writer, text, n);
+    kg_writer_plain(&screen_writer, text, n);
+}
+
+void plat_text(enum kg_voice voice, const char *text, size_t n)
+{
+    screen_writer.columns = kg_screen_columns();
+    kg_writer_text(&serial_writer, voice, text, n);
+    kg_writer_text(&screen_writer, voice, text, n);
+}
+
+void plat_notice(const char *text, size_t n)
+{
+    kg_writer_notice(&serial_writer, text, n);
+    kg_writer_notice(&screen_writer, text, n);
+}
+
+/* While a paste comes in, its next byte is a tenth of a millisecond away. */
+#define PATIENCE_PER_SECOND 500
+
+static uint64_t last_typed;
+
+/* Page Up and Page Down are for the screen. */
+static int read_keyboard(void)
+{
+    for (;;) {
+        int byte = kg_i8042_read();
+        if (byte != KG_KEY_PAGE_UP && byte != KG_KEY_PAGE_DOWN) {
+            return byte;
+        }
+        kg_screen_page(byte == KG_KEY_PAGE_UP ? 1 : -1);
+    }
+}
+
+/* What can be typed on. The keyboard first: a line that never falls silent shall not keep Ctrl-C from being seen. */
+static int (*const sources[])(void) = {read_keyboard, kg_serial_read};
+
+/* Whoever looks for a key lets the screen catch up, as far as its turn has come. */
+int plat_read(void)
+{
+    static uint32_t looked;
+    kg_screen_turn();
+    kg_idle_listen();
+    if (looked != kg_timer_ticks) {
+        looked = kg_timer_ticks;
+        if (kg_power_pressed()) {
+            return KG_READ_OFF;
+        }
+    }
+    int result = KG_READ_END;
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        int byte = sources[i]();
+        if (byte >= 0) {
+            last_typed = plat_ticks();
+            kg_screen_page(0);
+            return byte;
+        }
+        if (byte == KG_READ_RESTART) {
+            return byte;
+        }
+        if (byte == KG_READ_NONE) {
+            result = KG_READ_NONE;
+        }
+    }
+    return result;
+}
+
+void plat_relax(void)
+{
+    kg_screen_flush();
+    if (plat_ticks() - last_typed < plat_ticks_hz() / PATIENCE_PER_SECOND) {
+        kg_pause();
+    } else {
+        kg_idle();
+    }
+}
+
+void plat_ask_terminal(bool answer)
+{
+    if (!serial_writer.raw) {
+        kg_serial_ask(answer);
+    }
+}
+
+bool plat_has_events(void)
+{
+    return kg_debugcon_present();
+}
+
+void plat_event(const char *line, size_t n)
+{
+    kg_debugcon_write(line, n);
+}

@@ -1,0 +1,26 @@
+#include "debugcon.h"
+
+#include "platform/x86_64/io.h"
+
+#define DEBUGCON 0xE9
+
+static bool present;
+
+bool kg_debugcon_init(void)
+{
+    present = kg_inb(DEBUGCON) == DEBUGCON; /* it answers with its own number; an absent port with 0xFF */
+    return present;
+}
+
+bool kg_debugcon_present(void)
+{
+    return present;
+}
+
+void kg_debugcon_write(const char *text, size_t n)
+{
+    if (!present) {
+        return;
+    }
+    __asm__ volatile("rep outsb" : "+S"(text), "+c"(n) : "d"((uint16_t)DEBUGCON) : "memory");
+}

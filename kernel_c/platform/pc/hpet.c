@@ -1,0 +1,45 @@
+/* The high precision event timer, by its 32 lower bits: some have no more, and two reads for 64 would not be one. (IA-PC HPET 1.0a) */
+#include "firmware.h"
+#include "platform/x86_64/timer.h"
+
+enum {
+    CAPABILITIES = 0,
+    PERIOD = 4, /* femtoseconds: the upper half of the capabilities */
+    CONFIGURATION = 0x10,
+    MAIN_COUNTER = 0xF0,
+};
+#define PERIOD_MAX 100000000u /* by the specification */
+#define FEMTOSECONDS 1000000000000000u
+#define ENABLE 1u
+
+static volatile uint8_t *registers;
+
+static volatile uint32_t *at(uint32_t offset)
+{
+    return (volatile uint32_t *)(registers + offset);
+}
+
+static uint32_t read_counter(void)
+{
+    return *at(MAIN_COUNTER);
+}
+
+bool kg_hpet_open(struct kg_counter *counter)
+{
+    const char *problem;
+    const struct kg_acpi *acpi = kg_firmware_tables(&problem);
+    struct kg_acpi_register block = {acpi ? kg_acpi_find_hpet(acpi) : 0, KG_ACPI_MEMORY};
+    if (block.address % 8 != 0 || !kg_register_usable(&block, MAIN_COUNTER + 4)) {
+        return false;
+    }
+    registers = (volatile uint8_t *)block.address;
+    uint32_t period = *at(PERIOD);
+    if (period == 0 || period > PERIOD_MAX || (*at(CAPABILITIES) & 0xFF) == 0) {
+        return false;
+    }
+    if (!(*at(CONFIGURATION) & ENABLE)) { /* firmware may leave it stopped */
+        *at(CONFIGURATION) |= ENABLE;
+    }
+    *counter = (struct kg_counter){FEMTOSECONDS / period, UINT32_MAX, read_counter};
+    return true;
+}

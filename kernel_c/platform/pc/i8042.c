@@ -1,0 +1,247 @@
+#include "i8042.h"
+
+#include "kgpt/keyboard.h"
+#include "kgpt/platform.h"
+#include "platform/x86_64/io.h"
+#include "ring.h"
+
+enum { DATA = 0x60, STATUS = 0x64, COMMAND = 0x64 };
+#define STATUS_OUTPUT_FULL 0x01
+#define STATUS_INPUT_FULL 0x02
+#define STATUS_FROM_MOUSE 0x20 /* older controllers: the keyboard did not listen */
+#define STATUS_TIMEOUT 0x40    /* the keyboard did not answer, or not listen */
+#define NOTHING_THERE 0xFF
+
+#define COMMAND_READ_CONFIG 0x20
+#define COMMAND_WRITE_CONFIG 0x60
+#define COMMAND_MOUSE_OFF 0xA7
+#define COMMAND_KEYBOARD_OFF 0xAD
+#define COMMAND_KEYBOARD_ON 0xAE
+#define CONFIG_INTERRUPT 0x01
+#define CONFIG_MOUSE_INTERRUPT 0x02
+#define CONFIG_KEYBOARD_OFF 0x10
+#define CONFIG_MOUSE_OFF 0x20
+#define CONFIG_TRANSLATE 0x40
+
+#define KEYBOARD_LEDS 0xED
+#define KEYBOARD_SET 0xF0
+#define KEYBOARD_SCAN 0xF4
+#define ACKNOWLEDGED 0xFA
+#define SEND_AGAIN 0xFE
+
+/* What a keyboard answers that is asked for its set: with translation, its answer is translated too. */
+#define ANSWER_SET1 0x43
+#define ANSWER_SET1_RAW 0x01
+#define ANSWER_SET2_RAW 0x02
+#define ANSWER_SET2 0x41
+
+/* A turn of a wait reads two ports, each about a microsecond; a keyboard has 20 ms to answer. */
+#define UNUSED_PORT 0x80
+#define MAX_SPINS 20000
+#define MAX_FLUSHED 64 /* bytes: no buffer on the way is larger */
+#define MAX_POLLED 16  /* bytes in one read: what never ends is no keyboard */
+#define CODES_LOST 0xFF
+
+static bool there;   /* a controller, that is */
+static bool present; /* and a keyboard on it */
+static struct kg_ring codes;
+static struct kg_keyboard keyboard;
+static uint8_t leds;      /* what they show */
+static bool leds_awaited; /* the keyboard was told that they follow */
+static char typed[KG_KEY_BYTES];
+static size_t typed_n, typed_at;
+
+/* Waits until the bits of the status register are so. */
+static bool wait_status(uint8_t mask, uint8_t wanted)
+{
+    for (unsigned spins = 0; spins < MAX_SPINS; spins++) {
+        if ((kg_inb(STATUS) & mask) == wanted) {
+            return true;
+        }
+        kg_inb(UNUSED_PORT);
+    }
+    return false;
+}
+
+static bool send(uint16_t port, uint8_t byte)
+{
+    if (!wait_status(STATUS_INPUT_FULL, 0)) {
+        return false;
+    }
+    kg_outb(port, byte);
+    return true;
+}
+
+/* -1: nothing came, or something of which the status says by these bits that it does not count. */
+static int receive(uint8_t does_not_count)
+{
+    if (!wait_status(STATUS_OUTPUT_FULL, STATUS_OUTPUT_FULL)) {
+        return -1;
+    }
+    uint8_t status = kg_inb(STATUS), byte = kg_inb(DATA);
+    return status & does_not_count ? -1 : byte;
+}
+
+/* Controllers answer in the place of a keyboard that is not there. */
+static int receive_from_keyboard(void)
+{
+    return receive(STATUS_FROM_MOUSE | STATUS_TIMEOUT);
+}
+
+/* False if it never ends. */
+static bool flush(void)
+{
+    for (unsigned i = 0; i < MAX_FLUSHED; i++) {
+        if (!(kg_inb(STATUS) & STATUS_OUTPUT_FULL)) {
+            return true;
+        }
+        kg_inb(DATA);
+    }
+    return false;
+}
+
+/* A byte to the keyboard: true if it took it. Codes of keys that went down or up just now may come before its answer. */
+static bool tell(uint8_t byte)
+{
+    for (unsigned tries = 0; tries < 3; tries++) {
+        if (!send(DATA, byte)) {
+            return false;
+        }
+        int answer = receive_from_keyboard();
+        for (unsigned i = 0; i < MAX_POLLED && answer >= 0 && answer != ACKNOWLEDGED && answer != SEND_AGAIN; i++) {
+            answer = receive_from_keyboard();
+        }
+        present = present || answer >= 0;
+        if (answer != SEND_AGAIN) {
+            return answer == ACKNOWLEDGED;
+        }
+    }
+    return false;
+}
+
+/* The keyboard alone, which interrupts only to wake who sleeps; translation on or off. A controller that does not answer may still pass on what keys do. */
+static void configure(bool translate)
+{
+    int config = send(COMMAND, COMMAND_READ_CONFIG) ? receive(0) : -1;
+    if (config < 0) {
+        return;
+    }
+    config &= ~(CONFIG_MOUSE_INTERRUPT | CONFIG_KEYBOARD_OFF | CONFIG_TRANSLATE);
+    config |= CONFIG_INTERRUPT | CONFIG_MOUSE_OFF | (translate ? CONFIG_TRANSLATE : 0);
+    if (send(COMMAND, COMMAND_WRITE_CONFIG)) {
+        send(DATA, (uint8_t)config);
+    }
+}
+
+static int ask_set(void)
+{
+    return tell(KEYBOARD_SET) && tell(0) ? receive_from_keyboard() : -1;
+}
+
+/* Keyboards speak set 2, and controllers translate it to set 1: this is how firmware leaves them, and how it plays one for a USB
+ * keyboard. What really arrives is asked; no answer is an answer too. */
+static void find_set(void)
+{
+    int answer = ask_set();
+    if (answer >= 0 && answer != ANSWER_SET2 && answer != ANSWER_SET2_RAW && answer != ANSWER_SET1_RAW) {
+        tell(KEYBOARD_SET);
+        tell(2);
+        answer = ask_set();
+    }
+    if (answer == ANSWER_SET1) { /* and nothing else, which translation would garble */
+        configure(false);
+    }
+    keyboard.set = answer == ANSWER_SET2_RAW ? 2 : 1;
+}
+
+void kg_i8042_init(void)
+{
+    if (kg_inb(STATUS) == NOTHING_THERE || !flush()) {
+        return;
+    }
+    if (!send(COMMAND, COMMAND_KEYBOARD_OFF) || !send(COMMAND, COMMAND_MOUSE_OFF) || !flush()) {
+        return;
+    }
+    there = true;
+    keyboard.set = 1;
+    configure(true);
+    send(COMMAND, COMMAND_KEYBOARD_ON);
+    if (tell(KEYBOARD_LEDS)) {
+        tell(0);
+    }
+    if (present) {
+        find_set();
+        tell(KEYBOARD_SCAN);
+    }
+}
+
+bool kg_i8042_present(void)
+{
+    return present;
+}
+
+/* One byte of the keyboard's. LEDs are set in two steps, of which the second follows the keyboard's answer to the first. */
+static void take(uint8_t byte)
+{
+    if (byte == ACKNOWLEDGED || byte == SEND_AGAIN) {
+        if (byte == ACKNOWLEDGED && leds_awaited && send(DATA, leds)) {
+            leds_awaited = false;
+        }
+        return;
+    }
+    typed_n = kg_keyboard_feed(&keyboard, byte, typed);
+    typed_at = 0;
+    present = true;
+    if (keyboard.locks != leds) {
+        leds = keyboard.locks;
+        leds_awaited = send(DATA, KEYBOARD_LEDS);
+    }
+}
+
+/* Where there is no room the last code becomes what keyboards send then: some codes are lost, and no key is held any more. */
+static void keep_code(uint8_t code)
+{
+    if (!kg_ring_is_full(&codes)) {
+        kg_ring_put(&codes, code);
+    } else {
+        codes.bytes[(codes.in - 1) % KG_RING_SIZE] = CODES_LOST;
+    }
+}
+
+void kg_i8042_keep(void)
+{
+    for (unsigned i = 0; i < MAX_POLLED && there; i++) {
+        uint8_t status = kg_inb(STATUS);
+        if (status == NOTHING_THERE || !(status & STATUS_OUTPUT_FULL)) {
+            return;
+        }
+        uint8_t byte = kg_inb(DATA);
+        if (!(status & STATUS_FROM_MOUSE)) {
+            keep_code(byte);
+        }
+    }
+}
+
+static int next_code(void)
+{
+    uint64_t flags = kg_interrupts_save();
+    kg_i8042_keep();
+    kg_interrupts_restore(flags);
+    return kg_ring_take(&codes);
+}
+
+int kg_i8042_read(void)
+{
+    int code;
+    for (unsigned i = 0; i < MAX_POLLED && typed_at == typed_n && (code = next_code()) >= 0; i++) {
+        take((uint8_t)code);
+    }
+    if (keyboard.restart) {
+        keyboard.restart = 0;
+        return KG_READ_RESTART;
+    }
+    if (typed_at < typed_n) {
+        return (uint8_t)typed[typed_at++];
+    }
+    return present ? KG_READ_NONE : KG_READ_END;
+}

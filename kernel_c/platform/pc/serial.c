@@ -1,0 +1,176 @@
+#include "serial.h"
+
+#include "kgpt/platform.h"
+#include "kgpt/terminal_words.h"
+#include "platform/x86_64/io.h"
+#include "ring.h"
+
+#define COM1 0x3F8
+enum {
+    DATA = COM1,
+    INTERRUPT_ENABLE = COM1 + 1,
+    FIFO_CONTROL = COM1 + 2,
+    LINE_CONTROL = COM1 + 3,
+    MODEM_CONTROL = COM1 + 4,
+    LINE_STATUS = COM1 + 5,
+    SCRATCH = COM1 + 7,
+};
+#define INTERRUPT_NEVER 0x00
+#define INTERRUPT_RECEIVED 0x01
+#define INTERRUPT_SENT 0x02
+#define MODEM_READY 0x0B /* DTR, RTS, OUT2 */
+#define MODEM_RTS 0x02
+#define STATUS_DATA_READY 0x01
+#define STATUS_TRANSMIT_EMPTY 0x20
+#define STATUS_TRANSMITTER_IDLE 0x40
+#define FIFO_DEPTH 16
+/* At 115200 baud a full FIFO drains in 1.4 ms; a port read takes about 1 us on real hardware, so this is ~0.1 s. */
+#define MAX_SPINS 100000
+
+volatile bool kg_serial_woke;
+
+static bool present, asked;
+static unsigned room; /* free places in the transmit FIFO */
+
+/* What was received: a token, and a line that is drawn again, take longer than the receive FIFO lasts. */
+static struct kg_ring ahead;
+static bool listening;     /* it may interrupt */
+static uint8_t interrupts; /* when it does */
+
+static bool keeps(uint16_t port, uint8_t value)
+{
+    kg_outb(port, value);
+    return kg_inb(port) == value;
+}
+
+/* An absent port reads 0xFF or 0x00; a 16550 keeps what is written to its scratch register, and IER keeps four bits. */
+static bool probe(void)
+{
+    if (!keeps(SCRATCH, 0x5A) || !keeps(SCRATCH, 0xA5)) {
+        return false;
+    }
+    kg_outb(INTERRUPT_ENABLE, 0);
+    return kg_inb(INTERRUPT_ENABLE) == 0;
+}
+
+bool kg_serial_init(void)
+{
+    present = probe();
+    if (!present) {
+        return false;
+    }
+    kg_outb(LINE_CONTROL, 0x80); /* divisor latch */
+    kg_outb(DATA, 1);            /* 115200 baud */
+    kg_outb(INTERRUPT_ENABLE, 0);
+    kg_outb(LINE_CONTROL, 0x03); /* 8 bits, no parity, one stop bit */
+    kg_outb(FIFO_CONTROL, 0x87); /* on, cleared; interrupts when it is half full, or the line has fallen silent */
+    kg_outb(MODEM_CONTROL, MODEM_READY);
+    return true;
+}
+
+bool kg_serial_present(void)
+{
+    return present;
+}
+
+/* The line's status; a byte that it has received is kept. Interrupts are off. */
+static uint8_t look(void)
+{
+    uint8_t status = kg_inb(LINE_STATUS);
+    if ((status & STATUS_DATA_READY) && !kg_ring_is_full(&ahead)) {
+        kg_ring_put(&ahead, kg_inb(DATA));
+    }
+    return status;
+}
+
+static uint8_t line_status(void)
+{
+    uint64_t flags = kg_interrupts_save();
+    uint8_t status = look();
+    kg_interrupts_restore(flags);
+    return status;
+}
+
+static void put(uint8_t byte)
+{
+    for (unsigned spins = 0; room == 0 && spins < MAX_SPINS; spins++) {
+        if (line_status() & STATUS_TRANSMIT_EMPTY) {
+            room = FIFO_DEPTH;
+        }
+    }
+    if (room == 0) { /* nobody drains it: better silent than stuck */
+        present = false;
+        return;
+    }
+    kg_outb(DATA, byte);
+    room--;
+}
+
+void kg_serial_write(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n && present; i++) {
+        if (text[i] == '\n') {
+            put('\r');
+        }
+        put((uint8_t)text[i]);
+    }
+}
+
+void kg_serial_flush(void)
+{
+    for (unsigned spins = 0; present && spins < MAX_SPINS; spins++) {
+        if (line_status() & STATUS_TRANSMITTER_IDLE) {
+            return;
+        }
+    }
+}
+
+void kg_serial_ask(bool answer)
+{
+    kg_serial_write(KG_ASK_TERMINAL, answer ? sizeof KG_ASK_TERMINAL - 1 : KG_ASK_PASTES);
+    asked = true;
+}
+
+void kg_serial_end(void)
+{
+    if (asked) {
+        kg_serial_write(KG_ASK_NO_MORE, sizeof KG_ASK_NO_MORE - 1);
+    }
+    kg_serial_flush();
+}
+
+int kg_serial_read(void)
+{
+    if (!present) {
+        return KG_READ_END;
+    }
+    line_status();
+    return kg_ring_take(&ahead);
+}
+
+/* INTERRUPT_NEVER: our side is full, which RTS tells a sender that looks at it. */
+static void interrupt_when(uint8_t when)
+{
+    if (interrupts != when) {
+        interrupts = when;
+        kg_outb(INTERRUPT_ENABLE, when);
+        kg_outb(MODEM_CONTROL, when == INTERRUPT_NEVER ? MODEM_READY & ~MODEM_RTS : MODEM_READY);
+    }
+}
+
+void kg_serial_keep(void)
+{
+    for (int i = 0; i < FIFO_DEPTH && present && (look() & STATUS_DATA_READY); i++) {
+    }
+    if (listening) {
+        interrupt_when(kg_ring_is_full(&ahead) ? INTERRUPT_NEVER : INTERRUPT_RECEIVED);
+    }
+}
+
+void kg_serial_listen(void)
+{
+    listening = present;
+    if (listening) {
+        interrupt_when(INTERRUPT_RECEIVED | INTERRUPT_SENT);
+    }
+}

@@ -1,0 +1,59 @@
+#include "vga.h"
+
+#include "kgpt/font.h"
+#include "kgpt/terminal.h"
+#include "platform/x86_64/io.h"
+
+#define CRTC_INDEX 0x3D4
+#define CRTC_DATA 0x3D5
+#define CURSOR_START 0x0A
+#define CURSOR_OFF 0x20
+#define CURSOR_LOW 0x0F /* keeps what is written to it */
+
+static volatile uint16_t *const screen = (volatile uint16_t *)KG_VGA_MEMORY;
+
+static bool register_answers(void)
+{
+    kg_outb(CRTC_INDEX, CURSOR_LOW);
+    uint8_t before = kg_inb(CRTC_DATA);
+    kg_outb(CRTC_DATA, 0x5A);
+    bool good = kg_inb(CRTC_DATA) == 0x5A;
+    kg_outb(CRTC_DATA, before);
+    return good;
+}
+
+static bool memory_answers(void)
+{
+    uint16_t before = screen[0];
+    screen[0] = 0x5AA5;
+    bool good = screen[0] == 0x5AA5;
+    screen[0] = before;
+    return good;
+}
+
+/* Without a card there may be RAM in its place, and no registers. */
+bool kg_vga_init(void)
+{
+    bool good = register_answers() && memory_answers();
+    if (good) { /* the cursor is one of our cells */
+        kg_outb(CRTC_INDEX, CURSOR_START);
+        kg_outb(CRTC_DATA, CURSOR_OFF);
+    }
+    return good;
+}
+
+/* ANSI numbers red 1 and blue 4; VGA the other way round. */
+static uint32_t vga_colour(uint32_t colour)
+{
+    return (colour & 10) | (colour & 1) << 2 | (colour & 4) >> 2;
+}
+
+/* The brightest bit of the background would blink: backgrounds are dark. */
+void kg_vga_draw(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t n)
+{
+    volatile uint16_t *to = screen + row * KG_VGA_COLUMNS + column;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t ink = vga_colour(KG_CELL_INK(cells[i])), paper = vga_colour(KG_CELL_PAPER(cells[i])) & 7;
+        to[i] = (uint16_t)(paper << 12 | ink << 8 | kg_font_vga(kg_font_index(cells[i] & KG_CELL_CODE)));
+    }
+}
