@@ -21,6 +21,8 @@ class Training:
 
     returncode: int
     console: str
+    lines: list[bytes]
+    """The machine channel as it came, without the blobs."""
     events: list[Event]
     blobs: list[Blob]
 
@@ -51,4 +53,4 @@ def train(program: Hosted, tmp_path: Path, cmdline: str, *modules: bytes, stdin:
         reader = ChannelReader()
         reader.feed(channel.read())
     assert not reader.broken
-    return Training(done.returncode, done.stdout.decode(), list(reader.events), list(reader.blobs))
+    return Training(done.returncode, done.stdout.decode(), reader.lines, reader.events, reader.blobs)

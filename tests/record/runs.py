@@ -1,0 +1,136 @@
+"""Runs of kgpt's programs and kernels, and the SHA-256 of what they computed.
+
+A run counts by its events (docs/events.md) alone: what the console says may be put in other words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import mode_train
+import pace
+from boots import ENVIRONMENT
+from hosted import Hosted, random_model
+
+from kgpt_build import models
+from kgpt_build.headers import BROUGHT
+from kgpt_build.kernel.build import build_cached
+from kgpt_build.models import NO_MODEL
+
+Event = dict[str, Any]
+Digests = dict[str, str]
+
+PARTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "logits": {"logits": ("sample", "pos", "id", "f32"), "fed": ("sample", "pos", "u32")},
+    "layers": {"layer": ("what", "layer", "f32")},
+    "texts": {"token": ("sample", "pos", "id", "text"), "sample": ("index", "text", "tokens", "reason")},
+    "logprobs": {"logprobs": ("sample", "pos", "id", "logprob", "top")},
+    "losses": {"step": ("step", "loss_bits", "lr"), "eval": ("step", "loss")},
+    "previews": {"preview": ("step", "text")},
+}
+"""What is recorded of a run: of each part the events, and of each event the keys."""
+
+IMAGES: dict[str, Any] = {
+    "micro": {},
+    "odd": {"model": lambda: random_model("abé€😀 \n\"'", n_ctx=21, n_embd=30, n_layer=3, n_head=5, n_ff=67)},
+    "lm": {"model": lambda: NO_MODEL},
+    "train": {"corpus": lambda: BROUGHT},
+}
+"""Programs and kernels by name, and what decides them."""
+
+
+def sha256(parts: Iterable[bytes]) -> str:
+    """Of all of them, one after the other."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def digests(lines: Sequence[bytes], blobs: Sequence[tuple[str, int, bytes]] = ()) -> Digests:
+    """The parts that a run has, by the lines of its machine channel and its blobs (name, step, bytes)."""
+    events = [json.loads(line) for line in lines]
+    found: Digests = {}
+    for part, kinds in PARTS.items():
+        chosen = [
+            [event["event"], *(event[key] for key in kinds[event["event"]])]
+            for event in events
+            if event["event"] in kinds
+        ]
+        if chosen:
+            found[part] = sha256(json.dumps(fields).encode() + b"\n" for fields in chosen)
+    for part, names in (("weights", ("best", "last")), ("state", ("state",))):
+        kept = [f"{name} {step} ".encode() + data for name, step, data in blobs if name in names]
+        if kept:
+            found[part] = sha256(kept)
+    return found
+
+
+class Failed(Exception):
+    """A run that did not end well."""
+
+
+class Bench:
+    """Everything that cases run on: programs by one compiler, and a folder for the files they are brought."""
+
+    def __init__(self, folder: Path, toolchain: str = "zig") -> None:
+        self.folder, self.toolchain = folder, toolchain
+        self._files: dict[str, Path] = {}
+        self._images: dict[tuple[str, str], Path] = {}
+
+    def image(self, name: str, target: str = "hosted") -> Path:
+        """A program or kernel of IMAGES."""
+        if (name, target) not in self._images:
+            what = {key: make() for key, make in IMAGES[name].items()}
+            self._images[name, target] = build_cached(target=target, toolchain=self.toolchain, **what)
+        return self._images[name, target]
+
+    def file(self, name: str, write: Callable[[Path], object]) -> Path:
+        """A file of this name, written once."""
+        if name not in self._files:
+            path = self.folder / f"{len(self._files)}-{name}"
+            write(path)
+            self._files[name] = path
+        return self._files[name]
+
+    def hosted(self, image: str, words: str, modules: Sequence[Path] = (), typed: str = "") -> mode_train.Training:
+        """A run of the hosted program to its good end."""
+        data = [module.read_bytes() for module in modules]
+        run = mode_train.train(Hosted(self.image(image)), self.folder, words, *data, stdin=typed.encode())
+        if run.returncode:
+            raise Failed(f"{image} {words!r} ended with {run.returncode}: {run.console[-2000:]}")
+        return run
+
+    def qemu(self, image: str, words: str, models: Sequence[Path] = ()) -> list[bytes]:
+        """The lines of a kernel that QEMU booted, to its good end."""
+        options = [f"--model={path}" for path in models]
+        command = ["run", str(self.image(image, "bare")), "--json", "--accel=tcg", f"--cmdline={words}", *options]
+        done = subprocess.run(
+            [sys.executable, "-m", "kgpt_build", *command],
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=pace.limit(120),
+            check=False,
+        )
+        if done.returncode:
+            raise Failed(f"QEMU, {image} {words!r}: ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
+        return done.stdout.splitlines()
+
+    @cached_property
+    def isa(self) -> str:
+        """The best instruction set of this processor that the engine uses."""
+        events = [json.loads(line) for line in self.hosted("micro", "exit samples=1").lines]
+        return str(next(event["isa"] for event in events if event["event"] == "cpu"))
+
+
+def default_model(path: Path) -> None:
+    """The model that ships, as a file that a kernel can be brought."""
+    path.write_bytes(models.DEFAULT_MODEL.read_bytes())
