@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 
 from kgpt_build import paths
+from kgpt_build.arch import DEFAULT
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.toolchain import GrubMkimage, GrubModules, Make, Mtools, Program, Qemu, Xorriso, get
-from kgpt_build.toolchain.grub import PLATFORMS
 
 _OLDEST_PYTHON = (3, 11)
 _DISK_MB = 200  # zig's cache, objects and images of a first build
@@ -68,11 +68,12 @@ def examine() -> Iterator[Finding]:
         ("sources", _sources),
         ("zig", lambda: _program(get("zig").compiler)),
         ("make", lambda: _program(Make())),
-        ("qemu-system-x86_64", lambda: _program(Qemu())),
+        (DEFAULT.qemu.program, lambda: _program(Qemu())),
         ("/dev/kvm", _kvm),
-        ("OVMF", _uefi),
+        (DEFAULT.uefi.name, _uefi),
         *((tool.name, _optional(tool)) for name in ("clang", "gcc") for tool in (get(name).compiler, get(name).linker)),
-        *((tool.name, _optional(tool)) for tool in (GrubMkimage(), *map(GrubModules, PLATFORMS), Xorriso(), Mtools())),
+        *((tool.name, _optional(tool)) for tool in (GrubMkimage(), *map(GrubModules, DEFAULT.grub))),
+        *((tool.name, _optional(tool)) for tool in (Xorriso(), Mtools())),
         ("cache", _cache),
         ("disk", _disk),
     ]
@@ -125,11 +126,12 @@ def _uefi() -> Finding:
     """For `kgpt run --firmware uefi` alone."""
     from kgpt_build.vm.firmware import UEFI, find_firmware
 
+    name = DEFAULT.uefi.name
     try:
         firmware = find_firmware(UEFI)
     except ToolMissing as error:
-        return Finding("OVMF", False, error.message, error.hint, required=False)
-    return Finding("OVMF", True, f"{firmware.code if firmware else ''}, for --firmware uefi", required=False)
+        return Finding(name, False, error.message, error.hint, required=False)
+    return Finding(name, True, f"{firmware.code if firmware else ''}, for --firmware uefi", required=False)
 
 
 def _cache() -> Finding:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.arch import DEFAULT
 from kgpt_build.cli.shared.machines import (
     boot_options,
     check_image,
@@ -140,10 +141,12 @@ def _settings(
 
     if options["card"] != RunSettings.card and options["firmware"] is None:
         raise UsageError("only UEFI asks a screen for its resolution", "add --firmware uefi")
-    if options["machine"] == "microvm":
-        raise UsageError("microvm has no screen", "give --machine pc or q35")
+    qemu = DEFAULT.qemu
+    if options["machine"] == qemu.small_machine:
+        others = " or ".join(name for name in qemu.machines if name != qemu.small_machine)
+        raise UsageError(f"{qemu.small_machine} has no screen", f"give --machine {others}")
     if options["machine"] == "auto":
-        options["machine"] = "pc"
+        options["machine"] = qemu.full_machine
     image = image_for(target, default=default)
     chosen = choose_medium(image, medium, options["firmware"])
     if chosen != "kernel" and options["cmdline"]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kgpt_build import process
+from kgpt_build.arch import DEFAULT
 from kgpt_build.image.fs import fat
 from kgpt_build.image.fs.fat import Names
 from kgpt_build.image.fs.volumes import lay_out, size_of
@@ -20,7 +21,7 @@ from kgpt_build.image.loader import Grub, bios_core, boot_sector, uefi_program
 from kgpt_build.plain_names import plain_name
 
 BIOS_CORE = "/boot/grub/bios.img"
-UEFI_PROGRAM = "/EFI/BOOT/BOOTX64.EFI"
+UEFI_PROGRAM = DEFAULT.uefi.program
 VOLUME_ID = "KGPT"
 _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 _DATA_TYPE = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"

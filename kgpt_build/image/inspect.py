@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.image import manifest
 from kgpt_build.image.contents import LM_KERNEL
+from kgpt_build.image.disc import UEFI_PROGRAM
 from kgpt_build.image.fs import iso9660, partitions
 from kgpt_build.image.fs.fat import Fat
 from kgpt_build.image.fs.iso9660 import Disc
@@ -18,7 +19,6 @@ from kgpt_build.image.fs.volumes import CHUNK, Volume, chunks, content
 from kgpt_build.image.needs import FIRMWARE
 from kgpt_build.kernel.sources import file_sha256
 
-UEFI_PROGRAM = "/EFI/BOOT/BOOTX64.EFI"
 _OURS = "give an image that kgpt image made, or a kernel"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgpt_build import process
+from kgpt_build.arch import DEFAULT, GrubPlatform
 from kgpt_build.errors import KgptError
 from kgpt_build.toolchain import GrubMkimage, GrubModules
 
@@ -20,7 +21,7 @@ _MODULES = (
     *("part_gpt", "part_msdos", "regexp", "search", "search_fs_file", "serial", "sleep", "terminal", "test", "true"),
     *("halt", "reboot", "cat", "minicmd", "progress"),
 )
-_OF_PLATFORM = {"i386-pc": ("biosdisk", "vbe", "vga"), "x86_64-efi": ("efi_gop", "efi_uga")}
+_BIOS, _UEFI = DEFAULT.grub
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,22 @@ class Grub:
 
 def find_grub() -> Grub:
     """GRUB, whole. Raises ToolMissing that names what is not there."""
-    tools = GrubMkimage(), GrubModules("i386-pc"), GrubModules("x86_64-efi")
+    tools = GrubMkimage(), GrubModules(_BIOS), GrubModules(_UEFI)
     mkimage, bios, uefi = (tool.require() for tool in tools)
     return Grub(mkimage, bios, uefi, {tool.name: tool.version() for tool in tools})
 
 
 def bios_core(grub: Grub, marker: str, work: Path, *, disc: bool) -> bytes:
     """What a BIOS runs: with ``disc`` it begins with the code that an El Torito boot loads, else with a disk's."""
-    return _made(grub, grub.bios, "i386-pc-eltorito" if disc else "i386-pc", "i386-pc", marker, work)
+    return _made(grub, grub.bios, _BIOS.disc_format if disc else _BIOS.name, _BIOS, marker, work)
 
 
 def uefi_program(grub: Grub, marker: str, work: Path) -> bytes:
-    """EFI/BOOT/BOOTX64.EFI."""
-    return _made(grub, grub.uefi, "x86_64-efi", "x86_64-efi", marker, work)
+    """The program that UEFI starts from a medium."""
+    return _made(grub, grub.uefi, _UEFI.name, _UEFI, marker, work)
 
 
-def _made(grub: Grub, modules: Path, form: str, platform: str, marker: str, work: Path) -> bytes:
+def _made(grub: Grub, modules: Path, form: str, platform: GrubPlatform, marker: str, work: Path) -> bytes:
     start, out = work / "start.cfg", work / f"{form}.img"
     # Whatever it was started from, the files are where the marker is: the name of that is no other image's. On a stick
     # that is the place itself, so that no other disk need be asked.
@@ -61,7 +62,7 @@ def _made(grub: Grub, modules: Path, form: str, platform: str, marker: str, work
     process.run(
         [
             *(grub.mkimage, "-O", form, "-d", modules, "-c", start.name, "-p", PREFIX, "-o", out.name),
-            *sorted({*_MODULES, *_OF_PLATFORM[platform]}),
+            *sorted({*_MODULES, *platform.modules}),
         ],
         cwd=work,
         timeout=_SECONDS,
@@ -80,13 +81,9 @@ def boot_sector(grub: Grub, name: str) -> bytes:
     try:
         sector = path.read_bytes()
     except OSError as error:
-        raise KgptError(
-            f"cannot read {path}: {error.strerror}", f"{GrubModules('i386-pc').install} --reinstall"
-        ) from error
+        raise KgptError(f"cannot read {path}: {error.strerror}", f"{GrubModules(_BIOS).install} --reinstall") from error
     if len(sector) != 512:
-        raise KgptError(
-            f"{path} has {len(sector)} bytes instead of 512", f"{GrubModules('i386-pc').install} --reinstall"
-        )
+        raise KgptError(f"{path} has {len(sector)} bytes instead of 512", f"{GrubModules(_BIOS).install} --reinstall")
     return sector
 
 

@@ -1,7 +1,8 @@
 """A disk image for a stick: one FAT32 partition that any system shows, which BIOS and UEFI boot from.
 
-The partition table is an MBR: unlike a GPT it has no copy at the end of the medium, which an image cannot know. A BIOS
-runs GRUB's sector, which loads the core from the sectors before the partition; UEFI takes EFI/BOOT/BOOTX64.EFI of it.
+The partition table is an MBR: a GPT has a copy at the end of the medium, and an image does not know where that is.
+A BIOS runs GRUB's sector, which loads the core from the sectors before the partition. UEFI starts the file
+``Uefi.program`` of the partition.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,8 +12,6 @@ from kgpt_build.headers.blob import model_blob
 from kgpt_build.kernel import loaders
 from kgpt_build.kernel.elf import MODEL_SECTION, Image, read_image
 from kgpt_build.models import Model
-
-_PAGE = 4096
 
 
 def check_kernel(path: Path, model: Model | LmBlob | None = None) -> Image:
@@ -78,28 +76,40 @@ def layout_problems(image: Image) -> Iterator[str]:
     for before, after in pairwise(loads):
         if after.vaddr < before.vaddr + before.memsz:
             yield f"its segments at 0x{before.vaddr:x} and 0x{after.vaddr:x} overlap"
-    yield from (f"its segment at 0x{load.vaddr:x} does not start a page" for load in loads if load.vaddr % _PAGE)
+    page = image.arch.page_size
+    yield from (f"its segment at 0x{load.vaddr:x} does not start a page" for load in loads if load.vaddr % page)
     if not in_code(image, image.entry):
         yield f"its entry point 0x{image.entry:x} is not in code"
 
 
 def loader_problems(image: Image) -> Iterator[str]:
-    """Each of the three loaders finds its header."""
+    """Each loader of the architecture finds its header."""
+    for name in image.arch.loaders:
+        yield from _LOADER_PROBLEMS[name](image)
+
+
+def _pvh_problems(image: Image) -> Iterator[str]:
     entry = loaders.pvh_entry(image)
     if entry is None:
         yield "it has no PVH note"
     elif not in_code(image, entry):
         yield f"its PVH entry point 0x{entry:x} is not in code"
+
+
+def _multiboot2_problems(image: Image) -> Iterator[str]:
     if loaders.multiboot2(image.data) is None:
         yield f"it has no multiboot 2 header in its first {loaders.MULTIBOOT2_SEARCH} bytes"
+
+
+def _multiboot1_problems(image: Image) -> Iterator[str]:
     header = loaders.multiboot1(image.data)
     if header is None:
         yield f"it has no multiboot 1 header in its first {loaders.MULTIBOOT1_SEARCH} bytes"
     else:
-        yield from multiboot1_problems(image, header)
+        yield from _address_problems(image, header)
 
 
-def multiboot1_problems(image: Image, header: loaders.Multiboot1) -> Iterator[str]:
+def _address_problems(image: Image, header: loaders.Multiboot1) -> Iterator[str]:
     """The a.out address fields load the same bytes to the same places as the program headers do."""
     if not header.has_addresses:
         yield "its multiboot 1 header has no address fields"
@@ -122,6 +132,13 @@ def multiboot1_problems(image: Image, header: loaders.Multiboot1) -> Iterator[st
         yield f"multiboot 1 would clear bss up to 0x{header.bss_end_addr:x}, not 0x{bss_end:x}"
     if not in_code(image, header.entry_addr):
         yield f"its multiboot 1 entry point 0x{header.entry_addr:x} is not in code"
+
+
+_LOADER_PROBLEMS: dict[str, Callable[[Image], Iterator[str]]] = {
+    "pvh": _pvh_problems,
+    "multiboot1": _multiboot1_problems,
+    "multiboot2": _multiboot2_problems,
+}
 
 
 def model_problems(image: Image, model: Model | LmBlob) -> Iterator[str]:

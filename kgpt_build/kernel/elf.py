@@ -17,10 +17,12 @@ from elftools.elf.constants import P_FLAGS, SH_FLAGS
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from kgpt_build.arch import ALL, Arch, of_elf_machine
 from kgpt_build.errors import KgptError
 
 MODEL_SECTION = ".kgpt.model"
 TESTS_SECTION = "kgpt_tests"
+_MACHINE = slice(18, 20)  # e_machine
 _SHT_NOBITS = 8
 _HINT = "build it again with kgpt build"
 
@@ -98,7 +100,7 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Image:
-    """A whole ELF64 file for x86-64, read into memory."""
+    """A whole ELF64 file of an architecture that kgpt builds for, read into memory."""
 
     path: Path
     data: bytes
@@ -107,6 +109,13 @@ class Image:
     segments: tuple[Segment, ...]
     sections: tuple[Section, ...]
     symbols: tuple[Symbol, ...]
+
+    @property
+    def arch(self) -> Arch:
+        """The processor architecture that it is made for."""
+        found = of_elf_machine(int.from_bytes(self.data[_MACHINE], "little"))
+        assert found is not None, "_check_tables refuses the others"
+        return found
 
     @property
     def loads(self) -> list[Segment]:
@@ -150,7 +159,10 @@ class Image:
 
 
 def read_image(path: Path) -> Image:
-    """Read ``path``. Raises KgptError, naming the file, if it is not a whole ELF64 file for x86-64."""
+    """Read ``path``.
+
+    Raises KgptError, naming the file, if it is not a whole ELF64 file of an architecture that kgpt builds for.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -181,9 +193,11 @@ def _check_tables(data: bytes) -> None:
         raise KgptError(f"truncated: {len(data)} bytes, less than an ELF header")
     if data[4:6] != b"\x02\x01":
         raise KgptError("not a 64-bit little-endian ELF file", "give the path of an image that kgpt build made")
-    (machine,) = struct.unpack_from("<H", data, 18)
-    if machine != 62:
-        raise KgptError(f"made for another processor (ELF machine {machine}, not x86-64)", "give an image for x86-64")
+    machine = int.from_bytes(data[_MACHINE], "little")
+    if of_elf_machine(machine) is None:
+        known = " or ".join(arch.title for arch in ALL)
+        what = f"made for another processor (ELF machine {machine}, not {known})"
+        raise KgptError(what, f"give a kernel for {known}")
     phoff, shoff = struct.unpack_from("<QQ", data, 32)
     phentsize, phnum, shentsize, shnum, shstrndx = struct.unpack_from("<5H", data, 54)
     _check_table(data, "program headers", phoff, phnum, phentsize, 56)

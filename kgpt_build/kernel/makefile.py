@@ -109,6 +109,7 @@ class MakeRun:
             f"ROOT={self.root}",
             f"OUT={self.work}",
             f"GEN={self.headers}",
+            f"ARCH={settings.arch.name}",
             f"TARGET={settings.target}",
             f"TOOLCHAIN={settings.toolchain}",
             f"CC={_words(self.tools.cc())}",

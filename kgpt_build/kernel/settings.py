@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kgpt_build import toolchain
+from kgpt_build.arch import DEFAULT, Arch
 from kgpt_build.errors import UsageError
 from kgpt_build.headers import Corpus
 from kgpt_build.models import GgufModel, Model, NoModel
@@ -35,6 +36,7 @@ class BuildSettings:
     sanitize: str = ""
     corpus: Corpus | None = None
     chat_template: str | None = None
+    arch: Arch = DEFAULT
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def validate(self) -> None:
@@ -62,7 +64,7 @@ class BuildSettings:
     @property
     def variant(self) -> str:
         """The folder for objects that nothing but these settings can share."""
-        words = [self.target, self.toolchain, *(["debug"] if self.debug else []), *self.sanitize.split(",")]
+        words = [self.arch.name, self.target, self.toolchain, "debug" if self.debug else "", *self.sanitize.split(",")]
         words += ["train"] if self.corpus is not None else []
         return "-".join(word for word in words if word)
 

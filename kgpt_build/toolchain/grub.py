@@ -7,14 +7,11 @@ import re
 import shutil
 from pathlib import Path
 
+from kgpt_build.arch import GrubPlatform
 from kgpt_build.errors import ToolMissing
 from kgpt_build.toolchain.program import Program
 
 _FOLDERS = ("/usr/lib/grub", "/usr/local/lib/grub", "/usr/lib64/grub", "/usr/share/grub2", "/usr/share/grub")
-PLATFORMS = ("i386-pc", "x86_64-efi")
-"""GRUB's names of BIOS and UEFI."""
-_PACKAGES = {"i386-pc": "grub-pc-bin", "x86_64-efi": "grub-efi-amd64-bin"}
-_PURPOSE = {"i386-pc": "BIOS", "x86_64-efi": "UEFI"}
 
 
 class GrubMkimage(Program):
@@ -56,21 +53,21 @@ class Mtools(Program):
 
 
 class GrubModules(Program):
-    """GRUB's own parts for one firmware: ``i386-pc`` for BIOS, ``x86_64-efi`` for UEFI. A folder, not a program."""
+    """GRUB's modules for one kind of firmware: a folder, not a program."""
 
-    def __init__(self, platform: str) -> None:
+    def __init__(self, platform: GrubPlatform) -> None:
         super().__init__()
         self.platform = platform
-        self.name = f"grub {platform}"
-        self.purpose = f"GRUB for {_PURPOSE[platform]}, for kgpt image"
-        self.install = f"apt-get install {_PACKAGES[platform]}"
+        self.name = f"grub {platform.name}"
+        self.purpose = f"GRUB for {platform.firmware}, for kgpt image"
+        self.install = f"apt-get install {platform.package}"
 
     def find(self) -> Path:
         """The folder. Raises ToolMissing."""
         for folder in _FOLDERS:
-            if (path := Path(folder, self.platform, "moddep.lst")).is_file():
+            if (path := Path(folder, self.platform.name, "moddep.lst")).is_file():
                 return path.parent
-        raise ToolMissing(f"GRUB has no {self.platform} ({self.purpose})", self.install)
+        raise ToolMissing(f"GRUB has no {self.platform.name} ({self.purpose})", self.install)
 
     def _ask(self) -> str:
         """The modules carry no version of their own, so it is the first digits of a hash of what decides the rest."""

@@ -2,14 +2,18 @@
 
 import re
 
+from kgpt_build.arch import DEFAULT, Arch
 from kgpt_build.toolchain.program import Program
 
 
 class Qemu(Program):
-    """qemu-system-x86_64."""
+    """QEMU's program for machines of ``arch``."""
 
-    name = "qemu-system-x86_64"
     purpose = "it boots the kernel"
     identity = re.compile(r"QEMU emulator version (\d+(?:\.\d+)*)")
     minimum = (6, 2)
-    install = "apt-get install qemu-system-x86"
+
+    def __init__(self, arch: Arch = DEFAULT) -> None:
+        super().__init__()
+        self.name = arch.qemu.program
+        self.install = arch.qemu.install

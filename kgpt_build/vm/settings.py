@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from kgpt_build.arch import DEFAULT, Arch
 from kgpt_build.boot_modules import BootModule, check_modules
 from kgpt_build.errors import UsageError
 from kgpt_build.settings import MAX_CMDLINE, text_size
@@ -12,7 +13,7 @@ from kgpt_build.vm.firmware import Firmware
 from kgpt_build.words import counted
 
 ACCELS = ("auto", "kvm", "tcg")
-MACHINES = ("auto", "pc", "q35", "microvm")
+MACHINES = ("auto", *DEFAULT.qemu.machines)
 MEDIA = ("kernel", "cdrom", "usb", "disk")
 
 TCG_TIMEOUT_FACTOR = 4.0
@@ -23,8 +24,8 @@ TCG_TIMEOUT_FACTOR = 4.0
 class RunSettings:
     """A virtual machine and what it boots.
 
-    ``machine`` auto is microvm, which boots in half the time of pc but has neither screen nor disc drive, and pc where
-    one is needed. ``cpu`` empty means the most that the accelerator offers. Raises UsageError on values that no
+    ``machine`` auto is the architecture's small machine, which boots fastest, and its full one where a screen or
+    a drive is needed. ``cpu`` empty means the most that the accelerator offers. Raises UsageError on values that no
     machine can have.
     """
 
@@ -41,7 +42,7 @@ class RunSettings:
     window: str = "gtk"
     """QEMU's kind of window (display.find_window)."""
     card: str = "VGA"
-    """QEMU's graphics card; empty: none. microvm has none in any case."""
+    """QEMU's graphics card; empty: none. The small machine has none in any case."""
     serial: bool = True
     gdb: bool = False
     timeout: float | None = None
@@ -56,10 +57,11 @@ class RunSettings:
     """A guest that ends is switched off, and stays there until quit(): its screen can still be seen."""
     extra: tuple[str, ...] = ()
     """Further QEMU arguments."""
+    arch: Arch = DEFAULT
 
     def __post_init__(self) -> None:
         _one_of("accelerator", self.accel, ACCELS)
-        _one_of("machine", self.machine, MACHINES)
+        _one_of("machine", self.machine, ("auto", *self.arch.qemu.machines))
         _one_of("medium", self.medium, MEDIA)
         if not 1 <= self.cpus <= 255:
             raise UsageError(f"{counted(self.cpus, 'processor')}: there can be 1 to 255", "give --cpus 1")
@@ -67,10 +69,11 @@ class RunSettings:
             raise UsageError(f"{self.memory} MB of memory: there can be 1 to {1 << 20}", "give --memory 128")
         if self.timeout is not None and not self.timeout > 0:
             raise UsageError(f"a time limit of {counted(self.timeout, 'second')} is none", "give a number above 0")
-        if self.display and self.machine == "microvm":
-            raise UsageError("microvm has no screen to show", "leave out --display, or give --machine pc")
-        if self.medium != "kernel" and self.machine == "microvm":
-            raise UsageError("microvm boots kernels only", "give --machine pc")
+        small, full = self.arch.qemu.small_machine, self.arch.qemu.full_machine
+        if self.display and self.machine == small:
+            raise UsageError(f"{small} has no screen to show", f"leave out --display, or give --machine {full}")
+        if self.medium != "kernel" and self.machine == small:
+            raise UsageError(f"{small} boots kernels only", f"give --machine {full}")
         if self.display and not self.card:
             raise UsageError("without a graphics card there is no screen to show", "leave out --display")
         self._check_modules()
@@ -89,7 +92,8 @@ class RunSettings:
         """QEMU's name of the machine."""
         if self.machine != "auto":
             return self.machine
-        return "pc" if self.display or self.medium != "kernel" or self.firmware else "microvm"
+        needs_full = self.display or self.medium != "kernel" or self.firmware is not None
+        return self.arch.qemu.full_machine if needs_full else self.arch.qemu.small_machine
 
     @property
     def cpu_model(self) -> str:

@@ -161,7 +161,7 @@ def _by_code(seen: Observed, exit_event: Exit) -> Verdict:
 def _no_verdict(seen: Observed) -> Verdict:
     if not seen.started:
         said = seen.stderr.strip().splitlines()
-        reason = said[-1].removeprefix("qemu-system-x86_64: ") if said else _how_qemu_ended(seen)
+        reason = without_program(said[-1]) if said else _how_qemu_ended(seen)
         if seen.status > 0:
             return Verdict("refused", f"QEMU did not start the machine: {reason}")
         return _lost(seen, f"QEMU broke while it started: {reason}")
@@ -174,6 +174,11 @@ def _no_verdict(seen: Observed) -> Verdict:
     if seen.shutdown == "guest-reset":
         return _lost(seen, "the guest reset without a verdict: a triple fault, or a reboot that it did not announce")
     return _lost(seen, f"the run ended without the kernel's verdict ({_how_qemu_ended(seen)})")
+
+
+def without_program(line: str) -> str:
+    """A line of QEMU's standard error without the name of the program, which begins it."""
+    return re.sub(r"\Aqemu-system-\w+: ", "", line)
 
 
 def _announced_reset(seen: Observed, exit_event: Exit) -> bool:

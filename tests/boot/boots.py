@@ -15,13 +15,13 @@ import pace
 import pytest
 
 import kgpt_build
+from kgpt_build.arch.x86_64_probe import multiboot_image
 from kgpt_build.events import Sample
 from kgpt_build.headers import BROUGHT
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.models import NO_MODEL
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.firmware import Firmware, find_firmware
-from kgpt_build.vm.qemu.probe import multiboot_image
 
 Boot = Callable[..., Guest]
 Kgpt = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -125,7 +125,7 @@ def boot(kernel: Path, kgpt_machine: Boot) -> Boot:
 
 @pytest.fixture
 def boot_code(boot: Boot, tmp_path: Path) -> Boot:
-    """``boot_code(code, **settings)``: a kernel of a few i386 instructions (kgpt_build.vm.qemu.probe)."""
+    """``boot_code(code, **settings)``: a kernel of a few i386 instructions (kgpt_build.arch.x86_64_probe)."""
 
     def start(code: bytes, **settings: object) -> Guest:
         image = tmp_path / "code.bin"

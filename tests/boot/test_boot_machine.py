@@ -13,10 +13,10 @@ import pytest
 from boots import Boot
 from processes import runs
 
+from kgpt_build.arch.x86_64_probe import HALT, multiboot_image, out, probe_image, verdict
 from kgpt_build.errors import KgptError, MachineLost, ToolMissing
 from kgpt_build.events import Exit
 from kgpt_build.vm.qemu.machine import Machine
-from kgpt_build.vm.qemu.probe import HALT, multiboot_image, out, probe_image, verdict
 from kgpt_build.vm.settings import RunSettings
 
 COM1 = 0x3F8

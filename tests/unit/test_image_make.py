@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pycdlib import PyCdlib
 
+from kgpt_build.arch import DEFAULT
 from kgpt_build.boot_modules import read_files
 from kgpt_build.cli import invoke
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
@@ -88,8 +89,8 @@ def test_a_disk_that_is_too_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (GrubMkimage(), "grub-mkimage is not there", "apt-get install grub-common"),
         (Xorriso(), "xorriso is not there", "apt-get install xorriso"),
         (Mtools(), r"mtools is not there \(it writes and reads", "apt-get install mtools"),
-        (GrubModules("i386-pc"), r"GRUB has no i386-pc \(GRUB for BIOS", "apt-get install grub-pc-bin"),
-        (GrubModules("x86_64-efi"), r"GRUB has no x86_64-efi \(GRUB for UEFI", "apt-get install grub-efi-amd64-bin"),
+        (GrubModules(DEFAULT.grub[0]), r"GRUB has no i386-pc \(GRUB for BIOS", "apt-get install grub-pc-bin"),
+        (GrubModules(DEFAULT.grub[1]), r"GRUB has no x86_64-efi \(GRUB for UEFI", "apt-get install grub-efi-amd64-bin"),
     ],
 )
 def test_missing_tools_are_named(

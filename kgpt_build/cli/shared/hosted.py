@@ -130,7 +130,7 @@ def _pieces(fd: int) -> Iterator[bytes]:
 def is_hosted(path: Path) -> bool:
     """Is ``path`` a program for Linux that kgpt build made? Raises KgptError for what is damaged."""
     from kgpt_build.kernel.elf import read_image
-    from kgpt_build.kernel.loaders import multiboot1
+    from kgpt_build.kernel.loaders import supported
 
     try:
         with path.open("rb") as file:
@@ -139,7 +139,7 @@ def is_hosted(path: Path) -> bool:
     except OSError:
         return False
     image = read_image(path)
-    return multiboot1(image.data) is None and image.model_bytes() is not None
+    return not supported(image) and image.model_bytes() is not None
 
 
 def refuse_qemu_options() -> None:

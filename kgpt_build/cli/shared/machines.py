@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from kgpt_build.arch import DEFAULT
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
 from kgpt_build.vm.firmware import BIOS, UEFI, Firmware
@@ -19,6 +20,8 @@ LEAST_MEMORY = RunSettings.memory
 
 DISC_MEMORY = 512
 """MiB: of a machine that boots a disc or a stick, for UEFI and GRUB need some too."""
+
+_QEMU = DEFAULT.qemu
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -45,7 +48,8 @@ def machine_options(command: Command) -> Command:
             type=click.Choice(MACHINES),
             default="auto",
             show_default=True,
-            help="QEMU's machine. auto: microvm, or pc where a screen or a disc is needed.",
+            help=f"QEMU's machine. auto: {_QEMU.small_machine}, or {_QEMU.full_machine} where a screen or a disc "
+            "is needed.",
         ),
         click.option("--no-serial", "serial", flag_value=False, default=True, type=bool, help="No serial port."),
         click.option("--cmdline", default="", metavar="TEXT", help="More words for the kernel's command line."),
@@ -63,7 +67,7 @@ def boot_options(command: Command) -> Command:
         show_default=True,
         metavar=f"{BIOS}|{UEFI}|FILE",
         callback=_find_firmware,
-        help="What starts a disc or stick: QEMU's BIOS, the system's OVMF, or a file.",
+        help=f"What starts a disc or stick: QEMU's BIOS, the system's {DEFAULT.uefi.name}, or a file.",
     )
     medium = click.option(
         "--medium",

@@ -18,11 +18,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kgpt_build.arch import DEFAULT
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.paths import cache_dir, write_atomically
 from kgpt_build.vm.qemu.machine import Machine
-from kgpt_build.vm.qemu.probe import probe_image
 from kgpt_build.vm.settings import RunSettings
+from kgpt_build.vm.verdict import without_program
 
 KVM_DEVICE = Path("/dev/kvm")
 PROBE_SECONDS = 2.5
@@ -108,7 +109,7 @@ def _open_device() -> Trial | None:
     try:
         os.close(os.open(KVM_DEVICE, os.O_RDWR | os.O_CLOEXEC))
     except FileNotFoundError:
-        return Trial(False, f"there is no {KVM_DEVICE}", f"modprobe kvm_intel or kvm_amd; {_HOST_FIX}")
+        return Trial(False, f"there is no {KVM_DEVICE}", f"modprobe {DEFAULT.kvm_modules}; {_HOST_FIX}")
     except OSError as error:
         fixes = {
             errno.EACCES: "usermod -aG kvm YOUR_NAME, then log in again",
@@ -121,7 +122,7 @@ def _open_device() -> Trial | None:
 
 def _boot(qemu: str, cpu: str) -> Trial:
     with tempfile.NamedTemporaryFile(prefix="kgpt-probe-", suffix=".bin") as image:
-        image.write(probe_image())
+        image.write(DEFAULT.kvm_probe)
         image.flush()
         settings = RunSettings(image=Path(image.name), accel="kvm", cpu=cpu, serial=False, timeout=PROBE_SECONDS)
         with Machine(settings, qemu=qemu) as machine:
@@ -133,7 +134,7 @@ def _boot(qemu: str, cpu: str) -> Trial:
         raise KgptError(f"there is no processor {cpu}", f"{qemu} -cpu help lists them")
     if "Device or resource busy" in said:
         return Trial(False, "the device is busy", "end the other hypervisor that holds it")
-    reasons = [line.removeprefix("qemu-system-x86_64: ") for line in said.splitlines() if "rror" in line]
+    reasons = [without_program(line) for line in said.splitlines() if "rror" in line]
     why = reasons[0].removeprefix("error: ") if reasons else verdict.message
     return Trial(False, f"a test kernel did not run under it ({why})", _HOST_FIX)
 

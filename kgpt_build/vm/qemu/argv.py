@@ -8,19 +8,11 @@ from kgpt_build.vm.firmware import Firmware
 from kgpt_build.vm.qemu.channels import Channels
 from kgpt_build.vm.settings import RunSettings
 
-QEMU = "qemu-system-x86_64"
-EVENTS_PORT = "0xe9"
-EXIT_PORT = "0xf4"
 GDB_PORT = 1234
 
-_DISKS = {
-    "usb": ("-device", "qemu-xhci", "-device", "usb-storage,drive=image,removable=on,bootindex=0"),
-    "disk": ("-device", "ide-hd,drive=image,bootindex=0"),
-}
 
-
-def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = QEMU) -> list[str]:
-    """The words that start ``settings`` with its wires on ``channels``.
+def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> list[str]:
+    """The words that start ``settings`` with its wires on ``channels``; ``qemu`` empty: the program in PATH.
 
     With a monitor the machine starts stopped, to be continued once the monitor listens: so no event is missed.
     ``settings.accel`` must be resolved (accel.resolve): ValueError on ``auto``.
@@ -28,7 +20,7 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = QEMU) ->
     if settings.accel == "auto":
         raise ValueError("the accelerator is not chosen yet")
     return [
-        qemu,
+        qemu or settings.arch.qemu.program,
         *_machine(settings),
         *_medium(settings),
         *_serial(settings, channels),
@@ -40,8 +32,8 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = QEMU) ->
 
 
 def _machine(settings: RunSettings) -> list[str]:
-    # microvm would add its virtio devices to our command line, which refuses words it does not know.
-    machine = settings.machine_type + (",auto-kernel-cmdline=off" if settings.machine_type == "microvm" else "")
+    options = settings.arch.qemu.machine_options.get(settings.machine_type)
+    machine = f"{settings.machine_type},{options}" if options else settings.machine_type
     return [
         "-no-user-config",
         "-nodefaults",
@@ -70,10 +62,10 @@ def _firmware(firmware: Firmware | None) -> list[str]:
 def _medium(settings: RunSettings) -> list[str]:
     if settings.medium == "cdrom":
         return ["-cdrom", str(settings.image)]
-    if settings.medium in _DISKS:
+    if devices := settings.arch.qemu.drives.get(settings.medium):
         # What the guest or its firmware writes goes elsewhere: the image stays as it is.
         drive = f"if=none,id=image,format=raw,snapshot=on,file={_escaped(settings.image)}"
-        return ["-drive", drive, *_DISKS[settings.medium]]
+        return ["-drive", drive, *(word for device in devices for word in ("-device", device))]
     # QEMU's multiboot loader takes several files, and words behind the name of each.
     modules = ",".join(_escaped(module.line) for module in settings.modules)
     return [
@@ -96,10 +88,10 @@ def _serial(settings: RunSettings, channels: Channels) -> list[str]:
 
 def _events(settings: RunSettings, channels: Channels) -> list[str]:
     # What the guest writes to the exit port ends QEMU; without it, the guest switches its machine off.
-    end = ("-no-shutdown",) if settings.keeps_screen else ("-device", f"isa-debug-exit,iobase={EXIT_PORT},iosize=4")
+    end = ("-no-shutdown",) if settings.keeps_screen else ("-device", settings.arch.qemu.exit_device)
     return [
         *("-chardev", _backend(channels.events, "events")),
-        *("-device", f"isa-debugcon,iobase={EVENTS_PORT},chardev=events"),
+        *("-device", f"{settings.arch.qemu.events_device},chardev=events"),
         *end,
     ]
 
@@ -116,8 +108,9 @@ def _monitor(settings: RunSettings, channels: Channels) -> list[str]:
 
 
 def _screen(settings: RunSettings) -> list[str]:
-    # The card is there without a window too: screendump shows what it holds. microvm has no bus to put it on.
-    card = ["-device", settings.card] if settings.card and settings.machine_type != "microvm" else []
+    # The card is there without a window too: screendump shows what it holds. The small machine has no bus for it.
+    has_card = settings.card and settings.machine_type != settings.arch.qemu.small_machine
+    card = ["-device", settings.card] if has_card else []
     # Named, since QEMU left to choose would open a VNC port where it has no window.
     return [*card, "-display", settings.window if settings.display else "none"]
 

@@ -30,13 +30,10 @@ if TYPE_CHECKING:
     from kgpt_build.vm.picture import Picture
     from kgpt_build.vm.screen import Glyphs, Screen
 
-INSTALL_QEMU = "apt-get install qemu-system-x86"
 MONITOR_SECONDS = 20.0
 _KEY_HOLD_MS = 10
 _KEY_SECONDS = 60.0
-_I8042_STATUS, _I8042_FULL = 0x64, 0x01
 _NO_DEVICE = 0xFF
-_VGA_BIOS, _VGA_BIOS_SIZE = 0xC0000, 0x10000
 _STOPPED_BY_QEMU = ("internal-error", "io-error", "guest-panicked")
 
 
@@ -70,7 +67,8 @@ class Machine(GuestRun):
                 pass_fds=self._wires.remote,
             )
         except OSError as error:
-            raise ToolMissing(f"{self._qemu} cannot be run: {error.strerror}", INSTALL_QEMU) from error
+            install = self.settings.arch.qemu.install
+            raise ToolMissing(f"{self._qemu} cannot be run: {error.strerror}", install) from error
         self._wires.close_remote()
         self._begin_time_limit()
         listener = Listener(
@@ -115,12 +113,15 @@ class Machine(GuestRun):
 
     def _wait_for_keyboard(self) -> None:
         """Until the controller holds nothing for the guest: what comes when its 16 bytes are full is lost."""
+        if self.settings.arch.qemu.keyboard_status is None:
+            return
+        port, full = self.settings.arch.qemu.keyboard_status
         end = time.monotonic() + _KEY_SECONDS
         while True:
             # The monitor reads the port as a processor would; it is one that may be read at any time.
-            said = self._ask_monitor(f"i /xb {_I8042_STATUS:#x}")
+            said = self._ask_monitor(f"i /xb {port:#x}")
             status = int(said.rpartition("=")[2], 16)
-            if status == _NO_DEVICE or not status & _I8042_FULL:
+            if status == _NO_DEVICE or not status & full:
                 return
             if time.monotonic() > end:
                 raise KgptError(f"the guest has not read its keyboard for {counted(_KEY_SECONDS, 'second')}")
@@ -159,9 +160,10 @@ class Machine(GuestRun):
         from kgpt_build.vm.screen import is_vga_text, read_pixels, read_vga_font, read_vga_text
 
         picture = self.picture()
-        if not is_vga_text(picture):
+        font = self.settings.arch.qemu.text_font
+        if font is None or not is_vga_text(picture):
             return read_pixels(picture, glyphs)
-        return read_vga_text(picture, read_vga_font(self.physical_memory(_VGA_BIOS, _VGA_BIOS_SIZE)))
+        return read_vga_text(picture, read_vga_font(self.physical_memory(*font)))
 
     def physical_memory(self, address: int, size: int) -> bytes:
         """``size`` bytes of the guest's memory."""

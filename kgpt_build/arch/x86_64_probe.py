@@ -1,13 +1,14 @@
-"""The smallest kernel that tells whether an accelerator can run ours: a multiboot 1 image of a few bytes of i386 code.
+"""A kernel of a few bytes of i386 code that tells whether KVM works: started by its multiboot 1 header.
 
-It needs no compiler and no image of the user's, and does what half-working virtualisation fails at: it turns SSE on,
-computes with it, and only then gives the good verdict of docs/events.md.
+It needs no compiler and no model. It does what half-working virtualisation fails at: it turns SSE on, computes with
+it, and only then gives the good verdict of docs/events.md.
 """
 
 from __future__ import annotations
 
 import struct
 
+EVENTS_PORT, EXIT_PORT = 0xE9, 0xF4
 _MAGIC = 0x1BADB002
 _ADDRESSES = 1 << 16  # flag: the header says where to load the file, so that it need be no ELF
 _LOAD = 0x100000
@@ -54,7 +55,7 @@ def out(port: int, data: bytes) -> bytes:
 def verdict(code: int) -> bytes:
     """Code that ends the machine as docs/events.md says."""
     line = f'{{"event":"exit","code":{code},"reason":"done"}}\n'
-    return out(0xE9, line.encode()) + out(0xF4, bytes([32 + code])) + HALT
+    return out(EVENTS_PORT, line.encode()) + out(EXIT_PORT, bytes([32 + code])) + HALT
 
 
 def probe_image() -> bytes:

@@ -1,0 +1,20 @@
+"""The processor architectures that kernels are built for: one row (``Arch``) for each, and how to find the right row.
+
+Everything on the host that depends on the processor asks a row. Triples and compiler flags are kernel.mk's half of it.
+"""
+
+from __future__ import annotations
+
+from kgpt_build.arch.rows import Arch, GrubPlatform, QemuTarget, Uefi
+from kgpt_build.arch.x86_64 import X86_64
+
+__all__ = ["ALL", "DEFAULT", "Arch", "GrubPlatform", "QemuTarget", "Uefi", "of_elf_machine"]
+
+ALL: tuple[Arch, ...] = (X86_64,)
+DEFAULT = X86_64
+"""The architecture of builds and machines that name none."""
+
+
+def of_elf_machine(number: int) -> Arch | None:
+    """The architecture with ``e_machine`` ``number`` in its ELF files; None: kgpt does not build for it."""
+    return next((arch for arch in ALL if arch.elf_machine == number), None)

@@ -1,0 +1,85 @@
+"""What kgpt has to know of a processor architecture, as frozen dataclasses: the columns of the table in ``arch``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class QemuTarget:
+    """QEMU for the architecture: the program, its machines, and the devices that the kernel expects in them."""
+
+    program: str
+    install: str
+    """The command that installs ``program``."""
+    machines: tuple[str, ...]
+    """The values of ``--machine`` besides auto."""
+    small_machine: str
+    """The machine that boots a kernel fastest; it has no screen and boots no images."""
+    full_machine: str
+    """The machine with a screen, and with drives for images."""
+    machine_options: Mapping[str, str]
+    """Machine -> options that its name always carries."""
+    drives: Mapping[str, tuple[str, ...]]
+    """Medium (usb, disk) -> the devices through which the firmware boots the drive ``image``."""
+    events_device: str
+    """The device of the machine channel; ``chardev=`` is appended."""
+    exit_device: str
+    """The device that ends QEMU when the kernel writes its verdict to it."""
+    keyboard_status: tuple[int, int] | None
+    """I/O port and mask of "the keyboard controller holds a byte"; None: the monitor cannot tell."""
+    text_font: tuple[int, int] | None
+    """Physical address and size of the ROM with the font of the text mode; None: there is no text mode."""
+
+
+@dataclass(frozen=True)
+class Uefi:
+    """UEFI for the architecture: what it boots from a removable medium, and where distributions keep one for QEMU."""
+
+    name: str
+    """Of the free implementation, for messages."""
+    program: str
+    """Path of the program that UEFI starts from a removable medium (UEFI Specification 2.10, section 3.5.1.1)."""
+    places: tuple[tuple[str, str], ...]
+    """Paths below / in order of preference: code, and the template of its variables ("": both are in one file)."""
+    install: str
+
+
+@dataclass(frozen=True)
+class GrubPlatform:
+    """GRUB for one kind of firmware."""
+
+    name: str
+    """GRUB's name of it: the folder of its modules, and the format of ``grub-mkimage -O``."""
+    firmware: str
+    """BIOS or UEFI."""
+    package: str
+    modules: tuple[str, ...]
+    """Modules that only this platform has."""
+    disc_format: str = ""
+    """The format where a core for El Torito differs from a disk's; empty: it does not."""
+
+
+@dataclass(frozen=True)
+class Arch:
+    """One processor architecture."""
+
+    name: str
+    """``ARCH`` of kernel.mk, and ``arch`` of the event ``boot``."""
+    title: str
+    """The name in messages."""
+    elf_machine: int
+    """``e_machine`` of its ELF files."""
+    page_size: int
+    """Bytes of the smallest page: segments of a kernel start at a multiple of it."""
+    loaders: tuple[str, ...]
+    """What can start a kernel, by the names of the event ``boot``; a kernel has a header for each (kernel.loaders)."""
+    qemu: QemuTarget
+    uefi: Uefi
+    grub: tuple[GrubPlatform, ...]
+    """GRUB's platforms for images, BIOS first."""
+    kvm_modules: str
+    """The modules of Linux that bring KVM, for a hint."""
+    kvm_probe: bytes
+    """A kernel for ``-kernel`` that gives the verdict 0 (docs/events.md) if the processor computes."""

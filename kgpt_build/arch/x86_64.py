@@ -1,0 +1,66 @@
+"""The row of x86_64: PCs, and QEMU's pc, q35 and microvm."""
+
+from __future__ import annotations
+
+from kgpt_build.arch.rows import Arch, GrubPlatform, QemuTarget, Uefi
+from kgpt_build.arch.x86_64_probe import EVENTS_PORT, EXIT_PORT, probe_image
+
+_QEMU = QemuTarget(
+    program="qemu-system-x86_64",
+    install="apt-get install qemu-system-x86",
+    machines=("pc", "q35", "microvm"),
+    small_machine="microvm",
+    full_machine="pc",
+    # microvm would add its virtio devices to our command line, which refuses words it does not know.
+    machine_options={"microvm": "auto-kernel-cmdline=off"},
+    drives={
+        "usb": ("qemu-xhci", "usb-storage,drive=image,removable=on,bootindex=0"),
+        "disk": ("ide-hd,drive=image,bootindex=0",),
+    },
+    events_device=f"isa-debugcon,iobase={EVENTS_PORT:#x}",
+    exit_device=f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4",
+    keyboard_status=(0x64, 0x01),
+    text_font=(0xC0000, 0x10000),
+)
+
+_OVMF = Uefi(
+    name="OVMF",
+    program="/EFI/BOOT/BOOTX64.EFI",
+    places=(
+        # One file first: it needs no copy of its variables. Debian and Ubuntu, then Arch, then openSUSE.
+        ("usr/share/ovmf/OVMF.fd", ""),
+        ("usr/share/qemu/OVMF.fd", ""),
+        ("usr/share/OVMF/OVMF.fd", ""),
+        ("usr/share/edk2/x64/OVMF.4m.fd", ""),
+        ("usr/share/edk2/x64/OVMF.fd", ""),
+        ("usr/share/edk2-ovmf/x64/OVMF.fd", ""),
+        ("usr/share/qemu/ovmf-x86_64.bin", ""),
+        # Two files: Debian's newer packages, Fedora, Arch; last the files that QEMU's own sources bring.
+        ("usr/share/OVMF/OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),
+        ("usr/share/OVMF/OVMF_CODE.fd", "OVMF_VARS.fd"),
+        ("usr/share/edk2/ovmf/OVMF_CODE.fd", "OVMF_VARS.fd"),
+        ("usr/share/edk2/x64/OVMF_CODE.4m.fd", "OVMF_VARS.4m.fd"),
+        ("usr/share/edk2-ovmf/x64/OVMF_CODE.fd", "OVMF_VARS.fd"),
+        ("usr/share/qemu/edk2-x86_64-code.fd", "edk2-i386-vars.fd"),
+        ("usr/local/share/qemu/edk2-x86_64-code.fd", "edk2-i386-vars.fd"),
+    ),
+    install="Debian, Ubuntu: apt-get install ovmf; Fedora: dnf install edk2-ovmf; Arch: pacman -S edk2-ovmf",
+)
+
+_GRUB = (
+    GrubPlatform("i386-pc", "BIOS", "grub-pc-bin", ("biosdisk", "vbe", "vga"), disc_format="i386-pc-eltorito"),
+    GrubPlatform("x86_64-efi", "UEFI", "grub-efi-amd64-bin", ("efi_gop", "efi_uga")),
+)
+
+X86_64 = Arch(
+    name="x86_64",
+    title="x86-64",
+    elf_machine=62,  # EM_X86_64
+    page_size=4096,
+    loaders=("pvh", "multiboot1", "multiboot2"),
+    qemu=_QEMU,
+    uefi=_OVMF,
+    grub=_GRUB,
+    kvm_modules="kvm_intel or kvm_amd",
+    kvm_probe=probe_image(),
+)
