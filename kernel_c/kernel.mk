@@ -50,6 +50,7 @@ ENGINE := \
     core/crc32.c \
     core/crc32_test.c \
     core/error.c \
+    core/event.c \
     core/format.c \
     core/format_test.c \
     core/json.c \
@@ -215,7 +216,7 @@ ENGINE += app/micro.c app/shell/micro_shell.c
 endif
 
 # Of the engine, what is not on the way of a token.
-SMALL := core/acpi.c core/acpi_cpus.c core/acpi_fadt.c core/acpi_s5.c core/arena.c core/cpu.c core/error.c core/format.c core/json.c core/parse.c core/str.c core/test.c core/utf8.c \
+SMALL := core/acpi.c core/acpi_cpus.c core/acpi_fadt.c core/acpi_s5.c core/arena.c core/cpu.c core/error.c core/event.c core/format.c core/json.c core/parse.c core/str.c core/test.c core/utf8.c \
     engine/model.c engine/session.c engine/test_model.c tokenizer/char.c train/shape.c
 
 TAKES_MODULES := $(filter 1,$(TRAIN) $(LM))

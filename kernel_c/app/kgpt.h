@@ -35,8 +35,6 @@ struct kgpt {
     struct kg_generator generator;
     struct kg_input input;
     struct kg_lineedit edit;
-    char *line; /* where events are written (events.h); NULL before there is memory */
-    size_t line_size;
 };
 
 #endif

@@ -73,10 +73,10 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
         struct kg_lm_size size = kg_lm_session_size(&lm->model, options);
         lm->reply_size = (size_t)options->n_ctx * lm->vocab.longest + kg_stream_room(lm->vocab.longest);
         k->needs.kv = size.kv;
-        k->needs.scratch =
-            size.scratch + kg_lm_sampler_size(lm->vocab.n_vocab) + kg_lm_event_line_size(lm, kg_strlen(k->prompt)) +
-            2 * kg_arena_cost((options->n_ctx + 1) * sizeof(uint32_t)) + kg_arena_cost(lm->vocab.longest) +
-            kg_arena_cost(lm->reply_size) + kg_reader_size(KG_LINE_MAX) + kg_lm_texts_size(k);
+        k->needs.scratch = size.scratch + kg_lm_sampler_size(lm->vocab.n_vocab) +
+                           2 * kg_arena_cost((options->n_ctx + 1) * sizeof(uint32_t)) +
+                           kg_arena_cost(lm->vocab.longest) + kg_arena_cost(lm->reply_size) +
+                           kg_reader_size(KG_LINE_MAX) + kg_lm_texts_size(k);
         k->needs.total = k->needs.kv + k->needs.scratch;
         if (k->needs.total <= free || asked || options->n_ctx / 2 < KG_CTX_LEAST) {
             break;
@@ -113,13 +113,11 @@ static enum kg_status carve(struct kgpt *k, const struct kg_lm_options *options,
     if (status == KG_OK) {
         status = kg_lm_sampler_init(&lm->sampler, lm->vocab.n_vocab, &k->arena);
     }
-    k->line_size = kg_lm_event_line_size(lm, kg_strlen(k->prompt));
-    k->line = kg_arena_take(&k->arena, k->line_size);
     lm->prompt = kg_arena_take(&k->arena, (options->n_ctx + 1) * sizeof(uint32_t));
     lm->latency_us = kg_arena_take(&k->arena, (options->n_ctx + 1) * sizeof(uint32_t));
     lm->piece = kg_arena_take(&k->arena, lm->vocab.longest);
     lm->reply = kg_arena_take(&k->arena, lm->reply_size);
-    if (status == KG_OK && k->line && lm->prompt && lm->latency_us && lm->piece && lm->reply &&
+    if (status == KG_OK && lm->prompt && lm->latency_us && lm->piece && lm->reply &&
         kg_reader_init(k, choose_room(k))) {
         return KG_OK;
     }
@@ -219,11 +217,6 @@ enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
     struct kg_lm *lm = &kg_lm;
     struct kg_lm_options options;
     kg_arena_rewind(&k->arena, lm->base);
-    k->line_size = KG_EVENT_LINE_MIN;
-    k->line = kg_arena_take(&k->arena, k->line_size);
-    if (!k->line) {
-        return kg_error_set(error, KG_E_MEMORY, "only %zu bytes of memory are free", k->arena.size - k->arena.used);
-    }
     enum kg_status status = open_source(k, &lm->sources[index], error);
     if (status == KG_OK) {
         lm->current = index;

@@ -148,7 +148,6 @@ void kg_lm_print_text(const char *text, size_t n); /* in whole characters: it ma
 void kg_lm_print_models(const struct kgpt *k);
 
 /* Events: docs/events.md. */
-uint64_t kg_lm_event_line_size(const struct kg_lm *lm, size_t prompt_n);
 void kg_lm_event_model(struct kgpt *k);
 void kg_lm_event_config(struct kgpt *k, const struct kg_lm_turn *turn, uint64_t seed);
 void kg_lm_event_logprobs(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, float logprob,

@@ -11,17 +11,17 @@
 
 #include "kgpt/mem.h"
 
+#define LEAST_MEMORY 65536 /* bytes; what the model needs is checked later */
+
 static struct kgpt state; /* the one object that holds what changes; everything else gets it as an argument */
 
-static enum kg_status open_channel(struct kgpt *k, struct kg_error *error)
+static enum kg_status find_memory(struct kgpt *k, struct kg_error *error)
 {
+    kg_event_boot(k);
     kg_arena_init(&k->arena, k->info->arena, k->info->arena_size);
-    k->line_size = KG_EVENT_LINE_MIN;
-    k->line = kg_arena_take(&k->arena, k->line_size);
-    if (!k->line) {
+    if (k->info->arena_size < LEAST_MEMORY) {
         return kg_error_set(error, KG_E_MEMORY, "only %zu bytes of memory are free", k->info->arena_size);
     }
-    kg_event_boot(k);
     return KG_OK;
 }
 
@@ -69,7 +69,7 @@ static enum kg_status announce(struct kgpt *k, struct kg_error *error)
 static enum kg_status set_up(struct kgpt *k, struct kg_error *error)
 {
     enum kg_status (*const steps[])(struct kgpt *, struct kg_error *) = {
-        open_channel,
+        find_memory,
         read_cmdline,
         announce,
         kg_engine_set_up,

@@ -42,16 +42,10 @@ static enum kg_status open_model(struct kgpt *k, struct kg_error *error)
     return status;
 }
 
-/* Of the events: `config` has the prompt too. */
-static uint64_t line_size(const struct kgpt *k)
-{
-    return kg_event_line_size(&k->model) + kg_json_escaped(kg_strlen(k->prompt));
-}
-
 static void size_memory(struct kgpt *k)
 {
     struct kg_session_size session = kg_session_size(&k->model);
-    uint64_t scratch = kg_generator_size(&k->model) + kg_arena_cost(line_size(k)) + kg_reader_size(KG_LINE_MAX);
+    uint64_t scratch = kg_generator_size(&k->model) + kg_reader_size(KG_LINE_MAX);
     k->needs.weights = k->model.data->weights_size;
     k->needs.kv = session.kv;
     if (__builtin_add_overflow(session.scratch, scratch, &k->needs.scratch) ||
@@ -77,10 +71,7 @@ static enum kg_status check_memory(struct kgpt *k, struct kg_error *error)
 
 static enum kg_status carve_memory(struct kgpt *k, struct kg_error *error)
 {
-    k->line_size = line_size(k);
-    k->line = kg_arena_take(&k->arena, k->line_size);
-    if (k->line && kg_reader_init(k, KG_LINE_MAX) &&
-        kg_session_init(&k->session, &k->model, &k->ops, &k->arena) == KG_OK &&
+    if (kg_reader_init(k, KG_LINE_MAX) && kg_session_init(&k->session, &k->model, &k->ops, &k->arena) == KG_OK &&
         kg_generator_init(&k->generator, &k->session, &k->arena) == KG_OK) {
         kg_event_ready(k, plat_ticks() - k->info->ticks_entry);
         return KG_OK;

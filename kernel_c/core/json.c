@@ -5,80 +5,86 @@
 #include "kgpt/str.h"
 #include "kgpt/utf8.h"
 
-static void put(struct kg_json *json, const char *text, size_t n)
+static void flush_chunk(struct kg_json *json)
 {
-    if (json->overflow || n > json->size - json->n) {
-        json->overflow = true;
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        json->out[json->n + i] = text[i];
-    }
-    json->n += n;
+    json->write(json->chunk, json->n);
+    json->n = 0;
 }
 
-static void put_escaped(struct kg_json *json, const char *text, size_t n)
+static void append_bytes(struct kg_json *json, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (json->n == sizeof json->chunk) {
+            flush_chunk(json);
+        }
+        json->chunk[json->n++] = text[i];
+    }
+}
+
+static void append_escaped(struct kg_json *json, const char *text, size_t n)
 {
     for (size_t i = 0; i < n;) {
         char c = text[i];
         size_t length = kg_utf8_length(text + i, n - i);
-        if (length == 0) { /* a byte that is no UTF-8: U+FFFD stands for it, so that the line stays valid */
-            put(json, "\xEF\xBF\xBD", 3);
+        if (length == 0) { /* not UTF-8: U+FFFD stands for the byte, so that the line stays valid */
+            append_bytes(json, "\xEF\xBF\xBD", 3);
             i++;
             continue;
         }
         if (c == '"' || c == '\\') {
-            put(json, "\\", 1);
+            append_bytes(json, "\\", 1);
         }
         if ((uint8_t)c < 0x20 || c == 0x7F) {
             char escape[8];
-            put(json, escape, kg_format(escape, sizeof escape, "\\u%04x", (unsigned)c));
+            append_bytes(json, escape, kg_format(escape, sizeof escape, "\\u%04x", (unsigned)c));
         } else {
-            put(json, text + i, length);
+            append_bytes(json, text + i, length);
         }
         i += length;
     }
 }
 
-static void put_key(struct kg_json *json, const char *key)
+static void append_key(struct kg_json *json, const char *key)
 {
     if (json->comma) {
-        put(json, ",", 1);
+        append_bytes(json, ",", 1);
     }
     json->comma = true;
     if (key) {
-        put(json, "\"", 1);
-        put(json, key, kg_strlen(key));
-        put(json, "\":", 2);
+        append_bytes(json, "\"", 1);
+        append_bytes(json, key, kg_strlen(key));
+        append_bytes(json, "\":", 2);
     }
 }
 
-static void open(struct kg_json *json, const char *key, const char *bracket)
+static void open_bracket(struct kg_json *json, const char *key, const char *bracket)
 {
-    put_key(json, key);
-    put(json, bracket, 1);
+    append_key(json, key);
+    append_bytes(json, bracket, 1);
     json->comma = false;
 }
 
-static void close(struct kg_json *json, const char *bracket)
+static void close_bracket(struct kg_json *json, const char *bracket)
 {
-    put(json, bracket, 1);
+    append_bytes(json, bracket, 1);
     json->comma = true;
 }
 
-void kg_json_begin(struct kg_json *json, char *out, size_t size, const char *event)
+void kg_json_begin(struct kg_json *json, void (*write)(const char *bytes, size_t n), const char *event)
 {
-    *json = (struct kg_json){.out = out, .size = size};
-    put(json, "{", 1);
+    json->write = write;
+    json->n = 0;
+    json->comma = false;
+    append_bytes(json, "{", 1);
     kg_json_text(json, "event", event);
 }
 
 void kg_json_text_n(struct kg_json *json, const char *key, const char *text, size_t n)
 {
-    put_key(json, key);
-    put(json, "\"", 1);
-    put_escaped(json, text, n);
-    put(json, "\"", 1);
+    append_key(json, key);
+    append_bytes(json, "\"", 1);
+    append_escaped(json, text, n);
+    append_bytes(json, "\"", 1);
 }
 
 void kg_json_text(struct kg_json *json, const char *key, const char *text)
@@ -89,36 +95,36 @@ void kg_json_text(struct kg_json *json, const char *key, const char *text)
 void kg_json_u64(struct kg_json *json, const char *key, uint64_t value)
 {
     char digits[24];
-    put_key(json, key);
-    put(json, digits, kg_format(digits, sizeof digits, "%lu", (unsigned long)value));
+    append_key(json, key);
+    append_bytes(json, digits, kg_format(digits, sizeof digits, "%lu", (unsigned long)value));
 }
 
 void kg_json_i64(struct kg_json *json, const char *key, int64_t value)
 {
     char digits[24];
-    put_key(json, key);
-    put(json, digits, kg_format(digits, sizeof digits, "%ld", (long)value));
+    append_key(json, key);
+    append_bytes(json, digits, kg_format(digits, sizeof digits, "%ld", (long)value));
 }
 
 void kg_json_bool(struct kg_json *json, const char *key, bool value)
 {
-    put_key(json, key);
-    put(json, value ? "true" : "false", value ? 4 : 5);
+    append_key(json, key);
+    append_bytes(json, value ? "true" : "false", value ? 4 : 5);
 }
 
 void kg_json_double(struct kg_json *json, const char *key, double value)
 {
     char digits[64];
-    put_key(json, key);
+    append_key(json, key);
     if (!(value - value == 0)) { /* NaN and infinity have no JSON number */
-        put(json, "null", 4);
+        append_bytes(json, "null", 4);
         return;
     }
     size_t n = kg_format(digits, sizeof digits, "%.9f", value);
     while (n > 2 && digits[n - 1] == '0' && digits[n - 2] != '.') {
         n--;
     }
-    put(json, digits, n);
+    append_bytes(json, digits, n);
 }
 
 /* Nine digits tell a float; infinities are larger than any of them. */
@@ -135,52 +141,52 @@ void kg_json_decimal(struct kg_json *json, const char *key, float value)
     kg_json_double(json, key, power < 60 ? scaled : value < 0 ? -1.0 : 1.0);
     if (power) {
         char digits[8];
-        put(json, digits, kg_format(digits, sizeof digits, "e%d", power < 60 ? power : 999));
+        append_bytes(json, digits, kg_format(digits, sizeof digits, "e%d", power < 60 ? power : 999));
     }
 }
 
 void kg_json_address(struct kg_json *json, const char *key, uint64_t value)
 {
     char digits[24];
-    put_key(json, key);
-    put(json, digits, kg_format(digits, sizeof digits, "\"0x%lx\"", (unsigned long)value));
+    append_key(json, key);
+    append_bytes(json, digits, kg_format(digits, sizeof digits, "\"0x%lx\"", (unsigned long)value));
 }
 
 void kg_json_hex(struct kg_json *json, const char *key, const void *bytes, size_t n)
 {
     static const char symbols[] = "0123456789abcdef";
     const uint8_t *b = bytes;
-    put_key(json, key);
-    put(json, "\"", 1);
+    append_key(json, key);
+    append_bytes(json, "\"", 1);
     for (size_t i = 0; i < n; i++) {
         char pair[2] = {symbols[b[i] >> 4], symbols[b[i] & 15]};
-        put(json, pair, 2);
+        append_bytes(json, pair, 2);
     }
-    put(json, "\"", 1);
+    append_bytes(json, "\"", 1);
 }
 
 void kg_json_list_begin(struct kg_json *json, const char *key)
 {
-    open(json, key, "[");
+    open_bracket(json, key, "[");
 }
 
 void kg_json_list_end(struct kg_json *json)
 {
-    close(json, "]");
+    close_bracket(json, "]");
 }
 
 void kg_json_object_begin(struct kg_json *json, const char *key)
 {
-    open(json, key, "{");
+    open_bracket(json, key, "{");
 }
 
 void kg_json_object_end(struct kg_json *json)
 {
-    close(json, "}");
+    close_bracket(json, "}");
 }
 
-size_t kg_json_end(struct kg_json *json)
+void kg_json_end(struct kg_json *json)
 {
-    put(json, "}\n", 2);
-    return json->overflow ? 0 : json->n;
+    append_bytes(json, "}\n", 2);
+    flush_chunk(json);
 }

@@ -1,26 +1,24 @@
-/* The machine channel: one function for each event of docs/events.md. They do nothing where nobody listens. */
+/* Sends events on the machine channel (docs/events.md). */
 #ifndef KGPT_APP_EVENTS_H
 #define KGPT_APP_EVENTS_H
 
 #include "app/kgpt.h"
-#include "kgpt/json.h"
+#include "kgpt/event.h"
 #include "kgpt/train_corpus.h"
 #include "kgpt/train_shape.h"
-
-/* Bytes that the longest event of any model can take: the command line in `boot`. */
-#define KG_EVENT_LINE_MIN (6 * KG_CMDLINE_MAX + 4096)
-
-/* Bytes that the events of `model` can take. */
-uint64_t kg_event_line_size(const struct kg_model *model);
 
 struct kg_stats {
     struct kg_totals totals;
     uint64_t ticks, ticks_hz, us, first_token_ticks;
 };
 
-/* Opens an event in the line; false where nobody listens, or before there is a line. Then sends it. For events that are told elsewhere. */
-bool kg_event_begin(struct kgpt *k, struct kg_json *json, const char *event);
-void kg_event_send(struct kgpt *k, struct kg_json *json);
+/* Sends an event of kgpt/events.def where somebody listens. */
+void kg_event_emit(const char *row, bool all, const void *values);
+
+/* KG_EMIT(ready, .ticks = 5): keys that are not named are 0 or empty. KG_EMIT_LM sends the keys of kernels for language
+ * models too. */
+#define KG_EMIT(name, ...) kg_event_emit(kg_event_row_##name, false, &(const struct kg_event_##name){__VA_ARGS__})
+#define KG_EMIT_LM(name, ...) kg_event_emit(kg_event_row_##name, true, &(const struct kg_event_##name){__VA_ARGS__})
 
 void kg_event_boot(struct kgpt *k);
 void kg_event_cpu(struct kgpt *k);
@@ -44,7 +42,7 @@ void kg_event_training(struct kgpt *k, const char *method, uint32_t batch, const
 void kg_event_step(struct kgpt *k, uint64_t step, double loss, double lr);
 void kg_event_preview(struct kgpt *k, uint64_t step, const struct kg_document *document);
 void kg_event_eval(struct kgpt *k, uint64_t step, double loss);
-/* The event, and behind it the bytes themselves. */
+/* The event, then the bytes themselves. */
 void kg_event_blob(struct kgpt *k, const char *name, uint64_t step, double loss, const void *bytes, uint64_t size);
 void kg_event_exit(struct kgpt *k, enum kg_exit code, const char *reason);
 

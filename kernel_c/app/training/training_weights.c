@@ -33,9 +33,7 @@ enum kg_status kg_weights_adopt(struct kgpt *k, const struct kg_weights *weights
     if (status != KG_OK) {
         return status;
     }
-    k->line_size = kg_event_line_size(&k->model);
-    k->line = kg_arena_take(&k->arena, k->line_size);
-    if (k->line && kg_session_init(&k->session, &k->model, &k->ops, &k->arena) == KG_OK &&
+    if (kg_session_init(&k->session, &k->model, &k->ops, &k->arena) == KG_OK &&
         kg_generator_init(&k->generator, &k->session, &k->arena) == KG_OK) {
         return KG_OK;
     }
@@ -69,8 +67,7 @@ static struct {
     struct kg_model model;
     struct kg_session session;
     struct kg_generator generator;
-    char *line;
-    size_t line_size, used;
+    size_t used;
     bool is_set;
 } before;
 
@@ -79,8 +76,6 @@ void kg_weights_remember(const struct kgpt *k)
     before.model = k->model;
     before.session = k->session;
     before.generator = k->generator;
-    before.line = k->line;
-    before.line_size = k->line_size;
     before.used = k->arena.used;
     before.is_set = true;
 }
@@ -93,8 +88,6 @@ void kg_weights_forget(struct kgpt *k)
     k->model = before.model;
     k->session = before.session;
     k->generator = before.generator;
-    k->line = before.line;
-    k->line_size = before.line_size;
     kg_arena_rewind(&k->arena, before.used);
 }
 

@@ -9,6 +9,7 @@
 
 #include "kgpt/arena.h"
 #include "kgpt/error.h"
+#include "kgpt/str.h"
 
 enum kg_gguf_kind {
     KG_GGUF_U8,
@@ -24,12 +25,6 @@ enum kg_gguf_kind {
     KG_GGUF_U64,
     KG_GGUF_I64,
     KG_GGUF_F64,
-};
-
-/* Bytes of the file, without a NUL at the end. */
-struct kg_text {
-    const char *data;
-    size_t n;
 };
 
 /* A field, or one item of an array. */

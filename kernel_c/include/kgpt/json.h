@@ -1,4 +1,4 @@
-/* One JSON object on one line, written into a bounded buffer. */
+/* One JSON object on one line, of any length: it is written in pieces. */
 #ifndef KGPT_JSON_H
 #define KGPT_JSON_H
 
@@ -7,14 +7,13 @@
 #include <stdint.h>
 
 struct kg_json {
-    char *out;
-    size_t size;
-    size_t n;
-    bool comma;    /* the next value needs one before it */
-    bool overflow; /* something did not fit: kg_json_end returns 0 */
+    void (*write)(const char *bytes, size_t n);
+    size_t n;        /* bytes in `chunk` */
+    bool comma;      /* the next value needs a comma before it */
+    char chunk[488]; /* what was not yet given to `write` */
 };
 
-void kg_json_begin(struct kg_json *json, char *out, size_t size, const char *event);
+void kg_json_begin(struct kg_json *json, void (*write)(const char *bytes, size_t n), const char *event);
 void kg_json_text(struct kg_json *json, const char *key, const char *text);
 void kg_json_text_n(struct kg_json *json, const char *key, const char *text, size_t n);
 void kg_json_u64(struct kg_json *json, const char *key, uint64_t value);
@@ -31,13 +30,7 @@ void kg_json_list_end(struct kg_json *json);
 void kg_json_object_begin(struct kg_json *json, const char *key);
 void kg_json_object_end(struct kg_json *json);
 
-/* Closes the object and ends the line; returns its length with the "\n", 0 if it did not fit. */
-size_t kg_json_end(struct kg_json *json);
-
-/* The most bytes that n bytes of text can take once escaped. */
-static inline size_t kg_json_escaped(size_t n)
-{
-    return 6 * n;
-}
+/* Closes the object, ends the line, and writes what was not written yet. */
+void kg_json_end(struct kg_json *json);
 
 #endif

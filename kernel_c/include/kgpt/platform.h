@@ -64,7 +64,7 @@ int plat_read(void);                         /* one byte 0..255, or one of KG_RE
 void plat_relax(void);                       /* called between two reads that found nothing */
 void plat_ask_terminal(bool answer); /* to mark what is pasted until the run ends, and to answer that it is there */
 bool plat_has_events(void);          /* does anyone listen on the machine channel? */
-void plat_event(const char *line, size_t n);    /* a whole line of JSON with its "\n"; dropped where nobody listens */
+void plat_event(const char *bytes, size_t n);   /* to the machine channel; dropped where nobody listens */
 uint64_t plat_ticks(void);                      /* monotonic: the TSC, or nanoseconds */
 uint64_t plat_ticks_hz(void);                   /* its frequency, calibrated at first use; 0 if it cannot be known */
 const char *plat_clock(void);                   /* who told it: "cpuid", "hpet", "system", …; "" if it is not known */

@@ -1,9 +1,15 @@
-/* NUL-terminated strings. */
+/* NUL-terminated strings, and texts with a length. */
 #ifndef KGPT_STR_H
 #define KGPT_STR_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+/* `n` bytes, without a NUL at the end. */
+struct kg_text {
+    const char *data;
+    size_t n;
+};
 
 size_t kg_strlen(const char *s);
 bool kg_streq(const char *a, const char *b);

@@ -2,8 +2,8 @@
  * trusts nothing: a panic inside the panic ends at once. */
 #include "panic.h"
 
+#include "kgpt/event.h"
 #include "kgpt/format.h"
-#include "kgpt/json.h"
 #include "kgpt/platform.h"
 #include "platform/x86_64/io.h"
 #include "platform/x86_64/smp.h"
@@ -108,10 +108,7 @@ static const char *describe_page_fault(const struct kg_frame *frame, uint64_t cr
     return "page fault";
 }
 
-static struct {
-    const char *name;
-    uint64_t value;
-} registers[N_REGISTERS];
+static struct kg_register registers[N_REGISTERS];
 
 static void collect_registers(const struct kg_frame *f)
 {
@@ -158,31 +155,11 @@ static void print_report(const struct report *report)
 
 static void emit_report(const struct report *report)
 {
-    static char line[4096];
-    struct kg_json json;
-    kg_json_begin(&json, line, sizeof line, "panic");
-    kg_json_i64(&json, "vector", report->vector);
-    kg_json_text(&json, "name", report->mnemonic);
-    kg_json_address(&json, "error", report->error);
-    kg_json_text(&json, "message", report->message);
-    kg_json_address(&json, "rip", report->rip);
-    kg_json_address(&json, "cr2", report->cr2);
-    kg_json_u64(&json, "cpu", report->cpu);
-    kg_json_object_begin(&json, "registers");
-    for (int i = 0; i < N_REGISTERS && report->frame; i++) {
-        kg_json_address(&json, registers[i].name, registers[i].value);
-    }
-    kg_json_object_end(&json);
-    kg_json_list_begin(&json, "backtrace");
-    for (unsigned i = 0; i < report->depth; i++) {
-        kg_json_address(&json, NULL, report->backtrace[i]);
-    }
-    kg_json_list_end(&json);
-    plat_event(line, kg_json_end(&json));
-    kg_json_begin(&json, line, sizeof line, "exit");
-    kg_json_i64(&json, "code", KG_EXIT_FAILED);
-    kg_json_text(&json, "reason", "panic");
-    plat_event(line, kg_json_end(&json));
+    KG_WRITE_EVENT(plat_event, panic, .vector = report->vector, .name = report->mnemonic, .error = report->error,
+                   .message = report->message, .rip = report->rip, .cr2 = report->cr2, .cpu = report->cpu,
+                   .registers = {registers, report->frame ? N_REGISTERS : 0},
+                   .backtrace = {report->backtrace, report->depth});
+    KG_WRITE_EVENT(plat_event, exit, .code = KG_EXIT_FAILED, .reason = "panic");
 }
 
 #define NOBODY UINT32_MAX

@@ -186,9 +186,9 @@ bool plat_has_events(void)
     return events_fd >= 0;
 }
 
-void plat_event(const char *line, size_t n)
+void plat_event(const char *bytes, size_t n)
 {
-    if (events_fd >= 0 && !write_all(events_fd, line, n)) {
+    if (events_fd >= 0 && !write_all(events_fd, bytes, n)) {
         events_fd = -1;
     }
 }

@@ -9,7 +9,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "kgpt/json.h"
+#include "kgpt/event.h"
 #include "linux.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* gcc's way to tell */
@@ -62,28 +62,11 @@ _Noreturn void plat_reboot(void)
     plat_exit(KG_EXIT_OK);
 }
 
-/* A panic as docs/events.md has it; vector -1 and no registers where no exception was. */
+/* vector -1: no exception, but a check that failed. */
 static void emit_panic(int vector, const char *name, const char *message, uint64_t rip, uint64_t address)
 {
-    char line[1024];
-    struct kg_json json;
-    kg_json_begin(&json, line, sizeof line, "panic");
-    kg_json_i64(&json, "vector", vector);
-    kg_json_text(&json, "name", name);
-    kg_json_text(&json, "error", "0x0");
-    kg_json_text(&json, "message", message);
-    kg_json_address(&json, "rip", rip);
-    kg_json_address(&json, "cr2", address);
-    kg_json_u64(&json, "cpu", 0);
-    kg_json_object_begin(&json, "registers");
-    kg_json_object_end(&json);
-    kg_json_list_begin(&json, "backtrace");
-    kg_json_list_end(&json);
-    plat_event(line, kg_json_end(&json));
-    kg_json_begin(&json, line, sizeof line, "exit");
-    kg_json_u64(&json, "code", KG_EXIT_FAILED);
-    kg_json_text(&json, "reason", "panic");
-    plat_event(line, kg_json_end(&json));
+    KG_WRITE_EVENT(plat_event, panic, .vector = vector, .name = name, .message = message, .rip = rip, .cr2 = address);
+    KG_WRITE_EVENT(plat_event, exit, .code = KG_EXIT_FAILED, .reason = "panic");
 }
 
 static _Noreturn void end_in_panic(int vector, const char *name, const char *message, uint64_t rip, uint64_t address)

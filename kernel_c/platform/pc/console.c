@@ -111,7 +111,7 @@ bool plat_has_events(void)
     return kg_debugcon_present();
 }
 
-void plat_event(const char *line, size_t n)
+void plat_event(const char *bytes, size_t n)
 {
-    kg_debugcon_write(line, n);
+    kg_debugcon_write(bytes, n);
 }

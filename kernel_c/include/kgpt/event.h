@@ -1,0 +1,67 @@
+/* The events of the machine channel, made from events.def: for each event NAME a struct kg_event_NAME, and a row
+ * kg_event_row_NAME that describes the struct to the writer. Lines are written in pieces, so no buffer bounds them. */
+#ifndef KGPT_EVENT_H
+#define KGPT_EVENT_H
+
+#include <stdalign.h>
+
+#include "kgpt/json.h"
+#include "kgpt/str.h"
+
+/* `n` values of the type that the kind says. */
+struct kg_values {
+    const void *data;
+    size_t n;
+};
+
+struct kg_register {
+    const char *name;
+    uint64_t value;
+};
+
+/* A list of objects: `write` calls kg_event_object for each. */
+struct kg_objects {
+    void (*write)(struct kg_json *json, const void *context);
+    const void *context;
+};
+
+/* Every member takes one or two words of eight bytes: the writer needs no offsets. */
+#define KG_MEMBER_TEXT const char *
+#define KG_MEMBER_STRING struct kg_text
+#define KG_MEMBER_UINT uint64_t
+#define KG_MEMBER_INT int64_t
+#define KG_MEMBER_BOOL alignas(8) bool
+#define KG_MEMBER_FLOAT alignas(8) float
+#define KG_MEMBER_DOUBLE double
+#define KG_MEMBER_BITS double
+#define KG_MEMBER_ADDRESS uint64_t
+#define KG_MEMBER_HEX struct kg_values
+#define KG_MEMBER_F32 struct kg_values
+#define KG_MEMBER_U32 struct kg_values
+#define KG_MEMBER_TEXTS struct kg_values
+#define KG_MEMBER_UINTS struct kg_values
+#define KG_MEMBER_ADDRESSES struct kg_values
+#define KG_MEMBER_REGISTERS struct kg_values
+#define KG_MEMBER_OBJECTS struct kg_objects
+
+#define KG_EVENT(name, class, help)          \
+    extern const char kg_event_row_##name[]; \
+    struct kg_event_##name {
+#define KG_KEY(kind, name, help) KG_MEMBER_##kind name;
+#define KG_END() \
+    }            \
+    ;
+#include "kgpt/events.def"
+
+/* Gives the line of an event to `write`, in pieces. `values`: the struct that belongs to `row`. `all`: with the keys
+ * that only kernels for language models send. */
+void kg_event_write(void (*write)(const char *bytes, size_t n), const char *row, bool all, const void *values);
+
+/* Writes the event `name` with these values of its keys; keys that are not named are 0 or empty. */
+#define KG_WRITE_EVENT(write, name, ...) \
+    kg_event_write(write, kg_event_row_##name, false, &(const struct kg_event_##name){__VA_ARGS__})
+
+/* An element of a list of objects. */
+void kg_event_object(struct kg_json *json, const char *row, const void *values);
+
+#endif
