@@ -186,6 +186,9 @@ LM_CORE := core/crc32_long.c core/crc32_long_test.c
 ENGINE_MODULES := app/module.c core/sha256.c core/sha256_test.c
 ENGINE_SHA := core/sha256_sha.c
 
+# The shell's view of devices, in kernels that have drivers: the smaller ones have no room for them.
+ENGINE_DEVICES := app/shell/devices.c
+
 MODEL := app/model_data.c
 
 # Per-ISA files: the suffix chooses the flags, run-time dispatch chooses the function.
@@ -220,7 +223,7 @@ SMALL := core/acpi.c core/acpi_cpus.c core/acpi_fadt.c core/acpi_s5.c core/arena
     engine/model.c engine/session.c engine/test_model.c tokenizer/char.c train/shape.c
 
 TAKES_MODULES := $(filter 1,$(TRAIN) $(LM))
-ENGINE += $(if $(TAKES_MODULES),$(ENGINE_MODULES) $(MORE_TESTS))
+ENGINE += $(if $(TAKES_MODULES),$(ENGINE_MODULES) $(MORE_TESTS) $(ENGINE_DEVICES),app/shell/devices_absent.c)
 
 # What compilers call on their own account; a hosted process has it from its C library.
 RUNTIME := core/memory.c
@@ -255,6 +258,17 @@ BARE := \
     platform/x86_64/start.c \
     platform/x86_64/timer.c \
     platform/pc/vga.c
+# What drives devices, in the kernels that have room for it (TRAIN=1, LM=1).
+DRIVERS := \
+    core/acpi_pci.c \
+    platform/drivers/bus/pci.c \
+    platform/drivers/devices.c \
+    platform/drivers/table.c \
+    platform/drivers/virtio/rng.c \
+    platform/drivers/virtio/virtio_pci.c \
+    platform/drivers/virtio/virtqueue.c \
+    platform/pc/pci_config.c
+BARE += $(if $(TAKES_MODULES),$(DRIVERS),platform/drivers/absent.c)
 BARE_ASM := boot/ap.S boot/entry.S kernel_c/platform/x86_64/isr.S
 LINKER_SCRIPT := linker/kernel.ld
 

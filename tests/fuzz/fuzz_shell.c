@@ -174,6 +174,20 @@ bool plat_entropy(uint64_t *value)
     return true;
 }
 
+const struct kg_device *plat_devices(void)
+{
+    return NULL;
+}
+
+void plat_poll(void)
+{
+}
+
+struct kg_outside plat_outside(void)
+{
+    return (struct kg_outside){1 << 20, 4096};
+}
+
 bool plat_fault(const char *kind)
 {
     return kind[0] == '\0';

@@ -119,6 +119,13 @@ bool kg_pit_open(struct kg_counter *counter)
     return open_counter(2, read_pit, counter);
 }
 
+struct kg_unit *kg_unit_find(enum kg_unit_kind kind, uint32_t n)
+{
+    (void)kind;
+    (void)n;
+    return NULL;
+}
+
 uint64_t driver_clock(struct machine *m, const char *only, char name[16]);
 uint64_t driver_clock(struct machine *m, const char *only, char name[16])
 {
@@ -143,6 +150,6 @@ uint64_t driver_delay(struct machine *m, uint32_t us);
 uint64_t driver_delay(struct machine *m, uint32_t us)
 {
     uint64_t start = m->now;
-    kg_delay_us(us);
+    plat_delay_us(us);
     return m->now - start;
 }

@@ -32,10 +32,18 @@ static bool stopped(struct kgpt *k)
     return kg_input_stopped(&k->input);
 }
 
+/* Between the layers where nobody wants to stop. */
+static bool only_poll(void *context)
+{
+    (void)context;
+    plat_poll();
+    return false;
+}
+
 enum kg_status kg_lm_compute(struct kgpt *k, const uint32_t *tokens, uint32_t n, bool (*asks)(void *), void *context,
                              struct kg_error *error)
 {
-    enum kg_status status = kg_lm_eval(&kg_lm.session, tokens, n, asks, context, error);
+    enum kg_status status = kg_lm_eval(&kg_lm.session, tokens, n, asks ? asks : only_poll, context, error);
     k->failed = k->failed || status == KG_E_NUMBERS;
     return status;
 }

@@ -80,6 +80,10 @@ void kg_describe_memory(const struct kgpt *k)
     kg_print("kv           %s\n", kg_amount(k->needs.kv).text);
     kg_print("scratch      %s\n", kg_amount(k->needs.scratch).text);
     kg_print("arena        %s, %s of it used\n", kg_amount(k->arena.size).text, kg_amount(k->arena.used).text);
+    struct kg_outside outside = plat_outside();
+    if (outside.size) {
+        kg_print("outside      %s, %s of it used\n", kg_amount(outside.size).text, kg_amount(outside.used).text);
+    }
 }
 
 void kg_describe_cpu(const struct kgpt *k)

@@ -32,6 +32,7 @@ static int kept_byte(struct kg_input *input)
 
 bool kg_input_stopped(struct kg_input *input)
 {
+    plat_poll();
     while (input->n < sizeof input->ahead) { /* a full ring leaves the rest in the device */
         int byte = read_byte(input);
         if (byte < 0) {

@@ -94,7 +94,7 @@ static const struct kg_command shell_commands[] = {
 };
 
 /* The engine's commands first. */
-static const struct kg_command *const tables[] = {kg_engine_commands, shell_commands, NULL};
+static const struct kg_command *const tables[] = {kg_engine_commands, kg_device_commands, shell_commands, NULL};
 static const struct kg_commands commands = {.tables = tables, .sign = ""};
 
 static enum kg_next run_help(struct kgpt *k, char *arguments)

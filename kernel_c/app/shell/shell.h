@@ -13,4 +13,7 @@ enum kg_next kg_run_reboot(struct kgpt *k, char *arguments);
 /* Reads and obeys lines until `halt`, Ctrl-D or the end of the input. `reboot` does not return. */
 void kg_shell_run(struct kgpt *k);
 
+/* What the shell can do with devices; one without a name behind the last. */
+extern const struct kg_command kg_device_commands[];
+
 #endif

@@ -80,4 +80,17 @@ bool kg_acpi_find_s5(uint8_t types[2], const struct kg_acpi *acpi, const struct 
 /* Where the registers of the HPET are, in memory; 0: there is none. */
 uint64_t kg_acpi_find_hpet(const struct kg_acpi *acpi);
 
+/* Where the configuration space of some buses lies in memory: 4,096 bytes a function, beginning with bus 0. */
+struct kg_acpi_ecam {
+    uint64_t base;
+    uint16_t segment;
+    uint8_t first, last; /* buses */
+};
+
+/* The n-th of the MCFG, from 0; false: there are fewer. */
+bool kg_acpi_find_ecam(struct kg_acpi_ecam *ecam, const struct kg_acpi *acpi, uint32_t n);
+
+/* Where the registers of the n-th IOMMU are, from 0, Intel's by the DMAR or AMD's by the IVRS; 0: there are fewer. */
+uint64_t kg_acpi_find_iommu(const struct kg_acpi *acpi, bool amd, uint32_t n);
+
 #endif

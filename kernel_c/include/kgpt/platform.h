@@ -128,6 +128,20 @@ enum kg_screen_use {
  * screen if that changes it. */
 void plat_screen_use(enum kg_screen_use use, uint32_t scale);
 
+/* Devices on a bus (kgpt/device.h). */
+struct kg_device;
+void plat_pci_off(void); /* before the first use: looks for none */
+const struct kg_device *
+plat_devices(void); /* all that were found, linked by `next`; looks for them at the first call */
+void plat_poll(
+    void); /* lets the drivers work: between the layers of a forward pass, and while the kernel waits for input */
+
+/* RAM that the arena lacks because it does not lie in a row with it: page tables and devices take theirs there. */
+struct kg_outside {
+    uint64_t size, used; /* bytes */
+};
+struct kg_outside plat_outside(void);
+
 /* The application, called once by the platform when the machine is ready. Returns the verdict for plat_exit. */
 enum kg_exit kg_main(const struct kg_platform_info *info);
 

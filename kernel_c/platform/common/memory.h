@@ -20,9 +20,9 @@ uint64_t kg_memory_highest(void); /* end address of the last region of RAM */
 void *kg_memory_pages(size_t n);  /* zeroed and in a row, at boot below 4 GiB; NULL when there are not so many left */
 void *kg_memory_page(void);       /* one */
 
-/* The largest run, less the pages taken from it and a few for later. More can be taken then only if some of it is given back. */
+/* The largest run. Pages come from the others, or, where those are too small, from a few that are cut off here. */
 void *kg_memory_arena(size_t *size);
-void kg_memory_give(void *base, size_t size); /* what kg_memory_page takes from now on */
+void kg_memory_give(void *base, size_t size); /* memory of the arena that pages may be taken from, too */
 
 /* A page of RAM below 1 MiB that nothing uses, for processors that start in real mode; 0: there is none. */
 uint64_t kg_memory_start_page(void);

@@ -47,6 +47,25 @@ bool plat_entropy(uint64_t *value)
     return getrandom(value, sizeof *value, 0) == (ssize_t)sizeof *value;
 }
 
+/* The host has the devices. */
+void plat_pci_off(void)
+{
+}
+
+const struct kg_device *plat_devices(void)
+{
+    return NULL;
+}
+
+void plat_poll(void)
+{
+}
+
+struct kg_outside plat_outside(void)
+{
+    return (struct kg_outside){0, 0};
+}
+
 _Noreturn void plat_exit(enum kg_exit code)
 {
     kg_linux_console_restore();

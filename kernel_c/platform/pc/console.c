@@ -91,6 +91,7 @@ int plat_read(void)
 
 void plat_relax(void)
 {
+    plat_poll();
     kg_screen_flush();
     if (plat_ticks() - last_typed < plat_ticks_hz() / PATIENCE_PER_SECOND) {
         kg_pause();

@@ -46,7 +46,7 @@ const struct kg_acpi_fadt *kg_firmware_fadt(void)
     return found ? &fadt : NULL;
 }
 
-static bool is_ram(uint64_t from, uint64_t to)
+bool kg_firmware_is_ram(uint64_t from, uint64_t to)
 {
     for (size_t i = 0; i < boot->n_regions; i++) {
         const struct kg_region *region = &boot->regions[i];
@@ -63,7 +63,7 @@ bool kg_register_usable(const struct kg_acpi_register *r, uint32_t size)
     if (r->space != KG_ACPI_MEMORY) {
         return r->address != 0;
     }
-    if (page == 0 || (r->address + size - 1) / KG_PAGE != page / KG_PAGE || is_ram(page, page + KG_PAGE)) {
+    if (page == 0 || (r->address + size - 1) / KG_PAGE != page / KG_PAGE || kg_firmware_is_ram(page, page + KG_PAGE)) {
         return false;
     }
     return kg_paging_device(page);

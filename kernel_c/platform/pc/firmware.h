@@ -14,6 +14,9 @@ const struct kg_acpi *kg_firmware_tables(const char **problem);
 /* NULL: there is none. */
 const struct kg_acpi_fadt *kg_firmware_fadt(void);
 
+/* True if the memory map calls any of these bytes RAM. */
+bool kg_firmware_is_ram(uint64_t from, uint64_t to);
+
 /* Sees to it that a register's `size` bytes can be used. False where there is none, or what says so lies: nothing of ours is a register. */
 bool kg_register_usable(const struct kg_acpi_register *r, uint32_t size);
 

@@ -4,6 +4,7 @@
 #include "firmware.h"
 #include "kgpt/platform.h"
 #include "platform/common/screen.h"
+#include "platform/drivers/devices.h"
 #include "platform/x86_64/idle.h"
 #include "platform/x86_64/io.h"
 #include "platform/x86_64/timer.h"
@@ -59,7 +60,7 @@ static bool under_hypervisor(void)
 static void wait_ms(uint32_t ms)
 {
     while (ms-- > 0) {
-        kg_delay_us(1000);
+        plat_delay_us(1000);
     }
 }
 
@@ -185,6 +186,7 @@ _Noreturn void plat_exit(enum kg_exit code)
     static const char text[] = "kgpt: halted; the machine can be switched off\n";
     bool virtual = under_hypervisor();
     kg_interrupts_off();
+    kg_devices_stop();
     kg_serial_end();
     kg_screen_flush();
     if (virtual) {
@@ -238,6 +240,7 @@ static void reset_by_keyboard(void)
 _Noreturn void plat_reboot(void)
 {
     kg_interrupts_off();
+    kg_devices_stop();
     kg_serial_end();
     kg_screen_flush();
     reset_by_firmware();

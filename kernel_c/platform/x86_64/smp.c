@@ -194,18 +194,18 @@ static void wake_all(uint64_t page)
     for (uint32_t i = 0; i < n; i++) {
         kg_apic_send_init(asked[i]->id);
     }
-    kg_delay_us(INIT_US);
+    plat_delay_us(INIT_US);
     for (uint32_t i = 0; i < n; i++) {
         kg_apic_send_startup(asked[i]->id, page);
     }
-    kg_delay_us(STARTUP_US);
+    plat_delay_us(STARTUP_US);
     for (uint32_t i = 0; i < n; i++) {
         if (!has_answered(asked[i])) {
             kg_apic_send_startup(asked[i]->id, page);
         }
     }
     for (uint32_t us = 0; us < ANSWER_US && !all_have_answered(); us += 10) {
-        kg_delay_us(10);
+        plat_delay_us(10);
     }
 }
 

@@ -213,7 +213,7 @@ uint64_t plat_ticks_hz(void)
 }
 
 /* A read of port 0x80, which nobody answers, takes about a microsecond on every PC, and more in a virtual one. */
-void kg_delay_us(uint32_t us)
+void plat_delay_us(uint32_t us)
 {
     uint64_t hz = plat_ticks_hz(), start = kg_rdtsc(), ticks = hz / 1000000 * us;
     if (hz == 0) {
@@ -245,6 +245,10 @@ bool plat_entropy(uint64_t *value)
     struct kg_cpu cpu;
     kg_cpu_detect(&cpu);
     if (hardware_random(value, cpu.features)) {
+        return true;
+    }
+    struct kg_unit *unit = kg_unit_find(KG_UNIT_ENTROPY, 0);
+    if (unit && unit->entropy.read(unit, value, sizeof *value) == sizeof *value) {
         return true;
     }
     *value = kg_rdtsc();

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-void kg_delay_us(uint32_t us); /* at least so long */
+#include "kgpt/device.h" /* plat_delay_us */
 
 /* A counter that runs at a known rate, upwards, and begins again at 0 after `mask`. */
 struct kg_counter {

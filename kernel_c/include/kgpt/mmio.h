@@ -1,0 +1,44 @@
+/* A device's registers: one access each, of exactly this width, and the order of accesses to memory that a device shares. Hosted tests put a
+ * header of their own in this one's place (tests/hosted/mmio.h). */
+#ifndef KGPT_MMIO_H
+#define KGPT_MMIO_H
+
+#include <stdint.h>
+
+static inline uint8_t kg_mmio_read8(const volatile uint8_t *at)
+{
+    return *at;
+}
+
+static inline uint16_t kg_mmio_read16(const volatile uint8_t *at)
+{
+    return *(const volatile uint16_t *)at;
+}
+
+static inline uint32_t kg_mmio_read32(const volatile uint8_t *at)
+{
+    return *(const volatile uint32_t *)at;
+}
+
+static inline void kg_mmio_write8(volatile uint8_t *at, uint8_t value)
+{
+    *at = value;
+}
+
+static inline void kg_mmio_write16(volatile uint8_t *at, uint16_t value)
+{
+    *(volatile uint16_t *)at = value;
+}
+
+static inline void kg_mmio_write32(volatile uint8_t *at, uint32_t value)
+{
+    *(volatile uint32_t *)at = value;
+}
+
+/* What was written to shared memory is there before what follows, and what follows is read after it. */
+static inline void kg_dma_barrier(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+#endif

@@ -1,0 +1,27 @@
+/* In kernels without drivers. */
+#include "devices.h"
+#include "kgpt/platform.h"
+
+void plat_pci_off(void)
+{
+}
+
+const struct kg_device *plat_devices(void)
+{
+    return NULL;
+}
+
+void plat_poll(void)
+{
+}
+
+struct kg_unit *kg_unit_find(enum kg_unit_kind kind, uint32_t n)
+{
+    (void)kind;
+    (void)n;
+    return NULL;
+}
+
+void kg_devices_stop(void)
+{
+}

@@ -1,0 +1,160 @@
+/* The devices of this machine: found once, when somebody first asks, each given to the driver that knows it. */
+#include "devices.h"
+
+#include "kgpt/platform.h"
+#include "platform/drivers/bus/pci.h"
+#include "table.h"
+
+#define MOST_DEVICES 512u /* large servers have 200 functions */
+#define PAGE 4096u
+#define ALIGNMENT 16u
+
+static struct kg_device *first, **last = &first;
+static struct kg_unit *units, **last_unit = &units;
+static uint32_t n_devices;
+static bool looked, switched_off;
+
+void plat_pci_off(void)
+{
+    switched_off = true;
+}
+
+/* Zeroed memory from whole pages, for what lasts as long as the run. */
+static void *take_memory(size_t size)
+{
+    static uint8_t *free_bytes;
+    static size_t n_free;
+    size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    if (size > n_free) {
+        size_t pages = (size + PAGE - 1) & ~(size_t)(PAGE - 1);
+        uint8_t *taken = plat_dma(pages, PAGE, UINT64_MAX);
+        if (!taken) {
+            return NULL;
+        }
+        free_bytes = taken;
+        n_free = pages;
+    }
+    uint8_t *result = free_bytes;
+    free_bytes += size;
+    n_free -= size;
+    return result;
+}
+
+static const struct kg_driver *find_driver(const struct kg_pci *pci)
+{
+    for (const struct kg_driver_row *row = kg_drivers; row->driver; row++) {
+        if (row->class_code ? row->class_code == pci->class_code
+                            : row->vendor == pci->vendor && row->device == pci->device) {
+            return row->driver;
+        }
+    }
+    return NULL;
+}
+
+static void add_device(const struct kg_pci *pci)
+{
+    struct kg_device *device = n_devices < MOST_DEVICES ? take_memory(sizeof *device) : NULL;
+    if (!device) {
+        return;
+    }
+    device->pci = *pci;
+    device->driver = find_driver(pci);
+    n_devices++;
+    *last = device;
+    last = &device->next;
+}
+
+static void start_device(struct kg_device *device)
+{
+    device->problem = plat_dma_problem();
+    if (device->problem) {
+        return;
+    }
+    device->state = take_memory(device->driver->state_size);
+    if (!device->state) {
+        device->problem = "no memory is left for its driver";
+        return;
+    }
+    kg_pci_size_bars(&device->pci, device->bars);
+    kg_pci_enable(&device->pci);
+    const char *problem = device->driver->start(device);
+    if (problem) {
+        kg_device_fail(device, problem);
+    }
+}
+
+/* All are found before the first is started: a bridge's BARs and numbers are as the firmware left them meanwhile. */
+static void look_for_devices(void)
+{
+    if (looked || switched_off) {
+        return;
+    }
+    looked = true;
+    kg_pci_scan(add_device);
+    for (struct kg_device *device = first; device; device = device->next) {
+        if (device->driver) {
+            start_device(device);
+        }
+    }
+}
+
+const struct kg_device *plat_devices(void)
+{
+    look_for_devices();
+    return first;
+}
+
+void kg_unit_add(struct kg_unit *unit, enum kg_unit_kind kind, struct kg_device *device)
+{
+    unit->kind = kind;
+    unit->device = device;
+    unit->next = NULL;
+    *last_unit = unit;
+    last_unit = &unit->next;
+}
+
+struct kg_unit *kg_unit_find(enum kg_unit_kind kind, uint32_t n)
+{
+    look_for_devices();
+    for (struct kg_unit *unit = units; unit; unit = unit->next) {
+        if (unit->kind == kind && !unit->device->problem && n-- == 0) {
+            return unit;
+        }
+    }
+    return NULL;
+}
+
+void kg_device_fail(struct kg_device *device, const char *problem)
+{
+    device->problem = kg_device_gone(device) ? "it no longer answers" : problem;
+    device->driver->stop(device);
+    kg_device_master(device, false);
+}
+
+volatile uint8_t *kg_device_map(struct kg_device *device, uint32_t bar)
+{
+    struct kg_bar *b = bar < KG_PCI_BARS ? &device->bars[bar] : NULL;
+    if (b && b->size && !b->registers) {
+        b->registers = plat_map(b->base, b->size);
+    }
+    return b ? b->registers : NULL;
+}
+
+/* Of devices that were found: to poll looks for none. */
+void plat_poll(void)
+{
+    for (struct kg_device *device = first; device; device = device->next) {
+        if (device->driver && !device->problem && device->driver->poll) {
+            device->driver->poll(device);
+        }
+    }
+}
+
+void kg_devices_stop(void)
+{
+    for (struct kg_device *device = first; device; device = device->next) {
+        if (device->driver && device->state && !device->problem) {
+            kg_device_fail(device, "the run has ended");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+/* Virtio's transport over PCI: see virtio.h. Four capabilities say where in the BARs its structures are. (Virtio 1.1, 4.1.4 and 3.1.1.) */
+#include "kgpt/mmio.h"
+#include "platform/drivers/bus/pci.h"
+#include "transport.h"
+
+enum capability_field { TYPE = 3, BAR = 4, OFFSET = 8, LENGTH = 12, MULTIPLIER = 16, CAPABILITY_END = 20 };
+enum capability_type { COMMON_CONFIG = 1, NOTIFY = 2, DEVICE_CONFIG = 4 };
+
+enum common_field {
+    DEVICE_FEATURE_SELECT = 0x00,
+    DEVICE_FEATURE = 0x04,
+    DRIVER_FEATURE_SELECT = 0x08,
+    DRIVER_FEATURE = 0x0C,
+    DEVICE_STATUS = 0x14,
+    QUEUE_SELECT = 0x16,
+    QUEUE_SIZE = 0x18,
+    QUEUE_ENABLE = 0x1C,
+    QUEUE_NOTIFY_OFF = 0x1E,
+    QUEUE_ADDRESSES = 0x20, /* descriptors, available, used: 64 bits each */
+    COMMON_END = 0x38,
+};
+
+#define STATUS_ACKNOWLEDGE 1u
+#define STATUS_DRIVER 2u
+#define STATUS_DRIVER_OK 4u
+#define STATUS_FEATURES_OK 8u
+
+#define FEATURE_VERSION_1 (1ull << 32)
+#define FEATURE_ACCESS_PLATFORM (1ull << 33) /* addresses go through an IOMMU, if there is one: ours are the same */
+
+#define RESET_STEPS 10000 /* of 100 us: a second */
+#define RESET_STEP_US 100
+
+/* Where the structure of a capability is; NULL if that is not inside a BAR. */
+static volatile uint8_t *map_structure(struct kg_device *device, uint32_t at, uint64_t *size)
+{
+    uint32_t address = device->pci.address, bar = plat_pci_read(address, at + BAR, 1);
+    uint64_t offset = plat_pci_read(address, at + OFFSET, 4);
+    *size = plat_pci_read(address, at + LENGTH, 4);
+    if (bar >= KG_PCI_BARS || offset % 4 != 0 || offset + *size > device->bars[bar].size) {
+        return NULL;
+    }
+    volatile uint8_t *registers = kg_device_map(device, bar);
+    return registers ? registers + offset : NULL;
+}
+
+/* The first structure of each kind that can be used counts. */
+static bool find_structures(struct kg_virtio *v, struct kg_device *device)
+{
+    uint32_t at;
+    for (uint32_t n = 0; (at = kg_pci_capability(&device->pci, KG_PCI_VENDOR, n)) != 0; n++) {
+        uint32_t type = at + CAPABILITY_END <= 256 ? plat_pci_read(device->pci.address, at + TYPE, 1) : 0;
+        bool wanted = (type == COMMON_CONFIG && !v->common) || (type == NOTIFY && !v->notify) ||
+                      (type == DEVICE_CONFIG && !v->config);
+        uint64_t size = 0;
+        volatile uint8_t *structure = wanted ? map_structure(device, at, &size) : NULL;
+        if (type == COMMON_CONFIG && structure && size >= COMMON_END) {
+            v->common = structure;
+        } else if (type == NOTIFY && structure) {
+            v->notify = structure;
+            v->notify_size = size;
+            v->notify_multiplier = plat_pci_read(device->pci.address, at + MULTIPLIER, 4);
+        } else if (type == DEVICE_CONFIG && structure) {
+            v->config = structure;
+            v->config_size = size;
+        }
+    }
+    return v->common && v->notify;
+}
+
+static bool reset_device(const struct kg_virtio *v)
+{
+    kg_mmio_write8(v->common + DEVICE_STATUS, 0);
+    for (int i = 0; i < RESET_STEPS; i++) {
+        if (kg_mmio_read8(v->common + DEVICE_STATUS) == 0) {
+            return true;
+        }
+        plat_delay_us(RESET_STEP_US);
+    }
+    return false;
+}
+
+static void add_status(const struct kg_virtio *v, uint8_t bits)
+{
+    kg_mmio_write8(v->common + DEVICE_STATUS, kg_mmio_read8(v->common + DEVICE_STATUS) | bits);
+}
+
+static uint64_t offered_features(const struct kg_virtio *v)
+{
+    uint64_t features = 0;
+    for (uint32_t i = 0; i < 2; i++) {
+        kg_mmio_write32(v->common + DEVICE_FEATURE_SELECT, i);
+        features |= (uint64_t)kg_mmio_read32(v->common + DEVICE_FEATURE) << 32 * i;
+    }
+    return features;
+}
+
+static bool accept_features(const struct kg_virtio *v, uint64_t features)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        kg_mmio_write32(v->common + DRIVER_FEATURE_SELECT, i);
+        kg_mmio_write32(v->common + DRIVER_FEATURE, (uint32_t)(features >> 32 * i));
+    }
+    add_status(v, STATUS_FEATURES_OK);
+    return kg_mmio_read8(v->common + DEVICE_STATUS) & STATUS_FEATURES_OK;
+}
+
+const char *kg_virtio_start(struct kg_virtio *v, struct kg_device *device, uint64_t *features)
+{
+    v->device = device;
+    if (!find_structures(v, device)) {
+        return "it does not speak virtio 1.0, or its registers cannot be mapped";
+    }
+    if (!reset_device(v)) {
+        return "it does not reset";
+    }
+    kg_device_master(device, true);
+    add_status(v, STATUS_ACKNOWLEDGE);
+    add_status(v, STATUS_DRIVER);
+    uint64_t offered = offered_features(v);
+    *features = offered & (*features | FEATURE_VERSION_1 | FEATURE_ACCESS_PLATFORM);
+    if (!(*features & FEATURE_VERSION_1) || !accept_features(v, *features)) {
+        return "it refuses virtio 1.0";
+    }
+    return NULL;
+}
+
+void kg_virtio_run(struct kg_virtio *v)
+{
+    add_status(v, STATUS_DRIVER_OK);
+}
+
+void kg_virtio_stop(struct kg_device *device)
+{
+    const struct kg_virtio *v = device->state;
+    if (v->common) {
+        kg_mmio_write8(v->common + DEVICE_STATUS, 0);
+    }
+}
+
+uint16_t kg_virtio_queue_size(const struct kg_virtio *v, uint16_t index)
+{
+    kg_mmio_write16(v->common + QUEUE_SELECT, index);
+    return kg_mmio_read16(v->common + QUEUE_SIZE);
+}
+
+volatile uint8_t *kg_virtio_enable_queue(const struct kg_virtio *v, uint16_t size, const void *const parts[3])
+{
+    uint64_t doorbell = (uint64_t)kg_mmio_read16(v->common + QUEUE_NOTIFY_OFF) * v->notify_multiplier;
+    if (doorbell % 2 != 0 || doorbell + 2 > v->notify_size) {
+        return NULL;
+    }
+    kg_mmio_write16(v->common + QUEUE_SIZE, size);
+    for (uint32_t i = 0; i < 3; i++) {
+        uint64_t address = plat_dma_address(parts[i]);
+        kg_mmio_write32(v->common + QUEUE_ADDRESSES + 8 * i, (uint32_t)address);
+        kg_mmio_write32(v->common + QUEUE_ADDRESSES + 8 * i + 4, (uint32_t)(address >> 32));
+    }
+    kg_mmio_write16(v->common + QUEUE_ENABLE, 1);
+    return v->notify + doorbell;
+}

@@ -1,0 +1,76 @@
+"""PCI devices and their drivers, on QEMU's machines: found by memory or by ports, behind bridges, and used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from boots import Boot
+
+BYTES = b"ABCDEFGH" * 8
+"""What the entropy device gives: the first eight bytes are the seed."""
+SEED = int.from_bytes(BYTES[:8], "little")
+NO_RDRAND = "qemu64"
+RNG = "virtio-rng-pci,rng=host"
+ROOT_PORT = "pcie-root-port,id=first,bus=pcie.0,addr=4,chassis=1,slot=1"
+SECOND_ROOT_PORT = "pcie-root-port,id=second,bus=pcie.0,addr=5,chassis=2,slot=2"
+SWITCH = ("x3130-upstream,id=up,bus=first", "xio3130-downstream,id=down,bus=up,chassis=3,slot=3")
+BRIDGE = "pci-bridge,id=bridge,chassis_nr=1,addr=5"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> tuple[str, ...]:
+    """QEMU's words for a source of entropy whose bytes are known."""
+    source = tmp_path / "bytes"
+    source.write_bytes(BYTES)
+    return ("-object", f"rng-random,id=host,filename={source}")
+
+
+def devices(*words: str) -> tuple[str, ...]:
+    return tuple(part for word in words for part in ("-device", word))
+
+
+@pytest.mark.parametrize(
+    ("machine", "extra"),
+    [
+        ("q35", (RNG,)),
+        ("pc", (RNG,)),
+        ("q35", (f"{RNG},disable-legacy=on",)),
+        ("pc", (f"{RNG},disable-legacy=on",)),
+        ("q35", (ROOT_PORT, SECOND_ROOT_PORT, f"{RNG},bus=second")),
+        ("q35", (ROOT_PORT, *SWITCH, f"{RNG},bus=down")),
+        ("pc", (BRIDGE, f"{RNG},bus=bridge,addr=3")),
+        ("pc", ("nec-usb-xhci,addr=7.0,multifunction=on", f"{RNG},addr=7.5")),
+    ],
+    ids=["q35", "pc", "q35 modern", "pc modern", "root port", "switch", "bridge", "function"],
+)
+def test_a_random_seed_comes_from_the_device(
+    boot: Boot, training_kernel: Path, host: tuple[str, ...], machine: str, extra: tuple[str, ...]
+) -> None:
+    words = (*host, *devices(*extra))
+    guest = boot("samples=1 seed=random exit", training_kernel, machine=machine, cpu=NO_RDRAND, extra=words)
+    guest.expect_event("config", seed=SEED)
+    assert guest.wait().ok
+
+
+def test_devices_that_are_found(boot: Boot, training_kernel: Path, host: tuple[str, ...]) -> None:
+    extra = (*host, *devices("nvme,serial=kgpt,addr=3", f"{RNG},addr=4"))
+    guest = boot("mode=shell", training_kernel, machine="q35", cpu=NO_RDRAND, extra=extra)
+    guest.expect("kgpt> $")
+    guest.send_line("devices")
+    guest.expect(r"^0000:00:00\.0  8086:29c0  class 060000$")
+    guest.expect(r"^0000:00:03\.0  1b36:0010  class 010802$")
+    guest.expect(r"^0000:00:04\.0  1af4:1005  class 00ff00  virtio-rng: works$")
+    guest.send_line("mem")
+    guest.expect(r"^outside +1\d MB, \d+ KB of it used$")
+    guest.send_line("halt")
+    assert guest.wait().ok
+
+
+def test_a_machine_without_pci(boot: Boot, training_kernel: Path) -> None:
+    guest = boot("mode=shell", training_kernel, machine="microvm", cpu=NO_RDRAND)
+    guest.expect("kgpt> $")
+    guest.send_line("devices")
+    guest.expect("^no devices were found")
+    guest.send_line("halt")
+    assert guest.wait().ok
