@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf.scan import Numbers, Value
-from kgpt_build.models.gguf.tables import rows
+from kgpt_build.def_files import rows
 from kgpt_build.models.gguf.tensors import ARCHITECTURES
 
 Number: TypeAlias = int | float | bool
@@ -32,9 +32,9 @@ _SPELLED = (
     (r"\bfalse\b", "False"),
 )
 _CONSTANTS: Mapping[str, Number] = {
-    f"SCALING_{row.arguments[0]}": i for i, row in enumerate(r for r in rows("fields.def") if r.kind == "SCALING")
+    f"SCALING_{row.arguments[0]}": i for i, row in enumerate(r for r in rows("infer/fields.def") if r.kind == "SCALING")
 }
-_SCALINGS = tuple(row.arguments[1] for row in rows("fields.def") if row.kind == "SCALING")
+_SCALINGS = tuple(row.arguments[1] for row in rows("infer/fields.def") if row.kind == "SCALING")
 LONGROPE = _SCALINGS.index("longrope")
 
 
@@ -71,7 +71,7 @@ class Follows:
 def table() -> tuple[Field | Rule | Follows, ...]:
     """The rows of fields.def that are obeyed, in their order."""
     found: list[Field | Rule | Follows] = []
-    for row in rows("fields.def"):
+    for row in rows("infer/fields.def"):
         if row.kind == "FIELD":
             name, key, kind, least, most, otherwise = row.arguments
             default = None if otherwise == "NEEDED" else _compiled(otherwise)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf.scan import F32, ScannedTensor
-from kgpt_build.models.gguf.tables import rows
+from kgpt_build.def_files import rows
 from kgpt_build.words import counted
 
 Shape: TypeAlias = tuple[str, ...]
@@ -46,7 +46,7 @@ class Architecture:
 def _slots() -> dict[str, Slot]:
     """By the names that arch.def has for them."""
     found = {}
-    for row in rows("arch.def"):
+    for row in rows("infer/arch.def"):
         if row.kind in ("MATRIX", "VECTOR"):
             identifier, name, holder, _, *sizes = row.arguments
             found[identifier] = Slot(name, holder == "LAYER", tuple(size.lower() for size in reversed(sizes)))
@@ -63,7 +63,7 @@ def _architectures() -> dict[str, Architecture]:
     def among(text: str) -> tuple[Slot, ...]:
         return tuple(slot for identifier, slot in slots.items() if identifier in members(text))
 
-    for row in rows("arch.def"):
+    for row in rows("infer/arch.def"):
         if row.kind == "SET":
             sets[row.arguments[0]] = members(row.arguments[1])
         elif row.kind == "ARCH":

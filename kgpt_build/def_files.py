@@ -1,4 +1,4 @@
-"""The kernel's tables of language models, read as text: kernel_c/infer/arch.def and fields.def.
+"""The tables that the kernel and the host share, read as text: the .def files below kernel_c/.
 
 A row is a call of a macro, KG_NAME(arguments). What the rows mean stands at the top of each file.
 """
@@ -13,8 +13,9 @@ from typing import NamedTuple
 from kgpt_build.errors import KgptError
 from kgpt_build.paths import source_root
 
-_ROW = re.compile(r"\bKG_([A-Z]+)\(")
+_ROW = re.compile(r"\bKG_([A-Z_]+)\(")
 _SKIPPED = re.compile(r"/\*.*?\*/|^#.*?$", re.DOTALL | re.MULTILINE)
+_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _PART = re.compile(r'"(?:[^"\\]|\\.)*"|[(),]|[^"(),]+')
 
 
@@ -27,8 +28,8 @@ class Row(NamedTuple):
 
 @cache
 def rows(name: str) -> tuple[Row, ...]:
-    """The rows of kernel_c/infer/``name``, in their order. Raises KgptError where it cannot be read."""
-    path = source_root() / "kernel_c" / "infer" / name
+    """The rows of kernel_c/``name``, in their order. Raises KgptError where the file cannot be read."""
+    path = source_root() / "kernel_c" / name
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -56,5 +57,6 @@ def _arguments(text: str) -> Iterator[str]:
 
 
 def _argument(text: str) -> str:
+    """Texts that stand side by side are one, as in C."""
     text = " ".join(text.split())
-    return text[1:-1] if text[:1] == '"' else text
+    return "".join(_TEXT.findall(text)) if text[:1] == '"' else text
