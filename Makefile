@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
 
-.PHONY: help run chat test test-slow fuzz lint format default-model bench clean need-run need-test need-slow need-fuzz
+.PHONY: help run chat test test-slow fuzz lint format generated default-model bench clean need-run need-test need-slow need-fuzz
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null || \
@@ -42,6 +42,9 @@ format: $(VENV)/.test ## write the sources in the style that lint wants
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
 	$(BIN)/clang-format -i $(C_FILES)
+
+generated: $(VENV)/.test ## write the Python and the tables of documents that are made from events.def
+	$(BIN)/python scripts/generate_events.py
 
 default-model: $(VENV)/.test ## train the model that ships with the package, anew
 	$(BIN)/python -m kgpt_build.reference --output kgpt_build/data/default.gguf

@@ -1,7 +1,8 @@
-"""What every event of the machine channel is."""
+"""What all events of the machine channel have in common."""
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -28,3 +29,14 @@ class Unknown(Event):
     """An event of a later version."""
 
     kind: str
+
+
+def singles(digits: str) -> tuple[float, ...]:
+    """The little-endian IEEE singles that hexadecimal ``digits`` hold."""
+    return struct.unpack(f"<{len(digits) // 8}f", bytes.fromhex(digits))
+
+
+def double(bits: int) -> float:
+    """The IEEE double of 64 ``bits``."""
+    value: float = struct.unpack(">d", bits.to_bytes(8, "big"))[0]
+    return value

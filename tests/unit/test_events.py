@@ -1,4 +1,4 @@
-"""The machine channel, line by line: docs/events.md is held against the classes."""
+"""The machine channel: events.def, the classes and docs/events.md agree; lines are read as they should be."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import json
 import re
 from pathlib import Path
 
+import generate_events
 import pytest
 
 from kgpt_build import events
+from kgpt_build.def_files import rows
 from kgpt_build.events import BadEvent, event_name, parse_event
 
 PANIC_ENDS = (b'"registers":{},"backtrace":[]}', b'"registers":{},"backtrace":[],"cpu":3}')
@@ -17,10 +19,10 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
 
 
 def documented() -> dict[str, set[str]]:
-    """Event -> the keys that the table of docs/events.md gives it, outside of parentheses."""
+    """Event -> the keys that its table in docs/events.md gives it."""
     found = {}
-    for name, keys in re.findall(r"^\| `(\w+)` \| (.*?) \|", DOCUMENT.read_text(), re.MULTILINE):
-        found[name] = set(re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", keys)))
+    for name, table in re.findall(r"^\*\*`(\w+)`\*\* [^\n]*\n\n((?:\|[^\n]*\n)+)", DOCUMENT.read_text(), re.MULTILINE):
+        found[name] = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
     return found
 
 
@@ -28,6 +30,13 @@ def test_the_classes_are_the_document() -> None:
     classes = {name: {field.name for field in dataclasses.fields(kind)} for name, kind in events.EVENTS.items()}
     assert classes == documented()
     assert len(classes) == 28
+
+
+def test_what_is_generated_is_current() -> None:
+    table = generate_events.definitions(rows(generate_events.SOURCE))
+    assert generate_events.MODULE.read_text() == generate_events.module(table), "run make generated"
+    document = DOCUMENT.read_text()
+    assert document == generate_events.document(document, table), "run make generated"
 
 
 def test_a_panic() -> None:

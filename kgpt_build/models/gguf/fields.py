@@ -13,9 +13,9 @@ from functools import cache
 from types import CodeType
 from typing import TypeAlias
 
+from kgpt_build.def_files import rows
 from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf.scan import Numbers, Value
-from kgpt_build.def_files import rows
 from kgpt_build.models.gguf.tensors import ARCHITECTURES
 
 Number: TypeAlias = int | float | bool

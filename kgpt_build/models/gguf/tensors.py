@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from kgpt_build.def_files import rows
 from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf.scan import F32, ScannedTensor
-from kgpt_build.def_files import rows
 from kgpt_build.words import counted
 
 Shape: TypeAlias = tuple[str, ...]

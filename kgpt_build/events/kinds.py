@@ -1,0 +1,593 @@
+"""The events of the machine channel, one class each. Generated from kernel_c/include/kgpt/events.def: do not edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from kgpt_build.events.event import Address, Event, double, singles
+
+
+@dataclass(frozen=True)
+class Boot(Event):
+    """The first line of a run."""
+
+    event: ClassVar[str] = "boot"
+    version: str
+    """The version of kgpt."""
+    platform: str
+    """``x86_64`` or ``linux``."""
+    loader: str
+    """``pvh``, ``multiboot1``, ``multiboot2`` or ``process``."""
+    cmdline: str
+    """The command line."""
+    memory: int
+    """Usable memory in bytes."""
+    serial: bool
+    """There is a serial port."""
+    screen: bool
+    """There is a screen."""
+    display: str = ""
+    """The mode of the screen, such as ``1024x768x32`` or ``text 80x25``; empty without a screen."""
+    keyboard: bool = False
+    """A keyboard answered."""
+
+
+@dataclass(frozen=True)
+class Cpu(Event):
+    """Once, after the command line was read."""
+
+    event: ClassVar[str] = "cpu"
+    vendor: str
+    """The vendor that CPUID reports."""
+    brand: str
+    """The processor's name that CPUID reports."""
+    features: tuple[str, ...]
+    """The instruction-set extensions that kgpt knows and the processor has."""
+    xcr0: int
+    """The register XCR0: which register states the kernel has enabled."""
+    isa: str
+    """The instruction set that the kernel computes with: ``c``, ``avx2`` or ``avx512``."""
+
+
+@dataclass(frozen=True)
+class Cpus(Event):
+    """Before the mode starts, with ``cpus=`` on the command line or in ``mode=train``."""
+
+    event: ClassVar[str] = "cpus"
+    found: int
+    """Processors that the machine reports; 1 if it reports none."""
+    started: int
+    """Processors that work, the first one included."""
+    by: str
+    """How they are reached: ``xapic``, ``x2apic`` or ``threads``; empty if none was started."""
+    note: str
+    """Why fewer were started than wanted; else empty."""
+
+
+@dataclass(frozen=True)
+class Model(Event):
+    """A model was accepted."""
+
+    event: ClassVar[str] = "model"
+    name: str
+    """Its name."""
+    arch: str
+    """Its architecture: ``microgpt``, or that of a GGUF file."""
+    sha256: str
+    """SHA-256 of its file or data; empty if unknown."""
+    n_vocab: int
+    """Tokens in the vocabulary."""
+    n_ctx: int
+    """Positions of the longest context."""
+    n_embd: int
+    """Width of the residual stream."""
+    n_layer: int
+    """Layers."""
+    n_head: int
+    """Attention heads."""
+    n_head_kv: int
+    """Heads of keys and values."""
+    n_ff: int
+    """Width of the feed-forward layer."""
+    parameters: int
+    """Parameters."""
+    tokenizer: str = ""
+    """The kind of tokenizer."""
+    chat: str = ""
+    """The family of its chat template; empty without one."""
+    place: str = ""
+    """Where it is: ``image``, or the name of a boot module."""
+
+
+@dataclass(frozen=True)
+class Memory(Event):
+    """Before the arena is carved. All values are bytes."""
+
+    event: ClassVar[str] = "memory"
+    weights: int
+    """The weights."""
+    kv: int
+    """The KV cache."""
+    scratch: int
+    """Everything else that the run needs."""
+    needed: int
+    """What must fit into the arena: ``kv`` and ``scratch``."""
+    arena: int
+    """The size of the arena."""
+
+
+@dataclass(frozen=True)
+class Ready(Event):
+    """Everything is set up."""
+
+    event: ClassVar[str] = "ready"
+    ticks: int
+    """Ticks since the first instruction; under QEMU's ``-icount shift=0`` these are instructions."""
+
+
+@dataclass(frozen=True)
+class Config(Event):
+    """A generation or a reply starts. The event holds everything that decides the text, besides the model."""
+
+    event: ClassVar[str] = "config"
+    mode: str
+    """``generate`` or ``chat``."""
+    prompt: str
+    """The prompt or the message that this reply answers. In a chat it is empty for ``/regen``, which answers the
+    message before once more.
+    """
+    samples: int
+    """How many texts."""
+    max_tokens: int
+    """The most tokens of a text; 0: no limit."""
+    seed: int
+    """The seed of the random numbers."""
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    system: str = ""
+    """The system prompt."""
+    sample: int = 0
+    """The number of the reply, from 0; 0 begins a conversation."""
+    context: int = 0
+    """Positions of the context."""
+    kv: str = ""
+    """The type of the KV cache."""
+    on_overflow: str = ""
+    """What a full context does."""
+    think: str = ""
+    """Whether the model thinks aloud."""
+    typical_p: float = 1.0
+    repeat_penalty: float = 1.0
+    repeat_last_n: int = 0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: tuple[Mapping[str, Any], ...] = ()
+    """A ``bias`` for each token that has one."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a reply."""
+
+
+@dataclass(frozen=True)
+class Token(Event):
+    """A token was sampled, also the one that ends a text."""
+
+    event: ClassVar[str] = "token"
+    sample: int
+    """The number of the text, from 0."""
+    pos: int
+    """The position where the token will stand; the BOS that starts a document stands at 0."""
+    id: int
+    """The token."""
+    text: str
+    """Its text; empty for a token that ends the text."""
+
+
+@dataclass(frozen=True)
+class Logprobs(Event):
+    """After each token, with ``logprobs=N`` on the command line."""
+
+    event: ClassVar[str] = "logprobs"
+    sample: int
+    """The number of the reply."""
+    pos: int
+    """The position where the token will stand."""
+    id: int
+    """The token."""
+    logprob: float
+    """The natural logarithm of its probability."""
+    top: tuple[Mapping[str, Any], ...]
+    """The N likeliest tokens, the likeliest first."""
+
+
+@dataclass(frozen=True)
+class Sample(Event):
+    """A document or a reply is finished."""
+
+    event: ClassVar[str] = "sample"
+    index: int
+    """Its number, from 0."""
+    text: str
+    """Its text: a document with its prompt, a language model's reply alone."""
+    tokens: int
+    """Sampled tokens: as many as there are ``token`` events."""
+    reason: str
+    """Why it ended: ``eos``, ``max_tokens``, ``context`` or ``stopped``; of a language model also ``stop`` or
+    ``nonfinite``.
+    """
+
+
+@dataclass(frozen=True)
+class Stats(Event):
+    """A generation is finished."""
+
+    event: ClassVar[str] = "stats"
+    samples: int
+    """Documents."""
+    prompt_tokens: int
+    """Tokens that were fed, each BOS included."""
+    tokens: int
+    """Tokens that were sampled."""
+    ticks: int
+    """Its duration in ticks."""
+    ticks_hz: int
+    """Ticks per second; 0: unknown."""
+    us: int
+    """Its duration in microseconds; 0: unknown."""
+    first_token_ticks: int
+    """Ticks until the first token."""
+    clock: str = ""
+    """The clock that ``ticks_hz`` comes from: ``cpuid``, ``hypervisor``, ``hpet``, ``pmtimer``, ``pit``, ``base`` or
+    ``system``; empty: unknown.
+    """
+    used: int = 0
+    """Bytes of the arena in use; the same from generation to generation."""
+
+
+@dataclass(frozen=True)
+class Speed(Event):
+    """A language model's reply is finished. Durations are in microseconds."""
+
+    event: ClassVar[str] = "speed"
+    prompt_tokens: int
+    """Prompt tokens that were computed; those that the context held already do not count."""
+    prompt_us: int
+    """The duration of the prompt."""
+    tokens: int
+    """Sampled tokens."""
+    decode_us: int
+    """The duration of the reply."""
+    first_token_us: int
+    """From the message to the first token."""
+    p50_us: int
+    """The median duration of a token; 0 if there was only one."""
+    p99_us: int
+    """The 99th percentile."""
+    max_us: int
+    """The longest."""
+    context_used: int
+    """Positions in use."""
+    context: int
+    """Positions of the context."""
+    seed: int
+    """The seed that reproduces the reply."""
+
+
+@dataclass(frozen=True)
+class Shell(Event):
+    """The shell or the chat waits for a line."""
+
+    event: ClassVar[str] = "shell"
+    prompt: str
+    """The text in front of the cursor."""
+
+
+@dataclass(frozen=True)
+class Logits(Event):
+    """With ``logits`` on the command line: after each forward step. A language model sends one after the prompt, then
+    one after each token.
+    """
+
+    event: ClassVar[str] = "logits"
+    sample: int
+    """The number of the text."""
+    pos: int
+    """The position of the token that was fed."""
+    id: int
+    """That token; after a prompt its last one."""
+    f32: str
+    """The logits, ``n_vocab`` of them."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """``f32`` as the kernel computed it."""
+        return singles(self.f32)
+
+
+@dataclass(frozen=True)
+class Fed(Event):
+    """With ``logits``, of a language model: before the ``logits`` that follow a prompt."""
+
+    event: ClassVar[str] = "fed"
+    sample: int
+    """The number of the text."""
+    pos: int
+    """The position of the first token."""
+    u32: str
+    """The tokens of the prompt."""
+
+
+@dataclass(frozen=True)
+class Layer(Event):
+    """With ``layers``, of a language model: several times in each forward step."""
+
+    event: ClassVar[str] = "layer"
+    what: str
+    """The part of the step that ended: ``embed``, ``attn``, ``ffn`` or ``norm``."""
+    layer: int
+    """The layer."""
+    f32: str
+    """The residual stream of the last token."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """``f32`` as the kernel computed it."""
+        return singles(self.f32)
+
+
+@dataclass(frozen=True)
+class Bench(Event):
+    """``mode=bench``, or the shell's ``bench``, of a language model."""
+
+    event: ClassVar[str] = "bench"
+    test: str
+    """``pp64``: a prompt of 64 tokens; ``tg16``: 16 tokens one by one."""
+    tokens: int
+    """Tokens of a repetition."""
+    cpus: int
+    """Processors in use."""
+    isa: str
+    """The instruction set: see ``cpu``."""
+    us: tuple[int, ...]
+    """Microseconds of each repetition."""
+
+
+@dataclass(frozen=True)
+class SelfTest(Event):
+    """A self-test has run."""
+
+    event: ClassVar[str] = "test"
+    name: str
+    """Its name."""
+    ok: bool
+    """It has passed."""
+    message: str
+    """What failed, and where; empty if it has passed."""
+
+
+@dataclass(frozen=True)
+class SelfTests(Event):
+    """All self-tests have run."""
+
+    event: ClassVar[str] = "tests"
+    passed: int
+    """Tests that passed."""
+    failed: int
+    """Tests that failed."""
+
+
+@dataclass(frozen=True)
+class Corpus(Event):
+    """``mode=train``: the corpus was read."""
+
+    event: ClassVar[str] = "corpus"
+    documents: int
+    """Documents, ``train`` and ``validation`` together."""
+    characters: int
+    """Characters of all documents."""
+    n_vocab: int
+    """Tokens in the vocabulary."""
+    train: int
+    """Documents to train on."""
+    validation: int
+    """Documents to validate with."""
+
+
+@dataclass(frozen=True)
+class Training(Event):
+    """A training starts."""
+
+    event: ClassVar[str] = "training"
+    method: str
+    """``exact`` or ``fast``."""
+    steps: int
+    """The number of the last step."""
+    batch: int
+    """Documents of a step."""
+    n_layer: int
+    """Layers."""
+    n_embd: int
+    """Width of the residual stream."""
+    n_head: int
+    """Attention heads."""
+    block_size: int
+    """Positions of the context."""
+    parameters: int
+    """Parameters."""
+    seed: int
+    """The seed of the random numbers."""
+    first_step: int
+    """Steps done before: 0, or those of a resumed state."""
+
+
+@dataclass(frozen=True)
+class Step(Event):
+    """After each training step."""
+
+    event: ClassVar[str] = "step"
+    step: int
+    """Its number, from 1."""
+    loss: float
+    """The loss before the update, in nats."""
+    loss_bits: Address
+    """The same, exactly."""
+    lr: float
+    """The learning rate."""
+
+    @property
+    def exact_loss(self) -> float:
+        """``loss_bits`` as the kernel computed it."""
+        return double(self.loss_bits)
+
+
+@dataclass(frozen=True)
+class Preview(Event):
+    """Now and then in a training; drawing it does not change the training."""
+
+    event: ClassVar[str] = "preview"
+    step: int
+    """The steps done."""
+    text: str
+    """A document that the weights of this step generate."""
+
+
+@dataclass(frozen=True)
+class Eval(Event):
+    """The validation documents were computed."""
+
+    event: ClassVar[str] = "eval"
+    step: int
+    """The steps done."""
+    loss: float
+    """The mean loss over the validation documents, in nats."""
+
+
+@dataclass(frozen=True)
+class BlobStart(Event):
+    """The weights or the state of a training. ``length`` raw bytes follow the line."""
+
+    event: ClassVar[str] = "blob"
+    name: str
+    """``best``, ``last`` or ``state``."""
+    step: int
+    """The steps done."""
+    loss: float
+    """The loss."""
+    length: int
+    """How many bytes follow."""
+    crc32: int
+    """Their CRC-32, as zlib computes it."""
+
+
+@dataclass(frozen=True)
+class Error(Event):
+    """The kernel refuses something: a key, a prompt, the memory."""
+
+    event: ClassVar[str] = "error"
+    message: str
+    """What is wrong."""
+    hint: str
+    """What to do; may be empty."""
+
+
+@dataclass(frozen=True)
+class Panic(Event):
+    """The machine is about to end: an exception, or a check that failed."""
+
+    event: ClassVar[str] = "panic"
+    vector: int
+    """The exception; -1: a check failed."""
+    name: str
+    """Its name, such as ``#PF``."""
+    error: Address
+    """The error code."""
+    message: str
+    """What happened."""
+    rip: Address
+    """The address of the instruction."""
+    cr2: Address
+    """The address of a page fault."""
+    registers: Mapping[str, Address]
+    """The registers by name; empty if a check failed."""
+    backtrace: tuple[Address, ...]
+    """Return addresses, the innermost first."""
+    cpu: int = 0
+    """The processor; 0 is the one that booted."""
+
+
+@dataclass(frozen=True)
+class Exit(Event):
+    """The last line: the verdict."""
+
+    event: ClassVar[str] = "exit"
+    code: int
+    """0 good; 1 refused; 4 panic, a failed self-test, or a model that computes non-finite numbers."""
+    reason: str
+    """``done``, ``halt``, ``reboot``, ``refused``, ``selftest``, ``panic``, ``stopped`` or ``nonfinite``."""
+
+
+EVENTS: Mapping[str, type[Event]] = {
+    "boot": Boot,
+    "cpu": Cpu,
+    "cpus": Cpus,
+    "model": Model,
+    "memory": Memory,
+    "ready": Ready,
+    "config": Config,
+    "token": Token,
+    "logprobs": Logprobs,
+    "sample": Sample,
+    "stats": Stats,
+    "speed": Speed,
+    "shell": Shell,
+    "logits": Logits,
+    "fed": Fed,
+    "layer": Layer,
+    "bench": Bench,
+    "test": SelfTest,
+    "tests": SelfTests,
+    "corpus": Corpus,
+    "training": Training,
+    "step": Step,
+    "preview": Preview,
+    "eval": Eval,
+    "blob": BlobStart,
+    "error": Error,
+    "panic": Panic,
+    "exit": Exit,
+}
+
+__all__ = [
+    "EVENTS",
+    "Bench",
+    "BlobStart",
+    "Boot",
+    "Config",
+    "Corpus",
+    "Cpu",
+    "Cpus",
+    "Error",
+    "Eval",
+    "Exit",
+    "Fed",
+    "Layer",
+    "Logits",
+    "Logprobs",
+    "Memory",
+    "Model",
+    "Panic",
+    "Preview",
+    "Ready",
+    "Sample",
+    "SelfTest",
+    "SelfTests",
+    "Shell",
+    "Speed",
+    "Stats",
+    "Step",
+    "Token",
+    "Training",
+]
