@@ -17,6 +17,7 @@ ENGINE := \
     app/shell/commands.c \
     app/cmdline/cmdline.c \
     app/cmdline/cmdline_test.c \
+    app/cmdline/options.c \
     app/cpus.c \
     app/events/events.c \
     app/generation.c \
@@ -178,7 +179,7 @@ LM_CHAT := \
     infer/lm_sampler_test.c \
     infer/stream.c \
     infer/stream_test.c
-LM_APP := app/lm.c app/lm_bench.c app/chat/lm_chat.c app/chat/lm_chat_commands.c app/chat/lm_chat_read.c app/cmdline/lm_config.c app/events/lm_events.c app/chat/lm_reply.c app/shell/lm_shell.c app/chat/lm_texts.c
+LM_APP := app/lm.c app/lm_bench.c app/chat/lm_chat.c app/chat/lm_chat_commands.c app/chat/lm_chat_read.c app/cmdline/lm_options.c app/events/lm_events.c app/chat/lm_reply.c app/shell/lm_shell.c app/chat/lm_texts.c
 LM_MATH := math/dmath.c math/dmath_trig.c
 LM_CORE := core/crc32_long.c core/crc32_long_test.c
 

@@ -111,7 +111,7 @@ enum kg_status kg_generation_run(struct kgpt *k, const char *prompt, struct kg_e
         .samples = k->config.samples,
         .max_tokens = k->config.max_tokens,
         .seed = kg_resolve_seed(&k->config),
-        .sampling = k->config.sampling,
+        .sampling = k->config.sampling.common,
     };
     struct kg_stats stats = {0};
     kg_event_config(k, &request);

@@ -67,7 +67,7 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
         return KG_E_INPUT;
     }
     *options = (struct kg_lm_options){
-        .n_ctx = asked ? asked : default_context(k), .n_batch = k->config.lm.n_batch, .kv = choose_cache(k)};
+        .n_ctx = asked ? asked : default_context(k), .n_batch = k->config.lm.ubatch, .kv = choose_cache(k)};
     for (;;) {
         options->n_batch = options->n_batch < options->n_ctx ? options->n_batch : options->n_ctx;
         struct kg_lm_size size = kg_lm_session_size(&lm->model, options);

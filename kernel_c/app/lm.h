@@ -80,9 +80,6 @@ extern struct kg_lm kg_lm;
 
 const char *kg_lm_system(const struct kg_lm_config *config); /* the system prompt; empty: the template's own */
 
-extern const char *const kg_kv_names[], *const kg_think_names[],
-                                            *const kg_overflow_names[]; /* as config.lm says them */
-
 /* Begins with model `index`: forgets the one before, and all that was said. */
 enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error);
 

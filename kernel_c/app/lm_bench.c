@@ -65,7 +65,7 @@ static void print_row(struct kgpt *k, const char *test, uint32_t tokens, uint32_
 static bool run_test(struct kgpt *k, const char *kind, uint32_t tokens, uint32_t at_once)
 {
     char test[32];
-    uint32_t n_ctx = kg_lm.session.options.n_ctx, repeats = k->config.lm.bench_repeat;
+    uint32_t n_ctx = kg_lm.session.options.n_ctx, repeats = k->config.lm.repeat;
     tokens = tokens < n_ctx ? tokens : n_ctx;
     if (tokens == 0) {
         return true;
@@ -89,8 +89,7 @@ void kg_lm_bench(struct kgpt *k)
 {
     const struct kg_lm_config *config = &k->config.lm;
     kg_print("| model | size | isa | cpus | test | t/s |\n|---|---|---|---|---|---|\n");
-    if (!run_test(k, "pp", config->bench_pp, kg_lm.session.options.n_batch) ||
-        !run_test(k, "tg", config->bench_tg, 1)) {
+    if (!run_test(k, "pp", config->pp, kg_lm.session.options.n_batch) || !run_test(k, "tg", config->tg, 1)) {
         kg_print("kgpt: stopped\n");
     }
     kg_lm_chat_reset(k);

@@ -14,7 +14,6 @@
 #include "kgpt/str.h"
 
 const struct kg_key kg_engine_keys[] = {{0}};
-const size_t kg_n_engine_keys = 0;
 
 void kg_engine_defaults(struct kg_config *config)
 {

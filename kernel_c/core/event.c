@@ -5,9 +5,11 @@
  * Capitals are kinds of two words. '+' precedes keys that only kernels for language models send. */
 #define KG_CODE_TEXT "t"
 #define KG_CODE_UINT "u"
+#define KG_CODE_COUNT "u"
 #define KG_CODE_INT "i"
 #define KG_CODE_BOOL "b"
 #define KG_CODE_FLOAT "f"
+#define KG_CODE_DECIMAL "f"
 #define KG_CODE_DOUBLE "d"
 #define KG_CODE_BITS "a"
 #define KG_CODE_ADDRESS "a"

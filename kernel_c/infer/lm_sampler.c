@@ -5,6 +5,7 @@
 
 #include "kgpt/dmath.h"
 #include "kgpt/math.h"
+#include "kgpt/mem.h"
 
 #define BIASED 0x8000u /* in counts: the token has a bias */
 #define COUNT_MAX 0x7FFFu
@@ -13,15 +14,12 @@ static const float lowest = -__builtin_inff();
 
 void kg_lm_sampling_defaults(struct kg_lm_sampling *sampling)
 {
-    *sampling = (struct kg_lm_sampling){
-        .temperature = 0.8f,
-        .top_k = 40,
-        .typical_p = 1.0f,
-        .top_p = 0.95f,
-        .min_p = 0.05f,
-        .repeat_last_n = 64,
-        .repeat_penalty = 1.0f,
-    };
+    memset(sampling, 0, sizeof *sampling);
+#define KG_SAMPLING(name, kind, values, where, otherwise, unit, help, words) \
+    KG_PRESUME_##kind(sampling->name, otherwise)
+#define KG_LM_SAMPLING KG_SAMPLING
+#define KG_LM_SAMPLED(name, otherwise) sampling->name = otherwise;
+#include "kgpt/options.def"
 }
 
 uint64_t kg_lm_sampler_size(uint32_t n_vocab)
@@ -69,8 +67,8 @@ static void touch(struct request *request, const uint32_t *last, uint32_t n_last
         }
     }
     for (uint32_t i = 0; i < sampling->n_biases; i++) {
-        if (sampling->bias[i].token < request->n_vocab) {
-            request->counts[sampling->bias[i].token] |= BIASED;
+        if (sampling->logit_bias[i].token < request->n_vocab) {
+            request->counts[sampling->logit_bias[i].token] |= BIASED;
         }
     }
 }
@@ -82,7 +80,7 @@ static float adjusted(const struct request *request, uint32_t token)
     uint32_t count = request->counts[token] & COUNT_MAX;
     float logit = number(request->logits[token]);
     for (uint32_t i = 0; i < sampling->n_biases && (request->counts[token] & BIASED); i++) {
-        logit += sampling->bias[i].token == token ? sampling->bias[i].bias : 0;
+        logit += sampling->logit_bias[i].token == token ? sampling->logit_bias[i].bias : 0;
     }
     if (count > 0) {
         logit = logit <= 0 ? logit * sampling->repeat_penalty : logit / sampling->repeat_penalty;
@@ -98,7 +96,7 @@ static bool next_touched(const struct request *request, uint32_t *cursor, struct
     while (*cursor < n) {
         uint32_t i = (*cursor)++;
         uint32_t token =
-            i < request->n_window ? request->window[i] : request->sampling->bias[i - request->n_window].token;
+            i < request->n_window ? request->window[i] : request->sampling->logit_bias[i - request->n_window].token;
         if (token < request->n_vocab && request->counts[token]) {
             *candidate = (struct kg_candidate){.id = token, .logit = adjusted(request, token)};
             request->counts[token] = 0;

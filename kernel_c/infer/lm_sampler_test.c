@@ -34,7 +34,7 @@ KG_TEST(lm_sampler, temperature_0_takes_the_first_of_the_best_without_a_draw)
     sampling.temperature = 0;
     KG_CHECK_EQ(t, kg_lm_sampler_init(&sampler, N, t->arena), KG_OK);
     KG_CHECK_EQ(t, kg_lm_sample(&sampler, &sampling, logits, NULL, 0, &random), 3);
-    sampling.bias[sampling.n_biases++] = (struct kg_logit_bias){3, -__builtin_inff()};
+    sampling.logit_bias[sampling.n_biases++] = (struct kg_logit_bias){3, -__builtin_inff()};
     KG_CHECK_EQ(t, kg_lm_sample(&sampler, &sampling, logits, NULL, 0, &random), 0);
     KG_CHECK_EQ(t, random.s[0] == 1 && random.s[1] == 2 && random.s[2] == 3 && random.s[3] == 4, true);
     KG_CHECK_EQ(t, kg_lm_sampler_init(&sampler, UINT32_MAX, t->arena), KG_E_MEMORY);
@@ -86,9 +86,9 @@ KG_TEST(lm_sampler, penalties_and_biases_change_logits_first)
     KG_CHECK_TEXT(t, remaining(t, sampling, last, 5), "35");
     sampling.presence_penalty = 0.2f; /* 3: -1.72 */
     KG_CHECK_TEXT(t, remaining(t, sampling, last, 5), "53");
-    sampling.bias[0] = (struct kg_logit_bias){7, 9};
-    sampling.bias[1] = (struct kg_logit_bias){3, 0.5f};
-    sampling.bias[2] = (struct kg_logit_bias){99, 9};
+    sampling.logit_bias[0] = (struct kg_logit_bias){7, 9};
+    sampling.logit_bias[1] = (struct kg_logit_bias){3, 0.5f};
+    sampling.logit_bias[2] = (struct kg_logit_bias){99, 9};
     sampling.n_biases = 3;
     KG_CHECK_TEXT(t, remaining(t, sampling, last, 5), "73");
     sampling.temperature = 0;

@@ -4,7 +4,8 @@
 #include "kgpt/cpu.h"
 #include "versions.h"
 
-const char *const kg_isa_names[KG_N_ISA + 1] = {"c", "avx2", "avx512", NULL};
+#define KG_ISA_NAMES(names, ...) const char *const kg_##names##_names[KG_N_ISA + 1] = {__VA_ARGS__, NULL};
+#include "kgpt/options.def"
 
 void kg_ops_fill(struct kg_ops *ops, uint32_t features, enum kg_isa highest)
 {

@@ -7,7 +7,10 @@
 
 struct kg_adam kg_adam_defaults(void)
 {
-    return (struct kg_adam){.lr = 0.01, .beta1 = 0.85, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0, .steps = 1000};
+    return (struct kg_adam){
+#define KG_ADAM(member, kind, values, where, otherwise, unit, help, words) .member = otherwise,
+#include "kgpt/options.def"
+    };
 }
 
 struct kg_layout kg_layout_of(const struct kg_shape *shape)

@@ -9,7 +9,7 @@ from kgpt_build.errors import UsageError
 from kgpt_build.settings import MAX_U32, check_number, check_whole, quoted, text_size, value_text
 from kgpt_build.words import counted
 
-MAX_SYSTEM = 2047  # bytes, as kernel_c/app/cmdline/lm_config.c takes them
+MAX_SYSTEM = 2047  # bytes, as kernel_c/app/cmdline/lm_options.c takes them
 MAX_STOP = 63
 MAX_STOPS = 4
 MAX_BIASES = 32

@@ -186,7 +186,7 @@ TARGETS = {
         Target(
             "cmdline",
             (
-                *(f"kernel_c/app/cmdline/{name}.c" for name in ("cmdline", "lm_config", "words")),
+                *(f"kernel_c/app/cmdline/{name}.c" for name in ("cmdline", "lm_options", "options", "words")),
                 *(
                     "kernel_c/train/shape.c",
                     "kernel_c/infer/lm_sampler.c",

@@ -113,15 +113,15 @@ class _Sampling(ctypes.Structure):
     _fields_ = [
         ("temperature", ctypes.c_float),
         ("top_k", ctypes.c_uint32),
-        *((name, ctypes.c_float) for name in ("typical_p", "top_p", "min_p")),
+        *((name, ctypes.c_float) for name in ("top_p", "min_p", "typical_p", "repeat_penalty")),
         ("repeat_last_n", ctypes.c_uint32),
-        *((name, ctypes.c_float) for name in ("repeat_penalty", "frequency_penalty", "presence_penalty")),
-        ("bias", _Bias * MAX_BIASES),
+        *((name, ctypes.c_float) for name in ("frequency_penalty", "presence_penalty")),
+        ("logit_bias", _Bias * MAX_BIASES),
         ("n_biases", ctypes.c_uint32),
     ]
 
 
-_SETTINGS = [entry[0] for entry in _Sampling._fields_ if entry[0] not in ("bias", "n_biases")]
+_SETTINGS = [entry[0] for entry in _Sampling._fields_ if entry[0] not in ("logit_bias", "n_biases")]
 
 
 class NativeSampler:
@@ -175,7 +175,7 @@ class NativeSampler:
 def _raw(sampling: LmSampling) -> _Sampling:
     raw = _Sampling(**{name: getattr(sampling, name) for name in _SETTINGS})
     for i, (token, bias) in enumerate(sampling.bias.items()):
-        raw.bias[i] = _Bias(token, bias)
+        raw.logit_bias[i] = _Bias(token, bias)
     raw.n_biases = len(sampling.bias)
     return raw
 

@@ -93,5 +93,5 @@ def test_wrong_options_of_the_program_itself(hosted: Hosted, words: list[str], m
 
 def test_the_hint_names_every_key(hosted: Hosted, without_model: Hosted) -> None:
     """The last ones of both tables too."""
-    assert " fault\n" in hosted.run("xyzzy exit").console
+    assert " exact\n" in hosted.run("xyzzy exit").console
     assert " repeat\n" in without_model.run("xyzzy exit").console

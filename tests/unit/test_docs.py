@@ -13,13 +13,12 @@ from kgpt_build.paths import source_root
 ROOT = Path(__file__).parents[2]
 README_LINES, COLUMNS = 200, 110
 
-_KEY = re.compile(r'(?:\{\.name = |COUNT\(|DECIMAL\(|COUNT_OF_TRAIN\(|DOUBLE_OF_TRAIN\()"([a-z0-9_]+)"')
+_KEY = re.compile(r"^KG_(?:RUN|SAMPLING|LM_SAMPLING|LM|ADAM|TRAIN)\(([a-z0-9_]+), [A-Z]", re.MULTILINE)
 
 
 def _keys() -> set[str]:
     """The words of the kernel's command line."""
-    cmdline = source_root() / "kernel_c" / "app" / "cmdline"
-    return {key for name in ("cmdline.c", "lm_config.c") for key in _KEY.findall((cmdline / name).read_text())}
+    return set(_KEY.findall((source_root() / "kernel_c" / "include" / "kgpt" / "options.def").read_text()))
 
 
 def test_every_word_of_the_command_line_is_described() -> None:

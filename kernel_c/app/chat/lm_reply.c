@@ -131,31 +131,11 @@ static enum kg_status encode(struct kgpt *k, const struct kg_lm_turn *turn, uint
     return KG_OK;
 }
 
-static struct kg_lm_sampling sampling_of(const struct kg_config *config)
-{
-    const struct kg_lm_config *lm = &config->lm;
-    struct kg_lm_sampling sampling = {
-        .temperature = config->sampling.temperature,
-        .top_k = config->sampling.top_k,
-        .top_p = config->sampling.top_p,
-        .min_p = config->sampling.min_p,
-        .typical_p = lm->typical_p,
-        .repeat_last_n = lm->repeat_last_n,
-        .repeat_penalty = lm->repeat_penalty,
-        .frequency_penalty = lm->frequency_penalty,
-        .presence_penalty = lm->presence_penalty,
-        .n_biases = lm->n_biases,
-    };
-    memcpy(sampling.bias, lm->biases, sizeof sampling.bias);
-    return sampling;
-}
-
 static uint32_t sample(struct reply *r)
 {
     struct kg_lm *lm = r->lm;
-    struct kg_lm_sampling sampling = sampling_of(&r->k->config);
-    return kg_lm_sample(&lm->sampler, &sampling, lm->session.logits, lm->session.tokens, lm->session.n_past,
-                        &r->random);
+    return kg_lm_sample(&lm->sampler, &r->k->config.sampling, lm->session.logits, lm->session.tokens,
+                        lm->session.n_past, &r->random);
 }
 
 /* What can be shown of `n` bytes at lm->reply + r->n has been written there: to the console, and into the text. */
@@ -372,7 +352,7 @@ static void begin_stream(struct kg_lm *lm, const struct kg_config *config)
         (void)kg_stream_add_stop(&lm->stream, lm->end_text);
     }
     for (uint32_t i = 0; i < config->lm.n_stops; i++) {
-        (void)kg_stream_add_stop(&lm->stream, config->lm.stops[i]);
+        (void)kg_stream_add_stop(&lm->stream, config->lm.stop[i]);
     }
 }
 

@@ -7,87 +7,7 @@
 #include "kgpt/parse.h"
 #include "kgpt/str.h"
 
-const char *const kg_mode_names[] = {"generate", "shell", "selftest", "train", "chat", "bench", NULL};
-static const char *const screen_names[] = {"auto", "off", "safe", NULL};           /* enum kg_screen_use */
-static const char *const output_names[] = {"auto", "plain", "color", "raw", NULL}; /* enum kg_output */
-static const char *const fault_names[] = {"ud",    "null",  "text", "exec", "stack",  "div", "hang",
-                                          "reset", "panic", "deaf", "cpu",  "screen", NULL};
-static const char *const clock_names[] = {"cpuid", "hypervisor", "hpet", "pmtimer", "pit", "base", NULL};
-
-#define COUNT_OF_TRAIN(key, field, from, to) \
-    {.name = key, .kind = KIND_COUNT, .offset = AT(train.field), .least = from, .most = to, .not_in = IN_SET}
-#define DOUBLE_OF_TRAIN(key, field, to) \
-    {.name = key, .kind = KIND_DOUBLE, .offset = AT(train.field), .most = to, .not_in = IN_SET}
-
-static const struct kg_key keys[] = {
-    {.name = "mode", .kind = KIND_CHOICE, .offset = AT(mode), .choices = kg_mode_names, .not_in = IN_SET | IN_TRAIN},
-    {.name = "prompt", .kind = KIND_NAME, .offset = AT(prompt), .room = ROOM(prompt)},
-    {.name = "samples", .kind = KIND_COUNT, .offset = AT(samples), .least = 1, .most = 1000000},
-    {.name = "max_tokens", .kind = KIND_COUNT, .offset = AT(max_tokens), .most = UINT32_MAX},
-    {.name = "seed", .kind = KIND_SEED, .offset = AT(seed)},
-    {.name = "temperature", .kind = KIND_DECIMAL, .offset = AT(sampling.temperature), .most = 100},
-    {.name = "top_k", .kind = KIND_COUNT, .offset = AT(sampling.top_k), .most = UINT32_MAX},
-    {.name = "top_p", .kind = KIND_DECIMAL, .offset = AT(sampling.top_p), .most = 1, .above = true},
-    {.name = "min_p", .kind = KIND_DECIMAL, .offset = AT(sampling.min_p), .most = 1},
-    {.name = "cpumask", .kind = KIND_CHOICE, .offset = AT(cpumask), .choices = kg_isa_names},
-    {.name = "cpus", .kind = KIND_COUNT, .offset = AT(cpus), .most = 256, .not_in = IN_SET | IN_TRAIN},
-    {.name = "screen", .kind = KIND_CHOICE, .offset = AT(screen), .choices = screen_names, .not_in = IN_SET | IN_TRAIN},
-    {.name = "scale", .kind = KIND_COUNT, .offset = AT(scale), .most = 8, .not_in = IN_SET | IN_TRAIN},
-    {.name = "output", .kind = KIND_CHOICE, .offset = AT(output), .choices = output_names, .not_in = IN_SET | IN_TRAIN},
-    {.name = "columns", .kind = KIND_COUNT, .offset = AT(columns), .most = 1000, .not_in = IN_SET | IN_TRAIN},
-    {.name = "exit", .kind = KIND_FLAG, .offset = AT(exit), .not_in = IN_SET | IN_TRAIN},
-    {.name = "logits", .kind = KIND_FLAG, .offset = AT(logits), .not_in = IN_SET | IN_TRAIN},
-    {.name = "text", .kind = KIND_FLAG, .offset = AT(train.text), .not_in = IN_SET},
-    {.name = "exact", .kind = KIND_FLAG, .offset = AT(train.exact), .not_in = IN_SET},
-    COUNT_OF_TRAIN("steps", adam.steps, 1, 1000000000),
-    COUNT_OF_TRAIN("until", until, 0, 1000000000),
-    COUNT_OF_TRAIN("batch", batch, 1, 1048576),
-    COUNT_OF_TRAIN("chunks", chunks, 0, 1048576),
-    COUNT_OF_TRAIN("n_layer", n_layer, 1, 1024),
-    COUNT_OF_TRAIN("n_embd", n_embd, 1, 65536),
-    COUNT_OF_TRAIN("n_head", n_head, 1, 65536),
-    COUNT_OF_TRAIN("block_size", block_size, 1, 65536),
-    COUNT_OF_TRAIN("eval_every", eval_every, 0, 1000000000),
-    COUNT_OF_TRAIN("checkpoint_every", checkpoint_every, 0, 1000000000),
-    DOUBLE_OF_TRAIN("lr", adam.lr, 1000),
-    DOUBLE_OF_TRAIN("beta1", adam.beta1, 1),
-    DOUBLE_OF_TRAIN("beta2", adam.beta2, 1),
-    DOUBLE_OF_TRAIN("eps", adam.eps, 1),
-    DOUBLE_OF_TRAIN("weight_decay", adam.weight_decay, 1000),
-    DOUBLE_OF_TRAIN("val_fraction", val_fraction, 1),
-    {.name = "clock",
-     .kind = KIND_NAME,
-     .offset = AT(clock),
-     .choices = clock_names,
-     .room = ROOM(clock),
-     .not_in = IN_SET | IN_TRAIN},
-    {.name = "test", .kind = KIND_NAME, .offset = AT(test), .room = ROOM(test), .not_in = IN_SET | IN_TRAIN},
-    {.name = "fault",
-     .kind = KIND_NAME,
-     .offset = AT(fault),
-     .choices = fault_names,
-     .room = ROOM(fault),
-     .not_in = IN_SET | IN_TRAIN},
-};
-#define N_KEYS (sizeof keys / sizeof keys[0])
 #define MOST_KEYS 96 /* of both tables, for suggestions */
-
-void kg_config_defaults(struct kg_config *config)
-{
-    memset(config, 0, sizeof *config);
-    config->samples = 20;
-    config->seed = 42;
-    config->sampling = (struct kg_sampling){.temperature = 0.5f, .top_p = 1.0f};
-    config->cpumask = KG_N_ISA - 1;
-    config->train = (struct kg_train_config){
-        .adam = kg_adam_defaults(),
-        .batch = 16,
-        .n_layer = 1,
-        .n_embd = 16,
-        .n_head = 4,
-        .block_size = 16,
-    };
-}
 
 static void list_names(char *out, size_t size, const char *const *names)
 {
@@ -98,36 +18,26 @@ static void list_names(char *out, size_t size, const char *const *names)
     }
 }
 
-/* Key number i of both tables. */
-static const struct kg_key *key_at(size_t i)
-{
-    return i < N_KEYS ? &keys[i] : &kg_engine_keys[i - N_KEYS];
-}
-
-static size_t n_keys(void)
-{
-    return N_KEYS + kg_n_engine_keys;
-}
-
 static const struct kg_key *find_key(const char *name, enum kg_key_place place)
 {
-    for (size_t i = 0; i < n_keys(); i++) {
-        const struct kg_key *key = key_at(i);
+    const struct kg_key *key;
+    for (size_t i = 0; (key = kg_key_at(i)); i++) {
         if (kg_streq(key->name, name) && !(key->not_in & place)) {
-            return key;
+            break;
         }
     }
-    return NULL;
+    return key;
 }
 
 static enum kg_status unknown_key(const char *name, enum kg_key_place place, struct kg_error *error)
 {
     const char *names[MOST_KEYS + 1];
     char list[sizeof error->hint];
+    const struct kg_key *key;
     size_t n = 0;
-    for (size_t i = 0; i < n_keys() && n < MOST_KEYS; i++) {
-        if (!(key_at(i)->not_in & place)) {
-            names[n++] = key_at(i)->name;
+    for (size_t i = 0; (key = kg_key_at(i)) && n < MOST_KEYS; i++) {
+        if (!(key->not_in & place)) {
+            names[n++] = key->name;
         }
     }
     names[n] = NULL;
@@ -153,15 +63,12 @@ static void expected(const struct kg_key *key, char *out, size_t size)
     case KIND_SEED: kg_format(out, size, "%s is a whole number below 2^64, or \"random\"", key->name); return;
     case KIND_DOUBLE:
     case KIND_DECIMAL:
-        kg_format(out, size, "%s is a number %s %ld and at most %ld", key->name, key->above ? "above" : "of at least",
-                  (long)key->least, (long)key->most);
+        kg_format(out, size, "%s is a number %s %ld and %s %ld", key->name, key->above ? "above" : "of at least",
+                  (long)key->least, key->below ? "below" : "at most", (long)key->most);
         return;
+    case KIND_TEXT: kg_format(out, size, "%s=TEXT has at most %zu bytes", key->name, (size_t)key->room - 1); return;
     case KIND_CHOICE:
-    case KIND_NAME:
-        if (!key->choices) {
-            kg_format(out, size, "%s=TEXT has at most %zu bytes", key->name, (size_t)key->room - 1);
-            return;
-        }
+    case KIND_NAME:;
         size_t n = kg_format(out, size, "%s is one of ", key->name);
         list_names(out + n, size - n, key->choices);
         return;
@@ -205,6 +112,12 @@ static bool set_seed(struct kg_config *config, const char *value)
     return true;
 }
 
+static bool is_in_range(const struct kg_key *key, double number)
+{
+    double least = key->least, most = key->most;
+    return number >= least && number <= most && !(key->above && number == least) && !(key->below && number == most);
+}
+
 static bool set_decimal(const struct kg_key *key, const char *value, float *place)
 {
     float number;
@@ -213,7 +126,7 @@ static bool set_decimal(const struct kg_key *key, const char *value, float *plac
         return false;
     }
     number = negative ? -number : number;
-    if (number > (float)key->most || number < (float)key->least || (key->above && number <= (float)key->least)) {
+    if (!is_in_range(key, (double)number)) {
         return false;
     }
     *place = number;
@@ -223,7 +136,7 @@ static bool set_decimal(const struct kg_key *key, const char *value, float *plac
 static bool set_double(const struct kg_key *key, const char *value, double *place)
 {
     double number;
-    if (!kg_parse_double(value, &number) || number > (double)key->most || number < (double)key->least) {
+    if (!kg_parse_double(value, &number) || !is_in_range(key, number)) {
         return false;
     }
     *place = number;
@@ -241,11 +154,10 @@ static bool find_choice(const char *const *choices, const char *value, uint32_t 
     return false;
 }
 
-static bool set_name(const struct kg_key *key, const char *value, char *place)
+static bool set_text(const struct kg_key *key, const char *value, char *place)
 {
-    uint32_t unused;
     size_t n = kg_strlen(value);
-    if (n >= key->room || (key->choices && !find_choice(key->choices, value, &unused))) {
+    if (n >= key->room) {
         return false;
     }
     memcpy(place, value, n + 1);
@@ -255,6 +167,7 @@ static bool set_name(const struct kg_key *key, const char *value, char *place)
 static bool set_value(struct kg_config *config, const struct kg_key *key, const char *value)
 {
     void *place = (char *)config + key->offset;
+    uint32_t unused;
     if (!value != (key->kind == KIND_FLAG)) {
         return false;
     }
@@ -265,7 +178,8 @@ static bool set_value(struct kg_config *config, const struct kg_key *key, const 
     case KIND_DECIMAL: return set_decimal(key, value, place);
     case KIND_DOUBLE: return set_double(key, value, place);
     case KIND_CHOICE: return find_choice(key->choices, value, place);
-    case KIND_NAME: return set_name(key, value, place);
+    case KIND_TEXT: return set_text(key, value, place);
+    case KIND_NAME: return find_choice(key->choices, value, &unused) && set_text(key, value, place);
     case KIND_OWN: return key->own->set(config, value);
     }
     return false;
@@ -364,6 +278,7 @@ static void describe_value(const struct kg_config *config, const struct kg_key *
     case KIND_DECIMAL: kg_format(out, size, "%.3f", (double)*(const float *)place); return;
     case KIND_DOUBLE: kg_format(out, size, "%.9f", *(const double *)place); return;
     case KIND_CHOICE: kg_format(out, size, "%s", key->choices[*(const uint32_t *)place]); return;
+    case KIND_TEXT:
     case KIND_NAME: kg_format(out, size, "\"%s\"", (const char *)place); return;
     case KIND_OWN: key->own->describe(config, out, size); return;
     }
@@ -371,8 +286,8 @@ static void describe_value(const struct kg_config *config, const struct kg_key *
 
 const char *kg_config_describe(const struct kg_config *config, uint32_t i, char *value, size_t size)
 {
-    for (size_t k = 0; k < n_keys(); k++) {
-        const struct kg_key *key = key_at(k);
+    const struct kg_key *key;
+    for (size_t k = 0; (key = kg_key_at(k)); k++) {
         if (!(key->not_in & IN_SET) && i-- == 0) {
             describe_value(config, key, value, size);
             return key->name;

@@ -1,4 +1,5 @@
-/* Keys of the command line: one table for every image (cmdline.c), one for what the engine of this image adds. */
+/* Keys of the command line, made of the rows of kgpt/options.def: one table for every kernel (options.c), one for what
+ * the engine of this kernel adds (lm_options.c; a microgpt adds none). */
 #ifndef KGPT_APP_KEYS_H
 #define KGPT_APP_KEYS_H
 
@@ -8,10 +9,11 @@ enum kg_key_kind {
     KIND_FLAG,    /* bool, no value */
     KIND_COUNT,   /* uint32_t from `least` to `most` */
     KIND_SEED,    /* uint64_t, or "random" */
-    KIND_DECIMAL, /* float from `least` to `most`, without `least` itself if `above` */
-    KIND_DOUBLE,  /* double from `least` to `most` */
+    KIND_DECIMAL, /* float from `least` to `most`, one of them perhaps excluded */
+    KIND_DOUBLE,  /* double, likewise */
     KIND_CHOICE,  /* uint32_t: the index into `choices` */
-    KIND_NAME,    /* char[room]: one of `choices` if there are any */
+    KIND_TEXT,    /* char[room] */
+    KIND_NAME,    /* char[room]: one of `choices` */
     KIND_OWN,     /* as `own` does it */
 };
 
@@ -28,24 +30,65 @@ struct kg_own_key {
     const char *expects; /* the hint */
 };
 
-/* There are some forty of them in every image: as small as it can be. */
+/* There are some forty of them in every kernel: as small as can be. */
 struct kg_key {
     const char *name;
-    const char *const *choices;
-    const struct kg_own_key *own;
-    int32_t least;
-    uint32_t most;
+    union {
+        const char *const *choices; /* NULL last */
+        const struct kg_own_key *own;
+        struct {
+            int32_t least;
+            uint32_t most;
+        };
+    };
     uint16_t offset; /* into struct kg_config */
     uint16_t room;
-    uint8_t kind; /* enum kg_key_kind */
-    bool above;
-    uint8_t not_in; /* enum kg_key_place, or'd */
+    uint8_t kind;      /* enum kg_key_kind */
+    bool above, below; /* without `least`, without `most` itself */
+    uint8_t not_in;    /* enum kg_key_place, or'd */
 };
 
-#define AT(field) offsetof(struct kg_config, field)
-#define ROOM(field) sizeof(((struct kg_config *)0)->field)
+/* KG_OPTION(name, holder.name, kind, values, where): the key that a row of options.def makes. */
+#define KG_OPTION(key, place, key_kind, values, where) \
+    {.name = #key, .not_in = KG_NOT_IN_##where, KG_KIND_##key_kind(key, place), KG_VALUES_##values},
 
-extern const struct kg_key kg_engine_keys[]; /* none: kg_n_engine_keys is 0 */
-extern const size_t kg_n_engine_keys;
+#define KG_KIND_AT(key_kind, place) .kind = KIND_##key_kind, .offset = offsetof(struct kg_config, place)
+#define KG_KIND_OWN(key, place) .kind = KIND_OWN, .offset = offsetof(struct kg_config, place), .own = &kg_own_##key
+#define KG_KIND_FLAG(key, place) KG_KIND_AT(FLAG, place)
+#define KG_KIND_COUNT(key, place) KG_KIND_AT(COUNT, place)
+#define KG_KIND_SEED(key, place) KG_KIND_AT(SEED, place)
+#define KG_KIND_DECIMAL(key, place) KG_KIND_AT(DECIMAL, place)
+#define KG_KIND_DOUBLE(key, place) KG_KIND_AT(DOUBLE, place)
+#define KG_KIND_CHOICE(key, place) KG_KIND_AT(CHOICE, place)
+#define KG_KIND_TEXT(key, place) KG_KIND_AT(TEXT, place)
+#define KG_KIND_NAME(key, place) KG_KIND_AT(NAME, place)
+#define KG_KIND_SYSTEM KG_KIND_OWN
+#define KG_KIND_TEXTS KG_KIND_OWN
+#define KG_KIND_BIASES KG_KIND_OWN
+
+#define KG_VALUES_ALONE
+#define KG_VALUES_SEEDS
+#define KG_VALUES_FROM(from, to) .least = from, .most = to
+#define KG_VALUES_ABOVE(from, to) .least = from, .most = to, .above = true
+#define KG_VALUES_BELOW(from, to) .least = from, .most = to, .below = true
+#define KG_VALUES_ONE_OF(names) .choices = kg_##names##_names
+#define KG_VALUES_NAMED(names, bytes) .choices = kg_##names##_names, .room = bytes + 1
+#define KG_VALUES_BYTES(bytes) .room = bytes + 1
+#define KG_VALUES_TIMES(times, bytes) .room = bytes + 1
+#define KG_VALUES_EACH(times)
+
+#define KG_NOT_IN_ALWAYS 0
+#define KG_NOT_IN_SET IN_TRAIN
+#define KG_NOT_IN_TRAIN IN_SET
+#define KG_NOT_IN_BOOT (IN_SET | IN_TRAIN)
+
+#define KG_NAMES(names, ...) extern const char *const kg_##names##_names[];
+#define KG_LM_NAMES KG_NAMES
+#include "kgpt/options.def"
+
+extern const struct kg_key kg_keys[], kg_engine_keys[]; /* NULL as the name behind the last one */
+
+/* Key number i of both tables; NULL past the last one. */
+const struct kg_key *kg_key_at(size_t i);
 
 #endif

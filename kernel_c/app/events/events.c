@@ -62,10 +62,16 @@ void kg_event_ready(struct kgpt *k, uint64_t ticks)
 
 void kg_event_config(struct kgpt *k, const struct kg_request *request)
 {
-    KG_EMIT(config, .mode = kg_mode_names[k->config.mode], .prompt = {request->prompt, kg_strlen(request->prompt)},
-            .samples = request->samples, .max_tokens = request->max_tokens, .seed = request->seed,
-            .temperature = request->sampling.temperature, .top_k = request->sampling.top_k,
-            .top_p = request->sampling.top_p, .min_p = request->sampling.min_p);
+    const struct kg_event_config event = {
+        .mode = kg_mode_names[k->config.mode],
+        .prompt = {request->prompt, kg_strlen(request->prompt)},
+        .samples = request->samples,
+        .max_tokens = request->max_tokens,
+        .seed = request->seed,
+#define KG_SAMPLING(name, kind, values, where, otherwise, unit, help, words) .name = request->sampling.name,
+#include "kgpt/options.def"
+    };
+    kg_event_emit(kg_event_row_config, false, &event);
 }
 
 void kg_event_token(struct kgpt *k, const struct kg_token *token)

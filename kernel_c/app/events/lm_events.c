@@ -1,4 +1,5 @@
 /* Events of language models: see lm.h and docs/events.md. */
+#include "app/cmdline/keys.h"
 #include "app/lm.h"
 
 #include "events.h"
@@ -17,9 +18,9 @@ void kg_lm_event_model(struct kgpt *k)
 
 static void write_biases(struct kg_json *json, const void *context)
 {
-    const struct kg_lm_config *lm = context;
-    for (uint32_t i = 0; i < lm->n_biases; i++) {
-        const struct kg_event_bias bias = {.id = lm->biases[i].token, .bias = lm->biases[i].bias};
+    const struct kg_lm_sampling *sampling = context;
+    for (uint32_t i = 0; i < sampling->n_biases; i++) {
+        const struct kg_event_bias bias = {.id = sampling->logit_bias[i].token, .bias = sampling->logit_bias[i].bias};
         kg_event_object(json, kg_event_row_bias, &bias);
     }
 }
@@ -29,19 +30,29 @@ void kg_lm_event_config(struct kgpt *k, const struct kg_lm_turn *turn, uint64_t 
     const struct kg_config *config = &k->config;
     const struct kg_lm_config *lm = &config->lm;
     const char *system = kg_lm_system(lm);
-    const char *stops[KG_MAX_STOPS];
+    const char *stops[sizeof lm->stop / sizeof lm->stop[0]];
     for (uint32_t i = 0; i < lm->n_stops; i++) {
-        stops[i] = lm->stops[i];
+        stops[i] = lm->stop[i];
     }
-    KG_EMIT_LM(config, .mode = kg_mode_names[turn->mode], .system = {system, kg_strlen(system)}, .prompt = turn->asked,
-               .sample = turn->index, .samples = config->samples, .max_tokens = config->max_tokens, .seed = seed,
-               .temperature = config->sampling.temperature, .top_k = config->sampling.top_k,
-               .top_p = config->sampling.top_p, .min_p = config->sampling.min_p, .context = kg_lm.session.options.n_ctx,
-               .kv = kg_kv_names[kg_lm.session.options.kv], .on_overflow = kg_overflow_names[lm->on_overflow],
-               .think = kg_think_names[lm->think], .typical_p = lm->typical_p, .repeat_penalty = lm->repeat_penalty,
-               .repeat_last_n = lm->repeat_last_n, .frequency_penalty = lm->frequency_penalty,
-               .presence_penalty = lm->presence_penalty, .logit_bias = {write_biases, lm},
-               .stop = {stops, lm->n_stops});
+    const struct kg_event_config event = {
+        .mode = kg_mode_names[turn->mode],
+        .system = {system, kg_strlen(system)},
+        .prompt = turn->asked,
+        .sample = turn->index,
+        .samples = config->samples,
+        .max_tokens = config->max_tokens,
+        .seed = seed,
+        .context = kg_lm.session.options.n_ctx,
+        .kv = kg_kv_names[kg_lm.session.options.kv],
+        .on_overflow = kg_overflow_names[lm->on_overflow],
+        .think = kg_think_names[lm->think],
+        .logit_bias = {write_biases, &config->sampling},
+        .stop = {stops, lm->n_stops},
+#define KG_SAMPLING(name, kind, values, where, otherwise, unit, help, words) .name = config->sampling.name,
+#define KG_LM_SAMPLING KG_SAMPLING
+#include "kgpt/options.def"
+    };
+    kg_event_emit(kg_event_row_config, true, &event);
 }
 
 struct likely_tokens {

@@ -145,7 +145,7 @@ void kg_weights_preview(struct kgpt *k, uint64_t step)
         .prompt = "",
         .samples = 1,
         .seed = step,
-        .sampling = k->config.sampling,
+        .sampling = k->config.sampling.common,
     };
     struct kg_totals totals;
     struct kg_error never; /* an empty prompt can always be used */

@@ -9,7 +9,7 @@
 #include "kgpt/error.h"
 #include "kgpt/lm_sampler.h"
 #include "kgpt/ops.h"
-#include "kgpt/sampler.h"
+#include "kgpt/options.h"
 #include "kgpt/train_shape.h"
 
 enum kg_mode {
@@ -22,49 +22,26 @@ enum kg_mode {
     KG_MODE_OPEN, /* not said, and the engine of this image decides it when it knows its model */
 };
 
-extern const char *const kg_mode_names[]; /* "generate", "shell", "selftest", "train", "chat", "bench", NULL */
+extern const char *const kg_mode_names[]; /* "generate", "shell", …, NULL */
 
 #define KG_CMDLINE_MAX 4095 /* bytes of one command line */
 
-/* mode=train. The vocabulary is the corpus's. */
+/* Members without a comment are rows of options.def, which says what they mean and how they begin.
+ *
+ * mode=train. The vocabulary is the corpus's. */
 struct kg_train_config {
-    struct kg_adam adam; /* adam.steps: how many steps until the learning rate is 0 */
-    uint32_t until;      /* stop after this step; 0: after adam.steps */
-    uint32_t batch;      /* documents a step (the exact method takes one) */
-    uint32_t chunks;     /* into which a batch is cut for several CPUs; 0: one for every 16 documents */
-    uint32_t n_layer, n_embd, n_head, block_size;
-    double val_fraction;       /* of the documents, kept back for validation */
-    uint32_t eval_every;       /* steps; 0: only at the end */
-    uint32_t checkpoint_every; /* steps; 0: only at the end */
-    bool text;                 /* the corpus is one running text, cut into documents of block_size characters */
-    bool exact;                /* in f64, as microgpt computes */
+    struct kg_adam adam; /* the rows KG_ADAM */
+#define KG_TRAIN(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
+#include "kgpt/options.def"
 };
 
-#define KG_MAX_STOPS 4
-#define KG_STOP_MAX 64
-
-/* Language models. temperature, top_k, top_p and min_p are those of struct kg_config. */
+/* Language models, beside the sampling options. */
 struct kg_lm_config {
-    char system[2048];       /* the system prompt; empty: the template's own */
-    const char *long_system; /* one that came as a boot module, in its place; NULL: none */
-    bool system_given;
-    uint32_t ctx;         /* positions; 0: as many as fit, at most 4096 */
-    uint32_t n_batch;     /* tokens of a prompt that are computed at once */
-    uint32_t kv;          /* enum kg_kv_type, or KG_KV_AUTO */
-    uint32_t on_overflow; /* enum kg_overflow */
-    uint32_t think;       /* enum kg_think: for templates that can do without thinking aloud */
-    uint32_t stats;       /* 1: a line behind each reply says what it took */
-    uint32_t logprobs;    /* tell this many of the likeliest tokens, with each token that is taken; 0: none */
-    uint32_t model;       /* which one to begin with, counted from 1 */
-    uint32_t modules;     /* boot modules that the loader was told to bring, at least */
-    bool layers;          /* emit `layer` events */
-    float typical_p, repeat_penalty, frequency_penalty, presence_penalty;
-    uint32_t repeat_last_n;
-    struct kg_logit_bias biases[KG_MAX_BIASES];
-    uint32_t n_biases;
-    char stops[KG_MAX_STOPS][KG_STOP_MAX]; /* a reply ends before one of these */
-    uint32_t n_stops;
-    uint32_t bench_pp, bench_tg, bench_repeat; /* mode=bench: tokens of the prompt, tokens decoded, how often */
+#define KG_LM(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
+#include "kgpt/options.def"
+    const char *long_system; /* a system prompt that came as a boot module, in the place of `system`; NULL: none */
+    bool system_given;       /* otherwise the system prompt is the template's own */
+    uint32_t n_stops;        /* in `stop` */
 };
 
 #define KG_KV_AUTO 3u /* halves; of a microgpt singles, as in an image of its own */
@@ -80,26 +57,12 @@ enum kg_overflow {
 };
 
 struct kg_config {
-    uint32_t mode; /* enum kg_mode */
-    char prompt[KG_CMDLINE_MAX + 1];
-    uint32_t samples;
-    uint32_t max_tokens; /* 0: to the end of the context */
-    uint64_t seed;
+#define KG_RUN(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
+#include "kgpt/options.def"
     bool seed_random; /* draw the seed from the platform's entropy */
-    struct kg_sampling sampling;
-    uint32_t cpumask; /* enum kg_isa: the highest to use */
-    uint32_t cpus;    /* to use; 0: one, or with mode=train all there are */
-    uint32_t screen;  /* enum kg_screen_use */
-    uint32_t output;  /* enum kg_output */
-    uint32_t columns; /* of the terminal on the serial line; 0: not known */
-    uint32_t scale;   /* pixels of a dot of the screen's font; 0: by its resolution */
-    bool exit;        /* end after the mode instead of entering the shell */
-    bool logits;      /* emit `logits` events */
+    struct kg_lm_sampling sampling;
     struct kg_train_config train;
     struct kg_lm_config lm;
-    char test[64];  /* a test or a suite; empty: all */
-    char clock[16]; /* what tells the clock's frequency; empty: whoever is there */
-    char fault[16]; /* break this on purpose; empty: nothing */
 };
 
 void kg_config_defaults(struct kg_config *config);

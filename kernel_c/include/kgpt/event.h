@@ -29,9 +29,11 @@ struct kg_objects {
 #define KG_MEMBER_TEXT const char *
 #define KG_MEMBER_STRING struct kg_text
 #define KG_MEMBER_UINT uint64_t
+#define KG_MEMBER_COUNT uint64_t
 #define KG_MEMBER_INT int64_t
 #define KG_MEMBER_BOOL alignas(8) bool
 #define KG_MEMBER_FLOAT alignas(8) float
+#define KG_MEMBER_DECIMAL alignas(8) float
 #define KG_MEMBER_DOUBLE double
 #define KG_MEMBER_BITS double
 #define KG_MEMBER_ADDRESS uint64_t

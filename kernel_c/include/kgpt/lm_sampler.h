@@ -22,26 +22,27 @@
 #include "kgpt/sampler.h"
 #include "kgpt/status.h"
 
-#define KG_MAX_BIASES 32
-
 struct kg_logit_bias {
     uint32_t token;
     float bias;
 };
 
+/* What the members mean is said in options.def. */
 struct kg_lm_sampling {
-    float temperature;                         /* 0: always the most likely; default 0.8 */
-    uint32_t top_k;                            /* 0: off; default 40 */
-    float typical_p;                           /* 1: off; default 1 */
-    float top_p;                               /* 1: off; default 0.95 */
-    float min_p;                               /* 0: off; default 0.05 */
-    uint32_t repeat_last_n;                    /* default 64; 0: no penalties; UINT32_MAX: all */
-    float repeat_penalty;                      /* 1: off; default 1 */
-    float frequency_penalty, presence_penalty; /* 0: off; default 0 */
-    struct kg_logit_bias bias[KG_MAX_BIASES];
-    uint32_t n_biases;
+    union {
+        struct kg_sampling common; /* the same values, for a microgpt */
+        struct {
+#define KG_SAMPLING(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
+#include "kgpt/options.def"
+        };
+    };
+#define KG_LM_SAMPLING(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
+#define KG_LM_BIASES(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
+#include "kgpt/options.def"
+    uint32_t n_biases; /* in logit_bias */
 };
 
+/* llama.cpp's. */
 void kg_lm_sampling_defaults(struct kg_lm_sampling *sampling);
 
 struct kg_logprob {

@@ -10,13 +10,13 @@
 
 #include "kgpt/arena.h"
 #include "kgpt/error.h"
+#include "kgpt/options.h"
 #include "kgpt/random.h"
 
+/* What the members mean is said in options.def: here the rows that every kernel has. */
 struct kg_sampling {
-    float temperature; /* 0: always the most likely */
-    uint32_t top_k;    /* keep this many; 0: off */
-    float top_p;       /* keep the most likely that together reach this probability; 1: off */
-    float min_p;       /* keep those at least this likely, relative to the most likely; 0: off */
+#define KG_SAMPLING(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
+#include "kgpt/options.def"
 };
 
 struct kg_candidate {

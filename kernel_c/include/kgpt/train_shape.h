@@ -24,7 +24,7 @@ struct kg_adam {
     uint32_t steps;
 };
 
-/* microgpt's: 0.01, 0.85, 0.99, 1e-8, no decay, 1000 steps. */
+/* microgpt's: the rows KG_ADAM of kgpt/options.def. */
 struct kg_adam kg_adam_defaults(void);
 
 /* Sizes of 0, or that do not divide; more parameters than 32 bits count. */

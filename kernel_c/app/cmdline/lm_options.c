@@ -1,0 +1,131 @@
+/* What the command line and `set` say of language models. */
+#include "app/engine.h"
+#include "app/lm.h"
+#include "keys.h"
+
+#include "kgpt/format.h"
+#include "kgpt/lm.h"
+#include "kgpt/lm_sampler.h"
+#include "kgpt/mem.h"
+#include "kgpt/parse.h"
+#include "kgpt/platform.h"
+#include "kgpt/str.h"
+
+#define KG_LM_NAMES(names, ...) const char *const kg_##names##_names[] = {__VA_ARGS__, NULL};
+#include "kgpt/options.def"
+
+#define MOST_OF(list) (sizeof(list) / sizeof((list)[0]))
+
+static bool set_system(struct kg_config *config, const char *value)
+{
+    size_t n = value ? kg_strlen(value) : sizeof config->lm.system;
+    if (n >= sizeof config->lm.system) {
+        return false;
+    }
+    memcpy(config->lm.system, value, n + 1);
+    config->lm.long_system = NULL;
+    config->lm.system_given = true;
+    return true;
+}
+
+const char *kg_lm_system(const struct kg_lm_config *config)
+{
+    return config->long_system ? config->long_system : config->system;
+}
+
+static void describe_system(const struct kg_config *config, char *out, size_t size)
+{
+    kg_format(out, size, config->lm.system_given ? "\"%.200s\"" : "the model's own", kg_lm_system(&config->lm));
+}
+
+/* `stop=TEXT` adds one, `stop=` forgets them all. */
+static bool set_stop(struct kg_config *config, const char *value)
+{
+    struct kg_lm_config *lm = &config->lm;
+    size_t n = value ? kg_strlen(value) : sizeof lm->stop[0];
+    if (n == 0) {
+        lm->n_stops = 0;
+        return true;
+    }
+    if (n >= sizeof lm->stop[0] || lm->n_stops == MOST_OF(lm->stop)) {
+        return false;
+    }
+    memcpy(lm->stop[lm->n_stops++], value, n + 1);
+    return true;
+}
+
+static void describe_stop(const struct kg_config *config, char *out, size_t size)
+{
+    size_t n = 0;
+    kg_format(out, size, "none");
+    for (uint32_t i = 0; i < config->lm.n_stops && n < size; i++) {
+        n += kg_format(out + n, size - n, "%s\"%s\"", i ? ", " : "", config->lm.stop[i]);
+    }
+}
+
+/* "ID+BIAS" or "ID-BIAS", as llama.cpp writes it; `logit_bias=` forgets them all. */
+static bool set_bias(struct kg_config *config, const char *value)
+{
+    struct kg_lm_sampling *sampling = &config->sampling;
+    char id[24];
+    size_t n = 0;
+    uint64_t token;
+    float bias;
+    if (value && !*value) {
+        sampling->n_biases = 0;
+        return true;
+    }
+    while (value && value[n] >= '0' && value[n] <= '9' && n + 1 < sizeof id) {
+        id[n] = value[n];
+        n++;
+    }
+    id[n] = '\0';
+    if (n == 0 || (value[n] != '+' && value[n] != '-') || !kg_parse_u64(id, &token) || token > UINT32_MAX ||
+        sampling->n_biases == MOST_OF(sampling->logit_bias)) {
+        return false;
+    }
+    if (kg_streq(value + n + 1, "inf")) {
+        bias = __builtin_inff();
+    } else if (!kg_parse_decimal(value + n + 1, &bias)) {
+        return false;
+    }
+    sampling->logit_bias[sampling->n_biases++] =
+        (struct kg_logit_bias){(uint32_t)token, value[n] == '-' ? -bias : bias};
+    return true;
+}
+
+static void describe_bias(const struct kg_config *config, char *out, size_t size)
+{
+    size_t n = 0;
+    kg_format(out, size, "none");
+    for (uint32_t i = 0; i < config->sampling.n_biases && n < size; i++) {
+        const struct kg_logit_bias *bias = &config->sampling.logit_bias[i];
+        n += kg_format(out + n, size - n, "%s%u%s%.3f", i ? ", " : "", bias->token, bias->bias < 0 ? "" : "+",
+                       (double)bias->bias);
+    }
+}
+
+static const struct kg_own_key kg_own_system = {set_system, describe_system, "system=TEXT has at most 2047 bytes"};
+static const struct kg_own_key kg_own_logit_bias = {
+    set_bias, describe_bias,
+    "logit_bias=ID+BIAS or ID-BIAS, such as 15-inf, at most 32 times; without a value it forgets them"};
+static const struct kg_own_key kg_own_stop = {
+    set_stop, describe_stop, "stop=TEXT has at most 63 bytes, and can come 4 times; without a value it forgets them"};
+
+const struct kg_key kg_engine_keys[] = {
+#define KG_LM(name, kind, values, where, otherwise, unit, help, words) KG_OPTION(name, lm.name, kind, values, where)
+#define KG_LM_SAMPLING(name, kind, values, where, otherwise, unit, help, words) \
+    KG_OPTION(name, sampling.name, kind, values, where)
+#define KG_LM_BIASES KG_LM_SAMPLING
+#include "kgpt/options.def"
+    {0},
+};
+
+/* llama.cpp's defaults. */
+void kg_engine_defaults(struct kg_config *config)
+{
+    kg_lm_sampling_defaults(&config->sampling);
+#define KG_LM_RUN(name, otherwise) config->name = otherwise;
+#define KG_LM(name, kind, values, where, otherwise, unit, help, words) KG_PRESUME_##kind(config->lm.name, otherwise)
+#include "kgpt/options.def"
+}
