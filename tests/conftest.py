@@ -31,8 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(pace.limit((10 if slow else 1) * pace.TEST_SECONDS)))
 
 
-pytest_plugins = ["boots"]
-"""Fixtures of tests/boot: a second conftest.py would be a second module of that name to mypy."""
+pytest_plugins = ["boots", "pulls"]
+"""Fixtures of tests/boot and tests/unit: a second conftest.py would be a second module of that name to mypy."""
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,77 @@
+"""kgpt pull from the Hugging Face hub; the hub is a fake."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from pulls import HF, Said, fake_hub, left
+from tiny_lm import write_lm
+
+from kgpt_build.errors import KgptError, ToolMissing, UsageError
+from kgpt_build.models import resolve
+from kgpt_build.models.pull import hub
+from kgpt_build.models.pull.fetch import pull
+
+pytestmark = pytest.mark.usefixtures("model_cache")
+
+
+def test_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_cache: Path) -> None:
+    calls = fake_hub(monkeypatch, write_lm(tmp_path / "m.gguf"))
+    pulled = pull(HF, Said())
+    assert (pulled.name, pulled.source) == ("tiny.q8_0", HF)
+    assert calls[1] == ("download", "someone/tiny-GGUF", "sub/Tiny.Q8_0.gguf", "c0ffee")
+    assert left(model_cache) == ["tiny.q8_0.gguf", "tiny.q8_0.json"]
+    assert resolve(Path("tiny.q8_0")) == pulled.path
+    assert pull(HF, Said()) == pulled
+    assert len(calls) == 2
+    assert pull(HF, Said(), name="mine").name == "mine"
+
+
+def test_the_hub_has_another_file_than_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_cache: Path
+) -> None:
+    fake_hub(monkeypatch, write_lm(tmp_path / "m.gguf"), etag="f" * 64)
+    with pytest.raises(KgptError, match="has the SHA-256"):
+        pull(HF, Said())
+    assert left(model_cache) == []
+
+
+def test_what_the_engine_cannot_run_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_cache: Path
+) -> None:
+    fake_hub(monkeypatch, write_lm(tmp_path / "m.gguf", "mamba"))
+    with pytest.raises(KgptError, match=rf"{HF} cannot be used: the architecture 'mamba' is not supported") as caught:
+        pull(HF, Said())
+    assert "llama" in caught.value.hint
+    assert left(model_cache) == []
+
+
+def test_the_hub_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, message in (("GatedRepoError", "its owner gives it"), ("TimeoutError", "read timed out")):
+        error = type(name, (Exception,), {})("read timed out\nmore")
+        fake_hub(monkeypatch, write_lm(tmp_path / "m.gguf"), error=error)
+        with pytest.raises(KgptError, match=f"{HF} cannot be downloaded: {message}"):
+            pull(HF, Said())
+
+
+def test_the_hub_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ToolMissing, match="huggingface_hub, which is not installed") as caught:
+        pull(HF, Said())
+    assert caught.value.hint == "pip install 'kgpt[hf]'"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hf:org/file.gguf", "is no address of a model"),
+        ("hf:org/repo/file.bin", "is no address of a model"),
+        ("hf:org/repo/../file.gguf", "is no address of a model"),
+        ("hf:org/repo/m-00001-of-00003.gguf", "is a part of a model"),
+    ],
+)
+def test_addresses(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        hub.parse(text)
