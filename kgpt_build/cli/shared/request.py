@@ -1,0 +1,127 @@
+"""What the user asks of a run: the words for the kernel, texts for it, and how the run is to look."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kgpt_build.boot_modules import PROMPT, Text, read_files, take_out
+from kgpt_build.cli.shared.lm import is_language_model, take_settings
+from kgpt_build.cli.shared.options import is_verbose
+from kgpt_build.errors import UsageError
+from kgpt_build.settings import GenerateSettings
+from kgpt_build.settings.lm import MAX_SYSTEM, LmSettings, check_context
+from kgpt_build.vm.terminal import kernel_words
+
+if TYPE_CHECKING:
+    from kgpt_build.models import GgufModel, Model, NoModel
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How the run is to look: what decides between a console, plain text, texts alone, and events."""
+
+    mode: str | None
+    one_shot: bool
+    as_json: bool
+    serial: bool
+    terminal: bool
+    window: bool
+
+    @property
+    def interactive(self) -> bool:
+        """The user types to the guest on our terminal."""
+        return self.terminal and self.serial and not self._alone
+
+    @property
+    def typed_to(self) -> bool:
+        """… or in the window that shows its screen: the guest is to go on after what it was asked for."""
+        return self.interactive or (self.window and not self._alone)
+
+    @property
+    def shows_console(self) -> bool:
+        """What the guest writes on its serial port is what is printed."""
+        return self.serial and not (self.one_shot or self.as_json)
+
+    @property
+    def _alone(self) -> bool:
+        return self.one_shot or self.as_json or self.mode in ("bench", "selftest")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run as the command line asks for it, whichever kernel it will be.
+
+    ``words``: for the kernel's command line. ``texts``: for boot modules, since they do not fit there. ``lm``: the
+    settings that only a language model has.
+    """
+
+    words: tuple[str, ...]
+    texts: tuple[Text, ...]
+    lm: LmSettings
+    wishes: Wishes
+
+    @property
+    def cmdline(self) -> str:
+        """The kernel's command line; it ends with ``exit`` where nobody types."""
+        return " ".join([*self.words, *([] if self.wishes.typed_to else ["exit"])])
+
+    def cmdline_for(self, kernel: Path) -> str:
+        """The same, with the words that a console on the user's terminal needs. Raises KgptError."""
+        if not self.wishes.shows_console:
+            return self.cmdline
+        told = kernel_words(1, interactive=self.wishes.interactive)
+        told += ["stats=on"] if is_verbose() and is_language_model(kernel) else []
+        return " ".join([*told, self.cmdline]).strip()
+
+    def check_kernel(self, kernel: Path, *, brings: bool) -> None:
+        """Refuse what this kind of kernel cannot do, before it is booted. ``brings``: models come as boot modules.
+
+        Raises UsageError.
+        """
+        if is_language_model(kernel):
+            return
+        if brings:
+            raise UsageError(f"{kernel} holds a microgpt, and takes no models", "build one that does: kgpt build --lm")
+        self._refuse_lm_settings(f"{kernel} holds a microgpt")
+
+    def check_model(self, model: Model | GgufModel | NoModel) -> None:
+        """Refuse what the engine of ``model`` cannot do, before its kernel is built. Raises UsageError."""
+        from kgpt_build.models import GgufModel, Model
+
+        if isinstance(model, Model):
+            self._refuse_lm_settings(f"{model.name} is a microgpt")
+        elif isinstance(model, GgufModel):
+            check_context(self.lm.ctx, model.name, model.hparams.n_ctx)
+
+    def check_image(self, image: Path) -> None:
+        """Refuse words and texts for an image: its boot menu has them. Raises UsageError."""
+        if given := [*self.words, *(text.kind for text in self.texts)]:
+            raise UsageError(
+                f"{image} brings its own command line: it cannot be told {given[0]}",
+                "make it anew: kgpt image --cmdline, --file",
+            )
+
+    def _refuse_lm_settings(self, what: str) -> None:
+        given = [*self.lm.given, *(text.kind for text in self.texts if text.kind != PROMPT)]
+        if given or self.wishes.mode in ("chat", "bench"):
+            word = given[0].replace("_", "-") if given else f"mode {self.wishes.mode}"
+            raise UsageError(f"--{word} is for language models, and {what}", "leave it out")
+
+
+def take_request(prompt: str | None, files: Sequence[Path], wishes: Wishes, options: dict[str, Any]) -> Request:
+    """Take what the kernel is asked for out of ``options``. Raises UsageError, KgptError for a file."""
+    prompt, options["system"], texts = take_out(prompt, options["system"], most_system=MAX_SYSTEM)
+    texts += read_files(files)
+    lm = take_settings(options)
+    names = [field.name for field in dataclasses.fields(GenerateSettings) if field.name in options]
+    generate = GenerateSettings(prompt=prompt, **{name: options.pop(name) for name in names})
+    extra = options.pop("cmdline")
+    if wishes.mode == "shell" and not wishes.typed_to:
+        raise UsageError("the shell needs a terminal to type on", "leave out --mode shell, or run it on a terminal")
+    mode = [f"mode={wishes.mode}"] if wishes.mode else []
+    words = (*mode, *generate.cmdline_words(), *lm.cmdline_words(), *([extra] if extra else []))
+    return Request(words, tuple(texts), lm, wishes)
