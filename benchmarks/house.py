@@ -1,0 +1,263 @@
+"""Counts how the sources are arranged: ``python -m benchmarks.house [COMMIT or FOLDER …]``, a column for each.
+
+It prints sizes of rooms (folders), files and functions, names that two files share, circles of includes, and long
+lines. It builds nothing and asserts nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import io
+import re
+import subprocess
+import tarfile
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = (".c", ".h", ".S", ".def", ".py", ".ld", ".mk")
+GENERATED = ("dmath_tables.h",)
+"""Tables that a script writes: their length says nothing."""
+SOURCE_COLUMNS, PROSE_COLUMNS = 120, 110
+Graph = Mapping[str, set[str]]
+
+_INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+_NAME = re.compile(r"(\w+)\s*\(")
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function's definition; ``lines`` from its first word to its last brace."""
+
+    name: str
+    path: str
+    lines: int
+    static: bool
+
+    def __str__(self) -> str:
+        return f"{self.lines} {self.name} ({self.path})"
+
+
+class House:
+    """One state of the sources."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """Text by path, of each source in a folder of the project."""
+        found = {}
+        for top in ("kernel_c", "boot", "linker", "kgpt_build", "tests", "benchmarks", "scripts"):
+            for path in sorted((self.root / top).rglob("*")):
+                if path.suffix in SOURCES and path.is_file() and "__pycache__" not in path.parts:
+                    found[str(path.relative_to(self.root))] = path.read_text(encoding="utf-8", errors="replace")
+        return found
+
+    def of(self, top: str, *suffixes: str) -> dict[str, str]:
+        """The sources below ``top`` with one of these suffixes."""
+        return {path: text for path, text in self.files.items() if path.startswith(top) and path.endswith(suffixes)}
+
+    def rooms(self, top: str) -> Counter[str]:
+        """Files in each folder; self-tests, which end in _test.c, not counted."""
+        return Counter(str(Path(path).parent) for path in self.of(top, *SOURCES) if not path.endswith("_test.c"))
+
+    def lengths(self, top: str, *suffixes: str) -> Counter[str]:
+        """Lines of each file that a person wrote."""
+        return Counter(
+            {path: text.count("\n") for path, text in self.of(top, *suffixes).items() if not path.endswith(GENERATED)}
+        )
+
+    @cached_property
+    def c_functions(self) -> list[Function]:
+        """Those of the kernel."""
+        return [one for path, text in self.of("kernel_c", ".c", ".h").items() for one in _c_functions(path, text)]
+
+    @cached_property
+    def python_functions(self) -> list[Function]:
+        """Those of the package."""
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+        return [
+            Function(node.name, path, (node.end_lineno or node.lineno) - node.lineno + 1, static=False)
+            for path, text in self.of("kgpt_build", ".py").items()
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, kinds)
+        ]
+
+    @cached_property
+    def shared_statics(self) -> dict[str, set[str]]:
+        """The files of each name that static functions of several files have."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for function in self.c_functions:
+            if function.static and function.path.endswith(".c"):
+                found[function.name].add(function.path)
+        return {name: paths for name, paths in sorted(found.items()) if len(paths) > 1}
+
+    @cached_property
+    def includes(self) -> Graph:
+        """Which files of the kernel a file includes."""
+        files = self.of("kernel_c", ".c", ".h", ".S", ".def")
+        graph: dict[str, set[str]] = {path: set() for path in files}
+        for path, text in files.items():
+            for name in _INCLUDE.findall(text):
+                near = (Path(path).parent / name, Path("kernel_c/include") / name, Path("kernel_c") / name)
+                graph[path] |= {str(place) for place in near[:1] if str(place) in files} or {
+                    str(place) for place in near[1:] if str(place) in files
+                }
+        return graph
+
+    @cached_property
+    def room_includes(self) -> Graph:
+        """Which rooms of the kernel the files of a room include, the common headers of kernel_c/include left out."""
+        graph: dict[str, set[str]] = defaultdict(set)
+        for path, others in self.includes.items():
+            room = str(Path(path).parent)
+            graph[room] |= {str(Path(other).parent) for other in others} - {room}
+        return {room: {other for other in others if "/include" not in other} for room, others in graph.items()}
+
+    def long_lines(self) -> list[str]:
+        """Lines of sources beyond SOURCE_COLUMNS."""
+        return [
+            f"{path}:{number}"
+            for path, text in self.files.items()
+            for number, line in enumerate(text.splitlines(), 1)
+            if len(line) > SOURCE_COLUMNS
+        ]
+
+    def long_prose(self) -> Counter[str]:
+        """Lines of documents beyond PROSE_COLUMNS, tables and code left out."""
+        found: Counter[str] = Counter()
+        for path in [*sorted(self.root.glob("*.md")), *sorted(self.root.glob("docs/*.md"))]:
+            fenced = False
+            for line in path.read_text(encoding="utf-8").splitlines():
+                fenced ^= line.lstrip().startswith("```")
+                if not fenced and not line.startswith("|") and len(line) > PROSE_COLUMNS:
+                    found[str(path.relative_to(self.root))] += 1
+        return found
+
+
+def _c_functions(path: str, text: str) -> Iterator[Function]:
+    """By clang-format's style: the body's braces stand alone at the beginning of a line."""
+    lines = text.splitlines()
+    for at, line in enumerate(lines):
+        if line != "{":
+            continue
+        first = at
+        while first and lines[first - 1] and not re.search(r"[;}]$|\*/$|^#|\\$", lines[first - 1]):
+            first -= 1
+        signature = " ".join(lines[first:at])
+        end = next((i for i in range(at, len(lines)) if lines[i].startswith("}")), len(lines) - 1)
+        signature = re.sub(r"__attribute__\s*\(\(.*?\)\)", "", signature)
+        name = _NAME.search(signature)
+        if name:
+            yield Function(name[1], path, end - first + 1, signature.startswith("static "))
+
+
+def circles(graph: Graph) -> list[list[str]]:
+    """Tarjan: the groups of nodes that reach each other."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in sorted(graph.get(node, ())):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            at = stack.index(node)
+            group = sorted(stack[at:])
+            del stack[at:]
+            if len(group) > 1 or node in graph.get(node, ()):
+                found.append(group)
+
+    for node in sorted(graph):
+        if node not in index:
+            visit(node)
+    return sorted(found)
+
+
+def _most(counted: Counter[str], n: int = 3) -> list[str]:
+    return [f"{count} {name}" for name, count in counted.most_common(n)]
+
+
+def _longest(functions: Iterable[Function], n: int = 3) -> list[str]:
+    return [str(one) for one in sorted(functions, key=lambda one: -one.lines)[:n]]
+
+
+def _numbered(found: Iterable[str]) -> list[str]:
+    lines = list(found)
+    return [str(len(lines)), *lines]
+
+
+ROWS: dict[str, Callable[[House], list[str]]] = {
+    "files in a room, C": lambda house: _most(house.rooms("kernel_c")),
+    "files in a room, Python": lambda house: _most(house.rooms("kgpt_build")),
+    "files in a room, tests": lambda house: _most(house.rooms("tests")),
+    "lines of a C file": lambda house: _most(house.lengths("kernel_c", ".c", ".h")),
+    "C files over 500 lines": lambda house: _above(house.lengths("kernel_c", ".c", ".h"), 500),
+    "lines of a Python file": lambda house: _most(house.lengths("kgpt_build", ".py")),
+    "Python files over 400 lines": lambda house: _above(house.lengths("kgpt_build", ".py"), 400),
+    "lines of a C function": lambda house: _longest(house.c_functions),
+    "C functions over 60 lines": lambda house: [str(sum(one.lines > 60 for one in house.c_functions))],
+    "lines of a Python function": lambda house: _longest(house.python_functions),
+    "Python functions over 60 lines": lambda house: [str(sum(one.lines > 60 for one in house.python_functions))],
+    "names of statics in several files": lambda house: _numbered(
+        f"{name} ({len(paths)})" for name, paths in house.shared_statics.items()
+    ),
+    "circles of files": lambda house: _numbered(" ".join(group) for group in circles(house.includes)),
+    "circles of rooms": lambda house: _numbered(" ".join(group) for group in circles(house.room_includes)),
+    f"source lines over {SOURCE_COLUMNS} columns": lambda house: [str(len(house.long_lines()))],
+    f"prose lines over {PROSE_COLUMNS} columns": lambda house: [
+        str(house.long_prose().total()),
+        *_most(house.long_prose()),
+    ],
+}
+"""What is counted: the first line is the number that a table shows, the others are its list."""
+
+
+def _above(counted: Counter[str], most: int) -> list[str]:
+    return _numbered(f"{count} {name}" for name, count in counted.most_common() if count > most)
+
+
+def counted(what: str) -> dict[str, list[str]]:
+    """Each row for a folder or a commit."""
+    if Path(what).is_dir():
+        house = House(Path(what))
+        return {row: count(house) for row, count in ROWS.items()}
+    archive = subprocess.run(["git", "archive", what], cwd=ROOT, check=True, capture_output=True).stdout
+    with tempfile.TemporaryDirectory(prefix="kgpt-house-") as folder:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(folder, filter="data")
+        return counted(folder)
+
+
+def main() -> None:
+    """Print the table; with --list what stands behind its numbers."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.house", description=__doc__)
+    parser.add_argument("what", nargs="*", default=["."], metavar="COMMIT|FOLDER", help="default: this folder")
+    parser.add_argument("--list", action="store_true", help="print what was counted too")
+    options = parser.parse_args()
+    columns = {what: counted(what) for what in options.what}
+    width = max(map(len, ROWS))
+    print(f"{'':{width}}  " + "  ".join(f"{what:>48}" for what in columns))
+    for row in ROWS:
+        print(f"{row:{width}}  " + "  ".join(f"{values[row][0][-48:]:>48}" for values in columns.values()))
+    for what, values in columns.items() if options.list else ():
+        for row, (_, *others) in values.items():
+            print("\n".join([f"\n{what}: {row}", *others]) if others else "", end="")
+        print()
+
+
+if __name__ == "__main__":
+    main()
