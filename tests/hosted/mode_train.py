@@ -34,11 +34,14 @@ class Training:
         return [blob.data for blob in self.blobs if blob.name == name][-1]
 
 
-def train(program: Hosted, tmp_path: Path, cmdline: str, *modules: bytes, stdin: bytes = b"") -> Training:
+def train(program: Hosted, tmp_path: Path, cmdline: str, *modules: bytes | str, stdin: bytes = b"") -> Training:
+    """``modules``: what is in the file, or the option as it is: a path, and words."""
     options: list[str] = []
     for i, module in enumerate(modules):
-        (tmp_path / f"module{i}").write_bytes(module)
-        options += ["--module", str(tmp_path / f"module{i}")]
+        if isinstance(module, bytes):
+            (tmp_path / f"module{i}").write_bytes(module)
+            module = str(tmp_path / f"module{i}")
+        options += ["--module", module]
     with (tmp_path / "channel").open("w+b") as channel:
         done = subprocess.run(
             program.argv(cmdline, channel.fileno(), *options),

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-import lm_tiny
 import mode_train
-from lm_corners import CORNERS, random_tiny
-from lm_tiny import TINY, Tiny
-from runs import Bench, Digests, default_model, digests
-from seeds import bpe_tokenizer, with_tokenizer
+from files import FILES, PRE_TOKENIZERS, SPM, TINY_MODELS, names_text
+from lm_tiny import TINY
+from runs import Bench, Digests, digests
+from vocab_texts import BY_HAND
 
-from kgpt_build.chat import chat_blob
+from kgpt_build.chat import BUILTIN_TEMPLATES, chat_blob
 
 ISAS = ("cpumask=c", "cpumask=avx2", "cpumask=avx512")
-PRINTABLE = (10, *range(32, 127))
 
 
 @dataclass(frozen=True)
@@ -27,20 +23,22 @@ class Case:
     name: str
     image: str
     words: str
-    model: str = ""
-    """What is brought: the name of a tiny model, or "default"."""
-    n_ctx: int = lm_tiny.N_CTX
-    chat: bool = False
-    """The template ChatML is brought too."""
+    models: tuple[str, ...] = ()
+    """What is brought, by the names of FILES."""
+    chat: str = ""
+    """The family of the chat template that is brought with each."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Other modules by their kind: prompt, system, file; or corpus."""
     typed: str = ""
     also: tuple[str, ...] = ()
     """Words that must change nothing, one more run for each."""
     also_short: tuple[str, ...] = ()
     """Those of the short form."""
+    also_held: bool = False
+    """A program that holds the model must compute the same."""
     short: bool = False
-    in_qemu: bool = False
-    """The kernel must compute the same."""
-    corpus: str = ""
+    qemu: str = ""
+    """The kernel must compute the same: "short" or "long"."""
     until: int = 0
     """The training is also stopped after this step, and gone on with from its state."""
     isa: str = ""
@@ -52,52 +50,35 @@ class Case:
 
     def runs(self, bench: Bench, short: bool = False) -> Iterator[tuple[str, Digests]]:
         """Each way (the words that it adds) and what it gave; the first one is what is written down."""
-        modules = self._modules(bench)
+        program, modules = bench.image(self.image), self._modules(bench)
         for more in ("", *(self.also_short if short else self.also)):
-            yield more, _of(bench.hosted(self.image, f"{self.words} {more}", modules, self.typed))
+            yield more, _of(bench.hosted(program, f"{self.words} {more}", modules, self.typed))
         if self.until:
-            first = bench.hosted(self.image, f"{self.words} until={self.until}", modules)
-            state = bench.folder / "state"
-            state.write_bytes(first.blob("state"))
-            found = _of(bench.hosted(self.image, self.words, [state, *modules]))
-            yield f"until={self.until}, and on from its state", {"state": found["state"]}
+            state = bench.hosted(program, f"{self.words} until={self.until}", modules).blob("state")
+            rest = bench.hosted(program, self.words, [str(bench.put("state", state)), *modules])
+            yield f"until={self.until}, and on from its state", {"state": _of(rest)["state"]}
+        if self.also_held and not short:
+            held = bench.holding(bench.file(self.models[0], FILES[self.models[0]]))
+            yield "the model in the image", _of(bench.hosted(held, self.words, modules[1:], self.typed))
 
     def in_kernel(self, bench: Bench) -> Digests:
-        """What the kernel gives in QEMU."""
-        return digests(bench.qemu(self.image, self.words, self._modules(bench)))
+        """What the kernel gives in QEMU; weights do not come this way."""
+        return digests(bench.qemu(bench.image(self.image, "bare"), self.words, self._modules(bench)))
 
-    def _modules(self, bench: Bench) -> list[Path]:
-        if self.corpus:
-            return [bench.file("corpus", lambda path: path.write_text(self.corpus))]
-        if not self.model:
-            return []
-        if self.model == "default":
-            return [bench.file("default.gguf", default_model)]
-        name = f"{self.model}-{self.n_ctx}.gguf"
-        found = [bench.file(name, lambda path: write_model(path, MODELS[self.model], self.n_ctx))]
-        if self.chat:
-            template = chat_blob("", "", "", family="chatml").blob()
-            found.append(bench.file("chat.kgct", lambda path: path.write_bytes(template)))
-        return found
+    def _modules(self, bench: Bench) -> list[str]:
+        found = []
+        for name in self.models:
+            found.append(bench.file(name, FILES[name]))
+            if self.chat:
+                template = chat_blob("", "<s>", "</s>", family=self.chat).blob()
+                found.append(bench.put(f"{name}.{self.chat}", template))
+        texts = [(kind, bench.put(kind, text.encode())) for kind, text in self.texts.items()]
+        return [*map(str, found), *(f"{path} kind={kind}" if kind != "corpus" else str(path) for kind, path in texts)]
 
 
 def _of(run: mode_train.Training) -> Digests:
     return digests(run.lines, [(blob.name, blob.step, blob.data) for blob in run.blobs])
 
-
-def write_model(path: Path, tiny: Tiny, n_ctx: int = lm_tiny.N_CTX) -> None:
-    """A tiny model that can read and write: with a tokenizer of what is printable, and some words."""
-    tokenizer = bpe_tokenizer(PRINTABLE, ["user", "assistant", "the", " the", " and", "ing"])
-    fields = {**tiny.fields, "context_length": n_ctx} if n_ctx != lm_tiny.N_CTX else tiny.fields
-    lm_tiny.write(path, tiny, n_vocab=len(tokenizer["tokenizer.ggml.tokens"]), fields=fields)
-    path.write_bytes(with_tokenizer(path.read_bytes(), tokenizer))
-
-
-MODELS: dict[str, Tiny] = {
-    **TINY,
-    **CORNERS,
-    **{f"random-{seed}": random_tiny(seed) for seed in range(1000, 1020)},
-}
 
 _MICRO = {
     "default": "samples=20",
@@ -123,14 +104,13 @@ _OWN = "temperature=0.5 top_k=0 top_p=1 min_p=0 typical_p=1 samples=20"
 
 def _micro() -> Iterator[Case]:
     for name, words in _MICRO.items():
-        words = f"exit logits {words}"
-        yield Case(f"micro/{name}", "micro", words, also=ISAS, also_short=ISAS, short=True, in_qemu=name == "default")
-        typical = words.replace("exit", f"exit mode=generate {_OWN}")
-        yield Case(
-            f"micro-as-lm/{name}", "lm", typical, model="default", also=ISAS, short=name in ("default", "filters")
-        )
+        line, typical = f"exit logits {words}", f"exit mode=generate {_OWN} logits {words}"
+        few = name in ("default", "filters")
+        yield Case(f"micro/{name}", "micro", line, also=ISAS, also_short=ISAS, short=True,
+                   qemu="short" if name == "default" else "long")  # fmt: skip
+        yield Case(f"micro-as-lm/{name}", "lm", typical, models=("default",), also=ISAS, short=few, qemu="long")
     yield Case("micro/shell", "micro", "logits mode=shell samples=3", typed=_TYPED, also=ISAS, short=True)
-    yield Case("micro/odd", "odd", "exit logits samples=5", also=ISAS, also_short=ISAS, short=True)
+    yield Case("micro/odd", "odd", "exit logits samples=5", also=ISAS, also_short=ISAS, short=True, qemu="long")
     yield Case("micro/odd-hot", "odd", "exit logits samples=20 temperature=1.5 seed=3", also=ISAS)
 
 
@@ -142,18 +122,18 @@ _SHORT_WAYS = ("cpumask=c ubatch=3",)
 
 
 def _lm() -> Iterator[Case]:
-    for name in MODELS:
-        short = name in TINY
-        image: dict[str, Any] = {"image": "lm", "model": name}
-        yield Case(f"lm/{name}", words=_LM, also=_WAYS, also_short=_SHORT_WAYS, short=short,
-                   in_qemu=name == "gemma3", **image)  # fmt: skip
-        for kv in ("q8", "f32") if name in TINY else ():
+    for name in TINY_MODELS:
+        tiny, qemu = name in TINY, "short" if name == "gemma3" else "long" if name in TINY else ""
+        held = tiny and name != "microgpt"  # which kgpt build takes with its own tokenizer alone
+        yield Case(f"lm/{name}", "lm", _LM, (name,), also=_WAYS, also_short=_SHORT_WAYS, short=tiny, also_held=held,
+                   qemu=qemu)  # fmt: skip
+    for name in TINY:
+        for kv in ("q8", "f32"):
             few = kv == "q8" and name in ("llama", "gemma3", "gpt2")
             yield Case(
-                f"lm/{name}/{kv}", words=f"{_LM} kv={kv}", also=_WAYS, also_short=_SHORT_WAYS, short=few, **image
+                f"lm/{name}/{kv}", "lm", f"{_LM} kv={kv}", (name,), also=_WAYS, also_short=_SHORT_WAYS, short=few
             )
-        if name in TINY:
-            yield Case(f"lm/{name}/layers", words=f"{_LM} layers max_tokens=3", also=(*ISAS, "cpus=2"), **image)
+        yield Case(f"lm/{name}/layers", "lm", f"{_LM} layers max_tokens=3", (name,), also=(*ISAS, "cpus=2"))
 
 
 _SAMPLING = {
@@ -179,7 +159,7 @@ def _sampling() -> Iterator[Case]:
     for name, words in _SAMPLING.items():
         for seed in (1, 12345678901234567890):
             line = f"exit mode=generate samples=3 max_tokens=20 cpus=1 logits prompt=user seed={seed} {words}"
-            yield Case(f"sampling/{name}/{seed}", "lm", line, model="llama", also=_WAYS, short=seed == 1)
+            yield Case(f"sampling/{name}/{seed}", "lm", line, ("llama",), also=_WAYS, short=seed == 1)
 
 
 _CHATS = {
@@ -195,47 +175,78 @@ _CHATS = {
     "lines": ("", '"""hello\nuser\nand"""\n/paste\na line\nanother\n/end\nmore\n'),
     "penalties": ("repeat_penalty=1.2 presence_penalty=0.3 typical_p=0.9 logprobs=2", "hello\nmore\n/regen\n"),
 }
+_CHAT = "mode=chat logits cpus=1 max_tokens=24"
+_TEXTS = {"system": "The user is\nthe user.", "file": "a file\nof the user\n", "prompt": "what is the file?\n"}
 
 
 def _chats() -> Iterator[Case]:
     for name, (words, typed) in _CHATS.items():
-        line = f"mode=chat logits cpus=1 max_tokens=24 {words}"
         for model in ("llama", "gemma3", "phi3-Q4_K"):
-            yield Case(f"chat/{name}/{model}", "lm", line, model=model, n_ctx=512, chat=True, typed=typed, also=_WAYS,
-                       also_short=_SHORT_WAYS, short=model == "llama")  # fmt: skip
+            yield Case(f"chat/{name}/{model}", "lm", f"{_CHAT} {words}", (f"{model}-long",), "chatml", typed=typed,
+                       also=_WAYS, also_short=_SHORT_WAYS, short=model == "llama")  # fmt: skip
+    for family in BUILTIN_TEMPLATES:
+        typed = "hello\n/system the other\nhow is the user?\nmore\n"
+        yield Case(f"chat/family/{family}", "lm", _CHAT, ("llama-long",), family, typed=typed, also=_WAYS, short=True)
+    typed = "hello\n/read file and the user\nmore\n/reset\nhello\n"
+    yield Case("chat/texts", "lm", _CHAT, ("llama-long",), "chatml", _TEXTS, typed, also=_WAYS, short=True)
+    two, typed = ("llama-long", "gemma3-long"), "hello\n/use 2\nhello\nmore\n/use 1\nhello\n"
+    yield Case("chat/models", "lm", f"{_CHAT} model=2", two, "chatml", typed=typed, also=_WAYS, short=True)
+
+
+def _tokenizers() -> Iterator[Case]:
+    """The tokens of a prompt are on the machine channel too."""
+    line, text = "exit mode=generate logits cpus=1 max_tokens=1", {"prompt": "\n".join(BY_HAND).replace("\0", "")}
+    for name, first in PRE_TOKENIZERS.items():
+        yield Case(f"tokenizer/{name}", "lm", line, (f"pre-{name}",), texts=text, short=first)
+    for name in SPM:
+        yield Case(f"tokenizer/spm, {name}", "lm", line, (f"spm-{name}",), texts=text, short=True)
 
 
 _TRAININGS = {
     "small": "steps=30 batch=4 n_embd=8 n_head=2 block_size=8",
     "default": "steps=20",
     "odd": "steps=20 batch=7 n_layer=2 n_embd=15 n_head=3 block_size=7 weight_decay=0.1 seed=5",
+    "chunks": "steps=12 batch=9 chunks=4",
     "validated": "steps=30 batch=4 val_fraction=0.3 eval_every=5 lr=0.02",
     "checkpoints": "steps=20 batch=4 checkpoint_every=6",
     "adam": "steps=20 batch=3 beta1=0.8 beta2=0.9 eps=1e-6 weight_decay=0.01",
     "text": "steps=20 text block_size=12",
     "wide": "steps=4 n_embd=64 n_head=4 n_layer=2",
 }
-_CPUS = ("cpus=2",)
+_LEARNT = "train steps=20 batch=4\ngenerate b\ngenerate\ntrain exact steps=5\ngenerate\ntrain text steps=3\nhalt\n"
 
 
 def _trainings() -> Iterator[Case]:
-    for name, words in _TRAININGS.items():
-        line = f"mode=train exit samples=3 {words}"
-        few: dict[str, Any] = {
-            "image": "train",
-            "corpus": mode_train.TEXT,
-            "until": 0 if "checkpoint" in words else int(name != "wide") * 9,
-        }
-        short = name in ("small", "odd", "validated", "text")
-        yield Case(f"train/exact/{name}", words=f"{_without(line, 'batch')} exact cpus=1",
-                   also=(*_CPUS, *ISAS), also_short=_CPUS, short=short, **few)  # fmt: skip
-        for isa, also in (("c", _CPUS), ("avx2", ("cpumask=avx512", "cpumask=avx512 cpus=2", *_CPUS))):
-            yield Case(f"train/fast-{isa}/{name}", words=f"{line} cpus=1 cpumask={isa}", also=also, also_short=_CPUS,
-                       short=short, isa=isa, **few)  # fmt: skip
+    texts = {name: {"corpus": mode_train.TEXT} for name in _TRAININGS} | {"names": {"corpus": names_text()}}
+    for name, words in (_TRAININGS | {"names": "steps=40"}).items():
+        line, until = f"mode=train exit samples=3 {words}", 0 if name in ("checkpoints", "wide") else 9
+        short, qemu = name in ("small", "odd", "validated", "text"), "long" if name in ("small", "odd") else ""
+        yield Case(f"train/exact/{name}", "train", f"{_singly(line)} exact cpus=1", texts=texts[name], until=until,
+                   also=("cpus=2", *ISAS), also_short=("cpus=2",), short=short, qemu=qemu)  # fmt: skip
+        for isa, also in (("c", ()), ("avx2", ("cpumask=avx512", "cpumask=avx512 cpus=2"))):
+            yield Case(f"train/fast-{isa}/{name}", "train", f"{line} cpus=1 cpumask={isa}", texts=texts[name],
+                       until=until, also=("cpus=2", *also), also_short=("cpus=2",), short=short, qemu=qemu,
+                       isa=isa)  # fmt: skip
+    for isa in ("c", "avx2"):
+        words = f"mode=shell samples=2 logits cpus=1 cpumask={isa}"
+        yield Case(f"train/shell-{isa}", "train", words, typed=_LEARNT, also=("cpus=2",), short=True, isa=isa)
 
 
-def _without(words: str, key: str) -> str:
-    return " ".join(word for word in words.split() if not word.startswith(f"{key}="))
+def _singly(words: str) -> str:
+    """Without what exact trainings have not: a batch."""
+    return " ".join(word for word in words.split() if not word.startswith(("batch=", "chunks=")))
 
 
-CASES = {case.name: case for make in (_micro, _lm, _sampling, _chats, _trainings) for case in make()}
+def _smollm2() -> Iterator[Case]:
+    question, few = "Who wrote Romeo and Juliet?", "max_tokens=16 ctx=256 logits cpus=1"
+    words = f'mode=generate prompt="{question}" {few} exit'
+    for kv in ("f16", "q8"):
+        yield Case(f"smollm2/greedy-{kv}", "lm", f"{words} temperature=0 kv={kv}", ("smollm2",), also=_WAYS)
+    yield Case("smollm2/sampled", "lm", f"{words} layers", ("smollm2",), also=ISAS, also_held=True)
+    typed = f"{question}\nAnd Hamlet?\n/regen\n"
+    yield Case("smollm2/chat", "lm", f"mode=chat {few}", ("smollm2",), "chatml", typed=typed, also=_WAYS)
+
+
+CASES = {
+    case.name: case for make in (_micro, _lm, _sampling, _chats, _tokenizers, _trainings, _smollm2) for case in make()
+}

@@ -19,9 +19,8 @@ import pace
 from boots import ENVIRONMENT
 from hosted import Hosted, random_model
 
-from kgpt_build import models
-from kgpt_build.headers import BROUGHT
-from kgpt_build.kernel.build import build_cached
+from kgpt_build.headers import Corpus
+from kgpt_build.kernel.build import BuildSettings, build, build_cached
 from kgpt_build.models import NO_MODEL
 
 Event = dict[str, Any]
@@ -41,7 +40,7 @@ IMAGES: dict[str, Any] = {
     "micro": {},
     "odd": {"model": lambda: random_model("abé€😀 \n\"'", n_ctx=21, n_embd=30, n_layer=3, n_head=5, n_ff=67)},
     "lm": {"model": lambda: NO_MODEL},
-    "train": {"corpus": lambda: BROUGHT},
+    "train": {"corpus": lambda: Corpus("some names", mode_train.TEXT.encode())},
 }
 """Programs and kernels by name, and what decides them."""
 
@@ -95,23 +94,33 @@ class Bench:
     def file(self, name: str, write: Callable[[Path], object]) -> Path:
         """A file of this name, written once."""
         if name not in self._files:
-            path = self.folder / f"{len(self._files)}-{name}"
+            path = self.folder / f"{len(self._files)}-{name.replace(' ', '-').replace(',', '')}"
             write(path)
             self._files[name] = path
         return self._files[name]
 
-    def hosted(self, image: str, words: str, modules: Sequence[Path] = (), typed: str = "") -> mode_train.Training:
-        """A run of the hosted program to its good end."""
-        data = [module.read_bytes() for module in modules]
-        run = mode_train.train(Hosted(self.image(image)), self.folder, words, *data, stdin=typed.encode())
+    def put(self, name: str, data: bytes) -> Path:
+        """A file with these bytes."""
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+    def holding(self, model: Path) -> Path:
+        """A hosted program that holds the model of this file, its matrices in the kernel's own layout."""
+        settings = BuildSettings(model, self.folder / f"{model.name}-image", toolchain=self.toolchain, target="hosted")
+        return settings.out / "kgpt-hosted" if settings.out.exists() else build(settings).image
+
+    def hosted(self, program: Path, words: str, modules: Sequence[str] = (), typed: str = "") -> mode_train.Training:
+        """A run of the hosted program to its good end. ``modules``: paths, and words."""
+        run = mode_train.train(Hosted(program), self.folder, words, *modules, stdin=typed.encode())
         if run.returncode:
-            raise Failed(f"{image} {words!r} ended with {run.returncode}: {run.console[-2000:]}")
+            raise Failed(f"{words!r} with {modules} ended with {run.returncode}: {run.console[-2000:]}")
         return run
 
-    def qemu(self, image: str, words: str, models: Sequence[Path] = ()) -> list[bytes]:
-        """The lines of a kernel that QEMU booted, to its good end."""
-        options = [f"--model={path}" for path in models]
-        command = ["run", str(self.image(image, "bare")), "--json", "--accel=tcg", f"--cmdline={words}", *options]
+    def qemu(self, image: Path, words: str, modules: Sequence[str] = ()) -> list[bytes]:
+        """The lines of a kernel that QEMU booted, to its good end. ``modules``: models, which bring their templates."""
+        options = [f"--model={path}" for path in modules]
+        command = ["run", str(image), "--json", "--accel=tcg", f"--cmdline={words}", *options]
         done = subprocess.run(
             [sys.executable, "-m", "kgpt_build", *command],
             env=ENVIRONMENT,
@@ -121,16 +130,11 @@ class Bench:
             check=False,
         )
         if done.returncode:
-            raise Failed(f"QEMU, {image} {words!r}: ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
+            raise Failed(f"QEMU, {words!r} with {modules}: {done.returncode}: {done.stderr.decode()[-2000:]}")
         return done.stdout.splitlines()
 
     @cached_property
     def isa(self) -> str:
         """The best instruction set of this processor that the engine uses."""
-        events = [json.loads(line) for line in self.hosted("micro", "exit samples=1").lines]
+        events = [json.loads(line) for line in self.hosted(self.image("micro"), "exit samples=1").lines]
         return str(next(event["isa"] for event in events if event["event"] == "cpu"))
-
-
-def default_model(path: Path) -> None:
-    """The model that ships, as a file that a kernel can be brought."""
-    path.write_bytes(models.DEFAULT_MODEL.read_bytes())

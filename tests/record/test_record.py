@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +13,7 @@ from record import check, check_kernel, different, load
 from runs import Bench
 
 SHORT = [case for case in CASES.values() if case.short]
-LONG = [case for case in CASES.values() if case not in SHORT or case.also != case.also_short]
-IN_QEMU = [case for case in CASES.values() if case.in_qemu]
+LONG = [case for case in CASES.values() if not case.short or case.also != case.also_short or case.also_held]
 
 
 def of(cases: list[Case]) -> pytest.MarkDecorator:
@@ -42,7 +43,14 @@ def test_nothing_moved(case: Case, bench: Bench, entries: Mapping[str, Any]) -> 
     equal(case, bench, entries, short=True)
 
 
-@of(IN_QEMU)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.qemu == "long" else [])
+        for case in CASES.values()
+        if case.qemu
+    ],
+)
 def test_a_kernel_computes_the_same(case: Case, bench: Bench, entries: Mapping[str, Any]) -> None:
     wrong = check_kernel(case, bench, entries.get(case.name))
     assert not wrong, "\n".join(wrong)
@@ -52,6 +60,18 @@ def test_a_kernel_computes_the_same(case: Case, bench: Bench, entries: Mapping[s
 @of(LONG)
 def test_nothing_moved_in_the_whole_list(case: Case, bench: Bench, entries: Mapping[str, Any]) -> None:
     equal(case, bench, entries, short=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("toolchain", ["gcc", "clang"])
+def test_another_compiler_computes_the_same(toolchain: str, tmp_path: Path, entries: Mapping[str, Any]) -> None:
+    if not shutil.which(toolchain):
+        pytest.skip(f"the test needs {toolchain}")
+    bench = Bench(tmp_path, toolchain)
+    wrong = [
+        line for case in SHORT if case.possible(bench) for line in check(case, bench, entries[case.name], short=True)
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_the_record_is_of_these_cases(entries: Mapping[str, Any]) -> None:
