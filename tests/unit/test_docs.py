@@ -47,3 +47,15 @@ def test_the_readme_is_short() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert len(lines) <= README_LINES
     assert [line for line in lines if len(line) > COLUMNS] == []
+
+
+def prose(text: str) -> list[str]:
+    """The lines of a document without code, tables, comments and pictures."""
+    text = re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return [line for line in text.splitlines() if not re.match(r"\||<!--|!\[", line)]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.name)
+def test_lines_of_prose_are_short(path: Path) -> None:
+    long = [line for line in prose(path.read_text()) if len(line) > COLUMNS]
+    assert (long != []) == (path.name in {"architecture.md", "chat.md", "platform.md"}), long
