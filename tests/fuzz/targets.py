@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from rooms import listed
 
 from kgpt_build.headers import font, unicode
 
@@ -170,13 +171,9 @@ _NUMBERS = (
 
 
 def _application() -> tuple[str, ...]:
-    """What kernel.mk links into an image for language models, without its self-tests and its arena."""
-    text = (ROOT / "kernel_c" / "kernel.mk").read_text(encoding="utf-8").replace("\\\n", " ")
-    lists = dict(re.findall(r"^(\w+) :=(.*)$", text, re.MULTILINE))
-    names = " ".join(lists[name] for name in lists if name.startswith(("ENGINE", "LM_"))).split()
-    others = ("core/arena.c", "app/micro.c", "app/shell/micro_shell.c")
-    sources = [name for name in names if name.endswith(".c") and not name.endswith("_test.c") and name not in others]
-    return (*(f"kernel_c/{name}" for name in sources), "kernel_c/app/training/training_absent.c")
+    """An image for language models, without its self-tests and its arena."""
+    sources = listed("ENGINE", "ENGINE_LM", "ENGINE_LARGE", "ENGINE_NO_TRAIN")
+    return tuple(name for name in sources if not name.endswith(("_test.c", "core/arena.c")))
 
 
 TARGETS = {

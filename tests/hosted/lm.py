@@ -8,36 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from native import ROOT, shared_object
+from native import shared_object
+from rooms import listed
 
 Floats = npt.NDArray[np.float32]
 
 ISAS = ("c", "avx2")
 KV = ("f16", "q8", "f32")
+_ROOMS = ("core", "math", "formats", "ops", "ops/ref", "ops/x86", "ops/quant", "engine", "infer")
 
 
-def in_makefile(*names: str) -> list[str]:
-    """The sources that kernel.mk lists under these variables: the test has no list of its own to fall behind."""
-    text, found = (ROOT / "kernel_c/kernel.mk").read_text(encoding="utf-8").replace("\\\n", " "), []
-    for line in text.splitlines():
-        name, _, value = line.partition(":=")
-        if name.strip() in names:
-            found += [f"kernel_c/{word}" for word in value.split()]
-    return [path for path in found if not path.endswith("_test.c")]
-
-
-def sources() -> list[str]:
-    """Everything the driver is linked from."""
-    core = ("arena", "cpu", "error", "format", "str", "utf8")
-    return [
-        "tests/hosted/lm_driver.c",
-        *(f"kernel_c/core/{name}.c" for name in core),
-        "kernel_c/math/math.c",
-        "kernel_c/ops/ops.c",
-        "kernel_c/ops/ref/matmul_ref.c",
-        *(f"kernel_c/ops/x86/matmul_{isa}.c" for isa in ("avx2", "avx512")),
-        *in_makefile("LM_MATH", "LM_FORMATS", "LM_QUANT", "LM_QUANT_AVX2", "LM_ENGINE"),
-    ]
+def engine_sources(*more: str) -> list[str]:
+    """The engine for language models, and the rooms ``more``, without self-tests."""
+    return [path for path in listed("ENGINE", "ENGINE_LM", rooms=(*_ROOMS, *more)) if not path.endswith("_test.c")]
 
 
 class _Options(ctypes.Structure):
@@ -162,4 +145,4 @@ def _where(array: npt.NDArray[np.uint8]) -> tuple[ctypes.c_void_p, ctypes.c_uint
 
 def build(folder: Path, compiler: str = "zig") -> ctypes.CDLL:
     """Compile the library."""
-    return shared_object(folder, sources(), compiler)
+    return shared_object(folder, ["tests/hosted/lm_driver.c", *engine_sources()], compiler)

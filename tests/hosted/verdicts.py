@@ -51,7 +51,7 @@ class Kernel:
 
     def __init__(self, folder: Path) -> None:
         (folder / unicode.NAME).write_text(unicode.text("test"))
-        sources = ["tests/hosted/verdict_driver.c", *lm.sources()[1:], *lm.in_makefile("LM_TOKENIZER")]
+        sources = ["tests/hosted/verdict_driver.c", *lm.engine_sources("tokenizer")]
         self._library = shared_object(folder, sources, include=folder)
         self._memory = ctypes.create_string_buffer(_MEMORY)
 

@@ -1,0 +1,7 @@
+ENGINE += app/chat/texts.c
+ENGINE_LM += \
+    app/chat/lm_chat.c \
+    app/chat/lm_chat_commands.c \
+    app/chat/lm_chat_read.c \
+    app/chat/lm_reply.c \
+    app/chat/lm_texts.c

@@ -1,0 +1,7 @@
+ENGINE += \
+    app/events/events.c \
+    app/events/print.c \
+    app/events/report.c \
+    app/events/statusline.c \
+    app/events/verdict.c
+ENGINE_LM += app/events/lm_events.c

@@ -1,0 +1,13 @@
+ENGINE += \
+    app/shell/commands.c \
+    app/shell/input.c \
+    app/shell/lineedit.c \
+    app/shell/lineedit_draw.c \
+    app/shell/lineedit_history.c \
+    app/shell/reader.c \
+    app/shell/shell.c
+ENGINE_NO_LM += app/shell/micro_shell.c
+ENGINE_LM += app/shell/lm_shell.c
+ENGINE_LARGE += app/shell/lineedit_test.c
+ENGINE_LARGE += app/shell/devices.c
+ENGINE_NO_LARGE += app/shell/devices_absent.c

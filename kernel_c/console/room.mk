@@ -1,0 +1,13 @@
+ENGINE += \
+    console/font.c \
+    console/keyboard.c \
+    console/pixels.c \
+    console/terminal.c \
+    console/writer.c
+ENGINE_LARGE += \
+    console/keyboard_test.c \
+    console/pixels_test.c \
+    console/terminal_test.c
+SMALL += console/%
+NO_FP += console/%
+GENERATED += console/%

@@ -1,0 +1,49 @@
+ENGINE += \
+    core/acpi.c \
+    core/acpi_cpus.c \
+    core/acpi_fadt.c \
+    core/acpi_s5.c \
+    core/arena.c \
+    core/arena_test.c \
+    core/cpu.c \
+    core/cpu_test.c \
+    core/crc32.c \
+    core/crc32_test.c \
+    core/error.c \
+    core/event.c \
+    core/format.c \
+    core/format_test.c \
+    core/json.c \
+    core/json_test.c \
+    core/parse.c \
+    core/parse_test.c \
+    core/str.c \
+    core/str_test.c \
+    core/test.c \
+    core/utf8.c \
+    core/utf8_test.c
+ENGINE_LM += \
+    core/crc32_long.c \
+    core/crc32_long_test.c
+ENGINE_LARGE += \
+    core/acpi_test.c \
+    core/sha256.c \
+    core/sha256_sha.c \
+    core/sha256_test.c
+RUNTIME += core/memory.c
+SMALL += \
+    core/acpi.c \
+    core/acpi_cpus.c \
+    core/acpi_fadt.c \
+    core/acpi_s5.c \
+    core/arena.c \
+    core/cpu.c \
+    core/error.c \
+    core/event.c \
+    core/format.c \
+    core/json.c \
+    core/parse.c \
+    core/str.c \
+    core/test.c \
+    core/utf8.c
+BARE_LARGE += core/acpi_pci.c

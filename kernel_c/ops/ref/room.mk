@@ -1,0 +1,1 @@
+ENGINE += ops/ref/matmul_ref.c

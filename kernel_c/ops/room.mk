@@ -1,0 +1,3 @@
+ENGINE += \
+    ops/matmul_test.c \
+    ops/ops.c

@@ -1,0 +1,3 @@
+ENGINE += \
+    ops/x86/matmul_avx2.c \
+    ops/x86/matmul_avx512.c

@@ -1,0 +1,1 @@
+BARE_LARGE += platform/drivers/bus/pci.c

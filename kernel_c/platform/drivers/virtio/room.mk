@@ -1,0 +1,4 @@
+BARE_LARGE += \
+    platform/drivers/virtio/rng.c \
+    platform/drivers/virtio/virtio_pci.c \
+    platform/drivers/virtio/virtqueue.c

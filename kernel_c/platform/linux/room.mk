@@ -1,0 +1,5 @@
+HOSTED += \
+    platform/linux/console.c \
+    platform/linux/machine.c \
+    platform/linux/main.c \
+    platform/linux/threads.c

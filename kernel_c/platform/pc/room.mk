@@ -1,0 +1,12 @@
+BARE += \
+    platform/pc/console.c \
+    platform/pc/debugcon.c \
+    platform/pc/firmware.c \
+    platform/pc/hpet.c \
+    platform/pc/i8042.c \
+    platform/pc/pit.c \
+    platform/pc/pmtimer.c \
+    platform/pc/power.c \
+    platform/pc/serial.c \
+    platform/pc/vga.c
+BARE_LARGE += platform/pc/pci_config.c
