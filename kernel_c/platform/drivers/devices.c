@@ -12,6 +12,8 @@
 static struct kg_device *first, **last = &first;
 static struct kg_unit *units, **last_unit = &units;
 static uint32_t n_devices;
+static uint8_t *free_bytes; /* of the last page that was taken */
+static size_t n_free_bytes;
 static bool looked, switched_off;
 
 void plat_pci_off(void)
@@ -22,21 +24,19 @@ void plat_pci_off(void)
 /* Zeroed memory from whole pages, for what lasts as long as the run. */
 static void *take_memory(size_t size)
 {
-    static uint8_t *free_bytes;
-    static size_t n_free;
     size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-    if (size > n_free) {
+    if (size > n_free_bytes) {
         size_t pages = (size + PAGE - 1) & ~(size_t)(PAGE - 1);
         uint8_t *taken = plat_dma(pages, PAGE, UINT64_MAX);
         if (!taken) {
             return NULL;
         }
         free_bytes = taken;
-        n_free = pages;
+        n_free_bytes = pages;
     }
     uint8_t *result = free_bytes;
     free_bytes += size;
-    n_free -= size;
+    n_free_bytes -= size;
     return result;
 }
 

@@ -62,6 +62,9 @@ static size_t read_rng(struct kg_unit *unit, void *to, size_t n)
         }
         plat_delay_us(WAIT_STEP_US);
     }
+    if (done < n && !device->problem && kg_device_gone(device)) {
+        kg_device_fail(device, "it no longer answers");
+    }
     return done;
 }
 

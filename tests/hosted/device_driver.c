@@ -1,0 +1,169 @@
+/* The drivers of devices on a made-up machine, for ctypes: tests/hosted/devices.py has the machine. */
+#include "mmio.h"
+
+#include "../../kernel_c/platform/drivers/bus/pci.c"
+#include "../../kernel_c/platform/drivers/devices.c"
+#include "../../kernel_c/platform/drivers/table.c"
+#include "../../kernel_c/platform/drivers/virtio/rng.c"
+#include "../../kernel_c/platform/drivers/virtio/virtio_pci.c"
+#include "../../kernel_c/platform/drivers/virtio/virtqueue.c"
+
+#define MEMORY (1u << 20) /* for devices; its first byte is aligned to all of it */
+
+struct machine {
+    uint32_t (*read_config)(uint32_t address, uint32_t offset, uint32_t size);
+    void (*write_config)(uint32_t address, uint32_t offset, uint32_t size, uint32_t value);
+    read_register_fn *read_register;
+    write_register_fn *write_register;
+    uint8_t (*map)(uint64_t base, uint64_t size);
+    void (*delay)(uint32_t us);
+    const char *dma_problem;
+    uint64_t memory_left; /* bytes that plat_dma still gives */
+    uint32_t n_ranges;
+    struct kg_pci_buses ranges[2];
+};
+
+static struct machine *machine;
+static _Alignas(MEMORY) uint8_t memory[MEMORY];
+
+/* As a machine that is switched on. */
+void driver_begin(struct machine *m);
+void driver_begin(struct machine *m)
+{
+    machine = m;
+    read_register = m->read_register;
+    write_register = m->write_register;
+    first = NULL;
+    last = &first;
+    units = NULL;
+    last_unit = &units;
+    n_devices = 0;
+    looked = switched_off = false;
+    free_bytes = NULL;
+    n_free_bytes = 0;
+    memset(memory, 0xA5, sizeof memory); /* what plat_dma gives is zeroed by itself */
+}
+
+bool plat_pci_buses(uint32_t i, struct kg_pci_buses *buses)
+{
+    *buses = machine->ranges[i < machine->n_ranges ? i : 0];
+    return i < machine->n_ranges;
+}
+
+uint32_t plat_pci_read(uint32_t address, uint32_t offset, uint32_t size)
+{
+    return machine->read_config(address, offset, size);
+}
+
+void plat_pci_write(uint32_t address, uint32_t offset, uint32_t size, uint32_t value)
+{
+    machine->write_config(address, offset, size, value);
+}
+
+volatile uint8_t *plat_map(uint64_t base, uint64_t size)
+{
+    return machine->map(base, size) ? (volatile uint8_t *)(uintptr_t)base : NULL;
+}
+
+void *plat_dma(size_t size, size_t alignment, uint64_t limit)
+{
+    (void)limit;
+    size_t used = sizeof memory - machine->memory_left, at = (used + alignment - 1) & ~(alignment - 1);
+    size = (size + PAGE - 1) & ~(size_t)(PAGE - 1);
+    if (at > sizeof memory || sizeof memory - at < size) {
+        return NULL;
+    }
+    machine->memory_left = sizeof memory - at - size;
+    memset(memory + at, 0, size);
+    return memory + at;
+}
+
+uint64_t plat_dma_address(const void *at)
+{
+    return (uintptr_t)at;
+}
+
+const char *plat_dma_problem(void)
+{
+    return machine->dma_problem;
+}
+
+void plat_delay_us(uint32_t us)
+{
+    machine->delay(us);
+}
+
+/* The i-th device: what was found, its driver's name or NULL, and its problem or NULL. */
+struct driver_device {
+    uint32_t address, class_code, vendor, device;
+    const char *driver, *problem;
+    uint64_t bases[KG_PCI_BARS], sizes[KG_PCI_BARS];
+};
+
+bool driver_device(uint32_t i, struct driver_device *out);
+bool driver_device(uint32_t i, struct driver_device *out)
+{
+    const struct kg_device *device = plat_devices();
+    while (device && i-- > 0) {
+        device = device->next;
+    }
+    if (!device) {
+        return false;
+    }
+    *out = (struct driver_device){.address = device->pci.address,
+                                  .class_code = device->pci.class_code,
+                                  .vendor = device->pci.vendor,
+                                  .device = device->pci.device,
+                                  .driver = device->driver ? device->driver->name : NULL,
+                                  .problem = device->problem};
+    for (uint32_t bar = 0; bar < KG_PCI_BARS; bar++) {
+        out->bases[bar] = device->bars[bar].base;
+        out->sizes[bar] = device->bars[bar].size;
+    }
+    return true;
+}
+
+/* Bytes that the first source of entropy gives; -1: there is none. */
+int driver_entropy(uint8_t *to, uint32_t n);
+int driver_entropy(uint8_t *to, uint32_t n)
+{
+    struct kg_unit *unit = kg_unit_find(KG_UNIT_ENTROPY, 0);
+    return unit ? (int)unit->entropy.read(unit, to, n) : -1;
+}
+
+void driver_capabilities(uint32_t address, uint32_t id, uint32_t offsets[64]);
+void driver_capabilities(uint32_t address, uint32_t id, uint32_t offsets[64])
+{
+    const struct kg_pci pci = {.address = address};
+    for (uint32_t n = 0; n < 64; n++) {
+        offsets[n] = kg_pci_capability(&pci, (enum kg_pci_capability)id, n);
+    }
+}
+
+static struct kg_virtqueue queue;
+
+/* Queue 0 of the device whose common structure is at `common`; what is wrong, or NULL. */
+const char *driver_queue(uint64_t common, uint64_t notify, uint32_t most);
+const char *driver_queue(uint64_t common, uint64_t notify, uint32_t most)
+{
+    static struct kg_virtio virtio;
+    virtio = (struct kg_virtio){
+        .common = (volatile uint8_t *)(uintptr_t)common,
+        .notify = (volatile uint8_t *)(uintptr_t)notify,
+        .notify_size = 4096,
+    };
+    queue = (struct kg_virtqueue){0};
+    return kg_virtqueue_init(&queue, &virtio, 0, (uint16_t)most);
+}
+
+int driver_add(const struct kg_virtio_buffer *buffers, uint32_t n_read, uint32_t n_written);
+int driver_add(const struct kg_virtio_buffer *buffers, uint32_t n_read, uint32_t n_written)
+{
+    return kg_virtqueue_add(&queue, buffers, n_read, n_written);
+}
+
+int driver_take(uint32_t *written);
+int driver_take(uint32_t *written)
+{
+    return kg_virtqueue_take(&queue, written);
+}
