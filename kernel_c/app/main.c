@@ -47,6 +47,7 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
     if (k->config.clock[0]) {
         plat_clock_use(k->config.clock);
     }
+    plat_pci_use((enum kg_pci_use)k->config.pci);
     k->prompt = k->config.prompt;
     return status == KG_OK ? kg_text_read(k, "prompt", &k->prompt, error) : status;
 }

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from boots import Boot
 
+from kgpt_build.events import Config
+
 BYTES = b"ABCDEFGH" * 8
 """What the entropy device gives: the first eight bytes are the seed."""
 SEED = int.from_bytes(BYTES[:8], "little")
@@ -74,3 +76,22 @@ def test_a_machine_without_pci(boot: Boot, training_kernel: Path) -> None:
     guest.expect("^no devices were found")
     guest.send_line("halt")
     assert guest.wait().ok
+
+
+def test_pci_switched_off(boot: Boot, training_kernel: Path, host: tuple[str, ...]) -> None:
+    guest = boot("mode=shell pci=off", training_kernel, machine="q35", cpu=NO_RDRAND, extra=(*host, *devices(RNG)))
+    guest.expect("kgpt> $")
+    guest.send_line("devices")
+    guest.expect("^no devices were found")
+    guest.send_line("halt")
+    assert guest.wait().ok
+
+
+@pytest.mark.parametrize("words", ["", "pci=all"])
+def test_a_bus_that_no_bridge_leads_to(boot: Boot, training_kernel: Path, host: tuple[str, ...], words: str) -> None:
+    """As large servers have. In a virtual machine it is looked for only on demand."""
+    extra = (*host, *devices("pxb-pcie,id=root,bus_nr=128", "pcie-root-port,id=first,bus=root", f"{RNG},bus=first"))
+    guest = boot(f"samples=1 seed=random exit {words}", training_kernel, machine="q35", cpu=NO_RDRAND, extra=extra)
+    assert guest.wait().ok
+    (config,) = [event for event in guest.events if isinstance(event, Config)]
+    assert (config.seed == SEED) == (words == "pci=all")

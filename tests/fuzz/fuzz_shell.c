@@ -174,6 +174,11 @@ bool plat_entropy(uint64_t *value)
     return true;
 }
 
+void plat_pci_use(enum kg_pci_use use)
+{
+    promise(use <= KG_PCI_ALL);
+}
+
 const struct kg_device *plat_devices(void)
 {
     return NULL;

@@ -38,7 +38,8 @@ void driver_begin(struct machine *m)
     units = NULL;
     last_unit = &units;
     n_devices = 0;
-    looked = switched_off = false;
+    looked = false;
+    used_as = KG_PCI_AUTO;
     free_bytes = NULL;
     n_free_bytes = 0;
     memset(memory, 0xA5, sizeof memory); /* what plat_dma gives is zeroed by itself */

@@ -84,7 +84,7 @@ def test_the_end_of_a_run(drivers: Drivers) -> None:
 
 
 def test_pci_switched_off(drivers: Drivers) -> None:
-    with_rng(drivers, Rng(DATA)).library.plat_pci_off()
+    with_rng(drivers, Rng(DATA)).library.plat_pci_use(1)
     assert drivers.devices() == []
     assert drivers.entropy(8) is None
     assert drivers.machine.reads == 0

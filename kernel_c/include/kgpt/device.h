@@ -10,8 +10,6 @@
 #include <stdint.h>
 
 #define KG_PCI_BARS 6
-#define KG_PCI_ANY 0xFFFFu /* in a row: any vendor, any device */
-#define KG_PCI_NO_CLASS 0u
 
 /* A function on a PCI bus. */
 struct kg_pci {
@@ -43,11 +41,12 @@ struct kg_driver {
     const char *(*start)(struct kg_device *device);
     /* Called between the layers of a forward pass and while the kernel waits for input. Returns at once. May be NULL. */
     void (*poll)(struct kg_device *device);
-    /* Ends all DMA: at the end of a run, and when the device has failed. The device may be gone by then. */
+    /* Ends all DMA: at the end of a run, when the device has failed, and after a start that failed, wherever it did. The device may be
+     * gone by then. */
     void (*stop)(struct kg_device *device);
 };
 
-/* A row of the table of drivers: by vendor and device, or by class code (then vendor and device are KG_PCI_ANY). */
+/* A row of the table of drivers: for a class code, or, where that is 0, for a vendor's device. */
 struct kg_driver_row {
     uint16_t vendor, device;
     uint32_t class_code;
@@ -80,21 +79,26 @@ struct kg_unit {
             int (*read)(struct kg_unit *unit); /* a byte as typed at a terminal, or one of KG_READ_; never waits */
         } input;
         struct {
-            size_t (*read)(struct kg_unit *unit, void *to,
-                           size_t n); /* bytes given, at most n; waits, within a bound */
+            /* Returns how many bytes it gave, at most n. Waits, within the driver's bound. */
+            size_t (*read)(struct kg_unit *unit, void *to, size_t n);
         } entropy;
     };
 };
 
 /* For drivers (platform/drivers/devices.c). */
 void kg_unit_add(struct kg_unit *unit, enum kg_unit_kind kind, struct kg_device *device);
-void kg_device_fail(struct kg_device *device,
-                    const char *problem); /* stops it for good; its units are no longer found */
-volatile uint8_t *kg_device_map(struct kg_device *device,
-                                uint32_t bar); /* the whole BAR, uncached; NULL: it cannot be mapped */
-void kg_device_master(struct kg_device *device,
-                      bool on); /* may it read and write memory by itself? On only after its reset */
-bool kg_device_gone(const struct kg_device *device); /* unplugged or dead: its configuration space reads all ones */
+
+/* Stops the device for good; its units are no longer found. */
+void kg_device_fail(struct kg_device *device, const char *problem);
+
+/* Maps the whole BAR, uncached, at the first call. NULL: it cannot be mapped. */
+volatile uint8_t *kg_device_map(struct kg_device *device, uint32_t bar);
+
+/* Lets the device read and write memory by itself, or no longer: on only after its reset. */
+void kg_device_master(struct kg_device *device, bool on);
+
+/* True if the device is unplugged or dead: its configuration space reads all ones. */
+bool kg_device_gone(const struct kg_device *device);
 
 /* For the rest of the kernel. The devices are looked for at the first call of any of these. */
 struct kg_unit *kg_unit_find(enum kg_unit_kind kind, uint32_t n); /* the n-th that works, from 0; NULL */
@@ -124,6 +128,7 @@ void *plat_dma(size_t size, size_t alignment, uint64_t limit);
 uint64_t plat_dma_address(const void *memory); /* what the device calls it; of any memory, not of plat_dma's alone */
 const char *plat_dma_problem(void);            /* why no device can reach memory; NULL: they can */
 
-void plat_delay_us(uint32_t us); /* waits at least so long: waits for a device are counted in these */
+/* Waits at least so long: a wait for a device is a number of these. `poll` waits for nothing: it compares plat_ticks (kgpt/platform.h). */
+void plat_delay_us(uint32_t us);
 
 #endif

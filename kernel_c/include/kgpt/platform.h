@@ -129,12 +129,19 @@ enum kg_screen_use {
 void plat_screen_use(enum kg_screen_use use, uint32_t scale);
 
 /* Devices on a bus (kgpt/device.h). */
+enum kg_pci_use {
+    KG_PCI_AUTO,
+    KG_PCI_OFF, /* no device is looked for */
+    KG_PCI_ALL, /* also on buses that no bridge leads to, which AUTO leaves out in virtual machines */
+};
+void plat_pci_use(enum kg_pci_use use); /* before the first use */
+
+/* All devices that were found, linked by `next`; looks for them at the first call. */
 struct kg_device;
-void plat_pci_off(void); /* before the first use: looks for none */
-const struct kg_device *
-plat_devices(void); /* all that were found, linked by `next`; looks for them at the first call */
-void plat_poll(
-    void); /* lets the drivers work: between the layers of a forward pass, and while the kernel waits for input */
+const struct kg_device *plat_devices(void);
+
+/* Lets the drivers work: between the layers of a forward pass, and while the kernel waits for input. */
+void plat_poll(void);
 
 /* RAM that the arena lacks because it does not lie in a row with it: page tables and devices take theirs there. */
 struct kg_outside {

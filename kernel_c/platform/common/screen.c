@@ -93,7 +93,7 @@ void kg_screen_start(void)
     if (has_pixels()) {
         columns = pixels.format.width / KG_FONT_WIDTH;
         rows = pixels.format.height / KG_FONT_HEIGHT;
-        kind = kg_paging_video(framebuffer.base, framebuffer_size(), true) ? PIXEL_SCREEN : NO_SCREEN;
+        kind = kg_paging_range(framebuffer.base, framebuffer_size(), true) ? PIXEL_SCREEN : NO_SCREEN;
     }
     if (kind == NO_SCREEN) {
         return;
@@ -258,7 +258,7 @@ void plat_screen_use(enum kg_screen_use use, uint32_t scale)
         return;
     }
     if (use == KG_SCREEN_SAFE) {
-        kg_paging_video(framebuffer.base, framebuffer_size(), false);
+        kg_paging_range(framebuffer.base, framebuffer_size(), false);
         scale = scale ? scale : 1;
     }
     kg_pixels_scale(&pixels, scale);

@@ -2,8 +2,9 @@
 #include "devices.h"
 #include "kgpt/platform.h"
 
-void plat_pci_off(void)
+void plat_pci_use(enum kg_pci_use use)
 {
+    (void)use;
 }
 
 const struct kg_device *plat_devices(void)

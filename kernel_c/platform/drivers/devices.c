@@ -14,11 +14,12 @@ static struct kg_unit *units, **last_unit = &units;
 static uint32_t n_devices;
 static uint8_t *free_bytes; /* of the last page that was taken */
 static size_t n_free_bytes;
-static bool looked, switched_off;
+static bool looked;
+static enum kg_pci_use used_as;
 
-void plat_pci_off(void)
+void plat_pci_use(enum kg_pci_use use)
 {
-    switched_off = true;
+    used_as = use;
 }
 
 /* Zeroed memory from whole pages, for what lasts as long as the run. */
@@ -86,11 +87,11 @@ static void start_device(struct kg_device *device)
 /* All are found before the first is started: a bridge's BARs and numbers are as the firmware left them meanwhile. */
 static void look_for_devices(void)
 {
-    if (looked || switched_off) {
+    if (looked || used_as == KG_PCI_OFF) {
         return;
     }
     looked = true;
-    kg_pci_scan(add_device);
+    kg_pci_scan(used_as == KG_PCI_ALL, add_device);
     for (struct kg_device *device = first; device; device = device->next) {
         if (device->driver) {
             start_device(device);

@@ -4,7 +4,7 @@
 #include "platform/drivers/virtio/virtio.h"
 
 const struct kg_driver_row kg_drivers[] = {
-    {KG_VIRTIO_VENDOR, 0x1005, KG_PCI_NO_CLASS, &kg_virtio_rng}, /* transitional: it speaks virtio 0.9 too */
-    {KG_VIRTIO_VENDOR, 0x1044, KG_PCI_NO_CLASS, &kg_virtio_rng},
+    {.vendor = KG_VIRTIO_VENDOR, .device = 0x1005, .driver = &kg_virtio_rng}, /* transitional: virtio 0.9 too */
+    {.vendor = KG_VIRTIO_VENDOR, .device = 0x1044, .driver = &kg_virtio_rng},
     {0},
 };

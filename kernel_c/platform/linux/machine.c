@@ -48,8 +48,9 @@ bool plat_entropy(uint64_t *value)
 }
 
 /* The host has the devices. */
-void plat_pci_off(void)
+void plat_pci_use(enum kg_pci_use use)
 {
+    (void)use;
 }
 
 const struct kg_device *plat_devices(void)

@@ -134,7 +134,7 @@ void plat_pci_write(uint32_t address, uint32_t offset, uint32_t size, uint32_t v
 
 volatile uint8_t *plat_map(uint64_t base, uint64_t size)
 {
-    bool good = base + size > base && !kg_firmware_is_ram(base, base + size) && kg_paging_video(base, size, false);
+    bool good = base + size > base && !kg_firmware_is_ram(base, base + size) && kg_paging_range(base, size, false);
     return good ? (volatile uint8_t *)base : NULL;
 }
 

@@ -34,7 +34,7 @@ static uint64_t *descend(uint64_t *entry)
         return NULL;
     }
     if (*entry & LARGE) {
-        uint64_t base = *entry & ADDRESS_MASK, flags = *entry & (NO_EXECUTE | WRITE | PRESENT);
+        uint64_t base = *entry & ADDRESS_MASK, flags = *entry & (NO_EXECUTE | UNCACHED | WRITE | PRESENT);
         for (unsigned i = 0; i < 512; i++) {
             table[i] = (base + i * KG_PAGE) | flags;
         }
@@ -170,7 +170,7 @@ bool kg_paging_device(uint64_t page)
     return page < physical_end() && set_page(page, PRESENT | WRITE | UNCACHED | NO_EXECUTE);
 }
 
-bool kg_paging_video(uint64_t base, uint64_t size, bool combining)
+bool kg_paging_range(uint64_t base, uint64_t size, bool combining)
 {
     uint64_t end = (base + size + KG_PAGE - 1) & ~(KG_PAGE - 1), how = combining ? (has_pat() ? PWT : 0) : UNCACHED;
     if (end < base || end > physical_end() || !map(base & ~(KG_PAGE - 1), end, PRESENT | WRITE | NO_EXECUTE | how)) {

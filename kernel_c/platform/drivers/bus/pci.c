@@ -65,13 +65,13 @@ static void scan_device(uint32_t first, uint8_t named[32], void (*found)(const s
     }
 }
 
-void kg_pci_scan(void (*found)(const struct kg_pci *pci))
+void kg_pci_scan(bool every, void (*found)(const struct kg_pci *pci))
 {
     struct kg_pci_buses buses;
     for (uint32_t i = 0; plat_pci_buses(i, &buses); i++) {
         uint8_t named[32] = {0};
         for (uint32_t bus = buses.first; bus <= buses.last; bus++) {
-            bool look = bus == buses.first || buses.every || (named[bus / 8] >> bus % 8 & 1);
+            bool look = bus == buses.first || every || buses.every || (named[bus / 8] >> bus % 8 & 1);
             for (uint32_t device = 0; look && device < DEVICES; device++) {
                 scan_device((uint32_t)buses.segment << 16 | bus << 8 | device << 3, named, found);
             }

@@ -6,8 +6,8 @@
 
 enum kg_pci_capability { KG_PCI_POWER = 0x01, KG_PCI_MSI = 0x05, KG_PCI_VENDOR = 0x09, KG_PCI_MSIX = 0x11 };
 
-/* Calls `found` for every function, in the order of their addresses. */
-void kg_pci_scan(void (*found)(const struct kg_pci *pci));
+/* Calls `found` for every function, in the order of their addresses. `every`: look at all buses, not only at those that bridges lead to. */
+void kg_pci_scan(bool every, void (*found)(const struct kg_pci *pci));
 
 /* Finds out where the function's registers are and how large. Its decoding is off meanwhile: before a driver uses it. */
 void kg_pci_size_bars(const struct kg_pci *pci, struct kg_bar bars[KG_PCI_BARS]);
