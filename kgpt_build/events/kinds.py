@@ -144,10 +144,6 @@ class Config(Event):
     """The most tokens of a text; 0: no limit."""
     seed: int
     """The seed of the random numbers."""
-    temperature: float
-    top_k: int
-    top_p: float
-    min_p: float
     system: str = ""
     """The system prompt."""
     sample: int = 0
@@ -160,11 +156,6 @@ class Config(Event):
     """What a full context does."""
     think: str = ""
     """Whether the model thinks aloud."""
-    typical_p: float = 1.0
-    repeat_penalty: float = 1.0
-    repeat_last_n: int = 0
-    frequency_penalty: float = 0.0
-    presence_penalty: float = 0.0
     logit_bias: tuple[Mapping[str, Any], ...] = ()
     """A ``bias`` for each token that has one."""
     stop: tuple[str, ...] = ()

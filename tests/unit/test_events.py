@@ -21,7 +21,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
 def documented() -> dict[str, set[str]]:
     """Event -> the keys that its table in docs/events.md gives it."""
     found = {}
-    for name, table in re.findall(r"^\*\*`(\w+)`\*\* [^\n]*\n\n((?:\|[^\n]*\n)+)", DOCUMENT.read_text(), re.MULTILINE):
+    for name, table in re.findall(r"^\*\*`(\w+)`\*\* (?:.+\n)+\n((?:\|.*\n)+)", DOCUMENT.read_text(), re.MULTILINE):
         found[name] = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
     return found
 
