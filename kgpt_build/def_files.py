@@ -1,6 +1,7 @@
 """The tables that the kernel and the host share, read as text: the .def files below kernel_c/.
 
-A row is a call of a macro, KG_NAME(arguments). What the rows mean stands at the top of each file.
+A row is a call of a macro, KG_NAME(arguments). What the rows mean stands at the top of each file. A file can take rows
+of one kind from another file: it defines a macro of this kind as a row of its own, and includes the file.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from kgpt_build.errors import KgptError
 from kgpt_build.paths import source_root
 
 _ROW = re.compile(r"\bKG_([A-Z_]+)\(")
+_INCLUDED = re.compile(r'^#define KG_([A-Z_]+)\(([^)]*)\) (KG_.*)\n#include "(kgpt/\w+\.def)"$', re.MULTILINE)
 _SKIPPED = re.compile(r"/\*.*?\*/|^#.*?$", re.DOTALL | re.MULTILINE)
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _PART = re.compile(r'"(?:[^"\\]|\\.)*"|[(),]|[^"(),]+')
@@ -34,10 +36,26 @@ def rows(name: str) -> tuple[Row, ...]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise KgptError(f"{path}: cannot be read: {error.strerror or error}", "install kgpt again") from None
-    return tuple(_rows(_SKIPPED.sub("", text)))
+    found: list[Row] = []
+    end = 0
+    for included in _INCLUDED.finditer(text):
+        found += _rows(text[end : included.start()])
+        found += _taken_rows(*included.groups())
+        end = included.end()
+    return (*found, *_rows(text[end:]))
+
+
+def _taken_rows(kind: str, parameters: str, own: str, name: str) -> Iterator[Row]:
+    """The rows of this kind in another file, as the row ``own`` with their arguments in place of ``parameters``."""
+    (row,) = _rows(own)
+    for other in rows(f"include/{name}"):
+        if other.kind == kind:
+            values = dict(zip(parameters.split(", "), other.arguments, strict=True))
+            yield Row(row.kind, tuple(values.get(each, each) for each in row.arguments))
 
 
 def _rows(text: str) -> Iterator[Row]:
+    text = _SKIPPED.sub("", text)
     for found in _ROW.finditer(text):
         yield Row(found[1], tuple(_arguments(text[found.end() :])))
 
