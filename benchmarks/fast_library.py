@@ -22,7 +22,7 @@ KERNEL = Path(__file__).parents[1] / "kernel_c"
 SOURCES = (
     *(f"train/fast{part}.c" for part in ("", "_avx2", "_avx512", "_batch", "_c", "_memory", "_state")),
     "train/shape.c",
-    *(f"core/{name}.c" for name in ("arena", "cpu", "error", "format", "str", "utf8")),
+    *(f"core/{name}.c" for name in ("arena", "arena_count", "cpu", "error", "format", "str", "utf8")),
     *(f"math/{name}.c" for name in ("dmath", "dmath_trig", "math", "random")),
 )
 DRIVER = "benchmarks/fast_driver.c"
@@ -84,7 +84,11 @@ class Corpus(ctypes.Structure):
 class Arena(ctypes.Structure):
     """struct kg_arena."""
 
-    _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t), ("used", ctypes.c_size_t)]
+    _fields_ = [
+        ("base", ctypes.c_void_p),
+        *((name, ctypes.c_size_t) for name in ("size", "used", "peak")),
+        ("counts", ctypes.c_bool),
+    ]
 
 
 class Refused(Exception):
@@ -138,8 +142,10 @@ class FastLibrary:
             "driver_read_rate",
         ):
             getattr(self.c, name).restype = ctypes.c_double
-        for name in ("kg_fast_size", "kg_fast_state_size", "kg_fast_steps_done"):
+        for name in ("kg_fast_state_size", "kg_fast_steps_done"):
             getattr(self.c, name).restype = ctypes.c_uint64
+        self.c.kg_fast_carve.restype = ctypes.c_void_p
+        self.c.kg_arena_counting.restype = Arena
 
     def read_rate(self, memory: npt.NDArray[np.float64]) -> float:
         """Bytes a second, reading all of ``memory`` once."""
@@ -186,23 +192,18 @@ class Trainer:
         self.library, self.hparams, self.documents = library, hparams, documents
         self.corpus = documents.as_struct()
         self.settings = _settings(library, hparams, options)
-        size = library.c.kg_fast_size(ctypes.byref(self.settings), ctypes.byref(self.corpus))
-        self.memory = np.zeros(size + 64 if size < 1 << 40 else 0, dtype=np.uint8)
+        sources = (ctypes.byref(self.settings), ctypes.byref(self.corpus))
+        with self._checked() as (error, statuses):
+            statuses.append(library.c.kg_fast_check(*sources, ctypes.byref(error)))
+        counted = library.c.kg_arena_counting()
+        library.c.kg_fast_carve(*sources, ctypes.byref(counted))
+        self.memory = np.zeros(counted.used + 64, dtype=np.uint8)
         self.arena = Arena()
         library.c.kg_arena_init(
             ctypes.byref(self.arena), ctypes.c_void_p(self.memory.ctypes.data), ctypes.c_size_t(len(self.memory))
         )
-        self.handle = ctypes.c_void_p()
-        with self._checked() as (error, statuses):
-            statuses.append(
-                library.c.kg_fast_init(
-                    ctypes.byref(self.handle),
-                    ctypes.byref(self.settings),
-                    ctypes.byref(self.corpus),
-                    ctypes.byref(self.arena),
-                    ctypes.byref(error),
-                )
-            )
+        self.handle = ctypes.c_void_p(library.c.kg_fast_carve(*sources, ctypes.byref(self.arena)))
+        library.c.kg_fast_draw(self.handle)
 
     @classmethod
     def tiny(cls, library: FastLibrary, isa: str) -> Trainer:

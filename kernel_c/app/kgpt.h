@@ -20,6 +20,8 @@ struct kg_needs {
     uint64_t total; /* kv + scratch */
 };
 
+struct kg_trained; /* training/training_state.h */
+
 struct kgpt {
     const struct kg_platform_info *info;
     struct kg_config config;
@@ -35,6 +37,7 @@ struct kgpt {
     struct kg_generator generator;
     struct kg_input input;
     struct kg_lineedit edit;
+    struct kg_trained *trained; /* from the arena; NULL before the first training */
 };
 
 #endif

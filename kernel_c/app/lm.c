@@ -50,6 +50,13 @@ static enum kg_kv_type choose_cache(const struct kgpt *k)
     return kg_streq(kg_lm.arch, "microgpt") ? KG_KV_F32 : KG_KV_F16;
 }
 
+static uint64_t count_reader(struct kgpt *k, size_t room)
+{
+    struct kg_arena counted = kg_arena_counting();
+    kg_reader_carve(k, room, &counted);
+    return counted.used;
+}
+
 /* As many positions as were asked for; or by default; or what the memory takes. */
 static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *options, struct kg_error *error)
 {
@@ -76,7 +83,7 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
         k->needs.scratch = size.scratch + kg_lm_sampler_size(lm->vocab.n_vocab) +
                            2 * kg_arena_cost((options->n_ctx + 1) * sizeof(uint32_t)) +
                            kg_arena_cost(lm->vocab.longest) + kg_arena_cost(lm->reply_size) +
-                           kg_reader_size(KG_LINE_MAX) + kg_lm_texts_size(k);
+                           count_reader(k, KG_LINE_MAX) + kg_lm_texts_size(k);
         k->needs.total = k->needs.kv + k->needs.scratch;
         if (k->needs.total <= free || asked || options->n_ctx / 2 < KG_CTX_LEAST) {
             break;
@@ -95,12 +102,12 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
 }
 
 /* For a message as long as the context, if the memory that is left has that and what encoding it takes. */
-static size_t choose_room(const struct kgpt *k)
+static size_t choose_room(struct kgpt *k)
 {
     const struct kg_lm *lm = &kg_lm;
     uint64_t free = k->arena.size - k->arena.used, texts = kg_lm_texts_size(k);
     size_t room = (size_t)lm->session.options.n_ctx * lm->vocab.longest + KG_LINE_MAX;
-    while (room > KG_LINE_MAX && kg_reader_size(room) + kg_vocab_scratch(&lm->vocab, room) + texts > free) {
+    while (room > KG_LINE_MAX && count_reader(k, room) + kg_vocab_scratch(&lm->vocab, room) + texts > free) {
         room /= 2;
     }
     return room > KG_LINE_MAX ? room : KG_LINE_MAX;
@@ -117,8 +124,8 @@ static enum kg_status carve(struct kgpt *k, const struct kg_lm_options *options,
     lm->latency_us = kg_arena_take(&k->arena, (options->n_ctx + 1) * sizeof(uint32_t));
     lm->piece = kg_arena_take(&k->arena, lm->vocab.longest);
     lm->reply = kg_arena_take(&k->arena, lm->reply_size);
-    if (status == KG_OK && lm->prompt && lm->latency_us && lm->piece && lm->reply &&
-        kg_reader_init(k, choose_room(k))) {
+    if (status == KG_OK && lm->prompt && lm->latency_us && lm->piece && lm->reply) {
+        kg_reader_carve(k, choose_room(k), &k->arena);
         return KG_OK;
     }
     return kg_error_set(error, KG_E_MEMORY, "the memory was sized too small: this is a defect of kgpt");

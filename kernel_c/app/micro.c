@@ -41,41 +41,31 @@ static enum kg_status open_model(struct kgpt *k, struct kg_error *error)
     return status;
 }
 
-static void size_memory(struct kgpt *k)
+/* All that a microgpt runs with: counted first, so that too little memory is one clear sentence, then taken. */
+static void carve_microgpt(struct kgpt *k, struct kg_arena *arena)
 {
-    struct kg_session_size session = kg_session_size(&k->model);
-    uint64_t scratch = kg_generator_size(&k->model) + kg_reader_size(KG_LINE_MAX);
-    k->needs.weights = k->model.data->weights_size;
-    k->needs.kv = session.kv;
-    if (__builtin_add_overflow(session.scratch, scratch, &k->needs.scratch) ||
-        __builtin_add_overflow(k->needs.kv, k->needs.scratch, &k->needs.total)) {
-        k->needs.total = UINT64_MAX;
-    }
+    kg_reader_carve(k, KG_LINE_MAX, arena);
+    kg_session_carve(&k->session, &k->model, &k->ops, arena);
+    kg_generator_carve(&k->generator, &k->session, arena);
 }
 
-/* Sized before anything is carved, so that too little memory is one clear sentence. */
-static enum kg_status check_memory(struct kgpt *k, struct kg_error *error)
+static enum kg_status count_memory(struct kgpt *k, struct kg_error *error)
 {
-    size_memory(k);
+    struct kg_arena counted = kg_arena_counting();
+    carve_microgpt(k, &counted);
+    k->needs.weights = k->model.data->weights_size;
+    k->needs.kv = k->session.kv_bytes;
+    k->needs.scratch = counted.used - k->needs.kv;
+    k->needs.total = counted.used;
     kg_report_memory(k);
     kg_event_memory(k);
-    if (k->needs.total <= k->arena.size - k->arena.used) {
+    if (k->needs.total <= kg_arena_left(&k->arena)) {
         return KG_OK;
     }
     kg_error_set(error, KG_E_MEMORY, "the model needs %s of memory besides its weights, and %s are free",
-                 kg_amount(k->needs.total).text, kg_amount(k->arena.size - k->arena.used).text);
+                 kg_amount(k->needs.total).text, kg_amount(kg_arena_left(&k->arena)).text);
     kg_error_hint(error, "give the machine more memory");
     return KG_E_MEMORY;
-}
-
-static enum kg_status carve_memory(struct kgpt *k, struct kg_error *error)
-{
-    if (kg_reader_init(k, KG_LINE_MAX) && kg_session_init(&k->session, &k->model, &k->ops, &k->arena) == KG_OK &&
-        kg_generator_init(&k->generator, &k->session, &k->arena) == KG_OK) {
-        kg_event_ready(k, plat_ticks() - k->info->ticks_entry);
-        return KG_OK;
-    }
-    return kg_error_set(error, KG_E_MEMORY, "the memory was sized too small: this is a defect of kgpt");
 }
 
 /* Where nothing is trained, a prompt is all that a loader can bring. */
@@ -105,9 +95,13 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
         status = open_model(k, error);
     }
     if (status == KG_OK) {
-        status = check_memory(k, error);
+        status = count_memory(k, error);
     }
-    return status == KG_OK ? carve_memory(k, error) : status;
+    if (status == KG_OK) {
+        carve_microgpt(k, &k->arena);
+        kg_event_ready(k, plat_ticks() - k->info->ticks_entry);
+    }
+    return status;
 }
 
 static enum kg_exit run_generate(struct kgpt *k)

@@ -4,6 +4,7 @@ ENGINE += \
     core/acpi_fadt.c \
     core/acpi_s5.c \
     core/arena.c \
+    core/arena_count.c \
     core/arena_test.c \
     core/cpu.c \
     core/cpu_test.c \
@@ -27,6 +28,7 @@ ENGINE_LM += \
     core/crc32_long_test.c
 ENGINE_LARGE += \
     core/acpi_test.c \
+    core/arena_count_test.c \
     core/sha256.c \
     core/sha256_sha.c \
     core/sha256_test.c
@@ -37,6 +39,7 @@ SMALL += \
     core/acpi_fadt.c \
     core/acpi_s5.c \
     core/arena.c \
+    core/arena_count.c \
     core/cpu.c \
     core/error.c \
     core/event.c \

@@ -8,28 +8,14 @@
 
 const char *const kg_reason_names[] = {"eos", "max_tokens", "context", "stopped"};
 
-/* A document has at most n_ctx tokens after BOS. */
-static uint64_t text_size(const struct kg_model *model)
-{
-    return (uint64_t)model->n_ctx * model->tokenizer.longest + 1;
-}
-
-uint64_t kg_generator_size(const struct kg_model *model)
-{
-    return kg_arena_cost((size_t)model->n_ctx * sizeof(uint32_t)) + kg_arena_cost(text_size(model)) +
-           kg_sampler_size(model->n_vocab);
-}
-
-enum kg_status kg_generator_init(struct kg_generator *generator, struct kg_session *session, struct kg_arena *arena)
+void kg_generator_carve(struct kg_generator *generator, struct kg_session *session, struct kg_arena *arena)
 {
     const struct kg_model *model = session->model;
-    *generator = (struct kg_generator){.model = model, .session = session, .text_size = text_size(model)};
-    generator->tokens = kg_arena_take(arena, (size_t)model->n_ctx * sizeof(uint32_t));
+    *generator = (struct kg_generator){.model = model, .session = session};
+    generator->text_size = (size_t)model->n_ctx * model->tokenizer.longest + 1; /* at most n_ctx tokens after BOS */
+    generator->tokens = kg_arena_array(arena, model->n_ctx, sizeof(uint32_t));
     generator->text = kg_arena_take(arena, generator->text_size);
-    if (!generator->tokens || !generator->text) {
-        return KG_E_MEMORY;
-    }
-    return kg_sampler_init(&generator->sampler, model->n_vocab, arena);
+    kg_sampler_carve(&generator->sampler, model->n_vocab, arena);
 }
 
 /* One run of kg_generate. */

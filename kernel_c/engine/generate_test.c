@@ -74,9 +74,12 @@ static bool set_up(struct kg_test *t, struct fixture *f)
     memset(f, 0, sizeof *f);
     f->observer = (struct kg_observer){&f->seen, see_begin, see_logits, see_token, see_document, see_stopped};
     kg_ops_fill(&f->ops, t->cpu->features, KG_ISA_C);
-    return data && kg_model_open(&f->model, data, data->size, &f->error) == KG_OK &&
-           kg_session_init(&f->session, &f->model, &f->ops, t->arena) == KG_OK &&
-           kg_generator_init(&f->generator, &f->session, t->arena) == KG_OK;
+    if (!data || kg_model_open(&f->model, data, data->size, &f->error) != KG_OK) {
+        return false;
+    }
+    kg_session_carve(&f->session, &f->model, &f->ops, t->arena);
+    kg_generator_carve(&f->generator, &f->session, t->arena);
+    return true;
 }
 
 static enum kg_status generate(struct fixture *f, struct kg_request request)
@@ -85,13 +88,15 @@ static enum kg_status generate(struct fixture *f, struct kg_request request)
     return kg_generate(&f->generator, &request, &f->observer, &f->totals, &f->error);
 }
 
-KG_TEST(generate, takes_what_it_said)
+KG_TEST(generate, takes_what_it_counts)
 {
     struct fixture f;
+    struct kg_arena counted = kg_arena_counting();
     KG_CHECK(t, set_up(t, &f));
+    kg_generator_carve(&f.generator, &f.session, &counted);
     size_t before = t->arena->used;
-    KG_CHECK_EQ(t, kg_generator_init(&f.generator, &f.session, t->arena), KG_OK);
-    KG_CHECK_EQ(t, t->arena->used - before, kg_generator_size(&f.model));
+    kg_generator_carve(&f.generator, &f.session, t->arena);
+    KG_CHECK_EQ(t, t->arena->used - before, counted.used);
 }
 
 KG_TEST(generate, tells_everything_once)

@@ -6,16 +6,10 @@
 
 #define KG_NOT_INLINE __attribute__((noinline)) /* called from two places of a small image */
 
-uint64_t kg_sampler_size(uint32_t n_vocab)
-{
-    return kg_arena_cost((size_t)n_vocab * sizeof(struct kg_candidate));
-}
-
-enum kg_status kg_sampler_init(struct kg_sampler *sampler, uint32_t n_vocab, struct kg_arena *arena)
+void kg_sampler_carve(struct kg_sampler *sampler, uint32_t n_vocab, struct kg_arena *arena)
 {
     sampler->n_vocab = n_vocab;
-    sampler->candidates = kg_arena_take(arena, (size_t)n_vocab * sizeof(struct kg_candidate));
-    return sampler->candidates ? KG_OK : KG_E_MEMORY;
+    sampler->candidates = kg_arena_array(arena, n_vocab, sizeof(struct kg_candidate));
 }
 
 bool kg_candidate_before(const struct kg_candidate *a, const struct kg_candidate *b)

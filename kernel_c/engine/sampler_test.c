@@ -12,7 +12,7 @@ static void draw(struct kg_test *t, struct kg_sampling sampling, const float *fr
 {
     struct kg_sampler sampler;
     struct kg_random random;
-    kg_sampler_init(&sampler, N, t->arena);
+    kg_sampler_carve(&sampler, N, t->arena);
     kg_random_seed(&random, 5, 0);
     for (uint32_t i = 0; i < N; i++) {
         counts[i] = 0;
@@ -28,7 +28,7 @@ KG_TEST(sampler, temperature_0_takes_the_first_of_the_best_without_a_draw)
     struct kg_random random, untouched;
     struct kg_sampling sampling = plain;
     sampling.temperature = 0;
-    kg_sampler_init(&sampler, N, t->arena);
+    kg_sampler_carve(&sampler, N, t->arena);
     kg_random_seed(&random, 5, 0);
     untouched = random;
     KG_CHECK_EQ(t, kg_sample(&sampler, &sampling, logits, &random), 1);
@@ -39,7 +39,7 @@ KG_TEST(sampler, one_draw_a_token)
 {
     struct kg_sampler sampler;
     struct kg_random random, expected;
-    kg_sampler_init(&sampler, N, t->arena);
+    kg_sampler_carve(&sampler, N, t->arena);
     kg_random_seed(&random, 5, 0);
     expected = random;
     kg_sample(&sampler, &plain, logits, &random);
@@ -135,7 +135,7 @@ KG_TEST(sampler, sorts_any_number_of_candidates)
     struct kg_random random;
     struct kg_sampling sampling = plain;
     float *many = kg_arena_take(t->arena, MANY * sizeof(float));
-    KG_CHECK_EQ(t, kg_sampler_init(&sampler, MANY, t->arena), KG_OK);
+    kg_sampler_carve(&sampler, MANY, t->arena);
     kg_random_seed(&random, 9, 9);
     for (int i = 0; i < MANY; i++) {
         many[i] = (float)(kg_random_next(&random) % 64); /* many ties */

@@ -22,35 +22,33 @@ static bool set_up(struct kg_test *t, struct fixture *f, enum kg_isa isa)
     struct kg_error error;
     const struct kg_model_data *data = kg_test_model(t->arena, &shape, 7);
     kg_ops_fill(&f->ops, t->cpu->features, isa);
-    return data && kg_model_open(&f->model, data, data->size, &error) == KG_OK &&
-           kg_session_init(&f->session, &f->model, &f->ops, t->arena) == KG_OK;
+    if (!data || kg_model_open(&f->model, data, data->size, &error) != KG_OK) {
+        return false;
+    }
+    kg_session_carve(&f->session, &f->model, &f->ops, t->arena);
+    return true;
 }
 
-KG_TEST(session, takes_what_it_said)
+KG_TEST(session, takes_what_it_counts)
 {
     struct fixture f;
+    struct kg_arena counted = kg_arena_counting();
     KG_CHECK(t, set_up(t, &f, KG_ISA_C));
-    struct kg_session_size size = kg_session_size(&f.model);
+    kg_session_carve(&f.session, &f.model, &f.ops, &counted);
+    KG_CHECK_EQ(t, f.session.kv_bytes, 2 * kg_arena_cost(3 * 6 * 14 * 4));
     size_t before = t->arena->used;
-    KG_CHECK_EQ(t, kg_session_init(&f.session, &f.model, &f.ops, t->arena), KG_OK);
-    KG_CHECK_EQ(t, t->arena->used - before, size.kv + size.scratch);
-    KG_CHECK_EQ(t, size.kv, 2 * kg_arena_cost(3 * 6 * 14 * 4));
-}
-
-KG_TEST(session, refuses_an_arena_that_is_too_small)
-{
-    struct fixture f;
-    struct kg_arena small;
-    KG_CHECK(t, set_up(t, &f, KG_ISA_C));
-    struct kg_session_size size = kg_session_size(&f.model);
-    kg_arena_init(&small, kg_arena_take(t->arena, size.kv + size.scratch), size.kv + size.scratch - 1);
-    KG_CHECK_EQ(t, kg_session_init(&f.session, &f.model, &f.ops, &small), KG_E_MEMORY);
+    kg_session_carve(&f.session, &f.model, &f.ops, t->arena);
+    KG_CHECK_EQ(t, t->arena->used - before, counted.used);
+    KG_CHECK_EQ(t, f.session.kv_bytes, 2 * kg_arena_cost(3 * 6 * 14 * 4));
 }
 
 KG_TEST(session, sizes_that_overflow_are_not_small)
 {
     struct kg_model huge = {.n_ctx = 1u << 24, .kv_dim = 1u << 24, .n_layer = 1u << 24};
-    KG_CHECK_EQ(t, kg_session_size(&huge).kv, UINT64_MAX);
+    struct kg_session session;
+    struct kg_arena counted = kg_arena_counting();
+    kg_session_carve(&session, &huge, NULL, &counted);
+    KG_CHECK_EQ(t, counted.used, SIZE_MAX);
 }
 
 KG_TEST(session, the_context_ends)

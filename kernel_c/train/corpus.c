@@ -9,13 +9,14 @@
 #include "kgpt/utf8.h"
 
 #define KG_CODE_POINTS 0x110000u
+#define MARKS_SIZE (KG_CODE_POINTS / 8)
+#define MARKS_ROOM (MARKS_SIZE + KG_ARENA_ALIGN) /* what aligned marks can take at the end of an arena */
 
 struct walk {
     uint32_t block;  /* characters a document of running text has; 0: documents are lines */
     uint32_t *marks; /* a bit for each code point; in the second pass NULL */
-    const uint32_t *chars;
     uint32_t n_chars;
-    uint32_t *tokens, *start; /* NULL in the first pass */
+    uint32_t *chars, *tokens, *start; /* NULL in the first pass */
     uint64_t n_tokens, n_documents;
     uint64_t line, first_line, longest, longest_line;
 };
@@ -226,20 +227,10 @@ static enum kg_status check_counts(const struct walk *walk, struct kg_error *err
     return KG_OK;
 }
 
-uint64_t kg_corpus_size(uint64_t n_documents, uint64_t n_tokens, uint64_t n_chars)
-{
-    return kg_arena_cost(4 * n_chars) + kg_arena_cost(4 * n_tokens) + kg_arena_cost(4 * (n_documents + 1));
-}
-
-uint64_t kg_corpus_scratch_size(void)
-{
-    return KG_CODE_POINTS / 8 + KG_ARENA_ALIGN;
-}
-
-static enum kg_status no_memory(const struct kg_arena *arena, uint64_t needed, struct kg_error *error)
+static enum kg_status refuse_corpus_memory(const struct kg_arena *arena, uint64_t needed, struct kg_error *error)
 {
     kg_error_set(error, KG_E_MEMORY, "the corpus needs %lu bytes of memory, %lu are free", (unsigned long)needed,
-                 (unsigned long)(arena->size - arena->used));
+                 (unsigned long)kg_arena_left(arena));
     kg_error_hint(error, "give the machine more memory, or use a smaller corpus");
     return KG_E_MEMORY;
 }
@@ -247,22 +238,29 @@ static enum kg_status no_memory(const struct kg_arena *arena, uint64_t needed, s
 /* The marks lie at the far end of the arena: what stays is taken from its start, and then they are forgotten. */
 static uint32_t *take_marks(const struct kg_arena *arena)
 {
-    if (arena->size - arena->used < KG_CODE_POINTS / 8 + KG_ARENA_ALIGN) {
+    if (kg_arena_left(arena) < MARKS_ROOM) {
         return NULL;
     }
-    size_t at = (arena->size - KG_CODE_POINTS / 8) & ~(size_t)(KG_ARENA_ALIGN - 1);
-    return memset(arena->base + at, 0, KG_CODE_POINTS / 8);
+    size_t at = (arena->size - MARKS_SIZE) & ~(size_t)(KG_ARENA_ALIGN - 1);
+    return memset(arena->base + at, 0, MARKS_SIZE);
 }
 
-static void store(struct kg_corpus *corpus, const struct walk *counted, const char *text, size_t n,
-                  struct kg_arena *arena)
+/* The second walk over a text, for what the first one has counted. */
+static struct walk carve_walk(const struct walk *counted, struct kg_arena *arena)
+{
+    struct walk walk = {.block = counted->block, .n_chars = counted->n_chars};
+    walk.chars = kg_arena_array(arena, counted->n_chars, sizeof *walk.chars);
+    walk.tokens = kg_arena_array(arena, counted->n_tokens, sizeof *walk.tokens);
+    walk.start = kg_arena_array(arena, counted->n_documents + 1, sizeof *walk.start);
+    return walk;
+}
+
+static void store_corpus(struct kg_corpus *corpus, const struct walk *counted, const char *text, size_t n,
+                         struct kg_arena *arena)
 {
     struct kg_error never; /* the text was walked before */
-    uint32_t *chars = kg_arena_take(arena, 4 * (size_t)counted->n_chars);
-    list_marks(counted->marks, chars);
-    struct walk walk = {.block = counted->block, .chars = chars, .n_chars = counted->n_chars};
-    walk.tokens = kg_arena_take(arena, 4 * counted->n_tokens);
-    walk.start = kg_arena_take(arena, 4 * (counted->n_documents + 1));
+    struct walk walk = carve_walk(counted, arena);
+    list_marks(counted->marks, walk.chars);
     walk_text(&walk, text, n, &never);
     walk.start[walk.n_documents] = (uint32_t)walk.n_tokens;
     *corpus = (struct kg_corpus){
@@ -270,7 +268,7 @@ static void store(struct kg_corpus *corpus, const struct walk *counted, const ch
         .start = walk.start,
         .n_documents = (uint32_t)walk.n_documents,
         .n_tokens = (uint32_t)walk.n_tokens,
-        .chars = chars,
+        .chars = walk.chars,
         .n_chars = walk.n_chars,
         .bos_id = walk.n_chars,
         .n_vocab = walk.n_chars + 1,
@@ -295,7 +293,7 @@ enum kg_status kg_corpus_read(struct kg_corpus *corpus, const char *text, size_t
     struct walk walk = {.block = block, .marks = take_marks(arena)};
     skip_byte_order_mark(&text, &n);
     if (!walk.marks) {
-        return no_memory(arena, kg_corpus_scratch_size(), error);
+        return refuse_corpus_memory(arena, MARKS_ROOM, error);
     }
     enum kg_status status = walk_text(&walk, text, n, error);
     if (status != KG_OK) {
@@ -306,11 +304,12 @@ enum kg_status kg_corpus_read(struct kg_corpus *corpus, const char *text, size_t
     if (status != KG_OK) {
         return status;
     }
-    uint64_t needed = kg_corpus_size(walk.n_documents, walk.n_tokens, walk.n_chars) + kg_corpus_scratch_size();
-    if (needed > arena->size - arena->used) {
-        return no_memory(arena, needed, error);
+    struct kg_arena counted = kg_arena_counting();
+    carve_walk(&walk, &counted);
+    if (counted.used > kg_arena_left(arena) - MARKS_ROOM) {
+        return refuse_corpus_memory(arena, counted.used + MARKS_ROOM, error);
     }
-    store(corpus, &walk, text, n, arena);
+    store_corpus(corpus, &walk, text, n, arena);
     return KG_OK;
 }
 

@@ -5,118 +5,77 @@
 #include "kgpt/mem.h"
 
 #define KG_INIT_DEVIATION 0.08
-#define KG_MAX_ARRAYS 40
 
-/* What a training takes from an arena: every array once, for sizing and for carving. */
-struct plan {
-    struct {
-        void **where;
-        uint64_t bytes;
-    } arrays[KG_MAX_ARRAYS];
-    uint32_t n;
-};
-
-static uint64_t times(uint64_t a, uint64_t b)
+static double *take_doubles(struct kg_arena *arena, uint64_t n)
 {
-    uint64_t product;
-    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+    return kg_arena_array(arena, n, sizeof(double));
 }
 
-static void plan_bytes(struct plan *plan, void *where, uint64_t count, uint64_t each)
+static void carve_norm(struct kg_exact_norm *norm, uint64_t n, struct kg_arena *arena)
 {
-    plan->arrays[plan->n].where = where;
-    plan->arrays[plan->n++].bytes = times(count, each);
+    norm->base = take_doubles(arena, n);
+    norm->scale = take_doubles(arena, n);
 }
 
-static void plan_doubles(struct plan *plan, double **where, uint64_t count)
+/* All arrays of `n` numbers, in turn. */
+static void carve_vectors(double **const *vectors, uint32_t n_vectors, uint64_t n, struct kg_arena *arena)
 {
-    plan_bytes(plan, where, count, sizeof(double));
-}
-
-static void plan_norm(struct plan *plan, struct kg_exact_norm *norm, uint64_t count)
-{
-    plan_doubles(plan, &norm->base, count);
-    plan_doubles(plan, &norm->scale, count);
-}
-
-static void plan_layers(struct plan *plan, struct kg_exact_layer *layers, const struct kg_shape *shape)
-{
-    const uint64_t positions = times(shape->n_layer, shape->n_ctx), wide = times(positions, shape->n_embd);
-    const uint64_t rows = times(positions, shape->n_head);
-    double **const arrays[] = {&layers->middle, &layers->normed1, &layers->normed2, &layers->q,
-                               &layers->k,      &layers->v,       &layers->heads};
-    for (uint32_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
-        plan_doubles(plan, arrays[i], wide);
+    for (uint32_t i = 0; i < n_vectors; i++) {
+        *vectors[i] = take_doubles(arena, n);
     }
-    plan_norm(plan, &layers->norm1, positions);
-    plan_norm(plan, &layers->norm2, positions);
-    plan_doubles(plan, &layers->powers, times(rows, shape->n_ctx));
-    plan_doubles(plan, &layers->weights, times(rows, shape->n_ctx));
-    plan_doubles(plan, &layers->totals, rows);
-    plan_doubles(plan, &layers->hidden, times(positions, shape->n_ff));
 }
 
-static void plan_positions(struct plan *plan, struct kg_exact *trainer, const struct kg_shape *shape)
+static void carve_exact_layers(struct kg_exact_layer *layers, const struct kg_shape *shape, struct kg_arena *arena)
 {
-    const uint64_t wide = times(shape->n_ctx, shape->n_embd);
-    double **const arrays[] = {&trainer->embedded, &trainer->d_x, &trainer->d_normed, &trainer->d_q,
-                               &trainer->d_k,      &trainer->d_v, &trainer->d_heads};
-    for (uint32_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
-        plan_doubles(plan, arrays[i], wide);
-    }
-    plan_norm(plan, &trainer->norm0, shape->n_ctx);
-    plan_doubles(plan, &trainer->stream, times(shape->n_layer + 1ull, wide));
-    plan_doubles(plan, &trainer->logits, times(shape->n_ctx, shape->n_vocab));
-    plan_doubles(plan, &trainer->d_logits, times(shape->n_ctx, shape->n_vocab));
-    plan_doubles(plan, &trainer->totals, shape->n_ctx);
-    plan_doubles(plan, &trainer->scores, shape->n_ctx);
-    plan_doubles(plan, &trainer->d_hidden, times(shape->n_ctx, shape->n_ff));
-    plan_doubles(plan, &trainer->cumulative, shape->n_vocab);
-    plan_bytes(plan, &trainer->tokens, shape->n_ctx + 1ull, sizeof(uint32_t));
+    const uint64_t positions = (uint64_t)shape->n_layer * shape->n_ctx;
+    const uint64_t rows = kg_arena_times(positions, shape->n_head), scores = kg_arena_times(rows, shape->n_ctx);
+    double **const wide[] = {&layers->middle, &layers->normed1, &layers->normed2, &layers->q,
+                             &layers->k,      &layers->v,       &layers->heads};
+    carve_vectors(wide, sizeof wide / sizeof wide[0], kg_arena_times(positions, shape->n_embd), arena);
+    carve_norm(&layers->norm1, positions, arena);
+    carve_norm(&layers->norm2, positions, arena);
+    layers->powers = take_doubles(arena, scores);
+    layers->weights = take_doubles(arena, scores);
+    layers->totals = take_doubles(arena, rows);
+    layers->hidden = take_doubles(arena, kg_arena_times(positions, shape->n_ff));
 }
 
-static struct plan plan_of(struct kg_exact *trainer, const struct kg_shape *shape, const struct kg_corpus *corpus)
+static void carve_positions(struct kg_exact *trainer, const struct kg_shape *shape, struct kg_arena *arena)
 {
-    const uint64_t n_parameters = kg_layout_of(shape).n_parameters;
-    double **const arrays[] = {&trainer->parameters, &trainer->gradients, &trainer->m, &trainer->v,
-                               &trainer->transposed};
-    struct plan plan = {.n = 0};
-    plan_bytes(&plan, &trainer->order, corpus->n_documents, sizeof(uint32_t));
-    for (uint32_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
-        plan_doubles(&plan, arrays[i], n_parameters);
-    }
-    plan_positions(&plan, trainer, shape);
-    plan_layers(&plan, &trainer->layers, shape);
-    return plan;
+    const uint64_t n_ctx = shape->n_ctx, wide = n_ctx * shape->n_embd;
+    double **const vectors[] = {&trainer->embedded, &trainer->d_x, &trainer->d_normed, &trainer->d_q,
+                                &trainer->d_k,      &trainer->d_v, &trainer->d_heads};
+    carve_vectors(vectors, sizeof vectors / sizeof vectors[0], wide, arena);
+    carve_norm(&trainer->norm0, n_ctx, arena);
+    trainer->stream = take_doubles(arena, kg_arena_times(shape->n_layer + 1ull, wide));
+    trainer->logits = take_doubles(arena, n_ctx * shape->n_vocab);
+    trainer->d_logits = take_doubles(arena, n_ctx * shape->n_vocab);
+    trainer->totals = take_doubles(arena, n_ctx);
+    trainer->scores = take_doubles(arena, n_ctx);
+    trainer->d_hidden = take_doubles(arena, n_ctx * shape->n_ff);
+    trainer->cumulative = take_doubles(arena, shape->n_vocab);
+    trainer->tokens = kg_arena_array(arena, n_ctx + 1, sizeof *trainer->tokens);
 }
 
-uint64_t kg_exact_size(const struct kg_exact_settings *settings, const struct kg_corpus *corpus)
+struct kg_exact *kg_exact_carve(const struct kg_exact_settings *settings, const struct kg_corpus *corpus,
+                                struct kg_arena *arena)
 {
-    struct kg_exact nobody;
-    struct plan plan = plan_of(&nobody, &settings->shape, corpus);
-    uint64_t size = kg_arena_cost(sizeof nobody);
-    for (uint32_t i = 0; i < plan.n; i++) {
-        uint64_t cost = kg_arena_cost(plan.arrays[i].bytes);
-        if (__builtin_add_overflow(size, cost, &size)) {
-            return UINT64_MAX;
-        }
-    }
-    return size;
-}
-
-static struct kg_exact *carve(const struct kg_exact_settings *settings, const struct kg_corpus *corpus,
-                              struct kg_arena *arena)
-{
+    struct kg_exact made = {
+        .settings = *settings,
+        .shape = settings->shape,
+        .layout = kg_layout_of(&settings->shape),
+        .corpus = corpus,
+        .functions = &kg_exact_functions_c,
+    };
     struct kg_exact *trainer = kg_arena_take(arena, sizeof *trainer);
-    struct plan plan = plan_of(trainer, &settings->shape, corpus);
-    for (uint32_t i = 0; i < plan.n; i++) {
-        *plan.arrays[i].where = kg_arena_take(arena, plan.arrays[i].bytes);
+    double **const parameters[] = {&made.parameters, &made.gradients, &made.m, &made.v, &made.transposed};
+    made.order = kg_arena_array(arena, corpus->n_documents, sizeof *made.order);
+    carve_vectors(parameters, sizeof parameters / sizeof parameters[0], made.layout.n_parameters, arena);
+    carve_positions(&made, &settings->shape, arena);
+    carve_exact_layers(&made.layers, &settings->shape, arena);
+    if (!arena->counts) {
+        *trainer = made;
     }
-    trainer->functions = &kg_exact_functions_c;
-    trainer->settings = *settings;
-    trainer->shape = settings->shape;
-    trainer->layout = kg_layout_of(&settings->shape);
-    trainer->corpus = corpus;
     return trainer;
 }
 
@@ -137,7 +96,7 @@ enum kg_status kg_exact_check(const struct kg_exact_settings *settings, const st
 }
 
 /* microgpt's order: shuffle, then wte, wpe, lm_head and the layers, row by row. */
-static void draw(struct kg_exact *trainer)
+void kg_exact_draw(struct kg_exact *trainer)
 {
     kg_mt19937_seed(&trainer->random, trainer->settings.seed);
     for (uint32_t i = 0; i < trainer->corpus->n_documents; i++) {
@@ -148,26 +107,6 @@ static void draw(struct kg_exact *trainer)
         trainer->parameters[i] = kg_mt19937_gauss(&trainer->random, 0, KG_INIT_DEVIATION);
     }
     kg_exact_refresh(trainer);
-}
-
-enum kg_status kg_exact_init(struct kg_exact **trainer, const struct kg_exact_settings *settings,
-                             const struct kg_corpus *corpus, struct kg_arena *arena, struct kg_error *error)
-{
-    enum kg_status status = kg_exact_check(settings, corpus, error);
-    if (status != KG_OK) {
-        return status;
-    }
-    uint64_t needed = kg_exact_size(settings, corpus);
-    if (needed > arena->size - arena->used) {
-        kg_error_set(error, KG_E_MEMORY,
-                     "exact training of a model of this shape needs %lu bytes of memory, %lu are free",
-                     (unsigned long)needed, (unsigned long)(arena->size - arena->used));
-        kg_error_hint(error, "give the machine more memory, or choose a smaller model");
-        return KG_E_MEMORY;
-    }
-    *trainer = carve(settings, corpus, arena);
-    draw(*trainer);
-    return KG_OK;
 }
 
 void kg_exact_use(struct kg_exact *trainer, uint32_t features, enum kg_isa highest)

@@ -25,10 +25,31 @@ _Static_assert(sizeof(struct kg_shape) == 24 && sizeof(struct kg_adam) == 48 &&
 
 #define KG_AFTER_CRC offsetof(struct state, corpus_crc32)
 
+/* What follows the header. */
+#define N_PARTS 4
+struct state_part {
+    void *data;
+    uint64_t size;
+};
+
+static void list_state_parts(const struct kg_exact *trainer, struct state_part parts[N_PARTS])
+{
+    const uint64_t vector = trainer->layout.n_parameters * sizeof(double);
+    parts[0] = (struct state_part){trainer->order, sizeof(uint32_t) * (uint64_t)trainer->corpus->n_documents};
+    parts[1] = (struct state_part){trainer->parameters, vector};
+    parts[2] = (struct state_part){trainer->m, vector};
+    parts[3] = (struct state_part){trainer->v, vector};
+}
+
 uint64_t kg_exact_state_size(const struct kg_exact *trainer)
 {
-    return sizeof(struct state) + sizeof(uint32_t) * (uint64_t)trainer->corpus->n_documents +
-           3 * sizeof(double) * trainer->layout.n_parameters;
+    struct state_part parts[N_PARTS];
+    uint64_t size = sizeof(struct state);
+    list_state_parts(trainer, parts);
+    for (uint32_t i = 0; i < N_PARTS; i++) {
+        size += parts[i].size;
+    }
+    return size;
 }
 
 static uint32_t corpus_crc32(const struct kg_corpus *corpus)
@@ -54,20 +75,9 @@ static struct kg_exact_settings without_padding(const struct kg_exact_settings *
     return plain;
 }
 
-static uint8_t *put(uint8_t *to, const void *from, uint64_t n)
-{
-    return (uint8_t *)memcpy(to, from, n) + n;
-}
-
-static const uint8_t *get(void *to, const uint8_t *from, uint64_t n)
-{
-    memcpy(to, from, n);
-    return from + n;
-}
-
 void kg_exact_save(const struct kg_exact *trainer, void *state)
 {
-    const uint64_t vector = trainer->layout.n_parameters * sizeof(double);
+    struct state_part parts[N_PARTS];
     struct state head;
     memset(&head, 0, sizeof head);
     head.magic = KG_EXACT_STATE_MAGIC;
@@ -79,63 +89,65 @@ void kg_exact_save(const struct kg_exact *trainer, void *state)
     head.settings = without_padding(&trainer->settings);
     head.step = trainer->step;
     head.random = trainer->random;
-    uint8_t *at = put(state, &head, sizeof head);
-    at = put(at, trainer->order, sizeof(uint32_t) * (uint64_t)head.n_documents);
-    at = put(at, trainer->parameters, vector);
-    at = put(at, trainer->m, vector);
-    put(at, trainer->v, vector);
+    memcpy(state, &head, sizeof head);
+    uint8_t *at = (uint8_t *)state + sizeof head;
+    list_state_parts(trainer, parts);
+    for (uint32_t i = 0; i < N_PARTS; at += parts[i++].size) {
+        memcpy(at, parts[i].data, parts[i].size);
+    }
     head.crc32 = kg_crc32((uint8_t *)state + KG_AFTER_CRC, head.size - KG_AFTER_CRC);
-    put(state, &head, sizeof head);
+    memcpy(state, &head, sizeof head);
 }
 
-static enum kg_status refuse(struct kg_error *error, const char *what, const char *hint)
+static enum kg_status refuse_state(struct kg_error *error, const char *what, const char *hint)
 {
     kg_error_set(error, KG_E_INPUT, "the training cannot go on from this state: %s", what);
     kg_error_hint(error, "%s", hint);
     return KG_E_INPUT;
 }
 
-static enum kg_status check_whole(const struct state *head, const uint8_t *bytes, uint64_t size, struct kg_error *error)
+static enum kg_status check_state_whole(const struct state *head, const uint8_t *bytes, uint64_t size,
+                                        struct kg_error *error)
 {
     static const char hint[] = "use the state as it was saved";
     if (size < sizeof *head || head->magic != KG_EXACT_STATE_MAGIC) {
-        return refuse(error, "it is not the state of an exact training", hint);
+        return refuse_state(error, "it is not the state of an exact training", hint);
     }
     if (head->version != KG_STATE_VERSION) {
-        return refuse(error, "it was saved by another version", "use the version that saved it");
+        return refuse_state(error, "it was saved by another version", "use the version that saved it");
     }
     if (head->size != size || head->crc32 != kg_crc32(bytes + KG_AFTER_CRC, size - KG_AFTER_CRC)) {
-        return refuse(error, "it is damaged or cut short", hint);
+        return refuse_state(error, "it is damaged or cut short", hint);
     }
     return KG_OK;
 }
 
-static enum kg_status check_fits(const struct kg_exact *trainer, const struct state *head, struct kg_error *error)
+static enum kg_status check_state_fits(const struct kg_exact *trainer, const struct state *head, struct kg_error *error)
 {
     struct kg_exact_settings ours = without_padding(&trainer->settings), theirs = head->settings;
     if (memcmp(&ours.shape, &theirs.shape, sizeof ours.shape) != 0) {
-        return refuse(error, "it has another shape", "use the sizes that it was begun with");
+        return refuse_state(error, "it has another shape", "use the sizes that it was begun with");
     }
     if (memcmp(&ours, &theirs, sizeof ours) != 0) {
-        return refuse(error, "it has another seed, number of steps, or other numbers of Adam",
-                      "use the settings that it was begun with");
+        return refuse_state(error, "it has another seed, number of steps, or other numbers of Adam",
+                            "use the settings that it was begun with");
     }
     if (head->corpus_crc32 != corpus_crc32(trainer->corpus) || head->n_documents != trainer->corpus->n_documents ||
         head->n_tokens != trainer->corpus->n_tokens || head->size != kg_exact_state_size(trainer)) {
-        return refuse(error, "it was trained on another corpus", "use the corpus that it was begun with");
+        return refuse_state(error, "it was trained on another corpus", "use the corpus that it was begun with");
     }
     return KG_OK;
 }
 
 enum kg_status kg_exact_load(struct kg_exact *trainer, const void *state, uint64_t size, struct kg_error *error)
 {
-    const uint64_t vector = trainer->layout.n_parameters * sizeof(double);
+    struct state_part parts[N_PARTS];
     struct state head;
     memset(&head, 0, sizeof head);
     memcpy(&head, state, size < sizeof head ? size : sizeof head);
-    enum kg_status status = check_whole(&head, state, size, error);
+    enum kg_status status = check_state_whole(&head, state, size, error);
     if (status == KG_OK) {
-        status = check_fits(trainer, &head, error);
+        status = check_state_fits(trainer, &head, error);
     }
     if (status != KG_OK) {
         return status;
@@ -143,10 +155,10 @@ enum kg_status kg_exact_load(struct kg_exact *trainer, const void *state, uint64
     trainer->step = head.step;
     trainer->random = head.random;
     const uint8_t *at = (const uint8_t *)state + sizeof head;
-    at = get(trainer->order, at, sizeof(uint32_t) * (uint64_t)head.n_documents);
-    at = get(trainer->parameters, at, vector);
-    at = get(trainer->m, at, vector);
-    get(trainer->v, at, vector);
+    list_state_parts(trainer, parts);
+    for (uint32_t i = 0; i < N_PARTS; at += parts[i++].size) {
+        memcpy(parts[i].data, at, parts[i].size);
+    }
     kg_exact_refresh(trainer);
     return KG_OK;
 }

@@ -29,14 +29,25 @@ struct training {
     struct kg_error error;
 };
 
-static enum kg_status begin(struct kg_test *t, struct training *training)
+static enum kg_status begin_at(struct kg_test *t, struct training *training, double lr)
 {
     enum kg_status status =
         kg_corpus_read(&training->corpus, corpus_text, sizeof corpus_text - 1, 0, t->arena, &training->error);
     struct kg_exact_settings settings = small(training->corpus.n_vocab);
-    return status != KG_OK
-               ? status
-               : kg_exact_init(&training->trainer, &settings, &training->corpus, t->arena, &training->error);
+    settings.adam.lr = lr;
+    if (status == KG_OK) {
+        status = kg_exact_check(&settings, &training->corpus, &training->error);
+    }
+    if (status == KG_OK) {
+        training->trainer = kg_exact_carve(&settings, &training->corpus, t->arena);
+        kg_exact_draw(training->trainer);
+    }
+    return status;
+}
+
+static enum kg_status begin(struct kg_test *t, struct training *training)
+{
+    return begin_at(t, training, kg_adam_defaults().lr);
 }
 
 KG_TEST(exact, losses_and_samples_are_those_of_microgpt)
@@ -107,31 +118,26 @@ KG_TEST(exact, refuses_a_damaged_state)
     KG_CHECK_EQ(t, kg_exact_load(training.trainer, state, 3, &training.error), KG_E_INPUT);
 }
 
-KG_TEST(exact, takes_the_memory_it_says)
+KG_TEST(exact, takes_what_it_counts)
 {
     struct training training;
     KG_CHECK_EQ(t, kg_corpus_read(&training.corpus, "ab", 2, 0, t->arena, &training.error), KG_OK);
     struct kg_exact_settings settings = small(3);
-    struct kg_arena room = *t->arena;
-    room.size = room.used + kg_exact_size(&settings, &training.corpus);
-    KG_CHECK_EQ(t, kg_exact_init(&training.trainer, &settings, &training.corpus, &room, &training.error), KG_OK);
-    KG_CHECK_EQ(t, room.used, room.size);
-    room.used = t->arena->used;
-    room.size--;
-    KG_CHECK_EQ(t, kg_exact_init(&training.trainer, &settings, &training.corpus, &room, &training.error), KG_E_MEMORY);
+    struct kg_arena counted = kg_arena_counting();
+    kg_exact_carve(&settings, &training.corpus, &counted);
+    size_t used = t->arena->used;
+    KG_CHECK(t, kg_exact_carve(&settings, &training.corpus, t->arena));
+    KG_CHECK_EQ(t, t->arena->used - used, counted.used);
     settings.shape.n_ctx = settings.shape.n_head = settings.shape.n_embd = 1u << 24;
     settings.shape.n_ff = 1;
-    KG_CHECK_EQ(t, kg_exact_size(&settings, &training.corpus), UINT64_MAX);
+    kg_exact_carve(&settings, &training.corpus, &counted);
+    KG_CHECK_EQ(t, counted.used, SIZE_MAX);
 }
 
 KG_TEST(exact, a_loss_that_is_no_number_changes_nothing)
 {
     struct training training;
-    KG_CHECK_EQ(t, kg_corpus_read(&training.corpus, corpus_text, sizeof corpus_text - 1, 0, t->arena, &training.error),
-                KG_OK);
-    struct kg_exact_settings settings = small(training.corpus.n_vocab);
-    settings.adam.lr = 1e5;
-    KG_CHECK_EQ(t, kg_exact_init(&training.trainer, &settings, &training.corpus, t->arena, &training.error), KG_OK);
+    KG_CHECK_EQ(t, begin_at(t, &training, 1e5), KG_OK);
     double loss = 0;
     while (loss - loss == 0 && kg_exact_steps_done(training.trainer) < 20) {
         loss = kg_exact_step(training.trainer);

@@ -11,7 +11,8 @@ static uint32_t count_chunks(const struct kg_fast_settings *s)
     return s->chunks ? s->chunks : (s->batch + KG_FAST_CHUNK - 1) / KG_FAST_CHUNK;
 }
 
-enum kg_status kg_fast_check(const struct kg_fast_settings *settings, struct kg_error *error)
+enum kg_status kg_fast_check(const struct kg_fast_settings *settings, const struct kg_corpus *corpus,
+                             struct kg_error *error)
 {
     enum kg_status status = kg_shape_check(&settings->shape, error);
     if (status == KG_OK) {
@@ -33,6 +34,12 @@ enum kg_status kg_fast_check(const struct kg_fast_settings *settings, struct kg_
         kg_error_hint(error, "choose a smaller batch or block_size");
         return KG_E_INPUT;
     }
+    if (corpus->n_documents == 0 || corpus->n_vocab > settings->shape.n_vocab) {
+        kg_error_set(error, KG_E_INPUT, "the corpus has %u documents and %u tokens, the model %u tokens",
+                     corpus->n_documents, corpus->n_vocab, settings->shape.n_vocab);
+        kg_error_hint(error, "train on documents of the model's own characters");
+        return KG_E_INPUT;
+    }
     return KG_OK;
 }
 
@@ -49,10 +56,11 @@ static const struct kg_fast_functions *functions_for(uint32_t features, enum kg_
     return &kg_fast_functions_c;
 }
 
-static struct kg_fast prepare(const struct kg_fast_settings *settings, const struct kg_corpus *corpus)
+struct kg_fast *kg_fast_carve(const struct kg_fast_settings *settings, const struct kg_corpus *corpus,
+                              struct kg_arena *arena)
 {
     uint32_t n_chunks = count_chunks(settings);
-    return (struct kg_fast){
+    struct kg_fast made = {
         .settings = *settings,
         .dims = kg_fast_dims_of(&settings->shape),
         .functions = functions_for(settings->features, settings->highest),
@@ -61,45 +69,12 @@ static struct kg_fast prepare(const struct kg_fast_settings *settings, const str
         .n_chunks = n_chunks,
         .n_memories = settings->workers > n_chunks ? settings->workers : n_chunks,
     };
-}
-
-uint64_t kg_fast_size(const struct kg_fast_settings *settings, const struct kg_corpus *corpus)
-{
-    struct kg_error error;
-    if (kg_fast_check(settings, &error) != KG_OK) {
-        return UINT64_MAX;
+    struct kg_fast *trainer = kg_arena_take(arena, sizeof *trainer);
+    kg_fast_carve_parts(&made, arena);
+    if (!arena->counts) {
+        *trainer = made;
     }
-    struct kg_fast trainer = prepare(settings, corpus);
-    uint64_t parts = kg_fast_carve(&trainer, NULL), whole;
-    return __builtin_add_overflow(parts, kg_arena_cost(sizeof trainer), &whole) ? UINT64_MAX : whole;
-}
-
-enum kg_status kg_fast_init(struct kg_fast **trainer, const struct kg_fast_settings *settings,
-                            const struct kg_corpus *corpus, struct kg_arena *arena, struct kg_error *error)
-{
-    enum kg_status status = kg_fast_check(settings, error);
-    if (status != KG_OK) {
-        return status;
-    }
-    if (corpus->n_documents == 0 || corpus->n_vocab > settings->shape.n_vocab) {
-        kg_error_set(error, KG_E_INPUT, "the corpus has %u documents and %u tokens, the model %u tokens",
-                     corpus->n_documents, corpus->n_vocab, settings->shape.n_vocab);
-        kg_error_hint(error, "train on documents of the model's own characters");
-        return KG_E_INPUT;
-    }
-    uint64_t size = kg_fast_size(settings, corpus);
-    if (size > arena->size - arena->used) {
-        kg_error_set(error, KG_E_MEMORY, "training needs %lu KB, and %lu KB are free", (unsigned long)(size / 1024),
-                     (unsigned long)((arena->size - arena->used) / 1024));
-        kg_error_hint(error, "choose a smaller batch, block_size or n_embd, or give more memory");
-        return KG_E_MEMORY;
-    }
-    struct kg_fast *made = kg_arena_take(arena, sizeof *made);
-    *made = prepare(settings, corpus);
-    kg_fast_carve(made, arena);
-    kg_fast_draw(made);
-    *trainer = made;
-    return KG_OK;
+    return trainer;
 }
 
 void kg_fast_begin(struct kg_fast *trainer)

@@ -133,10 +133,7 @@ void kg_fast_rows_add(struct kg_fast_rows *rows, const struct kg_corpus *corpus,
                       float weight);
 void kg_fast_rows_end(struct kg_fast_rows *rows);
 
-/* fast_memory.c: `arena` NULL counts only */
-uint64_t kg_fast_carve(struct kg_fast *trainer, struct kg_arena *arena);
-
-/* fast_state.c */
-void kg_fast_draw(struct kg_fast *trainer);
+/* fast_memory.c: the arrays; needs settings, dims, corpus, n_chunks and n_memories */
+void kg_fast_carve_parts(struct kg_fast *trainer, struct kg_arena *arena);
 
 #endif

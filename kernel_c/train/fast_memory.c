@@ -35,110 +35,84 @@ struct kg_fast_dims kg_fast_dims_of(const struct kg_shape *shape)
     return d;
 }
 
-/* Hands out memory, or only counts it where there is no arena. */
-struct carver {
-    struct kg_arena *arena;
-    uint64_t bytes; /* UINT64_MAX: too many, or the arena is too small */
-};
-
-static void *take(struct carver *carver, uint64_t n, uint64_t m, uint64_t size)
+static float *take_matrix(struct kg_arena *arena, uint64_t rows, uint64_t columns)
 {
-    uint64_t bytes;
-    if (__builtin_mul_overflow(n, m, &bytes) || __builtin_mul_overflow(bytes, size, &bytes) ||
-        kg_arena_cost(bytes) == SIZE_MAX ||
-        __builtin_add_overflow(carver->bytes, (uint64_t)kg_arena_cost(bytes), &carver->bytes)) {
-        carver->bytes = UINT64_MAX;
-        return NULL;
-    }
-    void *piece = carver->arena ? kg_arena_take(carver->arena, bytes) : NULL;
-    if (carver->arena && !piece) {
-        carver->bytes = UINT64_MAX;
-    }
-    return piece;
+    return kg_arena_array(arena, kg_arena_times(rows, columns), sizeof(float));
 }
 
-static float *take_floats(struct carver *carver, uint64_t n, uint64_t m)
+static uint32_t *take_numbers(struct kg_arena *arena, uint64_t n)
 {
-    return take(carver, n, m, sizeof(float));
+    return kg_arena_array(arena, n, sizeof(uint32_t));
 }
 
-static uint32_t *take_numbers(struct carver *carver, uint64_t n, uint64_t m)
+static void carve_rows(struct kg_fast_rows *rows, uint64_t n, uint64_t stride, struct kg_arena *arena)
 {
-    return take(carver, n, m, sizeof(uint32_t));
+    rows->token = take_numbers(arena, n);
+    rows->pos = take_numbers(arena, n);
+    rows->path = kg_arena_array(arena, n, sizeof *rows->path);
+    rows->paths = take_numbers(arena, n);
+    rows->child = take_numbers(arena, n);
+    rows->sibling = take_numbers(arena, n);
+    rows->weight = take_matrix(arena, stride, 1);
+    rows->target_row = take_numbers(arena, n);
+    rows->target = take_numbers(arena, n);
+    rows->target_weight = take_matrix(arena, n, 1);
 }
 
-static void carve_rows(struct carver *carver, struct kg_fast_rows *rows, uint64_t n, uint64_t stride)
+static void carve_fast_layer(struct kg_fast_layer *layer, const struct kg_fast_dims *d, uint64_t stride,
+                             struct kg_arena *arena)
 {
-    rows->token = take_numbers(carver, n, 1);
-    rows->pos = take_numbers(carver, n, 1);
-    rows->path = take(carver, n, 1, sizeof *rows->path);
-    rows->paths = take_numbers(carver, n, 1);
-    rows->child = take_numbers(carver, n, 1);
-    rows->sibling = take_numbers(carver, n, 1);
-    rows->weight = take_floats(carver, stride, 1);
-    rows->target_row = take_numbers(carver, n, 1);
-    rows->target = take_numbers(carver, n, 1);
-    rows->target_weight = take_floats(carver, n, 1);
-}
-
-static void carve_layer(struct carver *carver, struct kg_fast_layer *layer, const struct kg_fast_dims *d,
-                        uint64_t stride)
-{
-    layer->normed1 = take_floats(carver, stride, d->n_embd);
-    layer->scale1 = take_floats(carver, stride, 1);
-    layer->qkv = take_floats(carver, stride, (uint64_t)3 * d->attention);
-    layer->scores = take_floats(carver, stride, (uint64_t)d->groups * d->score_blocks * KG_FAST_LANES);
-    layer->attended = take_floats(carver, stride, d->attention);
-    layer->normed2 = take_floats(carver, stride, d->n_embd);
-    layer->scale2 = take_floats(carver, stride, 1);
-    layer->hidden = take_floats(carver, stride, d->n_ff);
+    layer->normed1 = take_matrix(arena, stride, d->n_embd);
+    layer->scale1 = take_matrix(arena, stride, 1);
+    layer->qkv = take_matrix(arena, stride, (uint64_t)3 * d->attention);
+    layer->scores = take_matrix(arena, stride, (uint64_t)d->groups * d->score_blocks * KG_FAST_LANES);
+    layer->attended = take_matrix(arena, stride, d->attention);
+    layer->normed2 = take_matrix(arena, stride, d->n_embd);
+    layer->scale2 = take_matrix(arena, stride, 1);
+    layer->hidden = take_matrix(arena, stride, d->n_ff);
 }
 
 /* `rows`: the most a chunk can have. */
-static void carve_chunk(struct carver *carver, struct kg_fast_chunk *c, const struct kg_fast_dims *d, uint64_t rows,
-                        bool has_gradients)
+static void carve_chunk(struct kg_fast_chunk *c, const struct kg_fast_dims *d, uint64_t rows, bool has_gradients,
+                        struct kg_arena *arena)
 {
-    struct kg_fast_layer counted;
     uint64_t stride = (rows + KG_FAST_LANES - 1) / KG_FAST_LANES * KG_FAST_LANES + KG_FAST_LANES;
-    carve_rows(carver, &c->rows, rows, stride);
-    c->layers = take(carver, d->n_layer, 1, sizeof *c->layers);
-    for (uint32_t i = 0; i < d->n_layer && carver->bytes != UINT64_MAX; i++) {
-        carve_layer(carver, carver->arena ? &c->layers[i] : &counted, d, stride);
+    carve_rows(&c->rows, rows, stride, arena);
+    c->layers = kg_arena_array(arena, d->n_layer, sizeof *c->layers);
+    for (uint32_t i = 0; i < d->n_layer && arena->used != SIZE_MAX; i++) {
+        struct kg_fast_layer counted;
+        carve_fast_layer(arena->counts ? &counted : &c->layers[i], d, stride, arena);
     }
-    c->embedded = take_floats(carver, stride, d->n_embd);
-    c->embedded_scale = take_floats(carver, stride, 1);
-    c->x = take_floats(carver, stride, d->n_embd);
-    c->x_next = take_floats(carver, stride, d->n_embd);
-    c->logits = take_floats(carver, stride, d->n_vocab);
-    c->log_sum = take_floats(carver, stride, 1);
-    c->d_x = take_floats(carver, stride, d->n_embd);
-    c->d_normed = take_floats(carver, stride, d->n_embd);
-    c->d_hidden = take_floats(carver, stride, d->n_ff);
-    c->qkv_columns = take_floats(carver, stride, (uint64_t)3 * d->attention);
-    c->d_qkv = take_floats(carver, stride, (uint64_t)3 * d->attention);
-    c->d_attended = take_floats(carver, stride, d->attention);
-    c->d_scores = take_floats(carver, (uint64_t)d->score_blocks * KG_FAST_LANES, 1);
-    c->rows_embd = take_floats(carver, stride, d->width);
-    c->gradients = has_gradients ? take_floats(carver, d->n_floats, 1) : NULL;
+    c->embedded = take_matrix(arena, stride, d->n_embd);
+    c->embedded_scale = take_matrix(arena, stride, 1);
+    c->x = take_matrix(arena, stride, d->n_embd);
+    c->x_next = take_matrix(arena, stride, d->n_embd);
+    c->logits = take_matrix(arena, stride, d->n_vocab);
+    c->log_sum = take_matrix(arena, stride, 1);
+    c->d_x = take_matrix(arena, stride, d->n_embd);
+    c->d_normed = take_matrix(arena, stride, d->n_embd);
+    c->d_hidden = take_matrix(arena, stride, d->n_ff);
+    c->qkv_columns = take_matrix(arena, stride, (uint64_t)3 * d->attention);
+    c->d_qkv = take_matrix(arena, stride, (uint64_t)3 * d->attention);
+    c->d_attended = take_matrix(arena, stride, d->attention);
+    c->d_scores = take_matrix(arena, (uint64_t)d->score_blocks * KG_FAST_LANES, 1);
+    c->rows_embd = take_matrix(arena, stride, d->width);
+    c->gradients = has_gradients ? take_matrix(arena, d->n_floats, 1) : NULL;
 }
 
-/* Bytes that the parts of `trainer` take, UINT64_MAX if that fails; it needs settings, dims, corpus, n_chunks
- * and n_memories. */
-uint64_t kg_fast_carve(struct kg_fast *trainer, struct kg_arena *arena)
+void kg_fast_carve_parts(struct kg_fast *trainer, struct kg_arena *arena)
 {
-    struct carver carver = {.arena = arena};
-    struct kg_fast_chunk counted;
     const struct kg_fast_settings *s = &trainer->settings;
     uint64_t documents = (s->batch + trainer->n_chunks - 1) / trainer->n_chunks;
-    trainer->order = take_numbers(&carver, trainer->corpus->n_documents, 1);
-    trainer->batch = take_numbers(&carver, s->batch, 1);
-    trainer->weights = take_floats(&carver, trainer->dims.n_floats, 1);
-    trainer->mean = take_floats(&carver, trainer->dims.n_floats, 1);
-    trainer->square = take_floats(&carver, trainer->dims.n_floats, 1);
-    trainer->chunks = take(&carver, trainer->n_memories, 1, sizeof *trainer->chunks);
-    for (uint32_t i = 0; i < trainer->n_memories && carver.bytes != UINT64_MAX; i++) {
-        carve_chunk(&carver, arena ? &trainer->chunks[i] : &counted, &trainer->dims, documents * s->shape.n_ctx,
-                    i < trainer->n_chunks);
+    trainer->order = take_numbers(arena, trainer->corpus->n_documents);
+    trainer->batch = take_numbers(arena, s->batch);
+    trainer->weights = take_matrix(arena, trainer->dims.n_floats, 1);
+    trainer->mean = take_matrix(arena, trainer->dims.n_floats, 1);
+    trainer->square = take_matrix(arena, trainer->dims.n_floats, 1);
+    trainer->chunks = kg_arena_array(arena, trainer->n_memories, sizeof *trainer->chunks);
+    for (uint32_t i = 0; i < trainer->n_memories && arena->used != SIZE_MAX; i++) {
+        struct kg_fast_chunk counted;
+        carve_chunk(arena->counts ? &counted : &trainer->chunks[i], &trainer->dims, documents * s->shape.n_ctx,
+                    i < trainer->n_chunks, arena);
     }
-    return carver.bytes;
 }

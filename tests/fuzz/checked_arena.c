@@ -33,12 +33,6 @@ void kg_arena_init(struct kg_arena *arena, void *base, size_t size)
     *arena = (struct kg_arena){.base = base, .size = size};
 }
 
-size_t kg_arena_cost(size_t bytes)
-{
-    return bytes > SIZE_MAX - (KG_ARENA_ALIGN - 1) ? SIZE_MAX
-                                                   : (bytes + KG_ARENA_ALIGN - 1) & ~(size_t)(KG_ARENA_ALIGN - 1);
-}
-
 static bool in_region(const uint8_t *memory)
 {
     return memory >= region && memory < region + REGION;
@@ -80,17 +74,19 @@ static void give_back(const struct piece *piece)
 
 void *kg_arena_take(struct kg_arena *arena, size_t bytes)
 {
-    size_t cost = kg_arena_cost(bytes);
-    if (cost > arena->size - arena->used) {
+    size_t at = arena->used;
+    if (!kg_arena_reserve(arena, bytes)) {
         return NULL;
+    }
+    if (arena->counts) {
+        return KG_ARENA_COUNTED;
     }
     promise(n_pieces < MOST_PIECES);
     if (n_pieces == 0 && next - kept > REST) {
         next = kept;
     }
     uint8_t *memory = memset(find_memory(bytes), 0, bytes);
-    pieces[n_pieces++] = (struct piece){.arena = arena, .at = arena->used, .memory = memory, .bytes = bytes};
-    arena->used += cost;
+    pieces[n_pieces++] = (struct piece){.arena = arena, .at = at, .memory = memory, .bytes = bytes};
     return memory;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/shell/lineedit_parts.h"
+#include "checked_arena.h"
 #include "promise.h"
 
 #define PROMPT "kgpt> "
@@ -107,10 +108,10 @@ UNWATCHED static void check_screen(const struct kg_lineedit *edit)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct kg_lineedit edit;
-    static char memory[8 * KG_LINE_MAX];
-    promise(kg_lineedit_size(KG_LINE_MAX) <= sizeof memory);
+    struct kg_arena arena;
+    kg_arena_init(&arena, NULL, 8 * KG_LINE_MAX);
     screen.n = screen.column = 0;
-    kg_lineedit_init(&edit, terminal, memory, KG_LINE_MAX);
+    kg_lineedit_carve(&edit, terminal, KG_LINE_MAX, &arena);
     edit.rows = size && data[0] & 1;
     edit.tabs = size && data[0] & 2;
     kg_lineedit_begin(&edit, PROMPT);
@@ -129,5 +130,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_screen(&edit);
         promise(edit.history_n <= edit.history_room && edit.history_at <= edit.history_n);
     }
+    checked_arena_free();
     return 0;
 }

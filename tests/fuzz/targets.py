@@ -31,8 +31,9 @@ WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 INCLUDES = [f"-I{folder}" for folder in ("kernel_c/include", "kernel_c", "tests/fuzz")]
 
 _CORE = [f"kernel_c/core/{name}.c" for name in ("crc32", "error", "format", "parse", "str", "utf8")]
+_ARENA = ["tests/fuzz/checked_arena.c", "kernel_c/core/arena_count.c"]
 _GGUF = [
-    "tests/fuzz/checked_arena.c",
+    *_ARENA,
     *(f"kernel_c/formats/{name}.c" for name in ("cursor", "gguf", "gguf_index", "gguf_read", "gguf_tensors")),
     "kernel_c/formats/gguf_values.c",
     "kernel_c/ops/quant/types.c",
@@ -191,7 +192,7 @@ TARGETS = {
                     "kernel_c/math/math.c",
                     "kernel_c/math/random.c",
                 ),
-                *("kernel_c/math/dmath.c", "kernel_c/math/dmath_trig.c", "tests/fuzz/checked_arena.c"),
+                *("kernel_c/math/dmath.c", "kernel_c/math/dmath_trig.c", *_ARENA),
                 *_CORE,
             ),
             600,
@@ -199,7 +200,11 @@ TARGETS = {
         ),
         Target(
             "lineedit",
-            (*(f"kernel_c/app/shell/{name}.c" for name in ("lineedit", "lineedit_draw", "lineedit_history")), *_CORE),
+            (
+                *(f"kernel_c/app/shell/{name}.c" for name in ("lineedit", "lineedit_draw", "lineedit_history")),
+                *_ARENA,
+                *_CORE,
+            ),
             256,
             macros=("KG_LINE_MAX=40", "KG_LINE_COLUMNS=24"),  # so that short inputs fill them
             words=_TYPED,

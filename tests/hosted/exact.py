@@ -13,7 +13,7 @@ from benchmarks.c_error import Error
 
 SOURCES = [
     "tests/hosted/exact_driver.c",
-    *(f"kernel_c/core/{name}.c" for name in ("arena", "cpu", "crc32", "error", "format", "str", "utf8")),
+    *(f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "cpu", "crc32", "error", "format", "str", "utf8")),
     *(f"kernel_c/math/{name}.c" for name in ("dmath", "dmath_trig", "mt19937")),
     *(f"kernel_c/train/{name}.c" for name in ("corpus", "exact", "shape")),
     *(f"kernel_c/train/exact_{name}.c" for name in ("adam", "attention", "avx2", "backward", "c", "forward")),
@@ -39,7 +39,7 @@ class _Driver(ctypes.Structure):
         ("trainer", ctypes.c_void_p),
         ("error", Error),
         ("taken", ctypes.c_uint64),
-        ("planned", ctypes.c_uint64),
+        ("counted", ctypes.c_uint64),
     ]
 
 
@@ -81,7 +81,7 @@ class Exact:
             library.driver_open(self._driver_at, ctypes.byref(options), text, ctypes.c_size_t(len(text)), *where)
         )
         self.has_isa = bool(library.driver_use(self._driver_at, ISAS.index(isa)))
-        self.bytes_taken, self.bytes_planned = self._driver.taken, self._driver.planned
+        self.bytes_taken, self.bytes_counted = self._driver.taken, self._driver.counted
         d, n_vocab = settings.n_embd, self._driver.corpus.n_vocab
         per_layer = 4 * d * d + 2 * d * wide
         self.n_parameters = (2 * n_vocab + settings.block_size) * d + settings.n_layer * per_layer

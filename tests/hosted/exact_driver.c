@@ -8,7 +8,7 @@ struct driver {
     struct kg_corpus corpus;
     struct kg_exact *trainer;
     struct kg_error error;
-    uint64_t taken, planned; /* bytes of the trainer in the arena */
+    uint64_t taken, counted; /* bytes of the trainer in the arena */
 };
 
 struct options {
@@ -32,11 +32,21 @@ enum kg_status driver_open(struct driver *driver, const struct options *options,
         .adam = {options->lr, options->beta1, options->beta2, options->eps, options->weight_decay, options->steps},
         .seed = options->seed,
     };
+    struct kg_arena counted = kg_arena_counting();
     size_t before = arena.used;
-    driver->planned = kg_exact_size(&settings, &driver->corpus);
-    status = kg_exact_init(&driver->trainer, &settings, &driver->corpus, &arena, &driver->error);
+    status = kg_exact_check(&settings, &driver->corpus, &driver->error);
+    if (status != KG_OK) {
+        return status;
+    }
+    kg_exact_carve(&settings, &driver->corpus, &counted);
+    driver->counted = counted.used;
+    if (counted.used > kg_arena_left(&arena)) {
+        return kg_error_set(&driver->error, KG_E_MEMORY, "the test's memory is too small");
+    }
+    driver->trainer = kg_exact_carve(&settings, &driver->corpus, &arena);
     driver->taken = arena.used - before;
-    return status;
+    kg_exact_draw(driver->trainer);
+    return KG_OK;
 }
 
 /* False where this machine has no such instructions. */

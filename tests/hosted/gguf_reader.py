@@ -17,7 +17,7 @@ FORMATS = [f"kernel_c/formats/{name}.c" for name in ("cursor", "gguf")] + [
 SOURCES = [
     *FORMATS,
     "kernel_c/ops/quant/types.c",
-    *(f"kernel_c/core/{name}.c" for name in ("arena", "error", "format", "str", "utf8")),
+    *(f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "error", "format", "str", "utf8")),
 ]
 STRING, ARRAY = 8, 9
 _CODES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -82,7 +82,11 @@ class _Gguf(ctypes.Structure):
 
 
 class _Arena(ctypes.Structure):
-    _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t), ("used", ctypes.c_size_t)]
+    _fields_ = [
+        ("base", ctypes.c_void_p),
+        *((name, ctypes.c_size_t) for name in ("size", "used", "peak")),
+        ("counts", ctypes.c_bool),
+    ]
 
 
 class Reader:

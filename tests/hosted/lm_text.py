@@ -17,7 +17,7 @@ from kgpt_build.reference.lm_sampler import Candidates, LmSampling
 SOURCES = [
     "tests/hosted/lm_text_driver.c",
     *SELFTEST_DRIVER,
-    *(f"kernel_c/core/{name}.c" for name in ("arena", "crc32", "error", "format", "str", "utf8")),
+    *(f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "crc32", "error", "format", "str", "utf8")),
     *(f"kernel_c/math/{name}.c" for name in ("dmath", "math", "random")),
     "kernel_c/engine/sampler.c",
     *(

@@ -17,7 +17,7 @@ SOURCES = [
     "tests/hosted/screen_driver.c",
     *(f"kernel_c/console/{name}.c" for name in ("font", "pixels", "terminal", "writer")),
     *(f"kernel_c/app/shell/{name}.c" for name in ("lineedit", "lineedit_draw", "lineedit_history")),
-    *("kernel_c/core/format.c", "kernel_c/core/str.c", "kernel_c/core/utf8.c"),
+    *(f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "format", "str", "utf8")),
 ]
 COLOURS = (
     *(0x000000, 0xAA0000, 0x00AA00, 0xAA5500, 0x0000AA, 0xAA00AA, 0x00AAAA, 0xAAAAAA),

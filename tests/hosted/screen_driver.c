@@ -142,7 +142,9 @@ void driver_edit(const char *prompt);
 void driver_edit(const char *prompt)
 {
     static char memory[8 * KG_LINE_MAX];
-    kg_lineedit_init(&edit, driver_write, memory, KG_LINE_MAX);
+    struct kg_arena arena;
+    kg_arena_init(&arena, memory, sizeof memory);
+    kg_lineedit_carve(&edit, driver_write, KG_LINE_MAX, &arena);
     kg_lineedit_begin(&edit, prompt);
 }
 

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "kgpt/arena.h"
+
 #ifndef KG_LINE_MAX
 #define KG_LINE_MAX 512 /* bytes of a text, with its NUL: the least that an image has room for */
 #endif
@@ -47,11 +49,9 @@ struct kg_lineedit {
     bool brackets;     /* it marks what is pasted */
 };
 
-/* What kg_lineedit_init wants for texts of at most room - 1 bytes. */
-size_t kg_lineedit_size(size_t room);
-
-/* `memory`: kg_lineedit_size(room) bytes. */
-void kg_lineedit_init(struct kg_lineedit *edit, void (*write)(const char *text, size_t n), void *memory, size_t room);
+/* An editor of texts of at most room - 1 bytes. The arena counts, or has room for it. */
+void kg_lineedit_carve(struct kg_lineedit *edit, void (*write)(const char *text, size_t n), size_t room,
+                       struct kg_arena *arena);
 
 /* Show the prompt and start an empty text. `prompt` must live as long as the text. */
 void kg_lineedit_begin(struct kg_lineedit *edit, const char *prompt);

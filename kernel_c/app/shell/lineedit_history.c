@@ -4,20 +4,15 @@
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 
-size_t kg_lineedit_size(size_t room)
-{
-    return 4 * room; /* the text, and at least two of the same length in the history besides the draft */
-}
-
-void kg_lineedit_init(struct kg_lineedit *edit, void (*write)(const char *text, size_t n), void *memory, size_t room)
+void kg_lineedit_carve(struct kg_lineedit *edit, void (*write)(const char *text, size_t n), size_t room,
+                       struct kg_arena *arena)
 {
     memset(edit, 0, sizeof *edit);
     edit->write = write;
-    edit->line = memory;
-    edit->line[0] = '\0';
     edit->room = room;
-    edit->history = edit->line + room;
-    edit->history_room = kg_lineedit_size(room) - room;
+    edit->history_room = 3 * room; /* the draft, and at least two other texts of the same length */
+    edit->line = kg_arena_take(arena, room);
+    edit->history = kg_arena_take(arena, edit->history_room);
 }
 
 void kg_lineedit_begin(struct kg_lineedit *edit, const char *prompt)

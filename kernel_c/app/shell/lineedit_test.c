@@ -20,7 +20,7 @@ static struct kg_lineedit *set_up(struct kg_test *t)
 {
     struct kg_lineedit *edit = kg_arena_take(t->arena, sizeof *edit);
     screen_n = 0;
-    kg_lineedit_init(edit, write, kg_arena_take(t->arena, kg_lineedit_size(ROOM)), ROOM);
+    kg_lineedit_carve(edit, write, ROOM, t->arena);
     edit->rows = edit->tabs = true;
     kg_lineedit_begin(edit, "> ");
     return edit;

@@ -52,7 +52,8 @@ static enum kg_next run_loss(struct kgpt *k, char *arguments)
     struct kg_error error;
     double loss;
     uint32_t n;
-    enum kg_status status = *arguments ? kg_training_loss(k, arguments, &loss, &n, &error) : kg_training_losses(&error);
+    enum kg_status status =
+        *arguments ? kg_training_loss(k, arguments, &loss, &n, &error) : kg_training_losses(k, &error);
     if (status != KG_OK) {
         kg_say_refused(k, &error);
     } else if (*arguments) {

@@ -4,18 +4,9 @@
 #include "app/events/events.h"
 #include "app/events/print.h"
 
-uint64_t kg_reader_size(size_t room)
+void kg_reader_carve(struct kgpt *k, size_t room, struct kg_arena *arena)
 {
-    return kg_arena_cost(kg_lineedit_size(room));
-}
-
-bool kg_reader_init(struct kgpt *k, size_t room)
-{
-    void *memory = kg_arena_take(&k->arena, kg_lineedit_size(room));
-    if (memory) {
-        kg_lineedit_init(&k->edit, kg_print_typed, memory, room);
-    }
-    return memory;
+    kg_lineedit_carve(&k->edit, kg_print_typed, room, arena);
 }
 
 /* Does a person type? A program may hand on what is typed on its terminal, and then says what that is. */

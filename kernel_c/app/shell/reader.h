@@ -10,9 +10,8 @@ enum kg_read {
     KG_READ_CLOSED,  /* the input has ended, or Ctrl-D: in an empty row, which may be behind others */
 };
 
-/* Memory from the arena for texts of at most room - 1 bytes; kg_reader_size says how much. */
-uint64_t kg_reader_size(size_t room);
-bool kg_reader_init(struct kgpt *k, size_t room);
+/* For texts of at most room - 1 bytes. The arena counts, or has room for it. */
+void kg_reader_carve(struct kgpt *k, size_t room, struct kg_arena *arena);
 
 enum kg_reader_kind {
     KG_READ_LINE,    /* a line; one that is pasted too */

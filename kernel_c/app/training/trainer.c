@@ -21,26 +21,22 @@ static struct kg_fast_settings fast_settings(const struct kg_trainer_settings *s
 static enum kg_status fast_check(const struct kg_trainer_settings *settings, const struct kg_corpus *corpus,
                                  struct kg_error *error)
 {
-    (void)corpus;
     struct kg_fast_settings own = fast_settings(settings);
-    return kg_fast_check(&own, error);
+    return kg_fast_check(&own, corpus, error);
 }
 
-static uint64_t fast_size(const struct kg_trainer_settings *settings, const struct kg_corpus *corpus)
+static void fast_carve(struct kg_trainer *trainer, const struct kg_trainer_settings *settings,
+                       const struct kg_corpus *corpus, struct kg_arena *arena)
 {
     struct kg_fast_settings own = fast_settings(settings);
-    return kg_fast_size(&own, corpus);
-}
-
-static enum kg_status fast_init(struct kg_trainer *trainer, const struct kg_trainer_settings *settings,
-                                const struct kg_corpus *corpus, struct kg_arena *arena, struct kg_error *error)
-{
-    struct kg_fast_settings own = fast_settings(settings);
-    struct kg_fast *fast = NULL;
-    enum kg_status status = kg_fast_init(&fast, &own, corpus, arena, error);
-    trainer->state = fast;
+    trainer->state = kg_fast_carve(&own, corpus, arena);
     trainer->workers = settings->workers;
-    return status;
+}
+
+static void fast_draw(struct kg_trainer *trainer, const struct kg_trainer_settings *settings)
+{
+    (void)settings;
+    kg_fast_draw(trainer->state);
 }
 
 static double fast_step(struct kg_trainer *trainer)
@@ -81,8 +77,8 @@ static enum kg_status fast_load(struct kg_trainer *trainer, const void *state, u
 static const struct kg_trainer fast = {
     .name = "fast",
     .check = fast_check,
-    .size = fast_size,
-    .init = fast_init,
+    .carve = fast_carve,
+    .draw = fast_draw,
     .step = fast_step,
     .eval = fast_eval,
     .export_weights = fast_export,
@@ -111,36 +107,28 @@ static enum kg_status exact_check(const struct kg_trainer_settings *settings, co
     return kg_exact_check(&own, corpus, error);
 }
 
-static uint64_t exact_size(const struct kg_trainer_settings *settings, const struct kg_corpus *corpus)
+static void exact_carve(struct kg_trainer *trainer, const struct kg_trainer_settings *settings,
+                        const struct kg_corpus *corpus, struct kg_arena *arena)
 {
     struct kg_exact_settings own = exact_settings(settings);
-    uint64_t size = kg_exact_size(&own, corpus);
-    uint64_t more = kg_arena_cost(sizeof(struct exact)) + kg_arena_cost(4 * (size_t)settings->shape.n_ctx);
-    return __builtin_add_overflow(size, more, &size) ? UINT64_MAX : size;
-}
-
-static enum kg_status exact_init(struct kg_trainer *trainer, const struct kg_trainer_settings *settings,
-                                 const struct kg_corpus *corpus, struct kg_arena *arena, struct kg_error *error)
-{
-    struct kg_exact_settings own = exact_settings(settings);
-    struct exact *exact = kg_arena_take(arena, sizeof *exact);
-    uint32_t *tokens = kg_arena_take(arena, 4 * (size_t)settings->shape.n_ctx);
-    if (!exact || !tokens) {
-        return kg_error_set(error, KG_E_MEMORY, "the memory was sized too small: this is a defect of kgpt");
+    struct exact made = {.corpus = corpus}, *exact = kg_arena_take(arena, sizeof *exact);
+    made.tokens = kg_arena_array(arena, settings->shape.n_ctx, sizeof *made.tokens);
+    made.trainer = kg_exact_carve(&own, corpus, arena);
+    if (!arena->counts) {
+        *exact = made;
     }
-    exact->corpus = corpus;
-    exact->tokens = tokens;
     trainer->state = exact;
-    enum kg_status status = kg_exact_init(&exact->trainer, &own, corpus, arena, error);
-    if (status == KG_OK) {
-        kg_exact_use(exact->trainer, settings->features, settings->highest);
-    }
-    return status;
 }
 
 static struct kg_exact *exact_of(const struct kg_trainer *trainer)
 {
     return ((const struct exact *)trainer->state)->trainer;
+}
+
+static void exact_draw(struct kg_trainer *trainer, const struct kg_trainer_settings *settings)
+{
+    kg_exact_draw(exact_of(trainer));
+    kg_exact_use(exact_of(trainer), settings->features, settings->highest);
 }
 
 static double exact_step(struct kg_trainer *trainer)
@@ -195,8 +183,8 @@ static const struct kg_trainer exact = {
     .name = "exact",
     .batch = 1,
     .check = exact_check,
-    .size = exact_size,
-    .init = exact_init,
+    .carve = exact_carve,
+    .draw = exact_draw,
     .step = exact_step,
     .eval = exact_eval,
     .export_weights = exact_export,

@@ -23,10 +23,11 @@ struct kg_trainer {
     void *state;
     enum kg_status (*check)(const struct kg_trainer_settings *settings, const struct kg_corpus *corpus,
                             struct kg_error *error);
-    uint64_t (*size)(const struct kg_trainer_settings *settings, const struct kg_corpus *corpus);
-    enum kg_status (*init)(struct kg_trainer *trainer, const struct kg_trainer_settings *settings,
-                           const struct kg_corpus *corpus, struct kg_arena *arena, struct kg_error *error);
-    double (*step)(struct kg_trainer *trainer); /* the loss before it */
+    /* `settings` were checked. The arena counts, or has room for it. */
+    void (*carve)(struct kg_trainer *trainer, const struct kg_trainer_settings *settings,
+                  const struct kg_corpus *corpus, struct kg_arena *arena);
+    void (*draw)(struct kg_trainer *trainer, const struct kg_trainer_settings *settings); /* the first weights */
+    double (*step)(struct kg_trainer *trainer);                                           /* the loss before it */
     double (*eval)(struct kg_trainer *trainer, const struct kg_corpus *corpus);
     void (*export_weights)(const struct kg_trainer *trainer, float *weights);
     uint64_t (*steps_done)(const struct kg_trainer *trainer);

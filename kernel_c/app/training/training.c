@@ -10,10 +10,8 @@
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 #include "trainer.h"
-#include "training_curve.h"
 #include "training_documents.h"
-#include "training_log.h"
-#include "training_weights.h"
+#include "training_state.h"
 
 #define CHECKPOINTS 100 /* how often weights are kept that are known to be good, in a whole training */
 
@@ -21,6 +19,8 @@ const bool kg_can_train = true;
 
 struct training {
     struct kgpt *k;
+    struct kg_training_log *log;
+    struct kg_training_curve *curve;
     struct kg_trainer trainer;
     struct kg_trainer_settings settings;
     struct kg_documents documents;
@@ -29,10 +29,10 @@ struct training {
     double last_loss;
 };
 
-static enum kg_status no_memory(struct training *t, uint64_t needed, struct kg_error *error)
+static enum kg_status refuse_training_memory(uint64_t needed, uint64_t left, struct kg_error *error)
 {
     kg_error_set(error, KG_E_MEMORY, "training this model needs %s of memory, and %s are free", kg_amount(needed).text,
-                 kg_amount(t->k->arena.size - t->k->arena.used).text);
+                 kg_amount(left).text);
     kg_error_hint(error, "give the machine more memory, or train a smaller model");
     return KG_E_MEMORY;
 }
@@ -58,27 +58,59 @@ static void choose_settings(struct training *t)
     t->trainer = kg_trainer_of(config);
 }
 
-/* Sized before the first of it is carved. */
+static void carve_trainer(struct training *t, struct kg_arena *arena)
+{
+    kg_weights_carve(&t->weights, &t->settings.shape, &t->documents.all, arena);
+    t->trainer.carve(&t->trainer, &t->settings, &t->documents.train, arena);
+}
+
+static void *take_state(const struct training *t, struct kg_arena *arena)
+{
+    return kg_arena_take(arena, t->trainer.state_size(&t->trainer));
+}
+
+/* UTF-8 of one document and a NUL: `size` bytes. */
+static char *take_document_text(const struct training *t, struct kg_arena *arena, size_t *size)
+{
+    *size = 4 * (size_t)t->settings.shape.n_ctx + 1;
+    return kg_arena_take(arena, *size);
+}
+
+/* What computes with the trained model; and what the end of the training takes for a while. */
+static void carve_end(struct training *t, struct kg_arena *arena)
+{
+    size_t used, size;
+    kg_weights_carve_engine(t->k, arena);
+    used = arena->used;
+    take_state(t, arena);
+    kg_arena_rewind(arena, used);
+    take_document_text(t, arena, &size);
+    kg_arena_rewind(arena, used);
+}
+
+/* Both parts are counted before they are carved: the second one asks the model that the first one has room for. */
 static enum kg_status take_memory(struct training *t, struct kg_error *error)
 {
-    struct kg_arena *arena = &t->k->arena;
-    const struct kg_shape *shape = &t->settings.shape;
-    uint64_t needed = t->trainer.size(&t->settings, &t->documents.train);
-    if (__builtin_add_overflow(needed, kg_weights_size(shape, &t->documents.all), &needed) ||
-        needed > arena->size - arena->used) {
-        return no_memory(t, needed, error);
+    struct kg_arena *arena = &t->k->arena, counted = kg_arena_counting();
+    carve_trainer(t, &counted);
+    if (counted.peak > kg_arena_left(arena)) {
+        return refuse_training_memory(counted.peak, kg_arena_left(arena), error);
     }
-    enum kg_status status = kg_weights_take(&t->weights, shape, &t->documents.all, arena);
-    if (status == KG_OK) {
-        status = t->trainer.init(&t->trainer, &t->settings, &t->documents.train, arena, error);
+    size_t left = kg_arena_left(arena);
+    carve_trainer(t, arena);
+    t->trainer.draw(&t->trainer, &t->settings);
+    enum kg_status status = kg_weights_open(t->k, &t->weights, &t->settings.shape, &t->documents.all, error);
+    if (status != KG_OK) {
+        return status;
     }
-    if (status == KG_OK) {
-        status = kg_weights_adopt(t->k, &t->weights, error);
+    counted = kg_arena_counting();
+    carve_end(t, &counted);
+    if (counted.peak > kg_arena_left(arena)) {
+        uint64_t needed = left - kg_arena_left(arena) + counted.peak;
+        return refuse_training_memory(needed, left, error);
     }
-    if (status == KG_OK && kg_arena_cost(t->trainer.state_size(&t->trainer)) > arena->size - arena->used) {
-        return no_memory(t, t->trainer.state_size(&t->trainer), error); /* it could not be saved in the end */
-    }
-    return status;
+    kg_weights_carve_engine(t->k, arena);
+    return KG_OK;
 }
 
 static enum kg_status resume(struct training *t, struct kg_error *error)
@@ -87,7 +119,7 @@ static enum kg_status resume(struct training *t, struct kg_error *error)
     return saved ? t->trainer.load(&t->trainer, saved->data, saved->size, error) : KG_OK;
 }
 
-static enum kg_status set_up(struct training *t, struct kg_error *error)
+static enum kg_status set_up_training(struct training *t, struct kg_error *error)
 {
     enum kg_status status = kg_documents_read(t->k, &t->documents, error);
     if (status != KG_OK) {
@@ -114,7 +146,7 @@ static bool has_validation(const struct training *t)
     return t->documents.validation.n_documents > 0;
 }
 
-static void keep(struct training *t, uint64_t step, double loss)
+static void keep_weights(struct training *t, uint64_t step, double loss)
 {
     kg_weights_refresh(&t->weights, &t->trainer);
     kg_weights_keep(&t->weights, step, loss);
@@ -125,10 +157,10 @@ static void validate(struct training *t, uint64_t step)
     double loss = t->trainer.eval(&t->trainer, &t->documents.validation);
     kg_event_eval(t->k, step, loss);
     kg_print("validation after step %lu | loss %.4f\n", (unsigned long)step, loss);
-    kg_training_log_validation(step, loss);
-    kg_training_curve_validation(step, loss);
+    kg_training_log_validation(t->log, step, loss);
+    kg_training_curve_validation(t->curve, step, loss);
     if (is_finite(loss) && (!t->weights.has_best || loss < t->weights.best_loss)) {
-        keep(t, step, loss);
+        keep_weights(t, step, loss);
     }
 }
 
@@ -142,7 +174,7 @@ static void show_progress(struct training *t, uint64_t step, double loss)
 {
     if (step == t->until || kg_statusline_due(t->k)) {
         kg_statusline(t->k, "step %lu/%u, loss %.4f", (unsigned long)step, t->settings.config->adam.steps, loss);
-        kg_training_curve_show();
+        kg_training_curve_show(t->curve);
     }
 }
 
@@ -150,14 +182,14 @@ static void report_step(struct training *t, uint64_t step, double loss)
 {
     const struct kg_adam *adam = &t->settings.config->adam;
     kg_event_step(t->k, step + 1, loss, learning_rate(adam, step));
-    kg_training_log_step(step + 1, loss);
-    kg_training_curve_step(step + 1, loss);
+    kg_training_log_step(t->log, step + 1, loss);
+    kg_training_curve_step(t->curve, step + 1, loss);
     show_progress(t, step + 1, loss);
     if (step % (adam->steps / KG_LOG_LINES + 1) != 0 && step + 1 != t->until) {
         return;
     }
     kg_print("step %4lu / %4u | loss %.4f\n", (unsigned long)(step + 1), adam->steps, loss);
-    kg_training_log_line();
+    kg_training_log_line(t->log);
     if (plat_has_events()) {
         kg_weights_refresh(&t->weights, &t->trainer);
         kg_weights_preview(t->k, step + 1);
@@ -183,7 +215,7 @@ static void send_results(struct training *t)
     struct kg_arena *arena = &t->k->arena;
     uint64_t size = t->trainer.state_size(&t->trainer), step = t->trainer.steps_done(&t->trainer);
     size_t used = arena->used;
-    void *state = kg_arena_take(arena, size); /* take_memory has seen to it that it fits */
+    void *state = take_state(t, arena); /* carve_end has counted it */
     t->trainer.save(&t->trainer, state);
     kg_weights_refresh(weights, &t->trainer);
     if (has_validation(t) && weights->has_best) {
@@ -249,11 +281,11 @@ static enum kg_status train_steps(struct training *t, bool *stopped, struct kg_e
     if (has_validation(t)) {
         validate(t, step);
     }
-    kg_training_curve_show();
+    kg_training_curve_show(t->curve);
     return KG_OK;
 }
 
-static void announce(struct training *t)
+static void announce_training(struct training *t)
 {
     const struct kg_shape *shape = &t->settings.shape;
     const struct kg_documents *documents = &t->documents;
@@ -265,19 +297,16 @@ static void announce(struct training *t)
              documents_n, kg_plural(documents_n), documents->all.n_vocab,
              (unsigned long)kg_layout_of(shape).n_parameters, t->trainer.name, steps, kg_plural(steps), batch,
              kg_plural(batch));
-    kg_training_log_begin();
-    kg_training_curve_begin(done, t->until);
+    kg_training_log_begin(t->log);
+    kg_training_curve_begin(t->curve, done, t->until);
 }
 
 /* As microgpt ends: documents drawn by the generator that shuffled and initialised. */
-static enum kg_status draw_samples(struct training *t, struct kg_error *error)
+static void draw_samples(struct training *t)
 {
     const struct kg_config *config = &t->k->config;
-    size_t size = 4 * (size_t)config->train.block_size + 1;
-    char *text = kg_arena_take(&t->k->arena, size);
-    if (!text) {
-        return no_memory(t, size, error);
-    }
+    size_t used = t->k->arena.used, size;
+    char *text = take_document_text(t, &t->k->arena, &size); /* carve_end has counted it */
     for (uint32_t i = 0; i < config->samples; i++) {
         struct kg_document document = {.index = i, .text = text};
         uint32_t n = t->trainer.sample(&t->trainer, (double)config->sampling.temperature, text, size);
@@ -289,7 +318,7 @@ static enum kg_status draw_samples(struct training *t, struct kg_error *error)
         plat_text(KG_VOICE_MODEL, "\n", 1);
         kg_event_sample(t->k, &document);
     }
-    return KG_OK;
+    kg_arena_rewind(&t->k->arena, used);
 }
 
 static enum kg_status train(struct training *t, struct kg_training_end *end, struct kg_error *error)
@@ -305,39 +334,59 @@ static enum kg_status train(struct training *t, struct kg_training_end *end, str
              (unsigned long)done, kg_plural(done), (double)us / 1e3,
              done ? (double)us / (double)(done * t->trainer.batch) : 0.0);
     if (!has_validation(t)) {
-        keep(t, t->trainer.steps_done(&t->trainer), t->last_loss);
+        keep_weights(t, t->trainer.steps_done(&t->trainer), t->last_loss);
     }
     send_results(t);
     return KG_OK;
 }
 
-enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, struct kg_error *error)
+/* k->trained, with k's model as it was before the first training of this run. */
+static enum kg_status prepare_run(struct training *t, struct kg_error *error)
 {
-    static struct training training; /* beyond a comfortable stack */
-    struct training *t = &training;
-    memset(t, 0, sizeof *t);
-    t->k = k;
-    *end = (struct kg_training_end){0};
-    kg_weights_forget(k); /* those of an earlier training in this run */
+    struct kgpt *k = t->k;
+    bool first = !k->trained;
+    if (first) {
+        k->trained = kg_arena_take(&k->arena, sizeof *k->trained);
+    }
+    if (!k->trained) {
+        return refuse_training_memory(sizeof *k->trained, kg_arena_left(&k->arena), error);
+    }
+    t->log = &k->trained->log;
+    t->curve = &k->trained->curve;
+    if (!first) {
+        kg_weights_forget(k, &k->trained->before);
+    }
     if (!k->config.train.exact) {
         kg_cpus_start(k); /* exact training computes one thing after another */
     }
-    kg_training_curve_open(k);
-    kg_weights_remember(k);
-    enum kg_status status = kg_modules_check(k, error);
+    kg_training_curve_open(k, t->curve);
+    kg_weights_remember(k, &k->trained->before);
+    return kg_modules_check(k, error);
+}
+
+enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, struct kg_error *error)
+{
+    struct training training = {.k = k}, *t = &training;
+    *end = (struct kg_training_end){0};
+    enum kg_status status = prepare_run(t, error);
     if (status == KG_OK) {
-        status = set_up(t, error);
+        status = set_up_training(t, error);
     }
     if (status == KG_OK) {
-        announce(t);
+        announce_training(t);
         status = train(t, end, error);
     }
     if (!t->weights.has_best) {
-        kg_weights_forget(k);
+        if (k->trained) {
+            kg_weights_forget(k, &k->trained->before);
+        }
         return status;
     }
     kg_weights_use_best(&t->weights);
     kg_event_model(k);
     end->sampled = status == KG_OK && t->trainer.sample && !end->stopped;
-    return end->sampled ? draw_samples(t, error) : status;
+    if (end->sampled) {
+        draw_samples(t);
+    }
+    return status;
 }

@@ -18,7 +18,7 @@ extern const bool kg_can_train;
 enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, struct kg_error *error);
 
 /* Prints the losses of the last training of this run. KG_E_INPUT: there was none. */
-enum kg_status kg_training_losses(struct kg_error *error);
+enum kg_status kg_training_losses(const struct kgpt *k, struct kg_error *error);
 
 /* The mean loss of k's model over `text` as one document (nats a token), and over how many tokens. KG_E_INPUT for a
  * character that the model does not know, KG_E_CONTEXT if it has no room for the text. */

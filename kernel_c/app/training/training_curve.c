@@ -21,55 +21,40 @@
 #define BRIGHT 0x55FFFFu
 #define VALIDATION 0xFFFF55u
 
-struct column {
-    double sum, validation;
-    uint32_t n;
-    bool validated;
-};
-
-static struct {
-    struct kg_picture picture;
-    uint32_t dot;           /* pixels */
-    struct column *columns; /* (picture.width); NULL: there is no picture */
-    bool drawing;
-    uint32_t width, height; /* pixels of the curve's field */
-    uint64_t first, until;
-    double least, most;
-} curve;
-
-static void fill(uint32_t x, uint32_t y, uint32_t width, uint32_t height, uint32_t color)
+static void fill_rectangle(const struct kg_training_curve *curve, uint32_t x, uint32_t y, uint32_t width,
+                           uint32_t height, uint32_t color)
 {
-    for (uint32_t j = y; j < y + height && j < curve.picture.height; j++) {
-        for (uint32_t i = x; i < x + width && i < curve.picture.width; i++) {
-            curve.picture.pixels[j * curve.picture.stride + i] = color;
+    for (uint32_t j = y; j < y + height && j < curve->picture.height; j++) {
+        for (uint32_t i = x; i < x + width && i < curve->picture.width; i++) {
+            curve->picture.pixels[j * curve->picture.stride + i] = color;
         }
     }
 }
 
-static void draw_text(uint32_t x, uint32_t y, const char *text)
+static void draw_curve_text(const struct kg_training_curve *curve, uint32_t x, uint32_t y, const char *text)
 {
-    for (; *text; text++, x += KG_FONT_WIDTH * curve.dot) {
+    for (; *text; text++, x += KG_FONT_WIDTH * curve->dot) {
         const uint8_t *glyph = kg_font_glyph(kg_font_index((unsigned char)*text));
         for (uint32_t bit = 0; bit < KG_FONT_WIDTH * KG_FONT_HEIGHT; bit++) {
             uint32_t column = bit % KG_FONT_WIDTH, row = bit / KG_FONT_WIDTH;
             if (glyph[row] >> (7 - column) & 1) {
-                fill(x + column * curve.dot, y + row * curve.dot, curve.dot, curve.dot, TEXT);
+                fill_rectangle(curve, x + column * curve->dot, y + row * curve->dot, curve->dot, curve->dot, TEXT);
             }
         }
     }
 }
 
 /* The row of pixels at which a loss stands. */
-static uint32_t row_of(double loss)
+static uint32_t row_of_loss(const struct kg_training_curve *curve, double loss)
 {
-    double share = (curve.most - loss) / (curve.most - curve.least);
+    double share = (curve->most - loss) / (curve->most - curve->least);
     share = share < 0 ? 0 : share > 1 ? 1 : share;
-    return TOP * curve.dot + (uint32_t)(share * (curve.height - 1) + 0.5);
+    return TOP * curve->dot + (uint32_t)(share * (curve->height - 1) + 0.5);
 }
 
-static uint32_t column_of(uint64_t step)
+static uint32_t column_of_step(const struct kg_training_curve *curve, uint64_t step)
 {
-    return (uint32_t)((step - 1 - curve.first) * curve.width / (curve.until - curve.first));
+    return (uint32_t)((step - 1 - curve->first) * curve->width / (curve->until - curve->first));
 }
 
 /* A line that is drawn from left to right. */
@@ -80,150 +65,151 @@ struct pen {
 };
 
 /* To the row of `loss` in column `x`: along the row where it is, then up or down. */
-static void draw_to(struct pen *pen, uint32_t x, double loss)
+static void draw_line_to(const struct kg_training_curve *curve, struct pen *pen, uint32_t x, double loss)
 {
-    uint32_t row = row_of(loss), left = LEFT * curve.dot;
+    uint32_t row = row_of_loss(curve, loss), left = LEFT * curve->dot;
     if (pen->down) {
         uint32_t top = row < pen->row ? row : pen->row, bottom = row < pen->row ? pen->row : row;
-        fill(left + pen->x, pen->row, x - pen->x, pen->thick, pen->color);
-        fill(left + x, top, pen->thick, bottom - top + pen->thick, pen->color);
+        fill_rectangle(curve, left + pen->x, pen->row, x - pen->x, pen->thick, pen->color);
+        fill_rectangle(curve, left + x, top, pen->thick, bottom - top + pen->thick, pen->color);
     } else {
-        fill(left + x, row, pen->thick, pen->thick, pen->color);
+        fill_rectangle(curve, left + x, row, pen->thick, pen->thick, pen->color);
     }
     *pen = (struct pen){pen->thick, pen->color, x, row, true};
 }
 
-static void draw_columns(void)
+static void draw_curve_columns(const struct kg_training_curve *curve)
 {
-    struct pen dim = {.thick = curve.dot, .color = DIM};
-    for (uint32_t x = 0; x < curve.width; x++) {
-        if (curve.columns[x].n) {
-            draw_to(&dim, x, curve.columns[x].sum / curve.columns[x].n);
+    struct pen dim = {.thick = curve->dot, .color = DIM};
+    for (uint32_t x = 0; x < curve->width; x++) {
+        if (curve->columns[x].n) {
+            draw_line_to(curve, &dim, x, curve->columns[x].sum / curve->columns[x].n);
         }
     }
 }
 
-static void draw_mean(void)
+static void draw_curve_mean(const struct kg_training_curve *curve)
 {
-    struct pen bright = {.thick = 2 * curve.dot, .color = BRIGHT};
-    uint32_t n = 0, window = curve.width / SMOOTH + 1;
+    struct pen bright = {.thick = 2 * curve->dot, .color = BRIGHT};
+    uint32_t n = 0, window = curve->width / SMOOTH + 1;
     double sum = 0;
-    for (uint32_t x = 0; x < curve.width; x++) {
-        const struct column *column = &curve.columns[x], *old = column - window;
+    for (uint32_t x = 0; x < curve->width; x++) {
+        const struct kg_curve_column *column = &curve->columns[x], *old = column - window;
         sum += column->sum - (x >= window ? old->sum : 0);
         n += column->n - (x >= window ? old->n : 0);
         if (column->n) {
-            draw_to(&bright, x, sum / n);
+            draw_line_to(curve, &bright, x, sum / n);
         }
     }
 }
 
-static void draw_validation(void)
+static void draw_curve_validation(const struct kg_training_curve *curve)
 {
-    uint32_t arm = 3 * curve.dot;
-    for (uint32_t x = 0; x < curve.width; x++) {
-        if (curve.columns[x].validated) {
-            uint32_t row = row_of(curve.columns[x].validation), at = LEFT * curve.dot + x;
-            fill(at - arm, row, 2 * arm + curve.dot, curve.dot, VALIDATION);
-            fill(at, row > arm ? row - arm : 0, curve.dot, 2 * arm + curve.dot, VALIDATION);
+    uint32_t arm = 3 * curve->dot;
+    for (uint32_t x = 0; x < curve->width; x++) {
+        if (curve->columns[x].validated) {
+            uint32_t row = row_of_loss(curve, curve->columns[x].validation), at = LEFT * curve->dot + x;
+            fill_rectangle(curve, at - arm, row, 2 * arm + curve->dot, curve->dot, VALIDATION);
+            fill_rectangle(curve, at, row > arm ? row - arm : 0, curve->dot, 2 * arm + curve->dot, VALIDATION);
         }
     }
 }
 
-static void draw_grid(void)
+static void draw_curve_grid(const struct kg_training_curve *curve)
 {
     char text[24];
     for (uint32_t i = 0; i < GRID_LINES; i++) {
-        double loss = curve.most - (curve.most - curve.least) * i / (GRID_LINES - 1);
-        uint32_t row = row_of(loss);
-        fill(LEFT * curve.dot, row, curve.width, 1, GRID);
+        double loss = curve->most - (curve->most - curve->least) * i / (GRID_LINES - 1);
+        uint32_t row = row_of_loss(curve, loss);
+        fill_rectangle(curve, LEFT * curve->dot, row, curve->width, 1, GRID);
         kg_format(text, sizeof text, "%6.3f", loss);
-        draw_text(0, row - TOP * curve.dot, text);
+        draw_curve_text(curve, 0, row - TOP * curve->dot, text);
     }
-    uint32_t below = curve.picture.height - KG_FONT_HEIGHT * curve.dot;
-    kg_format(text, sizeof text, "%lu", (unsigned long)curve.first);
-    draw_text(LEFT * curve.dot, below, text);
-    size_t n = kg_format(text, sizeof text, "%lu step%s", (unsigned long)curve.until, kg_plural(curve.until));
-    draw_text((LEFT - (uint32_t)n * KG_FONT_WIDTH) * curve.dot + curve.width, below, text);
+    uint32_t below = curve->picture.height - KG_FONT_HEIGHT * curve->dot;
+    kg_format(text, sizeof text, "%lu", (unsigned long)curve->first);
+    draw_curve_text(curve, LEFT * curve->dot, below, text);
+    size_t n = kg_format(text, sizeof text, "%lu step%s", (unsigned long)curve->until, kg_plural(curve->until));
+    draw_curve_text(curve, (LEFT - (uint32_t)n * KG_FONT_WIDTH) * curve->dot + curve->width, below, text);
 }
 
-static void find_range(void)
+static void find_loss_range(struct kg_training_curve *curve)
 {
     bool any = false;
-    for (uint32_t x = 0; x < curve.width; x++) {
-        const struct column *column = &curve.columns[x];
+    for (uint32_t x = 0; x < curve->width; x++) {
+        const struct kg_curve_column *column = &curve->columns[x];
         double values[] = {column->n ? column->sum / column->n : 0, column->validation};
         for (uint32_t i = column->n ? 0 : 1; i < 1u + column->validated; i++) {
-            curve.least = any && curve.least < values[i] ? curve.least : values[i];
-            curve.most = any && curve.most > values[i] ? curve.most : values[i];
+            curve->least = any && curve->least < values[i] ? curve->least : values[i];
+            curve->most = any && curve->most > values[i] ? curve->most : values[i];
             any = true;
         }
     }
-    if (!(curve.most > curve.least)) { /* one loss, or none: the field still needs a height */
-        curve.least -= 0.5;
-        curve.most += 0.5;
+    if (!(curve->most > curve->least)) { /* one loss, or none: the field still needs a height */
+        curve->least -= 0.5;
+        curve->most += 0.5;
     }
 }
 
-void kg_training_curve_show(void)
+void kg_training_curve_show(struct kg_training_curve *curve)
 {
-    if (!curve.drawing) {
+    if (!curve->drawing) {
         return;
     }
-    find_range();
-    fill(0, 0, curve.picture.width, curve.picture.height, 0);
-    draw_grid();
-    draw_columns();
-    draw_mean();
-    draw_validation();
+    find_loss_range(curve);
+    fill_rectangle(curve, 0, 0, curve->picture.width, curve->picture.height, 0);
+    draw_curve_grid(curve);
+    draw_curve_columns(curve);
+    draw_curve_mean(curve);
+    draw_curve_validation(curve);
     plat_picture_show();
 }
 
-static bool is_large_enough(const struct kg_picture *picture)
+static bool is_large_enough(const struct kg_training_curve *curve)
 {
-    return picture->width > 2 * (LEFT + RIGHT) * curve.dot && picture->height > 2 * (TOP + BOTTOM) * curve.dot;
+    const struct kg_picture *picture = &curve->picture;
+    return picture->width > 2 * (LEFT + RIGHT) * curve->dot && picture->height > 2 * (TOP + BOTTOM) * curve->dot;
 }
 
-void kg_training_curve_open(struct kgpt *k)
+void kg_training_curve_open(struct kgpt *k, struct kg_training_curve *curve)
 {
-    if (curve.columns || !k->info->has_screen || !plat_picture_open(&curve.picture, PERCENT, &k->arena)) {
+    if (curve->columns || !k->info->has_screen || !plat_picture_open(&curve->picture, PERCENT, &k->arena)) {
         return;
     }
-    curve.dot = 1 + curve.picture.width / 2560;
-    if (is_large_enough(&curve.picture)) {
-        curve.columns = kg_arena_take(&k->arena, curve.picture.width * sizeof *curve.columns);
+    curve->dot = 1 + curve->picture.width / 2560;
+    if (is_large_enough(curve)) {
+        curve->columns = kg_arena_take(&k->arena, curve->picture.width * sizeof *curve->columns);
     }
-    if (!curve.columns) {
+    if (!curve->columns) {
         plat_picture_close();
         return;
     }
-    curve.width = curve.picture.width - (LEFT + RIGHT) * curve.dot;
-    curve.height = curve.picture.height - (TOP + BOTTOM) * curve.dot;
+    curve->width = curve->picture.width - (LEFT + RIGHT) * curve->dot;
+    curve->height = curve->picture.height - (TOP + BOTTOM) * curve->dot;
 }
 
-void kg_training_curve_begin(uint64_t first, uint64_t until)
+void kg_training_curve_begin(struct kg_training_curve *curve, uint64_t first, uint64_t until)
 {
-    curve.drawing = curve.columns && until > first;
-    if (curve.drawing) {
-        curve.first = first;
-        curve.until = until;
-        memset(curve.columns, 0, curve.width * sizeof *curve.columns);
+    curve->drawing = curve->columns && until > first;
+    if (curve->drawing) {
+        curve->first = first;
+        curve->until = until;
+        memset(curve->columns, 0, curve->width * sizeof *curve->columns);
     }
 }
 
-void kg_training_curve_step(uint64_t step, double loss)
+void kg_training_curve_step(struct kg_training_curve *curve, uint64_t step, double loss)
 {
-    if (curve.drawing) {
-        struct column *column = &curve.columns[column_of(step)];
+    if (curve->drawing) {
+        struct kg_curve_column *column = &curve->columns[column_of_step(curve, step)];
         column->sum += loss;
         column->n++;
     }
 }
 
-void kg_training_curve_validation(uint64_t step, double loss)
+void kg_training_curve_validation(struct kg_training_curve *curve, uint64_t step, double loss)
 {
-    if (curve.drawing && step > curve.first && loss - loss == 0) {
-        struct column *column = &curve.columns[column_of(step)];
+    if (curve->drawing && step > curve->first && loss - loss == 0) {
+        struct kg_curve_column *column = &curve->columns[column_of_step(curve, step)];
         column->validation = loss;
         column->validated = true;
     }

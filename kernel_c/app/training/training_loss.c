@@ -2,11 +2,11 @@
 #include "kgpt/dmath.h"
 #include "kgpt/format.h"
 #include "training.h"
-#include "training_log.h"
+#include "training_state.h"
 
-enum kg_status kg_training_losses(struct kg_error *error)
+enum kg_status kg_training_losses(const struct kgpt *k, struct kg_error *error)
 {
-    if (kg_training_log_print()) {
+    if (k->trained && kg_training_log_print(&k->trained->log)) {
         return KG_OK;
     }
     kg_error_set(error, KG_E_INPUT, "nothing was trained in this run yet");

@@ -8,39 +8,26 @@
 
 #define MODEL_NAME "trained"
 
-uint64_t kg_weights_size(const struct kg_shape *shape, const struct kg_corpus *corpus)
-{
-    return 2 * kg_arena_cost(kg_blob_size(shape, corpus));
-}
-
-enum kg_status kg_weights_take(struct kg_weights *weights, const struct kg_shape *shape, const struct kg_corpus *corpus,
-                               struct kg_arena *arena)
+void kg_weights_carve(struct kg_weights *weights, const struct kg_shape *shape, const struct kg_corpus *corpus,
+                      struct kg_arena *arena)
 {
     *weights = (struct kg_weights){0};
     weights->present = kg_arena_take(arena, kg_blob_size(shape, corpus));
     weights->best = kg_arena_take(arena, kg_blob_size(shape, corpus));
-    if (!weights->present || !weights->best) {
-        return KG_E_MEMORY;
-    }
-    kg_blob_begin(weights->present, shape, corpus, MODEL_NAME);
-    kg_blob_finish(weights->present);
-    return KG_OK;
 }
 
-enum kg_status kg_weights_adopt(struct kgpt *k, const struct kg_weights *weights, struct kg_error *error)
+enum kg_status kg_weights_open(struct kgpt *k, struct kg_weights *weights, const struct kg_shape *shape,
+                               const struct kg_corpus *corpus, struct kg_error *error)
 {
-    enum kg_status status = kg_model_open(&k->model, weights->present, weights->present->size, error);
-    if (status != KG_OK) {
-        return status;
-    }
-    if (kg_session_init(&k->session, &k->model, &k->ops, &k->arena) == KG_OK &&
-        kg_generator_init(&k->generator, &k->session, &k->arena) == KG_OK) {
-        return KG_OK;
-    }
-    kg_error_set(error, KG_E_MEMORY, "a context of %u needs more memory than %s", k->model.n_ctx,
-                 kg_amount(k->arena.size - k->arena.used).text);
-    kg_error_hint(error, "give the machine more memory, or choose a smaller block_size");
-    return KG_E_MEMORY;
+    kg_blob_begin(weights->present, shape, corpus, MODEL_NAME);
+    kg_blob_finish(weights->present);
+    return kg_model_open(&k->model, weights->present, weights->present->size, error);
+}
+
+void kg_weights_carve_engine(struct kgpt *k, struct kg_arena *arena)
+{
+    kg_session_carve(&k->session, &k->model, &k->ops, arena);
+    kg_generator_carve(&k->generator, &k->session, arena);
 }
 
 void kg_weights_refresh(struct kg_weights *weights, const struct kg_trainer *trainer)
@@ -62,33 +49,20 @@ void kg_weights_use_best(struct kg_weights *weights)
     memcpy(weights->present, weights->best, weights->best->size);
 }
 
-/* Pointers between these, and into the arena below `used`, stay right: k does not move. */
-static struct {
-    struct kg_model model;
-    struct kg_session session;
-    struct kg_generator generator;
-    size_t used;
-    bool is_set;
-} before;
-
-void kg_weights_remember(const struct kgpt *k)
+void kg_weights_remember(const struct kgpt *k, struct kg_engine_before *before)
 {
-    before.model = k->model;
-    before.session = k->session;
-    before.generator = k->generator;
-    before.used = k->arena.used;
-    before.is_set = true;
+    before->model = k->model;
+    before->session = k->session;
+    before->generator = k->generator;
+    before->used = k->arena.used;
 }
 
-void kg_weights_forget(struct kgpt *k)
+void kg_weights_forget(struct kgpt *k, const struct kg_engine_before *before)
 {
-    if (!before.is_set) {
-        return;
-    }
-    k->model = before.model;
-    k->session = before.session;
-    k->generator = before.generator;
-    kg_arena_rewind(&k->arena, before.used);
+    k->model = before->model;
+    k->session = before->session;
+    k->generator = before->generator;
+    kg_arena_rewind(&k->arena, before->used);
 }
 
 /* The observer of a preview: only the document that comes out counts, and nothing stops it. */

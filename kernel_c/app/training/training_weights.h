@@ -12,21 +12,32 @@ struct kg_weights {
     bool has_best;
 };
 
-uint64_t kg_weights_size(const struct kg_shape *shape, const struct kg_corpus *corpus); /* bytes taken by the next */
-enum kg_status kg_weights_take(struct kg_weights *weights, const struct kg_shape *shape, const struct kg_corpus *corpus,
-                               struct kg_arena *arena);
+/* The arena counts, or has room for them. */
+void kg_weights_carve(struct kg_weights *weights, const struct kg_shape *shape, const struct kg_corpus *corpus,
+                      struct kg_arena *arena);
 
-/* Makes the weights at hand k's model, with a session and a generator from k's arena. KG_E_MEMORY, KG_E_INPUT. */
-enum kg_status kg_weights_adopt(struct kgpt *k, const struct kg_weights *weights, struct kg_error *error);
+/* Makes the weights at hand, all zero as yet, k's model. */
+enum kg_status kg_weights_open(struct kgpt *k, struct kg_weights *weights, const struct kg_shape *shape,
+                               const struct kg_corpus *corpus, struct kg_error *error);
+
+/* What computes with k's model: session and generator. The arena counts, or has room for them. */
+void kg_weights_carve_engine(struct kgpt *k, struct kg_arena *arena);
 
 void kg_weights_refresh(struct kg_weights *weights, const struct kg_trainer *trainer); /* those at hand */
 void kg_weights_keep(struct kg_weights *weights, uint64_t step, double loss); /* those at hand become the best */
 void kg_weights_use_best(struct kg_weights *weights);                         /* and back */
 
-/* What k's model is before a training, to return to. */
-void kg_weights_remember(const struct kgpt *k);
-void kg_weights_forget(
-    struct kgpt *k); /* gives back all memory taken since kg_weights_remember, too, if that was called */
+/* k's model and what computes with it, as they are before the trainings of a run. Pointers between the members, and into
+ * the arena below `used`, stay right: k does not move. */
+struct kg_engine_before {
+    struct kg_model model;
+    struct kg_session session;
+    struct kg_generator generator;
+    size_t used;
+};
+
+void kg_weights_remember(const struct kgpt *k, struct kg_engine_before *before);
+void kg_weights_forget(struct kgpt *k, const struct kg_engine_before *before); /* and the arena's pieces since then */
 
 /* One document by the weights at hand, over the machine channel; it draws from no stream of the training's. */
 void kg_weights_preview(struct kgpt *k, uint64_t step);

@@ -67,8 +67,8 @@ struct kg_generator {
     size_t text_size;
 };
 
-uint64_t kg_generator_size(const struct kg_model *model); /* bytes taken from an arena, without the session's */
-enum kg_status kg_generator_init(struct kg_generator *generator, struct kg_session *session, struct kg_arena *arena);
+/* For a session that was carved; the arena counts, or has room for it. */
+void kg_generator_carve(struct kg_generator *generator, struct kg_session *session, struct kg_arena *arena);
 
 /* KG_E_INPUT or KG_E_CONTEXT with a message if the prompt cannot be used; KG_E_STOPPED if the observer said so. */
 enum kg_status kg_generate(struct kg_generator *generator, const struct kg_request *request,

@@ -30,8 +30,8 @@ struct kg_sampler {
     struct kg_candidate *candidates; /* (n_vocab): scratch */
 };
 
-uint64_t kg_sampler_size(uint32_t n_vocab); /* bytes taken from an arena */
-enum kg_status kg_sampler_init(struct kg_sampler *sampler, uint32_t n_vocab, struct kg_arena *arena);
+/* The arena counts, or has room for it. */
+void kg_sampler_carve(struct kg_sampler *sampler, uint32_t n_vocab, struct kg_arena *arena);
 
 /* One draw from `random`, none at temperature 0. */
 uint32_t kg_sample(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,

@@ -12,29 +12,23 @@
 struct kg_session {
     const struct kg_model *model;
     const struct kg_ops *ops;
-    uint32_t pos;     /* positions filled: where the next token goes */
-    float *keys;      /* (n_layer, n_ctx, kv_dim) */
-    float *values;    /* (n_layer, n_ctx, kv_dim) */
-    float *x;         /* (n_embd): the residual stream */
-    float *normed;    /* (n_embd) */
-    float *query;     /* (n_embd) */
-    float *attention; /* (n_embd): the heads' outputs side by side */
-    float *projected; /* (n_embd): what is added to the residual stream */
-    float *hidden;    /* (n_ff) */
-    float *scores;    /* (n_ctx): of one head */
-    float *logits;    /* (n_vocab): of the last position */
+    uint32_t pos;      /* positions filled: where the next token goes */
+    float *keys;       /* (n_layer, n_ctx, kv_dim) */
+    float *values;     /* (n_layer, n_ctx, kv_dim) */
+    float *x;          /* (n_embd): the residual stream */
+    float *normed;     /* (n_embd) */
+    float *query;      /* (n_embd) */
+    float *attention;  /* (n_embd): the heads' outputs side by side */
+    float *projected;  /* (n_embd): what is added to the residual stream */
+    float *hidden;     /* (n_ff) */
+    float *scores;     /* (n_ctx): of one head */
+    float *logits;     /* (n_vocab): of the last position */
+    uint64_t kv_bytes; /* of the arena, for keys and values */
 };
 
-struct kg_session_size {
-    uint64_t kv;      /* bytes of keys and values */
-    uint64_t scratch; /* bytes of all the rest */
-};
-
-/* What kg_session_init will take from an arena; UINT64_MAX where that overflows. */
-struct kg_session_size kg_session_size(const struct kg_model *model);
-
-enum kg_status kg_session_init(struct kg_session *session, const struct kg_model *model, const struct kg_ops *ops,
-                               struct kg_arena *arena);
+/* An empty session; the arena counts, or has room for it. */
+void kg_session_carve(struct kg_session *session, const struct kg_model *model, const struct kg_ops *ops,
+                      struct kg_arena *arena);
 
 /* Forget the document. */
 void kg_session_reset(struct kg_session *session);

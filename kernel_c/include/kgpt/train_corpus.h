@@ -29,10 +29,6 @@ struct kg_corpus {
 enum kg_status kg_corpus_read(struct kg_corpus *corpus, const char *text, size_t n, uint32_t block,
                               struct kg_arena *arena, struct kg_error *error);
 
-/* Bytes taken from an arena by a corpus of these numbers, and what reading one needs besides for a moment. */
-uint64_t kg_corpus_size(uint64_t n_documents, uint64_t n_tokens, uint64_t n_chars);
-uint64_t kg_corpus_scratch_size(void);
-
 /* The text of tokens; BOS has none. Writes at most size - 1 bytes of whole characters and a NUL; returns the length that
  * the whole text would have. */
 size_t kg_corpus_text(const struct kg_corpus *corpus, const uint32_t *tokens, uint32_t n_tokens, char *out,

@@ -26,12 +26,12 @@ struct kg_exact; /* a training: everything it remembers is in its arena */
 enum kg_status kg_exact_check(const struct kg_exact_settings *settings, const struct kg_corpus *corpus,
                               struct kg_error *error);
 
-/* Bytes that kg_exact_init takes from an arena; UINT64_MAX if they cannot be counted. */
-uint64_t kg_exact_size(const struct kg_exact_settings *settings, const struct kg_corpus *corpus);
+/* A training whose settings were checked. The arena counts, or has room for it. `corpus` stays in use. */
+struct kg_exact *kg_exact_carve(const struct kg_exact_settings *settings, const struct kg_corpus *corpus,
+                                struct kg_arena *arena);
 
-/* `corpus` stays in use. KG_E_INPUT as kg_exact_check; KG_E_MEMORY if the arena is too small. */
-enum kg_status kg_exact_init(struct kg_exact **trainer, const struct kg_exact_settings *settings,
-                             const struct kg_corpus *corpus, struct kg_arena *arena, struct kg_error *error);
+/* Shuffles the documents and draws the weights, both by the seed: the beginning of a training. */
+void kg_exact_draw(struct kg_exact *trainer);
 
 /* Which instructions to use, of those that the CPU has and up to `highest`; until then those that every CPU has. The results
  * have the same bits with any. */

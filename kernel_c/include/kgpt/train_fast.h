@@ -36,17 +36,17 @@ struct kg_fast_settings {
 
 struct kg_fast; /* a training: everything it remembers is in its arena */
 
-/* Refuses what cannot be trained: sizes, numbers of Adam, a batch or more chunks than documents. */
-enum kg_status kg_fast_check(const struct kg_fast_settings *settings, struct kg_error *error);
+/* Refuses what cannot be trained: sizes, numbers of Adam, a batch without documents, more chunks than documents, a corpus
+ * without documents or with more tokens than the model. */
+enum kg_status kg_fast_check(const struct kg_fast_settings *settings, const struct kg_corpus *corpus,
+                             struct kg_error *error);
 
-/* Bytes that kg_fast_init takes from an arena; UINT64_MAX if they cannot be counted, or kg_fast_check
- * refuses. */
-uint64_t kg_fast_size(const struct kg_fast_settings *settings, const struct kg_corpus *corpus);
+/* A training whose settings were checked. The arena counts, or has room for it. `corpus` stays in use. */
+struct kg_fast *kg_fast_carve(const struct kg_fast_settings *settings, const struct kg_corpus *corpus,
+                              struct kg_arena *arena);
 
-/* Draws the weights: normal, of standard deviation 0.08, in the order of struct kg_model_data. `corpus` stays in use.
- * KG_E_INPUT as kg_fast_check; KG_E_MEMORY if the arena is too small. */
-enum kg_status kg_fast_init(struct kg_fast **trainer, const struct kg_fast_settings *settings,
-                            const struct kg_corpus *corpus, struct kg_arena *arena, struct kg_error *error);
+/* Draws the weights: normal, of standard deviation 0.08, in the order of struct kg_model_data. */
+void kg_fast_draw(struct kg_fast *trainer);
 
 /* The whole of a step on this CPU; the batch's loss before it: nats, the mean over its documents of the mean over a
  * document's positions. After settings.adam.steps steps the learning rate is 0 and stays there. */
