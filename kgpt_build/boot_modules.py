@@ -7,7 +7,6 @@ A loader hands the words behind a file's name on to the kernel, which knows by `
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.paths import write_errors
-from kgpt_build.plain_names import temporary_root
+from kgpt_build.plain_names import safe_name, temporary_root
 from kgpt_build.settings import MAX_CMDLINE, quoted
 
 PROMPT, SYSTEM, FILE = "prompt", "system", "file"
@@ -98,11 +97,6 @@ def read_files(paths: Sequence[Path]) -> list[Text]:
             raise UsageError(f"two files are called {name}", "rename one of them: /read NAME could mean either")
         texts.append(Text(FILE, name, checked_text(data, str(path)), path))
     return texts
-
-
-def safe_name(name: str) -> str:
-    """``name`` as one word of a loader's command line: letters, digits and ``.-_+``; others become ``_``."""
-    return re.sub(r"[^\w.+-]", "_", name)[-64:]
 
 
 def checked_text(data: bytes, what: str) -> bytes:

@@ -18,7 +18,6 @@ from pathlib import Path
 from kgpt_build.errors import KgptError
 
 _PLAIN = re.compile(r"[\w./+@][\w./+@-]*")
-_ODD = re.compile(r"[^\w.+@-]|^-")
 _HINT = "set TMPDIR to a folder of your own, with only letters, digits and . _ - + @ in its path"
 
 
@@ -37,7 +36,7 @@ def plain_name(path: Path) -> Path:
         if is_plain(name):
             return name
     digest = hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
-    link = private_folder("links", digest) / (_ODD.sub("_", target.name) or "root")
+    link = private_folder("links", digest) / (safe_name(target.name) or "root")
     try:
         with contextlib.suppress(OSError):
             if link.readlink() == target:
@@ -50,6 +49,14 @@ def plain_name(path: Path) -> Path:
     except OSError as error:
         raise KgptError(f"cannot make a link to {target} in {link.parent}: {error.strerror}", _HINT) from error
     return link
+
+
+def safe_name(name: str) -> str:
+    """``name`` with ``_`` for all but letters, digits and ``.-_+``, and of that the last 64 characters.
+
+    Loaders take it for one word of their command line, and every program takes it for a name.
+    """
+    return re.sub(r"[^\w.+-]", "_", name)[-64:]
 
 
 def private_folder(*parts: str) -> Path:

@@ -14,12 +14,11 @@ from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import json_option, toolchain_option, verbose_option
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.settings import check_whole
+from kgpt_build.sizes import MIB
 
 if TYPE_CHECKING:
     from kgpt_build.events import Event
     from kgpt_build.models import GgufModel
-
-_MB = 1 << 20
 
 
 @click.command("bench")
@@ -136,7 +135,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["| model | size | params | backend | threads | test | t/s |", "|---|---:|---:|---|---:|---|---:|"]
     for row in rows:
         lines.append(
-            f"| {row['model']} | {row['size'] / _MB:.2f} MiB | {row['params'] / 1e6:.2f} M | {row['backend']} | "
+            f"| {row['model']} | {row['size'] / MIB:.2f} MiB | {row['params'] / 1e6:.2f} M | {row['backend']} | "
             f"{row['threads']} | {row['test']} | {row['tokens_per_second']:.2f} ± {row['stddev']:.2f} |"
         )
     return "\n".join(lines)

@@ -15,6 +15,7 @@ import click
 from kgpt_build import paths
 from kgpt_build.arch import DEFAULT
 from kgpt_build.errors import KgptError, ToolMissing
+from kgpt_build.sizes import MB
 from kgpt_build.toolchain import GrubMkimage, GrubModules, Make, Mtools, Program, Qemu, Xorriso, get
 
 _OLDEST_PYTHON = (3, 11)
@@ -145,7 +146,7 @@ def _cache() -> Finding:
 
 def _disk() -> Finding:
     place = _nearest(paths.cache_dir())
-    free = shutil.disk_usage(place).free // 1_000_000
+    free = shutil.disk_usage(place).free // MB
     fix = f"make room: a first build takes {_DISK_MB} MB, or set KGPT_CACHE to another disk"
     return Finding("disk", free >= _DISK_MB, f"{free:,} MB free at {place}", fix)
 

@@ -16,6 +16,7 @@ from kgpt_build.cli.shared.options import json_option, verbose_option
 from kgpt_build.cli.shared.progress import shown_amounts
 from kgpt_build.cli.shared.tables import columns
 from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.sizes import GB, file_text
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
@@ -220,4 +221,4 @@ def _table(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
 
 def _size(size: int) -> str:
     """As it is printed on sticks: in powers of ten."""
-    return f"{size / 1e9:,.1f} GB" if size >= 10**9 else f"{size / 1e6:,.1f} MB"
+    return f"{size / GB:,.1f} GB" if size >= GB else file_text(size, 1)

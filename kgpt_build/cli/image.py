@@ -13,6 +13,7 @@ from kgpt_build.cli.shared.corpora import read_shown
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import chat_template_option, model_or_here, toolchain_option, verbose_option
 from kgpt_build.errors import UsageError
+from kgpt_build.sizes import MB
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _make(
 def _bytes(megabytes: int) -> int:
     if not 0 <= megabytes <= _MOST_ROOM:
         raise UsageError(f"a room of {megabytes} MB is not possible", f"give 0 to {_MOST_ROOM}")
-    return megabytes * 1_000_000
+    return megabytes * MB
 
 
 def _wanted(

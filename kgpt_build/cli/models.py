@@ -12,6 +12,7 @@ import click
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import json_option
 from kgpt_build.cli.shared.tables import columns
+from kgpt_build.sizes import file_text
 
 if TYPE_CHECKING:
     from kgpt_build.models.catalog import Pulled
@@ -39,7 +40,7 @@ def command(remove: Path | None, as_json: bool) -> None:
     click.echo("\n".join(_table(rows)) if rows else "no models are here yet")
     here = {row["name"] for row in rows}
     others = [
-        f"{name} ({known.download_size / 1e6:.0f} MB, {known.license})"
+        f"{name} ({file_text(known.download_size)}, {known.license})"
         for name, known in catalog.KNOWN.items()
         if name not in here
     ]
@@ -84,7 +85,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Iterable[str]:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    size, digest = f"{row['size'] / 1e6:.0f} MB", row["sha256"][:12]
+    size, digest = file_text(row["size"]), row["sha256"][:12]
     if "error" in row:
         return (row["name"], size, "damaged", "", "", digest, f"{row['source']}; pull it again: {row['error']}")
     return (row["name"], size, row["arch"], row["type_text"], f"{row['context']:,}", digest, row["source"])

@@ -28,14 +28,14 @@ def command(image: Path, model: Path, out: Path | None, chat_template: str | Non
     takes; another one takes models of its own architecture, of any size. IMAGE stays as it is, and the new image
     passes the same checks as a built one.
     """
+    from kgpt_build.file_hash import sha256_of
     from kgpt_build.kernel.pack import content_for, pack
-    from kgpt_build.kernel.sources import file_sha256
     from kgpt_build.models.catalog import resolve
 
     target = out or image.with_name(f"{image.stem}-{model.stem}.elf")
     content = content_for(image, resolve(model), chat_template)
     packed = pack(image, content, target)
     click.echo(
-        f"wrote {target}: {len(packed.data):,} bytes, sha256 {file_sha256(target)}, "
+        f"wrote {target}: {len(packed.data):,} bytes, sha256 {sha256_of(target)}, "
         f"model {content.name} with {content.n_parameters:,} parameters"
     )

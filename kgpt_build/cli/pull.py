@@ -9,6 +9,7 @@ import click
 from kgpt_build.cli.shared.names import ModelName, get
 from kgpt_build.cli.shared.options import accept_option, verbose_option
 from kgpt_build.cli.shared.tables import columns
+from kgpt_build.sizes import file_text
 
 
 @click.command("pull")
@@ -46,7 +47,4 @@ def command(model: Path | None, name: str, given: Path | None, accept_license: b
 def _catalog() -> list[tuple[str, ...]]:
     from kgpt_build.models import catalog
 
-    return [
-        (name, f"{known.download_size / 1e6:.0f} MB", known.license, known.about)
-        for name, known in catalog.KNOWN.items()
-    ]
+    return [(name, file_text(known.download_size), known.license, known.about) for name, known in catalog.KNOWN.items()]

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from kgpt_build.sizes import rounded_up
+
 _BLKRRPART = 0x125F
 _BLKFLSBUF = 0x1261
 _REREAD_TRIES = 10
@@ -61,7 +63,7 @@ class OpenDisk:
 
     def write(self, offset: int, data: bytes) -> None:
         """Write all of it."""
-        length = -(-len(data) // self._sector) * self._sector if self._number else len(data)
+        length = rounded_up(len(data), self._sector) if self._number else len(data)
         with mmap.mmap(-1, max(length, 1)) as memory, memoryview(memory) as view:  # O_DIRECT wants aligned memory
             memory[: len(data)] = data
             done = 0
@@ -74,7 +76,7 @@ class OpenDisk:
 
     def read(self, offset: int, length: int) -> bytes:
         """Read all of it."""
-        whole = -(-length // self._sector) * self._sector
+        whole = rounded_up(length, self._sector)
         with mmap.mmap(-1, max(whole, 1)) as memory, memoryview(memory) as view:
             done = 0
             while done < length:

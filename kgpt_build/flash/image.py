@@ -11,10 +11,12 @@ from pathlib import Path
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.flash.writer import BLOCK, Image
 from kgpt_build.image import inspect, manifest
+from kgpt_build.image.fs.partitions import PROTECTIVE
+from kgpt_build.media import DISC_DESCRIPTOR, DISC_SECTOR, ELF_MAGIC, SECTOR, has_disc_mark, is_boot_sector, mbr_entries
 
 _MAKE = "make an image first: kgpt image usb -o kgpt.img"
 _OTHERS = (
-    (b"\x7fELF", "is a kernel, not an image of a stick", _MAKE),
+    (ELF_MAGIC, "is a kernel, not an image of a stick", _MAKE),
     (b"GGUF", "is a model, not an image of a stick", "make an image of it first: kgpt image usb {path} -o kgpt.img"),
     (b"\x1f\x8b", "is compressed", "unpack it first: gunzip {path}"),
     (b"\xfd7zXZ", "is compressed", "unpack it first: unxz {path}"),
@@ -23,12 +25,8 @@ _OTHERS = (
     (b"QFI\xfb", "is a disk of QEMU (qcow2), not an image of a stick", _MAKE),
 )
 
-_MBR_SIGNATURE = slice(510, 512)
-_PARTITIONS = 446
-_DESCRIPTOR = 16 * 2048
-"""Where ISO 9660 has its primary volume descriptor."""
 _VOLUME_BLOCKS = 80
-_HEAD = _DESCRIPTOR + 2048
+_HEAD = DISC_DESCRIPTOR + DISC_SECTOR
 
 
 def check(path: Path, amount: Callable[[int, int], None] = lambda done, total: None) -> Image:
@@ -50,7 +48,7 @@ def check(path: Path, amount: Callable[[int, int], None] = lambda done, total: N
             f"{path} is damaged: it has {size:,} bytes, and {expected[0]:,} by {beside}",
             "copy it again, or make it again",
         )
-    if head[_MBR_SIGNATURE] != b"\x55\xaa":
+    if not is_boot_sector(head):
         raise KgptError(f"{path} is not an image of a stick: it has no boot sector", _MAKE)
     if (needed := _size_by_content(head)) > size:
         raise KgptError(
@@ -109,13 +107,12 @@ def _expected(path: Path) -> tuple[int, str] | None:
 def _size_by_content(head: bytes) -> int:
     """How far the image reaches by its own tables: ISO 9660's volume, and the partitions of the boot sector."""
     reaches = [0]
-    if head[_DESCRIPTOR + 1 : _DESCRIPTOR + 6] == b"CD001":
-        blocks, size = struct.unpack_from("<I", head, _DESCRIPTOR + _VOLUME_BLOCKS)[0], 2048
-        reaches.append(blocks * size)
-    for index in range(4):
-        kind, start, sectors = struct.unpack_from("<4xB3xII", head, _PARTITIONS + 16 * index)
-        if kind not in (0, 0xEE):  # one that only protects a GPT may say "as far as there is"
-            reaches.append((start + sectors) * 512)
+    if has_disc_mark(head[DISC_DESCRIPTOR:]):
+        (blocks,) = struct.unpack_from("<I", head, DISC_DESCRIPTOR + _VOLUME_BLOCKS)
+        reaches.append(blocks * DISC_SECTOR)
+    for entry in mbr_entries(head):
+        if entry.kind not in (0, PROTECTIVE):  # a protective entry may reach "as far as there is"
+            reaches.append((entry.start + entry.sectors) * SECTOR)
     return max(reaches)
 
 

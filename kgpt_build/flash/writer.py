@@ -17,6 +17,7 @@ from typing import IO, Protocol
 from kgpt_build.errors import KgptError
 from kgpt_build.flash.disk import Disk
 from kgpt_build.flash.doubt import Comparison, diagnose
+from kgpt_build.sizes import rounded_up
 
 BLOCK = 4 << 20
 TAIL = 1 << 20
@@ -134,7 +135,7 @@ def _compare(image: Image, disk: Disk, name: str, progress: Progress) -> str:
 
 
 def _tail_start(image: Image, disk: Disk) -> int:
-    return min(disk.size, max(disk.size - TAIL, -(-image.size // _ALIGN) * _ALIGN))
+    return min(disk.size, max(disk.size - TAIL, rounded_up(image.size, _ALIGN)))
 
 
 def _tail_doubt(image: Image, disk: Disk, name: str) -> str:

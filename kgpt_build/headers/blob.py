@@ -14,6 +14,7 @@ from kgpt_build.models import CharTokenizer, Hyperparameters, Model, tensor_shap
 from kgpt_build.models.gguf.model import Described, describe
 from kgpt_build.models.gguf.scan import scan
 from kgpt_build.models.model import NAME_BYTES
+from kgpt_build.sizes import rounded_up
 
 MAGIC = 0x5450474B  # "KGPT"
 VERSION = 1
@@ -266,7 +267,7 @@ def _require(condition: bool, message: str) -> None:
 
 def aligned(size: int) -> int:
     """``size`` rounded up to ALIGN."""
-    return -(-size // ALIGN) * ALIGN
+    return rounded_up(size, ALIGN)
 
 
 def _padded(data: bytes) -> bytes:

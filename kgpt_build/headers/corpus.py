@@ -6,11 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgpt_build.headers.text import c_bytes, framed, included
+from kgpt_build.headers.text import MAX_LITERAL_BYTES, c_bytes, framed, included
 
 NAME = "kgpt_corpus.h"
 BINARY_NAME = "kgpt_corpus.bin"
-MAX_LITERAL_BYTES = 256 * 1024  # past this a compiler takes long, and a person does not read it
 _LINE = 72
 _ALIGN = 64
 

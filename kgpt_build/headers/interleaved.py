@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from kgpt_build import paths
+from kgpt_build.file_hash import cached_sha256
 from kgpt_build.headers import interleave
 from kgpt_build.models import GgufModel
-from kgpt_build.models.file_hash import cached_sha256
 from kgpt_build.models.gguf.scan import Data, Scan
 
 _KEPT = 8

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 WIDTH = 116
+MAX_LITERAL_BYTES = 256 << 10
+"""Longer data is a file that the assembler includes: a compiler takes seconds over the literals."""
 
 
 def header(name: str, sha256: str, version: str, body: Iterable[str]) -> str:

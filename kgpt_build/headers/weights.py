@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from kgpt_build.headers import blob
-from kgpt_build.headers.text import filled, header, included
+from kgpt_build.headers.text import MAX_LITERAL_BYTES, filled, header, included
 from kgpt_build.models import FloatArray, Model
 
 NAME = "kgpt_weights.h"
 BINARY_NAME = "kgpt_weights.bin"
 SECTION = ".kgpt.model.2"
-MAX_LITERAL_BYTES = 256 * 1024  # past this a compiler takes seconds over the literals
 
 
 def is_literal(model: Model) -> bool:

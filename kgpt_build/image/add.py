@@ -15,6 +15,7 @@ from kgpt_build.image.contents import LM_KERNEL, Item, Wanted, built, gather
 from kgpt_build.image.fs.volumes import pieces_of
 from kgpt_build.image.menu import STOPPED, Entry, entry_lines, with_cmdline
 from kgpt_build.kernel.settings import Progress
+from kgpt_build.sizes import file_text
 
 MENU_FOLDER = "/models"
 """Where grub.cfg looks for more entries: in files whose names end with .cfg."""
@@ -79,7 +80,7 @@ def _check_room(folder: Path, items: Sequence[Item]) -> None:
     size, free = sum(item.size for item in items), shutil.disk_usage(folder).free
     if size > free:
         raise KgptError(
-            f"{folder} has {free / 1e6:,.1f} MB free, and the model takes {size / 1e6:,.1f} MB",
+            f"{folder} has {file_text(free, 1)} free, and the model takes {file_text(size, 1)}",
             "remove something, or make the stick with more room: kgpt image usb --room MB",
         )
 

@@ -11,14 +11,15 @@ from pathlib import Path
 from kgpt_build import models
 from kgpt_build.boot_modules import FILE, BootModule, Text, check_modules
 from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.file_hash import sha256_of
 from kgpt_build.headers import Corpus
 from kgpt_build.image.menu import Entry, MenuModule
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.settings import Progress
-from kgpt_build.kernel.sources import file_sha256
 from kgpt_build.models import NO_MODEL, GgufModel, Model, NoModel
 from kgpt_build.models.catalog import SHIPPED, pulled
 from kgpt_build.models.model import clean_name
+from kgpt_build.sizes import file_text
 from kgpt_build.words import counted
 
 MAX_MODEL = (1 << 32) - (256 << 20)
@@ -26,7 +27,6 @@ MAX_MODEL = (1 << 32) - (256 << 20)
 MAX_MODELS = 16  # KG_MAX_MODELS
 TRAIN_KERNEL = "/kgpt/train.elf"
 LM_KERNEL = "/kgpt/lm.elf"
-_MB = 1_000_000
 _MAX_SLUG = 32
 _RESERVED = {"train", "lm", "safe", "selftest"}  # of entries and kernels that are no model's
 
@@ -151,7 +151,7 @@ def built(plans: Sequence[KernelPlan], toolchain: str, progress: Progress) -> tu
     items = []
     for plan in plans:
         file = build_cached(plan.model, toolchain=toolchain, corpus=plan.corpus, progress=progress)
-        items.append(Item(plan.path, file, file_sha256(file), file.stat().st_size, "kernel", plan.about))
+        items.append(Item(plan.path, file, sha256_of(file), file.stat().st_size, "kernel", plan.about))
     return tuple(items)
 
 
@@ -178,11 +178,11 @@ def _lm_items(slug: str, named: Named, template: str | None, progress: Progress)
     assert isinstance(model, GgufModel)
     if model.size > MAX_MODEL:
         raise KgptError(
-            f"{model.path} has {model.size / _MB:,.0f} MB: a boot module may have {MAX_MODEL / _MB:,.0f} MB",
+            f"{model.path} has {file_text(model.size)}: a boot module may have {file_text(MAX_MODEL)}",
             "use a smaller model, or one whose weights are quantised to fewer bits",
         )
-    progress.stage(f"model {named.label}: {model.arch}, {model.n_parameters:,} parameters, {model.size / _MB:,.0f} MB")
-    digest = file_sha256(model.path)
+    progress.stage(f"model {named.label}: {model.arch}, {model.n_parameters:,} parameters, {file_text(model.size)}")
+    digest = sha256_of(model.path)
     _check_catalog(model.path, digest)
     yield Item(f"/models/{slug}.gguf", model.path, digest, model.size, "model", model.name)
     if chat := model.chat_blob(template):
@@ -209,7 +209,7 @@ def _file_items(files: Sequence[Text]) -> Iterator[Item]:
 def _lm_entries(slug: str, named: Named, brought: Sequence[Item], files: Sequence[Item]) -> Iterator[Entry]:
     modules = tuple(_module(item) for item in (*brought, *files))
     check_modules([BootModule(Path(module.path), module.words) for module in modules])
-    note = f"Loading {named.label}, {brought[0].size / _MB:,.0f} MB: a slow medium takes a while."
+    note = f"Loading {named.label}, {file_text(brought[0].size)}: a slow medium takes a while."
     chats = len(brought) > 1
     for mode in ("chat", "generate", "shell") if chats else ("generate", "shell"):
         words = (f"mode={mode}", f"modules={len(modules)}")

@@ -18,7 +18,9 @@ from kgpt_build.image.fs import fat
 from kgpt_build.image.fs.fat import Names
 from kgpt_build.image.fs.volumes import lay_out, size_of
 from kgpt_build.image.loader import Grub, bios_core, boot_sector, uefi_program
+from kgpt_build.media import DISC_SECTOR, SECTOR
 from kgpt_build.plain_names import plain_name
+from kgpt_build.sizes import rounded_up
 
 BIOS_CORE = "/boot/grub/bios.img"
 UEFI_PROGRAM = DEFAULT.uefi.program
@@ -38,8 +40,8 @@ def boot_files(grub: Grub, marker: str, work: Path) -> dict[str, bytes]:
 
 def size(files: Mapping[str, Path | bytes]) -> int:
     """Bytes that the image will have, or a little more."""
-    data = sum(-(-size_of(source) // 2048) * 2048 + 4096 for source in files.values())
-    esp = fat.shape(_esp_files(files), bits=16).total * fat.SECTOR
+    data = sum(rounded_up(size_of(source), DISC_SECTOR) + 4096 for source in files.values())
+    esp = fat.shape(_esp_files(files), bits=16).total * SECTOR
     return data + esp + (2 << 20)
 
 

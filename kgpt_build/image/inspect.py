@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kgpt_build.errors import KgptError, ToolMissing
+from kgpt_build.file_hash import sha256_of
 from kgpt_build.image import manifest
 from kgpt_build.image.contents import LM_KERNEL
 from kgpt_build.image.disc import UEFI_PROGRAM
@@ -17,7 +18,7 @@ from kgpt_build.image.fs.fat import Fat
 from kgpt_build.image.fs.iso9660 import Disc
 from kgpt_build.image.fs.volumes import CHUNK, Volume, chunks, content
 from kgpt_build.image.needs import FIRMWARE
-from kgpt_build.kernel.sources import file_sha256
+from kgpt_build.media import is_iso
 
 _OURS = "give an image that kgpt image made, or a kernel"
 
@@ -50,7 +51,7 @@ class ImageInspection:
 def is_image(path: Path) -> bool:
     """Is there anything that looks like a disc, or a disk? Raises OSError."""
     with path.open("rb") as image:
-        return iso9660.is_iso(image) or _has_partitions(image)
+        return is_iso(image) or _has_partitions(image)
 
 
 def inspect(path: Path) -> ImageInspection:
@@ -64,7 +65,7 @@ def inspect(path: Path) -> ImageInspection:
             described = _manifest(opened.volume)
             problems = tuple(_problems(image, opened, described))
             size = image.seek(0, 2)
-        digest = file_sha256(path)
+        digest = sha256_of(path)
     except ToolMissing:
         raise
     except KgptError as error:
@@ -134,7 +135,7 @@ def _has_partitions(image: BinaryIO) -> bool:
 
 def _volume(image: BinaryIO) -> Volume:
     """The file system with all of its files."""
-    if iso9660.is_iso(image):
+    if is_iso(image):
         return Disc(image)
     found = [part for part in partitions.partitions(image) if part.is_fat] if _has_partitions(image) else []
     if not found:

@@ -5,13 +5,13 @@ What a core holds depends on nothing but GRUB's version and the id of the image,
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from kgpt_build import process
 from kgpt_build.arch import DEFAULT, GrubPlatform
 from kgpt_build.errors import KgptError
+from kgpt_build.file_hash import combined
 from kgpt_build.toolchain import GrubMkimage, GrubModules
 
 PREFIX = "/boot/grub"
@@ -89,4 +89,4 @@ def boot_sector(grub: Grub, name: str) -> bytes:
 
 def image_id(parts: dict[str, str]) -> str:
     """SHA-256 (hex) over what an image is made of: all of its identifiers come from this."""
-    return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in sorted(parts.items())).encode()).hexdigest()
+    return combined(parts)

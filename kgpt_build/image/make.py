@@ -14,19 +14,19 @@ from typing import Any
 
 from kgpt_build import paths
 from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.file_hash import sha256_of
 from kgpt_build.image import disc, manifest, stick
 from kgpt_build.image.contents import Wanted, built, gather
 from kgpt_build.image.inspect import verify
 from kgpt_build.image.loader import Grub, find_grub, image_id
 from kgpt_build.image.menu import CONFIG, MenuSettings, grub_cfg, template, with_cmdline
 from kgpt_build.kernel.settings import Progress
-from kgpt_build.kernel.sources import file_sha256
+from kgpt_build.sizes import file_text
 from kgpt_build.toolchain import Mtools, Xorriso
 
 KINDS = ("iso", "usb")
 EPOCH = 1735689600
 """The time of all files in an image, 2025-01-01 UTC, unless SOURCE_DATE_EPOCH says another one."""
-_MB = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _publish(part: Path, out: Path, described: dict[str, Any], progress: Progres
     progress.stage("reading it back")
     if problems := verify(part, described):
         raise KgptError(f"{out} was not written well: {'; '.join(problems)}", "look at the disk, and try again")
-    size, digest = part.stat().st_size, file_sha256(part)
+    size, digest = part.stat().st_size, sha256_of(part)
     beside = {**described, "image": {"file": out.name, "size": size, "sha256": digest}}
     paths.move_atomically(part, out)
     written = manifest.beside(out)
@@ -170,9 +170,9 @@ def source_date() -> int:
 
 def _check_room(folder: Path, size: int, progress: Progress) -> None:
     free = shutil.disk_usage(folder).free
-    progress.stage(f"the image will have about {size / _MB:,.1f} MB, and {free / _MB:,.0f} MB are free")
+    progress.stage(f"the image will have about {file_text(size, 1)}, and {file_text(free)} are free")
     if size > free:
         raise KgptError(
-            f"{folder} has {free / _MB:,.0f} MB free, and the image takes {size / _MB:,.0f} MB",
+            f"{folder} has {file_text(free)} free, and the image takes {file_text(size)}",
             "make room, or choose another place with -o",
         )

@@ -16,9 +16,11 @@ from typing import Any
 from kgpt_build.errors import KgptError
 from kgpt_build.image.disc import UEFI_PROGRAM
 from kgpt_build.image.fs import fat
-from kgpt_build.image.fs.fat import SECTOR, Names
+from kgpt_build.image.fs.fat import Names
 from kgpt_build.image.fs.volumes import lay_out
 from kgpt_build.image.loader import Grub, bios_core, boot_sector, uefi_program
+from kgpt_build.media import SECTOR
+from kgpt_build.sizes import rounded_up
 
 LABEL = "KGPT"
 START = 2048
@@ -94,6 +96,6 @@ def placed(core: bytes) -> bytes:
         raise KgptError(
             f"GRUB's core has {len(core):,} bytes, more than fit before the partition", "use kgpt image iso"
         )
-    data = bytearray(core.ljust(-(-len(core) // SECTOR) * SECTOR, b"\0"))
+    data = bytearray(core.ljust(rounded_up(len(core), SECTOR), b"\0"))
     struct.pack_into("<Q", data, _FIRST_BLOCKLIST, 2)
     return bytes(data)

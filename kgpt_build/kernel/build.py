@@ -12,6 +12,7 @@ from pathlib import Path
 import kgpt_build
 from kgpt_build import headers, models, paths, toolchain
 from kgpt_build.errors import KgptError
+from kgpt_build.file_hash import combined, sha256_of
 from kgpt_build.headers import Corpus, LmBlob
 from kgpt_build.kernel import check, manifest, sources
 from kgpt_build.kernel.content import content_of
@@ -198,8 +199,8 @@ def _key(settings: BuildSettings, inputs: _Inputs) -> str:
     generator = Path(headers.__file__).parent
     parts = {
         "version": kgpt_build.__version__,
-        "sources": sources.combined(sources.hashes(inputs.root)),
-        "generator": sources.combined({path.name: sources.file_sha256(path) for path in generator.glob("*.py")}),
+        "sources": combined(sources.hashes(inputs.root)),
+        "generator": combined({path.name: sha256_of(path) for path in generator.glob("*.py")}),
         "tools": repr(sorted(inputs.versions.items())),
         "settings": repr((settings.variant, settings.cmdline)),
         "model": inputs.model.sha256,
@@ -214,7 +215,7 @@ def _is_whole(image: Path) -> bool:
     """Is ``image`` there, and is it what its manifest, written last, says?"""
     try:
         described = manifest.read(image.parent)
-        return bool(described["output"]["sha256"] == sources.file_sha256(image))
+        return bool(described["output"]["sha256"] == sha256_of(image))
     except (KgptError, OSError, KeyError, TypeError):
         return False
 

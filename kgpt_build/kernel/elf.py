@@ -19,6 +19,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from kgpt_build.arch import ALL, Arch, of_elf_machine
 from kgpt_build.errors import KgptError
+from kgpt_build.media import ELF_MAGIC
 
 MODEL_SECTION = ".kgpt.model"
 TESTS_SECTION = "kgpt_tests"
@@ -187,7 +188,7 @@ def _check_tables(data: bytes) -> None:
     """Everything that has an offset and a size must lie within the file."""
     if not data:
         raise KgptError("the file is empty")
-    if data[:4] != b"\x7fELF":
+    if data[:4] != ELF_MAGIC:
         raise KgptError("not an ELF file", "give the path of an image that kgpt build made")
     if len(data) < 64:
         raise KgptError(f"truncated: {len(data)} bytes, less than an ELF header")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from kgpt_build.errors import KgptError
+from kgpt_build.file_hash import sha256_of
 from kgpt_build.headers.blob import BlobInfo, read_blob
 from kgpt_build.kernel import check, loaders
 from kgpt_build.kernel.elf import MODEL_SECTION, TESTS_SECTION, Image, Section, Segment, Symbol, read_image
-from kgpt_build.kernel.sources import file_sha256
 
 _LARGEST = 10
 _TEST_CASE = struct.Struct("<QQQ")  # struct kg_test_case of kernel_c/include/kgpt/test.h: name, file, function
@@ -47,7 +47,7 @@ def inspect(path: Path) -> Inspection:
     return Inspection(
         path=path,
         size=len(image.data),
-        sha256=file_sha256(path),
+        sha256=sha256_of(path),
         entry=image.entry,
         loaders=tuple(loaders.supported(image)),
         segments=tuple(image.loads),

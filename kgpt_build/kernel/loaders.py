@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass
 
 from kgpt_build.kernel.elf import Image
+from kgpt_build.sizes import rounded_up
 
 MULTIBOOT1_MAGIC = 0x1BADB002
 MULTIBOOT1_SEARCH = 8192
@@ -79,16 +80,12 @@ def _pvh_entry(notes: bytes) -> int | None:
     while at + 12 <= len(notes):
         name_size, size, kind = struct.unpack_from("<3I", notes, at)
         name = notes[at + 12 : at + 12 + name_size]
-        start = at + 12 + _aligned(name_size)
+        start = at + 12 + rounded_up(name_size, 4)
         content = notes[start : start + size]
         if name == b"Xen\0" and kind == PVH_NOTE_TYPE and len(content) == size and size in (4, 8):
             return int.from_bytes(content, "little")
-        at = start + _aligned(size)
+        at = start + rounded_up(size, 4)
     return None
-
-
-def _aligned(size: int) -> int:
-    return -(-size // 4) * 4
 
 
 def supported(image: Image) -> list[str]:

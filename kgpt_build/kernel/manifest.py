@@ -11,11 +11,10 @@ from typing import Any
 import kgpt_build
 from kgpt_build import paths
 from kgpt_build.errors import KgptError
+from kgpt_build.file_hash import cached_sha256, sha256_of
 from kgpt_build.headers import Corpus
 from kgpt_build.kernel.settings import BuildSettings
-from kgpt_build.kernel.sources import file_sha256
 from kgpt_build.models import GgufModel, Model, NoModel
-from kgpt_build.models.file_hash import cached_sha256
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -60,7 +59,7 @@ def content(
         "lm": settings.lm,
         "chat_template": settings.chat_template,
         "cmdline": settings.cmdline,
-        "output": {"file": image.name, "size": image.stat().st_size, "sha256": file_sha256(image)},
+        "output": {"file": image.name, "size": image.stat().st_size, "sha256": sha256_of(image)},
         "model": {
             "name": model.name,
             "arch": model.arch,

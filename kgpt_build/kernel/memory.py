@@ -14,17 +14,17 @@ from kgpt_build.kernel.elf import Image
 from kgpt_build.models import GgufModel, LmSizes
 from kgpt_build.models.gguf.model import Described
 from kgpt_build.settings.lm import check_context
+from kgpt_build.sizes import MIB, memory_text, rounded_up, units_of
 
 DEFAULT_CTX = 4096  # KG_CTX_DEFAULT: positions, of a model that was trained for more
 KV_BYTES = {"f16": 2.0, "q8": 1.125, "f32": 4.0}
 """Of a value in the KV cache."""
 
-_MB = 1 << 20
 _STEP = 64  # MiB
 _LM_BATCH = 64  # tokens that are computed at once (ubatch=)
 _LM_SLOTS = 64  # KG_LM_MOST_SLOTS_AT_ONCE: heads whose scores are kept
 _TOKEN_BYTES = 128  # of the tables of a vocabulary for a token and its merge
-_LM_MARGIN = 16 * _MB  # what a reply, page tables and stacks take
+_LM_MARGIN = 16 * MIB  # what a reply, page tables and stacks take
 _MODULE_ALIGN = 4096
 _CTX_REPLY = 1024  # KG_CTX_REPLY
 _LONGEST_PIECE = 256  # KG_PIECE_MAX: bytes of a token
@@ -50,22 +50,22 @@ class Needs:
     @property
     def least(self) -> int:
         """The same in whole MiB."""
-        return -(-self.total // _MB)
+        return units_of(self.total, MIB)
 
     def check(self, memory: int) -> None:
         """Raise KgptError if ``memory`` MiB are too little."""
-        if self.total > memory * _MB:
-            modules = f"modules take {_amount(self.modules)}, " if self.modules else ""
+        if self.total > memory * MIB:
+            modules = f"modules take {memory_text(self.modules)}, " if self.modules else ""
             raise KgptError(
-                f"{memory} MB of memory are too little: the image reaches up to {_amount(self.image_end)} "
-                f"(weights {_amount(self.weights)}), {modules}kv takes {_amount(self.kv)}, "
-                f"scratch {_amount(self.scratch)}",
+                f"{memory} MB of memory are too little: the image reaches up to {memory_text(self.image_end)} "
+                f"(weights {memory_text(self.weights)}), {modules}kv takes {memory_text(self.kv)}, "
+                f"scratch {memory_text(self.scratch)}",
                 f"give --memory {self.least}",
             )
 
     def chosen(self, least: int) -> int:
         """The MiB to give to a machine where the user has not said it: ``least``, or more in steps."""
-        return max(least, -(-self.least // _STEP) * _STEP)
+        return max(least, rounded_up(self.least, _STEP))
 
 
 def memory_needs(
@@ -149,7 +149,3 @@ def _built_in_cmdline(image: Image) -> str:
     if symbol is None or not symbol.size:
         return ""
     return image.memory(symbol.address, symbol.size).rstrip(b"\0").decode("utf-8", "replace")
-
-
-def _amount(size: int) -> str:
-    return f"{size / _MB:.1f} MB" if size >= _MB else f"{-(-size // 1024)} KB"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,25 +10,14 @@ from pathlib import Path
 
 from kgpt_build import paths
 from kgpt_build.errors import KgptError
+from kgpt_build.file_hash import combined, sha256_of
 from kgpt_build.plain_names import is_plain, private_folder
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hashes(root: Path) -> dict[str, str]:
     """Path relative to ``root`` -> SHA-256, of every file a kernel may be made of."""
     files = sorted(path for name in paths.SOURCE_FOLDERS for path in (root / name).rglob("*") if path.is_file())
-    return {path.relative_to(root).as_posix(): file_sha256(path) for path in files}
-
-
-def combined(digests: dict[str, str]) -> str:
-    """One SHA-256 for many."""
-    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    return {path.relative_to(root).as_posix(): sha256_of(path) for path in files}
 
 
 @contextmanager

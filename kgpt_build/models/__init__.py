@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kgpt_build.errors import KgptError
+from kgpt_build.file_hash import cached_sha256
 from kgpt_build.models.catalog import DEFAULT_MODEL, resolve
-from kgpt_build.models.file_hash import cached_sha256
 from kgpt_build.models.gguf.file import MetadataValue, load_gguf, metadata, save_gguf
 from kgpt_build.models.gguf.model import GgufModel, LmSizes, load_gguf_model, mapped
 from kgpt_build.models.gguf.scan import MAGIC, scan

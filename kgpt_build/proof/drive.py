@@ -15,6 +15,7 @@ from kgpt_build.events import Exit, Sample, Shell, Stats
 from kgpt_build.headers.font import glyphs
 from kgpt_build.proof.axes import Case
 from kgpt_build.proof.images import PROMPT, WORDS, Expected, Images
+from kgpt_build.sizes import MIB
 from kgpt_build.vm.firmware import find_firmware
 from kgpt_build.vm.qemu.machine import Machine
 from kgpt_build.vm.screen import Screen
@@ -26,7 +27,6 @@ PATIENCE = 300.0
 """Seconds for each step of a run: firmware in an emulator on a busy host takes its time."""
 _LOADERS = {"pvh": "pvh", "multiboot1": "multiboot1", "grub-bios": "multiboot2", "grub-uefi": "multiboot2"}
 _DISPLAYS = {"pixels": r"\d+x\d+x(24|32)", "text": "text 80x25", "no-screen": ""}
-_MB = 1 << 20
 _FIRMWARE_MB = 64
 """What firmware may keep for itself."""
 _ABOVE_4G = 3 << 30
@@ -144,11 +144,11 @@ class _Drive:
         good = re.fullmatch(_DISPLAYS[case["screen"]], display)
         self._check(good is not None, f"boot says display {display!r}, and the screen is {case['screen']}")
         memory = int(case["memory"])
-        found = boot["memory"] // _MB
+        found = boot["memory"] // MIB
         self._check(memory - _FIRMWARE_MB <= found <= memory, f"{found} MB of {memory} MB of memory were found")
         if memory >= 4096:
             arena = of["memory"]["arena"]
-            self._check(arena >= _ABOVE_4G - _SLACK, f"the arena of {arena // _MB} MB is not above 4 GB")
+            self._check(arena >= _ABOVE_4G - _SLACK, f"the arena of {arena // MIB} MB is not above 4 GB")
         cpus = of["cpus"]
         said = f"{cpus['found']} processors found, {cpus['started']} started {cpus['note']}".rstrip()
         self._check((cpus["found"], cpus["started"]) == (int(case["cpus"]),) * 2, said)

@@ -15,13 +15,13 @@ from kgpt_build.errors import KgptError
 from kgpt_build.headers import Corpus
 from kgpt_build.models import tensor_shapes
 from kgpt_build.models.model import Hyperparameters
+from kgpt_build.sizes import MIB, memory_text, units_of
 from kgpt_build.training.doubts import odd_characters
 from kgpt_build.training.settings import TrainSettings
 from kgpt_build.words import counted
 
 _LINE_END = re.compile(r"\r\n|\r|\n")  # what Python's open() takes for one, as microgpt does
 _FORM = "a corpus is UTF-8 text, one document a line"
-_MB = 1 << 20
 STANDARD_INPUT = Path("-")
 
 
@@ -172,16 +172,12 @@ def check_split(settings: TrainSettings, corpus: CorpusText) -> None:
 
 def check_memory(needs: Needs, memory: int) -> None:
     """Refuse a training that cannot fit ``memory`` MiB. Raises KgptError with the numbers."""
-    if needs.total <= memory * _MB:
+    if needs.total <= memory * MIB:
         return
-    image = f"the image reaches up to {_amount(needs.image)}, " if needs.image else ""
+    image = f"the image reaches up to {memory_text(needs.image)}, " if needs.image else ""
     raise KgptError(
         f"{memory} MB of memory are too little for this training: {image}the corpus takes "
-        f"{_amount(needs.modules)} and its documents {_amount(needs.documents)}, "
-        f"weights and optimizer {_amount(needs.parameters)}",
-        f"give at least --memory {-(-needs.total // _MB) + 1}, or train a smaller model",
+        f"{memory_text(needs.modules)} and its documents {memory_text(needs.documents)}, "
+        f"weights and optimizer {memory_text(needs.parameters)}",
+        f"give at least --memory {units_of(needs.total, MIB) + 1}, or train a smaller model",
     )
-
-
-def _amount(size: int) -> str:
-    return f"{size / _MB:.1f} MB" if size >= _MB else f"{-(-size // 1024)} KB"

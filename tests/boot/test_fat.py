@@ -16,8 +16,9 @@ from boots import need
 from kgpt_build.errors import KgptError
 from kgpt_build.image import inspect
 from kgpt_build.image.fs import fat
-from kgpt_build.image.fs.fat import SECTOR, Fat, Names
+from kgpt_build.image.fs.fat import Fat, Names
 from kgpt_build.image.fs.volumes import content, lay_out
+from kgpt_build.media import SECTOR
 
 START = 64
 NAMES = Names("KGPT", 0x1234ABCD)

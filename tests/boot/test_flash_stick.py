@@ -14,8 +14,9 @@ from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.flash import image as flash_image
 from kgpt_build.image import manifest
 from kgpt_build.image.fs import fat
-from kgpt_build.image.fs.fat import SECTOR, Names
+from kgpt_build.image.fs.fat import Names
 from kgpt_build.image.fs.volumes import lay_out
+from kgpt_build.media import SECTOR
 
 START = 8
 

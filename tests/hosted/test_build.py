@@ -18,11 +18,11 @@ from toy import toy_model
 
 from kgpt_build import cli, models, paths, toolchain
 from kgpt_build.errors import KgptError
+from kgpt_build.file_hash import sha256_of
 from kgpt_build.kernel import manifest
 from kgpt_build.kernel.build import BuildResult, BuildSettings, build, build_cached, content_key
 from kgpt_build.kernel.check import check_kernel
 from kgpt_build.kernel.inspect import inspect
-from kgpt_build.kernel.sources import file_sha256
 from kgpt_build.toolchain import Toolchain
 from kgpt_build.toolchain.zig import Zig
 
@@ -247,18 +247,16 @@ def test_manifest_says_what_it_was_made_of_and_how_to_repeat_it(
     assert cli.invoke(["build", model.name, "-o", "out", "--cmdline", 'prompt="a b" exit', "--debug"]) == 0
     said = capsys.readouterr()
     described = manifest.read(tmp_path / "out")
-    sha256 = file_sha256(tmp_path / "out" / "kernel.elf")
+    sha256 = sha256_of(tmp_path / "out" / "kernel.elf")
     assert described["output"]["sha256"] == sha256
     assert f"wrote out/kernel.elf: {described['output']['size']:,} bytes, sha256 {sha256}" in said.out
     assert len(said.err.splitlines()) <= 2  # the model, and what is compiled: no line for each file
     assert said.err.startswith("kgpt: model toy: microgpt, ")
     assert described["model"]["sha256"] == toy_model().sha256
-    assert described["model"]["file_sha256"] == file_sha256(model)
+    assert described["model"]["file_sha256"] == sha256_of(model)
     assert described["tools"]["zig"] == Zig.pinned
-    assert described["inputs"]["sources"]["boot/entry.S"] == file_sha256(paths.source_root() / "boot" / "entry.S")
-    assert described["inputs"]["headers"]["kgpt_config.h"] == file_sha256(
-        tmp_path / "out" / "include" / "kgpt_config.h"
-    )
+    assert described["inputs"]["sources"]["boot/entry.S"] == sha256_of(paths.source_root() / "boot" / "entry.S")
+    assert described["inputs"]["headers"]["kgpt_config.h"] == sha256_of(tmp_path / "out" / "include" / "kgpt_config.h")
     assert "-ffreestanding" in described["flags"]
 
     shutil.rmtree(tmp_path / "out")
@@ -266,7 +264,7 @@ def test_manifest_says_what_it_was_made_of_and_how_to_repeat_it(
     words = shlex.split(described["reproduce"])
     assert words[0] == "kgpt"
     assert cli.invoke(words[1:]) == 0
-    assert file_sha256(tmp_path / "out" / "kernel.elf") == sha256
+    assert sha256_of(tmp_path / "out" / "kernel.elf") == sha256
 
 
 def test_a_model_in_memory_is_kept_for_the_reproduce_line(tmp_path: Path) -> None:
@@ -307,7 +305,7 @@ def test_bad_input_spares_the_old_image(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "bad.gguf").write_bytes(b"GGUF")
     assert cli.invoke(["build", str(tmp_path / "bad.gguf"), "-o", str(tmp_path / "out")]) == 1
     assert "bad.gguf" in capsys.readouterr().err
-    assert file_sha256(result.image) == result.sha256
+    assert sha256_of(result.image) == result.sha256
 
 
 @pytest.mark.parametrize(
@@ -352,7 +350,7 @@ def test_folders_with_every_odd_character(tmp_path: Path, monkeypatch: pytest.Mo
     assert result.sha256 == expected.sha256
     assert (top / "out" / "include" / "kgpt_config.h").is_file()
     assert build(settings).compiled == ()
-    assert file_sha256(build_cached(toy_model(), toolchain=name)) == expected.sha256
+    assert sha256_of(build_cached(toy_model(), toolchain=name)) == expected.sha256
     assert sorted(root.rglob("*")) == before
     assert json.loads(result.manifest.read_bytes())["model"]["file"] == str(top / f"{ALL_ODD}.gguf")
 

@@ -14,11 +14,11 @@ from kgpt_build.boot_modules import (
     check_modules,
     checked_text,
     read_files,
-    safe_name,
     staged,
     take_out,
 )
 from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.plain_names import safe_name
 from kgpt_build.settings.lm import MAX_SYSTEM
 
 

@@ -15,8 +15,8 @@ from tiny_lm import N_CTX, N_EMBD, TOKENS, write_lm
 from kgpt_build import models
 from kgpt_build.chat import read_chat_blob
 from kgpt_build.errors import KgptError
+from kgpt_build.file_hash import cached_sha256
 from kgpt_build.headers import interleave
-from kgpt_build.models.file_hash import cached_sha256
 from kgpt_build.models.gguf import fields as lm_fields
 from kgpt_build.models.gguf import scan as gguf_scan
 from kgpt_build.models.gguf import tensors as lm_tensors
@@ -233,7 +233,7 @@ def test_a_hash_is_kept_while_the_file_looks_the_same(
 ) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"one")
-    monkeypatch.setattr("kgpt_build.models.file_hash._SETTLED_NS", -(10**12))
+    monkeypatch.setattr("kgpt_build.file_hash._SETTLED_NS", -(10**12))
     first = cached_sha256(path)
     kept = next((own_cache / "hashes").iterdir())
     kept.write_text(kept.read_text().replace(first, "0" * 64))

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from kgpt_build.errors import UsageError
 from kgpt_build.events import Exit
 from kgpt_build.kernel.hosted import HostedProcess
+from kgpt_build.media import is_elf
 from kgpt_build.process import describe_status
 from kgpt_build.vm.guest_run import GuestRun
 from kgpt_build.vm.verdict import Observed, Verdict, expected_status, judge
@@ -133,9 +134,8 @@ def is_hosted(path: Path) -> bool:
     from kgpt_build.kernel.loaders import supported
 
     try:
-        with path.open("rb") as file:
-            if file.read(4) != b"\x7fELF":
-                return False
+        if not is_elf(path):
+            return False
     except OSError:
         return False
     image = read_image(path)

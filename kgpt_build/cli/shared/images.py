@@ -73,11 +73,10 @@ def image_without_model(target: str = "bare") -> Path:
 
 
 def _is_image(path: Path) -> bool:
-    from kgpt_build.vm.media import medium_of
+    from kgpt_build.media import is_elf, medium_of
 
     try:
-        with path.open("rb") as file:
-            return file.read(4) == b"\x7fELF" or medium_of(path) != "kernel"
+        return is_elf(path) or medium_of(path) != "kernel"
     except OSError as error:
         raise KgptError(
             f"cannot read {path}: {error.strerror}", "give an image that kgpt build made, or a model"
@@ -104,12 +103,13 @@ def _image_here(folder: Path, check: Check | None, target: str) -> Path:
 def _is_fresh(described: dict[str, Any], image: Path) -> bool:
     """Is ``image`` what its manifest says, of the same model, sources and tools as there are now?"""
     from kgpt_build import toolchain
+    from kgpt_build.file_hash import sha256_of
     from kgpt_build.kernel import sources
     from kgpt_build.toolchain import Make
 
     return (
         image.is_file()
-        and described["output"]["sha256"] == sources.file_sha256(image)
+        and described["output"]["sha256"] == sha256_of(image)
         and described["inputs"]["sources"] == sources.hashes(sources.root_for_make())
         and described["model"]["sha256"] == _loaded(_model(described)).sha256
         and _has_fresh_corpus(described)

@@ -11,8 +11,8 @@ import click
 from kgpt_build.arch import DEFAULT
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
+from kgpt_build.media import medium_of
 from kgpt_build.vm.firmware import BIOS, UEFI, Firmware
-from kgpt_build.vm.media import medium_of
 from kgpt_build.vm.settings import ACCELS, MACHINES, MEDIA, RunSettings
 
 LEAST_MEMORY = RunSettings.memory

@@ -15,9 +15,10 @@ from typing import BinaryIO
 from kgpt_build import process
 from kgpt_build.errors import KgptError
 from kgpt_build.image.fs.volumes import DAMAGED, read_at, size_of
+from kgpt_build.media import SECTOR, is_boot_sector
+from kgpt_build.sizes import units_of
 from kgpt_build.toolchain import Mtools
 
-SECTOR = 512
 _LEAST_FAT32 = 65525 + 16  # clusters: with fewer it is FAT16; and some systems count not quite right
 _LEAST_FAT16 = 4085 + 16
 _FAT32_RESERVED = 32
@@ -57,9 +58,9 @@ def shape(files: Mapping[str, Path | bytes], *, bits: int, room: int = 0) -> Sha
     cluster = 1 if bits == 16 or sum(sizes) + room < _LARGE else 8
     folders = {folder for path in files for folder in PurePosixPath(path).parents}
     # A cluster for the names of each file is more than they take.
-    used = sum(-(-size // (cluster * SECTOR)) for size in [*sizes, room]) + len(files) + len(folders)
+    used = sum(units_of(size, cluster * SECTOR) for size in [*sizes, room]) + len(files) + len(folders)
     clusters = max(used, _LEAST_FAT32 if bits == 32 else _LEAST_FAT16)
-    table = -(-(clusters + 2) * (bits // 8) // SECTOR)
+    table = units_of((clusters + 2) * (bits // 8), SECTOR)
     fixed = _FAT32_RESERVED if bits == 32 else 1 + _FAT16_ROOT
     return Shape(bits, cluster, fixed + 2 * table + clusters * cluster)
 
@@ -101,7 +102,7 @@ class Fat:
         # The name of the file is not for mtools: it has a shell expand one with a $ in it, and ends it at an @@.
         self._drive = f"/proc/{os.getpid()}/fd/{image.fileno()}@@{start}"
         # Without this mtools would guess by what is there.
-        if read_at(image, start, SECTOR)[510:] != b"\x55\xaa":
+        if not is_boot_sector(read_at(image, start, SECTOR)):
             raise KgptError(f"there is no FAT file system at byte {start:,}", DAMAGED)
         lines = self._list(start)
         self.label = next((match[1] for line in lines if (match := _LABEL.match(line))), "")

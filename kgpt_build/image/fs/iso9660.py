@@ -12,17 +12,10 @@ from pycdlib.pycdlibexception import PyCdlibException
 
 from kgpt_build.errors import KgptError
 from kgpt_build.image.fs.volumes import CHUNK, DAMAGED
+from kgpt_build.media import DISC_SECTOR
 
-SECTOR = 2048
-_DESCRIPTORS = 16
 EFI, BIOS = 0xEF, 0x00
 _BOOTABLE = 0x88
-
-
-def is_iso(image: BinaryIO) -> bool:
-    """Is there a file system of this kind?"""
-    image.seek(_DESCRIPTORS * SECTOR + 1)
-    return image.read(5) == b"CD001"
 
 
 class Disc:
@@ -40,7 +33,7 @@ class Disc:
                 record = self._iso.get_record(rr_path=path)
                 self.files[path] = record.get_data_length()
                 if self.files[path]:
-                    self._starts[record.extent_location() * SECTOR] = path
+                    self._starts[record.extent_location() * DISC_SECTOR] = path
 
     def stream(self, path: str) -> Iterator[bytes]:
         """What can be read of a file. Raises KgptError."""
@@ -56,7 +49,7 @@ class Disc:
         entries = [(catalog.validation_entry.platform_id, catalog.initial_entry)]
         entries += [(section.platform_id, entry) for section in catalog.sections for entry in section.section_entries]
         bootable = [(platform, entry) for platform, entry in entries if entry.boot_indicator == _BOOTABLE]
-        return {platform: entry.get_rba() * SECTOR for platform, entry in reversed(bootable)}
+        return {platform: entry.get_rba() * DISC_SECTOR for platform, entry in reversed(bootable)}
 
     def file_at(self, offset: int) -> str:
         """The path of the file that begins there; empty if none does."""

@@ -10,10 +10,11 @@ from typing import BinaryIO
 
 from kgpt_build.errors import KgptError
 from kgpt_build.image.fs.volumes import DAMAGED, read_at
+from kgpt_build.media import SECTOR, is_boot_sector, mbr_entries
 
-SECTOR = 512
 ESP = uuid.UUID("C12A7328-F81F-11D2-BA4B-00A0C93EC93B")
-_PROTECTIVE = 0xEE
+PROTECTIVE = 0xEE
+"""The kind of an MBR's entry that only protects a GPT."""
 _FAT = {0x01, 0x04, 0x06, 0x0B, 0x0C, 0x0E, 0xEF}
 _MOST_ENTRIES = 1024
 
@@ -30,18 +31,18 @@ class Partition:
 def has_boot_code(image: BinaryIO) -> bool:
     """Would a BIOS run the first sector?"""
     sector = read_at(image, 0, SECTOR)
-    return sector[510:] == b"\x55\xaa" and any(sector[:440])
+    return is_boot_sector(sector) and any(sector[:440])
 
 
 def partitions(image: BinaryIO) -> list[Partition]:
     """Those of the GPT if there is one, else those of the MBR. Raises KgptError for a damaged table."""
     sector = read_at(image, 0, SECTOR)
-    if sector[510:] != b"\x55\xaa":
+    if not is_boot_sector(sector):
         return []
-    entries = [struct.unpack_from("<B3xB3xII", sector, 446 + 16 * i) for i in range(4)]
-    if any(kind == _PROTECTIVE for _, kind, _, _ in entries):
+    entries = mbr_entries(sector)
+    if any(entry.kind == PROTECTIVE for entry in entries):
         return _gpt(image)
-    return [Partition(start * SECTOR, size * SECTOR, kind in _FAT) for _, kind, start, size in entries if kind]
+    return [Partition(row.start * SECTOR, row.sectors * SECTOR, row.kind in _FAT) for row in entries if row.kind]
 
 
 def _gpt(image: BinaryIO) -> list[Partition]:

@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path
 
 from kgpt_build.errors import KgptError
-from kgpt_build.models.file_hash import cached_sha256
+from kgpt_build.file_hash import cached_sha256
 from kgpt_build.models.gguf import scan as gguf_scan
 from kgpt_build.models.gguf.fields import HINT, LONGROPE, Number, read_fields, size_or
 from kgpt_build.models.gguf.finite import require_finite

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf.types import TYPES, type_name
+from kgpt_build.sizes import rounded_up
 from kgpt_build.words import shown_bytes
 
 Data: TypeAlias = bytes | mmap.mmap | memoryview
@@ -173,7 +174,7 @@ def scan(data: Data) -> Scan:
     alignment = _alignment(fields)
     names: set[str] = set()
     tensors = tuple(_scan_tensor(cursor, names) for _ in range(n_tensors))
-    start = -(-cursor.offset // alignment) * alignment
+    start = rounded_up(cursor.offset, alignment)
     _check_places(tensors, alignment, start, len(data))
     return Scan(version, fields, tensors, start)
 

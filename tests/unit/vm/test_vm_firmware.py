@@ -8,8 +8,8 @@ import pytest
 from fakes import fake_program
 
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
+from kgpt_build.media import medium_of
 from kgpt_build.vm.firmware import Firmware, find_firmware
-from kgpt_build.vm.media import medium_of
 from kgpt_build.vm.qemu.display import find_window
 
 

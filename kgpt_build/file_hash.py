@@ -1,4 +1,4 @@
-"""The SHA-256 of a large file, computed once: it is kept in the cache for as long as the file looks the same."""
+"""SHA-256 of files. That of a large file is kept in the cache for as long as the file looks the same."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from kgpt_build import paths
@@ -34,6 +35,12 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of ``path``, in hex, as it is now. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def combined(digests: Mapping[str, str]) -> str:
+    """One SHA-256 (hex) for many: name -> SHA-256."""
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def require_sha256(what: str, found: str, expected: str) -> None:

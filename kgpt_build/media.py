@@ -1,0 +1,76 @@
+"""What a file is to a machine that boots it: a kernel, a disc (ISO 9660) or a disk with partitions, by its content."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+ELF_MAGIC = b"\x7fELF"
+SECTOR = 512
+"""Bytes: the unit of partition tables."""
+DISC_SECTOR = 2048
+DISC_DESCRIPTOR = 16 * DISC_SECTOR
+"""Where ISO 9660 has its primary volume descriptor."""
+_DISC_MARK = b"CD001"
+_SIGNATURE = b"\x55\xaa"
+_PARTITION = struct.Struct("<B3xB3xII")
+_TABLE = 446
+
+
+@dataclass(frozen=True)
+class MbrEntry:
+    """A row of an MBR; ``kind`` 0: the row is empty. ``start`` and ``sectors`` count sectors of 512 bytes."""
+
+    active: int
+    kind: int
+    start: int
+    sectors: int
+
+
+def is_boot_sector(sector: bytes) -> bool:
+    """Does a disk's first sector end with the signature that a BIOS asks for?"""
+    return sector[SECTOR - 2 : SECTOR] == _SIGNATURE
+
+
+def mbr_entries(sector: bytes) -> list[MbrEntry]:
+    """The four rows of a boot sector, which has 512 bytes."""
+    return [MbrEntry(*_PARTITION.unpack_from(sector, _TABLE + _PARTITION.size * i)) for i in range(4)]
+
+
+def has_disc_mark(descriptor: bytes) -> bool:
+    """Is ``descriptor``, what a file holds from ``DISC_DESCRIPTOR`` on, a volume descriptor of ISO 9660?"""
+    return descriptor[1 : 1 + len(_DISC_MARK)] == _DISC_MARK
+
+
+def is_iso(file: BinaryIO) -> bool:
+    """Is the file an ISO 9660 disc? Raises OSError."""
+    file.seek(DISC_DESCRIPTOR)
+    return has_disc_mark(file.read(1 + len(_DISC_MARK)))
+
+
+def is_elf(path: Path) -> bool:
+    """Is it an ELF file, such as a kernel? Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(len(ELF_MAGIC)) == ELF_MAGIC
+
+
+def medium_of(path: Path) -> str:
+    """``cdrom`` for an ISO 9660 image, ``usb`` for a disk with partitions, else ``kernel``.
+
+    An ISO that is also a disk (a hybrid) is a cdrom: as a stick it starts the same. Raises OSError.
+    """
+    with path.open("rb") as file:
+        first = file.read(SECTOR)
+        if is_iso(file):
+            return "cdrom"
+    return "usb" if _is_partitioned(first) else "kernel"
+
+
+def _is_partitioned(sector: bytes) -> bool:
+    """A boot sector with a table of partitions that makes sense: other files may have its last two bytes by chance."""
+    if not is_boot_sector(sector):
+        return False
+    entries = mbr_entries(sector)
+    return all(entry.active in (0, 0x80) for entry in entries) and any(entry.kind for entry in entries)
