@@ -378,7 +378,7 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
     }
     if (status == KG_OK) {
         resolve_mode(k);
-        kg_event_ready(k, plat_ticks() - k->info->ticks_entry);
+        KG_EMIT(ready, .ticks = plat_ticks() - k->info->ticks_entry);
     }
     return status;
 }

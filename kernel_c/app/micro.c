@@ -99,7 +99,7 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
     }
     if (status == KG_OK) {
         carve_microgpt(k, &k->arena);
-        kg_event_ready(k, plat_ticks() - k->info->ticks_entry);
+        KG_EMIT(ready, .ticks = plat_ticks() - k->info->ticks_entry);
     }
     return status;
 }

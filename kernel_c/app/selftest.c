@@ -19,7 +19,7 @@ static bool run_case(struct kgpt *k, const struct kg_test_case *test)
     test->run(&t);
     kg_arena_rewind(&k->arena, used);
     kg_print("test %s: %s%s\n", test->name, t.failed ? "FAILED " : "ok", t.message);
-    kg_event_test(k, test->name, !t.failed, t.message);
+    KG_EMIT(test, .name = test->name, .ok = !t.failed, .message = t.message);
     return !t.failed;
 }
 
@@ -40,6 +40,6 @@ enum kg_status kg_selftest_run(struct kgpt *k, const char *filter, uint32_t *fai
         return KG_E_INPUT;
     }
     kg_print("kgpt: %u test%s passed, %u failed\n", passed, kg_plural(passed), *failed);
-    kg_event_tests(k, passed, *failed);
+    KG_EMIT(tests, .passed = passed, .failed = *failed);
     return KG_OK;
 }

@@ -34,12 +34,6 @@ void kg_event_cpu(struct kgpt *k)
             .isa = kg_isa_names[k->ops.isa]);
 }
 
-void kg_event_cpus(struct kgpt *k, const struct kg_cpus *cpus)
-{
-    (void)k;
-    KG_EMIT(cpus, .found = cpus->found, .started = cpus->started, .by = cpus->by, .note = cpus->note);
-}
-
 void kg_event_model(struct kgpt *k)
 {
     const struct kg_model *m = &k->model;
@@ -52,12 +46,6 @@ void kg_event_memory(struct kgpt *k)
 {
     KG_EMIT(memory, .weights = k->needs.weights, .kv = k->needs.kv, .scratch = k->needs.scratch,
             .needed = k->needs.total, .arena = k->arena.size);
-}
-
-void kg_event_ready(struct kgpt *k, uint64_t ticks)
-{
-    (void)k;
-    KG_EMIT(ready, .ticks = ticks);
 }
 
 void kg_event_config(struct kgpt *k, const struct kg_request *request)
@@ -99,24 +87,6 @@ void kg_event_stats(struct kgpt *k, const struct kg_stats *stats)
     KG_EMIT(stats, .samples = stats->totals.samples, .prompt_tokens = stats->totals.prompt_tokens,
             .tokens = stats->totals.tokens, .ticks = stats->ticks, .ticks_hz = stats->ticks_hz, .clock = plat_clock(),
             .us = stats->us, .first_token_ticks = stats->first_token_ticks, .used = k->arena.used);
-}
-
-void kg_event_shell(struct kgpt *k, const char *prompt)
-{
-    (void)k;
-    KG_EMIT(shell, .prompt = prompt);
-}
-
-void kg_event_test(struct kgpt *k, const char *name, bool ok, const char *message)
-{
-    (void)k;
-    KG_EMIT(test, .name = name, .ok = ok, .message = message);
-}
-
-void kg_event_tests(struct kgpt *k, uint32_t passed, uint32_t failed)
-{
-    (void)k;
-    KG_EMIT(tests, .passed = passed, .failed = failed);
 }
 
 void kg_event_error(struct kgpt *k, const struct kg_error *error)

@@ -15,26 +15,22 @@ struct kg_stats {
 /* Sends an event of kgpt/events.def where somebody listens. */
 void kg_event_emit(const char *row, bool all, const void *values);
 
-/* KG_EMIT(ready, .ticks = 5): keys that are not named are 0 or empty. KG_EMIT_LM sends the keys of kernels for language
- * models too. */
+/* KG_EMIT(ready, .ticks = 5) sends an event where it happens; keys that are not named are 0 or empty. KG_EMIT_LM also
+ * sends the keys that only kernels for language models send. */
 #define KG_EMIT(name, ...) kg_event_emit(kg_event_row_##name, false, &(const struct kg_event_##name){__VA_ARGS__})
 #define KG_EMIT_LM(name, ...) kg_event_emit(kg_event_row_##name, true, &(const struct kg_event_##name){__VA_ARGS__})
 
+/* Events that are sent from several places, or whose keys are collected from several objects. */
 void kg_event_boot(struct kgpt *k);
 void kg_event_cpu(struct kgpt *k);
-void kg_event_cpus(struct kgpt *k, const struct kg_cpus *cpus);
 void kg_event_model(struct kgpt *k);
 void kg_event_memory(struct kgpt *k);
-void kg_event_ready(struct kgpt *k, uint64_t ticks);
 void kg_event_config(struct kgpt *k, const struct kg_request *request);
 void kg_event_token(struct kgpt *k, const struct kg_token *token);
 void kg_event_logits(struct kgpt *k, uint32_t sample, uint32_t pos, uint32_t token, const float *logits,
                      uint32_t n_vocab);
 void kg_event_sample(struct kgpt *k, const struct kg_document *document);
 void kg_event_stats(struct kgpt *k, const struct kg_stats *stats);
-void kg_event_shell(struct kgpt *k, const char *prompt);
-void kg_event_test(struct kgpt *k, const char *name, bool ok, const char *message);
-void kg_event_tests(struct kgpt *k, uint32_t passed, uint32_t failed);
 void kg_event_error(struct kgpt *k, const struct kg_error *error);
 void kg_event_corpus(struct kgpt *k, const struct kg_corpus *corpus, uint32_t train, uint32_t validation);
 void kg_event_training(struct kgpt *k, const char *method, uint32_t batch, const struct kg_shape *shape, uint64_t seed,

@@ -24,13 +24,13 @@ void kg_reader_begin(struct kgpt *k, const char *prompt, enum kg_reader_kind kin
     }
     kg_input_begin(&k->input);
     kg_lineedit_begin(&k->edit, prompt);
-    kg_event_shell(k, prompt);
+    KG_EMIT(shell, .prompt = prompt);
 }
 
 void kg_reader_continue(struct kgpt *k, size_t n)
 {
     kg_lineedit_continue(&k->edit, n);
-    kg_event_shell(k, KG_PROMPT_MORE);
+    KG_EMIT(shell, .prompt = KG_PROMPT_MORE);
 }
 
 /* Is this Enter one of many, in a paste that a terminal does not mark? Pipes are no terminals: there a line is a text. */
