@@ -95,42 +95,8 @@ void kg_event_error(struct kgpt *k, const struct kg_error *error)
     KG_EMIT(error, .message = error->message, .hint = error->hint);
 }
 
-void kg_event_corpus(struct kgpt *k, const struct kg_corpus *corpus, uint32_t train, uint32_t validation)
+void kg_event_blob(const char *name, uint64_t step, double loss, const void *bytes, uint64_t size)
 {
-    (void)k;
-    KG_EMIT(corpus, .documents = corpus->n_documents, .characters = corpus->n_tokens, .n_vocab = corpus->n_vocab,
-            .train = train, .validation = validation);
-}
-
-void kg_event_training(struct kgpt *k, const char *method, uint32_t batch, const struct kg_shape *shape, uint64_t seed,
-                       uint64_t first_step)
-{
-    KG_EMIT(training, .method = method, .steps = k->config.train.adam.steps, .batch = batch, .n_layer = shape->n_layer,
-            .n_embd = shape->n_embd, .n_head = shape->n_head, .block_size = shape->n_ctx,
-            .parameters = kg_layout_of(shape).n_parameters, .seed = seed, .first_step = first_step);
-}
-
-void kg_event_step(struct kgpt *k, uint64_t step, double loss, double lr)
-{
-    (void)k;
-    KG_EMIT(step, .step = step, .loss = loss, .loss_bits = loss, .lr = lr);
-}
-
-void kg_event_preview(struct kgpt *k, uint64_t step, const struct kg_document *document)
-{
-    (void)k;
-    KG_EMIT(preview, .step = step, .text = {document->text, document->n});
-}
-
-void kg_event_eval(struct kgpt *k, uint64_t step, double loss)
-{
-    (void)k;
-    KG_EMIT(eval, .step = step, .loss = loss);
-}
-
-void kg_event_blob(struct kgpt *k, const char *name, uint64_t step, double loss, const void *bytes, uint64_t size)
-{
-    (void)k;
     KG_EMIT(blob, .name = name, .step = step, .loss = loss, .length = size, .crc32 = kg_crc32(bytes, size));
     plat_event(bytes, size);
 }

@@ -4,8 +4,6 @@
 
 #include "app/kgpt.h"
 #include "kgpt/event.h"
-#include "kgpt/train_corpus.h"
-#include "kgpt/train_shape.h"
 
 struct kg_stats {
     struct kg_totals totals;
@@ -32,14 +30,8 @@ void kg_event_logits(struct kgpt *k, uint32_t sample, uint32_t pos, uint32_t tok
 void kg_event_sample(struct kgpt *k, const struct kg_document *document);
 void kg_event_stats(struct kgpt *k, const struct kg_stats *stats);
 void kg_event_error(struct kgpt *k, const struct kg_error *error);
-void kg_event_corpus(struct kgpt *k, const struct kg_corpus *corpus, uint32_t train, uint32_t validation);
-void kg_event_training(struct kgpt *k, const char *method, uint32_t batch, const struct kg_shape *shape, uint64_t seed,
-                       uint64_t first_step);
-void kg_event_step(struct kgpt *k, uint64_t step, double loss, double lr);
-void kg_event_preview(struct kgpt *k, uint64_t step, const struct kg_document *document);
-void kg_event_eval(struct kgpt *k, uint64_t step, double loss);
 /* The event, then the bytes themselves. */
-void kg_event_blob(struct kgpt *k, const char *name, uint64_t step, double loss, const void *bytes, uint64_t size);
+void kg_event_blob(const char *name, uint64_t step, double loss, const void *bytes, uint64_t size);
 void kg_event_exit(struct kgpt *k, enum kg_exit code, const char *reason);
 
 #endif

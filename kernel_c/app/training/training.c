@@ -155,7 +155,7 @@ static void keep_weights(struct training *t, uint64_t step, double loss)
 static void validate(struct training *t, uint64_t step)
 {
     double loss = t->trainer.eval(&t->trainer, &t->documents.validation);
-    kg_event_eval(t->k, step, loss);
+    KG_EMIT(eval, .step = step, .loss = loss);
     kg_print("validation after step %lu | loss %.4f\n", (unsigned long)step, loss);
     kg_training_log_validation(t->log, step, loss);
     kg_training_curve_validation(t->curve, step, loss);
@@ -181,7 +181,7 @@ static void show_progress(struct training *t, uint64_t step, double loss)
 static void report_step(struct training *t, uint64_t step, double loss)
 {
     const struct kg_adam *adam = &t->settings.config->adam;
-    kg_event_step(t->k, step + 1, loss, learning_rate(adam, step));
+    KG_EMIT(step, .step = step + 1, .loss = loss, .loss_bits = loss, .lr = learning_rate(adam, step));
     kg_training_log_step(t->log, step + 1, loss);
     kg_training_curve_step(t->curve, step + 1, loss);
     show_progress(t, step + 1, loss);
@@ -200,7 +200,7 @@ static enum kg_status diverged(struct training *t, uint64_t step, struct kg_erro
 {
     const struct kg_weights *weights = &t->weights;
     if (weights->has_best) {
-        kg_event_blob(t->k, "best", weights->best_step, weights->best_loss, weights->best, weights->best->size);
+        kg_event_blob("best", weights->best_step, weights->best_loss, weights->best, weights->best->size);
     }
     kg_error_set(error, KG_E_INPUT, "the loss of step %lu is not a finite number", (unsigned long)(step + 1));
     kg_error_hint(error, "lower lr; %s",
@@ -219,12 +219,12 @@ static void send_results(struct training *t)
     t->trainer.save(&t->trainer, state);
     kg_weights_refresh(weights, &t->trainer);
     if (has_validation(t) && weights->has_best) {
-        kg_event_blob(t->k, "best", weights->best_step, weights->best_loss, weights->best, weights->best->size);
+        kg_event_blob("best", weights->best_step, weights->best_loss, weights->best, weights->best->size);
     } else {
-        kg_event_blob(t->k, "best", step, t->last_loss, weights->present, weights->present->size);
+        kg_event_blob("best", step, t->last_loss, weights->present, weights->present->size);
     }
-    kg_event_blob(t->k, "last", step, t->last_loss, weights->present, weights->present->size);
-    kg_event_blob(t->k, "state", step, t->last_loss, state, size);
+    kg_event_blob("last", step, t->last_loss, weights->present, weights->present->size);
+    kg_event_blob("state", step, t->last_loss, state, size);
     kg_arena_rewind(arena, used);
 }
 
@@ -290,8 +290,12 @@ static void announce_training(struct training *t)
     const struct kg_shape *shape = &t->settings.shape;
     const struct kg_documents *documents = &t->documents;
     uint64_t done = t->trainer.steps_done(&t->trainer);
-    kg_event_corpus(t->k, &documents->all, documents->train.n_documents, documents->validation.n_documents);
-    kg_event_training(t->k, t->trainer.name, t->trainer.batch, shape, t->settings.seed, done);
+    KG_EMIT(corpus, .documents = documents->all.n_documents, .characters = documents->all.n_tokens,
+            .n_vocab = documents->all.n_vocab, .train = documents->train.n_documents,
+            .validation = documents->validation.n_documents);
+    KG_EMIT(training, .method = t->trainer.name, .steps = t->k->config.train.adam.steps, .batch = t->trainer.batch,
+            .n_layer = shape->n_layer, .n_embd = shape->n_embd, .n_head = shape->n_head, .block_size = shape->n_ctx,
+            .parameters = kg_layout_of(shape).n_parameters, .seed = t->settings.seed, .first_step = done);
     uint32_t documents_n = documents->all.n_documents, steps = t->settings.config->adam.steps, batch = t->trainer.batch;
     kg_print("kgpt: corpus: %'u document%s, %u tokens; model: %'lu parameters; method %s, %u step%s of %u document%s\n",
              documents_n, kg_plural(documents_n), documents->all.n_vocab,

@@ -65,12 +65,7 @@ void kg_weights_forget(struct kgpt *k, const struct kg_engine_before *before)
     kg_arena_rewind(&k->arena, before->used);
 }
 
-/* The observer of a preview: only the document that comes out counts, and nothing stops it. */
-struct preview {
-    struct kgpt *k;
-    uint64_t step;
-};
-
+/* The observer of a preview takes the document alone, and nothing stops it. Its context is the number of the step. */
 static void ignore_begin(void *context, uint32_t sample)
 {
     (void)context;
@@ -94,8 +89,8 @@ static void ignore_token(void *context, const struct kg_token *token)
 
 static void send_preview(void *context, const struct kg_document *document)
 {
-    struct preview *preview = context;
-    kg_event_preview(preview->k, preview->step, document);
+    const uint64_t *step = context;
+    KG_EMIT(preview, .step = *step, .text = {document->text, document->n});
 }
 
 static bool never_stopped(void *context)
@@ -106,9 +101,8 @@ static bool never_stopped(void *context)
 
 void kg_weights_preview(struct kgpt *k, uint64_t step)
 {
-    struct preview preview = {.k = k, .step = step};
     const struct kg_observer observer = {
-        .context = &preview,
+        .context = &step,
         .begin = ignore_begin,
         .logits = ignore_logits,
         .token = ignore_token,
