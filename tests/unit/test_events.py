@@ -29,7 +29,7 @@ def documented() -> dict[str, set[str]]:
 def test_the_classes_are_the_document() -> None:
     classes = {name: {field.name for field in dataclasses.fields(kind)} for name, kind in events.EVENTS.items()}
     assert classes == documented()
-    assert len(classes) == 28
+    assert len(classes) >= 28
 
 
 def test_what_is_generated_is_current() -> None:
