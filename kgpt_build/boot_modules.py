@@ -17,15 +17,14 @@ from pathlib import Path
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.paths import write_errors
 from kgpt_build.plain_names import safe_name, temporary_root
-from kgpt_build.settings import MAX_CMDLINE, quoted
+from kgpt_build.settings import MAX_TEXT as MAX_TEXT_WORDS
+from kgpt_build.settings import options, quoted
 
 PROMPT, SYSTEM, FILE = "prompt", "system", "file"
 MAX_MODULES = 64  # KG_FILES_MAX
 MAX_WORDS = 8191  # bytes of all names and words: KG_BOOT_NAMES_SIZE
 MAX_TEXT = 64 << 20
 """Bytes: far above any context; what is longer still is not read at all."""
-MAX_TEXT_WORDS = MAX_CMDLINE - 512
-"""Bytes of the command line that prompts may take: other words need some room too."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +61,14 @@ class Text:
         return (f"kind={self.kind}",)
 
 
-def take_out(prompt: str | None, system: str | None, *, most_system: int) -> tuple[str | None, str | None, list[Text]]:
+def take_out(prompt: str | None, system: str | None) -> tuple[str | None, str | None, list[Text]]:
     """``prompt`` and ``system``, None for one that does not fit the command line, and is among the texts instead.
 
-    ``most_system`` is how many bytes of a system prompt the command line takes. Raises UsageError for what is no text.
+    Raises UsageError for what is no text.
     """
     texts: list[Text] = []
     room = MAX_TEXT_WORDS
-    for value, kind, most in ((system, SYSTEM, most_system), (prompt, PROMPT, room)):
+    for value, kind, most in ((system, SYSTEM, options()["system"].most), (prompt, PROMPT, room)):
         if not value:
             continue
         what = "the prompt" if kind == PROMPT else "the system prompt"

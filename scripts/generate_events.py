@@ -75,6 +75,11 @@ class Key:
     default: str | None
     lm_only: bool
 
+    @property
+    def is_option(self) -> bool:
+        """Is the key a row of options.def? Python has these in one mapping."""
+        return self.kind in ("COUNT", "DECIMAL")
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -86,6 +91,11 @@ class Definition:
     section: str
     is_object: bool
     keys: list[Key] = field(default_factory=list)
+
+    @property
+    def own_keys(self) -> list[Key]:
+        """Without the options."""
+        return [key for key in self.keys if not key.is_option]
 
 
 def definitions(table: Sequence[Row]) -> list[Definition]:
@@ -151,13 +161,17 @@ def property_of(key: Key) -> Iterator[str]:
 
 def python_class(event: Definition) -> Iterator[str]:
     """The class of an event. Keys that some kernels do not send come last: they have a default."""
-    yield from ("", "", "@dataclass(frozen=True)", f"class {event.title}(Event):", *docstring(event.help), "")
+    has_options = any(key.is_option for key in event.keys)
+    base = "EventWithOptions" if has_options else "Event"
+    yield from ("", "", "@dataclass(frozen=True)", f"class {event.title}({base}):", *docstring(event.help), "")
     yield f'    event: ClassVar[str] = "{event.name}"'
-    for key in sorted(event.keys, key=lambda key: key.default is not None):
+    if has_options:
+        yield from ("    options: Mapping[str, float]", *docstring("the sampling options by their names (options.def)"))
+    for key in sorted(event.own_keys, key=lambda key: key.default is not None):
         yield f"    {key.name}: {PYTHON[key.kind]}" + ("" if key.default is None else f" = {literal(key)}")
         if key.help:
             yield from docstring(key.help)
-    for key in event.keys:
+    for key in event.own_keys:
         yield from property_of(key)
 
 
@@ -173,7 +187,7 @@ def module(table: Sequence[Definition]) -> str:
         "from dataclasses import dataclass",
         "from typing import Any, ClassVar",
         "",
-        "from kgpt_build.events.event import Address, Event, double, singles",
+        "from kgpt_build.events.event import Address, Event, EventWithOptions, double, singles",
         *(line for event in events for line in python_class(event)),
         "",
         "",

@@ -13,7 +13,7 @@ import click
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import json_option, toolchain_option, verbose_option
 from kgpt_build.errors import KgptError, UsageError
-from kgpt_build.settings import check_whole
+from kgpt_build.settings import Settings, check_whole, options
 from kgpt_build.sizes import MIB
 
 if TYPE_CHECKING:
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 @click.command("bench")
 @click.argument("model", type=ModelName())
-@click.option("-p", "--n-prompt", default=64, show_default=True, metavar="N", help="Tokens of the prompt; 0: none.")
-@click.option("-n", "--n-gen", default=16, show_default=True, metavar="N", help="Tokens decoded one by one; 0: none.")
-@click.option("-r", "--repetitions", default=3, show_default=True, metavar="N", help="How often each is measured.")
+@click.option("-p", "--n-prompt", "pp", default=options()["pp"].default, show_default=True, metavar="N",
+              help="Tokens of the prompt; 0: none.")  # fmt: skip
+@click.option("-n", "--n-gen", "tg", default=options()["tg"].default, show_default=True, metavar="N",
+              help="Tokens decoded one by one; 0: none.")  # fmt: skip
+@click.option("-r", "--repetitions", "repeat", default=options()["repeat"].default, show_default=True, metavar="N",
+              help="How often each is measured.")  # fmt: skip
 @click.option("--cpus", default=1, show_default=True, metavar="N", help="Processors, or threads.")
 @click.option(
     "--target", type=click.Choice(["bare", "hosted"]), default="bare", show_default=True,
@@ -37,20 +40,19 @@ if TYPE_CHECKING:
 @json_option("Print JSON, one object for each test.")
 @verbose_option
 def command(
-    model: Path, n_prompt: int, n_gen: int, repetitions: int, cpus: int, toolchain: str, as_json: bool, **machine: Any
+    model: Path, pp: int, tg: int, repeat: int, cpus: int, toolchain: str, as_json: bool, **machine: Any
 ) -> None:
     """Measure a language model in the shape of llama-bench: pp, a prompt in batches, and tg, tokens one by one.
 
     MODEL is a GGUF file, or the name of a model that was pulled. Times are the engine's own clock's.
     """
-    for name, value, least in (("n-prompt", n_prompt, 0), ("n-gen", n_gen, 0), ("repetitions", repetitions, 1)):
-        check_whole(name, value, least, 1000 if name == "repetitions" else 1 << 20)
     check_whole("cpus", cpus, 1, 255)
-    if not (n_prompt or n_gen):
+    asked = Settings(pp=pp, tg=tg, repeat=repeat).cmdline_words()
+    if not (pp or tg):
         raise UsageError("there is nothing to measure", "give --n-prompt or --n-gen above 0")
     loaded = _load(model)
-    ctx = min(max(n_prompt, n_gen, 256), loaded.hparams.n_ctx)
-    words = f"mode=bench cpus={cpus} pp={n_prompt} tg={n_gen} repeat={repetitions} ctx={ctx} exit"
+    ctx = min(max(pp, tg, 256), loaded.hparams.n_ctx)
+    words = " ".join(["mode=bench", f"cpus={cpus}", *asked, f"ctx={ctx}", "exit"])
     measure = _bare if machine["target"] == "bare" else _hosted
     events, backend = measure(loaded, words, cpus=cpus, toolchain=toolchain, machine=machine)
     rows = _rows(loaded, events, backend)

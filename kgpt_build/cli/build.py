@@ -16,8 +16,9 @@ from kgpt_build.cli.shared.options import (
     toolchain_option,
     verbose_option,
 )
+from kgpt_build.cli.shared.settings import settings_options, take_settings
 from kgpt_build.errors import UsageError
-from kgpt_build.settings.lm import LmSettings, check_context
+from kgpt_build.settings import Settings, check_context
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ if TYPE_CHECKING:
     "--lm", is_flag=True,
     help="An image for language models: without MODEL, for those that the loader brings (kgpt run IMAGE --model FILE).",
 )  # fmt: skip
-@click.option("--system", metavar="TEXT", help="System prompt of a language model. [default: the template's]")
-@click.option("--ctx", type=int, metavar="N", help="Context of a language model, in tokens. [default: 4096, or less]")
+@settings_options("system", "ctx")
 @chat_template_option
 @verbose_option
 def command(
@@ -73,8 +73,6 @@ def command(
     train: bool,
     corpus: Path | None,
     lm: bool,
-    system: str | None,
-    ctx: int | None,
     cmdline: str,
     **options: Any,
 ) -> None:
@@ -89,7 +87,7 @@ def command(
 
     given = _model(model, default, lm)
     training = _corpus(corpus) if train or corpus else None
-    words = _lm_words(given, LmSettings(system=system, ctx=ctx))
+    words = _lm_words(given, take_settings(options))
     cmdline = " ".join([*words, *([cmdline] if cmdline else [])])
     settings = BuildSettings(given, out, corpus=training, cmdline=cmdline, **options)
     start = time.monotonic()
@@ -111,7 +109,7 @@ def _model(model: Path | None, default: bool, lm: bool) -> Path | GgufModel | No
     return load_lm(found or DEFAULT_MODEL) if lm else found
 
 
-def _lm_words(model: Path | GgufModel | NoModel | None, settings: LmSettings) -> list[str]:
+def _lm_words(model: Path | GgufModel | NoModel | None, settings: Settings) -> list[str]:
     """What is said to the engine for language models. Raises UsageError for a model that is none."""
     from kgpt_build.models import GgufModel, Model, load
 
@@ -122,7 +120,7 @@ def _lm_words(model: Path | GgufModel | NoModel | None, settings: LmSettings) ->
     if isinstance(loaded, Model):
         raise UsageError(f"{loaded.name} is a {loaded.arch}", "--system and --ctx are for language models (GGUF)")
     if isinstance(loaded, GgufModel):
-        check_context(settings.ctx, loaded.name, loaded.hparams.n_ctx)
+        check_context(settings.get("ctx"), loaded.name, loaded.hparams.n_ctx)
     return words
 
 

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from kgpt_build.boot_modules import staged
 from kgpt_build.cli.shared.hosted import refuse_qemu_options
 from kgpt_build.cli.shared.images import runs_hosted
-from kgpt_build.cli.shared.lm import is_language_model, lm_options, load_brought, modules_of
+from kgpt_build.cli.shared.lm import is_language_model, load_brought, modules_of
 from kgpt_build.cli.shared.machines import (
     boot_options,
     check_image,
@@ -25,6 +25,7 @@ from kgpt_build.cli.shared.machines import (
 from kgpt_build.cli.shared.names import ModelName, pull_first
 from kgpt_build.cli.shared.options import accept_option, default_option, verbose_option
 from kgpt_build.cli.shared.request import Request, Wishes, take_request
+from kgpt_build.cli.shared.settings import names_of, settings_options
 from kgpt_build.cli.shared.watch import boot, run_hosted
 from kgpt_build.errors import UsageError
 from kgpt_build.kernel.hosted import MEMORY_MB
@@ -33,16 +34,6 @@ from kgpt_build.vm.settings import RunSettings
 
 MOST_CPUS = 8
 """That a language model is given where nobody says how many."""
-
-
-def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
-    """A whole number, whose range GenerateSettings checks, or ``random``."""
-    if value is None or value == "random":
-        return value
-    try:
-        return int(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is neither a whole number nor random") from None
 
 
 @click.command("run")
@@ -56,32 +47,7 @@ def _seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str
     "--prompt", metavar="TEXT",
     help="Begin every text with TEXT, or say it to a language model; print the answer alone, and end. -: from stdin.",
 )  # fmt: skip
-@click.option("--samples", type=int, metavar="N", help="How many texts. [default: 20; of a language model 1]")
-@click.option(
-    "--seed", callback=_seed, metavar="S", help="The same seed gives the same texts; or: random. [default: 42]"
-)
-@click.option(
-    "--temperature", type=float, metavar="T",
-    help="0 takes the likeliest token. [default: 0.5; of a language model 0.8]",
-)  # fmt: skip
-@click.option(
-    "--top-k", type=int, metavar="K",
-    help="Choose among the K likeliest tokens. [default: all; of a language model 40]",
-)  # fmt: skip
-@click.option(
-    "--top-p", type=float, metavar="P",
-    help="Choose among the likeliest that make up P together. [default: all; of a language model 0.95]",
-)  # fmt: skip
-@click.option(
-    "--min-p", type=float, metavar="P",
-    help="Choose among those at least P times as likely as the likeliest. [default: all; of a language model 0.05]",
-)  # fmt: skip
-@click.option("--max-tokens", type=int, metavar="N", help="End each text after N tokens. [default: never]")
-@click.option(
-    "--mode", type=click.Choice(["generate", "chat", "shell", "train", "bench", "selftest"]),
-    help="What the kernel does. [default: chat with a language model that has a template, else generate]",
-)  # fmt: skip
-@lm_options
+@settings_options(*names_of("RUN", "SAMPLING"), "mode", *names_of("LM", "LM_SAMPLING", "LM_BIASES"))
 @click.option(
     "--model", "models", multiple=True, type=ModelName(), metavar="MODEL",
     help="Bring a language model to an image as a boot module; repeatable (in the shell: models, use N).",
@@ -147,7 +113,8 @@ def command(
         if hosted:
             run_hosted(dataclasses.replace(settings, memory=memory or MEMORY_MB), wishes, dry_run=dry_run)
         else:
-            memory = check_image(found, memory, modules=settings.modules, ctx=request.lm.ctx, kv=request.lm.kv)
+            wanted = request.settings
+            memory = check_image(found, memory, modules=settings.modules, ctx=wanted.get("ctx"), kv=wanted.get("kv"))
             boot(dataclasses.replace(settings, memory=memory), qemu, wishes, dry_run=dry_run)
 
 

@@ -17,6 +17,7 @@ import click
 from kgpt_build.cli.shared.corpora import read_shown
 from kgpt_build.cli.shared.machines import LEAST_MEMORY, find_qemu, machine_options, resolve_accel
 from kgpt_build.cli.shared.options import MODEL_HERE, json_option, verbose_option
+from kgpt_build.cli.shared.settings import names_of, settings_options
 from kgpt_build.errors import KgptError, MachineLost
 from kgpt_build.plain_names import temporary_root
 from kgpt_build.vm.settings import RunSettings
@@ -56,26 +57,9 @@ class Plan:
 @click.command("train")
 @click.argument("corpus", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="MODEL.gguf", help="[default: model.gguf]")
-@click.option("--steps", type=int, metavar="N", help="Over which the learning rate falls to 0. [default: 1000]")
-@click.option("--until", type=int, metavar="N", help="Stop after step N, for --resume to go on.")
-@click.option("--batch", type=int, metavar="N", help="Documents a step. [default: 16; 1 with --exact]")
-@click.option("--chunks", type=int, metavar="N", help="Cut a batch into N for --cpus. [default: one for 16 documents]")
-@click.option("--n-layer", type=int, metavar="N", help="Layers. [default: 1]")
-@click.option("--n-embd", type=int, metavar="N", help="Width. [default: 16]")
-@click.option("--n-head", type=int, metavar="N", help="Heads, which divide the width. [default: 4]")
-@click.option("--block-size", type=int, metavar="N", help="Context, in characters. [default: 16]")
-@click.option("--lr", type=float, metavar="X", help="Adam's learning rate in the first step. [default: 0.01]")
-@click.option("--beta1", type=float, metavar="X", help="Adam's β₁. [default: 0.85]")
-@click.option("--beta2", type=float, metavar="X", help="Adam's β₂. [default: 0.99]")
-@click.option("--eps", type=float, metavar="X", help="Adam's ε. [default: 1e-8]")
-@click.option("--weight-decay", type=float, metavar="X", help="Decoupled weight decay. [default: 0]")
-@click.option("--seed", type=int, metavar="S", help="The same seed gives the same weights. [default: 42]")
-@click.option("--val-fraction", type=float, metavar="F", help="Of the documents, held back. [default: 0]")
-@click.option("--eval-every", type=int, metavar="N", help="Validate every N steps. [default: 10 times]")
-@click.option("--text", is_flag=True, help="CORPUS is one running text, not one document a line.")
-@click.option("--exact", is_flag=True, help="microgpt's arithmetic and random numbers, to the bit; slower.")
+@settings_options(*names_of("ADAM", "TRAIN", without=["checkpoint_every"]), "seed")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="MODEL.gguf", help="Go on with its training.")
-@click.option("--checkpoint-every", type=int, metavar="N", help="Write the files every N steps too.")
+@settings_options("checkpoint_every")
 @click.option("--keep-last", is_flag=True, help="Write the weights of the last step too: MODEL-last.gguf.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png|svg", help="Draw the loss curve.")
 @click.option(

@@ -14,6 +14,8 @@ from kgpt_build.events.event import Event as Event
 from kgpt_build.events.event import Unknown as Unknown
 from kgpt_build.events.kinds import *  # noqa: F403
 from kgpt_build.events.kinds import EVENTS as EVENTS
+from kgpt_build.events.kinds import Config
+from kgpt_build.settings import of_groups
 
 
 def parse_event(line: bytes) -> Event:
@@ -32,7 +34,8 @@ def parse_event(line: bytes) -> Event:
     if kind is None:
         return Unknown(data["event"])
     try:
-        return kind(**{name: read(data[name]) for name, read, must in _fields(kind.event) if must or name in data})
+        values = {name: read(data[name]) for name, read, must in _fields(kind.event) if must or name in data}
+        return kind(**values, **_options(data) if kind is Config else {})
     except KeyError as error:
         raise BadEvent(f"the event {data['event']} lacks {error}: {_shown(line)}") from error
     except (TypeError, ValueError) as error:
@@ -44,6 +47,14 @@ def event_name(event: Event) -> str:
     return event.kind if isinstance(event, Unknown) else event.event
 
 
+def _options(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The sampling options in a ``config`` event. Those of language models may be missing."""
+    read: dict[str, Any] = {"COUNT": _exactly(int), "DECIMAL": _number}
+    table = of_groups("SAMPLING", "LM_SAMPLING")
+    found = {each.name: read[each.kind](data[each.name]) for each in table if each.name in data or not each.is_for_lm}
+    return {"options": found}
+
+
 @functools.cache  # a training sends thousands of events a second
 def _fields(name: str) -> tuple[tuple[str, Callable[[Any], Any], bool], ...]:
     """Of an event: each key, what reads its value, and whether it must be there."""
@@ -52,6 +63,7 @@ def _fields(name: str) -> tuple[tuple[str, Callable[[Any], Any], bool], ...]:
     return tuple(
         (field.name, _READERS[hints[field.name]], field.default is dataclasses.MISSING)
         for field in dataclasses.fields(kind)
+        if field.name != "options"
     )
 
 

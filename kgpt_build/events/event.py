@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from kgpt_build.errors import MachineLost
 
@@ -22,6 +22,17 @@ class Event:
     """Any event. Keys that docs/events.md does not name are in the line, not here."""
 
     event: ClassVar[str] = ""
+
+
+@dataclass(frozen=True)
+class EventWithOptions(Event):
+    """An event whose ``options`` are attributes too."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["options"][name]
+        except KeyError:
+            raise AttributeError(f"the event {self.event} has no {name}") from None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kgpt_build.events.event import Address, Event, double, singles
+from kgpt_build.events.event import Address, Event, EventWithOptions, double, singles
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,12 @@ class Ready(Event):
 
 
 @dataclass(frozen=True)
-class Config(Event):
+class Config(EventWithOptions):
     """A generation or a reply starts. The event holds everything that decides the text, besides the model."""
 
     event: ClassVar[str] = "config"
+    options: Mapping[str, float]
+    """The sampling options by their names (options.def)."""
     mode: str
     """``generate`` or ``chat``."""
     prompt: str
@@ -144,14 +146,6 @@ class Config(Event):
     """The most tokens of a text; 0: no limit."""
     seed: int
     """The seed of the random numbers."""
-    temperature: float
-    """Divide the logits by T; 0: always the likeliest token."""
-    top_k: int
-    """Choose among the K likeliest tokens; 0: off."""
-    top_p: float
-    """Choose among the likeliest tokens whose probabilities sum to P; 1: off."""
-    min_p: float
-    """Drop tokens less likely than P times the likeliest; 0: off."""
     system: str = ""
     """The system prompt."""
     sample: int = 0
@@ -164,16 +158,6 @@ class Config(Event):
     """What a full context does."""
     think: str = ""
     """Whether the model thinks aloud."""
-    typical_p: float = 1.0
-    """Locally typical sampling: keep tokens near the entropy that sum to P; 1: off."""
-    repeat_penalty: float = 1.0
-    """Make tokens among the last repeat_last_n less likely, by the factor F; 1: off."""
-    repeat_last_n: int = 64
-    """How many of the last tokens the penalties look at; 0: none."""
-    frequency_penalty: float = 0.0
-    """Subtract F from a token's logit for each time it was there; 0: off."""
-    presence_penalty: float = 0.0
-    """Subtract F from a token's logit if it was there at all; 0: off."""
     logit_bias: tuple[Mapping[str, Any], ...] = ()
     """A ``bias`` for each token that has one."""
     stop: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from kgpt_build.headers.blob import BlobInfo, read_blob
 from kgpt_build.kernel.elf import Image
 from kgpt_build.models import GgufModel, LmSizes
 from kgpt_build.models.gguf.model import Described
-from kgpt_build.settings.lm import check_context
+from kgpt_build.settings import check_context
 from kgpt_build.sizes import MIB, memory_text, rounded_up, units_of
 
 DEFAULT_CTX = 4096  # KG_CTX_DEFAULT: positions, of a model that was trained for more
@@ -73,7 +73,7 @@ def memory_needs(
 ) -> Needs:
     """What ``image`` needs, from its segments and the header of its model.
 
-    ``modules`` are the boot modules beside the image; ``ctx`` and ``kv`` are as in LmSettings, where None leaves them
+    ``modules`` are the boot modules beside the image; ``ctx`` and ``kv`` are values of these options; None leaves them
     to the command line that is built in. Raises KgptError if a model is damaged, or was not trained for ``ctx``.
     """
     end = max((segment.paddr + segment.memsz for segment in image.loads), default=0)

@@ -8,29 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kgpt_build.errors import UsageError
-from kgpt_build.settings import MAX_SEED, check_number, check_whole, value_text
+from kgpt_build.settings import MAX_SEED, check_whole, options, value_text
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.models import Hyperparameters
 
-FAST_BATCH = 16
+FAST_BATCH: int = options()["batch"].default
 EVALUATIONS = 10
 """How often in a training its validation documents are computed, if that was not said."""
 
-_WHOLE = {
-    "steps": (1, 10**9),
-    "until": (0, 10**9),
-    "batch": (1, 1 << 20),
-    "chunks": (0, 1 << 20),
-    "n_layer": (1, 1 << 10),
-    "n_embd": (1, 1 << 16),
-    "n_head": (1, 1 << 12),
-    "block_size": (1, 1 << 16),
-    "seed": (0, MAX_SEED),
-    "eval_every": (0, 10**9),
-    "checkpoint_every": (0, 10**9),
-}
 _RESUMED = ("n_layer", "n_embd", "n_head", "block_size", "seed", "batch", "chunks", "text", "exact", "val_fraction")
 """What a resumed training cannot change: it would be another one."""
 
@@ -47,40 +34,35 @@ class TrainSettings:
     numbers.
     """
 
-    steps: int = 1000
-    until: int = 0
+    steps: int = options()["steps"].default
+    until: int = options()["until"].default
     batch: int | None = None
-    chunks: int = 0
-    n_layer: int = 1
-    n_embd: int = 16
-    n_head: int = 4
-    block_size: int = 16
-    lr: float = 0.01
-    beta1: float = 0.85
-    beta2: float = 0.99
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-    seed: int = 42
-    val_fraction: float = 0.0
+    chunks: int = options()["chunks"].default
+    n_layer: int = options()["n_layer"].default
+    n_embd: int = options()["n_embd"].default
+    n_head: int = options()["n_head"].default
+    block_size: int = options()["block_size"].default
+    lr: float = options()["lr"].default
+    beta1: float = options()["beta1"].default
+    beta2: float = options()["beta2"].default
+    eps: float = options()["eps"].default
+    weight_decay: float = options()["weight_decay"].default
+    seed: int = options()["seed"].default
+    val_fraction: float = options()["val_fraction"].default
     eval_every: int | None = None
-    checkpoint_every: int = 0
-    text: bool = False
-    exact: bool = False
+    checkpoint_every: int = options()["checkpoint_every"].default
+    text: bool = options()["text"].default
+    exact: bool = options()["exact"].default
 
     def __post_init__(self) -> None:
-        for name, (least, most) in _WHOLE.items():
-            check_whole(name, getattr(self, name), least, most)
+        for name, value in dataclasses.asdict(self).items():
+            options()[name].check(value)
+        check_whole("seed", self.seed, 0, MAX_SEED)  # a random one could not be repeated
         if self.n_embd % self.n_head:
             raise UsageError(
                 f"n_embd {self.n_embd} cannot be divided into n_head {self.n_head} heads",
                 "--n-embd must be a multiple of --n-head",
             )
-        check_number("lr", self.lr, 0, 1000, above=True)
-        check_number("beta1", self.beta1, 0, 1, below=True)
-        check_number("beta2", self.beta2, 0, 1, below=True)
-        check_number("eps", self.eps, 0, 1, above=True)
-        check_number("weight_decay", self.weight_decay, 0, 1000)
-        check_number("val_fraction", self.val_fraction, 0, 1, below=True)
         if self.exact and self.batch not in (None, 1):
             raise UsageError(f"the exact method takes one document a step, not {self.batch}", "leave out --batch")
         if self.chunks > self.documents_a_step:

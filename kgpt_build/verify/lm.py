@@ -18,7 +18,7 @@ import numpy.typing as npt
 from kgpt_build.errors import KgptError
 from kgpt_build.reference.lm import Computed, Stream, forward
 from kgpt_build.reference.lm_file import Array, LanguageModel
-from kgpt_build.settings import GenerateSettings
+from kgpt_build.settings import Settings
 
 TOKENS = 8  # that a verified reply has
 FLOOR = 3e-4  # of a step's length: sums in single precision, keys and values in halves
@@ -96,8 +96,8 @@ class LmReport:
 
 def cmdline_words(prompt: str, ctx: int) -> list[str]:
     """The words of the kernel's command line for a short greedy reply, of which all is reported."""
-    settings = GenerateSettings(prompt=prompt, samples=1, max_tokens=TOKENS, temperature=0.0)
-    return ["mode=generate", *settings.cmdline_words(), f"kv={KV}", f"ctx={ctx}", "exit", "logits", "layers"]
+    settings = Settings(prompt=prompt, samples=1, max_tokens=TOKENS, temperature=0.0, kv=KV, ctx=ctx)
+    return ["mode=generate", *settings.cmdline_words(), "exit", "logits", "layers"]
 
 
 def step_name(what: str, layer: int) -> str:

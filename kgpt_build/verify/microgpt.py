@@ -16,7 +16,7 @@ from kgpt_build.models import FloatArray, Model
 from kgpt_build.reference.forward import logits
 from kgpt_build.reference.ordered import Array
 from kgpt_build.reference.sampler import generate
-from kgpt_build.settings import GenerateSettings
+from kgpt_build.settings import Settings
 
 TOLERANCE = 1e-5  # of the largest |logit| of the position
 SAMPLES, SEED = 20, 42  # documents that are drawn again
@@ -80,7 +80,7 @@ class _Run:
 
 def cmdline_words(prompt: str) -> list[str]:
     """The words of the kernel's command line for a run that can be verified: one greedy document with its logits."""
-    settings = GenerateSettings(prompt=prompt, samples=1, max_tokens=0, temperature=0.0)
+    settings = Settings(prompt=prompt, samples=1, max_tokens=0, temperature=0.0)
     return ["mode=generate", *settings.cmdline_words(), "exit", "logits"]
 
 
@@ -88,7 +88,7 @@ def sampled_words(prompt: str) -> list[str]:
     """The same for SAMPLES sampled documents, at the kernel's default temperature."""
     return [
         "mode=generate",
-        *GenerateSettings(prompt=prompt, samples=SAMPLES, seed=SEED).cmdline_words(),
+        *Settings(prompt=prompt, samples=SAMPLES, seed=SEED).cmdline_words(),
         "exit",
         "logits",
     ]

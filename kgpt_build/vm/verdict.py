@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from kgpt_build.errors import GuestFailed, KgptError, MachineLost, RunTimeout
 from kgpt_build.events import Error, Event, Exit, Panic, SelfTest
 from kgpt_build.process import describe_status
-from kgpt_build.settings.lm import LmSettings
+from kgpt_build.settings import options
 from kgpt_build.words import counted
 
 _E = TypeVar("_E", bound=Event)
@@ -18,7 +18,7 @@ _E = TypeVar("_E", bound=Event)
 OK, REFUSED, FAILED = 0, 1, 4
 """The codes of the kernel's ``exit`` event (kernel_c/include/kgpt/status.h)."""
 
-_KEY = re.compile(rf"\b({'|'.join(each.name for each in fields(LmSettings))})=(\w*)")
+_KEY = re.compile(rf"\b({'|'.join(name for name, option in options().items() if option.unit)})=(\w*)")
 _STDERR_LINES = 3
 _WINDOW_CLOSED = "host-ui"
 

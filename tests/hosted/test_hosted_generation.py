@@ -11,7 +11,7 @@ from hosted import Hosted, Run, floats
 from kgpt_build.models import FloatArray, Model
 from kgpt_build.reference import forward
 from kgpt_build.reference.sampler import Sampling, generate
-from kgpt_build.settings import GenerateSettings
+from kgpt_build.settings import Settings
 
 TOLERANCE = 1e-5
 ISAS = ["c", "avx2", "avx512"]
@@ -126,7 +126,7 @@ def test_tokens_are_the_reference_samplers(
 ) -> None:
     """From the program's own logits the reference draws the same tokens, and ends for the same reason."""
     model: Model = request.getfixturevalue({"hosted": "default_model"}.get(program, f"{program}_model"))
-    settings = GenerateSettings(samples=4, seed=7, **sampling)
+    settings = Settings(samples=4, seed=7, **sampling)
     run = request.getfixturevalue(program).run(" ".join(["exit", "logits", *settings.cmdline_words()]))
     assert run.returncode == 0, run.console
     for index, sample in enumerate(run.of("sample")):
@@ -143,7 +143,7 @@ def test_tokens_are_the_reference_samplers(
 
 def test_odd_characters_come_through(odd: Hosted, odd_model: Model) -> None:
     prompt = "é€😀 \n\"\\'"
-    words = GenerateSettings(prompt=prompt, samples=5).cmdline_words()
+    words = Settings(prompt=prompt, samples=5).cmdline_words()
     run = odd.run(" ".join(["exit", *words]))
     assert run.returncode == 0, run.console
     assert run.one("config")["prompt"] == prompt

@@ -13,8 +13,7 @@ from lm_brought import Brought
 
 from kgpt_build.events import Config, parse_event
 from kgpt_build.events.replay import replay_words
-from kgpt_build.settings import GenerateSettings, quoted
-from kgpt_build.settings.lm import LmSettings
+from kgpt_build.settings import of_groups, options, quoted
 
 _MICRO = "temperature=0.7654321 top_k=9 top_p=0.987654321 min_p=0.00123456789 prompt=ma max_tokens=9 samples=30"
 _LM = (
@@ -46,8 +45,10 @@ def brought(without_model: Hosted, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_the_event_holds_every_setting_that_decides_a_text() -> None:
-    settings = {field.name for kind in (GenerateSettings, LmSettings) for field in fields(kind)}
-    assert settings - {field.name for field in fields(Config)} == {"ctx", "logprobs"}  # ctx is called context there
+    asked = {name for name, option in options().items() if option.unit and option.group not in ("ADAM", "TRAIN")}
+    told = {field.name for field in fields(Config)} | {option.name for option in of_groups("SAMPLING", "LM_SAMPLING")}
+    assert asked - told == {"ctx", "logprobs"}  # ctx is called context there
+    assert {"prompt", "mode"} <= told
 
 
 @pytest.mark.parametrize("words", ["", "seed=random", f"seed=random {_MICRO}", f"{_MICRO} top_p=1 min_p=0"])

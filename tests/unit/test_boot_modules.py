@@ -19,7 +19,9 @@ from kgpt_build.boot_modules import (
 )
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.plain_names import safe_name
-from kgpt_build.settings.lm import MAX_SYSTEM
+from kgpt_build.settings import options
+
+SYSTEM_BYTES = options()["system"].most
 
 
 @pytest.mark.parametrize(
@@ -32,14 +34,14 @@ from kgpt_build.settings.lm import MAX_SYSTEM
         ("x" * 3584, None, ["prompt"]),
         ('"' * 1800, None, ["prompt"]),  # each has a backslash on the command line
         ("a\r\nb", None, ["prompt"]),
-        (None, "x" * MAX_SYSTEM, []),
-        ("short", "x" * (MAX_SYSTEM + 1), ["system"]),
+        (None, "x" * SYSTEM_BYTES, []),
+        ("short", "x" * (SYSTEM_BYTES + 1), ["system"]),
         ("x" * 3000, "x" * 2000, ["prompt"]),
         ("x" * 5000, "x" * 5000, ["system", "prompt"]),
     ],
 )
 def test_what_is_taken_out(prompt: str | None, system: str | None, kinds: list[str]) -> None:
-    left, left_system, texts = take_out(prompt, system, most_system=MAX_SYSTEM)
+    left, left_system, texts = take_out(prompt, system)
     assert [text.kind for text in texts] == kinds
     assert left == (None if "prompt" in kinds else prompt)
     assert left_system == (None if "system" in kinds else system)
@@ -52,7 +54,7 @@ def test_what_is_taken_out(prompt: str | None, system: str | None, kinds: list[s
 )
 def test_prompts_that_are_no_text(prompt: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        take_out(prompt, None, most_system=MAX_SYSTEM)
+        take_out(prompt, None)
 
 
 def test_files(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from kgpt_build import events
 from kgpt_build.def_files import rows
 from kgpt_build.events import BadEvent, event_name, parse_event
+from kgpt_build.settings import of_groups
 
 PANIC_ENDS = (b'"registers":{},"backtrace":[]}', b'"registers":{},"backtrace":[],"cpu":3}')
 DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
@@ -28,6 +29,8 @@ def documented() -> dict[str, set[str]]:
 
 def test_the_classes_are_the_document() -> None:
     classes = {name: {field.name for field in dataclasses.fields(kind)} for name, kind in events.EVENTS.items()}
+    classes["config"] |= {option.name for option in of_groups("SAMPLING", "LM_SAMPLING")}
+    classes["config"].remove("options")
     assert classes == documented()
     assert len(classes) >= 28
 
@@ -67,7 +70,11 @@ def test_numbers_and_flags() -> None:
         b'{"event":"config","mode":"generate","prompt":"","samples":3,"max_tokens":0,"seed":18446744073709551615,'
         b'"temperature":0,"top_k":0,"top_p":1.000000,"min_p":0.05}'
     )
-    assert config == events.Config("generate", "", 3, 0, 2**64 - 1, 0.0, 0, 1.0, 0.05)
+    options = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "min_p": 0.05}
+    assert config == events.Config(options, "generate", "", 3, 0, 2**64 - 1)
+    assert isinstance(config, events.Config)
+    assert config.min_p == 0.05
+    assert not hasattr(config, "typical_p")
     assert parse_event(b'{"event":"test","name":"a.b","ok":true,"message":""}') == events.SelfTest("a.b", True, "")
 
 

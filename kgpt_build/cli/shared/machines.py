@@ -133,9 +133,8 @@ def check_image(
 ) -> int:
     """The memory, in MiB, of a machine for the image ``path``: ``memory``, or with None as much as it needs.
 
-    ``modules`` are the boot modules, ``ctx`` and ``kv`` their context and the type of its cache, as
-    LmSettings has them. Refuses a damaged image, or one that cannot fit. A disc or stick gets
-    what its manifest says that it needs, and is for its own loader to judge. Raises KgptError.
+    ``modules`` are the boot modules; ``ctx`` and ``kv`` are values of these options. A damaged image is refused, and
+    one that cannot fit. A disc or stick gets what its manifest asks for: its own loader judges it. Raises KgptError.
     """
     from kgpt_build.kernel.elf import read_image
     from kgpt_build.kernel.memory import memory_needs

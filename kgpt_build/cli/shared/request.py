@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgpt_build.boot_modules import PROMPT, Text, read_files, take_out
-from kgpt_build.cli.shared.lm import is_language_model, take_settings
+from kgpt_build.cli.shared.lm import is_language_model
 from kgpt_build.cli.shared.options import is_verbose
+from kgpt_build.cli.shared.settings import take_settings
 from kgpt_build.errors import UsageError
-from kgpt_build.settings import GenerateSettings
-from kgpt_build.settings.lm import MAX_SYSTEM, LmSettings, check_context
+from kgpt_build.settings import Settings, check_context
 from kgpt_build.vm.terminal import kernel_words
 
 if TYPE_CHECKING:
@@ -55,13 +54,13 @@ class Wishes:
 class Request:
     """A run as the command line asks for it, whichever kernel it will be.
 
-    ``words``: for the kernel's command line. ``texts``: for boot modules, since they do not fit there. ``lm``: the
-    settings that only a language model has.
+    ``words``: for the kernel's command line, with those of ``settings``. ``texts``: for boot modules, since they do not
+    fit there.
     """
 
     words: tuple[str, ...]
     texts: tuple[Text, ...]
-    lm: LmSettings
+    settings: Settings
     wishes: Wishes
 
     @property
@@ -95,7 +94,7 @@ class Request:
         if isinstance(model, Model):
             self._refuse_lm_settings(f"{model.name} is a microgpt")
         elif isinstance(model, GgufModel):
-            check_context(self.lm.ctx, model.name, model.hparams.n_ctx)
+            check_context(self.settings.get("ctx"), model.name, model.hparams.n_ctx)
 
     def check_image(self, image: Path) -> None:
         """Refuse words and texts for an image: its boot menu has them. Raises UsageError."""
@@ -106,22 +105,20 @@ class Request:
             )
 
     def _refuse_lm_settings(self, what: str) -> None:
-        given = [*self.lm.given, *(text.kind for text in self.texts if text.kind != PROMPT)]
+        given = [*self.settings.for_lm, *(text.kind for text in self.texts if text.kind != PROMPT)]
         if given or self.wishes.mode in ("chat", "bench"):
             word = given[0].replace("_", "-") if given else f"mode {self.wishes.mode}"
             raise UsageError(f"--{word} is for language models, and {what}", "leave it out")
 
 
-def take_request(prompt: str | None, files: Sequence[Path], wishes: Wishes, options: dict[str, Any]) -> Request:
-    """Take what the kernel is asked for out of ``options``. Raises UsageError, KgptError for a file."""
-    prompt, options["system"], texts = take_out(prompt, options["system"], most_system=MAX_SYSTEM)
+def take_request(prompt: str | None, files: Sequence[Path], wishes: Wishes, given: dict[str, Any]) -> Request:
+    """Take what the kernel is asked for out of ``given``. Raises UsageError, KgptError for a file."""
+    prompt, given["system"], texts = take_out(prompt, given["system"])
     texts += read_files(files)
-    lm = take_settings(options)
-    names = [field.name for field in dataclasses.fields(GenerateSettings) if field.name in options]
-    generate = GenerateSettings(prompt=prompt, **{name: options.pop(name) for name in names})
-    extra = options.pop("cmdline")
+    settings = take_settings(given, prompt=prompt)
+    extra = given.pop("cmdline")
     if wishes.mode == "shell" and not wishes.typed_to:
         raise UsageError("the shell needs a terminal to type on", "leave out --mode shell, or run it on a terminal")
     mode = [f"mode={wishes.mode}"] if wishes.mode else []
-    words = (*mode, *generate.cmdline_words(), *lm.cmdline_words(), *([extra] if extra else []))
-    return Request(words, tuple(texts), lm, wishes)
+    words = (*mode, *settings.cmdline_words(), *([extra] if extra else []))
+    return Request(words, tuple(texts), settings, wishes)

@@ -1,0 +1,74 @@
+"""Options of commands that are rows of options.def, and what was given of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+
+from kgpt_build.settings import Option, Settings, of_groups, options
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_NO_WISH = "auto"
+"""The name that says the same as an option that is not given."""
+
+
+def settings_options(*names: str) -> Callable[[Command], Command]:
+    """Options of these names, in their order; a command gets them among its keywords."""
+
+    def decorate(command: Command) -> Command:
+        for name in reversed(names):
+            command = _click_option(options()[name])(command)
+        return command
+
+    return decorate
+
+
+def names_of(*groups: str, without: Iterable[str] = ()) -> list[str]:
+    """The options of these groups that commands have, in the order of the table."""
+    return [option.name for option in of_groups(*groups) if option.unit and option.name not in without]
+
+
+def take_settings(given: dict[str, Any], **more: Any) -> Settings:
+    """Take out of ``given`` what settings_options put there; ``more`` are values of further options.
+
+    Raises UsageError for a value that the kernel would refuse.
+    """
+    names = [name for name, option in options().items() if option.unit and name in given]
+    return Settings(**more, **{name: given.pop(name) for name in names})
+
+
+def _click_option(option: Option) -> Callable[[Command], Command]:
+    """Without a default of its own: what is not given is left to the kernel, whose default the help shows."""
+    text = option.help[0].upper() + option.help[1:] + "."
+    if option.is_for_lm:
+        text = f"Language models: {option.help}."
+    if default := option.shown_default:
+        text += f" [default: {default}]"
+    form: dict[str, Any] = {"metavar": option.unit}
+    match option.kind:
+        case "FLAG":
+            form = {"is_flag": True}
+        case "COUNT":
+            form["type"] = int
+        case "DECIMAL" | "DOUBLE":
+            form["type"] = float
+        case "SEED":
+            form["callback"] = _read_seed
+        case "CHOICE" | "NAME":
+            form = {"type": click.Choice([name for name in option.names if name != _NO_WISH])}
+        case "TEXTS" | "BIASES":
+            form["multiple"] = True
+    return click.option(option.command_option, option.name, help=text, **form)
+
+
+def _read_seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
+    """A whole number, whose range Settings checks, or ``random``."""
+    if value is None or value == "random":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a whole number nor random") from None
