@@ -19,10 +19,9 @@ from kgpt_build.settings import of_groups
 
 
 def parse_event(line: bytes) -> Event:
-    """One line of the machine channel, with or without its newline.
+    """Parse one line of the machine channel, with or without its newline.
 
-    Raises BadEvent if it is not a JSON object with ``event``, or lacks a key of an event that is known, unless that
-    has a default.
+    Raises BadEvent if the line is not a JSON object with ``event``, or if a known event lacks a key without a default.
     """
     try:
         data = json.loads(line)
@@ -43,7 +42,7 @@ def parse_event(line: bytes) -> Event:
 
 
 def event_name(event: Event) -> str:
-    """``boot``, ``sample``, …: what docs/events.md calls it."""
+    """The name in docs/events.md: ``boot``, ``sample``, …"""
     return event.kind if isinstance(event, Unknown) else event.event
 
 
@@ -57,7 +56,7 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
 
 @functools.cache  # a training sends thousands of events a second
 def _fields(name: str) -> tuple[tuple[str, Callable[[Any], Any], bool], ...]:
-    """Of an event: each key, what reads its value, and whether it must be there."""
+    """The keys of an event: name, reader of the value, and whether the key must be there."""
     kind = EVENTS[name]
     hints = get_type_hints(kind)
     return tuple(

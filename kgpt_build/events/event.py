@@ -10,16 +10,16 @@ from kgpt_build.errors import MachineLost
 
 
 class Address(int):
-    """A number that is written ``"0x…"``."""
+    """A number that is written as a string, ``"0x…"``."""
 
 
 class BadEvent(MachineLost):
-    """The machine channel carried a line that is no event."""
+    """The machine channel carried a line that is not an event."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """Any event. Keys that docs/events.md does not name are in the line, not here."""
+    """Any event. Keys that docs/events.md does not name are dropped."""
 
     event: ClassVar[str] = ""
 
@@ -37,7 +37,7 @@ class EventWithOptions(Event):
 
 @dataclass(frozen=True)
 class Unknown(Event):
-    """An event of a later version."""
+    """An event that this version does not know: a later one added it."""
 
     kind: str
 

@@ -1,6 +1,6 @@
-"""The machine channel as a stream of bytes: lines of JSON, and after a ``blob`` line as many raw bytes as it says.
+"""Reads the machine channel as a stream of bytes: lines of JSON, with raw bytes after a ``blob`` line.
 
-One reader for both ends that send it: QEMU's debug port and the hosted process.
+QEMU's debug port and the hosted program send the same stream.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from kgpt_build.events import BadEvent, BlobStart, Event, parse_event
 
 MAX_BLOB = 1 << 32
-"""In bytes. A kernel addresses less; a length beyond it is a damaged line, and must not take our memory."""
+"""Bytes. A kernel addresses less memory, so a greater length is a damaged line and must not take ours."""
 
 
 @dataclass(frozen=True)
 class Blob:
-    """Bytes that arrived whole: their length and CRC-32 are those of the ``blob`` event.
+    """A blob that arrived whole: length and CRC-32 agree with its event.
 
-    ``step`` counts from 1; ``loss`` in nats.
+    ``step`` counts from 1; ``loss`` is in nats.
     """
 
     name: str
@@ -28,21 +28,21 @@ class Blob:
 
 
 class ChannelReader:
-    """Takes the channel apart as it comes, in pieces of any size, up to the first thing that is wrong with it."""
+    """Reads the channel in pieces of any size, as they arrive, up to the first error."""
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
-        """The lines as they came, without their newlines; blobs are not among them."""
+        """The lines without their newlines, and without blobs."""
         self.events: list[Event] = []
-        """The same, parsed."""
+        """The events of these lines."""
         self.blobs: list[Blob] = []
         self.broken = ""
-        """What is wrong with the channel; nothing after that is read."""
+        """The first error; nothing after it is read. Empty: there was none."""
         self._rest = bytearray()
         self._blob: BlobStart | None = None
 
     def feed(self, data: bytes) -> None:
-        """Take a piece; none means the end of the channel."""
+        """Read a piece; an empty one is the end of the channel."""
         if self.broken:
             return
         if not data:
@@ -53,7 +53,7 @@ class ChannelReader:
             pass
 
     def _take_lines(self) -> bool:
-        """Read all whole lines up to a blob; True if one has begun."""
+        """Read the whole lines before the next blob; True if a blob begins."""
         start = 0
         while not self.broken and self._blob is None and (end := self._rest.find(b"\n", start)) >= 0:
             self._take_line(bytes(self._rest[start:end]))
@@ -76,7 +76,7 @@ class ChannelReader:
         self.events.append(event)
 
     def _take_blob(self) -> bool:
-        """Deliver the blob that has begun, if it is whole; True if it was."""
+        """Deliver the present blob if it is whole; True if it was."""
         start = self._blob
         assert start is not None
         if len(self._rest) < start.length:

@@ -13,7 +13,7 @@ void kg_event_emit(const char *row, bool all, const void *values)
 void kg_event_boot(struct kgpt *k)
 {
     const struct kg_platform_info *info = k->info;
-    size_t n = kg_strlen(info->cmdline); /* a longer one is refused, but first it is sent up to the limit */
+    size_t n = kg_strlen(info->cmdline); /* a longer command line is refused later; this event has its beginning */
     KG_EMIT(boot, .version = kgpt_version, .platform = info->platform, .loader = info->loader,
             .cmdline = {info->cmdline, n < KG_CMDLINE_MAX ? n : KG_CMDLINE_MAX}, .memory = info->memory_total,
             .serial = info->has_serial, .screen = info->has_screen, .display = info->screen_mode,

@@ -13,7 +13,7 @@ void kg_print(const char *format, ...)
     size_t length = kg_vformat(text, sizeof text, format, arguments);
     va_end(arguments);
     length = kg_format_stored(length, sizeof text);
-    kg_utf8_printable(text, length, true); /* a prompt or a name in it may be anything, and may be cut */
+    kg_utf8_printable(text, length, true); /* prompts and names may hold any bytes, and may be cut */
     plat_text(KG_VOICE_KERNEL, text, length);
 }
 

@@ -1,4 +1,4 @@
-/* printf to the console, for a line at a time. */
+/* printf to the console, a line at a time. */
 #ifndef KGPT_APP_PRINT_H
 #define KGPT_APP_PRINT_H
 
@@ -7,16 +7,16 @@
 #include "kgpt/error.h"
 #include "kgpt/format.h"
 
-/* At most 1,023 bytes: longer texts go to plat_text themselves. */
+/* Prints at most 1,023 bytes; use plat_text for a longer text. */
 void kg_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* What the line editor shows of a line that is typed. */
+/* Prints the line editor's output in the voice of the user. */
 void kg_print_typed(const char *text, size_t n);
 
-/* "kgpt: message" and, if there is one, its hint. */
+/* Prints "kgpt: MESSAGE", and the hint unless it is empty. */
 void kg_print_error(const struct kg_error *error);
 
-/* `bytes` in the largest unit that leaves it readable: "512 bytes", "22 KB", "126 MB". */
+/* `bytes` in the largest unit that keeps it exact enough: "512 bytes", "22 KB", "126 MB". */
 struct kg_amount {
     char text[24];
 };

@@ -1,4 +1,4 @@
-/* What the machine says about itself: see report.h. */
+/* Prints what the kernel knows of machine and model: see report.h. */
 #include "report.h"
 
 #include "print.h"

@@ -1,4 +1,4 @@
-/* What the machine says about itself: at boot, and when the shell is asked. */
+/* Prints what the kernel knows of machine and model: at boot, and for the shell's commands. */
 #ifndef KGPT_APP_REPORT_H
 #define KGPT_APP_REPORT_H
 
@@ -8,10 +8,10 @@ void kg_report_boot(const struct kgpt *k);   /* version, loader, memory, process
 void kg_report_model(const struct kgpt *k);  /* one line */
 void kg_report_memory(const struct kgpt *k); /* one line */
 
-/* Where a person sees a screen and has no keyboard: that, what there is instead, and what to do. */
+/* With a screen but without a keyboard: says so, names the serial port, and tells what to do. */
 void kg_report_keyboard(const struct kgpt *k);
 
-void kg_describe_model(const struct kgpt *k); /* all there is to know */
+void kg_describe_model(const struct kgpt *k); /* in detail */
 void kg_describe_memory(const struct kgpt *k);
 void kg_describe_cpu(const struct kgpt *k);
 

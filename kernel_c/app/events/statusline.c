@@ -1,4 +1,4 @@
-/* See statusline.h. */
+/* The status line: see statusline.h. */
 #include "statusline.h"
 
 #include "app/engine.h"
@@ -7,7 +7,7 @@
 
 #define UPDATES_PER_SECOND 4
 
-/* Short enough for a screen of 80 columns. */
+/* The text fits a screen of 80 columns. */
 void kg_statusline(struct kgpt *k, const char *format, ...)
 {
     char doing[128], text[384];
@@ -24,7 +24,7 @@ void kg_statusline(struct kgpt *k, const char *format, ...)
                          kg_plural(cpus), (unsigned long)((k->needs.weights + k->arena.used + (1u << 20) - 1) >> 20),
                          (unsigned long)(k->info->memory_total >> 20));
     n = kg_format_stored(n, sizeof text);
-    kg_utf8_printable(text, n, false); /* a name of a file may be anything, and may be cut */
+    kg_utf8_printable(text, n, false); /* a file's name may hold any bytes, and may be cut */
     plat_status(text, n);
 }
 

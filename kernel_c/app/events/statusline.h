@@ -1,13 +1,13 @@
-/* The line at the bottom of the screen: the model, what it does, processors, memory. */
+/* The status line at the bottom of the screen: model, present work, processors, memory. */
 #ifndef KGPT_APP_STATUSLINE_H
 #define KGPT_APP_STATUSLINE_H
 
 #include "app/kgpt.h"
 
-/* Shows what is being done, a short phrase. Nothing happens where there is no screen. */
+/* Shows a short phrase for the present work. Does nothing without a screen. */
 void kg_statusline(struct kgpt *k, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Is it time to show something anew? For what changes with every token: four times a second is enough to read. */
+/* True if the last update is a quarter of a second old: for values that change with every token. */
 bool kg_statusline_due(struct kgpt *k);
 
 #endif
