@@ -3,7 +3,7 @@
 
 #include "print.h"
 
-static const char *processor(const struct kg_cpu *cpu)
+static const char *processor_name(const struct kg_cpu *cpu)
 {
     return cpu->brand[0] ? cpu->brand : cpu->vendor;
 }
@@ -12,7 +12,7 @@ void kg_report_boot(const struct kgpt *k)
 {
     const struct kg_platform_info *info = k->info;
     kg_print("kgpt %s: booted by %s, %lu MB of memory, %s, isa %s\n", kgpt_version, info->loader,
-             (unsigned long)(info->memory_total >> 20), processor(info->cpu), kg_isa_names[k->ops.isa]);
+             (unsigned long)(info->memory_total >> 20), processor_name(info->cpu), kg_isa_names[k->ops.isa]);
     if (info->misses_screen) {
         kg_print(
             "kgpt: no screen: the loader gave no framebuffer; in GRUB: insmod all_video, multiboot2; or start by BIOS "
@@ -89,7 +89,7 @@ void kg_describe_memory(const struct kgpt *k)
 void kg_describe_cpu(const struct kgpt *k)
 {
     const struct kg_cpu *cpu = k->info->cpu;
-    kg_print("processor    %s (%s, family %u model %u stepping %u)\nfeatures    ", processor(cpu), cpu->vendor,
+    kg_print("processor    %s (%s, family %u model %u stepping %u)\nfeatures    ", processor_name(cpu), cpu->vendor,
              cpu->family, cpu->model, cpu->stepping);
     for (uint32_t i = 0; i < KG_CPU_N_FEATURES; i++) {
         if (cpu->features >> i & 1) {
