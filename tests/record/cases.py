@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import mode_train
-from files import FILES, PRE_TOKENIZERS, SPM, TINY_MODELS, names_text
+from files import FILES, PRE_TEXT, PRE_TOKENIZERS, SPM, TINY_MODELS, names_text
 from lm_tiny import TINY
 from runs import Bench, Digests, digests
-from vocab_texts import BY_HAND
 
 from kgpt_build.chat import BUILTIN_TEMPLATES, chat_blob
 
@@ -110,6 +109,16 @@ def _micro() -> Iterator[Case]:
                    qemu="short" if name == "default" else "long")  # fmt: skip
         yield Case(f"micro-as-lm/{name}", "lm", typical, models=("default",), also=ISAS, short=few, qemu="long")
     yield Case("micro/shell", "micro", "logits mode=shell samples=3", typed=_TYPED, also=ISAS, short=True)
+    for name, words in {
+        "top-k": "top_k=3",
+        "top-p": "top_p=0.5",
+        "min-p": "min_p=1",
+        "greedy": "temperature=0",
+    }.items():
+        line = f"exit samples=20 temperature=1 {words}"
+        yield Case(f"micro/even-{name}", "even", line, short=True)
+        as_lm = f"exit mode=generate {_OWN} samples=20 temperature=1 {words}"
+        yield Case(f"micro-as-lm/even-{name}", "lm", as_lm, models=("even",), short=True)
     yield Case("micro/odd", "odd", "exit logits samples=5", also=ISAS, also_short=ISAS, short=True, qemu="long")
     yield Case("micro/odd-hot", "odd", "exit logits samples=20 temperature=1.5 seed=3", also=ISAS)
 
@@ -136,6 +145,8 @@ def _lm() -> Iterator[Case]:
         yield Case(f"lm/{name}/layers", "lm", f"{_LM} layers max_tokens=3", (name,), also=(*ISAS, "cpus=2"))
 
 
+_FLAT = "top_k=0 top_p=1 min_p=0 temperature=3"
+"""Each token has its share: a small change of any shows in the texts."""
 _SAMPLING = {
     "defaults": "",
     "greedy": "temperature=0",
@@ -143,10 +154,10 @@ _SAMPLING = {
     "top-p": "top_k=0 top_p=0.7 min_p=0 temperature=2",
     "min-p": "top_k=0 top_p=1 min_p=0.2 temperature=2",
     "typical": "top_k=0 top_p=1 min_p=0 typical_p=0.6 temperature=1.5",
-    "repeat": "repeat_penalty=1.3 repeat_last_n=9",
-    "frequency": "frequency_penalty=0.8",
-    "presence": "presence_penalty=1.5",
-    "negative": "presence_penalty=-0.5 frequency_penalty=-0.2 repeat_last_n=20",
+    "repeat": f"repeat_penalty=1.3 repeat_last_n=9 {_FLAT}",
+    "frequency": f"frequency_penalty=0.8 {_FLAT}",
+    "presence": f"presence_penalty=1.5 {_FLAT}",
+    "negative": f"presence_penalty=-0.5 frequency_penalty=-0.2 repeat_last_n=20 {_FLAT}",
     "bias": "logit_bias=40+3 logit_bias=41-2.5 logit_bias=1-inf",
     "stop": "stop=e stop=a",
     "logprobs": "logprobs=5",
@@ -158,8 +169,24 @@ _SAMPLING = {
 def _sampling() -> Iterator[Case]:
     for name, words in _SAMPLING.items():
         for seed in (1, 12345678901234567890):
-            line = f"exit mode=generate samples=3 max_tokens=20 cpus=1 logits prompt=user seed={seed} {words}"
+            line = f"exit mode=generate samples=12 max_tokens=40 cpus=1 logits prompt=user seed={seed} {words}"
             yield Case(f"sampling/{name}/{seed}", "lm", line, ("llama",), also=_WAYS, short=seed == 1)
+
+
+_ODD_BYTES = (
+    10,
+    65,
+    *(0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xDF),
+    *(0xE0, 0xE1, 0xED, 0xEF, 0xF0, 0xF4, 0xF5),
+)
+"""Their sequences are characters, overlong, surrogates, beyond Unicode, and cut short."""
+
+
+def _bytes() -> Iterator[Case]:
+    """Text of bytes that seldom make characters."""
+    biases = " ".join(f"logit_bias={2 + byte}+90" for byte in _ODD_BYTES)
+    words = f"exit mode=generate prompt=a cpus=1 samples=3 temperature=20 top_k=0 top_p=1 min_p=0 {biases}"
+    yield Case("sampling/bytes", "lm", words, ("bytes",), short=True)
 
 
 _CHATS = {
@@ -195,7 +222,7 @@ def _chats() -> Iterator[Case]:
 
 def _tokenizers() -> Iterator[Case]:
     """The tokens of a prompt are on the machine channel too."""
-    line, text = "exit mode=generate logits cpus=1 max_tokens=1", {"prompt": "\n".join(BY_HAND).replace("\0", "")}
+    line, text = "exit mode=generate logits cpus=1 max_tokens=1", {"prompt": PRE_TEXT}
     for name, first in PRE_TOKENIZERS.items():
         yield Case(f"tokenizer/{name}", "lm", line, (f"pre-{name}",), texts=text, short=first)
     for name in SPM:
@@ -248,5 +275,7 @@ def _smollm2() -> Iterator[Case]:
 
 
 CASES = {
-    case.name: case for make in (_micro, _lm, _sampling, _chats, _tokenizers, _trainings, _smollm2) for case in make()
+    case.name: case
+    for make in (_micro, _lm, _sampling, _bytes, _chats, _tokenizers, _trainings, _smollm2)
+    for case in make()
 }

@@ -12,10 +12,12 @@ import lm_tiny
 from lm_corners import CORNERS, random_tiny
 from lm_tiny import TINY, Tiny
 from real_model import smollm2_file
+from runs import even_model
 from seeds import bpe_tokenizer, with_tokenizer
 from vocab_files import SPM_VARIANTS, golden, probe_fields, spm_fields
 
 from kgpt_build import models
+from kgpt_build.models import save_gguf
 from kgpt_build.reference.corpus import first_names
 
 _PRINTABLE = (10, *range(32, 127))
@@ -50,6 +52,8 @@ TINY_MODELS: dict[str, Tiny] = {
 _PRE = golden("vocab_pre")
 PRE_TOKENIZERS = {name: position == 0 for group in _PRE["groups"] for position, name in enumerate(group["names"])}
 """Their names, and whether it is the first of those that cut all texts alike."""
+PRE_TEXT = "\n".join(text for text in _PRE["texts"] if isinstance(text, str)).replace("\0", "")
+"""That tells pre-tokenizers apart: what of it is UTF-8, and no end of a C string."""
 _PLAIN = bpe_tokenizer(_PRINTABLE, _WORDS)
 _SPM = golden("vocab_spm")["pieces"]
 SPM = tuple(name for name, fields in SPM_VARIANTS.items() if all(key.startswith("tokenizer.") for key in fields))
@@ -57,6 +61,8 @@ SPM = tuple(name for name, fields in SPM_VARIANTS.items() if all(key.startswith(
 
 FILES: dict[str, Callable[[Path], object]] = {
     "default": partial(_writes, of=models.DEFAULT_MODEL),
+    "even": partial(save_gguf, even_model()),
+    "bytes": partial(_write, _LEAST, bpe_tokenizer(range(256), ["the"]), 1 << 10),
     "smollm2": partial(_writes, of=smollm2_file),
     **{name: partial(_write, tiny, _PLAIN, lm_tiny.N_CTX) for name, tiny in TINY_MODELS.items()},
     **{f"{name}-long": partial(_write, TINY[name], _PLAIN, LONG) for name in ("llama", "gemma3", "phi3-Q4_K")},

@@ -10,18 +10,20 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import mode_train
+import numpy as np
 import pace
 from boots import ENVIRONMENT
 from hosted import Hosted, random_model
 
 from kgpt_build.headers import Corpus
 from kgpt_build.kernel.build import BuildSettings, build, build_cached
-from kgpt_build.models import NO_MODEL
+from kgpt_build.models import NO_MODEL, Model
 
 Event = dict[str, Any]
 Digests = dict[str, str]
@@ -36,9 +38,17 @@ PARTS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """What is recorded of a run: of each part the events, and of each event the keys."""
 
+
+def even_model() -> Model:
+    """All of its eight tokens are equally likely: samplers are shown ties, and sums that just reach a bound."""
+    model = random_model("abcdefg", n_ctx=12, n_embd=8, n_layer=1, n_head=2, n_ff=8, name="even")
+    return replace(model, tensors={**model.tensors, "lm_head": np.zeros_like(model.tensors["lm_head"])})
+
+
 IMAGES: dict[str, Any] = {
     "micro": {},
     "odd": {"model": lambda: random_model("abé€😀 \n\"'", n_ctx=21, n_embd=30, n_layer=3, n_head=5, n_ff=67)},
+    "even": {"model": even_model},
     "lm": {"model": lambda: NO_MODEL},
     "train": {"corpus": lambda: Corpus("some names", mode_train.TEXT.encode())},
 }
