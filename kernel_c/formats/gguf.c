@@ -155,17 +155,3 @@ enum kg_status kg_gguf_open(struct kg_gguf *gguf, const void *data, uint64_t siz
     }
     return status == KG_OK ? kg_gguf_take_tensors(&reader, gguf, arena) : status;
 }
-
-uint64_t kg_gguf_tables_size(const void *data, uint64_t size)
-{
-    struct kg_error error;
-    struct kg_gguf gguf;
-    struct kg_gguf_reader reader = {.cursor = {.data = data, .size = size}, .error = &error, .item = KG_GGUF_NO_ITEM};
-    if (take_header(&reader, &gguf) != KG_OK) {
-        return 0;
-    }
-    return kg_arena_cost(gguf.n_fields * sizeof gguf.fields[0]) +
-           kg_arena_cost(gguf.n_tensors * sizeof gguf.tensors[0]) +
-           kg_arena_cost(gguf.n_fields * sizeof gguf.by_key[0]) +
-           2 * kg_arena_cost(gguf.n_tensors * sizeof gguf.by_name[0]);
-}

@@ -14,14 +14,34 @@ struct bpe {
     char *printed; /* a word as byte-level BPE prints it */
 };
 
-static uint64_t merge_scratch(uint64_t n)
+/* The characters of a text of `n` bytes, and the words that they make. False if the arena has no room for them. */
+struct words {
+    uint32_t *chars, *ends, *spare; /* (n) */
+};
+
+static bool carve_words(struct words *words, struct bpe *bpe, uint64_t n, struct kg_arena *scratch)
 {
-    return kg_arena_cost(n * sizeof(struct kg_symbol)) + kg_arena_cost(KG_MERGE_HEAP(n) * sizeof(uint64_t));
+    words->chars = kg_arena_array(scratch, n, sizeof *words->chars);
+    words->ends = kg_arena_array(scratch, n, sizeof *words->ends);
+    words->spare = kg_arena_array(scratch, n, sizeof *words->spare);
+    bpe->printed = kg_arena_take(scratch, KG_PIECE_MAX + 8);
+    return words->chars && words->ends && words->spare && bpe->printed;
 }
 
-uint64_t kg_bpe_scratch(uint64_t n)
+/* For the longest word, of `n` bytes. */
+static bool carve_bpe_merges(struct bpe *bpe, uint64_t n, struct kg_arena *scratch)
 {
-    return 3 * kg_arena_cost(n * sizeof(uint32_t)) + kg_arena_cost(KG_PIECE_MAX + 8) + merge_scratch(REPAIRED * n);
+    bpe->symbols = kg_arena_array(scratch, n, sizeof *bpe->symbols);
+    bpe->heap = kg_arena_array(scratch, KG_MERGE_HEAP(n), sizeof *bpe->heap);
+    return bpe->symbols && bpe->heap;
+}
+
+void kg_bpe_count(uint64_t n, struct kg_arena *counted)
+{
+    struct words words;
+    struct bpe bpe;
+    carve_words(&words, &bpe, n, counted);
+    carve_bpe_merges(&bpe, REPAIRED * n, counted);
 }
 
 static bool hidden(const struct kg_vocab_tables *tables, uint32_t token)
@@ -106,23 +126,21 @@ static uint64_t longest_word(const uint32_t *chars, const uint32_t *ends, uint32
 enum kg_status kg_bpe_encode(const struct kg_vocab_tables *tables, const char *text, uint32_t n, struct kg_tokens *out,
                              struct kg_arena *scratch)
 {
-    uint32_t *chars = kg_arena_take(scratch, n * sizeof *chars);
-    uint32_t *ends = kg_arena_take(scratch, n * sizeof *ends), *spare = kg_arena_take(scratch, n * sizeof *spare);
-    struct bpe bpe = {.tables = tables, .printed = kg_arena_take(scratch, KG_PIECE_MAX + 8)};
-    if (!chars || !ends || !spare || !bpe.printed) {
+    struct words words;
+    struct bpe bpe = {.tables = tables};
+    if (!carve_words(&words, &bpe, n, scratch)) {
         return KG_E_MEMORY;
     }
+    uint32_t *chars = words.chars, *ends = words.ends;
     uint32_t n_chars = 0;
     for (uint32_t at = 0; at < n;) {
         uint32_t code;
         at += (uint32_t)kg_unicode_next(text + at, n - at, &code);
         chars[n_chars++] = kg_char_of(code);
     }
-    uint32_t n_words = kg_pre_split(tables->pre, chars, n_chars, ends, spare);
+    uint32_t n_words = kg_pre_split(tables->pre, chars, n_chars, ends, words.spare);
     uint64_t longest = longest_word(chars, ends, n_words);
-    bpe.symbols = kg_arena_take(scratch, longest * sizeof *bpe.symbols);
-    bpe.heap = kg_arena_take(scratch, KG_MERGE_HEAP(longest) * sizeof *bpe.heap);
-    if (!bpe.symbols || !bpe.heap) {
+    if (!carve_bpe_merges(&bpe, longest, scratch)) {
         return KG_E_MEMORY;
     }
     for (uint32_t i = 0, at = 0; i < n_words; at = ends[i++]) {

@@ -8,15 +8,33 @@
 
 struct spm {
     const struct kg_vocab_tables *tables;
-    const char *text; /* with marks instead of spaces */
-    const uint32_t *hashes;
+    char *text;       /* with marks instead of spaces */
+    uint32_t *hashes; /* of its beginnings */
+    struct kg_symbol *symbols;
+    uint64_t *heap;
 };
 
-uint64_t kg_spm_scratch(uint64_t n)
+/* For `n` bytes, of which every one may be a space, and one more stands before them. False if the arena has no room. */
+static bool carve_marked(struct spm *spm, uint64_t n, struct kg_arena *scratch)
 {
-    uint64_t marked = N_MARK * (n + 1);
-    return kg_arena_cost(marked) + kg_arena_cost((marked + 1) * sizeof(uint32_t)) +
-           kg_arena_cost(marked * sizeof(struct kg_symbol)) + kg_arena_cost(KG_MERGE_HEAP(marked) * sizeof(uint64_t));
+    spm->text = kg_arena_array(scratch, n + 1, N_MARK);
+    return spm->text;
+}
+
+/* For a text of `n` bytes with its marks. */
+static bool carve_spm_merges(struct spm *spm, uint64_t n, struct kg_arena *scratch)
+{
+    spm->hashes = kg_arena_array(scratch, n + 1, sizeof *spm->hashes);
+    spm->symbols = kg_arena_array(scratch, n, sizeof *spm->symbols);
+    spm->heap = kg_arena_array(scratch, KG_MERGE_HEAP(n), sizeof *spm->heap);
+    return spm->hashes && spm->symbols && spm->heap;
+}
+
+void kg_spm_count(uint64_t n, struct kg_arena *counted)
+{
+    struct spm spm;
+    carve_marked(&spm, n, counted);
+    carve_spm_merges(&spm, N_MARK * (n + 1), counted);
 }
 
 /* The piece of these bytes. Control tokens come from templates alone: text that says the same stays text. */
@@ -94,23 +112,19 @@ static void emit(const struct spm *spm, const struct kg_symbol *symbol, struct k
 enum kg_status kg_spm_encode(const struct kg_vocab_tables *tables, const char *text, uint32_t n, bool first,
                              struct kg_tokens *out, struct kg_arena *scratch)
 {
-    char *marked = kg_arena_take(scratch, N_MARK * (n + 1));
-    if (!marked) {
+    struct spm spm = {.tables = tables};
+    if (!carve_marked(&spm, n, scratch)) {
         return KG_E_MEMORY;
     }
-    uint32_t n_marked = mark_spaces(text, n, first && tables->add_space_prefix, marked);
-    uint32_t *hashes = kg_arena_take(scratch, (n_marked + 1) * sizeof *hashes);
-    struct kg_symbol *symbols = kg_arena_take(scratch, n_marked * sizeof *symbols);
-    uint64_t *heap = kg_arena_take(scratch, KG_MERGE_HEAP((size_t)n_marked) * sizeof *heap);
-    if (!hashes || !symbols || !heap) {
+    uint32_t n_marked = mark_spaces(text, n, first && tables->add_space_prefix, spm.text);
+    if (!carve_spm_merges(&spm, n_marked, scratch)) {
         return KG_E_MEMORY;
     }
-    kg_hash_all(marked, n_marked, hashes);
-    const struct spm spm = {tables, marked, hashes};
-    const struct kg_merger merger = {symbols, heap, &spm, rank, join};
-    kg_merge(&merger, split(marked, n_marked, symbols));
-    for (uint32_t i = 0; i != KG_NO_SYMBOL; i = symbols[i].next) {
-        emit(&spm, &symbols[i], out);
+    kg_hash_all(spm.text, n_marked, spm.hashes);
+    const struct kg_merger merger = {spm.symbols, spm.heap, &spm, rank, join};
+    kg_merge(&merger, split(spm.text, n_marked, spm.symbols));
+    for (uint32_t i = 0; i != KG_NO_SYMBOL; i = spm.symbols[i].next) {
+        emit(&spm, &spm.symbols[i], out);
     }
     return KG_OK;
 }

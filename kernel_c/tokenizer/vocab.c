@@ -33,22 +33,6 @@ enum kg_status kg_vocab_no_memory(struct kg_error *error)
     return KG_E_MEMORY;
 }
 
-static uint64_t items_of(const struct kg_gguf *gguf, const char *key)
-{
-    const struct kg_gguf_value *value = kg_gguf_find(gguf, key);
-    return value && value->kind == KG_GGUF_ARRAY && value->n <= UINT32_MAX / 4 ? value->n : 0;
-}
-
-uint64_t kg_vocab_size(const struct kg_gguf *gguf)
-{
-    uint64_t n = items_of(gguf, "tokenizer.ggml.tokens"), joints = items_of(gguf, "tokenizer.ggml.merges");
-    return kg_arena_cost(sizeof(struct kg_vocab_tables)) + kg_arena_cost(n * sizeof(struct kg_piece)) +
-           kg_arena_cost(n) + kg_arena_cost(kg_slots_for(n) * sizeof(struct kg_slot)) +
-           kg_arena_cost((KG_PIECE_MAX + 1) * sizeof(uint32_t)) + kg_arena_cost(KG_PIECE_MAX * sizeof(uint16_t)) +
-           kg_arena_cost(joints * sizeof(struct kg_joint)) + kg_arena_cost(kg_slots_for(joints) * sizeof(uint32_t)) +
-           kg_arena_cost(items_of(gguf, "tokenizer.ggml.scores") * sizeof(uint32_t));
-}
-
 /* `names` as "a, b, c". */
 static const char *listed(char *out, size_t size, const char *const *names)
 {

@@ -15,19 +15,27 @@ struct text {
     uint32_t n;
 };
 
-static uint64_t own_scratch(uint64_t n)
+/* False if the arena has no room for it. */
+static bool carve_text(struct text *text, uint64_t n, struct kg_arena *scratch)
 {
-    return 2 * kg_arena_cost(n) + kg_arena_cost(n * sizeof(uint32_t)) + kg_arena_cost((n + 1) * sizeof(uint32_t));
+    text->bytes = kg_arena_take(scratch, n);
+    text->trusted = kg_arena_take(scratch, n);
+    text->marks = kg_arena_array(scratch, n, sizeof *text->marks);
+    text->hashes = kg_arena_array(scratch, n + 1, sizeof *text->hashes);
+    return text->bytes && text->trusted && text->marks && text->hashes;
 }
 
 uint64_t kg_vocab_scratch(const struct kg_vocab *vocab, size_t n)
 {
+    struct kg_arena counted = kg_arena_counting();
+    struct text text;
+    carve_text(&text, n, &counted);
     switch (vocab->tables->kind) {
-    case KG_VOCAB_BPE: return own_scratch(n) + kg_bpe_scratch(n);
-    case KG_VOCAB_SPM: return own_scratch(n) + kg_spm_scratch(n);
+    case KG_VOCAB_BPE: kg_bpe_count(n, &counted); break;
+    case KG_VOCAB_SPM: kg_spm_count(n, &counted); break;
     case KG_VOCAB_CHAR: break;
     }
-    return own_scratch(n);
+    return counted.peak;
 }
 
 /* Takes the token at [at, at + n), and the white space after it if it strips that. */
@@ -76,7 +84,7 @@ static void take_length(struct text *text, uint32_t n)
     }
 }
 
-static enum kg_status no_memory(struct kg_error *error, uint64_t n)
+static enum kg_status refuse_text_memory(struct kg_error *error, uint64_t n)
 {
     kg_error_set(error, KG_E_MEMORY, "the memory for a text of %lu bytes is too small", (unsigned long)n);
     kg_error_hint(error, "shorten the text, or give the machine more memory");
@@ -95,7 +103,7 @@ static enum kg_status encode_part(const struct kg_vocab *vocab, const char *text
     case KG_VOCAB_CHAR: return kg_char_encode(vocab, text, n, out, error);
     }
     kg_arena_rewind(scratch, used);
-    return status == KG_E_MEMORY ? no_memory(error, n) : status;
+    return status == KG_E_MEMORY ? refuse_text_memory(error, n) : status;
 }
 
 static enum kg_status encode_text(const struct kg_vocab *vocab, struct text *text, bool first, struct kg_tokens *out,
@@ -145,13 +153,9 @@ static enum kg_status encode_fragments(const struct kg_vocab *vocab, const struc
     }
     size_t used = scratch->used;
     struct text text = {.tables = vocab->tables, .n = (uint32_t)n};
-    text.bytes = kg_arena_take(scratch, n);
-    text.trusted = kg_arena_take(scratch, n);
-    text.marks = kg_arena_take(scratch, n * sizeof *text.marks);
-    text.hashes = kg_arena_take(scratch, (n + 1) * sizeof *text.hashes);
-    if (!text.bytes || !text.trusted || !text.marks || !text.hashes) {
+    if (!carve_text(&text, n, scratch)) {
         kg_arena_rewind(scratch, used);
-        return no_memory(error, n);
+        return refuse_text_memory(error, n);
     }
     size_t at = 0;
     for (size_t i = 0; i < n_fragments; at += fragments[i++].n) {

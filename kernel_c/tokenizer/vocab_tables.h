@@ -125,12 +125,12 @@ static inline void kg_tokens_add(struct kg_tokens *out, uint32_t token)
     out->count++;
 }
 
-/* bpe.c, spm.c: n >= 1 bytes of text without special tokens, and what that takes of the arena at most. SentencePiece puts a space
- * before a text that follows a special token, or nothing. */
-uint64_t kg_bpe_scratch(uint64_t n);
+/* bpe.c, spm.c: n >= 1 bytes of text without special tokens, and counting what that takes of an arena at most.
+ * SentencePiece puts a space before a text that follows a special token, or nothing. KG_E_MEMORY. */
+void kg_bpe_count(uint64_t n, struct kg_arena *counted);
 enum kg_status kg_bpe_encode(const struct kg_vocab_tables *tables, const char *text, uint32_t n, struct kg_tokens *out,
                              struct kg_arena *scratch);
-uint64_t kg_spm_scratch(uint64_t n);
+void kg_spm_count(uint64_t n, struct kg_arena *counted);
 enum kg_status kg_spm_encode(const struct kg_vocab_tables *tables, const char *text, uint32_t n, bool first,
                              struct kg_tokens *out, struct kg_arena *scratch);
 

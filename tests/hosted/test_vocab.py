@@ -82,7 +82,6 @@ def test_numbers_of_smollm2(smollm2: Vocab) -> None:
     assert smollm2.piece(smollm2.newline) == b"\n"
     assert (smollm2.add_bos, smollm2.add_eos) == (False, False)
     assert [token for token in range(smollm2.n_vocab) if smollm2.ends(token)] == SMOLLM2["ends"]
-    assert smollm2.taken == smollm2.planned
 
 
 def test_fragments_of_a_template(smollm2: Vocab) -> None:

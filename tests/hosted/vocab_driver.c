@@ -6,7 +6,6 @@ struct driver {
     struct kg_vocab vocab;
     struct kg_arena arena, scratch;
     struct kg_error error;
-    uint64_t taken, planned; /* bytes of the vocabulary in the arena */
 };
 
 uint64_t driver_size(void)
@@ -24,30 +23,17 @@ const char *driver_hint(const struct driver *driver)
     return driver->error.hint;
 }
 
-/* Reads the header alone; then driver_plan says what the vocabulary takes. */
+/* Reads the header alone. */
 enum kg_status driver_read(struct driver *driver, const void *data, uint64_t size, void *memory, uint64_t room)
 {
     kg_arena_init(&driver->arena, memory, room);
     return kg_gguf_open(&driver->gguf, data, size, &driver->arena, &driver->error);
 }
 
-uint64_t driver_plan(const struct driver *driver)
-{
-    return kg_vocab_size(&driver->gguf);
-}
-
 enum kg_status driver_open(struct driver *driver, void *memory, uint64_t room)
 {
     kg_arena_init(&driver->arena, memory, room);
-    driver->planned = kg_vocab_size(&driver->gguf);
-    enum kg_status status = kg_vocab_open(&driver->vocab, &driver->gguf, &driver->arena, &driver->error);
-    driver->taken = driver->arena.used;
-    return status;
-}
-
-uint64_t driver_taken(const struct driver *driver)
-{
-    return driver->taken;
+    return kg_vocab_open(&driver->vocab, &driver->gguf, &driver->arena, &driver->error);
 }
 
 uint64_t driver_scratch(const struct driver *driver, uint64_t n)

@@ -61,10 +61,6 @@ struct kg_gguf {
     const uint32_t *by_name;        /* (n_tensors) the same, for kg_gguf_tensor */
 };
 
-/* Bytes that kg_gguf_open takes from its arena, at most; 0 if the file does not begin as it should, which kg_gguf_open
- * explains. */
-uint64_t kg_gguf_tables_size(const void *data, uint64_t size);
-
 /* Reads all of the header and checks it: magic, version, kinds, lengths, UTF-8, keys that come twice, tensors of unknown types,
  * with impossible sizes, not aligned, outside of the file, overlapping or twice. The tables are taken from `arena`; what was
  * taken stays taken where the file is refused. */

@@ -33,8 +33,7 @@ struct kg_vocab {
     const char *pre;                      /* the pre-tokenizer: "smollm", "qwen2", …; "" without one */
 };
 
-/* Bytes that kg_vocab_open takes from its arena, and kg_vocab_encode from its scratch for a text of `n` bytes. */
-uint64_t kg_vocab_size(const struct kg_gguf *gguf);
+/* Bytes that kg_vocab_encode takes from its scratch, at most, for a text of `n` bytes. */
 uint64_t kg_vocab_scratch(const struct kg_vocab *vocab, size_t n);
 
 /* Refuses by name what is not supported or does not fit together: tokenizer, pre-tokenizer, lists of different lengths, ids
