@@ -10,7 +10,8 @@ import numpy as np
 
 from benchmarks.machine import machine_line
 from benchmarks.quant_library import BY_NAME, Matrix, Quant, act_of, build, random_rows
-from kgpt_build.headers.interleave import TYPES, interleave
+from kgpt_build.headers.interleave import interleave
+from kgpt_build.models.gguf.types import TYPES
 
 COLUMNS = 1536
 DECODE_ROWS, PROMPT_ROWS = 32768, 1536  # a matrix beyond the caches, and one in them

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.fast_library import FLAGS, ZIG
-from kgpt_build.headers.interleave import TYPES, Bytes
+from kgpt_build.headers.interleave import Bytes
+from kgpt_build.models.gguf.types import TYPES
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
@@ -52,7 +53,7 @@ def random_rows(type_number: int, rows: int, columns: int, seed: int) -> Bytes:
         values = scattered(generator, (rows, columns), -9, 4).astype("f4")
         bits = {"F32": values, "F16": values.astype("f2"), "BF16": (values.view("u4") >> 16).astype("u2")}[kind.name]
         return bits.view(np.uint8).reshape(rows, -1)
-    data = generator.integers(0, 256, (rows, columns // kind.block, kind.bytes), np.uint8)
+    data = generator.integers(0, 256, (rows, columns // kind.block, kind.size), np.uint8)
     start = 0
     for size, unit in kind.fields:
         if unit == 2:  # a half: normal, subnormal, zeros, of both signs

@@ -45,3 +45,7 @@ class RunTimeout(KgptError):
     """The run did not end within its time."""
 
     exit_code = 124
+
+
+OK, REFUSED, FAILED = 0, KgptError.exit_code, GuestFailed.exit_code
+"""How a kernel or the hosted program ends (enum kg_exit), after it has said why on the machine channel."""

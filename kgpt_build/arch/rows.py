@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+EXIT_BASE = 32
+"""A kernel writes this plus its exit code to QEMU's exit device (KG_EXIT_PORT_BASE)."""
+
 
 @dataclass(frozen=True)
 class QemuTarget:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import struct
 
+from kgpt_build.arch.rows import EXIT_BASE
+
 EVENTS_PORT, EXIT_PORT = 0xE9, 0xF4
 _MAGIC = 0x1BADB002
 _ADDRESSES = 1 << 16  # flag: the header says where to load the file, so that it need be no ELF
@@ -55,7 +57,7 @@ def out(port: int, data: bytes) -> bytes:
 def verdict(code: int) -> bytes:
     """Code that ends the machine as docs/events.md says."""
     line = f'{{"event":"exit","code":{code},"reason":"done"}}\n'
-    return out(EVENTS_PORT, line.encode()) + out(EXIT_PORT, bytes([32 + code])) + HALT
+    return out(EVENTS_PORT, line.encode()) + out(EXIT_PORT, bytes([EXIT_BASE + code])) + HALT
 
 
 def probe_image() -> bytes:

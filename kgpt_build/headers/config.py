@@ -11,9 +11,9 @@ from kgpt_build.headers.lm import LmBlob
 from kgpt_build.headers.text import c_string, header
 from kgpt_build.headers.weights import c_float
 from kgpt_build.models import Model
+from kgpt_build.settings import MAX_CMDLINE
 
 NAME = "kgpt_config.h"
-MAX_CMDLINE = 4095
 
 
 def text(model: Model | LmBlob, cmdline: str, version: str) -> str:

@@ -19,6 +19,7 @@ from kgpt_build import paths
 from kgpt_build.file_hash import cached_sha256
 from kgpt_build.headers import interleave
 from kgpt_build.models import GgufModel
+from kgpt_build.models.gguf import types
 from kgpt_build.models.gguf.scan import Data, Scan
 
 _KEPT = 8
@@ -80,4 +81,5 @@ def pieces(data: Data, header: Scan) -> Iterator[bytes]:
 
 def _layout() -> str:
     """Changes with the layout, so that what the cache has in an older one is not taken."""
-    return hashlib.sha256(Path(interleave.__file__).read_bytes()).hexdigest()[:8]
+    sources = (Path(module.__file__ or "").read_bytes() for module in (interleave, types))
+    return hashlib.sha256(b"".join(sources)).hexdigest()[:8]

@@ -15,13 +15,12 @@ from types import TracebackType
 
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.bound_process import start_bound
-from kgpt_build.errors import RunTimeout, ToolMissing
+from kgpt_build.errors import FAILED, OK, REFUSED, RunTimeout, ToolMissing
 from kgpt_build.process import SIGNAL_SECONDS, CommandFailed, describe_status, failure_text, log
 from kgpt_build.words import counted
 
 MEMORY_MB = 16384
 """What the process may use besides its image; it takes only what it needs."""
-REFUSED, FAILED = 1, 4  # enum kg_exit: the process ends with these, and has said why on the machine channel
 _READ_BYTES = 1 << 16
 
 
@@ -137,7 +136,7 @@ class HostedProcess:
         return self._process.wait()
 
     def check(self, *, has_spoken: bool) -> int:
-        """Wait for the end; the exit status: 0, REFUSED or FAILED. ``has_spoken``: it sent something.
+        """Wait for the end; the exit status: OK, REFUSED or FAILED. ``has_spoken``: it sent something.
 
         Raises CommandFailed if it ended otherwise, RunTimeout if it had to be ended.
         """
@@ -145,7 +144,7 @@ class HostedProcess:
         if self._late.is_set():
             message = f"{self._name} did not end within {counted(self._timeout or 0, 'second')}"
             raise RunTimeout(message, failure_text(self._line, self.console()))
-        if returncode not in (0, REFUSED, FAILED) or not has_spoken:
+        if returncode not in (OK, REFUSED, FAILED) or not has_spoken:
             output = self.console()
             message = f"{self._name} failed ({describe_status(returncode)})"
             raise CommandFailed(message, failure_text(self._line, output), output, returncode)

@@ -27,7 +27,7 @@ _TOKEN_BYTES = 128  # of the tables of a vocabulary for a token and its merge
 _LM_MARGIN = 16 * MIB  # what a reply, page tables and stacks take
 _MODULE_ALIGN = 4096
 _CTX_REPLY = 1024  # KG_CTX_REPLY
-_LONGEST_PIECE = 256  # KG_PIECE_MAX: bytes of a token
+_LONGEST_PIECE = 256  # bytes of a token: an estimate
 _ENCODING = 200  # bytes that the tokenizers take for a byte of text
 _TEXT_COPIES = 8  # a copy, and the event that tells it, whose escapes have six bytes each
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from kgpt_build.errors import KgptError
+from kgpt_build.errors import REFUSED, KgptError
 from kgpt_build.events import Error, Exit
 from kgpt_build.proof.axes import AXES, Case
 from kgpt_build.proof.drive import PATIENCE, Result, settings_of, until
@@ -17,7 +17,6 @@ from kgpt_build.vm.qemu.machine import Machine
 from kgpt_build.vm.settings import RunSettings
 
 NO_64_BITS = "this processor has no 64-bit mode with NX"
-_REFUSED = 1
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def _failures(machine: Machine, message: str) -> list[str]:
     text = until(lambda: machine.console.text, lambda text: line in text)
     screen = until(lambda: machine.screen({}).text, lambda text: line in text)
     found = {
-        f"it ended with code {end.code}": end.code == _REFUSED,
+        f"it ended with code {end.code}": end.code == REFUSED,
         f"it said {said}": said == [message],
         "it is not said on the serial port": line in text,
         f"it is not said on the screen:\n{screen}": line in screen,

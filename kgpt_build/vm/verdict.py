@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from kgpt_build.errors import GuestFailed, KgptError, MachineLost, RunTimeout
+from kgpt_build.arch import EXIT_BASE
+from kgpt_build.errors import FAILED, OK, REFUSED, GuestFailed, KgptError, MachineLost, RunTimeout
 from kgpt_build.events import Error, Event, Exit, Panic, SelfTest
 from kgpt_build.process import describe_status
 from kgpt_build.settings import options
@@ -15,7 +16,6 @@ from kgpt_build.words import counted
 
 _E = TypeVar("_E", bound=Event)
 
-OK, REFUSED, FAILED = 0, 1, 4
 """The codes of the kernel's ``exit`` event (kernel_c/include/kgpt/status.h)."""
 
 _KEY = re.compile(rf"\b({'|'.join(name for name, option in options().items() if option.unit)})=(\w*)")
@@ -123,8 +123,8 @@ def judge(seen: Observed) -> Verdict:
 
 
 def expected_status(exit_event: Exit) -> int:
-    """QEMU's exit status after the guest wrote 32 + code to isa-debug-exit."""
-    return 65 + 2 * exit_event.code
+    """QEMU's exit status after the guest wrote its code to the exit device: twice the number that it wrote, plus 1."""
+    return 2 * (EXIT_BASE + exit_event.code) + 1
 
 
 def panic_line(panic: Panic) -> str:

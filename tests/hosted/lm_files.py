@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from gguf import GGUFReader
 
-from kgpt_build.headers.interleave import TYPES, interleave
+from kgpt_build.headers.interleave import interleave
+from kgpt_build.models.gguf.types import TYPES
 
 
 def interleaved(path: Path) -> bytes:

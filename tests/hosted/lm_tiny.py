@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from gguf import GGMLQuantizationType, GGUFWriter, quants
 
-from kgpt_build.headers.interleave import TYPES
+from kgpt_build.models.gguf.types import TYPES
 
 Array = npt.NDArray[Any]
 BY_NAME = {kind.name: number for number, kind in TYPES.items()}
@@ -212,7 +212,7 @@ def _add_tensor(writer: GGUFWriter, name: str, values: Array, kind: str, rng: np
 def _random_blocks(kind: str, values: Array, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Blocks (rows, bytes) of random bits that spread as ``values`` do: gguf cannot write these types."""
     what = TYPES[BY_NAME[kind]]
-    data = rng.integers(0, 256, (values.shape[0], values.shape[1] // what.block, what.bytes), np.uint8)
+    data = rng.integers(0, 256, (values.shape[0], values.shape[1] // what.block, what.size), np.uint8)
     for scale in (1.0, 0.0):
         if not scale:
             meant = quants.dequantize(data.reshape(len(data), -1), GGMLQuantizationType[kind])

@@ -21,7 +21,8 @@ from benchmarks.quant_library import (
     random_rows,
     scattered,
 )
-from kgpt_build.headers.interleave import TYPES, Bytes, deinterleave, interleave
+from kgpt_build.headers.interleave import Bytes, deinterleave, interleave
+from kgpt_build.models.gguf.types import TYPES
 
 NAMES = tuple(BY_NAME)
 
@@ -48,9 +49,9 @@ def activations(tokens: int, columns: int, seed: int) -> Floats:
 
 def test_sizes_are_those_of_gguf() -> None:
     for number, kind in TYPES.items():
-        assert gguf.GGML_QUANT_SIZES[GGMLQuantizationType(number)] == (kind.block, kind.bytes)
+        assert gguf.GGML_QUANT_SIZES[GGMLQuantizationType(number)] == (kind.block, kind.size)
         assert GGMLQuantizationType(number).name == kind.name
-        assert not kind.fields or sum(size for size, _ in kind.fields) == kind.bytes
+        assert not kind.fields or sum(size for size, _ in kind.fields) == kind.size
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,7 +16,6 @@ from kgpt_build import models
 from kgpt_build.chat import read_chat_blob
 from kgpt_build.errors import KgptError
 from kgpt_build.file_hash import cached_sha256
-from kgpt_build.headers import interleave
 from kgpt_build.models.gguf import fields as lm_fields
 from kgpt_build.models.gguf import scan as gguf_scan
 from kgpt_build.models.gguf import tensors as lm_tensors
@@ -70,12 +69,10 @@ def test_the_header_is_what_the_gguf_library_reads(tmp_path: Path) -> None:
         assert found.start + tensor.offset == expected.data_offset
 
 
-def test_types_are_those_of_gguf_and_of_the_layout() -> None:
+def test_types_are_those_of_gguf() -> None:
     for number, kind in gguf_types.TYPES.items():
-        assert gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind.name]] == (kind.block, kind.size)
-        of = interleave.TYPES[number]
-        assert (of.name, of.block, of.bytes) == (kind.name, kind.block, kind.size)
-    assert gguf_types.TYPES.keys() == interleave.TYPES.keys()
+        assert gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(number)] == (kind.block, kind.size)
+        assert gguf.GGMLQuantizationType(number).name == kind.name
 
 
 def test_the_kernel_has_the_same_tables() -> None:

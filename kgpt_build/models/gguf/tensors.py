@@ -13,10 +13,10 @@ from typing import TypeAlias
 from kgpt_build.def_files import rows
 from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf.scan import F32, ScannedTensor
+from kgpt_build.models.gguf.types import GROUP
 from kgpt_build.words import counted
 
 Shape: TypeAlias = tuple[str, ...]
-GROUP = 8  # rows that are interleaved: parts of a fused matrix begin at multiples of it
 _HINT = "the file is damaged, or is a variant that is not supported"
 
 

@@ -3,34 +3,57 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
+
+GROUP = 8
+"""Rows that are interleaved with each other (KG_GROUP). Parts of a fused matrix begin at multiples of it."""
+_HALF = 2
 
 
 @dataclass(frozen=True)
 class TensorType:
     """A type: rows are cut into blocks of ``block`` values, which take ``size`` bytes each.
 
-    ``halves`` are the bytes of a block at which its F16 begin: scales, and minima.
+    ``fields`` are the fields of a block, in order, as (bytes, bytes of a unit that stays together when rows are
+    interleaved); none: the type is not interleaved.
     """
 
     name: str
     block: int
     size: int
-    halves: tuple[int, ...] = ()
+    fields: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether rows of this type are interleaved."""
+        return bool(self.fields)
+
+    @property
+    def halves(self) -> tuple[int, ...]:
+        """The bytes of a block at which its F16 begin (scales and minima): the fields of two bytes."""
+        starts = accumulate((size for size, _ in self.fields), initial=0)
+        return tuple(start for start, (size, _) in zip(starts, self.fields, strict=False) if size == _HALF)
+
+    def row_bytes(self, columns: int) -> int:
+        """Bytes of a row of ``columns`` values, a multiple of the block."""
+        if columns % self.block:
+            raise ValueError(f"{columns} columns are no multiple of {self.name}'s block of {self.block}")
+        return columns // self.block * self.size
 
 
-TYPES = {
+TYPES: dict[int, TensorType] = {
     0: TensorType("F32", 1, 4),
     1: TensorType("F16", 1, 2),
-    2: TensorType("Q4_0", 32, 18, (0,)),
-    3: TensorType("Q4_1", 32, 20, (0, 2)),
-    6: TensorType("Q5_0", 32, 22, (0,)),
-    7: TensorType("Q5_1", 32, 24, (0, 2)),
-    8: TensorType("Q8_0", 32, 34, (0,)),
-    10: TensorType("Q2_K", 256, 84, (80, 82)),
-    11: TensorType("Q3_K", 256, 110, (108,)),
-    12: TensorType("Q4_K", 256, 144, (0, 2)),
-    13: TensorType("Q5_K", 256, 176, (0, 2)),
-    14: TensorType("Q6_K", 256, 210, (208,)),
+    2: TensorType("Q4_0", 32, 18, ((2, 2), (16, 8))),
+    3: TensorType("Q4_1", 32, 20, ((2, 2), (2, 2), (16, 8))),
+    6: TensorType("Q5_0", 32, 22, ((2, 2), (4, 4), (16, 8))),
+    7: TensorType("Q5_1", 32, 24, ((2, 2), (2, 2), (4, 4), (16, 8))),
+    8: TensorType("Q8_0", 32, 34, ((2, 2), (32, 8))),
+    10: TensorType("Q2_K", 256, 84, ((16, 8), (64, 8), (2, 2), (2, 2))),
+    11: TensorType("Q3_K", 256, 110, ((32, 8), (64, 8), (12, 4), (2, 2))),
+    12: TensorType("Q4_K", 256, 144, ((2, 2), (2, 2), (12, 4), (128, 8))),
+    13: TensorType("Q5_K", 256, 176, ((2, 2), (2, 2), (12, 4), (32, 8), (128, 8))),
+    14: TensorType("Q6_K", 256, 210, ((128, 8), (64, 8), (16, 8), (2, 2))),
     30: TensorType("BF16", 1, 2),
 }
 """GGML's number -> the type."""
