@@ -43,8 +43,9 @@ format: $(VENV)/.test ## write the sources in the style that lint wants
 	$(BIN)/ruff format --quiet .
 	$(BIN)/clang-format -i $(C_FILES)
 
-generated: $(VENV)/.test ## write the Python and the tables of documents that are made from events.def
+generated: $(VENV)/.test ## write the Python and the tables of documents that are made from events.def and options.def
 	$(BIN)/python scripts/generate_events.py
+	$(BIN)/python scripts/generate_options.py
 
 default-model: $(VENV)/.test ## train the model that ships with the package, anew
 	$(BIN)/python -m kgpt_build.reference --output kgpt_build/data/default.gguf

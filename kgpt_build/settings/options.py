@@ -220,4 +220,4 @@ def _default(kind: str, text: str, names: tuple[str, ...]) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}".replace("e-0", "e-") if isinstance(value, float) else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from native import SELFTEST_DRIVER, shared_object
@@ -13,6 +14,7 @@ from benchmarks.c_error import Error
 from kgpt_build.chat import ChatTemplate, Fragment
 from kgpt_build.models import FloatArray
 from kgpt_build.reference.lm_sampler import Candidates, LmSampling
+from kgpt_build.settings import of_groups, options
 
 SOURCES = [
     "tests/hosted/lm_text_driver.c",
@@ -102,20 +104,19 @@ def _fragments(text: bytes, lengths: list[int], special: list[bool]) -> list[Fra
     return fragments
 
 
-MAX_BIASES = 32
+MAX_BIASES = options()["logit_bias"].times
 
 
 class _Bias(ctypes.Structure):
     _fields_ = [("token", ctypes.c_uint32), ("bias", ctypes.c_float)]
 
 
+_TYPES: dict[str, type[ctypes._SimpleCData[Any]]] = {"COUNT": ctypes.c_uint32, "DECIMAL": ctypes.c_float}
+
+
 class _Sampling(ctypes.Structure):
     _fields_ = [
-        ("temperature", ctypes.c_float),
-        ("top_k", ctypes.c_uint32),
-        *((name, ctypes.c_float) for name in ("top_p", "min_p", "typical_p", "repeat_penalty")),
-        ("repeat_last_n", ctypes.c_uint32),
-        *((name, ctypes.c_float) for name in ("frequency_penalty", "presence_penalty")),
+        *((each.name, _TYPES[each.kind]) for each in (*of_groups("SAMPLING"), *of_groups("LM_SAMPLING"))),
         ("logit_bias", _Bias * MAX_BIASES),
         ("n_biases", ctypes.c_uint32),
     ]
