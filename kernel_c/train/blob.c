@@ -8,12 +8,12 @@
 
 #define NORM_EPS 1e-5f
 
-static uint64_t aligned(uint64_t size)
+static uint64_t align_section(uint64_t size)
 {
     return (size + KG_MODEL_ALIGN - 1) & ~(uint64_t)(KG_MODEL_ALIGN - 1);
 }
 
-static uint64_t text_size(const struct kg_corpus *corpus)
+static uint64_t size_of_chars(const struct kg_corpus *corpus)
 {
     char bytes[4];
     uint64_t n = 0;
@@ -24,15 +24,15 @@ static uint64_t text_size(const struct kg_corpus *corpus)
 }
 
 /* The table of n_vocab + 1 offsets, and the characters. */
-static uint64_t vocab_size(const struct kg_corpus *corpus)
+static uint64_t size_of_vocab(const struct kg_corpus *corpus)
 {
-    return 4 * ((uint64_t)corpus->n_vocab + 1) + text_size(corpus);
+    return 4 * ((uint64_t)corpus->n_vocab + 1) + size_of_chars(corpus);
 }
 
 uint64_t kg_blob_size(const struct kg_shape *shape, const struct kg_corpus *corpus)
 {
     uint64_t weights = kg_layout_of(shape).n_parameters * sizeof(float);
-    return sizeof(struct kg_model_data) + aligned(vocab_size(corpus)) + aligned(weights);
+    return sizeof(struct kg_model_data) + align_section(size_of_vocab(corpus)) + align_section(weights);
 }
 
 float *kg_blob_weights(struct kg_model_data *blob)
@@ -55,7 +55,7 @@ static void write_vocab(struct kg_model_data *blob, const struct kg_corpus *corp
 void kg_blob_begin(struct kg_model_data *blob, const struct kg_shape *shape, const struct kg_corpus *corpus,
                    const char *name)
 {
-    uint64_t size = kg_blob_size(shape, corpus), vocab = vocab_size(corpus);
+    uint64_t size = kg_blob_size(shape, corpus), vocab = size_of_vocab(corpus);
     memset(blob, 0, size);
     *blob = (struct kg_model_data){
         .magic = KG_MODEL_MAGIC,
@@ -73,7 +73,7 @@ void kg_blob_begin(struct kg_model_data *blob, const struct kg_shape *shape, con
         .norm_eps = NORM_EPS,
         .vocab_offset = sizeof *blob,
         .vocab_size = vocab,
-        .weights_offset = sizeof *blob + aligned(vocab),
+        .weights_offset = sizeof *blob + align_section(vocab),
         .weights_size = kg_layout_of(shape).n_parameters * sizeof(float),
     };
     memcpy(blob->name, name, kg_strlen(name) < sizeof blob->name ? kg_strlen(name) : sizeof blob->name - 1);

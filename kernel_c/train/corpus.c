@@ -22,7 +22,7 @@ struct walk {
 };
 
 /* What Python's str.isspace says yes to. */
-static bool is_space(uint32_t code)
+static bool is_python_space(uint32_t code)
 {
     if (code < 0x80) {
         return code == ' ' || (code >= 0x09 && code <= 0x0D) || (code >= 0x1C && code <= 0x1F);
@@ -45,7 +45,7 @@ static uint32_t find_char(const struct walk *walk, uint32_t code)
     return low;
 }
 
-static void put_char(struct walk *walk, uint32_t code)
+static void add_char(struct walk *walk, uint32_t code)
 {
     if (walk->tokens) {
         walk->tokens[walk->n_tokens] = find_char(walk, code);
@@ -65,13 +65,13 @@ static void begin_document(struct walk *walk)
     }
 }
 
-static void put_document(struct walk *walk, const char *line, size_t n)
+static void add_document(struct walk *walk, const char *line, size_t n)
 {
     uint64_t before = walk->n_tokens;
     begin_document(walk);
     for (size_t at = 0; at < n;) {
         size_t length = kg_utf8_length(line + at, n - at);
-        put_char(walk, kg_utf8_code(line + at, length));
+        add_char(walk, kg_utf8_code(line + at, length));
         at += length;
     }
     if (walk->n_tokens - before > walk->longest) {
@@ -80,7 +80,7 @@ static void put_document(struct walk *walk, const char *line, size_t n)
     }
 }
 
-static enum kg_status not_utf8(const struct walk *walk, const char *line, size_t at, struct kg_error *error)
+static enum kg_status refuse_no_utf8(const struct walk *walk, const char *line, size_t at, struct kg_error *error)
 {
     kg_error_set(error, KG_E_INPUT, "line %lu of the corpus: byte 0x%02x at byte %zu of the line is not UTF-8",
                  (unsigned long)walk->line, (unsigned)(uint8_t)line[at], at + 1);
@@ -89,16 +89,16 @@ static enum kg_status not_utf8(const struct walk *walk, const char *line, size_t
 }
 
 /* What is left of a line without white space around it: [*from, *to). */
-static enum kg_status strip(const struct walk *walk, const char *line, size_t n, size_t *from, size_t *to,
-                            struct kg_error *error)
+static enum kg_status strip_line(const struct walk *walk, const char *line, size_t n, size_t *from, size_t *to,
+                                 struct kg_error *error)
 {
     *from = *to = 0;
     for (size_t at = 0; at < n;) {
         size_t length = kg_utf8_length(line + at, n - at);
         if (length == 0) {
-            return not_utf8(walk, line, at, error);
+            return refuse_no_utf8(walk, line, at, error);
         }
-        bool space = is_space(kg_utf8_code(line + at, length));
+        bool space = is_python_space(kg_utf8_code(line + at, length));
         if (!space && *to == 0) {
             *from = at;
         }
@@ -119,12 +119,12 @@ static enum kg_status walk_lines(struct walk *walk, const char *text, size_t n, 
         }
         walk->line++;
         size_t from, to;
-        enum kg_status status = strip(walk, text + at, end - at, &from, &to, error);
+        enum kg_status status = strip_line(walk, text + at, end - at, &from, &to, error);
         if (status != KG_OK) {
             return status;
         }
         if (to > from) {
-            put_document(walk, text + at + from, to - from);
+            add_document(walk, text + at + from, to - from);
         }
         at = end + (end + 1 < n && text[end] == '\r' && text[end + 1] == '\n' ? 2 : 1);
     }
@@ -156,12 +156,12 @@ static enum kg_status walk_blocks(struct walk *walk, const char *text, size_t n,
     for (size_t at = 0, next; at < n; at = next) {
         next = next_char(text, n, at, &code);
         if (next == 0) {
-            return not_utf8(walk, text + line, at - line, error);
+            return refuse_no_utf8(walk, text + line, at - line, error);
         }
         if (walk->n_tokens % walk->block == 0) {
             begin_document(walk);
         }
-        put_char(walk, code);
+        add_char(walk, code);
         if (code == '\n') {
             walk->line++;
             line = next;

@@ -3,13 +3,14 @@
 
 #include "kgpt/test.h"
 
-static enum kg_status read(struct kg_test *t, const char *text, struct kg_corpus *corpus, struct kg_error *error)
+static enum kg_status read_corpus_lines(struct kg_test *t, const char *text, struct kg_corpus *corpus,
+                                        struct kg_error *error)
 {
     return kg_corpus_read(corpus, text, kg_strlen(text), 0, t->arena, error);
 }
 
-static enum kg_status read_blocks(struct kg_test *t, const char *text, uint32_t block, struct kg_corpus *corpus,
-                                  struct kg_error *error)
+static enum kg_status read_corpus_blocks(struct kg_test *t, const char *text, uint32_t block, struct kg_corpus *corpus,
+                                         struct kg_error *error)
 {
     return kg_corpus_read(corpus, text, kg_strlen(text), block, t->arena, error);
 }
@@ -18,7 +19,7 @@ KG_TEST(corpus, running_text_in_blocks)
 {
     struct kg_corpus corpus;
     struct kg_error error;
-    KG_CHECK_EQ(t, read_blocks(t, "ab\r\n a\r\xC3\xA9", 3, &corpus, &error), KG_OK);
+    KG_CHECK_EQ(t, read_corpus_blocks(t, "ab\r\n a\r\xC3\xA9", 3, &corpus, &error), KG_OK);
     static const uint32_t chars[] = {'\n', ' ', 'a', 'b', 0xE9};
     static const uint32_t tokens[] = {2, 3, 0, 1, 2, 0, 4}, start[] = {0, 3, 6, 7};
     KG_CHECK_EQ(t, corpus.n_chars, 5);
@@ -34,18 +35,19 @@ KG_TEST(corpus, running_text_in_blocks)
     for (uint32_t i = 0; i <= 3; i++) {
         KG_CHECK_EQ(t, corpus.start[i], start[i]);
     }
-    KG_CHECK_EQ(t, read_blocks(t, "abcd", 2, &corpus, &error), KG_OK);
+    KG_CHECK_EQ(t, read_corpus_blocks(t, "abcd", 2, &corpus, &error), KG_OK);
     KG_CHECK_EQ(t, corpus.n_documents, 2); /* and not an empty one at the end */
-    KG_CHECK_EQ(t, read_blocks(t, "ab\ncd\xFF", 2, &corpus, &error), KG_E_INPUT);
+    KG_CHECK_EQ(t, read_corpus_blocks(t, "ab\ncd\xFF", 2, &corpus, &error), KG_E_INPUT);
     KG_CHECK_TEXT(t, error.message, "line 2 of the corpus: byte 0xff at byte 3 of the line is not UTF-8");
-    KG_CHECK_EQ(t, read_blocks(t, "", 2, &corpus, &error), KG_E_INPUT);
+    KG_CHECK_EQ(t, read_corpus_blocks(t, "", 2, &corpus, &error), KG_E_INPUT);
 }
 
 KG_TEST(corpus, documents_and_characters)
 {
     struct kg_corpus corpus;
     struct kg_error error;
-    KG_CHECK_EQ(t, read(t, "ba\n\n  c b \r\n\t\xC2\xA0\rz\xC3\xA9\xF0\x9F\x98\x80", &corpus, &error), KG_OK);
+    KG_CHECK_EQ(t, read_corpus_lines(t, "ba\n\n  c b \r\n\t\xC2\xA0\rz\xC3\xA9\xF0\x9F\x98\x80", &corpus, &error),
+                KG_OK);
     static const uint32_t chars[] = {' ', 'a', 'b', 'c', 'z', 0xE9, 0x1F600};
     static const uint32_t tokens[] = {2, 1, 3, 0, 2, 4, 5, 6}, start[] = {0, 2, 5, 8};
     KG_CHECK_EQ(t, corpus.n_chars, 7);
@@ -69,18 +71,18 @@ KG_TEST(corpus, a_byte_order_mark_is_no_character)
     struct kg_corpus corpus;
     struct kg_error error;
     KG_CHECK_EQ(t,
-                read(t,
-                     "\xEF\xBB\xBF"
-                     "ab\nb",
-                     &corpus, &error),
+                read_corpus_lines(t,
+                                  "\xEF\xBB\xBF"
+                                  "ab\nb",
+                                  &corpus, &error),
                 KG_OK);
     KG_CHECK_EQ(t, corpus.n_chars, 2);
     KG_CHECK_EQ(t, corpus.n_tokens, 3);
     KG_CHECK_EQ(t,
-                read_blocks(t,
-                            "\xEF\xBB\xBF"
-                            "ab\xEF\xBB\xBF",
-                            3, &corpus, &error),
+                read_corpus_blocks(t,
+                                   "\xEF\xBB\xBF"
+                                   "ab\xEF\xBB\xBF",
+                                   3, &corpus, &error),
                 KG_OK);
     KG_CHECK_EQ(t, corpus.n_chars, 3); /* elsewhere it is one */
 }
@@ -89,7 +91,7 @@ KG_TEST(corpus, longest_document_and_its_line)
 {
     struct kg_corpus corpus;
     struct kg_error error;
-    KG_CHECK_EQ(t, read(t, "ab\r\n\r\nabcd\rabc\n", &corpus, &error), KG_OK);
+    KG_CHECK_EQ(t, read_corpus_lines(t, "ab\r\n\r\nabcd\rabc\n", &corpus, &error), KG_OK);
     KG_CHECK_EQ(t, corpus.longest, 4);
     KG_CHECK_EQ(t, corpus.longest_line, 3);
 }
@@ -99,7 +101,7 @@ KG_TEST(corpus, text_of_tokens)
     struct kg_corpus corpus;
     struct kg_error error;
     char out[8];
-    KG_CHECK_EQ(t, read(t, "a\xE2\x82\xAC\xC3\xA9", &corpus, &error), KG_OK);
+    KG_CHECK_EQ(t, read_corpus_lines(t, "a\xE2\x82\xAC\xC3\xA9", &corpus, &error), KG_OK);
     static const uint32_t tokens[] = {1, 0, 3, 2}; /* é a BOS € */
     KG_CHECK_EQ(t, kg_corpus_text(&corpus, tokens, 4, out, sizeof out), 6);
     KG_CHECK_TEXT(t, out,
@@ -125,7 +127,7 @@ KG_TEST(corpus, refusals_name_the_line)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct kg_corpus corpus;
         struct kg_error error;
-        KG_CHECK_EQ(t, read(t, wrong[i].text, &corpus, &error), KG_E_INPUT);
+        KG_CHECK_EQ(t, read_corpus_lines(t, wrong[i].text, &corpus, &error), KG_E_INPUT);
         KG_CHECK_TEXT(t, error.message, wrong[i].message);
         KG_CHECK(t, error.hint[0] != '\0');
     }
@@ -136,7 +138,7 @@ KG_TEST(corpus, takes_what_it_counts)
     struct kg_corpus corpus;
     struct kg_error error;
     size_t before = t->arena->used;
-    KG_CHECK_EQ(t, read(t, "abc\nab", &corpus, &error), KG_OK);
+    KG_CHECK_EQ(t, read_corpus_lines(t, "abc\nab", &corpus, &error), KG_OK);
     /* three arrays, and while it is read a bit for each code point at the end of the arena */
     size_t taken = 3 * KG_ARENA_ALIGN, needed = taken + 0x110000 / 8 + KG_ARENA_ALIGN;
     KG_CHECK_EQ(t, t->arena->used - before, taken);

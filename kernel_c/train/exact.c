@@ -2,6 +2,7 @@
 #include "exact.h"
 
 #include "kgpt/cpu.h"
+#include "kgpt/math.h"
 #include "kgpt/mem.h"
 
 #define KG_INIT_DEVIATION 0.08
@@ -141,7 +142,7 @@ struct kg_exact_layer kg_exact_layer_of(const struct kg_exact *trainer, uint32_t
     };
 }
 
-static void transpose(const double *from, uint64_t rows, uint64_t columns, double *to)
+static void transpose_matrix(const double *from, uint64_t rows, uint64_t columns, double *to)
 {
     for (uint64_t i = 0; i < rows; i++) {
         for (uint64_t j = 0; j < columns; j++) {
@@ -152,7 +153,7 @@ static void transpose(const double *from, uint64_t rows, uint64_t columns, doubl
 
 static void refresh_matrix(struct kg_exact *trainer, uint64_t at, uint64_t rows, uint64_t columns)
 {
-    transpose(trainer->parameters + at, rows, columns, trainer->transposed + at);
+    transpose_matrix(trainer->parameters + at, rows, columns, trainer->transposed + at);
 }
 
 void kg_exact_refresh(struct kg_exact *trainer)
@@ -183,11 +184,6 @@ uint32_t kg_exact_put_document(struct kg_exact *trainer, const uint32_t *documen
     return n < room ? n + 1 : room;
 }
 
-static bool is_finite(double x)
-{
-    return x - x == 0;
-}
-
 double kg_exact_step(struct kg_exact *trainer)
 {
     const struct kg_corpus *corpus = trainer->corpus;
@@ -195,7 +191,7 @@ double kg_exact_step(struct kg_exact *trainer)
     const uint32_t *from = corpus->tokens + corpus->start[document];
     uint32_t n = kg_exact_put_document(trainer, from, corpus->start[document + 1] - corpus->start[document]);
     double loss = kg_exact_forward_loss(trainer, n);
-    if (is_finite(loss)) {
+    if (kg_is_finite(loss)) {
         kg_exact_backward(trainer, n);
         kg_exact_adam(trainer);
         kg_exact_refresh(trainer);

@@ -3,7 +3,7 @@
 
 #include "kgpt/dmath.h"
 
-static struct kg_exact_rates rates_of(const struct kg_adam *adam, uint64_t step)
+static struct kg_exact_rates exact_rates_of(const struct kg_adam *adam, uint64_t step)
 {
     return (struct kg_exact_rates){
         .beta1 = adam->beta1,
@@ -17,7 +17,7 @@ static struct kg_exact_rates rates_of(const struct kg_adam *adam, uint64_t step)
     };
 }
 
-static void decay(struct kg_exact *trainer, double rate)
+static void decay_weights(struct kg_exact *trainer, double rate)
 {
     double kept = 1.0 - rate * trainer->settings.adam.weight_decay;
     for (uint64_t i = 0; i < trainer->layout.n_parameters; i++) {
@@ -27,7 +27,7 @@ static void decay(struct kg_exact *trainer, double rate)
 
 void kg_exact_adam(struct kg_exact *trainer)
 {
-    const struct kg_exact_rates rates = rates_of(&trainer->settings.adam, trainer->step);
+    const struct kg_exact_rates rates = exact_rates_of(&trainer->settings.adam, trainer->step);
     const struct kg_exact_moments moments = {
         .gradients = trainer->gradients,
         .m = trainer->m,
@@ -36,7 +36,7 @@ void kg_exact_adam(struct kg_exact *trainer)
         .n = trainer->layout.n_parameters,
     };
     if (trainer->settings.adam.weight_decay != 0) {
-        decay(trainer, rates.rate);
+        decay_weights(trainer, rates.rate);
     }
     trainer->functions->adam(&moments, &rates);
 }

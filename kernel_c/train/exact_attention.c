@@ -12,8 +12,8 @@ struct place {
     double divisor; /* scores are multiplied by it */
 };
 
-static struct place place_of(const struct kg_exact *trainer, const struct kg_exact_layer *layer, uint32_t head,
-                             uint32_t p)
+static struct place head_place_of(const struct kg_exact *trainer, const struct kg_exact_layer *layer, uint32_t head,
+                                  uint32_t p)
 {
     const uint64_t d = trainer->shape.n_embd, size = d / trainer->shape.n_head, n_ctx = trainer->shape.n_ctx;
     const uint64_t row = head * n_ctx + p;
@@ -28,7 +28,7 @@ static struct place place_of(const struct kg_exact *trainer, const struct kg_exa
     };
 }
 
-static void attend_head(const struct kg_exact_layer *layer, const struct place *place, uint32_t p)
+static void attend_exact_head(const struct kg_exact_layer *layer, const struct place *place, uint32_t p)
 {
     const uint64_t d = place->d, size = place->size;
     const double *q = layer->q + place->at + p * d;
@@ -57,8 +57,8 @@ void kg_exact_attend(const struct kg_exact *trainer, const struct kg_exact_layer
 {
     for (uint32_t p = first; p < end; p++) {
         for (uint32_t head = 0; head < trainer->shape.n_head; head++) {
-            struct place place = place_of(trainer, layer, head, p);
-            attend_head(layer, &place, p);
+            struct place place = head_place_of(trainer, layer, head, p);
+            attend_exact_head(layer, &place, p);
         }
     }
 }
@@ -116,7 +116,7 @@ void kg_exact_attend_backward(const struct kg_exact *trainer, const struct kg_ex
     memset(trainer->d_v, 0, size);
     for (uint32_t p = n; p-- > 0;) {
         for (uint32_t head = 0; head < trainer->shape.n_head; head++) {
-            struct place place = place_of(trainer, layer, head, p);
+            struct place place = head_place_of(trainer, layer, head, p);
             values_backward(trainer, layer, &place, p);
             softmax_backward(&place, trainer->scores, p);
             scores_backward(trainer, layer, &place, p);

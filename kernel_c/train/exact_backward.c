@@ -51,8 +51,8 @@ static void input_gradient(const struct kg_exact *trainer, const struct input_gr
 }
 
 /* dx of a whole matrix (rows, columns), from zero. */
-static void linear_backward(const struct kg_exact *trainer, const double *weights, uint64_t rows, uint64_t columns,
-                            const double *d_y, double *d_x, uint32_t positions)
+static void multiply_matrix_backward(const struct kg_exact *trainer, const double *weights, uint64_t rows,
+                                     uint64_t columns, const double *d_y, double *d_x, uint32_t positions)
 {
     input_gradient(trainer,
                    &(struct input_gradient){
@@ -61,7 +61,8 @@ static void linear_backward(const struct kg_exact *trainer, const double *weight
 }
 
 /* d_x (+)= the derivative by x of one normalization, d_y that by its result. */
-static void normalize_backward(const double *x, uint32_t d, double base, double scale, const double *d_y, double *d_x)
+static void normalize_position_backward(const double *x, uint32_t d, double base, double scale, const double *d_y,
+                                        double *d_x)
 {
     double d_scale = 0;
     for (uint32_t i = d; i-- > 0;) {
@@ -75,13 +76,13 @@ static void normalize_backward(const double *x, uint32_t d, double base, double 
     }
 }
 
-static void normalize_backward_all(const struct kg_exact *trainer, const double *x, struct kg_exact_norm norm,
-                                   const double *d_y, double *d_x, uint32_t n)
+static void normalize_positions_backward(const struct kg_exact *trainer, const double *x, struct kg_exact_norm norm,
+                                         const double *d_y, double *d_x, uint32_t n)
 {
     const uint32_t d = trainer->shape.n_embd;
     for (uint32_t p = 0; p < n; p++) {
-        normalize_backward(x + (uint64_t)p * d, d, norm.base[p], norm.scale[p], d_y + (uint64_t)p * d,
-                           d_x + (uint64_t)p * d);
+        normalize_position_backward(x + (uint64_t)p * d, d, norm.base[p], norm.scale[p], d_y + (uint64_t)p * d,
+                                    d_x + (uint64_t)p * d);
     }
 }
 
@@ -115,7 +116,7 @@ static void head_backward(struct kg_exact *trainer, uint32_t n)
         trainer->scores[p] = *d_target;
         *d_target = 0;
     }
-    linear_backward(trainer, weights, n_vocab, d, trainer->d_logits, trainer->d_x, n);
+    multiply_matrix_backward(trainer, weights, n_vocab, d, trainer->d_logits, trainer->d_x, n);
     for (uint32_t p = 0; p < n; p++) {
         const double *row = weights + trainer->tokens[p + 1] * d;
         for (uint64_t j = 0; j < d; j++) {
@@ -132,13 +133,13 @@ static void feed_forward_backward(struct kg_exact *trainer, const struct kg_exac
     const double *weights = trainer->parameters + layer->matrices;
     double *gradients = trainer->gradients + layer->matrices;
     weight_gradient(trainer, gradients + layout->fc2, d, n_ff, trainer->d_x, layer->hidden, n);
-    linear_backward(trainer, weights + layout->fc2, d, n_ff, trainer->d_x, trainer->d_hidden, n);
+    multiply_matrix_backward(trainer, weights + layout->fc2, d, n_ff, trainer->d_x, trainer->d_hidden, n);
     for (uint64_t i = 0; i < n * n_ff; i++) {
         trainer->d_hidden[i] = layer->hidden[i] > 0 ? trainer->d_hidden[i] : 0;
     }
     weight_gradient(trainer, gradients + layout->fc1, n_ff, d, trainer->d_hidden, layer->normed2, n);
-    linear_backward(trainer, weights + layout->fc1, n_ff, d, trainer->d_hidden, trainer->d_normed, n);
-    normalize_backward_all(trainer, layer->middle, layer->norm2, trainer->d_normed, trainer->d_x, n);
+    multiply_matrix_backward(trainer, weights + layout->fc1, n_ff, d, trainer->d_hidden, trainer->d_normed, n);
+    normalize_positions_backward(trainer, layer->middle, layer->norm2, trainer->d_normed, trainer->d_x, n);
 }
 
 /* Head by head from the last: the rows of v, of k, of q, as the graph reaches them. */
@@ -171,22 +172,22 @@ static void attention_backward(struct kg_exact *trainer, const struct kg_exact_l
     const double *weights = trainer->parameters + layer->matrices;
     double *gradients = trainer->gradients + layer->matrices;
     weight_gradient(trainer, gradients + layout->wo, d, d, trainer->d_x, layer->heads, n);
-    linear_backward(trainer, weights + layout->wo, d, d, trainer->d_x, trainer->d_heads, n);
+    multiply_matrix_backward(trainer, weights + layout->wo, d, d, trainer->d_x, trainer->d_heads, n);
     kg_exact_attend_backward(trainer, layer, n);
     weight_gradient(trainer, gradients + layout->wq, d, d, trainer->d_q, layer->normed1, n);
     weight_gradient(trainer, gradients + layout->wk, d, d, trainer->d_k, layer->normed1, n);
     weight_gradient(trainer, gradients + layout->wv, d, d, trainer->d_v, layer->normed1, n);
     qkv_input_gradient(trainer, weights, n);
-    normalize_backward_all(trainer, layer->x, layer->norm1, trainer->d_normed, trainer->d_x, n);
+    normalize_positions_backward(trainer, layer->x, layer->norm1, trainer->d_normed, trainer->d_x, n);
 }
 
-static void embed_backward(struct kg_exact *trainer, uint32_t n)
+static void embed_positions_backward(struct kg_exact *trainer, uint32_t n)
 {
     const uint64_t d = trainer->shape.n_embd;
     double *d_embedded = trainer->d_normed;
     memset(trainer->gradients, 0, trainer->layout.lm_head * sizeof(double)); /* wte and wpe */
     memset(d_embedded, 0, n * d * sizeof(double));
-    normalize_backward_all(trainer, trainer->embedded, trainer->norm0, trainer->d_x, d_embedded, n);
+    normalize_positions_backward(trainer, trainer->embedded, trainer->norm0, trainer->d_x, d_embedded, n);
     for (uint32_t p = n; p-- > 0;) {
         double *token = trainer->gradients + trainer->layout.wte + trainer->tokens[p] * d;
         double *position = trainer->gradients + trainer->layout.wpe + p * d;
@@ -205,5 +206,5 @@ void kg_exact_backward(struct kg_exact *trainer, uint32_t n)
         feed_forward_backward(trainer, &layer, n);
         attention_backward(trainer, &layer, n);
     }
-    embed_backward(trainer, n);
+    embed_positions_backward(trainer, n);
 }

@@ -12,7 +12,7 @@ static const double microgpt_losses[] = {2.576829904437986,  2.646362970901987, 
                                          2.1842259593275117, 2.1884492668806743, 2.4007024911051027, 2.346978869976929};
 static const char *const microgpt_samples[] = {"chfn", "cdnaa", "ealen", "gdnnb", "rdcbn"};
 
-static struct kg_exact_settings small(uint32_t n_vocab)
+static struct kg_exact_settings small_settings(uint32_t n_vocab)
 {
     struct kg_exact_settings settings = {
         .shape = {.n_vocab = n_vocab, .n_ctx = 5, .n_embd = 6, .n_layer = 2, .n_head = 3, .n_ff = 24},
@@ -29,11 +29,11 @@ struct training {
     struct kg_error error;
 };
 
-static enum kg_status begin_at(struct kg_test *t, struct training *training, double lr)
+static enum kg_status begin_exact_at(struct kg_test *t, struct training *training, double lr)
 {
     enum kg_status status =
         kg_corpus_read(&training->corpus, corpus_text, sizeof corpus_text - 1, 0, t->arena, &training->error);
-    struct kg_exact_settings settings = small(training->corpus.n_vocab);
+    struct kg_exact_settings settings = small_settings(training->corpus.n_vocab);
     settings.adam.lr = lr;
     if (status == KG_OK) {
         status = kg_exact_check(&settings, &training->corpus, &training->error);
@@ -45,15 +45,15 @@ static enum kg_status begin_at(struct kg_test *t, struct training *training, dou
     return status;
 }
 
-static enum kg_status begin(struct kg_test *t, struct training *training)
+static enum kg_status begin_exact(struct kg_test *t, struct training *training)
 {
-    return begin_at(t, training, kg_adam_defaults().lr);
+    return begin_exact_at(t, training, kg_adam_defaults().lr);
 }
 
 KG_TEST(exact, losses_and_samples_are_those_of_microgpt)
 {
     struct training training;
-    KG_CHECK_EQ(t, begin(t, &training), KG_OK);
+    KG_CHECK_EQ(t, begin_exact(t, &training), KG_OK);
     for (int i = 0; i < 20; i++) {
         double off = kg_exact_step(training.trainer) / microgpt_losses[i] - 1;
         KG_CHECK(t, off > -1e-12 && off < 1e-12);
@@ -70,7 +70,7 @@ KG_TEST(exact, losses_and_samples_are_those_of_microgpt)
 KG_TEST(exact, every_instruction_set_gives_the_same_bits)
 {
     struct training plain, wide;
-    KG_CHECK(t, begin(t, &plain) == KG_OK && begin(t, &wide) == KG_OK);
+    KG_CHECK(t, begin_exact(t, &plain) == KG_OK && begin_exact(t, &wide) == KG_OK);
     kg_exact_use(wide.trainer, t->cpu->features, KG_ISA_AVX2);
     for (int i = 0; i < 10; i++) {
         KG_CHECK(t, kg_exact_step(plain.trainer) == kg_exact_step(wide.trainer));
@@ -86,7 +86,7 @@ KG_TEST(exact, every_instruction_set_gives_the_same_bits)
 KG_TEST(exact, goes_on_from_a_state)
 {
     struct training whole, halves;
-    KG_CHECK(t, begin(t, &whole) == KG_OK && begin(t, &halves) == KG_OK);
+    KG_CHECK(t, begin_exact(t, &whole) == KG_OK && begin_exact(t, &halves) == KG_OK);
     for (int i = 0; i < 10; i++) {
         kg_exact_step(whole.trainer);
     }
@@ -106,7 +106,7 @@ KG_TEST(exact, goes_on_from_a_state)
 KG_TEST(exact, refuses_a_damaged_state)
 {
     struct training training;
-    KG_CHECK_EQ(t, begin(t, &training), KG_OK);
+    KG_CHECK_EQ(t, begin_exact(t, &training), KG_OK);
     uint64_t size = kg_exact_state_size(training.trainer);
     uint8_t *state = kg_arena_take(t->arena, size);
     KG_CHECK(t, state);
@@ -122,7 +122,7 @@ KG_TEST(exact, takes_what_it_counts)
 {
     struct training training;
     KG_CHECK_EQ(t, kg_corpus_read(&training.corpus, "ab", 2, 0, t->arena, &training.error), KG_OK);
-    struct kg_exact_settings settings = small(3);
+    struct kg_exact_settings settings = small_settings(3);
     struct kg_arena counted = kg_arena_counting();
     kg_exact_carve(&settings, &training.corpus, &counted);
     size_t used = t->arena->used;
@@ -137,7 +137,7 @@ KG_TEST(exact, takes_what_it_counts)
 KG_TEST(exact, a_loss_that_is_no_number_changes_nothing)
 {
     struct training training;
-    KG_CHECK_EQ(t, begin_at(t, &training, 1e5), KG_OK);
+    KG_CHECK_EQ(t, begin_exact_at(t, &training, 1e5), KG_OK);
     double loss = 0;
     while (loss - loss == 0 && kg_exact_steps_done(training.trainer) < 20) {
         loss = kg_exact_step(training.trainer);

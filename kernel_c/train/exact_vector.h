@@ -21,12 +21,12 @@ typedef double vec_at __attribute__((vector_size(8 * KG_VECTOR), aligned(8), may
 #define KG_TILE_VECTORS (KG_TILE_COLUMNS / KG_VECTOR)
 #define KG_TILE_ROWS KG_VECTOR
 
-KG_INLINE vec load(const double *at)
+KG_INLINE vec load_doubles(const double *at)
 {
     return *(const vec_at *)at;
 }
 
-KG_INLINE void store(double *at, vec value)
+KG_INLINE void store_doubles(double *at, vec value)
 {
     *(vec_at *)at = value;
 }
@@ -43,7 +43,7 @@ KG_INLINE vec roots_of(vec x)
 }
 
 /* Every row uses each number of b once it is loaded. */
-KG_INLINE void tile(const struct kg_exact_product *p, uint64_t row, uint64_t column, const uint32_t rows)
+KG_INLINE void multiply_tile(const struct kg_exact_product *p, uint64_t row, uint64_t column, const uint32_t rows)
 {
     vec sums[KG_TILE_ROWS][KG_TILE_VECTORS];
     const double *a = p->a + (ptrdiff_t)row * p->a_row, *b = p->b + column;
@@ -53,7 +53,7 @@ KG_INLINE void tile(const struct kg_exact_product *p, uint64_t row, uint64_t col
     {
         KG_UNROLL for (uint32_t j = 0; j < KG_TILE_VECTORS; j++)
         {
-            sums[i][j] = p->add ? load(c + i * c_row + j * KG_VECTOR) : (vec){0};
+            sums[i][j] = p->add ? load_doubles(c + i * c_row + j * KG_VECTOR) : (vec){0};
         }
     }
     for (uint64_t k = p->depth; k > 0; k--, a += a_step, b += b_row) {
@@ -62,7 +62,7 @@ KG_INLINE void tile(const struct kg_exact_product *p, uint64_t row, uint64_t col
             double x = a[i * a_row];
             KG_UNROLL for (uint32_t j = 0; j < KG_TILE_VECTORS; j++)
             {
-                sums[i][j] += x * load(b + j * KG_VECTOR);
+                sums[i][j] += x * load_doubles(b + j * KG_VECTOR);
             }
         }
     }
@@ -70,29 +70,29 @@ KG_INLINE void tile(const struct kg_exact_product *p, uint64_t row, uint64_t col
     {
         KG_UNROLL for (uint32_t j = 0; j < KG_TILE_VECTORS; j++)
         {
-            store(c + i * c_row + j * KG_VECTOR, sums[i][j]);
+            store_doubles(c + i * c_row + j * KG_VECTOR, sums[i][j]);
         }
     }
 }
 
-static void tile_column(const struct kg_exact_product *p, uint64_t column)
+static void multiply_tile_column(const struct kg_exact_product *p, uint64_t column)
 {
     uint64_t row = 0;
     for (; row + KG_TILE_ROWS <= p->rows; row += KG_TILE_ROWS) {
-        tile(p, row, column, KG_TILE_ROWS);
+        multiply_tile(p, row, column, KG_TILE_ROWS);
     }
     switch (p->rows - row) {
 #if KG_TILE_ROWS > 2
-    case 3: tile(p, row, column, 3); break;
-    case 2: tile(p, row, column, 2); break;
+    case 3: multiply_tile(p, row, column, 3); break;
+    case 2: multiply_tile(p, row, column, 2); break;
 #endif
-    case 1: tile(p, row, column, 1); break;
+    case 1: multiply_tile(p, row, column, 1); break;
     default: break;
     }
 }
 
 /* The columns that are too few for a tile. */
-static void multiply_rest(const struct kg_exact_product *p, uint64_t column)
+static void multiply_rest_column(const struct kg_exact_product *p, uint64_t column)
 {
     for (uint64_t row = 0; row < p->rows; row++) {
         const double *a = p->a + (ptrdiff_t)row * p->a_row;
@@ -107,23 +107,23 @@ static void multiply_rest(const struct kg_exact_product *p, uint64_t column)
     }
 }
 
-static void multiply(const struct kg_exact_product *product)
+static void multiply_exact(const struct kg_exact_product *product)
 {
     const uint64_t columns = product->columns;
     uint64_t column = 0;
     for (; column + KG_TILE_COLUMNS <= columns; column += KG_TILE_COLUMNS) {
-        tile_column(product, column);
+        multiply_tile_column(product, column);
     }
     if (column < columns && column > 0 &&
         !product->add) { /* some of them a second time, which is faster than one by one */
-        tile_column(product, columns - KG_TILE_COLUMNS);
+        multiply_tile_column(product, columns - KG_TILE_COLUMNS);
     } else if (column < columns) {
-        multiply_rest(product, column);
+        multiply_rest_column(product, column);
     }
 }
 
 /* Where a correction has become 1, after 230 steps of microgpt's beta1, dividing by it changes no bit and takes as long. */
-KG_INLINE void update(const struct kg_exact_moments *at, const struct kg_exact_rates *r, const bool corrected)
+KG_INLINE void update_vector(const struct kg_exact_moments *at, const struct kg_exact_rates *r, const bool corrected)
 {
     const vec *gradients = (const vec *)at->gradients;
     vec *m = (vec *)at->m, *v = (vec *)at->v, *parameters = (vec *)at->parameters;
@@ -136,15 +136,15 @@ KG_INLINE void update(const struct kg_exact_moments *at, const struct kg_exact_r
     }
 }
 
-static void adam(const struct kg_exact_moments *at, const struct kg_exact_rates *rates)
+static void step_of_adam(const struct kg_exact_moments *at, const struct kg_exact_rates *rates)
 {
     if (rates->correction1 == 1) {
-        update(at, rates, false);
+        update_vector(at, rates, false);
     } else {
-        update(at, rates, true);
+        update_vector(at, rates, true);
     }
 }
 
-const struct kg_exact_functions KG_FUNCTIONS = {.multiply = multiply, .adam = adam};
+const struct kg_exact_functions KG_FUNCTIONS = {.multiply = multiply_exact, .adam = step_of_adam};
 
 #endif

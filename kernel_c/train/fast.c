@@ -43,7 +43,7 @@ enum kg_status kg_fast_check(const struct kg_fast_settings *settings, const stru
     return KG_OK;
 }
 
-static const struct kg_fast_functions *functions_for(uint32_t features, enum kg_isa highest)
+static const struct kg_fast_functions *fast_functions_for(uint32_t features, enum kg_isa highest)
 {
     const uint32_t avx2 = KG_CPU_AVX2 | KG_CPU_FMA;
     const uint32_t avx512 = KG_CPU_AVX512F | KG_CPU_AVX512BW | KG_CPU_AVX512DQ | KG_CPU_AVX512VL | avx2;
@@ -63,7 +63,7 @@ struct kg_fast *kg_fast_carve(const struct kg_fast_settings *settings, const str
     struct kg_fast made = {
         .settings = *settings,
         .dims = kg_fast_dims_of(&settings->shape),
-        .functions = functions_for(settings->features, settings->highest),
+        .functions = fast_functions_for(settings->features, settings->highest),
         .corpus = corpus,
         .order_epoch = KG_NO_EPOCH,
         .n_chunks = n_chunks,
@@ -103,7 +103,7 @@ void kg_fast_gradients(struct kg_fast *trainer, uint32_t chunk)
 }
 
 /* By squaring: what it gives follows from x and n alone, not from the steps done in this run. */
-static double power(double x, uint64_t n)
+static double integer_power(double x, uint64_t n)
 {
     double result = 1;
     for (; n > 0; n /= 2, x *= x) {
@@ -112,7 +112,7 @@ static double power(double x, uint64_t n)
     return result;
 }
 
-static struct kg_fast_rates rates_of(const struct kg_fast *trainer)
+static struct kg_fast_rates fast_rates_of(const struct kg_fast *trainer)
 {
     const struct kg_adam *adam = &trainer->settings.adam;
     uint64_t step = trainer->steps_done;
@@ -122,8 +122,8 @@ static struct kg_fast_rates rates_of(const struct kg_fast *trainer)
         .keep1 = (float)(1 - adam->beta1),
         .beta2 = (float)adam->beta2,
         .keep2 = (float)(1 - adam->beta2),
-        .rate = (float)(rate / (1 - power(adam->beta1, step + 1))),
-        .correction2 = (float)(1 / (1 - power(adam->beta2, step + 1))),
+        .rate = (float)(rate / (1 - integer_power(adam->beta1, step + 1))),
+        .correction2 = (float)(1 / (1 - integer_power(adam->beta2, step + 1))),
         .eps = (float)adam->eps,
         .decay = (float)(1 - rate * adam->weight_decay),
     };
@@ -132,7 +132,7 @@ static struct kg_fast_rates rates_of(const struct kg_fast *trainer)
 void kg_fast_update(struct kg_fast *trainer, uint32_t part, uint32_t parts)
 {
     const uint64_t vectors = trainer->dims.n_floats / KG_FAST_LANES;
-    struct kg_fast_rates rates = rates_of(trainer);
+    struct kg_fast_rates rates = fast_rates_of(trainer);
     struct kg_fast_slice slice = {
         .weights = trainer->weights,
         .mean = trainer->mean,

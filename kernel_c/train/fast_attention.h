@@ -39,36 +39,37 @@ KG_INLINE vec dots_of_four(const struct glance *g, const float *row, const float
     const float *b = others + g->path[s + 1 < last ? s + 1 : last] * g->stride;
     const float *c = others + g->path[s + 2 < last ? s + 2 : last] * g->stride;
     const float *d = others + g->path[s + 3 < last ? s + 3 : last] * g->stride;
-    vec x = load(row), sum_a = x * load(a), sum_b = x * load(b), sum_c = x * load(c), sum_d = x * load(d);
+    vec x = load_vec(row), sum_a = x * load_vec(a), sum_b = x * load_vec(b), sum_c = x * load_vec(c),
+        sum_d = x * load_vec(d);
     for (size_t part = 1, at = KG_FAST_LANES; part < g->parts; part++, at += KG_FAST_LANES) {
-        x = load(row + at);
-        sum_a = madd(x, load(a + at), sum_a);
-        sum_b = madd(x, load(b + at), sum_b);
-        sum_c = madd(x, load(c + at), sum_c);
-        sum_d = madd(x, load(d + at), sum_d);
+        x = load_vec(row + at);
+        sum_a = madd(x, load_vec(a + at), sum_a);
+        sum_b = madd(x, load_vec(b + at), sum_b);
+        sum_c = madd(x, load_vec(c + at), sum_c);
+        sum_d = madd(x, load_vec(d + at), sum_d);
     }
     return group_sums(sum_a, sum_b, sum_c, sum_d);
 }
 
 /* scores = softmax(query · keys * scale) */
-KG_INLINE void look(const struct glance *g, const float *query, float scale)
+KG_INLINE void look_forward(const struct glance *g, const float *query, float scale)
 {
     vec largest = splat(-0x1p126f), sum = {0};
     for (uint32_t s = 0; s < g->n; s += 4) {
         vec score = dots_of_four(g, query, g->keys, s) * splat(scale);
         largest = larger(largest, score);
-        store(g->scores + s * 4, score);
+        store_vec(g->scores + s * 4, score);
     }
     largest = group_largest(largest);
     for (uint32_t s = 0; s < g->n; s += 4) {
-        vec e = exponential(load(g->scores + s * 4) - largest);
+        vec e = exponential(load_vec(g->scores + s * 4) - largest);
         e = (vec)((ivec)e & within(g, s));
         sum = sum + e;
-        store(g->scores + s * 4, e);
+        store_vec(g->scores + s * 4, e);
     }
     vec share = splat(1.0f) / group_sum(sum);
     for (uint32_t s = 0; s < g->n; s += 4) {
-        store(g->scores + s * 4, load(g->scores + s * 4) * share);
+        store_vec(g->scores + s * 4, load_vec(g->scores + s * 4) * share);
     }
 }
 
@@ -80,23 +81,23 @@ KG_INLINE void gather(const struct glance *g, float *out)
         vec sum = {0};
         uint32_t s = 0;
         for (; s + 4 <= g->n; s += 4) {
-            vec p = load(g->scores + s * 4);
-            sum = madd(KG_SPREAD(p, 0), load(values + g->path[s] * g->stride), sum);
-            sum = madd(KG_SPREAD(p, 1), load(values + g->path[s + 1] * g->stride), sum);
-            sum = madd(KG_SPREAD(p, 2), load(values + g->path[s + 2] * g->stride), sum);
-            sum = madd(KG_SPREAD(p, 3), load(values + g->path[s + 3] * g->stride), sum);
+            vec p = load_vec(g->scores + s * 4);
+            sum = madd(KG_SPREAD(p, 0), load_vec(values + g->path[s] * g->stride), sum);
+            sum = madd(KG_SPREAD(p, 1), load_vec(values + g->path[s + 1] * g->stride), sum);
+            sum = madd(KG_SPREAD(p, 2), load_vec(values + g->path[s + 2] * g->stride), sum);
+            sum = madd(KG_SPREAD(p, 3), load_vec(values + g->path[s + 3] * g->stride), sum);
         }
         if (s < g->n) {
-            vec p = load(g->scores + s * 4);
-            sum = madd(KG_SPREAD(p, 0), load(values + g->path[s] * g->stride), sum);
+            vec p = load_vec(g->scores + s * 4);
+            sum = madd(KG_SPREAD(p, 0), load_vec(values + g->path[s] * g->stride), sum);
             if (s + 1 < g->n) {
-                sum = madd(KG_SPREAD(p, 1), load(values + g->path[s + 1] * g->stride), sum);
+                sum = madd(KG_SPREAD(p, 1), load_vec(values + g->path[s + 1] * g->stride), sum);
             }
             if (s + 2 < g->n) {
-                sum = madd(KG_SPREAD(p, 2), load(values + g->path[s + 2] * g->stride), sum);
+                sum = madd(KG_SPREAD(p, 2), load_vec(values + g->path[s + 2] * g->stride), sum);
             }
         }
-        store(out + at, sum);
+        store_vec(out + at, sum);
     }
 }
 
@@ -106,13 +107,13 @@ KG_INLINE void look_back(const struct glance *g, const float *d_out, float *d_sc
     vec sum = {0};
     for (uint32_t s = 0; s < g->n; s += 4) {
         vec d = dots_of_four(g, d_out, g->values, s);
-        sum = madd(load(g->scores + s * 4), d, sum);
-        store(d_scores + s * 4, d);
+        sum = madd(load_vec(g->scores + s * 4), d, sum);
+        store_vec(d_scores + s * 4, d);
     }
     sum = group_sum(sum);
     for (uint32_t s = 0; s < g->n; s += 4) {
-        vec d = (load(d_scores + s * 4) - sum) * (load(g->scores + s * 4) * splat(scale));
-        store(d_scores + s * 4, d);
+        vec d = (load_vec(d_scores + s * 4) - sum) * (load_vec(g->scores + s * 4) * splat(scale));
+        store_vec(d_scores + s * 4, d);
     }
 }
 
@@ -126,20 +127,20 @@ struct returns {
 KG_INLINE void give_back(const struct glance *g, struct returns *r, size_t at, uint32_t s, vec d_score, vec score)
 {
     size_t row = g->path[s] * g->stride + at;
-    r->d_query = madd(d_score, load(g->keys + row), r->d_query);
+    r->d_query = madd(d_score, load_vec(g->keys + row), r->d_query);
     if (s + 1 == g->n) { /* a row is the first to give to itself: its children come later */
-        store(r->d_keys + row, d_score * r->query);
-        store(r->d_values + row, score * r->d_out);
+        store_vec(r->d_keys + row, d_score * r->query);
+        store_vec(r->d_values + row, score * r->d_out);
         return;
     }
-    store(r->d_keys + row, madd(d_score, r->query, load(r->d_keys + row)));
-    store(r->d_values + row, madd(score, r->d_out, load(r->d_values + row)));
+    store_vec(r->d_keys + row, madd(d_score, r->query, load_vec(r->d_keys + row)));
+    store_vec(r->d_values + row, madd(score, r->d_out, load_vec(r->d_values + row)));
 }
 
 KG_INLINE void scatter(const struct glance *g, struct returns *r, size_t at)
 {
     for (uint32_t s = 0; s < g->n; s += 4) {
-        vec d = load(r->d_scores + s * 4), p = load(g->scores + s * 4);
+        vec d = load_vec(r->d_scores + s * 4), p = load_vec(g->scores + s * 4);
         give_back(g, r, at, s, KG_SPREAD(d, 0), KG_SPREAD(p, 0));
         if (s + 1 < g->n) {
             give_back(g, r, at, s + 1, KG_SPREAD(d, 1), KG_SPREAD(p, 1));
@@ -177,7 +178,7 @@ KG_INLINE void attend_by(const struct kg_fast_dims *d, const uint32_t parts, str
             for (uint32_t row = 0; row < c->rows.n; row++) {
                 struct glance g = glance_of(d, parts, c, layer, row, group, lane);
                 size_t at = (size_t)group * parts * KG_FAST_LANES + lane;
-                look(&g, layer->qkv + row * g.stride + at, d->score_scale);
+                look_forward(&g, layer->qkv + row * g.stride + at, d->score_scale);
                 gather(&g, layer->attended + (size_t)row * d->attention + at);
             }
         }
@@ -201,11 +202,11 @@ KG_INLINE void attend_back_by(const struct kg_fast_dims *d, const uint32_t parts
                 const float *d_out = c->d_attended + (size_t)row * d->attention + first;
                 look_back(&g, d_out, c->d_scores + lane, d->score_scale);
                 for (size_t part = 0, at = 0; part < parts; part++, at += KG_FAST_LANES) {
-                    r.query = load(query + at);
-                    r.d_out = load(d_out + at);
+                    r.query = load_vec(query + at);
+                    r.d_out = load_vec(d_out + at);
                     r.d_query = (vec){0};
                     scatter(&g, &r, at);
-                    store(c->d_qkv + row * g.stride + first + at, r.d_query);
+                    store_vec(c->d_qkv + row * g.stride + first + at, r.d_query);
                 }
             }
         }
@@ -213,7 +214,7 @@ KG_INLINE void attend_back_by(const struct kg_fast_dims *d, const uint32_t parts
 }
 
 /* Heads of up to four elements, which have one part, are worth a version of their own. */
-KG_ONCE void attend(const struct kg_fast_dims *d, struct kg_fast_chunk *c, struct kg_fast_layer *layer)
+KG_ONCE void attend_rows(const struct kg_fast_dims *d, struct kg_fast_chunk *c, struct kg_fast_layer *layer)
 {
     if (d->parts == 1) {
         attend_by(d, 1, c, layer);

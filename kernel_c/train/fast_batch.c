@@ -15,7 +15,7 @@ static uint32_t random_below(struct kg_random *random, uint32_t n)
 }
 
 /* The order of an epoch follows from the seed and its number alone, so that a training can go on anywhere. */
-static void shuffle(struct kg_fast *trainer, uint64_t epoch)
+static void shuffle_epoch(struct kg_fast *trainer, uint64_t epoch)
 {
     struct kg_random random;
     uint32_t n = trainer->corpus->n_documents;
@@ -32,7 +32,7 @@ static void shuffle(struct kg_fast *trainer, uint64_t epoch)
 }
 
 /* Documents are drawn from all over memory: ask for all of a batch before waiting for the first. */
-static void fetch(const struct kg_fast *trainer)
+static void prefetch_batch(const struct kg_fast *trainer)
 {
     const struct kg_corpus *corpus = trainer->corpus;
     for (uint32_t i = 0; i < trainer->settings.batch; i++) {
@@ -47,11 +47,11 @@ void kg_fast_choose(struct kg_fast *trainer)
     for (uint32_t i = 0; i < trainer->settings.batch; i++) {
         uint64_t epoch = (first + i) / n;
         if (epoch != trainer->order_epoch) {
-            shuffle(trainer, epoch);
+            shuffle_epoch(trainer, epoch);
         }
         trainer->batch[i] = trainer->order[(first + i) % n];
     }
-    fetch(trainer);
+    prefetch_batch(trainer);
 }
 
 void kg_fast_rows_begin(struct kg_fast_rows *rows)

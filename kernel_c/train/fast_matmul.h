@@ -29,7 +29,8 @@ struct product {
 #define KG_WIDE 0 /* 16 registers hold no such tile */
 #endif
 
-KG_INLINE void tile(const struct product *p, size_t m, size_t n, const uint32_t rows, const uint32_t vectors)
+KG_INLINE void multiply_fast_tile(const struct product *p, size_t m, size_t n, const uint32_t rows,
+                                  const uint32_t vectors)
 {
     vec sum[16][3];
     const float *a = p->a + m * p->a_m, *b = p->b + n;
@@ -39,7 +40,7 @@ KG_INLINE void tile(const struct product *p, size_t m, size_t n, const uint32_t 
     {
         KG_UNROLL for (uint32_t j = 0; j < vectors; j++)
         {
-            sum[i][j] = add ? load(add + i * p->c_stride + j * KG_VECTOR) : (vec){0};
+            sum[i][j] = add ? load_vec(add + i * p->c_stride + j * KG_VECTOR) : (vec){0};
         }
     }
     const size_t a_m = p->a_m, a_k = p->a_k, b_stride = p->b_stride;
@@ -47,7 +48,7 @@ KG_INLINE void tile(const struct product *p, size_t m, size_t n, const uint32_t 
         vec row[3];
         KG_UNROLL for (uint32_t j = 0; j < vectors; j++)
         {
-            row[j] = load(b + j * KG_VECTOR);
+            row[j] = load_vec(b + j * KG_VECTOR);
         }
         KG_UNROLL for (uint32_t i = 0; i < rows; i++)
         {
@@ -64,22 +65,22 @@ KG_INLINE void tile(const struct product *p, size_t m, size_t n, const uint32_t 
     {
         KG_UNROLL for (uint32_t j = 0; j < vectors; j++)
         {
-            store(c + i * p->c_stride + j * KG_VECTOR, sum[i][j]);
+            store_vec(c + i * p->c_stride + j * KG_VECTOR, sum[i][j]);
         }
     }
 }
 
 /* Of the last `left` rows, as many as a tile of `rows` is the right size for; it may overlap the rows before and compute
  * those once more, if more than `spare` are left. Returns how many are left then. */
-KG_INLINE uint32_t finish(const struct product *p, size_t n, uint32_t left, const uint32_t rows, const uint32_t spare,
-                          const uint32_t vectors)
+KG_INLINE uint32_t finish_tiles(const struct product *p, size_t n, uint32_t left, const uint32_t rows,
+                                const uint32_t spare, const uint32_t vectors)
 {
     if (left >= rows) {
-        tile(p, p->m - left, n, rows, vectors);
+        multiply_fast_tile(p, p->m - left, n, rows, vectors);
         left -= rows;
     }
     if (left > spare && p->m >= rows) {
-        tile(p, p->m - rows, n, rows, vectors);
+        multiply_fast_tile(p, p->m - rows, n, rows, vectors);
         left = 0;
     }
     return left;
@@ -90,17 +91,17 @@ KG_INLINE void stripe(const struct product *p, size_t n, const uint32_t rows, co
 {
     uint32_t m = 0;
     for (; m + rows <= p->m; m += rows) {
-        tile(p, m, n, rows, vectors);
+        multiply_fast_tile(p, m, n, rows, vectors);
     }
-    uint32_t left = finish(p, n, p->m - m, rows, rows / 2, vectors);
-    left = finish(p, n, left, rows / 2, rows / 4, vectors);
-    left = finish(p, n, left, rows / 4, 0, vectors);
+    uint32_t left = finish_tiles(p, n, p->m - m, rows, rows / 2, vectors);
+    left = finish_tiles(p, n, left, rows / 2, rows / 4, vectors);
+    left = finish_tiles(p, n, left, rows / 4, 0, vectors);
     for (; left > 0; left--) {
-        tile(p, p->m - left, n, 1, vectors);
+        multiply_fast_tile(p, p->m - left, n, 1, vectors);
     }
 }
 
-KG_ONCE void multiply(const struct product *p)
+KG_ONCE void multiply_fast(const struct product *p)
 {
     uint32_t n = 0, left = p->n / KG_VECTOR;
 #if KG_WIDE

@@ -2,7 +2,7 @@
 #include "fast.h"
 #include "kgpt/math.h"
 
-static uint32_t padded(uint32_t n)
+static uint32_t pad_to_lanes(uint32_t n)
 {
     return (n + KG_FAST_LANES - 1) / KG_FAST_LANES * KG_FAST_LANES;
 }
@@ -17,7 +17,7 @@ struct kg_fast_dims kg_fast_dims_of(const struct kg_shape *shape)
         .n_layer = shape->n_layer,
         .n_head = shape->n_head,
         .n_ff = shape->n_ff,
-        .width = padded(shape->n_embd),
+        .width = pad_to_lanes(shape->n_embd),
         .parts = (head_dim + 3) / 4,
         .groups = (shape->n_head + KG_FAST_HEADS - 1) / KG_FAST_HEADS,
         .score_blocks = (shape->n_ctx + 3) / 4,
@@ -40,22 +40,22 @@ static float *take_matrix(struct kg_arena *arena, uint64_t rows, uint64_t column
     return kg_arena_array(arena, kg_arena_times(rows, columns), sizeof(float));
 }
 
-static uint32_t *take_numbers(struct kg_arena *arena, uint64_t n)
+static uint32_t *take_fast_numbers(struct kg_arena *arena, uint64_t n)
 {
     return kg_arena_array(arena, n, sizeof(uint32_t));
 }
 
 static void carve_rows(struct kg_fast_rows *rows, uint64_t n, uint64_t stride, struct kg_arena *arena)
 {
-    rows->token = take_numbers(arena, n);
-    rows->pos = take_numbers(arena, n);
+    rows->token = take_fast_numbers(arena, n);
+    rows->pos = take_fast_numbers(arena, n);
     rows->path = kg_arena_array(arena, n, sizeof *rows->path);
-    rows->paths = take_numbers(arena, n);
-    rows->child = take_numbers(arena, n);
-    rows->sibling = take_numbers(arena, n);
+    rows->paths = take_fast_numbers(arena, n);
+    rows->child = take_fast_numbers(arena, n);
+    rows->sibling = take_fast_numbers(arena, n);
     rows->weight = take_matrix(arena, stride, 1);
-    rows->target_row = take_numbers(arena, n);
-    rows->target = take_numbers(arena, n);
+    rows->target_row = take_fast_numbers(arena, n);
+    rows->target = take_fast_numbers(arena, n);
     rows->target_weight = take_matrix(arena, n, 1);
 }
 
@@ -104,8 +104,8 @@ void kg_fast_carve_parts(struct kg_fast *trainer, struct kg_arena *arena)
 {
     const struct kg_fast_settings *s = &trainer->settings;
     uint64_t documents = (s->batch + trainer->n_chunks - 1) / trainer->n_chunks;
-    trainer->order = take_numbers(arena, trainer->corpus->n_documents);
-    trainer->batch = take_numbers(arena, s->batch);
+    trainer->order = take_fast_numbers(arena, trainer->corpus->n_documents);
+    trainer->batch = take_fast_numbers(arena, s->batch);
     trainer->weights = take_matrix(arena, trainer->dims.n_floats, 1);
     trainer->mean = take_matrix(arena, trainer->dims.n_floats, 1);
     trainer->square = take_matrix(arena, trainer->dims.n_floats, 1);

@@ -51,39 +51,40 @@ static uint32_t count_matrices(const struct kg_fast_dims *d)
 }
 
 /* Where element i of n_embd is among vectors of heads: see fast.h. */
-static size_t in_heads(const struct kg_fast_dims *d, uint32_t i)
+static size_t place_in_heads(const struct kg_fast_dims *d, uint32_t i)
 {
     uint32_t head_dim = d->n_embd / d->n_head, head = i / head_dim, element = i % head_dim;
     size_t vector = (size_t)(head / KG_FAST_HEADS) * d->parts + element / 4;
     return vector * KG_FAST_LANES + head % KG_FAST_HEADS * 4 + element % 4;
 }
 
-static size_t place(const struct kg_fast_dims *d, const struct matrix *m, uint32_t row, uint32_t column)
+static size_t place_of_element(const struct kg_fast_dims *d, const struct matrix *m, uint32_t row, uint32_t column)
 {
-    size_t r = m->rows_of_heads ? in_heads(d, row) : row, c = m->columns_of_heads ? in_heads(d, column) : column;
+    size_t r = m->rows_of_heads ? place_in_heads(d, row) : row,
+           c = m->columns_of_heads ? place_in_heads(d, column) : column;
     return m->at + r * m->row_step + c * m->column_step;
 }
 
-static float *export(const struct kg_fast_dims *d, float *out, const float *parameters)
+static float *export_parameters(const struct kg_fast_dims *d, float *out, const float *parameters)
 {
     for (uint32_t i = 0; i < count_matrices(d); i++) {
         struct matrix m = matrix_of(d, i);
         for (uint32_t row = 0; row < m.rows; row++) {
             for (uint32_t column = 0; column < m.columns; column++) {
-                *out++ = parameters[place(d, &m, row, column)];
+                *out++ = parameters[place_of_element(d, &m, row, column)];
             }
         }
     }
     return out;
 }
 
-static const float *import(const struct kg_fast_dims *d, float *parameters, const float *in)
+static const float *import_parameters(const struct kg_fast_dims *d, float *parameters, const float *in)
 {
     for (uint32_t i = 0; i < count_matrices(d); i++) {
         struct matrix m = matrix_of(d, i);
         for (uint32_t row = 0; row < m.rows; row++) {
             for (uint32_t column = 0; column < m.columns; column++) {
-                parameters[place(d, &m, row, column)] = *in++;
+                parameters[place_of_element(d, &m, row, column)] = *in++;
             }
         }
     }
@@ -92,12 +93,12 @@ static const float *import(const struct kg_fast_dims *d, float *parameters, cons
 
 void kg_fast_export(const struct kg_fast *trainer, float *weights)
 {
-    export(&trainer->dims, weights, trainer->weights);
+    export_parameters(&trainer->dims, weights, trainer->weights);
 }
 
 void kg_fast_import(struct kg_fast *trainer, const float *weights)
 {
-    import(&trainer->dims, trainer->weights, weights);
+    import_parameters(&trainer->dims, trainer->weights, weights);
 }
 
 void kg_fast_export_gradients(const struct kg_fast *trainer, float *gradients)
@@ -105,7 +106,7 @@ void kg_fast_export_gradients(const struct kg_fast *trainer, float *gradients)
     for (uint32_t i = 0; i < count_matrices(&trainer->dims); i++) {
         struct matrix m = matrix_of(&trainer->dims, i);
         for (uint64_t at = 0; at < (uint64_t)m.rows * m.columns; at++) {
-            size_t from = place(&trainer->dims, &m, (uint32_t)(at / m.columns), (uint32_t)(at % m.columns));
+            size_t from = place_of_element(&trainer->dims, &m, (uint32_t)(at / m.columns), (uint32_t)(at % m.columns));
             float sum = trainer->chunks[0].gradients[from];
             for (uint32_t c = 1; c < trainer->n_chunks; c++) {
                 sum += trainer->chunks[c].gradients[from];
@@ -132,7 +133,7 @@ void kg_fast_draw(struct kg_fast *trainer)
         struct matrix m = matrix_of(d, i);
         for (uint32_t row = 0; row < m.rows; row++) {
             for (uint32_t column = 0; column < m.columns; column++) {
-                trainer->weights[place(d, &m, row, column)] = 0.08f * random_normal(&random);
+                trainer->weights[place_of_element(d, &m, row, column)] = 0.08f * random_normal(&random);
             }
         }
     }
@@ -149,7 +150,7 @@ struct state_header {
     uint64_t steps_done; /* the last one, after all that has to agree */
 };
 
-static struct state_header header_of(const struct kg_fast *trainer)
+static struct state_header state_header_of(const struct kg_fast *trainer)
 {
     struct state_header header;
     memset(&header, 0, sizeof header); /* padding too: it is compared */
@@ -173,16 +174,16 @@ uint64_t kg_fast_state_size(const struct kg_fast *trainer)
 
 void kg_fast_save(const struct kg_fast *trainer, void *state)
 {
-    struct state_header header = header_of(trainer);
+    struct state_header header = state_header_of(trainer);
     memcpy(state, &header, sizeof header);
     float *out = (float *)(void *)((uint8_t *)state + sizeof header);
-    out = export(&trainer->dims, out, trainer->weights);
-    out = export(&trainer->dims, out, trainer->mean);
-    export(&trainer->dims, out, trainer->square);
+    out = export_parameters(&trainer->dims, out, trainer->weights);
+    out = export_parameters(&trainer->dims, out, trainer->mean);
+    export_parameters(&trainer->dims, out, trainer->square);
 }
 
 /* What of the state is not of this training; NULL if all is. */
-static const char *difference(const struct state_header *state, const struct state_header *ours)
+static const char *name_difference(const struct state_header *state, const struct state_header *ours)
 {
     if (state->magic != ours->magic || state->version != ours->version) {
         return "format";
@@ -204,7 +205,7 @@ static const char *difference(const struct state_header *state, const struct sta
 
 enum kg_status kg_fast_load(struct kg_fast *trainer, const void *state, uint64_t size, struct kg_error *error)
 {
-    struct state_header header, ours = header_of(trainer);
+    struct state_header header, ours = state_header_of(trainer);
     if (size != kg_fast_state_size(trainer)) {
         kg_error_set(error, KG_E_INPUT, "the saved training has %lu bytes, not %lu", (unsigned long)size,
                      (unsigned long)kg_fast_state_size(trainer));
@@ -212,16 +213,16 @@ enum kg_status kg_fast_load(struct kg_fast *trainer, const void *state, uint64_t
         return KG_E_INPUT;
     }
     memcpy(&header, state, sizeof header);
-    const char *other = difference(&header, &ours);
+    const char *other = name_difference(&header, &ours);
     if (other) {
         kg_error_set(error, KG_E_INPUT, "the saved training is of another %s", other);
         kg_error_hint(error, "go on with the settings, the corpus and the kind of CPU that it was begun with");
         return KG_E_INPUT;
     }
     const float *in = (const float *)(const void *)((const uint8_t *)state + sizeof header);
-    in = import(&trainer->dims, trainer->weights, in);
-    in = import(&trainer->dims, trainer->mean, in);
-    import(&trainer->dims, trainer->square, in);
+    in = import_parameters(&trainer->dims, trainer->weights, in);
+    in = import_parameters(&trainer->dims, trainer->mean, in);
+    import_parameters(&trainer->dims, trainer->square, in);
     trainer->steps_done = header.steps_done;
     return KG_OK;
 }

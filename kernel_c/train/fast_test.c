@@ -18,7 +18,7 @@ static const struct kg_fast_settings usual = {
 };
 
 /* A training of the corpus above; NULL after a check that failed. */
-static struct kg_fast *make(struct kg_test *t, struct kg_fast_settings settings)
+static struct kg_fast *make_trainer(struct kg_test *t, struct kg_fast_settings settings)
 {
     struct kg_error error;
     struct kg_corpus *corpus = kg_arena_take(t->arena, sizeof *corpus);
@@ -44,7 +44,7 @@ static struct kg_fast *make(struct kg_test *t, struct kg_fast_settings settings)
     return trainer;
 }
 
-static double steps(struct kg_fast *trainer, int n)
+static double mean_of_steps(struct kg_fast *trainer, int n)
 {
     double sum = 0;
     for (int i = 0; i < n; i++) {
@@ -53,7 +53,7 @@ static double steps(struct kg_fast *trainer, int n)
     return sum / n;
 }
 
-static bool same_bits(const struct kg_fast *a, const struct kg_fast *b)
+static bool same_training_bits(const struct kg_fast *a, const struct kg_fast *b)
 {
     size_t size = sizeof(float) * a->dims.n_floats;
     return memcmp(a->weights, b->weights, size) == 0 && memcmp(a->mean, b->mean, size) == 0 &&
@@ -65,10 +65,10 @@ KG_TEST(train_fast, the_loss_falls)
     for (uint32_t isa = 0; isa < KG_N_ISA; isa++) {
         struct kg_fast_settings settings = usual;
         settings.highest = isa;
-        struct kg_fast *trainer = make(t, settings);
+        struct kg_fast *trainer = make_trainer(t, settings);
         KG_CHECK(t, trainer);
         double before = kg_fast_eval(trainer, 0, trainer->corpus, 0, trainer->corpus->n_documents);
-        steps(trainer, 60);
+        mean_of_steps(trainer, 60);
         double after = kg_fast_eval(trainer, 2, trainer->corpus, 0, trainer->corpus->n_documents);
         KG_CHECK(t, before > 2.5 && before < 3.5); /* ln 18 is 2.9 */
         KG_CHECK(t, after < 0.75 * before);
@@ -91,37 +91,37 @@ static void step_backwards(struct kg_fast *trainer, uint32_t parts)
 
 KG_TEST(train_fast, who_does_what_does_not_show)
 {
-    struct kg_fast *one = make(t, usual), *other = make(t, usual);
+    struct kg_fast *one = make_trainer(t, usual), *other = make_trainer(t, usual);
     KG_CHECK(t, one && other);
     KG_CHECK_EQ(t, kg_fast_chunks(one), 3);
     for (uint32_t i = 0; i < 20; i++) {
         kg_fast_step(one);
         step_backwards(other, 1 + i);
     }
-    KG_CHECK(t, same_bits(one, other));
+    KG_CHECK(t, same_training_bits(one, other));
 }
 
 KG_TEST(train_fast, fused_arithmetics_give_the_same_bits)
 {
     struct kg_fast_settings settings = usual;
-    struct kg_fast *widest = make(t, settings);
+    struct kg_fast *widest = make_trainer(t, settings);
     settings.highest = KG_ISA_AVX2;
-    struct kg_fast *wide = make(t, settings);
+    struct kg_fast *wide = make_trainer(t, settings);
     KG_CHECK(t, widest && wide);
     KG_CHECK(t, memcmp(widest->weights, wide->weights, sizeof(float) * wide->dims.n_floats) == 0);
     for (int i = 0; i < 30; i++) {
         double a = kg_fast_step(widest), b = kg_fast_step(wide);
         KG_CHECK(t, a == b);
     }
-    KG_CHECK(t, same_bits(widest, wide));
+    KG_CHECK(t, same_training_bits(widest, wide));
 }
 
 KG_TEST(train_fast, arithmetics_differ_by_rounding_only)
 {
     struct kg_fast_settings settings = usual;
-    struct kg_fast *fused = make(t, settings);
+    struct kg_fast *fused = make_trainer(t, settings);
     settings.highest = KG_ISA_C;
-    struct kg_fast *plain = make(t, settings);
+    struct kg_fast *plain = make_trainer(t, settings);
     KG_CHECK(t, fused && plain);
     KG_CHECK_EQ(t, kg_fast_isa(plain), KG_ISA_C);
     for (int i = 0; i < 10; i++) {
@@ -133,28 +133,28 @@ KG_TEST(train_fast, arithmetics_differ_by_rounding_only)
 KG_TEST(train_fast, a_break_does_not_show)
 {
     struct kg_error error;
-    struct kg_fast *whole = make(t, usual), *first = make(t, usual), *second = make(t, usual);
+    struct kg_fast *whole = make_trainer(t, usual), *first = make_trainer(t, usual), *second = make_trainer(t, usual);
     KG_CHECK(t, whole && first && second);
-    steps(whole, 25);
-    steps(first, 11);
+    mean_of_steps(whole, 25);
+    mean_of_steps(first, 11);
     uint64_t size = kg_fast_state_size(first);
     void *state = kg_arena_take(t->arena, size);
     KG_CHECK(t, state);
     kg_fast_save(first, state);
-    steps(second, 3); /* which is to be forgotten */
+    mean_of_steps(second, 3); /* which is to be forgotten */
     KG_CHECK_EQ(t, kg_fast_load(second, state, size, &error), KG_OK);
     KG_CHECK_EQ(t, kg_fast_steps_done(second), 11);
-    steps(second, 14);
-    KG_CHECK(t, same_bits(whole, second));
+    mean_of_steps(second, 14);
+    KG_CHECK(t, same_training_bits(whole, second));
 }
 
 KG_TEST(train_fast, a_state_of_another_training_is_refused)
 {
     struct kg_error error;
     struct kg_fast_settings settings = usual;
-    struct kg_fast *ours = make(t, settings);
+    struct kg_fast *ours = make_trainer(t, settings);
     settings.seed++;
-    struct kg_fast *other = make(t, settings);
+    struct kg_fast *other = make_trainer(t, settings);
     KG_CHECK(t, ours && other);
     uint64_t size = kg_fast_state_size(other);
     void *state = kg_arena_take(t->arena, size);
@@ -198,7 +198,7 @@ KG_TEST(train_fast, sizes_that_overflow_are_not_small)
 /* Rows are the different beginnings: ada, adam and adele share three, two and one letter behind BOS. */
 KG_TEST(train_fast, equal_beginnings_are_one_row)
 {
-    struct kg_fast *trainer = make(t, usual);
+    struct kg_fast *trainer = make_trainer(t, usual);
     KG_CHECK(t, trainer);
     struct kg_fast_rows *rows = &trainer->chunks[0].rows;
     kg_fast_rows_begin(rows);

@@ -29,12 +29,12 @@ typedef int32_t ivec __attribute__((vector_size(4 * KG_VECTOR), may_alias));
 #endif
 #define KG_SPREAD(v, j) KG_SHUFFLE(v, v, j, j, j, j)
 
-KG_INLINE vec load(const float *p)
+KG_INLINE vec load_vec(const float *p)
 {
     return *(const vec *)p;
 }
 
-KG_INLINE void store(float *p, vec v)
+KG_INLINE void store_vec(float *p, vec v)
 {
     *(vec *)p = v;
 }
@@ -67,7 +67,7 @@ KG_INLINE vec madd(vec a, vec b, vec c)
 #endif
 }
 
-KG_INLINE vec square_root(vec x)
+KG_INLINE vec square_root_of_lanes(vec x)
 {
     vec root;
 #ifdef KG_FUSED
@@ -78,7 +78,7 @@ KG_INLINE vec square_root(vec x)
     return root;
 }
 
-KG_INLINE vec choose(ivec mask, vec yes, vec no)
+KG_INLINE vec choose_lanes(ivec mask, vec yes, vec no)
 {
     return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
 }
@@ -86,7 +86,7 @@ KG_INLINE vec choose(ivec mask, vec yes, vec no)
 /* b where either is no number. */
 KG_INLINE vec larger(vec a, vec b)
 {
-    return choose(a > b, a, b);
+    return choose_lanes(a > b, a, b);
 }
 
 /* The largest and the sum of each group of four, in all of its lanes. */

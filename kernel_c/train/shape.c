@@ -35,7 +35,7 @@ struct kg_layout kg_layout_of(const struct kg_shape *shape)
     return layout;
 }
 
-static enum kg_status check_size(const char *name, uint32_t size, struct kg_error *error)
+static enum kg_status check_shape_size(const char *name, uint32_t size, struct kg_error *error)
 {
     if (size >= 1 && size <= KG_SIZE_MAX) {
         return KG_OK;
@@ -59,7 +59,7 @@ enum kg_status kg_shape_check(const struct kg_shape *shape, struct kg_error *err
         {"n_ff", shape->n_ff},
     };
     for (uint32_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        enum kg_status status = check_size(sizes[i].name, sizes[i].size, error);
+        enum kg_status status = check_shape_size(sizes[i].name, sizes[i].size, error);
         if (status != KG_OK) {
             return status;
         }

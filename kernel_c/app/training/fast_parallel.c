@@ -7,7 +7,7 @@
 
 /* Begins with the chunks that were this worker's in the last step too, since they are in its cache; then helps the others, who
  * may be slower. */
-static void gradients(void *context, uint32_t worker, uint32_t workers)
+static void compute_gradients(void *context, uint32_t worker, uint32_t workers)
 {
     struct kg_fast *fast = context;
     uint32_t n = kg_fast_chunks(fast), first = (uint32_t)((uint64_t)n * worker / workers);
@@ -19,7 +19,7 @@ static void gradients(void *context, uint32_t worker, uint32_t workers)
     }
 }
 
-static void update(void *context, uint32_t worker, uint32_t workers)
+static void update_parts(void *context, uint32_t worker, uint32_t workers)
 {
     struct kg_fast *fast = context;
     uint32_t parts = kg_fast_parts(fast, workers);
@@ -33,14 +33,14 @@ double kg_fast_parallel_step(struct kg_fast *fast, uint32_t workers)
 {
     kg_fast_begin(fast);
     if (workers > 1 && kg_fast_chunks(fast) > 1) {
-        plat_parallel(gradients, fast);
+        plat_parallel(compute_gradients, fast);
     } else {
-        gradients(fast, 0, 1);
+        compute_gradients(fast, 0, 1);
     }
     if (kg_fast_parts(fast, workers) > 1) {
-        plat_parallel(update, fast);
+        plat_parallel(update_parts, fast);
     } else {
-        update(fast, 0, 1);
+        update_parts(fast, 0, 1);
     }
     return kg_fast_end(fast);
 }
@@ -58,7 +58,7 @@ static uint32_t first_of_block(const struct evaluation *e, uint32_t block)
     return (uint32_t)((uint64_t)e->corpus->n_documents * block / e->n_blocks);
 }
 
-static void evaluate(void *context, uint32_t worker, uint32_t workers)
+static void evaluate_blocks(void *context, uint32_t worker, uint32_t workers)
 {
     struct evaluation *e = context;
     (void)workers;
@@ -82,9 +82,9 @@ double kg_fast_parallel_eval(struct kg_fast *fast, uint32_t workers, const struc
     e.n_blocks = (corpus->n_documents + EVAL_BLOCK_LEAST - 1) / EVAL_BLOCK_LEAST;
     e.n_blocks = e.n_blocks < EVAL_BLOCKS ? e.n_blocks : EVAL_BLOCKS;
     if (workers > 1) {
-        plat_parallel(evaluate, &e);
+        plat_parallel(evaluate_blocks, &e);
     } else {
-        evaluate(&e, 0, 1);
+        evaluate_blocks(&e, 0, 1);
     }
     for (uint32_t i = 0; i < e.n_blocks; i++) {
         sum += e.losses[i];

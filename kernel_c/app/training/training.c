@@ -7,6 +7,7 @@
 #include "app/events/statusline.h"
 #include "app/generation.h"
 #include "app/module.h"
+#include "kgpt/math.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 #include "trainer.h"
@@ -37,7 +38,7 @@ static enum kg_status refuse_training_memory(uint64_t needed, uint64_t left, str
     return KG_E_MEMORY;
 }
 
-static void choose_settings(struct training *t)
+static void choose_training_settings(struct training *t)
 {
     struct kgpt *k = t->k;
     const struct kg_train_config *config = &k->config.train;
@@ -89,7 +90,7 @@ static void carve_end(struct training *t, struct kg_arena *arena)
 }
 
 /* Both parts are counted before they are carved: the second one asks the model that the first one has room for. */
-static enum kg_status take_memory(struct training *t, struct kg_error *error)
+static enum kg_status take_training_memory(struct training *t, struct kg_error *error)
 {
     struct kg_arena *arena = &t->k->arena, counted = kg_arena_counting();
     carve_trainer(t, &counted);
@@ -113,7 +114,7 @@ static enum kg_status take_memory(struct training *t, struct kg_error *error)
     return KG_OK;
 }
 
-static enum kg_status resume(struct training *t, struct kg_error *error)
+static enum kg_status resume_training(struct training *t, struct kg_error *error)
 {
     const struct kg_file *saved = kg_saved_training(t->k->info);
     return saved ? t->trainer.load(&t->trainer, saved->data, saved->size, error) : KG_OK;
@@ -125,20 +126,15 @@ static enum kg_status set_up_training(struct training *t, struct kg_error *error
     if (status != KG_OK) {
         return status;
     }
-    choose_settings(t);
+    choose_training_settings(t);
     status = t->trainer.check(&t->settings, &t->documents.all, error);
     if (status == KG_OK) {
         status = kg_documents_split(t->k, &t->documents, t->settings.seed, error);
     }
     if (status == KG_OK) {
-        status = take_memory(t, error);
+        status = take_training_memory(t, error);
     }
-    return status == KG_OK ? resume(t, error) : status;
-}
-
-static bool is_finite(double x)
-{
-    return x - x == 0;
+    return status == KG_OK ? resume_training(t, error) : status;
 }
 
 static bool has_validation(const struct training *t)
@@ -152,14 +148,14 @@ static void keep_weights(struct training *t, uint64_t step, double loss)
     kg_weights_keep(&t->weights, step, loss);
 }
 
-static void validate(struct training *t, uint64_t step)
+static void validate_weights(struct training *t, uint64_t step)
 {
     double loss = t->trainer.eval(&t->trainer, &t->documents.validation);
     KG_EMIT(eval, .step = step, .loss = loss);
     kg_print("validation after step %lu | loss %.4f\n", (unsigned long)step, loss);
     kg_training_log_validation(t->log, step, loss);
     kg_training_curve_validation(t->curve, step, loss);
-    if (is_finite(loss) && (!t->weights.has_best || loss < t->weights.best_loss)) {
+    if (kg_is_finite(loss) && (!t->weights.has_best || loss < t->weights.best_loss)) {
         keep_weights(t, step, loss);
     }
 }
@@ -170,7 +166,7 @@ static double learning_rate(const struct kg_adam *adam, uint64_t step)
 }
 
 /* On the screen, where there is one. */
-static void show_progress(struct training *t, uint64_t step, double loss)
+static void show_training_progress(struct training *t, uint64_t step, double loss)
 {
     if (step == t->until || kg_statusline_due(t->k)) {
         kg_statusline(t->k, "step %lu/%u, loss %.4f", (unsigned long)step, t->settings.config->adam.steps, loss);
@@ -184,7 +180,7 @@ static void report_step(struct training *t, uint64_t step, double loss)
     KG_EMIT(step, .step = step + 1, .loss = loss, .loss_bits = loss, .lr = learning_rate(adam, step));
     kg_training_log_step(t->log, step + 1, loss);
     kg_training_curve_step(t->curve, step + 1, loss);
-    show_progress(t, step + 1, loss);
+    show_training_progress(t, step + 1, loss);
     if (step % (adam->steps / KG_LOG_LINES + 1) != 0 && step + 1 != t->until) {
         return;
     }
@@ -196,7 +192,7 @@ static void report_step(struct training *t, uint64_t step, double loss)
     }
 }
 
-static enum kg_status diverged(struct training *t, uint64_t step, struct kg_error *error)
+static enum kg_status refuse_diverged(struct training *t, uint64_t step, struct kg_error *error)
 {
     const struct kg_weights *weights = &t->weights;
     if (weights->has_best) {
@@ -228,7 +224,7 @@ static void send_results(struct training *t)
     kg_arena_rewind(arena, used);
 }
 
-static bool is_due(uint64_t every, uint64_t step)
+static bool is_step_due(uint64_t every, uint64_t step)
 {
     return every && step % every == 0;
 }
@@ -237,12 +233,13 @@ static bool is_due(uint64_t every, uint64_t step)
  * are kept, should a later loss be no number. */
 static double step_and_keep(struct training *t, uint64_t step)
 {
-    bool may_keep = !has_validation(t) && step > 0 && is_due(t->settings.config->adam.steps / CHECKPOINTS + 1, step);
+    bool may_keep =
+        !has_validation(t) && step > 0 && is_step_due(t->settings.config->adam.steps / CHECKPOINTS + 1, step);
     if (may_keep) {
         kg_weights_refresh(&t->weights, &t->trainer);
     }
     double loss = t->trainer.step(&t->trainer);
-    if (may_keep && is_finite(loss)) {
+    if (may_keep && kg_is_finite(loss)) {
         kg_weights_keep(&t->weights, step, loss);
     }
     return loss;
@@ -252,18 +249,18 @@ static enum kg_status train_step(struct training *t, uint64_t step, struct kg_er
 {
     const struct kg_train_config *config = t->settings.config;
     double loss = step_and_keep(t, step);
-    if (!is_finite(loss)) {
-        return diverged(t, step, error);
+    if (!kg_is_finite(loss)) {
+        return refuse_diverged(t, step, error);
     }
     t->last_loss = loss;
     report_step(t, step, loss);
     if (step + 1 == t->until) {
         return KG_OK; /* the end does the rest */
     }
-    if (has_validation(t) && is_due(config->eval_every, step + 1)) {
-        validate(t, step + 1);
+    if (has_validation(t) && is_step_due(config->eval_every, step + 1)) {
+        validate_weights(t, step + 1);
     }
-    if (is_due(config->checkpoint_every, step + 1)) {
+    if (is_step_due(config->checkpoint_every, step + 1)) {
         send_results(t);
     }
     return KG_OK;
@@ -279,7 +276,7 @@ static enum kg_status train_steps(struct training *t, bool *stopped, struct kg_e
         }
     }
     if (has_validation(t)) {
-        validate(t, step);
+        validate_weights(t, step);
     }
     kg_training_curve_show(t->curve);
     return KG_OK;
@@ -325,7 +322,7 @@ static void draw_samples(struct training *t)
     kg_arena_rewind(&t->k->arena, used);
 }
 
-static enum kg_status train(struct training *t, struct kg_training_end *end, struct kg_error *error)
+static enum kg_status run_training(struct training *t, struct kg_training_end *end, struct kg_error *error)
 {
     uint64_t first = t->trainer.steps_done(&t->trainer), start = plat_ticks();
     enum kg_status status = train_steps(t, &end->stopped, error);
@@ -378,7 +375,7 @@ enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, stru
     }
     if (status == KG_OK) {
         announce_training(t);
-        status = train(t, end, error);
+        status = run_training(t, end, error);
     }
     if (!t->weights.has_best) {
         if (k->trained) {

@@ -3,7 +3,7 @@
 
 const bool kg_can_train = false;
 
-static enum kg_status absent(struct kg_error *error)
+static enum kg_status refuse_training(struct kg_error *error)
 {
     kg_error_set(error, KG_E_INPUT, "this image was built without training");
     kg_error_hint(error, "build it with kgpt build --train, or use kgpt train");
@@ -14,13 +14,13 @@ enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, stru
 {
     (void)k;
     (void)end;
-    return absent(error);
+    return refuse_training(error);
 }
 
 enum kg_status kg_training_losses(const struct kgpt *k, struct kg_error *error)
 {
     (void)k;
-    return absent(error);
+    return refuse_training(error);
 }
 
 enum kg_status kg_training_loss(struct kgpt *k, const char *text, double *loss, uint32_t *n, struct kg_error *error)
@@ -29,5 +29,5 @@ enum kg_status kg_training_loss(struct kgpt *k, const char *text, double *loss, 
     (void)text;
     (void)loss;
     (void)n;
-    return absent(error);
+    return refuse_training(error);
 }

@@ -19,7 +19,7 @@ static bool is_saved_training(const struct kg_file *file)
     return magic == KG_EXACT_STATE_MAGIC || magic == KG_FAST_STATE_MAGIC;
 }
 
-static const struct kg_file *first_file(const struct kg_platform_info *info, bool saved)
+static const struct kg_file *first_training_file(const struct kg_platform_info *info, bool saved)
 {
     for (size_t i = 0; i < info->n_files; i++) {
         if (!kg_file_is(&info->files[i], "prompt") && is_saved_training(&info->files[i]) == saved) {
@@ -31,11 +31,11 @@ static const struct kg_file *first_file(const struct kg_platform_info *info, boo
 
 const struct kg_file *kg_saved_training(const struct kg_platform_info *info)
 {
-    return first_file(info, true);
+    return first_training_file(info, true);
 }
 
 /* One text and one saved training can be used: what else came would be passed over without a word. */
-static enum kg_status check_files(const struct kg_platform_info *info, struct kg_error *error)
+static enum kg_status check_training_files(const struct kg_platform_info *info, struct kg_error *error)
 {
     size_t n[2] = {0};
     for (size_t i = 0; i < info->n_files; i++) {
@@ -53,10 +53,10 @@ static enum kg_status check_files(const struct kg_platform_info *info, struct kg
 
 enum kg_status kg_documents_read(struct kgpt *k, struct kg_documents *documents, struct kg_error *error)
 {
-    const struct kg_file *file = first_file(k->info, false);
+    const struct kg_file *file = first_training_file(k->info, false);
     const struct kg_train_config *config = &k->config.train;
     uint32_t block = config->text ? config->block_size : 0;
-    enum kg_status status = check_files(k->info, error);
+    enum kg_status status = check_training_files(k->info, error);
     if (status != KG_OK) {
         return status;
     }
@@ -95,7 +95,7 @@ static enum kg_status select_documents(struct kg_arena *arena, const struct kg_c
 }
 
 /* 0 .. n - 1 by Fisher and Yates, from a stream of the seed that nothing else draws from. */
-static void shuffled(uint32_t *order, uint32_t n, uint64_t seed)
+static void shuffle_order(uint32_t *order, uint32_t n, uint64_t seed)
 {
     struct kg_random random;
     kg_random_seed(&random, seed, UINT32_MAX);
@@ -126,7 +126,7 @@ enum kg_status kg_documents_split(struct kgpt *k, struct kg_documents *documents
     }
     uint32_t *order = kg_arena_take(&k->arena, 4 * (size_t)n);
     if (order) {
-        shuffled(order, n, seed);
+        shuffle_order(order, n, seed);
     }
     if (!order || select_documents(&k->arena, all, order, kept_back, &documents->validation) != KG_OK ||
         select_documents(&k->arena, all, order + kept_back, n - kept_back, &documents->train) != KG_OK) {

@@ -15,7 +15,7 @@ enum kg_status kg_training_losses(const struct kgpt *k, struct kg_error *error)
 }
 
 /* -log softmax(logits)[token] */
-static double nll(const float *logits, uint32_t n, uint32_t token)
+static double negative_log_likelihood(const float *logits, uint32_t n, uint32_t token)
 {
     double largest = (double)logits[0], sum = 0;
     for (uint32_t i = 1; i < n; i++) {
@@ -47,7 +47,7 @@ enum kg_status kg_training_loss(struct kgpt *k, const char *text, double *loss, 
     kg_session_reset(&k->session);
     for (uint32_t i = 0; i < count; i++) {
         kg_session_step(&k->session, i == 0 ? bos : tokens[i - 1]); /* cannot fail: inside vocabulary and context */
-        sum += nll(k->session.logits, model->n_vocab, i < length ? tokens[i] : bos);
+        sum += negative_log_likelihood(k->session.logits, model->n_vocab, i < length ? tokens[i] : bos);
     }
     *loss = sum / count;
     *n = count;

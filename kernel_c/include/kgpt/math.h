@@ -7,6 +7,11 @@
 
 float kg_expf(float x); /* within 1 ulp; 0 below the denormals, infinity above the largest finite value */
 
+static inline bool kg_is_finite(double x)
+{
+    return x - x == 0;
+}
+
 /* Is none of the values NaN or infinite? */
 bool kg_all_finite(const float *values, size_t n);
 
