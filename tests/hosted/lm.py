@@ -11,16 +11,19 @@ import numpy.typing as npt
 from native import shared_object
 from rooms import listed
 
+from kgpt_build.headers import unicode
+
 Floats = npt.NDArray[np.float32]
 
 ISAS = ("c", "avx2")
 KV = ("f16", "q8", "f32")
-_ROOMS = ("core", "math", "formats", "ops", "ops/ref", "ops/x86", "ops/quant", "engine", "infer")
+_ROOMS = ("core", "math", "formats", "ops", "ops/ref", "ops/x86", "ops/quant", "tokenizer", "engine", "infer")
 
 
-def engine_sources(*more: str) -> list[str]:
-    """The engine for language models, and the rooms ``more``, without self-tests."""
-    return [path for path in listed("ENGINE", "ENGINE_LM", rooms=(*_ROOMS, *more)) if not path.endswith("_test.c")]
+def engine_sources(folder: Path) -> list[str]:
+    """The engine for language models without self-tests; ``folder`` gets the header that its tokenizers include."""
+    (folder / unicode.NAME).write_text(unicode.text("test"))
+    return [path for path in listed("ENGINE", "ENGINE_LM", rooms=_ROOMS) if not path.endswith("_test.c")]
 
 
 class _Options(ctypes.Structure):
@@ -145,4 +148,4 @@ def _where(array: npt.NDArray[np.uint8]) -> tuple[ctypes.c_void_p, ctypes.c_uint
 
 def build(folder: Path, compiler: str = "zig") -> ctypes.CDLL:
     """Compile the library."""
-    return shared_object(folder, ["tests/hosted/lm_driver.c", *engine_sources()], compiler)
+    return shared_object(folder, ["tests/hosted/lm_driver.c", *engine_sources(folder)], compiler, folder)

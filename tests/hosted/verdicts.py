@@ -12,7 +12,6 @@ from native import shared_object
 
 from benchmarks.c_error import Error
 from kgpt_build.errors import KgptError
-from kgpt_build.headers import unicode
 from kgpt_build.models.gguf.model import describe
 from kgpt_build.models.gguf.scan import scan
 
@@ -50,8 +49,7 @@ class Kernel:
     """The kernel's readers, compiled for this machine."""
 
     def __init__(self, folder: Path) -> None:
-        (folder / unicode.NAME).write_text(unicode.text("test"))
-        sources = ["tests/hosted/verdict_driver.c", *lm.engine_sources("tokenizer")]
+        sources = ["tests/hosted/verdict_driver.c", *lm.engine_sources(folder)]
         self._library = shared_object(folder, sources, include=folder)
         self._memory = ctypes.create_string_buffer(_MEMORY)
 
