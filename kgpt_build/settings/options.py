@@ -215,7 +215,7 @@ def _default(kind: str, text: str, names: tuple[str, ...]) -> Any:
         case "FLAG":
             return False
         case "CHOICE":
-            return names[int(text)] if int(text) < len(names) else ""
+            return names[int(text)] if text.isdigit() else ""
     return () if kind in ("TEXTS", "BIASES") else ""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rooms import listed
 
 from kgpt_build.headers import font, unicode
+from kgpt_build.settings import options
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
@@ -82,10 +83,11 @@ class Target:
 
 
 _KEYS = (
-    *("mode=", "prompt=", "samples=", "seed=random", "temperature=", "top_k=", "top_p=", "min_p=", "cpumask=avx2"),
-    *("max_tokens=", "exit", "logits", "steps=", "lr=", "val_fraction=", "test=", "fault=", "system=", "kv=q8"),
-    *("on_overflow=shift", "repeat_penalty=", "frequency_penalty=-", "logit_bias=1-inf", "stop=", "typical_p="),
-    *("screen=safe", "scale=2", "clock=hpet"),
+    *(
+        f"{name}={each.names[-1]}" if each.names else name + "=" * (each.kind != "FLAG")
+        for name, each in options().items()
+    ),
+    *("seed=random", "frequency_penalty=-", "logit_bias=1-inf"),
     *('\\"', "\\\\n", "0x", "e-", "1e22", "18446744073709551615"),
 )
 _TYPED = (

@@ -1,4 +1,4 @@
-/* The command line: one table says what every key means, what it accepts, and what it says when it does not. */
+/* Reads words of the command line, of `set` and of `train` by the tables of keys (keys.h), and explains refusals. */
 #include "keys.h"
 #include "words.h"
 
@@ -29,7 +29,7 @@ static const struct kg_key *find_key(const char *name, enum kg_key_place place)
     return key;
 }
 
-static enum kg_status unknown_key(const char *name, enum kg_key_place place, struct kg_error *error)
+static enum kg_status refuse_unknown_key(const char *name, enum kg_key_place place, struct kg_error *error)
 {
     const char *names[MOST_KEYS + 1];
     char list[sizeof error->hint];
@@ -52,8 +52,8 @@ static enum kg_status unknown_key(const char *name, enum kg_key_place place, str
     return KG_E_INPUT;
 }
 
-/* What `key` accepts, for a hint. */
-static void expected(const struct kg_key *key, char *out, size_t size)
+/* The values that `key` accepts, for a hint. */
+static void describe_accepted(const struct kg_key *key, char *out, size_t size)
 {
     switch (key->kind) {
     case KIND_FLAG: kg_format(out, size, "%s stands alone, without a value", key->name); return;
@@ -76,7 +76,7 @@ static void expected(const struct kg_key *key, char *out, size_t size)
     }
 }
 
-static enum kg_status wrong_value(const struct kg_key *key, const char *value, struct kg_error *error)
+static enum kg_status refuse_value(const struct kg_key *key, const char *value, struct kg_error *error)
 {
     char hint[192];
     if (!value) {
@@ -85,12 +85,12 @@ static enum kg_status wrong_value(const struct kg_key *key, const char *value, s
         kg_error_set(error, KG_E_INPUT, "%s=%.64s%s is not possible", key->name, value,
                      kg_strlen(value) > 64 ? "…" : "");
     }
-    expected(key, hint, sizeof hint);
+    describe_accepted(key, hint, sizeof hint);
     kg_error_hint(error, "%s", hint);
     return KG_E_INPUT;
 }
 
-static bool set_count(const struct kg_key *key, const char *value, uint32_t *place)
+static bool parse_count(const struct kg_key *key, const char *value, uint32_t *place)
 {
     uint64_t number;
     if (!kg_parse_u64(value, &number) || number < (uint64_t)key->least || number > key->most) {
@@ -100,7 +100,7 @@ static bool set_count(const struct kg_key *key, const char *value, uint32_t *pla
     return true;
 }
 
-static bool set_seed(struct kg_config *config, const char *value)
+static bool parse_seed(struct kg_config *config, const char *value)
 {
     uint64_t seed = config->seed;
     bool random = kg_streq(value, "random");
@@ -118,7 +118,7 @@ static bool is_in_range(const struct kg_key *key, double number)
     return number >= least && number <= most && !(key->above && number == least) && !(key->below && number == most);
 }
 
-static bool set_decimal(const struct kg_key *key, const char *value, float *place)
+static bool parse_float(const struct kg_key *key, const char *value, float *place)
 {
     float number;
     bool negative = key->least < 0 && *value == '-';
@@ -133,7 +133,7 @@ static bool set_decimal(const struct kg_key *key, const char *value, float *plac
     return true;
 }
 
-static bool set_double(const struct kg_key *key, const char *value, double *place)
+static bool parse_double(const struct kg_key *key, const char *value, double *place)
 {
     double number;
     if (!kg_parse_double(value, &number) || !is_in_range(key, number)) {
@@ -154,7 +154,7 @@ static bool find_choice(const char *const *choices, const char *value, uint32_t 
     return false;
 }
 
-static bool set_text(const struct kg_key *key, const char *value, char *place)
+static bool copy_value(const struct kg_key *key, const char *value, char *place)
 {
     size_t n = kg_strlen(value);
     if (n >= key->room) {
@@ -173,13 +173,13 @@ static bool set_value(struct kg_config *config, const struct kg_key *key, const 
     }
     switch (key->kind) {
     case KIND_FLAG: *(bool *)place = true; return true;
-    case KIND_COUNT: return set_count(key, value, place);
-    case KIND_SEED: return set_seed(config, value);
-    case KIND_DECIMAL: return set_decimal(key, value, place);
-    case KIND_DOUBLE: return set_double(key, value, place);
+    case KIND_COUNT: return parse_count(key, value, place);
+    case KIND_SEED: return parse_seed(config, value);
+    case KIND_DECIMAL: return parse_float(key, value, place);
+    case KIND_DOUBLE: return parse_double(key, value, place);
     case KIND_CHOICE: return find_choice(key->choices, value, place);
-    case KIND_TEXT: return set_text(key, value, place);
-    case KIND_NAME: return find_choice(key->choices, value, &unused) && set_text(key, value, place);
+    case KIND_TEXT: return copy_value(key, value, place);
+    case KIND_NAME: return find_choice(key->choices, value, &unused) && copy_value(key, value, place);
     case KIND_OWN: return key->own->set(config, value);
     }
     return false;
@@ -190,9 +190,9 @@ static enum kg_status set_key(struct kg_config *config, const char *name, const 
 {
     const struct kg_key *key = find_key(name, place);
     if (!key) {
-        return unknown_key(name, place, error);
+        return refuse_unknown_key(name, place, error);
     }
-    return set_value(config, key, value) ? KG_OK : wrong_value(key, value, error);
+    return set_value(config, key, value) ? KG_OK : refuse_value(key, value, error);
 }
 
 enum kg_status kg_config_set(struct kg_config *config, const char *key, const char *value, struct kg_error *error)
@@ -208,8 +208,8 @@ static const char *skip_spaces(const char *text)
     return text;
 }
 
-/* `word` begins with the key. */
-static enum kg_status not_quoted(char *word, struct kg_error *error)
+/* A word that begins with a key, and whose value is not quoted properly. */
+static enum kg_status refuse_quotes(char *word, struct kg_error *error)
 {
     size_t n = 0;
     while (word[n] && word[n] != '=') {
@@ -233,7 +233,7 @@ static enum kg_status parse_words(struct kg_config *config, const char *text, en
     for (text = skip_spaces(text); *text; text = skip_spaces(text)) {
         text = kg_word_next(text, word);
         if (!text) {
-            return not_quoted(word, error);
+            return refuse_quotes(word, error);
         }
         char *value = word;
         while (*value && *value != '=') {
@@ -241,7 +241,7 @@ static enum kg_status parse_words(struct kg_config *config, const char *text, en
         }
         bool has_value = *value != '\0';
         if (has_value && !kg_word_unquote(value + 1)) {
-            return not_quoted(word, error);
+            return refuse_quotes(word, error);
         }
         *value = '\0';
         enum kg_status status = set_key(config, word, has_value ? value + 1 : NULL, place, error);

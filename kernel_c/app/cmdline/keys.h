@@ -27,10 +27,10 @@ enum kg_key_place {
 struct kg_own_key {
     bool (*set)(struct kg_config *config, const char *value);
     void (*describe)(const struct kg_config *config, char *out, size_t size);
-    const char *expects; /* the hint */
+    const char *expects; /* the hint that says which values it accepts */
 };
 
-/* There are some forty of them in every kernel: as small as can be. */
+/* Every kernel has some forty keys, so a key takes 32 bytes. */
 struct kg_key {
     const char *name;
     union {
@@ -86,7 +86,7 @@ struct kg_key {
 #define KG_LM_NAMES KG_NAMES
 #include "kgpt/options.def"
 
-extern const struct kg_key kg_keys[], kg_engine_keys[]; /* NULL as the name behind the last one */
+extern const struct kg_key kg_keys[], kg_engine_keys[]; /* the key behind the last one has no name */
 
 /* Key number i of both tables; NULL past the last one. */
 const struct kg_key *kg_key_at(size_t i);

@@ -1,4 +1,4 @@
-/* What the command line and `set` say of language models. */
+/* The options that only kernels for language models have, as keys of the command line: see kgpt/options.def. */
 #include "app/engine.h"
 #include "app/lm.h"
 #include "keys.h"
@@ -14,9 +14,9 @@
 #define KG_LM_NAMES(names, ...) const char *const kg_##names##_names[] = {__VA_ARGS__, NULL};
 #include "kgpt/options.def"
 
-#define MOST_OF(list) (sizeof(list) / sizeof((list)[0]))
+#define CAPACITY(list) (sizeof(list) / sizeof((list)[0]))
 
-static bool set_system(struct kg_config *config, const char *value)
+static bool read_system(struct kg_config *config, const char *value)
 {
     size_t n = value ? kg_strlen(value) : sizeof config->lm.system;
     if (n >= sizeof config->lm.system) {
@@ -38,8 +38,8 @@ static void describe_system(const struct kg_config *config, char *out, size_t si
     kg_format(out, size, config->lm.system_given ? "\"%.200s\"" : "the model's own", kg_lm_system(&config->lm));
 }
 
-/* `stop=TEXT` adds one, `stop=` forgets them all. */
-static bool set_stop(struct kg_config *config, const char *value)
+/* `stop=TEXT` adds a text; `stop=` removes all of them. */
+static bool read_stop(struct kg_config *config, const char *value)
 {
     struct kg_lm_config *lm = &config->lm;
     size_t n = value ? kg_strlen(value) : sizeof lm->stop[0];
@@ -47,7 +47,7 @@ static bool set_stop(struct kg_config *config, const char *value)
         lm->n_stops = 0;
         return true;
     }
-    if (n >= sizeof lm->stop[0] || lm->n_stops == MOST_OF(lm->stop)) {
+    if (n >= sizeof lm->stop[0] || lm->n_stops == CAPACITY(lm->stop)) {
         return false;
     }
     memcpy(lm->stop[lm->n_stops++], value, n + 1);
@@ -63,8 +63,8 @@ static void describe_stop(const struct kg_config *config, char *out, size_t size
     }
 }
 
-/* "ID+BIAS" or "ID-BIAS", as llama.cpp writes it; `logit_bias=` forgets them all. */
-static bool set_bias(struct kg_config *config, const char *value)
+/* `logit_bias=ID+BIAS` or `ID-BIAS`, as llama.cpp writes it, adds a bias; `logit_bias=` removes all of them. */
+static bool read_logit_bias(struct kg_config *config, const char *value)
 {
     struct kg_lm_sampling *sampling = &config->sampling;
     char id[24];
@@ -81,7 +81,7 @@ static bool set_bias(struct kg_config *config, const char *value)
     }
     id[n] = '\0';
     if (n == 0 || (value[n] != '+' && value[n] != '-') || !kg_parse_u64(id, &token) || token > UINT32_MAX ||
-        sampling->n_biases == MOST_OF(sampling->logit_bias)) {
+        sampling->n_biases == CAPACITY(sampling->logit_bias)) {
         return false;
     }
     if (kg_streq(value + n + 1, "inf")) {
@@ -94,7 +94,7 @@ static bool set_bias(struct kg_config *config, const char *value)
     return true;
 }
 
-static void describe_bias(const struct kg_config *config, char *out, size_t size)
+static void describe_logit_bias(const struct kg_config *config, char *out, size_t size)
 {
     size_t n = 0;
     kg_format(out, size, "none");
@@ -105,12 +105,23 @@ static void describe_bias(const struct kg_config *config, char *out, size_t size
     }
 }
 
-static const struct kg_own_key kg_own_system = {set_system, describe_system, "system=TEXT has at most 2047 bytes"};
-static const struct kg_own_key kg_own_logit_bias = {
-    set_bias, describe_bias,
-    "logit_bias=ID+BIAS or ID-BIAS, such as 15-inf, at most 32 times; without a value it forgets them"};
-static const struct kg_own_key kg_own_stop = {
-    set_stop, describe_stop, "stop=TEXT has at most 63 bytes, and can come 4 times; without a value it forgets them"};
+/* The keys that are read and described by functions of their own. */
+#define EXPECTS_BYTES(most) "=TEXT has at most " #most " bytes"
+#define EXPECTS_TIMES(times, bytes) \
+    EXPECTS_BYTES(bytes) ", and can come " #times " times; without a value it forgets them"
+#define EXPECTS_EACH(times) \
+    "=ID+BIAS or ID-BIAS, such as 15-inf, at most " #times " times; without a value it forgets them"
+#define OWN_KEY(name, values) \
+    static const struct kg_own_key kg_own_##name = {read_##name, describe_##name, #name EXPECTS_##values};
+#define OWN_SYSTEM OWN_KEY
+#define OWN_TEXTS OWN_KEY
+#define OWN_BIASES OWN_KEY
+#define OWN_FLAG(name, values)
+#define OWN_COUNT(name, values)
+#define OWN_CHOICE(name, values)
+#define KG_LM(name, kind, values, where, otherwise, unit, help, words) OWN_##kind(name, values)
+#define KG_LM_BIASES KG_LM
+#include "kgpt/options.def"
 
 const struct kg_key kg_engine_keys[] = {
 #define KG_LM(name, kind, values, where, otherwise, unit, help, words) KG_OPTION(name, lm.name, kind, values, where)
@@ -121,7 +132,6 @@ const struct kg_key kg_engine_keys[] = {
     {0},
 };
 
-/* llama.cpp's defaults. */
 void kg_engine_defaults(struct kg_config *config)
 {
     kg_lm_sampling_defaults(&config->sampling);

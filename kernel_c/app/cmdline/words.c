@@ -1,17 +1,18 @@
-/* Words of a command line. There are two layers of quotes: our own, key="a b\n", and GRUB's around them. GRUB puts a backslash before
- * each of \ ' " of a word (newer ones not before \x and two hexadecimal digits), and quotes around one with a space: "prompt=a b". */
+/* Splits a command line into words. There can be two layers of quotes. Our own is key="a b\n". GRUB adds another one:
+ * it puts a backslash before each \ ' " of a word (newer versions not before \x and two hexadecimal digits), and
+ * quotes around a word with a space: "prompt=a b". */
 #include "words.h"
 
 #include <stddef.h>
 
 #include "kgpt/str.h"
 
-static bool ends(char c)
+static bool ends_word(char c)
 {
     return c == ' ' || c == '\0';
 }
 
-/* key="…" up to the quote at its end, as it stands there; it begins at `value`. */
+/* Copies key="…" with its quotes and escapes, and returns the place behind it. `value`: the first quote. */
 static const char *copy_quoted(const char *text, const char *value, char *out)
 {
     while (text <= value) {
@@ -27,10 +28,10 @@ static const char *copy_quoted(const char *text, const char *value, char *out)
         *out++ = *text++;
     }
     *out = '\0';
-    return text[-1] == '"' && ends(*text) ? text : NULL;
+    return text[-1] == '"' && ends_word(*text) ? text : NULL;
 }
 
-/* A word that GRUB may have handed on. A backslash that GRUB would not have put there is one. */
+/* Copies a word that GRUB may have quoted, without GRUB's quotes and backslashes. Other backslashes stay. */
 static const char *copy_handed_on(const char *text, char *out)
 {
     bool quoted = *text == '"';
@@ -45,13 +46,13 @@ static const char *copy_handed_on(const char *text, char *out)
     if (!quoted) {
         return text;
     }
-    return *text && ends(text[1]) ? text + 1 : NULL;
+    return *text && ends_word(text[1]) ? text + 1 : NULL;
 }
 
 const char *kg_word_next(const char *text, char *out)
 {
     const char *at = text;
-    while (!ends(*at) && *at != '=' && *at != '"') {
+    while (!ends_word(*at) && *at != '=' && *at != '"') {
         at++;
     }
     return at[0] == '=' && at[1] == '"' ? copy_quoted(text, at + 1, out) : copy_handed_on(text, out);
@@ -63,7 +64,7 @@ const char *kg_word_value(const char *words, const char *key)
         if (kg_str_starts(words, key)) {
             return words + kg_strlen(key);
         }
-        while (!ends(*words)) {
+        while (!ends_word(*words)) {
             words++;
         }
         words += *words == ' ';

@@ -4,8 +4,9 @@
 
 #include <stdbool.h>
 
-/* Copies the word at `text` to `out`, which has room for all of `text`, and returns what follows: key, key=value or key="…" as somebody has
- * written it, whatever GRUB has made of it on the way. NULL if a quote is not closed, or something stands right behind it. */
+/* Copies the word at `text` to `out` (as long as all of `text`) and returns the place behind it. The word is key,
+ * key=value or key="…" as a person writes it: quotes and backslashes that GRUB adds are gone. NULL if a quote is not
+ * closed, or a character stands right behind the closing quote. */
 const char *kg_word_next(const char *text, char *out);
 
 /* What stands behind `key`, which ends in "=", at the beginning of one of the words; NULL without. */
