@@ -75,6 +75,23 @@ UNWATCHED static void check_fadt(const struct kg_acpi_fadt *fadt)
     check_register(&fadt->reset);
 }
 
+/* Each list ends. */
+static void check_buses(const struct kg_acpi *acpi)
+{
+    struct kg_acpi_ecam ecam;
+    uint32_t n = 0;
+    while (kg_acpi_find_ecam(&ecam, acpi, n)) {
+        n++;
+    }
+    promise(n <= 256);
+    for (uint32_t amd = 0; amd < 2; amd++) {
+        for (n = 0; kg_acpi_find_iommu(acpi, amd, n);) {
+            n++;
+        }
+        promise(n <= MOST_PIECES);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct kg_acpi_cpus cpus;
@@ -93,6 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const char *problem = kg_acpi_find_cpus(&cpus, &acpi);
         promise(problem ? problem[0] != '\0' : cpus.n > 0);
         kg_acpi_find_hpet(&acpi);
+        check_buses(&acpi);
         if (kg_acpi_find_fadt(&fadt, &acpi)) {
             check_fadt(&fadt);
             promise(!kg_acpi_find_s5(types, &acpi, &fadt) || (types[0] <= 7 && types[1] <= 7));

@@ -21,6 +21,7 @@ import lm_tiny
 from gguf_files import RawTensor, array_field, field, raw_file, text, u32_field, write_everything
 from targets import CORPUS, SHELL_MODELS
 from test_chat_thoughts import LIKE, SWITCH
+from virtio import Rng, structures
 from vocab import gguf_bytes
 
 from kgpt_build.chat import BUILTIN_TEMPLATES, chat_blob
@@ -75,6 +76,7 @@ def main() -> None:
         _write_shell_models()
     makers = {
         "acpi": _machines,
+        "devices": _devices,
         "cmdline": _cmdlines,
         "lineedit": _typed,
         "keyboard": _codes,
@@ -106,6 +108,19 @@ def _machines() -> Iterator[bytes]:
     yield b"\1" + acpi.memory([acpi.fadt(132)], dsdt=acpi.table(b"DSDT", long_length)).data
     yield b"\1" + acpi.memory([acpi.madt(), acpi.hpet(0)], rsdt=False).data
     yield b"\1" + acpi.memory().data[:-1]
+
+
+def _devices() -> Iterator[bytes]:
+    """Configuration space, how many bits of each BAR are fixed, what registers read, and what the device does."""
+    fixed = bytes([5, 32, 32, 32, 14, 0])
+    start = bytes(3) + struct.pack("<IIBBHHB", 0, 1, 0, 8, 8, 0, 0)
+    gives = b"\1\0\0\100"  # into element 0 of the used ring: chain 0, 64 bytes
+    for device in (0x1005, 0x1044):
+        yield bytes(Rng(device=device).config) + fixed + start + gives * 4
+    for more in (b"", b"\0\1\0", b"\0\xff\xff", b"\1\0\7\1", b"\1\0\0\xff", b"\2\xff" + gives, b"\3" * 20 + gives):
+        yield bytes(Rng().config) + fixed + start + more
+    yield bytes(Rng(capabilities=structures()[:3]).config) + fixed
+    yield bytes(Rng(bars={4: (0xFFFFF000, 0x1000, 4)}).config) + bytes([5, 0, 0, 0, 12, 12]) + start
 
 
 def _cmdlines() -> Iterator[bytes]:

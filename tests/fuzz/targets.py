@@ -60,7 +60,7 @@ _MODEL = [
     *_CORE,
 ]
 
-_ACPI = [f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_s5")]
+_ACPI = [f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_pci", "acpi_s5")]
 
 
 @dataclass(frozen=True)
@@ -231,6 +231,7 @@ TARGETS = {
         ),
         Target("encode", (*_VOCAB,), 128, words=_TEXT_WORDS),
         Target("acpi", (*_ACPI, *_CORE), 1024, words=_ACPI_WORDS),
+        Target("devices", (), 640, words=("\\xf4\\x1a\\x44\\x10", "\\xf4\\x1a\\x05\\x10", "\\x09\\x40\\x14\\x01\\x04")),
         Target(
             "chat",
             ("kernel_c/infer/chat.c", "kernel_c/infer/chat_reply.c", *_CORE),

@@ -13,7 +13,7 @@ import native
 
 SOURCES = [
     "tests/hosted/acpi_driver.c",
-    *(f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_s5")),
+    *(f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_pci", "acpi_s5")),
 ]
 BASE = 0x7F000
 """The physical address of ``Memory.data``, where the root pointer is."""
@@ -42,6 +42,10 @@ class _Found(ctypes.Structure):
         ("has_s5", ctypes.c_uint64),
         ("types", ctypes.c_uint64 * 2),
         ("hpet", ctypes.c_uint64),
+        ("n_ecams", ctypes.c_uint64),
+        ("ecams", ctypes.c_uint64 * 4 * 4),
+        ("n_iommus", ctypes.c_uint64 * 2),
+        ("iommus", ctypes.c_uint64 * 4 * 2),
     ]
 
 
@@ -56,6 +60,11 @@ class Found:
     """Empty without one."""
     s5: tuple[int, int] | None = None
     hpet: int = 0
+    ecams: tuple[tuple[int, ...], ...] = ()
+    """Base, segment, first and last bus; the first four."""
+    iommus_intel: tuple[int, ...] = ()
+    iommus_amd: tuple[int, ...] = ()
+    """The first four of each."""
 
     def nothing_else_than(self, whole: Found) -> bool:
         """Each thing is as it is in ``whole``, or missing."""
@@ -84,6 +93,9 @@ def find(library: ctypes.CDLL, data: bytes, rsdp: int = BASE) -> Found:
         fadt=_fadt(found) if found.has_fadt else {},
         s5=(found.types[0], found.types[1]) if found.has_s5 else None,
         hpet=found.hpet,
+        ecams=tuple(tuple(one) for one in found.ecams[: min(found.n_ecams, 4)]),
+        iommus_intel=tuple(found.iommus[0][: min(found.n_iommus[0], 4)]),
+        iommus_amd=tuple(found.iommus[1][: min(found.n_iommus[1], 4)]),
     )
 
 
@@ -123,6 +135,18 @@ def madt(*ids: int) -> bytes:
 def hpet(address: int, space: int = MEMORY) -> bytes:
     """An HPET table."""
     return table(b"HPET", struct.pack("<I", 0x8086A201) + register(address, space, 64) + bytes(4))
+
+
+def mcfg(*ranges: tuple[int, int, int, int]) -> bytes:
+    """An MCFG of ranges (base, segment, first bus, last bus)."""
+    return table(b"MCFG", bytes(8) + b"".join(struct.pack("<QHBBI", *one, 0) for one in ranges))
+
+
+def remapping(signature: bytes, *structures: tuple[int, int]) -> bytes:
+    """A DMAR or an IVRS of structures (kind, address of registers)."""
+    form = "<HHIQ" if signature == b"DMAR" else "<BxHIQ"
+    entries = b"".join(struct.pack(form, kind, 24, 0, address) + bytes(8) for kind, address in structures)
+    return table(signature, bytes(12) + entries)
 
 
 FADT_FIELDS = {
@@ -228,9 +252,14 @@ def whole() -> Memory:
         "x_pm1a_cnt": register(0x704, PORT, 16),
         "x_pm_tmr": register(0xFED40000, MEMORY, 32),
     }
+    buses = [
+        mcfg((0xE0000000, 0, 0, 0xFF), (0x80_0000_0000, 1, 0x40, 0x7F)),
+        remapping(b"DMAR", (0, 0xFED90000), (1, 0x1111), (0, 0xFED91000)),
+        remapping(b"IVRS", (0x20, 0x1111), (0x10, 0xFEB80000), (0x40, 0xFEB81000)),
+    ]
     decoy = b"\x10\x0a_S5_\x0a\x03" + s5(package(b"_PTS"))
     return memory(
-        [madt(0, 2), hpet(0xFED00000), fadt(**facts), table(b"SSDT", decoy)],
+        [madt(0, 2), hpet(0xFED00000), fadt(**facts), table(b"SSDT", decoy), *buses],
         dsdt=table(b"DSDT", bytes(20) + decoy + S5 + bytes(9)),
     )
 

@@ -22,6 +22,8 @@ struct driver_found {
     struct driver_register pm1_status[2], pm1_control[2], timer, sleep_control, reset;
     uint64_t has_s5, types[2];
     uint64_t hpet;
+    uint64_t n_ecams, ecams[4][4];      /* base, segment, first bus, last bus */
+    uint64_t n_iommus[2], iommus[2][4]; /* Intel's, AMD's */
 };
 
 static const void *read_memory(void *context, uint64_t address, uint64_t size)
@@ -62,6 +64,24 @@ static void read_fadt(struct driver_found *found, const struct kg_acpi *acpi)
     found->types[1] = found->has_s5 ? types[1] : 0;
 }
 
+static void read_buses(struct driver_found *found, const struct kg_acpi *acpi)
+{
+    struct kg_acpi_ecam ecam;
+    while (kg_acpi_find_ecam(&ecam, acpi, (uint32_t)found->n_ecams)) {
+        uint64_t *out = found->ecams[found->n_ecams++ % 4];
+        out[0] = ecam.base;
+        out[1] = ecam.segment;
+        out[2] = ecam.first;
+        out[3] = ecam.last;
+    }
+    for (uint32_t amd = 0; amd < 2; amd++) {
+        uint64_t address;
+        while ((address = kg_acpi_find_iommu(acpi, amd, (uint32_t)found->n_iommus[amd])) != 0) {
+            found->iommus[amd][found->n_iommus[amd]++ % 4] = address;
+        }
+    }
+}
+
 void driver_acpi(const uint8_t *bytes, uint64_t size, uint64_t base, uint64_t rsdp, struct driver_found *found);
 void driver_acpi(const uint8_t *bytes, uint64_t size, uint64_t base, uint64_t rsdp, struct driver_found *found)
 {
@@ -81,4 +101,5 @@ void driver_acpi(const uint8_t *bytes, uint64_t size, uint64_t base, uint64_t rs
     }
     read_fadt(found, &acpi);
     found->hpet = kg_acpi_find_hpet(&acpi);
+    read_buses(found, &acpi);
 }

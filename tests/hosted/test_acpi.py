@@ -36,6 +36,9 @@ def test_everything(library: ctypes.CDLL) -> None:
         },
         s5=(5, 7),
         hpet=0xFED00000,
+        ecams=((0xE0000000, 0, 0, 0xFF), (0x80_0000_0000, 1, 0x40, 0x7F)),
+        iommus_intel=(0xFED90000, 0xFED91000),
+        iommus_amd=(0xFEB80000, 0xFEB81000),
     )
 
 
@@ -80,6 +83,22 @@ def test_reset_by_configuration_of_pci(library: ctypes.CDLL) -> None:
     where = register(0x1F_0000_00AC, acpi.PCI)
     found = find(library, memory([fadt(flags=acpi.FLAG_RESET, reset_reg=where, reset_value=1)]).data)
     assert found.fadt["reset"] == (0x1F_0000_00AC, acpi.PCI)
+
+
+@pytest.mark.parametrize("cut", range(17))
+def test_a_list_of_buses_that_ends_early(library: ctypes.CDLL, cut: int) -> None:
+    """What is not whole is no range."""
+    body = acpi.mcfg((0xE0000000, 0, 0, 9), (0xF0000000, 1, 0, 9))[36:]
+    found = find(library, memory([table(b"MCFG", body[: len(body) - cut])]).data)
+    assert found.ecams == ((0xE0000000, 0, 0, 9), (0xF0000000, 1, 0, 9))[: 2 if cut == 0 else 1 if cut <= 16 else 0]
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 25, 0xFFFF])
+def test_a_unit_of_a_wrong_size_ends_the_list(library: ctypes.CDLL, size: int) -> None:
+    body = bytearray(acpi.remapping(b"DMAR", (0, 0x1000), (0, 0x2000))[36:])
+    body[14:16] = size.to_bytes(2, "little")
+    found = find(library, memory([table(b"DMAR", bytes(body))]).data)
+    assert found.iommus_intel == (() if size < 16 else (0x1000,))
 
 
 def test_an_hpet_at_a_port_is_none(library: ctypes.CDLL) -> None:

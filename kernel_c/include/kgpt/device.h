@@ -1,5 +1,5 @@
 /* The contract between drivers, the machine and the rest of the kernel. A driver includes this header, kgpt/mmio.h and platform/drivers/bus/pci.h
- * and knows neither processor nor chipset: it is one file, one line in a list of sources, and one row of the table in
+ * and knows neither processor nor chipset: it is one file, one line in its room's list, and one row of the table in
  * platform/drivers/table.c. platform/pc implements the `plat_` functions, and so does a made-up machine in hosted tests.
  * Everything here runs on the first processor, outside plat_parallel. See docs/platform.md, "Write a driver". */
 #ifndef KGPT_DEVICE_H
