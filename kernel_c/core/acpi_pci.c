@@ -1,5 +1,5 @@
-/* PCI's configuration space in memory, and units that translate what devices address: see kgpt/acpi.h. (PCI Firmware 3.2, 4.1.2; VT-d 3.3, 8.3;
- * AMD IOMMU 3.05, 5.2.2.) */
+/* PCI's configuration space in memory, and units that translate what devices address: see kgpt/acpi.h. (PCI Firmware
+ * 3.2, 4.1.2; VT-d 3.3, 8.3; AMD IOMMU 3.05, 5.2.2.) */
 #include "acpi_tables.h"
 
 #define MCFG_LIST 44
@@ -28,7 +28,7 @@ bool kg_acpi_find_ecam(struct kg_acpi_ecam *ecam, const struct kg_acpi *acpi, ui
     return true;
 }
 
-/* The registers of the n-th unit, counted down, among structures that begin with a kind and a length; 0: there are fewer. */
+/* The address of the n-th unit's registers (counts n down); 0: the list has fewer units. */
 static uint64_t find_unit(const struct kg_acpi_table *table, bool amd, uint32_t *n)
 {
     uint32_t size;

@@ -1,5 +1,6 @@
-/* PCI, virtio and its entropy driver on a device that says anything. The input: 256 bytes of configuration space, a byte for each BAR (how many
- * low bits do not stick), then what registers read and what the device does to the memory that it shares. */
+/* PCI, virtio and its entropy driver on a device that says anything. The input: 256 bytes of configuration space, a
+ * byte for each BAR (how many low bits do not stick), then what registers read and what the device does to the
+ * memory that it shares. */
 #include "../hosted/mmio.h"
 
 #include <stdlib.h>
@@ -18,7 +19,7 @@
 #define HERE (3u << 3)
 #define MOST_PIECES 64
 #define MOST_MAPPED (8 * KG_PCI_BARS) /* of all functions */
-#define MOST_US 3000000u /* of all waits together */
+#define MOST_US 3000000u              /* of all waits together */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,4 +1,5 @@
-/* Stands in for kgpt/mmio.h, so that a driver of a device runs in a process, and the device's registers are the test's. */
+/* Stands in for kgpt/mmio.h, so that a driver of a device runs in a process, and the device's registers are the
+ * test's. */
 #ifndef KGPT_MMIO_H
 #define KGPT_MMIO_H
 

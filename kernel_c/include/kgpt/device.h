@@ -1,7 +1,8 @@
-/* The contract between drivers, the machine and the rest of the kernel. A driver includes this header, kgpt/mmio.h and platform/drivers/bus/pci.h
- * and knows neither processor nor chipset: it is one file, one line in its room's list, and one row of the table in
- * platform/drivers/table.c. platform/pc implements the `plat_` functions, and so does a made-up machine in hosted tests.
- * Everything here runs on the first processor, outside plat_parallel. See docs/platform.md, "Write a driver". */
+/* The contract between drivers, the machine and the rest of the kernel. A driver includes this header, kgpt/mmio.h
+ * and platform/drivers/bus/pci.h and knows neither processor nor chipset: it is one file, one line in its room's
+ * list, and one row of the table in platform/drivers/table.c. platform/pc implements the `plat_` functions, and so
+ * does a made-up machine in hosted tests. Everything here runs on the first processor, outside plat_parallel. See
+ * docs/platform.md, "Write a driver". */
 #ifndef KGPT_DEVICE_H
 #define KGPT_DEVICE_H
 
@@ -36,13 +37,14 @@ struct kg_device {
 struct kg_driver {
     const char *name;
     size_t state_size;
-    /* Resets the device, then lets it master the bus (kg_device_master), and adds its units. NULL, or what is wrong: then the device
-     * is left alone. The firmware may have used the device, and may have left it running. */
+    /* Resets the device, then lets it master the bus (kg_device_master), and adds its units. NULL, or what is wrong:
+     * then the device is left alone. The firmware may have used the device, and may have left it running. */
     const char *(*start)(struct kg_device *device);
-    /* Called between the layers of a forward pass and while the kernel waits for input. Returns at once. May be NULL. */
+    /* Called between the layers of a forward pass and while the kernel waits for input. Returns at once. May be
+     * NULL. */
     void (*poll)(struct kg_device *device);
-    /* Ends all DMA: at the end of a run, when the device has failed, and after a start that failed, wherever it did. The device may be
-     * gone by then. */
+    /* Ends all DMA: at the end of a run, when the device has failed, and after a start that failed, wherever it did.
+     * The device may be gone by then. */
     void (*stop)(struct kg_device *device);
 };
 
@@ -53,7 +55,8 @@ struct kg_driver_row {
     const struct kg_driver *driver;
 };
 
-/* A unit is what the rest of the kernel uses of a device: one disk of a controller, one network port. It lies in the driver's state. */
+/* A unit is what the rest of the kernel uses of a device: one disk of a controller, one network port. It lies in the
+ * driver's state. */
 enum kg_unit_kind { KG_UNIT_BLOCK, KG_UNIT_NET, KG_UNIT_INPUT, KG_UNIT_ENTROPY };
 
 struct kg_unit {
@@ -65,7 +68,8 @@ struct kg_unit {
             uint64_t sectors;
             uint32_t sector_size;  /* bytes: 512 or 4096 */
             uint32_t most_sectors; /* in one read */
-            /* Waits, within the driver's bound. False: the sectors could not be read. `to` may be any memory of the arena. */
+            /* Waits, within the driver's bound. False: the sectors could not be read. `to` may be any memory of the
+             * arena. */
             bool (*read)(struct kg_unit *unit, uint64_t first, uint32_t n, void *to);
         } block;
         struct {
@@ -121,14 +125,15 @@ void plat_pci_write(uint32_t address, uint32_t offset, uint32_t size, uint32_t v
 /* Maps registers, uncached. NULL where that cannot be: RAM, no such addresses, no memory for page tables. */
 volatile uint8_t *plat_map(uint64_t base, uint64_t size);
 
-/* Memory that a device may read and write by itself: zeroed, contiguous, cached and coherent, never given back. `alignment` is a power of two;
- * memory that must not cross a boundary is asked for with an alignment of at least its size. No byte has an address above `limit`,
- * such as UINT32_MAX. NULL: there is none. */
+/* Memory that a device may read and write by itself: zeroed, contiguous, cached and coherent, never given back.
+ * `alignment` is a power of two; memory that must not cross a boundary is asked for with an alignment of at least
+ * its size. No byte has an address above `limit`, such as UINT32_MAX. NULL: there is none. */
 void *plat_dma(size_t size, size_t alignment, uint64_t limit);
 uint64_t plat_dma_address(const void *memory); /* what the device calls it; of any memory, not of plat_dma's alone */
 const char *plat_dma_problem(void);            /* why no device can reach memory; NULL: they can */
 
-/* Waits at least so long: a wait for a device is a number of these. `poll` waits for nothing: it compares plat_ticks (kgpt/platform.h). */
+/* Waits at least so long: a wait for a device is a number of these. `poll` waits for nothing: it compares plat_ticks
+ * (kgpt/platform.h). */
 void plat_delay_us(uint32_t us);
 
 #endif

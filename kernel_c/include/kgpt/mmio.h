@@ -1,5 +1,5 @@
-/* A device's registers: one access each, of exactly this width, and the order of accesses to memory that a device shares. Hosted tests put a
- * header of their own in this one's place (tests/hosted/mmio.h). */
+/* A device's registers: one access each, of exactly this width, and the order of accesses to memory that a device
+ * shares. Hosted tests put a header of their own in this one's place (tests/hosted/mmio.h). */
 #ifndef KGPT_MMIO_H
 #define KGPT_MMIO_H
 

@@ -7,7 +7,7 @@
 #define LOW_FIRST 0x10000ull   /* firmware may still write to what is below */
 #define LOW_END 0xA0000ull     /* VGA */
 
-/* For changes of the page tables and devices' memory while the application runs, where no run but the arena's gives it. */
+/* Cut off the arena if no other run has as many: for page tables and devices while the application runs. */
 #define PAGES_KEPT 16
 
 #define MOST_RUNS 32
@@ -80,8 +80,9 @@ static bool overlaps(struct range a, struct range b)
     return a.base < b.end && b.base < a.end;
 }
 
-/* The i-th thing in RAM that must survive: the image, the framebuffer (which maps may call RAM), then regions that are not RAM (maps may
- * overlap), or RAM that was offered already, which are those before region `own`, then modules. */
+/* The i-th thing in RAM that must survive: the image, the framebuffer (which maps may call RAM), then regions that
+ * are not RAM (maps may overlap), or RAM that was offered already, which are those before region `own`, then
+ * modules. */
 static bool reserved_range(const struct kg_boot *boot, size_t own, size_t i, struct range *out)
 {
     if (i == 0) {
@@ -108,7 +109,8 @@ static bool reserved_range(const struct kg_boot *boot, size_t own, size_t i, str
     return true;
 }
 
-/* Cuts what is reserved out of region `own`, which is RAM: find the lowest overlap, offer what lies before it, go on behind it. */
+/* Cuts what is reserved out of region `own`, which is RAM: find the lowest overlap, offer what lies before it, go on
+ * behind it. */
 static void offer(const struct kg_boot *boot, size_t own, struct range ram)
 {
     while (ram.base < ram.end) {
@@ -164,7 +166,8 @@ static uint64_t place_in(struct range run, uint64_t size, uint64_t alignment, ui
     return base >= run.base && base < run.end && run.end - base >= size && base + size - 1 <= limit ? base : 0;
 }
 
-/* From the smallest run in which they fit, so that large ones stay whole; from the arena's only while nobody has the arena. */
+/* From the smallest run in which they fit, so that large ones stay whole; from the arena's only while nobody has the
+ * arena. */
 static void *take_frames(uint64_t size, uint64_t alignment, uint64_t limit)
 {
     struct range *from = NULL;

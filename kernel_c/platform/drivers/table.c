@@ -1,4 +1,5 @@
-/* One row for each kind of device that a driver knows. A new driver adds its own here, and its source to its room's list, room.mk. */
+/* One row for each kind of device that a driver knows. A new driver adds its own here, and its source to its room's
+ * list, room.mk. */
 #include "table.h"
 
 #include "platform/drivers/virtio/virtio.h"

@@ -1,5 +1,5 @@
-/* What a PC gives to drivers (kgpt/device.h): PCI's configuration space, by memory where the MCFG says so, else by ports; registers; and whether
- * an IOMMU stands between devices and memory. */
+/* What a PC gives to drivers (kgpt/device.h): PCI's configuration space, by memory where the MCFG says so, else by
+ * ports; registers; and whether an IOMMU stands between devices and memory. */
 #include "firmware.h"
 #include "kgpt/device.h"
 #include "platform/x86_64/io.h"
@@ -41,8 +41,8 @@ static bool has_ports(void)
     return kept;
 }
 
-/* Real machines have buses that no bridge leads to, and a look costs a microsecond; a virtual machine has none unless it was told so, and a
- * look costs ten. */
+/* Real machines have buses that no bridge leads to, and a look costs a microsecond; a virtual machine has none
+ * unless it was told so, and a look costs ten. */
 static bool look_everywhere(void)
 {
     uint32_t r[4];

@@ -1,4 +1,5 @@
-/* PCI by its configuration space: see pci.h. Nothing that a function says is believed: lists are bounded, addresses checked. */
+/* PCI by its configuration space: see pci.h. Nothing that a function says is believed: lists are bounded, addresses
+ * checked. */
 #include "pci.h"
 
 enum offset {
@@ -44,7 +45,8 @@ static bool read_function(uint32_t address, struct kg_pci *pci)
     return true;
 }
 
-/* `named` has a bit for each bus that a bridge leads to. A bridge counts only if its bus comes later: so no list of buses ends in a circle. */
+/* `named` has a bit for each bus that a bridge leads to. A bridge counts only if its bus comes later: so no list of
+ * buses ends in a circle. */
 static void scan_device(uint32_t first, uint8_t named[32], void (*found)(const struct kg_pci *pci))
 {
     struct kg_pci pci;

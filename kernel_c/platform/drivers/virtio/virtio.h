@@ -1,4 +1,5 @@
-/* Virtio 1.0 over PCI: what its drivers share, a transport (virtio_pci.c) and split queues (virtqueue.c). (Virtual I/O Device 1.1.) */
+/* Virtio 1.0 over PCI: what its drivers share, a transport (virtio_pci.c) and split queues (virtqueue.c). (Virtual
+ * I/O Device 1.1.) */
 #ifndef KGPT_DRIVERS_VIRTIO_H
 #define KGPT_DRIVERS_VIRTIO_H
 
@@ -34,19 +35,20 @@ struct kg_virtqueue {
     volatile uint16_t *used;      /* flags, index, then pairs of 32 bits: descriptor, bytes written */
 };
 
-/* Resets the device, lets it master the bus, and agrees on those of `features` that it offers, which are returned in *features. NULL, or
- * what is wrong. Then the driver makes its queues, and calls kg_virtio_run. */
+/* Resets the device, lets it master the bus, and agrees on those of `features` that it offers, which are returned in
+ * *features. NULL, or what is wrong. Then the driver makes its queues, and calls kg_virtio_run. */
 const char *kg_virtio_start(struct kg_virtio *virtio, struct kg_device *device, uint64_t *features);
 void kg_virtio_run(struct kg_virtio *virtio);
 void kg_virtio_stop(
     struct kg_device *device); /* as kg_driver.stop of a driver whose state begins with struct kg_virtio */
 
-/* Queue number `index` of the device, with at most `most` descriptors (a power of two, at most 128). NULL, or what is wrong. */
+/* Queue number `index` of the device, with at most `most` descriptors (a power of two, at most 128). NULL, or what
+ * is wrong. */
 const char *kg_virtqueue_init(struct kg_virtqueue *queue, const struct kg_virtio *virtio, uint16_t index,
                               uint16_t most);
 
-/* Hands a chain to the device: `n_read` buffers that it reads, then `n_written` that it writes. Returns the chain's number, or -1: the
- * queue is full. The device looks at it after kg_virtqueue_notify. */
+/* Hands a chain to the device: `n_read` buffers that it reads, then `n_written` that it writes. Returns the chain's
+ * number, or -1: the queue is full. The device looks at it after kg_virtqueue_notify. */
 int kg_virtqueue_add(struct kg_virtqueue *queue, const struct kg_virtio_buffer *buffers, uint32_t n_read,
                      uint32_t n_written);
 void kg_virtqueue_notify(const struct kg_virtqueue *queue);
@@ -54,7 +56,8 @@ void kg_virtqueue_notify(const struct kg_virtqueue *queue);
 #define KG_VIRTQUEUE_NONE (-1)
 #define KG_VIRTQUEUE_BROKEN (-2) /* what the device says cannot be: it has to be stopped */
 
-/* The number of a chain that the device has finished with, and how many bytes it wrote; or one of the above. Never waits. */
+/* The number of a chain that the device has finished with, and how many bytes it wrote; or one of the above. Never
+ * waits. */
 int kg_virtqueue_take(struct kg_virtqueue *queue, uint32_t *written);
 
 #endif

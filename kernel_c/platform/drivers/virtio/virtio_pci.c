@@ -1,4 +1,5 @@
-/* Virtio's transport over PCI: see virtio.h. Four capabilities say where in the BARs its structures are. (Virtio 1.1, 4.1.4 and 3.1.1.) */
+/* Virtio's transport over PCI: see virtio.h. Four capabilities say where in the BARs its structures are. (Virtio
+ * 1.1, 4.1.4 and 3.1.1.) */
 #include "kgpt/mmio.h"
 #include "platform/drivers/bus/pci.h"
 #include "transport.h"

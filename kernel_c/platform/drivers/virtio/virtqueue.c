@@ -1,5 +1,5 @@
-/* Split virtqueues: see virtio.h. The device may write anything into its part of the memory: nothing that lies there is used as an index before
- * it was checked. (Virtio 1.1, 2.6.) */
+/* Split virtqueues: see virtio.h. The device may write anything into its part of the memory: nothing that lies there
+ * is used as an index before it was checked. (Virtio 1.1, 2.6.) */
 #include "kgpt/mmio.h"
 #include "transport.h"
 
