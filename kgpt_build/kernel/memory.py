@@ -17,17 +17,15 @@ from kgpt_build.settings import check_context
 from kgpt_build.sizes import MIB, memory_text, rounded_up, units_of
 
 DEFAULT_CTX = 4096  # KG_CTX_DEFAULT: positions, of a model that was trained for more
-KV_BYTES = {"f16": 2.0, "q8": 1.125, "f32": 4.0}
-"""Of a value in the KV cache."""
-
 _STEP = 64  # MiB
 _LM_BATCH = 64  # tokens that are computed at once (ubatch=)
 _LM_SLOTS = 64  # KG_LM_MOST_SLOTS_AT_ONCE: heads whose scores are kept
 _TOKEN_BYTES = 128  # of the tables of a vocabulary for a token and its merge
-_LM_MARGIN = 16 * MIB  # what a reply, page tables and stacks take
+_LM_MARGIN = 16 * MIB  # page tables, stacks, tables of RoPE, what encoding a typed text takes
+_ALIGN = 64  # KG_ARENA_ALIGN
+_LINE_MAX = 512  # KG_LINE_MAX; the line editor takes four of them
 _MODULE_ALIGN = 4096
 _CTX_REPLY = 1024  # KG_CTX_REPLY
-_LONGEST_PIECE = 256  # bytes of a token: an estimate
 _ENCODING = 200  # bytes that the tokenizers take for a byte of text
 _TEXT_COPIES = 8  # a copy, and the event that tells it, whose escapes have six bytes each
 
@@ -99,43 +97,57 @@ def memory_needs(
     if known:
         check_context(n_ctx, known[0].name, known[0].hparams.n_ctx)
     # One conversation at a time, of the model in use: there must be room for any of them.
-    sessions = [
-        _with_text(of.hparams, n_ctx, kind or ("f32" if of.arch == "microgpt" else "f16"), text) for of in known
-    ]
+    sessions = [_with_text(of, n_ctx, kind or ("f32" if of.arch == "microgpt" else "f16"), text) for of in known]
     largest = max(sessions, key=sum, default=(0, 0))
     return Needs(end, model.weights_size, largest[0], largest[1] + _LM_MARGIN, brought)
 
 
-def _with_text(sizes: LmSizes, n_ctx: int, kind: str, text: int) -> tuple[int, int]:
+def _with_text(of: GgufModel | Described, n_ctx: int, kind: str, text: int) -> tuple[int, int]:
     """lm_session, with ``text`` bytes that came as boot modules: by default the context has room for them."""
+    sizes, longest = of.hparams, max(len(token.encode()) for token in of.vocabulary.tokens)
     if not n_ctx and text > DEFAULT_CTX - _CTX_REPLY:
         n_ctx = min(text + _CTX_REPLY, sizes.n_ctx)  # a token has at least one byte
-    cache, scratch = lm_session(sizes, n_ctx, kind)
-    encoded = min(text, sizes.n_ctx * _LONGEST_PIECE)
+    cache, scratch = lm_session(sizes, longest, n_ctx, kind)
+    encoded = min(text, sizes.n_ctx * longest)
     return cache, scratch + _ENCODING * encoded + _TEXT_COPIES * text
 
 
 def _microgpt_needs(end: int, model: BlobInfo) -> Needs:
-    """The sums are those of kernel_c/engine/session.c without its rounding."""
-    sizes = model.hparams
-    kv = 2 * 4 * sizes.n_layer * sizes.n_ctx * sizes.n_head_kv * (sizes.n_embd // sizes.n_head)
-    scratch = 4 * (5 * sizes.n_embd + sizes.n_ff + sizes.n_ctx + sizes.n_vocab)
-    return Needs(end, model.weights_size, kv, scratch)
+    """What carve_microgpt of kernel_c/app/micro.c takes, to the byte: tests/hosted compares it with the kernel's."""
+    sizes, longest = model.hparams, max(len(token.encode()) for token in model.tokens)
+    kv = 2 * _pieces(4 * sizes.n_layer * sizes.n_ctx * sizes.n_head_kv * (sizes.n_embd // sizes.n_head))
+    session = _pieces(*[4 * sizes.n_embd] * 5, 4 * sizes.n_ff, 4 * sizes.n_ctx, 4 * sizes.n_vocab)
+    generator = _pieces(4 * sizes.n_ctx, sizes.n_ctx * longest + 1, 12 * sizes.n_vocab)
+    return Needs(end, model.weights_size, kv, 4 * _LINE_MAX + session + generator)
 
 
-def lm_session(sizes: LmSizes, n_ctx: int = 0, kv: str = "f16") -> tuple[int, int]:
+def _pieces(*sizes: int) -> int:
+    """Bytes of an arena that pieces of these sizes take."""
+    return sum(rounded_up(size, _ALIGN) for size in sizes)
+
+
+def lm_session(sizes: LmSizes, longest: int, n_ctx: int = 0, kv: str = "f16") -> tuple[int, int]:
     """Bytes of the KV cache and of the rest of a conversation; ``n_ctx`` 0 is the kernel's default.
 
-    The sums are those of kernel_c/infer/session.c, rounded up; tables of the vocabulary and the sampler are estimates.
+    ``longest``: bytes of the longest token. An upper bound of what the kernel's event ``memory`` tells, with the tables
+    of the vocabulary, and without _LM_MARGIN: tests/hosted compares them.
     """
     n_ctx = min(n_ctx or DEFAULT_CTX, sizes.n_ctx)
     q, kv_dim = sizes.n_head * sizes.head_dim, sizes.n_head_kv * sizes.head_dim
-    cache = int(2 * n_ctx * sizes.n_layer * kv_dim * KV_BYTES.get(kv, 4.0))
+    cache = 2 * _pieces(sizes.n_layer * sizes.n_head_kv * n_ctx * _kv_vector(kv, sizes.head_dim))
     rows = 3 * sizes.n_embd + 2 * q + 2 * kv_dim + 2 * sizes.n_ff
     acts = 2 * max(sizes.n_embd, sizes.n_ff, q)
     scores = min(sizes.n_head * _LM_BATCH, _LM_SLOTS) * n_ctx
-    of_tokens = (8 * 4 + _TOKEN_BYTES) * sizes.n_vocab
-    return cache, 4 * (_LM_BATCH * (rows + acts) + scores + 32 * n_ctx) + of_tokens
+    of_tokens = (8 * 4 + _TOKEN_BYTES) * sizes.n_vocab  # logits, and what the sampler sorts; the tables
+    of_positions = (4 * 4 + longest) * n_ctx  # numbers of each position, and the text of a reply
+    return cache, 4 * (_LM_BATCH * (rows + acts) + scores) + of_positions + of_tokens
+
+
+def _kv_vector(kv: str, dim: int) -> int:
+    """Bytes of a head at one position in the cache (kernel_c/infer/kv.c)."""
+    if kv == "q8":
+        return 4 * units_of(dim, 32) + rounded_up(dim, 4)
+    return dim * (2 if kv == "f16" else 4)
 
 
 def _last(pattern: str, cmdline: str) -> str | None:

@@ -50,23 +50,23 @@ def image_of(model: GgufModel | NoModel, cmdline: str = "") -> Image:
 
 def test_a_conversation_of_smollm2() -> None:
     """2 bytes x 30 layers x 2 x 3 heads x 64 values a position."""
-    kv, rest = lm_session(SMOL)
+    kv, rest = lm_session(SMOL, 162)
     assert kv == 4096 * 30 * 2 * 3 * 64 * 2
     assert 5 * MB < rest < 32 * MB
-    assert lm_session(SMOL, 256)[0] == kv // 16
-    assert lm_session(SMOL, 1 << 20)[0] == 2 * kv  # no more than it was trained for
-    assert lm_session(SMOL, 0, "q8")[0] == kv * 9 // 16
-    assert lm_session(SMOL, 0, "f32")[0] == 2 * kv
+    assert lm_session(SMOL, 162, 256)[0] == kv // 16
+    assert lm_session(SMOL, 162, 1 << 20)[0] == 2 * kv  # no more than it was trained for
+    assert lm_session(SMOL, 162, 0, "q8")[0] == kv * 9 // 16
+    assert lm_session(SMOL, 162, 0, "f32")[0] == 2 * kv
 
 
 def test_the_context_of_the_image_and_of_the_user(tiny: GgufModel) -> None:
     whole = memory_needs(image_of(tiny))
-    assert whole.kv == lm_session(tiny.hparams)[0]
+    assert whole.kv == lm_session(tiny.hparams, 8)[0]
     assert memory_needs(image_of(tiny, "ctx=8 seed=3")).kv == whole.kv // 2
     assert memory_needs(image_of(tiny, "ctx=8"), ctx=4).kv == whole.kv // 4
     assert memory_needs(image_of(tiny, 'system="ctx=8"')).kv == whole.kv
     assert memory_needs(image_of(tiny, "kv=f32")).kv == 2 * whole.kv
-    assert memory_needs(image_of(tiny, "kv=f32"), kv="q8").kv == whole.kv * 9 // 16
+    assert memory_needs(image_of(tiny, "kv=f32"), kv="q8").kv == whole.kv * 12 // 16  # 8 bytes and a scale
 
 
 def test_models_that_the_loader_brings(tiny: GgufModel, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_models_that_the_loader_brings(tiny: GgufModel, tmp_path: Path) -> None:
     alone = memory_needs(image_of(NO_MODEL))
     brought = memory_needs(image_of(NO_MODEL), modules=(BootModule(tiny.path), BootModule(chat)))
     assert (alone.kv, alone.modules) == (0, 0)
-    assert brought.kv == lm_session(tiny.hparams)[0]
+    assert brought.kv == lm_session(tiny.hparams, 8)[0]
     assert tiny.size + 100 < brought.modules < tiny.size + 100 + 9000
 
 
