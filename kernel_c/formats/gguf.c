@@ -86,18 +86,6 @@ static enum kg_status take_header(struct kg_gguf_reader *reader, struct kg_gguf 
     return status;
 }
 
-enum kg_status kg_gguf_memory(struct kg_arena *arena, uint64_t bytes, void **memory, struct kg_error *error)
-{
-    *memory = kg_arena_take(arena, bytes);
-    if (!*memory) {
-        kg_error_set(error, KG_E_MEMORY, "too little memory for the tables of a GGUF file: %lu bytes needed",
-                     (unsigned long)bytes);
-        kg_error_hint(error, "give the machine more memory");
-        return KG_E_MEMORY;
-    }
-    return KG_OK;
-}
-
 static enum kg_status take_fields(struct kg_gguf_reader *reader, struct kg_gguf *gguf, struct kg_arena *arena)
 {
     void *memory;

@@ -239,3 +239,15 @@ enum kg_status kg_gguf_take_value(struct kg_gguf_reader *reader, struct kg_gguf_
     status = kg_gguf_take(reader, size, &value->data);
     return status == KG_OK && value->kind == KG_GGUF_BOOL ? check_bools(reader, value->data, 1) : status;
 }
+
+enum kg_status kg_gguf_memory(struct kg_arena *arena, uint64_t bytes, void **memory, struct kg_error *error)
+{
+    *memory = kg_arena_take(arena, bytes);
+    if (!*memory) {
+        kg_error_set(error, KG_E_MEMORY, "too little memory for the tables of a GGUF file: %lu bytes needed",
+                     (unsigned long)bytes);
+        kg_error_hint(error, "give the machine more memory");
+        return KG_E_MEMORY;
+    }
+    return KG_OK;
+}

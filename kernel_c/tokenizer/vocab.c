@@ -14,25 +14,6 @@ const char *const kg_vocab_models[] = {
 /* SentencePiece's stand-in for a space. */
 #define SPACE_MARK "\xE2\x96\x81"
 
-enum kg_status kg_vocab_refuse(struct kg_error *error, const char *format, ...)
-{
-    char message[sizeof error->message];
-    va_list arguments;
-    va_start(arguments, format);
-    kg_vformat(message, sizeof message, format, arguments);
-    va_end(arguments);
-    kg_error_set(error, KG_E_INPUT, "%s", message);
-    kg_error_hint(error, "convert the model anew, with a current converter");
-    return KG_E_INPUT;
-}
-
-enum kg_status kg_vocab_no_memory(struct kg_error *error)
-{
-    kg_error_set(error, KG_E_MEMORY, "the memory for the vocabulary is too small");
-    kg_error_hint(error, "give the machine more memory");
-    return KG_E_MEMORY;
-}
-
 /* `names` as "a, b, c". */
 static const char *listed(char *out, size_t size, const char *const *names)
 {

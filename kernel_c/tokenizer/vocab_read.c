@@ -1,4 +1,5 @@
 /* The lists of a vocabulary, from the file: pieces and their types, scores, merges. */
+#include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 #include "vocab_tables.h"
@@ -11,6 +12,25 @@
 #define MIN_TOKENS 2u
 #define MAX_TOKENS (1u << 20) /* KG_LM_MOST_WIDTH */
 #define MAX_MERGES (1u << 24)
+
+enum kg_status kg_vocab_refuse(struct kg_error *error, const char *format, ...)
+{
+    char message[sizeof error->message];
+    va_list arguments;
+    va_start(arguments, format);
+    kg_vformat(message, sizeof message, format, arguments);
+    va_end(arguments);
+    kg_error_set(error, KG_E_INPUT, "%s", message);
+    kg_error_hint(error, "convert the model anew, with a current converter");
+    return KG_E_INPUT;
+}
+
+enum kg_status kg_vocab_no_memory(struct kg_error *error)
+{
+    kg_error_set(error, KG_E_MEMORY, "the memory for the vocabulary is too small");
+    kg_error_hint(error, "give the machine more memory");
+    return KG_E_MEMORY;
+}
 
 /* An array with an item for each token. */
 static enum kg_status read_list(const struct kg_vocab_tables *tables, const char *key, uint32_t kind,

@@ -57,19 +57,6 @@ static void embed_positions(struct kg_exact *trainer, uint32_t first, uint32_t e
     }
 }
 
-double kg_exact_softmax(double *logits, uint32_t n)
-{
-    double highest = logits[0], total = 0;
-    for (uint32_t i = 1; i < n; i++) {
-        highest = logits[i] > highest ? logits[i] : highest;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        logits[i] = kg_exp(logits[i] - highest);
-        total += logits[i];
-    }
-    return total;
-}
-
 static void add_vectors(double *x, const double *y, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++) {

@@ -10,6 +10,7 @@ ENGINE_TRAIN += \
     train/exact_backward.c \
     train/exact_c.c \
     train/exact_forward.c \
+    train/exact_parts.c \
     train/exact_sample.c \
     train/exact_state.c \
     train/exact_test.c \

@@ -1,4 +1,5 @@
 /* What a loader passes, read on a made-up loader's behalf: for ctypes. */
+#include "../../kernel_c/platform/boot/boot.c"
 #include "../../kernel_c/platform/boot/boot_info.c"
 #include "../../kernel_c/platform/boot/multiboot1.c"
 

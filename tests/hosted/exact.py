@@ -17,7 +17,7 @@ SOURCES = [
     *(f"kernel_c/math/{name}.c" for name in ("dmath", "dmath_trig", "mt19937")),
     *(f"kernel_c/train/{name}.c" for name in ("corpus", "exact", "shape")),
     *(f"kernel_c/train/exact_{name}.c" for name in ("adam", "attention", "avx2", "backward", "c", "forward")),
-    *(f"kernel_c/train/exact_{name}.c" for name in ("sample", "state")),
+    *(f"kernel_c/train/exact_{name}.c" for name in ("parts", "sample", "state")),
 ]
 ISAS = ("c", "avx2")
 

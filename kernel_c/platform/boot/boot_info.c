@@ -1,13 +1,7 @@
-/* Three loaders, one struct kg_boot. The loaders' structures lie in memory that we shall use, so all is copied here. */
+/* What the readers of the loaders' structures share: copies into struct kg_boot, and the search for the RSDP. */
 #include "boot.h"
 
-#define PVH_START_MAGIC 0x336EC578u
-#define MULTIBOOT1_LOADER_MAGIC 0x2BADB002u
-#define MULTIBOOT2_LOADER_MAGIC 0x36D76289u
-
 #define BDA_EBDA_SEGMENT 0x40E
-
-static struct kg_boot boot_info;
 
 /* Copies `from` to `to`, which has `size` bytes, and returns the bytes taken with the NUL; 0 if it does not fit. */
 static size_t copy_text(char *to, size_t size, const char *from)
@@ -116,15 +110,4 @@ uint64_t kg_boot_find_rsdp(void)
     uintptr_t ebda = (uintptr_t)*(const volatile uint16_t *)BDA_EBDA_SEGMENT << 4;
     uint64_t found = ebda >= 0x80000 && ebda < 0xA0000 ? scan_for_rsdp(ebda, ebda + 1024) : 0;
     return found ? found : scan_for_rsdp(0xE0000, 0x100000);
-}
-
-const struct kg_boot *kg_boot_read(uint32_t magic, uint32_t info)
-{
-    switch (magic) {
-    case PVH_START_MAGIC: kg_pvh_read(&boot_info, info); break;
-    case MULTIBOOT1_LOADER_MAGIC: kg_multiboot1_read(&boot_info, info); break;
-    case MULTIBOOT2_LOADER_MAGIC: kg_multiboot2_read(&boot_info, info); break;
-    default: return NULL;
-    }
-    return &boot_info;
 }

@@ -1,4 +1,5 @@
 BARE += \
+    platform/boot/boot.c \
     platform/boot/boot_info.c \
     platform/boot/multiboot1.c \
     platform/boot/multiboot2.c \

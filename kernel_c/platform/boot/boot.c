@@ -1,0 +1,20 @@
+/* Three loaders, one struct kg_boot. The loaders' structures lie in memory that the kernel will use, so the readers copy
+ * all of them. */
+#include "boot.h"
+
+#define PVH_START_MAGIC 0x336EC578u
+#define MULTIBOOT1_LOADER_MAGIC 0x2BADB002u
+#define MULTIBOOT2_LOADER_MAGIC 0x36D76289u
+
+static struct kg_boot boot_info;
+
+const struct kg_boot *kg_boot_read(uint32_t magic, uint32_t info)
+{
+    switch (magic) {
+    case PVH_START_MAGIC: kg_pvh_read(&boot_info, info); break;
+    case MULTIBOOT1_LOADER_MAGIC: kg_multiboot1_read(&boot_info, info); break;
+    case MULTIBOOT2_LOADER_MAGIC: kg_multiboot2_read(&boot_info, info); break;
+    default: return NULL;
+    }
+    return &boot_info;
+}
