@@ -1,4 +1,4 @@
-/* platform/x86_64/timer.c on a made-up machine whose time goes on only when somebody looks at it, for ctypes. */
+/* platform/x86_64/tsc.c and platform/pc/clock.c on a made-up machine whose time goes on only when somebody looks at it, for ctypes. */
 #include "../../kernel_c/platform/x86_64/io.h"
 
 #include <stddef.h>
@@ -11,7 +11,8 @@ static uint8_t fake_inb(uint16_t port);
 #define kg_rdtsc fake_tsc
 #define kg_cpuid fake_cpuid
 #define kg_inb fake_inb
-#include "../../kernel_c/platform/x86_64/timer.c"
+#include "../../kernel_c/platform/pc/clock.c"
+#include "../../kernel_c/platform/x86_64/tsc.c"
 
 enum kind { ABSENT, COUNTS, STANDS, JUMPS, STOPS };
 #define STOPS_AFTER 300 /* reads */
@@ -117,13 +118,6 @@ bool kg_pmtimer_open(struct kg_counter *counter)
 bool kg_pit_open(struct kg_counter *counter)
 {
     return open_counter(2, read_pit, counter);
-}
-
-struct kg_unit *kg_unit_find(enum kg_unit_kind kind, uint32_t n)
-{
-    (void)kind;
-    (void)n;
-    return NULL;
 }
 
 uint64_t driver_clock(struct machine *m, const char *only, char name[16]);

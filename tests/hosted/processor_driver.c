@@ -1,4 +1,4 @@
-/* apic.c, mtrr.c, parallel.c and idle.c on made-up processors, for ctypes. Model-specific registers are the test's. */
+/* apic.c, mtrr.c, processor.c, parallel.c and idle.c on made-up processors, for ctypes. Model-specific registers are the test's. */
 #include "../../kernel_c/platform/x86_64/io.h"
 
 #include <stddef.h>
@@ -60,11 +60,12 @@ static uint64_t fake_tsc(void)
 #undef MAX_SPINS
 #include "../../kernel_c/platform/common/parallel.c"
 #include "../../kernel_c/platform/x86_64/mtrr.c"
+#include "../../kernel_c/platform/x86_64/processor.c"
 #define prepare_8259 idle_prepare_8259
 #define kg_apic_init(largest) ((void)(largest), NULL)
 #define kg_apic_timer(count) ((void)(count))
 #define kg_apic_timer_left() (UINT32_MAX - (uint32_t)now)
-#include "../../kernel_c/platform/x86_64/idle.c"
+#include "../../kernel_c/platform/pc/idle.c"
 #undef kg_apic_init
 
 static void pass_time(void)
@@ -75,6 +76,11 @@ static void pass_time(void)
 
 uint64_t kg_ticks_entry;
 volatile bool kg_serial_woke;
+
+uint64_t plat_ticks(void)
+{
+    return fake_tsc();
+}
 
 uint64_t plat_ticks_hz(void)
 {
@@ -140,16 +146,16 @@ static void count_call(void *context, uint32_t worker, uint32_t workers)
 uint32_t driver_late_processor(uint32_t before);
 uint32_t driver_late_processor(uint32_t before)
 {
-    static struct kg_processor late;
-    static struct kg_processor *const processors[] = {&late};
+    static struct kg_worker late;
+    static struct kg_worker *const workers[] = {&late};
     static uint32_t calls;
     calls = 0;
-    late = (struct kg_processor){.number = 1};
+    late = (struct kg_worker){.number = 1};
     for (uint32_t i = 0; i < before; i++) {
         plat_parallel(count_call, &calls);
     }
     interrupted_at = UINT64_MAX;
-    kg_parallel_init(processors, 1);
+    kg_parallel_init(workers, 1);
     if (__builtin_setjmp(woken) == 0) {
         kg_parallel_serve(&late);
     }

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from native import shared_object
 
-SOURCES = ["tests/hosted/clock_driver.c", "kernel_c/core/str.c", "kernel_c/core/cpu.c"]
+SOURCES = ["tests/hosted/clock_driver.c", "kernel_c/core/str.c"]
 GHZ = 1_000_000_000
 ABSENT, COUNTS, STANDS, JUMPS, STOPS = range(5)
 

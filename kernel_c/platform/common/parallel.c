@@ -1,17 +1,16 @@
 /* Sections of work that all processors do at once, and how those that wait for one wait.
  *
  * A section is announced by a new number. Whoever waits looks at it for a while, since the next section of a training is
- * microseconds away, and then sleeps in hlt with interrupts on, until an IPI of the first processor. It says that it is
+ * microseconds away, and then sleeps until an interrupt of the first processor. It says that it is
  * going to sleep before it looks for the last time, and the first processor looks who sleeps after it has announced: one of the
- * two sees the other, and an IPI that comes before the hlt ends it at once, since sti takes effect behind it. */
+ * two sees the other, and an interrupt that comes before the sleep ends it at once. */
+#include "parallel.h"
+
 #include "kgpt/platform.h"
 #include "panic.h"
-#include "platform/x86_64/apic.h"
-#include "platform/x86_64/fault.h"
-#include "platform/x86_64/io.h"
-#include "platform/x86_64/smp.h"
+#include "processor.h"
 
-#define PATIENCE 200000u /* ticks of the TSC, about 0.1 ms, before a processor sleeps */
+#define PATIENCE 200000u /* ticks, about 0.1 ms on a PC, before a processor sleeps */
 
 static struct {
     void (*work)(void *context, uint32_t worker, uint32_t workers);
@@ -19,32 +18,32 @@ static struct {
     uint32_t number; /* of the last section */
 } section __attribute__((aligned(64)));
 
-static struct kg_processor *const *others;
+static struct kg_worker *const *others;
 static uint32_t n_others;
 
-void kg_parallel_init(struct kg_processor *const *processors, uint32_t n)
+void kg_parallel_init(struct kg_worker *const *workers, uint32_t n)
 {
-    others = processors;
+    others = workers;
     n_others = n;
 }
 
-static void wait_for_section(struct kg_processor *own, uint32_t last)
+static void wait_for_section(struct kg_worker *own, uint32_t last)
 {
-    uint64_t start = kg_rdtsc();
+    uint64_t start = plat_ticks();
     while (__atomic_load_n(&section.number, __ATOMIC_ACQUIRE) == last) {
-        if (kg_rdtsc() - start < PATIENCE) {
-            kg_pause();
+        if (plat_ticks() - start < PATIENCE) {
+            kg_processor_pause();
             continue;
         }
         __atomic_store_n(&own->asleep, 1, __ATOMIC_SEQ_CST);
         if (__atomic_load_n(&section.number, __ATOMIC_SEQ_CST) == last) {
-            kg_sleep();
+            kg_processor_sleep();
         }
         __atomic_store_n(&own->asleep, 0, __ATOMIC_RELAXED);
     }
 }
 
-_Noreturn void kg_parallel_serve(struct kg_processor *own)
+_Noreturn void kg_parallel_serve(struct kg_worker *own)
 {
     for (uint32_t last = 0;;) {
         wait_for_section(own, last);
@@ -67,14 +66,14 @@ void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers
     __atomic_store_n(&section.number, number, __ATOMIC_SEQ_CST);
     for (uint32_t i = 0; i < n_others; i++) {
         if (__atomic_load_n(&others[i]->asleep, __ATOMIC_SEQ_CST)) {
-            kg_apic_send_wake(others[i]->id);
+            kg_processor_wake(others[i]->id);
         }
     }
     work(context, 0, n_others + 1);
     for (uint32_t i = 0; i < n_others; i++) {
         while (__atomic_load_n(&others[i]->done, __ATOMIC_ACQUIRE) != number) {
             kg_panic_check();
-            kg_pause();
+            kg_processor_pause();
         }
     }
 }

@@ -6,9 +6,7 @@
 #include "kgpt/platform.h"
 #include "kgpt/terminal.h"
 #include "memory.h"
-#include "platform/pc/vga.h"
-#include "platform/x86_64/io.h"
-#include "platform/x86_64/paging.h"
+#include "processor.h"
 
 #define EARLY_COLUMNS 80 /* a panic takes ten rows */
 #define EARLY_ROWS 12
@@ -16,7 +14,7 @@
 #define ROWS_KEPT 1024 /* that have scrolled away */
 #define MEMORY_PART 32 /* of all memory that these rows take at most */
 
-/* Between two drawings, in ticks of the TSC: 1/60 s at 3 GHz, and near enough at others. */
+/* Between two drawings, in ticks: 1/60 s at 3 GHz, and near enough at others. */
 #define TURN 50000000u
 #define BURST 4 /* drawings that do not wait for their turn: lines that come by ones and twos appear at once */
 
@@ -25,6 +23,7 @@
 #define WHITE 15
 
 static enum { NO_SCREEN, TEXT_SCREEN, PIXEL_SCREEN } kind;
+static const struct kg_text_mode *text_mode;
 static struct kg_framebuffer framebuffer;
 static struct kg_pixels pixels;
 static struct kg_picture picture; /* .pixels is NULL: there is none */
@@ -47,8 +46,9 @@ static bool has_pixels(void)
            kg_pixels_init(&pixels, &framebuffer.format, (void *)framebuffer.base);
 }
 
-void kg_screen_init(const struct kg_framebuffer *found)
+void kg_screen_init(const struct kg_framebuffer *found, const struct kg_text_mode *text)
 {
+    text_mode = text;
     framebuffer = *found;
     kg_terminal_init(&terminal, early, memory_size, EARLY_COLUMNS, EARLY_ROWS);
     if (has_pixels()) {
@@ -56,15 +56,15 @@ void kg_screen_init(const struct kg_framebuffer *found)
         if (fits && framebuffer.base + framebuffer_size() <= KG_FOUR_GIB) {
             kind = PIXEL_SCREEN;
         }
-    } else if ((found->type == KG_FRAMEBUFFER_UNKNOWN || found->type == KG_FRAMEBUFFER_TEXT) && kg_vga_init()) {
+    } else if ((found->type == KG_FRAMEBUFFER_UNKNOWN || found->type == KG_FRAMEBUFFER_TEXT) && text->init()) {
         kind = TEXT_SCREEN;
     }
 }
 
 /* An empty screen, with its text at the size that `pixels` says. */
-static void begin(void)
+static void begin_screen(void)
 {
-    uint32_t columns = KG_VGA_COLUMNS, rows = KG_VGA_ROWS;
+    uint32_t columns = text_mode->columns, rows = text_mode->rows;
     if (kind == PIXEL_SCREEN) {
         columns = kg_pixels_columns(&pixels);
         rows = kg_pixels_rows(&pixels);
@@ -77,7 +77,7 @@ static void begin(void)
 }
 
 /* The terminal's memory, for so many cells. */
-static bool take_memory(size_t cells)
+static bool take_cells(size_t cells)
 {
     uint32_t *pages = kg_memory_pages((cells * sizeof *memory + KG_PAGE - 1) / KG_PAGE);
     if (pages) {
@@ -89,22 +89,27 @@ static bool take_memory(size_t cells)
 
 void kg_screen_start(void)
 {
-    uint32_t columns = KG_VGA_COLUMNS, rows = KG_VGA_ROWS;
+    uint32_t columns = text_mode->columns, rows = text_mode->rows;
     if (has_pixels()) {
         columns = pixels.format.width / KG_FONT_WIDTH;
         rows = pixels.format.height / KG_FONT_HEIGHT;
-        kind = kg_paging_range(framebuffer.base, framebuffer_size(), true) ? PIXEL_SCREEN : NO_SCREEN;
+        kind = kg_map_device(framebuffer.base, framebuffer_size(), true) ? PIXEL_SCREEN : NO_SCREEN;
     }
     if (kind == NO_SCREEN) {
         return;
     }
     size_t least = (size_t)2 * columns * rows, kept = (size_t)columns * ROWS_KEPT;
     bool afford = kept * sizeof *memory <= kg_memory_total() / MEMORY_PART;
-    if (take_memory(afford ? least + kept : least)) {
-        begin();
+    if (take_cells(afford ? least + kept : least)) {
+        begin_screen();
     } else {
         kind = NO_SCREEN;
     }
+}
+
+const struct kg_text_mode *kg_screen_text_mode(void)
+{
+    return text_mode;
 }
 
 uint32_t kg_screen_columns(void)
@@ -119,7 +124,7 @@ const char *kg_screen_mode(void)
     if (kind == PIXEL_SCREEN) {
         kg_format(mode, sizeof mode, "%ux%ux%u", f->width, f->height, f->bpp);
     }
-    return kind == PIXEL_SCREEN ? mode : kind == TEXT_SCREEN ? "text 80x25" : "";
+    return kind == PIXEL_SCREEN ? mode : kind == TEXT_SCREEN ? text_mode->name : "";
 }
 
 /* --- drawing --- */
@@ -129,14 +134,8 @@ static void draw_cells(uint32_t row, uint32_t column, const uint32_t *cells, uin
     if (kind == PIXEL_SCREEN) {
         kg_pixels_cells(&pixels, row, column, cells, n);
     } else {
-        kg_vga_draw(row, column, cells, n);
+        text_mode->draw(row, column, cells, n);
     }
-}
-
-/* Sends off what the processor has gathered of a burst. */
-static void drain(void)
-{
-    __asm__ volatile("sfence" : : : "memory");
 }
 
 void kg_screen_flush(void)
@@ -145,10 +144,10 @@ void kg_screen_flush(void)
         return;
     }
     changed = false;
-    uint64_t start = kg_rdtsc();
+    uint64_t start = plat_ticks();
     kg_terminal_draw(&terminal, draw_cells);
-    drain();
-    drawn_at = kg_rdtsc();
+    kg_processor_drain();
+    drawn_at = plat_ticks();
     drawing_took = drawn_at - start;
 }
 
@@ -158,7 +157,7 @@ void kg_screen_turn(void)
     if (!changed || panicking) {
         return;
     }
-    uint64_t turns = (kg_rdtsc() - drawn_at) / (drawing_took > TURN ? drawing_took : TURN);
+    uint64_t turns = (plat_ticks() - drawn_at) / (drawing_took > TURN ? drawing_took : TURN);
     burst = turns >= BURST - burst ? BURST : burst + (uint32_t)turns;
     if (burst) {
         burst--;
@@ -230,7 +229,7 @@ void plat_picture_show(void)
         return;
     }
     kg_pixels_picture(&pixels, picture.pixels, picture.stride, picture.width, picture.height);
-    drain();
+    kg_processor_drain();
 }
 
 void plat_picture_close(void)
@@ -258,12 +257,12 @@ void plat_screen_use(enum kg_screen_use use, uint32_t scale)
         return;
     }
     if (use == KG_SCREEN_SAFE) {
-        kg_paging_range(framebuffer.base, framebuffer_size(), false);
+        kg_map_device(framebuffer.base, framebuffer_size(), false);
         scale = scale ? scale : 1;
     }
     kg_pixels_scale(&pixels, scale);
     if (pixels.scale != before) {
-        begin();
+        begin_screen();
     }
 }
 

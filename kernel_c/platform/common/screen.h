@@ -1,15 +1,26 @@
-/* The screen, pixels or VGA text: what is written becomes visible at once, or, while text floods in, some sixty times
+/* The screen, pixels or a text mode: what is written becomes visible at once, or, while text floods in, some sixty times
  * a second. */
-#ifndef KGPT_X86_64_SCREEN_H
-#define KGPT_X86_64_SCREEN_H
+#ifndef KGPT_COMMON_SCREEN_H
+#define KGPT_COMMON_SCREEN_H
 
 #include <stddef.h>
 
 #include "platform/boot/boot.h"
 
-/* First a few rows, for whoever panics before there is memory; then all of it. */
-void kg_screen_init(const struct kg_framebuffer *framebuffer);
+/* A mode in which the hardware draws the characters. */
+struct kg_text_mode {
+    const char *name; /* as struct kg_platform_info has it: "text 80x25" */
+    uint64_t memory;  /* its address */
+    uint32_t columns, rows;
+    bool (*init)(void); /* false: there is no such hardware */
+    void (*draw)(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t n); /* a kg_cells_draw */
+};
+
+/* First a few rows, for a panic before there is memory; then all of it. `text` is used where there are no pixels. */
+void kg_screen_init(const struct kg_framebuffer *framebuffer, const struct kg_text_mode *text);
 void kg_screen_start(void);
+
+const struct kg_text_mode *kg_screen_text_mode(void); /* of kg_screen_init, whether it is in use or not */
 
 const char *kg_screen_mode(void); /* as struct kg_platform_info has it; "" without a screen */
 

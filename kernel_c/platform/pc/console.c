@@ -1,11 +1,12 @@
 /* The console: serial port and screen together or alone, and the machine channel. */
 #include "debugcon.h"
 #include "i8042.h"
+#include "idle.h"
 #include "kgpt/keyboard.h"
 #include "kgpt/platform.h"
 #include "kgpt/writer.h"
 #include "platform/common/screen.h"
-#include "platform/x86_64/idle.h"
+#include "platform/x86_64/interrupts.h"
 #include "platform/x86_64/io.h"
 #include "power.h"
 #include "serial.h"

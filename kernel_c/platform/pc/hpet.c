@@ -1,6 +1,6 @@
 /* The high precision event timer, by its 32 lower bits: some have no more, and two reads for 64 would not be one. (IA-PC HPET 1.0a) */
+#include "clock.h"
 #include "firmware.h"
-#include "platform/x86_64/timer.h"
 
 enum {
     CAPABILITIES = 0,

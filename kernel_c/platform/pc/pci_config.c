@@ -2,8 +2,8 @@
  * ports; registers; and whether an IOMMU stands between devices and memory. */
 #include "firmware.h"
 #include "kgpt/device.h"
+#include "platform/common/processor.h"
 #include "platform/x86_64/io.h"
-#include "platform/x86_64/paging.h"
 
 #define PCI_ADDRESS 0xCF8
 #define PCI_DATA 0xCFC
@@ -134,7 +134,7 @@ void plat_pci_write(uint32_t address, uint32_t offset, uint32_t size, uint32_t v
 
 volatile uint8_t *plat_map(uint64_t base, uint64_t size)
 {
-    bool good = base + size > base && !kg_firmware_is_ram(base, base + size) && kg_paging_range(base, size, false);
+    bool good = base + size > base && !kg_firmware_is_ram(base, base + size) && kg_map_device(base, size, false);
     return good ? (volatile uint8_t *)base : NULL;
 }
 

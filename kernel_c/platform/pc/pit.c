@@ -1,6 +1,6 @@
 /* The interval timer of the first PC. Channel 0, since microvm has no port 0x61 to gate channel 2 with, and nobody listens to its interrupt. */
+#include "clock.h"
 #include "platform/x86_64/io.h"
-#include "platform/x86_64/timer.h"
 
 #define HZ 1193182u
 #define CHANNEL0 0x40

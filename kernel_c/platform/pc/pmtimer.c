@@ -1,6 +1,6 @@
 /* ACPI's power management timer. (ACPI 6.5, 4.8.2.1) */
+#include "clock.h"
 #include "firmware.h"
-#include "platform/x86_64/timer.h"
 
 #define HZ 3579545u
 

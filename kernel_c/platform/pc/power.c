@@ -2,12 +2,12 @@
 #include "power.h"
 #include "debugcon.h"
 #include "firmware.h"
+#include "idle.h"
+#include "kgpt/device.h" /* plat_delay_us */
 #include "kgpt/platform.h"
 #include "platform/common/screen.h"
 #include "platform/drivers/devices.h"
-#include "platform/x86_64/idle.h"
 #include "platform/x86_64/io.h"
-#include "platform/x86_64/timer.h"
 #include "serial.h"
 
 #define DEBUG_EXIT 0xF4

@@ -1,12 +1,15 @@
 BARE += \
+    platform/pc/clock.c \
     platform/pc/console.c \
     platform/pc/debugcon.c \
     platform/pc/firmware.c \
     platform/pc/hpet.c \
     platform/pc/i8042.c \
+    platform/pc/idle.c \
     platform/pc/pit.c \
     platform/pc/pmtimer.c \
     platform/pc/power.c \
     platform/pc/serial.c \
+    platform/pc/start.c \
     platform/pc/vga.c
 BARE_LARGE += platform/pc/pci_config.c

@@ -16,6 +16,5 @@ void kg_serial_keep(void); /* takes in what was received, for kg_serial_read; wi
 
 /* From now on it interrupts when it has received something; once at first, to find out whether it can be heard. */
 void kg_serial_listen(void);
-extern volatile bool kg_serial_woke; /* it was (isr.S) */
 
 #endif

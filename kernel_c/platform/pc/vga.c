@@ -4,13 +4,17 @@
 #include "kgpt/terminal.h"
 #include "platform/x86_64/io.h"
 
+#define VGA_MEMORY 0xB8000
+#define VGA_COLUMNS 80
+#define VGA_ROWS 25
+
 #define CRTC_INDEX 0x3D4
 #define CRTC_DATA 0x3D5
 #define CURSOR_START 0x0A
 #define CURSOR_OFF 0x20
 #define CURSOR_LOW 0x0F /* keeps what is written to it */
 
-static volatile uint16_t *const screen = (volatile uint16_t *)KG_VGA_MEMORY;
+static volatile uint16_t *const screen = (volatile uint16_t *)VGA_MEMORY;
 
 static bool register_answers(void)
 {
@@ -32,7 +36,7 @@ static bool memory_answers(void)
 }
 
 /* Without a card there may be RAM in its place, and no registers. */
-bool kg_vga_init(void)
+static bool start_vga(void)
 {
     bool good = register_answers() && memory_answers();
     if (good) { /* the cursor is one of our cells */
@@ -49,11 +53,20 @@ static uint32_t vga_colour(uint32_t colour)
 }
 
 /* The brightest bit of the background would blink: backgrounds are dark. */
-void kg_vga_draw(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t n)
+static void draw_vga(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t n)
 {
-    volatile uint16_t *to = screen + row * KG_VGA_COLUMNS + column;
+    volatile uint16_t *to = screen + row * VGA_COLUMNS + column;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t ink = vga_colour(KG_CELL_INK(cells[i])), paper = vga_colour(KG_CELL_PAPER(cells[i])) & 7;
         to[i] = (uint16_t)(paper << 12 | ink << 8 | kg_font_vga(kg_font_index(cells[i] & KG_CELL_CODE)));
     }
 }
+
+const struct kg_text_mode kg_vga = {
+    .name = "text 80x25",
+    .memory = VGA_MEMORY,
+    .columns = VGA_COLUMNS,
+    .rows = VGA_ROWS,
+    .init = start_vga,
+    .draw = draw_vga,
+};

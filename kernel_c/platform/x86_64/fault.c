@@ -5,7 +5,8 @@
 #include "kgpt/platform.h"
 #include "kgpt/str.h"
 #include "paging.h"
-#include "platform/pc/vga.h"
+#include "platform/common/processor.h"
+#include "platform/common/screen.h"
 
 static uint8_t not_code[16] = {0xC3}; /* ret, in a page of data */
 static volatile uint64_t sink;
@@ -67,10 +68,10 @@ static void fault_panic(void)
     plat_panic("asked for by fault=panic");
 }
 
-/* Drawing itself fails, in VGA text: the panic about it must not draw for ever. */
+/* Drawing itself fails, in the text mode: the panic about it must not draw for ever. */
 static void fault_screen(void)
 {
-    kg_paging_guard(KG_VGA_MEMORY);
+    kg_paging_guard(kg_screen_text_mode()->memory);
     plat_write("\n", 1);
     plat_relax();
 }

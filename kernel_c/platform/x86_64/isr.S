@@ -43,7 +43,7 @@ isr_common:
     cld
     movq %rsp, %rdi
     andq $-16, %rsp
-    call kg_panic_exception
+    call kg_exception
     ud2
     .size isr_common, . - isr_common
 
@@ -72,7 +72,7 @@ isr_common:
     iretq
     .endm
 
-    /* The timer, the serial port, the keyboard: idle.c takes in what was typed. */
+    /* The timer, the serial port, the keyboard: the machine's room takes in what was typed. */
     .globl kg_isr_timer, kg_isr_serial, kg_isr_keyboard
     .type kg_isr_timer, @function
 kg_isr_timer:
@@ -85,10 +85,10 @@ kg_isr_serial:
     .size kg_isr_serial, . - kg_isr_serial
     .type kg_isr_keyboard, @function
 kg_isr_keyboard:
-    answer kg_idle_interrupt
+    answer kg_interrupt_input
     .size kg_isr_keyboard, . - kg_isr_keyboard
 
-    /* Ends the sleep of parallel.c or idle.c, and does nothing else. Interrupts are off afterwards (bit 9 of the flags), or a
+    /* Ends a sleep, and does nothing else. Interrupts are off afterwards (bit 9 of the flags), or a
      * device that nobody answers, and so interrupts again and again, would never let us go on. */
     .globl kg_isr_wake
     .type kg_isr_wake, @function

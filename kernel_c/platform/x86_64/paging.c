@@ -2,6 +2,7 @@
 
 #include "io.h"
 #include "platform/common/memory.h"
+#include "platform/common/processor.h"
 
 #define PRESENT (1ull << 0)
 #define WRITE (1ull << 1)
@@ -170,7 +171,7 @@ bool kg_paging_device(uint64_t page)
     return page < physical_end() && set_page(page, PRESENT | WRITE | UNCACHED | NO_EXECUTE);
 }
 
-bool kg_paging_range(uint64_t base, uint64_t size, bool combining)
+bool kg_map_device(uint64_t base, uint64_t size, bool combining)
 {
     uint64_t end = (base + size + KG_PAGE - 1) & ~(KG_PAGE - 1), how = combining ? (has_pat() ? PWT : 0) : UNCACHED;
     if (end < base || end > physical_end() || !map(base & ~(KG_PAGE - 1), end, PRESENT | WRITE | NO_EXECUTE | how)) {

@@ -20,13 +20,8 @@ bool kg_paging_guard(uint64_t page);  /* not mapped: a touch is a page fault */
 bool kg_paging_code(uint64_t page);   /* executable and read-only */
 bool kg_paging_device(uint64_t page); /* registers: read-write, uncached */
 
-/* Memory of a device, uncached: all registers behind a BAR, or video memory. `combining`, for memory that is only
- * written, gathers writes into bursts, where the processor can. False where that cannot be: no such addresses, or no
- * memory for tables. */
-bool kg_paging_range(uint64_t base, uint64_t size, bool combining);
-
-/* Sees to it that these physical addresses can be read, mapping what is not mapped yet read-only. False where that
- * cannot be: beyond physical memory's last address, in what is left unmapped on purpose, without memory for tables. */
+/* Sees to it that these physical addresses can be read, mapping what is not mapped yet read-only. False where that cannot be:
+ * beyond physical memory's last address, in what is left unmapped on purpose, without memory for tables. */
 bool kg_paging_readable(uint64_t from, uint64_t size);
 
 #endif

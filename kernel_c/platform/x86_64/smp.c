@@ -10,13 +10,13 @@
 #include "interrupts.h"
 #include "io.h"
 #include "kgpt/arena.h"
+#include "kgpt/device.h" /* plat_delay_us */
 #include "kgpt/mem.h"
 #include "kgpt/platform.h"
 #include "mtrr.h"
 #include "paging.h"
 #include "platform/common/memory.h"
-#include "platform/pc/firmware.h"
-#include "timer.h"
+#include "platform/common/processor.h"
 
 #define INIT_US 10000
 #define STARTUP_US 200
@@ -44,12 +44,15 @@ struct kg_ap_start *kg_ap_list;
 uint32_t kg_ap_count;
 
 static const struct kg_cpu *first_cpu;
-static struct kg_processor *asked[KG_ACPI_MAX_CPUS], *running[KG_ACPI_MAX_CPUS];
+static kg_tables_fn *open_tables;
+static struct kg_processor *asked[KG_ACPI_MAX_CPUS];
+static struct kg_worker *running[KG_ACPI_MAX_CPUS];
 static struct kg_cpus result;
 
-void kg_smp_init(const struct kg_cpu *first)
+void kg_smp_init(const struct kg_cpu *first, kg_tables_fn *tables)
 {
     first_cpu = first;
+    open_tables = tables;
 }
 
 static uintptr_t memory_of(const struct kg_processor *processor)
@@ -75,13 +78,13 @@ static const struct kg_processor *this_processor(void)
     return NULL;
 }
 
-uint32_t kg_smp_number(void)
+uint32_t kg_processor_number(void)
 {
     const struct kg_processor *own = this_processor();
-    return own ? own->number : 0;
+    return own ? own->worker.number : 0;
 }
 
-struct kg_stacks kg_smp_stacks(void)
+struct kg_stacks kg_processor_stacks(void)
 {
     const struct kg_processor *own = this_processor();
     return own ? stacks_of(own)
@@ -114,7 +117,7 @@ _Noreturn void kg_ap_main(uint32_t i)
     if (!in_time || !good) {
         kg_halt();
     }
-    kg_parallel_serve(own);
+    kg_parallel_serve(&own->worker);
 }
 
 /* --- on the first processor --- */
@@ -150,10 +153,10 @@ static const char *list_processors(const struct kg_acpi_cpus *cpus, uint32_t mos
         if (!kg_paging_guard(stacks.guard) || !kg_paging_guard(stacks.interrupt_guard)) {
             return "there is no memory for page tables";
         }
-        processor->id = cpus->ids[i];
-        kg_ap_list[kg_ap_count] = (struct kg_ap_start){stacks.top, processor->id, 0};
+        processor->worker.id = cpus->ids[i];
+        kg_ap_list[kg_ap_count] = (struct kg_ap_start){stacks.top, cpus->ids[i], 0};
         asked[kg_ap_count++] = processor;
-        processor->number = kg_ap_count; /* until those that answer are counted */
+        processor->worker.number = kg_ap_count; /* until those that answer are counted */
         memory += PAGES * KG_PAGE;
     }
     return listed ? NULL : "the MADT does not list the processor that runs";
@@ -192,16 +195,16 @@ static void wake_all(uint64_t page)
 {
     uint32_t n = kg_ap_count - kg_fault_deaf();
     for (uint32_t i = 0; i < n; i++) {
-        kg_apic_send_init(asked[i]->id);
+        kg_apic_send_init(asked[i]->worker.id);
     }
     plat_delay_us(INIT_US);
     for (uint32_t i = 0; i < n; i++) {
-        kg_apic_send_startup(asked[i]->id, page);
+        kg_apic_send_startup(asked[i]->worker.id, page);
     }
     plat_delay_us(STARTUP_US);
     for (uint32_t i = 0; i < n; i++) {
         if (!has_answered(asked[i])) {
-            kg_apic_send_startup(asked[i]->id, page);
+            kg_apic_send_startup(asked[i]->worker.id, page);
         }
     }
     for (uint32_t us = 0; us < ANSWER_US && !all_have_answered(); us += 10) {
@@ -217,8 +220,8 @@ static void count_answers(void)
         __atomic_compare_exchange_n(&asked[i]->state, &state, KG_PROCESSOR_SILENT, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE);
         if (state == KG_PROCESSOR_RUNNING) {
-            running[result.started - 1] = asked[i];
-            asked[i]->number = result.started++;
+            running[result.started - 1] = &asked[i]->worker;
+            asked[i]->worker.number = result.started++;
         } else {
             result.note = state == KG_PROCESSOR_UNLIKE ? "some are unlike the first" : "some did not answer";
         }
@@ -233,7 +236,7 @@ static const char *start_processors(uint32_t most, struct kg_arena *arena)
         return "there is no memory to look for others";
     }
     const char *problem;
-    const struct kg_acpi *acpi = kg_firmware_tables(&problem);
+    const struct kg_acpi *acpi = open_tables(&problem);
     if (acpi) {
         problem = kg_acpi_find_cpus(cpus, acpi);
     }

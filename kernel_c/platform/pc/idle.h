@@ -1,9 +1,8 @@
 /* Interrupts on the first processor: input is taken in while it works, and wakes it while it waits. */
-#ifndef KGPT_X86_64_IDLE_H
-#define KGPT_X86_64_IDLE_H
+#ifndef KGPT_PC_IDLE_H
+#define KGPT_PC_IDLE_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 /* Interrupts are on from now on, where the machine has what that needs: called by whoever looks for input. Not at once, since a run that
  * is over in no time shall not wait for timers. */
@@ -14,7 +13,5 @@ void kg_idle(void);
 
 /* True where it has turned out that nothing can interrupt. */
 bool kg_idle_is_deaf(void);
-
-extern volatile uint32_t kg_timer_ticks; /* how often the timer has interrupted (isr.S) */
 
 #endif

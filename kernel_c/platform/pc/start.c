@@ -1,17 +1,18 @@
-/* The boot, as a table of contents: from the loader's two registers to kg_main. */
-#include "fpu.h"
-#include "gdt.h"
-#include "interrupts.h"
+/* The boot of a PC, as a table of contents: from the loader's two registers to kg_main. */
+#include "debugcon.h"
+#include "firmware.h"
+#include "i8042.h"
 #include "kgpt/platform.h"
-#include "paging.h"
 #include "platform/boot/boot.h"
 #include "platform/common/memory.h"
 #include "platform/common/screen.h"
-#include "platform/pc/debugcon.h"
-#include "platform/pc/firmware.h"
-#include "platform/pc/i8042.h"
-#include "platform/pc/serial.h"
-#include "smp.h"
+#include "platform/x86_64/fpu.h"
+#include "platform/x86_64/gdt.h"
+#include "platform/x86_64/interrupts.h"
+#include "platform/x86_64/paging.h"
+#include "platform/x86_64/smp.h"
+#include "serial.h"
+#include "vga.h"
 
 _Noreturn void kg_start(uint32_t magic, uint32_t info);
 
@@ -60,7 +61,7 @@ _Noreturn void kg_start(uint32_t magic, uint32_t info)
     kg_serial_init();
     kg_i8042_init();
     const struct kg_boot *boot = kg_boot_read(magic, info);
-    kg_screen_init(boot ? &boot->framebuffer : &unknown);
+    kg_screen_init(boot ? &boot->framebuffer : &unknown, &kg_vga);
     if (!boot) {
         plat_panic("started by a loader that is neither Multiboot, Multiboot2 nor PVH");
     }
@@ -73,7 +74,7 @@ _Noreturn void kg_start(uint32_t magic, uint32_t info)
     }
     kg_screen_start();
     kg_cpu_detect(&cpu);
-    kg_smp_init(&cpu);
+    kg_smp_init(&cpu, kg_firmware_tables);
     kg_firmware_init(boot);
     describe(boot);
     plat_exit(kg_main(&platform));

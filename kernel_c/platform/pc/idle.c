@@ -5,12 +5,12 @@
 
 #include <stddef.h>
 
-#include "apic.h"
-#include "interrupts.h"
-#include "io.h"
+#include "i8042.h"
 #include "kgpt/platform.h"
-#include "platform/pc/i8042.h"
-#include "platform/pc/serial.h"
+#include "platform/x86_64/apic.h"
+#include "platform/x86_64/interrupts.h"
+#include "platform/x86_64/io.h"
+#include "serial.h"
 
 #define PIC1 0x20
 #define PIC2 0xA0
@@ -70,7 +70,7 @@ static bool timer_may_stop(void)
 }
 
 /* Whatever comes between the reads of the two clocks makes the timer seem slower, and sleep shorter: the fastest is right. */
-static void calibrate(void)
+static void calibrate_timer(void)
 {
     uint64_t hz = plat_ticks_hz();
     for (int i = 0; i < CALIBRATIONS; i++) {
@@ -89,15 +89,14 @@ static void calibrate(void)
     }
 }
 
-void kg_idle_interrupt(void);
-void kg_idle_interrupt(void)
+void kg_interrupt_input(void)
 {
     kg_i8042_keep();
     kg_serial_keep();
     kg_apic_end_of_interrupt();
 }
 
-static void prepare(void)
+static void prepare_interrupts(void)
 {
     if (plat_ticks_hz() == 0) {
         return;
@@ -107,7 +106,7 @@ static void prepare(void)
         return;
     }
     may_sleep = !timer_may_stop();
-    calibrate();
+    calibrate_timer();
     kg_serial_flush();
     kg_serial_listen();
 }
@@ -119,7 +118,7 @@ void kg_idle_listen(void)
             return;
         }
         prepared = true;
-        prepare();
+        prepare_interrupts();
     }
     if (counts_per_second == 0) {
         return;

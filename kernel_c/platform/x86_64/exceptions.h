@@ -1,0 +1,9 @@
+/* Where isr.S goes with an exception. */
+#ifndef KGPT_X86_64_EXCEPTIONS_H
+#define KGPT_X86_64_EXCEPTIONS_H
+
+#include "interrupts.h"
+
+_Noreturn void kg_exception(const struct kg_frame *frame);
+
+#endif
