@@ -21,6 +21,11 @@ void *kg_arena_take(struct kg_arena *arena, size_t bytes)
     return arena->counts ? KG_ARENA_COUNTED : memset(arena->base + at, 0, arena->used - at);
 }
 
+void *kg_arena_array(struct kg_arena *arena, size_t count, size_t each)
+{
+    return kg_arena_take(arena, kg_arena_times(count, each));
+}
+
 void kg_arena_rewind(struct kg_arena *arena, size_t used)
 {
     if (used < arena->used) {

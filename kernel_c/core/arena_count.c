@@ -35,8 +35,3 @@ size_t kg_arena_times(size_t a, size_t b)
     size_t product;
     return __builtin_mul_overflow(a, b, &product) ? SIZE_MAX : product;
 }
-
-void *kg_arena_array(struct kg_arena *arena, size_t count, size_t each)
-{
-    return kg_arena_take(arena, kg_arena_times(count, each));
-}

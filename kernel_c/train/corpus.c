@@ -1,6 +1,6 @@
-/* Lines of UTF-8, or blocks of it, become documents: see kgpt/train_corpus.h.
+/* Reads UTF-8 into documents, one a line or one a block of characters: see kgpt/train_corpus.h.
  *
- * Two passes over the text by one walk: the first counts and marks which code points occur, the second stores. */
+ * walk_text runs twice: the first pass counts and marks the code points that occur, the second stores the tokens. */
 #include "kgpt/train_corpus.h"
 
 #include <stdbool.h>
@@ -21,7 +21,7 @@ struct walk {
     uint64_t line, first_line, longest, longest_line;
 };
 
-/* What Python's str.isspace says yes to. */
+/* The code points for which Python's str.isspace is true. */
 static bool is_python_space(uint32_t code)
 {
     if (code < 0x80) {
@@ -88,7 +88,7 @@ static enum kg_status refuse_no_utf8(const struct walk *walk, const char *line, 
     return KG_E_INPUT;
 }
 
-/* What is left of a line without white space around it: [*from, *to). */
+/* The line without white space at both ends: [*from, *to). */
 static enum kg_status strip_line(const struct walk *walk, const char *line, size_t n, size_t *from, size_t *to,
                                  struct kg_error *error)
 {
@@ -131,7 +131,7 @@ static enum kg_status walk_lines(struct walk *walk, const char *text, size_t n, 
     return KG_OK;
 }
 
-/* Where the character at `at` ends. As for Python's open(), \r\n and \r are a \n. 0: it is not UTF-8. */
+/* The offset after the character at `at`; 0 if it is not UTF-8. \r\n and \r count as \n, as in Python's open(). */
 static size_t next_char(const char *text, size_t n, size_t at, uint32_t *code)
 {
     size_t length = kg_utf8_length(text + at, n - at);
@@ -146,7 +146,7 @@ static size_t next_char(const char *text, size_t n, size_t at, uint32_t *code)
     return at + length;
 }
 
-/* Running text: white space and the ends of lines count; a document is the next `block` characters. */
+/* Running text: every `block` characters are a document; white space and line ends count as characters. */
 static enum kg_status walk_blocks(struct walk *walk, const char *text, size_t n, struct kg_error *error)
 {
     size_t line = 0;
@@ -235,7 +235,8 @@ static enum kg_status refuse_corpus_memory(const struct kg_arena *arena, uint64_
     return KG_E_MEMORY;
 }
 
-/* The marks lie at the far end of the arena: what stays is taken from its start, and then they are forgotten. */
+/* The marks lie at the end of the arena and are only needed while the corpus is read. The corpus itself is taken from
+ * the start of the free part. */
 static uint32_t *take_marks(const struct kg_arena *arena)
 {
     if (kg_arena_left(arena) < MARKS_ROOM) {
@@ -245,7 +246,7 @@ static uint32_t *take_marks(const struct kg_arena *arena)
     return memset(arena->base + at, 0, MARKS_SIZE);
 }
 
-/* The second walk over a text, for what the first one has counted. */
+/* The memory of the second pass, with the sizes that the first pass counted. */
 static struct walk carve_walk(const struct walk *counted, struct kg_arena *arena)
 {
     struct walk walk = {.block = counted->block, .n_chars = counted->n_chars};
@@ -277,7 +278,7 @@ static void store_corpus(struct kg_corpus *corpus, const struct walk *counted, c
     };
 }
 
-/* Windows writes one. It is no part of the text. */
+/* Editors on Windows write a byte order mark; it is not part of the text. */
 static void skip_byte_order_mark(const char **text, size_t *n)
 {
     const char *t = *text;

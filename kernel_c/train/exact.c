@@ -1,4 +1,4 @@
-/* A training in double, from its memory to its steps: see kgpt/train_exact.h and train/exact.h. */
+/* Training in double precision: memory, first weights, steps. See kgpt/train_exact.h and train/exact.h. */
 #include "exact.h"
 
 #include "kgpt/cpu.h"
@@ -18,7 +18,7 @@ static void carve_norm(struct kg_exact_norm *norm, uint64_t n, struct kg_arena *
     norm->scale = take_doubles(arena, n);
 }
 
-/* All arrays of `n` numbers, in turn. */
+/* Carves each of `vectors` with `n` numbers. */
 static void carve_vectors(double **const *vectors, uint32_t n_vectors, uint64_t n, struct kg_arena *arena)
 {
     for (uint32_t i = 0; i < n_vectors; i++) {

@@ -1,8 +1,8 @@
-/* The inside of an exact training, shared by train/exact*.c. T is n_ctx, d n_embd, F n_ff, V n_vocab, H n_head, L n_layer.
+/* Internals of exact training, shared by train/exact*.c. T is n_ctx, d n_embd, F n_ff, V n_vocab, H n_head, L n_layer.
  *
- * Gradients are added up in the order in which microgpt's graph gives them back: positions, rows and columns from the last
- * to the first. All positions of a layer are computed together; that changes which sum comes first, not the order of the
- * additions within one. */
+ * Gradients are summed in the order of microgpt's autograd graph: positions, rows and columns from the last to the
+ * first. All positions of a layer are computed together. That changes the order of the sums, not the order of the
+ * additions within a sum. */
 #ifndef KGPT_TRAIN_EXACT_INTERNAL_H
 #define KGPT_TRAIN_EXACT_INTERNAL_H
 
@@ -17,9 +17,9 @@ struct kg_exact_norm {
     double *base, *scale;
 };
 
-/* What one layer made of a document: the same arrays for each layer, one behind the other. */
+/* The activations of one layer. Each array holds all layers one after the other. */
 struct kg_exact_layer {
-    const double *x;           /* (T, d): what went in */
+    const double *x;           /* (T, d): the input */
     double *middle;            /* (T, d): x + attention */
     double *out;               /* (T, d): middle + feed-forward; the next layer's x */
     double *normed1, *normed2; /* (T, d): of x and of middle */
@@ -29,7 +29,7 @@ struct kg_exact_layer {
     double *totals;           /* (H, T) */
     double *heads;            /* (T, d) */
     double *hidden;           /* (T, F): after the ReLU */
-    uint64_t matrices;        /* where its matrices are among the parameters */
+    uint64_t matrices;        /* offset of its matrices in the parameters */
 };
 
 struct kg_exact {
@@ -43,16 +43,16 @@ struct kg_exact {
     uint32_t *order; /* (n_documents) */
 
     double *parameters, *gradients, *m, *v; /* (n_parameters) */
-    double *transposed; /* (n_parameters): the transpose of each matrix in its place; wte and wpe are not there */
+    double *transposed; /* (n_parameters): each matrix transposed, at its own offset; wte and wpe are left out */
 
     double *embedded; /* (T, d) */
     struct kg_exact_norm norm0;
-    double *stream;               /* (L + 1, T, d): what goes into each layer, and what comes out of the last */
+    double *stream;               /* (L + 1, T, d): the input of each layer, then the output of the last one */
     struct kg_exact_layer layers; /* of layer 0, see kg_exact_layer_of */
-    double *logits;               /* (T, V); e^(logit - highest) in place of them after the softmax */
+    double *logits;               /* (T, V); the softmax replaces them by e^(logit - highest) */
     double *totals;               /* (T) */
 
-    double *d_x, *d_normed, *d_q, *d_k, *d_v, *d_heads; /* (T, d): derivatives by what is named */
+    double *d_x, *d_normed, *d_q, *d_k, *d_v, *d_heads; /* (T, d): derivatives of the loss by x, normed, … */
     double *d_hidden;                                   /* (T, F) */
     double *d_logits;                                   /* (T, V) */
     double *scores;                                     /* (T): of one head at one position, in the backward pass */
@@ -62,8 +62,8 @@ struct kg_exact {
 
 struct kg_exact_layer kg_exact_layer_of(const struct kg_exact *trainer, uint32_t layer);
 
-/* c[r][j] = sum over k of a[r * a_row + k * a_step] * b[k * b_row + j], k from 0 on, starting from 0 or from what is
- * there. Negative strides make it run backwards. */
+/* c[r][j] = sum over k of a[r * a_row + k * a_step] * b[k * b_row + j], k from 0 on. The sum starts from 0, or with
+ * `add` from the old c[r][j]. Negative strides walk backwards. */
 struct kg_exact_product {
     uint64_t rows, columns, depth;
     const double *a;
@@ -75,7 +75,7 @@ struct kg_exact_product {
     bool add;
 };
 
-/* One step of Adam with what depends on the step worked out. */
+/* The factors of one step of Adam, computed once for the step. */
 struct kg_exact_rates {
     double beta1, beta2, rest1, rest2; /* rest: 1 - beta */
     double correction1, correction2;   /* 1 - beta^(step + 1) */
@@ -89,7 +89,7 @@ struct kg_exact_moments {
     uint64_t n;
 };
 
-/* What most of the time goes to, once for each width of vectors: exact_vector.h. All give the same bits. */
+/* The two hot loops, compiled once for each vector width (exact_vector.h). All versions give the same bits. */
 struct kg_exact_functions {
     void (*multiply)(const struct kg_exact_product *product);
     void (*adam)(const struct kg_exact_moments *moments, const struct kg_exact_rates *rates);
@@ -97,14 +97,14 @@ struct kg_exact_functions {
 
 extern const struct kg_exact_functions kg_exact_functions_c, kg_exact_functions_avx2;
 
-/* After every change of the parameters. */
+/* Transposes the matrices again; call it after every change of the parameters. */
 void kg_exact_refresh(struct kg_exact *trainer);
 
 /* Logits of positions first .. end - 1 of trainer->tokens; the keys and values of those before are there already. */
 void kg_exact_forward(struct kg_exact *trainer, uint32_t first, uint32_t end);
 void kg_exact_attend(const struct kg_exact *trainer, const struct kg_exact_layer *layer, uint32_t first, uint32_t end);
 
-/* n numbers become e^(number - highest); returns their sum. */
+/* Replaces n numbers by e^(number - highest); returns their sum. */
 double kg_exact_softmax(double *logits, uint32_t n);
 
 /* The loss of n positions; then their gradients. */

@@ -1,10 +1,10 @@
-/* Attention of exact training, there and back: see train/exact.h. */
+/* Attention of exact training, forward and backward: see train/exact.h. */
 #include "exact.h"
 
 #include "kgpt/dmath.h"
 #include "kgpt/mem.h"
 
-/* Where one head at one position finds its numbers. */
+/* The offsets of one head. */
 struct place {
     uint64_t at;      /* of position 0's columns of this head, in (T, d) */
     uint64_t d, size; /* from one position to the next; columns */

@@ -1,4 +1,4 @@
-/* From the loss back to the gradient of every parameter, last things first: see train/exact.h. */
+/* The backward pass of exact training, from the loss to every gradient: see train/exact.h. */
 #include "exact.h"
 
 #include "kgpt/dmath.h"
@@ -70,7 +70,7 @@ static void normalize_position_backward(const double *x, uint32_t d, double base
         d_scale += x[i] * d_y[i];
     }
     double d_square = (1.0 / d) * ((-0.5 * kg_pow(base, -1.5)) * d_scale);
-    for (uint32_t i = 0; i < d; i++) { /* twice: x * x has two parts that are x */
+    for (uint32_t i = 0; i < d; i++) { /* added twice: x occurs twice in x * x */
         double slope = x[i] * d_square;
         d_x[i] = (d_x[i] + slope) + slope;
     }
@@ -101,7 +101,7 @@ static void loss_backward(const struct kg_exact *trainer, uint32_t p, uint32_t n
     d_logits[target] = powers[target] * (inverse * d_probability + d_total);
 }
 
-/* The target's row comes last: microgpt's graph is walked from the target's logit on. */
+/* The target's row comes last, because microgpt walks its graph from the target's logit on. */
 static void head_backward(struct kg_exact *trainer, uint32_t n)
 {
     const uint64_t d = trainer->shape.n_embd, n_vocab = trainer->shape.n_vocab;
@@ -125,7 +125,7 @@ static void head_backward(struct kg_exact *trainer, uint32_t n)
     }
 }
 
-/* trainer->d_x: by what comes out of the layer; becomes that by its middle. */
+/* trainer->d_x holds the derivative by the layer's output; it becomes the derivative by `middle`. */
 static void feed_forward_backward(struct kg_exact *trainer, const struct kg_exact_layer *layer, uint32_t n)
 {
     const uint64_t d = trainer->shape.n_embd, n_ff = trainer->shape.n_ff;
@@ -164,7 +164,7 @@ static void qkv_input_gradient(const struct kg_exact *trainer, const double *wei
     }
 }
 
-/* trainer->d_x: by the layer's middle; becomes that by what goes into it. */
+/* trainer->d_x holds the derivative by `middle`; it becomes the derivative by the layer's input. */
 static void attention_backward(struct kg_exact *trainer, const struct kg_exact_layer *layer, uint32_t n)
 {
     const uint64_t d = trainer->shape.n_embd;

@@ -1,4 +1,4 @@
-/* From tokens to logits and to the loss: see train/exact.h. */
+/* The forward pass of exact training, from tokens to logits and loss: see train/exact.h. */
 #include "exact.h"
 
 #include "kgpt/dmath.h"

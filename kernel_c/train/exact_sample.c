@@ -1,7 +1,7 @@
-/* Documents from the weights just trained, by the random numbers that follow: see kgpt/train_exact.h. */
+/* Draws documents from the trained weights, with the training's random numbers: see kgpt/train_exact.h. */
 #include "exact.h"
 
-/* The token after position p. */
+/* Draws the token after position p. */
 static uint32_t draw_token(struct kg_exact *trainer, uint32_t p, double inverse)
 {
     const uint32_t n_vocab = trainer->shape.n_vocab;

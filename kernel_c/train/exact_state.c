@@ -1,4 +1,4 @@
-/* An exact training as bytes, and back: see kgpt/train_exact.h. */
+/* Saves an exact training as bytes and loads it again: see kgpt/train_exact.h. */
 #include "exact.h"
 
 #include "kgpt/crc32.h"
@@ -25,7 +25,7 @@ _Static_assert(sizeof(struct kg_shape) == 24 && sizeof(struct kg_adam) == 48 &&
 
 #define KG_AFTER_CRC offsetof(struct state, corpus_crc32)
 
-/* What follows the header. */
+/* The arrays after the header. */
 #define N_PARTS 4
 struct state_part {
     void *data;
@@ -59,7 +59,7 @@ static uint32_t corpus_crc32(const struct kg_corpus *corpus)
            kg_crc32(corpus->chars, (size_t)corpus->n_chars * 4);
 }
 
-/* struct kg_adam ends in four bytes that nobody sets. */
+/* A copy whose padding is zero: struct kg_adam ends in four bytes of it. */
 static struct kg_exact_settings without_padding(const struct kg_exact_settings *settings)
 {
     struct kg_exact_settings plain;

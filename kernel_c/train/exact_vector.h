@@ -1,6 +1,6 @@
 /* The two parts of exact training that are worth vectors, with KG_VECTOR doubles each (2 or 4, chosen by the file that
- * includes this): matrix products and Adam. Each number of a result is worked out on its own, in order, and vectors only put
- * several of them side by side. So their width does not show in the result. */
+ * includes this): matrix products and Adam. Each element of a result is one sum in a fixed order. A vector computes
+ * several elements side by side, so the vector width does not change the bits. */
 #ifndef KGPT_TRAIN_EXACT_VECTOR_H
 #define KGPT_TRAIN_EXACT_VECTOR_H
 
@@ -42,7 +42,7 @@ KG_INLINE vec roots_of(vec x)
     return roots;
 }
 
-/* Every row uses each number of b once it is loaded. */
+/* Loads each number of b once and uses it for every row. */
 KG_INLINE void multiply_tile(const struct kg_exact_product *p, uint64_t row, uint64_t column, const uint32_t rows)
 {
     vec sums[KG_TILE_ROWS][KG_TILE_VECTORS];
@@ -91,7 +91,7 @@ static void multiply_tile_column(const struct kg_exact_product *p, uint64_t colu
     }
 }
 
-/* The columns that are too few for a tile. */
+/* The remaining columns, fewer than a tile. */
 static void multiply_rest_column(const struct kg_exact_product *p, uint64_t column)
 {
     for (uint64_t row = 0; row < p->rows; row++) {
@@ -115,14 +115,14 @@ static void multiply_exact(const struct kg_exact_product *product)
         multiply_tile_column(product, column);
     }
     if (column < columns && column > 0 &&
-        !product->add) { /* some of them a second time, which is faster than one by one */
+        !product->add) { /* computes some columns twice, which is faster than one by one */
         multiply_tile_column(product, columns - KG_TILE_COLUMNS);
     } else if (column < columns) {
         multiply_rest_column(product, column);
     }
 }
 
-/* Where a correction has become 1, after 230 steps of microgpt's beta1, dividing by it changes no bit and takes as long. */
+/* Skips the division by a correction that has become 1 (with microgpt's beta1 after 230 steps): it changes no bit. */
 KG_INLINE void update_vector(const struct kg_exact_moments *at, const struct kg_exact_rates *r, const bool corrected)
 {
     const vec *gradients = (const vec *)at->gradients;

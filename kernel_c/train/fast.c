@@ -1,9 +1,9 @@
-/* The fast trainer as its users see it: see kgpt/train_fast.h. */
+/* The public functions of the fast trainer: see kgpt/train_fast.h. */
 #include "fast.h"
 #include "kgpt/cpu.h"
 
 #define KG_NO_EPOCH UINT64_MAX
-#define KG_PART 8192u          /* parameters that are worth a CPU's while */
+#define KG_PART 8192u          /* parameters: fewer are not worth waking a CPU */
 #define KG_ROWS_MAX (1u << 24) /* positions of a chunk */
 
 static uint32_t count_chunks(const struct kg_fast_settings *s)
@@ -82,7 +82,7 @@ void kg_fast_begin(struct kg_fast *trainer)
     kg_fast_choose(trainer);
 }
 
-/* Chunk `c` gets an equal share of the batch, to within one document. */
+/* The first document of chunk `c`. Chunks differ by at most one document. */
 static uint32_t first_of_chunk(const struct kg_fast *trainer, uint32_t c)
 {
     return (uint32_t)((uint64_t)trainer->settings.batch * c / trainer->n_chunks);
@@ -102,7 +102,7 @@ void kg_fast_gradients(struct kg_fast *trainer, uint32_t chunk)
     trainer->functions->backward(&pass);
 }
 
-/* By squaring: what it gives follows from x and n alone, not from the steps done in this run. */
+/* Exponentiation by squaring: the bits depend on x and n alone, so a resumed training computes the same rates. */
 static double integer_power(double x, uint64_t n)
 {
     double result = 1;

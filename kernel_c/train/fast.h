@@ -1,13 +1,13 @@
-/* What the files of the fast trainer share: how things lie in memory, and the functions that exist once per ISA.
+/* Internals of the fast trainer: the layout in memory, and the functions that are compiled once per ISA.
  *
- * Lanes. A vector is KG_FAST_LANES floats wide in memory whatever the ISA; its lanes never meet but inside groups of
- * four (one head's share of a vector), so wider or narrower registers give the same bits. Matrices lie in one of two
- * ways, named after what is contiguous:
+ * Lanes. A vector in memory has KG_FAST_LANES floats on every ISA. Lanes are combined only within groups of four (one
+ * head's share of a vector), so wider and narrower registers give the same bits. A matrix has one of two layouts, named
+ * after what is contiguous:
  *   columns: (features, stride), a feature's values of all rows side by side: norms, relu, softmax, residual stream
  *   rows:    (rows, features padded to KG_FAST_LANES): attention, and what gradients of weights are summed over
  *
  * Heads. A vector of q, k or v holds 4 elements of each of 4 heads; element e of head h is in vector
- * (h / 4) * parts + e / 4 at lane (h % 4) * 4 + e % 4. What is padded this way is 0 and stays 0. */
+ * (h / 4) * parts + e / 4 at lane (h % 4) * 4 + e % 4. The padding is 0 and stays 0. */
 #ifndef KGPT_TRAIN_FAST_INTERNAL_H
 #define KGPT_TRAIN_FAST_INTERNAL_H
 
@@ -19,7 +19,7 @@
 #define KG_FAST_HEADS 4u  /* a vector */
 #define KG_FAST_CHUNK 16u /* documents of a chunk, unless settings say otherwise */
 
-/* Sizes in floats. Every one that is a width is a multiple of KG_FAST_LANES, and so is every offset. */
+/* Sizes in floats. Every width and every offset is a multiple of KG_FAST_LANES. */
 struct kg_fast_dims {
     uint32_t n_vocab, n_ctx, n_embd, n_layer, n_head, n_ff;
     uint32_t width;        /* n_embd, padded */
@@ -28,12 +28,13 @@ struct kg_fast_dims {
     uint32_t attention;    /* width of q, of k, and of v */
     uint32_t score_blocks; /* vectors of one row's scores in one group: four positions each */
     float score_scale;     /* 1 / sqrt(head_dim) */
-    /* Where the matrices lie among the parameters: wte (n_vocab, width), wpe (n_ctx, width), lm_head (n_vocab, width);
-     * per layer wqkv (n_embd, 3 * attention), wo (n_embd, attention), fc1 (n_ff, width), fc2 transposed (n_ff, width) */
+    /* Offsets of the matrices in the parameters: wte (n_vocab, width), wpe (n_ctx, width), lm_head (n_vocab, width);
+     * of a layer: wqkv (n_embd, 3 * attention), wo (n_embd, attention), fc1 (n_ff, width), fc2 transposed (n_ff,
+     * width) */
     size_t wte, wpe, lm_head, layers, layer_size, wqkv, wo, fc1, fc2, n_floats;
 };
 
-/* The documents of a chunk as a tree: a row for each different beginning. Parents stand before their children. */
+/* The documents of a chunk as a prefix tree: one row for each distinct prefix. Parents come before their children. */
 struct kg_fast_rows {
     uint32_t n;
     uint32_t padded; /* n, up to a multiple of KG_FAST_LANES */
@@ -50,7 +51,7 @@ struct kg_fast_rows {
     float *target_weight;
 };
 
-/* What the backward pass needs of a layer's forward pass. */
+/* The activations of a layer that the backward pass needs. */
 struct kg_fast_layer {
     float *normed1, *scale1; /* columns (n_embd), (1): input of the attention, and what rmsnorm multiplied by */
     float *qkv;              /* rows (3 * attention) */
@@ -60,7 +61,7 @@ struct kg_fast_layer {
     float *hidden;           /* columns (n_ff), after relu */
 };
 
-/* The work of one CPU at a time, on cache lines of its own. */
+/* The memory that one CPU works in. It shares no cache line with another chunk. */
 struct kg_fast_chunk {
     uint64_t taken; /* steps_done + 1 of the last step in which a CPU took it */
     struct kg_fast_rows rows;

@@ -1,5 +1,5 @@
-/* Attention of every row to the rows of its path, forward and backward, one group of heads (or as much of it as a vector
- * holds) at a time. */
+/* Attention of every row to the rows of its path, forward and backward, one group of heads (or as much of it as a
+ * vector holds) at a time. */
 #ifndef KGPT_TRAIN_FAST_ATTENTION_H
 #define KGPT_TRAIN_FAST_ATTENTION_H
 

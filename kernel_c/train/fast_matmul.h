@@ -5,8 +5,8 @@
 
 #include "fast_vector.h"
 
-/* c[m][n] = (add ? add[m][n] : 0) + sum over k of a[m, k] * b[k][n]. Element (m, k) of a is a[m * a_m + k * a_k];
- * rows of b are b_stride apart; those of c and add c_stride. n counts floats: a multiple of KG_VECTOR. c overlaps none. */
+/* c[m][n] = (add ? add[m][n] : 0) + sum over k of a[m, k] * b[k][n]. Element (m, k) of a is a[m * a_m + k * a_k]; rows
+ * of b are b_stride apart; those of c and add c_stride. n counts floats: a multiple of KG_VECTOR. c overlaps none. */
 struct product {
     const float *a;
     size_t a_m, a_k;
@@ -70,8 +70,8 @@ KG_INLINE void multiply_fast_tile(const struct product *p, size_t m, size_t n, c
     }
 }
 
-/* Of the last `left` rows, as many as a tile of `rows` is the right size for; it may overlap the rows before and compute
- * those once more, if more than `spare` are left. Returns how many are left then. */
+/* Of the last `left` rows, as many as a tile of `rows` is the right size for; it may overlap the rows before and
+ * compute those once more, if more than `spare` are left. Returns how many are left then. */
 KG_INLINE uint32_t finish_tiles(const struct product *p, size_t n, uint32_t left, const uint32_t rows,
                                 const uint32_t spare, const uint32_t vectors)
 {

@@ -127,7 +127,7 @@ KG_INLINE vec exponential(vec x)
     return (vec)((ivec)series + ((ivec)shifted << 23));
 }
 
-/* ln x for normal x > 0: x = 2^e m with m from sqrt(1/2) to sqrt(2); ln m = 2 atanh((m - 1) / (m + 1)) by its series. */
+/* ln x for normal x > 0: x = 2^e m with m from sqrt(1/2) to sqrt(2); a series for ln m = 2 atanh((m - 1) / (m + 1)). */
 KG_INLINE vec logarithm(vec x)
 {
     const ivec root_half = (ivec)splat(0.70710678f);

@@ -90,6 +90,11 @@ void *kg_arena_take(struct kg_arena *arena, size_t bytes)
     return memory;
 }
 
+void *kg_arena_array(struct kg_arena *arena, size_t count, size_t each)
+{
+    return kg_arena_take(arena, kg_arena_times(count, each));
+}
+
 void checked_arena_learn(struct checked_pieces *learnt, const struct kg_arena *arena, size_t used)
 {
     learnt->n = 0;

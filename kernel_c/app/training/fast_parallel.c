@@ -5,8 +5,8 @@
 #define EVAL_BLOCKS 64u      /* into which the documents are cut, at most */
 #define EVAL_BLOCK_LEAST 16u /* documents: as many as are computed at once */
 
-/* Begins with the chunks that were this worker's in the last step too, since they are in its cache; then helps the others, who
- * may be slower. */
+/* Each worker starts with its own chunks, which are in its cache since the last step, and then takes chunks of slower
+ * workers. */
 static void compute_gradients(void *context, uint32_t worker, uint32_t workers)
 {
     struct kg_fast *fast = context;
@@ -28,7 +28,7 @@ static void update_parts(void *context, uint32_t worker, uint32_t workers)
     }
 }
 
-/* A step is some ten microseconds: others are called only if there is something for them. */
+/* A step takes some ten microseconds, so wake other CPUs only if there is work for them. */
 double kg_fast_parallel_step(struct kg_fast *fast, uint32_t workers)
 {
     kg_fast_begin(fast);
@@ -49,7 +49,7 @@ struct evaluation {
     struct kg_fast *fast;
     const struct kg_corpus *corpus;
     uint32_t n_blocks;
-    uint32_t next;              /* block that nobody has taken */
+    uint32_t next;              /* the next free block */
     double losses[EVAL_BLOCKS]; /* sums, by block */
 };
 

@@ -1,11 +1,11 @@
-/* A training's step and its validation on all processors that were started. How the work is cut follows from the training's
- * settings alone, so the results do not depend on how many there are. */
+/* Runs a training step and a validation on all processors that were started. The training's settings alone decide how
+ * the work is cut, so the number of processors does not change the result. */
 #ifndef KGPT_APP_FAST_PARALLEL_H
 #define KGPT_APP_FAST_PARALLEL_H
 
 #include "kgpt/train_fast.h"
 
-#define KG_EVAL_WORKERS 16u /* at most: each has memory of its own for it */
+#define KG_EVAL_WORKERS 16u /* at most: each needs its own memory */
 
 double kg_fast_parallel_step(struct kg_fast *fast, uint32_t workers);
 

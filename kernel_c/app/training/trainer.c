@@ -88,7 +88,7 @@ static const struct kg_trainer fast = {
     .load = fast_load,
 };
 
-/* What the exact method needs besides struct kg_exact. */
+/* The state of the exact method: struct kg_exact, and what drawing documents needs. */
 struct exact {
     struct kg_exact *trainer;
     const struct kg_corpus *corpus;

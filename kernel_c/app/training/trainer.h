@@ -1,4 +1,4 @@
-/* One face for the two ways to train: fast (f32, batches) and exact (f64, one document a step, as microgpt computes). */
+/* One interface for both training methods: fast (f32, batches) and exact (f64, one document a step, as microgpt). */
 #ifndef KGPT_APP_TRAINER_H
 #define KGPT_APP_TRAINER_H
 

@@ -1,4 +1,4 @@
-/* A training as people and programs see it: see training.h and the events of docs/events.md. */
+/* Runs a training, prints its progress and sends its events: see training.h and docs/events.md. */
 #include "training.h"
 
 #include "app/cpus.h"
@@ -14,7 +14,7 @@
 #include "training_documents.h"
 #include "training_state.h"
 
-#define CHECKPOINTS 100 /* how often weights are kept that are known to be good, in a whole training */
+#define CHECKPOINTS 100 /* how often a whole training keeps weights that gave a finite loss */
 
 const bool kg_can_train = true;
 
@@ -77,7 +77,7 @@ static char *take_document_text(const struct training *t, struct kg_arena *arena
     return kg_arena_take(arena, *size);
 }
 
-/* What computes with the trained model; and what the end of the training takes for a while. */
+/* Session and generator of the trained model, and the temporary memory at the end of the training. */
 static void carve_end(struct training *t, struct kg_arena *arena)
 {
     size_t used, size;
@@ -89,7 +89,7 @@ static void carve_end(struct training *t, struct kg_arena *arena)
     kg_arena_rewind(arena, used);
 }
 
-/* Both parts are counted before they are carved: the second one asks the model that the first one has room for. */
+/* Counts each part before it carves the part. The second part has the sizes of a model that lies in the first. */
 static enum kg_status take_training_memory(struct training *t, struct kg_error *error)
 {
     struct kg_arena *arena = &t->k->arena, counted = kg_arena_counting();
@@ -204,7 +204,7 @@ static enum kg_status refuse_diverged(struct training *t, uint64_t step, struct 
     return KG_E_INPUT;
 }
 
-/* What the host writes: the best weights, the last, and what a later training goes on from. */
+/* Sends what the host writes to files: the best weights, the last weights, and the state for a later training. */
 static void send_results(struct training *t)
 {
     struct kg_weights *weights = &t->weights;
@@ -229,8 +229,8 @@ static bool is_step_due(uint64_t every, uint64_t step)
     return every && step % every == 0;
 }
 
-/* A step's loss is that of the weights before it: only afterwards is it known whether they were good. Now and then those
- * are kept, should a later loss be no number. */
+/* A step returns the loss of the weights before it. Keeps those weights from time to time, in case a later loss is not
+ * finite. */
 static double step_and_keep(struct training *t, uint64_t step)
 {
     bool may_keep =
@@ -255,7 +255,7 @@ static enum kg_status train_step(struct training *t, uint64_t step, struct kg_er
     t->last_loss = loss;
     report_step(t, step, loss);
     if (step + 1 == t->until) {
-        return KG_OK; /* the end does the rest */
+        return KG_OK; /* train_steps validates after the last step */
     }
     if (has_validation(t) && is_step_due(config->eval_every, step + 1)) {
         validate_weights(t, step + 1);
@@ -302,7 +302,7 @@ static void announce_training(struct training *t)
     kg_training_curve_begin(t->curve, done, t->until);
 }
 
-/* As microgpt ends: documents drawn by the generator that shuffled and initialised. */
+/* Ends as microgpt does: draws documents with the generator that shuffled the corpus and drew the first weights. */
 static void draw_samples(struct training *t)
 {
     const struct kg_config *config = &t->k->config;
@@ -358,7 +358,7 @@ static enum kg_status prepare_run(struct training *t, struct kg_error *error)
         kg_weights_forget(k, &k->trained->before);
     }
     if (!k->config.train.exact) {
-        kg_cpus_start(k); /* exact training computes one thing after another */
+        kg_cpus_start(k); /* exact training uses one processor */
     }
     kg_training_curve_open(k, t->curve);
     kg_weights_remember(k, &k->trained->before);

@@ -1,4 +1,4 @@
-/* Training: from the corpus to a model that generates. An image without it has training_absent.c instead. */
+/* Training: from the corpus to a model that generates. A kernel without training links training_absent.c instead. */
 #ifndef KGPT_APP_TRAINING_H
 #define KGPT_APP_TRAINING_H
 
@@ -9,12 +9,12 @@ struct kg_training_end {
     bool sampled; /* the documents were drawn already, by the training's own random numbers */
 };
 
-/* Can this image train? */
+/* Can this kernel train? */
 extern const bool kg_can_train;
 
 /* Trains as k->config.train says, sends the weights over the machine channel, and makes the trained model k's model.
- * KG_E_INPUT, KG_E_MEMORY with a message; what was good until then has been sent and is k's model; without anything
- * good, the model in the image is. */
+ * KG_E_INPUT, KG_E_MEMORY with a message; the last good weights have been sent and are k's model. Without good
+ * weights k keeps the model of the image. */
 enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, struct kg_error *error);
 
 /* Prints the losses of the last training of this run. KG_E_INPUT: there was none. */

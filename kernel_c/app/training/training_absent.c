@@ -1,4 +1,4 @@
-/* What stands in for the training files in an image that was linked without training, to stay small. */
+/* Linked in place of the other files of this room into kernels without training, which stay small. */
 #include "training.h"
 
 const bool kg_can_train = false;

@@ -1,5 +1,5 @@
-/* See training_curve.h. A column of pixels stands for one step or several; what is drawn is the mean of each column, dim, the
- * mean over its neighbours to the left, bright, and what validation gave, as crosses. */
+/* See training_curve.h. A column of pixels stands for one or more steps. Drawn are the mean loss of each column (dim),
+ * the moving mean over the columns to its left (bright), and the losses of validations (crosses). */
 #include "training_curve.h"
 
 #include "kgpt/font.h"
@@ -13,7 +13,7 @@
 #define TOP (KG_FONT_HEIGHT / 2)
 #define BOTTOM (KG_FONT_HEIGHT + 4)
 #define GRID_LINES 5
-#define SMOOTH 40 /* a fortieth of the width is averaged */
+#define SMOOTH 40 /* the moving mean covers 1/40 of the width */
 
 #define GRID 0x303030u
 #define TEXT 0xAAAAAAu
@@ -44,7 +44,7 @@ static void draw_curve_text(const struct kg_training_curve *curve, uint32_t x, u
     }
 }
 
-/* The row of pixels at which a loss stands. */
+/* The row of pixels for a loss. */
 static uint32_t row_of_loss(const struct kg_training_curve *curve, double loss)
 {
     double share = (curve->most - loss) / (curve->most - curve->least);
@@ -144,7 +144,7 @@ static void find_loss_range(struct kg_training_curve *curve)
             any = true;
         }
     }
-    if (!(curve->most > curve->least)) { /* one loss, or none: the field still needs a height */
+    if (!(curve->most > curve->least)) { /* one loss, or none: the range must not be empty */
         curve->least -= 0.5;
         curve->most += 0.5;
     }

@@ -20,8 +20,8 @@ struct kg_training_curve {
     double least, most;
 };
 
-/* Gives the upper part of the screen to the curve. What it takes from the arena, once a run, stays taken. Without
- * pixels, or memory for them, the other functions do nothing. */
+/* Reserves the upper part of the screen for the curve. Takes memory from the arena once a run and keeps it. Without
+ * pixels, or without memory for them, the other functions do nothing. */
 void kg_training_curve_open(struct kgpt *k, struct kg_training_curve *curve);
 
 /* An empty curve of steps `first` + 1 to `until`. */

@@ -34,7 +34,7 @@ const struct kg_file *kg_saved_training(const struct kg_platform_info *info)
     return first_training_file(info, true);
 }
 
-/* One text and one saved training can be used: what else came would be passed over without a word. */
+/* A training uses one text and one saved training; refuse more rather than ignore it silently. */
 static enum kg_status check_training_files(const struct kg_platform_info *info, struct kg_error *error)
 {
     size_t n[2] = {0};
@@ -94,7 +94,7 @@ static enum kg_status select_documents(struct kg_arena *arena, const struct kg_c
     return KG_OK;
 }
 
-/* 0 .. n - 1 by Fisher and Yates, from a stream of the seed that nothing else draws from. */
+/* Shuffles 0 .. n - 1 (Fisher-Yates) with a stream of the seed that is used for nothing else. */
 static void shuffle_order(uint32_t *order, uint32_t n, uint64_t seed)
 {
     struct kg_random random;

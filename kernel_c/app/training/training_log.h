@@ -1,4 +1,4 @@
-/* The losses of the last training of a run, in a few lines: what the shell's `loss` shows. */
+/* The losses of the last training in a few lines, for the shell's command `loss`. */
 #ifndef KGPT_APP_TRAINING_LOG_H
 #define KGPT_APP_TRAINING_LOG_H
 

@@ -1,4 +1,4 @@
-/* Losses, asked for in the shell: see training.h. */
+/* The losses that the shell's command `loss` shows: see training.h. */
 #include "kgpt/dmath.h"
 #include "kgpt/format.h"
 #include "training.h"
@@ -41,7 +41,7 @@ enum kg_status kg_training_loss(struct kgpt *k, const char *text, double *loss, 
         kg_error_hint(error, "shorten it to %u character%s", model->n_ctx, kg_plural(model->n_ctx));
         return KG_E_CONTEXT;
     }
-    /* As in a training: the end of the document counts where the context has room for it. */
+    /* As in a training: BOS after the document counts if the context has room for it. */
     uint32_t bos = model->tokenizer.bos_id, count = (uint32_t)length + (length < model->n_ctx);
     double sum = 0;
     kg_session_reset(&k->session);

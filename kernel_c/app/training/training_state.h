@@ -1,4 +1,4 @@
-/* What the trainings of a run leave behind; k->trained points to it. */
+/* What trainings keep until the end of the run; k->trained points to it. */
 #ifndef KGPT_APP_TRAINING_STATE_H
 #define KGPT_APP_TRAINING_STATE_H
 

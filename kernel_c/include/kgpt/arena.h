@@ -1,9 +1,7 @@
 /* One region of memory, handed out from its start and never returned piece by piece.
  *
- * What an object takes is written down once, as a function that carves it: it sets the object's pointers, and writes
- * through none of them. Called with an arena that counts, it sizes the object; with one that has memory, it carves it.
- *
- * Circle: arena.c arena_count.c. Fuzzing puts another arena.c beside the same arena_count.c. */
+ * One function says what an object takes: it sets the pointers of the object, and writes through none. Called with an
+ * arena that counts, the function sizes the object; called with an arena that has memory, it carves the object. */
 #ifndef KGPT_ARENA_H
 #define KGPT_ARENA_H
 

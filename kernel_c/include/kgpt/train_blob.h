@@ -1,4 +1,5 @@
-/* Trained weights as a model that can be opened, sent, and built into a kernel: struct kg_model_data with what follows it. */
+/* Trained weights as a model that can be opened, sent, and built into a kernel: struct kg_model_data with what follows
+ * it. */
 #ifndef KGPT_TRAIN_BLOB_H
 #define KGPT_TRAIN_BLOB_H
 

@@ -1,4 +1,4 @@
-/* What a model is trained on: documents as numbers of characters. Immutable once read. */
+/* The documents that a model is trained on, as token ids. Immutable once read. */
 #ifndef KGPT_TRAIN_CORPUS_H
 #define KGPT_TRAIN_CORPUS_H
 
@@ -22,15 +22,15 @@ struct kg_corpus {
 };
 
 /* Reads UTF-8, of which `text` has n bytes; it is not needed afterwards. A byte order mark before it is skipped.
- * `block` 0: one document a line. A line ends with \n, \r\n or \r; white space (as Python's str.strip knows it) around it
- * does not count, nor do lines that have nothing else.
- * Else one running text, of which every `block` characters are a document; \r\n and \r count as \n.
- * KG_E_INPUT with the number of the line: not UTF-8; no document at all; one distinct character. KG_E_MEMORY. */
+ * `block` 0: one document a line. A line ends with \n, \r\n or \r; white space (as Python's str.strip knows it) around
+ * it does not count, nor do lines that have nothing else. Else one running text, of which every `block` characters are
+ * a document; \r\n and \r count as \n. KG_E_INPUT with the number of the line: not UTF-8; no document at all; one
+ * distinct character. KG_E_MEMORY. */
 enum kg_status kg_corpus_read(struct kg_corpus *corpus, const char *text, size_t n, uint32_t block,
                               struct kg_arena *arena, struct kg_error *error);
 
-/* The text of tokens; BOS has none. Writes at most size - 1 bytes of whole characters and a NUL; returns the length that
- * the whole text would have. */
+/* The text of tokens; BOS has none. Writes at most size - 1 bytes of whole characters and a NUL; returns the length
+ * that the whole text would have. */
 size_t kg_corpus_text(const struct kg_corpus *corpus, const uint32_t *tokens, uint32_t n_tokens, char *out,
                       size_t size);
 

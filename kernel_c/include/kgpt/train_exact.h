@@ -1,8 +1,8 @@
-/* Training in IEEE double with the operations of microgpt (A. Karpathy, 2026), each in its place: the losses, weights and
- * samples are those of the Python program, but for the last bits of exp, log and pow.
+/* Training in IEEE double with the operations of microgpt (A. Karpathy, 2026), each in its place: the losses, weights
+ * and samples are those of the Python program, but for the last bits of exp, log and pow.
  *
- * Seed, shuffle the documents, draw the weights from gauss(0, 0.08); then one document a step in that order. All random
- * numbers, those of the samples too, come from one CPython generator. */
+ * Seed, shuffle the documents, draw the weights from gauss(0, 0.08); then one document a step in that order. All
+ * random numbers, those of the samples too, come from one CPython generator. */
 #ifndef KGPT_TRAIN_EXACT_H
 #define KGPT_TRAIN_EXACT_H
 
@@ -33,8 +33,8 @@ struct kg_exact *kg_exact_carve(const struct kg_exact_settings *settings, const 
 /* Shuffles the documents and draws the weights, both by the seed: the beginning of a training. */
 void kg_exact_draw(struct kg_exact *trainer);
 
-/* Which instructions to use, of those that the CPU has and up to `highest`; until then those that every CPU has. The results
- * have the same bits with any. */
+/* Which instructions to use, of those that the CPU has and up to `highest`; until then those that every CPU has. The
+ * results have the same bits with any. */
 void kg_exact_use(struct kg_exact *trainer, uint32_t features /* enum kg_cpu_feature */, enum kg_isa highest);
 
 /* The loss (nats, mean over the document's positions) before the step. If it is not finite, the step is not made and

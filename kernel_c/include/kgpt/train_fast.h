@@ -1,15 +1,15 @@
-/* Training in f32 and in batches: as fast as it goes, and the same bits however many CPUs take part.
+/* Training in f32 and in batches, at full speed. The number of CPUs does not change the bits.
  *
  * A step is: kg_fast_begin; kg_fast_gradients once for every chunk of the batch, on any CPUs and in any order;
- * kg_fast_update once for every part, likewise; kg_fast_end. kg_fast_step does all of it on one CPU. How a batch is cut
- * into chunks is a setting of the training, not of the machine, and their gradients are added in the order of the
- * chunks: so neither the number of CPUs nor who comes first shows in the result.
+ * kg_fast_update once for every part, likewise; kg_fast_end. kg_fast_step does all of it on one CPU. How a batch is
+ * cut into chunks is a setting of the training, not of the machine, and their gradients are added in the order of the
+ * chunks. So neither the number of CPUs nor their timing changes the result.
  *
  * Within a chunk, positions that have the same tokens before them are computed once: see train/fast_batch.c.
  *
- * There are two arithmetics. With KG_ISA_AVX2 (which here needs FMA too) and KG_ISA_AVX512, products and sums are fused,
- * and both give the same bits; with KG_ISA_C they are rounded one by one. A training is repeated bit by bit by the same
- * arithmetic only. */
+ * There are two arithmetics. With KG_ISA_AVX2 (which here needs FMA too) and KG_ISA_AVX512, products and sums are
+ * fused, and both give the same bits; with KG_ISA_C they are rounded one by one. A training is repeated bit by bit by
+ * the same arithmetic only. */
 #ifndef KGPT_TRAIN_FAST_H
 #define KGPT_TRAIN_FAST_H
 
@@ -36,8 +36,8 @@ struct kg_fast_settings {
 
 struct kg_fast; /* a training: everything it remembers is in its arena */
 
-/* Refuses what cannot be trained: sizes, numbers of Adam, a batch without documents, more chunks than documents, a corpus
- * without documents or with more tokens than the model. */
+/* Refuses what cannot be trained: sizes, numbers of Adam, a batch without documents, more chunks than documents, a
+ * corpus without documents or with more tokens than the model. */
 enum kg_status kg_fast_check(const struct kg_fast_settings *settings, const struct kg_corpus *corpus,
                              struct kg_error *error);
 
@@ -61,7 +61,8 @@ double kg_fast_end(struct kg_fast *trainer);
 /* For CPUs that share a step: true for the first one that asks for this chunk after kg_fast_begin. */
 bool kg_fast_take(struct kg_fast *trainer, uint32_t chunk);
 
-/* Into how many parts, `workers` at most, kg_fast_update is worth dividing: a small one takes less time than waking a CPU. */
+/* Into how many parts, `workers` at most, kg_fast_update is worth dividing: a small one takes less time than waking a
+ * CPU. */
 uint32_t kg_fast_parts(const struct kg_fast *trainer, uint32_t workers);
 
 uint32_t kg_fast_chunks(const struct kg_fast *trainer);
@@ -69,9 +70,8 @@ uint64_t kg_fast_steps_done(const struct kg_fast *trainer);
 enum kg_isa kg_fast_isa(const struct kg_fast *trainer);
 
 /* Mean loss of documents first .. first + count - 1 of `corpus`, each weighing the same. Works in the memory of one
- * chunk (or of settings.workers, if these are more), so several CPUs can share the work; not while kg_fast_gradients does the
- * same chunk. The result is added up in
- * the order of the documents, 16 at a time, whatever the chunk. */
+ * chunk (or of settings.workers, if these are more), so several CPUs can share the work; not while kg_fast_gradients
+ * does the same chunk. The result is added up in the order of the documents, 16 at a time, whatever the chunk. */
 double kg_fast_eval(struct kg_fast *trainer, uint32_t chunk, const struct kg_corpus *corpus, uint32_t first,
                     uint32_t count);
 

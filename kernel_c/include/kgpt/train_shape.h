@@ -1,4 +1,4 @@
-/* What is trained and how: the sizes of the model, and the numbers of Adam. */
+/* The sizes of the model that is trained, and the hyperparameters of Adam. */
 #ifndef KGPT_TRAIN_SHAPE_H
 #define KGPT_TRAIN_SHAPE_H
 
@@ -27,11 +27,11 @@ struct kg_adam {
 /* microgpt's: the rows KG_ADAM of kgpt/options.def. */
 struct kg_adam kg_adam_defaults(void);
 
-/* Sizes of 0, or that do not divide; more parameters than 32 bits count. */
+/* Refuses sizes of 0, an n_embd that n_head does not divide, and more parameters than 32 bits can count. */
 enum kg_status kg_shape_check(const struct kg_shape *shape, struct kg_error *error);
 enum kg_status kg_adam_check(const struct kg_adam *adam, struct kg_error *error);
 
-/* Where the matrices lie in the vector of parameters: wte, wpe, lm_head, then n_layer times a layer. */
+/* The offsets of the matrices in the vector of parameters: wte, wpe, lm_head, then n_layer times a layer. */
 struct kg_layout {
     uint64_t wte, wpe, lm_head;
     uint64_t layers;                        /* the first layer */
