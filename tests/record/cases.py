@@ -1,4 +1,4 @@
-"""What is recorded: models, options, conversations and trainings, as runs of the hosted program and of kernels."""
+"""The entries of the record: runs with many models, options, conversations and trainings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import mode_train
+import pytest
 from files import FILES, PRE_TEXT, PRE_TOKENIZERS, SPM, TINY_MODELS, names_text
 from lm_tiny import TINY
 from runs import Bench, Digests, digests
@@ -17,38 +18,45 @@ ISAS = ("cpumask=c", "cpumask=avx2", "cpumask=avx512")
 
 @dataclass(frozen=True)
 class Case:
-    """One entry of the record: a run, and other ways to compute the same."""
+    """One entry: a run, and variants of the run that must compute the same bits."""
 
     name: str
     image: str
     words: str
     models: tuple[str, ...] = ()
-    """What is brought, by the names of FILES."""
+    """Boot modules, by their names in FILES."""
     chat: str = ""
-    """The family of the chat template that is brought with each."""
+    """The family of the chat template that follows each model; empty: none."""
     texts: Mapping[str, str] = field(default_factory=dict)
-    """Other modules by their kind: prompt, system, file; or corpus."""
+    """Text modules by kind: prompt, system, file or corpus."""
     typed: str = ""
     also: tuple[str, ...] = ()
-    """Words that must change nothing, one more run for each."""
+    """Words of the variants, which must not change a bit."""
     also_short: tuple[str, ...] = ()
-    """Those of the short form."""
+    """Words of the variants in the short form."""
     also_held: bool = False
-    """A program that holds the model must compute the same."""
+    """Also run a program that was built with the model inside (whole list only)."""
     short: bool = False
     qemu: str = ""
-    """The kernel must compute the same: "short" or "long"."""
+    """Also boot the kernel in QEMU: "short" in make test, "long" in the whole list, empty: never."""
     until: int = 0
-    """The training is also stopped after this step, and gone on with from its state."""
+    """Also stop the training after this step and resume it from its state."""
     isa: str = ""
-    """The arithmetic that the processor must have."""
+    """The instruction set that the entry needs."""
 
-    def possible(self, bench: Bench) -> bool:
-        """Whether this processor has the arithmetic."""
-        return self.isa != "avx2" or bench.isa != "c"
+    def missing(self, bench: Bench) -> str:
+        """What this machine lacks for the entry; empty: nothing."""
+        if self.isa == "avx2" and bench.isa == "c":
+            return "this processor has no AVX2"
+        try:
+            for name in self.models:
+                bench.file(name, FILES[name])
+        except pytest.skip.Exception as why:
+            return str(why)
+        return ""
 
     def runs(self, bench: Bench, short: bool = False) -> Iterator[tuple[str, Digests]]:
-        """Each way (the words that it adds) and what it gave; the first one is what is written down."""
+        """Run each variant: its name and its hashes. The first one, with an empty name, is the entry itself."""
         program, modules = bench.image(self.image), self._modules(bench)
         for more in ("", *(self.also_short if short else self.also)):
             yield more, _of(bench.hosted(program, f"{self.words} {more}", modules, self.typed))
@@ -61,8 +69,9 @@ class Case:
             yield "the model in the image", _of(bench.hosted(held, self.words, modules[1:], self.typed))
 
     def in_kernel(self, bench: Bench) -> Digests:
-        """What the kernel gives in QEMU; weights do not come this way."""
-        return digests(bench.qemu(bench.image(self.image, "bare"), self.words, self._modules(bench)))
+        """Hash the run of the kernel in QEMU. `kgpt run --json` sends no blobs. The kernel has its corpus inside."""
+        models = [str(bench.file(name, FILES[name])) for name in self.models]
+        return digests(bench.qemu(bench.image(self.image, "bare"), self.words, models))
 
     def _modules(self, bench: Bench) -> list[str]:
         found = []
@@ -98,7 +107,7 @@ _TYPED = (
     "generate\ngenerate ma\nset temperature 1.2\nset top_k 5\ngenerate b\nset seed 9\nset samples 2\ngenerate\nhalt\n"
 )
 _OWN = "temperature=0.5 top_k=0 top_p=1 min_p=0 typical_p=1 samples=20"
-"""What the kernel of a microgpt presumes, in words of one for language models."""
+"""The defaults of a microgpt's kernel, as words for the kernel of language models."""
 
 
 def _micro() -> Iterator[Case]:
@@ -133,7 +142,7 @@ _SHORT_WAYS = ("cpumask=c ubatch=3",)
 def _lm() -> Iterator[Case]:
     for name in TINY_MODELS:
         tiny, qemu = name in TINY, "short" if name == "gemma3" else "long" if name in TINY else ""
-        held = tiny and name != "microgpt"  # which kgpt build takes with its own tokenizer alone
+        held = tiny and name != "microgpt"  # kgpt build accepts microgpt with its own tokenizer only
         yield Case(f"lm/{name}", "lm", _LM, (name,), also=_WAYS, also_short=_SHORT_WAYS, short=tiny, also_held=held,
                    qemu=qemu)  # fmt: skip
     for name in TINY:
@@ -146,7 +155,7 @@ def _lm() -> Iterator[Case]:
 
 
 _FLAT = "top_k=0 top_p=1 min_p=0 temperature=3"
-"""Each token has its share: a small change of any shows in the texts."""
+"""Every token stays likely, so that a small change of one logit changes the texts."""
 _SAMPLING = {
     "defaults": "",
     "greedy": "temperature=0",
@@ -179,11 +188,11 @@ _ODD_BYTES = (
     *(0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xDF),
     *(0xE0, 0xE1, 0xED, 0xEF, 0xF0, 0xF4, 0xF5),
 )
-"""Their sequences are characters, overlong, surrogates, beyond Unicode, and cut short."""
+"""Bytes that form characters, overlong forms, surrogates, code points past U+10FFFF, and cut characters."""
 
 
 def _bytes() -> Iterator[Case]:
-    """Text of bytes that seldom make characters."""
+    """Texts of random bytes: most are not UTF-8, and the stream replaces them."""
     biases = " ".join(f"logit_bias={2 + byte}+90" for byte in _ODD_BYTES)
     words = f"exit mode=generate prompt=a cpus=1 samples=3 temperature=20 top_k=0 top_p=1 min_p=0 {biases}"
     yield Case("sampling/bytes", "lm", words, ("bytes",), short=True)
@@ -221,7 +230,7 @@ def _chats() -> Iterator[Case]:
 
 
 def _tokenizers() -> Iterator[Case]:
-    """The tokens of a prompt are on the machine channel too."""
+    """The event `fed` has the tokens of the prompt."""
     line, text = "exit mode=generate logits cpus=1 max_tokens=1", {"prompt": PRE_TEXT}
     for name, first in PRE_TOKENIZERS.items():
         yield Case(f"tokenizer/{name}", "lm", line, (f"pre-{name}",), texts=text, short=first)
@@ -260,7 +269,7 @@ def _trainings() -> Iterator[Case]:
 
 
 def _singly(words: str) -> str:
-    """Without what exact trainings have not: a batch."""
+    """Without batch and chunks: an exact training has neither."""
     return " ".join(word for word in words.split() if not word.startswith(("batch=", "chunks=")))
 
 

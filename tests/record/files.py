@@ -1,4 +1,4 @@
-"""The models that the record's runs are brought, made anew each time: their bytes depend on nothing but this code."""
+"""Write the models of the recorded runs. The weights come from fixed seeds, so every machine writes the same file."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from kgpt_build.reference.corpus import first_names
 _PRINTABLE = (10, *range(32, 127))
 _WORDS = ("user", "assistant", "the", " the", " and", "ing")
 _LEAST = Tiny("llama", n_embd=4, n_layer=1, n_head=2, n_head_kv=1, n_ff=3, head_dim=4)
-"""For what is about tokens alone."""
+"""The smallest model, for entries that test tokens only."""
 LONG = 512
-"""The context of chats, in tokens."""
+"""The context for chats, in tokens."""
 
 
 def _write(tiny: Tiny, tokenizer: Mapping[str, Any], n_ctx: int, path: Path) -> None:
@@ -40,7 +40,7 @@ def _writes(path: Path, *, of: Path | Callable[[], Path]) -> None:
 
 
 def names_text() -> str:
-    """The corpus of the default model."""
+    """The corpus that the default model was trained on."""
     return "".join(f"{name}\n" for name in first_names().documents)
 
 
@@ -51,13 +51,13 @@ TINY_MODELS: dict[str, Tiny] = {
 }
 _PRE = golden("vocab_pre")
 PRE_TOKENIZERS = {name: position == 0 for group in _PRE["groups"] for position, name in enumerate(group["names"])}
-"""Their names, and whether it is the first of those that cut all texts alike."""
+"""By name: True for the first pre-tokenizer of each group that splits all golden texts alike."""
 PRE_TEXT = "\n".join(text for text in _PRE["texts"] if isinstance(text, str)).replace("\0", "")
-"""That tells pre-tokenizers apart: what of it is UTF-8, and no end of a C string."""
+"""The golden texts in UTF-8. NUL bytes are removed, because a prompt is a C string."""
 _PLAIN = bpe_tokenizer(_PRINTABLE, _WORDS)
 _SPM = golden("vocab_spm")["pieces"]
 SPM = tuple(name for name, fields in SPM_VARIANTS.items() if all(key.startswith("tokenizer.") for key in fields))
-"""SentencePiece vocabularies: those that differ in their tokenizer."""
+"""SentencePiece variants that differ in fields of the tokenizer, and not in the name of the model."""
 
 FILES: dict[str, Callable[[Path], object]] = {
     "default": partial(_writes, of=models.DEFAULT_MODEL),
@@ -69,4 +69,4 @@ FILES: dict[str, Callable[[Path], object]] = {
     **{f"pre-{name}": partial(_write, _LEAST, probe_fields(_PRE["merges"], name), 1 << 14) for name in PRE_TOKENIZERS},
     **{f"spm-{name}": partial(_write, _LEAST, spm_fields(_SPM, name), 1 << 14) for name in SPM},
 }
-"""By name, what writes it to a path."""
+"""The function that writes each model to a path."""

@@ -1,6 +1,6 @@
-"""Runs of kgpt's programs and kernels, and the SHA-256 of what they computed.
+"""Run hosted programs and kernels, and hash what they computed.
 
-A run counts by its events (docs/events.md) alone: what the console says may be put in other words.
+Only events (docs/events.md) and blobs are hashed. Messages on the console are not: their wording may change.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ PARTS: dict[str, dict[str, tuple[str, ...]]] = {
     "losses": {"step": ("step", "loss_bits", "lr"), "eval": ("step", "loss")},
     "previews": {"preview": ("step", "text")},
 }
-"""What is recorded of a run: of each part the events, and of each event the keys."""
+"""The parts of an entry. Each part hashes these keys of these events, in the order of the channel."""
 
 
 def even_model() -> Model:
-    """All of its eight tokens are equally likely: samplers are shown ties, and sums that just reach a bound."""
+    """A microgpt with eight equally likely tokens: samplers meet ties, and sums equal to top_p."""
     model = random_model("abcdefg", n_ctx=12, n_embd=8, n_layer=1, n_head=2, n_ff=8, name="even")
     return replace(model, tensors={**model.tensors, "lm_head": np.zeros_like(model.tensors["lm_head"])})
 
@@ -52,11 +52,11 @@ IMAGES: dict[str, Any] = {
     "lm": {"model": lambda: NO_MODEL},
     "train": {"corpus": lambda: Corpus("some names", mode_train.TEXT.encode())},
 }
-"""Programs and kernels by name, and what decides them."""
+"""Hosted programs and kernels by name, with the arguments that build them."""
 
 
 def sha256(parts: Iterable[bytes]) -> str:
-    """Of all of them, one after the other."""
+    """SHA-256 of the concatenated parts."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
@@ -64,7 +64,7 @@ def sha256(parts: Iterable[bytes]) -> str:
 
 
 def digests(lines: Sequence[bytes], blobs: Sequence[tuple[str, int, bytes]] = ()) -> Digests:
-    """The parts that a run has, by the lines of its machine channel and its blobs (name, step, bytes)."""
+    """Hash each part of a run: ``lines`` of its machine channel, ``blobs`` as (name, step, bytes)."""
     events = [json.loads(line) for line in lines]
     found: Digests = {}
     for part, kinds in PARTS.items():
@@ -83,11 +83,11 @@ def digests(lines: Sequence[bytes], blobs: Sequence[tuple[str, int, bytes]] = ()
 
 
 class Failed(Exception):
-    """A run that did not end well."""
+    """A run ended with an error."""
 
 
 class Bench:
-    """Everything that cases run on: programs by one compiler, and a folder for the files they are brought."""
+    """Builds programs with one compiler, and keeps the files of the boot modules in one folder."""
 
     def __init__(self, folder: Path, toolchain: str = "zig") -> None:
         self.folder, self.toolchain = folder, toolchain
@@ -95,14 +95,14 @@ class Bench:
         self._images: dict[tuple[str, str], Path] = {}
 
     def image(self, name: str, target: str = "hosted") -> Path:
-        """A program or kernel of IMAGES."""
+        """Build a program or kernel of IMAGES, once."""
         if (name, target) not in self._images:
             what = {key: make() for key, make in IMAGES[name].items()}
             self._images[name, target] = build_cached(target=target, toolchain=self.toolchain, **what)
         return self._images[name, target]
 
     def file(self, name: str, write: Callable[[Path], object]) -> Path:
-        """A file of this name, written once."""
+        """Write the file of this name, once; its path."""
         if name not in self._files:
             path = self.folder / f"{len(self._files)}-{name.replace(' ', '-').replace(',', '')}"
             write(path)
@@ -110,26 +110,26 @@ class Bench:
         return self._files[name]
 
     def put(self, name: str, data: bytes) -> Path:
-        """A file with these bytes."""
+        """Write these bytes to a file; its path."""
         path = self.folder / name
         path.write_bytes(data)
         return path
 
     def holding(self, model: Path) -> Path:
-        """A hosted program that holds the model of this file, its matrices in the kernel's own layout."""
+        """Build a hosted program with this model inside: the build interleaves the matrices for the kernel."""
         settings = BuildSettings(model, self.folder / f"{model.name}-image", toolchain=self.toolchain, target="hosted")
         return settings.out / "kgpt-hosted" if settings.out.exists() else build(settings).image
 
     def hosted(self, program: Path, words: str, modules: Sequence[str] = (), typed: str = "") -> mode_train.Training:
-        """A run of the hosted program to its good end. ``modules``: paths, and words."""
+        """Run the hosted program until it exits with code 0. A module is a path, and perhaps words (kind=file)."""
         run = mode_train.train(Hosted(program), self.folder, words, *modules, stdin=typed.encode())
         if run.returncode:
             raise Failed(f"{words!r} with {modules} ended with {run.returncode}: {run.console[-2000:]}")
         return run
 
-    def qemu(self, image: Path, words: str, modules: Sequence[str] = ()) -> list[bytes]:
-        """The lines of a kernel that QEMU booted, to its good end. ``modules``: models, which bring their templates."""
-        options = [f"--model={path}" for path in modules]
+    def qemu(self, image: Path, words: str, models: Sequence[str] = ()) -> list[bytes]:
+        """Boot the kernel in QEMU until it exits with code 0; the lines of the machine channel."""
+        options = [f"--model={path}" for path in models]
         command = ["run", str(image), "--json", "--accel=tcg", f"--cmdline={words}", *options]
         done = subprocess.run(
             [sys.executable, "-m", "kgpt_build", *command],
@@ -140,11 +140,11 @@ class Bench:
             check=False,
         )
         if done.returncode:
-            raise Failed(f"QEMU, {words!r} with {modules}: {done.returncode}: {done.stderr.decode()[-2000:]}")
+            raise Failed(f"QEMU, {words!r} with {models}: {done.returncode}: {done.stderr.decode()[-2000:]}")
         return done.stdout.splitlines()
 
     @cached_property
     def isa(self) -> str:
-        """The best instruction set of this processor that the engine uses."""
+        """The instruction set that the engine chooses on this processor."""
         events = [json.loads(line) for line in self.hosted(self.image("micro"), "exit samples=1").lines]
         return str(next(event["isa"] for event in events if event["event"] == "cpu"))
