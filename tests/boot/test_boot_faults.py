@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import generate_events
 import pytest
 from boots import Boot, Kgpt
+
+from kgpt_build.def_files import rows
 
 PANICS = {
     "ud": "#UD",
@@ -44,6 +48,16 @@ def test_a_failed_check(boot: Boot) -> None:
     assert end.message.startswith("panic: asked for by fault=panic at ")
     assert end.panic is not None
     assert end.panic.vector == -1
+
+
+def test_the_lines_hold_the_keys_of_the_table(boot: Boot) -> None:
+    guest = boot("fault=null")
+    guest.wait()
+    table = generate_events.definitions(rows(generate_events.SOURCE))
+    keys = {event.name: [key.name for key in event.keys if not key.lm_only] for event in table}
+    lines = [json.loads(line) for line in guest.machine.lines]
+    assert [line["event"] for line in lines][-2:] == ["panic", "exit"]
+    assert all(list(line) == ["event", *keys[line["event"]]] for line in lines)
 
 
 @pytest.mark.parametrize("machine", ["pc", "q35", "microvm"])
