@@ -28,23 +28,26 @@ if TYPE_CHECKING:
 @click.option("-n", "--n-gen", "tg", default=options()["tg"].default, show_default=True, metavar="N",
               help="Tokens decoded one by one; 0: none.")  # fmt: skip
 @click.option("-r", "--repetitions", "repeat", default=options()["repeat"].default, show_default=True, metavar="N",
-              help="How often each is measured.")  # fmt: skip
-@click.option("--cpus", default=1, show_default=True, metavar="N", help="Processors, or threads.")
+              help="How often each test is measured.")  # fmt: skip
+@click.option("--cpus", default=1, show_default=True, metavar="N", help="Processors; with --target hosted: threads.")
 @click.option(
     "--target", type=click.Choice(["bare", "hosted"]), default="bare", show_default=True,
-    help="The kernel in QEMU, or the same engine as a Linux process.",
+    help="bare: the kernel in QEMU. hosted: the same engine as a Linux process.",
 )  # fmt: skip
-@click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto", show_default=True, help="QEMU's.")
-@click.option("--cpu", default="", metavar="MODEL", help="QEMU's processor. [default: the most]")
+@click.option(
+    "--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto", show_default=True, help="QEMU's accelerator."
+)
+@click.option("--cpu", default="", metavar="MODEL", help="QEMU's processor, such as qemu64. [default: all features]")
 @toolchain_option
 @json_option("Print JSON, one object for each test.")
 @verbose_option
 def command(
     model: Path, pp: int, tg: int, repeat: int, cpus: int, toolchain: str, as_json: bool, **machine: Any
 ) -> None:
-    """Measure a language model in the shape of llama-bench: pp, a prompt in batches, and tg, tokens one by one.
+    """Measure the speed of a language model, with the tests of llama-bench.
 
-    MODEL is a GGUF file, or the name of a model that was pulled. Times are the engine's own clock's.
+    pp computes a prompt in batches; tg decodes tokens one by one. MODEL is a GGUF file, or the name of a pulled model.
+    The engine measures the times with its own clock.
     """
     check_whole("cpus", cpus, 1, 255)
     asked = Settings(pp=pp, tg=tg, repeat=repeat).cmdline_words()
@@ -57,7 +60,7 @@ def command(
     events, backend = measure(loaded, words, cpus=cpus, toolchain=toolchain, machine=machine)
     rows = _rows(loaded, events, backend)
     if not rows:
-        raise KgptError("nothing was measured", "the run was stopped")
+        raise KgptError("nothing was measured: the run was stopped")
     click.echo("\n".join(json.dumps(row) for row in rows) if as_json else _table(rows))
 
 

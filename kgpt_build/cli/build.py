@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     default=Path("build"),
     show_default=True,
-    help="Folder for the image, its manifest and headers.",
+    help="The folder for the kernel, its manifest and the generated headers.",
 )
 @toolchain_option
 @click.option(
@@ -43,25 +43,29 @@ if TYPE_CHECKING:
     type=click.Choice(["bare", "hosted"]),
     default="bare",
     show_default=True,
-    help="A kernel, or the same engine as a Linux process.",
+    help="bare: a kernel. hosted: the same engine as a Linux process.",
 )
-@click.option("--debug", is_flag=True, help="Compile without optimisation.")
+@click.option("--debug", is_flag=True, help="Compile without optimization.")
 @click.option(
-    "--cmdline", default="", metavar="TEXT", help="Command line built into the kernel, read before the loader's."
+    "--cmdline",
+    default="",
+    metavar="TEXT",
+    help="Build a command line into the kernel, which reads it before the loader's.",
 )
 @click.option(
-    "--sanitize", default="", metavar="LIST", help="With --target hosted: for -fsanitize=, e.g. address,undefined."
+    "--sanitize",
+    default="",
+    metavar="LIST",
+    help="With --target hosted: the sanitizers for -fsanitize=, such as address,undefined.",
 )
-@click.option(
-    "--train", is_flag=True, help="An image that can also train (mode=train): on first names, or on --corpus."
-)
+@click.option("--train", is_flag=True, help="A kernel that can also train (mode=train), on first names or on --corpus.")
 @click.option(
     "--corpus", type=click.Path(path_type=Path), metavar="FILE",
-    help="The text it trains on, one document a line; none: what the loader brings. Implies --train.",
+    help="The text to train on, one document a line; none: the text that the loader brings. Implies --train.",
 )  # fmt: skip
 @click.option(
     "--lm", is_flag=True,
-    help="An image for language models: without MODEL, for those that the loader brings (kgpt run IMAGE --model FILE).",
+    help="A kernel for language models. Without MODEL, the loader brings them (kgpt run KERNEL --model FILE).",
 )  # fmt: skip
 @settings_options("system", "ctx")
 @chat_template_option
@@ -76,11 +80,11 @@ def command(
     cmdline: str,
     **options: Any,
 ) -> None:
-    """Build an image from MODEL.
+    """Build a bootable kernel from MODEL.
 
-    MODEL is a GGUF file, the name of a language model that was pulled, or a JSON of microgpt's state_dict with its
-    characters; without it the model.gguf in this folder, which kgpt train writes, is taken, or else the default model.
-    Writes kernel.elf (or kgpt-hosted) and manifest.json, which says how to repeat the build.
+    MODEL is a GGUF file, the name of a pulled language model, or a JSON file of microgpt's state_dict with its
+    characters. Without it, kgpt build takes the model.gguf in this folder, which kgpt train writes, else the default
+    model. It writes kernel.elf (or kgpt-hosted), and manifest.json, which says how to repeat the build.
     """
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.kernel.build import BuildSettings, build
@@ -110,7 +114,7 @@ def _model(model: Path | None, default: bool, lm: bool) -> Path | GgufModel | No
 
 
 def _lm_words(model: Path | GgufModel | NoModel | None, settings: Settings) -> list[str]:
-    """What is said to the engine for language models. Raises UsageError for a model that is none."""
+    """The words that only a language model takes. Raises UsageError for a microgpt."""
     from kgpt_build.models import GgufModel, Model, load
 
     words = settings.cmdline_words()
@@ -125,7 +129,7 @@ def _lm_words(model: Path | GgufModel | NoModel | None, settings: Settings) -> l
 
 
 def _corpus(path: Path | None) -> Corpus:
-    """The text to build in, checked as kgpt train checks it."""
+    """The text to build into the kernel. It passes the checks of kgpt train."""
     from kgpt_build.headers import BROUGHT
     from kgpt_build.kernel.manifest import NO_CORPUS
 

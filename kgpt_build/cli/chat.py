@@ -1,4 +1,4 @@
-"""``kgpt chat``: `kgpt run --target hosted`, of a language model."""
+"""``kgpt chat``: `kgpt run --target hosted` with a language model as the default."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from kgpt_build.cli import run
 from kgpt_build.cli.shared.hosted import QEMU_ONLY
 
 MODEL = "smollm2-135m"
-"""Where none is named, and none is in ./build."""
+"""The model without an argument, if ./build has none."""
 
 
 def _chat(named: Path | None, default: bool, **options: Any) -> None:
-    """Chat with a language model on this machine, at full speed: the kernel's engine as a Linux process.
+    """Chat with a language model on this machine: the kernel's engine runs as a Linux process, at full speed.
 
-    MODEL is a file, a name (kgpt pull lists them; it is got if it is not here), or a program of kgpt build --target
-    hosted. Without it, the language model in ./build, or else smollm2-135m. The same as kgpt run --target hosted: keys,
-    options, exit codes and the text of a seed are those of the kernel in QEMU.
+    MODEL is a file, a name (kgpt pull lists them; it is downloaded if needed), or a program of kgpt build --target
+    hosted. Without it, kgpt chat takes the language model in ./build, else smollm2-135m. The command is kgpt run
+    --target hosted: keys, options, exit codes and the text of a seed are the same as in QEMU.
     """
     if named is None and not default and not _is_in_build():
         named = Path(MODEL)

@@ -36,10 +36,10 @@ class Finding:
 @click.command("doctor")
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Check what kgpt needs on this machine, and what it can use, and say how to mend what is missing.
+    """Check this machine for the tools that kgpt needs or can use, and tell how to install them.
 
-    Nothing is changed; KVM is tried by a boot of at most 3 seconds. Exits with 3 if something that kgpt needs is
-    missing.
+    kgpt doctor changes nothing. It tests KVM with a boot of at most 3 seconds. The exit code is 3 if a tool that kgpt
+    needs is missing.
     """
     findings = list(examine())
     for title, required in (("needed", True), ("optional", False)):
@@ -63,7 +63,7 @@ def _show(finding: Finding) -> None:
 
 
 def examine() -> Iterator[Finding]:
-    """Every check, each guarded: what a check stumbles over is its finding."""
+    """The findings of all checks. An error in a check becomes its finding."""
     checks: list[tuple[str, Callable[[], Finding]]] = [
         ("python", _python),
         ("sources", _sources),

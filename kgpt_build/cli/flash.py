@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 @click.command("flash")
 @click.argument("image", required=False, type=click.Path(path_type=Path))
 @click.argument("device", required=False, type=click.Path(path_type=Path))
-@click.option("--list", "listing", is_flag=True, help="Show the disks of this machine, and which can be written.")
-@click.option("--force", is_flag=True, help="Write to a disk that is not removable, or to a file.")
-@click.option("--serial", metavar="TEXT", help="Refuse a device with another serial number than this.")
-@click.option("--yes", is_flag=True, help="Do not ask; for a device this takes --serial.")
+@click.option("--list", "listing", is_flag=True, help="List the disks of this machine, and say which can be written.")
+@click.option("--force", is_flag=True, help="Allow a disk that is not removable, or a file.")
+@click.option("--serial", metavar="TEXT", help="Refuse a device with another serial number.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation; a device then needs --serial.")
 @json_option("Print what --list shows as a JSON list.")
 @verbose_option
 def command(
     image: Path | None, device: Path | None, listing: bool, force: bool, serial: str | None, yes: bool, as_json: bool
 ) -> None:
-    """Write IMAGE to DEVICE, such as /dev/sdb, and read it back to compare.
+    """Write IMAGE to DEVICE, such as /dev/sdb, then read it back and compare.
 
-    Everything on DEVICE is lost. What is mounted, or otherwise in use, is refused, and so is the disk that the system
-    runs from. The image is compared with its manifest first: IMAGE.manifest.json, or the one that is in it.
+    Everything on DEVICE is lost. kgpt flash refuses a device that is mounted or otherwise in use, and the disk that
+    the system runs from. First it compares IMAGE with its manifest: IMAGE.manifest.json, or the manifest in the image.
     """
     from kgpt_build.flash.devices import Devices
     from kgpt_build.flash.usage import Usage

@@ -26,7 +26,7 @@ _MOST_ROOM = 30_000  # MB; FAT32 takes more, but nobody flashes that much nothin
 
 @click.group("image")
 def command() -> None:
-    """Make images that PCs boot: from a disc or a USB stick, by BIOS or by UEFI.
+    """Make images that PCs boot from a disc or a USB stick, through BIOS or UEFI.
 
     \b
     kgpt image iso -o kgpt.iso                  the default model
@@ -36,29 +36,43 @@ def command() -> None:
 
 
 def image_options(command: Command) -> Command:
-    """``[MODEL…]`` and what both kinds of image take."""
+    """``[MODEL…]`` and the options of both kinds of image."""
     options = (
         click.argument("models", metavar="[MODEL]...", nargs=-1, type=ModelName()),
         click.option(
-            "-o", "--output", "out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The image."
+            "-o",
+            "--output",
+            "out",
+            required=True,
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="The image to write.",
         ),
-        click.option("--cmdline", default="", metavar="TEXT", help="More words for the kernel, in every entry."),
+        click.option(
+            "--cmdline",
+            default="",
+            metavar="TEXT",
+            help="More words for the kernel's command line, in every entry of the menu.",
+        ),
         click.option(
             "--timeout",
             type=int,
             default=5,
             show_default=True,
             metavar="SECONDS",
-            help="How long the menu waits; 0: not at all, -1: until somebody chooses.",
+            help="How long the menu waits; 0: it does not, -1: until somebody chooses.",
         ),
         click.option(
-            "--default", default="", metavar="ENTRY", help="The entry that boots by itself. [default: the first]"
+            "--default",
+            default="",
+            metavar="ENTRY",
+            help="The entry that boots after the timeout. [default: the first]",
         ),
         click.option(
             "--corpus",
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="What is trained on. [default: first names]",
+            help="The text that the kernel trains on. [default: first names]",
         ),
         click.option(
             "--file",
@@ -66,7 +80,7 @@ def image_options(command: Command) -> Command:
             multiple=True,
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="A text file that the chats of language models can /read; repeatable.",
+            help="Add a text file, for /read in a chat; repeatable.",
         ),
         chat_template_option,
         toolchain_option,
@@ -80,10 +94,10 @@ def image_options(command: Command) -> Command:
 @command.command("iso")
 @image_options
 def iso(**options: Any) -> None:
-    """Write a hybrid image: a disc that is also a disk, for BIOS and UEFI.
+    """Write a hybrid image for discs and USB sticks, for BIOS and UEFI.
 
-    MODEL is as in kgpt build, or `default` for the one that ships; there may be several. Language models lie beside one
-    kernel, and their SHA-256 is checked at each boot.
+    MODEL is as in kgpt build, or `default` for the model that ships; repeatable. Language models lie beside
+    one kernel, which checks their SHA-256 at each boot.
     """
     _make("iso", **options)
 
@@ -95,13 +109,13 @@ def iso(**options: Any) -> None:
     type=int,
     default=0,
     metavar="MB",
-    help="Keep as much free on it for what is copied there later. [default: none]",
+    help="Keep this much free for models that are added later. [default: none]",
 )
 def usb(room: int, **options: Any) -> None:
-    """Write the image of a USB stick: one FAT partition that other systems show too, for BIOS and UEFI.
+    """Write the image of a USB stick with one FAT partition, for BIOS and UEFI.
 
-    MODEL is as in kgpt build, or `default` for the one that ships; there may be several. On the stick the menu can be
-    changed (boot/grub/grub.cfg).
+    MODEL is as in kgpt build, or `default` for the model that ships; repeatable. Other systems can
+    read the stick, and change the menu in boot/grub/grub.cfg.
     """
     _make("usb", room=room, **options)
 
@@ -113,7 +127,7 @@ def usb(room: int, **options: Any) -> None:
 @toolchain_option
 @verbose_option
 def add(model: Path, folder: Path, chat_template: str | None, toolchain: str) -> None:
-    """Copy MODEL to the stick that is mounted at FOLDER, with entries for the menu.
+    """Copy MODEL to the stick that is mounted at FOLDER, and add entries to its menu.
 
     The stick is one of kgpt image usb, with enough --room. Its kernels, models and menu stay as they are.
     """
@@ -173,5 +187,5 @@ def _wanted(
 
 
 def _named(models: Sequence[Path]) -> list[Path | None]:
-    """The files that are meant; None is the model that ships."""
+    """The files of the named models; None is the model that ships."""
     return [model_or_here(name, default=False) for name in models or (None,)]

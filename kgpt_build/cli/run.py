@@ -33,7 +33,7 @@ from kgpt_build.vm.qemu.display import find_window
 from kgpt_build.vm.settings import RunSettings
 
 MOST_CPUS = 8
-"""That a language model is given where nobody says how many."""
+"""The processors that a language model gets without --cpus."""
 
 
 @click.command("run")
@@ -41,28 +41,28 @@ MOST_CPUS = 8
 @default_option
 @click.option(
     "--target", type=click.Choice(["bare", "hosted"]),
-    help="The kernel in QEMU, or the same engine as a Linux process, at full speed. [default: bare, or what IMAGE is]",
+    help="bare: the kernel in QEMU. hosted: the same engine as a faster Linux process. [default: by IMAGE, else bare]",
 )  # fmt: skip
 @click.option(
     "--prompt", metavar="TEXT",
-    help="Begin every text with TEXT, or say it to a language model; print the answer alone, and end. -: from stdin.",
+    help="Begin every text with TEXT, or send it to a language model. Print only the answer, then end. -: read stdin.",
 )  # fmt: skip
 @settings_options(*names_of("RUN", "SAMPLING"), "mode", *names_of("LM", "LM_SAMPLING", "LM_BIASES"))
 @click.option(
     "--model", "models", multiple=True, type=ModelName(), metavar="MODEL",
-    help="Bring a language model to an image as a boot module; repeatable (in the shell: models, use N).",
+    help="Load a language model as a boot module; repeatable. In the shell, `models` lists them, `use N` takes one.",
 )  # fmt: skip
 @click.option(
     "--file", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-    help="Bring a text file to a language model, whose chat can /read it; repeatable.",
+    help="Load a text file as a boot module, for /read in a chat; repeatable.",
 )  # fmt: skip
 @machine_options
 @boot_options
-@click.option("--display", is_flag=True, help="Show the screen in a window, and type there too.")
-@click.option("--timeout", type=float, metavar="S", help="End the machine after S seconds, with exit code 124.")
-@click.option("--json", "as_json", is_flag=True, help="Print the machine channel (docs/events.md), nothing else.")
+@click.option("--display", is_flag=True, help="Show the machine's screen in a window, where you can type too.")
+@click.option("--timeout", type=float, metavar="S", help="End the run after S seconds, with exit code 124.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the machine channel, as JSON lines (docs/events.md).")
 @click.option("--gdb", is_flag=True, help="Wait for gdb before the first instruction.")
-@click.option("--dry-run", is_flag=True, help="Print QEMU's command line, and do not run it.")
+@click.option("--dry-run", is_flag=True, help="Print the command line of QEMU or the process, and do not run it.")
 @accept_option
 @verbose_option
 def command(
@@ -78,13 +78,15 @@ def command(
     accept_license: bool,
     **options: Any,
 ) -> None:
-    """Boot an image and let it generate, or chat; with --target hosted as a Linux process.
+    """Boot a kernel, which generates texts or chats.
 
-    IMAGE is what kgpt build made, or a disc or stick (kgpt image); a MODEL (a file, or a name: kgpt pull lists them) is
-    got if it is not here, and built first; without either, the image in ./build, or else the model.gguf in this folder,
-    or else the default model. On a terminal, or with --display: 20 texts, then the kernel's shell; of a language model,
-    a chat; Ctrl-] leaves. Elsewhere: 20 texts, or the answer to --prompt, and the end. A language model gets all
-    processors (at most 8) unless --cpus says how many. --verbose also tells what each reply took.
+    IMAGE is a kernel (kgpt build), or an image of a disc or stick (kgpt image). MODEL is a file or a name (kgpt pull
+    lists them): it is downloaded if needed, and a kernel is built of it. Without either, kgpt run takes the kernel in
+    ./build, else the model.gguf in this folder, else the default model.
+
+    On a terminal or with --display, a microgpt generates 20 texts and enters the kernel's shell, and a language model
+    chats; Ctrl-] leaves. Without a terminal, the run ends after the texts, or after the answer to --prompt. A language
+    model gets all processors (at most 8) unless --cpus is given. --verbose also tells the speed of each reply.
 
     Exit codes: 0 good, 1 refused, 2 usage, 3 a tool is missing, 4 panic or failed self-test, 5 the machine reset or
     was lost, 124 timeout.
@@ -119,7 +121,7 @@ def command(
 
 
 def _settings(named: Path | None, request: Request, memory: int | None, options: dict[str, Any]) -> RunSettings:
-    """The machine as far as the command line alone says it."""
+    """The machine that the command line asks for. The image and its modules are not known yet."""
     given: dict[str, Any] = {} if memory is None else {"memory": memory}
     return RunSettings(image=named or Path(), cmdline=request.cmdline, **given, **options)
 
@@ -154,7 +156,7 @@ def _instruct(settings: RunSettings, request: Request, *, brings: bool) -> RunSe
 
 
 def _wants_all_cpus(settings: RunSettings) -> bool:
-    """Nobody has said how many, and the image holds a language model, whose rows they share."""
+    """True without --cpus for a language model: it divides the rows of its matrices among processors."""
     if click.get_current_context().get_parameter_source("cpus") is not ParameterSource.DEFAULT:
         return False
     if settings.medium == "kernel":
@@ -165,10 +167,10 @@ def _wants_all_cpus(settings: RunSettings) -> bool:
 
 
 def _read_prompt(prompt: str | None) -> str | None:
-    """``-`` is all of standard input, without the line feed at its end."""
+    """The prompt; for ``-`` all of standard input, without a final line feed. Raises UsageError."""
     if prompt != "-":
         return prompt
     try:
         return sys.stdin.buffer.read().decode().removesuffix("\n")
     except UnicodeDecodeError:
-        raise UsageError("what standard input brought is not UTF-8", "convert it, for example with iconv") from None
+        raise UsageError("standard input is not UTF-8", "convert it, for example with iconv") from None

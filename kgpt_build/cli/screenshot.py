@@ -51,7 +51,7 @@ def _event(_: click.Context, __: click.Parameter, value: str | None) -> tuple[st
 
 
 def _card(_: click.Context, __: click.Parameter, value: str | None) -> str:
-    """A graphics card whose screen is so large."""
+    """QEMU's arguments for a graphics card with this resolution."""
     if value is None:
         return RunSettings.card
     size = re.fullmatch(r"([1-9]\d{2,3})x([1-9]\d{2,3})", value)
@@ -64,25 +64,29 @@ def _card(_: click.Context, __: click.Parameter, value: str | None) -> str:
 @click.argument("target", metavar="[IMAGE|MODEL]", required=False, type=ModelName())
 @default_option
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="The picture, a .png or .ppm.",
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="The picture to write, a .png or .ppm.",
 )  # fmt: skip
-@click.option("--text", is_flag=True, help="Print what can be read on the screen, on standard output.")
+@click.option("--text", is_flag=True, help="Print the text on the screen to standard output.")
 @click.option(
     "--after", callback=_event, metavar="EVENT[:N]",
-    help=f"Wait for an event (docs/events.md), or the Nth of it, such as sample:5. [default: {DEFAULT_EVENT}]",
+    help=f"Wait for an event (docs/events.md), or for its Nth time, such as sample:5. [default: {DEFAULT_EVENT}]",
 )  # fmt: skip
-@click.option("--seconds", type=float, metavar="S", help="Wait for so long instead, for example to see the boot menu.")
-@click.option("--type", "typed", default="", metavar="TEXT", help="Then type TEXT on the keyboard; \\n is Enter.")
+@click.option(
+    "--seconds", type=float, metavar="S", help="Wait S seconds instead of an event, for example for the boot menu."
+)
+@click.option(
+    "--type", "typed", default="", metavar="TEXT", help="Then type TEXT on the machine's keyboard; \\n is Enter."
+)
 @click.option(
     "--resolution",
     callback=_card,
     metavar="WxH",
-    help="With UEFI: what the screen says it is best at, such as 1920x1080.",
+    help="With UEFI: the preferred resolution of the screen, such as 1920x1080.",
 )
 @machine_options
 @boot_options
 @click.option(
-    "--timeout", type=float, metavar="S", help=f"Wait no longer than S seconds. [default: {DEFAULT_TIMEOUT:g}; TCG: ×4]"
+    "--timeout", type=float, metavar="S", help=f"Wait at most S seconds. [default: {DEFAULT_TIMEOUT:g}; TCG: ×4]"
 )
 @verbose_option
 def command(
@@ -99,10 +103,10 @@ def command(
     resolution: str,
     **options: Any,
 ) -> None:
-    """Boot an image, wait for what its screen is to show, and take a picture of it.
+    """Boot a kernel or image, wait, and take a picture of the screen.
 
-    IMAGE and MODEL as for kgpt run. The picture is taken when the screen has come to rest. Exit codes are those of
-    kgpt run; 124 if the event did not come in time.
+    IMAGE and MODEL are those of kgpt run. The picture is taken as soon as the screen stops changing. Exit codes are
+    those of kgpt run; 124 if the event did not come in time.
     """
     _check(output, text, after, seconds)
     settings = _settings(target, default, memory, medium, {**options, "card": resolution})
@@ -197,7 +201,7 @@ def _type(machine: Machine, typed: str, limit: float) -> None:
 
 
 def _settled(machine: Machine) -> Picture:
-    """The screen once it shows the same twice; a screen that never rests (a cursor blinks) as it is in the end."""
+    """The screen as soon as two pictures are equal. If the screen never rests (a cursor blinks), its last picture."""
     end = time.monotonic() + _SETTLE_SECONDS
     picture = None
     while True:

@@ -37,7 +37,7 @@ _EXIT = "exit"
 
 @dataclass(frozen=True)
 class Outcome:
-    """A smoke test that is over; ``seconds`` from the start of QEMU to its end."""
+    """The result of a smoke test; ``seconds``: from the start of QEMU to its end."""
 
     verdict: Verdict
     cases: tuple[Case, ...]
@@ -47,7 +47,9 @@ class Outcome:
 
 @click.command("smoke")
 @image_argument
-@click.option("--expect", "expected", multiple=True, metavar="REGEX", help="Must be seen on the console; repeatable.")
+@click.option(
+    "--expect", "expected", multiple=True, metavar="REGEX", help="A pattern that the console must show; repeatable."
+)
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the result as JUnit XML.")
 @machine_options
 @boot_options
@@ -55,7 +57,7 @@ class Outcome:
     "--timeout",
     type=float,
     metavar="S",
-    help=f"End the machine after S seconds. [default: {DEFAULT_TIMEOUT:g}; {TCG_TIMEOUT_FACTOR:g} times it under TCG]",
+    help=f"End the run after S seconds. [default: {DEFAULT_TIMEOUT:g}; under TCG {TCG_TIMEOUT_FACTOR:g} times as long]",
 )
 @verbose_option
 def command(
@@ -68,10 +70,11 @@ def command(
     medium: str,
     **machine: Any,
 ) -> None:
-    """Boot IMAGE, a kernel, disc or stick, without a terminal and pass judgement; a hosted program is run.
+    """Boot IMAGE without a terminal, and pass or fail.
 
-    Passes only if the kernel itself ends well and every --expect was seen on the console, in any order. The shell of a
-    disc or stick is told to end. Exit codes are those of kgpt run; an --expect that was not seen is 4.
+    IMAGE is a kernel, an image of a disc or stick, or a program of kgpt build --target hosted. The test passes if the
+    kernel itself ends well and the console has shown every --expect, in any order. kgpt smoke ends the shell of a disc
+    or stick. Exit codes are those of kgpt run; 4 if an --expect was not seen.
     """
     patterns = {text: _compiled(text) for text in expected}
     words = " ".join(word for word in (_EXIT, cmdline) if word)

@@ -24,50 +24,65 @@ if TYPE_CHECKING:
     from kgpt_build.proof.soak import SoakReport
 
 ROUND_SECONDS = 60.0
-"""That one generation may take, and the boot before it; multiplied under TCG."""
+"""Seconds for one generation with the boot before it; multiplied under TCG."""
 _TELL_SECONDS = 60.0
 _FILE = click.Path(path_type=Path)
 
 
 @click.command("test")
 @click.argument("image", required=False, type=_FILE)
-@click.option("--matrix", is_flag=True, help="Many machines: each boots to the same names, or fails.")
-@click.option("--reduced", is_flag=True, help="Of --matrix: a few machines, in which everything occurs at least once.")
+@click.option("--matrix", is_flag=True, help="Boot many machines: all must generate the same names.")
+@click.option("--reduced", is_flag=True, help="With --matrix: few machines, which have every value at least once.")
 @click.option(
-    "--only", multiple=True, metavar="WORD", help="Of --matrix: axis=value (loader=pvh), or a part of a name; all hold."
+    "--only",
+    multiple=True,
+    metavar="WORD",
+    help="With --matrix: machines with axis=value (loader=pvh) or a part of a name; repeatable, all must hold.",
 )
-@click.option("--list", "listed", is_flag=True, help="Of --matrix: print the machines, and run none.")
+@click.option("--list", "listed", is_flag=True, help="With --matrix: list the machines, and run none.")
 @click.option(
     "-j",
     "--jobs",
     type=click.IntRange(1, 64),
     metavar="N",
-    help="Of --matrix: machines at a time. [default: half the CPUs]",
+    help="With --matrix: how many machines run at once. [default: half the CPUs]",
 )
 @click.option(
     "--markdown",
     type=_FILE,
     metavar="FILE",
-    help="Of --matrix: write the table of all runs, in a document between marks.",
+    help="With --matrix: write the table of all runs between the marks in this document.",
 )
-@click.option("--junit", type=_FILE, metavar="FILE", help="Of --matrix: write the results as JUnit XML.")
-@click.option("--soak", type=float, metavar="MINUTES", help="One machine for so long, a generation every few seconds.")
+@click.option("--junit", type=_FILE, metavar="FILE", help="With --matrix: write the results as JUnit XML.")
 @click.option(
-    "--every", type=float, default=3.0, show_default=True, metavar="S", help="Of --soak: from one to the next."
+    "--soak",
+    type=float,
+    metavar="MINUTES",
+    help="Run one machine for so many minutes, with a generation every few seconds.",
 )
-@click.option("--accel", type=click.Choice(ACCELS), default="tcg", show_default=True, help="Of --soak: QEMU's.")
+@click.option(
+    "--every",
+    type=float,
+    default=3.0,
+    show_default=True,
+    metavar="S",
+    help="With --soak: seconds from one generation to the next.",
+)
+@click.option(
+    "--accel", type=click.Choice(ACCELS), default="tcg", show_default=True, help="With --soak: QEMU's accelerator."
+)
 @json_option("Print the result as JSON.")
 @verbose_option
 def command(
     image: Path | None, matrix: bool, soak: float | None, every: float, accel: str, as_json: bool, **options: Any
 ) -> None:
-    """Show of whole machines that the kernel boots on all of them, and goes on for hours.
+    """Test whole machines: that the kernel boots on all kinds of them, and runs for hours.
 
-    The matrix boots the model that ships on machines of QEMU (and Bochs, if it is there) that differ in loader,
-    firmware, machine, processor, memory, screen, keyboard, serial port and timers, so that any two of these meet at
-    least once; it reads the screen and presses keys. --soak boots IMAGE, or else the model that ships.
+    --matrix boots the model that ships on machines of QEMU (and Bochs, if it is installed). They differ in loader,
+    firmware, machine, processor, memory, screen, keyboard, serial port and timers, so that any two values meet at
+    least once. The test reads the screen and presses keys. --soak boots IMAGE, or else the model that ships.
 
-    Exit codes: 0 if all passed, 2 usage, 3 a tool is missing, 4 if anything failed, 5 a machine was lost.
+    Exit codes: 0 if all passed, 2 usage, 3 a tool is missing, 4 if a test failed, 5 a machine was lost.
     """
     if matrix == (soak is not None):
         raise UsageError("there is one thing to test at a time", "give --matrix or --soak MINUTES")

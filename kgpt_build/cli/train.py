@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from kgpt_build.vm.verdict import Verdict
 
 STOP = b"\x03"
-"""Ctrl-C on the kernel's console: it ends after the step at hand, and sends what it has."""
+"""Ctrl-C on the kernel's console: the kernel ends after the current step and sends its weights and state."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A training that was checked as far as it can be before anything is built."""
+    """A training that passed all checks that need no kernel."""
 
     settings: TrainSettings
     corpus: CorpusText
@@ -47,7 +47,7 @@ class Plan:
     target: str
 
     def check_memory(self, memory: int, image_end: int = 0) -> None:
-        """Refuse what cannot fit ``memory`` MiB beside an image that ends at ``image_end``."""
+        """Refuse a training that does not fit ``memory`` MiB beside a kernel that ends at ``image_end``."""
         from kgpt_build.training.corpus import check_memory, memory_needs
 
         state = len(self.state.data) if self.state else 0
@@ -56,19 +56,30 @@ class Plan:
 
 @click.command("train")
 @click.argument("corpus", required=False, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="MODEL.gguf", help="[default: model.gguf]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="MODEL.gguf",
+    help="The file to write. [default: model.gguf]",
+)
 @settings_options(*names_of("ADAM", "TRAIN", without=["checkpoint_every"]), "seed")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="MODEL.gguf", help="Go on with its training.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="MODEL.gguf",
+    help="Continue the training that wrote this model.",
+)
 @settings_options("checkpoint_every")
-@click.option("--keep-last", is_flag=True, help="Write the weights of the last step too: MODEL-last.gguf.")
+@click.option("--keep-last", is_flag=True, help="Also write the weights of the last step, to MODEL-last.gguf.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png|svg", help="Draw the loss curve.")
 @click.option(
     "--target", type=click.Choice(["bare", "hosted"]), default="bare", show_default=True,
-    help="In a kernel under QEMU, or in the same engine as a Linux process.",
+    help="bare: in a kernel in QEMU. hosted: in the same engine as a Linux process.",
 )  # fmt: skip
 @machine_options
 @click.option("--timeout", type=float, metavar="S", help="End the run after S seconds, with exit code 124.")
-@json_option("Print the machine channel (docs/events.md), nothing else.")
+@json_option("Print only the machine channel, as JSON lines (docs/events.md).")
 @verbose_option
 def command(
     corpus: Path | None,
@@ -82,12 +93,12 @@ def command(
 ) -> None:
     """Train a model on CORPUS, in the kernel.
 
-    CORPUS is UTF-8 text, one document a line; - is standard input; without it, first names. The weights with the
-    lowest validation loss (without --val-fraction: the last) are written to MODEL.gguf, which kgpt build takes, and
-    what --resume needs to MODEL.state. They do not depend on the number of --cpus. Ctrl-C stops after the step at
-    hand and writes them.
+    CORPUS is UTF-8 text, one document a line; - is standard input. Without it, the model learns first names. kgpt
+    train writes the weights with the lowest validation loss (without --val-fraction: the last weights) to MODEL.gguf,
+    which kgpt build takes, and the state for --resume to MODEL.state. The weights do not depend on --cpus. Ctrl-C
+    ends the training after the current step and writes both files.
 
-    Exit codes are those of kgpt run; 0 after Ctrl-C too, if the files were written.
+    Exit codes are those of kgpt run. Ctrl-C gives 0 if the files were written.
     """
     from kgpt_build.training.plot import check_plot
     from kgpt_build.training.session import Files, Session
@@ -116,13 +127,13 @@ def command(
 
 
 def _taken(options: dict[str, Any]) -> dict[str, Any]:
-    """Take what was given of TrainSettings out of ``options``."""
+    """Take the given fields of TrainSettings out of ``options``."""
     import dataclasses
 
     from kgpt_build.training.settings import TrainSettings
 
     taken = {field.name: options.pop(field.name) for field in dataclasses.fields(TrainSettings)}
-    # A flag that was not given is no wish: --resume goes on as it was.
+    # Without a flag, --resume keeps the value of the earlier run.
     return {name: value for name, value in taken.items() if value is not None and value is not False}
 
 

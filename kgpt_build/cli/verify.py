@@ -24,7 +24,7 @@ TIMEOUT = 120.0  # seconds for one run, of which a small model needs one
 
 @click.command("verify")
 @model_argument
-@click.option("--prompt", default="", metavar="TEXT", help="What the documents begin with.")
+@click.option("--prompt", default="", metavar="TEXT", help="The text that every document begins with.")
 @click.option("--cpu", default="max", show_default=True, metavar="MODEL", help="QEMU's processor, such as qemu64.")
 @click.option(
     "--accel", type=click.Choice(["tcg", "kvm"]), default="tcg", show_default=True, help="QEMU's accelerator."
@@ -37,12 +37,12 @@ def command(
 ) -> None:
     """Compare what the kernel computes with the NumPy reference.
 
-    Builds MODEL (without it, what kgpt build would take) as a kernel and as a Linux process. Both must choose the
-    reference's tokens, their logits must be the reference's but for rounding, and each other's to the bit; and from
-    their own logits both must draw the tokens that the reference draws. Exit code 4 if not.
+    kgpt verify builds MODEL (by default, the model that kgpt build would take) as a kernel and as a Linux process.
+    Both must choose the reference's tokens, and draw the reference's tokens from their own logits. The logits must
+    equal the reference's except for rounding, and each other's to the bit. Otherwise the exit code is 4.
 
-    Of a language model, a short greedy reply is compared: what every layer adds must be the reference's but for the
-    rounding of 8-bit products, and if it is not, the first layer that strays is named.
+    A language model computes a short greedy reply. What each layer adds must equal the reference's except for the
+    rounding of 8-bit products. Otherwise the report names the first layer that differs.
     """
     from kgpt_build import models
     from kgpt_build.cli import verify_lm

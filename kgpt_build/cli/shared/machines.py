@@ -1,4 +1,4 @@
-"""What `run` and `smoke` share: the options of a virtual machine, and the way from them to one that can start."""
+"""The options of a virtual machine, and what commands do with them until the machine can start."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from kgpt_build.vm.firmware import BIOS, UEFI, Firmware
 from kgpt_build.vm.settings import ACCELS, MACHINES, MEDIA, RunSettings
 
 LEAST_MEMORY = RunSettings.memory
-"""MiB: what a machine has, unless its image needs more."""
+"""The memory of a machine in MiB, unless its kernel needs more."""
 
 DISC_MEMORY = 512
-"""MiB: of a machine that boots a disc or a stick, for UEFI and GRUB need some too."""
+"""The memory in MiB of a machine that boots a disc or stick: UEFI and GRUB need some too."""
 
 _QEMU = DEFAULT.qemu
 
@@ -30,18 +30,16 @@ def machine_options(command: Command) -> Command:
     """``--cpus`` to ``--no-serial``; a command takes them all as ``**machine`` for RunSettings."""
     options = (
         click.option("--cpus", type=int, default=1, show_default=True, metavar="N", help="Processors."),
-        click.option(
-            "--memory", type=int, metavar="MB", help="Memory. [default: 128, or what the model in the image needs]"
-        ),
+        click.option("--memory", type=int, metavar="MB", help="Memory in MiB. [default: 128, or what the model needs]"),
         click.option(
             "--accel",
             type=click.Choice(ACCELS),
             default="auto",
             show_default=True,
-            help="auto: KVM if a short test boot under it succeeds, else TCG.",
+            help="QEMU's accelerator. auto: KVM if a short test boot succeeds, else TCG.",
         ),
         click.option(
-            "--cpu", default="", metavar="MODEL", help="QEMU's processor, such as qemu64. [default: the most]"
+            "--cpu", default="", metavar="MODEL", help="QEMU's processor, such as qemu64. [default: all features]"
         ),
         click.option(
             "--machine",
@@ -51,7 +49,9 @@ def machine_options(command: Command) -> Command:
             help=f"QEMU's machine. auto: {_QEMU.small_machine}, or {_QEMU.full_machine} where a screen or a disc "
             "is needed.",
         ),
-        click.option("--no-serial", "serial", flag_value=False, default=True, type=bool, help="No serial port."),
+        click.option(
+            "--no-serial", "serial", flag_value=False, default=True, type=bool, help="Leave out the serial port."
+        ),
         click.option("--cmdline", default="", metavar="TEXT", help="More words for the kernel's command line."),
     )
     for option in reversed(options):
@@ -67,14 +67,14 @@ def boot_options(command: Command) -> Command:
         show_default=True,
         metavar=f"{BIOS}|{UEFI}|FILE",
         callback=_find_firmware,
-        help=f"What starts a disc or stick: QEMU's BIOS, the system's {DEFAULT.uefi.name}, or a file.",
+        help=f"The firmware that boots a disc or stick: QEMU's BIOS, the system's {DEFAULT.uefi.name}, or a file.",
     )
     medium = click.option(
         "--medium",
         type=click.Choice(("auto", *MEDIA)),
         default="auto",
         show_default=True,
-        help="What IMAGE is put into the machine as. auto: by its content; a hybrid of disc and stick as a disc.",
+        help="How the machine gets IMAGE. auto: by its content; a hybrid image is a disc.",
     )
     return firmware(medium(command))
 
@@ -117,7 +117,7 @@ def resolve_accel(settings: RunSettings, qemu: str) -> RunSettings:
 
 
 def _memory_of_medium(path: Path) -> int:
-    """What its manifest says, if kgpt image made it."""
+    """The memory in MiB that the manifest of kgpt image asks for, at least DISC_MEMORY."""
     from kgpt_build.image.inspect import memory_wanted
 
     return max(DISC_MEMORY, memory_wanted(path) or 0)

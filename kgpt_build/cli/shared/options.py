@@ -17,7 +17,7 @@ from kgpt_build.errors import UsageError
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 MODEL_HERE = Path("model.gguf")
-"""What kgpt train writes, and what other commands take, where no model is named."""
+"""The file that kgpt train writes and other commands take if no model is named."""
 
 
 def _set_verbose(_: click.Context, __: click.Parameter, value: bool) -> None:
@@ -43,7 +43,7 @@ def verbose_option(command: Command) -> Command:
         is_flag=True,
         expose_value=False,
         callback=_set_verbose,
-        help="Print the commands that are run.",
+        help="Print the commands that kgpt runs.",
     )
     return decorate(command)
 
@@ -55,14 +55,16 @@ def model_argument(command: Command) -> Command:
 
 def default_option(command: Command) -> Command:
     """``--default``."""
-    return click.option("--default", is_flag=True, help=f"The model that ships, even if {MODEL_HERE} is here.")(command)
+    return click.option(
+        "--default", is_flag=True, help=f"Take the model that ships with kgpt, even if this folder has a {MODEL_HERE}."
+    )(command)
 
 
 def model_or_here(model: Path | None, *, default: bool) -> Path | None:
-    """The model that is meant: the one named, else MODEL_HERE if it is here, else None, the one that ships.
+    """The path of the model: the named one, else MODEL_HERE if it exists, else None for the model that ships.
 
-    A name may be that of a pulled model, or "default". One line on standard error says so if none was given.
-    Raises UsageError for a name and ``default``.
+    A name may be that of a pulled model, or "default". If MODEL_HERE is taken, one line on standard error says so.
+    Raises UsageError for a name and ``default`` together.
     """
     if model and default:
         raise UsageError(f"{model} and --default are given, but there can be one model only", "leave out one of them")
@@ -81,14 +83,14 @@ def chat_template_option(command: Command) -> Command:
     return click.option(
         "--chat-template",
         metavar="NAME",
-        help="A family of chat templates in the place of the language model's own, such as chatml; or none.",
+        help="Replace the language model's chat template by a family, such as chatml, or by none.",
     )(command)
 
 
 def accept_option(command: Command) -> Command:
     """``--accept-license``."""
     return click.option(
-        "--accept-license", is_flag=True, help="Accept the terms that the model comes under; asked for once."
+        "--accept-license", is_flag=True, help="Accept the license terms of the model without a question."
     )(command)
 
 
@@ -104,7 +106,7 @@ def toolchain_option(command: Command) -> Command:
         type=click.Choice(toolchain.NAMES),
         default=toolchain.DEFAULT,
         show_default=True,
-        help="Compiler and linker: zig is pinned and gives the same bytes on every host.",
+        help="The compiler and linker. zig has a fixed version and gives the same bytes on every host.",
     )(command)
 
 
