@@ -24,7 +24,7 @@ void kg_json_double(struct kg_json *json, const char *key, double value);    /* 
 void kg_json_address(struct kg_json *json, const char *key, uint64_t value); /* "0x…" */
 void kg_json_hex(struct kg_json *json, const char *key, const void *bytes, size_t n);
 
-/* Nested values. In a list `key` is NULL for every value. */
+/* Nested values. Values in a list have no key: `key` is NULL. */
 void kg_json_list_begin(struct kg_json *json, const char *key);
 void kg_json_list_end(struct kg_json *json);
 void kg_json_object_begin(struct kg_json *json, const char *key);
