@@ -127,7 +127,7 @@ void kg_json_double(struct kg_json *json, const char *key, double value)
     append_bytes(json, digits, n);
 }
 
-/* Nine significant digits tell every float from its neighbours. An infinity becomes 1.0e999, which readers take for one. */
+/* Nine significant digits tell every float from its neighbours. An infinity becomes 1.0e999, beyond any double. */
 void kg_json_decimal(struct kg_json *json, const char *key, float value)
 {
     double scaled = (double)value;

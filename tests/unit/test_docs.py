@@ -53,3 +53,14 @@ def prose(text: str) -> list[str]:
 def test_lines_of_prose_are_short(path: Path) -> None:
     long = [line for line in prose(path.read_text()) if len(line) > COLUMNS]
     assert (long != []) == (path.name in {"architecture.md", "chat.md", "platform.md"}), long
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name
+)
+def test_sources_that_are_named_exist(path: Path) -> None:
+    """A path may begin at a room: `x86_64/start.c`."""
+    folders = ("kernel_c", "kgpt_build", "tests", "boot", "linker", "benchmarks", "scripts")
+    sources = {str(file) for folder in folders for file in (ROOT / folder).rglob("*.*")}
+    named = re.findall(r"`([\w/.-]+/[\w.-]+\.(?:py|c|h|def|mk|S|ld))`", path.read_text())
+    assert [name for name in named if not any(source.endswith(f"/{name}") for source in sources)] == []
