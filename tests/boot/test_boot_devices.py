@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from boots import Boot
+from boots import Boot, grub_disc, uefi
 
 from kgpt_build.events import Config
 
@@ -95,3 +97,22 @@ def test_a_bus_that_no_bridge_leads_to(boot: Boot, training_kernel: Path, host: 
     assert guest.wait().ok
     (config,) = [event for event in guest.events if isinstance(event, Config)]
     assert (config.seed == SEED) == (words == "pci=all")
+
+
+def test_registers_above_4_gib(boot: Boot, training_kernel: Path, host: tuple[str, ...], tmp_path: Path) -> None:
+    """Where UEFI puts them, beyond the memory that is mapped at boot."""
+    disc = grub_disc(tmp_path, training_kernel, "multiboot2", "mode=shell")
+    extra = (*host, *devices(ROOT_PORT, f"{RNG},bus=first"))
+    guest = boot(image=disc, medium="cdrom", machine="q35", cpu=NO_RDRAND, firmware=uefi(), extra=extra)
+    guest.expect("kgpt> $")
+    words: dict[str, Any] = {"command-line": "info pci"}
+    pci = guest.machine.execute("human-monitor-command", **words)
+    bars = [int(bar, 16) for bar in re.findall(r"BAR4: 64 bit prefetchable memory at (0x[0-9a-f]+)", str(pci))]
+    assert max(bars) > 1 << 32
+    guest.send_line("devices")
+    guest.expect(r"1af4:1044  class 00ff00  virtio-rng: works$")
+    guest.send_line("set seed random")
+    guest.send_line("generate a")
+    guest.expect_event("config", seed=SEED)
+    guest.send_line("halt")
+    assert guest.wait().ok
