@@ -116,6 +116,8 @@ class Memory(Event):
     """What must fit into the arena: ``kv`` and ``scratch``."""
     arena: int
     """The size of the arena."""
+    outside: int = 0
+    """Free RAM that does not lie in a row with the arena: page tables and devices use it."""
 
 
 @dataclass(frozen=True)

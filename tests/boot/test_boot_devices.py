@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from boots import Boot, grub_disc, uefi
 
-from kgpt_build.events import Config
+from kgpt_build.events import Config, Memory
 
 BYTES = b"ABCDEFGH" * 8
 """What the entropy device gives: the first eight bytes are the seed."""
@@ -69,6 +69,8 @@ def test_devices_that_are_found(boot: Boot, training_kernel: Path, host: tuple[s
     guest.expect(r"^outside +1\d MB, \d+ KB of it used$")
     guest.send_line("halt")
     assert guest.wait().ok
+    (memory,) = [event for event in guest.events if isinstance(event, Memory)]
+    assert 10 << 20 < memory.outside < 16 << 20  # below the kernel, which is at 16 MiB
 
 
 def test_a_machine_without_pci(boot: Boot, training_kernel: Path) -> None:

@@ -45,7 +45,7 @@ void kg_event_model(struct kgpt *k)
 void kg_event_memory(struct kgpt *k)
 {
     KG_EMIT(memory, .weights = k->needs.weights, .kv = k->needs.kv, .scratch = k->needs.scratch,
-            .needed = k->needs.total, .arena = k->arena.size);
+            .needed = k->needs.total, .arena = k->arena.size, .outside = plat_outside().size);
 }
 
 void kg_event_config(struct kgpt *k, const struct kg_request *request)
