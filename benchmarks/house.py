@@ -11,6 +11,7 @@ import ast
 import io
 import re
 import subprocess
+import sys
 import tarfile
 import tempfile
 from collections import Counter, defaultdict
@@ -20,6 +21,9 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "tests" / "unit"))
+from arrows import arrows, c_circles, circles  # noqa: E402
+
 SOURCES = (".c", ".h", ".S", ".def", ".py", ".ld", ".mk")
 GENERATED = ("dmath_tables.h",)
 """Tables that a script writes: their length says nothing."""
@@ -120,6 +124,12 @@ class House:
             graph[room] |= {str(Path(other).parent) for other in others} - {room}
         return {room: {other for other in others if "/include" not in other} for room, others in graph.items()}
 
+    def call_circles(self) -> list[str]:
+        """C files that call each other, as the test of the arrows sees them; those that a header explains left out."""
+        contracts = arrows((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), "C").contracts
+        kernel = {path.removeprefix("kernel_c/"): text for path, text in self.of("kernel_c", ".c", ".h").items()}
+        return c_circles(kernel, contracts)
+
     def long_lines(self) -> list[str]:
         """Lines of sources beyond SOURCE_COLUMNS."""
         return [
@@ -158,35 +168,6 @@ def _c_functions(path: str, text: str) -> Iterator[Function]:
             yield Function(name[1], path, end - first + 1, signature.startswith("static "))
 
 
-def circles(graph: Graph) -> list[list[str]]:
-    """Tarjan: the groups of nodes that reach each other."""
-    index: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    found: list[list[str]] = []
-
-    def visit(node: str) -> None:
-        index[node] = low[node] = len(index)
-        stack.append(node)
-        for other in sorted(graph.get(node, ())):
-            if other not in index:
-                visit(other)
-                low[node] = min(low[node], low[other])
-            elif other in stack:
-                low[node] = min(low[node], index[other])
-        if low[node] == index[node]:
-            at = stack.index(node)
-            group = sorted(stack[at:])
-            del stack[at:]
-            if len(group) > 1 or node in graph.get(node, ()):
-                found.append(group)
-
-    for node in sorted(graph):
-        if node not in index:
-            visit(node)
-    return sorted(found)
-
-
 def _most(counted: Counter[str], n: int = 3) -> list[str]:
     return [f"{count} {name}" for name, count in counted.most_common(n)]
 
@@ -215,8 +196,13 @@ ROWS: dict[str, Callable[[House], list[str]]] = {
     "names of statics in several files": lambda house: _numbered(
         f"{name} ({len(paths)})" for name, paths in house.shared_statics.items()
     ),
-    "circles of files": lambda house: _numbered(" ".join(group) for group in circles(house.includes)),
-    "circles of rooms": lambda house: _numbered(" ".join(group) for group in circles(house.room_includes)),
+    "circles of files by includes": lambda house: _numbered(
+        " ".join(sorted(group)) for group in circles(house.includes)
+    ),
+    "circles of rooms by includes": lambda house: _numbered(
+        " ".join(sorted(group)) for group in circles(house.room_includes)
+    ),
+    "circles of C files by calls": lambda house: _numbered(house.call_circles()),
     f"source lines over {SOURCE_COLUMNS} columns": lambda house: [str(len(house.long_lines()))],
     f"prose lines over {PROSE_COLUMNS} columns": lambda house: [
         str(house.long_prose().total()),
