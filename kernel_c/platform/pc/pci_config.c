@@ -67,16 +67,17 @@ static void open_ranges(void)
     const char *problem;
     const struct kg_acpi *acpi = kg_firmware_tables(&problem);
     struct kg_acpi_ecam ecam;
-    bool ports = has_ports();
+    bool ports = has_ports(), has_first = false;
     for (uint32_t i = 0; acpi && n_ranges < MOST_RANGES && kg_acpi_find_ecam(&ecam, acpi, i); i++) {
         uint64_t before = ecam.first * BUS_SIZE;
         volatile uint8_t *mapped =
             ecam.first <= ecam.last ? plat_map(ecam.base + before, (ecam.last + 1 - ecam.first) * BUS_SIZE) : NULL;
         if (mapped && (!ports || agrees_with_ports(&ecam, mapped))) {
             add_range(mapped - before, ecam.segment, ecam.first, ecam.last);
+            has_first = has_first || (ecam.segment == 0 && ecam.first == 0);
         }
     }
-    if (n_ranges == 0 && ports) {
+    if (!has_first && ports && n_ranges < MOST_RANGES) {
         add_range(NULL, 0, 0, 255);
     }
 }
