@@ -13,7 +13,7 @@ static uint32_t fill_context(struct kgpt *k, struct kg_random *random)
     kg_session_reset(&k->session);
     for (uint32_t i = 0; i < k->model.n_ctx; i++) {
         kg_session_step(&k->session, token);
-        token = kg_sample(&k->generator.sampler, &k->config.sampling.common, k->session.logits, random);
+        token = kg_sample(&k->generator.sampler, &k->config.sampling, k->session.logits, NULL, 0, random);
     }
     return k->model.n_ctx;
 }

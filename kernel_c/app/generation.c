@@ -4,52 +4,37 @@
 #include "app/events/events.h"
 #include "app/events/print.h"
 #include "app/events/statusline.h"
+#include "app/request.h"
 #include "kgpt/str.h"
 
-/* One generation, as its observer sees it. */
+/* One generation, as the console shows it. */
 struct show {
     struct kgpt *k;
     const char *prompt;
     uint64_t start, first_token; /* plat_ticks() */
 };
 
-uint64_t kg_ticks_to_us(uint64_t ticks, uint64_t hz)
-{
-    return hz ? (uint64_t)((double)ticks * 1e6 / (double)hz + 0.5) : 0;
-}
-
-static void show_begin(void *context, uint32_t sample)
+static void show_begin(void *context, const struct kg_reply *reply)
 {
     struct show *show = context;
-    kg_print("sample %2u: ", sample + 1);
+    kg_print("sample %2u: ", reply->request->index + 1);
     plat_text(KG_VOICE_MODEL, show->prompt, kg_strlen(show->prompt));
 }
 
-static void show_logits(void *context, uint32_t sample, uint32_t pos, uint32_t token, const float *logits)
+static void show_text(void *context, const struct kg_reply *reply, const char *text, size_t n)
 {
-    struct show *show = context;
-    if (show->k->config.logits) {
-        kg_event_logits(show->k, sample, pos, token, logits, show->k->model.n_vocab);
-    }
+    (void)context;
+    (void)reply;
+    plat_text(KG_VOICE_MODEL, text, n);
 }
 
-static void show_token(void *context, const struct kg_token *token)
+static void show_end(void *context, const struct kg_reply *reply)
 {
     struct show *show = context;
-    if (show->first_token == 0) {
-        show->first_token = plat_ticks();
-    }
-    plat_text(KG_VOICE_MODEL, token->text, token->n);
-    kg_event_token(show->k, token);
-}
-
-static void show_document(void *context, const struct kg_document *document)
-{
-    struct show *show = context;
+    show->first_token = show->first_token ? show->first_token : reply->first_token;
     plat_text(KG_VOICE_MODEL, "\n", 1);
-    kg_event_sample(show->k, document);
     if (kg_statusline_due(show->k)) {
-        kg_statusline(show->k, "sample %u/%u", document->index + 1, show->k->config.samples);
+        kg_statusline(show->k, "sample %u/%u", reply->request->index + 1, show->k->config.samples);
     }
 }
 
@@ -59,16 +44,22 @@ static bool show_stopped(void *context)
     return kg_input_stopped(&show->k->input);
 }
 
-uint64_t kg_resolve_seed(const struct kg_config *config)
+static void send_logits(void *context, const struct kg_reply *reply, uint32_t token)
 {
-    uint64_t seed = 0;
-    if (!config->seed_random) {
-        return config->seed;
-    }
-    if (!plat_entropy(&seed)) {
-        seed ^= plat_ticks(); /* no source of entropy: at least another seed each time */
-    }
-    return seed;
+    const struct kg_past *past = &reply->past;
+    kg_event_logits(context, reply->request->index, past->n - 1, token, past->logits, past->n_vocab);
+}
+
+static void send_token(void *context, const struct kg_reply *reply, const struct kg_token *token)
+{
+    (void)reply;
+    kg_event_token(context, token);
+}
+
+static void send_document(void *context, const struct kg_reply *reply)
+{
+    const struct kg_document document = kg_reply_document(reply);
+    kg_event_sample(context, &document);
 }
 
 static void show_rate(struct kgpt *k, const struct kg_stats *stats)
@@ -98,25 +89,19 @@ static void print_stats(const struct kg_stats *stats, uint64_t seed, bool stoppe
 enum kg_status kg_generation_run(struct kgpt *k, const char *prompt, struct kg_error *error)
 {
     struct show show = {.k = k, .prompt = prompt};
-    const struct kg_observer observer = {
-        .context = &show,
-        .begin = show_begin,
-        .logits = show_logits,
-        .token = show_token,
-        .document = show_document,
-        .stopped = show_stopped,
-    };
-    const struct kg_request request = {
-        .prompt = prompt,
-        .samples = k->config.samples,
-        .max_tokens = k->config.max_tokens,
-        .seed = kg_resolve_seed(&k->config),
-        .sampling = k->config.sampling.common,
-    };
+    const struct kg_sink channel = {.context = k, .logits = send_logits, .token = send_token, .done = send_document};
+    const struct kg_sink console = {.next = &channel,
+                                    .context = &show,
+                                    .begin = show_begin,
+                                    .text = show_text,
+                                    .done = show_end,
+                                    .stopped = show_stopped};
+    const struct kg_request request = kg_request_of(&k->config);
     struct kg_stats stats = {0};
-    kg_event_config(k, &request);
+    kg_event_config(k, prompt, k->config.samples, &request);
     show.start = plat_ticks();
-    enum kg_status status = kg_generate(&k->generator, &request, &observer, &stats.totals, error);
+    enum kg_status status =
+        kg_generate(&k->generator, prompt, k->config.samples, &request, &console, &stats.totals, error);
     k->failed = k->failed || status == KG_E_NUMBERS;
     if (status != KG_OK && status != KG_E_STOPPED) {
         return status;

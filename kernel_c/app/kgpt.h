@@ -21,6 +21,7 @@ struct kg_needs {
 };
 
 struct kg_trained; /* training/training_state.h */
+struct kg_lm;      /* lm.h */
 
 struct kgpt {
     const struct kg_platform_info *info;
@@ -35,6 +36,7 @@ struct kgpt {
     struct kg_needs needs;
     struct kg_session session;
     struct kg_generator generator;
+    struct kg_lm *lm; /* language models, in a kernel for them; NULL in one for a microgpt */
     struct kg_input input;
     struct kg_lineedit edit;
     struct kg_trained *trained; /* from the arena; NULL before the first training */

@@ -20,24 +20,21 @@
 #define KG_CTX_LEAST 256u
 #define KG_CTX_REPLY 1024u /* that a long text leaves to what is said about it */
 
-struct kg_lm kg_lm;
-
 void kg_engine_changed(struct kgpt *k)
 {
     kg_ops_fill(&k->ops, k->info->cpu->features, k->config.cpumask);
-    kg_quant_fill(&kg_lm.ops, &k->ops, k->info->cpu->features, k->config.cpumask);
+    kg_quant_fill(&k->lm->ops, &k->ops, k->info->cpu->features, k->config.cpumask);
 }
 
 const char *kg_engine_model_name(const struct kgpt *k)
 {
-    (void)k;
-    return kg_lm.model.name;
+    return k->lm ? k->lm->loaded.model.name : "";
 }
 
 /* 4,096; more for a long text, with room for an answer; and never more than the model was trained for. */
 static uint32_t default_context(struct kgpt *k)
 {
-    uint32_t most = kg_lm.model.n_ctx_train, texts = kg_lm_texts_tokens(k);
+    uint32_t most = k->lm->loaded.model.n_ctx_train, texts = kg_lm_texts_tokens(k);
     uint32_t wanted = texts > KG_CTX_DEFAULT - KG_CTX_REPLY ? texts + KG_CTX_REPLY : KG_CTX_DEFAULT;
     return wanted < most ? wanted : most;
 }
@@ -47,7 +44,7 @@ static enum kg_kv_type choose_cache(const struct kgpt *k)
     if (k->config.lm.kv != KG_KV_AUTO) {
         return (enum kg_kv_type)k->config.lm.kv;
     }
-    return kg_streq(kg_lm.arch, "microgpt") ? KG_KV_F32 : KG_KV_F16;
+    return kg_streq(k->lm->loaded.arch, "microgpt") ? KG_KV_F32 : KG_KV_F16;
 }
 
 static uint64_t count_reader(struct kgpt *k, size_t room)
@@ -60,10 +57,10 @@ static uint64_t count_reader(struct kgpt *k, size_t room)
 /* As many positions as were asked for; or by default; or what the memory takes. */
 static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *options, struct kg_error *error)
 {
-    struct kg_lm *lm = &kg_lm;
+    const struct kg_lm_loaded *loaded = &k->lm->loaded;
     uint64_t free = k->arena.size - k->arena.used;
-    uint32_t asked = k->config.lm.ctx, most = lm->model.n_ctx_train;
-    if (asked > most && lm->in_use) { /* it was said of another model */
+    uint32_t asked = k->config.lm.ctx, most = loaded->model.n_ctx_train;
+    if (asked > most && k->lm->in_use) { /* it was said of another model */
         asked = most;
         kg_print("kgpt: a context of %u, which is what this model was trained for\n", most);
     }
@@ -77,13 +74,9 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
         .n_ctx = asked ? asked : default_context(k), .n_batch = k->config.lm.ubatch, .kv = choose_cache(k)};
     for (;;) {
         options->n_batch = options->n_batch < options->n_ctx ? options->n_batch : options->n_ctx;
-        struct kg_lm_size size = kg_lm_session_size(&lm->model, options);
-        lm->reply_size = (size_t)options->n_ctx * lm->vocab.longest + kg_stream_room(lm->vocab.longest);
+        struct kg_lm_size size = kg_conversation_size(loaded, options);
         k->needs.kv = size.kv;
-        k->needs.scratch = size.scratch + kg_lm_sampler_size(lm->vocab.n_vocab) +
-                           2 * kg_arena_cost((options->n_ctx + 1) * sizeof(uint32_t)) +
-                           kg_arena_cost(lm->vocab.longest) + kg_arena_cost(lm->reply_size) +
-                           count_reader(k, KG_LINE_MAX) + kg_lm_texts_size(k);
+        k->needs.scratch = size.scratch + count_reader(k, KG_LINE_MAX) + kg_lm_texts_size(k);
         k->needs.total = k->needs.kv + k->needs.scratch;
         if (k->needs.total <= free || asked || options->n_ctx / 2 < KG_CTX_LEAST) {
             break;
@@ -102,66 +95,27 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
 }
 
 /* For a message as long as the context, if the memory that is left has that and what encoding it takes. */
-static size_t choose_room(struct kgpt *k)
+static size_t choose_room(struct kgpt *k, const struct kg_lm_options *options)
 {
-    const struct kg_lm *lm = &kg_lm;
+    const struct kg_vocab *vocab = &k->lm->loaded.vocab;
     uint64_t free = k->arena.size - k->arena.used, texts = kg_lm_texts_size(k);
-    size_t room = (size_t)lm->session.options.n_ctx * lm->vocab.longest + KG_LINE_MAX;
-    while (room > KG_LINE_MAX && count_reader(k, room) + kg_vocab_scratch(&lm->vocab, room) + texts > free) {
+    size_t room = (size_t)options->n_ctx * vocab->longest + KG_LINE_MAX;
+    while (room > KG_LINE_MAX && count_reader(k, room) + kg_vocab_scratch(vocab, room) + texts > free) {
         room /= 2;
     }
     return room > KG_LINE_MAX ? room : KG_LINE_MAX;
 }
 
-static enum kg_status carve(struct kgpt *k, const struct kg_lm_options *options, struct kg_error *error)
+static enum kg_status carve_memory(struct kgpt *k, const struct kg_lm_options *options, struct kg_error *error)
 {
-    struct kg_lm *lm = &kg_lm;
-    enum kg_status status = kg_lm_session_init(&lm->session, &lm->model, &lm->ops, &lm->workers, options, &k->arena);
+    struct kg_lm *lm = k->lm;
+    enum kg_status status =
+        kg_conversation_init(&lm->conversation, &lm->loaded, &lm->ops, &lm->workers, options, &k->arena);
     if (status == KG_OK) {
-        status = kg_lm_sampler_init(&lm->sampler, lm->vocab.n_vocab, &k->arena);
-    }
-    lm->prompt = kg_arena_take(&k->arena, (options->n_ctx + 1) * sizeof(uint32_t));
-    lm->latency_us = kg_arena_take(&k->arena, (options->n_ctx + 1) * sizeof(uint32_t));
-    lm->piece = kg_arena_take(&k->arena, lm->vocab.longest);
-    lm->reply = kg_arena_take(&k->arena, lm->reply_size);
-    if (status == KG_OK && lm->prompt && lm->latency_us && lm->piece && lm->reply) {
-        kg_reader_carve(k, choose_room(k), &k->arena);
+        kg_reader_carve(k, choose_room(k, options), &k->arena);
         return KG_OK;
     }
     return kg_error_set(error, KG_E_MEMORY, "the memory was sized too small: this is a defect of kgpt");
-}
-
-/* The architecture's name, which kg_lm_open has recognised. */
-static void read_names(struct kg_lm *lm)
-{
-    struct kg_error error;
-    struct kg_text arch = {.data = "", .n = 0};
-    (void)kg_gguf_text(&lm->gguf, "general.architecture", &arch, &error);
-    size_t n = arch.n < sizeof lm->arch ? arch.n : sizeof lm->arch - 1;
-    memcpy(lm->arch, arch.data, n);
-    lm->arch[n] = '\0';
-}
-
-/* The template, and how a reply ends in it. */
-static enum kg_status open_chat(struct kg_lm *lm, const struct kg_lm_source *source, struct kg_error *error)
-{
-    lm->has_chat = source->chat != NULL;
-    lm->end_token = KG_NO_TOKEN;
-    lm->end_text[0] = '\0';
-    if (!lm->has_chat) {
-        return KG_OK;
-    }
-    enum kg_status status = kg_chat_open(&lm->chat, source->chat, source->chat_size, error);
-    if (status != KG_OK) {
-        return status;
-    }
-    struct kg_text end = lm->chat.piece[KG_CHAT_END];
-    lm->end_token = kg_chat_end_token(&lm->chat, &lm->vocab);
-    if (lm->end_token == KG_NO_TOKEN && end.n && end.n < sizeof lm->end_text) {
-        memcpy(lm->end_text, end.data, end.n);
-        lm->end_text[end.n] = '\0';
-    }
-    return KG_OK;
 }
 
 /* A module and its template, while they are still what the loader read: only once, since using a model changes its layout. */
@@ -186,42 +140,31 @@ static enum kg_status check_source(struct kgpt *k, struct kg_lm_source *source, 
 /* Header, vocabulary, weights, template: all that is read of a file. */
 static enum kg_status open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
 {
-    struct kg_lm *lm = &kg_lm;
-    const struct kg_lm_arch *arch;
+    struct kg_lm_loaded *loaded = &k->lm->loaded;
     enum kg_status status = check_source(k, source, error);
     if (status == KG_OK) {
-        status = kg_gguf_open(&lm->gguf, source->data, source->size, &k->arena, error);
-    }
-    if (status == KG_OK) {
-        status = kg_lm_identify(&lm->gguf, &arch, error);
-    }
-    if (status == KG_OK) {
-        status = kg_vocab_open(&lm->vocab, &lm->gguf, &k->arena, error);
-    }
-    if (status == KG_OK) {
-        status = kg_lm_open(&lm->model, &lm->gguf, source->interleaved, &k->arena, error);
+        status = kg_lm_load(loaded, source->data, source->size, source->interleaved, &k->arena, error);
     }
     if (status != KG_OK) {
         return status;
     }
-    source->interleaved = true; /* kg_lm_open has brought it into this layout where it was not */
-    read_names(lm);
-    return open_chat(lm, source, error);
+    source->interleaved = true; /* kg_lm_load has brought it into this layout where it was not */
+    return kg_lm_load_chat(loaded, source->chat, source->chat_size, error);
 }
 
 static void report_model(struct kgpt *k)
 {
-    const struct kg_lm *lm = &kg_lm;
-    k->needs.weights = lm->model.weight_bytes;
-    kg_print("kgpt: model %s: %s, %'lu parameters, %s, %'u tokens, trained for %'u\n", lm->model.name, lm->arch,
-             (unsigned long)lm->model.n_parameters, kg_amount(lm->model.weight_bytes).text, lm->model.n_vocab,
-             lm->model.n_ctx_train);
+    const struct kg_lm_model *model = &k->lm->loaded.model;
+    k->needs.weights = model->weight_bytes;
+    kg_print("kgpt: model %s: %s, %'lu parameters, %s, %'u tokens, trained for %'u\n", model->name, k->lm->loaded.arch,
+             (unsigned long)model->n_parameters, kg_amount(model->weight_bytes).text, model->n_vocab,
+             model->n_ctx_train);
     kg_lm_event_model(k);
 }
 
 enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
 {
-    struct kg_lm *lm = &kg_lm;
+    struct kg_lm *lm = k->lm;
     struct kg_lm_options options;
     kg_arena_rewind(&k->arena, lm->base);
     enum kg_status status = open_source(k, &lm->sources[index], error);
@@ -231,13 +174,10 @@ enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
         status = choose_context(k, &options, error);
     }
     if (status == KG_OK) {
-        status = carve(k, &options, error);
+        status = carve_memory(k, &options, error);
     }
     if (status == KG_OK) {
         lm->in_use = true;
-        lm->session.probe = k->config.lm.layers ? kg_lm_event_layer : NULL;
-        lm->session.probe_context = k;
-        kg_lm_chat_reset(k);
     }
     return status;
 }
@@ -251,7 +191,6 @@ static const void *embedded(uint64_t offset)
 static enum kg_status add_embedded(struct kgpt *k, struct kg_error *error)
 {
     const struct kg_model_data *data = &kgpt_model;
-    (void)k;
     if (data->magic != KG_MODEL_MAGIC || data->version != KG_MODEL_VERSION) {
         return kg_error_set(error, KG_E_INPUT, "the embedded model's header is damaged");
     }
@@ -264,7 +203,7 @@ static enum kg_status add_embedded(struct kgpt *k, struct kg_error *error)
         kg_error_hint(error, "the image is damaged: build or copy it again");
         return KG_E_INPUT;
     }
-    kg_lm.sources[kg_lm.n_sources++] = (struct kg_lm_source){
+    k->lm->sources[k->lm->n_sources++] = (struct kg_lm_source){
         .place = "image",
         .data = embedded(data->weights_offset),
         .size = data->weights_size,
@@ -295,7 +234,7 @@ static enum kg_status check_count(struct kgpt *k, struct kg_error *error)
 /* Boot modules: GGUF files, and behind each, if it has one, its chat template (KGCT). */
 static enum kg_status add_modules(struct kgpt *k, struct kg_error *error)
 {
-    struct kg_lm *lm = &kg_lm;
+    struct kg_lm *lm = k->lm;
     for (size_t i = 0; i < k->info->n_files; i++) {
         const struct kg_file *file = &k->info->files[i];
         if (kg_lm_is_text(file)) {
@@ -328,14 +267,14 @@ static enum kg_status add_modules(struct kgpt *k, struct kg_error *error)
 static uint32_t first_model(const struct kgpt *k, uint32_t embedded_models)
 {
     uint32_t asked = k->config.lm.model;
-    return asked > 1 ? asked - 1 : kg_lm.n_sources > embedded_models ? embedded_models : 0;
+    return asked > 1 ? asked - 1 : k->lm->n_sources > embedded_models ? embedded_models : 0;
 }
 
 static void resolve_mode(struct kgpt *k)
 {
     if (k->config.mode == KG_MODE_OPEN) {
-        k->config.mode = kg_lm.has_chat ? KG_MODE_CHAT : KG_MODE_GENERATE;
-        if (!kg_lm.has_chat) {
+        k->config.mode = k->lm->loaded.has_chat ? KG_MODE_CHAT : KG_MODE_GENERATE;
+        if (!k->lm->loaded.has_chat) {
             kg_print("kgpt: the model has no chat template: mode=generate\n");
         }
     }
@@ -343,7 +282,10 @@ static void resolve_mode(struct kgpt *k)
 
 enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
 {
-    struct kg_lm *lm = &kg_lm;
+    struct kg_lm *lm = k->lm = kg_arena_take(&k->arena, sizeof *k->lm);
+    if (!lm) {
+        return kg_error_set(error, KG_E_MEMORY, "only %zu bytes of memory are free", k->arena.size - k->arena.used);
+    }
     if (k->config.mode == KG_MODE_TRAIN) {
         kg_error_set(error, KG_E_INPUT, "mode=train trains a microgpt, and this image holds a language model");
         kg_error_hint(error, "build an image for it: kgpt build --train, or use kgpt train");
@@ -397,8 +339,8 @@ static enum kg_exit run_generate(struct kgpt *k)
 static enum kg_exit run_chat(struct kgpt *k)
 {
     struct kg_error error;
-    if (!kg_lm.has_chat) {
-        kg_error_set(&error, KG_E_INPUT, "the model %s has no chat template", kg_lm.model.name);
+    if (!k->lm->loaded.has_chat) {
+        kg_error_set(&error, KG_E_INPUT, "the model %s has no chat template", k->lm->loaded.model.name);
         kg_error_hint(&error, "use mode=generate, or build with --chat-template NAME");
         return kg_refuse(k, &error);
     }

@@ -3,24 +3,19 @@
 
 #include "app/events/print.h"
 #include "app/shell/shell.h"
-#include "generation.h"
 
 #include "kgpt/format.h"
 #include "kgpt/math.h"
 
-#define MOST_REPEATS 1000
-
-static uint64_t times_us[MOST_REPEATS];
-
 /* Any tokens do: the work is the same for all. */
-static void fill(struct kg_lm *lm, uint32_t n)
+static void fill_prompt(struct kg_conversation *conversation, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        lm->prompt[i] = (uint32_t)((uint64_t)i * 7919 % lm->vocab.n_vocab);
+        conversation->prompt[i] = (uint32_t)((uint64_t)i * 7919 % conversation->loaded->vocab.n_vocab);
     }
 }
 
-static bool stopped(void *context)
+static bool is_stopped(void *context)
 {
     struct kgpt *k = context;
     return kg_input_stopped(&k->input);
@@ -29,17 +24,19 @@ static bool stopped(void *context)
 /* `n` tokens, in calls of at most `at_once`, from an empty context. false: Ctrl-C. */
 static bool run_once(struct kgpt *k, uint32_t n, uint32_t at_once, uint64_t *us)
 {
-    struct kg_lm *lm = &kg_lm;
+    struct kg_conversation *conversation = &k->lm->conversation;
     struct kg_error error;
-    kg_lm_truncate(&lm->session, 0);
+    kg_lm_truncate(&conversation->session, 0);
     uint64_t start = plat_ticks();
     for (uint32_t done = 0; done < n; done += at_once) {
         uint32_t now = n - done < at_once ? n - done : at_once;
-        enum kg_status status = kg_lm_compute(k, lm->prompt + done, now, stopped, k, &error);
+        enum kg_status status =
+            kg_lm_eval(&conversation->session, conversation->prompt + done, now, is_stopped, k, &error);
         if (status == KG_E_NUMBERS) {
+            k->failed = true;
             kg_say_refused(k, &error);
         }
-        if (status != KG_OK || stopped(k)) {
+        if (status != KG_OK || is_stopped(k)) {
             return false;
         }
     }
@@ -47,7 +44,7 @@ static bool run_once(struct kgpt *k, uint32_t n, uint32_t at_once, uint64_t *us)
     return true;
 }
 
-static void print_row(struct kgpt *k, const char *test, uint32_t tokens, uint32_t repeats)
+static void print_row(struct kgpt *k, const char *test, uint32_t tokens, const uint64_t *times_us, uint32_t repeats)
 {
     double sum = 0, squares = 0;
     for (uint32_t i = 0; i < repeats; i++) {
@@ -56,22 +53,22 @@ static void print_row(struct kgpt *k, const char *test, uint32_t tokens, uint32_
         squares += rate * rate;
     }
     double mean = sum / repeats, variance = squares / repeats - mean * mean;
-    kg_print("| %s | %s | %s | %u | %s | %.2f ± %.2f |\n", kg_lm.model.name, kg_amount(kg_lm.model.weight_bytes).text,
-             kg_isa_names[k->ops.isa], k->workers ? k->workers : 1, test, mean,
-             (double)kg_sqrtf(variance > 0 ? (float)variance : 0.0f));
+    kg_print("| %s | %s | %s | %u | %s | %.2f ± %.2f |\n", k->lm->loaded.model.name,
+             kg_amount(k->lm->loaded.model.weight_bytes).text, kg_isa_names[k->ops.isa], k->workers ? k->workers : 1,
+             test, mean, (double)kg_sqrtf(variance > 0 ? (float)variance : 0.0f));
     kg_lm_event_bench(k, test, tokens, times_us, repeats);
 }
 
-static bool run_test(struct kgpt *k, const char *kind, uint32_t tokens, uint32_t at_once)
+static bool run_test(struct kgpt *k, const char *kind, uint32_t tokens, uint32_t at_once, uint64_t *times_us)
 {
     char test[32];
-    uint32_t n_ctx = kg_lm.session.options.n_ctx, repeats = k->config.lm.repeat;
+    uint32_t n_ctx = k->lm->conversation.session.options.n_ctx, repeats = k->config.lm.repeat;
     tokens = tokens < n_ctx ? tokens : n_ctx;
     if (tokens == 0) {
         return true;
     }
     kg_format(test, sizeof test, "%s%u", kind, tokens);
-    fill(&kg_lm, tokens);
+    fill_prompt(&k->lm->conversation, tokens);
     uint64_t warm_up;
     if (!run_once(k, tokens < at_once ? tokens : at_once, at_once, &warm_up)) {
         return false;
@@ -81,16 +78,21 @@ static bool run_test(struct kgpt *k, const char *kind, uint32_t tokens, uint32_t
             return false;
         }
     }
-    print_row(k, test, tokens, repeats);
+    print_row(k, test, tokens, times_us, repeats);
     return true;
 }
 
 void kg_lm_bench(struct kgpt *k)
 {
     const struct kg_lm_config *config = &k->config.lm;
+    struct kg_conversation *conversation = &k->lm->conversation;
+    size_t used = k->arena.used;
+    uint64_t *times_us = kg_arena_take(&k->arena, config->repeat * sizeof *times_us);
     kg_print("| model | size | isa | cpus | test | t/s |\n|---|---|---|---|---|---|\n");
-    if (!run_test(k, "pp", config->pp, kg_lm.session.options.n_batch) || !run_test(k, "tg", config->tg, 1)) {
-        kg_print("kgpt: stopped\n");
+    if (!times_us || !run_test(k, "pp", config->pp, conversation->session.options.n_batch, times_us) ||
+        !run_test(k, "tg", config->tg, 1, times_us)) {
+        kg_print(times_us ? "kgpt: stopped\n" : "kgpt: no memory for %u times\n", config->repeat);
     }
-    kg_lm_chat_reset(k);
+    kg_arena_rewind(&k->arena, used);
+    kg_conversation_reset(conversation);
 }

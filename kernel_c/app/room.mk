@@ -3,6 +3,7 @@ ENGINE += \
     app/cpus.c \
     app/generation.c \
     app/main.c \
+    app/request.c \
     app/selftest.c
 ENGINE_NO_LM += app/micro.c
 ENGINE_LM += \

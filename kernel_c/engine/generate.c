@@ -1,12 +1,10 @@
-/* The loop that makes documents: see kgpt/generate.h. */
+/* How a microgpt begins and ends documents: see kgpt/generate.h. */
 #include "kgpt/generate.h"
 
 #include "kgpt/format.h"
 #include "kgpt/math.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
-
-const char *const kg_reason_names[] = {"eos", "max_tokens", "context", "stopped"};
 
 void kg_generator_carve(struct kg_generator *generator, struct kg_session *session, struct kg_arena *arena)
 {
@@ -18,24 +16,75 @@ void kg_generator_carve(struct kg_generator *generator, struct kg_session *sessi
     kg_sampler_carve(&generator->sampler, model->n_vocab, arena);
 }
 
-/* One run of kg_generate. */
-struct run {
-    struct kg_generator *generator;
-    const struct kg_request *request;
-    const struct kg_observer *observer;
-    struct kg_totals *totals;
-    size_t prompt_n; /* tokens of the prompt, BOS included */
-    bool broken;     /* the model has computed what is no number */
+/* kg_forward of a microgpt: the engine is the generator. */
+
+static void micro_past(void *engine, struct kg_past *past)
+{
+    const struct kg_generator *g = engine;
+    *past = (struct kg_past){
+        .n = g->session->pos, .n_ctx = g->model->n_ctx, .logits = g->session->logits, .n_vocab = g->model->n_vocab};
+}
+
+static enum kg_status micro_eval(void *engine, const uint32_t *tokens, uint32_t n, bool (*asks)(void *), void *context,
+                                 struct kg_error *error)
+{
+    const struct kg_generator *g = engine;
+    for (uint32_t i = 0; i < n; i++) {
+        if (asks && asks(context)) {
+            return KG_E_STOPPED;
+        }
+        kg_session_step(g->session, tokens[i]); /* cannot fail: callers stay inside the vocabulary and the context */
+        if (!kg_all_finite(g->session->logits, g->model->n_vocab)) {
+            kg_error_set(error, KG_E_NUMBERS, "the logits are not finite");
+            kg_error_hint(error, "the model's weights are damaged or too large: train or convert it again");
+            return KG_E_NUMBERS;
+        }
+    }
+    return KG_OK;
+}
+
+static enum kg_status micro_make_room(void *engine, uint32_t more, uint32_t *discarded, struct kg_error *error)
+{
+    const struct kg_generator *g = engine;
+    (void)discarded;
+    (void)error; /* a document that is as long as the context is finished */
+    return g->model->n_ctx - g->session->pos >= more ? KG_OK : KG_E_CONTEXT;
+}
+
+static size_t micro_spell(void *engine, uint32_t token, char *out)
+{
+    const struct kg_generator *g = engine;
+    size_t n = 0;
+    if (token != KG_NO_TOKEN) {
+        const char *text = kg_tokenizer_decode(&g->model->tokenizer, token, &n);
+        memcpy(out, text, n);
+    }
+    return n;
+}
+
+static bool micro_ends(void *engine, uint32_t token, enum kg_reason *reason)
+{
+    const struct kg_generator *g = engine;
+    *reason = KG_REASON_EOS;
+    return token == g->model->tokenizer.bos_id;
+}
+
+static const struct kg_forward micro_forward = {
+    .at_once = 1, /* the logits of each token of a prompt are told */
+    .past = micro_past,
+    .eval = micro_eval,
+    .make_room = micro_make_room,
+    .spell = micro_spell,
+    .ends = micro_ends,
 };
 
 /* BOS and the prompt into generator->tokens. */
-static enum kg_status encode_prompt(struct run *run, struct kg_error *error)
+static enum kg_status encode_prompt(struct kg_generator *g, const char *prompt, struct kg_error *error)
 {
-    struct kg_generator *g = run->generator;
     const struct kg_tokenizer *tokenizer = &g->model->tokenizer;
     size_t n, room = g->model->n_ctx - 1;
     g->tokens[0] = tokenizer->bos_id;
-    enum kg_status status = kg_tokenizer_encode(tokenizer, run->request->prompt, g->tokens + 1, room, &n, error);
+    enum kg_status status = kg_tokenizer_encode(tokenizer, prompt, g->tokens + 1, room, &n, error);
     if (status != KG_OK) {
         return status;
     }
@@ -45,103 +94,51 @@ static enum kg_status encode_prompt(struct run *run, struct kg_error *error)
         kg_error_hint(error, "shorten the prompt to %zu character%s", room, kg_plural(room));
         return KG_E_CONTEXT;
     }
-    run->prompt_n = n + 1;
+    g->n_prompt = (uint32_t)n + 1;
     return KG_OK;
 }
 
-static void feed(struct run *run, uint32_t sample, uint32_t token)
+static enum kg_status make_document(struct kg_generator *g, const char *prompt, const struct kg_sink *sinks,
+                                    struct kg_error *error)
 {
-    struct kg_session *session = run->generator->session;
-    kg_session_step(session, token); /* cannot fail: callers stay inside the vocabulary and the context */
-    run->broken = run->broken || !kg_all_finite(session->logits, session->model->n_vocab);
-    run->observer->logits(run->observer->context, sample, session->pos - 1, token, session->logits);
-}
-
-static bool feed_prompt(struct run *run, uint32_t sample)
-{
-    for (size_t i = 0; i < run->prompt_n; i++) {
-        if (run->broken || run->observer->stopped(run->observer->context)) {
-            return false;
-        }
-        feed(run, sample, run->generator->tokens[i]);
-        run->totals->prompt_tokens++;
-    }
-    return !run->broken;
-}
-
-static uint32_t sample_token(struct run *run, struct kg_document *document, struct kg_random *random)
-{
-    struct kg_generator *g = run->generator;
-    struct kg_token token = {.sample = document->index, .pos = g->session->pos};
-    token.id = kg_sample(&g->sampler, &run->request->sampling, g->session->logits, random);
-    token.text = kg_tokenizer_decode(&g->model->tokenizer, token.id, &token.n);
-    memcpy(g->text + document->n, token.text, token.n);
-    document->n += token.n;
-    document->tokens++;
-    run->totals->tokens++;
-    run->observer->token(run->observer->context, &token);
-    return token.id;
-}
-
-/* Samples until one of the reasons to end. */
-static enum kg_reason continue_document(struct run *run, struct kg_document *document)
-{
-    struct kg_generator *g = run->generator;
-    struct kg_random random;
-    kg_random_seed(&random, run->request->seed, document->index);
-    for (;;) {
-        uint32_t token = sample_token(run, document, &random);
-        if (token == g->model->tokenizer.bos_id) {
-            return KG_REASON_EOS;
-        }
-        if (run->request->max_tokens && document->tokens >= run->request->max_tokens) {
-            return KG_REASON_MAX_TOKENS;
-        }
-        if (g->session->pos >= g->model->n_ctx) {
-            return KG_REASON_CONTEXT;
-        }
-        if (run->observer->stopped(run->observer->context)) {
-            return KG_REASON_STOPPED;
-        }
-        feed(run, document->index, token);
-        if (run->broken) {
-            return KG_REASON_STOPPED;
-        }
-    }
-}
-
-static enum kg_reason make_document(struct run *run, uint32_t index)
-{
-    struct kg_generator *g = run->generator;
-    struct kg_document document = {.index = index, .text = g->text, .n = kg_strlen(run->request->prompt)};
-    memcpy(g->text, run->request->prompt, document.n);
+    struct kg_reply *reply = &g->reply;
+    *reply = (struct kg_reply){
+        .forward = &micro_forward,
+        .engine = g,
+        .request = &g->request,
+        .sinks = sinks,
+        .sampler = &g->sampler,
+        .text = g->text,
+        .n = kg_strlen(prompt),
+        .most = g->text_size, /* never more: there is room for every position */
+    };
+    memcpy(g->text, prompt, reply->n);
     kg_session_reset(g->session);
-    run->observer->begin(run->observer->context, index);
-    document.reason = feed_prompt(run, index) ? continue_document(run, &document) : KG_REASON_STOPPED;
-    run->totals->samples++;
-    run->observer->document(run->observer->context, &document);
-    return document.reason;
+    enum kg_status status = kg_reply_begin(reply, g->tokens, g->n_prompt, error);
+    while (status == KG_OK && !reply->ended) {
+        status = kg_reply_step(reply, error);
+    }
+    if (status == KG_E_NUMBERS) {
+        reply->reason = KG_REASON_STOPPED;
+    }
+    kg_reply_close_text(reply);
+    kg_reply_end(reply);
+    return status == KG_E_CONTEXT ? KG_OK : status;
 }
 
-enum kg_status kg_generate(struct kg_generator *generator, const struct kg_request *request,
-                           const struct kg_observer *observer, struct kg_totals *totals, struct kg_error *error)
+enum kg_status kg_generate(struct kg_generator *g, const char *prompt, uint32_t samples,
+                           const struct kg_request *request, const struct kg_sink *sinks, struct kg_totals *totals,
+                           struct kg_error *error)
 {
-    struct run run = {.generator = generator, .request = request, .observer = observer, .totals = totals};
     *totals = (struct kg_totals){0};
-    enum kg_status status = encode_prompt(&run, error);
-    if (status != KG_OK) {
-        return status;
+    g->request = *request;
+    enum kg_status status = encode_prompt(g, prompt, error);
+    for (uint32_t i = 0; i < samples && status == KG_OK; i++) {
+        g->request.index = i;
+        status = make_document(g, prompt, sinks, error);
+        totals->samples++;
+        totals->prompt_tokens += g->reply.n_read;
+        totals->tokens += g->reply.speed.tokens;
     }
-    for (uint32_t i = 0; i < request->samples; i++) {
-        enum kg_reason reason = make_document(&run, i);
-        if (run.broken) {
-            kg_error_set(error, KG_E_NUMBERS, "the logits are not finite");
-            kg_error_hint(error, "the model's weights are damaged or too large: train or convert it again");
-            return KG_E_NUMBERS;
-        }
-        if (reason == KG_REASON_STOPPED) {
-            return KG_E_STOPPED;
-        }
-    }
-    return KG_OK;
+    return status;
 }

@@ -23,43 +23,54 @@ struct fixture {
     struct kg_ops ops;
     struct kg_session session;
     struct kg_generator generator;
-    struct kg_observer observer;
+    struct kg_sink sink;
     struct kg_totals totals;
     struct kg_error error;
     struct seen seen;
 };
 
-static const struct kg_request plain = {
-    .prompt = "", .samples = 8, .seed = 1, .sampling = {.temperature = 1.0f, .top_p = 1.0f}};
+/* What is asked of the generator. */
+struct task {
+    const char *prompt;
+    uint32_t samples, max_tokens;
+    uint64_t seed;
+    float temperature;
+};
 
-static void see_begin(void *context, uint32_t sample)
+static const struct task plain = {.prompt = "", .samples = 8, .seed = 1, .temperature = 1.0f};
+
+static void see_begin(void *context, const struct kg_reply *reply)
 {
     struct seen *seen = context;
-    seen->begun = sample + 1;
+    seen->begun = reply->request->index + 1;
 }
 
-static void see_logits(void *context, uint32_t sample, uint32_t pos, uint32_t token, const float *logits)
+static void see_logits(void *context, const struct kg_reply *reply, uint32_t token)
 {
     struct seen *seen = context;
-    seen->logits += logits != NULL && sample < MOST_DOCUMENTS && pos < shape.n_ctx && token < shape.n_vocab;
+    const struct kg_past *past = &reply->past;
+    seen->logits += past->logits && reply->request->index < MOST_DOCUMENTS && past->n <= shape.n_ctx &&
+                    past->n_vocab == shape.n_vocab && token < shape.n_vocab;
 }
 
-static void see_token(void *context, const struct kg_token *token)
+static void see_token(void *context, const struct kg_reply *reply, const struct kg_token *token)
 {
     struct seen *seen = context;
+    (void)reply;
     seen->tokens++;
     seen->last_id = token->id;
     seen->last_pos = token->pos;
 }
 
-static void see_document(void *context, const struct kg_document *document)
+static void see_document(void *context, const struct kg_reply *reply)
 {
     struct seen *seen = context;
+    uint32_t index = reply->request->index;
     seen->documents++;
-    seen->reasons[document->index] = document->reason;
-    seen->lengths[document->index] = document->tokens;
-    memcpy(seen->texts[document->index], document->text, document->n);
-    seen->texts[document->index][document->n] = '\0';
+    seen->reasons[index] = reply->reason;
+    seen->lengths[index] = reply->speed.tokens;
+    memcpy(seen->texts[index], reply->text, reply->n);
+    seen->texts[index][reply->n] = '\0';
 }
 
 static bool see_stopped(void *context)
@@ -72,7 +83,12 @@ static bool set_up(struct kg_test *t, struct fixture *f)
 {
     const struct kg_model_data *data = kg_test_model(t->arena, &shape, 3);
     memset(f, 0, sizeof *f);
-    f->observer = (struct kg_observer){&f->seen, see_begin, see_logits, see_token, see_document, see_stopped};
+    f->sink = (struct kg_sink){.context = &f->seen,
+                               .begin = see_begin,
+                               .logits = see_logits,
+                               .token = see_token,
+                               .done = see_document,
+                               .stopped = see_stopped};
     kg_ops_fill(&f->ops, t->cpu->features, KG_ISA_C);
     if (!data || kg_model_open(&f->model, data, data->size, &f->error) != KG_OK) {
         return false;
@@ -82,10 +98,14 @@ static bool set_up(struct kg_test *t, struct fixture *f)
     return true;
 }
 
-static enum kg_status generate(struct fixture *f, struct kg_request request)
+static enum kg_status generate(struct fixture *f, struct task task)
 {
     memset(&f->seen, 0, offsetof(struct seen, stop_after));
-    return kg_generate(&f->generator, &request, &f->observer, &f->totals, &f->error);
+    const struct kg_request request = {.max_tokens = task.max_tokens,
+                                       .seed = task.seed,
+                                       .sampling = {.temperature = task.temperature, .top_p = 1},
+                                       .logits = true};
+    return kg_generate(&f->generator, task.prompt, task.samples, &request, &f->sink, &f->totals, &f->error);
 }
 
 KG_TEST(generate, takes_what_it_counts)
@@ -122,28 +142,28 @@ KG_TEST(generate, the_seed_decides)
 {
     struct fixture f;
     struct seen first;
-    struct kg_request request = plain;
+    struct task task = plain;
     KG_CHECK(t, set_up(t, &f));
-    generate(&f, request);
+    generate(&f, task);
     first = f.seen;
-    generate(&f, request);
+    generate(&f, task);
     KG_CHECK(t, memcmp(first.texts, f.seen.texts, sizeof first.texts) == 0);
-    request.samples = 3; /* a sample does not depend on those after it, */
-    generate(&f, request);
+    task.samples = 3; /* a sample does not depend on those after it, */
+    generate(&f, task);
     KG_CHECK_TEXT(t, f.seen.texts[2], first.texts[2]);
-    request.seed = 2;
-    generate(&f, request);
+    task.seed = 2;
+    generate(&f, task);
     KG_CHECK(t, !kg_streq(f.seen.texts[0], first.texts[0]) || !kg_streq(f.seen.texts[1], first.texts[1]));
 }
 
 KG_TEST(generate, the_prompt_begins_the_text)
 {
     struct fixture f;
-    struct kg_request request = plain;
+    struct task task = plain;
     KG_CHECK(t, set_up(t, &f));
-    request.prompt = "abc";
-    request.max_tokens = 1;
-    KG_CHECK_EQ(t, generate(&f, request), KG_OK);
+    task.prompt = "abc";
+    task.max_tokens = 1;
+    KG_CHECK_EQ(t, generate(&f, task), KG_OK);
     KG_CHECK_EQ(t, f.totals.prompt_tokens, 4 * 8);
     KG_CHECK_EQ(t, f.seen.last_pos, 4);
     for (int i = 0; i < 8; i++) {
@@ -155,11 +175,11 @@ KG_TEST(generate, the_prompt_begins_the_text)
 KG_TEST(generate, max_tokens_ends_a_document)
 {
     struct fixture f;
-    struct kg_request request = plain;
+    struct task task = plain;
     KG_CHECK(t, set_up(t, &f));
-    request.max_tokens = 2;
+    task.max_tokens = 2;
     uint32_t ended = 0;
-    KG_CHECK_EQ(t, generate(&f, request), KG_OK);
+    KG_CHECK_EQ(t, generate(&f, task), KG_OK);
     for (int i = 0; i < 8; i++) {
         KG_CHECK(t, f.seen.lengths[i] <= 2);
         ended += f.seen.reasons[i] == KG_REASON_MAX_TOKENS;
@@ -170,15 +190,15 @@ KG_TEST(generate, max_tokens_ends_a_document)
 KG_TEST(generate, a_prompt_that_fills_the_context_leaves_one_token)
 {
     struct fixture f;
-    struct kg_request request = plain;
+    struct task task = plain;
     KG_CHECK(t, set_up(t, &f));
-    request.prompt = "abcdefg";
-    KG_CHECK_EQ(t, generate(&f, request), KG_OK);
+    task.prompt = "abcdefg";
+    KG_CHECK_EQ(t, generate(&f, task), KG_OK);
     for (int i = 0; i < 8; i++) {
         KG_CHECK_EQ(t, f.seen.lengths[i], 1);
     }
-    request.prompt = "abcdefgh";
-    KG_CHECK_EQ(t, generate(&f, request), KG_E_CONTEXT);
+    task.prompt = "abcdefgh";
+    KG_CHECK_EQ(t, generate(&f, task), KG_E_CONTEXT);
     KG_CHECK_TEXT(t, f.error.message, "the prompt has 8 tokens, more than the 7 that the context of 8 leaves");
     KG_CHECK_EQ(t, f.seen.begun, 0);
 }
@@ -186,21 +206,21 @@ KG_TEST(generate, a_prompt_that_fills_the_context_leaves_one_token)
 KG_TEST(generate, an_unknown_character_is_refused_before_anything)
 {
     struct fixture f;
-    struct kg_request request = plain;
+    struct task task = plain;
     KG_CHECK(t, set_up(t, &f));
-    request.prompt = "ab!";
-    KG_CHECK_EQ(t, generate(&f, request), KG_E_INPUT);
+    task.prompt = "ab!";
+    KG_CHECK_EQ(t, generate(&f, task), KG_E_INPUT);
     KG_CHECK_EQ(t, f.seen.begun + f.seen.logits, 0);
 }
 
 KG_TEST(generate, stops_when_told)
 {
     struct fixture f;
-    struct kg_request request = plain;
+    struct task task = plain;
     KG_CHECK(t, set_up(t, &f));
-    request.sampling.temperature = 0;
+    task.temperature = 0;
     f.seen.stop_after = 1;
-    KG_CHECK_EQ(t, generate(&f, request), KG_E_STOPPED);
+    KG_CHECK_EQ(t, generate(&f, task), KG_E_STOPPED);
     KG_CHECK_EQ(t, f.seen.documents, f.totals.samples);
     KG_CHECK_EQ(t, f.seen.reasons[f.totals.samples - 1], KG_REASON_STOPPED);
     KG_CHECK_EQ(t, f.seen.tokens, 1);

@@ -4,12 +4,11 @@ ENGINE += \
     engine/generate_test.c \
     engine/model.c \
     engine/model_test.c \
-    engine/sampler.c \
-    engine/sampler_test.c \
     engine/session.c \
     engine/session_test.c \
     engine/test_model.c
 SMALL += \
+    engine/generate.c \
     engine/model.c \
     engine/session.c \
     engine/test_model.c

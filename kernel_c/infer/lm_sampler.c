@@ -12,7 +12,7 @@
 
 static const float lowest = -__builtin_inff();
 
-void kg_lm_sampling_defaults(struct kg_lm_sampling *sampling)
+void kg_lm_sampling_defaults(struct kg_sampling *sampling)
 {
     memset(sampling, 0, sizeof *sampling);
 #define KG_SAMPLING(name, kind, values, where, otherwise, unit, help, words) \
@@ -22,24 +22,9 @@ void kg_lm_sampling_defaults(struct kg_lm_sampling *sampling)
 #include "kgpt/options.def"
 }
 
-uint64_t kg_lm_sampler_size(uint32_t n_vocab)
-{
-    return 2 * kg_arena_cost((size_t)n_vocab * sizeof(struct kg_candidate)) +
-           kg_arena_cost((size_t)n_vocab * sizeof(uint16_t));
-}
-
-enum kg_status kg_lm_sampler_init(struct kg_lm_sampler *sampler, uint32_t n_vocab, struct kg_arena *arena)
-{
-    sampler->n_vocab = n_vocab;
-    sampler->candidates = kg_arena_take(arena, (size_t)n_vocab * sizeof(struct kg_candidate));
-    sampler->spare = kg_arena_take(arena, (size_t)n_vocab * sizeof(struct kg_candidate));
-    sampler->counts = kg_arena_take(arena, (size_t)n_vocab * sizeof(uint16_t));
-    return sampler->candidates && sampler->spare && sampler->counts ? KG_OK : KG_E_MEMORY;
-}
-
 /* One call: its logits, and the tokens whose logits are not taken as they are ("touched"), each of which counts[] marks. */
-struct request {
-    const struct kg_lm_sampling *sampling;
+struct selection {
+    const struct kg_sampling *sampling;
     const float *logits;
     uint32_t n_vocab;
     uint16_t *counts;
@@ -52,34 +37,34 @@ static float number(float logit)
     return logit == logit ? logit : lowest;
 }
 
-static void touch(struct request *request, const uint32_t *last, uint32_t n_last)
+static void mark_touched(struct selection *selection, const uint32_t *last, uint32_t n_last)
 {
-    const struct kg_lm_sampling *sampling = request->sampling;
+    const struct kg_sampling *sampling = selection->sampling;
     bool penalties =
         sampling->repeat_penalty != 1 || sampling->frequency_penalty != 0 || sampling->presence_penalty != 0;
     uint32_t n = !penalties ? 0 : sampling->repeat_last_n < n_last ? sampling->repeat_last_n : n_last;
-    request->window = n > 0 ? last + (n_last - n) : last;
-    request->n_window = n;
+    selection->window = n > 0 ? last + (n_last - n) : last;
+    selection->n_window = n;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t token = request->window[i];
-        if (token < request->n_vocab && request->counts[token] < COUNT_MAX) {
-            request->counts[token]++;
+        uint32_t token = selection->window[i];
+        if (token < selection->n_vocab && selection->counts[token] < COUNT_MAX) {
+            selection->counts[token]++;
         }
     }
     for (uint32_t i = 0; i < sampling->n_biases; i++) {
-        if (sampling->logit_bias[i].token < request->n_vocab) {
-            request->counts[sampling->logit_bias[i].token] |= BIASED;
+        if (sampling->logit_bias[i].token < selection->n_vocab) {
+            selection->counts[sampling->logit_bias[i].token] |= BIASED;
         }
     }
 }
 
 /* The logit of a touched token. */
-static float adjusted(const struct request *request, uint32_t token)
+static float adjusted(const struct selection *selection, uint32_t token)
 {
-    const struct kg_lm_sampling *sampling = request->sampling;
-    uint32_t count = request->counts[token] & COUNT_MAX;
-    float logit = number(request->logits[token]);
-    for (uint32_t i = 0; i < sampling->n_biases && (request->counts[token] & BIASED); i++) {
+    const struct kg_sampling *sampling = selection->sampling;
+    uint32_t count = selection->counts[token] & COUNT_MAX;
+    float logit = number(selection->logits[token]);
+    for (uint32_t i = 0; i < sampling->n_biases && (selection->counts[token] & BIASED); i++) {
         logit += sampling->logit_bias[i].token == token ? sampling->logit_bias[i].bias : 0;
     }
     if (count > 0) {
@@ -90,16 +75,16 @@ static float adjusted(const struct request *request, uint32_t token)
 }
 
 /* The touched tokens in turn, each once: it is no longer marked afterwards. False at the end. */
-static bool next_touched(const struct request *request, uint32_t *cursor, struct kg_candidate *candidate)
+static bool next_touched(const struct selection *selection, uint32_t *cursor, struct kg_candidate *candidate)
 {
-    uint32_t n = request->n_window + request->sampling->n_biases;
+    uint32_t n = selection->n_window + selection->sampling->n_biases;
     while (*cursor < n) {
         uint32_t i = (*cursor)++;
-        uint32_t token =
-            i < request->n_window ? request->window[i] : request->sampling->logit_bias[i - request->n_window].token;
-        if (token < request->n_vocab && request->counts[token]) {
-            *candidate = (struct kg_candidate){.id = token, .logit = adjusted(request, token)};
-            request->counts[token] = 0;
+        uint32_t token = i < selection->n_window ? selection->window[i]
+                                                 : selection->sampling->logit_bias[i - selection->n_window].token;
+        if (token < selection->n_vocab && selection->counts[token]) {
+            *candidate = (struct kg_candidate){.id = token, .logit = adjusted(selection, token)};
+            selection->counts[token] = 0;
             return true;
         }
     }
@@ -114,7 +99,7 @@ static void make_heap(struct kg_candidate *heap, uint32_t n)
 }
 
 /* Offers a candidate to the `k` best so far, of which there are *n; k of them are a heap. */
-static void offer(struct kg_candidate *best, uint32_t *n, uint32_t k, struct kg_candidate candidate)
+static void offer_candidate(struct kg_candidate *best, uint32_t *n, uint32_t k, struct kg_candidate candidate)
 {
     if (*n < k) {
         best[(*n)++] = candidate;
@@ -128,18 +113,18 @@ static void offer(struct kg_candidate *best, uint32_t *n, uint32_t k, struct kg_
 }
 
 /* The k largest logits, 0 < k <= n_vocab, sorted. */
-static void select_best(const struct request *request, struct kg_candidate *best, uint32_t k)
+static void select_best(const struct selection *selection, struct kg_candidate *best, uint32_t k)
 {
     struct kg_candidate candidate;
     uint32_t n = 0, cursor = 0;
-    for (uint32_t i = 0; i < request->n_vocab; i++) {
-        if ((n == k && request->logits[i] < best[0].logit) || request->counts[i]) {
+    for (uint32_t i = 0; i < selection->n_vocab; i++) {
+        if ((n == k && selection->logits[i] < best[0].logit) || selection->counts[i]) {
             continue; /* nearly always by the first comparison */
         }
-        offer(best, &n, k, (struct kg_candidate){.id = i, .logit = number(request->logits[i])});
+        offer_candidate(best, &n, k, (struct kg_candidate){.id = i, .logit = number(selection->logits[i])});
     }
-    while (next_touched(request, &cursor, &candidate)) {
-        offer(best, &n, k, candidate);
+    while (next_touched(selection, &cursor, &candidate)) {
+        offer_candidate(best, &n, k, candidate);
     }
     kg_candidates_sort(best, n);
 }
@@ -177,21 +162,21 @@ static void sort_all(struct kg_candidate *candidates, struct kg_candidate *spare
 }
 
 /* All of the vocabulary, sorted. */
-static void take_all(const struct request *request, struct kg_candidate *candidates, struct kg_candidate *spare)
+static void take_all(const struct selection *selection, struct kg_candidate *candidates, struct kg_candidate *spare)
 {
     struct kg_candidate candidate;
     uint32_t cursor = 0;
-    for (uint32_t i = 0; i < request->n_vocab; i++) {
-        candidates[i] = (struct kg_candidate){.id = i, .logit = number(request->logits[i])};
+    for (uint32_t i = 0; i < selection->n_vocab; i++) {
+        candidates[i] = (struct kg_candidate){.id = i, .logit = number(selection->logits[i])};
     }
-    while (next_touched(request, &cursor, &candidate)) {
+    while (next_touched(selection, &cursor, &candidate)) {
         candidates[candidate.id] = candidate;
     }
-    sort_all(candidates, spare, request->n_vocab);
+    sort_all(candidates, spare, selection->n_vocab);
 }
 
 /* The nearest to the entropy until they sum to more than typical_p; those that remain keep their order. */
-static uint32_t keep_typical(struct kg_lm_sampler *sampler, uint32_t n, float typical_p)
+static uint32_t keep_typical(struct kg_sampler *sampler, uint32_t n, float typical_p)
 {
     struct kg_candidate *candidates = sampler->candidates, *heap = sampler->spare;
     float all = kg_candidates_weigh(candidates, n, 1);
@@ -223,36 +208,22 @@ static uint32_t keep_typical(struct kg_lm_sampler *sampler, uint32_t n, float ty
     return kept;
 }
 
-uint32_t kg_lm_candidates(struct kg_lm_sampler *sampler, const struct kg_lm_sampling *sampling, const float *logits,
-                          const uint32_t *last, uint32_t n_last, float *sum)
+static uint32_t select_candidates(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,
+                                  const uint32_t *last, uint32_t n_last)
 {
-    struct request request = {
+    struct selection selection = {
         .sampling = sampling, .logits = logits, .n_vocab = sampler->n_vocab, .counts = sampler->counts};
     struct kg_candidate *candidates = sampler->candidates;
     bool greedy = sampling->temperature == 0, typical = sampling->typical_p < 1;
     uint32_t n = sampling->top_k && sampling->top_k < sampler->n_vocab ? sampling->top_k : sampler->n_vocab;
     n = greedy && !typical ? 1 : n; /* of the other filters none removes the most likely */
-    touch(&request, last, n_last);
+    mark_touched(&selection, last, n_last);
     if (n < sampler->n_vocab) {
-        select_best(&request, candidates, n);
+        select_best(&selection, candidates, n);
     } else {
-        take_all(&request, candidates, sampler->spare);
+        take_all(&selection, candidates, sampler->spare);
     }
-    if (typical) {
-        n = keep_typical(sampler, n, sampling->typical_p);
-    }
-    n = greedy ? 1 : kg_candidates_filter(candidates, n, sampling->top_p, sampling->min_p);
-    *sum = kg_candidates_weigh(candidates, n, greedy ? 1 : sampling->temperature);
-    return n;
-}
-
-uint32_t kg_lm_sample(struct kg_lm_sampler *sampler, const struct kg_lm_sampling *sampling, const float *logits,
-                      const uint32_t *last, uint32_t n_last, struct kg_random *random)
-{
-    float sum;
-    uint32_t n = kg_lm_candidates(sampler, sampling, logits, last, n_last, &sum);
-    return sampling->temperature == 0 ? sampler->candidates[0].id
-                                      : kg_candidates_draw(sampler->candidates, n, sum, random);
+    return typical ? keep_typical(sampler, n, sampling->typical_p) : n;
 }
 
 /* ln of the sum of exp(logit - largest) over the vocabulary. */
@@ -271,16 +242,16 @@ static float log_probability(float logit, float largest, double log_of_sum)
     return logit == largest ? (float)-log_of_sum : (float)((double)logit - largest - log_of_sum);
 }
 
-void kg_lm_logprobs(struct kg_lm_sampler *sampler, const float *logits, struct kg_logprob *out, uint32_t n)
+void kg_lm_logprobs(struct kg_sampler *sampler, const float *logits, struct kg_logprob *out, uint32_t n)
 {
-    static const struct kg_lm_sampling plain = {0};
-    struct request request = {
+    static const struct kg_sampling plain = {0};
+    struct selection selection = {
         .sampling = &plain, .logits = logits, .n_vocab = sampler->n_vocab, .counts = sampler->counts};
     if (n == 0) {
         return;
     }
     const struct kg_candidate *best = sampler->candidates;
-    select_best(&request, sampler->candidates, n);
+    select_best(&selection, sampler->candidates, n);
     double log_of_sum = log_sum(logits, sampler->n_vocab, best[0].logit);
     for (uint32_t i = 0; i < n; i++) {
         out[i] = (struct kg_logprob){best[i].id, log_probability(best[i].logit, best[0].logit, log_of_sum)};
@@ -294,4 +265,21 @@ float kg_lm_logprob(const float *logits, uint32_t n_vocab, uint32_t token)
         largest = logits[i] > largest ? logits[i] : largest;
     }
     return log_probability(number(logits[token]), largest, log_sum(logits, n_vocab, largest));
+}
+
+static float rate_token(struct kg_sampler *sampler, const float *logits, uint32_t token, struct kg_logprob *top,
+                        uint32_t n)
+{
+    kg_lm_logprobs(sampler, logits, top, n);
+    return kg_lm_logprob(logits, sampler->n_vocab, token);
+}
+
+static const struct kg_sampler_more more = {.select = select_candidates, .logprobs = rate_token};
+
+void kg_lm_sampler_carve(struct kg_sampler *sampler, uint32_t n_vocab, struct kg_arena *arena)
+{
+    kg_sampler_carve(sampler, n_vocab, arena);
+    sampler->more = &more;
+    sampler->spare = kg_arena_array(arena, n_vocab, sizeof(struct kg_candidate));
+    sampler->counts = kg_arena_array(arena, n_vocab, sizeof(uint16_t));
 }

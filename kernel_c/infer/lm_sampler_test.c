@@ -8,16 +8,16 @@
 static const float logits[N] = {-1.6094379f,       -2.3025851f, -2.9957323f,        -0.9162907f,
                                 -__builtin_inff(), -1.6094379f, __builtin_nanf(""), -2.9957323f};
 
-static const struct kg_lm_sampling off = {.temperature = 1, .typical_p = 1, .top_p = 1, .repeat_penalty = 1};
+static const struct kg_sampling off = {.temperature = 1, .typical_p = 1, .top_p = 1, .repeat_penalty = 1};
 
 /* What remains, as digits in the order of the candidates. */
-static const char *remaining(struct kg_test *t, struct kg_lm_sampling sampling, const uint32_t *last, uint32_t n_last)
+static const char *remaining(struct kg_test *t, struct kg_sampling sampling, const uint32_t *last, uint32_t n_last)
 {
     static char digits[N + 1];
-    struct kg_lm_sampler sampler;
-    kg_lm_sampler_init(&sampler, N, t->arena);
+    struct kg_sampler sampler;
+    kg_lm_sampler_carve(&sampler, N, t->arena);
     float sum;
-    uint32_t n = kg_lm_candidates(&sampler, &sampling, logits, last, n_last, &sum);
+    uint32_t n = kg_candidates_choose(&sampler, &sampling, logits, last, n_last, &sum);
     for (uint32_t i = 0; i < n; i++) {
         digits[i] = (char)('0' + sampler.candidates[i].id);
     }
@@ -27,22 +27,21 @@ static const char *remaining(struct kg_test *t, struct kg_lm_sampling sampling, 
 
 KG_TEST(lm_sampler, temperature_0_takes_the_first_of_the_best_without_a_draw)
 {
-    struct kg_lm_sampler sampler;
+    struct kg_sampler sampler;
     struct kg_random random = {{1, 2, 3, 4}};
-    struct kg_lm_sampling sampling;
+    struct kg_sampling sampling;
     kg_lm_sampling_defaults(&sampling);
     sampling.temperature = 0;
-    KG_CHECK_EQ(t, kg_lm_sampler_init(&sampler, N, t->arena), KG_OK);
-    KG_CHECK_EQ(t, kg_lm_sample(&sampler, &sampling, logits, NULL, 0, &random), 3);
+    kg_lm_sampler_carve(&sampler, N, t->arena);
+    KG_CHECK_EQ(t, kg_sample(&sampler, &sampling, logits, NULL, 0, &random), 3);
     sampling.logit_bias[sampling.n_biases++] = (struct kg_logit_bias){3, -__builtin_inff()};
-    KG_CHECK_EQ(t, kg_lm_sample(&sampler, &sampling, logits, NULL, 0, &random), 0);
+    KG_CHECK_EQ(t, kg_sample(&sampler, &sampling, logits, NULL, 0, &random), 0);
     KG_CHECK_EQ(t, random.s[0] == 1 && random.s[1] == 2 && random.s[2] == 3 && random.s[3] == 4, true);
-    KG_CHECK_EQ(t, kg_lm_sampler_init(&sampler, UINT32_MAX, t->arena), KG_E_MEMORY);
 }
 
 KG_TEST(lm_sampler, each_filter_keeps_what_it_should)
 {
-    struct kg_lm_sampling sampling = off;
+    struct kg_sampling sampling = off;
     KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "30512746");
     sampling.top_k = 4;
     KG_CHECK_TEXT(t, remaining(t, sampling, NULL, 0), "3051");
@@ -70,7 +69,7 @@ KG_TEST(lm_sampler, each_filter_keeps_what_it_should)
 KG_TEST(lm_sampler, penalties_and_biases_change_logits_first)
 {
     static const uint32_t last[] = {0, 3, 3, 99, 3};
-    struct kg_lm_sampling sampling = off;
+    struct kg_sampling sampling = off;
     sampling.top_k = 2;
     KG_CHECK_TEXT(t, remaining(t, sampling, last, 5), "30");
     sampling.repeat_last_n = 64;
@@ -97,13 +96,13 @@ KG_TEST(lm_sampler, penalties_and_biases_change_logits_first)
 
 KG_TEST(lm_sampler, draws_by_probability)
 {
-    struct kg_lm_sampler sampler;
+    struct kg_sampler sampler;
     struct kg_random random;
     uint32_t counts[N] = {0};
-    kg_lm_sampler_init(&sampler, N, t->arena);
+    kg_lm_sampler_carve(&sampler, N, t->arena);
     kg_random_seed(&random, 5, 0);
     for (uint32_t i = 0; i < 4000; i++) {
-        counts[kg_lm_sample(&sampler, &off, logits, NULL, 0, &random)]++;
+        counts[kg_sample(&sampler, &off, logits, NULL, 0, &random)]++;
     }
     KG_CHECK(t, counts[3] > 1500 && counts[3] < 1700);
     KG_CHECK(t, counts[0] > 720 && counts[0] < 880);
@@ -113,9 +112,9 @@ KG_TEST(lm_sampler, draws_by_probability)
 
 KG_TEST(lm_sampler, tells_probabilities)
 {
-    struct kg_lm_sampler sampler;
+    struct kg_sampler sampler;
     struct kg_logprob best[3];
-    kg_lm_sampler_init(&sampler, N, t->arena);
+    kg_lm_sampler_carve(&sampler, N, t->arena);
     kg_lm_logprobs(&sampler, logits, best, 3);
     KG_CHECK(t, best[0].id == 3 && best[1].id == 0 && best[2].id == 5);
     KG_CHECK(t, best[0].ln_p > -0.91630f && best[0].ln_p < -0.91628f);

@@ -88,7 +88,8 @@ enum kg_status kg_lm_session_init(struct kg_lm_session *session, const struct kg
                                   const struct kg_quant_ops *ops, const struct kg_workers *workers,
                                   const struct kg_lm_options *options, struct kg_arena *arena)
 {
-    *session = (struct kg_lm_session){.model = model, .ops = ops, .workers = workers, .options = *options};
+    *session = (struct kg_lm_session){
+        .model = model, .ops = ops, .workers = workers, .options = *options, .moved_from = UINT32_MAX};
     if (options->n_ctx < 1 || options->n_ctx > model->n_ctx_train || options->n_batch < 1) {
         return KG_E_INPUT;
     }
@@ -186,6 +187,19 @@ enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens,
 void kg_lm_truncate(struct kg_lm_session *session, uint32_t n)
 {
     session->n_past = n < session->n_past ? n : session->n_past;
+    session->moved_from = session->n_past <= session->moved_from ? UINT32_MAX : session->moved_from;
+}
+
+uint32_t kg_lm_reuse(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n)
+{
+    uint32_t same = 0, most = n > 0 ? n - 1 : 0;
+    most = session->n_past < most ? session->n_past : most;
+    most = session->moved_from < most ? session->moved_from : most;
+    while (same < most && session->tokens[same] == tokens[same]) {
+        same++;
+    }
+    kg_lm_truncate(session, same);
+    return same;
 }
 
 struct shift {
@@ -244,4 +258,5 @@ void kg_lm_shift(struct kg_lm_session *session, uint32_t keep, uint32_t discard)
     }
     kg_workers_run(session->workers, shift_share, &shift);
     session->n_past -= discard;
+    session->moved_from = keep < session->moved_from ? keep : session->moved_from;
 }

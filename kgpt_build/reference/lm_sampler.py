@@ -25,7 +25,7 @@ _COUNT_MAX = 0x7FFF
 
 @dataclass(frozen=True)
 class LmSampling:
-    """llama.cpp's names and defaults; see include/kgpt/lm_sampler.h for which value turns a filter off."""
+    """llama.cpp's names and defaults; see include/kgpt/sampling.h for which value turns a filter off."""
 
     temperature: float = 0.8
     top_k: int = 40

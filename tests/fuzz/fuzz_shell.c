@@ -273,7 +273,6 @@ static void run(const char *cmdline)
         .has_input = true,
         .is_typed = true,
     };
-    memset(&kg_lm, 0, sizeof kg_lm);
     if (!setjmp(machine.end)) {
         enum kg_exit code = kg_main(&info);
         promise(code == KG_EXIT_OK || code == KG_EXIT_REFUSED);

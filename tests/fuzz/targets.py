@@ -190,7 +190,7 @@ TARGETS = {
                 *(
                     "kernel_c/train/shape.c",
                     "kernel_c/infer/lm_sampler.c",
-                    "kernel_c/engine/sampler.c",
+                    "kernel_c/infer/sampler.c",
                     "kernel_c/math/math.c",
                     "kernel_c/math/random.c",
                 ),

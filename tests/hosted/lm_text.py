@@ -21,10 +21,18 @@ SOURCES = [
     *SELFTEST_DRIVER,
     *(f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "crc32", "error", "format", "str", "utf8")),
     *(f"kernel_c/math/{name}.c" for name in ("dmath", "math", "random")),
-    "kernel_c/engine/sampler.c",
     *(
         f"kernel_c/infer/{name}.c"
-        for name in ("chat", "chat_reply", "chat_test", "lm_sampler", "lm_sampler_test", "stream", "stream_test")
+        for name in (
+            "chat",
+            "chat_reply",
+            "chat_test",
+            "lm_sampler",
+            "lm_sampler_test",
+            "sampler",
+            "stream",
+            "stream_test",
+        )
     ),
 ]
 

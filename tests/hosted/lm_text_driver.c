@@ -75,18 +75,27 @@ uint32_t driver_chat_end_token(const struct kg_chat *chat)
     return kg_chat_end_token(chat, NULL);
 }
 
+uint64_t driver_sampler_size(uint32_t n_vocab)
+{
+    struct kg_arena counted = kg_arena_counting();
+    struct kg_sampler sampler;
+    kg_lm_sampler_carve(&sampler, n_vocab, &counted);
+    return counted.used;
+}
+
 /* A sampler and a stream of random numbers for each call. `ids`, `adjusted` and `weights` get the candidates, `sum` that of the weights; their number. */
-uint32_t driver_candidates(const struct kg_lm_sampling *sampling, const float *logits, uint32_t n_vocab,
+uint32_t driver_candidates(const struct kg_sampling *sampling, const float *logits, uint32_t n_vocab,
                            const uint32_t *last, uint32_t n_last, void *memory, size_t size, uint32_t *ids,
                            float *adjusted, float *weights, float *sum)
 {
     struct kg_arena arena;
-    struct kg_lm_sampler sampler;
+    struct kg_sampler sampler;
     kg_arena_init(&arena, memory, size);
-    if (kg_lm_sampler_init(&sampler, n_vocab, &arena) != KG_OK || arena.used > kg_lm_sampler_size(n_vocab)) {
+    kg_lm_sampler_carve(&sampler, n_vocab, &arena);
+    if (arena.used != driver_sampler_size(n_vocab)) {
         return 0;
     }
-    uint32_t n = kg_lm_candidates(&sampler, sampling, logits, last, n_last, sum);
+    uint32_t n = kg_candidates_choose(&sampler, sampling, logits, last, n_last, sum);
     for (uint32_t i = 0; i < n; i++) {
         ids[i] = sampler.candidates[i].id;
         adjusted[i] = sampler.candidates[i].logit;
@@ -101,17 +110,17 @@ uint32_t driver_candidates(const struct kg_lm_sampling *sampling, const float *l
 }
 
 /* `n` tokens, each drawn from the same logits after those of `last` and those drawn before. `last` has room for them. */
-void driver_sample(const struct kg_lm_sampling *sampling, const float *logits, uint32_t n_vocab, uint32_t *last,
+void driver_sample(const struct kg_sampling *sampling, const float *logits, uint32_t n_vocab, uint32_t *last,
                    uint32_t n_last, uint32_t n, uint64_t seed, void *memory, size_t size)
 {
     struct kg_arena arena;
-    struct kg_lm_sampler sampler;
+    struct kg_sampler sampler;
     struct kg_random random;
     kg_arena_init(&arena, memory, size);
-    kg_lm_sampler_init(&sampler, n_vocab, &arena);
+    kg_lm_sampler_carve(&sampler, n_vocab, &arena);
     kg_random_seed(&random, seed, 0);
     for (uint32_t i = 0; i < n; i++) {
-        last[n_last + i] = kg_lm_sample(&sampler, sampling, logits, last, n_last + i, &random);
+        last[n_last + i] = kg_sample(&sampler, sampling, logits, last, n_last + i, &random);
     }
 }
 
@@ -119,9 +128,9 @@ void driver_logprobs(const float *logits, uint32_t n_vocab, uint32_t n, void *me
                      float *values, float *alone)
 {
     struct kg_arena arena;
-    struct kg_lm_sampler sampler;
+    struct kg_sampler sampler;
     kg_arena_init(&arena, memory, size);
-    kg_lm_sampler_init(&sampler, n_vocab, &arena);
+    kg_lm_sampler_carve(&sampler, n_vocab, &arena);
     struct kg_logprob *out = kg_arena_take(&arena, n * sizeof(struct kg_logprob));
     kg_lm_logprobs(&sampler, logits, out, n);
     for (uint32_t i = 0; i < n; i++) {
@@ -131,12 +140,7 @@ void driver_logprobs(const float *logits, uint32_t n_vocab, uint32_t n, void *me
     }
 }
 
-uint64_t driver_sampler_size(uint32_t n_vocab)
-{
-    return kg_lm_sampler_size(n_vocab);
-}
-
-void driver_sampling_defaults(struct kg_lm_sampling *sampling)
+void driver_sampling_defaults(struct kg_sampling *sampling)
 {
     kg_lm_sampling_defaults(sampling);
 }

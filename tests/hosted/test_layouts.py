@@ -46,8 +46,8 @@ CTYPES: dict[str, tuple[str, tuple[type[ctypes.Structure], ...]]] = {
     "kg_gguf_tensor": ("gguf", (gguf_reader.Tensor,)),
     "kg_gguf_value": ("gguf", (gguf_reader.Value,)),
     "kg_keyboard": ("keyboard", (test_keyboard.State,)),
-    "kg_lm_sampling": ("lm_sampler", (lm_text._Sampling,)),
     "kg_mt19937": ("mt19937", (test_mt19937.Generator,)),
+    "kg_sampling": ("sampler", (lm_text._Sampling,)),
 }
 """Structure → its header, and what lays it out in Python."""
 

@@ -10,7 +10,7 @@
 
 static void begin_anew(struct kgpt *k, const char *why)
 {
-    kg_lm_chat_reset(k);
+    kg_conversation_reset(&k->lm->conversation);
     kg_print("kgpt: %sthe conversation begins anew\n", why);
 }
 
@@ -31,7 +31,7 @@ static enum kg_next run_regen(struct kgpt *k, char *arguments)
 static void print_system(const struct kgpt *k)
 {
     const char *own = kg_lm_system(&k->config.lm);
-    struct kg_text of_template = kg_lm.chat.piece[KG_CHAT_DEFAULT_SYSTEM];
+    struct kg_text of_template = k->lm->loaded.chat.piece[KG_CHAT_DEFAULT_SYSTEM];
     if (*own) {
         kg_print("system       ");
         kg_lm_print_text(own, kg_strlen(own));
@@ -89,43 +89,43 @@ static enum kg_next run_read(struct kgpt *k, char *arguments)
 
 static enum kg_next run_show(struct kgpt *k, char *arguments)
 {
-    kg_lm_print_model();
+    kg_lm_print_model(k);
     kg_shell_set(k, arguments); /* there are none: all settings, the system prompt among them */
     return KG_NEXT_LINE;
 }
 
 static enum kg_next run_stats(struct kgpt *k, char *arguments)
 {
-    const struct kg_lm *lm = &kg_lm;
-    (void)k;
+    const struct kg_conversation *conversation = &k->lm->conversation;
     (void)arguments;
     kg_print("last reply   ");
-    kg_lm_print_speed(&lm->speed);
+    kg_lm_print_speed(k, &conversation->reply.speed);
     kg_print("conversation ");
-    kg_lm_print_speed(&lm->total);
-    kg_print("context      %u of %u tokens\n", lm->session.n_past, lm->session.options.n_ctx);
+    kg_lm_print_speed(k, &conversation->total);
+    kg_print("context      %u of %u tokens\n", conversation->session.n_past, conversation->session.options.n_ctx);
     return KG_NEXT_LINE;
 }
 
 /* All that the context holds, special tokens too, in whole characters. */
 static enum kg_next run_history(struct kgpt *k, char *arguments)
 {
-    struct kg_lm *lm = &kg_lm;
+    const struct kg_vocab *vocab = &k->lm->loaded.vocab;
+    const struct kg_conversation *conversation = &k->lm->conversation;
+    const struct kg_lm_session *session = &conversation->session;
     struct kg_stream stream;
     size_t used = k->arena.used;
-    char *out = kg_arena_take(&k->arena, kg_stream_room(lm->vocab.longest));
+    char *out = kg_arena_take(&k->arena, kg_stream_room(vocab->longest));
     (void)arguments;
     kg_stream_begin(&stream);
-    for (uint32_t i = 0; out && i < lm->session.n_past; i++) {
-        size_t n = kg_vocab_piece(&lm->vocab, lm->session.tokens[i], lm->piece, true);
-        plat_text(KG_VOICE_MODEL, out, kg_stream_feed(&stream, lm->piece, n, out));
+    for (uint32_t i = 0; out && i < session->n_past; i++) {
+        size_t n = kg_vocab_piece(vocab, session->tokens[i], conversation->piece, true);
+        plat_text(KG_VOICE_MODEL, out, kg_stream_feed(&stream, conversation->piece, n, out));
     }
     if (out) {
         plat_text(KG_VOICE_MODEL, out, kg_stream_end(&stream, out));
     }
     kg_arena_rewind(&k->arena, used);
-    kg_print("%skgpt: %u of %u tokens\n", lm->session.n_past ? "\n" : "", lm->session.n_past,
-             lm->session.options.n_ctx);
+    kg_print("%skgpt: %u of %u tokens\n", session->n_past ? "\n" : "", session->n_past, session->options.n_ctx);
     return KG_NEXT_LINE;
 }
 

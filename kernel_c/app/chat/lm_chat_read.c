@@ -156,13 +156,13 @@ void kg_lm_chat_run(struct kgpt *k)
 {
     struct message message;
     kg_print("kgpt: chat with %s (%s, context %u): /help lists the commands, Ctrl-C ends a reply, Ctrl-D leaves\n",
-             kg_lm.model.name, kg_lm.chat.family, kg_lm.session.options.n_ctx);
-    kg_lm.chatting = true;
+             k->lm->loaded.model.name, k->lm->loaded.chat.family, k->lm->conversation.session.options.n_ctx);
+    k->lm->chatting = true;
     for (;;) {
         enum kg_read read = read_message(k, &message);
         if (read == KG_READ_CLOSED || (read == KG_READ_TEXT && take_message(k, &message) == KG_NEXT_HALT)) {
             break;
         }
     }
-    kg_lm.chatting = false;
+    k->lm->chatting = false;
 }

@@ -34,7 +34,7 @@ static size_t system_size(const struct kgpt *k)
 
 uint64_t kg_lm_texts_size(const struct kgpt *k)
 {
-    const struct kg_lm *lm = &kg_lm;
+    const struct kg_lm_loaded *lm = &k->lm->loaded;
     size_t file = largest_file(k), prompt = kg_strlen(k->prompt);
     uint64_t n = (file > prompt ? file : prompt) + system_size(k);
     uint64_t most = (uint64_t)lm->model.n_ctx_train * lm->vocab.longest;
@@ -47,10 +47,10 @@ static uint32_t count_text(struct kgpt *k, const char *text, size_t n)
     struct kg_error error;
     size_t count = 0;
     uint32_t none;
-    if (n < LONG_TEXT || n > (uint64_t)kg_lm.model.n_ctx_train * kg_lm.vocab.longest) {
+    if (n < LONG_TEXT || n > (uint64_t)k->lm->loaded.model.n_ctx_train * k->lm->loaded.vocab.longest) {
         return 0;
     }
-    (void)kg_vocab_encode(&kg_lm.vocab, &fragment, 1, &none, 0, &count, &k->arena, &error);
+    (void)kg_vocab_encode(&k->lm->loaded.vocab, &fragment, 1, &none, 0, &count, &k->arena, &error);
     return (uint32_t)count;
 }
 

@@ -66,7 +66,7 @@ static void describe_stop(const struct kg_config *config, char *out, size_t size
 /* `logit_bias=ID+BIAS` or `ID-BIAS`, as llama.cpp writes it, adds a bias; `logit_bias=` removes all of them. */
 static bool read_logit_bias(struct kg_config *config, const char *value)
 {
-    struct kg_lm_sampling *sampling = &config->sampling;
+    struct kg_sampling *sampling = &config->sampling;
     char id[24];
     size_t n = 0;
     uint64_t token;

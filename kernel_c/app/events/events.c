@@ -48,12 +48,12 @@ void kg_event_memory(struct kgpt *k)
             .needed = k->needs.total, .arena = k->arena.size, .outside = plat_outside().size);
 }
 
-void kg_event_config(struct kgpt *k, const struct kg_request *request)
+void kg_event_config(struct kgpt *k, const char *prompt, uint32_t samples, const struct kg_request *request)
 {
     const struct kg_event_config event = {
         .mode = kg_mode_names[k->config.mode],
-        .prompt = {request->prompt, kg_strlen(request->prompt)},
-        .samples = request->samples,
+        .prompt = {prompt, kg_strlen(prompt)},
+        .samples = samples,
         .max_tokens = request->max_tokens,
         .seed = request->seed,
 #define KG_SAMPLING(name, kind, values, where, otherwise, unit, help, words) .name = request->sampling.name,

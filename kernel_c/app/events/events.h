@@ -23,7 +23,7 @@ void kg_event_boot(struct kgpt *k);
 void kg_event_cpu(struct kgpt *k);
 void kg_event_model(struct kgpt *k);
 void kg_event_memory(struct kgpt *k);
-void kg_event_config(struct kgpt *k, const struct kg_request *request);
+void kg_event_config(struct kgpt *k, const char *prompt, uint32_t samples, const struct kg_request *request);
 void kg_event_token(struct kgpt *k, const struct kg_token *token);
 void kg_event_logits(struct kgpt *k, uint32_t sample, uint32_t pos, uint32_t token, const float *logits,
                      uint32_t n_vocab);

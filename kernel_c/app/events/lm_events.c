@@ -6,49 +6,47 @@
 
 void kg_lm_event_model(struct kgpt *k)
 {
-    (void)k;
-    const struct kg_lm *lm = &kg_lm;
-    const struct kg_lm_model *m = &lm->model;
+    const struct kg_lm *lm = k->lm;
+    const struct kg_lm_loaded *loaded = &lm->loaded;
+    const struct kg_lm_model *m = &loaded->model;
     const struct kg_lm_source *source = &lm->sources[lm->current];
-    KG_EMIT_LM(model, .name = m->name, .arch = lm->arch, .sha256 = {source->sha256, source->sha256 ? 32 : 0},
+    KG_EMIT_LM(model, .name = m->name, .arch = loaded->arch, .sha256 = {source->sha256, source->sha256 ? 32 : 0},
                .n_vocab = m->n_vocab, .n_ctx = m->n_ctx_train, .n_embd = m->n_embd, .n_layer = m->n_layer,
                .n_head = m->n_head, .n_head_kv = m->n_head_kv, .n_ff = m->n_ff, .parameters = m->n_parameters,
-               .tokenizer = lm->vocab.model, .chat = lm->has_chat ? lm->chat.family : "", .place = source->place);
+               .tokenizer = loaded->vocab.model, .chat = loaded->has_chat ? loaded->chat.family : "",
+               .place = source->place);
 }
 
 static void write_biases(struct kg_json *json, const void *context)
 {
-    const struct kg_lm_sampling *sampling = context;
+    const struct kg_sampling *sampling = context;
     for (uint32_t i = 0; i < sampling->n_biases; i++) {
         const struct kg_event_bias bias = {.id = sampling->logit_bias[i].token, .bias = sampling->logit_bias[i].bias};
         kg_event_object(json, kg_event_row_bias, &bias);
     }
 }
 
-void kg_lm_event_config(struct kgpt *k, const struct kg_lm_turn *turn, uint64_t seed)
+static void send_config(void *context, const struct kg_reply *reply)
 {
-    const struct kg_config *config = &k->config;
-    const struct kg_lm_config *lm = &config->lm;
-    const char *system = kg_lm_system(lm);
-    const char *stops[sizeof lm->stop / sizeof lm->stop[0]];
-    for (uint32_t i = 0; i < lm->n_stops; i++) {
-        stops[i] = lm->stop[i];
-    }
+    const struct kg_lm_turn *turn = context;
+    const struct kg_request *request = reply->request;
+    const struct kg_config *config = &turn->k->config;
+    const char *system = kg_lm_system(&config->lm);
     const struct kg_event_config event = {
         .mode = kg_mode_names[turn->mode],
         .system = {system, kg_strlen(system)},
         .prompt = turn->asked,
-        .sample = turn->index,
+        .sample = request->index,
         .samples = config->samples,
-        .max_tokens = config->max_tokens,
-        .seed = seed,
-        .context = kg_lm.session.options.n_ctx,
-        .kv = kg_kv_names[kg_lm.session.options.kv],
-        .on_overflow = kg_overflow_names[lm->on_overflow],
-        .think = kg_think_names[lm->think],
-        .logit_bias = {write_biases, &config->sampling},
-        .stop = {stops, lm->n_stops},
-#define KG_SAMPLING(name, kind, values, where, otherwise, unit, help, words) .name = config->sampling.name,
+        .max_tokens = request->max_tokens,
+        .seed = request->seed,
+        .context = reply->past.n_ctx,
+        .kv = kg_kv_names[turn->k->lm->conversation.session.options.kv],
+        .on_overflow = kg_overflow_names[request->on_overflow],
+        .think = kg_think_names[config->lm.think],
+        .logit_bias = {write_biases, &request->sampling},
+        .stop = {request->stops, request->n_stops},
+#define KG_SAMPLING(name, kind, values, where, otherwise, unit, help, words) .name = request->sampling.name,
 #define KG_LM_SAMPLING KG_SAMPLING
 #include "kgpt/options.def"
     };
@@ -56,59 +54,74 @@ void kg_lm_event_config(struct kgpt *k, const struct kg_lm_turn *turn, uint64_t 
 }
 
 struct likely_tokens {
-    const struct kg_logprob *top;
-    uint32_t n;
+    const struct kg_lm *lm;
+    const struct kg_token *token;
 };
 
 static void write_likely_tokens(struct kg_json *json, const void *context)
 {
     const struct likely_tokens *likely = context;
-    for (uint32_t i = 0; i < likely->n; i++) {
-        const struct kg_logprob *token = &likely->top[i];
-        size_t n = kg_vocab_piece(&kg_lm.vocab, token->id, kg_lm.piece, true);
-        const struct kg_event_likely values = {
-            .id = token->id, .text = {kg_lm.piece, n}, .logprob = (double)token->ln_p};
+    char *piece = likely->lm->conversation.piece;
+    for (uint32_t i = 0; i < likely->token->n_top; i++) {
+        const struct kg_logprob *top = &likely->token->top[i];
+        size_t n = kg_vocab_piece(&likely->lm->loaded.vocab, top->id, piece, true);
+        const struct kg_event_likely values = {.id = top->id, .text = {piece, n}, .logprob = (double)top->ln_p};
         kg_event_object(json, kg_event_row_likely, &values);
     }
 }
 
-void kg_lm_event_logprobs(struct kgpt *k, uint32_t index, uint32_t pos, uint32_t id, float logprob,
-                          const struct kg_logprob *top, uint32_t n)
+static void send_token(void *context, const struct kg_reply *reply, const struct kg_token *token)
 {
-    (void)k;
-    const struct likely_tokens likely = {top, n};
-    KG_EMIT(logprobs, .sample = index, .pos = pos, .id = id, .logprob = (double)logprob,
-            .top = {write_likely_tokens, &likely});
+    const struct kg_lm_turn *turn = context;
+    const struct likely_tokens likely = {turn->k->lm, token};
+    (void)reply;
+    kg_event_token(turn->k, token);
+    if (token->n_top) {
+        KG_EMIT(logprobs, .sample = token->sample, .pos = token->pos, .id = token->id,
+                .logprob = (double)token->logprob, .top = {write_likely_tokens, &likely});
+    }
 }
 
-void kg_lm_event_fed(struct kgpt *k, uint32_t index, uint32_t pos)
+/* The tokens of the prompt come before the logits of its last one. */
+static void send_logits(void *context, const struct kg_reply *reply, uint32_t token)
 {
-    (void)k;
-    const struct kg_lm_session *session = &kg_lm.session;
-    KG_EMIT(fed, .sample = index, .pos = pos, .u32 = {session->tokens + pos, session->n_past - pos});
+    const struct kg_lm_turn *turn = context;
+    const struct kg_past *past = &reply->past;
+    uint32_t sample = reply->request->index, n = reply->n_held + reply->n_prompt;
+    if (!reply->speed.tokens) {
+        KG_EMIT(fed, .sample = sample, .pos = past->n - n, .u32 = {past->tokens + past->n - n, n});
+    }
+    kg_event_logits(turn->k, sample, past->n - 1, token, past->logits, past->n_vocab);
 }
 
-void kg_lm_event_layer(void *context, const char *what, uint32_t layer, const float *values, size_t n)
+static void send_layer(void *context, const char *what, uint32_t layer, const float *values, size_t n)
 {
     (void)context;
     KG_EMIT(layer, .what = what, .layer = layer, .f32 = {values, n});
 }
 
-void kg_lm_event_sample(struct kgpt *k, uint32_t index, size_t n, uint32_t tokens, const char *reason)
+static void send_end(void *context, const struct kg_reply *reply)
 {
-    (void)k;
-    KG_EMIT(sample, .index = index, .text = {kg_lm.reply, n}, .tokens = tokens, .reason = reason);
-}
-
-void kg_lm_event_speed(struct kgpt *k, uint64_t seed)
-{
-    (void)k;
-    const struct kg_lm_session *session = &kg_lm.session;
-    const struct kg_lm_speed *speed = &kg_lm.speed;
+    const struct kg_lm_turn *turn = context;
+    const struct kg_speed *speed = &reply->speed;
+    const struct kg_document document = kg_reply_document(reply);
+    kg_event_sample(turn->k, &document);
     KG_EMIT(speed, .prompt_tokens = speed->prompt_tokens, .prompt_us = speed->prompt_us, .tokens = speed->tokens,
             .decode_us = speed->decode_us, .first_token_us = speed->first_token_us, .p50_us = speed->p50_us,
-            .p99_us = speed->p99_us, .max_us = speed->max_us, .context_used = session->n_past,
-            .context = session->options.n_ctx, .seed = seed);
+            .p99_us = speed->p99_us, .max_us = speed->max_us, .context_used = reply->past.n,
+            .context = reply->past.n_ctx, .seed = reply->request->seed);
+}
+
+struct kg_sink kg_lm_event_sink(struct kg_lm_turn *turn)
+{
+    return (struct kg_sink){
+        .context = turn,
+        .begin = send_config,
+        .logits = send_logits,
+        .token = send_token,
+        .layer = send_layer,
+        .done = send_end,
+    };
 }
 
 void kg_lm_event_bench(struct kgpt *k, const char *test, uint32_t tokens, const uint64_t *us, uint32_t n)

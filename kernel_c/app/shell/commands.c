@@ -79,6 +79,11 @@ static void refuse_unknown(const struct kg_commands *commands, struct kgpt *k, c
     kg_say_refused(k, &error);
 }
 
+static bool is_offered(const struct kgpt *k, const struct kg_command *command)
+{
+    return !command->needs || command->needs(k);
+}
+
 void kg_commands_help(const struct kg_commands *commands, struct kgpt *k, const char *arguments)
 {
     const struct kg_command *command, *only = *arguments ? kg_commands_find(commands, arguments) : NULL;
@@ -87,7 +92,7 @@ void kg_commands_help(const struct kg_commands *commands, struct kgpt *k, const 
         return;
     }
     for (size_t i = 0; (command = command_at(commands, i)); i++) {
-        if (command->help && (only ? command == only : !command->needs || *command->needs)) {
+        if (command->help && (only ? command == only : is_offered(k, command))) {
             kg_print("%-8s %-11s  %s\n", command->name, command->arguments, command->help);
         }
     }
@@ -121,32 +126,34 @@ enum kg_next kg_commands_obey(const struct kg_commands *commands, struct kgpt *k
 }
 
 /* Can it be what is typed? */
-static bool fits(const struct kg_command *command, const struct kg_lineedit *edit)
+static bool fits(const struct kg_command *command, const struct kgpt *k)
 {
-    return edit->n > 0 && (command->help || edit->n > 1) && (!command->needs || *command->needs) &&
+    const struct kg_lineedit *edit = &k->edit;
+    return edit->n > 0 && (command->help || edit->n > 1) && is_offered(k, command) &&
            kg_str_starts(command->name, edit->line);
 }
 
-static void list_fitting(const struct kg_commands *commands, struct kg_lineedit *edit)
+static void list_fitting(const struct kg_commands *commands, struct kgpt *k)
 {
     const struct kg_command *command;
     const char *before = "\n";
     for (size_t i = 0; (command = command_at(commands, i)); i++) {
-        if (fits(command, edit)) {
+        if (fits(command, k)) {
             kg_print("%s%s", before, command->name);
             before = "  ";
         }
     }
     kg_print("\n");
-    kg_lineedit_show(edit);
+    kg_lineedit_show(&k->edit);
 }
 
-bool kg_commands_complete(const struct kg_commands *commands, struct kg_lineedit *edit)
+bool kg_commands_complete(const struct kg_commands *commands, struct kgpt *k)
 {
+    struct kg_lineedit *edit = &k->edit;
     const struct kg_command *command, *first = NULL;
     size_t same = 0, found = 0, typed = edit->n;
     for (size_t i = 0; edit->cursor == typed && (command = command_at(commands, i)); i++) {
-        if (!fits(command, edit)) {
+        if (!fits(command, k)) {
             continue;
         }
         if (!first) {
@@ -167,7 +174,7 @@ bool kg_commands_complete(const struct kg_commands *commands, struct kg_lineedit
     if (found == 1 && *first->arguments) {
         kg_lineedit_insert(edit, " ", 1);
     } else if (same == typed && found > 1) {
-        list_fitting(commands, edit);
+        list_fitting(commands, k);
     }
     return true;
 }

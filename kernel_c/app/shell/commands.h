@@ -14,7 +14,7 @@ struct kg_command {
     const char *arguments;
     const char *help;                                     /* NULL: another name of one that is listed */
     enum kg_next (*run)(struct kgpt *k, char *arguments); /* `arguments` may be cut up */
-    const bool *needs;                                    /* listed where this is true, or always */
+    bool (*needs)(const struct kgpt *k);                  /* listed where this says so; NULL: always */
 };
 
 /* `tables`: ended by NULL. `sign`: what every name begins with. */
@@ -36,7 +36,7 @@ enum kg_next kg_commands_obey(const struct kg_commands *commands, struct kgpt *k
 void kg_commands_help(const struct kg_commands *commands, struct kgpt *k, const char *arguments);
 
 /* Tab: completes the command that is typed, or shows those that it may be. false: no command is typed here. */
-bool kg_commands_complete(const struct kg_commands *commands, struct kg_lineedit *edit);
+bool kg_commands_complete(const struct kg_commands *commands, struct kgpt *k);
 
 /* Says what is wrong; the shell, or the chat, goes on. */
 void kg_say_refused(struct kgpt *k, const struct kg_error *error);

@@ -4,7 +4,6 @@
 
 #include "app/events/events.h"
 #include "app/events/print.h"
-#include "app/generation.h"
 
 #include "kgpt/parse.h"
 #include "kgpt/str.h"
@@ -16,8 +15,9 @@ static double rate(uint32_t n, uint64_t us)
     return us ? (double)n * 1e6 / (double)us : 0;
 }
 
-void kg_lm_print_speed(const struct kg_lm_speed *speed)
+void kg_lm_print_speed(const struct kgpt *k, const struct kg_speed *speed)
 {
+    const struct kg_conversation *conversation = &k->lm->conversation;
     kg_print("prompt %u token%s, %.1f/s; reply %u token%s, %.1f/s", speed->prompt_tokens,
              kg_plural(speed->prompt_tokens), rate(speed->prompt_tokens, speed->prompt_us), speed->tokens,
              kg_plural(speed->tokens), rate(speed->tokens, speed->decode_us));
@@ -28,14 +28,13 @@ void kg_lm_print_speed(const struct kg_lm_speed *speed)
         kg_print("; ms a token p50 %.1f p99 %.1f max %.1f", (double)speed->p50_us / 1e3, (double)speed->p99_us / 1e3,
                  (double)speed->max_us / 1e3);
     }
-    kg_print("; context %u/%u; seed %lu\n", kg_lm.session.n_past, kg_lm.session.options.n_ctx,
-             (unsigned long)kg_lm.seed);
+    kg_print("; context %u/%u; seed %lu\n", conversation->session.n_past, conversation->session.options.n_ctx,
+             (unsigned long)conversation->request.seed);
 }
 
 void kg_lm_print_models(const struct kgpt *k)
 {
-    const struct kg_lm *lm = &kg_lm;
-    (void)k;
+    const struct kg_lm *lm = k->lm;
     for (uint32_t i = 0; i < lm->n_sources; i++) {
         const struct kg_lm_source *source = &lm->sources[i];
         kg_print("%c %u  %s, %s%s\n", i == lm->current ? '*' : ' ', i + 1, source->place, kg_amount(source->size).text,
@@ -57,24 +56,28 @@ void kg_lm_print_text(const char *text, size_t n)
 
 enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_error *error)
 {
-    struct kg_lm *lm = &kg_lm;
-    const struct kg_fragment fragment = {.text = prompt, .n = kg_strlen(prompt)};
+    struct kg_conversation *conversation = &k->lm->conversation;
+    const struct kg_text text = {prompt, kg_strlen(prompt)};
+    uint32_t n = 0;
     enum kg_status status = KG_OK;
+    kg_conversation_reset(conversation);
     for (uint32_t i = 0; i < k->config.samples && status == KG_OK; i++) {
-        const struct kg_lm_turn turn = {.fragments = &fragment,
-                                        .n = fragment.n > 0,
-                                        .bos = lm->vocab.add_bos || !fragment.n,
-                                        .mode = KG_MODE_GENERATE,
-                                        .asked = {prompt, fragment.n},
-                                        .index = i};
-        kg_lm_chat_reset(k);
-        kg_lm_print_text(prompt, fragment.n);
-        status = kg_lm_reply(k, &turn, error);
-        if (status == KG_E_CONTEXT && lm->speed.tokens) {
+        struct kg_lm_turn turn;
+        kg_lm_turn_prepare(&turn, k, KG_MODE_GENERATE, text);
+        turn.request.index = i;
+        kg_lm_print_text(prompt, text.n);
+        if (i == 0) {
+            status = kg_conversation_encode(conversation, text, &n, &k->arena, error);
+        }
+        if (status == KG_OK) {
+            status = kg_conversation_continue(conversation, n, &turn.ask, error);
+        }
+        status = kg_lm_turn_finish(&turn, status, error);
+        if (status == KG_E_CONTEXT && conversation->reply.speed.tokens) {
             status = KG_OK; /* the text is as long as the context */
         }
     }
-    kg_lm_chat_reset(k); /* a conversation does not begin behind it */
+    kg_conversation_reset(conversation); /* a conversation does not begin behind it */
     return status;
 }
 
@@ -91,10 +94,10 @@ static enum kg_next run_generate(struct kgpt *k, char *arguments)
 static enum kg_next run_chat(struct kgpt *k, char *arguments)
 {
     (void)arguments;
-    if (kg_lm.has_chat) {
+    if (k->lm->loaded.has_chat) {
         kg_lm_chat_run(k);
     } else {
-        kg_print("kgpt: the model %s has no chat template\n", kg_lm.model.name);
+        kg_print("kgpt: the model %s has no chat template\n", k->lm->loaded.model.name);
     }
     return KG_NEXT_LINE;
 }
@@ -111,13 +114,13 @@ void kg_lm_take_model(struct kgpt *k, const char *number, bool talks)
 {
     struct kg_error error;
     uint64_t n;
-    uint32_t before = kg_lm.current;
-    if (!kg_parse_u64(number, &n) || n < 1 || n > kg_lm.n_sources) {
+    uint32_t before = k->lm->current;
+    if (!kg_parse_u64(number, &n) || n < 1 || n > k->lm->n_sources) {
         kg_error_set(&error, KG_E_INPUT, "there is no model \"%.32s\"", number);
-        kg_error_hint(&error, "\"%smodels\" lists them: use 1 to %u", talks ? "/" : "", kg_lm.n_sources);
+        kg_error_hint(&error, "\"%smodels\" lists them: use 1 to %u", talks ? "/" : "", k->lm->n_sources);
         kg_say_refused(k, &error);
-    } else if (talks && !kg_lm.sources[n - 1].chat) {
-        kg_error_set(&error, KG_E_INPUT, "the model %s has no chat template", kg_lm.sources[n - 1].place);
+    } else if (talks && !k->lm->sources[n - 1].chat) {
+        kg_error_set(&error, KG_E_INPUT, "the model %s has no chat template", k->lm->sources[n - 1].place);
         kg_error_hint(&error, "boot with mode=shell to let it generate");
         kg_say_refused(k, &error);
     } else if (kg_lm_use(k, (uint32_t)n - 1, &error) != KG_OK) {
@@ -134,12 +137,13 @@ static enum kg_next run_use(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-void kg_lm_print_model(void)
+void kg_lm_print_model(const struct kgpt *k)
 {
-    const struct kg_lm *lm = &kg_lm;
-    const struct kg_lm_model *m = &lm->model;
+    const struct kg_lm *lm = k->lm;
+    const struct kg_lm_loaded *loaded = &lm->loaded;
+    const struct kg_lm_model *m = &loaded->model;
     const struct kg_lm_source *source = &lm->sources[lm->current];
-    kg_print("name         %s\narchitecture %s\n", m->name, lm->arch);
+    kg_print("name         %s\narchitecture %s\n", m->name, loaded->arch);
     if (source->sha256) {
         kg_print("sha256       ");
         for (size_t i = 0; i < 32; i++) {
@@ -147,20 +151,20 @@ void kg_lm_print_model(void)
         }
         kg_print("\n");
     }
-    kg_print("from         %s, GGUF version %u\n", source->place, lm->gguf.version);
+    kg_print("from         %s, GGUF version %u\n", source->place, loaded->gguf.version);
     kg_print("parameters   %'lu in %s\n", (unsigned long)m->n_parameters, kg_amount(m->weight_bytes).text);
     kg_print("layers       %u\nwidth        %u, hidden %u\n", m->n_layer, m->n_embd, m->n_ff);
     kg_print("heads        %u of %u, %u for keys and values\n", m->n_head, m->head_dim, m->n_head_kv);
-    kg_print("context      %u of %u tokens\n", lm->session.options.n_ctx, m->n_ctx_train);
-    kg_print("tokenizer    %s%s%s, %u tokens\n", lm->vocab.model, *lm->vocab.pre ? " " : "", lm->vocab.pre, m->n_vocab);
-    kg_print("chat         %s\n", lm->has_chat ? lm->chat.family : "no template");
+    kg_print("context      %u of %u tokens\n", lm->conversation.session.options.n_ctx, m->n_ctx_train);
+    kg_print("tokenizer    %s%s%s, %u tokens\n", loaded->vocab.model, *loaded->vocab.pre ? " " : "", loaded->vocab.pre,
+             m->n_vocab);
+    kg_print("chat         %s\n", loaded->has_chat ? loaded->chat.family : "no template");
 }
 
 static enum kg_next run_model(struct kgpt *k, char *arguments)
 {
-    (void)k;
     (void)arguments;
-    kg_lm_print_model();
+    kg_lm_print_model(k);
     return KG_NEXT_LINE;
 }
 
@@ -171,8 +175,13 @@ static enum kg_next run_bench(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
+static bool has_chat(const struct kgpt *k)
+{
+    return k->lm->loaded.has_chat;
+}
+
 const struct kg_command kg_engine_commands[] = {
-    {"chat", "", "talk with the model", run_chat, &kg_lm.has_chat},
+    {"chat", "", "talk with the model", run_chat, has_chat},
     {"generate", "[prompt]", "go on from the prompt; Ctrl-C stops", run_generate, NULL},
     {"models", "", "the models that this machine has", run_models, NULL},
     {"use", "number", "take another model, and begin anew", run_use, NULL},

@@ -62,11 +62,17 @@ static enum kg_next run_loss(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
+static bool can_train(const struct kgpt *k)
+{
+    (void)k;
+    return kg_can_train;
+}
+
 const struct kg_command kg_engine_commands[] = {
     {"generate", "[prompt]", "generate samples that begin with the prompt; Ctrl-C stops", run_generate, NULL},
     {"train", "[key=value]", "train on the corpus, with settings as on the command line; Ctrl-C stops", run_train,
-     &kg_can_train},
-    {"loss", "[text]", "the losses of the training, or the model's loss on a text", run_loss, &kg_can_train},
+     can_train},
+    {"loss", "[text]", "the losses of the training, or the model's loss on a text", run_loss, can_train},
     {"model", "", "the embedded model: its sizes and its vocabulary", run_model, NULL},
     {"bench", "", "measure the speed of generation", run_bench, NULL},
     {0},

@@ -50,7 +50,7 @@ static enum kg_edit feed(struct kgpt *k, unsigned char byte, const struct kg_com
         edit->pasting = false;
         return result;
     }
-    if (byte == '\t' && commands && is_typed(k) && !edit->pasting && kg_commands_complete(commands, edit)) {
+    if (byte == '\t' && commands && is_typed(k) && !edit->pasting && kg_commands_complete(commands, k)) {
         return KG_EDIT_MORE;
     }
     bool answered = edit->answered;

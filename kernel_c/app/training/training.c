@@ -7,6 +7,7 @@
 #include "app/events/statusline.h"
 #include "app/generation.h"
 #include "app/module.h"
+#include "app/request.h"
 #include "kgpt/math.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"

@@ -65,57 +65,18 @@ void kg_weights_forget(struct kgpt *k, const struct kg_engine_before *before)
     kg_arena_rewind(&k->arena, before->used);
 }
 
-/* The observer of a preview takes the document alone, and nothing stops it. Its context is the number of the step. */
-static void ignore_begin(void *context, uint32_t sample)
-{
-    (void)context;
-    (void)sample;
-}
-
-static void ignore_logits(void *context, uint32_t sample, uint32_t pos, uint32_t token, const float *logits)
-{
-    (void)context;
-    (void)sample;
-    (void)pos;
-    (void)token;
-    (void)logits;
-}
-
-static void ignore_token(void *context, const struct kg_token *token)
-{
-    (void)context;
-    (void)token;
-}
-
-static void send_preview(void *context, const struct kg_document *document)
+/* The sink of a preview takes the finished document alone. Its context is the number of the step. */
+static void send_preview(void *context, const struct kg_reply *reply)
 {
     const uint64_t *step = context;
-    KG_EMIT(preview, .step = *step, .text = {document->text, document->n});
-}
-
-static bool never_stopped(void *context)
-{
-    (void)context;
-    return false;
+    KG_EMIT(preview, .step = *step, .text = {reply->text, reply->n});
 }
 
 void kg_weights_preview(struct kgpt *k, uint64_t step)
 {
-    const struct kg_observer observer = {
-        .context = &step,
-        .begin = ignore_begin,
-        .logits = ignore_logits,
-        .token = ignore_token,
-        .document = send_preview,
-        .stopped = never_stopped,
-    };
-    const struct kg_request request = {
-        .prompt = "",
-        .samples = 1,
-        .seed = step,
-        .sampling = k->config.sampling.common,
-    };
+    const struct kg_sink sink = {.context = &step, .done = send_preview};
+    const struct kg_request request = {.seed = step, .sampling = k->config.sampling};
     struct kg_totals totals;
     struct kg_error never; /* an empty prompt can always be used */
-    kg_generate(&k->generator, &request, &observer, &totals, &never);
+    kg_generate(&k->generator, "", 1, &request, &sink, &totals, &never);
 }

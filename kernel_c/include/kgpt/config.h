@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 #include "kgpt/error.h"
-#include "kgpt/lm_sampler.h"
 #include "kgpt/ops.h"
 #include "kgpt/options.h"
+#include "kgpt/request.h"
 #include "kgpt/train_shape.h"
 
 enum kg_mode {
@@ -51,16 +51,11 @@ enum kg_think {
     KG_THINK_OFF,
 };
 
-enum kg_overflow {
-    KG_OVERFLOW_ERROR,
-    KG_OVERFLOW_SHIFT,
-};
-
 struct kg_config {
 #define KG_RUN(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
 #include "kgpt/options.def"
     bool seed_random; /* draw the seed from the platform's entropy */
-    struct kg_lm_sampling sampling;
+    struct kg_sampling sampling;
     struct kg_train_config train;
     struct kg_lm_config lm;
 };

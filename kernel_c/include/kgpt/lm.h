@@ -69,7 +69,9 @@ struct kg_lm_session {
     const struct kg_quant_ops *ops;
     const struct kg_workers *workers;
     struct kg_lm_options options;
-    uint32_t n_past;  /* positions filled */
+    uint32_t n_past; /* positions filled */
+    uint32_t
+        moved_from; /* from here on keys and values depend on forgotten tokens too, since kg_lm_shift moved them; UINT32_MAX: none do */
     uint32_t *tokens; /* (n_ctx): what fills them */
     float *logits;    /* (n_vocab) of the last token; with all_logits (n, n_vocab) of the tokens of the last batch */
     struct kg_lm_state *state; /* infer/session.c's own */
@@ -91,6 +93,10 @@ enum kg_status kg_lm_session_init(struct kg_lm_session *session, const struct kg
  * are cut into calls and batches, and however many workers there are. */
 enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, bool (*stopped)(void *),
                           void *context, struct kg_error *error);
+
+/* Keeps what the context holds of the first tokens of these `n`, and forgets the rest: returns how many are kept, at most n - 1, so that
+ * there is one left to compute. Computing the others then gives the bits that computing all of them gives. */
+uint32_t kg_lm_reuse(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n);
 
 /* Forgets what stands at `n` and after it. */
 void kg_lm_truncate(struct kg_lm_session *session, uint32_t n);

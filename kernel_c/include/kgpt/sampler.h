@@ -1,7 +1,6 @@
-/* Which token comes next. The order is llama.cpp's: top_k, top_p, min_p, temperature.
- *
- * The one sampler of both engines: infer/lm_sampler.c puts before it what only language models have, and selects top_k of a large
- * vocabulary faster. Candidates are sorted, and sums are taken in their order, in single precision. */
+/* The sampler of both engines: see kgpt/sampling.h for the filters. logit_bias, penalties, typical_p and a fast top_k are in
+ * infer/lm_sampler.c, which only kernels for language models link: they hang on kg_sampler.more. Candidates are sorted, and sums are taken in
+ * their order, in single precision. */
 #ifndef KGPT_SAMPLER_H
 #define KGPT_SAMPLER_H
 
@@ -10,14 +9,8 @@
 
 #include "kgpt/arena.h"
 #include "kgpt/error.h"
-#include "kgpt/options.h"
 #include "kgpt/random.h"
-
-/* What the members mean is said in options.def: here the rows that every kernel has. */
-struct kg_sampling {
-#define KG_SAMPLING(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
-#include "kgpt/options.def"
-};
+#include "kgpt/sampling.h"
 
 struct kg_candidate {
     uint32_t id;
@@ -25,17 +18,39 @@ struct kg_candidate {
     float weight; /* exp((logit - largest) / temperature) */
 };
 
+struct kg_sampler;
+
+/* What a language model's sampler does besides. */
+struct kg_sampler_more {
+    /* Candidates into sampler->candidates, sorted, after all filters up to typical_p: how many. `last` (n_last) are the tokens before,
+     * the newest at the end. */
+    uint32_t (*select)(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,
+                       const uint32_t *last, uint32_t n_last);
+    /* The `n` most likely tokens by the logits alone into `top`, and ln of the probability of `token`. */
+    float (*logprobs)(struct kg_sampler *sampler, const float *logits, uint32_t token, struct kg_logprob *top,
+                      uint32_t n);
+};
+
 struct kg_sampler {
     uint32_t n_vocab;
-    struct kg_candidate *candidates; /* (n_vocab): scratch */
+    struct kg_candidate *candidates;    /* (n_vocab): scratch */
+    const struct kg_sampler_more *more; /* NULL in a microgpt's kernel; then `spare` and `counts` are too */
+    struct kg_candidate *spare;         /* (n_vocab): scratch */
+    uint16_t *
+        counts; /* (n_vocab): how often a token is among the last ones, and a mark for biases; zeros between two calls */
 };
 
 /* The arena counts, or has room for it. */
 void kg_sampler_carve(struct kg_sampler *sampler, uint32_t n_vocab, struct kg_arena *arena);
 
-/* One draw from `random`, none at temperature 0. */
+/* What remains of the vocabulary after all filters, sorted in sampler->candidates, with their weights at its temperature; how many, and
+ * the sum of the weights (one candidate of weight 1 at temperature 0). */
+uint32_t kg_candidates_choose(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,
+                              const uint32_t *last, uint32_t n_last, float *sum);
+
+/* One of these. One draw from `random`, none at temperature 0. */
 uint32_t kg_sample(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,
-                   struct kg_random *random);
+                   const uint32_t *last, uint32_t n_last, struct kg_random *random);
 
 /* The parts. Those after kg_candidates_sort take sorted candidates.
  *

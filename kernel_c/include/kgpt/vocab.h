@@ -10,8 +10,7 @@
 #include "kgpt/arena.h"
 #include "kgpt/error.h"
 #include "kgpt/gguf.h"
-
-#define KG_NO_TOKEN UINT32_MAX
+#include "kgpt/token.h"
 
 /* One piece of a text: what a template puts there, in which special tokens are looked for, or what somebody has typed, in which they are
  * not. Text runs on from piece to piece: only special tokens cut it. */

@@ -8,7 +8,7 @@
 
 void kg_sampler_carve(struct kg_sampler *sampler, uint32_t n_vocab, struct kg_arena *arena)
 {
-    sampler->n_vocab = n_vocab;
+    *sampler = (struct kg_sampler){.n_vocab = n_vocab};
     sampler->candidates = kg_arena_array(arena, n_vocab, sizeof(struct kg_candidate));
 }
 
@@ -120,20 +120,39 @@ static uint32_t most_likely(const float *logits, uint32_t n)
     return best;
 }
 
-uint32_t kg_sample(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,
-                   struct kg_random *random)
+/* A microgpt's: top_k of the sorted vocabulary. */
+static uint32_t select_top_k(struct kg_candidate *candidates, const struct kg_sampling *sampling, const float *logits,
+                             uint32_t n)
 {
-    struct kg_candidate *candidates = sampler->candidates;
-    uint32_t n = sampler->n_vocab;
     if (sampling->temperature == 0) {
-        return most_likely(logits, n);
+        uint32_t best = most_likely(logits, n);
+        candidates[0] = (struct kg_candidate){.id = best, .logit = logits[best]};
+        return 1;
     }
     for (uint32_t i = 0; i < n; i++) {
         candidates[i] = (struct kg_candidate){.id = i, .logit = logits[i]};
     }
     kg_candidates_sort(candidates, n);
-    n = sampling->top_k && sampling->top_k < n ? sampling->top_k : n;
-    n = kg_candidates_filter(candidates, n, sampling->top_p, sampling->min_p);
-    float sum = kg_candidates_weigh(candidates, n, sampling->temperature);
-    return kg_candidates_draw(candidates, n, sum, random);
+    return sampling->top_k && sampling->top_k < n ? sampling->top_k : n;
+}
+
+uint32_t kg_candidates_choose(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,
+                              const uint32_t *last, uint32_t n_last, float *sum)
+{
+    struct kg_candidate *candidates = sampler->candidates;
+    bool greedy = sampling->temperature == 0;
+    uint32_t n = sampler->more ? sampler->more->select(sampler, sampling, logits, last, n_last)
+                               : select_top_k(candidates, sampling, logits, sampler->n_vocab);
+    n = greedy ? 1 : kg_candidates_filter(candidates, n, sampling->top_p, sampling->min_p);
+    *sum = kg_candidates_weigh(candidates, n, greedy ? 1 : sampling->temperature);
+    return n;
+}
+
+uint32_t kg_sample(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,
+                   const uint32_t *last, uint32_t n_last, struct kg_random *random)
+{
+    float sum;
+    uint32_t n = kg_candidates_choose(sampler, sampling, logits, last, n_last, &sum);
+    return sampling->temperature == 0 ? sampler->candidates[0].id
+                                      : kg_candidates_draw(sampler->candidates, n, sum, random);
 }

@@ -1,0 +1,116 @@
+/* The reply loop of both engines: kg_reply_begin computes the prompt, each kg_reply_step samples one token and computes it, kg_reply_end
+ * tells the sinks that the reply is finished. Nothing is kept between two replies but in struct kg_reply, so any number of replies can be
+ * in the making at once, and their steps can come in any order. */
+#ifndef KGPT_REPLY_H
+#define KGPT_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kgpt/error.h"
+#include "kgpt/random.h"
+#include "kgpt/request.h"
+#include "kgpt/sampler.h"
+#include "kgpt/sink.h"
+#include "kgpt/token.h"
+
+enum kg_reason {
+    KG_REASON_EOS, /* a token that ends a reply was sampled */
+    KG_REASON_MAX_TOKENS,
+    KG_REASON_CONTEXT,
+    KG_REASON_STOPPED, /* a sink said so */
+    KG_REASON_STOP,    /* a stop string is complete */
+    KG_REASON_NONFINITE,
+};
+
+extern const char *const kg_reason_names[]; /* "eos", "max_tokens", "context", "stopped", "stop", "nonfinite" */
+
+/* The tokens that an engine has computed, and what the last of them gave. */
+struct kg_past {
+    const uint32_t *tokens; /* (n), the oldest first; NULL: the engine does not keep them */
+    uint32_t n, n_ctx;
+    const float *logits; /* (n_vocab) */
+    uint32_t n_vocab;
+};
+
+/* An engine, as the reply loop sees it. `engine` is the first argument of each function. */
+struct kg_forward {
+    uint32_t at_once; /* tokens of a prompt in one call of eval: after each call the sinks get the logits */
+    void (*past)(void *engine, struct kg_past *past);
+    /* Appends tokens, and leaves the logits of the last. `asks` (may be NULL) is asked with `context` now and then: true ends it with
+     * KG_E_STOPPED. KG_E_NUMBERS if the logits are not finite. */
+    enum kg_status (*eval)(void *engine, const uint32_t *tokens, uint32_t n, bool (*asks)(void *), void *context,
+                           struct kg_error *error);
+    /* Is there room for `more` tokens? Forgets some if that helps and is allowed: *discarded, and then it is called again. KG_E_CONTEXT if
+     * there is no room. */
+    enum kg_status (*make_room)(void *engine, uint32_t more, uint32_t *discarded, struct kg_error *error);
+    /* What can be shown after this token is appended at `out`; the number of bytes. KG_NO_TOKEN: the reply has ended. */
+    size_t (*spell)(void *engine, uint32_t token, char *out);
+    /* Does the reply end with this token, which was just spelt? Then *reason says why. */
+    bool (*ends)(void *engine, uint32_t token, enum kg_reason *reason);
+};
+
+/* What a reply took: the loop counts tokens, and a conversation (kgpt/conversation.h) takes the times, in microseconds. */
+struct kg_speed {
+    uint32_t prompt_tokens; /* computed: what the context held already is not counted */
+    uint32_t tokens;        /* sampled */
+    uint64_t prompt_us, decode_us, first_token_us;
+    uint32_t p50_us, p99_us, max_us; /* of one token */
+};
+
+struct kg_reply {
+    /* The caller sets these before kg_reply_begin. */
+    const struct kg_forward *forward;
+    void *engine;
+    const struct kg_request *request;
+    const struct kg_sink *sinks;
+    struct kg_sampler *sampler;
+    char *text;      /* where the text goes, behind the `n` bytes that are there */
+    size_t n, most;  /* the reply ends when `n` is more than `most` */
+    uint32_t n_held; /* tokens of the prompt that the context holds already: they come before those of kg_reply_begin */
+    bool whole;      /* the prompt is one token, and nothing interrupts it */
+
+    /* These are for the sinks. */
+    struct kg_past past;
+    uint32_t n_prompt, n_read; /* tokens of the prompt, and of these the computed ones */
+    struct kg_speed speed;
+    enum kg_reason reason;
+
+    uint32_t before;  /* tokens in the context before the prompt */
+    uint32_t last;    /* the token that was sampled last */
+    uint32_t pending; /* … and shown, but not computed yet; or KG_NO_TOKEN */
+    bool ended;
+    struct kg_random random;
+    uint64_t begun, first_token; /* plat_ticks() when the prompt was computed, and when the first token was sampled */
+};
+
+/* A finished text, as the machine channel tells of it. */
+struct kg_document {
+    uint32_t index;
+    const char *text; /* `n` bytes: a microgpt's with its prompt */
+    size_t n;
+    uint32_t tokens; /* sampled */
+    enum kg_reason reason;
+};
+
+/* Computes the prompt. On failure the reply has not begun; some of the prompt may be in the context. */
+enum kg_status kg_reply_begin(struct kg_reply *reply, const uint32_t *tokens, uint32_t n, struct kg_error *error);
+
+/* One token: samples it, tells the sinks, and computes it unless the reply ends: then reply->ended. KG_E_STOPPED, KG_E_CONTEXT and
+ * KG_E_NUMBERS end it too, and reply->reason says so. */
+enum kg_status kg_reply_step(struct kg_reply *reply, struct kg_error *error);
+
+/* The rest of the text; then the sinks are told that the reply has ended. */
+void kg_reply_close_text(struct kg_reply *reply);
+void kg_reply_end(struct kg_reply *reply);
+
+struct kg_document kg_reply_document(const struct kg_reply *reply);
+
+/* Room for `more` tokens in the context, or KG_E_CONTEXT. */
+enum kg_status kg_reply_make_room(struct kg_reply *reply, uint32_t more, struct kg_error *error);
+
+/* Microseconds in `ticks`; 0 where the frequency is unknown. */
+uint64_t kg_ticks_to_us(uint64_t ticks, uint64_t hz);
+
+#endif

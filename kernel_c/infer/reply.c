@@ -1,0 +1,207 @@
+/* The reply loop of both engines: see kgpt/reply.h. It knows an engine by its table, and the world by a list of sinks. */
+#include "kgpt/reply.h"
+
+#include "kgpt/platform.h"
+
+const char *const kg_reason_names[] = {"eos", "max_tokens", "context", "stopped", "stop", "nonfinite"};
+
+uint64_t kg_ticks_to_us(uint64_t ticks, uint64_t hz)
+{
+    return hz ? (uint64_t)((double)ticks * 1e6 / (double)hz + 0.5) : 0;
+}
+
+/* Calls `function` of each sink that has it. */
+#define TELL_SINKS(reply, function, ...)                                         \
+    for (const struct kg_sink *sink = (reply)->sinks; sink; sink = sink->next) { \
+        if (sink->function) {                                                    \
+            sink->function(sink->context, __VA_ARGS__);                          \
+        }                                                                        \
+    }
+
+static void look_at_past(struct kg_reply *reply)
+{
+    reply->forward->past(reply->engine, &reply->past);
+}
+
+static bool sinks_stop(const struct kg_reply *reply)
+{
+    for (const struct kg_sink *sink = reply->sinks; sink; sink = sink->next) {
+        if (sink->stopped && sink->stopped(sink->context)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Asked by the engine between the layers of the prompt. */
+static bool reading_stops(void *context)
+{
+    struct kg_reply *reply = context;
+    look_at_past(reply);
+    reply->n_read = reply->past.n - reply->before;
+    TELL_SINKS(reply, progress, reply);
+    return sinks_stop(reply);
+}
+
+enum kg_status kg_reply_make_room(struct kg_reply *reply, uint32_t more, struct kg_error *error)
+{
+    uint32_t discarded;
+    enum kg_status status;
+    do {
+        discarded = 0;
+        status = reply->forward->make_room(reply->engine, more, &discarded, error);
+        if (discarded) {
+            TELL_SINKS(reply, forgot, reply, discarded);
+        }
+    } while (status == KG_OK && discarded);
+    return status;
+}
+
+static void tell_logits(struct kg_reply *reply, uint32_t token)
+{
+    look_at_past(reply);
+    if (reply->request->logits) {
+        TELL_SINKS(reply, logits, reply, token);
+    }
+}
+
+static enum kg_status compute_prompt(struct kg_reply *reply, const uint32_t *tokens, uint32_t n, struct kg_error *error)
+{
+    uint32_t at_once = reply->forward->at_once;
+    for (uint32_t done = 0, now; done < n; done += now) {
+        now = n - done < at_once ? n - done : at_once;
+        enum kg_status status =
+            reply->forward->eval(reply->engine, tokens + done, now, reply->whole ? NULL : reading_stops, reply, error);
+        if (status != KG_OK) {
+            return status;
+        }
+        reply->n_read = done + now;
+        tell_logits(reply, tokens[done + now - 1]);
+    }
+    return KG_OK;
+}
+
+enum kg_status kg_reply_begin(struct kg_reply *reply, const uint32_t *tokens, uint32_t n, struct kg_error *error)
+{
+    reply->n_prompt = n;
+    reply->n_read = 0;
+    reply->speed = (struct kg_speed){0};
+    reply->pending = KG_NO_TOKEN;
+    reply->reason = KG_REASON_STOPPED; /* of a reply that does not begin */
+    reply->ended = false;
+    look_at_past(reply);
+    TELL_SINKS(reply, begin, reply);
+    enum kg_status status = kg_reply_make_room(reply, n, error);
+    look_at_past(reply);
+    reply->before = reply->past.n;
+    if (status == KG_OK) {
+        status = compute_prompt(reply, tokens, n, error);
+    }
+    if (status != KG_OK) {
+        return status;
+    }
+    reply->speed.prompt_tokens = n;
+    reply->begun = plat_ticks();
+    kg_random_seed(&reply->random, reply->request->seed, reply->request->index);
+    return KG_OK;
+}
+
+/* `n` bytes have been written behind the text: they belong to it, and can be shown. */
+static void show_text(struct kg_reply *reply, size_t n)
+{
+    TELL_SINKS(reply, text, reply, reply->text + reply->n, n);
+    reply->n += n;
+}
+
+static void tell_token(struct kg_reply *reply, uint32_t id, size_t shown)
+{
+    struct kg_logprob top[KG_MAX_LOGPROBS];
+    const struct kg_sampler *sampler = reply->sampler;
+    struct kg_token token = {.sample = reply->request->index,
+                             .pos = reply->past.n,
+                             .id = id,
+                             .text = reply->text + reply->n - shown,
+                             .n = shown};
+    if (reply->request->logprobs && sampler->more) {
+        token.top = top;
+        token.n_top = reply->request->logprobs < sampler->n_vocab ? reply->request->logprobs : sampler->n_vocab;
+        token.logprob = sampler->more->logprobs(reply->sampler, reply->past.logits, id, top, token.n_top);
+    }
+    TELL_SINKS(reply, token, reply, &token);
+}
+
+/* Takes a sampled token into the text. False: the reply ends with it. */
+static bool take_token(struct kg_reply *reply, uint32_t id)
+{
+    uint32_t most = reply->request->max_tokens;
+    size_t shown = reply->forward->spell(reply->engine, id, reply->text + reply->n);
+    show_text(reply, shown);
+    reply->speed.tokens++;
+    tell_token(reply, id, shown);
+    if (reply->speed.tokens == 1) {
+        reply->first_token = plat_ticks();
+    }
+    if (reply->forward->ends(reply->engine, id, &reply->reason)) {
+        return false;
+    }
+    reply->pending = id;
+    if ((most && reply->speed.tokens >= most) || reply->n > reply->most) {
+        reply->reason = KG_REASON_MAX_TOKENS;
+        return false;
+    }
+    return true;
+}
+
+static enum kg_status compute_token(struct kg_reply *reply, uint32_t id, struct kg_error *error)
+{
+    if (sinks_stop(reply)) {
+        reply->reason = KG_REASON_STOPPED;
+        return KG_E_STOPPED;
+    }
+    enum kg_status status = kg_reply_make_room(reply, 1, error);
+    if (status == KG_OK) {
+        status = reply->forward->eval(reply->engine, &id, 1, NULL, NULL, error);
+    }
+    if (status != KG_OK) {
+        reply->reason = status == KG_E_NUMBERS ? KG_REASON_NONFINITE : KG_REASON_CONTEXT;
+        return status;
+    }
+    reply->pending = KG_NO_TOKEN;
+    tell_logits(reply, id);
+    return KG_OK;
+}
+
+enum kg_status kg_reply_step(struct kg_reply *reply, struct kg_error *error)
+{
+    const struct kg_past *past = &reply->past;
+    uint32_t id =
+        kg_sample(reply->sampler, &reply->request->sampling, past->logits, past->tokens, past->n, &reply->random);
+    reply->last = id;
+    if (!take_token(reply, id)) {
+        reply->ended = true;
+        return KG_OK;
+    }
+    enum kg_status status = compute_token(reply, id, error);
+    reply->ended = status != KG_OK;
+    return status;
+}
+
+void kg_reply_close_text(struct kg_reply *reply)
+{
+    show_text(reply, reply->forward->spell(reply->engine, KG_NO_TOKEN, reply->text + reply->n));
+    look_at_past(reply);
+}
+
+void kg_reply_end(struct kg_reply *reply)
+{
+    TELL_SINKS(reply, done, reply);
+}
+
+struct kg_document kg_reply_document(const struct kg_reply *reply)
+{
+    return (struct kg_document){.index = reply->request->index,
+                                .text = reply->text,
+                                .n = reply->n,
+                                .tokens = reply->speed.tokens,
+                                .reason = reply->reason};
+}

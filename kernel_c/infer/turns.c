@@ -1,0 +1,189 @@
+/* What is said in a conversation, as tokens: messages in the chat's template, and plain texts. See kgpt/conversation.h. */
+#include "conversation.h"
+
+#include "kgpt/mem.h"
+#include "kgpt/platform.h"
+
+enum kg_status kg_conversation_encode_fragments(struct kg_conversation *c, const struct kg_fragment *fragments,
+                                                size_t n_fragments, bool bos, uint32_t *n, uint32_t *n_bos,
+                                                struct kg_arena *scratch, struct kg_error *error)
+{
+    const struct kg_vocab *vocab = &c->loaded->vocab;
+    size_t count, room = c->session.options.n_ctx + 1;
+    *n_bos = bos && vocab->bos != KG_NO_TOKEN;
+    if (*n_bos) {
+        c->prompt[0] = vocab->bos;
+    }
+    enum kg_status status =
+        kg_vocab_encode(vocab, fragments, n_fragments, c->prompt + *n_bos, room - *n_bos, &count, scratch, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    if (*n_bos && count && c->prompt[1] == vocab->bos) { /* the template has said it itself */
+        memmove(c->prompt, c->prompt + 1, (count < room - 1 ? count : room - 1) * sizeof c->prompt[0]);
+        *n_bos = 0;
+    }
+    *n = (uint32_t)count + *n_bos;
+    if (*n == 0) {
+        kg_error_set(error, KG_E_INPUT, "there is no text to go on from");
+        kg_error_hint(error, "give a prompt");
+        return KG_E_INPUT;
+    }
+    return KG_OK;
+}
+
+enum kg_status kg_conversation_check_room(const struct kg_conversation *c, uint32_t from, uint32_t n,
+                                          struct kg_error *error)
+{
+    uint32_t n_ctx = c->session.options.n_ctx, keep = c->n_system < from ? c->n_system : from;
+    uint32_t taken = c->request.on_overflow == KG_OVERFLOW_SHIFT ? keep : from;
+    if (n <= n_ctx - taken) {
+        return KG_OK;
+    }
+    if (taken) {
+        return kg_error_set(error, KG_E_CONTEXT,
+                            "the text has %u tokens, and the context has room for %u: of %u, %u are taken", n,
+                            n_ctx - taken, n_ctx, taken);
+    }
+    return kg_error_set(error, KG_E_CONTEXT, "the text has %u tokens, and the context %u", n, n_ctx);
+}
+
+enum kg_status kg_conversation_encode(struct kg_conversation *c, struct kg_text text, uint32_t *n,
+                                      struct kg_arena *scratch, struct kg_error *error)
+{
+    const struct kg_fragment fragment = {.text = text.data, .n = text.n};
+    uint32_t n_bos;
+    bool bos = c->loaded->vocab.add_bos || !text.n;
+    enum kg_status status = kg_conversation_encode_fragments(c, &fragment, text.n > 0, bos, n, &n_bos, scratch, error);
+    return status == KG_OK ? kg_conversation_check_room(c, 0, *n, error) : status;
+}
+
+static enum kg_status release_unless_begun(struct kg_conversation *c, enum kg_status status)
+{
+    if (status != KG_OK) {
+        kg_conversation_release(c);
+    }
+    return status;
+}
+
+enum kg_status kg_conversation_continue(struct kg_conversation *c, uint32_t n, const struct kg_ask *ask,
+                                        struct kg_error *error)
+{
+    kg_conversation_prepare(c, ask);
+    c->start = plat_ticks();
+    kg_conversation_forget(c);
+    uint32_t held = c->reply.n_held = kg_lm_reuse(&c->session, c->prompt, n);
+    return release_unless_begun(c, kg_conversation_begin(c, c->prompt + held, n - held, 0, false, error));
+}
+
+/* The tokens of some fragments, which the context is to keep or to find again. */
+static uint32_t count_tokens(const struct kg_conversation *c, const struct kg_fragment *fragments, size_t n,
+                             struct kg_arena *scratch)
+{
+    struct kg_error error;
+    size_t count = 0;
+    uint32_t none;
+    (void)kg_vocab_encode(&c->loaded->vocab, fragments, n, &none, 0, &count, scratch, &error);
+    return (uint32_t)count;
+}
+
+/* The fragments up to the message of the user: what a shift is to keep. */
+static size_t fragments_before(const struct kg_fragment *fragments, size_t n, struct kg_text message)
+{
+    size_t i = 0;
+    while (i < n &&
+           (fragments[i].special || fragments[i].text < message.data || fragments[i].text > message.data + message.n)) {
+        i++;
+    }
+    return i;
+}
+
+/* A message in the template's words, and where it stands in the context. */
+struct turn {
+    struct kg_fragment fragments[2 * KG_CHAT_FRAGMENTS];
+    size_t n;
+    bool first;    /* of the conversation */
+    bool rewrites; /* the last reply comes before it, as the template shows it from now on */
+    uint32_t from; /* tokens of the context that stay */
+};
+
+static void compose_turn(const struct kg_conversation *c, struct turn *turn, struct kg_text system,
+                         struct kg_text message)
+{
+    struct kg_chat chat = c->loaded->chat;
+    chat.plain = c->request.plain;
+    turn->rewrites = !turn->first && (chat.flags & KG_CHAT_REWRITES);
+    turn->from = turn->rewrites ? c->ask_at : c->session.n_past;
+    turn->n = 0;
+    if (turn->rewrites) {
+        turn->n = kg_chat_reply(&chat, (struct kg_text){c->reply.text, c->reply.n}, turn->fragments);
+    }
+    turn->n += kg_chat_turn(&chat, turn->first, system, message, turn->fragments + turn->n);
+}
+
+/* The message as tokens at c->prompt: *n. *ask_n of them stand before the request for the reply. */
+static enum kg_status encode_turn(struct kg_conversation *c, struct turn *turn, struct kg_text message, uint32_t *n,
+                                  uint32_t *ask_n, struct kg_arena *scratch, struct kg_error *error)
+{
+    uint32_t flags = c->loaded->chat.flags, n_bos = 0;
+    bool bos = turn->first && ((flags & KG_CHAT_BOS) || c->loaded->vocab.add_bos);
+    enum kg_status status =
+        kg_conversation_encode_fragments(c, turn->fragments, turn->n, bos, n, &n_bos, scratch, error);
+    if (status == KG_OK) {
+        status = kg_conversation_check_room(c, turn->from, *n, error);
+    }
+    if (status != KG_OK) {
+        return status;
+    }
+    if (flags & KG_CHAT_REWRITES) {
+        *ask_n = n_bos + count_tokens(c, turn->fragments, turn->n - 1, scratch);
+    }
+    if (turn->first) {
+        c->n_system =
+            n_bos + count_tokens(c, turn->fragments, fragments_before(turn->fragments, turn->n, message), scratch);
+    }
+    return KG_OK;
+}
+
+static enum kg_status begin_message(struct kg_conversation *c, struct kg_text system, struct kg_text message,
+                                    struct kg_arena *scratch, struct kg_error *error)
+{
+    struct turn turn = {.first = c->session.n_past == 0};
+    uint32_t n = 0, ask_n = 0;
+    enum kg_status status = turn.first ? KG_OK : kg_conversation_settle(c, scratch, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    c->start = plat_ticks();
+    compose_turn(c, &turn, system, message);
+    status = encode_turn(c, &turn, message, &n, &ask_n, scratch, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    kg_lm_truncate(&c->session, turn.from);
+    status = kg_conversation_begin(c, c->prompt, n, ask_n, false, error);
+    c->replies += status == KG_OK || c->session.n_past > 0;
+    return status;
+}
+
+enum kg_status kg_conversation_message(struct kg_conversation *c, struct kg_text system, struct kg_text message,
+                                       const struct kg_ask *ask, struct kg_error *error)
+{
+    kg_conversation_prepare(c, ask);
+    c->request.index = c->replies;
+    return release_unless_begun(c, begin_message(c, system, message, ask->scratch, error));
+}
+
+enum kg_status kg_conversation_again(struct kg_conversation *c, const struct kg_ask *ask, struct kg_error *error)
+{
+    kg_conversation_prepare(c, ask);
+    if (!c->reply_at) {
+        kg_conversation_release(c);
+        return kg_error_set(error, KG_E_INPUT, "the context holds no message to reply to once more");
+    }
+    c->request.index = c->replies++;
+    c->start = plat_ticks();
+    c->prompt[0] = c->session.tokens[c->reply_at - 1]; /* its logits begin the reply */
+    kg_lm_truncate(&c->session, c->reply_at - 1);
+    return release_unless_begun(c, kg_conversation_begin(c, c->prompt, 1, 0, true, error));
+}
