@@ -36,7 +36,7 @@ COMMANDS = (
     "doctor",
     "completion",
 )
-"""Each is the attribute ``command`` of the module of its name."""
+"""The names of commands. Each command is the attribute ``command`` of its module."""
 
 _INTERRUPTED = 130
 
@@ -45,7 +45,7 @@ class LazyGroup(click.Group):
     """Imports a command's module when the command is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All commands, in the order in which one meets them."""
+        """All commands, in the order of their use."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with a suggestion for a mistyped command."""
+        """Resolve a command as click does, with a suggestion for a typing error."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in COMMANDS:
             close = get_close_matches(name, COMMANDS, 1)
@@ -84,7 +84,7 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The console script ``kgpt``: run, and exit with the code of what happened."""
+    """The console script ``kgpt``: run the command line of the process, and exit with its code."""
     streams.prepare()
     sys.exit(invoke(arguments))
 

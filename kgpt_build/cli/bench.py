@@ -79,7 +79,7 @@ def _load(name: Path) -> GgufModel:
 def _hosted(
     model: GgufModel, words: str, *, cpus: int, toolchain: str, machine: dict[str, Any]
 ) -> tuple[list[Event], str]:
-    """The events of a run as a process."""
+    """Run the tests in a process; its events and a name for the backend."""
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.events import parse_event
     from kgpt_build.kernel.build import build_cached
@@ -93,7 +93,7 @@ def _hosted(
 def _bare(
     model: GgufModel, words: str, *, cpus: int, toolchain: str, machine: dict[str, Any]
 ) -> tuple[list[Event], str]:
-    """The events of a run in QEMU."""
+    """Run the tests in QEMU; its events and a name for the backend."""
     from kgpt_build.cli.shared.machines import check_image, find_qemu, resolve_accel
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.kernel.build import build_cached

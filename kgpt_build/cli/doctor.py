@@ -24,7 +24,7 @@ _DISK_MB = 200  # zig's cache, objects and images of a first build
 
 @dataclass(frozen=True)
 class Finding:
-    """One line. ``fix`` is what to do; only a failure that is ``required`` makes doctor fail."""
+    """The result of a check. ``fix``: what to do. doctor fails only for a failed check that is ``required``."""
 
     name: str
     ok: bool
@@ -110,7 +110,7 @@ def _optional(tool: Program) -> Callable[[], Finding]:
 
 
 def _kvm() -> Finding:
-    """Whether it works: a device that opens may still run no kernel."""
+    """Boot under KVM: a device that opens may still run no kernel."""
     from kgpt_build.vm.qemu.accel import KVM_DEVICE, try_kvm
 
     name = str(KVM_DEVICE)
@@ -124,7 +124,7 @@ def _kvm() -> Finding:
 
 
 def _uefi() -> Finding:
-    """For `kgpt run --firmware uefi` alone."""
+    """UEFI firmware, which only `kgpt run --firmware uefi` needs."""
     from kgpt_build.vm.firmware import UEFI, find_firmware
 
     name = DEFAULT.uefi.name

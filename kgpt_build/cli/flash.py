@@ -98,7 +98,7 @@ def _flash(
 
 
 def _check_serial(target: Target, serial: str | None, *, yes: bool) -> None:
-    """Names such as /dev/sdb move from one disk to another, so a script has to know more than a name."""
+    """Refuse --yes without --serial: after a reboot, /dev/sdb can be another disk."""
     if target.device is None:
         if serial is not None:
             raise UsageError(f"{target.path} is a file, and files have no serial number", "leave out --serial")
@@ -121,7 +121,7 @@ def _checked(path: Path) -> Image:
 
 
 def _ask(image: Image, target: Target) -> None:
-    """Returns if a person wants it. Raises KgptError if not, click.Abort on Ctrl-C."""
+    """Ask the user to confirm. Raises KgptError for no, click.Abort on Ctrl-C."""
     click.echo(f"kgpt: {target.path}: {_described(target)}", err=True)
     click.echo(
         f"kgpt: everything on it will be lost, and {image.path} ({_size(image.size)}, sha256 {image.sha256[:12]}…) "
@@ -156,7 +156,7 @@ def _described(target: Target) -> str:
 
 
 def _as_root(image: Path, device: Path, force: bool, serial: str | None, yes: bool) -> str:
-    """This very command, as root; by its whole path, as sudo looks for programs in its own folders only."""
+    """This command with sudo and its full path: sudo searches only its own folders."""
     program = Path(sys.argv[0]).absolute()
     words = ["sudo", str(program)] if program.stem == "kgpt" else ["sudo", sys.executable, "-m", "kgpt_build"]
     words += ["flash", str(image), str(device)]
@@ -220,5 +220,5 @@ def _table(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
 
 
 def _size(size: int) -> str:
-    """As it is printed on sticks: in powers of ten."""
+    """The size in powers of ten, as printed on sticks."""
     return f"{size / GB:,.1f} GB" if size >= GB else file_text(size, 1)

@@ -49,7 +49,7 @@ def command(remove: Path | None, as_json: bool) -> None:
 
 
 def _described(pulled: Pulled) -> dict[str, Any]:
-    """A row; a model that cannot be read has an ``error`` in the place of what its file would say."""
+    """A row of the table. A model that cannot be read has an ``error`` instead of its properties."""
     from kgpt_build.errors import KgptError
     from kgpt_build.models import load_lm
 

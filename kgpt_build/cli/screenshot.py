@@ -159,7 +159,7 @@ def _settings(
 
 
 def _expect(machine: Machine, name: str, count: int, limit: float) -> None:
-    """Wait until the guest has sent ``count`` events ``name``. Raises what the verdict says if it ends before."""
+    """Wait until the guest has sent ``count`` events ``name``. Raises the error of its verdict if it ends before."""
     from kgpt_build.events import event_name
 
     def arrived() -> bool:
@@ -191,7 +191,7 @@ def _wait(machine: Machine, seconds: float) -> None:
 
 
 def _type(machine: Machine, typed: str, limit: float) -> None:
-    """Type, and if that made lines, wait until the shell waits for the next one."""
+    """Type the text. If it has line ends, wait until the shell waits for the next line."""
     from kgpt_build.events import Shell
 
     before = sum(isinstance(event, Shell) for event in machine.events)

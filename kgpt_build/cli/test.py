@@ -120,7 +120,7 @@ def _soak(image: Path | None, seconds: float, every: float, accel: str) -> SoakR
 
 
 def _teller() -> Callable[[SoakReport], None]:
-    """Shows a report on standard error once a minute."""
+    """Prints a report on standard error once a minute."""
     next_time = time.monotonic() + _TELL_SECONDS
 
     def tell(report: SoakReport) -> None:
@@ -173,7 +173,7 @@ def _list(chosen: list[Case], *, as_json: bool) -> None:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be run: the ``cases`` of QEMU's, and of the other machines those whose names have all ``words``."""
+    """The machines to run: ``cases`` of QEMU, and other machines whose names have all ``words``."""
 
     cases: list[Case]
     words: tuple[str, ...]

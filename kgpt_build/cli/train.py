@@ -179,7 +179,7 @@ def _warn(plan: Plan) -> None:
 
 @contextmanager
 def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) -> Iterator[Run]:
-    """The training begun, with its files in ``folder``; ended, if it was not, when the block is left."""
+    """Start the training with its files in ``folder``. Leaving the block ends it."""
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.headers import BROUGHT
     from kgpt_build.kernel.build import build_cached
@@ -214,7 +214,7 @@ def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) ->
 
 
 def _follow(session: Session, run: Run, *, as_json: bool, can_stop: bool) -> Verdict:
-    """Show the training to its end, writing what arrives; Ctrl-C asks the kernel to stop."""
+    """Show the training until it ends, and write its files. Ctrl-C asks the kernel to stop."""
     from kgpt_build.cli.shared.training_view import shown
 
     with shown(session, run, as_json=as_json) as view:
@@ -234,7 +234,7 @@ def _follow(session: Session, run: Run, *, as_json: bool, can_stop: bool) -> Ver
 
 @contextmanager
 def _interrupted_by(stop: Callable[[], None] | None) -> Iterator[None]:
-    """The first Ctrl-C calls ``stop``; the next one (or the first, without it) is a KeyboardInterrupt."""
+    """The first Ctrl-C calls ``stop``; the second is a KeyboardInterrupt. Without ``stop``, the first is."""
     left = [stop] if stop else []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -250,7 +250,7 @@ def _interrupted_by(stop: Callable[[], None] | None) -> Iterator[None]:
 
 
 def _conclude(session: Session, verdict: Verdict, plot: Path | None, *, again: str, quiet: bool) -> None:
-    """Say what was written; then, if the run ended badly, raise that. ``again`` is the command that goes on."""
+    """Print which files were written. Raises the error of a bad end. ``again``: the command that continues."""
     for line in _summary(session):
         click.echo(line, err=quiet)
     if plot and session.step:

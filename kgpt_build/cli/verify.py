@@ -63,7 +63,7 @@ def command(
 def _runs(
     model: Model, prompt: str, toolchain: str, cpu: str, accel: str
 ) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-    """Events of the greedy runs and of the sampled ones, by name. The hosted ones use the ISA that QEMU's used."""
+    """The events of the greedy and of the sampled runs, by name. The process uses the instruction set of QEMU's run."""
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.kernel.build import build_cached
     from kgpt_build.kernel.hosted import run_hosted

@@ -21,7 +21,7 @@ TIMEOUT = 900.0  # seconds for one run: a model of billions takes minutes in an 
 
 
 def run(model: GgufModel, prompt: str, *, toolchain: str, cpu: str, accel: str, as_json: bool) -> None:
-    """Build, run, compare, print. Raises GuestFailed if something strays, and KgptError for what cannot be run."""
+    """Build, run, compare, print. Raises GuestFailed if a value differs, and KgptError if a run is impossible."""
     from kgpt_build.reference.lm_file import load
     from kgpt_build.verify.lm import CTX, cmdline_words, verify
 
@@ -34,7 +34,7 @@ def run(model: GgufModel, prompt: str, *, toolchain: str, cpu: str, accel: str, 
 
 
 def _runs(model: GgufModel, words: list[str], ctx: int, toolchain: str, cpu: str, accel: str) -> list[LmRun]:
-    """What the kernel in QEMU and the process have reported; the process uses the ISA that QEMU's used."""
+    """The events of the kernel in QEMU and of the process, which uses the same instruction set."""
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.kernel.build import build_cached
     from kgpt_build.kernel.hosted import run_hosted
@@ -74,7 +74,7 @@ def _json(report: LmReport, model: GgufModel) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """``value`` with None for what JSON has no number for."""
+    """``value`` with None for numbers that JSON does not have (NaN, infinity)."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

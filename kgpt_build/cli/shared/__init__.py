@@ -1,1 +1,1 @@
-"""What commands share: options, names of models and images, finding QEMU, progress, tables, the terminal."""
+"""Code that several commands use: options, names of models and kernels, QEMU, progress, tables, the terminal."""

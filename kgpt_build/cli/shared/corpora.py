@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def read_shown(path: Path | None, block: int = 0) -> CorpusText:
-    """The corpus in ``path``, as training.corpus.read_corpus; what is odd in it is said on standard error."""
+    """The corpus in ``path``, as training.corpus.read_corpus reads it. Warnings go to standard error."""
     from kgpt_build.training.corpus import read_corpus
 
     corpus = read_corpus(path, block)

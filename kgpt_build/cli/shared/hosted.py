@@ -1,4 +1,4 @@
-"""The hosted program in the place of a machine: the same engine as a Linux process, for `kgpt run` and `kgpt smoke`."""
+"""The engine as a Linux process instead of a machine, for `kgpt run` and `kgpt smoke`."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ QEMU_ONLY = {
     "display": False,
     "gdb": False,
 }
-"""Options of `kgpt run` that a process has no use for, and what stands for each of them there."""
+"""Options of `kgpt run` for QEMU only, and their values for a process."""
 
 
 class HostedMachine(GuestRun):
-    """The program ``settings.image`` running. Leave the ``with`` block by the thread that entered it."""
+    """The running program ``settings.image``. The thread that enters the ``with`` block must leave it."""
 
     _process: HostedProcess | None = None
     _open = 2
 
     def start(self) -> None:
-        """Start it, and two threads that read what it says. Raises ToolMissing."""
+        """Start the program, and two threads that read its output. Raises ToolMissing."""
         settings = self.settings
         read, write = os.pipe()
         try:
@@ -62,7 +62,7 @@ class HostedMachine(GuestRun):
             thread.start()
 
     def send(self, data: bytes) -> None:
-        """Type ``data``; it waits while the program does not read."""
+        """Type ``data``. Blocks while the program does not read."""
         assert self._process is not None, "it was not started"
         self._process.send(data)
 
@@ -71,12 +71,12 @@ class HostedMachine(GuestRun):
         self.send(text.encode())
 
     def quit(self) -> None:
-        """End it now."""
+        """Kill the program."""
         self._quit = True
         self._kill()
 
     def close(self) -> None:
-        """End it if it still runs, and let go of everything. May be called again."""
+        """Kill the program if it still runs, and close all files. A second call does nothing."""
         if self._process is None:
             return
         self._kill()
@@ -90,7 +90,7 @@ class HostedMachine(GuestRun):
             self._process.kill()
 
     def _pass(self, pieces: Iterator[bytes], feed: Callable[[bytes], None]) -> None:
-        """Feed what comes; the run is over when both the console and the machine channel are closed."""
+        """Read all output. The run is over when both the console and the machine channel are closed."""
         for data in pieces:
             feed(data)
         feed(b"")
@@ -101,7 +101,7 @@ class HostedMachine(GuestRun):
             self._feed_end_of_run()
 
     def _judge(self, timed_out: bool) -> Verdict:
-        """As of a machine; its exit status is the kernel's own code."""
+        """The verdict, as for a machine. The exit status of the program is the kernel's own code."""
         assert self._process is not None
         status = self._process.wait()
         exit_event = next((event for event in reversed(self.events) if isinstance(event, Exit)), None)
@@ -129,7 +129,7 @@ def _pieces(fd: int) -> Iterator[bytes]:
 
 
 def is_hosted(path: Path) -> bool:
-    """Is ``path`` a program for Linux that kgpt build made? Raises KgptError for what is damaged."""
+    """Is ``path`` a program of kgpt build --target hosted? Raises KgptError for a damaged file."""
     from kgpt_build.kernel.elf import read_image
     from kgpt_build.kernel.loaders import supported
 
@@ -143,7 +143,7 @@ def is_hosted(path: Path) -> bool:
 
 
 def refuse_qemu_options() -> None:
-    """Raise UsageError if the command line has an option that only QEMU can obey."""
+    """Raise UsageError if the command line has an option for QEMU only."""
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""

@@ -1,4 +1,4 @@
-"""From what the user names, or does not name, to the image that is booted."""
+"""Finds or builds the kernel or image that the user means."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Check: TypeAlias = "Callable[[Model | GgufModel | NoModel], None]"
 
 
 def image_for(named: Path | None, *, default: bool = False, target: str = "bare", check: Check | None = None) -> Path:
-    """The image to boot, or with the ``target`` hosted the program to run.
+    """The kernel or image to boot, or with the ``target`` hosted the program to run.
 
     An ELF, a disc or a stick is itself. A model is built, into the cache. None is the image in ``./build`` if it is
     what its manifest's model and settings give today, else a cached build of these; without ``./build``, a build of
@@ -46,7 +46,7 @@ def image_for(named: Path | None, *, default: bool = False, target: str = "bare"
 
 
 def runs_hosted(named: Path | None, *, default: bool) -> bool:
-    """Is what is meant a program for Linux, by its file, or by the manifest in ``./build``? Raises KgptError."""
+    """Does the user mean a program for Linux? The file, or the manifest in ``./build``, says it. Raises KgptError."""
     from kgpt_build.cli.shared.hosted import is_hosted
     from kgpt_build.kernel import manifest
 
@@ -66,7 +66,7 @@ def _of_target(image: Path, target: str) -> Path:
 
 
 def image_without_model(target: str = "bare") -> Path:
-    """An image for language models that boot modules bring."""
+    """A kernel for language models that come as boot modules."""
     from kgpt_build.models import NO_MODEL
 
     return _build(NO_MODEL, target=target)
@@ -101,7 +101,7 @@ def _image_here(folder: Path, check: Check | None, target: str) -> Path:
 
 
 def _is_fresh(described: dict[str, Any], image: Path) -> bool:
-    """Is ``image`` what its manifest says, of the same model, sources and tools as there are now?"""
+    """Would a build with today's model, sources and tools give the same ``image``? The manifest says it."""
     from kgpt_build import toolchain
     from kgpt_build.file_hash import sha256_of
     from kgpt_build.kernel import sources
@@ -123,7 +123,7 @@ def _has_fresh_corpus(described: dict[str, Any]) -> bool:
 
 
 def _corpus(described: dict[str, Any]) -> Corpus | None:
-    """The text that is to be in the image, as it is now; None: the image cannot train."""
+    """The corpus of the kernel, read again from its file. None: the kernel cannot train."""
     from kgpt_build.headers import BROUGHT
     from kgpt_build.training.corpus import read_corpus
 
@@ -136,7 +136,7 @@ def _corpus(described: dict[str, Any]) -> Corpus | None:
 
 
 def _model(described: dict[str, Any]) -> Path | GgufModel | NoModel | None:
-    """What is to be built again."""
+    """The model to build again."""
     from kgpt_build.models import NO_MODEL, load_lm
 
     name = described["model"]["file"]
@@ -152,7 +152,7 @@ def _loaded(model: Path | GgufModel | NoModel | None) -> Model | GgufModel | NoM
 
 
 def _checked(model: Path | GgufModel | NoModel | None, check: Check | None, **settings: Any) -> Path:
-    """The image of a model that ``check`` does not refuse."""
+    """The kernel of ``model``, after ``check`` has accepted the model."""
     if check is not None:
         check(_loaded(model))
     return _build(model, **settings)

@@ -1,4 +1,4 @@
-"""Results as JUnit XML, which systems that run tests can read."""
+"""Writes results as JUnit XML, which CI systems read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that was to be shown; ``failure`` is empty if it was. ``skipped``: why it was not tried."""
+    """One test. ``failure``: why it failed, else empty. ``skipped``: why it did not run, else empty."""
 
     name: str
     failure: str = ""
@@ -19,7 +19,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Suite:
-    """``group`` is the class name of all cases; ``output`` what was printed meanwhile."""
+    """Cases that ran together. ``group``: the class name of all cases. ``output``: what they printed."""
 
     group: str
     name: str

@@ -1,4 +1,4 @@
-"""What commands share that run a language model: its kind of image, and the modules that bring one."""
+"""Language models for commands: which kernels take them, and the boot modules that bring them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def is_language_model(image: Path) -> bool:
-    """Is the image one for language models, with or without a model in it? Raises KgptError if it is damaged."""
+    """Is ``image`` a kernel for language models, with or without a model in it? Raises KgptError if it is damaged."""
     from kgpt_build.headers.blob import read_blob
     from kgpt_build.kernel.elf import read_image
 
@@ -22,7 +22,7 @@ def is_language_model(image: Path) -> bool:
 
 
 def load_brought(name: Path) -> GgufModel:
-    """A model that is to come as a boot module, by its file or its pulled name. Raises KgptError."""
+    """Load the model of a boot module from its file or its pulled name. Raises KgptError."""
     from kgpt_build.models import load_lm
     from kgpt_build.models.catalog import resolve
 
@@ -30,7 +30,7 @@ def load_brought(name: Path) -> GgufModel:
 
 
 def modules_of(models: Sequence[GgufModel]) -> tuple[BootModule, ...]:
-    """The boot modules that bring these models: each file, and behind it its chat template if it has one."""
+    """The boot modules of these models: for each its file, then its chat template if it has one."""
     from kgpt_build.paths import make_cache_dir, write_atomically
 
     modules: list[BootModule] = []

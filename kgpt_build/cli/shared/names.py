@@ -1,4 +1,4 @@
-"""Names of models on the command line: what a shell completes, and what is got when it is first named."""
+"""Names of models on the command line: shells complete them, and commands download them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class ModelName(click.Path):
-    """A file, or the name of a model; both are completed."""
+    """The type of an argument that is a file or the name of a model. Shells complete both."""
 
     name = "model"
 
     def __init__(self, only: str = "") -> None:
-        """``only``: names of the ``catalog``, or of models that were ``pulled``; a file cannot be meant."""
+        """``only``: complete names of the ``catalog``, or of ``pulled`` models, and no files."""
         super().__init__(path_type=Path)
         self._only = only
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Files, as the shell completes them, and names."""
+        """Complete files and names."""
         from kgpt_build.models import catalog
 
         pulled = [model.name for model in catalog.pulled()]
@@ -37,7 +37,7 @@ class ModelName(click.Path):
 
 
 def pull_first(model: Path, *, accepted: bool = False) -> Path:
-    """``model``, got by kgpt pull if it is the name of a model that is not here yet.
+    """``model``, after kgpt pull if it is the name of a model that is not here yet.
 
     ``accepted``: so are the terms that it may come under. Raises KgptError, ToolMissing.
     """
@@ -48,7 +48,7 @@ def pull_first(model: Path, *, accepted: bool = False) -> Path:
 
 
 def get(wanted: str, *, name: str = "", given: Path | None = None, accepted: bool = False) -> Pulled:
-    """As models.pull.pull, its terms asked for and its progress shown."""
+    """Pull a model: ask for its license terms, and show the progress."""
     from kgpt_build.models.pull.fetch import pull
 
     _ask_for_terms(wanted, accepted=accepted)
@@ -72,5 +72,5 @@ def _ask_for_terms(wanted: str, *, accepted: bool) -> None:
 
 
 def is_asked() -> bool:
-    """Can a question be asked, and answered?"""
+    """Can the user see a question and answer it?"""
     return sys.stdin.isatty() and sys.stderr.isatty()

@@ -31,12 +31,12 @@ def _set_verbose(_: click.Context, __: click.Parameter, value: bool) -> None:
 
 
 def is_verbose() -> bool:
-    """Was ``--verbose`` given?"""
+    """Is ``--verbose`` given?"""
     return logging.getLogger("kgpt").isEnabledFor(logging.INFO)
 
 
 def verbose_option(command: Command) -> Command:
-    """``-v``: print the commands that are run, as lines for a shell, on standard error."""
+    """``-v``: print each command that kgpt runs on standard error, quoted for a shell."""
     decorate = click.option(
         "-v",
         "--verbose",
@@ -49,7 +49,7 @@ def verbose_option(command: Command) -> Command:
 
 
 def model_argument(command: Command) -> Command:
-    """``[MODEL]``, a path or None, and ``--default``; model_or_here makes one of both."""
+    """``[MODEL]``, a path or None, and ``--default``. model_or_here chooses the model."""
     return click.argument("model", required=False, type=ModelName())(default_option(command))
 
 

@@ -1,4 +1,4 @@
-"""What a run without a console prints: its events as they are, or the texts that they carry."""
+"""Prints a run without a console: its events as lines of JSON, or the texts in its events."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class LinePrinter:
-    """Prints the machine channel as it is."""
+    """Prints the lines of the machine channel."""
 
     def __init__(self, machine: GuestRun) -> None:
         self._machine = machine
         self._printed = 0
 
     def poll(self) -> None:
-        """Print what is new."""
+        """Print new events."""
         lines = self._machine.lines[self._printed :]
         self._printed += len(lines)
         for line in lines:
@@ -31,7 +31,7 @@ class LinePrinter:
 
 
 class EventPrinter:
-    """Prints, from the events, what a person asked for: the texts; on standard error what they cost.
+    """Prints the texts in the events, and on standard error how long they took.
 
     ``stats``: what each reply of a language model cost, too.
     """
@@ -44,7 +44,7 @@ class EventPrinter:
         self._printed = ""
 
     def poll(self) -> None:
-        """Print what is new."""
+        """Print new events."""
         events = self._machine.events[self._seen :]
         self._seen += len(events)
         for event in events:
@@ -68,7 +68,7 @@ class EventPrinter:
             click.echo(f"kgpt: {made}{speed}, seed {seed}", err=True)
 
     def _print_token(self, token: Token) -> None:
-        """A language model's answer as it comes; a microgpt's text begins with the prompt, and is printed whole."""
+        """Print a token of a language model at once. A microgpt's text is printed whole: it begins with the prompt."""
         if self._is_lm:
             click.echo(_shown(token.text), nl=False)
             self._printed += token.text
@@ -94,7 +94,7 @@ def _shown(text: str) -> str:
 
 
 def speed_text(speed: Speed) -> str:
-    """What a reply took, in words."""
+    """The speed of a reply, for people."""
     prompt = f"prompt {counted(speed.prompt_tokens, 'token')}, {_rate(speed.prompt_tokens, speed.prompt_us)}"
     reply = f"reply {counted(speed.tokens, 'token')}, {_rate(speed.tokens, speed.decode_us)}"
     first = f"first after {speed.first_token_us / 1000:.0f} ms"

@@ -1,4 +1,4 @@
-"""How far a work is: one moving line on a terminal, plain lines elsewhere, on standard error both."""
+"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kgpt_build.kernel.settings import Progress
 
 
 class PlainLines:
-    """A line for each thing that begins; none for each file, which may be two hundred."""
+    """Prints a line for each stage, and none for each file: a build can have two hundred."""
 
     def stage(self, text: str) -> None:
         """Print it."""
@@ -35,7 +35,7 @@ class PlainLines:
 
 
 class MovingBar:
-    """Stages stay on the screen; compiling is a bar that vanishes when it is done."""
+    """Keeps stages on the screen. The bar for compiling vanishes at the end."""
 
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
@@ -52,7 +52,7 @@ class MovingBar:
 
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
-    """A listener for a build that fits where standard error goes."""
+    """The listener for a build: a bar if standard error is a terminal, else plain lines."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield PlainLines()
@@ -63,17 +63,17 @@ def shown_progress() -> Iterator[Progress]:
 
 
 class Amounts(Protocol):
-    """Hears how much of something was carried; what downloads and what writes to disks report to."""
+    """The interface for progress of downloads and of writing disks."""
 
     def stage(self, text: str) -> None:
-        """Something new begins."""
+        """A new stage begins."""
 
     def amount(self, done: int, total: int) -> None:
-        """``done`` of ``total`` bytes; a total of 0 is not known."""
+        """``done`` of ``total`` bytes are carried. 0: the total is not known."""
 
 
 class PlainAmounts:
-    """Only what begins: an amount that grows would be many lines."""
+    """Prints stages only: growing amounts would be many lines."""
 
     def stage(self, text: str) -> None:
         """Print it."""
@@ -84,14 +84,14 @@ class PlainAmounts:
 
 
 class MovingAmounts:
-    """Stages stay on the screen, with a bar below that has the rate, and the time left."""
+    """Keeps stages on the screen, above a bar with the rate and the remaining time."""
 
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
         self._task: TaskID | None = None
 
     def stage(self, text: str) -> None:
-        """Print it above the bar, which begins anew, as a rate is of one stage."""
+        """Print the stage above the bar. The bar starts again: a rate belongs to one stage."""
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task("", total=None, visible=False)
@@ -105,7 +105,7 @@ class MovingAmounts:
 
 @contextmanager
 def shown_amounts() -> Iterator[Amounts]:
-    """A listener for what is carried, that fits where standard error goes."""
+    """The listener for transfers: a bar if standard error is a terminal, else plain lines."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield PlainAmounts()

@@ -1,4 +1,4 @@
-"""What the user asks of a run: the words for the kernel, texts for it, and how the run is to look."""
+"""The request of a run: words and texts for the kernel, and how kgpt shows the run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wishes:
-    """How the run is to look: what decides between a console, plain text, texts alone, and events."""
+    """How kgpt shows the run: as a console, as plain text, as texts only, or as events."""
 
     mode: str | None
     one_shot: bool
@@ -37,12 +37,12 @@ class Wishes:
 
     @property
     def typed_to(self) -> bool:
-        """… or in the window that shows its screen: the guest is to go on after what it was asked for."""
+        """The user types on our terminal or in the window of the screen. The guest then goes on after its texts."""
         return self.interactive or (self.window and not self._alone)
 
     @property
     def shows_console(self) -> bool:
-        """What the guest writes on its serial port is what is printed."""
+        """kgpt prints the guest's serial port."""
         return self.serial and not (self.one_shot or self.as_json)
 
     @property
@@ -52,7 +52,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Request:
-    """A run as the command line asks for it, whichever kernel it will be.
+    """A run as the command line asks for it, before the kernel is known.
 
     ``words``: for the kernel's command line, with those of ``settings``. ``texts``: for boot modules, since they do not
     fit there.
@@ -65,11 +65,11 @@ class Request:
 
     @property
     def cmdline(self) -> str:
-        """The kernel's command line; it ends with ``exit`` where nobody types."""
+        """The kernel's command line. It ends with ``exit`` if nobody can type to the guest."""
         return " ".join([*self.words, *([] if self.wishes.typed_to else ["exit"])])
 
     def cmdline_for(self, kernel: Path) -> str:
-        """The same, with the words that a console on the user's terminal needs. Raises KgptError."""
+        """The command line with the words that the user's terminal needs. Raises KgptError."""
         if not self.wishes.shows_console:
             return self.cmdline
         told = kernel_words(1, interactive=self.wishes.interactive)
@@ -77,7 +77,7 @@ class Request:
         return " ".join([*told, self.cmdline]).strip()
 
     def check_kernel(self, kernel: Path, *, brings: bool) -> None:
-        """Refuse what this kind of kernel cannot do, before it is booted. ``brings``: models come as boot modules.
+        """Refuse options that this kind of kernel does not have. ``brings``: models come as boot modules.
 
         Raises UsageError.
         """
@@ -88,7 +88,7 @@ class Request:
         self._refuse_lm_settings(f"{kernel} holds a microgpt")
 
     def check_model(self, model: Model | GgufModel | NoModel) -> None:
-        """Refuse what the engine of ``model`` cannot do, before its kernel is built. Raises UsageError."""
+        """Refuse options that the engine of ``model`` does not have, before its kernel is built. Raises UsageError."""
         from kgpt_build.models import GgufModel, Model
 
         if isinstance(model, Model):
@@ -97,7 +97,7 @@ class Request:
             check_context(self.settings.get("ctx"), model.name, model.hparams.n_ctx)
 
     def check_image(self, image: Path) -> None:
-        """Refuse words and texts for an image: its boot menu has them. Raises UsageError."""
+        """Refuse words and texts for an image: they stand in its boot menu. Raises UsageError."""
         if given := [*self.words, *(text.kind for text in self.texts)]:
             raise UsageError(
                 f"{image} brings its own command line: it cannot be told {given[0]}",
@@ -112,7 +112,7 @@ class Request:
 
 
 def take_request(prompt: str | None, files: Sequence[Path], wishes: Wishes, given: dict[str, Any]) -> Request:
-    """Take what the kernel is asked for out of ``given``. Raises UsageError, KgptError for a file."""
+    """Take the options for the kernel out of ``given``. Raises UsageError, or KgptError for a file."""
     prompt, given["system"], texts = take_out(prompt, given["system"])
     texts += read_files(files)
     settings = take_settings(given, prompt=prompt)

@@ -1,4 +1,4 @@
-"""Options of commands that are rows of options.def, and what was given of them."""
+"""Makes options of commands from the rows of options.def, and takes their values."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kgpt_build.settings import Option, Settings, of_groups, options
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _NO_WISH = "auto"
-"""The name that says the same as an option that is not given."""
+"""This name means the same as no option."""
 
 
 def settings_options(*names: str) -> Callable[[Command], Command]:
-    """Options of these names, in their order; a command gets them among its keywords."""
+    """Give a command the options of these names, in this order. Their values are keyword arguments."""
 
     def decorate(command: Command) -> Command:
         for name in reversed(names):
@@ -27,7 +27,7 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
 
 
 def names_of(*groups: str, without: Iterable[str] = ()) -> list[str]:
-    """The options of these groups that commands have, in the order of the table."""
+    """The names of the options of these groups that a command can have, in the order of the table."""
     return [option.name for option in of_groups(*groups) if option.unit and option.name not in without]
 
 
@@ -41,7 +41,7 @@ def take_settings(given: dict[str, Any], **more: Any) -> Settings:
 
 
 def _click_option(option: Option) -> Callable[[Command], Command]:
-    """Without a default of its own: what is not given is left to the kernel, whose default the help shows."""
+    """The option as a decorator. It has no default: the kernel has one, which the help shows."""
     text = option.help[0].upper() + option.help[1:] + "."
     if option.is_for_lm:
         text = f"Language models: {option.help}."
@@ -65,7 +65,7 @@ def _click_option(option: Option) -> Callable[[Command], Command]:
 
 
 def _read_seed(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
-    """A whole number, whose range Settings checks, or ``random``."""
+    """Read a whole number or ``random``. Settings checks the range."""
     if value is None or value == "random":
         return value
     try:

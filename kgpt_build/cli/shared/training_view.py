@@ -1,4 +1,4 @@
-"""How `train` shows a training: a live display on a terminal, plain lines elsewhere, or the machine channel itself."""
+"""Shows a training: a live display on a terminal, plain lines elsewhere, or the machine channel."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _BETWEEN = " | "
 
 
 class View(Protocol):
-    """What is told of a training as it goes on."""
+    """The interface of the views."""
 
     def show(self, events: Sequence[Event]) -> None:
-        """These have come; the session has taken them up already."""
+        """Show new events, which the session has processed already."""
 
     def stopping(self) -> None:
-        """The user has asked for the end."""
+        """The user has asked the training to stop."""
 
 
 class JsonView:
-    """The machine channel's lines, and nothing else, on standard output."""
+    """Prints only the lines of the machine channel."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -60,7 +60,7 @@ class JsonView:
 
 
 class PlainView:
-    """A line now and then."""
+    """Prints a plain line from time to time."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -69,7 +69,7 @@ class PlainView:
         self._last = last
 
     def show(self, events: Sequence[Event]) -> None:
-        """Print what is worth a line."""
+        """Print lines for the important events."""
         for event in events:
             if isinstance(event, Step):
                 if event.step % self._every == 0 or event.step in (1, self._last):
@@ -87,7 +87,7 @@ class PlainView:
 
 
 class LiveView:
-    """A bar, the losses, their curve and the last text, drawn again and again in one place."""
+    """Redraws a bar, the losses, their curve and the last text in one place of the terminal."""
 
     def __init__(self, session: Session, console: Console) -> None:
         self._session = session
@@ -102,7 +102,7 @@ class LiveView:
         self._task = self._bar.add_task("", total=session.settings.last_step)
 
     def show(self, events: Sequence[Event]) -> None:
-        """Take the time of the steps; the texts at the end stay on the screen."""
+        """Measure the rate of steps. The final texts stay on the screen."""
         session = self._session
         for event in events:
             if isinstance(event, Cpus) and cpus_line(event):
@@ -119,7 +119,7 @@ class LiveView:
             self._console.print("\n".join(samples), markup=False, highlight=False)
 
     def stopping(self) -> None:
-        """It will be seen with the next drawing."""
+        """The next drawing says that the training stops."""
         self._stopping = True
 
     def draw(self) -> RenderableType:
@@ -149,7 +149,7 @@ class LiveView:
 
 
 def join_parts(parts: Sequence[str], width: int) -> list[str]:
-    """The parts in lines of at most ``width`` characters, if a part has no more; none is cut."""
+    """Join the parts into lines of at most ``width`` characters. A longer part has a line of its own."""
     lines: list[str] = []
     for part in parts:
         if lines and len(lines[-1]) + len(_BETWEEN) + len(part) <= width:
@@ -160,22 +160,22 @@ def join_parts(parts: Sequence[str], width: int) -> list[str]:
 
 
 def cpus_line(cpus: Cpus) -> str:
-    """What is worth saying of the processors: empty if all that were asked for work."""
+    """A note about processors that did not start; empty if all did."""
     return f"kgpt: {cpus.started} of {counted(cpus.found, 'processor')} work: {cpus.note}" if cpus.note else ""
 
 
 def step_line(step: Step, steps: int) -> str:
-    """As microgpt prints it."""
+    """In the format of microgpt."""
     return f"step {step.step:4d} / {steps:4d} | loss {step.exact_loss:.4f}"
 
 
 def sample_line(sample: Sample) -> str:
-    """As microgpt prints it."""
+    """In the format of microgpt."""
     return f"sample {sample.index + 1:2d}: {as_written(sample.text, terminal=sys.stdout.isatty())}"
 
 
 def preview_line(preview: Preview, width: int) -> str:
-    """What the model generates by now, in at most ``width`` characters."""
+    """The last preview of the model, in at most ``width`` characters."""
     text = "".join(char if char.isprintable() else " " for char in preview.text)
     line = f"after step {preview.step}: {text}"
     return line if len(line) <= width else f"{line[: max(width - 1, 0)]}…"
@@ -183,7 +183,7 @@ def preview_line(preview: Preview, width: int) -> str:
 
 @contextmanager
 def shown(session: Session, run: Run, *, as_json: bool) -> Iterator[View]:
-    """The view that fits where standard output goes."""
+    """The view for standard output: live on a terminal, else lines."""
     if as_json:
         yield JsonView(run)
         return

@@ -1,4 +1,4 @@
-"""A guest started, shown as the user wishes, and judged: QEMU, or the engine as a Linux process."""
+"""Runs a guest, in QEMU or as a Linux process, shows it as the user wishes, and judges its end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def run_hosted(settings: RunSettings, wishes: Wishes, *, dry_run: bool) -> None:
-    """Run the engine as a process, which is told how many threads it may start. Raises the KgptError of a bad end."""
+    """Run the engine as a process; ``cpus=`` limits its threads. Raises the KgptError of a bad end."""
     if settings.cpus > 1 or is_language_model(settings.image):
         settings = dataclasses.replace(settings, cmdline=f"cpus={settings.cpus} {settings.cmdline}".rstrip())
     if dry_run:
