@@ -57,6 +57,20 @@ def test_a_random_seed_comes_from_the_device(
     assert guest.wait().ok
 
 
+def test_a_random_seed_without_a_source(boot: Boot, training_kernel: Path) -> None:
+    """Comes from the clock, and is another one each time."""
+    guest = boot("mode=shell seed=random", training_kernel, machine="q35", cpu=NO_RDRAND)
+    for _ in range(3):
+        guest.expect("kgpt> $")
+        guest.send_line("generate a")
+    guest.expect("kgpt> $")
+    guest.send_line("halt")
+    assert guest.wait().ok
+    seeds = {event.seed for event in guest.events if isinstance(event, Config)}
+    assert len(seeds) == 3
+    assert max(seeds) >> 32
+
+
 def test_devices_that_are_found(boot: Boot, training_kernel: Path, host: tuple[str, ...]) -> None:
     extra = (*host, *devices("nvme,serial=kgpt,addr=3", f"{RNG},addr=4"))
     guest = boot("mode=shell", training_kernel, machine="q35", cpu=NO_RDRAND, extra=extra)

@@ -19,6 +19,9 @@ static bool hardware_random(uint64_t *value, uint32_t features)
     return good;
 }
 
+/* An odd number: the caller mixes the value with the clock, and the clock with itself would leave few bits. */
+#define SPREAD 0x9E3779B97F4A7C15u
+
 bool plat_entropy(uint64_t *value)
 {
     struct kg_cpu cpu;
@@ -30,6 +33,6 @@ bool plat_entropy(uint64_t *value)
     if (unit && unit->entropy.read(unit, value, sizeof *value) == sizeof *value) {
         return true;
     }
-    *value = kg_rdtsc();
+    *value = kg_rdtsc() * SPREAD;
     return false;
 }
