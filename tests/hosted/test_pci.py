@@ -117,6 +117,16 @@ def test_bars(drivers: Drivers, name: str) -> None:
     assert function.command() == PORTS | MEMORY | NO_INTERRUPT  # a driver that gave up takes the bus away
 
 
+@pytest.mark.parametrize(("state", "us"), [(0x100, 0), (0x103, 10_000), (0x101, 10_000)])
+def test_a_device_that_sleeps_is_woken(drivers: Drivers, state: int, us: int) -> None:
+    """And is not touched for ten milliseconds."""
+    sleeper = Function(0x1AF4, 0x1044, capabilities=((1, bytes(2) + state.to_bytes(2, "little") + bytes(2)),))
+    machine = Machine({HERE: sleeper})
+    assert len(drivers.on(machine).devices()) == 1
+    assert int.from_bytes(sleeper.config[0x44:0x46], "little") == 0x100
+    assert machine.us == us
+
+
 def test_devices_without_a_driver_are_not_touched(drivers: Drivers) -> None:
     function = Function(bars={0: (0xFEB00000, 0x1000, 0)})
     before = bytes(function.config)

@@ -1,6 +1,6 @@
 /* The contract between drivers, the machine and the rest of the kernel. A driver includes this header, kgpt/mmio.h
  * and platform/drivers/bus/pci.h and knows neither processor nor chipset: it is one file, one line in its room's
- * list, and one row of the table in platform/drivers/table.c. platform/pc implements the `plat_` functions, and so
+ * list, and one row of platform/drivers/drivers.def. platform/pc implements the `plat_` functions, and so
  * does a made-up machine in hosted tests. Everything here runs on the first processor, outside plat_parallel. See
  * docs/platform.md, "Write a driver". */
 #ifndef KGPT_DEVICE_H
@@ -46,13 +46,6 @@ struct kg_driver {
     /* Ends all DMA: at the end of a run, when the device has failed, and after a start that failed, wherever it did.
      * The device may be gone by then. */
     void (*stop)(struct kg_device *device);
-};
-
-/* A row of the table of drivers: for a class code, or, where that is 0, for a vendor's device. */
-struct kg_driver_row {
-    uint16_t vendor, device;
-    uint32_t class_code;
-    const struct kg_driver *driver;
 };
 
 /* A unit is what the rest of the kernel uses of a device: one disk of a controller, one network port. It lies in the

@@ -76,6 +76,7 @@ static void start_device(struct kg_device *device)
         device->problem = "no memory is left for its driver";
         return;
     }
+    kg_pci_wake(&device->pci);
     kg_pci_size_bars(&device->pci, device->bars);
     kg_pci_enable(&device->pci);
     const char *problem = device->driver->start(device);

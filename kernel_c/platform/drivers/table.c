@@ -1,11 +1,13 @@
-/* One row for each kind of device that a driver knows. A new driver adds its own here, and its source to its room's
- * list, room.mk. */
+/* The rows of drivers.def. */
 #include "table.h"
 
-#include "platform/drivers/virtio/virtio.h"
+#define KG_PCI_ID(vendor, device, driver) extern const struct kg_driver driver;
+#define KG_PCI_CLASS(class_code, driver) extern const struct kg_driver driver;
+#include "drivers.def"
 
 const struct kg_driver_row kg_drivers[] = {
-    {.vendor = KG_VIRTIO_VENDOR, .device = 0x1005, .driver = &kg_virtio_rng}, /* transitional: virtio 0.9 too */
-    {.vendor = KG_VIRTIO_VENDOR, .device = 0x1044, .driver = &kg_virtio_rng},
+#define KG_PCI_ID(vendor_id, device_id, name) {.vendor = vendor_id, .device = device_id, .driver = &name},
+#define KG_PCI_CLASS(code, name) {.class_code = code, .driver = &name},
+#include "drivers.def"
     {0},
 };

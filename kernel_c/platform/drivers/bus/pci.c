@@ -28,8 +28,12 @@ enum offset {
 #define BAR_FLAGS 0xFu
 
 #define GONE UINT32_MAX
+#define POWER_STATE 4u          /* of the capability, a register of 16 bits */
+#define POWER_OFF 3u            /* its bits: 0 is on, D0 */
+#define WAKE_US 10000           /* from D3 to D0, by the specification */
 #define CAPABILITIES_FROM 0x40u /* the header is before */
-#define CAPABILITIES_MOST 48    /* four bytes each fill what is behind the header */
+#define CONFIG_END 256u
+#define CAPABILITIES_MOST 48 /* four bytes each fill what is behind the header */
 
 #define DEVICES 32u
 #define FUNCTIONS 8u
@@ -125,6 +129,16 @@ void kg_pci_size_bars(const struct kg_pci *pci, struct kg_bar bars[KG_PCI_BARS])
 static void change_command(const struct kg_pci *pci, uint32_t off, uint32_t on)
 {
     plat_pci_write(pci->address, COMMAND, 2, (plat_pci_read(pci->address, COMMAND, 2) & ~off) | on);
+}
+
+void kg_pci_wake(const struct kg_pci *pci)
+{
+    uint32_t at = kg_pci_capability(pci, KG_PCI_POWER, 0) + POWER_STATE;
+    uint32_t state = at > POWER_STATE && at < CONFIG_END ? plat_pci_read(pci->address, at, 2) : 0;
+    if (state & POWER_OFF) {
+        plat_pci_write(pci->address, at, 2, state & ~POWER_OFF);
+        plat_delay_us(WAKE_US);
+    }
 }
 
 void kg_pci_enable(const struct kg_pci *pci)

@@ -15,6 +15,9 @@ void kg_pci_scan(bool every, void (*found)(const struct kg_pci *pci));
  * it. */
 void kg_pci_size_bars(const struct kg_pci *pci, struct kg_bar bars[KG_PCI_BARS]);
 
+/* Ends a sleep that the firmware left the function in (D3): asleep, it has no registers. */
+void kg_pci_wake(const struct kg_pci *pci);
+
 /* Decodes memory, raises no interrupts (devices are polled). Bus mastering stays as the firmware left it. */
 void kg_pci_enable(const struct kg_pci *pci);
 

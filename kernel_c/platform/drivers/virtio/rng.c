@@ -90,6 +90,7 @@ static const char *start_rng(struct kg_device *device)
     return NULL;
 }
 
+extern const struct kg_driver kg_virtio_rng;
 const struct kg_driver kg_virtio_rng = {
     .name = "virtio-rng",
     .state_size = sizeof(struct rng),

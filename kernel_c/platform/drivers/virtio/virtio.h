@@ -5,10 +5,6 @@
 
 #include "kgpt/device.h"
 
-#define KG_VIRTIO_VENDOR 0x1AF4
-
-extern const struct kg_driver kg_virtio_rng;
-
 /* The first member of a driver's state. */
 struct kg_virtio {
     struct kg_device *device;
