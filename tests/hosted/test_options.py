@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from native import shared_object
+from native import ROOT, shared_object
 
 from kgpt_build.errors import UsageError
 from kgpt_build.settings import Option, Settings, options
@@ -16,7 +17,7 @@ from kgpt_build.settings import Option, Settings, options
 SOURCES = [
     "tests/hosted/options_driver.c",
     *(f"kernel_c/app/cmdline/{name}.c" for name in ("cmdline", "lm_options", "options", "words")),
-    *(f"kernel_c/{name}.c" for name in ("train/shape", "infer/lm_sampler", "engine/sampler")),
+    *(f"kernel_c/{name}.c" for name in ("train/shape", "infer/lm_sampler", "infer/sampler")),
     *(f"kernel_c/math/{name}.c" for name in ("dmath", "dmath_trig", "math", "random")),
     *(
         f"kernel_c/core/{name}.c"
@@ -109,3 +110,9 @@ def test_where_a_key_is_known(library: ctypes.CDLL, name: str) -> None:
 def test_the_host_knows_every_key(library: ctypes.CDLL) -> None:
     assert len(options()) > 50
     assert not kernel_takes(library, "temprature=1")[0]
+
+
+def test_a_request_has_room_for_what_the_table_allows() -> None:
+    header = (ROOT / "kernel_c" / "include" / "kgpt" / "request.h").read_text()
+    limits = {name: int(value) for name, value in re.findall(r"#define KG_MAX_(\w+) (\d+)", header)}
+    assert limits == {"STOPS": options()["stop"].times, "LOGPROBS": options()["logprobs"].most}
