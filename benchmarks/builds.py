@@ -34,13 +34,13 @@ def run(folder: Path, runs: int) -> Path:
     again = [timed(lambda at=at: build(BuildSettings(other_model(at), out=folder / f"{at}"))) for at in range(runs)]  # type: ignore[misc]
     unchanged = [timed(lambda: build(BuildSettings(other_model(runs - 1), out=folder / "image"))) for _ in range(runs)]
     build(BuildSettings(out=folder / "image"))
-    found = inspect(first.image)
+    found = inspect(first.output)
     print(f"build, clean, compiler's caches empty    median of {runs}: {statistics.median(clean):6.2f} s    aim < 10 s")
     print(f"build, another model, another folder     median of {runs}: {statistics.median(again):6.2f} s    aim < 2 s")
     print(f"build, nothing changed                   median of {runs}: {statistics.median(unchanged):6.2f} s")
     print(f"kernel text and rodata without the model              {found.kernel_size:8,} B   aim < 150,000 B")
     print(f"kernel.elf with its debugging information             {found.size:8,} B")
-    return first.image
+    return first.output
 
 
 def clean_build(folder: Path) -> BuildResult:

@@ -43,7 +43,7 @@ def cache_dir() -> Path:
     """The folder for what can be made again: ``KGPT_CACHE``, else ``$XDG_CACHE_HOME/kgpt``, else ``~/.cache/kgpt``.
 
     It is not created. XDG says that a relative XDG_CACHE_HOME is to be ignored. Raises KgptError for a folder in which
-    another user could put images for us to run.
+    another user could put kernels for us to run.
     """
     folder = _cache_place()
     _check_trust(folder)

@@ -17,7 +17,7 @@ _START = struct.Struct("<4sIII")  # magic, version, size, crc32 of what follows
 _HEAD = struct.Struct("<II")  # flags, n_pieces
 _PIECE = struct.Struct("<II")  # offset, length
 _TEXTS = _START.size + _HEAD.size + len(Piece) * _PIECE.size + FAMILY_BYTES
-_HINT = "build the image again"
+_HINT = "build the kernel again"
 
 
 def pack(template: ChatTemplate) -> bytes:

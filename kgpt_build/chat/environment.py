@@ -1,7 +1,7 @@
 """Renders a chat template as transformers does: the same Jinja environment, functions and variables.
 
 Source: transformers/utils/chat_template_utils.py. One difference: ``strftime_now`` is a fixed day, so that the
-same model gives the same image on every day.
+same model gives the same kernel on every day.
 """
 
 from __future__ import annotations

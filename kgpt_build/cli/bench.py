@@ -94,7 +94,7 @@ def _bare(
     model: GgufModel, words: str, *, cpus: int, toolchain: str, machine: dict[str, Any]
 ) -> tuple[list[Event], str]:
     """Run the tests in QEMU; its events and a name for the backend."""
-    from kgpt_build.cli.shared.machines import check_image, find_qemu, resolve_accel
+    from kgpt_build.cli.shared.machines import find_qemu, memory_for, resolve_accel
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.kernel.build import build_cached
     from kgpt_build.vm.qemu.machine import Machine
@@ -103,7 +103,7 @@ def _bare(
     qemu = find_qemu()
     with shown_progress() as progress:
         image = build_cached(model, toolchain=toolchain, progress=progress)
-    memory = check_image(image, None, ctx=int(words.rpartition("ctx=")[2].split()[0]))
+    memory = memory_for(image, None, ctx=int(words.rpartition("ctx=")[2].split()[0]))
     settings = RunSettings(
         image=image, cmdline=words, cpus=cpus, memory=memory, accel=machine["accel"], cpu=machine["cpu"]
     )

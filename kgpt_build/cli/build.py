@@ -99,7 +99,7 @@ def command(
         result = build(settings, progress)
     seconds = time.monotonic() - start
     click.echo(
-        f"wrote {_shown(result.image)}: {result.size:,} bytes, sha256 {result.sha256}, "
+        f"wrote {_shown(result.output)}: {result.size:,} bytes, sha256 {result.sha256}, "
         f"{counted(len(result.compiled), 'file')} compiled in {seconds:.1f} s"
     )
 

@@ -28,7 +28,7 @@ def _chat(named: Path | None, default: bool, **options: Any) -> None:
 
 
 def _is_in_build() -> bool:
-    from kgpt_build.cli.shared.images import BUILD_FOLDER
+    from kgpt_build.cli.shared.boot_file import BUILD_FOLDER
     from kgpt_build.kernel import manifest
 
     if not (BUILD_FOLDER / manifest.NAME).is_file():

@@ -19,7 +19,7 @@ from kgpt_build.sizes import MB
 from kgpt_build.toolchain import GrubMkimage, GrubModules, Make, Mtools, Program, Qemu, Xorriso, get
 
 _OLDEST_PYTHON = (3, 11)
-_DISK_MB = 200  # zig's cache, objects and images of a first build
+_DISK_MB = 200  # zig's cache, objects and kernels of a first build
 
 
 @dataclass(frozen=True)

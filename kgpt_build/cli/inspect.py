@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kgpt_build.cli.shared.options import image_argument, json_option
+from kgpt_build.cli.shared.options import boot_file_argument, json_option
 from kgpt_build.errors import KgptError
 from kgpt_build.words import counted
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 @click.command("inspect")
-@image_argument
+@boot_file_argument
 @json_option("Print one JSON object.")
-def command(image: Path, as_json: bool) -> None:
+def command(boot_file: Path, as_json: bool) -> None:
     """Show what a kernel or an image contains.
 
     For a kernel: loaders, segments, sizes, model, self-tests, W^X. For an image of kgpt image: what boots where, the
@@ -30,10 +30,10 @@ def command(image: Path, as_json: bool) -> None:
     """
     from kgpt_build.kernel import inspect
 
-    if _is_medium(image):
-        _show_medium(image, as_json=as_json)
+    if _is_medium(boot_file):
+        _show_medium(boot_file, as_json=as_json)
         return
-    found = inspect.inspect(image)
+    found = inspect.inspect(boot_file)
     if as_json:
         click.echo(json.dumps(inspect.as_json(found), indent=2, ensure_ascii=False))
     else:

@@ -12,15 +12,15 @@ import click
 from click.core import ParameterSource
 
 from kgpt_build.boot_modules import staged
+from kgpt_build.cli.shared.boot_file import runs_hosted
 from kgpt_build.cli.shared.hosted import refuse_qemu_options
-from kgpt_build.cli.shared.images import runs_hosted
 from kgpt_build.cli.shared.lm import is_language_model, load_brought, modules_of
 from kgpt_build.cli.shared.machines import (
     boot_options,
-    check_image,
     choose_medium,
     find_qemu,
     machine_options,
+    memory_for,
 )
 from kgpt_build.cli.shared.names import ModelName, pull_first
 from kgpt_build.cli.shared.options import accept_option, default_option, verbose_option
@@ -37,11 +37,11 @@ MOST_CPUS = 8
 
 
 @click.command("run")
-@click.argument("named", metavar="[IMAGE|MODEL]", required=False, type=ModelName())
+@click.argument("named", metavar="[KERNEL|IMAGE|MODEL]", required=False, type=ModelName())
 @default_option
 @click.option(
     "--target", type=click.Choice(["bare", "hosted"]),
-    help="bare: the kernel in QEMU. hosted: the same engine as a faster Linux process. [default: by IMAGE, else bare]",
+    help="bare: the kernel in QEMU. hosted: the same engine as a faster Linux process. [default: by KERNEL, else bare]",
 )  # fmt: skip
 @click.option(
     "--prompt", metavar="TEXT",
@@ -80,9 +80,9 @@ def command(
 ) -> None:
     """Boot a kernel, which generates texts or chats.
 
-    IMAGE is a kernel (kgpt build), or an image of a disc or stick (kgpt image). MODEL is a file or a name (kgpt pull
-    lists them): it is downloaded if needed, and a kernel is built of it. Without either, kgpt run takes the kernel in
-    ./build, else the model.gguf in this folder, else the default model.
+    KERNEL is a kernel of kgpt build, IMAGE a disc or stick of kgpt image. MODEL is a file or a name (kgpt pull lists
+    them): it is downloaded if needed, and a kernel is built of it. Without any, kgpt run takes the kernel in ./build,
+    else the model.gguf in this folder, else the default model.
 
     On a terminal or with --display, a microgpt generates 20 texts and enters the kernel's shell, and a language model
     chats; Ctrl-] leaves. Without a terminal, the run ends after the texts, or after the answer to --prompt. A language
@@ -106,7 +106,7 @@ def command(
     qemu, settings = _find_machine(settings, hosted=hosted)
     brought = [load_brought(pull_first(name, accepted=accept_license)) for name in models]
     named = named and pull_first(named, accepted=accept_license)
-    found = _find_image(named, default, request, brings=bool(models), target="hosted" if hosted else "bare")
+    found = _find_boot_file(named, default, request, brings=bool(models), target="hosted" if hosted else "bare")
     medium = "kernel" if hosted else choose_medium(found, medium, settings.firmware)
     settings = dataclasses.replace(settings, image=found, medium=medium)
     settings = _instruct(settings, request, brings=bool(models))
@@ -116,7 +116,7 @@ def command(
             run_hosted(dataclasses.replace(settings, memory=memory or MEMORY_MB), wishes, dry_run=dry_run)
         else:
             wanted = request.settings
-            memory = check_image(found, memory, modules=settings.modules, ctx=wanted.get("ctx"), kv=wanted.get("kv"))
+            memory = memory_for(found, memory, modules=settings.modules, ctx=wanted.get("ctx"), kv=wanted.get("kv"))
             boot(dataclasses.replace(settings, memory=memory), qemu, wishes, dry_run=dry_run)
 
 
@@ -135,12 +135,12 @@ def _find_machine(settings: RunSettings, *, hosted: bool) -> tuple[str, RunSetti
     return qemu, dataclasses.replace(settings, window=find_window(qemu)) if settings.display else settings
 
 
-def _find_image(named: Path | None, default: bool, request: Request, *, brings: bool, target: str) -> Path:
-    from kgpt_build.cli.shared.images import image_for, image_without_model
+def _find_boot_file(named: Path | None, default: bool, request: Request, *, brings: bool, target: str) -> Path:
+    from kgpt_build.cli.shared.boot_file import boot_file_for, kernel_without_model
 
     if brings and named is None:
-        return image_without_model(target)
-    return image_for(named, default=default, target=target, check=request.check_model)
+        return kernel_without_model(target)
+    return boot_file_for(named, default=default, target=target, check=request.check_model)
 
 
 def _instruct(settings: RunSettings, request: Request, *, brings: bool) -> RunSettings:
@@ -149,7 +149,7 @@ def _instruct(settings: RunSettings, request: Request, *, brings: bool) -> RunSe
         request.check_kernel(settings.image, brings=brings)
         settings = dataclasses.replace(settings, cmdline=request.cmdline_for(settings.image))
     else:
-        request.check_image(settings.image)
+        request.refuse_for_image(settings.image)
     if _wants_all_cpus(settings):
         settings = dataclasses.replace(settings, cpus=min(os.cpu_count() or 1, MOST_CPUS))
     return settings

@@ -12,10 +12,10 @@ import click
 from kgpt_build.arch import DEFAULT
 from kgpt_build.cli.shared.machines import (
     boot_options,
-    check_image,
     choose_medium,
     find_qemu,
     machine_options,
+    memory_for,
     resolve_accel,
 )
 from kgpt_build.cli.shared.names import ModelName
@@ -61,7 +61,7 @@ def _card(_: click.Context, __: click.Parameter, value: str | None) -> str:
 
 
 @click.command("screenshot")
-@click.argument("target", metavar="[IMAGE|MODEL]", required=False, type=ModelName())
+@click.argument("target", metavar="[KERNEL|IMAGE|MODEL]", required=False, type=ModelName())
 @default_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="The picture to write, a .png or .ppm.",
@@ -105,8 +105,8 @@ def command(
 ) -> None:
     """Boot a kernel or image, wait, and take a picture of the screen.
 
-    IMAGE and MODEL are those of kgpt run. The picture is taken as soon as the screen stops changing. Exit codes are
-    those of kgpt run; 124 if the event did not come in time.
+    KERNEL, IMAGE and MODEL are those of kgpt run. The picture is taken as soon as the screen stops changing. Exit
+    codes are those of kgpt run; 124 if the event did not come in time.
     """
     _check(output, text, after, seconds)
     settings = _settings(target, default, memory, medium, {**options, "card": resolution})
@@ -141,7 +141,7 @@ def _check(output: Path | None, text: bool, after: tuple[str, int] | None, secon
 def _settings(
     target: Path | None, default: bool, memory: int | None, medium: str, options: dict[str, Any]
 ) -> RunSettings:
-    from kgpt_build.cli.shared.images import image_for
+    from kgpt_build.cli.shared.boot_file import boot_file_for
 
     if options["card"] != RunSettings.card and options["firmware"] is None:
         raise UsageError("only UEFI asks a screen for its resolution", "add --firmware uefi")
@@ -151,11 +151,11 @@ def _settings(
         raise UsageError(f"{qemu.small_machine} has no screen", f"give --machine {others}")
     if options["machine"] == "auto":
         options["machine"] = qemu.full_machine
-    image = image_for(target, default=default)
+    image = boot_file_for(target, default=default)
     chosen = choose_medium(image, medium, options["firmware"])
     if chosen != "kernel" and options["cmdline"]:
         raise UsageError(f"{image} brings its own command line", "leave out --cmdline")
-    return RunSettings(image=image, memory=check_image(image, memory), medium=chosen, **options)
+    return RunSettings(image=image, memory=memory_for(image, memory), medium=chosen, **options)
 
 
 def _expect(machine: Machine, name: str, count: int, limit: float) -> None:

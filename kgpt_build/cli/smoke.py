@@ -15,13 +15,13 @@ from kgpt_build.cli.shared.junit import Case, Suite, junit_xml
 from kgpt_build.cli.shared.machines import (
     LEAST_MEMORY,
     boot_options,
-    check_image,
     choose_medium,
     find_qemu,
     machine_options,
+    memory_for,
     resolve_accel,
 )
-from kgpt_build.cli.shared.options import image_argument, verbose_option
+from kgpt_build.cli.shared.options import boot_file_argument, verbose_option
 from kgpt_build.errors import GuestFailed, UsageError
 from kgpt_build.kernel.hosted import MEMORY_MB
 from kgpt_build.vm.settings import TCG_TIMEOUT_FACTOR, RunSettings, default_timeout
@@ -46,7 +46,7 @@ class Outcome:
 
 
 @click.command("smoke")
-@image_argument
+@boot_file_argument
 @click.option(
     "--expect", "expected", multiple=True, metavar="REGEX", help="A pattern that the console must show; repeatable."
 )
@@ -61,7 +61,7 @@ class Outcome:
 )
 @verbose_option
 def command(
-    image: Path,
+    boot_file: Path,
     expected: tuple[str, ...],
     junit: Path | None,
     timeout: float | None,
@@ -70,26 +70,26 @@ def command(
     medium: str,
     **machine: Any,
 ) -> None:
-    """Boot IMAGE without a terminal, and pass or fail.
+    """Boot a kernel or an image without a terminal, and pass or fail.
 
-    IMAGE is a kernel, an image of a disc or stick, or a program of kgpt build --target hosted. The test passes if the
-    kernel itself ends well and the console has shown every --expect, in any order. kgpt smoke ends the shell of a disc
-    or stick. Exit codes are those of kgpt run; 4 if an --expect was not seen.
+    KERNEL is a kernel or a hosted program of kgpt build, IMAGE a disc or stick of kgpt image. The test passes if the
+    kernel itself ends well and the console has shown every --expect, in any order. kgpt smoke ends the shell of an
+    image. Exit codes are those of kgpt run; 4 if an --expect was not seen.
     """
     patterns = {text: _compiled(text) for text in expected}
     words = " ".join(word for word in (_EXIT, cmdline) if word)
     asked = LEAST_MEMORY if memory is None else memory
-    settings = RunSettings(image=image, cmdline=words, timeout=timeout, memory=asked, **machine)
-    if is_hosted(image):
+    settings = RunSettings(image=boot_file, cmdline=words, timeout=timeout, memory=asked, **machine)
+    if is_hosted(boot_file):
         refuse_qemu_options()
         settings = replace(settings, memory=memory or MEMORY_MB, timeout=timeout or DEFAULT_TIMEOUT)
-        outcome = _watch(HostedMachine(settings, symbols=image), patterns)
+        outcome = _watch(HostedMachine(settings, symbols=boot_file), patterns)
     else:
         outcome = _boot(settings, memory, medium, patterns)
     if junit is not None:
         from kgpt_build.paths import write_atomically
 
-        suite = Suite("kgpt.smoke", f"kgpt smoke {image.name}", outcome.cases, outcome.console, outcome.seconds)
+        suite = Suite("kgpt.smoke", f"kgpt smoke {boot_file.name}", outcome.cases, outcome.console, outcome.seconds)
         write_atomically(junit, junit_xml(suite))
     _conclude(outcome)
 
@@ -106,7 +106,7 @@ def _boot(settings: RunSettings, memory: int | None, medium: str, patterns: dict
 
     image = settings.image
     qemu = find_qemu()
-    memory = check_image(image, memory)
+    memory = memory_for(image, memory)
     settings = replace(settings, memory=memory, medium=choose_medium(image, medium, settings.firmware))
     if settings.medium != "kernel" and settings.cmdline != _EXIT:
         raise UsageError(f"{image} brings its own command line", "leave out --cmdline")

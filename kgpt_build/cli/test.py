@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.shared.machines import check_image, find_qemu, resolve_accel
+from kgpt_build.cli.shared.machines import find_qemu, memory_for, resolve_accel
 from kgpt_build.cli.shared.options import json_option, verbose_option
 from kgpt_build.errors import GuestFailed, UsageError
 from kgpt_build.vm.settings import ACCELS, RunSettings, default_timeout
@@ -30,7 +30,7 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command("test")
-@click.argument("image", required=False, type=_FILE)
+@click.argument("named", metavar="[KERNEL|MODEL]", required=False, type=_FILE)
 @click.option("--matrix", is_flag=True, help="Boot many machines: all must generate the same names.")
 @click.option("--reduced", is_flag=True, help="With --matrix: few machines, which have every value at least once.")
 @click.option(
@@ -74,25 +74,25 @@ _FILE = click.Path(path_type=Path)
 @json_option("Print the result as JSON.")
 @verbose_option
 def command(
-    image: Path | None, matrix: bool, soak: float | None, every: float, accel: str, as_json: bool, **options: Any
+    named: Path | None, matrix: bool, soak: float | None, every: float, accel: str, as_json: bool, **options: Any
 ) -> None:
     """Test whole machines: that the kernel boots on all kinds of them, and runs for hours.
 
     --matrix boots the model that ships on machines of QEMU (and Bochs, if it is installed). They differ in loader,
     firmware, machine, processor, memory, screen, keyboard, serial port and timers, so that any two values meet at
-    least once. The test reads the screen and presses keys. --soak boots IMAGE, or else the model that ships.
+    least once. The test reads the screen and presses keys. --soak boots KERNEL, or else the model that ships.
 
     Exit codes: 0 if all passed, 2 usage, 3 a tool is missing, 4 if a test failed, 5 a machine was lost.
     """
     if matrix == (soak is not None):
         raise UsageError("there is one thing to test at a time", "give --matrix or --soak MINUTES")
     if matrix:
-        if image is not None:
-            raise UsageError("the matrix boots the model that ships", f"leave out {image}")
+        if named is not None:
+            raise UsageError("the matrix boots the model that ships", f"leave out {named}")
         _matrix(as_json=as_json, **options)
         return
     _check_soak(soak or 0.0, every, options)
-    report = _soak(image, (soak or 0.0) * 60, every, accel)
+    report = _soak(named, (soak or 0.0) * 60, every, accel)
     click.echo(json.dumps(dataclasses.asdict(report)) if as_json else f"kgpt: soak passed: {report.line}")
 
 
@@ -104,15 +104,15 @@ def _check_soak(minutes: float, every: float, options: dict[str, Any]) -> None:
         raise UsageError(f"--{given[0].replace('listed', 'list')} is for --matrix", "leave it out")
 
 
-def _soak(image: Path | None, seconds: float, every: float, accel: str) -> SoakReport:
-    from kgpt_build.cli.shared.images import image_for
+def _soak(named: Path | None, seconds: float, every: float, accel: str) -> SoakReport:
+    from kgpt_build.cli.shared.boot_file import boot_file_for
     from kgpt_build.proof.soak import Soak, soak_words
     from kgpt_build.vm.qemu.machine import Machine
 
     qemu = find_qemu()
-    path = image_for(image, default=image is None)
+    path = boot_file_for(named, default=named is None)
     # pc has a screen: more of the kernel works.
-    settings = RunSettings(image=path, cmdline=soak_words(), memory=check_image(path, None), machine="pc", accel=accel)
+    settings = RunSettings(image=path, cmdline=soak_words(), memory=memory_for(path, None), machine="pc", accel=accel)
     settings = resolve_accel(settings, qemu)
     with Machine(settings, qemu=qemu, symbols=path) as running:
         patience = default_timeout(ROUND_SECONDS, settings.accel)

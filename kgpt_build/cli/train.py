@@ -148,7 +148,7 @@ def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], targe
     settings = resumed(state.settings, given) if state else TrainSettings(**given)
     text = read_shown(corpus, settings.block)
     check_split(settings, text)
-    count_parameters(settings.hyperparameters(text.n_vocab))  # more than an image can hold is refused
+    count_parameters(settings.hyperparameters(text.n_vocab))  # more than a kernel can hold is refused
     if state and state.corpus_sha256 != text.sha256:
         raise KgptError(f"{text.source} is not the corpus of the training to resume", "give the one it began with")
     if state and state.step >= settings.last_step:
@@ -187,7 +187,7 @@ def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) ->
     from kgpt_build.training.runs import stage_modules
 
     memory = options["memory"]
-    plan.check_memory(memory)  # the image can wait, if it is too much without it
+    plan.check_memory(memory)  # the kernel can wait, if it is too much without it
     qemu = find_qemu() if plan.target == "bare" else ""
     embedded = plan.corpus.embedded() if len(plan.corpus.data) <= EMBEDDED_BYTES else BROUGHT
     with shown_progress() as progress:
@@ -203,11 +203,11 @@ def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) ->
         with HostedProcess(image, cmdline, modules=modules, memory=memory, timeout=timeout) as process:
             yield HostedRun(process)
         return
-    from kgpt_build.kernel.elf import read_image
+    from kgpt_build.kernel.elf import read_elf
     from kgpt_build.kernel.memory import memory_needs
     from kgpt_build.vm.qemu.machine import Machine
 
-    plan.check_memory(memory, memory_needs(read_image(image)).image_end)
+    plan.check_memory(memory, memory_needs(read_elf(image)).image_end)
     settings = resolve_accel(RunSettings(image=image, cmdline=cmdline, modules=modules, **options), qemu)
     with Machine(settings, qemu=qemu, symbols=image) as machine:
         yield machine

@@ -54,12 +54,12 @@ def _runs(model: GgufModel, words: list[str], ctx: int, toolchain: str, cpu: str
 
 def _boot(kernel: Any, words: list[str], ctx: int, kv: str, cpu: str, accel: str) -> list[Any]:
     """The events of ``kernel`` in QEMU. Raises the failure of a run that did not end well."""
-    from kgpt_build.cli.shared.machines import check_image
+    from kgpt_build.cli.shared.machines import memory_for
     from kgpt_build.toolchain.qemu import Qemu
     from kgpt_build.vm.qemu.machine import Machine
     from kgpt_build.vm.settings import RunSettings
 
-    memory = check_image(kernel, None, ctx=ctx, kv=kv)
+    memory = memory_for(kernel, None, ctx=ctx, kv=kv)
     settings = RunSettings(image=kernel, cmdline=" ".join(words), cpu=cpu, accel=accel, memory=memory, timeout=TIMEOUT)
     with Machine(settings, qemu=str(Qemu().require()), symbols=kernel) as machine:
         failure = machine.wait().error()

@@ -22,7 +22,7 @@ def generate(
 ) -> list[Path]:
     """Write the headers to ``directory`` and return their paths; the same input gives the same bytes.
 
-    ``training`` is what an image that can train is to train on; an empty text leaves that to the loader.
+    ``training`` is what a kernel that can train is to train on; an empty text leaves that to the loader.
     A file that already holds these bytes keeps its time stamp. Raises KgptError if one cannot be written.
     """
     files = {

@@ -1,4 +1,4 @@
-"""The model as it lies in the image; the same layout in C is kernel_c/include/kgpt/model_data.h."""
+"""The model as it lies in the kernel; the same layout in C is kernel_c/include/kgpt/model_data.h."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ARCH_NONE = "none"
 
 SIZES = ("n_vocab", "n_ctx", "n_embd", "n_layer", "n_head", "n_head_kv", "n_ff")
 _HEADER = struct.Struct("<IIQ16s64s32s8IfIII4Q48x")
-_HINT = "the image is damaged, or was made by another version of kgpt: build it again"
+_HINT = "the kernel is damaged, or was made by another version of kgpt: build it again"
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class BlobInfo:
 
     @property
     def chat_family(self) -> str:
-        """The family of the chat template in an image for language models; "" without one. Raises KgptError."""
+        """The family of the chat template in a kernel for language models; "" without one. Raises KgptError."""
         from kgpt_build.chat import read_chat_blob  # late: only a language model has one
 
         return read_chat_blob(self.chat).family if self.chat else ""
@@ -117,7 +117,7 @@ class BlobInfo:
 
     @property
     def is_lm(self) -> bool:
-        """Is it of an image for language models?"""
+        """Is it of a kernel for language models?"""
         return self.arch in (ARCH_GGUF, ARCH_NONE)
 
 
@@ -154,7 +154,7 @@ def body_bytes(model: Model) -> bytes:
 
 
 def model_blob(model: Model) -> bytes:
-    """The exact bytes of the image's section .kgpt.model."""
+    """The exact bytes of the kernel's section .kgpt.model."""
     body = body_bytes(model)
     return fields_of(model, zlib.crc32(body)).packed(layout(model)) + body
 

@@ -1,4 +1,4 @@
-"""kgpt_config.h: the sizes of the model, its place in the image, and the embedded command line."""
+"""kgpt_config.h: the sizes of the model, its place in the kernel, and the embedded command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kgpt_corpus.h: the text that an image trains on, as literals when it is short, else as a file to be included."""
+"""kgpt_corpus.h: the text that a kernel trains on, as literals when it is short, else as a file to be included."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ALIGN = 64
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text for an image: UTF-8; ``source`` says where it is from, ``path`` is its file, if it has one."""
+    """A text for a kernel: UTF-8; ``source`` says where it is from, ``path`` is its file, if it has one."""
 
     source: str
     data: bytes
@@ -55,4 +55,4 @@ def _plain(source: str) -> str:
 
 
 BROUGHT = Corpus("brought by the loader", b"")
-"""No text: the image trains on what the loader brings."""
+"""No text: the kernel trains on what the loader brings."""

@@ -31,7 +31,7 @@ ALIKE = dict(
 
 _PACKAGE, _FILE = "terminedia", "terminedia/data/unscii-16-full.hex"
 _SHA256 = "b99dc9c12f10dbca71219dbd1b88dc4659fdecf9c79246ade74436ed39c090f3"
-"""Of the glyphs of RANGES: the bytes of every image depend on them."""
+"""Of the glyphs of RANGES: the bytes of every kernel depend on them."""
 _SQUARE = 0xFE
 """In code page 437, for what has no likeness there."""
 
@@ -57,7 +57,7 @@ def glyphs() -> Mapping[int, bytes]:
     glyphs = {code: found[code] for code in wanted}
     if hashlib.sha256(b"".join(glyphs.values())).hexdigest() != _SHA256:
         raise KgptError(
-            f"the font in the package {_PACKAGE} is not the one that images are made with",
+            f"the font in the package {_PACKAGE} is not the one that kernels are made with",
             "pip install terminedia==0.4.2",
         )
     return glyphs

@@ -1,4 +1,4 @@
-"""The layout of quantised matrices in an image: rows interleaved by eight, as kernel_c/include/kgpt/quant.h has it."""
+"""The layout of quantised matrices in a kernel: rows interleaved by eight, as kernel_c/include/kgpt/quant.h has it."""
 
 from __future__ import annotations
 

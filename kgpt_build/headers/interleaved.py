@@ -50,7 +50,7 @@ def _seal(path: Path) -> Path:
 
 
 def _is_whole(path: Path) -> bool:
-    """Is ``path`` there as it was written? What time stamps and sizes do not show would end up in every image."""
+    """Is ``path`` there as it was written? What time stamps and sizes do not show would end up in every kernel."""
     try:
         is_whole = _seal(path).read_text() == cached_sha256(path)
     except OSError:

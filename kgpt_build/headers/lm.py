@@ -1,4 +1,4 @@
-"""A language model as it lies in the image: the chat blob, and the GGUF file with its matrices interleaved.
+"""A language model as it lies in the kernel: the chat blob, and the GGUF file with its matrices interleaved.
 
 The header is that of blob.py, with the architecture "gguf"; without a model it is "none", and the header is all.
 """
@@ -26,14 +26,14 @@ from kgpt_build.headers.blob import (
 from kgpt_build.models import GgufModel, NoModel
 from kgpt_build.models.gguf.model import mapped
 
-MAX_BYTES = (2 << 30) - (64 << 20)  # the image begins at 16 MiB, and its addresses are reached below 2 GiB
+MAX_BYTES = (2 << 30) - (64 << 20)  # the kernel begins at 16 MiB, and its addresses are reached below 2 GiB
 
 
 @dataclass(frozen=True, eq=False)
 class LmBlob:
-    """The section .kgpt.model of an image for language models; ``chat`` is the blob of kgpt_build.chat, or empty.
+    """The section .kgpt.model of a kernel for language models; ``chat`` is the blob of kgpt_build.chat, or empty.
 
-    Raises KgptError for a model that is too large for an image.
+    Raises KgptError for a model that is too large for a kernel.
     """
 
     model: GgufModel | NoModel
@@ -42,7 +42,7 @@ class LmBlob:
     def __post_init__(self) -> None:
         if self.layout.size > MAX_BYTES:
             raise KgptError(
-                f"the model {self.model.name} takes {self.layout.size:,} bytes, but an image holds {MAX_BYTES:,}",
+                f"the model {self.model.name} takes {self.layout.size:,} bytes, but a kernel holds {MAX_BYTES:,}",
                 "use a smaller one, or one whose weights are quantised to fewer bits",
             )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.image.contents import Item
 from kgpt_build.image.menu import Entry
-from kgpt_build.kernel.elf import read_image
+from kgpt_build.kernel.elf import read_elf
 from kgpt_build.kernel.memory import memory_needs
 
 FIRMWARE = 128
@@ -20,7 +20,7 @@ def memory_of(entries: Iterable[Entry], items: Sequence[Item]) -> Mapping[str, i
     """Id of an entry -> MiB, as kernel.memory counts them. Raises KgptError."""
     files = {item.path: item.source for item in items}
     kernels = {entry.kernel for entry in entries}
-    images = {path: read_image(source) for path in kernels if isinstance(source := files[path], Path)}
+    images = {path: read_elf(source) for path in kernels if isinstance(source := files[path], Path)}
     found = {}
     for entry in entries:
         modules = [

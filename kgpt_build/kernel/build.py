@@ -1,4 +1,4 @@
-"""A model becomes an image: headers, make, checks, manifest. What is in the output folder is whole, or not there."""
+"""A model becomes a kernel: headers, make, checks, manifest. What is in the output folder is whole, or not there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kgpt_build.toolchain import Make, Toolchain
 
 __all__ = ["BuildResult", "BuildSettings", "Progress", "build", "build_cached", "content_key"]
 
-_CACHED_IMAGES = 16
+_CACHED_KERNELS = 16
 _CACHED_BYTES = 2 << 30
 
 
@@ -45,14 +45,14 @@ class _Inputs:
 
     @property
     def is_lm(self) -> bool:
-        """Is the image one for language models?"""
+        """Is the kernel one for language models?"""
         return isinstance(self.content, LmBlob)
 
 
 def build(settings: BuildSettings, progress: Progress | None = None) -> BuildResult:
     """Build into ``settings.out``.
 
-    Bad settings, a bad model or a missing tool leave the folder as it is. Once compiling starts, the old image and
+    Bad settings, a bad model or a missing tool leave the folder as it is. Once compiling starts, the old kernel and
     manifest are gone: a build that fails leaves none. Raises KgptError, ToolMissing.
     """
     progress = progress or Silent()
@@ -76,7 +76,7 @@ def build_cached(
     chat_template: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """The image of these settings in the cache, built if it is not there; found by content, not by name or time.
+    """The kernel of these settings in the cache, built if it is not there; found by content, not by name or time.
 
     Raises KgptError, ToolMissing.
     """
@@ -92,24 +92,24 @@ def build_cached(
         chat_template=chat_template,
     )
     inputs = _inputs(asked)
-    images = paths.cache_dir() / "images"
-    settings = replace(asked, out=images / _key(asked, inputs))
-    image = settings.out / TARGETS[target]
-    if _is_whole(image):
+    kept = paths.cache_dir() / "images"
+    settings = replace(asked, out=kept / _key(asked, inputs))
+    output = settings.out / TARGETS[target]
+    if _is_whole(output):
         with contextlib.suppress(OSError):  # a cache that cannot be written
             os.utime(settings.out)
-        return image
-    with _locked(paths.make_cache_dir(images.name, settings.out.name), progress):
-        if not _is_whole(image):
+        return output
+    with _locked(paths.make_cache_dir(kept.name, settings.out.name), progress):
+        if not _is_whole(output):
             _build(settings, inputs, progress)
             paths.prune(
-                [path for path in images.iterdir() if path.is_dir()], most=_CACHED_IMAGES, most_bytes=_CACHED_BYTES
+                [path for path in kept.iterdir() if path.is_dir()], most=_CACHED_KERNELS, most_bytes=_CACHED_BYTES
             )
-    return image
+    return output
 
 
 def content_key(settings: BuildSettings) -> str:
-    """A name for all that decides the bytes of an image: sources, generator, tools, flags, model. Raises KgptError."""
+    """A name for all that decides the bytes of a kernel: sources, generator, tools, flags, model. Raises KgptError."""
     return _key(settings, _inputs(settings))
 
 
@@ -128,26 +128,26 @@ def _output_folder(settings: BuildSettings) -> Path:
     out = settings.out.absolute()
     if out.exists() and not out.is_dir():
         raise KgptError(f"{settings.out} is a file, not a folder", "choose another folder with -o")
-    image = out / TARGETS[settings.target]
-    if image.is_dir():
-        raise KgptError(f"{image} is a folder: the image cannot be written there", "choose another folder with -o")
+    output = out / TARGETS[settings.target]
+    if output.is_dir():
+        raise KgptError(f"{output} is a folder: the kernel cannot be written there", "choose another folder with -o")
     return paths.make_dir(out)
 
 
 def _build(settings: BuildSettings, inputs: _Inputs, progress: Progress) -> BuildResult:
-    """Make the image and its manifest in ``settings.out``, which exists and is locked."""
-    image = settings.out / TARGETS[settings.target]
+    """Make the kernel and its manifest in ``settings.out``, which exists and is locked."""
+    output = settings.out / TARGETS[settings.target]
     with paths.write_errors(f"to {settings.out}"):
-        for stale in (settings.out / manifest.NAME, image):
+        for stale in (settings.out / manifest.NAME, output):
             stale.unlink(missing_ok=True)
     progress.stage(_describe(inputs.model))
     with sources.workshop(settings.out) as work:
         generated = _generate(settings, inputs, work)
         run = MakeRun(settings, inputs.tools, inputs.root, plain_name(work), inputs.versions, inputs.is_lm)
         linked, compiled = run.make(progress)
-        check_image = check.check_kernel if settings.target == "bare" else check.check_hosted
-        check_image(linked, inputs.content)
-        paths.move_atomically(linked, image, mode=0o755)
+        memory_for = check.check_kernel if settings.target == "bare" else check.check_hosted
+        memory_for(linked, inputs.content)
+        paths.move_atomically(linked, output, mode=0o755)
         used = {
             "sources": sources.hashes(inputs.root),
             "headers": {path.name: models.cached_sha256(path) for path in generated},
@@ -155,9 +155,9 @@ def _build(settings: BuildSettings, inputs: _Inputs, progress: Progress) -> Buil
         flags = run.flags()
     model_path = _kept_model(settings, inputs)
     settings = _with_kept_corpus(settings)
-    described = manifest.content(settings, inputs.model, model_path, image, used, inputs.versions, flags)
+    described = manifest.content(settings, inputs.model, model_path, output, used, inputs.versions, flags)
     written = manifest.write(settings.out, described)
-    return BuildResult(image, written, described["output"]["size"], described["output"]["sha256"], compiled)
+    return BuildResult(output, written, described["output"]["size"], described["output"]["sha256"], compiled)
 
 
 def _describe(model: Model | GgufModel | NoModel) -> str:
@@ -211,11 +211,11 @@ def _key(settings: BuildSettings, inputs: _Inputs) -> str:
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:32]
 
 
-def _is_whole(image: Path) -> bool:
-    """Is ``image`` there, and is it what its manifest, written last, says?"""
+def _is_whole(output: Path) -> bool:
+    """Is ``output`` there, and is it what its manifest, written last, says?"""
     try:
-        described = manifest.read(image.parent)
-        return bool(described["output"]["sha256"] == sha256_of(image))
+        described = manifest.read(output.parent)
+        return bool(described["output"]["sha256"] == sha256_of(output))
     except (KgptError, OSError, KeyError, TypeError):
         return False
 

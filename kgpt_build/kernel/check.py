@@ -1,4 +1,4 @@
-"""What must be true of an image before anybody gets to boot it."""
+"""What must be true of a kernel before anybody gets to boot it."""
 
 from __future__ import annotations
 
@@ -10,111 +10,111 @@ from kgpt_build.errors import KgptError
 from kgpt_build.headers import LmBlob
 from kgpt_build.headers.blob import model_blob
 from kgpt_build.kernel import loaders
-from kgpt_build.kernel.elf import MODEL_SECTION, Image, read_image
+from kgpt_build.kernel.elf import MODEL_SECTION, ElfFile, read_elf
 from kgpt_build.models import Model
 
 
-def check_kernel(path: Path, model: Model | LmBlob | None = None) -> Image:
-    """Check the bare image ``path``, and that it holds ``model`` if one is given.
+def check_kernel(path: Path, model: Model | LmBlob | None = None) -> ElfFile:
+    """Check the bare kernel ``path``, and that it holds ``model`` if one is given.
 
     Raises KgptError that names everything wrong with it.
     """
-    image = read_image(path)
-    require_kernel(image, model)
-    return image
+    elf = read_elf(path)
+    require_kernel(elf, model)
+    return elf
 
 
-def require_kernel(image: Image, model: Model | LmBlob | None = None) -> None:
-    """As check_kernel, for an image that was read already."""
+def require_kernel(elf: ElfFile, model: Model | LmBlob | None = None) -> None:
+    """As check_kernel, for a kernel that was read already."""
     problems = [
-        *static_problems(image),
-        *wx_problems(image),
-        *layout_problems(image),
-        *loader_problems(image),
-        *(model_problems(image, model) if model else []),
+        *static_problems(elf),
+        *wx_problems(elf),
+        *layout_problems(elf),
+        *loader_problems(elf),
+        *(model_problems(elf, model) if model else []),
     ]
     if problems:
         found = "; ".join(problems)
-        raise KgptError(f"{image.path} is not a kernel that can boot: {found}", "build it again with kgpt build")
+        raise KgptError(f"{elf.path} is not a kernel that can boot: {found}", "build it again with kgpt build")
 
 
-def check_hosted(path: Path, model: Model | LmBlob) -> Image:
+def check_hosted(path: Path, model: Model | LmBlob) -> ElfFile:
     """Check that the hosted program ``path`` holds ``model``. Raises KgptError."""
-    image = read_image(path)
-    if problems := list(model_problems(image, model)):
+    elf = read_elf(path)
+    if problems := list(model_problems(elf, model)):
         raise KgptError(f"{path} is wrong: {'; '.join(problems)}", "build it again with kgpt build --target hosted")
-    return image
+    return elf
 
 
-def static_problems(image: Image) -> Iterator[str]:
+def static_problems(elf: ElfFile) -> Iterator[str]:
     """A kernel has no dynamic linker to finish it."""
-    if image.kind != "ET_EXEC":
-        yield f"its ELF type is {image.kind}, not ET_EXEC"
-    if missing := sorted(symbol.name for symbol in image.symbols if not symbol.defined and symbol.name):
+    if elf.kind != "ET_EXEC":
+        yield f"its ELF type is {elf.kind}, not ET_EXEC"
+    if missing := sorted(symbol.name for symbol in elf.symbols if not symbol.defined and symbol.name):
         yield f"undefined symbols: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}"
-    if any(segment.kind in ("DYNAMIC", "INTERP") for segment in image.segments):
+    if any(segment.kind in ("DYNAMIC", "INTERP") for segment in elf.segments):
         yield "it asks for a dynamic linker"
-    if any(section.kind in ("SHT_DYNAMIC", "SHT_RELA", "SHT_REL") and section.alloc for section in image.sections):
+    if any(section.kind in ("SHT_DYNAMIC", "SHT_RELA", "SHT_REL") and section.alloc for section in elf.sections):
         yield "it has relocations left"
 
 
-def wx_problems(image: Image) -> Iterator[str]:
+def wx_problems(elf: ElfFile) -> Iterator[str]:
     """W^X: nothing that can be written can be executed."""
-    for segment in image.segments:
+    for segment in elf.segments:
         if segment.kind in ("LOAD", "GNU_STACK") and segment.write and segment.execute:
             yield f"its {segment.kind} segment at 0x{segment.vaddr:x} is writable and executable"
-    for section in image.sections:
+    for section in elf.sections:
         if section.alloc and section.write and section.execute:
             yield f"its section {section.name} is writable and executable"
 
 
-def layout_problems(image: Image) -> Iterator[str]:
+def layout_problems(elf: ElfFile) -> Iterator[str]:
     """Segments that paging can protect apart from each other, in rising order, with the entry point in code."""
-    loads = image.loads
+    loads = elf.loads
     if not loads:
         yield "nothing of it is loaded"
     for before, after in pairwise(loads):
         if after.vaddr < before.vaddr + before.memsz:
             yield f"its segments at 0x{before.vaddr:x} and 0x{after.vaddr:x} overlap"
-    page = image.arch.page_size
+    page = elf.arch.page_size
     yield from (f"its segment at 0x{load.vaddr:x} does not start a page" for load in loads if load.vaddr % page)
-    if not in_code(image, image.entry):
-        yield f"its entry point 0x{image.entry:x} is not in code"
+    if not in_code(elf, elf.entry):
+        yield f"its entry point 0x{elf.entry:x} is not in code"
 
 
-def loader_problems(image: Image) -> Iterator[str]:
+def loader_problems(elf: ElfFile) -> Iterator[str]:
     """Each loader of the architecture finds its header."""
-    for name in image.arch.loaders:
-        yield from _LOADER_PROBLEMS[name](image)
+    for name in elf.arch.loaders:
+        yield from _LOADER_PROBLEMS[name](elf)
 
 
-def _pvh_problems(image: Image) -> Iterator[str]:
-    entry = loaders.pvh_entry(image)
+def _pvh_problems(elf: ElfFile) -> Iterator[str]:
+    entry = loaders.pvh_entry(elf)
     if entry is None:
         yield "it has no PVH note"
-    elif not in_code(image, entry):
+    elif not in_code(elf, entry):
         yield f"its PVH entry point 0x{entry:x} is not in code"
 
 
-def _multiboot2_problems(image: Image) -> Iterator[str]:
-    if loaders.multiboot2(image.data) is None:
+def _multiboot2_problems(elf: ElfFile) -> Iterator[str]:
+    if loaders.multiboot2(elf.data) is None:
         yield f"it has no multiboot 2 header in its first {loaders.MULTIBOOT2_SEARCH} bytes"
 
 
-def _multiboot1_problems(image: Image) -> Iterator[str]:
-    header = loaders.multiboot1(image.data)
+def _multiboot1_problems(elf: ElfFile) -> Iterator[str]:
+    header = loaders.multiboot1(elf.data)
     if header is None:
         yield f"it has no multiboot 1 header in its first {loaders.MULTIBOOT1_SEARCH} bytes"
     else:
-        yield from _address_problems(image, header)
+        yield from _address_problems(elf, header)
 
 
-def _address_problems(image: Image, header: loaders.Multiboot1) -> Iterator[str]:
+def _address_problems(elf: ElfFile, header: loaders.Multiboot1) -> Iterator[str]:
     """The a.out address fields load the same bytes to the same places as the program headers do."""
     if not header.has_addresses:
         yield "its multiboot 1 header has no address fields"
         return
-    loads = image.loads
+    loads = elf.loads
     if not loads:
         return
     # The loader counts from the header: file offset and address must differ by the same everywhere.
@@ -130,20 +130,20 @@ def _address_problems(image: Image, header: loaders.Multiboot1) -> Iterator[str]
         yield f"multiboot 1 would load 0x{header.load_addr:x}-0x{header.load_end_addr:x}, not 0x{start:x}-0x{end:x}"
     if max(header.bss_end_addr, header.load_end_addr) < bss_end:
         yield f"multiboot 1 would clear bss up to 0x{header.bss_end_addr:x}, not 0x{bss_end:x}"
-    if not in_code(image, header.entry_addr):
+    if not in_code(elf, header.entry_addr):
         yield f"its multiboot 1 entry point 0x{header.entry_addr:x} is not in code"
 
 
-_LOADER_PROBLEMS: dict[str, Callable[[Image], Iterator[str]]] = {
+_LOADER_PROBLEMS: dict[str, Callable[[ElfFile], Iterator[str]]] = {
     "pvh": _pvh_problems,
     "multiboot1": _multiboot1_problems,
     "multiboot2": _multiboot2_problems,
 }
 
 
-def model_problems(image: Image, model: Model | LmBlob) -> Iterator[str]:
+def model_problems(elf: ElfFile, model: Model | LmBlob) -> Iterator[str]:
     """The embedded model is ``model``, byte for byte."""
-    found = image.model_bytes()
+    found = elf.model_bytes()
     if found is None:
         yield f"it has no model (section {MODEL_SECTION})"
     elif not _begins_with(found, model.pieces() if isinstance(model, LmBlob) else (model_blob(model),)):
@@ -159,6 +159,6 @@ def _begins_with(found: memoryview, pieces: Iterable[bytes | memoryview]) -> boo
     return True
 
 
-def in_code(image: Image, address: int) -> bool:
+def in_code(elf: ElfFile, address: int) -> bool:
     """Is ``address`` in the file's part of an executable segment?"""
-    return any(load.execute and load.vaddr <= address < load.vaddr + load.filesz for load in image.loads)
+    return any(load.execute and load.vaddr <= address < load.vaddr + load.filesz for load in elf.loads)

@@ -1,4 +1,4 @@
-"""What goes into an image for a model: the model itself, or the blob of a language model."""
+"""What goes into a kernel for a model: the model itself, or the blob of a language model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TRAIN_HINT = "leave out --train and --corpus: they are for microgpt"
 
 
 def content_of(model: Model | GgufModel | NoModel, chat_template: str | None, *, train: bool = False) -> Model | LmBlob:
-    """``model`` for an image that chats by ``chat_template`` (None: its own), and that can train if ``train``.
+    """``model`` for a kernel that chats by ``chat_template`` (None: its own), and that can train if ``train``.
 
     Raises UsageError for what the model cannot do, KgptError for a template that cannot be used.
     """
@@ -22,10 +22,10 @@ def content_of(model: Model | GgufModel | NoModel, chat_template: str | None, *,
         except KgptError as error:
             raise KgptError(f"{model.path}: {error.message}", error.hint) from error
     if chat_template is not None:
-        what = "an image without a model" if isinstance(model, NoModel) else f"{model.name}, a {model.arch},"
+        what = "a kernel without a model" if isinstance(model, NoModel) else f"{model.name}, a {model.arch},"
         raise UsageError(f"{what} has no chat template", "--chat-template is for language models in GGUF files")
     if isinstance(model, Model):
         return model
     if train:
-        raise UsageError("an image without a model cannot be trained", _TRAIN_HINT)
+        raise UsageError("a kernel without a model cannot be trained", _TRAIN_HINT)
     return LmBlob(model)

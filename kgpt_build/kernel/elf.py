@@ -1,6 +1,6 @@
-"""An ELF64 image as kgpt sees it.
+"""An ELF64 kernel as kgpt sees it.
 
-The tables are checked against the file's size before anything follows them, so that a truncated or damaged image is
+The tables are checked against the file's size before anything follows them, so that a truncated or damaged kernel is
 one clear error; pyelftools then reads them.
 """
 
@@ -100,7 +100,7 @@ class Symbol:
 
 
 @dataclass(frozen=True)
-class Image:
+class ElfFile:
     """A whole ELF64 file of an architecture that kgpt builds for, read into memory."""
 
     path: Path
@@ -159,7 +159,7 @@ class Image:
         return None
 
 
-def read_image(path: Path) -> Image:
+def read_elf(path: Path) -> ElfFile:
     """Read ``path``.
 
     Raises KgptError, naming the file, if it is not a whole ELF64 file of an architecture that kgpt builds for.
@@ -168,13 +168,13 @@ def read_image(path: Path) -> Image:
         data = path.read_bytes()
     except OSError as error:
         raise KgptError(
-            f"cannot read {path}: {error.strerror}", "give the path of an image that kgpt build made"
+            f"cannot read {path}: {error.strerror}", "give the path of a kernel that kgpt build made"
         ) from error
-    return parse_image(path, data)
+    return parse_elf(path, data)
 
 
-def parse_image(path: Path, data: bytes) -> Image:
-    """``data`` as the image ``path``; raises KgptError as read_image does."""
+def parse_elf(path: Path, data: bytes) -> ElfFile:
+    """``data`` as the kernel ``path``; raises KgptError as read_elf does."""
     try:
         _check_tables(data)
         return _parse(path, data)
@@ -189,11 +189,11 @@ def _check_tables(data: bytes) -> None:
     if not data:
         raise KgptError("the file is empty")
     if data[:4] != ELF_MAGIC:
-        raise KgptError("not an ELF file", "give the path of an image that kgpt build made")
+        raise KgptError("not an ELF file", "give the path of a kernel that kgpt build made")
     if len(data) < 64:
         raise KgptError(f"truncated: {len(data)} bytes, less than an ELF header")
     if data[4:6] != b"\x02\x01":
-        raise KgptError("not a 64-bit little-endian ELF file", "give the path of an image that kgpt build made")
+        raise KgptError("not a 64-bit little-endian ELF file", "give the path of a kernel that kgpt build made")
     machine = int.from_bytes(data[_MACHINE], "little")
     if of_elf_machine(machine) is None:
         known = " or ".join(arch.title for arch in ALL)
@@ -222,7 +222,7 @@ def _check_tables(data: bytes) -> None:
 
 def _check_table(data: bytes, what: str, offset: int, count: int, entry: int, expected: int) -> None:
     if count == 0:
-        raise KgptError(f"it has no {what}", "give a linked image, not an object file or a stripped one")
+        raise KgptError(f"it has no {what}", "give a linked kernel, not an object file or a stripped one")
     if entry != expected:
         raise KgptError(f"damaged: its {what} have {entry} bytes each, not {expected}")
     _check_range(data, what, offset, count * entry)
@@ -233,10 +233,10 @@ def _check_range(data: bytes, what: str, offset: int, size: int) -> None:
         raise KgptError(f"truncated or damaged: {what} ends at byte {offset + size:,}, the file at {len(data):,}")
 
 
-def _parse(path: Path, data: bytes) -> Image:
+def _parse(path: Path, data: bytes) -> ElfFile:
     file = ELFFile(io.BytesIO(data))
     sections = list(file.iter_sections())
-    return Image(
+    return ElfFile(
         path=path,
         data=data,
         kind=str(file["e_type"]),

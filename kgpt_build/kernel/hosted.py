@@ -20,7 +20,7 @@ from kgpt_build.process import SIGNAL_SECONDS, CommandFailed, describe_status, f
 from kgpt_build.words import counted
 
 MEMORY_MB = 16384
-"""What the process may use besides its image; it takes only what it needs."""
+"""What the process may use besides its own file; it takes only what it needs."""
 _READ_BYTES = 1 << 16
 
 

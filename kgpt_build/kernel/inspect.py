@@ -1,4 +1,4 @@
-"""What is in an image: loaders, segments, sizes, model, self-tests, and whether W^X holds."""
+"""What is in a kernel: loaders, segments, sizes, model, self-tests, and whether W^X holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kgpt_build.errors import KgptError
 from kgpt_build.file_hash import sha256_of
 from kgpt_build.headers.blob import BlobInfo, read_blob
 from kgpt_build.kernel import check, loaders
-from kgpt_build.kernel.elf import MODEL_SECTION, TESTS_SECTION, Image, Section, Segment, Symbol, read_image
+from kgpt_build.kernel.elf import MODEL_SECTION, TESTS_SECTION, ElfFile, Section, Segment, Symbol, read_elf
 
 _LARGEST = 10
 _TEST_CASE = struct.Struct("<QQQ")  # struct kg_test_case of kernel_c/include/kgpt/test.h: name, file, function
@@ -37,65 +37,65 @@ class Inspection:
 
 
 def inspect(path: Path) -> Inspection:
-    """Look into the image ``path``. Raises KgptError if it is damaged, or the model in it is."""
-    image = read_image(path)
-    blob = image.model_bytes()
+    """Look into the kernel ``path``. Raises KgptError if it is damaged, or the model in it is."""
+    elf = read_elf(path)
+    blob = elf.model_bytes()
     try:
-        model, tests = read_blob(blob) if blob is not None else None, test_names(image)
+        model, tests = read_blob(blob) if blob is not None else None, test_names(elf)
     except KgptError as error:
         raise KgptError(f"{path}: {error.message}", error.hint) from error
     return Inspection(
         path=path,
-        size=len(image.data),
+        size=len(elf.data),
         sha256=sha256_of(path),
-        entry=image.entry,
-        loaders=tuple(loaders.supported(image)),
-        segments=tuple(image.loads),
-        sections=tuple(section for section in image.sections if section.alloc),
-        largest=_largest_symbols(image),
-        kernel_size=kernel_size(image),
+        entry=elf.entry,
+        loaders=tuple(loaders.supported(elf)),
+        segments=tuple(elf.loads),
+        sections=tuple(section for section in elf.sections if section.alloc),
+        largest=_largest_symbols(elf),
+        kernel_size=kernel_size(elf),
         model=model,
         tests=tests,
-        wx_problems=tuple(check.wx_problems(image)),
+        wx_problems=tuple(check.wx_problems(elf)),
     )
 
 
-def kernel_size(image: Image) -> int:
+def kernel_size(elf: ElfFile) -> int:
     """Bytes of text and read-only data without the model."""
     return sum(
         section.size
-        for section in image.sections
+        for section in elf.sections
         if section.alloc and not section.write and section.name != MODEL_SECTION
     )
 
 
-def test_names(image: Image) -> tuple[str, ...]:
-    """The names ("suite.name") of the self-tests that the image carries, in the order in which it runs them.
+def test_names(elf: ElfFile) -> tuple[str, ...]:
+    """The names ("suite.name") of the self-tests that the kernel carries, in the order in which it runs them.
 
-    Raises KgptError if the list points outside of the image.
+    Raises KgptError if the list points outside of the kernel.
     """
-    section = image.section(TESTS_SECTION)
+    section = elf.section(TESTS_SECTION)
     if section is None:
         return ()
-    cases = image.section_bytes(section)
+    cases = elf.section_bytes(section)
     whole = len(cases) - len(cases) % _TEST_CASE.size
-    return tuple(_text(image, name) for name, *_ in _TEST_CASE.iter_unpack(cases[:whole]) if name)
+    return tuple(_text(elf, name) for name, *_ in _TEST_CASE.iter_unpack(cases[:whole]) if name)
 
 
-def _text(image: Image, address: int) -> str:
+def _text(elf: ElfFile, address: int) -> str:
     """The NUL-terminated text at ``address``."""
-    for segment in image.loads:
+    for segment in elf.loads:
         start = address - segment.vaddr
         if 0 <= start < segment.filesz:
             begin = segment.offset + start
-            raw, end, _ = image.data[begin : begin + min(_NAME_LIMIT, segment.filesz - start)].partition(b"\0")
+            raw, end, _ = elf.data[begin : begin + min(_NAME_LIMIT, segment.filesz - start)].partition(b"\0")
             if end and raw.isascii():
                 return raw.decode()
     raise KgptError(f"damaged: the name of a self-test is not at 0x{address:x}", "build it again with kgpt build")
 
 
-def _largest_symbols(image: Image) -> tuple[Symbol, ...]:
-    sized = [symbol for symbol in image.symbols if symbol.size and symbol.kind in ("STT_FUNC", "STT_OBJECT")]
+def _largest_symbols(elf: ElfFile) -> tuple[Symbol, ...]:
+    sized = [symbol for symbol in elf.symbols if symbol.size and symbol.kind in ("STT_FUNC", "STT_OBJECT")]
     return tuple(sorted(sized, key=lambda symbol: (-symbol.size, symbol.name))[:_LARGEST])
 
 

@@ -1,4 +1,4 @@
-"""What tells a loader that it can start an image: the multiboot headers and the PVH note.
+"""What tells a loader that it can start a kernel: the multiboot headers and the PVH note.
 
 Multiboot Specification 0.6.96, section 3.1; Multiboot2 Specification 2.0, section 3.1; Xen's docs/misc/pvh.pandoc.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from kgpt_build.kernel.elf import Image
+from kgpt_build.kernel.elf import ElfFile
 from kgpt_build.sizes import rounded_up
 
 MULTIBOOT1_MAGIC = 0x1BADB002
@@ -65,11 +65,11 @@ def multiboot2(data: bytes) -> int | None:
     return None
 
 
-def pvh_entry(image: Image) -> int | None:
+def pvh_entry(elf: ElfFile) -> int | None:
     """The 32-bit entry point that the Xen note names."""
-    for segment in image.segments:
+    for segment in elf.segments:
         if segment.kind == "NOTE":
-            notes = image.data[segment.offset : segment.offset + segment.filesz]
+            notes = elf.data[segment.offset : segment.offset + segment.filesz]
             if (entry := _pvh_entry(notes)) is not None:
                 return entry
     return None
@@ -88,12 +88,12 @@ def _pvh_entry(notes: bytes) -> int | None:
     return None
 
 
-def supported(image: Image) -> list[str]:
-    """The names, as in the `boot` event, of the loaders that can start ``image``."""
-    header = multiboot1(image.data)
+def supported(elf: ElfFile) -> list[str]:
+    """The names, as in the `boot` event, of the loaders that can start ``elf``."""
+    header = multiboot1(elf.data)
     found = {
-        "pvh": pvh_entry(image) is not None,
+        "pvh": pvh_entry(elf) is not None,
         "multiboot1": header is not None and header.has_addresses,
-        "multiboot2": multiboot2(image.data) is not None,
+        "multiboot2": multiboot2(elf.data) is not None,
     }
     return [name for name, there in found.items() if there]

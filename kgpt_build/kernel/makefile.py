@@ -27,7 +27,7 @@ _SECONDS = 1800.0
 @dataclass(frozen=True)
 class MakeRun:
     """One call of make: ``root`` holds the sources; ``work``, with the generated headers in ``include``, takes objects
-    and image.
+    and kernel.
 
     Both have plain paths (sources.root_for_make, plain_names). ``versions`` are those of the tools.
     ``lm``: with the engine for language models.
@@ -46,7 +46,7 @@ class MakeRun:
         return self.work / "include"
 
     def make(self, progress: Progress) -> tuple[Path, tuple[str, ...]]:
-        """Make the image; returns its path and the source files that were compiled, for want of a kept object.
+        """Make the kernel; returns its path and the source files that were compiled, for want of a kept object.
 
         Raises KgptError with the compiler's words if that fails, ToolMissing if a tool is not there.
         """
@@ -137,12 +137,12 @@ class MakeRun:
             return KgptError("the disk is full: the kernel could not be compiled", f"make room at {self.work}")
         reasons = [line.strip() for line in error.output.splitlines() if _ERROR.search(line)]
         reason = reasons[0] if reasons else error.message
-        what = f"the {self.settings.target} image could not be built with {self.tools.name}"
+        what = f"the {self.settings.target} kernel could not be built with {self.tools.name}"
         return KgptError(f"{what}: {reason}", error.hint)
 
 
 def compiler_maps(folder: Path, root: Path) -> list[str]:
-    """Options that keep the compiler's own folder out of the image.
+    """Options that keep the compiler's own folder out of the kernel.
 
     Zig names its headers relative to the directory that it runs in, which is ``root``, if they lie below it.
     """

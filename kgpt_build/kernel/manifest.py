@@ -1,4 +1,4 @@
-"""manifest.json: what an image was made of, and the line that makes it again. It is written last, and whole."""
+"""manifest.json: what a kernel was made of, and the line that makes it again. It is written last, and whole."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kgpt_build.models import GgufModel, Model, NoModel
 NAME = "manifest.json"
 FORMAT = 1
 NO_CORPUS = "none"
-"""What stands for a file after --corpus, where the image has no text."""
+"""What stands for a file after --corpus, where the kernel has no text."""
 
 
 def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
@@ -41,12 +41,12 @@ def content(
     settings: BuildSettings,
     model: Model | GgufModel | NoModel,
     model_path: Path | None,
-    image: Path,
+    output: Path,
     inputs: dict[str, dict[str, str]],
     tools: dict[str, str],
     flags: str,
 ) -> dict[str, Any]:
-    """The manifest of ``image``. ``inputs`` maps a kind of input to its files' SHA-256; ``flags`` are make's."""
+    """The manifest of ``output``. ``inputs`` maps a kind of input to its files' SHA-256; ``flags`` are make's."""
     return {
         "format": FORMAT,
         "generator": f"kgpt {kgpt_build.__version__}",
@@ -59,7 +59,7 @@ def content(
         "lm": settings.lm,
         "chat_template": settings.chat_template,
         "cmdline": settings.cmdline,
-        "output": {"file": image.name, "size": image.stat().st_size, "sha256": sha256_of(image)},
+        "output": {"file": output.name, "size": output.stat().st_size, "sha256": sha256_of(output)},
         "model": {
             "name": model.name,
             "arch": model.arch,

@@ -1,4 +1,4 @@
-"""How much memory an image needs to run its model: what is refused before the boot, and what a machine is given."""
+"""How much memory a kernel needs to run its model: what is refused before the boot, and what a machine is given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kgpt_build import models
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError
 from kgpt_build.headers.blob import BlobInfo, read_blob
-from kgpt_build.kernel.elf import Image
+from kgpt_build.kernel.elf import ElfFile
 from kgpt_build.models import GgufModel, LmSizes
 from kgpt_build.models.gguf.model import Described
 from kgpt_build.settings import check_context
@@ -32,7 +32,7 @@ _TEXT_COPIES = 8  # a copy, and the event that tells it, whose escapes have six 
 
 @dataclass(frozen=True)
 class Needs:
-    """The memory that an image is known to need, in bytes; the kernel works out the rest to the byte."""
+    """The memory that a kernel is known to need, in bytes; the kernel works out the rest to the byte."""
 
     image_end: int
     weights: int
@@ -42,7 +42,7 @@ class Needs:
 
     @property
     def total(self) -> int:
-        """All of it; the weights are within the image, or the modules."""
+        """All of it; the weights are within the kernel, or the modules."""
         return self.image_end + self.modules + self.kv + self.scratch
 
     @property
@@ -55,7 +55,7 @@ class Needs:
         if self.total > memory * MIB:
             modules = f"modules take {memory_text(self.modules)}, " if self.modules else ""
             raise KgptError(
-                f"{memory} MB of memory are too little: the image reaches up to {memory_text(self.image_end)} "
+                f"{memory} MB of memory are too little: the kernel reaches up to {memory_text(self.image_end)} "
                 f"(weights {memory_text(self.weights)}), {modules}kv takes {memory_text(self.kv)}, "
                 f"scratch {memory_text(self.scratch)}",
                 f"give --memory {self.least}",
@@ -67,31 +67,31 @@ class Needs:
 
 
 def memory_needs(
-    image: Image, *, modules: Sequence[BootModule] = (), ctx: int | None = None, kv: str | None = None
+    elf: ElfFile, *, modules: Sequence[BootModule] = (), ctx: int | None = None, kv: str | None = None
 ) -> Needs:
-    """What ``image`` needs, from its segments and the header of its model.
+    """What ``elf`` needs, from its segments and the header of its model.
 
-    ``modules`` are the boot modules beside the image; ``ctx`` and ``kv`` are values of these options; None leaves them
+    ``modules`` are the boot modules beside the kernel; ``ctx`` and ``kv`` are values of these options; None leaves them
     to the command line that is built in. Raises KgptError if a model is damaged, or was not trained for ``ctx``.
     """
-    end = max((segment.paddr + segment.memsz for segment in image.loads), default=0)
-    blob = image.model_bytes()
+    end = max((segment.paddr + segment.memsz for segment in elf.loads), default=0)
+    blob = elf.model_bytes()
     if blob is None:
         return Needs(end, 0, 0, 0)
     try:
         model = read_blob(blob)
     except KgptError as error:
-        raise KgptError(f"{image.path}: {error.message}", error.hint) from error
+        raise KgptError(f"{elf.path}: {error.message}", error.hint) from error
     brought = sum(module.path.stat().st_size + _MODULE_ALIGN for module in modules)
     text = sum(module.path.stat().st_size for module in modules if module.is_text)
     if not model.is_lm:
         needs = _microgpt_needs(end, model)
         return replace(needs, modules=brought, scratch=needs.scratch + _TEXT_COPIES * text)
-    built_in = _built_in_cmdline(image)
+    built_in = _built_in_cmdline(elf)
     n_ctx = ctx or int(_last(r"ctx=(\d{1,9})", built_in) or 0)
     kind = kv or _last(r"kv=(\w+)", built_in)
     files = [module.path for module in modules if module.path.suffix != ".kgct" and not module.is_text]
-    # The first one is used first, and what comes as a module goes before what is in the image.
+    # The first one is used first, and what comes as a module goes before what is in the kernel.
     known: list[GgufModel | Described] = [models.load_lm(path) for path in files]
     known += [model.lm] if model.lm else []
     if known:
@@ -156,8 +156,8 @@ def _last(pattern: str, cmdline: str) -> str | None:
     return found[-1] if found else None
 
 
-def _built_in_cmdline(image: Image) -> str:
-    symbol = image.symbol_by_name.get("kgpt_build_cmdline")
+def _built_in_cmdline(elf: ElfFile) -> str:
+    symbol = elf.symbol_by_name.get("kgpt_build_cmdline")
     if symbol is None or not symbol.size:
         return ""
-    return image.memory(symbol.address, symbol.size).rstrip(b"\0").decode("utf-8", "replace")
+    return elf.memory(symbol.address, symbol.size).rstrip(b"\0").decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Another model in an image that is linked already, without a compiler, through lief.
+"""Another model in a kernel that is linked already, without a compiler, through lief.
 
 The linker script puts the model into the last segment, and the kernel takes the end of itself from the multiboot 1
 header; so a model of another size needs no more than other bytes, sizes, and ends.
@@ -18,7 +18,7 @@ from kgpt_build.headers import LmBlob
 from kgpt_build.headers.blob import BlobInfo, Layout, layout, model_blob, read_blob
 from kgpt_build.kernel import check, loaders
 from kgpt_build.kernel.content import content_of
-from kgpt_build.kernel.elf import MODEL_SECTION, Image, Section, parse_image, read_image
+from kgpt_build.kernel.elf import MODEL_SECTION, ElfFile, Section, parse_elf, read_elf
 from kgpt_build.models import Model
 
 _E_SHOFF, _E_SHENTSIZE, _SH_OFFSET = 40, 58, 24
@@ -27,53 +27,53 @@ _ALIGN = 64
 
 def content_for(image_path: Path, model: Path, chat_template: str | None) -> Model | LmBlob:
     """The model in the file ``model`` as the kernel ``image_path`` takes it. Raises KgptError, UsageError."""
-    image = read_image(image_path)
-    if _embedded(image).is_lm and model.suffix == ".gguf":
+    elf = read_elf(image_path)
+    if _embedded(elf).is_lm and model.suffix == ".gguf":
         return content_of(models.load_lm(model), chat_template)
     return content_of(models.load(model), chat_template)
 
 
-def pack(image_path: Path, model: Model | LmBlob, out: Path) -> Image:
+def pack(image_path: Path, model: Model | LmBlob, out: Path) -> ElfFile:
     """Write to ``out`` the kernel ``image_path`` with ``model`` in it, whole or not at all, and return it.
 
-    Raises KgptError if the image is damaged, holds no model or one of another architecture, or the result would not
+    Raises KgptError if the kernel is damaged, holds no model or one of another architecture, or the result would not
     pass the checks that a built kernel passes.
     """
-    image = check.check_kernel(image_path)
-    _require_same_arch(image, model)
-    data = _with_model(image, model)
-    packed = parse_image(out, data)
+    elf = check.check_kernel(image_path)
+    _require_same_arch(elf, model)
+    data = _with_model(elf, model)
+    packed = parse_elf(out, data)
     check.require_kernel(packed, model)
     paths.write_atomically(out, data, mode=0o755)
     return packed
 
 
-def _require_same_arch(image: Image, model: Model | LmBlob) -> None:
-    embedded = _embedded(image)
+def _require_same_arch(elf: ElfFile, model: Model | LmBlob) -> None:
+    embedded = _embedded(elf)
     if embedded.is_lm != isinstance(model, LmBlob) or (isinstance(model, Model) and embedded.arch != model.arch):
         given = model.model if isinstance(model, LmBlob) else model
         ours = "language models" if embedded.is_lm else f"the architecture {embedded.arch}"
         raise KgptError(
-            f"{image.path} is a kernel for {ours}, the model {given.name} is {given.arch}",
+            f"{elf.path} is a kernel for {ours}, the model {given.name} is {given.arch}",
             "build a kernel for this model: kgpt build",
         )
 
 
-def _embedded(image: Image) -> BlobInfo:
-    """The header of the model in ``image``. Raises KgptError if there is none, or a damaged one."""
-    blob = image.model_bytes()
+def _embedded(elf: ElfFile) -> BlobInfo:
+    """The header of the model in ``elf``. Raises KgptError if there is none, or a damaged one."""
+    blob = elf.model_bytes()
     try:
         if blob is None:
-            raise KgptError("it has no model to replace", "give an image that kgpt build made")
+            raise KgptError("it has no model to replace", "give a kernel that kgpt build made")
         return read_blob(blob)
     except KgptError as error:
-        raise KgptError(f"{image.path}: {error.message}", error.hint) from error
+        raise KgptError(f"{elf.path}: {error.message}", error.hint) from error
 
 
-def _with_model(image: Image, model: Model | LmBlob) -> bytes:
-    """The bytes of ``image`` with ``model`` in the place of its own."""
-    place, section = _layout(model), _model_section(image)
-    data = bytearray(_resized(image.data, section, place.size, _symbols(section.address, model)))
+def _with_model(elf: ElfFile, model: Model | LmBlob) -> bytes:
+    """The bytes of ``elf`` with ``model`` in the place of its own."""
+    place, section = _layout(model), _model_section(elf)
+    data = bytearray(_resized(elf.data, section, place.size, _symbols(section.address, model)))
     at = section.offset
     for piece in model.pieces() if isinstance(model, LmBlob) else [model_blob(model)]:
         data[at : at + len(piece)] = piece
@@ -108,12 +108,12 @@ def _layout(model: Model | LmBlob) -> Layout:
     return model.layout if isinstance(model, LmBlob) else layout(model)
 
 
-def _model_section(image: Image) -> Section:
+def _model_section(elf: ElfFile) -> Section:
     """The section of the model; it must end the last segment, or something else would have to move with it."""
-    section = image.section(MODEL_SECTION)
-    last = max(image.loads, key=lambda load: load.vaddr)
+    section = elf.section(MODEL_SECTION)
+    last = max(elf.loads, key=lambda load: load.vaddr)
     if section is None or (section.address, section.size) != (last.vaddr, last.filesz):
-        raise KgptError(f"{image.path}: its model is not alone in the last segment", "build it again with kgpt build")
+        raise KgptError(f"{elf.path}: its model is not alone in the last segment", "build it again with kgpt build")
     return section
 
 
@@ -138,7 +138,7 @@ def _resized(data: bytes, section: Section, size: int, symbols: dict[str, tuple[
     elf = lief.ELF.parse(io.BytesIO(data))
     target = elf.get_section(section.name) if elf else None
     if elf is None or target is None:
-        raise KgptError("lief cannot read the image", "build it again with kgpt build")
+        raise KgptError("lief cannot read the kernel", "build it again with kgpt build")
     if size > section.size:
         elf.extend(target, size - section.size)  # moves the file offset of whatever follows, not of the section
     else:

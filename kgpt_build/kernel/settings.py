@@ -73,7 +73,7 @@ class BuildSettings:
 class BuildResult:
     """What a build has made; ``compiled`` names the source files that had to be compiled."""
 
-    image: Path
+    output: Path
     manifest: Path
     size: int
     sha256: str

@@ -24,7 +24,7 @@ def hashes(root: Path) -> dict[str, str]:
 def workshop(out: Path) -> Iterator[Path]:
     """An empty folder for the objects of one build into ``out``, which is locked; it is gone at the end.
 
-    It lies in ``out``, from where the image need not be copied. Raises KgptError.
+    It lies in ``out``, from where the kernel need not be copied. Raises KgptError.
     """
     folder = out / ".work"
     shutil.rmtree(folder, ignore_errors=True)  # of a build that was killed

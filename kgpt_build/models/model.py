@@ -21,8 +21,8 @@ from kgpt_build.words import counted
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 
 ARCHITECTURES = ("microgpt",)
-NAME_BYTES = 63  # the image keeps a NUL-terminated name in 64 bytes
-MAX_WEIGHT_BYTES = 1 << 30  # the image is loaded, and its addresses are reached, below 2 GiB
+NAME_BYTES = 63  # the kernel keeps a NUL-terminated name in 64 bytes
+MAX_WEIGHT_BYTES = 1 << 30  # the kernel is loaded, and its addresses are reached, below 2 GiB
 
 # The largest value of each hyperparameter that the 32-bit sizes of the kernel can multiply without overflow.
 _LIMITS = {
@@ -75,7 +75,7 @@ class Hyperparameters:
         n_bytes = 4 * sum(rows * columns for rows, columns in tensor_shapes(self).values())
         if n_bytes > MAX_WEIGHT_BYTES:
             raise KgptError(
-                f"the weights would take {n_bytes:,} bytes", f"an image holds at most {MAX_WEIGHT_BYTES:,} bytes"
+                f"the weights would take {n_bytes:,} bytes", f"a kernel holds at most {MAX_WEIGHT_BYTES:,} bytes"
             )
 
 
@@ -87,7 +87,7 @@ def _check_size(name: str, value: int, limit: int) -> None:
 
 
 def tensor_shapes(hparams: Hyperparameters) -> dict[str, tuple[int, int]]:
-    """Name -> (rows, columns) of every tensor of microgpt, in the order in which they lie in the image."""
+    """Name -> (rows, columns) of every tensor of microgpt, in the order in which they lie in the kernel."""
     n_embd, n_ff = hparams.n_embd, hparams.n_ff
     shapes = {"wte": (hparams.n_vocab, n_embd), "wpe": (hparams.n_ctx, n_embd), "lm_head": (hparams.n_vocab, n_embd)}
     for i in range(hparams.n_layer):

@@ -1,4 +1,4 @@
-"""What stands for a model in an image of the language-model engine that is given its models by the loader."""
+"""What stands for a model in a kernel of the language-model engine that is given its models by the loader."""
 
 from __future__ import annotations
 

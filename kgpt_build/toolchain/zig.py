@@ -11,7 +11,7 @@ from kgpt_build.toolchain.program import Program
 
 
 class Zig(Program):
-    """The zig of the package ``ziglang``; one on PATH is never taken, for the image's bytes depend on the version."""
+    """The zig of the package ``ziglang``; one on PATH is never taken, for the kernel's bytes depend on the version."""
 
     name = "zig"
     purpose = "the default compiler and linker"
@@ -35,4 +35,4 @@ class Zig(Program):
     def check(self, path: Path, version: str) -> None:
         """Only the pinned version will do."""
         if version != self.pinned:
-            raise ToolMissing(f"{path} is version {version}: images are built by {self.pinned}", self.install)
+            raise ToolMissing(f"{path} is version {version}: kernels are built by {self.pinned}", self.install)

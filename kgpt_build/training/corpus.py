@@ -26,7 +26,7 @@ STANDARD_INPUT = Path("-")
 
 
 EMBEDDED_BYTES = 1 << 20
-"""A longer corpus is brought by the loader, so that it is not compiled into each image."""
+"""A longer corpus is brought by the loader, so that it is not compiled into each kernel."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class CorpusText:
         return sum(length * count for length, count in self.lengths.items())
 
     def embedded(self) -> Corpus:
-        """The same, for an image. It names no folder: that would make other bytes of it."""
+        """The same, for a kernel. It names no folder: that would make other bytes of it."""
         return Corpus(self.path.name if self.path else self.source, self.data, self.path)
 
     def longer_than(self, block_size: int) -> int:
@@ -145,7 +145,7 @@ class Needs:
 
 
 def memory_needs(settings: TrainSettings, corpus: CorpusText, *, image: int = 0, state: int = 0) -> Needs:
-    """What ``settings`` need beside an image that ends at ``image``, resuming a state of ``state`` bytes."""
+    """What ``settings`` need beside a kernel that ends at ``image``, resuming a state of ``state`` bytes."""
     n_parameters = count_parameters(settings.hyperparameters(corpus.n_vocab))
     held_twice = 2 if settings.val_fraction else 1  # the split copies the documents
     documents = 4 * (corpus.n_characters + corpus.n_documents) * held_twice
@@ -155,7 +155,7 @@ def memory_needs(settings: TrainSettings, corpus: CorpusText, *, image: int = 0,
 
 
 def count_parameters(hparams: Hyperparameters) -> int:
-    """How many weights. Raises KgptError for sizes that no image can hold."""
+    """How many weights. Raises KgptError for sizes that no kernel can hold."""
     hparams.validate()
     return sum(rows * columns for rows, columns in tensor_shapes(hparams).values())
 

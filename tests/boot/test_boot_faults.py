@@ -88,7 +88,7 @@ def test_a_panic_without_a_serial_port(boot: Boot) -> None:
         (["--cmdline", "fault=hang", "--timeout", "2"], 124, "kgpt: error: the guest did not end within 2 seconds"),
         (["--cmdline", "nokey=1"], 1, "kgpt: error: "),
         (["--prompt", "A"], 1, "kgpt: error: character 'A'"),
-        (["--memory", "16"], 1, "kgpt: error: 16 MB of memory are too little: the image reaches"),
+        (["--memory", "16"], 1, "kgpt: error: 16 MB of memory are too little: "),
         (["--cpu", "nonsense"], 1, "nonsense"),
         (["--mode", "shell"], 2, "kgpt: error: the shell needs a terminal"),
         (["--cpus", "0"], 2, "kgpt: error: 0 processors"),

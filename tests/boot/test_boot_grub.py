@@ -66,9 +66,9 @@ def test_kgpt_run_boots_it_as_a_stick_and_as_a_disk(
 def test_what_a_disc_cannot_be(kgpt: Kgpt, disc: tuple[str, Path], kernel: Path) -> None:
     for words, message in (
         ((disc[1], "--samples", 3), "brings its own command line: it cannot be told samples=3"),
-        ((disc[1], "--medium", "kernel"), "is no kernel"),
+        ((disc[1], "--medium", "kernel"), "leave out --medium kernel"),
         ((disc[1], "--machine", "microvm"), "microvm boots kernels only"),
-        ((kernel, "--medium", "usb"), "is no disc or stick"),
+        ((kernel, "--medium", "usb"), "leave out --medium, or"),
         ((kernel, "--firmware", "uefi"), "UEFI does not start"),
         ((kernel, "--firmware", "/no/such.fd"), "there is no firmware /no/such.fd"),
     ):

@@ -11,7 +11,7 @@ import pace
 import pytest
 from boots import Boot, texts
 
-from kgpt_build.cli.shared.machines import check_image
+from kgpt_build.cli.shared.machines import memory_for
 from kgpt_build.errors import KgptError
 from kgpt_build.events import Boot as BootEvent
 from kgpt_build.events import Cpu, Memory, Ready, Sample, Stats
@@ -163,5 +163,5 @@ def test_too_little_memory_is_refused_by_the_kernel(boot: Boot) -> None:
     assert (end.kind, end.exit_code) == ("refused", 1)
     assert "memory" in end.message
     with pytest.raises(KgptError, match="64 MB of memory are too little"):
-        check_image(image, 64)
-    check_image(image, 512)
+        memory_for(image, 64)
+    memory_for(image, 512)

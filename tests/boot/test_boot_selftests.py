@@ -11,7 +11,7 @@ from selftests import DEFAULT, LANGUAGE_MODELS
 from selftests import TRAINING as NAMES
 
 from kgpt_build.events import Event, SelfTest, SelfTests
-from kgpt_build.kernel.elf import read_image
+from kgpt_build.kernel.elf import read_elf
 from kgpt_build.kernel.inspect import test_names as names_in_image
 from kgpt_build.pytest_plugin import Guest
 
@@ -70,14 +70,14 @@ def test_selftest_of_language_models(lm_selftests: list[Event], name: str) -> No
 
 
 def test_the_image_lists_them(training_kernel: Path) -> None:
-    image = read_image(training_kernel)
+    image = read_elf(training_kernel)
     assert sorted(names_in_image(image)) == NAMES
     assert {f"kg_test_{name.replace('.', '__', 1)}" for name in NAMES} <= set(image.symbol_by_name)
     assert len(NAMES) >= 40
 
 
 def test_an_image_that_cannot_train_has_none_for_it(kernel: Path) -> None:
-    assert sorted(names_in_image(read_image(kernel))) == DEFAULT
+    assert sorted(names_in_image(read_elf(kernel))) == DEFAULT
 
 
 @pytest.mark.parametrize("settings", ALL, ids=described)

@@ -79,7 +79,7 @@ def test_memory_that_is_too_little_is_refused_before_it_boots(kgpt: Kgpt, docs: 
     assert done.returncode == 1
     assert done.stdout == ""
     assert re.match(
-        r"kgpt: error: 20 MB of memory are too little for this training: the image reaches up to \d+\.\d MB, ",
+        r"kgpt: error: 20 MB of memory are too little for this training: .* \d+\.\d MB, ",
         done.stderr,
     )
     least = re.search(r"give at least --memory (\d+)", done.stderr)

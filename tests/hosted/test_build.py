@@ -63,15 +63,15 @@ def first_build(tmp_path_factory: pytest.TempPathFactory) -> BuildResult:
 def warm_cache(first_build: BuildResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of this test's own, as it is after the first build."""
     cache = empty_cache(tmp_path, monkeypatch)
-    shutil.copytree(first_build.image.parents[1] / "cache" / "objects", cache / "objects")
+    shutil.copytree(first_build.output.parents[1] / "cache" / "objects", cache / "objects")
     return cache
 
 
 @pytest.mark.parametrize("name", toolchain.NAMES)
 def test_each_toolchain_builds_a_kernel_that_passes_its_checks(tmp_path: Path, name: str) -> None:
     result = build(BuildSettings(out=tmp_path, toolchain=name))
-    check_kernel(result.image, models.load_microgpt())
-    found = inspect(result.image)
+    check_kernel(result.output, models.load_microgpt())
+    found = inspect(result.output)
     assert found.loaders == ("pvh", "multiboot1", "multiboot2")
     assert found.wx_problems == ()
     assert found.tests
@@ -89,13 +89,13 @@ def test_two_directories_and_environments_give_the_same_bytes(
     monkeypatch.chdir(tmp_path)
     second = build(BuildSettings(out=Path("deeper/down/b"), jobs=1))
     assert second.sha256 == first.sha256
-    assert second.image.read_bytes() == first.image.read_bytes()
+    assert second.output.read_bytes() == first.output.read_bytes()
     inside = build(
         BuildSettings(out=own_sources / "build")
     )  # as in a checkout: the generated headers lie below the sources
     assert inside.sha256 == first.sha256
     for folder in (tmp_path, own_sources, Zig().find().parent, Path.home()):
-        assert f"{folder}/".encode() not in first.image.read_bytes()
+        assert f"{folder}/".encode() not in first.output.read_bytes()
 
 
 def test_only_what_changed_is_compiled_again(
@@ -184,7 +184,7 @@ def test_a_cache_that_cannot_be_used_costs_time_only(
     empty_cache(tmp_path, monkeypatch)
     cache = tmp_path / "cache"
     if obstacle == "file":
-        monkeypatch.setenv("KGPT_CACHE", str(expected.image))
+        monkeypatch.setenv("KGPT_CACHE", str(expected.output))
     elif obstacle == "objects":
         (cache / "objects").write_text("mine")
     elif obstacle == "space":
@@ -226,7 +226,7 @@ def test_builds_at_the_same_time_share_their_objects(tmp_path: Path, monkeypatch
     assert counts[:-1] == [1, 1, 1]
     assert counts[-1] > 10
     for result, model in zip(results, models_of_all, strict=True):
-        check_kernel(result.image, model)
+        check_kernel(result.output, model)
 
 
 def test_what_a_killed_build_left_is_cleared_away(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_a_build_that_fails_leaves_no_image(tmp_path: Path, own_sources: Path) -
     assert not (tmp_path / "out" / "kernel.elf").exists()
     assert not (tmp_path / "out" / "manifest.json").exists()
     source.write_text(good)
-    assert build(settings).image.exists()
+    assert build(settings).output.exists()
 
 
 def test_an_image_that_fails_its_checks_is_not_published(tmp_path: Path, own_sources: Path) -> None:
@@ -305,7 +305,7 @@ def test_bad_input_spares_the_old_image(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "bad.gguf").write_bytes(b"GGUF")
     assert cli.invoke(["build", str(tmp_path / "bad.gguf"), "-o", str(tmp_path / "out")]) == 1
     assert "bad.gguf" in capsys.readouterr().err
-    assert sha256_of(result.image) == result.sha256
+    assert sha256_of(result.output) == result.sha256
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_folders_with_every_odd_character(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("KGPT_CACHE", str(top / "cache"))
     settings = BuildSettings(top / f"{ALL_ODD}.gguf", top / "out", toolchain=name)
     result = build(settings)
-    assert result.image == top / "out" / "kernel.elf"
+    assert result.output == top / "out" / "kernel.elf"
     assert result.sha256 == expected.sha256
     assert (top / "out" / "include" / "kgpt_config.h").is_file()
     assert build(settings).compiled == ()
@@ -401,7 +401,7 @@ def test_old_images_leave_the_cache_but_none_that_was_used_lately(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty_cache(tmp_path, monkeypatch)
-    monkeypatch.setattr("kgpt_build.kernel.build._CACHED_IMAGES", 1)
+    monkeypatch.setattr("kgpt_build.kernel.build._CACHED_KERNELS", 1)
     old, lately = (build_cached(toy_model(seed=seed)) for seed in (1, 2))
     long_ago = time.time() - 7200
     os.utime(old.parent, (long_ago, long_ago))

@@ -15,7 +15,7 @@ from kgpt_build.headers import LmBlob
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.check import check_kernel
 from kgpt_build.kernel.content import content_of
-from kgpt_build.kernel.elf import read_image
+from kgpt_build.kernel.elf import read_elf
 from kgpt_build.kernel.inspect import as_json, inspect
 from kgpt_build.kernel.pack import content_for, pack
 from kgpt_build.models import NO_MODEL, GgufModel
@@ -78,7 +78,7 @@ def test_a_model_is_packed_into_a_kernel_without_one(tiny: GgufModel, empty_kern
     assert found is not None
     assert found.lm is not None
     assert found.lm.arch == "microgpt"
-    packed = read_image(tmp_path / "first.elf")
+    packed = read_elf(tmp_path / "first.elf")
     assert packed.symbol_by_name["kg_image_end"].address == first.loads[-1].vaddr + content_size(content)
 
 

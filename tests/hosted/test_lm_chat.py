@@ -50,7 +50,7 @@ def test_a_damaged_blob_is_refused_with_what_to_do(library: ctypes.CDLL) -> None
     blob = chat_blob("", "", "", family="chatml").blob()
     with pytest.raises(lm_text.Refused) as refused:
         lm_text.NativeChat(library, blob[:-1] + b"?")
-    assert refused.value.args == ("the chat template is damaged: its CRC does not match", "build the image again")
+    assert refused.value.args == ("the chat template is damaged: its CRC does not match", "build the kernel again")
 
 
 @pytest.mark.parametrize(("family", "token"), [("chatml", 7), ("phi2", None), ("mistral", None)])

@@ -118,7 +118,7 @@ class Bench:
     def holding(self, model: Path) -> Path:
         """Build a hosted program with this model inside: the build interleaves the matrices for the kernel."""
         settings = BuildSettings(model, self.folder / f"{model.name}-image", toolchain=self.toolchain, target="hosted")
-        return settings.out / "kgpt-hosted" if settings.out.exists() else build(settings).image
+        return settings.out / "kgpt-hosted" if settings.out.exists() else build(settings).output
 
     def hosted(self, program: Path, words: str, modules: Sequence[str] = (), typed: str = "") -> mode_train.Training:
         """Run the hosted program until it exits with code 0. A module is a path, and perhaps words (kind=file)."""

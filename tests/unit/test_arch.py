@@ -12,7 +12,7 @@ from toy import toy_model
 
 from kgpt_build.arch import ALL, DEFAULT, GrubPlatform, QemuTarget, Uefi, of_elf_machine
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
-from kgpt_build.kernel.elf import parse_image
+from kgpt_build.kernel.elf import parse_elf
 from kgpt_build.kernel.loaders import supported
 from kgpt_build.kernel.settings import BuildSettings
 from kgpt_build.toolchain import GrubModules, Qemu
@@ -69,11 +69,11 @@ def test_rows_are_told_apart() -> None:
 
 def test_a_kernel_knows_its_architecture() -> None:
     data = Elf(toy_model()).build()
-    image = parse_image(Path("k.elf"), data)
+    image = parse_elf(Path("k.elf"), data)
     assert image.arch is DEFAULT
     assert sorted(supported(image)) == sorted(DEFAULT.loaders)
     with pytest.raises(KgptError, match=r"ELF machine 183, not x86-64"):
-        parse_image(Path("k.elf"), data[:18] + (183).to_bytes(2, "little") + data[20:])
+        parse_elf(Path("k.elf"), data[:18] + (183).to_bytes(2, "little") + data[20:])
 
 
 def test_builds_of_two_architectures_are_two() -> None:

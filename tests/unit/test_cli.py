@@ -47,7 +47,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["biuld"], "there is no command 'biuld'; did you mean build?", "see kgpt --help"),
         (["build", "--bogus"], "--bogus", "see kgpt build --help"),
         (["build", "--toolchain", "tcc"], "'tcc' is not one of", "see kgpt build --help"),
-        (["inspect"], "Missing argument 'IMAGE'", "see kgpt inspect --help"),
+        (["inspect"], "Missing argument 'KERNEL|IMAGE'", "see kgpt inspect --help"),
         (["completion", "csh"], "'csh' is not one of", "see kgpt completion --help"),
         (["build", "--sanitize", "address"], "a bare kernel has no runtime for sanitizers", "add --target hosted"),
         (["build", "--target", "hosted", "--sanitize", "address"], "zig comes without", "--toolchain clang"),

@@ -85,7 +85,7 @@ def test_another_font_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert len(font.glyphs()) == len(lines)
     path.write_text("".join(lines).replace(":00", ":01", 1))
     font.glyphs.cache_clear()
-    with pytest.raises(KgptError, match="not the one that images are made with") as refused:
+    with pytest.raises(KgptError, match="the font in the package terminedia") as refused:
         font.glyphs()
     assert refused.value.hint == "pip install terminedia==0.4.2"
     font.glyphs.cache_clear()

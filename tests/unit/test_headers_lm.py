@@ -94,7 +94,7 @@ def test_the_blob_of_no_model() -> None:
 
 def test_a_model_that_is_too_large(tiny: GgufModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kgpt_build.headers.lm.MAX_BYTES", tiny.size)
-    with pytest.raises(KgptError, match="but an image holds"):
+    with pytest.raises(KgptError, match=rf"holds {tiny.size:,}"):
         LmBlob(tiny)
 
 

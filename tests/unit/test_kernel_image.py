@@ -16,7 +16,7 @@ from kgpt_build.cli import invoke
 from kgpt_build.errors import KgptError
 from kgpt_build.headers.blob import model_blob
 from kgpt_build.kernel import check, loaders
-from kgpt_build.kernel.elf import parse_image, read_image
+from kgpt_build.kernel.elf import parse_elf, read_elf
 from kgpt_build.kernel.inspect import inspect
 from kgpt_build.kernel.pack import pack
 
@@ -67,13 +67,13 @@ def test_each_fault_is_named(tmp_path: Path, change: dict[str, Any], words: str)
 )
 def test_what_is_no_image_is_refused_by_name(data: bytes, words: str) -> None:
     with pytest.raises(KgptError, match=r"^image\.elf: ") as caught:
-        parse_image(HERE, data)
+        parse_elf(HERE, data)
     assert words in caught.value.message
 
 
 def test_missing_file_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(KgptError, match=r"cannot read .*: No such file"):
-        read_image(tmp_path / "absent.elf")
+        read_elf(tmp_path / "absent.elf")
 
 
 def test_every_truncation_is_refused(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_pack_of_a_smaller_model_leaves_nothing_of_the_old_one(tmp_path: Path) -
     assert large.weight_bytes()[-256:] not in packed.data
     saved = len(model_blob(large)) - len(model_blob(MODEL))
     assert 0 <= len(packed.data) - (source.stat().st_size - saved) < 64
-    assert [symbol.name for symbol in packed.symbols] == [symbol.name for symbol in read_image(source).symbols]
+    assert [symbol.name for symbol in packed.symbols] == [symbol.name for symbol in read_elf(source).symbols]
     again = pack(tmp_path / "new.elf", large, tmp_path / "again.elf")
     assert bytes(again.model_bytes() or b"") == model_blob(large)
 

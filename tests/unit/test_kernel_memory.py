@@ -11,7 +11,7 @@ from kgpt_build import models
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError
 from kgpt_build.headers import LmBlob
-from kgpt_build.kernel.elf import Image, Section, Segment, Symbol
+from kgpt_build.kernel.elf import ElfFile, Section, Segment, Symbol
 from kgpt_build.kernel.memory import Needs, lm_session, memory_needs
 from kgpt_build.models import NO_MODEL, GgufModel, LmSizes, NoModel
 
@@ -32,12 +32,12 @@ def tiny(tmp_path: Path) -> GgufModel:
     return models.load_lm(write_lm(tmp_path / "tiny.gguf"))
 
 
-def image_of(model: GgufModel | NoModel, cmdline: str = "") -> Image:
+def image_of(model: GgufModel | NoModel, cmdline: str = "") -> ElfFile:
     """An image of nothing but its model, at 16 MiB, and the command line."""
     blob = b"".join(bytes(piece) for piece in LmBlob(model).pieces())
     data = blob + cmdline.encode() + b"\0"
     size = len(data) - len(blob)
-    return Image(
+    return ElfFile(
         path=Path("image.elf"),
         data=data,
         kind="ET_EXEC",

@@ -130,7 +130,7 @@ def _pieces(fd: int) -> Iterator[bytes]:
 
 def is_hosted(path: Path) -> bool:
     """Is ``path`` a program of kgpt build --target hosted? Raises KgptError for a damaged file."""
-    from kgpt_build.kernel.elf import read_image
+    from kgpt_build.kernel.elf import read_elf
     from kgpt_build.kernel.loaders import supported
 
     try:
@@ -138,7 +138,7 @@ def is_hosted(path: Path) -> bool:
             return False
     except OSError:
         return False
-    image = read_image(path)
+    image = read_elf(path)
     return not supported(image) and image.model_bytes() is not None
 
 

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from kgpt_build.models import GgufModel
 
 
-def is_language_model(image: Path) -> bool:
-    """Is ``image`` a kernel for language models, with or without a model in it? Raises KgptError if it is damaged."""
+def is_language_model(kernel: Path) -> bool:
+    """Is ``kernel`` a kernel for language models, with or without a model in it? Raises KgptError if it is damaged."""
     from kgpt_build.headers.blob import read_blob
-    from kgpt_build.kernel.elf import read_image
+    from kgpt_build.kernel.elf import read_elf
 
-    blob = read_image(image).model_bytes()
+    blob = read_elf(kernel).model_bytes()
     return blob is not None and read_blob(blob).is_lm
 
 

@@ -85,16 +85,18 @@ def _find_firmware(_: click.Context, __: click.Parameter, word: str) -> Firmware
     return find_firmware(word)
 
 
-def choose_medium(image: Path, medium: str, firmware: Firmware | None) -> str:
-    """``medium``, or for ``auto`` what the content of ``image`` says. Raises UsageError for what cannot start."""
-    found = medium_of(image)
+def choose_medium(path: Path, medium: str, firmware: Firmware | None) -> str:
+    """``medium``, or for ``auto`` what the content of ``path`` says. Raises UsageError for what cannot start."""
+    found = medium_of(path)
     chosen = found if medium == "auto" else medium
     if chosen == "kernel" and found != "kernel":
-        raise UsageError(f"{image} is no kernel", "leave out --medium kernel")
+        raise UsageError(f"{path} is an image, not a kernel", "leave out --medium kernel")
     if chosen != "kernel" and found == "kernel":
-        raise UsageError(f"{image} is no disc or stick", "leave out --medium, or make one: kgpt image iso")
+        raise UsageError(
+            f"{path} is not an image of a disc or stick", "leave out --medium, or make an image: kgpt image iso"
+        )
     if chosen == "kernel" and firmware is not None and firmware.is_uefi:
-        raise UsageError(f"UEFI does not start {image}, a kernel, by itself", "make an image of it: kgpt image iso")
+        raise UsageError(f"UEFI does not start the kernel {path} by itself", "make an image of it: kgpt image iso")
     return chosen
 
 
@@ -123,7 +125,7 @@ def _memory_of_medium(path: Path) -> int:
     return max(DISC_MEMORY, memory_wanted(path) or 0)
 
 
-def check_image(
+def memory_for(
     path: Path,
     memory: int | None,
     *,
@@ -131,12 +133,12 @@ def check_image(
     ctx: int | None = None,
     kv: str | None = None,
 ) -> int:
-    """The memory, in MiB, of a machine for the image ``path``: ``memory``, or with None as much as it needs.
+    """The memory, in MiB, of a machine for the kernel or image ``path``: ``memory``, or with None as much as it needs.
 
-    ``modules`` are the boot modules; ``ctx`` and ``kv`` are values of these options. A damaged image is refused, and
-    one that cannot fit. A disc or stick gets what its manifest asks for: its own loader judges it. Raises KgptError.
+    ``modules`` are the boot modules; ``ctx`` and ``kv`` are values of these options. A damaged kernel is refused, and
+    a kernel that cannot fit. An image gets what its manifest asks for: its own loader judges it. Raises KgptError.
     """
-    from kgpt_build.kernel.elf import read_image
+    from kgpt_build.kernel.elf import read_elf
     from kgpt_build.kernel.memory import memory_needs
 
     try:
@@ -144,9 +146,9 @@ def check_image(
             return memory or _memory_of_medium(path)
     except OSError as error:
         raise KgptError(
-            f"cannot read {path}: {error.strerror}", "give the path of an image that kgpt build made"
+            f"cannot read {path}: {error.strerror}", "give the path of a kernel that kgpt build made"
         ) from error
-    needs = memory_needs(read_image(path), modules=modules, ctx=ctx, kv=kv)
+    needs = memory_needs(read_elf(path), modules=modules, ctx=ctx, kv=kv)
     if memory is None:
         return needs.chosen(LEAST_MEMORY)
     needs.check(memory)

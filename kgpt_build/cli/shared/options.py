@@ -94,9 +94,9 @@ def accept_option(command: Command) -> Command:
     )(command)
 
 
-def image_argument(command: Command) -> Command:
-    """``IMAGE``, a path."""
-    return click.argument("image", type=click.Path(path_type=Path))(command)
+def boot_file_argument(command: Command) -> Command:
+    """``KERNEL|IMAGE``, a path."""
+    return click.argument("boot_file", metavar="KERNEL|IMAGE", type=click.Path(path_type=Path))(command)
 
 
 def toolchain_option(command: Command) -> Command:

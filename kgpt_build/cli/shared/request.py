@@ -96,7 +96,7 @@ class Request:
         elif isinstance(model, GgufModel):
             check_context(self.settings.get("ctx"), model.name, model.hparams.n_ctx)
 
-    def check_image(self, image: Path) -> None:
+    def refuse_for_image(self, image: Path) -> None:
         """Refuse words and texts for an image: they stand in its boot menu. Raises UsageError."""
         if given := [*self.words, *(text.kind for text in self.texts)]:
             raise UsageError(

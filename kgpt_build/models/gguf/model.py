@@ -22,7 +22,7 @@ from kgpt_build.models.gguf.vocab import Vocabulary, read_vocabulary
 from kgpt_build.models.model import clean_name
 
 NO_CHAT = "none"
-"""The name of a template for an image that shall not chat."""
+"""The name of a template for a kernel that shall not chat."""
 
 MOST_CTX = 1 << 20
 """KG_LM_MOST_CTX of kernel_c/infer/lm_model.h: positions beyond it are never used."""

@@ -22,13 +22,16 @@ BUILD_FOLDER = Path("build")
 Check: TypeAlias = "Callable[[Model | GgufModel | NoModel], None]"
 
 
-def image_for(named: Path | None, *, default: bool = False, target: str = "bare", check: Check | None = None) -> Path:
+def boot_file_for(
+    named: Path | None, *, default: bool = False, target: str = "bare", check: Check | None = None
+) -> Path:
     """The kernel or image to boot, or with the ``target`` hosted the program to run.
 
-    An ELF, a disc or a stick is itself. A model is built, into the cache. None is the image in ``./build`` if it is
-    what its manifest's model and settings give today, else a cached build of these; without ``./build``, a build of
-    what options.model_or_here finds. ``default`` asks for the default model, whatever is here. ``check`` may refuse
-    a model before its image is built. Raises KgptError.
+    A named kernel or image is itself. For a named model the kernel comes from the cache, and is built if it is not
+    there. Without a name it is the kernel in ``./build``, if today's model, sources and tools would build the same one,
+    else a cached build of the manifest's settings; without ``./build`` a build of options.model_or_here. ``default``
+    asks for the default model, whatever is here. ``check`` may refuse a model before its kernel is built.
+    Raises KgptError.
     """
     from kgpt_build.kernel import manifest
     from kgpt_build.models.catalog import is_shipped, resolve
@@ -39,9 +42,9 @@ def image_for(named: Path | None, *, default: bool = False, target: str = "bare"
         return _checked(None, check, target=target)
     if named is not None:
         named = resolve(named)
-        return _of_target(named, target) if _is_image(named) else _checked(named, check, target=target)
+        return _of_target(named, target) if _is_boot_file(named) else _checked(named, check, target=target)
     if (BUILD_FOLDER / manifest.NAME).is_file():
-        return _image_here(BUILD_FOLDER, check, target)
+        return _kernel_here(BUILD_FOLDER, check, target)
     return _checked(model_or_here(None, default=False), check, target=target)
 
 
@@ -55,35 +58,33 @@ def runs_hosted(named: Path | None, *, default: bool) -> bool:
     return (BUILD_FOLDER / manifest.NAME).is_file() and manifest.read(BUILD_FOLDER)["target"] == "hosted"
 
 
-def _of_target(image: Path, target: str) -> Path:
+def _of_target(path: Path, target: str) -> Path:
     from kgpt_build.cli.shared.hosted import is_hosted
 
-    if is_hosted(image) != (target == "hosted"):
+    if is_hosted(path) != (target == "hosted"):
         if target == "hosted":
-            raise UsageError(f"{image} is a kernel, disc or stick, no program for Linux", "leave out --target hosted")
-        raise UsageError(f"{image} is a program for Linux, no kernel", "kgpt run and kgpt smoke run it as it is")
-    return image
+            raise UsageError(f"{path} is a kernel or an image, not a program for Linux", "leave out --target hosted")
+        raise UsageError(f"{path} is a program for Linux, not a kernel", "kgpt run and kgpt smoke run it as it is")
+    return path
 
 
-def image_without_model(target: str = "bare") -> Path:
+def kernel_without_model(target: str = "bare") -> Path:
     """A kernel for language models that come as boot modules."""
     from kgpt_build.models import NO_MODEL
 
     return _build(NO_MODEL, target=target)
 
 
-def _is_image(path: Path) -> bool:
+def _is_boot_file(path: Path) -> bool:
     from kgpt_build.media import is_elf, medium_of
 
     try:
         return is_elf(path) or medium_of(path) != "kernel"
     except OSError as error:
-        raise KgptError(
-            f"cannot read {path}: {error.strerror}", "give an image that kgpt build made, or a model"
-        ) from error
+        raise KgptError(f"cannot read {path}: {error.strerror}", "give a kernel, an image, or a model") from error
 
 
-def _image_here(folder: Path, check: Check | None, target: str) -> Path:
+def _kernel_here(folder: Path, check: Check | None, target: str) -> Path:
     from kgpt_build.kernel import manifest
 
     described = manifest.read(folder)
@@ -91,25 +92,25 @@ def _image_here(folder: Path, check: Check | None, target: str) -> Path:
         click.echo(
             f"kgpt: {folder} was made of the default model, not of {MODEL_HERE} (kgpt build takes that)", err=True
         )
-    image = folder / str(described["output"]["file"])
-    if described["target"] == target and _is_fresh(described, image):
-        return image
+    output = folder / str(described["output"]["file"])
+    if described["target"] == target and _is_fresh(described, output):
+        return output
     settings = {key: described.get(key) for key in ("toolchain", "debug", "cmdline", "chat_template")}
     if target == "hosted":
         settings["sanitize"] = described.get("sanitize", "")
     return _checked(_model(described), check, corpus=_corpus(described), target=target, **settings)
 
 
-def _is_fresh(described: dict[str, Any], image: Path) -> bool:
-    """Would a build with today's model, sources and tools give the same ``image``? The manifest says it."""
+def _is_fresh(described: dict[str, Any], output: Path) -> bool:
+    """Would a build with today's model, sources and tools give the same ``output``? The manifest says it."""
     from kgpt_build import toolchain
     from kgpt_build.file_hash import sha256_of
     from kgpt_build.kernel import sources
     from kgpt_build.toolchain import Make
 
     return (
-        image.is_file()
-        and described["output"]["sha256"] == sha256_of(image)
+        output.is_file()
+        and described["output"]["sha256"] == sha256_of(output)
         and described["inputs"]["sources"] == sources.hashes(sources.root_for_make())
         and described["model"]["sha256"] == _loaded(_model(described)).sha256
         and _has_fresh_corpus(described)

@@ -11,7 +11,7 @@ from toy import toy_model
 
 from kgpt_build import models
 from kgpt_build.cli import invoke
-from kgpt_build.cli.shared import images
+from kgpt_build.cli.shared import boot_file
 from kgpt_build.cli.shared.options import model_or_here
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.headers import BROUGHT
@@ -34,14 +34,14 @@ def trained(here: Path) -> Path:
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path | None, dict[str, Any]]]:
-    """The models, and settings, of the images that were asked of the cache."""
+    """The models, and settings, of the kernels that were asked of the cache."""
     calls: list[tuple[Path | None, dict[str, Any]]] = []
 
     def build(model: Path | None, **settings: Any) -> Path:
         calls.append((model, settings))
         return Path("cached.elf")
 
-    monkeypatch.setattr(images, "_build", build)
+    monkeypatch.setattr(boot_file, "_build", build)
     return calls
 
 
@@ -103,12 +103,12 @@ def test_default_and_a_name(words: list[str], trained: Path, capsys: pytest.Capt
 
 
 def test_run_takes_the_model_here(trained: Path, built: list[tuple[Path | None, dict[str, Any]]]) -> None:
-    images.image_for(None)
+    boot_file.boot_file_for(None)
     assert built == [(trained, {"target": "bare"})]
 
 
 def test_run_takes_the_model_that_ships(built: list[tuple[Path | None, dict[str, Any]]]) -> None:
-    images.image_for(None)
+    boot_file.boot_file_for(None)
     assert built == [(None, {"target": "bare"})]
 
 
@@ -116,7 +116,7 @@ def test_a_build_folder_goes_before_the_model_here(
     trained: Path, built: list[tuple[Path | None, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_build_folder(trained)
-    images.image_for(None)
+    boot_file.boot_file_for(None)
     settings = {"toolchain": "zig", "debug": False, "cmdline": "samples=2", "chat_template": None, "corpus": None}
     settings["target"] = "bare"
     assert built == [(trained.absolute(), settings)]
@@ -129,17 +129,17 @@ def test_an_image_that_trains_is_built_again_as_one_that_trains(
     Path("text").write_bytes(b"ab\nba\n")
     kept = {"source": "some text", "size": 6, "sha256": "", "file": str(Path("text").absolute())}
     write_build_folder(None, corpus=kept)
-    images.image_for(None)
+    boot_file.boot_file_for(None)
     corpus = built[0][1]["corpus"]
     assert (corpus.source, corpus.data, corpus.path) == ("some text", b"ab\nba\n", Path("text").absolute())
     Path("text").unlink()
     with pytest.raises(KgptError, match="text: no such file"):
-        images.image_for(None)
+        boot_file.boot_file_for(None)
 
 
 def test_an_image_that_trains_on_what_is_brought(built: list[tuple[Path | None, dict[str, Any]]]) -> None:
     write_build_folder(None, corpus={"source": "brought by the loader", "size": 0, "sha256": "", "file": None})
-    images.image_for(None)
+    boot_file.boot_file_for(None)
     assert built[0][1]["corpus"] is BROUGHT
 
 
@@ -147,7 +147,7 @@ def test_a_build_folder_of_the_default_model_says_that_the_model_here_is_not_in_
     trained: Path, built: list[tuple[Path | None, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_build_folder(None)
-    images.image_for(None)
+    boot_file.boot_file_for(None)
     assert [model for model, _ in built] == [None]
     assert capsys.readouterr().err == (
         "kgpt: build was made of the default model, not of model.gguf (kgpt build takes that)\n"
@@ -158,6 +158,6 @@ def test_default_goes_before_the_build_folder(
     trained: Path, built: list[tuple[Path | None, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_build_folder(trained)
-    images.image_for(None, default=True)
+    boot_file.boot_file_for(None, default=True)
     assert built == [(None, {"target": "bare"})]
     assert capsys.readouterr().err == ""
