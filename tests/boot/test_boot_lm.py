@@ -65,6 +65,15 @@ def test_qemu_logits_have_the_same_bits(boot: Boot, lm_kernel: Path, expected: s
     assert digest(guest.events) == expected
 
 
+def test_a_device_that_is_polled_between_layers_changes_no_bit(boot: Boot, lm_kernel: Path, expected: str) -> None:
+    """The seed starts the device, and greedy sampling does without it."""
+    line = f'prompt="{QUESTION}" {GREEDY} max_tokens=3 ctx=256 logits exit cpus=2 seed=random'
+    extra = ("-device", "virtio-rng-pci")
+    guest = boot(line, image=lm_kernel, memory=MEMORY, cpu="qemu64", cpus=2, machine="q35", timeout=300, extra=extra)
+    assert guest.wait().error() is None
+    assert digest(guest.events) == expected
+
+
 def test_it_chats(boot: Boot, lm_kernel: Path) -> None:
     """Several turns, the commands, a message of several lines, and the end."""
     guest = boot(f"{GREEDY} max_tokens=24 ctx=512", image=lm_kernel, memory=MEMORY, cpus=2, timeout=400)
