@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 from boots import Boot, grub_disc, uefi
+from elftools.elf.elffile import ELFFile
 
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.events import Config, Memory
+from kgpt_build.models import DEFAULT_MODEL
 
 BYTES = b"ABCDEFGH" * 8
 """What the entropy device gives: the first eight bytes are the seed."""
@@ -69,6 +72,23 @@ def test_a_random_seed_without_a_source(boot: Boot, training_kernel: Path) -> No
     seeds = {event.seed for event in guest.events if isinstance(event, Config)}
     assert len(seeds) == 3
     assert max(seeds) >> 32
+
+
+def polls(boot: Boot, kernel: Path, n_tokens: int, log: Path) -> int:
+    """How often plat_poll was called for a text of a microgpt, which has one layer, in a kernel for language models."""
+    with kernel.open("rb") as file:
+        table: Any = ELFFile(file).get_section_by_name(".symtab")
+        (symbol,) = table.get_symbol_by_name("plat_poll")
+    entered = ("-d", "exec,nochain", "-dfilter", f"{symbol['st_value']:#x}+1", "-D", str(log))
+    words, modules = f"samples=1 temperature=0 max_tokens={n_tokens} exit", (BootModule(DEFAULT_MODEL),)
+    assert boot(words, kernel, modules=modules, serial=False, extra=entered).wait().ok
+    return log.read_text().count("Trace")
+
+
+def test_drivers_are_polled_between_layers(boot: Boot, kernel_without_model: Path, tmp_path: Path) -> None:
+    """And between tokens: twice for each token of a model with one layer."""
+    four, eight = (polls(boot, kernel_without_model, n, tmp_path / f"{n}.log") for n in (4, 8))
+    assert eight - four >= 2 * 4
 
 
 def test_devices_that_are_found(boot: Boot, training_kernel: Path, host: tuple[str, ...]) -> None:
