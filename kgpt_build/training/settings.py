@@ -1,4 +1,4 @@
-"""What a training is asked for: checked before anything is built, then words of the kernel's command line."""
+"""The options of a training: checked before the kernel is built, then words of its command line."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 FAST_BATCH: int = options()["batch"].default
 EVALUATIONS = 10
-"""How often in a training its validation documents are computed, if that was not said."""
+"""How many validations a training has by default."""
 
 _RESUMED = ("n_layer", "n_embd", "n_head", "block_size", "seed", "batch", "chunks", "text", "exact", "val_fraction")
-"""What a resumed training cannot change: it would be another one."""
+"""The options that --resume cannot change: the training would be another one."""
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """A training; the defaults are microgpt's. Raises UsageError for values of which none can be made.
+    """A training. Its fields, defaults and limits are rows of options.def; the defaults are microgpt's.
 
-    ``lr`` falls linearly to 0 over ``steps``; ``until`` stops after that step (0: after ``steps``), to be resumed.
-    ``batch`` counts documents, None is FAST_BATCH, or 1 where ``exact``; ``chunks`` is into how many pieces of work it
-    is cut, which shows in the last bits of the result (0: one for 16 documents). ``eval_every`` None is EVALUATIONS
-    times, if ``val_fraction`` holds documents back. ``text``: the corpus is not one document a line, but one running
-    text, cut into documents of ``block_size`` characters. ``exact`` is microgpt's arithmetic and CPython's random
-    numbers.
+    ``lr`` falls linearly to 0 over ``steps``. The training stops after step ``until`` (0: after ``steps``), and can be
+    resumed. ``batch`` counts documents; None is FAST_BATCH, or 1 with ``exact``. ``chunks`` is the number of pieces of
+    work in a batch (0: one for 16 documents), and changes the last bits of the result. ``eval_every`` None validates
+    EVALUATIONS times if ``val_fraction`` holds documents back. With ``text``, the corpus is one running text, cut into
+    documents of ``block_size`` characters. ``exact`` uses microgpt's arithmetic and CPython's random numbers. Raises
+    UsageError for values that make no training.
     """
 
     steps: int = options()["steps"].default
@@ -78,28 +78,28 @@ class TrainSettings:
 
     @property
     def documents_a_step(self) -> int:
-        """The batch that the kernel will use."""
+        """The batch of the kernel."""
         return self.batch or (1 if self.exact else FAST_BATCH)
 
     @property
     def last_step(self) -> int:
-        """The step after which the run ends."""
+        """The last step of the run."""
         return min(self.until or self.steps, self.steps)
 
     @property
     def block(self) -> int:
-        """How many characters of running text are a document; 0: documents are lines."""
+        """The characters of a document of running text; 0: a document is a line."""
         return self.block_size if self.text else 0
 
     def hyperparameters(self, n_vocab: int) -> Hyperparameters:
-        """The sizes of the model that comes out, for a vocabulary of ``n_vocab`` tokens."""
+        """The sizes of the trained model, for a vocabulary of ``n_vocab`` tokens."""
         from kgpt_build.models import Hyperparameters
 
         sizes = (self.block_size, self.n_embd, self.n_layer, self.n_head, self.n_head, 4 * self.n_embd)
         return Hyperparameters(n_vocab, *sizes)
 
     def cmdline_words(self) -> list[str]:
-        """The words of the kernel's command line: all values, so that no default of the kernel's decides."""
+        """The words of the kernel's command line, with all values: the kernel then uses no default."""
         values = dataclasses.asdict(self)
         flags = [name for name in ("text", "exact") if values.pop(name)]
         values["batch"] = self.documents_a_step
@@ -116,7 +116,7 @@ class TrainSettings:
 
 
 def resumed(old: TrainSettings, given: Mapping[str, Any]) -> TrainSettings:
-    """The settings of an interrupted training, with those that were ``given`` for the rest of it.
+    """The settings of an interrupted training, with the values ``given`` for the rest of it.
 
     Raises UsageError where these would make it another training.
     """

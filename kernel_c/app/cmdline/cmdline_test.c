@@ -55,7 +55,7 @@ KG_TEST(cmdline, quotes_and_escapes)
     KG_CHECK_TEXT(t, config.prompt, "a=b");
 }
 
-/* What GRUB makes of prompt=a b, of prompt="a b\"\n", of prompt=it's\, and of words without a space that have quotes. */
+/* GRUB's form of prompt=a b, of prompt="a b\"\n", of prompt=it's\, and of words without a space but with quotes. */
 KG_TEST(cmdline, as_grub_hands_it_on)
 {
     struct kg_config config;

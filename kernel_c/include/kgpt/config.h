@@ -1,4 +1,4 @@
-/* What a run is asked to do: the kernel's command line, and what `set` in the shell changes. */
+/* The values of all options: the command line sets them, and later `set` and `train` in the shell. */
 #ifndef KGPT_CONFIG_H
 #define KGPT_CONFIG_H
 
@@ -19,32 +19,32 @@ enum kg_mode {
     KG_MODE_TRAIN,
     KG_MODE_CHAT,
     KG_MODE_BENCH,
-    KG_MODE_OPEN, /* not said, and the engine of this image decides it when it knows its model */
+    KG_MODE_OPEN, /* not given: the engine chooses a mode for its model */
 };
 
 extern const char *const kg_mode_names[]; /* "generate", "shell", …, NULL */
 
 #define KG_CMDLINE_MAX 4095 /* bytes of one command line */
 
-/* Members without a comment are rows of options.def, which says what they mean and how they begin.
+/* Members without a comment are rows of options.def, which says their meaning and default.
  *
- * mode=train. The vocabulary is the corpus's. */
+ * Options of mode=train. The vocabulary comes from the corpus. */
 struct kg_train_config {
     struct kg_adam adam; /* the rows KG_ADAM */
 #define KG_TRAIN(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
 #include "kgpt/options.def"
 };
 
-/* Language models, beside the sampling options. */
+/* Options of language models, except the sampling options. */
 struct kg_lm_config {
 #define KG_LM(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
 #include "kgpt/options.def"
-    const char *long_system; /* a system prompt that came as a boot module, in the place of `system`; NULL: none */
-    bool system_given;       /* otherwise the system prompt is the template's own */
+    const char *long_system; /* a system prompt from a boot module, which replaces `system`; NULL: none */
+    bool system_given;       /* false: the template's own system prompt */
     uint32_t n_stops;        /* in `stop` */
 };
 
-#define KG_KV_AUTO 3u /* halves; of a microgpt singles, as in an image of its own */
+#define KG_KV_AUTO 3u /* f16; for a microgpt f32, as in its own kernel */
 
 enum kg_think {
     KG_THINK_ON,
@@ -62,16 +62,16 @@ struct kg_config {
 
 void kg_config_defaults(struct kg_config *config);
 
-/* Reads words `key`, `key=value` or `key="value"` (with \" \\ \n \t) on top of what config already says. */
+/* Reads words `key`, `key=value` or `key="value"` (with \" \\ \n \t) into `config`; other options keep their values. */
 enum kg_status kg_cmdline_parse(struct kg_config *config, const char *text, struct kg_error *error);
 
-/* One key, as the shell's `set` does it: refuses those that only make sense at boot. */
+/* Sets one option, for `set` in the shell. Refuses options that `set` cannot change. */
 enum kg_status kg_config_set(struct kg_config *config, const char *key, const char *value, struct kg_error *error);
 
-/* Words as kg_cmdline_parse reads them, as the shell's `train` takes them: refuses those that only make sense at boot. */
+/* Reads words like kg_cmdline_parse, for `train` in the shell. Refuses options that `train` does not take. */
 enum kg_status kg_config_train_words(struct kg_config *config, const char *text, struct kg_error *error);
 
-/* For `set` without arguments: key number i that can be set and its value as text; NULL past the last one. */
+/* The name of the i-th option that `set` can change, and its value as text; NULL after the last one. */
 const char *kg_config_describe(const struct kg_config *config, uint32_t i, char *value, size_t size);
 
 #endif
