@@ -1,4 +1,4 @@
-/* A generation as people and programs see it: see generation.h. */
+/* The console and the machine channel as sinks of a microgpt's documents: see generation.h. */
 #include "generation.h"
 
 #include "app/events/events.h"
@@ -7,28 +7,28 @@
 #include "app/request.h"
 #include "kgpt/str.h"
 
-/* One generation, as the console shows it. */
+/* The context of the console's sink. */
 struct show {
     struct kgpt *k;
     const char *prompt;
     uint64_t start, first_token; /* plat_ticks() */
 };
 
-static void show_begin(void *context, const struct kg_reply *reply)
+static void show_document_begin(void *context, const struct kg_reply *reply)
 {
     struct show *show = context;
     kg_print("sample %2u: ", reply->request->index + 1);
     plat_text(KG_VOICE_MODEL, show->prompt, kg_strlen(show->prompt));
 }
 
-static void show_text(void *context, const struct kg_reply *reply, const char *text, size_t n)
+static void show_document_text(void *context, const struct kg_reply *reply, const char *text, size_t n)
 {
     (void)context;
     (void)reply;
     plat_text(KG_VOICE_MODEL, text, n);
 }
 
-static void show_end(void *context, const struct kg_reply *reply)
+static void show_document_end(void *context, const struct kg_reply *reply)
 {
     struct show *show = context;
     show->first_token = show->first_token ? show->first_token : reply->first_token;
@@ -38,19 +38,19 @@ static void show_end(void *context, const struct kg_reply *reply)
     }
 }
 
-static bool show_stopped(void *context)
+static bool document_is_stopped(void *context)
 {
     struct show *show = context;
     return kg_input_stopped(&show->k->input);
 }
 
-static void send_logits(void *context, const struct kg_reply *reply, uint32_t token)
+static void send_document_logits(void *context, const struct kg_reply *reply, uint32_t token)
 {
     const struct kg_past *past = &reply->past;
     kg_event_logits(context, reply->request->index, past->n - 1, token, past->logits, past->n_vocab);
 }
 
-static void send_token(void *context, const struct kg_reply *reply, const struct kg_token *token)
+static void send_document_token(void *context, const struct kg_reply *reply, const struct kg_token *token)
 {
     (void)reply;
     kg_event_token(context, token);
@@ -89,13 +89,14 @@ static void print_stats(const struct kg_stats *stats, uint64_t seed, bool stoppe
 enum kg_status kg_generation_run(struct kgpt *k, const char *prompt, struct kg_error *error)
 {
     struct show show = {.k = k, .prompt = prompt};
-    const struct kg_sink channel = {.context = k, .logits = send_logits, .token = send_token, .done = send_document};
+    const struct kg_sink channel = {
+        .context = k, .logits = send_document_logits, .token = send_document_token, .done = send_document};
     const struct kg_sink console = {.next = &channel,
                                     .context = &show,
-                                    .begin = show_begin,
-                                    .text = show_text,
-                                    .done = show_end,
-                                    .stopped = show_stopped};
+                                    .begin = show_document_begin,
+                                    .text = show_document_text,
+                                    .done = show_document_end,
+                                    .stopped = document_is_stopped};
     const struct kg_request request = kg_request_of(&k->config);
     struct kg_stats stats = {0};
     kg_event_config(k, prompt, k->config.samples, &request);

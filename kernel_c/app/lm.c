@@ -1,4 +1,4 @@
-/* The engine of an image for language models: see engine.h and lm.h. */
+/* The engine of a kernel for language models: see engine.h and lm.h. */
 #include "lm.h"
 
 #include "app/chat/texts.h"
@@ -18,7 +18,7 @@
 
 #define KG_CTX_DEFAULT 4096u
 #define KG_CTX_LEAST 256u
-#define KG_CTX_REPLY 1024u /* that a long text leaves to what is said about it */
+#define KG_CTX_REPLY 1024u /* tokens of the context that a long text leaves to the conversation about it */
 
 void kg_engine_changed(struct kgpt *k)
 {
@@ -31,7 +31,7 @@ const char *kg_engine_model_name(const struct kgpt *k)
     return k->lm ? k->lm->loaded.model.name : "";
 }
 
-/* 4,096; more for a long text, with room for an answer; and never more than the model was trained for. */
+/* 4,096 tokens, or more for a long text and an answer to it; at most as many as the model was trained for. */
 static uint32_t default_context(struct kgpt *k)
 {
     uint32_t most = k->lm->loaded.model.n_ctx_train, texts = kg_lm_texts_tokens(k);
@@ -54,13 +54,13 @@ static uint64_t count_reader(struct kgpt *k, size_t room)
     return counted.used;
 }
 
-/* As many positions as were asked for; or by default; or what the memory takes. */
+/* The context that was asked for, or the default, halved until the memory holds it. */
 static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *options, struct kg_error *error)
 {
     const struct kg_lm_loaded *loaded = &k->lm->loaded;
     uint64_t free = k->arena.size - k->arena.used;
     uint32_t asked = k->config.lm.ctx, most = loaded->model.n_ctx_train;
-    if (asked > most && k->lm->in_use) { /* it was said of another model */
+    if (asked > most && k->lm->in_use) { /* ctx= was meant for another model */
         asked = most;
         kg_print("kgpt: a context of %u, which is what this model was trained for\n", most);
     }
@@ -94,7 +94,7 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
     return KG_E_MEMORY;
 }
 
-/* For a message as long as the context, if the memory that is left has that and what encoding it takes. */
+/* Bytes of the line editor: a message as long as the context, if the free memory holds it and its encoding. */
 static size_t choose_room(struct kgpt *k, const struct kg_lm_options *options)
 {
     const struct kg_vocab *vocab = &k->lm->loaded.vocab;
@@ -118,7 +118,7 @@ static enum kg_status carve_memory(struct kgpt *k, const struct kg_lm_options *o
     return kg_error_set(error, KG_E_MEMORY, "the memory was sized too small: this is a defect of kgpt");
 }
 
-/* A module and its template, while they are still what the loader read: only once, since using a model changes its layout. */
+/* Compares a module and its template with their digests, once: opening a model changes the layout of its file. */
 static enum kg_status check_source(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
 {
     uint8_t digest[KG_SHA256_SIZE];
@@ -137,7 +137,7 @@ static enum kg_status check_source(struct kgpt *k, struct kg_lm_source *source, 
     return status;
 }
 
-/* Header, vocabulary, weights, template: all that is read of a file. */
+/* Opens a source: header, vocabulary, weights and template. */
 static enum kg_status open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
 {
     struct kg_lm_loaded *loaded = &k->lm->loaded;
@@ -148,7 +148,7 @@ static enum kg_status open_source(struct kgpt *k, struct kg_lm_source *source, s
     if (status != KG_OK) {
         return status;
     }
-    source->interleaved = true; /* kg_lm_load has brought it into this layout where it was not */
+    source->interleaved = true; /* kg_lm_load interleaves files that are not */
     return kg_lm_load_chat(loaded, source->chat, source->chat_size, error);
 }
 
@@ -195,7 +195,7 @@ static enum kg_status add_embedded(struct kgpt *k, struct kg_error *error)
         return kg_error_set(error, KG_E_INPUT, "the embedded model's header is damaged");
     }
     if (!kg_streq(data->arch, "gguf")) {
-        return KG_OK; /* an image without a model */
+        return KG_OK; /* a kernel without a model */
     }
     uint32_t crc = kg_crc32_long(embedded(sizeof *data), data->size - sizeof *data);
     if (crc != data->crc32) {
@@ -215,7 +215,8 @@ static enum kg_status add_embedded(struct kgpt *k, struct kg_error *error)
     return KG_OK;
 }
 
-/* A loader that could not read a file may have gone on without it: `modules=` on the command line says how many there should be. */
+/* Some loaders go on without a file that they could not read: `modules=` on the command line tells how many modules
+ * there should be. */
 static enum kg_status check_count(struct kgpt *k, struct kg_error *error)
 {
     size_t n = k->info->n_files, wanted = k->config.lm.modules;
@@ -263,7 +264,7 @@ static enum kg_status add_modules(struct kgpt *k, struct kg_error *error)
     return KG_OK;
 }
 
-/* A module is what somebody has just asked for: it comes before the model of the image. */
+/* The first model to use. A boot module was asked for in this run, so it comes before the embedded model. */
 static uint32_t first_model(const struct kgpt *k, uint32_t embedded_models)
 {
     uint32_t asked = k->config.lm.model;
@@ -325,7 +326,7 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
     return status;
 }
 
-static enum kg_exit run_generate(struct kgpt *k)
+static enum kg_exit run_lm_generate_mode(struct kgpt *k)
 {
     struct kg_error error;
     enum kg_status status = kg_lm_generate(k, k->prompt, &error);
@@ -335,8 +336,8 @@ static enum kg_exit run_generate(struct kgpt *k)
     return kg_enter_shell(k);
 }
 
-/* The message of the command line first, if there is one. */
-static enum kg_exit run_chat(struct kgpt *k)
+/* Answers the message of the command line, if there is one, and then what is typed. */
+static enum kg_exit run_lm_chat_mode(struct kgpt *k)
 {
     struct kg_error error;
     if (!k->lm->loaded.has_chat) {
@@ -369,8 +370,8 @@ static enum kg_exit run_chat(struct kgpt *k)
 enum kg_exit kg_engine_run(struct kgpt *k)
 {
     switch (k->config.mode) {
-    case KG_MODE_CHAT: return run_chat(k);
+    case KG_MODE_CHAT: return run_lm_chat_mode(k);
     case KG_MODE_BENCH: kg_lm_bench(k); return kg_finish(k, KG_EXIT_OK, "done");
-    default: return run_generate(k);
+    default: return run_lm_generate_mode(k);
     }
 }

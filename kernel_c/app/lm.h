@@ -1,4 +1,5 @@
-/* The engine of an image for language models: which models there are, the one in use, and what a reply is made with. */
+/* The engine of a kernel for language models: the models that it has, the one in use, and the conversation of the
+ * console. */
 #ifndef KGPT_APP_LM_H
 #define KGPT_APP_LM_H
 
@@ -17,58 +18,59 @@ struct kg_lm_source {
     uint64_t size;
     const void *chat; /* KGCT (kgpt/chat.h); NULL without one */
     uint64_t chat_size;
-    const uint8_t *sha256; /* (32) of the file; NULL where nobody said it */
+    const uint8_t *sha256; /* (32) of the file; NULL: unknown */
     bool interleaved;
     const struct kg_file *file, *chat_file; /* of a module: checked before it is first used; else NULL */
     uint8_t digest[32];
 };
 
-/* k->lm. */
+/* k->lm: all that changes in a kernel for language models. */
 struct kg_lm {
     struct kg_lm_source sources[KG_MAX_MODELS];
     uint32_t n_sources;
     uint32_t current; /* index into sources */
-    bool in_use;      /* a model has been taken: kg_lm_use is then for another one */
-    size_t base;      /* the arena's mark before the model in use */
+    bool in_use;      /* a model is open, and kg_lm_use replaces it */
+    size_t base;      /* arena.used before the model in use */
     struct kg_quant_ops ops;
     struct kg_workers workers;
     struct kg_lm_loaded loaded;
-    struct kg_conversation conversation; /* the one that console, shell and chat talk with */
+    struct kg_conversation conversation; /* of the console: shell and chat */
     bool chatting;                       /* commands of the chat can be typed: for hints */
 };
 
 const char *kg_lm_system(const struct kg_lm_config *config); /* the system prompt; empty: the template's own */
 
-/* Begins with model `index`: forgets the one before, and all that was said. */
+/* Opens model `index` in place of the one in use, and begins a new conversation. */
 enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error);
 
-/* A reply that console and channel are told of: chat/lm_reply.c. */
+/* A reply with its two sinks, the console and the machine channel: chat/lm_reply.c. */
 struct kg_lm_turn {
     struct kgpt *k;
     enum kg_mode mode;    /* KG_MODE_CHAT or KG_MODE_GENERATE */
     struct kg_text asked; /* the message or the prompt, without the template's text */
-    uint32_t turning;     /* of what turns while the prompt is read */
+    uint32_t turning;     /* picture of the spinner while the prompt is read */
     struct kg_request request;
     struct kg_sink console, channel;
     struct kg_ask ask; /* for kg_conversation_… */
 };
 void kg_lm_turn_prepare(struct kg_lm_turn *turn, struct kgpt *k, enum kg_mode mode, struct kg_text asked);
 
-/* `begun` is the status of its beginning: the reply to its end, or what went wrong, with a hint. A model that computes what is no number makes
- * the run fail. KG_E_STOPPED after Ctrl-C: the session holds what was said until then. */
+/* Runs a reply to its end. `begun` is the status of its beginning; a failure gets a hint. KG_E_NUMBERS makes the run
+ * fail. KG_E_STOPPED after Ctrl-C: the context keeps the reply up to there. */
 enum kg_status kg_lm_turn_finish(struct kg_lm_turn *turn, enum kg_status begun, struct kg_error *error);
 
-/* A message of the user, in the chat's template. KG_E_CONTEXT before anything is fed or forgotten if it has no room. */
+/* A message of the user, in the chat's template. KG_E_CONTEXT if it has no room: then nothing is computed or
+ * forgotten. */
 enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, struct kg_error *error);
 enum kg_status kg_lm_chat_again(struct kgpt *k, struct kg_error *error); /* another reply to the last message */
 
 /* Reads messages and commands until /quit, Ctrl-D or the end of the input. */
 void kg_lm_chat_run(struct kgpt *k);
 
-/* Prints the reply to what was typed, and what went wrong with it. */
-void kg_lm_chat_answer(struct kgpt *k, const char *text, size_t n); /* `text` NULL: once more to the last message */
+/* Prints the reply to a message, or why there is none. */
+void kg_lm_chat_answer(struct kgpt *k, const char *text, size_t n); /* `text` NULL: another reply to the last message */
 
-void kg_lm_chat_read_pasted(struct kgpt *k); /* and answers it */
+void kg_lm_chat_read_pasted(struct kgpt *k); /* reads lines until /end, and answers them as one message */
 
 extern const struct kg_commands kg_lm_chat_commands;
 
@@ -77,20 +79,21 @@ enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_erro
 
 /* Texts that came as boot modules: texts.h. */
 bool kg_lm_is_text(const struct kg_file *file);
-uint64_t kg_lm_texts_size(const struct kgpt *k); /* bytes that encoding them takes, and composing a message of one */
-uint32_t kg_lm_texts_tokens(struct kgpt *k);     /* what the context is to hold at least for them */
+uint64_t kg_lm_texts_size(const struct kgpt *k); /* bytes for encoding them, and for a message made of one */
+uint32_t kg_lm_texts_tokens(struct kgpt *k);     /* tokens of the longest ones, which the context must hold */
 
-/* `/read`: the message that "name question" makes, in memory of the arena; false if there is none, and it is said why. */
+/* `/read name question`: the message that file and question make, in memory of the arena. False, after printing why,
+ * if there is no message. */
 bool kg_lm_read(struct kgpt *k, char *arguments, struct kg_text *message);
 
 void kg_lm_bench(struct kgpt *k);
 
-/* Takes the model that is typed: "2". `talks`: only one that has a chat template. */
+/* Opens the model of this number, such as "2". `talks`: only a model with a chat template. */
 void kg_lm_take_model(struct kgpt *k, const char *number, bool talks);
 
 void kg_lm_print_speed(const struct kgpt *k, const struct kg_speed *speed);
 void kg_lm_print_model(const struct kgpt *k);
-void kg_lm_print_text(const char *text, size_t n); /* in whole characters: it may be anything */
+void kg_lm_print_text(const char *text, size_t n); /* any bytes, printed as whole characters */
 void kg_lm_print_models(const struct kgpt *k);
 
 /* Events: docs/events.md. */

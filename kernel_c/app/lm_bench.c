@@ -1,4 +1,4 @@
-/* How fast is it here? In the shape of llama-bench: a prompt of pp tokens, and tg tokens one by one. */
+/* The benchmark of language models, as llama-bench measures: a prompt of pp tokens, then tg tokens one by one. */
 #include "lm.h"
 
 #include "app/events/print.h"
@@ -7,7 +7,7 @@
 #include "kgpt/format.h"
 #include "kgpt/math.h"
 
-/* Any tokens do: the work is the same for all. */
+/* Any tokens will do: they all take the same work. */
 static void fill_prompt(struct kg_conversation *conversation, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -21,7 +21,7 @@ static bool is_stopped(void *context)
     return kg_input_stopped(&k->input);
 }
 
-/* `n` tokens, in calls of at most `at_once`, from an empty context. false: Ctrl-C. */
+/* `n` tokens, in calls of at most `at_once`, from an empty context. False after Ctrl-C. */
 static bool run_once(struct kgpt *k, uint32_t n, uint32_t at_once, uint64_t *us)
 {
     struct kg_conversation *conversation = &k->lm->conversation;

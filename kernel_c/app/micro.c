@@ -1,4 +1,4 @@
-/* The engine of an image with a microgpt: see engine.h. */
+/* The engine of a kernel with a microgpt: see engine.h. */
 #include "engine.h"
 
 #include "app/chat/texts.h"
@@ -30,9 +30,9 @@ const char *kg_engine_model_name(const struct kgpt *k)
     return k->model.data->name;
 }
 
-static enum kg_status open_model(struct kgpt *k, struct kg_error *error)
+static enum kg_status open_embedded_model(struct kgpt *k, struct kg_error *error)
 {
-    /* The linker, or `kgpt pack`, has put the whole model there: its header and its check sum say how far it goes. */
+    /* The linker, or `kgpt pack`, puts the whole model there: its header and check sum tell its size. */
     enum kg_status status = kg_model_open(&k->model, &kgpt_model, UINT64_MAX, error);
     if (status == KG_OK) {
         kg_report_model(k);
@@ -68,7 +68,7 @@ static enum kg_status count_memory(struct kgpt *k, struct kg_error *error)
     return KG_E_MEMORY;
 }
 
-/* Where nothing is trained, a prompt is all that a loader can bring. */
+/* A kernel that cannot train takes no boot module but a prompt. */
 static enum kg_status check_files(const struct kg_platform_info *info, struct kg_error *error)
 {
     for (size_t i = 0; i < info->n_files && !kg_can_train; i++) {
@@ -92,7 +92,7 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
     }
     enum kg_status status = check_files(k->info, error);
     if (status == KG_OK) {
-        status = open_model(k, error);
+        status = open_embedded_model(k, error);
     }
     if (status == KG_OK) {
         status = count_memory(k, error);
@@ -104,7 +104,7 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
     return status;
 }
 
-static enum kg_exit run_generate(struct kgpt *k)
+static enum kg_exit run_generate_mode(struct kgpt *k)
 {
     struct kg_error error;
     enum kg_status status = kg_generation_run(k, k->prompt, &error);
@@ -115,7 +115,7 @@ static enum kg_exit run_generate(struct kgpt *k)
 }
 
 /* Train, then show what was learned. Ctrl-C ends the training, not the results. */
-static enum kg_exit run_train(struct kgpt *k)
+static enum kg_exit run_train_mode(struct kgpt *k)
 {
     struct kg_error error;
     struct kg_training_end end;
@@ -125,10 +125,10 @@ static enum kg_exit run_train(struct kgpt *k)
     if (end.stopped && k->config.exit) {
         return kg_finish(k, KG_EXIT_OK, "stopped");
     }
-    return end.sampled ? kg_enter_shell(k) : run_generate(k);
+    return end.sampled ? kg_enter_shell(k) : run_generate_mode(k);
 }
 
 enum kg_exit kg_engine_run(struct kgpt *k)
 {
-    return k->config.mode == KG_MODE_TRAIN ? run_train(k) : run_generate(k);
+    return k->config.mode == KG_MODE_TRAIN ? run_train_mode(k) : run_generate_mode(k);
 }

@@ -5,8 +5,8 @@
 #include "kgpt.h"
 #include "kgpt/sha256.h"
 
-/* Computes the SHA-256 of `file` if the words behind its name say sha256=HEX, and refuses the file if it is another one. `digest` is what was
- * found, and *known says whether it was asked for. */
+/* Computes the SHA-256 of `file` if the words behind its name say sha256=HEX, and refuses the file if it is another
+ * one. `digest` is what was found, and *known says whether it was asked for. */
 enum kg_status kg_module_check(struct kgpt *k, const struct kg_file *file, uint8_t digest[KG_SHA256_SIZE], bool *known,
                                struct kg_error *error);
 

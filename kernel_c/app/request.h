@@ -1,12 +1,12 @@
-/* The one place where the settings of a run become a request. */
+/* Makes requests from the settings of a run, in one place. */
 #ifndef KGPT_APP_REQUEST_H
 #define KGPT_APP_REQUEST_H
 
 #include "kgpt/config.h"
 #include "kgpt/request.h"
 
-/* What `config` says of a reply, with a seed: the one that was given, or one from the platform's entropy if that was asked for. Points into
- * `config`. */
+/* The request of `config` for its next reply. `seed=random` draws the seed from the entropy of the platform. The
+ * request points into `config`. */
 struct kg_request kg_request_of(const struct kg_config *config);
 
 /* The seed alone. */

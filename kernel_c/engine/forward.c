@@ -20,14 +20,14 @@ static void rmsnorm(const struct kg_session *s, float *y, const float *x, uint32
     }
 }
 
-static void add(float *x, const float *y, uint32_t n)
+static void add_vector(float *x, const float *y, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         x[i] += y[i];
     }
 }
 
-static void relu(float *x, uint32_t n)
+static void apply_relu(float *x, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         x[i] = x[i] < 0 ? 0.0f : x[i]; /* NaN stays what it is */
@@ -86,7 +86,7 @@ static void attention_block(struct kg_session *s, const struct kg_layer *w, uint
         attend(s, s->attention + at, s->query + at, s->keys + kv_at, s->values + kv_at);
     }
     s->ops->matmul(s->projected, w->wo, s->attention, m->n_embd, m->n_embd);
-    add(s->x, s->projected, m->n_embd);
+    add_vector(s->x, s->projected, m->n_embd);
 }
 
 /* x += fc2 · relu(fc1 · rmsnorm(x)) */
@@ -95,12 +95,12 @@ static void mlp_block(struct kg_session *s, const struct kg_layer *w)
     const struct kg_model *m = s->model;
     rmsnorm(s, s->normed, s->x, m->n_embd);
     s->ops->matmul(s->hidden, w->fc1, s->normed, m->n_ff, m->n_embd);
-    relu(s->hidden, m->n_ff);
+    apply_relu(s->hidden, m->n_ff);
     s->ops->matmul(s->projected, w->fc2, s->hidden, m->n_embd, m->n_ff);
-    add(s->x, s->projected, m->n_embd);
+    add_vector(s->x, s->projected, m->n_embd);
 }
 
-static void embed(struct kg_session *s, uint32_t token)
+static void embed_token(struct kg_session *s, uint32_t token)
 {
     const struct kg_model *m = s->model;
     const float *token_row = m->wte + (size_t)token * m->n_embd, *position_row = m->wpe + (size_t)s->pos * m->n_embd;
@@ -119,7 +119,7 @@ enum kg_status kg_session_step(struct kg_session *s, uint32_t token)
     if (s->pos >= m->n_ctx) {
         return KG_E_CONTEXT;
     }
-    embed(s, token);
+    embed_token(s, token);
     for (uint32_t layer = 0; layer < m->n_layer; layer++) {
         struct kg_layer w = kg_model_layer(m, layer);
         attention_block(s, &w, layer);

@@ -79,7 +79,7 @@ static bool see_stopped(void *context)
     return seen->stop_after && seen->tokens >= seen->stop_after;
 }
 
-static bool set_up(struct kg_test *t, struct fixture *f)
+static bool set_up_generator(struct kg_test *t, struct fixture *f)
 {
     const struct kg_model_data *data = kg_test_model(t->arena, &shape, 3);
     memset(f, 0, sizeof *f);
@@ -98,7 +98,7 @@ static bool set_up(struct kg_test *t, struct fixture *f)
     return true;
 }
 
-static enum kg_status generate(struct fixture *f, struct task task)
+static enum kg_status run_task(struct fixture *f, struct task task)
 {
     memset(&f->seen, 0, offsetof(struct seen, stop_after));
     const struct kg_request request = {.max_tokens = task.max_tokens,
@@ -112,7 +112,7 @@ KG_TEST(generate, takes_what_it_counts)
 {
     struct fixture f;
     struct kg_arena counted = kg_arena_counting();
-    KG_CHECK(t, set_up(t, &f));
+    KG_CHECK(t, set_up_generator(t, &f));
     kg_generator_carve(&f.generator, &f.session, &counted);
     size_t before = t->arena->used;
     kg_generator_carve(&f.generator, &f.session, t->arena);
@@ -122,8 +122,8 @@ KG_TEST(generate, takes_what_it_counts)
 KG_TEST(generate, tells_everything_once)
 {
     struct fixture f;
-    KG_CHECK(t, set_up(t, &f));
-    KG_CHECK_EQ(t, generate(&f, plain), KG_OK);
+    KG_CHECK(t, set_up_generator(t, &f));
+    KG_CHECK_EQ(t, run_task(&f, plain), KG_OK);
     KG_CHECK_EQ(t, f.seen.begun, 8);
     KG_CHECK_EQ(t, f.seen.documents, 8);
     KG_CHECK_EQ(t, f.totals.samples, 8);
@@ -143,16 +143,16 @@ KG_TEST(generate, the_seed_decides)
     struct fixture f;
     struct seen first;
     struct task task = plain;
-    KG_CHECK(t, set_up(t, &f));
-    generate(&f, task);
+    KG_CHECK(t, set_up_generator(t, &f));
+    run_task(&f, task);
     first = f.seen;
-    generate(&f, task);
+    run_task(&f, task);
     KG_CHECK(t, memcmp(first.texts, f.seen.texts, sizeof first.texts) == 0);
     task.samples = 3; /* a sample does not depend on those after it, */
-    generate(&f, task);
+    run_task(&f, task);
     KG_CHECK_TEXT(t, f.seen.texts[2], first.texts[2]);
     task.seed = 2;
-    generate(&f, task);
+    run_task(&f, task);
     KG_CHECK(t, !kg_streq(f.seen.texts[0], first.texts[0]) || !kg_streq(f.seen.texts[1], first.texts[1]));
 }
 
@@ -160,10 +160,10 @@ KG_TEST(generate, the_prompt_begins_the_text)
 {
     struct fixture f;
     struct task task = plain;
-    KG_CHECK(t, set_up(t, &f));
+    KG_CHECK(t, set_up_generator(t, &f));
     task.prompt = "abc";
     task.max_tokens = 1;
-    KG_CHECK_EQ(t, generate(&f, task), KG_OK);
+    KG_CHECK_EQ(t, run_task(&f, task), KG_OK);
     KG_CHECK_EQ(t, f.totals.prompt_tokens, 4 * 8);
     KG_CHECK_EQ(t, f.seen.last_pos, 4);
     for (int i = 0; i < 8; i++) {
@@ -176,10 +176,10 @@ KG_TEST(generate, max_tokens_ends_a_document)
 {
     struct fixture f;
     struct task task = plain;
-    KG_CHECK(t, set_up(t, &f));
+    KG_CHECK(t, set_up_generator(t, &f));
     task.max_tokens = 2;
     uint32_t ended = 0;
-    KG_CHECK_EQ(t, generate(&f, task), KG_OK);
+    KG_CHECK_EQ(t, run_task(&f, task), KG_OK);
     for (int i = 0; i < 8; i++) {
         KG_CHECK(t, f.seen.lengths[i] <= 2);
         ended += f.seen.reasons[i] == KG_REASON_MAX_TOKENS;
@@ -191,14 +191,14 @@ KG_TEST(generate, a_prompt_that_fills_the_context_leaves_one_token)
 {
     struct fixture f;
     struct task task = plain;
-    KG_CHECK(t, set_up(t, &f));
+    KG_CHECK(t, set_up_generator(t, &f));
     task.prompt = "abcdefg";
-    KG_CHECK_EQ(t, generate(&f, task), KG_OK);
+    KG_CHECK_EQ(t, run_task(&f, task), KG_OK);
     for (int i = 0; i < 8; i++) {
         KG_CHECK_EQ(t, f.seen.lengths[i], 1);
     }
     task.prompt = "abcdefgh";
-    KG_CHECK_EQ(t, generate(&f, task), KG_E_CONTEXT);
+    KG_CHECK_EQ(t, run_task(&f, task), KG_E_CONTEXT);
     KG_CHECK_TEXT(t, f.error.message, "the prompt has 8 tokens, more than the 7 that the context of 8 leaves");
     KG_CHECK_EQ(t, f.seen.begun, 0);
 }
@@ -207,9 +207,9 @@ KG_TEST(generate, an_unknown_character_is_refused_before_anything)
 {
     struct fixture f;
     struct task task = plain;
-    KG_CHECK(t, set_up(t, &f));
+    KG_CHECK(t, set_up_generator(t, &f));
     task.prompt = "ab!";
-    KG_CHECK_EQ(t, generate(&f, task), KG_E_INPUT);
+    KG_CHECK_EQ(t, run_task(&f, task), KG_E_INPUT);
     KG_CHECK_EQ(t, f.seen.begun + f.seen.logits, 0);
 }
 
@@ -217,10 +217,10 @@ KG_TEST(generate, stops_when_told)
 {
     struct fixture f;
     struct task task = plain;
-    KG_CHECK(t, set_up(t, &f));
+    KG_CHECK(t, set_up_generator(t, &f));
     task.temperature = 0;
     f.seen.stop_after = 1;
-    KG_CHECK_EQ(t, generate(&f, task), KG_E_STOPPED);
+    KG_CHECK_EQ(t, run_task(&f, task), KG_E_STOPPED);
     KG_CHECK_EQ(t, f.seen.documents, f.totals.samples);
     KG_CHECK_EQ(t, f.seen.reasons[f.totals.samples - 1], KG_REASON_STOPPED);
     KG_CHECK_EQ(t, f.seen.tokens, 1);

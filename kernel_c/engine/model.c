@@ -10,7 +10,7 @@
 
 static const char damaged_hint[] = "the image is damaged or was made by another version of kgpt: build it again";
 
-static enum kg_status refuse(struct kg_error *error, const char *what, uint64_t found, uint64_t expected)
+static enum kg_status refuse_model(struct kg_error *error, const char *what, uint64_t found, uint64_t expected)
 {
     kg_error_set(error, KG_E_INPUT, "the embedded model has %s %lu, expected %lu", what, (unsigned long)found,
                  (unsigned long)expected);
@@ -22,10 +22,10 @@ static enum kg_status check_identity(const struct kg_model_data *data, struct kg
 {
     static const char arch[sizeof data->arch] = "microgpt";
     if (data->magic != KG_MODEL_MAGIC) {
-        return refuse(error, "magic", data->magic, KG_MODEL_MAGIC);
+        return refuse_model(error, "magic", data->magic, KG_MODEL_MAGIC);
     }
     if (data->version != KG_MODEL_VERSION) {
-        return refuse(error, "format version", data->version, KG_MODEL_VERSION);
+        return refuse_model(error, "format version", data->version, KG_MODEL_VERSION);
     }
     if (memcmp(data->arch, arch, sizeof arch) != 0) {
         kg_error_set(error, KG_E_INPUT, "the embedded model's architecture '%.16s' is unknown", data->arch);
@@ -33,7 +33,7 @@ static enum kg_status check_identity(const struct kg_model_data *data, struct kg
         return KG_E_INPUT;
     }
     if (data->weight_type != KG_MODEL_F32) {
-        return refuse(error, "weight type", data->weight_type, KG_MODEL_F32);
+        return refuse_model(error, "weight type", data->weight_type, KG_MODEL_F32);
     }
     if (data->name[sizeof data->name - 1] != '\0') {
         return kg_error_set(error, KG_E_INPUT, "the embedded model's name has no end");
@@ -92,10 +92,10 @@ static enum kg_status check_places(const struct kg_model *m, uint64_t available,
 {
     const struct kg_model_data *data = m->data;
     if (data->weights_size != m->n_parameters * sizeof(float)) {
-        return refuse(error, "bytes of weights", data->weights_size, m->n_parameters * sizeof(float));
+        return refuse_model(error, "bytes of weights", data->weights_size, m->n_parameters * sizeof(float));
     }
     if (data->vocab_offset != sizeof *data) {
-        return refuse(error, "its vocabulary at byte", data->vocab_offset, sizeof *data);
+        return refuse_model(error, "its vocabulary at byte", data->vocab_offset, sizeof *data);
     }
     uint64_t vocab_end, weights_end;
     if (__builtin_add_overflow(data->vocab_offset, data->vocab_size, &vocab_end) || vocab_end > data->weights_offset ||
@@ -106,7 +106,7 @@ static enum kg_status check_places(const struct kg_model *m, uint64_t available,
         return KG_E_INPUT;
     }
     if (data->size > available || data->size - weights_end >= KG_MODEL_ALIGN) {
-        return refuse(error, "bytes", data->size, weights_end);
+        return refuse_model(error, "bytes", data->size, weights_end);
     }
     return KG_OK;
 }
@@ -134,7 +134,7 @@ static enum kg_status check_crc(const struct kg_model_data *data, struct kg_erro
     return KG_OK;
 }
 
-static void read_sizes(struct kg_model *m, const struct kg_model_data *data)
+static void copy_sizes(struct kg_model *m, const struct kg_model_data *data)
 {
     *m = (struct kg_model){
         .data = data,
@@ -163,7 +163,7 @@ enum kg_status kg_model_open(struct kg_model *model, const struct kg_model_data 
                              struct kg_error *error)
 {
     if (available < sizeof *data) {
-        return refuse(error, "bytes", available, sizeof *data);
+        return refuse_model(error, "bytes", available, sizeof *data);
     }
     enum kg_status status = check_identity(data, error);
     if (status == KG_OK) {
@@ -172,7 +172,7 @@ enum kg_status kg_model_open(struct kg_model *model, const struct kg_model_data 
     if (status != KG_OK) {
         return status;
     }
-    read_sizes(model, data);
+    copy_sizes(model, data);
     if (!count_parameters(model)) {
         return kg_error_set(error, KG_E_INPUT, "the embedded model's sizes are too large for any memory");
     }

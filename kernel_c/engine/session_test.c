@@ -17,7 +17,7 @@ struct fixture {
     struct kg_session session;
 };
 
-static bool set_up(struct kg_test *t, struct fixture *f, enum kg_isa isa)
+static bool set_up_session(struct kg_test *t, struct fixture *f, enum kg_isa isa)
 {
     struct kg_error error;
     const struct kg_model_data *data = kg_test_model(t->arena, &shape, 7);
@@ -33,7 +33,7 @@ KG_TEST(session, takes_what_it_counts)
 {
     struct fixture f;
     struct kg_arena counted = kg_arena_counting();
-    KG_CHECK(t, set_up(t, &f, KG_ISA_C));
+    KG_CHECK(t, set_up_session(t, &f, KG_ISA_C));
     kg_session_carve(&f.session, &f.model, &f.ops, &counted);
     KG_CHECK_EQ(t, f.session.kv_bytes, 2 * kg_arena_cost(3 * 6 * 14 * 4));
     size_t before = t->arena->used;
@@ -54,7 +54,7 @@ KG_TEST(session, sizes_that_overflow_are_not_small)
 KG_TEST(session, the_context_ends)
 {
     struct fixture f;
-    KG_CHECK(t, set_up(t, &f, KG_ISA_C));
+    KG_CHECK(t, set_up_session(t, &f, KG_ISA_C));
     for (int i = 0; i < 6; i++) {
         KG_CHECK_EQ(t, f.session.pos, i);
         KG_CHECK_EQ(t, kg_session_step(&f.session, tokens[i]), KG_OK);
@@ -69,7 +69,7 @@ KG_TEST(session, a_used_session_gives_the_bits_of_a_new_one)
 {
     struct fixture f;
     float first[3][11];
-    KG_CHECK(t, set_up(t, &f, KG_ISA_C));
+    KG_CHECK(t, set_up_session(t, &f, KG_ISA_C));
     for (int i = 0; i < 3; i++) {
         kg_session_step(&f.session, tokens[i]);
         memcpy(first[i], f.session.logits, sizeof first[i]);
@@ -89,7 +89,7 @@ KG_TEST(session, every_isa_gives_the_same_logits)
     float expected[6][11];
     for (uint32_t isa = 0; isa < KG_N_ISA; isa++) {
         struct fixture f;
-        KG_CHECK(t, set_up(t, &f, isa));
+        KG_CHECK(t, set_up_session(t, &f, isa));
         for (int i = 0; i < 6; i++) {
             kg_session_step(&f.session, tokens[i]);
             if (isa == KG_ISA_C) {
@@ -115,7 +115,7 @@ static double square_root(double x)
     return root;
 }
 
-static void multiply(double *y, const float *w, const double *x, int rows, int columns)
+static void multiply_exactly(double *y, const float *w, const double *x, int rows, int columns)
 {
     for (int r = 0; r < rows; r++) {
         y[r] = 0;
@@ -164,22 +164,22 @@ static void plain_layer(struct kg_layer w, double x[T][C])
     double n[C], out[C], hidden[F], added[C];
     for (int i = 0; i < T; i++) {
         normalise(n, x[i]);
-        multiply(q[i], w.wq, n, C, C);
-        multiply(k[i], w.wk, n, 2 * D, C);
-        multiply(v[i], w.wv, n, 2 * D, C);
+        multiply_exactly(q[i], w.wq, n, C, C);
+        multiply_exactly(k[i], w.wk, n, 2 * D, C);
+        multiply_exactly(v[i], w.wv, n, 2 * D, C);
     }
     for (int i = 0; i < T; i++) {
         plain_attention(out, q, k, v, i);
-        multiply(added, w.wo, out, C, C);
+        multiply_exactly(added, w.wo, out, C, C);
         for (int c = 0; c < C; c++) {
             x[i][c] += added[c];
         }
         normalise(n, x[i]);
-        multiply(hidden, w.fc1, n, F, C);
+        multiply_exactly(hidden, w.fc1, n, F, C);
         for (int f = 0; f < F; f++) {
             hidden[f] = hidden[f] > 0 ? hidden[f] : 0;
         }
-        multiply(added, w.fc2, hidden, C, F);
+        multiply_exactly(added, w.fc2, hidden, C, F);
         for (int c = 0; c < C; c++) {
             x[i][c] += added[c];
         }
@@ -196,7 +196,7 @@ KG_TEST(session, agrees_with_the_plain_model)
     static double x[T][C];
     double sum[C], logits[11];
     struct fixture f;
-    KG_CHECK(t, set_up(t, &f, KG_N_ISA - 1));
+    KG_CHECK(t, set_up_session(t, &f, KG_N_ISA - 1));
     for (int i = 0; i < T; i++) {
         for (int c = 0; c < C; c++) {
             sum[c] = (double)f.model.wte[tokens[i] * C + c] + (double)f.model.wpe[i * C + c];
@@ -208,7 +208,7 @@ KG_TEST(session, agrees_with_the_plain_model)
     }
     for (int i = 0; i < T; i++) {
         double largest = 0, off = 0;
-        multiply(logits, f.model.lm_head, x[i], 11, C);
+        multiply_exactly(logits, f.model.lm_head, x[i], 11, C);
         kg_session_step(&f.session, tokens[i]);
         for (int v = 0; v < 11; v++) {
             double difference = magnitude(logits[v] - (double)f.session.logits[v]);

@@ -10,7 +10,7 @@ static uint64_t aligned(uint64_t n)
     return (n + KG_MODEL_ALIGN - 1) / KG_MODEL_ALIGN * KG_MODEL_ALIGN;
 }
 
-static uint64_t count_weights(const struct kg_test_shape *s)
+static uint64_t count_test_weights(const struct kg_test_shape *s)
 {
     uint64_t kv_dim = s->n_embd / s->n_head * s->n_head_kv;
     uint64_t layer = 2 * s->n_embd * s->n_embd + 2 * s->n_embd * kv_dim + 2 * s->n_embd * s->n_ff;
@@ -36,7 +36,7 @@ static void fill_header(struct kg_model_data *data, const struct kg_test_shape *
         .weight_type = KG_MODEL_F32,
         .vocab_offset = sizeof *data,
         .vocab_size = 4 * (s->n_vocab + 1) + s->n_vocab - 1,
-        .weights_size = 4 * count_weights(s),
+        .weights_size = 4 * count_test_weights(s),
     };
     data->weights_offset = aligned(data->vocab_offset + data->vocab_size);
     data->size = aligned(data->weights_offset + data->weights_size);
@@ -61,7 +61,7 @@ struct kg_model_data *kg_test_model(struct kg_arena *arena, const struct kg_test
     offset[shape->n_vocab] = shape->n_vocab - 1;
     float *weights = (float *)(void *)(bytes + header.weights_offset);
     kg_random_seed(&random, seed, 0);
-    for (uint64_t i = 0; i < count_weights(shape); i++) {
+    for (uint64_t i = 0; i < count_test_weights(shape); i++) {
         weights[i] = kg_random_uniform(&random) - 0.5f;
     }
     kg_test_model_sign(data);

@@ -1,8 +1,9 @@
-/* Attention of a batch: heads and tokens are independent of each other, so they are what the workers share. */
+/* Attention of a batch. Heads and tokens do not depend on each other, so the workers share them. */
 #include "state.h"
 #include "vector.h"
 
-/* One head of one token: out = softmax(query · keys * scale) · values, over the positions that this layer looks at. */
+/* One head of one token: out = softmax(query · keys * scale) · values, over the positions in the window of its
+ * layer. */
 static void attend_head(const struct kg_lm_pass *pass, uint32_t head, uint32_t t, float *scores)
 {
     const struct kg_lm_model *m = pass->model;

@@ -21,36 +21,37 @@ struct header {
 
 _Static_assert(sizeof(struct header) == 24 + 8 * KG_CHAT_PIECES + 16, "as the host writes it");
 
-static void copy(void *to, const void *from, size_t n)
+static void copy_bytes(void *to, const void *from, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         ((uint8_t *)to)[i] = ((const uint8_t *)from)[i];
     }
 }
 
-static enum kg_status refuse(struct kg_error *error, const char *what)
+static enum kg_status refuse_template(struct kg_error *error, const char *what)
 {
     kg_error_set(error, KG_E_INPUT, "the chat template is damaged: %s", what);
     kg_error_hint(error, "build the image again");
     return KG_E_INPUT;
 }
 
-static enum kg_status check(const struct header *header, const uint8_t *blob, uint64_t size, struct kg_error *error)
+static enum kg_status check_header(const struct header *header, const uint8_t *blob, uint64_t size,
+                                   struct kg_error *error)
 {
     if (header->magic[0] != 'K' || header->magic[1] != 'G' || header->magic[2] != 'C' || header->magic[3] != 'T') {
-        return refuse(error, "it does not begin with KGCT");
+        return refuse_template(error, "it does not begin with KGCT");
     }
     if (header->version != CHAT_VERSION) {
-        return refuse(error, "its version is not 2");
+        return refuse_template(error, "its version is not 2");
     }
     if (header->size < sizeof *header || header->size > size || header->size > KG_CHAT_MAX_BLOB) {
-        return refuse(error, "its size is not that of its bytes");
+        return refuse_template(error, "its size is not that of its bytes");
     }
     if (kg_crc32(blob + CRC_START, header->size - CRC_START) != header->crc32) {
-        return refuse(error, "its CRC does not match");
+        return refuse_template(error, "its CRC does not match");
     }
     if (header->n_pieces != KG_CHAT_PIECES || (header->flags & ~KG_CHAT_FLAGS)) {
-        return refuse(error, "its pieces or flags are not those of this version");
+        return refuse_template(error, "its pieces or flags are not those of this version");
     }
     return KG_OK;
 }
@@ -59,17 +60,17 @@ enum kg_status kg_chat_open(struct kg_chat *chat, const void *blob, uint64_t siz
 {
     struct header header;
     if (size < sizeof header) {
-        return refuse(error, "it is too short");
+        return refuse_template(error, "it is too short");
     }
-    copy(&header, blob, sizeof header); /* a module need not be aligned */
-    enum kg_status status = check(&header, blob, size, error);
+    copy_bytes(&header, blob, sizeof header); /* a boot module may be unaligned */
+    enum kg_status status = check_header(&header, blob, size, error);
     if (status != KG_OK) {
         return status;
     }
     for (uint32_t i = 0; i < KG_CHAT_PIECES; i++) {
         uint32_t offset = header.pieces[i].offset, length = header.pieces[i].length;
         if (offset < sizeof header || offset > header.size || length > header.size - offset) {
-            return refuse(error, "a piece lies outside of it");
+            return refuse_template(error, "a piece lies outside of it");
         }
         chat->piece[i] = (struct kg_text){(const char *)blob + offset, length};
     }
@@ -77,14 +78,14 @@ enum kg_status kg_chat_open(struct kg_chat *chat, const void *blob, uint64_t siz
     chat->plain = false;
     for (uint32_t i = 0; i < sizeof header.family; i++) {
         char c = header.family[i];
-        chat->family[i] = c == '\0' || (c > ' ' && c < 0x7F) ? c : '?'; /* it goes to a console */
+        chat->family[i] = c == '\0' || (c > ' ' && c < 0x7F) ? c : '?'; /* the name is printed on a console */
     }
     chat->family[sizeof header.family] = '\0';
     return KG_OK;
 }
 
-/* What Python's str.strip takes for white space, and so templates do. */
-static bool is_space(uint32_t code)
+/* White space as Python's str.strip defines it, and templates with it. */
+static bool is_white_space(uint32_t code)
 {
     return (code >= 0x09 && code <= 0x0D) || (code >= 0x1C && code <= 0x20) || code == 0x85 || code == 0xA0 ||
            code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 || code == 0x202F ||
@@ -95,15 +96,15 @@ static bool is_space(uint32_t code)
 static size_t space_at_start(struct kg_text text)
 {
     size_t n = kg_utf8_length(text.data, text.n);
-    return n && is_space(kg_utf8_code(text.data, n)) ? n : 0;
+    return n && is_white_space(kg_utf8_code(text.data, n)) ? n : 0;
 }
 
 static size_t space_at_end(struct kg_text text)
 {
-    for (size_t n = 1; n <= 3 && n <= text.n; n++) { /* none takes four bytes */
+    for (size_t n = 1; n <= 3 && n <= text.n; n++) { /* no white space has four bytes in UTF-8 */
         const char *start = text.data + text.n - n;
         if (kg_utf8_length(start, n) == n) {
-            return is_space(kg_utf8_code(start, n)) ? n : 0;
+            return is_white_space(kg_utf8_code(start, n)) ? n : 0;
         }
     }
     return 0;
@@ -134,7 +135,7 @@ struct kg_text kg_chat_trim_slot(const struct kg_chat *chat, enum kg_chat_slot s
     return chat->flags & KG_CHAT_TRIM_RIGHT(slot) ? kg_chat_trim_right(text) : text;
 }
 
-static struct kg_fragment said(const struct kg_chat *chat, enum kg_chat_slot slot, struct kg_text text)
+static struct kg_fragment said_fragment(const struct kg_chat *chat, enum kg_chat_slot slot, struct kg_text text)
 {
     text = kg_chat_trim_slot(chat, slot, text);
     return (struct kg_fragment){text.data, text.n, false};
@@ -146,15 +147,15 @@ size_t kg_chat_turn(const struct kg_chat *chat, bool first, struct kg_text syste
     size_t n = 0;
     if (!first) {
         fragments[n++] = kg_chat_piece(chat, KG_CHAT_NEXT);
-        fragments[n++] = said(chat, KG_CHAT_SLOT_LATER, message);
+        fragments[n++] = said_fragment(chat, KG_CHAT_SLOT_LATER, message);
     } else if (system.n > 0 && !(chat->flags & KG_CHAT_SYSTEM_REFUSED)) {
         fragments[n++] = kg_chat_piece(chat, KG_CHAT_SYSTEM_PRE);
-        fragments[n++] = said(chat, KG_CHAT_SLOT_SYSTEM, system);
+        fragments[n++] = said_fragment(chat, KG_CHAT_SLOT_SYSTEM, system);
         fragments[n++] = kg_chat_piece(chat, KG_CHAT_SYSTEM_POST);
-        fragments[n++] = said(chat, KG_CHAT_SLOT_FIRST, message);
+        fragments[n++] = said_fragment(chat, KG_CHAT_SLOT_FIRST, message);
     } else {
         fragments[n++] = kg_chat_piece(chat, KG_CHAT_BARE_PRE);
-        fragments[n++] = said(chat, KG_CHAT_SLOT_FIRST_BARE, message);
+        fragments[n++] = said_fragment(chat, KG_CHAT_SLOT_FIRST_BARE, message);
     }
     bool plain = chat->plain && chat->piece[KG_CHAT_ASK_PLAIN].n > 0;
     fragments[n++] = kg_chat_piece(chat, plain ? KG_CHAT_ASK_PLAIN : KG_CHAT_ASK);

@@ -1,5 +1,5 @@
-/* An earlier reply as a chat template shows it: with or without what was thought aloud. kgpt_build/chat/thoughts.py does the same in
- * Python, and finds the flags for a template. */
+/* An earlier reply as a chat template shows it: with or without its thought. kgpt_build/chat/thoughts.py
+ * does the same in Python, and finds the flags for a template. */
 #include "chat_text.h"
 
 static const struct kg_text thought_start = {"<think>", 7}, thought_end = {"</think>", 8};
@@ -34,12 +34,12 @@ size_t kg_chat_find_last(struct kg_text text, struct kg_text word)
     return text.n;
 }
 
-static struct kg_text text_before(struct kg_text text, size_t at)
+static struct kg_text part_before(struct kg_text text, size_t at)
 {
     return (struct kg_text){text.data, at};
 }
 
-static struct kg_text text_after(struct kg_text text, size_t at)
+static struct kg_text part_after(struct kg_text text, size_t at)
 {
     return (struct kg_text){text.data + at, text.n - at};
 }
@@ -47,7 +47,7 @@ static struct kg_text text_after(struct kg_text text, size_t at)
 static struct kg_text drop_leading_newlines(struct kg_text text)
 {
     while (text.n > 0 && text.data[0] == '\n') {
-        text = text_after(text, 1);
+        text = part_after(text, 1);
     }
     return text;
 }
@@ -60,12 +60,12 @@ static struct kg_text drop_trailing_newlines(struct kg_text text)
     return text;
 }
 
-/* What was thought aloud in `reply`, which holds a </think>; no data if the template takes that for nothing. */
+/* The thought in `reply`, which holds a </think>; no data if the template counts it as empty. */
 static struct kg_text thought_of(const struct kg_chat *chat, struct kg_text reply)
 {
-    struct kg_text thought = text_before(reply, kg_chat_find(reply, thought_end));
+    struct kg_text thought = part_before(reply, kg_chat_find(reply, thought_end));
     size_t start = kg_chat_find_last(thought, thought_start);
-    thought = start < thought.n ? text_after(thought, start + thought_start.n) : thought;
+    thought = start < thought.n ? part_after(thought, start + thought_start.n) : thought;
     struct kg_text inner = drop_trailing_newlines(drop_leading_newlines(thought));
     if ((chat->flags & KG_CHAT_NEWLINES_KEPT ? thought.n : inner.n) == 0) {
         return (struct kg_text){NULL, 0};
@@ -73,14 +73,14 @@ static struct kg_text thought_of(const struct kg_chat *chat, struct kg_text repl
     return chat->flags & KG_CHAT_THOUGHT_SPACE ? kg_chat_trim_right(kg_chat_trim_left(inner)) : inner;
 }
 
-/* What `reply`, which holds a </think>, answers behind its thought. */
+/* The answer behind the thought in `reply`, which holds a </think>. */
 static struct kg_text answer_of(const struct kg_chat *chat, struct kg_text reply)
 {
     bool first = chat->flags & KG_CHAT_FIRST_END;
     size_t at = first ? kg_chat_find(reply, thought_end) : kg_chat_find_last(reply, thought_end);
-    struct kg_text answer = text_after(reply, at + thought_end.n);
+    struct kg_text answer = part_after(reply, at + thought_end.n);
     if (chat->flags & KG_CHAT_ONE_PART) {
-        answer = text_before(answer, kg_chat_find(answer, thought_end));
+        answer = part_before(answer, kg_chat_find(answer, thought_end));
     }
     answer = chat->flags & KG_CHAT_DROPS_NEWLINES ? drop_leading_newlines(answer) : answer;
     answer = chat->flags & KG_CHAT_ANSWER_LEFT ? kg_chat_trim_left(answer) : answer;
@@ -88,7 +88,7 @@ static struct kg_text answer_of(const struct kg_chat *chat, struct kg_text reply
     return chat->flags & KG_CHAT_ANSWER_RIGHT ? kg_chat_trim_right(answer) : answer;
 }
 
-/* True if what asks for a reply ends with <think>: then a generated reply holds a thought without its opening tag. */
+/* True if the request for a reply ends with <think>: a generated reply then holds a thought without its opening tag. */
 static bool ask_opens_thought(const struct kg_chat *chat)
 {
     bool plain = chat->plain && chat->piece[KG_CHAT_ASK_PLAIN].n > 0;

@@ -6,7 +6,7 @@
 #define HEAD (24u + 8u * KG_CHAT_PIECES + 16u)
 #define ROOM 512u
 
-static void put(uint8_t *to, uint32_t value)
+static void store_u32(uint8_t *to, uint32_t value)
 {
     for (int i = 0; i < 4; i++) {
         to[i] = (uint8_t)(value >> 8 * i);
@@ -15,8 +15,8 @@ static void put(uint8_t *to, uint32_t value)
 
 static void seal(uint8_t *blob, uint32_t size)
 {
-    put(blob + 8, size);
-    put(blob + 12, kg_crc32(blob + 16, size - 16));
+    store_u32(blob + 8, size);
+    store_u32(blob + 12, kg_crc32(blob + 16, size - 16));
 }
 
 /* A blob whose pieces are "<0>", "<1>" and so on, except for those given; its size. */
@@ -26,14 +26,14 @@ static uint32_t build(uint8_t blob[ROOM], uint32_t flags, const char *plain, con
     for (uint32_t i = 0; i < ROOM; i++) {
         blob[i] = i < 4 ? (uint8_t)"KGCT"[i] : 0;
     }
-    put(blob + 4, 2);
-    put(blob + 16, flags);
-    put(blob + 20, KG_CHAT_PIECES);
+    store_u32(blob + 4, 2);
+    store_u32(blob + 16, flags);
+    store_u32(blob + 20, KG_CHAT_PIECES);
     for (uint32_t i = 0; i < KG_CHAT_PIECES; i++) {
         char digit[4] = {'<', (char)(i < 10 ? '0' + i : 'a' + i - 10), '>', '\0'};
         const char *text = i == KG_CHAT_ASK_PLAIN ? plain : i == KG_CHAT_END ? end : digit;
-        put(blob + 24 + 8 * i, size);
-        put(blob + 28 + 8 * i, (uint32_t)kg_strlen(text));
+        store_u32(blob + 24 + 8 * i, size);
+        store_u32(blob + 28 + 8 * i, (uint32_t)kg_strlen(text));
         while (*text) {
             blob[size++] = (uint8_t)*text++;
         }
@@ -199,7 +199,7 @@ KG_TEST(chat, refuses_damage)
                  {28, 0xFFFFFFFF}, {28, ROOM}}; /* with a CRC that matches: bounds are not a matter of trust */
     for (uint32_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         build(blob, 0, "", "");
-        put(blob + wrong[i].at, wrong[i].value);
+        store_u32(blob + wrong[i].at, wrong[i].value);
         seal(blob, size);
         KG_CHECK_EQ(t, kg_chat_open(&chat, blob, size, &error), KG_E_INPUT);
         KG_CHECK(t, error.hint[0]);

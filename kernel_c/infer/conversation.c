@@ -206,8 +206,8 @@ enum kg_status kg_conversation_begin(struct kg_conversation *c, const uint32_t *
     return KG_OK;
 }
 
-/* A stop string is complete. The tokens that hold it leave the context, those before stay as they were sampled, and the bytes before it of
- * the first token that leaves are pending. */
+/* A stop string is complete. The tokens that hold it leave the context, those before stay as they were sampled, and
+ * the bytes before it of the first token that leaves are pending. */
 static void drop_stop_string(struct kg_conversation *c)
 {
     const struct kg_lm_session *session = &c->session;

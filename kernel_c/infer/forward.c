@@ -4,7 +4,8 @@
  *   per layer:  x += attention(norm(x));  x += feed-forward(norm(x))
  *   logits = output · norm(x)
  *
- * What is done for each token alone is one function of a token; products and attention share rows and heads instead. */
+ * Steps that treat each token alone are functions of one token, and the workers share the tokens. Products share rows,
+ * and attention shares heads. */
 #include "kgpt/mem.h"
 #include "state.h"
 #include "vector.h"
@@ -23,7 +24,7 @@ static void each_share(void *context, uint32_t worker, uint32_t workers)
     }
 }
 
-/* A single token is done before others could be woken. */
+/* A single token takes less time than waking a worker. */
 static void each_token(const struct kg_lm_pass *pass, void (*work)(const struct kg_lm_pass *pass, uint32_t t))
 {
     struct each each = {pass, work};
@@ -34,7 +35,7 @@ static void each_token(const struct kg_lm_pass *pass, void (*work)(const struct 
     }
 }
 
-static void probe(const struct kg_lm_pass *pass, const char *what)
+static void probe_stream(const struct kg_lm_pass *pass, const char *what)
 {
     const struct kg_lm_session *s = pass->session;
     if (s->probe) {
@@ -50,7 +51,7 @@ static void normalize(const struct kg_lm_pass *pass, float *y, const float *x, u
     kg_lm_normalize(pass->session->ops->base, m->arch->norm, y, x, n, weight, bias, m->extra->norm_eps);
 }
 
-static void embed(const struct kg_lm_pass *pass, uint32_t t)
+static void embed_batch_token(const struct kg_lm_pass *pass, uint32_t t)
 {
     const struct kg_lm_model *m = pass->model;
     float *x = kg_lm_row(&pass->state->x, t), *positions = kg_lm_row(&pass->state->projected, t);
@@ -72,9 +73,9 @@ static void embed(const struct kg_lm_pass *pass, uint32_t t)
     }
 }
 
-/* An input that several matrices read, in each of the kinds that they take. */
-static void take(const struct kg_lm_pass *pass, const float *x, const struct kg_matrix *const *matrices, uint32_t n,
-                 uint32_t t)
+/* Converts an input that several matrices read into each kind of activations that they take. */
+static void take_input(const struct kg_lm_pass *pass, const float *x, const struct kg_matrix *const *matrices,
+                       uint32_t n, uint32_t t)
 {
     bool taken[KG_N_ACTS] = {false};
     for (uint32_t i = 0; i < n; i++) {
@@ -92,7 +93,7 @@ static void take_for_attention(const struct kg_lm_pass *pass, uint32_t t)
     float *normed = kg_lm_row(&pass->state->normed, t);
     normalize(pass, normed, kg_lm_row(&pass->state->x, t), pass->model->n_embd, l->vectors[KG_V_ATTN_NORM],
               l->vectors[KG_V_ATTN_NORM_BIAS]);
-    take(pass, normed, matrices, 3, t);
+    take_input(pass, normed, matrices, 3, t);
 }
 
 static void turn_heads(const struct kg_lm_pass *pass, uint32_t t, float *heads, uint32_t n, const float *norm)
@@ -149,7 +150,7 @@ static void add_attention(const struct kg_lm_pass *pass, uint32_t t)
         normalize(pass, normed, kg_lm_row(&pass->state->x, t), pass->model->n_embd, l->vectors[KG_V_FFN_NORM],
                   l->vectors[KG_V_FFN_NORM_BIAS]);
     }
-    take(pass, normed, matrices, 2, t);
+    take_input(pass, normed, matrices, 2, t);
 }
 
 static void take_hidden(const struct kg_lm_pass *pass, uint32_t t)
@@ -181,12 +182,12 @@ static void layer(const struct kg_lm_pass *pass)
     each_token(pass, take_attended);
     kg_lm_products(pass, &o, 1, 0, pass->n);
     each_token(pass, add_attention);
-    probe(pass, "attn");
+    probe_stream(pass, "attn");
     kg_lm_feed_forward(pass);
     each_token(pass, take_hidden);
     kg_lm_products(pass, &down, 1, 0, pass->n);
     each_token(pass, add_feed_forward);
-    probe(pass, "ffn");
+    probe_stream(pass, "ffn");
 }
 
 /* The final norm replaces x, since nothing reads that any more. */
@@ -209,7 +210,7 @@ static void compute_logits(const struct kg_lm_pass *pass)
     for (uint32_t t = first; t < pass->n; t++) {
         take_output(pass, t);
     }
-    probe(pass, "norm");
+    probe_stream(pass, "norm");
     struct kg_lm_rows logits = {pass->session->logits, m->n_vocab};
     const struct kg_lm_product output = {&m->output, m->extra->vectors[KG_V_OUTPUT_BIAS], logits};
     kg_lm_products(pass, &output, 1, first, tokens);
@@ -219,8 +220,8 @@ bool kg_lm_forward(struct kg_lm_session *session, uint32_t n, bool logits, bool 
 {
     struct kg_lm_pass pass = {
         .session = session, .model = session->model, .state = session->state, .first = session->n_past, .n = n};
-    each_token(&pass, embed);
-    probe(&pass, "embed");
+    each_token(&pass, embed_batch_token);
+    probe_stream(&pass, "embed");
     for (uint32_t i = 0; i < pass.model->n_layer; i++) {
         if (stopped && stopped(context)) {
             return false;

@@ -45,8 +45,8 @@ bool kg_lm_kv_init(struct kg_lm_kv *kv, const struct kg_lm_model *model, const s
     return kv->keys && kv->values;
 }
 
-/* To nearest, of two equally near ones to the even one; |x| <= 127. At 1.5 * 2^23 floats are integers, and their lowest
- * byte is the two's complement; what is no number, as weights of a file may be, becomes the same byte everywhere. */
+/* Rounds to nearest, ties to even; |x| <= 127. At 1.5 * 2^23 floats are integers, and their lowest byte is the two's
+ * complement. A NaN, which weights of a file may give, becomes the same byte on every machine. */
 static int8_t round_to_byte(float x)
 {
     union {

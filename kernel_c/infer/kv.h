@@ -1,5 +1,5 @@
-/* The cache of keys and values. Heads lie one after the other, and each head's positions too: (layer, head, position,
- * head_dim), so attention reads straight on, and a shift is one move. */
+/* The KV cache, of the shape (layer, head, position, head_dim): attention reads it in sequence, and a shift is one
+ * memmove for each head. */
 #ifndef KGPT_LM_KV_H
 #define KGPT_LM_KV_H
 

@@ -7,7 +7,7 @@
 
 #define KEY_MAX 96
 
-/* One file, one architecture: what every row needs. `status` stays at the first refusal. */
+/* What every row needs of one file and its architecture. `status` keeps the first refusal. */
 struct reader {
     const struct kg_gguf *gguf;
     const char *arch;
@@ -18,7 +18,7 @@ struct reader {
 };
 
 /* `size`: the field is a size that the file has, and `value` says it. */
-static void refuse(struct reader *r, const char *key, bool size, int64_t value, const char *words)
+static void refuse_field(struct reader *r, const char *key, bool size, int64_t value, const char *words)
 {
     char number[32] = "";
     if (r->status == KG_OK) {
@@ -45,7 +45,7 @@ static int64_t refuse_missing(struct reader *r)
     return 1;
 }
 
-/* The current field; what is refused becomes `least`, so that rows below may divide by it. */
+/* The current field. A refused one becomes `least`, so that rows below may divide by it. */
 static int64_t read_size(struct reader *r, int64_t least, int64_t most)
 {
     uint32_t size = 0;
@@ -58,7 +58,7 @@ static int64_t read_size(struct reader *r, int64_t least, int64_t most)
 }
 
 /* The same, or an array of equal sizes, one for each of the layers. */
-static int64_t read_sizes(struct reader *r, int64_t layers, int64_t least, int64_t most)
+static int64_t read_equal_sizes(struct reader *r, int64_t layers, int64_t least, int64_t most)
 {
     struct kg_gguf_value item;
     if (r->value->kind == KG_GGUF_ARRAY) {
@@ -73,7 +73,7 @@ static bool flag_at(const struct kg_gguf_value *flags, int64_t i)
     return flags->item_kind == KG_GGUF_BOOL ? flags->data[i] != 0 : kg_gguf_u32_at(flags, (uint64_t)i) != 0;
 }
 
-/* A size, or flags of the layers that a size could say too. */
+/* A size, or a list of flags, one for each layer, that stands for a size. */
 static int64_t read_pattern(struct reader *r, int64_t layers, int64_t least, int64_t most)
 {
     const struct kg_gguf_value *flags = r->value;
@@ -160,7 +160,7 @@ static int64_t read_scaling(struct reader *r)
 }
 
 #define READ_SIZE(r, least, most) read_size(r, least, most)
-#define READ_SIZES(r, least, most) read_sizes(r, block_count, least, most)
+#define READ_SIZES(r, least, most) read_equal_sizes(r, block_count, least, most)
 #define READ_PATTERN(r, least, most) read_pattern(r, block_count, least, most)
 #define READ_NUMBER(r, least, most) read_number(r, least, most)
 #define READ_POSITIVE(r, least, most) read_positive(r)
@@ -182,7 +182,7 @@ static bool is_known(const char *key, size_t n)
     return false;
 }
 
-static void refuse_unknown(struct reader *r)
+static void refuse_unknown_field(struct reader *r)
 {
     size_t n = kg_strlen(r->arch);
     for (uint32_t i = 0; i < r->gguf->n_fields && r->status == KG_OK; i++) {
@@ -220,9 +220,9 @@ static void read_rows(struct reader *r, const struct kg_lm_arch *arch, const str
 #define KG_VALUE(name, kind, value)      \
     const KG_TYPE_##kind name = (value); \
     out->name = name;
-#define KG_RULE(condition, name, words)                                                                      \
-    if (!(condition)) {                                                                                      \
-        refuse(r, key_of_##name, given_##name && is_size_##name, is_size_##name ? (int64_t)name : 0, words); \
+#define KG_RULE(condition, name, words)                                                                            \
+    if (!(condition)) {                                                                                            \
+        refuse_field(r, key_of_##name, given_##name && is_size_##name, is_size_##name ? (int64_t)name : 0, words); \
     }
 #include "fields.def"
 }
@@ -231,7 +231,7 @@ enum kg_status kg_lm_read_fields(struct kg_lm_fields *fields, const struct kg_gg
                                  const struct kg_lm_tensor_facts *tensors, struct kg_error *error)
 {
     struct reader r = {.gguf = gguf, .arch = arch->name, .error = error};
-    refuse_unknown(&r);
+    refuse_unknown_field(&r);
     read_rows(&r, arch, tensors, fields);
     return r.status;
 }

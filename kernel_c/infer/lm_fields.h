@@ -30,7 +30,7 @@ struct kg_lm_fields {
 #include "fields.def"
 };
 
-/* What the tensors' names say before the tensors are read. */
+/* What the names of the tensors tell, before the tensors are read. */
 struct kg_lm_tensor_facts {
     uint32_t layers;   /* the highest N of "blk.N." and one */
     bool rope_factors; /* LongRoPE's, short or long */

@@ -56,7 +56,7 @@ static void fill_scales(struct kg_lm_extra *extra, const struct kg_lm_model *m, 
     extra->norm_eps = (float)(m->arch->norm == KG_NORM_LAYER ? f->epsilon : f->rms_epsilon);
     extra->attn_scale = 1.0f / kg_sqrtf((float)f->scale_divisor);
     extra->embedding_scale = m->arch->embedding_scale ? kg_sqrtf((float)m->n_embd) : 1.0f;
-    /* One as long as the context hides nothing, but its layers still have a RoPE base of their own. */
+    /* A window as long as the context hides nothing, but its layers still have a RoPE base of their own. */
     extra->window = m->arch->window ? (uint32_t)f->window : 0;
     extra->pattern = (uint32_t)f->window_pattern;
 }

@@ -1,5 +1,5 @@
-/* Opens a language model: see kgpt/lm.h. The order is check first, change afterwards: the matrices are interleaved in
- * place only when nothing can be refused any more. */
+/* Opens a language model: see kgpt/lm.h. All checks come first: the matrices are interleaved in place only when nothing
+ * can be refused any more. */
 #include "lm_model.h"
 
 #include "kgpt/mem.h"
@@ -42,7 +42,7 @@ static void count_weights(struct kg_lm_model *model)
     }
 }
 
-/* One of the files that a model was split into has only a part of its tensors. */
+/* A shard of a split model has only a part of the tensors. */
 static enum kg_status check_split(const struct kg_gguf *gguf, struct kg_error *error)
 {
     uint32_t count = 1, number = 0;
@@ -94,7 +94,7 @@ static enum kg_status check_template(const struct kg_gguf *gguf, struct kg_error
     return kg_gguf_find(gguf, key) ? kg_gguf_text(gguf, key, &template, error) : KG_OK;
 }
 
-static enum kg_status open_model(struct kg_lm_model *model, const struct kg_gguf *gguf, bool interleaved,
+static enum kg_status read_model(struct kg_lm_model *model, const struct kg_gguf *gguf, bool interleaved,
                                  struct kg_arena *arena, struct kg_error *error)
 {
     *model = (struct kg_lm_model){.gguf = gguf};
@@ -133,7 +133,7 @@ static enum kg_status open_model(struct kg_lm_model *model, const struct kg_gguf
 enum kg_status kg_lm_open(struct kg_lm_model *model, const struct kg_gguf *gguf, bool interleaved,
                           struct kg_arena *arena, struct kg_error *error)
 {
-    enum kg_status status = open_model(model, gguf, interleaved, arena, error);
+    enum kg_status status = read_model(model, gguf, interleaved, arena, error);
     if (status != KG_OK && !error->hint[0]) { /* most refusals have no better advice */
         kg_error_hint(error, "%s",
                       status == KG_E_MEMORY ? "give the machine more memory"

@@ -1,4 +1,4 @@
-/* What kgpt/lm.h keeps to itself of a model: its layers, and what its file says about norms, positions and scales. */
+/* The private part of a model (kgpt/lm.h): its layers, norms, positions and scales. */
 #ifndef KGPT_LM_MODEL_H
 #define KGPT_LM_MODEL_H
 

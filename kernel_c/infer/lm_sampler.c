@@ -1,6 +1,7 @@
 /* llama.cpp's samplers: see kgpt/lm_sampler.h. kgpt_build/reference/lm_sampler.py does the same, bit for bit.
  *
- * A vocabulary has up to 256,000 tokens, and most calls want 40 of them or one: so greedy and top_k go over the logits once. */
+ * A vocabulary has up to 256,000 tokens, and most calls want 40 of them or one: so greedy and top_k go over the
+ * logits once. */
 #include "kgpt/lm_sampler.h"
 
 #include "kgpt/dmath.h"
@@ -22,7 +23,8 @@ void kg_lm_sampling_defaults(struct kg_sampling *sampling)
 #include "kgpt/options.def"
 }
 
-/* One call: its logits, and the tokens whose logits are not taken as they are ("touched"), each of which counts[] marks. */
+/* One call: its logits, and the tokens whose logits are not taken as they are ("touched"), each of which counts[]
+ * marks. */
 struct selection {
     const struct kg_sampling *sampling;
     const float *logits;
@@ -139,8 +141,8 @@ static uint32_t digit_of(float logit, uint32_t shift)
     return (u.bits >> 31 ? u.bits : u.bits ^ 0x7fffffff) >> shift & 0xff;
 }
 
-/* Candidates in the order of their ids, sorted: radix sort, the lowest digit first, whose passes keep the order of equal ones. A heap of
- * 262,144 candidates takes ten times as long. `spare` (n) is overwritten. */
+/* Candidates in the order of their ids, sorted: radix sort, the lowest digit first, whose passes keep the order of
+ * equal ones. A heap of 262,144 candidates takes ten times as long. `spare` (n) is overwritten. */
 static void sort_all(struct kg_candidate *candidates, struct kg_candidate *spare, uint32_t n)
 {
     struct kg_candidate *from = candidates, *to = spare;

@@ -1,5 +1,5 @@
-/* A model's tensors: every one of the file must be one of the architecture's, of the right shape and type, and none of
- * those may be missing. */
+/* A model's tensors. Each tensor of the file must belong to the architecture and have the right shape and type, and
+ * none may be missing. */
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
@@ -15,7 +15,7 @@ struct reader {
     struct kg_error *error;
 };
 
-static int shown(const struct kg_text *name)
+static int printed_length(const struct kg_text *name)
 {
     return name->n < 96 ? (int)name->n : 96;
 }
@@ -80,7 +80,7 @@ static enum kg_status check_shape(struct reader *r, const struct kg_gguf_tensor 
     if (tensor->ne[0] != columns || tensor->ne[1] != rows || tensor->ne[2] != 1 || tensor->ne[3] != 1) {
         return kg_error_set(r->error, KG_E_INPUT,
                             "the tensor \"%.*s\" has %lu x %lu values, where the hyperparameters make it %lu x %lu",
-                            shown(&tensor->name), tensor->name.data, (unsigned long)tensor->ne[0],
+                            printed_length(&tensor->name), tensor->name.data, (unsigned long)tensor->ne[0],
                             (unsigned long)(tensor->ne[1] * tensor->ne[2] * tensor->ne[3]), (unsigned long)columns,
                             (unsigned long)rows);
     }
@@ -91,8 +91,8 @@ static enum kg_status read_vector(struct reader *r, const struct kg_gguf_tensor 
 {
     if (tensor->type != KG_TYPE_F32) {
         const struct kg_type_info *info = kg_type_info(tensor->type);
-        return kg_error_set(r->error, KG_E_INPUT, "the tensor \"%.*s\" has the type %s, not F32", shown(&tensor->name),
-                            tensor->name.data, info ? info->name : "?");
+        return kg_error_set(r->error, KG_E_INPUT, "the tensor \"%.*s\" has the type %s, not F32",
+                            printed_length(&tensor->name), tensor->name.data, info ? info->name : "?");
     }
     *place = (const float *)(const void *)tensor->data;
     return KG_OK;
@@ -103,11 +103,11 @@ static enum kg_status read_matrix(struct reader *r, const struct kg_gguf_tensor 
     const struct kg_type_info *info = kg_type_info(tensor->type);
     if (!info) {
         return kg_error_set(r->error, KG_E_INPUT, "the tensor \"%.*s\" has the type %u, which is not supported",
-                            shown(&tensor->name), tensor->name.data, tensor->type);
+                            printed_length(&tensor->name), tensor->name.data, tensor->type);
     }
     if (tensor->ne[0] % info->block) {
         return kg_error_set(r->error, KG_E_INPUT, "the tensor \"%.*s\" has rows of %lu values, not of whole %s blocks",
-                            shown(&tensor->name), tensor->name.data, (unsigned long)tensor->ne[0], info->name);
+                            printed_length(&tensor->name), tensor->name.data, (unsigned long)tensor->ne[0], info->name);
     }
     *matrix = (struct kg_matrix){tensor->data, tensor->type, (uint32_t)tensor->ne[1], (uint32_t)tensor->ne[0],
                                  r->interleaved && info->fields[0].bytes};
@@ -124,7 +124,7 @@ static enum kg_status read_tensor(struct reader *r, const struct kg_gguf_tensor 
     const struct kg_lm_slot *slot = find_slot(r->model->arch, &name, in_layer);
     if (!slot || (in_layer && layer >= r->model->n_layer)) {
         return kg_error_set(r->error, KG_E_INPUT, "the tensor \"%.*s\" is none of a %s model with %u layers",
-                            shown(&tensor->name), tensor->name.data, r->model->arch->name, r->model->n_layer);
+                            printed_length(&tensor->name), tensor->name.data, r->model->arch->name, r->model->n_layer);
     }
     enum kg_status status = check_shape(r, tensor, slot);
     if (status != KG_OK) {
@@ -194,7 +194,7 @@ static enum kg_status check_fused(struct reader *r, const struct kg_lm_layer *la
     return KG_OK;
 }
 
-/* Whoever computes sees queries, keys, values, gate and up, fused or not. */
+/* Splits fused matrices, so that the forward pass always has queries, keys, values, gate and up apart. */
 static void split_fused(struct reader *r, struct kg_lm_layer *layer)
 {
     const struct kg_matrix *qkv = &layer->matrices[KG_M_QKV], *gate_up = &layer->matrices[KG_M_GATE_UP];

@@ -29,14 +29,14 @@ static void run_in_turn(kg_work *work, void *context)
 
 static const struct kg_workers alone = {NULL}, three = {run_in_turn};
 
-static bool set_up(struct kg_test *t, struct fixture *f, const char *arch)
+static bool open_test_model(struct kg_test *t, struct fixture *f, const char *arch)
 {
     return kg_test_gguf(t->arena, arch, &f->gguf) &&
            kg_lm_open(&f->model, &f->gguf, false, t->arena, &f->error) == KG_OK;
 }
 
-static bool begin(struct kg_test *t, struct fixture *f, enum kg_isa isa, uint32_t n_batch, enum kg_kv_type kv,
-                  const struct kg_workers *workers)
+static bool begin_session(struct kg_test *t, struct fixture *f, enum kg_isa isa, uint32_t n_batch, enum kg_kv_type kv,
+                          const struct kg_workers *workers)
 {
     const struct kg_lm_options options = {.n_ctx = KG_TEST_CTX, .n_batch = n_batch, .kv = kv};
     kg_ops_fill(&f->base, t->cpu->features, isa);
@@ -44,7 +44,7 @@ static bool begin(struct kg_test *t, struct fixture *f, enum kg_isa isa, uint32_
     return kg_lm_session_init(&f->session, &f->model, &f->ops, workers, &options, t->arena) == KG_OK;
 }
 
-static bool eval(struct fixture *f, const uint32_t *some, uint32_t n)
+static bool eval_tokens(struct fixture *f, const uint32_t *some, uint32_t n)
 {
     return kg_lm_eval(&f->session, some, n, NULL, NULL, &f->error) == KG_OK;
 }
@@ -59,14 +59,14 @@ KG_TEST(lm, how_it_is_computed_does_not_show)
     static const char *const archs[] = {"llama", "gemma3"};
     for (uint32_t i = 0; i < 2; i++) {
         struct fixture f;
-        KG_CHECK(t, set_up(t, &f, archs[i]));
-        KG_CHECK(t, begin(t, &f, KG_ISA_C, 1, KG_KV_F16, &alone));
-        KG_CHECK(t, eval(&f, tokens, N));
+        KG_CHECK(t, open_test_model(t, &f, archs[i]));
+        KG_CHECK(t, begin_session(t, &f, KG_ISA_C, 1, KG_KV_F16, &alone));
+        KG_CHECK(t, eval_tokens(&f, tokens, N));
         const float *logits = f.session.logits;
         KG_CHECK(t, logits[0] != logits[1] && logits[0] - logits[0] == 0);
         for (uint32_t n_batch = 2; n_batch <= N; n_batch += 4) {
-            KG_CHECK(t, begin(t, &f, KG_ISA_AVX512, n_batch, KG_KV_F16, n_batch == 2 ? &alone : &three));
-            KG_CHECK(t, eval(&f, tokens, 5) && eval(&f, tokens + 5, N - 5));
+            KG_CHECK(t, begin_session(t, &f, KG_ISA_AVX512, n_batch, KG_KV_F16, n_batch == 2 ? &alone : &three));
+            KG_CHECK(t, eval_tokens(&f, tokens, 5) && eval_tokens(&f, tokens + 5, N - 5));
             KG_CHECK(t, same_logits(&f, logits));
         }
     }
@@ -75,24 +75,24 @@ KG_TEST(lm, how_it_is_computed_does_not_show)
 KG_TEST(lm, truncated_and_shifted)
 {
     struct fixture f;
-    KG_CHECK(t, set_up(t, &f, "llama"));
-    KG_CHECK(t, begin(t, &f, KG_ISA_AVX2, 4, KG_KV_Q8, &three) && eval(&f, tokens, N));
+    KG_CHECK(t, open_test_model(t, &f, "llama"));
+    KG_CHECK(t, begin_session(t, &f, KG_ISA_AVX2, 4, KG_KV_Q8, &three) && eval_tokens(&f, tokens, N));
     float logits[KG_TEST_VOCAB];
     memcpy(logits, f.session.logits, sizeof logits);
     kg_lm_truncate(&f.session, 6);
-    KG_CHECK(t, eval(&f, tokens, 3));
+    KG_CHECK(t, eval_tokens(&f, tokens, 3));
     kg_lm_truncate(&f.session, 6);
-    KG_CHECK(t, eval(&f, tokens + 6, N - 6) && same_logits(&f, logits));
+    KG_CHECK(t, eval_tokens(&f, tokens + 6, N - 6) && same_logits(&f, logits));
     kg_lm_shift(&f.session, 2, 5);
     KG_CHECK_EQ(t, f.session.n_past, N - 5);
     KG_CHECK(t, f.session.tokens[1] == tokens[1] && f.session.tokens[2] == tokens[7]);
-    KG_CHECK(t, eval(&f, tokens, 1) && f.session.logits[0] - f.session.logits[0] == 0);
+    KG_CHECK(t, eval_tokens(&f, tokens, 1) && f.session.logits[0] - f.session.logits[0] == 0);
 }
 
 KG_TEST(lm, takes_what_it_said)
 {
     struct fixture f;
-    KG_CHECK(t, set_up(t, &f, "gemma3"));
+    KG_CHECK(t, open_test_model(t, &f, "gemma3"));
     const struct kg_lm_options options = {.n_ctx = 9, .n_batch = 3, .kv = KG_KV_Q8};
     struct kg_lm_size size = kg_lm_session_size(&f.model, &options);
     size_t before = t->arena->used;
@@ -104,9 +104,9 @@ KG_TEST(lm, the_context_ends)
 {
     struct fixture f;
     const uint32_t wrong = KG_TEST_VOCAB;
-    KG_CHECK(t, set_up(t, &f, "llama"));
-    KG_CHECK(t, begin(t, &f, KG_ISA_C, 8, KG_KV_F16, &alone));
-    KG_CHECK(t, eval(&f, tokens, N) && eval(&f, tokens, N) && f.session.n_past == 2 * N);
+    KG_CHECK(t, open_test_model(t, &f, "llama"));
+    KG_CHECK(t, begin_session(t, &f, KG_ISA_C, 8, KG_KV_F16, &alone));
+    KG_CHECK(t, eval_tokens(&f, tokens, N) && eval_tokens(&f, tokens, N) && f.session.n_past == 2 * N);
     KG_CHECK_EQ(t, kg_lm_eval(&f.session, tokens, 5, NULL, NULL, &f.error), KG_E_CONTEXT);
     KG_CHECK_TEXT(t, f.error.message, "no room for 5 tokens behind 28 of a context of 32");
     KG_CHECK_EQ(t, kg_lm_eval(&f.session, &wrong, 1, NULL, NULL, &f.error), KG_E_INPUT);
@@ -122,8 +122,8 @@ static bool fourth_time(void *context)
 KG_TEST(lm, stopped_within_a_batch)
 {
     struct fixture f;
-    KG_CHECK(t, set_up(t, &f, "llama"));
-    KG_CHECK(t, begin(t, &f, KG_ISA_C, 4, KG_KV_F16, &alone));
+    KG_CHECK(t, open_test_model(t, &f, "llama"));
+    KG_CHECK(t, begin_session(t, &f, KG_ISA_C, 4, KG_KV_F16, &alone));
     uint32_t asked = 0;
     KG_CHECK_EQ(t, kg_lm_eval(&f.session, tokens, N, fourth_time, &asked, &f.error), KG_E_STOPPED);
     KG_CHECK_EQ(t, f.session.n_past, 4);

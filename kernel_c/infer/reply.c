@@ -1,4 +1,5 @@
-/* The reply loop of both engines: see kgpt/reply.h. It knows an engine by its table, and the world by a list of sinks. */
+/* The reply loop of both engines: see kgpt/reply.h. It knows an engine by its table, and the world by a list of
+ * sinks. */
 #include "kgpt/reply.h"
 
 #include "kgpt/platform.h"
@@ -107,7 +108,7 @@ enum kg_status kg_reply_begin(struct kg_reply *reply, const uint32_t *tokens, ui
 }
 
 /* `n` bytes have been written behind the text: they belong to it, and can be shown. */
-static void show_text(struct kg_reply *reply, size_t n)
+static void append_shown_text(struct kg_reply *reply, size_t n)
 {
     TELL_SINKS(reply, text, reply, reply->text + reply->n, n);
     reply->n += n;
@@ -135,7 +136,7 @@ static bool take_token(struct kg_reply *reply, uint32_t id)
 {
     uint32_t most = reply->request->max_tokens;
     size_t shown = reply->forward->spell(reply->engine, id, reply->text + reply->n);
-    show_text(reply, shown);
+    append_shown_text(reply, shown);
     reply->speed.tokens++;
     tell_token(reply, id, shown);
     if (reply->speed.tokens == 1) {
@@ -188,7 +189,7 @@ enum kg_status kg_reply_step(struct kg_reply *reply, struct kg_error *error)
 
 void kg_reply_close_text(struct kg_reply *reply)
 {
-    show_text(reply, reply->forward->spell(reply->engine, KG_NO_TOKEN, reply->text + reply->n));
+    append_shown_text(reply, reply->forward->spell(reply->engine, KG_NO_TOKEN, reply->text + reply->n));
     look_at_past(reply);
 }
 

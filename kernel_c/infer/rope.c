@@ -1,4 +1,4 @@
-/* See rope.h. Scaling as the files mean it: linear divides positions; llama3 and LongRoPE bring a factor for each
+/* See rope.h. The kinds of scaling: linear divides positions; llama3 and LongRoPE bring a factor for each
  * frequency; YaRN (Peng et al., 2023) divides the frequencies that turn less than beta_slow times in the original
  * context, leaves those that turn more than beta_fast times, and goes from one to the other between. */
 #include "rope.h"
@@ -13,7 +13,7 @@ uint64_t kg_lm_rope_size(const struct kg_lm_model *model, uint32_t n_batch)
     return KG_LM_N_TURNS * (kg_arena_cost(pairs * sizeof(double)) + kg_arena_cost(n_batch * 2 * pairs * sizeof(float)));
 }
 
-/* Of what hyperparameters can make of x; infinities, and what is no number, become large ones. */
+/* Bounds an angle that hyperparameters can make as large as they like: infinities and NaN become a large number. */
 static double floor_of(double x)
 {
     const double most = 1e6;
@@ -56,8 +56,8 @@ static void fill_frequencies(const struct kg_lm_rope_settings *s, const float *d
     }
 }
 
-/* The tensor with a divisor for each frequency; NULL if there is none. LongRoPE's are obeyed where they are: files of Phi-3 have
- * them without a rope.scaling.type. */
+/* The tensor with a divisor for each frequency; NULL if there is none. LongRoPE's count wherever they are: files
+ * of Phi-3 have them without a rope.scaling.type. */
 static const float *divisors_of(const struct kg_lm_model *model, uint32_t n_ctx)
 {
     const struct kg_lm_extra *extra = model->extra;

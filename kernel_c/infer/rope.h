@@ -1,5 +1,5 @@
-/* Rotary positions: pairs of a head's values are turned by an angle that grows with the position. Angles are computed
- * in double at every position, so they are as exact at the last as at the first. */
+/* RoPE: pairs of values of a head are rotated by an angle that grows with the position. Angles are computed in double
+ * at every position, so the last one is as exact as the first. */
 #ifndef KGPT_LM_ROPE_H
 #define KGPT_LM_ROPE_H
 
@@ -24,7 +24,7 @@ bool kg_lm_rope_init(struct kg_lm_rope *rope, const struct kg_lm_model *model, u
 /* turns (2, pairs) for `position`, which may be negative: backwards. Magnitude 1 leaves lengths as they are. */
 void kg_lm_rope_turn(const struct kg_lm_rope *rope, uint32_t which, int64_t position, double magnitude, float *turns);
 
-/* Turns one head. */
+/* Rotates one head. */
 void kg_lm_rope_apply(const struct kg_lm_rope *rope, const float *turns, float *head);
 
 /* Which of the turns is a layer's? */

@@ -1,5 +1,5 @@
-/* Products of matrices with a batch, their rows shared among the workers by whole groups. Who computes a row does not
- * show in its bits. */
+/* Products of matrices with a batch. The workers share their rows by whole groups; the bits of a row do not depend on
+ * the worker that computes it. */
 #include "state.h"
 #include "vector.h"
 
@@ -22,7 +22,7 @@ void kg_lm_take(const struct kg_lm_pass *pass, const float *x, uint32_t n, const
 }
 
 /* Groups from .. to - 1 of one product. */
-static void multiply(const struct share *share, const struct kg_lm_product *p, uint32_t from, uint32_t to)
+static void multiply_groups(const struct share *share, const struct kg_lm_product *p, uint32_t from, uint32_t to)
 {
     const struct kg_lm_state *s = share->pass->state;
     enum kg_act act = kg_type_info(p->matrix->type)->act;
@@ -35,7 +35,7 @@ static void multiply(const struct share *share, const struct kg_lm_product *p, u
     }
 }
 
-/* The products' groups stand in one line, of which each worker takes one piece. */
+/* The groups of all products form one sequence, and each worker takes one piece of it. */
 static void products_share(void *context, uint32_t worker, uint32_t workers)
 {
     const struct share *share = context;
@@ -48,7 +48,7 @@ static void products_share(void *context, uint32_t worker, uint32_t workers)
         uint64_t n = groups_of(share->products[i].matrix), end = start + n;
         uint64_t low = from > start ? from : start, high = to < end ? to : end;
         if (low < high) {
-            multiply(share, &share->products[i], (uint32_t)(low - start), (uint32_t)(high - start));
+            multiply_groups(share, &share->products[i], (uint32_t)(low - start), (uint32_t)(high - start));
         }
         start = end;
     }
@@ -61,7 +61,7 @@ void kg_lm_products(const struct kg_lm_pass *pass, const struct kg_lm_product *p
     kg_workers_run(pass->session->workers, products_share, &share);
 }
 
-/* The same rows of gate and up, and then the activation of just these. */
+/* The same rows of gate and up, then the activation of these rows. */
 static void feed_forward_share(void *context, uint32_t worker, uint32_t workers)
 {
     const struct share *share = context;
@@ -73,7 +73,7 @@ static void feed_forward_share(void *context, uint32_t worker, uint32_t workers)
         return;
     }
     for (uint32_t i = 0; i < share->n_products; i++) {
-        multiply(share, &share->products[i], from, to);
+        multiply_groups(share, &share->products[i], from, to);
     }
     uint32_t first = from * KG_GROUP, end = to * KG_GROUP < up->matrix->rows ? to * KG_GROUP : up->matrix->rows;
     for (uint32_t t = 0; t < share->tokens; t++) {

@@ -8,8 +8,8 @@ static const float logits[N] = {1.0f, 3.0f, 2.0f, 3.0f, -1.0f, 0.0f}; /* 1 and 3
 static const struct kg_sampling plain = {.temperature = 1.0f, .top_p = 1.0f};
 
 /* Draws `n` tokens and counts them. */
-static void draw(struct kg_test *t, const struct kg_sampling *sampling, const float *from, uint32_t n,
-                 uint32_t counts[N])
+static void draw_tokens(struct kg_test *t, const struct kg_sampling *sampling, const float *from, uint32_t n,
+                        uint32_t counts[N])
 {
     struct kg_sampler sampler;
     struct kg_random random;
@@ -51,7 +51,7 @@ KG_TEST(sampler, one_draw_a_token)
 KG_TEST(sampler, frequencies_follow_the_probabilities)
 {
     uint32_t counts[N];
-    draw(t, &plain, logits, 4000, counts);
+    draw_tokens(t, &plain, logits, 4000, counts);
     /* e^(l - 3): 1 and 3 weigh 1, 2: .368, 0: .135, 5: .0498, 4: .0183; together 2.571 */
     KG_CHECK(t, counts[1] > 1450 && counts[1] < 1660);
     KG_CHECK(t, counts[3] > 1450 && counts[3] < 1660);
@@ -65,14 +65,14 @@ KG_TEST(sampler, top_k_keeps_k_and_breaks_ties_by_id)
     uint32_t counts[N];
     struct kg_sampling sampling = plain;
     sampling.top_k = 1;
-    draw(t, &sampling, logits, 100, counts);
+    draw_tokens(t, &sampling, logits, 100, counts);
     KG_CHECK_EQ(t, counts[1], 100);
     sampling.top_k = 3;
-    draw(t, &sampling, logits, 1000, counts);
+    draw_tokens(t, &sampling, logits, 1000, counts);
     KG_CHECK_EQ(t, counts[1] + counts[2] + counts[3], 1000);
     KG_CHECK(t, counts[2] > 0);
     sampling.top_k = 100;
-    draw(t, &sampling, logits, 4000, counts);
+    draw_tokens(t, &sampling, logits, 4000, counts);
     KG_CHECK(t, counts[4] > 0);
 }
 
@@ -82,7 +82,7 @@ KG_TEST(sampler, top_p_counts_among_what_top_k_kept)
     struct kg_sampling sampling = plain;
     sampling.top_k = 3;
     sampling.top_p = 0.8f; /* 1 and 3: 0.778 of all six, 0.845 of the best three */
-    draw(t, &sampling, logits, 1000, counts);
+    draw_tokens(t, &sampling, logits, 1000, counts);
     KG_CHECK_EQ(t, counts[1] + counts[3], 1000);
 }
 
@@ -91,14 +91,14 @@ KG_TEST(sampler, top_p_keeps_the_shortest_start_that_reaches_it)
     uint32_t counts[N];
     struct kg_sampling sampling = plain;
     sampling.top_p = 0.001f;
-    draw(t, &sampling, logits, 100, counts);
+    draw_tokens(t, &sampling, logits, 100, counts);
     KG_CHECK_EQ(t, counts[1], 100);
     sampling.top_p = 0.5f; /* 1 and 3 together: 0.778 */
-    draw(t, &sampling, logits, 1000, counts);
+    draw_tokens(t, &sampling, logits, 1000, counts);
     KG_CHECK_EQ(t, counts[1] + counts[3], 1000);
     KG_CHECK(t, counts[3] > 0);
     sampling.top_p = 0.8f;
-    draw(t, &sampling, logits, 1000, counts);
+    draw_tokens(t, &sampling, logits, 1000, counts);
     KG_CHECK(t, counts[2] > 0 && counts[0] == 0);
 }
 
@@ -107,11 +107,11 @@ KG_TEST(sampler, min_p_is_relative_to_the_best)
     uint32_t counts[N];
     struct kg_sampling sampling = plain;
     sampling.min_p = 1.0f;
-    draw(t, &sampling, logits, 1000, counts);
+    draw_tokens(t, &sampling, logits, 1000, counts);
     KG_CHECK_EQ(t, counts[1] + counts[3], 1000);
     KG_CHECK(t, counts[1] > 0 && counts[3] > 0);
     sampling.min_p = 0.3f; /* e^-1 = 0.37 stays, e^-2 = 0.14 goes */
-    draw(t, &sampling, logits, 1000, counts);
+    draw_tokens(t, &sampling, logits, 1000, counts);
     KG_CHECK(t, counts[2] > 0 && counts[0] == 0);
 }
 
@@ -120,10 +120,10 @@ KG_TEST(sampler, temperature_sharpens_and_flattens)
     uint32_t cold[N], hot[N];
     struct kg_sampling sampling = plain;
     sampling.temperature = 1e-6f;
-    draw(t, &sampling, logits, 500, cold);
+    draw_tokens(t, &sampling, logits, 500, cold);
     KG_CHECK_EQ(t, cold[1] + cold[3], 500);
     sampling.temperature = 100.0f;
-    draw(t, &sampling, logits, 3000, hot);
+    draw_tokens(t, &sampling, logits, 3000, hot);
     for (int i = 0; i < N; i++) {
         KG_CHECK(t, hot[i] > 400 && hot[i] < 600);
     }

@@ -61,8 +61,8 @@ struct kg_lm_size kg_lm_session_size(const struct kg_lm_model *model, const stru
     return (struct kg_lm_size){kg_lm_kv_size(model, options), scratch};
 }
 
-static bool carve(struct kg_lm_state *s, const struct kg_lm_model *model, const struct kg_lm_options *options,
-                  struct kg_arena *arena)
+static bool carve_state(struct kg_lm_state *s, const struct kg_lm_model *model, const struct kg_lm_options *options,
+                        struct kg_arena *arena)
 {
     struct piece pieces[N_PIECES];
     list_pieces(pieces, model, s);
@@ -98,7 +98,7 @@ enum kg_status kg_lm_session_init(struct kg_lm_session *session, const struct kg
     session->logits = kg_arena_take(arena, logits_size(model, options));
     if (!state || !session->tokens || !session->logits ||
         !kg_lm_rope_init(&state->rope, model, options->n_ctx, options->n_batch, arena) ||
-        !kg_lm_kv_init(&state->kv, model, ops, options, arena) || !carve(state, model, options, arena)) {
+        !kg_lm_kv_init(&state->kv, model, ops, options, arena) || !carve_state(state, model, options, arena)) {
         return KG_E_MEMORY;
     }
     return KG_OK;
@@ -134,7 +134,7 @@ static void find_fault(void *context, const char *what, uint32_t layer, const fl
     }
 }
 
-/* Computes the last n tokens again, with an eye on each layer: that costs nothing where all is well. */
+/* Computes the last n tokens again and looks at each layer. Only a failing run pays for that. */
 static enum kg_status explain_fault(struct kg_lm_session *session, uint32_t n, struct kg_error *error)
 {
     struct fault fault = {0};
@@ -207,7 +207,7 @@ struct shift {
     uint32_t keep, discard, moved; /* positions */
 };
 
-/* One head of one layer: positions behind the gap move to its start, and their keys are turned back by its length. */
+/* One head of one layer: positions behind the gap move to its start, and their keys are rotated back by its length. */
 static void shift_head(const struct shift *shift, uint32_t layer, uint32_t head, const float *turns)
 {
     const struct kg_lm_state *s = shift->session->state;

@@ -1,4 +1,4 @@
-/* What a session keeps for itself, and one pass of a batch of tokens through the model. */
+/* The private state of a session, and one pass of a batch of tokens through the model. */
 #ifndef KGPT_LM_STATE_H
 #define KGPT_LM_STATE_H
 
@@ -62,8 +62,9 @@ void kg_lm_feed_forward(const struct kg_lm_pass *pass);
 /* attention.c: state->attended from state->query and the cache. */
 void kg_lm_attend(const struct kg_lm_pass *pass);
 
-/* forward.c: the n tokens of session->tokens from n_past on, which one batch takes; with their logits if wanted.
- * False, and n_past as it was, if it was stopped: that is asked before each layer, since a batch may take seconds. */
+/* forward.c: computes n tokens, at most a batch, of session->tokens from n_past on, and their logits if wanted.
+ * `stopped` is asked before each layer, since a batch may take seconds: then false is returned, and n_past stays as
+ * it was. */
 bool kg_lm_forward(struct kg_lm_session *session, uint32_t n, bool logits, bool (*stopped)(void *), void *context);
 
 #endif

@@ -18,7 +18,7 @@ bool kg_stream_add_stop(struct kg_stream *stream, const char *text)
     size_t n = kg_strlen(text), length;
     for (size_t i = 0; i < n; i += length) {
         if ((length = kg_utf8_length(text + i, n - i)) == 0) {
-            return false; /* it could cut a character in two */
+            return false; /* a stop string that is no UTF-8 could cut a character in two */
         }
     }
     if (stream->n_stops == KG_STREAM_STOPS || n == 0 || n >= KG_STREAM_HELD / 2) {
@@ -29,9 +29,9 @@ bool kg_stream_add_stop(struct kg_stream *stream, const char *text)
     return true;
 }
 
-/* How many of the n > 0 bytes belong together: a character, or the longest start of one. *whole: it is a character; *open: more
- * bytes could make it one. */
-static size_t unit(const char *s, size_t n, bool *whole, bool *open)
+/* The length of the character, or of the longest beginning of one, at the start of n > 0 bytes. *whole: it is a
+ * character; *open: more bytes could complete it. */
+static size_t measure_character(const char *s, size_t n, bool *whole, bool *open)
 {
     const uint8_t *bytes = (const uint8_t *)s;
     uint8_t lead = bytes[0];
@@ -49,13 +49,14 @@ static size_t unit(const char *s, size_t n, bool *whole, bool *open)
     return have;
 }
 
-/* Gives out the first `n` held bytes, except for a character at the end of all that is held which may go on (unless `final`). */
-static size_t give(struct kg_stream *stream, size_t n, bool final, char *out)
+/* Gives out the first `n` held bytes. A character that is not complete at the end of the held bytes stays, unless
+ * `final`. */
+static size_t give_out_held(struct kg_stream *stream, size_t n, bool final, char *out)
 {
     size_t at = 0, written = 0;
     while (at < n) {
         bool whole, open;
-        size_t length = unit(stream->held + at, (final ? n : stream->n_held) - at, &whole, &open);
+        size_t length = measure_character(stream->held + at, (final ? n : stream->n_held) - at, &whole, &open);
         if (open && !final) {
             break;
         }
@@ -72,9 +73,9 @@ static size_t give(struct kg_stream *stream, size_t n, bool final, char *out)
     return written;
 }
 
-static bool ends_with(const struct kg_stream *stream, const char *text, size_t n)
+static bool held_ends_with(const struct kg_stream *stream, const char *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++) { /* from the end: it nearly always differs there */
+    for (size_t i = 0; i < n; i++) { /* from the end, where texts nearly always differ */
         if (i >= stream->n_held || stream->held[stream->n_held - 1 - i] != text[n - 1 - i]) {
             return false;
         }
@@ -87,7 +88,7 @@ static size_t complete_stop(const struct kg_stream *stream)
 {
     size_t longest = 0;
     for (uint32_t i = 0; i < stream->n_stops; i++) {
-        if (stream->stop_n[i] > longest && ends_with(stream, stream->stops[i], stream->stop_n[i])) {
+        if (stream->stop_n[i] > longest && held_ends_with(stream, stream->stops[i], stream->stop_n[i])) {
             longest = stream->stop_n[i];
         }
     }
@@ -100,7 +101,7 @@ static size_t possible_stop(const struct kg_stream *stream)
     size_t longest = 0;
     for (uint32_t i = 0; i < stream->n_stops; i++) {
         for (size_t n = stream->stop_n[i] - 1; n > longest; n--) {
-            if (ends_with(stream, stream->stops[i], n)) {
+            if (held_ends_with(stream, stream->stops[i], n)) {
                 longest = n;
             }
         }
@@ -112,22 +113,22 @@ size_t kg_stream_feed(struct kg_stream *stream, const char *bytes, size_t n, cha
 {
     size_t written = 0;
     for (size_t i = 0; i < n && !stream->stopped; i++) {
-        if (stream->n_held == KG_STREAM_HELD) { /* less than half of it may be kept, and a character */
-            written += give(stream, stream->n_held - possible_stop(stream), false, out + written);
+        if (stream->n_held == KG_STREAM_HELD) { /* a stop string needs less than half of it */
+            written += give_out_held(stream, stream->n_held - possible_stop(stream), false, out + written);
         }
         stream->held[stream->n_held++] = bytes[i];
         size_t stop = complete_stop(stream);
         if (stop > 0) {
-            written += give(stream, stream->n_held - stop, true, out + written);
+            written += give_out_held(stream, stream->n_held - stop, true, out + written);
             stream->n_held = 0;
             stream->stopped = true;
             stream->cut = stop + (n - 1 - i);
         }
     }
-    return written + give(stream, stream->n_held - possible_stop(stream), false, out + written);
+    return written + give_out_held(stream, stream->n_held - possible_stop(stream), false, out + written);
 }
 
 size_t kg_stream_end(struct kg_stream *stream, char *out)
 {
-    return give(stream, stream->n_held, true, out);
+    return give_out_held(stream, stream->n_held, true, out);
 }

@@ -1,4 +1,5 @@
-/* What is said in a conversation, as tokens: messages in the chat's template, and plain texts. See kgpt/conversation.h. */
+/* What is said in a conversation, as tokens: messages in the chat's template, and plain texts. See
+ * kgpt/conversation.h. */
 #include "conversation.h"
 
 #include "kgpt/mem.h"

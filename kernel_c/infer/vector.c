@@ -63,7 +63,7 @@ void kg_lm_normalize(const struct kg_ops *ops, enum kg_lm_norm norm, float *y, c
     }
 }
 
-static inline float float_of(uint32_t bits)
+static inline float float_of_bits(uint32_t bits)
 {
     union {
         uint32_t bits;
@@ -72,8 +72,8 @@ static inline float float_of(uint32_t bits)
     return u.value;
 }
 
-/* math/math.c's kg_expf without a branch. Its three ways to scale by 2^n are one here: by 2^(n / 2) twice, of which
- * only the last product can be rounded, and is rounded just as there. */
+/* kg_expf of math/math.c without a branch. It scales by 2^n in three ways; here 2^(n / 2) is multiplied twice. Only the
+ * last product can be rounded, and it is rounded as in kg_expf. */
 static inline float exp_of(float x)
 {
     float bounded = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x;
@@ -88,7 +88,8 @@ static inline float exp_of(float x)
     series = series * r + 0.5f;
     series = series * (r * r) + r;
     int half = n >> 1;
-    float e = (series + 1.0f) * float_of((uint32_t)(half + 127) << 23) * float_of((uint32_t)(n - half + 127) << 23);
+    float e =
+        (series + 1.0f) * float_of_bits((uint32_t)(half + 127) << 23) * float_of_bits((uint32_t)(n - half + 127) << 23);
     e = x > 88.7228394f ? __builtin_inff() : e;
     e = x < -103.9721f ? 0.0f : e;
     return x == x ? e : x;

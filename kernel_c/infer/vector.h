@@ -1,5 +1,5 @@
-/* Functions of vectors, each with one order of additions; loops whose turns do not depend on each other, so that a
- * compiler may do several at once without changing a bit. */
+/* Functions of vectors. Each has one order of additions, and loops whose iterations are independent: a compiler may
+ * vectorize them without changing a bit. */
 #ifndef KGPT_LM_VECTOR_H
 #define KGPT_LM_VECTOR_H
 

@@ -1,4 +1,4 @@
-/* The conversation on the console: what is asked, and which texts a template cannot say. */
+/* The conversation of the console: asks for replies, and refuses texts that a template cannot express. */
 #include "app/lm.h"
 
 #include "kgpt/str.h"
@@ -9,7 +9,7 @@ static struct kg_text system_prompt(const struct kg_config *config)
     return (struct kg_text){text, kg_strlen(text)};
 }
 
-/* Refuses what the chat's pieces cannot say as the template would. */
+/* Refuses texts that the template would change in a way that its pieces cannot express. */
 static enum kg_status check_said(struct kgpt *k, struct kg_text message, struct kg_error *error)
 {
     const struct kg_lm_loaded *loaded = &k->lm->loaded;

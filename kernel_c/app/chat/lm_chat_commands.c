@@ -70,7 +70,7 @@ static enum kg_next run_system(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-static enum kg_next run_set(struct kgpt *k, char *arguments)
+static enum kg_next run_chat_set(struct kgpt *k, char *arguments)
 {
     kg_shell_set(k, arguments);
     return KG_NEXT_LINE;
@@ -90,7 +90,7 @@ static enum kg_next run_read(struct kgpt *k, char *arguments)
 static enum kg_next run_show(struct kgpt *k, char *arguments)
 {
     kg_lm_print_model(k);
-    kg_shell_set(k, arguments); /* there are none: all settings, the system prompt among them */
+    kg_shell_set(k, arguments); /* without arguments: prints all settings, the system prompt among them */
     return KG_NEXT_LINE;
 }
 
@@ -106,7 +106,7 @@ static enum kg_next run_stats(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-/* All that the context holds, special tokens too, in whole characters. */
+/* Prints the tokens of the context, special tokens too, as whole characters. */
 static enum kg_next run_history(struct kgpt *k, char *arguments)
 {
     const struct kg_vocab *vocab = &k->lm->loaded.vocab;
@@ -129,7 +129,7 @@ static enum kg_next run_history(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-/* Of a paste that no terminal marks: see kg_lm_chat_run. */
+/* For terminals that do not mark what is pasted: see kg_lm_chat_read_pasted. */
 static enum kg_next run_paste(struct kgpt *k, char *arguments)
 {
     (void)arguments;
@@ -137,14 +137,14 @@ static enum kg_next run_paste(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-static enum kg_next run_models(struct kgpt *k, char *arguments)
+static enum kg_next run_chat_models(struct kgpt *k, char *arguments)
 {
     (void)arguments;
     kg_lm_print_models(k);
     return KG_NEXT_LINE;
 }
 
-static enum kg_next run_use(struct kgpt *k, char *arguments)
+static enum kg_next run_chat_use(struct kgpt *k, char *arguments)
 {
     kg_lm_take_model(k, arguments, true);
     return KG_NEXT_LINE;
@@ -157,7 +157,7 @@ static enum kg_next run_quit(struct kgpt *k, char *arguments)
     return KG_NEXT_HALT;
 }
 
-static enum kg_next run_help(struct kgpt *k, char *arguments)
+static enum kg_next run_chat_help(struct kgpt *k, char *arguments)
 {
     kg_commands_help(&kg_lm_chat_commands, k, arguments);
     if (!*arguments) {
@@ -176,20 +176,20 @@ static const struct kg_command commands[] = {
     {"/regen", "", "another reply to the last message", run_regen, NULL},
     {"/system", "[text]", "show the system prompt, or set it, for a new conversation; default: the template's own",
      run_system, NULL},
-    {"/set", "[key value]", "change a setting; without a key, show them all", run_set, NULL},
+    {"/set", "[key value]", "change a setting; without a key, show them all", run_chat_set, NULL},
     {"/read", "[name …]", "send a file that came with this machine, and what you ask about it", run_read, NULL},
     {"/show", "", "the model, the system prompt and the settings", run_show, NULL},
     {"/stats", "", "the speed of the last reply and of the conversation", run_stats, NULL},
     {"/history", "", "what the context holds, token by token", run_history, NULL},
     {"/paste", "", "one message of several lines, taken as they are, until a line /end", run_paste, NULL},
-    {"/models", "", "the models that this machine has", run_models, NULL},
-    {"/use", "number", "take another model, and begin anew", run_use, NULL},
+    {"/models", "", "the models that this machine has", run_chat_models, NULL},
+    {"/use", "number", "take another model, and begin anew", run_chat_use, NULL},
     {"/reboot", "", "start the machine again", kg_run_reboot, NULL},
     {"/quit", "", "leave the chat; so do /bye, /exit and Ctrl-D", run_quit, NULL},
     {"/bye", "", NULL, run_quit, NULL},
     {"/exit", "", NULL, run_quit, NULL},
-    {"/help", "[command]", "this list, or one command of it; so does /?", run_help, NULL},
-    {"/?", "[command]", NULL, run_help, NULL},
+    {"/help", "[command]", "this list, or one command of it; so does /?", run_chat_help, NULL},
+    {"/?", "[command]", NULL, run_chat_help, NULL},
     {0},
 };
 

@@ -1,4 +1,4 @@
-/* The chat on the console: messages of one line or many, and what becomes of them. */
+/* The chat on the console: reads messages of one line or several, and answers or obeys them. */
 #include "app/lm.h"
 
 #include "app/events/print.h"
@@ -11,14 +11,14 @@
 #define QUOTES "\"\"\""
 #define PASTE_END "/end"
 
-/* A message lies in the line editor's memory, as it was typed. */
+/* A message, in the memory of the line editor. */
 struct message {
     char *text; /* ended by NUL */
     size_t n;
     bool is_text; /* it was pasted or quoted, so that a slash at its start is no command */
 };
 
-static bool ends_with(const char *text, size_t n, const char *end)
+static bool text_ends_with(const char *text, size_t n, const char *end)
 {
     size_t length = kg_strlen(end);
     return n >= length && memcmp(text + n - length, end, length) == 0;
@@ -33,14 +33,14 @@ static size_t last_row(const struct kg_lineedit *edit)
     return at;
 }
 
-/* What is said of a message by marks that were typed: what was pasted is text. */
+/* Quotes around a message count only where they were typed: pasted ones are text. */
 struct marks {
-    bool opened; /* it began with QUOTES, and does as long as nobody erases them */
-    bool closed; /* … and has ended with them */
+    bool opened; /* the message begins with QUOTES; erasing them ends that */
+    bool closed; /* … and ends with them */
 };
 
-/* Looks at the row that Enter was typed in. Does the message go on, and how many bytes of it stay? */
-static bool goes_on(const struct kg_lineedit *edit, bool first, struct marks *marks, size_t *keep)
+/* Looks at the row in which Enter was typed. True: the message continues behind its first *keep bytes. */
+static bool message_goes_on(const struct kg_lineedit *edit, bool first, struct marks *marks, size_t *keep)
 {
     bool quoted = kg_str_starts(edit->line, QUOTES);
     size_t row = last_row(edit);
@@ -52,15 +52,15 @@ static bool goes_on(const struct kg_lineedit *edit, bool first, struct marks *ma
     }
     if (marks->opened) {
         row = row ? row : sizeof QUOTES - 1;
-        marks->closed = ends_with(edit->line + row, edit->n - row, QUOTES);
+        marks->closed = text_ends_with(edit->line + row, edit->n - row, QUOTES);
         return !marks->closed;
     }
-    *keep -= ends_with(edit->line, edit->n, "\\");
+    *keep -= text_ends_with(edit->line, edit->n, "\\");
     return *keep < edit->n;
 }
 
-/* Without its marks. */
-static struct message finished(struct kg_lineedit *edit, bool first, const struct marks *marks)
+/* The message without its quotes. */
+static struct message without_marks(struct kg_lineedit *edit, bool first, const struct marks *marks)
 {
     struct message message = {edit->line, edit->n, edit->pasted || !first};
     if (marks->opened && kg_str_starts(edit->line, QUOTES)) {
@@ -82,8 +82,8 @@ static enum kg_read read_message(struct kgpt *k, struct message *message)
             return read;
         }
         marks.closed = false;
-        if (read == KG_READ_CLOSED || !goes_on(&k->edit, first, &marks, &keep)) {
-            *message = finished(&k->edit, first, &marks);
+        if (read == KG_READ_CLOSED || !message_goes_on(&k->edit, first, &marks, &keep)) {
+            *message = without_marks(&k->edit, first, &marks);
             return KG_READ_TEXT;
         }
         kg_reader_continue(k, keep);
@@ -109,7 +109,7 @@ void kg_lm_chat_answer(struct kgpt *k, const char *text, size_t n)
     }
 }
 
-/* Answers it if it says something. It stays in the history, for whoever wants to shorten one that was refused. */
+/* Answers a message that is not blank. The history keeps a refused one too, so that the user can shorten it. */
 static void answer_message(struct kgpt *k, const struct message *message)
 {
     if (!is_blank(message->text, message->n)) {
@@ -118,7 +118,7 @@ static void answer_message(struct kgpt *k, const struct message *message)
     }
 }
 
-/* Lines as they come, until one says PASTE_END: for terminals that mark no pastes. */
+/* Reads lines until PASTE_END, for terminals that do not mark what is pasted. */
 void kg_lm_chat_read_pasted(struct kgpt *k)
 {
     kg_reader_begin(k, KG_PROMPT_MORE, KG_READ_ROW);

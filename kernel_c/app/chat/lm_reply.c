@@ -1,4 +1,4 @@
-/* A reply of a language model as console and channel are told of it: see kgpt/sink.h. */
+/* The console as a sink (kgpt/sink.h) of the replies of a language model. */
 #include "app/lm.h"
 
 #include "app/events/events.h"
@@ -14,8 +14,8 @@ static void show_reading(void *context, const struct kg_reply *reply)
     kg_statusline(turn->k, "reading %'u token%s", reply->n_prompt, kg_plural(reply->n_prompt));
 }
 
-/* That something is done, and how much of it. */
-static void show_progress(void *context, const struct kg_reply *reply)
+/* Shows how much of the prompt is read, four times a second. */
+static void show_reading_progress(void *context, const struct kg_reply *reply)
 {
     static const char turning[] = "|/-\\";
     struct kg_lm_turn *turn = context;
@@ -51,7 +51,7 @@ static void show_reply_text(void *context, const struct kg_reply *reply, const c
     }
 }
 
-static void show_end(void *context, const struct kg_reply *reply)
+static void show_reply_end(void *context, const struct kg_reply *reply)
 {
     struct kg_lm_turn *turn = context;
     plat_text(KG_VOICE_MODEL, "\n", 1);
@@ -76,16 +76,16 @@ void kg_lm_turn_prepare(struct kg_lm_turn *turn, struct kgpt *k, enum kg_mode mo
         .next = &turn->channel,
         .context = turn,
         .begin = show_reading,
-        .progress = show_progress,
+        .progress = show_reading_progress,
         .forgot = show_forgotten,
         .text = show_reply_text,
-        .done = show_end,
+        .done = show_reply_end,
         .stopped = is_interrupted,
     };
     turn->ask = (struct kg_ask){&turn->request, &turn->console, &k->arena};
 }
 
-/* What makes room in the context, where the user is. */
+/* How to make room in the context, in the words of the shell or of the chat. */
 static void hint_room(const struct kgpt *k, struct kg_error *error)
 {
     const struct kg_lm *lm = k->lm;

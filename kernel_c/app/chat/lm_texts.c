@@ -1,4 +1,4 @@
-/* Texts that came as boot modules, and a language model: the room that they need, and /read. */
+/* Texts that came as boot modules, for a language model: the memory that they need, and /read. */
 #include "app/lm.h"
 
 #include "app/events/print.h"
@@ -8,7 +8,7 @@
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 
-#define LONG_TEXT 2048 /* bytes: shorter ones fit the default context, whatever their tokens */
+#define LONG_TEXT 2048 /* bytes: a shorter text always fits the default context */
 
 bool kg_lm_is_text(const struct kg_file *file)
 {
@@ -66,7 +66,7 @@ uint32_t kg_lm_texts_tokens(struct kgpt *k)
     return most + (system ? count_text(k, system, kg_strlen(system)) : 0);
 }
 
-/* The file's name without the folders that the loader may have named. */
+/* The name of the file without the folders that some loaders put before it. */
 static const char *base_name(const struct kg_file *file)
 {
     const char *name = file->name;
@@ -108,9 +108,9 @@ static void append_text(char *to, size_t *n, const char *text, size_t text_n)
     *n += text_n;
 }
 
-/* The file, and behind it, after an empty line, what is asked about it. */
-static enum kg_status compose(struct kgpt *k, const struct kg_file *file, const char *question, struct kg_text *message,
-                              struct kg_error *error)
+/* The file, an empty line, and the question about the file. */
+static enum kg_status compose_message(struct kgpt *k, const struct kg_file *file, const char *question,
+                                      struct kg_text *message, struct kg_error *error)
 {
     size_t question_n = kg_strlen(question), n = 0;
     char *text = kg_arena_take(&k->arena, file->size + question_n + 2);
@@ -143,7 +143,7 @@ bool kg_lm_read(struct kgpt *k, char *arguments, struct kg_text *message)
         uint8_t digest[KG_SHA256_SIZE];
         bool known;
         status = kg_module_check(k, file, digest, &known, &error);
-        status = status == KG_OK ? compose(k, file, question, message, &error) : status;
+        status = status == KG_OK ? compose_message(k, file, question, message, &error) : status;
     } else {
         kg_error_set(&error, KG_E_INPUT, "there is no file \"%.64s\"", arguments);
         kg_error_hint(&error, "/read lists the files that came with this machine");

@@ -26,7 +26,7 @@ static void write_biases(struct kg_json *json, const void *context)
     }
 }
 
-static void send_config(void *context, const struct kg_reply *reply)
+static void send_reply_config(void *context, const struct kg_reply *reply)
 {
     const struct kg_lm_turn *turn = context;
     const struct kg_request *request = reply->request;
@@ -70,7 +70,7 @@ static void write_likely_tokens(struct kg_json *json, const void *context)
     }
 }
 
-static void send_token(void *context, const struct kg_reply *reply, const struct kg_token *token)
+static void send_reply_token(void *context, const struct kg_reply *reply, const struct kg_token *token)
 {
     const struct kg_lm_turn *turn = context;
     const struct likely_tokens likely = {turn->k->lm, token};
@@ -83,7 +83,7 @@ static void send_token(void *context, const struct kg_reply *reply, const struct
 }
 
 /* The tokens of the prompt come before the logits of its last one. */
-static void send_logits(void *context, const struct kg_reply *reply, uint32_t token)
+static void send_reply_logits(void *context, const struct kg_reply *reply, uint32_t token)
 {
     const struct kg_lm_turn *turn = context;
     const struct kg_past *past = &reply->past;
@@ -94,13 +94,13 @@ static void send_logits(void *context, const struct kg_reply *reply, uint32_t to
     kg_event_logits(turn->k, sample, past->n - 1, token, past->logits, past->n_vocab);
 }
 
-static void send_layer(void *context, const char *what, uint32_t layer, const float *values, size_t n)
+static void send_reply_layer(void *context, const char *what, uint32_t layer, const float *values, size_t n)
 {
     (void)context;
     KG_EMIT(layer, .what = what, .layer = layer, .f32 = {values, n});
 }
 
-static void send_end(void *context, const struct kg_reply *reply)
+static void send_reply_end(void *context, const struct kg_reply *reply)
 {
     const struct kg_lm_turn *turn = context;
     const struct kg_speed *speed = &reply->speed;
@@ -116,11 +116,11 @@ struct kg_sink kg_lm_event_sink(struct kg_lm_turn *turn)
 {
     return (struct kg_sink){
         .context = turn,
-        .begin = send_config,
-        .logits = send_logits,
-        .token = send_token,
-        .layer = send_layer,
-        .done = send_end,
+        .begin = send_reply_config,
+        .logits = send_reply_logits,
+        .token = send_reply_token,
+        .layer = send_reply_layer,
+        .done = send_reply_end,
     };
 }
 

@@ -1,4 +1,4 @@
-/* What the shell can do with language models, and what it says of them: see engine.h. */
+/* The commands of the shell for language models: see engine.h. */
 #include "app/engine.h"
 #include "app/lm.h"
 
@@ -8,9 +8,9 @@
 #include "kgpt/parse.h"
 #include "kgpt/str.h"
 
-#define TEXT_PART 64 /* bytes of a text that are shown at once */
+#define TEXT_PART 64 /* bytes of a text that are printed at once */
 
-static double rate(uint32_t n, uint64_t us)
+static double tokens_per_second(uint32_t n, uint64_t us)
 {
     return us ? (double)n * 1e6 / (double)us : 0;
 }
@@ -19,8 +19,8 @@ void kg_lm_print_speed(const struct kgpt *k, const struct kg_speed *speed)
 {
     const struct kg_conversation *conversation = &k->lm->conversation;
     kg_print("prompt %u token%s, %.1f/s; reply %u token%s, %.1f/s", speed->prompt_tokens,
-             kg_plural(speed->prompt_tokens), rate(speed->prompt_tokens, speed->prompt_us), speed->tokens,
-             kg_plural(speed->tokens), rate(speed->tokens, speed->decode_us));
+             kg_plural(speed->prompt_tokens), tokens_per_second(speed->prompt_tokens, speed->prompt_us), speed->tokens,
+             kg_plural(speed->tokens), tokens_per_second(speed->tokens, speed->decode_us));
     if (speed->first_token_us) {
         kg_print("; first after %.0f ms", (double)speed->first_token_us / 1e3);
     }
@@ -74,14 +74,14 @@ enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_erro
         }
         status = kg_lm_turn_finish(&turn, status, error);
         if (status == KG_E_CONTEXT && conversation->reply.speed.tokens) {
-            status = KG_OK; /* the text is as long as the context */
+            status = KG_OK; /* a text as long as the context is finished */
         }
     }
-    kg_conversation_reset(conversation); /* a conversation does not begin behind it */
+    kg_conversation_reset(conversation); /* a later chat does not continue the text */
     return status;
 }
 
-static enum kg_next run_generate(struct kgpt *k, char *arguments)
+static enum kg_next run_lm_generate(struct kgpt *k, char *arguments)
 {
     struct kg_error error;
     enum kg_status status = kg_lm_generate(k, *arguments ? arguments : k->prompt, &error);
@@ -91,7 +91,7 @@ static enum kg_next run_generate(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-static enum kg_next run_chat(struct kgpt *k, char *arguments)
+static enum kg_next run_lm_chat(struct kgpt *k, char *arguments)
 {
     (void)arguments;
     if (k->lm->loaded.has_chat) {
@@ -102,14 +102,14 @@ static enum kg_next run_chat(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-static enum kg_next run_models(struct kgpt *k, char *arguments)
+static enum kg_next run_lm_models(struct kgpt *k, char *arguments)
 {
     (void)arguments;
     kg_lm_print_models(k);
     return KG_NEXT_LINE;
 }
 
-/* The model before stays in use if the other one is refused; if that fails too, there is nothing left to run. */
+/* If the new model is refused, the old one is opened again; if that fails too, no model is left to run. */
 void kg_lm_take_model(struct kgpt *k, const char *number, bool talks)
 {
     struct kg_error error;
@@ -131,7 +131,7 @@ void kg_lm_take_model(struct kgpt *k, const char *number, bool talks)
     }
 }
 
-static enum kg_next run_use(struct kgpt *k, char *arguments)
+static enum kg_next run_lm_use(struct kgpt *k, char *arguments)
 {
     kg_lm_take_model(k, arguments, false);
     return KG_NEXT_LINE;
@@ -161,14 +161,14 @@ void kg_lm_print_model(const struct kgpt *k)
     kg_print("chat         %s\n", loaded->has_chat ? loaded->chat.family : "no template");
 }
 
-static enum kg_next run_model(struct kgpt *k, char *arguments)
+static enum kg_next run_lm_model(struct kgpt *k, char *arguments)
 {
     (void)arguments;
     kg_lm_print_model(k);
     return KG_NEXT_LINE;
 }
 
-static enum kg_next run_bench(struct kgpt *k, char *arguments)
+static enum kg_next run_lm_bench(struct kgpt *k, char *arguments)
 {
     (void)arguments;
     kg_lm_bench(k);
@@ -181,11 +181,11 @@ static bool has_chat(const struct kgpt *k)
 }
 
 const struct kg_command kg_engine_commands[] = {
-    {"chat", "", "talk with the model", run_chat, has_chat},
-    {"generate", "[prompt]", "go on from the prompt; Ctrl-C stops", run_generate, NULL},
-    {"models", "", "the models that this machine has", run_models, NULL},
-    {"use", "number", "take another model, and begin anew", run_use, NULL},
-    {"model", "", "the model in use", run_model, NULL},
-    {"bench", "", "measure the speed: a prompt of pp tokens, tg tokens one by one", run_bench, NULL},
+    {"chat", "", "talk with the model", run_lm_chat, has_chat},
+    {"generate", "[prompt]", "go on from the prompt; Ctrl-C stops", run_lm_generate, NULL},
+    {"models", "", "the models that this machine has", run_lm_models, NULL},
+    {"use", "number", "take another model, and begin anew", run_lm_use, NULL},
+    {"model", "", "the model in use", run_lm_model, NULL},
+    {"bench", "", "measure the speed: a prompt of pp tokens, tg tokens one by one", run_lm_bench, NULL},
     {0},
 };

@@ -1,4 +1,4 @@
-/* What the shell can do with a microgpt: see engine.h. */
+/* The commands of the shell for a microgpt: see engine.h. */
 #include "app/bench.h"
 #include "app/engine.h"
 #include "app/events/print.h"
@@ -6,7 +6,7 @@
 #include "app/generation.h"
 #include "app/training/training.h"
 
-static enum kg_next run_generate(struct kgpt *k, char *arguments)
+static enum kg_next run_micro_generate(struct kgpt *k, char *arguments)
 {
     struct kg_error error;
     enum kg_status status = kg_generation_run(k, *arguments ? arguments : k->prompt, &error);
@@ -16,22 +16,22 @@ static enum kg_next run_generate(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-static enum kg_next run_model(struct kgpt *k, char *arguments)
+static enum kg_next run_micro_model(struct kgpt *k, char *arguments)
 {
     (void)arguments;
     kg_describe_model(k);
     return KG_NEXT_LINE;
 }
 
-static enum kg_next run_bench(struct kgpt *k, char *arguments)
+static enum kg_next run_micro_bench(struct kgpt *k, char *arguments)
 {
     (void)arguments;
     kg_bench_run(k);
     return KG_NEXT_LINE;
 }
 
-/* The words hold for this training only: the next one begins with the settings of the boot again. */
-static enum kg_next run_train(struct kgpt *k, char *arguments)
+/* The words hold for this training only: the next one starts from the settings of the boot. */
+static enum kg_next run_micro_train(struct kgpt *k, char *arguments)
 {
     struct kg_error error;
     struct kg_training_end end;
@@ -69,11 +69,11 @@ static bool can_train(const struct kgpt *k)
 }
 
 const struct kg_command kg_engine_commands[] = {
-    {"generate", "[prompt]", "generate samples that begin with the prompt; Ctrl-C stops", run_generate, NULL},
-    {"train", "[key=value]", "train on the corpus, with settings as on the command line; Ctrl-C stops", run_train,
+    {"generate", "[prompt]", "generate samples that begin with the prompt; Ctrl-C stops", run_micro_generate, NULL},
+    {"train", "[key=value]", "train on the corpus, with settings as on the command line; Ctrl-C stops", run_micro_train,
      can_train},
     {"loss", "[text]", "the losses of the training, or the model's loss on a text", run_loss, can_train},
-    {"model", "", "the embedded model: its sizes and its vocabulary", run_model, NULL},
-    {"bench", "", "measure the speed of generation", run_bench, NULL},
+    {"model", "", "the embedded model: its sizes and its vocabulary", run_micro_model, NULL},
+    {"bench", "", "measure the speed of generation", run_micro_bench, NULL},
     {0},
 };

@@ -1,16 +1,17 @@
-/* The chat template of a model, as the host has taken it apart (kgpt_build/chat): pieces of text between which the kernel puts what
- * is said. A blob, so that it can stand in an image or come as a boot module:
+/* The chat template of a model, as the host has taken it apart (kgpt_build/chat): pieces of text between which the
+ * kernel puts what is said. A blob, so that it can stand in an image or come as a boot module:
  *
- *   char magic[4] "KGCT"; uint32_t version (2), size (bytes of the whole), crc32 (of what follows these 16 bytes), flags (enum
- *   kg_chat_flag and kg_chat_trim), n_pieces (KG_CHAT_PIECES), { uint32_t offset, length; } pieces[n_pieces] (offsets from the start of
- *   the blob), char family[16] (NUL-padded), then the texts. Little endian.
+ *   char magic[4] "KGCT"; uint32_t version (2), size (bytes of the whole), crc32 (of what follows these 16 bytes),
+ *   flags (enum kg_chat_flag and kg_chat_trim), n_pieces (KG_CHAT_PIECES), { uint32_t offset, length; }
+ *   pieces[n_pieces] (offsets from the start of the blob), char family[16] (NUL-padded), then the texts. Little endian.
  *
  * A conversation is [system prompt], message, reply, message, reply, …, message. The context holds
  *
  *   kg_chat_turn(first)  the reply's tokens  kg_chat_turn(!first)  the reply's tokens  …
  *
- * and the token that ended a reply is not fed: the next turn begins with it, as the template has it. A BOS token stands before
- * everything if KG_CHAT_BOS is set or vocab->add_bos, unless the first token of the first turn is one already. */
+ * and the token that ended a reply is not fed: the next turn begins with it, as the template has it. A BOS token
+ * stands before everything if KG_CHAT_BOS is set or vocab->add_bos, unless the first token of the first turn is one
+ * already. */
 #ifndef KGPT_CHAT_H
 #define KGPT_CHAT_H
 
@@ -51,7 +52,8 @@ enum kg_chat_flag {
     KG_CHAT_REWRITES = 1u << 6, /* an earlier reply does not stand as it was generated: see kg_chat_reply */
 };
 
-/* What becomes of an earlier reply, which may hold a thought: <think> … </think>. The opening tag may stand in KG_CHAT_ASK instead. */
+/* What becomes of an earlier reply, which may hold a thought: <think> … </think>. The opening tag may stand in
+ * KG_CHAT_ASK instead. */
 enum kg_chat_thoughts {
     KG_CHAT_DROPS_THOUGHTS = 1u << 4,       /* the answer stands there without the thought */
     KG_CHAT_DROPS_NEWLINES = 1u << 5,       /* the answer behind a thought loses its leading newlines */
@@ -93,23 +95,24 @@ enum kg_status kg_chat_open(struct kg_chat *chat, const void *blob, uint64_t siz
 
 #define KG_CHAT_FRAGMENTS 8
 
-/* What stands before a reply: if `first`, of the first message with the system prompt (`system.n` 0, or refused: without), else of a later
- * one, beginning with what ends the reply before it. The last fragment is always KG_CHAT_ASK or _ASK_PLAIN. Returns how many there are.
- * The fragments point into the blob, `system` and `message`. */
+/* What stands before a reply: if `first`, of the first message with the system prompt (`system.n` 0, or refused:
+ * without), else of a later one, beginning with what ends the reply before it. The last fragment is always
+ * KG_CHAT_ASK or _ASK_PLAIN. Returns how many there are. The fragments point into the blob, `system` and `message`. */
 size_t kg_chat_turn(const struct kg_chat *chat, bool first, struct kg_text system, struct kg_text message,
                     struct kg_fragment fragments[KG_CHAT_FRAGMENTS]);
 
-/* An earlier reply as the template shows it, in place of the last fragment of its turn and of the tokens that were generated. For a
- * conversation that comes from elsewhere; and, where KG_CHAT_REWRITES is set, for the last reply before the next turn: forget the context from
- * the turn's last fragment on, and feed these. */
+/* An earlier reply as the template shows it, in place of the last fragment of its turn and of the tokens that were
+ * generated. For a conversation that comes from elsewhere; and, where KG_CHAT_REWRITES is set, for the last reply
+ * before the next turn: forget the context from the turn's last fragment on, and feed these. */
 size_t kg_chat_reply(const struct kg_chat *chat, struct kg_text reply, struct kg_fragment fragments[KG_CHAT_FRAGMENTS]);
 
-/* The first word in `system` or `message` that the template gives another meaning than that of its letters, so that the pieces cannot
- * say what it would say: such a text is refused. No data: there is none. Within the blob, not ended by a NUL. */
+/* The first word in `system` or `message` that the template gives another meaning than that of its letters, so that
+ * the pieces cannot say what it would say: such a text is refused. No data: there is none. Within the blob, not
+ * ended by a NUL. */
 struct kg_text kg_chat_refused(const struct kg_chat *chat, struct kg_text system, struct kg_text message);
 
-/* The special token that KG_CHAT_END is: a generation ends there too, besides kg_vocab_ends. KG_NO_TOKEN: then KG_CHAT_END is a stop
- * string, if it is not empty. */
+/* The special token that KG_CHAT_END is: a generation ends there too, besides kg_vocab_ends. KG_NO_TOKEN: then
+ * KG_CHAT_END is a stop string, if it is not empty. */
 uint32_t kg_chat_end_token(const struct kg_chat *chat, const struct kg_vocab *vocab);
 
 #endif

@@ -1,6 +1,6 @@
-/* A language model that is open, and conversations with it. What is loaded never changes, and any number of conversations share it. A
- * conversation owns all the rest: its keys and values, its tokens, its sampler and the text of its reply. Their steps can come in any
- * order, token by token: each conversation gives the bits that it gives alone. */
+/* A loaded language model, and conversations with it. A loaded model never changes, and any number of conversations
+ * share it. A conversation owns everything that changes: KV cache, tokens, sampler, and the text of its reply. The
+ * steps of several conversations can come in any order, token by token: each gives the bits that it gives alone. */
 #ifndef KGPT_CONVERSATION_H
 #define KGPT_CONVERSATION_H
 
@@ -17,7 +17,7 @@
 #include "kgpt/stream.h"
 #include "kgpt/vocab.h"
 
-/* What is read of a GGUF file and of its chat template. */
+/* A model, its vocabulary and its chat template. */
 struct kg_lm_loaded {
     struct kg_gguf gguf;
     char arch[32];
@@ -25,12 +25,12 @@ struct kg_lm_loaded {
     struct kg_lm_model model;
     struct kg_chat chat;
     bool has_chat;
-    uint32_t end_token; /* ends a reply of the chat too; or KG_NO_TOKEN, and then end_text does, if it is not empty */
-    char end_text[64];
+    uint32_t end_token; /* another token that ends a reply of the chat, or KG_NO_TOKEN */
+    char end_text[64];  /* without such a token: a stop string of the chat, or empty */
 };
 
-/* A GGUF file of `size` bytes at `data`, and its chat template (KGCT; NULL: none). The file's matrices are brought into the layout of
- * kgpt/quant.h, in place, unless they are `interleaved` already. */
+/* A GGUF file of `size` bytes at `data`, and its chat template (KGCT; NULL: none). The file's matrices are brought
+ * into the layout of kgpt/quant.h, in place, unless they are `interleaved` already. */
 enum kg_status kg_lm_load(struct kg_lm_loaded *loaded, const void *data, uint64_t size, bool interleaved,
                           struct kg_arena *arena, struct kg_error *error);
 enum kg_status kg_lm_load_chat(struct kg_lm_loaded *loaded, const void *chat, uint64_t size, struct kg_error *error);
@@ -47,11 +47,11 @@ struct kg_conversation {
     uint32_t *latency_us; /* (n_ctx): of each token of the reply */
     uint64_t start;       /* plat_ticks() when the reply was asked for */
 
-    uint32_t replies;  /* in this conversation */
-    uint32_t n_system; /* tokens that a shift keeps: BOS and the system prompt */
-    size_t pending_n;  /* bytes of reply.pending that come before a stop string; 0: all */
-    uint32_t ask_at;   /* where the request for the last reply stands, for templates that show old replies otherwise */
-    uint32_t reply_at; /* where the last reply begins; 0: there is none, or what it replied to was forgotten */
+    uint32_t replies;      /* in this conversation */
+    uint32_t n_system;     /* tokens that a shift keeps: BOS and the system prompt */
+    size_t pending_n;      /* bytes of reply.pending that come before a stop string; 0: all */
+    uint32_t ask_at;       /* position of the request for the last reply, for templates that rewrite earlier replies */
+    uint32_t reply_at;     /* position of the last reply; 0: there is none, or its message was forgotten */
     struct kg_speed total; /* of the conversation: sums, and the largest */
 };
 
@@ -61,10 +61,10 @@ enum kg_status kg_conversation_init(struct kg_conversation *conversation, const 
                                     const struct kg_quant_ops *ops, const struct kg_workers *workers,
                                     const struct kg_lm_options *options, struct kg_arena *arena);
 
-/* Forgets all that was said. */
+/* Forgets the whole conversation. */
 void kg_conversation_reset(struct kg_conversation *conversation);
 
-/* Who asks, for what, and who is told. `scratch` is rewound. */
+/* What a reply is asked for with. `scratch` is rewound. */
 struct kg_ask {
     const struct kg_request *request; /* copied */
     const struct kg_sink *sinks;
@@ -75,13 +75,13 @@ struct kg_ask {
 enum kg_status kg_conversation_encode(struct kg_conversation *conversation, struct kg_text text, uint32_t *n,
                                       struct kg_arena *scratch, struct kg_error *error);
 
-/* Begins a reply that goes on from the first `n` tokens at conversation->prompt, without a template. Of what the context held before only the
- * tokens that these begin with stay, and they are not computed again. */
+/* Begins a reply that goes on from the first `n` tokens at conversation->prompt, without a template. The
+ * tokens that the context already begins with stay there and are not computed again; the rest of it is forgotten. */
 enum kg_status kg_conversation_continue(struct kg_conversation *conversation, uint32_t n, const struct kg_ask *ask,
                                         struct kg_error *error);
 
-/* Begins the reply to a message, in the chat's template; `system` counts before the first message. KG_E_CONTEXT before anything is computed
- * or forgotten if it has no room. */
+/* Begins the reply to a message, in the chat's template; `system` counts before the first message. KG_E_CONTEXT
+ * before anything is computed or forgotten if it has no room. */
 enum kg_status kg_conversation_message(struct kg_conversation *conversation, struct kg_text system,
                                        struct kg_text message, const struct kg_ask *ask, struct kg_error *error);
 
@@ -89,11 +89,11 @@ enum kg_status kg_conversation_message(struct kg_conversation *conversation, str
 enum kg_status kg_conversation_again(struct kg_conversation *conversation, const struct kg_ask *ask,
                                      struct kg_error *error);
 
-/* Then one step for each token, until reply.ended; and kg_conversation_end. */
+/* After a reply has begun: one step for each token until reply.ended, then kg_conversation_end. */
 enum kg_status kg_conversation_step(struct kg_conversation *conversation, struct kg_error *error);
 void kg_conversation_end(struct kg_conversation *conversation);
 
-/* All steps, and the end. */
+/* All steps and the end. */
 enum kg_status kg_conversation_finish(struct kg_conversation *conversation, struct kg_error *error);
 
 #endif

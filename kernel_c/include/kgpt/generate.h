@@ -1,4 +1,5 @@
-/* A microgpt's documents: BOS and a prompt, then what the reply loop (kgpt/reply.h) samples until BOS, a limit, a full context, or a stop. */
+/* A microgpt's documents: BOS and a prompt, then what the reply loop (kgpt/reply.h) samples until BOS, a limit, a
+ * full context, or a stop. */
 #ifndef KGPT_GENERATE_H
 #define KGPT_GENERATE_H
 
@@ -30,8 +31,8 @@ struct kg_generator {
 /* For a session that was carved; the arena counts, or has room for it. */
 void kg_generator_carve(struct kg_generator *generator, struct kg_session *session, struct kg_arena *arena);
 
-/* Makes `samples` documents of one prompt, which is encoded once; request->index counts them from 0. KG_E_INPUT or KG_E_CONTEXT with a message
- * if the prompt cannot be used; KG_E_STOPPED if a sink said so. */
+/* Makes `samples` documents of one prompt, which is encoded once; request->index counts them from 0. KG_E_INPUT or
+ * KG_E_CONTEXT with a message if the prompt cannot be used; KG_E_STOPPED if a sink said so. */
 enum kg_status kg_generate(struct kg_generator *generator, const char *prompt, uint32_t samples,
                            const struct kg_request *request, const struct kg_sink *sinks, struct kg_totals *totals,
                            struct kg_error *error);

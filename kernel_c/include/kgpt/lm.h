@@ -70,12 +70,13 @@ struct kg_lm_session {
     const struct kg_workers *workers;
     struct kg_lm_options options;
     uint32_t n_past; /* positions filled */
-    uint32_t
-        moved_from; /* from here on keys and values depend on forgotten tokens too, since kg_lm_shift moved them; UINT32_MAX: none do */
+    /* Keys and values from here on were moved by kg_lm_shift, or follow moved ones: they depend on forgotten tokens
+     * too. UINT32_MAX: none do. */
+    uint32_t moved_from;
     uint32_t *tokens; /* (n_ctx): what fills them */
     float *logits;    /* (n_vocab) of the last token; with all_logits (n, n_vocab) of the tokens of the last batch */
     struct kg_lm_state *state; /* infer/session.c's own */
-    /* called, where it is there, with the residual stream (n_embd) of a batch's last token: after "embed", after a
+    /* called, if not NULL, with the residual stream (n_embd) of a batch's last token: after "embed", after a
      * layer's "attn" and "ffn", and after the final "norm" if logits are computed */
     void (*probe)(void *context, const char *what, uint32_t layer, const float *values, size_t n);
     void *probe_context;
@@ -94,8 +95,9 @@ enum kg_status kg_lm_session_init(struct kg_lm_session *session, const struct kg
 enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, bool (*stopped)(void *),
                           void *context, struct kg_error *error);
 
-/* Keeps what the context holds of the first tokens of these `n`, and forgets the rest: returns how many are kept, at most n - 1, so that
- * there is one left to compute. Computing the others then gives the bits that computing all of them gives. */
+/* Keeps what the context holds of the first tokens of these `n`, and forgets the rest: returns how many are kept, at
+ * most n - 1, so that there is one left to compute. Computing the others then gives the bits that computing all of
+ * them gives. */
 uint32_t kg_lm_reuse(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n);
 
 /* Forgets what stands at `n` and after it. */

@@ -1,6 +1,6 @@
-/* The reply loop of both engines: kg_reply_begin computes the prompt, each kg_reply_step samples one token and computes it, kg_reply_end
- * tells the sinks that the reply is finished. Nothing is kept between two replies but in struct kg_reply, so any number of replies can be
- * in the making at once, and their steps can come in any order. */
+/* The reply loop of both engines: kg_reply_begin computes the prompt, each kg_reply_step samples one token and
+ * computes it, kg_reply_end tells the sinks that the reply is finished. Nothing is kept between two replies but in
+ * struct kg_reply, so any number of replies can be in the making at once, and their steps can come in any order. */
 #ifndef KGPT_REPLY_H
 #define KGPT_REPLY_H
 
@@ -19,14 +19,14 @@ enum kg_reason {
     KG_REASON_EOS, /* a token that ends a reply was sampled */
     KG_REASON_MAX_TOKENS,
     KG_REASON_CONTEXT,
-    KG_REASON_STOPPED, /* a sink said so */
+    KG_REASON_STOPPED, /* a sink asked for the end */
     KG_REASON_STOP,    /* a stop string is complete */
     KG_REASON_NONFINITE,
 };
 
 extern const char *const kg_reason_names[]; /* "eos", "max_tokens", "context", "stopped", "stop", "nonfinite" */
 
-/* The tokens that an engine has computed, and what the last of them gave. */
+/* The context of an engine: the tokens that it has computed, and the logits of the last one. */
 struct kg_past {
     const uint32_t *tokens; /* (n), the oldest first; NULL: the engine does not keep them */
     uint32_t n, n_ctx;
@@ -38,20 +38,22 @@ struct kg_past {
 struct kg_forward {
     uint32_t at_once; /* tokens of a prompt in one call of eval: after each call the sinks get the logits */
     void (*past)(void *engine, struct kg_past *past);
-    /* Appends tokens, and leaves the logits of the last. `asks` (may be NULL) is asked with `context` now and then: true ends it with
-     * KG_E_STOPPED. KG_E_NUMBERS if the logits are not finite. */
+    /* Appends tokens, and leaves the logits of the last. `asks` (may be NULL) is asked with `context` now and then:
+     * true ends it with KG_E_STOPPED. KG_E_NUMBERS if the logits are not finite. */
     enum kg_status (*eval)(void *engine, const uint32_t *tokens, uint32_t n, bool (*asks)(void *), void *context,
                            struct kg_error *error);
-    /* Is there room for `more` tokens? Forgets some if that helps and is allowed: *discarded, and then it is called again. KG_E_CONTEXT if
-     * there is no room. */
+    /* Checks that the context has room for `more` tokens; KG_E_CONTEXT if not. An engine that may forget tokens
+     * instead sets *discarded to their number, and is called again. */
     enum kg_status (*make_room)(void *engine, uint32_t more, uint32_t *discarded, struct kg_error *error);
-    /* What can be shown after this token is appended at `out`; the number of bytes. KG_NO_TOKEN: the reply has ended. */
+    /* Writes the text that can be shown after this token to `out`, and returns its bytes. KG_NO_TOKEN: the reply has
+     * ended, and the rest of its text is wanted. */
     size_t (*spell)(void *engine, uint32_t token, char *out);
-    /* Does the reply end with this token, which was just spelt? Then *reason says why. */
+    /* True if the reply ends with this token, the last one that was spelt; *reason is then set. */
     bool (*ends)(void *engine, uint32_t token, enum kg_reason *reason);
 };
 
-/* What a reply took: the loop counts tokens, and a conversation (kgpt/conversation.h) takes the times, in microseconds. */
+/* What a reply took: the loop counts tokens, and a conversation (kgpt/conversation.h) takes the times, in
+ * microseconds. */
 struct kg_speed {
     uint32_t prompt_tokens; /* computed: what the context held already is not counted */
     uint32_t tokens;        /* sampled */
@@ -66,26 +68,26 @@ struct kg_reply {
     const struct kg_request *request;
     const struct kg_sink *sinks;
     struct kg_sampler *sampler;
-    char *text;      /* where the text goes, behind the `n` bytes that are there */
+    char *text;      /* the text; the reply is appended to its first `n` bytes */
     size_t n, most;  /* the reply ends when `n` is more than `most` */
-    uint32_t n_held; /* tokens of the prompt that the context holds already: they come before those of kg_reply_begin */
-    bool whole;      /* the prompt is one token, and nothing interrupts it */
+    uint32_t n_held; /* tokens of the prompt before those of kg_reply_begin: the context holds them already */
+    bool whole;      /* nothing interrupts the computation of the prompt */
 
     /* These are for the sinks. */
     struct kg_past past;
-    uint32_t n_prompt, n_read; /* tokens of the prompt, and of these the computed ones */
+    uint32_t n_prompt, n_read; /* tokens of the prompt to compute, and how many of them are computed */
     struct kg_speed speed;
     enum kg_reason reason;
 
     uint32_t before;  /* tokens in the context before the prompt */
     uint32_t last;    /* the token that was sampled last */
-    uint32_t pending; /* … and shown, but not computed yet; or KG_NO_TOKEN */
+    uint32_t pending; /* a token that was sampled and shown, and is not computed yet; or KG_NO_TOKEN */
     bool ended;
     struct kg_random random;
     uint64_t begun, first_token; /* plat_ticks() when the prompt was computed, and when the first token was sampled */
 };
 
-/* A finished text, as the machine channel tells of it. */
+/* A finished text, for the event `sample`. */
 struct kg_document {
     uint32_t index;
     const char *text; /* `n` bytes: a microgpt's with its prompt */
@@ -97,11 +99,11 @@ struct kg_document {
 /* Computes the prompt. On failure the reply has not begun; some of the prompt may be in the context. */
 enum kg_status kg_reply_begin(struct kg_reply *reply, const uint32_t *tokens, uint32_t n, struct kg_error *error);
 
-/* One token: samples it, tells the sinks, and computes it unless the reply ends: then reply->ended. KG_E_STOPPED, KG_E_CONTEXT and
- * KG_E_NUMBERS end it too, and reply->reason says so. */
+/* One token: samples it, tells the sinks, and computes it unless the reply ends: then reply->ended. KG_E_STOPPED,
+ * KG_E_CONTEXT and KG_E_NUMBERS end it too, and reply->reason says so. */
 enum kg_status kg_reply_step(struct kg_reply *reply, struct kg_error *error);
 
-/* The rest of the text; then the sinks are told that the reply has ended. */
+/* Shows the rest of the text; then tells the sinks that the reply has ended. */
 void kg_reply_close_text(struct kg_reply *reply);
 void kg_reply_end(struct kg_reply *reply);
 

@@ -1,6 +1,6 @@
-/* The sampler of both engines: see kgpt/sampling.h for the filters. logit_bias, penalties, typical_p and a fast top_k are in
- * infer/lm_sampler.c, which only kernels for language models link: they hang on kg_sampler.more. Candidates are sorted, and sums are taken in
- * their order, in single precision. */
+/* The sampler of both engines: see kgpt/sampling.h for the filters. logit_bias, penalties, typical_p and a fast
+ * top_k are in infer/lm_sampler.c, which only kernels for language models link: they hang on kg_sampler.more.
+ * Candidates are sorted, and sums are taken in their order, in single precision. */
 #ifndef KGPT_SAMPLER_H
 #define KGPT_SAMPLER_H
 
@@ -20,10 +20,10 @@ struct kg_candidate {
 
 struct kg_sampler;
 
-/* What a language model's sampler does besides. */
+/* The additional filters of a language model's sampler. */
 struct kg_sampler_more {
-    /* Candidates into sampler->candidates, sorted, after all filters up to typical_p: how many. `last` (n_last) are the tokens before,
-     * the newest at the end. */
+    /* Candidates into sampler->candidates, sorted, after all filters up to typical_p: how many. `last` (n_last) are
+     * the tokens before, the newest at the end. */
     uint32_t (*select)(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,
                        const uint32_t *last, uint32_t n_last);
     /* The `n` most likely tokens by the logits alone into `top`, and ln of the probability of `token`. */
@@ -36,19 +36,19 @@ struct kg_sampler {
     struct kg_candidate *candidates;    /* (n_vocab): scratch */
     const struct kg_sampler_more *more; /* NULL in a microgpt's kernel; then `spare` and `counts` are too */
     struct kg_candidate *spare;         /* (n_vocab): scratch */
-    uint16_t *
-        counts; /* (n_vocab): how often a token is among the last ones, and a mark for biases; zeros between two calls */
+    /* (n_vocab): how often a token is among the last ones, and a mark for biases; zeros between two calls */
+    uint16_t *counts;
 };
 
 /* The arena counts, or has room for it. */
 void kg_sampler_carve(struct kg_sampler *sampler, uint32_t n_vocab, struct kg_arena *arena);
 
-/* What remains of the vocabulary after all filters, sorted in sampler->candidates, with their weights at its temperature; how many, and
- * the sum of the weights (one candidate of weight 1 at temperature 0). */
+/* What remains of the vocabulary after all filters, sorted in sampler->candidates, with their weights at its
+ * temperature; how many, and the sum of the weights (one candidate of weight 1 at temperature 0). */
 uint32_t kg_candidates_choose(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,
                               const uint32_t *last, uint32_t n_last, float *sum);
 
-/* One of these. One draw from `random`, none at temperature 0. */
+/* Draws one of these. One draw from `random`, none at temperature 0. */
 uint32_t kg_sample(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,
                    const uint32_t *last, uint32_t n_last, struct kg_random *random);
 
@@ -57,7 +57,8 @@ uint32_t kg_sample(struct kg_sampler *sampler, const struct kg_sampling *samplin
  * Lets the candidate at `root` sink to its place in a heap of n whose top is the one that comes last. */
 void kg_candidates_sink(struct kg_candidate *heap, uint32_t root, uint32_t n);
 
-/* The largest logit first, of equal ones the lowest id: a total order, so that the result does not depend on the method. */
+/* The largest logit first, of equal ones the lowest id: a total order, so that the result does not depend on the
+ * method. */
 bool kg_candidate_before(const struct kg_candidate *a, const struct kg_candidate *b);
 void kg_candidates_sort(struct kg_candidate *candidates, uint32_t n);
 

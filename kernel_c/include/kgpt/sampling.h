@@ -1,9 +1,10 @@
-/* Which token comes next: llama.cpp's samplers, in its order and with its names. Each filter sees the probabilities among the tokens that
- * the one before it kept.
+/* Which token comes next: llama.cpp's samplers, in its order and with its names. Each filter sees the probabilities
+ * among the tokens that the one before it kept.
  *
  *   logit_bias   adds to the logits of tokens
- *   penalties    of tokens among the last repeat_last_n: logit / repeat_penalty if it is positive, else * repeat_penalty; then minus
- *                frequency_penalty * how often the token is there, minus presence_penalty
+ *   penalties    of tokens among the last repeat_last_n: logit / repeat_penalty if it is positive, else
+ *                * repeat_penalty; then minus frequency_penalty * how often the token is there, minus
+ *                presence_penalty
  *   top_k        keeps the k largest logits
  *   typical_p    keeps those whose -ln p is nearest to the entropy, until their p sum to more than typical_p
  *   top_p        keeps the most likely whose p sum to at least top_p

@@ -1,5 +1,6 @@
-/* Where a reply goes. The console, the machine channel and later a connection of a server are sinks; a reply has a list of them, and the
- * reply loop knows nothing else of the world around it. A sink leaves out (NULL) what it does not need. */
+/* Where a reply goes. The console, the machine channel and later a connection of a server are sinks; a reply has a
+ * list of sinks, and the reply loop knows nothing else of its surroundings. A sink leaves functions out (NULL) that it
+ * does not need. */
 #ifndef KGPT_SINK_H
 #define KGPT_SINK_H
 
@@ -14,7 +15,7 @@ struct kg_reply; /* kgpt/reply.h */
 /* A sampled token: it will stand at `pos`; `sample` counts from 0. */
 struct kg_token {
     uint32_t sample, pos, id;
-    const char *text; /* the `n` bytes that can be shown now: later ones if the token ends within a character */
+    const char *text; /* the `n` bytes that can be shown now; an incomplete character is shown with a later token */
     size_t n;
     float logprob; /* of this token, and of the `n_top` likeliest, if the request asked for them */
     const struct kg_logprob *top;
@@ -22,7 +23,7 @@ struct kg_token {
 };
 
 struct kg_sink {
-    const struct kg_sink *next; /* told after this one; NULL: none */
+    const struct kg_sink *next; /* the sink that is told after this one; NULL: none */
     void *context;              /* the first argument of each function */
     /* The prompt has reply->n_prompt tokens, and none of them is computed yet. */
     void (*begin)(void *context, const struct kg_reply *reply);
@@ -32,14 +33,14 @@ struct kg_sink {
     void (*forgot)(void *context, const struct kg_reply *reply, uint32_t discarded);
     /* `token` was computed and gave reply->past.logits; only if the request asked for logits. */
     void (*logits)(void *context, const struct kg_reply *reply, uint32_t token);
-    /* More of the reply's text: whole characters. */
+    /* The next part of the text of the reply, in whole characters. */
     void (*text)(void *context, const struct kg_reply *reply, const char *text, size_t n);
     void (*token)(void *context, const struct kg_reply *reply, const struct kg_token *token);
     /* The reply has ended: reply->reason, reply->text and reply->speed are final. */
     void (*done)(void *context, const struct kg_reply *reply);
     /* The residual stream of a language model; only if the request asked for layers. */
     void (*layer)(void *context, const char *what, uint32_t layer, const float *values, size_t n);
-    /* True: the reply shall end. Asked between two tokens, and between the layers of the prompt. */
+    /* Asked between two tokens, and between the layers of the prompt. True ends the reply. */
     bool (*stopped)(void *context);
 };
 

@@ -1,6 +1,7 @@
-/* Tokens are bytes; a console wants characters. Takes the pieces of a reply, gives out whole UTF-8 characters only, and keeps back what may be
- * the beginning of a stop string. What can never become a character is given out as U+FFFD, one for each maximal subpart (Unicode
- * 3.9, and Python's errors="replace"). However the bytes are cut into pieces, the same text comes out. */
+/* Tokens are bytes; a console wants characters. Takes the pieces of a reply, gives out whole UTF-8 characters only,
+ * and keeps back what may be the beginning of a stop string. What can never become a character is given out as
+ * U+FFFD, one for each maximal subpart (Unicode 3.9, and Python's errors="replace"). However the bytes are cut into
+ * pieces, the same text comes out. */
 #ifndef KGPT_STREAM_H
 #define KGPT_STREAM_H
 
@@ -26,11 +27,12 @@ struct kg_stream {
 /* Forgets everything, the stop strings too. */
 void kg_stream_begin(struct kg_stream *stream);
 
-/* False if there is no room for it, or it is empty, has KG_STREAM_HELD / 2 bytes or more, or is not UTF-8. Of several stop strings the one
- * that is complete first counts, of two that end together the longer one. */
+/* False if there is no room for it, or it is empty, has KG_STREAM_HELD / 2 bytes or more, or is not UTF-8. Of
+ * several stop strings the one that is complete first counts, of two that end together the longer one. */
 bool kg_stream_add_stop(struct kg_stream *stream, const char *text);
 
-/* Most bytes that kg_stream_feed writes for `n` bytes, and kg_stream_end for n = 0: invalid ones become U+FFFD, three bytes each. */
+/* Most bytes that kg_stream_feed writes for `n` bytes, and kg_stream_end for n = 0: invalid ones become U+FFFD,
+ * three bytes each. */
 static inline size_t kg_stream_room(size_t n)
 {
     return 3 * (n + KG_STREAM_HELD);
