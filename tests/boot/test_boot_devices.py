@@ -48,8 +48,10 @@ def devices(*words: str) -> tuple[str, ...]:
         ("q35", (ROOT_PORT, *SWITCH, f"{RNG},bus=down")),
         ("pc", (BRIDGE, f"{RNG},bus=bridge,addr=3")),
         ("pc", ("nec-usb-xhci,addr=7.0,multifunction=on", f"{RNG},addr=7.5")),
+        ("q35", ("intel-iommu", f"{RNG},iommu_platform=on,disable-legacy=on")),  # there, and off
+        ("q35", ("amd-iommu", f"{RNG},iommu_platform=on,disable-legacy=on")),
     ],
-    ids=["q35", "pc", "q35 modern", "pc modern", "root port", "switch", "bridge", "function"],
+    ids=["q35", "pc", "q35 modern", "pc modern", "root port", "switch", "bridge", "function", "VT-d", "AMD-Vi"],
 )
 def test_a_random_seed_comes_from_the_device(
     boot: Boot, training_kernel: Path, host: tuple[str, ...], machine: str, extra: tuple[str, ...]
