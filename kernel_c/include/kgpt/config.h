@@ -30,7 +30,7 @@ extern const char *const kg_mode_names[]; /* "generate", "shell", …, NULL */
  *
  * Options of mode=train. The vocabulary comes from the corpus. */
 struct kg_train_config {
-    struct kg_adam adam; /* the rows KG_ADAM */
+    struct kg_adam adam; /* the rows KG_ADAM of options.def */
 #define KG_TRAIN(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
 #include "kgpt/options.def"
 };
@@ -54,7 +54,7 @@ enum kg_think {
 struct kg_config {
 #define KG_RUN(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
 #include "kgpt/options.def"
-    bool seed_random; /* draw the seed from the platform's entropy */
+    bool seed_random; /* take the seed from the platform's entropy source */
     struct kg_sampling sampling;
     struct kg_train_config train;
     struct kg_lm_config lm;

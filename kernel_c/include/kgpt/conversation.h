@@ -29,23 +29,23 @@ struct kg_lm_loaded {
     char end_text[64];  /* without such a token: a stop string of the chat, or empty */
 };
 
-/* A GGUF file of `size` bytes at `data`, and its chat template (KGCT; NULL: none). The file's matrices are brought
- * into the layout of kgpt/quant.h, in place, unless they are `interleaved` already. */
+/* Loads a GGUF file of `size` bytes at `data`, and its chat template (KGCT; NULL: none). Interleaves the file's
+ * matrices in place (layout of kgpt/quant.h), unless `interleaved` says that they already are. */
 enum kg_status kg_lm_load(struct kg_lm_loaded *loaded, const void *data, uint64_t size, bool interleaved,
                           struct kg_arena *arena, struct kg_error *error);
 enum kg_status kg_lm_load_chat(struct kg_lm_loaded *loaded, const void *chat, uint64_t size, struct kg_error *error);
 
 struct kg_conversation {
     const struct kg_lm_loaded *loaded;
-    struct kg_lm_session session; /* the context */
+    struct kg_lm_session session; /* the KV cache */
     struct kg_sampler sampler;
     struct kg_stream stream;
-    struct kg_request request; /* of the reply in the making, or of the last one */
+    struct kg_request request; /* of the current or the last reply */
     struct kg_reply reply;
-    uint32_t *prompt;     /* (n_ctx + 1): tokens to be computed */
+    uint32_t *prompt;     /* (n_ctx + 1): tokens to compute */
     char *piece;          /* (vocab.longest): scratch */
     uint32_t *latency_us; /* (n_ctx): of each token of the reply */
-    uint64_t start;       /* plat_ticks() when the reply was asked for */
+    uint64_t start;       /* plat_ticks() when the reply was requested */
 
     uint32_t replies;      /* in this conversation */
     uint32_t n_system;     /* tokens that a shift keeps: BOS and the system prompt */
@@ -55,7 +55,7 @@ struct kg_conversation {
     struct kg_speed total; /* of the conversation: sums, and the largest */
 };
 
-/* Bytes that kg_conversation_init takes from an arena, with those of the session. */
+/* Bytes of arena that kg_conversation_init needs, including the session. */
 struct kg_lm_size kg_conversation_size(const struct kg_lm_loaded *loaded, const struct kg_lm_options *options);
 enum kg_status kg_conversation_init(struct kg_conversation *conversation, const struct kg_lm_loaded *loaded,
                                     const struct kg_quant_ops *ops, const struct kg_workers *workers,
@@ -68,20 +68,21 @@ void kg_conversation_reset(struct kg_conversation *conversation);
 struct kg_ask {
     const struct kg_request *request; /* copied */
     const struct kg_sink *sinks;
-    struct kg_arena *scratch; /* for encoding: kg_vocab_scratch() of the longest text */
+    struct kg_arena *scratch; /* for the tokenizer: kg_vocab_scratch() of the longest text */
 };
 
-/* A text as tokens, BOS before it where the vocabulary wants one or the text is empty: for kg_conversation_continue. */
+/* Encodes a text into conversation->prompt for kg_conversation_continue. A BOS token comes first if the vocabulary
+ * adds one or the text is empty. */
 enum kg_status kg_conversation_encode(struct kg_conversation *conversation, struct kg_text text, uint32_t *n,
                                       struct kg_arena *scratch, struct kg_error *error);
 
-/* Begins a reply that goes on from the first `n` tokens at conversation->prompt, without a template. The
- * tokens that the context already begins with stay there and are not computed again; the rest of it is forgotten. */
+/* Begins a reply that continues the first `n` tokens at conversation->prompt, without a chat template. The longest
+ * common prefix with the context stays and is not computed again; the rest of the context is discarded. */
 enum kg_status kg_conversation_continue(struct kg_conversation *conversation, uint32_t n, const struct kg_ask *ask,
                                         struct kg_error *error);
 
-/* Begins the reply to a message, in the chat's template; `system` counts before the first message. KG_E_CONTEXT
- * before anything is computed or forgotten if it has no room. */
+/* Begins the reply to a message with the chat template. `system` matters only for the first message. Returns
+ * KG_E_CONTEXT if the message does not fit; the context is unchanged then. */
 enum kg_status kg_conversation_message(struct kg_conversation *conversation, struct kg_text system,
                                        struct kg_text message, const struct kg_ask *ask, struct kg_error *error);
 

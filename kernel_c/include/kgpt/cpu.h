@@ -1,4 +1,4 @@
-/* What the processor can do, after XCR0 was set and read back: a feature named here can be used. */
+/* Processor features. Detection reads XCR0, so every feature listed is enabled and can be used. */
 #ifndef KGPT_CPU_H
 #define KGPT_CPU_H
 
@@ -35,12 +35,13 @@ struct kg_cpu {
     char brand[49];
     uint32_t family, model, stepping;
     uint32_t features; /* enum kg_cpu_feature */
-    uint64_t xcr0;     /* as read back by XGETBV; 0 without XSAVE */
+    uint64_t xcr0;     /* as XGETBV returns it; 0 without XSAVE */
 };
 
 extern const char *const kg_cpu_feature_names[KG_CPU_N_FEATURES];
 
-/* Fill `cpu` by CPUID and XGETBV. Pure reading: whoever owns CR4 and XCR0 has set them before. Defined in core/cpu.c. */
+/* Fills `cpu` by CPUID and XGETBV. It changes no register: the platform sets CR4 and XCR0 before. Defined in
+ * core/cpu.c. */
 void kg_cpu_detect(struct kg_cpu *cpu);
 
 #endif

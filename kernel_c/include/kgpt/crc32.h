@@ -7,7 +7,8 @@
 
 uint32_t kg_crc32(const void *bytes, size_t n);
 
-/* The same sum, quicker from some kilobytes on; it needs 8 KB of stack. Only in images for language models. */
+/* The same checksum, faster for inputs of several kilobytes; it uses 8 KB of stack for tables. Only kernels for
+ * language models link it. */
 uint32_t kg_crc32_long(const void *bytes, size_t n);
 
 #endif

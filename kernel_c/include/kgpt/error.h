@@ -1,4 +1,4 @@
-/* What a fallible function says to the person who can mend it: what is wrong and where, and what to do. */
+/* Error messages of fallible functions: `message` says what is wrong and where, `hint` says what to do. */
 #ifndef KGPT_ERROR_H
 #define KGPT_ERROR_H
 
@@ -8,11 +8,11 @@
 
 struct kg_error {
     char message[320];
-    char hint[640]; /* lists of names are long */
+    char hint[640]; /* room for lists of names */
 };
 
-/* All are printf-like (see kgpt/format.h), and put a '?' for every byte that is part of no printable character. The first two return
- * `status`, so that a refusal is one statement. */
+/* printf-like (see kgpt/format.h). A byte that is not part of a printable character becomes '?'. The first two
+ * return `status`, so that a caller can refuse in one statement. */
 enum kg_status kg_error_set(struct kg_error *error, enum kg_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 enum kg_status kg_error_vset(struct kg_error *error, enum kg_status status, const char *format, va_list arguments)

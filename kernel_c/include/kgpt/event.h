@@ -1,5 +1,6 @@
-/* The events of the machine channel, made from events.def: for each event NAME a struct kg_event_NAME, and a row
- * kg_event_row_NAME that describes the struct to the writer. Lines are written in pieces, so no buffer bounds them. */
+/* Events of the machine channel, generated from events.def. For each event NAME there is a struct kg_event_NAME and
+ * a row kg_event_row_NAME that describes the struct to the writer. Lines are written in chunks, so their length is
+ * unlimited. */
 #ifndef KGPT_EVENT_H
 #define KGPT_EVENT_H
 
@@ -8,7 +9,7 @@
 #include "kgpt/json.h"
 #include "kgpt/str.h"
 
-/* `n` values of the type that the kind says. */
+/* `n` values of the type of the key's kind. */
 struct kg_values {
     const void *data;
     size_t n;
@@ -19,13 +20,13 @@ struct kg_register {
     uint64_t value;
 };
 
-/* A list of objects: `write` calls kg_event_object for each. */
+/* A list of objects: `write` calls kg_event_object for each one. */
 struct kg_objects {
     void (*write)(struct kg_json *json, const void *context);
     const void *context;
 };
 
-/* Every member takes one or two words of eight bytes: the writer needs no offsets. */
+/* Every member occupies one or two words of eight bytes, so rows need no offsets. */
 #define KG_MEMBER_TEXT const char *
 #define KG_MEMBER_STRING struct kg_text
 #define KG_MEMBER_UINT uint64_t
@@ -55,15 +56,15 @@ struct kg_objects {
     ;
 #include "kgpt/events.def"
 
-/* Gives the line of an event to `write`, in pieces. `values`: the struct that belongs to `row`. `all`: with the keys
- * that only kernels for language models send. */
+/* Passes the event's line to `write` in chunks. `values` is the struct of `row`. `all`: include the keys that only
+ * kernels for language models send. */
 void kg_event_write(void (*write)(const char *bytes, size_t n), const char *row, bool all, const void *values);
 
-/* Writes the event `name` with these values of its keys; keys that are not named are 0 or empty. */
+/* Writes the event `name` with these values. Keys that are not listed are 0 or empty. */
 #define KG_WRITE_EVENT(write, name, ...) \
     kg_event_write(write, kg_event_row_##name, false, &(const struct kg_event_##name){__VA_ARGS__})
 
-/* An element of a list of objects. */
+/* Writes one element of a list of objects. */
 void kg_event_object(struct kg_json *json, const char *row, const void *values);
 
 #endif

@@ -7,10 +7,10 @@
 #define KG_FONT_WIDTH 8
 #define KG_FONT_HEIGHT 16
 
-/* The number of a code point's glyph, or of one that looks like it; that of U+FFFD for those that have none. */
+/* Index of the glyph for a code point, or of a similar glyph; the glyph of U+FFFD if there is none. */
 uint32_t kg_font_index(uint32_t code);
 
 const uint8_t *kg_font_glyph(uint32_t index); /* 16 rows from the top down; the most significant bit is leftmost */
-uint8_t kg_font_vga(uint32_t index);          /* the same, or what comes near it, in the font of VGA's text mode */
+uint8_t kg_font_vga(uint32_t index);          /* the same or a similar character in the VGA text-mode font */
 
 #endif

@@ -20,7 +20,7 @@ struct kg_generator {
     const struct kg_model *model;
     struct kg_session *session;
     struct kg_sampler sampler;
-    struct kg_request request; /* of the document in the making */
+    struct kg_request request; /* of the current document */
     struct kg_reply reply;     /* its text begins with the prompt */
     uint32_t *tokens;          /* (n_ctx): BOS and the prompt */
     uint32_t n_prompt;
@@ -28,11 +28,11 @@ struct kg_generator {
     size_t text_size;
 };
 
-/* For a session that was carved; the arena counts, or has room for it. */
+/* Allocates a generator from an arena that counts or has enough memory. `session` was carved before. */
 void kg_generator_carve(struct kg_generator *generator, struct kg_session *session, struct kg_arena *arena);
 
-/* Makes `samples` documents of one prompt, which is encoded once; request->index counts them from 0. KG_E_INPUT or
- * KG_E_CONTEXT with a message if the prompt cannot be used; KG_E_STOPPED if a sink said so. */
+/* Generates `samples` documents from one prompt, which is encoded once; request->index numbers them from 0. Returns
+ * KG_E_INPUT or KG_E_CONTEXT with a message if the prompt is unusable, KG_E_STOPPED if a sink stopped the run. */
 enum kg_status kg_generate(struct kg_generator *generator, const char *prompt, uint32_t samples,
                            const struct kg_request *request, const struct kg_sink *sinks, struct kg_totals *totals,
                            struct kg_error *error);

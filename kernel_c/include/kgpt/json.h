@@ -1,4 +1,4 @@
-/* One JSON object on one line, of any length: it is written in pieces. */
+/* Writer for one JSON object on one line. It writes in chunks, so the length is unlimited. */
 #ifndef KGPT_JSON_H
 #define KGPT_JSON_H
 
@@ -10,7 +10,7 @@ struct kg_json {
     void (*write)(const char *bytes, size_t n);
     size_t n;        /* bytes in `chunk` */
     bool comma;      /* the next value needs a comma before it */
-    char chunk[488]; /* what was not yet given to `write` */
+    char chunk[488]; /* bytes not yet passed to `write` */
 };
 
 void kg_json_begin(struct kg_json *json, void (*write)(const char *bytes, size_t n), const char *event);
@@ -19,18 +19,18 @@ void kg_json_text_n(struct kg_json *json, const char *key, const char *text, siz
 void kg_json_u64(struct kg_json *json, const char *key, uint64_t value);
 void kg_json_i64(struct kg_json *json, const char *key, int64_t value);
 void kg_json_bool(struct kg_json *json, const char *key, bool value);
-void kg_json_decimal(struct kg_json *json, const char *key, float value);    /* exactly; an infinity as ±1.0e999 */
-void kg_json_double(struct kg_json *json, const char *key, double value);    /* with 9 decimals; null if not finite */
+void kg_json_decimal(struct kg_json *json, const char *key, float value);    /* exact; infinity is ±1.0e999 */
+void kg_json_double(struct kg_json *json, const char *key, double value);    /* 9 decimals; null if not finite */
 void kg_json_address(struct kg_json *json, const char *key, uint64_t value); /* "0x…" */
 void kg_json_hex(struct kg_json *json, const char *key, const void *bytes, size_t n);
 
-/* Nested values. Values in a list have no key: `key` is NULL. */
+/* Nested values. In a list, `key` is NULL. */
 void kg_json_list_begin(struct kg_json *json, const char *key);
 void kg_json_list_end(struct kg_json *json);
 void kg_json_object_begin(struct kg_json *json, const char *key);
 void kg_json_object_end(struct kg_json *json);
 
-/* Closes the object, ends the line, and writes what was not written yet. */
+/* Closes the object, ends the line and flushes. */
 void kg_json_end(struct kg_json *json);
 
 #endif

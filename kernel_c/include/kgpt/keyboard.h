@@ -1,35 +1,37 @@
-/* A PC keyboard without its hardware: scan codes become what a terminal would send. US layout. */
+/* Decoder for a PC keyboard, independent of the hardware: it turns scan codes (US layout) into the bytes of a
+ * terminal. */
 #ifndef KGPT_KEYBOARD_H
 #define KGPT_KEYBOARD_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* The bits of kg_keyboard.locks: as the keyboard's LEDs are numbered. */
+/* Bits of kg_keyboard.locks, in the order of the keyboard's LED command. */
 #define KG_LOCK_SCROLL 1
 #define KG_LOCK_NUM 2
 #define KG_LOCK_CAPS 4
 
-#define KG_KEY_BYTES 8 /* room for what one key types */
+#define KG_KEY_BYTES 8 /* bytes that one key produces at most */
 
-/* What Page Up and Page Down type: bytes that no text has. They are for the screen, not for the one who reads what is typed. */
+/* Bytes for Page Up and Page Down, which do not occur in UTF-8. The screen handles them; they never reach the input
+ * line. */
 #define KG_KEY_PAGE_UP 0xFE
 #define KG_KEY_PAGE_DOWN 0xFF
 
-/* Zeroed but for `set`. */
+/* All members but `set` start at zero. */
 struct kg_keyboard {
-    uint8_t set;      /* of scan codes, 1 or 2: a first guess, corrected by codes that the other set alone has */
+    uint8_t set;      /* scan code set, 1 or 2: a guess, corrected by codes that only the other set has */
     uint8_t locks;    /* KG_LOCK_ */
-    uint8_t held;     /* modifiers that are down */
-    uint8_t last;     /* the key that went down last, while it is down */
-    uint8_t extended; /* 0x80: E0 came before the code to come */
-    uint8_t released; /* 0x80: F0 did */
-    uint8_t restart;  /* Ctrl-Alt-Del was pressed; whoever obeys it clears it */
-    uint8_t skipped;  /* codes still to come of a sequence that is ignored */
+    uint8_t held;     /* modifier keys that are down */
+    uint8_t last;     /* the key that went down last, while it stays down (typematic filter) */
+    uint8_t extended; /* 0x80 after the prefix E0 */
+    uint8_t released; /* 0x80 after the prefix F0 */
+    uint8_t restart;  /* Ctrl-Alt-Del was pressed; the reader of the flag clears it */
+    uint8_t skipped;  /* remaining codes of a sequence that is ignored */
 };
 
-/* One byte of the keyboard's. Returns how many bytes were typed by it: mostly one for a key that goes down, none for one that
- * goes up, an ANSI sequence for arrows and the like, ESC and the byte with Alt. */
+/* Decodes one byte from the keyboard. Returns the number of bytes in `typed`: usually one on press and none on
+ * release; arrow keys give an ANSI sequence, Alt gives ESC and the byte. */
 size_t kg_keyboard_feed(struct kg_keyboard *keyboard, uint8_t code, char typed[KG_KEY_BYTES]);
 
 #endif

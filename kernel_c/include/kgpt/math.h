@@ -1,21 +1,21 @@
-/* The functions of a real variable that inference needs: the same bits on every machine and by every compiler. */
+/* Real functions for inference. All machines and compilers give the same bits. */
 #ifndef KGPT_MATH_H
 #define KGPT_MATH_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-float kg_expf(float x); /* within 1 ulp; 0 below the denormals, infinity above the largest finite value */
+float kg_expf(float x); /* within 1 ulp; 0 below the denormals, infinity on overflow */
 
 static inline bool kg_is_finite(double x)
 {
     return x - x == 0;
 }
 
-/* Is none of the values NaN or infinite? */
+/* True if every value is finite. */
 bool kg_all_finite(const float *values, size_t n);
 
-/* Correctly rounded by IEEE 754, and one instruction of the base line. */
+/* Correctly rounded by IEEE 754; one instruction of baseline x86-64. */
 static inline float kg_sqrtf(float x)
 {
     float root;

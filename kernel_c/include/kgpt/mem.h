@@ -1,5 +1,5 @@
-/* The four functions a C compiler may call on its own account. The kernel links core/memory.c; a hosted process has
- * them from its C library, where the sanitizers watch them. */
+/* The four functions that a C compiler may call implicitly. The kernel links core/memory.c; a hosted process uses
+ * its C library, where sanitizers intercept them. */
 #ifndef KGPT_MEM_H
 #define KGPT_MEM_H
 

@@ -1,5 +1,5 @@
-/* A device's registers: one access each, of exactly this width, and the order of accesses to memory that a device
- * shares. Hosted tests put a header of their own in this one's place (tests/hosted/mmio.h). */
+/* Access to device registers: one access of exactly the given width; and the memory barrier for DMA. Hosted tests
+ * replace this header by tests/hosted/mmio.h. */
 #ifndef KGPT_MMIO_H
 #define KGPT_MMIO_H
 
@@ -35,7 +35,8 @@ static inline void kg_mmio_write32(volatile uint8_t *at, uint32_t value)
     *(volatile uint32_t *)at = value;
 }
 
-/* What was written to shared memory is there before what follows, and what follows is read after it. */
+/* Full memory fence: earlier writes to DMA memory become visible before later accesses, and later reads are not
+ * reordered before it. */
 static inline void kg_dma_barrier(void)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -1,4 +1,4 @@
-/* A model that has been checked and can be run. Immutable; its weights stay where they are in the image. */
+/* A microgpt that was checked and can run. Immutable; the weights stay in the kernel. */
 #ifndef KGPT_MODEL_H
 #define KGPT_MODEL_H
 
@@ -19,10 +19,10 @@ struct kg_model {
     const float *wte;     /* (n_vocab, n_embd) */
     const float *wpe;     /* (n_ctx, n_embd) */
     const float *lm_head; /* (n_vocab, n_embd) */
-    const float *layers;  /* n_layer times struct kg_layer's matrices */
+    const float *layers;  /* n_layer times the matrices of struct kg_layer */
 };
 
-/* Where the matrices of one layer lie. */
+/* The matrices of one layer. */
 struct kg_layer {
     const float *wq;  /* (n_embd, n_embd) */
     const float *wk;  /* (kv_dim, n_embd) */
@@ -32,8 +32,8 @@ struct kg_layer {
     const float *fc2; /* (n_embd, n_ff) */
 };
 
-/* Checks everything that is found in `data` (of which `available` bytes can be read) before it is used: magic, version,
- * architecture, sizes, offsets, vocabulary, check sum, and that every weight is a finite number. */
+/* Checks all of `data` (`available` readable bytes): magic, version, architecture, sizes, offsets, vocabulary,
+ * checksum, and that every weight is finite. */
 enum kg_status kg_model_open(struct kg_model *model, const struct kg_model_data *data, uint64_t available,
                              struct kg_error *error);
 

@@ -1,10 +1,10 @@
-/* The arithmetic that has a version per instruction set, behind one table.
+/* Vector arithmetic with one version per instruction set, behind a table of functions.
  *
- * Every version gives the same bits, because the order of the additions is part of the definition:
- *   dot(a, b, n): lane j of 16 starts at +0 and adds the products a[i] * b[i] of i = j, j + 16, j + 32, … in this
- *   order, each product rounded before it is added; then lane j += lane j + 8 for j < 8, += lane j + 4 for j < 4,
- *   += lane j + 2 for j < 2, and lane 0 + lane 1 is the result.
- * ops/ref is that sentence in C, and what the others are tested against. */
+ * All versions give the same bits, because the definition fixes the order of the additions. dot(a, b, n) has 16
+ * lanes. Lane j starts at +0 and adds the products a[i] * b[i] for i = j, j + 16, j + 32, … in this order; each
+ * product is rounded before its addition. Then lane j += lane j + 8 for j < 8, += lane j + 4 for j < 4, += lane j +
+ * 2 for j < 2. The result is lane 0 + lane 1. ops/ref implements this definition in C; the other versions are tested
+ * against it. */
 #ifndef KGPT_OPS_H
 #define KGPT_OPS_H
 
@@ -23,11 +23,11 @@ extern const char *const kg_isa_names[KG_N_ISA + 1]; /* "c", "avx2", "avx512", N
 struct kg_ops {
     enum kg_isa isa; /* the highest instruction set in the table */
     float (*dot)(const float *a, const float *b, size_t n);
-    /* y[r] = dot(row r of w, x): w (rows, columns) row-major, x (columns), y (rows), which overlaps neither */
+    /* y[r] = dot(row r of w, x): w (rows, columns) row-major, x (columns), y (rows); y overlaps neither */
     void (*matmul)(float *y, const float *w, const float *x, size_t rows, size_t columns);
 };
 
-/* The best functions for these features (enum kg_cpu_feature), none above `highest`. */
+/* Fills the table with the best functions for these features (enum kg_cpu_feature), at most `highest`. */
 void kg_ops_fill(struct kg_ops *ops, uint32_t features, enum kg_isa highest);
 
 #endif

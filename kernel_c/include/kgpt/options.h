@@ -1,5 +1,5 @@
-/* What C makes of the rows of kgpt/options.def. KG_MEMBER(name, kind, values) declares the member of a struct,
- * KG_PRESUME_kind(place, value) assigns the default: texts and flags are 0 already. */
+/* Macros that turn rows of kgpt/options.def into C. KG_MEMBER(name, kind, values) declares a member of a struct.
+ * KG_PRESUME_kind(place, value) assigns the default; texts and flags are 0 already. */
 #ifndef KGPT_OPTIONS_H
 #define KGPT_OPTIONS_H
 
@@ -18,7 +18,7 @@
 #define KG_TYPE_TEXTS char
 #define KG_TYPE_BIASES struct kg_logit_bias
 
-#define KG_NOTHING /* before a bracket that clang-format would take for Objective-C */
+#define KG_NOTHING /* clang-format takes a bare [ here for Objective-C */
 #define KG_ARRAY_ALONE
 #define KG_ARRAY_SEEDS
 #define KG_ARRAY_FROM(least, most)

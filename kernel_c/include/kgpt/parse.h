@@ -1,4 +1,4 @@
-/* Numbers from text. The whole text must be the number: no sign, no spaces, no trailing garbage. */
+/* Parsers for numbers. The whole text must be the number: no sign, no spaces, no trailing characters. */
 #ifndef KGPT_PARSE_H
 #define KGPT_PARSE_H
 
@@ -8,8 +8,8 @@
 bool kg_parse_u64(const char *text, uint64_t *value);  /* decimal, or hexadecimal after 0x */
 bool kg_parse_decimal(const char *text, float *value); /* 12, 0.5, .5, 1e-3; at most 19 significant digits */
 
-/* The same as the nearest double: so only numbers of at most 15 significant digits between 1e-22 and 1e22 are taken, for
- * which one division of exact numbers is all that is needed. */
+/* The nearest double. Accepts at most 15 significant digits and magnitudes from 1e-22 to 1e22: then digits and power
+ * of ten are exact doubles, so one division or multiplication rounds correctly. */
 bool kg_parse_double(const char *text, double *value);
 
 #endif

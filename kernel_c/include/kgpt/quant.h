@@ -1,16 +1,16 @@
 /* Matrices in GGML's types, and their products with activations.
  *
- * The sum of a row is *defined*, so that every version gives the same bits:
- * - F32, F16, BF16 take f32 activations: each weight becomes the f32 of its value, and the sum is that of `dot` (kgpt/ops.h).
- * - Types with blocks of 32 take activations as KG_ACT_Q8 (one f32 scale for 32 values of 8 bits): the products of a block are
- *   added as integers, which is exact in any order; the row then adds its blocks in sequence, with the f32 operations, each
- *   rounded, that ops/quant/ref.c writes down.
- * - Types with super-blocks of 256 take KG_ACT_Q8K (one f32 scale for 256 values) in the same way.
+ * The definition fixes the sum of a row, so all versions give the same bits:
+ * - F32, F16, BF16 take f32 activations. Each weight is converted to f32; the sum is that of `dot` (kgpt/ops.h).
+ * - Types with blocks of 32 take KG_ACT_Q8 activations (one f32 scale for 32 values of 8 bits). Products within a
+ * block are added as integers, which is exact in any order. Blocks are then added in sequence with the f32
+ * operations of ops/quant/ref.c, each rounded.
+ * - Types with super-blocks of 256 take KG_ACT_Q8K activations (one f32 scale for 256 values) in the same way.
  *
- * Layout: eight rows are interleaved, so that a vector lane is a row. Of each group of eight rows, and of each of their blocks, the
- * fields follow each other as in GGML's block, but cut into units, and every unit comes eight times: for row 0, 1, … 7 of the
- * group. kg_type_info names fields and units. The rows that are left over at the end (rows % 8) form a group of their own in which
- * every unit comes rows % 8 times. A matrix takes as many bytes as before. F32, F16 and BF16 are not interleaved. */
+ * Layout: eight rows are interleaved, so that each vector lane holds one row. Within a group of eight rows, the
+ * fields of each block keep GGML's order. A field is divided into units, and each unit is stored eight times in
+ * succession: for rows 0 to 7 of the group. kg_type_info gives fields and units. The remaining rows (rows % 8) form
+ * a smaller group in the same way. The size of a matrix does not change. F32, F16 and BF16 are not interleaved. */
 #ifndef KGPT_QUANT_H
 #define KGPT_QUANT_H
 
@@ -20,7 +20,7 @@
 
 #include "kgpt/ops.h"
 
-/* GGML's numbers. */
+/* GGML's type numbers. */
 enum kg_type {
     KG_TYPE_F32 = 0,
     KG_TYPE_F16 = 1,
@@ -36,10 +36,10 @@ enum kg_type {
     KG_TYPE_Q6_K = 14,
     KG_TYPE_BF16 = 30,
 };
-#define KG_N_TYPES 31 /* numbers below this can index a table */
-#define KG_GROUP 8    /* rows that are interleaved */
+#define KG_N_TYPES 31 /* size of a table indexed by type */
+#define KG_GROUP 8    /* rows of an interleaved group */
 
-/* What a product with a type takes as activations. */
+/* The type of activations for a product. */
 enum kg_act {
     KG_ACT_F32,
     KG_ACT_Q8,
@@ -50,19 +50,19 @@ enum kg_act {
 #define KG_MAX_FIELDS 5
 
 struct kg_type_field {
-    uint8_t bytes; /* of the field in one block */
-    uint8_t unit;  /* bytes that stay together when rows are interleaved */
+    uint8_t bytes; /* bytes of the field in one block */
+    uint8_t unit;  /* bytes that stay contiguous when rows are interleaved */
 };
 
 struct kg_type_info {
     const char *name;
-    uint32_t block; /* values */
-    uint32_t bytes; /* of a block */
+    uint32_t block; /* values of a block */
+    uint32_t bytes; /* bytes of a block */
     enum kg_act act;
-    struct kg_type_field fields[KG_MAX_FIELDS + 1]; /* in the block's order, ended by {0, 0}; none: not interleaved */
+    struct kg_type_field fields[KG_MAX_FIELDS + 1]; /* in block order, ended by {0, 0}; empty: not interleaved */
 };
 
-/* NULL if the type is not supported. */
+/* NULL for an unsupported type. */
 const struct kg_type_info *kg_type_info(uint32_t type);
 
 struct kg_matrix {
@@ -77,36 +77,37 @@ struct kg_matrix {
 uint64_t kg_row_size(uint32_t type, uint32_t columns);
 uint64_t kg_act_size(enum kg_act act, uint32_t columns);
 
-/* Interleaves a plain matrix in place, in `scratch` of KG_GROUP * kg_row_size() bytes. */
+/* Interleaves a matrix in place. `scratch` has KG_GROUP * kg_row_size() bytes. */
 void kg_matrix_interleave(struct kg_matrix *matrix, void *scratch);
 
-/* Row `row` as f32, the bits of gguf.quants; plain or interleaved. */
+/* Converts one row to f32, with the bits of gguf.quants. The matrix may be interleaved. */
 void kg_matrix_row(const struct kg_matrix *matrix, uint32_t row, float *out);
 
-/* y[t * y_stride + r] for r = first .. first + n - 1 and t = 0 .. tokens - 1: the products of rows with the activations
- * acts + t * act_stride (bytes, a multiple of 64). Eight tokens at once are the fastest, then four. `first` is a multiple of KG_GROUP; n is too, unless it reaches the last row. `matrix` is
- * interleaved if its type is. */
+/* Products of `n` rows with `tokens` vectors of activations: y[t * y_stride + r] for rows r = first .. first + n - 1
+ * and tokens t. The activations of token t are at acts + t * act_stride (bytes, a multiple of 64). Batches of eight
+ * tokens are fastest, then batches of four. `first` is a multiple of KG_GROUP; so is `n`, unless the range ends at
+ * the last row. `matrix` is interleaved if its type is. */
 typedef void kg_rows_fn(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                         const void *acts, size_t act_stride, uint32_t tokens);
 
 struct kg_quant_ops {
     enum kg_isa isa;
     const struct kg_ops *base;    /* dot for F32 */
-    kg_rows_fn *rows[KG_N_TYPES]; /* by type; NULL where not supported */
-    void (*act[KG_N_ACTS])(void *out, const float *x,
-                           uint32_t columns); /* x (columns) as activations, 64-byte aligned */
-    /* dot of `n` halves, as F16 lie in a KV cache, with f32: the order of `dot` */
+    kg_rows_fn *rows[KG_N_TYPES]; /* by type; NULL if unsupported */
+    /* Converts x (columns) to activations, 64-byte aligned. */
+    void (*act[KG_N_ACTS])(void *out, const float *x, uint32_t columns);
+    /* Dot product of `n` F16 values of a KV cache with f32, in the order of `dot`. */
     float (*dot_f16)(const uint16_t *a, const float *b, size_t n);
-    /* y[i] += s * a[i], the product rounded first */
+    /* y[i] += s * a[i]; the product is rounded first. */
     void (*add_scaled_f16)(float *y, const uint16_t *a, float s, size_t n);
 };
 
-/* The best functions for these features (enum kg_cpu_feature), none above `highest`: with AVX2 and F16C vectors, else, and always where
- * QEMU emulates the processor, plain words of 64 bits. `base` must stay where it is. Activations are only for the functions of the same
- * table. */
+/* Fills the table with the best functions for these features (enum kg_cpu_feature), at most `highest`: vector code
+ * with AVX2 and F16C, otherwise, and always under QEMU's TCG, SWAR (SIMD within 64-bit words). Keeps the pointer
+ * `base`. Functions accept only activations that the same table made. */
 void kg_quant_fill(struct kg_quant_ops *ops, const struct kg_ops *base, uint32_t features, enum kg_isa highest);
 
-/* IEEE half precision: exact one way, to nearest even the other way. */
+/* IEEE half precision. To f32 is exact; to half rounds to nearest even. */
 float kg_f16_to_f32(uint16_t half);
 uint16_t kg_f32_to_f16(float value);
 

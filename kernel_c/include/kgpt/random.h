@@ -1,4 +1,4 @@
-/* xoshiro256++ (Blackman and Vigna), one independent stream for each sample of a run. */
+/* xoshiro256++ (Blackman and Vigna) with an independent stream for each sample of a run. */
 #ifndef KGPT_RANDOM_H
 #define KGPT_RANDOM_H
 
@@ -11,6 +11,6 @@ struct kg_random {
 uint64_t kg_splitmix64(uint64_t *state);
 void kg_random_seed(struct kg_random *random, uint64_t seed, uint64_t stream);
 uint64_t kg_random_next(struct kg_random *random);
-float kg_random_uniform(struct kg_random *random); /* [0, 1): the top 24 bits of the next word */
+float kg_random_uniform(struct kg_random *random); /* [0, 1): from the top 24 bits of the next word */
 
 #endif

@@ -1,6 +1,6 @@
-/* The reply loop of both engines: kg_reply_begin computes the prompt, each kg_reply_step samples one token and
- * computes it, kg_reply_end tells the sinks that the reply is finished. Nothing is kept between two replies but in
- * struct kg_reply, so any number of replies can be in the making at once, and their steps can come in any order. */
+/* The reply loop of both engines. kg_reply_begin computes the prompt. Each kg_reply_step samples one token and
+ * computes it. kg_reply_end tells the sinks that the reply is complete. All state is in struct kg_reply, so steps of
+ * several replies can interleave in any order. */
 #ifndef KGPT_REPLY_H
 #define KGPT_REPLY_H
 
@@ -16,7 +16,7 @@
 #include "kgpt/token.h"
 
 enum kg_reason {
-    KG_REASON_EOS, /* a token that ends a reply was sampled */
+    KG_REASON_EOS, /* an end token was sampled */
     KG_REASON_MAX_TOKENS,
     KG_REASON_CONTEXT,
     KG_REASON_STOPPED, /* a sink asked for the end */
@@ -28,18 +28,18 @@ extern const char *const kg_reason_names[]; /* "eos", "max_tokens", "context", "
 
 /* The context of an engine: the tokens that it has computed, and the logits of the last one. */
 struct kg_past {
-    const uint32_t *tokens; /* (n), the oldest first; NULL: the engine does not keep them */
+    const uint32_t *tokens; /* (n), oldest first; NULL: the engine does not keep them */
     uint32_t n, n_ctx;
     const float *logits; /* (n_vocab) */
     uint32_t n_vocab;
 };
 
-/* An engine, as the reply loop sees it. `engine` is the first argument of each function. */
+/* The interface of an engine to the reply loop. `engine` is the first argument of each function. */
 struct kg_forward {
-    uint32_t at_once; /* tokens of a prompt in one call of eval: after each call the sinks get the logits */
+    uint32_t at_once; /* tokens of the prompt for one call of eval; the sinks get logits after each call */
     void (*past)(void *engine, struct kg_past *past);
-    /* Appends tokens, and leaves the logits of the last. `asks` (may be NULL) is asked with `context` now and then:
-     * true ends it with KG_E_STOPPED. KG_E_NUMBERS if the logits are not finite. */
+    /* Appends tokens, and leaves the logits of the last. Calls `asks` (may be NULL) regularly with `context`; true
+     * ends eval with KG_E_STOPPED. KG_E_NUMBERS if the logits are not finite. */
     enum kg_status (*eval)(void *engine, const uint32_t *tokens, uint32_t n, bool (*asks)(void *), void *context,
                            struct kg_error *error);
     /* Checks that the context has room for `more` tokens; KG_E_CONTEXT if not. An engine that may forget tokens
@@ -55,10 +55,10 @@ struct kg_forward {
 /* What a reply took: the loop counts tokens, and a conversation (kgpt/conversation.h) takes the times, in
  * microseconds. */
 struct kg_speed {
-    uint32_t prompt_tokens; /* computed: what the context held already is not counted */
+    uint32_t prompt_tokens; /* computed tokens, without those reused from the context */
     uint32_t tokens;        /* sampled */
     uint64_t prompt_us, decode_us, first_token_us;
-    uint32_t p50_us, p99_us, max_us; /* of one token */
+    uint32_t p50_us, p99_us, max_us; /* latency of one token */
 };
 
 struct kg_reply {
@@ -73,7 +73,7 @@ struct kg_reply {
     uint32_t n_held; /* tokens of the prompt before those of kg_reply_begin: the context holds them already */
     bool whole;      /* nothing interrupts the computation of the prompt */
 
-    /* These are for the sinks. */
+    /* Results for the sinks. */
     struct kg_past past;
     uint32_t n_prompt, n_read; /* tokens of the prompt to compute, and how many of them are computed */
     struct kg_speed speed;
@@ -90,17 +90,17 @@ struct kg_reply {
 /* A finished text, for the event `sample`. */
 struct kg_document {
     uint32_t index;
-    const char *text; /* `n` bytes: a microgpt's with its prompt */
+    const char *text; /* `n` bytes; for a microgpt it includes the prompt */
     size_t n;
     uint32_t tokens; /* sampled */
     enum kg_reason reason;
 };
 
-/* Computes the prompt. On failure the reply has not begun; some of the prompt may be in the context. */
+/* Computes the prompt. On failure no reply has begun; part of the prompt may be in the context. */
 enum kg_status kg_reply_begin(struct kg_reply *reply, const uint32_t *tokens, uint32_t n, struct kg_error *error);
 
-/* One token: samples it, tells the sinks, and computes it unless the reply ends: then reply->ended. KG_E_STOPPED,
- * KG_E_CONTEXT and KG_E_NUMBERS end it too, and reply->reason says so. */
+/* Samples one token, tells the sinks, and computes it unless the reply ends; then it sets reply->ended.
+ * KG_E_STOPPED, KG_E_CONTEXT and KG_E_NUMBERS also end the reply and set reply->reason. */
 enum kg_status kg_reply_step(struct kg_reply *reply, struct kg_error *error);
 
 /* Shows the rest of the text; then tells the sinks that the reply has ended. */
@@ -109,10 +109,10 @@ void kg_reply_end(struct kg_reply *reply);
 
 struct kg_document kg_reply_document(const struct kg_reply *reply);
 
-/* Room for `more` tokens in the context, or KG_E_CONTEXT. */
+/* Ensures room for `more` tokens in the context; otherwise KG_E_CONTEXT. */
 enum kg_status kg_reply_make_room(struct kg_reply *reply, uint32_t more, struct kg_error *error);
 
-/* Microseconds in `ticks`; 0 where the frequency is unknown. */
+/* Converts ticks to microseconds; 0 if the frequency is unknown. */
 uint64_t kg_ticks_to_us(uint64_t ticks, uint64_t hz);
 
 #endif

@@ -1,5 +1,6 @@
-/* What decides a reply, besides the model and the tokens before it. The application makes one from its settings
- * (app/request.c), a server will make one from each call: the reply loop knows no command line. */
+/* All inputs of a reply besides the model and the preceding tokens. The application fills a request from its
+ * settings (app/request.c). The reply loop does not depend on the command line, so a server can fill one from each
+ * call. */
 #ifndef KGPT_REQUEST_H
 #define KGPT_REQUEST_H
 
@@ -8,20 +9,20 @@
 
 #include "kgpt/sampling.h"
 
-#define KG_MAX_STOPS 4 /* as options.def says */
+#define KG_MAX_STOPS 4 /* the limit in options.def */
 #define KG_MAX_LOGPROBS 20
 
-/* What happens when the context is full. */
+/* Policy for a full context. */
 enum kg_overflow {
     KG_OVERFLOW_ERROR, /* the reply ends */
-    KG_OVERFLOW_SHIFT, /* the older half of the conversation is forgotten */
+    KG_OVERFLOW_SHIFT, /* discard the older half of the conversation */
 };
 
 struct kg_request {
     struct kg_sampling sampling;
     const char *stops[KG_MAX_STOPS]; /* the reply ends before one of these texts, which the caller keeps until then */
     uint32_t n_stops;
-    uint32_t max_tokens; /* 0: to the end of the context */
+    uint32_t max_tokens; /* 0: until the context is full */
     uint64_t seed;
     uint32_t index;    /* number of the sample or reply: each has its own stream of random numbers */
     uint32_t logprobs; /* likeliest tokens to tell with each token, at most KG_MAX_LOGPROBS */

@@ -1,14 +1,13 @@
-/* Which token comes next: llama.cpp's samplers, in its order and with its names. Each filter sees the probabilities
- * among the tokens that the one before it kept.
+/* Sampling parameters: llama.cpp's samplers, in its order and with its names. Each filter uses the probabilities
+ * among the tokens that the previous filter kept.
  *
  *   logit_bias   adds to the logits of tokens
- *   penalties    of tokens among the last repeat_last_n: logit / repeat_penalty if it is positive, else
- *                * repeat_penalty; then minus frequency_penalty * how often the token is there, minus
- *                presence_penalty
+ *   penalties    for tokens among the last repeat_last_n: logit / repeat_penalty if positive, else * repeat_penalty;
+ *                then minus frequency_penalty * occurrences, minus presence_penalty
  *   top_k        keeps the k largest logits
- *   typical_p    keeps those whose -ln p is nearest to the entropy, until their p sum to more than typical_p
- *   top_p        keeps the most likely whose p sum to at least top_p
- *   min_p        keeps those whose p is at least min_p times the largest
+ *   typical_p    keeps tokens whose -ln p is nearest to the entropy, until their p sum to more than typical_p
+ *   top_p        keeps the most likely tokens until their p sum to at least top_p
+ *   min_p        keeps tokens whose p is at least min_p times the largest
  *   temperature  divides the logits; then one token is drawn by its probability */
 #ifndef KGPT_SAMPLING_H
 #define KGPT_SAMPLING_H
@@ -23,13 +22,13 @@ struct kg_logit_bias {
     float bias;
 };
 
-/* What the members mean is said in options.def. A microgpt looks at the rows KG_SAMPLING alone. */
+/* options.def documents the members. A microgpt uses only the rows KG_SAMPLING. */
 struct kg_sampling {
 #define KG_SAMPLING(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
 #define KG_LM_SAMPLING(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
 #define KG_LM_BIASES(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
 #include "kgpt/options.def"
-    uint32_t n_biases; /* in logit_bias */
+    uint32_t n_biases; /* used entries of logit_bias */
 };
 
 struct kg_logprob {

@@ -1,4 +1,5 @@
-/* SHA-256 (FIPS 180-4), by the processor's own instructions for it where it has them. Only in images that are given boot modules. */
+/* SHA-256 (FIPS 180-4), with the SHA instructions if the processor has them. Only kernels that accept boot modules
+ * link it. */
 #ifndef KGPT_SHA256_H
 #define KGPT_SHA256_H
 
@@ -7,15 +8,15 @@
 
 #define KG_SHA256_SIZE 32
 
-/* `features` are those of the processor (enum kg_cpu_feature). */
+/* `features`: enum kg_cpu_feature of the processor. */
 void kg_sha256(const void *bytes, size_t n, uint32_t features, uint8_t digest[KG_SHA256_SIZE]);
 
-/* The same; calls `tell` with the bytes that are done after every KG_SHA256_STEP of them, and at the end. */
+/* The same with progress: calls `tell` with the number of bytes done after each KG_SHA256_STEP bytes and at the end. */
 #define KG_SHA256_STEP (4u << 20)
 void kg_sha256_telling(const void *bytes, size_t n, uint32_t features, uint8_t digest[KG_SHA256_SIZE],
                        void (*tell)(void *context, size_t done), void *context);
 
-/* For sha256.c: `state` goes on over `n` blocks of 64 bytes. */
+/* For sha256.c: updates `state` with `n` blocks of 64 bytes by the SHA instructions. */
 void kg_sha256_blocks_sha(uint32_t state[8], const uint8_t *bytes, size_t n);
 extern const uint32_t kg_sha256_constants[64];
 

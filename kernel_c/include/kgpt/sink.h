@@ -1,6 +1,5 @@
-/* Where a reply goes. The console, the machine channel and later a connection of a server are sinks; a reply has a
- * list of sinks, and the reply loop knows nothing else of its surroundings. A sink leaves functions out (NULL) that it
- * does not need. */
+/* Consumers of a reply: the console, the machine channel, later a server's connection. A reply has a list of sinks;
+ * the reply loop does no other output. A sink sets callbacks that it does not need to NULL. */
 #ifndef KGPT_SINK_H
 #define KGPT_SINK_H
 
@@ -12,12 +11,12 @@
 
 struct kg_reply; /* kgpt/reply.h */
 
-/* A sampled token: it will stand at `pos`; `sample` counts from 0. */
+/* A sampled token. `pos` is its position in the context; `sample` counts from 0. */
 struct kg_token {
     uint32_t sample, pos, id;
     const char *text; /* the `n` bytes that can be shown now; an incomplete character is shown with a later token */
     size_t n;
-    float logprob; /* of this token, and of the `n_top` likeliest, if the request asked for them */
+    float logprob; /* of this token and of the `n_top` most likely, if the request asked for them */
     const struct kg_logprob *top;
     uint32_t n_top;
 };
@@ -25,20 +24,20 @@ struct kg_token {
 struct kg_sink {
     const struct kg_sink *next; /* the sink that is told after this one; NULL: none */
     void *context;              /* the first argument of each function */
-    /* The prompt has reply->n_prompt tokens, and none of them is computed yet. */
+    /* The prompt has reply->n_prompt tokens; none is computed yet. */
     void (*begin)(void *context, const struct kg_reply *reply);
-    /* Called between the layers of the prompt: reply->n_read tokens of it are computed. */
+    /* Between the layers of the prompt: reply->n_read of its tokens are computed. */
     void (*progress)(void *context, const struct kg_reply *reply);
-    /* The context was full: the oldest `discarded` tokens after the system prompt are forgotten. */
+    /* The context was full: the oldest `discarded` tokens after the system prompt were discarded. */
     void (*forgot)(void *context, const struct kg_reply *reply, uint32_t discarded);
-    /* `token` was computed and gave reply->past.logits; only if the request asked for logits. */
+    /* `token` was computed and gave reply->past.logits. Only if the request asked for logits. */
     void (*logits)(void *context, const struct kg_reply *reply, uint32_t token);
     /* The next part of the text of the reply, in whole characters. */
     void (*text)(void *context, const struct kg_reply *reply, const char *text, size_t n);
     void (*token)(void *context, const struct kg_reply *reply, const struct kg_token *token);
     /* The reply has ended: reply->reason, reply->text and reply->speed are final. */
     void (*done)(void *context, const struct kg_reply *reply);
-    /* The residual stream of a language model; only if the request asked for layers. */
+    /* The residual stream of a language model. Only if the request asked for layers. */
     void (*layer)(void *context, const char *what, uint32_t layer, const float *values, size_t n);
     /* Asked between two tokens, and between the layers of the prompt. True ends the reply. */
     bool (*stopped)(void *context);

@@ -1,4 +1,4 @@
-/* NUL-terminated strings, and texts with a length. */
+/* NUL-terminated strings, and strings with a length. */
 #ifndef KGPT_STR_H
 #define KGPT_STR_H
 
@@ -15,7 +15,8 @@ size_t kg_strlen(const char *s);
 bool kg_streq(const char *a, const char *b);
 bool kg_str_starts(const char *s, const char *prefix);
 
-/* The first word of `names` (an array ended by NULL) that is near enough to `word` to have been meant; NULL if none. */
+/* The first entry of `names` (ended by NULL) whose edit distance to `word` is small enough for a suggestion; NULL if
+ * none. */
 const char *kg_suggest(const char *word, const char *const *names);
 
 #endif

@@ -1,8 +1,8 @@
-/* Self-tests: functions listed in an ELF section, run by the hosted program and by the kernel itself.
+/* Self-tests: functions in an ELF section, run by the hosted program and by the kernel.
  *
- *   KG_TEST(format, widths) { KG_CHECK(t, 1 + 1 == 2); }
+ * KG_TEST(format, widths) { KG_CHECK(t, 1 + 1 == 2); }
  *
- * defines kg_test_format__widths, which `test=format.widths` runs. A check that fails ends its test. */
+ * defines kg_test_format__widths; `test=format.widths` runs it. A failed check ends its test. */
 #ifndef KGPT_TEST_H
 #define KGPT_TEST_H
 
@@ -15,8 +15,8 @@
 
 struct kg_test {
     const struct kg_cpu *cpu;
-    struct kg_arena *arena; /* as it was before, after each test */
-    const char *file;       /* where the test's source is */
+    struct kg_arena *arena; /* rewound after each test */
+    const char *file;       /* source file of the test */
     bool failed;
     char message[256];
 };
@@ -27,7 +27,7 @@ struct kg_test_case {
     void (*run)(struct kg_test *t);
 };
 
-/* The section is a C identifier: every linker then knows its start and its end by these names. */
+/* The section name is a C identifier, so every linker defines its __start_ and __stop_ symbols. */
 #define KG_TEST_SECTION "kgpt_tests"
 extern const struct kg_test_case __start_kgpt_tests[], __stop_kgpt_tests[];
 
@@ -38,11 +38,11 @@ extern const struct kg_test_case __start_kgpt_tests[], __stop_kgpt_tests[];
                                                                        kg_test_##suite##__##test_name}; \
     static void kg_test_##suite##__##test_name(struct kg_test *t)
 
-/* Records "file:line: …" once. */
+/* Records "file:line: …" for the first failure. */
 void kg_test_fail(struct kg_test *t, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Functions rather than code in each macro: there are some hundred checks in an image. What a KG_CHECK asks for stands at its line, and not
- * in the image, where all of them took 4 KB. */
+/* Functions keep the macros small: an image has hundreds of checks. KG_CHECK does not store its condition as text,
+ * which saves 4 KB; the line number finds it. */
 bool kg_test_check(struct kg_test *t, int line, bool good);
 bool kg_test_equal(struct kg_test *t, int line, uint64_t found, uint64_t expected, const char *what);
 bool kg_test_text(struct kg_test *t, int line, const char *found, const char *expected, const char *what);

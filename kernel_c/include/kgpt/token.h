@@ -1,4 +1,4 @@
-/* Tokens are numbers below n_vocab. */
+/* Token ids are numbers below n_vocab. */
 #ifndef KGPT_TOKEN_H
 #define KGPT_TOKEN_H
 

@@ -1,4 +1,4 @@
-/* Text to tokens and back, by the vocabulary of the model. Immutable. */
+/* Tokenizer of a microgpt: text to tokens and back. Immutable. */
 #ifndef KGPT_TOKENIZER_H
 #define KGPT_TOKENIZER_H
 
@@ -15,12 +15,12 @@ struct kg_tokenizer {
     uint32_t longest; /* bytes of the longest token */
 };
 
-/* `table` of `size` bytes: uint32_t offset[n_vocab + 1], then the text. Refuses offsets that lead outside of it. */
+/* Opens a `table` of `size` bytes: uint32_t offset[n_vocab + 1], then the text. Refuses offsets outside the table. */
 enum kg_status kg_tokenizer_open(struct kg_tokenizer *tokenizer, const void *table, uint64_t size, uint32_t n_vocab,
                                  uint32_t bos_id, struct kg_error *error);
 
-/* The longest token that matches at each place. Stores the first `room` tokens and counts all of them in *count.
- * KG_E_INPUT names the character that is not in the vocabulary. */
+/* Greedy longest match. Stores the first `room` tokens, and the number of all tokens in *count. KG_E_INPUT names a
+ * character that is not in the vocabulary. */
 enum kg_status kg_tokenizer_encode(const struct kg_tokenizer *tokenizer, const char *text, uint32_t *tokens,
                                    size_t room, size_t *count, struct kg_error *error);
 

@@ -18,19 +18,20 @@ struct kg_corpus {
     uint32_t bos_id;       /* n_chars: starts and ends a document */
     uint32_t n_vocab;      /* n_chars + 1 */
     uint32_t longest;      /* characters of the longest document */
-    uint32_t longest_line; /* where it stands, from 1 */
+    uint32_t longest_line; /* line number of the longest document, from 1 */
 };
 
-/* Reads UTF-8, of which `text` has n bytes; it is not needed afterwards. A byte order mark before it is skipped.
- * `block` 0: one document a line. A line ends with \n, \r\n or \r; white space (as Python's str.strip knows it) around
- * it does not count, nor do lines that have nothing else. Else one running text, of which every `block` characters are
- * a document; \r\n and \r count as \n. KG_E_INPUT with the number of the line: not UTF-8; no document at all; one
- * distinct character. KG_E_MEMORY. */
+/* Reads `n` bytes of UTF-8 and skips a byte order mark. `text` may be freed afterwards.
+ * `block` 0: each line is a document. \n, \r\n or \r end a line. White space around a line (as for Python's
+ * str.strip) is removed; empty lines are skipped.
+ * Otherwise every `block` characters of the text are a document; \r\n and \r count as \n.
+ * KG_E_INPUT, with the line number, if the text is not UTF-8, has no documents or only one distinct character.
+ * KG_E_MEMORY if the arena is full. */
 enum kg_status kg_corpus_read(struct kg_corpus *corpus, const char *text, size_t n, uint32_t block,
                               struct kg_arena *arena, struct kg_error *error);
 
-/* The text of tokens; BOS has none. Writes at most size - 1 bytes of whole characters and a NUL; returns the length
- * that the whole text would have. */
+/* Decodes tokens to text; BOS has none. Writes at most size - 1 bytes of whole characters and a NUL. Returns the
+ * length of the untruncated text. */
 size_t kg_corpus_text(const struct kg_corpus *corpus, const uint32_t *tokens, uint32_t n_tokens, char *out,
                       size_t size);
 

@@ -1,11 +1,11 @@
-/* Who says a text: where there are colours, people tell what they typed from what the machine says. */
+/* The author of a text. Colours distinguish the user's input from the machine's output. */
 #ifndef KGPT_VOICE_H
 #define KGPT_VOICE_H
 
 enum kg_voice {
-    KG_VOICE_KERNEL, /* messages of ours */
-    KG_VOICE_MODEL,  /* what a model has made, or was given: it may hold anything */
-    KG_VOICE_USER,   /* the line that is typed, with the line editor's own escape sequences */
+    KG_VOICE_KERNEL, /* messages of the kernel */
+    KG_VOICE_MODEL,  /* output of a model, or its prompt: untrusted bytes */
+    KG_VOICE_USER,   /* the input line, with escape sequences of the line editor */
 };
 
 #endif

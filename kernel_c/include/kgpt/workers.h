@@ -1,5 +1,5 @@
-/* Whoever can do work at once: the platform's processors, or only the caller. Code below the application takes this instead of
- * calling the platform. */
+/* Parallel execution for code below the application: by the platform's processors, or by the caller alone. The code
+ * takes this interface and does not call the platform. */
 #ifndef KGPT_WORKERS_H
 #define KGPT_WORKERS_H
 
