@@ -203,7 +203,7 @@ static size_t type_key(const struct kg_keyboard *keyboard, char *typed, uint8_t 
     return c ? type_character(keyboard, typed, c) : 0;
 }
 
-static size_t press(struct kg_keyboard *keyboard, uint8_t key, uint8_t extended, char *typed)
+static size_t press_key(struct kg_keyboard *keyboard, uint8_t key, uint8_t extended, char *typed)
 {
     bool repeated = keyboard->last == (key | extended);
     uint8_t modifier = modifier_of(key, extended), lock = extended ? 0 : lock_of(key);
@@ -222,7 +222,7 @@ static size_t press(struct kg_keyboard *keyboard, uint8_t key, uint8_t extended,
     return extended ? type_extended(keyboard, typed, key) : type_key(keyboard, typed, key);
 }
 
-static void release(struct kg_keyboard *keyboard, uint8_t key, uint8_t extended)
+static void release_key(struct kg_keyboard *keyboard, uint8_t key, uint8_t extended)
 {
     keyboard->held &= (uint8_t)~modifier_of(key, extended);
     if (keyboard->last == (key | extended)) {
@@ -262,8 +262,8 @@ size_t kg_keyboard_feed(struct kg_keyboard *keyboard, uint8_t code, char typed[K
         code &= (uint8_t)~RELEASED;
     }
     if (released) {
-        release(keyboard, code, extended);
+        release_key(keyboard, code, extended);
         return 0;
     }
-    return press(keyboard, code, extended, typed);
+    return press_key(keyboard, code, extended, typed);
 }

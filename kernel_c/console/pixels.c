@@ -34,15 +34,16 @@ static bool field_fits(uint8_t position, uint8_t size, uint8_t bits)
     return size >= 1 && size <= 16 && position + size <= bits;
 }
 
-static uint32_t field(uint32_t value, uint8_t position, uint8_t size)
+static uint32_t pixel_field(uint32_t value, uint8_t position, uint8_t size)
 {
     return (size >= 8 ? value << (size - 8) : value >> (8 - size)) << position;
 }
 
-static uint32_t colour(const struct kg_pixel_format *f, uint32_t rgb)
+static uint32_t pixel_colour(const struct kg_pixel_format *f, uint32_t rgb)
 {
-    return field(rgb >> 16 & 0xFF, f->red_position, f->red_size) |
-           field(rgb >> 8 & 0xFF, f->green_position, f->green_size) | field(rgb & 0xFF, f->blue_position, f->blue_size);
+    return pixel_field(rgb >> 16 & 0xFF, f->red_position, f->red_size) |
+           pixel_field(rgb >> 8 & 0xFF, f->green_position, f->green_size) |
+           pixel_field(rgb & 0xFF, f->blue_position, f->blue_size);
 }
 
 bool kg_pixels_init(struct kg_pixels *p, const struct kg_pixel_format *format, void *memory)
@@ -60,13 +61,13 @@ bool kg_pixels_init(struct kg_pixels *p, const struct kg_pixel_format *format, v
     }
     *p = (struct kg_pixels){.format = *format, .memory = memory, .bytes = bytes};
     for (int i = 0; i < 16; i++) {
-        p->colours[i] = colour(format, rgb[i]);
+        p->colours[i] = pixel_colour(format, rgb[i]);
     }
     kg_pixels_scale(p, 0);
     return true;
 }
 
-static uint32_t smaller(uint32_t a, uint32_t b)
+static uint32_t smaller_of(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
 }
@@ -75,10 +76,10 @@ void kg_pixels_scale(struct kg_pixels *p, uint32_t scale)
 {
     uint32_t width = p->format.width / KG_FONT_WIDTH, height = p->format.height;
     if (scale == 0) {
-        scale = smaller(height / READABLE_HEIGHT, width / READABLE_COLUMNS);
+        scale = smaller_of(height / READABLE_HEIGHT, width / READABLE_COLUMNS);
     }
-    scale = smaller(scale, smaller(width / LEAST_COLUMNS, height / KG_FONT_HEIGHT / LEAST_ROWS));
-    p->scale = scale < 1 ? 1 : smaller(scale, KG_SCALE_MAX);
+    scale = smaller_of(scale, smaller_of(width / LEAST_COLUMNS, height / KG_FONT_HEIGHT / LEAST_ROWS));
+    p->scale = scale < 1 ? 1 : smaller_of(scale, KG_SCALE_MAX);
 }
 
 uint32_t kg_pixels_columns(const struct kg_pixels *p)
@@ -109,7 +110,7 @@ void kg_pixels_clear(const struct kg_pixels *p)
 }
 
 /* One line of dots, the most significant bit leftmost. */
-static void compose(const struct kg_pixels *p, struct line *line, uint32_t dots, uint32_t ink, uint32_t paper)
+static void compose_line(const struct kg_pixels *p, struct line *line, uint32_t dots, uint32_t ink, uint32_t paper)
 {
     uint8_t *to = line->bytes;
     for (int i = KG_FONT_WIDTH - 1; i >= 0; i--) {
@@ -134,7 +135,7 @@ static void draw_run(const struct kg_pixels *p, uint8_t *to, const uint32_t *cel
         for (uint32_t i = 0; i < n; i++) {
             uint32_t dots = glyphs[i][y / p->scale], wanted = cells[i] >> KG_CELL_INK_SHIFT << 8 | dots;
             if (wanted != made) {
-                compose(p, &line, dots, p->colours[KG_CELL_INK(cells[i])], p->colours[KG_CELL_PAPER(cells[i])]);
+                compose_line(p, &line, dots, p->colours[KG_CELL_INK(cells[i])], p->colours[KG_CELL_PAPER(cells[i])]);
                 made = wanted;
             }
             at = write_words(at, &line, p->scale * p->bytes);
@@ -147,7 +148,7 @@ void kg_pixels_cells(const struct kg_pixels *p, uint32_t row, uint32_t column, c
     uint32_t wide = KG_FONT_WIDTH * p->scale * p->bytes;
     uint8_t *to = p->memory + (size_t)row * KG_FONT_HEIGHT * p->scale * p->format.pitch + (size_t)column * wide;
     for (uint32_t done = 0; done < n; done += RUN) {
-        draw_run(p, to + (size_t)done * wide, cells + done, smaller(n - done, RUN));
+        draw_run(p, to + (size_t)done * wide, cells + done, smaller_of(n - done, RUN));
     }
 }
 
@@ -159,7 +160,7 @@ void kg_pixels_picture(const struct kg_pixels *p, const uint32_t *pixels, size_t
         uint8_t *to = p->memory + (size_t)y * p->format.pitch;
         for (uint32_t x = 0; x < width; x += KG_FONT_WIDTH) {
             for (uint32_t i = 0; i < KG_FONT_WIDTH; i++) {
-                ((struct pixel *)(line.bytes + i * p->bytes))->bits = colour(&p->format, pixels[x + i]);
+                ((struct pixel *)(line.bytes + i * p->bytes))->bits = pixel_colour(&p->format, pixels[x + i]);
             }
             to = write_words(to, &line, p->bytes);
         }

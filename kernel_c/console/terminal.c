@@ -15,7 +15,7 @@
 
 enum state { TEXT, ESCAPED, CONTROL, STRING, STRING_ESCAPED };
 
-static uint32_t height(const struct kg_terminal *t)
+static uint32_t text_height(const struct kg_terminal *t)
 {
     return t->rows - 1 - t->top;
 }
@@ -31,7 +31,7 @@ static uint32_t *status_row(const struct kg_terminal *t)
     return t->cells + (size_t)t->ring * t->columns;
 }
 
-static void blank(uint32_t *cells, uint32_t from, uint32_t to, uint32_t colours)
+static void blank_cells(uint32_t *cells, uint32_t from, uint32_t to, uint32_t colours)
 {
     for (uint32_t i = from; i < to; i++) {
         cells[i] = ' ' | colours;
@@ -40,7 +40,7 @@ static void blank(uint32_t *cells, uint32_t from, uint32_t to, uint32_t colours)
 
 static void blank_row(struct kg_terminal *t, uint32_t row)
 {
-    blank(row_at(t, row), 0, t->columns, t->colours);
+    blank_cells(row_at(t, row), 0, t->columns, t->colours);
 }
 
 void kg_terminal_forget(struct kg_terminal *t)
@@ -56,7 +56,7 @@ void kg_terminal_init(struct kg_terminal *t, uint32_t *memory, size_t size, uint
     *t = (struct kg_terminal){.cells = memory, .ring = ring, .columns = columns, .rows = rows};
     t->shown = status_row(t) + columns;
     kg_terminal_colour(t, INK, PAPER);
-    blank(memory, 0, (ring + 1) * columns, t->colours);
+    blank_cells(memory, 0, (ring + 1) * columns, t->colours);
     kg_terminal_forget(t);
 }
 
@@ -98,7 +98,7 @@ static bool is_visible(uint32_t code)
 /* Is this row the continuation of the one above? */
 static bool is_wrapped(const struct kg_terminal *t, uint32_t row)
 {
-    return row < height(t) && (*row_at(t, row) & KG_CELL_WRAPPED);
+    return row < text_height(t) && (*row_at(t, row) & KG_CELL_WRAPPED);
 }
 
 static void mark_row(struct kg_terminal *t, uint32_t wrapped)
@@ -125,25 +125,25 @@ static uint32_t line_end(const struct kg_terminal *t)
     return row;
 }
 
-static uint32_t smaller(uint32_t a, uint32_t b)
+static uint32_t fewer(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
 }
 
 /* The first row scrolls away. Who looks at older ones goes on seeing the same. */
-static void scroll(struct kg_terminal *t)
+static void scroll_up(struct kg_terminal *t)
 {
     t->first = (t->first + 1) % t->ring;
-    t->kept = smaller(t->kept + 1, t->ring - height(t));
-    t->back = smaller(t->back + (t->back > 0), t->kept);
+    t->kept = fewer(t->kept + 1, t->ring - text_height(t));
+    t->back = fewer(t->back + (t->back > 0), t->kept);
 }
 
 static void next_row(struct kg_terminal *t, uint32_t wrapped)
 {
-    if (t->row + 1 < height(t)) {
+    if (t->row + 1 < text_height(t)) {
         t->row++;
     } else {
-        scroll(t);
+        scroll_up(t);
         blank_row(t, t->row);
     }
     mark_row(t, wrapped);
@@ -151,7 +151,7 @@ static void next_row(struct kg_terminal *t, uint32_t wrapped)
 }
 
 /* Back and forth within a line, over as many rows as it has. */
-static void move(struct kg_terminal *t, int32_t by)
+static void move_cursor(struct kg_terminal *t, int32_t by)
 {
     uint32_t start = line_start(t), last = (line_end(t) - start + 1) * t->columns - 1;
     int32_t to = (int32_t)((t->row - start) * t->columns + t->column) + by;
@@ -160,7 +160,7 @@ static void move(struct kg_terminal *t, int32_t by)
     t->column = at % t->columns;
 }
 
-static void put(struct kg_terminal *t, uint32_t code)
+static void put_cell_code(struct kg_terminal *t, uint32_t code)
 {
     if (t->column >= t->columns) {
         if (is_wrapped(t, t->row + 1)) {
@@ -174,7 +174,7 @@ static void put(struct kg_terminal *t, uint32_t code)
     *cell = (*cell & KG_CELL_WRAPPED) | code | t->colours;
 }
 
-static void obey_control(struct kg_terminal *t, uint8_t byte)
+static void obey_terminal_control(struct kg_terminal *t, uint8_t byte)
 {
     switch (byte) {
     case '\n':
@@ -185,7 +185,7 @@ static void obey_control(struct kg_terminal *t, uint8_t byte)
         t->row = line_start(t);
         t->column = 0;
         break;
-    case '\b': move(t, -1); break;
+    case '\b': move_cursor(t, -1); break;
     case '\t':
         t->column = (t->column / TAB + 1) * TAB;
         t->column = t->column < t->columns ? t->column : t->columns - 1;
@@ -247,7 +247,7 @@ static void erase_line(struct kg_terminal *t, uint32_t what)
 {
     uint32_t from = what ? 0 : t->column, to = what == 1 && t->column < t->columns ? t->column + 1 : t->columns;
     uint32_t *cells = row_at(t, t->row), wrapped = *cells & KG_CELL_WRAPPED;
-    blank(cells, from, to, t->colours);
+    blank_cells(cells, from, to, t->colours);
     mark_row(t, wrapped);
     for (uint32_t row = t->row + 1; what == 0 && is_wrapped(t, row); row++) {
         blank_row(t, row);
@@ -258,7 +258,7 @@ static void erase_line(struct kg_terminal *t, uint32_t what)
 static void erase_screen(struct kg_terminal *t, uint32_t what)
 {
     erase_line(t, what < 2 ? what : 2);
-    for (uint32_t row = 0; row < height(t); row++) {
+    for (uint32_t row = 0; row < text_height(t); row++) {
         if ((row > t->row && what != 1) || (row < t->row && what != 0)) {
             blank_row(t, row);
         }
@@ -270,7 +270,7 @@ static void erase_screen(struct kg_terminal *t, uint32_t what)
 
 static void go_to(struct kg_terminal *t, uint32_t row, uint32_t column)
 {
-    t->row = row < height(t) ? row : height(t) - 1;
+    t->row = row < text_height(t) ? row : text_height(t) - 1;
     t->column = column < t->columns ? column : t->columns - 1;
 }
 
@@ -281,8 +281,8 @@ static void obey_sequence(struct kg_terminal *t, uint8_t letter)
     switch (letter) {
     case 'A': go_to(t, t->row > n ? t->row - n : 0, t->column); break;
     case 'B': go_to(t, t->row + n, t->column); break;
-    case 'C': move(t, (int32_t)n); break;
-    case 'D': move(t, -(int32_t)n); break;
+    case 'C': move_cursor(t, (int32_t)n); break;
+    case 'D': move_cursor(t, -(int32_t)n); break;
     case 'G': go_to(t, t->row, n - 1); break;
     case 'H': go_to(t, n - 1, second ? second - 1 : 0); break;
     case 'J': erase_screen(t, first); break;
@@ -341,7 +341,7 @@ static void feed_escaped(struct kg_terminal *t, uint8_t byte)
 }
 
 /* The end of a line ends every sequence: one that is broken must not swallow all that follows. */
-static void feed(struct kg_terminal *t, uint8_t byte)
+static void feed_byte(struct kg_terminal *t, uint8_t byte)
 {
     uint32_t codes[2];
     if (t->state == STRING && byte == ESCAPE) {
@@ -355,7 +355,7 @@ static void feed(struct kg_terminal *t, uint8_t byte)
         t->state = byte == BELL ? TEXT : STRING;
     } else if (byte < 0x20 && t->state != TEXT) {
         t->state = TEXT;
-        obey_control(t, byte);
+        obey_terminal_control(t, byte);
     } else if (t->state == ESCAPED) {
         feed_escaped(t, byte);
     } else if (t->state == CONTROL) {
@@ -363,9 +363,9 @@ static void feed(struct kg_terminal *t, uint8_t byte)
     } else {
         for (uint32_t i = 0, n = kg_decode(&t->decoder, byte, codes); i < n; i++) {
             if (is_visible(codes[i])) {
-                put(t, codes[i]);
+                put_cell_code(t, codes[i]);
             } else {
-                obey_control(t, (uint8_t)codes[i]);
+                obey_terminal_control(t, (uint8_t)codes[i]);
             }
         }
     }
@@ -374,7 +374,7 @@ static void feed(struct kg_terminal *t, uint8_t byte)
 void kg_terminal_write(struct kg_terminal *t, const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        feed(t, (uint8_t)text[i]);
+        feed_byte(t, (uint8_t)text[i]);
     }
 }
 
@@ -391,18 +391,18 @@ void kg_terminal_status(struct kg_terminal *t, const char *text, size_t n)
             }
         }
     }
-    blank(cells, column, t->columns, KG_CELL_COLOURS(PAPER, INK));
+    blank_cells(cells, column, t->columns, KG_CELL_COLOURS(PAPER, INK));
 }
 
 void kg_terminal_place(struct kg_terminal *t, uint32_t top)
 {
-    uint32_t used = height(t), now = t->rows - 1 - top;
+    uint32_t used = text_height(t), now = t->rows - 1 - top;
     for (; t->row >= now; t->row--, used--) {
-        scroll(t);
+        scroll_up(t);
     }
     t->top = top;
     t->back = 0;
-    t->kept = smaller(t->kept, t->ring - now);
+    t->kept = fewer(t->kept, t->ring - now);
     for (uint32_t row = used; row < now; row++) {
         blank_row(t, row);
     }
@@ -413,9 +413,9 @@ void kg_terminal_place(struct kg_terminal *t, uint32_t top)
 
 void kg_terminal_page(struct kg_terminal *t, int pages)
 {
-    uint32_t page = height(t) > 1 ? height(t) - 1 : 1; /* one row is seen twice */
+    uint32_t page = text_height(t) > 1 ? text_height(t) - 1 : 1; /* one row is seen twice */
     if (pages > 0) {
-        t->back = smaller(t->back + page, t->kept);
+        t->back = fewer(t->back + page, t->kept);
     } else {
         t->back = pages < 0 && t->back > page ? t->back - page : 0;
     }
@@ -423,7 +423,7 @@ void kg_terminal_page(struct kg_terminal *t, int pages)
 
 /* --- drawing --- */
 
-static uint32_t swapped(uint32_t cell)
+static uint32_t swap_colours(uint32_t cell)
 {
     return (cell & KG_CELL_CODE) | KG_CELL_COLOURS(KG_CELL_PAPER(cell), KG_CELL_INK(cell));
 }
@@ -436,7 +436,8 @@ void kg_terminal_draw(struct kg_terminal *t, kg_cells_draw *draw)
         const uint32_t *cells = is_text ? row_at(t, t->ring - t->back + row - t->top) : status_row(t);
         uint32_t *shown = t->shown + (size_t)row * t->columns, changed = 0;
         for (uint32_t column = 0; column < t->columns; column++) {
-            uint32_t cell = has_cursor && column == cursor ? swapped(cells[column]) : cells[column] & ~KG_CELL_WRAPPED;
+            uint32_t cell =
+                has_cursor && column == cursor ? swap_colours(cells[column]) : cells[column] & ~KG_CELL_WRAPPED;
             if (cell != shown[column]) {
                 shown[column] = cell;
                 changed++;

@@ -39,7 +39,7 @@ static bool is_in(const struct range *ranges, size_t n, uint32_t code)
     return n > 0 && code <= ranges[n - 1].last;
 }
 
-static void flush(struct kg_writer *w)
+static void flush_word(struct kg_writer *w)
 {
     size_t n = w->out_n;
     w->out_n = 0;
@@ -48,27 +48,27 @@ static void flush(struct kg_writer *w)
     }
 }
 
-static void emit(struct kg_writer *w, char byte)
+static void emit_byte(struct kg_writer *w, char byte)
 {
     w->out[w->out_n++] = byte;
     if (w->out_n == sizeof w->out) {
-        flush(w);
+        flush_word(w);
     }
 }
 
 static void emit_text(struct kg_writer *w, const char *text)
 {
     while (*text) {
-        emit(w, *text++);
+        emit_byte(w, *text++);
     }
 }
 
 /* What the last `n` columns show. Without an escape sequence: every terminal knows these. */
-static void erase(struct kg_writer *w, uint32_t n)
+static void erase_cells(struct kg_writer *w, uint32_t n)
 {
     for (const char *byte = "\b \b"; *byte; byte++) {
         for (uint32_t i = 0; i < n; i++) {
-            emit(w, *byte);
+            emit_byte(w, *byte);
         }
     }
 }
@@ -80,7 +80,7 @@ static void end_word(struct kg_writer *w)
 
 static void next_line(struct kg_writer *w, bool broken)
 {
-    emit(w, '\n');
+    emit_byte(w, '\n');
     w->column = 0;
     w->broken = broken;
 }
@@ -95,25 +95,25 @@ static bool is_past(const struct kg_writer *w, uint32_t width)
 static void move_word(struct kg_writer *w)
 {
     if (w->word_n <= sizeof w->word && w->word_width < w->column) {
-        erase(w, w->word_width);
+        erase_cells(w, w->word_width);
     } else {
         end_word(w);
     }
     next_line(w, true);
     for (size_t i = 0; i < w->word_n; i++) {
-        emit(w, w->word[i]);
+        emit_byte(w, w->word[i]);
     }
     w->column = w->word_width;
 }
 
 /* A character of a word. */
-static void put(struct kg_writer *w, const char *bytes, size_t n, uint32_t width)
+static void put_cells(struct kg_writer *w, const char *bytes, size_t n, uint32_t width)
 {
     if (is_past(w, width)) {
         move_word(w);
     }
     for (size_t i = 0; i < n; i++) {
-        emit(w, bytes[i]);
+        emit_byte(w, bytes[i]);
         if (w->word_n < sizeof w->word) {
             w->word[w->word_n] = bytes[i];
         }
@@ -131,7 +131,7 @@ static void put_space(struct kg_writer *w, char space)
     if (is_past(w, width)) {
         next_line(w, true);
     } else if (!w->broken) {
-        emit(w, space);
+        emit_byte(w, space);
         w->column += width;
     }
 }
@@ -141,7 +141,7 @@ static void put_visibly(struct kg_writer *w, uint32_t code)
     char text[8];
     kg_format(text, sizeof text, code < 0x100 ? "\\x%02x" : "\\u%04x", code);
     for (const char *byte = text; *byte; byte++) {
-        put(w, byte, 1, 1);
+        put_cells(w, byte, 1, 1);
     }
 }
 
@@ -164,16 +164,16 @@ static void put_code(struct kg_writer *w, uint32_t code)
         if (is_wide) { /* lines may be broken before and behind each of these */
             end_word(w);
         }
-        put(w, bytes, kg_utf8_encode(code, bytes), w->one_cell ? 1 : is_wide ? 2 : !IN(marks, code));
+        put_cells(w, bytes, kg_utf8_encode(code, bytes), w->one_cell ? 1 : is_wide ? 2 : !IN(marks, code));
         if (is_wide) {
             end_word(w);
         }
     }
 }
 
-static void begin(struct kg_writer *w, enum kg_voice voice)
+static void begin_voice(struct kg_writer *w, enum kg_voice voice)
 {
-    erase(w, w->notice);
+    erase_cells(w, w->notice);
     w->notice = 0;
     if (w->voice != voice) {
         w->decoder.missing = 0;
@@ -186,9 +186,9 @@ static void begin(struct kg_writer *w, enum kg_voice voice)
 }
 
 /* Bytes as they are. The column is only guessed: what has escape sequences in it ends with a line feed. */
-static void pass(struct kg_writer *w, const char *text, size_t n)
+static void pass_text(struct kg_writer *w, const char *text, size_t n)
 {
-    flush(w);
+    flush_word(w);
     w->write(text, n);
     for (size_t i = 0; i < n; i++) {
         w->column = text[i] == '\n' || text[i] == '\r' ? 0 : w->column + ((text[i] & 0xC0) != 0x80);
@@ -203,9 +203,9 @@ void kg_writer_text(struct kg_writer *w, enum kg_voice voice, const char *text, 
     if (n == 0) {
         return;
     }
-    begin(w, voice);
+    begin_voice(w, voice);
     if (w->raw || voice == KG_VOICE_USER) {
-        pass(w, text, n);
+        pass_text(w, text, n);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -213,21 +213,21 @@ void kg_writer_text(struct kg_writer *w, enum kg_voice voice, const char *text, 
             put_code(w, codes[j]);
         }
     }
-    flush(w);
+    flush_word(w);
 }
 
 void kg_writer_plain(struct kg_writer *w, const char *text, size_t n)
 {
-    begin(w, KG_VOICE_KERNEL);
-    pass(w, text, n);
+    begin_voice(w, KG_VOICE_KERNEL);
+    pass_text(w, text, n);
 }
 
 void kg_writer_notice(struct kg_writer *w, const char *text, size_t n)
 {
-    begin(w, KG_VOICE_KERNEL);
+    begin_voice(w, KG_VOICE_KERNEL);
     if (!w->raw && !is_past(w, (uint32_t)n) && w->columns) {
         emit_text(w, text);
         w->notice = (uint32_t)n;
     }
-    flush(w);
+    flush_word(w);
 }

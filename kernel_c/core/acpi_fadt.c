@@ -30,7 +30,7 @@ enum field {
 #define HPET_ADDRESS 40
 
 /* The long form of its address if there is one, else the port of ACPI 1.0. */
-static struct kg_acpi_register fixed(const struct kg_acpi_table *fadt, uint32_t at, uint32_t extended)
+static struct kg_acpi_register fixed_register(const struct kg_acpi_table *fadt, uint32_t at, uint32_t extended)
 {
     struct kg_acpi_register result = kg_acpi_register_at(fadt, extended);
     if (result.address == 0 || result.space == KG_ACPI_PCI) {
@@ -60,14 +60,14 @@ bool kg_acpi_find_fadt(struct kg_acpi_fadt *fadt, const struct kg_acpi *acpi)
         return true;
     }
     for (uint32_t i = 0; i < 2; i++) {
-        fadt->pm1_status[i] = fixed(&table, PM1A_EVT_BLK + 4 * i, X_PM1A_EVT_BLK + REGISTER_SIZE * i);
+        fadt->pm1_status[i] = fixed_register(&table, PM1A_EVT_BLK + 4 * i, X_PM1A_EVT_BLK + REGISTER_SIZE * i);
         fadt->pm1_enable[i] = fadt->pm1_status[i];
         if (fadt->pm1_status[i].address) {
             fadt->pm1_enable[i].address += kg_acpi_field(&table, PM1_EVT_LEN, 1) / 2;
         }
-        fadt->pm1_control[i] = fixed(&table, PM1A_CNT_BLK + 4 * i, X_PM1A_CNT_BLK + REGISTER_SIZE * i);
+        fadt->pm1_control[i] = fixed_register(&table, PM1A_CNT_BLK + 4 * i, X_PM1A_CNT_BLK + REGISTER_SIZE * i);
     }
-    fadt->timer = fixed(&table, PM_TMR_BLK, X_PM_TMR_BLK);
+    fadt->timer = fixed_register(&table, PM_TMR_BLK, X_PM_TMR_BLK);
     fadt->power_button = !(flags & FLAG_BUTTON_IS_DEVICE) && kg_acpi_field(&table, PM1_EVT_LEN, 1) >= 4;
     fadt->timer_32_bits = flags & FLAG_TIMER_32_BITS;
     fadt->smi_port = (uint16_t)kg_acpi_field(&table, SMI_CMD, 2);

@@ -28,7 +28,7 @@ struct code {
 };
 
 /* A number of `size` bytes; past the end 0, and the code is used up. */
-static uint64_t take(struct code *code, uint32_t size)
+static uint64_t take_aml(struct code *code, uint32_t size)
 {
     if (size > code->end - code->at) {
         code->at = code->end;
@@ -42,7 +42,7 @@ static uint64_t take(struct code *code, uint32_t size)
 static bool take_integer(struct code *code, uint64_t *value)
 {
     uint32_t before = code->at, size;
-    uint64_t op = take(code, 1);
+    uint64_t op = take_aml(code, 1);
     switch (op) {
     case ZERO:
     case ONE: *value = op; return code->at > before;
@@ -53,20 +53,20 @@ static bool take_integer(struct code *code, uint64_t *value)
     default: return false;
     }
     before = code->at;
-    *value = take(code, size);
+    *value = take_aml(code, size);
     return code->at - before == size;
 }
 
 /* Behind PackageOp: shortens `code` to the package, and goes on to its first element. How many elements it says to have, 0: it is none. */
 static uint32_t enter_package(struct code *code)
 {
-    uint32_t start = code->at, first = (uint32_t)take(code, 1), more = first >> 6;
-    uint32_t length = more ? (first & 15) | (uint32_t)take(code, more) << 4 : first & 63;
+    uint32_t start = code->at, first = (uint32_t)take_aml(code, 1), more = first >> 6;
+    uint32_t length = more ? (first & 15) | (uint32_t)take_aml(code, more) << 4 : first & 63;
     if (length > code->end - start || code->at > start + length) {
         return 0;
     }
     code->end = start + length;
-    return (uint32_t)take(code, 1);
+    return (uint32_t)take_aml(code, 1);
 }
 
 static bool is_definition(const struct kg_acpi_table *table, uint32_t name)
@@ -83,7 +83,7 @@ static bool read_s5(const struct kg_acpi_table *table, uint32_t name, uint8_t ty
 {
     struct code code = {table, name + 4, table->size};
     uint64_t a, b;
-    if (!is_definition(table, name) || take(&code, 1) != PACKAGE) {
+    if (!is_definition(table, name) || take_aml(&code, 1) != PACKAGE) {
         return false;
     }
     uint32_t n = enter_package(&code);
@@ -101,7 +101,7 @@ static bool read_s5(const struct kg_acpi_table *table, uint32_t name, uint8_t ty
     return a <= TYPE_MAX && b <= TYPE_MAX;
 }
 
-static bool search(const struct kg_acpi_table *table, uint8_t types[2])
+static bool search_aml(const struct kg_acpi_table *table, uint8_t types[2])
 {
     for (uint32_t at = KG_ACPI_HEADER + 1; at + 4 <= table->size; at++) {
         if (memcmp(table->bytes + at, "_S5_", 4) == 0 && read_s5(table, at, types)) {
@@ -114,11 +114,11 @@ static bool search(const struct kg_acpi_table *table, uint8_t types[2])
 bool kg_acpi_find_s5(uint8_t types[2], const struct kg_acpi *acpi, const struct kg_acpi_fadt *fadt)
 {
     struct kg_acpi_table table;
-    if (kg_acpi_table_at(acpi, fadt->dsdt, "DSDT", &table) && search(&table, types)) {
+    if (kg_acpi_table_at(acpi, fadt->dsdt, "DSDT", &table) && search_aml(&table, types)) {
         return true;
     }
     for (uint32_t i = 0; i < SSDTS_MAX && kg_acpi_find(acpi, "SSDT", i, &table); i++) {
-        if (search(&table, types)) {
+        if (search_aml(&table, types)) {
             return true;
         }
     }

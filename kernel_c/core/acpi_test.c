@@ -24,7 +24,7 @@ static const void *read_bytes(void *context, uint64_t address, uint64_t size)
     return address >= BASE && size <= SIZE && address - BASE <= SIZE - size ? m->bytes + (address - BASE) : NULL;
 }
 
-static void put(struct machine *m, uint32_t at, uint64_t value, uint32_t size)
+static void put_number(struct machine *m, uint32_t at, uint64_t value, uint32_t size)
 {
     for (uint32_t i = 0; i < size; i++) {
         m->bytes[at + i] = (uint8_t)(value >> 8 * i);
@@ -32,7 +32,7 @@ static void put(struct machine *m, uint32_t at, uint64_t value, uint32_t size)
 }
 
 /* Makes the `n` bytes at `at` sum to 0 by changing the byte at `sum`. */
-static void seal(struct machine *m, uint32_t at, uint32_t n, uint32_t sum)
+static void seal_table(struct machine *m, uint32_t at, uint32_t n, uint32_t sum)
 {
     uint8_t total = 0;
     m->bytes[sum] = 0;
@@ -42,16 +42,16 @@ static void seal(struct machine *m, uint32_t at, uint32_t n, uint32_t sum)
     m->bytes[sum] = (uint8_t)-total;
 }
 
-static void table(struct machine *m, uint32_t at, const char *signature, uint32_t size)
+static void begin_table(struct machine *m, uint32_t at, const char *signature, uint32_t size)
 {
     memcpy(m->bytes + at, signature, 4);
-    put(m, at + 4, size, 4);
-    seal(m, at, size, at + 9);
+    put_number(m, at + 4, size, 4);
+    seal_table(m, at, size, at + 9);
 }
 
 static void seal_madt(struct machine *m)
 {
-    table(m, MADT, "APIC", m->madt_size);
+    begin_table(m, MADT, "APIC", m->madt_size);
 }
 
 static void add_xapic(struct machine *m, uint8_t id, uint32_t flags)
@@ -64,14 +64,14 @@ static void add_xapic(struct machine *m, uint8_t id, uint32_t flags)
 static void add_x2apic(struct machine *m, uint32_t id, uint32_t flags)
 {
     uint32_t at = MADT + m->madt_size;
-    put(m, at, 0x1009, 2);
-    put(m, at + 4, id, 4);
-    put(m, at + 8, flags, 4);
+    put_number(m, at, 0x1009, 2);
+    put_number(m, at + 4, id, 4);
+    put_number(m, at + 8, flags, 4);
     m->madt_size += 16;
 }
 
 /* Revision 2, XSDT and RSDT, and a MADT behind another table; processors 0 and 2. */
-static struct machine *make(struct kg_test *t)
+static struct machine *make_machine(struct kg_test *t)
 {
     struct machine *m = kg_arena_take(t->arena, sizeof *m);
     if (!m) {
@@ -80,18 +80,18 @@ static struct machine *make(struct kg_test *t)
     m->memory = (struct kg_acpi_memory){read_bytes, m};
     memcpy(m->bytes + RSDP, "RSD PTR ", 8);
     m->bytes[RSDP + 15] = 2;
-    put(m, RSDP + 16, BASE + RSDT, 4);
-    put(m, RSDP + 20, 36, 4);
-    put(m, RSDP + 24, BASE + XSDT, 8);
-    seal(m, RSDP, 20, RSDP + 8);
-    seal(m, RSDP, 36, RSDP + 32);
-    put(m, RSDT + 36, BASE + OTHER, 4);
-    put(m, RSDT + 40, BASE + MADT, 4);
-    table(m, RSDT, "RSDT", 44);
-    put(m, XSDT + 36, BASE + OTHER, 8);
-    put(m, XSDT + 44, BASE + MADT, 8);
-    table(m, XSDT, "XSDT", 52);
-    table(m, OTHER, "FACP", 40);
+    put_number(m, RSDP + 16, BASE + RSDT, 4);
+    put_number(m, RSDP + 20, 36, 4);
+    put_number(m, RSDP + 24, BASE + XSDT, 8);
+    seal_table(m, RSDP, 20, RSDP + 8);
+    seal_table(m, RSDP, 36, RSDP + 32);
+    put_number(m, RSDT + 36, BASE + OTHER, 4);
+    put_number(m, RSDT + 40, BASE + MADT, 4);
+    begin_table(m, RSDT, "RSDT", 44);
+    put_number(m, XSDT + 36, BASE + OTHER, 8);
+    put_number(m, XSDT + 44, BASE + MADT, 8);
+    begin_table(m, XSDT, "XSDT", 52);
+    begin_table(m, OTHER, "FACP", 40);
     m->madt_size = 44;
     add_xapic(m, 0, 1);
     add_xapic(m, 2, 1);
@@ -106,25 +106,25 @@ static const char *find_by(struct machine *m, uint64_t rsdp)
     return problem ? problem : kg_acpi_find_cpus(&m->cpus, &acpi);
 }
 
-static const char *find(struct machine *m)
+static const char *find_dsdt_problem(struct machine *m)
 {
     return find_by(m, BASE + RSDP);
 }
 
 KG_TEST(acpi, finds_processors)
 {
-    struct machine *m = make(t);
-    KG_CHECK(t, m && !find(m));
+    struct machine *m = make_machine(t);
+    KG_CHECK(t, m && !find_dsdt_problem(m));
     KG_CHECK(t, m->cpus.n == 2 && m->cpus.ids[0] == 0 && m->cpus.ids[1] == 2);
     m->bytes[RSDP + 15] = 0; /* ACPI 1.0: the RSDT */
-    seal(m, RSDP, 20, RSDP + 8);
+    seal_table(m, RSDP, 20, RSDP + 8);
     memset(m->bytes + XSDT, 0, 64);
-    KG_CHECK(t, !find(m) && m->cpus.n == 2);
+    KG_CHECK(t, !find_dsdt_problem(m) && m->cpus.n == 2);
 }
 
 KG_TEST(acpi, entries)
 {
-    struct machine *m = make(t);
+    struct machine *m = make_machine(t);
     KG_CHECK(t, m);
     add_xapic(m, 3, 0);        /* not enabled */
     add_xapic(m, 4, 2);        /* could be enabled later */
@@ -132,96 +132,96 @@ KG_TEST(acpi, entries)
     add_x2apic(m, 2, 1);       /* listed before */
     add_x2apic(m, 0x10005, 1); /* needs x2APIC */
     add_x2apic(m, UINT32_MAX, 1);
-    put(m, MADT + m->madt_size, 0x0301, 2); /* an entry of another type, and of 3 bytes */
+    put_number(m, MADT + m->madt_size, 0x0301, 2); /* an entry of another type, and of 3 bytes */
     m->madt_size += 3;
-    put(m, MADT + m->madt_size, 0x0400, 2); /* a local APIC's entry too short to be one */
+    put_number(m, MADT + m->madt_size, 0x0400, 2); /* a local APIC's entry too short to be one */
     m->madt_size += 4;
     seal_madt(m);
-    KG_CHECK(t, !find(m));
+    KG_CHECK(t, !find_dsdt_problem(m));
     KG_CHECK_EQ(t, m->cpus.n, 3);
     KG_CHECK_EQ(t, m->cpus.ids[2], 0x10005);
 }
 
 KG_TEST(acpi, more_than_fit)
 {
-    struct machine *m = make(t);
+    struct machine *m = make_machine(t);
     KG_CHECK(t, m);
     m->madt_size = 44;
     for (uint32_t i = 0; i < 300; i++) {
         add_x2apic(m, i, 1);
     }
     seal_madt(m);
-    KG_CHECK(t, !find(m) && m->cpus.n == 300 && m->cpus.ids[KG_ACPI_MAX_CPUS - 1] == KG_ACPI_MAX_CPUS - 1);
+    KG_CHECK(t, !find_dsdt_problem(m) && m->cpus.n == 300 && m->cpus.ids[KG_ACPI_MAX_CPUS - 1] == KG_ACPI_MAX_CPUS - 1);
 }
 
 /* A table with any byte wrong is not believed; one that only the XSDT's damage hides is found by the RSDT. */
 KG_TEST(acpi, check_sums)
 {
-    struct machine *m = make(t);
+    struct machine *m = make_machine(t);
     KG_CHECK(t, m);
     m->bytes[XSDT + 36] ^= 1;
-    KG_CHECK(t, !find(m) && m->cpus.n == 2);
+    KG_CHECK(t, !find_dsdt_problem(m) && m->cpus.n == 2);
     m->bytes[RSDT + 20] ^= 1;
-    KG_CHECK_TEXT(t, find(m), "the ACPI tables have no usable MADT");
+    KG_CHECK_TEXT(t, find_dsdt_problem(m), "the ACPI tables have no usable MADT");
     m->bytes[RSDP + 3] ^= 1;
-    KG_CHECK_TEXT(t, find(m), "the root pointer of the ACPI tables is damaged");
-    m = make(t);
+    KG_CHECK_TEXT(t, find_dsdt_problem(m), "the root pointer of the ACPI tables is damaged");
+    m = make_machine(t);
     m->bytes[MADT + 59] ^= 4;
-    KG_CHECK_TEXT(t, find(m), "the ACPI tables have no usable MADT");
-    m = make(t);
+    KG_CHECK_TEXT(t, find_dsdt_problem(m), "the ACPI tables have no usable MADT");
+    m = make_machine(t);
     m->bytes[RSDP + 33] ^= 1; /* the longer sum: then there is no XSDT */
     m->bytes[RSDT + 20] ^= 1;
-    KG_CHECK_TEXT(t, find(m), "the ACPI tables have no usable MADT");
+    KG_CHECK_TEXT(t, find_dsdt_problem(m), "the ACPI tables have no usable MADT");
 }
 
 KG_TEST(acpi, absurd_lengths)
 {
     const uint32_t lengths[] = {0, 35, SIZE - MADT + 1, 1u << 22, (1u << 22) + 1, UINT32_MAX};
     for (uint32_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        struct machine *m = make(t);
+        struct machine *m = make_machine(t);
         KG_CHECK(t, m);
-        put(m, MADT + 4, lengths[i], 4);
-        KG_CHECK_TEXT(t, find(m), "the ACPI tables have no usable MADT");
-        m = make(t);
-        put(m, XSDT + 4, lengths[i], 4);
-        put(m, RSDT + 4, lengths[i], 4);
-        KG_CHECK_TEXT(t, find(m), "the ACPI tables have no usable MADT");
-        m = make(t);
-        put(m, RSDP + 20, lengths[i], 4); /* no XSDT then */
-        KG_CHECK(t, !find(m) && m->cpus.n == 2);
+        put_number(m, MADT + 4, lengths[i], 4);
+        KG_CHECK_TEXT(t, find_dsdt_problem(m), "the ACPI tables have no usable MADT");
+        m = make_machine(t);
+        put_number(m, XSDT + 4, lengths[i], 4);
+        put_number(m, RSDT + 4, lengths[i], 4);
+        KG_CHECK_TEXT(t, find_dsdt_problem(m), "the ACPI tables have no usable MADT");
+        m = make_machine(t);
+        put_number(m, RSDP + 20, lengths[i], 4); /* no XSDT then */
+        KG_CHECK(t, !find_dsdt_problem(m) && m->cpus.n == 2);
     }
 }
 
 KG_TEST(acpi, cut_short)
 {
-    struct machine *m = make(t);
+    struct machine *m = make_machine(t);
     KG_CHECK(t, m);
     m->madt_size = 43;
     seal_madt(m);
-    KG_CHECK_TEXT(t, find(m), "the MADT is cut short");
+    KG_CHECK_TEXT(t, find_dsdt_problem(m), "the MADT is cut short");
     m->madt_size = 44;
     seal_madt(m);
-    KG_CHECK_TEXT(t, find(m), "the MADT lists no processor");
+    KG_CHECK_TEXT(t, find_dsdt_problem(m), "the MADT lists no processor");
     m->madt_size = 59; /* the last entry lacks a byte */
     seal_madt(m);
-    KG_CHECK_TEXT(t, find(m), "an entry of the MADT is cut short");
+    KG_CHECK_TEXT(t, find_dsdt_problem(m), "an entry of the MADT is cut short");
     m->madt_size = 60;
     m->bytes[MADT + 45] = 0; /* an entry of no length would never end */
     seal_madt(m);
-    KG_CHECK_TEXT(t, find(m), "an entry of the MADT is cut short");
+    KG_CHECK_TEXT(t, find_dsdt_problem(m), "an entry of the MADT is cut short");
 }
 
 KG_TEST(acpi, addresses_of_nothing)
 {
-    struct machine *m = make(t);
+    struct machine *m = make_machine(t);
     KG_CHECK(t, m);
     KG_CHECK_TEXT(t, find_by(m, 0), "the firmware has no ACPI tables");
     KG_CHECK_TEXT(t, find_by(m, BASE + SIZE - 19), "the firmware has no ACPI tables");
     KG_CHECK_TEXT(t, find_by(m, UINT64_MAX - 4), "the firmware has no ACPI tables");
-    put(m, XSDT + 44, UINT64_MAX - 8, 8);
-    table(m, XSDT, "XSDT", 52);
-    KG_CHECK(t, !find(m) && m->cpus.n == 2); /* by the RSDT */
-    put(m, RSDT + 40, 0, 4);
-    table(m, RSDT, "RSDT", 44);
-    KG_CHECK_TEXT(t, find(m), "the ACPI tables have no usable MADT");
+    put_number(m, XSDT + 44, UINT64_MAX - 8, 8);
+    begin_table(m, XSDT, "XSDT", 52);
+    KG_CHECK(t, !find_dsdt_problem(m) && m->cpus.n == 2); /* by the RSDT */
+    put_number(m, RSDT + 40, 0, 4);
+    begin_table(m, RSDT, "RSDT", 44);
+    KG_CHECK_TEXT(t, find_dsdt_problem(m), "the ACPI tables have no usable MADT");
 }

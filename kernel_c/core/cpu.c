@@ -60,16 +60,16 @@ static const struct feature_bit feature_bits[] = {
     {KG_CPU_SHA, LEAF_EXTENDED, 'b', 29, 0},
 };
 
-static struct registers cpuid(uint32_t leaf)
+static struct registers read_cpuid(uint32_t leaf)
 {
     struct registers r;
     __asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(0));
     return r;
 }
 
-static bool has_leaf(uint32_t leaf)
+static bool has_cpuid_leaf(uint32_t leaf)
 {
-    return cpuid(leaf & 0x80000000u).a >= leaf;
+    return read_cpuid(leaf & 0x80000000u).a >= leaf;
 }
 
 static uint64_t read_xcr0(void)
@@ -82,7 +82,7 @@ static uint64_t read_xcr0(void)
 static void read_leaves(struct registers leaves[N_LEAVES])
 {
     for (int i = 0; i < N_LEAVES; i++) {
-        leaves[i] = has_leaf(leaf_numbers[i]) ? cpuid(leaf_numbers[i]) : (struct registers){0};
+        leaves[i] = has_cpuid_leaf(leaf_numbers[i]) ? read_cpuid(leaf_numbers[i]) : (struct registers){0};
     }
 }
 
@@ -95,15 +95,15 @@ static bool has_feature(const struct feature_bit *f, const struct registers leav
 
 static void detect_names(struct kg_cpu *cpu)
 {
-    struct registers r = cpuid(0);
+    struct registers r = read_cpuid(0);
     memcpy(cpu->vendor, &r.b, 4);
     memcpy(cpu->vendor + 4, &r.d, 4);
     memcpy(cpu->vendor + 8, &r.c, 4);
-    if (!has_leaf(0x80000004)) {
+    if (!has_cpuid_leaf(0x80000004)) {
         return;
     }
     for (uint32_t i = 0; i < 3; i++) {
-        r = cpuid(0x80000002 + i);
+        r = read_cpuid(0x80000002 + i);
         memcpy(cpu->brand + 16 * i, &r, sizeof r);
     }
     size_t skip = 0, end = 48; /* some brands are padded with spaces on either side */

@@ -23,7 +23,7 @@ struct kg_conversion {
     char type;
 };
 
-static void put(struct kg_out *out, char c)
+static void put_character(struct kg_out *out, char c)
 {
     if (out->length + 1 < out->size) {
         out->text[out->length] = c;
@@ -34,7 +34,7 @@ static void put(struct kg_out *out, char c)
 static void put_times(struct kg_out *out, char c, int times)
 {
     for (int i = 0; i < times; i++) {
-        put(out, c);
+        put_character(out, c);
     }
 }
 
@@ -48,13 +48,13 @@ static void put_padded(struct kg_out *out, const struct kg_conversion *c, const 
         put_times(out, ' ', padding);
     }
     for (int i = 0; i < prefix_n; i++) {
-        put(out, prefix[i]);
+        put_character(out, prefix[i]);
     }
     if (zeros) {
         put_times(out, '0', padding);
     }
     for (int i = 0; i < n; i++) {
-        put(out, digits[i]);
+        put_character(out, digits[i]);
     }
     if (c->left) {
         put_times(out, ' ', padding);
@@ -152,7 +152,7 @@ static void put_string(struct kg_out *out, const struct kg_conversion *c, const 
     put_padded(out, &plain, "", s, n);
 }
 
-static const char *parse_number(const char *f, int *number, va_list *arguments)
+static const char *parse_width(const char *f, int *number, va_list *arguments)
 {
     if (*f == '*') {
         *number = va_arg(*arguments, int);
@@ -181,13 +181,13 @@ static const char *parse_conversion(const char *f, struct kg_conversion *c, va_l
             break;
         }
     }
-    f = parse_number(f, &c->width, arguments);
+    f = parse_width(f, &c->width, arguments);
     if (c->width < 0) { /* a negative * */
         c->left = true;
         c->width = -c->width;
     }
     if (*f == '.') {
-        f = parse_number(f + 1, &c->precision, arguments);
+        f = parse_width(f + 1, &c->precision, arguments);
     }
     for (; *f == 'h' || *f == 'l' || *f == 'z' || *f == 't' || *f == 'j'; f++) {
         c->size = *f == 'h' ? (c->size == 'h' ? 'H' : 'h') : 'l';
@@ -235,11 +235,11 @@ static void put_conversion(struct kg_out *out, const struct kg_conversion *c, va
         character[0] = (char)va_arg(*arguments, int);
         put_padded(out, c, "", character, 1);
         return;
-    case '%': put(out, '%'); return;
+    case '%': put_character(out, '%'); return;
     default: /* not ours: show what was asked for instead of guessing at an argument */
-        put(out, '%');
+        put_character(out, '%');
         if (c->type) {
-            put(out, c->type);
+            put_character(out, c->type);
         }
     }
 }
@@ -251,7 +251,7 @@ size_t kg_vformat(char *out, size_t size, const char *format, va_list arguments)
     va_copy(list, arguments); /* a va_list parameter may be an array that decayed: only a copy has an address to pass */
     while (*format) {
         if (*format != '%') {
-            put(&sink, *format++);
+            put_character(&sink, *format++);
             continue;
         }
         struct kg_conversion conversion;

@@ -91,7 +91,7 @@ static bool parse_scaled(const char *text, uint64_t *mantissa, int *power)
     return text && !*text;
 }
 
-static double scaled(uint64_t mantissa, int power)
+static double scale_decimal(uint64_t mantissa, int power)
 {
     return power < 0 ? (double)mantissa / power_of_ten(-power) : (double)mantissa * power_of_ten(power);
 }
@@ -103,7 +103,7 @@ bool kg_parse_decimal(const char *text, float *value)
     if (!parse_scaled(text, &mantissa, &power) || power > KG_DECIMAL_POWER || power < -KG_DECIMAL_POWER) {
         return false;
     }
-    *value = (float)scaled(mantissa, power);
+    *value = (float)scale_decimal(mantissa, power);
     return true;
 }
 
@@ -115,6 +115,6 @@ bool kg_parse_double(const char *text, double *value)
         power < -KG_EXACT_POWER) {
         return false;
     }
-    *value = scaled(mantissa, power);
+    *value = scale_decimal(mantissa, power);
     return true;
 }

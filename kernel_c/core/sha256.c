@@ -20,17 +20,18 @@ _Alignas(16) const uint32_t kg_sha256_constants[64] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 };
 
-static inline uint32_t rotr(uint32_t x, int n)
+static inline uint32_t rotate_right(uint32_t x, int n)
 {
     return x >> n | x << (32 - n);
 }
 
 /* One round. The caller turns the names instead of moving eight values. */
-#define ROUND(a, b, c, d, e, f, g, h, i)                                                               \
-    do {                                                                                               \
-        uint32_t t = h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + (g ^ (e & (f ^ g))) + k[i] + w[i]; \
-        d += t;                                                                                        \
-        h = t + (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) | (c & (a | b)));                  \
+#define ROUND(a, b, c, d, e, f, g, h, i)                                                                              \
+    do {                                                                                                              \
+        uint32_t t =                                                                                                  \
+            h + (rotate_right(e, 6) ^ rotate_right(e, 11) ^ rotate_right(e, 25)) + (g ^ (e & (f ^ g))) + k[i] + w[i]; \
+        d += t;                                                                                                       \
+        h = t + (rotate_right(a, 2) ^ rotate_right(a, 13) ^ rotate_right(a, 22)) + ((a & b) | (c & (a | b)));         \
     } while (0)
 
 static void sixteen_rounds(uint32_t s[8], const uint32_t w[16], const uint32_t k[16])
@@ -50,11 +51,12 @@ static void sixteen_rounds(uint32_t s[8], const uint32_t w[16], const uint32_t k
 }
 
 /* The next sixteen words of the schedule, in the place of those before. */
-static void expand(uint32_t w[16])
+static void expand_schedule(uint32_t w[16])
 {
     for (int i = 0; i < 16; i++) {
         uint32_t x = w[(i + 1) & 15], y = w[(i + 14) & 15];
-        w[i] += (rotr(x, 7) ^ rotr(x, 18) ^ x >> 3) + w[(i + 9) & 15] + (rotr(y, 17) ^ rotr(y, 19) ^ y >> 10);
+        w[i] += (rotate_right(x, 7) ^ rotate_right(x, 18) ^ x >> 3) + w[(i + 9) & 15] +
+                (rotate_right(y, 17) ^ rotate_right(y, 19) ^ y >> 10);
     }
 }
 
@@ -70,7 +72,7 @@ static void blocks_c(uint32_t state[8], const uint8_t *bytes, size_t n)
         }
         for (int i = 0; i < 64; i += 16) {
             if (i) {
-                expand(w);
+                expand_schedule(w);
             }
             sixteen_rounds(s, w, kg_sha256_constants + i);
         }

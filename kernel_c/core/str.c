@@ -31,7 +31,7 @@ bool kg_str_starts(const char *s, const char *prefix)
     return !*prefix;
 }
 
-static unsigned least(unsigned a, unsigned b, unsigned c)
+static unsigned least_of_three(unsigned a, unsigned b, unsigned c)
 {
     unsigned ab = a < b ? a : b;
     return ab < c ? ab : c;
@@ -48,9 +48,9 @@ static unsigned edit_distance(const char *a, size_t a_n, const char *b, size_t b
         unsigned *row = rows[i % 3], *above = rows[(i - 1) % 3], *above2 = rows[(i + 1) % 3];
         row[0] = i;
         for (unsigned j = 1; j <= b_n; j++) {
-            row[j] = least(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+            row[j] = least_of_three(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-                row[j] = least(row[j], above2[j - 2] + 1, row[j]);
+                row[j] = least_of_three(row[j], above2[j - 2] + 1, row[j]);
             }
         }
     }

@@ -1,7 +1,7 @@
 /* microgpt's forward pass for one position (A. Karpathy, 2026):
  *
  *   x = rmsnorm(wte[token] + wpe[pos])
- *   per layer:  x += wo · attention(rmsnorm(x));  x += fc2 · relu(fc1 · rmsnorm(x))
+ *   per layer:  x += wo · attention(rmsnorm(x));  x += fc2 · apply_relu(fc1 · rmsnorm(x))
  *   logits = lm_head · x
  *
  * No biases, no gains, no final norm. Every sum has one order: long ones that of ops->dot, sums over positions
@@ -35,7 +35,7 @@ static void apply_relu(float *x, uint32_t n)
 }
 
 /* scores (n) become probabilities; the largest is subtracted first, so that exp cannot overflow */
-static void softmax(float *scores, uint32_t n)
+static void apply_softmax(float *scores, uint32_t n)
 {
     float largest = scores[0], sum = 0;
     for (uint32_t t = 1; t < n; t++) {
@@ -50,9 +50,10 @@ static void softmax(float *scores, uint32_t n)
     }
 }
 
-/* out (head_dim) = softmax(query · keys / sqrt(head_dim)) · values, over the positions 0 .. pos of one head.
+/* out (head_dim) = apply_softmax(query · keys / sqrt(head_dim)) · values, over the positions 0 .. pos of one head.
  * `keys` and `values` point at that head in position 0; a position is kv_dim floats further than the one before. */
-static void attend(struct kg_session *s, float *out, const float *query, const float *keys, const float *values)
+static void attend_one_head(struct kg_session *s, float *out, const float *query, const float *keys,
+                            const float *values)
 {
     uint32_t n = s->pos + 1, dim = s->model->head_dim;
     size_t stride = s->model->kv_dim;
@@ -60,7 +61,7 @@ static void attend(struct kg_session *s, float *out, const float *query, const f
     for (uint32_t t = 0; t < n; t++) {
         s->scores[t] = s->ops->dot(query, keys + t * stride, dim) * scale;
     }
-    softmax(s->scores, n);
+    apply_softmax(s->scores, n);
     for (uint32_t d = 0; d < dim; d++) {
         out[d] = 0;
     }
@@ -72,7 +73,7 @@ static void attend(struct kg_session *s, float *out, const float *query, const f
 }
 
 /* x += wo · attention(rmsnorm(x)), with this position's key and value put into the cache first */
-static void attention_block(struct kg_session *s, const struct kg_layer *w, uint32_t layer)
+static void run_attention_block(struct kg_session *s, const struct kg_layer *w, uint32_t layer)
 {
     const struct kg_model *m = s->model;
     size_t cache = (size_t)layer * m->n_ctx * m->kv_dim, here = cache + (size_t)s->pos * m->kv_dim;
@@ -83,14 +84,14 @@ static void attention_block(struct kg_session *s, const struct kg_layer *w, uint
     s->ops->matmul(s->values + here, w->wv, s->normed, m->kv_dim, m->n_embd);
     for (uint32_t head = 0; head < m->n_head; head++) {
         size_t at = (size_t)head * m->head_dim, kv_at = cache + (size_t)(head / heads_per_kv) * m->head_dim;
-        attend(s, s->attention + at, s->query + at, s->keys + kv_at, s->values + kv_at);
+        attend_one_head(s, s->attention + at, s->query + at, s->keys + kv_at, s->values + kv_at);
     }
     s->ops->matmul(s->projected, w->wo, s->attention, m->n_embd, m->n_embd);
     add_vector(s->x, s->projected, m->n_embd);
 }
 
-/* x += fc2 · relu(fc1 · rmsnorm(x)) */
-static void mlp_block(struct kg_session *s, const struct kg_layer *w)
+/* x += fc2 · apply_relu(fc1 · rmsnorm(x)) */
+static void run_mlp_block(struct kg_session *s, const struct kg_layer *w)
 {
     const struct kg_model *m = s->model;
     rmsnorm(s, s->normed, s->x, m->n_embd);
@@ -122,8 +123,8 @@ enum kg_status kg_session_step(struct kg_session *s, uint32_t token)
     embed_token(s, token);
     for (uint32_t layer = 0; layer < m->n_layer; layer++) {
         struct kg_layer w = kg_model_layer(m, layer);
-        attention_block(s, &w, layer);
-        mlp_block(s, &w);
+        run_attention_block(s, &w, layer);
+        run_mlp_block(s, &w);
     }
     s->ops->matmul(s->logits, m->lm_head, s->x, m->n_vocab, m->n_embd);
     s->pos++;

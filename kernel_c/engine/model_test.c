@@ -53,13 +53,13 @@ KG_TEST(model, places_every_matrix)
         uint64_t available = data->size;                                        \
         change;                                                                 \
         KG_CHECK(t, kg_model_open(&model_, data, available, &error_) != KG_OK); \
-        if (!mentions(error_.message, word)) {                                  \
+        if (!has_word(error_.message, word)) {                                  \
             kg_test_fail(t, __LINE__, "%s: \"%s\"", #change, error_.message);   \
             return;                                                             \
         }                                                                       \
     } while (0)
 
-static bool mentions(const char *text, const char *word)
+static bool has_word(const char *text, const char *word)
 {
     for (; *text; text++) {
         if (kg_str_starts(text, word)) {

@@ -5,7 +5,7 @@
 #include "kgpt/mem.h"
 #include "kgpt/random.h"
 
-static uint64_t aligned(uint64_t n)
+static uint64_t align_model_size(uint64_t n)
 {
     return (n + KG_MODEL_ALIGN - 1) / KG_MODEL_ALIGN * KG_MODEL_ALIGN;
 }
@@ -38,8 +38,8 @@ static void fill_header(struct kg_model_data *data, const struct kg_test_shape *
         .vocab_size = 4 * (s->n_vocab + 1) + s->n_vocab - 1,
         .weights_size = 4 * count_test_weights(s),
     };
-    data->weights_offset = aligned(data->vocab_offset + data->vocab_size);
-    data->size = aligned(data->weights_offset + data->weights_size);
+    data->weights_offset = align_model_size(data->vocab_offset + data->vocab_size);
+    data->size = align_model_size(data->weights_offset + data->weights_size);
 }
 
 struct kg_model_data *kg_test_model(struct kg_arena *arena, const struct kg_test_shape *shape, uint64_t seed)

@@ -33,7 +33,7 @@ static bool data_before(const struct kg_gguf *gguf, uint32_t a, uint32_t b)
 }
 
 /* Moves order[root] down to where both below come before it. */
-static void sift(const struct kg_gguf *gguf, uint32_t *order, uint32_t root, uint32_t n, before_fn *before)
+static void sift_down(const struct kg_gguf *gguf, uint32_t *order, uint32_t root, uint32_t n, before_fn *before)
 {
     uint32_t moved = order[root];
     for (uint32_t child = 2 * root + 1; child < n; child = 2 * root + 1) {
@@ -50,23 +50,23 @@ static void sift(const struct kg_gguf *gguf, uint32_t *order, uint32_t root, uin
 }
 
 /* 0 .. n - 1 in order: a heap needs no memory, and has no bad case. */
-static void sort(const struct kg_gguf *gguf, uint32_t *order, uint32_t n, before_fn *before)
+static void sort_order(const struct kg_gguf *gguf, uint32_t *order, uint32_t n, before_fn *before)
 {
     for (uint32_t i = 0; i < n; i++) {
         order[i] = i;
     }
     for (uint32_t i = n / 2; i-- > 0;) {
-        sift(gguf, order, i, n, before);
+        sift_down(gguf, order, i, n, before);
     }
     for (uint32_t end = n; end > 1; end--) {
         uint32_t last = order[0];
         order[0] = order[end - 1];
         order[end - 1] = last;
-        sift(gguf, order, 0, end - 1, before);
+        sift_down(gguf, order, 0, end - 1, before);
     }
 }
 
-static enum kg_status twice(struct kg_error *error, const char *what, struct kg_text name)
+static enum kg_status refuse_twice(struct kg_error *error, const char *what, struct kg_text name)
 {
     char quoted[KG_QUOTE_MAX];
     return kg_gguf_damaged(error, "the %s %s occurs twice", what, kg_gguf_quote(quoted, name));
@@ -80,10 +80,10 @@ enum kg_status kg_gguf_index_fields(struct kg_gguf *gguf, struct kg_arena *arena
         return status;
     }
     uint32_t *order = memory;
-    sort(gguf, order, gguf->n_fields, field_before);
+    sort_order(gguf, order, gguf->n_fields, field_before);
     for (uint32_t i = 1; i < gguf->n_fields; i++) {
         if (!field_before(gguf, order[i - 1], order[i])) {
-            return twice(error, "field", gguf->fields[order[i]].key);
+            return refuse_twice(error, "field", gguf->fields[order[i]].key);
         }
     }
     gguf->by_key = order;
@@ -98,10 +98,10 @@ enum kg_status kg_gguf_index_tensors(struct kg_gguf *gguf, struct kg_arena *aren
         return status;
     }
     uint32_t *order = memory;
-    sort(gguf, order, gguf->n_tensors, tensor_before);
+    sort_order(gguf, order, gguf->n_tensors, tensor_before);
     for (uint32_t i = 1; i < gguf->n_tensors; i++) {
         if (!tensor_before(gguf, order[i - 1], order[i])) {
-            return twice(error, "tensor", gguf->tensors[order[i]].name);
+            return refuse_twice(error, "tensor", gguf->tensors[order[i]].name);
         }
     }
     gguf->by_name = order;
@@ -110,7 +110,7 @@ enum kg_status kg_gguf_index_tensors(struct kg_gguf *gguf, struct kg_arena *aren
 
 enum kg_status kg_gguf_check_overlaps(const struct kg_gguf *gguf, uint32_t *order, struct kg_error *error)
 {
-    sort(gguf, order, gguf->n_tensors, data_before);
+    sort_order(gguf, order, gguf->n_tensors, data_before);
     for (uint32_t i = 1; i < gguf->n_tensors; i++) {
         const struct kg_gguf_tensor *a = &gguf->tensors[order[i - 1]], *b = &gguf->tensors[order[i]];
         if ((uint64_t)(b->data - a->data) < a->size) {

@@ -34,7 +34,7 @@ enum kg_status kg_gguf_damaged(struct kg_error *error, const char *format, ...)
 #define PLACE_MAX (KG_QUOTE_MAX + 80)
 
 /* What is being read, in words. */
-static const char *place(const struct kg_gguf_reader *reader, char out[PLACE_MAX])
+static const char *place_of_value(const struct kg_gguf_reader *reader, char out[PLACE_MAX])
 {
     char name[KG_QUOTE_MAX];
     size_t n = 0;
@@ -48,26 +48,26 @@ static const char *place(const struct kg_gguf_reader *reader, char out[PLACE_MAX
     return out;
 }
 
-static enum kg_status truncated(const struct kg_gguf_reader *reader, uint64_t needed)
+static enum kg_status refuse_truncated(const struct kg_gguf_reader *reader, uint64_t needed)
 {
     char where[PLACE_MAX];
     const struct kg_cursor *cursor = &reader->cursor;
     return kg_gguf_damaged(reader->error, "truncated in %s at byte %lu: %lu bytes needed, %lu left",
-                           place(reader, where), (unsigned long)cursor->at, (unsigned long)needed,
+                           place_of_value(reader, where), (unsigned long)cursor->at, (unsigned long)needed,
                            (unsigned long)kg_cursor_left(cursor));
 }
 
 enum kg_status kg_gguf_take(struct kg_gguf_reader *reader, uint64_t n, const uint8_t **data)
 {
     *data = kg_cursor_take(&reader->cursor, n);
-    return *data ? KG_OK : truncated(reader, n);
+    return *data ? KG_OK : refuse_truncated(reader, n);
 }
 
 enum kg_status kg_gguf_take_u32(struct kg_gguf_reader *reader, uint32_t *value)
 {
     const uint8_t *data = kg_cursor_take(&reader->cursor, sizeof *value);
     if (!data) {
-        return truncated(reader, sizeof *value);
+        return refuse_truncated(reader, sizeof *value);
     }
     *value = kg_load_u32(data);
     return KG_OK;
@@ -77,7 +77,7 @@ enum kg_status kg_gguf_take_u64(struct kg_gguf_reader *reader, uint64_t *value)
 {
     const uint8_t *data = kg_cursor_take(&reader->cursor, sizeof *value);
     if (!data) {
-        return truncated(reader, sizeof *value);
+        return refuse_truncated(reader, sizeof *value);
     }
     *value = kg_load_u64(data);
     return KG_OK;
@@ -116,7 +116,7 @@ enum kg_status kg_gguf_take_text(struct kg_gguf_reader *reader, struct kg_text *
     }
     if (!is_utf8(data, n)) {
         char where[PLACE_MAX];
-        return kg_gguf_damaged(reader->error, "%s before byte %lu is not UTF-8", place(reader, where),
+        return kg_gguf_damaged(reader->error, "%s before byte %lu is not UTF-8", place_of_value(reader, where),
                                (unsigned long)reader->cursor.at);
     }
     *text = (struct kg_text){.data = (const char *)data, .n = n};
@@ -161,22 +161,24 @@ static enum kg_status check_bools(const struct kg_gguf_reader *reader, const uin
     char where[PLACE_MAX];
     for (uint64_t i = 0; i < n; i++) {
         if (data[i] > 1) {
-            return kg_gguf_damaged(reader->error, "%s holds a bool of %u, not 0 or 1", place(reader, where), data[i]);
+            return kg_gguf_damaged(reader->error, "%s holds a bool of %u, not 0 or 1", place_of_value(reader, where),
+                                   data[i]);
         }
     }
     return KG_OK;
 }
 
 /* The items of an array of numbers or bools. */
-static enum kg_status take_numbers(struct kg_gguf_reader *reader, uint32_t kind, uint64_t n)
+static enum kg_status take_number_array(struct kg_gguf_reader *reader, uint32_t kind, uint64_t n)
 {
     char where[PLACE_MAX];
     uint32_t size = kg_gguf_kind_size(kind);
     uint64_t left = kg_cursor_left(&reader->cursor);
     if (n > left / size) {
-        return kg_gguf_damaged(
-            reader->error, "truncated in %s at byte %lu: %lu items of %u bytes needed, %lu bytes left",
-            place(reader, where), (unsigned long)reader->cursor.at, (unsigned long)n, size, (unsigned long)left);
+        return kg_gguf_damaged(reader->error,
+                               "truncated in %s at byte %lu: %lu items of %u bytes needed, %lu bytes left",
+                               place_of_value(reader, where), (unsigned long)reader->cursor.at, (unsigned long)n, size,
+                               (unsigned long)left);
     }
     const uint8_t *data = kg_cursor_take(&reader->cursor, n * size);
     return kind == KG_GGUF_BOOL ? check_bools(reader, data, n) : KG_OK;
@@ -210,10 +212,10 @@ static enum kg_status take_array(struct kg_gguf_reader *reader, struct kg_gguf_v
         return take_strings(reader, value->n);
     }
     if (!kg_gguf_kind_size(value->item_kind)) {
-        return kg_gguf_damaged(reader->error, "%s is an array of the %s kind %u", place(reader, where),
+        return kg_gguf_damaged(reader->error, "%s is an array of the %s kind %u", place_of_value(reader, where),
                                value->item_kind == KG_GGUF_ARRAY ? "unsupported" : "unknown", value->item_kind);
     }
-    return take_numbers(reader, value->item_kind, value->n);
+    return take_number_array(reader, value->item_kind, value->n);
 }
 
 enum kg_status kg_gguf_take_value(struct kg_gguf_reader *reader, struct kg_gguf_value *value)
@@ -234,7 +236,7 @@ enum kg_status kg_gguf_take_value(struct kg_gguf_reader *reader, struct kg_gguf_
     }
     uint32_t size = kg_gguf_kind_size(value->kind);
     if (!size) {
-        return kg_gguf_damaged(reader->error, "%s has the unknown kind %u", place(reader, where), value->kind);
+        return kg_gguf_damaged(reader->error, "%s has the unknown kind %u", place_of_value(reader, where), value->kind);
     }
     status = kg_gguf_take(reader, size, &value->data);
     return status == KG_OK && value->kind == KG_GGUF_BOOL ? check_bools(reader, value->data, 1) : status;

@@ -62,7 +62,7 @@ static void shape_text(const struct kg_gguf_tensor *tensor, char *out, size_t si
     }
 }
 
-static enum kg_status check_size(struct kg_gguf_tensor *tensor, struct kg_error *error)
+static enum kg_status check_tensor_size(struct kg_gguf_tensor *tensor, struct kg_error *error)
 {
     char name[KG_QUOTE_MAX], shape[96];
     kg_gguf_quote(name, tensor->name);
@@ -112,7 +112,7 @@ static enum kg_status take_tensor(struct kg_gguf_reader *reader, struct kg_gguf_
     if (status == KG_OK) {
         status = kg_gguf_take_u64(reader, offset);
     }
-    return status == KG_OK ? check_size(tensor, reader->error) : status;
+    return status == KG_OK ? check_tensor_size(tensor, reader->error) : status;
 }
 
 /* `start`: where the data section begins. */

@@ -10,7 +10,7 @@ static const char *const kind_names[] = {
 };
 
 /* What the items of an array are called. */
-static const char *plural(uint32_t kind)
+static const char *kind_plural(uint32_t kind)
 {
     static const char *const names[] = {
         [KG_GGUF_U8] = "u8",          [KG_GGUF_I8] = "i8",        [KG_GGUF_U16] = "u16", [KG_GGUF_I16] = "i16",
@@ -21,27 +21,27 @@ static const char *plural(uint32_t kind)
     return names[kind];
 }
 
-static enum kg_status refuse(struct kg_error *error)
+static enum kg_status refuse_kind(struct kg_error *error)
 {
     kg_error_hint(error, "convert the model anew, with a current converter");
     return KG_E_INPUT;
 }
 
-static enum kg_status missing(struct kg_error *error, const char *key)
+static enum kg_status refuse_missing_field(struct kg_error *error, const char *key)
 {
     kg_error_set(error, KG_E_INPUT, "the field \"%s\" is missing", key);
-    return refuse(error);
+    return refuse_kind(error);
 }
 
 static enum kg_status wrong_kind(struct kg_error *error, const char *key, const struct kg_gguf_value *value,
                                  const char *wanted)
 {
     kg_error_set(error, KG_E_INPUT, "the field \"%s\" is %s, not %s", key, kind_names[value->kind], wanted);
-    return refuse(error);
+    return refuse_kind(error);
 }
 
 /* The value of an integer kind, *negative or not, by its size; false if it is none. */
-static bool integer(const struct kg_gguf_value *value, bool *negative, uint64_t *size)
+static bool read_integer(const struct kg_gguf_value *value, bool *negative, uint64_t *size)
 {
     int64_t number;
     *negative = false;
@@ -65,19 +65,19 @@ enum kg_status kg_gguf_to_u32(const char *key, const struct kg_gguf_value *value
 {
     bool negative;
     uint64_t size;
-    if (!integer(value, &negative, &size)) {
+    if (!read_integer(value, &negative, &size)) {
         return wrong_kind(error, key, value, "a whole number");
     }
     if (negative || size > UINT32_MAX) {
         kg_error_set(error, KG_E_INPUT, "the field \"%s\" is %s%lu, not from 0 to 2^32 - 1", key, negative ? "-" : "",
                      (unsigned long)size);
-        return refuse(error);
+        return refuse_kind(error);
     }
     *out = (uint32_t)size;
     return KG_OK;
 }
 
-static float float_of(uint32_t bits)
+static float float_of_bits(uint32_t bits)
 {
     float value;
     __builtin_memcpy(&value, &bits, sizeof value);
@@ -97,17 +97,17 @@ enum kg_status kg_gguf_to_f32(const char *key, const struct kg_gguf_value *value
     bool negative;
     uint64_t size;
     if (value->kind == KG_GGUF_F32) {
-        number = (double)float_of(kg_load_u32(value->data));
+        number = (double)float_of_bits(kg_load_u32(value->data));
     } else if (value->kind == KG_GGUF_F64) {
         number = double_of(kg_load_u64(value->data));
-    } else if (integer(value, &negative, &size)) {
+    } else if (read_integer(value, &negative, &size)) {
         number = negative ? -(double)size : (double)size;
     } else {
         return wrong_kind(error, key, value, "a number");
     }
     if (!(number >= -3.4028234663852886e38 && number <= 3.4028234663852886e38)) { /* nor NaN */
         kg_error_set(error, KG_E_INPUT, "the field \"%s\" is %f, not a finite f32", key, number);
-        return refuse(error);
+        return refuse_kind(error);
     }
     *out = (float)number;
     return KG_OK;
@@ -128,13 +128,13 @@ enum kg_status kg_gguf_uniform(const char *key, const struct kg_gguf_value *arra
     uint32_t size = kg_gguf_kind_size(array->item_kind);
     if (!size) {
         kg_error_set(error, KG_E_INPUT, "the field \"%s\" is an array of %s, not of numbers", key,
-                     plural(array->item_kind));
-        return refuse(error);
+                     kind_plural(array->item_kind));
+        return refuse_kind(error);
     }
     if (array->n != n) {
         kg_error_set(error, KG_E_INPUT, "the field \"%s\" is an array of %lu, but the model's layers are %lu", key,
                      (unsigned long)array->n, (unsigned long)n);
-        return refuse(error);
+        return refuse_kind(error);
     }
     for (uint64_t i = 1; i < n; i++) {
         if (memcmp(array->data, array->data + i * size, size)) {
@@ -150,19 +150,19 @@ enum kg_status kg_gguf_uniform(const char *key, const struct kg_gguf_value *arra
 enum kg_status kg_gguf_u32(const struct kg_gguf *gguf, const char *key, uint32_t *value, struct kg_error *error)
 {
     const struct kg_gguf_value *found = kg_gguf_find(gguf, key);
-    return found ? kg_gguf_to_u32(key, found, value, error) : missing(error, key);
+    return found ? kg_gguf_to_u32(key, found, value, error) : refuse_missing_field(error, key);
 }
 
 enum kg_status kg_gguf_f32(const struct kg_gguf *gguf, const char *key, float *value, struct kg_error *error)
 {
     const struct kg_gguf_value *found = kg_gguf_find(gguf, key);
-    return found ? kg_gguf_to_f32(key, found, value, error) : missing(error, key);
+    return found ? kg_gguf_to_f32(key, found, value, error) : refuse_missing_field(error, key);
 }
 
 enum kg_status kg_gguf_bool(const struct kg_gguf *gguf, const char *key, bool *value, struct kg_error *error)
 {
     const struct kg_gguf_value *found = kg_gguf_find(gguf, key);
-    return found ? kg_gguf_to_bool(key, found, value, error) : missing(error, key);
+    return found ? kg_gguf_to_bool(key, found, value, error) : refuse_missing_field(error, key);
 }
 
 enum kg_status kg_gguf_u32_or(const struct kg_gguf *gguf, const char *key, uint32_t *value, struct kg_error *error)
@@ -187,7 +187,7 @@ enum kg_status kg_gguf_text(const struct kg_gguf *gguf, const char *key, struct 
 {
     const struct kg_gguf_value *found = kg_gguf_find(gguf, key);
     if (!found) {
-        return missing(error, key);
+        return refuse_missing_field(error, key);
     }
     if (found->kind != KG_GGUF_STRING) {
         return wrong_kind(error, key, found, "a string");
@@ -202,15 +202,15 @@ enum kg_status kg_gguf_array(const struct kg_gguf *gguf, const char *key, uint32
 {
     const struct kg_gguf_value *found = kg_gguf_find(gguf, key);
     if (!found) {
-        return missing(error, key);
+        return refuse_missing_field(error, key);
     }
     if (found->kind != KG_GGUF_ARRAY) {
         return wrong_kind(error, key, found, "an array");
     }
     if (found->item_kind != kind) {
-        kg_error_set(error, KG_E_INPUT, "the field \"%s\" is an array of %s, not of %s", key, plural(found->item_kind),
-                     plural(kind));
-        return refuse(error);
+        kg_error_set(error, KG_E_INPUT, "the field \"%s\" is an array of %s, not of %s", key,
+                     kind_plural(found->item_kind), kind_plural(kind));
+        return refuse_kind(error);
     }
     *value = *found;
     return KG_OK;
@@ -230,5 +230,5 @@ uint32_t kg_gguf_u32_at(const struct kg_gguf_value *array, uint64_t i)
 
 float kg_gguf_f32_at(const struct kg_gguf_value *array, uint64_t i)
 {
-    return float_of(kg_load_u32(array->data + 4 * i));
+    return float_of_bits(kg_load_u32(array->data + 4 * i));
 }

@@ -24,20 +24,20 @@
 #define KG_POW_Y_MAX 0x1p64  /* x^y is 0, 1 or infinite from here on, for every x but 1 */
 #define KG_POW_Y_MIN 0x1p-66 /* x^y is 1 up to here, for every finite x but 0 */
 
-static double power_of_two(int64_t n)
+static double double_power_of_two(int64_t n)
 { /* -1022 <= n <= 1023 */
     return kg_double_of((uint64_t)(n + 1023) << 52);
 }
 
-static double scale_by_power(double x, int64_t n)
+static double scale_double(double x, int64_t n)
 {
     if (n > 1023) { /* 2^1024 is no double, 2 * 2^1023 is */
-        return x * 2.0 * power_of_two(n - 1);
+        return x * 2.0 * double_power_of_two(n - 1);
     }
     if (n < -1021) { /* the last multiplication alone rounds into the denormals */
-        return x * power_of_two(n + 200) * power_of_two(-200);
+        return x * double_power_of_two(n + 200) * double_power_of_two(-200);
     }
-    return x * power_of_two(n);
+    return x * double_power_of_two(n);
 }
 
 /* e^(high + low), where KG_EXP_MIN <= high <= KG_EXP_MAX. */
@@ -49,7 +49,7 @@ static double exp_of_pair(double high, double low)
     double tail = (1.0 / 2 + r * (1.0 / 6)) + r2 * ((1.0 / 24 + r * (1.0 / 120)) + r2 * (1.0 / 720));
     const double *power = kg_exp_table[(uint64_t)n % KG_EXP_PARTS];
     double mantissa = power[0] + (power[1] + power[0] * (r + r2 * tail));
-    return scale_by_power(mantissa, n >> 6);
+    return scale_double(mantissa, n >> 6);
 }
 
 double kg_exp(double x)
@@ -74,7 +74,7 @@ struct reduced {
 };
 
 /* x positive and finite. */
-static struct reduced reduce(double x)
+static struct reduced reduce_exponent(double x)
 {
     uint64_t bits = kg_double_bits(x);
     int64_t k = -1023;
@@ -111,7 +111,7 @@ double kg_log(double x)
     if (x <= 0) {
         return x == 0 ? -__builtin_inf() : __builtin_nan("");
     }
-    struct reduced a = reduce(x);
+    struct reduced a = reduce_exponent(x);
     double r2 = a.r * a.r;
     struct kg_pair sum = kg_quick_two_sum(a.high, a.r);
     double rest = (a.low + a.r_low) + (r2 * a.r * log_tail(a.r) - 0.5 * r2);
@@ -121,7 +121,7 @@ double kg_log(double x)
 /* ln x for x positive and finite, about 68 bits of it. */
 static struct kg_pair log_pair(double x)
 {
-    struct reduced a = reduce(x);
+    struct reduced a = reduce_exponent(x);
     struct kg_pair square = kg_two_product(a.r, a.r);
     struct kg_pair linear = kg_quick_two_sum(a.high, a.r);
     struct kg_pair sum = kg_two_sum(linear.high, -0.5 * square.high);

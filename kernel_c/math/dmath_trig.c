@@ -16,7 +16,7 @@ struct angle {
     uint64_t quadrant;
 };
 
-static struct angle reduce(double x)
+static struct angle reduce_angle(double x)
 {
     int64_t n = (int64_t)(x * KG_INVERSE_HALF_PI + (x < 0 ? -0.5 : 0.5));
     double count = (double)n;
@@ -79,7 +79,7 @@ double kg_sin(double x)
     if (!(magnitude_of(x) <= KG_TRIG_MAX)) {
         return __builtin_nan("");
     }
-    struct angle angle = reduce(x);
+    struct angle angle = reduce_angle(x);
     double value = angle.quadrant % 2 ? cos_series(angle.r) : sin_series(angle.r);
     return angle.quadrant >= 2 ? -value : value;
 }
@@ -92,7 +92,7 @@ double kg_cos(double x)
     if (!(magnitude_of(x) <= KG_TRIG_MAX)) {
         return __builtin_nan("");
     }
-    struct angle angle = reduce(x);
+    struct angle angle = reduce_angle(x);
     double value = angle.quadrant % 2 ? sin_series(angle.r) : cos_series(angle.r);
     return angle.quadrant == 1 || angle.quadrant == 2 ? -value : value;
 }

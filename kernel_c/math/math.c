@@ -12,7 +12,7 @@
 #define KG_LN2_HIGH 0x1.62e4p-1f
 #define KG_LN2_LOW 0x1.7f7d1cp-20f
 
-static float power_of_two(int n)
+static float float_power_of_two(int n)
 { /* -126 <= n <= 127 */
     union {
         uint32_t bits;
@@ -21,15 +21,15 @@ static float power_of_two(int n)
     return u.value;
 }
 
-static float scale_by_power(float x, int n)
+static float scale_float(float x, int n)
 {
     if (n > 127) { /* 2^128 is no float, 2 * 2^127 is */
-        return x * 2.0f * power_of_two(n - 1);
+        return x * 2.0f * float_power_of_two(n - 1);
     }
     if (n < -126) { /* the last multiplication alone rounds into the denormals */
-        return x * power_of_two(n + 100) * power_of_two(-100);
+        return x * float_power_of_two(n + 100) * float_power_of_two(-100);
     }
-    return x * power_of_two(n);
+    return x * float_power_of_two(n);
 }
 
 float kg_expf(float x)
@@ -52,7 +52,7 @@ float kg_expf(float x)
     series = series * r + 1.0f / 6;
     series = series * r + 0.5f;
     series = series * (r * r) + r;
-    return scale_by_power(series + 1.0f, n);
+    return scale_float(series + 1.0f, n);
 }
 
 /* An exponent of ones, and one more, reaches the sign's bit. Integers, so that compilers make vectors of it. */

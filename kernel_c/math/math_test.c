@@ -2,7 +2,7 @@
 
 #include "kgpt/test.h"
 
-static uint32_t bits(float x)
+static uint32_t float_bits(float x)
 {
     union {
         float value;
@@ -52,7 +52,7 @@ static const struct {
 KG_TEST(math, exp_is_within_one_ulp)
 {
     for (size_t i = 0; i < sizeof exp_table / sizeof exp_table[0]; i++) {
-        int64_t off = (int64_t)bits(kg_expf(exp_table[i].x)) - exp_table[i].exact;
+        int64_t off = (int64_t)float_bits(kg_expf(exp_table[i].x)) - exp_table[i].exact;
         if (off < -1 || off > 1) {
             kg_test_fail(t, __LINE__, "exp(%f) is %ld ulp off", (double)exp_table[i].x, (long)off);
             return;
@@ -62,16 +62,16 @@ KG_TEST(math, exp_is_within_one_ulp)
 
 KG_TEST(math, exp_of_zero_is_exact)
 {
-    KG_CHECK_EQ(t, bits(kg_expf(0.0f)), 0x3F800000);
-    KG_CHECK_EQ(t, bits(kg_expf(-0.0f)), 0x3F800000);
+    KG_CHECK_EQ(t, float_bits(kg_expf(0.0f)), 0x3F800000);
+    KG_CHECK_EQ(t, float_bits(kg_expf(-0.0f)), 0x3F800000);
 }
 
 KG_TEST(math, exp_at_the_ends)
 {
-    KG_CHECK_EQ(t, bits(kg_expf(-104.0f)), 0);
-    KG_CHECK_EQ(t, bits(kg_expf(-__builtin_inff())), 0);
-    KG_CHECK_EQ(t, bits(kg_expf(88.73f)), 0x7F800000);
-    KG_CHECK_EQ(t, bits(kg_expf(__builtin_inff())), 0x7F800000);
+    KG_CHECK_EQ(t, float_bits(kg_expf(-104.0f)), 0);
+    KG_CHECK_EQ(t, float_bits(kg_expf(-__builtin_inff())), 0);
+    KG_CHECK_EQ(t, float_bits(kg_expf(88.73f)), 0x7F800000);
+    KG_CHECK_EQ(t, float_bits(kg_expf(__builtin_inff())), 0x7F800000);
     KG_CHECK(t, kg_expf(88.72f) < __builtin_inff());
     KG_CHECK(t, kg_expf(__builtin_nanf("")) != kg_expf(__builtin_nanf("")));
 }
@@ -89,5 +89,5 @@ KG_TEST(math, exp_never_falls)
 KG_TEST(math, sqrt_is_exact)
 {
     KG_CHECK(t, kg_sqrtf(0.0f) == 0.0f && kg_sqrtf(4.0f) == 2.0f && kg_sqrtf(1e-20f) == 1e-10f);
-    KG_CHECK_EQ(t, bits(kg_sqrtf(2.0f)), 0x3FB504F3);
+    KG_CHECK_EQ(t, float_bits(kg_sqrtf(2.0f)), 0x3FB504F3);
 }

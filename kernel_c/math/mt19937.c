@@ -19,13 +19,13 @@ static void seed_by_word(struct kg_mt19937 *random, uint32_t word)
     }
 }
 
-static uint32_t mixed(const uint32_t *state, uint32_t i, uint32_t factor)
+static uint32_t mix_word(const uint32_t *state, uint32_t i, uint32_t factor)
 {
     return state[i] ^ (state[i - 1] ^ state[i - 1] >> 30) * factor;
 }
 
 /* Past the last word, the first one takes the last one's place as predecessor. */
-static uint32_t after(uint32_t *state, uint32_t i)
+static uint32_t word_after(uint32_t *state, uint32_t i)
 {
     if (++i < KG_N) {
         return i;
@@ -41,12 +41,12 @@ void kg_mt19937_seed(struct kg_mt19937 *random, uint64_t seed)
     uint32_t *state = random->state, i = 1;
     seed_by_word(random, 19650218u);
     for (uint32_t k = 0; k < KG_N; k++) {
-        state[i] = mixed(state, i, 1664525u) + key[k % n_key] + k % n_key;
-        i = after(state, i);
+        state[i] = mix_word(state, i, 1664525u) + key[k % n_key] + k % n_key;
+        i = word_after(state, i);
     }
     for (uint32_t k = 0; k < KG_N - 1; k++) {
-        state[i] = mixed(state, i, 1566083941u) - i;
-        i = after(state, i);
+        state[i] = mix_word(state, i, 1566083941u) - i;
+        i = word_after(state, i);
     }
     state[0] = KG_UPPER;
     random->at = KG_N;

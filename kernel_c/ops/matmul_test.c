@@ -6,7 +6,7 @@
 #define MOST_COLUMNS 70
 #define MOST_ROWS 9
 
-static void fill(float *x, size_t n, uint64_t seed)
+static void fill_random_floats(float *x, size_t n, uint64_t seed)
 {
     struct kg_random random;
     kg_random_seed(&random, seed, 0);
@@ -49,8 +49,8 @@ static void same_dots(struct kg_test *t, const struct kg_ops *ops, const struct 
 {
     float *a = kg_arena_take(t->arena, 4 * (MOST_COLUMNS + 3)), *b = kg_arena_take(t->arena, 4 * (MOST_COLUMNS + 3));
     for (size_t n = 0; n <= MOST_COLUMNS; n++) {
-        fill(a, MOST_COLUMNS + 3, n);
-        fill(b, MOST_COLUMNS + 3, n + 1000);
+        fill_random_floats(a, MOST_COLUMNS + 3, n);
+        fill_random_floats(b, MOST_COLUMNS + 3, n + 1000);
         size_t skip = n % 4; /* any alignment */
         float expected = reference->dot(a + skip, b, n), found = ops->dot(a + skip, b, n);
         if (memcmp(&expected, &found, sizeof found) != 0) {
@@ -67,8 +67,8 @@ static void same_matmuls(struct kg_test *t, const struct kg_ops *ops, const stru
     for (size_t rows = 1; rows <= MOST_ROWS; rows++) {
         for (size_t columns = 1; columns <= MOST_COLUMNS; columns += columns < 20 ? 1 : 5) {
             float expected[MOST_ROWS + 1], found[MOST_ROWS + 1];
-            fill(w, rows * columns, rows);
-            fill(x, columns, columns);
+            fill_random_floats(w, rows * columns, rows);
+            fill_random_floats(x, columns, columns);
             expected[rows] = found[rows] = 7;
             reference->matmul(expected, w, x, rows, columns);
             ops->matmul(found, w, x, rows, columns);

@@ -44,22 +44,22 @@ void kg_bpe_count(uint64_t n, struct kg_arena *counted)
     carve_bpe_merges(&bpe, REPAIRED * n, counted);
 }
 
-static bool hidden(const struct kg_vocab_tables *tables, uint32_t token)
+static bool is_hidden(const struct kg_vocab_tables *tables, uint32_t token)
 {
     return token != KG_NO_TOKEN && tables->attributes[token] & KG_TOKEN_HIDDEN;
 }
 
-static uint32_t rank(const void *context, const struct kg_symbol *left, const struct kg_symbol *right)
+static uint32_t rank_bpe(const void *context, const struct kg_symbol *left, const struct kg_symbol *right)
 {
     const struct kg_vocab_tables *tables = context;
     if (left->value == KG_NO_TOKEN || right->value == KG_NO_TOKEN) {
         return KG_NO_PAIR;
     }
     uint32_t found = kg_joint_find(tables, left->value, right->value);
-    return found != KG_NO_PAIR && hidden(tables, tables->joints[found].joined) ? KG_NO_PAIR : found;
+    return found != KG_NO_PAIR && is_hidden(tables, tables->joints[found].joined) ? KG_NO_PAIR : found;
 }
 
-static void join(const void *context, struct kg_symbol *left, const struct kg_symbol *right)
+static void join_bpe(const void *context, struct kg_symbol *left, const struct kg_symbol *right)
 {
     const struct kg_vocab_tables *tables = context;
     (void)right;
@@ -67,7 +67,7 @@ static void join(const void *context, struct kg_symbol *left, const struct kg_sy
 }
 
 /* The word as one piece, where the pre-tokenizer wants that tried first. */
-static uint32_t whole(const struct bpe *bpe, const uint32_t *chars, uint32_t n)
+static uint32_t find_whole(const struct bpe *bpe, const uint32_t *chars, uint32_t n)
 {
     uint32_t length = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -86,8 +86,8 @@ static uint32_t whole(const struct bpe *bpe, const uint32_t *chars, uint32_t n)
 
 static void encode_word(const struct bpe *bpe, const uint32_t *chars, uint32_t n, struct kg_tokens *out)
 {
-    uint32_t token = bpe->tables->pre->ignore_merges ? whole(bpe, chars, n) : KG_NO_TOKEN;
-    if (token != KG_NO_TOKEN && !hidden(bpe->tables, token)) {
+    uint32_t token = bpe->tables->pre->ignore_merges ? find_whole(bpe, chars, n) : KG_NO_TOKEN;
+    if (token != KG_NO_TOKEN && !is_hidden(bpe->tables, token)) {
         kg_tokens_add(out, token);
         return;
     }
@@ -99,7 +99,7 @@ static void encode_word(const struct bpe *bpe, const uint32_t *chars, uint32_t n
             bpe->symbols[n_symbols++].value = bpe->tables->byte_token[(uint8_t)bytes[k]];
         }
     }
-    const struct kg_merger merger = {bpe->symbols, bpe->heap, bpe->tables, rank, join};
+    const struct kg_merger merger = {bpe->symbols, bpe->heap, bpe->tables, rank_bpe, join_bpe};
     kg_merge(&merger, n_symbols);
     for (uint32_t i = 0; i != KG_NO_SYMBOL; i = bpe->symbols[i].next) {
         if (bpe->symbols[i].value != KG_NO_TOKEN) { /* a byte that the vocabulary lacks is lost, as in llama.cpp */

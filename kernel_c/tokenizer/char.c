@@ -36,7 +36,7 @@ enum kg_status kg_tokenizer_open(struct kg_tokenizer *tokenizer, const void *tab
     return KG_OK;
 }
 
-static uint32_t longest_match(const struct kg_tokenizer *tokenizer, const char *text, size_t n)
+static uint32_t longest_character(const struct kg_tokenizer *tokenizer, const char *text, size_t n)
 {
     uint32_t best = KG_NO_TOKEN;
     size_t best_length = 0;
@@ -51,7 +51,7 @@ static uint32_t longest_match(const struct kg_tokenizer *tokenizer, const char *
 }
 
 /* Names the character at `at`, as itself where it can be shown. */
-static enum kg_status unknown_character(const char *text, size_t at, size_t n, struct kg_error *error)
+static enum kg_status refuse_character(const char *text, size_t at, size_t n, struct kg_error *error)
 {
     size_t length = kg_utf8_length(text + at, n - at);
     if (length == 0) {
@@ -75,9 +75,9 @@ enum kg_status kg_tokenizer_encode(const struct kg_tokenizer *tokenizer, const c
     size_t n = kg_strlen(text);
     *count = 0;
     for (size_t at = 0; at < n;) {
-        uint32_t token = longest_match(tokenizer, text + at, n - at);
+        uint32_t token = longest_character(tokenizer, text + at, n - at);
         if (token == KG_NO_TOKEN) {
-            return unknown_character(text, at, n, error);
+            return refuse_character(text, at, n, error);
         }
         if (*count < room) {
             tokens[*count] = token;

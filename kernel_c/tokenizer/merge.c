@@ -9,7 +9,7 @@ struct heap {
     size_t n;
 };
 
-static void push(struct heap *heap, uint64_t item)
+static void push_pair(struct heap *heap, uint64_t item)
 {
     size_t i = heap->n++;
     while (i > 0 && heap->items[(i - 1) / 2] > item) {
@@ -19,7 +19,7 @@ static void push(struct heap *heap, uint64_t item)
     heap->items[i] = item;
 }
 
-static uint64_t pop(struct heap *heap)
+static uint64_t pop_pair(struct heap *heap)
 {
     uint64_t least = heap->items[0], item = heap->items[--heap->n];
     size_t i = 0;
@@ -37,7 +37,7 @@ static uint64_t pop(struct heap *heap)
 }
 
 /* Looks at the pair of symbol `left` and the next one. */
-static void see(const struct kg_merger *merger, struct heap *heap, uint32_t left)
+static void see_pair(const struct kg_merger *merger, struct heap *heap, uint32_t left)
 {
     if (left == KG_NO_SYMBOL) {
         return;
@@ -46,11 +46,11 @@ static void see(const struct kg_merger *merger, struct heap *heap, uint32_t left
     symbol->pair = symbol->next == KG_NO_SYMBOL ? KG_NO_PAIR
                                                 : merger->rank(merger->context, symbol, &merger->symbols[symbol->next]);
     if (symbol->pair != KG_NO_PAIR) {
-        push(heap, (uint64_t)symbol->pair << 32 | left);
+        push_pair(heap, (uint64_t)symbol->pair << 32 | left);
     }
 }
 
-static void join(const struct kg_merger *merger, uint32_t left)
+static void join_symbols(const struct kg_merger *merger, uint32_t left)
 {
     struct kg_symbol *symbol = &merger->symbols[left], *gone = &merger->symbols[symbol->next];
     merger->join(merger->context, symbol, gone);
@@ -69,15 +69,15 @@ void kg_merge(const struct kg_merger *merger, uint32_t n)
         merger->symbols[i].next = i + 1 < n ? i + 1 : KG_NO_SYMBOL;
     }
     for (uint32_t i = 0; i < n; i++) {
-        see(merger, &heap, i);
+        see_pair(merger, &heap, i);
     }
     while (heap.n) {
-        uint64_t best = pop(&heap);
+        uint64_t best = pop_pair(&heap);
         uint32_t left = (uint32_t)best;
         if (merger->symbols[left].pair == best >> 32) {
-            join(merger, left);
-            see(merger, &heap, merger->symbols[left].prev);
-            see(merger, &heap, left);
+            join_symbols(merger, left);
+            see_pair(merger, &heap, merger->symbols[left].prev);
+            see_pair(merger, &heap, left);
         }
     }
 }

@@ -69,7 +69,7 @@ static char letter_at(const struct piece *piece, uint32_t at, bool any_case)
     return code >= 'a' && code <= 'z' ? (char)code : 0;
 }
 
-static uint32_t contraction(const struct piece *piece, uint32_t at, bool any_case)
+static uint32_t match_contraction(const struct piece *piece, uint32_t at, bool any_case)
 {
     if (at >= piece->to || KG_CHAR_CODE(piece->chars[at]) != '\'') {
         return 0;
@@ -82,24 +82,24 @@ static uint32_t contraction(const struct piece *piece, uint32_t at, bool any_cas
     return second && (((first == 'r' || first == 'v') && second == 'e') || (first == 'l' && second == 'l')) ? 3 : 0;
 }
 
-static bool between(uint32_t character, uint32_t first, uint32_t last)
+static bool is_between(uint32_t character, uint32_t first, uint32_t last)
 {
     return KG_CHAR_CODE(character) >= first && KG_CHAR_CODE(character) <= last;
 }
 
 static bool is_upper(const struct kg_set *letters, uint32_t character)
 {
-    return in_set(letters, character) && !between(character, 'a', 'z');
+    return in_set(letters, character) && !is_between(character, 'a', 'z');
 }
 
 static bool is_lower(const struct kg_set *letters, uint32_t character)
 {
-    return in_set(letters, character) && !between(character, 'A', 'Z');
+    return in_set(letters, character) && !is_between(character, 'A', 'Z');
 }
 
 /* upper* lower+, or upper+ lower*. A letter beyond ASCII is both: where nothing but capitals follows the last such letter, that one
  * is the lower+. */
-static uint32_t cased(const struct piece *piece, uint32_t at, const struct kg_step *step)
+static uint32_t match_cased(const struct piece *piece, uint32_t at, const struct kg_step *step)
 {
     uint32_t i = at, upper_end, lower = piece->to;
     for (; i < piece->to && is_upper(step->body, piece->chars[i]); i++) {
@@ -117,11 +117,11 @@ static uint32_t cased(const struct piece *piece, uint32_t at, const struct kg_st
 
 static uint32_t body_of(const struct piece *piece, uint32_t at, const struct kg_step *step)
 {
-    uint32_t n = step->kind == KG_STEP_WORD ? run_of(piece, at, step->body, step->most) : cased(piece, at, step);
+    uint32_t n = step->kind == KG_STEP_WORD ? run_of(piece, at, step->body, step->most) : match_cased(piece, at, step);
     return n < step->least ? 0 : n;
 }
 
-static uint32_t word(const struct piece *piece, uint32_t at, const struct kg_step *step)
+static uint32_t match_word(const struct piece *piece, uint32_t at, const struct kg_step *step)
 {
     uint32_t before = step->before ? run_of(piece, at, step->before, 1) : 0;
     uint32_t n = before || !(step->flags & KG_STEP_MUST_BEFORE) ? body_of(piece, at + before, step) : 0;
@@ -134,12 +134,12 @@ static uint32_t word(const struct piece *piece, uint32_t at, const struct kg_ste
     }
     uint32_t end = at + before + n;
     end += step->after ? run_of(piece, end, step->after, 0) : 0;
-    end += step->flags & KG_STEP_CONTRACTED ? contraction(piece, end, true) : 0;
+    end += step->flags & KG_STEP_CONTRACTED ? match_contraction(piece, end, true) : 0;
     return end - at;
 }
 
 /* As far as the last line break of the spaces at `at`. */
-static uint32_t lines(const struct piece *piece, uint32_t at)
+static uint32_t match_lines(const struct piece *piece, uint32_t at)
 {
     uint32_t n = spaces_at(piece, at);
     while (n && KG_CHAR_CODE(piece->chars[at + n - 1]) != '\r' && KG_CHAR_CODE(piece->chars[at + n - 1]) != '\n') {
@@ -149,7 +149,7 @@ static uint32_t lines(const struct piece *piece, uint32_t at)
 }
 
 /* All spaces but the one before a word. */
-static uint32_t spaces(const struct piece *piece, uint32_t at)
+static uint32_t match_spaces(const struct piece *piece, uint32_t at)
 {
     uint32_t n = spaces_at(piece, at);
     return at + n == piece->to || !n ? n : n - 1;
@@ -157,7 +157,7 @@ static uint32_t spaces(const struct piece *piece, uint32_t at)
 
 static uint32_t spaces_twice(const struct piece *piece, uint32_t at)
 {
-    uint32_t n = spaces(piece, at); /* as many may be taken before something that is no word */
+    uint32_t n = match_spaces(piece, at); /* as many may be taken before something that is no word */
     for (uint32_t size = 512; size >= 4; size /= 2) {
         if (n >= size) {
             return size;
@@ -166,22 +166,22 @@ static uint32_t spaces_twice(const struct piece *piece, uint32_t at)
     return n < 2 ? n : 2;
 }
 
-static uint32_t match(const struct piece *piece, uint32_t at, const struct kg_step *step)
+static uint32_t match_step(const struct piece *piece, uint32_t at, const struct kg_step *step)
 {
     switch (step->kind) {
     case KG_STEP_WORD:
     case KG_STEP_CASED:
-    case KG_STEP_CAPITALS: return word(piece, at, step);
-    case KG_STEP_CONTRACTION: return contraction(piece, at, step->flags & KG_STEP_ANY_CASE);
-    case KG_STEP_LINES: return lines(piece, at);
-    case KG_STEP_SPACES: return spaces(piece, at);
+    case KG_STEP_CAPITALS: return match_word(piece, at, step);
+    case KG_STEP_CONTRACTION: return match_contraction(piece, at, step->flags & KG_STEP_ANY_CASE);
+    case KG_STEP_LINES: return match_lines(piece, at);
+    case KG_STEP_SPACES: return match_spaces(piece, at);
     case KG_STEP_SPACES_TWICE: return spaces_twice(piece, at);
     case KG_STEP_END: break;
     }
     return 0;
 }
 
-static void cut(struct cuts *cuts, uint32_t end)
+static void end_piece(struct cuts *cuts, uint32_t end)
 {
     if (cuts->n == 0 || cuts->ends[cuts->n - 1] < end) {
         cuts->ends[cuts->n++] = end;
@@ -193,13 +193,13 @@ static void cut_by_steps(const struct piece *piece, const struct kg_step *steps,
     for (uint32_t at = piece->from; at < piece->to;) {
         uint32_t n = 0;
         for (const struct kg_step *step = steps; !n && step->kind != KG_STEP_END; step++) {
-            n = match(piece, at, step);
+            n = match_step(piece, at, step);
         }
         if (n) {
             if (at > piece->from) {
-                cut(cuts, at);
+                end_piece(cuts, at);
             }
-            cut(cuts, at + n);
+            end_piece(cuts, at + n);
         }
         at += n ? n : 1;
     }
@@ -212,7 +212,7 @@ static void cut_last_spaces(const struct piece *piece, struct cuts *cuts)
         at--;
     }
     if (at > piece->from) {
-        cut(cuts, at);
+        end_piece(cuts, at);
     }
 }
 
@@ -222,10 +222,10 @@ static void cut_threes(const struct piece *piece, struct cuts *cuts)
     for (uint32_t at = piece->from; at < piece->to; at++) {
         uint32_t n = run_of(piece, at, &numbers, 0), end = at + n;
         for (at += n % 3; at < end; at += 3) {
-            cut(cuts, n % 3 ? at : at + 3);
+            end_piece(cuts, n % 3 ? at : at + 3);
         }
         if (n % 3) {
-            cut(cuts, end);
+            end_piece(cuts, end);
         }
     }
 }
@@ -237,7 +237,7 @@ static void cut_digits(const struct piece *piece, struct cuts *cuts)
         uint32_t n = run_of(piece, at, &digits, 0), end = at + n;
         for (at += n % 3; at < end; at += 3) {
             if (at > piece->from) {
-                cut(cuts, at);
+                end_piece(cuts, at);
             }
         }
     }
@@ -247,7 +247,7 @@ static void cut_lines(const struct piece *piece, struct cuts *cuts)
 {
     for (uint32_t at = piece->from + 1; at < piece->to; at++) {
         if ((KG_CHAR_CODE(piece->chars[at]) == '\n') != (KG_CHAR_CODE(piece->chars[at - 1]) == '\n')) {
-            cut(cuts, at);
+            end_piece(cuts, at);
         }
     }
 }
@@ -262,7 +262,7 @@ static void cut_piece(const struct piece *piece, const struct kg_pass *pass, str
     case KG_PASS_LINES: cut_lines(piece, cuts); break;
     case KG_PASS_END: break;
     }
-    cut(cuts, piece->to);
+    end_piece(cuts, piece->to);
 }
 
 uint32_t kg_pre_split(const struct kg_pre *pre, const uint32_t *chars, uint32_t n, uint32_t *ends, uint32_t *spare)

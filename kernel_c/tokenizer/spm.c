@@ -38,7 +38,7 @@ void kg_spm_count(uint64_t n, struct kg_arena *counted)
 }
 
 /* The piece of these bytes. Control tokens come from templates alone: text that says the same stays text. */
-static uint32_t find(const struct spm *spm, uint32_t at, uint32_t n)
+static uint32_t find_piece(const struct spm *spm, uint32_t at, uint32_t n)
 {
     const struct kg_vocab_tables *tables = spm->tables;
     if (n > KG_PIECE_MAX) {
@@ -48,14 +48,14 @@ static uint32_t find(const struct spm *spm, uint32_t at, uint32_t n)
     return token != KG_NO_TOKEN && tables->attributes[token] & KG_TOKEN_HIDDEN ? KG_NO_TOKEN : token;
 }
 
-static uint32_t rank(const void *context, const struct kg_symbol *left, const struct kg_symbol *right)
+static uint32_t rank_spm(const void *context, const struct kg_symbol *left, const struct kg_symbol *right)
 {
     const struct spm *spm = context;
-    uint32_t token = find(spm, left->value, left->n + right->n);
+    uint32_t token = find_piece(spm, left->value, left->n + right->n);
     return token == KG_NO_TOKEN ? KG_NO_PAIR : spm->tables->ranks[token];
 }
 
-static void join(const void *context, struct kg_symbol *left, const struct kg_symbol *right)
+static void join_spm(const void *context, struct kg_symbol *left, const struct kg_symbol *right)
 {
     (void)context;
     left->n += right->n;
@@ -81,7 +81,7 @@ static uint32_t mark_spaces(const char *text, uint32_t n, bool prefix, char *out
 
 /* As many bytes as the first one of a character says. Like llama.cpp this does not look at the others, which may be of a mark: so
  * there can be as many symbols as bytes. */
-static uint32_t split(const char *text, uint32_t n, struct kg_symbol *symbols)
+static uint32_t split_characters(const char *text, uint32_t n, struct kg_symbol *symbols)
 {
     uint32_t n_symbols = 0;
     for (uint32_t at = 0; at < n;) {
@@ -94,9 +94,9 @@ static uint32_t split(const char *text, uint32_t n, struct kg_symbol *symbols)
     return n_symbols;
 }
 
-static void emit(const struct spm *spm, const struct kg_symbol *symbol, struct kg_tokens *out)
+static void emit_symbol(const struct spm *spm, const struct kg_symbol *symbol, struct kg_tokens *out)
 {
-    uint32_t token = find(spm, symbol->value, symbol->n);
+    uint32_t token = find_piece(spm, symbol->value, symbol->n);
     if (token != KG_NO_TOKEN) {
         kg_tokens_add(out, token);
         return;
@@ -121,10 +121,10 @@ enum kg_status kg_spm_encode(const struct kg_vocab_tables *tables, const char *t
         return KG_E_MEMORY;
     }
     kg_hash_all(spm.text, n_marked, spm.hashes);
-    const struct kg_merger merger = {spm.symbols, spm.heap, &spm, rank, join};
-    kg_merge(&merger, split(spm.text, n_marked, spm.symbols));
+    const struct kg_merger merger = {spm.symbols, spm.heap, &spm, rank_spm, join_spm};
+    kg_merge(&merger, split_characters(spm.text, n_marked, spm.symbols));
     for (uint32_t i = 0; i != KG_NO_SYMBOL; i = spm.symbols[i].next) {
-        emit(&spm, &spm.symbols[i], out);
+        emit_symbol(&spm, &spm.symbols[i], out);
     }
     return KG_OK;
 }

@@ -15,7 +15,7 @@ const char *const kg_vocab_models[] = {
 #define SPACE_MARK "\xE2\x96\x81"
 
 /* `names` as "a, b, c". */
-static const char *listed(char *out, size_t size, const char *const *names)
+static const char *list_models(char *out, size_t size, const char *const *names)
 {
     size_t n = 0;
     for (; *names && n < size; names++) {
@@ -41,7 +41,7 @@ static enum kg_status read_kind(struct kg_vocab *vocab, struct kg_vocab_tables *
     }
     kg_error_set(error, KG_E_INPUT, "the tokenizer \"%.*s\" is not supported", name.n > 64 ? 64 : (int)name.n,
                  name.data);
-    kg_error_hint(error, "supported: %s", listed(known, sizeof known, kg_vocab_models));
+    kg_error_hint(error, "supported: %s", list_models(known, sizeof known, kg_vocab_models));
     return KG_E_INPUT;
 }
 

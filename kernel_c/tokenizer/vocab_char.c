@@ -2,7 +2,7 @@
 #include "kgpt/utf8.h"
 #include "vocab_tables.h"
 
-static uint32_t longest_match(const struct kg_vocab *vocab, const char *text, uint32_t n)
+static uint32_t longest_char_token(const struct kg_vocab *vocab, const char *text, uint32_t n)
 {
     for (uint32_t length = vocab->longest < n ? vocab->longest : n; length > 0; length--) {
         uint32_t token = kg_vocab_find(vocab, text, length);
@@ -14,7 +14,7 @@ static uint32_t longest_match(const struct kg_vocab *vocab, const char *text, ui
 }
 
 /* Names the character at `text`, as itself where it can be shown. */
-static enum kg_status unknown_character(const char *text, uint32_t at, uint32_t n, struct kg_error *error)
+static enum kg_status refuse_char_token(const char *text, uint32_t at, uint32_t n, struct kg_error *error)
 {
     size_t length = kg_utf8_length(text + at, n - at);
     if (length == 0) {
@@ -35,9 +35,9 @@ enum kg_status kg_char_encode(const struct kg_vocab *vocab, const char *text, ui
                               struct kg_error *error)
 {
     for (uint32_t at = 0; at < n;) {
-        uint32_t token = longest_match(vocab, text + at, n - at);
+        uint32_t token = longest_char_token(vocab, text + at, n - at);
         if (token == KG_NO_TOKEN) {
-            return unknown_character(text, at, n, error);
+            return refuse_char_token(text, at, n, error);
         }
         kg_tokens_add(out, token);
         at += vocab->tables->pieces[token].n;

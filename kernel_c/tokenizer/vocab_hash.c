@@ -3,7 +3,7 @@
 #include "vocab_tables.h"
 
 /* The polynomial leaves its low bits to the last bytes alone: spread them. */
-static uint32_t mixed(uint32_t hash)
+static uint32_t mix_hash(uint32_t hash)
 {
     hash ^= hash >> 16;
     hash *= 0x7FEB352Du;
@@ -38,7 +38,7 @@ uint32_t kg_slots_for(uint64_t n)
 
 uint32_t kg_piece_find(const struct kg_vocab_tables *tables, uint32_t hash, const char *text, size_t n)
 {
-    for (uint32_t i = mixed(hash);; i++) {
+    for (uint32_t i = mix_hash(hash);; i++) {
         const struct kg_slot *slot = &tables->slots[i & tables->slot_mask];
         if (slot->token == KG_NO_TOKEN) {
             return KG_NO_TOKEN;
@@ -54,7 +54,7 @@ uint32_t kg_piece_add(struct kg_vocab_tables *tables, uint32_t token)
 {
     uint32_t n = tables->pieces[token].n;
     const char *text = kg_piece_text(tables, token);
-    uint32_t hash = kg_hash(text, n), i = mixed(hash);
+    uint32_t hash = kg_hash(text, n), i = mix_hash(hash);
     for (; tables->slots[i & tables->slot_mask].token != KG_NO_TOKEN; i++) {
         const struct kg_slot *slot = &tables->slots[i & tables->slot_mask];
         if (slot->hash == hash && tables->pieces[slot->token].n == n &&
@@ -68,7 +68,7 @@ uint32_t kg_piece_add(struct kg_vocab_tables *tables, uint32_t token)
 
 static uint32_t pair_hash(uint32_t left, uint32_t right)
 {
-    return mixed(left * 0x9E3779B1u + right * 0x85EBCA77u);
+    return mix_hash(left * 0x9E3779B1u + right * 0x85EBCA77u);
 }
 
 uint32_t kg_joint_find(const struct kg_vocab_tables *tables, uint32_t left, uint32_t right)

@@ -74,15 +74,15 @@ static const char *const ending_names[] = {"<|eot_id|>",
 /* Pieces that are always shown. */
 static const char *const shown_names[] = {"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>", NULL};
 
-static uint32_t find(const struct kg_vocab_tables *tables, const char *name)
+static uint32_t find_special(const struct kg_vocab_tables *tables, const char *name)
 {
     size_t n = kg_strlen(name);
     return kg_piece_find(tables, kg_hash(name, n), name, n);
 }
 
-static bool has(const struct kg_vocab_tables *tables, const char *name)
+static bool has_special(const struct kg_vocab_tables *tables, const char *name)
 {
-    return find(tables, name) != KG_NO_TOKEN;
+    return find_special(tables, name) != KG_NO_TOKEN;
 }
 
 static enum kg_status read_role(struct kg_vocab_tables *tables, const struct role *role, uint32_t *token,
@@ -98,7 +98,7 @@ static enum kg_status read_role(struct kg_vocab_tables *tables, const struct rol
     }
     id = id < tables->n ? id : KG_NO_TOKEN;
     for (const char *const *name = role->names; id == KG_NO_TOKEN && *name; name++) {
-        id = find(tables, *name);
+        id = find_special(tables, *name);
         if (id != KG_NO_TOKEN) {
             tables->attributes[id] |= KG_TOKEN_CONTROL;
         }
@@ -111,23 +111,23 @@ static enum kg_status read_role(struct kg_vocab_tables *tables, const struct rol
 }
 
 /* Gives a piece, if it is there, other attributes; it ends generations or not as before. */
-static void set(struct kg_vocab_tables *tables, const char *name, uint8_t attributes)
+static void set_attribute(struct kg_vocab_tables *tables, const char *name, uint8_t attributes)
 {
-    uint32_t token = find(tables, name);
+    uint32_t token = find_special(tables, name);
     if (token != KG_NO_TOKEN) {
         tables->attributes[token] = (tables->attributes[token] & KG_TOKEN_ENDS) | attributes;
     }
 }
 
-static void unend(struct kg_vocab_tables *tables, const char *name, uint8_t attributes)
+static void unset_end(struct kg_vocab_tables *tables, const char *name, uint8_t attributes)
 {
-    uint32_t token = find(tables, name);
+    uint32_t token = find_special(tables, name);
     if (token != KG_NO_TOKEN) {
         tables->attributes[token] = attributes;
     }
 }
 
-static void hide(struct kg_vocab_tables *tables, uint32_t token)
+static void hide_token(struct kg_vocab_tables *tables, uint32_t token)
 {
     if (token != KG_NO_TOKEN) {
         tables->attributes[token] |= KG_TOKEN_CONTROL;
@@ -137,21 +137,21 @@ static void hide(struct kg_vocab_tables *tables, uint32_t token)
 static void set_endings(struct kg_vocab_tables *tables)
 {
     for (const char *const *name = ending_names; *name; name++) {
-        uint32_t token = find(tables, *name);
+        uint32_t token = find_special(tables, *name);
         if (token != KG_NO_TOKEN) {
             tables->attributes[token] |= KG_TOKEN_CONTROL | KG_TOKEN_ENDS;
         }
     }
     for (const char *const *name = shown_names; *name; name++) {
-        set(tables, *name, KG_TOKEN_USER);
+        set_attribute(tables, *name, KG_TOKEN_USER);
     }
     /* Where messages have channels, <|end|> ends one of them; where tools answer, </s> is text. */
-    bool calls = has(tables, "<|call|>") || has(tables, "<|calls|>");
-    if (calls && (has(tables, "<|return|>") || has(tables, "<|flush|>"))) {
-        unend(tables, "<|end|>", KG_TOKEN_USER);
+    bool calls = has_special(tables, "<|call|>") || has_special(tables, "<|calls|>");
+    if (calls && (has_special(tables, "<|return|>") || has_special(tables, "<|flush|>"))) {
+        unset_end(tables, "<|end|>", KG_TOKEN_USER);
     }
-    if (has(tables, "<|tool_response>")) {
-        unend(tables, "</s>", KG_TOKEN_NORMAL);
+    if (has_special(tables, "<|tool_response>")) {
+        unset_end(tables, "</s>", KG_TOKEN_NORMAL);
     }
 }
 
@@ -190,7 +190,7 @@ static void set_strips(struct kg_vocab_tables *tables)
         tables->attributes[i] |= tables->attributes[i] & KG_TOKEN_SPECIAL ? KG_TOKEN_STRIPS : 0;
     }
     for (size_t i = 0; i < COUNT(keeping); i++) {
-        uint32_t token = find(tables, keeping[i]);
+        uint32_t token = find_special(tables, keeping[i]);
         if (token != KG_NO_TOKEN) {
             tables->attributes[token] &= (uint8_t)~KG_TOKEN_STRIPS;
         }
@@ -260,8 +260,8 @@ enum kg_status kg_vocab_read_special(struct kg_vocab *vocab, struct kg_vocab_tab
     vocab->eot = tokens[EOT];
     vocab->unk = tokens[UNK];
     if (tables->kind == KG_VOCAB_CHAR) { /* begins and ends a document, and is no text whatever the list shows for it */
-        hide(tables, vocab->bos);
-        hide(tables, vocab->eos);
+        hide_token(tables, vocab->bos);
+        hide_token(tables, vocab->eos);
     }
     set_endings(tables);
     set_strips(tables);

@@ -14,36 +14,36 @@ struct file {
     uint64_t n_fields;
 };
 
-static void put(struct file *file, const void *data, size_t n)
+static void append_vocab_bytes(struct file *file, const void *data, size_t n)
 {
     memcpy(file->data + file->n, data, n);
     file->n += n;
 }
 
-static void put_u32(struct file *file, uint32_t value)
+static void append_vocab_u32(struct file *file, uint32_t value)
 {
-    put(file, &value, sizeof value);
+    append_vocab_bytes(file, &value, sizeof value);
 }
 
-static void put_text(struct file *file, const char *text)
+static void append_vocab_text(struct file *file, const char *text)
 {
     uint64_t n = kg_strlen(text);
-    put(file, &n, sizeof n);
-    put(file, text, n);
+    append_vocab_bytes(file, &n, sizeof n);
+    append_vocab_bytes(file, text, n);
 }
 
-static void put_key(struct file *file, const char *key, uint32_t kind)
+static void append_vocab_key(struct file *file, const char *key, uint32_t kind)
 {
-    put_text(file, key);
-    put_u32(file, kind);
+    append_vocab_text(file, key);
+    append_vocab_u32(file, kind);
     file->n_fields++;
 }
 
 static void put_array(struct file *file, const char *key, uint32_t kind, uint64_t n)
 {
-    put_key(file, key, KG_GGUF_ARRAY);
-    put_u32(file, kind);
-    put(file, &n, sizeof n);
+    append_vocab_key(file, key, KG_GGUF_ARRAY);
+    append_vocab_u32(file, kind);
+    append_vocab_bytes(file, &n, sizeof n);
 }
 
 /* `texts` to NULL; how many they are. */
@@ -55,29 +55,29 @@ static uint64_t put_texts(struct file *file, const char *key, const char *const 
     }
     put_array(file, key, KG_GGUF_STRING, n);
     for (uint64_t i = 0; i < n; i++) {
-        put_text(file, texts[i]);
+        append_vocab_text(file, texts[i]);
     }
     return n;
 }
 
-static void begin(struct file *file, const char *model)
+static void begin_vocab_file(struct file *file, const char *model)
 {
     memset(file, 0, sizeof *file);
-    file->n = 4 + 4 + 8 + 8; /* magic, version, tensors and fields: see open() */
-    put_key(file, "tokenizer.ggml.model", KG_GGUF_STRING);
-    put_text(file, model);
+    file->n = 4 + 4 + 8 + 8; /* magic, version, tensors and fields: see open_test_vocab() */
+    append_vocab_key(file, "tokenizer.ggml.model", KG_GGUF_STRING);
+    append_vocab_text(file, model);
 }
 
 static void put_types(struct file *file, const char *types)
 {
     put_array(file, "tokenizer.ggml.token_type", KG_GGUF_I32, kg_strlen(types));
     for (; *types; types++) {
-        put_u32(file, (uint32_t)(*types - '0'));
+        append_vocab_u32(file, (uint32_t)(*types - '0'));
     }
 }
 
-static enum kg_status open(struct kg_test *t, struct file *file, struct kg_gguf *gguf, struct kg_vocab *vocab,
-                           struct kg_error *error)
+static enum kg_status open_test_vocab(struct kg_test *t, struct file *file, struct kg_gguf *gguf,
+                                      struct kg_vocab *vocab, struct kg_error *error)
 {
     const uint32_t version = 3;
     memcpy(file->data, "GGUF", 4);
@@ -88,8 +88,8 @@ static enum kg_status open(struct kg_test *t, struct file *file, struct kg_gguf 
 }
 
 /* The tokens of `text` as digits: "0" for token 0. */
-static const char *encoded(struct kg_test *t, const struct kg_vocab *vocab, const char *text, bool special,
-                           char out[64])
+static const char *encode_test_text(struct kg_test *t, const struct kg_vocab *vocab, const char *text, bool special,
+                                    char out[64])
 {
     const struct kg_fragment fragment = {text, kg_strlen(text), special};
     uint32_t tokens[63];
@@ -118,9 +118,9 @@ static void make_bpe(struct file *file, const char *second_merge)
                                          "<|im_end|>",
                                          NULL};
     const char *const merges[] = {"b c", second_merge, "\xC4\xA0 ab", NULL};
-    begin(file, "gpt2");
-    put_key(file, "tokenizer.ggml.pre", KG_GGUF_STRING);
-    put_text(file, "gpt-2");
+    begin_vocab_file(file, "gpt2");
+    append_vocab_key(file, "tokenizer.ggml.pre", KG_GGUF_STRING);
+    append_vocab_text(file, "gpt-2");
     put_texts(file, "tokenizer.ggml.tokens", tokens);
     put_types(file, "11111113");
     put_texts(file, "tokenizer.ggml.merges", merges);
@@ -134,10 +134,11 @@ KG_TEST(vocab, byte_level_bpe)
     struct kg_error error;
     char out[64];
     make_bpe(&file, "a b");
-    KG_CHECK_EQ(t, open(t, &file, &gguf, &vocab, &error), KG_OK);
-    KG_CHECK_TEXT(t, encoded(t, &vocab, "abc ab", false, out), "046"); /* "b c" comes before "a b" */
-    KG_CHECK_TEXT(t, encoded(t, &vocab, "a<|im_end|>b", true, out), "071");
-    KG_CHECK_TEXT(t, encoded(t, &vocab, "a<|im_end|>b", false, out), "01"); /* there are no bytes for the rest */
+    KG_CHECK_EQ(t, open_test_vocab(t, &file, &gguf, &vocab, &error), KG_OK);
+    KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "abc ab", false, out), "046"); /* "b c" comes before "a b" */
+    KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "a<|im_end|>b", true, out), "071");
+    KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "a<|im_end|>b", false, out),
+                  "01"); /* there are no bytes for the rest */
     KG_CHECK(t, vocab.eot == 7 && kg_vocab_ends(&vocab, 7) && !kg_vocab_ends(&vocab, 6));
     KG_CHECK_EQ(t, kg_vocab_piece(&vocab, 6, out, false), 3);
     KG_CHECK(t, memcmp(out, " ab", 3) == 0);
@@ -151,7 +152,7 @@ KG_TEST(vocab, names_the_wrong_merge)
     struct kg_vocab vocab;
     struct kg_error error;
     make_bpe(&file, "c b");
-    KG_CHECK_EQ(t, open(t, &file, &gguf, &vocab, &error), KG_E_INPUT);
+    KG_CHECK_EQ(t, open_test_vocab(t, &file, &gguf, &vocab, &error), KG_E_INPUT);
     KG_CHECK_TEXT(t, error.message, "item 1 of the field \"tokenizer.ggml.merges\": what it makes is no token");
 }
 
@@ -174,21 +175,22 @@ KG_TEST(vocab, sentencepiece)
     struct kg_vocab vocab;
     struct kg_error error;
     char out[64];
-    begin(&file, "llama");
+    begin_vocab_file(&file, "llama");
     put_texts(&file, "tokenizer.ggml.tokens", tokens);
     put_types(&file, "233611111");
     put_array(&file, "tokenizer.ggml.scores", KG_GGUF_F32, 9);
-    put(&file, scores, sizeof scores);
-    KG_CHECK_EQ(t, open(t, &file, &gguf, &vocab, &error), KG_OK);
+    append_vocab_bytes(&file, scores, sizeof scores);
+    KG_CHECK_EQ(t, open_test_vocab(t, &file, &gguf, &vocab, &error), KG_OK);
     KG_CHECK(t, vocab.bos == 1 && vocab.eos == 2 && vocab.add_bos && !vocab.add_eos);
-    KG_CHECK_TEXT(t, encoded(t, &vocab, "aaa", false, out), "86");    /* the space before it, then the better score */
-    KG_CHECK_TEXT(t, encoded(t, &vocab, "aaaaa", false, out), "866"); /* ties go to the left */
-    KG_CHECK_TEXT(t, encoded(t, &vocab, "bA", false, out), "753");
-    KG_CHECK_TEXT(t, encoded(t, &vocab, "b</s>a", true, out), "7528");
+    KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "aaa", false, out),
+                  "86"); /* the space before it, then the better score */
+    KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "aaaaa", false, out), "866"); /* ties go to the left */
+    KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "bA", false, out), "753");
+    KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "b</s>a", true, out), "7528");
 }
 
 /* Where words end, as digits. */
-static const char *cut(const char *pre, const char *text, char out[64])
+static const char *cut_text(const char *pre, const char *text, char out[64])
 {
     uint32_t chars[64], ends[64], spare[64], n = 0;
     for (size_t at = 0, length = kg_strlen(text); at < length;) {
@@ -207,11 +209,11 @@ static const char *cut(const char *pre, const char *text, char out[64])
 KG_TEST(vocab, pre_tokenizers)
 {
     char out[64];
-    KG_CHECK_TEXT(t, cut("gpt-2", "It's  123", out), "2459");
-    KG_CHECK_TEXT(t, cut("smollm", "a 12", out), "1234");
-    KG_CHECK_TEXT(t, cut("llama-bpe", "1234 !\nX", out), "3478");
-    KG_CHECK_TEXT(t, cut("qwen2", "\n x'LL", out), "136");
-    KG_CHECK_TEXT(t, cut("tekken", "aBcDE\xC3\xA9", out), "136");
+    KG_CHECK_TEXT(t, cut_text("gpt-2", "It's  123", out), "2459");
+    KG_CHECK_TEXT(t, cut_text("smollm", "a 12", out), "1234");
+    KG_CHECK_TEXT(t, cut_text("llama-bpe", "1234 !\nX", out), "3478");
+    KG_CHECK_TEXT(t, cut_text("qwen2", "\n x'LL", out), "136");
+    KG_CHECK_TEXT(t, cut_text("tekken", "aBcDE\xC3\xA9", out), "136");
     KG_CHECK(t, !kg_pre_find("klingon", 7));
 }
 

@@ -15,7 +15,7 @@ uint64_t kg_act_size(enum kg_act act, uint32_t columns)
 }
 
 /* The greatest magnitude. Bits of floats that are not negative compare as the floats do, and the integers are cheap everywhere. */
-static float greatest(const float *x, uint32_t n)
+static float greatest_magnitude(const float *x, uint32_t n)
 {
     uint32_t most = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -26,9 +26,9 @@ static float greatest(const float *x, uint32_t n)
 }
 
 /* Quantises n values and returns their scale. */
-static float quantise(int8_t *q, const float *x, uint32_t n)
+static float quantise_block(int8_t *q, const float *x, uint32_t n)
 {
-    float most = greatest(x, n);
+    float most = greatest_magnitude(x, n);
     if (most < KG_ACT_LEAST) {
         memset(q, 0, n);
         return 0;
@@ -49,7 +49,7 @@ void kg_act_q8_ref(void *out, const float *x, uint32_t columns)
 {
     struct kg_act_q8 *to = out;
     for (uint32_t i = 0; i < columns; i += 32, to++) {
-        to->d = quantise(to->q, x + i, 32);
+        to->d = quantise_block(to->q, x + i, 32);
         to->sum = 0;
         for (uint32_t j = 0; j < 32; j++) {
             to->sum += to->q[j];
@@ -64,7 +64,7 @@ void kg_act_q8k_ref(void *out, const float *x, uint32_t columns)
     struct kg_act_q8k *to = out;
     for (uint32_t i = 0; i < columns; i += 256, to++) {
         memset(to, 0, sizeof *to);
-        to->d = quantise(to->q, x + i, 256);
+        to->d = quantise_block(to->q, x + i, 256);
         for (uint32_t j = 0; j < 256; j++) {
             to->sums[j / 16] += to->q[j];
         }

@@ -13,7 +13,7 @@ static inline float value_at(const uint8_t *p, uint32_t type, size_t i)
     return type == KG_TYPE_F16 ? kg_half_value(half) : kg_float_of((uint32_t)half << 16);
 }
 
-static inline float dot(const uint8_t *a, uint32_t type, const float *b, size_t n)
+static inline float dot_float_row(const uint8_t *a, uint32_t type, const float *b, size_t n)
 {
     float lane[LANES] = {0};
     for (size_t i = 0; i < n; i++) {
@@ -34,14 +34,14 @@ void kg_rows_float_ref(float *y, size_t y_stride, const struct kg_matrix *matrix
     for (uint32_t t = 0; t < tokens; t++) {
         const float *x = (const void *)((const uint8_t *)acts + t * act_stride);
         for (uint32_t r = first; r < first + n; r++) {
-            y[t * y_stride + r] = dot(matrix->data + r * stride, matrix->type, x, matrix->columns);
+            y[t * y_stride + r] = dot_float_row(matrix->data + r * stride, matrix->type, x, matrix->columns);
         }
     }
 }
 
 float kg_dot_f16_ref(const uint16_t *a, const float *b, size_t n)
 {
-    return dot((const uint8_t *)a, KG_TYPE_F16, b, n);
+    return dot_float_row((const uint8_t *)a, KG_TYPE_F16, b, n);
 }
 
 void kg_add_scaled_f16_ref(float *y, const uint16_t *a, float s, size_t n)

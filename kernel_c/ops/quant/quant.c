@@ -76,7 +76,7 @@ bool kg_quant_use(struct kg_quant_ops *ops, enum kg_quant_version version, uint3
 }
 
 /* QEMU without hardware virtualisation: there an instruction of vectors or floats is a call, and plain integers win. */
-static bool emulated(uint32_t features)
+static bool is_emulated(uint32_t features)
 {
     if (!(features & KG_CPU_HYPERVISOR)) {
         return false;
@@ -89,7 +89,7 @@ static bool emulated(uint32_t features)
 void kg_quant_fill(struct kg_quant_ops *ops, const struct kg_ops *base, uint32_t features, enum kg_isa highest)
 {
     *ops = (struct kg_quant_ops){.base = base};
-    if (highest < KG_ISA_AVX2 || emulated(features) || !kg_quant_use(ops, KG_QUANT_AVX2, features)) {
+    if (highest < KG_ISA_AVX2 || is_emulated(features) || !kg_quant_use(ops, KG_QUANT_AVX2, features)) {
         kg_quant_use(ops, KG_QUANT_SWAR, features);
     }
 }

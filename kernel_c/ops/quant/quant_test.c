@@ -11,7 +11,7 @@
 static const struct kg_ops base;
 
 /* Random payload; the halves of interleaved matrices are made finite and of a sensible size. */
-static void fill(uint8_t *data, const struct kg_type_info *info, uint32_t columns, struct kg_random *random)
+static void fill_random_rows(uint8_t *data, const struct kg_type_info *info, uint32_t columns, struct kg_random *random)
 {
     size_t size = (size_t)ROWS * columns / info->block * info->bytes;
     for (size_t i = 0; i < size; i++) {
@@ -32,7 +32,7 @@ static void fill(uint8_t *data, const struct kg_type_info *info, uint32_t column
     }
 }
 
-static void compare(struct kg_test *t, enum kg_quant_version version, uint32_t type)
+static void compare_versions(struct kg_test *t, enum kg_quant_version version, uint32_t type)
 {
     const struct kg_type_info *info = kg_type_info(type);
     const uint32_t columns = info->block == 1 ? 53 : 2 * info->block;
@@ -43,7 +43,7 @@ static void compare(struct kg_test *t, enum kg_quant_version version, uint32_t t
     struct kg_quant_ops ops = {.base = &base};
     struct kg_random random;
     kg_random_seed(&random, type, 0);
-    fill(data, info, columns, &random);
+    fill_random_rows(data, info, columns, &random);
     const struct kg_matrix matrix = {data, type, ROWS, columns, info->fields[0].bytes != 0};
     for (uint32_t i = 0; i < 2; i++) {
         KG_CHECK(t, kg_quant_use(&ops, i ? version : KG_QUANT_REF, t->cpu->features));
@@ -72,7 +72,7 @@ KG_TEST(quant, every_version_gives_the_bits_of_the_reference)
         for (uint32_t type = 0; type < KG_N_TYPES && !t->failed; type++) {
             size_t used = t->arena->used;
             if (kg_type_info(type)) {
-                compare(t, version, type);
+                compare_versions(t, version, type);
             }
             kg_arena_rewind(t->arena, used);
         }

@@ -12,7 +12,7 @@ static void unpack_nibbles(int8_t *q, const uint8_t *nibbles, uint32_t high, int
     }
 }
 
-static uint32_t load32(const uint8_t *p)
+static uint32_t load_u32(const uint8_t *p)
 {
     uint32_t value;
     memcpy(&value, p, sizeof value);
@@ -38,7 +38,7 @@ static void unpack_q5_0(struct kg_block *b, const uint8_t *p)
 {
     b->d = kg_half_value(kg_load16(p));
     b->has_minimum = false;
-    unpack_nibbles(b->q, p + 6, load32(p + 2), 16);
+    unpack_nibbles(b->q, p + 6, load_u32(p + 2), 16);
 }
 
 static void unpack_q5_1(struct kg_block *b, const uint8_t *p)
@@ -46,7 +46,7 @@ static void unpack_q5_1(struct kg_block *b, const uint8_t *p)
     b->d = kg_half_value(kg_load16(p));
     b->m = kg_half_value(kg_load16(p + 2));
     b->has_minimum = true;
-    unpack_nibbles(b->q, p + 8, load32(p + 4), 0);
+    unpack_nibbles(b->q, p + 8, load_u32(p + 4), 0);
 }
 
 static void unpack_q8_0(struct kg_block *b, const uint8_t *p)
@@ -170,7 +170,7 @@ static void float_row(float *out, const uint8_t *p, uint32_t type, uint32_t colu
 {
     for (uint32_t i = 0; i < columns; i++) {
         switch (type) {
-        case KG_TYPE_F32: out[i] = kg_float_of(load32(p + 4 * (size_t)i)); break;
+        case KG_TYPE_F32: out[i] = kg_float_of(load_u32(p + 4 * (size_t)i)); break;
         case KG_TYPE_F16: out[i] = kg_half_value(kg_load16(p + 2 * (size_t)i)); break;
         default: out[i] = kg_float_of((uint32_t)kg_load16(p + 2 * (size_t)i) << 16); break;
         }

@@ -50,7 +50,7 @@ static const char *skip_file_name(const char *text, bool always)
     return always ? end : text;
 }
 
-static void read_cmdline(struct kg_boot *boot, const struct multiboot_info *mb)
+static void read_multiboot1_cmdline(struct kg_boot *boot, const struct multiboot_info *mb)
 {
     const char *name =
         (mb->flags & FLAG_LOADER_NAME) && mb->boot_loader_name ? (const char *)(uintptr_t)mb->boot_loader_name : "";
@@ -60,7 +60,7 @@ static void read_cmdline(struct kg_boot *boot, const struct multiboot_info *mb)
     }
 }
 
-static void read_memory(struct kg_boot *boot, const struct multiboot_info *mb)
+static void read_multiboot1_memory(struct kg_boot *boot, const struct multiboot_info *mb)
 {
     if (!(mb->flags & FLAG_MMAP)) {
         if (mb->flags & FLAG_MEMORY) {
@@ -76,7 +76,7 @@ static void read_memory(struct kg_boot *boot, const struct multiboot_info *mb)
     }
 }
 
-static void read_framebuffer(struct kg_boot *boot, const struct multiboot_info *mb)
+static void read_multiboot1_framebuffer(struct kg_boot *boot, const struct multiboot_info *mb)
 {
     if (!(mb->flags & FLAG_FRAMEBUFFER)) {
         return;
@@ -92,9 +92,9 @@ void kg_multiboot1_read(struct kg_boot *boot, uint32_t info)
 {
     const struct multiboot_info *mb = (const struct multiboot_info *)(uintptr_t)info;
     boot->loader = "multiboot1";
-    read_cmdline(boot, mb);
-    read_memory(boot, mb);
-    read_framebuffer(boot, mb);
+    read_multiboot1_cmdline(boot, mb);
+    read_multiboot1_memory(boot, mb);
+    read_multiboot1_framebuffer(boot, mb);
     const struct multiboot_module *modules = (const struct multiboot_module *)(uintptr_t)mb->mods_addr;
     for (uint32_t i = 0; (mb->flags & FLAG_MODULES) && i < mb->mods_count; i++) {
         const char *name = modules[i].string ? (const char *)(uintptr_t)modules[i].string : "";

@@ -58,7 +58,7 @@ static void read_mmap(struct kg_boot *boot, const struct tag_mmap *tag)
     }
 }
 
-static void read_framebuffer(struct kg_boot *boot, const struct tag_framebuffer *tag)
+static void read_multiboot2_framebuffer(struct kg_boot *boot, const struct tag_framebuffer *tag)
 {
     struct kg_framebuffer *fb = &boot->framebuffer;
     fb->base = tag->addr;
@@ -86,7 +86,7 @@ static void read_tag(struct kg_boot *boot, const struct tag *tag, bool *efi)
     case TAG_CMDLINE: kg_boot_set_cmdline(boot, (const char *)(tag + 1)); break;
     case TAG_MODULE: kg_boot_add_module(boot, module->start, module->end - module->start, module->string); break;
     case TAG_MMAP: read_mmap(boot, (const struct tag_mmap *)tag); break;
-    case TAG_FRAMEBUFFER: read_framebuffer(boot, (const struct tag_framebuffer *)tag); break;
+    case TAG_FRAMEBUFFER: read_multiboot2_framebuffer(boot, (const struct tag_framebuffer *)tag); break;
     case TAG_ACPI_OLD:
     case TAG_ACPI_NEW: read_rsdp(boot, tag); break;
     case TAG_EFI32:

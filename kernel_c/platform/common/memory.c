@@ -33,7 +33,7 @@ uintptr_t kg_memory_image_end(void)
     return kg_multiboot1_header[LOAD_END_ADDR];
 }
 
-static uint64_t length(struct range run)
+static uint64_t run_length(struct range run)
 {
     return run.end - run.base;
 }
@@ -42,7 +42,7 @@ static size_t smallest_run(void)
 {
     size_t smallest = 0;
     for (size_t i = 1; i < MOST_RUNS; i++) {
-        smallest = length(runs[i]) < length(runs[smallest]) ? i : smallest;
+        smallest = run_length(runs[i]) < run_length(runs[smallest]) ? i : smallest;
     }
     return smallest;
 }
@@ -50,18 +50,18 @@ static size_t smallest_run(void)
 /* Keeps the largest of all runs as the arena, and as many of the others as there is room for, the larger ones. */
 static void keep_run(struct range run)
 {
-    if (length(run) > length(best)) {
+    if (run_length(run) > run_length(best)) {
         struct range smaller = best;
         best = run;
         run = smaller;
     }
     struct range *smallest = &runs[smallest_run()];
-    if (length(run) > length(*smallest)) {
+    if (run_length(run) > run_length(*smallest)) {
         *smallest = run;
     }
 }
 
-static void keep(uint64_t base, uint64_t end)
+static void keep_usable(uint64_t base, uint64_t end)
 {
     base = (base + KG_PAGE - 1) & ~(KG_PAGE - 1);
     end &= ~(KG_PAGE - 1);
@@ -75,7 +75,7 @@ static void keep(uint64_t base, uint64_t end)
     }
 }
 
-static bool overlaps(struct range a, struct range b)
+static bool runs_overlap(struct range a, struct range b)
 {
     return a.base < b.end && b.base < a.end;
 }
@@ -111,16 +111,16 @@ static bool reserved_range(const struct kg_boot *boot, size_t own, size_t i, str
 
 /* Cuts what is reserved out of region `own`, which is RAM: find the lowest overlap, offer what lies before it, go on
  * behind it. */
-static void offer(const struct kg_boot *boot, size_t own, struct range ram)
+static void offer_region(const struct kg_boot *boot, size_t own, struct range ram)
 {
     while (ram.base < ram.end) {
         struct range first = {ram.end, ram.end}, other;
         for (size_t i = 0; reserved_range(boot, own, i, &other); i++) {
-            if (overlaps(ram, other) && (first.base == ram.end || other.base < first.base)) {
+            if (runs_overlap(ram, other) && (first.base == ram.end || other.base < first.base)) {
                 first = other;
             }
         }
-        keep(ram.base, first.base);
+        keep_usable(ram.base, first.base);
         if (first.end <= ram.base) {
             return;
         }
@@ -141,12 +141,13 @@ bool kg_memory_init(const struct kg_boot *boot)
             highest = end;
         }
         if (region->base < LOW_END) {
-            offer(boot, i,
-                  (struct range){region->base > LOW_FIRST ? region->base : LOW_FIRST, end < LOW_END ? end : LOW_END});
+            offer_region(
+                boot, i,
+                (struct range){region->base > LOW_FIRST ? region->base : LOW_FIRST, end < LOW_END ? end : LOW_END});
         }
-        offer(boot, i, (struct range){region->base > LOW_MEMORY ? region->base : LOW_MEMORY, end});
+        offer_region(boot, i, (struct range){region->base > LOW_MEMORY ? region->base : LOW_MEMORY, end});
     }
-    return length(best) > 0;
+    return run_length(best) > 0;
 }
 
 uint64_t kg_memory_total(void)
@@ -172,7 +173,7 @@ static void *take_frames(uint64_t size, uint64_t alignment, uint64_t limit)
 {
     struct range *from = NULL;
     for (size_t i = 0; i < MOST_RUNS; i++) {
-        if (place_in(runs[i], size, alignment, limit) && (!from || length(runs[i]) < length(*from))) {
+        if (place_in(runs[i], size, alignment, limit) && (!from || run_length(runs[i]) < run_length(*from))) {
             from = &runs[i];
         }
     }
@@ -215,7 +216,7 @@ uint64_t plat_dma_address(const void *memory)
 
 void kg_memory_give(void *base, size_t size)
 {
-    keep((uintptr_t)base, (uintptr_t)base + size);
+    keep_usable((uintptr_t)base, (uintptr_t)base + size);
 }
 
 uint64_t kg_memory_start_page(void)
@@ -227,7 +228,7 @@ void *kg_memory_arena(size_t *size)
 {
     uint64_t most = 0, kept = best.base + PAGES_KEPT * KG_PAGE;
     for (size_t i = 0; i < MOST_RUNS; i++) {
-        most = length(runs[i]) > most ? length(runs[i]) : most;
+        most = run_length(runs[i]) > most ? run_length(runs[i]) : most;
     }
     if (most < PAGES_KEPT * KG_PAGE && kept < best.end) {
         runs[smallest_run()] = (struct range){best.base, kept};
@@ -235,10 +236,10 @@ void *kg_memory_arena(size_t *size)
     }
     outside = taken;
     for (size_t i = 0; i < MOST_RUNS; i++) {
-        outside += length(runs[i]);
+        outside += run_length(runs[i]);
     }
     arena_given = true;
-    *size = length(best);
+    *size = run_length(best);
     return (void *)best.base;
 }
 

@@ -23,7 +23,7 @@ void plat_pci_use(enum kg_pci_use use)
 }
 
 /* Zeroed memory from whole pages, for what lasts as long as the run. */
-static void *take_memory(size_t size)
+static void *take_device_memory(size_t size)
 {
     size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if (size > n_free_bytes) {
@@ -54,7 +54,7 @@ static const struct kg_driver *find_driver(const struct kg_pci *pci)
 
 static void add_device(const struct kg_pci *pci)
 {
-    struct kg_device *device = n_devices < MOST_DEVICES ? take_memory(sizeof *device) : NULL;
+    struct kg_device *device = n_devices < MOST_DEVICES ? take_device_memory(sizeof *device) : NULL;
     if (!device) {
         return;
     }
@@ -71,7 +71,7 @@ static void start_device(struct kg_device *device)
     if (device->problem) {
         return;
     }
-    device->state = take_memory(device->driver->state_size);
+    device->state = take_device_memory(device->driver->state_size);
     if (!device->state) {
         device->problem = "no memory is left for its driver";
         return;

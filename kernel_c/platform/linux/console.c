@@ -32,7 +32,7 @@ static void on_termination(int signal_number)
     raise(signal_number);
 }
 
-static void handle(int signal_number, void (*handler)(int))
+static void handle_signal(int signal_number, void (*handler)(int))
 {
     struct sigaction action = {.sa_handler = handler};
     sigaction(signal_number, &action, NULL);
@@ -128,9 +128,9 @@ void kg_linux_console_restore(void)
 
 bool kg_linux_console_init(void)
 {
-    handle(SIGINT, on_interrupt);
-    handle(SIGTERM, on_termination);
-    handle(SIGHUP, on_termination);
+    handle_signal(SIGINT, on_interrupt);
+    handle_signal(SIGTERM, on_termination);
+    handle_signal(SIGHUP, on_termination);
     signal(SIGPIPE, SIG_IGN); /* a reader that went away shows as a failed write */
     output_init();
     if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &saved) != 0) {

@@ -144,17 +144,17 @@ void kg_linux_signals_init(void)
 }
 
 /* Needs more stack than there is long before `depth` ends it. */
-static void fault_stack(volatile char *above, unsigned depth)
+static void linux_fault_stack(volatile char *above, unsigned depth)
 {
     volatile char frame[4096];
     frame[0] = *above;
     if (depth) {
-        fault_stack(frame, depth - 1);
+        linux_fault_stack(frame, depth - 1);
     }
     *above = frame[0]; /* work after the call keeps it from becoming a jump */
 }
 
-static void fault_exec(void)
+static void linux_fault_exec(void)
 {
     static const unsigned char code[] = {0xC3}; /* ret, where nothing may be executed */
     void *page = mmap(NULL, sizeof code, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -173,10 +173,10 @@ bool plat_fault(const char *kind)
     } else if (strcmp(kind, "text") == 0) {
         __asm__ volatile("movb $0, (%0)" : : "r"(&plat_ticks) : "memory");
     } else if (strcmp(kind, "exec") == 0) {
-        fault_exec();
+        linux_fault_exec();
     } else if (strcmp(kind, "stack") == 0) {
         char top = 0;
-        fault_stack(&top, UINT32_MAX);
+        linux_fault_stack(&top, UINT32_MAX);
     } else if (strcmp(kind, "div") == 0) {
         __asm__ volatile("xorl %%ecx, %%ecx\n\tdivl %%ecx" : : : "eax", "ecx", "edx", "cc");
     } else if (strcmp(kind, "hang") == 0) {

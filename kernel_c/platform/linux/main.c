@@ -27,7 +27,7 @@ static _Noreturn void usage_error(const char *what, const char *argument)
     exit(KG_USAGE_ERROR);
 }
 
-static long parse_number(const char *option, const char *text, long most)
+static long parse_option_number(const char *option, const char *text, long most)
 {
     char *end;
     long value = strtol(text, &end, 10);
@@ -73,9 +73,9 @@ static void parse_option(struct options *options, const char *name, char *value)
     if (strcmp(name, "--cmdline") == 0) {
         options->cmdline = value;
     } else if (strcmp(name, "--events-fd") == 0) {
-        options->events_fd = parse_number(name, value, 1 << 20);
+        options->events_fd = parse_option_number(name, value, 1 << 20);
     } else if (strcmp(name, "--arena-mb") == 0) {
-        options->arena_mb = parse_number(name, value, 1 << 20);
+        options->arena_mb = parse_option_number(name, value, 1 << 20);
     } else if (options->n_files < KG_FILES_MAX) {
         options->files[options->n_files++] = map_file(value);
     } else {

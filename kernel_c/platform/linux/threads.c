@@ -32,7 +32,7 @@ static bool has_section(uint32_t last)
     return __atomic_load_n(&section.number, __ATOMIC_ACQUIRE) != last;
 }
 
-static void wait_for_section(uint32_t last)
+static void wait_for_thread_section(uint32_t last)
 {
     for (int i = 0; i < PATIENCE; i++) {
         if (has_section(last)) {
@@ -47,11 +47,11 @@ static void wait_for_section(uint32_t last)
     pthread_mutex_unlock(&mutex);
 }
 
-static void *serve(void *argument)
+static void *serve_sections(void *argument)
 {
     struct thread *own = argument;
     for (uint32_t last = 0;;) {
-        wait_for_section(last);
+        wait_for_thread_section(last);
         last++; /* the next one is not announced before all have done this one */
         if (is_broken) {
             __asm__ volatile("ud2");
@@ -90,7 +90,7 @@ void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers
 static bool start_thread(struct thread *thread)
 {
     pthread_t id;
-    return pthread_create(&id, NULL, serve, thread) == 0 && pthread_detach(id) == 0;
+    return pthread_create(&id, NULL, serve_sections, thread) == 0 && pthread_detach(id) == 0;
 }
 
 static uint32_t count_processors(void)

@@ -15,7 +15,7 @@ void kg_firmware_init(const struct kg_boot *from)
     boot = from;
 }
 
-static const void *read_memory(void *context, uint64_t address, uint64_t size)
+static const void *read_table_memory(void *context, uint64_t address, uint64_t size)
 {
     (void)context;
     return kg_paging_readable(address, size) ? (const void *)address : NULL;
@@ -23,7 +23,7 @@ static const void *read_memory(void *context, uint64_t address, uint64_t size)
 
 const struct kg_acpi *kg_firmware_tables(const char **problem)
 {
-    static const struct kg_acpi_memory memory = {read_memory, NULL};
+    static const struct kg_acpi_memory memory = {read_table_memory, NULL};
     static struct kg_acpi tables;
     static const char *wrong;
     if (!tables.memory && !wrong) {

@@ -14,14 +14,14 @@ enum {
 
 static volatile uint8_t *registers;
 
-static volatile uint32_t *at(uint32_t offset)
+static volatile uint32_t *hpet_register(uint32_t offset)
 {
     return (volatile uint32_t *)(registers + offset);
 }
 
-static uint32_t read_counter(void)
+static uint32_t read_hpet_counter(void)
 {
-    return *at(MAIN_COUNTER);
+    return *hpet_register(MAIN_COUNTER);
 }
 
 bool kg_hpet_open(struct kg_counter *counter)
@@ -33,13 +33,13 @@ bool kg_hpet_open(struct kg_counter *counter)
         return false;
     }
     registers = (volatile uint8_t *)block.address;
-    uint32_t period = *at(PERIOD);
-    if (period == 0 || period > PERIOD_MAX || (*at(CAPABILITIES) & 0xFF) == 0) {
+    uint32_t period = *hpet_register(PERIOD);
+    if (period == 0 || period > PERIOD_MAX || (*hpet_register(CAPABILITIES) & 0xFF) == 0) {
         return false;
     }
-    if (!(*at(CONFIGURATION) & ENABLE)) { /* firmware may leave it stopped */
-        *at(CONFIGURATION) |= ENABLE;
+    if (!(*hpet_register(CONFIGURATION) & ENABLE)) { /* firmware may leave it stopped */
+        *hpet_register(CONFIGURATION) |= ENABLE;
     }
-    *counter = (struct kg_counter){FEMTOSECONDS / period, UINT32_MAX, read_counter};
+    *counter = (struct kg_counter){FEMTOSECONDS / period, UINT32_MAX, read_hpet_counter};
     return true;
 }

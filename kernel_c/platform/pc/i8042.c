@@ -63,7 +63,7 @@ static bool wait_status(uint8_t mask, uint8_t wanted)
     return false;
 }
 
-static bool send(uint16_t port, uint8_t byte)
+static bool send_byte(uint16_t port, uint8_t byte)
 {
     if (!wait_status(STATUS_INPUT_FULL, 0)) {
         return false;
@@ -73,7 +73,7 @@ static bool send(uint16_t port, uint8_t byte)
 }
 
 /* -1: nothing came, or something of which the status says by these bits that it does not count. */
-static int receive(uint8_t does_not_count)
+static int receive_byte(uint8_t does_not_count)
 {
     if (!wait_status(STATUS_OUTPUT_FULL, STATUS_OUTPUT_FULL)) {
         return -1;
@@ -85,11 +85,11 @@ static int receive(uint8_t does_not_count)
 /* Controllers answer in the place of a keyboard that is not there. */
 static int receive_from_keyboard(void)
 {
-    return receive(STATUS_FROM_MOUSE | STATUS_TIMEOUT);
+    return receive_byte(STATUS_FROM_MOUSE | STATUS_TIMEOUT);
 }
 
 /* False if it never ends. */
-static bool flush(void)
+static bool flush_controller(void)
 {
     for (unsigned i = 0; i < MAX_FLUSHED; i++) {
         if (!(kg_inb(STATUS) & STATUS_OUTPUT_FULL)) {
@@ -101,10 +101,10 @@ static bool flush(void)
 }
 
 /* A byte to the keyboard: true if it took it. Codes of keys that went down or up just now may come before its answer. */
-static bool tell(uint8_t byte)
+static bool tell_keyboard(uint8_t byte)
 {
     for (unsigned tries = 0; tries < 3; tries++) {
-        if (!send(DATA, byte)) {
+        if (!send_byte(DATA, byte)) {
             return false;
         }
         int answer = receive_from_keyboard();
@@ -120,22 +120,22 @@ static bool tell(uint8_t byte)
 }
 
 /* The keyboard alone, which interrupts only to wake who sleeps; translation on or off. A controller that does not answer may still pass on what keys do. */
-static void configure(bool translate)
+static void configure_controller(bool translate)
 {
-    int config = send(COMMAND, COMMAND_READ_CONFIG) ? receive(0) : -1;
+    int config = send_byte(COMMAND, COMMAND_READ_CONFIG) ? receive_byte(0) : -1;
     if (config < 0) {
         return;
     }
     config &= ~(CONFIG_MOUSE_INTERRUPT | CONFIG_KEYBOARD_OFF | CONFIG_TRANSLATE);
     config |= CONFIG_INTERRUPT | CONFIG_MOUSE_OFF | (translate ? CONFIG_TRANSLATE : 0);
-    if (send(COMMAND, COMMAND_WRITE_CONFIG)) {
-        send(DATA, (uint8_t)config);
+    if (send_byte(COMMAND, COMMAND_WRITE_CONFIG)) {
+        send_byte(DATA, (uint8_t)config);
     }
 }
 
 static int ask_set(void)
 {
-    return tell(KEYBOARD_SET) && tell(0) ? receive_from_keyboard() : -1;
+    return tell_keyboard(KEYBOARD_SET) && tell_keyboard(0) ? receive_from_keyboard() : -1;
 }
 
 /* Keyboards speak set 2, and controllers translate it to set 1: this is how firmware leaves them, and how it plays one for a USB
@@ -144,34 +144,34 @@ static void find_set(void)
 {
     int answer = ask_set();
     if (answer >= 0 && answer != ANSWER_SET2 && answer != ANSWER_SET2_RAW && answer != ANSWER_SET1_RAW) {
-        tell(KEYBOARD_SET);
-        tell(2);
+        tell_keyboard(KEYBOARD_SET);
+        tell_keyboard(2);
         answer = ask_set();
     }
     if (answer == ANSWER_SET1) { /* and nothing else, which translation would garble */
-        configure(false);
+        configure_controller(false);
     }
     keyboard.set = answer == ANSWER_SET2_RAW ? 2 : 1;
 }
 
 void kg_i8042_init(void)
 {
-    if (kg_inb(STATUS) == NOTHING_THERE || !flush()) {
+    if (kg_inb(STATUS) == NOTHING_THERE || !flush_controller()) {
         return;
     }
-    if (!send(COMMAND, COMMAND_KEYBOARD_OFF) || !send(COMMAND, COMMAND_MOUSE_OFF) || !flush()) {
+    if (!send_byte(COMMAND, COMMAND_KEYBOARD_OFF) || !send_byte(COMMAND, COMMAND_MOUSE_OFF) || !flush_controller()) {
         return;
     }
     there = true;
     keyboard.set = 1;
-    configure(true);
-    send(COMMAND, COMMAND_KEYBOARD_ON);
-    if (tell(KEYBOARD_LEDS)) {
-        tell(0);
+    configure_controller(true);
+    send_byte(COMMAND, COMMAND_KEYBOARD_ON);
+    if (tell_keyboard(KEYBOARD_LEDS)) {
+        tell_keyboard(0);
     }
     if (present) {
         find_set();
-        tell(KEYBOARD_SCAN);
+        tell_keyboard(KEYBOARD_SCAN);
     }
 }
 
@@ -181,10 +181,10 @@ bool kg_i8042_present(void)
 }
 
 /* One byte of the keyboard's. LEDs are set in two steps, of which the second follows the keyboard's answer to the first. */
-static void take(uint8_t byte)
+static void take_scan_code(uint8_t byte)
 {
     if (byte == ACKNOWLEDGED || byte == SEND_AGAIN) {
-        if (byte == ACKNOWLEDGED && leds_awaited && send(DATA, leds)) {
+        if (byte == ACKNOWLEDGED && leds_awaited && send_byte(DATA, leds)) {
             leds_awaited = false;
         }
         return;
@@ -194,7 +194,7 @@ static void take(uint8_t byte)
     present = true;
     if (keyboard.locks != leds) {
         leds = keyboard.locks;
-        leds_awaited = send(DATA, KEYBOARD_LEDS);
+        leds_awaited = send_byte(DATA, KEYBOARD_LEDS);
     }
 }
 
@@ -234,7 +234,7 @@ int kg_i8042_read(void)
 {
     int code;
     for (unsigned i = 0; i < MAX_POLLED && typed_at == typed_n && (code = next_code()) >= 0; i++) {
-        take((uint8_t)code);
+        take_scan_code((uint8_t)code);
     }
     if (keyboard.restart) {
         keyboard.restart = 0;

@@ -96,7 +96,7 @@ bool plat_pci_buses(uint32_t i, struct kg_pci_buses *buses)
 }
 
 /* Where the register is in memory; NULL: by ports. Addresses come from ranges that plat_pci_buses gave. */
-static volatile uint8_t *place_of(uint32_t address, uint32_t offset)
+static volatile uint8_t *config_place(uint32_t address, uint32_t offset)
 {
     for (uint32_t i = 0; i < n_ranges; i++) {
         const struct kg_pci_buses *buses = &ranges[i].buses;
@@ -110,7 +110,7 @@ static volatile uint8_t *place_of(uint32_t address, uint32_t offset)
 
 uint32_t plat_pci_read(uint32_t address, uint32_t offset, uint32_t size)
 {
-    volatile uint8_t *at = place_of(address, offset);
+    volatile uint8_t *at = config_place(address, offset);
     if (!at) {
         return read_ports(address, offset, size);
     }
@@ -119,7 +119,7 @@ uint32_t plat_pci_read(uint32_t address, uint32_t offset, uint32_t size)
 
 void plat_pci_write(uint32_t address, uint32_t offset, uint32_t size, uint32_t value)
 {
-    volatile uint8_t *at = place_of(address, offset);
+    volatile uint8_t *at = config_place(address, offset);
     uint16_t port = (uint16_t)(PCI_DATA + (offset & 3));
     if (!at) {
         kg_outl(PCI_ADDRESS, PCI_ENABLE | (address & 0xFFFF) << 8 | (offset & 0xFC));
@@ -139,7 +139,7 @@ volatile uint8_t *plat_map(uint64_t base, uint64_t size)
     return good ? (volatile uint8_t *)base : NULL;
 }
 
-static bool translates(uint64_t registers, uint32_t offset, uint32_t bit)
+static bool translates_dma(uint64_t registers, uint32_t offset, uint32_t bit)
 {
     struct kg_acpi_register r = {registers + offset, KG_ACPI_MEMORY};
     return kg_register_usable(&r, 4) && (kg_register_read(&r, 4) & bit);
@@ -151,12 +151,12 @@ const char *plat_dma_problem(void)
     const struct kg_acpi *acpi = kg_firmware_tables(&problem);
     uint64_t registers;
     for (uint32_t i = 0; acpi && (registers = kg_acpi_find_iommu(acpi, false, i)) != 0; i++) {
-        if (translates(registers, DMAR_STATUS, DMAR_TRANSLATES)) {
+        if (translates_dma(registers, DMAR_STATUS, DMAR_TRANSLATES)) {
             return "the firmware left the IOMMU on (VT-d): switch DMA protection off in its setup";
         }
     }
     for (uint32_t i = 0; acpi && (registers = kg_acpi_find_iommu(acpi, true, i)) != 0; i++) {
-        if (translates(registers, IVRS_CONTROL, IVRS_TRANSLATES)) {
+        if (translates_dma(registers, IVRS_CONTROL, IVRS_TRANSLATES)) {
             return "the firmware left the IOMMU on (AMD-Vi): switch DMA protection off in its setup";
         }
     }

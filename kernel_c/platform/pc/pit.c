@@ -9,7 +9,7 @@
 #define CHANNEL0_LATCH 0x00
 
 /* It counts down, from 65,536 where a 0 was written. */
-static uint32_t read_counter(void)
+static uint32_t read_pit_counter(void)
 {
     kg_outb(COMMAND, CHANNEL0_LATCH);
     uint32_t low = kg_inb(CHANNEL0);
@@ -21,6 +21,6 @@ bool kg_pit_open(struct kg_counter *counter)
     kg_outb(COMMAND, CHANNEL0_MODE2);
     kg_outb(CHANNEL0, 0);
     kg_outb(CHANNEL0, 0);
-    *counter = (struct kg_counter){HZ, 0xFFFF, read_counter};
+    *counter = (struct kg_counter){HZ, 0xFFFF, read_pit_counter};
     return true;
 }

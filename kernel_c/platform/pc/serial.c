@@ -37,16 +37,16 @@ static struct kg_ring ahead;
 static bool listening;     /* it may interrupt */
 static uint8_t interrupts; /* when it does */
 
-static bool keeps(uint16_t port, uint8_t value)
+static bool keeps_value(uint16_t port, uint8_t value)
 {
     kg_outb(port, value);
     return kg_inb(port) == value;
 }
 
 /* An absent port reads 0xFF or 0x00; a 16550 keeps what is written to its scratch register, and IER keeps four bits. */
-static bool probe(void)
+static bool probe_port(void)
 {
-    if (!keeps(SCRATCH, 0x5A) || !keeps(SCRATCH, 0xA5)) {
+    if (!keeps_value(SCRATCH, 0x5A) || !keeps_value(SCRATCH, 0xA5)) {
         return false;
     }
     kg_outb(INTERRUPT_ENABLE, 0);
@@ -55,7 +55,7 @@ static bool probe(void)
 
 bool kg_serial_init(void)
 {
-    present = probe();
+    present = probe_port();
     if (!present) {
         return false;
     }
@@ -74,7 +74,7 @@ bool kg_serial_present(void)
 }
 
 /* The line's status; a byte that it has received is kept. Interrupts are off. */
-static uint8_t look(void)
+static uint8_t look_at_line(void)
 {
     uint8_t status = kg_inb(LINE_STATUS);
     if ((status & STATUS_DATA_READY) && !kg_ring_is_full(&ahead)) {
@@ -86,12 +86,12 @@ static uint8_t look(void)
 static uint8_t line_status(void)
 {
     uint64_t flags = kg_interrupts_save();
-    uint8_t status = look();
+    uint8_t status = look_at_line();
     kg_interrupts_restore(flags);
     return status;
 }
 
-static void put(uint8_t byte)
+static void put_byte(uint8_t byte)
 {
     for (unsigned spins = 0; room == 0 && spins < MAX_SPINS; spins++) {
         if (line_status() & STATUS_TRANSMIT_EMPTY) {
@@ -110,9 +110,9 @@ void kg_serial_write(const char *text, size_t n)
 {
     for (size_t i = 0; i < n && present; i++) {
         if (text[i] == '\n') {
-            put('\r');
+            put_byte('\r');
         }
-        put((uint8_t)text[i]);
+        put_byte((uint8_t)text[i]);
     }
 }
 
@@ -160,7 +160,7 @@ static void interrupt_when(uint8_t when)
 
 void kg_serial_keep(void)
 {
-    for (int i = 0; i < FIFO_DEPTH && present && (look() & STATUS_DATA_READY); i++) {
+    for (int i = 0; i < FIFO_DEPTH && present && (look_at_line() & STATUS_DATA_READY); i++) {
     }
     if (listening) {
         interrupt_when(kg_ring_is_full(&ahead) ? INTERRUPT_NEVER : INTERRUPT_RECEIVED);

@@ -25,7 +25,7 @@ static struct kg_cpu cpu;
 static struct kg_platform_info platform;
 static struct kg_file files[KG_FILES_MAX];
 
-static void describe(const struct kg_boot *boot)
+static void describe_platform(const struct kg_boot *boot)
 {
     platform.platform = "x86_64";
     platform.loader = boot->loader;
@@ -76,6 +76,6 @@ _Noreturn void kg_start(uint32_t magic, uint32_t info)
     kg_cpu_detect(&cpu);
     kg_smp_init(&cpu, kg_firmware_tables);
     kg_firmware_init(boot);
-    describe(boot);
+    describe_platform(boot);
     plat_exit(kg_main(&platform));
 }

@@ -56,12 +56,12 @@ uint32_t kg_apic_id(void)
     return r[1] >> 24;
 }
 
-__attribute__((noinline)) static uint32_t get(uint32_t at)
+__attribute__((noinline)) static uint32_t get_register(uint32_t at)
 {
     return registers ? *(volatile uint32_t *)(registers + at) : (uint32_t)kg_rdmsr(MSR_X2APIC + at / 16);
 }
 
-__attribute__((noinline)) static void set(uint32_t at, uint32_t value)
+__attribute__((noinline)) static void set_register(uint32_t at, uint32_t value)
 {
     if (registers) {
         *(volatile uint32_t *)(registers + at) = value;
@@ -86,7 +86,7 @@ static uint64_t switch_on(bool x2)
 static bool is_in_service(void)
 {
     for (uint32_t at = IN_SERVICE; at < IN_SERVICE_END; at += 0x10) {
-        if (get(at)) {
+        if (get_register(at)) {
             return true;
         }
     }
@@ -96,9 +96,9 @@ static bool is_in_service(void)
 /* What firmware was in the middle of when it handed over would hold back everything that is not more urgent, for ever. */
 static void let_through(void)
 {
-    set(TASK_PRIORITY, KG_PRIORITY_OURS);
+    set_register(TASK_PRIORITY, KG_PRIORITY_OURS);
     for (int i = 0; i < KG_N_VECTORS && is_in_service(); i++) {
-        set(END_OF_INTERRUPT, 0);
+        set_register(END_OF_INTERRUPT, 0);
     }
 }
 
@@ -121,8 +121,8 @@ const char *kg_apic_init(uint32_t largest_id)
         }
         registers = (volatile uint8_t *)page;
     }
-    set(SPURIOUS_VECTOR, SOFTWARE_ENABLE | KG_VECTOR_SPURIOUS);
-    set(PIN_VECTOR, FROM_8259); /* behind it: an APIC that is off keeps its pins masked (SDM 3A, 11.4.7.2) */
+    set_register(SPURIOUS_VECTOR, SOFTWARE_ENABLE | KG_VECTOR_SPURIOUS);
+    set_register(PIN_VECTOR, FROM_8259); /* behind it: an APIC that is off keeps its pins masked (SDM 3A, 11.4.7.2) */
     let_through();
     return NULL;
 }
@@ -138,53 +138,53 @@ bool kg_apic_join(void)
     if (registers && (base & APIC_X2)) {
         return false;
     }
-    set(SPURIOUS_VECTOR, SOFTWARE_ENABLE | KG_VECTOR_SPURIOUS);
+    set_register(SPURIOUS_VECTOR, SOFTWARE_ENABLE | KG_VECTOR_SPURIOUS);
     return true;
 }
 
 /* Whoever receives it must see all that was written before: an MSR's write does not wait for that by itself. */
-static void send(uint32_t id, uint32_t command)
+static void send_command(uint32_t id, uint32_t command)
 {
     __asm__ volatile("mfence; lfence" : : : "memory");
     if (!registers) {
         kg_wrmsr(MSR_X2APIC + COMMAND / 16, (uint64_t)id << 32 | command);
         return;
     }
-    for (int i = 0; i < MAX_SPINS && (get(COMMAND) & COMMAND_PENDING); i++) {
+    for (int i = 0; i < MAX_SPINS && (get_register(COMMAND) & COMMAND_PENDING); i++) {
         kg_pause();
     }
-    set(COMMAND_HIGH, id << 24);
-    set(COMMAND, command);
+    set_register(COMMAND_HIGH, id << 24);
+    set_register(COMMAND, command);
 }
 
 void kg_apic_send_init(uint32_t id)
 {
-    send(id, COMMAND_INIT);
+    send_command(id, COMMAND_INIT);
 }
 
 void kg_apic_send_startup(uint32_t id, uint64_t page)
 {
-    send(id, COMMAND_STARTUP | (uint32_t)(page / KG_PAGE));
+    send_command(id, COMMAND_STARTUP | (uint32_t)(page / KG_PAGE));
 }
 
 void kg_apic_send_wake(uint32_t id)
 {
-    send(id, COMMAND_FIXED | KG_VECTOR_WAKE);
+    send_command(id, COMMAND_FIXED | KG_VECTOR_WAKE);
 }
 
 void kg_apic_end_of_interrupt(void)
 {
-    set(END_OF_INTERRUPT, 0);
+    set_register(END_OF_INTERRUPT, 0);
 }
 
 void kg_apic_timer(uint32_t count)
 {
-    set(TIMER_DIVISOR, DIVIDE_BY_16);
-    set(TIMER_VECTOR, TIMER_PERIODIC | KG_VECTOR_TIMER);
-    set(TIMER_COUNT, count);
+    set_register(TIMER_DIVISOR, DIVIDE_BY_16);
+    set_register(TIMER_VECTOR, TIMER_PERIODIC | KG_VECTOR_TIMER);
+    set_register(TIMER_COUNT, count);
 }
 
 uint32_t kg_apic_timer_left(void)
 {
-    return get(TIMER_LEFT);
+    return get_register(TIMER_LEFT);
 }

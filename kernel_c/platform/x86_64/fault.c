@@ -43,17 +43,17 @@ static void fault_div(void)
 }
 
 /* Ends only in the guard page. The condition, always true, and the frame keep compilers from seeing that, or a loop. */
-static uint64_t recurse(uint64_t depth)
+static uint64_t recurse_forever(uint64_t depth)
 {
     volatile uint64_t frame[32];
     frame[depth % 32] = depth;
     sink = depth;
-    return sink == depth ? recurse(depth + 1) + frame[depth % 32] : 0;
+    return sink == depth ? recurse_forever(depth + 1) + frame[depth % 32] : 0;
 }
 
 static void fault_stack(void)
 {
-    sink = recurse(0);
+    sink = recurse_forever(0);
 }
 
 static void fault_hang(void)

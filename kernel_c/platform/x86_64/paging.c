@@ -25,7 +25,7 @@ extern char kg_model_start[], kg_stack_guard[], kg_ist_guard[];
 static uint64_t *root;
 
 /* The table that `entry` points to, made if it is missing, split if the entry was a large page. */
-static uint64_t *descend(uint64_t *entry)
+static uint64_t *descend_table(uint64_t *entry)
 {
     if ((*entry & PRESENT) && !(*entry & LARGE)) {
         return (uint64_t *)(*entry & ADDRESS_MASK);
@@ -54,7 +54,7 @@ __attribute__((noinline)) static uint64_t *entry_of(uint64_t address, unsigned l
 {
     uint64_t *table = root;
     for (unsigned at = 3; at > level; at--) {
-        table = descend(&table[index_at(address, at)]);
+        table = descend_table(&table[index_at(address, at)]);
         if (!table) {
             return NULL;
         }
@@ -76,7 +76,7 @@ static bool is_mapped(uint64_t address)
 }
 
 /* Large pages where they fit: the weights of a language model would need a small one for every 4,096 bytes that are read. */
-static bool map(uint64_t address, uint64_t end, uint64_t flags)
+static bool map_range(uint64_t address, uint64_t end, uint64_t flags)
 {
     uint64_t step;
     for (; address < end; address += step) {
@@ -93,12 +93,12 @@ static bool map(uint64_t address, uint64_t end, uint64_t flags)
 
 static bool map_memory(uint64_t from, uint64_t to)
 {
-    return map(from & ~(LARGE_PAGE - 1), (to + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1), PRESENT | WRITE | NO_EXECUTE);
+    return map_range(from & ~(LARGE_PAGE - 1), (to + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1), PRESENT | WRITE | NO_EXECUTE);
 }
 
-static bool protect(const char *from, const char *to, uint64_t flags)
+static bool protect_range(const char *from, const char *to, uint64_t flags)
 {
-    return map((uintptr_t)from, (uintptr_t)to, flags);
+    return map_range((uintptr_t)from, (uintptr_t)to, flags);
 }
 
 static bool has_pat(void)
@@ -119,13 +119,14 @@ void kg_paging_join(void)
 bool kg_paging_init(void)
 {
     root = kg_memory_page();
-    bool good =
-        root && map_memory(0, KG_FOUR_GIB) && map_memory(KG_FOUR_GIB, kg_memory_highest()) &&
-        protect(kg_text_start, kg_text_end, PRESENT) && protect(kg_rodata_start, kg_rodata_end, PRESENT | NO_EXECUTE) &&
-        protect(kg_data_start, kg_data_end, PRESENT | WRITE | NO_EXECUTE) &&
-        protect(kg_model_start, (const char *)kg_memory_image_end(), PRESENT | NO_EXECUTE) &&
-        protect((const char *)0, (const char *)KG_PAGE, 0) && protect(kg_stack_guard, kg_stack_guard + KG_PAGE, 0) &&
-        protect(kg_ist_guard, kg_ist_guard + KG_PAGE, 0);
+    bool good = root && map_memory(0, KG_FOUR_GIB) && map_memory(KG_FOUR_GIB, kg_memory_highest()) &&
+                protect_range(kg_text_start, kg_text_end, PRESENT) &&
+                protect_range(kg_rodata_start, kg_rodata_end, PRESENT | NO_EXECUTE) &&
+                protect_range(kg_data_start, kg_data_end, PRESENT | WRITE | NO_EXECUTE) &&
+                protect_range(kg_model_start, (const char *)kg_memory_image_end(), PRESENT | NO_EXECUTE) &&
+                protect_range((const char *)0, (const char *)KG_PAGE, 0) &&
+                protect_range(kg_stack_guard, kg_stack_guard + KG_PAGE, 0) &&
+                protect_range(kg_ist_guard, kg_ist_guard + KG_PAGE, 0);
     if (good) {
         kg_write_cr3((uintptr_t)root);
     }
@@ -174,7 +175,8 @@ bool kg_paging_device(uint64_t page)
 bool kg_map_device(uint64_t base, uint64_t size, bool combining)
 {
     uint64_t end = (base + size + KG_PAGE - 1) & ~(KG_PAGE - 1), how = combining ? (has_pat() ? PWT : 0) : UNCACHED;
-    if (end < base || end > physical_end() || !map(base & ~(KG_PAGE - 1), end, PRESENT | WRITE | NO_EXECUTE | how)) {
+    if (end < base || end > physical_end() ||
+        !map_range(base & ~(KG_PAGE - 1), end, PRESENT | WRITE | NO_EXECUTE | how)) {
         return false;
     }
     kg_write_cr3((uintptr_t)root);

@@ -20,7 +20,7 @@ struct kg_virtqueue_entry {
     uint16_t next; /* of the chain, or of those that are free */
 };
 
-static uint16_t power_of_two(uint16_t n, uint16_t most)
+static uint16_t queue_size_at_most(uint16_t n, uint16_t most)
 {
     while (most > n) {
         most /= 2;
@@ -30,7 +30,7 @@ static uint16_t power_of_two(uint16_t n, uint16_t most)
 
 const char *kg_virtqueue_init(struct kg_virtqueue *q, const struct kg_virtio *v, uint16_t index, uint16_t most)
 {
-    uint16_t size = power_of_two(kg_virtio_queue_size(v, index), most);
+    uint16_t size = queue_size_at_most(kg_virtio_queue_size(v, index), most);
     if (size == 0) {
         return "it lacks a queue";
     }
