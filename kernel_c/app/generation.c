@@ -44,24 +44,6 @@ static bool document_is_stopped(void *context)
     return kg_input_stopped(&show->k->input);
 }
 
-static void send_document_logits(void *context, const struct kg_reply *reply, uint32_t token)
-{
-    const struct kg_past *past = &reply->past;
-    kg_event_logits(context, reply->request->index, past->n - 1, token, past->logits, past->n_vocab);
-}
-
-static void send_document_token(void *context, const struct kg_reply *reply, const struct kg_token *token)
-{
-    (void)reply;
-    kg_event_token(context, token);
-}
-
-static void send_document(void *context, const struct kg_reply *reply)
-{
-    const struct kg_document document = kg_reply_document(reply);
-    kg_event_sample(context, &document);
-}
-
 static void show_rate(struct kgpt *k, const struct kg_stats *stats)
 {
     if (stats->us) {
@@ -89,8 +71,7 @@ static void print_stats(const struct kg_stats *stats, uint64_t seed, bool stoppe
 enum kg_status kg_generation_run(struct kgpt *k, const char *prompt, struct kg_error *error)
 {
     struct show show = {.k = k, .prompt = prompt};
-    const struct kg_sink channel = {
-        .context = k, .logits = send_document_logits, .token = send_document_token, .done = send_document};
+    const struct kg_sink channel = {.logits = kg_event_logits, .token = kg_event_token, .done = kg_event_sample};
     const struct kg_sink console = {.next = &channel,
                                     .context = &show,
                                     .begin = show_document_begin,

@@ -34,7 +34,7 @@ static bool run_once(struct kgpt *k, uint32_t n, uint32_t at_once, uint64_t *us)
             kg_lm_eval(&conversation->session, conversation->prompt + done, now, is_stopped, k, &error);
         if (status == KG_E_NUMBERS) {
             k->failed = true;
-            kg_say_refused(k, &error);
+            kg_say_refused(&error);
         }
         if (status != KG_OK || is_stopped(k)) {
             return false;

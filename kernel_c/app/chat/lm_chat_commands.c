@@ -51,7 +51,7 @@ static void set_system(struct kgpt *k, const char *text)
         kg_error_set(&error, KG_E_INPUT, "the system prompt has %zu bytes, and there is room for %zu", n,
                      sizeof config->lm.system - 1);
         kg_error_hint(&error, "shorten it: the arrow up brings it back");
-        kg_say_refused(k, &error);
+        kg_say_refused(&error);
         return;
     }
     memcpy(config->lm.system, text, n + 1);

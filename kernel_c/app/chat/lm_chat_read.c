@@ -105,7 +105,7 @@ void kg_lm_chat_answer(struct kgpt *k, const char *text, size_t n)
     if (status == KG_E_STOPPED) {
         kg_print("kgpt: stopped\n");
     } else if (status != KG_OK) {
-        kg_say_refused(k, &error);
+        kg_say_refused(&error);
     }
 }
 

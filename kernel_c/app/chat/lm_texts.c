@@ -149,7 +149,7 @@ bool kg_lm_read(struct kgpt *k, char *arguments, struct kg_text *message)
         kg_error_hint(&error, "/read lists the files that came with this machine");
     }
     if (status != KG_OK) {
-        kg_say_refused(k, &error);
+        kg_say_refused(&error);
     }
     return status == KG_OK;
 }

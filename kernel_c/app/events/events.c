@@ -62,22 +62,30 @@ void kg_event_config(struct kgpt *k, const char *prompt, uint32_t samples, const
     kg_event_emit(kg_event_row_config, false, &event);
 }
 
-void kg_event_token(struct kgpt *k, const struct kg_token *token)
+void kg_event_token(void *context, const struct kg_reply *reply, const struct kg_token *token)
 {
-    (void)k;
+    (void)context;
+    (void)reply;
     KG_EMIT(token, .sample = token->sample, .pos = token->pos, .id = token->id, .text = {token->text, token->n});
 }
 
-void kg_event_logits(struct kgpt *k, uint32_t sample, uint32_t pos, uint32_t token, const float *logits,
-                     uint32_t n_vocab)
+void kg_event_logits(void *context, const struct kg_reply *reply, uint32_t token)
 {
-    (void)k;
-    KG_EMIT(logits, .sample = sample, .pos = pos, .id = token, .f32 = {logits, n_vocab});
+    const struct kg_past *past = &reply->past;
+    (void)context;
+    KG_EMIT(logits, .sample = reply->request->index, .pos = past->n - 1, .id = token,
+            .f32 = {past->logits, past->n_vocab});
 }
 
-void kg_event_sample(struct kgpt *k, const struct kg_document *document)
+void kg_event_sample(void *context, const struct kg_reply *reply)
 {
-    (void)k;
+    const struct kg_document document = kg_reply_document(reply);
+    (void)context;
+    kg_event_document(&document);
+}
+
+void kg_event_document(const struct kg_document *document)
+{
     KG_EMIT(sample, .index = document->index, .text = {document->text, document->n}, .tokens = document->tokens,
             .reason = kg_reason_names[document->reason]);
 }
@@ -89,9 +97,8 @@ void kg_event_stats(struct kgpt *k, const struct kg_stats *stats)
             .us = stats->us, .first_token_ticks = stats->first_token_ticks, .used = k->arena.used);
 }
 
-void kg_event_error(struct kgpt *k, const struct kg_error *error)
+void kg_event_error(const struct kg_error *error)
 {
-    (void)k;
     KG_EMIT(error, .message = error->message, .hint = error->hint);
 }
 
@@ -101,8 +108,7 @@ void kg_event_blob(const char *name, uint64_t step, double loss, const void *byt
     plat_event(bytes, size);
 }
 
-void kg_event_exit(struct kgpt *k, enum kg_exit code, const char *reason)
+void kg_event_exit(enum kg_exit code, const char *reason)
 {
-    (void)k;
     KG_EMIT(exit, .code = code, .reason = reason);
 }

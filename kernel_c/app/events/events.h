@@ -24,14 +24,16 @@ void kg_event_cpu(struct kgpt *k);
 void kg_event_model(struct kgpt *k);
 void kg_event_memory(struct kgpt *k);
 void kg_event_config(struct kgpt *k, const char *prompt, uint32_t samples, const struct kg_request *request);
-void kg_event_token(struct kgpt *k, const struct kg_token *token);
-void kg_event_logits(struct kgpt *k, uint32_t sample, uint32_t pos, uint32_t token, const float *logits,
-                     uint32_t n_vocab);
-void kg_event_sample(struct kgpt *k, const struct kg_document *document);
 void kg_event_stats(struct kgpt *k, const struct kg_stats *stats);
-void kg_event_error(struct kgpt *k, const struct kg_error *error);
+void kg_event_error(const struct kg_error *error);
+void kg_event_document(const struct kg_document *document); /* the event `sample` */
 /* The event, then the bytes themselves. */
 void kg_event_blob(const char *name, uint64_t step, double loss, const void *bytes, uint64_t size);
-void kg_event_exit(struct kgpt *k, enum kg_exit code, const char *reason);
+void kg_event_exit(enum kg_exit code, const char *reason);
+
+/* Functions of a sink (kgpt/sink.h), whatever its context. */
+void kg_event_token(void *context, const struct kg_reply *reply, const struct kg_token *token);
+void kg_event_logits(void *context, const struct kg_reply *reply, uint32_t token);
+void kg_event_sample(void *context, const struct kg_reply *reply);
 
 #endif

@@ -74,8 +74,7 @@ static void send_reply_token(void *context, const struct kg_reply *reply, const 
 {
     const struct kg_lm_turn *turn = context;
     const struct likely_tokens likely = {turn->k->lm, token};
-    (void)reply;
-    kg_event_token(turn->k, token);
+    kg_event_token(context, reply, token);
     if (token->n_top) {
         KG_EMIT(logprobs, .sample = token->sample, .pos = token->pos, .id = token->id,
                 .logprob = (double)token->logprob, .top = {write_likely_tokens, &likely});
@@ -85,13 +84,12 @@ static void send_reply_token(void *context, const struct kg_reply *reply, const 
 /* The tokens of the prompt come before the logits of its last one. */
 static void send_reply_logits(void *context, const struct kg_reply *reply, uint32_t token)
 {
-    const struct kg_lm_turn *turn = context;
     const struct kg_past *past = &reply->past;
     uint32_t sample = reply->request->index, n = reply->n_held + reply->n_prompt;
     if (!reply->speed.tokens) {
         KG_EMIT(fed, .sample = sample, .pos = past->n - n, .u32 = {past->tokens + past->n - n, n});
     }
-    kg_event_logits(turn->k, sample, past->n - 1, token, past->logits, past->n_vocab);
+    kg_event_logits(context, reply, token);
 }
 
 static void send_reply_layer(void *context, const char *what, uint32_t layer, const float *values, size_t n)
@@ -102,10 +100,8 @@ static void send_reply_layer(void *context, const char *what, uint32_t layer, co
 
 static void send_reply_end(void *context, const struct kg_reply *reply)
 {
-    const struct kg_lm_turn *turn = context;
     const struct kg_speed *speed = &reply->speed;
-    const struct kg_document document = kg_reply_document(reply);
-    kg_event_sample(turn->k, &document);
+    kg_event_sample(context, reply);
     KG_EMIT(speed, .prompt_tokens = speed->prompt_tokens, .prompt_us = speed->prompt_us, .tokens = speed->tokens,
             .decode_us = speed->decode_us, .first_token_us = speed->first_token_us, .p50_us = speed->p50_us,
             .p99_us = speed->p99_us, .max_us = speed->max_us, .context_used = reply->past.n,

@@ -14,7 +14,7 @@ enum kg_exit kg_finish(struct kgpt *k, enum kg_exit code, const char *reason)
         code = KG_EXIT_FAILED;
         reason = "nonfinite";
     }
-    kg_event_exit(k, code, restart ? "reboot" : reason);
+    kg_event_exit(code, restart ? "reboot" : reason);
     if (restart) {
         plat_reboot();
     }
@@ -26,8 +26,7 @@ enum kg_exit kg_finish(struct kgpt *k, enum kg_exit code, const char *reason)
 
 enum kg_exit kg_refuse(struct kgpt *k, const struct kg_error *error)
 {
-    kg_print_error(error);
-    kg_event_error(k, error);
+    kg_say_refused(error);
     return kg_finish(k, KG_EXIT_REFUSED, "refused");
 }
 

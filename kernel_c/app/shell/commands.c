@@ -8,10 +8,10 @@
 
 #define MOST_COMMANDS 40 /* of all tables, for suggestions */
 
-void kg_say_refused(struct kgpt *k, const struct kg_error *error)
+void kg_say_refused(const struct kg_error *error)
 {
     kg_print_error(error);
-    kg_event_error(k, error);
+    kg_event_error(error);
 }
 
 char *kg_cut_word(char *text)
@@ -60,7 +60,7 @@ const struct kg_command *kg_commands_find(const struct kg_commands *commands, co
     return NULL;
 }
 
-static void refuse_unknown(const struct kg_commands *commands, struct kgpt *k, const char *name)
+static void refuse_unknown_command(const struct kg_commands *commands, const char *name)
 {
     struct kg_error error;
     const struct kg_command *command;
@@ -76,7 +76,7 @@ static void refuse_unknown(const struct kg_commands *commands, struct kgpt *k, c
         kg_error_hint(&error, "\"%shelp\" lists the commands%s", commands->sign,
                       *commands->sign ? "; a space before the / makes it a message" : "");
     }
-    kg_say_refused(k, &error);
+    kg_say_refused(&error);
 }
 
 static bool is_offered(const struct kgpt *k, const struct kg_command *command)
@@ -88,7 +88,7 @@ void kg_commands_help(const struct kg_commands *commands, struct kgpt *k, const 
 {
     const struct kg_command *command, *only = *arguments ? kg_commands_find(commands, arguments) : NULL;
     if (*arguments && !only) {
-        refuse_unknown(commands, k, arguments);
+        refuse_unknown_command(commands, arguments);
         return;
     }
     for (size_t i = 0; (command = command_at(commands, i)); i++) {
@@ -114,12 +114,12 @@ enum kg_next kg_commands_obey(const struct kg_commands *commands, struct kgpt *k
     char *arguments = kg_cut_word(line);
     const struct kg_command *command = kg_commands_find(commands, line);
     if (!command) {
-        refuse_unknown(commands, k, line);
+        refuse_unknown_command(commands, line);
         return KG_NEXT_LINE;
     }
     if (*arguments && !*command->arguments) { /* instead of doing something that was not meant */
         kg_error_set(&error, KG_E_INPUT, "%s takes no arguments, but found \"%.64s\"", command->name, arguments);
-        kg_say_refused(k, &error);
+        kg_say_refused(&error);
         return KG_NEXT_LINE;
     }
     return command->run(k, arguments);

@@ -39,6 +39,6 @@ void kg_commands_help(const struct kg_commands *commands, struct kgpt *k, const 
 bool kg_commands_complete(const struct kg_commands *commands, struct kgpt *k);
 
 /* Says what is wrong; the shell, or the chat, goes on. */
-void kg_say_refused(struct kgpt *k, const struct kg_error *error);
+void kg_say_refused(const struct kg_error *error);
 
 #endif

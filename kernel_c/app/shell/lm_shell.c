@@ -86,7 +86,7 @@ static enum kg_next run_lm_generate(struct kgpt *k, char *arguments)
     struct kg_error error;
     enum kg_status status = kg_lm_generate(k, *arguments ? arguments : k->prompt, &error);
     if (status != KG_OK && status != KG_E_STOPPED) {
-        kg_say_refused(k, &error);
+        kg_say_refused(&error);
     }
     return KG_NEXT_LINE;
 }
@@ -118,13 +118,13 @@ void kg_lm_take_model(struct kgpt *k, const char *number, bool talks)
     if (!kg_parse_u64(number, &n) || n < 1 || n > k->lm->n_sources) {
         kg_error_set(&error, KG_E_INPUT, "there is no model \"%.32s\"", number);
         kg_error_hint(&error, "\"%smodels\" lists them: use 1 to %u", talks ? "/" : "", k->lm->n_sources);
-        kg_say_refused(k, &error);
+        kg_say_refused(&error);
     } else if (talks && !k->lm->sources[n - 1].chat) {
         kg_error_set(&error, KG_E_INPUT, "the model %s has no chat template", k->lm->sources[n - 1].place);
         kg_error_hint(&error, "boot with mode=shell to let it generate");
-        kg_say_refused(k, &error);
+        kg_say_refused(&error);
     } else if (kg_lm_use(k, (uint32_t)n - 1, &error) != KG_OK) {
-        kg_say_refused(k, &error);
+        kg_say_refused(&error);
         if (kg_lm_use(k, before, &error) != KG_OK) {
             plat_panic("the model before cannot be used any more");
         }

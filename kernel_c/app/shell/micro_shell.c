@@ -11,7 +11,7 @@ static enum kg_next run_micro_generate(struct kgpt *k, char *arguments)
     struct kg_error error;
     enum kg_status status = kg_generation_run(k, *arguments ? arguments : k->prompt, &error);
     if (status != KG_OK && status != KG_E_STOPPED) {
-        kg_say_refused(k, &error);
+        kg_say_refused(&error);
     }
     return KG_NEXT_LINE;
 }
@@ -41,7 +41,7 @@ static enum kg_next run_micro_train(struct kgpt *k, char *arguments)
         status = kg_training_run(k, &end, &error);
     }
     if (status != KG_OK) {
-        kg_say_refused(k, &error);
+        kg_say_refused(&error);
     }
     k->config = config;
     return KG_NEXT_LINE;
@@ -55,7 +55,7 @@ static enum kg_next run_loss(struct kgpt *k, char *arguments)
     enum kg_status status =
         *arguments ? kg_training_loss(k, arguments, &loss, &n, &error) : kg_training_losses(k, &error);
     if (status != KG_OK) {
-        kg_say_refused(k, &error);
+        kg_say_refused(&error);
     } else if (*arguments) {
         kg_print("loss %.4f, the mean over %u token%s\n", loss, n, kg_plural(n));
     }

@@ -72,7 +72,7 @@ static enum kg_read take_text(struct kgpt *k, enum kg_read read)
     kg_error_set(&error, KG_E_INPUT, "the text has %zu bytes, and there is room for %zu", edit->n + edit->lost,
                  edit->room - 1);
     kg_error_hint(&error, "shorten it: the arrow up brings its first %zu bytes back", edit->n);
-    kg_say_refused(k, &error);
+    kg_say_refused(&error);
     kg_lineedit_remember(edit, edit->line);
     return KG_READ_DROPPED;
 }

@@ -29,7 +29,7 @@ void kg_shell_set(struct kgpt *k, char *arguments)
     }
     char *value = kg_cut_word(arguments);
     if (kg_config_set(&k->config, arguments, value, &error) != KG_OK) {
-        kg_say_refused(k, &error);
+        kg_say_refused(&error);
     } else if (kg_streq(arguments, "prompt")) {
         k->prompt = k->config.prompt;
     }
@@ -61,15 +61,16 @@ static enum kg_next run_selftest(struct kgpt *k, char *arguments)
     struct kg_error error;
     uint32_t failed;
     if (kg_selftest_run(k, arguments, &failed, &error) != KG_OK) {
-        kg_say_refused(k, &error);
+        kg_say_refused(&error);
     }
     return KG_NEXT_LINE;
 }
 
 enum kg_next kg_run_reboot(struct kgpt *k, char *arguments)
 {
+    (void)k;
     (void)arguments;
-    kg_event_exit(k, KG_EXIT_OK, "reboot");
+    kg_event_exit(KG_EXIT_OK, "reboot");
     plat_reboot();
 }
 

@@ -318,7 +318,7 @@ static void draw_samples(struct training *t)
         kg_print("sample %2u: ", i + 1);
         plat_text(KG_VOICE_MODEL, text, document.n);
         plat_text(KG_VOICE_MODEL, "\n", 1);
-        kg_event_sample(t->k, &document);
+        kg_event_document(&document);
     }
     kg_arena_rewind(&t->k->arena, used);
 }
