@@ -47,18 +47,30 @@ static enum kg_kv_type choose_cache(const struct kgpt *k)
     return kg_streq(k->lm->loaded.arch, "microgpt") ? KG_KV_F32 : KG_KV_F16;
 }
 
-static uint64_t count_reader(struct kgpt *k, size_t room)
+/* The conversation with the model in use, and a line editor for texts of `room` bytes. */
+static void carve_conversation(struct kgpt *k, const struct kg_lm_options *options, size_t room, struct kg_arena *arena)
+{
+    struct kg_lm *lm = k->lm;
+    kg_conversation_carve(&lm->conversation, &lm->loaded, &lm->ops, &lm->workers, options, arena);
+    kg_reader_carve(k, room, arena);
+}
+
+/* Into k->needs. */
+static void count_memory(struct kgpt *k, const struct kg_lm_options *options)
 {
     struct kg_arena counted = kg_arena_counting();
-    kg_reader_carve(k, room, &counted);
-    return counted.used;
+    carve_conversation(k, options, KG_LINE_MAX, &counted);
+    kg_lm_texts_count(k, &counted);
+    k->needs.kv = k->lm->conversation.session.kv_bytes;
+    k->needs.scratch = counted.peak - k->needs.kv;
+    k->needs.total = counted.peak;
 }
 
 /* The context that was asked for, or the default, halved until the memory holds it. */
 static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *options, struct kg_error *error)
 {
     const struct kg_lm_loaded *loaded = &k->lm->loaded;
-    uint64_t free = k->arena.size - k->arena.used;
+    uint64_t free = kg_arena_left(&k->arena);
     uint32_t asked = k->config.lm.ctx, most = loaded->model.n_ctx_train;
     if (asked > most && k->lm->in_use) { /* ctx= was meant for another model */
         asked = most;
@@ -74,10 +86,7 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
         .n_ctx = asked ? asked : default_context(k), .n_batch = k->config.lm.ubatch, .kv = choose_cache(k)};
     for (;;) {
         options->n_batch = options->n_batch < options->n_ctx ? options->n_batch : options->n_ctx;
-        struct kg_lm_size size = kg_conversation_size(loaded, options);
-        k->needs.kv = size.kv;
-        k->needs.scratch = size.scratch + count_reader(k, KG_LINE_MAX) + kg_lm_texts_size(k);
-        k->needs.total = k->needs.kv + k->needs.scratch;
+        count_memory(k, options);
         if (k->needs.total <= free || asked || options->n_ctx / 2 < KG_CTX_LEAST) {
             break;
         }
@@ -98,24 +107,17 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
 static size_t choose_room(struct kgpt *k, const struct kg_lm_options *options)
 {
     const struct kg_vocab *vocab = &k->lm->loaded.vocab;
-    uint64_t free = k->arena.size - k->arena.used, texts = kg_lm_texts_size(k);
     size_t room = (size_t)options->n_ctx * vocab->longest + KG_LINE_MAX;
-    while (room > KG_LINE_MAX && count_reader(k, room) + kg_vocab_scratch(vocab, room) + texts > free) {
-        room /= 2;
+    for (; room > KG_LINE_MAX; room /= 2) {
+        struct kg_arena counted = kg_arena_counting();
+        carve_conversation(k, options, room, &counted);
+        kg_lm_texts_count(k, &counted);
+        kg_arena_reserve(&counted, kg_vocab_scratch(vocab, room));
+        if (counted.peak <= kg_arena_left(&k->arena)) {
+            return room;
+        }
     }
-    return room > KG_LINE_MAX ? room : KG_LINE_MAX;
-}
-
-static enum kg_status carve_memory(struct kgpt *k, const struct kg_lm_options *options, struct kg_error *error)
-{
-    struct kg_lm *lm = k->lm;
-    enum kg_status status =
-        kg_conversation_init(&lm->conversation, &lm->loaded, &lm->ops, &lm->workers, options, &k->arena);
-    if (status == KG_OK) {
-        kg_reader_carve(k, choose_room(k, options), &k->arena);
-        return KG_OK;
-    }
-    return kg_error_set(error, KG_E_MEMORY, "the memory was sized too small: this is a defect of kgpt");
+    return KG_LINE_MAX;
 }
 
 /* Compares a module and its template with their digests, once: opening a model changes the layout of its file. */
@@ -174,9 +176,8 @@ enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
         status = choose_context(k, &options, error);
     }
     if (status == KG_OK) {
-        status = carve_memory(k, &options, error);
-    }
-    if (status == KG_OK) {
+        carve_conversation(k, &options, choose_room(k, &options), &k->arena);
+        kg_conversation_fill(&lm->conversation);
         lm->in_use = true;
     }
     return status;

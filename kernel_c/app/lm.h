@@ -79,8 +79,9 @@ enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_erro
 
 /* Texts that came as boot modules: texts.h. */
 bool kg_lm_is_text(const struct kg_file *file);
-uint64_t kg_lm_texts_size(const struct kgpt *k); /* bytes for encoding them, and for a message made of one */
-uint32_t kg_lm_texts_tokens(struct kgpt *k);     /* tokens of the longest ones, which the context must hold */
+void kg_lm_texts_count(const struct kgpt *k,
+                       struct kg_arena *counted); /* for encoding them, and for a message made of one */
+uint32_t kg_lm_texts_tokens(struct kgpt *k);      /* tokens of the longest ones, which the context must hold */
 
 /* `/read name question`: the message that file and question make, in memory of the arena. False, after printing why,
  * if there is no message. */

@@ -12,11 +12,16 @@ static uint64_t us_between(uint64_t start, uint64_t end)
     return kg_ticks_to_us(end - start, plat_ticks_hz());
 }
 
-/* All but the session. */
-static void carve_buffers(struct kg_conversation *c, const struct kg_lm_options *options, struct kg_arena *arena)
+void kg_conversation_carve(struct kg_conversation *c, const struct kg_lm_loaded *loaded, const struct kg_quant_ops *ops,
+                           const struct kg_workers *workers, const struct kg_lm_options *options,
+                           struct kg_arena *arena)
 {
-    uint32_t longest = c->loaded->vocab.longest;
-    kg_lm_sampler_carve(&c->sampler, c->loaded->vocab.n_vocab, arena);
+    uint32_t longest = loaded->vocab.longest;
+    *c = (struct kg_conversation){.loaded = loaded};
+    c->reply = (struct kg_reply){
+        .forward = &lm_forward, .engine = c, .request = &c->request, .sampler = &c->sampler, .pending = KG_NO_TOKEN};
+    kg_lm_session_carve(&c->session, &loaded->model, ops, workers, options, arena);
+    kg_lm_sampler_carve(&c->sampler, loaded->vocab.n_vocab, arena);
     c->prompt = kg_arena_array(arena, options->n_ctx + 1, sizeof *c->prompt);
     c->latency_us = kg_arena_array(arena, options->n_ctx + 1, sizeof *c->latency_us);
     c->piece = kg_arena_take(arena, longest);
@@ -24,29 +29,9 @@ static void carve_buffers(struct kg_conversation *c, const struct kg_lm_options 
     c->reply.text = kg_arena_take(arena, c->reply.most + kg_stream_room(longest));
 }
 
-struct kg_lm_size kg_conversation_size(const struct kg_lm_loaded *loaded, const struct kg_lm_options *options)
+void kg_conversation_fill(struct kg_conversation *c)
 {
-    struct kg_lm_size size = kg_lm_session_size(&loaded->model, options);
-    struct kg_arena counted = kg_arena_counting();
-    struct kg_conversation conversation = {.loaded = loaded};
-    carve_buffers(&conversation, options, &counted);
-    size.scratch += counted.used;
-    return size;
-}
-
-enum kg_status kg_conversation_init(struct kg_conversation *c, const struct kg_lm_loaded *loaded,
-                                    const struct kg_quant_ops *ops, const struct kg_workers *workers,
-                                    const struct kg_lm_options *options, struct kg_arena *arena)
-{
-    *c = (struct kg_conversation){.loaded = loaded};
-    c->reply = (struct kg_reply){
-        .forward = &lm_forward, .engine = c, .request = &c->request, .sampler = &c->sampler, .pending = KG_NO_TOKEN};
-    enum kg_status status = kg_lm_session_init(&c->session, &loaded->model, ops, workers, options, arena);
-    if (status == KG_OK) {
-        carve_buffers(c, options, arena);
-        status = c->reply.text ? KG_OK : KG_E_MEMORY;
-    }
-    return status;
+    kg_lm_session_fill(&c->session);
 }
 
 void kg_conversation_forget(struct kg_conversation *c)

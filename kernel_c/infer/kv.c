@@ -21,28 +21,18 @@ static uint32_t vector_size(enum kg_kv_type type, uint32_t dim)
     return dim * (uint32_t)sizeof(float);
 }
 
-static uint64_t cache_size(const struct kg_lm_model *model, const struct kg_lm_options *options)
+void kg_lm_kv_carve(struct kg_lm_kv *kv, const struct kg_lm_model *model, const struct kg_quant_ops *ops,
+                    const struct kg_lm_options *options, struct kg_arena *arena)
 {
-    return (uint64_t)model->n_layer * model->n_head_kv * options->n_ctx * vector_size(options->kv, model->head_dim);
-}
-
-uint64_t kg_lm_kv_size(const struct kg_lm_model *model, const struct kg_lm_options *options)
-{
-    return 2 * kg_arena_cost(cache_size(model, options));
-}
-
-bool kg_lm_kv_init(struct kg_lm_kv *kv, const struct kg_lm_model *model, const struct kg_quant_ops *ops,
-                   const struct kg_lm_options *options, struct kg_arena *arena)
-{
+    const uint64_t vectors = kg_arena_times((uint64_t)model->n_layer * model->n_head_kv, options->n_ctx);
     kv->ops = ops;
     kv->type = options->kv;
     kv->dim = model->head_dim;
     kv->heads = model->n_head_kv;
     kv->n_ctx = options->n_ctx;
     kv->vector = vector_size(options->kv, model->head_dim);
-    kv->keys = kg_arena_take(arena, cache_size(model, options));
-    kv->values = kg_arena_take(arena, cache_size(model, options));
-    return kv->keys && kv->values;
+    kv->keys = kg_arena_array(arena, vectors, kv->vector);
+    kv->values = kg_arena_array(arena, vectors, kv->vector);
 }
 
 /* Rounds to nearest, ties to even; |x| <= 127. At 1.5 * 2^23 floats are integers, and their lowest byte is the two's

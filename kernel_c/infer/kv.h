@@ -15,9 +15,9 @@ struct kg_lm_kv {
     uint32_t vector; /* bytes of one head at one position */
 };
 
-uint64_t kg_lm_kv_size(const struct kg_lm_model *model, const struct kg_lm_options *options);
-bool kg_lm_kv_init(struct kg_lm_kv *kv, const struct kg_lm_model *model, const struct kg_quant_ops *ops,
-                   const struct kg_lm_options *options, struct kg_arena *arena);
+/* The arena counts, or has room for it. */
+void kg_lm_kv_carve(struct kg_lm_kv *kv, const struct kg_lm_model *model, const struct kg_quant_ops *ops,
+                    const struct kg_lm_options *options, struct kg_arena *arena);
 
 /* Where a head's first position is, in keys or in values. */
 static inline uint8_t *kg_lm_kv_head(const struct kg_lm_kv *kv, uint8_t *cache, uint32_t layer, uint32_t head)

@@ -5,13 +5,6 @@
 #include "kgpt/mem.h"
 #include "kgpt/utf8.h"
 
-uint64_t kg_lm_model_size(const struct kg_gguf *gguf)
-{
-    return kg_arena_cost(sizeof(struct kg_lm_extra)) +
-           kg_arena_cost(kg_lm_count_layers(gguf) * sizeof(struct kg_lm_layer)) +
-           kg_arena_cost(kg_lm_interleave_size(gguf));
-}
-
 /* general.name as far as it fits, on one line. */
 static void read_name(struct kg_lm_model *model)
 {

@@ -35,13 +35,14 @@ static bool open_test_model(struct kg_test *t, struct fixture *f, const char *ar
            kg_lm_open(&f->model, &f->gguf, false, t->arena, &f->error) == KG_OK;
 }
 
-static bool begin_session(struct kg_test *t, struct fixture *f, enum kg_isa isa, uint32_t n_batch, enum kg_kv_type kv,
+static void begin_session(struct kg_test *t, struct fixture *f, enum kg_isa isa, uint32_t n_batch, enum kg_kv_type kv,
                           const struct kg_workers *workers)
 {
     const struct kg_lm_options options = {.n_ctx = KG_TEST_CTX, .n_batch = n_batch, .kv = kv};
     kg_ops_fill(&f->base, t->cpu->features, isa);
     kg_quant_fill(&f->ops, &f->base, t->cpu->features, isa);
-    return kg_lm_session_init(&f->session, &f->model, &f->ops, workers, &options, t->arena) == KG_OK;
+    kg_lm_session_carve(&f->session, &f->model, &f->ops, workers, &options, t->arena);
+    kg_lm_session_fill(&f->session);
 }
 
 static bool eval_tokens(struct fixture *f, const uint32_t *some, uint32_t n)
@@ -60,12 +61,12 @@ KG_TEST(lm, how_it_is_computed_does_not_show)
     for (uint32_t i = 0; i < 2; i++) {
         struct fixture f;
         KG_CHECK(t, open_test_model(t, &f, archs[i]));
-        KG_CHECK(t, begin_session(t, &f, KG_ISA_C, 1, KG_KV_F16, &alone));
+        begin_session(t, &f, KG_ISA_C, 1, KG_KV_F16, &alone);
         KG_CHECK(t, eval_tokens(&f, tokens, N));
         const float *logits = f.session.logits;
         KG_CHECK(t, logits[0] != logits[1] && logits[0] - logits[0] == 0);
         for (uint32_t n_batch = 2; n_batch <= N; n_batch += 4) {
-            KG_CHECK(t, begin_session(t, &f, KG_ISA_AVX512, n_batch, KG_KV_F16, n_batch == 2 ? &alone : &three));
+            begin_session(t, &f, KG_ISA_AVX512, n_batch, KG_KV_F16, n_batch == 2 ? &alone : &three);
             KG_CHECK(t, eval_tokens(&f, tokens, 5) && eval_tokens(&f, tokens + 5, N - 5));
             KG_CHECK(t, same_logits(&f, logits));
         }
@@ -76,7 +77,8 @@ KG_TEST(lm, truncated_and_shifted)
 {
     struct fixture f;
     KG_CHECK(t, open_test_model(t, &f, "llama"));
-    KG_CHECK(t, begin_session(t, &f, KG_ISA_AVX2, 4, KG_KV_Q8, &three) && eval_tokens(&f, tokens, N));
+    begin_session(t, &f, KG_ISA_AVX2, 4, KG_KV_Q8, &three);
+    KG_CHECK(t, eval_tokens(&f, tokens, N));
     float logits[KG_TEST_VOCAB];
     memcpy(logits, f.session.logits, sizeof logits);
     kg_lm_truncate(&f.session, 6);
@@ -89,15 +91,16 @@ KG_TEST(lm, truncated_and_shifted)
     KG_CHECK(t, eval_tokens(&f, tokens, 1) && f.session.logits[0] - f.session.logits[0] == 0);
 }
 
-KG_TEST(lm, takes_what_it_said)
+KG_TEST(lm, takes_what_it_counts)
 {
     struct fixture f;
     KG_CHECK(t, open_test_model(t, &f, "gemma3"));
     const struct kg_lm_options options = {.n_ctx = 9, .n_batch = 3, .kv = KG_KV_Q8};
-    struct kg_lm_size size = kg_lm_session_size(&f.model, &options);
+    struct kg_arena counted = kg_arena_counting();
     size_t before = t->arena->used;
-    KG_CHECK_EQ(t, kg_lm_session_init(&f.session, &f.model, &f.ops, &alone, &options, t->arena), KG_OK);
-    KG_CHECK_EQ(t, t->arena->used - before, size.kv + size.scratch);
+    kg_lm_session_carve(&f.session, &f.model, &f.ops, &alone, &options, &counted);
+    kg_lm_session_carve(&f.session, &f.model, &f.ops, &alone, &options, t->arena);
+    KG_CHECK_EQ(t, t->arena->used - before, counted.used);
 }
 
 KG_TEST(lm, the_context_ends)
@@ -105,7 +108,7 @@ KG_TEST(lm, the_context_ends)
     struct fixture f;
     const uint32_t wrong = KG_TEST_VOCAB;
     KG_CHECK(t, open_test_model(t, &f, "llama"));
-    KG_CHECK(t, begin_session(t, &f, KG_ISA_C, 8, KG_KV_F16, &alone));
+    begin_session(t, &f, KG_ISA_C, 8, KG_KV_F16, &alone);
     KG_CHECK(t, eval_tokens(&f, tokens, N) && eval_tokens(&f, tokens, N) && f.session.n_past == 2 * N);
     KG_CHECK_EQ(t, kg_lm_eval(&f.session, tokens, 5, NULL, NULL, &f.error), KG_E_CONTEXT);
     KG_CHECK_TEXT(t, f.error.message, "no room for 5 tokens behind 28 of a context of 32");
@@ -123,7 +126,7 @@ KG_TEST(lm, stopped_within_a_batch)
 {
     struct fixture f;
     KG_CHECK(t, open_test_model(t, &f, "llama"));
-    KG_CHECK(t, begin_session(t, &f, KG_ISA_C, 4, KG_KV_F16, &alone));
+    begin_session(t, &f, KG_ISA_C, 4, KG_KV_F16, &alone);
     uint32_t asked = 0;
     KG_CHECK_EQ(t, kg_lm_eval(&f.session, tokens, N, fourth_time, &asked, &f.error), KG_E_STOPPED);
     KG_CHECK_EQ(t, f.session.n_past, 4);

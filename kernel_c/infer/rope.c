@@ -7,12 +7,6 @@
 
 #define TWO_PI 6.283185307179586476925286766559
 
-uint64_t kg_lm_rope_size(const struct kg_lm_model *model, uint32_t n_batch)
-{
-    uint64_t pairs = model->extra->rope.n / 2;
-    return KG_LM_N_TURNS * (kg_arena_cost(pairs * sizeof(double)) + kg_arena_cost(n_batch * 2 * pairs * sizeof(float)));
-}
-
 /* Bounds an angle that hyperparameters can make as large as they like: infinities and NaN become a large number. */
 static double floor_of(double x)
 {
@@ -67,27 +61,29 @@ static const float *divisors_of(const struct kg_lm_model *model, uint32_t n_ctx)
     return extra->vectors[n_ctx > extra->rope.n_ctx_original ? KG_V_ROPE_LONG : KG_V_ROPE_SHORT];
 }
 
-bool kg_lm_rope_init(struct kg_lm_rope *rope, const struct kg_lm_model *model, uint32_t n_ctx, uint32_t n_batch,
-                     struct kg_arena *arena)
+void kg_lm_rope_carve(struct kg_lm_rope *rope, const struct kg_lm_model *model, uint32_t n_batch,
+                      struct kg_arena *arena)
 {
-    const struct kg_lm_rope_settings *s = &model->extra->rope;
-    rope->pairs = s->n / 2;
+    rope->pairs = model->extra->rope.n / 2;
     rope->neox = model->arch->rope == KG_ROPE_NEOX;
     for (uint32_t which = 0; which < KG_LM_N_TURNS; which++) {
+        rope->frequencies[which] = kg_arena_array(arena, rope->pairs, sizeof *rope->frequencies[which]);
+        rope->turns[which] = kg_arena_array(arena, (uint64_t)n_batch * 2 * rope->pairs, sizeof *rope->turns[which]);
+    }
+}
+
+void kg_lm_rope_fill(struct kg_lm_rope *rope, const struct kg_lm_model *model, uint32_t n_ctx)
+{
+    const struct kg_lm_rope_settings *s = &model->extra->rope;
+    for (uint32_t which = 0; which < KG_LM_N_TURNS; which++) {
         bool local = which && s->local_base > 0;
-        double *frequencies = kg_arena_take(arena, rope->pairs * sizeof *frequencies);
-        rope->turns[which] = kg_arena_take(arena, (uint64_t)n_batch * 2 * rope->pairs * sizeof(float));
-        if (!frequencies || !rope->turns[which]) {
-            return false;
-        }
-        fill_frequencies(s, divisors_of(model, n_ctx), local ? s->local_base : s->base, !local, frequencies);
-        rope->frequencies[which] = frequencies;
+        float base = local ? s->local_base : s->base;
+        fill_frequencies(s, divisors_of(model, n_ctx), (double)base, !local, rope->frequencies[which]);
         rope->magnitude[which] = s->attn_factor;
         if (!local && s->scaling == KG_SCALING_YARN && s->factor > 1) {
             rope->magnitude[which] *= 1.0 + 0.1 * kg_log(s->factor);
         }
     }
-    return true;
 }
 
 void kg_lm_rope_turn(const struct kg_lm_rope *rope, uint32_t which, int64_t position, double magnitude, float *turns)

@@ -8,18 +8,19 @@
 #define KG_LM_N_TURNS 2 /* one for all layers, or one for those without a window and one for those with */
 
 struct kg_lm_rope {
-    const double *frequencies[KG_LM_N_TURNS]; /* (pairs), radians per position */
-    double magnitude[KG_LM_N_TURNS];          /* of the turned values: YaRN and LongRoPE make them larger */
-    float *turns[KG_LM_N_TURNS];              /* (n_batch, 2, pairs): cosines, then sines, of the batch's positions */
+    double *frequencies[KG_LM_N_TURNS]; /* (pairs), radians per position */
+    double magnitude[KG_LM_N_TURNS];    /* of the turned values: YaRN and LongRoPE make them larger */
+    float *turns[KG_LM_N_TURNS];        /* (n_batch, 2, pairs): cosines, then sines, of the batch's positions */
     uint32_t pairs;
     bool neox;
 };
 
-uint64_t kg_lm_rope_size(const struct kg_lm_model *model, uint32_t n_batch);
+/* The arena counts, or has room for it. */
+void kg_lm_rope_carve(struct kg_lm_rope *rope, const struct kg_lm_model *model, uint32_t n_batch,
+                      struct kg_arena *arena);
 
-/* False if the arena is too small. */
-bool kg_lm_rope_init(struct kg_lm_rope *rope, const struct kg_lm_model *model, uint32_t n_ctx, uint32_t n_batch,
-                     struct kg_arena *arena);
+/* The frequencies for a context of n_ctx positions. */
+void kg_lm_rope_fill(struct kg_lm_rope *rope, const struct kg_lm_model *model, uint32_t n_ctx);
 
 /* turns (2, pairs) for `position`, which may be negative: backwards. Magnitude 1 leaves lengths as they are. */
 void kg_lm_rope_turn(const struct kg_lm_rope *rope, uint32_t which, int64_t position, double magnitude, float *turns);

@@ -6,102 +6,66 @@
 
 #define ALIGN_FLOATS 16u
 
-static uint64_t padded(uint64_t n)
-{
-    return (n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
-}
-
 static uint32_t slots_of(const struct kg_lm_model *model, const struct kg_lm_options *options)
 {
     uint64_t most = (uint64_t)model->n_head * options->n_batch;
     return most < KG_LM_MOST_SLOTS_AT_ONCE ? (uint32_t)most : KG_LM_MOST_SLOTS_AT_ONCE;
 }
 
-/* The buffers of a batch, as one list for sizing and for carving. */
-struct piece {
-    struct kg_lm_rows *rows;
-    uint64_t n;
-};
-#define N_PIECES 9
-
-static void list_pieces(struct piece pieces[N_PIECES], const struct kg_lm_model *model, struct kg_lm_state *s)
+/* Rows of `n` values for a batch; each starts on a cache line. */
+static struct kg_lm_rows carve_batch(uint64_t n, const struct kg_lm_options *options, struct kg_arena *arena)
 {
-    uint64_t embd = model->n_embd, q = kg_lm_q_dim(model), kv = kg_lm_kv_dim(model), ff = model->n_ff;
-    const struct piece list[N_PIECES] = {
-        {&s->x, embd},   {&s->normed, embd}, {&s->projected, embd}, {&s->query, q}, {&s->key, kv},
-        {&s->value, kv}, {&s->attended, q},  {&s->hidden, ff},      {&s->gate, ff},
-    };
-    memcpy(pieces, list, sizeof list);
+    struct kg_lm_rows rows = {.stride = (n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS};
+    rows.data = kg_arena_array(arena, options->n_batch * rows.stride, sizeof *rows.data);
+    return rows;
 }
 
-static uint64_t act_stride(const struct kg_lm_model *model, enum kg_act act)
+/* What the forward pass works in, without positions and cache. */
+static void carve_pass(struct kg_lm_state *s, const struct kg_lm_model *model, const struct kg_lm_options *options,
+                       struct kg_arena *arena)
 {
-    return kg_arena_cost(kg_act_size(act, model->extra->longest));
-}
-
-static uint64_t logits_size(const struct kg_lm_model *model, const struct kg_lm_options *options)
-{
-    return (uint64_t)model->n_vocab * (options->all_logits ? options->n_batch : 1) * sizeof(float);
-}
-
-struct kg_lm_size kg_lm_session_size(const struct kg_lm_model *model, const struct kg_lm_options *options)
-{
-    struct kg_lm_state state;
-    struct piece pieces[N_PIECES];
-    list_pieces(pieces, model, &state);
-    uint64_t scratch = kg_arena_cost(sizeof state) + kg_arena_cost(options->n_ctx * sizeof(uint32_t)) +
-                       kg_arena_cost(logits_size(model, options)) + kg_lm_rope_size(model, options->n_batch);
-    for (uint32_t i = 0; i < N_PIECES; i++) {
-        scratch += kg_arena_cost(options->n_batch * padded(pieces[i].n) * sizeof(float));
-    }
-    for (uint32_t i = 0; i < KG_N_ACTS; i++) {
-        scratch += model->extra->takes[i] ? kg_arena_cost(options->n_batch * act_stride(model, i)) : 0;
-    }
-    scratch += kg_arena_cost((uint64_t)slots_of(model, options) * options->n_ctx * sizeof(float));
-    return (struct kg_lm_size){kg_lm_kv_size(model, options), scratch};
-}
-
-static bool carve_state(struct kg_lm_state *s, const struct kg_lm_model *model, const struct kg_lm_options *options,
-                        struct kg_arena *arena)
-{
-    struct piece pieces[N_PIECES];
-    list_pieces(pieces, model, s);
-    bool whole = true;
-    for (uint32_t i = 0; i < N_PIECES; i++) {
-        pieces[i].rows->stride = padded(pieces[i].n);
-        pieces[i].rows->data = kg_arena_take(arena, options->n_batch * padded(pieces[i].n) * sizeof(float));
-        whole = whole && pieces[i].rows->data;
-    }
+    s->x = carve_batch(model->n_embd, options, arena);
+    s->normed = carve_batch(model->n_embd, options, arena);
+    s->projected = carve_batch(model->n_embd, options, arena);
+    s->query = carve_batch(kg_lm_q_dim(model), options, arena);
+    s->key = carve_batch(kg_lm_kv_dim(model), options, arena);
+    s->value = carve_batch(kg_lm_kv_dim(model), options, arena);
+    s->attended = carve_batch(kg_lm_q_dim(model), options, arena);
+    s->hidden = carve_batch(model->n_ff, options, arena);
+    s->gate = carve_batch(model->n_ff, options, arena);
     for (uint32_t i = 0; i < KG_N_ACTS; i++) {
         if (model->extra->takes[i]) {
-            s->act_stride[i] = act_stride(model, i);
-            s->acts[i] = kg_arena_take(arena, options->n_batch * s->act_stride[i]);
-            whole = whole && s->acts[i];
+            s->act_stride[i] = kg_arena_cost(kg_act_size(i, model->extra->longest));
+            s->acts[i] = kg_arena_array(arena, options->n_batch, s->act_stride[i]);
         }
     }
     s->slots = slots_of(model, options);
-    s->scores = kg_arena_take(arena, (uint64_t)s->slots * options->n_ctx * sizeof(float));
-    return whole && s->scores;
+    s->scores = kg_arena_array(arena, (uint64_t)s->slots * options->n_ctx, sizeof *s->scores);
 }
 
-enum kg_status kg_lm_session_init(struct kg_lm_session *session, const struct kg_lm_model *model,
-                                  const struct kg_quant_ops *ops, const struct kg_workers *workers,
-                                  const struct kg_lm_options *options, struct kg_arena *arena)
+void kg_lm_session_carve(struct kg_lm_session *session, const struct kg_lm_model *model, const struct kg_quant_ops *ops,
+                         const struct kg_workers *workers, const struct kg_lm_options *options, struct kg_arena *arena)
 {
+    struct kg_lm_state made = {0};
     *session = (struct kg_lm_session){
         .model = model, .ops = ops, .workers = workers, .options = *options, .moved_from = UINT32_MAX};
-    if (options->n_ctx < 1 || options->n_ctx > model->n_ctx_train || options->n_batch < 1) {
-        return KG_E_INPUT;
+    session->state = kg_arena_take(arena, sizeof *session->state);
+    session->tokens = kg_arena_array(arena, options->n_ctx, sizeof *session->tokens);
+    uint64_t rows_of_logits = options->all_logits ? options->n_batch : 1;
+    session->logits = kg_arena_array(arena, model->n_vocab * rows_of_logits, sizeof *session->logits);
+    kg_lm_rope_carve(&made.rope, model, options->n_batch, arena);
+    size_t used = arena->used;
+    kg_lm_kv_carve(&made.kv, model, ops, options, arena);
+    session->kv_bytes = arena->used - used;
+    carve_pass(&made, model, options, arena);
+    if (!arena->counts) {
+        *session->state = made;
     }
-    struct kg_lm_state *state = session->state = kg_arena_take(arena, sizeof *state);
-    session->tokens = kg_arena_take(arena, options->n_ctx * sizeof *session->tokens);
-    session->logits = kg_arena_take(arena, logits_size(model, options));
-    if (!state || !session->tokens || !session->logits ||
-        !kg_lm_rope_init(&state->rope, model, options->n_ctx, options->n_batch, arena) ||
-        !kg_lm_kv_init(&state->kv, model, ops, options, arena) || !carve_state(state, model, options, arena)) {
-        return KG_E_MEMORY;
-    }
-    return KG_OK;
+}
+
+void kg_lm_session_fill(struct kg_lm_session *session)
+{
+    kg_lm_rope_fill(&session->state->rope, session->model, session->options.n_ctx);
 }
 
 static enum kg_status check_tokens(const struct kg_lm_session *session, const uint32_t *tokens, uint32_t n,

@@ -10,6 +10,7 @@
 #include "promise.h"
 
 #define N_TOKENS 5
+#define MOST_LAYERS_SIZE (1u << 20)
 #define MOST_WORK (1u << 22) /* parameters times layers: more takes too long, and tells nothing new */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -94,9 +95,12 @@ static void run(const struct kg_lm_model *model, uint8_t choice)
     const uint32_t last = model->n_vocab - 1, tokens[N_TOKENS] = {0, last, last / 2, last, 0};
     uint32_t n = most < N_TOKENS ? most : N_TOKENS;
     fill_ops(&ops);
-    struct kg_lm_size size = kg_lm_session_size(model, &options);
-    kg_arena_init(&arena, NULL, size.kv + size.scratch);
-    promise(kg_lm_session_init(&session, model, &ops, NULL, &options, &arena) == KG_OK);
+    struct kg_arena counted = kg_arena_counting();
+    kg_lm_session_carve(&session, model, &ops, NULL, &options, &counted);
+    kg_arena_init(&arena, NULL, counted.peak);
+    kg_lm_session_carve(&session, model, &ops, NULL, &options, &arena);
+    promise(arena.used == counted.used);
+    kg_lm_session_fill(&session);
     bool whole = repeats(&session, tokens, n);
     if (whole && n == most) {
         promise(kg_lm_eval(&session, tokens, 1, NULL, NULL, &error) == KG_E_CONTEXT);
@@ -119,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     kg_arena_init(&header, NULL, 4 * size + 512); /* see gguf_walk.c */
     kg_arena_init(&arena, NULL, 0);
     if (kg_gguf_open(&gguf, file, size, &header, &error) == KG_OK) {
-        kg_arena_init(&arena, NULL, kg_lm_model_size(&gguf));
+        kg_arena_init(&arena, NULL, 8 * size + MOST_LAYERS_SIZE); /* eight rows of the longest matrix */
         enum kg_status status = kg_lm_open(&model, &gguf, size && data[size - 1] & 1, &arena, &error);
         promise(status == KG_OK || (status == KG_E_INPUT && error.message[0] && error.hint[0]));
         if (status == KG_OK && model.n_parameters * model.n_layer < MOST_WORK) {

@@ -117,14 +117,15 @@ enum kg_status driver_talk(struct driver *d, struct talk *talk, const struct kg_
                                   .done = take_end};
     talk->scratch = &d->arena;
     talk->logits = kg_arena_take(&d->arena, MOST_TOKENS * d->loaded.vocab.n_vocab * sizeof(float));
-    struct kg_lm_size size = kg_conversation_size(&d->loaded, options);
+    struct kg_arena counted = kg_arena_counting();
     size_t before = d->arena.used;
-    enum kg_status status =
-        kg_conversation_init(&talk->conversation, &d->loaded, &d->ops, &d->workers, options, &d->arena);
-    if (status == KG_OK && d->arena.used - before != size.kv + size.scratch) {
-        return KG_E_MEMORY; /* it takes what it said */
+    kg_conversation_carve(&talk->conversation, &d->loaded, &d->ops, &d->workers, options, &counted);
+    if (!talk->logits || counted.peak > kg_arena_left(&d->arena)) {
+        return KG_E_MEMORY;
     }
-    return talk->logits ? status : KG_E_MEMORY;
+    kg_conversation_carve(&talk->conversation, &d->loaded, &d->ops, &d->workers, options, &d->arena);
+    kg_conversation_fill(&talk->conversation);
+    return d->arena.used - before == counted.used ? KG_OK : KG_E_MEMORY;
 }
 
 /* What the reply is asked with. */

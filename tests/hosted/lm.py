@@ -45,7 +45,7 @@ class Engine:
 
     def __init__(self, library: ctypes.CDLL, data: bytes, *, interleaved: bool = False) -> None:
         self._library = library
-        for name in ("driver_logits", "driver_session_size", "driver_struct_size"):
+        for name in ("driver_logits", "driver_session_size", "driver_struct_size", "driver_taken"):
             getattr(library, name).restype = ctypes.c_uint64
         for name in ("driver_message", "driver_hint"):
             getattr(library, name).restype = ctypes.c_char_p
@@ -68,16 +68,13 @@ class Engine:
         isa: str = "avx2",
         *,
         all_logits: bool = True,
-        short: int = 0,
     ) -> None:
-        """A new session; its arena lacks ``short`` bytes."""
+        """A new session, in as much memory as it counts."""
         self._options = _Options(self.n_ctx_train if n_ctx is None else n_ctx, n_batch, KV.index(kv), all_logits)
-        size = self._library.driver_session_size(self._struct, ctypes.byref(self._options))
-        self._session_memory = _aligned(size - short)
+        self.counted: int = self._library.driver_session_size(self._struct, ctypes.byref(self._options))
+        self._session_memory = _aligned(self.counted)
         where = _where(self._session_memory)
-        status = self._library.driver_session(self._struct, ctypes.byref(self._options), ISAS.index(isa), *where)
-        if status:
-            raise Refused(f"status {status}")
+        self._library.driver_session(self._struct, ctypes.byref(self._options), ISAS.index(isa), *where)
         self.isa = ISAS[self._library.driver_isa(self._struct)]
 
     def eval(self, tokens: Sequence[int], workers: int = 1) -> Floats:
@@ -121,11 +118,9 @@ class Engine:
         return list(at[:n])
 
     @property
-    def taken(self) -> tuple[int, int, int, int]:
-        """Bytes of the model: taken, planned; of the session: taken, planned."""
-        taken = (ctypes.c_uint64 * 4)()
-        self._library.driver_taken(self._struct, taken)
-        return taken[0], taken[1], taken[2], taken[3]
+    def taken(self) -> int:
+        """Bytes that the session has of its arena."""
+        return int(self._library.driver_taken(self._struct))
 
     def _check(self, status: int) -> None:
         if status:

@@ -13,9 +13,8 @@ struct driver {
     struct kg_quant_ops ops;
     struct kg_lm_session session;
     struct kg_error error;
-    uint64_t model_taken, model_planned; /* bytes of the arena; taken without what was given back */
-    uint64_t session_taken, session_planned;
-    float *probed; /* (MOST_PROBES, n_embd), where Python wants them */
+    uint64_t taken; /* bytes of the session's arena */
+    float *probed;  /* (MOST_PROBES, n_embd), where Python wants them */
     uint32_t n_probed;
     char probed_names[MOST_PROBES][16];
     uint32_t probed_layers[MOST_PROBES];
@@ -41,11 +40,7 @@ enum kg_status driver_open(struct driver *d, void *file, uint64_t size, bool int
     if (status != KG_OK) {
         return status;
     }
-    uint64_t before = arena.used;
-    d->model_planned = kg_lm_model_size(&d->gguf);
-    status = kg_lm_open(&d->model, &d->gguf, interleaved, &arena, &d->error);
-    d->model_taken = arena.used - before;
-    return status;
+    return kg_lm_open(&d->model, &d->gguf, interleaved, &arena, &d->error);
 }
 
 /* The sizes that Python needs for its own buffers. */
@@ -59,12 +54,14 @@ void driver_sizes(const struct driver *d, uint64_t sizes[9])
 
 uint64_t driver_session_size(const struct driver *d, const struct kg_lm_options *options)
 {
-    struct kg_lm_size size = kg_lm_session_size(&d->model, options);
-    return size.kv + size.scratch;
+    struct kg_lm_session session;
+    struct kg_arena counted = kg_arena_counting();
+    kg_lm_session_carve(&session, &d->model, &d->ops, &workers, options, &counted);
+    return counted.used;
 }
 
-enum kg_status driver_session(struct driver *d, const struct kg_lm_options *options, enum kg_isa isa, void *memory,
-                              uint64_t bytes)
+void driver_session(struct driver *d, const struct kg_lm_options *options, enum kg_isa isa, void *memory,
+                    uint64_t bytes)
 {
     struct kg_arena arena;
     struct kg_cpu cpu;
@@ -72,10 +69,9 @@ enum kg_status driver_session(struct driver *d, const struct kg_lm_options *opti
     kg_ops_fill(&d->base, cpu.features, isa);
     kg_quant_fill(&d->ops, &d->base, cpu.features, isa);
     kg_arena_init(&arena, memory, bytes);
-    d->session_planned = driver_session_size(d, options);
-    enum kg_status status = kg_lm_session_init(&d->session, &d->model, &d->ops, &workers, options, &arena);
-    d->session_taken = arena.used;
-    return status;
+    kg_lm_session_carve(&d->session, &d->model, &d->ops, &workers, options, &arena);
+    kg_lm_session_fill(&d->session);
+    d->taken = arena.used;
 }
 
 static void record(void *context, const char *what, uint32_t layer, const float *values, size_t n)
@@ -157,10 +153,7 @@ uint64_t driver_struct_size(void)
     return sizeof(struct driver);
 }
 
-void driver_taken(const struct driver *d, uint64_t taken[4])
+uint64_t driver_taken(const struct driver *d)
 {
-    taken[0] = d->model_taken;
-    taken[1] = d->model_planned;
-    taken[2] = d->session_taken;
-    taken[3] = d->session_planned;
+    return d->taken;
 }

@@ -272,11 +272,11 @@ def test_learned_positions_are_computed_again(library: Library, name: str) -> No
 
 @pytest.mark.parametrize("name", ["llama-Q4_1", "gemma3", "llama-Q3_K", "microgpt"])
 @pytest.mark.parametrize("kv", lm.KV)
-def test_it_takes_the_memory_that_it_said(library: Library, name: str, kv: str) -> None:
+@pytest.mark.parametrize(("n_batch", "all_logits"), [(1, False), (3, True), (64, False)])
+def test_it_takes_the_memory_that_it_counts(
+    library: Library, name: str, kv: str, n_batch: int, all_logits: bool
+) -> None:
     engine = library.engine(TINY[name])
-    engine.session(kv=kv)
-    model_taken, model_planned, taken, planned = engine.taken
-    assert 0 < model_taken <= model_planned
-    assert taken == planned
-    with pytest.raises(lm.Refused):
-        engine.session(kv=kv, short=64)
+    for n_ctx in (1, 7, None):
+        engine.session(n_ctx, n_batch, kv, all_logits=all_logits)
+        assert engine.taken == engine.counted > 0

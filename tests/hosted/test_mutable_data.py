@@ -16,6 +16,7 @@ from kgpt_build.headers import Corpus
 from kgpt_build.kernel import check
 from kgpt_build.kernel.build import build
 from kgpt_build.kernel.settings import BuildSettings
+from kgpt_build.models import NO_MODEL
 
 THE_OBJECT = {"app/main.c: state"}
 """The one that app/main.c passes down."""
@@ -47,14 +48,19 @@ def _is_writable(elf: ELFFile, section: str | int) -> bool:
     return isinstance(section, int) and bool(elf.get_section(section)["sh_flags"] & SH_FLAGS.SHF_WRITE)
 
 
-def test_one_object_holds_what_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["training", "language models"])
+def test_one_object_holds_what_changes(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found: set[str] = set()
 
     def look(linked: Path, content: object) -> None:
         found.update(variables(linked.parent / "obj" / "kernel_c"))
 
     monkeypatch.setattr(check, "check_kernel", look)
-    build(BuildSettings(out=tmp_path, corpus=Corpus("test", b"anna\nbob\n")))
+    settings = {
+        "training": BuildSettings(out=tmp_path, corpus=Corpus("test", b"anna\nbob\n")),
+        "language models": BuildSettings(NO_MODEL, tmp_path),
+    }
+    build(settings[kind])
     platform = {name for name in found if name.startswith("platform/")}
     tests = {name for name in found if "_test.c: " in name}
     assert platform, "nothing was looked at"

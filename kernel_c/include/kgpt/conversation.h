@@ -55,11 +55,12 @@ struct kg_conversation {
     struct kg_speed total; /* of the conversation: sums, and the largest */
 };
 
-/* Bytes of arena that kg_conversation_init needs, including the session. */
-struct kg_lm_size kg_conversation_size(const struct kg_lm_loaded *loaded, const struct kg_lm_options *options);
-enum kg_status kg_conversation_init(struct kg_conversation *conversation, const struct kg_lm_loaded *loaded,
-                                    const struct kg_quant_ops *ops, const struct kg_workers *workers,
-                                    const struct kg_lm_options *options, struct kg_arena *arena);
+/* An empty conversation, with `options` as kg_lm_session_carve wants them. The arena counts, or has room for it; then
+ * kg_conversation_fill writes what the conversation needs there. */
+void kg_conversation_carve(struct kg_conversation *conversation, const struct kg_lm_loaded *loaded,
+                           const struct kg_quant_ops *ops, const struct kg_workers *workers,
+                           const struct kg_lm_options *options, struct kg_arena *arena);
+void kg_conversation_fill(struct kg_conversation *conversation);
 
 /* Forgets the whole conversation. */
 void kg_conversation_reset(struct kg_conversation *conversation);

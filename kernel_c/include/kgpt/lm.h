@@ -38,8 +38,6 @@ extern const char *const kg_lm_arch_names[];
  * model, and vocabulary-only files. */
 enum kg_status kg_lm_identify(const struct kg_gguf *gguf, const struct kg_lm_arch **arch, struct kg_error *error);
 
-uint64_t kg_lm_model_size(const struct kg_gguf *gguf); /* bytes of arena that kg_lm_open needs */
-
 /* Opens a model. Refusals name the unsupported architecture, the missing or unknown hyperparameter, or the tensor
  * that is missing, unexpected, or of wrong shape or type. `interleaved`: the matrices already have the layout of
  * kgpt/quant.h; otherwise kg_lm_open interleaves them in place. */
@@ -59,10 +57,6 @@ struct kg_lm_options {
     bool all_logits; /* logits of every token of a batch, not only of the last */
 };
 
-struct kg_lm_size {
-    uint64_t kv, scratch; /* bytes */
-};
-
 struct kg_lm_session {
     const struct kg_lm_model *model;
     const struct kg_quant_ops *ops;
@@ -79,12 +73,14 @@ struct kg_lm_session {
      * "ffn" of each layer, and after the final "norm" if logits are computed. */
     void (*probe)(void *context, const char *what, uint32_t layer, const float *values, size_t n);
     void *probe_context;
+    uint64_t kv_bytes; /* of the arena, for keys and values */
 };
 
-struct kg_lm_size kg_lm_session_size(const struct kg_lm_model *model, const struct kg_lm_options *options);
-enum kg_status kg_lm_session_init(struct kg_lm_session *session, const struct kg_lm_model *model,
-                                  const struct kg_quant_ops *ops, const struct kg_workers *workers,
-                                  const struct kg_lm_options *options, struct kg_arena *arena);
+/* An empty session. `options` hold at least one position and one token of a batch, and no more positions than the model
+ * was trained for. The arena counts, or has room for it; then kg_lm_session_fill writes what the session needs there. */
+void kg_lm_session_carve(struct kg_lm_session *session, const struct kg_lm_model *model, const struct kg_quant_ops *ops,
+                         const struct kg_workers *workers, const struct kg_lm_options *options, struct kg_arena *arena);
+void kg_lm_session_fill(struct kg_lm_session *session);
 
 /* Appends tokens in batches of at most n_batch, and leaves the logits of the last token. `stopped` (may be NULL) is
  * called before each layer; true ends the call with KG_E_STOPPED: complete batches stay in the context, the logits
