@@ -1,7 +1,7 @@
-"""Block devices, as the kernel describes them in ``/sys``: what there is, and what lies on what.
+"""The block devices that the kernel describes in ``/sys``: disks, partitions, and the devices built on them.
 
-``lsblk`` is not asked: half of its columns come from udev's database, which is not everywhere, and their names differ
-between versions; the files below are the kernel's own interface and need neither.
+kgpt does not run ``lsblk``: half of its columns come from udev's database, which some systems lack, and their names
+differ between versions. The files in /sys are the kernel's own interface.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pathlib import Path
 from kgpt_build.errors import KgptError
 
 SECTOR = 512
-"""The unit of ``size`` and ``start`` in /sys, whatever the device's own sectors are."""
+"""The unit of ``size`` and ``start`` in /sys, also for devices with larger sectors."""
 
 PORTABLE_BUSES = frozenset({"usb", "sd"})
-"""What is plugged in by hand. "Removable" alone says less: boards call SATA ports removable that are inside the box."""
+"""Buses with plugs on the outside. The flag "removable" is less reliable: some boards set it for SATA ports inside."""
 
 _NOT_TEXT = re.compile(r"[^ -~]")
 _NOTHING_TO_LIST = re.compile(r"/devices/virtual/block/|/block/(sr|fd)\d+$|/block/mmcblk\d+(boot|rpmb|gp)\d*$")
@@ -28,35 +28,35 @@ _NOTHING_TO_LIST = re.compile(r"/devices/virtual/block/|/block/(sr|fd)\d+$|/bloc
 
 @dataclass(frozen=True)
 class Device:
-    """A disk, or something like one, or a part of one. ``size`` is in bytes; texts that are not known are empty."""
+    """A block device: a disk, a partition, or a virtual device. ``size`` is in bytes; unknown texts are empty."""
 
     name: str
-    """The kernel's, such as ``sdb``."""
+    """The kernel's name, such as ``sdb``."""
     path: Path
     number: str
-    """Major and minor, such as ``8:16``."""
+    """Major and minor number, such as ``8:16``."""
     size: int
     sector: int
-    """Bytes that the device reads or writes at once."""
+    """Bytes of a logical sector, the unit of reads and writes."""
     read_only: bool
     removable: bool
     bus: str
-    """usb, sd, mmc, sata, nvme, scsi, virtio, loop …; ``virtual`` for one that other devices make up."""
+    """usb, sd, mmc, sata, nvme, scsi, virtio, loop …; ``virtual`` for a device built on others."""
     model: str
     serial: str
     parts: tuple[Part, ...] = ()
     disk: str = ""
-    """Of a partition: the name of its disk."""
+    """For a partition, the name of its disk."""
 
     @property
     def is_stick(self) -> bool:
-        """Whether this is what one writes such images to: a stick, or a card."""
+        """Is it a USB stick or a memory card?"""
         return self.removable and self.bus in PORTABLE_BUSES
 
 
 @dataclass(frozen=True)
 class Part:
-    """A partition: its name, and where it lies on its disk, in bytes."""
+    """A partition: its name, and its offset and size on the disk in bytes."""
 
     name: str
     start: int
@@ -64,7 +64,7 @@ class Part:
 
 
 def number_of(path: Path) -> str:
-    """The number of the block device ``path``, or "" if it is something else. Raises OSError."""
+    """The number of the block device ``path``; "" for another kind of file. Raises OSError."""
     status = path.stat()
     if not stat.S_ISBLK(status.st_mode):
         return ""
@@ -72,7 +72,7 @@ def number_of(path: Path) -> str:
 
 
 def number_below(path: Path) -> str:
-    """The number of the device that the file ``path`` lies on; some file systems have one that is no device's."""
+    """st_dev of the file ``path``; some file systems have a number that belongs to no device."""
     return _number(path.stat().st_dev)
 
 
@@ -81,7 +81,7 @@ def _number(device: int) -> str:
 
 
 class Devices:
-    """The block devices of this machine, or of one that a test has put below another root."""
+    """The block devices of this machine, or those that a test provides below another root."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Devices:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """All of them, partitions too. Raises KgptError where the kernel shows none."""
+        """All devices and partitions. Raises KgptError if /sys shows none."""
         try:
             return tuple(sorted(entry.name for entry in self._block.iterdir()))
         except OSError as error:
@@ -110,35 +110,35 @@ class Devices:
         return {number: name for name in self.names if (number := self._read(name, "dev"))}
 
     def with_number(self, number: str) -> str:
-        """The name of the device with this number, or "" if there is none."""
+        """The name of the device with this number; "" without one."""
         return self._by_number.get(number, "")
 
     def at(self, path: Path) -> str:
-        """The name of the device whose node is ``path``, or "" if it is none, or is not there."""
+        """The name of the device with the node ``path``; "" if ``path`` is no device node."""
         try:
             return self.with_number(self.number_of(path))
         except OSError:
             return ""
 
     def disks(self) -> Iterator[Device]:
-        """The drives of this machine that have a medium: not what is made up of them, and nothing optical."""
+        """The drives with a medium, without optical drives and without devices built on others."""
         for name in self.names:
             if self._is_part(name) or _NOTHING_TO_LIST.search(str(self._folder(name))):
                 continue
             device = self.device(name)
-            # An empty card reader has no size, and one of several paths to the same disk no number.
+            # An empty card reader has size 0. A further path to the same disk (multipath) has no device number.
             if device.size and device.number:
                 yield device
 
     def device(self, name: str) -> Device:
-        """All about the device ``name``."""
+        """The device ``name``."""
         folder = self._folder(name)
         is_part = self._is_part(name)
         disk = folder.parent.name if is_part else ""
         bus = self._bus(disk or name)
         return Device(
             name=name,
-            path=Path("/dev") / name.replace("!", "/"),  # how /sys writes cciss/c0d0
+            path=Path("/dev") / name.replace("!", "/"),  # /sys writes cciss/c0d0 with a "!"
             number=self._read(name, "dev"),
             size=self._int(name, "size") * SECTOR,
             sector=self._int(disk or name, "queue/logical_block_size") or SECTOR,
@@ -152,11 +152,11 @@ class Devices:
         )
 
     def holders(self, name: str) -> tuple[str, ...]:
-        """The names of the devices that were made of ``name``: RAID, LVM, encrypted volumes, bcache."""
+        """The names of the devices built on ``name``: RAID, LVM, encrypted volumes, bcache."""
         return self._entries(name, "holders")
 
     def below(self, name: str) -> frozenset[str]:
-        """``name`` and every device that it lies on: of a partition its disk, of a volume its disks and partitions."""
+        """``name`` and every device below it: the disk of a partition, the disks and partitions of a volume."""
         found: set[str] = set()
         waiting = [name]
         while waiting:
@@ -172,15 +172,15 @@ class Devices:
         return frozenset(found)
 
     def backing_file(self, name: str) -> str:
-        """The file that a loop device shows, or ""."""
+        """The file behind a loop device, or ""."""
         return self._read(name, "loop/backing_file")
 
     def volume(self, name: str) -> tuple[str, str]:
-        """What the device mapper calls ``name``, and the kind of its maker, such as LVM or CRYPT; or two ""."""
+        """The device mapper's name of ``name``, and the kind of its creator, such as LVM or CRYPT; else two ""."""
         return self._read(name, "dm/name"), self._read(name, "dm/uuid").partition("-")[0]
 
     def is_raid(self, name: str) -> bool:
-        """Whether it is an array of Linux's own RAID."""
+        """Is it an md array (Linux software RAID)?"""
         return (self._block / name / "md").is_dir()
 
     def _under_file(self, path: Path) -> list[str]:
@@ -222,7 +222,7 @@ class Devices:
         return " ".join(filter(None, (_clean(usb, "manufacturer"), _clean(usb, "product")))) if usb else ""
 
     def _serial(self, name: str, bus: str) -> str:
-        """As udev has it, so that it is what ``lsblk -o SERIAL`` shows: of USB the plug's, not the disk's behind it."""
+        """The serial number that ``lsblk -o SERIAL`` shows: for USB that of the plug, not of the disk behind it."""
         usb = self._usb(name) if bus == "usb" else None
         if usb and (serial := _clean(usb, "serial")):
             return serial
@@ -232,7 +232,7 @@ class Devices:
         return self._unit_serial(name)
 
     def _unit_serial(self, name: str) -> str:
-        """The serial number that a SCSI disk gives, and that libata gives for an ATA disk: four bytes stand before."""
+        """The serial number of a SCSI disk, or of an ATA disk by libata: page 0x80, behind a header of four bytes."""
         try:
             page = (self._block / name / "device/vpd_pg80").read_bytes()
         except OSError:
@@ -240,7 +240,7 @@ class Devices:
         return _NOT_TEXT.sub("", page[4:].decode("latin-1")).strip()
 
     def _usb(self, name: str) -> Path | None:
-        """The folder of the USB device that ``name`` is a disk of."""
+        """The folder in /sys of the USB device that contains the disk ``name``."""
         for folder in self._folder(name).parents:
             if (folder / "idVendor").exists():
                 return folder
@@ -273,7 +273,7 @@ class Devices:
 
 
 def _clean(folder: Path, file: str) -> str:
-    """A text that a device gives of itself: a stick may send a terminal anything, so only what can be printed stays."""
+    """The printable characters of a text from a device: a stick could send control sequences to the terminal."""
     try:
         return " ".join(_NOT_TEXT.sub(" ", (folder / file).read_text(errors="replace")).split())
     except OSError:

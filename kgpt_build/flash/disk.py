@@ -1,4 +1,4 @@
-"""Reads and writes a device past the page cache: an error is of the block at hand, and what is read is really there."""
+"""Reads and writes a device with O_DIRECT: an error belongs to the current block, and reads come from the device."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ _REREAD_SECONDS = 0.2
 
 
 class Disk(Protocol):
-    """What is written to. Offsets and lengths are in bytes; everything raises OSError."""
+    """A disk to write to. Offsets and lengths are in bytes; every method raises OSError."""
 
     @property
     def size(self) -> int:
-        """How much it says it holds."""
+        """The size that the disk claims."""
 
     def write(self, offset: int, data: bytes) -> None:
-        """Write all of ``data``; one that ends within a sector is filled up with zeros."""
+        """Write all of ``data``; the rest of its last sector is filled with zeros."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly ``length`` bytes, from the device and not from memory."""
 
     def settle(self) -> None:
-        """Return when everything written is on the device, and forget what memory still knows of it."""
+        """Flush all writes to the device, and drop its pages from the page cache."""
 
     def present(self) -> bool:
-        """Whether it is still plugged in."""
+        """Is the device still plugged in?"""
 
 
 class OpenDisk:
-    """A block device, or a file, opened for itself alone.
+    """A block device or a file, opened exclusively.
 
-    A device that anything uses is not opened (EBUSY): the kernel sees mounts in other namespaces, members of ZFS pools
-    and all else that nothing in /sys or /proc shows. While it is open nothing can mount it, and if it is pulled out and
-    another one put in, this one fails and the other is not written.
+    O_EXCL fails with EBUSY for a device in use: the kernel also knows mounts in other namespaces and members of ZFS
+    pools, which /sys and /proc do not show. While the device is open, nothing can mount it. If it is unplugged and
+    another one takes its name, writes fail: they do not reach the other device.
     """
 
     def __init__(self, path: Path, size: int, sector: int, number: str) -> None:
@@ -56,7 +56,7 @@ class OpenDisk:
         self._fd = _open_device(path) if number else os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             self._check_identity()
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # udev looks at no disk that is locked so
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # udev does not probe a disk with this lock
         except OSError:
             os.close(self._fd)
             raise
@@ -96,11 +96,11 @@ class OpenDisk:
         os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def present(self) -> bool:
-        """Whether the kernel still has the device."""
+        """Does the kernel still have the device?"""
         return not self._number or Path("/sys/dev/block", self._number).exists()
 
     def reread_partitions(self) -> bool:
-        """Have the kernel look at the new partitions; False where it has none for this, or does not do it now."""
+        """Let the kernel read the new partition table; False if it cannot, or refuses."""
         for _ in range(_REREAD_TRIES if self._number else 0):
             try:
                 fcntl.ioctl(self._fd, _BLKRRPART)
@@ -112,7 +112,7 @@ class OpenDisk:
         return False
 
     def close(self) -> None:
-        """Give it back."""
+        """Close the device."""
         os.close(self._fd)
 
     def __enter__(self) -> OpenDisk:
@@ -124,7 +124,7 @@ class OpenDisk:
         self.close()
 
     def _check_identity(self) -> None:
-        """Names such as /dev/sdb move from one device to another: this is the one that was looked at, or none."""
+        """Raise OSError if the name, such as /dev/sdb, now belongs to another device than the one that was examined."""
         status = os.fstat(self._fd)
         if self._number and f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}" != self._number:
             raise OSError(errno.ENODEV, "another device has its name now")

@@ -1,4 +1,4 @@
-"""What a disk that does not hold what was written to it suffers from, as far as its content tells."""
+"""Diagnoses a disk that does not hold the data that was written to it: too small, wrapping around, or faulty."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from kgpt_build.errors import KgptError
 
 PAGE = 4096
 _MANY = 16
-"""Fewer pages than this at the end say nothing about the disk's size."""
+"""Fewer wrong pages than this do not prove that the disk is smaller than it claims."""
 
 
 class Comparison:
-    """What was written beside what is there, from the beginning on, in pages."""
+    """Compares the written data with the data read back, page by page from the beginning."""
 
     def __init__(self) -> None:
         self.first: int | None = None
-        """The first byte that differs."""
+        """Offset of the first byte that differs."""
         self.wrong = 0
         self.right_after = 0
-        """Pages after the first wrong one that are as written; blank ones are not counted, as they may be by chance."""
+        """Correct pages after the first wrong one, without blank pages, which may be correct by chance."""
         self.sample: tuple[int, bytes] | None = None
-        """The first wrong page that is not blank, and its place."""
+        """The first wrong page that is not blank: its offset and its content."""
 
     def add(self, offset: int, expected: bytes, found: bytes) -> None:
-        """The next piece."""
+        """Compare the next piece."""
         if expected == found:
             if self.first is not None:
                 self.right_after += sum(not _is_blank(page) for _, page in _pages(expected))
@@ -45,31 +45,31 @@ class Comparison:
 
 
 def diagnose(comparison: Comparison, image: Path, name: str, size: int) -> KgptError:
-    """The error for a comparison that found a difference; ``size`` is what the disk says it holds."""
+    """The error for a comparison that found a difference; ``size`` is the size that the disk claims."""
     assert comparison.first is not None
     first = comparison.first
     what = f"{name} does not hold what was written to it, from byte {first:,} on"
-    fake = "such a stick is sold as larger than it is, and is of no use for this image: take another one"
+    fake = "the stick is smaller than its label says, and too small for this image: take another one"
     if wrap := _wrapped(comparison, image):
         return KgptError(
-            f"{what}: what belongs elsewhere is there, as it holds no more than {wrap:,} of the {size:,} bytes "
-            "that it says, and begins again after these",
+            f"{what}: the data there belongs to another offset; the disk holds no more than {wrap:,} of the {size:,} "
+            "bytes that it claims, and wraps around behind them",
             fake,
         )
     if comparison.wrong >= _MANY and not comparison.right_after:
         return KgptError(
-            f"{what}: nothing after that was kept, so it holds about {_round(first):,} bytes, and not the {size:,} "
-            "that it says",
+            f"{what}: the disk has kept nothing from there on; it holds about {_round(first):,} bytes, not the "
+            f"{size:,} that it claims",
             fake,
         )
     return KgptError(
-        f"{what}: {comparison.wrong:,} pages of {PAGE:,} bytes differ, and others after that do not",
+        f"{what}: {comparison.wrong:,} pages of {PAGE:,} bytes differ, and later pages do not",
         "the stick, its port or a hub is faulty: try another port, then another stick",
     )
 
 
 def _wrapped(comparison: Comparison, image: Path) -> int:
-    """How far from its place in the image the wrong page was written, or 0 if it is nowhere in it."""
+    """Distance in bytes between the wrong page's offset and its place in the image; 0: it is no page of the image."""
     if comparison.sample is None:
         return 0
     offset, page = comparison.sample
@@ -81,7 +81,7 @@ def _wrapped(comparison: Comparison, image: Path) -> int:
 
 
 def _round(offset: int) -> int:
-    """Blocks are not erased in less than a few KB, so the difference may be found a little later than it is."""
+    """Round down: flash memory is erased in blocks of a few KB, so data can differ earlier than it is found."""
     return offset // PAGE * PAGE
 
 

@@ -1,4 +1,4 @@
-"""Whether a file is an image that a PC boots from a stick, and whether it is whole: asked before a disk is touched."""
+"""Checks, before any disk is written, that a file is an image of a stick, and that it is whole."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ _HEAD = DISC_DESCRIPTOR + DISC_SECTOR
 
 
 def check(path: Path, amount: Callable[[int, int], None] = lambda done, total: None) -> Image:
-    """Read the image at ``path`` whole; ``amount`` hears how far that is.
+    """Read the whole image at ``path`` and check it; ``amount`` gets the bytes read and the total.
 
-    Its SHA-256 is compared with the manifest beside it; if there is none, its files with the manifest inside. Raises
-    KgptError for what kgpt image has not made, or is damaged, ToolMissing where mtools has to read it.
+    The SHA-256 must match the manifest beside the image. Without that manifest, each file in the image must match the
+    manifest inside. Raises KgptError for a damaged image or one that kgpt image has not made, ToolMissing if mtools is
+    needed to read it and is not there.
     """
     head, size = _head(path)
     for magic, what, hint in _OTHERS:
@@ -67,7 +68,7 @@ def check(path: Path, amount: Callable[[int, int], None] = lambda done, total: N
 
 
 def _check_within(path: Path) -> None:
-    """Without a manifest beside the image it has to do that each file in it is as the one inside says."""
+    """Check each file in the image against the manifest inside, as there is no manifest beside the image."""
     try:
         problems = inspect.inspect(path).problems
     except ToolMissing:
@@ -90,7 +91,7 @@ def _head(path: Path) -> tuple[bytes, int]:
 
 
 def _expected(path: Path) -> tuple[int, str] | None:
-    """Size and SHA-256 as the manifest beside ``path`` has them, or None without one."""
+    """Size and SHA-256 from the manifest beside ``path``; None without a manifest."""
     place = manifest.beside(path)
     try:
         image = manifest.parse(place.read_bytes(), str(place)).get("image")
@@ -105,13 +106,13 @@ def _expected(path: Path) -> tuple[int, str] | None:
 
 
 def _size_by_content(head: bytes) -> int:
-    """How far the image reaches by its own tables: ISO 9660's volume, and the partitions of the boot sector."""
+    """Bytes that the image must have by its own tables: the volume of ISO 9660, and the partitions of the MBR."""
     reaches = [0]
     if has_disc_mark(head[DISC_DESCRIPTOR:]):
         (blocks,) = struct.unpack_from("<I", head, DISC_DESCRIPTOR + _VOLUME_BLOCKS)
         reaches.append(blocks * DISC_SECTOR)
     for entry in mbr_entries(head):
-        if entry.kind not in (0, PROTECTIVE):  # a protective entry may reach "as far as there is"
+        if entry.kind not in (0, PROTECTIVE):  # a protective entry may cover more sectors than the disk has
             reaches.append((entry.start + entry.sectors) * SECTOR)
     return max(reaches)
 

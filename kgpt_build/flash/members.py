@@ -1,7 +1,7 @@
-"""Disks that belong to a RAID array, an LVM group or a pool which is not in use now: only what is on them says so.
+"""Finds members of RAID arrays, LVM groups and pools that are not assembled now, by the marks in their data.
 
-A disk like that is more than itself: what is lost with it may be the data of others. So it is refused like one in use,
-though --force is enough, for a stale mark looks no different.
+Overwriting one member can destroy the data of the whole array. So kgpt flash refuses such a disk like one in use; but
+--force overwrites it, because a stale mark looks the same.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _MD = struct.pack("<I", 0xA92B4EFC)
 _ZFS = 0x00BAB10C
 _ZFS_LABEL = 256 * _KIB
 _ZFS_RING = 128 * _KIB
-"""The first half of a label describes the pool, the second is a ring of uberblocks, each with a magic number."""
+"""The first half of a label describes the pool; the second half is a ring of uberblocks with a magic number each."""
 _BCACHE = bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81")
 
 
 def check(device: Device, disk: Disk) -> None:
-    """Raise KgptError if ``device``, or a partition of it, is marked as a member of something larger; OSError."""
+    """Raise KgptError if ``device`` or one of its partitions is marked as a member. Raises OSError."""
     places = [(device.path.name, 0, device.size), *((part.name, part.start, part.size) for part in device.parts)]
     for name, start, size in places:
         if size and (what := next(_marks(disk, start, min(size, disk.size - start)), "")):
@@ -36,7 +36,7 @@ def check(device: Device, disk: Disk) -> None:
 
 def _marks(disk: Disk, start: int, size: int) -> Iterator[str]:
     def read(offset: int, length: int) -> bytes:
-        """Zeros where the device has no such place."""
+        """Read from the device; zeros for an offset that it does not have."""
         if offset < 0 or offset + length > size:
             return bytes(length)
         return disk.read(start + offset, length)
@@ -57,16 +57,16 @@ def _is_md(*magics: bytes) -> bool:
 
 
 def _md_end(size: int) -> int:
-    """Where version 1.0 of md's mark is: 8 KiB before the end, on a whole 4 KiB."""
+    """Offset of an md superblock, version 1.0: at least 8 KiB before the end, aligned to 4 KiB."""
     return ((size // _SECTOR - 16) & ~7) * _SECTOR
 
 
 def _md_old_end(size: int) -> int:
-    """Where version 0.90 has it: in the last whole 64 KiB."""
+    """Offset of an md superblock, version 0.90: the last aligned 64 KiB."""
     return size // (64 * _KIB) * (64 * _KIB) - 64 * _KIB
 
 
 def _has_uberblock(ring: bytes) -> bool:
-    """Uberblocks are 1 KiB apart, or more, in either byte order."""
+    """Is there a ZFS uberblock? They are 1 KiB or more apart, in either byte order."""
     magics = {struct.pack("<Q", _ZFS), struct.pack(">Q", _ZFS)}
     return any(ring[at : at + 8] in magics for at in range(0, len(ring), _KIB))

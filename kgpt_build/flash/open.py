@@ -1,4 +1,4 @@
-"""Opens what is to be written, for nobody else to use meanwhile."""
+"""Opens the disk or file to write exclusively, so that no other program uses it meanwhile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kgpt_build.flash.target import LIST_HINT, Target
 
 
 def open_target(target: Target, *, force: bool, as_root: str) -> OpenDisk:
-    """Open ``target``; ``as_root`` is the command line that does all this with the rights for it.
+    """Open ``target``; ``as_root`` is the same command line with sudo, for the hint.
 
     Raises KgptError, also for a member of an array or pool unless ``force``.
     """

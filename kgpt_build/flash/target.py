@@ -1,4 +1,4 @@
-"""Which device is written to, and why it may not be: each refusal is one line, and what to do about it."""
+"""Chooses the device to write to, and refuses devices: each refusal is one line, and a hint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIST_HINT = "kgpt flash --list shows what can be written"
 
 @dataclass(frozen=True)
 class Target:
-    """What is written to: a disk, or a file that stands for one, such as the disk of a virtual machine."""
+    """A disk to write to, or a file in its place, such as the disk of a virtual machine."""
 
     path: Path
     device: Device | None
@@ -25,13 +25,13 @@ class Target:
 
     @property
     def name(self) -> str:
-        """What a person types to agree."""
+        """The name that the user must type to confirm."""
         return self.device.name if self.device else self.path.name
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a disk is not written; ``forced``: it is with --force. ``short`` is for a table."""
+    """Why a disk is not written. ``forced``: --force overrides the refusal. ``short`` is the text for a table."""
 
     message: str
     hint: str
@@ -40,7 +40,7 @@ class Refusal:
 
 
 def target_at(path: Path, devices: Devices) -> Target:
-    """What is at ``path``. Raises KgptError if nothing can be written there, or if it is a part of a disk."""
+    """The disk or file at ``path``. Raises KgptError if it cannot be written, or is a partition."""
     try:
         if number := devices.number_of(path):
             return _disk(path, number, devices)
@@ -54,7 +54,7 @@ def target_at(path: Path, devices: Devices) -> Target:
 
 
 def check(target: Target, devices: Devices, usage: Usage, image: Path, size: int, *, force: bool) -> None:
-    """Raise KgptError if the image at ``image``, of ``size`` bytes, is not to be written to ``target``."""
+    """Raise KgptError if the image at ``image``, of ``size`` bytes, must not be written to ``target``."""
     reasons = _disk_reasons(target.device, devices, usage, image) if target.device else _file_reasons(target, image)
     for refusal in chain(reasons, _too_small(target, size)):
         if not (force and refusal.forced):
@@ -62,7 +62,7 @@ def check(target: Target, devices: Devices, usage: Usage, image: Path, size: int
 
 
 def first_refusal(device: Device, devices: Devices, usage: Usage) -> Refusal | None:
-    """Why ``device`` would not be written, whatever the image, or None."""
+    """The refusal of ``device`` for any image, or None."""
     return next(_disk_reasons(device, devices, usage, None), None)
 
 
@@ -86,7 +86,7 @@ def _disk(path: Path, number: str, devices: Devices) -> Target:
 
 
 def _disk_reasons(device: Device, devices: Devices, usage: Usage, image: Path | None) -> Iterator[Refusal]:
-    """The graver ones first, as only the first is said."""
+    """All refusals of a device, the most serious first: only the first is shown."""
     uses = usage.of(device)
     system = [use for use in uses if use.system]
     if system:
@@ -112,7 +112,7 @@ def _disk_reasons(device: Device, devices: Devices, usage: Usage, image: Path | 
 
 
 def _said(use: Use, device: Device, devices: Devices) -> str:
-    """ "/dev/sdb1 is mounted at /mnt", and what is between that and the disk: "/dev/dm-0, which lies on it, …"."""
+    """``/dev/sdb1 is mounted at /mnt``; with a device in between: ``/dev/sdb2 … /dev/dm-0, which lies on it, …``."""
     inside = {device.name, *(part.name for part in device.parts)}
     used = devices.device(use.device).path
     return f"{used} {use.text}" if use.device in inside else f"{used}, which lies on it, {use.text}"
@@ -120,7 +120,7 @@ def _said(use: Use, device: Device, devices: Devices) -> str:
 
 def _undo(uses: tuple[Use, ...]) -> str:
     commands = list(dict.fromkeys(use.undo for use in reversed(uses) if use.undo))
-    # A file system that is mounted within another one goes first, and what it lies on after it.
+    # Unmount inner file systems before outer ones, and devices after the file systems on them.
     commands.sort(key=lambda command: (not command.startswith("umount"), -len(command)))
     if not commands:
         return "stop what uses it, then try again"

@@ -1,7 +1,7 @@
-"""What a disk is in use for: mounted file systems, swap, and devices that were made of it.
+"""Finds the uses of a disk: mounted file systems, swap, and devices built on it (RAID, LVM, dm-crypt).
 
-The kernel has the last word on this: it does not open a device that is in use for writing alone (``O_EXCL``), whichever
-mount namespace or file system uses it. What is found here is what can be said to a person, before.
+The kernel decides: opening with ``O_EXCL`` fails for a device that any mount namespace or file system uses. The uses
+found here explain the refusal to the user before that.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ SYSTEM_PLACES = frozenset(
         *("/home", "/root", "/nix", "/nix/store", "/gnu/store", "/sysroot"),
     )
 )
-"""A disk with a file system at one of these is the system's."""
+"""A disk with a file system mounted at one of these folders is the system disk."""
 
 _MOUNT_TABLES = ("proc/self/mountinfo", "proc/1/mountinfo")
-"""This process's, which there must be, and the system's, where a container or a sandbox shows less than all."""
+"""This process's mounts, which must be readable, and the system's: a container or a sandbox sees a part of them."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a device. ``text`` goes on "/dev/sdb1 ": ``is mounted at /mnt``."""
+    """One use of a device. ``text`` follows the device's name: ``is mounted at /mnt``."""
 
     device: str
     text: str
     undo: str
-    """The command that ends it; empty where there is none to give."""
+    """The command that ends the use; empty: none is known."""
     system: bool = False
     mounted: str = ""
-    """The folder, of a mounted file system."""
+    """The folder where a file system is mounted."""
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A line of mountinfo: its id, where, the device's number, and what it was mounted from."""
+    """A line of mountinfo: mount id, folder, device number, and source."""
 
     ident: str
     folder: str
@@ -51,7 +51,7 @@ class Mount:
 
 
 class Usage:
-    """Every use of every device of a machine, read once."""
+    """All uses of all devices of this machine, read once."""
 
     def __init__(self, devices: Devices) -> None:
         self._devices = devices
@@ -59,16 +59,16 @@ class Usage:
         self._uses = (*self._of_mounts(), *self._of_swaps())
 
     def of(self, device: Device) -> tuple[Use, ...]:
-        """What ``device`` and its partitions are in use for, the system's uses first."""
+        """The uses of ``device`` and its partitions, those of the system first."""
         names = {device.name, *(part.name for part in device.parts)}
         found = [use for use in self._uses if names & self._devices.below(use.device)]
         found += [use for name in sorted(names) for use in self._of_holders(name)]
         return tuple(sorted(dict.fromkeys(found), key=lambda use: not use.system))
 
     def disk_names_of(self, path: Path) -> frozenset[str]:
-        """Every device that the file ``path`` lies on; none where its file system has none, such as one in memory."""
+        """Every device below the file system of ``path``; none for a file system without a device, such as tmpfs."""
         names = {self._devices.with_number(self._devices.number_below(path))}
-        # The file systems that span devices give files a number that is none of theirs: then the mount names one.
+        # A file system on several devices reports a st_dev of its own; the mount's source then names one device.
         place = path.resolve()
         inside = [mount for mount in self.mounts if place.is_relative_to(mount.folder)]
         if inside:
@@ -88,7 +88,7 @@ class Usage:
 
     def _of_swaps(self) -> Iterator[Use]:
         for path in _swaps(self._devices.root):
-            # A swap file's disk is mounted, and found so.
+            # The disk of a swap file is mounted, so it is found as a mount.
             if name := self._devices.at(path):
                 yield Use(name, "is swap space", f"swapoff {shlex.quote(str(path))}", system=True)
 
@@ -107,7 +107,7 @@ class Usage:
                 yield Use(name, f"is used by {holder}", "")
 
     def _names_of(self, mount: Mount) -> list[str]:
-        """The devices below a mount: that of its number, that of its source, and, of btrfs, all of the file system."""
+        """The devices below a mount: by its number, by its source, and for btrfs all devices of the file system."""
         names = [self._devices.with_number(mount.number)]
         if mount.source.startswith("/"):
             names.append(self._devices.at(Path(mount.source)))
@@ -134,12 +134,12 @@ def _mounts(root: Path) -> Iterator[Mount]:
     for table in others:
         try:
             text += table.read_text(errors="surrogateescape")
-        except OSError:  # another user's: then there is no right to write to disks either
+        except OSError:  # The file belongs to another user: this process may not write to disks either.
             continue
     seen: set[str] = set()
     for line in text.splitlines():
         mount = _mount(line)
-        # The same one has the same id everywhere; to a process with another root directory it has another path.
+        # The id of a mount is the same in both files; its path differs if the process has another root directory.
         if mount and mount.ident not in seen:
             seen.add(mount.ident)
             yield mount
@@ -157,7 +157,7 @@ def _mount(line: str) -> Mount | None:
 def _swaps(root: Path) -> Iterator[Path]:
     try:
         lines = (root / "proc/swaps").read_text(errors="surrogateescape").splitlines()[1:]
-    except OSError:  # a kernel without swap
+    except OSError:  # The kernel has no swap.
         return
     for line in lines:
         if words := line.split():
@@ -165,5 +165,5 @@ def _swaps(root: Path) -> Iterator[Path]:
 
 
 def _unescaped(text: str) -> str:
-    """Without the octal escapes that /proc writes for spaces and the like."""
+    """Decode the octal escapes that /proc writes for spaces and some other characters."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

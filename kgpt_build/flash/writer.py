@@ -1,7 +1,7 @@
-"""Writes an image to a disk, reads it back, and says in plain words what went wrong if it did.
+"""Writes an image to a disk, reads it back, and explains what went wrong.
 
-The first block goes last, over zeros: a disk that was written in part then boots nothing, and no system mounts it. A
-disk may keep what is written to it in a memory of its own, in any order: so it is flushed before and after that.
+The first block is zeroed first and written last: so a partly written disk does not boot, and no system mounts it. The
+disk may reorder writes in its own cache, so it is flushed before and after the first block is written.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from kgpt_build.sizes import rounded_up
 
 BLOCK = 4 << 20
 TAIL = 1 << 20
-"""At the end of a disk there may be a backup of the partition table (GPT), and what marks members of RAID arrays (md,
-IMSM, DDF) and of ZFS pools: left there, firmware and systems would still see the old disk. All of it is in the last
-MiB, which is filled with zeros as far as the image does not reach into it. The image's own backup table, if it has one,
-lies at the end of the image: moving it would make other bytes than were checked, and nothing needs it elsewhere.
+"""The end of a disk may hold the backup of a GPT, and the marks of RAID members (md, IMSM, DDF) and ZFS pools. Firmware
+and systems would still follow them. All of them lie in the last MiB, so the part of it behind the image is zeroed. The
+image's own backup GPT stays at the end of the image: moving it would change the checked bytes, and nothing needs it
+elsewhere.
 """
 _ALIGN = 4096
 
 
 class Progress(Protocol):
-    """Hears how far the work is."""
+    """Gets the progress of the work."""
 
     def stage(self, text: str) -> None:
-        """Something new begins."""
+        """A new stage begins."""
 
     def amount(self, done: int, total: int) -> None:
-        """``done`` of ``total`` bytes."""
+        """``done`` of ``total`` bytes are done."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -50,7 +50,7 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True)
 class Image:
-    """What is written: a file, as it was when it was checked."""
+    """The image to write: a file, with the size and SHA-256 that were checked."""
 
     path: Path
     size: int
@@ -59,14 +59,14 @@ class Image:
 
 @dataclass(frozen=True)
 class Flashed:
-    """What is on the disk now. ``doubt`` is what is odd about the disk, though the image on it is whole."""
+    """The result: ``doubt`` is a problem of the disk that does not concern the image on it; empty: none."""
 
     sha256: str
     doubt: str
 
 
 def flash(image: Image, disk: Disk, name: str, progress: Progress) -> Flashed:
-    """Write ``image`` to ``disk``, which a person calls ``name``, and compare what it holds then.
+    """Write ``image`` to ``disk``, called ``name`` in messages, read the disk back, and compare.
 
     Raises KgptError, whose message says in which state the disk is left, and Interrupted.
     """
@@ -92,7 +92,7 @@ def _write(image: Image, disk: Disk, name: str, progress: Progress) -> None:
     with _opened(image) as file:
         first = _read_image(file, image)
         digest = hashlib.sha256(first)
-        # The end before the image: on a disk that holds less than it says this may land in the image's place.
+        # Zero the end before writing the image: on a disk with a false size these writes may land within the image.
         _put(disk, name, start, bytes(disk.size - start), "nothing of the image was written")
         _put(disk, name, 0, bytes(len(first)))
         _settle(disk, name)
@@ -116,7 +116,7 @@ def _settle(disk: Disk, name: str) -> None:
 
 
 def _compare(image: Image, disk: Disk, name: str, progress: Progress) -> str:
-    """The SHA-256 of what the disk holds, which is the image's."""
+    """Read the disk back; returns its SHA-256, which must be the image's."""
     digest = hashlib.sha256()
     comparison = Comparison()
     done = 0
@@ -147,7 +147,7 @@ def _tail_doubt(image: Image, disk: Disk, name: str) -> str:
     if not wrong:
         return ""
     return (
-        f"{name} does not keep what is written to its end: it may hold less than the {disk.size:,} bytes that it says. "
+        f"{name} does not keep data written to its end: it may hold less than the {disk.size:,} bytes that it claims. "
         "The image on it is whole, and boots; do not trust it with other data"
     )
 

@@ -1,7 +1,6 @@
-"""Kernels and models as an image that firmware boots: a disc, or a USB stick, with GRUB and its menu.
+"""Makes images that firmware boots, discs and USB sticks, from kernels, models, GRUB and a boot menu.
 
-``contents`` finds what goes in, ``menu`` says what can be booted, ``loader`` makes GRUB's parts, ``disc`` and ``stick``
-write the two kinds of image, ``make`` is the whole of it, and ``inspect`` looks into what was made. ``fat``,
-``iso9660`` and ``partitions`` know the formats, the first two by mtools and pycdlib. ``flash`` and its neighbours get
-an image onto a device.
+``contents`` collects the files, ``menu`` writes grub.cfg, ``loader`` makes GRUB's core files, ``disc`` and ``stick``
+write the two kinds of image, ``make`` runs all of it, and ``inspect`` reads an image back. ``fs`` has the file systems
+and partition tables. The package ``flash`` writes images to devices.
 """

@@ -1,4 +1,4 @@
-"""Another model on a stick that is mounted somewhere, beside those it was made with: what was there stays as it is."""
+"""Adds models to a mounted stick of kgpt image usb. Existing files and entries do not change."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from kgpt_build.kernel.settings import Progress
 from kgpt_build.sizes import file_text
 
 MENU_FOLDER = "/models"
-"""Where grub.cfg looks for more entries: in files whose names end with .cfg."""
+"""The folder where grub.cfg looks for more entries, in files with the ending .cfg."""
 
 
 @dataclass(frozen=True)
 class Added:
-    """What was written: the ids of the new entries, and the bytes of all files."""
+    """The result: the ids of the new entries, and the bytes of all files written."""
 
     entries: tuple[str, ...]
     size: int
 
 
 def add(wanted: Wanted, folder: Path, progress: Progress) -> Added:
-    """Copy the models of ``wanted``, and what they need, to the stick that is mounted at ``folder``.
+    """Copy the models of ``wanted``, and the files that they need, to the stick that is mounted at ``folder``.
 
-    Their entries get the command line that all of the stick's have. Raises KgptError, UsageError.
+    Their entries get the command line of the stick's other entries. Raises KgptError, UsageError.
     """
     described = _manifest(folder)
     contents = gather(wanted, progress, taken=_names(described, folder))
@@ -63,7 +63,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _names(described: dict[str, Any], folder: Path) -> set[str]:
-    """What models on the stick are called."""
+    """The labels of the models on the stick."""
     there = {Path(file["path"]).stem for file in described["files"]}
     return there | {path.stem for path in _place(folder, MENU_FOLDER).glob("*.cfg")}
 
@@ -93,7 +93,7 @@ def _copy(item: Item, folder: Path) -> None:
 
 
 def _menus(entries: Sequence[Entry]) -> dict[str, list[str]]:
-    """Name of a model -> the lines of its entries."""
+    """Label of a model -> the lines of its entries."""
     menus: dict[str, list[str]] = {}
     for entry in entries:
         menus.setdefault(entry.id.rpartition("-")[0], []).extend(f"{line}\n" for line in entry_lines(entry))

@@ -1,4 +1,4 @@
-"""What goes into an image: kernels, which are built here, language models as they are; and what its menu offers."""
+"""Collects the files of an image (kernels built here, language models, texts) and the entries of its menu."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kgpt_build.sizes import file_text
 from kgpt_build.words import counted
 
 MAX_MODEL = (1 << 32) - (256 << 20)
-"""A boot module lies below 4 GiB, where firmware, devices and the kernel want some room too."""
+"""A boot module lies below 4 GiB, together with firmware, devices and the kernel."""
 MAX_MODELS = 16  # KG_MAX_MODELS
 TRAIN_KERNEL = "/kgpt/train.elf"
 LM_KERNEL = "/kgpt/lm.elf"
@@ -33,7 +33,7 @@ _RESERVED = {"train", "lm", "safe", "selftest"}  # of entries and kernels that a
 
 @dataclass(frozen=True)
 class Item:
-    """A file of the image: where, its bytes or the file that has them, their SHA-256 (hex) and size."""
+    """A file of the image: its path, its bytes or the file with them, their SHA-256 (hex) and size."""
 
     path: str
     source: Path | bytes
@@ -45,7 +45,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Named:
-    """A model, and what the menu calls it."""
+    """A model, and its label in the menu."""
 
     label: str
     model: Model | GgufModel
@@ -53,19 +53,19 @@ class Named:
 
 @dataclass(frozen=True)
 class Wanted:
-    """``models`` in the menu's order; ``corpus`` is what is trained on."""
+    """What the user wants in an image: ``models`` in the menu's order; ``corpus``: the text for trainings."""
 
     models: tuple[Named, ...]
     corpus: Corpus
     toolchain: str
     chat_template: str | None = None
     files: tuple[Text, ...] = ()
-    """For /read in chats."""
+    """Text files for /read in chats."""
 
 
 @dataclass(frozen=True)
 class KernelPlan:
-    """A kernel that is to be built: its place in the image, and what it holds (None: the model that ships)."""
+    """A kernel to build: its path in the image, and the model in it (None: the model that ships)."""
 
     path: str
     model: Model | NoModel | None
@@ -73,7 +73,7 @@ class KernelPlan:
 
     @property
     def about(self) -> str:
-        """What it is for."""
+        """The purpose of the kernel, for the manifest."""
         if self.corpus is not None:
             return f"trains on {_corpus_name(self.corpus)}"
         return self.model.name if isinstance(self.model, Model) else "any language model"
@@ -81,7 +81,7 @@ class KernelPlan:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that is wanted in an image: what is there already, what is to be built, and what can be booted of both."""
+    """The plan of an image: files that exist, kernels to build, and the menu entries that boot them."""
 
     items: tuple[Item, ...]
     kernels: tuple[KernelPlan, ...]
@@ -89,7 +89,10 @@ class Contents:
 
 
 def load_models(names: Sequence[Path | None]) -> tuple[Named, ...]:
-    """The models in these files, None being the one that ships; none twice. Raises KgptError, UsageError."""
+    """The models in these files; None is the model that ships. Raises UsageError for a model that is named twice.
+
+    Raises KgptError for a file that is no model.
+    """
     if len(names) > MAX_MODELS:
         raise UsageError(f"{counted(len(names), 'model')} are too many for an image", f"give at most {MAX_MODELS}")
     found: dict[str, Named] = {}
@@ -102,9 +105,9 @@ def load_models(names: Sequence[Path | None]) -> tuple[Named, ...]:
 
 
 def gather(wanted: Wanted, progress: Progress, *, any_lm: bool = False, taken: Iterable[str] = ()) -> Contents:
-    """Check the models, and say what there will be of them; none is called one of ``taken``.
+    """Check the models and plan their files and entries. Labels in ``taken`` are not used again.
 
-    With ``any_lm`` there is a kernel for language models in any case. Raises KgptError.
+    ``any_lm``: plan a kernel for language models even without one. Raises KgptError.
     """
     items: list[Item] = []
     kernels: list[KernelPlan] = []
@@ -147,7 +150,7 @@ def gather(wanted: Wanted, progress: Progress, *, any_lm: bool = False, taken: I
 
 
 def built(plans: Sequence[KernelPlan], toolchain: str, progress: Progress) -> tuple[Item, ...]:
-    """The kernels, from the cache where they are there. Raises KgptError, ToolMissing."""
+    """The kernels of the plan, built or from the cache. Raises KgptError, ToolMissing."""
     items = []
     for plan in plans:
         file = build_cached(plan.model, toolchain=toolchain, corpus=plan.corpus, progress=progress)
@@ -160,7 +163,7 @@ def _corpus_name(corpus: Corpus) -> str:
 
 
 def _label(name: Path | None) -> str:
-    """The name under which it was pulled, or that of its file."""
+    """The name of a pulled model, else the name of its file."""
     if name is None:
         return SHIPPED
     known = next((model.name for model in pulled() if model.path.resolve() == name.resolve()), None)
@@ -173,7 +176,7 @@ def _microgpt_entries(slug: str, label: str, kernel: str) -> Iterator[Entry]:
 
 
 def _lm_items(slug: str, named: Named, template: str | None, progress: Progress) -> Iterator[Item]:
-    """The file as it is, and its chat template if it has one."""
+    """The items of a language model: its file, and its chat template if it has one."""
     model = named.model
     assert isinstance(model, GgufModel)
     if model.size > MAX_MODEL:
@@ -191,7 +194,7 @@ def _lm_items(slug: str, named: Named, template: str | None, progress: Progress)
 
 
 def _check_catalog(path: Path, digest: str) -> None:
-    """Refuse a pulled model that is no longer what was pulled. Raises KgptError."""
+    """Raise KgptError if the file of a pulled model has changed since."""
     for known in pulled():
         if known.path.resolve() == path.resolve() and known.sha256 != digest:
             raise KgptError(
@@ -222,7 +225,7 @@ def _module(item: Item) -> MenuModule:
 
 
 def _slug(label: str, taken: set[str]) -> str:
-    """A name for files and entries, which is not in ``taken`` and goes there."""
+    """A label for files and entries that is not in ``taken``; it is added there."""
     plain = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:_MAX_SLUG].strip("-") or "model"
     slug, number = plain, 2
     while slug in taken or slug in _RESERVED:

@@ -1,7 +1,8 @@
-"""A hybrid image: a disc (ISO 9660, El Torito) that is also a disk with a GPT, for BIOS and for UEFI.
+"""Writes a hybrid image: a disc (ISO 9660, El Torito) that is also a disk with a GPT, for BIOS and for UEFI.
 
 The ISO file system is partition 1, the EFI system partition is partition 2, behind it. The first sector holds GRUB's
-code, for a BIOS that takes the medium for a disk. xorriso gets every time stamp and every identifier from here.
+code for a BIOS that treats the medium as a disk. xorriso gets every time stamp and identifier as an option, so that
+the same content gives the same bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _SECONDS = 1800.0
 
 
 def boot_files(grub: Grub, marker: str, work: Path) -> dict[str, bytes]:
-    """Path -> bytes of what firmware loads of a disc."""
+    """The files that firmware loads from a disc: path -> bytes."""
     return {
         BIOS_CORE: bios_core(grub, marker, work, disc=True),
         UEFI_PROGRAM: uefi_program(grub, marker, work),
@@ -39,7 +40,7 @@ def boot_files(grub: Grub, marker: str, work: Path) -> dict[str, bytes]:
 
 
 def size(files: Mapping[str, Path | bytes]) -> int:
-    """Bytes that the image will have, or a little more."""
+    """An estimate of the image's size in bytes, not less than the real one."""
     data = sum(rounded_up(size_of(source), DISC_SECTOR) + 4096 for source in files.values())
     esp = fat.shape(_esp_files(files), bits=16).total * SECTOR
     return data + esp + (2 << 20)
@@ -55,7 +56,7 @@ def write(
     lay_out(of_esp, esp_tree)
     fat.write(esp, 0, fat.shape(of_esp, bits=16), Names("KGPT-EFI", int(ident[:8], 16)), esp_tree, epoch)
     sector.write_bytes(boot_sector(grub, "boot_hybrid.img"))
-    plain = plain_name(work)  # xorriso reads something into =, \ and others
+    plain = plain_name(work)  # xorriso treats =, \ and other characters in names specially
     try:
         names = [plain / path.name for path in (out, tree, esp, sector)]
         process.run(_command(xorriso, names, ident, epoch), timeout=_SECONDS, env=_environment(epoch))
@@ -87,5 +88,5 @@ def _command(xorriso: Path, names: list[Path], ident: str, epoch: int) -> list[s
 
 
 def _environment(epoch: int) -> dict[str, str]:
-    """xorriso takes what it is not told from the clock, unless this says it."""
+    """The environment of xorriso, which otherwise takes some time stamps from the clock."""
     return {**os.environ, "SOURCE_DATE_EPOCH": str(epoch), "TZ": "UTC", "LC_ALL": "C.UTF-8"}

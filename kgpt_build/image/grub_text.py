@@ -1,7 +1,8 @@
-"""Text for GRUB, and what becomes of it: grub.cfg is read much like a shell's script, then GRUB writes a command line.
+"""Quotes text for grub.cfg, and computes the command line that GRUB hands to the kernel.
 
-Of the words of a command GRUB makes one line: it puts a backslash before each of \\ ' " and quotes around a word with a
-space in it, key and all: ``prompt=a b`` becomes ``"prompt=a b"``. kernel_c/app/cmdline/words.c undoes that.
+GRUB reads grub.cfg much like a shell script. It joins the words of a command into one line: it puts a backslash before
+each of \\ ' " and double quotes around a word with a space, including its key: ``prompt=a b`` becomes ``"prompt=a b"``.
+kernel_c/app/cmdline/words.c undoes this.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ _WORD = re.compile(r'[^ =]*="(?:[^"\\]|\\.)*"(?= |$)|[^ ]+')
 
 
 def literal(text: str) -> str:
-    """``text`` as one word of grub.cfg: within single quotes nothing but these means anything to GRUB."""
+    """``text`` as one word of grub.cfg, in single quotes: within them only a single quote is special."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 
 def word(text: str) -> str:
-    """As literal, without quotes where none are needed."""
+    """``text`` as one word of grub.cfg, quoted only if needed."""
     return text if re.fullmatch(r"[\w./=,:+@-]+", text, re.ASCII) else literal(text)
 
 
 def split_words(cmdline: str) -> list[str]:
-    """The words of a kernel's command line, as they stand there. Raises UsageError for what no kernel would read."""
+    """Split a kernel's command line into words, quotes included. Raises UsageError for text that no kernel accepts."""
     if any(ord(char) < 32 or ord(char) == 127 for char in cmdline):
         raise UsageError("the kernel's command line holds a control character", r'write \n inside "…" instead')
     words = _WORD.findall(cmdline)
@@ -41,7 +42,7 @@ def split_words(cmdline: str) -> list[str]:
 
 
 def handed_on(words: Sequence[str]) -> str:
-    """The command line that GRUB hands on to a kernel for these words of a command."""
+    """The command line that the kernel gets from GRUB for these words of a command."""
     return " ".join(_as_handed_on(text) for text in words)
 
 

@@ -1,4 +1,4 @@
-"""What is in an image of kgpt image: what would boot where, what the menu offers, and whether all of it is whole."""
+"""Reads an image of kgpt image: what each firmware boots, the menu, and whether each file is as written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OURS = "give an image that kgpt image made, or a kernel"
 
 @dataclass(frozen=True)
 class Boot:
-    """How a machine would start from it: ``firmware`` of a ``medium`` would load ``what``; empty: nothing."""
+    """One way to boot: ``firmware`` loads ``what`` from a ``medium``; ``what`` empty: it finds nothing to boot."""
 
     firmware: str
     medium: str
@@ -44,20 +44,20 @@ class ImageInspection:
     boots: tuple[Boot, ...]
     manifest: Mapping[str, Any]
     files: Mapping[str, int]
-    """Path -> size in bytes."""
+    """Path of each file -> size in bytes."""
     problems: tuple[str, ...]
 
 
 def is_image(path: Path) -> bool:
-    """Is there anything that looks like a disc, or a disk? Raises OSError."""
+    """Does the file look like a disc (ISO 9660) or a disk with partitions? Raises OSError."""
     with path.open("rb") as image:
         return is_iso(image) or _has_partitions(image)
 
 
 def inspect(path: Path) -> ImageInspection:
-    """Look into the image ``path``.
+    """Inspect the image ``path``.
 
-    Raises KgptError for what no image of ours is, or where that cannot be told, ToolMissing without mtools.
+    Raises KgptError if it cannot be read or was not made by kgpt image, ToolMissing if mtools is needed and missing.
     """
     try:
         with path.open("rb") as image:
@@ -78,9 +78,9 @@ def inspect(path: Path) -> ImageInspection:
 
 
 def memory_wanted(path: Path) -> int | None:
-    """MiB for a machine that boots the hungriest entry of the image; None where there is no manifest to ask.
+    """MiB for a machine that can boot every entry of the image; None without a manifest.
 
-    Raises ToolMissing: of a stick mtools has to read it.
+    Raises ToolMissing: only mtools can read the manifest of a stick.
     """
     try:
         wanted = [int(entry["memory"]) for entry in _entries(path)]
@@ -90,7 +90,7 @@ def memory_wanted(path: Path) -> int | None:
 
 
 def boots_language_model(path: Path) -> bool:
-    """Does the menu of the image offer a language model? Raises ToolMissing, as memory_wanted."""
+    """Does the menu offer a language model? Raises ToolMissing, as memory_wanted does."""
     try:
         return any(entry["kernel"] == LM_KERNEL for entry in _entries(path))
     except (LookupError, TypeError):
@@ -98,7 +98,7 @@ def boots_language_model(path: Path) -> bool:
 
 
 def _entries(path: Path) -> list[Any]:
-    """Those of the manifest; none where there is none to ask, whoever wrote it: it is only a hint."""
+    """The entries of the manifest, which are only a hint: none if it is missing or damaged."""
     try:
         with path.open("rb") as image:
             return list(_manifest(_volume(image))["entries"])
@@ -109,7 +109,7 @@ def _entries(path: Path) -> list[Any]:
 
 
 def verify(path: Path, described: Mapping[str, Any]) -> list[str]:
-    """What of the image ``path`` is not as ``described``, in words; nothing if all is. Raises KgptError, OSError."""
+    """The differences of the image ``path`` from the manifest ``described``, as texts. Raises KgptError, OSError."""
     with path.open("rb") as image:
         opened = _open(image)
         if _manifest(opened.volume) != described:
@@ -123,7 +123,7 @@ class _Opened:
     volume: Volume
     boots: tuple[Boot, ...]
     system: Volume | None
-    """The EFI system partition of a disc."""
+    """The EFI system partition; None: the image is no disc."""
 
 
 def _has_partitions(image: BinaryIO) -> bool:
@@ -134,7 +134,7 @@ def _has_partitions(image: BinaryIO) -> bool:
 
 
 def _volume(image: BinaryIO) -> Volume:
-    """The file system with all of its files."""
+    """The file system that holds all files of the image."""
     if is_iso(image):
         return Disc(image)
     found = [part for part in partitions.partitions(image) if part.is_fat] if _has_partitions(image) else []
@@ -177,7 +177,7 @@ def _manifest(volume: Volume) -> dict[str, Any]:
 
 
 def _problems(image: BinaryIO, opened: _Opened, described: Mapping[str, Any]) -> Iterator[str]:
-    """Each thing that is not as the manifest says."""
+    """Each difference from the manifest."""
     for wanted in described["files"]:
         yield from _file_problems(opened.volume, wanted)
         if wanted["path"] == UEFI_PROGRAM and opened.system and UEFI_PROGRAM in opened.system.files:
@@ -210,7 +210,7 @@ def _file_problems(volume: Volume, wanted: Mapping[str, Any], whose: str = "") -
 
 
 def _problems_beside(path: Path, digest: str) -> Iterator[str]:
-    """The manifest beside it, if there is one, is of the same file."""
+    """Check that a manifest beside the image, if there is one, describes this file."""
     beside = manifest.beside(path)
     if not beside.is_file():
         return

@@ -1,6 +1,6 @@
-"""GRUB's own parts, put together for an image: one core for BIOS and one for UEFI, which need no other files of GRUB's.
+"""Makes GRUB's core images, one for BIOS and one for UEFI; they need no other files of GRUB.
 
-What a core holds depends on nothing but GRUB's version and the id of the image, so it is the same bytes each time.
+The bytes of a core depend only on GRUB's version and the id of the image.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BIOS, _UEFI = DEFAULT.grub
 
 @dataclass(frozen=True)
 class Grub:
-    """The tools, all of them there. ``bios`` and ``uefi`` are the folders of their modules."""
+    """GRUB's tools, all installed. ``bios`` and ``uefi`` are the folders of the modules."""
 
     mkimage: Path
     bios: Path
@@ -35,14 +35,14 @@ class Grub:
 
 
 def find_grub() -> Grub:
-    """GRUB, whole. Raises ToolMissing that names what is not there."""
+    """Find GRUB's tools. Raises ToolMissing that names the missing one."""
     tools = GrubMkimage(), GrubModules(_BIOS), GrubModules(_UEFI)
     mkimage, bios, uefi = (tool.require() for tool in tools)
     return Grub(mkimage, bios, uefi, {tool.name: tool.version() for tool in tools})
 
 
 def bios_core(grub: Grub, marker: str, work: Path, *, disc: bool) -> bytes:
-    """What a BIOS runs: with ``disc`` it begins with the code that an El Torito boot loads, else with a disk's."""
+    """The core for BIOS; with ``disc`` it begins with the code for El Torito, else with the code for a disk."""
     return _made(grub, grub.bios, _BIOS.disc_format if disc else _BIOS.name, _BIOS, marker, work)
 
 
@@ -53,8 +53,8 @@ def uefi_program(grub: Grub, marker: str, work: Path) -> bytes:
 
 def _made(grub: Grub, modules: Path, form: str, platform: GrubPlatform, marker: str, work: Path) -> bytes:
     start, out = work / "start.cfg", work / f"{form}.img"
-    # Whatever it was started from, the files are where the marker is: the name of that is no other image's. On a stick
-    # that is the place itself, so that no other disk need be asked.
+    # GRUB searches all media for the marker file, whose name is unique to this image. The hint makes it try the boot
+    # medium first: on a stick the marker is there, so no other disk is searched.
     start.write_text(
         f"search --no-floppy --file --set=root --hint=$root {marker}\n"
         f"set prefix=($root){PREFIX}\nconfigfile $prefix/grub.cfg\n"
@@ -76,7 +76,7 @@ def _made(grub: Grub, modules: Path, form: str, platform: GrubPlatform, marker: 
 
 
 def boot_sector(grub: Grub, name: str) -> bytes:
-    """The 512 bytes of boot.img or boot_hybrid.img, which a BIOS loads of a disk. Raises KgptError."""
+    """The 512 bytes of boot.img or boot_hybrid.img, the boot sector of a disk. Raises KgptError."""
     path = grub.bios / name
     try:
         sector = path.read_bytes()
@@ -88,5 +88,5 @@ def boot_sector(grub: Grub, name: str) -> bytes:
 
 
 def image_id(parts: dict[str, str]) -> str:
-    """SHA-256 (hex) over what an image is made of: all of its identifiers come from this."""
+    """SHA-256 (hex) of all parts of an image: every identifier in the image comes from it."""
     return combined(parts)

@@ -1,4 +1,4 @@
-"""An image, from what is wanted in it to a file that was read back. It is whole, or not there."""
+"""Makes an image and reads it back; a failed run leaves no file behind."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from kgpt_build.toolchain import Mtools, Xorriso
 
 KINDS = ("iso", "usb")
 EPOCH = 1735689600
-"""The time of all files in an image, 2025-01-01 UTC, unless SOURCE_DATE_EPOCH says another one."""
+"""The time of all files in an image, 2025-01-01 UTC; SOURCE_DATE_EPOCH overrides it."""
 
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """One image: its ``kind``, where to write it, what is in it, and its menu.
+    """One image: its ``kind``, the file to write, its content, and its menu.
 
-    ``room`` is what a stick keeps free for models that are copied there later, in bytes.
+    ``room``: bytes that a stick keeps free for models that are added later.
     """
 
     kind: str
@@ -45,7 +45,7 @@ class ImageSettings:
 
 @dataclass(frozen=True)
 class ImageResult:
-    """What was written; ``size`` in bytes."""
+    """The written image; ``size`` in bytes."""
 
     image: Path
     manifest: Path
@@ -56,7 +56,7 @@ class ImageResult:
 
 @dataclass(frozen=True)
 class _Tools:
-    """What is driven, found before anything is made; ``xorriso`` is for discs only."""
+    """The tools, found before anything is made; ``xorriso`` is for discs only."""
 
     grub: Grub
     xorriso: Path
@@ -64,7 +64,7 @@ class _Tools:
 
 
 def make(settings: ImageSettings, progress: Progress) -> ImageResult:
-    """Make the image and its manifest beside it. Raises KgptError, ToolMissing, UsageError."""
+    """Make the image, and its manifest beside it. Raises KgptError, ToolMissing, UsageError."""
     check_output(settings.out)
     epoch, tools = source_date(), _find_tools(settings.kind)
     contents = gather(settings.wanted, progress, any_lm=settings.kind == "usb")  # kgpt image add
@@ -105,17 +105,17 @@ def _find_tools(kind: str) -> _Tools:
 
 
 def _work_folder(out: Path) -> tempfile.TemporaryDirectory[str]:
-    """Beside the image, on whose disk there must be room anyway, and where it can be renamed."""
+    """A folder beside the image: that disk must have room anyway, and the finished file is renamed there."""
     return tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".kgpt-image.")
 
 
 def _marker(ident: str) -> str:
-    """The file by which GRUB tells the medium that it was started from."""
+    """The file by which GRUB recognizes the medium of this image."""
     return f"/kgpt/{ident[:16]}.id"
 
 
 def _boot_files(kind: str, grub: Grub, marker: str, work: Path) -> tuple[dict[str, bytes], bytes]:
-    """What firmware loads: files of the image, and what lies outside of its file system."""
+    """The code that firmware loads: files of the image, and code outside its file system."""
     return stick.boot_files(grub, marker, work) if kind == "usb" else (disc.boot_files(grub, marker, work), b"")
 
 
@@ -124,7 +124,7 @@ def _size(settings: ImageSettings, files: Mapping[str, Path | bytes]) -> int:
 
 
 def _publish(part: Path, out: Path, described: dict[str, Any], progress: Progress) -> ImageResult:
-    """Read the image back; put it, and its manifest, where they belong."""
+    """Read the image back, then move it and its manifest to their final names."""
     progress.stage("reading it back")
     if problems := verify(part, described):
         raise KgptError(f"{out} was not written well: {'; '.join(problems)}", "look at the disk, and try again")
@@ -137,7 +137,7 @@ def _publish(part: Path, out: Path, described: dict[str, Any], progress: Progres
 
 
 def check_output(out: Path) -> None:
-    """Refuse what an image cannot be written to. Raises UsageError, KgptError."""
+    """Refuse an output path that cannot be written. Raises UsageError, KgptError."""
     try:
         mode = out.stat().st_mode
     except FileNotFoundError:
@@ -162,7 +162,7 @@ def source_date() -> int:
     text = os.environ.get("SOURCE_DATE_EPOCH")
     if text is None:
         return EPOCH
-    # FAT counts from 1980 in 128 years, ISO 9660 in 255 years from 1900.
+    # FAT stores years 1980 to 2107, ISO 9660 years 1900 to 2155.
     if not text.isascii() or not text.isdigit() or not 315532800 <= int(text) < 4354819200:
         raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}", "give seconds since 1970, of a day from 1980 to 2107")
     return int(text)

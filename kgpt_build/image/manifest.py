@@ -1,6 +1,6 @@
-"""manifest.json of an image: what is in it, with hashes, what its menu offers, and what made it.
+"""manifest.json of an image: its files with hashes, its menu entries, and the versions of the tools that made it.
 
-It lies in the image at PLACE, and beside it with the hash of the whole.
+One copy lies in the image at PLACE. Another one, with the hash of the whole image, lies beside the image.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PLACE = "/kgpt/manifest.json"
 FORMAT = 1
-# xorriso writes into these bytes of the core where on the disc it lies.
+# xorriso writes the core's position on the disc into these bytes of the core.
 _PATCHED = ((8, 64), (2548, 2556))
 
 
@@ -77,7 +77,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 
 def digest_of(path: str, data: bytes) -> str:
-    """The SHA-256 (hex) that a manifest has for a file of GRUB's; without what depends on where it lies."""
+    """The SHA-256 (hex) of a file of GRUB in a manifest; bytes that depend on its position count as zeros."""
     blank = bytearray(data)
     if path.endswith("/bios.img"):
         for begin, end in _PATCHED:
@@ -86,17 +86,17 @@ def digest_of(path: str, data: bytes) -> str:
 
 
 def encoded(described: Mapping[str, Any]) -> bytes:
-    """The bytes of the file."""
+    """The bytes of manifest.json."""
     return as_json(described)
 
 
 def beside(image: Path) -> Path:
-    """Where the manifest beside ``image`` lies."""
+    """The path of the manifest beside ``image``."""
     return image.with_name(f"{image.name}.manifest.json")
 
 
 def parse(data: bytes, where: str) -> dict[str, Any]:
-    """The manifest in ``data``. Raises KgptError that names ``where``."""
+    """Parse the manifest ``data``. Raises KgptError that names ``where``."""
     try:
         described = json.loads(data)
     except ValueError as error:

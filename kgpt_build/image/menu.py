@@ -14,7 +14,7 @@ from kgpt_build.settings import MAX_CMDLINE, text_size
 TEMPLATE = "boot/grub.cfg"
 CONFIG = "/boot/grub/grub.cfg"
 SAFE = "safe"
-"""The submenu whose entries ask for the least of a screen."""
+"""The submenu of entries with safe graphics, for screens that show nothing with the others."""
 SAFE_WORDS = ("screen=safe",)
 MAX_TIMEOUT = 3600
 STOPPED = """\
@@ -30,12 +30,12 @@ function stopped {
     multiboot2
 }
 """
-"""A function of grub.cfg, which each entry calls if it gets there."""
+"""The function ``stopped`` of grub.cfg; an entry reaches its call only if the kernel did not start."""
 
 
 @dataclass(frozen=True)
 class MenuModule:
-    """A file that GRUB loads beside the kernel: its place in the image, and the words that the kernel gets with it."""
+    """A boot module of an entry: its path in the image, and the words that the kernel gets with it."""
 
     path: str
     words: tuple[str, ...]
@@ -43,7 +43,7 @@ class MenuModule:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the menu offers: ``words`` are the kernel's command line; ``note`` is shown while it loads."""
+    """One entry of the menu: ``words`` are the kernel's command line; ``note`` is shown while it loads."""
 
     id: str
     title: str
@@ -52,19 +52,19 @@ class Entry:
     modules: tuple[MenuModule, ...] = ()
     note: str = ""
     of_model: bool = True
-    """Is it about one of the models, not about all of the image?"""
+    """Does the entry belong to one model, not to the whole image?"""
 
     @property
     def cmdline(self) -> str:
-        """The words as a person writes them."""
+        """The command line in the notation of the kernel."""
         return " ".join(self.words)
 
 
 @dataclass(frozen=True)
 class MenuSettings:
-    """``timeout`` is in seconds: 0 boots at once, -1 waits for ever. ``default`` is an entry's id; empty: the first.
+    """Settings of the menu. ``timeout`` is in seconds: 0 boots at once, -1 waits for ever.
 
-    ``cmdline`` is added to each entry. Raises UsageError.
+    ``default`` is an entry's id; empty: the first entry. ``cmdline`` is added to each entry. Raises UsageError.
     """
 
     cmdline: str = ""
@@ -82,7 +82,7 @@ class MenuSettings:
 
 
 def with_cmdline(entries: Sequence[Entry], cmdline: str) -> tuple[Entry, ...]:
-    """The entries with these words behind their own. Raises UsageError for more than a kernel takes."""
+    """The entries with ``cmdline`` appended to their words. Raises UsageError if the result is too long."""
     more = tuple(split_words(cmdline))
     longer = tuple(replace(entry, words=(*entry.words, *more)) for entry in entries)
     for entry in longer:
@@ -96,7 +96,7 @@ def with_cmdline(entries: Sequence[Entry], cmdline: str) -> tuple[Entry, ...]:
 
 
 def chosen(entries: Sequence[Entry], default: str) -> str:
-    """The id of the entry that boots by itself. Raises UsageError for one that is not there."""
+    """The id of the default entry. Raises UsageError if there is no such entry."""
     ids = [*(entry.id for entry in entries), *(f"{SAFE}>{SAFE}-{entry.id}" for entry in entries)]
     if not default:
         return ids[0]
@@ -110,7 +110,7 @@ def chosen(entries: Sequence[Entry], default: str) -> str:
 
 
 def grub_cfg(entries: Sequence[Entry], settings: MenuSettings, template: str) -> str:
-    """The text of grub.cfg. ``entries`` have the words of settings.cmdline already. Raises UsageError."""
+    """The text of grub.cfg. The words of settings.cmdline are in ``entries`` already. Raises UsageError."""
     filled = {
         "@TIMEOUT@": str(settings.timeout),
         "@DEFAULT@": literal(chosen(entries, settings.default)),
@@ -132,12 +132,12 @@ def grub_cfg(entries: Sequence[Entry], settings: MenuSettings, template: str) ->
 
 
 def entry_lines(entry: Entry, *, prefix: str = "", more: Sequence[str] = (), pixels: str = "pixels") -> Iterator[str]:
-    """The lines of one menu entry; ``more`` words stand at the end, ``pixels`` is a variable of the template."""
+    """The lines of one menu entry; ``more``: words to append, ``pixels``: a variable of the template."""
     yield f"menuentry {literal(entry.title)} --id {literal(prefix + entry.id)} {{"
     if entry.note:
         yield f"    echo {literal(entry.note)}"
     yield "    " + " ".join(["multiboot2", word(entry.kernel), *(word(text) for text in (*entry.words, *more))])
-    yield f"    set gfxpayload=${pixels}"  # only now: multiboot2 sets it to what the kernel's header wishes
+    yield f"    set gfxpayload=${pixels}"  # after multiboot2, which sets it from the kernel's header
     for module in entry.modules:
         yield "    if " + " ".join(["module2", word(module.path), *(word(text) for text in module.words)]) + "; then"
     yield "    boot"
@@ -147,7 +147,7 @@ def entry_lines(entry: Entry, *, prefix: str = "", more: Sequence[str] = (), pix
 
 
 def template() -> str:
-    """The text that grub.cfg is made from. Raises KgptError."""
+    """The template of grub.cfg. Raises KgptError."""
     path = paths.source_root() / TEMPLATE
     try:
         return path.read_text()

@@ -1,4 +1,4 @@
-"""How much memory a machine should have for each entry of a menu."""
+"""Computes the memory that each entry of a menu needs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from kgpt_build.kernel.elf import read_elf
 from kgpt_build.kernel.memory import memory_needs
 
 FIRMWARE = 128
-"""MiB that firmware and GRUB may have taken when the kernel starts; UEFI takes more than a BIOS."""
+"""MiB that firmware and GRUB may occupy when the kernel starts; UEFI needs more than a BIOS."""
 
 
 def memory_of(entries: Iterable[Entry], items: Sequence[Item]) -> Mapping[str, int]:
-    """Id of an entry -> MiB, as kernel.memory counts them. Raises KgptError."""
+    """Id of each entry -> MiB, computed by kernel.memory. Raises KgptError."""
     files = {item.path: item.source for item in items}
     kernels = {entry.kernel for entry in entries}
     images = {path: read_elf(source) for path in kernels if isinstance(source := files[path], Path)}

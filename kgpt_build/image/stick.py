@@ -1,4 +1,4 @@
-"""A disk image for a stick: one FAT32 partition that any system shows, which BIOS and UEFI boot from.
+"""Writes an image of a stick: one FAT32 partition, which every system shows and BIOS and UEFI boot from.
 
 The partition table is an MBR: a GPT has a copy at the end of the medium, and an image does not know where that is.
 A BIOS runs GRUB's sector, which loads the core from the sectors before the partition. UEFI starts the file
@@ -24,28 +24,28 @@ from kgpt_build.sizes import rounded_up
 
 LABEL = "KGPT"
 START = 2048
-"""The sector where the partition begins; the core lies between it and the first sector."""
+"""The first sector of the partition; GRUB's core lies between sector 0 and the partition."""
 _FAT32_LBA = 0x0C
 _ACTIVE = 0x80
-# Where GRUB's parts say where on the disk the next one lies: grub-core/boot/i386/pc/boot.S, diskboot.S.
+# Offsets in GRUB's boot code that hold the sector of the next part: grub-core/boot/i386/pc/boot.S, diskboot.S.
 _KERNEL_SECTOR = 0x5C
 _DRIVE_CHECK = 0x66
-_CODE = 440  # bytes of it; then signature and partition table
+_CODE = 440  # bytes of boot code; signature and partition table follow
 _FIRST_BLOCKLIST = SECTOR - 12
 
 
 def boot_files(grub: Grub, marker: str, work: Path) -> tuple[dict[str, bytes], bytes]:
-    """Path -> bytes of what firmware loads of the partition, and the core that lies before it."""
+    """The files that firmware loads from the partition (path -> bytes), and the core before the partition."""
     return {UEFI_PROGRAM: uefi_program(grub, marker, work)}, bios_core(grub, marker, work, disc=False)
 
 
 def size(files: Mapping[str, Path | bytes], room: int) -> int:
-    """Bytes of the whole image, which keeps ``room`` bytes free."""
+    """Bytes of the whole image with ``room`` bytes free."""
     return (START + fat.shape(files, bits=32, room=room).total) * SECTOR
 
 
 def outside(core: bytes, grub: Grub) -> list[dict[str, Any]]:
-    """What lies before the partition, for the manifest: the code of the first sector, and the core."""
+    """The code before the partition, for the manifest: the code of the first sector, and the core."""
     code, rest = _first_sector_code(grub), placed(core)
     return [
         {"what": "the code of the MBR", "offset": 0, "size": len(code), "sha256": hashlib.sha256(code).hexdigest()},
@@ -56,7 +56,7 @@ def outside(core: bytes, grub: Grub) -> list[dict[str, Any]]:
 def write(
     out: Path, files: Mapping[str, Path | bytes], core: bytes, ident: str, epoch: int, grub: Grub, room: int
 ) -> None:
-    """Write the image of ``files`` to ``out``, in a folder for this; ``ident`` is its id (hex).
+    """Write the image of ``files`` to ``out``, in a work folder; ``ident`` is the image's id (hex).
 
     Raises KgptError, OSError.
     """
@@ -67,22 +67,23 @@ def write(
 
 
 def _first_sector_code(grub: Grub) -> bytes:
-    """GRUB's code, told that the core begins at sector 1."""
+    """GRUB's boot code, patched to load the core from sector 1."""
     sector = bytearray(boot_sector(grub, "boot.img"))
     struct.pack_into("<Q", sector, _KERNEL_SECTOR, 1)
-    sector[_DRIVE_CHECK : _DRIVE_CHECK + 2] = b"\x90\x90"  # some BIOSes say a wrong drive: look at it
+    # Remove the jump over GRUB's check of the drive number: some BIOSes pass a wrong one.
+    sector[_DRIVE_CHECK : _DRIVE_CHECK + 2] = b"\x90\x90"
     return bytes(sector[:_CODE])
 
 
 def _first_sector(code: bytes, sectors: int, signature: int) -> bytes:
-    """The code and the partition table; the partition has that many ``sectors``."""
+    """The first sector: boot code and partition table; the partition has ``sectors`` sectors."""
     first, last = _chs(START), _chs(START + sectors - 1)
     entry = struct.pack("<B3sB3sII", _ACTIVE, first, _FAT32_LBA, last, START, sectors)
     return code + struct.pack("<IH16s48x2s", signature, 0, entry, b"\x55\xaa")
 
 
 def _chs(sector: int) -> bytes:
-    """Cylinder, head and sector, for who still reads them: the highest there are from 8 GB on."""
+    """Cylinder, head and sector of an MBR; beyond 8 GB the highest values."""
     cylinder, rest = divmod(sector, 255 * 63)
     head, number = divmod(rest, 63)
     if cylinder > 1023:
@@ -91,7 +92,7 @@ def _chs(sector: int) -> bytes:
 
 
 def placed(core: bytes) -> bytes:
-    """The core with the place of its second sector in the first. Raises KgptError."""
+    """The core, with the number of its second sector patched into its first. Raises KgptError."""
     if len(core) > (START - 1) * SECTOR:
         raise KgptError(
             f"GRUB's core has {len(core):,} bytes, more than fit before the partition", "use kgpt image iso"

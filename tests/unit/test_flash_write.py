@@ -127,15 +127,15 @@ def test_progress_grows_to_the_whole(image: Image) -> None:
 def test_a_stick_that_begins_again_at_its_real_end(image: Image, real: int) -> None:
     text = failure(image, FaultyDisk(64 * MIB, real, "wrap"))
     assert f"{NAME} does not hold what was written to it, from byte " in text
-    assert f"it holds no more than {real:,} of the 67,108,864 bytes that it says, and begins again" in text
+    assert f" no more than {real:,} of the 67,108,864 bytes" in text
     assert "take another one" in text
 
 
 @pytest.mark.parametrize("real", [4 * MIB, 8 * MIB, 9 * MIB])
 def test_a_stick_that_forgets_what_is_past_its_real_end(image: Image, real: int) -> None:
     text = failure(image, FaultyDisk(64 * MIB, real, "drop"))
-    assert f"from byte {real:,} on: nothing after that was kept, so it holds about {real:,} bytes" in text
-    assert "not the 67,108,864 that it says" in text
+    assert f"from byte {real:,} on: " in text
+    assert f" about {real:,} bytes, not the 67,108,864 " in text
 
 
 def test_a_stick_whose_lie_does_not_concern_the_image_is_doubted_only(image: Image) -> None:
@@ -148,14 +148,14 @@ def test_a_stick_whose_lie_does_not_concern_the_image_is_doubted_only(image: Ima
         assert disk.data[:SIZE] == image.path.read_bytes()
         assert (beyond == "wrap") == (doubt == "")
         if doubt:
-            assert f"{NAME} does not keep what is written to its end" in doubt
+            assert doubt.startswith(f"{NAME} does not keep ")
 
 
 def test_an_end_that_wraps_into_the_image_is_doubted(image: Image) -> None:
     doubt = run(image, FaultyDisk(63 * MIB, 16 * MIB, "wrap")).doubt
     assert doubt == "" or "does not keep" in doubt
     doubt = run(image, FaultyDisk(40 * MIB, 30 * MIB, "wrap")).doubt
-    assert "may hold less than the 41,943,040 bytes that it says" in doubt
+    assert " less than the 41,943,040 bytes" in doubt
 
 
 def test_an_end_that_cannot_be_written_says_what_the_disk_really_has(image: Image) -> None:
@@ -168,16 +168,14 @@ def test_one_bad_cell_is_not_called_a_lie(image: Image) -> None:
     disk = FaultyDisk(32 * MIB)
     disk.spoil = {5 * MIB + 17: 0x04}
     text = failure(image, disk)
-    assert f"from byte {5 * MIB + 17:,} on: 1 pages of 4,096 bytes differ, and others after that do not" in text
+    assert f"from byte {5 * MIB + 17:,} on: 1 pages of 4,096 bytes differ" in text
     assert "faulty" in text
 
 
 def test_many_bad_pages_with_good_ones_behind_them_are_not_called_a_lie(image: Image) -> None:
     disk = FaultyDisk(32 * MIB)
     disk.spoil = {5 * MIB + page * 4096: 0x01 for page in range(40)}
-    assert f"from byte {5 * MIB:,} on: 40 pages of 4,096 bytes differ, and others after that do not" in failure(
-        image, disk
-    )
+    assert f"from byte {5 * MIB:,} on: 40 pages of 4,096 bytes differ" in failure(image, disk)
 
 
 def test_a_bad_cell_on_the_last_page_is_not_called_a_lie(image: Image) -> None:

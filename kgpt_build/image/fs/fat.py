@@ -1,6 +1,6 @@
-"""FAT file systems, written and read by mtools: the same files in the same shape give the same bytes.
+"""Writes and reads FAT file systems by mtools. The same files and shape give the same bytes.
 
-mtools takes the time of files and folders from SOURCE_DATE_EPOCH, and puts each file behind the one before.
+mtools takes all time stamps from SOURCE_DATE_EPOCH, and allocates files one behind the other.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from kgpt_build.media import SECTOR, is_boot_sector
 from kgpt_build.sizes import units_of
 from kgpt_build.toolchain import Mtools
 
-_LEAST_FAT32 = 65525 + 16  # clusters: with fewer it is FAT16; and some systems count not quite right
+_LEAST_FAT32 = 65525 + 16  # clusters: fewer mean FAT16, and some systems are off by a few
 _LEAST_FAT16 = 4085 + 16
 _FAT32_RESERVED = 32
 _FAT16_ROOT = 32  # sectors, for 512 entries
-_LARGE = 260 << 20  # bytes, from which on Windows too takes larger clusters
-_HEADS, _TRACK = 255, 63  # what BIOSes take a disk of any size for
+_LARGE = 260 << 20  # bytes: Windows uses larger clusters from this size on, too
+_HEADS, _TRACK = 255, 63  # the geometry that BIOSes assume for large disks
 _SECONDS = 1800.0
 _MOST_SAID = 16 << 20  # bytes
 
@@ -37,7 +37,7 @@ _ENTRY = re.compile(r"(.{8}) (.{3}) +(<DIR>|\d+) +\d{4}-\d\d-\d\d +\d+:\d\d (?: 
 
 @dataclass(frozen=True)
 class Names:
-    """What the file system is called: ``label`` of at most 11 characters, ``serial`` of 32 bits."""
+    """Names of a file system: ``label`` has at most 11 characters, ``serial`` 32 bits."""
 
     label: str
     serial: int
@@ -45,7 +45,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Shape:
-    """``bits`` is 16 or 32; a ``cluster``, and the ``total``, in sectors."""
+    """Shape of a file system: ``bits`` is 16 or 32; ``cluster`` and ``total`` are in sectors."""
 
     bits: int
     cluster: int
@@ -53,11 +53,11 @@ class Shape:
 
 
 def shape(files: Mapping[str, Path | bytes], *, bits: int, room: int = 0) -> Shape:
-    """Of a file system that holds ``files`` (path from the root -> bytes, or a file) and ``room`` bytes more."""
+    """The shape for ``files`` (path from the root -> bytes, or a file) and ``room`` free bytes."""
     sizes = [size_of(source) for source in files.values()]
     cluster = 1 if bits == 16 or sum(sizes) + room < _LARGE else 8
     folders = {folder for path in files for folder in PurePosixPath(path).parents}
-    # A cluster for the names of each file is more than they take.
+    # One cluster for the names of each file is more than enough.
     used = sum(units_of(size, cluster * SECTOR) for size in [*sizes, room]) + len(files) + len(folders)
     clusters = max(used, _LEAST_FAT32 if bits == 32 else _LEAST_FAT16)
     table = units_of((clusters + 2) * (bits // 8), SECTOR)
@@ -66,9 +66,9 @@ def shape(files: Mapping[str, Path | bytes], *, bits: int, room: int = 0) -> Sha
 
 
 def write(image: Path, start: int, of: Shape, names: Names, tree: Path, epoch: int) -> None:
-    """Write what is below the folder ``tree`` to a file system that begins at the sector ``start`` of ``image``.
+    """Write the files below the folder ``tree`` to a file system at the sector ``start`` of ``image``.
 
-    ``image`` and ``tree`` lie in one folder and have plain names: mtools has a shell expand others. The image grows to
+    ``image`` and ``tree`` lie in one folder and have plain names: mtools passes names to a shell. The image grows to
     the end of the file system; ``epoch`` is the time of all files. Raises KgptError, OSError.
     """
     with image.open("ab") as file:
@@ -94,14 +94,14 @@ def write(image: Path, start: int, of: Shape, names: Names, tree: Path, epoch: i
 
 
 class Fat:
-    """A file system that begins at the byte ``start`` of ``image``."""
+    """The file system at the byte ``start`` of ``image``."""
 
     def __init__(self, image: BinaryIO, start: int) -> None:
-        """Raises KgptError if there is none that can be read, ToolMissing without mtools."""
+        """Raises KgptError if it cannot be read, ToolMissing without mtools."""
         self._mtools = Mtools().require()
-        # The name of the file is not for mtools: it has a shell expand one with a $ in it, and ends it at an @@.
+        # mtools gets a descriptor instead of the name: it passes names with $ to a shell, and ends them at @@.
         self._drive = f"/proc/{os.getpid()}/fd/{image.fileno()}@@{start}"
-        # Without this mtools would guess by what is there.
+        # Without this check mtools would guess a format.
         if not is_boot_sector(read_at(image, start, SECTOR)):
             raise KgptError(f"there is no FAT file system at byte {start:,}", DAMAGED)
         lines = self._list(start)
@@ -109,7 +109,7 @@ class Fat:
         self.files = dict(_listed(lines))
 
     def _list(self, start: int) -> list[str]:
-        """What mdir says of all that there is."""
+        """The output of mdir for all folders."""
         said = b""
         try:
             for part in self._output("mdir", "-a", "-/", "::"):
@@ -133,7 +133,7 @@ class Fat:
 
 
 def _listed(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Path and size of each file in what mdir says."""
+    """Path and size of each file in the output of mdir."""
     folder = ""
     for line in lines:
         if match := _FOLDER.match(line):
@@ -144,12 +144,12 @@ def _listed(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
 
 
 def _environment(epoch: int) -> dict[str, str]:
-    """Without what the user has told mtools."""
+    """The environment without the user's settings of mtools."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("MTOOLS")}
     return {
         **others,
         "MTOOLSRC": "/dev/null",
-        "MTOOLS_SKIP_CHECK": "1",  # it would have disks be whole tracks
+        "MTOOLS_SKIP_CHECK": "1",  # else mtools refuses disks that do not end with a whole track
         "MTOOLS_DATE_STRING": "yyyy-mm-dd",
         "SOURCE_DATE_EPOCH": str(epoch),
         "TZ": "UTC",

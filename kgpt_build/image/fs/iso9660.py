@@ -1,4 +1,4 @@
-"""Reads discs: ISO 9660 with Rock Ridge names, and what firmware would boot of them (El Torito), by pycdlib."""
+"""Reads discs by pycdlib: ISO 9660 with Rock Ridge names, and the boot entries of El Torito."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _BOOTABLE = 0x88
 
 
 class Disc:
-    """The disc in ``image``. Files have the names of Rock Ridge: a disc without it was not made here, and has none."""
+    """The disc in ``image``. Files have Rock Ridge names; a disc without them, which kgpt never makes, has no files."""
 
     def __init__(self, image: BinaryIO) -> None:
-        """Raises KgptError for a damaged one."""
+        """Raises KgptError for a damaged disc."""
         self._iso = PyCdlib()
         self.files: dict[str, int] = {}
         self._starts: dict[int, str] = {}
@@ -42,7 +42,7 @@ class Disc:
                 yield data
 
     def boots(self) -> dict[int, int]:
-        """Platform (BIOS, EFI) -> the byte where what is loaded begins: of its first entry."""
+        """Platform (BIOS, EFI) -> offset in bytes of the code that the first bootable entry loads."""
         catalog = self._iso.eltorito_boot_catalog
         if catalog is None:
             return {}
@@ -52,7 +52,7 @@ class Disc:
         return {platform: entry.get_rba() * DISC_SECTOR for platform, entry in reversed(bootable)}
 
     def file_at(self, offset: int) -> str:
-        """The path of the file that begins there; empty if none does."""
+        """The path of the file that begins at this offset; empty: none."""
         return self._starts.get(offset, "")
 
     def _paths(self) -> Iterator[str]:
@@ -63,7 +63,7 @@ class Disc:
 
 @contextmanager
 def _damage() -> Iterator[None]:
-    """Turn what pycdlib raises for a damaged disc into a KgptError; not all of it is of its own class."""
+    """Turn the exceptions of pycdlib for a damaged disc into a KgptError; some are not of its own class."""
     try:
         yield
     except PyCdlibException as error:

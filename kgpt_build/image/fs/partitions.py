@@ -14,14 +14,14 @@ from kgpt_build.media import SECTOR, is_boot_sector, mbr_entries
 
 ESP = uuid.UUID("C12A7328-F81F-11D2-BA4B-00A0C93EC93B")
 PROTECTIVE = 0xEE
-"""The kind of an MBR's entry that only protects a GPT."""
+"""The kind of the protective entry in an MBR beside a GPT."""
 _FAT = {0x01, 0x04, 0x06, 0x0B, 0x0C, 0x0E, 0xEF}
 _MOST_ENTRIES = 1024
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Its first byte and size; ``is_fat`` if by its type a FAT file system is there, or an EFI system partition."""
+    """A partition in bytes; ``is_fat``: its type is a FAT file system or an EFI system partition."""
 
     offset: int
     size: int
@@ -29,13 +29,13 @@ class Partition:
 
 
 def has_boot_code(image: BinaryIO) -> bool:
-    """Would a BIOS run the first sector?"""
+    """Does the first sector hold boot code for a BIOS?"""
     sector = read_at(image, 0, SECTOR)
     return is_boot_sector(sector) and any(sector[:440])
 
 
 def partitions(image: BinaryIO) -> list[Partition]:
-    """Those of the GPT if there is one, else those of the MBR. Raises KgptError for a damaged table."""
+    """The partitions of the GPT if there is one, else of the MBR. Raises KgptError for a damaged table."""
     sector = read_at(image, 0, SECTOR)
     if not is_boot_sector(sector):
         return []

@@ -1,4 +1,4 @@
-"""The file systems of an image: what goes into one, as a folder, and what every reader of one gives."""
+"""The interface of file systems that are read, and the folder of files that becomes one."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ DAMAGED = "the image is damaged, or was not made by kgpt image"
 
 
 class Volume(Protocol):
-    """A file system that is read."""
+    """A file system to read from."""
 
     @property
     def label(self) -> str:
-        """What it is called."""
+        """The label of the file system."""
 
     @property
     def files(self) -> Mapping[str, int]:
-        """Path from the root ("/kgpt/lm.elf") -> size in bytes."""
+        """Path of each file ("/kgpt/lm.elf") -> size in bytes."""
 
     def stream(self, path: str) -> Iterator[bytes]:
-        """What can be read of a file, which may be less than its size. Raises KgptError."""
+        """The readable part of a file, which may be shorter than its size. Raises KgptError."""
 
 
 def chunks(volume: Volume, path: str) -> Iterator[bytes]:
-    """The bytes of a file. Raises KgptError if the image ends before it does."""
+    """The bytes of a file in pieces. Raises KgptError if the image ends within the file."""
     left = volume.files[path]
     for data in volume.stream(path):
         left -= len(data)
@@ -38,12 +38,12 @@ def chunks(volume: Volume, path: str) -> Iterator[bytes]:
 
 
 def content(volume: Volume, path: str) -> bytes:
-    """All of a small file."""
+    """The content of a small file."""
     return b"".join(chunks(volume, path))
 
 
 def read_at(image: BinaryIO, offset: int, size: int) -> bytes:
-    """``size`` bytes. Raises KgptError if there are fewer."""
+    """Read ``size`` bytes at an offset. Raises KgptError if there are fewer."""
     image.seek(offset)
     data = image.read(size)
     if len(data) < size:
@@ -52,7 +52,7 @@ def read_at(image: BinaryIO, offset: int, size: int) -> bytes:
 
 
 def lay_out(files: Mapping[str, Path | bytes], tree: Path) -> None:
-    """Make ``files`` (path from the root -> bytes, or a file) below the folder ``tree``; what is a file is a link."""
+    """Lay out ``files`` (path from the root -> bytes, or a file) below ``tree``; existing files become links."""
     for path, source in files.items():
         place = tree / path.strip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def lay_out(files: Mapping[str, Path | bytes], tree: Path) -> None:
 
 
 def pieces_of(source: Path | bytes) -> Iterator[bytes]:
-    """The bytes of what goes into an image. Raises OSError."""
+    """The bytes of a file for an image. Raises OSError."""
     if isinstance(source, bytes):
         yield source
         return
@@ -73,5 +73,5 @@ def pieces_of(source: Path | bytes) -> Iterator[bytes]:
 
 
 def size_of(source: Path | bytes) -> int:
-    """Bytes of what goes into an image."""
+    """The size in bytes of a file for an image."""
     return len(source) if isinstance(source, bytes) else source.stat().st_size
