@@ -1,16 +1,17 @@
-/* RSDP, then XSDT and RSDT, then any table: see kgpt/acpi.h. Fields are read byte by byte, since nothing here need be aligned. */
+/* Finds ACPI tables: RSDP, then XSDT and RSDT, then the table. See kgpt/acpi.h. Fields are read byte by byte,
+ * because tables may be unaligned. */
 #include "acpi_tables.h"
 #include "kgpt/mem.h"
 
-#define RSDP_SIZE 20u     /* of ACPI 1.0 */
-#define RSDP_SIZE_MAX 64u /* 36 since ACPI 2.0 */
+#define RSDP_SIZE 20u     /* ACPI 1.0 */
+#define RSDP_SIZE_MAX 64u /* ACPI 2.0 and later use 36 */
 #define RSDP_REVISION 15
 #define RSDP_RSDT 16
 #define RSDP_LENGTH 20
 #define RSDP_XSDT 24
 
 #define HEADER_LENGTH 4
-#define TABLE_SIZE_MAX (1u << 22) /* the DSDT of a large server has a fourth of that; what claims more is not a table */
+#define TABLE_SIZE_MAX (1u << 22) /* plausibility limit: the DSDT of a large server has a fourth of it */
 
 static uint64_t number_at(const uint8_t *bytes, uint32_t size)
 {
@@ -63,7 +64,8 @@ bool kg_acpi_table_at(const struct kg_acpi *acpi, uint64_t address, const char *
     return table->bytes && sums_to_zero(table->bytes, table->size);
 }
 
-/* The table that is `n` good ones further on in the list at `root`, whose addresses have `width` bytes; counts `n` down. */
+/* Finds the n-th valid table of this signature in the list at `root`, whose addresses have `width` bytes. Decrements
+ * *n for each match, so that the search can continue in another list. */
 static bool find_in(const struct kg_acpi *acpi, uint64_t root, uint32_t width, const char *signature, uint32_t *n,
                     struct kg_acpi_table *table)
 {
@@ -84,7 +86,8 @@ bool kg_acpi_find(const struct kg_acpi *acpi, const char *signature, uint32_t n,
     return find_in(acpi, acpi->xsdt, 8, signature, &n, table) || find_in(acpi, acpi->rsdt, 4, signature, &n, table);
 }
 
-/* Since ACPI 2.0 the root pointer is longer, with a sum over all of it. 0: an older one, or damaged behind the first part. */
+/* Since ACPI 2.0 the RSDP is longer and has a second checksum over all its bytes. Returns 0 if the RSDP is older, or
+ * if that checksum is wrong. */
 static uint64_t xsdt_of(const struct kg_acpi_memory *memory, uint64_t rsdp)
 {
     const uint8_t *pointer = read_at(memory, rsdp, RSDP_XSDT + 8);

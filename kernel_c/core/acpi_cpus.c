@@ -1,4 +1,4 @@
-/* The processors, from the MADT: see kgpt/acpi.h. (ACPI 6.5, 5.2.12.) */
+/* Processors from the MADT: see kgpt/acpi.h. (ACPI 6.5, 5.2.12.) */
 #include "acpi_tables.h"
 #include "kgpt/mem.h"
 
@@ -17,7 +17,7 @@ static void add_cpu(struct kg_acpi_cpus *cpus, uint64_t id, uint64_t flags, uint
     }
     for (uint32_t i = 0; i < cpus->n && i < KG_ACPI_MAX_CPUS; i++) {
         if (cpus->ids[i] == id) {
-            return; /* firmware may list one both ways */
+            return; /* firmware may list a processor as APIC and as x2APIC */
         }
     }
     if (cpus->n < KG_ACPI_MAX_CPUS) {
@@ -26,7 +26,7 @@ static void add_cpu(struct kg_acpi_cpus *cpus, uint64_t id, uint64_t flags, uint
     cpus->n++;
 }
 
-/* What is too short for its type is skipped. */
+/* Entries that are too short for their type are skipped. */
 static void read_entry(struct kg_acpi_cpus *cpus, const struct kg_acpi_table *madt, uint32_t at)
 {
     uint64_t type = kg_acpi_field(madt, at, 1), n = kg_acpi_field(madt, at + 1, 1);

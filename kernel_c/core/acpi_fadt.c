@@ -1,4 +1,4 @@
-/* The FADT, the machine's fixed registers, and the HPET's table: see kgpt/acpi.h. (ACPI 6.5, 5.2.9; IA-PC HPET 1.0a, 3.2.4.) */
+/* FADT (fixed registers) and HPET table: see kgpt/acpi.h. (ACPI 6.5, 5.2.9; IA-PC HPET 1.0a, 3.2.4.) */
 #include "acpi_tables.h"
 #include "kgpt/mem.h"
 
@@ -6,7 +6,7 @@ enum field {
     DSDT = 40,
     SMI_CMD = 48,
     ACPI_ENABLE = 52,
-    PM1A_EVT_BLK = 56, /* b is the next one, of these three */
+    PM1A_EVT_BLK = 56, /* for these three, the b register follows a */
     PM1A_CNT_BLK = 64,
     PM_TMR_BLK = 76,
     PM1_EVT_LEN = 88,
@@ -20,7 +20,7 @@ enum field {
     X_PM_TMR_BLK = 208,
     SLEEP_CONTROL_REG = 244,
 };
-#define REGISTER_SIZE 12 /* of a generic address structure */
+#define REGISTER_SIZE 12 /* bytes of a generic address structure */
 
 #define FLAG_BUTTON_IS_DEVICE (1u << 4)
 #define FLAG_TIMER_32_BITS (1u << 8)
@@ -29,7 +29,8 @@ enum field {
 
 #define HPET_ADDRESS 40
 
-/* The long form of its address if there is one, else the port of ACPI 1.0. */
+/* A fixed register: the generic address structure at `extended` if it is usable, otherwise the 32-bit port of ACPI
+ * 1.0. */
 static struct kg_acpi_register fixed_register(const struct kg_acpi_table *fadt, uint32_t at, uint32_t extended)
 {
     struct kg_acpi_register result = kg_acpi_register_at(fadt, extended);

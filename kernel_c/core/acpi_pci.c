@@ -1,12 +1,12 @@
-/* PCI's configuration space in memory, and units that translate what devices address: see kgpt/acpi.h. (PCI Firmware
- * 3.2, 4.1.2; VT-d 3.3, 8.3; AMD IOMMU 3.05, 5.2.2.) */
+/* ECAM ranges (MCFG) and IOMMUs (DMAR, IVRS): see kgpt/acpi.h. (PCI Firmware 3.2, 4.1.2; VT-d 3.3, 8.3; AMD IOMMU
+ * 3.05, 5.2.2.) */
 #include "acpi_tables.h"
 
 #define MCFG_LIST 44
 #define MCFG_ENTRY 16
-#define REMAPPING_LIST 48 /* of the DMAR and of the IVRS */
+#define REMAPPING_LIST 48 /* of both DMAR and IVRS */
 
-/* A structure of either list: its kind comes first. */
+/* Layout of an IOMMU structure in either table: its type comes first. */
 enum { UNIT_LENGTH = 2, UNIT_REGISTERS = 8, UNIT_LEAST = 16 };
 
 bool kg_acpi_find_ecam(struct kg_acpi_ecam *ecam, const struct kg_acpi *acpi, uint32_t n)
@@ -28,7 +28,7 @@ bool kg_acpi_find_ecam(struct kg_acpi_ecam *ecam, const struct kg_acpi *acpi, ui
     return true;
 }
 
-/* The address of the n-th unit's registers (counts n down); 0: the list has fewer units. */
+/* Address of the registers of the n-th IOMMU; decrements *n for each one found. 0: the table has fewer. */
 static uint64_t find_unit(const struct kg_acpi_table *table, bool amd, uint32_t *n)
 {
     uint32_t size;

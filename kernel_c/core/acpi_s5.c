@@ -1,8 +1,9 @@
-/* How to switch off: the object \_S5 among the byte code of the DSDT and the SSDTs: see kgpt/acpi.h. (ACPI 6.5, 7.4.2 and 20.2.)
+/* Finds the object \_S5, which tells how to power off, in the AML of the DSDT and SSDTs: see kgpt/acpi.h. (ACPI 6.5,
+ * 7.4.2 and 20.2.)
  *
- * It is `Name (\_S5, Package () {a, b, …})`, a definition that every machine states in constants:
- *     NameOp 08, perhaps a root prefix 5C, "_S5_", PackageOp 12, PkgLength, NumElements, elements.
- * Bytes that happen to say "_S5_" elsewhere (a method's text, or a name in an expression) do not fit this form. */
+ * Firmware defines it with constants as `Name (\_S5, Package () {a, b, …})`:
+ *     NameOp 08, optional root prefix 5C, "_S5_", PackageOp 12, PkgLength, NumElements, elements.
+ * Other occurrences of "_S5_", in method bodies or expressions, do not match this pattern. */
 #include "acpi_tables.h"
 #include "kgpt/mem.h"
 
@@ -21,13 +22,13 @@ enum byte_code {
 #define TYPE_MAX 7u /* SLP_TYP has three bits */
 #define SSDTS_MAX 256u
 
-/* What is left to read; nothing is read beyond `end`. */
+/* A range of AML. Nothing is read beyond `end`. */
 struct code {
     const struct kg_acpi_table *table;
     uint32_t at, end;
 };
 
-/* A number of `size` bytes; past the end 0, and the code is used up. */
+/* Reads a number of `size` bytes. Returns 0 and moves to the end if the bytes are missing. */
 static uint64_t take_aml(struct code *code, uint32_t size)
 {
     if (size > code->end - code->at) {
@@ -38,7 +39,7 @@ static uint64_t take_aml(struct code *code, uint32_t size)
     return kg_acpi_field(code->table, code->at - size, size);
 }
 
-/* An integer constant, if one is next. */
+/* Reads an integer constant. Returns false if the next object is not one. */
 static bool take_integer(struct code *code, uint64_t *value)
 {
     uint32_t before = code->at, size;
@@ -57,7 +58,8 @@ static bool take_integer(struct code *code, uint64_t *value)
     return code->at - before == size;
 }
 
-/* Behind PackageOp: shortens `code` to the package, and goes on to its first element. How many elements it says to have, 0: it is none. */
+/* Parses a package after PackageOp: shortens `code` to the package and moves to its first element. Returns the
+ * number of elements that it declares; 0 if the package is invalid. */
 static uint32_t enter_package(struct code *code)
 {
     uint32_t start = code->at, first = (uint32_t)take_aml(code, 1), more = first >> 6;
@@ -78,7 +80,7 @@ static bool is_definition(const struct kg_acpi_table *table, uint32_t name)
     return before >= KG_ACPI_HEADER && table->bytes[before] == NAME;
 }
 
-/* The package whose name, four bytes, begins at `name`. Old firmware may pack both types into the bytes of one element. */
+/* Parses the package whose four-byte name is at `name`. Some old firmware packs both types into one element. */
 static bool read_s5(const struct kg_acpi_table *table, uint32_t name, uint8_t types[2])
 {
     struct code code = {table, name + 4, table->size};

@@ -1,18 +1,19 @@
-/* For the readers of single tables. */
+/* Shared by the parsers of single tables. */
 #ifndef KGPT_CORE_ACPI_TABLES_H
 #define KGPT_CORE_ACPI_TABLES_H
 
 #include "kgpt/acpi.h"
 
-#define KG_ACPI_HEADER 36u /* bytes that every table begins with */
+#define KG_ACPI_HEADER 36u /* bytes of the common header */
 
-/* The table of this signature at `address`; false if it is not there, or damaged. */
+/* Checks the table at `address`. Returns false if its signature differs or it is damaged. */
 bool kg_acpi_table_at(const struct kg_acpi *acpi, uint64_t address, const char *signature, struct kg_acpi_table *table);
 
-/* A little-endian number of `size` bytes in a table; 0 where the table does not go so far, which an older, shorter one means by it. */
+/* A little-endian number of `size` bytes. Returns 0 past the end of the table: a shorter table of an older version
+ * means 0. */
 uint64_t kg_acpi_field(const struct kg_acpi_table *table, uint32_t at, uint32_t size);
 
-/* A generic address structure: none if its kind of address cannot be used. */
+/* A generic address structure. The address is 0 if its address space is unsupported. */
 struct kg_acpi_register kg_acpi_register_at(const struct kg_acpi_table *table, uint32_t at);
 
 #endif

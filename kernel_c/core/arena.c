@@ -1,4 +1,4 @@
-/* The memory behind an arena: see kgpt/arena.h. */
+/* Arena allocation: see kgpt/arena.h. */
 #include "kgpt/arena.h"
 
 #include "kgpt/mem.h"

@@ -1,4 +1,4 @@
-/* How much of an arena is in use: see kgpt/arena.h. */
+/* Arena accounting: see kgpt/arena.h. */
 #include "kgpt/arena.h"
 
 struct kg_arena kg_arena_counting(void)

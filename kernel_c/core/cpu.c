@@ -1,18 +1,18 @@
-/* What the processor can do: see kgpt/cpu.h. */
+/* CPU feature detection: see kgpt/cpu.h. */
 #include "kgpt/cpu.h"
 
 #include <stdbool.h>
 
 #include "kgpt/mem.h"
 
-#define XCR0_SSE_AVX 0x06u /* XMM and the upper halves of YMM are saved and restored: AVX may be used */
-#define XCR0_AVX512 0xE6u  /* and the mask registers and ZMM */
+#define XCR0_SSE_AVX 0x06u /* the OS saves XMM and YMM: AVX is usable */
+#define XCR0_AVX512 0xE6u  /* … and mask registers and ZMM */
 
 struct registers {
     uint32_t a, b, c, d;
 };
 
-/* The leaves that tell of features. Each is asked once: under a hypervisor CPUID is slow. */
+/* CPUID leaves with feature bits. Each is read once, because CPUID causes a VM exit. */
 enum leaf {
     LEAF_BASIC,    /* 1 */
     LEAF_EXTENDED, /* 7, subleaf 0 */
@@ -21,7 +21,7 @@ enum leaf {
 };
 static const uint32_t leaf_numbers[N_LEAVES] = {1, 7, 0x80000007};
 
-/* Where CPUID says it, and which XCR0 bits must be set for it to be usable. */
+/* The CPUID bit of a feature, and the XCR0 bits that must be set for its use. */
 struct feature_bit {
     uint32_t feature; /* enum kg_cpu_feature */
     uint8_t leaf;
@@ -43,7 +43,7 @@ static const struct feature_bit feature_bits[] = {
     {KG_CPU_SSE4_1, LEAF_BASIC, 'c', 19, 0},
     {KG_CPU_SSE4_2, LEAF_BASIC, 'c', 20, 0},
     {KG_CPU_POPCNT, LEAF_BASIC, 'c', 23, 0},
-    {KG_CPU_XSAVE, LEAF_BASIC, 'c', 27, 0}, /* OSXSAVE: not only there, but switched on */
+    {KG_CPU_XSAVE, LEAF_BASIC, 'c', 27, 0}, /* OSXSAVE: XSAVE exists and is enabled */
     {KG_CPU_AVX, LEAF_BASIC, 'c', 28, XCR0_SSE_AVX},
     {KG_CPU_F16C, LEAF_BASIC, 'c', 29, XCR0_SSE_AVX},
     {KG_CPU_FMA, LEAF_BASIC, 'c', 12, XCR0_SSE_AVX},
@@ -106,7 +106,7 @@ static void detect_names(struct kg_cpu *cpu)
         r = read_cpuid(0x80000002 + i);
         memcpy(cpu->brand + 16 * i, &r, sizeof r);
     }
-    size_t skip = 0, end = 48; /* some brands are padded with spaces on either side */
+    size_t skip = 0, end = 48; /* some CPUs pad the brand with spaces at either end */
     while (cpu->brand[skip] == ' ') {
         skip++;
     }

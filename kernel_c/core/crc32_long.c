@@ -1,11 +1,11 @@
-/* CRC-32 of what is as long as a language model: eight bytes at a time. The tables take a moment to make, and the stack to keep: as
- * constants they would be a twentieth of a kernel. */
+/* CRC-32 of large inputs by slicing-by-8: eight bytes in each step. The tables are computed on the stack for each
+ * call; as constants they would be a twentieth of a kernel. */
 #include "kgpt/crc32.h"
 
 #define POLYNOMIAL 0xEDB88320u /* reflected */
 #define SLICES 8
 
-/* table[k][i]: what byte i makes of the sum when k bytes follow it. */
+/* table[k][i]: the CRC of byte i followed by k zero bytes. */
 static void make_tables(uint32_t table[SLICES][256])
 {
     for (uint32_t i = 0; i < 256; i++) {
@@ -27,7 +27,7 @@ static uint32_t by_slices(uint32_t crc, const uint8_t *b, size_t n, uint32_t tab
 {
     for (size_t i = 0; i + SLICES <= n; i += SLICES) {
         uint32_t low, high;
-        __builtin_memcpy(&low, b + i, sizeof low); /* not a call */
+        __builtin_memcpy(&low, b + i, sizeof low); /* inlined: not a call of memcpy */
         __builtin_memcpy(&high, b + i + sizeof low, sizeof high);
         low ^= crc;
         crc = table[7][low & 0xFF] ^ table[6][low >> 8 & 0xFF] ^ table[5][low >> 16 & 0xFF] ^ table[4][low >> 24] ^

@@ -1,11 +1,11 @@
-/* Fills a struct kg_error: see kgpt/error.h. */
+/* Error messages: see kgpt/error.h. */
 #include "kgpt/error.h"
 
 #include "kgpt/format.h"
 #include "kgpt/str.h"
 #include "kgpt/utf8.h"
 
-/* Names in a message come from files and from people, and may be cut by a width or by the end of the message. */
+/* Names in a message come from files and users: they may contain any bytes, and truncation may split a character. */
 static void make_printable(char *text)
 {
     kg_utf8_printable(text, kg_strlen(text), false);

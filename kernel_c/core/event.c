@@ -1,8 +1,8 @@
-/* Writes events as their rows describe them: see kgpt/event.h. */
+/* Writes events as rows describe them: see kgpt/event.h. */
 #include "kgpt/event.h"
 
 /* A row is the event's name, then for each key one character for its kind and the key's name, then an empty string.
- * Capitals are kinds of two words. '+' precedes keys that only kernels for language models send. */
+ * Kinds in capitals occupy two words. '+' precedes keys that only kernels for language models send. */
 #define KG_CODE_TEXT "t"
 #define KG_CODE_UINT "u"
 #define KG_CODE_COUNT "u"
@@ -29,7 +29,7 @@
 #define KG_END() ;
 #include "kgpt/events.def"
 
-/* A word of a struct of kgpt/event.h. A BITS is read as the integer that its bytes make. */
+/* A word of a struct of kgpt/event.h. A BITS is read as the integer with the same bytes. */
 union word {
     const char *text;
     uint64_t number;

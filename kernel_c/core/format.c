@@ -1,4 +1,4 @@
-/* printf into a bounded buffer: see kgpt/format.h for what it understands. */
+/* printf into a bounded buffer: see kgpt/format.h for the supported conversions. */
 #include "kgpt/format.h"
 
 #include <stdbool.h>
@@ -6,12 +6,12 @@
 
 #include "kgpt/str.h"
 
-#define KG_FORMAT_DECIMALS 9 /* of %f: what fits a 64-bit fraction with room to spare */
+#define KG_FORMAT_DECIMALS 9 /* of %f: they fit a 64-bit fraction */
 
 struct kg_out {
     char *text;
     size_t size;
-    size_t length; /* of the whole text, stored or not */
+    size_t length; /* of the untruncated text */
 };
 
 /* One conversion, as parsed from the format. */
@@ -38,7 +38,7 @@ static void put_times(struct kg_out *out, char c, int times)
     }
 }
 
-/* `digits` (n of them) with sign or prefix before them, padded to the width. */
+/* Writes `prefix` (a sign or 0x) and `n` digits, padded to the width. */
 static void put_padded(struct kg_out *out, const struct kg_conversion *c, const char *prefix, const char *digits, int n)
 {
     int prefix_n = (int)kg_strlen(prefix);
@@ -61,7 +61,7 @@ static void put_padded(struct kg_out *out, const struct kg_conversion *c, const 
     }
 }
 
-/* Digits of `value`, written backwards from `end`; returns where they start. */
+/* Writes the digits of `value` backwards from `end`. Returns their start. */
 static char *digits_before(char *end, uint64_t value, unsigned base, bool upper, bool thousands)
 {
     const char *symbols = upper ? "0123456789ABCDEF" : "0123456789abcdef";
@@ -89,7 +89,8 @@ static void put_integer(struct kg_out *out, const struct kg_conversion *c, uint6
     put_padded(out, c, prefix, start, (int)(end - start));
 }
 
-/* Divides `value` down to below 10^19, so that its integer part fits 64 bits; returns the power of ten taken out. */
+/* Divides `value` by powers of ten until it is below 10^19, so that its integer part fits 64 bits. Returns the
+ * exponent. */
 static int scale_down(double *value)
 {
     int exponent = 0;
@@ -118,7 +119,7 @@ static void put_float(struct kg_out *out, const struct kg_conversion *c, double 
     }
     uint64_t whole = (uint64_t)value;
     uint64_t fraction = (uint64_t)((value - (double)whole) * (double)scale + 0.5);
-    if (fraction >= scale) { /* 0.9996 to three decimals */
+    if (fraction >= scale) { /* 0.9996 with three decimals rounds up to 1 */
         fraction -= scale;
         whole++;
     }
@@ -145,7 +146,7 @@ static void put_string(struct kg_out *out, const struct kg_conversion *c, const 
     struct kg_conversion plain = *c;
     plain.zero = false;
     s = s ? s : "(null)";
-    int n = 0; /* a precision bounds how far the string is read at all: it may have no NUL */
+    int n = 0; /* the precision also bounds reading: the string may have no NUL */
     while ((c->precision < 0 || n < c->precision) && s[n]) {
         n++;
     }
@@ -166,7 +167,7 @@ static const char *parse_width(const char *f, int *number, va_list *arguments)
     return f;
 }
 
-/* Reads what follows a '%'; returns the character after the conversion. */
+/* Parses the conversion after a '%'. Returns the character after it. */
 static const char *parse_conversion(const char *f, struct kg_conversion *c, va_list *arguments)
 {
     *c = (struct kg_conversion){.precision = -1};
@@ -236,7 +237,7 @@ static void put_conversion(struct kg_out *out, const struct kg_conversion *c, va
         put_padded(out, c, "", character, 1);
         return;
     case '%': put_character(out, '%'); return;
-    default: /* not ours: show what was asked for instead of guessing at an argument */
+    default: /* unsupported: print it, and consume no argument */
         put_character(out, '%');
         if (c->type) {
             put_character(out, c->type);
@@ -248,7 +249,7 @@ size_t kg_vformat(char *out, size_t size, const char *format, va_list arguments)
 {
     struct kg_out sink = {.text = out, .size = size, .length = 0};
     va_list list;
-    va_copy(list, arguments); /* a va_list parameter may be an array that decayed: only a copy has an address to pass */
+    va_copy(list, arguments); /* a va_list parameter may have decayed from an array; a copy has an address */
     while (*format) {
         if (*format != '%') {
             put_character(&sink, *format++);

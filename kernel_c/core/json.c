@@ -1,4 +1,4 @@
-/* One JSON object on one line: see kgpt/json.h. */
+/* JSON writer: see kgpt/json.h. */
 #include "kgpt/json.h"
 
 #include "kgpt/format.h"
@@ -26,7 +26,7 @@ static void append_escaped(struct kg_json *json, const char *text, size_t n)
     for (size_t i = 0; i < n;) {
         char c = text[i];
         size_t length = kg_utf8_length(text + i, n - i);
-        if (length == 0) { /* not UTF-8: U+FFFD stands for the byte, so that the line stays valid */
+        if (length == 0) { /* invalid UTF-8: U+FFFD replaces the byte, so the line stays valid */
             append_bytes(json, "\xEF\xBF\xBD", 3);
             i++;
             continue;
@@ -116,7 +116,7 @@ void kg_json_double(struct kg_json *json, const char *key, double value)
 {
     char digits[64];
     append_key(json, key);
-    if (!(value - value == 0)) { /* NaN and infinity have no JSON number */
+    if (!(value - value == 0)) { /* JSON has no NaN and no infinity */
         append_bytes(json, "null", 4);
         return;
     }
@@ -127,7 +127,7 @@ void kg_json_double(struct kg_json *json, const char *key, double value)
     append_bytes(json, digits, n);
 }
 
-/* Nine significant digits tell every float from its neighbours. An infinity becomes 1.0e999, beyond any double. */
+/* Nine significant digits identify every float. Infinity is written as 1.0e999, beyond any double. */
 void kg_json_decimal(struct kg_json *json, const char *key, float value)
 {
     double scaled = (double)value;

@@ -1,5 +1,5 @@
-/* memcpy and its sisters for the bare machine. String instructions rather than loops: an optimiser recognises a copying
- * loop and turns it into a call of the very function it stands in. */
+/* memcpy, memmove, memset and memcmp for the bare machine. They use string instructions, because a compiler may turn
+ * a copy loop into a call of memcpy itself. */
 #include <stdint.h>
 
 #include "kgpt/mem.h"
@@ -15,7 +15,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n)
 
 void *memmove(void *to, const void *from, size_t n)
 {
-    if ((uintptr_t)to - (uintptr_t)from >= n) { /* `to` is not inside [from, from + n): forwards is safe */
+    if ((uintptr_t)to - (uintptr_t)from >= n) { /* `to` is not inside [from, from + n): copying forwards is safe */
         return memcpy(to, from, n);
     }
     uint8_t *last_to = (uint8_t *)to + n - 1;

@@ -1,10 +1,10 @@
-/* Numbers from text: see kgpt/parse.h. */
+/* Parsers for numbers: see kgpt/parse.h. */
 #include "kgpt/parse.h"
 
-#define KG_DECIMAL_DIGITS 19 /* all of them fit a uint64_t */
+#define KG_DECIMAL_DIGITS 19 /* any 19 digits fit a uint64_t */
 #define KG_EXACT_MANTISSA 1000000000000000ull
 #define KG_EXACT_POWER 22
-#define KG_DECIMAL_POWER 60 /* beyond 10^±60 a float is 0 or infinite anyway, with 19 digits to spare */
+#define KG_DECIMAL_POWER 60 /* beyond 10^±60 a float is 0 or infinite, even with 19 digits */
 
 static int digit_value(char c, unsigned base)
 {
@@ -34,7 +34,8 @@ bool kg_parse_u64(const char *text, uint64_t *value)
     return true;
 }
 
-/* Digits with at most one point, as mantissa * 10^power; returns what follows them, NULL if there is no digit. */
+/* Parses digits with at most one point as mantissa * 10^power. Returns the rest of the text, or NULL if there is no
+ * digit. */
 static const char *parse_mantissa(const char *text, uint64_t *mantissa, int *power)
 {
     int digits = 0, significant = 0;
@@ -70,7 +71,7 @@ static const char *parse_exponent(const char *text, int *power)
     return digits ? text : (const char *)0;
 }
 
-/* 10^n, exact up to n = 22 */
+/* 10^n, exact up to n = 22. */
 static double power_of_ten(int n)
 {
     double scale = 1;

@@ -1,4 +1,4 @@
-/* SHA-256 as FIPS 180-4 says it, in plain C: the schedule is made in place, sixteen words at a time. */
+/* SHA-256 (FIPS 180-4) in plain C. The message schedule is computed in place, sixteen words at a time. */
 #include "kgpt/sha256.h"
 
 #include "kgpt/cpu.h"
@@ -25,7 +25,7 @@ static inline uint32_t rotate_right(uint32_t x, int n)
     return x >> n | x << (32 - n);
 }
 
-/* One round. The caller turns the names instead of moving eight values. */
+/* One round. The caller rotates the names, instead of moving eight values. */
 #define ROUND(a, b, c, d, e, f, g, h, i)                                                                              \
     do {                                                                                                              \
         uint32_t t =                                                                                                  \
@@ -50,7 +50,7 @@ static void sixteen_rounds(uint32_t s[8], const uint32_t w[16], const uint32_t k
     s[0] = a, s[1] = b, s[2] = c, s[3] = d, s[4] = e, s[5] = f, s[6] = g, s[7] = h;
 }
 
-/* The next sixteen words of the schedule, in the place of those before. */
+/* Replaces the schedule's sixteen words by the next sixteen. */
 static void expand_schedule(uint32_t w[16])
 {
     for (int i = 0; i < 16; i++) {
@@ -67,7 +67,7 @@ static void blocks_c(uint32_t state[8], const uint8_t *bytes, size_t n)
         memcpy(s, state, sizeof s);
         for (int i = 0; i < 16; i++) {
             uint32_t word;
-            __builtin_memcpy(&word, bytes + 4 * (size_t)i, sizeof word); /* not a call */
+            __builtin_memcpy(&word, bytes + 4 * (size_t)i, sizeof word); /* inlined: not a call of memcpy */
             w[i] = __builtin_bswap32(word);
         }
         for (int i = 0; i < 64; i += 16) {

@@ -1,10 +1,11 @@
-/* SHA-256 by the SHA extensions: sha256rnds2 does two rounds on a state that is kept as ABEF and CDGH, sha256msg1 and msg2 make the
- * schedule. Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, "SHA256RNDS2" and after. */
+/* SHA-256 with the SHA extensions: sha256rnds2 does two rounds on the state, which is held as ABEF and CDGH;
+ * sha256msg1 and sha256msg2 compute the schedule. See the Intel 64 and IA-32 Architectures Software Developer's
+ * Manual, volume 2, "SHA256RNDS2". */
 #include "kgpt/sha256.h"
 
 #include <immintrin.h>
 
-/* The four words of the schedule that follow w[0] to w[3], which hold the sixteen before. */
+/* The next four words of the schedule after the sixteen in w[0] to w[3]. */
 static inline __m128i next_words(const __m128i w[4])
 {
     __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(w[0], w[1]), _mm_alignr_epi8(w[3], w[2], 4));

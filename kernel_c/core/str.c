@@ -1,14 +1,15 @@
-/* NUL-terminated strings, and what somebody may have meant: see kgpt/str.h. */
+/* Strings, and suggestions for misspelt words: see kgpt/str.h. */
 #include "kgpt/str.h"
 
-#define KG_SUGGEST_MAX 32 /* longest word compared */
+#define KG_SUGGEST_MAX 32 /* longer words get no suggestion */
 
 size_t kg_strlen(const char *s)
 {
     size_t n = 0;
     while (s[n]) {
         n++;
-        __asm__ volatile(""); /* keeps the loop from being recognised as strlen, which nobody here provides */
+        __asm__ volatile(
+            ""); /* barrier: a compiler would turn the loop into a call of strlen, which does not exist here */
     }
     return n;
 }
@@ -37,10 +38,11 @@ static unsigned least_of_three(unsigned a, unsigned b, unsigned c)
     return ab < c ? ab : c;
 }
 
-/* Insertions, deletions, replacements and swaps of neighbours between two short words (Damerau, 1964). */
+/* Damerau-Levenshtein distance of two short words: insertions, deletions, substitutions, transpositions of
+ * neighbours. */
 static unsigned edit_distance(const char *a, size_t a_n, const char *b, size_t b_n)
 {
-    unsigned rows[3][KG_SUGGEST_MAX + 1]; /* row i % 3: from the first i characters of a to each start of b */
+    unsigned rows[3][KG_SUGGEST_MAX + 1]; /* row i % 3: distances of a's first i characters to each prefix of b */
     for (unsigned j = 0; j <= b_n; j++) {
         rows[0][j] = j;
     }
@@ -61,7 +63,9 @@ const char *kg_suggest(const char *word, const char *const *names)
 {
     size_t n = kg_strlen(word);
     const char *best = NULL;
-    unsigned best_distance = n < 3 ? 2 : n < 6 ? 3 : 4; /* must be beaten: a third of the word may be wrong */
+    unsigned best_distance = n < 3   ? 2
+                             : n < 6 ? 3
+                                     : 4; /* upper bound (exclusive): up to a third of the word may differ */
     if (n > KG_SUGGEST_MAX) {
         return NULL;
     }

@@ -1,4 +1,4 @@
-/* What a self-test's checks say when they fail: see kgpt/test.h. */
+/* Failure messages of self-tests: see kgpt/test.h. */
 #include "kgpt/test.h"
 
 #include "kgpt/format.h"

@@ -18,7 +18,7 @@ size_t kg_utf8_length(const char *s, size_t n)
             return 0;
         }
     }
-    if (length >= 3) { /* overlong forms, surrogates and the end of Unicode show in the second byte */
+    if (length >= 3) { /* the second byte decides: overlong forms, surrogates, above U+10FFFF */
         uint32_t code = kg_utf8_code(s, length);
         if (code < (length == 3 ? 0x800u : 0x10000u) || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
             return 0;

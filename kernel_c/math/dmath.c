@@ -1,13 +1,13 @@
 /* exp, log and pow in double precision: see kgpt/dmath.h.
  *
- * exp: x = n ln 2 / 64 + r with |r| <= ln 2 / 128. e^x = 2^(n / 64) e^r: the first factor's fraction from a table of pairs,
- * the second by its Taylor series, of which only terms below 0.006 are rounded.
+ * exp: x = n ln 2 / 64 + r with |r| <= ln 2 / 128, so e^x = 2^(n / 64) e^r. The fraction of the first factor comes
+ * from a table of pairs, the second from its Taylor series. Only terms below 0.006 are rounded.
  *
- * log: x = 2^k m, m near c = 1 + i / 128, and r = m / c - 1 without error, because the table's 1 / c has 13 bits. ln x =
- * k ln 2 + ln c + ln(1 + r), the first two without error in their first parts, the last by its Taylor series. Around 1
- * both k and ln c are 0.
+ * log: x = 2^k m with m near c = 1 + i / 128. r = m / c - 1 is exact, because the table's 1 / c has 13 bits. Then ln
+ * x = k ln 2 + ln c + ln(1 + r). The high parts of the first two terms are exact; the last term is a Taylor series.
+ * Near 1, both k and ln c are 0.
  *
- * pow: the same logarithm as a pair of doubles (about 68 bits), times y, and exp of the pair. */
+ * pow: the same logarithm as a pair of doubles (about 68 bits), times y, then exp of the pair. */
 #include "kgpt/dmath.h"
 
 #include <stdbool.h>
@@ -17,12 +17,12 @@
 #include "dmath_tables.h"
 
 #define KG_EXP_MAX 0x1.62e42fefa39efp+9    /* ln of the largest double */
-#define KG_EXP_MIN (-0x1.74910d52d3052p+9) /* below it even the smallest denormal is nearer to 0 */
+#define KG_EXP_MIN (-0x1.74910d52d3052p+9) /* below it the result rounds to 0 */
 #define KG_EXPONENT_BITS 0x7FF0000000000000u
 #define KG_MANTISSA_BITS 0x000FFFFFFFFFFFFFu
 #define KG_ONE_BITS 0x3FF0000000000000u
-#define KG_POW_Y_MAX 0x1p64  /* x^y is 0, 1 or infinite from here on, for every x but 1 */
-#define KG_POW_Y_MIN 0x1p-66 /* x^y is 1 up to here, for every finite x but 0 */
+#define KG_POW_Y_MAX 0x1p64  /* for |y| above, x^y is 0, 1 or infinite for every x except 1 */
+#define KG_POW_Y_MIN 0x1p-66 /* for |y| below, x^y rounds to 1 for every finite x except 0 */
 
 static double double_power_of_two(int64_t n)
 { /* -1022 <= n <= 1023 */
@@ -31,16 +31,16 @@ static double double_power_of_two(int64_t n)
 
 static double scale_double(double x, int64_t n)
 {
-    if (n > 1023) { /* 2^1024 is no double, 2 * 2^1023 is */
+    if (n > 1023) { /* 2^1024 overflows; 2 * 2^1023 does not */
         return x * 2.0 * double_power_of_two(n - 1);
     }
-    if (n < -1021) { /* the last multiplication alone rounds into the denormals */
+    if (n < -1021) { /* only the last multiplication rounds to a denormal */
         return x * double_power_of_two(n + 200) * double_power_of_two(-200);
     }
     return x * double_power_of_two(n);
 }
 
-/* e^(high + low), where KG_EXP_MIN <= high <= KG_EXP_MAX. */
+/* e^(high + low) for KG_EXP_MIN <= high <= KG_EXP_MAX. */
 static double exp_of_pair(double high, double low)
 {
     int64_t n = (int64_t)(high * KG_INVERSE_STEP + (high < 0 ? -0.5 : 0.5));
@@ -66,14 +66,14 @@ double kg_exp(double x)
     return exp_of_pair(x, 0);
 }
 
-/* What both logarithms begin with: x = 2^k m, and where m stands in the table. */
+/* Argument reduction of both logarithms: x = 2^k m, and the table entry for m. */
 struct reduced {
     double r, r_low; /* m / c - 1 */
-    double high;     /* k ln 2 + ln c; what is missing there: */
+    double high;     /* k ln 2 + ln c; `low` is the rounding error of `high` */
     double low;
 };
 
-/* x positive and finite. */
+/* x is positive and finite. */
 static struct reduced reduce_exponent(double x)
 {
     uint64_t bits = kg_double_bits(x);
@@ -118,7 +118,7 @@ double kg_log(double x)
     return sum.high + (sum.low + rest);
 }
 
-/* ln x for x positive and finite, about 68 bits of it. */
+/* ln x with about 68 bits, for positive finite x. */
 static struct kg_pair log_pair(double x)
 {
     struct reduced a = reduce_exponent(x);
@@ -147,14 +147,14 @@ static bool is_negative(double x)
     return kg_double_bits(x) >> 63;
 }
 
-/* x 0 or infinite, y neither 0 nor NaN. */
+/* x is 0 or infinite; y is neither 0 nor NaN. */
 static double pow_of_end(double x, double y)
 {
     double magnitude = (x == 0) == (y > 0) ? 0.0 : __builtin_inf();
     return is_negative(x) && is_odd(y) ? -magnitude : magnitude;
 }
 
-/* x positive, finite and not 1; y not NaN, and may be infinite. */
+/* x is positive, finite and not 1; y may be infinite, but not NaN. */
 static double pow_of_positive(double x, double y)
 {
     double magnitude = y < 0 ? -y : y;

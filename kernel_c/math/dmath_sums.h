@@ -1,11 +1,11 @@
-/* Sums and products of doubles without loss: the rounded result and what the rounding left over (Knuth; Dekker). */
+/* Error-free sums and products of doubles: the rounded result and its rounding error (Knuth; Dekker). */
 #ifndef KGPT_CORE_DMATH_SUMS_H
 #define KGPT_CORE_DMATH_SUMS_H
 
 #include <stdint.h>
 
 struct kg_pair {
-    double high, low; /* high is high + low rounded */
+    double high, low; /* high is the rounded value of high + low */
 };
 
 static inline struct kg_pair kg_two_sum(double a, double b)
@@ -14,7 +14,7 @@ static inline struct kg_pair kg_two_sum(double a, double b)
     return (struct kg_pair){sum, (a - (sum - of_b)) + (b - of_b)};
 }
 
-/* Where |a| >= |b|, or a is 0. */
+/* Requires |a| >= |b|, or a = 0. */
 static inline struct kg_pair kg_quick_two_sum(double a, double b)
 {
     double sum = a + b;
@@ -39,7 +39,7 @@ static inline double kg_double_of(uint64_t bits)
     return u.value;
 }
 
-/* The upper 26 bits of a mantissa: the product of two such halves is exact. */
+/* Keeps the upper 26 bits of the mantissa: the product of two such numbers is exact. */
 static inline double kg_upper_half(double x)
 {
     return kg_double_of(kg_double_bits(x) & 0xFFFFFFFFF8000000u);

@@ -1,7 +1,8 @@
 /* sin and cos in double precision: see kgpt/dmath.h.
  *
- * x = n pi / 2 + r with |r| <= pi / 4, r as a pair; pi / 2 is subtracted in four parts, of which n times each of the first
- * three is exact. Then the Taylor series: the first two terms without error, the rest, below 1/50 of them, rounded. */
+ * x = n pi / 2 + r with |r| <= pi / 4, where r is a pair. pi / 2 is subtracted in four parts (Cody and Waite); n
+ * times each of the first three is exact. The first two terms of the Taylor series are exact; the rest, below 1/50
+ * of them, is rounded. */
 #include "kgpt/dmath.h"
 
 #include <stdint.h>
@@ -9,7 +10,7 @@
 #include "dmath_sums.h"
 #include "dmath_tables.h"
 
-#define KG_TRIG_TINY 0x1p-27 /* up to here sin x = x and cos x = 1 */
+#define KG_TRIG_TINY 0x1p-27 /* up to this |x|, sin x rounds to x and cos x to 1 */
 
 struct angle {
     struct kg_pair r;

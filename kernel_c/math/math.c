@@ -1,13 +1,13 @@
-/* exp in single precision, from additions and multiplications in one fixed order: see kgpt/math.h.
+/* exp in single precision, by additions and multiplications in one fixed order: see kgpt/math.h.
  *
- * x = n ln 2 + r with |r| <= ln 2 / 2; e^x = 2^n e^r, and e^r by its Taylor series to r^7, whose remainder there is
- * below a tenth of an ulp. ln 2 is subtracted in two parts; the first has 15 bits, so n times it is exact. */
+ * x = n ln 2 + r with |r| <= ln 2 / 2, so e^x = 2^n e^r. The Taylor series of e^r up to r^7 has a remainder below a
+ * tenth of an ulp. ln 2 is subtracted in two parts; the first has 15 bits, so n times it is exact. */
 #include "kgpt/math.h"
 
 #include <stdint.h>
 
 #define KG_EXP_MAX 88.7228394f  /* ln of the largest float */
-#define KG_EXP_MIN (-103.9721f) /* below it even the smallest denormal is nearer to 0 */
+#define KG_EXP_MIN (-103.9721f) /* below it the result rounds to 0 */
 #define KG_LOG2_E 1.44269504f
 #define KG_LN2_HIGH 0x1.62e4p-1f
 #define KG_LN2_LOW 0x1.7f7d1cp-20f
@@ -23,10 +23,10 @@ static float float_power_of_two(int n)
 
 static float scale_float(float x, int n)
 {
-    if (n > 127) { /* 2^128 is no float, 2 * 2^127 is */
+    if (n > 127) { /* 2^128 overflows; 2 * 2^127 does not */
         return x * 2.0f * float_power_of_two(n - 1);
     }
-    if (n < -126) { /* the last multiplication alone rounds into the denormals */
+    if (n < -126) { /* only the last multiplication rounds to a denormal */
         return x * float_power_of_two(n + 100) * float_power_of_two(-100);
     }
     return x * float_power_of_two(n);
@@ -55,7 +55,7 @@ float kg_expf(float x)
     return scale_float(series + 1.0f, n);
 }
 
-/* An exponent of ones, and one more, reaches the sign's bit. Integers, so that compilers make vectors of it. */
+/* Adding 1 to an exponent of ones carries into the sign bit. Integer arithmetic lets compilers vectorize the loop. */
 bool kg_all_finite(const float *values, size_t n)
 {
     uint32_t seen = 0;

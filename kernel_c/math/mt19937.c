@@ -24,7 +24,7 @@ static uint32_t mix_word(const uint32_t *state, uint32_t i, uint32_t factor)
     return state[i] ^ (state[i - 1] ^ state[i - 1] >> 30) * factor;
 }
 
-/* Past the last word, the first one takes the last one's place as predecessor. */
+/* The index after i. After the last word, state[0] becomes a copy of it, and the index is 1. */
 static uint32_t word_after(uint32_t *state, uint32_t i)
 {
     if (++i < KG_N) {
@@ -83,7 +83,7 @@ double kg_mt19937_random(struct kg_mt19937 *random)
 
 uint32_t kg_mt19937_below(struct kg_mt19937 *random, uint32_t n)
 {
-    int unused = __builtin_clz(n); /* of the 32 bits */
+    int unused = __builtin_clz(n); /* leading zero bits of n */
     uint32_t drawn;
     do {
         drawn = kg_mt19937_next(random) >> unused;
@@ -100,7 +100,7 @@ void kg_mt19937_shuffle(struct kg_mt19937 *random, uint32_t *items, uint32_t n)
     }
 }
 
-/* Box and Muller: two numbers from one angle and one radius. */
+/* Box-Muller transform: two normal numbers from one angle and one radius. */
 static double gauss_pair(struct kg_mt19937 *random)
 {
     double angle = kg_mt19937_random(random) * KG_TWO_PI;
@@ -123,7 +123,7 @@ uint32_t kg_mt19937_choose(struct kg_mt19937 *random, const double *weights, uin
         cumulative[i] = total = i ? total + weights[i] : weights[i];
     }
     double drawn = kg_mt19937_random(random) * total;
-    uint32_t low = 0, high = n - 1; /* bisect_right, but never past the last */
+    uint32_t low = 0, high = n - 1; /* bisect_right, clamped to the last index */
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (drawn < cumulative[middle]) {

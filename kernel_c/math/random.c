@@ -1,7 +1,7 @@
-/* Random numbers that are the same on every machine: see kgpt/random.h. */
+/* xoshiro256++: see kgpt/random.h. */
 #include "kgpt/random.h"
 
-#define KG_GOLDEN 0x9E3779B97F4A7C15u /* 2^64 / phi, odd: multiples of it never meet */
+#define KG_GOLDEN 0x9E3779B97F4A7C15u /* 2^64 / phi, odd: its multiples are distinct */
 
 uint64_t kg_splitmix64(uint64_t *state)
 {
