@@ -1,4 +1,4 @@
-/* Steps through foreign bytes: see cursor.h. */
+/* Bounds-checked reading: see cursor.h. */
 #include "cursor.h"
 
 #include <stddef.h>

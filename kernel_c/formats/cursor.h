@@ -1,5 +1,5 @@
-/* A place in bytes that somebody else has written. It never leaves them: every step is checked first, by a comparison that cannot
- * overflow, and a step that does not fit leaves the cursor where it was. Numbers are little-endian and may lie at any address. */
+/* Bounds-checked reading of untrusted bytes. Each step is checked by a comparison that cannot overflow; a step that
+ * does not fit leaves the cursor unchanged. Numbers are little-endian and may be unaligned. */
 #ifndef KGPT_FORMATS_CURSOR_H
 #define KGPT_FORMATS_CURSOR_H
 
@@ -9,10 +9,10 @@
 struct kg_cursor {
     const uint8_t *data;
     uint64_t size; /* bytes of `data` */
-    uint64_t at;   /* never above `size` */
+    uint64_t at;   /* at most `size` */
 };
 
-/* The next `n` bytes, NULL if there are not so many. */
+/* The next `n` bytes; NULL if fewer remain. */
 const uint8_t *kg_cursor_take(struct kg_cursor *cursor, uint64_t n);
 
 static inline uint64_t kg_cursor_left(const struct kg_cursor *cursor)
@@ -20,7 +20,7 @@ static inline uint64_t kg_cursor_left(const struct kg_cursor *cursor)
     return cursor->size - cursor->at;
 }
 
-/* Builtins: calls of memcpy for four bytes would be most of the time that a list of strings takes. */
+/* Builtins inline the loads. Calls of memcpy for four bytes would dominate the time to scan a list of strings. */
 static inline uint32_t kg_load_u32(const uint8_t *data)
 {
     uint32_t value;

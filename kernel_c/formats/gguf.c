@@ -1,5 +1,5 @@
-/* The header of a GGUF file, front to back: see kgpt/gguf.h. Values are read in gguf_read.c, tensors in gguf_tensors.c; names are
- * sorted in gguf_index.c, and fields are looked up in gguf_values.c. */
+/* Parses the header of a GGUF file: see kgpt/gguf.h. gguf_read.c parses values, gguf_tensors.c tensors, gguf_index.c
+ * sorts names, gguf_values.c looks up fields. */
 #include "kgpt/gguf.h"
 
 #include "gguf_read.h"
@@ -8,7 +8,7 @@
 #define DEFAULT_ALIGNMENT 32
 #define MAX_ALIGNMENT 65536u
 
-/* The least that a field takes: a key of one byte, its kind, a value of one byte. And a tensor: one dimension. */
+/* Smallest sizes: a field is a key of one byte, its kind, a value of one byte; a tensor has one dimension. */
 #define LEAST_FIELD (8 + 1 + 4 + 1)
 #define LEAST_TENSOR (8 + 1 + 4 + 8 + 4 + 8)
 
@@ -48,7 +48,7 @@ static enum kg_status check_version(struct kg_gguf_reader *reader, uint32_t *ver
     return KG_E_INPUT;
 }
 
-/* A number of things that take at least `least` bytes each. */
+/* Reads a count of things that take at least `least` bytes each, so that the file size bounds it. */
 static enum kg_status take_count(struct kg_gguf_reader *reader, const char *what, const char *things, uint32_t most,
                                  uint32_t least, uint32_t *count)
 {

@@ -1,13 +1,13 @@
-/* Fields and tensors in order: that finds what comes twice or overlaps, and later what is looked for, in n log n steps whatever the
- * file holds. */
+/* Sorted indices of fields and tensors, by heapsort. They detect duplicates and overlaps and allow binary search, in
+ * O(n log n) for any file. */
 #include "gguf_read.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 
-/* Does number `a` come before number `b`? */
+/* True if number `a` sorts before number `b`. */
 typedef bool before_fn(const struct kg_gguf *gguf, uint32_t a, uint32_t b);
 
-/* By length first, which mostly decides. */
+/* Compares lengths first: they usually differ. */
 static int compare_texts(struct kg_text a, struct kg_text b)
 {
     if (a.n != b.n) {
@@ -32,7 +32,7 @@ static bool data_before(const struct kg_gguf *gguf, uint32_t a, uint32_t b)
     return x->data < y->data || (x->data == y->data && a < b);
 }
 
-/* Moves order[root] down to where both below come before it. */
+/* Sifts order[root] down: until both children sort before it. */
 static void sift_down(const struct kg_gguf *gguf, uint32_t *order, uint32_t root, uint32_t n, before_fn *before)
 {
     uint32_t moved = order[root];
@@ -49,7 +49,7 @@ static void sift_down(const struct kg_gguf *gguf, uint32_t *order, uint32_t root
     order[root] = moved;
 }
 
-/* 0 .. n - 1 in order: a heap needs no memory, and has no bad case. */
+/* Sorts 0 .. n - 1 by heapsort: in place, O(n log n) in the worst case. */
 static void sort_order(const struct kg_gguf *gguf, uint32_t *order, uint32_t n, before_fn *before)
 {
     for (uint32_t i = 0; i < n; i++) {

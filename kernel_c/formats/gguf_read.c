@@ -1,17 +1,16 @@
-/* Values of a GGUF header, one after the other: see gguf_read.h. Everything is checked here, so that what is read later needs no
- * checks. */
+/* Parses values of a GGUF header: see gguf_read.h. Every value is checked here, so later readers need no checks. */
 #include "gguf_read.h"
 
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/utf8.h"
 
-#define QUOTED_BYTES 64 /* of a name; longer ones are cut */
+#define QUOTED_BYTES 64 /* longer names are truncated */
 
 const char *kg_gguf_quote(char out[KG_QUOTE_MAX], struct kg_text text)
 {
     size_t n = text.n;
-    if (n > QUOTED_BYTES) { /* cut before a character */
+    if (n > QUOTED_BYTES) { /* truncate at a character boundary */
         n = QUOTED_BYTES;
         while (n > 0 && (text.data[n] & 0xC0) == 0x80) {
             n--;
@@ -33,7 +32,7 @@ enum kg_status kg_gguf_damaged(struct kg_error *error, const char *format, ...)
 
 #define PLACE_MAX (KG_QUOTE_MAX + 80)
 
-/* What is being read, in words. */
+/* Describes the value being parsed. */
 static const char *place_of_value(const struct kg_gguf_reader *reader, char out[PLACE_MAX])
 {
     char name[KG_QUOTE_MAX];
@@ -83,7 +82,7 @@ enum kg_status kg_gguf_take_u64(struct kg_gguf_reader *reader, uint64_t *value)
     return KG_OK;
 }
 
-/* Most strings are short and ASCII: eight bytes at a time. */
+/* Most strings are short and ASCII, so eight bytes are tested at a time. */
 static bool is_utf8(const uint8_t *data, uint64_t n)
 {
     uint64_t at = 0;
@@ -168,7 +167,7 @@ static enum kg_status check_bools(const struct kg_gguf_reader *reader, const uin
     return KG_OK;
 }
 
-/* The items of an array of numbers or bools. */
+/* Checks the items of an array of numbers or bools. */
 static enum kg_status take_number_array(struct kg_gguf_reader *reader, uint32_t kind, uint64_t n)
 {
     char where[PLACE_MAX];

@@ -1,10 +1,9 @@
-/* The descriptions of tensors: what they claim is compared with their type, the alignment and the file before anything is made of
- * it. */
+/* Parses tensor descriptions. Shape, type, alignment and file size are checked against each other before use. */
 #include "gguf_read.h"
 #include "kgpt/format.h"
 #include "kgpt/quant.h"
 
-/* GGML's names of types that are not supported, for whoever has such a file. */
+/* GGML's names of unsupported types, for error messages. */
 static const struct {
     uint32_t type;
     const char *name;
@@ -41,7 +40,7 @@ static enum kg_status unsupported_type(struct kg_error *error, const char *name,
     return KG_E_INPUT;
 }
 
-/* Values of a tensor; 0 if they are none, or more than can be meant. */
+/* Number of values of a tensor; 0 if a dimension is 0 or the product is implausible. */
 static uint64_t count_values(const struct kg_gguf_tensor *tensor)
 {
     uint64_t n = 1;
@@ -83,7 +82,7 @@ static enum kg_status check_tensor_size(struct kg_gguf_tensor *tensor, struct kg
     return KG_OK;
 }
 
-/* `offset`: of its data, into a section whose start is known only after the last description. */
+/* `offset` is relative to the data section, whose start is known only after the last description. */
 static enum kg_status take_tensor(struct kg_gguf_reader *reader, struct kg_gguf_tensor *tensor, uint64_t *offset)
 {
     char name[KG_QUOTE_MAX];
@@ -115,7 +114,7 @@ static enum kg_status take_tensor(struct kg_gguf_reader *reader, struct kg_gguf_
     return status == KG_OK ? check_tensor_size(tensor, reader->error) : status;
 }
 
-/* `start`: where the data section begins. */
+/* `start` is the start of the data section. */
 static enum kg_status place_tensor(const struct kg_gguf *gguf, struct kg_gguf_tensor *tensor, uint64_t start,
                                    uint64_t offset, struct kg_error *error)
 {
@@ -144,7 +143,7 @@ enum kg_status kg_gguf_take_tensors(struct kg_gguf_reader *reader, struct kg_ggu
     if (status != KG_OK) {
         return status;
     }
-    size_t used = arena->used; /* what follows is needed no longer than this function */
+    size_t used = arena->used; /* the offsets are temporary */
     status = kg_gguf_memory(arena, gguf->n_tensors * sizeof(uint64_t), &memory, reader->error);
     uint64_t *offsets = memory;
     for (uint32_t i = 0; i < gguf->n_tensors && status == KG_OK; i++) {
@@ -154,7 +153,7 @@ enum kg_status kg_gguf_take_tensors(struct kg_gguf_reader *reader, struct kg_ggu
     for (uint32_t i = 0; i < gguf->n_tensors && status == KG_OK; i++) {
         status = place_tensor(gguf, &gguf->tensors[i], start, offsets[i], reader->error);
     }
-    if (status == KG_OK) { /* offsets are not needed any more, and have room for an order */
+    if (status == KG_OK) { /* reuse the memory of the offsets for the sort order */
         status = kg_gguf_check_overlaps(gguf, memory, reader->error);
     }
     kg_arena_rewind(arena, used);

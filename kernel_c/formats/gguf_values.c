@@ -1,4 +1,4 @@
-/* Fields by key, as the types that the caller wants: see kgpt/gguf.h. The reader has checked that every value is whole. */
+/* Looks up fields and converts them: see kgpt/gguf.h. The parser has already checked every value. */
 #include "gguf_read.h"
 #include "kgpt/mem.h"
 
@@ -9,7 +9,7 @@ static const char *const kind_names[] = {
     [KG_GGUF_F64] = "an f64",
 };
 
-/* What the items of an array are called. */
+/* Plural names of the kinds, for the items of an array. */
 static const char *kind_plural(uint32_t kind)
 {
     static const char *const names[] = {
@@ -40,7 +40,7 @@ static enum kg_status wrong_kind(struct kg_error *error, const char *key, const 
     return refuse_kind(error);
 }
 
-/* The value of an integer kind, *negative or not, by its size; false if it is none. */
+/* Splits an integer into sign and magnitude. Returns false for other kinds. */
 static bool read_integer(const struct kg_gguf_value *value, bool *negative, uint64_t *size)
 {
     int64_t number;
@@ -105,7 +105,7 @@ enum kg_status kg_gguf_to_f32(const char *key, const struct kg_gguf_value *value
     } else {
         return wrong_kind(error, key, value, "a number");
     }
-    if (!(number >= -3.4028234663852886e38 && number <= 3.4028234663852886e38)) { /* nor NaN */
+    if (!(number >= -3.4028234663852886e38 && number <= 3.4028234663852886e38)) { /* false for NaN too */
         kg_error_set(error, KG_E_INPUT, "the field \"%s\" is %f, not a finite f32", key, number);
         return refuse_kind(error);
     }
