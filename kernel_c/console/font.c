@@ -1,4 +1,4 @@
-/* The generated tables (kgpt_build/headers/font.py), and how to look something up in them. */
+/* Lookup in the font tables, which kgpt_build/headers/font.py generates. */
 #include "kgpt/font.h"
 
 #include "kgpt_font.h"
@@ -20,7 +20,7 @@ uint32_t kg_font_index(uint32_t code)
         }
         before += last - first + 1;
     }
-    return N_GLYPHS - 1; /* U+FFFD is the last one */
+    return N_GLYPHS - 1; /* the last glyph is U+FFFD */
 }
 
 const uint8_t *kg_font_glyph(uint32_t index)

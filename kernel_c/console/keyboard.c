@@ -1,5 +1,5 @@
-/* The keyboard decoder: see kgpt/keyboard.h. Keys are known by their codes in set 1, without the bit that says "released";
- * codes of set 2 are translated, as keyboard controllers do it. */
+/* Keyboard decoder: see kgpt/keyboard.h. Keys are identified by their make codes of set 1. Codes of set 2 are
+ * translated to set 1, with the table of keyboard controllers. */
 #include "kgpt/keyboard.h"
 
 #include <stdbool.h>
@@ -30,7 +30,7 @@ enum key {
     KEY_NUM = 0x45,
     KEY_SCROLL = 0x46, /* extended: Ctrl with Pause */
     KEY_PAD_FIRST = 0x47,
-    KEY_PAD_LAST = 0x53, /* Del, and the other one extended */
+    KEY_PAD_LAST = 0x53, /* keypad Del; extended: the Delete key */
     KEY_102ND = 0x56,
     KEY_F11 = 0x57,
     KEY_F12 = 0x58,
@@ -41,17 +41,17 @@ enum modifier { LEFT_SHIFT = 1, RIGHT_SHIFT = 2, LEFT_CTRL = 4, RIGHT_CTRL = 8, 
 #define CTRLS (LEFT_CTRL | RIGHT_CTRL)
 #define ALTS (LEFT_ALT | RIGHT_ALT)
 
-/* From code 0; NUL: it types nothing by itself. */
+/* Characters by make code, from code 0; NUL: no character. */
 static const char plain[] = "\0\x1b"
                             "1234567890-=\x7f\tqwertyuiop[]\r\0asdfghjkl;'`\0\\zxcvbnm,./\0*\0 ";
 static const char shifted[] = "\0\x1b"
                               "!@#$%^&*()_+\x7f\tQWERTYUIOP{}\r\0ASDFGHJKL:\"~\0|ZXCVBNM<>?\0*\0 ";
 
-/* The number pad, with Num Lock and without: ESC [ and a letter, or and a digit and ~. */
+/* Keypad keys with Num Lock (digits) and without: a letter means ESC [ letter, a digit ESC [ digit ~. */
 static const char pad_digits[] = "789-456+1230.";
 static const char pad_moves[] = "HA5-D\0C+FB623";
 
-/* Set 2 to set 1. */
+/* Make codes of set 2 to set 1. */
 static const uint8_t translation[SET2_HIGHEST + 1] = {
     [0x01] = 0x43, [0x03] = 0x3F, [0x04] = 0x3D, [0x05] = 0x3B, [0x06] = 0x3C, [0x07] = 0x58, [0x09] = 0x44,
     [0x0A] = 0x42, [0x0B] = 0x40, [0x0C] = 0x3E, [0x0D] = 0x0F, [0x0E] = 0x29, [0x11] = 0x38, [0x12] = 0x2A,
@@ -68,8 +68,9 @@ static const uint8_t translation[SET2_HIGHEST + 1] = {
     [0x7D] = 0x49, [0x7E] = 0x46, [0x83] = 0x41, [0x84] = 0x54,
 };
 
-/* Set 1 has no code F0 but where a Japanese key goes up, and set 2 only two from 80 to DF. So a keyboard that speaks the other
- * set than was thought, because it was asked in vain or another one was plugged in, is understood when its first key goes up. */
+/* Detects that the keyboard uses the other scan code set: after a failed query, or after another keyboard was
+ * plugged in. The first break code decides: set 1 has F0 only as the break code of a Japanese key, set 2 has only
+ * two codes from 80 to DF. */
 static void notice_set(struct kg_keyboard *keyboard, uint8_t code)
 {
     bool only_set1 = code >= RELEASED && code < PREFIX_EXTENDED && code != SET2_F7 && code != SET2_HIGHEST &&
@@ -80,7 +81,7 @@ static void notice_set(struct kg_keyboard *keyboard, uint8_t code)
     } else if (set == 2 && only_set1) {
         set = 1;
     }
-    if (set != keyboard->set) { /* and what was understood before was not meant */
+    if (set != keyboard->set) { /* codes decoded before were misinterpreted: reset */
         *keyboard = (struct kg_keyboard){.set = set};
     }
 }
@@ -90,7 +91,8 @@ static uint8_t modifier_of(uint8_t key, bool extended)
     switch (key) {
     case KEY_CTRL: return extended ? RIGHT_CTRL : LEFT_CTRL;
     case KEY_ALT: return extended ? RIGHT_ALT : LEFT_ALT;
-    /* Extended shifts come and go around keys that the first PCs typed with them; nobody holds them. */
+    /* Keyboards send extended shifts around some extended keys, for compatibility with the first PCs; they are not
+     * key presses. */
     case KEY_LEFT_SHIFT: return extended ? 0 : LEFT_SHIFT;
     case KEY_RIGHT_SHIFT: return extended ? 0 : RIGHT_SHIFT;
     default: return 0;
@@ -102,7 +104,7 @@ static uint8_t lock_of(uint8_t key)
     return key == KEY_CAPS ? KG_LOCK_CAPS : key == KEY_NUM ? KG_LOCK_NUM : key == KEY_SCROLL ? KG_LOCK_SCROLL : 0;
 }
 
-/* ESC [, the number if there is one, and the end. */
+/* Writes ESC [, the number if it is not 0, and the final character. */
 static size_t type_sequence(char *typed, uint8_t number, char end)
 {
     size_t n = 0;
@@ -118,7 +120,7 @@ static size_t type_sequence(char *typed, uint8_t number, char end)
     return n;
 }
 
-/* `i`: 0 for F1. As terminals have it: F1 to F4 were keys of the VT100. */
+/* Function key by index (0: F1), as terminals send it. F1 to F4 are ESC O P to S, as on a VT100. */
 static size_t type_function(char *typed, uint8_t i)
 {
     static const uint8_t numbers[] = {15, 17, 18, 19, 20, 21, 23, 24};
@@ -251,7 +253,7 @@ size_t kg_keyboard_feed(struct kg_keyboard *keyboard, uint8_t code, char typed[K
         keyboard->skipped--;
         return 0;
     }
-    if (code == 0x00 || code == 0xFF) { /* keys were lost, and which ones went up is not known */
+    if (code == 0x00 || code == 0xFF) { /* buffer overrun: some key releases may be lost */
         keyboard->held = keyboard->last = 0;
         return 0;
     }

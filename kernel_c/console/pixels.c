@@ -1,8 +1,8 @@
-/* Cells and pictures to pixels: see kgpt/pixels.h.
+/* Draws cells and pictures as pixels: see kgpt/pixels.h.
  *
- * What is written goes from left to right in words of eight bytes, so that a processor can gather it into bursts.
- * Eight pixels of any depth, scaled or not, are a whole number of words; they are made in a small buffer, and written
- * as often as they come again. */
+ * Writes go from left to right in words of eight bytes, so that the processor can combine them into bursts. Eight
+ * pixels of any depth and scale are a whole number of words. They are composed in a small buffer, which is written
+ * as often as it repeats. */
 #include "kgpt/pixels.h"
 
 #include "kgpt/font.h"
@@ -11,10 +11,10 @@
 
 #define LEAST_COLUMNS 20
 #define LEAST_ROWS 4
-#define READABLE_HEIGHT 720u /* lines for which the font is large enough as it is */
+#define READABLE_HEIGHT 720u /* up to this many lines the font is readable without scaling */
 #define READABLE_COLUMNS 80u
 
-#define RUN 64 /* cells drawn line by line together: 2 KB of a line */
+#define RUN 64 /* cells drawn together, line by line: at most 2 KB of a line */
 
 struct word {
     uint64_t bits;
@@ -26,7 +26,8 @@ struct pixel {
 
 struct line {
     uint8_t
-        bytes[KG_FONT_WIDTH * KG_SCALE_MAX * 4 + sizeof(struct pixel)]; /* a pixel of three bytes is written as four */
+        /* One line of a glyph. A pixel of three bytes is written as four. */
+        bytes[KG_FONT_WIDTH * KG_SCALE_MAX * 4 + sizeof(struct pixel)];
 };
 
 static bool field_fits(uint8_t position, uint8_t size, uint8_t bits)
@@ -92,7 +93,7 @@ uint32_t kg_pixels_rows(const struct kg_pixels *p)
     return p->format.height / (KG_FONT_HEIGHT * p->scale);
 }
 
-/* `n` words from `line` to the screen; the line after these in `to`. */
+/* Writes `n` words from `line` to the screen. Returns the address after them. */
 static uint8_t *write_words(uint8_t *to, const struct line *line, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -109,7 +110,7 @@ void kg_pixels_clear(const struct kg_pixels *p)
     }
 }
 
-/* One line of dots, the most significant bit leftmost. */
+/* Composes one line of a glyph; the most significant bit is leftmost. */
 static void compose_line(const struct kg_pixels *p, struct line *line, uint32_t dots, uint32_t ink, uint32_t paper)
 {
     uint8_t *to = line->bytes;
@@ -130,7 +131,8 @@ static void draw_run(const struct kg_pixels *p, uint8_t *to, const uint32_t *cel
     }
     for (uint32_t y = 0; y < KG_FONT_HEIGHT * p->scale; y++, to += p->format.pitch) {
         uint32_t made =
-            UINT32_MAX; /* dots and colours of what is in `line`: cells side by side are often the same there */
+            /* Dots and colours of the contents of `line`: adjacent cells often share them. */
+            UINT32_MAX;
         uint8_t *at = to;
         for (uint32_t i = 0; i < n; i++) {
             uint32_t dots = glyphs[i][y / p->scale], wanted = cells[i] >> KG_CELL_INK_SHIFT << 8 | dots;

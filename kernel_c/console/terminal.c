@@ -1,4 +1,4 @@
-/* Bytes to cells: see kgpt/terminal.h. */
+/* Terminal emulator: see kgpt/terminal.h. */
 #include "kgpt/terminal.h"
 
 #define ESCAPE 0x1B
@@ -11,7 +11,7 @@
 #define TAB 8
 #define PARAMETER_MAX 9999
 
-#define NOTHING UINT32_MAX /* not a cell: differs from every one */
+#define NOTHING UINT32_MAX /* differs from every cell */
 
 enum state { TEXT, ESCAPED, CONTROL, STRING, STRING_ESCAPED };
 
@@ -20,7 +20,7 @@ static uint32_t text_height(const struct kg_terminal *t)
     return t->rows - 1 - t->top;
 }
 
-/* Row `row` of the text, or, below 0 and counted from ring on, of what has scrolled away. */
+/* Row `row` of the text. Rows of the scrollback are below 0, as ring - n. */
 static uint32_t *row_at(const struct kg_terminal *t, uint32_t row)
 {
     return t->cells + (size_t)((t->first + row) % t->ring) * t->columns;
@@ -87,7 +87,7 @@ uint32_t kg_decode(struct kg_decoder *d, uint8_t byte, uint32_t codes[2])
     return n;
 }
 
-/* C0 and C1 controls and DEL take no cell. */
+/* C0, C1 and DEL occupy no cell. */
 static bool is_visible(uint32_t code)
 {
     return code >= 0x20 && (code < DELETE || code >= 0xA0);
@@ -95,7 +95,7 @@ static bool is_visible(uint32_t code)
 
 /* --- the cursor --- */
 
-/* Is this row the continuation of the one above? */
+/* True if the row continues the one above. */
 static bool is_wrapped(const struct kg_terminal *t, uint32_t row)
 {
     return row < text_height(t) && (*row_at(t, row) & KG_CELL_WRAPPED);
@@ -130,7 +130,7 @@ static uint32_t fewer(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* The first row scrolls away. Who looks at older ones goes on seeing the same. */
+/* Moves the first row to the scrollback. A view of older rows stays unchanged. */
 static void scroll_up(struct kg_terminal *t)
 {
     t->first = (t->first + 1) % t->ring;
@@ -150,7 +150,7 @@ static void next_row(struct kg_terminal *t, uint32_t wrapped)
     t->column = 0;
 }
 
-/* Back and forth within a line, over as many rows as it has. */
+/* Moves the cursor within a wrapped line, across its rows. */
 static void move_cursor(struct kg_terminal *t, int32_t by)
 {
     uint32_t start = line_start(t), last = (line_end(t) - start + 1) * t->columns - 1;
@@ -242,7 +242,7 @@ static void set_rendition(struct kg_terminal *t, uint32_t code)
     update_colours(t);
 }
 
-/* K: from the cursor on (0, the whole rest of a wrapped line), up to it (1), or its row (2). */
+/* K: erases to the end of the wrapped line (0), to the cursor (1), or the whole row (2). */
 static void erase_line(struct kg_terminal *t, uint32_t what)
 {
     uint32_t from = what ? 0 : t->column, to = what == 1 && t->column < t->columns ? t->column + 1 : t->columns;
@@ -254,7 +254,7 @@ static void erase_line(struct kg_terminal *t, uint32_t what)
     }
 }
 
-/* J: from the cursor on (0), up to it (1), or all (2, 3). */
+/* J: erases to the end of the screen (0), to the cursor (1), or everything (2, 3). */
 static void erase_screen(struct kg_terminal *t, uint32_t what)
 {
     erase_line(t, what < 2 ? what : 2);
@@ -289,14 +289,14 @@ static void obey_sequence(struct kg_terminal *t, uint8_t letter)
     case 'K': erase_line(t, first); break;
     case 'm':
         for (uint32_t i = 0; i < t->n_parameters && parameters[i] != 38 && parameters[i] != 48; i++) {
-            set_rendition(t, parameters[i]); /* behind 38 and 48 the numbers mean one of more colours than there are */
+            set_rendition(t, parameters[i]); /* 38 and 48 begin a colour of the 256-colour palette */
         }
         break;
     default: break;
     }
 }
 
-/* Behind ESC [: numbers with semicolons, perhaps other signs, a letter. */
+/* After ESC [: parameters separated by semicolons, perhaps intermediate characters, then a letter. */
 static void feed_control(struct kg_terminal *t, uint8_t byte)
 {
     uint32_t *number = &t->parameters[t->n_parameters - 1];
@@ -327,20 +327,20 @@ static void feed_escaped(struct kg_terminal *t, uint8_t byte)
         t->n_parameters = 1;
         t->parameters[0] = t->parameters[1] = 0;
         break;
-    case ']': /* a title and the like: text up to BEL or ESC \ */
+    case ']': /* OSC and other strings: up to BEL or ESC \ */
     case 'P':
     case 'X':
     case '^':
     case '_': t->state = STRING; break;
     default:
-        if (byte < 0x20 || byte >= '0') { /* what is between comes before the one that ends it */
+        if (byte < 0x20 || byte >= '0') { /* intermediate bytes precede the final one */
             t->state = TEXT;
         }
         break;
     }
 }
 
-/* The end of a line ends every sequence: one that is broken must not swallow all that follows. */
+/* A line feed ends every sequence, so that a broken one does not swallow the rest of the output. */
 static void feed_byte(struct kg_terminal *t, uint8_t byte)
 {
     uint32_t codes[2];
@@ -413,7 +413,7 @@ void kg_terminal_place(struct kg_terminal *t, uint32_t top)
 
 void kg_terminal_page(struct kg_terminal *t, int pages)
 {
-    uint32_t page = text_height(t) > 1 ? text_height(t) - 1 : 1; /* one row is seen twice */
+    uint32_t page = text_height(t) > 1 ? text_height(t) - 1 : 1; /* pages overlap by one row */
     if (pages > 0) {
         t->back = fewer(t->back + page, t->kept);
     } else {

@@ -1,13 +1,13 @@
-/* Text on its way to a reader: see kgpt/writer.h. */
+/* Output to a terminal or pipe: see kgpt/writer.h. */
 #include "kgpt/writer.h"
 
 #include "kgpt/format.h"
 #include "kgpt/utf8.h"
 
 #define TAB 8
-#define WIDE_FROM 0x1F300u /* emoji and rarer Chinese characters: counted as wide from here on */
+#define WIDE_FROM 0x1F300u /* emoji and rare ideographs: wide from here on */
 
-/* Cyan can be read on light and on dark terminals. */
+/* Cyan is readable on light and dark backgrounds. */
 #define PLAIN_COLOUR "\x1b[m"
 #define USER_COLOUR "\x1b[36m"
 
@@ -15,17 +15,17 @@ struct range {
     uint16_t first, last;
 };
 
-/* East Asian Width W and F (Unicode 15.1, UAX #11) below WIDE_FROM, with the small gaps between them closed. */
+/* East Asian Width W and F (Unicode 15.1, UAX #11) below WIDE_FROM; small gaps are closed. */
 static const struct range wide[] = {
     {0x1100, 0x115F}, {0x231A, 0x231B}, {0x23E9, 0x23F3}, {0x2E80, 0x303E}, {0x3041, 0xA4CF}, {0xA960, 0xA97C},
     {0xAC00, 0xD7A3}, {0xF900, 0xFAFF}, {0xFE30, 0xFE6B}, {0xFF01, 0xFF60}, {0xFFE0, 0xFFE6},
 };
-/* Marks that stand on the character before, joiners and variation selectors. */
+/* Zero width: combining marks, joiners and variation selectors. */
 static const struct range marks[] = {
     {0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD}, {0x064B, 0x065F},
     {0x200B, 0x200D}, {0x20D0, 0x20F0}, {0xFE00, 0xFE0F}, {0xFEFF, 0xFEFF},
 };
-/* What steers a terminal: C0, DEL and C1; and what turns the direction of writing around. */
+/* Control characters: C0, DEL, C1, and bidirectional controls. */
 static const struct range steering[] = {
     {0x00, 0x1F}, {0x7F, 0x9F}, {0x200E, 0x200F}, {0x202A, 0x202E}, {0x2066, 0x2069},
 };
@@ -63,7 +63,7 @@ static void emit_text(struct kg_writer *w, const char *text)
     }
 }
 
-/* What the last `n` columns show. Without an escape sequence: every terminal knows these. */
+/* Erases the last `n` columns with backspaces, which every terminal supports. */
 static void erase_cells(struct kg_writer *w, uint32_t n)
 {
     for (const char *byte = "\b \b"; *byte; byte++) {
@@ -85,13 +85,13 @@ static void next_line(struct kg_writer *w, bool broken)
     w->broken = broken;
 }
 
-/* Is the line too short for `width` more columns? Its last column stays free: there terminals differ. */
+/* True if `width` more columns do not fit. The last column stays free, because terminals wrap differently there. */
 static bool is_past(const struct kg_writer *w, uint32_t width)
 {
     return w->columns && w->column + width > w->columns - 1;
 }
 
-/* The line is full: the word that has begun on it moves to the next one, unless it has the whole line. */
+/* Wraps: moves the current word to the next line, unless the word fills the whole line. */
 static void move_word(struct kg_writer *w)
 {
     if (w->word_n <= sizeof w->word && w->word_width < w->column) {
@@ -106,7 +106,7 @@ static void move_word(struct kg_writer *w)
     w->column = w->word_width;
 }
 
-/* A character of a word. */
+/* Writes a character of a word. */
 static void put_cells(struct kg_writer *w, const char *bytes, size_t n, uint32_t width)
 {
     if (is_past(w, width)) {
@@ -161,7 +161,7 @@ static void put_code(struct kg_writer *w, uint32_t code)
     } else if (code != '\r' && IN(steering, code)) {
         put_visibly(w, code);
     } else if (code != '\r') {
-        if (is_wide) { /* lines may be broken before and behind each of these */
+        if (is_wide) { /* a line may break before and after a wide character */
             end_word(w);
         }
         put_cells(w, bytes, kg_utf8_encode(code, bytes), w->one_cell ? 1 : is_wide ? 2 : !IN(marks, code));
@@ -185,7 +185,7 @@ static void begin_voice(struct kg_writer *w, enum kg_voice voice)
     w->voice = (uint8_t)voice;
 }
 
-/* Bytes as they are. The column is only guessed: what has escape sequences in it ends with a line feed. */
+/* Writes bytes unchanged. The column is an estimate: texts with escape sequences end with a line feed. */
 static void pass_text(struct kg_writer *w, const char *text, size_t n)
 {
     flush_word(w);
