@@ -1,4 +1,4 @@
-/* Fills the table of functions: plain C first, then what the processor can do better. */
+/* Fills the table of functions: plain C first, then the best versions for the processor. */
 #include "kgpt/ops.h"
 
 #include "kgpt/cpu.h"

@@ -1,4 +1,4 @@
-/* The functions that the table of kgpt/ops.h is filled with. */
+/* The functions for the table of kgpt/ops.h. */
 #ifndef KGPT_OPS_VERSIONS_H
 #define KGPT_OPS_VERSIONS_H
 

@@ -1,4 +1,4 @@
-/* Activations in 8 bits, in plain C: the specification is act.h. */
+/* 8-bit activations in plain C; act.h defines them. */
 #include "act.h"
 
 #include "half.h"
@@ -14,7 +14,8 @@ uint64_t kg_act_size(enum kg_act act, uint32_t columns)
     }
 }
 
-/* The greatest magnitude. Bits of floats that are not negative compare as the floats do, and the integers are cheap everywhere. */
+/* The largest magnitude. The bits of non-negative floats compare like the floats, and integer operations are cheap
+ * everywhere. */
 static float greatest_magnitude(const float *x, uint32_t n)
 {
     uint32_t most = 0;
@@ -25,7 +26,7 @@ static float greatest_magnitude(const float *x, uint32_t n)
     return kg_float_of(most);
 }
 
-/* Quantises n values and returns their scale. */
+/* Quantizes n values and returns their scale. */
 static float quantise_block(int8_t *q, const float *x, uint32_t n)
 {
     float most = greatest_magnitude(x, n);
@@ -34,7 +35,8 @@ static float quantise_block(int8_t *q, const float *x, uint32_t n)
         return 0;
     }
     float factor = 127.0f / most;
-    for (uint32_t i = 0; i < n; i++) { /* at 1.5 * 2^23 floats are integers, the lowest byte is the two's complement */
+    for (uint32_t i = 0; i < n;
+         i++) { /* adding 1.5 * 2^23 rounds to an integer, whose two's complement is in the low byte */
         q[i] = (int8_t)kg_bits_of(x[i] * factor + 0x1.8p23f);
     }
     return most / 127.0f;

@@ -1,4 +1,4 @@
-/* Activations in 8 bits with AVX2: the specification is act.h. */
+/* 8-bit activations with AVX2; act.h defines them. */
 #include "act.h"
 #include "avx2.h"
 #include "versions.h"
@@ -10,7 +10,7 @@ KG_INLINE i32x8 greater(i32x8 a, i32x8 b)
     return (i32x8)((a > b) & a) | (~(a > b) & b);
 }
 
-/* The greatest magnitude of n values. Bits of floats that are not negative compare as the floats do. */
+/* The largest magnitude of n values. The bits of non-negative floats compare like the floats. */
 KG_INLINE float greatest(const float *x, uint32_t n)
 {
     i32x8 most = words_of(0);
@@ -23,7 +23,7 @@ KG_INLINE float greatest(const float *x, uint32_t n)
     return ((f32x8)most)[0];
 }
 
-/* 32 values as bytes: the lowest bytes of floats at 1.5 * 2^23. */
+/* 32 values as bytes: adding 1.5 * 2^23 rounds to an integer in the low byte. */
 KG_INLINE b8x32 quantise(const float *x, float factor)
 {
     i32x8 q[4];

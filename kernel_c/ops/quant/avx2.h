@@ -1,8 +1,10 @@
-/* Vectors of 256 bits for quantised rows, in the compilers' own notation (no intrinsics header, which would bring in the C library's).
+/* 256-bit vectors for quantized rows, by compiler extensions: an intrinsics header would include the C library's
+ * headers.
  *
- * Eight rows are worked on at once. Payload comes as two vectors, of rows 0-3 and of rows 4-7, with 64 bits a row; what is added up
- * in them is brought down to one lane of 32 bits a row by fold(), in the order 0, 1, 4, 5, 2, 3, 6, 7: that is how the two halves meet
- * without crossing the middle of a register. Scales are brought into the same order, and the sums back when they are stored. */
+ * Eight rows are computed together. A block's payload is loaded into two vectors, for rows 0-3 and rows 4-7, with 64
+ * bits for each row. fold() reduces their sums to one 32-bit lane for each row, in the order 0, 1, 4, 5, 2, 3, 6, 7,
+ * which avoids crossing the 128-bit halves of a register. Scales are loaded in the same order; sums are stored in
+ * the order of the rows. */
 #ifndef KGPT_OPS_QUANT_AVX2_H
 #define KGPT_OPS_QUANT_AVX2_H
 
@@ -45,14 +47,14 @@ KG_INLINE f32x8 floats_of(float v)
     return (f32x8){v, v, v, v, v, v, v, v};
 }
 
-/* The same 8 bytes for every row. */
+/* The same 8 bytes for each row. */
 KG_INLINE b8x32 eight_bytes(const void *p)
 {
     long long v = *(const i64_at *)p;
     return (b8x32)(i64x4){v, v, v, v};
 }
 
-/* Bits shifted out of a byte's neighbour are for the caller to mask. */
+/* Bits from the neighbouring byte remain: the caller masks them. */
 KG_INLINE b8x32 shift_right(b8x32 v, int n)
 {
     return (b8x32)((u16x16)v >> (unsigned short)n);
@@ -63,7 +65,7 @@ KG_INLINE b8x32 shift_left(b8x32 v, int n)
     return (b8x32)((u16x16)v << (unsigned short)n);
 }
 
-/* Bytes without a sign times bytes with one, added in pairs, as far as 16 bits go. */
+/* Unsigned bytes times signed bytes, adjacent products added, saturated to 16 bits. */
 KG_INLINE i16x16 multiply_bytes(b8x32 without_sign, b8x32 with_sign)
 {
     return (i16x16)__builtin_ia32_pmaddubsw256(without_sign, with_sign);
@@ -85,14 +87,14 @@ KG_INLINE b8x32 pick_bytes(b8x32 v, b8x32 from)
     return (b8x32)__builtin_ia32_pshufb256(v, from);
 }
 
-/* Two sums of 32 bits a row to one. */
+/* Reduces two 32-bit sums for each row to one. */
 KG_INLINE i32x8 fold(i32x8 rows_0_3, i32x8 rows_4_7)
 {
     return __builtin_shufflevector(rows_0_3, rows_4_7, 0, 2, 8, 10, 4, 6, 12, 14) +
            __builtin_shufflevector(rows_0_3, rows_4_7, 1, 3, 9, 11, 5, 7, 13, 15);
 }
 
-/* Not every compiler has this as a built-in function. */
+/* Not every compiler has this conversion as a builtin. */
 KG_INLINE f32x8 floats_of_halves(i32x4 halves)
 {
     f32x8 floats;
@@ -100,7 +102,7 @@ KG_INLINE f32x8 floats_of_halves(i32x4 halves)
     return floats;
 }
 
-/* Eight halves as floats in fold()'s order. */
+/* Eight halves as floats, in fold()'s order. */
 KG_INLINE f32x8 load_halves(const void *p)
 {
     i32x4 v = *(const i32x4_at *)p;
@@ -108,7 +110,7 @@ KG_INLINE f32x8 load_halves(const void *p)
     return floats_of_halves(v);
 }
 
-/* From fold()'s order to that of the rows. */
+/* Stores eight sums, from fold()'s order in the order of the rows. */
 KG_INLINE void store_rows(float *y, f32x8 v)
 {
     i64x4 pairs = (i64x4)v;

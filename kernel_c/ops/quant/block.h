@@ -1,6 +1,6 @@
-/* A block of any quantised type, taken apart. Every type's value is one of these:
- *   d * q, d * q + m                        (blocks of 32)
- *   (d * scale) * q, (d * scale) * q - m * min  (blocks of 256: scale and min belong to 16 values) */
+/* An unpacked block of any quantized type. A value is
+ *   d * q, or d * q + m                            (blocks of 32)
+ *   (d * scale) * q, or (d * scale) * q - m * min  (blocks of 256: scale and min apply to 16 values) */
 #ifndef KGPT_OPS_QUANT_BLOCK_H
 #define KGPT_OPS_QUANT_BLOCK_H
 
@@ -20,12 +20,12 @@ struct kg_block {
     uint8_t min[16];
 };
 
-/* Takes apart the bytes of a block as GGML has them. */
+/* Unpacks a block in GGML's layout. */
 typedef void kg_unpack_fn(struct kg_block *block, const uint8_t *bytes);
 
 kg_unpack_fn *kg_block_unpacker(uint32_t type);
 
-/* Block `index` of a row, brought together in GGML's order if the matrix is interleaved. */
+/* Copies block `index` of a row, in GGML's layout; reverses the interleaving if the matrix is interleaved. */
 void kg_block_gather(uint8_t *bytes, const struct kg_matrix *matrix, uint32_t row, uint32_t index);
 
 #endif

@@ -1,14 +1,14 @@
-/* Products with weights that are floats, in vectors of 256 bits: the 16 lanes of dot (kgpt/ops.h) are two registers a row. */
+/* Products with float weights in 256-bit vectors. The 16 lanes of dot (kgpt/ops.h) are two registers for each row. */
 #include "avx2.h"
 #include "kgpt/mem.h"
 #include "versions.h"
 
 #define LANES 16
-#define TOKENS 4 /* at once */
+#define TOKENS 4 /* computed together */
 
 typedef float f32x4 __attribute__((vector_size(16)));
 
-/* Eight weights as they lie in memory. */
+/* Eight weights from memory. */
 KG_INLINE f32x8 load_eight(const uint8_t *p, const uint32_t type)
 {
     if (type == KG_TYPE_F32) {
@@ -22,8 +22,8 @@ KG_INLINE f32x8 load_eight(const uint8_t *p, const uint32_t type)
     return (f32x8)(__builtin_convertvector((u16x8)halves, u32x8) << 16);
 }
 
-/* A row with `tokens` x. Adding 0 * 0 to a lane changes no bit of it, since a lane is never -0: so what is left over at the end is filled
- * up with zeros. */
+/* A row times `tokens` vectors x. The end of the row is padded with zeros: adding 0 * 0 does not change a lane,
+ * because a lane is never -0. */
 KG_INLINE void dots(float *y, size_t y_stride, const uint8_t *w, const float *x, size_t x_stride, size_t n,
                     const uint32_t tokens, const uint32_t type)
 {

@@ -1,4 +1,4 @@
-/* Products with weights that are floats, in plain C: dot of kgpt/ops.h, whatever the weights lie in memory as. */
+/* Products with float weights in plain C: dot of kgpt/ops.h for each float type. */
 #include "half.h"
 #include "versions.h"
 

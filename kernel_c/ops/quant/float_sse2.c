@@ -1,5 +1,5 @@
-/* Weights that are halves, with vectors of 128 bits, which every processor has: converted by integer operations, which are cheap even
- * where floats are emulated. The order is that of dot (kgpt/ops.h). */
+/* F16 weights with 128-bit vectors, which every x86-64 processor has. Integer operations convert them, because they
+ * are cheap even where floats are emulated. The order of additions is that of dot (kgpt/ops.h). */
 #include "half.h"
 #include "swar.h"
 #include "versions.h"
@@ -11,7 +11,7 @@ typedef uint16_t u16x8 __attribute__((vector_size(16)));
 typedef float f32x4 __attribute__((vector_size(16)));
 typedef f32x4 f32x4_at __attribute__((aligned(4), may_alias));
 
-/* Four halves. */
+/* Converts four halves. */
 KG_INLINE f32x4 load_four(const uint16_t *a)
 {
     uint64_t halves = kg_load64((const uint8_t *)a);
@@ -20,7 +20,8 @@ KG_INLINE f32x4 load_four(const uint16_t *a)
     }
     typedef uint64_t u64x2 __attribute__((vector_size(16)));
     u16x8 low = (u16x8)(u64x2){halves, 0}, zero = {0};
-    u32x4 v = (u32x4)__builtin_shufflevector(zero, low, 0, 8, 1, 9, 2, 10, 3, 11); /* in the upper half of each */
+    u32x4 v = (u32x4)__builtin_shufflevector(zero, low, 0, 8, 1, 9, 2, 10, 3,
+                                             11); /* each half in the upper 16 bits of a lane */
     return (f32x4)((v & 0x80000000) | (((v & 0x7fff0000) >> 3) + (112u << 23)));
 }
 

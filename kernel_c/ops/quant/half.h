@@ -1,4 +1,4 @@
-/* IEEE half precision as f32, and back. */
+/* Conversion between IEEE half precision and f32. */
 #ifndef KGPT_OPS_QUANT_HALF_H
 #define KGPT_OPS_QUANT_HALF_H
 
@@ -25,7 +25,7 @@ static inline uint16_t kg_load16(const uint8_t *p)
     return value;
 }
 
-/* A NaN becomes a quiet one, as the processor's instruction has it. */
+/* A NaN becomes quiet, as with the instruction VCVTPH2PS. */
 static inline float kg_half_value(uint16_t half)
 {
     uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 0x3ff;

@@ -1,4 +1,4 @@
-/* Functions that are specialised by arguments which the compiler knows. */
+/* Inlined functions that are specialized by constant arguments. */
 #ifndef KGPT_OPS_QUANT_INLINE_H
 #define KGPT_OPS_QUANT_INLINE_H
 

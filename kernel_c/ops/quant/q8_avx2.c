@@ -1,21 +1,22 @@
-/* Products of types with blocks of 32, eight rows and up to eight tokens at once: what is taken out of a block serves all of them. */
+/* Products of types with blocks of 32: eight rows and up to eight tokens together, so that each block is unpacked
+ * once for all of them. */
 #include "act.h"
 #include "avx2.h"
 #include "versions.h"
 
-#define MOST_TOKENS 8 /* at once */
+#define MOST_TOKENS 8 /* computed together */
 
-/* What tells the types apart, known when a function is compiled. */
+/* Properties of a type; constant in each specialized function. */
 struct kind {
     uint32_t bytes; /* of a block */
     uint32_t bits;  /* of a value */
     bool has_minimum;
-    int offset; /* subtracted from a value: 1 << offset, if it is not 0 */
+    int offset; /* 1 << offset is subtracted from a value; 0: nothing */
 };
 
-/* A block of eight rows. */
+/* A block of eight rows, unpacked. */
 struct weights {
-    b8x32 value[4][2]; /* eight columns each, rows 0-3 and 4-7; without signs, but for 8 bits */
+    b8x32 value[4][2]; /* eight columns for rows 0-3 and 4-7; unsigned, except for 8 bits */
     f32x8 d, m;
 };
 
@@ -30,7 +31,7 @@ KG_INLINE void unpack_nibbles(struct weights *w, const uint8_t *p)
     }
 }
 
-/* The fifth bits: 32 of each row. */
+/* Adds the fifth bits: 32 for each row. */
 KG_INLINE void add_fifth_bits(struct weights *w, const uint8_t *p)
 {
     const long long bit = (long long)0x8040201008040201u;
@@ -67,7 +68,7 @@ KG_INLINE void unpack(struct weights *w, const uint8_t *p, const struct kind kin
     }
 }
 
-/* Four products of at most 5 bits and 7 bits fit into 16 bits together, for each pair of columns. */
+/* For each pair of columns, the sum of four products of 5 and 7 bits fits into 16 bits. */
 KG_INLINE i32x8 multiply_short(const struct weights *w, const struct kg_act_q8 *a, const struct kind kind)
 {
     i16x16 sum[2] = {0};
@@ -83,7 +84,8 @@ KG_INLINE i32x8 multiply_short(const struct weights *w, const struct kg_act_q8 *
     return kind.bits == 4 ? add_pairs(even + odd) : add_pairs(even) + add_pairs(odd);
 }
 
-/* The instruction wants one side without signs: they are moved to the other, and 128 * 127 twice fit into 16 bits. */
+/* The instruction needs one unsigned operand, so the signs move to the other operand. 2 * 128 * 127 fits into 16
+ * bits. */
 KG_INLINE i32x8 multiply_8_bits(const struct weights *w, const struct kg_act_q8 *a)
 {
     i32x8 sum[2] = {0};
@@ -107,7 +109,7 @@ KG_INLINE f32x8 add_block(f32x8 sum, const struct weights *w, const struct kg_ac
     return sum + v * floats_of(a->d);
 }
 
-/* Eight rows with `tokens` tokens, which the compiler knows. */
+/* Eight rows and `tokens` tokens; `tokens` is constant. */
 KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks, const uint8_t *acts,
                     size_t act_stride, const uint32_t tokens, const struct kind kind)
 {

@@ -1,16 +1,16 @@
-/* Products of types with blocks of 32 in words of 64 bits (swar.h), eight rows at once.
+/* Products of types with blocks of 32 by SWAR in 64-bit words (swar.h), eight rows together.
  *
- * The sum of products i and the half d are multiplied as integers too: d is M * 2^(e - 25) with a whole M below 2^11, so that d * i is
- * exact in 64 bits, and becomes a float, rounded once as the specification wants it, by one conversion. With a minimum the specification
- * rounds d * i before it adds m * j, which is exact: below 2^24 nothing is rounded, and above, for unusual halves (infinite or
- * subnormal ones, and zeros), the eight rows go the way of the reference. */
+ * The sum of products i and the half d are also multiplied as integers. d is M * 2^(e - 25) with an integer M below
+ * 2^11, so d * i is exact in 64 bits. One conversion to float rounds it once, as the definition requires. With a
+ * minimum, the definition rounds d * i before it adds m * j, which is exact. d * i is exact below 2^24; larger
+ * products and unusual halves (infinite, subnormal, zero) are computed like the reference. */
 #include "act.h"
 #include "half.h"
 #include "kgpt/mem.h"
 #include "swar.h"
 #include "versions.h"
 
-/* What tells the types apart, known when a function is compiled. */
+/* Properties of a type; constant in each specialized function. */
 struct kind {
     uint32_t bytes; /* of a block */
     uint32_t bits;  /* of a value */
@@ -28,7 +28,7 @@ void kg_act_q8_swar(void *out, const float *x, uint32_t columns)
     }
 }
 
-/* Activations of 8 bytes of payload: of the low nibbles' values and of the high ones', or for 8 bits only the first. */
+/* Activations for 8 bytes of payload: for the low nibbles and for the high nibbles; for 8 bits only the first two. */
 struct octets {
     uint64_t low_even, low_odd, high_even, high_odd;
 };
@@ -42,13 +42,13 @@ KG_INLINE int64_t multiply_nibbles(uint64_t w, const struct octets x)
     return kg_topmost(products);
 }
 
-/* Bits 0, 2, 4, 6 of a byte, each in its field. */
+/* Moves bits 0, 2, 4, 6 of a byte into one 16-bit field each. */
 KG_INLINE uint64_t spread(uint32_t byte)
 {
     return byte * 0x0000040010004001u & 0x0001000100010001u;
 }
 
-/* With fifth bits, those of the low nibbles and of the high ones. Only two products of these fit into a field. */
+/* Adds the fifth bits of low and high nibbles. Only two such products fit into a field. */
 KG_INLINE int64_t multiply_fives(uint64_t w, uint32_t low, uint32_t high, const struct octets x)
 {
     uint64_t even = ((w & KG_NIBBLES) | spread(low) << 4) * x.low_even;
@@ -58,7 +58,7 @@ KG_INLINE int64_t multiply_fives(uint64_t w, uint32_t low, uint32_t high, const 
     return kg_topmost(even) + kg_topmost(odd);
 }
 
-/* As 16 * nibble + nibble, 128 more than the bytes with their signs are. */
+/* Bytes as 16 * nibble + nibble, with 128 added to make them unsigned. */
 KG_INLINE int64_t multiply_bytes(uint64_t w, const struct octets x)
 {
     w ^= 0x8080808080808080u;
@@ -67,7 +67,7 @@ KG_INLINE int64_t multiply_bytes(uint64_t w, const struct octets x)
     return kg_topmost(low) + kg_topmost(high) * 16;
 }
 
-/* Unit `k` of a row's payload, which begins at p: bytes, or nibbles behind fifth bits if there are any. */
+/* Unit `k` of a row's payload at p: bytes, or nibbles, which follow the fifth bits if the type has them. */
 KG_INLINE int64_t multiply_unit(const uint8_t *p, const uint32_t k, const uint32_t row, const struct octets x,
                                 const struct kind kind)
 {
@@ -87,7 +87,7 @@ KG_INLINE struct octets octets_of(const uint64_t *x, const uint32_t k, const str
                           : (struct octets){x[2 * k], x[2 * k + 1], x[2 * k + 4], x[2 * k + 5]};
 }
 
-/* The significand of a half that is normal: 1024 to 2047. */
+/* The significand of a normal half: 1024 to 2047. */
 KG_INLINE int64_t whole_of(uint32_t half)
 {
     return (half & 0x3ff) | 0x400;
@@ -99,7 +99,7 @@ KG_INLINE int64_t whole_of(uint32_t half)
         sign 0x40000, sign 0x80000, sign 0x100000, sign 0x200000, sign 0x400000, sign 0x800000, sign 0x1000000,    \
         sign 0x2000000, sign 0x4000000, sign 0x8000000, sign 0x10000000, sign 0x20000000, 0
 
-/* By the sign and the exponent of a half that is normal: the half is its significand times this, times 2^-24. */
+/* Indexed by sign and exponent of a normal half: the half is significand * power * 2^-24. */
 static const int64_t powers[64] = {POWERS(+), POWERS(-)};
 
 KG_INLINE uint32_t half_of(const uint64_t halves[2], const uint32_t row)
@@ -107,7 +107,7 @@ KG_INLINE uint32_t half_of(const uint64_t halves[2], const uint32_t row)
     return (uint16_t)(halves[row / 4] >> 16 * (row % 4));
 }
 
-/* A block of eight rows as the reference does it. */
+/* A block of eight rows, computed like the reference. */
 static void add_eight_slowly(float sum[8], const uint8_t *p, const int64_t *i, const struct kg_act_q8 *a,
                              const struct kind kind)
 {
@@ -123,7 +123,7 @@ static void add_eight_slowly(float sum[8], const uint8_t *p, const int64_t *i, c
 typedef float f32x4 __attribute__((vector_size(16)));
 typedef f32x4 f32x4_at __attribute__((aligned(4), may_alias));
 
-/* The sums of products of a block. */
+/* Sums of products of a block. */
 KG_INLINE void multiply_eight(int64_t i[8], const uint8_t *payload, const uint64_t *x, const struct kind kind)
 {
     const uint32_t units = kind.bits == 8 ? 4 : 2;
@@ -137,7 +137,7 @@ KG_INLINE void multiply_eight(int64_t i[8], const uint8_t *payload, const uint64
     }
 }
 
-/* (d * i + m * j) * 2^24 of a block of eight rows, exact; false if that is not what the reference has. */
+/* (d * i + m * j) * 2^24 for a block of eight rows, exact. Returns false if the reference would round differently. */
 KG_INLINE bool scale_eight(int64_t to[8], const int64_t i[8], const uint8_t *p, int64_t j, const struct kind kind)
 {
     const uint64_t d[2] = {kg_load64(p), kg_load64(p + 8)};
@@ -161,7 +161,8 @@ KG_INLINE bool scale_eight(int64_t to[8], const int64_t i[8], const uint8_t *p, 
     return unusual == 0;
 }
 
-/* Eight rows with one token. Floats come last and by themselves: where they are emulated, all registers are stored before each. */
+/* Eight rows and one token. Float operations come last and together, because an emulator stores all registers before
+ * each one. */
 KG_INLINE void tile(float *y, const uint8_t *p, uint32_t blocks, const struct kg_act_q8 *a, const uint64_t *x,
                     const struct kind kind)
 {
@@ -175,7 +176,7 @@ KG_INLINE void tile(float *y, const uint8_t *p, uint32_t blocks, const struct kg
             for (uint32_t r = 0; r < 8; r++) {
                 value[r] = (float)v[r];
             }
-            __asm__ volatile("" : : "r"(value) : "memory"); /* through memory: shuffles are emulated as well */
+            __asm__ volatile("" : : "r"(value) : "memory"); /* through memory, because shuffles are emulated as well */
             const f32x4 low = {a->low, a->low, a->low, a->low};
             sum[0] += *(const f32x4_at *)value * low;
             sum[1] += *(const f32x4_at *)(value + 4) * low;

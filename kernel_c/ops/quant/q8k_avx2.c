@@ -1,35 +1,35 @@
-/* Products of types with blocks of 256, eight rows and up to eight tokens at once.
+/* Products of types with blocks of 256: eight rows and up to eight tokens together.
  *
- * A block is gone through in chunks whose payload lies together: 2 of 128 values, or 4 of 64 where it is nibbles. 32 values of a chunk
- * are taken out at a time and multiplied; their products, added up to 16 bits, are multiplied with the scales. */
+ * A block is processed in chunks with contiguous payload: 2 chunks of 128 values, or 4 of 64 for nibbles. Each step
+ * unpacks and multiplies 32 values; the 16-bit sums of products are multiplied by the scales. */
 #include "act.h"
 #include "avx2.h"
 #include "versions.h"
 
-#define MOST_TOKENS 8 /* at once */
+#define MOST_TOKENS 8 /* computed together */
 
-/* Of a block of eight rows: 8 bytes of each row, those of rows 0-3 and of rows 4-7. */
+/* 8 bytes of each of eight rows: rows 0-3, then rows 4-7. */
 struct eights {
     b8x32 rows[2];
 };
 
 struct scales {
-    struct eights scale[2]; /* 16 values each, or only the first: 32 values each */
-    struct eights min[2];   /* what the sums of activations are multiplied with: minima, or scales for an offset */
+    struct eights scale[2]; /* for 16 values each; with nibbles only the first, for 32 values each */
+    struct eights min[2];   /* factors of the activation sums: minima, or scales if the values have an offset */
     f32x8 d, m;
 };
 
-/* 32 values of eight rows: eight columns each, rows 0-3 and 4-7. */
+/* 32 values of eight rows: eight columns each, for rows 0-3 and 4-7. */
 struct values {
     b8x32 of[4][2];
 };
 
-/* What tells the types apart, known when a function is compiled. */
+/* Properties of a type; constant in each specialized function. */
 struct kind {
     uint32_t bytes; /* of a block */
-    bool nibbles;   /* chunks of 64 values, and scales of 32; not chunks of 128, and scales of 16 */
+    bool nibbles;   /* chunks of 64 values with scales for 32; otherwise chunks of 128 with scales for 16 */
     bool has_minimum;
-    int offset; /* subtracted from a value: 1 << offset, if there is no minimum */
+    int offset; /* 1 << offset is subtracted from a value without minimum */
     void (*scales)(struct scales *to, const uint8_t *p);
     void (*values)(struct values *to, const uint8_t *p, uint32_t chunk, const uint32_t part);
 };
@@ -39,7 +39,7 @@ KG_INLINE struct eights load_eights(const uint8_t *p)
     return (struct eights){{load(p), load(p + 32)}};
 }
 
-/* Words of eight rows side by side: `low` becomes the first half of the row's 8 bytes. */
+/* Joins 32-bit words of eight rows: `low` becomes the low half of each row's 8 bytes. */
 KG_INLINE struct eights join_words(b8x32 low, b8x32 high)
 {
     i64x4 a = (i64x4)low, b = (i64x4)high;
@@ -84,7 +84,7 @@ KG_INLINE void scales_q3_k(struct scales *to, const uint8_t *p)
     to->d = load_halves(p + 864);
 }
 
-/* The third bit of the values lies in bit 4 * chunk + part. */
+/* The third bit of a value is bit 4 * chunk + part. */
 KG_INLINE void values_q3_k(struct values *to, const uint8_t *p, uint32_t chunk, const uint32_t part)
 {
     const uint8_t *crumbs = p + 256 + 256 * chunk;
@@ -96,7 +96,7 @@ KG_INLINE void values_q3_k(struct values *to, const uint8_t *p, uint32_t chunk, 
     }
 }
 
-/* The 12 bytes of Q4_K and Q5_K. */
+/* Unpacks the 12 bytes of scales and minima of Q4_K and Q5_K. */
 KG_INLINE void unpack_scales_and_minima(struct scales *to, const uint8_t *p)
 {
     const b8x32 six = bytes_of(63), low = bytes_of(15), high = bytes_of(0x30);
@@ -121,7 +121,7 @@ KG_INLINE void values_q4_k(struct values *to, const uint8_t *p, uint32_t chunk, 
     }
 }
 
-/* The fifth bit of the values lies in bit 2 * chunk + part. */
+/* The fifth bit of a value is bit 2 * chunk + part. */
 KG_INLINE void values_q5_k(struct values *to, const uint8_t *p, uint32_t chunk, const uint32_t part)
 {
     const uint8_t *upper = p + 128;
@@ -140,7 +140,8 @@ KG_INLINE void scales_q6_k(struct scales *to, const uint8_t *p)
     to->d = load_halves(p + 1664);
 }
 
-/* Low nibbles are parts 0 and 1, high ones parts 2 and 3; the upper bits of a part lie in bits 2 * part and the next. */
+/* Low nibbles are parts 0 and 1, high nibbles parts 2 and 3. The upper two bits of a part are bits 2 * part and 2 *
+ * part + 1. */
 KG_INLINE void values_q6_k(struct values *to, const uint8_t *p, uint32_t chunk, const uint32_t part)
 {
     const uint8_t *nibbles = p + 512 * chunk + 256 * (part % 2), *upper = p + 1024 + 256 * chunk;
@@ -152,7 +153,7 @@ KG_INLINE void values_q6_k(struct values *to, const uint8_t *p, uint32_t chunk, 
     }
 }
 
-/* Bytes a, b, c, d of each row's 8, as 16 bits with their signs. */
+/* Bytes a, b, c, d of each row's 8, sign-extended to 16 bits. */
 KG_INLINE i16x16 four_of(b8x32 v, const uint8_t a, const uint8_t b, const uint8_t c, const uint8_t d)
 {
     const long long low = (long long)a << 8 | (long long)b << 24 | (long long)c << 40 | (long long)d << 56,
@@ -160,7 +161,7 @@ KG_INLINE i16x16 four_of(b8x32 v, const uint8_t a, const uint8_t b, const uint8_
     return (i16x16)pick_bytes(v, (b8x32)(i64x4){low, high, low, high}) >> 8;
 }
 
-/* The sums of activations times minima: 16 of them, or 8 for two sums each. */
+/* Products of activation sums and minima: 16 minima, or 8 minima for two sums each. */
 KG_INLINE i32x8 multiply_sums(const struct scales *s, const struct kg_act_q8k *a, const struct kind kind)
 {
     i32x8 sum[2] = {0};
@@ -175,7 +176,7 @@ KG_INLINE i32x8 multiply_sums(const struct scales *s, const struct kg_act_q8k *a
     return fold(sum[0], sum[1]);
 }
 
-/* 32 values with the activations q, times their one or two scales (half a row's lane each). */
+/* Adds 32 values times the activations q, times their one or two scales. */
 KG_INLINE void add_part(i32x8 sum[2], const struct values *v, const int8_t *q, i16x16 scale[2][2],
                         const struct kind kind)
 {
@@ -193,14 +194,14 @@ KG_INLINE void add_part(i32x8 sum[2], const struct values *v, const int8_t *q, i
     }
 }
 
-/* Σ scale q a of eight rows and `tokens` tokens, the offset left out. */
+/* Adds Σ scale q a for eight rows and `tokens` tokens, without the offset. */
 KG_INLINE void multiply_block(i32x8 sum[][2], const struct scales *s, const uint8_t *p, const uint8_t *acts,
                               size_t act_stride, const uint32_t tokens, const struct kind kind)
 {
     const uint32_t chunks = kind.nibbles ? 4 : 2, parts = 8 / chunks;
     for (uint32_t chunk = 0; chunk < chunks; chunk++) {
         struct eights scales = s->scale[kind.nibbles ? 0 : chunk];
-        if (kind.nibbles) { /* the chunk's two come first */
+        if (kind.nibbles) { /* the chunk's two scales move to the front */
             scales.rows[0] = (b8x32)((i64x4)scales.rows[0] >> 16 * chunk);
             scales.rows[1] = (b8x32)((i64x4)scales.rows[1] >> 16 * chunk);
         }
@@ -232,7 +233,8 @@ KG_INLINE f32x8 add_block(f32x8 sum, const i32x8 products[2], const struct scale
     return sum + v * floats_of(a->d);
 }
 
-/* Reads a block from its start to its end: a pattern that processors foresee, which several fields side by side are not. */
+/* Reads a block sequentially: hardware prefetchers detect this pattern, but not the interleaved reads of several
+ * fields. */
 KG_INLINE void touch(const uint8_t *p, uint32_t bytes)
 {
     for (uint32_t i = 0; i < bytes; i += 64) {
@@ -240,7 +242,7 @@ KG_INLINE void touch(const uint8_t *p, uint32_t bytes)
     }
 }
 
-/* Eight rows with `tokens` tokens, which the compiler knows. */
+/* Eight rows and `tokens` tokens; `tokens` is constant. */
 KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks, const uint8_t *acts,
                     size_t act_stride, const uint32_t tokens, const struct kind kind)
 {

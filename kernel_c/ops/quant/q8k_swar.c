@@ -1,4 +1,4 @@
-/* Products of types with blocks of 256 in words of 64 bits (swar.h): row by row, 16 values at a time. */
+/* Products of types with blocks of 256 by SWAR in 64-bit words (swar.h): row by row, 16 values at a time. */
 #include "act.h"
 #include "half.h"
 #include "swar.h"
@@ -7,25 +7,26 @@
 #define BYTES(value) (0x0101010101010101u * (value))
 #define FIELDS(value) (0x0001000100010001u * (value))
 
-/* Of one row's block: 16 scales of a byte each, or 8 that belong to 32 values; and what sums of activations are multiplied with. */
+/* Of one block of a row: 16 scales of a byte each, or 8 for 32 values each; `min` are the factors of the activation
+ * sums. */
 struct scales {
     uint64_t scale[2], min[2];
     float d, m;
 };
 
-/* What tells the types apart, known when a function is compiled. */
+/* Properties of a type; constant in each specialized function. */
 struct kind {
     uint32_t bytes; /* of a block */
     uint32_t bits;  /* of a value */
-    bool wide;      /* scales of 32 values */
+    bool wide;      /* a scale applies to 32 values */
     bool has_minimum;
-    int32_t offset; /* subtracted from a value, if there is no minimum */
+    int32_t offset; /* subtracted from a value without minimum */
     void (*scales)(struct scales *to, const uint8_t *p, uint32_t row);
-    /* the even values of the 8 from 16 * part + 8 * octet, and the odd ones */
+    /* The even, then the odd ones of the 8 values from 16 * part + 8 * octet. */
     void (*values)(uint64_t to[2], const uint8_t *p, uint32_t row, const uint32_t part, const uint32_t octet);
 };
 
-/* Unit `index` of a field whose eight rows begin at p. */
+/* Unit `index` of a field; the field's eight rows begin at p. */
 KG_INLINE uint64_t unit(const uint8_t *p, uint32_t index, uint32_t row)
 {
     return kg_load64(p + 64 * index + 8 * row);
@@ -43,7 +44,7 @@ KG_INLINE float half(const uint8_t *p, uint32_t row)
     return kg_half_value(kg_load16(p + 2 * row));
 }
 
-/* `bits` of each byte from bit `from` on, moved up to bit `to`. */
+/* Extracts `bits` of each byte from bit `from`, and adds them at bit `to`. */
 KG_INLINE void add_fields(uint64_t fields[2], uint64_t w, const uint32_t from, const uint32_t bits, const uint32_t to)
 {
     fields[0] |= (w >> from & FIELDS((1u << bits) - 1)) << to;
@@ -65,11 +66,11 @@ KG_INLINE void values_q2_k(uint64_t to[2], const uint8_t *p, uint32_t row, const
     add_fields(to, unit(p + 128, 4 * (part / 8) + 2 * (part % 2) + octet, row), part / 2 % 4 * 2, 2, 0);
 }
 
-/* Bytes with a sign: a scale of 0 to 63 less 32. */
+/* Signed bytes: a scale of 0 to 63 minus 32. */
 KG_INLINE void scales_q3_k(struct scales *to, const uint8_t *p, uint32_t row)
 {
     uint64_t low = word(p + 768, 0, row) | word(p + 768, 1, row) << 32, high = word(p + 768, 2, row);
-    high |= high << 30; /* the next two bits of each byte, for the next four scales */
+    high |= high << 30; /* the next two bits of each byte belong to the next four scales */
     for (uint32_t i = 0; i < 2; i++) {
         uint64_t bits = (low >> 4 * i & BYTES(15)) | (high >> 4 * i & BYTES(3)) << 4;
         to->scale[i] = to->min[i] = ((bits | BYTES(128)) - BYTES(32)) ^ BYTES(128);
@@ -118,7 +119,7 @@ KG_INLINE void values_q6_k(uint64_t to[2], const uint8_t *p, uint32_t row, const
     add_fields(to, unit(p + 1024, 4 * (part / 8) + at, row), 2 * quarter, 2, 4);
 }
 
-/* 16 values: as many products are added up in fields of 16 bits as fit. */
+/* 16 values: as many products are added in 16-bit fields as fit. */
 KG_INLINE int64_t multiply_part(const uint64_t first[2], const uint64_t second[2], const uint64_t *x,
                                 const uint32_t bits)
 {
@@ -132,7 +133,7 @@ KG_INLINE int64_t multiply_part(const uint64_t first[2], const uint64_t second[2
     return kg_topmost(a) + kg_topmost(b) + kg_topmost(c) + kg_topmost(d);
 }
 
-/* Byte `part` of 16 (or of 8, for two parts each); all have signs, but those with minima are never negative. */
+/* Scale `part` of 16, or of 8 for two parts each. All are signed; minima are never negative. */
 KG_INLINE int32_t scale_at(const uint64_t scales[2], const uint32_t part, const struct kind kind)
 {
     const uint32_t index = kind.wide ? part / 2 : part;

@@ -1,4 +1,4 @@
-/* Fills the table of functions: plain C first, then what the processor can do better. */
+/* Fills the table of functions: plain C first, then the best versions for the processor. */
 #include "kgpt/quant.h"
 #include "kgpt/cpu.h"
 #include "kgpt/mem.h"
@@ -75,7 +75,8 @@ bool kg_quant_use(struct kg_quant_ops *ops, enum kg_quant_version version, uint3
     return true;
 }
 
-/* QEMU without hardware virtualisation: there an instruction of vectors or floats is a call, and plain integers win. */
+/* True under QEMU without hardware virtualization (TCG). There a vector or float instruction is a helper call, so
+ * integer code is faster. */
 static bool is_emulated(uint32_t features)
 {
     if (!(features & KG_CPU_HYPERVISOR)) {

@@ -1,11 +1,12 @@
-/* The specification of the products (kgpt/quant.h), in plain C: any type, any row, one block after the other.
+/* The definition of the products (kgpt/quant.h) in plain C, for any type and row.
  *
- * With q and a the integers of a block, d its scale, m its minimum's and x the scale of the activations, a row adds up
+ * q and a are the integers of a block, d its scale, m the factor of its minimum, x the scale of the activations. A
+ * row adds up
  *   sum = sum + v * x
- * where every operation is one of f32, rounded to nearest even, and
+ * with f32 operations, each rounded to nearest even, where
  *   blocks of 32:   v = d * i, or d * i + m * j, with i = Σ q a and j = Σ a
  *   blocks of 256:  v = d * i, or d * i - m * j, with i = Σ scale q a and j = Σ min a
- * i and j are exact as integers before they become f32. */
+ * i and j are exact integers before their conversion to f32. */
 #include "act.h"
 #include "block.h"
 #include "half.h"

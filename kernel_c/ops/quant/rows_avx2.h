@@ -1,6 +1,6 @@
-/* The walk over groups of rows and tokens that both families of types share. Whoever includes this has a `struct kind` with the bytes of a
- * block, and `tile`, which does one group for 1, 4 or 8 tokens. `block` is the values of a block, `rest` does the last rows, of which there
- * is no vector. */
+/* The loop over groups of rows and tokens for both families of types. The including file defines `struct kind`, with
+ * the bytes of a block, and `tile`, which computes one group for 1, 4 or 8 tokens. `block` is the number of values
+ * in a block; `rest` computes the remaining rows, which do not fill a vector. */
 #ifndef KGPT_QUANT_ROWS_AVX2_H
 #define KGPT_QUANT_ROWS_AVX2_H
 

@@ -1,10 +1,11 @@
-/* Products without vectors: several small numbers in one word of 64 bits, multiplied at once. For processors without AVX2, and above all
- * for emulators, where a plain multiplication is one instruction and one of vectors or floats is a call.
+/* SWAR products: several small numbers in one 64-bit word are multiplied at once. For processors without AVX2, and
+ * for emulators, where an integer multiplication is one instruction, but a vector or float operation is a helper
+ * call.
  *
- * Four weights lie in fields of 16 bits, w0 + w1 2^16 + w2 2^32 + w3 2^48, and four activations the other way round,
- * a3 + a2 2^16 + a1 2^32 + a0 2^48. The topmost field of the product is then w0 a0 + w1 a1 + w2 a2 + w3 a3. The activations have
- * signs, and so have the fields: what is below the topmost one is between -2^47 and 2^47 as long as each field is between -2^15 and 2^15,
- * so that adding 2^47 and shifting leaves the topmost one exactly. */
+ * Four weights are in 16-bit fields, w0 + w1 2^16 + w2 2^32 + w3 2^48, and four activations in reverse order, a3 +
+ * a2 2^16 + a1 2^32 + a0 2^48. The top field of the product is w0 a0 + w1 a1 + w2 a2 + w3 a3. Activations and fields
+ * are signed. If each field is between -2^15 and 2^15, the bits below the top field are between -2^47 and 2^47. Then
+ * adding 2^47 and shifting gives the top field exactly. */
 #ifndef KGPT_OPS_QUANT_SWAR_H
 #define KGPT_OPS_QUANT_SWAR_H
 
@@ -13,10 +14,10 @@
 #include "inline.h"
 #include "kgpt/quant.h"
 
-#define KG_NIBBLES 0x000f000f000f000fu /* one of four */
-#define KG_HALF 0x0000800000000000u    /* rounds the topmost field */
+#define KG_NIBBLES 0x000f000f000f000fu /* the low nibble of each 16-bit field */
+#define KG_HALF 0x0000800000000000u    /* rounds the top field */
 
-/* Of four halves, whether (not 0) one is zero, subnormal, infinite or no number. */
+/* Nonzero if one of four halves is zero, subnormal, infinite or NaN. */
 KG_INLINE uint64_t kg_unusual_halves(uint64_t halves)
 {
     const uint64_t top = 0x8000800080008000u, one = 0x0400040004000400u;
@@ -31,7 +32,7 @@ KG_INLINE uint64_t kg_load64(const uint8_t *p)
     return value;
 }
 
-/* Activations of four weights. */
+/* Packs the activations for four weights. */
 KG_INLINE uint64_t kg_pack(int64_t first, int64_t second, int64_t third, int64_t fourth)
 {
     return (uint64_t)fourth + ((uint64_t)third << 16) + ((uint64_t)second << 32) + ((uint64_t)first << 48);

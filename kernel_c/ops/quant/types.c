@@ -1,8 +1,8 @@
-/* The types of GGML that are supported, and how their rows are interleaved: see kgpt/quant.h.
+/* Supported GGML types and the interleaving of their rows: see kgpt/quant.h.
  *
- * Payload is cut into units of 8 bytes: a 64-bit lane is then one row's, for vectors (four rows in 256 bits) as for plain
- * integers. Scales of 6 bits come 12 bytes a block and are read as three words of 32 bits; a half is a unit of its own, so that the
- * eight of a group are one vector. */
+ * Payload is divided into units of 8 bytes, so that a 64-bit lane belongs to one row, for vectors (four rows in 256
+ * bits) and for SWAR. 6-bit scales are 12 bytes in a block, read as three 32-bit words. A half is a unit, so that
+ * the eight halves of a group are one vector. */
 #include "block.h"
 #include "half.h"
 #include "kgpt/mem.h"
@@ -11,7 +11,7 @@ static const struct kg_type_info infos[KG_N_TYPES] = {
     [KG_TYPE_F32] = {"F32", 1, 4, KG_ACT_F32, {{0, 0}}},
     [KG_TYPE_F16] = {"F16", 1, 2, KG_ACT_F32, {{0, 0}}},
     [KG_TYPE_BF16] = {"BF16", 1, 2, KG_ACT_F32, {{0, 0}}},
-    /* d, [m,] [fifth bits,] nibbles: the low ones are the first 16 values */
+    /* d, [m,] [fifth bits,] nibbles: low nibbles are the first 16 values */
     [KG_TYPE_Q4_0] = {"Q4_0", 32, 18, KG_ACT_Q8, {{2, 2}, {16, 8}}},
     [KG_TYPE_Q4_1] = {"Q4_1", 32, 20, KG_ACT_Q8, {{2, 2}, {2, 2}, {16, 8}}},
     [KG_TYPE_Q5_0] = {"Q5_0", 32, 22, KG_ACT_Q8, {{2, 2}, {4, 4}, {16, 8}}},
@@ -39,14 +39,14 @@ uint64_t kg_row_size(uint32_t type, uint32_t columns)
     return (uint64_t)columns / info->block * info->bytes;
 }
 
-/* Rows that are interleaved with each other: those of the group of `row`. */
+/* Number of rows in the group of `row`. */
 static uint32_t group_rows(const struct kg_matrix *matrix, uint32_t row)
 {
     uint32_t first = row - row % KG_GROUP, left = matrix->rows - first;
     return left < KG_GROUP ? left : KG_GROUP;
 }
 
-/* Interleaves a block of `n` rows; `from` is the first row's, and the next row's is `stride` bytes further. */
+/* Interleaves a block of `n` rows. `from` is the block of the first row; the next row is `stride` bytes further. */
 static uint8_t *interleave_block(uint8_t *to, const uint8_t *from, size_t stride, uint32_t n,
                                  const struct kg_type_info *info)
 {
@@ -71,7 +71,7 @@ void kg_matrix_interleave(struct kg_matrix *matrix, void *scratch)
     size_t stride = kg_row_size(matrix->type, matrix->columns);
     for (uint32_t row = 0; row < matrix->rows; row += KG_GROUP) {
         uint32_t n = group_rows(matrix, row);
-        /* whoever asks for this in place owns the bytes */
+        /* the caller owns the bytes: interleaving in place was requested */
         uint8_t *to = (uint8_t *)matrix->data + row * stride;
         const uint8_t *from = scratch;
         memcpy(scratch, to, n * stride);
@@ -114,10 +114,10 @@ uint16_t kg_f32_to_f16(float value)
     if (magnitude > 0x7f800000) {
         return sign | 0x7e00 | (magnitude >> 13 & 0x3ff);
     }
-    if (magnitude >= 0x477ff000) { /* 65520 and more: nearer to what would be 65536 */
+    if (magnitude >= 0x477ff000) { /* 65520 and more round to infinity */
         return sign | 0x7c00;
     }
-    if (magnitude < 0x38800000) { /* below 2^-14: a multiple of 2^-24, to which the sum with 0.5 is rounded */
+    if (magnitude < 0x38800000) { /* below 2^-14 the result is a multiple of 2^-24: adding 0.5 rounds to it */
         return sign | (uint16_t)(kg_bits_of(kg_float_of(magnitude) + 0.5f) - kg_bits_of(0.5f));
     }
     magnitude += 0xfff + (magnitude >> 13 & 1);

@@ -1,9 +1,9 @@
-/* Takes blocks of GGML's types apart (block.h), and gives rows as f32. */
+/* Unpacks blocks of GGML's types (block.h), and converts rows to f32. */
 #include "block.h"
 #include "half.h"
 #include "kgpt/mem.h"
 
-/* 16 bytes of nibbles: the low ones first. `high` has the fifth bits. */
+/* 16 bytes of nibbles, low nibbles first; `high` holds the fifth bits. */
 static void unpack_nibbles(int8_t *q, const uint8_t *nibbles, uint32_t high, int8_t offset)
 {
     for (uint32_t i = 0; i < 16; i++) {
@@ -56,7 +56,7 @@ static void unpack_q8_0(struct kg_block *b, const uint8_t *p)
     memcpy(b->q, p + 2, 32);
 }
 
-/* 64 bytes of 2 bits each: of every 32 bytes the lowest bits come first. */
+/* 64 bytes of 2-bit values: within 32 bytes, the lowest bits come first. */
 static void unpack_crumbs(int8_t *q, const uint8_t *p)
 {
     for (uint32_t i = 0; i < 256; i++) {
@@ -81,17 +81,17 @@ static void unpack_q3_k(struct kg_block *b, const uint8_t *p)
     const uint8_t *scales = p + 96;
     b->d = kg_half_value(kg_load16(p + 108));
     b->has_minimum = false;
-    for (uint32_t j = 0; j < 16; j++) { /* 4 bits in the first 8 bytes, 2 more in the last 4 */
+    for (uint32_t j = 0; j < 16; j++) { /* low 4 bits in the first 8 bytes, upper 2 bits in the last 4 */
         uint8_t low = scales[j % 8] >> (j / 8 * 4) & 15, high = scales[8 + j % 4] >> (j / 4 * 2) & 3;
         b->scale[j] = (int8_t)(low | high << 4) - 32;
     }
     unpack_crumbs(b->q, p + 32);
-    for (uint32_t i = 0; i < 256; i++) { /* 4 less where the third bit is not set */
+    for (uint32_t i = 0; i < 256; i++) { /* 4 is subtracted if the third bit is clear */
         b->q[i] -= p[i % 32] >> (i / 32) & 1 ? 0 : 4;
     }
 }
 
-/* 12 bytes with a scale and a minimum of 6 bits for each 32 values. */
+/* 12 bytes with a 6-bit scale and a 6-bit minimum for each 32 values. */
 static void unpack_scales_and_minima(struct kg_block *b, const uint8_t *p)
 {
     for (uint32_t j = 0; j < 16; j++) {
@@ -106,7 +106,7 @@ static void unpack_scales_and_minima(struct kg_block *b, const uint8_t *p)
     }
 }
 
-/* 128 bytes of nibbles: of every 32 bytes the low ones come first. */
+/* 128 bytes of nibbles: within 32 bytes, low nibbles come first. */
 static void unpack_long_nibbles(int8_t *q, const uint8_t *p)
 {
     for (uint32_t i = 0; i < 256; i++) {

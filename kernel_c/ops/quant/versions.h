@@ -1,4 +1,4 @@
-/* The functions that the table of kgpt/quant.h is filled with. */
+/* The functions for the table of kgpt/quant.h. */
 #ifndef KGPT_OPS_QUANT_VERSIONS_H
 #define KGPT_OPS_QUANT_VERSIONS_H
 
@@ -11,8 +11,8 @@ enum kg_quant_version {
 };
 #define KG_N_QUANT_VERSIONS 3
 
-/* Fills the table with a version's functions, and where it has none with those that all processors can run; false if these
- * features do not allow it. */
+/* Fills the table with the functions of a version, and with baseline functions where the version has none. Returns
+ * false if the processor lacks a needed feature. */
 bool kg_quant_use(struct kg_quant_ops *ops, enum kg_quant_version version, uint32_t features);
 
 void kg_act_f32_ref(void *out, const float *x, uint32_t columns);

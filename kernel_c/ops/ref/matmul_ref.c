@@ -1,4 +1,4 @@
-/* The specification of dot and matmul (kgpt/ops.h), in plain C. */
+/* The definition of dot and matmul (kgpt/ops.h) in plain C. */
 #include "../versions.h"
 
 #define LANES 16

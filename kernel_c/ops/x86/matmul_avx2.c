@@ -1,5 +1,5 @@
-/* dot and matmul with 256-bit vectors: the 16 lanes of the specification are two registers a row, and four rows are
- * worked on at once, so that one load of x serves four rows and eight chains of additions hide their latency. */
+/* dot and matmul with 256-bit vectors. The 16 lanes of the definition are two registers for each row. Four rows are
+ * computed together: one load of x serves four rows, and eight independent chains of additions hide the latency. */
 #include "../versions.h"
 #include "vector.h"
 
@@ -22,7 +22,7 @@ static inline void add_products(struct lanes *sum, const float *a, kg_f32x8 x_lo
     sum->high += load_8(a + 8) * x_high;
 }
 
-/* n < 16 floats followed by zeros. Adding 0 * 0 to a lane changes no bit of it: a lane is never -0. */
+/* n < 16 floats, padded with zeros. Adding 0 * 0 does not change a lane, because a lane is never -0. */
 static inline void copy_tail(float *to, const float *from, size_t n)
 {
     for (size_t j = 0; j < LANES; j++) {
@@ -30,7 +30,7 @@ static inline void copy_tail(float *to, const float *from, size_t n)
     }
 }
 
-/* The first two steps of the tree: 16 lanes to 8 to 4. */
+/* The first two steps of the reduction tree: 16 lanes to 8 to 4. */
 static inline kg_f32x4 fold_lanes(struct lanes sum)
 {
     kg_f32x8 eight = sum.low + sum.high;

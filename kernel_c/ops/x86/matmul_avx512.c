@@ -1,4 +1,5 @@
-/* dot and matmul with 512-bit vectors: the 16 lanes of the specification are one register a row, four rows at once. */
+/* dot and matmul with 512-bit vectors. The 16 lanes of the definition are one register for each row; four rows are
+ * computed together. */
 #include "../versions.h"
 #include "vector.h"
 
@@ -10,7 +11,7 @@ static inline kg_f32x16 load_16(const float *p)
     return *(const kg_f32x16_at *)p;
 }
 
-/* n < 16 floats followed by zeros. Adding 0 * 0 to a lane changes no bit of it: a lane is never -0. */
+/* n < 16 floats, padded with zeros. Adding 0 * 0 does not change a lane, because a lane is never -0. */
 static inline kg_f32x16 load_tail(const float *from, size_t n)
 {
     float padded[LANES];
@@ -20,7 +21,7 @@ static inline kg_f32x16 load_tail(const float *from, size_t n)
     return load_16(padded);
 }
 
-/* The first two steps of the tree: 16 lanes to 8 to 4. */
+/* The first two steps of the reduction tree: 16 lanes to 8 to 4. */
 static inline kg_f32x4 fold_16(kg_f32x16 sum)
 {
     kg_f32x8 eight = __builtin_shufflevector(sum, sum, 0, 1, 2, 3, 4, 5, 6, 7) +
