@@ -1,20 +1,21 @@
-/* Byte-level BPE: a text is cut into words, a word into bytes, and bytes are joined by the merges, the first one first. No merge makes a
- * control token: those come from templates alone. */
+/* Byte-level BPE: a text is split into words, a word into bytes; merges join the bytes, the lowest rank first.
+ * Merges never produce a control token, because only templates contain these. */
 #include "kgpt/mem.h"
 #include "kgpt/utf8.h"
 #include "merge.h"
 #include "vocab_tables.h"
 
-#define REPAIRED 3 /* bytes at most that a byte becomes: U+FFFD for one that is no character */
+#define REPAIRED 3 /* largest expansion of a byte: U+FFFD replaces an invalid one */
 
 struct bpe {
     const struct kg_vocab_tables *tables;
     struct kg_symbol *symbols;
     uint64_t *heap;
-    char *printed; /* a word as byte-level BPE prints it */
+    char *printed; /* the word in the printable characters of byte-level BPE */
 };
 
-/* The characters of a text of `n` bytes, and the words that they make. False if the arena has no room for them. */
+/* Scratch for a text of `n` bytes: its characters, and the ends of words. carve_words returns false if the arena is
+ * full. */
 struct words {
     uint32_t *chars, *ends, *spare; /* (n) */
 };
@@ -28,7 +29,7 @@ static bool carve_words(struct words *words, struct bpe *bpe, uint64_t n, struct
     return words->chars && words->ends && words->spare && bpe->printed;
 }
 
-/* For the longest word, of `n` bytes. */
+/* Scratch for the longest word, of `n` bytes. */
 static bool carve_bpe_merges(struct bpe *bpe, uint64_t n, struct kg_arena *scratch)
 {
     bpe->symbols = kg_arena_array(scratch, n, sizeof *bpe->symbols);
@@ -66,7 +67,7 @@ static void join_bpe(const void *context, struct kg_symbol *left, const struct k
     left->value = tables->joints[left->pair].joined;
 }
 
-/* The word as one piece, where the pre-tokenizer wants that tried first. */
+/* Looks up the whole word as a piece, for pre-tokenizers with ignore_merges. */
 static uint32_t find_whole(const struct bpe *bpe, const uint32_t *chars, uint32_t n)
 {
     uint32_t length = 0;
@@ -102,7 +103,7 @@ static void encode_word(const struct bpe *bpe, const uint32_t *chars, uint32_t n
     const struct kg_merger merger = {bpe->symbols, bpe->heap, bpe->tables, rank_bpe, join_bpe};
     kg_merge(&merger, n_symbols);
     for (uint32_t i = 0; i != KG_NO_SYMBOL; i = bpe->symbols[i].next) {
-        if (bpe->symbols[i].value != KG_NO_TOKEN) { /* a byte that the vocabulary lacks is lost, as in llama.cpp */
+        if (bpe->symbols[i].value != KG_NO_TOKEN) { /* a byte that the vocabulary lacks is dropped, as in llama.cpp */
             kg_tokens_add(out, bpe->symbols[i].value);
         }
     }

@@ -1,4 +1,4 @@
-/* Text to tokens and back, for vocabularies of whole characters: see kgpt/tokenizer.h. */
+/* Tokenizer for vocabularies of whole characters: see kgpt/tokenizer.h. */
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
@@ -50,7 +50,7 @@ static uint32_t longest_character(const struct kg_tokenizer *tokenizer, const ch
     return best;
 }
 
-/* Names the character at `at`, as itself where it can be shown. */
+/* Reports the character at `at`, literally if it is printable. */
 static enum kg_status refuse_character(const char *text, size_t at, size_t n, struct kg_error *error)
 {
     size_t length = kg_utf8_length(text + at, n - at);

@@ -1,7 +1,8 @@
-/* Merging neighbours, best pair first: see merge.h.
+/* Merges adjacent symbols in order of rank: see merge.h.
  *
- * The heap holds (rank << 32 | left symbol) of every pair that was ever seen; a pair that has changed since is told by the rank that
- * its left symbol has now. If that is the same by chance, the pair that is there now has this very place in the order. */
+ * The heap holds (rank << 32 | left symbol) for every pair ever seen. Entries are not removed when a pair changes.
+ * An entry is stale if its rank differs from the current rank of its left symbol. If both ranks are equal by chance,
+ * the current pair has the same place in the order, so the entry is valid. */
 #include "merge.h"
 
 struct heap {
@@ -36,7 +37,7 @@ static uint64_t pop_pair(struct heap *heap)
     return least;
 }
 
-/* Looks at the pair of symbol `left` and the next one. */
+/* Ranks the pair of symbol `left` and the next one, and pushes it. */
 static void see_pair(const struct kg_merger *merger, struct heap *heap, uint32_t left)
 {
     if (left == KG_NO_SYMBOL) {

@@ -1,7 +1,7 @@
-/* Cutting a text into words, after the description of a pre-tokenizer: see pretokenize.h. */
+/* Splits a text into words by the rules of a pre-tokenizer: see pretokenize.h. */
 #include "pretokenize.h"
 
-/* The piece [from, to) that is being cut; nothing is seen beyond it. */
+/* The piece [from, to) to split. Lookahead stops at its end. */
 struct piece {
     const uint32_t *chars;
     uint32_t from, to;
@@ -41,7 +41,7 @@ static bool in_set(const struct kg_set *set, uint32_t character)
     return found != set->others;
 }
 
-/* How many characters of `set` there are at `at`, at most `most` (0: as many as there are). */
+/* Length of the run of `set` at `at`, at most `most` (0: unlimited). */
 static uint32_t run_of(const struct piece *piece, uint32_t at, const struct kg_set *set, uint32_t most)
 {
     uint32_t end = most && most < piece->to - at ? at + most : piece->to;
@@ -61,7 +61,7 @@ static uint32_t spaces_at(const struct piece *piece, uint32_t at)
     return i - at;
 }
 
-/* The ASCII letter at `at`, small unless capitals are to be told apart; 0 if it is none. */
+/* The ASCII letter at `at`, lower-cased if `any_case`; 0 if there is none. */
 static char letter_at(const struct piece *piece, uint32_t at, bool any_case)
 {
     uint32_t code = at < piece->to ? KG_CHAR_CODE(piece->chars[at]) : 0;
@@ -97,8 +97,8 @@ static bool is_lower(const struct kg_set *letters, uint32_t character)
     return in_set(letters, character) && !is_between(character, 'A', 'Z');
 }
 
-/* upper* lower+, or upper+ lower*. A letter beyond ASCII is both: where nothing but capitals follows the last such letter, that one
- * is the lower+. */
+/* upper* lower+, or upper+ lower*. A letter beyond ASCII counts as both cases. If only capitals follow the last such
+ * letter, that letter is the lower+. */
 static uint32_t match_cased(const struct piece *piece, uint32_t at, const struct kg_step *step)
 {
     uint32_t i = at, upper_end, lower = piece->to;
@@ -138,7 +138,7 @@ static uint32_t match_word(const struct piece *piece, uint32_t at, const struct 
     return end - at;
 }
 
-/* As far as the last line break of the spaces at `at`. */
+/* Length of the spaces at `at` up to the last line break. */
 static uint32_t match_lines(const struct piece *piece, uint32_t at)
 {
     uint32_t n = spaces_at(piece, at);
@@ -148,7 +148,7 @@ static uint32_t match_lines(const struct piece *piece, uint32_t at)
     return n;
 }
 
-/* All spaces but the one before a word. */
+/* Length of the spaces at `at`, without the one before a word. */
 static uint32_t match_spaces(const struct piece *piece, uint32_t at)
 {
     uint32_t n = spaces_at(piece, at);
@@ -157,7 +157,7 @@ static uint32_t match_spaces(const struct piece *piece, uint32_t at)
 
 static uint32_t spaces_twice(const struct piece *piece, uint32_t at)
 {
-    uint32_t n = match_spaces(piece, at); /* as many may be taken before something that is no word */
+    uint32_t n = match_spaces(piece, at); /* the limit also applies before a character that is not part of a word */
     for (uint32_t size = 512; size >= 4; size /= 2) {
         if (n >= size) {
             return size;

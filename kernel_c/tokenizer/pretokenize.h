@@ -1,5 +1,5 @@
-/* Pre-tokenizers: where a text is cut into words before byte-level BPE, as the regular expressions that models were trained with
- * cut it. Each is a description in data (pretokenize_rules.c) that one hand-made splitter follows. */
+/* Pre-tokenizers split a text into words before byte-level BPE, equivalent to the regular expressions that models
+ * were trained with. Rules are data (pretokenize_rules.c), which one splitter interprets. */
 #ifndef KGPT_TOKENIZER_PRETOKENIZE_H
 #define KGPT_TOKENIZER_PRETOKENIZE_H
 
@@ -9,8 +9,8 @@
 
 #include "unicode.h"
 
-/* A set of characters: of these classes, these ASCII characters, these ranges (to {0, 0}); or all others than these. Ranges hold no
- * white space, whatever their bounds. */
+/* A set of characters: the union of classes, ASCII characters and ranges (ended by {0, 0}), or its complement.
+ * Ranges exclude white space. */
 struct kg_set {
     bool others;
     uint16_t classes; /* bits 1 << enum kg_class */
@@ -31,22 +31,22 @@ enum kg_step_kind {
 };
 
 #define KG_STEP_ANY_CASE 1u    /* contractions in capitals, too */
-#define KG_STEP_MUST_BEFORE 2u /* `before` must be there */
-#define KG_STEP_CONTRACTED 4u  /* a contraction, in any case, may follow */
+#define KG_STEP_MUST_BEFORE 2u /* `before` is required */
+#define KG_STEP_CONTRACTED 4u  /* a contraction in any case may follow */
 
 struct kg_step {
     enum kg_step_kind kind;
     uint32_t flags;
-    const struct kg_set *before, *body, *after; /* NULL: nothing */
-    uint32_t least, most;                       /* 0: 1, and without an end */
+    const struct kg_set *before, *body, *after; /* NULL: none */
+    uint32_t least, most;                       /* 0: 1, and unlimited */
 };
 
-/* The ways to cut a piece once more. */
+/* Passes: each splits the pieces of the previous pass. */
 enum kg_pass_kind {
     KG_PASS_END,
-    KG_PASS_STEPS, /* the leftmost match of the first step that matches is a piece; so is what lies between matches */
+    KG_PASS_STEPS,       /* each match of the first matching step is a piece; so is the text between matches */
     KG_PASS_SPACES_LAST, /* \s+$ */
-    KG_PASS_THREES,      /* numbers in threes from their end; what precedes them stays with the first */
+    KG_PASS_THREES,      /* numbers in threes from their end; the text before stays with the first group */
     KG_PASS_DIGITS,      /* (?=(\d{3})+(?!\d)) */
     KG_PASS_LINES,       /* [^\n]+|[\n]+ */
 };
@@ -59,14 +59,14 @@ struct kg_pass {
 struct kg_pre {
     const char *name;
     const struct kg_pass *passes;
-    bool ignore_merges; /* a word that is a piece is not built from merges */
-    bool add_bos;       /* unless the file says something else */
+    bool ignore_merges; /* a word that is a piece is not built by merges */
+    bool add_bos;       /* unless the file overrides it */
 };
 
-/* NULL if there is none of this name. */
+/* NULL if the name is unknown. */
 const struct kg_pre *kg_pre_find(const char *name, size_t n);
 
-/* A character with its class. */
+/* A character with its class in the top byte. */
 #define KG_CHAR_CODE(c) ((c) & 0x1FFFFFu)
 #define KG_CHAR_CLASS(c) ((enum kg_class)((c) >> 24))
 static inline uint32_t kg_char_of(uint32_t code)
@@ -74,8 +74,8 @@ static inline uint32_t kg_char_of(uint32_t code)
     return code | (uint32_t)kg_unicode_class(code) << 24;
 }
 
-/* Cuts n >= 1 characters: writes where each word ends, rising, to `ends` (n), and returns how many they are. `spare` (n) is
- * overwritten. */
+/* Splits n >= 1 characters. Writes the ascending ends of the words to `ends` (n) and returns their number. `spare`
+ * (n) is scratch. */
 uint32_t kg_pre_split(const struct kg_pre *pre, const uint32_t *chars, uint32_t n, uint32_t *ends, uint32_t *spare);
 
 #endif

@@ -1,27 +1,29 @@
-/* SentencePiece BPE by score: characters are joined to the pieces with the highest scores; what is no piece falls back to bytes. */
+/* SentencePiece BPE by score: joins characters into the pieces with the highest scores; unknown pieces fall back to
+ * bytes. */
 #include "kgpt/mem.h"
 #include "merge.h"
 #include "vocab_tables.h"
 
-#define SPACE_MARK "\xE2\x96\x81" /* U+2581 stands for a space */
+#define SPACE_MARK "\xE2\x96\x81" /* U+2581, which replaces a space */
 #define N_MARK 3u
 
 struct spm {
     const struct kg_vocab_tables *tables;
-    char *text;       /* with marks instead of spaces */
-    uint32_t *hashes; /* of its beginnings */
+    char *text;       /* the text with spaces replaced by marks */
+    uint32_t *hashes; /* hashes of its prefixes */
     struct kg_symbol *symbols;
     uint64_t *heap;
 };
 
-/* For `n` bytes, of which every one may be a space, and one more stands before them. False if the arena has no room. */
+/* Scratch for a text of `n` bytes plus one leading space; each byte may be a space. Returns false if the arena is
+ * full. */
 static bool carve_marked(struct spm *spm, uint64_t n, struct kg_arena *scratch)
 {
     spm->text = kg_arena_array(scratch, n + 1, N_MARK);
     return spm->text;
 }
 
-/* For a text of `n` bytes with its marks. */
+/* Scratch for the merges of a marked text of `n` bytes. */
 static bool carve_spm_merges(struct spm *spm, uint64_t n, struct kg_arena *scratch)
 {
     spm->hashes = kg_arena_array(scratch, n + 1, sizeof *spm->hashes);
@@ -37,7 +39,8 @@ void kg_spm_count(uint64_t n, struct kg_arena *counted)
     carve_spm_merges(&spm, N_MARK * (n + 1), counted);
 }
 
-/* The piece of these bytes. Control tokens come from templates alone: text that says the same stays text. */
+/* Looks up a piece. Control tokens are excluded: only templates may contain them, so equal text of the user stays
+ * text. */
 static uint32_t find_piece(const struct spm *spm, uint32_t at, uint32_t n)
 {
     const struct kg_vocab_tables *tables = spm->tables;
@@ -79,8 +82,8 @@ static uint32_t mark_spaces(const char *text, uint32_t n, bool prefix, char *out
     return written;
 }
 
-/* As many bytes as the first one of a character says. Like llama.cpp this does not look at the others, which may be of a mark: so
- * there can be as many symbols as bytes. */
+/* Splits by the length in each lead byte. Like llama.cpp, the continuation bytes are not checked and may belong to a
+ * mark. So there can be as many symbols as bytes. */
 static uint32_t split_characters(const char *text, uint32_t n, struct kg_symbol *symbols)
 {
     uint32_t n_symbols = 0;

@@ -1,4 +1,4 @@
-/* Classes of characters, from the header that the host generates of Python's unicodedata: see unicode.h. */
+/* Character classes, from a header that the host generates with Python's unicodedata: see unicode.h. */
 #include "unicode.h"
 
 #include <kgpt_unicode.h>
@@ -6,11 +6,12 @@
 #define REPLACEMENT 0xFFFDu
 #define LAST_CODE 0x10FFFFu
 
-/* The bytes of Latin-1 that byte-level BPE shows as themselves are the others than these; these are shown as U+0100 and on. */
+/* Byte-level BPE shows bytes of Latin-1 as themselves, except these three ranges, which it maps to U+0100 and
+ * following. */
 #define LOW_END 0x21 /* 0x00 to 0x20 */
 #define MIDDLE 0x7F  /* 0x7F to 0xA0 */
 #define MIDDLE_END 0xA1
-#define HYPHEN 0xAD /* the soft one */
+#define HYPHEN 0xAD /* soft hyphen */
 #define N_MOVED (LOW_END + (MIDDLE_END - MIDDLE) + 1)
 
 enum kg_class kg_unicode_class(uint32_t code)

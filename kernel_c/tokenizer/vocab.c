@@ -11,10 +11,10 @@
 const char *const kg_vocab_models[] = {
     [KG_VOCAB_BPE] = "gpt2", [KG_VOCAB_SPM] = "llama", [KG_VOCAB_CHAR] = "kgpt-char", NULL};
 
-/* SentencePiece's stand-in for a space. */
+/* SentencePiece's mark for a space. */
 #define SPACE_MARK "\xE2\x96\x81"
 
-/* `names` as "a, b, c". */
+/* Joins `names` as "a, b, c". */
 static const char *list_models(char *out, size_t size, const char *const *names)
 {
     size_t n = 0;
@@ -82,7 +82,7 @@ static int byte_of_piece(const char *text, size_t n)
     return hex_digit(text[3]) << 4 | hex_digit(text[4]);
 }
 
-/* The tokens that bytes begin as, or fall back to. */
+/* Finds the tokens of single bytes, for the start of BPE and for the byte fallback. */
 static enum kg_status find_bytes(struct kg_vocab_tables *tables, struct kg_error *error)
 {
     for (uint32_t byte = 0; byte < 256; byte++) {
@@ -122,7 +122,7 @@ static enum kg_status read_for_kind(struct kg_vocab *vocab, struct kg_vocab_tabl
                    ? kg_gguf_bool_or(tables->gguf, "tokenizer.ggml.add_space_prefix", &tables->add_space_prefix, error)
                    : status;
     }
-    vocab->add_bos = true; /* begins and ends a document of microgpt */
+    vocab->add_bos = true; /* microgpt begins and ends a document with BOS */
     return KG_OK;
 }
 
@@ -166,7 +166,7 @@ bool kg_vocab_ends(const struct kg_vocab *vocab, uint32_t token)
     return token < vocab->n_vocab && vocab->tables->attributes[token] & KG_TOKEN_ENDS;
 }
 
-/* The bytes that the characters of a byte-level piece stand for; others stand for themselves. */
+/* Converts the characters of a byte-level piece to bytes. Other characters are copied. */
 static size_t bytes_of_chars(const char *text, size_t n, char *out)
 {
     size_t written = 0;

@@ -1,4 +1,4 @@
-/* microgpt's characters: the longest piece that fits at each place. */
+/* microgpt's characters: the longest matching piece at each position. */
 #include "kgpt/utf8.h"
 #include "vocab_tables.h"
 
@@ -13,7 +13,7 @@ static uint32_t longest_char_token(const struct kg_vocab *vocab, const char *tex
     return KG_NO_TOKEN;
 }
 
-/* Names the character at `text`, as itself where it can be shown. */
+/* Reports the character at `at`, literally if it is printable. */
 static enum kg_status refuse_char_token(const char *text, uint32_t at, uint32_t n, struct kg_error *error)
 {
     size_t length = kg_utf8_length(text + at, n - at);

@@ -1,21 +1,21 @@
-/* A text in fragments to tokens: special tokens cut it, and what lies between them goes to the tokenizer. */
+/* Encodes fragments: finds special tokens in the text, and tokenizes the parts between them. */
 #include "kgpt/mem.h"
 #include "vocab_tables.h"
 
-/* What is said of a byte of the text: a special token begins here (its number), or one of these. */
+/* `marks[i]`: the id of a special token that starts at byte i, `TAKEN` inside one, `FREE` otherwise. */
 #define FREE KG_NO_TOKEN
 #define TAKEN (KG_NO_TOKEN - 1)
 
 struct text {
     const struct kg_vocab_tables *tables;
     char *bytes;
-    uint8_t *trusted; /* 1 where the text is of a template: all special tokens count */
+    uint8_t *trusted; /* 1 in text of a template, where all special tokens are parsed */
     uint32_t *marks;
     uint32_t *hashes; /* (n + 1) */
     uint32_t n;
 };
 
-/* False if the arena has no room for it. */
+/* Allocates from scratch. Returns false if the arena is full. */
 static bool carve_text(struct text *text, uint64_t n, struct kg_arena *scratch)
 {
     text->bytes = kg_arena_take(scratch, n);
@@ -38,7 +38,7 @@ uint64_t kg_vocab_scratch(const struct kg_vocab *vocab, size_t n)
     return counted.peak;
 }
 
-/* Takes the token at [at, at + n), and the white space after it if it strips that. */
+/* Marks the token at [at, at + n), and the white space after it if the token strips it. */
 static void take_token(struct text *text, uint32_t at, uint32_t n, uint32_t token)
 {
     for (uint32_t i = 1; i < n; i++) {
@@ -66,7 +66,8 @@ static bool all_trusted(const struct text *text, uint32_t at, uint32_t n)
     return true;
 }
 
-/* Takes the special tokens of n bytes. Those taken before were no shorter: one that overlaps holds the first or the last byte. */
+/* Marks special tokens of n bytes. Longer ones were marked before, so an overlap always includes the first or the
+ * last byte. */
 static void take_length(struct text *text, uint32_t n)
 {
     const struct kg_vocab_tables *tables = text->tables;
@@ -136,7 +137,7 @@ static enum kg_status encode_text(const struct kg_vocab *vocab, struct text *tex
     return status;
 }
 
-/* `first`: a text begins here. */
+/* `first`: the text begins here. */
 static enum kg_status encode_fragments(const struct kg_vocab *vocab, const struct kg_fragment *fragments,
                                        size_t n_fragments, bool first, uint32_t *tokens, size_t room, size_t *count,
                                        struct kg_arena *scratch, struct kg_error *error)

@@ -1,8 +1,8 @@
-/* Looking up pieces and pairs of them: open addressing, in tables that are at most half full. */
+/* Hash tables of pieces and pairs: open addressing, at most half full. */
 #include "kgpt/mem.h"
 #include "vocab_tables.h"
 
-/* The polynomial leaves its low bits to the last bytes alone: spread them. */
+/* Mixes the bits: in a polynomial hash the low bits depend only on the last bytes. */
 static uint32_t mix_hash(uint32_t hash)
 {
     hash ^= hash >> 16;

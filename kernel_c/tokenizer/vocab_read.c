@@ -1,4 +1,4 @@
-/* The lists of a vocabulary, from the file: pieces and their types, scores, merges. */
+/* Reads the arrays of a vocabulary: pieces and their types, scores, merges. */
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
@@ -32,7 +32,7 @@ enum kg_status kg_vocab_no_memory(struct kg_error *error)
     return KG_E_MEMORY;
 }
 
-/* An array with an item for each token. */
+/* Reads an array with one item for each token. */
 static enum kg_status read_list(const struct kg_vocab_tables *tables, const char *key, uint32_t kind,
                                 struct kg_gguf_value *list, struct kg_error *error)
 {
@@ -44,7 +44,7 @@ static enum kg_status read_list(const struct kg_vocab_tables *tables, const char
     return status;
 }
 
-/* Types are optional: without them all pieces are normal ones. */
+/* Types are optional: without them all pieces are normal. */
 static enum kg_status read_types(struct kg_vocab_tables *tables, struct kg_error *error)
 {
     static const uint8_t attributes[] = {
@@ -78,7 +78,7 @@ static enum kg_status read_piece(struct kg_vocab_tables *tables, uint32_t token,
         return kg_vocab_refuse(error, "the field \"" TOKENS "\" is larger than 4 GB");
     }
     tables->pieces[token] = (struct kg_piece){(uint32_t)at, (uint32_t)text.n};
-    if (text.n) { /* an empty piece has its place in the list, and is never found */
+    if (text.n) { /* an empty piece keeps its id and is never found */
         uint32_t same = kg_piece_add(tables, token);
         if (same != token) {
             return kg_vocab_refuse(error, "items %u and %u of the field \"" TOKENS "\" are the same", same, token);
@@ -129,7 +129,7 @@ enum kg_status kg_vocab_read_pieces(struct kg_vocab *vocab, struct kg_vocab_tabl
     return status == KG_OK ? read_types(tables, error) : status;
 }
 
-/* The order of floats, as whole numbers, from the highest on. */
+/* Maps scores to integers in descending order. */
 static uint32_t rank_of(float score)
 {
     uint32_t bits;
@@ -159,7 +159,7 @@ enum kg_status kg_vocab_read_scores(struct kg_vocab_tables *tables, struct kg_ar
     return KG_OK;
 }
 
-/* The two halves of a merge, and the piece that they make. */
+/* Looks up the two parts of a merge and the resulting piece. */
 static enum kg_status read_joint(struct kg_vocab_tables *tables, uint32_t rank, struct kg_text text,
                                  struct kg_error *error)
 {

@@ -1,15 +1,16 @@
-/* Which tokens are not text: the ids that a file names, the pieces that llama.cpp knows by heart, and how both cut a text. */
+/* Special tokens: the ids in the file, llama.cpp's list of known pieces, and the index for splitting a text. */
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 #include "vocab_tables.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* A token with a part to play: its field and, where that is missing, the first of these pieces that is there. */
+/* A special token with a role: the field with its id and, if the field is missing, candidate pieces in order of
+ * preference. */
 struct role {
     const char *key;
-    const char *const *names; /* to NULL */
-    bool ends;                /* a generation */
+    const char *const *names; /* ended by NULL */
+    bool ends;                /* ends a generation */
 };
 
 static const char *const eot_names[] = {
@@ -46,7 +47,7 @@ static const struct role roles[N_ROLES] = {
     {"tokenizer.ggml.fim_sep_token_id", file_names, true},
 };
 
-/* Pieces that end a generation whatever the file says of them. */
+/* Pieces that end a generation regardless of the file. */
 static const char *const ending_names[] = {"<|eot_id|>",
                                            "<|im_end|>",
                                            "<|end|>",
@@ -110,7 +111,7 @@ static enum kg_status read_role(struct kg_vocab_tables *tables, const struct rol
     return KG_OK;
 }
 
-/* Gives a piece, if it is there, other attributes; it ends generations or not as before. */
+/* Sets the attributes of a piece, if it exists, but keeps KG_TOKEN_ENDS. */
 static void set_attribute(struct kg_vocab_tables *tables, const char *name, uint8_t attributes)
 {
     uint32_t token = find_special(tables, name);
@@ -145,7 +146,7 @@ static void set_endings(struct kg_vocab_tables *tables)
     for (const char *const *name = shown_names; *name; name++) {
         set_attribute(tables, *name, KG_TOKEN_USER);
     }
-    /* Where messages have channels, <|end|> ends one of them; where tools answer, </s> is text. */
+    /* With channels, <|end|> only ends a channel. With tool responses, </s> is text. */
     bool calls = has_special(tables, "<|call|>") || has_special(tables, "<|calls|>");
     if (calls && (has_special(tables, "<|return|>") || has_special(tables, "<|flush|>"))) {
         unset_end(tables, "<|end|>", KG_TOKEN_USER);
@@ -176,7 +177,7 @@ static bool contains_phi3(struct kg_text text)
     return false;
 }
 
-/* Phi-3's special tokens take the white space after them along, which no field says. */
+/* Phi-3's special tokens strip the white space after them; no field says so. */
 static void set_strips(struct kg_vocab_tables *tables)
 {
     static const char *const keeping[] = {"<unk>", "<s>", "<|endoftext|>"};
@@ -197,7 +198,7 @@ static void set_strips(struct kg_vocab_tables *tables)
     }
 }
 
-/* The lengths and the first bytes of the pieces that cut texts. */
+/* Collects the lengths and first bytes of the pieces that separate text. */
 static enum kg_status index_special(struct kg_vocab_tables *tables, struct kg_arena *arena, struct kg_error *error)
 {
     uint64_t seen[KG_PIECE_MAX / 64 + 1] = {0};
@@ -221,7 +222,7 @@ static enum kg_status index_special(struct kg_vocab_tables *tables, struct kg_ar
     return KG_OK;
 }
 
-/* Does each text begin with BOS, end with EOS? */
+/* Reads whether texts begin with BOS and end with EOS. */
 static enum kg_status read_additions(struct kg_vocab *vocab, const struct kg_gguf *gguf, struct kg_error *error)
 {
     enum kg_status status = kg_gguf_bool_or(gguf, "tokenizer.ggml.add_bos_token", &vocab->add_bos, error);
@@ -243,7 +244,7 @@ enum kg_status kg_vocab_read_special(struct kg_vocab *vocab, struct kg_vocab_tab
     bool spm = tables->kind == KG_VOCAB_SPM;
     uint32_t tokens[N_ROLES];
     memset(tokens, 0xFF, sizeof tokens);
-    if (spm) { /* SentencePiece's own */
+    if (spm) { /* SentencePiece's defaults */
         tokens[UNK] = 0;
         tokens[BOS] = 1;
         tokens[EOS] = 2;
@@ -259,7 +260,7 @@ enum kg_status kg_vocab_read_special(struct kg_vocab *vocab, struct kg_vocab_tab
     vocab->eos = tokens[EOS];
     vocab->eot = tokens[EOT];
     vocab->unk = tokens[UNK];
-    if (tables->kind == KG_VOCAB_CHAR) { /* begins and ends a document, and is no text whatever the list shows for it */
+    if (tables->kind == KG_VOCAB_CHAR) { /* begins and ends a document; it has no text, whatever the list shows */
         hide_token(tables, vocab->bos);
         hide_token(tables, vocab->eos);
     }
