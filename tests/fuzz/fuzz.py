@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "unit"))
 from targets import ROOT, TARGETS, Target, build
 
 FOLDER = ROOT / "build" / "fuzz"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,17 @@ def test_the_corpus_finds_nothing(tmp_path: Path, name: str) -> None:
     assert ran.returncode == 0, [*ran.stdout.splitlines()[-1:], ran.stderr]
     assert ran.stdout.splitlines() == [str(path) for path in inputs]
     assert len(inputs) > 5
+
+
+def test_make_fuzz_starts() -> None:
+    """Its command finds the modules that it imports, outside pytest too."""
+    make = ["make", "-n", "fuzz", f"BIN={Path(sys.executable).parent}", "FUZZ_TARGETS=--help"]
+    recipe = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = next(line for line in recipe.splitlines() if "fuzz.py" in line)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ran = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert all(name in ran.stdout for name in TARGETS)
 
 
 def test_the_corpus_is_small_and_belongs_to_targets() -> None:
