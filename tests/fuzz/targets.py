@@ -174,8 +174,8 @@ _NUMBERS = (
 
 
 def _application() -> tuple[str, ...]:
-    """An image for language models, without its self-tests and its arena."""
-    sources = listed("ENGINE", "ENGINE_LM", "ENGINE_LARGE", "ENGINE_NO_TRAIN")
+    """A kernel for language models, without its self-tests and its arena, and the command `devices`."""
+    sources = [*listed("ENGINE", "ENGINE_LM", "ENGINE_LARGE", "ENGINE_NO_TRAIN"), "kernel_c/app/shell/devices.c"]
     return tuple(name for name in sources if not name.endswith(("_test.c", "core/arena.c")))
 
 

@@ -9,7 +9,7 @@ static enum kg_next run_devices(struct kgpt *k, char *arguments)
     (void)arguments;
     const struct kg_device *device = plat_devices();
     if (!device) {
-        kg_print("no devices were found, or this kernel has no drivers\n");
+        kg_print("no devices were found\n");
     }
     for (; device; device = device->next) {
         const struct kg_pci *pci = &device->pci;

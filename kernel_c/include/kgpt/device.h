@@ -97,7 +97,8 @@ void kg_device_master(struct kg_device *device, bool on);
 /* True if the device is unplugged or dead: its configuration space reads all ones. */
 bool kg_device_gone(const struct kg_device *device);
 
-/* For the rest of the kernel. The devices are looked for at the first call of any of these. */
+/* For the rest of a kernel that has drivers. The devices are looked for at the first call of any of these. */
+const struct kg_device *plat_devices(void);                       /* all, linked by `next`; NULL: none was found */
 struct kg_unit *kg_unit_find(enum kg_unit_kind kind, uint32_t n); /* the n-th that works, from 0; NULL */
 
 /* What the machine gives to drivers. */

@@ -140,10 +140,6 @@ enum kg_pci_use {
 };
 void plat_pci_use(enum kg_pci_use use); /* before the first use */
 
-/* All devices, linked by `next`. The first call enumerates them. */
-struct kg_device;
-const struct kg_device *plat_devices(void);
-
 /* Calls the drivers' poll functions: between the layers of a forward pass, and while the kernel waits for input. */
 void plat_poll(void);
 

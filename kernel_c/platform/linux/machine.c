@@ -53,11 +53,6 @@ void plat_pci_use(enum kg_pci_use use)
     (void)use;
 }
 
-const struct kg_device *plat_devices(void)
-{
-    return NULL;
-}
-
 void plat_poll(void)
 {
 }
