@@ -1,1 +1,1 @@
-"""From a model to a kernel: drive the compiler, check what it linked, look into it, and put another model into it."""
+"""Builds a kernel from a model, checks and inspects the linked file, and replaces the model in it."""

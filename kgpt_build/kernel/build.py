@@ -1,4 +1,4 @@
-"""A model becomes a kernel: headers, make, checks, manifest. What is in the output folder is whole, or not there."""
+"""Builds a kernel: generates headers, runs make, checks the result, writes the manifest. A failed build leaves none."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CACHED_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What was found before anything is written: from here on only the compiler can fail."""
+    """The inputs, all found before anything is written: afterwards only the compiler can fail."""
 
     content: Model | LmBlob
     model_path: Path | None
@@ -40,7 +40,7 @@ class _Inputs:
 
     @property
     def model(self) -> Model | GgufModel | NoModel:
-        """The model itself."""
+        """The model in ``content``."""
         return self.content.model if isinstance(self.content, LmBlob) else self.content
 
     @property
@@ -52,8 +52,8 @@ class _Inputs:
 def build(settings: BuildSettings, progress: Progress | None = None) -> BuildResult:
     """Build into ``settings.out``.
 
-    Bad settings, a bad model or a missing tool leave the folder as it is. Once compiling starts, the old kernel and
-    manifest are gone: a build that fails leaves none. Raises KgptError, ToolMissing.
+    Bad settings, a bad model or a missing tool leave the folder as it is. The old kernel and manifest are removed
+    before compiling, so a failed build leaves none. Raises KgptError, ToolMissing.
     """
     progress = progress or Silent()
     inputs = _inputs(settings)
@@ -76,7 +76,7 @@ def build_cached(
     chat_template: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """The kernel of these settings in the cache, built if it is not there; found by content, not by name or time.
+    """The kernel of these settings from the cache, or built into it. The key is a hash of all inputs.
 
     Raises KgptError, ToolMissing.
     """
@@ -96,7 +96,7 @@ def build_cached(
     settings = replace(asked, out=kept / _key(asked, inputs))
     output = settings.out / TARGETS[target]
     if _is_whole(output):
-        with contextlib.suppress(OSError):  # a cache that cannot be written
+        with contextlib.suppress(OSError):  # the cache is read-only
             os.utime(settings.out)
         return output
     with _locked(paths.make_cache_dir(kept.name, settings.out.name), progress):
@@ -109,7 +109,7 @@ def build_cached(
 
 
 def content_key(settings: BuildSettings) -> str:
-    """A name for all that decides the bytes of a kernel: sources, generator, tools, flags, model. Raises KgptError."""
+    """A hash of all inputs that decide a kernel's bytes: sources, generator, tools, flags, model. Raises KgptError."""
     return _key(settings, _inputs(settings))
 
 
@@ -177,7 +177,7 @@ def _generate(settings: BuildSettings, inputs: _Inputs, folder: Path) -> list[Pa
 
 
 def _kept_model(settings: BuildSettings, inputs: _Inputs) -> Path | None:
-    """The model's file. One that was only in memory is saved, so that the manifest can say how to build it again."""
+    """The model's file. A model in memory is saved first, so that the manifest can name a file."""
     if not isinstance(settings.model, Model):
         return inputs.model_path
     path = settings.out / "model.gguf"
@@ -186,7 +186,7 @@ def _kept_model(settings: BuildSettings, inputs: _Inputs) -> Path | None:
 
 
 def _with_kept_corpus(settings: BuildSettings) -> BuildSettings:
-    """The same, with a file for a corpus that has a text but no file."""
+    """The settings; a corpus in memory is saved to a file, so that the manifest can name it."""
     corpus = settings.corpus
     if corpus is None or corpus.path or not corpus.data:
         return settings
@@ -212,7 +212,7 @@ def _key(settings: BuildSettings, inputs: _Inputs) -> str:
 
 
 def _is_whole(output: Path) -> bool:
-    """Is ``output`` there, and is it what its manifest, written last, says?"""
+    """Does ``output`` exist with the SHA-256 of its manifest, which is written last?"""
     try:
         described = manifest.read(output.parent)
         return bool(described["output"]["sha256"] == sha256_of(output))

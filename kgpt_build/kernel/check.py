@@ -1,4 +1,4 @@
-"""What must be true of a kernel before anybody gets to boot it."""
+"""Checks a linked kernel: static, W^X, layout, the loaders' headers, and the embedded model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kgpt_build.models import Model
 def check_kernel(path: Path, model: Model | LmBlob | None = None) -> ElfFile:
     """Check the bare kernel ``path``, and that it holds ``model`` if one is given.
 
-    Raises KgptError that names everything wrong with it.
+    Raises KgptError that names all faults.
     """
     elf = read_elf(path)
     require_kernel(elf, model)
@@ -25,7 +25,7 @@ def check_kernel(path: Path, model: Model | LmBlob | None = None) -> ElfFile:
 
 
 def require_kernel(elf: ElfFile, model: Model | LmBlob | None = None) -> None:
-    """As check_kernel, for a kernel that was read already."""
+    """Like check_kernel, for a kernel that is in memory."""
     problems = [
         *static_problems(elf),
         *wx_problems(elf),
@@ -47,7 +47,7 @@ def check_hosted(path: Path, model: Model | LmBlob) -> ElfFile:
 
 
 def static_problems(elf: ElfFile) -> Iterator[str]:
-    """A kernel has no dynamic linker to finish it."""
+    """Nothing is left for a dynamic linker: a kernel has none."""
     if elf.kind != "ET_EXEC":
         yield f"its ELF type is {elf.kind}, not ET_EXEC"
     if missing := sorted(symbol.name for symbol in elf.symbols if not symbol.defined and symbol.name):
@@ -59,7 +59,7 @@ def static_problems(elf: ElfFile) -> Iterator[str]:
 
 
 def wx_problems(elf: ElfFile) -> Iterator[str]:
-    """W^X: nothing that can be written can be executed."""
+    """W^X: no writable segment or section is executable."""
     for segment in elf.segments:
         if segment.kind in ("LOAD", "GNU_STACK") and segment.write and segment.execute:
             yield f"its {segment.kind} segment at 0x{segment.vaddr:x} is writable and executable"
@@ -69,7 +69,7 @@ def wx_problems(elf: ElfFile) -> Iterator[str]:
 
 
 def layout_problems(elf: ElfFile) -> Iterator[str]:
-    """Segments that paging can protect apart from each other, in rising order, with the entry point in code."""
+    """Segments start at pages, so that paging can protect each; they rise without overlap; the entry point is code."""
     loads = elf.loads
     if not loads:
         yield "nothing of it is loaded"
@@ -110,14 +110,14 @@ def _multiboot1_problems(elf: ElfFile) -> Iterator[str]:
 
 
 def _address_problems(elf: ElfFile, header: loaders.Multiboot1) -> Iterator[str]:
-    """The a.out address fields load the same bytes to the same places as the program headers do."""
+    """The address fields of multiboot 1 load the same bytes to the same addresses as the program headers do."""
     if not header.has_addresses:
         yield "its multiboot 1 header has no address fields"
         return
     loads = elf.loads
     if not loads:
         return
-    # The loader counts from the header: file offset and address must differ by the same everywhere.
+    # The loader computes file offsets from the header: address minus offset must be the same in all segments.
     step = header.header_addr - header.offset
     yield from (
         f"multiboot 1 would load the segment at 0x{load.paddr:x} to 0x{load.offset + step:x}"

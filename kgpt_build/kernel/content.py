@@ -1,4 +1,4 @@
-"""What goes into a kernel for a model: the model itself, or the blob of a language model."""
+"""The content of a kernel's model section: a microgpt, or the blob of a language model."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _TRAIN_HINT = "leave out --train and --corpus: they are for microgpt"
 
 
 def content_of(model: Model | GgufModel | NoModel, chat_template: str | None, *, train: bool = False) -> Model | LmBlob:
-    """``model`` for a kernel that chats by ``chat_template`` (None: its own), and that can train if ``train``.
+    """The content for ``model``, with ``chat_template`` (None: the model's own); ``train``: the kernel can train.
 
-    Raises UsageError for what the model cannot do, KgptError for a template that cannot be used.
+    Raises UsageError for a wish that the model cannot fulfil, KgptError for a template that cannot be used.
     """
     if isinstance(model, GgufModel):
         if train:

@@ -1,7 +1,7 @@
-"""An ELF64 kernel as kgpt sees it.
+"""Reads ELF64 files: kernels, and hosted programs.
 
-The tables are checked against the file's size before anything follows them, so that a truncated or damaged kernel is
-one clear error; pyelftools then reads them.
+All tables are checked against the file's size before pyelftools reads them: so a truncated or damaged file gives one
+clear error.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Section:
 
     @property
     def alloc(self) -> bool:
-        """Part of the running program."""
+        """Is it loaded into memory (SHF_ALLOC)?"""
         return bool(self.flags & SH_FLAGS.SHF_ALLOC)
 
     @property
@@ -84,7 +84,7 @@ class Section:
 
     @property
     def execute(self) -> bool:
-        """Holds instructions."""
+        """Does it hold instructions?"""
         return bool(self.flags & SH_FLAGS.SHF_EXECINSTR)
 
 
@@ -113,14 +113,14 @@ class ElfFile:
 
     @property
     def arch(self) -> Arch:
-        """The processor architecture that it is made for."""
+        """The processor architecture of the file."""
         found = of_elf_machine(int.from_bytes(self.data[_MACHINE], "little"))
         assert found is not None, "_check_tables refuses the others"
         return found
 
     @property
     def loads(self) -> list[Segment]:
-        """The segments that a loader puts into memory."""
+        """The segments that a loader copies into memory."""
         return [segment for segment in self.segments if segment.kind == "LOAD"]
 
     def section(self, name: str) -> Section | None:
@@ -129,11 +129,11 @@ class ElfFile:
 
     @cached_property
     def symbol_by_name(self) -> dict[str, Symbol]:
-        """The symbols that are defined here."""
+        """Name -> each defined symbol."""
         return {symbol.name: symbol for symbol in self.symbols if symbol.defined}
 
     def section_bytes(self, section: Section) -> bytes:
-        """What the file holds of ``section``."""
+        """The bytes of ``section`` in the file."""
         return b"" if section.kind == "SHT_NOBITS" else self.data[section.offset : section.offset + section.size]
 
     def memory(self, address: int, size: int) -> bytes:
@@ -145,9 +145,9 @@ class ElfFile:
         raise KgptError(f"{self.path}: nothing is loaded at 0x{address:x}", _HINT)
 
     def model_bytes(self) -> memoryview | None:
-        """The embedded model with whatever follows it in its segment, or None where there is none.
+        """The embedded model up to the end of its segment, or None.
 
-        The hosted program has no section of that name to itself: there the symbol ``kgpt_model`` leads.
+        The hosted program has no section of its own for the model, so there the symbol ``kgpt_model`` gives its place.
         """
         if section := self.section(MODEL_SECTION):
             return memoryview(self.data)[section.offset : section.offset + section.size]
@@ -174,18 +174,18 @@ def read_elf(path: Path) -> ElfFile:
 
 
 def parse_elf(path: Path, data: bytes) -> ElfFile:
-    """``data`` as the kernel ``path``; raises KgptError as read_elf does."""
+    """Parse ``data``, the content of ``path``. Raises KgptError as read_elf does."""
     try:
         _check_tables(data)
         return _parse(path, data)
     except KgptError as error:
         raise KgptError(f"{path}: {error.message}", error.hint or _HINT) from error
-    except Exception as error:  # pyelftools raises whatever the damage makes it stumble over
+    except Exception as error:  # pyelftools raises many kinds of exceptions for damaged files
         raise KgptError(f"{path}: damaged ELF file ({type(error).__name__}: {error})", _HINT) from error
 
 
 def _check_tables(data: bytes) -> None:
-    """Everything that has an offset and a size must lie within the file."""
+    """Check that all headers, segments and sections lie within the file."""
     if not data:
         raise KgptError("the file is empty")
     if data[:4] != ELF_MAGIC:

@@ -1,4 +1,4 @@
-"""Runs the hosted build, the engine as an ordinary process, and collects what it says on the machine channel."""
+"""Runs the hosted program, the engine as a Linux process, and reads its machine channel."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ from kgpt_build.process import SIGNAL_SECONDS, CommandFailed, describe_status, f
 from kgpt_build.words import counted
 
 MEMORY_MB = 16384
-"""What the process may use besides its own file; it takes only what it needs."""
+"""MiB of memory that the process may use besides its own file; it allocates only what it needs."""
 _READ_BYTES = 1 << 16
 
 
 def run_hosted(
     binary: Path, cmdline: str, *, timeout: float, modules: Sequence[BootModule] = (), memory: int | None = None
 ) -> list[bytes]:
-    """The lines of the machine channel (docs/events.md) of a run with ``cmdline``; ``timeout`` is in seconds.
+    """Run with ``cmdline`` to the end; returns the lines of the machine channel (docs/events.md).
 
-    ``modules`` and ``memory`` are those of HostedProcess.
-
-    A run that the engine itself ended, well or not, is the caller's to judge by its last line. Raises ToolMissing if
-    ``binary`` cannot be executed, CommandFailed if it was killed or has sent nothing, RunTimeout if it did not end.
+    ``timeout`` is in seconds; ``modules`` and ``memory`` are those of HostedProcess. The caller judges by the last
+    line whether the engine ended well. Raises ToolMissing if ``binary`` cannot be executed, CommandFailed if it was
+    killed or has sent nothing, RunTimeout if it did not end.
     """
     with HostedProcess(binary, cmdline, modules=modules, memory=memory, timeout=timeout) as process:
         process.end_input()
@@ -44,7 +43,7 @@ def run_hosted(
 def hosted_argv(
     binary: Path, cmdline: str, *, modules: Sequence[BootModule] = (), memory: int | None = None
 ) -> list[str]:
-    """The words that start it, for a shell too; ``modules`` and ``memory`` are those of HostedProcess."""
+    """The command line of the process; ``modules`` and ``memory`` are those of HostedProcess."""
     words = [str(binary), "--cmdline", cmdline]
     for module in modules:
         words += ["--module", module.line]
@@ -52,10 +51,10 @@ def hosted_argv(
 
 
 class HostedProcess:
-    """The hosted build running: its machine channel as it comes, its console kept, its keyboard ours.
+    """The running hosted program: its machine channel is read as it arrives, its console is kept, its input is ours.
 
-    A context manager: no process is left behind, and none outlives the thread that made it. Raises ToolMissing if
-    ``binary`` cannot be executed.
+    A context manager, which leaves no process behind; the process also ends with the thread that started it. Raises
+    ToolMissing if ``binary`` cannot be executed.
     """
 
     def __init__(
@@ -68,9 +67,9 @@ class HostedProcess:
         timeout: float | None = None,
         console: int | None = None,
     ) -> None:
-        """``modules``: what boot modules are to the kernel. ``memory`` is in MiB; ``timeout`` in seconds.
+        """``modules``: the files that a kernel gets as boot modules. ``memory`` is in MiB; ``timeout`` in seconds.
 
-        ``console``: a descriptor that its console is written to, and that is kept nowhere then.
+        ``console``: a descriptor for the console's output, which is then not kept.
         """
         words = hosted_argv(binary, cmdline, modules=modules, memory=memory)
         self._line = shlex.join(words)
@@ -103,7 +102,7 @@ class HostedProcess:
         self._console.close()
 
     def pieces(self) -> Iterator[bytes]:
-        """The machine channel's bytes, as they come, to its end."""
+        """The bytes of the machine channel, as they arrive, until it is closed."""
         while True:
             if not select.select([self._events], [], [], SIGNAL_SECONDS)[0]:
                 continue
@@ -112,33 +111,33 @@ class HostedProcess:
             yield data
 
     def send(self, data: bytes) -> None:
-        """Type ``data`` on its console; dropped if it has ended."""
+        """Type ``data`` on the console; dropped if the process has ended."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             os.write(self._process.stdin.fileno(), data)
 
     def end_input(self) -> None:
-        """Nothing more will be typed; may be called again."""
+        """Close the input; may be called again."""
         if self._process.stdin:
             self._process.stdin.close()
 
     def console(self) -> str:
-        """What it has printed, once it has ended."""
+        """The output on the console, after the end."""
         self._console.seek(0)
         return self._console.read().decode("utf-8", "replace")
 
     def kill(self) -> None:
-        """End it now, if it still runs."""
+        """Kill the process if it still runs."""
         self._process.kill()
 
     def wait(self) -> int:
-        """Wait for the end; the exit status, negative for a signal."""
+        """Wait for the end; returns the exit status, negative for a signal."""
         return self._process.wait()
 
     def check(self, *, has_spoken: bool) -> int:
-        """Wait for the end; the exit status: OK, REFUSED or FAILED. ``has_spoken``: it sent something.
+        """Wait for the end; returns OK, REFUSED or FAILED. ``has_spoken``: the process has sent an event.
 
-        Raises CommandFailed if it ended otherwise, RunTimeout if it had to be ended.
+        Raises CommandFailed for another status or without an event, RunTimeout after the time limit.
         """
         returncode = self._process.wait()
         if self._late.is_set():
@@ -156,12 +155,12 @@ class HostedProcess:
 
 
 def _start(argv: Sequence[str], console: int) -> tuple[subprocess.Popen[bytes], int]:
-    """The process, and our end of its machine channel."""
+    """Start the process; returns it and our end of its machine channel."""
     read, write = os.pipe()
     words = [*argv, "--events-fd", str(write)]
     log.info("%s", shlex.join(words))
     try:
-        process = start_bound(  # Ctrl-C on our terminal is ours to pass on
+        process = start_bound(  # Ctrl-C on the terminal reaches only kgpt, which passes it on
             words,
             bufsize=0,
             stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What is in a kernel: loaders, segments, sizes, model, self-tests, and whether W^X holds."""
+"""Inspects a kernel: loaders, segments, sizes, model, self-tests, and whether W^X holds."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Inspection:
 
 
 def inspect(path: Path) -> Inspection:
-    """Look into the kernel ``path``. Raises KgptError if it is damaged, or the model in it is."""
+    """Inspect the kernel ``path``. Raises KgptError if it or its model is damaged."""
     elf = read_elf(path)
     blob = elf.model_bytes()
     try:
@@ -70,7 +70,7 @@ def kernel_size(elf: ElfFile) -> int:
 
 
 def test_names(elf: ElfFile) -> tuple[str, ...]:
-    """The names ("suite.name") of the self-tests that the kernel carries, in the order in which it runs them.
+    """The names ("suite.name") of the self-tests in the kernel, in the order in which it runs them.
 
     Raises KgptError if the list points outside of the kernel.
     """

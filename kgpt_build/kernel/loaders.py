@@ -1,4 +1,4 @@
-"""What tells a loader that it can start a kernel: the multiboot headers and the PVH note.
+"""Finds the headers by which loaders recognize a kernel: multiboot 1, multiboot 2, and the PVH note.
 
 Multiboot Specification 0.6.96, section 3.1; Multiboot2 Specification 2.0, section 3.1; Xen's docs/misc/pvh.pandoc.
 """
@@ -23,7 +23,7 @@ _MULTIBOOT1 = struct.Struct("<8I")
 
 @dataclass(frozen=True)
 class Multiboot1:
-    """A multiboot 1 header with a right checksum; the addresses mean something only if ``has_addresses``."""
+    """A multiboot 1 header with a correct checksum; the addresses are valid only if ``has_addresses``."""
 
     offset: int  # in the file
     flags: int
@@ -35,7 +35,7 @@ class Multiboot1:
 
     @property
     def has_addresses(self) -> bool:
-        """QEMU and GRUB load an ELF64 file by these alone."""
+        """Are there addresses? QEMU and GRUB load an ELF64 file only by them."""
         return bool(self.flags & MULTIBOOT1_ADDRESSES)
 
 
@@ -49,7 +49,7 @@ def multiboot1(data: bytes | bytearray) -> Multiboot1 | None:
 
 
 def with_load_end(data: bytes, header: Multiboot1, load_end_addr: int, bss_end_addr: int) -> bytes:
-    """``data`` with other ends of what multiboot 1 loads and clears; the checksum does not cover them."""
+    """``data`` with other end addresses in its multiboot 1 header; the checksum does not cover them."""
     start = header.offset + 20
     return data[:start] + struct.pack("<II", load_end_addr, bss_end_addr) + data[start + 8 :]
 

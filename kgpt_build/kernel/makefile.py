@@ -1,4 +1,4 @@
-"""Drive kernel_c/kernel.mk: the one place that knows its variables and reads what it prints."""
+"""Drives kernel_c/kernel.mk: sets its variables and reads its output."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _SECONDS = 1800.0
 
 @dataclass(frozen=True)
 class MakeRun:
-    """One call of make: ``root`` holds the sources; ``work``, with the generated headers in ``include``, takes objects
-    and kernel.
+    """One call of make. ``root`` holds the sources; ``work`` gets the objects and the kernel, and has the generated
+    headers in ``include``.
 
     Both have plain paths (sources.root_for_make, plain_names). ``versions`` are those of the tools.
     ``lm``: with the engine for language models.
@@ -42,24 +42,24 @@ class MakeRun:
 
     @property
     def headers(self) -> Path:
-        """Those generated."""
+        """The folder of the generated headers."""
         return self.work / "include"
 
     def make(self, progress: Progress) -> tuple[Path, tuple[str, ...]]:
-        """Make the kernel; returns its path and the source files that were compiled, for want of a kept object.
+        """Make the kernel; returns its path, and the source files that were compiled because the cache had no object.
 
-        Raises KgptError with the compiler's words if that fails, ToolMissing if a tool is not there.
+        Raises KgptError with the compiler's message, ToolMissing if a tool is missing.
         """
         objects, keys = Objects(), Keys(self.root, self.headers, self._compiler())
         keyed = [(step, keys.key(step)) for step in self._steps()]
         alone = [step for step, key in keyed if key is None]
         absent = objects.take_all({step: key for step, key in keyed if key})
         with objects.locked(absent, progress):
-            absent = objects.take_all(absent)  # another build may have brought some
+            absent = objects.take_all(absent)  # another build may have compiled some meanwhile
             try:
                 compiled = self._compile(len(alone) + len(absent), progress)
             except process.CommandFailed as error:
-                if error.returncode > 0:  # make itself has ended, and removed what it could not finish
+                if error.returncode > 0:  # make has ended by itself, so it has removed unfinished objects
                     objects.put_all(absent)
                 raise self._explained(error) from error
             objects.put_all(absent)
@@ -80,7 +80,7 @@ class MakeRun:
         return tuple(compiled)
 
     def _steps(self) -> list[Step]:
-        """What make would compile, of which nothing is there yet."""
+        """The compilations that make would run in the empty folder."""
         plan = process.run(
             [*self._argv(), "--dry-run"], cwd=self.root, env=environment(self.work), timeout=_SECONDS
         ).output
@@ -94,7 +94,7 @@ class MakeRun:
         return Step(flags, folders, Path(match[2]), Path(match[3]))
 
     def flags(self) -> str:
-        """The flags that kernel.mk recorded; the generated headers lie in ``include``, wherever that was."""
+        """The flags that kernel.mk recorded, with the folder of the generated headers replaced by ``include``."""
         return (self.work / "obj" / "flags").read_text(errors="surrogateescape").replace(str(self.headers), "include")
 
     def _argv(self) -> list[str]:
@@ -123,7 +123,7 @@ class MakeRun:
         ]
 
     def _compiler(self) -> str:
-        """What tells one compiler from another: one that is not pinned by its place, and by the C library's headers."""
+        """Identifies the compiler: its version, and if it is not pinned its path and the version of the C library."""
         parts = sorted(self.versions.items())
         if not self.tools.compiler.pinned:
             parts += [("path", str(self.tools.compiler.find())), ("libc", "-".join(platform.libc_ver()))]
@@ -142,18 +142,18 @@ class MakeRun:
 
 
 def compiler_maps(folder: Path, root: Path) -> list[str]:
-    """Options that keep the compiler's own folder out of the kernel.
+    """Options that keep the path of the compiler's folder out of the kernel.
 
-    Zig names its headers relative to the directory that it runs in, which is ``root``, if they lie below it.
+    Zig names its own headers relative to the working directory, which is ``root``, if they lie below it.
     """
     names = [folder, *([folder.relative_to(root)] if folder.is_relative_to(root) else [])]
     return [f"-ffile-prefix-map={name}=compiler" for name in names]
 
 
 def environment(work: Path) -> dict[str, str]:
-    """The environment of make: nothing that changes what a compiler does (CFLAGS, CPATH, MAKEFLAGS, …) gets through.
+    """The environment of make, without variables that change the compiler (CFLAGS, CPATH, MAKEFLAGS, …).
 
-    Zig keeps its caches in kgpt's, or below ``work`` where that cannot be used.
+    Zig keeps its caches in kgpt's cache, or below ``work`` if that cannot be used.
     """
     try:
         zig = plain_name(paths.make_cache_dir("zig"))
@@ -171,7 +171,7 @@ def environment(work: Path) -> dict[str, str]:
 
 
 def _words(words: list[str]) -> str:
-    """Words of a command as make hands them to the shell."""
+    """Quote the words of a command for make and the shell that it calls."""
     if any("\n" in word for word in words):
         raise ToolMissing(f"make cannot call {words[0]!r}: its path has a line feed in it", "install it somewhere else")
     return shlex.join(words).replace("$", "$$")

@@ -1,4 +1,4 @@
-"""manifest.json: what a kernel was made of, and the line that makes it again. It is written last, and whole."""
+"""manifest.json of a kernel: its inputs, and the command line that builds it again. It is written last, atomically."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kgpt_build.models import GgufModel, Model, NoModel
 NAME = "manifest.json"
 FORMAT = 1
 NO_CORPUS = "none"
-"""What stands for a file after --corpus, where the kernel has no text."""
+"""The word in the place of a file after --corpus, if the kernel has no text."""
 
 
 def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
@@ -91,12 +91,12 @@ def write(folder: Path, manifest: dict[str, Any]) -> Path:
 
 
 def as_json(described: Mapping[str, Any]) -> bytes:
-    """A manifest's bytes. Of a path that is not UTF-8 the other bytes are ``\\udcXX``, as JSON escapes them."""
+    """A manifest's bytes. Bytes of paths that are not UTF-8 become JSON escapes ``\\udcXX``."""
     return (json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The manifest in ``folder``. Raises KgptError if there is none, or none that can be used."""
+    """The manifest in ``folder``. Raises KgptError if it is missing or cannot be used."""
     path = folder / NAME
     try:
         manifest = json.loads(path.read_bytes())

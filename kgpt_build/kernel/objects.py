@@ -1,7 +1,7 @@
-"""Compiled files that all builds share: each lies in the cache under the hash of all that decides its bytes.
+"""A cache of object files that all builds share. The key is a hash of everything that decides an object's bytes.
 
-A kept object begins with a SHA-256 of its key and the rest. A damaged one is compiled again, and a cache that cannot be
-used costs time only.
+A cached object begins with a SHA-256 of its key and content. A damaged object is compiled again. Builds also work
+without the cache.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ _EMBEDDED = re.compile(rb"\.inc(?:bin|lude)|^[ \t]*#[ \t]*embed", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Step:
-    """One file that make compiles: ``flags`` in words that do not depend on this machine's folders."""
+    """One compilation by make: ``flags`` do not depend on this machine's folders."""
 
     flags: str
     folders: tuple[Path, ...]
-    """Where the compiler looks for headers, in this order."""
+    """The folders where the compiler looks for headers, in this order."""
     source: Path
-    """Relative to the root of the sources, as all paths below it."""
+    """The source file, relative to the root of the sources."""
     target: Path
 
 
 @dataclass(frozen=True)
 class Key:
-    """What an object is kept under: ``name`` in hex, and the ``files`` whose content is in it."""
+    """The key of an object: ``name`` is the hash in hex, ``files`` are the files whose content is in the hash."""
 
     name: str
     files: frozenset[Path]
     is_common: bool
-    """Made of no generated header: the same for every model."""
+    """The object includes no generated header: it is the same for every model."""
 
     def seal(self, data: bytes) -> bytes:
-        """What shows that ``data`` is whole, and this object's."""
+        """The digest that a cached object ``data`` of this key begins with."""
         return hashlib.sha256(self.name.encode() + data).digest()
 
     def covers(self, listed: Path) -> bool:
-        """Does the compiler's own list, a makefile of dependencies, name no other files? The root is our folder."""
+        """Are all files in the compiler's list of dependencies in the key? The working directory is the root."""
         try:
             _, _, words = listed.read_text().replace("\\\n", " ").partition("\n")[0].partition(": ")
         except OSError:
@@ -64,20 +64,20 @@ class Key:
 
 @dataclass(frozen=True)
 class _Text:
-    """What matters of one source file or header."""
+    """A source file or header, as far as keys need it."""
 
     sha256: str
     quoted: tuple[str, ...]
     angled: tuple[str, ...]
     is_known: bool
-    """False if the compiler may read more than its includes name: .incbin, or a name that a macro makes."""
+    """False if the compiler may read other files than the includes name: .incbin, or an include by a macro."""
 
 
 class Keys:
-    """Finds keys: hashes of the compiler, the flags, the source, and every header that may be included."""
+    """Computes keys: hashes of the compiler, the flags, the source, and every header that may be included."""
 
     def __init__(self, root: Path, headers: Path, compiler: str) -> None:
-        """``root`` holds the sources, ``headers`` those generated; ``compiler`` names it with its version."""
+        """``root`` holds the sources, ``headers`` the generated headers; ``compiler`` identifies the compiler."""
         self._root = root
         self._headers = headers
         self._compiler = compiler
@@ -85,7 +85,7 @@ class Keys:
         self._found: dict[tuple[str, tuple[Path, ...]], Path | None] = {}
 
     def key(self, step: Step) -> Key | None:
-        """The key of the object; None if that depends on more than can be seen."""
+        """The key of the object; None if the object may depend on files that cannot be found."""
         found: dict[Path, str] = {}
         waiting = [step.source]
         while waiting:
@@ -105,7 +105,7 @@ class Keys:
         return Key(hashlib.sha256(repr(parts).encode()).hexdigest(), frozenset(found), is_common)
 
     def _find(self, name: str, folders: tuple[Path, ...]) -> Path | None:
-        """The header that the compiler takes for ``name``; None: one of its own, or one that is not there."""
+        """The header that ``name`` includes; None: a header of the compiler, or a missing one."""
         if (name, folders) not in self._found:
             in_order = (Path(os.path.normpath(folder / name)) for folder in folders)
             self._found[name, folders] = next((path for path in in_order if (self._root / path).is_file()), None)
@@ -143,9 +143,9 @@ class Objects:
 
     @contextlib.contextmanager
     def locked(self, absent: Mapping[Step, Key], progress: Progress) -> Iterator[None]:
-        """Keep other builds from compiling the same files at the same time, where the cache can be used.
+        """Lock out other builds that would compile the same files; no lock without a usable cache.
 
-        Builds that lack other files, such as those of other sources, do not wait for each other.
+        Builds that need different files do not wait for each other.
         """
         common = sorted(key.name for key in absent.values() if key.is_common)
         with contextlib.ExitStack() as stack:
@@ -158,11 +158,11 @@ class Objects:
             yield
 
     def take_all(self, wanted: Mapping[Step, Key]) -> dict[Step, Key]:
-        """Put the objects that are kept into their places; those that are not."""
+        """Copy the cached objects into the build; returns the steps whose objects are missing."""
         return {step: key for step, key in wanted.items() if not self.take(key, step.target)}
 
     def put_all(self, made: Mapping[Step, Key]) -> None:
-        """Keep what was made of these, and let go of what was not used for long."""
+        """Cache the objects of these steps, and remove objects that were not used for long."""
         for step, key in made.items():
             if step.target.is_file():
                 self.put(key, step.target)
@@ -171,7 +171,7 @@ class Objects:
                 paths.prune(list(self._folder.glob("??/*")), most=_KEPT, most_bytes=_KEPT_BYTES)
 
     def take(self, key: Key, target: Path) -> bool:
-        """Write the object of this key to ``target``; False if there is none, or a damaged one."""
+        """Write the object of this key to ``target``; False if it is missing or damaged."""
         path = self._path(key)
         try:
             kept = path.read_bytes()
@@ -189,9 +189,9 @@ class Objects:
         return True
 
     def put(self, key: Key, source: Path) -> None:
-        """Keep the object ``source`` under this key; a cache that is full or read-only keeps nothing.
+        """Cache the object ``source`` under this key, unless the cache is full or read-only.
 
-        An object whose compiler has read more files than the key knows is not kept either.
+        An object is not cached if the compiler has read files that are not in its key.
         """
         if not (self._is_writable and key.covers(source.with_suffix(".d"))):
             return

@@ -1,7 +1,7 @@
-"""Another model in a kernel that is linked already, without a compiler, through lief.
+"""Replaces the model in a linked kernel by lief, without a compiler.
 
-The linker script puts the model into the last segment, and the kernel takes the end of itself from the multiboot 1
-header; so a model of another size needs no more than other bytes, sizes, and ends.
+The linker script puts the model into the last segment, and the kernel reads its own end from the multiboot 1 header.
+So a model of another size changes only bytes, sizes and end addresses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ALIGN = 64
 
 
 def content_for(image_path: Path, model: Path, chat_template: str | None) -> Model | LmBlob:
-    """The model in the file ``model`` as the kernel ``image_path`` takes it. Raises KgptError, UsageError."""
+    """The content of the file ``model`` for the kernel ``image_path``. Raises KgptError, UsageError."""
     elf = read_elf(image_path)
     if _embedded(elf).is_lm and model.suffix == ".gguf":
         return content_of(models.load_lm(model), chat_template)
@@ -34,7 +34,7 @@ def content_for(image_path: Path, model: Path, chat_template: str | None) -> Mod
 
 
 def pack(image_path: Path, model: Model | LmBlob, out: Path) -> ElfFile:
-    """Write to ``out`` the kernel ``image_path`` with ``model`` in it, whole or not at all, and return it.
+    """Write the kernel ``image_path`` with ``model`` in it to ``out``, atomically, and return it.
 
     Raises KgptError if the kernel is damaged, holds no model or one of another architecture, or the result would not
     pass the checks that a built kernel passes.
@@ -60,7 +60,7 @@ def _require_same_arch(elf: ElfFile, model: Model | LmBlob) -> None:
 
 
 def _embedded(elf: ElfFile) -> BlobInfo:
-    """The header of the model in ``elf``. Raises KgptError if there is none, or a damaged one."""
+    """The header of the model in ``elf``. Raises KgptError if it is missing or damaged."""
     blob = elf.model_bytes()
     try:
         if blob is None:
@@ -78,19 +78,19 @@ def _with_model(elf: ElfFile, model: Model | LmBlob) -> bytes:
     for piece in model.pieces() if isinstance(model, LmBlob) else [model_blob(model)]:
         data[at : at + len(piece)] = piece
         at += len(piece)
-    if place.size < section.size:  # nothing of the old one stays in the file
+    if place.size < section.size:  # overwrite all of the old model
         end = section.offset + section.size
         data[at:end] = bytes(end - at)
         _close_gap(data, at, end)
     header = loaders.multiboot1(data)
-    assert header is not None  # check_kernel found it, and nothing before the model has moved
+    assert header is not None  # check_kernel has found the header, and nothing before the model has moved
     return loaders.with_load_end(bytes(data), header, section.address + place.size, 0)
 
 
 def _close_gap(data: bytearray, begin: int, end: int) -> None:
-    """Move what follows the zeros from ``begin`` to ``end`` down: section headers, and sections that no segment loads.
+    """Remove the zeros from ``begin`` to ``end``: move section headers and unloaded sections down over them.
 
-    By a multiple of what any of them is aligned to, so a few zeros stay.
+    They move by a multiple of their largest alignment, so a few zeros stay.
     """
     distance = (end - begin) // _ALIGN * _ALIGN
     (headers,) = struct.unpack_from("<Q", data, _E_SHOFF)
@@ -109,7 +109,7 @@ def _layout(model: Model | LmBlob) -> Layout:
 
 
 def _model_section(elf: ElfFile) -> Section:
-    """The section of the model; it must end the last segment, or something else would have to move with it."""
+    """The section of the model. Raises KgptError unless the last segment holds only this section."""
     section = elf.section(MODEL_SECTION)
     last = max(elf.loads, key=lambda load: load.vaddr)
     if section is None or (section.address, section.size) != (last.vaddr, last.filesz):
@@ -118,7 +118,7 @@ def _model_section(elf: ElfFile) -> Section:
 
 
 def _symbols(address: int, model: Model | LmBlob) -> dict[str, tuple[int, int]]:
-    """Name -> (address, size) of the symbols that depend on the model; the section begins at ``address``."""
+    """Name -> new (address, size) of the symbols that depend on the model; the section begins at ``address``."""
     place, vocab = _layout(model), "kgpt_chat" if isinstance(model, LmBlob) else "kgpt_vocab"
     end = (address + place.size, 0)
     return {
@@ -130,17 +130,17 @@ def _symbols(address: int, model: Model | LmBlob) -> dict[str, tuple[int, int]]:
 
 
 def _resized(data: bytes, section: Section, size: int, symbols: dict[str, tuple[int, int]]) -> bytes:
-    """``data`` with ``size`` bytes for its model section; what follows it in the file moves up if that is larger.
+    """``data`` with ``size`` bytes for its model section; the rest of the file moves up if the section grows.
 
-    The content stays ours to write: lief would keep each byte several times.
+    lief does not write the content: it would hold each byte several times in memory.
     """
-    lief.logging.disable()  # what it finds noteworthy is none of the user's concern; the result is checked
+    lief.logging.disable()  # lief's warnings do not concern the user; the result is checked
     elf = lief.ELF.parse(io.BytesIO(data))
     target = elf.get_section(section.name) if elf else None
     if elf is None or target is None:
         raise KgptError("lief cannot read the kernel", "build it again with kgpt build")
     if size > section.size:
-        elf.extend(target, size - section.size)  # moves the file offset of whatever follows, not of the section
+        elf.extend(target, size - section.size)  # moves the file offsets of all that follows, not of the section
     else:
         segment = next(segment for segment in elf.segments if segment.virtual_address == section.address)
         target.size = segment.physical_size = segment.virtual_size = size

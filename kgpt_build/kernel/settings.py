@@ -1,4 +1,4 @@
-"""What a build is asked for, what it gives back, and how it tells how far it is."""
+"""The settings of a build, its result, and the interface for its progress."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from kgpt_build.models import GgufModel, Model, NoModel
 from kgpt_build.settings import text_size
 
 TARGETS = {"bare": "kernel.elf", "hosted": "kgpt-hosted"}
-"""Target -> the file that it makes."""
+"""Target -> the name of the file that it makes."""
 
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """One build. ``model`` is a file, a model that is loaded, NO_MODEL, or None for the default model.
+    """The settings of one build. ``model`` is a file, a loaded model, NO_MODEL, or None for the default model.
 
-    ``sanitize`` is a list for -fsanitize=, such as ``address,undefined``; ``cmdline`` is built into the kernel; with
-    ``corpus`` it can also train (mode=train): on that text, or with an empty one on what the loader brings.
-    ``chat_template`` is a family of templates in the place of a language model's own, or "none".
+    ``sanitize`` is a list for -fsanitize=, such as ``address,undefined``. ``cmdline`` is built into the kernel. With
+    ``corpus`` the kernel can train (mode=train) on this text; if the text is empty, on the loader's. ``chat_template``
+    is a family of templates that replaces a language model's own, or "none".
     """
 
     model: Path | Model | GgufModel | NoModel | None = None
@@ -57,13 +57,13 @@ class BuildSettings:
 
     @property
     def lm(self) -> bool:
-        """Is it asked for what only the engine for language models does, of no model or of a microgpt?"""
+        """Does the build need the engine for language models though the model is none or a microgpt?"""
         model = self.model
         return isinstance(model, NoModel) or (isinstance(model, GgufModel) and model.arch == "microgpt")
 
     @property
     def variant(self) -> str:
-        """The folder for objects that nothing but these settings can share."""
+        """A name for the settings that change all objects."""
         words = [self.arch.name, self.target, self.toolchain, "debug" if self.debug else "", *self.sanitize.split(",")]
         words += ["train"] if self.corpus is not None else []
         return "-".join(word for word in words if word)
@@ -71,7 +71,7 @@ class BuildSettings:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build has made; ``compiled`` names the source files that had to be compiled."""
+    """The result of a build; ``compiled`` names the source files that were compiled."""
 
     output: Path
     manifest: Path
@@ -81,17 +81,17 @@ class BuildResult:
 
 
 class Progress(Protocol):
-    """Hears how far a build is."""
+    """Gets the progress of a build."""
 
     def stage(self, text: str) -> None:
-        """Something new begins."""
+        """A new stage begins."""
 
     def compiling(self, source: str, done: int, total: int) -> None:
-        """``source`` is being compiled: the ``done``-th of ``total``."""
+        """``source`` is being compiled, as number ``done`` of ``total``."""
 
 
 class Silent:
-    """Nobody listens."""
+    """Progress that is not shown."""
 
     def stage(self, text: str) -> None:
         """Not shown."""

@@ -1,4 +1,4 @@
-"""The files a kernel is made of, as make can use them, and their hashes."""
+"""The source files of a kernel: their hashes, and a folder that make can use."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from kgpt_build.plain_names import is_plain, private_folder
 
 
 def hashes(root: Path) -> dict[str, str]:
-    """Path relative to ``root`` -> SHA-256, of every file a kernel may be made of."""
+    """Path relative to ``root`` -> SHA-256 of every source file."""
     files = sorted(path for name in paths.SOURCE_FOLDERS for path in (root / name).rglob("*") if path.is_file())
     return {path.relative_to(root).as_posix(): sha256_of(path) for path in files}
 
 
 @contextmanager
 def workshop(out: Path) -> Iterator[Path]:
-    """An empty folder for the objects of one build into ``out``, which is locked; it is gone at the end.
+    """An empty folder for the objects of one build into ``out``, which is locked; removed at the end.
 
-    It lies in ``out``, from where the kernel need not be copied. Raises KgptError.
+    It lies in ``out``, so that the kernel can be renamed instead of copied. Raises KgptError.
     """
     folder = out / ".work"
-    shutil.rmtree(folder, ignore_errors=True)  # of a build that was killed
+    shutil.rmtree(folder, ignore_errors=True)  # left by a build that was killed
     try:
         yield paths.make_dir(folder)
     finally:
@@ -35,7 +35,7 @@ def workshop(out: Path) -> Iterator[Path]:
 
 
 def root_for_make() -> Path:
-    """The folder of the sources, or a copy of it: its real path, which make and compilers ask for, is plain.
+    """The folder of the sources, or a copy of it, whose real path is plain: make and compilers resolve links.
 
     Raises KgptError.
     """
@@ -58,7 +58,7 @@ def _copy(root: Path) -> Path:
                 shutil.copytree(root / name, temporary / name)
             try:
                 temporary.rename(target)
-            except OSError:  # another build was faster
+            except OSError:  # another build has made the copy
                 shutil.rmtree(temporary)
                 if not target.is_dir():
                     raise

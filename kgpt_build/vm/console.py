@@ -1,4 +1,4 @@
-"""A guest's serial port on the user's terminal, or as plain text where there is none."""
+"""Joins a guest's serial port to the user's terminal, or prints it as plain text without a terminal."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from kgpt_build.vm.verdict import Verdict, beside_console
 LEAVE = b"\x1d"
 LEAVE_NAME = "Ctrl-]"
 _PASTE_OFF = b"\x1b[?2004l"
-"""A guest asks for bracketed paste: what is pasted arrives between marks. One that is left cannot take it back."""
+"""Ends bracketed paste, which a guest turns on: a guest that the user leaves cannot turn it off itself."""
 _ASKED = re.compile(rb"\x1b\[(?:\?2004[hl]|5n)")
-"""What a guest asks of the terminal it is typed on (kernel_c/include/kgpt/terminal_words.h)."""
+"""The queries that a guest sends to the user's terminal (kernel_c/include/kgpt/terminal_words.h)."""
 _BEGUN = re.compile(rb"\x1b(?:\[(?:\?(?:2(?:0(?:04?)?)?)?|5)?)?$")
 _PLAIN = b"\x1b[m"
 _END_OF_INPUT = "\x04"
@@ -36,9 +36,9 @@ _IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
 
 @contextlib.contextmanager
 def raw_terminal(fd: int) -> Iterator[None]:
-    """Every key reaches us as it is typed, Ctrl-C too, and nothing is echoed; undone however the block is left.
+    """Switch the terminal to raw input, also for Ctrl-C, without echo; restored at the end of the block.
 
-    Signals that would end the process at once, leaving the terminal as it is, end it by SystemExit instead.
+    Signals that would kill the process and leave the terminal raw raise SystemExit instead.
     """
     saved = termios.tcgetattr(fd)
     raw = termios.tcgetattr(fd)
@@ -46,29 +46,29 @@ def raw_terminal(fd: int) -> Iterator[None]:
     raw[_CFLAG] |= termios.CS8
     raw[_LFLAG] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
     raw[_CC][termios.VMIN], raw[_CC][termios.VTIME] = 1, 0
-    # Output processing stays on: a guest that ends lines by "\n" alone is shown well too.
+    # Output processing stays on, for guests that end lines by "\n" alone.
     handlers = {number: signal.signal(number, _leave) for number in _DEADLY}
     try:
         termios.tcsetattr(fd, termios.TCSADRAIN, raw)
         yield
     finally:
-        with contextlib.suppress(termios.error):  # the terminal itself is gone
+        with contextlib.suppress(termios.error):  # the terminal is closed
             termios.tcsetattr(fd, termios.TCSADRAIN, saved)
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
 def interact(machine: GuestRun, stdin: int = 0, stdout: int = 1) -> Verdict:
-    """Join the terminal to the guest until it ends, or until the user presses LEAVE_NAME; the verdict on the run.
+    """Join the terminal to the guest until it ends, or until the user presses LEAVE_NAME; returns the verdict.
 
-    ``stdin`` must be a terminal. A boot menu is drawn when the first key is pressed. The verdict has a tail of the
-    console only where that was not shown.
+    ``stdin`` must be a terminal. The first key draws the boot menu. The verdict has a tail of the console only if the
+    console was not shown.
     """
     loader = _loader_output(machine)
     with raw_terminal(stdin), _screen(stdout) as show:
         last = _pump(machine, stdin, show, loader)
         if wants_colors():
-            show(_PLAIN)  # the guest may have ended amid what was typed
+            show(_PLAIN)  # the guest may have ended while the user typed
         if last not in (b"", b"\n"):
             show(b"\n")
     return beside_console(machine.wait(), loader.tail())
@@ -79,7 +79,7 @@ def _loader_output(machine: GuestRun) -> LoaderOutput:
 
 
 class WithoutQuestions:
-    """Leaves out of a byte stream what a guest asks of the terminal. A question that is cut waits for its rest."""
+    """Removes a guest's queries to the terminal from a byte stream. A partial query waits for its rest."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -94,9 +94,9 @@ class WithoutQuestions:
 
 @contextlib.contextmanager
 def _screen(stdout: int) -> Iterator[Callable[[bytes], None]]:
-    """What writes on the terminal. Afterwards pastes come unmarked again, however the guest ended.
+    """The function that writes to the terminal. At the end of the block, bracketed paste is off.
 
-    Where TERM says that it knows no escape sequences, the guest's questions do not reach it.
+    The guest's queries are removed for a terminal without escape sequences (TERM).
     """
     if not knows_sequences():
         plain = WithoutQuestions()
@@ -110,9 +110,9 @@ def _screen(stdout: int) -> Iterator[Callable[[bytes], None]]:
 
 
 def leaver(machine: GuestRun) -> Callable[[], None]:
-    """For Machine.wait where nobody types: whenever the shell waits for a line, Ctrl-D is typed, which ends the run.
+    """For Machine.wait without a user: type Ctrl-D whenever the shell waits for a line, which ends the run.
 
-    A kernel is told so by its command line; a disc or a stick brings its own.
+    Only images need this: a kernel is told by its command line to exit, but an image brings its own.
     """
     seen = 0
 
@@ -127,10 +127,10 @@ def leaver(machine: GuestRun) -> Callable[[], None]:
 
 
 def stream(machine: GuestRun, write: Callable[[str], None], also: Callable[[], None] | None = None) -> Verdict:
-    """Hand what the guest prints to ``write`` as it comes, as plain text, without what a boot loader draws.
+    """Pass the guest's console to ``write`` as it arrives, as plain text, without a boot loader's menu.
 
-    ``also`` is called whenever something has arrived. The verdict on the run, with a tail of the console only where
-    that was not shown.
+    ``also`` is called whenever something has arrived. Returns the verdict, with a tail of the console only if the
+    console was not shown.
     """
     plain, loader = PlainText(), _loader_output(machine)
     position = 0
@@ -145,7 +145,7 @@ def stream(machine: GuestRun, write: Callable[[str], None], also: Callable[[], N
 
 
 def all_of(*polls: Callable[[], None] | None) -> Callable[[], None]:
-    """What calls each of ``polls`` that there is, in this order."""
+    """A function that calls ``polls`` in this order, without those that are None."""
 
     def poll() -> None:
         for each in polls:
@@ -160,7 +160,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 
 def _pump(machine: GuestRun, stdin: int, show: Callable[[bytes], None], loader: LoaderOutput) -> bytes:
-    """Copy both ways until either side ends or the time limit; the last byte shown."""
+    """Copy in both directions until one side ends or the time is over; returns the last byte shown."""
     position, last, lines = 0, b"", LineEnds()
     with _woken_by(machine) as wake:
         while True:
@@ -186,7 +186,7 @@ def _pump(machine: GuestRun, stdin: int, show: Callable[[bytes], None], loader: 
 
 
 def _type(machine: GuestRun, stdin: int) -> bool:
-    """Pass on what was typed; False if the user wants to leave, or the terminal has hung up."""
+    """Pass typed bytes to the guest; False if the user leaves, or the terminal has hung up."""
     try:
         typed = os.read(stdin, 4096)
     except OSError:
@@ -199,13 +199,13 @@ def _type(machine: GuestRun, stdin: int) -> bool:
 
 @contextlib.contextmanager
 def _woken_by(machine: GuestRun) -> Iterator[int]:
-    """A descriptor that becomes readable when the guest has written something, or has ended."""
-    # Sockets, not a pipe: the link's thread may be about to write when this ends, and a closed one refuses by itself.
+    """A descriptor that becomes readable when the guest has written, or has ended."""
+    # Sockets, not a pipe: the link's thread may still write after this ends, and a closed socket raises an error.
     read, write = socket.socketpair()
     write.setblocking(False)
 
     def wake() -> None:
-        with contextlib.suppress(OSError):  # full: it will be read soon enough; or closed
+        with contextlib.suppress(OSError):  # full, so the reader wakes up anyway; or closed
             write.send(b"!")
 
     machine.on_change = wake

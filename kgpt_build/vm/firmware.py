@@ -1,4 +1,4 @@
-"""The firmware of a virtual machine: QEMU's own BIOS, or a UEFI that the system has."""
+"""Finds the firmware of a virtual machine: QEMU's own BIOS, or an installed UEFI."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ BIOS, UEFI = "bios", "uefi"
 
 @dataclass(frozen=True)
 class Firmware:
-    """``code`` alone is the whole firmware; with ``variables`` both are flash chips, as a board has them."""
+    """Firmware files. ``code`` alone is the whole firmware; with ``variables`` both become flash chips."""
 
     code: Path
     variables: Path | None = None
     is_uefi: bool = False
-    """Known to be one; of a file that the user names we do not know."""
+    """Is it certainly UEFI? False for a file that the user names."""
 
 
 def find_firmware(word: str, root: Path = Path("/"), arch: Arch = DEFAULT) -> Firmware | None:
-    """What ``--firmware`` names: ``bios`` (None: QEMU has it), ``uefi``, or a path.
+    """The firmware for ``--firmware``: ``bios`` (None: QEMU has its own), ``uefi``, or a path.
 
-    ``root``: where the system's files are looked for. Raises ToolMissing if the system has no UEFI, UsageError for a
-    file that is not there.
+    ``root``: the root of the system's files. Raises ToolMissing if no UEFI for ``arch`` is installed, UsageError if
+    the named file does not exist.
     """
     if word == BIOS:
         return None

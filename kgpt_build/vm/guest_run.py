@@ -1,4 +1,4 @@
-"""A guest that runs, whatever runs it: its console and its machine channel as they come, and the verdict at its end."""
+"""A running guest, in QEMU or as a process: its console, its machine channel, and the verdict at its end."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ E = TypeVar("E", bound=Event)
 
 
 class GuestRun(ABC):
-    """A context manager: nothing of the run is left behind. One thread feeds it, others wait on ``changed``."""
+    """A context manager that ends the guest. One thread feeds console and channel, others wait on ``changed``."""
 
     def __init__(self, settings: RunSettings, *, symbols: Path | None = None) -> None:
-        """``symbols``: an ELF in which the addresses of a panic are looked up; without it they stay numbers."""
+        """``symbols``: an ELF file to look up the addresses of a panic; without it they stay numbers."""
         self.settings = settings
         self.changed = threading.Condition()
         self.console = Transcript(self.changed)
         self._channel = ChannelReader()
         self.lines: list[bytes] = self._channel.lines
-        """The machine channel's lines as they came, up to the first that is no event."""
+        """The lines of the machine channel, up to the first that is not an event."""
         self.events: list[Event] = self._channel.events
-        """The same, parsed."""
+        """The events of these lines."""
         self.blobs: list[Blob] = self._channel.blobs
-        """What came whole between them."""
+        """The blobs that arrived completely."""
         self.on_change: Callable[[], None] | None = None
-        """Called, by the thread that feeds, when the guest has printed something, sent an event, or ended."""
+        """Called by the feeding thread when the guest has printed, sent an event, or ended."""
         self.deadline: float | None = None
-        """When the time limit runs out, by time.monotonic()."""
+        """The end of the time limit, in time.monotonic()."""
         self._symbols = symbols
         self._ended = False
         self._quit = False
@@ -60,7 +60,7 @@ class GuestRun(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Start it. Raises ToolMissing if it cannot be executed."""
+        """Start the guest. Raises ToolMissing if the program cannot be executed."""
 
     @abstractmethod
     def send(self, data: bytes) -> None:
@@ -68,37 +68,37 @@ class GuestRun(ABC):
 
     @abstractmethod
     def type_text(self, text: str) -> None:
-        """Type ``text`` where the guest listens."""
+        """Type ``text`` on the guest's console or keyboard."""
 
     @abstractmethod
     def quit(self) -> None:
-        """End it now."""
+        """End the guest now."""
 
     @abstractmethod
     def close(self) -> None:
-        """End it if it still runs, and let go of everything. May be called again."""
+        """End the guest if it still runs, and release all resources. May be called again."""
 
     @abstractmethod
     def _kill(self) -> None:
-        """End it if it still runs."""
+        """End the guest if it still runs."""
 
     @abstractmethod
     def _judge(self, timed_out: bool) -> Verdict:
-        """The verdict on the run, which is over."""
+        """The verdict on the finished run."""
 
     @property
     def running(self) -> bool:
-        """It has not ended."""
+        """Does the guest still run?"""
         return not self._ended
 
     def forget(self) -> None:
-        """Let go of the events so far, but for the end's: for runs that last hours, or to wait for what is to come."""
+        """Forget the events so far, except those of the end: for long runs, or to wait for later events only."""
         with self.changed:
             self.lines.clear()
             self.events[:] = [event for event in self.events if isinstance(event, (Exit, Panic))]
 
     def expect_event(self, kind: type[E], timeout: float, where: Callable[[E], bool] = lambda event: True) -> E:
-        """The first event of this kind for which ``where`` holds, already seen or yet to come.
+        """Wait for the first event of this kind for which ``where`` holds; past events count, too.
 
         Raises NotSeen after ``timeout`` seconds, or when the guest has ended without one.
         """
@@ -118,9 +118,9 @@ class GuestRun(ABC):
         return event
 
     def wait(self, poll: Callable[[], None] | None = None) -> Verdict:
-        """Wait for the guest's end, or for the time limit; the verdict on the run.
+        """Wait for the guest's end or the time limit; returns the verdict.
 
-        ``poll`` is called whenever something has arrived, and now and then.
+        ``poll`` is called whenever something has arrived, and at intervals.
         """
         if self._verdict is None:
             timed_out = not self._wait_end(poll)
@@ -151,7 +151,7 @@ class GuestRun(ABC):
     def _describe_panic(self, panic: Any) -> str:
         if self._symbols is None:
             return panic_line(panic)
-        # pyelftools is only worth its import when something went wrong.
+        # Import pyelftools only after a panic: it is slow to import.
         from kgpt_build.vm.symbolize import Symbols, panic_text
 
         return panic_text(panic, Symbols.read(self._symbols))

@@ -1,4 +1,4 @@
-"""What firmware and a boot loader draw on the serial port: held back until the kernel, or an error, is heard."""
+"""Holds back the output of firmware and boot loader on the serial port, until the kernel starts or an error appears."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import re
 from kgpt_build.vm.transcript import TAIL_LINES, PlainText
 
 _SPEAKS = re.compile(rb"kgpt(?: [\w.+-]+)?: |error: ")
-"""The kernel's first line; our menu that starts nothing; GRUB's own errors."""
+"""Texts that end the boot loader's part: the kernel's first line, a menu that starts nothing, GRUB's errors."""
 _LONGEST = 64
 _GAP = re.compile(r"\s{2,}|[|+-]{2,}")
 
 
 class LoaderOutput:
-    """A console's bytes pass through it. A menu is drawn for a terminal of 80 columns: elsewhere it is only noise."""
+    """A filter for a console's bytes. A boot menu is drawn for a terminal of 80 columns, and unreadable elsewhere."""
 
     def __init__(self, *, expected: bool) -> None:
-        """``expected``: a boot loader speaks first; else everything passes."""
+        """``expected``: a boot loader writes first; else everything passes."""
         self.held = bytearray()
         self.is_open = not expected
 
     def feed(self, data: bytes) -> bytes:
-        """What of ``data``, and of what was held before, is to be shown."""
+        """The part of ``data``, and of the held bytes, to show."""
         if self.is_open:
             return data
         begin = max(len(self.held) - _LONGEST, 0)
@@ -33,13 +33,13 @@ class LoaderOutput:
         return bytes(self.held[found.start() :])
 
     def open(self) -> bytes:
-        """All that was held: from now on everything passes."""
+        """Release all held bytes; from now on everything passes."""
         shown = b"" if self.is_open else bytes(self.held)
         self.is_open = True
         return shown
 
     def tail(self) -> str:
-        """The last things that were held, a line each; empty where everything has passed."""
+        """The last held lines; empty if everything has passed."""
         if self.is_open:
             return ""
         said = (piece.strip() for piece in _GAP.split(PlainText().feed(bytes(self.held), final=True)))

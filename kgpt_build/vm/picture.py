@@ -1,4 +1,4 @@
-"""A screen as pixels, from the files that QEMU writes and into those that people look at."""
+"""A screen as pixels: read from QEMU's screendump, written as PNG or PPM."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kgpt_build.paths import write_atomically
 
 @dataclass(frozen=True)
 class Picture:
-    """``rgb``: (height, width, 3), 0 to 255."""
+    """A picture: ``rgb`` is (height, width, 3), 0 to 255."""
 
     rgb: npt.NDArray[np.uint8]
 
@@ -31,12 +31,12 @@ class Picture:
         return int(self.rgb.shape[0])
 
     def same_as(self, other: Picture | None) -> bool:
-        """Not a pixel differs."""
+        """Are all pixels equal?"""
         return other is not None and np.array_equal(self.rgb, other.rgb)
 
 
 def read_picture(data: bytes) -> Picture:
-    """A PPM or PNG. Raises KgptError if it is neither, or cut short."""
+    """Read a PPM or PNG. Raises KgptError for other or incomplete data."""
     try:
         with Image.open(io.BytesIO(data), formats=("PPM", "PNG")) as image:
             return Picture(np.asarray(image.convert("RGB")))
@@ -45,7 +45,7 @@ def read_picture(data: bytes) -> Picture:
 
 
 def write_picture(path: Path, picture: Picture) -> None:
-    """A PNG if ``path`` is called so, else a PPM; whole, or not at all. Raises KgptError."""
+    """Write a PNG if ``path`` ends with .png, else a PPM, atomically. Raises KgptError."""
     out = io.BytesIO()
     Image.fromarray(picture.rgb).save(out, "PNG" if path.suffix.lower() == ".png" else "PPM", optimize=True)
     write_atomically(path, out.getvalue())

@@ -1,7 +1,7 @@
-"""Reading a screen: from pixels back to characters, exactly, since the font is known.
+"""Reads the characters of a screen from its pixels. The font is known, so a cell matches exactly or not at all.
 
-The kernel draws its text from pixel (0, 0) on, in cells of 8 by 16 pixels times a scale; its last row is the status
-line. A VGA text screen is 80 by 25 cells of 9 by 16 pixels, in the font that the VGA BIOS brought.
+The kernel draws text from pixel (0, 0) on, in cells of 8 by 16 pixels times a scale; the last row is the status line.
+A VGA text screen has 80 by 25 cells of 9 by 16 pixels, in the font of the VGA BIOS.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 8, 16
 """Of a glyph, in pixels."""
 VGA_CELL, VGA_COLUMNS, VGA_ROWS = 9, 80, 25
 UNKNOWN = "\ufffd"
-"""For a cell that shows no glyph of the font."""
+"""The character of a cell that matches no glyph."""
 MAX_SCALE = 8
 
 Glyphs = Mapping[int, bytes]
@@ -30,7 +30,7 @@ _Packed = npt.NDArray[np.uint32]
 
 @dataclass(frozen=True)
 class Screen:
-    """``cells``: a string a row, all of the same length. Colours: (rows, columns), 0x00RRGGBB."""
+    """The characters of a screen. ``cells``: one string per row, all of the same length. Colours: 0x00RRGGBB."""
 
     cells: tuple[str, ...]
     foreground: _Packed
@@ -39,83 +39,83 @@ class Screen:
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
-        """The rows without the blanks at their ends."""
+        """The rows without trailing blanks."""
         return tuple(row.rstrip(" ") for row in self.cells)
 
     @property
     def text(self) -> str:
-        """All rows but the last, joined where one went on in the next: as it was written, but for blanks at ends."""
+        """All rows but the last; wrapped rows are joined, so this is the written text without trailing blanks."""
         width = len(self.cells[0]) if self.cells else 0
         return "".join(row if len(row) == width else row + "\n" for row in self.lines[:-1]).rstrip("\n")
 
     @property
     def status(self) -> str:
-        """The last row."""
+        """The last row, which is the status line."""
         return self.lines[-1].strip() if self.lines else ""
 
     @property
     def unknown(self) -> int:
-        """How many cells were not recognised."""
+        """The number of cells that match no glyph."""
         return sum(row.count(UNKNOWN) for row in self.cells)
 
     @property
     def shown(self) -> int:
-        """How many cells were recognised and are not blank."""
+        """The number of cells that match a glyph other than the blank."""
         return sum(len(row) - row.count(" ") - row.count(UNKNOWN) for row in self.cells)
 
 
 def read_pixels(picture: Picture, glyphs: Glyphs) -> Screen:
-    """The text of a screen of pixels; the scale is the one at which the most can be read.
+    """Read a screen of pixels; of all scales, take the one with the most matching cells.
 
-    A cell of one colour is a blank. One in which the cursor stands, lines at its bottom, is what is above them. Raises
-    KgptError if the picture is smaller than a cell.
+    A cell of one colour is a blank. A cell with the cursor (lines at its bottom) is matched without these lines.
+    Raises KgptError if the picture is smaller than a cell.
     """
     if picture.width < WIDTH or picture.height < HEIGHT:
         raise KgptError(f"a picture of {picture.width}x{picture.height} has no room for text")
     packed, font = _packed(picture), _Font(glyphs)
     largest = min(MAX_SCALE, picture.width // WIDTH, picture.height // HEIGHT)
     screens = [_read(packed, font, scale) for scale in range(largest, 0, -1)]
-    return max(screens, key=lambda screen: screen.shown)  # of equals the first: the largest scale
+    return max(screens, key=lambda screen: screen.shown)  # max takes the first of equals: the largest scale
 
 
 def read_vga_text(picture: Picture, glyphs: Glyphs) -> Screen:
-    """The text of a VGA screen of 80 by 25 characters. Raises KgptError if the picture is none."""
+    """Read a VGA text screen of 80 by 25 characters. Raises KgptError for a picture of another size."""
     packed = _packed(picture)
     if packed.shape != (VGA_ROWS * HEIGHT, VGA_COLUMNS * VGA_CELL):
         raise KgptError(f"a picture of {picture.width}x{picture.height} is no VGA text screen")
-    # The ninth column is the gap between characters, or goes on with the eighth in lines of boxes: it says nothing.
+    # Drop the ninth column: it is a gap, or repeats the eighth column in box drawing characters.
     columns = packed.reshape(VGA_ROWS * HEIGHT, VGA_COLUMNS, VGA_CELL)[:, :, :WIDTH]
     return _read(columns.reshape(VGA_ROWS * HEIGHT, VGA_COLUMNS * WIDTH), _Font(glyphs), 1)
 
 
 def is_vga_text(picture: Picture) -> bool:
-    """Has it the size of one?"""
+    """Has the picture the size of a VGA text screen?"""
     return (picture.width, picture.height) == (VGA_COLUMNS * VGA_CELL, VGA_ROWS * HEIGHT)
 
 
 def read_vga_font(rom: bytes) -> dict[int, bytes]:
     """The glyphs of the 8 by 16 font in the VGA BIOS ``rom``, by Unicode code point.
 
-    Raises KgptError if it holds none: then the machine has no VGA BIOS.
+    Raises KgptError if the ROM has no such font: then the machine has no VGA BIOS.
     """
     at = rom.find(_VGA_A)
     start = at - ord("A") * HEIGHT
     if at < 0 or start < 0 or any(rom[start + ord(" ") * HEIGHT :][:HEIGHT]):
         raise KgptError("there is no font in the VGA BIOS", "is the machine one with a VGA card and a BIOS?")
     glyphs: dict[int, bytes] = {}
-    for code in (*range(32, 256), *range(1, 32)):  # what is there twice, such as the blank, is ASCII's
+    for code in (*range(32, 256), *range(1, 32)):  # of equal glyphs, such as blanks, keep the ASCII character
         glyph = rom[start + code * HEIGHT : start + (code + 1) * HEIGHT]
         glyphs.setdefault(ord(_CODE_PAGE_437[code]), glyph)
     return glyphs
 
 
 _VGA_A = bytes.fromhex("000010386cc6c6fec6c6c6c600000000")
-"""The letter A as every VGA BIOS has it."""
+"""The letter A in the font of every VGA BIOS."""
 _CODE_PAGE_437 = "\0☺☻♥♦♣♠•◘○◙♂♀♪♫☼►◄↕‼¶§▬↨↑↓→←∟↔▲▼" + bytes(range(32, 256)).decode("cp437").replace("\x7f", "⌂")
 
 
 class _Font:
-    """Glyphs by what they look like."""
+    """Glyphs by their pixels."""
 
     def __init__(self, glyphs: Glyphs) -> None:
         self._known: dict[bytes, str] = {}
@@ -125,7 +125,7 @@ class _Font:
             self._known.setdefault(bytes(glyphs[code]), chr(code))
 
     def find(self, bits: bytes) -> str | None:
-        """The character that looks so, if need be without a cursor below it."""
+        """The character with these pixels, if necessary without a cursor."""
         found = self._known.get(bits)
         if found is None and (above := _without_cursor(bits)) != bits:
             found = " " if not any(above) else self._known.get(above)
@@ -133,7 +133,7 @@ class _Font:
 
 
 def _without_cursor(bits: bytes) -> bytes:
-    """The glyph without the whole lines at its bottom, of which a cursor has up to four."""
+    """The glyph without up to four full lines at its bottom, which are a cursor."""
     return bits[:-4] + bytes(0 if row == 0xFF else row for row in bits[-4:])
 
 

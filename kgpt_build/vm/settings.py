@@ -1,4 +1,4 @@
-"""What machine to run: one immutable value, checked when it is made."""
+"""The settings of a virtual machine: an immutable value, checked when it is made."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MACHINES = ("auto", *DEFAULT.qemu.machines)
 MEDIA = ("kernel", "cdrom", "usb", "disk")
 
 TCG_TIMEOUT_FACTOR = 4.0
-"""How much longer than under KVM a default time limit is under TCG. A limit that the user gave is kept as it is."""
+"""Factor for default time limits under TCG. A limit that the user gives is not multiplied."""
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """A virtual machine and what it boots.
+    """A virtual machine, and the kernel or image that it boots.
 
     ``machine`` auto is the architecture's small machine, which boots fastest, and its full one where a screen or
     a drive is needed. ``cpu`` empty means the most that the accelerator offers. Raises UsageError on values that no
@@ -48,13 +48,13 @@ class RunSettings:
     timeout: float | None = None
     """Seconds of wall time from the start of QEMU to its end; None: no limit."""
     medium: str = "kernel"
-    """What ``image`` is: an ELF for ``-kernel``, a disc (``cdrom``), a stick (``usb``), or a ``disk`` inside."""
+    """The kind of ``image``: a kernel, a disc (``cdrom``), a stick (``usb``), or an internal ``disk``."""
     firmware: Firmware | None = None
     """None: the BIOS that QEMU has."""
     modules: tuple[BootModule, ...] = ()
-    """Files that the loader puts into memory beside the kernel, in this order (multiboot 1 modules)."""
+    """Boot modules: files that the loader puts into memory beside the kernel, in this order."""
     keeps_screen: bool = False
-    """A guest that ends is switched off, and stays there until quit(): its screen can still be seen."""
+    """QEMU stays after the guest's end until quit(), so that the screen can be read."""
     extra: tuple[str, ...] = ()
     """Further QEMU arguments."""
     arch: Arch = DEFAULT
@@ -97,12 +97,12 @@ class RunSettings:
 
     @property
     def cpu_model(self) -> str:
-        """QEMU's name of the processor: ``cpu``, else all that the (resolved) accelerator can do."""
+        """QEMU's name of the processor: ``cpu``, else the model with all features of the (resolved) accelerator."""
         return self.cpu or ("host" if self.accel == "kvm" else "max")
 
 
 def default_timeout(seconds: float, accel: str) -> float:
-    """A default time limit, in seconds, for the accelerator that was chosen."""
+    """A default time limit in seconds, for the chosen accelerator."""
     return seconds * TCG_TIMEOUT_FACTOR if accel == "tcg" else seconds
 
 

@@ -1,4 +1,4 @@
-"""Addresses of a kernel -> function, file and line, from its ELF's symbols and DWARF, by pyelftools."""
+"""Maps addresses of a kernel to function, file and line, by the symbols and DWARF of its ELF file (pyelftools)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kgpt_build.events import Panic
 
 @dataclass(frozen=True)
 class Place:
-    """Where an address lies; what is not known is empty or 0."""
+    """The place of an address; unknown fields are empty or 0."""
 
     address: int
     function: str = ""
@@ -35,23 +35,23 @@ class Place:
 class _Row:
     address: int
     file: str
-    line: int  # 0: what follows belongs to no source
+    line: int  # 0: addresses from here on belong to no source
 
 
 class Symbols:
-    """The functions and the line table of one ELF."""
+    """The functions and the line table of one ELF file."""
 
     def __init__(self, functions: list[tuple[int, int, str]], rows: list[_Row]) -> None:
         """``functions``: (start, size, name); ``rows``: the line table; in any order."""
         self._functions = sorted(functions)
-        # Where one sequence ends and another begins at the same address, the beginning counts.
+        # At an address where one sequence ends and another begins, the beginning counts.
         self._rows = sorted(rows, key=lambda row: (row.address, row.line != 0))
         self._starts = [start for start, _, _ in self._functions]
         self._addresses = [row.address for row in self._rows]
 
     @classmethod
     def read(cls, path: Path) -> Symbols:
-        """The symbols of ``path``; none if it has none. Raises KgptError if it is no ELF."""
+        """The symbols of ``path``; empty for a stripped file. Raises KgptError if it is not an ELF file."""
         try:
             with path.open("rb") as file:
                 elf = ELFFile(file)
@@ -67,7 +67,7 @@ class Symbols:
         return Place(address, self._function(address), row.file if row else "", row.line if row else 0)
 
     def caller(self, address: int) -> Place:
-        """The place of the call that returns to ``address``: the call may be the last instruction of its line."""
+        """The place of the call that returns to ``address``: that of the byte before, which belongs to the call."""
         place = self.place(address - 1)
         return Place(address, place.function, place.file, place.line)
 
@@ -84,7 +84,7 @@ class Symbols:
 
 
 def panic_text(panic: Panic, symbols: Symbols) -> str:
-    """A panic for people: its first line says what and where, the rest is the way that led there."""
+    """A readable panic: the first line says what and where, the others are the call stack."""
     frames = [symbols.place(panic.rip)] if panic.vector >= 0 else []
     addresses = list(panic.backtrace)
     if frames and addresses[:1] == [panic.rip]:
@@ -97,7 +97,7 @@ def panic_text(panic: Panic, symbols: Symbols) -> str:
 
 
 def _frame_lines(frames: list[Place]) -> list[str]:
-    """A line for each frame; a run of the same frame, a recursion, is one line."""
+    """One line per frame; repeated frames (recursion) become one line."""
     lines = []
     index = 0
     for frame, group in itertools.groupby(frames):
@@ -118,7 +118,7 @@ def _headline(panic: Panic, frames: list[Place]) -> str:
 
 
 def _functions(elf: Any) -> Iterator[tuple[int, int, str]]:
-    """Functions, assembler labels, and data too: a jump into data is best told by what lies there."""
+    """Functions, assembler labels and data: the name of the data explains a jump into it."""
     table = elf.get_section_by_name(".symtab")
     if table is None:
         return
@@ -128,7 +128,7 @@ def _functions(elf: Any) -> Iterator[tuple[int, int, str]]:
             continue
         section = elf.get_section(index)
         room = section["sh_addr"] + section["sh_size"] - symbol["st_value"]
-        # A label has no size: it reaches to the next one, or to the end of its section.
+        # A label has no size: it extends to the next one, or to the end of its section.
         if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and room > 0:
             yield symbol["st_value"], symbol["st_size"] or room, symbol.name
 
@@ -172,7 +172,7 @@ def _join(directories: list[str], folder: int, name: str) -> str:
         parts.insert(0, directories[folder])
         if folder and not directories[folder].startswith("/"):
             parts.insert(0, directories[0])
-    # Builds map their root to ".": what is left is relative to the sources.
+    # Builds map the root of the sources to ".", so the rest is relative to it.
     return str(Path(*[part for part in parts if part]))
 
 

@@ -1,4 +1,4 @@
-"""What the terminal that a run is shown on can do, and what must not reach it."""
+"""The user's terminal: its abilities, and control characters that must not reach it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""C0 but for tab and line feed, DEL, C1, and what turns the direction of writing around; as console/writer.c."""
+"""C0 except tab and line feed, DEL, C1, and controls of the writing direction; the same set as console/writer.c."""
 
 
 def visible(text: str) -> str:
@@ -20,7 +20,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def as_written(text: str, *, terminal: bool) -> str:
-    """``text`` as it is to be written: visible on a ``terminal``, and as it is into a pipe."""
+    """``text`` with control characters made visible for a ``terminal``; unchanged for a pipe."""
     return visible(text) if terminal else text
 
 
@@ -35,9 +35,9 @@ def wants_colors() -> bool:
 
 
 def kernel_words(stdout: int, *, interactive: bool) -> list[str]:
-    """What the kernel's command line says of the terminal, or the pipe, to which its serial port is joined.
+    """The words of the kernel's command line that describe the terminal or pipe at its serial port.
 
-    Only a terminal to which the guest's bytes go as they are (``interactive``) is told how wide it is.
+    The width is given only for a terminal that gets the guest's bytes unchanged (``interactive``).
     """
     if not os.isatty(stdout):
         return ["output=raw"]

@@ -1,4 +1,4 @@
-"""What a guest wrote on its console: kept as it came, and as text that can be searched and waited for."""
+"""The output on a guest's console: as bytes, and as text that can be searched and waited for."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from kgpt_build.words import counted
 TAIL_LINES = 20
 _KEEP_BYTES = 64 << 20
 _KEEP_TEXT = 1 << 20
-"""A guest that floods its console must take neither our memory nor our time with it."""
+"""Limits for a guest that floods its console: they bound memory and search time."""
 
 
 class NotSeen(KgptError):
-    """The console (or the machine channel) did not show what was expected of it."""
+    """The expected text or event did not appear."""
 
 
 class PlainText:
-    """Turns a terminal's byte stream into text: UTF-8 decoded, escape sequences and carriage returns left out.
+    """Turns a terminal's byte stream into text: decodes UTF-8, removes escape sequences and carriage returns.
 
-    Works on pieces: what a piece leaves unfinished, a character or a sequence, waits for the next.
+    It works on pieces: an unfinished character or sequence waits for the next piece.
     """
 
     _SEQUENCE = re.compile(
@@ -36,7 +36,7 @@ class PlainText:
         self._rest = ""
 
     def feed(self, data: bytes, *, final: bool = False) -> str:
-        """The text that ``data`` completes."""
+        """The text that ends within ``data``."""
         text = self._rest + self._decoder.decode(data, final)
         self._rest = ""
         unfinished = self._UNFINISHED.search(text)
@@ -58,7 +58,7 @@ class Transcript:
         self.closed = False
 
     def feed(self, data: bytes) -> None:
-        """Add bytes; none means the end."""
+        """Add bytes; empty means the end."""
         with self._changed:
             self._raw += data
             self._text += self._plain.feed(data, final=not data)
@@ -75,14 +75,14 @@ class Transcript:
             self._seen = max(self._seen - excess, 0)
 
     def raw_since(self, position: int) -> tuple[bytes, int]:
-        """The bytes written after ``position`` (0 at first), and the position to ask from next."""
+        """The bytes after ``position`` (0 at first), and the position for the next call."""
         with self._changed:
             start = max(position - self._dropped, 0)
             return bytes(self._raw[start:]), self._dropped + len(self._raw)
 
     @property
     def text(self) -> str:
-        """What was written (its last million characters at least), as plain text with "\\n" line ends."""
+        """The console's text (at least the last million characters), with "\\n" as line end."""
         with self._changed:
             return self._text
 
@@ -91,7 +91,7 @@ class Transcript:
         return "\n".join(self.text.rstrip("\n").split("\n")[-lines:])
 
     def expect(self, pattern: str, timeout: float) -> re.Match[str]:
-        """Wait until the regular expression ``pattern`` matches what was written after the last match.
+        """Wait until the regular expression ``pattern`` matches the text behind the last match.
 
         ``^`` and ``$`` match at line ends. Raises NotSeen, with the end of the console, after ``timeout`` seconds or
         when the guest has ended without writing it.

@@ -1,4 +1,4 @@
-"""How a run ended: decided by one pure function from all that was seen of it. A missing verdict is never a pass."""
+"""Decides how a run ended, by a pure function of all observations. A run without the kernel's verdict never passes."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Did the guest end well by its own word? Leaving it early is not that."""
+        """Has the guest itself reported a good end? False if the user left it early."""
         return self.kind == "ok"
 
     @property
     def exit_code(self) -> int:
-        """What a program that ran this machine ends with."""
+        """The exit code for the program that ran this machine."""
         error = _KINDS.get(self.kind)
         return error.exit_code if error else 0
 
     def error(self) -> KgptError | None:
-        """The failure as an exception with its console tail; None if there was none."""
+        """The failure as an exception, with the tail of the console; None after a good end."""
         kind = _KINDS.get(self.kind)
         if kind is None:
             return None
@@ -64,13 +64,13 @@ class Verdict:
 
 
 def beside_console(verdict: Verdict, tail: str) -> Verdict:
-    """``verdict`` where the console was shown: the guest's hint stands there already. ``tail``: what was not shown."""
+    """``verdict`` without the guest's own hint, which the console has shown. ``tail``: the part that was not shown."""
     return replace(verdict, hint="" if verdict.from_guest else verdict.hint, tail=tail)
 
 
 @dataclass(frozen=True)
 class Observed:
-    """All that was seen of a run."""
+    """All observations of a run."""
 
     status: int
     """QEMU's exit status; negative: the signal that ended it."""
@@ -80,20 +80,20 @@ class Observed:
     broken: str = ""
     """A run state in which QEMU stopped the machine by itself: internal-error, io-error, …"""
     garbage: str = ""
-    """What is wrong with the first line of the machine channel that is no event."""
+    """The fault of the first line of the machine channel that is not an event."""
     timed_out: float = 0.0
-    """The time limit, in seconds, that ran out; 0: none did."""
+    """The time limit in seconds that has expired; 0: none."""
     quit: bool = False
-    """We asked QEMU to end."""
+    """kgpt asked QEMU to end."""
     stderr: str = ""
     tail: str = ""
     started: bool = True
-    """QEMU came as far as running the guest."""
+    """QEMU has started the guest."""
     describe_panic: Callable[[Panic], str] = field(default=lambda panic: panic_line(panic))
 
 
 def judge(seen: Observed) -> Verdict:
-    """The verdict on a run that is over."""
+    """The verdict on a finished run."""
     if seen.timed_out:
         return Verdict(
             "timeout",
@@ -128,14 +128,14 @@ def expected_status(exit_event: Exit) -> int:
 
 
 def panic_line(panic: Panic) -> str:
-    """``panic: #PF error 0x2 at 0x1000``, for want of an ELF to look the address up in."""
+    """``panic: #PF error 0x2 at 0x1000``: the form without an ELF file to look up the address."""
     if panic.vector < 0:
         return f"panic: {panic.message}"
     return f"panic: {panic.name} error {panic.error:#x} at {panic.rip:#x}"
 
 
 def _by_options(hint: str) -> str:
-    """A guest's hint in the words of our own command line: "a larger --ctx" for its "a larger ctx="."""
+    """A guest's hint with options of kgpt in the place of its own: "a larger --ctx" for "a larger ctx="."""
     return _KEY.sub(lambda key: f"--{key[1].replace('_', '-')}{' ' if key[2] else ''}{key[2]}", hint)
 
 
@@ -192,7 +192,7 @@ def _how_qemu_ended(seen: Observed) -> str:
 
 
 def _lost(seen: Observed, message: str, hint: str = "") -> Verdict:
-    said = "\n".join(seen.stderr.strip().splitlines()[:_STDERR_LINES])  # what follows is a dump of registers
+    said = "\n".join(seen.stderr.strip().splitlines()[:_STDERR_LINES])  # a dump of registers follows
     hints = [hint, f"QEMU said:\n{said}" if said else ""]
     return Verdict("lost", message, "\n".join(part for part in hints if part), tail=seen.tail)
 

@@ -1,7 +1,7 @@
-"""KVM or TCG: decided by booting under KVM, not by looking at groups and files.
+"""Decides between KVM and TCG by booting a small kernel under KVM.
 
-``/dev/kvm`` can open and still be unable to run an ordinary kernel, for example in a virtual machine whose own host
-emulates it in part.
+``/dev/kvm`` may open and still not run an ordinary kernel, for example in a virtual machine whose host emulates KVM
+only in part.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _HOST_FIX = "enable (nested) virtualisation in the firmware, or on the host of t
 
 @dataclass(frozen=True)
 class Trial:
-    """Whether KVM works; if not, why, and what would mend it."""
+    """The result of trying KVM; if it does not work, the reason and a fix."""
 
     works: bool
     reason: str = ""
@@ -42,15 +42,14 @@ class Trial:
 
     @property
     def line(self) -> str:
-        """One line for a person."""
+        """The result as one line."""
         return f"KVM is not used: {self.reason}; {_INSTEAD} (to mend it: {self.fix}; kgpt doctor says it again)"
 
 
 def resolve(settings: RunSettings, qemu: str, warn: Callable[[str], None]) -> RunSettings:
     """``settings`` with ``accel`` kvm or tcg.
 
-    ``auto`` that cannot be KVM calls ``warn`` with why, once on each host. ``kvm`` that does not work raises
-    ToolMissing.
+    For ``auto`` without a working KVM, ``warn`` gets the reason, once per host. For ``kvm`` raises ToolMissing.
     """
     if settings.accel == "tcg":
         return settings
@@ -65,7 +64,7 @@ def resolve(settings: RunSettings, qemu: str, warn: Callable[[str], None]) -> Ru
 
 
 def _was_told(line: str) -> bool:
-    """Was exactly this said on this host before? From now on it was, if the cache can be written."""
+    """Was this line shown on this host before? Remembers it, if the cache can be written."""
     told = cache_dir() / "accel-told.json"
     mark = hashlib.sha256("\n".join([platform.node(), _read_text("/etc/machine-id"), line]).encode()).hexdigest()
     try:
@@ -87,7 +86,7 @@ def try_kvm(qemu: str, cpu: str = "", *, remember: bool = True) -> Trial:
     With ``remember`` the cache keeps the answer. Raises KgptError if QEMU knows no ``cpu`` of that name.
     """
     refusal = _open_device()
-    if refusal is not None:  # cheap to find out and easy to mend: never remembered
+    if refusal is not None:  # not cached: it is quick to check, and the user may fix it
         return refusal
     cache = cache_dir() / "accel.json"
     key = _host_key(qemu, cpu)
@@ -97,7 +96,7 @@ def try_kvm(qemu: str, cpu: str = "", *, remember: bool = True) -> Trial:
     trial = _boot(qemu, cpu)
     if not remember:
         return trial
-    with contextlib.suppress(KgptError, OSError):  # no cache: tried again the next time
+    with contextlib.suppress(KgptError, OSError):  # without a cache KVM is tried each time
         cache.parent.mkdir(parents=True, exist_ok=True)
         entries = {**known, key: trial}
         text = json.dumps({name: dataclasses.asdict(entry) for name, entry in entries.items()}, indent=1)
@@ -130,7 +129,7 @@ def _boot(qemu: str, cpu: str) -> Trial:
             said = machine.stderr()
     if verdict.ok:
         return Trial(True)
-    if "CPU model" in said:  # says nothing about KVM
+    if "CPU model" in said:  # the fault is not KVM's
         raise KgptError(f"there is no processor {cpu}", f"{qemu} -cpu help lists them")
     if "Device or resource busy" in said:
         return Trial(False, "the device is busy", "end the other hypervisor that holds it")
@@ -140,11 +139,11 @@ def _boot(qemu: str, cpu: str) -> Trial:
 
 
 def _host_key(qemu: str, cpu: str) -> str:
-    """What a trial depends on: this boot of this host, this QEMU, this processor model."""
+    """The key of a trial: a hash of this boot of this host, this QEMU, and the processor model."""
     program = Path(qemu).resolve()
     with contextlib.suppress(OSError):
         state = program.stat()
-        # Stands for the version, without the cost of asking for it.
+        # Size and time identify the version without starting QEMU.
         qemu = f"{program}:{state.st_size}:{state.st_mtime_ns}"
     processor = next((line for line in _read_text("/proc/cpuinfo").splitlines() if line.startswith("model name")), "")
     facts = [_read_text("/proc/sys/kernel/random/boot_id"), platform.release(), qemu, processor, cpu]
@@ -159,7 +158,7 @@ def _read_text(path: str) -> str:
 
 
 def _read_cache(path: Path) -> dict[str, Trial]:
-    """The remembered trials; nothing if the file is not there or not ours."""
+    """The cached trials; empty if the file is missing or invalid."""
     try:
         data = json.loads(path.read_bytes())
         return {key: Trial(bool(e["works"]), str(e["reason"]), str(e["fix"])) for key, e in data.items()}

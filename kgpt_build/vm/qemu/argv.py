@@ -1,4 +1,4 @@
-"""RunSettings -> QEMU's command line: a pure function, so that it can be compared, printed and pasted."""
+"""Makes QEMU's command line from RunSettings: a pure function, so that tests compare it and users can paste it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GDB_PORT = 1234
 def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> list[str]:
     """The words that start ``settings`` with its wires on ``channels``; ``qemu`` empty: the program in PATH.
 
-    With a monitor the machine starts stopped, to be continued once the monitor listens: so no event is missed.
+    With a monitor the machine starts stopped, and continues when the monitor is connected: so no event is missed.
     ``settings.accel`` must be resolved (accel.resolve): ValueError on ``auto``.
     """
     if settings.accel == "auto":
@@ -37,7 +37,7 @@ def _machine(settings: RunSettings) -> list[str]:
     return [
         "-no-user-config",
         "-nodefaults",
-        "-no-reboot",  # a reset is the end of a run, not the start of another
+        "-no-reboot",  # a reset ends the run
         *("-machine", machine),
         *("-accel", settings.accel),
         *("-cpu", settings.cpu_model),
@@ -52,7 +52,7 @@ def _firmware(firmware: Firmware | None) -> list[str]:
         return []
     if firmware.variables is None:
         return ["-bios", str(firmware.code)]
-    # What the guest writes into its variables is dropped with it: the file is everybody's.
+    # snapshot=on drops the guest's writes to its variables: the file belongs to the system.
     return [
         *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_escaped(firmware.code)}"),
         *("-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={_escaped(firmware.variables)}"),
@@ -63,10 +63,10 @@ def _medium(settings: RunSettings) -> list[str]:
     if settings.medium == "cdrom":
         return ["-cdrom", str(settings.image)]
     if devices := settings.arch.qemu.drives.get(settings.medium):
-        # What the guest or its firmware writes goes elsewhere: the image stays as it is.
+        # snapshot=on sends writes of guest and firmware to a temporary file: the image does not change.
         drive = f"if=none,id=image,format=raw,snapshot=on,file={_escaped(settings.image)}"
         return ["-drive", drive, *(word for device in devices for word in ("-device", device))]
-    # QEMU's multiboot loader takes several files, and words behind the name of each.
+    # QEMU's multiboot loader takes several files, separated by commas, each followed by its words.
     modules = ",".join(_escaped(module.line) for module in settings.modules)
     return [
         *("-kernel", str(settings.image)),
@@ -76,7 +76,7 @@ def _medium(settings: RunSettings) -> list[str]:
 
 
 def _escaped(path: Path | str) -> str:
-    """A comma in a list of options is written twice."""
+    """``path`` with doubled commas, as QEMU wants them in lists of options."""
     return str(path).replace(",", ",,")
 
 
@@ -87,7 +87,7 @@ def _serial(settings: RunSettings, channels: Channels) -> list[str]:
 
 
 def _events(settings: RunSettings, channels: Channels) -> list[str]:
-    # What the guest writes to the exit port ends QEMU; without it, the guest switches its machine off.
+    # The guest's write to the exit device ends QEMU; without the device, the guest powers its machine off.
     end = ("-no-shutdown",) if settings.keeps_screen else ("-device", settings.arch.qemu.exit_device)
     return [
         *("-chardev", _backend(channels.events, "events")),
@@ -108,10 +108,10 @@ def _monitor(settings: RunSettings, channels: Channels) -> list[str]:
 
 
 def _screen(settings: RunSettings) -> list[str]:
-    # The card is there without a window too: screendump shows what it holds. The small machine has no bus for it.
+    # The card is there without a window, too, for screendump. The small machine has no bus for it.
     has_card = settings.card and settings.machine_type != settings.arch.qemu.small_machine
     card = ["-device", settings.card] if has_card else []
-    # Named, since QEMU left to choose would open a VNC port where it has no window.
+    # Without -display QEMU would open a VNC port if it has no window.
     return [*card, "-display", settings.window if settings.display else "none"]
 
 

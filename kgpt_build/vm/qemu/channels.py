@@ -1,7 +1,6 @@
-"""The wires between QEMU and us: the serial port, the machine channel, QEMU's monitor.
+"""The connections between QEMU and kgpt: the serial port, the machine channel, QEMU's monitor (QMP).
 
-Each is made before QEMU starts and inherited by it, so there is no path to collide on, nothing to clean up, and no
-moment at which a byte could be lost.
+QEMU inherits them as open descriptors: so there are no paths that collide or stay behind, and no byte is lost.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ import os
 import socket
 from dataclasses import dataclass
 
-_PIPE_BYTES = 1 << 20  # the most that Linux lets an ordinary user ask for
+_PIPE_BYTES = 1 << 20  # the largest size that Linux allows an ordinary user
 
 
 @dataclass(frozen=True)
 class Channels:
-    """QEMU's ends, as ``-chardev`` backends without their id. ``qmp`` None: no monitor."""
+    """QEMU's ends as ``-chardev`` backends, without ids. ``qmp`` None: no monitor."""
 
     serial: str
     events: str
@@ -27,15 +26,15 @@ class Channels:
 SERIAL = "stdio,signal=off"
 
 STANDALONE = Channels(serial=SERIAL, events="file,path=/dev/stderr", qmp=None)
-"""For a command line that a person pastes into a shell: serial on the terminal, events on standard error."""
+"""Connections for a command line to paste into a shell: serial on the terminal, events on standard error."""
 
 
 class Wires:
-    """Our ends and QEMU's. ``close_remote`` once QEMU has inherited its own, so that its end is our end of file.
+    """Both ends of each connection. Call ``close_remote`` when QEMU has inherited its ends: then its exit is EOF here.
 
-    What the guest writes comes through pipes. A pipe merges single bytes into pages: it takes a megabyte before the
-    guest has to wait, and loses nothing when QEMU ends at once. A socket keeps a buffer for each byte: a few hundred
-    bytes fill it, and a guest that does not wait for ever for its serial port drops the rest.
+    The guest's output comes through pipes. A pipe merges single bytes into pages: it holds a megabyte before the guest
+    must wait, and loses nothing when QEMU ends. A socket keeps a buffer for each byte, so a few hundred bytes fill it,
+    and a guest with a time-out for its serial port drops the rest.
     """
 
     def __init__(self) -> None:
@@ -54,11 +53,11 @@ class Wires:
 
     @property
     def channels(self) -> Channels:
-        """QEMU's words for its ends."""
+        """QEMU's ends, for its command line."""
         return Channels(SERIAL, f"file,path=/dev/fd/{self._remote_events}", f"socket,fd={self._remote_qmp}")
 
     def close_remote(self) -> None:
-        """Leave QEMU's ends to QEMU."""
+        """Close our copies of QEMU's ends."""
         _close_all(self._open_remote)
 
     def close(self) -> None:
@@ -70,7 +69,7 @@ class Wires:
 
 def _output_pipe() -> tuple[int, int]:
     read, write = os.pipe()
-    with contextlib.suppress(OSError):  # the user's share of pipe memory is spent: a small pipe works too
+    with contextlib.suppress(OSError):  # the user's limit of pipe memory is reached: a small pipe works, too
         fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     return read, write
 

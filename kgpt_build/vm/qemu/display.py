@@ -1,4 +1,4 @@
-"""The window that QEMU can show a machine's screen in."""
+"""Finds the kind of window that QEMU can open."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from kgpt_build.errors import KgptError, ToolMissing
 
 WINDOWS = ("gtk", "sdl", "cocoa")
-"""Kinds of window, the best first: all take the keyboard while they have the focus."""
+"""Kinds of window in order of preference; all take the keyboard while they have the focus."""
 
 INSTALL_WINDOW = "install it: apt-get install qemu-system-gui; or leave out --display, and use kgpt screenshot"
 _ASK_SECONDS = 20.0
@@ -32,7 +32,7 @@ def find_window(qemu: str, environment: Mapping[str, str] = os.environ) -> str:
 
 
 def window_kinds(qemu: str) -> tuple[str, ...]:
-    """What ``-display`` takes. Raises ToolMissing if QEMU cannot be asked."""
+    """The kinds that ``-display`` accepts. Raises ToolMissing if QEMU cannot be run."""
     try:
         done = subprocess.run(
             [qemu, "-display", "help"], capture_output=True, text=True, timeout=_ASK_SECONDS, check=False

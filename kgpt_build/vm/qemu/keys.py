@@ -1,4 +1,4 @@
-"""Text -> the keys of a US keyboard that type it, by QEMU's names of them."""
+"""Maps text to the keys of a US keyboard that type it, by QEMU's names of the keys."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _STROKE = re.compile(r"\x1b\[(?:[A-Z]|[0-9]+~)|.", re.DOTALL)
 
 
 def keys_of(text: str) -> Iterator[tuple[str, ...]]:
-    """For each character, or escape sequence of a cursor key, the keys that are held together: ``("shift", "a")``.
+    """For each character or escape sequence of a cursor key, the keys to hold together: ``("shift", "a")``.
 
-    Control characters are the letters' with ctrl; ``\\n`` is Enter. Raises UsageError for what has no key.
+    Control characters are ctrl with a letter; ``\\n`` is Enter. Raises UsageError for a character without a key.
     """
     for match in _STROKE.finditer(text):
         yield _stroke(match.group())

@@ -1,5 +1,5 @@
-"""The thread that holds QEMU's wires: it reads the console and the machine channel, writes to the console, and speaks
-QMP. Everything else of the package is ordinary blocking code that waits for what this thread has seen."""
+"""The thread that serves QEMU's connections: it reads console and machine channel, writes to the console, and speaks
+QMP. The rest of the package is blocking code that waits for this thread."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _QMP_DRAIN_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Listener:
-    """What is called, on the link's thread, with what arrives."""
+    """Functions that the link's thread calls with the data that arrives."""
 
     console: Callable[[bytes], None]
-    """Bytes of the serial port; none at its end."""
+    """Gets bytes of the serial port; empty at its end."""
     events: Callable[[bytes], None]
-    """Bytes of the machine channel; none at its end."""
+    """Gets bytes of the machine channel; empty at its end."""
     qmp: Callable[[Mapping[str, Any]], None]
-    """A QMP event."""
+    """Gets each QMP event."""
     ended: Callable[[BaseException | None], None]
-    """QEMU has closed its ends, or the link itself failed."""
+    """Called when QEMU has closed its ends, or the link has failed."""
 
 
 class Link(threading.Thread):
-    """Serves one QEMU until that closes its ends."""
+    """Serves one QEMU until it closes its ends."""
 
     def __init__(self, wires: Wires, listener: Listener, *, go: bool) -> None:
-        """``go``: let the machine run as soon as the monitor listens."""
+        """``go``: continue the machine when the monitor is connected."""
         super().__init__(name="kgpt-link", daemon=True)
         self._wires = wires
         self._listener = listener
@@ -56,7 +56,7 @@ class Link(threading.Thread):
         failure: BaseException | None = None
         try:
             self._loop.run_until_complete(self._serve())
-        except Exception as error:  # whatever it was, those who wait must learn that nothing more will come
+        except Exception as error:  # after any failure, waiting threads must learn that nothing more arrives
             failure = error
         finally:
             if not self._connected.done():
@@ -65,7 +65,7 @@ class Link(threading.Thread):
             self._listener.ended(failure)
 
     def send(self, data: bytes) -> None:
-        """Write to the serial port. It is taken from us whenever the guest reads; after the end it is dropped."""
+        """Queue ``data`` for the serial port; the guest reads it when it wants. Dropped after the end."""
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._enqueue, data)
 
@@ -95,7 +95,7 @@ class Link(threading.Thread):
         console = self._watch(self._wires.serial_output, self._listener.console)
         events = self._watch(self._wires.events, self._listener.events)
         monitor = asyncio.create_task(self._monitor())
-        # If the monitor fails while QEMU lives, its exception ends this at once: the machine was perhaps never started.
+        # If the monitor fails while QEMU lives, end at once: the machine may never have been continued.
         await asyncio.wait({monitor, console, events}, return_when=asyncio.FIRST_EXCEPTION)
         if monitor.done():
             monitor.result()
@@ -103,7 +103,7 @@ class Link(threading.Thread):
             await asyncio.wait_for(monitor, _QMP_DRAIN_SECONDS)
 
     def _watch(self, fd: int, sink: Callable[[bytes], None]) -> asyncio.Future[None]:
-        """Hand all that can be read from ``fd`` to ``sink``; the future is done at the end of file."""
+        """Pass all bytes from ``fd`` to ``sink``; the future is done at the end of file."""
         os.set_blocking(fd, False)
         ended: asyncio.Future[None] = self._loop.create_future()
 
@@ -121,17 +121,17 @@ class Link(threading.Thread):
         return ended
 
     async def _monitor(self) -> None:
-        """Connect to QMP, let the machine go, and pass its events on until QEMU ends."""
-        # Imported here, while QEMU starts beside us: it takes longer than QEMU does.
+        """Connect to QMP, continue the machine, and pass on its events until QEMU ends."""
+        # Imported here, while QEMU starts in parallel: the import takes longer.
         from qemu.qmp import EventListener, QMPClient, QMPError, Runstate
 
         client = QMPClient("kgpt")
-        # QEMU's end is no error of the protocol worth a line on the user's terminal.
+        # Keep the library from reporting QEMU's exit as an error on the user's terminal.
         client.logger.addHandler(logging.NullHandler())
         client.logger.propagate = False
         listener = EventListener()
         client.register_listener(listener)
-        with contextlib.suppress(QMPError, EOFError, OSError):  # QEMU died first; its status says more
+        with contextlib.suppress(QMPError, EOFError, OSError):  # QEMU has exited; its status is the better report
             await client.connect(self._wires.qmp)
             self._qmp = client
             if self._go:

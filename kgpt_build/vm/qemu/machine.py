@@ -1,4 +1,4 @@
-"""A running virtual machine, as a context manager: whatever happens inside it, no QEMU is left behind."""
+"""A running virtual machine: a context manager that always ends its QEMU."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _STOPPED_BY_QEMU = ("internal-error", "io-error", "guest-panicked")
 
 
 class Machine(GuestRun):
-    """QEMU running ``settings``, whose accelerator is resolved.
+    """QEMU running ``settings``, whose accelerator must be resolved.
 
-    Leave the ``with`` block by the thread that entered it: QEMU is tied to that thread's life.
+    The same thread must enter and leave the ``with`` block: QEMU ends with that thread.
     """
 
     def __init__(self, settings: RunSettings, *, qemu: str, symbols: Path | None = None) -> None:
-        """``symbols``: an ELF in which the addresses of a panic are looked up; without it they stay numbers."""
+        """``symbols``: an ELF file to look up the addresses of a panic; without it they stay numbers."""
         super().__init__(settings, symbols=symbols)
         self.qmp_events: list[Mapping[str, Any]] = []
         self._qemu = qemu
@@ -59,7 +59,7 @@ class Machine(GuestRun):
         argv = qemu_argv(with_plain_names(self.settings), self._wires.channels, qemu=self._qemu)
         log.info("%s", shlex.join(argv))
         try:
-            self._process = start_bound(  # Ctrl-C on our terminal is ours, or the guest's, never QEMU's
+            self._process = start_bound(  # Ctrl-C on the terminal must not reach QEMU
                 argv,
                 stdin=self._wires.remote_stdin,
                 stdout=self._wires.remote_stdout,
@@ -84,7 +84,7 @@ class Machine(GuestRun):
         return self._process.pid
 
     def stderr(self) -> str:
-        """What QEMU itself has said."""
+        """QEMU's standard error."""
         self._stderr.seek(0)
         return self._stderr.read().decode("utf-8", "replace")
 
@@ -94,31 +94,32 @@ class Machine(GuestRun):
         self._link.send(data)
 
     def type_text(self, text: str) -> None:
-        """Type ``text`` where the guest listens: on its serial port, or if it has none on its keyboard."""
+        """Type ``text`` on the guest's serial port, or without one on its keyboard."""
         if self.settings.serial:
             self.send(text.encode())
         else:
             self.type_keys(text)
 
     def type_keys(self, text: str) -> None:
-        """Type ``text`` on the machine's keyboard, as fast as the guest takes it; returns when the last key is up.
+        """Type ``text`` on the machine's keyboard, as fast as the guest reads; returns when the last key is up.
 
-        ``text`` as for keys.keys_of. Raises UsageError for what has no key, KgptError if the guest takes none.
+        ``text`` as for keys.keys_of. Raises UsageError for a character without a key, KgptError if the guest does not
+        read its keyboard.
         """
         for keys in list(keys_of(text)):
             self._wait_for_keyboard()
             arguments: dict[str, Any] = {"keys": [{"type": "qcode", "data": key} for key in keys]}
             self.execute("send-key", **arguments, **{"hold-time": _KEY_HOLD_MS})
-            time.sleep(2 * len(keys) * _KEY_HOLD_MS / 1000)  # each goes down, then up, and is held for so long
+            time.sleep(2 * len(keys) * _KEY_HOLD_MS / 1000)  # each key goes down, then up, and is held for this time
 
     def _wait_for_keyboard(self) -> None:
-        """Until the controller holds nothing for the guest: what comes when its 16 bytes are full is lost."""
+        """Wait until the guest has read the controller's buffer of 16 bytes: a full buffer drops keys."""
         if self.settings.arch.qemu.keyboard_status is None:
             return
         port, full = self.settings.arch.qemu.keyboard_status
         end = time.monotonic() + _KEY_SECONDS
         while True:
-            # The monitor reads the port as a processor would; it is one that may be read at any time.
+            # The monitor reads the status port like a processor; reading it has no side effect.
             said = self._ask_monitor(f"i /xb {port:#x}")
             status = int(said.rpartition("=")[2], 16)
             if status == _NO_DEVICE or not status & full:
@@ -128,17 +129,17 @@ class Machine(GuestRun):
             time.sleep(_KEY_HOLD_MS / 1000)
 
     def _ask_monitor(self, line: str) -> str:
-        """The answer of QEMU's other monitor, which is made for people."""
+        """The answer of QEMU's human monitor (HMP)."""
         arguments: dict[str, Any] = {"command-line": line}
         return str(self.execute("human-monitor-command", **arguments))
 
     def execute(self, command: str, timeout: float = MONITOR_SECONDS, **arguments: object) -> Any:
-        """Run a QMP command; returns its answer. Raises KgptError if QEMU refuses it, MachineLost if it is gone."""
+        """Run a QMP command; returns its answer. Raises KgptError if QEMU refuses it, MachineLost if QEMU has ended."""
         assert self._link is not None, "the machine was not started"
         return self._link.execute(command, arguments, timeout)
 
     def picture(self) -> Picture:
-        """The screen as it is now. Raises KgptError if the machine has none."""
+        """A picture of the current screen. Raises KgptError if the machine has no screen."""
         from kgpt_build.vm.picture import read_picture
 
         with tempfile.TemporaryDirectory(prefix="kgpt-", dir=temporary_root()) as folder:
@@ -147,13 +148,13 @@ class Machine(GuestRun):
             return read_picture(path.read_bytes())
 
     def screendump(self, path: Path) -> None:
-        """Write the screen to ``path``: PNG if it is called so, else PPM; whole, or not at all."""
+        """Write the screen to ``path``, atomically: as PNG if it ends with .png, else as PPM."""
         from kgpt_build.vm.picture import write_picture
 
         write_picture(path, self.picture())
 
     def screen(self, glyphs: Glyphs) -> Screen:
-        """What can be read on the screen now: in pixels, drawn with ``glyphs``, or of VGA text, with the BIOS's font.
+        """The characters on the current screen: pixels in the font ``glyphs``, or VGA text in the BIOS's font.
 
         Raises KgptError if the machine has no screen.
         """
@@ -173,14 +174,14 @@ class Machine(GuestRun):
             return path.read_bytes()
 
     def quit(self) -> None:
-        """End the machine now."""
+        """End QEMU now."""
         self._quit = True
         with contextlib.suppress(MachineLost):
             self.execute("quit", timeout=2.0)
         self._kill()
 
     def close(self) -> None:
-        """End QEMU if it still runs, and let go of everything. May be called again."""
+        """End QEMU if it still runs, and release all resources. May be called again."""
         self._kill()
         if self._link is not None:
             self._link.join(timeout=10)
@@ -223,7 +224,7 @@ class Machine(GuestRun):
             self.qmp_events.append(event)
             self.changed.notify_all()
         if event.get("event") == "STOP":
-            # Asking why needs the link's own thread, which is the one that runs this.
+            # The query needs the link's thread, which runs this function.
             threading.Thread(target=self._why_stopped, daemon=True).start()
 
     def _why_stopped(self) -> None:

@@ -1,4 +1,4 @@
-"""The files of a machine under names that QEMU takes as they are."""
+"""Gives the files of a machine names without characters that QEMU interprets."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from kgpt_build.vm.settings import RunSettings
 
 
 def with_plain_names(settings: RunSettings) -> RunSettings:
-    """``settings`` with a plain path for each file: no name becomes an option, or a word for the kernel.
+    """``settings`` with a plain path for each file: no part of a name becomes an option, or a word for the kernel.
 
-    QEMU hands the kernel's and the modules' paths on as the first word of their command lines. Raises KgptError.
+    QEMU passes the paths of kernel and modules as the first words of their command lines. Raises KgptError.
     """
     firmware = settings.firmware
     if firmware is not None:
