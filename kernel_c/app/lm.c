@@ -6,19 +6,13 @@
 #include "app/events/print.h"
 #include "app/events/report.h"
 #include "app/events/verdict.h"
-#include "app/shell/reader.h"
 #include "cpus.h"
 #include "engine.h"
-#include "module.h"
 
 #include "kgpt/cpu.h"
 #include "kgpt/crc32.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
-
-#define KG_CTX_DEFAULT 4096u
-#define KG_CTX_LEAST 256u
-#define KG_CTX_REPLY 1024u /* tokens of the context that a long text leaves to the conversation about it */
 
 void kg_engine_changed(struct kgpt *k)
 {
@@ -29,158 +23,6 @@ void kg_engine_changed(struct kgpt *k)
 const char *kg_engine_model_name(const struct kgpt *k)
 {
     return k->lm ? k->lm->loaded.model.name : "";
-}
-
-/* 4,096 tokens, or more for a long text and an answer to it; at most as many as the model was trained for. */
-static uint32_t default_context(struct kgpt *k)
-{
-    uint32_t most = k->lm->loaded.model.n_ctx_train, texts = kg_lm_texts_tokens(k);
-    uint32_t wanted = texts > KG_CTX_DEFAULT - KG_CTX_REPLY ? texts + KG_CTX_REPLY : KG_CTX_DEFAULT;
-    return wanted < most ? wanted : most;
-}
-
-static enum kg_kv_type choose_cache(const struct kgpt *k)
-{
-    if (k->config.lm.kv != KG_KV_AUTO) {
-        return (enum kg_kv_type)k->config.lm.kv;
-    }
-    return kg_streq(k->lm->loaded.arch, "microgpt") ? KG_KV_F32 : KG_KV_F16;
-}
-
-/* The conversation with the model in use, and a line editor for texts of `room` bytes. */
-static void carve_conversation(struct kgpt *k, const struct kg_lm_options *options, size_t room, struct kg_arena *arena)
-{
-    struct kg_lm *lm = k->lm;
-    kg_conversation_carve(&lm->conversation, &lm->loaded, &lm->ops, &lm->workers, options, arena);
-    kg_reader_carve(k, room, arena);
-}
-
-/* Into k->needs. */
-static void count_memory(struct kgpt *k, const struct kg_lm_options *options)
-{
-    struct kg_arena counted = kg_arena_counting();
-    carve_conversation(k, options, KG_LINE_MAX, &counted);
-    kg_lm_texts_count(k, &counted);
-    k->needs.kv = k->lm->conversation.session.kv_bytes;
-    k->needs.scratch = counted.peak - k->needs.kv;
-    k->needs.total = counted.peak;
-}
-
-/* The context that was asked for, or the default, halved until the memory holds it. */
-static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *options, struct kg_error *error)
-{
-    const struct kg_lm_loaded *loaded = &k->lm->loaded;
-    uint64_t free = kg_arena_left(&k->arena);
-    uint32_t asked = k->config.lm.ctx, most = loaded->model.n_ctx_train;
-    if (asked > most && k->lm->in_use) { /* ctx= was meant for another model */
-        asked = most;
-        kg_print("kgpt: a context of %u, which is what this model was trained for\n", most);
-    }
-    if (asked > most) {
-        kg_error_set(error, KG_E_INPUT, "ctx=%u is more than the %u positions that the model was trained for", asked,
-                     most);
-        kg_error_hint(error, "choose at most %u", most);
-        return KG_E_INPUT;
-    }
-    *options = (struct kg_lm_options){
-        .n_ctx = asked ? asked : default_context(k), .n_batch = k->config.lm.ubatch, .kv = choose_cache(k)};
-    for (;;) {
-        options->n_batch = options->n_batch < options->n_ctx ? options->n_batch : options->n_ctx;
-        count_memory(k, options);
-        if (k->needs.total <= free || asked || options->n_ctx / 2 < KG_CTX_LEAST) {
-            break;
-        }
-        options->n_ctx /= 2;
-    }
-    kg_report_memory(k);
-    kg_event_memory(k);
-    if (k->needs.total <= free) {
-        return KG_OK;
-    }
-    kg_error_set(error, KG_E_MEMORY, "a context of %u needs %s of memory besides the weights, and %s are free",
-                 options->n_ctx, kg_amount(k->needs.total).text, kg_amount(free).text);
-    kg_error_hint(error, "give the machine more memory%s", asked ? ", or choose a smaller ctx=" : "");
-    return KG_E_MEMORY;
-}
-
-/* Bytes of the line editor: a message as long as the context, if the free memory holds it and its encoding. */
-static size_t choose_room(struct kgpt *k, const struct kg_lm_options *options)
-{
-    const struct kg_vocab *vocab = &k->lm->loaded.vocab;
-    size_t room = (size_t)options->n_ctx * vocab->longest + KG_LINE_MAX;
-    for (; room > KG_LINE_MAX; room /= 2) {
-        struct kg_arena counted = kg_arena_counting();
-        carve_conversation(k, options, room, &counted);
-        kg_lm_texts_count(k, &counted);
-        kg_arena_reserve(&counted, kg_vocab_scratch(vocab, room));
-        if (counted.peak <= kg_arena_left(&k->arena)) {
-            return room;
-        }
-    }
-    return KG_LINE_MAX;
-}
-
-/* Compares a module and its template with their digests, once: opening a model changes the layout of its file. */
-static enum kg_status check_source(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
-{
-    uint8_t digest[KG_SHA256_SIZE];
-    bool known = false;
-    enum kg_status status = KG_OK;
-    if (source->file) {
-        status = kg_module_check(k, source->file, source->digest, &known, error);
-        source->sha256 = known ? source->digest : NULL;
-    }
-    if (status == KG_OK && source->chat_file) {
-        status = kg_module_check(k, source->chat_file, digest, &known, error);
-    }
-    if (status == KG_OK) {
-        source->file = source->chat_file = NULL;
-    }
-    return status;
-}
-
-/* Opens a source: header, vocabulary, weights and template. */
-static enum kg_status open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
-{
-    struct kg_lm_loaded *loaded = &k->lm->loaded;
-    enum kg_status status = check_source(k, source, error);
-    if (status == KG_OK) {
-        status = kg_lm_load(loaded, source->data, source->size, source->interleaved, &k->arena, error);
-    }
-    if (status != KG_OK) {
-        return status;
-    }
-    source->interleaved = true; /* kg_lm_load interleaves files that are not */
-    return kg_lm_load_chat(loaded, source->chat, source->chat_size, error);
-}
-
-static void report_model(struct kgpt *k)
-{
-    const struct kg_lm_model *model = &k->lm->loaded.model;
-    k->needs.weights = model->weight_bytes;
-    kg_print("kgpt: model %s: %s, %'lu parameters, %s, %'u tokens, trained for %'u\n", model->name, k->lm->loaded.arch,
-             (unsigned long)model->n_parameters, kg_amount(model->weight_bytes).text, model->n_vocab,
-             model->n_ctx_train);
-    kg_lm_event_model(k);
-}
-
-enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
-{
-    struct kg_lm *lm = k->lm;
-    struct kg_lm_options options;
-    kg_arena_rewind(&k->arena, lm->base);
-    enum kg_status status = open_source(k, &lm->sources[index], error);
-    if (status == KG_OK) {
-        lm->current = index;
-        report_model(k);
-        status = choose_context(k, &options, error);
-    }
-    if (status == KG_OK) {
-        carve_conversation(k, &options, choose_room(k, &options), &k->arena);
-        kg_conversation_fill(&lm->conversation);
-        lm->in_use = true;
-    }
-    return status;
 }
 
 /* The bytes from `offset` on of the embedded model's blob. */

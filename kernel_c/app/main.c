@@ -67,7 +67,7 @@ static enum kg_status announce(struct kgpt *k, struct kg_error *error)
     return KG_OK;
 }
 
-static enum kg_status set_up(struct kgpt *k, struct kg_error *error)
+static enum kg_status set_up_run(struct kgpt *k, struct kg_error *error)
 {
     enum kg_status (*const steps[])(struct kgpt *, struct kg_error *) = {
         find_memory,
@@ -84,7 +84,7 @@ static enum kg_status set_up(struct kgpt *k, struct kg_error *error)
     return KG_OK;
 }
 
-static enum kg_exit run_selftest(struct kgpt *k)
+static enum kg_exit run_selftest_mode(struct kgpt *k)
 {
     struct kg_error error;
     uint32_t failed;
@@ -100,7 +100,7 @@ enum kg_exit kg_main(const struct kg_platform_info *info)
     struct kg_error error;
     memset(k, 0, sizeof *k);
     k->info = info;
-    if (set_up(k, &error) != KG_OK) {
+    if (set_up_run(k, &error) != KG_OK) {
         return kg_refuse(k, &error);
     }
     if (k->config.fault[0] && !plat_fault(k->config.fault)) {
@@ -112,7 +112,7 @@ enum kg_exit kg_main(const struct kg_platform_info *info)
     }
     kg_statusline(k, "ready");
     switch (k->config.mode) {
-    case KG_MODE_SELFTEST: return run_selftest(k);
+    case KG_MODE_SELFTEST: return run_selftest_mode(k);
     case KG_MODE_SHELL: return kg_enter_shell(k);
     default: return kg_engine_run(k);
     }

@@ -8,7 +8,8 @@ ENGINE += \
 ENGINE_NO_LM += app/micro.c
 ENGINE_LM += \
     app/lm.c \
-    app/lm_bench.c
+    app/lm_bench.c \
+    app/lm_models.c
 ENGINE_LARGE += app/module.c
 MODEL += app/model_data.c
 MODEL_TRAIN += app/corpus_data.c

@@ -77,7 +77,7 @@ enum kg_status kg_gguf_to_u32(const char *key, const struct kg_gguf_value *value
     return KG_OK;
 }
 
-static float float_of_bits(uint32_t bits)
+static float number_of_bits(uint32_t bits)
 {
     float value;
     __builtin_memcpy(&value, &bits, sizeof value);
@@ -97,7 +97,7 @@ enum kg_status kg_gguf_to_f32(const char *key, const struct kg_gguf_value *value
     bool negative;
     uint64_t size;
     if (value->kind == KG_GGUF_F32) {
-        number = (double)float_of_bits(kg_load_u32(value->data));
+        number = (double)number_of_bits(kg_load_u32(value->data));
     } else if (value->kind == KG_GGUF_F64) {
         number = double_of(kg_load_u64(value->data));
     } else if (read_integer(value, &negative, &size)) {
@@ -230,5 +230,5 @@ uint32_t kg_gguf_u32_at(const struct kg_gguf_value *array, uint64_t i)
 
 float kg_gguf_f32_at(const struct kg_gguf_value *array, uint64_t i)
 {
-    return float_of_bits(kg_load_u32(array->data + 4 * i));
+    return number_of_bits(kg_load_u32(array->data + 4 * i));
 }

@@ -4,36 +4,6 @@
 
 static const struct kg_text thought_start = {"<think>", 7}, thought_end = {"</think>", 8};
 
-static bool stands_at(struct kg_text text, size_t at, struct kg_text word)
-{
-    for (size_t i = 0; i < word.n; i++) {
-        if (text.data[at + i] != word.data[i]) {
-            return false;
-        }
-    }
-    return true;
-}
-
-size_t kg_chat_find(struct kg_text text, struct kg_text word)
-{
-    for (size_t at = 0; at + word.n <= text.n; at++) {
-        if (stands_at(text, at, word)) {
-            return at;
-        }
-    }
-    return text.n;
-}
-
-size_t kg_chat_find_last(struct kg_text text, struct kg_text word)
-{
-    for (size_t end = text.n; end >= word.n; end--) {
-        if (stands_at(text, end - word.n, word)) {
-            return end - word.n;
-        }
-    }
-    return text.n;
-}
-
 static struct kg_text part_before(struct kg_text text, size_t at)
 {
     return (struct kg_text){text.data, at};
@@ -93,7 +63,7 @@ static bool ask_opens_thought(const struct kg_chat *chat)
 {
     bool plain = chat->plain && chat->piece[KG_CHAT_ASK_PLAIN].n > 0;
     struct kg_text ask = drop_trailing_newlines(chat->piece[plain ? KG_CHAT_ASK_PLAIN : KG_CHAT_ASK]);
-    return ask.n >= thought_start.n && stands_at(ask, ask.n - thought_start.n, thought_start);
+    return ask.n >= thought_start.n && kg_chat_stands_at(ask, ask.n - thought_start.n, thought_start);
 }
 
 static size_t reply_fragments(const struct kg_chat *chat, enum kg_chat_piece before, struct kg_text answer,

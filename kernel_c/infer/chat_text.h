@@ -11,6 +11,9 @@ struct kg_text kg_chat_trim_right(struct kg_text text);
 /* The same at the ends that the template trims in `slot`. */
 struct kg_text kg_chat_trim_slot(const struct kg_chat *chat, enum kg_chat_slot slot, struct kg_text text);
 
+/* True if `word` stands at byte `at` of `text`. */
+bool kg_chat_stands_at(struct kg_text text, size_t at, struct kg_text word);
+
 /* Where `word` (not empty) stands first in `text`, or last; text.n if nowhere. */
 size_t kg_chat_find(struct kg_text text, struct kg_text word);
 size_t kg_chat_find_last(struct kg_text text, struct kg_text word);

@@ -8,6 +8,7 @@ ENGINE_LM += \
     infer/chat.c \
     infer/chat_reply.c \
     infer/chat_test.c \
+    infer/chat_text.c \
     infer/conversation.c \
     infer/forward.c \
     infer/kv.c \

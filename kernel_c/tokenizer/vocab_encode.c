@@ -39,7 +39,7 @@ uint64_t kg_vocab_scratch(const struct kg_vocab *vocab, size_t n)
 }
 
 /* Marks the token at [at, at + n), and the white space after it if the token strips it. */
-static void take_token(struct text *text, uint32_t at, uint32_t n, uint32_t token)
+static void take_special(struct text *text, uint32_t at, uint32_t n, uint32_t token)
 {
     for (uint32_t i = 1; i < n; i++) {
         text->marks[at + i] = TAKEN;
@@ -80,7 +80,7 @@ static void take_length(struct text *text, uint32_t n)
         uint32_t token = kg_piece_find(tables, kg_hash_part(tables, text->hashes, at, n), text->bytes + at, n);
         if (token != KG_NO_TOKEN && tables->attributes[token] & KG_TOKEN_SPECIAL &&
             (!(tables->attributes[token] & KG_TOKEN_HIDDEN) || all_trusted(text, at, n))) {
-            take_token(text, at, n, token);
+            take_special(text, at, n, token);
         }
     }
 }

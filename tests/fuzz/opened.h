@@ -1,4 +1,4 @@
-/* Opening the same models again and again tells a fuzzer nothing, and takes most of its time: app/lm.c calls these instead of those of
+/* Opening the same models again and again tells a fuzzer nothing, and takes most of its time: infer/loaded.c calls these instead of those of
  * kgpt/gguf.h, kgpt/vocab.h and kgpt/lm.h. Each opens a file once, and then gives what was read of it again: the same tables at the same
  * addresses, which cannot be used in between. */
 #ifndef KGPT_OPENED_H

@@ -26,6 +26,7 @@ SOURCES = [
         for name in (
             "chat",
             "chat_reply",
+            "chat_text",
             "chat_test",
             "lm_sampler",
             "lm_sampler_test",

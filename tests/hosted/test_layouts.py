@@ -102,7 +102,7 @@ CONSTANTS: dict[str, dict[str, int]] = {
     "kgpt/platform.h": {"KG_FILES_MAX": boot_modules.MAX_MODULES},
     "platform/boot/boot.h": {"KG_BOOT_NAMES_SIZE": boot_modules.MAX_WORDS + 1},
     "app/lm.h": {"KG_MAX_MODELS": contents.MAX_MODELS},
-    "app/lm.c": {"KG_CTX_DEFAULT": memory.DEFAULT_CTX, "KG_CTX_REPLY": memory._CTX_REPLY},
+    "app/lm_models.c": {"KG_CTX_DEFAULT": memory.DEFAULT_CTX, "KG_CTX_REPLY": memory._CTX_REPLY},
     "app/shell/lineedit.h": {"KG_LINE_MAX": memory._LINE_MAX},
     "kgpt/arena.h": {"KG_ARENA_ALIGN": memory._ALIGN},
     "infer/state.h": {"KG_LM_MOST_SLOTS_AT_ONCE": memory._LM_SLOTS},

@@ -102,29 +102,30 @@ def c_uses(files: Files, contracts: Iterable[str] = ()) -> Iterator[tuple[str, s
 
 def _definers(where: Mapping[str, set[str]], header: str) -> list[str]:
     """The C files that define what ``header`` declares."""
-    declared = set(re.findall(r"\b(kg_\w+|plat_\w+)\(", _bare(header)))
+    declared = set(re.findall(r"\b(kg_\w+|plat_\w+)\(", bare(header)))
     return [path for path, defined in where.items() if declared & defined]
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
+    """C without comments and strings."""
     return _COMMENTS.sub("", text)
 
 
 def _defined(text: str) -> set[str]:
-    return set(_DEFINITION.findall(_bare(text)))
+    return set(_DEFINITION.findall(bare(text)))
 
 
 def c_circles(files: Files, contracts: Iterable[str] = ()) -> list[str]:
     """Circles of C files that call each other, but for those that a header explains: its comment names all files of the
     circle behind the word "Circle:". Functions of contracts count for nothing.
     """
-    sources = {path: _bare(text) for path, text in files.items() if path.endswith(".c")}
+    sources = {path: bare(text) for path, text in files.items() if path.endswith(".c")}
     headers = {path: text for path, text in files.items() if path.endswith(".h")}
     outside = {
         name
         for path, text in headers.items()
         if path.removeprefix("include/") in contracts
-        for name in _WORD.findall(_bare(text))
+        for name in _WORD.findall(bare(text))
     }
     where = {name: path for path, text in sources.items() for name in set(_DEFINITION.findall(text)) - outside}
     calls = {

@@ -28,6 +28,10 @@ def test_the_arrows_of_c_point_down() -> None:
     assert wrong_arrows(c_uses(C, ALLOWED_C.contracts), ALLOWED_C) == []
 
 
+def test_no_c_files_call_each_other_in_a_circle() -> None:
+    assert c_circles(C, ALLOWED_C.contracts) == []
+
+
 def test_the_arrows_of_python_point_down() -> None:
     assert wrong_arrows(python_uses(texts(PACKAGE, "py"), PACKAGE.name), ALLOWED_PYTHON) == []
 

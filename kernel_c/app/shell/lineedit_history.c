@@ -40,7 +40,7 @@ static size_t text_behind(const struct kg_lineedit *edit, size_t at)
     return at + kg_strlen(edit->history + at) + 1;
 }
 
-static void add_text(struct kg_lineedit *edit, const char *text)
+static void insert_line(struct kg_lineedit *edit, const char *text)
 {
     size_t n = kg_strlen(text) + 1;
     while (edit->history_room - edit->history_n < n) {
@@ -65,7 +65,7 @@ void kg_lineedit_remember(struct kg_lineedit *edit, const char *text)
 {
     kg_lineedit_forget_draft(edit);
     if (*text && (!edit->history_n || !kg_streq(text, edit->history + text_before(edit, edit->history_n)))) {
-        add_text(edit, text);
+        insert_line(edit, text);
     }
     edit->history_at = edit->history_n;
 }
@@ -87,7 +87,7 @@ void kg_lineedit_older(struct kg_lineedit *edit)
         return;
     }
     if (!edit->drafted) {
-        add_text(edit, edit->line);
+        insert_line(edit, edit->line);
         edit->drafted = true;
         edit->draft_pasted = edit->pasted;
         edit->history_at = text_before(edit, edit->history_n);

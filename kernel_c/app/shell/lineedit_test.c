@@ -16,7 +16,7 @@ static void write(const char *text, size_t n)
     screen[screen_n] = '\0';
 }
 
-static struct kg_lineedit *set_up(struct kg_test *t)
+static struct kg_lineedit *begin_editor(struct kg_test *t)
 {
     struct kg_lineedit *edit = kg_arena_take(t->arena, sizeof *edit);
     screen_n = 0;
@@ -47,7 +47,7 @@ static enum kg_edit enter(struct kg_lineedit *edit, const char *keys)
 
 KG_TEST(lineedit, plain_typing_is_echoed_plainly)
 {
-    struct kg_lineedit *edit = set_up(t);
+    struct kg_lineedit *edit = begin_editor(t);
     KG_CHECK_EQ(t, enter(edit, "help me"), KG_EDIT_LINE);
     KG_CHECK_TEXT(t, edit->line, "help me");
     KG_CHECK_TEXT(t, screen, "> help me\n");
@@ -55,7 +55,7 @@ KG_TEST(lineedit, plain_typing_is_echoed_plainly)
 
 KG_TEST(lineedit, return_and_newline_are_one_enter)
 {
-    struct kg_lineedit *edit = set_up(t);
+    struct kg_lineedit *edit = begin_editor(t);
     KG_CHECK_EQ(t, type(edit, "a\r"), KG_EDIT_LINE);
     kg_lineedit_begin(edit, "> ");
     KG_CHECK_EQ(t, type(edit, "\n"), KG_EDIT_MORE);
@@ -83,7 +83,7 @@ KG_TEST(lineedit, moves_and_inserts)
         {"a\tb", "a\tb"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct kg_lineedit *edit = set_up(t);
+        struct kg_lineedit *edit = begin_editor(t);
         KG_CHECK_EQ(t, enter(edit, cases[i].keys), KG_EDIT_LINE);
         KG_CHECK_TEXT(t, edit->line, cases[i].line);
     }
@@ -108,7 +108,7 @@ KG_TEST(lineedit, deletes)
         {"ab cd\x1b[D\x17", "ab d"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct kg_lineedit *edit = set_up(t);
+        struct kg_lineedit *edit = begin_editor(t);
         KG_CHECK_EQ(t, enter(edit, cases[i].keys), KG_EDIT_LINE);
         KG_CHECK_TEXT(t, edit->line, cases[i].line);
     }
@@ -116,16 +116,16 @@ KG_TEST(lineedit, deletes)
 
 KG_TEST(lineedit, characters_are_whole)
 {
-    struct kg_lineedit *edit = set_up(t);
+    struct kg_lineedit *edit = begin_editor(t);
     enter(edit, "\xC3\xA9\xE2\x82\xAC\x7f");
     KG_CHECK_TEXT(t, edit->line, "\xC3\xA9");
-    edit = set_up(t);
+    edit = begin_editor(t);
     enter(edit, "\xC3\xA9z\x1b[D\x1b[Dx"); /* left goes over two bytes at once */
     KG_CHECK_TEXT(t, edit->line, "x\xC3\xA9z");
-    edit = set_up(t);
+    edit = begin_editor(t);
     enter(edit, "a\xFF\xC3z\x80"); /* what is no character is dropped */
     KG_CHECK_TEXT(t, edit->line, "az");
-    edit = set_up(t);
+    edit = begin_editor(t);
     enter(edit, "a\xC2\x80\xC2\x9B"
                 "2J\xC2\xA0z"); /* and so are control characters of two bytes */
     KG_CHECK_TEXT(t, edit->line, "a2J\xC2\xA0z");
@@ -133,7 +133,7 @@ KG_TEST(lineedit, characters_are_whole)
 
 KG_TEST(lineedit, history)
 {
-    struct kg_lineedit *edit = set_up(t);
+    struct kg_lineedit *edit = begin_editor(t);
     static const char *const lines[] = {"one", "two", "two", "three"};
     for (int i = 0; i < 4; i++) {
         enter(edit, lines[i]);
@@ -154,7 +154,7 @@ KG_TEST(lineedit, history)
 /* The oldest texts make room. */
 KG_TEST(lineedit, history_is_bounded)
 {
-    struct kg_lineedit *edit = set_up(t);
+    struct kg_lineedit *edit = begin_editor(t);
     char line[ROOM / 4 + 1] = {0};
     for (int i = 0; i < 26; i++) {
         memset(line, 'A' + i, sizeof line - 1);
@@ -174,7 +174,7 @@ KG_TEST(lineedit, history_is_bounded)
 
 KG_TEST(lineedit, control_c_drops_the_line_and_control_d_leaves)
 {
-    struct kg_lineedit *edit = set_up(t);
+    struct kg_lineedit *edit = begin_editor(t);
     KG_CHECK_EQ(t, type(edit, "abc\x03"), KG_EDIT_INTERRUPTED);
     KG_CHECK_TEXT(t, screen, "> abc^C\n");
     kg_lineedit_begin(edit, "> ");
@@ -189,7 +189,7 @@ KG_TEST(lineedit, control_c_drops_the_line_and_control_d_leaves)
 
 KG_TEST(lineedit, a_full_line_takes_no_more_and_counts_it)
 {
-    struct kg_lineedit *edit = set_up(t);
+    struct kg_lineedit *edit = begin_editor(t);
     for (int i = 0; i < ROOM + 20; i++) {
         type(edit, "x");
     }
@@ -219,12 +219,12 @@ KG_TEST(lineedit, a_paste_is_one_text)
         {"ac\x1b[D\x1b[200~1\r2\x1b[201~", "a1\n2c"},                   /* into the middle */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct kg_lineedit *edit = set_up(t);
+        struct kg_lineedit *edit = begin_editor(t);
         KG_CHECK_EQ(t, enter(edit, cases[i].keys), KG_EDIT_LINE);
         KG_CHECK_TEXT(t, edit->line, cases[i].line);
         KG_CHECK(t, edit->pasted);
     }
-    struct kg_lineedit *edit = set_up(t);
+    struct kg_lineedit *edit = begin_editor(t);
     edit->rows = false;
     KG_CHECK_EQ(t, type(edit, "\x1b[200~a\r"), KG_EDIT_LINE); /* where a line is all */
     KG_CHECK_EQ(t, type(edit, "\x03"), KG_EDIT_INTERRUPTED);
@@ -247,7 +247,7 @@ KG_TEST(lineedit, rows_are_edited)
         {"\x1b[H\x1b[D\x1b[Hx", "xab\ncd"}, /* Home in the first */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct kg_lineedit *edit = set_up(t);
+        struct kg_lineedit *edit = begin_editor(t);
         enter(edit, "\x1b[200~ab\rcd\x1b[201~");
         kg_lineedit_begin(edit, "> ");
         type(edit, "\x1b[A"); /* from the history */
@@ -259,7 +259,7 @@ KG_TEST(lineedit, rows_are_edited)
 
 KG_TEST(lineedit, a_text_goes_on)
 {
-    struct kg_lineedit *edit = set_up(t);
+    struct kg_lineedit *edit = begin_editor(t);
     enter(edit, "ab\\");
     kg_lineedit_continue(edit, 2);
     KG_CHECK_EQ(t, enter(edit, "cd"), KG_EDIT_LINE);
@@ -272,7 +272,7 @@ KG_TEST(lineedit, a_text_goes_on)
 /* Each key draws the row again, and a row may be as long as a context. */
 KG_TEST(lineedit, a_long_row_is_drawn_in_part)
 {
-    struct kg_lineedit *edit = set_up(t);
+    struct kg_lineedit *edit = begin_editor(t);
     for (int i = 0; i < KG_LINE_COLUMNS + 500; i++) {
         type(edit, i % 10 ? "x" : "|");
     }
@@ -290,7 +290,7 @@ KG_TEST(lineedit, a_long_row_is_drawn_in_part)
 
 KG_TEST(lineedit, unknown_sequences_do_nothing)
 {
-    struct kg_lineedit *edit = set_up(t);
+    struct kg_lineedit *edit = begin_editor(t);
     enter(edit, "a\x1b[5~b\x1b[1;5Zc\x1b[999999999d\x1bxe");
     KG_CHECK(t, kg_str_starts(edit->line, "abc"));
     KG_CHECK_EQ(t, edit->line[edit->n - 1], 'e');
@@ -302,7 +302,7 @@ KG_TEST(lineedit, unknown_sequences_do_nothing)
 
 KG_TEST(lineedit, editing_draws_the_line_again)
 {
-    struct kg_lineedit *edit = set_up(t);
+    struct kg_lineedit *edit = begin_editor(t);
     type(edit, "ac\x1b[D");
     KG_CHECK_TEXT(t, screen, "> ac\r> ac\x1b[K\x1b[1D");
     screen_n = 0;

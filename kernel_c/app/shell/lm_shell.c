@@ -10,28 +10,6 @@
 
 #define TEXT_PART 64 /* bytes of a text that are printed at once */
 
-static double tokens_per_second(uint32_t n, uint64_t us)
-{
-    return us ? (double)n * 1e6 / (double)us : 0;
-}
-
-void kg_lm_print_speed(const struct kgpt *k, const struct kg_speed *speed)
-{
-    const struct kg_conversation *conversation = &k->lm->conversation;
-    kg_print("prompt %u token%s, %.1f/s; reply %u token%s, %.1f/s", speed->prompt_tokens,
-             kg_plural(speed->prompt_tokens), tokens_per_second(speed->prompt_tokens, speed->prompt_us), speed->tokens,
-             kg_plural(speed->tokens), tokens_per_second(speed->tokens, speed->decode_us));
-    if (speed->first_token_us) {
-        kg_print("; first after %.0f ms", (double)speed->first_token_us / 1e3);
-    }
-    if (speed->p50_us) {
-        kg_print("; ms a token p50 %.1f p99 %.1f max %.1f", (double)speed->p50_us / 1e3, (double)speed->p99_us / 1e3,
-                 (double)speed->max_us / 1e3);
-    }
-    kg_print("; context %u/%u; seed %lu\n", conversation->session.n_past, conversation->session.options.n_ctx,
-             (unsigned long)conversation->request.seed);
-}
-
 void kg_lm_print_models(const struct kgpt *k)
 {
     const struct kg_lm *lm = k->lm;
