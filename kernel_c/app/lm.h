@@ -72,7 +72,7 @@ void kg_lm_chat_answer(struct kgpt *k, const char *text, size_t n); /* `text` NU
 
 void kg_lm_chat_read_pasted(struct kgpt *k); /* reads lines until /end, and answers them as one message */
 
-extern const struct kg_commands kg_lm_chat_commands;
+extern const struct kg_commands kg_lm_chat_commands; /* typed behind "/" */
 
 /* Completes the prompt `samples` times. */
 enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_error *error);
@@ -88,9 +88,6 @@ uint32_t kg_lm_texts_tokens(struct kgpt *k);      /* tokens of the longest ones,
 bool kg_lm_read(struct kgpt *k, char *arguments, struct kg_text *message);
 
 void kg_lm_bench(struct kgpt *k);
-
-/* Opens the model of this number, such as "2". `talks`: only a model with a chat template. */
-void kg_lm_take_model(struct kgpt *k, const char *number, bool talks);
 
 void kg_lm_print_speed(const struct kgpt *k, const struct kg_speed *speed);
 void kg_lm_print_model(const struct kgpt *k);

@@ -70,12 +70,6 @@ static enum kg_next run_system(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-static enum kg_next run_chat_set(struct kgpt *k, char *arguments)
-{
-    kg_shell_set(k, arguments);
-    return KG_NEXT_LINE;
-}
-
 static enum kg_next run_read(struct kgpt *k, char *arguments)
 {
     struct kg_text text;
@@ -137,19 +131,6 @@ static enum kg_next run_paste(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-static enum kg_next run_chat_models(struct kgpt *k, char *arguments)
-{
-    (void)arguments;
-    kg_lm_print_models(k);
-    return KG_NEXT_LINE;
-}
-
-static enum kg_next run_chat_use(struct kgpt *k, char *arguments)
-{
-    kg_lm_take_model(k, arguments, true);
-    return KG_NEXT_LINE;
-}
-
 static enum kg_next run_quit(struct kgpt *k, char *arguments)
 {
     (void)k;
@@ -170,28 +151,29 @@ static enum kg_next run_chat_help(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-static const struct kg_command commands[] = {
-    {"/clear", "", "forget the conversation; so does /reset", run_clear, NULL},
-    {"/reset", "", NULL, run_clear, NULL},
-    {"/regen", "", "another reply to the last message", run_regen, NULL},
-    {"/system", "[text]", "show the system prompt, or set it, for a new conversation; default: the template's own",
-     run_system, NULL},
-    {"/set", "[key value]", "change a setting; without a key, show them all", run_chat_set, NULL},
-    {"/read", "[name …]", "send a file that came with this machine, and what you ask about it", run_read, NULL},
-    {"/show", "", "the model, the system prompt and the settings", run_show, NULL},
-    {"/stats", "", "the speed of the last reply and of the conversation", run_stats, NULL},
-    {"/history", "", "what the context holds, token by token", run_history, NULL},
-    {"/paste", "", "one message of several lines, taken as they are, until a line /end", run_paste, NULL},
-    {"/models", "", "the models that this machine has", run_chat_models, NULL},
-    {"/use", "number", "take another model, and begin anew", run_chat_use, NULL},
-    {"/reboot", "", "start the machine again", kg_run_reboot, NULL},
-    {"/quit", "", "leave the chat; so do /bye, /exit and Ctrl-D", run_quit, NULL},
-    {"/bye", "", NULL, run_quit, NULL},
-    {"/exit", "", NULL, run_quit, NULL},
-    {"/help", "[command]", "this list, or one command of it; so does /?", run_chat_help, NULL},
-    {"/?", "[command]", NULL, run_chat_help, NULL},
+static const struct kg_command chat_commands[] = {
+    {"clear", "", "forget the conversation; so does /reset", run_clear, NULL, KG_CHAT},
+    {"reset", "", NULL, run_clear, NULL, KG_CHAT},
+    {"regen", "", "another reply to the last message", run_regen, NULL, KG_CHAT},
+    {"system", "[text]", "show the system prompt, or set it, for a new conversation; default: the template's own",
+     run_system, NULL, KG_CHAT},
+    {"read", "[name …]", "send a file that came with this machine, and what you ask about it", run_read, NULL, KG_CHAT},
+    {"show", "", "the model, the system prompt and the settings", run_show, NULL, KG_CHAT},
+    {"stats", "", "the speed of the last reply and of the conversation", run_stats, NULL, KG_CHAT},
+    {"history", "", "what the context holds, token by token", run_history, NULL, KG_CHAT},
+    {"paste", "", "one message of several lines, taken as they are, until a line /end", run_paste, NULL, KG_CHAT},
     {0},
 };
 
-static const struct kg_command *const tables[] = {commands, NULL};
-const struct kg_commands kg_lm_chat_commands = {.tables = tables, .sign = "/"};
+static const struct kg_command leaving_commands[] = {
+    {"quit", "", "leave the chat; so do /bye, /exit and Ctrl-D", run_quit, NULL, KG_CHAT},
+    {"bye", "", NULL, run_quit, NULL, KG_CHAT},
+    {"exit", "", NULL, run_quit, NULL, KG_CHAT},
+    {"help", "[command]", "this list, or one command of it; so does /?", run_chat_help, NULL, KG_CHAT},
+    {"?", "[command]", NULL, run_chat_help, NULL, KG_CHAT},
+    {0},
+};
+
+static const struct kg_command *const tables[] = {chat_commands, kg_engine_commands, kg_shell_commands,
+                                                  leaving_commands, NULL};
+const struct kg_commands kg_lm_chat_commands = {.tables = tables, .sign = "/", .where = KG_CHAT};

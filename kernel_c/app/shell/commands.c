@@ -3,6 +3,7 @@
 
 #include "app/events/events.h"
 #include "app/events/print.h"
+#include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 
@@ -25,12 +26,13 @@ char *kg_cut_word(char *text)
     return text;
 }
 
-/* Number i of all tables; NULL past the last. */
+/* Row number i of those that can be typed here; NULL past the last. */
 static const struct kg_command *command_at(const struct kg_commands *commands, size_t i)
 {
     for (const struct kg_command *const *table = commands->tables; *table; table++) {
         for (const struct kg_command *command = *table; command->name; command++) {
-            if (i-- == 0) {
+            bool here = command->where == commands->where || command->where == KG_SHELL_AND_CHAT;
+            if (here && i-- == 0) {
                 return command;
             }
         }
@@ -51,7 +53,12 @@ static size_t word_length(const char *line)
 const struct kg_command *kg_commands_find(const struct kg_commands *commands, const char *line)
 {
     const struct kg_command *command;
-    size_t n = word_length(line);
+    size_t n = kg_strlen(commands->sign);
+    if (!kg_str_starts(line, commands->sign)) {
+        return NULL;
+    }
+    line += n;
+    n = word_length(line);
     for (size_t i = 0; (command = command_at(commands, i)); i++) {
         if (kg_strlen(command->name) == n && memcmp(command->name, line, n) == 0) {
             return command;
@@ -69,9 +76,10 @@ static void refuse_unknown_command(const struct kg_commands *commands, const cha
         names[i] = command->name;
     }
     kg_error_set(&error, KG_E_INPUT, "unknown command \"%.64s\"", name);
-    const char *meant = kg_suggest(name, names);
+    const char *meant =
+        kg_suggest(kg_str_starts(name, commands->sign) ? name + kg_strlen(commands->sign) : name, names);
     if (meant) {
-        kg_error_hint(&error, "did you mean \"%s\"?", meant);
+        kg_error_hint(&error, "did you mean \"%s%s\"?", commands->sign, meant);
     } else {
         kg_error_hint(&error, "\"%shelp\" lists the commands%s", commands->sign,
                       *commands->sign ? "; a space before the / makes it a message" : "");
@@ -93,7 +101,9 @@ void kg_commands_help(const struct kg_commands *commands, struct kgpt *k, const 
     }
     for (size_t i = 0; (command = command_at(commands, i)); i++) {
         if (command->help && (only ? command == only : is_offered(k, command))) {
-            kg_print("%-8s %-11s  %s\n", command->name, command->arguments, command->help);
+            char name[16];
+            kg_format(name, sizeof name, "%s%s", commands->sign, command->name);
+            kg_print("%-8s %-11s  %s\n", name, command->arguments, command->help);
         }
     }
 }
@@ -118,7 +128,7 @@ enum kg_next kg_commands_obey(const struct kg_commands *commands, struct kgpt *k
         return KG_NEXT_LINE;
     }
     if (*arguments && !*command->arguments) { /* instead of doing something that was not meant */
-        kg_error_set(&error, KG_E_INPUT, "%s takes no arguments, but found \"%.64s\"", command->name, arguments);
+        kg_error_set(&error, KG_E_INPUT, "%s takes no arguments, but found \"%.64s\"", line, arguments);
         kg_say_refused(&error);
         return KG_NEXT_LINE;
     }
@@ -126,11 +136,12 @@ enum kg_next kg_commands_obey(const struct kg_commands *commands, struct kgpt *k
 }
 
 /* Can it be what is typed? */
-static bool fits(const struct kg_command *command, const struct kgpt *k)
+static bool fits_typed(const struct kg_commands *commands, const struct kg_command *command, const struct kgpt *k)
 {
     const struct kg_lineedit *edit = &k->edit;
     return edit->n > 0 && (command->help || edit->n > 1) && is_offered(k, command) &&
-           kg_str_starts(command->name, edit->line);
+           kg_str_starts(edit->line, commands->sign) &&
+           kg_str_starts(command->name, edit->line + kg_strlen(commands->sign));
 }
 
 static void list_fitting(const struct kg_commands *commands, struct kgpt *k)
@@ -138,8 +149,8 @@ static void list_fitting(const struct kg_commands *commands, struct kgpt *k)
     const struct kg_command *command;
     const char *before = "\n";
     for (size_t i = 0; (command = command_at(commands, i)); i++) {
-        if (fits(command, k)) {
-            kg_print("%s%s", before, command->name);
+        if (fits_typed(commands, command, k)) {
+            kg_print("%s%s%s", before, commands->sign, command->name);
             before = "  ";
         }
     }
@@ -151,9 +162,9 @@ bool kg_commands_complete(const struct kg_commands *commands, struct kgpt *k)
 {
     struct kg_lineedit *edit = &k->edit;
     const struct kg_command *command, *first = NULL;
-    size_t same = 0, found = 0, typed = edit->n;
-    for (size_t i = 0; edit->cursor == typed && (command = command_at(commands, i)); i++) {
-        if (!fits(command, k)) {
+    size_t same = 0, found = 0, typed = edit->n - kg_strlen(commands->sign); /* used where a name fits */
+    for (size_t i = 0; edit->cursor == edit->n && (command = command_at(commands, i)); i++) {
+        if (!fits_typed(commands, command, k)) {
             continue;
         }
         if (!first) {

@@ -1,4 +1,5 @@
-/* Commands that are typed: tables of them, and what a line does with one. The shell and the chat have their own. */
+/* Commands that are typed, in the shell and in the chat: tables of rows, and how a line becomes a call. Both share
+ * these tables; a row says where its command can be typed. */
 #ifndef KGPT_APP_COMMANDS_H
 #define KGPT_APP_COMMANDS_H
 
@@ -9,18 +10,26 @@ enum kg_next {
     KG_NEXT_HALT,
 };
 
+enum kg_where {
+    KG_SHELL,
+    KG_CHAT,
+    KG_SHELL_AND_CHAT,
+};
+
 struct kg_command {
-    const char *name; /* NULL behind the last one */
+    const char *name; /* without the sign; NULL behind the last row */
     const char *arguments;
     const char *help;                                     /* NULL: another name of one that is listed */
     enum kg_next (*run)(struct kgpt *k, char *arguments); /* `arguments` may be cut up */
     bool (*needs)(const struct kgpt *k);                  /* listed where this says so; NULL: always */
+    enum kg_where where;
 };
 
-/* `tables`: ended by NULL. `sign`: what every name begins with. */
+/* The commands of shell or chat: rows of `tables` (ended by NULL), typed with `sign` before their names. */
 struct kg_commands {
     const struct kg_command *const *tables;
     const char *sign;
+    enum kg_where where; /* KG_SHELL or KG_CHAT */
 };
 
 /* Cuts the first word off `text`: ends it with NUL and returns where the next begins. */

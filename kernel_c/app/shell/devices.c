@@ -24,6 +24,6 @@ static enum kg_next run_devices(struct kgpt *k, char *arguments)
 }
 
 const struct kg_command kg_device_commands[] = {
-    {"devices", "", "the devices on PCI buses, and those that a driver uses", run_devices, NULL},
+    {"devices", "", "the devices on PCI buses, and those that a driver uses", run_devices, NULL, KG_SHELL},
     {0},
 };

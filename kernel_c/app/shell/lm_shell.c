@@ -88,10 +88,11 @@ static enum kg_next run_lm_models(struct kgpt *k, char *arguments)
 }
 
 /* If the new model is refused, the old one is opened again; if that fails too, no model is left to run. */
-void kg_lm_take_model(struct kgpt *k, const char *number, bool talks)
+static enum kg_next run_lm_use(struct kgpt *k, char *number)
 {
     struct kg_error error;
     uint64_t n;
+    bool talks = k->lm->chatting; /* the chat needs a model with a template */
     uint32_t before = k->lm->current;
     if (!kg_parse_u64(number, &n) || n < 1 || n > k->lm->n_sources) {
         kg_error_set(&error, KG_E_INPUT, "there is no model \"%.32s\"", number);
@@ -107,11 +108,6 @@ void kg_lm_take_model(struct kgpt *k, const char *number, bool talks)
             plat_panic("the model before cannot be used any more");
         }
     }
-}
-
-static enum kg_next run_lm_use(struct kgpt *k, char *arguments)
-{
-    kg_lm_take_model(k, arguments, false);
     return KG_NEXT_LINE;
 }
 
@@ -159,11 +155,11 @@ static bool has_chat(const struct kgpt *k)
 }
 
 const struct kg_command kg_engine_commands[] = {
-    {"chat", "", "talk with the model", run_lm_chat, has_chat},
-    {"generate", "[prompt]", "go on from the prompt; Ctrl-C stops", run_lm_generate, NULL},
-    {"models", "", "the models that this machine has", run_lm_models, NULL},
-    {"use", "number", "take another model, and begin anew", run_lm_use, NULL},
-    {"model", "", "the model in use", run_lm_model, NULL},
-    {"bench", "", "measure the speed: a prompt of pp tokens, tg tokens one by one", run_lm_bench, NULL},
+    {"chat", "", "talk with the model", run_lm_chat, has_chat, KG_SHELL},
+    {"generate", "[prompt]", "go on from the prompt; Ctrl-C stops", run_lm_generate, NULL, KG_SHELL},
+    {"models", "", "the models that this machine has", run_lm_models, NULL, KG_SHELL_AND_CHAT},
+    {"use", "number", "take another model, and begin anew", run_lm_use, NULL, KG_SHELL_AND_CHAT},
+    {"model", "", "the model in use", run_lm_model, NULL, KG_SHELL},
+    {"bench", "", "measure the speed: a prompt of pp tokens, tg tokens one by one", run_lm_bench, NULL, KG_SHELL},
     {0},
 };

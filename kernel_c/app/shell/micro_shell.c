@@ -69,11 +69,12 @@ static bool can_train(const struct kgpt *k)
 }
 
 const struct kg_command kg_engine_commands[] = {
-    {"generate", "[prompt]", "generate samples that begin with the prompt; Ctrl-C stops", run_micro_generate, NULL},
+    {"generate", "[prompt]", "generate samples that begin with the prompt; Ctrl-C stops", run_micro_generate, NULL,
+     KG_SHELL},
     {"train", "[key=value]", "train on the corpus, with settings as on the command line; Ctrl-C stops", run_micro_train,
-     can_train},
-    {"loss", "[text]", "the losses of the training, or the model's loss on a text", run_loss, can_train},
-    {"model", "", "the embedded model: its sizes and its vocabulary", run_micro_model, NULL},
-    {"bench", "", "measure the speed of generation", run_micro_bench, NULL},
+     can_train, KG_SHELL},
+    {"loss", "[text]", "the losses of the training, or the model's loss on a text", run_loss, can_train, KG_SHELL},
+    {"model", "", "the embedded model: its sizes and its vocabulary", run_micro_model, NULL, KG_SHELL},
+    {"bench", "", "measure the speed of generation", run_micro_bench, NULL, KG_SHELL},
     {0},
 };

@@ -1,4 +1,4 @@
-/* The shell on the console: one table of commands. */
+/* The shell on the console, and the commands that every kernel has. */
 #include "shell.h"
 
 #include "app/engine.h"
@@ -66,7 +66,7 @@ static enum kg_next run_selftest(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-enum kg_next kg_run_reboot(struct kgpt *k, char *arguments)
+static enum kg_next run_reboot(struct kgpt *k, char *arguments)
 {
     (void)k;
     (void)arguments;
@@ -83,20 +83,20 @@ static enum kg_next run_halt(struct kgpt *k, char *arguments)
 
 static enum kg_next run_help(struct kgpt *k, char *arguments);
 
-static const struct kg_command shell_commands[] = {
-    {"set", "[key value]", "change a setting; without a key, show them all", run_set, NULL},
-    {"mem", "", "the memory, and what it is used for", run_mem, NULL},
-    {"cpu", "", "the processor, its features and the instruction set in use", run_cpu, NULL},
-    {"selftest", "[name]", "run the self-tests, or those of one suite or name", run_selftest, NULL},
-    {"reboot", "", "start the machine again", kg_run_reboot, NULL},
-    {"halt", "", "end the run and switch off; Ctrl-D does the same", run_halt, NULL},
-    {"help", "[command]", "this list, or one command of it", run_help, NULL},
+const struct kg_command kg_shell_commands[] = {
+    {"set", "[key value]", "change a setting; without a key, show them all", run_set, NULL, KG_SHELL_AND_CHAT},
+    {"mem", "", "the memory, and what it is used for", run_mem, NULL, KG_SHELL},
+    {"cpu", "", "the processor, its features and the instruction set in use", run_cpu, NULL, KG_SHELL},
+    {"selftest", "[name]", "run the self-tests, or those of one suite or name", run_selftest, NULL, KG_SHELL},
+    {"reboot", "", "start the machine again", run_reboot, NULL, KG_SHELL_AND_CHAT},
+    {"halt", "", "end the run and switch off; Ctrl-D does the same", run_halt, NULL, KG_SHELL},
+    {"help", "[command]", "this list, or one command of it", run_help, NULL, KG_SHELL},
     {0},
 };
 
 /* The engine's commands first. */
-static const struct kg_command *const tables[] = {kg_engine_commands, kg_device_commands, shell_commands, NULL};
-static const struct kg_commands commands = {.tables = tables, .sign = ""};
+static const struct kg_command *const tables[] = {kg_engine_commands, kg_device_commands, kg_shell_commands, NULL};
+static const struct kg_commands commands = {.tables = tables, .sign = "", .where = KG_SHELL};
 
 static enum kg_next run_help(struct kgpt *k, char *arguments)
 {

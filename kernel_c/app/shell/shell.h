@@ -7,13 +7,10 @@
 /* All settings, or the one change that `arguments` ("key value") asks for. */
 void kg_shell_set(struct kgpt *k, char *arguments);
 
-/* A command of shell and chat; does not return. */
-enum kg_next kg_run_reboot(struct kgpt *k, char *arguments);
-
 /* Reads and obeys lines until `halt`, Ctrl-D or the end of the input. `reboot` does not return. */
 void kg_shell_run(struct kgpt *k);
 
-/* What the shell can do with devices; one without a name behind the last. */
-extern const struct kg_command kg_device_commands[];
+/* The commands of every kernel, and those for devices; a row without a name ends each table. */
+extern const struct kg_command kg_shell_commands[], kg_device_commands[];
 
 #endif
