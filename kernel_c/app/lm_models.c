@@ -38,7 +38,7 @@ static void carve_conversation(struct kgpt *k, const struct kg_lm_options *optio
 }
 
 /* Into k->needs. */
-static void count_memory(struct kgpt *k, const struct kg_lm_options *options)
+static void count_conversation(struct kgpt *k, const struct kg_lm_options *options)
 {
     struct kg_arena counted = kg_arena_counting();
     carve_conversation(k, options, KG_LINE_MAX, &counted);
@@ -68,7 +68,7 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
         .n_ctx = asked ? asked : default_context(k), .n_batch = k->config.lm.ubatch, .kv = choose_cache(k)};
     for (;;) {
         options->n_batch = options->n_batch < options->n_ctx ? options->n_batch : options->n_ctx;
-        count_memory(k, options);
+        count_conversation(k, options);
         if (k->needs.total <= free || asked || options->n_ctx / 2 < KG_CTX_LEAST) {
             break;
         }

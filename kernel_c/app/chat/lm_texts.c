@@ -33,7 +33,7 @@ static size_t system_size(const struct kgpt *k)
 }
 
 /* A message of a file and a question. */
-static char *take_message(size_t file_n, size_t question_n, struct kg_arena *arena)
+static char *carve_message(size_t file_n, size_t question_n, struct kg_arena *arena)
 {
     return kg_arena_take(arena, file_n + question_n + 2);
 }
@@ -44,7 +44,7 @@ void kg_lm_texts_count(const struct kgpt *k, struct kg_arena *counted)
     size_t file = largest_file(k), prompt = kg_strlen(k->prompt);
     uint64_t n = (file > prompt ? file : prompt) + system_size(k);
     uint64_t most = (uint64_t)lm->model.n_ctx_train * lm->vocab.longest;
-    take_message(file, KG_CMDLINE_MAX - 2, counted);
+    carve_message(file, KG_CMDLINE_MAX - 2, counted);
     kg_arena_reserve(counted, kg_vocab_scratch(&lm->vocab, KG_CMDLINE_MAX + (n < most ? n : most)));
 }
 
@@ -120,7 +120,7 @@ static enum kg_status compose_message(struct kgpt *k, const struct kg_file *file
                                       struct kg_text *message, struct kg_error *error)
 {
     size_t question_n = kg_strlen(question), n = 0;
-    char *text = take_message(file->size, question_n, &k->arena);
+    char *text = carve_message(file->size, question_n, &k->arena);
     if (!text) {
         return kg_error_set(error, KG_E_MEMORY, "%s does not fit the memory", base_name(file));
     }
