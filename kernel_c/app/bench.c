@@ -1,12 +1,12 @@
-/* How fast is it here? See bench.h. */
+/* Speed measurement of a microgpt: see bench.h. */
 #include "bench.h"
 
 #include "app/events/print.h"
 #include "generation.h"
 
-#define KG_BENCH_TOKENS 4096 /* without a clock */
+#define KG_BENCH_TOKENS 4096 /* if there is no clock */
 
-/* Fills one context with sampled tokens (BOS among them); the number of tokens. */
+/* Fills one context with sampled tokens, starting with BOS. Returns their number. */
 static uint32_t fill_context(struct kgpt *k, struct kg_random *random)
 {
     uint32_t token = k->model.tokenizer.bos_id;

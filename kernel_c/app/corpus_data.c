@@ -1,4 +1,4 @@
-/* The embedded corpus: the text itself is in the generated header. */
+/* The embedded corpus: the generated header holds the text. */
 #include "kgpt/corpus_data.h"
 
 #include "kgpt_corpus.h"

@@ -1,4 +1,4 @@
-/* The engine of a kernel, as the application sees it: app/micro*.c for a microgpt, app/lm*.c for language models from
+/* The interface of the engine to the application: app/micro*.c for a microgpt, app/lm*.c for language models from
  * GGUF files. kernel.mk links one of them (LM=0|1). */
 #ifndef KGPT_APP_ENGINE_H
 #define KGPT_APP_ENGINE_H
@@ -6,13 +6,13 @@
 #include "app/shell/commands.h"
 #include "kgpt.h"
 
-/* The defaults of this engine, on top of kg_config_defaults. */
+/* Sets defaults of this engine after kg_config_defaults. */
 void kg_engine_defaults(struct kg_config *config);
 
-/* Opens the model, reports the memory that it needs, and takes it from the arena. */
+/* Opens the model, reports its memory needs, and allocates them. */
 enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error);
 
-/* Runs k->config.mode, one of the modes of this engine, and returns the verdict. */
+/* Runs k->config.mode, one of this engine's modes. Returns the exit code. */
 enum kg_exit kg_engine_run(struct kgpt *k);
 
 /* The name of the model in use. */
@@ -21,7 +21,7 @@ const char *kg_engine_model_name(const struct kgpt *k);
 /* Called after `set` has changed k->config. */
 void kg_engine_changed(struct kgpt *k);
 
-/* The commands of this engine in the shell; one without a name ends the list. */
+/* The engine's shell commands, ended by an entry without a name. */
 extern const struct kg_command kg_engine_commands[];
 
 #endif

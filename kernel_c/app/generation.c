@@ -1,4 +1,4 @@
-/* The console and the machine channel as sinks of a microgpt's documents: see generation.h. */
+/* Sinks for a microgpt's documents: the console and the machine channel. See generation.h. */
 #include "generation.h"
 
 #include "app/events/events.h"
@@ -7,7 +7,7 @@
 #include "app/request.h"
 #include "kgpt/str.h"
 
-/* The context of the console's sink. */
+/* Context of the console's sink. */
 struct show {
     struct kgpt *k;
     const char *prompt;

@@ -1,4 +1,4 @@
-/* The whole state of a run: the one object that app/main.c owns and passes down. */
+/* The state of a run: main.c owns the object and passes it down. */
 #ifndef KGPT_APP_KGPT_H
 #define KGPT_APP_KGPT_H
 
@@ -12,9 +12,9 @@
 #include "kgpt/platform.h"
 #include "kgpt/session.h"
 
-/* What the run needs of the arena, in bytes. */
+/* Memory needs of the run, in bytes. */
 struct kg_needs {
-    uint64_t weights; /* already in the image: told, not taken */
+    uint64_t weights; /* part of the kernel: reported, not allocated */
     uint64_t kv;
     uint64_t scratch;
     uint64_t total; /* kv + scratch */
@@ -26,17 +26,17 @@ struct kg_lm;      /* lm.h */
 struct kgpt {
     const struct kg_platform_info *info;
     struct kg_config config;
-    const char *prompt; /* config.prompt, or what came as a boot module */
+    const char *prompt; /* config.prompt, or the prompt of a boot module */
     struct kg_arena arena;
-    uint64_t status_shown; /* plat_ticks() when the status line was last written (statusline.h) */
-    bool failed;           /* the model has computed what is no number: the verdict is KG_EXIT_FAILED */
-    uint32_t workers;      /* processors that plat_parallel uses; 0: none was wanted yet (cpus.h) */
+    uint64_t status_shown; /* plat_ticks() of the last update of the status line (statusline.h) */
+    bool failed;           /* the model computed NaN or infinity: exit with KG_EXIT_FAILED */
+    uint32_t workers;      /* processors that plat_parallel uses; 0: not started yet (cpus.h) */
     struct kg_model model;
     struct kg_ops ops;
     struct kg_needs needs;
     struct kg_session session;
     struct kg_generator generator;
-    struct kg_lm *lm; /* language models, in a kernel for them; NULL in one for a microgpt */
+    struct kg_lm *lm; /* language models; NULL in a microgpt's kernel */
     struct kg_input input;
     struct kg_lineedit edit;
     struct kg_trained *trained; /* from the arena; NULL before the first training */

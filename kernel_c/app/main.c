@@ -1,5 +1,5 @@
-/* The run, as a table of contents: announce the machine, read the command line, check model and memory, carve the
- * memory, and do what was asked. Whatever is refused ends the run with KG_EXIT_REFUSED and a reason. */
+/* The top level of a run: announce the machine, read the command line, check model and memory, allocate the memory,
+ * run the mode. Any refusal ends the run with KG_EXIT_REFUSED and a reason. */
 #include "app/chat/texts.h"
 #include "app/events/events.h"
 #include "app/events/report.h"
@@ -11,9 +11,9 @@
 
 #include "kgpt/mem.h"
 
-#define LEAST_MEMORY 65536 /* bytes; what the model needs is checked later */
+#define LEAST_MEMORY 65536 /* bytes; the needs of the model are checked later */
 
-static struct kgpt state; /* the one object that holds what changes; everything else gets it as an argument */
+static struct kgpt state; /* the only global state; other code receives it as an argument */
 
 static enum kg_status find_memory(struct kgpt *k, struct kg_error *error)
 {
@@ -107,7 +107,7 @@ enum kg_exit kg_main(const struct kg_platform_info *info)
         kg_error_set(&error, KG_E_INPUT, "fault=%s is not possible on this platform", k->config.fault);
         return kg_refuse(k, &error);
     }
-    if (k->config.cpus && k->config.mode != KG_MODE_TRAIN) { /* a training starts them itself, if it wants them */
+    if (k->config.cpus && k->config.mode != KG_MODE_TRAIN) { /* a training starts the processors itself */
         kg_cpus_start(k);
     }
     kg_statusline(k, "ready");

@@ -17,7 +17,7 @@ const struct kg_key kg_engine_keys[] = {{0}};
 
 void kg_engine_defaults(struct kg_config *config)
 {
-    (void)config; /* kg_config_defaults are its own */
+    (void)config; /* kg_config_defaults are the defaults of a microgpt */
 }
 
 void kg_engine_changed(struct kgpt *k)
@@ -32,7 +32,7 @@ const char *kg_engine_model_name(const struct kgpt *k)
 
 static enum kg_status open_embedded_model(struct kgpt *k, struct kg_error *error)
 {
-    /* The linker, or `kgpt pack`, puts the whole model there: its header and check sum tell its size. */
+    /* The model follows its header in memory: the header and its checksum give the size. */
     enum kg_status status = kg_model_open(&k->model, &kgpt_model, UINT64_MAX, error);
     if (status == KG_OK) {
         kg_report_model(k);
@@ -41,7 +41,8 @@ static enum kg_status open_embedded_model(struct kgpt *k, struct kg_error *error
     return status;
 }
 
-/* All that a microgpt runs with: counted first, so that too little memory is one clear sentence, then taken. */
+/* Carves all that a microgpt needs. A counting arena computes the size first, so that too little memory is one clear
+ * error. */
 static void carve_microgpt(struct kgpt *k, struct kg_arena *arena)
 {
     kg_reader_carve(k, KG_LINE_MAX, arena);
@@ -68,7 +69,7 @@ static enum kg_status count_memory(struct kgpt *k, struct kg_error *error)
     return KG_E_MEMORY;
 }
 
-/* A kernel that cannot train takes no boot module but a prompt. */
+/* A kernel that cannot train accepts only a prompt as boot module. */
 static enum kg_status check_files(const struct kg_platform_info *info, struct kg_error *error)
 {
     for (size_t i = 0; i < info->n_files && !kg_can_train; i++) {
@@ -114,7 +115,7 @@ static enum kg_exit run_generate_mode(struct kgpt *k)
     return kg_enter_shell(k);
 }
 
-/* Train, then show what was learned. Ctrl-C ends the training, not the results. */
+/* Trains, then shows samples. Ctrl-C ends the training; the samples still follow. */
 static enum kg_exit run_train_mode(struct kgpt *k)
 {
     struct kg_error error;

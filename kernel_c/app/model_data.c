@@ -1,5 +1,5 @@
-/* The embedded model: struct kg_model_data, filled from the generated headers. The vocabulary (or the chat blob) and
- * the weights (or the GGUF file) follow it, because the linker sorts the sections .kgpt.model.0, .1 and .2. */
+/* The embedded model: struct kg_model_data from the generated headers. The linker places vocabulary (or chat blob)
+ * and weights (or GGUF file) after it, because it sorts the sections .kgpt.model.0, .1 and .2. */
 #include "kgpt/model_data.h"
 
 #include "kgpt_config.h"

@@ -1,4 +1,4 @@
-/* See module.h. */
+/* Checks boot modules: see module.h. */
 #include "module.h"
 
 #include "app/cmdline/words.h"
@@ -10,7 +10,7 @@
 
 #define DIGITS (2 * KG_SHA256_SIZE)
 
-/* The digest in lower-case hexadecimal. */
+/* Writes the digest in lower-case hexadecimal. */
 static void to_digits(const uint8_t digest[KG_SHA256_SIZE], char digits[DIGITS + 1])
 {
     for (size_t i = 0; i < KG_SHA256_SIZE; i++) {
@@ -64,7 +64,8 @@ enum kg_status kg_module_check(struct kgpt *k, const struct kg_file *file, uint8
     uint64_t start = plat_ticks();
     uint32_t features = k->config.cpumask == KG_ISA_C ? 0 : k->info->cpu->features;
     struct check check = {k, file};
-    kg_print("kgpt: %.80s: %s, SHA-256 ", file->name, kg_amount(file->size).text); /* before what may take a while */
+    kg_print("kgpt: %.80s: %s, SHA-256 ", file->name,
+             kg_amount(file->size).text); /* first, because the hash may take a while */
     kg_sha256_telling(file->data, file->size, features, digest, show_progress, &check);
     to_digits(digest, digits);
     if (memcmp(digits, expected, DIGITS) != 0) {

@@ -1,16 +1,16 @@
-/* Boot modules, which came over a medium that may be bad: their words can say what they are to be. */
+/* Integrity of boot modules: a medium may be damaged, so the words of a module can state its SHA-256. */
 #ifndef KGPT_APP_MODULE_H
 #define KGPT_APP_MODULE_H
 
 #include "kgpt.h"
 #include "kgpt/sha256.h"
 
-/* Computes the SHA-256 of `file` if the words behind its name say sha256=HEX, and refuses the file if it is another
- * one. `digest` is what was found, and *known says whether it was asked for. */
+/* If the words of `file` contain sha256=HEX, computes the SHA-256 into `digest` and refuses the file if it differs.
+ * *known is true if the words contain one. */
 enum kg_status kg_module_check(struct kgpt *k, const struct kg_file *file, uint8_t digest[KG_SHA256_SIZE], bool *known,
                                struct kg_error *error);
 
-/* All files. */
+/* Checks all files. */
 enum kg_status kg_modules_check(struct kgpt *k, struct kg_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* See request.h. */
+/* Requests from settings: see request.h. */
 #include "request.h"
 
 #include "kgpt/mem.h"
@@ -11,7 +11,7 @@ uint64_t kg_resolve_seed(const struct kg_config *config)
         return config->seed;
     }
     if (!plat_entropy(&seed)) {
-        seed ^= plat_ticks(); /* no source of entropy: at least another seed each time */
+        seed ^= plat_ticks(); /* without entropy the clock at least varies the seed */
     }
     return seed;
 }

@@ -1,4 +1,4 @@
-/* Runs the self-tests that are linked in: see selftest.h and kgpt/test.h. */
+/* Runs the linked self-tests: see selftest.h and kgpt/test.h. */
 #include "selftest.h"
 
 #include "app/events/events.h"
