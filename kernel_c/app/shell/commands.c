@@ -1,4 +1,4 @@
-/* Commands that are typed: see commands.h. */
+/* Typed commands: see commands.h. */
 #include "commands.h"
 
 #include "app/events/events.h"
@@ -7,7 +7,7 @@
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 
-#define MOST_COMMANDS 40 /* of all tables, for suggestions */
+#define MOST_COMMANDS 40 /* limit over all tables, for suggestions */
 
 void kg_say_refused(const struct kg_error *error)
 {
@@ -40,7 +40,7 @@ static const struct kg_command *command_at(const struct kg_commands *commands, s
     return NULL;
 }
 
-/* How many bytes of `line` are its first word? */
+/* Length of the first word of `line`. */
 static size_t word_length(const char *line)
 {
     size_t n = 0;

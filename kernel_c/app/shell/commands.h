@@ -32,22 +32,22 @@ struct kg_commands {
     enum kg_where where; /* KG_SHELL or KG_CHAT */
 };
 
-/* Cuts the first word off `text`: ends it with NUL and returns where the next begins. */
+/* Ends the first word of `text` with NUL. Returns the start of the next word. */
 char *kg_cut_word(char *text);
 
-/* The command that `line` begins with; NULL if it is none. */
+/* The command named by the first word of `line`; NULL if there is none. */
 const struct kg_command *kg_commands_find(const struct kg_commands *commands, const char *line);
 
-/* Does what `line` says, or says why not. */
+/* Runs the command in `line`, or reports an error. */
 enum kg_next kg_commands_obey(const struct kg_commands *commands, struct kgpt *k, char *line);
 
-/* All commands, or the one that `arguments` names. */
+/* Prints all commands, or the one that `arguments` names. */
 void kg_commands_help(const struct kg_commands *commands, struct kgpt *k, const char *arguments);
 
-/* Tab: completes the command that is typed, or shows those that it may be. false: no command is typed here. */
+/* Tab: completes the typed command, or lists the candidates. Returns false if the text is not a command. */
 bool kg_commands_complete(const struct kg_commands *commands, struct kgpt *k);
 
-/* Says what is wrong; the shell, or the chat, goes on. */
+/* Reports an error; shell and chat continue. */
 void kg_say_refused(const struct kg_error *error);
 
 #endif

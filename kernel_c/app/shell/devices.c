@@ -1,4 +1,4 @@
-/* The shell's view of the machine's devices, in kernels that have drivers. */
+/* The shell command `devices`, in kernels with drivers. */
 #include "app/events/print.h"
 #include "kgpt/device.h"
 #include "shell.h"

@@ -1,12 +1,12 @@
-/* What is typed: see input.h. */
+/* Typed input: see input.h. */
 #include "input.h"
 
 #include "kgpt/platform.h"
 
-/* Nobody presses two keys within this time, and whatever pastes sends its bytes faster: at 1200 baud, one takes 8 ms. */
+/* Bytes closer than 1/60 s are a paste: nobody types so fast, and terminals send faster (8 ms a byte at 1200 baud). */
 #define CLOSE_PER_SECOND 60
 
-/* What ends the run stays to be seen by all that runs. */
+/* A byte that ends the run is remembered, so that every reader sees it. */
 static int read_byte(struct kg_input *input)
 {
     int byte = input->ended ? KG_READ_END : plat_read();
@@ -33,7 +33,7 @@ static int kept_byte(struct kg_input *input)
 bool kg_input_stopped(struct kg_input *input)
 {
     plat_poll();
-    while (input->n < sizeof input->ahead) { /* a full ring leaves the rest in the device */
+    while (input->n < sizeof input->ahead) { /* when the ring is full, the device keeps the rest */
         int byte = read_byte(input);
         if (byte < 0) {
             return input->ended;
@@ -64,7 +64,7 @@ static void note_time(struct kg_input *input)
     input->last = now;
 }
 
-/* Reads as it comes; KG_READ_NONE if there is nothing yet. */
+/* Reads a byte without waiting, and records its time; KG_READ_NONE if there is none. */
 static int read_now(struct kg_input *input)
 {
     int byte = read_byte(input);
@@ -119,7 +119,7 @@ static unsigned count_bits(unsigned bits)
     return n;
 }
 
-/* A busy host hands over the bytes of a paste in pieces: some come late, and the next may come later still. */
+/* A busy host may deliver a paste in bursts, so the wait grows with the longest pause so far. */
 bool kg_input_is_pasted(struct kg_input *input)
 {
     uint64_t second = plat_ticks_hz(), wait = second / 2 + 4 * input->pause;

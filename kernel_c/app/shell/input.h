@@ -1,4 +1,4 @@
-/* What is typed: read when a line is wanted, and looked through for Ctrl-C while something runs. */
+/* Typed input: reads bytes for a line, and detects Ctrl-C while something else runs. */
 #ifndef KGPT_APP_INPUT_H
 #define KGPT_APP_INPUT_H
 
@@ -9,27 +9,28 @@
 #define KG_CTRL_C 0x03
 
 struct kg_input {
-    unsigned char ahead[4096]; /* typed ahead: a ring of `n` bytes from `first` */
+    unsigned char ahead[4096]; /* ring of bytes typed ahead: `n` bytes from `first` */
     size_t first, n;
-    int ended;       /* KG_READ_OFF or KG_READ_RESTART: somebody has ended the run; 0: nobody has */
-    uint64_t last;   /* plat_ticks() when the last byte was read as it came; 0: it was typed ahead */
-    uint64_t pause;  /* the longest between two bytes since kg_input_begin, in ticks */
-    uint8_t close;   /* a bit for each of the last bytes: it came so soon behind the one before as no key does */
-    uint8_t counted; /* bytes since kg_input_begin; 8: or more */
-    bool waits;      /* kg_input_comes has read a byte */
+    int ended;       /* KG_READ_OFF or KG_READ_RESTART: the user ended the run; 0: not ended */
+    uint64_t last;   /* plat_ticks() of the last byte read without typing ahead; 0: none */
+    uint64_t pause;  /* longest pause between two bytes since kg_input_begin, in ticks */
+    uint8_t close;   /* one bit for each of the last 8 bytes: it followed faster than a person types */
+    uint8_t counted; /* bytes since kg_input_begin, at most 8 */
+    bool waits;      /* `next` holds a byte that was read in advance */
     unsigned char next;
 };
 
-/* Was Ctrl-C typed, or is the run to end? What else was typed is kept for the next line. Never waits. */
+/* True after Ctrl-C, or if the run shall end. Other bytes are kept for the next line. Does not block. */
 bool kg_input_stopped(struct kg_input *input);
 
-/* The next byte, waiting for it; KG_READ_END when there is no more, or the run is to end. */
+/* Waits for the next byte; KG_READ_END at the end of the input or of the run. */
 int kg_input_byte(struct kg_input *input);
 
-/* From here on the pace of the bytes counts. */
+/* Starts the timing of bytes. */
 void kg_input_begin(struct kg_input *input);
 
-/* Do the bytes come as a terminal sends a paste, and does one more come? It stays there. May wait for a second or two. */
+/* True if bytes arrive at the speed of a paste and another byte follows, which stays unread. May wait up to 2
+ * seconds. */
 bool kg_input_is_pasted(struct kg_input *input);
 
 #endif

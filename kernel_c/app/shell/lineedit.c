@@ -1,5 +1,5 @@
-/* The line editor: see lineedit.h. A character at the end of the text is simply echoed; everything else draws the row
- * again, so a transcript of plain typing holds no escape sequences. */
+/* Line editor: see lineedit.h. A character at the end of the text is echoed; other changes redraw the row. So a
+ * transcript of plain typing contains no escape sequences. */
 #include "lineedit_parts.h"
 
 #include "kgpt/format.h"
@@ -106,7 +106,7 @@ static void move(struct kg_lineedit *edit, size_t to)
     }
 }
 
-/* To the start of the row; from there, the line feed before it. */
+/* Erases to the start of the row; at the start, the line feed before it. */
 static void erase_before(struct kg_lineedit *edit)
 {
     size_t from = kg_lineedit_row(edit);
@@ -119,7 +119,7 @@ static void erase_behind(struct kg_lineedit *edit)
     erase(edit, edit->cursor, to == edit->cursor && to < edit->n ? to + 1 : to);
 }
 
-/* A whole sequence: ESC [ or ESC O, then a letter, or a number and '~'. */
+/* Executes a sequence: ESC [ or ESC O, then a letter, or a number and '~'. */
 static void obey_escape(struct kg_lineedit *edit)
 {
     char key = edit->escape[edit->escape_n - 1];
@@ -144,12 +144,12 @@ static void obey_escape(struct kg_lineedit *edit)
     case 'H': move(edit, kg_lineedit_row(edit)); break;
     case 'F': move(edit, kg_lineedit_row_end(edit)); break;
     case 'X': erase(edit, edit->cursor, after_cursor(edit)); break;
-    case 'n': edit->answered = true; break; /* to kg_reader's question */
+    case 'n': edit->answered = true; break; /* answer to the status request of kg_reader */
     default: break;
     }
 }
 
-/* Collects an escape sequence; a byte that cannot belong to one ends it without effect. */
+/* Collects an escape sequence. An invalid byte ends it without effect. */
 static void feed_escape(struct kg_lineedit *edit, char c)
 {
     edit->escape[edit->escape_n++] = c;
@@ -165,7 +165,7 @@ static void feed_escape(struct kg_lineedit *edit, char c)
     }
 }
 
-/* Collects the bytes of a character, so that only whole ones get into the line. */
+/* Collects the bytes of a character, so that only whole characters enter the line. */
 static void feed_character(struct kg_lineedit *edit, char c)
 {
     if (edit->character_n && !is_continuation(c)) {
@@ -175,7 +175,7 @@ static void feed_character(struct kg_lineedit *edit, char c)
     size_t length = kg_utf8_length(edit->character, edit->character_n);
     if (length) {
         uint32_t code = kg_utf8_code(edit->character, length);
-        if (code < 0x80 || code > 0x9F) { /* terminals take these, once echoed, for the start of a sequence */
+        if (code < 0x80 || code > 0x9F) { /* C1 controls: terminals would interpret their echo as a sequence */
             insert(edit, edit->character, length);
         }
         edit->character_n = 0;
@@ -184,7 +184,7 @@ static void feed_character(struct kg_lineedit *edit, char c)
     }
 }
 
-/* At the end of the row, so that it is not written into the text. */
+/* Moves to the end of the row first, so that "^C" does not overwrite text. */
 static enum kg_edit interrupt(struct kg_lineedit *edit)
 {
     move(edit, kg_lineedit_row_end(edit));
@@ -212,7 +212,7 @@ static enum kg_edit end(struct kg_lineedit *edit)
     return KG_EDIT_MORE;
 }
 
-/* A paste has line ends and tabs; other control characters are no keys in it. Ctrl-C ends one whose end mark was lost. */
+/* In a paste only line ends, tabs and ESC are keys. Ctrl-C ends a paste whose end mark was lost. */
 static bool is_key(const struct kg_lineedit *edit, unsigned char byte)
 {
     return !edit->pasting || byte == '\r' || byte == '\n' || byte == '\t' || byte == ESCAPE || byte == CTRL('C');

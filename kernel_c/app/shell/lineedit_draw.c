@@ -1,4 +1,4 @@
-/* What the terminal shows of a text: the cursor's row, or as much of it as fits. See lineedit.h. */
+/* Display of the line editor: shows the cursor's row, or the part that fits. See lineedit.h. */
 #include "lineedit_parts.h"
 
 #include "kgpt/format.h"
@@ -18,7 +18,7 @@ static size_t count_characters(const char *text, size_t n)
     return count;
 }
 
-/* Bytes of the first `count` characters, or of all. */
+/* Length in bytes of the first `count` characters, at most n. */
 static size_t skip_characters(const char *text, size_t n, size_t count)
 {
     size_t at = 0;
@@ -46,7 +46,7 @@ size_t kg_lineedit_row_end(const struct kg_lineedit *edit)
     return at;
 }
 
-/* A tab is one column wide, so that the cursor's column can be counted. */
+/* Writes a tab as one space, so that columns can be counted. */
 static void write_row(struct kg_lineedit *edit, const char *text, size_t n)
 {
     for (size_t at = 0, from = 0; at <= n; at++) {
@@ -65,7 +65,7 @@ static const char *prompt_of(const struct kg_lineedit *edit, size_t row)
     return row ? KG_PROMPT_MORE : edit->prompt;
 }
 
-/* The part of the row that is shown: from its start, or so much of it that ends at the cursor. */
+/* Chooses the visible part of the row: from its start if it fits, otherwise ending at the cursor. */
 static void choose_view(struct kg_lineedit *edit, size_t row, size_t columns)
 {
     size_t end = kg_lineedit_row_end(edit), before = count_characters(edit->line + row, edit->cursor - row);

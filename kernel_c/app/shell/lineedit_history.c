@@ -1,4 +1,4 @@
-/* What was typed before, in one piece of memory: the oldest texts make room for new ones. See lineedit.h. */
+/* History in a fixed buffer: new texts displace the oldest. See lineedit.h. */
 #include "lineedit_parts.h"
 
 #include "kgpt/mem.h"
@@ -10,7 +10,7 @@ void kg_lineedit_carve(struct kg_lineedit *edit, void (*write)(const char *text,
     memset(edit, 0, sizeof *edit);
     edit->write = write;
     edit->room = room;
-    edit->history_room = 3 * room; /* the draft, and at least two other texts of the same length */
+    edit->history_room = 3 * room; /* the draft, and at least two texts of the same length */
     edit->line = kg_arena_take(arena, room);
     edit->history = kg_arena_take(arena, edit->history_room);
 }
@@ -25,7 +25,7 @@ void kg_lineedit_begin(struct kg_lineedit *edit, const char *prompt)
     kg_lineedit_show(edit);
 }
 
-/* Where the text that ends before `end` begins. */
+/* Offset of the text that ends before `end`. */
 static size_t text_before(const struct kg_lineedit *edit, size_t end)
 {
     size_t at = end - 1;
@@ -106,7 +106,7 @@ void kg_lineedit_newer(struct kg_lineedit *edit)
     if (next < edit->history_n) {
         show_text(edit, next);
     }
-    if (edit->history_at == text_before(edit, edit->history_n)) { /* the new text again, which may change */
+    if (edit->history_at == text_before(edit, edit->history_n)) { /* back at the new text, which can be edited */
         edit->pasted = edit->draft_pasted;
         kg_lineedit_forget_draft(edit);
     }

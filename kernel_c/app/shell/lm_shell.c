@@ -1,4 +1,4 @@
-/* The commands of the shell for language models: see engine.h. */
+/* Shell commands for language models: see engine.h. */
 #include "app/engine.h"
 #include "app/lm.h"
 
@@ -52,10 +52,10 @@ enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_erro
         }
         status = kg_lm_turn_finish(&turn, status, error);
         if (status == KG_E_CONTEXT && conversation->reply.speed.tokens) {
-            status = KG_OK; /* a text as long as the context is finished */
+            status = KG_OK; /* the text filled the context: it is complete */
         }
     }
-    kg_conversation_reset(conversation); /* a later chat does not continue the text */
+    kg_conversation_reset(conversation); /* a later chat starts with an empty context */
     return status;
 }
 

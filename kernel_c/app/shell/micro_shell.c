@@ -1,4 +1,4 @@
-/* The commands of the shell for a microgpt: see engine.h. */
+/* Shell commands for a microgpt: see engine.h. */
 #include "app/bench.h"
 #include "app/engine.h"
 #include "app/events/print.h"
@@ -30,7 +30,7 @@ static enum kg_next run_micro_bench(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-/* The words hold for this training only: the next one starts from the settings of the boot. */
+/* The settings apply to this training only: the next one starts from the settings at boot. */
 static enum kg_next run_micro_train(struct kgpt *k, char *arguments)
 {
     struct kg_error error;

@@ -1,4 +1,4 @@
-/* Reads what is typed: see reader.h. */
+/* Reads typed texts: see reader.h. */
 #include "reader.h"
 
 #include "app/events/events.h"
@@ -9,7 +9,7 @@ void kg_reader_carve(struct kgpt *k, size_t room, struct kg_arena *arena)
     kg_lineedit_carve(&k->edit, kg_print_typed, room, arena);
 }
 
-/* Does a person type? A program may hand on what is typed on its terminal, and then says what that is. */
+/* True if a person types. A program that forwards a terminal declares it with `output`. */
 static bool is_typed(const struct kgpt *k)
 {
     return k->info->is_typed || k->config.output == KG_OUTPUT_PLAIN || k->config.output == KG_OUTPUT_COLOR;
@@ -33,7 +33,8 @@ void kg_reader_continue(struct kgpt *k, size_t n)
     KG_EMIT(shell, .prompt = KG_PROMPT_MORE);
 }
 
-/* Is this Enter one of many, in a paste that a terminal does not mark? Pipes are no terminals: there a line is a text. */
+/* True if this Enter is part of a paste in a terminal without bracketed paste. Pipes do not count: each line is a
+ * text. */
 static bool is_pasted(struct kgpt *k, unsigned char byte)
 {
     const struct kg_lineedit *edit = &k->edit;
@@ -55,13 +56,13 @@ static enum kg_edit feed(struct kgpt *k, unsigned char byte, const struct kg_com
     }
     bool answered = edit->answered;
     enum kg_edit result = kg_lineedit_feed(edit, byte);
-    if (edit->answered != answered) { /* what a terminal sends by itself says nothing of who types */
+    if (edit->answered != answered) { /* the terminal sent this answer by itself: restart the timing */
         kg_input_begin(&k->input);
     }
     return result;
 }
 
-/* What found no room is not there to be obeyed or answered; what did is kept. */
+/* A text that did not fit is refused; its beginning is kept in the history. */
 static enum kg_read take_text(struct kgpt *k, enum kg_read read)
 {
     struct kg_error error;
@@ -92,7 +93,7 @@ enum kg_read kg_reader_read(struct kgpt *k, const struct kg_commands *commands)
         case KG_EDIT_INTERRUPTED: return KG_READ_DROPPED;
         case KG_EDIT_END:
             plat_write("\n", 1);
-            if (k->input.ended) { /* what was being typed is not obeyed any more */
+            if (k->input.ended) { /* the incomplete text is discarded */
                 k->edit.n = 0;
                 return KG_READ_CLOSED;
             }

@@ -1,4 +1,4 @@
-/* Reads what is typed, for the shell and for the chat: lines, and texts of several rows. */
+/* Reads typed lines and texts of several rows, for shell and chat. */
 #ifndef KGPT_APP_READER_H
 #define KGPT_APP_READER_H
 
@@ -6,26 +6,26 @@
 
 enum kg_read {
     KG_READ_TEXT,    /* k->edit.line is complete */
-    KG_READ_DROPPED, /* Ctrl-C, or it was too long and is refused */
-    KG_READ_CLOSED,  /* the input has ended, or Ctrl-D: in an empty row, which may be behind others */
+    KG_READ_DROPPED, /* Ctrl-C, or the text was too long */
+    KG_READ_CLOSED,  /* end of input, or Ctrl-D in an empty row, possibly after other rows */
 };
 
-/* For texts of at most room - 1 bytes. The arena counts, or has room for it. */
+/* Allocates the editor for texts of at most room - 1 bytes, from an arena that counts or has enough memory. */
 void kg_reader_carve(struct kgpt *k, size_t room, struct kg_arena *arena);
 
 enum kg_reader_kind {
-    KG_READ_LINE,    /* a line; one that is pasted too */
-    KG_READ_ROW,     /* the same, with its tabs */
-    KG_READ_MESSAGE, /* what is pasted is one text */
+    KG_READ_LINE,    /* one line, also from a paste */
+    KG_READ_ROW,     /* one line; tabs are text */
+    KG_READ_MESSAGE, /* a paste is one text */
 };
 
 /* Shows the prompt for a new text. */
 void kg_reader_begin(struct kgpt *k, const char *prompt, enum kg_reader_kind kind);
 
-/* The text goes on behind its first `n` bytes, in a new row. */
+/* Continues the text after its first `n` bytes in a new row. */
 void kg_reader_continue(struct kgpt *k, size_t n);
 
-/* Until Enter. Tab completes `commands`; NULL: it is a character. */
+/* Reads until Enter. Tab completes `commands`; with NULL it is a character. */
 enum kg_read kg_reader_read(struct kgpt *k, const struct kg_commands *commands);
 
 #endif

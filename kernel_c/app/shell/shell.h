@@ -4,7 +4,7 @@
 
 #include "commands.h"
 
-/* All settings, or the one change that `arguments` ("key value") asks for. */
+/* Prints all settings, or changes one (`arguments` is "key value"). */
 void kg_shell_set(struct kgpt *k, char *arguments);
 
 /* Reads and obeys lines until `halt`, Ctrl-D or the end of the input. `reboot` does not return. */
