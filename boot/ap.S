@@ -1,12 +1,12 @@
-/* How the other processors start: the code that a startup IPI sends them to, from real mode to kg_ap_main. */
+/* Startup of the other processors (APs): from the startup IPI in real mode to kg_ap_main. */
 #include "modes.h"
 
 #define CODE64 0x08
 #define DATA   0x10
 #define CODE32 0x18
 
-    /* smp.c copies what lies between kg_ap_begin and kg_ap_end to a page below 1 MiB, fills in three fields, and makes it
-     * read-only. Nothing is written here, so any number of processors can run through it at once. */
+    /* smp.c copies the code from kg_ap_begin to kg_ap_end to a page below 1 MiB, patches three fields, and makes the
+     * page read-only. The code writes nothing, so processors can run it concurrently. */
     .section .rodata
     .code16
     .balign 16
@@ -18,7 +18,7 @@ kg_ap_begin:
     movw %ax, %ds /* CS:0 is the start of the page */
     xorl %ebx, %ebx
     movw %ax, %bx
-    shll $4, %ebx /* its address, kept */
+    shll $4, %ebx /* EBX keeps the page's address */
     lgdtl gdt_pointer - kg_ap_begin
     movl %cr0, %eax
     orl $1, %eax
@@ -42,7 +42,7 @@ protected:
     movl %eax, %cr0
     ljmp $CODE64, $ap_entry
 
-    /* With the accessed bits set: the processor need not write to this page once it is read-only. */
+    /* The accessed bits are set in advance, because the processor cannot write them in a read-only page. */
     .balign 8
 gdt:
     .quad 0
@@ -54,14 +54,14 @@ gdt_pointer:
 kg_ap_gdt_base:
     .long gdt - kg_ap_begin /* smp.c adds the page's address */
 kg_ap_protected:
-    .long protected - kg_ap_begin /* likewise */
+    .long protected - kg_ap_begin /* smp.c adds the page's address */
     .short CODE32
     .balign 4
 kg_ap_root:
     .long 0 /* CR3 */
 kg_ap_end:
 
-    /* In the kernel's own text. A processor knows itself by its APIC id, and takes the stack that is listed for it:
+    /* In the kernel's text. A processor finds its stack by its APIC id in the list
      * struct kg_ap_start { uint64_t stack_top; uint32_t id, unused; } kg_ap_list[kg_ap_count]. */
     .text
     .code64
@@ -76,12 +76,12 @@ ap_entry:
     cpuid
     cmpl $0xB, %eax
     jb 1f
-    movl $0xB, %eax /* EDX: all 32 bits of the id */
+    movl $0xB, %eax /* CPUID leaf 0Bh: EDX is the 32-bit x2APIC id */
     xorl %ecx, %ecx
     cpuid
     testl %ebx, %ebx
     jnz 2f
-1:  movl $1, %eax /* EBX: 8 bits of it, uppermost */
+1:  movl $1, %eax /* CPUID leaf 1: the 8-bit APIC id is bits 31-24 of EBX */
     cpuid
     shrl $24, %ebx
     movl %ebx, %edx
@@ -95,10 +95,10 @@ ap_entry:
     incl %edi
     jmp 3b
 4:  movq (%rsi), %rsp
-    xorl %ebp, %ebp /* ends every back-trace */
-    call kg_ap_main /* (number in the list) */
+    xorl %ebp, %ebp /* ends back-traces */
+    call kg_ap_main /* argument: index in the list */
     ud2
-5:  cli /* nobody asked for this one */
+5:  cli /* not in the list: stop */
     hlt
     jmp 5b
     .size ap_entry, . - ap_entry

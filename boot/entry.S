@@ -1,5 +1,5 @@
-/* From any of the three loaders to 64-bit C. All of them start us in 32-bit protected mode with paging off; they differ in
- * where the boot information lies, and that is all this file tells kg_start about them.
+/* Entry from the three boot protocols to 64-bit C. All start the kernel in 32-bit protected mode without paging.
+ * They differ in the location of the boot information, which kg_start receives.
  *
  * Multiboot 0.6.96, Multiboot2 2.0, and Xen's PVH (docs/misc/pvh.pandoc). */
 #include "modes.h"
@@ -19,8 +19,8 @@ kg_multiboot1_header:
     .long -(MULTIBOOT1_HEADER_MAGIC + MULTIBOOT1_FLAGS)
     .long kg_multiboot1_header /* header_addr */
     .long kg_image_start       /* load_addr */
-    .long kg_image_end         /* load_end_addr; `kgpt pack` rewrites it */
-    .long 0                    /* bss_end_addr: bss is in the file */
+    .long kg_image_end /* load_end_addr; `kgpt pack` updates it */
+    .long 0 /* bss_end_addr: bss is part of the file */
     .long kg_entry_multiboot
 
     .balign 8
@@ -30,9 +30,9 @@ kg_multiboot2_header:
     .long 0 /* i386, protected mode */
     .long kg_multiboot2_end - kg_multiboot2_header
     .long -(MULTIBOOT2_HEADER_MAGIC + (kg_multiboot2_end - kg_multiboot2_header))
-    .short 5, 1 /* a framebuffer is welcome, text will do: optional */
+    .short 5, 1 /* framebuffer, optional: text mode is accepted */
     .long 20
-    .long 1024, 768, 32 /* if the boot menu does not say otherwise; behind it GRUB takes any other */
+    .long 1024, 768, 32 /* overridden by the boot menu; otherwise GRUB falls back to another mode */
     .balign 8
     .short 0, 0 /* end tag */
     .long 8
@@ -72,7 +72,7 @@ kg_entry_multiboot:
     cmpl $0x20100000, %edx
     jne no_long_mode
 
-    /* The first 4 GiB, identity-mapped in 2 MiB pages, until paging.c knows the memory map. */
+    /* Identity map of the first 4 GiB in 2 MiB pages, until paging.c has read the memory map. */
     movl $boot_pd, %ebx
     movl $0x83, %eax /* present, writable, large */
 1:  movl %eax, (%ebx)
@@ -107,13 +107,13 @@ long_mode:
     movl %eax, %fs
     movl %eax, %gs
     movl $kg_stack_top, %esp
-    movl %edi, %edi /* the upper halves are undefined after the switch */
+    movl %edi, %edi /* the mode switch leaves the upper halves undefined */
     movl %esi, %esi
-    xorl %ebp, %ebp /* ends every back-trace */
+    xorl %ebp, %ebp /* ends back-traces */
     call kg_start
     ud2
 
-    /* A 32-bit processor: say so wherever someone may read, and end with KG_EXIT_REFUSED. */
+    /* No long mode: report on screen, serial port and machine channel, and exit with KG_EXIT_REFUSED. */
     .code32
 no_long_mode:
     movl $no_long_mode_text, %esi
@@ -138,7 +138,8 @@ no_long_mode:
 no_long_mode_text:
     .asciz "kgpt: error: this processor has no 64-bit mode with NX; kgpt needs an x86_64 one\r\n"
 no_long_mode_events:
-    .ascii "{\"event\":\"error\",\"message\":\"this processor has no 64-bit mode with NX\",\"hint\":\"use an x86_64 processor\"}\n"
+    .ascii "{\"event\":\"error\",\"message\":\"this processor has no 64-bit mode with NX\","
+    .ascii "\"hint\":\"use an x86_64 processor\"}\n"
     .ascii "{\"event\":\"exit\",\"code\":1,\"reason\":\"refused\"}\n"
 no_long_mode_events_end:
 
@@ -156,7 +157,7 @@ boot_gdt_pointer:
 kg_ticks_entry:
     .quad 0
 
-    /* Guard pages lie below both stacks; paging.c leaves them unmapped. */
+    /* Guard pages below both stacks: paging.c unmaps them. */
     .section .stacks, "aw", @progbits
     .balign 4096
     .globl kg_stack_guard, kg_stack_top, kg_ist_guard, kg_ist_top

@@ -1,9 +1,9 @@
-# The kernel and the hosted program: compiler flags and linking. Driven by kgpt_build/kernel/makefile.py:
-#   make -f kernel_c/kernel.mk ROOT=… OUT=… GEN=… TARGET=bare|hosted TOOLCHAIN=zig|clang|gcc CC=… CCMAP=… LD=… DEBUG=0|1
-#       ARCH=x86_64 TRAIN=0|1 LM=0|1 SANITIZE=… VERSION=…
-# ROOT holds kernel_c, boot and linker; GEN the headers generated from the model; CCMAP hides where the compiler and its own
-# headers lie; OUT takes everything that is made.
-# Recipes run in ROOT with relative source paths, so that no directory name reaches an object.
+# Builds the kernel and the hosted program. kgpt_build/kernel/makefile.py runs it:
+#   make -f kernel_c/kernel.mk ROOT=… OUT=… GEN=… TARGET=bare|hosted TOOLCHAIN=zig|clang|gcc CC=… CCMAP=… LD=…
+#       DEBUG=0|1 ARCH=x86_64 TRAIN=0|1 LM=0|1 SANITIZE=… VERSION=…
+# ROOT contains kernel_c, boot and linker. GEN contains the headers generated from the model. CCMAP maps the directories
+# of the compiler. OUT receives all outputs.
+# Recipes run in ROOT with relative source paths, so that objects contain no directory names.
 
 ifneq ($(realpath $(CURDIR)),$(realpath $(ROOT)))
 .PHONY: all
@@ -11,8 +11,7 @@ all:
 	@$(MAKE) --no-print-directory -C $(ROOT) -f kernel_c/kernel.mk
 else
 
-# One row for each architecture: its rooms, its entry code, its linker script, and the flags that make a compiler and a
-# linker emit code for it.
+# For each architecture: rooms, entry code, linker script, and target flags of compilers and linker.
 ARCH ?= x86_64
 ROOMS_x86_64 := ops/x86 platform/pc platform/x86_64
 ENTRY_x86_64 := boot/ap.S boot/entry.S
@@ -20,31 +19,32 @@ LINKER_SCRIPT_x86_64 := linker/kernel.ld
 EMULATION_x86_64 := elf_x86_64
 TRIPLE_x86_64_zig := -target x86_64-freestanding-none -mcpu=x86_64 -fno-sanitize=all
 TRIPLE_x86_64_clang = --target=$(if $(SANITIZE),x86_64-linux-gnu,x86_64-unknown-none-elf) -march=x86-64
-# gcc takes a read of a low address (the BIOS data area) for a mistake unless told that there are pages.
+# Without min-pagesize=0 gcc warns about reads of low addresses (the BIOS data area).
 TRIPLE_x86_64_gcc := -march=x86-64 --param=min-pagesize=0
-# Dynamic for zig: from a cold cache it makes what links against glibc in a quarter of the time that a static musl takes.
+# zig links dynamically: with a cold cache glibc stubs build in a quarter of the time of a static musl.
 HOSTED_TRIPLE_x86_64_zig := -target x86_64-linux-gnu.2.28 -mcpu=x86_64 -fno-sanitize=all
 FREESTANDING_x86_64 := -mcmodel=small -mno-red-zone -fcf-protection=none
 NO_FP_FLAGS_x86_64 := -mgeneral-regs-only
 
-# Each room lists its sources in its room.mk, by the images that need them:
+# Each room lists its sources in its room.mk, by the kernels that need them:
 #   ENGINE          compiled once, freestanding, linked into the kernel and into the hosted program
-#   ENGINE_NO_LM    of it, images for a microgpt (LM=0)            ENGINE_LM     those for language models (LM=1)
-#   ENGINE_NO_TRAIN images that cannot train (TRAIN=0)             ENGINE_TRAIN  those that can (TRAIN=1)
-#   ENGINE_LARGE    images with LM=1 or TRAIN=1: what checks boot modules, and self-tests of what hosted tests try harder
-#   ENGINE_NO_LARGE those with neither, which must stay small
+#   ENGINE_NO_LM    only for a microgpt (LM=0)                     ENGINE_LM     only for language models (LM=1)
+#   ENGINE_NO_TRAIN only without training (TRAIN=0)                ENGINE_TRAIN  only with training (TRAIN=1)
+#   ENGINE_LARGE    LM=1 or TRAIN=1: checks of boot modules, and self-tests that hosted tests cover in more depth
+#   ENGINE_NO_LARGE LM=0 and TRAIN=0: kernels that must stay small
 #   MODEL           compiled against the generated headers         MODEL_TRAIN   the same, TRAIN=1
 #   BARE            the machine, in kernels                        HOSTED        a process
-#   BARE_LARGE      its drivers, in kernels with LM=1 or TRAIN=1   BARE_NO_LARGE what stands in for them in the others
-#   RUNTIME         what compilers call on their own account, in kernels: a process has it from its C library
-# The suffix of a name chooses the instructions that a file may use (_avx2, _avx512, _sha); run-time dispatch chooses the
-# function. These lists hold names, or patterns with %, of files whose flags differ for another reason:
-#   SMALL           does not run once per token: optimised for size
-#   NO_FP           must not touch an FP register
+#   BARE_LARGE      drivers, with LM=1 or TRAIN=1                  BARE_NO_LARGE replacements for drivers, otherwise
+#   RUNTIME         functions that compilers call implicitly, in kernels: a process has them in its C library
+# The suffix of a name selects the instructions that a file may use (_avx2, _avx512, _sha); run-time dispatch selects
+# the function. These lists hold names, or patterns with %, of files with other special flags:
+#   SMALL           not executed once per token: optimized for size
+#   NO_FP           must not use FP registers
 #   GENERATED       includes a generated header
 #   FMA F16C        files _avx2 that may use these instructions too
-ROOMS := app app/chat app/cmdline app/events app/shell app/training console core engine formats infer math ops ops/quant ops/ref \
-    platform/boot platform/common platform/drivers platform/drivers/bus platform/drivers/virtio platform/linux tokenizer train $(ROOMS_$(ARCH))
+ROOMS := app app/chat app/cmdline app/events app/shell app/training console core engine formats infer math ops \
+    ops/quant ops/ref platform/boot platform/common platform/drivers platform/drivers/bus \
+    platform/drivers/virtio platform/linux tokenizer train $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))
 GROUPS := ENGINE ENGINE_NO_LM ENGINE_LM ENGINE_NO_TRAIN ENGINE_TRAIN ENGINE_LARGE ENGINE_NO_LARGE MODEL MODEL_TRAIN \
     BARE BARE_LARGE BARE_NO_LARGE HOSTED RUNTIME SMALL NO_FP GENERATED FMA F16C
@@ -53,7 +53,8 @@ include $(ROOM_FILES)
 
 TRAIN ?= 0
 LM ?= 0
-ENGINE += $(if $(filter 1,$(LM)),$(ENGINE_LM),$(ENGINE_NO_LM)) $(if $(filter 1,$(TRAIN)),$(ENGINE_TRAIN),$(ENGINE_NO_TRAIN)) \
+ENGINE += $(if $(filter 1,$(LM)),$(ENGINE_LM),$(ENGINE_NO_LM)) \
+    $(if $(filter 1,$(TRAIN)),$(ENGINE_TRAIN),$(ENGINE_NO_TRAIN)) \
     $(if $(filter 1,$(LM) $(TRAIN)),$(ENGINE_LARGE),$(ENGINE_NO_LARGE))
 BARE += $(if $(filter 1,$(LM) $(TRAIN)),$(BARE_LARGE),$(BARE_NO_LARGE))
 MODEL += $(if $(filter 1,$(TRAIN)),$(MODEL_TRAIN))
@@ -63,30 +64,34 @@ TARGET ?= bare
 DEBUG ?= 0
 SANITIZE ?=
 
-# No directory of this machine reaches an object; of two maps that fit (GEN or the compiler below ROOT), the later one counts.
-# -ffp-contract=off and no fast-math: a float addition happens where and in the order that the source says.
+# Prefix maps keep directory names out of objects. If two maps match (GEN or the compiler below ROOT), the
+# later one wins.
+# -ffp-contract=off and no fast-math: float operations keep the order of the source.
 COMMON := -std=gnu11 $(if $(filter 1,$(DEBUG)),-O0,-O2) -g -gdwarf-4 -Wall -Wextra -Werror -fno-strict-aliasing \
-    -ffp-contract=off -fno-math-errno -fno-omit-frame-pointer -fno-optimize-sibling-calls -ffunction-sections -fdata-sections \
-    -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated $(CCMAP) -Ikernel_c/include -Ikernel_c $(if $(filter 1,$(LM)),-DKG_LINE_MAX=4096)
-FREESTANDING := $(COMMON) $(TRIPLE_$(ARCH)_$(TOOLCHAIN)) -ffreestanding -fno-builtin -fno-pic -fno-pie $(FREESTANDING_$(ARCH)) \
-    -fno-stack-protector -fno-asynchronous-unwind-tables
+    -ffp-contract=off -fno-math-errno -fno-omit-frame-pointer -fno-optimize-sibling-calls \
+    -ffunction-sections -fdata-sections -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated \
+    $(CCMAP) -Ikernel_c/include -Ikernel_c $(if $(filter 1,$(LM)),-DKG_LINE_MAX=4096)
+FREESTANDING := $(COMMON) $(TRIPLE_$(ARCH)_$(TOOLCHAIN)) -ffreestanding -fno-builtin -fno-pic -fno-pie \
+    $(FREESTANDING_$(ARCH)) -fno-stack-protector -fno-asynchronous-unwind-tables
 SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
-# The machine's code runs before the FPU is on, and in the panic path; so does the screen's.
+# Platform code runs before the FPU is enabled and during a panic, so it must not use FP registers.
 NO_FP_FLAGS := $(NO_FP_FLAGS_$(ARCH))
 AVX2_FLAGS := -mavx2
-# zig knows no size below -Os; its clang does.
-SMALL_FLAGS := $(if $(filter 1,$(DEBUG)),,-Os $(if $(filter zig,$(TOOLCHAIN)),-Xclang) $(if $(filter gcc,$(TOOLCHAIN)),,-Oz))
+# zig has no -Oz option; -Xclang passes it to its clang.
+SMALL_FLAGS := $(if $(filter 1,$(DEBUG)),,-Os \
+    $(if $(filter zig,$(TOOLCHAIN)),-Xclang) $(if $(filter gcc,$(TOOLCHAIN)),,-Oz))
 SWAR_FLAGS := -fno-tree-vectorize -fno-tree-slp-vectorize
 F16C_FLAGS := -mavx2 -mf16c
 SHA_FLAGS := -msha -mssse3 -msse4.1
 FMA_FLAGS := -mavx2 -mfma
 AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 
-HOSTED_FLAGS = $(COMMON) -pthread $(HOSTED_TRIPLE_$(ARCH)_$(TOOLCHAIN)) -D_GNU_SOURCE $(if $(filter zig,$(TOOLCHAIN)),,-fno-pic -fno-pie)
+HOSTED_FLAGS = $(COMMON) -pthread $(HOSTED_TRIPLE_$(ARCH)_$(TOOLCHAIN)) -D_GNU_SOURCE \
+    $(if $(filter zig,$(TOOLCHAIN)),,-fno-pic -fno-pie)
 HOSTED_LINK = -pthread $(HOSTED_TRIPLE_$(ARCH)_$(TOOLCHAIN)) $(if $(SANITIZE)$(filter zig,$(TOOLCHAIN)),-no-pie,-static)
 
 OBJ := $(OUT)/obj
-# Objects lie in the order of their names, whichever groups list them.
+# Objects are linked in the order of their names, independent of their groups.
 objects = $(patsubst %,$(OBJ)/kernel_c/%.o,$(basename $(sort $(1))))
 having = $(call objects,$(filter $(1),$(ENGINE)))
 ENGINE_OBJECTS := $(call objects,$(ENGINE))
@@ -94,15 +99,17 @@ MODEL_OBJECTS := $(call objects,$(MODEL))
 RUNTIME_OBJECTS := $(call objects,$(RUNTIME))
 BARE_OBJECTS := $(call objects,$(BARE)) $(patsubst %.S,$(OBJ)/%.o,$(ENTRY_$(ARCH)))
 HOSTED_OBJECTS := $(call objects,$(HOSTED))
-ALL_OBJECTS := $(ENGINE_OBJECTS) $(MODEL_OBJECTS) $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS) $(BARE_OBJECTS),$(HOSTED_OBJECTS))
+ALL_OBJECTS := $(ENGINE_OBJECTS) $(MODEL_OBJECTS) \
+    $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS) $(BARE_OBJECTS),$(HOSTED_OBJECTS))
 LINKER_SCRIPT := $(LINKER_SCRIPT_$(ARCH))
 
 .PHONY: all
 .DELETE_ON_ERROR:
 all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf,$(OUT)/kgpt-hosted)
 
-# Changed flags or another compiler make everything anew.
-FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(NO_FP_FLAGS) | $(SANITIZER) | $(AVX2_FLAGS) | $(SHA_FLAGS) | $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(SMALL_FLAGS) | $(HOSTED_FLAGS)
+# Changed flags or another compiler rebuild everything.
+FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(NO_FP_FLAGS) | $(SANITIZER) | $(AVX2_FLAGS) | $(SHA_FLAGS) | \
+    $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(SMALL_FLAGS) | $(HOSTED_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
@@ -121,7 +128,7 @@ $(call having,$(F16C)): FLAGS += $(F16C_FLAGS)
 $(call having,$(FMA)): FLAGS += $(FMA_FLAGS)
 $(call having,%_avx512.c): FLAGS += $(AVX512_FLAGS)
 $(call having,%_sha.c): FLAGS += $(SHA_FLAGS)
-# Words that hold several numbers are vectors already.
+# SWAR code is vectorized by hand.
 $(call having,%_swar.c): FLAGS += $(SWAR_FLAGS)
 $(call having,$(NO_FP)): FLAGS += $(NO_FP_FLAGS)
 $(call having,$(GENERATED)): FLAGS += -I$(GEN)

@@ -127,7 +127,7 @@ enum kg_next kg_commands_obey(const struct kg_commands *commands, struct kgpt *k
         refuse_unknown_command(commands, line);
         return KG_NEXT_LINE;
     }
-    if (*arguments && !*command->arguments) { /* instead of doing something that was not meant */
+    if (*arguments && !*command->arguments) { /* refuse: the user may have meant something else */
         kg_error_set(&error, KG_E_INPUT, "%s takes no arguments, but found \"%.64s\"", line, arguments);
         kg_say_refused(&error);
         return KG_NEXT_LINE;
@@ -135,7 +135,7 @@ enum kg_next kg_commands_obey(const struct kg_commands *commands, struct kgpt *k
     return command->run(k, arguments);
 }
 
-/* Can it be what is typed? */
+/* True if the typed text may become this command. */
 static bool fits_typed(const struct kg_commands *commands, const struct kg_command *command, const struct kgpt *k)
 {
     const struct kg_lineedit *edit = &k->edit;

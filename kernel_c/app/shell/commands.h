@@ -19,9 +19,9 @@ enum kg_where {
 struct kg_command {
     const char *name; /* without the sign; NULL behind the last row */
     const char *arguments;
-    const char *help;                                     /* NULL: another name of one that is listed */
-    enum kg_next (*run)(struct kgpt *k, char *arguments); /* `arguments` may be cut up */
-    bool (*needs)(const struct kgpt *k);                  /* listed where this says so; NULL: always */
+    const char *help;                                     /* NULL: an alias, which help does not list */
+    enum kg_next (*run)(struct kgpt *k, char *arguments); /* may modify `arguments` */
+    bool (*needs)(const struct kgpt *k); /* help lists the command if this returns true; NULL: always */
     enum kg_where where;
 };
 

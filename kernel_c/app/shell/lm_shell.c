@@ -87,7 +87,7 @@ static enum kg_next run_lm_models(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-/* If the new model is refused, the old one is opened again; if that fails too, no model is left to run. */
+/* If the new model is refused, the old one is opened again. If that fails too, no model can run: panic. */
 static enum kg_next run_lm_use(struct kgpt *k, char *number)
 {
     struct kg_error error;

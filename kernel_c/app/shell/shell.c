@@ -94,7 +94,7 @@ const struct kg_command kg_shell_commands[] = {
     {0},
 };
 
-/* The engine's commands first. */
+/* The engine's commands come first. */
 static const struct kg_command *const tables[] = {kg_engine_commands, kg_device_commands, kg_shell_commands, NULL};
 static const struct kg_commands commands = {.tables = tables, .sign = "", .where = KG_SHELL};
 

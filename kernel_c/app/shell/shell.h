@@ -7,7 +7,7 @@
 /* Prints all settings, or changes one (`arguments` is "key value"). */
 void kg_shell_set(struct kgpt *k, char *arguments);
 
-/* Reads and obeys lines until `halt`, Ctrl-D or the end of the input. `reboot` does not return. */
+/* Reads and runs commands until `halt`, Ctrl-D or the end of input. `reboot` does not return. */
 void kg_shell_run(struct kgpt *k);
 
 /* The commands of every kernel, and those for devices; a row without a name ends each table. */
