@@ -1,4 +1,4 @@
-"""Models on the host: the in-memory ``Model`` and the file formats it is read from, told apart by content."""
+"""Models on the host: reading them from files, whose format is detected by content."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ __all__ = [
 def load(path: Path | None = None) -> Model | GgufModel:
     """The model in ``path`` (GGUF or JSON, by content), or the default model. Raises KgptError naming the file.
 
-    A microgpt is read whole; of a language model only the header is.
+    A microgpt is read completely, a language model only up to the end of its header.
     """
     path = DEFAULT_MODEL if path is None else path
     with _named(path):
@@ -52,7 +52,7 @@ def load(path: Path | None = None) -> Model | GgufModel:
 
 
 def load_microgpt(path: Path | None = None) -> Model:
-    """As load, for what only a microgpt can do. Raises KgptError for a language model."""
+    """Like load, for uses that only a microgpt has. Raises KgptError for a language model."""
     model = load(path)
     if not isinstance(model, Model):
         raise KgptError(f"{path}: the architecture {model.arch!r} is not supported here", "supported: microgpt")
@@ -60,7 +60,7 @@ def load_microgpt(path: Path | None = None) -> Model:
 
 
 def load_lm(path: Path) -> GgufModel:
-    """As load, for the engine for language models, which also runs a microgpt from a GGUF file. Raises KgptError."""
+    """Like load, for the engine for language models, which also runs a microgpt of a GGUF file. Raises KgptError."""
     with _named(path):
         return load_gguf_model(path)
 
@@ -84,7 +84,7 @@ def _load(path: Path) -> Model | GgufModel:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Failures name the file."""
+    """Add the file's name to the messages of errors."""
     try:
         yield
     except KgptError as error:

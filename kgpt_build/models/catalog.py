@@ -1,4 +1,4 @@
-"""Models by name: those that kgpt knows where to get, and those that it has got (kgpt pull)."""
+"""Models by name: the catalog of models that kgpt pull can download, and the models that were pulled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kgpt_build.models.pull import hub
 from kgpt_build.models.pull.terms import GEMMA, Terms
 
 FILE_SUFFIXES = (".gguf", ".json", ".elf", ".iso")
-"""What ends like this is a file, not a name."""
+"""Endings of files: a word with one of them is a file, not a name."""
 
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "data" / "default.gguf"
@@ -24,7 +24,7 @@ SHIPPED = "default"
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel of PyPI by its requirement, and the ``member`` in it that is a model, or a part of one."""
+    """A wheel of PyPI by its requirement; ``member`` is the file in it that is a model, or a part of one."""
 
     requirement: str
     member: str
@@ -33,19 +33,19 @@ class Wheel:
 
     @property
     def module(self) -> str:
-        """The module that holds the file, where the package is installed."""
+        """The Python module that holds the file in an installed package."""
         return self.member.partition("/")[0]
 
     @property
     def beginning(self) -> str:
-        """What the name of its file begins with."""
+        """The beginning of the wheel's file name."""
         project, _, version = self.requirement.partition("==")
         return f"{project.replace('-', '_')}-{version}-"
 
 
 @dataclass(frozen=True)
 class Known:
-    """A model of the catalog: the wheels that hold its file's parts in this order; hash and ``size`` of the whole."""
+    """A model of the catalog: the wheels with the parts of its file, in order; hash and ``size`` of the whole file."""
 
     wheels: tuple[Wheel, ...]
     sha256: str
@@ -53,18 +53,18 @@ class Known:
     """In bytes."""
     license: str
     about: str
-    """What it is, for a person who chooses."""
+    """A short description."""
     terms: Terms | None = None
-    """What must be accepted before it is downloaded."""
+    """The terms to accept before the download."""
 
     @property
     def download_size(self) -> int:
-        """Bytes of its wheels."""
+        """Bytes of all its wheels."""
         return sum(wheel.size for wheel in self.wheels)
 
     @property
     def requirements(self) -> str:
-        """Its packages, for a person."""
+        """The names of its packages, as text."""
         first, *others = [wheel.requirement for wheel in self.wheels]
         return f"{first} to {others[-1]}" if others else first
 
@@ -104,12 +104,12 @@ KNOWN = {
         terms=GEMMA,
     ),
 }
-"""Name -> where kgpt pull gets it."""
+"""The catalog: name -> model."""
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """A model that was got: its file, where from, when (``date``, ISO 8601); ``size`` is in bytes."""
+    """A pulled model: its file, its source, its ``date`` (ISO 8601); ``size`` is in bytes."""
 
     name: str
     path: Path
@@ -120,34 +120,34 @@ class Pulled:
 
 
 def folder() -> Path:
-    """Where pulled models lie; it may not be there yet."""
+    """The folder of pulled models; it may not exist yet."""
     return paths.cache_dir() / "models"
 
 
 def names() -> list[str]:
-    """Every name that is a model's: the shipped one, those that are here, and those of the catalog."""
+    """All names of models: the shipped one, the pulled ones, and those of the catalog."""
     return [SHIPPED, *dict.fromkeys([*(model.name for model in pulled()), *KNOWN])]
 
 
 def pulled() -> list[Pulled]:
-    """The models that were got, by name. What is damaged is left out."""
+    """The pulled models by name, without those with damaged records."""
     found = (_read(path) for path in sorted(folder().glob("*.json")))
     return [model for model in found if model is not None]
 
 
 def find(name: str) -> Pulled | None:
-    """The model of this name, if it was got."""
+    """The pulled model of this name, or None."""
     return next((model for model in pulled() if model.name == name), None)
 
 
 def record(model: Pulled) -> None:
-    """Note where ``model``, whose file is in place, is from. Raises KgptError."""
+    """Write the record of ``model``, whose file is in place. Raises KgptError."""
     described = {**asdict(model), "path": model.path.name}
     paths.write_atomically(_record_of(model.name), (json.dumps(described, indent=2) + "\n").encode())
 
 
 def remove(name: str) -> Pulled:
-    """Remove the model and its record. Raises KgptError if there is none of this name."""
+    """Remove a pulled model and its record. Raises KgptError for an unknown name."""
     if name == SHIPPED:
         raise KgptError(f"the model {name} came with kgpt, and stays", _known_hint())
     model = find(name)
@@ -160,12 +160,12 @@ def remove(name: str) -> Pulled:
 
 
 def is_shipped(model: Path) -> bool:
-    """Does this name mean the model that comes with kgpt? A file of that name goes before it."""
+    """Does this name mean the model that ships with kgpt? A file of that name takes precedence."""
     return str(model) == SHIPPED and (model.is_dir() or not model.exists())
 
 
 def to_pull(model: Path) -> str:
-    """The name by which kgpt pull would get ``model``; empty if it is a file, is here already, or is not known."""
+    """The catalog's name of ``model`` if it must be pulled first; empty for a file, a pulled model, an unknown name."""
     name = str(model)
     if name.startswith(hub.PREFIX):
         return name
@@ -173,15 +173,15 @@ def to_pull(model: Path) -> str:
 
 
 def resolve(model: Path) -> Path:
-    """The file that is meant by ``model``: itself if it is a file, else the pulled model of that name, or the shipped.
+    """The file of ``model``: a file is itself; a name is the pulled or the shipped model.
 
-    What is neither stays as it is, for its reader to refuse, if it looks like a path. Raises KgptError for a name
-    that was not pulled.
+    Other words that look like a path are returned unchanged: the reader of the file then refuses them. Raises
+    KgptError for the name of a model that was not pulled.
     """
     name = str(model)
     if is_shipped(model):
         return DEFAULT_MODEL
-    is_folder = model.is_dir() and (name in KNOWN or find(name) is not None)  # of a build, perhaps: no model
+    is_folder = model.is_dir() and (name in KNOWN or find(name) is not None)  # such as one of a build
     if (model.exists() and not is_folder) or not _is_name(name):
         return model
     if (found := find(name)) is not None:

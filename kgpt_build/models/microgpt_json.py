@@ -24,7 +24,7 @@ _HINT = 'a model is {"chars": "abc…", "state_dict": {"wte": [[…], …], …}
 
 
 def load_json(path: Path) -> Model:
-    """Read the model in ``path``. Raises KgptError (without the path in its message) for whatever is wrong with it."""
+    """Read the model in ``path``. Raises KgptError for any fault; the message does not name the path."""
     document = _parse(path)
     tensors = {name: _to_tensor(name, rows) for name, rows in _state_dict(document).items()}
     for name in ("wte", "wpe", "lm_head"):
@@ -54,7 +54,7 @@ def _parse(path: Path) -> dict[str, Any]:
         raise KgptError(f"neither GGUF nor UTF-8 text (byte {error.start})", "give a .gguf or .json file") from None
     except json.JSONDecodeError as error:
         raise KgptError(f"not JSON: {error.msg} in line {error.lineno}, column {error.colno}", _HINT) from None
-    except (RecursionError, ValueError) as error:  # brackets nested thousands deep; a number of thousands of digits
+    except (RecursionError, ValueError) as error:  # thousands of nested brackets; a number with thousands of digits
         raise KgptError(f"not a model: {error}", _HINT) from None
     if not isinstance(document, dict):
         raise KgptError("the JSON is not an object", _HINT)
@@ -134,7 +134,7 @@ def _to_tensor(name: str, rows: Any) -> FloatArray:
                     f"the tensor {name!r} holds {value!r} at row {i}, column {j}, which is not a number", _HINT
                 )
     try:
-        with np.errstate(over="ignore"):  # becomes inf, which the model refuses by its place
+        with np.errstate(over="ignore"):  # becomes inf, which Model refuses and names
             return np.array(rows, dtype=np.float64).astype(np.float32)
     except OverflowError:
         raise KgptError(f"the tensor {name!r} holds a whole number that no float can hold", _HINT) from None

@@ -1,4 +1,4 @@
-"""The one in-memory form of a model on the host. Whoever holds a ``Model`` holds one that was checked."""
+"""A microgpt in memory. Every ``Model`` has passed its checks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FloatArray: TypeAlias = npt.NDArray[np.float32]
 
 ARCHITECTURES = ("microgpt",)
 NAME_BYTES = 63  # the kernel keeps a NUL-terminated name in 64 bytes
-MAX_WEIGHT_BYTES = 1 << 30  # the kernel is loaded, and its addresses are reached, below 2 GiB
+MAX_WEIGHT_BYTES = 1 << 30  # code addresses data below 2 GiB, where the kernel must fit
 
 # The largest value of each hyperparameter that the 32-bit sizes of the kernel can multiply without overflow.
 _LIMITS = {
@@ -55,7 +55,7 @@ class Hyperparameters:
         return self.n_embd // self.n_head
 
     def validate(self) -> None:
-        """Raise KgptError for sizes of which no microgpt can be made."""
+        """Raise KgptError for sizes that no microgpt can have."""
         for name, limit in _LIMITS.items():
             _check_size(name, getattr(self, name), limit)
         if self.n_vocab < 2:
@@ -138,7 +138,7 @@ class Model:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 (hex) of what the model computes, not of its name or file: sizes, vocabulary and weights."""
+        """SHA-256 (hex) of sizes, vocabulary and weights; the name and the file do not matter."""
         described = {
             "arch": self.arch,
             "chars": self.tokenizer.chars,
@@ -155,7 +155,7 @@ class Model:
         return sum(tensor.size for tensor in self.tensors.values())
 
     def prompt_tokens(self, prompt: str) -> list[int]:
-        """What a generation from ``prompt`` starts with: BOS and its characters.
+        """The first tokens of a generation from ``prompt``: BOS and its characters.
 
         Raises KgptError for a character without a token, or a prompt that leaves no room in the context.
         """

@@ -1,4 +1,4 @@
-"""What stands for a model in a kernel of the language-model engine that is given its models by the loader."""
+"""The value in the place of a model, for a kernel whose language models come as boot modules."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NoModel:
-    """No model: the loader brings one, as a boot module."""
+    """No model: the loader brings one as a boot module."""
 
     name: str = "none"
     arch: str = "none"

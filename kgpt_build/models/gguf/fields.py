@@ -1,6 +1,6 @@
-"""What the fields "ARCH.…" of a language model may hold: kernel_c/infer/fields.def, obeyed as the kernel obeys it.
+"""Checks the fields "ARCH.…" of a language model by the rules in kernel_c/infer/fields.def, like the kernel.
 
-The rows are obeyed from the top, so that both sides name the same field of a file with more than one fault.
+Both apply the rows from the top, so that they report the same fault of a file with several faults.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LONGROPE = _SCALINGS.index("longrope")
 
 @dataclass(frozen=True)
 class Field:
-    """A row KG_FIELD; ``otherwise`` None: the field is needed."""
+    """A row KG_FIELD; ``otherwise`` is the default, None: the field is mandatory."""
 
     name: str
     key: str
@@ -69,7 +69,7 @@ class Follows:
 
 @cache
 def table() -> tuple[Field | Rule | Follows, ...]:
-    """The rows of fields.def that are obeyed, in their order."""
+    """The fields, rules and values of fields.def, in their order."""
     found: list[Field | Rule | Follows] = []
     for row in rows("infer/fields.def"):
         if row.kind == "FIELD":
@@ -93,9 +93,9 @@ def keys() -> Mapping[str, str]:
 def read_fields(
     arch: str, fields: Mapping[str, Value], *, tensor_layers: int, tensor_rope_factors: bool
 ) -> dict[str, Number]:
-    """The values of all fields of ``arch`` by the names that fields.def has for them.
+    """The values of all fields of ``arch`` by their names in fields.def.
 
-    ``tensor_layers`` and ``tensor_rope_factors`` say what tensors there are. Raises KgptError naming the field.
+    ``tensor_layers`` and ``tensor_rope_factors`` describe the tensors. Raises KgptError that names the field.
     """
     _refuse_unknown(arch, fields)
     values: dict[str, Number] = {
@@ -123,12 +123,12 @@ def _broken(arch: str, rule: Rule, values: Mapping[str, Number]) -> KgptError:
 
 
 def size_or(fields: Mapping[str, Value], key: str, otherwise: int) -> int:
-    """A whole number that needs no architecture. Raises KgptError naming the field."""
+    """A whole number of a field outside fields.def. Raises KgptError that names the field."""
     return _size(key, fields[key], 0, _U32_MAX) if key in fields else otherwise
 
 
 def _refuse_unknown(arch: str, fields: Mapping[str, Value]) -> None:
-    """A field of the architecture that nobody here obeys."""
+    """Raise KgptError for a field of the architecture that fields.def does not know."""
     known = set(keys().values())
     for key in fields:
         if key.startswith(f"{arch}.") and key.removeprefix(f"{arch}.") not in known:
@@ -136,14 +136,14 @@ def _refuse_unknown(arch: str, fields: Mapping[str, Value]) -> None:
 
 
 def _compiled(text: str) -> CodeType:
-    """An expression of C as Python's."""
+    """Compile a C expression as a Python expression."""
     for theirs, ours in _SPELLED:
         text = re.sub(theirs, ours, text)
     return compile(text.strip(), "fields.def", "eval")
 
 
 def _evaluated(code: CodeType, values: Mapping[str, Number]) -> Number:
-    """Of an expression in a file that belongs to the program."""
+    """Evaluate an expression of fields.def, which is a part of kgpt."""
     result: Number = eval(code, {"__builtins__": {}, **_CONSTANTS}, dict(values))
     return result
 
@@ -174,7 +174,7 @@ def _value(row: Field, key: str, fields: Mapping[str, Value], values: Mapping[st
 
 
 def _uniform(key: str, value: Numbers | tuple[str, ...], layers: int) -> Value:
-    """The item of an array of equal ones, one for each layer."""
+    """The item of an array with an equal item for each layer."""
     items = list(value) if isinstance(value, tuple) else value.array().tolist()
     if isinstance(value, tuple):
         raise KgptError(f"the field {key!r} is an array of strings, not of numbers", HINT)
@@ -187,7 +187,7 @@ def _uniform(key: str, value: Numbers | tuple[str, ...], layers: int) -> Value:
 
 
 def _pattern(key: str, value: Numbers | tuple[str, ...], layers: int) -> int:
-    """The N of flags of which every Nth is off; 0 where none is."""
+    """The N of an array of flags of which every Nth is off; 0: all are on."""
     flags = (
         [bool(item) for item in value.array().tolist()] if isinstance(value, Numbers) and value.code in "?Ii" else []
     )

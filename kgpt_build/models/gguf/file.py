@@ -1,4 +1,4 @@
-"""Models in GGUF, the one file format between the tools. Read and written by the gguf library, behind ``gguf_scan``."""
+"""Reads and writes a microgpt in GGUF by the gguf library, after ``scan`` has checked the file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gguf import GGUFReader
 
 TOKENIZER = "kgpt-char"
-BOS_TEXT = "<BOS>"  # how the list of tokens shows BOS; it is never text of a document
+BOS_TEXT = "<BOS>"  # the text of BOS in the list of tokens; documents never contain it
 MetadataValue = str | int | float
 
 _HINT = "write the file again, for example with kgpt_build.models.save_gguf"
@@ -47,11 +47,11 @@ _SIZES = {
     "n_head": "head_count",
     "n_head_kv": "head_count_kv",
 }
-_EPS = "rms_epsilon"  # as the others, by its name in kernel_c/infer/fields.def
+_EPS = "rms_epsilon"  # by its name in kernel_c/infer/fields.def, like the others
 
 
 def load_gguf(path: Path) -> Model:
-    """Read the model in ``path``. Raises KgptError (without the path in its message) for whatever is wrong with it."""
+    """Read the model in ``path``. Raises KgptError for any fault; the message does not name the path."""
     reader, header = _open(path)
     arch = header.architecture
     tokenizer = _read_tokenizer(reader)
@@ -74,11 +74,11 @@ def metadata(path: Path) -> dict[str, MetadataValue]:
 
 
 def save_gguf(model: Model, path: Path, extra: Mapping[str, MetadataValue] | None = None) -> None:
-    """Write ``model`` to ``path``, with the fields of ``extra`` besides. The same model gives the same bytes.
+    """Write ``model`` to ``path``, with the additional fields ``extra``. The same model gives the same bytes.
 
-    Raises KgptError if it cannot be written; then what was there before still is.
+    Raises KgptError if it cannot be written; an older file then stays.
     """
-    with tempfile.TemporaryDirectory() as directory:  # the library writes to a path, and not atomically
+    with tempfile.TemporaryDirectory() as directory:  # the library does not write atomically
         written = Path(directory) / "model.gguf"
         _write(model, written, extra or {})
         write_atomically(path, written.read_bytes())
@@ -86,7 +86,7 @@ def save_gguf(model: Model, path: Path, extra: Mapping[str, MetadataValue] | Non
 
 def _open(path: Path) -> tuple[GGUFReader, Scan]:
     """A reader of a file that holds a supported architecture in f32, and its header. Raises KgptError."""
-    # Imported late: it takes longer than the rest of the package together.
+    # Imported late: this import takes longer than all others together.
     from gguf import GGUFReader
 
     with mapped(path) as data:
@@ -139,7 +139,7 @@ def _read_tokenizer(reader: GGUFReader) -> CharTokenizer:
 
 
 def _our_name(theirs: str) -> str:
-    """microgpt's name of a GGUF tensor; an unknown one stays as it is, for the model to refuse."""
+    """microgpt's name of a GGUF tensor; an unknown name is returned unchanged, and Model refuses it."""
     for ours, name in _GLOBAL_NAMES.items():
         if theirs == name:
             return ours
@@ -157,7 +157,7 @@ def _their_name(ours: str) -> str:
 
 
 def _to_f32(data: Any) -> FloatArray:
-    return np.array(data, dtype=np.float32)  # a copy: the reader's array is a view of the mapped file
+    return np.array(data, dtype=np.float32)  # copy: the reader's array is a view of the mapped file
 
 
 def _write(model: Model, path: Path, extra: Mapping[str, MetadataValue]) -> None:

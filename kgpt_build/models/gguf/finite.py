@@ -1,7 +1,6 @@
-"""Refuses weights that are no numbers: NaN or infinity, or a block whose scale or minimum is one.
+"""Refuses NaN and infinity in weights, also as the scale or minimum of a quantized block.
 
-A model that has one computes nothing else in the end. The bytes are looked at by vectorised comparisons of exponents:
-a tenth of a second for 92 MB, once for each file.
+Such a value makes all results NaN. The check compares exponents by NumPy: 0.1 s for 92 MB, once per file.
 """
 
 from __future__ import annotations
@@ -19,35 +18,35 @@ from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf.scan import Data, Scan, ScannedTensor
 from kgpt_build.models.gguf.types import TYPES, TensorType
 
-_PIECE = 1 << 22  # values at once
+_PIECE = 1 << 22  # values per step
 _EXPONENTS = {"F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80)}
-"""Type -> its words, and the bits that are all ones in NaN and infinity. Scales and minima are F16."""
+"""Type -> its integer type, and the mask of the exponent, which is all ones in NaN and infinity."""
 
 _Words = npt.NDArray[Any]
 
 
 def require_finite(data: Data, header: Scan, sha256: str) -> None:
-    """Refuse the file ``data`` if a weight is no number; one whose ``sha256`` was checked before passes at once.
+    """Check all weights of the file ``data``; a file whose ``sha256`` is in the cache has passed before.
 
-    Raises KgptError that names the tensor and the first such place in it.
+    Raises KgptError that names the tensor and the first faulty place in it.
     """
     known = paths.cache_dir() / "finite" / sha256
     if known.is_file():
         return
     for tensor in header.tensors:
         complaint = _complaint(data, header.start + tensor.offset, tensor)
-        if complaint:  # raised here, where no array holds on to the mapped file
+        if complaint:  # raised here, because a traceback through the arrays would keep the file mapped
             raise KgptError(
                 f"the tensor {tensor.name!r} {complaint}",
                 "the file is damaged, or its training has diverged: get the model again",
             )
-    with contextlib.suppress(KgptError):  # without a cache it is done each time
+    with contextlib.suppress(KgptError):  # without a cache the check runs each time
         paths.make_cache_dir("finite")
         paths.write_atomically(known, b"")
 
 
 def _complaint(data: Data, start: int, tensor: ScannedTensor) -> str:
-    """What the tensor has that is no number, and where; "" if all is well."""
+    """The first fault of the tensor and its place; "" without one."""
     kind = TYPES[tensor.kind]
     words, mask = _EXPONENTS.get(kind.name, _EXPONENTS["F16"])
     raw = np.frombuffer(data, words, tensor.size // np.dtype(words).itemsize, start)
@@ -59,7 +58,7 @@ def _complaint(data: Data, start: int, tensor: ScannedTensor) -> str:
 
 
 def _columns(raw: _Words, kind: TensorType) -> Iterator[_Words]:
-    """The words of a tensor, or those of each field of its blocks that is an F16."""
+    """The values of a tensor as integers; for a type with blocks, its scales and minima, field by field."""
     if kind.block == 1:
         yield raw
     for byte in kind.halves:

@@ -1,4 +1,4 @@
-"""A language model in a GGUF file, which stays where it is: only its header is read, and checked for the engine."""
+"""A language model in a GGUF file. Only the header is read and checked; the weights stay in the file."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from kgpt_build.models.gguf.vocab import Vocabulary, read_vocabulary
 from kgpt_build.models.model import clean_name
 
 NO_CHAT = "none"
-"""The name of a template for a kernel that shall not chat."""
+"""The template name for a kernel without chat."""
 
 MOST_CTX = 1 << 20
-"""KG_LM_MOST_CTX of kernel_c/infer/lm_model.h: positions beyond it are never used."""
+"""KG_LM_MOST_CTX of kernel_c/infer/lm_model.h: the largest context."""
 
 
 @dataclass(frozen=True)
 class LmSizes:
     """The sizes of a language model, in elements.
 
-    ``head_dim`` is that of queries, keys and values; RoPE turns the first ``rope_dim`` of a head.
+    ``head_dim``: elements of a query, key or value per head; RoPE rotates the first ``rope_dim`` of them.
     """
 
     n_vocab: int
@@ -48,7 +48,7 @@ class LmSizes:
 
     @property
     def named(self) -> dict[str, int]:
-        """The sizes by the names that lm_tensors has for them."""
+        """The sizes by their names in arch.def."""
         q, kv = self.n_head * self.head_dim, self.n_head_kv * self.head_dim
         return {
             "embd": self.n_embd,
@@ -66,7 +66,7 @@ class LmSizes:
 
 @dataclass(frozen=True, eq=False)
 class GgufModel:
-    """A checked file: the engine knows its architecture, types and tokenizer, and its tensors have the right shapes.
+    """A checked GGUF file: the engine supports its architecture, types and tokenizer, and all shapes are correct.
 
     ``sha256`` and ``size`` (bytes) are the file's; ``types`` counts tensors by type; ``chat_template`` is Jinja, or
     None.
@@ -86,14 +86,14 @@ class GgufModel:
 
     @property
     def type_text(self) -> str:
-        """Such as ``Q4_1 + Q8_0``: the types of matrices, the commonest first."""
+        """The types of the matrices, the most frequent first: ``Q4_1 + Q8_0``."""
         matrices = Counter(TYPES[tensor.kind].name for tensor in self.header.tensors if len(tensor.dims) > 1)
         return " + ".join(name for name, _ in matrices.most_common())
 
     def chat_blob(self, template: str | None = None) -> bytes:
-        """The chat template as the kernel takes it (kernel_c/include/kgpt/chat.h); empty where there is none.
+        """The chat template as a blob for the kernel (kernel_c/include/kgpt/chat.h); empty without a template.
 
-        ``template`` is the name of a family in the place of the file's own, or NO_CHAT. Raises KgptError.
+        ``template``: a family that replaces the file's own template, or NO_CHAT. Raises KgptError.
         """
         from kgpt_build.chat import chat_blob, guarded_chat_blob  # late: Jinja is slow to import
 
@@ -106,7 +106,7 @@ class GgufModel:
 
     @contextmanager
     def mapped(self) -> Iterator[mmap.mmap]:
-        """The file's bytes. Raises KgptError if it cannot be read, or is no longer the one that was checked."""
+        """The file's bytes. Raises KgptError if it cannot be read, or has changed since the check."""
         with mapped(self.path) as data:
             if len(data) != self.size:
                 raise KgptError(f"{self.path} has changed while it was read", "try again when nothing writes it")
@@ -115,7 +115,7 @@ class GgufModel:
 
 @dataclass(frozen=True)
 class Described:
-    """What a header says of a model that the engine can run; see GgufModel."""
+    """The description of a model by its header; see GgufModel."""
 
     name: str
     arch: str
@@ -128,7 +128,7 @@ class Described:
 
 @contextmanager
 def mapped(path: Path) -> Iterator[mmap.mmap]:
-    """The bytes of ``path``, mapped. Raises KgptError for an empty file, and OSError."""
+    """Map ``path`` into memory. Raises KgptError for an empty file, and OSError."""
     if path.stat().st_size == 0:
         raise KgptError("the file is empty", "give a .gguf file")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -136,7 +136,7 @@ def mapped(path: Path) -> Iterator[mmap.mmap]:
 
 
 def load_gguf_model(path: Path, header: Scan | None = None) -> GgufModel:
-    """The language model in ``path``, whose ``header`` may be known. Raises KgptError for one that cannot run.
+    """Open the language model in ``path``; ``header``, if it was read already. Raises KgptError if it cannot run.
 
     Its message does not name the path.
     """
@@ -164,9 +164,9 @@ def load_gguf_model(path: Path, header: Scan | None = None) -> GgufModel:
 
 
 def describe(header: Scan, name: str) -> Described:
-    """What ``header`` says; ``name`` is for a file that does not say its own. Raises KgptError for what cannot run.
+    """Check ``header`` and describe the model; ``name`` is its name if the file has none. Raises KgptError.
 
-    The order of the checks is the kernel's, so that both name the same fault of a file with more than one.
+    The kernel checks in the same order, so that both report the same fault of a file with several faults.
     """
     arch = require_architecture(header)
     vocabulary = read_vocabulary(header.fields)
@@ -194,7 +194,7 @@ def describe(header: Scan, name: str) -> Described:
 
 
 def require_architecture(header: Scan) -> str:
-    """The architecture. Raises KgptError, with the list, for one that is not supported, and for parts of a model."""
+    """The architecture. Raises KgptError that lists the supported ones, and for a part of a split model."""
     _refuse_shard(header)
     _refuse_without_weights(header)
     known = ", ".join(ARCHITECTURES)
@@ -208,7 +208,7 @@ def require_architecture(header: Scan) -> str:
 
 
 def _refuse_shard(header: Scan) -> None:
-    """One of the files that a model was split into has only a part of its tensors."""
+    """Raise KgptError for one of the files of a split model: it has only a part of the tensors."""
     count = size_or(header.fields, "split.count", 1)
     if count > 1:
         number = size_or(header.fields, "split.no", 0) + 1
@@ -227,7 +227,7 @@ def _refuse_without_weights(header: Scan) -> None:
 
 
 def _sizes(values: Mapping[str, Number], n_vocab: int) -> LmSizes:
-    """From the fields' values, by the names of fields.def."""
+    """The sizes from the values of fields, which have the names of fields.def."""
     return LmSizes(
         n_vocab=n_vocab,
         n_ctx=min(int(values["context_length"]), MOST_CTX),

@@ -1,8 +1,8 @@
 """Reads the header of a GGUF file, versions 2 and 3: fields and descriptions of tensors, not their data.
 
-The gguf library trusts every length in the file: a damaged one makes it loop for hours, allocate gigabytes, or raise
-whatever NumPy raises; and over a vocabulary of 50,000 pieces it takes seconds. This walk goes through a cursor that
-checks bounds, names the place of the damage, and takes a tenth of a second.
+The gguf library trusts every length in the file: a damaged length makes it loop for hours, allocate gigabytes, or raise
+an exception of NumPy. For a vocabulary of 50,000 pieces it needs seconds. This reader checks all bounds by a cursor,
+names the place of the damage, and needs 0.1 s.
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
@@ -58,7 +58,7 @@ _HINT = "the file is damaged or incomplete: copy or write it again"
 
 @dataclass(frozen=True)
 class Numbers:
-    """An array of scalars, as its bytes lie in the file."""
+    """An array of scalars as bytes of the file."""
 
     code: str  # of the struct module
     raw: bytes
@@ -73,7 +73,7 @@ Value: TypeAlias = str | int | float | bool | tuple[str, ...] | Numbers
 
 @dataclass(frozen=True)
 class ScannedTensor:
-    """A tensor as its description claims it.
+    """The description of a tensor in the header.
 
     ``kind`` is the GGML type id; ``dims`` begin with the length of a row; ``offset`` counts from the start of the
     data, in bytes; ``size`` are bytes too.
@@ -102,7 +102,7 @@ class Scan:
 
 
 class _Cursor:
-    """A position in ``data`` that never leaves it."""
+    """A position in ``data``; every step checks the bounds."""
 
     def __init__(self, data: Data) -> None:
         self.data = data
@@ -130,7 +130,7 @@ class _Cursor:
             raise KgptError(f"{what} before byte {self.offset} is not UTF-8", _HINT) from None
 
     def texts(self, count: int, what: str) -> tuple[str, ...]:
-        """``count`` texts, as so many calls of ``text`` would give them; vocabularies have a hundred thousand."""
+        """Read ``count`` texts, faster than by calls of ``text``: vocabularies have a hundred thousand."""
         data, end, unpack = self.data, len(self.data), struct.Struct("<Q").unpack_from
         items: list[str] = []
         offset = self.offset
@@ -146,7 +146,7 @@ class _Cursor:
             offset = after
         self.offset = offset
         if len(items) < count:
-            self.text(what)  # says what is wrong with it
+            self.text(what)  # raises the error for this text
         return tuple(items)
 
     def name(self, what: str, most: int) -> str:
@@ -159,7 +159,7 @@ class _Cursor:
 
 
 def scan(data: Data) -> Scan:
-    """Check that every length in ``data`` stays within it. Raises KgptError naming the field and the byte."""
+    """Read the header of ``data`` and check all lengths. Raises KgptError that names the field and the byte."""
     cursor = _Cursor(data)
     magic = cursor.skip(4, "the magic")
     if magic != MAGIC:
@@ -191,7 +191,7 @@ def _scan_fields(cursor: _Cursor, n_fields: int) -> dict[str, Value]:
 
 def _alignment(fields: Mapping[str, Value]) -> int:
     alignment = fields.get(_ALIGNMENT, 32)
-    assert isinstance(alignment, int)  # _scan_value takes nothing else for it
+    assert isinstance(alignment, int)  # _scan_value accepts no other type here
     if alignment < 8 or alignment & (alignment - 1) or alignment > 1 << 16:
         raise KgptError(f"{_ALIGNMENT} is {alignment}", "it must be a power of two from 8 to 65536")
     return alignment
@@ -232,7 +232,7 @@ def _scan_array(cursor: _Cursor, what: str) -> tuple[str, ...] | Numbers:
     kind = cursor.u32(what)
     count = cursor.u64(what)
     if kind == _STRING:
-        return cursor.texts(count, what)  # each takes 8 bytes at least: a false count ends at the end of the file
+        return cursor.texts(count, what)  # each takes at least 8 bytes, so a wrong count ends at the end of the file
     if kind in _SCALARS:
         return Numbers(_SCALARS[kind].format[1:], _numbers(cursor, kind, count, what))
     raise KgptError(f"{what} is an array of the unsupported type {kind}", _HINT)
@@ -279,7 +279,7 @@ def _size(name: str, kind: int, dims: tuple[int, ...]) -> int:
 
 
 def _check_places(tensors: tuple[ScannedTensor, ...], alignment: int, start: int, length: int) -> None:
-    """Every tensor is aligned, within the file, and has its bytes to itself."""
+    """Check that all tensors are aligned, within the file, and do not overlap."""
     for tensor in tensors:
         if tensor.offset % alignment:
             raise KgptError(

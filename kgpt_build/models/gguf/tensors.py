@@ -1,6 +1,6 @@
-"""Which tensors an architecture has: what a file must hold, and may hold, to be a model of it.
+"""Checks the tensors of a file against the tables of architectures: mandatory and optional tensors with their shapes.
 
-The table is kernel_c/infer/arch.def, for the kernel too.
+The tables are in kernel_c/infer/arch.def, which the kernel uses, too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HINT = "the file is damaged, or is a variant that is not supported"
 
 @dataclass(frozen=True)
 class Slot:
-    """A tensor: of a layer without "blk.N."; ``shape`` as GGUF has it, the length of a row first, sizes by name."""
+    """A tensor of the table, in layers without "blk.N."; ``shape`` by names of sizes, length of a row first."""
 
     name: str
     in_layer: bool
@@ -31,20 +31,20 @@ class Slot:
 
 @dataclass(frozen=True)
 class Architecture:
-    """The tensors of an architecture, and ``facts``: what fields.def wants to know of it, by the names used there."""
+    """The tensors of an architecture, and ``facts``: its properties by their names in fields.def."""
 
     needs: tuple[Slot, ...]
     may: tuple[Slot, ...]
     facts: Mapping[str, int | float | bool]
 
     def slot(self, name: str, in_layer: bool) -> Slot | None:
-        """The slot of a tensor, or None."""
+        """The table's row of a tensor, or None."""
         slots = (*self.needs, *self.may)
         return next((slot for slot in slots if slot.name == name and slot.in_layer == in_layer), None)
 
 
 def _slots() -> dict[str, Slot]:
-    """By the names that arch.def has for them."""
+    """Sizes by their names in arch.def."""
     found = {}
     for row in rows("infer/arch.def"):
         if row.kind in ("MATRIX", "VECTOR"):
@@ -85,11 +85,11 @@ def _facts(norm: str, rope: str, traits: str, pattern: str, local_base: str) -> 
 
 
 ARCHITECTURES: Mapping[str, Architecture] = _architectures()
-"""Architecture -> what it is made of, in the order in which they are listed to a person."""
+"""Architecture -> its tensors and facts, in the order of messages."""
 
 
 def count_layers(tensors: Sequence[ScannedTensor]) -> int:
-    """The highest N of the tensors "blk.N." and one."""
+    """The number of layers: the highest N of the tensors "blk.N.", plus 1."""
     numbers = (re.match(r"blk\.([0-9]+)", tensor.name) for tensor in tensors)
     return max((int(found[1]) + 1 for found in numbers if found), default=0)
 
@@ -97,10 +97,10 @@ def count_layers(tensors: Sequence[ScannedTensor]) -> int:
 def check_tensors(
     arch: str, n_layer: int, sizes: Mapping[str, int], tensors: Sequence[ScannedTensor], *, longrope: bool
 ) -> None:
-    """Refuse ``tensors`` that are not those of ``arch``: unexpected, of another shape, missing. Raises KgptError.
+    """Raise KgptError for unexpected, missing or wrongly shaped tensors of ``arch``.
 
-    The order is the kernel's (kernel_c/infer/lm_tensors.c), so that both name the same one. ``longrope``: the fields
-    say that RoPE's factors are tensors.
+    The kernel checks in the same order (kernel_c/infer/lm_tensors.c), so that both report the same tensor.
+    ``longrope``: by its fields the model has RoPE factors as tensors.
     """
     of = ARCHITECTURES[arch]
     model = f"a {arch} of {counted(n_layer, 'layer')}"
@@ -125,7 +125,7 @@ def _require(missing: str | None, model: str) -> None:
 
 
 def _check_vocabulary(tensor: ScannedTensor | None, n_vocab: int, model: str) -> None:
-    """An embedding for each token."""
+    """Check that there is an embedding for each token."""
     if tensor is None:
         _require("token_embd.weight", model)
     elif len(tensor.dims) < 2 or tensor.dims[1] != n_vocab:
@@ -141,7 +141,7 @@ def _slot_of(of: Architecture, name: str, n_layer: int) -> Slot | None:
 
 
 def _missing_factors(found: Mapping[str, ScannedTensor], longrope: bool) -> str | None:
-    """LongRoPE has factors for short contexts and for long ones."""
+    """Check that LongRoPE has factors for short and for long contexts."""
     names = ("rope_factors_short.weight", "rope_factors_long.weight")
     if not longrope and not any(name in found for name in names):
         return None
@@ -163,7 +163,7 @@ def _check_tensor(tensor: ScannedTensor, shape: Shape, sizes: Mapping[str, int])
 
 
 def _check_fused(of: Architecture, layer: int, sizes: Mapping[str, int]) -> None:
-    """Groups of rows are interleaved: a part of a fused matrix must be whole groups."""
+    """Check that each part of a fused matrix is a whole number of interleaved groups of rows."""
     parts = {"attn_qkv.weight": (sizes["q"], sizes["kv"]), "ffn_up.weight": (sizes["ff"],)}
     for slot in of.needs:
         if slot.shape[-1] not in ("qkv", "ff_twice") or len(slot.shape) < 2:

@@ -1,4 +1,4 @@
-"""GGML's tensor types that the engine computes with; in C they are kernel_c/include/kgpt/quant.h."""
+"""The tensor types of GGML that the engine supports; kernel_c/include/kgpt/quant.h has them in C."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class TensorType:
 
     @property
     def interleaved(self) -> bool:
-        """Whether rows of this type are interleaved."""
+        """Are rows of this type interleaved?"""
         return bool(self.fields)
 
     @property
     def halves(self) -> tuple[int, ...]:
-        """The bytes of a block at which its F16 begin (scales and minima): the fields of two bytes."""
+        """Offsets of the F16 values (scales and minima) in a block: the fields of two bytes."""
         starts = accumulate((size for size, _ in self.fields), initial=0)
         return tuple(start for start, (size, _) in zip(starts, self.fields, strict=False) if size == _HALF)
 
@@ -60,9 +60,9 @@ TYPES: dict[int, TensorType] = {
 
 
 def type_name(kind: int) -> str:
-    """GGML's name of the type ``kind``, supported or not; its number if it has none."""
+    """GGML's name of the type ``kind``, also if it is not supported; for an unknown type the number."""
     if kind in TYPES:
         return TYPES[kind].name
-    from gguf import GGMLQuantizationType  # late: it is slow to import, and only wanted for a refusal
+    from gguf import GGMLQuantizationType  # late: it is slow to import, and only needed for a refusal
 
     return next((known.name for known in GGMLQuantizationType if known == kind), str(kind))

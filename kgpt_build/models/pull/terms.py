@@ -1,4 +1,4 @@
-"""Terms under which some models come: shown and accepted once, which the cache remembers."""
+"""The terms of use of some models: shown and accepted once, which the cache records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kgpt_build.errors import KgptError
 
 @dataclass(frozen=True)
 class Terms:
-    """``name`` in a sentence; ``text`` is what is shown: the notice that they ask for, and where they can be read."""
+    """Terms of use: ``name`` for sentences; ``text`` to show: the notice that the terms require, with their address."""
 
     name: str
     text: str
@@ -21,7 +21,7 @@ class Terms:
 
     @property
     def sha256(self) -> str:
-        """What was accepted: other words are asked for again."""
+        """A hash of the terms: changed terms must be accepted again."""
         return hashlib.sha256(f"{self.name}\n{self.text}\n{self.address}".encode()).hexdigest()
 
 
@@ -37,12 +37,12 @@ GEMMA = Terms(
 
 
 def is_accepted(terms: Terms) -> bool:
-    """Were exactly these terms accepted here?"""
+    """Have exactly these terms been accepted here?"""
     return terms.sha256 in _accepted()
 
 
 def accept(terms: Terms) -> None:
-    """Remember that they were accepted now. Raises KgptError."""
+    """Record that the terms are accepted. Raises KgptError."""
     folder = paths.make_cache_dir(_FOLDER)
     date = datetime.now(UTC).isoformat(timespec="seconds")
     kept = {**_accepted(), terms.sha256: {"terms": terms.name, "address": terms.address, "accepted": date}}

