@@ -1,1 +1,1 @@
-"""Training in the kernel, seen from the host: what is asked for, the corpus, what comes back, what is written."""
+"""The host's side of a training in the kernel: settings, corpus, received events and blobs, written files."""

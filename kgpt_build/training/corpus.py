@@ -1,4 +1,4 @@
-"""The text that is trained on, checked before a machine is started for it. The kernel gets the bytes as they are."""
+"""Reads and checks the training text before a machine is started. The kernel gets the same bytes."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from kgpt_build.training.doubts import odd_characters
 from kgpt_build.training.settings import TrainSettings
 from kgpt_build.words import counted
 
-_LINE_END = re.compile(r"\r\n|\r|\n")  # what Python's open() takes for one, as microgpt does
+_LINE_END = re.compile(r"\r\n|\r|\n")  # the line ends of Python's open(), which microgpt uses
 _FORM = "a corpus is UTF-8 text, one document a line"
 STANDARD_INPUT = Path("-")
 
 
 EMBEDDED_BYTES = 1 << 20
-"""A longer corpus is brought by the loader, so that it is not compiled into each kernel."""
+"""The loader brings a longer corpus, instead of compiling it into the kernel."""
 
 
 @dataclass(frozen=True)
 class CorpusText:
-    """A corpus that can be trained on.
+    """A corpus that passed the checks.
 
-    ``source`` says where it is from, ``path`` is its file, if it has one; ``lengths``: characters -> documents.
+    ``source`` is a name for messages, ``path`` the file, if there is one; ``lengths`` maps characters to documents.
     """
 
     source: str
@@ -42,7 +42,7 @@ class CorpusText:
     lengths: Mapping[int, int]
     path: Path | None = None
     doubts: tuple[str, ...] = ()
-    """Sentences about what is odd in it, for the user."""
+    """Warnings for the user, one sentence each."""
 
     @property
     def sha256(self) -> str:
@@ -51,27 +51,27 @@ class CorpusText:
 
     @property
     def n_documents(self) -> int:
-        """Lines that are not empty."""
+        """How many documents: lines that are not empty, or blocks."""
         return sum(self.lengths.values())
 
     @property
     def n_characters(self) -> int:
-        """Of all documents."""
+        """Characters of all documents."""
         return sum(length * count for length, count in self.lengths.items())
 
     def embedded(self) -> Corpus:
-        """The same, for a kernel. It names no folder: that would make other bytes of it."""
+        """The corpus for a kernel. Its source has no folder, because a folder would change the bytes of the kernel."""
         return Corpus(self.path.name if self.path else self.source, self.data, self.path)
 
     def longer_than(self, block_size: int) -> int:
-        """How many documents lose their end: a block holds BOS and ``block_size`` - 1 characters to go on from."""
+        """How many documents a block cuts: a block holds BOS and ``block_size`` - 1 characters."""
         return sum(count for length, count in self.lengths.items() if length + 1 > block_size)
 
 
 def read_corpus(path: Path | None, block: int = 0) -> CorpusText:
-    """The corpus in ``path``; ``-``: what comes on standard input; None: the one of the default model.
+    """Read the corpus from ``path``, from standard input (``-``), or the corpus of the default model (None).
 
-    A byte order mark at its beginning, as Windows writes it, is no part of the text. ``block`` as in ``examine``.
+    A byte order mark at the beginning is skipped. ``block`` as in ``examine``.
 
     Raises KgptError naming file and line, ToolMissing if the default is not installed.
     """
@@ -95,9 +95,9 @@ def read_corpus(path: Path | None, block: int = 0) -> CorpusText:
 
 
 def examine(source: str, data: bytes, block: int = 0) -> CorpusText:
-    """``data`` as a corpus: one document a line, or one running text cut into documents of ``block`` characters.
+    """Check ``data`` as a corpus: one document a line, or running text in documents of ``block`` characters.
 
-    Raises KgptError with the line for what is neither.
+    Raises KgptError with the number of the line.
     """
     try:
         text = data.decode("utf-8")
@@ -140,28 +140,28 @@ class Needs:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """The sum."""
         return self.image + self.modules + self.documents + self.parameters
 
 
 def memory_needs(settings: TrainSettings, corpus: CorpusText, *, image: int = 0, state: int = 0) -> Needs:
-    """What ``settings`` need beside a kernel that ends at ``image``, resuming a state of ``state`` bytes."""
+    """The memory for ``settings`` beside a kernel that ends at ``image``, resuming a state of ``state`` bytes."""
     n_parameters = count_parameters(settings.hyperparameters(corpus.n_vocab))
     held_twice = 2 if settings.val_fraction else 1  # the split copies the documents
     documents = 4 * (corpus.n_characters + corpus.n_documents) * held_twice
-    # Weights, gradients and both moments of Adam, and two copies that can be sent.
+    # Weights, gradients, both moments of Adam, and two copies of the weights for the host.
     parameters = n_parameters * (4 * (8 if settings.exact else 4) + 2 * 4)
     return Needs(image, len(corpus.data) + state, documents, parameters)
 
 
 def count_parameters(hparams: Hyperparameters) -> int:
-    """How many weights. Raises KgptError for sizes that no kernel can hold."""
+    """The number of weights. Raises KgptError for sizes that no kernel can hold."""
     hparams.validate()
     return sum(rows * columns for rows, columns in tensor_shapes(hparams).values())
 
 
 def check_split(settings: TrainSettings, corpus: CorpusText) -> None:
-    """Refuse to hold back a fraction of the documents that is none of them. Raises KgptError."""
+    """Refuse a ``val_fraction`` that holds no document back. Raises KgptError."""
     n = corpus.n_documents
     if settings.val_fraction and not int(n * settings.val_fraction):
         raise KgptError(
@@ -171,7 +171,7 @@ def check_split(settings: TrainSettings, corpus: CorpusText) -> None:
 
 
 def check_memory(needs: Needs, memory: int) -> None:
-    """Refuse a training that cannot fit ``memory`` MiB. Raises KgptError with the numbers."""
+    """Refuse a training that needs more than ``memory`` MiB. Raises KgptError with the numbers."""
     if needs.total <= memory * MIB:
         return
     image = f"the image reaches up to {memory_text(needs.image)}, " if needs.image else ""

@@ -1,4 +1,4 @@
-"""A loss curve in characters: braille dots, eight to a cell; validation losses as circles on top of them."""
+"""Draws a loss curve in characters: braille cells of eight dots, and circles for validation losses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LABEL = 8
 def draw(
     training: Sequence[Point], validation: Sequence[Point], last_step: int, *, width: int = 60, height: int = 8
 ) -> list[str]:
-    """``height`` lines of at most ``width`` characters for the losses of steps 1 to ``last_step``; none without any."""
+    """``height`` lines of at most ``width`` characters for steps 1 to ``last_step``; no lines without losses."""
     columns = max(width - _LABEL, 4)
     values = _columns(training, last_step, 2 * columns)
     losses = [value for value in values if value is not None] + [point.loss for point in validation]
@@ -35,7 +35,7 @@ def draw(
 
 
 def _columns(points: Sequence[Point], last_step: int, n: int) -> list[float | None]:
-    """The mean of the points of each of ``n`` columns; between columns that have some, a straight line."""
+    """The mean of the points in each of ``n`` columns; columns without points are interpolated."""
     found: dict[int, list[float]] = {}
     for point in points:
         found.setdefault(_column(point.step, last_step, n), []).append(point.loss)
@@ -52,7 +52,7 @@ def _columns(points: Sequence[Point], last_step: int, n: int) -> list[float | No
 
 
 def _column(step: int, last_step: int, n: int) -> int:
-    """The first step is in the first column, the last in the last."""
+    """The column of a step: the first step is in the first column, the last step in the last."""
     return min(max(step - 1, 0) * (n - 1) // max(last_step - 1, 1), n - 1)
 
 

@@ -1,4 +1,4 @@
-"""What is odd about a text that can be trained on: the user is told, and decides."""
+"""Warnings about a valid but unusual training text; the user decides."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _NAMES = {0: "NUL", 7: "bell", 8: "backspace", 11: "vertical tab", 12: "form fee
 _NAMES |= {0xFEFF: "byte order mark", 0xFFFD: "replacement character"}
 _MOST_NAMED = 4
 _LONG = 8
-"""A line of so many blocks, and of half of the text, is hardly meant as one document."""
+"""Warn of a line that fills more blocks than this and half of the text: it is probably not one document."""
 
 
 def odd_characters(source: str, text: str, data: bytes) -> tuple[str, ...]:
-    """A sentence that names the control characters in ``text``, which are learnt like all others; nothing if none."""
+    """A warning that names the control characters in ``text``, which the model learns too; none without them."""
     found, first = Counter(_CONTROLS.findall(text)), _CONTROLS.search(text)
     if first is None:
         return ()
@@ -33,7 +33,7 @@ def odd_characters(source: str, text: str, data: bytes) -> tuple[str, ...]:
 
 
 def long_line(lengths: Mapping[int, int], block_size: int) -> str:
-    """A sentence about one line that is most of a text; "" if there is none. ``lengths``: characters -> documents."""
+    """A warning about a line that is most of the text, or "". ``lengths`` maps characters to documents."""
     longest, total = max(lengths), sum(length * n for length, n in lengths.items())
     if longest < _LONG * block_size or 2 * longest < total:
         return ""
@@ -44,7 +44,7 @@ def long_line(lengths: Mapping[int, int], block_size: int) -> str:
 
 
 def _is_utf16(data: bytes) -> bool:
-    """Is it, of a text that is mostly ASCII?"""
+    """Does ``data`` look like UTF-16 of a text that is mostly ASCII?"""
     return any(2 * half.count(0) > len(half) for half in (data[0::2], data[1::2]))
 
 

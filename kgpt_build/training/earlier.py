@@ -1,4 +1,4 @@
-"""The best weights of the part of a training that was done before --resume. The kernel's state knows the last only."""
+"""The best weights from before --resume. The state of the kernel holds only the last weights."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from kgpt_build.errors import KgptError
 from kgpt_build.training.state import ResumeState
 
 PREFIX = "kgpt.training."
-"""Of what a GGUF file says of the training that its weights are from."""
+"""The prefix of the GGUF fields that describe the training of the weights."""
 
 
 @dataclass(frozen=True)
 class EarlierBest:
-    """``data``: the bytes of their file. Losses are in nats, ``loss`` that of ``step``."""
+    """``data`` is the file; losses are in nats; ``loss`` is the training loss of ``step``."""
 
     data: bytes
     n_parameters: int
@@ -25,9 +25,9 @@ class EarlierBest:
 
 
 def load_earlier(path: Path, state: ResumeState) -> EarlierBest | None:
-    """What ``path`` holds, which was written beside ``state``; None where no validation judged it.
+    """Read the best weights that were written with ``state``; None if the training has no validation.
 
-    Raises KgptError if it cannot be read, or is of another training.
+    Raises KgptError if the file cannot be read, or belongs to another training.
     """
     if not state.settings.val_fraction:
         return None

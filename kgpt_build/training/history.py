@@ -1,4 +1,4 @@
-"""The losses of a training, however many steps it has, in a bounded number of points."""
+"""The losses of a training in a bounded number of points, for any number of steps."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ LIMIT = 1000
 
 @dataclass(frozen=True)
 class Point:
-    """The mean loss, in nats, of some steps, the last of which is ``step``."""
+    """The mean loss in nats of some steps that end at ``step``."""
 
     step: int
     loss: float
 
 
 class History:
-    """Training losses averaged over equal runs of steps, which double whenever there are too many; validation as is."""
+    """Means of the training losses over runs of steps, whose length doubles when needed; all validation losses."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._width = 1
-        self._runs: list[tuple[int, float, int]] = []  # last step, sum of losses, how many
+        self._runs: list[tuple[int, float, int]] = []  # last step, sum of losses, number of losses
         self.validation: list[Point] = []
 
     def add(self, step: int, loss: float) -> None:
-        """A training step."""
+        """Add the loss of a training step."""
         if self._runs and self._runs[-1][2] < self._width:
             _, total, count = self._runs[-1]
             self._runs[-1] = (step, total + loss, count + 1)

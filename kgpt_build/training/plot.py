@@ -1,4 +1,4 @@
-"""The loss curve as a picture, PNG or SVG, by matplotlib. The same history gives the same bytes."""
+"""Draws the loss curve as PNG or SVG with matplotlib. The same history gives the same bytes."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _INCHES = (8.0, 4.5)
 _DPI = 150
 _RAW, _SMOOTH, _VALIDATION = "#b8c4d6", "#1f4e9c", "#c2410c"
 _SMOOTHED_SHARE = 50
-"""The smooth line averages over a fiftieth of the training to either side."""
+"""The smooth line is the mean over 1/50 of the training on each side."""
 _NO_DATE = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
-"""matplotlib's version and the day are not part of the picture."""
+"""Leaves the version of matplotlib and the date out of the file."""
 
 
 def check_plot(path: Path) -> None:
-    """See that a picture can be written to ``path``, before time is spent on what it shows.
+    """Check before the training that a picture can be written to ``path``.
 
-    Raises UsageError for a name that is neither PNG nor SVG, ToolMissing without matplotlib, KgptError where it
+    Raises UsageError for a name that is neither PNG nor SVG, ToolMissing without matplotlib, KgptError if it
     cannot be written.
     """
     if _form(path) not in FORMS:
@@ -49,22 +49,22 @@ def check_plot(path: Path) -> None:
 
 
 def write_plot(path: Path, history: History, title: str) -> None:
-    """Draw ``history`` to ``path``. Raises KgptError if it cannot be written; the old file is still there then."""
+    """Draw ``history`` to ``path``. Raises KgptError and keeps the old file if it cannot be written."""
     write_atomically(path, picture(history, title, _form(path)))
 
 
 def picture(history: History, title: str, form: str) -> bytes:
     """The losses over the steps as ``form``: every point faint, a smooth line, and the validation losses."""
-    # Half a second, and some tens of megabytes: only for those who want a picture.
+    # Imported late: it takes half a second and some tens of megabytes.
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     out = io.BytesIO()
     with mpl.rc_context(), warnings.catch_warnings():
-        mpl.rcdefaults()  # whatever the user's matplotlibrc says
-        mpl.rcParams["svg.hashsalt"] = "kgpt"  # names of elements, random without it
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a title may have any character: a box will do
+        mpl.rcdefaults()  # ignore the user's matplotlibrc
+        mpl.rcParams["svg.hashsalt"] = "kgpt"  # makes the names of elements deterministic
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a title may hold any character
         figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
         FigureCanvasAgg(figure)
         _draw(figure.add_subplot(), history, title)
@@ -85,7 +85,7 @@ def _draw(axes: Axes, history: History, title: str) -> None:
     if history.validation:
         marked: dict[str, Any] = {"color": _VALIDATION, "linewidth": 1.8, "marker": "o", "markersize": 5}
         axes.plot(*_columns(history.validation), label="validation", **marked)
-    # A title is a file's name too, which may hold what TeX would be.
+    # A title can be a file name, which may contain TeX markup.
     printable = "".join(char if char.isprintable() else "?" for char in title)
     axes.set_title(printable, fontsize=13, parse_math=False, wrap=True)
     axes.margins(x=0.01)
@@ -104,7 +104,7 @@ def _columns(points: Sequence[Point]) -> tuple[list[int], list[float]]:
 
 
 def _smooth(points: Sequence[Point]) -> list[Point]:
-    """Each point the mean of as many on either side of it, so that the line begins and ends where the points do."""
+    """Each point becomes the mean of equally many points on both sides, so the line keeps its first and last point."""
     sums = np.concatenate([[0.0], np.cumsum([point.loss for point in points])])
     smoothed = []
     for i, point in enumerate(points):

@@ -1,4 +1,4 @@
-"""A training's run, in QEMU or as a process: the same face, so that one program listens to both."""
+"""One interface to a training in QEMU and to a training in a hosted process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kgpt_build.vm.verdict import Observed, Verdict, expected_status, judge
 
 
 class Run(Protocol):
-    """What was received so far, in the order in which it came, and the way to the end. vm.machine.Machine is one."""
+    """What a run has sent so far, in order, and how to wait for its end. vm.machine.Machine implements it."""
 
     @property
     def lines(self) -> Sequence[bytes]:
@@ -24,21 +24,21 @@ class Run(Protocol):
 
     @property
     def events(self) -> Sequence[Event]:
-        """The same, parsed."""
+        """The events of these lines."""
 
     @property
     def blobs(self) -> Sequence[Blob]:
-        """What came whole between them."""
+        """The complete blobs between the lines."""
 
     def send(self, data: bytes) -> None:
-        """Type on its console."""
+        """Send ``data`` to the console as typed input."""
 
     def wait(self, poll: Callable[[], None] | None = None) -> Verdict:
-        """Wait for the end, calling ``poll`` whenever something has come."""
+        """Wait for the end; call ``poll`` after each piece of output."""
 
 
 class HostedRun:
-    """A hosted process, heard as a machine is."""
+    """A hosted process with the interface of a machine."""
 
     def __init__(self, process: HostedProcess) -> None:
         self._process = process
@@ -48,11 +48,11 @@ class HostedRun:
         self.blobs = self._channel.blobs
 
     def send(self, data: bytes) -> None:
-        """Type on its console."""
+        """Send ``data`` to the console as typed input."""
         self._process.send(data)
 
     def wait(self, poll: Callable[[], None] | None = None) -> Verdict:
-        """Wait for the end, calling ``poll`` whenever something has come. Raises ToolMissing."""
+        """Wait for the end; call ``poll`` after each piece of output. Raises ToolMissing."""
         for piece in self._process.pieces():
             self._channel.feed(piece)
             if poll:
@@ -70,14 +70,14 @@ class HostedRun:
         ended = next((event for event in reversed(self.events) if isinstance(event, Exit)), None)
         if ended is None and not self._channel.broken:
             return Verdict("lost", "the process ended without a verdict", tail=self._process.console())
-        # The kernel's exit event is also the process's status; QEMU's is made from it by its debug-exit device.
+        # A hosted process exits with the code of the exit event; QEMU's debug-exit device changes the code.
         qemu_status = expected_status(Exit(status, ""))
         seen = Observed(qemu_status, tuple(self.events), garbage=self._channel.broken, tail=self._process.console())
         return judge(seen)
 
 
 def stage_modules(folder: Path, *, corpus: bytes | None, state: bytes | None) -> tuple[BootModule, ...]:
-    """Files for the loader, in ``folder``: the very bytes that were checked, under names that QEMU can take."""
+    """Write the checked bytes to ``folder`` as files for the loader, under names that QEMU accepts."""
     modules = []
     for name, data in (("corpus", corpus), ("state", state)):
         if data is not None:

@@ -1,6 +1,6 @@
-"""What a training sends, taken up as it comes: the losses are kept, and weights that arrived whole are written.
+"""Receives what a training sends: keeps the losses, and writes complete weights to files.
 
-Every file is written beside and renamed, so whatever ends the run, each holds old bytes or new ones.
+Each file is written under a temporary name and renamed, so an interrupted run leaves the old or the new file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STATE_SUFFIX = ".state"
 
 @dataclass(frozen=True)
 class Files:
-    """The names of what a training writes: MODEL.gguf, and beside it MODEL-last.gguf and MODEL.state."""
+    """The files that a training writes: MODEL.gguf, MODEL-last.gguf and MODEL.state."""
 
     model: Path
 
@@ -41,11 +41,11 @@ class Files:
 
     @property
     def state(self) -> Path:
-        """What --resume goes on from."""
+        """The state for --resume."""
         return self.model.with_name(self.model.stem + STATE_SUFFIX)
 
     def check(self) -> None:
-        """See that they can be written, before time is spent on a training. Raises KgptError."""
+        """Check before the training that the files can be written. Raises KgptError."""
         if self.model.suffix == STATE_SUFFIX:
             raise UsageError(f"{self.model} is the name of a state", "give -o a name that ends in .gguf")
         with write_errors(str(self.model)):
@@ -58,7 +58,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Written:
-    """A model that was written: its file, and what is known of its weights. Losses are in nats."""
+    """A model that was written, and the step and losses of its weights. Losses are in nats."""
 
     path: Path
     n_parameters: int
@@ -68,7 +68,7 @@ class Written:
 
 
 class Session:
-    """One training. ``update`` is given all that has come so far; ``corpus`` to ``samples`` are what was learnt."""
+    """One training. ``update`` takes everything received so far; ``corpus`` to ``samples`` hold the latest events."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Session:
         keep_last: bool = False,
         earlier: EarlierBest | None = None,
     ) -> None:
-        """``earlier``: what is to be beaten, if this goes on with a training."""
+        """``earlier``: the best weights from before --resume."""
         self._earlier = earlier
         self.files = files
         self.settings = settings
@@ -88,21 +88,21 @@ class Session:
         self.corpus: events.Corpus | None = None
         self.training: events.Training | None = None
         self.step: events.Step | None = None
-        """The last."""
+        """The last event of its kind."""
         self.preview: events.Preview | None = None
-        """The last."""
+        """The last event of its kind."""
         self.samples: list[events.Sample] = []
         self.history = History()
         self.written: dict[Path, Written] = {}
         self.saved_state = 0
-        """The step whose state was written; 0: none was."""
+        """The step of the state that was written; 0: none."""
         self._n_events = 0
         self._n_blobs = 0
         self._losses: dict[int, float] = {}
         self._has_best = False
 
     def update(self, all_events: Sequence[Event], blobs: Sequence[Blob]) -> list[Event]:
-        """Take up what is new, and return the events of it. Raises KgptError if a file cannot be written."""
+        """Process what is new, and return the new events. Raises KgptError if a file cannot be written."""
         new = list(all_events[self._n_events :])
         self._n_events += len(new)
         for event in new:
@@ -131,7 +131,7 @@ class Session:
             self.training = event
 
     def _note_loss(self, step: int) -> None:
-        """Remember the loss of a step whose weights may be written, perhaps much later."""
+        """Remember the loss of a step, because its weights may be written later."""
         if self.step and self.step.step == step:
             self._losses[step] = self.step.exact_loss
 
@@ -140,7 +140,7 @@ class Session:
             self._has_best = True
             self._write_best(blob)
         elif blob.name == "last":
-            # A kernel that judges nothing by validation may leave best out: then the last are the best there are.
+            # Without validation a kernel may send no best weights; then the last weights are the best.
             if not self._has_best:
                 self._write(self.files.model, blob)
             if self.keep_last:
@@ -150,7 +150,7 @@ class Session:
             self.saved_state = blob.step
 
     def _write_best(self, blob: Blob) -> None:
-        """The kernel judges what it has seen itself: before it was resumed, there may have been better."""
+        """Write the best weights. The kernel only knows this run, so compare with the best before --resume."""
         earlier, validation = self._earlier, self._validation(blob.step)
         if earlier is None or validation is None or validation < earlier.validation:
             self._write(self.files.model, blob)
@@ -172,7 +172,7 @@ class Session:
         self.written[path] = written
 
     def _metadata(self, written: Written) -> dict[str, models.MetadataValue]:
-        """All that the weights follow from. The same training gives the same, interrupted or not."""
+        """Everything that determines the weights. A resumed training gives the same fields as an uninterrupted one."""
         settings = self.settings
         known: dict[str, models.MetadataValue | None] = {
             "corpus": self.text.source,

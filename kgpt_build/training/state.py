@@ -1,6 +1,6 @@
-"""The sidecar MODEL.state: what the kernel needs to go on with a training, and what the host must know to let it.
+"""The file MODEL.state: the state of the kernel for --resume, and the settings that the host must compare.
 
-One line of JSON, then the kernel's bytes, in which only the kernel can read.
+One line of JSON, then the bytes of the kernel, which only the kernel reads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _AGAIN = "train again from the start, without --resume"
 
 @dataclass(frozen=True)
 class ResumeState:
-    """``step`` steps are done; ``data`` is the kernel's."""
+    """The state after ``step`` steps; ``data`` comes from the kernel."""
 
     settings: TrainSettings
     corpus_sha256: str
@@ -30,7 +30,7 @@ class ResumeState:
 
 
 def save_state(path: Path, settings: TrainSettings, corpus_sha256: str, step: int, data: bytes) -> None:
-    """Write it beside, then rename. Raises KgptError if it cannot be written; the old file is still there then."""
+    """Write the file atomically. Raises KgptError and keeps the old file if it cannot be written."""
     head = {
         "kgpt_state": VERSION,
         "step": step,
@@ -43,7 +43,7 @@ def save_state(path: Path, settings: TrainSettings, corpus_sha256: str, step: in
 
 
 def load_state(path: Path) -> ResumeState:
-    """Read what save_state wrote. Raises KgptError naming the file if it is missing, damaged or not whole."""
+    """Read the file that save_state wrote. Raises KgptError if it is missing, damaged or incomplete."""
     try:
         line, newline, data = path.read_bytes().partition(b"\n")
     except FileNotFoundError:
