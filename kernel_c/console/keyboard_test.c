@@ -2,7 +2,7 @@
 
 #include "kgpt/test.h"
 
-/* What the codes type on a keyboard of this set, with "^" for ESC. */
+/* The output for these codes with the given set; "^" replaces ESC. */
 static const char *typed_by(uint8_t set, const char *codes, size_t n)
 {
     static char text[64];
@@ -36,11 +36,11 @@ KG_TEST(keyboard, the_same_keys_in_both_sets)
 
 KG_TEST(keyboard, keys_of_terminals)
 {
-    /* up, Home, Delete, F1, F12, and the pad's 8 without and with Num Lock */
+    /* up, Home, Delete, F1, F12, keypad 8 without and with Num Lock */
     KG_CHECK_TEXT(t,
                   TYPED(1, "\xe0\x48\xe0\xc8\xe0\x47\xe0\xc7\xe0\x53\xe0\xd3\x3b\xbb\x58\xd8\x48\xc8\x45\xc5\x48\xc8"),
                   "^[A^[H^[3~^OP^[24~^[A8");
-    /* Pause and Print Screen type nothing, Ctrl with Pause does. */
+    /* Pause and Print Screen type nothing; Ctrl-Pause does. */
     KG_CHECK_TEXT(t,
                   TYPED(1, "\xe1\x1d\x45\xe1\x9d\xc5\xe0\x2a\xe0\x37\xe0\xb7\xe0\xaa\x1e\x9e\x1d\xe0\x46\xe0\xc6\x9d"),
                   "a\x03");
@@ -50,7 +50,7 @@ KG_TEST(keyboard, keys_of_terminals)
 
 KG_TEST(keyboard, repeats_and_notices_the_other_set)
 {
-    KG_CHECK_TEXT(t, TYPED(1, "\x1e\x1e\x1e\x9e\x3a\x3a\x3a\xba\x1e\x9e"), "aaaA"); /* Caps Lock does not flicker */
+    KG_CHECK_TEXT(t, TYPED(1, "\x1e\x1e\x1e\x9e\x3a\x3a\x3a\xba\x1e\x9e"), "aaaA"); /* Caps Lock ignores auto-repeat */
     KG_CHECK_TEXT(t, TYPED(1, "\xf0\x5a\x1c\xf0\x1c"), "a");
     KG_CHECK_TEXT(t, TYPED(2, "\x9c\x1e\x9e\x1f\x9f"), "as");
 }

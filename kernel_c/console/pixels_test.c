@@ -5,7 +5,7 @@
 #include "kgpt/terminal.h"
 #include "kgpt/test.h"
 
-/* A red A on white in 24 bits, twice as large, in memory that is wider than the screen. */
+/* A red A on white in 24 bits at scale 2, with a pitch larger than the width. */
 KG_TEST(pixels, scaled_cell_in_three_bytes)
 {
     const struct kg_pixel_format format = {1000, 320, 128, 24, 0, 8, 8, 8, 16, 8};

@@ -4,13 +4,13 @@
 #include "kgpt/test.h"
 
 #define COLUMNS 6
-#define ROWS 5 /* of which four are text */
+#define ROWS 5 /* four text rows and the status line */
 
 static struct kg_terminal terminal;
-#define KEPT 3 /* rows that have scrolled away */
+#define KEPT 3 /* rows of scrollback */
 static uint32_t memory[(2 * ROWS + KEPT) * COLUMNS];
 static char
-    screen[ROWS * (COLUMNS + 1) + 1]; /* '_' is a space, '#' what is not ASCII, '@' the cursor; rows end with '|' */
+    screen[ROWS * (COLUMNS + 1) + 1]; /* '_' is a space, '#' is not ASCII, '@' is the cursor; rows end with '|' */
 
 static void draw_into_text(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t n)
 {
@@ -38,7 +38,7 @@ static const char *drawn_text(const char *text)
     return screen;
 }
 
-/* What a new terminal shows of `text`. */
+/* Renders `text` on a new terminal. */
 static const char *shown_text(const char *text)
 {
     kg_terminal_init(&terminal, memory, sizeof memory / sizeof *memory, COLUMNS, ROWS);
@@ -52,7 +52,7 @@ KG_TEST(terminal, lines)
     KG_CHECK_TEXT(t, drawn_text("\xa9z"), "2_____|3_____|4_____|5#z@__|______|");
 }
 
-/* A line editor's ways with a line that takes three rows. */
+/* Operations of a line editor on a line of three rows. */
 KG_TEST(terminal, wrapped_lines)
 {
     KG_CHECK_TEXT(t, shown_text("$ abcdefghijklm"), "$_abcd|efghij|klm@__|______|______|");
@@ -76,7 +76,7 @@ KG_TEST(terminal, status_and_picture)
     kg_terminal_status(&terminal, "status é", 9);
     KG_CHECK_TEXT(t, drawn_text("\n5"), "2_____|3_____|4_____|5@____|status|");
     kg_terminal_place(&terminal, 2);
-    KG_CHECK_TEXT(t, drawn_text("\n6"), "2_____|3_____|5_____|6@____|status|"); /* the upper rows are another's */
+    KG_CHECK_TEXT(t, drawn_text("\n6"), "2_____|3_____|5_____|6@____|status|"); /* the upper rows belong to a picture */
     kg_terminal_place(&terminal, 0);
     KG_CHECK_TEXT(t, drawn_text("!"), "5_____|6!@___|______|______|status|");
 }
@@ -85,6 +85,6 @@ KG_TEST(terminal, pages)
 {
     shown_text("0\n1\n2\n3\n4\n5\n6\n7\n8");
     KG_CHECK_TEXT(t, show_page(1), "2_____|3_____|4_____|5_____|______|");
-    KG_CHECK_TEXT(t, drawn_text("\n9"), "3_____|4_____|5_____|6_____|______|"); /* row 2 is forgotten */
+    KG_CHECK_TEXT(t, drawn_text("\n9"), "3_____|4_____|5_____|6_____|______|"); /* row 2 is lost */
     KG_CHECK_TEXT(t, show_page(-1), "6_____|7_____|8_____|9@____|______|");
 }

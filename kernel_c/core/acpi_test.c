@@ -1,11 +1,11 @@
-/* ACPI tables made by hand, good and bad, in a piece of made-up physical memory. */
+/* Generated ACPI tables, valid and invalid, in simulated physical memory. */
 #include "kgpt/acpi.h"
 #include "kgpt/mem.h"
 #include "kgpt/test.h"
 
 #define BASE 0x7F000u /* physical address of `bytes` */
 #define SIZE 8192u
-#define RSDP 0u /* from here on: offsets into it */
+#define RSDP 0u /* from here: offsets in `bytes` */
 #define RSDT 64u
 #define XSDT 192u
 #define OTHER 320u
@@ -31,7 +31,7 @@ static void put_number(struct machine *m, uint32_t at, uint64_t value, uint32_t 
     }
 }
 
-/* Makes the `n` bytes at `at` sum to 0 by changing the byte at `sum`. */
+/* Changes the byte at `sum` so that the `n` bytes at `at` sum to 0. */
 static void seal_table(struct machine *m, uint32_t at, uint32_t n, uint32_t sum)
 {
     uint8_t total = 0;
@@ -70,7 +70,7 @@ static void add_x2apic(struct machine *m, uint32_t id, uint32_t flags)
     m->madt_size += 16;
 }
 
-/* Revision 2, XSDT and RSDT, and a MADT behind another table; processors 0 and 2. */
+/* Revision 2, XSDT and RSDT, and a MADT after another table; processors 0 and 2. */
 static struct machine *make_machine(struct kg_test *t)
 {
     struct machine *m = kg_arena_take(t->arena, sizeof *m);
@@ -127,14 +127,14 @@ KG_TEST(acpi, entries)
     struct machine *m = make_machine(t);
     KG_CHECK(t, m);
     add_xapic(m, 3, 0);        /* not enabled */
-    add_xapic(m, 4, 2);        /* could be enabled later */
-    add_xapic(m, 0xFF, 1);     /* nobody */
-    add_x2apic(m, 2, 1);       /* listed before */
+    add_xapic(m, 4, 2);        /* online-capable only */
+    add_xapic(m, 0xFF, 1);     /* the invalid id */
+    add_x2apic(m, 2, 1);       /* duplicate */
     add_x2apic(m, 0x10005, 1); /* needs x2APIC */
     add_x2apic(m, UINT32_MAX, 1);
     put_number(m, MADT + m->madt_size, 0x0301, 2); /* an entry of another type, and of 3 bytes */
     m->madt_size += 3;
-    put_number(m, MADT + m->madt_size, 0x0400, 2); /* a local APIC's entry too short to be one */
+    put_number(m, MADT + m->madt_size, 0x0400, 2); /* a local APIC entry that is too short */
     m->madt_size += 4;
     seal_madt(m);
     KG_CHECK(t, !find_dsdt_problem(m));
@@ -154,7 +154,7 @@ KG_TEST(acpi, more_than_fit)
     KG_CHECK(t, !find_dsdt_problem(m) && m->cpus.n == 300 && m->cpus.ids[KG_ACPI_MAX_CPUS - 1] == KG_ACPI_MAX_CPUS - 1);
 }
 
-/* A table with any byte wrong is not believed; one that only the XSDT's damage hides is found by the RSDT. */
+/* A table with any wrong byte is ignored. A table that only a damaged XSDT hides is found through the RSDT. */
 KG_TEST(acpi, check_sums)
 {
     struct machine *m = make_machine(t);
@@ -169,7 +169,7 @@ KG_TEST(acpi, check_sums)
     m->bytes[MADT + 59] ^= 4;
     KG_CHECK_TEXT(t, find_dsdt_problem(m), "the ACPI tables have no usable MADT");
     m = make_machine(t);
-    m->bytes[RSDP + 33] ^= 1; /* the longer sum: then there is no XSDT */
+    m->bytes[RSDP + 33] ^= 1; /* second checksum of the RSDP: without it there is no XSDT */
     m->bytes[RSDT + 20] ^= 1;
     KG_CHECK_TEXT(t, find_dsdt_problem(m), "the ACPI tables have no usable MADT");
 }
@@ -187,7 +187,7 @@ KG_TEST(acpi, absurd_lengths)
         put_number(m, RSDT + 4, lengths[i], 4);
         KG_CHECK_TEXT(t, find_dsdt_problem(m), "the ACPI tables have no usable MADT");
         m = make_machine(t);
-        put_number(m, RSDP + 20, lengths[i], 4); /* no XSDT then */
+        put_number(m, RSDP + 20, lengths[i], 4); /* no XSDT */
         KG_CHECK(t, !find_dsdt_problem(m) && m->cpus.n == 2);
     }
 }
@@ -202,11 +202,11 @@ KG_TEST(acpi, cut_short)
     m->madt_size = 44;
     seal_madt(m);
     KG_CHECK_TEXT(t, find_dsdt_problem(m), "the MADT lists no processor");
-    m->madt_size = 59; /* the last entry lacks a byte */
+    m->madt_size = 59; /* the last entry is one byte short */
     seal_madt(m);
     KG_CHECK_TEXT(t, find_dsdt_problem(m), "an entry of the MADT is cut short");
     m->madt_size = 60;
-    m->bytes[MADT + 45] = 0; /* an entry of no length would never end */
+    m->bytes[MADT + 45] = 0; /* length 0 would loop forever */
     seal_madt(m);
     KG_CHECK_TEXT(t, find_dsdt_problem(m), "an entry of the MADT is cut short");
 }
@@ -220,7 +220,7 @@ KG_TEST(acpi, addresses_of_nothing)
     KG_CHECK_TEXT(t, find_by(m, UINT64_MAX - 4), "the firmware has no ACPI tables");
     put_number(m, XSDT + 44, UINT64_MAX - 8, 8);
     begin_table(m, XSDT, "XSDT", 52);
-    KG_CHECK(t, !find_dsdt_problem(m) && m->cpus.n == 2); /* by the RSDT */
+    KG_CHECK(t, !find_dsdt_problem(m) && m->cpus.n == 2); /* through the RSDT */
     put_number(m, RSDT + 40, 0, 4);
     begin_table(m, RSDT, "RSDT", 44);
     KG_CHECK_TEXT(t, find_dsdt_problem(m), "the ACPI tables have no usable MADT");

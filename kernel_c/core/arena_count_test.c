@@ -2,7 +2,7 @@
 
 #include "kgpt/test.h"
 
-/* A walk of pieces of all sizes, some of which are given back in between. */
+/* Random allocations of all sizes; some are rewound in between. */
 static bool walk_pieces(struct kg_arena *arena, uint32_t seed)
 {
     bool all = true;

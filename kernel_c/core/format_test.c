@@ -55,7 +55,7 @@ KG_TEST(format, text)
 {
     static const char no_nul[3] = {'a', 'b', 'c'};
     FORMATS(t, "abc", "%.3s", no_nul);
-    const char *volatile nothing = NULL; /* volatile: a compiler that knows would complain */
+    const char *volatile nothing = NULL; /* volatile: otherwise the compiler would warn */
     FORMATS(t, "(null) x %", "%s %c %%", nothing, 'x');
     FORMATS(t, "0x1000", "%p", (void *)0x1000);
 }

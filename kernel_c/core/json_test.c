@@ -80,7 +80,7 @@ KG_TEST(json, a_line_longer_than_a_piece)
 {
     struct kg_json json;
     char text[sizeof json.chunk];
-    for (size_t n = sizeof text - 40; n < sizeof text; n++) { /* the line has 21 bytes besides the text */
+    for (size_t n = sizeof text - 40; n < sizeof text; n++) { /* the rest of the line is 21 bytes */
         memset(text, 'z', n);
         begin_line(&json);
         kg_json_text_n(&json, "t", text, n);

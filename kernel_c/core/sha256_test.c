@@ -5,7 +5,7 @@
 
 #define COUNT 300
 
-/* The beginning of the digest, as one number. */
+/* The first bytes of the digest as a number. */
 static uint64_t digest_prefix(const char *text, size_t n, uint32_t features)
 {
     uint8_t digest[KG_SHA256_SIZE];
@@ -17,7 +17,7 @@ static uint64_t digest_prefix(const char *text, size_t n, uint32_t features)
     return number;
 }
 
-/* The examples of FIPS 180-4's companion, "SHA256.pdf", and the empty text. */
+/* Examples of FIPS 180-4 ("SHA256.pdf"), and the empty text. */
 KG_TEST(sha256, examples)
 {
     KG_CHECK_EQ(t, digest_prefix("", 0, 0), 0xe3b0c44298fc1c14);

@@ -26,7 +26,7 @@ KG_TEST(utf8, lengths_and_codes)
 KG_TEST(utf8, refuses_what_is_no_character)
 {
     static const char *const wrong[] = {
-        "\x80", /* a continuation alone */
+        "\x80", /* continuation byte alone */
         "\xC0\x80",
         "\xC1\xBF", /* overlong */
         "\xE0\x9F\xBF",
@@ -34,7 +34,7 @@ KG_TEST(utf8, refuses_what_is_no_character)
         "\xED\xA0\x80",
         "\xED\xBF\xBF", /* surrogates */
         "\xF4\x90\x80\x80",
-        "\xF5\x80\x80\x80", /* past the end of Unicode */
+        "\xF5\x80\x80\x80", /* above U+10FFFF */
         "\xC3(",
         "\xE2\x82(",
         "\xFF",

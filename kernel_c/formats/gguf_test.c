@@ -1,4 +1,4 @@
-/* A small GGUF file made here: what is in it is found, and nothing is believed. tests/hosted/test_gguf_reader.py has the rest. */
+/* Tests the reader with a small generated GGUF file. tests/hosted/test_gguf_reader.py has more cases. */
 #include "kgpt/gguf.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
@@ -57,7 +57,7 @@ static void append_gguf_fields(struct file *file)
     append_gguf_text(file, "two");
 }
 
-/* `rows` rows of 32 values as Q8_0 (type 8): 34 bytes each. Returns where the offset lies. */
+/* `rows` rows of 32 values as Q8_0 (type 8), 34 bytes each. Returns the position of the offset. */
 static size_t put_tensor(struct file *file, const char *name, uint64_t rows, uint64_t offset)
 {
     append_gguf_text(file, name);

@@ -26,10 +26,10 @@ KG_TEST(ops, dot_adds_in_the_order_of_the_definition)
         ones[i] = 1.0f;
     }
     a[0] = 0x1p24f;
-    a[8] = a[24] = 1.0f; /* meet in lane 8 before they meet 2^24, where one alone would be lost */
+    a[8] = a[24] = 1.0f; /* added in lane 8 before 2^24: a single 1 would be lost */
     KG_CHECK(t, ops.dot(a, ones, 40) == 0x1p24f + 2);
     a[8] = a[24] = 0;
-    a[16] = a[32] = 1.0f; /* each is added to 2^24 in lane 0, and lost */
+    a[16] = a[32] = 1.0f; /* each is added to 2^24 in lane 0 and lost */
     KG_CHECK(t, ops.dot(a, ones, 40) == 0x1p24f);
 }
 

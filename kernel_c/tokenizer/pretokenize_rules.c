@@ -1,5 +1,5 @@
-/* The pre-tokenizers by the names that GGUF files give them, each as the regular expressions that llama.cpp has for it, in its order:
- * see pretokenize.h. What the regular expressions say is meant; where llama.cpp departs from a model's own, so do we. */
+/* Pre-tokenizers by the names in GGUF files (see pretokenize.h). Each implements llama.cpp's regular expressions in
+ * their order, also where llama.cpp differs from the model's own. */
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 #include "kgpt/vocab.h"
@@ -23,12 +23,12 @@ static const struct kg_set breaks_slash = {.ascii = "\r\n/"};
 static const struct kg_set ascii_letters = {.ascii = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"};
 static const struct kg_set ascii_signs = {.ascii = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"};
 
-/* No letters, numbers or spaces; with marks neither; nor line breaks. */
+/* No letters, numbers or spaces; some sets also exclude marks or line breaks. */
 static const struct kg_set other = {.others = true, .classes = BIT(KG_SPACE) | BIT(KG_LETTER) | BIT(KG_NUMBER)};
 static const struct kg_set other_unmarked = {.others = true,
                                              .classes = BIT(KG_SPACE) | BIT(KG_LETTER) | BIT(KG_NUMBER) | BIT(KG_MARK)};
 
-/* What may stand before the letters of a word. */
+/* Characters that may precede the letters of a word. */
 static const struct kg_set lead = {.others = true, .classes = BIT(KG_LETTER) | BIT(KG_NUMBER), .ascii = "\r\n"};
 static const struct kg_set lead_unsigned = {
     .others = true, .classes = BIT(KG_LETTER) | BIT(KG_PUNCTUATION) | BIT(KG_SYMBOL), .ascii = "\r\n"};

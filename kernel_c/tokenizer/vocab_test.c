@@ -1,4 +1,4 @@
-/* Small vocabularies made here. tests/hosted/test_vocab.py compares whole ones with what llama.cpp gave. */
+/* Tests with small generated vocabularies. tests/hosted/test_vocab.py compares real ones with llama.cpp. */
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 #include "kgpt/test.h"
@@ -46,7 +46,7 @@ static void put_array(struct file *file, const char *key, uint32_t kind, uint64_
     append_vocab_bytes(file, &n, sizeof n);
 }
 
-/* `texts` to NULL; how many they are. */
+/* Number of texts before NULL. */
 static uint64_t put_texts(struct file *file, const char *key, const char *const *texts)
 {
     uint64_t n = 0;
@@ -87,7 +87,7 @@ static enum kg_status open_test_vocab(struct kg_test *t, struct file *file, stru
     return status == KG_OK ? kg_vocab_open(vocab, gguf, t->arena, error) : status;
 }
 
-/* The tokens of `text` as digits: "0" for token 0. */
+/* The tokens of `text` as digits. */
 static const char *encode_test_text(struct kg_test *t, const struct kg_vocab *vocab, const char *text, bool special,
                                     char out[64])
 {
@@ -135,10 +135,10 @@ KG_TEST(vocab, byte_level_bpe)
     char out[64];
     make_bpe(&file, "a b");
     KG_CHECK_EQ(t, open_test_vocab(t, &file, &gguf, &vocab, &error), KG_OK);
-    KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "abc ab", false, out), "046"); /* "b c" comes before "a b" */
+    KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "abc ab", false, out), "046"); /* "b c" ranks before "a b" */
     KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "a<|im_end|>b", true, out), "071");
     KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "a<|im_end|>b", false, out),
-                  "01"); /* there are no bytes for the rest */
+                  "01"); /* the vocabulary lacks the other bytes */
     KG_CHECK(t, vocab.eot == 7 && kg_vocab_ends(&vocab, 7) && !kg_vocab_ends(&vocab, 6));
     KG_CHECK_EQ(t, kg_vocab_piece(&vocab, 6, out, false), 3);
     KG_CHECK(t, memcmp(out, " ab", 3) == 0);

@@ -1,4 +1,4 @@
-/* What the passes of exact training share, forward and backward: the arrays of a layer, and the softmax. See train/exact.h. */
+/* Shared by the forward and backward passes of exact training: the arrays of a layer, and the softmax. See exact.h. */
 #include "exact.h"
 
 #include "kgpt/dmath.h"

@@ -1,5 +1,5 @@
-/* See checked_arena.h. Pieces lie in one region, all of which is poisoned but them; what is given back is not handed out again before much
- * else was, so that who still uses it is found. That costs a tenth of what malloc and free would. */
+/* Arena for fuzzing: see checked_arena.h. Allocations are in one region, which is poisoned between them. Freed
+ * memory is reused as late as possible, so that a use after free is detected. This costs a tenth of malloc and free. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,13 +16,13 @@
 
 #define MOST_PIECES 128
 #define REGION ((size_t)16 << 20)
-#define REST (REGION / 64) /* bytes that are handed out before those given back are used again */
+#define REST (REGION / 64) /* freed memory is reused after this many newly allocated bytes */
 
 static uint8_t region[REGION] __attribute__((aligned(KG_ARENA_ALIGN)));
-static size_t next, kept; /* offsets into it: where the next piece goes, and where those end that stay */
+static size_t next, kept; /* offsets: of the next allocation, and of the end of permanent ones */
 static struct piece {
     const struct kg_arena *arena;
-    size_t at; /* where it would lie */
+    size_t at; /* offset */
     uint8_t *memory;
     size_t bytes;
 } pieces[MOST_PIECES];
@@ -38,13 +38,13 @@ static bool in_region(const uint8_t *memory)
     return memory >= region && memory < region + REGION;
 }
 
-/* What a piece takes of the region: a gap behind it is larger behind a larger piece, and never nothing. */
+/* Bytes that an allocation uses: with a gap behind it that grows with the size and is never zero. */
 static size_t span_of(size_t bytes)
 {
     return kg_arena_cost(bytes) + kg_arena_cost(bytes / 16 + 1);
 }
 
-/* Memory of the region, or, for what does not fit there any more, of the heap. */
+/* Memory from the region, or from the heap if the region is full. */
 static uint8_t *find_memory(size_t bytes)
 {
     static bool poisoned;
@@ -109,7 +109,7 @@ void checked_arena_learn(struct checked_pieces *learnt, const struct kg_arena *a
             learnt->piece[learnt->n++] = (struct checked_piece){piece->at - used, piece->memory, copy, piece->bytes};
         }
     }
-    kept = next; /* its place is nobody else's from now on */
+    kept = next; /* permanent: never reused */
 }
 
 void checked_arena_repeat(const struct checked_pieces *learnt, struct kg_arena *arena)

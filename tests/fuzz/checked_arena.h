@@ -1,31 +1,31 @@
-/* kgpt/arena.h for fuzzing: hands out as much and refuses as much as core/arena.c does, but every piece is memory of its own, of exactly
- * the bytes that were asked for, so that a sanitizer sees the first byte too many. Arenas need no memory, and are given back by
- * kg_arena_rewind(arena, 0). */
+/* kgpt/arena.h for fuzzing. It has the same limits as core/arena.c, but every allocation is separate and has exactly
+ * the requested size, so that sanitizers detect overflows. Arenas need no memory; kg_arena_rewind(arena, 0) frees
+ * them. */
 #ifndef KGPT_CHECKED_ARENA_H
 #define KGPT_CHECKED_ARENA_H
 
 #include "kgpt/arena.h"
 
-/* What some call took of an arena, and wrote there. */
+/* A recording of what a call allocated and wrote. */
 struct checked_pieces {
     struct checked_piece {
-        size_t at; /* behind what was used before the call */
+        size_t at; /* offset after the allocations before the call */
         uint8_t *memory, *copy;
         size_t bytes;
     } piece[16];
     size_t n, cost;
 };
 
-/* Remembers all that was taken since `used`. */
+/* Records everything allocated since `used`. */
 void checked_arena_learn(struct checked_pieces *pieces, const struct kg_arena *arena, size_t used);
 
-/* Takes the same again, at the same addresses, with the same contents. What was learnt must have been given back. */
+/* Replays a recording: same addresses, same contents. The recorded memory must have been freed. */
 void checked_arena_repeat(const struct checked_pieces *pieces, struct kg_arena *arena);
 
-/* What was taken so far stays, of all arenas, and is not watched over any more. */
+/* Makes all current allocations of all arenas permanent and unchecked. */
 void checked_arena_keep(void);
 
-/* Gives back everything, of all arenas. */
+/* Frees everything of all arenas. */
 void checked_arena_free(void);
 
 #endif

@@ -1,5 +1,6 @@
-/* The readers of the firmware's tables, on any memory. It begins at BASE with the root pointer; the first byte of the input, if odd, makes every check sum
- * right, which no fuzzer would find out, and is no part of the memory. Each piece that is read is a copy of its own size. */
+/* Fuzzes the ACPI parsers with arbitrary memory, which starts at BASE with the root pointer. If the first byte of
+ * the input is odd, all checksums are made right, which a fuzzer cannot guess; that byte is not part of the memory.
+ * Each read returns a copy of exactly its size. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@
 #define RSDP_SUM 8
 #define RSDP_LONG_SUM 32
 #define TABLE_SUM 9
-#define MOST_PIECES 2000 /* then there is no more memory: long lists of tables take long */
+#define MOST_PIECES 2000 /* limit of reads: long lists of tables take long */
 
 struct memory {
     const uint8_t *bytes;
@@ -75,7 +76,7 @@ UNWATCHED static void check_fadt(const struct kg_acpi_fadt *fadt)
     check_register(&fadt->reset);
 }
 
-/* Each list ends. */
+/* Each list must end. */
 static void check_buses(const struct kg_acpi *acpi)
 {
     struct kg_acpi_ecam ecam;

@@ -1,5 +1,5 @@
-/* Chat templates in pieces, on any blob, and what is said in them, on any text. The last byte says how many bytes before it are said;
- * the others are the blob. Its CRC is mended in three of four cases: a fuzzer would never guess it. */
+/* Fuzzes chat templates and texts. The last byte is the length of the text before it; the rest is the blob. In three
+ * of four cases its CRC is corrected, because a fuzzer cannot guess it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static volatile char touched;
 
-/* A vocabulary that has every piece of a bracket: what the blob names as its end may be a token or not. */
+/* A vocabulary with every piece in brackets: the end of the blob may be a token or not. */
 uint32_t kg_vocab_find(const struct kg_vocab *vocab, const char *piece, size_t n)
 {
     (void)vocab;
@@ -24,7 +24,7 @@ uint32_t kg_vocab_find(const struct kg_vocab *vocab, const char *piece, size_t n
 size_t kg_vocab_piece(const struct kg_vocab *vocab, uint32_t token, char *out, bool special)
 {
     (void)vocab;
-    memset(out, 'x', token); /* as long as the token was: its room must do */
+    memset(out, 'x', token); /* full length of a token: its room must suffice */
     return special || token % 2 ? token : 0;
 }
 
@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     size_t said_n = data[size - 1] < size ? data[size - 1] : 0, blob_n = size - 1 - said_n;
-    uint8_t *blob = malloc(blob_n ? blob_n : 1); /* no longer than it is, for what watches the heap; and never NULL */
+    uint8_t *blob = malloc(blob_n ? blob_n : 1); /* exact size, for heap checkers; never NULL */
     char *said = malloc(said_n ? said_n : 1);
     memcpy(blob, data, blob_n);
     memcpy(said, data + blob_n, said_n);

@@ -1,5 +1,5 @@
-/* The kernel's command line, `set` and `train` of the shell, on any text. The first byte chooses which one reads the rest. Whatever is
- * accepted must leave every setting within what its key allows, and whatever is refused must be explained in one line. */
+/* Fuzzes the command line, and `set` and `train` of the shell. The first byte selects the parser. Accepted values
+ * must be within the limits of their key; refusals must be explained in one line. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 #define TEXT_MAX 6000 /* longer than a command line may be */
 
-/* Those of ops/ops.c, which would bring the code of every instruction set with it. */
+/* The names of ops/ops.c, without the code for all instruction sets. */
 const char *const kg_isa_names[KG_N_ISA + 1] = {"c", "avx2", "avx512", NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -36,7 +36,7 @@ UNWATCHED static void check_key(const struct kg_config *config, const struct kg_
         check_number(key, *(const double *)place);
     } else if (key->kind == KIND_TEXT || key->kind == KIND_NAME) {
         promise(memchr(place, '\0', key->room) != NULL);
-    } else if (key->kind == KIND_CHOICE && strcmp(key->name, "mode") != 0) { /* not said: KG_MODE_OPEN */
+    } else if (key->kind == KIND_CHOICE && strcmp(key->name, "mode") != 0) { /* KG_MODE_OPEN is the default */
         uint32_t n = 0;
         while (key->choices[n]) {
             n++;
@@ -64,7 +64,7 @@ static void describe(const struct kg_config *config)
     }
 }
 
-/* As the shell cuts "set KEY VALUE". */
+/* Splits like the shell's "set KEY VALUE". */
 static enum kg_status set(struct kg_config *config, char *text, struct kg_error *error)
 {
     char *value = strchr(text, ' ');

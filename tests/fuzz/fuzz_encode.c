@@ -1,6 +1,6 @@
-/* Any text, through every pre-tokenizer of byte-level BPE and through SentencePiece. The first byte chooses which one, the second where
- * the text is cut in two, and whether special tokens are looked for. Two pieces give the tokens of one, and the pieces of the tokens give the text again: as it was, or with
- * characters mended where its bytes were none. */
+/* Fuzzes pre-tokenizers, byte-level BPE and SentencePiece with any text. The first byte selects the tokenizer, the
+ * second where the text is split and whether special tokens are parsed. Two fragments must give the same tokens as
+ * one. Decoding must give the text again, with invalid bytes replaced. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A vocabulary, made when it is first asked for. */
+/* A vocabulary, built at its first use. */
 struct made {
     bool ready;
     struct kg_gguf gguf;
@@ -65,7 +65,7 @@ static const char *const merges[] = {
 static const char *const special[] = {"<|im_start|>", "<|im_end|>", "<tool>"};
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-/* What a merge makes, in the order in which merges can use them; the last but one needs the last. */
+/* Results of merges, in an order in which merges can use them; the last but one needs the last. */
 static void put_merged(struct made *made, const char *merge)
 {
     char piece[32];
@@ -80,7 +80,7 @@ static void put_bpe(struct made *made, const char *pre)
 {
     put_text(made, "tokenizer.ggml.model", "gpt2");
     put_text(made, "tokenizer.ggml.pre", pre);
-    put_bytes(made, "tokenizer.ggml.bos_token_id", 27); /* some begin texts with it */
+    put_bytes(made, "tokenizer.ggml.bos_token_id", 27); /* some vocabularies add BOS */
     put_number(made, KG_GGUF_U32, 4);
     put_number(made, 256 + COUNT(merges), 4);
     put_list(made, "tokenizer.ggml.tokens", KG_GGUF_STRING, 256 + COUNT(merges) + COUNT(special));
@@ -184,7 +184,7 @@ static struct tokens encode(const struct kg_vocab *vocab, const char *text, size
     return tokens;
 }
 
-/* The text as byte-level BPE has it after looking at its characters; `out` has room for three times as much. */
+/* The text as byte-level BPE decodes it; `out` has room for three times its size. */
 static size_t mended(const char *text, size_t n, char *out)
 {
     size_t written = 0;
@@ -196,8 +196,8 @@ static size_t mended(const char *text, size_t n, char *out)
     return written;
 }
 
-/* SentencePiece's stand-in for a space as a space, in place. Where bytes are no characters, it may come out as itself: the last
- * byte of a broken character takes its first one along. */
+/* Replaces SentencePiece's mark by a space, in place. In invalid UTF-8 the mark may remain, because a broken
+ * character includes its first byte. */
 static size_t without_marks(char *text, size_t n)
 {
     size_t written = 0;
@@ -209,7 +209,7 @@ static size_t without_marks(char *text, size_t n)
     return written;
 }
 
-/* What the pieces of the tokens say; it must be shorter than `room`. */
+/* Decodes the tokens; the result must be shorter than `room`. */
 static size_t decode(const struct kg_vocab *vocab, const struct tokens *tokens, char *out, size_t room)
 {
     size_t n = 0;
@@ -228,7 +228,7 @@ static void check(const struct kg_vocab *vocab, bool spm, const char *text, size
 {
     struct tokens whole = encode(vocab, text, n, n, is_special), cut = encode(vocab, text, n, split, is_special);
     promise(whole.n == cut.n && !memcmp(whole.ids, cut.ids, whole.n * sizeof *whole.ids));
-    size_t room = 3 * n + 3; /* a byte that is no character is one of three bytes; a space before the text is a mark */
+    size_t room = 3 * n + 3; /* an invalid byte becomes three bytes; the leading space is a mark */
     char *expected = malloc(room), *found = malloc(room);
     size_t found_n = decode(vocab, &whole, found, room), expected_n = n;
     if (spm) {
@@ -261,7 +261,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct kg_vocab *vocab = vocab_number(number);
     char *text = malloc(n ? n : 1);
     memcpy(text, data + 2, n);
-    bool is_special = !spm && data[1] & 1; /* SentencePiece puts a space after special tokens */
+    bool is_special = !spm && data[1] & 1; /* SentencePiece adds a space after special tokens */
     check(vocab, spm, text, n, (data[1] >> 1) % (n + 1), is_special);
     free(text);
     return 0;

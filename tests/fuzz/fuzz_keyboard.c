@@ -1,5 +1,5 @@
-/* The keyboard decoder, on any codes. The first byte says which set is thought of; whatever comes, a keyboard that is then used by somebody
- * who lets go of all keys types an "a" again. */
+/* Fuzzes the keyboard decoder. The first byte selects the initial scan code set. After any codes, releasing all keys
+ * and pressing "a" must type an "a". */
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>

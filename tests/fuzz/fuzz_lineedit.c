@@ -1,6 +1,5 @@
-/* The line editor, on any typed bytes; the first one says what kind of text it is for. Beside it runs a small terminal that obeys what the
- * editor writes: after every byte it must show the prompt, the cursor's row (or the part of it that the editor says) and the cursor where
- * they are. */
+/* Fuzzes the line editor; the first byte selects the kind of text. A small terminal emulator interprets the editor's
+ * output. After every byte it must show the prompt, the cursor's row (or its visible part) and the cursor. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -19,7 +18,7 @@ static struct {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The character at `text`, and its length; it must be one. */
+/* Decodes the character at `text`, which must be valid, and its length. */
 UNWATCHED static uint32_t decode(const char *text, size_t n, size_t *length)
 {
     uint8_t first = (uint8_t)text[0];
@@ -36,12 +35,12 @@ UNWATCHED static uint32_t decode(const char *text, size_t n, size_t *length)
 UNWATCHED static void show(uint32_t code)
 {
     promise(screen.column <= screen.n && screen.column < COLUMNS);
-    promise(code < 0x80 || code > 0x9F); /* some terminals take these for sequences */
+    promise(code < 0x80 || code > 0x9F); /* C1 controls: some terminals interpret them as sequences */
     screen.row[screen.column++] = code;
     screen.n = screen.column > screen.n ? screen.column : screen.n;
 }
 
-/* ESC [ number letter: returns its bytes. */
+/* Parses ESC [ number letter; returns its length. */
 UNWATCHED static size_t obey_sequence(const char *text, size_t n)
 {
     size_t at = 2, number = 0;

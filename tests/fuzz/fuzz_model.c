@@ -1,5 +1,5 @@
-/* Language models, opened from any GGUF file, and run for a few tokens: what is accepted must also compute without reading or writing a
- * byte too many. The last byte of the file chooses the options. */
+/* Fuzzes language models: opens any GGUF file and runs it for a few tokens. An accepted model must compute without
+ * out-of-bounds accesses. The last byte of the file selects the options. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 #define N_TOKENS 5
 #define MOST_LAYERS_SIZE (1u << 20)
-#define MOST_WORK (1u << 22) /* parameters times layers: more takes too long, and tells nothing new */
+#define MOST_WORK (1u << 22) /* limit of parameters times layers: larger models take too long */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,7 +24,7 @@ static float dot(const float *a, const float *b, size_t n)
     return sum;
 }
 
-/* What every machine can do. */
+/* The instruction set of every machine. */
 static void fill_ops(struct kg_quant_ops *ops)
 {
     static const struct kg_ops base = {.isa = KG_ISA_C, .dot = dot};
@@ -51,7 +51,7 @@ static bool all_finite(const float *values, size_t n)
     return true;
 }
 
-/* False if the model computes what is no number, which it says; logits are finite otherwise. */
+/* Returns false if the model computes NaN or infinity, and reports it; otherwise logits must be finite. */
 static bool eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n)
 {
     struct kg_error error = {0};
@@ -65,7 +65,7 @@ static bool eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t
     return false;
 }
 
-/* The same tokens at once and one by one must give the same bits, if all are numbers. */
+/* One batch and single tokens must give the same bits, if all values are finite. */
 static bool repeats(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n)
 {
     size_t size = session->model->n_vocab * sizeof(float);

@@ -1,7 +1,7 @@
-/* The whole application with a language model, as somebody sees it who chooses the command line and types: the first line of the input
- * is the kernel's command line, the rest is typed, and then Ctrl-C is pressed and the input ends. Two models of tests/fuzz/shell lie
- * there as modules: with a chat template, and without. Whatever is typed, the console gets whole characters, the channel whole lines, and
- * nobody panics. */
+/* Fuzzes the whole application with a language model. The first line of the input is the command line, the rest is
+ * typed; then Ctrl-C is pressed and the input ends. Two models of tests/fuzz/shell are boot modules: one with a chat
+ * template, one without. The console must receive whole characters, the channel whole lines, and there must be no
+ * panic. */
 #include <setjmp.h>
 #include <string.h>
 
@@ -17,12 +17,12 @@
 #define CMDLINE_MAX 300
 #define MEMORY (8u << 20)
 #define FILE_MAX 65536
-#define PAUSE 6        /* reads that find nothing: so many tokens of a reply */
-#define MOST_PAUSED 96 /* of them in one input: longer replies tell nothing new, and would take most of the time */
+#define PAUSE 6        /* reads without input: tokens of a reply that they allow */
+#define MOST_PAUSED 96 /* limit over one input: longer replies take too long */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* An image without a model: it comes as a module. */
+/* A kernel without a model, which comes as a module. */
 const struct kg_model_data kgpt_model = {
     .magic = KG_MODEL_MAGIC, .version = KG_MODEL_VERSION, .size = sizeof kgpt_model, .arch = "none"};
 const char kgpt_build_cmdline[] = "", kgpt_version[] = "0";
@@ -35,16 +35,16 @@ KG_TEST(fuzz, passes)
 static struct {
     const uint8_t *typed;
     size_t n, at;
-    unsigned pause, paused; /* reads of this pause that are left, and of all pauses that were */
-    unsigned after;         /* reads after the last byte */
+    unsigned pause, paused; /* remaining reads of this pause, and reads of all pauses */
+    unsigned after;         /* reads after the end of the input */
     uint64_t ticks;
-    uint8_t part[4]; /* a character of which not all has been written yet */
+    uint8_t part[4]; /* incomplete character */
     size_t part_n;
-    char event_last; /* byte of the line of the channel; 0: no line has begun */
+    char event_last; /* last byte of the current line of the channel; 0: between lines */
     jmp_buf end;
 } machine;
 
-/* Bytes of the character that begins so; 0: none does. */
+/* Length of a character by its lead byte; 0: invalid. */
 UNWATCHED static size_t length_of(uint8_t first)
 {
     return first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
@@ -80,8 +80,8 @@ void plat_output(enum kg_output output, uint32_t columns)
     promise(output <= KG_OUTPUT_RAW && columns <= 1000);
 }
 
-/* A NUL is a pause, in which a reply can grow; several are a longer one. When all is typed, Ctrl-C and the end of the input come in turn:
- * one ends what runs, the other who listens. */
+/* A NUL is a pause, during which a reply continues; several are a longer pause. At the end, Ctrl-C and the end of
+ * input alternate: one stops what runs, the other ends reading. */
 int plat_read(void)
 {
     if (machine.pause && machine.paused < MOST_PAUSED) {
@@ -97,7 +97,7 @@ int plat_read(void)
     return machine.after++ % 2 ? KG_READ_END : 3;
 }
 
-/* Nothing grows while the machine waits for a key. */
+/* No memory may be allocated while the machine waits for a key. */
 void plat_ask_terminal(bool answer)
 {
     (void)answer;
@@ -142,7 +142,7 @@ bool plat_has_events(void)
     return true;
 }
 
-/* A line comes in pieces. */
+/* A line arrives in chunks. */
 UNWATCHED void plat_event(const char *bytes, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -158,7 +158,7 @@ UNWATCHED void plat_event(const char *bytes, size_t n)
 
 uint64_t plat_ticks(void)
 {
-    return machine.ticks += 1000000; /* long replies take seconds, in which the status line changes */
+    return machine.ticks += 1000000; /* replies take simulated seconds, so the status line is updated */
 }
 
 uint64_t plat_ticks_hz(void)
@@ -178,7 +178,7 @@ void plat_clock_use(const char *name)
 
 bool plat_entropy(uint64_t *value)
 {
-    *value = 4; /* a fuzzer wants the same again */
+    *value = 4; /* fixed, so that runs are reproducible */
     return true;
 }
 
@@ -239,7 +239,7 @@ void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers
     work(context, 0, 1);
 }
 
-/* Reads a file once: what the engine changes in it, it changes when it opens it, and that is once too (opened.h). */
+/* Reads a file once: the engine modifies it only when it opens it, also once (opened.h). */
 static struct kg_file module(const char *path, int which)
 {
     static uint8_t files[3][FILE_MAX] __attribute__((aligned(64)));
@@ -265,7 +265,7 @@ static void run(const char *cmdline)
         module(KG_SHELL_MODELS "/plain.gguf", 2),
         {.name = "/files/notes", .words = "kind=file", .data = notes, .size = sizeof notes - 1},
     };
-    files[1].name = files[0].name; /* the same words: a template belongs to the model before it */
+    files[1].name = files[0].name; /* the same words: a template belongs to the preceding model */
     const struct kg_platform_info info = {
         .platform = "fuzz",
         .loader = "process",

@@ -1,6 +1,5 @@
-/* The terminal of the screen and its pixels, on any bytes: the first two say how large it is. Beside it stands a
- * screen that is told only what changed, and must always be what the cells say; and a framebuffer that ends where its
- * last pixel does. */
+/* Fuzzes the terminal and its pixels; the first two bytes give the size. A second screen receives only the changes
+ * and must equal the cells at all times. The framebuffer ends exactly after its last pixel. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +21,7 @@ static struct kg_writer writer;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Whatever a text holds, the terminal is told to write it, and nothing else. */
+/* A text only makes the terminal write, and nothing else. */
 UNWATCHED static void write_text(const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -37,7 +36,7 @@ UNWATCHED static void see(uint32_t row, uint32_t column, const uint32_t *cells, 
     promise(n > 0 && row >= terminal.top && row < terminal.rows && column + n <= terminal.columns);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t code = cells[i] & KG_CELL_CODE;
-        promise(seen[row][column + i] != cells[i]); /* nothing is drawn twice */
+        promise(seen[row][column + i] != cells[i]); /* no cell is drawn twice */
         promise(code >= 0x20 && (code < 0x7F || code > 0x9F) && code <= 0x10FFFF && code >> 11 != 0x1B);
         promise(!(cells[i] & ~(KG_CELL_CODE | KG_CELL_COLOURS(15, 15))));
         seen[row][column + i] = cells[i];
@@ -52,7 +51,7 @@ static void draw(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t 
     }
 }
 
-/* Every row on the screen is its cells, but for the cursor's. */
+/* Every row on the screen equals its cells, except at the cursor. */
 UNWATCHED static void check(void)
 {
     uint32_t height = terminal.rows - 1 - terminal.top;
@@ -72,7 +71,7 @@ UNWATCHED static void check(void)
     }
 }
 
-/* A framebuffer of three bytes a pixel, if it is not too small for one. */
+/* A framebuffer with three bytes a pixel, if the size is sufficient. */
 static uint8_t *make_pixels(uint32_t columns, uint32_t rows)
 {
     struct kg_pixel_format format = {.width = columns * 8 + 5, .height = rows * 16 + 3, .bpp = 24};
@@ -87,7 +86,7 @@ static uint8_t *make_pixels(uint32_t columns, uint32_t rows)
     return memory;
 }
 
-/* Bytes that no text has (0xFA and up) call the other functions. */
+/* Bytes that never occur in text (0xFA and above) call the other functions. */
 static void feed(const uint8_t *data, size_t n)
 {
     uint8_t command = data[0];
@@ -116,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     uint32_t columns = 1 + data[0] % MOST_COLUMNS, rows = 2 + data[1] % (MOST_ROWS - 1);
-    size_t n_cells = (2 * rows + data[1] / MOST_ROWS) * columns; /* more rows are kept */
+    size_t n_cells = (2 * rows + data[1] / MOST_ROWS) * columns; /* more rows for scrollback */
     uint32_t *cells = malloc(n_cells * sizeof *cells);
     uint8_t *memory = make_pixels(columns, rows);
     memset(seen, 0xFF, sizeof seen);

@@ -1,4 +1,4 @@
-/* Tokenizers, opened from any GGUF file, and then given any text. The last byte says how many bytes before it are text; the others are
+/* Fuzzes tokenizers from any GGUF file with any text. The last byte is the length of the text before it; the rest is
  * the file. */
 #include <stdlib.h>
 #include <string.h>
@@ -6,13 +6,14 @@
 #include "kgpt/vocab.h"
 #include "promise.h"
 
-#define TABLES_SIZE (64u << 10) /* of every vocabulary; a byte of the file takes at most eight more */
+#define TABLES_SIZE (64u << 10) /* of any vocabulary; each byte of the file adds at most eight */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_refusal(enum kg_status status, const struct kg_error *error)
 {
-    /* Never memory: there is enough for any file of that size, and what kg_vocab_scratch counts. */
+    /* KG_E_MEMORY must not occur: the arena suffices for any file of this size, and kg_vocab_scratch gives the
+     * scratch size. */
     promise(status == KG_E_INPUT);
     promise(error->message[0] && error->hint[0]);
     for (const char *c = error->message; *c; c++) {
@@ -20,7 +21,7 @@ static void check_refusal(enum kg_status status, const struct kg_error *error)
     }
 }
 
-/* Every id is a token or none, and no piece is longer than the longest. */
+/* Every id is a token or none, and no piece exceeds the longest. */
 static void check_pieces(const struct kg_vocab *vocab)
 {
     const uint32_t ids[] = {vocab->bos, vocab->eos, vocab->eot, vocab->unk, vocab->newline};
@@ -28,7 +29,7 @@ static void check_pieces(const struct kg_vocab *vocab)
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         promise(ids[i] < vocab->n_vocab || ids[i] == KG_NO_TOKEN);
     }
-    for (uint32_t token = 0; token <= vocab->n_vocab; token++) { /* one too many */
+    for (uint32_t token = 0; token <= vocab->n_vocab; token++) { /* one past the end */
         size_t hidden = kg_vocab_piece(vocab, token, piece, false), shown = kg_vocab_piece(vocab, token, piece, true);
         promise(hidden <= shown && shown <= vocab->longest && (hidden == 0 || hidden == shown));
         uint32_t found = kg_vocab_find(vocab, piece, shown);
@@ -38,7 +39,7 @@ static void check_pieces(const struct kg_vocab *vocab)
     free(piece);
 }
 
-/* The first half is a template's, the other one was typed. */
+/* The first half comes from a template, the second half from a user. */
 static void encode(const struct kg_vocab *vocab, const char *text, size_t n)
 {
     const struct kg_fragment fragments[] = {{text, n / 2, true}, {text + n / 2, n - n / 2, false}};

@@ -1,4 +1,4 @@
-/* See gguf_walk.h. */
+/* Visits all of a GGUF file: see gguf_walk.h. */
 #include "gguf_walk.h"
 
 #include "kgpt/gguf.h"
@@ -39,13 +39,13 @@ static void walk_array(const struct kg_gguf *gguf, const char *key, const struct
     }
 }
 
-/* Exactly the getters of a value's kind accept it, and the others refuse it by name. */
+/* Exactly the getters for a value's kind accept it; the others refuse it by name. */
 static void walk_field(const struct kg_gguf *gguf, const struct kg_gguf_field *field, struct kg_error *error)
 {
     char key[256];
     const struct kg_gguf_value *value = &field->value;
     if (field->key.n >= sizeof key || __builtin_memchr(field->key.data, 0, field->key.n)) {
-        return; /* cannot be asked for */
+        return; /* no getter */
     }
     __builtin_memcpy(key, field->key.data, field->key.n);
     key[field->key.n] = '\0';
@@ -91,7 +91,7 @@ static void check_refusal(const struct kg_error *error)
     for (const char *c = error->message; *c; c++) {
         promise((unsigned char)*c >= 0x20 && *c != 0x7F);
     }
-    promise(kg_strlen(error->message) < sizeof error->message - 1); /* not cut */
+    promise(kg_strlen(error->message) < sizeof error->message - 1); /* not truncated */
 }
 
 bool gguf_walk(const uint8_t *data, uint64_t size, struct kg_error *error)
@@ -99,10 +99,10 @@ bool gguf_walk(const uint8_t *data, uint64_t size, struct kg_error *error)
     struct kg_error refusal;
     struct kg_arena arena;
     struct kg_gguf gguf;
-    /* checked_arena.c has its own memory. Tables take less than four times the bytes that they are made from. */
+    /* checked_arena.c has its own memory. Tables take less than four times the size of their source. */
     kg_arena_init(&arena, NULL, 4 * size + 512);
     enum kg_status status = kg_gguf_open(&gguf, data, size, &arena, error);
-    promise(status == KG_OK || status == KG_E_INPUT); /* so much memory always suffices */
+    promise(status == KG_OK || status == KG_E_INPUT); /* this much memory always suffices */
     if (status != KG_OK) {
         check_refusal(error);
     }

@@ -1,4 +1,4 @@
-/* A GGUF file read to its last byte, as everybody who trusts the reader may do. */
+/* Reads a GGUF file to its last byte, as a user of the reader may. */
 #ifndef KGPT_GGUF_WALK_H
 #define KGPT_GGUF_WALK_H
 
@@ -7,9 +7,9 @@
 
 #include "kgpt/error.h"
 
-/* Opens the file, and touches everything that the reader has accepted: every field through every getter, every string of every
- * array, both ends of every tensor. False if it was refused: then `error` says why, in one line, and what to do. What the reader
- * promises and does not keep ends the process. */
+/* Opens the file and accesses everything that the reader accepted: fields through all getters, strings of arrays,
+ * both ends of tensors. Returns false if the file was refused; `error` then says why in one line, and what to do. A
+ * broken promise of the reader ends the process. */
 bool gguf_walk(const uint8_t *data, uint64_t size, struct kg_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* See opened.h. */
+/* Caches opened models: see opened.h. */
 #include "opened.h"
 
 #include "checked_arena.h"
@@ -10,7 +10,7 @@ static struct file {
     const void *data;
     struct kg_gguf gguf;
     struct kg_vocab vocab;
-    struct kg_lm_model model[2]; /* opened as it came, and again when its matrices are interleaved */
+    struct kg_lm_model model[2]; /* before and after its matrices are interleaved */
     struct checked_pieces of_gguf, of_vocab, of_model[2];
     bool has_gguf, has_vocab, has_model[2];
 } files[MOST_FILES];

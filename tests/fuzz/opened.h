@@ -1,6 +1,6 @@
-/* Opening the same models again and again tells a fuzzer nothing, and takes most of its time: infer/loaded.c calls these instead of those of
- * kgpt/gguf.h, kgpt/vocab.h and kgpt/lm.h. Each opens a file once, and then gives what was read of it again: the same tables at the same
- * addresses, which cannot be used in between. */
+/* Caches opened models for fuzzing: opening the same files again tells nothing new and takes most of the time.
+ * infer/loaded.c calls these functions in place of kgpt/gguf.h, kgpt/vocab.h and kgpt/lm.h. Each opens a file once,
+ * and then returns the same tables at the same addresses, which must stay reserved. */
 #ifndef KGPT_OPENED_H
 #define KGPT_OPENED_H
 

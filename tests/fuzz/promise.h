@@ -1,11 +1,12 @@
-/* A check that ends the process where it does not hold, so that a fuzzer or a test notices. */
+/* An assertion that ends the process if it fails, for fuzzers and tests. */
 #ifndef KGPT_PROMISE_H
 #define KGPT_PROMISE_H
 
 #include <stdio.h>
 #include <stdlib.h>
 
-/* On functions that only check: to the fuzzer their branches are no news, and watching them costs time. */
+/* For functions that only check: excluded from coverage, because their branches are not interesting and slow the
+ * fuzzer. */
 #ifdef __clang__
 #define UNWATCHED __attribute__((no_sanitize("coverage", "address", "undefined")))
 #else

@@ -1,4 +1,4 @@
-/* replay FILE…: runs a fuzz target once for each file, each in memory of its own size, so that a sanitizer sees every byte too many. */
+/* replay FILE…: runs a fuzz target on each file, in memory of exactly its size, so that sanitizers detect overflows. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static void replay(const char *path)
     promise(data && fread(data, 1, size, in) == size);
     fclose(in);
     printf("%s\n", path);
-    fflush(stdout); /* so that the last name is the one that failed */
+    fflush(stdout); /* the last name printed is the one that failed */
     LLVMFuzzerTestOneInput(data, size);
     free(data);
 }

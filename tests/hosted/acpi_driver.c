@@ -1,4 +1,4 @@
-/* All that kgpt/acpi.h can find in a piece of made-up physical memory, for ctypes: tests/hosted/acpi.py has the same structure. */
+/* All results of kgpt/acpi.h for simulated physical memory, for ctypes; tests/hosted/acpi.py has the same structure. */
 #include <stddef.h>
 
 #include "kgpt/acpi.h"
@@ -15,8 +15,8 @@ struct driver_register {
 };
 
 struct driver_found {
-    const char *problem;      /* of the root pointer; NULL: none */
-    const char *cpus_problem; /* of the processors' list */
+    const char *problem;      /* problem with the root pointer; NULL: none */
+    const char *cpus_problem; /* problem with the list of processors */
     uint64_t n_cpus, ids[4];
     uint64_t has_fadt, reduced, timer_32_bits, reset_value, enable_value, smi_port, boot_arch;
     struct driver_register pm1_status[2], pm1_control[2], timer, sleep_control, reset;

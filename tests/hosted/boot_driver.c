@@ -1,4 +1,4 @@
-/* What a loader passes, read on a made-up loader's behalf: for ctypes. */
+/* Parses boot information of a simulated loader, for ctypes. */
 #include "../../kernel_c/platform/boot/boot.c"
 #include "../../kernel_c/platform/boot/boot_info.c"
 #include "../../kernel_c/platform/boot/multiboot1.c"
@@ -46,7 +46,7 @@ const char *driver_module_words(size_t i)
     return boot_info.modules[i].words;
 }
 
-/* The command line that the application gets, of what a multiboot 1 loader with this name passes. */
+/* The command line for the application, from a multiboot 1 loader with this name. */
 const char *driver_cmdline(const char *loader, const char *text);
 const char *driver_cmdline(const char *loader, const char *text)
 {

@@ -1,4 +1,4 @@
-/* Objects of random shapes, each carved twice: from an arena that counts, and from one that has just what was counted. */
+/* Carves objects of random shapes twice, for ctypes: with a counting arena, and with an arena of exactly that size. */
 #include "app/shell/lineedit.h"
 #include "kgpt/format.h"
 #include "kgpt/generate.h"
@@ -7,7 +7,7 @@
 #include "kgpt/train_exact.h"
 #include "kgpt/train_fast.h"
 
-/* What an object is made of. */
+/* The shape of an object. */
 struct shape {
     struct kg_model model;
     struct kg_shape trained;
@@ -80,7 +80,7 @@ static const struct {
     {"fast", carve_fast},       {"lineedit", carve_lineedit},
 };
 
-/* The bytes that object `object` of shape `seed` takes of `memory`, which is aligned; their count in *counted. */
+/* Bytes that object `object` of shape `seed` takes from `memory`, which is aligned; the counted size in *counted. */
 uint64_t driver_carve(uint32_t object, uint64_t seed, void *memory, uint64_t size, uint64_t *counted)
 {
     struct kg_random random;

@@ -1,4 +1,4 @@
-/* platform/x86_64/tsc.c and platform/pc/clock.c on a made-up machine whose time goes on only when somebody looks at it, for ctypes. */
+/* tsc.c and clock.c on a simulated machine, whose time advances when it is read, for ctypes. */
 #include "../../kernel_c/platform/x86_64/io.h"
 
 #include <stddef.h>
@@ -19,17 +19,17 @@ enum kind { ABSENT, COUNTS, STANDS, JUMPS, STOPS };
 
 struct counter {
     uint64_t kind, hz, mask;
-    uint64_t tsc_hz; /* at which it is right; another one than the machine's if it is not */
+    uint64_t tsc_hz; /* frequency that it reports; differs from the machine's if it is wrong */
     uint64_t reads;
 };
 
 struct machine {
     uint64_t tsc_hz;
     uint64_t ratio[3];                 /* CPUID 15h: EAX, EBX, ECX */
-    uint64_t hypervisor_khz, base_mhz; /* 0: not said */
+    uint64_t hypervisor_khz, base_mhz; /* 0: not reported */
     struct counter counters[3];        /* HPET, ACPI's timer, PIT */
     uint64_t stall_every,
-        stall_ticks; /* after so many reads of counters something else has the processor for so long */
+        stall_ticks; /* after this many reads of counters, a stall of this many ticks, like an SMI or a VM exit */
     uint64_t now, reads, port_reads;
 };
 
@@ -70,7 +70,7 @@ static void fake_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
 static uint32_t read_counter(int which)
 {
     struct counter *c = &machine->counters[which];
-    machine->now += machine->tsc_hz / 1500000; /* on its way to the device, and back */
+    machine->now += machine->tsc_hz / 1500000; /* latency of the device access */
     if (machine->stall_every && ++machine->reads % machine->stall_every == 0) {
         machine->now += machine->stall_ticks;
     }
@@ -130,7 +130,7 @@ uint64_t driver_clock(struct machine *m, const char *only, char name[16])
         plat_clock_use(only);
     }
     uint64_t hz = plat_ticks_hz(), reads = m->reads;
-    m->reads = plat_ticks_hz() == hz ? reads : 0; /* the second time costs nothing */
+    m->reads = plat_ticks_hz() == hz ? reads : 0; /* the second call must read nothing */
     const char *from = plat_clock();
     for (size_t i = 0; i < 16; i++) {
         name[i] = *from;
@@ -139,7 +139,7 @@ uint64_t driver_clock(struct machine *m, const char *only, char name[16])
     return hz;
 }
 
-/* Ticks that a wait takes. */
+/* Duration of a wait in ticks. */
 uint64_t driver_delay(struct machine *m, uint32_t us);
 uint64_t driver_delay(struct machine *m, uint32_t us)
 {

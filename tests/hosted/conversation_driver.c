@@ -1,4 +1,4 @@
-/* One model and any number of conversations with it for ctypes: each begins, steps and ends when Python says so. */
+/* One model and several conversations for ctypes: Python controls when each begins, steps and ends. */
 #include <stdbool.h>
 
 #include "kgpt/conversation.h"
@@ -8,18 +8,18 @@
 
 #define MOST_TEXT 4096
 #define MOST_TOKENS 512
-#define SPECIAL_TOKENS 4 /* of the tiny models: the first ones */
+#define SPECIAL_TOKENS 4 /* of the tiny models: the first ids */
 
 struct talk {
     struct kg_conversation conversation;
     struct kg_sink sink;
     struct kg_arena *scratch;
-    char text[MOST_TEXT]; /* of the reply, as the sink was told */
+    char text[MOST_TEXT]; /* text of the reply, as the sink received it */
     size_t n;
-    uint32_t tokens[MOST_TOKENS], n_tokens; /* likewise */
-    float *logits; /* (MOST_TOKENS, n_vocab): the prompt's last ones, and those of each token */
+    uint32_t tokens[MOST_TOKENS], n_tokens; /* tokens, as the sink received them */
+    float *logits;                          /* (MOST_TOKENS, n_vocab): of the prompt's last token, then of each token */
     uint32_t n_logits;
-    uint32_t n_computed; /* tokens of the prompt */
+    uint32_t n_computed; /* computed tokens of the prompt */
     uint32_t forgotten, ended;
     float logprobs;
     struct kg_error error;
@@ -128,10 +128,10 @@ enum kg_status driver_talk(struct driver *d, struct talk *talk, const struct kg_
     return d->arena.used - before == counted.used ? KG_OK : KG_E_MEMORY;
 }
 
-/* What the reply is asked with. */
+/* Parameters of a reply. */
 struct settings {
     float temperature, repeat_penalty, frequency_penalty;
-    uint32_t max_tokens, logprobs, shift, endless; /* endless: without the special tokens */
+    uint32_t max_tokens, logprobs, shift, endless; /* endless: suppress special tokens */
     uint64_t seed;
     const char *stop;
 };
@@ -199,7 +199,7 @@ void driver_reset(struct talk *talk)
     kg_conversation_reset(&talk->conversation);
 }
 
-/* -1: the reply goes on; else its last status. */
+/* -1: the reply continues; otherwise its final status. */
 int driver_step(struct talk *talk)
 {
     enum kg_status status = kg_conversation_step(&talk->conversation, &talk->error);
@@ -228,7 +228,7 @@ uint32_t driver_logits(const struct talk *talk, const float **logits)
     return talk->n_logits;
 }
 
-/* What fills the context. */
+/* Fills the context. */
 uint32_t driver_past(const struct talk *talk, const uint32_t **tokens)
 {
     *tokens = talk->conversation.session.tokens;

@@ -1,4 +1,4 @@
-/* The drivers of devices on a made-up machine, for ctypes: tests/hosted/devices.py has the machine. */
+/* Device drivers on a simulated machine, for ctypes; tests/hosted/devices.py implements the machine. */
 #include "mmio.h"
 
 #include "../../kernel_c/platform/drivers/bus/pci.c"
@@ -8,7 +8,7 @@
 #include "../../kernel_c/platform/drivers/virtio/virtio_pci.c"
 #include "../../kernel_c/platform/drivers/virtio/virtqueue.c"
 
-#define MEMORY (1u << 20) /* for devices; its first byte is aligned to all of it */
+#define MEMORY (1u << 20) /* for DMA; aligned to its size */
 
 struct machine {
     uint32_t (*read_config)(uint32_t address, uint32_t offset, uint32_t size);
@@ -18,7 +18,7 @@ struct machine {
     uint8_t (*map)(uint64_t base, uint64_t size);
     void (*delay)(uint32_t us);
     const char *dma_problem;
-    uint64_t memory_left; /* bytes that plat_dma still gives */
+    uint64_t memory_left; /* bytes that plat_dma can still allocate */
     uint32_t n_ranges;
     struct kg_pci_buses ranges[2];
 };
@@ -26,7 +26,7 @@ struct machine {
 static struct machine *machine;
 static _Alignas(MEMORY) uint8_t memory[MEMORY];
 
-/* As a machine that is switched on. */
+/* Power-on state. */
 void driver_begin(struct machine *m);
 void driver_begin(struct machine *m)
 {
@@ -42,7 +42,7 @@ void driver_begin(struct machine *m)
     used_as = KG_PCI_AUTO;
     free_bytes = NULL;
     n_free_bytes = 0;
-    memset(memory, 0xA5, sizeof memory); /* what plat_dma gives is zeroed by itself */
+    memset(memory, 0xA5, sizeof memory); /* plat_dma must zero its memory */
 }
 
 bool plat_pci_buses(uint32_t i, struct kg_pci_buses *buses)
@@ -94,7 +94,7 @@ void plat_delay_us(uint32_t us)
     machine->delay(us);
 }
 
-/* The i-th device: what was found, its driver's name or NULL, and its problem or NULL. */
+/* The i-th device: its PCI identity, its driver's name or NULL, its problem or NULL. */
 struct driver_device {
     uint32_t address, class_code, vendor, device;
     const char *driver, *problem;
@@ -124,7 +124,7 @@ bool driver_device(uint32_t i, struct driver_device *out)
     return true;
 }
 
-/* Bytes that the first source of entropy gives; -1: there is none. */
+/* Bytes from the first source of entropy; -1: there is none. */
 int driver_entropy(uint8_t *to, uint32_t n);
 int driver_entropy(uint8_t *to, uint32_t n)
 {
@@ -143,7 +143,7 @@ void driver_capabilities(uint32_t address, uint32_t id, uint32_t offsets[64])
 
 static struct kg_virtqueue queue;
 
-/* Queue 0 of the device whose common structure is at `common`; what is wrong, or NULL. */
+/* Sets up queue 0 of the device with its common structure at `common`. Returns the problem, or NULL. */
 const char *driver_queue(uint64_t common, uint64_t notify, uint32_t most);
 const char *driver_queue(uint64_t common, uint64_t notify, uint32_t most)
 {

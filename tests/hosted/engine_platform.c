@@ -1,4 +1,4 @@
-/* What the engine asks of a platform, for libraries of the engine alone: a clock that moves when it is read, and no devices. */
+/* The platform functions for libraries of the engine: a clock that advances when it is read, and no devices. */
 #include "kgpt/platform.h"
 
 uint64_t plat_ticks(void)

@@ -1,4 +1,4 @@
-/* Exact training for ctypes: one training in memory that Python brought, numbers instead of structures. */
+/* Exact training for ctypes: one training in Python's memory, with numbers in place of structures. */
 #include <stdbool.h>
 
 #include "kgpt/cpu.h"
@@ -49,7 +49,7 @@ enum kg_status driver_open(struct driver *driver, const struct options *options,
     return KG_OK;
 }
 
-/* False where this machine has no such instructions. */
+/* Returns false if this machine lacks the instructions. */
 bool driver_use(struct driver *driver, enum kg_isa isa)
 {
     struct kg_cpu cpu;

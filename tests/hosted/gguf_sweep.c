@@ -1,5 +1,6 @@
-/* gguf_sweep FILE HEADER_BYTES: the file cut at every byte of its header, which must be refused, and with every byte of its header
- * changed in several ways, which may. The page after the file cannot be read. Prints how many were refused and accepted. */
+/* gguf_sweep FILE HEADER_BYTES: truncates the file at every byte of its header, which must be refused, and changes
+ * every byte of its header in several ways, which may be accepted. The page after the file is not readable. Prints
+ * the numbers of refused and accepted files. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "gguf_walk.h"
 #include "promise.h"
 
-/* Room for a file, whose last byte is the last one that can be read. */
+/* Memory for a file, whose last byte is the last readable one. */
 static uint8_t *guarded(size_t size)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (size + page - 1) / page * page;

@@ -1,9 +1,9 @@
-/* The driver of the keyboard controller, on the test's ports. */
+/* The driver of the keyboard controller on simulated ports. */
 #include "ports.h"
 
 #include "../../kernel_c/platform/pc/i8042.c"
 
-/* As a machine that is switched on does. */
+/* Power-on state. */
 void driver_start(void);
 void driver_start(void)
 {

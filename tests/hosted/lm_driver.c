@@ -1,4 +1,4 @@
-/* A language model and one session for ctypes: in memory that Python brought, numbers instead of structures. */
+/* A language model and one session for ctypes, in Python's memory, with numbers in place of structures. */
 #include "kgpt/lm.h"
 
 #include "kgpt/cpu.h"
@@ -14,13 +14,13 @@ struct driver {
     struct kg_lm_session session;
     struct kg_error error;
     uint64_t taken; /* bytes of the session's arena */
-    float *probed;  /* (MOST_PROBES, n_embd), where Python wants them */
+    float *probed;  /* (MOST_PROBES, n_embd), if Python requested it */
     uint32_t n_probed;
     char probed_names[MOST_PROBES][16];
     uint32_t probed_layers[MOST_PROBES];
 };
 
-/* Workers one after the other, the last one first: whoever relied on another's share would show. */
+/* Runs workers one after the other, last one first: a dependence on another worker's share would show. */
 static uint32_t n_workers = 1;
 
 static void run_in_turn(kg_work *work, void *context)
@@ -43,7 +43,7 @@ enum kg_status driver_open(struct driver *d, void *file, uint64_t size, bool int
     return kg_lm_open(&d->model, &d->gguf, interleaved, &arena, &d->error);
 }
 
-/* The sizes that Python needs for its own buffers. */
+/* Sizes for Python's buffers. */
 void driver_sizes(const struct driver *d, uint64_t sizes[9])
 {
     const struct kg_lm_model *m = &d->model;

@@ -1,4 +1,4 @@
-/* Chat templates, samplers and the output of text for ctypes: numbers and bytes instead of structures. */
+/* Chat templates, samplers and text streams for ctypes, with numbers and bytes in place of structures. */
 #include "kgpt/chat.h"
 #include "kgpt/lm_sampler.h"
 #include "kgpt/stream.h"
@@ -40,7 +40,7 @@ size_t driver_chat_size(void)
     return sizeof(struct kg_chat);
 }
 
-/* The fragments' texts one after the other into `out`. */
+/* Concatenates the fragments' texts into `out`. */
 size_t driver_chat_turn(struct kg_chat *chat, bool first, bool plain, const char *system, size_t system_n,
                         const char *message, size_t message_n, char *out, size_t *lengths, bool *special)
 {
@@ -58,7 +58,7 @@ size_t driver_chat_reply(const struct kg_chat *chat, const char *reply, size_t r
     return joined(fragments, kg_chat_reply(chat, (struct kg_text){reply, reply_n}, fragments), out, lengths, special);
 }
 
-/* The word for which a text is refused, into `out`; its bytes. */
+/* Writes the refused word to `out`, and returns its length. */
 size_t driver_chat_refused(const struct kg_chat *chat, const char *system, size_t system_n, const char *message,
                            size_t message_n, char *out)
 {
@@ -83,7 +83,8 @@ uint64_t driver_sampler_size(uint32_t n_vocab)
     return counted.used;
 }
 
-/* A sampler and a stream of random numbers for each call. `ids`, `adjusted` and `weights` get the candidates, `sum` that of the weights; their number. */
+/* Runs a new sampler and random stream. `ids`, `adjusted` and `weights` receive the candidates, `sum` the sum of
+ * weights. Returns the number of candidates. */
 uint32_t driver_candidates(const struct kg_sampling *sampling, const float *logits, uint32_t n_vocab,
                            const uint32_t *last, uint32_t n_last, void *memory, size_t size, uint32_t *ids,
                            float *adjusted, float *weights, float *sum)
@@ -103,13 +104,13 @@ uint32_t driver_candidates(const struct kg_sampling *sampling, const float *logi
     }
     for (uint32_t i = 0; i < n_vocab; i++) {
         if (sampler.counts[i]) {
-            return 0; /* they are zeros between two calls */
+            return 0; /* must be zero between two calls */
         }
     }
     return n;
 }
 
-/* `n` tokens, each drawn from the same logits after those of `last` and those drawn before. `last` has room for them. */
+/* Samples `n` tokens from the same logits, after `last` and the tokens sampled before. `last` has room for all. */
 void driver_sample(const struct kg_sampling *sampling, const float *logits, uint32_t n_vocab, uint32_t *last,
                    uint32_t n_last, uint32_t n, uint64_t seed, void *memory, size_t size)
 {
@@ -145,7 +146,8 @@ void driver_sampling_defaults(struct kg_sampling *sampling)
     kg_lm_sampling_defaults(sampling);
 }
 
-/* Feeds `n_pieces` pieces of the given lengths; what each lets out ends at ends[i], the end's at ends[n_pieces]. Did it stop? */
+/* Feeds `n_pieces` pieces of the given lengths. The output of piece i ends at ends[i], the final flush at
+ * ends[n_pieces]. Returns true if the stream stopped. */
 bool driver_stream(const char *const *stops, uint32_t n_stops, const char *bytes, const uint32_t *lengths,
                    uint32_t n_pieces, char *out, uint64_t *ends)
 {

@@ -1,12 +1,12 @@
-/* Which RAM is whose, on a made-up memory map, for ctypes: the test puts real memory at the addresses of the map. */
+/* Ownership of RAM on a simulated memory map, for ctypes: the test allocates memory at the addresses of the map. */
 #include "../../kernel_c/platform/common/memory.c"
 
 char kg_image_start[1];
-const uint32_t kg_multiboot1_header[LOAD_END_ADDR + 1] = {0}; /* the image ends before it begins: it is elsewhere */
+const uint32_t kg_multiboot1_header[LOAD_END_ADDR + 1] = {0}; /* an empty image: the kernel is elsewhere */
 
 static struct kg_boot boot;
 
-/* As a machine that is switched on. Types of regions as in boot.h; a region of type 0 is a boot module. */
+/* Power-on state. Types of regions as in boot.h; type 0 is a boot module. */
 bool driver_memory(const struct kg_region *regions, uint32_t n);
 bool driver_memory(const struct kg_region *given, uint32_t n)
 {

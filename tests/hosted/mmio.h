@@ -1,5 +1,4 @@
-/* Stands in for kgpt/mmio.h, so that a driver of a device runs in a process, and the device's registers are the
- * test's. */
+/* Replaces kgpt/mmio.h, so that a device driver runs in a process with registers that the test implements. */
 #ifndef KGPT_MMIO_H
 #define KGPT_MMIO_H
 

@@ -1,10 +1,10 @@
-/* The kernel's command line as functions for ctypes: kernels for language models have every row of options.def. */
+/* The command line for ctypes: kernels for language models have every row of options.def. */
 #include "app/cmdline/keys.h"
 #include "app/engine.h"
 #include "kgpt/format.h"
 #include "kgpt/str.h"
 
-/* That of ops/ops.c, which would bring the code of every instruction set with it. */
+/* The names of ops/ops.c, without the code for all instruction sets. */
 #define KG_ISA_NAMES(names, ...) const char *const kg_##names##_names[KG_N_ISA + 1] = {__VA_ARGS__, NULL};
 #include "kgpt/options.def"
 
@@ -18,7 +18,7 @@ static void begin(bool lm)
     }
 }
 
-/* Is the command line taken? Otherwise `hint` (at least sizeof error.hint) says what would be. */
+/* True if the command line is accepted. Otherwise `hint` (at least sizeof error.hint) receives the hint. */
 bool driver_takes(const char *text, char *hint)
 {
     struct kg_error error = {{0}, {0}};
@@ -28,7 +28,7 @@ bool driver_takes(const char *text, char *hint)
     return ok;
 }
 
-/* Does `set` (in the shell) or else `train` know the key? */
+/* True if `set` (in the shell), or otherwise `train`, has the key. */
 bool driver_knows(const char *key, bool in_set)
 {
     struct kg_error error = {{0}, {0}};
@@ -37,7 +37,7 @@ bool driver_knows(const char *key, bool in_set)
     return !kg_str_starts(error.message, "unknown key");
 }
 
-/* The default of a key as a number or the index of a choice; NaN for a text. */
+/* Default of a key as a number or index of a choice; NaN for a text. */
 double driver_default(const char *key, bool lm)
 {
     const struct kg_key *found;

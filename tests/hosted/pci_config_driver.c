@@ -1,4 +1,4 @@
-/* platform/pc/pci_config.c on a made-up PC, for ctypes: its ports, its tables, its registers. */
+/* platform/pc/pci_config.c on a simulated PC, for ctypes: ports, tables, registers. */
 #include "../../kernel_c/platform/x86_64/io.h"
 
 #include <stddef.h>
@@ -18,14 +18,14 @@ static void fake_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4]);
 #define CONFIG 256u
 
 struct machine {
-    const uint8_t *tables; /* at `base`, where the root pointer is; NULL: no tables */
+    const uint8_t *tables; /* at `base`, starting with the root pointer; NULL: no tables */
     uint64_t base, size;
-    uint8_t *function; /* the configuration space of function 0 of device 0 of bus 0, by ports; NULL: no ports */
+    uint8_t *function; /* configuration space of bus 0, device 0, function 0, through ports; NULL: no ports */
     uint64_t hypervisor;
     uint64_t ram_from, ram_to;
     uint64_t unmappable;                    /* an address that cannot be mapped */
     uint64_t registers[4][2];               /* address, value */
-    uint64_t latch, n_mapped, mapped[8][2]; /* what was written to port 0xCF8; addresses and sizes that were mapped */
+    uint64_t latch, n_mapped, mapped[8][2]; /* the last value at port 0xCF8; addresses and sizes that were mapped */
 };
 
 static struct machine *machine;
@@ -110,7 +110,7 @@ uint32_t kg_register_read(const struct kg_acpi_register *r, uint32_t size)
     return (uint32_t)*find_register(r->address);
 }
 
-/* How many ranges of buses there are, the first four of them in `ranges`. */
+/* Number of bus ranges; the first four are stored in `ranges`. */
 uint32_t driver_ranges(struct machine *m, struct kg_pci_buses out[4]);
 uint32_t driver_ranges(struct machine *m, struct kg_pci_buses out[4])
 {

@@ -1,4 +1,4 @@
-/* Stands in for platform/x86_64/io.h, so that a driver of a device runs in a process, and the device is the test's. */
+/* Replaces platform/x86_64/io.h, so that a device driver runs in a process with ports that the test implements. */
 #ifndef KGPT_X86_64_IO_H
 #define KGPT_X86_64_IO_H
 
@@ -20,7 +20,7 @@ static inline void kg_outb(uint16_t port, uint8_t value)
     write_port(port, value);
 }
 
-/* Nothing interrupts a process. */
+/* A process has no interrupts. */
 static inline uint64_t kg_interrupts_save(void)
 {
     return 0;

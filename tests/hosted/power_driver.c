@@ -1,4 +1,4 @@
-/* platform/pc/power.c and firmware.c on a made-up machine, for ctypes: what they write to its ports and registers, in order. */
+/* power.c and firmware.c on a simulated machine, for ctypes: records writes to ports and registers, in order. */
 #include "../../kernel_c/platform/x86_64/io.h"
 
 #include <stddef.h>
@@ -31,17 +31,17 @@ struct write {
 };
 
 struct machine {
-    uint64_t base, size; /* of the memory that can be read, at its own addresses; the root pointer comes first */
+    uint64_t base, size; /* readable memory, at its own addresses; starts with the root pointer */
     uint64_t hypervisor;
     uint64_t control, status, smi_port; /* ports of PM1a; 0: none */
-    uint64_t enable_ms;                 /* how long the firmware takes to switch to ACPI mode */
+    uint64_t enable_ms;                 /* time that the firmware takes to switch to ACPI mode */
     uint64_t page;                      /* registers in memory: one page at this address */
     struct write writes[MOST_WRITES];
     uint64_t n_writes, us, reads, text, triple_fault;
-    uint64_t presses; /* times that somebody presses the power button, each after the halt or the press before */
+    uint64_t presses; /* presses of the power button, each after the previous halt or press */
     uint64_t restart; /* then Ctrl-Alt-Del is pressed */
     uint64_t no_serial, no_screen;
-    uint64_t button; /* what the status of PM1a holds; 0: a machine without one */
+    uint64_t button; /* status register of PM1a; 0: a machine without one */
 };
 
 static struct machine *machine;
@@ -128,7 +128,7 @@ const char *kg_screen_mode(void)
     return machine->no_screen ? "" : "text 80x25";
 }
 
-/* What a person does to a machine that has halted; who does nothing any more ends the test. */
+/* Actions of a person after the machine has halted; the test ends when none is left. */
 int plat_read(void)
 {
     if (machine->presses) {
@@ -191,7 +191,7 @@ void driver_end(struct machine *m, uint32_t how)
     plat_exit(KG_EXIT_OK);
 }
 
-/* How often the power button is seen that is pressed three times; hundreds: seen again. */
+/* How often a button that is pressed three times is reported; hundreds: repeatedly. */
 uint32_t driver_button(struct machine *m);
 uint32_t driver_button(struct machine *m)
 {
@@ -199,7 +199,7 @@ uint32_t driver_button(struct machine *m)
     uint32_t seen = 0;
     begin(m);
     machine->button = PRESENT;
-    seen += kg_power_pressed(); /* takes the button over */
+    seen += kg_power_pressed(); /* takes the button over from the firmware */
     for (int i = 0; i < 3; i++) {
         machine->button |= BUTTON;
         seen += kg_power_pressed();

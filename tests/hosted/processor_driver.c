@@ -1,4 +1,5 @@
-/* apic.c, mtrr.c, processor.c, parallel.c and idle.c on made-up processors, for ctypes. Model-specific registers are the test's. */
+/* Processors, APIC, MTRRs, worker threads and idle loop on simulated processors, for ctypes. The test implements
+ * MSRs. */
 #include "../../kernel_c/platform/x86_64/io.h"
 
 #include <stddef.h>
@@ -18,10 +19,10 @@ static void fake_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
     (void)leaf;
     (void)subleaf;
     r[0] = r[1] = 0;
-    r[2] = r[3] = UINT32_MAX; /* everything is supported */
+    r[2] = r[3] = UINT32_MAX; /* all features are supported */
 }
 
-/* The timer interrupts from `interrupted_at` on, whoever is awake. */
+/* The timer interrupts from `interrupted_at` on, if a processor is awake. */
 static void pass_time(void);
 
 static void fake_sleep(void)
@@ -142,7 +143,7 @@ static void count_call(void *context, uint32_t worker, uint32_t workers)
     ++*(uint32_t *)context;
 }
 
-/* How often the work of `before` sections is done, where a processor is started behind them, and falls asleep. */
+/* How often the work of `before` sections runs when a processor is started after them and falls asleep. */
 uint32_t driver_late_processor(uint32_t before);
 uint32_t driver_late_processor(uint32_t before)
 {
@@ -162,7 +163,7 @@ uint32_t driver_late_processor(uint32_t before)
     return calls;
 }
 
-/* How often a processor sleeps that has nothing to do until `until`, whose timer is not heard before `heard` (nanoseconds). */
+/* How often an idle processor sleeps until `until`, if its timer is not noticed before `heard` (nanoseconds). */
 uint64_t driver_idle(uint64_t heard, uint64_t until);
 uint64_t driver_idle(uint64_t heard, uint64_t until)
 {

@@ -1,5 +1,5 @@
-/* The screen without its hardware, for tests/hosted/screen.py: one terminal, its pixels in memory that the tests own,
- * and a line editor that types on it; and a writer to anything, for tests/hosted/test_writer.py. */
+/* The screen without hardware, for tests/hosted/screen.py: a terminal whose pixels are in the test's memory, with a
+ * line editor; and a writer, for tests/hosted/test_writer.py. */
 #include "../../kernel_c/app/shell/lineedit.h"
 #include "kgpt/mem.h"
 #include "kgpt/pixels.h"
@@ -72,7 +72,7 @@ static void draw_pixels(uint32_t row, uint32_t column, const uint32_t *cells, ui
     drawn += n;
 }
 
-/* Returns how many cells were drawn. */
+/* Returns the number of cells drawn. */
 uint32_t driver_draw(void);
 uint32_t driver_draw(void)
 {
@@ -93,7 +93,7 @@ void driver_picture(const uint32_t *picture, size_t stride, uint32_t width, uint
     kg_pixels_picture(&pixels, picture, stride, width, height);
 }
 
-/* What the screen shows, drawn only in the terminal's own memory, and where its cursor is. */
+/* The contents of the screen in the terminal's own memory, and the cursor's position. */
 static void draw_nothing(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t n)
 {
     (void)row;
@@ -148,7 +148,7 @@ void driver_edit(const char *prompt)
     kg_lineedit_begin(&edit, prompt);
 }
 
-/* Returns an enum kg_edit; copies the line, and says where in it the cursor is. */
+/* Returns an enum kg_edit; copies the line and the cursor's position. */
 uint32_t driver_type(uint8_t byte, char *line, uint32_t *cursor);
 uint32_t driver_type(uint8_t byte, char *line, uint32_t *cursor)
 {

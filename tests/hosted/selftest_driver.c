@@ -1,8 +1,8 @@
-/* The self-tests of a part of the kernel for ctypes: one by its number. */
+/* The kernel's self-tests for ctypes, by number. */
 #include "kgpt/format.h"
 #include "kgpt/test.h"
 
-/* Runs self-test `i`, its name into `name`, and what failed into `message`; false if there is none. */
+/* Runs self-test `i`. Stores its name and its failure message. Returns false if there is none. */
 bool driver_selftest(uint32_t i, char name[256], char message[256])
 {
     static uint8_t memory[1 << 20];

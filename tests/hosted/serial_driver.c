@@ -1,9 +1,9 @@
-/* The driver of the serial port, on the test's ports. */
+/* The driver of the serial port on simulated ports. */
 #include "ports.h"
 
 #include "../../kernel_c/platform/pc/serial.c"
 
-/* As a machine that is switched on does. */
+/* Power-on state. */
 bool driver_start(void);
 bool driver_start(void)
 {

@@ -1,8 +1,8 @@
-/* What the kernel says of a model's file, for ctypes: the checks of kernel_c/app/lm.c in their order, nothing computed. */
+/* Checks of a model file for ctypes: those of kernel_c/app/lm.c in the same order, without computation. */
 #include "kgpt/lm.h"
 #include "kgpt/vocab.h"
 
-/* The matrices count as interleaved, so that the file stays as it is. */
+/* Matrices are declared interleaved, so that the file is not modified. */
 enum kg_status driver_verdict(const void *file, uint64_t size, void *memory, uint64_t bytes, struct kg_error *error)
 {
     struct kg_arena arena;

@@ -1,4 +1,4 @@
-/* A vocabulary for ctypes: one GGUF file in memory that Python brought, numbers instead of structures. */
+/* A vocabulary for ctypes: one GGUF file in Python's memory, with numbers in place of structures. */
 #include "kgpt/vocab.h"
 
 struct driver {
@@ -23,7 +23,7 @@ const char *driver_hint(const struct driver *driver)
     return driver->error.hint;
 }
 
-/* Reads the header alone. */
+/* Reads only the header. */
 enum kg_status driver_read(struct driver *driver, const void *data, uint64_t size, void *memory, uint64_t room)
 {
     kg_arena_init(&driver->arena, memory, room);
@@ -41,7 +41,7 @@ uint64_t driver_scratch(const struct driver *driver, uint64_t n)
     return kg_vocab_scratch(&driver->vocab, n);
 }
 
-/* Text i is [starts[i], starts[i + 1]) of `text`. */
+/* Text i is text[starts[i] .. starts[i + 1]). */
 enum kg_status driver_encode(struct driver *driver, const char *text, const uint64_t *starts, const uint8_t *special,
                              uint64_t n, uint32_t *tokens, uint64_t room, uint64_t *count, void *memory, uint64_t size)
 {

@@ -66,18 +66,19 @@ struct kg_lm_session {
     /* First position whose keys and values depend on discarded tokens, because kg_lm_shift moved it; UINT32_MAX:
      * none. */
     uint32_t moved_from;
-    uint32_t *tokens; /* (n_ctx): tokens at the filled positions */
-    float *logits;    /* (n_vocab) of the last token; with all_logits (n, n_vocab) of the tokens of the last batch */
+    uint32_t *tokens;          /* (n_ctx): tokens at the filled positions */
+    float *logits;             /* (n_vocab) of the last token; with all_logits (n, n_vocab) of the last batch */
     struct kg_lm_state *state; /* private to infer/session.c */
     /* Optional callback with the residual stream (n_embd) of the batch's last token: after "embed", after "attn" and
      * "ffn" of each layer, and after the final "norm" if logits are computed. */
     void (*probe)(void *context, const char *what, uint32_t layer, const float *values, size_t n);
     void *probe_context;
-    uint64_t kv_bytes; /* of the arena, for keys and values */
+    uint64_t kv_bytes; /* bytes of the arena for keys and values */
 };
 
-/* An empty session. `options` hold at least one position and one token of a batch, and no more positions than the model
- * was trained for. The arena counts, or has room for it; then kg_lm_session_fill writes what the session needs there. */
+/* Allocates an empty session from an arena that counts or has enough memory. `options` have at least one position
+ * and a batch of at least one token, and at most as many positions as the model was trained for. kg_lm_session_fill
+ * then initializes the memory. */
 void kg_lm_session_carve(struct kg_lm_session *session, const struct kg_lm_model *model, const struct kg_quant_ops *ops,
                          const struct kg_workers *workers, const struct kg_lm_options *options, struct kg_arena *arena);
 void kg_lm_session_fill(struct kg_lm_session *session);
@@ -90,9 +91,9 @@ void kg_lm_session_fill(struct kg_lm_session *session);
 enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, bool (*stopped)(void *),
                           void *context, struct kg_error *error);
 
-/* Keeps what the context holds of the first tokens of these `n`, and forgets the rest: returns how many are kept, at
- * most n - 1, so that there is one left to compute. Computing the others then gives the bits that computing all of
- * them gives. */
+/* Keeps the longest common prefix of the context and these `n` tokens, and discards the rest of the context. Returns
+ * its length, at most n - 1, so at least one token remains to compute. Computing the remaining tokens gives the same
+ * bits as computing all of them. */
 uint32_t kg_lm_reuse(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n);
 
 /* Discards position `n` and all later ones. */

@@ -1,4 +1,4 @@
-/* Every version that this processor can run gives the bits of the reference. */
+/* All versions that this processor can run give the reference's bits. */
 #include "kgpt/mem.h"
 #include "kgpt/random.h"
 #include "kgpt/test.h"
@@ -10,7 +10,7 @@
 
 static const struct kg_ops base;
 
-/* Random payload; the halves of interleaved matrices are made finite and of a sensible size. */
+/* Random payload; halves are made finite and of moderate size. */
 static void fill_random_rows(uint8_t *data, const struct kg_type_info *info, uint32_t columns, struct kg_random *random)
 {
     size_t size = (size_t)ROWS * columns / info->block * info->bytes;
