@@ -1,7 +1,7 @@
-"""Boot modules: files that a loader, or the hosted program, puts into memory beside the kernel; and texts among them.
+"""Boot modules: files that a loader or the hosted program puts into memory beside the kernel.
 
-A loader hands the words behind a file's name on to the kernel, which knows by ``kind=`` what a text is
-(kernel_c/app/chat/texts.h), and models, corpora and saved trainings by their content.
+The kernel gets the words behind a file's name. It recognizes texts by the word ``kind=`` (kernel_c/app/chat/texts.h),
+and models, corpora and states of trainings by their content.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PROMPT, SYSTEM, FILE = "prompt", "system", "file"
 MAX_MODULES = 64  # KG_FILES_MAX
 MAX_WORDS = 8191  # bytes of all names and words: KG_BOOT_NAMES_SIZE
 MAX_TEXT = 64 << 20
-"""Bytes: far above any context; what is longer still is not read at all."""
+"""Bytes of a text, far above any context; a longer file is not read to its end."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class BootModule:
 
     @property
     def line(self) -> str:
-        """As a loader is told: the path, and behind it the words."""
+        """The form for a loader: the path, followed by the words."""
         return " ".join((str(self.path), *self.words))
 
     @property
@@ -47,24 +47,24 @@ class BootModule:
 
 @dataclass(frozen=True)
 class Text:
-    """What is to come as a boot module: its kind, a name for a file, and its bytes."""
+    """A text for a boot module: its kind, a name for the file, and its bytes."""
 
     kind: str
     name: str
     data: bytes
     path: Path | None = None
-    """Where a file was read."""
+    """The file that the text was read from; None for a prompt."""
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Those behind the file's name."""
+        """The words behind the file's name."""
         return (f"kind={self.kind}",)
 
 
 def take_out(prompt: str | None, system: str | None) -> tuple[str | None, str | None, list[Text]]:
-    """``prompt`` and ``system``, None for one that does not fit the command line, and is among the texts instead.
+    """``prompt`` and ``system``; one that does not fit the command line becomes None, and one of the texts.
 
-    Raises UsageError for what is no text.
+    Raises UsageError for data that is not text.
     """
     texts: list[Text] = []
     room = MAX_TEXT_WORDS
@@ -83,7 +83,7 @@ def take_out(prompt: str | None, system: str | None) -> tuple[str | None, str | 
 
 
 def read_files(paths: Sequence[Path]) -> list[Text]:
-    """Files for /read, under names that no loader trips over. Raises KgptError, UsageError."""
+    """Read files for /read, and give them names that all loaders accept. Raises KgptError, UsageError."""
     texts: list[Text] = []
     for path in paths:
         try:
@@ -117,7 +117,7 @@ def checked_text(data: bytes, what: str) -> bytes:
 
 @contextmanager
 def staged(texts: Sequence[Text], *, keep: bool = False) -> Iterator[tuple[BootModule, ...]]:
-    """The texts as files, the very bytes that were checked, as long as they are needed; with ``keep`` they stay.
+    """Write the checked texts to temporary files for the time of the block; with ``keep`` the files stay.
 
     Raises KgptError.
     """
@@ -129,7 +129,7 @@ def staged(texts: Sequence[Text], *, keep: bool = False) -> Iterator[tuple[BootM
     try:
         modules = []
         for text in texts:
-            place = folder / text.kind / text.name  # a file for /read may be called like a prompt
+            place = folder / text.kind / text.name  # a file for /read may have the name of a prompt
             with write_errors(str(place)):
                 place.parent.mkdir(exist_ok=True)
                 place.write_bytes(text.data)
@@ -141,7 +141,7 @@ def staged(texts: Sequence[Text], *, keep: bool = False) -> Iterator[tuple[BootM
 
 
 def check_modules(modules: Sequence[BootModule]) -> None:
-    """Refuse more than a kernel takes. Raises UsageError."""
+    """Raise UsageError for more modules than a kernel accepts."""
     if len(modules) > MAX_MODULES:
         raise UsageError(
             f"{len(modules)} boot modules are too many: models, their chat templates, prompts and files",
@@ -162,5 +162,5 @@ def _encoded(what: str, text: str) -> bytes:
 
 
 def _has_controls(text: str) -> bool:
-    """Does it hold characters that the command line has no escape for?"""
+    """Does ``text`` contain characters that the command line has no escape for?"""
     return any(ord(char) < 32 and char not in "\n\t" for char in text)

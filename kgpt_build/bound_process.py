@@ -1,8 +1,8 @@
-"""Programs that die with the thread that started them, however that ends.
+"""Starts programs that die with the thread that started them, even if it is killed.
 
-The system sends the signal (PR_SET_PDEATHSIG), and each process has to ask for it itself. Python between fork and exec
-(preexec_fn) may wait for ever for a lock that another thread held. So a small Python program, alone in its process,
-asks, and becomes the program.
+Linux sends SIGKILL to the child (PR_SET_PDEATHSIG), which each process must request for itself. Python code between
+fork and exec (preexec_fn) may deadlock on a lock that another thread held. So a small Python program in the new
+process requests the signal, and then executes the program.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-# The order matters: a parent that died before the system knew of the wish is seen by its number.
+# The order matters: getppid() after prctl() detects a parent that died before the request.
 _LAUNCHER = """
 import ctypes, os, signal, sys
 parent, report, program = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
@@ -32,7 +32,7 @@ except OSError as error:
 
 
 def start_bound(argv: Sequence[str], *, pass_fds: Sequence[int] = (), **options: Any) -> subprocess.Popen[bytes]:
-    """Start ``argv`` in a session of its own; ``options`` as of Popen.
+    """Start ``argv`` in a session of its own; ``options`` are those of Popen.
 
     Returns when the program itself runs. Raises OSError if it cannot be executed.
     """

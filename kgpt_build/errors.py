@@ -1,12 +1,12 @@
-"""The ways in which kgpt fails: one class, and so one exit code, per kind. Only ``cli`` catches them."""
+"""The errors of kgpt: one class with one exit code per kind. Only ``cli`` catches them."""
 
 from __future__ import annotations
 
 
 class KgptError(Exception):
-    """Something the user can act on.
+    """An error that the user can fix.
 
-    ``message`` says what is wrong and where, in one line; ``hint`` says what to do about it.
+    ``message`` is one line: what is wrong, and where. ``hint`` says what to do.
     """
 
     exit_code = 1
@@ -18,13 +18,13 @@ class KgptError(Exception):
 
 
 class UsageError(KgptError):
-    """The command line itself is wrong."""
+    """The command line is wrong."""
 
     exit_code = 2
 
 
 class ToolMissing(KgptError):
-    """A program that kgpt drives is not there, too old, or does not work."""
+    """A program that kgpt runs is missing, too old, or broken."""
 
     exit_code = 3
 
@@ -48,4 +48,4 @@ class RunTimeout(KgptError):
 
 
 OK, REFUSED, FAILED = 0, KgptError.exit_code, GuestFailed.exit_code
-"""How a kernel or the hosted program ends (enum kg_exit), after it has said why on the machine channel."""
+"""Exit codes of kernels and the hosted program (enum kg_exit); the machine channel has the reason."""

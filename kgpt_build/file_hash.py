@@ -1,4 +1,4 @@
-"""SHA-256 of files. That of a large file is kept in the cache for as long as the file looks the same."""
+"""SHA-256 of files. The cache keeps the hash of a large file while its size, times and inode do not change."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from kgpt_build import paths
 from kgpt_build.errors import KgptError
 
 _SETTLED_NS = 2_000_000_000
-"""A file that was written just now may be written again within the same tick of its time stamp."""
+"""A file changed within this time is not cached: another write could get the same time stamp."""
 
 
 def cached_sha256(path: Path) -> str:
-    """The SHA-256 of ``path``, in hex. Raises OSError."""
+    """The SHA-256 of ``path`` in hex, from the cache if the file looks unchanged. Raises OSError."""
     real = path.resolve()
     with real.open("rb") as file:
         looks = _looks(real)
@@ -32,7 +32,7 @@ def cached_sha256(path: Path) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of ``path``, in hex, as it is now. Raises OSError."""
+    """The SHA-256 of ``path`` in hex, always computed. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -44,7 +44,7 @@ def combined(digests: Mapping[str, str]) -> str:
 
 
 def require_sha256(what: str, found: str, expected: str) -> None:
-    """Raise KgptError if what was got is not what was to come."""
+    """Raise KgptError if the hash ``found`` of a downloaded file is not the expected one."""
     if found != expected:
         raise KgptError(
             f"{what} has the SHA-256 {found}, not {expected}",
@@ -53,7 +53,7 @@ def require_sha256(what: str, found: str, expected: str) -> None:
 
 
 def _looks(path: Path) -> list[int]:
-    """What changes when the file does: size, time of writing and of change, its number on the disk."""
+    """Properties that change with the file: size, mtime, ctime, inode."""
     status = path.stat()
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
@@ -68,6 +68,6 @@ def _known(record: Path, looks: list[int]) -> str | None:
 
 
 def _keep(record: Path, looks: list[int], digest: str) -> None:
-    with contextlib.suppress(KgptError):  # without a cache it is computed each time
+    with contextlib.suppress(KgptError):  # without a cache the hash is computed each time
         paths.make_cache_dir(record.parent.name)
         paths.write_atomically(record, json.dumps({"looks": looks, "sha256": digest}).encode())

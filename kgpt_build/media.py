@@ -1,4 +1,4 @@
-"""What a file is to a machine that boots it: a kernel, a disc (ISO 9660) or a disk with partitions, by its content."""
+"""Detects by content what a machine can boot a file as: a kernel, a disc (ISO 9660), or a disk with partitions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SECTOR = 512
 """Bytes: the unit of partition tables."""
 DISC_SECTOR = 2048
 DISC_DESCRIPTOR = 16 * DISC_SECTOR
-"""Where ISO 9660 has its primary volume descriptor."""
+"""Offset of the primary volume descriptor of ISO 9660."""
 _DISC_MARK = b"CD001"
 _SIGNATURE = b"\x55\xaa"
 _PARTITION = struct.Struct("<B3xB3xII")
@@ -30,7 +30,7 @@ class MbrEntry:
 
 
 def is_boot_sector(sector: bytes) -> bool:
-    """Does a disk's first sector end with the signature that a BIOS asks for?"""
+    """Does the first sector of a disk end with the signature of a BIOS boot sector?"""
     return sector[SECTOR - 2 : SECTOR] == _SIGNATURE
 
 
@@ -40,7 +40,7 @@ def mbr_entries(sector: bytes) -> list[MbrEntry]:
 
 
 def has_disc_mark(descriptor: bytes) -> bool:
-    """Is ``descriptor``, what a file holds from ``DISC_DESCRIPTOR`` on, a volume descriptor of ISO 9660?"""
+    """Is ``descriptor``, the bytes at ``DISC_DESCRIPTOR``, a volume descriptor of ISO 9660?"""
     return descriptor[1 : 1 + len(_DISC_MARK)] == _DISC_MARK
 
 
@@ -59,7 +59,7 @@ def is_elf(path: Path) -> bool:
 def medium_of(path: Path) -> str:
     """``cdrom`` for an ISO 9660 image, ``usb`` for a disk with partitions, else ``kernel``.
 
-    An ISO that is also a disk (a hybrid) is a cdrom: as a stick it starts the same. Raises OSError.
+    A hybrid, which is an ISO and a disk, is a cdrom; it boots as a stick, too. Raises OSError.
     """
     with path.open("rb") as file:
         first = file.read(SECTOR)
@@ -69,7 +69,7 @@ def medium_of(path: Path) -> str:
 
 
 def _is_partitioned(sector: bytes) -> bool:
-    """A boot sector with a table of partitions that makes sense: other files may have its last two bytes by chance."""
+    """Is it a boot sector with a plausible partition table? The signature alone may occur by chance."""
     if not is_boot_sector(sector):
         return False
     entries = mbr_entries(sector)

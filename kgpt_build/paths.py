@@ -1,4 +1,4 @@
-"""Where things lie: the C sources that are compiled, the cache, and files that are written whole or not at all."""
+"""The folder of the C sources, the cache, and atomic writes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kgpt_build.errors import KgptError
 from kgpt_build.plain_names import private_folder
 
 SOURCE_FOLDERS = ("kernel_c", "boot", "linker")
-"""What a kernel is made of; pyproject.toml ships the same three in the wheel."""
+"""The folders with the sources of a kernel; pyproject.toml ships the same three in the wheel."""
 
 _IN_USE_SECONDS = 3600
 
@@ -26,8 +26,8 @@ _IN_USE_SECONDS = 3600
 def source_root() -> Path:
     """The folder that holds ``kernel_c``, ``boot`` and ``linker``: inside an installed package, or the checkout.
 
-    The package's own copy is asked first: beside an installed package there may lie a stranger's ``boot``.
-    Raises KgptError where neither is whole.
+    The package's own copy comes first: beside an installed package, a folder ``boot`` may belong to something else.
+    Raises KgptError if neither is complete.
     """
     package = Path(__file__).resolve().parent
     for root in (package / "_source", package.parent):
@@ -40,10 +40,10 @@ def source_root() -> Path:
 
 
 def cache_dir() -> Path:
-    """The folder for what can be made again: ``KGPT_CACHE``, else ``$XDG_CACHE_HOME/kgpt``, else ``~/.cache/kgpt``.
+    """The cache folder: ``KGPT_CACHE``, else ``$XDG_CACHE_HOME/kgpt``, else ``~/.cache/kgpt``. It is not created.
 
-    It is not created. XDG says that a relative XDG_CACHE_HOME is to be ignored. Raises KgptError for a folder in which
-    another user could put kernels for us to run.
+    A relative XDG_CACHE_HOME is ignored, as the XDG specification demands. Raises KgptError for a folder where another
+    user could place kernels that kgpt would run.
     """
     folder = _cache_place()
     _check_trust(folder)
@@ -66,9 +66,9 @@ def _home() -> Path:
 
 
 def _check_trust(folder: Path) -> None:
-    """Raise KgptError if another user than root can write to ``folder``, or has put it, or a folder above it, there.
+    """Raise KgptError if another user than root can write to ``folder``, or owns it or a folder above it.
 
-    Root may work in a folder of another user (sudo keeps HOME on some systems), if not everybody could have made it.
+    Root may use a folder of another user (sudo keeps HOME on some systems), unless everybody could have created it.
     """
     ours = {os.geteuid(), 0}
     hint = "set KGPT_CACHE to a folder of your own"
@@ -76,7 +76,7 @@ def _check_trust(folder: Path) -> None:
         try:
             owners = {place.lstat().st_uid, place.stat().st_uid}
             is_open = bool(place.parent.stat().st_mode & stat.S_IWOTH)
-        except OSError:  # it is not there yet, or making it will say what is wrong
+        except OSError:  # it does not exist yet, or creating it will report the fault
             continue
         if owners - ours and (is_open or (place == folder and os.geteuid() != 0)):
             raise KgptError(f"the cache {folder} cannot be trusted: {place} belongs to another user", hint)
@@ -86,7 +86,7 @@ def _check_trust(folder: Path) -> None:
 
 @contextmanager
 def write_errors(what: str) -> Iterator[None]:
-    """Turn an OSError of writing ``what`` into a KgptError that says what to do."""
+    """Turn an OSError from writing ``what`` into a KgptError with a hint."""
     try:
         yield
     except OSError as error:
@@ -106,7 +106,7 @@ def write_errors(what: str) -> Iterator[None]:
 
 
 def make_cache_dir(*parts: str) -> Path:
-    """Create a folder in the cache and see that it can be written in. Raises KgptError."""
+    """Create a folder in the cache, and test that it is writable. Raises KgptError."""
     try:
         return make_dir(cache_dir().joinpath(*parts))
     except KgptError as error:
@@ -116,13 +116,13 @@ def make_cache_dir(*parts: str) -> Path:
 
 
 def make_dir(path: Path) -> Path:
-    """Create the folder ``path`` with its parents and see that it can be written in; returns it absolute.
+    """Create the folder ``path`` with its parents, and test that it is writable; returns its absolute path.
 
-    Raises KgptError where it cannot be created, is a file, or is not writable.
+    Raises KgptError if it cannot be created, is a file, or is not writable.
     """
     with write_errors(f"to {path}"):
         path.mkdir(parents=True, exist_ok=True)
-        # Asking is not enough: root passes every permission check, and a read-only mount fails only when written to.
+        # Write a file: root passes every permission check, and a read-only mount fails only on writing.
         with tempfile.TemporaryFile(dir=path):
             pass
     return path.absolute()
@@ -130,7 +130,7 @@ def make_dir(path: Path) -> Path:
 
 @contextmanager
 def locked(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Keep other processes out of ``folder``; if one is at work there, call ``on_wait`` and wait. Raises KgptError."""
+    """Lock ``folder``; if another process holds the lock, call ``on_wait`` and wait. Raises KgptError."""
     with write_errors(f"to {folder}"):
         handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     try:
@@ -145,9 +145,9 @@ def locked(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 
 
 def prune(entries: Sequence[Path], *, most: int, most_bytes: int) -> None:
-    """Remove of these files and folders of the cache those used longest ago, until they are few and small enough.
+    """Remove the least recently used of these files and folders, until their number and size are within the limits.
 
-    What was used within the last hour stays: who was given it may begin to read it later.
+    Entries used within the last hour stay: a process that has their path may still open them.
     """
     now, size = time.time(), 0
     newest_first = sorted(((path, path.stat().st_mtime) for path in entries), key=lambda entry: -entry[1])
@@ -166,7 +166,10 @@ def _size_of(path: Path) -> int:
 
 
 def move_atomically(source: Path, path: Path, mode: int = 0o644) -> None:
-    """Move the file ``source`` to ``path`` as write_atomically writes, without a copy if it can. Raises KgptError."""
+    """Move the file ``source`` to ``path``, atomically like write_atomically; copies only if necessary.
+
+    Raises KgptError.
+    """
     target = Path(os.path.realpath(path))
     with write_errors(str(path)):
         source.chmod(mode)
@@ -187,14 +190,14 @@ def move_atomically(source: Path, path: Path, mode: int = 0o644) -> None:
 def write_atomically(path: Path, data: bytes, mode: int = 0o644, *, durable: bool = True) -> None:
     """Write ``data`` to ``path`` so that a reader sees the old bytes or the new, never a part.
 
-    ``durable``: also after a power cut; not needed for what is looked at again before it is used, and slow. A symlink
-    is followed: the file it names is replaced, not the link. Raises KgptError.
+    ``durable``: also after a power cut; slow, and not needed for files that are checked before use. A symlink is
+    followed: its target is replaced, not the link. Raises KgptError.
     """
     write_pieces_atomically(path, [data], mode, durable=durable)
 
 
 def write_pieces_atomically(path: Path, pieces: Iterable[bytes], mode: int = 0o644, *, durable: bool = True) -> None:
-    """The same of bytes that come in pieces."""
+    """Like write_atomically, for bytes in pieces."""
     target = Path(os.path.realpath(path))
     with write_errors(str(path)):
         if target.is_dir():
@@ -211,7 +214,7 @@ def write_pieces_atomically(path: Path, pieces: Iterable[bytes], mode: int = 0o6
                 file.flush()
                 os.fchmod(file.fileno(), mode)
                 if durable:
-                    os.fsync(file.fileno())  # or the new name may be on the disk before the bytes are
+                    os.fsync(file.fileno())  # else the new name may reach the disk before the bytes do
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -221,7 +224,7 @@ def write_pieces_atomically(path: Path, pieces: Iterable[bytes], mode: int = 0o6
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring the names in ``folder`` to the disk, where its file system can."""
+    """Flush the entries of ``folder`` to the disk, if its file system can."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -1,8 +1,8 @@
-"""Paths for programs that read more into a name than a name: make, compilers' options, QEMU.
+"""Paths for programs that interpret characters in names: make, compilers, QEMU.
 
-make splits at white space; a shell, make and -ffile-prefix-map=OLD=NEW give some characters a meaning; QEMU reads
-options after a comma, a protocol before a colon, and words for the kernel after a space. Such programs get a plain
-path: a link in a private folder stands for every other one.
+make splits at white space. A shell, make and -ffile-prefix-map=OLD=NEW treat some characters specially. QEMU reads
+options behind a comma, a protocol before a colon, and words for the kernel behind a space. Such programs get a plain
+path: other paths are replaced by a link in a private folder.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _HINT = "set TMPDIR to a folder of your own, with only letters, digits and . _ -
 
 
 def is_plain(path: Path) -> bool:
-    """Is ``path`` nothing but a path to every program?"""
+    """Does every program read ``path`` as a path?"""
     return _PLAIN.fullmatch(str(path)) is not None
 
 
 def plain_name(path: Path) -> Path:
-    """``path``, or its absolute one, if that is plain, else that of a link which leads there; the link stays.
+    """A plain path of ``path``: itself, its absolute path, or a new link to it, which stays.
 
     Raises KgptError.
     """
@@ -41,7 +41,7 @@ def plain_name(path: Path) -> Path:
         with contextlib.suppress(OSError):
             if link.readlink() == target:
                 return link
-        # A rename replaces a link that is in use by another process; nobody sees it missing.
+        # Rename over the link, which another process may be using: so it always exists.
         temporary = Path(tempfile.mkdtemp(dir=link.parent))
         (temporary / "link").symlink_to(target)
         (temporary / "link").replace(link)
@@ -52,17 +52,17 @@ def plain_name(path: Path) -> Path:
 
 
 def safe_name(name: str) -> str:
-    """``name`` with ``_`` for all but letters, digits and ``.-_+``, and of that the last 64 characters.
+    """The last 64 characters of ``name``, with ``_`` for all but letters, digits and ``.-_+``.
 
-    Loaders take it for one word of their command line, and every program takes it for a name.
+    The result is one word for loaders, and plain for all programs.
     """
     return re.sub(r"[^\w.+-]", "_", name)[-64:]
 
 
 def private_folder(*parts: str) -> Path:
-    """A folder with a plain path in the system's folder for temporary files, where only this user can write.
+    """A folder with a plain path, writable only by this user, in the system's folder for temporary files.
 
-    Raises KgptError if there is none, or if its place is taken by another user.
+    Raises KgptError if there is no such place, or another user has taken its name.
     """
     roots = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]
     root = next((root for root in roots if is_plain(root) and os.access(root, os.W_OK | os.X_OK)), None)
@@ -83,6 +83,6 @@ def private_folder(*parts: str) -> Path:
 
 
 def temporary_root() -> Path:
-    """The system's folder for temporary files, or a private one where that has no plain path. Raises KgptError."""
+    """The system's folder for temporary files, or a private folder if its path is not plain. Raises KgptError."""
     root = Path(tempfile.gettempdir())
     return root if is_plain(root) else private_folder("tmp")

@@ -1,4 +1,4 @@
-"""Run a program: shown as a line that can be pasted into a shell, and, when it fails, with the end of what it said."""
+"""Runs programs. Errors show the command, quoted for a shell, and the end of its output."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ TAIL_LINES = 20
 _CHUNK = 1 << 20
 _FIRST_PAUSE = 0.0005
 SIGNAL_SECONDS = 0.2
-"""A signal that comes just before a call that waits is heard only after it: so nobody waits longer at a time."""
+"""The longest single wait: Python handles a signal that arrives just before a blocking call only after the call."""
 
 
 class CommandFailed(KgptError):
-    """A program ended with a status other than 0; ``output`` is all it said."""
+    """A program ended with a status other than 0; ``output`` is all its output."""
 
     def __init__(self, message: str, hint: str, output: str, returncode: int) -> None:
         super().__init__(message, hint)
@@ -42,7 +42,7 @@ class CommandFailed(KgptError):
 
 @dataclass(frozen=True)
 class Completed:
-    """A program that ended well: its standard output and error together, as text."""
+    """The result of a program that ended with 0: its standard output and error together, as text."""
 
     output: str
 
@@ -58,8 +58,8 @@ def run(
     """Run ``argv`` to its end, without a shell and without standard input.
 
     ``env`` replaces the environment; ``timeout`` is in seconds; ``on_line`` is called with each line as it is printed.
-    Raises ToolMissing if the program is not there or cannot be executed, CommandFailed if it fails, RunTimeout if it
-    did not end in time. Whatever happens, no process of it is left behind.
+    Raises ToolMissing if the program is missing or cannot be executed, CommandFailed if it fails, RunTimeout if it
+    does not end in time. No child process is left behind in any case.
     """
     words = [str(word) for word in argv]
     line = shlex.join(words)
@@ -85,9 +85,9 @@ def run(
 
 
 def stream(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> Iterator[bytes]:
-    """The standard output of ``argv`` as it comes, which may be more than memory holds; ``env`` as in run.
+    """The standard output of ``argv`` in pieces, for output that does not fit memory; ``env`` as in run.
 
-    Raises ToolMissing, or at its end CommandFailed. A generator that is closed early ends the program.
+    Raises ToolMissing; at the end CommandFailed. Closing the generator ends the program.
     """
     words = [str(word) for word in argv]
     line = shlex.join(words)
@@ -112,7 +112,7 @@ def _failed(line: str, output: str, returncode: int) -> CommandFailed:
 
 
 def failure_text(line: str, output: str) -> str:
-    """The command and the last lines of its output, for a person."""
+    """The command and the last lines of its output, for a hint."""
     tail = output.rstrip("\n").splitlines()
     shown = tail[-TAIL_LINES:]
     left_out = [f"… {len(tail) - len(shown)} lines before"] if len(shown) < len(tail) else []
@@ -130,10 +130,9 @@ def describe_status(returncode: int) -> str:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> int:
-    """End ``process``, which leads its own process group, with all its children; its exit status.
+    """Kill the process group of ``process``, its leader, also if it has ended before its children; returns its status.
 
-    Also where it ended before its children. Until this collects its status the group cannot be another one: so nobody
-    else may poll or wait for it.
+    Until its status is collected here, its group id cannot be reused: so no other code may poll or wait for it.
     """
     if process.returncode is None:
         _kill(process)
@@ -141,7 +140,7 @@ def kill_group(process: subprocess.Popen[bytes]) -> int:
 
 
 def _pieces(process: subprocess.Popen[bytes], out: IO[bytes], timeout: float | None) -> Iterator[bytes]:
-    """What ``process`` writes to ``out``, until it has ended, whoever else still holds the other end.
+    """The output of ``process`` on ``out`` until the process ends, even if others still hold the pipe open.
 
     Raises TimeoutError after ``timeout`` seconds.
     """
@@ -154,7 +153,7 @@ def _pieces(process: subprocess.Popen[bytes], out: IO[bytes], timeout: float | N
         if deadline is not None and time.monotonic() >= deadline:
             raise TimeoutError
         left = SIGNAL_SECONDS if deadline is None else min(SIGNAL_SECONDS, deadline - time.monotonic())
-        if not is_open:  # it says nothing more, and ends soon
+        if not is_open:  # it has closed its output, and ends soon
             time.sleep(max(0.0, min(left, pause)))
             pause *= 2
         elif poller.poll(max(0.0, left) * 1000):
@@ -168,7 +167,7 @@ def _pieces(process: subprocess.Popen[bytes], out: IO[bytes], timeout: float | N
 
 
 def _rest_of(out: IO[bytes]) -> bytes:
-    """What is in the pipe ``out`` already: a process that left the group may go on to write to it for ever."""
+    """The bytes already in the pipe ``out``, no later ones: a process outside the group may write to it for ever."""
     os.set_blocking(out.fileno(), False)
     try:
         return os.read(out.fileno(), fcntl.fcntl(out.fileno(), fcntl.F_GETPIPE_SZ))
@@ -182,15 +181,15 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Is it a zombie? It stays one, which keeps its number from others."""
+    """Has ``process`` ended? Its status is not collected: a zombie's id is not reused."""
     try:
         return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:  # SIGCHLD is ignored: the system itself collects children
+    except ChildProcessError:  # SIGCHLD is ignored, so the system has collected the child
         return True
 
 
 class _Lines:
-    """A text that comes in pieces, handed on in lines."""
+    """Splits a text that arrives in pieces into lines."""
 
     def __init__(self, on_line: Callable[[str], None] | None) -> None:
         self._parts: list[str] = []
@@ -199,11 +198,11 @@ class _Lines:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole text so far."""
         return "".join(self._parts) + self._rest
 
     def add(self, text: str) -> None:
-        """The next piece."""
+        """Add a piece."""
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             self._parts.append(line + "\n")
@@ -211,7 +210,7 @@ class _Lines:
                 self._on_line(line)
 
     def end(self) -> None:
-        """A last line without an end is one too."""
+        """Report the last line if it has no line feed."""
         if self._rest and self._on_line:
             self._on_line(self._rest)
 
@@ -219,7 +218,7 @@ class _Lines:
 def _start(
     words: list[str], cwd: Path | None, env: Mapping[str, str] | None, errors: int | IO[bytes]
 ) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
-    """The program, which says what goes wrong to ``errors``, and its standard output."""
+    """Start the program; its standard error goes to ``errors``; returns it with its standard output."""
     try:
         process = subprocess.Popen(
             words,

@@ -9,7 +9,7 @@ It is loaded wherever kgpt is installed::
         guest.send_line("halt")
         assert guest.wait().ok
 
-Every machine is ended with its test. A test that fails shows the end of each console it had.
+Every machine ends with its test. A failed test shows the end of each console.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class Guest:
-    """A machine that a test talks to."""
+    """A running machine in a test."""
 
     def __init__(self, machine: Machine, timeout: float) -> None:
         self.machine = machine
         self._timeout = timeout
 
     def expect(self, pattern: str, timeout: float | None = None) -> re.Match[str]:
-        """Wait until the regular expression is on the console, after what was expected before; its match.
+        """Wait until the regular expression matches the console behind the last match; returns the match.
 
         ``^`` and ``$`` match at line ends. Fails the test, showing the console, if it does not come in ``timeout``
         seconds or before the guest ends.
@@ -65,9 +65,9 @@ class Guest:
         return self._seen(lambda: self.machine.console.expect(pattern, timeout or self._timeout))
 
     def expect_event(self, name: str, timeout: float | None = None, **fields: Any) -> Event:
-        """The first event of this name (docs/events.md) whose fields have the given values, seen or yet to come.
+        """Wait for the first event of this name (docs/events.md) with these values; past events count, too.
 
-        Fails the test as `expect` does.
+        Fails the test like `expect`.
         """
         from kgpt_build.events import EVENTS
 
@@ -84,7 +84,7 @@ class Guest:
         self.send(text + "\r")
 
     def send(self, text: str) -> None:
-        """Type ``text`` as it is; ``"\\x03"`` is Ctrl-C."""
+        """Type ``text`` unchanged; ``"\\x03"`` is Ctrl-C."""
         self.machine.send(text.encode())
 
     def press(self, text: str) -> None:
@@ -92,18 +92,18 @@ class Guest:
         self.machine.type_keys(text)
 
     def screen(self) -> Screen:
-        """What can be read on the screen now: its ``lines``, ``text`` and ``status`` line."""
+        """The characters on the current screen: its ``lines``, ``text`` and ``status`` line."""
         from kgpt_build.headers.font import glyphs
 
         return self.machine.screen(glyphs())
 
     def wait(self) -> Verdict:
-        """Wait for the guest's end, or for the time limit; how it ended. ``assert guest.wait().ok``."""
+        """Wait for the guest's end or the time limit; returns the verdict: ``assert guest.wait().ok``."""
         return self.machine.wait()
 
     @property
     def console(self) -> str:
-        """All that the guest printed, as plain text."""
+        """The guest's whole output on the console, as plain text."""
         return self.machine.console.text
 
     @property
@@ -123,7 +123,7 @@ class Guest:
 
 @pytest.fixture(scope="session")
 def kgpt_image(request: pytest.FixtureRequest) -> Path:
-    """The image given by ``--kgpt-image``; without it, the default model's, from the cache."""
+    """The kernel or image of ``--kgpt-image``; by default the kernel of the model that ships, from the cache."""
     given = request.config.getoption("--kgpt-image")
     if given is not None:
         return Path(given)
@@ -171,7 +171,7 @@ def kgpt_machine(request: pytest.FixtureRequest) -> Iterator[Callable[..., Guest
 
 @contextmanager
 def _failing() -> Iterator[None]:
-    """What kgpt cannot do here fails the test in its own words, without a traceback through kgpt."""
+    """Turn an error of kgpt into a failed test with its message, without a traceback through kgpt."""
     from kgpt_build.errors import KgptError
 
     try:
@@ -182,7 +182,7 @@ def _failing() -> Iterator[None]:
 
 
 def _require_image(path: Path) -> None:
-    """Raise KgptError if nobody could boot ``path``: QEMU would start a machine, and end it, without a console."""
+    """Raise KgptError for a missing or empty file, with which QEMU would start a machine without any output."""
     from kgpt_build.errors import KgptError
 
     hint = "kgpt build makes one; give it as --kgpt-image FILE, or to kgpt_machine"
@@ -199,7 +199,7 @@ def _require_image(path: Path) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the consoles of a test that failed."""
+    """Show the consoles of a failed test."""
     report = yield
     if report.failed:
         guests: list[Guest] = item.stash.get(_guests, [])

@@ -1,4 +1,4 @@
-"""Sizes in bytes: rounded up to a unit, and as text for a person."""
+"""Sizes in bytes: rounding up to units, and texts for messages."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ def rounded_up(size: int, unit: int) -> int:
 
 
 def units_of(size: int, unit: int) -> int:
-    """How many whole units hold ``size``."""
+    """The least number of units that hold ``size`` bytes."""
     return -(-size // unit)
 
 
 def memory_text(size: int) -> str:
-    """Memory, in powers of two as ``--memory`` counts it: ``12.5 MB``, or below 1 MiB ``13 KB``."""
+    """A size of memory in powers of two, as ``--memory`` counts: ``12.5 MB``, or below 1 MiB ``13 KB``."""
     return f"{size / MIB:.1f} MB" if size >= MIB else f"{units_of(size, KIB)} KB"
 
 
 def file_text(size: int, digits: int = 0) -> str:
-    """A file, in powers of ten as disks count it: ``93 MB``, with ``digits`` behind the point."""
+    """A size of a file in powers of ten, as disks count: ``93 MB``, with ``digits`` behind the point."""
     return f"{size / MB:,.{digits}f} MB"

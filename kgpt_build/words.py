@@ -1,16 +1,16 @@
-"""Words of messages that depend on a number, or on bytes of a file."""
+"""Parts of messages: counted nouns, and bytes of a file."""
 
 from __future__ import annotations
 
 
 def counted(number: float, singular: str, plural: str = "") -> str:
-    """``1 sample``, ``2,000 samples``, ``0.5 seconds``; ``plural`` where it is not made by an s."""
+    """``1 sample``, ``2,000 samples``, ``0.5 seconds``; ``plural``: an irregular plural."""
     amount = f"{number:,}" if isinstance(number, int) else f"{number:g}"
     return f"{amount} {singular if number == 1 else plural or f'{singular}s'}"
 
 
 def shown_bytes(data: bytes) -> str:
-    """``"root"``, or for what is no ASCII text ``the bytes 7f 45 4c 46``."""
+    """``"root"`` for ASCII text, else ``the bytes 7f 45 4c 46``."""
     text = data.decode("ascii", "replace")
     is_text = bool(text) and all(" " <= char <= "~" for char in text)
     return f'"{text}"' if is_text else f"the bytes {data.hex(' ')}"

@@ -1,1 +1,1 @@
-"""What is shown of a whole machine rather than of a part: that it boots everywhere, and that it goes on for hours."""
+"""`kgpt test`: boots the kernel on a matrix of machines, and soaks one machine for hours."""

@@ -1,4 +1,4 @@
-"""What the machines of the matrix differ in, and which of them can be."""
+"""The axes of the matrix of machines, and the rules for their combinations."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ AXES: Axes = {
     "keyboard": ("ps2", "no-keyboard"),
     "special": ("plain", "la57", "no-hpet", "no-pit", "no-hpet-no-pit", "x2apic"),
 }
-"""``memory`` in MiB. ``screen``: what the kernel finds. ``special``: what else is unusual about the machine."""
+"""``memory`` in MiB. ``screen``: the kind that the kernel finds. ``special``: another unusual property."""
 
 RULES: tuple[Rule, ...] = (
-    # microvm starts kernels only, and has no bus for a card, no keyboard controller and never an HPET.
+    # microvm boots kernels only, and has no bus for a card, no keyboard controller and no HPET.
     Rule(("machine", "loader"), lambda machine, loader: machine != "microvm" or not loader.startswith("grub")),
     Rule(("machine", "screen"), lambda machine, screen: machine != "microvm" or screen == "no-screen"),
     Rule(("machine", "keyboard"), lambda machine, keyboard: machine != "microvm" or keyboard == "no-keyboard"),
     Rule(("machine", "special"), lambda machine, special: machine != "microvm" or "no-hpet" not in special),
-    # QEMU's own loaders leave the card as it is, in text mode; GRUB under UEFI knows pixels only.
+    # QEMU's own loaders leave the card in text mode; GRUB under UEFI has pixels only.
     Rule(("loader", "screen"), lambda loader, screen: loader.startswith("grub") or screen != "pixels"),
     Rule(("loader", "screen"), lambda loader, screen: loader != "grub-uefi" or screen != "text"),
-    # Five levels of page tables are the processor's to have.
+    # Only the processor "max" has five levels of page tables.
     Rule(("cpu", "special"), lambda cpu, special: special != "la57" or cpu == "max"),
 )
 
 _REDUCED = 10
 X2APIC_SINCE = (9, 0)
-"""The first QEMU whose TCG has one."""
+"""The first QEMU whose TCG has an x2APIC."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +59,25 @@ class Case:
 
     @property
     def has_screen(self) -> bool:
-        """Pixels or text."""
+        """Has the machine a screen, with pixels or text?"""
         return self["screen"] != "no-screen"
 
     @property
     def can_be_typed_to(self) -> bool:
-        """By a keyboard, or on a serial port."""
+        """Has the machine a keyboard or a serial port?"""
         return self["keyboard"] == "ps2" or self["serial"] == "serial"
 
 
 @dataclass(frozen=True)
 class NotRun:
-    """What this host cannot make, and why: never counted as passed."""
+    """Machines that this host cannot make, and the reason; they never count as passed."""
 
     name: str
     reason: str
 
 
 def cases(qemu_version: tuple[int, ...]) -> tuple[list[Case], list[NotRun]]:
-    """The machines that this QEMU makes under TCG, covering all pairs, and what it cannot make."""
+    """The machines, covering all pairs of values, that this QEMU makes under TCG; and those that it cannot make."""
     axes, missing = AXES, []
     if qemu_version < X2APIC_SINCE:
         axes = {**AXES, "special": tuple(value for value in AXES["special"] if value != "x2apic")}
@@ -87,12 +87,12 @@ def cases(qemu_version: tuple[int, ...]) -> tuple[list[Case], list[NotRun]]:
 
 
 def reduced(every: list[Case]) -> list[Case]:
-    """About ten of the cases, in which every value of every axis stands."""
+    """About ten of the cases, with every value of every axis."""
     return [Case(row) for row in rows_covering_values([case.values for case in every], at_least=_REDUCED)]
 
 
 def only(every: list[Case], words: tuple[str, ...]) -> list[Case]:
-    """The cases that all ``words`` fit: ``axis=value``, or a part of the name. Raises UsageError for no such value."""
+    """The cases that match all ``words`` (``axis=value``, or a part of a name). Raises UsageError for no such value."""
     for word in words:
         axis, equals, value = word.partition("=")
         if equals and value not in AXES.get(axis, ()):

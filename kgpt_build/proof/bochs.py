@@ -1,4 +1,4 @@
-"""Machines of the matrix that QEMU's TCG does not have: Bochs' tigerlake, with AVX-512 and an x2APIC that is on."""
+"""Machines that QEMU's TCG does not have: Bochs' tigerlake, with AVX-512, and with an x2APIC enabled by firmware."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ error: action=report
 info: action=ignore
 """
 _X2APIC_ON = "insmod wrmsr\n  wrmsr 0x1b 0xfee00d00\n"
-"""As some firmware leaves it: enabled, extended, on the processor that boots."""
+"""The APIC base register as some firmware leaves it: enabled, x2APIC mode, boot processor."""
 _TEXT = "  set gfxpayload=text\n"
-"""After the kernel was read, which asks for pixels: of Bochs' modes GRUB takes one of 8 bits, and dies of that."""
+"""Text mode, set after the kernel was read: its header asks for pixels, and GRUB crashes in an 8-bit mode of Bochs."""
 
 
 @dataclass(frozen=True)
 class BochsCase:
-    """A machine of Bochs'."""
+    """A machine of Bochs."""
 
     cpus: int
     x2apic: bool
@@ -63,7 +63,7 @@ CASES = (BochsCase(1, False), BochsCase(2, False), BochsCase(2, True))
 
 
 def bochs_jobs(kernel: Path, expected: Expected, words: tuple[str, ...]) -> tuple[list[Job], list[NotRun]]:
-    """The machines whose names have all ``words``, or why there are none."""
+    """The machines whose names contain all ``words``; or the reason why there are none."""
     chosen = [case for case in CASES if all(word in case.name for word in words)]
     missing = [f"{package}" for program, package in _PROGRAMS.items() if shutil.which(program) is None]
     if not missing and not (_BIOS.is_file() and _VGA_BIOS.is_file()):
@@ -75,7 +75,7 @@ def bochs_jobs(kernel: Path, expected: Expected, words: tuple[str, ...]) -> tupl
 
 
 def run(case: BochsCase, kernel: Path, expected: Expected) -> Result:
-    """Boot it and judge it by its events and its serial port."""
+    """Boot the machine, and judge it by its events and its serial port."""
     begun = time.monotonic()
     failures: list[str] = []
     text = ""
@@ -105,7 +105,7 @@ def _boot(case: BochsCase, kernel: Path, folder: Path) -> list[dict[str, Any]]:
         words: list[str | Path] = ["bochs", "-q", "-f", folder / "bochsrc", "-rc", folder / "debugger"]
         environment = {**os.environ, "LC_ALL": "C"}  # Bochs 2.7 overflows a buffer where the locale's is UTF-8
         output = process.run(words, env=environment, timeout=SECONDS).output
-    except process.CommandFailed as error:  # it ends so when the guest switches off: the events say how it went
+    except process.CommandFailed as error:  # Bochs fails when the guest powers off; the events tell the result
         output = error.output
     return [json.loads(line) for line in output.splitlines() if line.startswith('{"event"')]
 

@@ -1,4 +1,4 @@
-"""One machine of the matrix: started, looked at in every way that it has, typed to, ended."""
+"""Runs one machine of the matrix: boots it, checks all its outputs, types to it, ends it."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from kgpt_build.vm.settings import RunSettings
 T = TypeVar("T")
 
 PATIENCE = 300.0
-"""Seconds for each step of a run: firmware in an emulator on a busy host takes its time."""
+"""Seconds for each step of a run: firmware is slow in an emulator on a busy host."""
 _LOADERS = {"pvh": "pvh", "multiboot1": "multiboot1", "grub-bios": "multiboot2", "grub-uefi": "multiboot2"}
 _DISPLAYS = {"pixels": r"\d+x\d+x(24|32)", "text": "text 80x25", "no-screen": ""}
 _FIRMWARE_MB = 64
-"""What firmware may keep for itself."""
+"""MiB that firmware may reserve."""
 _ABOVE_4G = 3 << 30
-"""An arena of so much, less the page tables, has no room below 4 GiB: there is the hole for devices, and the image."""
+"""An arena of this size, less page tables, does not fit below 4 GiB, where the device hole and the kernel are."""
 _SLACK = 16 << 20
 _SPEED = "tokens/s"
-"""Of the last generation, in the status line."""
+"""The status line ends with the speed of the last generation."""
 _EVENTS, _EVENT_BYTES = 4, 200
-"""That are shown of a run that stopped."""
+"""How much to show of the last events of a run that stopped."""
 _LOOK_SECONDS = 10.0
 _SPECIAL_CPU = {"la57": ",la57=on", "x2apic": ",+x2apic"}
 _SPECIAL_MACHINE = {"no-hpet": "hpet=off", "no-pit": "pit=off", "no-hpet-no-pit": "hpet=off,pit=off"}
@@ -43,13 +43,13 @@ _SPECIAL_MACHINE = {"no-hpet": "hpet=off", "no-pit": "pit=off", "no-hpet-no-pit"
 
 @dataclass(frozen=True)
 class Result:
-    """A run that is over. ``failures``: what was not as it must be; none: passed."""
+    """A finished run; it has passed if there are no ``failures``."""
 
     name: str
     failures: tuple[str, ...]
     seconds: float
     saw: str = ""
-    """What was looked at, for the table: ``serial, screen 1280x800, keyboard``."""
+    """The checked outputs, for the table: ``serial, screen 1280x800, keyboard``."""
     console: str = ""
 
     @property
@@ -83,12 +83,12 @@ def settings_of(case: Case, images: Images) -> RunSettings:
 def _card(case: Case) -> str:
     if not case.has_screen:
         return ""
-    # Under UEFI a card that has no registers of VGA's at all.
+    # Under UEFI use a card without VGA registers.
     return "bochs-display" if case["loader"] == "grub-uefi" else "VGA"
 
 
 def run(case: Case, images: Images, expected: Expected, qemu: str) -> Result:
-    """Boot a case and judge it. What goes wrong is in the result, never raised."""
+    """Boot a case and judge it. Failures are in the result, and never raised."""
     begun = time.monotonic()
     with Machine(settings_of(case, images), qemu=qemu) as machine:
         drive = _Drive(machine, case, expected)
@@ -103,7 +103,7 @@ def run(case: Case, images: Images, expected: Expected, qemu: str) -> Result:
 
 
 class _Drive:
-    """The steps of a run; each adds what it found wrong."""
+    """The steps of a run; each adds its failures."""
 
     def __init__(self, machine: Machine, case: Case, expected: Expected) -> None:
         self._machine = machine
@@ -113,7 +113,7 @@ class _Drive:
         self.saw: list[str] = []
 
     def run(self) -> None:
-        """All of them."""
+        """Run all steps."""
         if self._case.can_be_typed_to:
             self._machine.expect_event(Shell, PATIENCE)
         else:
@@ -129,7 +129,7 @@ class _Drive:
             self.failures.append(failure)
 
     def _check_boot(self) -> None:
-        """Does the kernel say of the machine what it is?"""
+        """Check that the kernel's events describe the machine correctly."""
         of = self._raw_events()
         boot, case = of["boot"], self._case
         facts = {
@@ -154,18 +154,18 @@ class _Drive:
         self._check((cpus["found"], cpus["started"]) == (int(case["cpus"]),) * 2, said)
 
     def _raw_events(self) -> dict[str, dict[str, Any]]:
-        """The first event of each name, with all of its keys."""
+        """The first event of each name, as a dictionary."""
         events = (json.loads(line) for line in reversed(self._machine.lines))
         return {event["event"]: event for event in events}
 
     def _check_names(self, names: tuple[str, ...]) -> None:
-        """The texts, on every way out that the machine has."""
+        """Check the texts on all outputs of the machine."""
         said = tuple(event.text for event in self._machine.events if isinstance(event, Sample))
         self._check(said == names, f"it generated {said}, not {names}")
         lines = [f"sample {number:2d}: {name}" for number, name in enumerate(names, 1)]
         if self._case["serial"] == "serial":
             self._see("serial")
-            # The port has its own way to us: what an event follows may come after it.
+            # The serial port is another channel: its text may arrive after the event.
             shown = until(lambda: self._machine.console.text.splitlines(), lambda text: _holds(text, lines))
             self._check(_holds(shown, lines), "the names are not on the serial port")
         if self._case.has_screen:
@@ -175,7 +175,7 @@ class _Drive:
             self._check(_SPEED in screen.status, f"the status line says {screen.status!r}")
 
     def _type_prompt(self) -> None:
-        """By keyboard where there is one, and see the answer."""
+        """Type by the keyboard if there is one, else on the serial port, and check the answer."""
         self._machine.forget()
         self._enter(f"generate {PROMPT}")
         self._machine.expect_event(Stats, PATIENCE)
@@ -190,7 +190,7 @@ class _Drive:
 
     def _end(self) -> None:
         if self._case.can_be_typed_to:
-            with contextlib.suppress(MachineLost):  # gone as soon as Enter is down
+            with contextlib.suppress(MachineLost):  # the machine ends with the key press of Enter
                 self._enter("halt")
         if not self._machine.settings.keeps_screen:
             verdict = self._machine.wait()
@@ -215,7 +215,7 @@ class _Drive:
 
 
 def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
-    """What ``look`` gives as soon as it is good, or in the end."""
+    """Call ``look`` until its result is good or the time is over; returns the last result."""
     end = time.monotonic() + _LOOK_SECONDS
     while not good(seen := look()) and time.monotonic() < end:
         time.sleep(0.1)
@@ -227,6 +227,6 @@ def _shows(screen: Screen, lines: Sequence[str]) -> bool:
 
 
 def _holds(shown: Sequence[str], lines: Sequence[str]) -> bool:
-    """Are ``lines`` in ``shown``, in this order, whatever stands between?"""
+    """Does ``shown`` contain ``lines`` in this order, possibly with other lines between them?"""
     left: Iterator[str] = iter(shown)
     return all(any(line == each.rstrip() for each in left) for line in lines)

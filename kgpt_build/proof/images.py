@@ -1,4 +1,4 @@
-"""What the matrix boots: one kernel, and images of it whose menu starts it at once."""
+"""The files that the matrix boots: one kernel, and images of it whose menu boots it at once."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from kgpt_build.training.corpus import read_corpus
 
 SAMPLES, SEED = 5, 7
 WORDS = f"samples={SAMPLES} seed={SEED} cpus=8"
-"""The kernel's command line, the same everywhere: of the processors as many as there are."""
+"""The kernel's command line, the same on all machines; it uses all processors."""
 PROMPT = "ka"
-"""What is typed to the shell to be gone on with."""
+"""The prompt typed in the shell."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """Files to boot; an image that no case needs is not made."""
+    """The files to boot; an image that no case needs is not made."""
 
     kernel: Path
     pvh: Path
     text: Path
-    """Its default entry is the one of safe graphics: a BIOS leaves the screen in text mode."""
+    """An image whose default entry has safe graphics: under a BIOS the screen stays in text mode."""
     pixels: Path
 
     def of(self, case: Case) -> Path:
@@ -45,14 +45,14 @@ class Images:
 
 @dataclass(frozen=True)
 class Expected:
-    """What every machine must say, by the reference in NumPy: texts at the start, and those of PROMPT."""
+    """The texts that every machine must generate by the NumPy reference: at the start, and of PROMPT."""
 
     first: tuple[str, ...]
     answer: tuple[str, ...]
 
 
 def expected() -> Expected:
-    """Of the model that ships."""
+    """The expected texts of the model that ships."""
     model = models.load(None)
     assert isinstance(model, Model)
     first, answer = (
@@ -63,7 +63,7 @@ def expected() -> Expected:
 
 
 def prepare(folder: Path, cases: Sequence[Case], progress: Progress) -> Images:
-    """Build what ``cases`` boot. Raises KgptError, ToolMissing (GRUB's, xorriso)."""
+    """Build the files that ``cases`` boot. Raises KgptError, ToolMissing (for GRUB's tools, xorriso)."""
     kernel = build_cached(progress=progress)
     pvh = folder / "pvh.elf"
     paths.write_atomically(pvh, without_multiboot1(kernel.read_bytes()))
@@ -77,7 +77,7 @@ def prepare(folder: Path, cases: Sequence[Case], progress: Progress) -> Images:
 
 
 def without_multiboot1(data: bytes) -> bytes:
-    """The kernel as an ELF that QEMU starts by its PVH note, as it does with what has no multiboot 1 header."""
+    """The kernel without its multiboot 1 header: QEMU then boots it by its PVH note."""
     header = multiboot1(data)
     assert header is not None
     return data[: header.offset] + bytes(8) + data[header.offset + 8 :]

@@ -1,4 +1,4 @@
-"""Running the matrix: some machines at a time, each to its result."""
+"""Runs the matrix, several machines at a time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from kgpt_build.proof.drive import Result, run
 from kgpt_build.proof.images import Expected, Images
 
 Job = tuple[str, Callable[[], Result]]
-"""A name, and what gives its result."""
+"""A name, and the function that runs the machine."""
 
 
 def case_jobs(cases: Sequence[Case], images: Images, expected: Expected, qemu: str) -> list[Job]:
-    """A job for each machine of QEMU's."""
+    """A job for each machine in QEMU."""
     return [(case.name, partial(run, case, images, expected, qemu)) for case in cases]
 
 
 def run_all(jobs: Sequence[Job], workers: int, tell: Callable[[Result], None]) -> list[Result]:
-    """The results, in the order of ``jobs``. ``tell`` is called with each as it comes, on this thread.
+    """Run ``jobs``; returns the results in their order. ``tell`` is called on this thread with each new result.
 
-    A job that raises has failed by that. Ctrl-C drops the jobs that have not begun.
+    A job that raises has failed. Ctrl-C drops the jobs that have not begun.
     """
     with _pool(workers) as pool:
         futures = {pool.submit(job): name for name, job in jobs}
@@ -38,13 +38,13 @@ def run_all(jobs: Sequence[Job], workers: int, tell: Callable[[Result], None]) -
 def _result(name: str, future: Future[Result]) -> Result:
     try:
         return future.result()
-    except Exception as error:  # whatever it was, the other machines are still to be looked at
+    except Exception as error:  # after any failure, run the other machines
         return Result(name, (f"{type(error).__name__}: {error}",), 0.0)
 
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
-    # A machine ends with the thread that started it: so threads, which live until all is done.
+    # A machine ends with the thread that started it, so these threads live until all jobs are done.
     pool = ThreadPoolExecutor(workers, thread_name_prefix="kgpt-matrix")
     try:
         yield pool

@@ -1,4 +1,4 @@
-"""Pairwise covering: few rows in which every two values that can stand together do so at least once."""
+"""Pairwise covering: few rows that contain every allowed pair of values at least once."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _TRIES = 20
 
 @dataclass(frozen=True)
 class Rule:
-    """What a row must obey; asked as soon as the axes that it names have values."""
+    """A constraint on rows; checked as soon as the axes that it names have values."""
 
     axes: tuple[str, ...]
     holds: Callable[..., bool]
-    """Takes the values of ``axes``, in this order."""
+    """Gets the values of ``axes``, in this order."""
 
 
 def rows_covering_pairs(axes: Axes, rules: Sequence[Rule]) -> list[dict[str, str]]:
-    """Rows that obey ``rules`` and cover every pair that can be in such a row; the same ones each time.
+    """Rows that obey ``rules`` and cover every pair that such rows can have; deterministic.
 
-    Greedy: each row begins with the first pair that is still missing, and is the best of several tries, which go
-    through the other axes in different orders.
+    Greedy: each row begins with the first uncovered pair, and is the best of several tries, which fill the other axes
+    in different orders.
     """
     left = set(possible_pairs(axes, rules))
     order = sorted(left, key=lambda pair: _position(axes, pair))
@@ -48,7 +48,7 @@ def rows_covering_pairs(axes: Axes, rules: Sequence[Rule]) -> list[dict[str, str
 def _filled(
     row: dict[str, str], left: set[Pair], axes: Axes, rules: Sequence[Rule], dice: random.Random
 ) -> dict[str, str]:
-    """``row`` with a value for each axis: the one that covers the most of ``left`` and can still be completed."""
+    """Complete ``row`` axis by axis: with the value that covers most of ``left`` and leaves a completable row."""
     for axis in dice.sample(list(axes), len(axes)):
         if axis not in row:
             row[axis] = _best(axis, row, left, axes, rules, dice)
@@ -56,7 +56,7 @@ def _filled(
 
 
 def rows_covering_values(rows: Sequence[Row], *, at_least: int) -> list[Row]:
-    """So many of ``rows``, or more, that every value stands in them that stands in any; those with the most pairs."""
+    """At least ``at_least`` of ``rows`` that contain every value of all rows; prefer rows with many new pairs."""
     values = {item for row in rows for item in row.items()}
     pairs = {pair for row in rows for pair in pairs_of(row)}
     chosen: list[Row] = []
@@ -70,7 +70,7 @@ def rows_covering_values(rows: Sequence[Row], *, at_least: int) -> list[Row]:
 
 
 def possible_pairs(axes: Axes, rules: Sequence[Rule]) -> Iterator[Pair]:
-    """Every pair of values of two axes that some allowed row has."""
+    """All pairs of values of two axes that an allowed row can have."""
     for one, other in combinations(axes, 2):
         for first in axes[one]:
             for second in axes[other]:
@@ -79,12 +79,12 @@ def possible_pairs(axes: Axes, rules: Sequence[Rule]) -> Iterator[Pair]:
 
 
 def pairs_of(row: Row) -> Iterator[Pair]:
-    """The pairs that a row covers."""
+    """All pairs of values in a row."""
     return combinations(row.items(), 2)
 
 
 def can_be_completed(part: Row, axes: Axes, rules: Sequence[Rule]) -> bool:
-    """Is there an allowed row that has the values of ``part``?"""
+    """Can ``part`` be completed to an allowed row?"""
     if not obeys(part, rules):
         return False
     missing = next((axis for axis in axes if axis not in part), None)
@@ -94,7 +94,7 @@ def can_be_completed(part: Row, axes: Axes, rules: Sequence[Rule]) -> bool:
 
 
 def obeys(part: Row, rules: Sequence[Rule]) -> bool:
-    """Is no rule broken whose axes all have values?"""
+    """Does ``part`` obey all rules whose axes have values?"""
     return all(
         rule.holds(*(part[axis] for axis in rule.axes)) for rule in rules if all(axis in part for axis in rule.axes)
     )
@@ -104,7 +104,7 @@ def _best(axis: str, row: Row, left: set[Pair], axes: Axes, rules: Sequence[Rule
     def gain(value: str) -> int:
         return sum(_ordered(axes, (axis, value), item) in left for item in row.items())
 
-    values = dice.sample(list(axes[axis]), len(axes[axis]))  # else of equals it would always be the same
+    values = dice.sample(list(axes[axis]), len(axes[axis]))  # a different choice among equals for each try
     by_gain = sorted(values, key=lambda value: -gain(value))
     return next(value for value in by_gain if can_be_completed({**row, axis: value}, axes, rules))
 
@@ -115,7 +115,7 @@ def _ordered(axes: Axes, one: tuple[str, str], other: tuple[str, str]) -> Pair:
 
 
 def _position(axes: Axes, pair: Pair) -> tuple[int, ...]:
-    """Pairs of long axes first: they decide how many rows there must be."""
+    """Sorts pairs of long axes first: they decide the number of rows."""
     (one, first), (other, second) = pair
     size = len(axes[one]) * len(axes[other])
     names = list(axes)

@@ -1,4 +1,4 @@
-"""Machines that the kernel must refuse, by the right words, wherever someone may read."""
+"""Machines that the kernel must refuse, with the right message on all outputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_64_BITS = "this processor has no 64-bit mode with NX"
 
 @dataclass(frozen=True)
 class Refusal:
-    """A machine of the matrix but for its processor, and what the kernel says to it."""
+    """A machine of the matrix with an unsupported processor, and the kernel's message."""
 
     loader: str
     machine: str
@@ -30,7 +30,7 @@ class Refusal:
 
     @property
     def case(self) -> Case:
-        """As a machine of the matrix, in text mode."""
+        """The machine of the matrix, in text mode."""
         plain = {axis: values[0] for axis, values in AXES.items()}
         return Case({**plain, "loader": self.loader, "machine": self.machine, "screen": "text", "memory": "512"})
 
@@ -40,7 +40,7 @@ class Refusal:
         return f"refused: {self.loader} {self.machine} {self.cpu}"
 
     def settings(self, images: Images) -> RunSettings:
-        """It stays after its end, so that its screen can be read."""
+        """The machine's settings; it stays after its end, so that its screen can be read."""
         return replace(settings_of(self.case, images), cpu=self.cpu, keeps_screen=True)
 
 
@@ -57,7 +57,7 @@ def refusal_jobs(images: Images, qemu: str, chosen: Sequence[Refusal]) -> list[J
 
 
 def run(refusal: Refusal, images: Images, qemu: str) -> Result:
-    """Boot it; it has passed if the kernel refuses it by event, on the serial port and on the screen."""
+    """Boot the machine; it passes if the kernel refuses it by event, on the serial port and on the screen."""
     begun = time.monotonic()
     failures: list[str] = []
     with Machine(refusal.settings(images), qemu=qemu) as machine:

@@ -1,4 +1,4 @@
-"""The matrix's results as a table for people, as Markdown for the documentation, and as data."""
+"""The results of the matrix as text, as a Markdown table for the documentation, and as data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kgpt_build.proof.drive import Result
 from kgpt_build.words import counted
 
 MARKS = ("<!-- matrix -->", "<!-- end of the matrix -->")
-"""Between these a document has the table."""
+"""The marks around the table in a document."""
 _TITLES = {
     "loader": "loader",
     "machine": "machine",
@@ -38,7 +38,7 @@ _SHOWN = (
 
 @dataclass(frozen=True)
 class Report:
-    """All that was to be run, in order: a result for each name of ``rows``; and what could not be."""
+    """All machines of a run: a result for each name of ``rows``, in order; and the machines that were not run."""
 
     rows: Sequence[Case]
     results: Sequence[Result]
@@ -62,19 +62,19 @@ class Report:
 
 
 def line(result: Result) -> str:
-    """A run in a line, and a line for each failure."""
+    """One line for a run, and one for each failure."""
     verdict = "ok    " if result.ok else "FAILED"
     first = f"{verdict} {result.seconds:6.1f} s  {result.name}  ({result.saw or 'events only'})"
     return "\n".join([first, *(f"         {text}" for failure in result.failures for text in failure.splitlines())])
 
 
 def not_run_line(item: NotRun) -> str:
-    """What was not run, in a line."""
+    """One line for machines that were not run."""
     return f"not run         {item.name}: {item.reason}"
 
 
 def as_data(report: Report) -> dict[str, Any]:
-    """For ``--json``."""
+    """The report in plain types, for ``--json``."""
     values = {case.name: dict(case.values) for case in report.rows}
     return {
         "passed": report.passed,
@@ -95,7 +95,7 @@ def as_data(report: Report) -> dict[str, Any]:
 
 
 def markdown(report: Report) -> str:
-    """A table, a row a machine, and below it what was not run."""
+    """A table with a row per machine, followed by the machines that were not run."""
     by_name = {result.name: result for result in report.results}
     lines = [
         "| " + " | ".join([*_TITLES.values(), "seen on", "verdict"]) + " |",
@@ -114,7 +114,7 @@ def markdown(report: Report) -> str:
 
 
 def inserted(document: str, table: str) -> str:
-    """``document`` with ``table`` between its MARKS, in the place of what was there; without marks, the table alone."""
+    """``document`` with ``table`` between its MARKS, replacing the old one; without marks, the table alone."""
     begin, end = MARKS
     head, found, rest = document.partition(begin)
     _, closed, tail = rest.partition(end)

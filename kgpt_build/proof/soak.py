@@ -1,7 +1,7 @@
-"""The soak: one machine for hours, a generation every few seconds, nothing of which may drift.
+"""The soak: one machine runs for hours with a generation every few seconds; no result may drift.
 
-A round is one seed: set, generate, compare. The seeds come round again and again, and each must give, every time, the
-texts of its first time, from as much of the arena as then.
+A round sets one seed, generates, and compares. The seeds repeat: each must always give the texts of its first round,
+and use as much of the arena.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kgpt_build.vm.transcript import NotSeen
 from kgpt_build.words import counted
 
 SEEDS = (42, 7, 1, 1_000_003)
-"""Several, so that what one generation leaves behind would show in the next."""
+"""Several seeds, so that state left by one generation would change the next one."""
 
 _END_SECONDS = 60.0
 _KB = 1024
@@ -26,27 +26,27 @@ _KB = 1024
 
 @dataclass
 class SoakReport:
-    """What a soak has seen so far; sizes in bytes, ``resident`` being QEMU's memory."""
+    """The results of a soak so far; sizes in bytes; ``resident`` is QEMU's resident memory."""
 
     rounds: int = 0
     samples: int = 0
     tokens: int = 0
     seconds: float = 0.0
     used: int = 0
-    """Of the arena, after every generation."""
+    """Used bytes of the arena after every generation."""
     resident_first: int = 0
-    """After every seed had its turn: until then QEMU itself is still growing."""
+    """Measured after one round of each seed: until then QEMU itself grows."""
     resident_last: int = 0
     resident_most: int = 0
     us_first: int = 0
-    """What the first generation took, by the guest's clock."""
+    """Microseconds of the first generation, by the guest's clock."""
     us_last: int = 0
     texts: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    """Of each seed."""
+    """The expected texts of each seed."""
 
     @property
     def line(self) -> str:
-        """One line for a person."""
+        """The results as one line."""
         return (
             f"{self.seconds / 60:.1f} minutes, {counted(self.rounds, 'generation')}, {counted(self.samples, 'text')}, "
             f"{counted(self.tokens, 'token')},"
@@ -65,10 +65,10 @@ class Soak:
         self.report = SoakReport()
 
     def run(self, seconds: float, every: float, tell: Callable[[SoakReport], None] = lambda report: None) -> SoakReport:
-        """Go on for ``seconds``, at least once through all seeds, a round every ``every`` seconds; then halt.
+        """Run for ``seconds``, at least once for each seed, with a round every ``every`` seconds; then halt.
 
-        ``tell`` is called after each round. Raises GuestFailed at the first drift or silence, and what the verdict on
-        the machine says if that ends otherwise than asked.
+        ``tell`` is called after each round. Raises GuestFailed at the first drift or missing answer, and the error of
+        the verdict if the machine ends by itself.
         """
         start = time.monotonic()
         self._expect_shell()
@@ -101,7 +101,7 @@ class Soak:
         self._weigh()
 
     def _say(self, line: str) -> None:
-        """Type a line, and wait until the shell waits for the next."""
+        """Type a line, and wait until the shell reads the next one."""
         self._machine.forget()
         self._machine.send(line.encode() + b"\r")
         self._expect_shell()
@@ -148,12 +148,12 @@ class Soak:
 
 
 def soak_words(extra: str = "") -> str:
-    """The kernel's command line of a machine to be soaked."""
+    """The kernel's command line for a soak."""
     return " ".join(word for word in ("mode=shell", extra) if word)
 
 
 def resident_bytes(pid: int) -> int:
-    """The memory that a process holds; 0 if that cannot be found out."""
+    """The resident memory of a process in bytes; 0 if it is unknown."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

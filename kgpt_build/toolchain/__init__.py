@@ -1,4 +1,4 @@
-"""The programs kgpt drives, one class each, and the compiler-and-linker pairs that can build a kernel."""
+"""The external programs that kgpt runs, one class each, and the toolchains (compiler and linker) for kernels."""
 
 from kgpt_build.toolchain.compilers import DEFAULT, NAMES, Toolchain, get
 from kgpt_build.toolchain.grub import GrubMkimage, GrubModules, Mtools, Xorriso

@@ -1,4 +1,4 @@
-"""A compiler with its linker: what `--toolchain` chooses between."""
+"""Toolchains, a compiler with its linker each: the values of `--toolchain`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT = "zig"
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A compiler and a linker, and the words that call them."""
+    """A compiler and a linker, with the words that select them within their programs."""
 
     name: str
     compiler: Program
@@ -56,7 +56,7 @@ NAMES = tuple(_MAKERS)
 
 
 def get(name: str) -> Toolchain:
-    """The toolchain called ``name``, not yet looked for. Raises UsageError for an unknown name."""
+    """The toolchain ``name``, without looking for its programs. Raises UsageError for an unknown name."""
     if name not in _MAKERS:
         raise UsageError(f"there is no toolchain {name!r}", f"choose one of: {', '.join(NAMES)}")
     return _MAKERS[name]()

@@ -6,7 +6,7 @@ from kgpt_build.toolchain.program import Program
 
 
 class Gcc(Program):
-    """gcc; on some systems clang answers to that name, and is refused."""
+    """gcc; where this name runs clang, it is refused."""
 
     name = "gcc"
     purpose = "the compiler of --toolchain gcc"
@@ -16,7 +16,7 @@ class Gcc(Program):
 
 
 class GnuLd(Program):
-    """ld of GNU binutils; where the distribution makes ld another linker, that is refused."""
+    """ld of GNU binutils; another linker of this name is refused."""
 
     name = "ld"
     purpose = "the linker of --toolchain gcc"

@@ -1,4 +1,4 @@
-"""GRUB, xorriso and mtools, which make images that firmware boots."""
+"""GRUB, xorriso and mtools, which make images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class GrubMkimage(Program):
 
 
 class Xorriso(Program):
-    """xorriso; from 1.5.0 on it numbers the partitions of a GPT the same way each time."""
+    """xorriso; since 1.5.0 the identifiers in its GPT are reproducible."""
 
     name = "xorriso"
     purpose = "it writes the images of kgpt image iso"
@@ -40,9 +40,9 @@ class Xorriso(Program):
 
 
 class Mtools(Program):
-    """mtools: one program, which has the name of the command as its first word, or behind -c.
+    """mtools: one program; -c selects the command.
 
-    Older ones stamp folders with the present time, and files beyond 2 GiB are too large for them.
+    Older versions stamp folders with the current time, and cannot handle files over 2 GiB.
     """
 
     name = "mtools"
@@ -70,7 +70,7 @@ class GrubModules(Program):
         raise ToolMissing(f"GRUB has no {self.platform.name} ({self.purpose})", self.install)
 
     def _ask(self) -> str:
-        """The modules carry no version of their own, so it is the first digits of a hash of what decides the rest."""
+        """A hash of two files that change with each version: the modules have no version of their own."""
         folder = self.find()
         try:
             parts = [(folder / name).read_bytes() for name in ("moddep.lst", "kernel.img")]

@@ -1,4 +1,4 @@
-"""GNU make, which knows from dependency files what must be compiled again."""
+"""GNU make, which decides by dependency files what to compile."""
 
 import re
 

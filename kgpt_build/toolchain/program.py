@@ -1,7 +1,7 @@
-"""An external program: where it is, which version, and what to do when it is not there.
+"""An external program: its path, its version, and the command that installs it.
 
-Whatever answers to the name but is another program, too old, or does not run, is refused: a wrong tool that
-half works costs more than a missing one.
+A program of the same name that is another one, too old, or broken is refused: a tool that half works costs more time
+than a missing one.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from pathlib import Path
 from kgpt_build import process
 from kgpt_build.errors import KgptError, ToolMissing
 
-_VERSION_SECONDS = 30.0  # zig unpacks itself from a cold disk; anything slower does not work
+_VERSION_SECONDS = 30.0  # enough for zig from a cold disk; a slower program is broken
 
 
 class Program:
-    """One program. Subclasses say what it is called, how it names itself, and how it is installed."""
+    """One program. Subclasses define its name, its identification, and its installation."""
 
     name = ""
-    """The file looked for on PATH."""
+    """The file to find in PATH."""
     purpose = ""
-    """What kgpt needs it for, for `kgpt doctor`."""
+    """Its purpose, for messages and `kgpt doctor`."""
     identity = re.compile(r"$^")
     """Matches the program's `--version`; group 1 is the version."""
     pinned = ""
-    """The only version that will do, whose output is the same wherever it lies; empty: others will do too."""
+    """The only accepted version, whose output does not depend on its path; empty: any version from ``minimum`` on."""
     minimum: tuple[int, ...] = ()
     """The oldest version that works."""
     install = ""
@@ -44,13 +44,13 @@ class Program:
         return Path(found)
 
     def version(self) -> str:
-        """The version, such as ``14.0.6``. Raises ToolMissing if it is absent, broken, another program or too old."""
+        """The version, such as ``14.0.6``. Raises ToolMissing for a missing, broken, different or too old program."""
         if self._version is None:
             self._version = self._ask()
         return self._version
 
     def require(self) -> Path:
-        """The path of a program that is known to work. Raises ToolMissing."""
+        """The path of the program, after checking its version. Raises ToolMissing."""
         self.version()
         return self.find()
 
@@ -77,5 +77,5 @@ class Program:
 
 
 def version_tuple(version: str) -> tuple[int, ...]:
-    """``"14.0.6"`` -> ``(14, 0, 6)``; what follows the numbers is left out."""
+    """``"14.0.6"`` -> ``(14, 0, 6)``, without a suffix behind the numbers."""
     return tuple(int(number) for number in re.findall(r"\d+", version.split("-")[0]))

@@ -1,4 +1,4 @@
-"""QEMU, the machine that kernels boot in."""
+"""QEMU, which boots kernels and images."""
 
 import re
 
@@ -7,7 +7,7 @@ from kgpt_build.toolchain.program import Program
 
 
 class Qemu(Program):
-    """QEMU's program for machines of ``arch``."""
+    """The program of QEMU for machines of ``arch``."""
 
     purpose = "it boots the kernel"
     identity = re.compile(r"QEMU emulator version (\d+(?:\.\d+)*)")

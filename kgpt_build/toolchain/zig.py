@@ -1,4 +1,4 @@
-"""Zig's C compiler and linker, from the PyPI package ``ziglang``: the pinned default, the same on every host."""
+"""Zig's C compiler and linker from the PyPI package ``ziglang``: the default, of the same version on every host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kgpt_build.toolchain.program import Program
 
 
 class Zig(Program):
-    """The zig of the package ``ziglang``; one on PATH is never taken, for the kernel's bytes depend on the version."""
+    """The zig of the package ``ziglang``. A zig in PATH is never used: a kernel's bytes depend on the version."""
 
     name = "zig"
     purpose = "the default compiler and linker"
@@ -33,6 +33,6 @@ class Zig(Program):
         return path
 
     def check(self, path: Path, version: str) -> None:
-        """Only the pinned version will do."""
+        """Raise ToolMissing unless it is the pinned version."""
         if version != self.pinned:
             raise ToolMissing(f"{path} is version {version}: kernels are built by {self.pinned}", self.install)
