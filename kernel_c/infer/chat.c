@@ -31,7 +31,7 @@ static void copy_bytes(void *to, const void *from, size_t n)
 static enum kg_status refuse_template(struct kg_error *error, const char *what)
 {
     kg_error_set(error, KG_E_INPUT, "the chat template is damaged: %s", what);
-    kg_error_hint(error, "build the image again");
+    kg_error_hint(error, "build the kernel again");
     return KG_E_INPUT;
 }
 
