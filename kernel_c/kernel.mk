@@ -42,7 +42,7 @@ NO_FP_FLAGS_x86_64 := -mgeneral-regs-only
 #   NO_FP           must not use FP registers
 #   GENERATED       includes a generated header
 #   FMA F16C        files _avx2 that may use these instructions too
-ROOMS := app app/chat app/cmdline app/events app/shell app/training console core engine formats infer math ops \
+ROOMS := app app/chat app/cmdline app/events app/run app/shell app/training console core engine formats infer math ops \
     ops/quant ops/ref platform/boot platform/common platform/drivers platform/drivers/bus \
     platform/drivers/virtio platform/linux tokenizer train $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))

@@ -1,6 +1,6 @@
 """Boot modules: files that a loader or the hosted program puts into memory beside the kernel.
 
-The kernel gets the words behind a file's name. It recognizes texts by the word ``kind=`` (kernel_c/app/chat/texts.h),
+The kernel gets the words behind a file's name. It recognizes texts by the word ``kind=`` (kernel_c/app/run/texts.h),
 and models, corpora and states of trainings by their content.
 """
 

@@ -6,9 +6,6 @@
 #include "app/shell/commands.h"
 #include "kgpt.h"
 
-/* Sets defaults of this engine after kg_config_defaults. */
-void kg_engine_defaults(struct kg_config *config);
-
 /* Opens the model, reports its memory needs, and allocates them. */
 enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error);
 

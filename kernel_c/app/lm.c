@@ -1,12 +1,12 @@
 /* The engine of a kernel for language models: see engine.h and lm.h. */
 #include "lm.h"
 
-#include "app/chat/texts.h"
 #include "app/events/events.h"
 #include "app/events/print.h"
 #include "app/events/report.h"
-#include "app/events/verdict.h"
-#include "cpus.h"
+#include "app/run/cpus.h"
+#include "app/run/texts.h"
+#include "app/verdict.h"
 #include "engine.h"
 
 #include "kgpt/cpu.h"

@@ -38,8 +38,6 @@ struct kg_lm {
     bool chatting;                       /* commands of the chat can be typed: for hints */
 };
 
-const char *kg_lm_system(const struct kg_lm_config *config); /* the system prompt; empty: the template's own */
-
 /* Opens model `index` in place of the one in use, and begins a new conversation. */
 enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error);
 

@@ -4,8 +4,8 @@
 #include "app/events/events.h"
 #include "app/events/print.h"
 #include "app/events/report.h"
+#include "app/run/module.h"
 #include "app/shell/reader.h"
-#include "module.h"
 
 #include "kgpt/str.h"
 

@@ -1,13 +1,14 @@
 /* The top level of a run: announce the machine, read the command line, check model and memory, allocate the memory,
  * run the mode. Any refusal ends the run with KG_EXIT_REFUSED and a reason. */
-#include "app/chat/texts.h"
+#include "app/cmdline/keys.h"
 #include "app/events/events.h"
 #include "app/events/report.h"
 #include "app/events/statusline.h"
-#include "app/events/verdict.h"
-#include "cpus.h"
+#include "app/run/cpus.h"
+#include "app/run/selftest.h"
+#include "app/run/texts.h"
+#include "app/verdict.h"
 #include "engine.h"
-#include "selftest.h"
 
 #include "kgpt/mem.h"
 

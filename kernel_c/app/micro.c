@@ -1,15 +1,15 @@
 /* The engine of a kernel with a microgpt: see engine.h. */
 #include "engine.h"
 
-#include "app/chat/texts.h"
 #include "app/cmdline/keys.h"
 #include "app/events/events.h"
 #include "app/events/print.h"
 #include "app/events/report.h"
-#include "app/events/verdict.h"
+#include "app/run/generation.h"
+#include "app/run/texts.h"
 #include "app/shell/reader.h"
 #include "app/training/training.h"
-#include "generation.h"
+#include "app/verdict.h"
 
 #include "kgpt/str.h"
 

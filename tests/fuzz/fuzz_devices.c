@@ -8,12 +8,12 @@
 
 #include "promise.h"
 
-#include "../../kernel_c/platform/drivers/bus/pci.c"
-#include "../../kernel_c/platform/drivers/devices.c"
-#include "../../kernel_c/platform/drivers/table.c"
-#include "../../kernel_c/platform/drivers/virtio/rng.c"
-#include "../../kernel_c/platform/drivers/virtio/virtio_pci.c"
-#include "../../kernel_c/platform/drivers/virtio/virtqueue.c"
+#include "platform/drivers/bus/pci.c"
+#include "platform/drivers/devices.c"
+#include "platform/drivers/table.c"
+#include "platform/drivers/virtio/rng.c"
+#include "platform/drivers/virtio/virtio_pci.c"
+#include "platform/drivers/virtio/virtqueue.c"
 
 #define CONFIG 256u
 #define HERE (3u << 3)

@@ -128,12 +128,12 @@ def test_a_header_that_changed_compiles_what_includes_it(
     """And so does one that is new, and found before the one that was."""
     settings, first = BuildSettings(toy_model(), tmp_path / "out"), first_build
     app = own_sources / "kernel_c" / "app"
-    header = app / "cpus.h"
-    users = {f"kernel_c/app/{path.name}" for path in app.glob("*.c") if b'"cpus.h"' in path.read_bytes()}
+    header = app / "run" / "cpus.h"
+    users = {f"kernel_c/app/{path.name}" for path in app.glob("*.c") if b'"app/run/cpus.h"' in path.read_bytes()}
     header.write_bytes(header.read_bytes() + b"/* changed */")
     compiled = set(build(settings).compiled)
     assert users & set(first.compiled) <= compiled < set(first.compiled)
-    nearer = app / "events" / "kgpt"
+    nearer = app / "kgpt"
     nearer.mkdir()
     shutil.copy(own_sources / "kernel_c" / "include" / "kgpt" / "status.h", nearer / "status.h")
     compiled = set(build(settings).compiled)

@@ -45,8 +45,8 @@ def test_rooms_that_the_document_does_not_know_are_seen() -> None:
 
 
 def test_a_private_header_from_above_is_seen() -> None:
-    made_up = {"core/a.c": '#include "app/kgpt.h"\n', "app/kgpt.h": ""}
-    assert wrong_arrows(c_uses(made_up), ALLOWED_C) == ["core/a.c uses app/kgpt.h, but core is not above app"]
+    made_up = {"core/a.c": '#include "app/main.h"\n', "app/main.h": ""}
+    assert wrong_arrows(c_uses(made_up), ALLOWED_C) == ["core/a.c uses app/main.h, but core is not above app"]
     assert wrong_arrows(c_uses({"app/a.c": '#include "core/a.h"\n', "core/a.h": ""}), ALLOWED_C) == []
 
 

@@ -1,4 +1,5 @@
 /* The conversation of the console: asks for replies, and refuses texts that a template cannot express. */
+#include "app/cmdline/keys.h"
 #include "app/lm.h"
 
 #include "kgpt/str.h"

@@ -1,4 +1,5 @@
 /* The commands of the chat: see commands.h. */
+#include "app/cmdline/keys.h"
 #include "app/lm.h"
 
 #include "app/engine.h"

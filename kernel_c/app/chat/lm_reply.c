@@ -4,7 +4,7 @@
 #include "app/events/events.h"
 #include "app/events/print.h"
 #include "app/events/statusline.h"
-#include "app/request.h"
+#include "app/run/request.h"
 
 #include "kgpt/format.h"
 

@@ -2,8 +2,8 @@
 #include "app/lm.h"
 
 #include "app/events/print.h"
-#include "app/module.h"
-#include "texts.h"
+#include "app/run/module.h"
+#include "app/run/texts.h"
 
 #include "kgpt/mem.h"
 #include "kgpt/str.h"

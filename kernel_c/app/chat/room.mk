@@ -1,4 +1,3 @@
-ENGINE += app/chat/texts.c
 ENGINE_LM += \
     app/chat/lm_chat.c \
     app/chat/lm_chat_commands.c \

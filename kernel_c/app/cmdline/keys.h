@@ -88,6 +88,12 @@ struct kg_key {
 
 extern const struct kg_key kg_keys[], kg_engine_keys[]; /* the key behind the last one has no name */
 
+/* Of the engine: sets the defaults of its keys after kg_config_defaults. */
+void kg_engine_defaults(struct kg_config *config);
+
+/* Of a language model: the system prompt; empty: the template's own. */
+const char *kg_lm_system(const struct kg_lm_config *config);
+
 /* Key number i of both tables; NULL past the last one. */
 const struct kg_key *kg_key_at(size_t i);
 

@@ -1,6 +1,4 @@
 /* The options that only kernels for language models have, as keys of the command line: see kgpt/options.def. */
-#include "app/engine.h"
-#include "app/lm.h"
 #include "keys.h"
 
 #include "kgpt/format.h"

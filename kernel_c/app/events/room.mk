@@ -2,6 +2,5 @@ ENGINE += \
     app/events/events.c \
     app/events/print.c \
     app/events/report.c \
-    app/events/statusline.c \
-    app/events/verdict.c
+    app/events/statusline.c
 ENGINE_LM += app/events/lm_events.c

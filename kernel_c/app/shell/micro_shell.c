@@ -1,9 +1,9 @@
 /* Shell commands for a microgpt: see engine.h. */
-#include "app/bench.h"
 #include "app/engine.h"
 #include "app/events/print.h"
 #include "app/events/report.h"
-#include "app/generation.h"
+#include "app/run/bench.h"
+#include "app/run/generation.h"
 #include "app/training/training.h"
 
 static enum kg_next run_micro_generate(struct kgpt *k, char *arguments)

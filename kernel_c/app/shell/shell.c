@@ -5,7 +5,7 @@
 #include "app/events/events.h"
 #include "app/events/print.h"
 #include "app/events/report.h"
-#include "app/selftest.h"
+#include "app/run/selftest.h"
 #include "kgpt/str.h"
 #include "reader.h"
 

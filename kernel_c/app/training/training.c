@@ -1,13 +1,13 @@
 /* Runs a training, prints its progress and sends its events: see training.h and docs/events.md. */
 #include "training.h"
 
-#include "app/cpus.h"
 #include "app/events/events.h"
 #include "app/events/print.h"
 #include "app/events/statusline.h"
-#include "app/generation.h"
-#include "app/module.h"
-#include "app/request.h"
+#include "app/run/cpus.h"
+#include "app/run/generation.h"
+#include "app/run/module.h"
+#include "app/run/request.h"
 #include "kgpt/math.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"

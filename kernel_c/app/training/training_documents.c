@@ -1,7 +1,7 @@
 /* See training_documents.h. */
 #include "training_documents.h"
 
-#include "app/chat/texts.h"
+#include "app/run/texts.h"
 
 #include "kgpt/corpus_data.h"
 #include "kgpt/mem.h"

@@ -1,5 +1,5 @@
 /* All inputs of a reply besides the model and the preceding tokens. The application fills a request from its
- * settings (app/request.c). The reply loop does not depend on the command line, so a server can fill one from each
+ * settings (app/run/request.c). The reply loop does not depend on the command line, so a server can fill one from each
  * call. */
 #ifndef KGPT_REQUEST_H
 #define KGPT_REQUEST_H

@@ -2,7 +2,7 @@
 #ifndef KGPT_APP_SELFTEST_H
 #define KGPT_APP_SELFTEST_H
 
-#include "kgpt.h"
+#include "app/kgpt.h"
 
 /* `filter` is a test ("format.widths"), a suite ("format"), or empty for all. Stores the number of failed tests.
  * KG_E_INPUT if the filter matches nothing. */

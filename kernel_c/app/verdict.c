@@ -1,11 +1,11 @@
 /* How a run ends: see verdict.h. */
 #include "verdict.h"
 
+#include "app/events/events.h"
+#include "app/events/print.h"
+#include "app/events/report.h"
 #include "app/shell/shell.h"
-#include "events.h"
 #include "kgpt/str.h"
-#include "print.h"
-#include "report.h"
 
 enum kg_exit kg_finish(struct kgpt *k, enum kg_exit code, const char *reason)
 {

@@ -2,7 +2,7 @@
 #ifndef KGPT_APP_BENCH_H
 #define KGPT_APP_BENCH_H
 
-#include "kgpt.h"
+#include "app/kgpt.h"
 
 /* Samples tokens at full context for a quarter of a second (a fixed number without a clock), and prints the speed.
  * Ctrl-C ends it early. */

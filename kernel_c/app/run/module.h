@@ -2,7 +2,7 @@
 #ifndef KGPT_APP_MODULE_H
 #define KGPT_APP_MODULE_H
 
-#include "kgpt.h"
+#include "app/kgpt.h"
 #include "kgpt/sha256.h"
 
 /* If the words of `file` contain sha256=HEX, computes the SHA-256 into `digest` and refuses the file if it differs.
