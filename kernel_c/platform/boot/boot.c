@@ -1,5 +1,5 @@
-/* Three loaders, one struct kg_boot. The loaders' structures lie in memory that the kernel will use, so the readers copy
- * all of them. */
+/* Three boot protocols, one struct kg_boot. The readers copy all data, because the kernel reuses the memory of the
+ * loaders' structures. */
 #include "boot.h"
 
 #define PVH_START_MAGIC 0x336EC578u

@@ -1,4 +1,4 @@
-/* What a loader told us, whichever it was: the one form in which the rest of the kernel sees it. */
+/* Boot information, independent of the loader's protocol. */
 #ifndef KGPT_X86_64_BOOT_H
 #define KGPT_X86_64_BOOT_H
 
@@ -13,7 +13,7 @@
 #define KG_BOOT_CMDLINE_SIZE 4096
 #define KG_BOOT_NAMES_SIZE 8192
 
-/* E820 types; whatever is not RAM is left alone. */
+/* E820 types; only RAM is used. */
 #define KG_REGION_RAM 1u
 
 struct kg_region {
@@ -23,13 +23,13 @@ struct kg_region {
 
 struct kg_module {
     uint64_t base, size;
-    const char *name;  /* the first word of its command line, in kg_boot's `names` */
-    const char *words; /* the rest, behind it */
+    const char *name;  /* first word of its command line, in kg_boot.names */
+    const char *words; /* the other words */
 };
 
 enum kg_framebuffer_type {
-    KG_FRAMEBUFFER_UNKNOWN, /* the loader did not say */
-    KG_FRAMEBUFFER_NONE,    /* there is none (UEFI without GOP information) */
+    KG_FRAMEBUFFER_UNKNOWN, /* the loader passed no information */
+    KG_FRAMEBUFFER_NONE,    /* no framebuffer (UEFI without GOP information) */
     KG_FRAMEBUFFER_RGB,
     KG_FRAMEBUFFER_TEXT,
 };
@@ -42,7 +42,7 @@ struct kg_framebuffer {
 
 struct kg_boot {
     const char *loader;
-    const char *excess; /* the loader gave more than these tables hold: what; NULL: it did not */
+    const char *excess; /* what exceeded the limits of these tables; NULL: nothing */
     char cmdline[KG_BOOT_CMDLINE_SIZE];
     size_t n_regions;
     struct kg_region regions[KG_BOOT_MAX_REGIONS];
@@ -51,20 +51,20 @@ struct kg_boot {
     size_t names_n;
     char names[KG_BOOT_NAMES_SIZE];
     struct kg_framebuffer framebuffer;
-    bool for_people; /* a boot loader with a menu: somebody may look for a screen */
-    uint64_t rsdp;   /* address of the ACPI RSDP; 0: not found */
+    bool for_people; /* a boot loader with a menu: a person may expect a screen */
+    uint64_t rsdp;   /* physical address of the ACPI RSDP; 0: not found */
 };
 
-/* Reads the structure that `info` points at, as `magic` says: a copy is made of everything, so that its memory is free
- * afterwards. Returns NULL for a magic that no loader we know uses. */
+/* Reads the structure at `info` in the protocol of `magic`, and copies everything, so that its memory can be reused.
+ * Returns NULL for an unknown magic. */
 const struct kg_boot *kg_boot_read(uint32_t magic, uint32_t info);
 
-/* For the readers, one per protocol. */
+/* For the readers of the protocols. */
 void kg_boot_set_cmdline(struct kg_boot *boot, const char *text);
 void kg_boot_add_region(struct kg_boot *boot, uint64_t base, uint64_t size, uint32_t type);
 void kg_boot_add_module(struct kg_boot *boot, uint64_t base, uint64_t size, const char *name);
 uint64_t kg_boot_find_rsdp(void);
-/* As both Multiboots describe them; `fields`: position and size of red, green and blue. */
+/* In the format of both Multiboots. `fields`: position and size of red, green and blue. */
 enum kg_framebuffer_type kg_boot_framebuffer_type(uint8_t type);
 struct kg_pixel_format kg_boot_pixel_format(uint32_t pitch, uint32_t width, uint32_t height, uint8_t bpp,
                                             const uint8_t fields[6]);

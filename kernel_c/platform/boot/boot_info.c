@@ -1,9 +1,9 @@
-/* What the readers of the loaders' structures share: copies into struct kg_boot, and the search for the RSDP. */
+/* Shared by the readers of boot protocols: copies into struct kg_boot, and the search for the RSDP. */
 #include "boot.h"
 
 #define BDA_EBDA_SEGMENT 0x40E
 
-/* Copies `from` to `to`, which has `size` bytes, and returns the bytes taken with the NUL; 0 if it does not fit. */
+/* Copies `from` to `to` (`size` bytes). Returns the number of bytes with the NUL; 0 if the text does not fit. */
 static size_t copy_text(char *to, size_t size, const char *from)
 {
     for (size_t n = 0; n < size; n++) {
@@ -104,7 +104,8 @@ static uint64_t scan_for_rsdp(uintptr_t from, uintptr_t to)
     return 0;
 }
 
-/* ACPI 6.5, 5.2.5.1: the first KiB of the EBDA, then the BIOS area. Only for a loader that does not pass it on. */
+/* ACPI 6.5, 5.2.5.1: searches the first KiB of the EBDA, then the BIOS area. Only for loaders that do not pass the
+ * address. */
 uint64_t kg_boot_find_rsdp(void)
 {
     uintptr_t ebda = (uintptr_t)*(const volatile uint16_t *)BDA_EBDA_SEGMENT << 4;

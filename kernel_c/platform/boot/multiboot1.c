@@ -25,7 +25,7 @@ struct multiboot_module {
 };
 
 struct multiboot_mmap {
-    uint32_t size; /* of what follows */
+    uint32_t size; /* of the following fields */
     uint64_t addr, len;
     uint32_t type;
 } __attribute__((packed));
@@ -35,8 +35,8 @@ static bool is_qemu(const char *name)
     return name[0] == 'q' && name[1] == 'e' && name[2] == 'm' && name[3] == 'u';
 }
 
-/* Loaders put the kernel's file name before its words, as the specification wishes: QEMU, PXELINUX's mboot.c32, iPXE. GRUB 2 does not. No key of
- * ours has a slash or a dot in it. */
+/* Skips the kernel's file name, which the specification puts before the words (QEMU, PXELINUX's mboot.c32, iPXE).
+ * GRUB 2 omits it. A first word with a slash or a dot is a file name: no key of the kernel contains these. */
 static const char *skip_file_name(const char *text, bool always)
 {
     const char *end = text;

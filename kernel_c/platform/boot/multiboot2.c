@@ -71,7 +71,7 @@ static void read_rsdp(struct kg_boot *boot, const struct tag *tag)
     const uint8_t *from = (const uint8_t *)(tag + 1);
     uint32_t n = tag->size - (uint32_t)sizeof *tag;
     if (boot->rsdp && tag->type == TAG_ACPI_OLD) {
-        return; /* the newer one was first */
+        return; /* the newer tag came first */
     }
     for (uint32_t i = 0; i < n && i < RSDP_SIZE; i++) {
         rsdp_copy[i] = from[i];

@@ -6,7 +6,7 @@
 struct start_info {
     uint32_t magic, version, flags, nr_modules;
     uint64_t modlist_paddr, cmdline_paddr, rsdp_paddr;
-    uint64_t memmap_paddr; /* from version 1 on */
+    uint64_t memmap_paddr; /* since version 1 */
     uint32_t memmap_entries, reserved;
 };
 

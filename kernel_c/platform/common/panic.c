@@ -1,5 +1,5 @@
-/* A panic prints what happened where, for people and for the machine channel, and ends the machine with KG_EXIT_FAILED. It
- * trusts nothing: a panic inside the panic ends at once. */
+/* A panic reports what happened and where, to people and to the machine channel, and ends the machine with
+ * KG_EXIT_FAILED. It relies on no state: a panic within a panic ends at once. */
 #include "panic.h"
 
 #include "kgpt/event.h"
@@ -26,7 +26,8 @@ static bool in_text(uint64_t address)
     return address >= (uintptr_t)kg_text_start && address < (uintptr_t)kg_text_end;
 }
 
-/* Follows the saved frame pointers; stops at the first that leaves the stacks, goes down, or returns outside the text. */
+/* Follows the saved frame pointers. Stops at a frame outside the stacks, at a lower address, or with a return
+ * address outside the text. */
 static void walk_frames(uint64_t at, uint64_t frame_pointer)
 {
     struct kg_stacks stacks = kg_processor_stacks();
@@ -85,7 +86,7 @@ static void emit_report(const struct kg_panic *panic, uint32_t cpu)
 
 #define NOBODY UINT32_MAX
 
-static uint32_t panicking = NOBODY; /* the number of a processor */
+static uint32_t panicking = NOBODY; /* number of the processor */
 
 void kg_panic_check(void)
 {
@@ -94,7 +95,7 @@ void kg_panic_check(void)
     }
 }
 
-/* One processor reports; a second one that panics leaves it to the first. */
+/* One processor reports. Another one that panics halts. */
 void kg_panic_begin(void)
 {
     uint32_t before = NOBODY, own = kg_processor_number();
@@ -103,7 +104,7 @@ void kg_panic_begin(void)
         if (before != own) {
             kg_processor_halt();
         }
-        kg_screen_off(); /* perhaps it was the drawing of the first one */
+        kg_screen_off(); /* the cause of the first panic may be the drawing */
         plat_exit(KG_EXIT_FAILED);
     }
     kg_screen_panic();
@@ -113,7 +114,7 @@ _Noreturn void kg_panic_report(const struct kg_panic *panic)
 {
     uint32_t cpu = kg_processor_number();
     walk_frames(panic->at, panic->frame_pointer);
-    emit_report(panic, cpu); /* first: it needs the least to work */
+    emit_report(panic, cpu); /* first: it depends on the least */
     print_report(panic, cpu);
     plat_exit(KG_EXIT_FAILED);
 }

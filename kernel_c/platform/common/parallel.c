@@ -1,16 +1,16 @@
-/* Sections of work that all processors do at once, and how those that wait for one wait.
+/* Sections of work that all processors execute together, and the wait between sections.
  *
- * A section is announced by a new number. Whoever waits looks at it for a while, since the next section of a training is
- * microseconds away, and then sleeps until an interrupt of the first processor. It says that it is
- * going to sleep before it looks for the last time, and the first processor looks who sleeps after it has announced: one of the
- * two sees the other, and an interrupt that comes before the sleep ends it at once. */
+ * A new section number announces a section. A waiting processor first spins, because the next section of a training
+ * is microseconds away, then sleeps until an interrupt. It sets its flag `asleep` before it checks the number a last
+ * time; the first processor checks the flags after it has announced. So one of the two sees the other's write, and
+ * an interrupt that arrives before the sleep ends it at once. */
 #include "parallel.h"
 
 #include "kgpt/platform.h"
 #include "panic.h"
 #include "processor.h"
 
-#define PATIENCE 200000u /* ticks, about 0.1 ms on a PC, before a processor sleeps */
+#define PATIENCE 200000u /* TSC ticks, about 0.1 ms on a PC, before a processor sleeps */
 
 static struct {
     void (*work)(void *context, uint32_t worker, uint32_t workers);
@@ -47,7 +47,7 @@ _Noreturn void kg_parallel_serve(struct kg_worker *own)
 {
     for (uint32_t last = 0;;) {
         wait_for_section(own, last);
-        last++; /* the next one is not announced before all have done this one */
+        last++; /* the next section starts after all have completed this one */
         kg_fault_on_processor();
         section.work(section.context, own->number, n_others + 1);
         __atomic_store_n(&own->done, last, __ATOMIC_RELEASE);
@@ -56,7 +56,7 @@ _Noreturn void kg_parallel_serve(struct kg_worker *own)
 
 void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers), void *context)
 {
-    if (n_others == 0) { /* no section: processors that are started later count from 0 */
+    if (n_others == 0) { /* no section: processors that start later count from 0 */
         work(context, 0, 1);
         return;
     }

@@ -1,4 +1,4 @@
-/* One terminal, two back ends, and when to draw: see screen.h. */
+/* One terminal, two back ends, and the rate limit of drawing: see screen.h. */
 #include "screen.h"
 
 #include "kgpt/font.h"
@@ -11,12 +11,12 @@
 #define EARLY_COLUMNS 80 /* a panic takes ten rows */
 #define EARLY_ROWS 12
 
-#define ROWS_KEPT 1024 /* that have scrolled away */
-#define MEMORY_PART 32 /* of all memory that these rows take at most */
+#define ROWS_KEPT 1024 /* of scrollback */
+#define MEMORY_PART 32 /* upper limit of the scrollback: this fraction of all memory */
 
-/* Between two drawings, in ticks: 1/60 s at 3 GHz, and near enough at others. */
+/* Minimum time between two drawings, in ticks: 1/60 s at 3 GHz, and similar at other rates. */
 #define TURN 50000000u
-#define BURST 4 /* drawings that do not wait for their turn: lines that come by ones and twos appear at once */
+#define BURST 4 /* drawings without delay: single lines appear at once */
 
 #define BLACK 0
 #define RED 1
@@ -26,10 +26,10 @@ static enum { NO_SCREEN, TEXT_SCREEN, PIXEL_SCREEN } kind;
 static const struct kg_text_mode *text_mode;
 static struct kg_framebuffer framebuffer;
 static struct kg_pixels pixels;
-static struct kg_picture picture; /* .pixels is NULL: there is none */
+static struct kg_picture picture; /* .pixels is NULL: none */
 static struct kg_terminal terminal;
 static uint32_t early[2 * EARLY_COLUMNS * EARLY_ROWS];
-static uint32_t *memory = early; /* the terminal's */
+static uint32_t *memory = early; /* memory of the terminal */
 static size_t memory_size = sizeof early / sizeof *early;
 static bool changed, panicking;
 static uint64_t drawn_at, drawing_took; /* ticks */
@@ -61,7 +61,7 @@ void kg_screen_init(const struct kg_framebuffer *found, const struct kg_text_mod
     }
 }
 
-/* An empty screen, with its text at the size that `pixels` says. */
+/* Clears the screen, with text at the scale of `pixels`. */
 static void begin_screen(void)
 {
     uint32_t columns = text_mode->columns, rows = text_mode->rows;
@@ -76,7 +76,7 @@ static void begin_screen(void)
     kg_screen_flush();
 }
 
-/* The terminal's memory, for so many cells. */
+/* Memory for this many cells. */
 static bool take_cells(size_t cells)
 {
     uint32_t *pages = kg_memory_pages((cells * sizeof *memory + KG_PAGE - 1) / KG_PAGE);
@@ -151,7 +151,7 @@ void kg_screen_flush(void)
     drawing_took = drawn_at - start;
 }
 
-/* A drawing that takes long is followed by as long without one, so that at most half of the time goes into drawing. */
+/* After a slow drawing the next one waits as long as it took, so that drawing takes at most half of the time. */
 void kg_screen_turn(void)
 {
     if (!changed || panicking) {
@@ -247,7 +247,7 @@ void plat_picture_close(void)
 void plat_screen_use(enum kg_screen_use use, uint32_t scale)
 {
     uint32_t before = pixels.scale;
-    if (use == KG_SCREEN_OFF) { /* not even a cursor */
+    if (use == KG_SCREEN_OFF) { /* without a cursor */
         kg_terminal_colour(&terminal, BLACK, BLACK);
         kg_screen_write("\x1b[2J", 4);
         kg_screen_flush();

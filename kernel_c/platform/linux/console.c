@@ -58,13 +58,13 @@ static bool write_all(int fd, const char *text, size_t n)
 static void write_output(const char *text, size_t n)
 {
     if (!write_all(STDOUT_FILENO, text, n)) {
-        plat_exit(KG_EXIT_REFUSED); /* nobody reads us any more */
+        plat_exit(KG_EXIT_REFUSED); /* the reader of the output is gone */
     }
 }
 
 static struct kg_writer writer = {.write = write_output, .raw = true};
 
-/* https://no-color.org; TERM=dumb knows no escape sequences. */
+/* https://no-color.org; TERM=dumb has no escape sequences. */
 static bool wants_colours(void)
 {
     const char *off = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -131,7 +131,7 @@ bool kg_linux_console_init(void)
     handle_signal(SIGINT, on_interrupt);
     handle_signal(SIGTERM, on_termination);
     handle_signal(SIGHUP, on_termination);
-    signal(SIGPIPE, SIG_IGN); /* a reader that went away shows as a failed write */
+    signal(SIGPIPE, SIG_IGN); /* a closed reader appears as a failed write */
     output_init();
     if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &saved) != 0) {
         return false;
@@ -193,7 +193,7 @@ void plat_event(const char *bytes, size_t n)
     }
 }
 
-/* A process has no screen of its own: a terminal's last line and pixels are not ours. */
+/* A process has no screen: status line and pixels do not exist. */
 void plat_status(const char *text, size_t n)
 {
     (void)text;

@@ -12,7 +12,7 @@
 #include "kgpt/event.h"
 #include "linux.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* gcc's way to tell */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* gcc's macros */
 #define KG_SANITIZED 1
 #elif defined(__has_feature) /* clang's */
 #define KG_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
@@ -39,7 +39,7 @@ const char *plat_clock(void)
 
 void plat_clock_use(const char *name)
 {
-    (void)name; /* there is one only */
+    (void)name; /* there is only one clock */
 }
 
 bool plat_entropy(uint64_t *value)
@@ -47,7 +47,7 @@ bool plat_entropy(uint64_t *value)
     return getrandom(value, sizeof *value, 0) == (ssize_t)sizeof *value;
 }
 
-/* The host has the devices. */
+/* The host owns the devices. */
 void plat_pci_use(enum kg_pci_use use)
 {
     (void)use;
@@ -77,7 +77,7 @@ _Noreturn void plat_reboot(void)
     plat_exit(KG_EXIT_OK);
 }
 
-/* vector -1: no exception, but a check that failed. */
+/* vector -1: a failed check, not an exception. */
 static void emit_panic(int vector, const char *name, const char *message, uint64_t rip, uint64_t address)
 {
     KG_WRITE_EVENT(plat_event, panic, .vector = vector, .name = name, .message = message, .rip = rip, .cr2 = address);
@@ -99,7 +99,7 @@ _Noreturn void plat_panic(const char *message)
     end_in_panic(-1, "check", message, (uint64_t)(uintptr_t)__builtin_return_address(0), 0);
 }
 
-/* Signals by the exceptions that cause them. */
+/* Signals, and the exceptions that cause them. */
 struct fault {
     int signal_number, vector;
     const char *name, *message;
@@ -127,9 +127,9 @@ static void on_fault(int signal_number, siginfo_t *info, void *context)
 void kg_linux_signals_init(void)
 {
     if (KG_SANITIZED) {
-        return; /* the sanitizer's own report says more */
+        return; /* the sanitizer's report has more details */
     }
-    static char stack[64 * 1024]; /* a stack overflow needs another stack to be told on */
+    static char stack[64 * 1024]; /* a stack overflow must be reported on another stack */
     const stack_t alternative = {.ss_sp = stack, .ss_size = sizeof stack};
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigaltstack(&alternative, NULL);
@@ -138,7 +138,7 @@ void kg_linux_signals_init(void)
     }
 }
 
-/* Needs more stack than there is long before `depth` ends it. */
+/* Exceeds the stack long before `depth` ends the recursion. */
 static void linux_fault_stack(volatile char *above, unsigned depth)
 {
     volatile char frame[4096];
@@ -146,12 +146,12 @@ static void linux_fault_stack(volatile char *above, unsigned depth)
     if (depth) {
         linux_fault_stack(frame, depth - 1);
     }
-    *above = frame[0]; /* work after the call keeps it from becoming a jump */
+    *above = frame[0]; /* work after the call prevents a tail call */
 }
 
 static void linux_fault_exec(void)
 {
-    static const unsigned char code[] = {0xC3}; /* ret, where nothing may be executed */
+    static const unsigned char code[] = {0xC3}; /* ret, in memory that is not executable */
     void *page = mmap(NULL, sizeof code, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memcpy(page, code, sizeof code);
     void (*function)(void);
@@ -179,7 +179,7 @@ bool plat_fault(const char *kind)
             pause();
         }
     } else if (strcmp(kind, "reset") == 0) {
-        raise(SIGKILL); /* gone without a verdict */
+        raise(SIGKILL); /* ends without an exit code of its own */
     } else if (strcmp(kind, "panic") == 0) {
         plat_panic("fault=panic was asked for");
     }

@@ -37,7 +37,7 @@ static long parse_option_number(const char *option, const char *text, long most)
     return value;
 }
 
-/* The words behind a file's name: a space in the name is told from the one before them by what they say. */
+/* Separates the words from the file's name: a name may contain spaces, so a word is recognized by its key. */
 static char *cut_words(char *path)
 {
     static const char *const firsts[] = {" sha256=", " kind="};
@@ -52,7 +52,7 @@ static char *cut_words(char *path)
     return words ? words : path + strlen(path);
 }
 
-/* The file's bytes, mapped: what a boot module is to the kernel. */
+/* Maps the file: the hosted counterpart of a boot module. */
 static struct kg_file map_file(char *path)
 {
     struct stat status;

@@ -1,5 +1,5 @@
-/* Threads in the place of processors. One that waits for work looks for it a while, since the next section of a training is
- * microseconds away, and then sleeps on a condition variable. */
+/* Threads in place of processors. A waiting thread first spins, because the next section of a training is
+ * microseconds away, then sleeps on a condition variable. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -8,23 +8,23 @@
 #include "linux.h"
 
 #define MOST_THREADS 256
-#define PATIENCE 2000 /* looks, some 50 microseconds */
+#define PATIENCE 2000 /* iterations of the spin, about 50 microseconds */
 
 struct thread {
     uint32_t number;
-    uint32_t done;              /* the last section that it has worked in */
-} __attribute__((aligned(64))); /* no two threads write to one cache line */
+    uint32_t done;              /* the last section of work it completed */
+} __attribute__((aligned(64))); /* separate cache lines */
 
 static struct thread threads[MOST_THREADS];
 static struct kg_cpus result;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t announced = PTHREAD_COND_INITIALIZER;
-static bool is_deaf, is_broken; /* faults on purpose */
+static bool is_deaf, is_broken; /* deliberate faults */
 
 static struct {
     void (*work)(void *context, uint32_t worker, uint32_t workers);
     void *context;
-    uint32_t number; /* of the last section; changed under the mutex, read without it too */
+    uint32_t number; /* of the last section; written under the mutex, also read without it */
 } section __attribute__((aligned(64)));
 
 static bool has_section(uint32_t last)
@@ -52,7 +52,7 @@ static void *serve_sections(void *argument)
     struct thread *own = argument;
     for (uint32_t last = 0;;) {
         wait_for_thread_section(last);
-        last++; /* the next one is not announced before all have done this one */
+        last++; /* the next section starts after all have completed this one */
         if (is_broken) {
             __asm__ volatile("ud2");
         }
@@ -100,10 +100,10 @@ static uint32_t count_processors(void)
     return n > 1 ? (uint32_t)n : 1;
 }
 
-/* More threads than processors are slow, but what was asked for: so the same results can be seen of any number. */
+/* More threads than processors are slow, but allowed: tests compare results for any number. */
 struct kg_cpus plat_start_cpus(uint32_t most, struct kg_arena *arena)
 {
-    (void)arena; /* the C library makes the stacks */
+    (void)arena; /* the C library allocates the stacks */
     if (result.found) {
         return result;
     }

@@ -1,5 +1,5 @@
-/* The clocks of a PC, which are asked how fast the TSC runs: in the order of the list, until two of them agree, and only when
- * somebody wants to know. */
+/* Calibrates the TSC with a PC's timers. They are tried in the order of the list until two agree. Calibration runs
+ * only on demand. */
 #include "clock.h"
 
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include "kgpt/platform.h"
 #include "kgpt/str.h"
 
-#define AGREE 100 /* within one part of so many */
+#define AGREE 100 /* tolerance: one part in this many */
 
 static uint64_t hz_by_hpet(void)
 {
@@ -24,7 +24,7 @@ static uint64_t hz_by_pit(void)
     return kg_tsc_measure(kg_pit_open);
 }
 
-/* The cheaper and the more exact first. */
+/* Cheaper and more exact timers come first. */
 static const struct clock {
     const char *name;
     uint64_t (*hz)(void);
@@ -35,8 +35,8 @@ static const struct clock {
 };
 #define N_CLOCKS (sizeof clocks / sizeof *clocks)
 
-static const char *wanted = ""; /* only this one is asked */
-static const char *chosen = ""; /* the one that was believed */
+static const char *wanted = ""; /* if set, only this timer is used */
+static const char *chosen = ""; /* the timer that was chosen */
 static uint64_t frequency;
 static bool known;
 

@@ -4,8 +4,8 @@
 
 #include "platform/x86_64/tsc.h"
 
-/* One for each kind of timer, hpet.c, pmtimer.c and pit.c: makes it count. False where there is none; whether what seems to be there
- * counts is for the caller to find out. */
+/* For each kind of timer (hpet.c, pmtimer.c, pit.c): starts it. Returns false if it is absent. The caller must check
+ * that the counter advances. */
 bool kg_hpet_open(struct kg_counter *counter);
 bool kg_pmtimer_open(struct kg_counter *counter);
 bool kg_pit_open(struct kg_counter *counter);

@@ -1,4 +1,4 @@
-/* The console: serial port and screen together or alone, and the machine channel. */
+/* The console (serial port, screen, or both) and the machine channel. */
 #include "debugcon.h"
 #include "i8042.h"
 #include "idle.h"
@@ -40,12 +40,12 @@ void plat_notice(const char *text, size_t n)
     kg_writer_notice(&screen_writer, text, n);
 }
 
-/* While a paste comes in, its next byte is a tenth of a millisecond away. */
+/* During a paste, bytes arrive 0.1 ms apart. */
 #define PATIENCE_PER_SECOND 500
 
 static uint64_t last_typed;
 
-/* Page Up and Page Down are for the screen. */
+/* The screen handles Page Up and Page Down. */
 static int read_keyboard(void)
 {
     for (;;) {
@@ -57,10 +57,10 @@ static int read_keyboard(void)
     }
 }
 
-/* What can be typed on. The keyboard first: a line that never falls silent shall not keep Ctrl-C from being seen. */
+/* Reads the keyboard first: continuous input from a serial line must not hide Ctrl-C. */
 static int (*const sources[])(void) = {read_keyboard, kg_serial_read};
 
-/* Whoever looks for a key lets the screen catch up, as far as its turn has come. */
+/* Polling for input also redraws the screen (rate-limited). */
 int plat_read(void)
 {
     static uint32_t looked;

@@ -8,7 +8,7 @@ static bool present;
 
 bool kg_debugcon_init(void)
 {
-    present = kg_inb(DEBUGCON) == DEBUGCON; /* it answers with its own number; an absent port with 0xFF */
+    present = kg_inb(DEBUGCON) == DEBUGCON; /* QEMU's device reads as its own port number; an absent port as 0xFF */
     return present;
 }
 

@@ -81,7 +81,7 @@ uint32_t kg_register_read(const struct kg_acpi_register *r, uint32_t size)
     return size == 2 ? *(const volatile uint16_t *)r->address : *(const volatile uint32_t *)r->address;
 }
 
-/* ACPI 6.5, 5.2.3.2: the device and the function on bus 0, and the offset in its configuration. */
+/* ACPI 6.5, 5.2.3.2: device and function on bus 0, and the offset in configuration space. */
 static void write_pci(uint64_t address, uint8_t value)
 {
     uint32_t device = address >> 32 & 31, function = address >> 16 & 7, offset = address & 0xFF;

@@ -1,14 +1,15 @@
-/* The high precision event timer, by its 32 lower bits: some have no more, and two reads for 64 would not be one. (IA-PC HPET 1.0a) */
+/* The high precision event timer (IA-PC HPET 1.0a). Only its lower 32 bits are used: some HPETs have no more, and
+ * two reads for 64 bits are not atomic. */
 #include "clock.h"
 #include "firmware.h"
 
 enum {
     CAPABILITIES = 0,
-    PERIOD = 4, /* femtoseconds: the upper half of the capabilities */
+    PERIOD = 4, /* in femtoseconds: upper half of the capabilities */
     CONFIGURATION = 0x10,
     MAIN_COUNTER = 0xF0,
 };
-#define PERIOD_MAX 100000000u /* by the specification */
+#define PERIOD_MAX 100000000u /* limit in the specification */
 #define FEMTOSECONDS 1000000000000000u
 #define ENABLE 1u
 

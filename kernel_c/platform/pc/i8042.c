@@ -8,8 +8,8 @@
 enum { DATA = 0x60, STATUS = 0x64, COMMAND = 0x64 };
 #define STATUS_OUTPUT_FULL 0x01
 #define STATUS_INPUT_FULL 0x02
-#define STATUS_FROM_MOUSE 0x20 /* older controllers: the keyboard did not listen */
-#define STATUS_TIMEOUT 0x40    /* the keyboard did not answer, or not listen */
+#define STATUS_FROM_MOUSE 0x20 /* older controllers: timeout of the transmission to the keyboard */
+#define STATUS_TIMEOUT 0x40    /* no answer from the keyboard, or a timeout of the transmission */
 #define NOTHING_THERE 0xFF
 
 #define COMMAND_READ_CONFIG 0x20
@@ -29,29 +29,29 @@ enum { DATA = 0x60, STATUS = 0x64, COMMAND = 0x64 };
 #define ACKNOWLEDGED 0xFA
 #define SEND_AGAIN 0xFE
 
-/* What a keyboard answers that is asked for its set: with translation, its answer is translated too. */
+/* Answers of a keyboard to the query for its scan code set. With translation, the answers are translated too. */
 #define ANSWER_SET1 0x43
 #define ANSWER_SET1_RAW 0x01
 #define ANSWER_SET2_RAW 0x02
 #define ANSWER_SET2 0x41
 
-/* A turn of a wait reads two ports, each about a microsecond; a keyboard has 20 ms to answer. */
+/* One iteration of a wait reads two ports, each about a microsecond; a keyboard must answer within 20 ms. */
 #define UNUSED_PORT 0x80
 #define MAX_SPINS 20000
 #define MAX_FLUSHED 64 /* bytes: no buffer on the way is larger */
-#define MAX_POLLED 16  /* bytes in one read: what never ends is no keyboard */
+#define MAX_POLLED 16  /* bytes in one call: an endless stream is not a keyboard */
 #define CODES_LOST 0xFF
 
-static bool there;   /* a controller, that is */
-static bool present; /* and a keyboard on it */
+static bool there;   /* a controller exists */
+static bool present; /* a keyboard responds */
 static struct kg_ring codes;
 static struct kg_keyboard keyboard;
-static uint8_t leds;      /* what they show */
-static bool leds_awaited; /* the keyboard was told that they follow */
+static uint8_t leds;      /* state of the LEDs */
+static bool leds_awaited; /* the keyboard expects the LED byte */
 static char typed[KG_KEY_BYTES];
 static size_t typed_n, typed_at;
 
-/* Waits until the bits of the status register are so. */
+/* Waits until these bits of the status register have the given values. */
 static bool wait_status(uint8_t mask, uint8_t wanted)
 {
     for (unsigned spins = 0; spins < MAX_SPINS; spins++) {
@@ -72,7 +72,7 @@ static bool send_byte(uint16_t port, uint8_t byte)
     return true;
 }
 
-/* -1: nothing came, or something of which the status says by these bits that it does not count. */
+/* Returns -1 if nothing arrived, or if the status marks the byte as invalid by these bits. */
 static int receive_byte(uint8_t does_not_count)
 {
     if (!wait_status(STATUS_OUTPUT_FULL, STATUS_OUTPUT_FULL)) {
@@ -82,13 +82,13 @@ static int receive_byte(uint8_t does_not_count)
     return status & does_not_count ? -1 : byte;
 }
 
-/* Controllers answer in the place of a keyboard that is not there. */
+/* Controllers answer in place of an absent keyboard. */
 static int receive_from_keyboard(void)
 {
     return receive_byte(STATUS_FROM_MOUSE | STATUS_TIMEOUT);
 }
 
-/* False if it never ends. */
+/* Returns false if the stream does not end. */
 static bool flush_controller(void)
 {
     for (unsigned i = 0; i < MAX_FLUSHED; i++) {
@@ -100,7 +100,7 @@ static bool flush_controller(void)
     return false;
 }
 
-/* A byte to the keyboard: true if it took it. Codes of keys that went down or up just now may come before its answer. */
+/* Sends a byte to the keyboard; true if it acknowledges. Scan codes may arrive before the acknowledgement. */
 static bool tell_keyboard(uint8_t byte)
 {
     for (unsigned tries = 0; tries < 3; tries++) {
@@ -119,7 +119,8 @@ static bool tell_keyboard(uint8_t byte)
     return false;
 }
 
-/* The keyboard alone, which interrupts only to wake who sleeps; translation on or off. A controller that does not answer may still pass on what keys do. */
+/* Configures the controller for the keyboard alone, with interrupts only to end a sleep, with or without
+ * translation. A controller that does not answer may still pass on scan codes. */
 static void configure_controller(bool translate)
 {
     int config = send_byte(COMMAND, COMMAND_READ_CONFIG) ? receive_byte(0) : -1;
@@ -138,8 +139,8 @@ static int ask_set(void)
     return tell_keyboard(KEYBOARD_SET) && tell_keyboard(0) ? receive_from_keyboard() : -1;
 }
 
-/* Keyboards speak set 2, and controllers translate it to set 1: this is how firmware leaves them, and how it plays one for a USB
- * keyboard. What really arrives is asked; no answer is an answer too. */
+/* Keyboards use set 2, and controllers translate it to set 1. Firmware leaves this configuration, and emulates it
+ * for USB keyboards. The query finds the set that really arrives; without an answer the default holds. */
 static void find_set(void)
 {
     int answer = ask_set();
@@ -148,7 +149,7 @@ static void find_set(void)
         tell_keyboard(2);
         answer = ask_set();
     }
-    if (answer == ANSWER_SET1) { /* and nothing else, which translation would garble */
+    if (answer == ANSWER_SET1) { /* only this value: translation would garble others */
         configure_controller(false);
     }
     keyboard.set = answer == ANSWER_SET2_RAW ? 2 : 1;
@@ -180,7 +181,8 @@ bool kg_i8042_present(void)
     return present;
 }
 
-/* One byte of the keyboard's. LEDs are set in two steps, of which the second follows the keyboard's answer to the first. */
+/* Handles one byte from the keyboard. LEDs are set in two steps: the second follows the acknowledgement of the
+ * first. */
 static void take_scan_code(uint8_t byte)
 {
     if (byte == ACKNOWLEDGED || byte == SEND_AGAIN) {
@@ -198,7 +200,8 @@ static void take_scan_code(uint8_t byte)
     }
 }
 
-/* Where there is no room the last code becomes what keyboards send then: some codes are lost, and no key is held any more. */
+/* If the ring is full, the last code becomes the keyboard's overrun code: scan codes are lost, and no key counts as
+ * held. */
 static void keep_code(uint8_t code)
 {
     if (!kg_ring_is_full(&codes)) {

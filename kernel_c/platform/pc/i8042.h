@@ -1,17 +1,17 @@
-/* The keyboard controller of PCs, or what firmware puts in its place for USB keyboards. Every wait is bounded:
- * there may be none, or a controller without a keyboard. */
+/* The keyboard controller of PCs, or the firmware's emulation for USB keyboards. All waits are bounded: the
+ * controller or the keyboard may be absent. */
 #ifndef KGPT_X86_64_I8042_H
 #define KGPT_X86_64_I8042_H
 
 #include <stdbool.h>
 
 void kg_i8042_init(void);
-bool kg_i8042_present(void); /* a keyboard answered */
+bool kg_i8042_present(void); /* a keyboard responds */
 
-void kg_i8042_keep(void); /* takes in what the keyboard has sent, for kg_i8042_read; with interrupts off */
+void kg_i8042_keep(void); /* reads the controller's buffer into the ring for kg_i8042_read; interrupts must be off */
 
-/* The next byte that was typed, KG_READ_NONE, KG_READ_RESTART, or KG_READ_END if there is no keyboard. One that was plugged in later works, but only
- * counts once it has typed something. */
+/* The next byte of input, KG_READ_NONE, KG_READ_RESTART, or KG_READ_END without a keyboard. A keyboard that is
+ * plugged in later is recognized by its first key. */
 int kg_i8042_read(void);
 
 #endif

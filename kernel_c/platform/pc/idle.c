@@ -1,6 +1,6 @@
-/* While the first processor works or sleeps, interrupts of the keyboard, the serial port and the timer take in what was typed: a keyboard
- * keeps 16 bytes, and a serial port too. Keyboard and port come through the 8259s, the way that needs no tables. Where nothing
- * comes through, the timer still does, and looks at both. */
+/* Interrupts on the first processor: keyboard, serial port and timer store input while it works or sleeps, because
+ * keyboard and serial port buffer only 16 bytes. Keyboard and serial port interrupt through the 8259s, which need no
+ * ACPI tables. If these interrupts do not arrive, the timer polls both. */
 #include "idle.h"
 
 #include <stddef.h>
@@ -15,34 +15,34 @@
 #define PIC1 0x20
 #define PIC2 0xA0
 #define PIC_INIT 0x11   /* three more bytes follow */
-#define PIC_CASCADE 2   /* the pin of the first to which the second is wired */
-#define PIC_AUTOMATIC 3 /* who interrupts needs no answer */
+#define PIC_CASCADE 2   /* input of the first 8259 to which the second is wired */
+#define PIC_AUTOMATIC 3 /* automatic end of interrupt */
 #define PIC_ALL 0xFFu
 #define PIC_KEYBOARD (1u << 1)
 #define PIC_SERIAL (1u << 4)
 
-/* A keyboard is looked at so often. A serial port that cannot interrupt keeps 16 bytes: at 115200 baud that is 1.4 ms. */
+/* Polling intervals: of a keyboard, and of a serial port that cannot interrupt (a FIFO of 16 bytes lasts 1.4 ms at
+ * 115200 baud). */
 #define TICK_US 10000u
 #define TICK_US_SERIAL 1000u
-#define SHORT_RUN \
-    100000000u /* ticks of the TSC since the first instruction: what is over by then needs no interrupts */
+#define SHORT_RUN 100000000u /* TSC ticks after the first instruction: shorter runs need no interrupts */
 
 #define CPUID1_ECX_HYPERVISOR (1u << 31)
 #define AMD_EBX 0x68747541u /* "Auth" */
 #define AMD_LAST_FAMILY 0x10
 
-#define COUNTS_FEWEST 10000 /* a second: the slowest known makes a million */
+#define COUNTS_FEWEST 10000 /* per second: the slowest known timer makes a million */
 #define CALIBRATIONS 4
 #define CALIBRATIONS_PER_SECOND 2000
 
 volatile uint32_t kg_timer_ticks;
 extern uint64_t kg_ticks_entry;
 
-static uint64_t counts_per_second; /* of the timer; 0: it cannot be used */
-static uint32_t tick_us;           /* as the timer is set */
+static uint64_t counts_per_second; /* rate of the timer; 0: unusable */
+static uint32_t tick_us;           /* period of the timer */
 static bool prepared, may_sleep;
 
-/* Firmware leaves them with vectors that are exceptions now. */
+/* Remaps the vectors: the firmware's vectors are exceptions here. */
 static void prepare_8259(void)
 {
     kg_outb(PIC1, PIC_INIT);
@@ -54,11 +54,11 @@ static void prepare_8259(void)
     kg_outb(PIC1 + 1, PIC_AUTOMATIC);
     kg_outb(PIC2 + 1, PIC_AUTOMATIC);
     kg_outb(PIC1 + 1,
-            (uint8_t)~(PIC_KEYBOARD | (kg_serial_present() ? PIC_SERIAL : 0))); /* else it may be another device's */
+            (uint8_t)~(PIC_KEYBOARD | (kg_serial_present() ? PIC_SERIAL : 0))); /* or it is another device's */
     kg_outb(PIC2 + 1, PIC_ALL);
 }
 
-/* AMD's erratum 400: in processors up to 2010 the timer may stop when all cores sleep, and nothing would wake us. */
+/* AMD erratum 400: on processors up to 2010 the timer may stop when all cores sleep, so nothing would wake them. */
 static bool timer_may_stop(void)
 {
     uint32_t r[4];
@@ -69,7 +69,7 @@ static bool timer_may_stop(void)
     return amd && family <= AMD_LAST_FAMILY && !(r[2] & CPUID1_ECX_HYPERVISOR);
 }
 
-/* Whatever comes between the reads of the two clocks makes the timer seem slower, and sleep shorter: the fastest is right. */
+/* Delays between the two reads only lower the measured rate, so take the maximum. */
 static void calibrate_timer(void)
 {
     uint64_t hz = plat_ticks_hz();
@@ -136,7 +136,7 @@ bool kg_idle_is_deaf(void)
     return prepared && counts_per_second == 0;
 }
 
-/* A processor that sleeps and is not woken never comes back: so the timer has to have interrupted one that was awake. */
+/* Sleep only if the timer has already interrupted: otherwise nothing might end the sleep. */
 void kg_idle(void)
 {
     kg_idle_listen();

@@ -1,17 +1,17 @@
-/* Interrupts on the first processor: input is taken in while it works, and wakes it while it waits. */
+/* Interrupts on the first processor: they store input while it works, and wake it while it sleeps. */
 #ifndef KGPT_PC_IDLE_H
 #define KGPT_PC_IDLE_H
 
 #include <stdbool.h>
 
-/* Interrupts are on from now on, where the machine has what that needs: called by whoever looks for input. Not at once, since a run that
- * is over in no time shall not wait for timers. */
+/* Enables interrupts if the machine supports it. The first poll for input calls it, not the boot, so that a short
+ * run does not wait for timer calibration. */
 void kg_idle_listen(void);
 
-/* Sleeps until something interrupts, at most 10 ms, where the machine can wake it again; or a moment. */
+/* Sleeps until an interrupt, at most 10 ms, if the machine can wake up; otherwise pauses briefly. */
 void kg_idle(void);
 
-/* True where it has turned out that nothing can interrupt. */
+/* True after it has turned out that interrupts do not arrive. */
 bool kg_idle_is_deaf(void);
 
 #endif

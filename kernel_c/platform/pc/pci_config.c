@@ -1,5 +1,5 @@
-/* What a PC gives to drivers (kgpt/device.h): PCI's configuration space, by memory where the MCFG says so, else by
- * ports; registers; and whether an IOMMU stands between devices and memory. */
+/* PCI services of a PC (kgpt/device.h): configuration space through ECAM if the MCFG describes it, otherwise through
+ * ports; registers; and detection of an IOMMU. */
 #include "firmware.h"
 #include "kgpt/device.h"
 #include "platform/common/processor.h"
@@ -19,7 +19,7 @@
 #define IVRS_TRANSLATES 1u
 
 static struct {
-    volatile uint8_t *base; /* of bus 0; NULL: by ports */
+    volatile uint8_t *base; /* of bus 0; NULL: through ports */
     struct kg_pci_buses buses;
 } ranges[MOST_RANGES];
 static uint32_t n_ranges;
@@ -41,8 +41,8 @@ static bool has_ports(void)
     return kept;
 }
 
-/* Real machines have buses that no bridge leads to, and a look costs a microsecond; a virtual machine has none
- * unless it was told so, and a look costs ten. */
+/* Real machines have buses without a bridge that leads to them, and a probe costs a microsecond. Virtual machines
+ * have none unless configured, and a probe costs ten. */
 static bool look_everywhere(void)
 {
     uint32_t r[4];
@@ -56,7 +56,7 @@ static void add_range(volatile uint8_t *base, uint16_t segment, uint8_t first, u
     ranges[n_ranges++].buses = (struct kg_pci_buses){segment, first, last, look_everywhere()};
 }
 
-/* An MCFG may be wrong: the ports, if they work, have to agree on what the first function is. */
+/* An MCFG may be wrong: if the ports work, they must report the same first function. */
 static bool agrees_with_ports(const struct kg_acpi_ecam *ecam, const volatile uint8_t *base)
 {
     return ecam->segment || ecam->first || *(const volatile uint32_t *)base == read_ports(0, 0, 4);
@@ -95,7 +95,7 @@ bool plat_pci_buses(uint32_t i, struct kg_pci_buses *buses)
     return true;
 }
 
-/* Where the register is in memory; NULL: by ports. Addresses come from ranges that plat_pci_buses gave. */
+/* Address of the register in ECAM; NULL: through ports. Addresses come from the ranges of plat_pci_buses. */
 static volatile uint8_t *config_place(uint32_t address, uint32_t offset)
 {
     for (uint32_t i = 0; i < n_ranges; i++) {

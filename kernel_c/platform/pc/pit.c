@@ -1,14 +1,15 @@
-/* The interval timer of the first PC. Channel 0, since microvm has no port 0x61 to gate channel 2 with, and nobody listens to its interrupt. */
+/* The programmable interval timer. It uses channel 0, because microvm has no port 0x61 to gate channel 2; its
+ * interrupt stays masked. */
 #include "clock.h"
 #include "platform/x86_64/io.h"
 
 #define HZ 1193182u
 #define CHANNEL0 0x40
 #define COMMAND 0x43
-#define CHANNEL0_MODE2 0x34 /* low then high byte, begins again and again */
+#define CHANNEL0_MODE2 0x34 /* low byte then high byte, periodic */
 #define CHANNEL0_LATCH 0x00
 
-/* It counts down, from 65,536 where a 0 was written. */
+/* It counts down; 0 means 65,536. */
 static uint32_t read_pit_counter(void)
 {
     kg_outb(COMMAND, CHANNEL0_LATCH);

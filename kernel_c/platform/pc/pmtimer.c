@@ -1,4 +1,4 @@
-/* ACPI's power management timer. (ACPI 6.5, 4.8.2.1) */
+/* The ACPI power management timer (ACPI 6.5, 4.8.2.1). */
 #include "clock.h"
 #include "firmware.h"
 

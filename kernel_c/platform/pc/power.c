@@ -1,4 +1,5 @@
-/* How the machine ends. Whatever is asked of it may do nothing, and none of it may hang: each way is waited for, and then the next one tried. */
+/* Ends the machine. Any method may have no effect, and none may hang: each is given a bounded time, then the next
+ * one is tried. */
 #include "power.h"
 #include "debugcon.h"
 #include "firmware.h"
@@ -16,7 +17,8 @@
 #define KEYBOARD_RESET 0xFE
 #define MAX_SPINS 100000
 
-/* PM1a control ports at which QEMU's machines take S5 (pc and q35; older firmware), told apart from real ones by CPUID. */
+/* PM1a control ports of QEMU's machines for S5 (pc and q35; older firmware). CPUID distinguishes QEMU from real
+ * machines. */
 #define QEMU_PM1A_CONTROL 0x604
 #define BOCHS_PM1A_CONTROL 0xB004
 #define SLEEP_ENABLE_S5 0x2000
@@ -34,15 +36,15 @@
 
 #define CMOS_INDEX 0x70
 #define CMOS_DATA 0x71
-#define CMOS_UNUSED 0x48 /* by BIOSes and by QEMU; kept over a reset */
+#define CMOS_UNUSED 0x48 /* unused by BIOSes and QEMU; survives a reset */
 #define RESET_MARK 0x5A
 
-#define ENABLE_MS 1000 /* firmware switches to ACPI mode */
-#define OFF_MS 2000    /* a power supply lets go */
+#define ENABLE_MS 1000 /* for the switch to ACPI mode */
+#define OFF_MS 2000    /* for the power supply */
 #define RESET_MS 100
 
 static bool wanted_off;
-static struct kg_acpi_register buttons[2]; /* status registers in which a press sets a bit */
+static struct kg_acpi_register buttons[2]; /* status registers with a power button bit */
 static uint32_t n_buttons;
 
 void plat_off_at_exit(void)
@@ -64,7 +66,7 @@ static void wait_ms(uint32_t ms)
     }
 }
 
-/* Until then the sleep registers may belong to the firmware's system management mode. */
+/* Before the switch to ACPI mode, the firmware's SMM may own the sleep registers. */
 static void enter_acpi_mode(const struct kg_acpi_fadt *fadt)
 {
     const struct kg_acpi_register *control = &fadt->pm1_control[0];
@@ -77,7 +79,7 @@ static void enter_acpi_mode(const struct kg_acpi_fadt *fadt)
     }
 }
 
-/* A bit that cannot be cleared, as of a port that is not there, says nothing. */
+/* A bit that cannot be cleared (of an absent port, for example) is ignored. */
 static void take_button(const struct kg_acpi_fadt *fadt)
 {
     enter_acpi_mode(fadt);
@@ -86,7 +88,7 @@ static void take_button(const struct kg_acpi_fadt *fadt)
         if (!kg_register_usable(status, 2) || !kg_register_usable(enable, 2)) {
             continue;
         }
-        kg_register_write(status, 2, PM1_POWER_BUTTON); /* a one clears it */
+        kg_register_write(status, 2, PM1_POWER_BUTTON); /* write 1 to clear */
         kg_register_write(enable, 2, PM1_POWER_BUTTON);
         if (!(kg_register_read(status, 2) & PM1_POWER_BUTTON)) {
             buttons[n_buttons++] = *status;
@@ -112,8 +114,8 @@ bool kg_power_pressed(void)
     return pressed;
 }
 
-/* The type first, and then with the bit that sets it off, as the specification asks of both registers. What woke the machine the last time would
- * wake it again, so it is cleared: by writing ones. */
+/* Writes SLP_TYP first, then SLP_TYP with SLP_EN, to both registers as the specification requires. Clears the wake
+ * status before (write 1 to clear), because an old wake event would wake the machine again. */
 static void sleep_by_pm1(const struct kg_acpi_fadt *fadt, const uint8_t types[2])
 {
     uint32_t value[2], n = 0;
@@ -133,7 +135,7 @@ static void sleep_by_pm1(const struct kg_acpi_fadt *fadt, const uint8_t types[2]
     }
 }
 
-/* Sleep state S5 by ACPI. Returns if that did not switch the machine off. */
+/* Enters sleep state S5 through ACPI. Returns if the machine did not power off. */
 static void power_off(void)
 {
     const char *problem;
@@ -153,7 +155,7 @@ static void power_off(void)
     wait_ms(OFF_MS);
 }
 
-/* What is on the screen stays to be read, until somebody has had enough of it; nobody waits at full speed for that. */
+/* Keeps the screen readable until a key is pressed, and sleeps meanwhile. */
 _Noreturn static void wait_for_button(void)
 {
     while (!kg_idle_is_deaf()) {
@@ -169,8 +171,8 @@ _Noreturn static void wait_for_button(void)
     kg_halt();
 }
 
-/* A virtual machine without ACPI can end by a reset alone (QEMU's -no-reboot, Firecracker). One that was not started so comes here again, and
- * finds the mark in its CMOS. */
+/* A virtual machine without ACPI can only end by a reset (QEMU's -no-reboot, Firecracker). If the reset restarts it,
+ * the mark in CMOS tells the next run not to reset again. */
 static void reset_for_good(void)
 {
     kg_outb(CMOS_INDEX, CMOS_UNUSED);
@@ -246,6 +248,6 @@ _Noreturn void plat_reboot(void)
     reset_by_firmware();
     reset_by_chipset();
     reset_by_keyboard();
-    plat_fault("reset"); /* no table of interrupts: the processor itself gives up */
+    plat_fault("reset"); /* without an IDT the processor triple-faults */
     kg_halt();
 }

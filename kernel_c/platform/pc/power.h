@@ -1,10 +1,11 @@
-/* The button that a person presses to end the run. */
+/* The power button. */
 #ifndef KGPT_X86_64_POWER_H
 #define KGPT_X86_64_POWER_H
 
 #include <stdbool.h>
 
-/* Was it pressed since the last time? The first call takes it away from the firmware, which would switch off at once. */
+/* True if the button was pressed since the last call. The first call takes the button over from the firmware, which
+ * would power off at once. */
 bool kg_power_pressed(void);
 
 #endif

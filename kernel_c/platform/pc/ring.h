@@ -1,4 +1,5 @@
-/* Bytes of a device, from whoever reads its port (interrupts are off there) to plat_read: each side moves an end of its own. */
+/* A ring of received bytes, from the port's reader (with interrupts off) to plat_read. Each side changes only its
+ * own index. */
 #ifndef KGPT_X86_64_RING_H
 #define KGPT_X86_64_RING_H
 
@@ -7,10 +8,10 @@
 
 #include "kgpt/platform.h"
 
-#define KG_RING_SIZE 4096u /* at 115200 baud a third of a second, and a minute of somebody who types */
+#define KG_RING_SIZE 4096u /* a third of a second at 115200 baud, or a minute of typing */
 
 struct kg_ring {
-    volatile uint32_t in, out; /* how many bytes ever came, and went */
+    volatile uint32_t in, out; /* total bytes stored and fetched */
     uint8_t bytes[KG_RING_SIZE];
 };
 
@@ -25,7 +26,7 @@ static inline void kg_ring_put(struct kg_ring *ring, uint8_t byte)
     ring->in++;
 }
 
-/* KG_READ_NONE: it is empty. */
+/* KG_READ_NONE if empty. */
 static inline int kg_ring_take(struct kg_ring *ring)
 {
     if (ring->in == ring->out) {

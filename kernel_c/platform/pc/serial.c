@@ -30,12 +30,12 @@ enum {
 volatile bool kg_serial_woke;
 
 static bool present, asked;
-static unsigned room; /* free places in the transmit FIFO */
+static unsigned room; /* free entries in the transmit FIFO */
 
-/* What was received: a token, and a line that is drawn again, take longer than the receive FIFO lasts. */
+/* Received bytes: computing a token or redrawing a line takes longer than the receive FIFO lasts. */
 static struct kg_ring ahead;
-static bool listening;     /* it may interrupt */
-static uint8_t interrupts; /* when it does */
+static bool listening;     /* interrupts are enabled */
+static uint8_t interrupts; /* the interrupt enable register */
 
 static bool keeps_value(uint16_t port, uint8_t value)
 {
@@ -43,7 +43,7 @@ static bool keeps_value(uint16_t port, uint8_t value)
     return kg_inb(port) == value;
 }
 
-/* An absent port reads 0xFF or 0x00; a 16550 keeps what is written to its scratch register, and IER keeps four bits. */
+/* An absent port reads as 0xFF or 0x00. A 16550 keeps the value of its scratch register, and four bits of IER. */
 static bool probe_port(void)
 {
     if (!keeps_value(SCRATCH, 0x5A) || !keeps_value(SCRATCH, 0xA5)) {
@@ -63,7 +63,7 @@ bool kg_serial_init(void)
     kg_outb(DATA, 1);            /* 115200 baud */
     kg_outb(INTERRUPT_ENABLE, 0);
     kg_outb(LINE_CONTROL, 0x03); /* 8 bits, no parity, one stop bit */
-    kg_outb(FIFO_CONTROL, 0x87); /* on, cleared; interrupts when it is half full, or the line has fallen silent */
+    kg_outb(FIFO_CONTROL, 0x87); /* enabled and cleared; interrupt at half full or on timeout */
     kg_outb(MODEM_CONTROL, MODEM_READY);
     return true;
 }
@@ -73,7 +73,7 @@ bool kg_serial_present(void)
     return present;
 }
 
-/* The line's status; a byte that it has received is kept. Interrupts are off. */
+/* Reads the line status, and stores a received byte. Interrupts must be off. */
 static uint8_t look_at_line(void)
 {
     uint8_t status = kg_inb(LINE_STATUS);
@@ -98,7 +98,7 @@ static void put_byte(uint8_t byte)
             room = FIFO_DEPTH;
         }
     }
-    if (room == 0) { /* nobody drains it: better silent than stuck */
+    if (room == 0) { /* no reader drains the port: drop output rather than hang */
         present = false;
         return;
     }
@@ -148,7 +148,7 @@ int kg_serial_read(void)
     return kg_ring_take(&ahead);
 }
 
-/* INTERRUPT_NEVER: our side is full, which RTS tells a sender that looks at it. */
+/* INTERRUPT_NEVER: the ring is full; RTS tells a sender with flow control. */
 static void interrupt_when(uint8_t when)
 {
     if (interrupts != when) {

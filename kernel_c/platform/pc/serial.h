@@ -1,4 +1,4 @@
-/* COM1, a 16550 UART: probed, and every wait bounded, since real machines often have none. */
+/* COM1, a 16550 UART. It is probed and all waits are bounded, because real machines often have none. */
 #ifndef KGPT_X86_64_SERIAL_H
 #define KGPT_X86_64_SERIAL_H
 
@@ -8,13 +8,13 @@
 bool kg_serial_init(void);
 bool kg_serial_present(void);
 void kg_serial_write(const char *text, size_t n); /* "\n" is sent as "\r\n" */
-void kg_serial_flush(void);                       /* waits until the last byte is on the wire */
+void kg_serial_flush(void);                       /* waits until the last byte is sent */
 void kg_serial_ask(bool answer);                  /* see plat_ask_terminal */
-void kg_serial_end(void);                         /* undoes what was asked for, and flushes */
+void kg_serial_end(void);                         /* undoes kg_serial_ask, and flushes */
 int kg_serial_read(void);                         /* KG_READ_NONE if nothing was received */
-void kg_serial_keep(void); /* takes in what was received, for kg_serial_read; with interrupts off */
+void kg_serial_keep(void); /* reads the port into the ring for kg_serial_read; interrupts must be off */
 
-/* From now on it interrupts when it has received something; once at first, to find out whether it can be heard. */
+/* Enables the receive interrupt, and requests one interrupt as a test of the line. */
 void kg_serial_listen(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* The boot of a PC, as a table of contents: from the loader's two registers to kg_main. */
+/* The boot of a PC: from the loader's two registers to kg_main. */
 #include "debugcon.h"
 #include "firmware.h"
 #include "i8042.h"

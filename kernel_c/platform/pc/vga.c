@@ -12,7 +12,7 @@
 #define CRTC_DATA 0x3D5
 #define CURSOR_START 0x0A
 #define CURSOR_OFF 0x20
-#define CURSOR_LOW 0x0F /* keeps what is written to it */
+#define CURSOR_LOW 0x0F /* a readable and writable register */
 
 static volatile uint16_t *const screen = (volatile uint16_t *)VGA_MEMORY;
 
@@ -35,24 +35,24 @@ static bool memory_answers(void)
     return good;
 }
 
-/* Without a card there may be RAM in its place, and no registers. */
+/* Without a card, RAM may be at this address, but no registers. */
 static bool start_vga(void)
 {
     bool good = register_answers() && memory_answers();
-    if (good) { /* the cursor is one of our cells */
+    if (good) { /* the cursor is drawn as a cell */
         kg_outb(CRTC_INDEX, CURSOR_START);
         kg_outb(CRTC_DATA, CURSOR_OFF);
     }
     return good;
 }
 
-/* ANSI numbers red 1 and blue 4; VGA the other way round. */
+/* ANSI and VGA order red and blue differently (red is 1 in ANSI, 4 in VGA). */
 static uint32_t vga_colour(uint32_t colour)
 {
     return (colour & 10) | (colour & 1) << 2 | (colour & 4) >> 2;
 }
 
-/* The brightest bit of the background would blink: backgrounds are dark. */
+/* The brightest background bit means blinking, so backgrounds are dark. */
 static void draw_vga(uint32_t row, uint32_t column, const uint32_t *cells, uint32_t n)
 {
     volatile uint16_t *to = screen + row * VGA_COLUMNS + column;

@@ -1,4 +1,4 @@
-/* VGA text mode, 80 by 25, where the firmware left it on. */
+/* VGA text mode, 80 by 25, if the firmware left it enabled. */
 #ifndef KGPT_PC_VGA_H
 #define KGPT_PC_VGA_H
 

@@ -17,22 +17,22 @@ enum {
     TASK_PRIORITY = 0x80,
     END_OF_INTERRUPT = 0xB0,
     SPURIOUS_VECTOR = 0xF0,
-    IN_SERVICE = 0x100, /* eight words of 32 vectors */
+    IN_SERVICE = 0x100, /* eight words of 32 vectors each */
     IN_SERVICE_END = 0x180,
     COMMAND = 0x300,
-    COMMAND_HIGH = 0x310, /* not in x2APIC mode: there the command has 64 bits */
+    COMMAND_HIGH = 0x310, /* not in x2APIC mode, where the command register has 64 bits */
     TIMER_VECTOR = 0x320,
-    PIN_VECTOR = 0x350, /* LINT0, to which the 8259 is wired, if it is */
+    PIN_VECTOR = 0x350, /* LINT0, to which the 8259 may be wired */
     TIMER_COUNT = 0x380,
     TIMER_LEFT = 0x390,
     TIMER_DIVISOR = 0x3E0,
 };
 #define SOFTWARE_ENABLE 0x100u
-#define FROM_8259 0x700u /* which says the vector */
+#define FROM_8259 0x700u /* ExtINT: the 8259 supplies the vector */
 #define DIVIDE_BY_16 3u
 #define COMMAND_INIT 0x4500u    /* level asserted, edge-triggered */
-#define COMMAND_STARTUP 0x4600u /* and the page's number */
-#define COMMAND_FIXED 0x4000u   /* and a vector */
+#define COMMAND_STARTUP 0x4600u /* plus the number of the page */
+#define COMMAND_FIXED 0x4000u   /* plus the vector */
 #define TIMER_PERIODIC 0x20000u
 #define COMMAND_PENDING 0x1000u
 #define MAX_SPINS 100000
@@ -70,7 +70,7 @@ __attribute__((noinline)) static void set_register(uint32_t at, uint32_t value)
     }
 }
 
-/* Returns what MSR_APIC_BASE has become. One bit at a time: off to x2APIC is a step that the processor refuses. */
+/* Returns the new value of MSR_APIC_BASE. Sets one bit at a time: the transition from disabled to x2APIC faults. */
 static uint64_t switch_on(bool x2)
 {
     uint64_t base = kg_rdmsr(MSR_APIC_BASE);
@@ -93,7 +93,7 @@ static bool is_in_service(void)
     return false;
 }
 
-/* What firmware was in the middle of when it handed over would hold back everything that is not more urgent, for ever. */
+/* Ends interrupts that the firmware left in service: they would block all of lower or equal priority forever. */
 static void let_through(void)
 {
     set_register(TASK_PRIORITY, KG_PRIORITY_OURS);
@@ -122,7 +122,7 @@ const char *kg_apic_init(uint32_t largest_id)
         registers = (volatile uint8_t *)page;
     }
     set_register(SPURIOUS_VECTOR, SOFTWARE_ENABLE | KG_VECTOR_SPURIOUS);
-    set_register(PIN_VECTOR, FROM_8259); /* behind it: an APIC that is off keeps its pins masked (SDM 3A, 11.4.7.2) */
+    set_register(PIN_VECTOR, FROM_8259); /* after enabling: a disabled APIC masks its pins (SDM 3A, 11.4.7.2) */
     let_through();
     return NULL;
 }
@@ -142,7 +142,7 @@ bool kg_apic_join(void)
     return true;
 }
 
-/* Whoever receives it must see all that was written before: an MSR's write does not wait for that by itself. */
+/* The receiver must see all earlier writes: a write to an x2APIC MSR does not wait for them. */
 static void send_command(uint32_t id, uint32_t command)
 {
     __asm__ volatile("mfence; lfence" : : : "memory");

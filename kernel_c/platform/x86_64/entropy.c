@@ -1,4 +1,4 @@
-/* Random bits: of the processor, else of a device. */
+/* Random bits from the processor, otherwise from a device. */
 #include <stddef.h>
 
 #include "io.h"
@@ -19,7 +19,7 @@ static bool hardware_random(uint64_t *value, uint32_t features)
     return good;
 }
 
-/* An odd number: the caller mixes the value with the clock, and the clock with itself would leave few bits. */
+/* An odd constant: the caller mixes the value with the clock; mixing the clock with itself would leave few bits. */
 #define SPREAD 0x9E3779B97F4A7C15u
 
 bool plat_entropy(uint64_t *value)

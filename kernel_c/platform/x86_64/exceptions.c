@@ -1,4 +1,4 @@
-/* An exception becomes a panic: its name, what it says, and the registers. */
+/* Reports an exception as a panic: its name, its details, and the registers. */
 #include "exceptions.h"
 
 #include "interrupts.h"

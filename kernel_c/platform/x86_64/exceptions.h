@@ -1,4 +1,4 @@
-/* Where isr.S goes with an exception. */
+/* The target of isr.S for exceptions. */
 #ifndef KGPT_X86_64_EXCEPTIONS_H
 #define KGPT_X86_64_EXCEPTIONS_H
 

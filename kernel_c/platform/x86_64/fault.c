@@ -1,4 +1,4 @@
-/* Faults on purpose (`fault=` on the command line): the tools that report them are tested with the real thing. */
+/* Deliberate faults (`fault=` on the command line), to test the tools that report them. */
 #include "fault.h"
 
 #include "io.h"
@@ -42,7 +42,8 @@ static void fault_div(void)
                      : "eax", "ecx", "edx", "cc");
 }
 
-/* Ends only in the guard page. The condition, always true, and the frame keep compilers from seeing that, or a loop. */
+/* Recurses into the guard page. The condition is always true; condition and frame prevent the compiler from making a
+ * loop. */
 static uint64_t recurse_forever(uint64_t depth)
 {
     volatile uint64_t frame[32];
@@ -68,7 +69,7 @@ static void fault_panic(void)
     plat_panic("asked for by fault=panic");
 }
 
-/* Drawing itself fails, in the text mode: the panic about it must not draw for ever. */
+/* Makes drawing fail, in text mode: the panic must not draw again and again. */
 static void fault_screen(void)
 {
     kg_paging_guard(kg_screen_text_mode()->memory);
@@ -76,14 +77,14 @@ static void fault_screen(void)
     plat_relax();
 }
 
-/* No interrupt table: the next exception finds no handler, nor does the double fault, and the CPU resets. */
+/* Without an IDT the next exception becomes a double fault, then a triple fault, which resets the CPU. */
 static void fault_reset(void)
 {
     static const uint8_t no_table[10];
     __asm__ volatile("lidt %0; int3" : : "m"(no_table));
 }
 
-/* Things that happen later, when other processors are started or work. */
+/* Faults that occur later, when other processors start or work. */
 static void fault_deaf(void)
 {
     deaf = 1;

@@ -1,5 +1,6 @@
-/* Floating-point state as Linux sets it: FCW 0x37F, MXCSR 0x1F80 (round to nearest, all exceptions masked, no flush to zero),
- * then as much of XCR0 as this CPU has. Whether a feature may be used is decided later, by XGETBV (core/cpu.c). */
+/* Initializes the floating-point state like Linux: FCW 0x37F, MXCSR 0x1F80 (round to nearest, all exceptions masked,
+ * no flush to zero), then the XCR0 bits that this CPU supports. core/cpu.c later decides by XGETBV which features
+ * are usable. */
 #include "fpu.h"
 
 #include "io.h"

@@ -2,7 +2,7 @@
 #ifndef KGPT_X86_64_FPU_H
 #define KGPT_X86_64_FPU_H
 
-/* Must run before any code that was not compiled with -mgeneral-regs-only; on every CPU. */
+/* Must run on every CPU before any code compiled without -mgeneral-regs-only. */
 void kg_fpu_enable(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* Segments and the task state segment, which 64-bit mode needs only for the interrupt stack. */
+/* Segments, and the task state segment, which 64-bit mode needs only for interrupt stacks. */
 #ifndef KGPT_X86_64_GDT_H
 #define KGPT_X86_64_GDT_H
 
@@ -14,13 +14,13 @@ struct kg_tss {
     uint16_t reserved3, iomap_base;
 } __attribute__((packed));
 
-/* One for each processor, since each needs interrupt stacks of its own. */
+/* One for each processor, because each needs its own interrupt stacks. */
 struct kg_segments {
     uint64_t gdt[5];
     struct kg_tss tss;
 };
 
-/* Fills `segments` and makes them this processor's; exceptions run on the stack that ends at `interrupt_stack`. */
+/* Fills `segments` and loads them on this processor. Exceptions use the stack that ends at `interrupt_stack`. */
 void kg_gdt_load(struct kg_segments *segments, void *interrupt_stack);
 
 #endif

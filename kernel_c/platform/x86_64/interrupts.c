@@ -37,7 +37,7 @@ void kg_interrupts_init(void)
         set_gate(i, kg_isr_table[i], 1);
     }
     for (int i = KG_N_EXCEPTIONS; i < KG_N_VECTORS; i++) {
-        set_gate(i, (uintptr_t)kg_isr_wake, 0); /* on the stack of who is interrupted */
+        set_gate(i, (uintptr_t)kg_isr_wake, 0); /* on the stack of the interrupted code */
     }
     set_gate(KG_VECTOR_TIMER, (uintptr_t)kg_isr_timer, 0);
     set_gate(KG_VECTOR_KEYBOARD, (uintptr_t)kg_isr_keyboard, 0);

@@ -1,4 +1,4 @@
-/* Port I/O, model-specific registers, control registers: one instruction each. */
+/* Port I/O, MSRs and control registers: one instruction each. */
 #ifndef KGPT_X86_64_IO_H
 #define KGPT_X86_64_IO_H
 
@@ -117,7 +117,7 @@ static inline void kg_interrupts_on(void)
     __asm__ volatile("sti" : : : "memory");
 }
 
-/* Off until kg_interrupts_restore, which switches them on only if they were. */
+/* Disables interrupts until kg_interrupts_restore, which enables them only if they were enabled. */
 static inline uint64_t kg_interrupts_save(void)
 {
     uint64_t flags;
@@ -130,7 +130,8 @@ static inline void kg_interrupts_restore(uint64_t flags)
     __asm__ volatile("pushq %0; popfq" : : "r"(flags) : "memory", "cc");
 }
 
-/* Asleep until an interrupt comes, which may have been there before: sti takes effect behind the hlt. */
+/* Sleeps until an interrupt. A pending interrupt ends the sleep, because sti takes effect after the next
+ * instruction, hlt. */
 static inline void kg_sleep(void)
 {
     __asm__ volatile("sti; hlt; cli" : : : "memory");
@@ -141,7 +142,7 @@ static inline void kg_pause(void)
     __asm__ volatile("pause");
 }
 
-/* Never to run again. */
+/* Halts this processor forever. */
 _Noreturn static inline void kg_halt(void)
 {
     for (;;) {

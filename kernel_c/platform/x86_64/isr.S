@@ -1,4 +1,4 @@
-/* Entries. For an exception: make the frames alike (a zero where the CPU pushes no error code), save the registers, panic. */
+/* Interrupt entries. For an exception: push a zero if the CPU pushes no error code, save the registers, panic. */
     .text
     .macro isr vector, has_error
     .type kg_isr_\vector, @function
@@ -47,7 +47,7 @@ isr_common:
     ud2
     .size isr_common, . - isr_common
 
-    /* Calls what may change nine registers, and returns from the interrupt. */
+    /* Saves the nine caller-saved registers, calls a handler, and returns from the interrupt. */
     .macro answer function
     pushq %rax
     pushq %rcx
@@ -72,7 +72,7 @@ isr_common:
     iretq
     .endm
 
-    /* The timer, the serial port, the keyboard: the machine's room takes in what was typed. */
+    /* Timer, serial port, keyboard: the handler in platform/pc stores input. */
     .globl kg_isr_timer, kg_isr_serial, kg_isr_keyboard
     .type kg_isr_timer, @function
 kg_isr_timer:
@@ -88,8 +88,8 @@ kg_isr_keyboard:
     answer kg_interrupt_input
     .size kg_isr_keyboard, . - kg_isr_keyboard
 
-    /* Ends a sleep, and does nothing else. Interrupts are off afterwards (bit 9 of the flags), or a
-     * device that nobody answers, and so interrupts again and again, would never let us go on. */
+    /* Only ends a sleep. Interrupts are disabled on return (bit 9 of the flags): an unserviced device would
+     * interrupt again and again. */
     .globl kg_isr_wake
     .type kg_isr_wake, @function
 kg_isr_wake:
@@ -97,7 +97,7 @@ kg_isr_wake:
     answer kg_apic_end_of_interrupt
     .size kg_isr_wake, . - kg_isr_wake
 
-    /* Comes without a need to be acknowledged (SDM 3A, 11.9). */
+    /* Spurious interrupts are not acknowledged (SDM 3A, 11.9). */
     .globl kg_isr_spurious
     .type kg_isr_spurious, @function
 kg_isr_spurious:

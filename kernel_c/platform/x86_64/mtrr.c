@@ -1,11 +1,11 @@
-/* Firmware that forgets a processor exists, and QEMU forgets them at INIT: see mtrr.h. */
+/* Copies MTRRs to the other processors: some firmware forgets one, and QEMU clears them at INIT. See mtrr.h. */
 #include "mtrr.h"
 
 #include "io.h"
 
 #define MSR_CAPS 0xFE
-#define MSR_VARIABLE 0x200 /* base and mask of the first */
-#define MSR_FIXED 0x250    /* of it and the 31 behind it these are MTRRs: */
+#define MSR_VARIABLE 0x200 /* base and mask of the first range */
+#define MSR_FIXED 0x250    /* fixed MTRRs among this and the following 31 numbers */
 #define FIXED_ONES 0xFF000301u
 #define MSR_DEFAULT 0x2FF
 #define N_MSRS (MSR_DEFAULT + 1 - MSR_VARIABLE)
@@ -26,7 +26,7 @@ static bool is_mtrr(uint32_t msr, uint32_t caps)
            (fixed < 32 && (caps & CAPS_FIXED) && (FIXED_ONES >> fixed & 1));
 }
 
-/* Calls `use` for each that there is, the one that switches them on last; false if one call was. */
+/* Calls `use` for each existing MTRR, the one that enables them last. Returns false if a call did. */
 static bool for_each(bool (*use)(uint32_t msr, uint64_t *first))
 {
     uint32_t r[4];
@@ -61,7 +61,7 @@ static bool write_mtrr(uint32_t msr, uint64_t *first)
     return true;
 }
 
-/* As SDM 3A, 12.11.8 has it, without caches and with MTRRs switched off meanwhile. */
+/* The procedure of SDM 3A, 12.11.8: caches disabled, MTRRs disabled meanwhile. */
 static void take_over(void)
 {
     uint64_t cr0 = kg_read_cr0(), cr4 = kg_read_cr4();

@@ -1,12 +1,13 @@
-/* The memory types of physical addresses: firmware gives all processors the same ones, or they cannot share memory (SDM 3A, 12.11). */
+/* Memory types of physical addresses (MTRRs). All processors must have the same ones to share memory (SDM 3A,
+ * 12.11). */
 #ifndef KGPT_X86_64_MTRR_H
 #define KGPT_X86_64_MTRR_H
 
 #include <stdbool.h>
 
-void kg_mtrr_init(void); /* on the first processor: remembers its own */
+void kg_mtrr_init(void); /* on the first processor: saves its MTRRs */
 
-/* On another one: takes over the first one's where its own differ. False if they differ all the same. */
+/* On another processor: copies the first one's MTRRs if they differ. Returns false if they still differ. */
 bool kg_mtrr_join(void);
 
 #endif

@@ -18,13 +18,13 @@ extern char kg_text_start[], kg_text_end[], kg_rodata_start[], kg_rodata_end[], 
 extern char kg_model_start[], kg_stack_guard[], kg_ist_guard[];
 
 #define MSR_PAT 0x277
-#define PAT_ENTRY1 0xFF00ull /* what PWT alone means */
+#define PAT_ENTRY1 0xFF00ull /* the entry that PWT alone selects */
 #define PAT_ENTRY1_COMBINING 0x0100ull
 #define CPUID1_EDX_PAT (1u << 16)
 
 static uint64_t *root;
 
-/* The table that `entry` points to, made if it is missing, split if the entry was a large page. */
+/* The table that `entry` points to. Creates a missing table, and splits a large page. */
 static uint64_t *descend_table(uint64_t *entry)
 {
     if ((*entry & PRESENT) && !(*entry & LARGE)) {
@@ -40,7 +40,7 @@ static uint64_t *descend_table(uint64_t *entry)
             table[i] = (base + i * KG_PAGE) | flags;
         }
     }
-    *entry = (uintptr_t)table | PRESENT | WRITE; /* what may be done is said by the last level */
+    *entry = (uintptr_t)table | PRESENT | WRITE; /* the last level holds the permissions */
     return table;
 }
 
@@ -49,7 +49,7 @@ static unsigned index_at(uint64_t address, unsigned level)
     return address >> (12 + 9 * level) & 511;
 }
 
-/* The entry of `address` in the page directory (level 1) or page table (level 0). */
+/* The entry for `address` in the page directory (level 1) or page table (level 0). */
 __attribute__((noinline)) static uint64_t *entry_of(uint64_t address, unsigned level)
 {
     uint64_t *table = root;
@@ -62,7 +62,7 @@ __attribute__((noinline)) static uint64_t *entry_of(uint64_t address, unsigned l
     return &table[index_at(address, level)];
 }
 
-/* Is there a page at `address` already? */
+/* True if `address` is mapped. */
 static bool is_mapped(uint64_t address)
 {
     const uint64_t *table = root;
@@ -75,7 +75,8 @@ static bool is_mapped(uint64_t address)
     }
 }
 
-/* Large pages where they fit: the weights of a language model would need a small one for every 4,096 bytes that are read. */
+/* Uses large pages where possible: with 4 KiB pages the weights of a language model would need a TLB entry for every
+ * 4,096 bytes. */
 static bool map_range(uint64_t address, uint64_t end, uint64_t flags)
 {
     uint64_t step;
@@ -108,7 +109,7 @@ static bool has_pat(void)
     return r[3] & CPUID1_EDX_PAT;
 }
 
-/* Of the eight memory types of pages, the second is write-through after a reset, which nobody here uses. */
+/* PAT: entry 1 (PWT) is write-through after a reset, which the kernel does not use. */
 void kg_paging_join(void)
 {
     if (has_pat()) {
@@ -140,7 +141,7 @@ static bool set_page(uint64_t address, uint64_t flags)
         return false;
     }
     *entry = flags ? address | flags : 0;
-    kg_write_cr3((uintptr_t)root); /* what the processor remembers of the old entry, and of a large page */
+    kg_write_cr3((uintptr_t)root); /* flush the TLB: the old entry, and entries of a large page */
     return true;
 }
 
@@ -154,7 +155,7 @@ bool kg_paging_code(uint64_t page)
     return set_page(page, PRESENT);
 }
 
-/* An address beyond what the processor has wires for would be a reserved bit in an entry. */
+/* An address beyond the processor's physical address width would set reserved bits in an entry. */
 static uint64_t physical_end(void)
 {
     uint32_t r[4];
@@ -164,7 +165,7 @@ static uint64_t physical_end(void)
     }
     kg_cpuid(0x80000008u, 0, r);
     unsigned bits = r[0] & 0xFF;
-    return 1ull << (bits < 47 ? bits : 47); /* 47: the identity ends where addresses become negative */
+    return 1ull << (bits < 47 ? bits : 47); /* 47: the identity map ends where addresses become non-canonical */
 }
 
 bool kg_paging_device(uint64_t page)
@@ -180,7 +181,7 @@ bool kg_map_device(uint64_t base, uint64_t size, bool combining)
         return false;
     }
     kg_write_cr3((uintptr_t)root);
-    kg_wbinvd(); /* nothing of it may stay in a cache from when it was an ordinary page */
+    kg_wbinvd(); /* flush cache lines from when it was an ordinary page */
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* The instructions behind platform/common/processor.h. */
+/* The functions of platform/common/processor.h. */
 #include "platform/common/processor.h"
 
 #include "apic.h"

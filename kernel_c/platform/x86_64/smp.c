@@ -1,7 +1,7 @@
-/* Finding the processors and starting them: see smp.h.
+/* Finds and starts the other processors: see smp.h.
  *
- * INIT to each, 10 ms, a startup IPI, and a second one to those that have not answered 0.2 ms later (SDM 3A, 9.4.4.1). All
- * start at once, each on its own stacks, which ap.S finds by its APIC id. */
+ * Each gets an INIT; after 10 ms a startup IPI; after 0.2 ms without an answer a second one (SDM 3A, 9.4.4.1). All
+ * start concurrently, each on its own stacks, which ap.S finds by its APIC id. */
 #include "smp.h"
 
 #include "apic.h"
@@ -20,18 +20,18 @@
 
 #define INIT_US 10000
 #define STARTUP_US 200
-#define ANSWER_US 1000000 /* a virtual processor may have to wait for a real one */
+#define ANSWER_US 1000000 /* a virtual processor may wait for a real one */
 
-/* A processor's memory: guard page, stack, guard page, interrupt stack, struct kg_processor. */
+/* Memory of a processor: guard page, stack, guard page, interrupt stack, struct kg_processor. */
 #define STACK_PAGES 8
 #define INTERRUPT_STACK_PAGES 4
 #define PAGES (STACK_PAGES + INTERRUPT_STACK_PAGES + 3)
 
-#define TABLE_PAGES \
-    16 /* for the firmware's tables, the APIC's page, the start page, and the ends of the stacks' range */
+/* For ACPI tables, the APIC's page, the start page, and the ends of the range of stacks. */
+#define TABLE_PAGES 16
 #define LARGE_PAGE 0x200000u
 
-/* As ap.S reads it. */
+/* The layout that ap.S reads. */
 struct kg_ap_start {
     uint64_t stack_top;
     uint32_t id, unused;
@@ -66,7 +66,7 @@ static struct kg_stacks stacks_of(const struct kg_processor *processor)
     return (struct kg_stacks){guard, top, top, top + (1 + INTERRUPT_STACK_PAGES) * KG_PAGE};
 }
 
-/* NULL: the first one. */
+/* NULL for the first processor. */
 static const struct kg_processor *this_processor(void)
 {
     uint32_t id = kg_ap_count ? kg_apic_id() : 0;
@@ -94,7 +94,7 @@ struct kg_stacks kg_processor_stacks(void)
 
 /* --- on the processor that starts --- */
 
-/* Work is the same on all of them only if all can do what the first one can. */
+/* A processor can share work only if it supports all features of the first one. */
 static bool is_like_first(void)
 {
     struct kg_cpu own;
@@ -122,7 +122,7 @@ _Noreturn void kg_ap_main(uint32_t i)
 
 /* --- on the first processor --- */
 
-/* From here on page tables and stacks come from the application's memory. */
+/* From here on, page tables and stacks come from the arena. */
 static bool take_pages(struct kg_arena *arena, size_t n)
 {
     void *pages = kg_arena_take(arena, (n + 1) * KG_PAGE);
@@ -132,7 +132,7 @@ static bool take_pages(struct kg_arena *arena, size_t n)
     return pages != NULL;
 }
 
-/* Makes memory for the others among `cpus`, at most `most` of them; what is wrong, or NULL. */
+/* Allocates memory for at most `most` of the other processors in `cpus`. Returns the problem, or NULL. */
 static const char *list_processors(const struct kg_acpi_cpus *cpus, uint32_t most, struct kg_arena *arena)
 {
     uint32_t own = kg_apic_id(), n = cpus->n < KG_ACPI_MAX_CPUS ? cpus->n : KG_ACPI_MAX_CPUS;
@@ -156,13 +156,13 @@ static const char *list_processors(const struct kg_acpi_cpus *cpus, uint32_t mos
         processor->worker.id = cpus->ids[i];
         kg_ap_list[kg_ap_count] = (struct kg_ap_start){stacks.top, cpus->ids[i], 0};
         asked[kg_ap_count++] = processor;
-        processor->worker.number = kg_ap_count; /* until those that answer are counted */
+        processor->worker.number = kg_ap_count; /* provisional: until the processors that answer are numbered */
         memory += PAGES * KG_PAGE;
     }
     return listed ? NULL : "the MADT does not list the processor that runs";
 }
 
-/* Copies ap.S's code to the page where processors can begin, which can be executed from then on, and not be written. */
+/* Copies ap.S's code to the start page, and makes the page executable and read-only. */
 static const char *place_start(uint64_t page)
 {
     uint8_t *code = (uint8_t *)page;
@@ -212,7 +212,7 @@ static void wake_all(uint64_t page)
     }
 }
 
-/* Who has answered works; who has not by now never will. */
+/* Processors that have answered are used; the others are given up. */
 static void count_answers(void)
 {
     for (uint32_t i = 0; i < kg_ap_count; i++) {
@@ -268,7 +268,7 @@ static const char *start_processors(uint32_t most, struct kg_arena *arena)
 struct kg_cpus plat_start_cpus(uint32_t most, struct kg_arena *arena)
 {
     if (!result.found) {
-        kg_interrupts_off(); /* the APIC may change its mode; plat_read switches them on again */
+        kg_interrupts_off(); /* the APIC's mode may change; plat_read enables them again */
         result = (struct kg_cpus){.found = 1, .started = 1, .by = "", .note = ""};
         result.note = start_processors(most, arena);
     }

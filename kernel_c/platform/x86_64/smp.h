@@ -1,4 +1,5 @@
-/* The other processors: found by ACPI, started by INIT and startup IPIs, given work by platform/common/parallel.c. */
+/* The other processors: ACPI lists them, INIT and startup IPIs start them, platform/common/parallel.c gives them
+ * work. */
 #ifndef KGPT_X86_64_SMP_H
 #define KGPT_X86_64_SMP_H
 
@@ -13,21 +14,21 @@
 enum kg_processor_state {
     KG_PROCESSOR_STARTING,
     KG_PROCESSOR_RUNNING,
-    KG_PROCESSOR_UNLIKE, /* lacks what the first one has */
-    KG_PROCESSOR_SILENT, /* did not answer in time; should it wake up later, it halts */
+    KG_PROCESSOR_UNLIKE, /* lacks a feature of the first one */
+    KG_PROCESSOR_SILENT, /* did not answer in time; if it starts later, it halts */
 };
 
-/* At the end of its own memory (smp.c), so that no two processors write to one cache line. */
+/* At the end of the processor's own memory (smp.c), so that processors do not share a cache line. */
 struct kg_processor {
-    struct kg_worker worker; /* its id is that of its APIC */
+    struct kg_worker worker; /* its id is the APIC id */
     uint32_t state;          /* enum kg_processor_state */
     struct kg_segments segments;
 };
 
-/* Opens the firmware's tables. NULL: `*problem` says why there are none. */
+/* Opens the ACPI tables. NULL: `*problem` says why there are none. */
 typedef const struct kg_acpi *kg_tables_fn(const char **problem);
 
-/* At boot: what the first processor can do, and how to get at the tables once they are needed. */
+/* At boot: stores the first processor's features and the address of the tables. */
 void kg_smp_init(const struct kg_cpu *first, kg_tables_fn *tables);
 
 #endif

@@ -1,4 +1,5 @@
-/* One clock: the TSC. How fast it runs, as the processor and a hypervisor say, or as a counter measures it; and delays. */
+/* The TSC as the clock: its frequency, from the processor, a hypervisor, or a measurement against a counter; and
+ * delays. */
 #include "tsc.h"
 
 #include "io.h"
@@ -13,10 +14,10 @@
 #define WINDOWS_PER_SECOND 500 /* a measurement takes 2 ms */
 #define MEASUREMENTS_MAX 5
 #define MAX_SPINS 1000000u
-#define MAX_STILL \
-    1000u /* reads between which a counter must have moved; none takes less than a tenth of a microsecond */
+/* Reads within which a counter must advance; a read takes at least 0.1 microseconds. */
+#define MAX_STILL 1000u
 
-#define AGREE_MEASURED 500 /* within one part of so many */
+#define AGREE_MEASURED 500 /* tolerance: one part in this many */
 
 uint64_t plat_ticks(void)
 {
@@ -35,7 +36,7 @@ static bool has_tsc_leaf(uint32_t leaf)
     return r[0] >= leaf;
 }
 
-/* SDM 2A, CPUID leaf 15h: TSC = crystal * EBX / EAX, with the crystal's frequency in ECX where it is known. */
+/* SDM 2A, CPUID leaf 15h: TSC = crystal * EBX / EAX; ECX is the crystal's frequency, if known. */
 uint64_t kg_tsc_from_cpuid(void)
 {
     uint32_t r[4];
@@ -61,7 +62,8 @@ uint64_t kg_tsc_from_hypervisor(void)
     return (uint64_t)r[0] * 1000;
 }
 
-/* The processor's base frequency in MHz, which is the TSC's but for rounding where leaf 15h has a ratio, but no crystal. */
+/* The processor's base frequency in MHz. If leaf 15h has a ratio but no crystal, it equals the TSC's frequency
+ * except for rounding. */
 uint64_t kg_tsc_from_base(void)
 {
     uint32_t r[4];
@@ -74,7 +76,7 @@ uint64_t kg_tsc_from_base(void)
     return ratio ? (uint64_t)(r[0] & 0xFFFF) * 1000000 : 0;
 }
 
-/* A counter and the TSC at one moment. */
+/* A simultaneous reading of counter and TSC. */
 struct moment {
     uint64_t ticks;
     uint32_t count;
@@ -97,7 +99,7 @@ static struct moment read_both(const struct kg_counter *counter)
     return best;
 }
 
-/* Ticks a second of the TSC, by one window of this counter. 0: it does not count. */
+/* TSC ticks per second, measured in one window of this counter. 0: it does not count. */
 static uint64_t measure_window(const struct kg_counter *counter)
 {
     struct moment from = read_both(counter);
@@ -115,8 +117,8 @@ static uint64_t measure_window(const struct kg_counter *counter)
     return counted ? (to.ticks - from.ticks) * counter->hz / counted : 0;
 }
 
-/* What two measurements in a row agree on: if something kept us from looking for long, a counter may have gone round. Else the least, since
- * whatever comes between makes it more. */
+/* The value on which two consecutive measurements agree: during a long stall the counter may wrap. If no two agree,
+ * the smallest, because delays only increase the value. */
 uint64_t kg_tsc_measure(bool (*open)(struct kg_counter *counter))
 {
     struct kg_counter counter;
@@ -138,7 +140,7 @@ uint64_t kg_tsc_measure(bool (*open)(struct kg_counter *counter))
     return least;
 }
 
-/* A read of port 0x80, which nobody answers, takes about a microsecond on every PC, and more in a virtual one. */
+/* A read of the unused port 0x80 takes about a microsecond on any PC, and longer in a virtual machine. */
 void plat_delay_us(uint32_t us)
 {
     uint64_t hz = plat_ticks_hz(), start = kg_rdtsc(), ticks = hz / 1000000 * us;

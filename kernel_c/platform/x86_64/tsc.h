@@ -1,11 +1,11 @@
-/* The frequency of the TSC, in Hz; 0: not known. See tsc.c. */
+/* The frequency of the TSC in Hz; 0: unknown. See tsc.c. */
 #ifndef KGPT_X86_64_TSC_H
 #define KGPT_X86_64_TSC_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A counter that runs at a known rate, upwards, and begins again at 0 after `mask`. */
+/* A counter with a known rate. It counts up and wraps to 0 after `mask`. */
 struct kg_counter {
     uint64_t hz;
     uint32_t mask;
@@ -15,9 +15,10 @@ struct kg_counter {
 uint64_t kg_tsc_from_cpuid(void);
 uint64_t kg_tsc_from_hypervisor(void);
 uint64_t kg_tsc_from_base(void);
-uint64_t kg_tsc_measure(bool (*open)(struct kg_counter *counter)); /* `open` is false where there is no such counter */
+uint64_t
+kg_tsc_measure(bool (*open)(struct kg_counter *counter)); /* `open` returns false if the counter does not exist */
 
-/* Do two frequencies differ by at most one part of so many? */
+/* True if two frequencies differ by at most one part in this many. */
 bool kg_tsc_agree(uint64_t a, uint64_t b, uint64_t parts);
 
 #endif
