@@ -60,7 +60,7 @@ static void lm_past(void *engine, struct kg_past *past)
                              .n_vocab = session->model->n_vocab};
 }
 
-/* Asked between the layers where nobody wants to stop: devices get their turn. */
+/* For evaluations that nothing stops: polls devices between the layers. */
 static bool poll_devices(void *context)
 {
     (void)context;
@@ -181,7 +181,7 @@ enum kg_status kg_conversation_begin(struct kg_conversation *c, const uint32_t *
     c->reply.whole = again;
     enum kg_status status = kg_reply_begin(&c->reply, tokens, n, error);
     if (status != KG_OK) {
-        kg_lm_truncate(&c->session, c->reply.before); /* half a message is none */
+        kg_lm_truncate(&c->session, c->reply.before); /* a message is in the context whole or not at all */
         c->reply.n = last_n;
         return status;
     }

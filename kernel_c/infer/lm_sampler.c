@@ -1,7 +1,8 @@
-/* llama.cpp's samplers: see kgpt/lm_sampler.h. kgpt_build/reference/lm_sampler.py does the same, bit for bit.
+/* The filters of a language model's sampler: see kgpt/sampling.h. kgpt_build/reference/lm_sampler.py does the same, bit
+ * for bit.
  *
- * A vocabulary has up to 256,000 tokens, and most calls want 40 of them or one: so greedy and top_k go over the
- * logits once. */
+ * A vocabulary has up to 256,000 tokens, and most calls need the best 40 or the best one. Greedy sampling and top_k
+ * therefore read the logits once and sort only the best. */
 #include "kgpt/lm_sampler.h"
 
 #include "kgpt/dmath.h"
@@ -23,14 +24,13 @@ void kg_lm_sampling_defaults(struct kg_sampling *sampling)
 #include "kgpt/options.def"
 }
 
-/* One call: its logits, and the tokens whose logits are not taken as they are ("touched"), each of which counts[]
- * marks. */
+/* One call. A token is *touched* if a penalty or a bias changes its logit: counts[] marks it. */
 struct selection {
     const struct kg_sampling *sampling;
     const float *logits;
     uint32_t n_vocab;
     uint16_t *counts;
-    const uint32_t *window; /* the tokens that penalties look at */
+    const uint32_t *window; /* the tokens that get penalties */
     uint32_t n_window;
 };
 
@@ -76,7 +76,7 @@ static float adjusted(const struct selection *selection, uint32_t token)
     return number(logit);
 }
 
-/* The touched tokens in turn, each once: it is no longer marked afterwards. False at the end. */
+/* Returns the touched tokens one by one and removes their marks. False at the end. */
 static bool next_touched(const struct selection *selection, uint32_t *cursor, struct kg_candidate *candidate)
 {
     uint32_t n = selection->n_window + selection->sampling->n_biases;
@@ -100,7 +100,7 @@ static void make_heap(struct kg_candidate *heap, uint32_t n)
     }
 }
 
-/* Offers a candidate to the `k` best so far, of which there are *n; k of them are a heap. */
+/* Adds a candidate to the *n best so far, or replaces the worst of them when there are k, which form a heap. */
 static void offer_candidate(struct kg_candidate *best, uint32_t *n, uint32_t k, struct kg_candidate candidate)
 {
     if (*n < k) {
@@ -121,7 +121,7 @@ static void select_best(const struct selection *selection, struct kg_candidate *
     uint32_t n = 0, cursor = 0;
     for (uint32_t i = 0; i < selection->n_vocab; i++) {
         if ((n == k && selection->logits[i] < best[0].logit) || selection->counts[i]) {
-            continue; /* nearly always by the first comparison */
+            continue; /* most tokens are skipped by the first comparison */
         }
         offer_candidate(best, &n, k, (struct kg_candidate){.id = i, .logit = number(selection->logits[i])});
     }
@@ -131,7 +131,7 @@ static void select_best(const struct selection *selection, struct kg_candidate *
     kg_candidates_sort(best, n);
 }
 
-/* Digit `shift` of a number that is smaller where the logit is larger. -0 is 0. */
+/* Eight bits of a sort key that is smaller for a larger logit. -0 counts as 0. */
 static uint32_t digit_of(float logit, uint32_t shift)
 {
     union {
@@ -163,7 +163,7 @@ static void sort_all(struct kg_candidate *candidates, struct kg_candidate *spare
     }
 }
 
-/* All of the vocabulary, sorted. */
+/* Sorts the whole vocabulary. */
 static void take_all(const struct selection *selection, struct kg_candidate *candidates, struct kg_candidate *spare)
 {
     struct kg_candidate candidate;
@@ -177,7 +177,7 @@ static void take_all(const struct selection *selection, struct kg_candidate *can
     sort_all(candidates, spare, selection->n_vocab);
 }
 
-/* The nearest to the entropy until they sum to more than typical_p; those that remain keep their order. */
+/* Keeps the candidates nearest to the entropy until they sum to more than typical_p, in their order. */
 static uint32_t keep_typical(struct kg_sampler *sampler, uint32_t n, float typical_p)
 {
     struct kg_candidate *candidates = sampler->candidates, *heap = sampler->spare;
@@ -218,7 +218,7 @@ static uint32_t select_candidates(struct kg_sampler *sampler, const struct kg_sa
     struct kg_candidate *candidates = sampler->candidates;
     bool greedy = sampling->temperature == 0, typical = sampling->typical_p < 1;
     uint32_t n = sampling->top_k && sampling->top_k < sampler->n_vocab ? sampling->top_k : sampler->n_vocab;
-    n = greedy && !typical ? 1 : n; /* of the other filters none removes the most likely */
+    n = greedy && !typical ? 1 : n; /* no other filter removes the most likely token */
     mark_touched(&selection, last, n_last);
     if (n < sampler->n_vocab) {
         select_best(&selection, candidates, n);

@@ -88,7 +88,7 @@ enum kg_status kg_reply_begin(struct kg_reply *reply, const uint32_t *tokens, ui
     reply->n_read = 0;
     reply->speed = (struct kg_speed){0};
     reply->pending = KG_NO_TOKEN;
-    reply->reason = KG_REASON_STOPPED; /* of a reply that does not begin */
+    reply->reason = KG_REASON_STOPPED; /* if the reply does not begin */
     reply->ended = false;
     look_at_past(reply);
     TELL_SINKS(reply, begin, reply);
@@ -107,7 +107,7 @@ enum kg_status kg_reply_begin(struct kg_reply *reply, const uint32_t *tokens, ui
     return KG_OK;
 }
 
-/* `n` bytes have been written behind the text: they belong to it, and can be shown. */
+/* Makes the `n` bytes behind the text a part of it, and shows them. */
 static void append_shown_text(struct kg_reply *reply, size_t n)
 {
     TELL_SINKS(reply, text, reply, reply->text + reply->n, n);
@@ -131,7 +131,7 @@ static void tell_token(struct kg_reply *reply, uint32_t id, size_t shown)
     TELL_SINKS(reply, token, reply, &token);
 }
 
-/* Takes a sampled token into the text. False: the reply ends with it. */
+/* Adds a sampled token to the text and tells the sinks. False: the reply ends with it. */
 static bool take_token(struct kg_reply *reply, uint32_t id)
 {
     uint32_t most = reply->request->max_tokens;

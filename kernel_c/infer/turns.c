@@ -20,7 +20,7 @@ enum kg_status kg_conversation_encode_fragments(struct kg_conversation *c, const
     if (status != KG_OK) {
         return status;
     }
-    if (*n_bos && count && c->prompt[1] == vocab->bos) { /* the template has said it itself */
+    if (*n_bos && count && c->prompt[1] == vocab->bos) { /* the template has its own BOS */
         memmove(c->prompt, c->prompt + 1, (count < room - 1 ? count : room - 1) * sizeof c->prompt[0]);
         *n_bos = 0;
     }
@@ -77,7 +77,7 @@ enum kg_status kg_conversation_continue(struct kg_conversation *c, uint32_t n, c
     return release_unless_begun(c, kg_conversation_begin(c, c->prompt + held, n - held, 0, false, error));
 }
 
-/* The tokens of some fragments, which the context is to keep or to find again. */
+/* The number of tokens of some fragments. */
 static uint32_t count_tokens(const struct kg_conversation *c, const struct kg_fragment *fragments, size_t n,
                              struct kg_arena *scratch)
 {
@@ -88,7 +88,7 @@ static uint32_t count_tokens(const struct kg_conversation *c, const struct kg_fr
     return (uint32_t)count;
 }
 
-/* The fragments up to the message of the user: what a shift is to keep. */
+/* The number of fragments before the message of the user: a shift keeps them. */
 static size_t fragments_before(const struct kg_fragment *fragments, size_t n, struct kg_text message)
 {
     size_t i = 0;
@@ -99,12 +99,12 @@ static size_t fragments_before(const struct kg_fragment *fragments, size_t n, st
     return i;
 }
 
-/* A message in the template's words, and where it stands in the context. */
+/* A message as fragments of the template, and its place in the context. */
 struct turn {
     struct kg_fragment fragments[2 * KG_CHAT_FRAGMENTS];
     size_t n;
     bool first;    /* of the conversation */
-    bool rewrites; /* the last reply comes before it, as the template shows it from now on */
+    bool rewrites; /* the last reply comes first, in the form that the template gives to earlier replies */
     uint32_t from; /* tokens of the context that stay */
 };
 
@@ -184,7 +184,7 @@ enum kg_status kg_conversation_again(struct kg_conversation *c, const struct kg_
     }
     c->request.index = c->replies++;
     c->start = plat_ticks();
-    c->prompt[0] = c->session.tokens[c->reply_at - 1]; /* its logits begin the reply */
+    c->prompt[0] = c->session.tokens[c->reply_at - 1]; /* computed again, for the logits that begin the reply */
     kg_lm_truncate(&c->session, c->reply_at - 1);
     return release_unless_begun(c, kg_conversation_begin(c, c->prompt, 1, 0, true, error));
 }
