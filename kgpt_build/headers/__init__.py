@@ -1,7 +1,7 @@
-"""A model becomes C: the three headers that app/model_data.c includes; a corpus, that of app/corpus_data.c.
+"""Generates C headers: three from a model for app/model_data.c, and one from a corpus for app/corpus_data.c.
 
-Two come from elsewhere: the classes of characters, for the tokenizers of language models (tokenizer/unicode.c), and the
-font of the screen (console/font.c)."""
+Two others do not depend on the model: the classes of characters for tokenizers (tokenizer/unicode.c), and the font of
+the screen (console/font.c)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def generate(
 ) -> list[Path]:
     """Write the headers to ``directory`` and return their paths; the same input gives the same bytes.
 
-    ``training`` is what a kernel that can train is to train on; an empty text leaves that to the loader.
-    A file that already holds these bytes keeps its time stamp. Raises KgptError if one cannot be written.
+    ``training``: the corpus of a kernel that can train; if its text is empty, the loader brings one. A file that
+    already has these bytes keeps its time stamp. Raises KgptError if a file cannot be written.
     """
     files = {
         config.NAME: config.text(model, cmdline, version).encode(),
@@ -40,7 +40,7 @@ def generate(
     for name, content in files.items():
         path = directory / name
         if not (path.is_file() and path.read_bytes() == content):
-            write_atomically(path, content, durable=False)  # compared again by each build
+            write_atomically(path, content, durable=False)  # each build compares the file again
     written = [directory / name for name in files]
     if isinstance(model, LmBlob) and isinstance(model.model, GgufModel):
         written.append(_linked(directory / weights.BINARY_NAME, interleaved.file_of(model.model)))
@@ -61,7 +61,7 @@ def _model_files(model: Model | LmBlob, version: str) -> dict[str, bytes]:
 
 
 def _linked(path: Path, target: Path) -> Path:
-    """``path`` as a link to the large file ``target``, which is not copied."""
-    with write_errors(str(path)), contextlib.suppress(FileExistsError):  # another process was faster
+    """Make ``path`` a link to the large file ``target``, instead of a copy."""
+    with write_errors(str(path)), contextlib.suppress(FileExistsError):  # another process has made the link
         path.symlink_to(target)
     return path

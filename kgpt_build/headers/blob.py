@@ -1,4 +1,4 @@
-"""The model as it lies in the kernel; the same layout in C is kernel_c/include/kgpt/model_data.h."""
+"""Reads and writes the layout of a model in a kernel, which kernel_c/include/kgpt/model_data.h defines in C."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALIGN = 64
 HEADER_SIZE = 256
 WEIGHT_F32 = 0  # GGML type id
 WEIGHT_GGUF = 0xFFFFFFFF  # the types are in the file
-INTERLEAVED = 1  # of the matrices of a GGUF: they lie as kernel_c/include/kgpt/quant.h says
+INTERLEAVED = 1  # flag: the matrices of the GGUF are interleaved (kernel_c/include/kgpt/quant.h)
 NO_TOKEN = 0xFFFFFFFF
 ARCH_GGUF = "gguf"
 ARCH_NONE = "none"
@@ -34,7 +34,7 @@ _HINT = "the kernel is damaged, or was made by another version of kgpt: build it
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the parts lie: bytes from the start of the header, and the bytes used without padding."""
+    """Offsets of the parts from the start of the header, and their sizes without padding, in bytes."""
 
     vocab_offset: int
     vocab_size: int
@@ -45,7 +45,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Fields:
-    """The fields of a header, but for the places; ``sizes`` are those that SIZES names."""
+    """The fields of a header except the layout; ``sizes`` are in the order of SIZES."""
 
     arch: str
     name: str
@@ -81,10 +81,10 @@ class Fields:
 
 @dataclass(frozen=True)
 class BlobInfo:
-    """The fields of a header that was read and checked.
+    """The fields of a checked header.
 
-    ``tokens`` are the texts of a microgpt's tokens, BOS last and empty; ``lm`` is what the embedded GGUF file says, and
-    ``chat`` the chat blob beside it.
+    ``tokens`` are the texts of a microgpt's tokens, BOS last and empty; ``lm`` describes the embedded GGUF file;
+    ``chat`` is the chat blob beside it.
     """
 
     size: int
@@ -117,12 +117,12 @@ class BlobInfo:
 
     @property
     def is_lm(self) -> bool:
-        """Is it of a kernel for language models?"""
+        """Does the blob belong to a kernel for language models?"""
         return self.arch in (ARCH_GGUF, ARCH_NONE)
 
 
 def layout(model: Model) -> Layout:
-    """Where the parts of ``model`` lie in its blob."""
+    """The layout of the blob of ``model``."""
     vocab_size = len(vocab_bytes(model))
     weights_offset = aligned(HEADER_SIZE + vocab_size)
     weights_size = 4 * model.n_parameters
@@ -130,7 +130,7 @@ def layout(model: Model) -> Layout:
 
 
 def vocab_offsets(model: Model) -> list[int]:
-    """offset[n_vocab + 1]: token i is the bytes offset[i] to offset[i + 1] of the vocabulary's text; BOS has none."""
+    """offset[n_vocab + 1]: token i is bytes offset[i] to offset[i + 1] of the vocabulary's text; BOS has no bytes."""
     offsets = [0]
     for char in model.tokenizer.chars:
         offsets.append(offsets[-1] + len(char.encode()))
@@ -143,13 +143,13 @@ def vocab_text(model: Model) -> bytes:
 
 
 def vocab_bytes(model: Model) -> bytes:
-    """The vocabulary as it lies in the blob, without padding."""
+    """The bytes of the vocabulary in the blob, without padding."""
     offsets = vocab_offsets(model)
     return struct.pack(f"<{len(offsets)}I", *offsets) + vocab_text(model)
 
 
 def body_bytes(model: Model) -> bytes:
-    """What follows the header: vocabulary and weights, each padded to ALIGN. The header's CRC-32 is of these bytes."""
+    """The bytes behind the header: vocabulary and weights, each padded to ALIGN. The header has their CRC-32."""
     return _padded(vocab_bytes(model)) + _padded(model.weight_bytes())
 
 
@@ -175,9 +175,9 @@ def fields_of(model: Model, crc32: int) -> Fields:
 
 
 def read_blob(data: bytes | memoryview) -> BlobInfo:
-    """The header of a blob, and its vocabulary or its file's header (``data`` may be longer).
+    """Read the header of a blob, and its vocabulary or the header of its GGUF file; ``data`` may be longer.
 
-    Raises KgptError if it is not whole.
+    Raises KgptError for a damaged or incomplete blob.
     """
     if len(data) < HEADER_SIZE:
         raise KgptError(f"the embedded model has {len(data)} bytes, less than its header of {HEADER_SIZE}", _HINT)
@@ -223,7 +223,7 @@ def read_blob(data: bytes | memoryview) -> BlobInfo:
 
 
 def read_model(data: bytes, name: str) -> Model:
-    """The whole model of a blob, called ``name``. Its header may leave out the SHA-256. Raises KgptError."""
+    """The model in a blob, called ``name``. The SHA-256 in its header may be zero. Raises KgptError."""
     info = read_blob(data)
     shapes = tensor_shapes(info.hparams)
     info.hparams.validate()

@@ -17,7 +17,7 @@ NAME = "kgpt_config.h"
 
 
 def text(model: Model | LmBlob, cmdline: str, version: str) -> str:
-    """The header. Raises KgptError for a command line that the kernel could not take."""
+    """The text of the header. Raises KgptError for a command line that the kernel cannot accept."""
     if "\0" in cmdline or len(cmdline.encode()) > MAX_CMDLINE:
         raise KgptError("the embedded command line holds a NUL or is too long", f"at most {MAX_CMDLINE} bytes of text")
     fields, place = _described(model)

@@ -1,4 +1,4 @@
-"""kgpt_corpus.h: the text that a kernel trains on, as literals when it is short, else as a file to be included."""
+"""kgpt_corpus.h: the text that a kernel trains on, as literals if it is short, else as an included file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ALIGN = 64
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text for a kernel: UTF-8; ``source`` says where it is from, ``path`` is its file, if it has one."""
+    """A corpus for a kernel, in UTF-8; ``source`` is its origin, ``path`` its file or None."""
 
     source: str
     data: bytes
@@ -50,9 +50,9 @@ def _literals(data: bytes) -> list[str]:
 
 
 def _plain(source: str) -> str:
-    """``source`` for a comment: nothing that could end it."""
+    """``source`` without characters that would end a C comment."""
     return "".join(char if char.isascii() and char.isprintable() and char not in "*/\\" else "_" for char in source)
 
 
 BROUGHT = Corpus("brought by the loader", b"")
-"""No text: the kernel trains on what the loader brings."""
+"""No text: the loader brings the corpus."""

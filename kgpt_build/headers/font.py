@@ -1,7 +1,7 @@
 """kgpt_font.h: the 8 × 16 font of the kernel's screen.
 
-Unscii, which Viznut gave to the public domain, from the package that carries it. That package's file fills what Unscii
-lacks from elsewhere; the code points used here are Unscii's own.
+The font is Unscii (by Viznut, public domain) in the package terminedia. The file of this package fills gaps of Unscii
+from other fonts, but all code points used here are in Unscii itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kgpt_build.headers.text import filled, framed
 NAME = "kgpt_font.h"
 WIDTH, HEIGHT = 8, 16
 RANGES = ((0x20, 0x7E), (0xA0, 0xFF), (0x2500, 0x259F), (0xFFFD, 0xFFFD))
-"""ASCII, Latin-1, box drawing with block elements, and what stands for every other code point."""
+"""ASCII, Latin-1, box drawing, block elements, and the replacement character."""
 REPLACEMENT = 0xFFFD
 ALIKE = dict(
     zip(
@@ -27,20 +27,20 @@ ALIKE = dict(
         strict=True,
     )
 )
-"""What is written with the glyph of another: the punctuation that texts are full of, and keyboards have not."""
+"""Code points that use the glyph of another one: punctuation that is frequent in texts but not on keyboards."""
 
 _PACKAGE, _FILE = "terminedia", "terminedia/data/unscii-16-full.hex"
 _SHA256 = "b99dc9c12f10dbca71219dbd1b88dc4659fdecf9c79246ade74436ed39c090f3"
-"""Of the glyphs of RANGES: the bytes of every kernel depend on them."""
+"""SHA-256 of the glyphs of RANGES, which are in every kernel."""
 _SQUARE = 0xFE
-"""In code page 437, for what has no likeness there."""
+"""The byte in code page 437 for characters without a similar one."""
 
 
 @cache
 def glyphs() -> Mapping[int, bytes]:
     """Code point → HEIGHT bytes from the top down, the most significant bit leftmost, in ascending order.
 
-    Raises KgptError if the font is not there, or is not what it should be.
+    Raises KgptError if the font is missing, or its glyphs are not the expected ones.
     """
     wanted = dict.fromkeys(code for first, last in RANGES for code in range(first, last + 1))
     found: dict[int, bytes] = {}
@@ -51,7 +51,7 @@ def glyphs() -> Mapping[int, bytes]:
             if rows and code in wanted:
                 found[code] = bytes.fromhex(rows)
         except ValueError:
-            continue  # no glyph: the check below sees whether one is missing
+            continue  # not a glyph; the check below finds missing glyphs
     if any(len(found.get(code, b"")) != HEIGHT for code in wanted):
         raise KgptError(f"the font in {_FILE} lacks glyphs", f"install {_PACKAGE} again")
     glyphs = {code: found[code] for code in wanted}

@@ -13,7 +13,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def interleave(data: Bytes, type_number: int) -> Bytes:
-    """Rows (R, bytes of a row) as GGML has them -> (R * bytes of a row,) as kernels want them."""
+    """Rows (R, bytes of a row) in GGML's layout -> (R * bytes of a row,) in the interleaved layout."""
     return _by_group(data, type_number, _interleave_group)
 
 
@@ -27,7 +27,7 @@ _Group = Callable[[Bytes, TensorType, int], Bytes]
 
 
 def _by_group(data: Bytes, type_number: int, convert: _Group) -> Bytes:
-    """Apply ``convert`` to the whole groups at once, and to the rows that are left over."""
+    """Apply ``convert`` to all complete groups at once, and to the remaining rows."""
     kind = TYPES[type_number]
     if not kind.interleaved:
         return data.reshape(-1)

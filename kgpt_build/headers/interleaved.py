@@ -1,6 +1,6 @@
-"""GGUF files with their matrices interleaved, as the kernel multiplies with them (kernel_c/include/kgpt/quant.h).
+"""Interleaves the matrices of GGUF files, in the layout of the kernel's products (kernel_c/include/kgpt/quant.h).
 
-It takes a moment, so the result is kept in the cache, by the SHA-256 of the original.
+The cache keeps the results by the SHA-256 of the original file.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _KEPT = 8
 _KEPT_BYTES = 2 << 30
 _TOUCH_SECONDS = 1800
 _whole: set[Path] = set()
-"""Those that this process has looked at."""
+"""Files that this process has checked already."""
 
 
 def file_of(model: GgufModel) -> Path:
-    """The file of ``model``, interleaved; it is written if it is not in the cache, whole. Raises KgptError."""
+    """The interleaved file of ``model`` in the cache, written if it is not there or damaged. Raises KgptError."""
     path = paths.cache_dir() / "interleaved" / f"{model.sha256}-{_layout()}.gguf"
     if (path in _whole and path.is_file()) or _is_whole(path):
         _whole.add(path)
@@ -50,12 +50,12 @@ def _seal(path: Path) -> Path:
 
 
 def _is_whole(path: Path) -> bool:
-    """Is ``path`` there as it was written? What time stamps and sizes do not show would end up in every kernel."""
+    """Is ``path`` unchanged by its SHA-256? Damage that size and time do not show would enter every kernel."""
     try:
         is_whole = _seal(path).read_text() == cached_sha256(path)
     except OSError:
         return False
-    with contextlib.suppress(OSError):  # a cache that cannot be written
+    with contextlib.suppress(OSError):  # the cache is read-only
         if time.time() - path.stat().st_mtime > _TOUCH_SECONDS:  # not each time: its hash is known by its time stamps
             os.utime(path)
     return is_whole
@@ -68,7 +68,7 @@ def _hashed(content: Iterator[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
 
 
 def pieces(data: Data, header: Scan) -> Iterator[bytes]:
-    """The bytes of the file ``data``, of the same length, in pieces: everything but matrices stays as it is."""
+    """The bytes of the interleaved file, in pieces: as long as ``data``, and equal except for the matrices."""
     at = 0
     for tensor in sorted(header.tensors, key=lambda tensor: tensor.offset):
         start = header.start + tensor.offset
@@ -80,6 +80,6 @@ def pieces(data: Data, header: Scan) -> Iterator[bytes]:
 
 
 def _layout() -> str:
-    """Changes with the layout, so that what the cache has in an older one is not taken."""
+    """A hash of the code that defines the layout, so that cached files of an older layout are not used."""
     sources = (Path(module.__file__ or "").read_bytes() for module in (interleave, types))
     return hashlib.sha256(b"".join(sources)).hexdigest()[:8]

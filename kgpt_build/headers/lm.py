@@ -1,6 +1,6 @@
-"""A language model as it lies in the kernel: the chat blob, and the GGUF file with its matrices interleaved.
+"""The layout of a language model in a kernel: header, chat blob, and the GGUF file with interleaved matrices.
 
-The header is that of blob.py, with the architecture "gguf"; without a model it is "none", and the header is all.
+The header is that of blob.py, with the architecture "gguf". A kernel without a model has only a header, with "none".
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from kgpt_build.headers.blob import (
 from kgpt_build.models import GgufModel, NoModel
 from kgpt_build.models.gguf.model import mapped
 
-MAX_BYTES = (2 << 30) - (64 << 20)  # the kernel begins at 16 MiB, and its addresses are reached below 2 GiB
+MAX_BYTES = (2 << 30) - (64 << 20)  # the kernel begins at 16 MiB, and must end below 2 GiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class LmBlob:
 
     @property
     def layout(self) -> Layout:
-        """Where the parts lie."""
+        """The layout of the blob."""
         weights_size = self.model.size if isinstance(self.model, GgufModel) else 0
         weights_offset = blob.aligned(HEADER_SIZE + len(self.chat))
         size = blob.aligned(weights_offset + weights_size)
@@ -66,7 +66,7 @@ class LmBlob:
 
     @property
     def fields(self) -> Fields:
-        """The fields of the header; asking for them computes the CRC-32."""
+        """The fields of the header; this computes the CRC-32."""
         model = self.model
         if not isinstance(model, GgufModel):
             return Fields(
@@ -86,7 +86,7 @@ class LmBlob:
         return crc
 
     def pieces(self) -> Iterator[bytes | memoryview]:
-        """The bytes of the whole, in pieces that are good until the next one is asked for."""
+        """The bytes of the blob in pieces; each is valid until the next one is requested."""
         yield self.fields.packed(self.layout)
         yield from self._body()
 

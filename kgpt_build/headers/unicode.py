@@ -1,4 +1,4 @@
-"""kgpt_unicode.h: the class of every code point, as the pre-tokenizers of language models tell them apart."""
+"""kgpt_unicode.h: the class of every code point, as the pre-tokenizers of language models use them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kgpt_build.headers.text import filled, framed
 NAME = "kgpt_unicode.h"
 N_CODES = 0x110000
 BLOCK = 128
-"""Code points of a block; blocks that are alike are stored once. Of the powers of two, this one takes the least."""
+"""Code points per block; equal blocks are stored once. Of all powers of two, this one needs the least memory."""
 
 CLASSES = ("unassigned", "letter", "number", "mark", "punctuation", "symbol", "control", "space")
 """In the order of ``enum kg_class`` in kernel_c/tokenizer/unicode.h."""
@@ -20,7 +20,7 @@ _OF_CATEGORY = {"L": 1, "N": 2, "M": 3, "P": 4, "S": 5, "C": 6, "Z": 7}
 _KINDS = {"L": "ultmo", "N": "dlo", "M": "nce", "P": "cdseifo", "S": "mcko", "C": "cfso", "Z": "slp"}
 """Second letters of the general categories."""
 _SPACES = (*range(0x09, 0x0E), 0x85)
-"""Controls that are white space; all separators (category Z) are."""
+"""Control characters that are white space; all separators (category Z) are white space, too."""
 
 VERSION = (15, 1)
 ADDED = (
@@ -46,7 +46,7 @@ def classes() -> bytes:
     """The class of each of the N_CODES code points, as an index of CLASSES."""
     of_category = {first + second: _OF_CATEGORY[first] for first, kinds in _KINDS.items() for second in kinds}
     of_category["Cn"] = CLASSES.index("unassigned")
-    # map() alone: a loop in Python would take half a second of every build.
+    # map(), because a Python loop would take half a second of every build.
     found = bytearray(map(of_category.__getitem__, map(unicodedata.category, map(chr, range(N_CODES)))))
     for code in _SPACES:
         found[code] = CLASSES.index("space")
@@ -58,8 +58,8 @@ def classes() -> bytes:
 
 @cache
 def text(version: str) -> str:
-    """The header: the number of each block of BLOCK code points, and the blocks, two classes a byte, the lower half the
-    lower code point's.
+    """The text of the header: an index of blocks for each BLOCK code points, and the blocks with two classes per byte;
+    the lower half of a byte is the lower code point.
     """
     numbers: dict[bytes, int] = {}
     every = classes()

@@ -1,4 +1,4 @@
-"""kgpt_weights.h: the weights, as literals when they are few, else as a file that the assembler includes."""
+"""kgpt_weights.h: the weights, as literals if they are few, else as a file that the assembler includes."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Is what a kernel computes of a language model right? Its residual stream and logits against the NumPy reference.
+"""Compares the residual stream and logits of a language model in a kernel with the NumPy reference.
 
-Products take their inputs in 8 bits, and whoever rounds a value differently in its last bit may end on the other of
-two steps: deep in a model two right computations are some per cent apart. So the reference computes twice, with exact
-inputs and with rounded ones, and what lies between the two says how far from the exact one a right kernel may be. The
-first step that is further away names the layer that is wrong.
+Products quantize their inputs to 8 bits, so a difference in the last bit of a value can select the next quantization
+step: deep in a model, two correct computations differ by some per cent. So the reference computes twice, with exact and
+with quantized inputs. The distance between both bounds the distance of a correct kernel from the exact one. The first
+step beyond this bound names the faulty layer.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from kgpt_build.reference.lm import Computed, Stream, forward
 from kgpt_build.reference.lm_file import Array, LanguageModel
 from kgpt_build.settings import Settings
 
-TOKENS = 8  # that a verified reply has
-FLOOR = 3e-4  # of a step's length: sums in single precision, keys and values in halves
-TIMES_ROUNDING = 4.0  # how much further than the reference's own rounding is still right
+TOKENS = 8  # tokens of a verified reply
+FLOOR = 3e-4  # relative to a step's length: for sums in single precision, and keys and values in halves
+TIMES_ROUNDING = 4.0  # factor of the reference's own rounding that is still correct
 KV = "f16"
-CTX = 512  # positions, or what the model was trained for
+CTX = 512  # positions, but not more than the model was trained for
 
 Events = Iterable[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class LmRun:
-    """What a run has reported: the ``tokens`` fed in; at positions ``at`` streams (n_embd,) and logits (n_vocab,)."""
+    """The reports of a run: the ``tokens`` fed in; at positions ``at`` streams (n_embd,) and logits (n_vocab,)."""
 
     name: str
     isa: str
@@ -44,7 +44,7 @@ class LmRun:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the forward pass, at the position where it is furthest from the reference, by the vectors' length."""
+    """A step of the forward pass at the position with the largest relative distance from the reference."""
 
     what: str
     layer: int
@@ -54,7 +54,7 @@ class Step:
 
     @property
     def strays(self) -> bool:
-        """Is it further from the reference than rounding explains?"""
+        """Is the distance from the reference larger than rounding explains?"""
         return not self.difference <= self.allowed
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class LmRunReport:
 
 @dataclass(frozen=True)
 class LmReport:
-    """All that was compared."""
+    """The results of all comparisons."""
 
     model: str
     tokens: tuple[int, ...]
@@ -95,19 +95,19 @@ class LmReport:
 
 
 def cmdline_words(prompt: str, ctx: int) -> list[str]:
-    """The words of the kernel's command line for a short greedy reply, of which all is reported."""
+    """The words of the kernel's command line for a short greedy reply with all reports."""
     settings = Settings(prompt=prompt, samples=1, max_tokens=TOKENS, temperature=0.0, kv=KV, ctx=ctx)
     return ["mode=generate", *settings.cmdline_words(), "exit", "logits", "layers"]
 
 
 def step_name(what: str, layer: int) -> str:
-    """How a step is called to people."""
+    """The name of a step in messages."""
     names = {"embed": "the embedding", "norm": "the final norm"}
     return names.get(what, f"layer {layer}, {'attention' if what == 'attn' else 'feed-forward'},")
 
 
 def read_run(name: str, events: Events) -> LmRun:
-    """A run from its events (docs/events.md), those of the forward steps whose logits it has reported."""
+    """Make a run of its events (docs/events.md), for the forward steps with reported logits."""
     tokens: list[int] = []
     at: list[int] = []
     streams: list[Mapping[Stream, Array]] = []
@@ -120,7 +120,7 @@ def read_run(name: str, events: Events) -> LmRun:
             isa = str(event.get("isa"))
         elif kind in ("error", "panic"):
             complaints.append(f"it ended with {kind}: {event.get('message')}")
-        elif kind == "layer":  # a prompt of several batches reports each: the last one counts
+        elif kind == "layer":  # a prompt of several batches reports each batch; the last one counts
             step[str(event.get("what")), int(event.get("layer", -1))] = _numbers(event.get("f32"), "<f4")
         elif kind == "fed":
             tokens = tokens[: int(event.get("pos", 0))] + [int(token) for token in _numbers(event.get("u32"), "<u4")]
@@ -141,7 +141,7 @@ def verify(
 ) -> LmReport:
     """Compare ``runs`` of the same prompt with the reference, and with each other bit for bit.
 
-    ``kv`` is the type of the runs' cache, ``n_ctx`` their context. Whatever is wrong with them is in the report.
+    ``kv`` is the type of the runs' cache, ``n_ctx`` their context. All faults of the runs are in the report.
     """
     whole = [run for run in runs if run.tokens]
     if not whole:
@@ -175,7 +175,7 @@ def _compare(run: LmRun, tokens: tuple[int, ...], exact: Computed, rounded: Comp
 
 
 def _steps(run: LmRun, exact: Computed, rounded: Computed) -> Iterable[Step]:
-    """Each step in the order of the forward pass, where it is furthest away."""
+    """Each step in the order of the forward pass, at its largest distance."""
     for (what, layer), expected in exact.streams.items():
         noise = _distance(expected, rounded.streams[what, layer])
         found = [
@@ -189,7 +189,7 @@ def _steps(run: LmRun, exact: Computed, rounded: Computed) -> Iterable[Step]:
 
 
 def _choices(run: LmRun) -> list[str]:
-    """A greedy reply goes on with the likeliest token."""
+    """Check that each token of the greedy reply is the likeliest one."""
     failures = []
     for position, row in zip(run.at, run.logits, strict=True):
         chosen = run.tokens[position + 1] if position + 1 < len(run.tokens) else None
@@ -211,7 +211,7 @@ def _distance(expected: Array, found: Array) -> npt.NDArray[np.float64]:
 
 
 def _divergence(expected: Array, found: Array) -> npt.NDArray[np.float64]:
-    """(T,): KL divergence in nats of what logits (T, n_vocab) mean; infinite where one is no number."""
+    """(T,): KL divergence in nats of the distributions of logits (T, n_vocab); infinite for NaN."""
     if found.shape != expected.shape or not np.isfinite(found).all():
         return np.full(len(expected), np.inf)
     p, q = (_log_softmax(np.asarray(x, np.float64)) for x in (expected, found))
@@ -224,7 +224,7 @@ def _log_softmax(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _numbers(text: object, kind: str) -> Array:
-    """The numbers that an event has as hexadecimal digits. Raises KgptError if they are none."""
+    """The numbers of an event in hexadecimal digits. Raises KgptError for other characters."""
     try:
         return np.frombuffer(bytes.fromhex(str(text)), dtype=kind)
     except ValueError as error:
@@ -232,7 +232,7 @@ def _numbers(text: object, kind: str) -> Array:
 
 
 def _bit_failures(first: LmRun, second: LmRun) -> list[str]:
-    """Where two runs did not report the same bits."""
+    """The first places where two runs have reported different bits."""
     if first.at != second.at:
         return [f"{first.name} reported {len(first.at)} positions, {second.name} {len(second.at)}"]
     failures = []

@@ -1,6 +1,6 @@
-"""Is what a kernel computed right? Its events against the NumPy reference, and two runs bit for bit.
+"""Compares the events of a microgpt's kernel with the NumPy reference, and two runs bit by bit.
 
-It gets events (docs/events.md) that were already decoded, and knows nothing of who ran the kernel, or how.
+It gets decoded events (docs/events.md), from any way to run the kernel.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from kgpt_build.reference.ordered import Array
 from kgpt_build.reference.sampler import generate
 from kgpt_build.settings import Settings
 
-TOLERANCE = 1e-5  # of the largest |logit| of the position
-SAMPLES, SEED = 20, 42  # documents that are drawn again
-MAX_FAILURES = 10  # of one run; a wrong kernel is wrong at every position
+TOLERANCE = 1e-5  # relative to the largest |logit| of the position
+SAMPLES, SEED = 20, 42  # sampled documents to compare
+MAX_FAILURES = 10  # per run; a faulty kernel fails at every position
 
 Events = Iterable[Mapping[str, Any]]
 
@@ -29,7 +29,7 @@ Events = Iterable[Mapping[str, Any]]
 class RunReport:
     """One kernel against the reference: ``difference`` is the largest |difference| / max|logit| of a position.
 
-    ``samples`` counts the sampled documents whose every token is the one the reference draws from the same logits.
+    ``samples`` counts the sampled documents for which the reference draws the same tokens from the same logits.
     """
 
     name: str
@@ -42,7 +42,7 @@ class RunReport:
 
 @dataclass(frozen=True)
 class Report:
-    """All that was compared. ``text`` is the reference's greedy document, ``same_bits`` is of the runs' logits."""
+    """The results. ``text`` is the reference's greedy document; ``same_bits``: the runs' logits have equal bits."""
 
     model: str
     sha256: str
@@ -61,7 +61,7 @@ class Report:
 
 @dataclass(frozen=True)
 class _Step:
-    """One forward step as a run has reported it: the token fed in, and the logits (n_vocab,) it gave."""
+    """A reported forward step: the token fed in, and the resulting logits (n_vocab,)."""
 
     token: int
     values: FloatArray
@@ -69,7 +69,7 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Run:
-    """What of a run's events is compared; ``complaints`` say what the events themselves get wrong."""
+    """The compared parts of a run's events; ``complaints`` are faults of the events themselves."""
 
     name: str
     isa: str
@@ -79,13 +79,13 @@ class _Run:
 
 
 def cmdline_words(prompt: str) -> list[str]:
-    """The words of the kernel's command line for a run that can be verified: one greedy document with its logits."""
+    """The words of the kernel's command line for a verifiable run: one greedy document with its logits."""
     settings = Settings(prompt=prompt, samples=1, max_tokens=0, temperature=0.0)
     return ["mode=generate", *settings.cmdline_words(), "exit", "logits"]
 
 
 def sampled_words(prompt: str) -> list[str]:
-    """The same for SAMPLES sampled documents, at the kernel's default temperature."""
+    """The words for SAMPLES sampled documents, at the kernel's default temperature."""
     return [
         "mode=generate",
         *Settings(prompt=prompt, samples=SAMPLES, seed=SEED).cmdline_words(),
@@ -99,8 +99,8 @@ def verify(
 ) -> Report:
     """Compare ``runs`` (name -> events of a run with ``cmdline_words(prompt)``) with the reference and with each other.
 
-    ``sampled`` are events, by the same names, of runs with ``sampled_words(prompt)``: they show how tokens are drawn.
-    Raises KgptError for a prompt that the model cannot take; whatever is wrong with the runs is in the report.
+    ``sampled``: by the same names, events of runs with ``sampled_words(prompt)``, which test how tokens are drawn.
+    Raises KgptError for a prompt that the model cannot accept; all faults of the runs are in the report.
     """
     tokens, expected = greedy(model, prompt)
     read = [_read(name, events, model) for name, events in runs.items()]
@@ -117,7 +117,7 @@ def verify(
 def greedy(model: Model, prompt: str) -> tuple[list[int], Array]:
     """The reference's greedy document: BOS, prompt and sampled tokens, and the logits (T, n_vocab) of all but the last.
 
-    Raises KgptError for a prompt that the model cannot take.
+    Raises KgptError for a prompt that the model cannot accept.
     """
     tokens = model.prompt_tokens(prompt)
     while True:
@@ -144,7 +144,7 @@ def _read(name: str, events: Events, model: Model) -> _Run:
 
 
 def _complaints(by_kind: Mapping[str, Sequence[Mapping[str, Any]]], model: Model) -> list[str]:
-    """What is wrong before any number is looked at."""
+    """Faults of a run that show without comparing numbers."""
     complaints = [f"it refused: {event.get('message')}" for event in by_kind.get("error", [])]
     complaints += [f"it panicked: {event.get('message')}" for event in by_kind.get("panic", [])]
     for event in by_kind.get("model", []):
@@ -165,7 +165,7 @@ def _token(event: Mapping[str, Any]) -> int:
 
 
 def _decode(text: object, n_vocab: int) -> FloatArray | None:
-    """(n_vocab,) from the hexadecimal digits of an event, or None."""
+    """The logits (n_vocab,) from the hexadecimal digits of an event, or None."""
     try:
         raw = bytes.fromhex(text) if isinstance(text, str) else b""
     except ValueError:
@@ -174,7 +174,7 @@ def _decode(text: object, n_vocab: int) -> FloatArray | None:
 
 
 def _compare(run: _Run, tokens: Sequence[int], expected: Array, n_prompt: int) -> RunReport:
-    """``run`` against the reference's ``tokens`` and their logits ``expected`` (T, n_vocab)."""
+    """Compare ``run`` with the reference's ``tokens`` and their logits ``expected`` (T, n_vocab)."""
     failures = list(run.complaints)
     fed = [step.token for step in run.steps]
     if fed != list(tokens[:-1]):
@@ -191,7 +191,7 @@ def _compare(run: _Run, tokens: Sequence[int], expected: Array, n_prompt: int) -
 
 
 def _with_samples(report: RunReport, model: Model, prompt: str, events: Events) -> RunReport:
-    """``report`` with what the same kernel's sampled documents show."""
+    """``report``, with the results for sampled documents of the same kernel."""
     values: dict[object, list[FloatArray]] = {}
     tokens: dict[object, list[int]] = {}
     for event in events:
@@ -214,7 +214,7 @@ def _with_samples(report: RunReport, model: Model, prompt: str, events: Events) 
 
 
 def _redraw(model: Model, prompt: str, index: int, values: Sequence[FloatArray]) -> list[int] | None:
-    """The tokens that the reference draws from a kernel's own logits; None if they do not reach to its end."""
+    """The tokens that the reference draws from a kernel's logits; None if logits are missing before its end."""
     try:
         return list(generate(model, prompt, seed=SEED, index=index, logits_of=lambda fed: values[len(fed) - 1]).tokens)
     except IndexError:
@@ -230,7 +230,7 @@ def _relative_difference(values: FloatArray, expected: Array) -> float:
 
 
 def _bit_failures(first: _Run, second: _Run) -> list[str]:
-    """Where the logits of two runs are not the same bits."""
+    """The first places where the logits of two runs have different bits."""
     if len(first.steps) != len(second.steps):
         return [f"{first.name} reported {len(first.steps)} positions, {second.name} {len(second.steps)}"]
     failures = []
