@@ -58,14 +58,14 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
         asked = most;
         kg_print("kgpt: a context of %u, which is what this model was trained for\n", most);
     }
-    if (asked > most) {
+    *options = (struct kg_lm_options){
+        .n_ctx = asked ? asked : default_context(k), .n_batch = k->config.lm.ubatch, .kv = choose_cache(k)};
+    if (!kg_lm_options_fit(&loaded->model, options)) { /* ubatch is at least 1, and so is n_ctx */
         kg_error_set(error, KG_E_INPUT, "ctx=%u is more than the %u positions that the model was trained for", asked,
                      most);
         kg_error_hint(error, "choose at most %u", most);
         return KG_E_INPUT;
     }
-    *options = (struct kg_lm_options){
-        .n_ctx = asked ? asked : default_context(k), .n_batch = k->config.lm.ubatch, .kv = choose_cache(k)};
     for (;;) {
         options->n_batch = options->n_batch < options->n_ctx ? options->n_batch : options->n_ctx;
         count_conversation(k, options);

@@ -6,6 +6,11 @@
 
 #define ALIGN_FLOATS 16u
 
+bool kg_lm_options_fit(const struct kg_lm_model *model, const struct kg_lm_options *options)
+{
+    return options->n_ctx >= 1 && options->n_ctx <= model->n_ctx_train && options->n_batch >= 1;
+}
+
 static uint32_t slots_of(const struct kg_lm_model *model, const struct kg_lm_options *options)
 {
     uint64_t most = (uint64_t)model->n_head * options->n_batch;

@@ -49,6 +49,7 @@ class Engine:
             getattr(library, name).restype = ctypes.c_uint64
         for name in ("driver_message", "driver_hint"):
             getattr(library, name).restype = ctypes.c_char_p
+        library.driver_options_fit.restype = ctypes.c_bool
         self._struct = ctypes.create_string_buffer(library.driver_struct_size())
         self._file = _aligned(len(data))
         self._file[:] = np.frombuffer(data, np.uint8)
@@ -71,6 +72,8 @@ class Engine:
     ) -> None:
         """A new session, in as much memory as it counts."""
         self._options = _Options(self.n_ctx_train if n_ctx is None else n_ctx, n_batch, KV.index(kv), all_logits)
+        if not self._library.driver_options_fit(self._struct, ctypes.byref(self._options)):
+            raise Refused("these options do not fit the model")
         self.counted: int = self._library.driver_session_size(self._struct, ctypes.byref(self._options))
         self._session_memory = _aligned(self.counted)
         where = _where(self._session_memory)

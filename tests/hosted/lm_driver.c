@@ -60,6 +60,11 @@ uint64_t driver_session_size(const struct driver *d, const struct kg_lm_options 
     return counted.used;
 }
 
+bool driver_options_fit(const struct driver *d, const struct kg_lm_options *options)
+{
+    return kg_lm_options_fit(&d->model, options);
+}
+
 void driver_session(struct driver *d, const struct kg_lm_options *options, enum kg_isa isa, void *memory,
                     uint64_t bytes)
 {

@@ -76,9 +76,12 @@ struct kg_lm_session {
     uint64_t kv_bytes; /* bytes of the arena for keys and values */
 };
 
-/* Allocates an empty session from an arena that counts or has enough memory. `options` have at least one position
- * and a batch of at least one token, and at most as many positions as the model was trained for. kg_lm_session_fill
- * then initializes the memory. */
+/* True if there is at least one position, at most as many as the model was trained for, and a batch of at least one
+ * token. */
+bool kg_lm_options_fit(const struct kg_lm_model *model, const struct kg_lm_options *options);
+
+/* Allocates an empty session from an arena that counts or has enough memory; the options must fit.
+ * kg_lm_session_fill then initializes the memory. */
 void kg_lm_session_carve(struct kg_lm_session *session, const struct kg_lm_model *model, const struct kg_quant_ops *ops,
                          const struct kg_workers *workers, const struct kg_lm_options *options, struct kg_arena *arena);
 void kg_lm_session_fill(struct kg_lm_session *session);
