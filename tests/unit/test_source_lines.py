@@ -14,7 +14,7 @@ def long_lines(text: str) -> list[int]:
     return [number for number, line in enumerate(text.splitlines(), 1) if len(line) > COLUMNS]
 
 
-@pytest.mark.parametrize("folder", ["kernel_c", "boot", "linker", "tests"])
+@pytest.mark.parametrize("folder", ["kernel_c", "boot", "linker", "tests", "benchmarks"])
 def test_lines_of_sources_are_short(folder: str) -> None:
     sources = [path for path in (ROOT / folder).rglob("*") if path.suffix in SUFFIXES]
     assert sources
