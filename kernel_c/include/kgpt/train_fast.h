@@ -28,7 +28,7 @@ struct kg_fast_settings {
     uint64_t seed;
     uint32_t batch;  /* documents a step */
     uint32_t chunks; /* parts of a batch; 0: one for every 16 documents */
-    /* CPUs that may run kg_fast_eval at once; 0: one for each chunk. The results do not depend on it. */
+    /* CPUs that may run kg_fast_eval concurrently; 0: one for each chunk. The results do not depend on it. */
     uint32_t workers;
     uint32_t features; /* of the CPU: enum kg_cpu_feature */
     enum kg_isa highest;

@@ -3,11 +3,12 @@
 #include "kgpt/device.h"
 #include "kgpt/platform.h"
 
-#define LOW_MEMORY 0x100000ull /* BIOS data, EBDA, VGA: ours is one page of it */
-#define LOW_FIRST 0x10000ull   /* firmware may still write to what is below */
-#define LOW_END 0xA0000ull     /* VGA */
+#define LOW_MEMORY 0x100000ull /* BIOS data, EBDA, VGA; the kernel uses one page of it */
+#define LOW_FIRST 0x10000ull   /* firmware may still write below this address */
+#define LOW_END 0xA0000ull     /* start of VGA memory */
 
-/* Cut off the arena if no other run has as many: for page tables and devices while the application runs. */
+/* Pages reserved from the arena, if no other run is as large: for page tables and devices while the application
+ * runs. */
 #define PAGES_KEPT 16
 
 #define MOST_RUNS 32
@@ -19,15 +20,16 @@ struct range {
 extern char kg_image_start[];
 extern const uint32_t kg_multiboot1_header[];
 
-#define LOAD_END_ADDR 5 /* a word of the header */
+#define LOAD_END_ADDR 5 /* index in the multiboot header */
 
 static struct range best;            /* the largest run: becomes the arena */
-static struct range runs[MOST_RUNS]; /* the others: page frames for page tables and for devices */
-static uint64_t start_page;          /* below 1 MiB; 0: there is none */
+static struct range runs[MOST_RUNS]; /* the other runs: page frames for page tables and DMA */
+static uint64_t start_page;          /* below 1 MiB; 0: none */
 static uint64_t total, highest, outside, taken;
 static bool arena_given;
 
-/* Not the linker's kg_image_end: `kgpt pack` puts a model of another size there, and the header is where it says so. */
+/* The linker's kg_image_end is not used, because `kgpt pack` may replace the model by one of another size and
+ * updates the multiboot header. */
 uintptr_t kg_memory_image_end(void)
 {
     return kg_multiboot1_header[LOAD_END_ADDR];
@@ -47,7 +49,7 @@ static size_t smallest_run(void)
     return smallest;
 }
 
-/* Keeps the largest of all runs as the arena, and as many of the others as there is room for, the larger ones. */
+/* Keeps the largest run as the arena, and the largest of the other runs. */
 static void keep_run(struct range run)
 {
     if (run_length(run) > run_length(best)) {
@@ -80,9 +82,8 @@ static bool runs_overlap(struct range a, struct range b)
     return a.base < b.end && b.base < a.end;
 }
 
-/* The i-th thing in RAM that must survive: the image, the framebuffer (which maps may call RAM), then regions that
- * are not RAM (maps may overlap), or RAM that was offered already, which are those before region `own`, then
- * modules. */
+/* The i-th reserved range: the kernel, the framebuffer (some memory maps declare it RAM), regions that are not RAM
+ * (regions may overlap), RAM regions before `own`, which were offered already, and modules. */
 static bool reserved_range(const struct kg_boot *boot, size_t own, size_t i, struct range *out)
 {
     if (i == 0) {
@@ -109,8 +110,8 @@ static bool reserved_range(const struct kg_boot *boot, size_t own, size_t i, str
     return true;
 }
 
-/* Cuts what is reserved out of region `own`, which is RAM: find the lowest overlap, offer what lies before it, go on
- * behind it. */
+/* Offers the parts of RAM region `own` that are not reserved: finds the lowest reserved range, offers the RAM before
+ * it, and continues after it. */
 static void offer_region(const struct kg_boot *boot, size_t own, struct range ram)
 {
     while (ram.base < ram.end) {
@@ -160,15 +161,15 @@ uint64_t kg_memory_highest(void)
     return highest;
 }
 
-/* Where `size` bytes fit at the beginning of a run; 0: nowhere. */
+/* Address in the run for `size` bytes; 0: they do not fit. */
 static uint64_t place_in(struct range run, uint64_t size, uint64_t alignment, uint64_t limit)
 {
     uint64_t base = (run.base + alignment - 1) & ~(alignment - 1);
     return base >= run.base && base < run.end && run.end - base >= size && base + size - 1 <= limit ? base : 0;
 }
 
-/* From the smallest run in which they fit, so that large ones stay whole; from the arena's only while nobody has the
- * arena. */
+/* Takes frames from the smallest run with enough room, so that large runs stay whole. Uses the arena's run only
+ * before the application gets the arena. */
 static void *take_frames(uint64_t size, uint64_t alignment, uint64_t limit)
 {
     struct range *from = NULL;
@@ -184,7 +185,7 @@ static void *take_frames(uint64_t size, uint64_t alignment, uint64_t limit)
         return NULL;
     }
     uint64_t *pages = (uint64_t *)place_in(*from, size, alignment, limit);
-    from->base = (uintptr_t)pages + size; /* what an alignment skips is lost */
+    from->base = (uintptr_t)pages + size; /* bytes skipped for the alignment are lost */
     taken += size;
     for (size_t i = 0; i < size / sizeof *pages; i++) {
         pages[i] = 0;
@@ -194,7 +195,7 @@ static void *take_frames(uint64_t size, uint64_t alignment, uint64_t limit)
 
 void *kg_memory_pages(size_t n)
 {
-    uint64_t limit = arena_given ? UINT64_MAX : KG_FOUR_GIB - 1; /* the entry code mapped no more */
+    uint64_t limit = arena_given ? UINT64_MAX : KG_FOUR_GIB - 1; /* the entry code maps only 4 GiB */
     return take_frames(n * KG_PAGE, KG_PAGE, limit);
 }
 
@@ -211,7 +212,7 @@ void *plat_dma(size_t size, size_t alignment, uint64_t limit)
 
 uint64_t plat_dma_address(const void *memory)
 {
-    return (uintptr_t)memory; /* the page tables map all RAM to itself */
+    return (uintptr_t)memory; /* RAM is identity-mapped */
 }
 
 void kg_memory_give(void *base, size_t size)

@@ -1,4 +1,4 @@
-/* The memory map: which RAM is ours, page frames for the page tables, and the arena that the application gets. */
+/* The memory map: usable RAM, page frames for page tables and DMA, and the arena for the application. */
 #ifndef KGPT_X86_64_MEMORY_H
 #define KGPT_X86_64_MEMORY_H
 
@@ -10,21 +10,21 @@
 #define KG_PAGE 4096ull
 #define KG_FOUR_GIB 0x100000000ull
 
-/* Finds the largest runs of RAM that neither the image nor a module uses. Returns false if there is none. */
+/* Finds the largest runs of RAM that neither the kernel nor a module uses. Returns false if there is none. */
 bool kg_memory_init(const struct kg_boot *boot);
 
-uintptr_t kg_memory_image_end(void); /* where the model, the last thing in the image, ends */
+uintptr_t kg_memory_image_end(void); /* end of the model, which is last in the kernel */
 
-uint64_t kg_memory_total(void);   /* bytes of RAM the loader reported */
+uint64_t kg_memory_total(void);   /* RAM in bytes, as the loader reported */
 uint64_t kg_memory_highest(void); /* end address of the last region of RAM */
-void *kg_memory_pages(size_t n);  /* zeroed and in a row, at boot below 4 GiB; NULL when there are not so many left */
-void *kg_memory_page(void);       /* one */
+void *kg_memory_pages(size_t n);  /* zeroed and contiguous, at boot below 4 GiB; NULL: not available */
+void *kg_memory_page(void);       /* one page */
 
-/* The largest run. Pages come from the others, or, where those are too small, from a few that are cut off here. */
+/* Returns the largest run. Pages come from the other runs; if those are too small, a few pages are reserved here. */
 void *kg_memory_arena(size_t *size);
-void kg_memory_give(void *base, size_t size); /* memory of the arena that pages may be taken from, too */
+void kg_memory_give(void *base, size_t size); /* makes arena memory available for pages */
 
-/* A page of RAM below 1 MiB that nothing uses, for processors that start in real mode; 0: there is none. */
+/* An unused page of RAM below 1 MiB, where processors start in real mode; 0: none. */
 uint64_t kg_memory_start_page(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* In kernels without drivers. */
+/* No devices, in kernels without drivers. */
 #include "devices.h"
 #include "kgpt/platform.h"
 

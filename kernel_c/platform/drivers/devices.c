@@ -1,4 +1,4 @@
-/* The devices of this machine: found once, when somebody first asks, each given to the driver that knows it. */
+/* The devices of this machine: enumerated at the first request, then started by their drivers. */
 #include "devices.h"
 
 #include "kgpt/platform.h"
@@ -12,7 +12,7 @@
 static struct kg_device *first, **last = &first;
 static struct kg_unit *units, **last_unit = &units;
 static uint32_t n_devices;
-static uint8_t *free_bytes; /* of the last page that was taken */
+static uint8_t *free_bytes; /* in the last allocated page */
 static size_t n_free_bytes;
 static bool looked;
 static enum kg_pci_use used_as;
@@ -22,7 +22,7 @@ void plat_pci_use(enum kg_pci_use use)
     used_as = use;
 }
 
-/* Zeroed memory from whole pages, for what lasts as long as the run. */
+/* Zeroed memory in whole pages; never freed. */
 static void *take_device_memory(size_t size)
 {
     size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
@@ -85,7 +85,8 @@ static void start_device(struct kg_device *device)
     }
 }
 
-/* All are found before the first is started: a bridge's BARs and numbers are as the firmware left them meanwhile. */
+/* Enumerates all devices before it starts the first: BARs and bus numbers must stay as the firmware left them
+ * meanwhile. */
 static void look_for_devices(void)
 {
     if (looked || used_as == KG_PCI_OFF) {
@@ -142,7 +143,7 @@ volatile uint8_t *kg_device_map(struct kg_device *device, uint32_t bar)
     return b ? b->registers : NULL;
 }
 
-/* Of devices that were found: to poll looks for none. */
+/* Polls only enumerated devices: polling does not enumerate. */
 void plat_poll(void)
 {
     for (struct kg_device *device = first; device; device = device->next) {

@@ -1,10 +1,10 @@
-/* The devices of this machine, for the platform: see kgpt/device.h for what drivers are given. */
+/* The devices of this machine, for the platform; kgpt/device.h is the contract for drivers. */
 #ifndef KGPT_DRIVERS_DEVICES_H
 #define KGPT_DRIVERS_DEVICES_H
 
 #include "kgpt/device.h"
 
-/* At the end of a run: no device writes to memory any more. */
+/* At the end of a run: stops all DMA. */
 void kg_devices_stop(void);
 
 #endif

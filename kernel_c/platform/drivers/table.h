@@ -4,13 +4,13 @@
 
 #include "kgpt/device.h"
 
-/* For a class code, or, where that is 0, for a vendor's device. */
+/* By class code, or by vendor and device if the class code is 0. */
 struct kg_driver_row {
     uint16_t vendor, device;
     uint32_t class_code;
     const struct kg_driver *driver;
 };
 
-extern const struct kg_driver_row kg_drivers[]; /* the last one has no driver */
+extern const struct kg_driver_row kg_drivers[]; /* ended by a row without a driver */
 
 #endif

@@ -1,4 +1,4 @@
-/* PCI by its configuration space: see pci.h. Nothing that a function says is believed: lists are bounded, addresses
+/* PCI configuration space: see pci.h. Values from a function are not trusted: lists are bounded, addresses are
  * checked. */
 #include "pci.h"
 
@@ -6,7 +6,7 @@ enum offset {
     ID = 0x00,
     COMMAND = 0x04,
     STATUS = 0x06,
-    CLASS = 0x08, /* behind a byte of revision */
+    CLASS = 0x08, /* after the revision byte */
     HEADER = 0x0E,
     BAR0 = 0x10,
     SECONDARY_BUS = 0x19, /* of a bridge */
@@ -18,7 +18,7 @@ enum offset {
 #define COMMAND_MASTER (1u << 2)
 #define COMMAND_NO_INTERRUPT (1u << 10)
 #define STATUS_CAPABILITIES (1u << 4)
-#define HEADER_MANY 0x80u /* functions */
+#define HEADER_MANY 0x80u /* multifunction device */
 #define HEADER_KIND 0x7Fu
 #define HEADER_BRIDGE 1u
 
@@ -28,17 +28,17 @@ enum offset {
 #define BAR_FLAGS 0xFu
 
 #define GONE UINT32_MAX
-#define POWER_STATE 4u          /* of the capability, a register of 16 bits */
-#define POWER_OFF 3u            /* its bits: 0 is on, D0 */
+#define POWER_STATE 4u          /* in the capability, a register of 16 bits */
+#define POWER_OFF 3u            /* power state bits: 0 is D0, on */
 #define WAKE_US 10000           /* from D3 to D0, by the specification */
-#define CAPABILITIES_FROM 0x40u /* the header is before */
+#define CAPABILITIES_FROM 0x40u /* after the header */
 #define CONFIG_END 256u
-#define CAPABILITIES_MOST 48 /* four bytes each fill what is behind the header */
+#define CAPABILITIES_MOST 48 /* entries of four bytes that fit after the header */
 
 #define DEVICES 32u
 #define FUNCTIONS 8u
 
-/* True if a function answers. */
+/* True if a function responds. */
 static bool read_function(uint32_t address, struct kg_pci *pci)
 {
     uint32_t id = plat_pci_read(address, ID, 4);
@@ -49,8 +49,8 @@ static bool read_function(uint32_t address, struct kg_pci *pci)
     return true;
 }
 
-/* `named` has a bit for each bus that a bridge leads to. A bridge counts only if its bus comes later: so no list of
- * buses ends in a circle. */
+/* `named` has a bit for each bus that a bridge leads to. A bridge counts only if its secondary bus has a higher
+ * number, so that cycles are impossible. */
 static void scan_device(uint32_t first, uint8_t named[32], void (*found)(const struct kg_pci *pci))
 {
     struct kg_pci pci;
@@ -66,7 +66,7 @@ static void scan_device(uint32_t first, uint8_t named[32], void (*found)(const s
             there = address != first || (header & HEADER_MANY);
         }
         if (!there && address == first) {
-            return; /* no other function can be there */
+            return; /* a single-function device */
         }
     }
 }
@@ -85,7 +85,7 @@ void kg_pci_scan(bool every, void (*found)(const struct kg_pci *pci))
     }
 }
 
-/* Writes ones to a register and returns what sticks; the register is then as before. */
+/* Writes ones to a register and returns the bits that stay set; restores the register. */
 static uint32_t probe_bar(uint32_t address, uint32_t offset, uint32_t value)
 {
     plat_pci_write(address, offset, 4, UINT32_MAX);
@@ -94,7 +94,7 @@ static uint32_t probe_bar(uint32_t address, uint32_t offset, uint32_t value)
     return mask;
 }
 
-/* Sizes the i-th BAR and returns how many registers it takes. */
+/* Sizes the i-th BAR. Returns the number of registers it occupies. */
 static uint32_t size_bar(uint32_t address, uint32_t i, struct kg_bar *bar)
 {
     uint32_t offset = BAR0 + 4 * i, low = plat_pci_read(address, offset, 4), high = 0, high_mask = UINT32_MAX;
@@ -106,7 +106,7 @@ static uint32_t size_bar(uint32_t address, uint32_t i, struct kg_bar *bar)
     }
     uint64_t base = (uint64_t)high << 32 | (low & ~BAR_FLAGS);
     uint64_t mask = (uint64_t)high_mask << 32 | (low_mask & ~BAR_FLAGS),
-             size = mask & -mask; /* the lowest bit that sticks */
+             size = mask & -mask; /* the lowest writable bit */
     if (!(low & BAR_PORTS) && low_mask && base && size && base % size == 0 && base + size > base) {
         *bar = (struct kg_bar){.base = base, .size = size};
     }
@@ -117,7 +117,7 @@ void kg_pci_size_bars(const struct kg_pci *pci, struct kg_bar bars[KG_PCI_BARS])
 {
     uint32_t command = plat_pci_read(pci->address, COMMAND, 2);
     if ((plat_pci_read(pci->address, HEADER, 1) & HEADER_KIND) != 0) {
-        return; /* a bridge has fewer */
+        return; /* a bridge has fewer BARs */
     }
     plat_pci_write(pci->address, COMMAND, 2, command & ~(COMMAND_PORTS | COMMAND_MEMORY));
     for (uint32_t i = 0; i < KG_PCI_BARS;) {

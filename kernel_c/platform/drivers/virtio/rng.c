@@ -1,8 +1,8 @@
-/* Virtio's entropy device: random bytes of the host's. (Virtio 1.1, 5.4.) */
+/* Virtio entropy device: random bytes from the host (Virtio 1.1, 5.4). */
 #include "kgpt/mem.h"
 #include "virtio.h"
 
-#define BYTES 64u /* asked for at once */
+#define BYTES 64u /* size of one request */
 #define WAIT_STEPS 10000
 #define WAIT_STEP_US 100
 
@@ -10,9 +10,9 @@ struct rng {
     struct kg_virtio virtio;
     struct kg_virtqueue queue;
     struct kg_unit unit;
-    uint8_t *bytes;      /* the device writes here, BYTES at most */
-    uint32_t n, n_given; /* that it wrote, and those of them that somebody has */
-    bool asked;          /* it has not answered yet */
+    uint8_t *bytes;      /* DMA buffer of BYTES bytes */
+    uint32_t n, n_given; /* bytes in the buffer, and how many of them were handed out */
+    bool asked;          /* a request is pending */
 };
 
 static void ask_for_bytes(struct rng *rng)
@@ -36,7 +36,7 @@ static void poll_rng(struct kg_device *device)
     }
 }
 
-/* No byte is given twice, or left to be read. */
+/* Each byte is handed out once, and then overwritten. */
 static size_t give_bytes(struct rng *rng, uint8_t *to, size_t n)
 {
     size_t given = n < rng->n - rng->n_given ? n : rng->n - rng->n_given;

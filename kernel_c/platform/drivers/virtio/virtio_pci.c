@@ -1,5 +1,5 @@
-/* Virtio's transport over PCI: see virtio.h. Four capabilities say where in the BARs its structures are. (Virtio
- * 1.1, 4.1.4 and 3.1.1.) */
+/* The virtio transport over PCI: see virtio.h. Four capabilities locate its structures in the BARs. (Virtio 1.1,
+ * 4.1.4 and 3.1.1.) */
 #include "kgpt/mmio.h"
 #include "platform/drivers/bus/pci.h"
 #include "transport.h"
@@ -27,12 +27,13 @@ enum common_field {
 #define STATUS_FEATURES_OK 8u
 
 #define FEATURE_VERSION_1 (1ull << 32)
-#define FEATURE_ACCESS_PLATFORM (1ull << 33) /* addresses go through an IOMMU, if there is one: ours are the same */
+#define FEATURE_ACCESS_PLATFORM \
+    (1ull << 33) /* DMA through an IOMMU, if there is one; the kernel uses identity addresses */
 
-#define RESET_STEPS 10000 /* of 100 us: a second */
+#define RESET_STEPS 10000 /* of 100 us: one second */
 #define RESET_STEP_US 100
 
-/* Where the structure of a capability is; NULL if that is not inside a BAR. */
+/* Address of a capability's structure; NULL if it is not inside a BAR. */
 static volatile uint8_t *map_structure(struct kg_device *device, uint32_t at, uint64_t *size)
 {
     uint32_t address = device->pci.address, bar = plat_pci_read(address, at + BAR, 1);
@@ -45,7 +46,7 @@ static volatile uint8_t *map_structure(struct kg_device *device, uint32_t at, ui
     return registers ? registers + offset : NULL;
 }
 
-/* The first structure of each kind that can be used counts. */
+/* Uses the first valid structure of each kind. */
 static bool find_structures(struct kg_virtio *v, struct kg_device *device)
 {
     uint32_t at;

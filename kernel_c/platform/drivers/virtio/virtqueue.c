@@ -1,5 +1,5 @@
-/* Split virtqueues: see virtio.h. The device may write anything into its part of the memory: nothing that lies there
- * is used as an index before it was checked. (Virtio 1.1, 2.6.) */
+/* Split virtqueues: see virtio.h. The device may write anything to its part of the memory, so indices from it are
+ * checked before use. (Virtio 1.1, 2.6.) */
 #include "kgpt/mmio.h"
 #include "transport.h"
 
@@ -15,9 +15,9 @@ struct kg_virtqueue_descriptor {
 };
 
 struct kg_virtqueue_entry {
-    uint32_t room; /* bytes that the device may write to the chain that begins here */
-    uint16_t n;    /* descriptors of that chain; 0: no chain of the device's begins here */
-    uint16_t next; /* of the chain, or of those that are free */
+    uint32_t room; /* bytes that the device may write to the chain starting here */
+    uint16_t n;    /* descriptors of the chain starting here; 0: none is pending */
+    uint16_t next; /* next descriptor of the chain or of the free list */
 };
 
 static uint16_t queue_size_at_most(uint16_t n, uint16_t most)
@@ -88,7 +88,7 @@ void kg_virtqueue_notify(const struct kg_virtqueue *q)
     kg_mmio_write16(q->doorbell, q->index);
 }
 
-/* The chain's descriptors are free again. */
+/* Frees the chain's descriptors. */
 static void free_chain(struct kg_virtqueue *q, uint16_t head)
 {
     uint16_t last = head;
@@ -107,7 +107,7 @@ int kg_virtqueue_take(struct kg_virtqueue *q, uint32_t *written)
     if (ahead == 0) {
         return KG_VIRTQUEUE_NONE;
     }
-    if (ahead > q->size - q->n_free) { /* more chains than were given to it */
+    if (ahead > q->size - q->n_free) { /* more chains than are pending */
         return KG_VIRTQUEUE_BROKEN;
     }
     kg_dma_barrier();
