@@ -43,7 +43,7 @@ static enum kg_status add_embedded(struct kgpt *k, struct kg_error *error)
     uint32_t crc = kg_crc32_long(embedded(sizeof *data), data->size - sizeof *data);
     if (crc != data->crc32) {
         kg_error_set(error, KG_E_INPUT, "the embedded model's check sum is %08x, expected %08x", crc, data->crc32);
-        kg_error_hint(error, "the image is damaged: build or copy it again");
+        kg_error_hint(error, "the kernel is damaged: build or copy it again");
         return KG_E_INPUT;
     }
     k->lm->sources[k->lm->n_sources++] = (struct kg_lm_source){
@@ -131,8 +131,8 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
         return kg_error_set(error, KG_E_MEMORY, "only %zu bytes of memory are free", k->arena.size - k->arena.used);
     }
     if (k->config.mode == KG_MODE_TRAIN) {
-        kg_error_set(error, KG_E_INPUT, "mode=train trains a microgpt, and this image holds a language model");
-        kg_error_hint(error, "build an image for it: kgpt build --train, or use kgpt train");
+        kg_error_set(error, KG_E_INPUT, "mode=train trains a microgpt, and this kernel holds a language model");
+        kg_error_hint(error, "build a kernel for it: kgpt build --train, or use kgpt train");
         return KG_E_INPUT;
     }
     kg_cpus_start(k);

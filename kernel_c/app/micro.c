@@ -74,9 +74,9 @@ static enum kg_status check_files(const struct kg_platform_info *info, struct kg
 {
     for (size_t i = 0; i < info->n_files && !kg_can_train; i++) {
         if (!kg_file_is(&info->files[i], "prompt")) {
-            kg_error_set(error, KG_E_INPUT, "this image holds a microgpt, and has no use for the boot module \"%.80s\"",
+            kg_error_set(error, KG_E_INPUT, "this kernel holds a microgpt, and cannot use the boot module \"%.80s\"",
                          info->files[i].name);
-            kg_error_hint(error, "leave it out, or build an image for it: kgpt build --lm, --train");
+            kg_error_hint(error, "leave it out, or build a kernel for it: kgpt build --lm, --train");
             return KG_E_INPUT;
         }
     }
@@ -86,9 +86,9 @@ static enum kg_status check_files(const struct kg_platform_info *info, struct kg
 enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
 {
     if (k->config.mode == KG_MODE_CHAT || k->config.mode == KG_MODE_BENCH) {
-        kg_error_set(error, KG_E_INPUT, "mode=%s needs a language model, and this image holds a microgpt",
+        kg_error_set(error, KG_E_INPUT, "mode=%s needs a language model, and this kernel holds a microgpt",
                      kg_mode_names[k->config.mode]);
-        kg_error_hint(error, "build an image of one: kgpt build MODEL.gguf");
+        kg_error_hint(error, "build a kernel of one: kgpt build MODEL.gguf");
         return KG_E_INPUT;
     }
     enum kg_status status = check_files(k->info, error);

@@ -8,7 +8,7 @@
 
 #define KG_MAX_SIZE (1u << 24) /* of any one dimension: products of two fit 48 bits */
 
-static const char damaged_hint[] = "the image is damaged or was made by another version of kgpt: build it again";
+static const char damaged_hint[] = "the kernel is damaged or was made by another version of kgpt: build it again";
 
 static enum kg_status refuse_model(struct kg_error *error, const char *what, uint64_t found, uint64_t expected)
 {

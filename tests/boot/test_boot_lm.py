@@ -156,7 +156,7 @@ def test_a_model_as_a_module(kgpt: Kgpt, smollm2: Path) -> None:
     [
         ("ctx=9000", "ctx=9000 is more than the 8192 positions that the model was trained for"),
         ("ctx=0", "ctx=0 is not possible"),
-        ("mode=train", "mode=train trains a microgpt, and this image holds a language model"),
+        ("mode=train", "mode=train trains a microgpt, and this kernel holds a language model"),
         ("model=3", "model=3, but the number of models is 1"),
         ("kv=q9", "kv=q9 is not possible"),
         ("logit_bias=x", "logit_bias=x is not possible"),

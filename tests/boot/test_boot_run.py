@@ -418,7 +418,7 @@ def test_modes_that_few_images_have(kgpt: Kgpt, kernel: Path) -> None:
     assert "step    2 /    2 | loss " in trained.stdout
     refused = kgpt("run", kernel, "--accel", "tcg", "--mode", "train")
     assert refused.returncode == 1
-    assert "this image was built without training" in refused.stderr
+    assert "this kernel was built without training" in refused.stderr
     bench = kgpt("run", kernel, "--accel", "tcg", "--mode", "bench")
     assert bench.returncode == 2
     assert "--mode bench is for language models" in bench.stderr

@@ -44,7 +44,7 @@ def test_what_the_loader_brings_comes_first(with_corpus: Hosted, tmp_path: Path)
 def test_no_corpus_at_all(training: Hosted, tmp_path: Path) -> None:
     ended = train(training, tmp_path, SMALL)
     assert ended.returncode == 1
-    assert "training needs a corpus: none is in the image, and the loader brought none" in ended.console
+    assert "training needs a corpus: none is in the kernel, and the loader passed none" in ended.console
 
 
 def test_a_long_corpus_is_included_as_a_file(training: Hosted, tmp_path: Path) -> None:
@@ -148,5 +148,5 @@ def test_the_loss_of_a_text_is_the_trainings(with_corpus: Hosted, tmp_path: Path
 
 def test_an_image_without_training_says_so(hosted: Hosted) -> None:
     run = hosted.run("mode=shell", b"train\nloss\nhalt\n")
-    assert run.console.count("this image was built without training") == 2
+    assert run.console.count("this kernel was built without training") == 2
     assert hosted.run("mode=train exit").returncode == 1

@@ -55,7 +55,7 @@ def test_help_lists_what_the_image_can_do(hosted: Hosted, training: Hosted) -> N
     assert listed(training) - listed(hosted) == {"train", "loss"}
     assert "devices" not in listed(training), "a process has no drivers; test_boot_devices.py has the kernels that do"
     done = hosted.run("mode=shell", b"train\n")
-    assert done.one("error")["message"] == "this image was built without training"
+    assert done.one("error")["message"] == "this kernel was built without training"
     assert "kgpt build --train" in done.one("error")["hint"]
 
 

@@ -51,7 +51,7 @@ def test_a_module_that_nobody_reads(hosted: Hosted, training: Hosted, tmp_path: 
     done = hosted.run("exit", options=("--module", str(MODEL)))
     assert done.returncode == 1
     assert done.one("error")["message"] == (
-        f'this image holds a microgpt, and has no use for the boot module "{str(MODEL)[:80]}"'
+        f'this kernel holds a microgpt, and cannot use the boot module "{str(MODEL)[:80]}"'
     )
     for name in ("one", "two"):
         (tmp_path / name).write_text("anna\nbob\n" * 20)

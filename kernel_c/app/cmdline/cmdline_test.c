@@ -205,7 +205,7 @@ KG_TEST(cmdline, describes_what_can_be_set)
     KG_CHECK_TEXT(t, value, "0.500");
     KG_CHECK_TEXT(t, kg_config_describe(&config, 8, value, sizeof value), "cpumask");
     KG_CHECK_TEXT(t, value, "avx512");
-    uint32_t n = 9; /* behind them what this image's engine adds */
+    uint32_t n = 9; /* then the keys of this kernel's engine */
     while (kg_config_describe(&config, n, value, sizeof value)) {
         n++;
     }

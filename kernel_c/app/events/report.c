@@ -76,7 +76,7 @@ void kg_describe_model(const struct kgpt *k)
 void kg_describe_memory(const struct kgpt *k)
 {
     kg_print("machine      %s\n", kg_amount(k->info->memory_total).text);
-    kg_print("weights      %s, in the image\n", kg_amount(k->needs.weights).text);
+    kg_print("weights      %s, in the kernel\n", kg_amount(k->needs.weights).text);
     kg_print("kv           %s\n", kg_amount(k->needs.kv).text);
     kg_print("scratch      %s\n", kg_amount(k->needs.scratch).text);
     kg_print("arena        %s, %s of it used\n", kg_amount(k->arena.size).text, kg_amount(k->arena.used).text);

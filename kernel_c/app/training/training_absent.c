@@ -5,7 +5,7 @@ const bool kg_can_train = false;
 
 static enum kg_status refuse_training(struct kg_error *error)
 {
-    kg_error_set(error, KG_E_INPUT, "this image was built without training");
+    kg_error_set(error, KG_E_INPUT, "this kernel was built without training");
     kg_error_hint(error, "build it with kgpt build --train, or use kgpt train");
     return KG_E_INPUT;
 }

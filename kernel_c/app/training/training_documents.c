@@ -61,7 +61,7 @@ enum kg_status kg_documents_read(struct kgpt *k, struct kg_documents *documents,
         return status;
     }
     if (!file && kgpt_corpus_size == 0) {
-        kg_error_set(error, KG_E_INPUT, "training needs a corpus: none is in the image, and the loader brought none");
+        kg_error_set(error, KG_E_INPUT, "training needs a corpus: none is in the kernel, and the loader passed none");
         kg_error_hint(error, "use kgpt train, kgpt build --corpus FILE, or a `module` line in GRUB");
         return KG_E_INPUT;
     }

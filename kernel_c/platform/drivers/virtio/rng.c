@@ -29,7 +29,7 @@ static void poll_rng(struct kg_device *device)
     uint32_t written;
     int chain = rng->asked ? kg_virtqueue_take(&rng->queue, &written) : KG_VIRTQUEUE_NONE;
     if (chain == KG_VIRTQUEUE_BROKEN) {
-        kg_device_fail(device, "what it says of its queue cannot be");
+        kg_device_fail(device, "its virtqueue is inconsistent");
     } else if (chain >= 0) {
         rng->asked = false;
         rng->n = written;
