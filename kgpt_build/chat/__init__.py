@@ -1,9 +1,9 @@
-"""Chat templates: a model's Jinja template → pieces of text between which the kernel puts what is said.
+"""Chat templates: turns a model's Jinja template into pieces of text, between which the kernel puts the messages.
 
-``environment`` renders a template as transformers does; ``derive`` finds its pieces by rendering conversations of
-recognisable words; ``thoughts`` and ``words`` know what templates do to earlier replies and to some words;
-``verify`` compares the pieces with the template; ``blob`` is the layout of include/kgpt/chat.h. ``sandbox`` and
-``worker`` set limits to a template that a file brings.
+``environment`` renders a template like transformers. ``derive`` finds the pieces by rendering conversations of
+recognizable words. ``thoughts`` and ``words`` describe how templates change earlier replies and certain words.
+``verify`` compares the pieces with the template. ``blob`` is the layout of include/kgpt/chat.h. ``sandbox`` and
+``worker`` limit the computation of a template.
 """
 
 from kgpt_build.chat.blob import read_chat_blob

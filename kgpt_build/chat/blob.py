@@ -36,7 +36,7 @@ def pack(template: ChatTemplate) -> bytes:
 
 
 def read_chat_blob(data: bytes) -> ChatTemplate:
-    """The template that ``pack`` gave ``data`` for. Raises KgptError for anything else."""
+    """The template in the blob ``data``. Raises KgptError for a damaged blob."""
     if len(data) < _TEXTS or data[:4] != MAGIC:
         raise KgptError("no chat template in pieces: it does not begin with 'KGCT' or is too short", _HINT)
     _, version, size, crc = _START.unpack_from(data)

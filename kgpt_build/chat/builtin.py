@@ -1,6 +1,6 @@
-"""Templates by name, for files without one (``--chat-template NAME``), and the names of families.
+"""Built-in templates by name (``--chat-template NAME``), for files without one, and the names of families.
 
-Written from what the models' authors document of their formats; ``chat_blob`` takes them apart like any other.
+They follow the documentation of the models' authors. ``chat_blob`` derives their pieces like those of a file.
 """
 
 from __future__ import annotations
@@ -94,6 +94,6 @@ _MARKS: tuple[tuple[str, Callable[[str], bool]], ...] = (
 
 
 def family_of(pieces: _Pieces) -> str:
-    """The name of the family whose marks are in ``pieces``, or ``other``."""
+    """The family whose special texts are in ``pieces``, or ``other``."""
     text = "".join(pieces.values())
     return next((name for name, fits in _MARKS if fits(text)), OTHER)

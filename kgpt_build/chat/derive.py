@@ -1,4 +1,4 @@
-"""Takes a chat template apart: renders conversations of words that stand nowhere else, and cuts at the words."""
+"""Derives the pieces of a chat template: renders conversations of unique words, and cuts the result at the words."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _A = ("qReply0q", "qReply1q")
 
 _LEFT, _RIGHT = " \t\n", "\n\t "
 
-# A special token as their authors write them: <|im_end|>, </s>, <end_of_turn>, <｜end▁of▁sentence｜>, [/INST].
+# The usual forms of special tokens: <|im_end|>, </s>, <end_of_turn>, <｜end▁of▁sentence｜>, [/INST].
 _SPECIAL = re.compile(r"<[^<>\s]+>|\[/?[A-Z_]+\]")
 
 
 def chat_blob(template: str, bos: str, eos: str, *, family: str | None = None, today: date = TODAY) -> ChatTemplate:
-    """The pieces of ``template``, or of the built-in one named ``family``; ``bos`` and ``eos`` are tokens' texts.
+    """The pieces of ``template``, or of the built-in template ``family``; ``bos`` and ``eos`` are tokens' texts.
 
-    Raises KgptError, saying what to do, for a template that is none, or that cannot be said in pieces.
+    Raises KgptError for an invalid template, or one that pieces cannot express.
     """
     text = template if family is None else _builtin(family)
     names = ", ".join(BUILTIN_TEMPLATES)
@@ -53,7 +53,7 @@ def _builtin(family: str) -> str:
 
 
 def _derived(render: Renderer, marked: Renderer) -> ChatTemplate:
-    """``marked`` has a word for its BOS: the BOS of some models is what also begins each of their messages."""
+    """``marked`` has a unique word as BOS, because the BOS of some models also begins each message."""
     pieces = dict.fromkeys(Piece, "")
     _find_turns(render, pieces)
     flags = _find_system(render, pieces)
@@ -70,7 +70,7 @@ def _derived(render: Renderer, marked: Renderer) -> ChatTemplate:
 
 
 def _cut(text: str, *words: str) -> list[str]:
-    """What stands before, between and after ``words``, each of which must be there once, in this order."""
+    """The texts before, between and after ``words``, each of which must occur once, in this order."""
     pieces = []
     for word in words:
         if text.count(word) != 1:
@@ -111,7 +111,7 @@ def _find_system(render: Renderer, pieces: dict[Piece, str]) -> int:
 
 
 def _default_system(pieces: dict[Piece, str]) -> str:
-    """The prompt in BARE_PRE, if that is the same as a system prompt with its surroundings."""
+    """The template's own system prompt in BARE_PRE, if it has the form of a given system prompt."""
     bare, pre, post = (pieces[piece] for piece in (Piece.BARE_PRE, Piece.SYSTEM_PRE, Piece.SYSTEM_POST))
     inside = len(bare) - len(pre) - len(post)
     same = pre and post and inside > 0 and bare.startswith(pre) and bare.endswith(post)
@@ -119,7 +119,7 @@ def _default_system(pieces: dict[Piece, str]) -> str:
 
 
 def _find_end(render: Renderer, after: str) -> str:
-    """What ends a reply: the first special token behind one, or the first words there."""
+    """The end of a reply: the first special token behind it, or the first text there."""
     try:
         tail = _cut(render(conversation(None, _U[0], _A[0]), ask=False), _A[0])[1]
     except TemplateRefused:
@@ -132,7 +132,7 @@ def _find_end(render: Renderer, after: str) -> str:
 
 
 def _find_plain(render: Renderer, pieces: dict[Piece, str]) -> str:
-    """ASK_PLAIN: what ``enable_thinking=False`` makes of ASK, if it changes that and nothing else."""
+    """ASK_PLAIN: the text of ASK with ``enable_thinking=False``, if this changes nothing else."""
     try:
         plain = _cut(render(conversation(None, _U[0]), enable_thinking=False), _U[0])
         said = (_U[0], _A[0], _U[1])
@@ -145,7 +145,7 @@ def _find_plain(render: Renderer, pieces: dict[Piece, str]) -> str:
 
 
 def _slot_probes(flags: int) -> dict[Slot, tuple[str | None, Sequence[str], str]]:
-    """For each slot that there is: a system prompt, what is said, and the word that stands in the slot."""
+    """For each slot: a system prompt, the messages, and the word in the slot."""
     probes: dict[Slot, tuple[str | None, Sequence[str], str]] = {
         Slot.FIRST_BARE: (None, (_U[0],), _U[0]),
         Slot.LATER: (None, (_U[0], _A[0], _U[1]), _U[1]),
@@ -156,7 +156,7 @@ def _slot_probes(flags: int) -> dict[Slot, tuple[str | None, Sequence[str], str]
 
 
 def _find_trims(render: Renderer, flags: int) -> int:
-    """Which slots lose white space, and on which side; of replies ``_find_reply_rule`` knows."""
+    """The flags of slots that lose white space at one side, except for replies: see ``_find_reply_rule``."""
     found = 0
     for slot, (system, said, word) in _slot_probes(flags).items():
         plain = _cut(render(conversation(system, *said)), word)
@@ -173,7 +173,7 @@ def _find_trims(render: Renderer, flags: int) -> int:
 
 
 def _find_reply_rule(render: Renderer, pieces: dict[Piece, str]) -> int:
-    """What becomes of an earlier reply and its thoughts: flags, and the pieces that they need."""
+    """The flags for earlier replies and their thoughts, and the pieces that these flags need."""
     rendered = {reply: _replied(render, pieces, reply) for reply in PROBES}
     _refuse_a_last_reply_of_its_own(render, pieces, rendered)
     kept_pre, _, kept_post = _around(render, f"{START}{_THOUGHT}{END}{_A[0]}", _THOUGHT)
@@ -192,7 +192,7 @@ def _find_reply_rule(render: Renderer, pieces: dict[Piece, str]) -> int:
 
 
 def _replied(render: Renderer, pieces: dict[Piece, str], *replies: str) -> str:
-    """What stands between a message and the one that follows the last of ``replies``."""
+    """The text between a message and the message that follows the last of ``replies``."""
     said = [text for pair in zip(_U, replies, strict=False) for text in pair]
     text = render(conversation(None, *said, _U[len(replies)]))
     head = pieces[Piece.BARE_PRE] + _U[0]
@@ -203,7 +203,7 @@ def _replied(render: Renderer, pieces: dict[Piece, str], *replies: str) -> str:
 
 
 def _refuse_a_last_reply_of_its_own(render: Renderer, pieces: dict[Piece, str], rendered: dict[str, str]) -> None:
-    """Raises Unsayable where the last of several replies is treated otherwise than those before it."""
+    """Raise Unsayable if the template treats the last of several replies differently from the others."""
     for reply in PROBES:
         both = _replied(render, pieces, reply, reply)
         if both != rendered[reply] + pieces[Piece.NEXT] + _U[1] + rendered[reply]:
@@ -211,7 +211,7 @@ def _refuse_a_last_reply_of_its_own(render: Renderer, pieces: dict[Piece, str], 
 
 
 def _around(render: Renderer, reply: str, thought: str) -> tuple[str, str, str]:
-    """What stands before ``thought`` in an earlier ``reply``, the thought, and what stands before the answer."""
+    """The texts before ``thought`` in an earlier ``reply``, and between the thought and the answer."""
     text = render(conversation(None, _U[0], reply, _U[1]))
     if thought and thought in text:
         _, pre, post, _, _ = _cut(text, _U[0], thought, _A[0], _U[1])

@@ -1,7 +1,7 @@
-"""Renders a chat template as transformers does: the same Jinja environment, functions and variables.
+"""Renders a chat template like transformers: with the same Jinja environment, functions and variables.
 
-Source: transformers/utils/chat_template_utils.py. One difference: ``strftime_now`` is a fixed day, so that the
-same model gives the same kernel on every day.
+Source: transformers/utils/chat_template_utils.py. One difference: ``strftime_now`` returns a fixed day, so that the
+same model always gives the same kernel.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from kgpt_build.chat.template import Message
 from kgpt_build.errors import KgptError
 
 TODAY = date(2024, 7, 26)
-"""What Llama 3's templates fall back on where they are not told the date."""
+"""The default date of Llama 3's templates."""
 
 MAX_TEMPLATE = 1 << 20  # characters; real ones have at most 20,000
 MAX_TEXT = 1 << 20  # characters of a conversation: the probes are short
 
 
 class TemplateRefused(Exception):
-    """The template says no to a conversation, or fails on it."""
+    """The template refuses a conversation, or fails."""
 
 
 class Renderer:
-    """A template with its special tokens. Raises KgptError if it is no Jinja template.
+    """A template with its special tokens. Raises KgptError for an invalid Jinja template.
 
-    transformers always defines ``tools`` and ``documents``, llama.cpp only where there are some: ``defined`` chooses.
+    ``defined``: define ``tools`` and ``documents`` also without values, like transformers; llama.cpp does not.
     """
 
     def __init__(self, template: str, bos: str, eos: str, today: date = TODAY, *, defined: bool = True) -> None:
@@ -45,22 +45,22 @@ class Renderer:
         self._template = _compile(self._sandbox, template)
 
     def constants(self) -> set[str]:
-        """The strings that stand in the template's expressions."""
+        """The string constants in the template's expressions."""
         return constants(self._sandbox, self._source)
 
     def __call__(self, messages: Sequence[Message], *, ask: bool = True, **variables: Any) -> str:
-        """The text of ``messages``, with what asks for a reply if ``ask``. Raises TemplateRefused."""
+        """Render ``messages``; ``ask``: with the beginning of a reply. Raises TemplateRefused."""
         copies = [dict(message) for message in messages]
         self._sandbox.begin()
         try:
             parts = self._template.generate(messages=copies, add_generation_prompt=ask, **self._known, **variables)
             return "".join(_bounded(parts))
-        except Exception as error:  # a template is somebody's program: anything may go wrong in it
+        except Exception as error:  # a template is a foreign program, which may raise any exception
             raise TemplateRefused(str(error) or type(error).__name__) from error
 
 
 def _bounded(parts: Iterator[str]) -> Iterator[str]:
-    """``parts``, unless there is no end to them. Raises TemplateRefused."""
+    """``parts``, up to a maximal length in total. Raises TemplateRefused beyond it."""
     size = 0
     for part in parts:
         size += len(part)
@@ -98,5 +98,5 @@ def _tojson(
     separators: tuple[str, str] | None = None,
     sort_keys: bool = False,
 ) -> str:
-    """Unlike Jinja's own, it does not escape for HTML."""
+    """JSON without Jinja's escapes for HTML."""
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)

@@ -1,7 +1,7 @@
-"""Jinja's sandbox for templates of files that nobody vouches for, with limits on steps and on the size of values.
+"""Jinja's sandbox for untrusted templates, with limits on steps and on the size of values.
 
-The steps and sizes are counted, so that a template gets the same verdict on every machine. What no count sees
-(one operation of C that takes for ever) ends by the limits of the process: see ``worker``.
+Steps and sizes are counted instead of time, so that a template gets the same result on every machine. A single endless
+operation in C is not counted; the limits of the process end it: see ``worker``.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_STEPS = 50_000
-"""Rounds of loops and calls of macros, in one rendering; public templates make fewer than 1,000."""
+"""Rounds of loops and calls of macros in one rendering; public templates need fewer than 1,000."""
 MAX_SIZE = 1 << 20
-"""Characters or elements of a value that an operator or a call makes."""
+"""Characters or elements of a value that an operator or a call returns."""
 
 _STEPS, _STEP = "kgpt_steps", "kgpt_step"
 
 
 class OutOfBounds(SecurityError):
-    """The template computes without bound."""
+    """The template has exceeded a limit."""
 
 
 class _Generation(Extension):
-    """``{% generation %}`` marks what a model is trained on; what it encloses is rendered like anything else."""
+    """``{% generation %}`` marks text for training; its content is rendered normally."""
 
     tags = {"generation"}  # noqa: RUF012 the base class has it so
 
@@ -49,7 +49,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.globals |= {_STEPS: self._count, _STEP: self._step}
 
     def begin(self) -> None:
-        """A new rendering."""
+        """Start the count of a new rendering."""
         self.steps = 0
 
     def counted(self, source: str) -> nodes.Template:
@@ -69,7 +69,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return tree
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """An operator, unless what it makes is too large."""
+        """Apply an operator, unless its result is too large."""
         if operator == "*":
             _check_size(_size(left) * right if isinstance(right, int) else 0)
             _check_size(_size(right) * left if isinstance(left, int) else 0)
@@ -78,14 +78,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return _checked(super().call_binop(context, operator, left, right))
 
     def call(self, context: Context, function: Any, *args: Any, **kwargs: Any) -> Any:
-        """A call, unless a number given to it or what it makes is too large."""
+        """Call a function, unless a number among its arguments or its result is too large."""
         for argument in (*args, *kwargs.values()):
             if isinstance(argument, int):
                 _check_size(abs(argument))
         return _checked(super().call(context, function, *args, **kwargs))
 
     def _count(self, items: Iterable[Any]) -> Iterable[Any]:
-        """``items``; what has a length keeps it, since ``loop.length`` asks for it."""
+        """``items`` with counted rounds; a collection keeps its length, which ``loop.length`` needs."""
         return _CountedItems(items, self._step) if hasattr(items, "__len__") else self._count_each(items)
 
     def _count_each(self, items: Iterable[Any]) -> Iterator[Any]:
@@ -101,7 +101,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 class _CountedItems:
-    """A collection that counts what is taken out of it."""
+    """A collection that counts the items taken out of it."""
 
     def __init__(self, items: Any, step: Any) -> None:
         self._items, self._step = items, step
@@ -137,6 +137,6 @@ def _checked(value: Any) -> Any:
 
 
 def constants(environment: Environment, source: str) -> set[str]:
-    """The strings that stand in the expressions of ``source``."""
+    """The string constants in the expressions of ``source``."""
     found = environment.parse(source).find_all(nodes.Const)
     return {node.value for node in found if isinstance(node.value, str)}

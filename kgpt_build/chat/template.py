@@ -1,4 +1,4 @@
-"""A chat template in pieces, and how a conversation is put together of them: kernel_c/infer/chat.c in Python."""
+"""A chat template in pieces, and how conversations are assembled from them: kernel_c/infer/chat.c in Python."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def conversation(system: str | None, *said: str) -> list[Message]:
 
 
 class Fragment(NamedTuple):
-    """A piece of the context: special tokens are looked for in the template's own text only (struct kg_fragment)."""
+    """A part of the context; only the template's own text is searched for special tokens (struct kg_fragment)."""
 
     text: str
     special: bool
@@ -52,7 +52,7 @@ class Piece(IntEnum):
 
 
 class Slot(IntEnum):
-    """Where something is said: enum kg_chat_slot."""
+    """A place for a message or reply: enum kg_chat_slot."""
 
     SYSTEM = 0
     FIRST = 1
@@ -76,12 +76,12 @@ _KNOWN_FLAGS = sum(Flag) | sum(Thoughts) | (1 << 2 * len(Slot)) - 1 << _TRIM_SHI
 
 
 def trim_flag(slot: Slot, right: bool) -> int:
-    """The bit that says that what is said in ``slot`` loses the white space at its left or right end."""
+    """The flag that the text in ``slot`` loses white space at its left or right end."""
     return 1 << _TRIM_SHIFT + 2 * slot + right
 
 
 def known_flags(flags: int) -> bool:
-    """Does every bit of ``flags`` mean something?"""
+    """Are all bits of ``flags`` known?"""
     return not flags & ~_KNOWN_FLAGS
 
 
@@ -98,12 +98,12 @@ class ChatTemplate:
 
     @property
     def end(self) -> str:
-        """What a reply ends with: a special token or a stop string; empty if the template does not say."""
+        """The end of a reply: a special token or a stop string; empty if the template has none."""
         return self[Piece.END]
 
     @property
     def default_system(self) -> str:
-        """The system prompt that the template brings where nobody gives one, or ""."""
+        """The template's default system prompt, or ""."""
         return self[Piece.DEFAULT_SYSTEM]
 
     @property
@@ -112,11 +112,11 @@ class ChatTemplate:
 
     @property
     def can_think(self) -> bool:
-        """Is there a switch between thinking aloud and answering at once?"""
+        """Has the template a switch for thinking?"""
         return bool(self[Piece.ASK_PLAIN])
 
     def described(self) -> list[str]:
-        """What people should know of it, a line each."""
+        """Notes about the template, one line each."""
         lines = [f"{self.family}; a reply ends with {self.end!r}" if self.end else self.family]
         if not self.takes_system:
             lines.append("takes no system prompt")
@@ -138,7 +138,7 @@ class ChatTemplate:
         return [word for word in self[piece].split("\0") if word]
 
     def refused_word(self, messages: Sequence[Message]) -> str:
-        """kg_chat_refused: the first word in ``messages`` that the template gives another meaning, or ""."""
+        """kg_chat_refused: the first word in ``messages`` that the template treats specially, or ""."""
         for message in messages:
             pieces = {"system": Piece.SYSTEM_WORDS, "user": Piece.MESSAGE_WORDS}
             words = self.words(pieces[message["role"]]) if message["role"] in pieces else []
@@ -153,7 +153,7 @@ class ChatTemplate:
         return pack(self)
 
     def turn(self, first: bool, system: str, message: str, *, thinking: bool = True) -> list[Fragment]:
-        """kg_chat_turn: what stands before a reply, beginning where the last reply stopped."""
+        """kg_chat_turn: the text between the end of the last reply and the next one."""
         if not first:
             fragments = [Fragment(self[Piece.NEXT], True), self._said(Slot.LATER, message)]
         elif system and self.takes_system:
@@ -165,9 +165,9 @@ class ChatTemplate:
         return [*fragments, Fragment(self[Piece.ASK_PLAIN if plain else Piece.ASK], True)]
 
     def reply(self, text: str, *, generated: bool = False, thinking: bool = True) -> list[Fragment]:
-        """An earlier reply put back, from the end of the message it answers; kg_chat_reply if it was ``generated``.
+        """The text of an earlier reply, from the end of the message before it; kg_chat_reply if it was ``generated``.
 
-        What asked for a generated reply may have opened its thought already, so that the reply lacks ``<think>``.
+        The text before a generated reply may contain ``<think>`` already, so that the reply lacks it.
         """
         asked = self[Piece.ASK if thinking or not self.can_think else Piece.ASK_PLAIN].rstrip("\n")
         parts = self.reply_rule.parts(text, opened=generated and asked.endswith(START))
@@ -180,12 +180,12 @@ class ChatTemplate:
 
     @property
     def reply_rule(self) -> ReplyRule:
-        """What becomes of an earlier reply."""
+        """The rule for earlier replies."""
         left, right = (bool(self.flags & trim_flag(Slot.REPLY, side)) for side in (False, True))
         return ReplyRule(self.flags & sum(Thoughts), left, right)
 
     def fragments(self, messages: Sequence[Message]) -> list[Fragment]:
-        """The whole of a conversation that ends with a message of the user, up to where the reply begins."""
+        """A whole conversation that ends with a message of the user, up to the beginning of the reply."""
         system = messages[0]["content"] if messages[0]["role"] == "system" else ""
         said = [message["content"] for message in messages if message["role"] != "system"]
         fragments: list[Fragment] = []

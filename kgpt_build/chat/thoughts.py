@@ -1,8 +1,8 @@
-"""What a template makes of an earlier reply: which parts of its thinking aloud it keeps, and what it trims.
+"""How a template changes an earlier reply: which parts of its thought it keeps, and which white space it trims.
 
-kernel_c/infer/chat_reply.c does the same in C. A reply may hold a thought: ``<think>`` … ``</think>``, where the
-opening tag often stands in the template's own text. ``find_rule`` tries the rules that public templates follow on
-replies whose rendering is known, and takes the first, and so the simplest, that explains them all.
+kernel_c/infer/chat_reply.c does the same in C. A reply may contain a thought: ``<think>`` … ``</think>``, where the
+opening tag is often in the template's own text. ``find_rule`` tries the rules of public templates on replies whose
+rendering is known. It takes the first rule, which is the simplest, that explains all of them.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ PROBES = (
     "<think>not ended",
     " answer <think>late \n",
 )
-"""Replies that tell the rules apart; none has a blank answer."""
+"""Replies that distinguish the rules; none has a blank answer."""
 
 
 class Thoughts(IntFlag):
-    """How an earlier reply stands in the context: enum kg_chat_thoughts, bits of the blob's flags."""
+    """Changes of an earlier reply: enum kg_chat_thoughts, bits of the blob's flags."""
 
     DROPPED = 1 << 4
-    """The answer stands there without the thought."""
+    """The thought is removed."""
     NEWLINES_DROPPED = 1 << 5
     """The answer behind a thought loses its leading newlines."""
     KEPT = 1 << 7
-    """A thought that is not empty stands between KEPT_PRE and KEPT_POST."""
+    """A non-empty thought is kept between KEPT_PRE and KEPT_POST."""
     NEEDS_START = 1 << 8
     """Only ``<think>`` and ``</think>`` together make a thought."""
     FIRST_END = 1 << 9
@@ -56,23 +56,23 @@ class Thoughts(IntFlag):
     THOUGHT_SPACE = 1 << 14
     """A thought that is kept loses white space at both ends, not newlines alone."""
     LONE_TAG = 1 << 15
-    """A reply with only one of the two tags stands behind LONE_PRE, without white space at its ends."""
+    """A reply with only one of the two tags follows LONE_PRE, without white space at its ends."""
     ANSWER_END_NEWLINES = 1 << 26
     """The answer behind a thought loses its trailing newlines."""
     NEWLINES_KEPT = 1 << 27
-    """A thought of nothing but newlines is no empty one; it stands there, trimmed."""
+    """A thought of newlines alone is not empty; it is kept, trimmed."""
 
 
 @dataclass(frozen=True)
 class ReplyRule:
-    """How a reply stands in the context: ``flags``, and whether one without a thought is trimmed at an end."""
+    """The rule for earlier replies: ``flags``, and the sides where a reply without a thought is trimmed."""
 
     flags: int
     trim_left: bool = False
     trim_right: bool = False
 
     def parts(self, reply: str, *, opened: bool = False) -> Parts:
-        """``reply`` as it stands in the context. ``opened``: ``<think>`` stands in the text that asked for it."""
+        """The parts of ``reply`` in the context. ``opened``: the text before the reply contains ``<think>``."""
         started = opened or START in reply
         whole = END in reply and (started or not self.flags & Thoughts.NEEDS_START)
         if self.flags & Thoughts.LONE_TAG and (END in reply) != started:
@@ -104,7 +104,7 @@ class ReplyRule:
 
 @dataclass(frozen=True)
 class Parts:
-    """A reply in the context: its answer, the thought if one is kept, and whether a tag stands alone in it."""
+    """A reply in the context: its answer, its kept thought or None, and whether it has only one of the tags."""
 
     answer: str
     thought: str | None = None
@@ -113,7 +113,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The template's text before a reply: without a thought, before and behind a kept one, before a lone tag."""
+    """The template's texts before a reply: without a thought, before and after a kept thought, before a lone tag."""
 
     told: str
     kept_pre: str
@@ -121,7 +121,7 @@ class Surroundings:
     lone_pre: str
 
     def around(self, parts: Parts) -> str:
-        """The text that ``parts`` make."""
+        """The text of ``parts``."""
         if parts.lone:
             return self.lone_pre + parts.answer
         if parts.thought is not None:
@@ -130,7 +130,7 @@ class Surroundings:
 
 
 def find_rule(rendered: Mapping[str, str], surroundings: Surroundings) -> ReplyRule | None:
-    """The rule by which each of PROBES becomes what ``rendered`` has for it; None if there is none."""
+    """The rule that turns each of PROBES into its text in ``rendered``, or None."""
     for rule in _rules():
         if all(surroundings.around(rule.parts(reply)) == text for reply, text in rendered.items()):
             return rule
@@ -138,7 +138,7 @@ def find_rule(rendered: Mapping[str, str], surroundings: Surroundings) -> ReplyR
 
 
 def _rules() -> Iterator[ReplyRule]:
-    """Every rule, simple ones first."""
+    """All rules, simple ones first."""
     lefts = (0, Thoughts.NEWLINES_DROPPED, Thoughts.ANSWER_LEFT)
     ends = (0, Thoughts.FIRST_END, Thoughts.FIRST_END | Thoughts.ONE_PART)
     kept, spaced = Thoughts.KEPT, Thoughts.KEPT | Thoughts.THOUGHT_SPACE

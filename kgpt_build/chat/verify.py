@@ -1,4 +1,4 @@
-"""Compares a template's pieces with the template: conversations of what people may say, rendered both ways."""
+"""Compares a template's pieces with the template, by rendering typical conversations in both ways."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ MAX_TURNS = 4
 
 
 class Unsayable(Exception):
-    """What a template does that pieces cannot say."""
+    """The template does something that pieces cannot express."""
 
 
 def verify(render: Renderer, template: ChatTemplate) -> ChatTemplate:
-    """``template``, with the flag NO_BLANK if it needs that. Raises Unsayable where it differs from ``render``."""
+    """``template``, with the flag NO_BLANK if necessary. Raises Unsayable if it differs from ``render``."""
     bos = render.bos if template.flags & Flag.BOS else ""
     for messages in _conversations(template, SAID):
         if template.refused_word(messages):
@@ -58,6 +58,6 @@ def _conversations(template: ChatTemplate, said: Sequence[str]) -> Iterator[list
 
 
 def _shown(messages: Sequence[Message]) -> str:
-    """The conversation in short, for an error."""
+    """A short form of the conversation, for an error."""
     text = ", ".join(f"{message['role']} {message['content']!r}" for message in messages)
     return text if len(text) < 200 else text[:200] + "…"

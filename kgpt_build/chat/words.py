@@ -1,7 +1,7 @@
-"""Words that switch something in a template where a system prompt or a message holds them.
+"""Words in a system prompt or message that a template treats specially.
 
-SmolLM3 looks for ``/no_think`` in a system prompt, takes it out and changes its own text. Pieces cannot say that,
-so the kernel refuses a text with such a word instead of feeding another conversation than the template's.
+SmolLM3 searches a system prompt for ``/no_think``, removes it and changes its own text. Pieces cannot express this. So
+the kernel refuses a text with such a word, instead of building another conversation than the template.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def find_words(render: Renderer, template: ChatTemplate) -> ChatTemplate:
 
 
 def _passes(render: Renderer, template: ChatTemplate, piece: Piece, word: str) -> bool:
-    """Do the pieces say what the template says, for conversations with ``word`` in that place?"""
+    """Do pieces and template give the same text for conversations with ``word`` in that place?"""
     bos = render.bos if template.flags & Flag.BOS else ""
     for form in _FORMS:
         for messages in _conversations(template, piece, form.format(word)):

@@ -1,7 +1,7 @@
-"""``derive.chat_blob`` in a process of its own.
+"""Runs ``derive.chat_blob`` in a process with limits of CPU time and memory.
 
-A template is a program that came with a file from somewhere. What the sandbox does not count ends here: the process
-may use a bounded time of the processor and a bounded memory. A file holds the arguments as JSON; the answer is JSON.
+A template is an untrusted program. The limits end computations that the sandbox does not count. The arguments are a
+JSON file; the answer is JSON on standard output.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from kgpt_build.chat.template import ChatTemplate
 from kgpt_build.errors import KgptError
 
 CPU_SECONDS = 20
-"""Public templates take up to 0.4 s."""
+"""Seconds of CPU time; public templates need up to 0.4 s."""
 MEMORY_BYTES = 1 << 30
 _HINT = "--chat-template NAME puts another in its place"
 
 
 def guarded_chat_blob(template: str, bos: str, eos: str) -> ChatTemplate:
-    """``chat_blob`` of a template that nobody vouches for. Raises KgptError too where it computes without bound."""
+    """``chat_blob`` of an untrusted template. Raises KgptError, also if it exceeds a limit."""
     with tempfile.TemporaryDirectory(prefix="kgpt-") as folder:
         request = Path(folder) / "template.json"
         request.write_text(json.dumps([CPU_SECONDS, template, bos, eos]), encoding="utf-8")
@@ -41,7 +41,7 @@ def guarded_chat_blob(template: str, bos: str, eos: str) -> ChatTemplate:
 
 
 def _program() -> str:
-    """What the process runs, with the modules of this one wherever they are."""
+    """The command line of the process, with the search path of this one."""
     places = [str(Path(kgpt_build.__file__).parent.parent), *(place for place in sys.path if place)]
     return f"import sys; sys.path[:] = {places!r}; from {__name__} import main; main()"
 
@@ -60,7 +60,7 @@ def _limit(kind: int, most: int) -> None:
 
 
 def main() -> None:
-    """Answer the request in the file that the command line names; only in a process made for it."""
+    """Answer the request in the file of the command line; only for the separate process."""
     seconds, *arguments = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     _limit(resource.RLIMIT_CPU, seconds)
     _limit(resource.RLIMIT_AS, MEMORY_BYTES)
@@ -69,4 +69,4 @@ def main() -> None:
         answer = ("", "", chat_blob(*arguments).blob().hex())
     except KgptError as error:
         answer = (error.message, error.hint, "")
-    print(json.dumps(answer))  # noqa: T201 it is the answer
+    print(json.dumps(answer))  # noqa: T201 the answer

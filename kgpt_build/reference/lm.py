@@ -1,6 +1,6 @@
-"""Language models in NumPy: the ground truth for kernel_c/lm.
+"""Language models in NumPy: the ground truth for kernel_c/infer.
 
-All positions at once, (T, C); weights as ``gguf`` dequantises them.
+It computes all positions at once, (T, C), with weights as ``gguf`` dequantizes them.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def forward(
 
     Keys and values are rounded as a cache of type ``kv`` does.
 
-    ``n_ctx`` is the session's context, by which LongRoPE chooses its factors. Raises KgptError for tokens that are
-    none, or too many.
+    ``n_ctx`` is the session's context, by which LongRoPE chooses its factors. Raises KgptError for invalid tokens, or
+    too many.
     """
     hparams = model.hparams
     if not 1 <= len(tokens) <= hparams.n_ctx:

@@ -1,7 +1,7 @@
-"""How a kernel with a language model chooses a token: kernel_c/infer/lm_sampler.c, operation by operation.
+"""How a language model's kernel chooses a token: kernel_c/infer/lm_sampler.c, operation by operation.
 
-It is what comes before top_p; the rest is that of a microgpt (``sampler``). The same logits and random numbers give
-the same token.
+These are the steps before top_p; the others are those of a microgpt (``sampler``). The same logits and random numbers
+give the same token.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _COUNT_MAX = 0x7FFF
 
 @dataclass(frozen=True)
 class LmSampling:
-    """llama.cpp's names and defaults; see include/kgpt/sampling.h for which value turns a filter off."""
+    """llama.cpp's names and defaults; include/kgpt/sampling.h says which values turn a filter off."""
 
     temperature: float = 0.8
     top_k: int = 40
@@ -40,7 +40,7 @@ class LmSampling:
 
 
 class Candidates(NamedTuple):
-    """What may come next, the likeliest first.
+    """The candidates for the next token, the likeliest first.
 
     ``ids`` (n,) with their ``logits`` and ``weights``, both float32, of which ``total`` is the sum.
     """
