@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from refusals import refused
 
 from kgpt_build.boot_modules import (
     FILE,
@@ -49,11 +50,9 @@ def test_what_is_taken_out(prompt: str | None, system: str | None, kinds: list[s
         assert text.data.decode() == (prompt if text.kind == "prompt" else system)
 
 
-@pytest.mark.parametrize(
-    ("prompt", "message"), [("a\0b" * 3000, "the prompt is not text: byte 1 is a NUL"), ("\udc80", "not valid UTF-8")]
-)
+@pytest.mark.parametrize(("prompt", "message"), [("a\0b" * 3000, "prompt text 1 NUL"), ("\udc80", "prompt UTF-8")])
 def test_prompts_that_are_no_text(prompt: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with refused(UsageError, message):
         take_out(prompt, None)
 
 
@@ -75,22 +74,22 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(KgptError, match=r"cannot read .*none: No such file"):
+    with refused(KgptError, "none No such file"):
         read_files([tmp_path / "none"])
-    with pytest.raises(KgptError, match="Is a directory"):
+    with refused(KgptError, "Is a directory"):
         read_files([tmp_path])
     for name in ("a b", "a,b"):
         (tmp_path / name).write_text("x")
-    with pytest.raises(UsageError, match="two files are called a_b"):
+    with refused(UsageError, "two files a_b"):
         read_files([tmp_path / "a b", tmp_path / "a,b"])
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(b"", "X is empty"), (b"ab\0", "X is not text: byte 2 is a NUL"), (b"ab\xff", "X is not UTF-8: byte 2 is 0xff")],
+    [(b"", "X empty"), (b"ab\0", "X text 2 NUL"), (b"ab\xff", "X UTF-8 2 0xff")],
 )
 def test_bytes_that_are_no_text(data: bytes, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with refused(UsageError, message):
         checked_text(data, "X")
 
 
@@ -102,7 +101,7 @@ def test_names() -> None:
 
 def test_more_modules_than_a_kernel_takes() -> None:
     check_modules([BootModule(Path("m"))] * MAX_MODULES)
-    with pytest.raises(UsageError, match="65 boot modules are too many"):
+    with refused(UsageError, "65 boot modules"):
         check_modules([BootModule(Path("m"))] * 65)
-    with pytest.raises(UsageError, match="the paths of the boot modules have 8,202 bytes"):
+    with refused(UsageError, "paths modules 8,202 bytes"):
         check_modules([BootModule(Path("m" * 4100))] * 2)

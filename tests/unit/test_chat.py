@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from datetime import date
 
 import pytest
 from chat_cases import CASES, SAID, SYSTEM, Case, conversation
+from refusals import refused
 
 from kgpt_build.chat import BUILTIN_TEMPLATES, ChatTemplate, Flag, Fragment, Piece, chat_blob, read_chat_blob
 from kgpt_build.chat.environment import Renderer
@@ -134,70 +134,70 @@ def test_extensions_of_transformers() -> None:
 
 
 REFUSED = {
-    "it does not treat every turn alike": "{% for m in messages %}{{ loop.index }}{{ m.role + m.content }}{% endfor %}",
-    "it repeats, leaves out or moves what is said": "{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}",
-    "it changes white space within what is said": "{% for m in messages %}|{{ m.content.lstrip('\n ') }}{% endfor %}",
+    "every turn alike": "{% for m in messages %}{{ loop.index }}{{ m.role + m.content }}{% endfor %}",
+    "repeats moves": "{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}",
+    "white space": "{% for m in messages %}|{{ m.content.lstrip('\n ') }}{% endfor %}",
     "Only one message": "{{ raise_exception('Only one message') if messages | length > 1 else messages[0].content }}",
     "assistant 'two\\n\\nlines\\n', user": (
         "{% for m in messages %}[{{ m.role }}]"
         "{{ m.content | replace('\n', ' ') if '\nlines' in m.content else m.content }}{% endfor %}"
     ),
-    "with a system prompt its turns look different": (
+    "system prompt turns different": (
         "{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ messages[0].role }}{% endfor %}"
     ),
-    "it turns the reply 'thought</think>answer' into '[assistant](thought)answer'": (
+    "reply 'thought</think>answer' '[assistant](thought)answer'": (
         "{% for m in messages %}[{{ m.role }}]"
         "{{ '(thought)' + m.content.split('</think>')[-1] if '</think>' in m.content else m.content }}{% endfor %}"
     ),
-    "it makes more than 1048576 characters": ("{% for i in range(90000) %}{{ 'x' * 1000 }}{% endfor %}"),
-    "'dict object' has no attribute 'tools'": "{% for m in messages %}{{ m.content }}{{ m.tools.name }}{% endfor %}",
+    "1048576 characters": ("{% for i in range(90000) %}{{ 'x' * 1000 }}{% endfor %}"),
+    "attribute 'tools'": "{% for m in messages %}{{ m.content }}{{ m.tools.name }}{% endfor %}",
 }
 
 
 @pytest.mark.parametrize("why", REFUSED)
 def test_what_pieces_cannot_say_is_refused_by_name(why: str) -> None:
-    with pytest.raises(KgptError, match=re.escape(why)) as refused:
+    with refused(KgptError, why) as caught:
         chat_blob(REFUSED[why], "<s>", "</s>")
-    assert "--chat-template NAME" in refused.value.hint
-    assert "chatml" in refused.value.hint
+    assert "--chat-template NAME" in caught.value.hint
+    assert "chatml" in caught.value.hint
 
 
 def test_what_is_no_template_is_refused() -> None:
-    with pytest.raises(KgptError, match="no Jinja template: line 2: "):
+    with refused(KgptError, "Jinja line 2:"):
         chat_blob("x\n{% for %}", "", "")
-    with pytest.raises(KgptError, match="has no chat template"):
+    with refused(KgptError, "model no chat template"):
         chat_blob("", "", "")
-    with pytest.raises(KgptError, match="no chat template 'alpacca'"):
+    with refused(KgptError, "chat template 'alpacca'"):
         chat_blob("", "", "", family="alpacca")
-    with pytest.raises(KgptError, match="has 1048577 characters"):
+    with refused(KgptError, "chat template 1048577 characters"):
         chat_blob("x" * (1 << 20) + "y", "", "")
 
 
 def test_a_template_cannot_leave_its_sandbox() -> None:
-    with pytest.raises(KgptError, match="unsafe"):
+    with refused(KgptError, "'__class__' unsafe"):
         chat_blob("{% for m in messages %}{{ m.content.__class__.__mro__ }}{% endfor %}", "", "")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: data[:20], "does not begin with 'KGCT' or is too short"),
-        (lambda data: b"KGCX" + data[4:], "does not begin with 'KGCT'"),
-        (lambda data: data[:4] + b"\x07" + data[5:], "version 7, supported is 2"),
-        (lambda data: data + b"\0", "bytes, not"),
-        (lambda data: data[:-1] + b"?", "CRC does not match"),
+        (lambda data: data[:20], "pieces 'KGCT'"),
+        (lambda data: b"KGCX" + data[4:], "pieces 'KGCT'"),
+        (lambda data: data[:4] + b"\x07" + data[5:], "version 7 2"),
+        (lambda data: data + b"\0", "chat template 320 bytes 321"),
+        (lambda data: data[:-1] + b"?", "damaged CRC"),
     ],
 )
 def test_a_damaged_blob_is_refused(change: object, message: str) -> None:
     assert callable(change)
-    with pytest.raises(KgptError, match=message):
+    with refused(KgptError, message):
         read_chat_blob(change(chat_blob(CHATML, "", "").blob()))
 
 
 def test_what_is_unknown_in_a_blob_is_refused() -> None:
     template = chat_blob(CHATML, "", "")
     for flags in (1 << 28, 1 << 29, 1 << 31):
-        with pytest.raises(KgptError, match="not of this version"):
+        with refused(KgptError, f"flags {flags:#x} version"):
             read_chat_blob(dataclasses.replace(template, flags=flags).blob())
 
 

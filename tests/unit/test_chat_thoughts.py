@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from refusals import refused
 
 from kgpt_build.chat import Piece, chat_blob, read_chat_blob
 from kgpt_build.chat.environment import Renderer
@@ -111,7 +112,7 @@ def test_a_template_that_treats_the_last_reply_otherwise_is_refused_by_what_it_d
         "{%- set c = c.split('</think>')[-1] -%}{%- endif -%}{{- '<|' + m.role + '|>' + c + '<|end|>' -}}{%- endfor -%}"
         "{{- '<|assistant|>' if add_generation_prompt -}}"
     )
-    with pytest.raises(KgptError, match="it keeps the thoughts of the last reply but not those of earlier ones"):
+    with refused(KgptError, "chat template keeps thoughts last earlier"):
         chat_blob(text, "", "")
 
 
@@ -141,5 +142,5 @@ def test_a_template_without_such_words_has_none() -> None:
 def test_unknown_thoughts_in_a_blob_are_refused() -> None:
     known = chat_blob(LIKE["ling"], "", "")
     assert known.flags & Thoughts.KEPT
-    with pytest.raises(KgptError, match="not of this version"):
+    with refused(KgptError, f"flags {known.flags | 1 << 28:#x} version"):
         read_chat_blob(replace(known, flags=known.flags | 1 << 28).blob())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_disks import GB, SATA, USB, FakeMachine, laptop
+from refusals import refused
 
 from kgpt_build.errors import KgptError
 from kgpt_build.flash import target as flash_target
@@ -305,12 +306,12 @@ def test_without_mountinfo_nothing_is_written(tmp_path: Path) -> None:
     machine = laptop(tmp_path)
     machine.devices()
     (tmp_path / "proc/self/mountinfo").unlink()
-    with pytest.raises(KgptError, match=r"cannot read .*mountinfo"):
+    with refused(KgptError, "mountinfo No such file"):
         Usage(Devices(tmp_path))
 
 
 def test_where_there_is_no_sys_it_says_so(tmp_path: Path) -> None:
-    with pytest.raises(KgptError, match=r"cannot read .*sys/class/block") as raised:
+    with refused(KgptError, "sys/class/block") as raised:
         list(Devices(tmp_path).disks())
     assert "docs/hardware.md" in raised.value.hint
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusals import refused
 from toy import assert_golden, toy_model
 
 from kgpt_build import headers
@@ -102,14 +103,14 @@ def test_lines_stay_within_the_width() -> None:
 
 @pytest.mark.parametrize("cmdline", ["a\0b", "x" * 4096])
 def test_a_command_line_that_the_kernel_cannot_take(tmp_path: Path, cmdline: str) -> None:
-    with pytest.raises(KgptError, match="command line"):
+    with refused(KgptError, "command line NUL long"):
         headers.generate(toy_model(), tmp_path / "new", cmdline=cmdline, version="1")
     assert not (tmp_path / "new").exists()
 
 
 def test_unwritable_directory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(KgptError, match="file"):
+    with refused(KgptError, "file/x Not a directory"):
         headers.generate(toy_model(), tmp_path / "file" / "x", version="1")
 
 
@@ -166,22 +167,22 @@ def test_blob_in_a_longer_section_is_read() -> None:
 @pytest.mark.parametrize(
     ("offset", "value", "message"),
     [
-        (0, 0, "magic"),
-        (4, 2, "format 2"),
-        (8, 1 << 30, "claims"),
+        (0, 0, "magic 0x00000000 0x5450474b"),
+        (4, 2, "format 2 1"),
+        (8, 1 << 30, "claims 1073741824 bytes"),
         (8, 0, "claims"),
         (168, 0, "check sum"),
-        (176, 0, "vocabulary lies outside"),
-        (184, 1 << 20, "vocabulary lies outside"),
-        (192, 321, "weights lie outside"),
-        (200, 1 << 20, "weights lie outside"),
-        (128, 1000, "no room for 1000 tokens"),
+        (176, 0, "vocabulary outside"),
+        (184, 1 << 20, "vocabulary outside"),
+        (192, 321, "weights outside"),
+        (200, 1 << 20, "weights outside"),
+        (128, 1000, "vocabulary 1000 tokens"),
     ],
 )
 def test_damaged_blob_headers(offset: int, value: int, message: str) -> None:
     data = bytearray(blob.model_blob(toy_model()))
     struct.pack_into("<I", data, offset, value)
-    with pytest.raises(KgptError, match=message):
+    with refused(KgptError, message):
         blob.read_blob(bytes(data))
 
 
@@ -190,7 +191,7 @@ def test_damaged_blob_vocabulary(offset: int, value: int) -> None:
     data = bytearray(blob.model_blob(toy_model()))
     struct.pack_into("<I", data, offset, value)
     struct.pack_into("<I", data, 168, zlib.crc32(data[256:]))
-    with pytest.raises(KgptError, match="offsets of the vocabulary"):
+    with refused(KgptError, "offsets vocabulary"):
         blob.read_blob(bytes(data))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from pycdlib import PyCdlib
+from refusals import refused
 
 from kgpt_build.arch import DEFAULT
 from kgpt_build.boot_modules import read_files
@@ -35,24 +36,24 @@ def wanted(*names: Path | None, template: str | None = None) -> Wanted:
 
 
 def test_a_folder_is_no_image(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is a folder"):
+    with refused(UsageError, f"{tmp_path} a folder"):
         make.check_output(tmp_path)
 
 
 def test_a_device_is_for_kgpt_flash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "stat", lambda self: os.stat_result((0o060660, *[0] * 9)))
-    with pytest.raises(UsageError, match="/dev/sdx is a device") as caught:
+    with refused(UsageError, "/dev/sdx device") as caught:
         make.check_output(Path("/dev/sdx"))
     assert "kgpt flash kgpt.iso /dev/sdx" in caught.value.hint
 
 
 def test_other_things_that_are_no_files() -> None:
-    with pytest.raises(UsageError, match="/dev/null is not a file"):
+    with refused(UsageError, "/dev/null file"):
         make.check_output(Path("/dev/null"))
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(KgptError, match="there is no folder"):
+    with refused(KgptError, f"k.iso folder {tmp_path / 'none'}"):
         make.check_output(tmp_path / "none" / "k.iso")
 
 
@@ -72,25 +73,25 @@ def test_the_date_of_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("text", ["", "yesterday", "-5", "0", "5000000000", "1e9"])
 def test_dates_that_are_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
-    with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH is"):
+    with refused(UsageError, f"SOURCE_DATE_EPOCH {text!r}"):
         make.source_date()
 
 
 def test_a_disk_that_is_too_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 95, 5_000_000))
-    with pytest.raises(KgptError, match="has 5 MB free, and the image takes 36 MB"):
+    with refused(KgptError, "5 MB free image 36"):
         make._check_room(tmp_path, 36_000_000, Silent())
 
 
 @pytest.mark.parametrize(
     ("tool", "message", "package"),
     [
-        (GrubMkimage(), "grub-mkimage is not there", "apt-get install grub-common"),
-        (Xorriso(), "xorriso is not there", "apt-get install xorriso"),
-        (Mtools(), r"mtools is not there \(it writes and reads", "apt-get install mtools"),
-        (GrubModules(DEFAULT.grub[0]), r"GRUB has no i386-pc \(GRUB for BIOS", "apt-get install grub-pc-bin"),
-        (GrubModules(DEFAULT.grub[1]), r"GRUB has no x86_64-efi \(GRUB for UEFI", "apt-get install grub-efi-amd64-bin"),
+        (GrubMkimage(), "grub-mkimage boot loader", "apt-get install grub-common"),
+        (Xorriso(), "xorriso kgpt image", "apt-get install xorriso"),
+        (Mtools(), "mtools FAT", "apt-get install mtools"),
+        (GrubModules(DEFAULT.grub[0]), "GRUB i386-pc BIOS", "apt-get install grub-pc-bin"),
+        (GrubModules(DEFAULT.grub[1]), "GRUB x86_64-efi UEFI", "apt-get install grub-efi-amd64-bin"),
     ],
 )
 def test_missing_tools_are_named(
@@ -98,7 +99,7 @@ def test_missing_tools_are_named(
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(grub, "_FOLDERS", ("/nowhere",))
-    with pytest.raises(ToolMissing, match=message) as caught:
+    with refused(ToolMissing, message) as caught:
         tool.require()
     assert caught.value.hint == package
 
@@ -155,7 +156,7 @@ def test_files_are_modules_of_each_entry_of_a_language_model(tmp_path: Path) -> 
         assert entry.modules[2].words == ("a_b.txt", "kind=file", f"sha256={found.items[-1].sha256}")
     assert found.entries[3].id == "selftest-lm"
     assert not found.entries[3].modules
-    with pytest.raises(UsageError, match="files are for the chat of a language model"):
+    with refused(UsageError, "files chat language model"):
         gather(replace(wanted(None), files=files), Silent())
 
 
@@ -170,18 +171,18 @@ def test_a_pulled_model_that_is_no_longer_what_was_pulled(tmp_path: Path, monkey
     record = Pulled("tiny-lm", path, "here", "0" * 64, "2026-01-01T00:00:00", path.stat().st_size)
     monkeypatch.setattr(contents, "pulled", lambda: [record])
     assert load_models([path])[0].label == "tiny-lm"
-    with pytest.raises(KgptError, match=f"is damaged: its SHA-256 is .*, but that of tiny-lm is {'0' * 64}"):
+    with refused(KgptError, f"tiny.gguf damaged SHA-256 tiny-lm {'0' * 64}"):
         gather(wanted(path), Silent())
 
 
 def test_a_model_twice() -> None:
-    with pytest.raises(UsageError, match="the model default is given twice"):
+    with refused(UsageError, "default twice"):
         load_models([None, None])
 
 
 def test_a_model_that_no_module_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contents, "MAX_MODEL", 1000)
-    with pytest.raises(KgptError, match="a boot module may have 0 MB"):
+    with refused(KgptError, "chat.gguf boot module 0 MB"):
         gather(wanted(SMALL_LM), Silent())
 
 
@@ -198,7 +199,7 @@ def test_the_core_knows_where_its_rest_lies() -> None:
     data = stick.placed(b"x" * 1000)
     assert len(data) == 1024
     assert struct.unpack_from("<Q", data, 500) == (2,)
-    with pytest.raises(KgptError, match="more than fit before the partition"):
+    with refused(KgptError, "GRUB's core 1,048,576 bytes partition"):
         stick.placed(bytes(2048 * 512))
 
 
@@ -218,7 +219,7 @@ def test_what_is_no_image(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "x"
     path.write_bytes(data)
     assert not inspect.is_image(path)
-    with pytest.raises(KgptError, match="x: it is neither a kernel, nor a disc or a disk"):
+    with refused(KgptError, "x: kernel disc disk"):
         inspect.inspect(path)
 
 
@@ -226,7 +227,7 @@ def test_a_disc_that_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(bytes(0x8000) + b"\1CD001" + bytes(3000))
     assert inspect.is_image(path)
-    with pytest.raises(KgptError, match="x: "):
+    with refused(KgptError, "x: disc"):
         inspect.inspect(path)
 
 
@@ -263,13 +264,13 @@ def test_a_disc_is_read(disc: bytearray) -> None:
 
 @pytest.mark.parametrize("end", [100, 18 * 2048, 23 * 2048, 27 * 2048])
 def test_discs_that_are_cut_off(disc: bytearray, end: int) -> None:
-    with pytest.raises(KgptError, match="the disc is damaged"):
+    with refused(KgptError, "disc damaged"):
         iso9660.Disc(io.BytesIO(disc[:end]))
 
 
 def test_a_boot_catalog_with_a_wrong_sum(disc: bytearray) -> None:
     disc[disc.index(b"\x55\xaa\x88") - 20] ^= 1
-    with pytest.raises(KgptError, match="the disc is damaged"):
+    with refused(KgptError, "disc damaged"):
         iso9660.Disc(io.BytesIO(disc))
 
 
@@ -277,18 +278,18 @@ def test_a_damaged_gpt() -> None:
     image = bytearray(70 * 512)
     struct.pack_into("<B3xB3xII", image, 446, 0, 0xEE, 1, 69)
     image[510:512] = b"\x55\xaa"
-    with pytest.raises(KgptError, match="its GPT is damaged"):
+    with refused(KgptError, "GPT damaged"):
         partitions.partitions(io.BytesIO(bytes(image)))
     struct.pack_into("<8sIII", image, 512, b"EFI PART", 0x10000, 92, 0)
     struct.pack_into("<QII", image, 512 + 72, 2, 4, 128)
-    with pytest.raises(KgptError, match="the check sum of its GPT is wrong"):
+    with refused(KgptError, "check sum GPT"):
         partitions.partitions(io.BytesIO(bytes(image)))
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(b"{", "the manifest is damaged"), (b"[]", "of another version"), (b'{"format": 9}', "of another")],
+    [(b"{", "manifest damaged"), (b"[]", "manifest version"), (b'{"format": 9}', "manifest version")],
 )
 def test_manifests_that_cannot_be_used(data: bytes, message: str) -> None:
-    with pytest.raises(KgptError, match=message):
+    with refused(KgptError, message):
         manifest.parse(data, "x")

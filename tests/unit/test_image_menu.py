@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from refusals import refused
 from toy import assert_golden
 
 from kgpt_build.errors import KgptError, UsageError
@@ -35,14 +36,14 @@ def test_a_command_line_is_added_to_each_entry() -> None:
 
 
 def test_a_command_line_that_grows_too_long_in_grubs_hands() -> None:
-    with pytest.raises(UsageError, match=r"the entry default-generate has 41.. bytes as GRUB hands it on"):
+    with refused(UsageError, "default-generate bytes GRUB"):
         with_cmdline(ENTRIES, "prompt=" + "'" * 2040)
     assert with_cmdline(ENTRIES, "prompt=" + "a" * 4000)
 
 
 @pytest.mark.parametrize("timeout", [-2, 3601])
 def test_time_outs_that_are_none(timeout: int) -> None:
-    with pytest.raises(UsageError, match=f"a time-out of {timeout} seconds"):
+    with refused(UsageError, f"time-out {timeout} seconds"):
         MenuSettings(timeout=timeout)
 
 
@@ -50,13 +51,13 @@ def test_the_entry_that_boots_by_itself() -> None:
     assert chosen(ENTRIES, "") == "default-generate"
     assert chosen(ENTRIES, "train") == "train"
     assert chosen(ENTRIES, "safe>safe-smol-chat") == "safe>safe-smol-chat"
-    with pytest.raises(UsageError, match="no entry 'smol-chta'; did you mean smol-chat") as caught:
+    with refused(UsageError, "entry 'smol-chta' smol-chat?") as caught:
         chosen(ENTRIES, "smol-chta")
     assert "default-generate, smol-chat, train" in caught.value.hint
 
 
 def test_a_template_that_is_not_whole() -> None:
-    with pytest.raises(KgptError, match="has no @ENTRIES@"):
+    with refused(KgptError, "@ENTRIES@"):
         grub_cfg(ENTRIES, MenuSettings(), template().replace("@ENTRIES@", ""))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
+from refusals import refused
 
 from kgpt_build.errors import UsageError
 from kgpt_build.image.grub_text import handed_on, literal, split_words, word
@@ -42,12 +43,12 @@ def test_words_of_a_command_line(cmdline: str, words: list[str]) -> None:
 
 @pytest.mark.parametrize("cmdline", ['prompt="a b', 'prompt="a"b exit', 'x="', 'prompt="a\\" b'])
 def test_a_quote_that_is_not_closed(cmdline: str) -> None:
-    with pytest.raises(UsageError, match="is not quoted properly"):
+    with refused(UsageError, "quoted"):
         split_words(cmdline)
 
 
 def test_control_characters_are_refused() -> None:
-    with pytest.raises(UsageError, match="control character"):
+    with refused(UsageError, "control character"):
         split_words("prompt=a\nb")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from elves import BASE, PAGE, Elf
+from refusals import refused
 from toy import toy_model
 
 from kgpt_build.cli import invoke
@@ -62,17 +63,17 @@ def test_each_fault_is_named(tmp_path: Path, change: dict[str, Any], words: str)
         (b"\x7fELF\x01\x01".ljust(64, b"\0"), "not a 64-bit"),
         (replace(Elf(MODEL), machine=183).build(), "another processor (ELF machine 183"),
         (Elf(MODEL).build()[:-1], "truncated or damaged: section headers"),
-        (Elf(MODEL).build()[:0x2100], "truncated or damaged"),
+        (Elf(MODEL).build()[:0x2100], "truncated"),
     ],
 )
 def test_what_is_no_image_is_refused_by_name(data: bytes, words: str) -> None:
-    with pytest.raises(KgptError, match=r"^image\.elf: ") as caught:
+    with refused(KgptError, "image.elf:") as caught:
         parse_elf(HERE, data)
     assert words in caught.value.message
 
 
 def test_missing_file_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(KgptError, match=r"cannot read .*: No such file"):
+    with refused(KgptError, "absent.elf No such file"):
         read_elf(tmp_path / "absent.elf")
 
 
@@ -175,7 +176,7 @@ def test_pack_of_a_smaller_model_leaves_nothing_of_the_old_one(tmp_path: Path) -
 def test_pack_refuses_another_architecture_and_writes_nothing(tmp_path: Path) -> None:
     source = tmp_path / "k.elf"
     source.write_bytes(Elf(MODEL).build().replace(b"microgpt", b"mamba\0\0\0"))
-    with pytest.raises(KgptError, match=r"k\.elf is a kernel for the architecture mamba, the model toy is microgpt"):
+    with refused(KgptError, "k.elf architecture mamba toy microgpt"):
         pack(source, MODEL, tmp_path / "new.elf")
     assert [path.name for path in tmp_path.iterdir()] == ["k.elf"]
 
@@ -183,6 +184,6 @@ def test_pack_refuses_another_architecture_and_writes_nothing(tmp_path: Path) ->
 def test_pack_refuses_a_damaged_image(tmp_path: Path) -> None:
     source = tmp_path / "k.elf"
     source.write_bytes(Elf(MODEL).build()[:-100])
-    with pytest.raises(KgptError, match="truncated or damaged"):
+    with refused(KgptError, "k.elf truncated damaged"):
         pack(source, MODEL, tmp_path / "new.elf")
     assert not (tmp_path / "new.elf").exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
+from refusals import refused
 from tiny_lm import N_EMBD, write_lm
 
 from kgpt_build import cli, models
@@ -110,7 +111,7 @@ def test_plain_weights(kind: str, bits: int, word: str) -> None:
 def test_far_into_a_large_tensor() -> None:
     header, data = _alone(0, 9 << 20, 1 << 10)
     struct.pack_into("<f", data, 32 + 4 * ((8 << 20) + 3), np.nan)
-    with pytest.raises(KgptError, match="row 8192, column 3 of 9216 x 1024"):
+    with refused(KgptError, "8192 3 9216 1024"):
         require_finite(bytes(data), header, "large")
 
 

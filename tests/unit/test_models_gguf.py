@@ -8,6 +8,7 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
+from refusals import refused
 from toy import toy_model
 
 from kgpt_build import models
@@ -110,32 +111,32 @@ U32, STRING, ARRAY = gguf.GGUFValueType.UINT32, gguf.GGUFValueType.STRING, gguf.
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"arch": "bert"}, "the architecture 'bert' is not supported"),
-        ({"context_length": (None, U32)}, "'microgpt.context_length' is missing"),
-        ({"context_length": ("4", STRING)}, "'microgpt.context_length' is '4', not a whole number"),
-        ({"context_length": (0, U32)}, "'microgpt.context_length' is 0, not 1 to"),
-        ({"context_length": (8, U32)}, r"'wpe' has the shape \(4, 4\), not \(8, 4\)"),
-        ({"block_count": (2, U32)}, r"'microgpt.block_count' \(2\) is more than the layers that there are tensors of"),
-        ({"block_count": (1 << 31, U32)}, "'microgpt.block_count' is 2147483648, not 1 to 1024"),
+        ({"arch": "bert"}, "architecture 'bert'"),
+        ({"context_length": (None, U32)}, "'microgpt.context_length' missing"),
+        ({"context_length": ("4", STRING)}, "'microgpt.context_length' '4'"),
+        ({"context_length": (0, U32)}, "'microgpt.context_length' 0 1"),
+        ({"context_length": (8, U32)}, "'wpe' shape 4 8"),
+        ({"block_count": (2, U32)}, "'microgpt.block_count' 2 layers tensors"),
+        ({"block_count": (1 << 31, U32)}, "'microgpt.block_count' 2147483648 1 1024"),
         (
             {"head_count": (3, U32), "head_count_kv": (3, U32)},
-            r"'microgpt.embedding_length' \(4\) is not a multiple of attention.head_count",
+            "'microgpt.embedding_length' 4 attention.head_count",
         ),
-        ({"layer_norm_rms_epsilon": (1, U32)}, "layer_norm_rms_epsilon' is not below 1"),
-        ({"model": ("llama", STRING)}, "the tokenizer 'llama' is not supported"),
-        ({"tokens": (None, ARRAY)}, "'tokenizer.ggml.tokens' is missing"),
-        ({"tokens": ([1, 2, 3], ARRAY)}, "not a list of texts"),
+        ({"layer_norm_rms_epsilon": (1, U32)}, "'microgpt.attention.layer_norm_rms_epsilon' 1"),
+        ({"model": ("llama", STRING)}, "tokenizer 'llama'"),
+        ({"tokens": (None, ARRAY)}, "'tokenizer.ggml.tokens' missing"),
+        ({"tokens": ([1, 2, 3], ARRAY)}, "'tokenizer.ggml.tokens' list texts"),
         ({"tokens": (["a", "a", "<BOS>"], ARRAY)}, "'a' twice"),
-        ({"tokens": (["a", "b", "c", "<BOS>"], ARRAY)}, "bos_token_id is 2, not the last token 3"),
-        ({"eos_token_id": (0, U32)}, "eos_token_id is 0, not the last token 2"),
-        ({"tensor_type": np.float16}, "'token_embd.weight' has the type F16, which is not supported"),
-        ({"tensor_type": np.float64}, "has the type F64"),
-        ({"tensor_type": np.int32}, "has the type I32"),
+        ({"tokens": (["a", "b", "c", "<BOS>"], ARRAY)}, "tokenizer.ggml.bos_token_id 2 3"),
+        ({"eos_token_id": (0, U32)}, "tokenizer.ggml.eos_token_id 0 2"),
+        ({"tensor_type": np.float16}, "'token_embd.weight' type F16"),
+        ({"tensor_type": np.float64}, "'token_embd.weight' type F64"),
+        ({"tensor_type": np.int32}, "'token_embd.weight' type I32"),
     ],
 )
 def test_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     path = _write(tmp_path / "m.gguf", toy_model(), **changes)
-    with pytest.raises(KgptError, match=message) as caught:
+    with refused(KgptError, message) as caught:
         models.load_microgpt(path)
     assert caught.value.message.startswith(f"{path}: ")
     assert caught.value.hint
@@ -150,24 +151,24 @@ def test_refused_tensors(tmp_path: Path, kind: str) -> None:
     at = data.index(b"token_embd.weight") + len("token_embd.weight") + 4
     if kind == "quantized":
         struct.pack_into("<I", data, at + 16, gguf.GGMLQuantizationType.Q4_0)
-        message = "Q4_0"
+        message = "'token_embd.weight' Q4_0"
     elif kind == "wrong shape":
         struct.pack_into("<QQ", data, at, 3, 4)
-        message = "wte"
+        message = "'wte' shape"
     else:
         struct.pack_into("<f", data, len(data) - 4, float("nan"))
-        message = "'layer0.mlp_fc2' holds nan at row 3, column 15"
+        message = "'layer0.mlp_fc2' nan 3 15"
     path.write_bytes(data)
-    with pytest.raises(KgptError, match=message):
+    with refused(KgptError, message):
         models.load_microgpt(path)
 
 
 def test_not_a_file(tmp_path: Path) -> None:
-    with pytest.raises(KgptError, match="no such file"):
+    with refused(KgptError, "none.gguf: no such file"):
         models.load_microgpt(tmp_path / "none.gguf")
-    with pytest.raises(KgptError, match="is a directory"):
+    with refused(KgptError, "is a directory"):
         models.load_microgpt(tmp_path)
-    with pytest.raises(KgptError, match="cannot be read"):
+    with refused(KgptError, "File name too long"):
         models.load_microgpt(tmp_path / ("x" * 300))
 
 
@@ -184,7 +185,7 @@ def test_other_versions(saved: Path, version: int, message: str) -> None:
     data = bytearray(saved.read_bytes())
     struct.pack_into("<I", data, 4, version)
     saved.write_bytes(data)
-    with pytest.raises(KgptError, match=message):
+    with refused(KgptError, message):
         models.load_microgpt(saved)
 
 
@@ -227,9 +228,9 @@ def test_random_damage_never_gives_another_exception(saved: Path) -> None:
 
 
 def test_unwritable_output(tmp_path: Path) -> None:
-    with pytest.raises(KgptError, match="cannot write"):
+    with refused(KgptError, "cannot write"):
         models.save_gguf(toy_model(), tmp_path / "none" / "m.gguf")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(KgptError, match="cannot write"):
+    with refused(KgptError, "cannot write"):
         models.save_gguf(toy_model(), tmp_path / "folder")
     assert [*tmp_path.iterdir()] == [tmp_path / "folder"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from refusals import refused
 from toy import json_document, toy_model
 
 from kgpt_build import models
@@ -75,48 +76,48 @@ def _tensor(name: str, value: Any) -> Callable[[Document], None]:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_drop("chars"), "'chars' is missing"),
-        (_put("chars", 3), "'chars' is neither"),
-        (_put("chars", ["a", 1]), "'chars' is neither"),
+        (_drop("chars"), "'chars' missing"),
+        (_put("chars", 3), "'chars' text list texts"),
+        (_put("chars", ["a", 1]), "'chars' text list texts"),
         (_put("chars", "aa"), "'a' twice"),
-        (_put("chars", "abc"), "has 3 characters, but n_vocab is 3"),
+        (_put("chars", "abc"), "characters 3 n_vocab"),
         (_put("chars", "\ud800b"), "surrogate"),
-        (_put("state_dict", []), "'state_dict' is not an object"),
-        (_put("state_dict", {}), "'wte' is missing"),
-        (_put("n_heads", 2), "'n_heads' is unknown"),
-        (_put("n_head", 0), "n_head is 0"),
-        (_put("n_head", 3), "cannot be divided"),
-        (_put("n_head", "4"), "'n_head' is '4', not a whole number"),
-        (_put("n_head", True), "'n_head' is True"),
-        (_put("block_size", 8), r"'wpe' has the shape \(4, 4\), not \(8, 4\)"),
-        (_put("norm_eps", 0), "'norm_eps' is 0"),
-        (_put("norm_eps", 2.0), r"norm_eps 2\.0"),
-        (_put("name", 1), "'name' is 1, not a text"),
-        (_put("arch", "gpt2"), "the architecture 'gpt2' is not supported"),
-        (_tensor("wte", [[1.0] * 4, [1.0] * 3, [1.0] * 4]), "'wte' is ragged: row 1 has 3 numbers, row 0 has 4"),
-        (_tensor("wte", []), "'wte' is not a list of rows"),
-        (_tensor("wte", [[]]), "'wte' is not a list of rows"),
-        (_tensor("wte", [1.0, 2.0]), "'wte' is not a list of rows"),
-        (_tensor("wte", {"a": 1}), "'wte' is not a list of rows"),
-        (_tensor("wte", [["1"] * 4] * 3), "'wte' holds '1' at row 0, column 0"),
-        (_tensor("wte", [[None] * 4] * 3), "'wte' holds None"),
-        (_tensor("wte", [[True] * 4] * 3), "'wte' holds True"),
-        (_tensor("wpe", [[float("nan")] * 4] * 4), "'wpe' holds nan at row 0, column 0"),
-        (_tensor("wpe", [[1.0] * 3 + [1e39]] * 4), "'wpe' holds inf at row 0, column 3"),
-        (_tensor("wpe", [[10**400] * 4] * 4), "'wpe' holds a whole number that no float can hold"),
-        (_tensor("layer0.attn_wq", [[1.0] * 4] * 3), r"'layer0.attn_wq' has the shape \(3, 4\), not \(4, 4\)"),
-        (_tensor("layer2.attn_wq", [[1.0] * 4] * 4), "'layer1.attn_wq' is missing"),
-        (_tensor("layer999999.attn_wq", [[1.0] * 4] * 4), "n_layer is 1000000"),
-        (_tensor("bias", [[1.0]]), "unexpected tensor 'bias'"),
-        (lambda document: document["state_dict"].pop("layer0.mlp_fc1"), "'layer0.mlp_fc1' is missing"),
-        (lambda document: document["state_dict"].pop("lm_head"), "'lm_head' is missing"),
+        (_put("state_dict", []), "'state_dict' object"),
+        (_put("state_dict", {}), "'wte' missing"),
+        (_put("n_heads", 2), "'n_heads' unknown"),
+        (_put("n_head", 0), "n_head 0"),
+        (_put("n_head", 3), "n_embd n_head 3"),
+        (_put("n_head", "4"), "'n_head' '4'"),
+        (_put("n_head", True), "'n_head' True"),
+        (_put("block_size", 8), "'wpe' shape 4 8"),
+        (_put("norm_eps", 0), "'norm_eps' 0"),
+        (_put("norm_eps", 2.0), "norm_eps 2.0"),
+        (_put("name", 1), "'name' 1"),
+        (_put("arch", "gpt2"), "architecture 'gpt2'"),
+        (_tensor("wte", [[1.0] * 4, [1.0] * 3, [1.0] * 4]), "'wte' ragged row 1 3 0 4"),
+        (_tensor("wte", []), "'wte' list rows"),
+        (_tensor("wte", [[]]), "'wte' list rows"),
+        (_tensor("wte", [1.0, 2.0]), "'wte' list rows"),
+        (_tensor("wte", {"a": 1}), "'wte' list rows"),
+        (_tensor("wte", [["1"] * 4] * 3), "'wte' '1' row 0 column"),
+        (_tensor("wte", [[None] * 4] * 3), "'wte' None row 0 column"),
+        (_tensor("wte", [[True] * 4] * 3), "'wte' True row 0 column"),
+        (_tensor("wpe", [[float("nan")] * 4] * 4), "'wpe' nan row 0 column"),
+        (_tensor("wpe", [[1.0] * 3 + [1e39]] * 4), "'wpe' inf row 0 column 3"),
+        (_tensor("wpe", [[10**400] * 4] * 4), "'wpe' whole number float"),
+        (_tensor("layer0.attn_wq", [[1.0] * 4] * 3), "'layer0.attn_wq' shape 3 4"),
+        (_tensor("layer2.attn_wq", [[1.0] * 4] * 4), "'layer1.attn_wq' missing"),
+        (_tensor("layer999999.attn_wq", [[1.0] * 4] * 4), "n_layer 1000000"),
+        (_tensor("bias", [[1.0]]), "unexpected 'bias'"),
+        (lambda document: document["state_dict"].pop("layer0.mlp_fc1"), "'layer0.mlp_fc1' missing"),
+        (lambda document: document["state_dict"].pop("lm_head"), "'lm_head' missing"),
     ],
 )
 def test_refused(tmp_path: Path, damage: Callable[[Document], None], message: str) -> None:
     document = json_document(toy_model())
     damage(document)
     path = _save(tmp_path / "m.json", document)
-    with pytest.raises(KgptError, match=message) as caught:
+    with refused(KgptError, message) as caught:
         models.load_microgpt(path)
     assert caught.value.message.startswith(f"{path}: ")
     assert "\n" not in caught.value.message
@@ -127,11 +128,11 @@ def test_refused(tmp_path: Path, damage: Callable[[Document], None], message: st
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"{", "not JSON: .* in line 1, column 2"),
-        (b'{"chars": "a"} x', "not JSON"),
-        (b"[1, 2]", "not an object"),
-        (b"   \n", "not JSON"),
-        (b'{"chars": "a", "chars": "b"}', "'chars' occurs twice"),
+        (b"{", "JSON line 1 column 2"),
+        (b'{"chars": "a"} x', "not JSON:"),
+        (b"[1, 2]", "JSON object"),
+        (b"   \n", "not JSON:"),
+        (b'{"chars": "a", "chars": "b"}', "'chars' twice"),
         (b'{"chars": "\xff"}', "UTF-8"),
         (b"[" * 100_000, "not a model"),
         (b'{"a": ' + b"9" * 5000 + b"}", "not a model"),
@@ -140,7 +141,7 @@ def test_refused(tmp_path: Path, damage: Callable[[Document], None], message: st
 def test_not_json(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "m.json"
     path.write_bytes(content)
-    with pytest.raises(KgptError, match=message) as caught:
+    with refused(KgptError, message) as caught:
         models.load_microgpt(path)
     assert "\n" not in caught.value.message
 

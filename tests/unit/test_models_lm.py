@@ -10,6 +10,7 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
+from refusals import refused
 from tiny_lm import N_CTX, N_EMBD, TOKENS, write_lm
 
 from kgpt_build import models
@@ -46,7 +47,7 @@ def test_load_tells_language_models_from_microgpt(tmp_path: Path) -> None:
     assert isinstance(models.load(write_lm(tmp_path / "m.gguf")), models.GgufModel)
     assert isinstance(models.load(), models.Model)
     assert models.load_lm(models.DEFAULT_MODEL).vocabulary.model == "kgpt-char"
-    with pytest.raises(KgptError, match="'llama' is not supported here"):
+    with refused(KgptError, "architecture 'llama' here"):
         models.load_microgpt(tmp_path / "m.gguf")
 
 
@@ -93,53 +94,56 @@ def test_the_kernel_has_the_same_tables() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"llama.context_length": None}, "'llama.context_length' is missing"),
-        ({"llama.context_length": 0}, "'llama.context_length' is 0"),
-        ({"llama.context_length": "16"}, "'llama.context_length' is '16', not a whole number"),
-        ({"llama.attention.head_count_kv": [4, 2]}, "'llama.attention.head_count_kv' differs from layer to layer"),
+        ({"llama.context_length": None}, "'llama.context_length' missing"),
+        ({"llama.context_length": 0}, "'llama.context_length' 0 1"),
+        ({"llama.context_length": "16"}, "'llama.context_length' '16' whole number"),
+        ({"llama.attention.head_count_kv": [4, 2]}, "'llama.attention.head_count_kv' differs"),
         (
             {"llama.attention.head_count_kv": 3},
-            r"'llama.attention.head_count_kv' \(3\) does not divide attention.head_count",
+            "'llama.attention.head_count_kv' 3 attention.head_count",
         ),
         (
             {"llama.attention.head_count": 5, "llama.attention.head_count_kv": 5},
-            r"'llama.embedding_length' \(32\) is not a multiple of attention.head_count",
+            "'llama.embedding_length' 32 attention.head_count",
         ),
-        ({"llama.attention.layer_norm_rms_epsilon": None}, "layer_norm_rms_epsilon' is missing"),
-        ({"llama.attention.layer_norm_rms_epsilon": 2.0}, "layer_norm_rms_epsilon' is 2.0"),
-        ({"llama.attention.value_length": 16}, r"'llama.attention.value_length' \(16\) is another size than the keys'"),
-        ({"llama.expert_count": 8}, r"'llama.expert_count' \(8\) is not 0: mixtures of experts"),
-        ({"llama.swallowed_by_a_whale": 1}, "'llama.swallowed_by_a_whale' is not supported"),
-        ({"llama.block_count": 3}, r"'llama.block_count' \(3\) is more than the layers that there are tensors of"),
-        ({"llama.block_count": 1}, "the tensor 'blk.1.attn_norm.weight' is unexpected"),
-        ({"llama.feed_forward_length": 32}, r"'blk.0.ffn_gate.weight' has the shape \[32, 64\], not \[32, 32\]"),
-        ({"tokenizer.ggml.model": None}, "'tokenizer.ggml.model' is missing"),
-        ({"tokenizer.ggml.model": "bert"}, "the tokenizer 'bert' is not supported"),
-        ({"tokenizer.ggml.pre": "klingon"}, "the pre-tokenizer 'klingon' is not supported"),
-        ({"tokenizer.ggml.tokens": None}, "'tokenizer.ggml.tokens' is missing"),
-        ({"tokenizer.ggml.tokens": [1, 2]}, "'tokenizer.ggml.tokens' is not a list of texts"),
-        ({"tokenizer.ggml.tokens": ["a"]}, "'tokenizer.ggml.tokens' has 1 items"),
-        ({"tokenizer.ggml.tokens": [*TOKENS[:8], "a"]}, "items 4 and 8 of 'tokenizer.ggml.tokens' are the same: 'a'"),
-        ({"tokenizer.ggml.token_type": [1]}, "'tokenizer.ggml.token_type' has 1 items for 9 tokens"),
-        ({"tokenizer.ggml.token_type": [9] * 9}, "a type that is not from 0 to 6"),
-        ({"tokenizer.ggml.merges": None}, "'tokenizer.ggml.merges' is missing"),
+        ({"llama.attention.layer_norm_rms_epsilon": None}, "'llama.attention.layer_norm_rms_epsilon' missing"),
+        ({"llama.attention.layer_norm_rms_epsilon": 2.0}, "'llama.attention.layer_norm_rms_epsilon' 2.0"),
+        ({"llama.attention.value_length": 16}, "'llama.attention.value_length' 16 keys'"),
+        ({"llama.expert_count": 8}, "'llama.expert_count' 8 experts"),
+        ({"llama.swallowed_by_a_whale": 1}, "'llama.swallowed_by_a_whale' supported"),
+        ({"llama.block_count": 3}, "'llama.block_count' 3 layers"),
+        ({"llama.block_count": 1}, "'blk.1.attn_norm.weight' unexpected"),
+        ({"llama.feed_forward_length": 32}, "'blk.0.ffn_gate.weight' shape 32 64"),
+        ({"tokenizer.ggml.model": None}, "'tokenizer.ggml.model' missing"),
+        ({"tokenizer.ggml.model": "bert"}, "tokenizer 'bert'"),
+        ({"tokenizer.ggml.pre": "klingon"}, "pre-tokenizer 'klingon'"),
+        ({"tokenizer.ggml.tokens": None}, "'tokenizer.ggml.tokens' missing"),
+        ({"tokenizer.ggml.tokens": [1, 2]}, "'tokenizer.ggml.tokens' list texts"),
+        ({"tokenizer.ggml.tokens": ["a"]}, "'tokenizer.ggml.tokens' 1 items"),
+        ({"tokenizer.ggml.tokens": [*TOKENS[:8], "a"]}, "items 4 8 'tokenizer.ggml.tokens' 'a'"),
+        ({"tokenizer.ggml.token_type": [1]}, "'tokenizer.ggml.token_type' 1 9 tokens"),
+        ({"tokenizer.ggml.token_type": [9] * 9}, "'tokenizer.ggml.token_type' type 0 6"),
+        ({"tokenizer.ggml.merges": None}, "'tokenizer.ggml.merges' missing"),
         (
             {"tokenizer.ggml.merges": ["a b", "a z"]},
-            "item 1 of 'tokenizer.ggml.merges', 'a z', cannot be done: the piece 'z' is not in",
+            "item 1 'tokenizer.ggml.merges' 'a z' piece 'z'",
         ),
-        ({"tokenizer.ggml.merges": ["a c"]}, "the piece 'ac' is not in the vocabulary"),
-        ({"tokenizer.ggml.merges": ["ab"]}, "it does not name two pieces"),
-        ({"tokenizer.ggml.merges": ["a b", "a b"]}, "names a merge twice"),
-        ({"tokenizer.ggml.bos_token_id": 9}, "'tokenizer.ggml.bos_token_id' is 9, beyond the 9 tokens"),
-        ({"tokenizer.ggml.eot_token_id": "x"}, "'tokenizer.ggml.eot_token_id' is 'x', not a whole number"),
-        ({"tokenizer.ggml.model": "llama"}, "'tokenizer.ggml.scores' is missing"),
-        ({"tokenizer.ggml.model": "llama", "tokenizer.ggml.scores": [float("nan")] * 9}, "what is not a number"),
-        ({"tokenizer.chat_template": 5}, "'tokenizer.chat_template' is not a text"),
+        ({"tokenizer.ggml.merges": ["a c"]}, "'tokenizer.ggml.merges' piece 'ac' vocabulary"),
+        ({"tokenizer.ggml.merges": ["ab"]}, "'tokenizer.ggml.merges' name two pieces"),
+        ({"tokenizer.ggml.merges": ["a b", "a b"]}, "'tokenizer.ggml.merges' merge twice"),
+        ({"tokenizer.ggml.bos_token_id": 9}, "'tokenizer.ggml.bos_token_id' 9 beyond tokens"),
+        ({"tokenizer.ggml.eot_token_id": "x"}, "'tokenizer.ggml.eot_token_id' 'x' whole number"),
+        ({"tokenizer.ggml.model": "llama"}, "'tokenizer.ggml.scores' missing"),
+        (
+            {"tokenizer.ggml.model": "llama", "tokenizer.ggml.scores": [float("nan")] * 9},
+            "'tokenizer.ggml.scores' number",
+        ),
+        ({"tokenizer.chat_template": 5}, "'tokenizer.chat_template' text"),
     ],
 )
 def test_refused_fields(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     path = write_lm(tmp_path / "m.gguf", fields=fields)
-    with pytest.raises(KgptError, match=message) as caught:
+    with refused(KgptError, message) as caught:
         models.load(path)
     assert caught.value.message.startswith(f"{path}: ")
     assert caught.value.hint
@@ -148,27 +152,27 @@ def test_refused_fields(tmp_path: Path, fields: dict[str, Any], message: str) ->
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({"output_norm.weight": None}, "the tensor 'output_norm.weight' is missing"),
-        ({"blk.0.ffn_up.exps": np.zeros(8, np.float32)}, "the tensor 'blk.0.ffn_up.exps' is unexpected"),
-        ({"blk.00.attn_q.weight": np.zeros((32, 32), np.float32)}, "'blk.00.attn_q.weight' is unexpected"),
-        ({"output_norm.weight": np.zeros(31, np.float32)}, r"'output_norm.weight' has the shape \[31\], not \[32\]"),
-        ({"output_norm.weight": np.zeros(32, np.float16)}, "'output_norm.weight' is a vector, but not of the type F32"),
-        ({"token_embd.weight": np.zeros((8, 32), np.float32)}, "'token_embd.weight' has 8 rows for 9 tokens"),
+        ({"output_norm.weight": None}, "'output_norm.weight' missing"),
+        ({"blk.0.ffn_up.exps": np.zeros(8, np.float32)}, "'blk.0.ffn_up.exps' unexpected"),
+        ({"blk.00.attn_q.weight": np.zeros((32, 32), np.float32)}, "'blk.00.attn_q.weight' unexpected"),
+        ({"output_norm.weight": np.zeros(31, np.float32)}, "'output_norm.weight' shape 31 32"),
+        ({"output_norm.weight": np.zeros(32, np.float16)}, "'output_norm.weight' vector type F32"),
+        ({"token_embd.weight": np.zeros((8, 32), np.float32)}, "'token_embd.weight' 8 rows 9 tokens"),
     ],
 )
 def test_refused_tensors(tmp_path: Path, tensors: dict[str, Any], message: str) -> None:
     path = write_lm(tmp_path / "m.gguf", tensors=tensors)
-    with pytest.raises(KgptError, match=message):
+    with refused(KgptError, message):
         models.load(path)
 
 
 def test_refused_architecture_and_type(tmp_path: Path) -> None:
-    with pytest.raises(KgptError, match="the architecture 'mamba' is not supported") as caught:
+    with refused(KgptError, "m.gguf: architecture 'mamba'") as caught:
         models.load(write_lm(tmp_path / "m.gguf", "mamba"))
     assert "llama, qwen2, qwen3, gemma3, phi2, phi3, gpt2, microgpt" in caught.value.hint
     wrong = np.zeros((len(TOKENS), 18), np.uint8)
     path = write_lm(tmp_path / "t.gguf", tensors={"token_embd.weight": wrong}, kind="IQ4_NL")
-    with pytest.raises(KgptError, match=r"'token_embd.weight' has the type IQ4_NL, which is not supported") as caught:
+    with refused(KgptError, "'token_embd.weight' type IQ4_NL") as caught:
         models.load(path)
     assert "Q4_0, Q4_1" in caught.value.hint
 
@@ -178,7 +182,7 @@ def test_parts_of_fused_matrices(tmp_path: Path) -> None:
     fields = {"phi3.feed_forward_length": 20}
     down, up = np.zeros((32, 20), np.float32), np.zeros((40, 32), np.float32)
     tensors = {f"blk.{i}.ffn_{name}.weight": of for i in (0, 1) for name, of in (("down", down), ("up", up))}
-    with pytest.raises(KgptError, match=r"'blk\.0\.ffn_up\.weight' has a part of 20 rows, not a multiple of 8"):
+    with refused(KgptError, "'blk.0.ffn_up.weight' 20 rows 8"):
         models.load(write_lm(tmp_path / "m.gguf", "phi3", fields=fields, tensors=tensors))
 
 
@@ -197,11 +201,11 @@ def test_version_2_is_read_and_1_is_not(tmp_path: Path) -> None:
         struct.pack_into("<I", data, 4, version)
         (tmp_path / f"{version}.gguf").write_bytes(data)
     assert models.load_lm(tmp_path / "2.gguf").header.version == 2
-    with pytest.raises(KgptError, match="GGUF version 1 is not supported"):
+    with refused(KgptError, "GGUF version 1 supported"):
         models.load(tmp_path / "1.gguf")
 
 
-@pytest.mark.parametrize(("offset", "message"), [(8, "not a multiple of 32"), (0, "overlap"), (1 << 40, "truncated")])
+@pytest.mark.parametrize(("offset", "message"), [(8, "tensor multiple 32"), (0, "overlap"), (1 << 40, "truncated")])
 def test_tensors_lie_apart_and_within(tmp_path: Path, offset: int, message: str) -> None:
     path = write_lm(tmp_path / "m.gguf")
     data = bytearray(path.read_bytes())
@@ -210,7 +214,7 @@ def test_tensors_lie_apart_and_within(tmp_path: Path, offset: int, message: str)
     (n_dims,) = struct.unpack_from("<I", data, at)
     struct.pack_into("<Q", data, at + 4 + 8 * n_dims + 4, offset)
     path.write_bytes(data)
-    with pytest.raises(KgptError, match=message):
+    with refused(KgptError, message):
         models.load(path)
 
 
@@ -221,7 +225,7 @@ def test_the_chat_template(tmp_path: Path) -> None:
     assert read_chat_blob(model.chat_blob("llama3")).family == "llama3"
     bare = models.load_lm(write_lm(tmp_path / "bare.gguf", fields={"tokenizer.chat_template": None}))
     assert bare.chat_blob() == b""
-    with pytest.raises(KgptError, match="there is no chat template 'klingon'"):
+    with refused(KgptError, "chat template 'klingon'"):
         model.chat_blob("klingon")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from refusals import refused
 from toy import toy_model
 
 from kgpt_build.errors import KgptError
@@ -22,30 +23,30 @@ def test_tokenizer_round_trip() -> None:
 
 
 def test_unknown_character_is_named_with_its_place() -> None:
-    with pytest.raises(KgptError, match=r"'z' \(position 2 of 'azb'\)") as caught:
+    with refused(KgptError, "'z' 2 'azb'") as caught:
         CharTokenizer(("a", "b")).encode("azb")
     assert "'ab'" in caught.value.hint
 
 
 @pytest.mark.parametrize("token", [-1, 3])
 def test_decode_refuses_what_is_no_token(token: int) -> None:
-    with pytest.raises(KgptError, match=f"{token} is not a token"):
+    with refused(KgptError, f"{token} token"):
         CharTokenizer(("a", "b")).decode([token])
 
 
 @pytest.mark.parametrize(
     ("chars", "message"),
     [
-        ((), "vocabulary is empty"),
+        ((), "vocabulary empty"),
         (("a", "a"), "'a' twice"),
-        (("b", "a"), "not sorted: 'a' follows 'b'"),
-        (("ab",), "'ab' is not one character"),
-        (("",), "'' is not one character"),
+        (("b", "a"), "sorted: 'a' 'b'"),
+        (("ab",), "'ab' character"),
+        (("",), "'' character"),
         (("\ud800",), "surrogate"),
     ],
 )
 def test_bad_vocabulary(chars: tuple[str, ...], message: str) -> None:
-    with pytest.raises(KgptError, match=message):
+    with refused(KgptError, message):
         CharTokenizer(chars)
 
 
@@ -57,22 +58,22 @@ def test_long_vocabulary_is_cut_in_messages() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        *[({name: 0}, f"{name} is 0") for name in ("n_ctx", "n_embd", "n_layer", "n_head", "n_head_kv", "n_ff")],
-        ({"n_ctx": -1}, "n_ctx is -1"),
-        ({"n_ctx": 1 << 40}, "n_ctx is 1099511627776"),
-        ({"n_layer": True}, "n_layer is True, not a whole number"),
-        ({"n_vocab": 1}, "n_vocab is 1"),
-        ({"n_head": 3, "n_head_kv": 3}, "n_embd 4 cannot be divided into n_head 3 heads"),
-        ({"n_head_kv": 1}, "n_head_kv 1 differs from n_head 2"),
+        *[({name: 0}, f"{name} 0") for name in ("n_ctx", "n_embd", "n_layer", "n_head", "n_head_kv", "n_ff")],
+        ({"n_ctx": -1}, "n_ctx -1"),
+        ({"n_ctx": 1 << 40}, "n_ctx 1099511627776"),
+        ({"n_layer": True}, "n_layer True whole"),
+        ({"n_vocab": 1}, "n_vocab 1"),
+        ({"n_head": 3, "n_head_kv": 3}, "n_embd 4 n_head 3"),
+        ({"n_head_kv": 1}, "n_head_kv 1 n_head 2"),
         ({"norm_eps": 0.0}, "norm_eps 0.0"),
         ({"norm_eps": float("nan")}, "norm_eps nan"),
-        ({"n_embd": 1 << 16, "n_layer": 4}, "the weights would take"),
-        ({"n_vocab": 7}, "has 2 characters, but n_vocab is 7"),
+        ({"n_embd": 1 << 16, "n_layer": 4}, "weights bytes"),
+        ({"n_vocab": 7}, "2 characters n_vocab 7"),
     ],
 )
 def test_bad_hyperparameters(change: dict[str, Any], message: str) -> None:
     model = toy_model()
-    with pytest.raises(KgptError, match=message):
+    with refused(KgptError, message):
         replace(model, hparams=replace(model.hparams, **change))
 
 
@@ -80,7 +81,7 @@ def test_limits_fit_the_image() -> None:
     largest = Hyperparameters(n_vocab=2, n_ctx=1, n_embd=4096, n_layer=1, n_head=1, n_head_kv=1, n_ff=16384)
     largest.validate()
     assert 4 * sum(rows * columns for rows, columns in tensor_shapes(largest).values()) <= MAX_WEIGHT_BYTES
-    with pytest.raises(KgptError, match="the weights would take"):
+    with refused(KgptError, "weights bytes"):
         replace(largest, n_layer=2).validate()
 
 
@@ -93,14 +94,14 @@ def test_bad_tensors() -> None:
     wte = model.tensors["wte"]
     missing = {name: tensor for name, tensor in model.tensors.items() if name != "layer0.attn_wk"}
     cases = [
-        (missing, r"the tensor 'layer0.attn_wk' is missing"),
-        (_with(model, "layer1.attn_wk", wte), "unexpected tensor 'layer1.attn_wk'"),
-        (_with(model, "wte", wte.T.copy()), r"'wte' has the shape \(4, 3\), not \(3, 4\)"),
-        (_with(model, "wte", wte.ravel()), r"'wte' has the shape \(12\), not \(3, 4\)"),
-        (_with(model, "wte", wte.astype(np.float64)), "'wte' has the type float64, not float32"),
+        (missing, "'layer0.attn_wk' missing"),
+        (_with(model, "layer1.attn_wk", wte), "unexpected 'layer1.attn_wk'"),
+        (_with(model, "wte", wte.T.copy()), "'wte' shape 4 3"),
+        (_with(model, "wte", wte.ravel()), "'wte' shape 12 3 4"),
+        (_with(model, "wte", wte.astype(np.float64)), "'wte' type float64 float32"),
     ]
     for tensors, message in cases:
-        with pytest.raises(KgptError, match=message):
+        with refused(KgptError, message):
             replace(model, tensors=tensors)
 
 
@@ -109,12 +110,12 @@ def test_weights_that_are_not_finite_are_named_by_place(value: float) -> None:
     model = toy_model()
     tensor = model.tensors["lm_head"].copy()
     tensor[2, 1] = value
-    with pytest.raises(KgptError, match=f"'lm_head' holds {value} at row 2, column 1"):
+    with refused(KgptError, f"'lm_head' {value} row 2 column 1"):
         replace(model, tensors=_with(model, "lm_head", tensor))
 
 
 def test_unknown_architecture_says_what_is_supported() -> None:
-    with pytest.raises(KgptError, match="'llama' is not supported") as caught:
+    with refused(KgptError, "architecture 'llama'") as caught:
         replace(toy_model(), arch="llama")
     assert caught.value.hint == "supported: microgpt"
 
@@ -151,7 +152,7 @@ def test_prompt_tokens() -> None:
     model = toy_model(n_ctx=4)
     assert model.prompt_tokens("") == [2]
     assert model.prompt_tokens("aba") == [2, 0, 1, 0]
-    with pytest.raises(KgptError, match="4 characters, more than the 3"):
+    with refused(KgptError, "4 characters 3"):
         model.prompt_tokens("abab")
 
 
@@ -164,5 +165,5 @@ def test_clean_name(text: str, name: str) -> None:
 
 
 def test_a_name_that_the_image_cannot_keep_is_refused() -> None:
-    with pytest.raises(KgptError, match="name"):
+    with refused(KgptError, f"model name '{'x' * 64}'"):
         replace(toy_model(), name="x" * 64)

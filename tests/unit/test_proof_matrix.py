@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations, product
 
-import pytest
+from refusals import refused
 
 from kgpt_build.errors import UsageError
 from kgpt_build.proof.axes import AXES, RULES, Case, cases, only, reduced
@@ -89,7 +89,7 @@ def test_only() -> None:
     assert all((case["loader"], case["machine"]) == ("pvh", "microvm") for case in chosen)
     assert only(every, ("loader=pvh", "pixels")) == []
     for word in ("loader=lilo", "speed=1"):
-        with pytest.raises(UsageError, match=f"no {word}"):
+        with refused(UsageError, word):
             only(every, (word,))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from refusals import refused
 from tiny_lm import write_lm
 
 from kgpt_build.errors import KgptError
@@ -81,14 +82,14 @@ def test_tokens_that_are_none(model: LanguageModel, tokens: list[int]) -> None:
         forward(model, tokens)
 
 
-@pytest.mark.parametrize(("fields", "words"), [({"llama.context_length": None}, "context_length' is missing")])
+@pytest.mark.parametrize(("fields", "words"), [({"llama.context_length": None}, "'llama.context_length' missing")])
 def test_files_that_cannot_be_computed(tmp_path: Path, fields: dict[str, Any], words: str) -> None:
-    with pytest.raises(KgptError, match=words):
+    with refused(KgptError, words):
         load(write_lm(tmp_path / "m.gguf", "llama", fields=fields))
 
 
 def test_an_unknown_architecture(tmp_path: Path) -> None:
-    with pytest.raises(KgptError, match="'mamba' is not supported"):
+    with refused(KgptError, "architecture 'mamba'"):
         load(write_lm(tmp_path / "m.gguf", "llama", fields={"general.architecture": "mamba"}))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from refusals import refused
 
 from kgpt_build.errors import UsageError
 from kgpt_build.settings import Settings, quoted
@@ -59,29 +60,29 @@ def test_decimals_have_no_exponent_and_no_sign(value: float, word: str) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"samples": 0}, "samples is 0"),
-        ({"samples": 1_000_001}, "samples is 1000001"),
-        ({"samples": True}, "samples is True"),
-        ({"max_tokens": -1}, "max_tokens is -1"),
-        ({"top_k": 1 << 32}, "top_k is"),
-        ({"seed": -1}, "seed is -1"),
-        ({"seed": 1 << 64}, "seed is"),
-        ({"seed": "dice"}, "seed is 'dice'"),
-        ({"temperature": -0.1}, "temperature is -0.1"),
-        ({"temperature": 100.5}, "temperature is 100.5"),
-        ({"temperature": float("nan")}, "temperature is nan"),
-        ({"temperature": 1e-40}, "temperature is 1e-40"),
-        ({"top_p": 0}, "top_p is 0"),
-        ({"top_p": 1.1}, "top_p is 1.1"),
-        ({"min_p": float("inf")}, "min_p is inf"),
-        ({"prompt": "a\0b"}, "control character"),
-        ({"prompt": "a\x1bb"}, "control character"),
-        ({"prompt": "\udc80"}, "not valid UTF-8"),
-        ({"prompt": "é" * 2000}, "prompt has 4,000 bytes"),
+        ({"samples": 0}, "samples 0"),
+        ({"samples": 1_000_001}, "samples 1000001"),
+        ({"samples": True}, "samples True"),
+        ({"max_tokens": -1}, "max_tokens -1"),
+        ({"top_k": 1 << 32}, f"top_k {1 << 32}"),
+        ({"seed": -1}, "seed -1"),
+        ({"seed": 1 << 64}, f"seed {1 << 64}"),
+        ({"seed": "dice"}, "seed 'dice'"),
+        ({"temperature": -0.1}, "temperature -0.1"),
+        ({"temperature": 100.5}, "temperature 100.5"),
+        ({"temperature": float("nan")}, "temperature nan"),
+        ({"temperature": 1e-40}, "temperature 1e-40"),
+        ({"top_p": 0}, "top_p 0"),
+        ({"top_p": 1.1}, "top_p 1.1"),
+        ({"min_p": float("inf")}, "min_p inf"),
+        ({"prompt": "a\0b"}, "prompt control character"),
+        ({"prompt": "a\x1bb"}, "prompt control character"),
+        ({"prompt": "\udc80"}, "prompt UTF-8"),
+        ({"prompt": "é" * 2000}, "prompt 4,000 bytes"),
     ],
 )
 def test_refused(values: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageError, match=message) as caught:
+    with refused(UsageError, message) as caught:
         Settings(**values)
     assert caught.value.hint
     assert caught.value.exit_code == 2
@@ -130,5 +131,5 @@ def test_refused_of_language_models(bad: dict[str, Any], word: str) -> None:
 
 
 def test_what_the_table_does_not_have() -> None:
-    with pytest.raises(TypeError, match="temprature"):
+    with refused(TypeError, "temprature"):
         Settings(temprature=1)

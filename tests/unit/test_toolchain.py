@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fakes import fake_program
+from refusals import refused
 
 from kgpt_build import toolchain
 from kgpt_build.errors import ToolMissing, UsageError
@@ -45,7 +46,7 @@ def test_right_program_is_found_with_its_version(bin_dir: Path, kind: type[Progr
 
 @pytest.mark.parametrize("kind", list(SAYS))
 def test_missing_program_says_how_to_install_it(bin_dir: Path, kind: type[Program]) -> None:
-    with pytest.raises(ToolMissing, match="is not there") as caught:
+    with refused(ToolMissing, f"{kind().name} there") as caught:
         kind().require()
     assert caught.value.hint.startswith("apt-get install ")
 
@@ -85,7 +86,7 @@ def test_make_has_the_fix_of_its_distribution(bin_dir: Path) -> None:
 def test_zig_on_path_is_never_taken(bin_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_program(bin_dir, "zig", "echo 0.17.0")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ToolMissing, match="ziglang is not installed") as caught:
+    with refused(ToolMissing, "package ziglang installed") as caught:
         Zig().require()
     assert caught.value.hint == "pip install ziglang==0.17.0"
 
@@ -93,7 +94,7 @@ def test_zig_on_path_is_never_taken(bin_dir: Path, monkeypatch: pytest.MonkeyPat
 def test_only_the_pinned_zig_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = fake_program(tmp_path, "zig", "echo 0.16.0")
     monkeypatch.setattr(Zig, "find", lambda self: other)
-    with pytest.raises(ToolMissing, match=r"is version 0\.16\.0.* 0\.17\.0"):
+    with refused(ToolMissing, "zig version 0.16.0: 0.17.0"):
         Zig().require()
 
 
@@ -110,7 +111,7 @@ def test_toolchains_by_name(bin_dir: Path) -> None:
     assert clang.cc_folder() == bin_dir
     assert clang.ld() == [str(bin_dir / "ld.lld")]
     assert clang.versions() == {"clang": "14.0.6", "ld.lld": "14.0.6"}
-    with pytest.raises(UsageError, match="there is no toolchain 'tcc'"):
+    with refused(UsageError, "toolchain 'tcc'"):
         toolchain.get("tcc")
 
 
