@@ -11,7 +11,7 @@
 
 #define KG_MAX_MODELS 16
 
-/* A model that can be used: embedded in the image, or brought by the loader. */
+/* A model that can be used: embedded in the kernel, or passed by the loader. */
 struct kg_lm_source {
     const char *place; /* "image", or the module's name */
     const void *data;  /* GGUF */

@@ -30,7 +30,7 @@ static void add_vector(float *x, const float *y, uint32_t n)
 static void apply_relu(float *x, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        x[i] = x[i] < 0 ? 0.0f : x[i]; /* NaN stays what it is */
+        x[i] = x[i] < 0 ? 0.0f : x[i]; /* NaN stays NaN */
     }
 }
 
@@ -72,7 +72,7 @@ static void attend_one_head(struct kg_session *s, float *out, const float *query
     }
 }
 
-/* x += wo · attention(rmsnorm(x)), with this position's key and value put into the cache first */
+/* x += wo · attention(rmsnorm(x)), after this position's key and value are stored in the cache */
 static void run_attention_block(struct kg_session *s, const struct kg_layer *w, uint32_t layer)
 {
     const struct kg_model *m = s->model;

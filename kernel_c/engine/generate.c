@@ -1,4 +1,4 @@
-/* How a microgpt begins and ends documents: see kgpt/generate.h. */
+/* Documents of a microgpt: see kgpt/generate.h. */
 #include "kgpt/generate.h"
 
 #include "kgpt/format.h"
@@ -70,7 +70,7 @@ static bool micro_ends(void *engine, uint32_t token, enum kg_reason *reason)
 }
 
 static const struct kg_forward micro_forward = {
-    .at_once = 1, /* the logits of each token of a prompt are told */
+    .at_once = 1, /* the sinks get the logits of each token of a prompt */
     .past = micro_past,
     .eval = micro_eval,
     .make_room = micro_make_room,

@@ -1,4 +1,4 @@
-/* Reads the model in the image. Nothing in it is believed before it was checked: see kgpt/model.h. */
+/* Opens the model in the kernel, and checks all of it before its use: see kgpt/model.h. */
 #include "kgpt/model.h"
 
 #include <stdbool.h>

@@ -14,7 +14,7 @@ KG_TEST(model, the_embedded_model_is_accepted)
     struct kg_model model;
     struct kg_error error;
     if (!kg_streq(kgpt_model.arch, "microgpt")) {
-        return; /* an image for language models */
+        return; /* a kernel for language models */
     }
     if (kg_model_open(&model, &kgpt_model, UINT64_MAX, &error) != KG_OK) {
         kg_test_fail(t, __LINE__, "%s", error.message);

@@ -1,4 +1,4 @@
-/* The memory of one document: carved, reset. What happens in it is in forward.c. */
+/* The memory of one document: carved and reset here; forward.c computes in it. */
 #include "kgpt/session.h"
 
 static float *take_floats(struct kg_arena *arena, size_t n)

@@ -13,7 +13,7 @@ struct kg_test_shape {
 /* The same shape and seed give the same bytes. NULL if the arena is too small. */
 struct kg_model_data *kg_test_model(struct kg_arena *arena, const struct kg_test_shape *shape, uint64_t seed);
 
-/* Sets data->crc32 anew, after a test has changed something behind the header. */
+/* Updates data->crc32 after a test has changed the vocabulary or the weights. */
 void kg_test_model_sign(struct kg_model_data *data);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "kgpt/math.h"
 
-#define KG_NOT_INLINE __attribute__((noinline)) /* called from two places of a small image */
+#define KG_NOT_INLINE __attribute__((noinline)) /* called from two places of a small kernel */
 
 void kg_sampler_carve(struct kg_sampler *sampler, uint32_t n_vocab, struct kg_arena *arena)
 {

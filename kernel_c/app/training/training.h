@@ -14,7 +14,7 @@ extern const bool kg_can_train;
 
 /* Trains as k->config.train says, sends the weights over the machine channel, and makes the trained model k's model.
  * KG_E_INPUT, KG_E_MEMORY with a message; the last good weights have been sent and are k's model. Without good
- * weights k keeps the model of the image. */
+ * weights k keeps the model of the kernel. */
 enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, struct kg_error *error);
 
 /* Prints the losses of the last training of this run. KG_E_INPUT: there was none. */

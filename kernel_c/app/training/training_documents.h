@@ -9,7 +9,7 @@ struct kg_documents {
     struct kg_corpus all, train, validation; /* one vocabulary; validation.n_documents is 0 without one */
 };
 
-/* The corpus is the first boot module that is no saved training, or else the one in the image. Takes its memory from
+/* The corpus is the first boot module that is no saved training, or else the one in the kernel. Takes its memory from
  * k->arena. KG_E_INPUT, KG_E_MEMORY with a message. */
 enum kg_status kg_documents_read(struct kgpt *k, struct kg_documents *documents, struct kg_error *error);
 

@@ -1,5 +1,5 @@
 /* The chat template of a model, which the host (kgpt_build/chat) has reduced to pieces of text. The kernel
- * concatenates the pieces with the system prompt, messages and replies. The pieces are a blob, stored in the image
+ * concatenates the pieces with the system prompt, messages and replies. The pieces are a blob, stored in the kernel
  * or loaded as a boot module:
  *
  *   char magic[4] "KGCT"; uint32_t version (2), size (bytes of the blob), crc32 (of the bytes after the first 16),

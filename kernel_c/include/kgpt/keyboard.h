@@ -23,7 +23,7 @@ struct kg_keyboard {
     uint8_t set;      /* scan code set, 1 or 2: a guess, corrected by codes that only the other set has */
     uint8_t locks;    /* KG_LOCK_ */
     uint8_t held;     /* modifier keys that are down */
-    uint8_t last;     /* the key that went down last, while it stays down (typematic filter) */
+    uint8_t last;     /* the key that went down last, while it stays down: detects auto-repeat */
     uint8_t extended; /* 0x80 after the prefix E0 */
     uint8_t released; /* 0x80 after the prefix F0 */
     uint8_t restart;  /* Ctrl-Alt-Del was pressed; the reader of the flag clears it */

@@ -41,7 +41,7 @@ extern const struct kg_test_case __start_kgpt_tests[], __stop_kgpt_tests[];
 /* Records "file:line: …" for the first failure. */
 void kg_test_fail(struct kg_test *t, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Functions keep the macros small: an image has hundreds of checks. KG_CHECK does not store its condition as text,
+/* Functions keep the macros small: a kernel has hundreds of checks. KG_CHECK does not store its condition as text,
  * which saves 4 KB; the line number finds it. */
 bool kg_test_check(struct kg_test *t, int line, bool good);
 bool kg_test_equal(struct kg_test *t, int line, uint64_t found, uint64_t expected, const char *what);

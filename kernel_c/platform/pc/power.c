@@ -155,7 +155,7 @@ static void power_off(void)
     wait_ms(OFF_MS);
 }
 
-/* Keeps the screen readable until a key is pressed, and sleeps meanwhile. */
+/* Keeps the screen readable until the power button or Ctrl-Alt-Del is pressed, and sleeps meanwhile. */
 _Noreturn static void wait_for_button(void)
 {
     while (!kg_idle_is_deaf()) {

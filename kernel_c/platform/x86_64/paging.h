@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Maps the first 4 GiB and all RAM above, read-write and not executable, in 2 MiB pages. The image gets 4 KiB pages
+/* Maps the first 4 GiB and all RAM above, read-write and not executable, in 2 MiB pages. The kernel gets 4 KiB pages
  * with the permissions of its segments; page 0 and the stack guards stay unmapped. Returns false if memory for
  * tables ran out. */
 bool kg_paging_init(void);
