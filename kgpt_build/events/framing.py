@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-from kgpt_build.events import BadEvent, BlobStart, Event, parse_event
+from kgpt_build.events import BadEvent, BlobStart, Event, Panic, parse_event
 
 MAX_BLOB = 1 << 32
 """Bytes. A kernel addresses less memory, so a greater length is a damaged line and must not take ours."""
@@ -38,6 +38,8 @@ class ChannelReader:
         self.blobs: list[Blob] = []
         self.broken = ""
         """The first error; nothing after it is read. Empty: there was none."""
+        self._torn = ""
+        """What is wrong with the last line. A panic may have interrupted it: then ``panic`` is the next event."""
         self._rest = bytearray()
         self._blob: BlobStart | None = None
 
@@ -65,8 +67,12 @@ class ChannelReader:
         try:
             event = parse_event(line)
         except BadEvent as error:
-            self.broken = error.message
+            self.broken, self._torn = self._torn, self._torn or error.message
             return
+        if self._torn and not isinstance(event, Panic):
+            self.broken = self._torn
+            return
+        self._torn = ""
         if isinstance(event, BlobStart):
             if not 0 <= event.length <= MAX_BLOB:
                 self.broken = f"the blob {event.name!r} claims a length of {event.length:,} bytes"
@@ -95,6 +101,7 @@ class ChannelReader:
         return True
 
     def _end(self) -> None:
+        self.broken = self._torn
         if self._blob is not None:
             self.broken = (
                 f"the blob {self._blob.name!r} of step {self._blob.step} was cut short: "

@@ -64,3 +64,24 @@ def test_loss_bits() -> None:
     step = reader.events[0]
     assert isinstance(step, Step)
     assert step.exact_loss == 0.1
+
+
+PANIC = (
+    b'{"event":"panic","vector":-1,"name":"check","error":"0x0","message":"m","rip":"0x1","cr2":"0x0","cpu":0,'
+    b'"registers":{},"backtrace":[]}\n'
+)
+TORN = b'{"event":"logits","sample":0,"pos":1,"id":2,"f32":"00ff\n'
+
+
+def test_a_line_that_a_panic_interrupted_is_left_out() -> None:
+    reader = read(TORN + PANIC + END, 5)
+    assert reader.broken == ""
+    assert [event_name(event) for event in reader.events] == ["panic", "exit"]
+    assert TORN.rstrip() not in reader.lines
+
+
+@pytest.mark.parametrize("after", [b"", END, TORN + PANIC, b"hello\n" + END])
+def test_a_torn_line_without_a_panic_breaks_the_channel(after: bytes) -> None:
+    reader = read(END + TORN + after, 7)
+    assert "no JSON" in reader.broken
+    assert len(reader.events) == 1

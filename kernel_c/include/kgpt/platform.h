@@ -67,6 +67,7 @@ void plat_relax(void);                       /* call it between two reads that f
 void plat_ask_terminal(bool answer);
 bool plat_has_events(void);                   /* true if the machine channel has a reader */
 void plat_event(const char *bytes, size_t n); /* to the machine channel; discarded without a reader */
+void plat_event_break(void);                  /* for a panic: ends the line of the channel that it interrupted */
 uint64_t plat_ticks(void);                    /* monotonic: the TSC, or nanoseconds */
 uint64_t plat_ticks_hz(void);                 /* frequency of plat_ticks, calibrated at first use; 0 if unknown */
 const char *plat_clock(void);                 /* source of the frequency: "cpuid", "hpet", "system", …; "" if unknown */

@@ -78,6 +78,7 @@ static void print_report(const struct kg_panic *panic, uint32_t cpu)
 
 static void emit_report(const struct kg_panic *panic, uint32_t cpu)
 {
+    plat_event_break();
     KG_WRITE_EVENT(plat_event, panic, .vector = panic->vector, .name = panic->mnemonic, .error = panic->error,
                    .message = panic->message, .rip = panic->at, .cr2 = panic->touched, .cpu = cpu,
                    .registers = {panic->registers, panic->n_registers}, .backtrace = {backtrace, depth});

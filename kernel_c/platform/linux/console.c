@@ -186,10 +186,20 @@ bool plat_has_events(void)
     return events_fd >= 0;
 }
 
+static bool event_line_open; /* the last byte was no line feed */
+
 void plat_event(const char *bytes, size_t n)
 {
+    event_line_open = n && bytes[n - 1] != '\n';
     if (events_fd >= 0 && !write_all(events_fd, bytes, n)) {
         events_fd = -1;
+    }
+}
+
+void plat_event_break(void)
+{
+    if (event_line_open) {
+        plat_event("\n", 1);
     }
 }
 

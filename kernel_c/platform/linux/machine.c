@@ -80,6 +80,7 @@ _Noreturn void plat_reboot(void)
 /* vector -1: a failed check, not an exception. */
 static void emit_panic(int vector, const char *name, const char *message, uint64_t rip, uint64_t address)
 {
+    plat_event_break();
     KG_WRITE_EVENT(plat_event, panic, .vector = vector, .name = name, .message = message, .rip = rip, .cr2 = address);
     KG_WRITE_EVENT(plat_event, exit, .code = KG_EXIT_FAILED, .reason = "panic");
 }

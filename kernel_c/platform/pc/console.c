@@ -113,7 +113,17 @@ bool plat_has_events(void)
     return kg_debugcon_present();
 }
 
+static bool event_line_open; /* the last byte was no line feed */
+
 void plat_event(const char *bytes, size_t n)
 {
+    event_line_open = n && bytes[n - 1] != '\n';
     kg_debugcon_write(bytes, n);
+}
+
+void plat_event_break(void)
+{
+    if (event_line_open) {
+        plat_event("\n", 1);
+    }
 }
