@@ -22,7 +22,8 @@ KERNEL = Path(__file__).parents[1] / "kernel_c"
 SOURCES = (
     *(f"train/fast{part}.c" for part in ("", "_avx2", "_avx512", "_batch", "_c", "_memory", "_state")),
     "train/shape.c",
-    *(f"core/{name}.c" for name in ("arena", "arena_count", "cpu", "error", "format", "str", "utf8")),
+    *(f"core/{name}.c" for name in ("arena", "arena_count", "error", "format", "str", "utf8")),
+    "core/x86/cpu.c",
     *(f"math/{name}.c" for name in ("dmath", "dmath_trig", "math", "random")),
 )
 DRIVER = "benchmarks/fast_driver.c"

@@ -6,8 +6,6 @@ ENGINE += \
     core/arena.c \
     core/arena_count.c \
     core/arena_test.c \
-    core/cpu.c \
-    core/cpu_test.c \
     core/crc32.c \
     core/crc32_test.c \
     core/error.c \
@@ -30,7 +28,6 @@ ENGINE_LARGE += \
     core/acpi_test.c \
     core/arena_count_test.c \
     core/sha256.c \
-    core/sha256_sha.c \
     core/sha256_test.c
 RUNTIME += core/memory.c
 SMALL += \
@@ -40,7 +37,6 @@ SMALL += \
     core/acpi_s5.c \
     core/arena.c \
     core/arena_count.c \
-    core/cpu.c \
     core/error.c \
     core/event.c \
     core/format.c \

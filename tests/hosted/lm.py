@@ -17,7 +17,19 @@ Floats = npt.NDArray[np.float32]
 
 ISAS = ("c", "avx2")
 KV = ("f16", "q8", "f32")
-_ROOMS = ("core", "math", "formats", "ops", "ops/ref", "ops/x86", "ops/quant", "tokenizer", "engine", "infer")
+_ROOMS = (
+    "core",
+    "core/x86",
+    "math",
+    "formats",
+    "ops",
+    "ops/ref",
+    "ops/x86",
+    "ops/quant",
+    "tokenizer",
+    "engine",
+    "infer",
+)
 
 
 def engine_sources(folder: Path) -> list[str]:

@@ -2,6 +2,7 @@
 #ifndef KGPT_CPU_H
 #define KGPT_CPU_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Feature bits, in the order of kg_cpu_feature_names[]. */
@@ -41,7 +42,11 @@ struct kg_cpu {
 extern const char *const kg_cpu_feature_names[KG_CPU_N_FEATURES];
 
 /* Fills `cpu` by CPUID and XGETBV. It changes no register: the platform sets CR4 and XCR0 before. Defined in
- * core/cpu.c. */
+ * core/x86/cpu.c. */
 void kg_cpu_detect(struct kg_cpu *cpu);
+
+/* True under QEMU without hardware virtualization (TCG). There a vector or float instruction is a helper call, so
+ * integer code is faster. */
+bool kg_cpu_is_emulated(uint32_t features);
 
 #endif

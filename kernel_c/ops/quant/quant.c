@@ -1,7 +1,6 @@
 /* Fills the table of functions: plain C first, then the best versions for the processor. */
 #include "kgpt/quant.h"
 #include "kgpt/cpu.h"
-#include "kgpt/mem.h"
 #include "versions.h"
 
 static void use_ref(struct kg_quant_ops *ops)
@@ -75,22 +74,10 @@ bool kg_quant_use(struct kg_quant_ops *ops, enum kg_quant_version version, uint3
     return true;
 }
 
-/* True under QEMU without hardware virtualization (TCG). There a vector or float instruction is a helper call, so
- * integer code is faster. */
-static bool is_emulated(uint32_t features)
-{
-    if (!(features & KG_CPU_HYPERVISOR)) {
-        return false;
-    }
-    uint32_t name[4] = {0x40000000};
-    __asm__ volatile("cpuid" : "+a"(name[0]), "=b"(name[1]), "+c"(name[2]), "=d"(name[3]));
-    return memcmp(name + 1, "TCGTCGTCGTCG", 12) == 0;
-}
-
 void kg_quant_fill(struct kg_quant_ops *ops, const struct kg_ops *base, uint32_t features, enum kg_isa highest)
 {
     *ops = (struct kg_quant_ops){.base = base};
-    if (highest < KG_ISA_AVX2 || is_emulated(features) || !kg_quant_use(ops, KG_QUANT_AVX2, features)) {
+    if (highest < KG_ISA_AVX2 || kg_cpu_is_emulated(features) || !kg_quant_use(ops, KG_QUANT_AVX2, features)) {
         kg_quant_use(ops, KG_QUANT_SWAR, features);
     }
 }

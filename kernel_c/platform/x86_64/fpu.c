@@ -1,5 +1,5 @@
 /* Initializes the floating-point state like Linux: FCW 0x37F, MXCSR 0x1F80 (round to nearest, all exceptions masked,
- * no flush to zero), then the XCR0 bits that this CPU supports. core/cpu.c later decides by XGETBV which features
+ * no flush to zero), then the XCR0 bits that this CPU supports. core/x86/cpu.c later decides by XGETBV which features
  * are usable. */
 #include "fpu.h"
 

@@ -144,3 +144,13 @@ void kg_cpu_detect(struct kg_cpu *cpu)
         }
     }
 }
+
+bool kg_cpu_is_emulated(uint32_t features)
+{
+    if (!(features & KG_CPU_HYPERVISOR)) {
+        return false;
+    }
+    uint32_t name[4] = {0x40000000};
+    __asm__ volatile("cpuid" : "+a"(name[0]), "=b"(name[1]), "+c"(name[2]), "=d"(name[3]));
+    return memcmp(name + 1, "TCGTCGTCGTCG", 12) == 0;
+}

@@ -1,0 +1,5 @@
+ENGINE += \
+    core/x86/cpu.c \
+    core/x86/cpu_test.c
+ENGINE_LARGE += core/x86/sha256_sha.c
+SMALL += core/x86/cpu.c
