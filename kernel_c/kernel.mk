@@ -25,6 +25,7 @@ TRIPLE_x86_64_gcc := -march=x86-64 --param=min-pagesize=0
 HOSTED_TRIPLE_x86_64_zig := -target x86_64-linux-gnu.2.28 -mcpu=x86_64 -fno-sanitize=all
 FREESTANDING_x86_64 := -mcmodel=small -mno-red-zone -fcf-protection=none
 NO_FP_FLAGS_x86_64 := -mgeneral-regs-only
+$(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in kernel.mk))
 
 # Each room lists its sources in its room.mk, by the kernels that need them:
 #   ENGINE          compiled once, freestanding, linked into the kernel and into the hosted program
