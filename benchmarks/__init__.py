@@ -1,6 +1,6 @@
 """Measurements on this machine: ``python -m benchmarks`` and ``python -m benchmarks.training``, from a checkout.
 
-Exact training's library and its scalar reference are the tests'.
+The library of exact training and its scalar reference are in tests/.
 """
 
 import sys

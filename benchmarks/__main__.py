@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: builds, sizes, boots, instructions, on this machine, now."""
+"""``python -m benchmarks``: measure builds, sizes, boots and instructions on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kgpt_build.toolchain.qemu import Qemu
 
 
 def main() -> None:
-    """Print every table."""
+    """Print all tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--runs", type=int, default=10, help="boots, and builds, of which the median is printed")
     options = parser.parse_args()

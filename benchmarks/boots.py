@@ -1,4 +1,4 @@
-"""From the start of QEMU to the first line and the first generated character; instructions from entry to ready."""
+"""Measures the time from the start of QEMU to the first line and character, and instructions from entry to ready."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIRST_SAMPLE = b"sample  1: "
 
 @dataclass(frozen=True)
 class Boot:
-    """Milliseconds after QEMU was started."""
+    """Times in milliseconds after the start of QEMU."""
 
     first_line: float
     first_character: float
@@ -28,7 +28,7 @@ class Boot:
 
 
 def run(image: Path, runs: int) -> None:
-    """Print the table. The machines take turns, so that a busy moment hits them all alike."""
+    """Print the table. The machines run in turn, so that other load on this machine affects all of them."""
     machines = ("pc", "q35", "microvm")
     found: dict[str, list[Boot]] = {machine: [] for machine in machines}
     for _ in range(runs):
@@ -49,7 +49,7 @@ def run(image: Path, runs: int) -> None:
 
 
 def boot(image: Path, machine: str) -> Boot:
-    """Boot once and watch the serial port. Raises RuntimeError if it never spoke."""
+    """Boot once and time the output of the serial port. Raises RuntimeError if the kernel generates nothing."""
     argv = _argv(RunSettings(image, cmdline="exit", accel="tcg", machine=machine))
     start = time.monotonic()
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
@@ -67,7 +67,9 @@ def boot(image: Path, machine: str) -> Boot:
 
 
 def instructions(image: Path, machine: str) -> tuple[int, int]:
-    """(entry to ready, start of the generation to first token), counted by QEMU: at -icount shift=0 a tick is one."""
+    """(from entry to ready, from the start of the generation to the first token). QEMU counts: with -icount shift=0 an
+    instruction is one tick.
+    """
     icount = ("-icount", "shift=0,sleep=off")
     settings = RunSettings(image, cmdline="exit samples=1", accel="tcg", machine=machine, extra=icount)
     done = subprocess.run(

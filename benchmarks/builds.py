@@ -1,4 +1,4 @@
-"""How long a build takes from nothing, and after a change of the model; how large the kernel is."""
+"""Measures the time of a clean build and of a build after a change of the model, and the size of the kernel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kgpt_build.models import Model
 
 
 def other_model(seed: int) -> Model:
-    """The default model with its weights drawn anew: same shape, other bytes."""
+    """The default model with new random weights: the same shape, different bytes."""
     model = models.load_microgpt(None)
     random = np.random.default_rng(seed)
     tensors = {name: random.normal(0, 0.08, tensor.shape).astype(np.float32) for name, tensor in model.tensors.items()}
@@ -28,7 +28,7 @@ def other_model(seed: int) -> Model:
 
 
 def run(folder: Path, runs: int) -> Path:
-    """Print the table; returns an image of the default model."""
+    """Print the table; returns a kernel with the default model."""
     clean = [timed(lambda at=at: clean_build(folder / f"clean-{at}")) for at in range(runs)]  # type: ignore[misc]
     first = build(BuildSettings(out=folder / "image"))
     again = [timed(lambda at=at: build(BuildSettings(other_model(at), out=folder / f"{at}"))) for at in range(runs)]  # type: ignore[misc]
@@ -44,14 +44,14 @@ def run(folder: Path, runs: int) -> Path:
 
 
 def clean_build(folder: Path) -> BuildResult:
-    """Build with nothing kept from earlier: neither objects nor what the compiler caches."""
+    """Build without earlier objects, and without the compiler's cache."""
     with environment("KGPT_CACHE", str(folder / "cache")):
         return build(BuildSettings(out=folder / "image"))
 
 
 @contextmanager
 def environment(name: str, value: str) -> Iterator[None]:
-    """The variable ``name`` is ``value`` within the block."""
+    """Set the environment variable ``name`` to ``value`` within the block."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:
@@ -64,7 +64,7 @@ def environment(name: str, value: str) -> Iterator[None]:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds of wall time that ``work`` takes."""
+    """The wall time of ``work`` in seconds."""
     start = time.monotonic()
     work()
     return time.monotonic() - start

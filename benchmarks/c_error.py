@@ -1,4 +1,4 @@
-"""struct kg_error for ctypes, as kernel_c/include/kgpt/error.h has it."""
+"""struct kg_error of kernel_c/include/kgpt/error.h for ctypes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _fields() -> list[tuple[str, type[ctypes.Array[ctypes.c_char]]]]:
 
 
 class Error(ctypes.Structure):
-    """What a library's function says: ``message`` and ``hint``."""
+    """The error of a library function: ``message`` and ``hint``."""
 
     message: bytes
     hint: bytes

@@ -1,4 +1,4 @@
-"""The fast trainer (``kernel_c/train/fast*``) as a shared library that Python can call: for tests and measurements."""
+"""The fast trainer (``kernel_c/train/fast*``) as a shared library for tests and measurements in Python."""
 
 from __future__ import annotations
 
@@ -93,12 +93,12 @@ class Arena(ctypes.Structure):
 
 
 class Refused(Exception):
-    """A function of the library returned a status: its message and its hint."""
+    """A function of the library failed: its message and its hint."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to train: microgpt's numbers unless told otherwise. ``isa`` is the highest to use, one of ISAS."""
+    """The settings of a training, by default microgpt's. ``isa`` is the highest instruction set to use, one of ISAS."""
 
     batch: int = 16
     chunks: int = 0
@@ -114,7 +114,7 @@ class Options:
 
 
 def build(folder: Path, compiler: Sequence[str] = ZIG, extra: Mapping[str, Sequence[str]] | None = None) -> Path:
-    """Compile the library into ``folder``, with the kernel's flags; ``extra`` flags by suffix of the file's name."""
+    """Compile the library into ``folder``, with the kernel's flags; ``extra``: flags by suffix of a file's name."""
     objects = []
     for source in (*SOURCES, DRIVER):
         path = KERNEL / source if source != DRIVER else KERNEL.parent / source
@@ -149,11 +149,11 @@ class FastLibrary:
         self.c.kg_arena_counting.restype = Arena
 
     def read_rate(self, memory: npt.NDArray[np.float64]) -> float:
-        """Bytes a second, reading all of ``memory`` once."""
+        """The rate of reading all of ``memory`` once, in bytes per second."""
         return float(self.c.driver_read_rate(ctypes.c_void_p(memory.ctypes.data), ctypes.c_uint64(memory.nbytes)))
 
     def isas(self) -> list[str]:
-        """Those of ISAS that this machine has."""
+        """The instruction sets of ISAS that this machine has."""
         probe = [Trainer.tiny(self, isa).isa for isa in ISAS]
         return [isa for isa, found in zip(ISAS, probe, strict=True) if isa == found]
 
@@ -173,7 +173,7 @@ class Documents:
         self.start = np.concatenate(([0], np.cumsum(lengths))).astype(np.uint32)
 
     def as_struct(self) -> Corpus:
-        """struct kg_corpus, valid as long as these documents are."""
+        """struct kg_corpus, valid while these documents exist."""
         return Corpus(
             tokens=self.tokens.ctypes.data,
             start=self.start.ctypes.data,
@@ -208,22 +208,22 @@ class Trainer:
 
     @classmethod
     def tiny(cls, library: FastLibrary, isa: str) -> Trainer:
-        """The smallest that there is."""
+        """A trainer of the smallest possible model."""
         shape = Hyperparameters(n_vocab=3, n_ctx=2, n_embd=1, n_layer=1, n_head=1, n_head_kv=1, n_ff=1)
         return cls(library, shape, Documents([[0, 1]], 3), Options(isa=isa, batch=1))
 
     @property
     def isa(self) -> str:
-        """The one in use."""
+        """The instruction set in use."""
         return ISAS[self.library.c.kg_fast_isa(self.handle)]
 
     @property
     def chunks(self) -> int:
-        """Into which a batch is cut."""
+        """The number of chunks of a batch."""
         return int(self.library.c.kg_fast_chunks(self.handle))
 
     def step(self) -> float:
-        """One step; the loss of its batch (nats) before it."""
+        """Do one step; returns the loss (nats) of its batch before the update."""
         return float(self.library.c.kg_fast_step(self.handle))
 
     def begin(self) -> None:
@@ -231,46 +231,46 @@ class Trainer:
         self.library.c.kg_fast_begin(self.handle)
 
     def gradients(self, chunk: int) -> None:
-        """Of one chunk of the batch."""
+        """Compute the gradients of one chunk of the batch."""
         self.library.c.kg_fast_gradients(self.handle, chunk)
 
     def update(self, part: int, parts: int) -> None:
-        """One part of the parameters."""
+        """Update one of ``parts`` parts of the parameters."""
         self.library.c.kg_fast_update(self.handle, part, parts)
 
     def end(self) -> float:
-        """End the step; the loss of its batch."""
+        """End the step; returns the loss (nats) of its batch."""
         return float(self.library.c.kg_fast_end(self.handle))
 
     def seconds(self, steps: int) -> float:
-        """Do so many steps; the wall time they took."""
+        """Do ``steps`` steps; returns the wall time in seconds."""
         return float(self.library.c.driver_steps(self.handle, ctypes.c_uint32(steps)))
 
     def evaluate(self, first: int, count: int, chunk: int = 0) -> float:
-        """Mean loss (nats) of some documents."""
+        """Mean loss (nats) of ``count`` documents from ``first`` on."""
         return float(self.library.c.kg_fast_eval(self.handle, chunk, ctypes.byref(self.corpus), first, count))
 
     def weights(self) -> Tensors:
-        """By microgpt's names, as rows."""
+        """The weights by microgpt's names, as rows."""
         return self._tensors("kg_fast_export")
 
     def last_gradients(self) -> Tensors:
-        """Of the last step, by microgpt's names."""
+        """The gradients of the last step, by microgpt's names."""
         return self._tensors("kg_fast_export_gradients")
 
     def set_weights(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
-        """By microgpt's names."""
+        """Set the weights by microgpt's names."""
         flat = np.concatenate([tensors[name].astype(np.float32).ravel() for name in tensor_shapes(self.hparams)])
         self.library.c.kg_fast_import(self.handle, ctypes.c_void_p(flat.ctypes.data))
 
     def save(self) -> bytes:
-        """All that the next step depends on."""
+        """The state of the training: everything that the next step depends on."""
         state = np.zeros(self.library.c.kg_fast_state_size(self.handle), dtype=np.uint8)
         self.library.c.kg_fast_save(self.handle, ctypes.c_void_p(state.ctypes.data))
         return state.tobytes()
 
     def load(self, state: bytes) -> None:
-        """Go on from there. Raises Refused if it is of another training."""
+        """Continue from ``state``. Raises Refused if it belongs to another training."""
         data = np.frombuffer(state, dtype=np.uint8).copy()
         with self._checked() as (error, statuses):
             address, size = ctypes.c_void_p(data.ctypes.data), ctypes.c_uint64(len(data))

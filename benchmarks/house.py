@@ -1,4 +1,4 @@
-"""Counts how the sources are arranged: ``python -m benchmarks.house [COMMIT or FOLDER …]``, a column for each.
+"""Counts properties of the sources: ``python -m benchmarks.house [COMMIT or FOLDER …]``, a column for each.
 
 It prints sizes of rooms (folders), files and functions, names that two files share, circles of includes, and long
 lines. It builds nothing and asserts nothing.
@@ -26,7 +26,7 @@ from arrows import arrows, c_circles, circles  # noqa: E402
 
 SOURCES = (".c", ".h", ".S", ".def", ".py", ".ld", ".mk")
 GENERATED = ("dmath_tables.h",)
-"""Tables that a script writes: their length says nothing."""
+"""Generated tables, whose length is not counted."""
 SOURCE_COLUMNS, PROSE_COLUMNS = 120, 110
 Graph = Mapping[str, set[str]]
 
@@ -36,7 +36,7 @@ _NAME = re.compile(r"(\w+)\s*\(")
 
 @dataclass(frozen=True)
 class Function:
-    """A function's definition; ``lines`` from its first word to its last brace."""
+    """A function's definition; ``lines`` counts from its first word to its last brace."""
 
     name: str
     path: str
@@ -48,14 +48,14 @@ class Function:
 
 
 class House:
-    """One state of the sources."""
+    """The sources of one commit or folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @cached_property
     def files(self) -> dict[str, str]:
-        """Text by path, of each source in a folder of the project."""
+        """Path -> text of each source in the folders of the project."""
         found = {}
         for top in ("kernel_c", "boot", "linker", "kgpt_build", "tests", "benchmarks", "scripts"):
             for path in sorted((self.root / top).rglob("*")):
@@ -64,27 +64,27 @@ class House:
         return found
 
     def of(self, top: str, *suffixes: str) -> dict[str, str]:
-        """The sources below ``top`` with one of these suffixes."""
+        """The sources below ``top`` with one of ``suffixes``."""
         return {path: text for path, text in self.files.items() if path.startswith(top) and path.endswith(suffixes)}
 
     def rooms(self, top: str) -> Counter[str]:
-        """Files in each folder; self-tests, which end in _test.c, not counted."""
+        """The number of files in each folder, without self-tests (_test.c)."""
         return Counter(str(Path(path).parent) for path in self.of(top, *SOURCES) if not path.endswith("_test.c"))
 
     def lengths(self, top: str, *suffixes: str) -> Counter[str]:
-        """Lines of each file that a person wrote."""
+        """The number of lines of each file, without generated files."""
         return Counter(
             {path: text.count("\n") for path, text in self.of(top, *suffixes).items() if not path.endswith(GENERATED)}
         )
 
     @cached_property
     def c_functions(self) -> list[Function]:
-        """Those of the kernel."""
+        """The functions of the kernel."""
         return [one for path, text in self.of("kernel_c", ".c", ".h").items() for one in _c_functions(path, text)]
 
     @cached_property
     def python_functions(self) -> list[Function]:
-        """Those of the package."""
+        """The functions of the package kgpt_build."""
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
         return [
             Function(node.name, path, (node.end_lineno or node.lineno) - node.lineno + 1, static=False)
@@ -95,7 +95,7 @@ class House:
 
     @cached_property
     def shared_statics(self) -> dict[str, set[str]]:
-        """The files of each name that static functions of several files have."""
+        """Names of static functions in more than one file -> these files."""
         found: dict[str, set[str]] = defaultdict(set)
         for function in self.c_functions:
             if function.static and function.path.endswith(".c"):
@@ -104,7 +104,7 @@ class House:
 
     @cached_property
     def includes(self) -> Graph:
-        """Which files of the kernel a file includes."""
+        """The graph of includes between files of the kernel."""
         files = self.of("kernel_c", ".c", ".h", ".S", ".def")
         graph: dict[str, set[str]] = {path: set() for path in files}
         for path, text in files.items():
@@ -117,7 +117,7 @@ class House:
 
     @cached_property
     def room_includes(self) -> Graph:
-        """Which rooms of the kernel the files of a room include, the common headers of kernel_c/include left out."""
+        """The graph of includes between rooms of the kernel, without the common headers of kernel_c/include."""
         graph: dict[str, set[str]] = defaultdict(set)
         for path, others in self.includes.items():
             room = str(Path(path).parent)
@@ -125,13 +125,13 @@ class House:
         return {room: {other for other in others if "/include" not in other} for room, others in graph.items()}
 
     def call_circles(self) -> list[str]:
-        """C files that call each other, as the test of the arrows sees them; those that a header explains left out."""
+        """Circles of calls between C files, found like the test of the arrows; not circles that a header explains."""
         contracts = arrows((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), "C").contracts
         kernel = {path.removeprefix("kernel_c/"): text for path, text in self.of("kernel_c", ".c", ".h").items()}
         return c_circles(kernel, contracts)
 
     def long_lines(self) -> list[str]:
-        """Lines of sources beyond SOURCE_COLUMNS."""
+        """Source lines longer than SOURCE_COLUMNS."""
         return [
             f"{path}:{number}"
             for path, text in self.files.items()
@@ -140,7 +140,7 @@ class House:
         ]
 
     def long_prose(self) -> Counter[str]:
-        """Lines of documents beyond PROSE_COLUMNS, tables and code left out."""
+        """Lines of documents longer than PROSE_COLUMNS, without tables and code."""
         found: Counter[str] = Counter()
         for path in [*sorted(self.root.glob("*.md")), *sorted(self.root.glob("docs/*.md"))]:
             fenced = False
@@ -152,7 +152,7 @@ class House:
 
 
 def _c_functions(path: str, text: str) -> Iterator[Function]:
-    """By clang-format's style: the body's braces stand alone at the beginning of a line."""
+    """Find functions by clang-format's style: the braces of a body are alone at the beginning of a line."""
     lines = text.splitlines()
     for at, line in enumerate(lines):
         if line != "{":
@@ -209,7 +209,7 @@ ROWS: dict[str, Callable[[House], list[str]]] = {
         *_most(house.long_prose()),
     ],
 }
-"""What is counted: the first line is the number that a table shows, the others are its list."""
+"""The rows of the table: the first line is the number, the others are the list for --list."""
 
 
 def _above(counted: Counter[str], most: int) -> list[str]:
@@ -217,7 +217,7 @@ def _above(counted: Counter[str], most: int) -> list[str]:
 
 
 def counted(what: str) -> dict[str, list[str]]:
-    """Each row for a folder or a commit."""
+    """The rows for a folder or a commit."""
     if Path(what).is_dir():
         house = House(Path(what))
         return {row: count(house) for row, count in ROWS.items()}
@@ -229,7 +229,7 @@ def counted(what: str) -> dict[str, list[str]]:
 
 
 def main() -> None:
-    """Print the table; with --list what stands behind its numbers."""
+    """Print the table; with --list also the counted items."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.house", description=__doc__)
     parser.add_argument("what", nargs="*", default=["."], metavar="COMMIT|FOLDER", help="default: this folder")
     parser.add_argument("--list", action="store_true", help="print what was counted too")

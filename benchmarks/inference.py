@@ -1,8 +1,8 @@
-"""``python -m benchmarks.inference MODEL``: tokens a second of prompt (pp) and decode (tg), and llama.cpp's in turn.
+"""``python -m benchmarks.inference MODEL``: tokens per second for prompts (pp) and replies (tg), beside llama.cpp.
 
-Both read the same file with the same number of threads, round by round, so that whatever else the machine does meets
-both: the figures are medians, and the ratios medians of ratios. llama.cpp is the PyPI package llama-cpp-python, of this
-Python or of the one that ``--llama-python`` names; without it ours is measured alone.
+Both read the same file with the same number of threads, and run in turn, so that other load affects both. The figures
+are medians of all rounds, and the ratios medians of ratios. llama.cpp is the PyPI package llama-cpp-python of this
+Python, or of the Python that ``--llama-python`` names; without the package only kgpt is measured.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ _PEER = Path(__file__).parent / "llama_peer.py"
 
 @dataclass(frozen=True)
 class Test:
-    """``tokens`` as one prompt, or one by one."""
+    """A measurement with ``tokens`` tokens, as one prompt or one by one."""
 
     kind: str
     tokens: int
 
     @property
     def name(self) -> str:
-        """As llama-bench calls it."""
+        """The name in llama-bench."""
         return f"{self.kind}{self.tokens}"
 
 
 class Ours:
-    """The hosted build."""
+    """kgpt's hosted build."""
 
     def __init__(self, model: GgufModel, threads: int) -> None:
-        """Builds it, if it is not in the cache."""
+        """Build it, unless it is in the cache."""
         self._program = build_cached(model, target="hosted")
         self._threads = threads
 
     def rates(self, tests: Sequence[Test]) -> dict[str, float]:
-        """Tokens a second of each test, measured once after a warm-up, in one process."""
+        """Tokens per second of each test, measured once after a warm-up, in one process."""
         found = {}
         for test in tests:
             pp, tg = (test.tokens, 0) if test.kind == "pp" else (0, test.tokens)
@@ -60,16 +60,16 @@ class Ours:
 
 
 class Llama:
-    """llama.cpp in a process of its own, which stays."""
+    """llama.cpp in a process that lives until close()."""
 
     def __init__(self, python: str, model: Path, threads: int) -> None:
-        """Loads the model."""
+        """Start the process and load the model."""
         self._process = subprocess.Popen(
             [python, str(_PEER), str(model), str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def rates(self, tests: Sequence[Test]) -> dict[str, float]:
-        """As Ours.rates."""
+        """Tokens per second of each test, as Ours.rates."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         found = {}
@@ -118,7 +118,7 @@ def measure(model: GgufModel, python: str | None, threads: int, tests: Sequence[
 
 
 def main() -> None:
-    """The command line."""
+    """Parse the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="a GGUF file, or the name of one that was pulled")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])

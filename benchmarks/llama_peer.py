@@ -1,4 +1,4 @@
-"""llama.cpp for benchmarks/inference.py, which reads ``pp N`` or ``tg N`` a line, and writes tokens a second."""
+"""Measures llama.cpp for benchmarks/inference.py: reads ``pp N`` or ``tg N`` per line, and writes tokens per second."""
 
 import sys
 import time
@@ -24,7 +24,7 @@ def _rate(api: Any, context: Any, kind: str, n: int, n_vocab: int) -> float:
 
 
 def main() -> None:
-    """Serve standard input."""
+    """Answer the lines of standard input."""
     import llama_cpp as api
 
     threads = int(sys.argv[2])

@@ -1,4 +1,4 @@
-"""What figures were taken on, and when."""
+"""Describes the machine and the day of a measurement."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 def machine_line() -> str:
-    """Processor, Python, day, and what else the machine was doing."""
+    """The processor, Python, the day, and the load of the machine."""
     moment = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     load = os.getloadavg()[0]
     return f"{processor()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, {moment}, load {load:.2f} before"
 
 
 def processor() -> str:
-    """Its name, and its family and model, which tell more: a cloud's processors are often all called the same."""
+    """The processor's name, family and model. In a cloud, different processors often have the same name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

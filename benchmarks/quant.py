@@ -1,4 +1,4 @@
-"""``python -m benchmarks.quant``: products of quantised matrices, by type and version, on one processor."""
+"""``python -m benchmarks.quant``: measure products of quantised matrices by type and version, on one processor."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from kgpt_build.headers.interleave import interleave
 from kgpt_build.models.gguf.types import TYPES
 
 COLUMNS = 1536
-DECODE_ROWS, PROMPT_ROWS = 32768, 1536  # a matrix beyond the caches, and one in them
+DECODE_ROWS, PROMPT_ROWS = 32768, 1536  # a matrix that exceeds the caches, and one that fits
 TOKENS = 64
 
 
 def main() -> None:
-    """Print a table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quant", description=__doc__)
     parser.add_argument("types", nargs="*", default=list(BY_NAME), help="tensor types; all without")
     parser.add_argument("--runs", type=int, default=10, help="of which the best is printed")
@@ -30,12 +30,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kgpt-bench-") as folder:
         quant = build(Path(folder))
         for name in options.types:
-            for version in quant.versions[1:]:  # the reference is slow on purpose
+            for version in quant.versions[1:]:  # the reference is slow by design
                 print(line(quant, name, version, options.runs), flush=True)
 
 
 def line(quant: Quant, name: str, version: str, runs: int) -> str:
-    """A line of the table."""
+    """Measure, and format a line of the table."""
     size, decode = measured(quant, name, version, DECODE_ROWS, 1, runs)
     _, prompt = measured(quant, name, version, PROMPT_ROWS, TOKENS, runs)
     macs = [rows * COLUMNS * tokens for rows, tokens in ((DECODE_ROWS, 1), (PROMPT_ROWS, TOKENS))]
@@ -44,7 +44,7 @@ def line(quant: Quant, name: str, version: str, runs: int) -> str:
 
 
 def measured(quant: Quant, name: str, version: str, rows: int, tokens: int, runs: int) -> tuple[int, float]:
-    """Bytes of a matrix, and seconds for its product with ``tokens`` tokens."""
+    """(bytes of a matrix, seconds for its product with ``tokens`` tokens)."""
     number = BY_NAME[name]
     few = random_rows(number, 64, COLUMNS, 1)
     data = interleave(np.tile(few, (rows // 64, 1)), number)

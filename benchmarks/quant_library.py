@@ -1,4 +1,4 @@
-"""Quantised matrices (``kernel_c/ops/quant``) as a shared library that Python can call: for tests and measurements."""
+"""Quantised matrices (``kernel_c/ops/quant``) as a shared library for tests and measurements in Python."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ F32, Q8, Q8K = range(3)  # enum kg_act
 
 
 def act_of(type_number: int) -> int:
-    """The activations that a type's products take."""
+    """The type of activations for products with matrices of this type: enum kg_act."""
     return {1: F32, 32: Q8, 256: Q8K}[TYPES[type_number].block]
 
 
 def scattered(
     generator: np.random.Generator, shape: tuple[int, ...], lowest: int, highest: int
 ) -> npt.NDArray[np.float64]:
-    """Normal numbers of many magnitudes."""
+    """Random numbers of many magnitudes."""
     return generator.standard_normal(shape) * 2.0 ** generator.integers(lowest, highest, shape)
 
 
 def random_rows(type_number: int, rows: int, columns: int, seed: int) -> Bytes:
-    """Blocks with random payload (R, bytes of a row) and scales of all kinds, none of them infinite."""
+    """Rows (R, bytes of a row) of blocks with random values, and finite scales of all kinds."""
     kind, generator = TYPES[type_number], np.random.default_rng(seed)
     if kind.name in ("F32", "F16", "BF16"):
         values = scattered(generator, (rows, columns), -9, 4).astype("f4")
@@ -75,7 +75,7 @@ class _Matrix(ctypes.Structure):
 
 
 class Matrix:
-    """A matrix in memory of exactly its size."""
+    """A matrix in memory of exactly its size, and its struct kg_matrix."""
 
     def __init__(self, data: Bytes, type_number: int, rows: int, columns: int, *, interleaved: bool) -> None:
         self.bytes = np.ascontiguousarray(data).reshape(-1).copy()
@@ -83,7 +83,7 @@ class Matrix:
 
 
 class Quant:
-    """The functions in the shared object."""
+    """The functions of the shared library."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
@@ -113,7 +113,7 @@ class Quant:
         return out
 
     def seconds(self, version: str, matrix: Matrix, acts: Bytes, runs: int) -> float:
-        """The least time of ``runs`` products of all rows with all tokens."""
+        """The shortest time in seconds of ``runs`` products of all rows with all tokens."""
         rows, y = matrix.struct.rows, np.empty((len(acts), matrix.struct.rows), np.float32)
         arguments = (VERSIONS.index(version), _at(y), ctypes.c_size_t(rows), ctypes.byref(matrix.struct), 0, rows)
         times = []
@@ -124,7 +124,7 @@ class Quant:
         return min(times)
 
     def rows(self, version: str, matrix: Matrix, acts: Bytes, first: int, n: int) -> Floats:
-        """Products (T, rows), 7 where none was asked for."""
+        """Products (T, rows) for ``n`` rows from ``first`` on; the other elements are 7."""
         tokens, rows = len(acts), matrix.struct.rows
         y = np.full((tokens, rows + 3), 7, np.float32)
         self._library.driver_rows(
@@ -160,7 +160,7 @@ def _aligned(size: int) -> Bytes:
 
 
 def build(folder: Path) -> Quant:
-    """Compile the library, each file as kernel.mk does."""
+    """Compile the library, each file with its flags in kernel.mk."""
     objects = []
     for source in SOURCES:
         path = ROOT / source

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.screen``: how many lines a second the screen keeps up with, hosted and in QEMU."""
+"""``python -m benchmarks.screen``: measure the lines per second that the screen can draw, hosted and in QEMU."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _hosted(folder: Path) -> None:
 
 
 def _in_qemu(folder: Path) -> None:
-    """Processor time of QEMU, less that of a boot with one line: the machine has no serial port."""
+    """Measure the CPU time of QEMU, minus that of a boot with one line. The machine has no serial port."""
     kernel = build_cached()
     print(f"{'names of one letter in QEMU (TCG), BIOS, GRUB':46s} lines/s   s of processor for {LINES:,}")
     for mode in ("no screen", *MODES):

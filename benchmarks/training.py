@@ -1,7 +1,7 @@
-"""``python -m benchmarks.training``: microseconds a training sample, loss, and share of this machine's peak; one core.
+"""``python -m benchmarks.training``: measure the time per training sample, the loss, and the share of one core's peak.
 
-A sample is one document through forward, backward, and its share of Adam. Peers run in turn with ours, round by round,
-so that whatever else the machine does meets all of them: the figures are medians, and the ratios medians of ratios.
+A sample is the forward and backward pass of one document, and its share of Adam. Peers and kgpt run in turn, so that
+other load affects all of them. The figures are medians of all rounds, and the ratios medians of ratios.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from kgpt_build.reference import corpus
 BATCH = 16
 LAST = 100
 RATES = {16: 0.01, 64: 0.005}
-"""Learning rates: microgpt's at its own width, half of it at the larger one."""
+"""Learning rates by width: microgpt's own for its width, half of it for the larger width."""
 AIMS = {16: (2.0, 2.17), 64: (25.0, 2.14)}
-"""Microseconds a sample, and loss, to reach."""
+"""The aims by width: microseconds per sample, and loss (nats)."""
 EXACT_AIM = 50.0
-"""Microseconds a step of exact training at microgpt's shape."""
+"""The aim for exact training at microgpt's shape: microseconds per step."""
 AIMED_CORPUS = "816d2a728695db28a20e17eae61c9c423091a511b3df09a06a489dccbf0876c7"
-"""SHA-256 of the documents, one a line, that the aims for the loss are of: microgpt's names.txt."""
+"""SHA-256 of the documents, one per line, to which the loss aims apply: microgpt's names.txt."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained: a width, on documents."""
+    """A width of the model, and the documents to train on."""
 
     hparams: Hyperparameters
     tokenizer: CharTokenizer
@@ -49,19 +49,19 @@ class Task:
 
     @property
     def has_loss_aim(self) -> bool:
-        """Losses of other texts are not comparable."""
+        """Do the aims for the loss apply? Losses of other texts are not comparable."""
         lines = "".join(f"{text}\n" for text in self.texts)
         return hashlib.sha256(lines.encode()).hexdigest() == AIMED_CORPUS
 
     def trainer(self, library: FastLibrary, isa: str, steps: int, seed: int) -> Trainer:
-        """Ours."""
+        """kgpt's trainer for this task."""
         rate = RATES.get(self.hparams.n_embd, 0.01)
         options = Options(batch=BATCH, steps=steps, seed=seed, isa=isa, lr=rate)
         return Trainer(library, self.hparams, self.documents, options)
 
 
 def main() -> None:
-    """Print the tables."""
+    """Parse the command line, and print the tables."""
     options = _parser().parse_args()
     texts = _documents(options.corpus)
     with tempfile.TemporaryDirectory(prefix="kgpt-bench-") as folder:
@@ -130,7 +130,7 @@ def _print_peers(theirs: dict[str, list[float]], ours: list[float]) -> None:
 
 
 def _peer_round(peer: Peer, task: Task, at: int, batch: int) -> float:
-    """Microseconds a sample: the batch is made before the clock starts."""
+    """Microseconds per sample; making the batches is not timed."""
     rng = np.random.default_rng(at)
     chosen = [task.texts[i] for i in rng.integers(0, len(task.texts), peer.steps * batch)]
     batches = [chosen[i : i + batch] for i in range(0, len(chosen), batch)]
@@ -163,7 +163,7 @@ def _multiplied_weights(hparams: Hyperparameters) -> int:
 
 
 def _positions(task: Task) -> tuple[float, float]:
-    """Positions a document, and rows a document that are left when equal beginnings of a batch are one row."""
+    """(positions per document, rows per document if equal beginnings within a batch share their rows)."""
     rng, n_ctx, batches = np.random.default_rng(0), task.hparams.n_ctx, 1000
     positions = rows = 0
     for _ in range(batches):
@@ -191,7 +191,7 @@ def _losses(library: FastLibrary, task: Task, isa: str, steps: int, seeds: int) 
 
 
 def _exact_speed(library: ctypes.CDLL, task: Task, isa: str, rounds: int) -> None:
-    """A document a step in double: ours is microgpt's arithmetic to the bit, that of PyTorch and of NumPy is not."""
+    """Measure one document per step in double precision. Only kgpt's arithmetic equals microgpt's to the bit."""
     settings = Settings(steps=1_000_000)
     trainer = exact.Exact(library, task.texts, settings, isa="c" if isa == "c" else "avx2")
     candidates = (scalar_peer(task.hparams), torch_peer(task.hparams, double=True), numpy_peer(task.hparams))

@@ -1,4 +1,4 @@
-"""Other trainers of microgpt, as fast as their libraries' own means make them: one thread, the same batches."""
+"""Other trainers of microgpt, as fast as their libraries allow, with one thread and the same batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Batches = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class Peer:
-    """``seconds`` trains on the batches, ``steps`` of them in a round, and returns the wall time."""
+    """A trainer: ``seconds`` trains on batches and returns the wall time; a round has ``steps`` batches."""
 
     name: str
     steps: int
@@ -29,12 +29,12 @@ class Peer:
 
 
 def numpy_peer(hparams: Hyperparameters) -> Peer:
-    """The project's reference trainer, in double and in a fixed order."""
+    """kgpt_build.reference's trainer, in double precision and in a fixed order."""
 
     def seconds(tokenizer: CharTokenizer, batches: Batches) -> float:
         settings = reference.TrainSettings(steps=len(batches), batch=len(batches[0]))
         documents = [text for texts in batches for text in texts]
-        ends = list[float]()  # of each step: the first also drew the weights
+        ends = list[float]()  # the end of each step; the first step also draws the weights
         reference.train(hparams, tokenizer, documents, settings, lambda *_: ends.append(time.perf_counter()))
         return (ends[-1] - ends[0]) * len(ends) / (len(ends) - 1)
 
@@ -42,7 +42,7 @@ def numpy_peer(hparams: Hyperparameters) -> Peer:
 
 
 def scalar_peer(hparams: Hyperparameters) -> Peer:
-    """What microgpt is: scalar automatic differentiation in CPython, a document a step."""
+    """microgpt itself: scalar automatic differentiation in CPython, one document per step."""
 
     settings = Settings(hparams.n_layer, hparams.n_embd, hparams.n_head, hparams.n_ctx, samples=0)
 
@@ -52,7 +52,7 @@ def scalar_peer(hparams: Hyperparameters) -> Peer:
         return time.perf_counter() - start
 
     def seconds(tokenizer: CharTokenizer, batches: Batches) -> float:
-        alphabet = "".join(tokenizer.chars)  # one document more, never trained on: the vocabulary is the whole one
+        alphabet = "".join(tokenizer.chars)  # an additional document, not trained on, completes the vocabulary
         documents = [*(text for texts in batches for text in texts), alphabet]
         return once(documents, len(batches)) - once(documents, 0)
 
@@ -60,17 +60,17 @@ def scalar_peer(hparams: Hyperparameters) -> Peer:
 
 
 def _seed_that_keeps_last(n: int) -> int:
-    """A seed whose first shuffle leaves the last of ``n`` things where it is."""
+    """A seed whose first shuffle keeps the last of ``n`` items in its place."""
     for seed in itertools.count():
         order = list(range(n))
         random.Random(seed).shuffle(order)
         if order[-1] == n - 1:
             return seed
-    raise AssertionError("one in n does")
+    raise AssertionError("no seed keeps the last item")
 
 
 def torch_peer(hparams: Hyperparameters, *, double: bool = False) -> Peer | None:
-    """PyTorch, eager, fused Adam; None where it is not installed."""
+    """PyTorch in eager mode with fused Adam; None if it is not installed."""
     try:
         torch = importlib.import_module("torch")
     except ImportError:
@@ -101,7 +101,10 @@ def _torch_parameters(torch: Any, hparams: Hyperparameters, dtype: Any) -> dict[
 
 
 def torch_loss(torch: Any, hparams: Hyperparameters, w: dict[str, Any], tokens: Any, targets: Any) -> Any:
-    """Mean over the documents of the mean over their positions. Tokens and targets (B, T); -1 does not count."""
+    """Mean over the documents of the mean loss over their positions.
+
+    Tokens and targets are (B, T); a target -1 is ignored.
+    """
     functional, width = torch.nn.functional, hparams.n_embd
 
     def norm(x: Any) -> Any:

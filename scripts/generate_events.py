@@ -1,4 +1,4 @@
-"""Writes what kernel_c/include/kgpt/events.def says of events: kgpt_build/events/kinds.py and tables of docs/events.md.
+"""Generates kgpt_build/events/kinds.py and the tables of docs/events.md from kernel_c/include/kgpt/events.def.
 
 Run it as ``python scripts/generate_events.py``, or as ``make generated``.
 """
@@ -67,7 +67,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Key:
-    """A key of an event: ``default`` is what C writes, None where every kernel sends the key."""
+    """A key of an event. ``default`` is its value in C for kernels that do not send it; None: all kernels send it."""
 
     kind: str
     name: str
@@ -77,13 +77,13 @@ class Key:
 
     @property
     def is_option(self) -> bool:
-        """Is the key a row of options.def? Python has these in one mapping."""
+        """Is the key a row of options.def? The Python class holds all such keys in one mapping."""
         return self.kind in ("COUNT", "DECIMAL")
 
 
 @dataclass(frozen=True)
 class Definition:
-    """An event, or with ``is_object`` an object in a list of one."""
+    """An event, or with ``is_object`` an object in a list of an event."""
 
     name: str
     title: str
@@ -94,12 +94,12 @@ class Definition:
 
     @property
     def own_keys(self) -> list[Key]:
-        """Without the options."""
+        """The keys that are not options."""
         return [key for key in self.keys if not key.is_option]
 
 
 def definitions(table: Sequence[Row]) -> list[Definition]:
-    """The events and objects of the table, in their order."""
+    """The events and objects in the order of the table. Raises ValueError for an unknown row."""
     found: list[Definition] = []
     section = ""
     for row in table:
@@ -120,12 +120,12 @@ def definitions(table: Sequence[Row]) -> list[Definition]:
 
 
 def sentence(text: str) -> str:
-    """``text`` as a sentence of its own."""
+    """``text`` with a capital letter and a full stop."""
     return text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def docstring(text: str) -> Iterator[str]:
-    """The lines of a docstring in a class."""
+    """The lines of a class's docstring."""
     text = sentence(text.replace("`", "``"))
     if len(text) <= WIDTH - 10:
         yield f'    """{text}"""'
@@ -135,7 +135,7 @@ def docstring(text: str) -> Iterator[str]:
 
 
 def literal(key: Key) -> str:
-    """The default of a key in Python."""
+    """The default of a key as a Python literal."""
     assert key.default is not None
     match PYTHON[key.kind]:
         case "str":
@@ -148,7 +148,7 @@ def literal(key: Key) -> str:
 
 
 def property_of(key: Key) -> Iterator[str]:
-    """What makes numbers of a key that holds their bits."""
+    """The property that decodes a key with the bits of numbers."""
     if key.kind == "F32":
         name, kind, call = "values", "tuple[float, ...]", f"singles(self.{key.name})"
     elif key.kind == "BITS":
@@ -160,7 +160,7 @@ def property_of(key: Key) -> Iterator[str]:
 
 
 def python_class(event: Definition) -> Iterator[str]:
-    """The class of an event. Keys that some kernels do not send come last: they have a default."""
+    """The class of an event. Keys with a default come last, as dataclasses require."""
     has_options = any(key.is_option for key in event.keys)
     base = "EventWithOptions" if has_options else "Event"
     yield from ("", "", "@dataclass(frozen=True)", f"class {event.title}({base}):", *docstring(event.help), "")
@@ -176,7 +176,7 @@ def python_class(event: Definition) -> Iterator[str]:
 
 
 def module(table: Sequence[Definition]) -> str:
-    """kgpt_build/events/kinds.py."""
+    """The text of kgpt_build/events/kinds.py."""
     events = [event for event in table if not event.is_object]
     lines = [
         f'"""The events of the machine channel, one class each. Generated from kernel_c/{SOURCE}: do not edit."""',
@@ -221,7 +221,7 @@ def markdown(table: Sequence[Definition]) -> Iterator[str]:
 
 
 def document(old: str, table: Sequence[Definition]) -> str:
-    """docs/events.md with its tables anew."""
+    """The text of docs/events.md with new tables."""
     pattern = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
     assert pattern.search(old), f"{DOCUMENT} has no place for the tables"
     text = BEGIN + "\n".join(markdown(table)) + "\n" + END
@@ -229,7 +229,7 @@ def document(old: str, table: Sequence[Definition]) -> str:
 
 
 def main() -> None:
-    """Write both."""
+    """Write both files."""
     table = definitions(rows(SOURCE))
     MODULE.write_text(module(table), encoding="utf-8")
     DOCUMENT.write_text(document(DOCUMENT.read_text(encoding="utf-8"), table), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/cmdline.md from kernel_c/include/kgpt/options.def.
+"""Generates the tables of docs/cmdline.md from kernel_c/include/kgpt/options.def.
 
 Run it as ``python scripts/generate_options.py``, or as ``make generated``.
 """
@@ -18,7 +18,7 @@ _PLACES = {"ALWAYS": "`set`, `train`", "SET": "`set`", "TRAIN": "`train`", "BOOT
 
 
 def word(option: Option) -> str:
-    """How the command line has it."""
+    """The option as a word of the kernel's command line."""
     if option.kind == "FLAG":
         return f"`{option.name}`"
     unit = "NAME" if option.names else option.unit or {"COUNT": "N", "TEXT": "TEXT"}[option.kind]
@@ -26,7 +26,7 @@ def word(option: Option) -> str:
 
 
 def values(option: Option) -> str:
-    """What it takes."""
+    """The possible values."""
     numbers = [f"{int(value):,}" for value in option.values if value.lstrip("-").isdigit()]
     match option.values[0]:
         case "FROM":
@@ -47,7 +47,7 @@ def values(option: Option) -> str:
 
 
 def table(section: str) -> str:
-    """The options of a section."""
+    """The table of a section's options."""
     lines = ["| word | means | values | default | also in |", "|---|---|---|---|---|"]
     for option in options().values():
         if option.section == section:
@@ -57,7 +57,7 @@ def table(section: str) -> str:
 
 
 def document(text: str) -> str:
-    """docs/cmdline.md with its tables anew. Raises ValueError where a section has no place."""
+    """The text of docs/cmdline.md with new tables. Raises ValueError if a section has no place in it."""
     for section in dict.fromkeys(option.section for option in options().values()):
         begin = BEGIN.format(section)
         pattern = re.compile(re.escape(begin) + ".*?" + re.escape(END), re.DOTALL)
