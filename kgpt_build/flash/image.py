@@ -53,7 +53,7 @@ def check(path: Path, amount: Callable[[int, int], None] = lambda done, total: N
         raise KgptError(f"{path} is not an image of a stick: it has no boot sector", _MAKE)
     if (needed := _size_by_content(head)) > size:
         raise KgptError(
-            f"{path} is cut off: it has {size:,} bytes, and says that it has {needed:,}",
+            f"{path} is cut off: it has {size:,} bytes, and {needed:,} by its own tables",
             "copy it again, or make it again",
         )
     sha256 = _sha256(path, size, amount)

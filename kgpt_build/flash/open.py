@@ -44,7 +44,7 @@ def _refused(error: OSError, target: Target, as_root: str) -> KgptError:
             "a container's mounts and ZFS pools are not seen there: unmount or export them, then try again",
         )
     if error.errno == errno.EAGAIN:
-        return KgptError(f"another program works on {path} just now", "wait until it is done, then try again")
+        return KgptError(f"another program is using {path}", "wait until it is done, then try again")
     if error.errno == errno.EROFS:
         return KgptError(f"{path} is read-only", "a card, and its adapter, has a lock switch")
     if error.errno in (errno.ENODEV, errno.ENXIO, errno.ENOENT, getattr(errno, "ENOMEDIUM", 0)):

@@ -168,8 +168,8 @@ def _write_errors(disk: Disk, name: str, offset: int, state: str = "it cannot be
         reason = error.strerror or str(error)
         if error.errno == errno.ENOSPC:
             raise KgptError(
-                f"{name} ends soon after byte {offset:,}, though it says that it has {disk.size:,} bytes: {state}",
-                "its size is a lie, or it is worn out: take another one",
+                f"{name} ends soon after byte {offset:,}, though it claims to have {disk.size:,} bytes: {state}",
+                "it is smaller than it claims, or worn out: take another one",
             ) from error
         if error.errno in (errno.EROFS, errno.EPERM, errno.EACCES):
             raise KgptError(

@@ -76,7 +76,7 @@ class MenuSettings:
         split_words(self.cmdline)
         if not -1 <= self.timeout <= MAX_TIMEOUT:
             raise UsageError(
-                f"a time-out of {self.timeout} seconds is none",
+                f"the time-out of the menu is {self.timeout} seconds",
                 f"give 0 to {MAX_TIMEOUT} seconds, or -1 to wait until somebody chooses",
             )
 

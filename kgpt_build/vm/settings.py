@@ -68,7 +68,7 @@ class RunSettings:
         if not 1 <= self.memory <= 1 << 20:
             raise UsageError(f"{self.memory} MB of memory: there can be 1 to {1 << 20}", "give --memory 128")
         if self.timeout is not None and not self.timeout > 0:
-            raise UsageError(f"a time limit of {counted(self.timeout, 'second')} is none", "give a number above 0")
+            raise UsageError(f"the time limit is {counted(self.timeout, 'second')}", "give a number above 0")
         small, full = self.arch.qemu.small_machine, self.arch.qemu.full_machine
         if self.display and self.machine == small:
             raise UsageError(f"{small} has no screen to show", f"leave out --display, or give --machine {full}")

@@ -106,9 +106,7 @@ def judge(seen: Observed) -> Verdict:
     if (seen.quit or seen.shutdown == _WINDOW_CLOSED) and exit_event is None and panic is None:
         return Verdict("quit", "the machine was ended from outside")
     if seen.garbage:
-        stray = (
-            "the image writes something else on port 0xE9 (docs/events.md)" if "carried a line" in seen.garbage else ""
-        )
+        stray = "the kernel writes other data there (docs/events.md)" if "carried a line" in seen.garbage else ""
         return _lost(seen, seen.garbage, stray)
     if panic is not None:
         return Verdict("failed", seen.describe_panic(panic), tail=seen.tail, panic=panic)

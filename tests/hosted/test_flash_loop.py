@@ -234,7 +234,7 @@ def test_a_locked_device_is_refused(image: flash.Image, loop: Path) -> None:
 
     with loop.open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        assert refusal(image, loop).startswith(f"another program works on {loop} just now")
+        assert refusal(image, loop).startswith("another program is using ")
 
 
 def _mapped_names() -> Iterator[Path]:

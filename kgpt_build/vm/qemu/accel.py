@@ -43,7 +43,7 @@ class Trial:
     @property
     def line(self) -> str:
         """The result as one line."""
-        return f"KVM is not used: {self.reason}; {_INSTEAD} (to mend it: {self.fix}; kgpt doctor says it again)"
+        return f"KVM is not used: {self.reason}; {_INSTEAD} (to fix it: {self.fix}; kgpt doctor repeats this)"
 
 
 def resolve(settings: RunSettings, qemu: str, warn: Callable[[str], None]) -> RunSettings:

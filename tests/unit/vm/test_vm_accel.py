@@ -54,7 +54,7 @@ def test_kvm_that_does_not_boot_is_one_warning(device: Path, tmp_path: Path, scr
     assert "\n" not in line
     assert line.startswith("KVM is not used: ")
     assert reason in line
-    assert "to mend it: " in line
+    assert "to fix it: " in line
     with refused(ToolMissing, f"KVM {reason}") as caught:
         resolve(tmp_path, script, "kvm")
     assert "--accel tcg" in caught.value.hint
