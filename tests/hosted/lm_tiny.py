@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gguf import GGMLQuantizationType, GGUFWriter, quants
 
 from kgpt_build.models.gguf.types import TYPES
+from kgpt_build.reference.lm_arch import ARCHITECTURES, Arch
 
 Array = npt.NDArray[Any]
 BY_NAME = {kind.name: number for number, kind in TYPES.items()}
@@ -37,6 +38,11 @@ class Tiny:
     """Tensors (name -> shape, rows first) that only this one has; "blk.*." stands for each layer."""
     seed: int = 1
     vectors: str = "F32"
+
+    @property
+    def block(self) -> Arch:
+        """What its blocks do."""
+        return ARCHITECTURES.get(self.arch, ARCHITECTURES["llama"])
 
 
 _YARN = {
@@ -107,7 +113,7 @@ def write(path: Path, tiny: Tiny, *, leave_out: str = "", **replaced: Any) -> Pa
 def tensor_shapes(tiny: Tiny) -> dict[str, tuple[int, ...]]:
     """Every tensor's name and shape, rows first."""
     shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (tiny.n_vocab, tiny.n_embd)}
-    if tiny.arch in ("gpt2", "microgpt"):
+    if tiny.block.rope == "none":
         shapes["position_embd.weight"] = (N_CTX, tiny.n_embd)
     for layer in range(tiny.n_layer):
         shapes |= {f"blk.{layer}.{name}": shape for name, shape in _layer_shapes(tiny).items()}
@@ -130,11 +136,11 @@ def _layer_shapes(tiny: Tiny) -> dict[str, tuple[int, ...]]:
     else:
         shapes |= {"attn_q.weight": (q, c), "attn_k.weight": (kv, c), "attn_v.weight": (kv, c)}
     shapes |= {"attn_output.weight": (c, q), "ffn_up.weight": (ff, c), "ffn_down.weight": (c, ff)}
-    if tiny.arch != "phi2":
+    if not tiny.block.parallel:
         shapes |= _norm("ffn_norm", tiny)
     if tiny.arch in ("llama", "qwen2", "qwen3", "gemma3"):
         shapes["ffn_gate.weight"] = (ff, c)
-    if tiny.arch == "phi3":
+    if tiny.block.fused_gate:
         shapes["ffn_up.weight"] = (2 * ff, c)
     if tiny.arch == "qwen2":
         shapes |= {"attn_q.bias": (q,), "attn_k.bias": (kv,), "attn_v.bias": (kv,)}
@@ -153,9 +159,7 @@ def _layer_shapes(tiny: Tiny) -> dict[str, tuple[int, ...]]:
 
 
 def _norm(name: str, tiny: Tiny) -> dict[str, tuple[int, ...]]:
-    if tiny.arch == "microgpt":
-        return {}
-    parts = ("weight", "bias") if tiny.arch in ("phi2", "gpt2") else ("weight",)
+    parts = {"bare": (), "rms": ("weight",), "layer": ("weight", "bias")}[tiny.block.norm]
     return {f"{name}.{part}": (tiny.n_embd,) for part in parts}
 
 
@@ -171,9 +175,9 @@ def _usual_fields(tiny: Tiny) -> dict[str, Any]:
     }
     if tiny.head_dim * tiny.n_head != tiny.n_embd:
         fields |= {"attention.key_length": tiny.head_dim, "attention.value_length": tiny.head_dim}
-    if tiny.arch not in ("gpt2", "microgpt"):
+    if tiny.block.rope != "none":
         fields["rope.dimension_count"] = tiny.head_dim
-    eps = "layer_norm_epsilon" if tiny.arch in ("phi2", "gpt2") else "layer_norm_rms_epsilon"
+    eps = "layer_norm_epsilon" if tiny.block.norm == "layer" else "layer_norm_rms_epsilon"
     return {**fields, f"attention.{eps}": 1e-5}
 
 

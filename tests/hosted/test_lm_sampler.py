@@ -50,6 +50,12 @@ def _random_sampling(rng: np.random.Generator, n_vocab: int) -> LmSampling:
     )
 
 
+def test_each_setting_is_tried() -> None:
+    """A new row of options.def belongs into ``_random_sampling`` too."""
+    tried = [dataclasses.asdict(_random_sampling(np.random.default_rng(seed), 50)) for seed in range(10)]
+    assert [name for name in tried[0] if all(each[name] == tried[0][name] for each in tried)] == []
+
+
 def _same(native: lm_text.NativeSampler, logits: FloatArray, sampling: LmSampling) -> None:
     found, expected = native.candidates(logits, sampling, LAST), lm_sampler.candidates(logits, sampling, LAST)
     assert found.ids.tolist() == expected.ids.tolist(), sampling
