@@ -1,19 +1,11 @@
 /* PCI, virtio and its entropy driver on a device that says anything. The input: 256 bytes of configuration space, a
  * byte for each BAR (how many low bits do not stick), then what registers read and what the device does to the
  * memory that it shares. */
-#include "../hosted/mmio.h"
-
 #include <stdlib.h>
 #include <string.h>
 
+#include "../hosted/drivers.h"
 #include "promise.h"
-
-#include "platform/drivers/bus/pci.c"
-#include "platform/drivers/devices.c"
-#include "platform/drivers/table.c"
-#include "platform/drivers/virtio/rng.c"
-#include "platform/drivers/virtio/virtio_pci.c"
-#include "platform/drivers/virtio/virtqueue.c"
 
 #define CONFIG 256u
 #define HERE (3u << 3)

@@ -1,12 +1,5 @@
 /* Device drivers on a simulated machine, for ctypes; tests/hosted/devices.py implements the machine. */
-#include "mmio.h"
-
-#include "../../kernel_c/platform/drivers/bus/pci.c"
-#include "../../kernel_c/platform/drivers/devices.c"
-#include "../../kernel_c/platform/drivers/table.c"
-#include "../../kernel_c/platform/drivers/virtio/rng.c"
-#include "../../kernel_c/platform/drivers/virtio/virtio_pci.c"
-#include "../../kernel_c/platform/drivers/virtio/virtqueue.c"
+#include "drivers.h"
 
 #define MEMORY (1u << 20) /* for DMA; aligned to its size */
 

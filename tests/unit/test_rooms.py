@@ -31,3 +31,10 @@ def test_the_makefile_includes_every_room() -> None:
     text = (KERNEL / "kernel.mk").read_text(encoding="utf-8").replace("\\\n", " ")
     words = {word for _, value in re.findall(r"^(ROOMS\w*) :=(.*)$", text, re.MULTILINE) for word in value.split()}
     assert {word for word in words if not word.startswith("$")} == set(ROOMS)
+
+
+def test_hosted_tests_have_every_driver() -> None:
+    header = (KERNEL.parent / "tests" / "hosted" / "drivers.h").read_text(encoding="utf-8")
+    rooms = [room for room in ROOMS if room.startswith("platform/drivers")]
+    included = {f"kernel_c/{name}" for name in re.findall(r'#include "(platform/.*\.c)"', header)}
+    assert included == set(listed("BARE_LARGE", rooms=rooms))

@@ -1,0 +1,10 @@
+/* All sources of kernel_c/platform/drivers, with registers that the test implements (mmio.h). A new driver is included
+ * here: the tables of drivers.def name it. */
+#include "mmio.h"
+
+#include "platform/drivers/bus/pci.c"
+#include "platform/drivers/devices.c"
+#include "platform/drivers/table.c"
+#include "platform/drivers/virtio/rng.c"
+#include "platform/drivers/virtio/virtio_pci.c"
+#include "platform/drivers/virtio/virtqueue.c"
