@@ -26,6 +26,14 @@ def test_every_command_is_described() -> None:
     assert set(COMMANDS) <= described
 
 
+def test_every_command_of_the_chat_is_described() -> None:
+    app = ROOT / "kernel_c" / "app"
+    sources = "".join(path.read_text() for room in ("shell", "chat") for path in (app / room).glob("*.c"))
+    rows = re.findall(r'\{"([a-z?]+)", "[^{}]*, KG_(?:CHAT|SHELL_AND_CHAT)\}', sources)
+    assert {"set", "history", "?"} <= set(rows)
+    assert set(rows) <= set(re.findall(r"`/([a-z?]+)", (ROOT / "docs" / "chat.md").read_text()))
+
+
 def test_every_document_can_be_found_from_the_readme_or_the_architecture() -> None:
     texts = "".join((ROOT / name).read_text() for name in ("README.md", "docs/architecture.md", "CONTRIBUTING.md"))
     assert [path.name for path in (ROOT / "docs").glob("*.md") if path.name not in texts] == []
@@ -61,7 +69,9 @@ def prose(text: str) -> list[str]:
     return [line for line in text.splitlines() if not re.match(r"\||<!--|!\[", line)]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name
+)
 def test_lines_of_prose_are_short(path: Path) -> None:
     assert [line for line in prose(path.read_text()) if len(line) > COLUMNS] == []
 
@@ -75,3 +85,11 @@ def test_sources_that_are_named_exist(path: Path) -> None:
     sources = {str(file) for folder in folders for file in (ROOT / folder).rglob("*.*")}
     named = re.findall(r"`([\w/.-]+/[\w.-]+\.(?:py|c|h|def|mk|S|ld))`", path.read_text())
     assert [name for name in named if not any(source.endswith(f"/{name}") for source in sources)] == []
+
+
+def test_paths_in_contributing_exist() -> None:
+    """Of each, a file or a folder below the repository's root; an upper-case NAME stands for what is added."""
+    words = re.findall(r"`([^` ]*/[^` ]*)`", (ROOT / "CONTRIBUTING.md").read_text())
+    paths = [word for word in words if "NAME" not in word]
+    assert len(paths) > 10
+    assert [path for path in paths if not (ROOT / path).exists()] == []
