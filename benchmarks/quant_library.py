@@ -21,7 +21,7 @@ Halves = npt.NDArray[np.float16]
 ROOT = Path(__file__).parents[1]
 SOURCES = (
     "benchmarks/quant_driver.c",
-    *("kernel_c/core/memory.c", "kernel_c/core/x86/cpu.c"),
+    *("kernel_c/core/x86/memory.c", "kernel_c/core/x86/cpu.c"),
     *(
         f"kernel_c/ops/quant/{path.name}"
         for path in sorted((ROOT / "kernel_c/ops/quant").glob("*.c"))

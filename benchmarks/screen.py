@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = (
     "benchmarks/screen_driver.c",
     *(f"kernel_c/console/{name}.c" for name in ("font", "pixels", "terminal")),
-    "kernel_c/core/memory.c",
+    "kernel_c/core/x86/memory.c",
 )
 SIZES = ((1024, 768, 32), (1920, 1080, 32), (1920, 1080, 24), (3840, 2160, 32))
 LINE = b"the quick brown fox jumps over the lazy dog, and then does it again for as long as anybody looks at it\n"

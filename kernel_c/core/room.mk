@@ -29,7 +29,6 @@ ENGINE_LARGE += \
     core/arena_count_test.c \
     core/sha256.c \
     core/sha256_test.c
-RUNTIME += core/memory.c
 SMALL += \
     core/acpi.c \
     core/acpi_cpus.c \

@@ -1,7 +1,7 @@
 /* The architectures: what a block does and which tensors it has, as data. infer/lm_model.c reads a file by this
  * description, infer/forward.c computes by it. A new architecture of this family is one more row of arch.def. */
-#ifndef KGPT_LM_ARCH_H
-#define KGPT_LM_ARCH_H
+#ifndef KGPT_INFER_ARCH_H
+#define KGPT_INFER_ARCH_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Texts of a chat: what chat.c and chat_reply.c share. */
-#ifndef KGPT_LM_CHAT_TEXT_H
-#define KGPT_LM_CHAT_TEXT_H
+#ifndef KGPT_INFER_CHAT_TEXT_H
+#define KGPT_INFER_CHAT_TEXT_H
 
 #include "kgpt/chat.h"
 

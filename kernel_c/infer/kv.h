@@ -1,7 +1,7 @@
 /* The KV cache, of the shape (layer, head, position, head_dim): attention reads it in sequence, and a shift is one
  * memmove for each head. */
-#ifndef KGPT_LM_KV_H
-#define KGPT_LM_KV_H
+#ifndef KGPT_INFER_KV_H
+#define KGPT_INFER_KV_H
 
 #include "lm_model.h"
 

@@ -1,6 +1,6 @@
 /* The hyperparameters of a file as fields.def defines them: read, checked, completed where the file says nothing. */
-#ifndef KGPT_LM_FIELDS_H
-#define KGPT_LM_FIELDS_H
+#ifndef KGPT_INFER_LM_FIELDS_H
+#define KGPT_INFER_LM_FIELDS_H
 
 #include "lm_model.h"
 

@@ -1,6 +1,6 @@
 /* The private part of a model (kgpt/lm.h): its layers, norms, positions and scales. */
-#ifndef KGPT_LM_MODEL_H
-#define KGPT_LM_MODEL_H
+#ifndef KGPT_INFER_LM_MODEL_H
+#define KGPT_INFER_LM_MODEL_H
 
 #include "arch.h"
 #include "kgpt/lm.h"

@@ -1,7 +1,7 @@
 /* RoPE: pairs of values of a head are rotated by an angle that grows with the position. Angles are computed in double
  * at every position, so the last one is as exact as the first. */
-#ifndef KGPT_LM_ROPE_H
-#define KGPT_LM_ROPE_H
+#ifndef KGPT_INFER_ROPE_H
+#define KGPT_INFER_ROPE_H
 
 #include "lm_model.h"
 

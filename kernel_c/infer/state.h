@@ -1,6 +1,6 @@
 /* The private state of a session, and one pass of a batch of tokens through the model. */
-#ifndef KGPT_LM_STATE_H
-#define KGPT_LM_STATE_H
+#ifndef KGPT_INFER_STATE_H
+#define KGPT_INFER_STATE_H
 
 #include "kv.h"
 #include "lm_model.h"

@@ -1,6 +1,6 @@
 /* A tiny language model for self-tests: a GGUF file made in memory. */
-#ifndef KGPT_LM_TEST_GGUF_H
-#define KGPT_LM_TEST_GGUF_H
+#ifndef KGPT_INFER_TEST_GGUF_H
+#define KGPT_INFER_TEST_GGUF_H
 
 #include "kgpt/arena.h"
 #include "kgpt/gguf.h"

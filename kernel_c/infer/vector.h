@@ -1,7 +1,7 @@
 /* Functions of vectors. Each has one order of additions, and loops whose iterations are independent: a compiler may
  * vectorize them without changing a bit. */
-#ifndef KGPT_LM_VECTOR_H
-#define KGPT_LM_VECTOR_H
+#ifndef KGPT_INFER_VECTOR_H
+#define KGPT_INFER_VECTOR_H
 
 #include <stddef.h>
 

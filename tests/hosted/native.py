@@ -38,7 +38,7 @@ def shared_object(
     Files whose names end in ``_avx2`` may use AVX2 and F16C, in ``_avx512`` that. ``include`` holds generated headers.
     """
     target = folder / f"{Path(sources[0]).stem}-{compiler}.so"
-    inputs = ["kernel_c/core/memory.c"]
+    inputs = ["kernel_c/core/x86/memory.c"]
     for source in sources:
         isa = Path(source).stem.rpartition("_")[2]
         inputs.append(_isa_object(folder, source, compiler, isa) if isa in _ISA_FLAGS else source)

@@ -3,3 +3,4 @@ ENGINE += \
     core/x86/cpu_test.c
 ENGINE_LARGE += core/x86/sha256_sha.c
 SMALL += core/x86/cpu.c
+RUNTIME += core/x86/memory.c

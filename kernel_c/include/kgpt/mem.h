@@ -1,4 +1,4 @@
-/* The four functions that a C compiler may call implicitly. The kernel links core/memory.c; a hosted process uses
+/* The four functions that a C compiler may call implicitly. The kernel links core/x86/memory.c; a hosted process uses
  * its C library, where sanitizers intercept them. */
 #ifndef KGPT_MEM_H
 #define KGPT_MEM_H

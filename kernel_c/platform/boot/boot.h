@@ -1,6 +1,6 @@
 /* Boot information, independent of the loader's protocol. */
-#ifndef KGPT_X86_64_BOOT_H
-#define KGPT_X86_64_BOOT_H
+#ifndef KGPT_BOOT_BOOT_H
+#define KGPT_BOOT_BOOT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* The memory map: usable RAM, page frames for page tables and DMA, and the arena for the application. */
-#ifndef KGPT_X86_64_MEMORY_H
-#define KGPT_X86_64_MEMORY_H
+#ifndef KGPT_COMMON_MEMORY_H
+#define KGPT_COMMON_MEMORY_H
 
 #include <stddef.h>
 #include <stdint.h>

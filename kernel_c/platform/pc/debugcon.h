@@ -1,6 +1,6 @@
 /* QEMU's debug console, port 0xE9: the machine channel (docs/events.md). */
-#ifndef KGPT_X86_64_DEBUGCON_H
-#define KGPT_X86_64_DEBUGCON_H
+#ifndef KGPT_PC_DEBUGCON_H
+#define KGPT_PC_DEBUGCON_H
 
 #include <stdbool.h>
 #include <stddef.h>

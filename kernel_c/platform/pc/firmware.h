@@ -1,6 +1,6 @@
 /* The firmware's ACPI tables, opened at first use, and registers that they describe. */
-#ifndef KGPT_X86_64_FIRMWARE_H
-#define KGPT_X86_64_FIRMWARE_H
+#ifndef KGPT_PC_FIRMWARE_H
+#define KGPT_PC_FIRMWARE_H
 
 #include "kgpt/acpi.h"
 #include "platform/boot/boot.h"

@@ -1,7 +1,7 @@
 /* The keyboard controller of PCs, or the firmware's emulation for USB keyboards. All waits are bounded: the
  * controller or the keyboard may be absent. */
-#ifndef KGPT_X86_64_I8042_H
-#define KGPT_X86_64_I8042_H
+#ifndef KGPT_PC_I8042_H
+#define KGPT_PC_I8042_H
 
 #include <stdbool.h>
 

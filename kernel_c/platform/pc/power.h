@@ -1,6 +1,6 @@
 /* The power button. */
-#ifndef KGPT_X86_64_POWER_H
-#define KGPT_X86_64_POWER_H
+#ifndef KGPT_PC_POWER_H
+#define KGPT_PC_POWER_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* COM1, a 16550 UART. It is probed and all waits are bounded, because real machines often have none. */
-#ifndef KGPT_X86_64_SERIAL_H
-#define KGPT_X86_64_SERIAL_H
+#ifndef KGPT_PC_SERIAL_H
+#define KGPT_PC_SERIAL_H
 
 #include <stdbool.h>
 #include <stddef.h>
