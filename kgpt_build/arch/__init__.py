@@ -1,6 +1,6 @@
 """The processor architectures that kernels are built for: one row (``Arch``) for each, and how to find the right row.
 
-Everything on the host that depends on the processor asks a row. Triples and compiler flags are kernel.mk's half of it.
+All code of the host that depends on the processor uses a row. Triples and compiler flags are in kernel.mk.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __all__ = ["ALL", "DEFAULT", "EXIT_BASE", "Arch", "GrubPlatform", "QemuTarget", 
 
 ALL: tuple[Arch, ...] = (X86_64,)
 DEFAULT = X86_64
-"""The architecture of builds and machines that name none."""
+"""The architecture of builds and machines without a named one."""
 
 
 def of_elf_machine(number: int) -> Arch | None:

@@ -1,4 +1,4 @@
-"""What kgpt has to know of a processor architecture, as frozen dataclasses: the columns of the table in ``arch``."""
+"""The columns of the table in ``arch``: the properties of a processor architecture, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class QemuTarget:
 
 @dataclass(frozen=True)
 class Uefi:
-    """UEFI for the architecture: what it boots from a removable medium, and where distributions keep one for QEMU."""
+    """UEFI for the architecture: the program that it boots from removable media, and paths of a firmware for QEMU."""
 
     name: str
-    """Of the free implementation, for messages."""
+    """The name of the free implementation, for messages."""
     program: str
     """Path of the program that UEFI starts from a removable medium (UEFI Specification 2.10, section 3.5.1.1)."""
     places: tuple[tuple[str, str], ...]
@@ -54,14 +54,14 @@ class GrubPlatform:
     """GRUB for one kind of firmware."""
 
     name: str
-    """GRUB's name of it: the folder of its modules, and the format of ``grub-mkimage -O``."""
+    """GRUB's name of the platform: the folder of its modules, and the format of ``grub-mkimage -O``."""
     firmware: str
     """BIOS or UEFI."""
     package: str
     modules: tuple[str, ...]
     """Modules that only this platform has."""
     disc_format: str = ""
-    """The format where a core for El Torito differs from a disk's; empty: it does not."""
+    """The format of a core for El Torito, if it differs from a disk's; empty: it is the same."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class Arch:
     page_size: int
     """Bytes of the smallest page: segments of a kernel start at a multiple of it."""
     loaders: tuple[str, ...]
-    """What can start a kernel, by the names of the event ``boot``; a kernel has a header for each (kernel.loaders)."""
+    """The boot protocols by their names in the event ``boot``; a kernel has a header for each (kernel.loaders)."""
     qemu: QemuTarget
     uefi: Uefi
     grub: tuple[GrubPlatform, ...]
     """GRUB's platforms for images, BIOS first."""
     kvm_modules: str
-    """The modules of Linux that bring KVM, for a hint."""
+    """The Linux modules of KVM, for a hint."""
     kvm_probe: bytes
     """A kernel for ``-kernel`` that gives the verdict 0 (docs/events.md) if the processor computes."""

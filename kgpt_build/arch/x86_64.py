@@ -11,7 +11,7 @@ _QEMU = QemuTarget(
     machines=("pc", "q35", "microvm"),
     small_machine="microvm",
     full_machine="pc",
-    # microvm would add its virtio devices to our command line, which refuses words it does not know.
+    # Without this, microvm adds its virtio devices to the command line; the kernel refuses unknown words.
     machine_options={"microvm": "auto-kernel-cmdline=off"},
     drives={
         "usb": ("qemu-xhci", "usb-storage,drive=image,removable=on,bootindex=0"),
@@ -27,7 +27,7 @@ _OVMF = Uefi(
     name="OVMF",
     program="/EFI/BOOT/BOOTX64.EFI",
     places=(
-        # One file first: it needs no copy of its variables. Debian and Ubuntu, then Arch, then openSUSE.
+        # Single files first, because their variables need no copy: Debian and Ubuntu, Arch, openSUSE.
         ("usr/share/ovmf/OVMF.fd", ""),
         ("usr/share/qemu/OVMF.fd", ""),
         ("usr/share/OVMF/OVMF.fd", ""),
@@ -35,7 +35,7 @@ _OVMF = Uefi(
         ("usr/share/edk2/x64/OVMF.fd", ""),
         ("usr/share/edk2-ovmf/x64/OVMF.fd", ""),
         ("usr/share/qemu/ovmf-x86_64.bin", ""),
-        # Two files: Debian's newer packages, Fedora, Arch; last the files that QEMU's own sources bring.
+        # Two files: newer packages of Debian, Fedora, Arch; last the files in QEMU's own sources.
         ("usr/share/OVMF/OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),
         ("usr/share/OVMF/OVMF_CODE.fd", "OVMF_VARS.fd"),
         ("usr/share/edk2/ovmf/OVMF_CODE.fd", "OVMF_VARS.fd"),

@@ -1,7 +1,7 @@
 """A kernel of a few bytes of i386 code that tells whether KVM works: started by its multiboot 1 header.
 
-It needs no compiler and no model. It does what half-working virtualisation fails at: it turns SSE on, computes with
-it, and only then gives the good verdict of docs/events.md.
+It needs no compiler and no model. Broken virtualisation often fails on SSE. So the kernel enables SSE, computes with
+it, and gives the verdict 0 of docs/events.md only if the result is right.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from kgpt_build.arch.rows import EXIT_BASE
 
 EVENTS_PORT, EXIT_PORT = 0xE9, 0xF4
 _MAGIC = 0x1BADB002
-_ADDRESSES = 1 << 16  # flag: the header says where to load the file, so that it need be no ELF
+_ADDRESSES = 1 << 16  # flag: the header has the load addresses, so the file need not be an ELF
 _LOAD = 0x100000
 _HEADER_SIZE = 32
 
@@ -38,7 +38,7 @@ _SSE_2_TIMES_3_IS_6 = bytes.fromhex(
     "0f0b"  # ud2             no handler: the machine resets
 )
 HALT = bytes.fromhex("f4ebfd")
-"""Wait for an interrupt that never comes, for ever."""
+"""Code that halts for ever: interrupts are off."""
 
 
 def multiboot_image(code: bytes) -> bytes:

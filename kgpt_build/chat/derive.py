@@ -42,7 +42,7 @@ def chat_blob(template: str, bos: str, eos: str, *, family: str | None = None, t
             failures.append(error)
     raise KgptError(
         f"the chat template cannot be taken to pieces: {failures[0]}",
-        f"--chat-template NAME puts another in its place ({names}), and none does without a chat",
+        f"--chat-template NAME uses another one ({names}), or none for a kernel without a chat",
     ) from failures[0]
 
 
@@ -74,7 +74,7 @@ def _cut(text: str, *words: str) -> list[str]:
     pieces = []
     for word in words:
         if text.count(word) != 1:
-            raise Unsayable("it repeats, leaves out or moves what is said")
+            raise Unsayable("it repeats, omits or moves a message")
         before, _, text = text.partition(word)
         pieces.append(before)
     return [*pieces, text]
@@ -86,7 +86,7 @@ def _find_turns(render: Renderer, pieces: dict[Piece, str]) -> None:
     said = (_U[0], _A[0], _U[1], _A[1], _U[2])
     first, told, after, *rest = _cut(render(conversation(None, *said)), *said)
     if first != pre or rest != [told, after, ask]:
-        raise Unsayable("it does not treat every turn alike")
+        raise Unsayable("it does not treat every turn of a conversation alike")
     pieces |= {Piece.BARE_PRE: pre, Piece.ASK: ask, Piece.TOLD: told, Piece.NEXT: after}
 
 
@@ -167,7 +167,7 @@ def _find_trims(render: Renderer, flags: int) -> int:
             [(plain[0], plain[0] + _LEFT), (plain[1], _RIGHT + plain[1])],
         ):
             if there[right] not in (short, long):
-                raise Unsayable("it changes white space within what is said")
+                raise Unsayable("it changes white space within a message")
             found |= trim_flag(slot, bool(right)) if there[right] == short else 0
     return found
 

@@ -22,7 +22,7 @@ from kgpt_build.errors import KgptError
 CPU_SECONDS = 20
 """Seconds of CPU time; public templates need up to 0.4 s."""
 MEMORY_BYTES = 1 << 30
-_HINT = "--chat-template NAME puts another in its place"
+_HINT = "--chat-template NAME uses another one"
 
 
 def guarded_chat_blob(template: str, bos: str, eos: str) -> ChatTemplate:

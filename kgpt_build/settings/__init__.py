@@ -1,4 +1,4 @@
-"""What a run is asked for: options by name, checked before anything is built, then words of the command line."""
+"""The options of a run by name: checked before the build, then turned into words of the kernel's command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kgpt_build.settings.values import value_text as value_text
 
 
 class Settings:
-    """Values of options (kernel_c/include/kgpt/options.def); without one, the kernel's default holds.
+    """Values of options (kernel_c/include/kgpt/options.def). The kernel has a default for each missing option.
 
     None, an empty tuple, and False mean that an option is not given. Raises UsageError for a value that the kernel
     would refuse, and TypeError for a name that the table does not have.

@@ -1,4 +1,4 @@
-"""The options of a run: the rows of kernel_c/include/kgpt/options.def, which says what the columns mean.
+"""The options of a run: the rows of kernel_c/include/kgpt/options.def, which documents its columns.
 
 The kernel compiles the same rows. So the host refuses the values that the kernel refuses.
 """
@@ -29,7 +29,7 @@ _MAX_TOKEN = (1 << 32) - 1
 
 @dataclass(frozen=True)
 class Option:
-    """A row. ``values`` is what it takes: ``("FROM", "0", "100")``; ``names`` are the choices it has, if any."""
+    """A row of the table. ``values`` is its range: ``("FROM", "0", "100")``; ``names`` are its choices, if any."""
 
     group: str
     name: str
@@ -38,60 +38,60 @@ class Option:
     where: str
     default: Any
     lm_default: Any
-    """What kernels for language models presume."""
+    """The default of kernels for language models."""
     unit: str
-    """What help calls the value; empty: no command of kgpt has the option by this name."""
+    """The placeholder of the value in help; empty: no command of kgpt has an option of this name."""
     help: str
     default_words: str
-    """The default, where it is no constant."""
+    """A description of the default, if it is not a constant."""
     section: str
     names: tuple[str, ...]
 
     @property
     def is_for_lm(self) -> bool:
-        """Do only kernels for language models have it?"""
+        """Do only kernels for language models have the option?"""
         return self.group in LM_GROUPS
 
     @property
     def least(self) -> int:
-        """The least number that it takes."""
+        """The smallest number."""
         return int(self.values[1])
 
     @property
     def most(self) -> int:
-        """The largest number, or the most bytes of a text."""
+        """The largest number, or the largest size of a text in bytes."""
         return int(self.values[-1])
 
     @property
     def times(self) -> int:
-        """How often it can be given."""
+        """The largest number of times that the option can be given."""
         return int(self.values[1]) if self.is_list else 1
 
     @property
     def is_list(self) -> bool:
-        """Can it be given more than once?"""
+        """Can the option be given more than once?"""
         return self.kind in ("TEXTS", "BIASES")
 
     @property
     def command_option(self) -> str:
-        """As an option of a command: ``--top-k``."""
+        """The option's name on kgpt's command line: ``--top-k``."""
         return "--" + self.name.replace("_", "-")
 
     @property
     def shown_default(self) -> str:
-        """The default, for people; empty where the option does nothing unless it is given."""
+        """The default in help; empty if the option has no effect unless it is given."""
         if self.default_words or self.kind in ("FLAG", "TEXT", "TEXTS", "BIASES"):
             return self.default_words
         text = _shown(self.default)
         return text if self.lm_default == self.default else f"{text}; of a language model {_shown(self.lm_default)}"
 
     def check(self, value: Any) -> None:
-        """Refuse a value that the kernel would refuse; None is none given. Raises UsageError."""
+        """Raise UsageError for a value that the kernel refuses; None: the option is not given."""
         if value is not None:
             _CHECKS[self.kind](self, value)
 
     def words(self, value: Any) -> list[str]:
-        """The words of the kernel's command line that say ``value``; None and a flag that is off need none."""
+        """The words of the kernel's command line for ``value``; no words for None or a flag that is off."""
         if self.kind == "FLAG":
             return [self.name] if value else []
         values = value if self.is_list else () if value is None else (value,)
@@ -166,7 +166,7 @@ _CHECKS = {
 
 @cache
 def options() -> Mapping[str, Option]:
-    """All options by name, in the order of the table. Raises KgptError where it cannot be read."""
+    """All options by name, in the order of the table. Raises KgptError if the table cannot be read."""
     table = rows(TABLE)
     lists = {row.arguments[0]: row.arguments[1:] for row in table if row.kind.endswith("NAMES")}
     lm_defaults = {row.arguments[0]: row.arguments[1] for row in table if row.kind in ("LM_RUN", "LM_SAMPLED")}
@@ -206,7 +206,7 @@ def _option(row: Row, section: str, lists: Mapping[str, tuple[str, ...]], lm_def
 
 
 def _default(kind: str, text: str, names: tuple[str, ...]) -> Any:
-    """The default that C writes as ``text``. Of a CHOICE it is a name, or empty where none is chosen."""
+    """The default, written in C as ``text``. For a CHOICE it is a name, or empty if there is no default."""
     match kind:
         case "COUNT" | "SEED":
             return int(text)

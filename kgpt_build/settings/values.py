@@ -1,4 +1,4 @@
-"""Checks of single values, and how the kernel's command line writes them."""
+"""Checks single values, and writes them for the kernel's command line."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from kgpt_build.words import counted
 
 MAX_CMDLINE = 4095  # KG_CMDLINE_MAX, in bytes
 MAX_TEXT = MAX_CMDLINE - 512
-"""Bytes of the longest text in a command line: the other words need some room too."""
+"""Bytes of the longest text in a command line; the rest is for the other words."""
 
 _ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n", "\t": r"\t"}
 
 
 def quoted(value: str) -> str:
-    """``value`` as the kernel's command line wants a text: in double quotes if a character of it could end the word."""
+    """``value`` as a text of the kernel's command line: in double quotes if a character of it could end the word."""
     if value and not any(char in _ESCAPES or char.isspace() for char in value):
         return value
     return '"' + "".join(_ESCAPES.get(char, char) for char in value) + '"'
 
 
 def value_text(value: str | int | float) -> str:
-    """``value`` as the kernel's command line wants it: without an exponent; the kernel reads the same number."""
+    """``value`` in the kernel's notation, without an exponent; the kernel reads the same number."""
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, float):
@@ -33,7 +33,7 @@ def value_text(value: str | int | float) -> str:
 
 
 def text_size(what: str, text: str) -> int:
-    """Bytes of ``text``. Raises UsageError, naming it as ``what``, for one that is not UTF-8."""
+    """The size of ``text`` in bytes. Raises UsageError, which names ``what``, if it is not UTF-8."""
     try:
         return len(text.encode())
     except UnicodeEncodeError:
