@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from boots import need
+from refusals import refused
 
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.flash import image as flash_image
@@ -41,13 +42,13 @@ def test_it_is_compared_with_the_manifest_inside(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_what_the_manifest_inside_says(tmp_path: Path) -> None:
-    with pytest.raises(KgptError, match=r"kgpt\.img is damaged: /file is not what was written: its SHA-256 is"):
+    with refused(KgptError, "kgpt.img damaged: /file written: SHA-256"):
         flash_image.check(stick(tmp_path, b"wards"))
 
 
 def test_without_mtools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = stick(tmp_path)
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(ToolMissing, match="mtools is not there") as caught:
+    with refused(ToolMissing, "mtools there") as caught:
         flash_image.check(path)
     assert caught.value.hint == "apt-get install mtools"

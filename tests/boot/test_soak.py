@@ -8,6 +8,7 @@ import os
 import pace
 import pytest
 from boots import Boot, Kgpt
+from refusals import lacks, refused
 
 from kgpt_build.errors import GuestFailed, KgptError, MachineLost
 from kgpt_build.events import Event, Sample, Shell, Stats
@@ -30,8 +31,8 @@ def test_a_short_soak(kgpt: Kgpt) -> None:
     ("command", "kind", "message"),
     [
         ("inject-nmi", GuestFailed, "panic: NMI"),
-        ("system_reset", MachineLost, "the run ended without the kernel's verdict"),
-        ("stop", GuestFailed, "the shell did not come back"),
+        ("system_reset", MachineLost, "ended kernel's verdict"),
+        ("stop", GuestFailed, "shell back"),
     ],
 )
 def test_what_breaks_between_two_rounds_is_seen(boot: Boot, command: str, kind: type[KgptError], message: str) -> None:
@@ -42,8 +43,9 @@ def test_what_breaks_between_two_rounds_is_seen(boot: Boot, command: str, kind: 
         if report.rounds == 2:
             guest.machine.execute(command)
 
-    with pytest.raises(kind, match=f"round 3, after .* seconds?: .*{message}"):
+    with pytest.raises(kind) as caught:
         soak.run(5, 0, sabotage)
+    assert not lacks(caught.value.message, f"round 3, {message}")
 
 
 class FakeMachine:
@@ -71,14 +73,14 @@ class FakeMachine:
 @pytest.mark.parametrize(
     ("fifth", "message"),
     [
-        (("mia", 64), "round 5, after .* seed 42: the texts are not those of the first time"),
-        (("anna", 128), "128 bytes of the arena are used, and 64 were at first"),
-        (("anna", 0), "does not say what it uses"),
+        (("mia", 64), "round 5, seed 42: texts first"),
+        (("anna", 128), "round 5, 128 bytes arena 64 first"),
+        (("anna", 0), "round 5, uses"),
     ],
 )
 def test_a_drift_is_seen(fifth: tuple[str, int], message: str) -> None:
     machine = FakeMachine([("anna", 64), ("bob", 64), ("carl", 64), ("dora", 64), fifth])
-    with pytest.raises(GuestFailed, match=message):
+    with refused(GuestFailed, message):
         Soak(machine, patience=1).run(0, 0)  # type: ignore[arg-type]
 
 

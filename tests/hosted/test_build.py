@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from odd import ALL_ODD
+from refusals import refused
 from toy import toy_model
 
 from kgpt_build import cli, models, paths, toolchain
@@ -280,8 +282,9 @@ def test_a_build_that_fails_leaves_no_image(tmp_path: Path, own_sources: Path) -
     source = own_sources / "kernel_c" / "app" / "main.c"
     good = source.read_text()
     source.write_text(good + "\nint broken = ;\n")
-    with pytest.raises(KgptError, match=r"could not be built with zig: .*main\.c:.*error") as caught:
+    with pytest.raises(KgptError) as caught:
         build(settings)
+    assert re.search(r"zig: .*main\.c:.*error", caught.value.message)
     assert "the command was: " in caught.value.hint
     assert not (tmp_path / "out" / "kernel.elf").exists()
     assert not (tmp_path / "out" / "manifest.json").exists()
@@ -294,7 +297,7 @@ def test_an_image_that_fails_its_checks_is_not_published(tmp_path: Path, own_sou
     build(settings)
     entry = own_sources / "boot" / "entry.S"
     entry.write_text(entry.read_text().replace("0xE85250D6", "0xE85250D7"))
-    with pytest.raises(KgptError, match="no multiboot 2 header"):
+    with refused(KgptError, "kernel.elf multiboot 2 header"):
         build(settings)
     assert not (tmp_path / "out" / "kernel.elf").exists()
     assert not (tmp_path / "out" / "manifest.json").exists()

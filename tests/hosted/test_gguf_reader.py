@@ -27,6 +27,7 @@ from gguf_files import (
 )
 from gguf_reader import Reader, Refused
 from native import ROOT
+from refusals import lacks, refused
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf.scan import scan
@@ -113,26 +114,26 @@ def test_getters_take_every_kind_that_holds_the_value(library: ctypes.CDLL, ever
 
 
 GETTERS: list[tuple[Callable[[Reader], object], str]] = [
-    (lambda r: r.u32("none"), 'the field "none" is missing'),
-    (lambda r: r.f32("none"), 'the field "none" is missing'),
-    (lambda r: r.flag("none"), 'the field "none" is missing'),
-    (lambda r: r.text("none"), 'the field "none" is missing'),
-    (lambda r: r.array("none", 4), 'the field "none" is missing'),
-    (lambda r: r.u32("text.1"), 'the field "text.1" is a string, not a whole number'),
-    (lambda r: r.u32("number.FLOAT32.2", 1), 'the field "number.FLOAT32.2" is an f32, not a whole number'),
-    (lambda r: r.u32("number.BOOL.0"), 'the field "number.BOOL.0" is a bool, not a whole number'),
-    (lambda r: r.u32("array.UINT8"), 'the field "array.UINT8" is an array, not a whole number'),
-    (lambda r: r.u32("number.INT8.0"), 'the field "number.INT8.0" is -128, not from 0 to 2^32 - 1'),
-    (lambda r: r.u32("number.INT16.0"), 'the field "number.INT16.0" is -32768, not from 0 to 2^32 - 1'),
-    (lambda r: r.u32("number.INT64.0", 1), 'the field "number.INT64.0" is -9223372036854775808, not from'),
-    (lambda r: r.u32("number.UINT64.1"), 'the field "number.UINT64.1" is 18446744073709551615, not from'),
-    (lambda r: r.f32("number.BOOL.0"), 'the field "number.BOOL.0" is a bool, not a number'),
-    (lambda r: r.f32("text.1"), 'the field "text.1" is a string, not a number'),
-    (lambda r: r.f32("number.FLOAT64.1", 1), 'the field "number.FLOAT64.1" is -'),
-    (lambda r: r.flag("number.UINT8.1", False), 'the field "number.UINT8.1" is a u8, not a bool'),
-    (lambda r: r.text("array.STRING"), 'the field "array.STRING" is an array, not a string'),
-    (lambda r: r.array("text.1", 8), 'the field "text.1" is a string, not an array'),
-    (lambda r: r.array("array.INT32", 8), 'the field "array.INT32" is an array of i32, not of strings'),
+    (lambda r: r.u32("none"), 'field "none" missing'),
+    (lambda r: r.f32("none"), 'field "none" missing'),
+    (lambda r: r.flag("none"), 'field "none" missing'),
+    (lambda r: r.text("none"), 'field "none" missing'),
+    (lambda r: r.array("none", 4), 'field "none" missing'),
+    (lambda r: r.u32("text.1"), 'field "text.1" string, whole number'),
+    (lambda r: r.u32("number.FLOAT32.2", 1), 'field "number.FLOAT32.2" f32, whole number'),
+    (lambda r: r.u32("number.BOOL.0"), 'field "number.BOOL.0" bool, whole number'),
+    (lambda r: r.u32("array.UINT8"), 'field "array.UINT8" array, whole number'),
+    (lambda r: r.u32("number.INT8.0"), 'field "number.INT8.0" -128, 0 2^32 - 1'),
+    (lambda r: r.u32("number.INT16.0"), 'field "number.INT16.0" -32768, 0 2^32 - 1'),
+    (lambda r: r.u32("number.INT64.0", 1), 'field "number.INT64.0" -9223372036854775808, 0 2^32 - 1'),
+    (lambda r: r.u32("number.UINT64.1"), 'field "number.UINT64.1" 18446744073709551615, 0 2^32 - 1'),
+    (lambda r: r.f32("number.BOOL.0"), 'field "number.BOOL.0" bool, number'),
+    (lambda r: r.f32("text.1"), 'field "text.1" string, number'),
+    (lambda r: r.f32("number.FLOAT64.1", 1), 'field "number.FLOAT64.1" f32'),
+    (lambda r: r.flag("number.UINT8.1", False), 'field "number.UINT8.1" u8, bool'),
+    (lambda r: r.text("array.STRING"), 'field "array.STRING" array, string'),
+    (lambda r: r.array("text.1", 8), 'field "text.1" string, array'),
+    (lambda r: r.array("array.INT32", 8), 'field "array.INT32" array i32, strings'),
 ]
 
 
@@ -142,7 +143,7 @@ def test_getters_refuse_by_name(
 ) -> None:
     with pytest.raises(Refused) as caught:
         get(Reader(library, everything.read_bytes()))
-    assert caught.value.message.startswith(message)
+    assert not lacks(caught.value.message, message)
     assert caught.value.hint
 
 
@@ -150,7 +151,7 @@ def test_getters_refuse_by_name(
 def test_numbers_are_finite(library: ctypes.CDLL, value: float) -> None:
     data = raw_file([field("a", 6, struct.pack("<f", value)), field("b", 12, struct.pack("<d", value))])
     for key in "ab":
-        with pytest.raises(Refused, match=f'"{key}" is .*, not a finite f32'):
+        with refused(Refused, f'field "{key}" finite f32'):
             Reader(library, data).f32(key)
 
 
@@ -159,99 +160,99 @@ def _with_tensors(*tensors: RawTensor, data: int = 64) -> bytes:
 
 
 LIES = [
-    (b"", "the file is empty"),
-    (b"GG", "truncated in the magic at byte 0: 4 bytes needed, 2 left"),
-    (b"GGML\3\0\0\0", "not a GGUF file: it begins with the bytes 47 47 4d 4c"),
-    (b"GGUF\3", "truncated in the version at byte 4"),
-    (raw_file(version=0), "GGUF version 0 is not supported"),
-    (raw_file(version=1), "GGUF version 1 is not supported"),
-    (raw_file(version=4), "GGUF version 4 is not supported"),
-    (raw_file(version=3 << 24), "the file is big-endian"),
-    (raw_file(version=2 << 24), "the file is big-endian"),
-    (raw_file(n_tensors=U64_MAX), "the header claims 18446744073709551615 tensors, which a file of 96"),
-    (raw_file(n_fields=1 << 32), "the header claims 4294967296 fields, which a file of 96 bytes cannot hold"),
-    (raw_file(n_fields=65537, data=1 << 20), "the header claims 65537 fields, more than 65536"),
-    (raw_file(n_tensors=65537, data=1 << 22), "the header claims 65537 tensors, more than 65536"),
-    (raw_file([struct.pack("<Q", U64_MAX)]), "truncated in a field name at byte 32: 18446744073709551615 bytes needed"),
-    (raw_file([text("")], data=99), "a field name before byte 32 has 0 bytes, not 1 to 65535"),
-    (raw_file([text("k" * 65536)], data=99), "a field name before byte 65568 has 65536 bytes, not 1 to 65535"),
-    (raw_file([text(b"\xff\xfe")], data=99), "a field name before byte 34 is not UTF-8"),
-    (raw_file([text(b"\xed\xa0\x80")], data=99), "a field name before byte 35 is not UTF-8"),
-    (raw_file([u32_field("k", 1), u32_field("j", 1), u32_field("k", 2)]), 'the field "k" occurs twice'),
-    (raw_file([field("k", 13, b"")]), 'the value of "k" has the unknown kind 13'),
+    (b"", "file empty"),
+    (b"GG", "truncated magic byte 0: 4 bytes needed, 2 left"),
+    (b"GGML\3\0\0\0", "GGUF file: bytes 47 47 4d 4c"),
+    (b"GGUF\3", "truncated version byte 4"),
+    (raw_file(version=0), "GGUF version 0"),
+    (raw_file(version=1), "GGUF version 1"),
+    (raw_file(version=4), "GGUF version 4"),
+    (raw_file(version=3 << 24), "file big-endian"),
+    (raw_file(version=2 << 24), "file big-endian"),
+    (raw_file(n_tensors=U64_MAX), "header claims 18446744073709551615 tensors, file 96 bytes"),
+    (raw_file(n_fields=1 << 32), "header claims 4294967296 fields, file 96 bytes"),
+    (raw_file(n_fields=65537, data=1 << 20), "header claims 65537 fields, 65536"),
+    (raw_file(n_tensors=65537, data=1 << 22), "header claims 65537 tensors, 65536"),
+    (raw_file([struct.pack("<Q", U64_MAX)]), "truncated field name byte 32: 18446744073709551615 bytes needed"),
+    (raw_file([text("")], data=99), "field name byte 32 0 bytes, 1 65535"),
+    (raw_file([text("k" * 65536)], data=99), "field name byte 65568 65536 bytes, 1 65535"),
+    (raw_file([text(b"\xff\xfe")], data=99), "field name byte 34 UTF-8"),
+    (raw_file([text(b"\xed\xa0\x80")], data=99), "field name byte 35 UTF-8"),
+    (raw_file([u32_field("k", 1), u32_field("j", 1), u32_field("k", 2)]), 'field "k" twice'),
+    (raw_file([field("k", 13, b"")]), 'value "k" unknown kind 13'),
     (
         raw_file([field("k\n\x1b[2J\u0085", U64_MAX & 0xFFFFFFFF, b"")]),
-        'the value of "k??[2J??" has the unknown kind',
+        'value "k??[2J??" unknown kind',
     ),
-    (raw_file([field("k" * 99, 77, b"")]), f'the value of "{"k" * 64}…" has the unknown kind 77'),
-    (raw_file([field("é" * 40, 77, b"")]), f'the value of "{"é" * 32}…" has the unknown kind 77'),
-    (raw_file([field("k", 7, b"\2")]), 'the value of "k" holds a bool of 2, not 0 or 1'),
-    (raw_file([array_field("k", 7, 3, b"\0\1\xff")]), 'the value of "k" holds a bool of 255, not 0 or 1'),
-    (raw_file([field("k", 8, text(b"\x80"))]), 'the value of "k" before byte 46 is not UTF-8'),
+    (raw_file([field("k" * 99, 77, b"")]), f'value "{"k" * 64}…" unknown kind 77'),
+    (raw_file([field("é" * 40, 77, b"")]), f'value "{"é" * 32}…" unknown kind 77'),
+    (raw_file([field("k", 7, b"\2")]), 'value "k" bool 2, 0 1'),
+    (raw_file([array_field("k", 7, 3, b"\0\1\xff")]), 'value "k" bool 255, 0 1'),
+    (raw_file([field("k", 8, text(b"\x80"))]), 'value "k" byte 46 UTF-8'),
     (
         raw_file([field("k", 8, struct.pack("<Q", 1 << 63))]),
-        'truncated in the value of "k" at byte 45: 92233720368',
+        'truncated value "k" byte 45: 9223372036854775808 bytes',
     ),
-    (raw_file([array_field("k", 9, 1, bytes(20))]), 'the value of "k" is an array of the unsupported kind 9'),
-    (raw_file([array_field("k", 13, 1, bytes(20))]), 'the value of "k" is an array of the unknown kind 13'),
+    (raw_file([array_field("k", 9, 1, bytes(20))]), 'value "k" array unsupported kind 9'),
+    (raw_file([array_field("k", 13, 1, bytes(20))]), 'value "k" array unknown kind 13'),
     (
         raw_file([array_field("k", 12, 1 << 61, b"")]),
-        'truncated in the value of "k" at byte 49: 230584300',
+        'truncated value "k" byte 49: 2305843009213693952 items 8 bytes',
     ),
     (
         raw_file([array_field("k", 0, U64_MAX, b"")]),
-        'truncated in the value of "k" at byte 49: 18446744073709551615',
+        'truncated value "k" byte 49: 18446744073709551615',
     ),
     (
         raw_file([array_field("k", 8, U64_MAX, b"")], data=0),
-        'truncated in item 1 of the value of "k" at byte 57',
+        'truncated item 1 value "k" byte 57',
     ),
     (
         raw_file([array_field("k", 8, 2, text("a") + text(b"\xc0"))]),
-        'item 1 of the value of "k" before byte 67',
+        'item 1 of value "k" byte 67',
     ),
-    (raw_file([u32_field("general.alignment", 3)]), "general.alignment is 3, not a power of two from 8 to 65536"),
-    (raw_file([u32_field("general.alignment", 0)]), "general.alignment is 0, not a power of two from 8 to 65536"),
-    (raw_file([u32_field("general.alignment", 4)]), "general.alignment is 4, not a power of two from 8 to 65536"),
-    (raw_file([u32_field("general.alignment", 1 << 31)]), "general.alignment is 2147483648, not a power of two"),
-    (raw_file([field("general.alignment", 8, text("32"))]), "general.alignment is not a u32"),
-    (_with_tensors(RawTensor("")), "a tensor name before byte 32 has 0 bytes, not 1 to 64"),
-    (_with_tensors(RawTensor("n" * 65)), "a tensor name before byte 97 has 65 bytes, not 1 to 64"),
-    (_with_tensors(RawTensor("a"), RawTensor("a", offset=32)), 'the tensor "a" occurs twice'),
-    (_with_tensors(RawTensor(n_dims=0)), 'the tensor "t" has 0 dimensions, not 1 to 4'),
-    (_with_tensors(RawTensor(n_dims=5)), 'the tensor "t" has 5 dimensions, not 1 to 4'),
-    (_with_tensors(RawTensor(n_dims=4), data=0), 'truncated in the description of the tensor "t" at byte 61'),
-    (_with_tensors(RawTensor(dims=(0,))), 'the tensor "t" has the impossible shape 0'),
-    (_with_tensors(RawTensor(dims=(4, 0, 2))), 'the tensor "t" has the impossible shape 4 x 0 x 2'),
+    (raw_file([u32_field("general.alignment", 3)]), "general.alignment 3, power two 8 65536"),
+    (raw_file([u32_field("general.alignment", 0)]), "general.alignment 0, power two 8 65536"),
+    (raw_file([u32_field("general.alignment", 4)]), "general.alignment 4, power two 8 65536"),
+    (raw_file([u32_field("general.alignment", 1 << 31)]), "general.alignment 2147483648, power two"),
+    (raw_file([field("general.alignment", 8, text("32"))]), "general.alignment u32"),
+    (_with_tensors(RawTensor("")), "tensor name byte 32 0 bytes, 1 64"),
+    (_with_tensors(RawTensor("n" * 65)), "tensor name byte 97 65 bytes, 1 64"),
+    (_with_tensors(RawTensor("a"), RawTensor("a", offset=32)), 'tensor "a" twice'),
+    (_with_tensors(RawTensor(n_dims=0)), 'tensor "t" 0 dimensions, 1 4'),
+    (_with_tensors(RawTensor(n_dims=5)), 'tensor "t" 5 dimensions, 1 4'),
+    (_with_tensors(RawTensor(n_dims=4), data=0), 'truncated description tensor "t" byte 61'),
+    (_with_tensors(RawTensor(dims=(0,))), 'tensor "t" impossible shape 0'),
+    (_with_tensors(RawTensor(dims=(4, 0, 2))), 'tensor "t" impossible shape 4 x 0 x 2'),
     (
         _with_tensors(RawTensor(dims=(1 << 32, 1 << 32))),
-        'the tensor "t" has the impossible shape 4294967296 x 4294967296',
+        'tensor "t" impossible shape 4294967296 x 4294967296',
     ),
     (
         _with_tensors(RawTensor(dims=(1 << 63, 2, 1 << 63, 2))),
-        'the tensor "t" has the impossible shape 922337203',
+        'tensor "t" impossible shape 9223372036854775808 x 2',
     ),
-    (_with_tensors(RawTensor(dims=(U64_MAX,) * 4)), 'the tensor "t" has the impossible shape 1844674407370955161'),
-    (_with_tensors(RawTensor(type=20)), 'the tensor "t" has the type IQ4_NL, which is not supported'),
-    (_with_tensors(RawTensor(type=39)), 'the tensor "t" has the type MXFP4, which is not supported'),
-    (_with_tensors(RawTensor(type=31)), 'the tensor "t" has the type 31, which is not supported'),
-    (_with_tensors(RawTensor(type=U64_MAX & 0xFFFFFFFF)), 'the tensor "t" has the type 4294967295, which is not'),
+    (_with_tensors(RawTensor(dims=(U64_MAX,) * 4)), 'tensor "t" impossible shape 18446744073709551615'),
+    (_with_tensors(RawTensor(type=20)), 'tensor "t" type IQ4_NL, which'),
+    (_with_tensors(RawTensor(type=39)), 'tensor "t" type MXFP4, which'),
+    (_with_tensors(RawTensor(type=31)), 'tensor "t" type 31, which'),
+    (_with_tensors(RawTensor(type=U64_MAX & 0xFFFFFFFF)), 'tensor "t" type 4294967295, which is not'),
     (
         _with_tensors(RawTensor(dims=(48,), type=2)),
-        'the rows of the tensor "t" have 48 values, not a multiple of 32',
+        'rows tensor "t" 48 values, multiple 32',
     ),
     (
         _with_tensors(RawTensor(dims=(64, 8), type=12)),
-        'the rows of the tensor "t" have 64 values, not a multiple',
+        'rows tensor "t" 64 values, multiple',
     ),
-    (_with_tensors(RawTensor(offset=8)), 'the tensor "t" is at offset 8, not a multiple of general.alignment'),
-    (_with_tensors(RawTensor(offset=64)), 'truncated in the data of the tensor "t": 16 bytes needed at offset 64'),
-    (_with_tensors(RawTensor(offset=U64_MAX - 31)), 'truncated in the data of the tensor "t": 16 bytes needed at'),
-    (_with_tensors(RawTensor(dims=(17,))), 'truncated in the data of the tensor "t": 68 bytes needed at offset 0'),
-    (_with_tensors(RawTensor(dims=(1 << 40,))), 'truncated in the data of the tensor "t": 4398046511104 bytes needed'),
-    (_with_tensors(RawTensor(), data=0)[:-3], 'truncated in the data of the tensor "t": 16 bytes needed at offset 0'),
-    (_with_tensors(RawTensor("a"), RawTensor("b")), 'the tensors "a" and "b" overlap'),
-    (_with_tensors(RawTensor("a", offset=32), RawTensor("b", (9,))), 'the tensors "b" and "a" overlap'),
+    (_with_tensors(RawTensor(offset=8)), 'tensor "t" offset 8, multiple general.alignment'),
+    (_with_tensors(RawTensor(offset=64)), 'truncated data tensor "t": 16 bytes needed offset 64'),
+    (_with_tensors(RawTensor(offset=U64_MAX - 31)), 'truncated data tensor "t": 16 bytes needed'),
+    (_with_tensors(RawTensor(dims=(17,))), 'truncated data tensor "t": 68 bytes needed offset 0'),
+    (_with_tensors(RawTensor(dims=(1 << 40,))), 'truncated data tensor "t": 4398046511104 bytes needed'),
+    (_with_tensors(RawTensor(), data=0)[:-3], 'truncated data tensor "t": 16 bytes needed offset 0'),
+    (_with_tensors(RawTensor("a"), RawTensor("b")), 'tensors "a" "b" overlap'),
+    (_with_tensors(RawTensor("a", offset=32), RawTensor("b", (9,))), 'tensors "b" "a" overlap'),
 ]
 
 
@@ -259,7 +260,7 @@ LIES = [
 def test_lies_are_refused_by_name(library: ctypes.CDLL, data: bytes, message: str) -> None:
     with pytest.raises(Refused) as caught:
         Reader(library, data)
-    assert caught.value.message.startswith(message)
+    assert not lacks(caught.value.message, message)
     assert caught.value.hint
     assert len(caught.value.message) < 319
 
@@ -319,7 +320,7 @@ def test_too_little_memory_is_said(library: ctypes.CDLL, everything: Path) -> No
     needed = Reader(library, data).peak
     assert Reader(library, data, memory=needed + 63).peak == needed
     for memory in range(0, needed, 64):
-        with pytest.raises(Refused, match="too little memory for the tables of a GGUF file"):
+        with refused(Refused, "memory tables GGUF"):
             Reader(library, data, memory=memory)
 
 
@@ -332,7 +333,7 @@ def test_many_names_take_no_longer_than_they_must(library: ctypes.CDLL) -> None:
     assert reader.gguf.n_fields == reader.gguf.n_tensors == len(names)
     assert reader.has(names[777])
     assert reader.has_tensor(names[-1])
-    with pytest.raises(Refused, match="occurs twice"):
+    with refused(Refused, f'field "{names[31234]}" twice'):
         Reader(library, raw_file([*fields, fields[31234]]))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hosted import Hosted, Run, random_model
+from refusals import lacks
 
 from kgpt_build.boot_modules import MAX_MODULES
 from kgpt_build.kernel.build import build_cached
@@ -50,23 +51,23 @@ def test_a_module_that_nobody_reads(hosted: Hosted, training: Hosted, tmp_path: 
     """A model for an image that takes none, and a second text to train on."""
     done = hosted.run("exit", options=("--module", str(MODEL)))
     assert done.returncode == 1
-    assert done.one("error")["message"] == (
-        f'this kernel holds a microgpt, and cannot use the boot module "{str(MODEL)[:80]}"'
-    )
+    message = done.one("error")["message"]
+    assert not lacks(message, "kernel microgpt, boot module")
+    assert f'"{str(MODEL)[:80]}"' in message
     for name in ("one", "two"):
         (tmp_path / name).write_text("anna\nbob\n" * 20)
     texts = ("--module", str(tmp_path / "one"), "--module", str(tmp_path / "two"))
     line = "mode=train steps=1 batch=1 samples=1 exit"
     done = training.run(line, options=texts)
     assert done.returncode == 1
-    assert done.one("error")["message"] == "the loader brought 2 texts and 0 saved trainings"
+    assert not lacks(done.one("error")["message"], "loader 2 texts 0 trainings")
 
 
 def test_a_prompt_longer_than_a_microgpts_context(roomy: Hosted, hosted: Hosted, tmp_path: Path) -> None:
-    for program, text, has in ((roomy, LONG * 2, "12000 tokens, more than the 8191"), (hosted, "a" * 20, "20 tokens")):
+    for program, text, has in ((roomy, LONG * 2, "12000 tokens, 8191"), (hosted, "a" * 20, "20 tokens")):
         done = program.run("exit", options=text_module(tmp_path, "prompt", text))
         assert done.returncode == 1
-        assert f"the prompt has {has}" in done.one("error")["message"]
+        assert not lacks(done.one("error")["message"], f"prompt {has}")
         assert not done.of("sample")
 
 
@@ -82,9 +83,8 @@ def test_a_language_models_prompt_is_refused_whole(without_model: Hosted, tmp_pa
     done = chat(without_model, "exit", *text_module(tmp_path, "prompt", LONG))
     assert done.returncode == 1
     error = done.one("error")
-    assert error["message"].startswith("the text has ")
-    assert error["message"].endswith("tokens, and the context 32")
-    assert error["hint"] == "shorten it: the model was trained for 32"
+    assert not lacks(error["message"], "text tokens, context 32")
+    assert not lacks(error["hint"], "model trained 32")
     assert not done.of("token")
 
 
@@ -105,7 +105,7 @@ def test_a_language_models_prompt_and_system_prompt(without_model: Hosted, tmp_p
 def test_a_text_with_a_nul(without_model: Hosted, tmp_path: Path, kind: str) -> None:
     done = chat(without_model, "prompt=ab exit", *text_module(tmp_path, kind, b"a\0b"))
     assert done.returncode == 1
-    assert done.one("error")["message"] == f"the {kind} is not text: it holds a NUL"
+    assert not lacks(done.one("error")["message"], f"{kind} text: NUL")
 
 
 def test_read(without_model: Hosted, tmp_path: Path) -> None:
@@ -124,10 +124,10 @@ def test_what_read_has_to_say(without_model: Hosted, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert done.console.count("long.txt                 6 KB") == 2
     missing, too_long = done.of("error")
-    assert missing["message"] == 'there is no file "lnog.txt"'
-    assert too_long["message"].endswith("tokens, and the context 32")
+    assert not lacks(missing["message"], 'file "lnog.txt"')
+    assert not lacks(too_long["message"], "text tokens, context 32")
     without = chat(without_model, "", stdin=b"/read\n")
-    assert "no files came with this machine" in without.console
+    assert not lacks(without.console, "no files came machine")
 
 
 def test_missing_modules_are_counted(without_model: Hosted) -> None:
@@ -135,14 +135,14 @@ def test_missing_modules_are_counted(without_model: Hosted) -> None:
     done = without_model.run("modules=2 prompt=ab exit", options=("--module", str(CHAT)))
     assert done.returncode == 1
     error = done.one("error")
-    assert error["message"] == f'1 of 2 boot modules are missing: the loader brought "{CHAT}"'
+    assert not lacks(error["message"], f'1 of 2 boot modules missing: loader "{CHAT}"')
     none = without_model.run("modules=2 prompt=ab exit")
-    assert none.one("error")["message"] == "2 of 2 boot modules are missing: the loader brought none"
+    assert not lacks(none.one("error")["message"], "2 of 2 boot modules missing: loader none")
 
 
 def test_a_chat_template_without_its_model(without_model: Hosted) -> None:
     done = without_model.run("prompt=ab exit", options=("--module", str(CHAT)))
-    assert done.one("error")["message"] == f'the chat template "{CHAT}" came without its model'
+    assert not lacks(done.one("error")["message"], f'chat template "{CHAT}" without model')
 
 
 def test_sixteen_models_with_templates(without_model: Hosted) -> None:
@@ -154,7 +154,7 @@ def test_sixteen_models_with_templates(without_model: Hosted) -> None:
     assert done.console.count("with a chat template") == 16
     assert done.of("model")[-1]["chat"] == "chatml"
     more = without_model.run("mode=shell", b"", 17 * pair)
-    assert more.one("error")["message"] == "there are more than 16 models"
+    assert not lacks(more.one("error")["message"], "more 16 models")
 
 
 def test_more_modules_than_there_can_be(without_model: Hosted) -> None:

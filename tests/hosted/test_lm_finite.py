@@ -15,6 +15,7 @@ from gguf import GGUFReader
 from hosted import Hosted, Run, random_model
 from lm_brought import Brought
 from lm_tiny import TINY, write
+from refusals import lacks
 
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.models import Model
@@ -48,25 +49,25 @@ def _single(value: float) -> bytes:
 
 
 PLACES = [
-    ("llama", "token_embd.weight", _single(math.nan), 4 * 64 * 6, "the embedding of token 6 is not"),
-    ("llama", "blk.0.attn_norm.weight", _single(math.inf), 8, "after layer 0, attention"),
-    ("llama", "blk.1.attn_q.weight", _single(math.nan), 400, "after layer 1, attention"),
-    ("llama", "blk.1.attn_k.weight", _single(math.inf), 400, "after layer 1, attention"),
-    ("llama", "blk.0.attn_v.weight", _single(-math.inf), 400, "after layer 0, attention"),
-    ("llama", "blk.0.attn_output.weight", _single(math.nan), 0, "after layer 0, attention"),
-    ("llama", "blk.1.ffn_gate.weight", _single(math.nan), 0, "after layer 1, feed-forward"),
-    ("llama", "blk.0.ffn_up.weight", _single(math.inf), 0, "after layer 0, feed-forward"),
-    ("llama", "blk.1.ffn_down.weight", _single(math.nan), 0, "after layer 1, feed-forward"),
-    ("llama", "output_norm.weight", _single(math.nan), 0, "after layer 1, the final norm"),
-    ("llama", "output.weight", _single(math.nan), 4 * 64 * 7, "after layer 1, the output's matrix"),
-    ("llama", "blk.1.ffn_down.weight", _single(3e38) * 64, 0, "after layer 1, feed-forward"),
-    ("gemma3", "blk.4.attn_k_norm.weight", _single(math.nan), 0, "after layer 4, attention"),
-    ("gemma3", "blk.6.post_ffw_norm.weight", _single(math.nan), 0, "after layer 6, feed-forward"),
-    ("gpt2", "blk.1.ffn_up.bias", _single(math.nan), 0, "after layer 1, feed-forward"),
-    ("phi2", "blk.0.attn_qkv.bias", _single(math.nan), 0, "after layer 0, attention"),
-    ("phi3", "blk.2.ffn_up.weight", _single(math.nan), 0, "after layer 2, feed-forward"),
-    ("microgpt", "blk.0.ffn_up.weight", _single(math.nan), 0, "after layer 0, feed-forward"),
-    ("microgpt", "position_embd.weight", _single(math.inf), 4 * 64 * 7, "the embedding of token 6 is not"),
+    ("llama", "token_embd.weight", _single(math.nan), 4 * 64 * 6, "embedding token 6"),
+    ("llama", "blk.0.attn_norm.weight", _single(math.inf), 8, "layer 0, attention"),
+    ("llama", "blk.1.attn_q.weight", _single(math.nan), 400, "layer 1, attention"),
+    ("llama", "blk.1.attn_k.weight", _single(math.inf), 400, "layer 1, attention"),
+    ("llama", "blk.0.attn_v.weight", _single(-math.inf), 400, "layer 0, attention"),
+    ("llama", "blk.0.attn_output.weight", _single(math.nan), 0, "layer 0, attention"),
+    ("llama", "blk.1.ffn_gate.weight", _single(math.nan), 0, "layer 1, feed-forward"),
+    ("llama", "blk.0.ffn_up.weight", _single(math.inf), 0, "layer 0, feed-forward"),
+    ("llama", "blk.1.ffn_down.weight", _single(math.nan), 0, "layer 1, feed-forward"),
+    ("llama", "output_norm.weight", _single(math.nan), 0, "layer 1, final norm"),
+    ("llama", "output.weight", _single(math.nan), 4 * 64 * 7, "layer 1, output's matrix"),
+    ("llama", "blk.1.ffn_down.weight", _single(3e38) * 64, 0, "layer 1, feed-forward"),
+    ("gemma3", "blk.4.attn_k_norm.weight", _single(math.nan), 0, "layer 4, attention"),
+    ("gemma3", "blk.6.post_ffw_norm.weight", _single(math.nan), 0, "layer 6, feed-forward"),
+    ("gpt2", "blk.1.ffn_up.bias", _single(math.nan), 0, "layer 1, feed-forward"),
+    ("phi2", "blk.0.attn_qkv.bias", _single(math.nan), 0, "layer 0, attention"),
+    ("phi3", "blk.2.ffn_up.weight", _single(math.nan), 0, "layer 2, feed-forward"),
+    ("microgpt", "blk.0.ffn_up.weight", _single(math.nan), 0, "layer 0, feed-forward"),
+    ("microgpt", "position_embd.weight", _single(math.inf), 4 * 64 * 7, "embedding token 6"),
 ]
 
 
@@ -77,8 +78,7 @@ def test_the_layer_is_named(
 ) -> None:
     data = poked(write(tmp_path / "model.gguf", TINY[name]), tensor, value, at)
     message = refusal(lm_library, data, isa=isa)
-    assert message.startswith("the logits are not finite")
-    assert words in message
+    assert not lacks(message, f"logits finite {words}")
 
 
 QUANTISED = [name for name, tiny in TINY.items() if tiny.arch == "llama" and tiny.kind not in ("F32", "BF16")]
@@ -96,7 +96,7 @@ def test_a_scale_is_not_lost_where_values_become_bytes(
     data = poked(write(tmp_path / "model.gguf", TINY[name]), f"blk.1.{matrix}.weight", value, SCALES.get(kind, 0))
     for isa in lm.ISAS:
         for kv in lm.KV:
-            assert "after layer 1, " in refusal(lm_library, data, isa=isa, kv=kv)
+            assert not lacks(refusal(lm_library, data, isa=isa, kv=kv), "logits finite layer 1,")
 
 
 def test_what_no_token_looks_at_does_not_matter(lm_library: ctypes.CDLL, tmp_path: Path) -> None:
@@ -105,8 +105,9 @@ def test_what_no_token_looks_at_does_not_matter(lm_library: ctypes.CDLL, tmp_pat
                                          _single(math.nan), 4 * 64 * 30))  # fmt: skip
     engine.session()
     assert np.isfinite(engine.eval(TOKENS)).all()
-    with pytest.raises(lm.Refused, match="the embedding of token 30 is not"):
+    with pytest.raises(lm.Refused) as caught:
         engine.eval([30])
+    assert not lacks(caught.value.args[0], "embedding token 30")
 
 
 def test_after_a_refusal_the_session_goes_on(lm_library: ctypes.CDLL, tmp_path: Path) -> None:
@@ -126,8 +127,9 @@ def test_after_a_refusal_the_session_goes_on(lm_library: ctypes.CDLL, tmp_path: 
 def fails(run: Run, words: str) -> None:
     assert run.returncode == 4, run.console
     assert run.events[-1] == {"event": "exit", "code": 4, "reason": "nonfinite"}
-    assert words in run.of("error")[0]["message"]
-    assert words in run.console
+    message = run.of("error")[0]["message"]
+    assert not lacks(message, words)
+    assert message in run.console
 
 
 Spoil = Callable[[bytes], bytes]

@@ -9,6 +9,7 @@ from typing import Any
 import lm
 import pytest
 from lm_tiny import TINY, tensor_shapes, write
+from refusals import lacks
 
 from kgpt_build.reference.lm_arch import ARCHITECTURES
 
@@ -26,37 +27,37 @@ def test_every_tensor_is_needed(lm_library: ctypes.CDLL, tmp_path: Path, name: s
         if tensor == "output.weight" and name not in ("phi2", "microgpt"):
             continue  # then the embeddings are
         write(path, TINY[name], leave_out=tensor)
-        assert f'"{tensor}" is missing' in refusal(lm_library, path)
+        assert not lacks(refusal(lm_library, path), f'"{tensor}" missing')
 
 
 FIELDS: list[tuple[str, dict[str, Any], str]] = [
-    ("llama", {"context_length": 0}, '"llama.context_length" is 0, not 1 to'),
-    ("llama", {"block_count": 5000}, '"llama.block_count" is 5000, not 1 to 1024'),
-    ("llama", {"block_count": 3}, '"llama.block_count" (3) is more than the layers that there are tensors of'),
-    ("llama", {"block_count": 1}, '"blk.1.attn_norm.weight" is none of a llama model with 1 layers'),
+    ("llama", {"context_length": 0}, '"llama.context_length" 0, 1'),
+    ("llama", {"block_count": 5000}, '"llama.block_count" 5000, 1 1024'),
+    ("llama", {"block_count": 3}, '"llama.block_count" 3 layers tensors'),
+    ("llama", {"block_count": 1}, '"blk.1.attn_norm.weight" llama model 1 layers'),
     (
         "llama",
         {"attention.head_count_kv": 3},
-        '"llama.attention.head_count_kv" (3) does not divide attention.head_count',
+        '"llama.attention.head_count_kv" 3 attention.head_count',
     ),
     ("llama", {"embedding_length": "wide"}, '"llama.embedding_length"'),
-    ("llama", {"embedding_length": 68}, '"token_embd.weight" has 64 x 50 values, where the hyperparameters make it 68'),
-    ("llama", {"attention.value_length": 32}, '"llama.attention.value_length" (32) is another size'),
-    ("llama", {"rope.dimension_count": 7}, '"llama.rope.dimension_count" (7) is not an even number'),
-    ("llama", {"rope.dimension_count": 18}, '"llama.rope.dimension_count" (18) is not an even number'),
+    ("llama", {"embedding_length": 68}, '"token_embd.weight" 64 x 50 68'),
+    ("llama", {"attention.value_length": 32}, '"llama.attention.value_length" 32 size'),
+    ("llama", {"rope.dimension_count": 7}, '"llama.rope.dimension_count" 7 even'),
+    ("llama", {"rope.dimension_count": 18}, '"llama.rope.dimension_count" 18 even'),
     (
         "llama",
         {"rope.scaling.type": "dynamic"},
-        '"llama.rope.scaling.type" is "dynamic", not one of none, linear, yarn, longrope',
+        '"llama.rope.scaling.type" "dynamic", none, linear, yarn, longrope',
     ),
-    ("llama", {"rope.freq_base": -1.0}, '"llama.rope.freq_base" is -1.000000, not a positive number'),
+    ("llama", {"rope.freq_base": -1.0}, '"llama.rope.freq_base" -1.000000, positive'),
     ("llama", {"rope.scaling.type": "linear", "rope.scaling.factor": 0.0}, '"llama.rope.scaling.factor"'),
-    ("llama", {"expert_count": 8}, "mixtures of experts are not supported"),
-    ("llama", {"attention.causal": False}, "does not generate text"),
-    ("llama", {"logit_scale": 0.5}, '"llama.logit_scale" is not supported / it may change what the model computes'),
-    ("qwen2", {"attention.sliding_window": 7}, '"qwen2.attention.sliding_window" (7) is not supported'),
-    ("gemma3", {"final_logit_softcapping": 30.0}, '"gemma3.final_logit_softcapping" is not supported'),
-    ("phi3", {"rope.scaling.type": "longrope"}, '"rope_factors_short.weight" is missing'),
+    ("llama", {"expert_count": 8}, "experts supported"),
+    ("llama", {"attention.causal": False}, "generate text"),
+    ("llama", {"logit_scale": 0.5}, '"llama.logit_scale" supported'),
+    ("qwen2", {"attention.sliding_window": 7}, '"qwen2.attention.sliding_window" 7 supported'),
+    ("gemma3", {"final_logit_softcapping": 30.0}, '"gemma3.final_logit_softcapping" supported'),
+    ("phi3", {"rope.scaling.type": "longrope"}, '"rope_factors_short.weight" missing'),
 ]
 
 
@@ -65,19 +66,20 @@ def test_hyperparameters(
     lm_library: ctypes.CDLL, tmp_path: Path, name: str, fields: dict[str, Any], words: str
 ) -> None:
     path = write(tmp_path / "model.gguf", TINY[name], fields={**TINY[name].fields, **fields})
-    assert words in refusal(lm_library, path)
+    assert not lacks(refusal(lm_library, path), words)
 
 
 def test_architectures_by_name(lm_library: ctypes.CDLL, tmp_path: Path) -> None:
     path = write(tmp_path / "model.gguf", TINY["llama"], arch="mamba")
-    names = ", ".join(ARCHITECTURES)
-    assert refusal(lm_library, path) == f'the architecture "mamba" is not supported / supported: {names}'
+    message, _, hint = refusal(lm_library, path).partition(" / ")
+    assert not lacks(message, 'architecture "mamba"')
+    assert hint.endswith(": " + ", ".join(ARCHITECTURES))
 
 
 @pytest.mark.parametrize(("there", "missing"), [("long", "short"), ("short", "long")])
 def test_both_factors_of_longrope(lm_library: ctypes.CDLL, tmp_path: Path, there: str, missing: str) -> None:
     path = write(tmp_path / "model.gguf", TINY["phi3"], more={f"rope_factors_{there}.weight": (8,)})
-    assert f'"rope_factors_{missing}.weight" is missing' in refusal(lm_library, path)
+    assert not lacks(refusal(lm_library, path), f'"rope_factors_{missing}.weight" missing')
 
 
 @pytest.mark.parametrize(
@@ -86,27 +88,28 @@ def test_both_factors_of_longrope(lm_library: ctypes.CDLL, tmp_path: Path, there
 )
 def test_tensors_too_many(lm_library: ctypes.CDLL, tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "model.gguf", TINY["llama"], more={name: (64,)})
-    assert f'"{name}" is none of a llama model' in refusal(lm_library, path)
+    assert not lacks(refusal(lm_library, path), f'"{name}" llama model')
 
 
 def test_parts_of_fused_matrices(lm_library: ctypes.CDLL, tmp_path: Path) -> None:
     path = write(tmp_path / "model.gguf", TINY["phi3"], n_ff=100)
-    assert '"blk.0.ffn_up.weight" has parts that are not multiples of 8 rows' in refusal(lm_library, path)
+    assert not lacks(refusal(lm_library, path), '"blk.0.ffn_up.weight" parts 8 rows')
 
 
 def test_vectors_are_f32(lm_library: ctypes.CDLL, tmp_path: Path) -> None:
     path = write(tmp_path / "model.gguf", TINY["llama"], kind="F16", vectors="F16")
-    assert "has the type F16, not F32" in refusal(lm_library, path)
+    assert not lacks(refusal(lm_library, path), "type F16, F32")
 
 
 def test_tokens_and_context(lm_library: ctypes.CDLL, tmp_path: Path) -> None:
     engine = lm.Engine(lm_library, write(tmp_path / "model.gguf", TINY["llama"]).read_bytes())
     engine.session(10, n_batch=16)
     engine.eval([1, 2, 3])
-    wrong = {(4, 50): "50 is not one of the 50 tokens", (4,) * 8: "no room for 8 tokens behind 3 of a context of 10"}
+    wrong = {(4, 50): "50 tokens", (4,) * 8: "room 8 tokens 3 context 10"}
     for tokens, words in wrong.items():
-        with pytest.raises(lm.Refused, match=words):
+        with pytest.raises(lm.Refused) as caught:
             engine.eval(tokens)
+        assert not lacks(caught.value.args[0], words)
     assert engine.tokens == [1, 2, 3]
     for n_ctx, n_batch in ((0, 1), (49, 1), (10, 0)):
         with pytest.raises(lm.Refused):

@@ -6,6 +6,7 @@ import gguf
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType
+from refusals import refused
 
 from benchmarks.quant_library import (
     BY_NAME,
@@ -85,9 +86,9 @@ def test_both_sides_interleave_alike(quant: Quant, name: str, rows: int) -> None
 
 
 def test_rows_that_are_no_blocks_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"33 columns are no multiple of Q4_1's block of 32"):
+    with refused(ValueError, "33 columns Q4_1's block 32"):
         TYPES[BY_NAME["Q4_1"]].row_bytes(33)
-    with pytest.raises(ValueError, match="rows of 21 bytes are no blocks of Q4_1"):
+    with refused(ValueError, "rows 21 bytes blocks Q4_1"):
         interleave(np.zeros((8, 21), np.uint8), BY_NAME["Q4_1"])
     assert TYPES[BY_NAME["Q6_K"]].row_bytes(512) == 420
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from exact import ISAS, Exact, Refused, build, functions_of
 from reference_autograd import Result, Settings, Value, train
+from refusals import lacks
 
 LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-9, 1e-8
 SMALL = Settings(n_embd=8, block_size=8, steps=100)
@@ -168,14 +169,14 @@ def test_memory_is_what_was_counted(library: ctypes.CDLL) -> None:
 
 
 REFUSED = {
-    "n_embd, 8, is not divisible by n_head, 3": {"n_head": 3},
-    "n_layer is 0": {"n_layer": 0},
-    "block_size is 0": {"block_size": 0},
-    "n_embd is 0": {"n_embd": 0},
-    "steps is out of range": {"steps": 0},
-    "beta1 is out of range": {"beta1": 1.0},
-    "lr is out of range": {"learning_rate": math.nan},
-    "eps is out of range": {"eps": 0.0},
+    "n_embd, 8, n_head, 3": {"n_head": 3},
+    "n_layer 0": {"n_layer": 0},
+    "block_size 0": {"block_size": 0},
+    "n_embd 0": {"n_embd": 0},
+    "steps range": {"steps": 0},
+    "beta1 range": {"beta1": 1.0},
+    "lr range": {"learning_rate": math.nan},
+    "eps range": {"eps": 0.0},
 }
 
 
@@ -183,17 +184,17 @@ REFUSED = {
 def test_what_cannot_be_trained_is_refused(library: ctypes.CDLL, message: str) -> None:
     with pytest.raises(Refused) as refusal:
         Exact(library, words(1), replace(SMALL, **REFUSED[message]))  # type: ignore[arg-type]
-    assert refusal.value.args[0] == message
+    assert not lacks(refusal.value.args[0], message)
     assert refusal.value.args[1]
 
 
 @pytest.mark.parametrize(
     ("documents", "settings", "message"),
     [
-        (words(1), replace(SMALL, n_layer=2), "it has another shape"),
-        (words(1), replace(SMALL, seed=1), "it has another seed"),
-        (words(1), replace(SMALL, steps=101), "it has another seed, number of steps"),
-        ([*words(1)[:-1], "abba"], SMALL, "it was trained on another corpus"),
+        (words(1), replace(SMALL, n_layer=2), "another shape"),
+        (words(1), replace(SMALL, seed=1), "another seed,"),
+        (words(1), replace(SMALL, steps=101), "another steps"),
+        ([*words(1)[:-1], "abba"], SMALL, "another corpus"),
     ],
 )
 def test_a_state_of_something_else_is_refused(
@@ -202,8 +203,9 @@ def test_a_state_of_something_else_is_refused(
     state = Exact(library, words(1), SMALL).save()
     other = Exact(library, documents, settings)
     before = other.save()
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(Refused) as refusal:
         other.load(state)
+    assert not lacks(refusal.value.args[0], message)
     assert other.save() == before
 
 

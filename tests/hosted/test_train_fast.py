@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusals import refused
 
 from benchmarks.fast_library import ISAS, Documents, FastLibrary, Options, Refused, Trainer, build
 from kgpt_build.models import Hyperparameters
@@ -258,10 +259,10 @@ def test_a_break_does_not_show(library: FastLibrary, isa: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"seed": 8}, "of another seed"),
-        ({"batch": 5}, "of another batch"),
-        ({"chunks": 2}, "of another batch"),
-        ({"isa": "c"}, "of another arithmetic"),
+        ({"seed": 8}, "another seed"),
+        ({"batch": 5}, "another batch"),
+        ({"chunks": 2}, "another batch"),
+        ({"isa": "c"}, "another arithmetic"),
     ],
 )
 def test_a_state_of_another_training_is_refused(
@@ -274,9 +275,9 @@ def test_a_state_of_another_training_is_refused(
     if changed.get("isa") == "c" and "avx2" not in library.isas():
         pytest.skip("this machine has one arithmetic only")
     before = ours.save()
-    with pytest.raises(Refused, match=message):
+    with refused(Refused, message):
         ours.load(state)
-    with pytest.raises(Refused, match="cut short"):
+    with refused(Refused, "cut short"):
         ours.load(state[:-4])
     assert ours.save() == before
 
@@ -329,13 +330,13 @@ def test_a_document_of_the_blocks_length_has_no_end(library: FastLibrary) -> Non
 @pytest.mark.parametrize(
     ("options", "hparams", "message"),
     [
-        (Options(batch=0), SHAPES["odd"], "a batch of 0 documents"),
-        (Options(batch=2, chunks=3), SHAPES["odd"], "cannot be cut into 3 chunks"),
-        (Options(steps=0), SHAPES["odd"], "steps is out of range"),
+        (Options(batch=0), SHAPES["odd"], "batch 0 documents"),
+        (Options(batch=2, chunks=3), SHAPES["odd"], "batch 3 chunks"),
+        (Options(steps=0), SHAPES["odd"], "steps range"),
     ],
 )
 def test_impossible_settings_are_refused(
     library: FastLibrary, options: Options, hparams: Hyperparameters, message: str
 ) -> None:
-    with pytest.raises(Refused, match=message):
+    with refused(Refused, message):
         Trainer(library, hparams, names(hparams, 5), options)
