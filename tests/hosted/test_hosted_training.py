@@ -199,11 +199,14 @@ def test_what_is_kept_of_a_training_that_diverges_was_good(docs: Path, capsys: p
     assert models.load_microgpt(Path("model.gguf")).sha256 == models.load_microgpt(Path("same.gguf")).sha256
 
 
-def test_memory_that_is_too_little_is_refused_with_numbers(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("shape", [("--n-embd", 64, "--batch", 4096), ("--exact", "--n-embd", 80, "--n-layer", 2)])
+def test_memory_that_is_too_little_is_refused_with_numbers(
+    docs: Path, capsys: pytest.CaptureFixture[str], shape: tuple[str | int, ...]
+) -> None:
     assert train(docs, "--n-embd", 512, "--memory", 16) == 1
     assert "16 MB of memory are too little for this training: the corpus takes 1 KB" in capsys.readouterr().err
     # What only the kernel knows to the byte.
-    assert train(docs, "--n-embd", 64, "--batch", 4096, "--memory", 8) == 1
+    assert train(docs, *shape, "--memory", 8) == 1
     error = capsys.readouterr().err
     assert "kgpt: error: training this model needs " in error
     assert "MB" in error
