@@ -74,7 +74,7 @@ def test_a_language_model_says_how_many_tokens_are_too_many(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(b"a\0b", "is not text: byte 1 is a NUL"), (b"\xff\xfea\0", "what standard input brought is not UTF-8")],
+    [(b"a\0b", "is not text: byte 1 is a NUL"), (b"\xff\xfea\0", "standard input is not UTF-8")],
 )
 def test_standard_input_that_is_no_text(kernel: Path, tmp_path: Path, text: bytes, message: str) -> None:
     done = piped(text, tmp_path, kernel)
