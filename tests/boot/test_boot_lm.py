@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from boots import Boot, Kgpt
 from model_files import model_file
+from refusals import lacks
 
 from kgpt_build.events import Error, Event, Logits, Model, Sample, Shell, Speed, parse_event
 from kgpt_build.kernel.build import build_cached
@@ -179,7 +180,7 @@ def test_an_overflow_is_an_error_or_a_shift(lm_hosted: Path) -> None:
     line = f'prompt="Write a long story about the sea." {GREEDY} ctx=256 max_tokens=300 exit'
     refused = hosted_events(lm_hosted, line)
     (error,) = [event for event in refused if isinstance(event, Error)]
-    assert error.message == "the context is full: 256 of 256 tokens, and 1 more is needed"
+    assert not lacks(error.message, "context full: 256 of 256 tokens, 1 more")
     assert "on_overflow" in error.hint
     (reply,) = [event for event in hosted_events(lm_hosted, f"{line} on_overflow=shift") if isinstance(event, Sample)]
     assert (reply.tokens, reply.reason) == (300, "max_tokens")
@@ -202,5 +203,5 @@ def test_a_shard_as_a_module(boot: Boot, tmp_path: Path) -> None:
     guest = boot("exit", image=build_cached(NO_MODEL), extra=("-initrd", str(path)))
     assert guest.wait().exit_code == 1
     (error,) = [event for event in guest.events if isinstance(event, Error)]
-    assert error.message == "the file is shard 1 of the 3 that a model was split into"
-    assert error.hint.startswith("join them, and give the whole: llama-gguf-split --merge")
+    assert not lacks(error.message, "file shard 1 3 model")
+    assert not lacks(error.hint, "llama-gguf-split --merge")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from boots import Boot, texts
 from gguf import GGUFReader
+from refusals import lacks
 from tiny_lm import write_lm
 
 from kgpt_build import models
@@ -51,7 +52,7 @@ def test_a_model_that_computes_no_numbers(boot: Boot, kernel_without_model: Path
     guest = boot("mode=generate prompt=ab exit", image=kernel_without_model, modules=(BootModule(path),), memory=MEMORY)
     verdict = guest.wait()
     assert verdict.exit_code == 4
-    assert verdict.message == "the logits are not finite after layer 1, feed-forward"
+    assert not lacks(verdict.message, "logits finite layer 1, feed-forward")
     assert "kgpt build MODEL names the tensor" in verdict.hint
     assert guest.events[-1] == Exit(4, "nonfinite")
     assert not [event for event in guest.events if isinstance(event, (Token, Sample))]
