@@ -4,23 +4,25 @@
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-C_FILES = $(shell git ls-files 'kernel_c/*.[ch]' 'tests/*.[ch]' 'benchmarks/*.[ch]' 2>/dev/null || find kernel_c tests benchmarks -name '*.[ch]')
+C_FILES = $(shell git ls-files 'kernel_c/*.[ch]' 'tests/*.[ch]' 'benchmarks/*.[ch]' 2>/dev/null || \
+    find kernel_c tests benchmarks -name '*.[ch]')
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
 
-.PHONY: help run chat test test-slow fuzz lint format generated default-model bench clean need-run need-test need-slow need-fuzz
+.PHONY: help run chat test test-slow fuzz lint format generated default-model bench clean
+.PHONY: need-run need-test need-slow need-fuzz
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null || \
-	    grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST)
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | \
+	    column -t -s '|' 2>/dev/null || grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST)
 
 run: need-run $(VENV)/.run ## build the default kernel and boot it (ARGS="--samples 5": options of kgpt run)
 	$(BIN)/kgpt build
 	@echo 'To talk to a language model instead: make chat (SmolLM2 135M, a download of 93 MB)'
 	$(BIN)/kgpt run $(ARGS)
 
-chat: need-run $(VENV)/.run ## download a small language model, build its kernel, boot it and chat (ARGS="--target hosted": without QEMU, faster)
+chat: need-run $(VENV)/.run ## boot a small language model and chat (ARGS="--target hosted": faster, without QEMU)
 	$(BIN)/kgpt run smollm2-135m $(ARGS)
 
 test: need-test $(VENV)/.test lint ## run all tests, including boot tests (ARGS="-k pvh": options of pytest)

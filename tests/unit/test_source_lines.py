@@ -14,6 +14,11 @@ def long_lines(text: str) -> list[int]:
     return [number for number, line in enumerate(text.splitlines(), 1) if len(line) > COLUMNS]
 
 
+@pytest.mark.parametrize("name", ["Makefile", "scripts/need", ".ci/run", "boot/grub.cfg"])
+def test_lines_of_scripts_are_short(name: str) -> None:
+    assert long_lines((ROOT / name).read_text(encoding="utf-8")) == []
+
+
 @pytest.mark.parametrize("folder", ["kernel_c", "boot", "linker", "tests", "benchmarks"])
 def test_lines_of_sources_are_short(folder: str) -> None:
     sources = [path for path in (ROOT / folder).rglob("*") if path.suffix in SUFFIXES]
