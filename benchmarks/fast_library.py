@@ -1,4 +1,4 @@
-"""The fast trainer (``kernel_c/train/fast*``) as a shared library for tests and measurements in Python."""
+"""The fast trainer (``kernel_c/train/fast``) as a shared library for tests and measurements in Python."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kgpt_build.models import Hyperparameters, tensor_shapes
 
 KERNEL = Path(__file__).parents[1] / "kernel_c"
 SOURCES = (
-    *(f"train/fast{part}.c" for part in ("", "_avx2", "_avx512", "_batch", "_c", "_memory", "_state")),
+    *(f"train/fast/fast{part}.c" for part in ("", "_avx2", "_avx512", "_batch", "_c", "_memory", "_state")),
     "train/shape.c",
     *(f"core/{name}.c" for name in ("arena", "arena_count", "error", "format", "str", "utf8")),
     "core/x86/cpu.c",

@@ -1,4 +1,4 @@
-"""A chat template in pieces, and how conversations are assembled from them: kernel_c/infer/chat.c in Python."""
+"""A chat template in pieces, and how conversations are assembled from them: kernel_c/infer/chat/chat.c in Python."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How a template changes an earlier reply: which parts of its thought it keeps, and which white space it trims.
 
-kernel_c/infer/chat_reply.c does the same in C. A reply may contain a thought: ``<think>`` … ``</think>``, where the
-opening tag is often in the template's own text. ``find_rule`` tries the rules of public templates on replies whose
+kernel_c/infer/chat/chat_reply.c does the same in C. A reply may contain a thought: ``<think>`` … ``</think>``, where
+the opening tag is often in the template's own text. ``find_rule`` tries the rules of public templates on replies whose
 rendering is known. It takes the first rule, which is the simplest, that explains all of them.
 """
 

@@ -1,4 +1,4 @@
-"""How a language model's kernel chooses a token: kernel_c/infer/lm_sampler.c, operation by operation.
+"""How a language model's kernel chooses a token: kernel_c/infer/reply/lm_sampler.c, operation by operation.
 
 These are the steps before top_p; the others are those of a microgpt (``sampler``). The same logits and random numbers
 give the same token.

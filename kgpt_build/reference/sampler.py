@@ -1,4 +1,4 @@
-"""How the kernel chooses a token: kernel_c/infer/sampler.c, operation by operation in float32.
+"""How the kernel chooses a token: kernel_c/infer/reply/sampler.c, operation by operation in float32.
 
 The same logits and the same stream of random numbers give the same token. ``lm_sampler`` goes on from here.
 """

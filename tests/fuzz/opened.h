@@ -1,6 +1,6 @@
 /* Caches opened models for fuzzing: opening the same files again tells nothing new and takes most of the time.
- * infer/loaded.c calls these functions in place of kgpt/gguf.h, kgpt/vocab.h and kgpt/lm.h. Each opens a file once,
- * and then returns the same tables at the same addresses, which must stay reserved. */
+ * infer/chat/loaded.c calls these functions in place of kgpt/gguf.h, kgpt/vocab.h and kgpt/lm.h. Each opens a file
+ * once, and then returns the same tables at the same addresses, which must stay reserved. */
 #ifndef KGPT_OPENED_H
 #define KGPT_OPENED_H
 

@@ -24,7 +24,7 @@ VECTORS = {
 }
 """Sources that need more of a processor than the others; they are linked, but not run, and so compiled in no time."""
 NOT_RUN = ["-O0", "-fno-sanitize=all", "-Wno-unused-command-line-argument"]
-ONCE = {"kernel_c/infer/loaded.c": [f"-Dkg_{name}_open=opened_{name}" for name in ("gguf", "vocab", "lm")]}
+ONCE = {"kernel_c/infer/chat/loaded.c": [f"-Dkg_{name}_open=opened_{name}" for name in ("gguf", "vocab", "lm")]}
 """What opens models asks tests/fuzz/opened.h for them."""
 
 FLAGS = ["-std=gnu11", "-g", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-omit-frame-pointer", "-D_GNU_SOURCE"]
@@ -189,8 +189,8 @@ TARGETS = {
                 *(f"kernel_c/app/cmdline/{name}.c" for name in ("cmdline", "lm_options", "options", "words")),
                 *(
                     "kernel_c/train/shape.c",
-                    "kernel_c/infer/lm_sampler.c",
-                    "kernel_c/infer/sampler.c",
+                    "kernel_c/infer/reply/lm_sampler.c",
+                    "kernel_c/infer/reply/sampler.c",
                     "kernel_c/math/math.c",
                     "kernel_c/math/random.c",
                 ),
@@ -234,7 +234,7 @@ TARGETS = {
         Target("devices", (), 640, words=("\\xf4\\x1a\\x44\\x10", "\\xf4\\x1a\\x05\\x10", "\\x09\\x40\\x14\\x01\\x04")),
         Target(
             "chat",
-            (*(f"kernel_c/infer/{name}.c" for name in ("chat", "chat_reply", "chat_text")), *_CORE),
+            (*(f"kernel_c/infer/chat/{name}.c" for name in ("chat", "chat_reply", "chat_text")), *_CORE),
             2048,
             words=("KGCT", "</think>\\x0a", "<|im_end|>"),
         ),

@@ -29,6 +29,8 @@ _ROOMS = (
     "tokenizer",
     "engine",
     "infer",
+    "infer/chat",
+    "infer/reply",
 )
 
 

@@ -17,7 +17,11 @@ SHAPES = 200
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     folder = tmp_path_factory.mktemp("carving")
-    more = [path for path in listed("ENGINE", "ENGINE_TRAIN", rooms=("train",)) if not path.endswith("_test.c")]
+    more = [
+        path
+        for path in listed("ENGINE", "ENGINE_TRAIN", rooms=("train", "train/exact", "train/fast"))
+        if not path.endswith("_test.c")
+    ]
     shell = [f"kernel_c/app/shell/{name}.c" for name in ("lineedit", "lineedit_draw", "lineedit_history")]
     mt19937 = ["kernel_c/math/mt19937.c"]
     sources = ["tests/hosted/carving_driver.c", *lm.engine_sources(folder), *more, *shell, *mt19937]

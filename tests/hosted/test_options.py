@@ -17,7 +17,7 @@ from kgpt_build.settings import Option, Settings, options
 SOURCES = [
     "tests/hosted/options_driver.c",
     *(f"kernel_c/app/cmdline/{name}.c" for name in ("cmdline", "lm_options", "options", "words")),
-    *(f"kernel_c/{name}.c" for name in ("train/shape", "infer/lm_sampler", "infer/sampler")),
+    *(f"kernel_c/{name}.c" for name in ("train/shape", "infer/reply/lm_sampler", "infer/reply/sampler")),
     *(f"kernel_c/math/{name}.c" for name in ("dmath", "dmath_trig", "math", "random")),
     *(
         f"kernel_c/core/{name}.c"

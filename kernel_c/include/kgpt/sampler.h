@@ -1,5 +1,5 @@
 /* The sampler of both engines; kgpt/sampling.h documents the filters. Only kernels for language models link
- * infer/lm_sampler.c, which adds logit_bias, penalties, typical_p and a fast top_k through kg_sampler.more.
+ * infer/reply/lm_sampler.c, which adds logit_bias, penalties, typical_p and a fast top_k through kg_sampler.more.
  * Candidates are sorted; sums are added in that order, in single precision. */
 #ifndef KGPT_SAMPLER_H
 #define KGPT_SAMPLER_H

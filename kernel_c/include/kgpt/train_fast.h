@@ -5,7 +5,7 @@
  * of chunks is a setting of the training, not of the machine, and gradients are added in the order of the chunks. So
  * neither the number of CPUs nor their timing changes the result.
  *
- * Within a chunk, positions with the same prefix are computed once: see train/fast_batch.c.
+ * Within a chunk, positions with the same prefix are computed once: see train/fast/fast_batch.c.
  *
  * There are two arithmetics. KG_ISA_AVX2 (here with FMA) and KG_ISA_AVX512 fuse products and sums, and give the same
  * bits. KG_ISA_C rounds each operation. Only the same arithmetic reproduces a training bit by bit. */

@@ -1,4 +1,4 @@
-/* Attention of exact training, forward and backward: see train/exact.h. */
+/* Attention of exact training, forward and backward: see train/exact/exact.h. */
 #include "exact.h"
 
 #include "kgpt/dmath.h"

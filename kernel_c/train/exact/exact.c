@@ -1,4 +1,4 @@
-/* Training in double precision: memory, first weights, steps. See kgpt/train_exact.h and train/exact.h. */
+/* Training in double precision: memory, first weights, steps. See kgpt/train_exact.h and train/exact/exact.h. */
 #include "exact.h"
 
 #include "kgpt/cpu.h"

@@ -1,4 +1,4 @@
-/* Adam, with a learning rate that falls linearly to 0: see train/exact.h. */
+/* Adam, with a learning rate that falls linearly to 0: see train/exact/exact.h. */
 #include "exact.h"
 
 #include "kgpt/dmath.h"

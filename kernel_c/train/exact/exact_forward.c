@@ -1,4 +1,4 @@
-/* The forward pass of exact training, from tokens to logits and loss: see train/exact.h. */
+/* The forward pass of exact training, from tokens to logits and loss: see train/exact/exact.h. */
 #include "exact.h"
 
 #include "kgpt/dmath.h"

@@ -1,4 +1,4 @@
-/* The backward pass of exact training, from the loss to every gradient: see train/exact.h. */
+/* The backward pass of exact training, from the loss to every gradient: see train/exact/exact.h. */
 #include "exact.h"
 
 #include "kgpt/dmath.h"

@@ -1,0 +1,8 @@
+ENGINE_LM += \
+    infer/chat/chat.c \
+    infer/chat/chat_reply.c \
+    infer/chat/chat_test.c \
+    infer/chat/chat_text.c \
+    infer/chat/conversation.c \
+    infer/chat/loaded.c \
+    infer/chat/turns.c
