@@ -136,7 +136,7 @@ def test_a_panic_in_drawing_is_told_elsewhere(boot: Boot) -> None:
     guest = boot("fault=screen", machine="pc")
     end = guest.wait()
     assert (end.kind, end.exit_code) == ("failed", 4)
-    assert "kg_vga_draw" in end.message
+    assert "draw_vga" in end.message
     assert guest.console.count("kgpt: panic: #PF (page fault)") == 1
     guest.expect(r"^kgpt: back-trace: .*\n$")
 

@@ -124,7 +124,7 @@ def test_the_program_itself_is_run(kgpt: Kgpt, program: Path, kernel: Path, tmp_
     assert "booted by multiboot1" in bare.stdout
     assert len(re.findall("^sample", bare.stdout, re.MULTILINE)) == 2
     wrong = kgpt("run", kernel, "--target", "hosted")
-    assert (wrong.returncode, "is a kernel, disc or stick" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "not a program for Linux" in wrong.stderr) == (2, True)
     wrong = kgpt("run", program, "--target", "bare")
     assert (wrong.returncode, "is a program for Linux" in wrong.stderr) == (2, True)
 
