@@ -59,8 +59,7 @@ static void show_forgotten(void *context, const struct kg_reply *reply, uint32_t
 
 static void show_speed(struct kgpt *k, const struct kg_reply *reply, uint64_t decode_us)
 {
-    kg_statusline(k, "%.1f tokens/s, context %u/%u",
-                  decode_us ? (double)reply->speed.tokens * 1e6 / (double)decode_us : 0.0, reply->past.n,
+    kg_statusline(k, "%.1f tokens/s, context %u/%u", tokens_per_second(reply->speed.tokens, decode_us), reply->past.n,
                   reply->past.n_ctx);
 }
 
