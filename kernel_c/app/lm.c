@@ -199,7 +199,7 @@ static enum kg_exit run_lm_chat_mode(struct kgpt *k)
         kg_report_keyboard(k);
     }
     if (!answers && !listens) {
-        kg_error_set(&error, KG_E_INPUT, "there is nothing to answer: no prompt, and nobody who types");
+        kg_error_set(&error, KG_E_INPUT, "there is nothing to answer: no prompt is given, and none can be typed");
         kg_error_hint(&error, "give a message: prompt=TEXT (press e in the boot menu), or kgpt run --prompt TEXT");
         return kg_refuse(k, &error);
     }

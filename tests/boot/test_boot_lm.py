@@ -193,7 +193,7 @@ def test_a_chat_with_nothing_to_type_on_says_why_and_what_to_do(boot: Boot, lm_k
     shown = until(guest.screen, lambda screen: "hint" in screen.text).text.replace("\n", " ")
     assert "keyboard: none found (USB keyboards are not driven yet); serial: none" in shown
     assert "press e in the boot menu to add words, such as prompt=TEXT" in shown
-    assert "there is nothing to answer: no prompt, and nobody who types" in shown
+    assert "there is nothing to answer: no prompt is given, and none can be typed" in shown
 
 
 def test_a_shard_as_a_module(boot: Boot, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ struct kg_stats {
     uint64_t ticks, ticks_hz, us, first_token_ticks;
 };
 
-/* Sends an event of kgpt/events.def where somebody listens. */
+/* Sends an event of kgpt/events.def if the machine channel has a reader. */
 void kg_event_emit(const char *row, bool all, const void *values);
 
 /* KG_EMIT(ready, .ticks = 5) sends an event where it happens; keys that are not named are 0 or empty. KG_EMIT_LM also
