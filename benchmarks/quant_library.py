@@ -23,8 +23,8 @@ SOURCES = (
     "benchmarks/quant_driver.c",
     *("kernel_c/core/x86/memory.c", "kernel_c/core/x86/cpu.c"),
     *(
-        f"kernel_c/ops/quant/{path.name}"
-        for path in sorted((ROOT / "kernel_c/ops/quant").glob("*.c"))
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "kernel_c/ops/quant").rglob("*.c"))
         if not path.stem.endswith("_test")
     ),
 )
@@ -166,7 +166,7 @@ def build(folder: Path) -> Quant:
         path = ROOT / source
         suffix = next((flags for name, flags in SUFFIX_FLAGS.items() if path.stem.endswith(name)), ())
         objects.append(folder / f"{path.stem}.o")
-        words = [*ZIG, *FLAGS, *suffix, "-Ikernel_c/include", "-c", source, "-o", str(objects[-1])]
+        words = [*ZIG, *FLAGS, *suffix, "-Ikernel_c/include", "-Ikernel_c", "-c", source, "-o", str(objects[-1])]
         subprocess.run(words, cwd=ROOT, check=True)
     library = folder / "libkgquant.so"
     subprocess.run([*ZIG, "-shared", "-nostdlib", "-o", str(library), *map(str, objects)], check=True)

@@ -26,6 +26,8 @@ _ROOMS = (
     "ops/ref",
     "ops/x86",
     "ops/quant",
+    "ops/quant/avx2",
+    "ops/quant/swar",
     "tokenizer",
     "engine",
     "infer",

@@ -11,8 +11,8 @@
 
 #include <stdint.h>
 
-#include "inline.h"
 #include "kgpt/quant.h"
+#include "ops/quant/inline.h"
 
 #define KG_NIBBLES 0x000f000f000f000fu /* the low nibble of each 16-bit field */
 #define KG_HALF 0x0000800000000000u    /* rounds the top field */

@@ -4,11 +4,11 @@
  * 2^11, so d * i is exact in 64 bits. One conversion to float rounds it once, as the definition requires. With a
  * minimum, the definition rounds d * i before it adds m * j, which is exact. d * i is exact below 2^24; larger
  * products and unusual halves (infinite, subnormal, zero) are computed like the reference. */
-#include "act.h"
-#include "half.h"
 #include "kgpt/mem.h"
+#include "ops/quant/act.h"
+#include "ops/quant/half.h"
+#include "ops/quant/versions.h"
 #include "swar.h"
-#include "versions.h"
 
 /* Properties of a type; constant in each specialized function. */
 struct kind {

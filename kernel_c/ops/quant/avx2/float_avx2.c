@@ -1,7 +1,7 @@
 /* Products with float weights in 256-bit vectors. The 16 lanes of dot (kgpt/ops.h) are two registers for each row. */
 #include "avx2.h"
 #include "kgpt/mem.h"
-#include "versions.h"
+#include "ops/quant/versions.h"
 
 #define LANES 16
 #define TOKENS 4 /* computed together */

@@ -2,9 +2,9 @@
  *
  * A block is processed in chunks with contiguous payload: 2 chunks of 128 values, or 4 of 64 for nibbles. Each step
  * unpacks and multiplies 32 values; the 16-bit sums of products are multiplied by the scales. */
-#include "act.h"
 #include "avx2.h"
-#include "versions.h"
+#include "ops/quant/act.h"
+#include "ops/quant/versions.h"
 
 #define MOST_TOKENS 8 /* computed together */
 

@@ -1,8 +1,8 @@
 /* Products of types with blocks of 32: eight rows and up to eight tokens together, so that each block is unpacked
  * once for all of them. */
-#include "act.h"
 #include "avx2.h"
-#include "versions.h"
+#include "ops/quant/act.h"
+#include "ops/quant/versions.h"
 
 #define MOST_TOKENS 8 /* computed together */
 

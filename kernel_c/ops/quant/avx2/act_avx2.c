@@ -1,7 +1,7 @@
 /* 8-bit activations with AVX2; act.h defines them. */
-#include "act.h"
 #include "avx2.h"
-#include "versions.h"
+#include "ops/quant/act.h"
+#include "ops/quant/versions.h"
 
 typedef i32x8 i32x8_at __attribute__((aligned(4), may_alias));
 

@@ -1,8 +1,8 @@
 /* Products of types with blocks of 256 by SWAR in 64-bit words (swar.h): row by row, 16 values at a time. */
-#include "act.h"
-#include "half.h"
+#include "ops/quant/act.h"
+#include "ops/quant/half.h"
+#include "ops/quant/versions.h"
 #include "swar.h"
-#include "versions.h"
 
 #define BYTES(value) (0x0101010101010101u * (value))
 #define FIELDS(value) (0x0001000100010001u * (value))

@@ -10,8 +10,8 @@
 
 #include <stdint.h>
 
-#include "inline.h"
 #include "kgpt/quant.h"
+#include "ops/quant/inline.h"
 
 typedef char b8x32 __attribute__((vector_size(32)));
 typedef short i16x16 __attribute__((vector_size(32)));

@@ -4,8 +4,8 @@
 #ifndef KGPT_QUANT_ROWS_AVX2_H
 #define KGPT_QUANT_ROWS_AVX2_H
 
-#include "inline.h"
 #include "kgpt/quant.h"
+#include "ops/quant/inline.h"
 
 KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                     const void *acts, size_t act_stride, uint32_t tokens, const struct kind kind, uint32_t block,

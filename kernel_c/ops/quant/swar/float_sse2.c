@@ -1,8 +1,8 @@
 /* F16 weights with 128-bit vectors, which every x86-64 processor has. Integer operations convert them, because they
  * are cheap even where floats are emulated. The order of additions is that of dot (kgpt/ops.h). */
-#include "half.h"
+#include "ops/quant/half.h"
+#include "ops/quant/versions.h"
 #include "swar.h"
-#include "versions.h"
 
 #define LANES 16
 

@@ -1,0 +1,4 @@
+ENGINE_LM += \
+    ops/quant/swar/float_sse2.c \
+    ops/quant/swar/q8_swar.c \
+    ops/quant/swar/q8k_swar.c
