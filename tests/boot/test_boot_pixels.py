@@ -30,16 +30,18 @@ STAYS = (
 
 
 def screen_with(guest: Guest, text: str) -> Screen:
-    """What is on its screen once ``text`` is, and it rests: the serial port is a little earlier, and a picture of the
-    screen may be taken in the middle of a drawing. All of it can be read.
+    """What is on its screen once ``text`` is, it rests, and all of it can be read.
+
+    The serial port is a little earlier. A picture may be taken in the middle of a drawing, and on a busy machine a
+    drawing may rest between two pictures: cells that cannot be read are then half drawn, so this waits for the rest.
     """
     end, before = time.monotonic() + pace.limit(SECONDS), None
     while True:
         screen = guest.machine.screen(glyphs())
-        if text in "\n".join(screen.lines) and before is not None and screen.cells == before.cells:
-            assert screen.unknown == 0
+        rests = before is not None and screen.cells == before.cells
+        if text in "\n".join(screen.lines) and rests and screen.unknown == 0:
             return screen
-        assert time.monotonic() < end, screen.lines
+        assert time.monotonic() < end, (screen.unknown, screen.lines)
         before = screen
         time.sleep(0.1)
 
