@@ -198,6 +198,17 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644, *, durable: boo
 
 def write_pieces_atomically(path: Path, pieces: Iterable[bytes], mode: int = 0o644, *, durable: bool = True) -> None:
     """Like write_atomically, for bytes in pieces."""
+    with replaced_atomically(path, mode, durable=durable) as temporary, temporary.open("wb") as file:
+        for piece in pieces:
+            file.write(piece)
+
+
+@contextmanager
+def replaced_atomically(path: Path, mode: int = 0o644, *, durable: bool = True) -> Iterator[Path]:
+    """Give the path of an empty file to write to; it takes the place of ``path`` at the end, as write_atomically says.
+
+    If an exception ends it, ``path`` stays as it was. Raises KgptError.
+    """
     target = Path(os.path.realpath(path))
     with write_errors(str(path)):
         if target.is_dir():
@@ -206,14 +217,13 @@ def write_pieces_atomically(path: Path, pieces: Iterable[bytes], mode: int = 0o6
         if target.exists() and not target.is_file():
             raise OSError(errno.EINVAL, "it is neither a file nor free")
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=".kgpt-")
+        os.close(handle)
         temporary = Path(name)
         try:
-            with os.fdopen(handle, "wb") as file:
-                for piece in pieces:
-                    file.write(piece)
-                file.flush()
-                os.fchmod(file.fileno(), mode)
-                if durable:
+            yield temporary
+            temporary.chmod(mode)
+            if durable:
+                with temporary.open("rb") as file:
                     os.fsync(file.fileno())  # else the new name may reach the disk before the bytes do
             temporary.replace(target)
         except BaseException:

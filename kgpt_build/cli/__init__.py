@@ -6,6 +6,7 @@ Command modules import what is heavy (numpy, gguf, lief) inside the command, so 
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -21,6 +22,7 @@ COMMANDS = (
     "train",
     "pull",
     "models",
+    "import",
     "build",
     "run",
     "chat",
@@ -52,7 +54,8 @@ class LazyGroup(click.Group):
         """The command, or None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"kgpt_build.cli.{cmd_name}").command
+        module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command = importlib.import_module(f"kgpt_build.cli.{module}").command
         assert isinstance(command, click.Command)
         return command
 

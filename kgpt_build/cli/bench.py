@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kgpt_build.cli.shared.names import ModelName
-from kgpt_build.cli.shared.options import json_option, toolchain_option, verbose_option
+from kgpt_build.cli.shared.options import imported_first, json_option, toolchain_option, verbose_option
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.settings import Settings, check_whole, options
 from kgpt_build.sizes import MIB
@@ -68,7 +68,7 @@ def _load(name: Path) -> GgufModel:
     from kgpt_build.models import GgufModel, load
     from kgpt_build.models.catalog import resolve
 
-    loaded = load(resolve(name))
+    loaded = load(imported_first(resolve(name)))
     if not isinstance(loaded, GgufModel):
         raise KgptError(
             f"{name} is a microgpt, and bench measures language models", "the kernel's shell measures it: bench"

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from kgpt_build.cli.shared.names import ModelName
-from kgpt_build.cli.shared.options import chat_template_option
+from kgpt_build.cli.shared.options import chat_template_option, imported_first
 
 
 @click.command("pack")
@@ -33,7 +33,7 @@ def command(kernel: Path, model: Path, out: Path | None, chat_template: str | No
     from kgpt_build.models.catalog import resolve
 
     target = out or kernel.with_name(f"{kernel.stem}-{model.stem}.elf")
-    content = content_for(kernel, resolve(model), chat_template)
+    content = content_for(kernel, imported_first(resolve(model)), chat_template)
     packed = pack(kernel, content, target)
     click.echo(
         f"wrote {target}: {len(packed.data):,} bytes, sha256 {sha256_of(target)}, "

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kgpt_build import paths
 from kgpt_build.errors import KgptError
 from kgpt_build.file_hash import cached_sha256
 from kgpt_build.models.catalog import DEFAULT_MODEL, resolve
 from kgpt_build.models.gguf.file import MetadataValue, load_gguf, metadata, save_gguf
 from kgpt_build.models.gguf.model import GgufModel, LmSizes, load_gguf_model, mapped
 from kgpt_build.models.gguf.scan import MAGIC, scan
+from kgpt_build.models.importing import ImportOptions, as_gguf, importer_of, is_importable
 from kgpt_build.models.microgpt_json import load_json
 from kgpt_build.models.model import FloatArray, Hyperparameters, Model, tensor_shapes
 from kgpt_build.models.no_model import NO_MODEL, NoModel
 from kgpt_build.models.tokenizer import CharTokenizer
 from kgpt_build.words import shown_bytes
+
+_FORMATS = "give a .gguf file, or one of the other sources in docs/models.md"
+_PIECE = 1 << 24
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -25,11 +31,14 @@ __all__ = [
     "FloatArray",
     "GgufModel",
     "Hyperparameters",
+    "ImportOptions",
     "LmSizes",
     "MetadataValue",
     "Model",
     "NoModel",
     "cached_sha256",
+    "import_model",
+    "imported",
     "load",
     "load_gguf_model",
     "load_lm",
@@ -42,13 +51,14 @@ __all__ = [
 
 
 def load(path: Path | None = None) -> Model | GgufModel:
-    """The model in ``path`` (GGUF or JSON, by content), or the default model. Raises KgptError naming the file.
+    """The model in ``path`` (by content), or the default model. Raises KgptError naming the file.
 
-    A microgpt is read completely, a language model only up to the end of its header.
+    GGUF, JSON, or a format that ``models.importing`` knows, which is imported into the cache. A microgpt is read
+    completely, a language model only up to the end of its header.
     """
     path = DEFAULT_MODEL if path is None else path
     with _named(path):
-        return _load(path)
+        return _load(_gguf_of(path))
 
 
 def load_microgpt(path: Path | None = None) -> Model:
@@ -62,23 +72,66 @@ def load_microgpt(path: Path | None = None) -> Model:
 def load_lm(path: Path) -> GgufModel:
     """Like load, for the engine for language models, which also runs a microgpt of a GGUF file. Raises KgptError."""
     with _named(path):
-        return load_gguf_model(path)
+        return load_gguf_model(_gguf_of(path))
+
+
+def imported(path: Path, stage: Callable[[str], None]) -> Path:
+    """``path``; if it is of another format than GGUF and JSON, it is imported into the cache, which ``stage`` is told.
+
+    Raises KgptError naming the path.
+    """
+    if is_importable(path):
+        with _named(path):
+            as_gguf(path, stage=stage)
+    return path
+
+
+def import_model(source: Path, path: Path, options: ImportOptions, stage: Callable[[str], None]) -> None:
+    """Write the model in ``source``, of another format than GGUF, to the GGUF file ``path``. Raises KgptError.
+
+    The written file is one that kgpt accepts; otherwise nothing is written.
+    """
+    with _named(source):
+        if importer_of(source) is None and _is_json(source):
+            model = load_json(source)
+            save_gguf(dataclasses.replace(model, name=options.name or model.name), path)
+            return
+        checked = as_gguf(source, options, stage)
+        _load(checked)
+    paths.write_pieces_atomically(path, _pieces(checked))
+
+
+def _gguf_of(path: Path) -> Path:
+    """The file to read: ``path``, or what it was imported into."""
+    return path if importer_of(path) is None else as_gguf(path)
+
+
+def _is_json(path: Path) -> bool:
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        return file.read(16).lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"", b"{", b"[")
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
 
 
 def _load(path: Path) -> Model | GgufModel:
     if path.is_dir():
-        raise KgptError("is a directory, not a model", "give a .gguf or .json file")
+        raise KgptError("is a directory that holds no model of a known format", _FORMATS)
     with path.open("rb") as file:
         magic = file.read(len(MAGIC))
     if not magic:
-        raise KgptError("the file is empty", "give a .gguf or .json file")
+        raise KgptError("the file is empty", _FORMATS)
     if magic == MAGIC:
         return _load_gguf(path)
-    if magic.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"", b"{", b"["):
+    if _is_json(path):
         return load_json(path)
     raise KgptError(
-        f"neither a GGUF file nor JSON: it begins with {shown_bytes(magic)}",
-        "give a .gguf file, or a .json of microgpt's state_dict",
+        f"neither a GGUF file nor JSON, nor of another known format: it begins with {shown_bytes(magic)}", _FORMATS
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from kgpt_build.cli.shared.options import MODEL_HERE, model_or_here
+from kgpt_build.cli.shared.options import MODEL_HERE, imported_first, model_or_here
 from kgpt_build.cli.shared.progress import shown_progress
 from kgpt_build.errors import KgptError, UsageError
 
@@ -42,7 +42,9 @@ def boot_file_for(
         return _checked(None, check, target=target)
     if named is not None:
         named = resolve(named)
-        return _of_target(named, target) if _is_boot_file(named) else _checked(named, check, target=target)
+        if _is_boot_file(named):
+            return _of_target(named, target)
+        return _checked(imported_first(named), check, target=target)
     if (BUILD_FOLDER / manifest.NAME).is_file():
         return _kernel_here(BUILD_FOLDER, check, target)
     return _checked(model_or_here(None, default=False), check, target=target)
@@ -78,6 +80,8 @@ def kernel_without_model(target: str = "bare") -> Path:
 def _is_boot_file(path: Path) -> bool:
     from kgpt_build.media import is_elf, medium_of
 
+    if path.is_dir():
+        return False
     try:
         return is_elf(path) or medium_of(path) != "kernel"
     except OSError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kgpt_build.boot_modules import BootModule
+from kgpt_build.cli.shared.options import imported_first
 
 if TYPE_CHECKING:
     from kgpt_build.models import GgufModel
@@ -26,7 +27,7 @@ def load_brought(name: Path) -> GgufModel:
     from kgpt_build.models import load_lm
     from kgpt_build.models.catalog import resolve
 
-    return load_lm(resolve(name))
+    return load_lm(imported_first(resolve(name)))
 
 
 def modules_of(models: Sequence[GgufModel]) -> tuple[BootModule, ...]:

@@ -71,11 +71,23 @@ def model_or_here(model: Path | None, *, default: bool) -> Path | None:
     if model:
         from kgpt_build.models.catalog import is_shipped, resolve
 
-        return None if is_shipped(model) else resolve(model)
+        return None if is_shipped(model) else imported_first(resolve(model))
     if default or not MODEL_HERE.exists():
         return None
     click.echo(f"kgpt: taking {MODEL_HERE}, which is in this folder (--default: the model that ships)", err=True)
     return MODEL_HERE
+
+
+def imported_first(model: Path) -> Path:
+    """``model``, after it was imported into the cache if its format needs that; a line on standard error says so.
+
+    Raises KgptError.
+    """
+    from kgpt_build.cli.shared.progress import shown_progress
+    from kgpt_build.models import imported
+
+    with shown_progress() as progress:
+        return imported(model, progress.stage)
 
 
 def chat_template_option(command: Command) -> Command:
