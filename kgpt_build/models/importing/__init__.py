@@ -48,7 +48,7 @@ class Importer(Protocol):
         """Check ``source`` and describe its tensors, which are read later. Raises KgptError, OSError."""
 
 
-IMPORTERS: tuple[str, ...] = ()
+IMPORTERS: tuple[str, ...] = ("kgpt_build.models.llama2c",)
 """Modules of importers, in the order in which they are asked."""
 
 
