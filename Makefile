@@ -7,6 +7,7 @@ ARGS ?=
 C_FILES = $(shell git ls-files 'kernel_c/*.[ch]' 'tests/*.[ch]' 'benchmarks/*.[ch]' 2>/dev/null || \
     find kernel_c tests benchmarks -name '*.[ch]')
 JOBS ?= $(shell nproc)
+TORCH := torch==2.13.0+cpu
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
 
@@ -25,10 +26,10 @@ run: need-run $(VENV)/.run ## build the default kernel and boot it (ARGS="--samp
 chat: need-run $(VENV)/.run ## boot a small language model and chat (ARGS="--target hosted": faster, without QEMU)
 	$(BIN)/kgpt run smollm2-135m $(ARGS)
 
-test: need-test $(VENV)/.test lint ## run all tests, including boot tests (ARGS="-k pvh": options of pytest)
+test: need-test $(VENV)/.torch lint ## run all tests, including boot tests (ARGS="-k pvh": options of pytest)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
 
-test-slow: need-test need-slow $(VENV)/.slow ## run the tests marked slow, including comparisons with llama.cpp
+test-slow: need-test need-slow $(VENV)/.slow $(VENV)/.torch ## run the tests marked slow, also beside llama.cpp
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
 
 fuzz: need-fuzz $(VENV)/.test ## search inputs that crash a reader (FUZZ_SECONDS=60 for each, FUZZ_TARGETS="gguf vocab")
@@ -80,6 +81,12 @@ $(VENV)/.test: pyproject.toml | need-run
 	test -x $(BIN)/pip || python3 -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/.run
+
+# PyTorch's CPU build, where the package index has one: the usual build brings gigabytes for GPUs.
+$(VENV)/.torch: $(VENV)/.test
+	@$(BIN)/pip install --quiet --disable-pip-version-check '$(TORCH)' 2>/dev/null || \
+	    echo 'make: there is no $(TORCH) here: the tests that need PyTorch are skipped (pip install torch brings them)'
+	touch $@
 
 # Compiles llama.cpp for this machine; this takes minutes.
 $(VENV)/.slow: $(VENV)/.test
