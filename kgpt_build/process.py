@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -84,7 +84,7 @@ def run(
     return Completed(lines.text)
 
 
-def stream(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> Iterator[bytes]:
+def stream(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> Generator[bytes]:
     """The standard output of ``argv`` in pieces, for output that does not fit memory; ``env`` as in run.
 
     Raises ToolMissing; at the end CommandFailed. Closing the generator ends the program.

@@ -19,6 +19,7 @@ from kgpt_build.cli.shared.options import verbose_option
 from kgpt_build.errors import KgptError
 
 COMMANDS = (
+    "corpus",
     "train",
     "pull",
     "models",
