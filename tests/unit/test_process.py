@@ -171,6 +171,6 @@ def test_a_stream_that_fails_says_so_at_its_end() -> None:
 def test_a_stream_that_nobody_reads_to_its_end(tmp_path: Path) -> None:
     parts = process.stream(["sh", "-c", f"echo $$ > {tmp_path}/pid; yes"])
     next(parts)
-    parts.close()  # type: ignore[attr-defined]
+    parts.close()
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
