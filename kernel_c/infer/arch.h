@@ -20,7 +20,8 @@ enum kg_lm_rope_kind {
 
 enum kg_lm_activation {
     KG_ACTIVATION_SILU,
-    KG_ACTIVATION_GELU, /* by tanh, as all of these models were trained */
+    KG_ACTIVATION_GELU,     /* by tanh: the published models of these architectures */
+    KG_ACTIVATION_GELU_ERF, /* exact, by erf: PyTorch's nn.GELU() */
     KG_ACTIVATION_RELU,
 };
 

@@ -1,9 +1,8 @@
 /* See vector.h. */
 #include "vector.h"
 
-#include <stdint.h>
-
 #include "kgpt/math.h"
+#include "kgpt/math_inline.h"
 
 /* The sum of x in the order of ops' dot: lane j of 16 adds x[j], x[j + 16], …; then halves are added. */
 static float sum(const float *x, size_t n)
@@ -63,42 +62,10 @@ void kg_lm_normalize(const struct kg_ops *ops, enum kg_lm_norm norm, float *y, c
     }
 }
 
-static inline float float_of_bits(uint32_t bits)
-{
-    union {
-        uint32_t bits;
-        float value;
-    } u = {.bits = bits};
-    return u.value;
-}
-
-/* kg_expf of math/math.c without a branch. It scales by 2^n in three ways; here 2^(n / 2) is multiplied twice. Only the
- * last product can be rounded, and it is rounded as in kg_expf. */
-static inline float exp_of(float x)
-{
-    float bounded = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x;
-    bounded = x == x ? bounded : 0.0f;
-    int n = (int)(bounded * 1.44269504f + (bounded < 0 ? -0.5f : 0.5f));
-    float r = (bounded - (float)n * 0x1.62e4p-1f) - (float)n * 0x1.7f7d1cp-20f;
-    float series = 1.0f / 5040;
-    series = series * r + 1.0f / 720;
-    series = series * r + 1.0f / 120;
-    series = series * r + 1.0f / 24;
-    series = series * r + 1.0f / 6;
-    series = series * r + 0.5f;
-    series = series * (r * r) + r;
-    int half = n >> 1;
-    float e =
-        (series + 1.0f) * float_of_bits((uint32_t)(half + 127) << 23) * float_of_bits((uint32_t)(n - half + 127) << 23);
-    e = x > 88.7228394f ? __builtin_inff() : e;
-    e = x < -103.9721f ? 0.0f : e;
-    return x == x ? e : x;
-}
-
 void kg_lm_exp(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        x[i] = exp_of(x[i]);
+        x[i] = kg_exp_inline(x[i]);
     }
 }
 
@@ -106,7 +73,7 @@ void kg_lm_exp(float *x, size_t n)
 static void silu(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        x[i] = x[i] / (1.0f + exp_of(-x[i]));
+        x[i] = x[i] / (1.0f + kg_exp_inline(-x[i]));
     }
 }
 
@@ -115,7 +82,15 @@ static void gelu(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float u = 0.797884561f * (x[i] + 0.044715f * x[i] * x[i] * x[i]);
-        x[i] = x[i] / (1.0f + exp_of(-2.0f * u));
+        x[i] = x[i] / (1.0f + kg_exp_inline(-2.0f * u));
+    }
+}
+
+/* x / 2 (1 + erf(x / sqrt 2)), multiplied in the order of PyTorch */
+static void gelu_erf(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        x[i] = x[i] * 0.5f * (1.0f + kg_erf_inline(x[i] * 0.707106781f));
     }
 }
 
@@ -131,6 +106,7 @@ void kg_lm_activate(enum kg_lm_activation activation, float *x, size_t n)
     switch (activation) {
     case KG_ACTIVATION_SILU: silu(x, n); break;
     case KG_ACTIVATION_GELU: gelu(x, n); break;
+    case KG_ACTIVATION_GELU_ERF: gelu_erf(x, n); break;
     case KG_ACTIVATION_RELU: relu(x, n); break;
     }
 }
@@ -142,7 +118,7 @@ void kg_lm_softmax(float *scores, size_t n)
         largest = scores[i] > largest ? scores[i] : largest;
     }
     for (size_t i = 0; i < n; i++) {
-        scores[i] = exp_of(scores[i] - largest);
+        scores[i] = kg_exp_inline(scores[i] - largest);
     }
     for (size_t i = 0; i < n; i++) {
         total += scores[i];

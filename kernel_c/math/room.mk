@@ -5,7 +5,8 @@ ENGINE += \
     math/random_test.c
 ENGINE_LM += \
     math/dmath.c \
-    math/dmath_trig.c
+    math/dmath_trig.c \
+    math/math_inline_test.c
 ENGINE_TRAIN += \
     math/dmath.c \
     math/dmath_test.c \

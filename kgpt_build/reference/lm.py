@@ -5,6 +5,7 @@ It computes all positions at once, (T, C), with weights as ``gguf`` dequantizes 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -170,8 +171,15 @@ def _gelu(x: Array) -> Array:
     return result
 
 
+def _gelu_erf(x: Array) -> Array:
+    """Hendrycks and Gimpel, 2016: x times the normal distribution function of x."""
+    result: Array = (0.5 * x * (1 + _erf(x.astype(np.float64) * math.sqrt(0.5)))).astype(x.dtype)
+    return result
+
+
 def _relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
-_ACTIVATIONS = {"silu": _silu, "gelu": _gelu, "relu": _relu}
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+_ACTIVATIONS = {"silu": _silu, "gelu": _gelu, "gelu_erf": _gelu_erf, "relu": _relu}

@@ -21,7 +21,7 @@ class Arch:
     name: str
     norm: Literal["rms", "layer", "bare"]
     rope: Literal["adjacent", "halves", "none"]
-    activation: Literal["silu", "gelu", "relu"]
+    activation: Literal["silu", "gelu", "gelu_erf", "relu"]
     embedding_scale: bool = False
     embedding_norm: bool = False
     parallel: bool = False
@@ -41,6 +41,7 @@ ARCHITECTURES = {
         Arch("phi2", "layer", "halves", "gelu", parallel=True),
         Arch("phi3", "rms", "halves", "silu", window=True, fused_gate=True),
         Arch("gpt2", "layer", "none", "gelu"),
+        Arch("nanogpt", "layer", "none", "gelu_erf"),
         Arch("microgpt", "bare", "none", "relu", embedding_norm=True),
     )
 }

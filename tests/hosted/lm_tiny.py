@@ -38,6 +38,8 @@ class Tiny:
     """Tensors (name -> shape, rows first) that only this one has; "blk.*." stands for each layer."""
     seed: int = 1
     vectors: str = "F32"
+    biases: bool = False
+    """Of norms and matrices, the output included, where the architecture may have them (nanogpt)."""
 
     @property
     def block(self) -> Arch:
@@ -80,6 +82,8 @@ TINY = {
     "phi3-long": Tiny("phi3", n_head_kv=4, fields=_LONG, more=_FACTORS),
     "phi3-128k": Tiny("phi3", more=_FACTORS, fields={name: _LONG[name] for name in _LONG if not name.endswith("type")}),
     "gpt2": Tiny("gpt2", n_head_kv=4, tied=True),
+    "nanogpt": Tiny("nanogpt", n_head_kv=4, tied=True),
+    "nanogpt-biases": Tiny("nanogpt", n_head_kv=4, biases=True),
     "microgpt": Tiny("microgpt"),
     **{f"llama-{kind}": Tiny("llama", kind=kind, n_embd=128, head_dim=32, n_ff=160, seed=2)
        for kind in ("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0")},
@@ -120,7 +124,7 @@ def tensor_shapes(tiny: Tiny) -> dict[str, tuple[int, ...]]:
     shapes |= _norm("output_norm", tiny)
     if not tiny.tied:
         shapes["output.weight"] = (tiny.n_vocab, tiny.n_embd)
-    if tiny.arch == "phi2":
+    if tiny.arch == "phi2" or tiny.biases:
         shapes["output.bias"] = (tiny.n_vocab,)
     for name, shape in tiny.more.items():
         for layer in range(tiny.n_layer if "*" in name else 1):
@@ -131,7 +135,7 @@ def tensor_shapes(tiny: Tiny) -> dict[str, tuple[int, ...]]:
 def _layer_shapes(tiny: Tiny) -> dict[str, tuple[int, ...]]:
     c, q, kv, ff = tiny.n_embd, tiny.n_head * tiny.head_dim, tiny.n_head_kv * tiny.head_dim, tiny.n_ff
     shapes = _norm("attn_norm", tiny)
-    if tiny.arch in ("phi2", "phi3", "gpt2"):
+    if tiny.arch in ("phi2", "phi3", "gpt2", "nanogpt"):
         shapes["attn_qkv.weight"] = (q + 2 * kv, c)
     else:
         shapes |= {"attn_q.weight": (q, c), "attn_k.weight": (kv, c), "attn_v.weight": (kv, c)}
@@ -148,7 +152,7 @@ def _layer_shapes(tiny: Tiny) -> dict[str, tuple[int, ...]]:
         shapes |= {"attn_q_norm.weight": (tiny.head_dim,), "attn_k_norm.weight": (tiny.head_dim,)}
     if tiny.arch == "gemma3":
         shapes |= {"post_attention_norm.weight": (c,), "post_ffw_norm.weight": (c,)}
-    if tiny.arch in ("phi2", "gpt2"):
+    if tiny.arch in ("phi2", "gpt2") or tiny.biases:
         shapes |= {
             "attn_qkv.bias": (q + 2 * kv,),
             "attn_output.bias": (c,),
@@ -160,6 +164,7 @@ def _layer_shapes(tiny: Tiny) -> dict[str, tuple[int, ...]]:
 
 def _norm(name: str, tiny: Tiny) -> dict[str, tuple[int, ...]]:
     parts = {"bare": (), "rms": ("weight",), "layer": ("weight", "bias")}[tiny.block.norm]
+    parts = parts if tiny.arch != "nanogpt" or tiny.biases else ("weight",)
     return {f"{name}.{part}": (tiny.n_embd,) for part in parts}
 
 

@@ -20,7 +20,14 @@ pytestmark = pytest.mark.slow
 TOKENS = [int(token) for token in np.random.default_rng(0).integers(0, 50, 30)]
 # llama.cpp takes GELU from a table of halves, and does not compute what the others have, or computes it otherwise.
 GELU = {"gemma3": 2e-4, "phi2": 2e-3, "gpt2": 2e-3}
-NOT_THERE = {"microgpt": "", "llama-partial": "", "mistral": "no window", "phi3": "no window"}
+NOT_THERE = {
+    "microgpt": "",
+    "nanogpt": "",
+    "nanogpt-biases": "",
+    "llama-partial": "",
+    "mistral": "no window",
+    "phi3": "no window",
+}
 TO_ROUNDING = [name for name, tiny in TINY.items() if tiny.kind in ("F32", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")]
 # Of the types with small blocks, it keeps the scale of activations in halves.
 COARSE = [name for name, tiny in TINY.items() if name not in TO_ROUNDING]

@@ -23,7 +23,7 @@ from kgpt_build.reference.lm_file import load
 TOKENS = [int(token) for token in np.random.default_rng(0).integers(0, 50, 30)]
 ROUNDING = 1e-5  # of the largest logit; 1e-4 would do, a wrong model is at 1
 QUANTISED = tuple(name for name in TINY if name not in PLAIN)
-WITH_ROPE = tuple(name for name in PLAIN if TINY[name].arch not in ("gpt2", "microgpt"))
+WITH_ROPE = tuple(name for name in PLAIN if TINY[name].block.rope != "none")
 
 
 class Library:
@@ -258,7 +258,7 @@ def test_a_shift_of_all_layers_is_near(library: Library) -> None:
     assert relative(before, after) < 1
 
 
-@pytest.mark.parametrize("name", ["gpt2", "microgpt"])
+@pytest.mark.parametrize("name", ["gpt2", "nanogpt", "microgpt"])
 def test_learned_positions_are_computed_again(library: Library, name: str) -> None:
     engine, fresh = library.engine(TINY[name]), library.engine(TINY[name])
     engine.session()

@@ -20,7 +20,7 @@ TOKENS = ["<s>", "</s>", "<|im_start|>", "<|im_end|>", "a", "b", "c", "ab", "abc
 TYPES = [3, 3, 3, 3, 1, 1, 1, 1, 1]
 MERGES = ["a b", "ab c"]
 
-LAYER_NORMS = ("phi2", "gpt2")
+LAYER_NORMS = ("phi2", "gpt2", "nanogpt")
 """Architectures whose norms have a mean and a bias."""
 
 QUANTIZED = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "F16", "BF16")
