@@ -122,7 +122,7 @@ static enum kg_status read_for_kind(struct kg_vocab *vocab, struct kg_vocab_tabl
                    ? kg_gguf_bool_or(tables->gguf, "tokenizer.ggml.add_space_prefix", &tables->add_space_prefix, error)
                    : status;
     }
-    vocab->add_bos = true; /* microgpt begins and ends a document with BOS */
+    vocab->add_bos = true; /* a document begins and ends with BOS; the file of a running text says false */
     return KG_OK;
 }
 
@@ -133,7 +133,7 @@ enum kg_status kg_vocab_open(struct kg_vocab *vocab, const struct kg_gguf *gguf,
     if (!tables) {
         return kg_vocab_no_memory(error);
     }
-    *vocab = (struct kg_vocab){.tables = tables, .newline = KG_NO_TOKEN, .pre = ""};
+    *vocab = (struct kg_vocab){.tables = tables, .newline = KG_NO_TOKEN, .first = KG_NO_TOKEN, .pre = ""};
     tables->gguf = gguf;
     enum kg_status status = read_kind(vocab, tables, error);
     if (status == KG_OK) {
@@ -150,9 +150,11 @@ enum kg_status kg_vocab_open(struct kg_vocab *vocab, const struct kg_gguf *gguf,
     }
     if (status == KG_OK && tables->kind == KG_VOCAB_CHAR) {
         vocab->newline = kg_vocab_find(vocab, "\n", 1);
+        vocab->first = vocab->newline != KG_NO_TOKEN ? vocab->newline : 0;
     } else if (status == KG_OK) {
         vocab->newline = tables->byte_token['\n'];
     }
+    vocab->first = vocab->bos != KG_NO_TOKEN ? vocab->bos : vocab->first;
     return status;
 }
 

@@ -1,4 +1,4 @@
-/* microgpt's characters: the longest matching piece at each position. */
+/* Characters, of a microgpt or of a model of a running text: the longest matching piece at each position. */
 #include "kgpt/utf8.h"
 #include "vocab_tables.h"
 

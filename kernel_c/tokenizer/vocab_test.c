@@ -232,3 +232,27 @@ KG_TEST(vocab, unicode)
     }
     KG_CHECK_EQ(t, kg_char_byte(0x144), -1);
 }
+
+KG_TEST(vocab, characters_of_a_running_text)
+{
+    static const char *const tokens[] = {"\t", "\n", "a", "\xC3\xA9", NULL};
+    struct file file;
+    struct kg_gguf gguf;
+    struct kg_vocab vocab;
+    struct kg_error error;
+    char out[64];
+    begin_vocab_file(&file, "kgpt-char");
+    put_texts(&file, "tokenizer.ggml.tokens", tokens);
+    KG_CHECK_EQ(t, open_test_vocab(t, &file, &gguf, &vocab, &error), KG_E_INPUT); /* texts are to begin with BOS */
+    begin_vocab_file(&file, "kgpt-char");
+    put_texts(&file, "tokenizer.ggml.tokens", tokens);
+    append_vocab_key(&file, "tokenizer.ggml.add_bos_token", KG_GGUF_BOOL);
+    append_vocab_bytes(&file, "", 1);
+    KG_CHECK_EQ(t, open_test_vocab(t, &file, &gguf, &vocab, &error), KG_OK);
+    KG_CHECK(t, vocab.bos == KG_NO_TOKEN && vocab.eos == KG_NO_TOKEN && !vocab.add_bos);
+    KG_CHECK(t, vocab.first == 1 && vocab.newline == 1);
+    KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "a\t\xC3\xA9\n", false, out), "2031");
+    for (uint32_t i = 0; i < vocab.n_vocab; i++) {
+        KG_CHECK(t, !kg_vocab_ends(&vocab, i));
+    }
+}

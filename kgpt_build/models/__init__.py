@@ -155,4 +155,6 @@ def _named(path: Path) -> Iterator[None]:
 def _load_gguf(path: Path) -> Model | GgufModel:
     with mapped(path) as data:
         header = scan(data)
-    return load_gguf(path) if header.architecture == "microgpt" else load_gguf_model(path, header)
+    # A kernel for microgpts makes documents. A microgpt of a running text runs on the engine for language models.
+    documents = header.architecture == "microgpt" and header.fields.get("tokenizer.ggml.add_bos_token") is not False
+    return load_gguf(path) if documents else load_gguf_model(path, header)

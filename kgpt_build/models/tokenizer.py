@@ -22,7 +22,7 @@ class CharTokenizer:
         if not self.chars:
             raise KgptError("the vocabulary is empty", "a model needs at least one character besides BOS")
         for char in self.chars:
-            _check_char(char)
+            check_char(char)
         seen: set[str] = set()
         for char in self.chars:
             if char in seen:
@@ -74,7 +74,8 @@ class CharTokenizer:
         return shown if len(self.chars) <= limit else f"{shown} and {len(self.chars) - limit} more"
 
 
-def _check_char(char: str) -> None:
+def check_char(char: str) -> None:
+    """Raise KgptError unless ``char`` is one Unicode character that UTF-8 can hold."""
     if len(char) != 1:
         raise KgptError(f"the vocabulary entry {char!r} is not one character", "every token is one Unicode character")
     if 0xD800 <= ord(char) <= 0xDFFF:

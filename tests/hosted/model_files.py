@@ -11,6 +11,7 @@ from gguf_files import RawTensor
 from gguf_files import field as raw_field
 from gguf_files import text as raw_text
 
+from kgpt_build.models.char_fields import char_fields
 from kgpt_build.models.gguf.tensors import ARCHITECTURES
 
 U16, U32, I32, F32, BOOL, STRING, ARRAY, U64, F64 = 2, 4, 5, 6, 7, 8, 9, 10, 12
@@ -94,7 +95,7 @@ def model_file(arch: str, tokenizer: str = "gpt2") -> ModelFile:
 
 
 def _sizes(arch: str) -> dict[str, Data]:
-    eps = "attention.layer_norm_epsilon" if arch in ("phi2", "gpt2") else "attention.layer_norm_rms_epsilon"
+    eps = "attention.layer_norm_epsilon" if arch in ("phi2", "gpt2", "nanogpt") else "attention.layer_norm_rms_epsilon"
     values: dict[str, Any] = {
         "context_length": N_CTX,
         "embedding_length": N_EMBD,
@@ -105,7 +106,7 @@ def _sizes(arch: str) -> dict[str, Data]:
         eps: 1e-5,
         "vocab_size": len(TOKENS),
     }
-    if arch not in ("gpt2", "microgpt"):
+    if arch not in ("gpt2", "nanogpt", "microgpt"):
         values |= {"rope.dimension_count": N_EMBD // N_HEAD, "rope.freq_base": 10000.0}
     if arch in ("llama", "gemma3", "phi3"):
         values["attention.sliding_window"] = 8
@@ -113,6 +114,9 @@ def _sizes(arch: str) -> dict[str, Data]:
 
 
 def _vocabulary(model: str) -> dict[str, Data]:
+    """The fields of a tokenizer; "running" stands for the characters of a running text, without BOS and EOS."""
+    if model == "running":
+        return {key: plain(value) for key, value in char_fields(tuple("\n\tabcdé€ ")).items()}
     fields: dict[str, Any] = {
         "model": model,
         "tokens": list(TOKENS),

@@ -14,7 +14,7 @@ from verdicts import Kernel, of_host
 from kgpt_build.models.gguf.scan import scan
 from kgpt_build.models.gguf.tensors import ARCHITECTURES
 
-TOKENIZERS = ("gpt2", "llama", "kgpt-char")
+TOKENIZERS = ("gpt2", "llama", "kgpt-char", "running")
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,12 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("arch", "fields"), TAKEN)
 def test_both_take(kernel: Kernel, arch: str, fields: dict[str, Any]) -> None:
     assert agreed(kernel, model_file(arch).with_fields(**fields)) == ("", "")
+
+
+def test_only_a_file_that_says_so_has_no_bos(kernel: Kernel) -> None:
+    for flag in (None, True):
+        file = model_file("nanogpt", "running").with_fields(**{"tokenizer.ggml.add_bos_token": flag})
+        assert agreed(kernel, file)[0] == "tokenizer.ggml.bos_token_id"
 
 
 def test_a_shard_is_called_so(kernel: Kernel) -> None:

@@ -1,5 +1,5 @@
 /* Tokenizer of a GGUF file: text to tokens and back. Models: byte-level BPE ("gpt2") with its pre-tokenizer,
- * SentencePiece BPE by score ("llama"), microgpt's characters ("kgpt-char"). Immutable. The tokens equal
+ * SentencePiece BPE by score ("llama"), characters ("kgpt-char"). Immutable. The tokens equal
  * llama.cpp's. */
 #ifndef KGPT_VOCAB_H
 #define KGPT_VOCAB_H
@@ -28,6 +28,8 @@ struct kg_vocab {
     uint32_t n_vocab;
     uint32_t longest;                     /* bytes of the longest piece */
     uint32_t bos, eos, eot, unk, newline; /* KG_NO_TOKEN if absent */
+    uint32_t first;                       /* an empty text begins with it: BOS; without BOS, of characters only: "\n",
+                                           * or else token 0 */
     bool add_bos, add_eos;                /* the file's flags for texts in general */
     const char *model;                    /* "gpt2", "llama", "kgpt-char" */
     const char *pre;                      /* the pre-tokenizer: "smollm", "qwen2", …; "" if none */

@@ -53,9 +53,15 @@ enum kg_status kg_conversation_encode(struct kg_conversation *c, struct kg_text 
                                       struct kg_arena *scratch, struct kg_error *error)
 {
     const struct kg_fragment fragment = {.text = text.data, .n = text.n};
+    const struct kg_vocab *vocab = &c->loaded->vocab;
     uint32_t n_bos;
-    bool bos = c->loaded->vocab.add_bos || !text.n;
-    enum kg_status status = kg_conversation_encode_fragments(c, &fragment, text.n > 0, bos, n, &n_bos, scratch, error);
+    if (!text.n && vocab->first != KG_NO_TOKEN) {
+        c->prompt[0] = vocab->first;
+        *n = 1;
+        return kg_conversation_check_room(c, 0, *n, error);
+    }
+    enum kg_status status =
+        kg_conversation_encode_fragments(c, &fragment, text.n > 0, vocab->add_bos, n, &n_bos, scratch, error);
     return status == KG_OK ? kg_conversation_check_room(c, 0, *n, error) : status;
 }
 

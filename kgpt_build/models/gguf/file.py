@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kgpt_build.errors import KgptError
+from kgpt_build.models.char_fields import CHARACTERS
 from kgpt_build.models.gguf import scan as gguf_scan
 from kgpt_build.models.gguf.fields import keys, read_fields
 from kgpt_build.models.gguf.model import mapped, require_architecture
@@ -24,7 +25,6 @@ from kgpt_build.paths import write_atomically
 if TYPE_CHECKING:
     from gguf import GGUFReader
 
-TOKENIZER = "kgpt-char"
 BOS_TEXT = "<BOS>"  # the text of BOS in the list of tokens; documents never contain it
 MetadataValue = str | int | float
 
@@ -125,8 +125,8 @@ def _size(reader: GGUFReader, key: str) -> int:
 
 def _read_tokenizer(reader: GGUFReader) -> CharTokenizer:
     kind = _text(reader, "tokenizer.ggml.model")
-    if kind != TOKENIZER:
-        raise KgptError(f"the tokenizer {kind!r} is not supported", f"supported: {TOKENIZER}")
+    if kind != CHARACTERS:
+        raise KgptError(f"the tokenizer {kind!r} is not supported", f"supported: {CHARACTERS}")
     tokens = _field(reader, "tokenizer.ggml.tokens")
     if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
         raise KgptError("the field 'tokenizer.ggml.tokens' is not a list of texts", _HINT)
@@ -168,7 +168,7 @@ def _write(model: Model, path: Path, extra: Mapping[str, MetadataValue]) -> None
     for name, field in _SIZES.items():
         writer.add_uint32(f"{model.arch}.{keys()[field]}", getattr(model.hparams, name))
     writer.add_float32(f"{model.arch}.{keys()[_EPS]}", model.hparams.norm_eps)
-    writer.add_tokenizer_model(TOKENIZER)
+    writer.add_tokenizer_model(CHARACTERS)
     writer.add_token_list([*model.tokenizer.chars, BOS_TEXT])
     writer.add_bos_token_id(model.tokenizer.bos_id)
     writer.add_eos_token_id(model.tokenizer.bos_id)

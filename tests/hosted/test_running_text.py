@@ -1,0 +1,61 @@
+"""A model of a running text of characters: nothing begins or ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hosted import Hosted, Run
+from tiny_lm import N_EMBD, write_lm
+
+from kgpt_build.models.char_fields import char_fields
+
+CHARS = ("\t", "\n", " ", "a", "b", "é", "€", "😀", "c")
+_ABSENT = ("bos_token_id", "eos_token_id", "merges", "pre", "token_type")
+NO_BOS: Mapping[str, Any] = {**{f"tokenizer.ggml.{key}": None for key in _ABSENT}, "tokenizer.chat_template": None}
+
+
+def running_model(path: Path, arch: str = "nanogpt", chars: tuple[str, ...] = CHARS, n_ctx: int = 64) -> Path:
+    """A model with random weights whose tokens are ``chars``."""
+    positions = np.random.default_rng(2).standard_normal((n_ctx, N_EMBD)).astype(np.float32) / 8
+    fields = {**NO_BOS, **char_fields(chars), f"{arch}.context_length": n_ctx}
+    tensors = {"position_embd.weight": positions} if arch != "llama" else {}
+    return write_lm(path, arch, fields=fields, tensors=tensors, kind="F32")
+
+
+def tokens_fed(run: Run) -> list[int]:
+    """The tokens of the prompt."""
+    return list(memoryview(bytes.fromhex(run.one("fed")["u32"])).cast("I"))
+
+
+@pytest.mark.parametrize(("prompt", "tokens"), [("", [1]), ("a\\té\\n€", [3, 0, 5, 1, 6])])
+@pytest.mark.parametrize("arch", ["nanogpt", "microgpt"])
+def test_a_prompt_of_such_a_text(
+    without_model: Hosted, tmp_path: Path, arch: str, prompt: str, tokens: list[int]
+) -> None:
+    """An empty one is a new line."""
+    path = running_model(tmp_path / "m.gguf", arch)
+    words = f'exit mode=generate seed=1 logits max_tokens=20 prompt="{prompt}"'
+    run = without_model.run(words, options=("--module", str(path)))
+    assert run.returncode == 0, run.console
+    assert tokens_fed(run) == tokens
+    (sample,) = run.of("sample")
+    assert (sample["tokens"], sample["reason"]) == (20, "max_tokens")
+    assert len(sample["text"]) == 20
+    assert set(sample["text"]) <= set(CHARS)
+
+
+def test_without_a_newline_an_empty_prompt_is_the_first_token(without_model: Hosted, tmp_path: Path) -> None:
+    path = running_model(tmp_path / "m.gguf", chars=tuple("xyzabcdef"))
+    run = without_model.run("exit mode=generate logits max_tokens=3 prompt=", options=("--module", str(path)))
+    assert tokens_fed(run) == [0]
+
+
+def test_a_character_that_it_does_not_know(without_model: Hosted, tmp_path: Path) -> None:
+    path = running_model(tmp_path / "m.gguf")
+    run = without_model.run("exit mode=generate prompt=abz", options=("--module", str(path)))
+    assert run.returncode != 0
+    assert "character 'z' (U+007A) at byte 2 of the text is not in the model's vocabulary" in run.console
