@@ -48,7 +48,10 @@ class Importer(Protocol):
         """Check ``source`` and describe its tensors, which are read later. Raises KgptError, OSError."""
 
 
-IMPORTERS: tuple[str, ...] = ("kgpt_build.models.llama2c",)
+IMPORTERS: tuple[str, ...] = (
+    "kgpt_build.models.llama2c",
+    "kgpt_build.models.hf",
+)
 """Modules of importers, in the order in which they are asked."""
 
 

@@ -1,0 +1,118 @@
+"""A tokenizer.json, and the files beside it, as the fields tokenizer.… of a GGUF file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kgpt_build.errors import KgptError
+from kgpt_build.models.checkpoint import FieldValue
+from kgpt_build.models.hf.json_file import read_object
+from kgpt_build.models.hf.pieces import Pieces, added_tokens, merges_of, pieces_of, vocabulary_of
+from kgpt_build.models.hf.pre_tokenizers import pre_tokenizer_name
+from kgpt_build.models.hf.special import special_fields
+
+Fields = dict[str, FieldValue]
+_G = "tokenizer.ggml."
+_TEMPLATE = "chat_template.jinja"
+FILES = ("tokenizer.json", "tokenizer_config.json", "generation_config.json", _TEMPLATE)
+"""The files of a folder that folder_fields reads, besides config.json."""
+
+_HINT = "docs/tokenizers.md lists what is supported"
+
+
+def tokenizer_fields(path: Path, n_vocab: int) -> Fields:
+    """The fields of the tokenizer in ``path`` (a tokenizer.json) for an embedding of ``n_vocab`` rows.
+
+    Raises KgptError for whatever the engine would not do to the token as the tokenizers library does it.
+    """
+    return _fields(read_object(path), n_vocab, {}, {}, None)
+
+
+def folder_fields(folder: Path, n_vocab: int) -> Fields:
+    """The same for a folder with tokenizer.json, and what the files beside it say of special tokens and chats."""
+    root = read_object(folder / "tokenizer.json")
+    settings, generation, config = (
+        read_object(folder / name) if (folder / name).is_file() else {}
+        for name in ("tokenizer_config.json", "generation_config.json", "config.json")
+    )
+    ends = generation if generation.get("eos_token_id") is not None else config
+    return _fields(root, n_vocab, settings, ends, _chat_template(folder, settings))
+
+
+def _fields(
+    root: Mapping[str, Any],
+    n_vocab: int,
+    settings: Mapping[str, Any],
+    ends: Mapping[str, Any],
+    template: str | None,
+) -> Fields:
+    model = root.get("model")
+    if not isinstance(model, dict):
+        raise KgptError("tokenizer.json has no 'model': it is not a tokenizer of the tokenizers library", _HINT)
+    kind = model.get("type", "BPE" if "merges" in model else "?")
+    if kind != "BPE":
+        raise KgptError(f"tokenizer.json: the tokenizer {str(kind)[:32]!r} is not supported", "supported: BPE")
+    _refuse_options(model)
+    vocabulary = vocabulary_of(model)
+    pieces = pieces_of(vocabulary, added_tokens(root), n_vocab)
+    found = _byte_level(root, model, vocabulary, pieces)
+    found |= special_fields(root, pieces, settings, ends)
+    return found if template is None else {**found, "tokenizer.chat_template": template}
+
+
+def _refuse_options(model: Mapping[str, Any]) -> None:
+    for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(option):
+            raise KgptError(f"tokenizer.json: {option} ({model[option]!r}) is not supported", _HINT)
+
+
+def _byte_level(
+    root: Mapping[str, Any], model: Mapping[str, Any], vocabulary: Mapping[str, int], pieces: Pieces
+) -> Fields:
+    """Byte-level BPE, GGUF's "gpt2"."""
+    if model.get("byte_fallback"):
+        raise KgptError("tokenizer.json: byte_fallback is not supported", _HINT)
+    _require_no_normalizer(root.get("normalizer"))
+    merges = merges_of(model, vocabulary)
+    return {
+        f"{_G}model": "gpt2",
+        f"{_G}pre": pre_tokenizer_name(root.get("pre_tokenizer"), bool(model.get("ignore_merges"))),
+        f"{_G}tokens": pieces.tokens,
+        f"{_G}token_type": pieces.types,
+        f"{_G}merges": [f"{left} {right}" for left, right in merges],
+    }
+
+
+def _require_no_normalizer(part: Any) -> None:
+    kinds = [str(item.get("type")) for item in _flat_normalizers(part)]
+    if kinds:
+        raise KgptError(f"tokenizer.json: the normalizer {' + '.join(kinds)} is not supported", _HINT)
+
+
+def _flat_normalizers(part: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(part, dict) and part.get("type") == "Sequence":
+        for item in part.get("normalizers", []):
+            yield from _flat_normalizers(item)
+    elif isinstance(part, dict):
+        yield part
+
+
+def _chat_template(folder: Path, settings: Mapping[str, Any]) -> str | None:
+    """The template of chats: a file of its own counts before tokenizer_config.json. Raises KgptError."""
+    path = folder / _TEMPLATE
+    if path.is_file():
+        try:
+            return path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise KgptError(f"{_TEMPLATE} cannot be read: {error}", "copy the file again") from None
+    found = settings.get("chat_template")
+    if isinstance(found, list):  # of {"name": …, "template": …}
+        named = {item.get("name"): item.get("template") for item in found if isinstance(item, dict)}
+        if "default" not in named:
+            raise KgptError("tokenizer_config.json: no chat template is named 'default'", "keep one, as a text")
+        found = named["default"]
+    if found is not None and not isinstance(found, str):
+        raise KgptError("tokenizer_config.json: chat_template is not a text", "copy the file again")
+    return found
