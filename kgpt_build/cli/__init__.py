@@ -33,6 +33,7 @@ COMMANDS = (
     "flash",
     "inspect",
     "pack",
+    "quantize",
     "verify",
     "test",
     "bench",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import prod
 from typing import TypeAlias
@@ -88,12 +88,16 @@ class ScannedTensor:
 
 @dataclass(frozen=True)
 class Scan:
-    """The header of a file: ``fields`` by key, ``tensors`` in the file's order, ``start``, in bytes, of their data."""
+    """The header of a file: ``fields`` by key, ``tensors`` in the file's order, ``start``, in bytes, of their data.
+
+    ``kinds``: the GGUF type id of each field; of an array that of its items.
+    """
 
     version: int
     fields: Mapping[str, Value]
     tensors: tuple[ScannedTensor, ...]
     start: int
+    kinds: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def architecture(self) -> str:
@@ -170,23 +174,25 @@ def scan(data: Data) -> Scan:
     _check_version(version)
     n_tensors = _count(cursor.u64("the number of tensors"), "tensors", MAX_TENSORS)
     n_fields = _count(cursor.u64("the number of fields"), "fields", MAX_FIELDS)
-    fields = _scan_fields(cursor, n_fields)
+    fields, kinds = _scan_fields(cursor, n_fields)
     alignment = _alignment(fields)
     names: set[str] = set()
     tensors = tuple(_scan_tensor(cursor, names) for _ in range(n_tensors))
     start = rounded_up(cursor.offset, alignment)
     _check_places(tensors, alignment, start, len(data))
-    return Scan(version, fields, tensors, start)
+    return Scan(version, fields, tensors, start, kinds)
 
 
-def _scan_fields(cursor: _Cursor, n_fields: int) -> dict[str, Value]:
+def _scan_fields(cursor: _Cursor, n_fields: int) -> tuple[dict[str, Value], dict[str, int]]:
+    """The values and the types of all fields; see Scan."""
     fields: dict[str, Value] = {}
+    kinds: dict[str, int] = {}
     for _ in range(n_fields):
         name = cursor.name("a field name", MAX_KEY)
         if name in fields:
             raise KgptError(f"the field {name!r} occurs twice", _HINT)
-        fields[name] = _scan_value(cursor, name)
-    return fields
+        fields[name], kinds[name] = _scan_value(cursor, name)
+    return fields, kinds
 
 
 def _alignment(fields: Mapping[str, Value]) -> int:
@@ -212,29 +218,30 @@ def _count(value: int, what: str, limit: int) -> int:
     return value
 
 
-def _scan_value(cursor: _Cursor, name: str) -> Value:
+def _scan_value(cursor: _Cursor, name: str) -> tuple[Value, int]:
+    """The value and its type; of an array the type of its items."""
     what = f"the value of {name!r}"
     kind = cursor.u32(what)
     if name == _ALIGNMENT and kind != _U32:
         raise KgptError(f"{_ALIGNMENT} is not a u32", _HINT)
     if kind == _STRING:
-        return cursor.text(what)
+        return cursor.text(what), kind
     if kind == _ARRAY:
         return _scan_array(cursor, what)
     if kind not in _SCALARS:
         raise KgptError(f"{what} has the unknown type {kind}", _HINT)
     value = _SCALARS[kind].unpack(_numbers(cursor, kind, 1, what))[0]
     assert isinstance(value, (bool, int, float))
-    return value
+    return value, kind
 
 
-def _scan_array(cursor: _Cursor, what: str) -> tuple[str, ...] | Numbers:
+def _scan_array(cursor: _Cursor, what: str) -> tuple[tuple[str, ...] | Numbers, int]:
     kind = cursor.u32(what)
     count = cursor.u64(what)
     if kind == _STRING:
-        return cursor.texts(count, what)  # each takes at least 8 bytes, so a wrong count ends at the end of the file
+        return cursor.texts(count, what), kind  # each takes 8 bytes or more: a wrong count ends at the file's end
     if kind in _SCALARS:
-        return Numbers(_SCALARS[kind].format[1:], _numbers(cursor, kind, count, what))
+        return Numbers(_SCALARS[kind].format[1:], _numbers(cursor, kind, count, what)), kind
     raise KgptError(f"{what} is an array of the unsupported type {kind}", _HINT)
 
 
