@@ -54,15 +54,16 @@ def random_rows(type_number: int, rows: int, columns: int, seed: int) -> Bytes:
         bits = {"F32": values, "F16": values.astype("f2"), "BF16": (values.view("u4") >> 16).astype("u2")}[kind.name]
         return bits.view(np.uint8).reshape(rows, -1)
     data = generator.integers(0, 256, (rows, columns // kind.block, kind.size), np.uint8)
-    start = 0
-    for size, unit in kind.fields:
-        if unit == 2:  # a half: normal, subnormal, zeros, of both signs
-            halves = scattered(generator, data.shape[:2], -12, 2).astype("f2")
-            odd = generator.integers(0, 12, data.shape[:2])
-            halves[odd == 0] = np.float16(3e-6)
-            halves[odd == 1] = np.float16(-0.0)
-            data[..., start : start + 2] = halves[..., None].view(np.uint8)
-        start += size
+    for start in kind.halves:  # normal, subnormal, zeros, of both signs
+        halves = scattered(generator, data.shape[:2], -12, 2).astype("f2")
+        odd = generator.integers(0, 12, data.shape[:2])
+        halves[odd == 0] = np.float16(3e-6)
+        halves[odd == 1] = np.float16(-0.0)
+        data[..., start : start + 2] = halves[..., None].view(np.uint8)
+    for start in kind.exponents:  # and the two whose half is subnormal
+        exponents = generator.integers(110, 130, data.shape[:2], np.uint8)
+        odd = generator.integers(0, 12, data.shape[:2])
+        data[..., start] = np.where(odd < 2, odd, exponents)
     return data.reshape(rows, -1)
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from kgpt_build.models.gguf.types import TYPES
 from kgpt_build.reference.lm_file import Array
 
-BLOCKS = {"F32": 0, "F16": 0, "BF16": 0, **dict.fromkeys(("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"), 32)}
-SUPER_BLOCK = 256
-
-
+_BLOCKS = {kind.name: kind.block for kind in TYPES.values()}
 KV_TYPES = ("f32", "f16", "q8")
 
 
@@ -25,8 +23,8 @@ def cached(x: Array, kind: str) -> Array:
 
 def quantised(x: Array, kind: str) -> Array:
     """``x`` (..., n) as a matrix of type ``kind`` takes it: rounded to 127 steps of its block's largest."""
-    block = BLOCKS.get(kind, SUPER_BLOCK)
-    if not block:
+    block = _BLOCKS[kind]
+    if block == 1:
         return x
     blocks = x.astype(np.float32).reshape(*x.shape[:-1], -1, block)
     return np.asarray(_steps(blocks).astype(x.dtype).reshape(x.shape))

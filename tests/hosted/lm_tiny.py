@@ -17,6 +17,8 @@ from kgpt_build.reference.lm_arch import ARCHITECTURES, Arch
 Array = npt.NDArray[Any]
 BY_NAME = {kind.name: number for number, kind in TYPES.items()}
 N_VOCAB, N_CTX = 50, 48
+RANDOM = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS")
+"""Types that the gguf library reads, but does not write."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,14 @@ class Tiny:
     vectors: str = "F32"
     biases: bool = False
     """Of norms and matrices, the output included, where the architecture may have them (nanogpt)."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """The types of matrices that are not of ``kind``, by parts of their names."""
+
+    def kind_of(self, name: str, shape: tuple[int, ...]) -> str:
+        """The type of a tensor."""
+        if len(shape) == 1:
+            return self.vectors
+        return next((kind for part, kind in self.kinds.items() if part in name), self.kind)
 
     @property
     def block(self) -> Arch:
@@ -86,9 +96,12 @@ TINY = {
     "nanogpt-biases": Tiny("nanogpt", n_head_kv=4, biases=True),
     "microgpt": Tiny("microgpt"),
     **{f"llama-{kind}": Tiny("llama", kind=kind, n_embd=128, head_dim=32, n_ff=160, seed=2)
-       for kind in ("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0")},
+       for kind in ("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "IQ4_NL", "MXFP4")},
     **{f"llama-{kind}": Tiny("llama", kind=kind, n_embd=256, n_head_kv=4, head_dim=64, n_ff=512, seed=3)
-       for kind in ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")},
+       for kind in ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS")},
+    # The types that llama-quantize gives the matrices of an IQ4_XS file: rows of 288 values have no blocks of 256.
+    "llama-IQ4_XS-mix": Tiny("llama", kind="IQ4_XS", n_embd=256, head_dim=64, n_ff=288, seed=4, kinds={
+       "attn_v": "Q5_K", "ffn_down": "IQ4_NL", "output.weight": "Q6_K"}),
     "gpt2-Q8_0": Tiny("gpt2", kind="Q8_0", n_head_kv=4, n_vocab=51),
     "phi3-Q4_K": Tiny("phi3", kind="Q4_K", n_embd=256, n_head_kv=4, head_dim=64, n_ff=256),
 }  # fmt: skip
@@ -106,7 +119,7 @@ def write(path: Path, tiny: Tiny, *, leave_out: str = "", **replaced: Any) -> Pa
     writer.add_tokenizer_model("no_vocab")
     for name, shape in tensor_shapes(tiny).items():
         if name != leave_out:
-            _add_tensor(writer, name, _values(rng, name, shape), tiny.kind if len(shape) > 1 else tiny.vectors, rng)
+            _add_tensor(writer, name, _values(rng, name, shape), tiny.kind_of(name, shape), rng)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -214,7 +227,7 @@ def _add_tensor(writer: GGUFWriter, name: str, values: Array, kind: str, rng: np
         writer.add_tensor(name, values)
         return
     number = GGMLQuantizationType[kind]
-    data = _random_blocks(kind, values, rng) if kind.endswith("_K") else quants.quantize(values, number)
+    data = _random_blocks(kind, values, rng) if kind in RANDOM else quants.quantize(values, number)
     writer.add_tensor(name, data, raw_dtype=number)
 
 
@@ -226,9 +239,6 @@ def _random_blocks(kind: str, values: Array, rng: np.random.Generator) -> npt.ND
         if not scale:
             meant = quants.dequantize(data.reshape(len(data), -1), GGMLQuantizationType[kind])
             scale = float(values.std() / meant.std())
-        start = 0
-        for size, unit in what.fields:
-            if unit == 2:
-                data[..., start : start + 2] = np.frombuffer(np.float16(scale).tobytes(), np.uint8)
-            start += size
+        for start in what.halves:
+            data[..., start : start + 2] = np.frombuffer(np.float16(scale).tobytes(), np.uint8)
     return np.asarray(data.reshape(len(data), -1), np.uint8)

@@ -233,8 +233,8 @@ LIES = [
         'tensor "t" impossible shape 9223372036854775808 x 2',
     ),
     (_with_tensors(RawTensor(dims=(U64_MAX,) * 4)), 'tensor "t" impossible shape 18446744073709551615'),
-    (_with_tensors(RawTensor(type=20)), 'tensor "t" type IQ4_NL, which'),
-    (_with_tensors(RawTensor(type=39)), 'tensor "t" type MXFP4, which'),
+    (_with_tensors(RawTensor(type=18)), 'tensor "t" type IQ3_XXS, which'),
+    (_with_tensors(RawTensor(type=40)), 'tensor "t" type NVFP4, which'),
     (_with_tensors(RawTensor(type=31)), 'tensor "t" type 31, which'),
     (_with_tensors(RawTensor(type=U64_MAX & 0xFFFFFFFF)), 'tensor "t" type 4294967295, which is not'),
     (

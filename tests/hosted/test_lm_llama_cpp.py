@@ -28,7 +28,8 @@ NOT_THERE = {
     "mistral": "no window",
     "phi3": "no window",
 }
-TO_ROUNDING = [name for name, tiny in TINY.items() if tiny.kind in ("F32", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")]
+_FINE = ("F32", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS")
+TO_ROUNDING = [name for name, tiny in TINY.items() if tiny.kind in _FINE and not tiny.kinds]
 # Of the types with small blocks, it keeps the scale of activations in halves.
 COARSE = [name for name, tiny in TINY.items() if name not in TO_ROUNDING]
 

@@ -159,7 +159,9 @@ def test_bits_do_not_depend_on_how_it_is_computed(library: Library, name: str) -
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("name", ["llama-Q4_1", "llama-Q6_K", "phi3-Q4_K", "gpt2-Q8_0"])
+@pytest.mark.parametrize(
+    "name", ["llama-Q4_1", "llama-Q6_K", "phi3-Q4_K", "gpt2-Q8_0", "llama-MXFP4", "llama-IQ4_XS-mix"]
+)
 def test_the_host_may_have_interleaved(lm_library: ctypes.CDLL, library: Library, name: str) -> None:
     path = library.path(TINY[name])
     engines = [lm.Engine(lm_library, path.read_bytes()), lm.Engine(lm_library, interleaved(path), interleaved=True)]

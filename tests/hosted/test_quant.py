@@ -191,6 +191,48 @@ def test_every_version_has_the_bits_of_the_reference(quant: Quant, version: str,
             assert np.array_equal(part[:, 8:], expected[:, 8:])
 
 
+BLOCKS = [name for name, number in BY_NAME.items() if TYPES[number].block > 1]
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_the_largest_products_do_not_overflow(quant: Quant, version: str, name: str) -> None:
+    """Blocks of one repeated byte, for every byte, with activations that are all as large as can be."""
+    if version not in quant.versions:
+        pytest.skip(f"no {version} here")
+    number = BY_NAME[name]
+    kind, columns = TYPES[number], columns_of(name, 1)
+    data = np.repeat(np.arange(256, dtype=np.uint8), kind.size).reshape(256, -1)
+    for start in kind.halves:
+        data[:, start : start + 2] = np.frombuffer(np.float16(0.5).tobytes(), np.uint8)
+    for start in kind.exponents:
+        data[:, start] = 127
+    matrix = Matrix(interleave(data, number), number, 256, columns, interleaved=True)
+    at = np.arange(columns)
+    x = np.stack([np.ones(columns), -np.ones(columns), 1 - 2 * (at % 2), np.where(at % 32 < 16, 1, -1)]).astype("f4")
+    expected = quant.rows("ref", matrix, quant.act("ref", act_of(number), x), 0, 256)
+    found = quant.rows(version, matrix, quant.act(version, act_of(number), x), 0, 256)
+    assert np.array_equal(found.view("u4"), expected.view("u4"))
+    assert np.allclose(expected, x.astype("f8") @ dequantised(data, name).astype("f8").T, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_exponent(quant: Quant, version: str) -> None:
+    """Of MXFP4: rows of one block with each of the 256, whose values gguf has to the bit."""
+    if version not in quant.versions:
+        pytest.skip(f"no {version} here")
+    number = BY_NAME["MXFP4"]
+    data = np.random.default_rng(6).integers(0, 256, (256, 17), np.uint8)
+    data[:, 0] = np.arange(256)
+    matrix = Matrix(interleave(data, number), number, 256, 32, interleaved=True)
+    with np.errstate(over="ignore"):
+        expected = dequantised(data, "MXFP4")
+    assert np.array_equal(np.stack([quant.row(matrix, r) for r in range(256)]).view("u4"), expected.view("u4"))
+    x = activations(5, 32, 7)
+    products = [quant.rows(of, matrix, quant.act(of, Q8, x), 0, 256) for of in (version, "ref")]
+    assert np.array_equal(products[0].view("u4"), products[1].view("u4"))
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_halves_of_a_cache(quant: Quant, version: str) -> None:
     if version not in quant.versions:

@@ -50,16 +50,20 @@ HALVES = {
     "Q4_K": (0, 2),
     "Q5_K": (0, 2),
     "Q6_K": (208,),
+    "IQ4_NL": (0,),
+    "IQ4_XS": (0,),
+    "MXFP4": (),
 }
 """Where the scales and minima lie in a block of GGML (ggml-common.h)."""
 
 
 def test_the_halves_of_a_block_are_those_of_ggml() -> None:
     assert {kind.name: kind.halves for kind in TYPES.values() if kind.block > 1} == HALVES
+    assert {kind.name: kind.exponents for kind in TYPES.values() if kind.exponents} == {"MXFP4": (0,)}
 
 
 @pytest.mark.parametrize("odd", ODD)
-@pytest.mark.parametrize("number", [n for n, kind in TYPES.items() if kind.block > 1])
+@pytest.mark.parametrize("number", [n for n, kind in TYPES.items() if kind.halves])
 def test_scales_and_minima(number: int, odd: str) -> None:
     """Everywhere in a matrix of 12 rows of 3 blocks."""
     kind = TYPES[number]
@@ -77,6 +81,24 @@ def test_scales_and_minima(number: int, odd: str) -> None:
             )
 
 
+@pytest.mark.parametrize(("exponent", "shown"), [(255, "nan"), (254, "2^127"), (253, "2^126")])
+def test_scales_that_are_exponents(exponent: int, shown: str) -> None:
+    """255 is E8M0's NaN. With 252, the largest value of MXFP4, 6 * 2^125, still fits f32."""
+    kind = TYPES[39]
+    header, data = _alone(39, 36, 96)
+    for block in (0, 1, 20, 35):
+        bad = bytearray(data)
+        bad[32 + block * kind.size] = 252
+        require_finite(bytes(bad), header, f"{exponent}-{block}")
+        bad[32 + block * kind.size] = exponent
+        row, first = block // 3, block % 3 * 32
+        with refused(KgptError, f"'w' MXFP4 {shown} row {row}, columns {first} {first + 31} 12 96"):
+            require_finite(bytes(bad), header, f"{exponent}")
+    assert np.isfinite(
+        gguf.quants.dequantize(np.full((1, 17), [252] + [0x77] * 16, np.uint8), gguf.GGMLQuantizationType.MXFP4)
+    ).all()
+
+
 def test_no_other_bits_of_a_block_are_taken_for_a_scale() -> None:
     for number, kind in TYPES.items():
         if kind.block > 1:
@@ -85,6 +107,8 @@ def test_no_other_bits_of_a_block_are_taken_for_a_scale() -> None:
             for block in range(4):
                 for half in kind.halves:
                     struct.pack_into("<e", data, 32 + block * kind.size + half, 65504.0)
+                for exponent in kind.exponents:
+                    data[32 + block * kind.size + exponent] = 252
             require_finite(bytes(data), header, f"ones{number}")
 
 

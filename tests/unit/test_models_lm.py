@@ -173,9 +173,9 @@ def test_refused_architecture_and_type(tmp_path: Path) -> None:
     with refused(KgptError, "m.gguf: architecture 'mamba'") as caught:
         models.load(write_lm(tmp_path / "m.gguf", "mamba"))
     assert ", ".join(lm_arch.ARCHITECTURES) in caught.value.hint
-    wrong = np.zeros((len(TOKENS), 18), np.uint8)
-    path = write_lm(tmp_path / "t.gguf", tensors={"token_embd.weight": wrong}, kind="IQ4_NL")
-    with refused(KgptError, "'token_embd.weight' type IQ4_NL") as caught:
+    wrong = np.zeros((len(TOKENS), 40), np.uint8)
+    path = write_lm(tmp_path / "t.gguf", tensors={"token_embd.weight": wrong}, kind="Q8_1")
+    with refused(KgptError, "'token_embd.weight' type Q8_1") as caught:
         models.load(path)
     assert "Q4_0, Q4_1" in caught.value.hint
 

@@ -34,9 +34,12 @@ enum kg_type {
     KG_TYPE_Q4_K = 12,
     KG_TYPE_Q5_K = 13,
     KG_TYPE_Q6_K = 14,
+    KG_TYPE_IQ4_NL = 20,
+    KG_TYPE_IQ4_XS = 23,
     KG_TYPE_BF16 = 30,
+    KG_TYPE_MXFP4 = 39,
 };
-#define KG_N_TYPES 31 /* size of a table indexed by type */
+#define KG_N_TYPES 40 /* size of a table indexed by type */
 #define KG_GROUP 8    /* rows of an interleaved group */
 
 /* The type of activations for a product. */

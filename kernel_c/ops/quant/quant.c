@@ -33,6 +33,9 @@ static void use_swar(struct kg_quant_ops *ops)
     ops->rows[KG_TYPE_Q4_K] = kg_rows_q4_k_swar;
     ops->rows[KG_TYPE_Q5_K] = kg_rows_q5_k_swar;
     ops->rows[KG_TYPE_Q6_K] = kg_rows_q6_k_swar;
+    ops->rows[KG_TYPE_IQ4_NL] = kg_rows_iq4_nl_swar;
+    ops->rows[KG_TYPE_IQ4_XS] = kg_rows_iq4_xs_swar;
+    ops->rows[KG_TYPE_MXFP4] = kg_rows_mxfp4_swar;
 }
 
 static void use_avx2(struct kg_quant_ops *ops)
@@ -55,6 +58,9 @@ static void use_avx2(struct kg_quant_ops *ops)
     ops->rows[KG_TYPE_Q4_K] = kg_rows_q4_k_avx2;
     ops->rows[KG_TYPE_Q5_K] = kg_rows_q5_k_avx2;
     ops->rows[KG_TYPE_Q6_K] = kg_rows_q6_k_avx2;
+    ops->rows[KG_TYPE_IQ4_NL] = kg_rows_iq4_nl_avx2;
+    ops->rows[KG_TYPE_IQ4_XS] = kg_rows_iq4_xs_avx2;
+    ops->rows[KG_TYPE_MXFP4] = kg_rows_mxfp4_avx2;
 }
 
 bool kg_quant_use(struct kg_quant_ops *ops, enum kg_quant_version version, uint32_t features)

@@ -26,6 +26,12 @@ static const struct kg_type_info infos[KG_N_TYPES] = {
     [KG_TYPE_Q5_K] = {"Q5_K", 256, 176, KG_ACT_Q8K, {{2, 2}, {2, 2}, {12, 4}, {32, 8}, {128, 8}}},
     /* nibbles, upper 2 bits, scales, d */
     [KG_TYPE_Q6_K] = {"Q6_K", 256, 210, KG_ACT_Q8K, {{128, 8}, {64, 8}, {16, 8}, {2, 2}}},
+    /* d, codes: low nibbles are the first 16 values */
+    [KG_TYPE_IQ4_NL] = {"IQ4_NL", 32, 18, KG_ACT_Q8, {{2, 2}, {16, 8}}},
+    /* d, upper 2 bits of 8 scales, lower 4 bits, codes: of each 16 bytes, low nibbles are the first 16 values */
+    [KG_TYPE_IQ4_XS] = {"IQ4_XS", 256, 136, KG_ACT_Q8K, {{2, 2}, {2, 1}, {4, 4}, {128, 8}}},
+    /* exponent, codes as in IQ4_NL */
+    [KG_TYPE_MXFP4] = {"MXFP4", 32, 17, KG_ACT_Q8, {{1, 1}, {16, 8}}},
 };
 
 const struct kg_type_info *kg_type_info(uint32_t type)

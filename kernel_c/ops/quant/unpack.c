@@ -1,5 +1,6 @@
 /* Unpacks blocks of GGML's types (block.h), and converts rows to f32. */
 #include "block.h"
+#include "codebook.h"
 #include "half.h"
 #include "kgpt/mem.h"
 
@@ -144,13 +145,51 @@ static void unpack_q6_k(struct kg_block *b, const uint8_t *p)
     }
 }
 
+static const int8_t iq4_values[16] = {KG_IQ4_VALUES}, mxfp4_values[16] = {KG_MXFP4_VALUES};
+
+/* 16 bytes of codes, low nibbles first. */
+static void unpack_codes(int8_t *q, const uint8_t *codes, const int8_t values[16])
+{
+    for (uint32_t i = 0; i < 16; i++) {
+        q[i] = values[codes[i] & 15];
+        q[i + 16] = values[codes[i] >> 4];
+    }
+}
+
+static void unpack_iq4_nl(struct kg_block *b, const uint8_t *p)
+{
+    b->d = kg_half_value(kg_load16(p));
+    b->has_minimum = false;
+    unpack_codes(b->q, p + 2, iq4_values);
+}
+
+static void unpack_iq4_xs(struct kg_block *b, const uint8_t *p)
+{
+    uint32_t upper = kg_load16(p + 2);
+    b->d = kg_half_value(kg_load16(p));
+    b->has_minimum = false;
+    for (uint32_t j = 0; j < 8; j++) { /* a scale for each 32 values: 4 lower bits and 2 upper ones */
+        uint32_t low = p[4 + j / 2] >> (j % 2 * 4) & 15, high = upper >> 2 * j & 3;
+        b->scale[2 * j] = b->scale[2 * j + 1] = (int8_t)(low | high << 4) - 32;
+        unpack_codes(b->q + 32 * j, p + 8 + 16 * j, iq4_values);
+    }
+}
+
+static void unpack_mxfp4(struct kg_block *b, const uint8_t *p)
+{
+    b->d = kg_e8m0_value(p[0]);
+    b->has_minimum = false;
+    unpack_codes(b->q, p + 1, mxfp4_values);
+}
+
 kg_unpack_fn *kg_block_unpacker(uint32_t type)
 {
     static kg_unpack_fn *const unpackers[KG_N_TYPES] = {
-        [KG_TYPE_Q4_0] = unpack_q4_0, [KG_TYPE_Q4_1] = unpack_q4_1, [KG_TYPE_Q5_0] = unpack_q5_0,
-        [KG_TYPE_Q5_1] = unpack_q5_1, [KG_TYPE_Q8_0] = unpack_q8_0, [KG_TYPE_Q2_K] = unpack_q2_k,
-        [KG_TYPE_Q3_K] = unpack_q3_k, [KG_TYPE_Q4_K] = unpack_q4_k, [KG_TYPE_Q5_K] = unpack_q5_k,
-        [KG_TYPE_Q6_K] = unpack_q6_k,
+        [KG_TYPE_Q4_0] = unpack_q4_0,   [KG_TYPE_Q4_1] = unpack_q4_1,     [KG_TYPE_Q5_0] = unpack_q5_0,
+        [KG_TYPE_Q5_1] = unpack_q5_1,   [KG_TYPE_Q8_0] = unpack_q8_0,     [KG_TYPE_Q2_K] = unpack_q2_k,
+        [KG_TYPE_Q3_K] = unpack_q3_k,   [KG_TYPE_Q4_K] = unpack_q4_k,     [KG_TYPE_Q5_K] = unpack_q5_k,
+        [KG_TYPE_Q6_K] = unpack_q6_k,   [KG_TYPE_IQ4_NL] = unpack_iq4_nl, [KG_TYPE_IQ4_XS] = unpack_iq4_xs,
+        [KG_TYPE_MXFP4] = unpack_mxfp4,
     };
     return unpackers[type];
 }

@@ -29,6 +29,7 @@ void kg_add_scaled_f16_sse2(float *y, const uint16_t *a, float s, size_t n);
 void kg_act_q8k_swar(void *out, const float *x, uint32_t columns);
 kg_rows_fn kg_rows_q4_0_swar, kg_rows_q4_1_swar, kg_rows_q5_0_swar, kg_rows_q5_1_swar, kg_rows_q8_0_swar;
 kg_rows_fn kg_rows_q2_k_swar, kg_rows_q3_k_swar, kg_rows_q4_k_swar, kg_rows_q5_k_swar, kg_rows_q6_k_swar;
+kg_rows_fn kg_rows_iq4_nl_swar, kg_rows_iq4_xs_swar, kg_rows_mxfp4_swar;
 
 void kg_act_q8_avx2(void *out, const float *x, uint32_t columns);
 void kg_act_q8k_avx2(void *out, const float *x, uint32_t columns);
@@ -37,5 +38,6 @@ void kg_add_scaled_f16_avx2(float *y, const uint16_t *a, float s, size_t n);
 kg_rows_fn kg_rows_f32_avx2, kg_rows_f16_avx2, kg_rows_bf16_avx2;
 kg_rows_fn kg_rows_q4_0_avx2, kg_rows_q4_1_avx2, kg_rows_q5_0_avx2, kg_rows_q5_1_avx2, kg_rows_q8_0_avx2;
 kg_rows_fn kg_rows_q2_k_avx2, kg_rows_q3_k_avx2, kg_rows_q4_k_avx2, kg_rows_q5_k_avx2, kg_rows_q6_k_avx2;
+kg_rows_fn kg_rows_iq4_nl_avx2, kg_rows_iq4_xs_avx2, kg_rows_mxfp4_avx2;
 
 #endif

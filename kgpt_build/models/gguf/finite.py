@@ -21,6 +21,9 @@ from kgpt_build.models.gguf.types import TYPES, TensorType
 _PIECE = 1 << 22  # values per step
 _EXPONENTS = {"F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80)}
 """Type -> its integer type, and the mask of the exponent, which is all ones in NaN and infinity."""
+_E8M0_NAN, _E8M0_BIAS = 255, 127
+_E8M0_LARGEST = 252
+"""The largest scale of MXFP4 with which its largest value, 6, is finite in F32."""
 
 _Words = npt.NDArray[Any]
 
@@ -48,27 +51,32 @@ def require_finite(data: Data, header: Scan, sha256: str) -> None:
 def _complaint(data: Data, start: int, tensor: ScannedTensor) -> str:
     """The first fault of the tensor and its place; "" without one."""
     kind = TYPES[tensor.kind]
-    words, mask = _EXPONENTS.get(kind.name, _EXPONENTS["F16"])
-    raw = np.frombuffer(data, words, tensor.size // np.dtype(words).itemsize, start)
-    for column in _columns(raw, kind):
-        place = _first(column, mask)
+    for column, mask, least in _columns(np.frombuffer(data, np.uint8, tensor.size, start), kind):
+        place = _first(column, mask, least)
         if place is not None:
             return _described(tensor, kind, column, place)
     return ""
 
 
-def _columns(raw: _Words, kind: TensorType) -> Iterator[_Words]:
-    """The values of a tensor as integers; for a type with blocks, its scales and minima, field by field."""
+def _columns(raw: _Words, kind: TensorType) -> Iterator[tuple[_Words, int, int]]:
+    """Integers that show a fault, each with a mask: if ``integer & mask`` is at least the third item, it is one.
+
+    They are the values of a tensor; for a type with blocks, its scales and minima, field by field.
+    """
     if kind.block == 1:
-        yield raw
+        words, mask = _EXPONENTS[kind.name]
+        yield raw.view(words), mask, mask
+    words, mask = _EXPONENTS["F16"]
     for byte in kind.halves:
-        yield raw.reshape(-1, kind.size // 2)[:, byte // 2]
+        yield raw.view(words).reshape(-1, kind.size // 2)[:, byte // 2], mask, mask
+    for byte in kind.exponents:
+        yield raw.reshape(-1, kind.size)[:, byte], 0xFF, _E8M0_LARGEST + 1
 
 
-def _first(words: _Words, mask: int) -> int | None:
-    """The index of the first word in which all bits of ``mask`` are set."""
+def _first(words: _Words, mask: int, least: int) -> int | None:
+    """The index of the first word that is at least ``least`` in the bits of ``mask``."""
     for start in range(0, len(words), _PIECE):
-        bad = (words[start : start + _PIECE] & mask) == mask
+        bad = (words[start : start + _PIECE] & mask) >= least
         if bad.any():
             return start + int(bad.argmax())
     return None
@@ -83,7 +91,9 @@ def _described(tensor: ScannedTensor, kind: TensorType, words: _Words, place: in
 
 
 def _value(word: Any, kind: TensorType) -> str:
-    """``nan``, ``inf`` or ``-inf``."""
+    """``nan``, ``inf`` or ``-inf``; for a scale of E8M0 also the power of two that is too large."""
+    if kind.exponents:
+        return "nan" if word == _E8M0_NAN else f"2^{int(word) - _E8M0_BIAS} (its values do not fit f32)"
     if kind.name == "BF16":
         return str(np.uint32(int(word) << 16).view(np.float32))
     return str(word.view(np.float32 if kind.name == "F32" else np.float16))

@@ -7,7 +7,6 @@ from itertools import accumulate
 
 GROUP = 8
 """Rows that are interleaved with each other (KG_GROUP). Parts of a fused matrix begin at multiples of it."""
-_HALF = 2
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,18 @@ class TensorType:
 
     @property
     def halves(self) -> tuple[int, ...]:
-        """Offsets of the F16 values (scales and minima) in a block: the fields of two bytes."""
+        """Offsets of the F16 values (scales and minima) in a block: the fields that are one unit of two bytes."""
+        return self._fields_of(2)
+
+    @property
+    def exponents(self) -> tuple[int, ...]:
+        """Offsets of the E8M0 scales in a block: the fields of one byte, e, which stand for 2^(e - 127)."""
+        return self._fields_of(1)
+
+    def _fields_of(self, unit: int) -> tuple[int, ...]:
+        """Offsets of the fields of one unit of ``unit`` bytes."""
         starts = accumulate((size for size, _ in self.fields), initial=0)
-        return tuple(start for start, (size, _) in zip(starts, self.fields, strict=False) if size == _HALF)
+        return tuple(start for start, field in zip(starts, self.fields, strict=False) if field == (unit, unit))
 
     def row_bytes(self, columns: int) -> int:
         """Bytes of a row of ``columns`` values, a multiple of the block."""
@@ -54,7 +62,10 @@ TYPES: dict[int, TensorType] = {
     12: TensorType("Q4_K", 256, 144, ((2, 2), (2, 2), (12, 4), (128, 8))),
     13: TensorType("Q5_K", 256, 176, ((2, 2), (2, 2), (12, 4), (32, 8), (128, 8))),
     14: TensorType("Q6_K", 256, 210, ((128, 8), (64, 8), (16, 8), (2, 2))),
+    20: TensorType("IQ4_NL", 32, 18, ((2, 2), (16, 8))),
+    23: TensorType("IQ4_XS", 256, 136, ((2, 2), (2, 1), (4, 4), (128, 8))),
     30: TensorType("BF16", 1, 2),
+    39: TensorType("MXFP4", 32, 17, ((1, 1), (16, 8))),
 }
 """GGML's number -> the type."""
 

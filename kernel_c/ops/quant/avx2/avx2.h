@@ -21,6 +21,8 @@ typedef unsigned u32x8 __attribute__((vector_size(32)));
 typedef long long i64x4 __attribute__((vector_size(32)));
 typedef float f32x8 __attribute__((vector_size(32)));
 typedef int i32x4 __attribute__((vector_size(16)));
+typedef unsigned char u8x8 __attribute__((vector_size(8)));
+typedef u8x8 u8x8_at __attribute__((aligned(1), may_alias));
 typedef b8x32 b8x32_at __attribute__((aligned(1), may_alias));
 typedef i32x4 i32x4_at __attribute__((aligned(1), may_alias));
 typedef f32x8 f32x8_at __attribute__((aligned(4), may_alias));
@@ -29,6 +31,13 @@ typedef long long i64_at __attribute__((aligned(1), may_alias));
 KG_INLINE b8x32 load(const void *p)
 {
     return *(const b8x32_at *)p;
+}
+
+/* The same 16 bytes in both halves. */
+KG_INLINE b8x32 twice(const void *p)
+{
+    const i32x4 v = *(const i32x4_at *)p;
+    return (b8x32)__builtin_shufflevector(v, v, 0, 1, 2, 3, 0, 1, 2, 3);
 }
 
 KG_INLINE b8x32 bytes_of(uint8_t value)
@@ -69,6 +78,13 @@ KG_INLINE b8x32 shift_left(b8x32 v, int n)
 KG_INLINE i16x16 multiply_bytes(b8x32 without_sign, b8x32 with_sign)
 {
     return (i16x16)__builtin_ia32_pmaddubsw256(without_sign, with_sign);
+}
+
+/* Signed bytes, not -128 in x. The instruction needs one operand without sign, so the signs of v move to x. Adjacent
+ * products are added: 2 * 128 * 127 fits into 16 bits. */
+KG_INLINE i16x16 multiply_signed(b8x32 v, b8x32 x)
+{
+    return multiply_bytes((b8x32)__builtin_ia32_psignb256(v, v), (b8x32)__builtin_ia32_psignb256(x, v));
 }
 
 KG_INLINE i32x8 multiply_pairs(i16x16 a, i16x16 b)

@@ -2,6 +2,7 @@
  * once for all of them. */
 #include "avx2.h"
 #include "ops/quant/act.h"
+#include "ops/quant/codebook.h"
 #include "ops/quant/versions.h"
 
 #define MOST_TOKENS 8 /* computed together */
@@ -9,9 +10,11 @@
 /* Properties of a type; constant in each specialized function. */
 struct kind {
     uint32_t bytes; /* of a block */
-    uint32_t bits;  /* of a value */
+    uint32_t bits;  /* of a value; with 8 it is signed */
     bool has_minimum;
-    int offset; /* 1 << offset is subtracted from a value; 0: nothing */
+    bool exponents;       /* scales are E8M0, not halves */
+    int32_t offset;       /* subtracted from a value */
+    const char *codebook; /* nibbles are indices of these 16 values; NULL: nibbles are values */
 };
 
 /* A block of eight rows, unpacked. */
@@ -47,13 +50,36 @@ KG_INLINE void add_fifth_bits(struct weights *w, const uint8_t *p)
     }
 }
 
+KG_INLINE void look_up(struct weights *w, const char *codebook)
+{
+    const b8x32 values = twice(codebook);
+    KG_UNROLL
+    for (uint32_t i = 0; i < 8; i++) {
+        w->value[i / 2][i % 2] = pick_bytes(values, w->value[i / 2][i % 2]);
+    }
+}
+
+/* Eight exponents as floats (kg_e8m0_value), in fold()'s order. */
+KG_INLINE f32x8 load_exponents(const uint8_t *p)
+{
+    const u8x8 bytes = *(const u8x8_at *)p;
+    const i32x8 e = __builtin_convertvector(__builtin_shufflevector(bytes, bytes, 0, 1, 4, 5, 2, 3, 6, 7), i32x8);
+    const i32x8 is_small = e < words_of(2), small = words_of(0x200000) << (e & words_of(1));
+    return (f32x8)((is_small & small) | (~is_small & ((e - words_of(1)) << 23)));
+}
+
 KG_INLINE void unpack(struct weights *w, const uint8_t *p, const struct kind kind)
 {
-    w->d = load_halves(p);
-    p += 16;
+    w->d = kind.exponents ? load_exponents(p) : load_halves(p);
+    p += kind.exponents ? 8 : 16;
     if (kind.has_minimum) {
         w->m = load_halves(p);
         p += 16;
+    }
+    if (kind.codebook) {
+        unpack_nibbles(w, p);
+        look_up(w, kind.codebook);
+        return;
     }
     if (kind.bits == 8) {
         KG_UNROLL
@@ -84,16 +110,13 @@ KG_INLINE i32x8 multiply_short(const struct weights *w, const struct kg_act_q8 *
     return kind.bits == 4 ? add_pairs(even + odd) : add_pairs(even) + add_pairs(odd);
 }
 
-/* The instruction needs one unsigned operand, so the signs move to the other operand. 2 * 128 * 127 fits into 16
- * bits. */
 KG_INLINE i32x8 multiply_8_bits(const struct weights *w, const struct kg_act_q8 *a)
 {
     i32x8 sum[2] = {0};
     KG_UNROLL
     for (uint32_t i = 0; i < 8; i++) {
         b8x32 v = w->value[i / 2][i % 2], x = eight_bytes(a->q + 8 * (i / 2));
-        b8x32 magnitude = (b8x32)__builtin_ia32_psignb256(v, v), moved = (b8x32)__builtin_ia32_psignb256(x, v);
-        sum[i % 2] += add_pairs(multiply_bytes(magnitude, moved));
+        sum[i % 2] += add_pairs(multiply_signed(v, x));
     }
     return fold(sum[0], sum[1]);
 }
@@ -101,9 +124,7 @@ KG_INLINE i32x8 multiply_8_bits(const struct weights *w, const struct kg_act_q8 
 KG_INLINE f32x8 add_block(f32x8 sum, const struct weights *w, const struct kg_act_q8 *a, const struct kind kind)
 {
     i32x8 i = kind.bits == 8 ? multiply_8_bits(w, a) : multiply_short(w, a, kind);
-    if (kind.offset) {
-        i -= words_of(a->sum) << kind.offset;
-    }
+    i -= words_of(a->sum * kind.offset);
     f32x8 v = w->d * to_floats(i);
     v = kind.has_minimum ? v + w->m * floats_of(a->s) : v;
     return sum + v * floats_of(a->d);
@@ -135,7 +156,7 @@ KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks
 void kg_rows_q4_0_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {.bytes = 18, .bits = 4, .offset = 3};
+    const struct kind kind = {.bytes = 18, .bits = 4, .offset = 8};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 32, kg_rows_q8_ref);
 }
 
@@ -149,7 +170,7 @@ void kg_rows_q4_1_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix
 void kg_rows_q5_0_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {.bytes = 22, .bits = 5, .offset = 4};
+    const struct kind kind = {.bytes = 22, .bits = 5, .offset = 16};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 32, kg_rows_q8_ref);
 }
 
@@ -164,5 +185,21 @@ void kg_rows_q8_0_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {.bytes = 34, .bits = 8};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 32, kg_rows_q8_ref);
+}
+
+void kg_rows_iq4_nl_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                         const void *acts, size_t act_stride, uint32_t tokens)
+{
+    static const char values[16] = {KG_IQ4_VALUES};
+    const struct kind kind = {.bytes = 18, .bits = 8, .codebook = values};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 32, kg_rows_q8_ref);
+}
+
+void kg_rows_mxfp4_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                        const void *acts, size_t act_stride, uint32_t tokens)
+{
+    static const char values[16] = {KG_MAP16(KG_MXFP4_UNSIGNED, KG_MXFP4_VALUES)};
+    const struct kind kind = {.bytes = 17, .bits = 5, .exponents = true, .offset = KG_MXFP4_OFFSET, .codebook = values};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 32, kg_rows_q8_ref);
 }

@@ -4,6 +4,7 @@
  * unpacks and multiplies 32 values; the 16-bit sums of products are multiplied by the scales. */
 #include "avx2.h"
 #include "ops/quant/act.h"
+#include "ops/quant/codebook.h"
 #include "ops/quant/versions.h"
 
 #define MOST_TOKENS 8 /* computed together */
@@ -29,7 +30,8 @@ struct kind {
     uint32_t bytes; /* of a block */
     bool nibbles;   /* chunks of 64 values with scales for 32; otherwise chunks of 128 with scales for 16 */
     bool has_minimum;
-    int offset; /* 1 << offset is subtracted from a value without minimum */
+    bool has_sign; /* values are signed bytes; only with nibbles, and without offset */
+    int offset;    /* 1 << offset is subtracted from a value without minimum */
     void (*scales)(struct scales *to, const uint8_t *p);
     void (*values)(struct values *to, const uint8_t *p, uint32_t chunk, const uint32_t part);
 };
@@ -153,6 +155,49 @@ KG_INLINE void values_q6_k(struct values *to, const uint8_t *p, uint32_t chunk, 
     }
 }
 
+/* The same 8 bytes for each row. */
+KG_INLINE b8x32 in_each_row(long long v)
+{
+    return (b8x32)(i64x4){v, v, v, v};
+}
+
+/* Eight scales for each of four rows from `first` on. `upper` holds the upper 2 bits: a byte for the first four scales
+ * of rows 0 to 7, then a byte for the last four. `lower` holds the lower 4 bits: in each half, 4 bytes of two rows. */
+KG_INLINE b8x32 join_scales_iq4_xs(b8x32 upper, const long long first, i64x4 lower)
+{
+    const long long row = 0x0101010101010101, quarter = 0x0808080800000000, nibbles = 0x0303020201010000;
+    b8x32 high = pick_bytes(upper, (b8x32)(i64x4){quarter + first * row, quarter + (first + 1) * row,
+                                                  quarter + (first + 2) * row, quarter + (first + 3) * row});
+    b8x32 low = pick_bytes((b8x32)lower, (b8x32)(i64x4){nibbles, nibbles + 4 * row, nibbles, nibbles + 4 * row});
+    high = (shift_left(high, 4) & in_each_row(0x0000003000000030)) |
+           (shift_left(high, 2) & in_each_row(0x0000300000003000)) | (high & in_each_row(0x0030000000300000)) |
+           (shift_right(high, 2) & in_each_row(0x3000000030000000));
+    low = (low & in_each_row(0x000f000f000f000f)) | (shift_right(low, 4) & in_each_row(0x0f000f000f000f00));
+    return (low | high) - bytes_of(32);
+}
+
+KG_INLINE void scales_iq4_xs(struct scales *to, const uint8_t *p)
+{
+    const b8x32 upper = twice(p + 16);
+    const i64x4 lower = (i64x4)load(p + 32);
+    to->scale[0].rows[0] = join_scales_iq4_xs(upper, 0, __builtin_shufflevector(lower, lower, 0, 0, 1, 1));
+    to->scale[0].rows[1] = join_scales_iq4_xs(upper, 4, __builtin_shufflevector(lower, lower, 2, 2, 3, 3));
+    to->d = load_halves(p);
+}
+
+/* Of 16 bytes, low nibbles are the first 16 values. */
+KG_INLINE void values_iq4_xs(struct values *to, const uint8_t *p, uint32_t chunk, const uint32_t part)
+{
+    static const char values[16] = {KG_IQ4_VALUES};
+    const uint8_t *codes = p + 64 + 256 * chunk + 128 * part;
+    KG_UNROLL
+    for (uint32_t i = 0; i < 4; i++) {
+        b8x32 v = load(codes + 32 * i);
+        to->of[i / 2][i % 2] = pick_bytes(twice(values), v & bytes_of(15));
+        to->of[2 + i / 2][i % 2] = pick_bytes(twice(values), shift_right(v, 4) & bytes_of(15));
+    }
+}
+
 /* Bytes a, b, c, d of each row's 8, sign-extended to 16 bits. */
 KG_INLINE i16x16 four_of(b8x32 v, const uint8_t a, const uint8_t b, const uint8_t c, const uint8_t d)
 {
@@ -194,6 +239,15 @@ KG_INLINE void add_part(i32x8 sum[2], const struct values *v, const int8_t *q, i
     }
 }
 
+/* Like add_part for signed values, whose pairs of products fill 16 bits. */
+KG_INLINE void add_signed_part(i32x8 sum[2], const struct values *v, const int8_t *q, const i16x16 scale[2])
+{
+    KG_UNROLL
+    for (uint32_t i = 0; i < 8; i++) {
+        sum[i % 2] += multiply_pairs(multiply_signed(v->of[i / 2][i % 2], eight_bytes(q + 8 * (i / 2))), scale[i % 2]);
+    }
+}
+
 /* Adds Σ scale q a for eight rows and `tokens` tokens, without the offset. */
 KG_INLINE void multiply_block(i32x8 sum[][2], const struct scales *s, const uint8_t *p, const uint8_t *acts,
                               size_t act_stride, const uint32_t tokens, const struct kind kind)
@@ -217,7 +271,12 @@ KG_INLINE void multiply_block(i32x8 sum[][2], const struct scales *s, const uint
             KG_UNROLL
             for (uint32_t t = 0; t < tokens; t++) {
                 const struct kg_act_q8k *a = (const void *)(acts + t * act_stride);
-                add_part(sum[t], &v, a->q + 256 / chunks * chunk + 32 * part, scale, kind);
+                const int8_t *q = a->q + 256 / chunks * chunk + 32 * part;
+                if (kind.has_sign) {
+                    add_signed_part(sum[t], &v, q, scale[0]);
+                } else {
+                    add_part(sum[t], &v, q, scale, kind);
+                }
             }
         }
     }
@@ -226,7 +285,7 @@ KG_INLINE void multiply_block(i32x8 sum[][2], const struct scales *s, const uint
 KG_INLINE f32x8 add_block(f32x8 sum, const i32x8 products[2], const struct scales *s, const struct kg_act_q8k *a,
                           const struct kind kind)
 {
-    i32x8 i = fold(products[0], products[1]), j = multiply_sums(s, a, kind);
+    i32x8 i = fold(products[0], products[1]), j = kind.has_sign ? words_of(0) : multiply_sums(s, a, kind);
     i = kind.has_minimum ? i : i - (j << kind.offset);
     f32x8 v = s->d * to_floats(i);
     v = kind.has_minimum ? v - s->m * to_floats(j) : v;
@@ -273,34 +332,44 @@ KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks
 void kg_rows_q2_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {84, false, true, 0, scales_q2_k, values_q2_k};
+    const struct kind kind = {.bytes = 84, .has_minimum = true, .scales = scales_q2_k, .values = values_q2_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
 
 void kg_rows_q3_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {110, false, false, 2, scales_q3_k, values_q3_k};
+    const struct kind kind = {.bytes = 110, .offset = 2, .scales = scales_q3_k, .values = values_q3_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
 
 void kg_rows_q4_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {144, true, true, 0, scales_q4_k, values_q4_k};
+    const struct kind kind = {
+        .bytes = 144, .nibbles = true, .has_minimum = true, .scales = scales_q4_k, .values = values_q4_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
 
 void kg_rows_q5_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {176, true, true, 0, scales_q4_k, values_q5_k};
+    const struct kind kind = {
+        .bytes = 176, .nibbles = true, .has_minimum = true, .scales = scales_q4_k, .values = values_q5_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
 
 void kg_rows_q6_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {210, false, false, 5, scales_q6_k, values_q6_k};
+    const struct kind kind = {.bytes = 210, .offset = 5, .scales = scales_q6_k, .values = values_q6_k};
+    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
+}
+
+void kg_rows_iq4_xs_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
+                         const void *acts, size_t act_stride, uint32_t tokens)
+{
+    const struct kind kind = {
+        .bytes = 136, .nibbles = true, .has_sign = true, .scales = scales_iq4_xs, .values = values_iq4_xs};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
