@@ -21,6 +21,7 @@ from kgpt_build.errors import KgptError
 COMMANDS = (
     "corpus",
     "train",
+    "info",
     "pull",
     "models",
     "import",

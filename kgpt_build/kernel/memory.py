@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 from kgpt_build import models
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError
-from kgpt_build.headers.blob import BlobInfo, read_blob
+from kgpt_build.headers.blob import BlobInfo, model_blob, read_blob
 from kgpt_build.kernel.elf import ElfFile
-from kgpt_build.models import GgufModel, LmSizes
+from kgpt_build.models import GgufModel, LmSizes, Model
 from kgpt_build.models.gguf.model import Described
 from kgpt_build.settings import check_context
 from kgpt_build.sizes import MIB, memory_text, rounded_up, units_of
 
 DEFAULT_CTX = 4096  # KG_CTX_DEFAULT: positions, of a model that was trained for more
 _STEP = 64  # MiB
+_START = 16 * MIB  # where linker/kernel.ld puts a kernel
+_CODE, _LM_CODE = MIB // 2, MIB  # at least what a kernel takes beside its model: tests/hosted checks it
 _LM_BATCH = 64  # tokens that are computed at once (ubatch=)
 _LM_SLOTS = 64  # KG_LM_MOST_SLOTS_AT_ONCE: heads whose scores are kept
 _TOKEN_BYTES = 128  # of the tables of a vocabulary for a token and its merge
@@ -97,9 +99,36 @@ def memory_needs(
     if known:
         check_context(n_ctx, known[0].name, known[0].hparams.n_ctx)
     # One conversation at a time, of the model in use: there must be room for any of them.
-    sessions = [_with_text(of, n_ctx, kind or ("f32" if of.arch == "microgpt" else "f16"), text) for of in known]
+    sessions = [_with_text(of, n_ctx, kind or default_kv(of.arch), text) for of in known]
     largest = max(sessions, key=sum, default=(0, 0))
     return Needs(end, model.weights_size, largest[0], largest[1] + _LM_MARGIN, brought)
+
+
+def needs_of(model: Model | GgufModel, n_ctx: int = 0, kv: str = "") -> Needs:
+    """What a kernel that holds ``model`` needs, before it is built; at most 1 MiB above memory_needs of the kernel.
+
+    ``n_ctx`` 0 and ``kv`` "" are the kernel's defaults; both are for language models only.
+    """
+    if isinstance(model, Model):
+        blob = read_blob(model_blob(model))
+        return _microgpt_needs(_START + _CODE + blob.size, blob)
+    cache, scratch = _with_text(model, n_ctx, kv or default_kv(model.arch), 0)
+    weights = sum(tensor.size for tensor in model.header.tensors)
+    return Needs(_START + _LM_CODE + model.size, weights, cache, scratch + _LM_MARGIN)
+
+
+def default_kv(arch: str) -> str:
+    """The kind of KV cache that a kernel for language models takes for ``arch``."""
+    return "f32" if arch == "microgpt" else "f16"
+
+
+def largest_ctx(model: GgufModel, memory: int, kv: str = "") -> int:
+    """The largest context, up to what ``model`` was trained for, that fits into ``memory`` bytes; 0: none does."""
+    low, high = 0, model.hparams.n_ctx
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if needs_of(model, middle, kv).total <= memory else (low, middle - 1)
+    return low
 
 
 def _with_text(of: GgufModel | Described, n_ctx: int, kind: str, text: int) -> tuple[int, int]:
@@ -134,7 +163,7 @@ def lm_session(sizes: LmSizes, longest: int, n_ctx: int = 0, kv: str = "f16") ->
     """
     n_ctx = min(n_ctx or DEFAULT_CTX, sizes.n_ctx)
     q, kv_dim = sizes.n_head * sizes.head_dim, sizes.n_head_kv * sizes.head_dim
-    cache = 2 * _pieces(sizes.n_layer * sizes.n_head_kv * n_ctx * _kv_vector(kv, sizes.head_dim))
+    cache = 2 * _pieces(sizes.n_layer * sizes.n_head_kv * n_ctx * kv_vector(kv, sizes.head_dim))
     rows = 3 * sizes.n_embd + 2 * q + 2 * kv_dim + 2 * sizes.n_ff
     acts = 2 * max(sizes.n_embd, sizes.n_ff, q)
     scores = min(sizes.n_head * _LM_BATCH, _LM_SLOTS) * n_ctx
@@ -143,8 +172,8 @@ def lm_session(sizes: LmSizes, longest: int, n_ctx: int = 0, kv: str = "f16") ->
     return cache, 4 * (_LM_BATCH * (rows + acts) + scores) + of_positions + of_tokens
 
 
-def _kv_vector(kv: str, dim: int) -> int:
-    """Bytes of a head at one position in the cache (kernel_c/infer/kv.c)."""
+def kv_vector(kv: str, dim: int) -> int:
+    """Bytes of a key or value of a head of ``dim`` elements at one position in the cache (kernel_c/infer/kv.c)."""
     if kv == "q8":
         return 4 * units_of(dim, 32) + rounded_up(dim, 4)
     return dim * (2 if kv == "f16" else 4)

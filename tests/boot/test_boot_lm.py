@@ -12,10 +12,11 @@ from boots import Boot, Kgpt
 from model_files import model_file
 from refusals import lacks
 
-from kgpt_build.events import Error, Event, Logits, Model, Sample, Shell, Speed, parse_event
+from kgpt_build.events import Error, Event, Logits, Memory, Model, Sample, Shell, Speed, parse_event
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.hosted import run_hosted
-from kgpt_build.models import NO_MODEL
+from kgpt_build.kernel.memory import largest_ctx, needs_of
+from kgpt_build.models import NO_MODEL, load_lm
 from kgpt_build.proof.drive import until
 
 QUESTION = "Who wrote Romeo and Juliet?"
@@ -205,3 +206,15 @@ def test_a_shard_as_a_module(boot: Boot, tmp_path: Path) -> None:
     (error,) = [event for event in guest.events if isinstance(event, Error)]
     assert not lacks(error.message, "file shard 1 3 model")
     assert not lacks(error.hint, "llama-gguf-split --merge")
+
+
+def test_the_largest_context_that_kgpt_info_names_boots(boot: Boot, tmp_path: Path) -> None:
+    path = tmp_path / "long.gguf"
+    path.write_bytes(model_file("llama").with_fields(context_length=1 << 20).bytes())
+    model, megabytes = load_lm(path), 64
+    n_ctx = largest_ctx(model, megabytes << 20)
+    assert 10_000 < n_ctx < 1 << 20
+    guest = boot(f"exit prompt=ab max_tokens=1 ctx={n_ctx}", image=build_cached(model), memory=megabytes)
+    assert guest.wait().error() is None
+    (told,) = [event for event in guest.events if isinstance(event, Memory)]
+    assert told.kv == needs_of(model, n_ctx).kv

@@ -12,6 +12,8 @@ from kgpt_build import models
 from kgpt_build.headers.blob import model_blob, read_blob
 from kgpt_build.kernel import memory
 from kgpt_build.kernel.build import build_cached
+from kgpt_build.kernel.elf import read_elf
+from kgpt_build.models import Model
 
 MARGIN = memory._LM_MARGIN
 OWN_TABLES = 1 << 20
@@ -43,3 +45,32 @@ def test_a_language_model_is_bounded_tightly(
     assert cache == told["kv"]
     assert told["scratch"] <= rest + MARGIN
     assert rest <= told["scratch"] + OWN_TABLES
+
+
+def test_kgpt_info_of_a_microgpt_to_the_byte(odd_model: Model, odd: Hosted) -> None:
+    told, said = odd.run("exit samples=1 max_tokens=1").one("memory"), memory.needs_of(odd_model)
+    assert (said.weights, said.kv, said.scratch) == (told["weights"], told["kv"], told["scratch"])
+
+
+@pytest.mark.parametrize(("n_ctx", "kv"), [(77, "q8"), (4096, "f16")])
+def test_kgpt_info_of_a_language_model_before_a_kernel_is_built(
+    without_model: Hosted, tmp_path: Path, n_ctx: int, kv: str
+) -> None:
+    """Weights and KV cache to the byte; the rest is at most 1 MiB above its margin."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(model_file("llama").with_fields(context_length=65536).bytes())
+    run = without_model.run(f"exit prompt=ab max_tokens=1 ctx={n_ctx} kv={kv}", options=("--module", str(path)))
+    told, said = run.one("memory"), memory.needs_of(models.load_lm(path), n_ctx, kv)
+    assert (said.weights, said.kv) == (told["weights"], told["kv"])
+    assert told["scratch"] <= said.scratch <= told["scratch"] + MARGIN + OWN_TABLES
+
+
+def test_kgpt_info_bounds_the_kernels_that_are_built(tmp_path: Path) -> None:
+    """From above, by at most 1 MiB."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(model_file("llama").bytes())
+    for model in (models.load(), models.load_lm(path)):
+        built = memory.memory_needs(read_elf(build_cached(model)))
+        said = memory.needs_of(model)
+        assert (said.kv, said.scratch) == (built.kv, built.scratch)
+        assert 0 <= said.image_end - built.image_end <= 1 << 20

@@ -106,7 +106,7 @@ def test_completion_script_names_the_program(shell: str, capsys: pytest.CaptureF
 
 def test_completion_completes_commands_and_options() -> None:
     complete = BashComplete(cli.cli, {}, "kgpt", "_KGPT_COMPLETE")
-    assert [item.value for item in complete.get_completions([], "in")] == ["inspect"]
+    assert [item.value for item in complete.get_completions([], "ins")] == ["inspect"]
     assert [item.value for item in complete.get_completions(["build"], "--too")] == ["--toolchain"]
     assert [item.value for item in complete.get_completions(["build", "--toolchain"], "g")] == ["gcc"]
 
