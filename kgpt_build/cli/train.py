@@ -18,6 +18,7 @@ from kgpt_build.cli.shared.corpora import read_shown
 from kgpt_build.cli.shared.machines import LEAST_MEMORY, find_qemu, machine_options, resolve_accel
 from kgpt_build.cli.shared.options import MODEL_HERE, json_option, verbose_option
 from kgpt_build.cli.shared.settings import names_of, settings_options
+from kgpt_build.cli.shared.torch_training import TORCH, take_torch_options, torch_options, train_by_torch
 from kgpt_build.errors import KgptError, MachineLost
 from kgpt_build.plain_names import temporary_root
 from kgpt_build.vm.settings import RunSettings
@@ -74,9 +75,10 @@ class Plan:
 @click.option("--keep-last", is_flag=True, help="Also write the weights of the last step, to MODEL-last.gguf.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png|svg", help="Draw the loss curve.")
 @click.option(
-    "--target", type=click.Choice(["bare", "hosted"]), default="bare", show_default=True,
-    help="bare: in a kernel in QEMU. hosted: in the same engine as a Linux process.",
+    "--target", type=click.Choice(["bare", "hosted", TORCH]), default="bare", show_default=True,
+    help="bare: in a kernel in QEMU. hosted: in the same engine as a Linux process. torch: on the host, with PyTorch.",
 )  # fmt: skip
+@torch_options
 @machine_options
 @click.option("--timeout", type=float, metavar="S", help="End the run after S seconds, with exit code 124.")
 @json_option("Print only the machine channel, as JSON lines (docs/events.md).")
@@ -98,12 +100,19 @@ def command(
     which kgpt build takes, and the state for --resume to MODEL.state. The weights do not depend on --cpus. Ctrl-C
     ends the training after the current step and writes both files.
 
+    With --target torch, CORPUS is one running text, whose end validates, and the model is a GPT of the kind --block.
+    Options marked "torch" are for this target (docs/training-host.md).
+
     Exit codes are those of kgpt run. Ctrl-C gives 0 if the files were written.
     """
     from kgpt_build.training.plot import check_plot
     from kgpt_build.training.session import Files, Session
 
+    own = take_torch_options(options, target)
     given = _taken(options)
+    if target == TORCH:
+        train_by_torch(corpus, output, resume, plot, own, given)
+        return
     words = options.pop("cmdline")
     options["memory"] = LEAST_MEMORY if options["memory"] is None else options["memory"]
     RunSettings(image=Path(), cmdline=words, **options)  # wrong values of the machine are refused first
