@@ -50,7 +50,7 @@ static bool is_hidden(const struct kg_vocab_tables *tables, uint32_t token)
     return token != KG_NO_TOKEN && tables->attributes[token] & KG_TOKEN_HIDDEN;
 }
 
-static uint32_t rank_bpe(const void *context, const struct kg_symbol *left, const struct kg_symbol *right)
+uint32_t kg_bpe_rank(const void *context, const struct kg_symbol *left, const struct kg_symbol *right)
 {
     const struct kg_vocab_tables *tables = context;
     if (left->value == KG_NO_TOKEN || right->value == KG_NO_TOKEN) {
@@ -60,7 +60,7 @@ static uint32_t rank_bpe(const void *context, const struct kg_symbol *left, cons
     return found != KG_NO_PAIR && is_hidden(tables, tables->joints[found].joined) ? KG_NO_PAIR : found;
 }
 
-static void join_bpe(const void *context, struct kg_symbol *left, const struct kg_symbol *right)
+void kg_bpe_join(const void *context, struct kg_symbol *left, const struct kg_symbol *right)
 {
     const struct kg_vocab_tables *tables = context;
     (void)right;
@@ -87,7 +87,7 @@ static uint32_t find_whole(const struct bpe *bpe, const uint32_t *chars, uint32_
 
 static void encode_word(const struct bpe *bpe, const uint32_t *chars, uint32_t n, struct kg_tokens *out)
 {
-    uint32_t token = bpe->tables->pre->ignore_merges ? find_whole(bpe, chars, n) : KG_NO_TOKEN;
+    uint32_t token = bpe->tables->ignore_merges ? find_whole(bpe, chars, n) : KG_NO_TOKEN;
     if (token != KG_NO_TOKEN && !is_hidden(bpe->tables, token)) {
         kg_tokens_add(out, token);
         return;
@@ -97,12 +97,15 @@ static void encode_word(const struct bpe *bpe, const uint32_t *chars, uint32_t n
         char bytes[4];
         size_t n_bytes = kg_utf8_encode(KG_CHAR_CODE(chars[i]), bytes);
         for (size_t k = 0; k < n_bytes; k++) {
-            bpe->symbols[n_symbols++].value = bpe->tables->byte_token[(uint8_t)bytes[k]];
+            uint32_t byte = bpe->tables->byte_token[(uint8_t)bytes[k]];
+            if (byte != KG_NO_TOKEN || !bpe->tables->drops_missing) {
+                bpe->symbols[n_symbols++].value = byte;
+            }
         }
     }
-    const struct kg_merger merger = {bpe->symbols, bpe->heap, bpe->tables, rank_bpe, join_bpe};
+    const struct kg_merger merger = {bpe->symbols, bpe->heap, bpe->tables, kg_bpe_rank, kg_bpe_join};
     kg_merge(&merger, n_symbols);
-    for (uint32_t i = 0; i != KG_NO_SYMBOL; i = bpe->symbols[i].next) {
+    for (uint32_t i = n_symbols ? 0 : KG_NO_SYMBOL; i != KG_NO_SYMBOL; i = bpe->symbols[i].next) {
         if (bpe->symbols[i].value != KG_NO_TOKEN) { /* a byte that the vocabulary lacks is dropped, as in llama.cpp */
             kg_tokens_add(out, bpe->symbols[i].value);
         }

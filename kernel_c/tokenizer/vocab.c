@@ -11,9 +11,6 @@
 const char *const kg_vocab_models[] = {
     [KG_VOCAB_BPE] = "gpt2", [KG_VOCAB_SPM] = "llama", [KG_VOCAB_CHAR] = "kgpt-char", NULL};
 
-/* SentencePiece's mark for a space. */
-#define SPACE_MARK "\xE2\x96\x81"
-
 /* Joins `names` as "a, b, c". */
 static const char *list_models(char *out, size_t size, const char *const *names)
 {
@@ -62,6 +59,7 @@ static enum kg_status read_pre(struct kg_vocab *vocab, struct kg_vocab_tables *t
     }
     vocab->pre = tables->pre->name;
     vocab->add_bos = tables->pre->add_bos;
+    tables->ignore_merges = tables->pre->ignore_merges;
     return KG_OK;
 }
 
@@ -107,20 +105,61 @@ static enum kg_status find_bytes(struct kg_vocab_tables *tables, struct kg_error
     return KG_OK;
 }
 
+/* How a tokenizer of the tokenizers library differs from llama.cpp's of its kind: see docs/tokenizers.md. */
+struct detail {
+    const char *key;
+    bool *value;
+};
+
+static enum kg_status read_details(const struct kg_vocab_tables *tables, const struct detail *details, size_t n,
+                                   struct kg_error *error)
+{
+    enum kg_status status = KG_OK;
+    for (size_t i = 0; i < n && status == KG_OK; i++) {
+        status = kg_gguf_bool_or(tables->gguf, details[i].key, details[i].value, error);
+    }
+    return status;
+}
+
+static enum kg_status read_for_spm(struct kg_vocab_tables *tables, struct kg_arena *arena, struct kg_error *error)
+{
+    const struct detail details[] = {
+        {"tokenizer.ggml.add_space_prefix", &tables->add_space_prefix},
+        {"tokenizer.kgpt.prefix_once", &tables->prefix_once},
+        {"tokenizer.kgpt.prefix_words", &tables->prefix_words},
+        {"tokenizer.kgpt.by_merges", &tables->by_merges},
+        {"tokenizer.kgpt.splits_words", &tables->splits_words},
+    };
+    enum kg_status status = kg_vocab_read_scores(tables, arena, error);
+    if (status == KG_OK) {
+        status = read_details(tables, details, sizeof details / sizeof *details, error);
+    }
+    return status == KG_OK && tables->by_merges ? kg_vocab_read_joints(tables, arena, error) : status;
+}
+
+static enum kg_status read_for_bpe(struct kg_vocab *vocab, struct kg_vocab_tables *tables, struct kg_arena *arena,
+                                   struct kg_error *error)
+{
+    const struct detail details[] = {
+        {"tokenizer.kgpt.ignore_merges", &tables->ignore_merges},
+        {"tokenizer.kgpt.drops_missing", &tables->drops_missing},
+    };
+    enum kg_status status = kg_vocab_read_joints(tables, arena, error);
+    if (status == KG_OK) {
+        status = read_pre(vocab, tables, error);
+    }
+    return status == KG_OK ? read_details(tables, details, sizeof details / sizeof *details, error) : status;
+}
+
 static enum kg_status read_for_kind(struct kg_vocab *vocab, struct kg_vocab_tables *tables, struct kg_arena *arena,
                                     struct kg_error *error)
 {
-    enum kg_status status = KG_OK;
     if (tables->kind == KG_VOCAB_BPE) {
-        status = kg_vocab_read_joints(tables, arena, error);
-        return status == KG_OK ? read_pre(vocab, tables, error) : status;
+        return read_for_bpe(vocab, tables, arena, error);
     }
     if (tables->kind == KG_VOCAB_SPM) {
         vocab->add_bos = tables->add_space_prefix = true;
-        status = kg_vocab_read_scores(tables, arena, error);
-        return status == KG_OK
-                   ? kg_gguf_bool_or(tables->gguf, "tokenizer.ggml.add_space_prefix", &tables->add_space_prefix, error)
-                   : status;
+        return read_for_spm(tables, arena, error);
     }
     vocab->add_bos = true; /* a document begins and ends with BOS; the file of a running text says false */
     return KG_OK;
@@ -189,10 +228,10 @@ static size_t bytes_of_chars(const char *text, size_t n, char *out)
 
 static size_t spaces_of_marks(const char *text, size_t n, char *out)
 {
-    const size_t n_mark = sizeof SPACE_MARK - 1;
+    const size_t n_mark = KG_SPACE_MARK_BYTES;
     size_t written = 0;
     for (size_t at = 0; at < n; written++) {
-        bool mark = n - at >= n_mark && memcmp(text + at, SPACE_MARK, n_mark) == 0;
+        bool mark = n - at >= n_mark && memcmp(text + at, KG_SPACE_MARK, n_mark) == 0;
         out[written] = mark ? ' ' : text[at];
         at += mark ? n_mark : 1;
     }

@@ -129,7 +129,7 @@ static enum kg_status encode_text(const struct kg_vocab *vocab, struct text *tex
             end++;
         } else {
             kg_tokens_add(out, text->marks[at]);
-            first = true;
+            first = !text->tables->prefix_once;
             end++;
         }
         at = end;

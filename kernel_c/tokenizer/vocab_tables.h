@@ -58,10 +58,16 @@ struct kg_vocab_tables {
     uint32_t n_joints;
     uint32_t *joint_slots; /* (joint_mask + 1): rank + 1; 0: free */
     uint32_t joint_mask;
+    bool ignore_merges; /* a word that is a piece is not built by merges */
+    bool drops_missing; /* bytes that no piece has are dropped before the merges, not after them */
 
     /* SentencePiece */
     uint32_t *ranks; /* (n): the lower, the higher the score */
     bool add_space_prefix;
+    bool prefix_once;  /* only at the beginning of a text, not after special tokens too */
+    bool prefix_words; /* not before a space */
+    bool by_merges;    /* pieces are joined by `joints`, not by `ranks` */
+    bool splits_words; /* no pair of the merges crosses the beginning of a word */
 };
 
 /* vocab_hash.c: a polynomial hash. The hash of a substring follows from two prefix hashes, without reading the text. */
@@ -123,6 +129,15 @@ static inline void kg_tokens_add(struct kg_tokens *out, uint32_t token)
     }
     out->count++;
 }
+
+/* SentencePiece's mark for a space: U+2581. */
+#define KG_SPACE_MARK "\xE2\x96\x81"
+#define KG_SPACE_MARK_BYTES 3u
+
+/* bpe.c: the rank of a pair of tokens, KG_NO_PAIR without one, and what it makes. */
+struct kg_symbol;
+uint32_t kg_bpe_rank(const void *tables, const struct kg_symbol *left, const struct kg_symbol *right);
+void kg_bpe_join(const void *tables, struct kg_symbol *left, const struct kg_symbol *right);
 
 /* bpe.c and spm.c: encode n >= 1 bytes without special tokens. The count functions compute the scratch memory.
  * SentencePiece adds a space before a text that follows a special token, if the file says so. KG_E_MEMORY. */

@@ -34,6 +34,9 @@ ADD_BOS = frozenset(
 )
 """Pre-tokenizers of this list whose texts begin with BOS unless the file says otherwise."""
 
+DETAILS = "tokenizer.kgpt."
+"""What begins the fields that say how a tokenizer differs from llama.cpp's of its kind (docs/tokenizers.md)."""
+
 _HINT = "the file is damaged, or was converted wrongly"
 _PREFIX = "tokenizer.ggml."
 _MAX_TOKENS = 1 << 20
@@ -77,9 +80,13 @@ def read_vocabulary(fields: Mapping[str, Value]) -> Vocabulary:
     if model == "gpt2":
         _check_merges(_texts(fields, "merges"), tokens)
         pre = _pre(fields)
+        _details(fields, "ignore_merges", "drops_missing")
     elif model == "llama":
         _check_scores(_numbers(fields, "scores", "f", len(tokens)))
         _flag(fields, "add_space_prefix")
+        _details(fields, "prefix_once", "prefix_words", "by_merges", "splits_words")
+        if fields.get(f"{DETAILS}by_merges", False):
+            _check_merges(_texts(fields, "merges"), tokens)
     _check_bytes(tokens, types)
     special = dict(_special(fields, len(tokens)))
     _check_additions(fields, model, pre, special, len(tokens))
@@ -125,6 +132,12 @@ def _check_additions(
             raise KgptError(
                 f"the field '{_PREFIX}{role}_token_id' is missing, but texts are to {what} with that token", _HINT
             )
+
+
+def _details(fields: Mapping[str, Value], *names: str) -> None:
+    for name in names:
+        if not isinstance(fields.get(DETAILS + name, False), bool):
+            raise KgptError(f"the field '{DETAILS}{name}' is not a bool", _HINT)
 
 
 def _flag(fields: Mapping[str, Value], name: str, otherwise: bool = False) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from kgpt_build.errors import KgptError
@@ -11,6 +12,14 @@ from kgpt_build.errors import KgptError
 NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 _HINT = "the file is damaged, or belongs to another model"
 _MOST = 1 << 20
+
+
+@cache
+def byte_chars() -> tuple[str, ...]:
+    """The characters that stand for the 256 bytes in a byte-level BPE (Radford et al., 2019)."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = iter(range(0x100, 0x200))
+    return tuple(chr(byte if byte in plain else next(others)) for byte in range(256))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kgpt_build.errors import KgptError
+from kgpt_build.models.gguf.vocab import DETAILS
 
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -19,51 +20,77 @@ _TAIL = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 EXPRESSIONS: Mapping[str, str] = {
     _GPT2: "gpt-2",
     _GPT2_SHORT: "gpt-2",
-    rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}|{_TAIL}": "dbrx",
+    rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}|{_TAIL}": "llama-bpe",
     rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}|{_TAIL}": "qwen2",
 }
 """Regular expression -> GGUF's name of the rules."""
 
-IGNORE_MERGES: Mapping[str, str] = {"dbrx": "llama-bpe"}
-"""GGUF's name of the same rules where a word that is a piece is not built from merges."""
+MARK = "▁"
+"""What stands for a space in pieces of SentencePiece."""
 
+_PREFIX = "tokenizer.ggml.add_space_prefix"
 _HINT = "docs/tokenizers.md lists the pre-tokenizers that are supported"
 
 
-def pre_tokenizer_name(part: Any, ignore_merges: bool) -> str:
+def pre_tokenizer_name(part: Any) -> str:
     """GGUF's name for the pre_tokenizer ``part`` of a tokenizer.json with a byte-level BPE. Raises KgptError."""
-    items = list(_flat(part))
+    items = list(flat(part, "pretokenizers"))
     kinds = [str(item.get("type")) for item in items]
     if not kinds or kinds[-1] != "ByteLevel":
         raise KgptError(f"tokenizer.json: the pre-tokenizer is {' + '.join(kinds) or 'null'}, not ByteLevel", _HINT)
     _check_byte_level(items[-1])
     own = items[-1].get("use_regex", True)
     if kinds == ["ByteLevel"] and own:
-        name = "gpt-2"
-    elif kinds == ["Digits", "ByteLevel"] and own and items[0].get("individual_digits"):
-        name = "smollm"
-    elif kinds == ["Split", "ByteLevel"] and not own:
-        name = _name_of_split(items[0])
-    else:
-        raise KgptError(
-            f"tokenizer.json: the pre-tokenizer {' + '.join(kinds)} is not supported{_expressions(items)}", _HINT
-        )
-    if not ignore_merges:
-        return name
-    if name not in IGNORE_MERGES:
-        raise KgptError(f"tokenizer.json: ignore_merges is not supported with the pre-tokenizer of {name}", _HINT)
-    return IGNORE_MERGES[name]
+        return "gpt-2"
+    if kinds == ["Digits", "ByteLevel"] and own and items[0].get("individual_digits"):
+        return "smollm"
+    if kinds == ["Split", "ByteLevel"] and not own:
+        return _name_of_split(items[0])
+    raise KgptError(
+        f"tokenizer.json: the pre-tokenizer {' + '.join(kinds)} is not supported{_expressions(items)}", _HINT
+    )
 
 
-def _flat(part: Any) -> Iterator[Mapping[str, Any]]:
-    """The parts of a sequence, in their order."""
+def flat(part: Any, inner: str) -> Iterator[Mapping[str, Any]]:
+    """The parts of a pre-tokenizer or normalizer in their order; ``inner`` names those of a Sequence."""
     if not isinstance(part, dict):
         return
     if part.get("type") == "Sequence":
-        for item in part.get("pretokenizers", []):
-            yield from _flat(item)
+        for item in part.get(inner, []):
+            yield from flat(item, inner)
     else:
         yield part
+
+
+def space_fields(normalizer: Any, pre_tokenizer: Any) -> dict[str, bool]:
+    """GGUF's fields of how spaces become marks, for a BPE of characters. Raises KgptError."""
+    first, then = list(flat(normalizer, "normalizers")), list(flat(pre_tokenizer, "pretokenizers"))
+    kinds = [str(item.get("type")) for item in first], [str(item.get("type")) for item in then]
+    replaces = bool(first) and first[-1].get("pattern") == {"String": " "} and first[-1].get("content") == MARK
+    split_of_nothing = [{"type": "Split", "behavior": "MergedWithPrevious", "invert": False}]
+    bare = [{key: value for key, value in item.items() if key != "pattern"} for item in then]
+    if replaces and (not then or (bare == split_of_nothing and then[0].get("pattern") == {"String": " "})):
+        if kinds[0] == ["Replace"]:
+            return {_PREFIX: False}
+        if kinds[0] == ["Prepend", "Replace"] and first[0].get("prepend") == MARK:
+            return {_PREFIX: True}
+    if not first and kinds[1] == ["Metaspace"] and then[0].get("replacement", MARK) == MARK:
+        return _metaspace(then[0])
+    both = f"the normalizer {' + '.join(kinds[0]) or 'null'} with the pre-tokenizer {' + '.join(kinds[1]) or 'null'}"
+    raise KgptError(f"tokenizer.json: {both} is not supported for a BPE with byte_fallback", _HINT)
+
+
+def _metaspace(item: Mapping[str, Any]) -> dict[str, bool]:
+    """A space becomes a mark, with which words begin."""
+    scheme = item.get("prepend_scheme", "always" if item.get("add_prefix_space", True) else "never")
+    if scheme not in ("always", "first", "never"):
+        raise KgptError(f"tokenizer.json: prepend_scheme {str(scheme)[:32]!r} is not supported", _HINT)
+    return {
+        _PREFIX: scheme != "never",
+        f"{DETAILS}prefix_words": True,
+        f"{DETAILS}prefix_once": scheme == "first",
+        f"{DETAILS}splits_words": bool(item.get("split", True)),
+    }
 
 
 def _check_byte_level(item: Mapping[str, Any]) -> None:

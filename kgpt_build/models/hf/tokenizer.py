@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.checkpoint import FieldValue
+from kgpt_build.models.gguf.vocab import DETAILS
 from kgpt_build.models.hf.json_file import read_object
-from kgpt_build.models.hf.pieces import Pieces, added_tokens, merges_of, pieces_of, vocabulary_of
-from kgpt_build.models.hf.pre_tokenizers import pre_tokenizer_name
+from kgpt_build.models.hf.pieces import (
+    BYTE,
+    NORMAL,
+    UNKNOWN,
+    Pieces,
+    added_tokens,
+    byte_chars,
+    merges_of,
+    pieces_of,
+    vocabulary_of,
+)
+from kgpt_build.models.hf.pre_tokenizers import MARK, flat, pre_tokenizer_name, space_fields
 from kgpt_build.models.hf.special import special_fields
 
 Fields = dict[str, FieldValue]
@@ -57,8 +68,11 @@ def _fields(
     _refuse_options(model)
     vocabulary = vocabulary_of(model)
     pieces = pieces_of(vocabulary, added_tokens(root), n_vocab)
-    found = _byte_level(root, model, vocabulary, pieces)
+    kind_of_bpe = _sentencepiece if model.get("byte_fallback") else _byte_level
+    found = kind_of_bpe(root, model, vocabulary, pieces)
     found |= special_fields(root, pieces, settings, ends)
+    if found[f"{_G}model"] == "llama" and f"{_G}eos_token_id" not in found:
+        raise KgptError("no file says which token ends a text", "add eos_token to tokenizer_config.json")
     return found if template is None else {**found, "tokenizer.chat_template": template}
 
 
@@ -72,31 +86,50 @@ def _byte_level(
     root: Mapping[str, Any], model: Mapping[str, Any], vocabulary: Mapping[str, int], pieces: Pieces
 ) -> Fields:
     """Byte-level BPE, GGUF's "gpt2"."""
-    if model.get("byte_fallback"):
-        raise KgptError("tokenizer.json: byte_fallback is not supported", _HINT)
-    _require_no_normalizer(root.get("normalizer"))
-    merges = merges_of(model, vocabulary)
-    return {
+    if kinds := [str(item.get("type")) for item in flat(root.get("normalizer"), "normalizers")]:
+        raise KgptError(f"tokenizer.json: the normalizer {' + '.join(kinds)} is not supported", _HINT)
+    missing = [char for char in byte_chars() if char not in vocabulary]
+    if missing and model.get("unk_token") is not None:
+        raise KgptError(f"tokenizer.json: {len(missing)} bytes have no piece and become {model['unk_token']!r}", _HINT)
+    found: Fields = {
         f"{_G}model": "gpt2",
-        f"{_G}pre": pre_tokenizer_name(root.get("pre_tokenizer"), bool(model.get("ignore_merges"))),
+        f"{_G}pre": pre_tokenizer_name(root.get("pre_tokenizer")),
         f"{_G}tokens": pieces.tokens,
         f"{_G}token_type": pieces.types,
-        f"{_G}merges": [f"{left} {right}" for left, right in merges],
+        f"{_G}merges": [f"{left} {right}" for left, right in merges_of(model, vocabulary)],
+        f"{DETAILS}ignore_merges": bool(model.get("ignore_merges")),
     }
+    return {**found, f"{DETAILS}drops_missing": True} if missing else found
 
 
-def _require_no_normalizer(part: Any) -> None:
-    kinds = [str(item.get("type")) for item in _flat_normalizers(part)]
-    if kinds:
-        raise KgptError(f"tokenizer.json: the normalizer {' + '.join(kinds)} is not supported", _HINT)
-
-
-def _flat_normalizers(part: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(part, dict) and part.get("type") == "Sequence":
-        for item in part.get("normalizers", []):
-            yield from _flat_normalizers(item)
-    elif isinstance(part, dict):
-        yield part
+def _sentencepiece(
+    root: Mapping[str, Any], model: Mapping[str, Any], vocabulary: Mapping[str, int], pieces: Pieces
+) -> Fields:
+    """BPE of characters with bytes for those that are no piece: GGUF's "llama", with the merges themselves."""
+    for byte in range(256):
+        number = vocabulary.get(f"<0x{byte:02X}>")
+        if number is None:
+            raise KgptError(f"tokenizer.json: byte_fallback, but the piece <0x{byte:02X}> is missing", _HINT)
+        pieces.types[number] = BYTE
+    unknown = model.get("unk_token")
+    if isinstance(unknown, str) and unknown in pieces.ids:
+        pieces.types[pieces.ids[unknown]] = UNKNOWN
+    for token in pieces.added:
+        if not token.special and not token.content.strip(MARK) and token.content in vocabulary:
+            pieces.types[token.id] = NORMAL  # it stands for spaces
+    merges = merges_of(model, vocabulary)
+    ranks: dict[str, int] = {}
+    for rank, (left, right) in enumerate(merges):
+        ranks.setdefault(left + right, rank)
+    return {
+        f"{_G}model": "llama",
+        f"{_G}tokens": pieces.tokens,
+        f"{_G}token_type": pieces.types,
+        f"{_G}scores": [-float(ranks.get(piece, len(merges))) for piece in pieces.tokens],
+        f"{_G}merges": [f"{left} {right}" for left, right in merges],
+        f"{DETAILS}by_merges": True,
+        **space_fields(root.get("normalizer"), root.get("pre_tokenizer")),
+    }
 
 
 def _chat_template(folder: Path, settings: Mapping[str, Any]) -> str | None:
