@@ -47,7 +47,7 @@ static enum kg_status check_split(const struct kg_gguf *gguf, struct kg_error *e
         return status;
     }
     kg_error_set(error, KG_E_INPUT, "the file is shard %u of the %u that a model was split into", number + 1, count);
-    kg_error_hint(error, "join them, and give the whole: llama-gguf-split --merge FIRST-SHARD.gguf WHOLE.gguf");
+    kg_error_hint(error, "join them on the host, and give the whole: kgpt import FIRST-SHARD.gguf -o WHOLE.gguf");
     return KG_E_INPUT;
 }
 

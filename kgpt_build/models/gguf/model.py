@@ -208,13 +208,16 @@ def require_architecture(header: Scan) -> str:
 
 
 def _refuse_shard(header: Scan) -> None:
-    """Raise KgptError for one of the files of a split model: it has only a part of the tensors."""
+    """Raise KgptError for one of the files of a split model: it has only a part of the tensors.
+
+    By their names, shards.py finds all of them, and joins them before they are read here.
+    """
     count = size_or(header.fields, "split.count", 1)
     if count > 1:
         number = size_or(header.fields, "split.no", 0) + 1
         raise KgptError(
             f"the file is shard {number} of the {count} that a model was split into",
-            "join them, and give the whole: llama-gguf-split --merge FIRST-SHARD.gguf WHOLE.gguf",
+            f"name the shards MODEL-{number:05}-of-{count:05}.gguf and so on, in one folder, and give the first",
         )
 
 

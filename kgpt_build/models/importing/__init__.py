@@ -50,6 +50,7 @@ class Importer(Protocol):
 
 IMPORTERS: tuple[str, ...] = (
     "kgpt_build.models.pytorch",
+    "kgpt_build.models.gguf.shards",
     "kgpt_build.models.llama2c",
     "kgpt_build.models.hf",
 )
