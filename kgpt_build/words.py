@@ -9,6 +9,12 @@ def counted(number: float, singular: str, plural: str = "") -> str:
     return f"{amount} {singular if number == 1 else plural or f'{singular}s'}"
 
 
+def shown(value: object, most: int = 80) -> str:
+    """A value from a file in a message: as Python writes it, and no more than the beginning of a long one."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def shown_bytes(data: bytes) -> str:
     """``"root"`` for ASCII text, else ``the bytes 7f 45 4c 46``."""
     text = data.decode("ascii", "replace")

@@ -16,6 +16,7 @@ import numpy as np
 from kgpt_build.errors import KgptError
 from kgpt_build.models.model import FloatArray, Hyperparameters, Model, clean_name
 from kgpt_build.models.tokenizer import CharTokenizer
+from kgpt_build.words import shown
 
 DEFAULT_N_HEAD = 4  # microgpt's
 
@@ -29,7 +30,7 @@ def load_json(path: Path) -> Model:
     tensors = {name: _to_tensor(name, rows) for name, rows in _state_dict(document).items()}
     for name in ("wte", "wpe", "lm_head"):
         if name not in tensors:
-            raise KgptError(f"the tensor {name!r} is missing", _HINT)
+            raise KgptError(f"the tensor {shown(name)} is missing", _HINT)
     n_layer = _count_layers(tensors)
     n_ctx = _integer(document, "block_size", tensors["wpe"].shape[0])
     n_head = _integer(document, "n_head", DEFAULT_N_HEAD)
@@ -65,7 +66,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:
-            raise KgptError(f"the key {key!r} occurs twice", _HINT)
+            raise KgptError(f"the key {shown(key)} occurs twice", _HINT)
         result[key] = value
     return result
 
@@ -79,7 +80,7 @@ def _state_dict(document: dict[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(document) - {"chars", "state_dict", *_OPTIONS})
     if unknown:
         raise KgptError(
-            f"the key {unknown[0]!r} is unknown", f"beside chars and state_dict there may be {', '.join(_OPTIONS)}"
+            f"the key {shown(unknown[0])} is unknown", f"beside chars and state_dict there may be {', '.join(_OPTIONS)}"
         )
     if not isinstance(state_dict, dict):
         raise KgptError("'state_dict' is not an object of name: rows", _HINT)
@@ -96,21 +97,21 @@ def _tokenizer(document: dict[str, Any]) -> CharTokenizer:
 def _integer(document: dict[str, Any], key: str, default: int) -> int:
     value = document.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise KgptError(f"{key!r} is {value!r}, not a whole number", _HINT)
+        raise KgptError(f"{shown(key)} is {shown(value)}, not a whole number", _HINT)
     return value
 
 
 def _text(document: dict[str, Any], key: str, default: str) -> str:
     value = document.get(key, default)
     if not isinstance(value, str):
-        raise KgptError(f"{key!r} is {value!r}, not a text", _HINT)
+        raise KgptError(f"{shown(key)} is {shown(value)}, not a text", _HINT)
     return value
 
 
 def _fraction(document: dict[str, Any], key: str, default: float) -> float:
     value = document.get(key, default)
     if not isinstance(value, float):
-        raise KgptError(f"{key!r} is {value!r}, not a fraction", _HINT)
+        raise KgptError(f"{shown(key)} is {shown(value)}, not a fraction", _HINT)
     return value
 
 
@@ -122,19 +123,20 @@ def _count_layers(tensors: dict[str, FloatArray]) -> int:
 def _to_tensor(name: str, rows: Any) -> FloatArray:
     """``rows`` as (rows, columns) f32. Raises KgptError for anything but equally long lists of numbers."""
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
-        raise KgptError(f"the tensor {name!r} is not a list of rows", _HINT)
+        raise KgptError(f"the tensor {shown(name)} is not a list of rows", _HINT)
     for i, row in enumerate(rows):
         if len(row) != len(rows[0]):
             raise KgptError(
-                f"the tensor {name!r} is ragged: row {i} has {len(row)} numbers, row 0 has {len(rows[0])}", _HINT
+                f"the tensor {shown(name)} is ragged: row {i} has {len(row)} numbers, row 0 has {len(rows[0])}", _HINT
             )
         for j, value in enumerate(row):
             if type(value) is not float and type(value) is not int:
                 raise KgptError(
-                    f"the tensor {name!r} holds {value!r} at row {i}, column {j}, which is not a number", _HINT
+                    f"the tensor {shown(name)} holds {shown(value)} at row {i}, column {j}, which is not a number",
+                    _HINT,
                 )
     try:
         with np.errstate(over="ignore"):  # becomes inf, which Model refuses and names
             return np.array(rows, dtype=np.float64).astype(np.float32)
     except OverflowError:
-        raise KgptError(f"the tensor {name!r} holds a whole number that no float can hold", _HINT) from None
+        raise KgptError(f"the tensor {shown(name)} holds a whole number that no float can hold", _HINT) from None

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.tokenizer import CharTokenizer
-from kgpt_build.words import counted
+from kgpt_build.words import counted, shown
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 
@@ -81,7 +81,9 @@ class Hyperparameters:
 
 def _check_size(name: str, value: int, limit: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise KgptError(f"{name} is {value!r}, not a whole number", "the model file is damaged or was written wrongly")
+        raise KgptError(
+            f"{name} is {shown(value)}, not a whole number", "the model file is damaged or was written wrongly"
+        )
     if not 1 <= value <= limit:
         raise KgptError(f"{name} is {value}", f"it must be between 1 and {limit}")
 
@@ -121,7 +123,7 @@ class Model:
     def __post_init__(self) -> None:
         if self.arch not in ARCHITECTURES:
             raise KgptError(
-                f"the architecture {self.arch!r} is not supported", f"supported: {', '.join(ARCHITECTURES)}"
+                f"the architecture {shown(self.arch)} is not supported", f"supported: {', '.join(ARCHITECTURES)}"
             )
         if clean_name(self.name) != self.name:
             raise KgptError(
@@ -179,14 +181,14 @@ def _checked_tensors(hparams: Hyperparameters, tensors: Mapping[str, FloatArray]
     unexpected = sorted(set(tensors) - set(shapes))
     if unexpected:
         raise KgptError(
-            f"unexpected tensor {unexpected[0]!r}",
+            f"unexpected tensor {shown(unexpected[0])}",
             f"a microgpt of {counted(hparams.n_layer, 'layer')} has {', '.join(shapes)}",
         )
     checked = {}
     for name, shape in shapes.items():
         if name not in tensors:
             raise KgptError(
-                f"the tensor {name!r} is missing",
+                f"the tensor {shown(name)} is missing",
                 f"a microgpt of {counted(hparams.n_layer, 'layer')} has {', '.join(shapes)}",
             )
         checked[name] = _checked_tensor(name, shape, tensors[name])
@@ -196,17 +198,17 @@ def _checked_tensors(hparams: Hyperparameters, tensors: Mapping[str, FloatArray]
 def _checked_tensor(name: str, shape: tuple[int, int], tensor: FloatArray) -> FloatArray:
     if tensor.shape != shape:
         raise KgptError(
-            f"the tensor {name!r} has the shape {_shape_text(tensor.shape)}, not {_shape_text(shape)}",
+            f"the tensor {shown(name)} has the shape {_shape_text(tensor.shape)}, not {_shape_text(shape)}",
             "its shape must follow from the hyperparameters and the vocabulary",
         )
     if tensor.dtype != np.float32:
         raise KgptError(
-            f"the tensor {name!r} has the type {tensor.dtype}, not float32", "convert the weights to 32-bit floats"
+            f"the tensor {shown(name)} has the type {tensor.dtype}, not float32", "convert the weights to 32-bit floats"
         )
     if not np.isfinite(tensor).all():
         row, column = np.argwhere(~np.isfinite(tensor))[0]
         raise KgptError(
-            f"the tensor {name!r} holds {tensor[row, column]} at row {row}, column {column}",
+            f"the tensor {shown(name)} holds {tensor[row, column]} at row {row}, column {column}",
             "the training has diverged or the file is damaged; all weights must be finite 32-bit floats",
         )
     own = np.array(tensor, dtype=np.float32, order="C")

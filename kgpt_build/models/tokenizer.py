@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kgpt_build.errors import KgptError
+from kgpt_build.words import shown
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ class CharTokenizer:
         seen: set[str] = set()
         for char in self.chars:
             if char in seen:
-                raise KgptError(f"the vocabulary holds the character {char!r} twice", "list every character once")
+                raise KgptError(f"the vocabulary holds the character {shown(char)} twice", "list every character once")
             seen.add(char)
         for before, after in zip(self.chars, self.chars[1:], strict=False):
             if before > after:
                 raise KgptError(
-                    f"the vocabulary is not sorted: {after!r} follows {before!r}",
+                    f"the vocabulary is not sorted: {shown(after)} follows {shown(before)}",
                     "microgpt numbers the characters in the order of their code points: write the model in that order",
                 )
 
@@ -56,7 +57,8 @@ class CharTokenizer:
         for position, char in enumerate(text):
             if char not in ids:
                 raise KgptError(
-                    f"the character {char!r} (position {position + 1} of {text!r}) is not in the model's vocabulary",
+                    f"the character {shown(char)} (position {position + 1} of {shown(text)}) is not in the "
+                    "model's vocabulary",
                     f"the vocabulary is {self.describe()}",
                 )
         return [ids[char] for char in text]
@@ -77,8 +79,10 @@ class CharTokenizer:
 def check_char(char: str) -> None:
     """Raise KgptError unless ``char`` is one Unicode character that UTF-8 can hold."""
     if len(char) != 1:
-        raise KgptError(f"the vocabulary entry {char!r} is not one character", "every token is one Unicode character")
+        raise KgptError(
+            f"the vocabulary entry {shown(char)} is not one character", "every token is one Unicode character"
+        )
     if 0xD800 <= ord(char) <= 0xDFFF:
         raise KgptError(
-            f"the vocabulary entry {char!r} is half of a surrogate pair", "write the whole character instead"
+            f"the vocabulary entry {shown(char)} is half of a surrogate pair", "write the whole character instead"
         )
