@@ -58,6 +58,21 @@ def test_train_build_run(kgpt: Kgpt, tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert len(samples(ran.stdout)) == 20
     assert samples(ran.stdout) == samples(trained.stdout)
+
+
+def test_train_on_the_host_build_run(kgpt: Kgpt, tmp_path: Path) -> None:
+    """A GPT of kernel C that PyTorch trained writes, in QEMU, the characters of its corpus."""
+    pytest.importorskip("torch", reason="needs PyTorch: pip install 'kgpt[torch]'")
+    corpus = "".join(f"static int f{n}(int x)\n{{\n\treturn {n} * x;\n}}\n" for n in range(40))
+    (tmp_path / "corpus.txt").write_text(corpus)
+    sizes = ["--n-layer", "1", "--n-embd", "32", "--n-head", "2", "--block-size", "32", "--lr", "0.01"]
+    trained = kgpt("train", "corpus.txt", "--target", "torch", *sizes, "--steps", "60", "--sample-every", "0")
+    assert trained.returncode == 0, trained.stderr
+    assert kgpt("build").returncode == 0
+    ran = kgpt("run", "--prompt", "static int ", "--max-tokens", "20", *TCG)
+    assert ran.returncode == 0, ran.stderr
+    assert set(ran.stdout) <= set(corpus)
+    assert len(ran.stdout.strip()) > 10
     shipped = kgpt("run", "--default", *TCG)
     assert samples(shipped.stdout) != samples(ran.stdout)
     again = kgpt("train", "--steps", "101", *TCG)

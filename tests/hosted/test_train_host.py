@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ import lm
 import numpy as np
 import pytest
 from lm_files import interleaved
+from rich.console import Console
 
 from kgpt_build import models
 from kgpt_build.cli import invoke
+from kgpt_build.cli.shared.torch_training import LiveReport
 from kgpt_build.errors import UsageError
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'kgpt[torch]'")
@@ -26,7 +30,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'kgpt[to
 from kgpt_build.training.corpus import examine  # noqa: E402
 from kgpt_build.training.torch import state as torch_state  # noqa: E402
 from kgpt_build.training.torch.models import Gpt  # noqa: E402
-from kgpt_build.training.torch.report import Step  # noqa: E402
+from kgpt_build.training.torch.report import Banner, Note, Sample, Step, Validation  # noqa: E402
 from kgpt_build.training.torch.settings import TorchSettings  # noqa: E402
 from kgpt_build.training.torch.text import tokens_of  # noqa: E402
 from kgpt_build.training.torch.trainer import Trainer  # noqa: E402
@@ -253,6 +257,41 @@ def run_processes(here: Path, n: int, words: list[str]) -> None:
         for rank in range(n)
     ]
     assert [process.wait(timeout=300) for process in running] == [0] * n
+
+
+def test_torchrun(here: Path) -> None:
+    """Its launcher starts both processes, and a fault of one ends all."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nnodes", "1", "--nproc-per-node", "2"]
+    command += ["-m", "kgpt_build.training.torch", "text", *SIZES, "--steps", "3"]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("wrote model.gguf") == 1
+    assert "2 processes" in done.stdout
+
+
+def test_tensorboard(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if find_spec("tensorboard") is None:
+        assert train("--steps", "4", "--tensorboard", "board") == 3
+        assert "pip install tensorboard" in capsys.readouterr().err
+        return
+    assert train("--steps", "4", "--tensorboard", "board") == 0
+    assert list((here / "board").glob("events.out.tfevents.*"))
+
+
+def test_a_terminal_shows_a_bar_and_no_control_characters(here: Path) -> None:
+    shown = io.StringIO()
+    report = LiveReport(Console(file=shown, force_terminal=True, width=100), settings())
+    report.tell(Banner({"device": "CPU"}))
+    report.tell(Step(10, 2.5, 0.01, 10, 640, 2.0))
+    report.tell(Validation(10, 2.0, 2.0, 10, 2.25))
+    report.tell(Sample(10, "int\x1b[2Jx"))
+    report.tell(Note("best validation loss 2.0000 after step 10"))
+    report.close()
+    text = shown.getvalue()
+    assert "after step 10 | validation 2.0000 | training 2.2500 | new best" in text
+    assert "loss 2.5000 | 320 tokens/s | 2 s left" in text
+    assert "int\x1b[2Jx" not in text
+    assert text.rstrip().endswith("best validation loss 2.0000 after step 10")
 
 
 def test_a_batch_that_processes_cannot_share() -> None:

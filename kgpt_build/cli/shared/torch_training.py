@@ -18,6 +18,7 @@ from kgpt_build.cli.shared.options import MODEL_HERE
 from kgpt_build.cli.shared.settings import names_of
 from kgpt_build.errors import UsageError
 from kgpt_build.training.torch.settings import TorchSettings, require_torch
+from kgpt_build.vm.terminal import as_written
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ class LiveReport:
             case report.Validation():
                 self._print(report.validation_line(told))
             case report.Sample():
-                self._print(f"--- sample after step {told.step}\n{told.text}\n---")
+                # A text may hold control characters, which would act on the terminal.
+                self._print(f"--- sample after step {told.step}\n{as_written(told.text, terminal=True)}\n---")
             case report.Note():
                 self._bar.stop()
                 self._print(told.text)

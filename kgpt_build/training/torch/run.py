@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def train(
     if state and state.corpus_sha256 != corpus.sha256:
         raise KgptError(f"{corpus.source} is not the corpus of the training to resume", "give the one it began with")
     text = tokens_of(corpus, settings.val_fraction, int(settings.block_size or 0))
-    with joined(settings.device) as world, _interrupts() as stopped:
+    with joined(settings.device) as world, _interrupts(world.is_first) as stopped:
         trainer = Trainer(settings, text, world, state)
         report = make_report() if world.is_first else _Silence()
         try:
@@ -165,14 +166,19 @@ def _last_lines(trainer: Trainer, output: Path) -> list[str]:
 
 
 @contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Gives a function that says whether SIGINT came. The second SIGINT is a KeyboardInterrupt."""
+def _interrupts(is_first: bool) -> Iterator[Callable[[], bool]]:
+    """Gives a function that says whether SIGINT came. The second SIGINT is a KeyboardInterrupt.
+
+    ``is_first``: say on standard error that the training stops.
+    """
     came: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
         if came:
             raise KeyboardInterrupt
         came.append(number)
+        if is_first:
+            sys.stderr.write("kgpt: stopping after this step; Ctrl-C again ends it at once\n")
 
     before = signal.signal(signal.SIGINT, handle)
     try:
