@@ -2,7 +2,6 @@
  * multiplications and additions that this machine can do. */
 #include <stdint.h>
 
-#include "kgpt/cpu.h"
 #include "kgpt/train_fast.h"
 
 #define SYS_CLOCK_GETTIME 228
@@ -17,13 +16,6 @@ static double seconds(void)
                      : "a"(SYS_CLOCK_GETTIME), "D"(CLOCK_MONOTONIC), "S"(time)
                      : "rcx", "r11", "memory");
     return result == 0 ? (double)time[0] + (double)time[1] * 1e-9 : 0;
-}
-
-uint32_t driver_features(void)
-{
-    struct kg_cpu cpu;
-    kg_cpu_detect(&cpu);
-    return cpu.features;
 }
 
 double driver_steps(struct kg_fast *trainer, uint32_t steps)

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import shlex
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,30 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.c_error import Error
+from benchmarks.c_library import ISAS, ZIG, Carved, build_library, checked
 from kgpt_build.models import Hyperparameters, tensor_shapes
 
-KERNEL = Path(__file__).parents[1] / "kernel_c"
 SOURCES = (
     *(f"train/fast/fast{part}.c" for part in ("", "_avx2", "_avx512", "_batch", "_c", "_memory", "_state")),
     "train/shape.c",
-    *(f"core/{name}.c" for name in ("arena", "arena_count", "error", "format", "str", "utf8")),
-    "core/x86/cpu.c",
-    *(f"math/{name}.c" for name in ("dmath", "dmath_trig", "math", "random")),
 )
-DRIVER = "benchmarks/fast_driver.c"
 DRIVER_FUNCTIONS = ("driver_steps", "driver_multiply_adds", "driver_read_rate")
-FLAGS = shlex.split(
-    "-std=gnu11 -O2 -g -Wall -Wextra -Werror -fno-strict-aliasing -ffp-contract=off -fno-math-errno "
-    "-fno-omit-frame-pointer -fno-optimize-sibling-calls -ffreestanding -fno-builtin -fno-stack-protector -fPIC"
-)
-ISA_FLAGS = {
-    "_avx2": shlex.split("-mavx2 -mfma"),
-    "_avx512": shlex.split("-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512"),
-}
-ISAS = ("c", "avx2", "avx512")
-ZIG = (sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-mcpu=x86_64", "-fno-sanitize=all")
-
 Floats = npt.NDArray[np.float32]
 Tensors = dict[str, Floats]
 
@@ -82,20 +62,6 @@ class Corpus(ctypes.Structure):
     ]
 
 
-class Arena(ctypes.Structure):
-    """struct kg_arena."""
-
-    _fields_ = [
-        ("base", ctypes.c_void_p),
-        *((name, ctypes.c_size_t) for name in ("size", "used", "peak")),
-        ("counts", ctypes.c_bool),
-    ]
-
-
-class Refused(Exception):
-    """A function of the library failed: its message and its hint."""
-
-
 @dataclass(frozen=True)
 class Options:
     """The settings of a training, by default microgpt's. ``isa`` is the highest instruction set to use, one of ISAS."""
@@ -114,18 +80,8 @@ class Options:
 
 
 def build(folder: Path, compiler: Sequence[str] = ZIG, extra: Mapping[str, Sequence[str]] | None = None) -> Path:
-    """Compile the library into ``folder``, with the kernel's flags; ``extra``: flags by suffix of a file's name."""
-    objects = []
-    for source in (*SOURCES, DRIVER):
-        path = KERNEL / source if source != DRIVER else KERNEL.parent / source
-        target = folder / f"{path.stem}.o"
-        suffix = next((suffix for suffix in ISA_FLAGS if path.stem.endswith(suffix)), "")
-        flags = [*FLAGS, *ISA_FLAGS.get(suffix, []), *(extra or {}).get(path.stem, [])]
-        subprocess.run([*compiler, *flags, f"-I{KERNEL / 'include'}", "-c", str(path), "-o", str(target)], check=True)
-        objects.append(str(target))
-    library = folder / "libkgfast.so"
-    subprocess.run([*compiler, "-shared", "-nostdlib", "-o", str(library), *objects], check=True)
-    return library
+    """Compile the library into ``folder``, with the kernel's flags; ``extra``: flags by stem of a file's name."""
+    return build_library(folder, "kgfast", SOURCES, ("fast_driver.c",), compiler, extra)
 
 
 class FastLibrary:
@@ -146,7 +102,6 @@ class FastLibrary:
         for name in ("kg_fast_state_size", "kg_fast_steps_done"):
             getattr(self.c, name).restype = ctypes.c_uint64
         self.c.kg_fast_carve.restype = ctypes.c_void_p
-        self.c.kg_arena_counting.restype = Arena
 
     def read_rate(self, memory: npt.NDArray[np.float64]) -> float:
         """The rate of reading all of ``memory`` once, in bytes per second."""
@@ -194,16 +149,10 @@ class Trainer:
         self.corpus = documents.as_struct()
         self.settings = _settings(library, hparams, options)
         sources = (ctypes.byref(self.settings), ctypes.byref(self.corpus))
-        with self._checked() as (error, statuses):
+        with checked() as (error, statuses):
             statuses.append(library.c.kg_fast_check(*sources, ctypes.byref(error)))
-        counted = library.c.kg_arena_counting()
-        library.c.kg_fast_carve(*sources, ctypes.byref(counted))
-        self.memory = np.zeros(counted.used + 64, dtype=np.uint8)
-        self.arena = Arena()
-        library.c.kg_arena_init(
-            ctypes.byref(self.arena), ctypes.c_void_p(self.memory.ctypes.data), ctypes.c_size_t(len(self.memory))
-        )
-        self.handle = ctypes.c_void_p(library.c.kg_fast_carve(*sources, ctypes.byref(self.arena)))
+        self.arena = Carved(library.c, lambda arena: library.c.kg_fast_carve(*sources, arena))
+        self.handle = self.arena.handle
         library.c.kg_fast_draw(self.handle)
 
     @classmethod
@@ -272,7 +221,7 @@ class Trainer:
     def load(self, state: bytes) -> None:
         """Continue from ``state``. Raises Refused if it belongs to another training."""
         data = np.frombuffer(state, dtype=np.uint8).copy()
-        with self._checked() as (error, statuses):
+        with checked() as (error, statuses):
             address, size = ctypes.c_void_p(data.ctypes.data), ctypes.c_uint64(len(data))
             statuses.append(self.library.c.kg_fast_load(self.handle, address, size, ctypes.byref(error)))
 
@@ -283,13 +232,6 @@ class Trainer:
         ends = np.cumsum([rows * columns for rows, columns in shapes.values()])
         pieces = np.split(flat, ends[:-1])
         return {name: piece.reshape(shapes[name]) for name, piece in zip(shapes, pieces, strict=True)}
-
-    @contextmanager
-    def _checked(self) -> Iterator[tuple[Error, list[int]]]:
-        error, statuses = Error(), list[int]()
-        yield error, statuses
-        if any(statuses):
-            raise Refused(f"{error.message.decode()}; {error.hint.decode()}")
 
 
 def _settings(library: FastLibrary, hparams: Hyperparameters, options: Options) -> Settings:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.fast_library import FLAGS, ZIG
+from benchmarks.c_library import FLAGS, ZIG
 from kgpt_build.headers.interleave import Bytes
 from kgpt_build.models.gguf.types import TYPES
 

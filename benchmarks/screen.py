@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.fast_library import FLAGS, ZIG
+from benchmarks.c_library import FLAGS, ZIG
 from benchmarks.machine import machine_line
 from kgpt_build.headers import font
 from kgpt_build.kernel.build import build_cached

@@ -20,7 +20,8 @@ import exact
 import numpy as np
 from reference_autograd import Settings
 
-from benchmarks.fast_library import ISAS, Documents, FastLibrary, Options, Trainer, build
+from benchmarks.c_library import ISAS
+from benchmarks.fast_library import Documents, FastLibrary, Options, Trainer, build
 from benchmarks.machine import machine_line
 from benchmarks.training_peers import Peer, numpy_peer, scalar_peer, torch_peer
 from kgpt_build.models import CharTokenizer, Hyperparameters

@@ -46,7 +46,7 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 ROOMS := app app/chat app/cmdline app/events app/run app/shell app/training console core engine formats \
     infer infer/chat infer/reply math ops ops/quant ops/quant/avx2 ops/quant/swar ops/ref platform/boot \
     platform/common platform/drivers platform/drivers/bus platform/drivers/virtio platform/linux tokenizer train \
-    train/exact train/fast $(ROOMS_$(ARCH))
+    train/dense train/exact train/fast $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))
 GROUPS := ENGINE ENGINE_NO_LM ENGINE_LM ENGINE_NO_TRAIN ENGINE_TRAIN ENGINE_LARGE ENGINE_NO_LARGE MODEL MODEL_TRAIN \
     BARE BARE_LARGE BARE_NO_LARGE HOSTED RUNTIME SMALL NO_FP GENERATED FMA F16C

@@ -4,6 +4,7 @@
 #include "kgpt/generate.h"
 #include "kgpt/lm_sampler.h"
 #include "kgpt/session.h"
+#include "kgpt/train_dense.h"
 #include "kgpt/train_exact.h"
 #include "kgpt/train_fast.h"
 
@@ -66,6 +67,19 @@ static void carve_fast(const struct shape *shape, struct kg_arena *arena)
     kg_fast_carve(&settings, &shape->corpus, arena);
 }
 
+static void carve_dense(const struct shape *shape, struct kg_arena *arena)
+{
+    const struct kg_shape *t = &shape->trained;
+    const struct kg_dense_settings settings = {
+        .shape = {shape->room % 3, t->n_layer, t->n_head, t->n_embd, t->n_ctx, t->n_vocab, t->n_ctx % 2, t->n_embd % 2},
+        .batch = shape->batch,
+        .chunks = shape->chunks,
+        .workers = shape->workers,
+    };
+    const struct kg_dense_text text = {.n = 9 * t->n_ctx, .n_train = 5 * t->n_ctx, .eval_windows = shape->batch};
+    kg_dense_carve(&settings, &text, arena);
+}
+
 static void carve_lineedit(const struct shape *shape, struct kg_arena *arena)
 {
     struct kg_lineedit edit;
@@ -76,8 +90,8 @@ static const struct {
     const char *name;
     void (*carve)(const struct shape *shape, struct kg_arena *arena);
 } objects[] = {
-    {"session", carve_session}, {"sampler", carve_sampler},   {"exact", carve_exact},
-    {"fast", carve_fast},       {"lineedit", carve_lineedit},
+    {"session", carve_session}, {"sampler", carve_sampler}, {"exact", carve_exact},
+    {"fast", carve_fast},       {"dense", carve_dense},     {"lineedit", carve_lineedit},
 };
 
 /* Bytes that object `object` of shape `seed` takes from `memory`, which is aligned; the counted size in *counted. */

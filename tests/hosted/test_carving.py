@@ -19,7 +19,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     folder = tmp_path_factory.mktemp("carving")
     more = [
         path
-        for path in listed("ENGINE", "ENGINE_TRAIN", rooms=("train", "train/exact", "train/fast"))
+        for path in listed("ENGINE", "ENGINE_TRAIN", rooms=("train", "train/dense", "train/exact", "train/fast"))
         if not path.endswith("_test.c")
     ]
     shell = [f"kernel_c/app/shell/{name}.c" for name in ("lineedit", "lineedit_draw", "lineedit_history")]
@@ -31,10 +31,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return loaded
 
 
-@pytest.mark.parametrize("name", ["session", "sampler", "exact", "fast", "lineedit"])
+@pytest.mark.parametrize("name", ["session", "sampler", "exact", "fast", "dense", "lineedit"])
 def test_counted_is_taken(library: ctypes.CDLL, name: str) -> None:
-    names = [(library.driver_name(i) or b"").decode() for i in range(6)]
-    assert names[5] == "", "an object without its test"
+    names = [(library.driver_name(i) or b"").decode() for i in range(7)]
+    assert names[6] == "", "an object without its test"
     memory = np.zeros(MEMORY + 64, np.uint8)
     at, counted, sizes = memory.ctypes.data + -memory.ctypes.data % 64, ctypes.c_uint64(), set[int]()
     for seed in range(SHAPES):

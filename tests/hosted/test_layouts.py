@@ -20,7 +20,7 @@ import pytest
 import test_keyboard
 import test_mt19937
 
-from benchmarks import c_error, fast_library
+from benchmarks import c_error, c_library, dense_library, fast_library
 from kgpt_build import boot_modules
 from kgpt_build.arch import EXIT_BASE, x86_64_probe
 from kgpt_build.chat import blob as chat_blob
@@ -39,8 +39,11 @@ KERNEL_C = source_root() / "kernel_c"
 
 CTYPES: dict[str, tuple[str, tuple[type[ctypes.Structure], ...]]] = {
     "kg_adam": ("train_fast", (fast_library.Adam,)),
-    "kg_arena": ("arena", (gguf_reader._Arena, fast_library.Arena)),
+    "kg_arena": ("arena", (gguf_reader._Arena, c_library.Arena)),
     "kg_corpus": ("train_corpus", (exact._Corpus, fast_library.Corpus)),
+    "kg_dense_settings": ("train_dense", (dense_library.Settings,)),
+    "kg_dense_shape": ("train_dense", (dense_library.Shape,)),
+    "kg_dense_text": ("train_dense", (dense_library.Text,)),
     "kg_error": ("error", (c_error.Error,)),
     "kg_gguf": ("gguf", (gguf_reader._Gguf,)),
     "kg_gguf_tensor": ("gguf", (gguf_reader.Tensor,)),

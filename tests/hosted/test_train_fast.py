@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from refusals import refused
 
-from benchmarks.fast_library import ISAS, Documents, FastLibrary, Options, Refused, Trainer, build
+from benchmarks.c_library import ISAS, Refused
+from benchmarks.fast_library import Documents, FastLibrary, Options, Trainer, build
 from kgpt_build.models import Hyperparameters
 from kgpt_build.reference.backward import cross_entropy, loss_and_gradients
 from kgpt_build.reference.forward import Tokens, forward

@@ -14,8 +14,8 @@ from exact import Exact
 from reference_autograd import Settings
 from test_train_fast import names, random_weights, shape, whole_corpus_step
 
-from benchmarks import fast_library
-from benchmarks.fast_library import FastLibrary, Options, Trainer
+from benchmarks.c_library import ISAS
+from benchmarks.fast_library import FastLibrary, Options, Trainer, build
 from benchmarks.training_peers import torch_loss
 from kgpt_build.models import CharTokenizer, Hyperparameters, tensor_shapes
 from kgpt_build.reference.ordered import Array
@@ -36,7 +36,7 @@ FAST_TOLERANCE, EXACT_TOLERANCE = 2e-5, 1e-12
 
 @pytest.fixture(scope="module")
 def fast(tmp_path_factory: pytest.TempPathFactory) -> FastLibrary:
-    return FastLibrary(fast_library.build(tmp_path_factory.mktemp("fast")))
+    return FastLibrary(build(tmp_path_factory.mktemp("fast")))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def assert_close(found: Mapping[str, Array], expected: Mapping[str, Array], tole
         np.testing.assert_allclose(found[name], gradient, rtol=0, atol=tolerance * largest, err_msg=name)
 
 
-@pytest.mark.parametrize("isa", fast_library.ISAS)
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("name", SHAPES)
 def test_fast_gradients_are_pytorchs(fast: FastLibrary, name: str, isa: str) -> None:
     if isa not in fast.isas():

@@ -4,7 +4,7 @@
 #define KGPT_TRAIN_FAST_ATTENTION_H
 
 #include "fast.h"
-#include "fast_vector.h"
+#include "train/train_vector.h"
 
 /* One row in one group: where its numbers begin, and who is looked at. */
 struct glance {

@@ -3,7 +3,7 @@
 #ifndef KGPT_TRAIN_FAST_MATMUL_H
 #define KGPT_TRAIN_FAST_MATMUL_H
 
-#include "fast_vector.h"
+#include "train/train_vector.h"
 
 /* c[m][n] = (add ? add[m][n] : 0) + sum over k of a[m, k] * b[k][n]. Element (m, k) of a is a[m * a_m + k * a_k]; rows
  * of b are b_stride apart; those of c and add c_stride. n counts floats: a multiple of KG_VECTOR. c overlaps none. */

@@ -9,7 +9,7 @@
 #include "fast.h"
 #include "fast_attention.h"
 #include "fast_matmul.h"
-#include "fast_vector.h"
+#include "train/train_vector.h"
 
 /* --- from rows to columns and back --- */
 

@@ -1,7 +1,7 @@
 /* Vectors of KG_VECTOR floats (4, 8 or 16, chosen by the file that includes this), and the functions on them that the
  * passes need. No lane meets another but inside its group of four. */
-#ifndef KGPT_TRAIN_FAST_VECTOR_H
-#define KGPT_TRAIN_FAST_VECTOR_H
+#ifndef KGPT_TRAIN_VECTOR_H
+#define KGPT_TRAIN_VECTOR_H
 
 #include <stdint.h>
 
