@@ -87,7 +87,7 @@ def test_gradients_are_torchs(library: DenseLibrary, shape: TextShape, isa: str)
         starts = draws.window_starts(SEED, step, 5, 500, shape.n_ctx)
         batch = dense_torch.windows(trainer.tokens, starts, shape.n_ctx)
         loss = dense_torch.loss(parameters, shape, batch, dense_torch.Dropout(SEED, step, shape.dropout))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         assert found_loss == pytest.approx(loss.item(), rel=2e-6)
         for name, tensor in found.items():
             gradient = parameters[name].grad
@@ -116,7 +116,7 @@ def test_two_hundred_steps_are_torchs(library: DenseLibrary, kind: str) -> None:
         batch = dense_torch.windows(trainer.tokens, starts, shape.n_ctx)
         loss = dense_torch.loss(parameters, shape, batch, dense_torch.Dropout(SEED, step, 0))
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
         for group in optimizer.param_groups:
             group["lr"] = trainer.learning_rate(step)
