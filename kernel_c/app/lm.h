@@ -87,6 +87,9 @@ bool kg_lm_read(struct kgpt *k, char *arguments, struct kg_text *message);
 
 void kg_lm_bench(struct kgpt *k);
 
+/* Scores the prompt, which is a text of at least one window. KG_E_STOPPED after Ctrl-C. */
+enum kg_status kg_lm_perplexity(struct kgpt *k, struct kg_error *error);
+
 void kg_lm_print_speed(const struct kgpt *k, const struct kg_speed *speed);
 void kg_lm_print_model(const struct kgpt *k);
 void kg_lm_print_text(const char *text, size_t n); /* any bytes, printed as whole characters */

@@ -11,12 +11,17 @@
 
 #define KG_CTX_DEFAULT 4096u
 #define KG_CTX_LEAST 256u
+#define KG_CTX_WINDOW 512u /* of mode=perplexity, as in llama-perplexity */
 #define KG_CTX_REPLY 1024u /* tokens of the context that a long text leaves to the conversation about it */
 
 /* 4,096 tokens, or more for a long text and an answer to it; at most as many as the model was trained for. */
 static uint32_t default_context(struct kgpt *k)
 {
-    uint32_t most = k->lm->loaded.model.n_ctx_train, texts = kg_lm_texts_tokens(k);
+    uint32_t most = k->lm->loaded.model.n_ctx_train;
+    if (k->config.mode == KG_MODE_PERPLEXITY) {
+        return KG_CTX_WINDOW < most ? KG_CTX_WINDOW : most;
+    }
+    uint32_t texts = kg_lm_texts_tokens(k);
     uint32_t wanted = texts > KG_CTX_DEFAULT - KG_CTX_REPLY ? texts + KG_CTX_REPLY : KG_CTX_DEFAULT;
     return wanted < most ? wanted : most;
 }
@@ -58,8 +63,10 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
         asked = most;
         kg_print("kgpt: a context of %u, which is what this model was trained for\n", most);
     }
-    *options = (struct kg_lm_options){
-        .n_ctx = asked ? asked : default_context(k), .n_batch = k->config.lm.ubatch, .kv = choose_cache(k)};
+    *options = (struct kg_lm_options){.n_ctx = asked ? asked : default_context(k),
+                                      .n_batch = k->config.lm.ubatch,
+                                      .kv = choose_cache(k),
+                                      .all_logits = k->config.mode == KG_MODE_PERPLEXITY};
     if (!kg_lm_options_fit(&loaded->model, options)) { /* ubatch is at least 1, and so is n_ctx */
         kg_error_set(error, KG_E_INPUT, "ctx=%u is more than the %u positions that the model was trained for", asked,
                      most);

@@ -48,18 +48,26 @@ class MixName(click.ParamType[str]):
     help="The file to write. [default: the name of MODEL with -TYPE.gguf, in this folder]",
 )
 @click.option("--pure", is_flag=True, help="Give every matrix the main type of TYPE, embedding and output included.")
+@click.option(
+    "--text",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also show the perplexity of this text, before and after (kgpt perplexity).",
+)
 @json_option("Print one JSON object.")
 @verbose_option
-def command(model: Path, mix: str, out: Path | None, pure: bool, as_json: bool) -> None:
+def command(model: Path, mix: str, out: Path | None, pure: bool, text: Path | None, as_json: bool) -> None:
     """Write MODEL with its matrices in a smaller TYPE, and show the error of each.
 
     TYPE is one of GGML's types, such as Q8_0, or a mix, such as Q4_K_M, which gives more bits to tensors that matter
     more. docs/quantize.md has the table. MODEL is a GGUF file, the name of a pulled model, or any other source that
     kgpt import reads.
     """
+    from kgpt_build.cli.shared.perplexity import read_text
     from kgpt_build.models import quantize
 
     loaded = _load(model)
+    data = read_text(text) if text else b""
     path = out or Path(f"{model.resolve().stem}-{mix}.gguf")
     if path.exists() and path.samefile(loaded.path):
         raise UsageError(f"{path} is the model itself", "choose another file with -o")
@@ -72,10 +80,12 @@ def command(model: Path, mix: str, out: Path | None, pure: bool, as_json: bool) 
     layout = _Layout(plan, silent=as_json)
     _write(plan, path, layout.show)
     report = _report(loaded, plan, layout.done, path)
+    if not as_json:
+        _show_total(report)
+    if text:
+        report["perplexity"] = _perplexities(loaded, path, data, text, silent=as_json)
     if as_json:
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
-    else:
-        _show_total(report)
 
 
 def _load(name: Path) -> GgufModel:
@@ -116,6 +126,18 @@ def _report(model: GgufModel, plan: Plan, done: list[Done], path: Path) -> dict[
         "bits_per_weight": 8 * sum(item.size for item in plan.tensors) / model.n_parameters,
         "tensors": [asdict(item) for item in done],
     }
+
+
+def _perplexities(model: GgufModel, path: Path, data: bytes, text: Path, *, silent: bool) -> dict[str, Any]:
+    """The perplexities of the text ``data``, from the file ``text``, before and after. Raises KgptError."""
+    from kgpt_build.cli.shared.perplexity import score
+    from kgpt_build.models import load_lm
+
+    before, after = score(model, data), score(load_lm(path), data)
+    change = after.perplexity / before.perplexity - 1
+    if not silent:
+        click.echo(f"perplexity of {text}: {before} -> {after}, {100 * change:+.2f} %")
+    return {"text": str(text), "before": before.as_json, "after": after.as_json, "change": change}
 
 
 class _Layout:

@@ -351,6 +351,23 @@ class Bench(Event):
 
 
 @dataclass(frozen=True)
+class Perplexity(Event):
+    """``mode=perplexity``, of a language model: a window of the text was computed."""
+
+    event: ClassVar[str] = "perplexity"
+    window: int
+    """Its number, from 0."""
+    windows: int
+    """How many windows there are."""
+    tokens: int
+    """Tokens that were scored, in this window and those before."""
+    nll: float
+    """The mean of -ln p of these tokens, in nats; e to its power is the perplexity."""
+    deviation: float
+    """The standard error of that mean."""
+
+
+@dataclass(frozen=True)
 class SelfTest(Event):
     """A self-test has run."""
 
@@ -542,6 +559,7 @@ EVENTS: Mapping[str, type[Event]] = {
     "fed": Fed,
     "layer": Layer,
     "bench": Bench,
+    "perplexity": Perplexity,
     "test": SelfTest,
     "tests": SelfTests,
     "corpus": Corpus,
@@ -574,6 +592,7 @@ __all__ = [
     "Memory",
     "Model",
     "Panic",
+    "Perplexity",
     "Preview",
     "Ready",
     "Sample",

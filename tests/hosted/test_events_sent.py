@@ -39,7 +39,12 @@ def check(run: Run, *, lm: bool) -> set[str]:
 @pytest.fixture(scope="module")
 def lm_run(without_model: Hosted, tmp_path_factory: pytest.TempPathFactory) -> Run:
     brought = Brought(without_model, tmp_path_factory.mktemp("events"))
-    runs = [brought.run(f"{_LM} exit"), brought.run("mode=bench exit"), brought.run("mode=chat exit", "abc")]
+    runs = [
+        brought.run(f"{_LM} exit"),
+        brought.run("mode=bench exit"),
+        brought.run("mode=chat exit", "abc"),
+        brought.run("mode=perplexity exit ctx=4 prompt=abacab"),
+    ]
     return Run(0, "", [event for run in runs for event in run.events])
 
 
@@ -52,14 +57,14 @@ def micro_run(hosted: Hosted) -> Run:
 def test_a_microgpt(micro_run: Run) -> None:
     missing = NAMES - check(micro_run, lm=False)
     assert missing == {
-        *("speed", "logprobs", "fed", "layer", "bench"),
+        *("speed", "logprobs", "fed", "layer", "bench", "perplexity"),
         *("corpus", "training", "step", "preview", "eval", "blob"),
     }
 
 
 def test_a_language_model(lm_run: Run) -> None:
     sent = check(lm_run, lm=True)
-    assert {"speed", "logprobs", "fed", "layer", "bench"} <= sent
+    assert {"speed", "logprobs", "fed", "layer", "bench", "perplexity"} <= sent
 
 
 @pytest.mark.parametrize("name", LISTS)
