@@ -135,10 +135,14 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
         kg_error_hint(error, "build a kernel for it: kgpt build --train, or use kgpt train");
         return KG_E_INPUT;
     }
+    enum kg_status status = kg_lm_presume(k, error);
+    if (status != KG_OK) {
+        return status;
+    }
     kg_cpus_start(k);
     lm->workers.run = k->workers > 1 ? plat_parallel : NULL;
     kg_engine_changed(k);
-    enum kg_status status = add_embedded(k, error);
+    status = add_embedded(k, error);
     uint32_t embedded_models = lm->n_sources;
     if (status == KG_OK) {
         status = check_count(k, error);
@@ -161,6 +165,9 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
     }
     if (status == KG_OK) {
         status = kg_lm_use(k, first_model(k, embedded_models), error);
+    }
+    if (status == KG_OK) {
+        status = kg_lm_check_rng(k, error);
     }
     if (status == KG_OK) {
         resolve_mode(k);

@@ -41,6 +41,11 @@ struct kg_lm {
 /* Opens model `index` in place of the one in use, and begins a new conversation. */
 enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error);
 
+/* lm_llama2c.c: with rng=llama2c the defaults are those of llama2.c's run.c. kg_lm_presume reads the command line again
+ * with these. kg_lm_check_rng refuses a model or settings that run.c cannot have. */
+enum kg_status kg_lm_presume(struct kgpt *k, struct kg_error *error);
+enum kg_status kg_lm_check_rng(const struct kgpt *k, struct kg_error *error);
+
 /* A reply with its two sinks, the console and the machine channel: chat/lm_reply.c. */
 struct kg_lm_turn {
     struct kgpt *k;

@@ -31,7 +31,8 @@ static enum kg_kv_type choose_cache(const struct kgpt *k)
     if (k->config.lm.kv != KG_KV_AUTO) {
         return (enum kg_kv_type)k->config.lm.kv;
     }
-    return kg_streq(k->lm->loaded.arch, "microgpt") ? KG_KV_F32 : KG_KV_F16;
+    bool f32 = k->config.lm.rng == KG_RNG_LLAMA2C || kg_streq(k->lm->loaded.arch, "microgpt");
+    return f32 ? KG_KV_F32 : KG_KV_F16;
 }
 
 /* The conversation with the model in use, and a line editor for texts of `room` bytes. */

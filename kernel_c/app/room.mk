@@ -5,6 +5,7 @@ ENGINE_NO_LM += app/micro.c
 ENGINE_LM += \
     app/lm.c \
     app/lm_bench.c \
+    app/lm_llama2c.c \
     app/lm_models.c \
     app/lm_perplexity.c
 MODEL += app/model_data.c

@@ -3,6 +3,7 @@ ENGINE += \
     tokenizer/char_test.c
 ENGINE_LM += \
     tokenizer/bpe.c \
+    tokenizer/llama2c.c \
     tokenizer/merge.c \
     tokenizer/pretokenize.c \
     tokenizer/pretokenize_rules.c \

@@ -139,7 +139,7 @@ struct kg_symbol;
 uint32_t kg_bpe_rank(const void *tables, const struct kg_symbol *left, const struct kg_symbol *right);
 void kg_bpe_join(const void *tables, struct kg_symbol *left, const struct kg_symbol *right);
 
-/* bpe.c and spm.c: encode n >= 1 bytes without special tokens. The count functions compute the scratch memory.
+/* bpe.c and spm.c: encode `n` bytes without special tokens. The count functions compute the scratch memory.
  * SentencePiece adds a space before a text that follows a special token, if the file says so. KG_E_MEMORY. */
 void kg_bpe_count(uint64_t n, struct kg_arena *counted);
 enum kg_status kg_bpe_encode(const struct kg_vocab_tables *tables, const char *text, uint32_t n, struct kg_tokens *out,

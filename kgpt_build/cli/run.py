@@ -116,7 +116,8 @@ def command(
             run_hosted(dataclasses.replace(settings, memory=memory or MEMORY_MB), wishes, dry_run=dry_run)
         else:
             wanted = request.settings
-            memory = memory_for(found, memory, modules=settings.modules, ctx=wanted.get("ctx"), kv=wanted.get("kv"))
+            said = {name: wanted.get(name) for name in ("ctx", "kv", "rng")}
+            memory = memory_for(found, memory, modules=settings.modules, **said)
             boot(dataclasses.replace(settings, memory=memory), qemu, wishes, dry_run=dry_run)
 
 

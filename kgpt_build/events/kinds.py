@@ -160,6 +160,8 @@ class Config(EventWithOptions):
     """What a full context does."""
     think: str = ""
     """Whether the model thinks aloud."""
+    rng: str = "kgpt"
+    """Whose random numbers and sampler."""
     logit_bias: tuple[Mapping[str, Any], ...] = ()
     """A ``bias`` for each token that has one."""
     stop: tuple[str, ...] = ()

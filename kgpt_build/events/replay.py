@@ -18,7 +18,7 @@ def replay_words(config: Config) -> list[str]:
     numbers = {"samples": config.samples, "max_tokens": config.max_tokens, "seed": config.seed, **config.options}
     if config.context:
         numbers |= {"ctx": config.context}
-        texts |= {"kv": config.kv, "on_overflow": config.on_overflow, "think": config.think}
+        texts |= {"kv": config.kv, "on_overflow": config.on_overflow, "think": config.think, "rng": config.rng}
     biases = tuple(_bias(bias) for bias in config.logit_bias)
     return [f"mode={config.mode}", *Settings(**texts, **numbers, logit_bias=biases).cmdline_words()]
 

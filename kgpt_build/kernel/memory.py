@@ -69,12 +69,18 @@ class Needs:
 
 
 def memory_needs(
-    elf: ElfFile, *, modules: Sequence[BootModule] = (), ctx: int | None = None, kv: str | None = None
+    elf: ElfFile,
+    *,
+    modules: Sequence[BootModule] = (),
+    ctx: int | None = None,
+    kv: str | None = None,
+    rng: str | None = None,
 ) -> Needs:
     """What ``elf`` needs, from its segments and the header of its model.
 
-    ``modules`` are the boot modules beside the kernel; ``ctx`` and ``kv`` are values of these options; None leaves them
-    to the command line that is built in. Raises KgptError if a model is damaged, or was not trained for ``ctx``.
+    ``modules`` are the boot modules beside the kernel; ``ctx``, ``kv`` and ``rng`` are values of these options; None
+    leaves them to the command line that is built in. Raises KgptError if a model is damaged, or was not trained for
+    ``ctx``.
     """
     end = max((segment.paddr + segment.memsz for segment in elf.loads), default=0)
     blob = elf.model_bytes()
@@ -92,6 +98,8 @@ def memory_needs(
     built_in = _built_in_cmdline(elf)
     n_ctx = ctx or int(_last(r"ctx=(\d{1,9})", built_in) or 0)
     kind = kv or _last(r"kv=(\w+)", built_in)
+    if not kind and (rng or _last(r"rng=(\w+)", built_in)) == "llama2c":
+        kind = "f32"  # choose_cache of kernel_c/app/lm_models.c
     files = [module.path for module in modules if module.path.suffix != ".kgct" and not module.is_text]
     # The first one is used first, and what comes as a module goes before what is in the kernel.
     known: list[GgufModel | Described] = [models.load_lm(path) for path in files]

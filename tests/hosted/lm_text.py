@@ -22,7 +22,7 @@ SOURCES = [
     *(f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "crc32", "error", "format", "str", "utf8")),
     *(f"kernel_c/math/{name}.c" for name in ("dmath", "math", "random")),
     *(f"kernel_c/infer/chat/{name}.c" for name in ("chat", "chat_reply", "chat_text", "chat_test")),
-    *(f"kernel_c/infer/reply/{name}.c" for name in ("lm_sampler", "lm_sampler_test", "sampler")),
+    *(f"kernel_c/infer/reply/{name}.c" for name in ("llama2c_sampler", "lm_sampler", "lm_sampler_test", "sampler")),
     *(f"kernel_c/infer/reply/{name}.c" for name in ("stream", "stream_test")),
 ]
 
@@ -155,6 +155,14 @@ class NativeSampler:
         where = (*self._logits(logits), tokens, len(last), n, ctypes.c_uint64(seed), *self._memory)
         self._library.driver_sample(ctypes.byref(_raw(sampling)), *where)
         return list(tokens)[len(last) :]
+
+    def sample_llama2c(self, logits: FloatArray, temperature: float, top_p: float, n: int, seed: int) -> list[int]:
+        """``n`` tokens from the same logits, by llama2.c's generator and sampler."""
+        tokens = (ctypes.c_uint32 * n)()
+        sampling = _raw(LmSampling(temperature=temperature, top_p=top_p, top_k=0, min_p=0))
+        where = (*self._logits(logits), n, ctypes.c_uint64(seed), *self._memory)
+        self._library.driver_sample_llama2c(ctypes.byref(sampling), *where, tokens)
+        return list(tokens)
 
     def logprobs(self, logits: FloatArray, n: int) -> tuple[list[int], list[float], list[float]]:
         """The best tokens, their logprobs, and these one by one."""

@@ -125,6 +125,22 @@ void driver_sample(const struct kg_sampling *sampling, const float *logits, uint
     }
 }
 
+/* The same by llama2.c's sampler; the last tokens do not matter to it. */
+void driver_sample_llama2c(const struct kg_sampling *sampling, const float *logits, uint32_t n_vocab, uint32_t n,
+                           uint64_t seed, void *memory, size_t size, uint32_t *tokens)
+{
+    struct kg_arena arena;
+    struct kg_sampler sampler;
+    struct kg_random random;
+    kg_arena_init(&arena, memory, size);
+    kg_lm_sampler_carve(&sampler, n_vocab, &arena);
+    kg_lm_sampler_use(&sampler, KG_RNG_LLAMA2C, seed);
+    kg_random_seed(&random, 0, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        tokens[i] = kg_sample(&sampler, sampling, logits, NULL, 0, &random);
+    }
+}
+
 void driver_logprobs(const float *logits, uint32_t n_vocab, uint32_t n, void *memory, size_t size, uint32_t *ids,
                      float *values, float *alone)
 {

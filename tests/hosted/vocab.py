@@ -20,7 +20,8 @@ SOURCES = [
     "tests/hosted/vocab_driver.c",
     *native.SELFTEST_DRIVER,
     *gguf_reader.SOURCES,
-    *(f"{TOKENIZER}/{name}.c" for name in ("bpe", "merge", "pretokenize", "pretokenize_rules", "spm", "unicode")),
+    *(f"{TOKENIZER}/{name}.c" for name in ("bpe", "llama2c", "merge", "pretokenize", "pretokenize_rules", "spm")),
+    f"{TOKENIZER}/unicode.c",
     *(f"{TOKENIZER}/vocab{name}.c" for name in ("", "_char", "_encode", "_hash", "_read", "_special", "_test")),
 ]
 NO_TOKEN = 0xFFFFFFFF
@@ -41,7 +42,7 @@ def build(folder: Path, compiler: str = "zig") -> ctypes.CDLL:
     """Compile the library, with the header of Unicode's classes that an image would get."""
     (folder / unicode.NAME).write_text(unicode.text("test"))
     library = native.shared_object(folder, SOURCES, compiler, include=folder)
-    for name in ("size", "scratch", "piece"):
+    for name in ("size", "scratch", "piece", "piece_llama2c"):
         getattr(library, f"driver_{name}").restype = ctypes.c_uint64
     for name in ("message", "hint", "name", "known"):
         getattr(library, f"driver_{name}").restype = ctypes.c_char_p
@@ -98,6 +99,22 @@ class Vocab:
         )
         self.count = count.value
         return list(tokens[: min(count.value, room)])
+
+    def encode_llama2c(self, text: bytes) -> list[int]:
+        """The tokens of llama2.c's run.c, with BOS."""
+        room = len(text) + 3
+        tokens, count = (ctypes.c_uint32 * room)(), ctypes.c_uint64()
+        scratch = int(self._library.driver_scratch(self._at, ctypes.c_uint64(len(text)))) + 64
+        memory = ctypes.create_string_buffer(scratch)
+        where = (tokens, ctypes.c_uint64(room), ctypes.byref(count), memory, ctypes.c_uint64(scratch))
+        self._check(self._library.driver_encode_llama2c(self._at, text, ctypes.c_uint64(len(text)), *where))
+        return list(tokens[: count.value])
+
+    def piece_llama2c(self, before: int, token: int) -> bytes:
+        """What run.c prints of a token."""
+        out = ctypes.create_string_buffer(self.longest)
+        n = self._library.driver_piece_llama2c(self._at, ctypes.c_uint32(before), ctypes.c_uint32(token), out)
+        return out.raw[:n]
 
     def piece(self, token: int, special: bool = False) -> bytes:
         """The bytes of a token."""

@@ -57,6 +57,23 @@ enum kg_status driver_encode(struct driver *driver, const char *text, const uint
     return status;
 }
 
+/* As llama2.c's run.c has it. */
+enum kg_status driver_encode_llama2c(struct driver *driver, const char *text, uint64_t n, uint32_t *tokens,
+                                     uint64_t room, uint64_t *count, void *memory, uint64_t size)
+{
+    kg_arena_init(&driver->scratch, memory, size);
+    size_t found;
+    enum kg_status status =
+        kg_vocab_encode_llama2c(&driver->vocab, text, n, tokens, room, &found, &driver->scratch, &driver->error);
+    *count = found;
+    return status;
+}
+
+uint64_t driver_piece_llama2c(const struct driver *driver, uint32_t before, uint32_t token, char *out)
+{
+    return kg_vocab_piece_llama2c(&driver->vocab, before, token, out);
+}
+
 uint64_t driver_piece(const struct driver *driver, uint32_t token, char *out, bool special)
 {
     return kg_vocab_piece(&driver->vocab, token, out, special);

@@ -67,6 +67,9 @@ def test_the_context_of_the_image_and_of_the_user(tiny: GgufModel) -> None:
     assert memory_needs(image_of(tiny, "ctx=8"), ctx=4).kv == whole.kv // 4
     assert memory_needs(image_of(tiny, 'system="ctx=8"')).kv == whole.kv
     assert memory_needs(image_of(tiny, "kv=f32")).kv == 2 * whole.kv
+    assert memory_needs(image_of(tiny, "rng=llama2c")).kv == 2 * whole.kv
+    assert memory_needs(image_of(tiny), rng="llama2c").kv == 2 * whole.kv
+    assert memory_needs(image_of(tiny, "rng=llama2c kv=f16")).kv == whole.kv
     assert memory_needs(image_of(tiny, "kv=f32"), kv="q8").kv == whole.kv * 12 // 16  # 8 bytes and a scale
 
 

@@ -36,7 +36,10 @@ enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, st
     struct kg_conversation *conversation = &k->lm->conversation;
     const struct kg_text message = {text, n};
     conversation->reply.speed = (struct kg_speed){0};
-    enum kg_status status = check_said(k, message, error);
+    enum kg_status status = kg_lm_check_rng(k, error);
+    if (status == KG_OK) {
+        status = check_said(k, message, error);
+    }
     if (status != KG_OK) {
         return status;
     }
@@ -48,6 +51,10 @@ enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, st
 enum kg_status kg_lm_chat_again(struct kgpt *k, struct kg_error *error)
 {
     struct kg_lm_turn turn;
+    enum kg_status status = kg_lm_check_rng(k, error);
+    if (status != KG_OK) {
+        return status;
+    }
     kg_lm_turn_prepare(&turn, k, KG_MODE_CHAT, (struct kg_text){"", 0});
     return kg_lm_turn_finish(&turn, kg_conversation_again(&k->lm->conversation, &turn.ask, error), error);
 }

@@ -92,6 +92,7 @@ static bool is_interrupted(void *context)
 void kg_lm_turn_prepare(struct kg_lm_turn *turn, struct kgpt *k, enum kg_mode mode, struct kg_text asked)
 {
     *turn = (struct kg_lm_turn){.k = k, .mode = mode, .asked = asked, .request = kg_request_of(&k->config)};
+    turn->request.rng = (enum kg_rng)k->config.lm.rng;
     turn->channel = kg_lm_event_sink(turn);
     turn->console = (struct kg_sink){
         .next = &turn->channel,

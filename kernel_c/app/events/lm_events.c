@@ -44,6 +44,7 @@ static void send_reply_config(void *context, const struct kg_reply *reply)
         .kv = kg_kv_names[turn->k->lm->conversation.session.options.kv],
         .on_overflow = kg_overflow_names[request->on_overflow],
         .think = kg_think_names[config->lm.think],
+        .rng = kg_rng_names[request->rng],
         .logit_bias = {write_biases, &request->sampling},
         .stop = {request->stops, request->n_stops},
 #define KG_SAMPLING(name, kind, values, where, otherwise, unit, help, words) .name = request->sampling.name,

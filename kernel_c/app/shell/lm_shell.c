@@ -32,20 +32,32 @@ void kg_lm_print_text(const char *text, size_t n)
     plat_text(KG_VOICE_MODEL, out, kg_stream_end(&stream, out));
 }
 
+/* The tokens of the prompt, at conversation->prompt. */
+static enum kg_status encode_lm_prompt(struct kgpt *k, struct kg_text text, uint32_t *n, struct kg_error *error)
+{
+    struct kg_conversation *conversation = &k->lm->conversation;
+    if (k->config.lm.rng == KG_RNG_LLAMA2C) {
+        return kg_conversation_encode_llama2c(conversation, text, k->config.max_tokens, n, &k->arena, error);
+    }
+    return kg_conversation_encode(conversation, text, n, &k->arena, error);
+}
+
 enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_error *error)
 {
     struct kg_conversation *conversation = &k->lm->conversation;
     const struct kg_text text = {prompt, kg_strlen(prompt)};
     uint32_t n = 0;
-    enum kg_status status = KG_OK;
+    enum kg_status status = kg_lm_check_rng(k, error);
     kg_conversation_reset(conversation);
     for (uint32_t i = 0; i < k->config.samples && status == KG_OK; i++) {
         struct kg_lm_turn turn;
         kg_lm_turn_prepare(&turn, k, KG_MODE_GENERATE, text);
         turn.request.index = i;
-        kg_lm_print_text(prompt, text.n);
+        if (turn.request.rng != KG_RNG_LLAMA2C) { /* whose texts begin with the prompt themselves */
+            kg_lm_print_text(prompt, text.n);
+        }
         if (i == 0) {
-            status = kg_conversation_encode(conversation, text, &n, &k->arena, error);
+            status = encode_lm_prompt(k, text, &n, error);
         }
         if (status == KG_OK) {
             status = kg_conversation_continue(conversation, n, &turn.ask, error);

@@ -45,7 +45,7 @@ struct kg_lm_config {
     uint32_t n_stops;        /* in `stop` */
 };
 
-#define KG_KV_AUTO 3u /* f16; for a microgpt f32, as in its own kernel */
+#define KG_KV_AUTO 3u /* f16; f32 for a microgpt, as in its own kernel, and for rng=llama2c, as in run.c */
 
 enum kg_think {
     KG_THINK_ON,

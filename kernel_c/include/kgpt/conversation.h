@@ -46,6 +46,8 @@ struct kg_conversation {
     char *piece;          /* (vocab.longest): scratch */
     uint32_t *latency_us; /* (n_ctx): of each token of the reply */
     uint64_t start;       /* plat_ticks() when the reply was requested */
+    bool as_llama2c;      /* the text is one of llama2.c's run.c: it begins with the prompt, and only BOS ends it */
+    uint32_t n_unshown;   /* … and these tokens of the prompt, behind BOS, are not shown yet */
 
     uint32_t replies;      /* in this conversation */
     uint32_t n_system;     /* tokens that a shift keeps: BOS and the system prompt */
@@ -77,8 +79,15 @@ struct kg_ask {
 enum kg_status kg_conversation_encode(struct kg_conversation *conversation, struct kg_text text, uint32_t *n,
                                       struct kg_arena *scratch, struct kg_error *error);
 
+/* The same for a request with KG_RNG_LLAMA2C: run.c's tokens, at most as many as its text of `max_tokens` tokens has
+ * with BOS (0: the context that the model was trained for). The vocabulary must have them (kg_vocab_has_llama2c). */
+enum kg_status kg_conversation_encode_llama2c(struct kg_conversation *conversation, struct kg_text text,
+                                              uint32_t max_tokens, uint32_t *n, struct kg_arena *scratch,
+                                              struct kg_error *error);
+
 /* Begins a reply that continues the first `n` tokens at conversation->prompt, without a chat template. The longest
- * common prefix with the context stays and is not computed again; the rest of the context is discarded. */
+ * common prefix with the context stays and is not computed again; the rest of the context is discarded. With
+ * KG_RNG_LLAMA2C the text of the reply is that of run.c, and max_tokens counts the tokens of the prompt too. */
 enum kg_status kg_conversation_continue(struct kg_conversation *conversation, uint32_t n, const struct kg_ask *ask,
                                         struct kg_error *error);
 

@@ -24,6 +24,7 @@ struct kg_request {
     uint32_t n_stops;
     uint32_t max_tokens; /* 0: until the context is full */
     uint64_t seed;
+    enum kg_rng rng;   /* KG_RNG_LLAMA2C: a text that continues a prompt is run.c's too (kg_conversation_continue) */
     uint32_t index;    /* number of the sample or reply: each has its own stream of random numbers */
     uint32_t logprobs; /* likeliest tokens to tell with each token, at most KG_MAX_LOGPROBS */
     enum kg_overflow on_overflow;

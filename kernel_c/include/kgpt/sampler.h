@@ -38,6 +38,7 @@ struct kg_sampler {
     struct kg_candidate *spare;         /* (n_vocab): scratch */
     /* (n_vocab): occurrences of a token among the last ones, with a mark for biases; all zero between two calls */
     uint16_t *counts;
+    uint64_t xorshift; /* state of llama2.c's generator, if `more` is its sampler */
 };
 
 /* Allocates from an arena that counts or has enough memory. */

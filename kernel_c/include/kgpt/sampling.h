@@ -17,6 +17,12 @@
 
 #include "kgpt/options.h"
 
+/* Where random numbers come from: kgpt/random.h, or llama2.c's run.c with its sampler (kgpt/lm_sampler.h). */
+enum kg_rng {
+    KG_RNG_KGPT,
+    KG_RNG_LLAMA2C,
+};
+
 struct kg_logit_bias {
     uint32_t token;
     float bias;

@@ -53,6 +53,14 @@ enum kg_status kg_vocab_encode(const struct kg_vocab *vocab, const struct kg_fra
 enum kg_status kg_vocab_encode_rest(const struct kg_vocab *vocab, const char *text, size_t n, uint32_t *tokens,
                                     size_t room, size_t *count, struct kg_arena *scratch, struct kg_error *error);
 
+/* Text as llama2.c's run.c takes and prints it, where the vocabulary is SentencePiece's and has a BOS.
+ * kg_vocab_encode_llama2c encodes a text with its BOS; otherwise it is like kg_vocab_encode. kg_vocab_piece_llama2c
+ * writes what run.c prints of `token` behind the token `before`; vocab->longest bytes suffice. */
+bool kg_vocab_has_llama2c(const struct kg_vocab *vocab);
+enum kg_status kg_vocab_encode_llama2c(const struct kg_vocab *vocab, const char *text, size_t n, uint32_t *tokens,
+                                       size_t room, size_t *count, struct kg_arena *scratch, struct kg_error *error);
+size_t kg_vocab_piece_llama2c(const struct kg_vocab *vocab, uint32_t before, uint32_t token, char *out);
+
 /* Writes the bytes of a token to `out` (vocab->longest bytes suffice) and returns their number. Special tokens have
  * none unless `special` is set. A token may be part of a character. */
 size_t kg_vocab_piece(const struct kg_vocab *vocab, uint32_t token, char *out, bool special);

@@ -98,17 +98,43 @@ static enum kg_status lm_make_room(void *engine, uint32_t more, uint32_t *discar
 static bool is_end_token(const struct kg_conversation *c, uint32_t token)
 {
     const struct kg_lm_loaded *loaded = c->loaded;
+    if (c->as_llama2c) {
+        return token == loaded->vocab.bos;
+    }
     return kg_vocab_ends(&loaded->vocab, token) || (loaded->end_token != KG_NO_TOKEN && token == loaded->end_token);
+}
+
+/* The text of the prompt, as run.c prints it. */
+static size_t spell_prompt(struct kg_conversation *c, char *out)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < c->n_unshown; i++) {
+        n += kg_vocab_piece_llama2c(&c->loaded->vocab, c->prompt[i], c->prompt[i + 1], out + n);
+    }
+    c->n_unshown = 0;
+    return n;
+}
+
+/* The bytes of a sampled token, at c->piece. */
+static size_t spell_piece(struct kg_conversation *c, uint32_t token)
+{
+    const struct kg_lm_session *session = &c->session;
+    const struct kg_vocab *vocab = &c->loaded->vocab;
+    if (is_end_token(c, token)) {
+        return 0;
+    }
+    return c->as_llama2c ? kg_vocab_piece_llama2c(vocab, session->tokens[session->n_past - 1], token, c->piece)
+                         : kg_vocab_piece(vocab, token, c->piece, false);
 }
 
 static size_t lm_spell(void *engine, uint32_t token, char *out)
 {
     struct kg_conversation *c = engine;
+    size_t n = spell_prompt(c, out);
     if (token == KG_NO_TOKEN) {
-        return kg_stream_end(&c->stream, out);
+        return n + kg_stream_end(&c->stream, out + n);
     }
-    size_t n = is_end_token(c, token) ? 0 : kg_vocab_piece(&c->loaded->vocab, token, c->piece, false);
-    return kg_stream_feed(&c->stream, c->piece, n, out);
+    return n + kg_stream_feed(&c->stream, c->piece, spell_piece(c, token), out + n);
 }
 
 static bool lm_ends(void *engine, uint32_t token, enum kg_reason *reason)
@@ -147,6 +173,8 @@ static void tell_layer(void *context, const char *what, uint32_t layer, const fl
 void kg_conversation_prepare(struct kg_conversation *c, const struct kg_ask *ask)
 {
     c->request = *ask->request;
+    c->as_llama2c = false;
+    c->n_unshown = 0;
     c->reply.n_held = 0;
     c->reply.sinks = ask->sinks;
     c->reply.speed = (struct kg_speed){0};
@@ -176,6 +204,7 @@ enum kg_status kg_conversation_begin(struct kg_conversation *c, const uint32_t *
 {
     size_t last_n = c->reply.n;
     begin_stream(c);
+    kg_lm_sampler_use(&c->sampler, c->request.rng, c->request.seed + c->request.index);
     c->pending_n = 0;
     c->reply.n = 0;
     c->reply.whole = again;

@@ -65,6 +65,43 @@ enum kg_status kg_conversation_encode(struct kg_conversation *c, struct kg_text 
     return status == KG_OK ? kg_conversation_check_room(c, 0, *n, error) : status;
 }
 
+/* How many tokens a text of run.c has behind BOS. */
+static uint32_t llama2c_steps(const struct kg_conversation *c, uint32_t max_tokens)
+{
+    uint32_t most = c->loaded->model.n_ctx_train;
+    return max_tokens && max_tokens < most ? max_tokens : most;
+}
+
+enum kg_status kg_conversation_encode_llama2c(struct kg_conversation *c, struct kg_text text, uint32_t max_tokens,
+                                              uint32_t *n, struct kg_arena *scratch, struct kg_error *error)
+{
+    size_t count, most = (size_t)llama2c_steps(c, max_tokens) + 1;
+    enum kg_status status = kg_vocab_encode_llama2c(&c->loaded->vocab, text.data, text.n, c->prompt,
+                                                    c->session.options.n_ctx + 1, &count, scratch, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    *n = (uint32_t)(count < most ? count : most);
+    return kg_conversation_check_room(c, 0, *n < most ? *n : *n - 1, error); /* the last token is not computed */
+}
+
+/* Begins a text of run.c: max_tokens counts the prompt, which is a part of the text, and may end it. */
+static enum kg_status continue_as_llama2c(struct kg_conversation *c, uint32_t n, struct kg_error *error)
+{
+    uint32_t steps = llama2c_steps(c, c->request.max_tokens), left = steps + 1 - n, computed = left ? n : n - 1;
+    uint32_t held = c->reply.n_held = kg_lm_reuse(&c->session, c->prompt, computed);
+    c->as_llama2c = true;
+    enum kg_status status = kg_conversation_begin(c, c->prompt + held, computed - held, 0, false, error);
+    c->n_unshown = n - 1;
+    c->request.max_tokens = left;
+    if (status == KG_OK && !left) {
+        c->reply.first_token = c->reply.begun;
+        c->reply.reason = KG_REASON_MAX_TOKENS;
+        c->reply.ended = true;
+    }
+    return status;
+}
+
 static enum kg_status release_unless_begun(struct kg_conversation *c, enum kg_status status)
 {
     if (status != KG_OK) {
@@ -79,6 +116,9 @@ enum kg_status kg_conversation_continue(struct kg_conversation *c, uint32_t n, c
     kg_conversation_prepare(c, ask);
     c->start = plat_ticks();
     kg_conversation_forget(c);
+    if (c->request.rng == KG_RNG_LLAMA2C) {
+        return release_unless_begun(c, continue_as_llama2c(c, n, error));
+    }
     uint32_t held = c->reply.n_held = kg_lm_reuse(&c->session, c->prompt, n);
     return release_unless_begun(c, kg_conversation_begin(c, c->prompt + held, n - held, 0, false, error));
 }

@@ -277,6 +277,13 @@ static float rate_token(struct kg_sampler *sampler, const float *logits, uint32_
 }
 
 static const struct kg_sampler_more more = {.select = select_candidates, .logprobs = rate_token};
+static const struct kg_sampler_more llama2c_more = {.select = kg_llama2c_select, .logprobs = rate_token};
+
+void kg_lm_sampler_use(struct kg_sampler *sampler, enum kg_rng rng, uint64_t seed)
+{
+    sampler->more = rng == KG_RNG_LLAMA2C ? &llama2c_more : &more;
+    sampler->xorshift = seed;
+}
 
 void kg_lm_sampler_carve(struct kg_sampler *sampler, uint32_t n_vocab, struct kg_arena *arena)
 {

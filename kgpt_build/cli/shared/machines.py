@@ -132,11 +132,13 @@ def memory_for(
     modules: Sequence[BootModule] = (),
     ctx: int | None = None,
     kv: str | None = None,
+    rng: str | None = None,
 ) -> int:
     """The memory, in MiB, of a machine for the kernel or image ``path``: ``memory``, or with None as much as it needs.
 
-    ``modules`` are the boot modules; ``ctx`` and ``kv`` are values of these options. A damaged kernel is refused, and
-    a kernel that cannot fit. An image gets what its manifest asks for: its own loader judges it. Raises KgptError.
+    ``modules`` are the boot modules; ``ctx``, ``kv`` and ``rng`` are values of these options. A damaged kernel is
+    refused, and a kernel that cannot fit. An image gets what its manifest asks for: its own loader judges it.
+    Raises KgptError.
     """
     from kgpt_build.kernel.elf import read_elf
     from kgpt_build.kernel.memory import memory_needs
@@ -148,7 +150,7 @@ def memory_for(
         raise KgptError(
             f"cannot read {path}: {error.strerror}", "give the path of a kernel that kgpt build made"
         ) from error
-    needs = memory_needs(read_elf(path), modules=modules, ctx=ctx, kv=kv)
+    needs = memory_needs(read_elf(path), modules=modules, ctx=ctx, kv=kv, rng=rng)
     if memory is None:
         return needs.chosen(LEAST_MEMORY)
     needs.check(memory)
