@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import pickletools
 import random
 import struct
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -42,6 +45,10 @@ def _edit(seed: Seed, rng: random.Random) -> tuple[Seed, str]:
         data, what = _json(data, rng)
     elif name.endswith(".safetensors") and rng.random() < 0.6:
         data, what = _safetensors(data, rng)
+    elif data.startswith(b"PK") and rng.random() < 0.8:
+        data, what = _zip(data, rng)
+    elif name.endswith(".pkl") and rng.random() < 0.8:
+        data, what = _pickle(data, rng)
     else:
         data, what = _bytes(data, rng)
     return replace(seed, files={**seed.files, name: data}), f"{name}: {what}"
@@ -90,8 +97,9 @@ def _flip(data: bytearray, rng: random.Random) -> str:
 
 
 def _number(data: bytearray, rng: random.Random) -> str:
-    """Another 32- or 64-bit number at a multiple of 4."""
-    at = _place(data, rng) // 4 * 4
+    """Another 32- or 64-bit number, mostly at a multiple of 4."""
+    at = _place(data, rng)
+    at -= at % 4 if rng.random() < 0.7 else 0
     if rng.random() < 0.6:
         value = rng.choice(_INTS)
         raw = struct.pack("<q", value)[: rng.choice((4, 4, 8))]
@@ -210,3 +218,70 @@ def _safetensors(data: bytes, rng: random.Random) -> tuple[bytes, str]:
     text += b" " * (-len(text) % 8)
     shown = len(text) if rng.random() < 0.9 else rng.choice((0, 2**63, 2**31, len(text) - 8, len(text) + 8, 100))
     return shown.to_bytes(8, "little") + text + rest, f"header {what}, {shown} long"
+
+
+# --- Files of torch.save ---
+
+
+def _zip(data: bytes, rng: random.Random) -> tuple[bytes, str]:
+    """A member edited, left out, or doubled, in a zip file whose sums are right."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = {info.filename: archive.read(info) for info in archive.infolist()}
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, RuntimeError, OSError):  # by an edit before
+        return _bytes(data, rng)
+    if not members:
+        return _bytes(data, rng)
+    pickles = [name for name in members if name.endswith(".pkl")]
+    name = rng.choice(pickles if pickles and rng.random() < 0.6 else list(members))
+    choice = rng.random()
+    if choice < 0.05:
+        del members[name]
+        what = "removed"
+    elif choice < 0.1:
+        members[name + rng.choice(("x", "/x", "/../x"))] = members[name]
+        what = "doubled"
+    else:
+        members[name], what = (_pickle if name.endswith(".pkl") else _bytes)(members[name], rng)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED if rng.random() < 0.05 else zipfile.ZIP_STORED) as archive:
+        for member, content in members.items():
+            archive.writestr(zipfile.ZipInfo(member), content)
+    return out.getvalue(), f"member {name[-24:]} {what}"
+
+
+_OPCODES = b"().0123BCDFGIJKLMNPQRSTUVXabcdeghijlopqrstu]}\x80\x81\x82\x85\x86\x87\x88\x89\x8a\x8b\x8c\x93\x94\x95"
+
+
+def _pickle(data: bytes, rng: random.Random) -> tuple[bytes, str]:
+    """An instruction removed, doubled, moved or made another, its argument changed; or a list that holds itself."""
+    try:
+        starts = [place for _, _, place in pickletools.genops(data) if place is not None]
+    except Exception:  # by an edit before
+        return _bytes(data, rng)
+    at = rng.randrange(len(starts))
+    start, end = starts[at], starts[at + 1] if at + 1 < len(starts) else len(data)
+    one = data[start:end]
+    other = rng.choice(starts)
+    match rng.randrange(8):
+        case 0:
+            return data[:start] + data[end:], f"instruction at {start} removed"
+        case 1:
+            return data[:start] + one * rng.choice((2, 3, 50)) + data[end:], f"instruction at {start} doubled"
+        case 2:
+            return data[:other] + one + data[other:], f"instruction at {start} again at {other}"
+        case 3:
+            code = rng.choice(_OPCODES)
+            return data[:start] + bytes([code]) + data[start + 1 :], f"instruction at {start} is {code:#x}"
+        case 4:
+            insert = rng.choice((b"]q\x00h\x00a", b"}q\x01X\x01\0\0\0ah\x01s", b"cos\nsystem\n", b"h\x00", b"N", b"0"))
+            return data[:start] + insert + data[start:], f"{insert!r} at {start}"
+        case 5:
+            value = struct.pack("<i", rng.choice([n for n in _INTS if -(2**31) <= n < 2**31]))
+            return data[:start] + b"J" + value + data[end:], f"instruction at {start} is J{value.hex()}"
+        case _:
+            if end - start < 2:
+                return _bytes(data, rng)
+            byte = rng.randrange(start + 1, end)
+            new = rng.choice((0, 1, 255, 127, rng.randrange(256)))
+            return data[:byte] + bytes([new]) + data[byte + 1 :], f"argument at {byte} is {new:#x}"

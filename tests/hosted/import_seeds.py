@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hf_folders
 import llama2c_files
 import lm_tiny
 import numpy as np
+import shard_files
+import torch_files
 from gguf import GGUFReader
 from llama2c_files import Shape
 from lm_tiny import TINY, Tiny
+from tiny_lm import write_lm
 from toy import toy_model
 
 
@@ -96,10 +101,47 @@ def _microgpt(folder: Path) -> Iterator[Seed]:
     yield Seed("microgpt flat", {"model.json": json.dumps(flat).encode()}, "model.json")
 
 
+def _pytorch(folder: Path) -> Iterator[Seed]:
+    folder.mkdir(exist_ok=True)
+    variants: list[dict[str, Any]] = [{}, {"bias": True, "dtype": "f2"}, {"prefix": "_orig_mod.", "dtype": "bf16"}]
+    for i, changes in enumerate(variants):
+        place = folder / f"nanogpt-{i}"
+        place.mkdir()
+        torch_files.write_torch(place / "ckpt.pt", torch_files.nanogpt_checkpoint(**changes))
+        characters = dict(enumerate(torch_files.CHARS))
+        meta = {"vocab_size": len(characters), "itos": characters, "stoi": {c: i for i, c in characters.items()}}
+        (place / "meta.pkl").write_bytes(pickle.dumps(meta, 2 + i))
+        yield _read(f"nanogpt {i}", place, "ckpt.pt")
+    settings = {"n_head": torch_files.N_HEAD, "block_size": torch_files.N_CTX}
+    for arch in ("nanogpt", "microgpt", "llama"):
+        place = folder / arch
+        place.mkdir()
+        state = torch_files.own_state(arch)
+        value = {"model": state, "config": settings} if arch == "llama" else state
+        torch_files.write_torch(place / "model.pth", value)
+        (place / "config.json").write_text(json.dumps(settings))
+        (place / "chars.json").write_text(json.dumps(torch_files.CHARS))
+        yield _read(f"state dict of {arch}", place, "model.pth")
+
+
+def _shards(folder: Path) -> Iterator[Seed]:
+    hows: tuple[tuple[str, str, dict[str, int]], ...] = (
+        ("llama", "Q8_0", {"split_max_tensors": 6}),
+        ("gpt2", "F16", {"split_max_size": 20_000}),
+    )
+    for arch, kind, how in hows:
+        place = folder / arch
+        place.mkdir()
+        parts = shard_files.split(write_lm(folder / f"{arch}.gguf", arch, kind=kind), place / "m.gguf", **how)
+        yield _read(f"shards of {arch}", place, parts[0].name)
+
+
 KINDS: Mapping[str, Callable[[Path], Iterator[Seed]]] = {
     "llama2c": _llama2c,
     "hf": _hugging_face,
     "microgpt": _microgpt,
+    "pytorch": _pytorch,
+    "shards": _shards,
 }
 
 

@@ -27,6 +27,7 @@ from torch_files import (
     Saved,
     nanogpt_checkpoint,
     nanogpt_state,
+    own_state,
     pickled,
     saved,
     write_torch,
@@ -178,19 +179,6 @@ def test_a_byte_level_tokenizer_of_another_model(tmp_path: Path, n_vocab: int, f
 
 
 # --- state dicts of kgpt's own models ---
-
-
-def own_state(arch: str) -> dict[str, Saved]:
-    c, ff = N_EMBD, 24
-    layer: dict[str, tuple[int, ...]] = {"attn_output": (c, c), "ffn_up": (ff, c), "ffn_down": (c, ff)}
-    layer |= {"attn_qkv": (3 * c, c)} if arch == "nanogpt" else {f"attn_{letter}": (c, c) for letter in "qkv"}
-    layer |= {"ffn_gate": (ff, c)} if arch == "llama" else {}
-    layer |= {"attn_norm": (c,), "ffn_norm": (c,)} if arch != "microgpt" else {}
-    shapes = {f"blk.{i}.{name}.weight": shape for i in range(N_LAYER) for name, shape in layer.items()}
-    shapes["token_embd.weight"] = (N_VOCAB, c)
-    shapes |= {"position_embd.weight": (N_CTX, c)} if arch != "llama" else {}
-    shapes |= {"output.weight": (N_VOCAB, c)} if arch == "microgpt" else {"output_norm.weight": (c,)}
-    return {name: saved(name, np.ones(shape, np.float32)) for name, shape in shapes.items()}
 
 
 @pytest.mark.parametrize("arch", ["nanogpt", "microgpt", "llama"])

@@ -153,3 +153,17 @@ def nanogpt_checkpoint(**changes: Any) -> dict[str, Any]:
         "best_val_loss": saved("loss", np.array(1.5, np.float32)),
         "config": {"dataset": "chars", "compile": True, "lr": 1e-3, "n_head": N_HEAD, "wandb": None},
     }
+
+
+def own_state(arch: str) -> dict[str, Saved]:
+    """The state dict of a model of kgpt train, all ones."""
+    c, ff = N_EMBD, 24
+    layer: dict[str, tuple[int, ...]] = {"attn_output": (c, c), "ffn_up": (ff, c), "ffn_down": (c, ff)}
+    layer |= {"attn_qkv": (3 * c, c)} if arch == "nanogpt" else {f"attn_{letter}": (c, c) for letter in "qkv"}
+    layer |= {"ffn_gate": (ff, c)} if arch == "llama" else {}
+    layer |= {"attn_norm": (c,), "ffn_norm": (c,)} if arch != "microgpt" else {}
+    shapes = {f"blk.{i}.{name}.weight": shape for i in range(N_LAYER) for name, shape in layer.items()}
+    shapes["token_embd.weight"] = (N_VOCAB, c)
+    shapes |= {"position_embd.weight": (N_CTX, c)} if arch != "llama" else {}
+    shapes |= {"output.weight": (N_VOCAB, c)} if arch == "microgpt" else {"output_norm.weight": (c,)}
+    return {name: saved(name, np.ones(shape, np.float32)) for name, shape in shapes.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +38,7 @@ _USUAL: Mapping[str, Any] = {
 """Fields that no supported model sets to anything else."""
 
 _FILE = "config.json"
+_F32_MAX = 3.4028234663852886e38
 _HINT = "kgpt does not compute such models: see docs/models.md"
 
 
@@ -67,11 +67,11 @@ class Config:
         return value
 
     def number(self, key: str, otherwise: float | None = None) -> float:
-        """A finite number above 0. Raises KgptError."""
+        """A number above 0 that F32 holds. Raises KgptError."""
         value = self.get(key)
         if value is None:
             return float(self._otherwise(key, otherwise))
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _F32_MAX:
             raise self._wrong(key, value, "a number above 0")
         return float(value)
 

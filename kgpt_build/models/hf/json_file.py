@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt_build.errors import KgptError
+from kgpt_build.words import shown
 
 MOST_BYTES = 256 << 20
 """The largest tokenizer.json known (Gemma 3) has 33 MB."""
@@ -33,7 +34,7 @@ def parsed_object(raw: bytes, what: str) -> dict[str, Any]:
     try:
         value = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_distinct)
     except _Twice as error:
-        raise KgptError(f"{what} names the field {str(error)!r} twice in one object", _HINT) from None
+        raise KgptError(f"{what} names the field {shown(str(error))} twice in one object", _HINT) from None
     except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError
         raise KgptError(f"{what} is not JSON: {str(error) or 'nested too deep'}", _HINT) from None
     if not isinstance(value, dict):

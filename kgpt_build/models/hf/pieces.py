@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from kgpt_build.errors import KgptError
+from kgpt_build.words import shown
 
 NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 _HINT = "the file is damaged, or belongs to another model"
@@ -117,13 +118,16 @@ def pieces_of(vocabulary: Mapping[str, int], added: tuple[Added, ...], n_vocab: 
     tokens: list[str | None] = [None] * n_vocab
     for piece, number in vocabulary.items():
         if tokens[number] is not None:
-            raise KgptError(f"tokenizer.json: {tokens[number]!r} and {piece!r} have the same id {number}", _HINT)
+            raise KgptError(
+                f"tokenizer.json: {shown(tokens[number])} and {shown(piece)} have the same id {number}", _HINT
+            )
         tokens[number] = piece
     types = [NORMAL] * n_vocab
     for token in added:
         if tokens[token.id] not in (None, token.content):
             raise KgptError(
-                f"tokenizer.json: {tokens[token.id]!r} and {token.content!r} have the same id {token.id}", _HINT
+                f"tokenizer.json: {shown(tokens[token.id])} and {shown(token.content)} have the same id {token.id}",
+                _HINT,
             )
         tokens[token.id] = token.content
         types[token.id] = CONTROL if token.special else USER

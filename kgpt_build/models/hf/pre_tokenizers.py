@@ -104,7 +104,7 @@ def _name_of_split(item: Mapping[str, Any]) -> str:
     behavior, invert = item.get("behavior"), item.get("invert", False)
     isolated = (behavior, invert) in (("Isolated", False), ("Isolated", True), ("Removed", True))
     if not isinstance(expression, str) or expression not in EXPRESSIONS or not isolated:
-        shown = f"{expression if isinstance(expression, str) else pattern!r} ({behavior})"
+        shown = f"{(expression if isinstance(expression, str) else repr(pattern))[:400]} ({str(behavior)[:32]})"
         raise KgptError(f"tokenizer.json: the pre-tokenizer {shown} is not supported", _HINT)
     return EXPRESSIONS[expression]
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.hf.json_file import parsed_object
-from kgpt_build.words import shown_bytes
+from kgpt_build.words import shown, shown_bytes
 
 MOST_HEADER = 100_000_000
 """Bytes of a header; the safetensors library has the same bound."""
@@ -107,18 +107,18 @@ def _tensor(path: Path, name: str, entry: Any) -> tuple[StoredTensor, int]:
     entry = entry if isinstance(entry, dict) else {}
     dtype, shape, span = entry.get("dtype"), _sizes(entry.get("shape")), _sizes(entry.get("data_offsets"))
     if not isinstance(dtype, str) or shape is None or span is None or len(span) != 2:
-        raise KgptError(f"{path.name}: the header describes the tensor {name!r} wrongly", _HINT)
+        raise KgptError(f"{path.name}: the header describes the tensor {shown(name)} wrongly", _HINT)
     if dtype not in SIZES:
         raise KgptError(
-            f"{path.name}: the tensor {name!r} has the type {dtype[:32]!r}, which is not supported",
+            f"{path.name}: the tensor {shown(name)} has the type {dtype[:32]!r}, which is not supported",
             "supported: F32, F16, BF16",
         )
     start, end = span
     count = prod(shape)
     if count > _MOST_VALUES or end - start != count * SIZES[dtype]:
         raise KgptError(
-            f"{path.name}: the tensor {name!r} has {end - start:,} bytes, but {dtype} of the shape {list(shape)} takes"
-            f" {count * SIZES[dtype]:,}",
+            f"{path.name}: the tensor {shown(name)} has {end - start:,} bytes, but {dtype} of the shape {list(shape)} "
+            f"takes {count * SIZES[dtype]:,}",
             _HINT,
         )
     return StoredTensor(path, name, dtype, shape, start), end
@@ -135,7 +135,9 @@ def _placed(path: Path, tensors: list[tuple[StoredTensor, int]], start: int, siz
     found, expected = [], 0
     for tensor, end in tensors:
         if tensor.offset != expected:
-            raise KgptError(f"{path.name}: the tensor {tensor.name!r} does not begin where the one before ends", _HINT)
+            raise KgptError(
+                f"{path.name}: the tensor {shown(tensor.name)} does not begin where the one before ends", _HINT
+            )
         found.append(StoredTensor(path, tensor.name, tensor.dtype, tensor.shape, start + tensor.offset))
         expected = end
     if start + expected > size:

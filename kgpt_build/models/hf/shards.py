@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from kgpt_build.errors import KgptError
 from kgpt_build.models.hf.json_file import read_object
 from kgpt_build.models.hf.safetensors_file import StoredTensor, read_safetensors
-from kgpt_build.words import counted
+from kgpt_build.words import counted, shown
 
 INDEX = "model.safetensors.index.json"
 _HINT = "the files belong to different models: copy all of them again"
@@ -31,7 +31,9 @@ def stored_tensors(folder: Path) -> Mapping[str, StoredTensor]:
         for tensor in read_safetensors(path):
             if tensor.name in found:
                 other = found[tensor.name].path.name
-                raise KgptError(f"the tensor {tensor.name!r} is in {other} and in {path.name}", "keep one model only")
+                raise KgptError(
+                    f"the tensor {shown(tensor.name)} is in {other} and in {path.name}", "keep one model only"
+                )
             found[tensor.name] = tensor
     return found
 
@@ -81,9 +83,11 @@ def _by_index(folder: Path, index: Mapping[str, object]) -> Mapping[str, StoredT
     for path in _shards(folder, places):
         for tensor in read_safetensors(path):
             if places.get(tensor.name) != path.name:
-                raise KgptError(f"{path.name} holds the tensor {tensor.name!r}, but {INDEX} does not say so", _HINT)
+                raise KgptError(
+                    f"{path.name} holds the tensor {shown(tensor.name)}, but {INDEX} does not say so", _HINT
+                )
             found[tensor.name] = tensor
     absent = next((name for name in places if name not in found), None)
     if absent is not None:
-        raise KgptError(f"{INDEX} says that {places[absent]} holds the tensor {absent!r}, but it does not", _HINT)
+        raise KgptError(f"{INDEX} says that {places[absent]} holds the tensor {shown(absent)}, but it does not", _HINT)
     return found

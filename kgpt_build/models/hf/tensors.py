@@ -16,7 +16,7 @@ from kgpt_build.models.checkpoint import Tensor
 from kgpt_build.models.gguf.tensors import ARCHITECTURES, Slot
 from kgpt_build.models.hf.families import Described
 from kgpt_build.models.hf.safetensors_file import StoredTensor, float32_of
-from kgpt_build.words import counted
+from kgpt_build.words import counted, shown
 
 Array = npt.NDArray[Any]
 _OUTPUT = "lm_head.weight"
@@ -134,14 +134,15 @@ def _made(described: Described, item: _Planned, stored: Sequence[StoredTensor]) 
     for tensor, rows in zip(stored, item.rows, strict=True):
         if tensor.dtype not in _KINDS:
             raise KgptError(
-                f"{tensor.path.name}: the tensor {tensor.name!r} has the type {tensor.dtype}, which is not supported",
+                f"{tensor.path.name}: the tensor {shown(tensor.name)} has the type {tensor.dtype}, "
+                "which is not supported",
                 f"supported: {', '.join(_KINDS)}",
             )
         expected = (rows, *item.shape[1:])
         expected = expected[::-1] if transposed else expected
         if tensor.shape != expected:
             raise KgptError(
-                f"{tensor.path.name}: the tensor {tensor.name!r} has the shape {list(tensor.shape)},"
+                f"{tensor.path.name}: the tensor {shown(tensor.name)} has the shape {list(tensor.shape)},"
                 f" but config.json makes it {list(expected)}",
                 _HINT,
             )

@@ -23,6 +23,7 @@ from kgpt_build.models.hf.pieces import (
 )
 from kgpt_build.models.hf.pre_tokenizers import MARK, flat, pre_tokenizer_name, space_fields
 from kgpt_build.models.hf.special import special_fields
+from kgpt_build.words import shown
 
 Fields = dict[str, FieldValue]
 _G = "tokenizer.ggml."
@@ -79,7 +80,7 @@ def _fields(
 def _refuse_options(model: Mapping[str, Any]) -> None:
     for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(option):
-            raise KgptError(f"tokenizer.json: {option} ({model[option]!r}) is not supported", _HINT)
+            raise KgptError(f"tokenizer.json: {option} ({shown(model[option])}) is not supported", _HINT)
 
 
 def _byte_level(
@@ -90,7 +91,9 @@ def _byte_level(
         raise KgptError(f"tokenizer.json: the normalizer {' + '.join(kinds)} is not supported", _HINT)
     missing = [char for char in byte_chars() if char not in vocabulary]
     if missing and model.get("unk_token") is not None:
-        raise KgptError(f"tokenizer.json: {len(missing)} bytes have no piece and become {model['unk_token']!r}", _HINT)
+        raise KgptError(
+            f"tokenizer.json: {len(missing)} bytes have no piece and become {shown(model['unk_token'])}", _HINT
+        )
     found: Fields = {
         f"{_G}model": "gpt2",
         f"{_G}pre": pre_tokenizer_name(root.get("pre_tokenizer")),
