@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,14 @@ def test_a_training_that_diverges(here: Path, capsys: pytest.CaptureFixture[str]
         (lambda path: path.write_bytes(b"x" * 300), "is damaged, or no state of a training"),
         (lambda path: torch.save({"weights": torch.ones(2)}, path), "is no state of a training"),
         (lambda path: torch.save(print, path), "is damaged, or no state of a training"),
+        (lambda path: compress(path), "is damaged, or no state of a training"),
+        (lambda path: edit(path, step=-1), "is no state of a training"),
+        (lambda path: edit(path, weights={}), "is no state of a training"),
+        (lambda path: edit(path, mean={"token_embd.weight": torch.ones(3)}), "is no state of a training"),
+        (lambda path: edit(path, settings={"n_embd": 1 << 20}), "is no state of a training"),
+        (lambda path: edit(path, settings={"optimizer": "x"}), "is no state of a training"),
+        (lambda path: edit(path, validation=[(1, "x")]), "is no state of a training"),
+        (lambda path: edit(path, kgpt_torch_state=9), "is no state of a training by this version of kgpt"),
     ],
 )
 def test_a_faulty_state(here: Path, capsys: pytest.CaptureFixture[str], damage: Any, message: str) -> None:
@@ -221,6 +230,20 @@ def test_a_faulty_state(here: Path, capsys: pytest.CaptureFixture[str], damage: 
     damage(here / "model.pt")
     assert invoke(["train", "text", "--target", "torch", "--resume", "model.gguf"]) == 1
     assert message in capsys.readouterr().err
+
+
+def edit(path: Path, **values: Any) -> None:
+    """Replace values in a state."""
+    torch.save({**torch.load(path, weights_only=True), **values}, path)
+
+
+def compress(path: Path) -> None:
+    """The same state as an archive that is larger in memory than on the disk."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
 
 
 def test_another_corpus_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

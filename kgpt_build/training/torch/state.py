@@ -1,4 +1,7 @@
-"""The file MODEL.pt: everything that --resume needs. PyTorch writes it, and reads it back without running code."""
+"""The file MODEL.pt: everything that --resume needs. PyTorch writes it, and reads it back without running code.
+
+What is read is checked against the settings in it before anything is computed: a file may come from a stranger.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ import dataclasses
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor
 
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.paths import write_atomically
-from kgpt_build.training.torch.settings import TorchSettings
+from kgpt_build.reference.draws import tensor_shapes
+from kgpt_build.training.torch.settings import BIGRAM, TorchSettings
 
 SUFFIX: Final = ".pt"
 VERSION: Final = 1
@@ -24,14 +29,16 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class TorchState:
-    """A training after ``step`` steps: weights by GGUF name, AdamW's moments in the same order, the best weights."""
+    """A training after ``step`` steps; ``mean`` and ``square`` are AdamW's moments. Tensors are by GGUF name."""
 
     settings: TorchSettings
     corpus_sha256: str
     step: int
     weights: Weights
-    optimizer: dict[str, Any]
+    mean: Weights
+    square: Weights
     best: Weights
+    """The weights of ``best_step``; none before the first validation."""
     best_step: int
     best_loss: float
     """The validation loss of the best weights, in nats; infinite before the first validation."""
@@ -59,6 +66,7 @@ def save_state(path: Path, state: TorchState) -> None:
 def load_state(path: Path) -> TorchState:
     """Read what save_state wrote. Raises KgptError if it is missing, damaged, or something else."""
     try:
+        _check_size(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise KgptError(
@@ -73,20 +81,38 @@ def load_state(path: Path) -> TorchState:
     try:
         state = TorchState(**{**content, "settings": TorchSettings(**content["settings"])})
         _check(state)
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
         raise KgptError(f"{path}: is no state of a training", _AGAIN) from error
     return state
+
+
+def _check_size(path: Path) -> None:
+    """Raise BadZipFile if the file would become larger in memory than it is: torch.save does not compress."""
+    with ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+            raise BadZipFile("compressed")
 
 
 def _check(state: TorchState) -> None:
     whole = (state.step, state.best_step, state.since_best)
     if not all(isinstance(value, int) and value >= 0 for value in whole) or not isinstance(state.best_loss, float):
         raise ValueError("numbers")
-    if not isinstance(state.corpus_sha256, str) or not isinstance(state.optimizer, dict):
-        raise ValueError("fields")
-    for weights in (state.weights, state.best):
-        if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in weights.items()):
-            raise ValueError("weights")
+    if not isinstance(state.corpus_sha256, str):
+        raise ValueError("corpus_sha256")
+    expected = _shapes(state)
+    for weights in (state.weights, state.mean, state.square, *([state.best] if state.best else [])):
+        if {name: tuple(tensor.shape) for name, tensor in weights.items()} != expected:
+            raise ValueError("shapes")
+        if not all(isinstance(tensor, Tensor) and tensor.dtype == torch.float32 for tensor in weights.values()):
+            raise ValueError("types")
     for step, loss in (*state.training, *state.validation):
         if not isinstance(step, int) or not isinstance(loss, float):
             raise ValueError("losses")
+
+
+def _shapes(state: TorchState) -> dict[str, tuple[int, ...]]:
+    """Of all weights, as they follow from the settings and the vocabulary."""
+    n_vocab = int(state.weights["token_embd.weight"].shape[0])
+    if state.settings.model == BIGRAM:
+        return {"token_embd.weight": (n_vocab, n_vocab)}
+    return tensor_shapes(state.settings.shape(n_vocab))

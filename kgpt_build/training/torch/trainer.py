@@ -58,6 +58,8 @@ class Trainer:
         self.best = Best()
         self.history = History()
         if state:
+            if state.weights["token_embd.weight"].shape[0] != len(text.chars):
+                raise KgptError(f"{text.source} has another vocabulary than the training to resume", "give its corpus")
             self.model.load_state_dict(state.weights)
         self.model.to(world.device)
         self.optimizer = _adamw(self.model, settings, world.device)
@@ -69,8 +71,11 @@ class Trainer:
         self._parallel: nn.Module = world.shared(model)
 
     def _go_on(self, state: TorchState) -> None:
-        self.optimizer.load_state_dict(state.optimizer)
         self.step = state.step
+        for name, parameter in self.model.named_parameters():
+            done = torch.tensor(float(state.step), device=self.world.device)
+            mean, square = (moments[name].to(self.world.device) for moments in (state.mean, state.square))
+            self.optimizer.state[parameter] = {"step": done, "exp_avg": mean, "exp_avg_sq": square}
         self.best = Best(dict(state.best), state.best_step, state.best_loss, state.since_best)
         for step, loss in state.training:
             self.history.add(step, loss)
@@ -90,6 +95,10 @@ class Trainer:
         """A copy of the weights by GGUF name, on the CPU."""
         return {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
 
+    def _moments(self, name: str) -> Weights:
+        named = self.model.named_parameters()
+        return {key: self.optimizer.state[parameter][name].cpu() for key, parameter in named}
+
     def state(self) -> TorchState:
         """What --resume needs."""
         return TorchState(
@@ -97,7 +106,8 @@ class Trainer:
             corpus_sha256=self.text.sha256,
             step=self.step,
             weights=self.weights(),
-            optimizer=self.optimizer.state_dict(),
+            mean=self._moments("exp_avg"),
+            square=self._moments("exp_avg_sq"),
             best=self.best.weights,
             best_step=self.best.step,
             best_loss=self.best.loss,
