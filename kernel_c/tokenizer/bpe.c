@@ -22,6 +22,7 @@ struct words {
 
 static bool carve_words(struct words *words, struct bpe *bpe, uint64_t n, struct kg_arena *scratch)
 {
+    n *= bpe->tables->nfc.used ? KG_NFC_GROWTH : 1;
     words->chars = kg_arena_array(scratch, n, sizeof *words->chars);
     words->ends = kg_arena_array(scratch, n, sizeof *words->ends);
     words->spare = kg_arena_array(scratch, n, sizeof *words->spare);
@@ -37,10 +38,10 @@ static bool carve_bpe_merges(struct bpe *bpe, uint64_t n, struct kg_arena *scrat
     return bpe->symbols && bpe->heap;
 }
 
-void kg_bpe_count(uint64_t n, struct kg_arena *counted)
+void kg_bpe_count(const struct kg_vocab_tables *tables, uint64_t n, struct kg_arena *counted)
 {
     struct words words;
-    struct bpe bpe;
+    struct bpe bpe = {.tables = tables};
     carve_words(&words, &bpe, n, counted);
     carve_bpe_merges(&bpe, REPAIRED * n, counted);
 }
@@ -138,9 +139,13 @@ enum kg_status kg_bpe_encode(const struct kg_vocab_tables *tables, const char *t
     uint32_t *chars = words.chars, *ends = words.ends;
     uint32_t n_chars = 0;
     for (uint32_t at = 0; at < n;) {
-        uint32_t code;
-        at += (uint32_t)kg_unicode_next(text + at, n - at, &code);
-        chars[n_chars++] = kg_char_of(code);
+        at += (uint32_t)kg_unicode_next(text + at, n - at, &chars[n_chars++]);
+    }
+    if (tables->nfc.used) {
+        n_chars = kg_nfc_apply(&tables->nfc, chars, n_chars, words.spare);
+    }
+    for (uint32_t i = 0; i < n_chars; i++) {
+        chars[i] = kg_char_of(chars[i]);
     }
     uint32_t n_words = kg_pre_split(tables->pre, chars, n_chars, ends, words.spare);
     uint64_t longest = longest_word(chars, ends, n_words);

@@ -5,6 +5,7 @@ ENGINE_LM += \
     tokenizer/bpe.c \
     tokenizer/llama2c.c \
     tokenizer/merge.c \
+    tokenizer/nfc.c \
     tokenizer/pretokenize.c \
     tokenizer/pretokenize_rules.c \
     tokenizer/spm.c \

@@ -148,7 +148,10 @@ static enum kg_status read_for_bpe(struct kg_vocab *vocab, struct kg_vocab_table
     if (status == KG_OK) {
         status = read_pre(vocab, tables, error);
     }
-    return status == KG_OK ? read_details(tables, details, sizeof details / sizeof *details, error) : status;
+    if (status == KG_OK) {
+        status = read_details(tables, details, sizeof details / sizeof *details, error);
+    }
+    return status == KG_OK ? kg_nfc_read(&tables->nfc, tables->gguf, error) : status;
 }
 
 static enum kg_status read_for_kind(struct kg_vocab *vocab, struct kg_vocab_tables *tables, struct kg_arena *arena,

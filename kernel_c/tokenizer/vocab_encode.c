@@ -31,7 +31,7 @@ uint64_t kg_vocab_scratch(const struct kg_vocab *vocab, size_t n)
     struct text text;
     carve_text(&text, n, &counted);
     switch (vocab->tables->kind) {
-    case KG_VOCAB_BPE: kg_bpe_count(n, &counted); break;
+    case KG_VOCAB_BPE: kg_bpe_count(vocab->tables, n, &counted); break;
     case KG_VOCAB_SPM: kg_spm_count(n, &counted); break;
     case KG_VOCAB_CHAR: break;
     }

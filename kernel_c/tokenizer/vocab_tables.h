@@ -35,6 +35,12 @@ struct kg_joint {
     uint32_t left, right, joined; /* tokens */
 };
 
+/* nfc.c: tables of Unicode's normal form C, in the file. */
+struct kg_nfc {
+    bool used; /* a text is brought into it before it is cut into words */
+    struct kg_gguf_value decompositions, compositions, classes;
+};
+
 struct kg_vocab_tables {
     enum kg_vocab_kind kind;
     const struct kg_gguf *gguf;
@@ -59,6 +65,7 @@ struct kg_vocab_tables {
     uint32_t *joint_slots; /* (joint_mask + 1): rank + 1; 0: free */
     uint32_t joint_mask;
     bool ignore_merges; /* a word that is a piece is not built by merges */
+    struct kg_nfc nfc;
     bool drops_missing; /* bytes that no piece has are dropped before the merges, not after them */
 
     /* SentencePiece */
@@ -116,6 +123,13 @@ enum kg_status kg_vocab_read_special(struct kg_vocab *vocab, struct kg_vocab_tab
 enum kg_status kg_vocab_refuse(struct kg_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 enum kg_status kg_vocab_no_memory(struct kg_error *error);
 
+/* nfc.c: the file's tables, checked: rows ascend, and no character grows to more than KG_NFC_GROWTH times its bytes.
+ * kg_nfc_apply changes n characters in place and returns their new number; `chars` and `spare` have room for
+ * KG_NFC_GROWTH times the bytes of the text. */
+#define KG_NFC_GROWTH 3u
+enum kg_status kg_nfc_read(struct kg_nfc *nfc, const struct kg_gguf *gguf, struct kg_error *error);
+uint32_t kg_nfc_apply(const struct kg_nfc *nfc, uint32_t *chars, uint32_t n, uint32_t *spare);
+
 /* Output of an encoding. */
 struct kg_tokens {
     uint32_t *tokens;
@@ -141,7 +155,7 @@ void kg_bpe_join(const void *tables, struct kg_symbol *left, const struct kg_sym
 
 /* bpe.c and spm.c: encode `n` bytes without special tokens. The count functions compute the scratch memory.
  * SentencePiece adds a space before a text that follows a special token, if the file says so. KG_E_MEMORY. */
-void kg_bpe_count(uint64_t n, struct kg_arena *counted);
+void kg_bpe_count(const struct kg_vocab_tables *tables, uint64_t n, struct kg_arena *counted);
 enum kg_status kg_bpe_encode(const struct kg_vocab_tables *tables, const char *text, uint32_t n, struct kg_tokens *out,
                              struct kg_arena *scratch);
 void kg_spm_count(uint64_t n, struct kg_arena *counted);

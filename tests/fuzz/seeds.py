@@ -195,6 +195,10 @@ def _vocabs() -> Iterator[bytes]:
     }
     char = {ggml + "model": "kgpt-char", ggml + "tokens": ["\n", "a", "é", "<BOS>"], ggml + "bos_token_id": 3}
     files = [bpe | {ggml + "pre": pre} for pre in ("smollm", "qwen2", "gpt-4o")]
+    nfc = {"decompositions": [0xE9, 0x65, 0x301, 0, 0], "compositions": [0x65, 0x301, 0xE9], "classes": [0x301, 230]}
+    files.append(files[1] | {f"tokenizer.kgpt.nfc_{name}": rows for name, rows in nfc.items()})
+    details = ("by_merges", "splits_words", "prefix_once", "prefix_words")
+    files.append(spm | {ggml + "merges": ["▁ a"]} | {f"tokenizer.kgpt.{name}": True for name in details})
     files += [spm, spm | {"general.name": "Phi-3"}, char | {ggml + "eos_token_id": 3}]
     for fields in files:
         yield gguf_bytes(fields) + said + bytes([len(said)])

@@ -42,7 +42,7 @@ _GGUF = [
 _VOCAB = [
     *(
         f"kernel_c/tokenizer/{name}.c"
-        for name in ("bpe", "merge", "pretokenize", "pretokenize_rules", "spm", "unicode")
+        for name in ("bpe", "merge", "nfc", "pretokenize", "pretokenize_rules", "spm", "unicode")
     ),
     *(f"kernel_c/tokenizer/vocab{name}.c" for name in ("", "_char", "_encode", "_hash", "_read", "_special")),
     *_GGUF,
@@ -133,6 +133,7 @@ _VOCAB_WORDS = (
     *_GGUF_WORDS,
     *("<0x0A>", "<|im_end|>", "\\xc4\\xa0", "\\xe2\\x96\\x81", "\\x06\\x00\\x00\\x00", "<s>", "</s>"),
     *(f"tokenizer.ggml.{name}" for name in ("tokens", "token_type", "scores", "merges", "add_space_prefix")),
+    *(f"tokenizer.kgpt.{name}" for name in ("by_merges", "splits_words", "nfc_decompositions", "nfc_compositions")),
 )
 _MODEL_WORDS = (
     *_GGUF_WORDS,

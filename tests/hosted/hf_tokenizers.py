@@ -38,6 +38,8 @@ def _text(rng: random.Random) -> str:
     kind = rng.random()
     if kind < 0.1:
         return "".join(rng.choice("abc ") for _ in range(rng.randint(1, 40)))
+    if kind < 0.2:
+        return "".join(rng.choice((*_composed(), "a", "E", " ")) for _ in range(rng.randint(1, 12)))
     if kind < 0.5:
         return vocab_texts.mixed(rng, rng.randint(1, 25))
     if kind < 0.8:
@@ -46,13 +48,27 @@ def _text(rng: random.Random) -> str:
     return f"{start}{vocab_texts.mixed(rng, 5)}{end}{vocab_texts.mixed(rng, 5)}"
 
 
+@cache
+def _composed() -> tuple[str, ...]:
+    """Characters that normal forms change or move: half of them marks, and parts of Hangul syllables.
+
+    They are those of Unicode 3.2: the libraries' tables of normal forms have different versions.
+    """
+    chars = [chr(code) for code in range(0x20000) if unicodedata.ucd_3_2_0.category(chr(code)) != "Cn"]
+    marks = [char for char in chars if unicodedata.combining(char)]
+    changed = [char for char in chars if unicodedata.normalize("NFD", char) != char and not "가" <= char <= "힣"]
+    return (*marks, *changed, *(chr(code) for code in (*range(0x1100, 0x1200), *range(0xAC00, 0xD7A4, 97))))
+
+
 def known(text: str) -> str:
     """Without characters that Unicode 14 leaves unassigned: the libraries know different versions."""
     return "".join(char for char in text if unicodedata.category(char) != "Cn")
 
 
-def _byte_level(pre_tokenizer: Any, **options: Any) -> Tokenizer:
+def _byte_level(pre_tokenizer: Any, normalizer: Any = None, **options: Any) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(**options))
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre_tokenizer
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
@@ -141,6 +157,7 @@ KINDS: Mapping[str, Callable[[], Tokenizer]] = {
         f"{name} {i}": lambda expression=expression: _byte_level(_split(expression))  # type: ignore[misc]
         for i, (expression, name) in enumerate(EXPRESSIONS.items())
     },
+    "nfc": lambda: _byte_level(_split(list(EXPRESSIONS)[-1]), normalizer=normalizers.NFC()),
     "ignore merges": lambda: _byte_level(_split(list(EXPRESSIONS)[-1]), ignore_merges=True),
     "llama 2": lambda: _characters(_all_splits, normalizer=_marks(True)),
     "llama 2, trained merges": lambda: _characters(_keep, normalizer=_marks(True)),

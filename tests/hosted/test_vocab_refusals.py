@@ -10,7 +10,12 @@ import pytest
 import vocab
 import vocab_files
 from gguf_reader import Refused as HeaderRefused
+from refusals import lacks
 from vocab import Refused, Vocab
+
+from kgpt_build.errors import KgptError
+from kgpt_build.models.gguf.scan import scan
+from kgpt_build.models.gguf.vocab import read_vocabulary
 
 TOKENS, TYPES, MERGES = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges"
 SCORES, MODEL, PRE = "tokenizer.ggml.scores", "tokenizer.ggml.model", "tokenizer.ggml.pre"
@@ -30,6 +35,13 @@ LLAMA: vocab_files.Fields = {
     TOKENS: ["<unk>", "<s>", "</s>", "<0x41>", "a", "▁a"],
     TYPES: [2, 3, 3, 6, 1, 1],
     SCORES: [0.0, 0.0, 0.0, 0.0, -1.0, -2.0],
+}
+KGPT = "tokenizer.kgpt."
+NFC: vocab_files.Fields = {
+    **BPE,
+    f"{KGPT}nfc_decompositions": [0xE9, 0x65, 0x301, 0, 0, 0x1E69, 0x73, 0x323, 0x307, 0],
+    f"{KGPT}nfc_compositions": [0x65, 0x301, 0xE9, 0x73, 0x323, 0x1E63, 0x1E63, 0x307, 0x1E69],
+    f"{KGPT}nfc_classes": [0x301, 230, 0x307, 230, 0x323, 220],
 }
 ABSENT = object()
 
@@ -129,17 +141,68 @@ def test_refused(library: ctypes.CDLL, fields: vocab_files.Fields, changes: dict
     assert refused.value.hint
 
 
+DETAILS: list[tuple[vocab_files.Fields, dict[str, Any], str]] = [
+    (BPE, {f"{KGPT}ignore_merges": 1}, f"{KGPT}ignore_merges"),
+    (BPE, {f"{KGPT}drops_missing": "yes"}, f"{KGPT}drops_missing"),
+    (LLAMA, {f"{KGPT}by_merges": 1}, f"{KGPT}by_merges"),
+    (LLAMA, {f"{KGPT}by_merges": True}, MERGES),
+    (LLAMA, {f"{KGPT}by_merges": True, MERGES: ["a b"]}, f"item 0 {MERGES}"),
+    (LLAMA, {f"{KGPT}prefix_once": [1]}, f"{KGPT}prefix_once"),
+    (LLAMA, {f"{KGPT}prefix_words": 0.5}, f"{KGPT}prefix_words"),
+    (LLAMA, {f"{KGPT}splits_words": ["x"]}, f"{KGPT}splits_words"),
+    (NFC, {f"{KGPT}nfc_classes": ABSENT}, f"{KGPT}nfc_classes"),
+    (NFC, {f"{KGPT}nfc_classes": [0.5]}, f"{KGPT}nfc_classes"),
+    (NFC, {f"{KGPT}nfc_classes": [0x301]}, f"{KGPT}nfc_classes 2"),
+    (NFC, {f"{KGPT}nfc_classes": [0x301, 230, 0x300, 230]}, f"row 1 {KGPT}nfc_classes"),
+    (NFC, {f"{KGPT}nfc_classes": [0x301, 255]}, f"row 0 {KGPT}nfc_classes"),
+    (NFC, {f"{KGPT}nfc_classes": [0x301, 0]}, f"row 0 {KGPT}nfc_classes"),
+    (NFC, {f"{KGPT}nfc_classes": [-5, 1]}, f"row 0 {KGPT}nfc_classes"),
+    (NFC, {f"{KGPT}nfc_compositions": [0x65, 0x301, 0xE9] * 2}, f"row 1 {KGPT}nfc_compositions"),
+    (NFC, {f"{KGPT}nfc_compositions": [0x65, 0x301, 0x110000]}, f"row 0 {KGPT}nfc_compositions"),
+    (NFC, {f"{KGPT}nfc_compositions": [0x65, 0x301, 0]}, f"row 0 {KGPT}nfc_compositions"),
+    (NFC, {f"{KGPT}nfc_decompositions": [0x65, 0x1F600, 0, 0, 0]}, f"row 0 {KGPT}nfc_decompositions"),
+    (NFC, {f"{KGPT}nfc_decompositions": [0x65, 0, 0, 0, 0]}, f"row 0 {KGPT}nfc_decompositions"),
+    (NFC, {f"{KGPT}nfc_decompositions": [0x65, 0x66, 0, 0]}, f"{KGPT}nfc_decompositions 5"),
+]
+
+
+@pytest.mark.parametrize(("fields", "changes", "facts"), DETAILS)
+def test_details_are_refused_by_both_sides(
+    library: ctypes.CDLL, fields: vocab_files.Fields, changes: dict[str, Any], facts: str
+) -> None:
+    changed = {key: value for key, value in {**fields, **changes}.items() if value is not ABSENT}
+    with pytest.raises(Refused) as kernel:
+        Vocab(library, vocab.gguf_bytes(changed))
+    with pytest.raises(KgptError) as host:
+        read_vocabulary(scan(vocab.gguf_bytes(changed)).fields)
+    assert not lacks(str(kernel.value), facts), kernel.value
+    assert not lacks(host.value.message, facts), host.value
+
+
+def test_normal_form(library: ctypes.CDLL) -> None:
+    """Marks are ordered and joined; a mark of a class that is there already stays outside."""
+    pieces = [*vocab_files.byte_chars(), "<|end|>"]
+    tested = opened(library, NFC, **{TOKENS: [*pieces, "ab"], TYPES: ABSENT, MERGES: ["a b"], BOS: 256, EOS: 256})
+    assert read_vocabulary(scan(vocab.gguf_bytes(NFC)).fields).model == "gpt2"
+    for text, normal in (("e\u0301", "\xe9"), ("s\u0307\u0323", "\u1e69"), ("\u0301e", "\u0301e"), ("가", "가")):
+        assert b"".join(map(tested.piece, tested.encode((text.encode(), False)))) == normal.encode()
+
+
 def test_damaged_files(library: ctypes.CDLL) -> None:
     """Bytes of a file changed at random: it is refused, or it encodes."""
     rng = random.Random(7)
-    whole = {name: vocab.gguf_bytes(fields) for name, fields in (("bpe", BPE), ("llama", LLAMA))}
+    merged = {**LLAMA, TOKENS: [*LLAMA[TOKENS], "▁"], TYPES: [*LLAMA[TYPES], 1], SCORES: [*LLAMA[SCORES], 0.0]}
+    merged |= {MERGES: ["▁ a"], f"{KGPT}by_merges": True}
+    whole = [vocab.gguf_bytes(fields) for fields in (BPE, LLAMA, NFC, merged)]
     refused = 0
     for _ in range(3000):
-        data = bytearray(rng.choice([whole["bpe"], whole["llama"]]))
+        data = bytearray(rng.choice(whole))
         for _ in range(rng.randint(1, 3)):
             data[rng.randrange(len(data))] = rng.randrange(256)
         try:
-            Vocab(library, bytes(data)).encode((b"abc <|end|> A\xff", True))
+            Vocab(library, bytes(data)).encode(
+                ("abc <|end|> A\udcffse\u0301\u0323".encode("utf-8", "surrogateescape"), True)
+            )
         except (Refused, HeaderRefused):
             refused += 1
     assert 1500 < refused < 3000

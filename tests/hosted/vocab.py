@@ -20,7 +20,10 @@ SOURCES = [
     "tests/hosted/vocab_driver.c",
     *native.SELFTEST_DRIVER,
     *gguf_reader.SOURCES,
-    *(f"{TOKENIZER}/{name}.c" for name in ("bpe", "llama2c", "merge", "pretokenize", "pretokenize_rules", "spm")),
+    *(
+        f"{TOKENIZER}/{name}.c"
+        for name in ("bpe", "llama2c", "merge", "nfc", "pretokenize", "pretokenize_rules", "spm")
+    ),
     f"{TOKENIZER}/unicode.c",
     *(f"{TOKENIZER}/vocab{name}.c" for name in ("", "_char", "_encode", "_hash", "_read", "_special", "_test")),
 ]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kgpt_build.errors import KgptError
+from kgpt_build.models.gguf.nfc import check_nfc
 from kgpt_build.models.gguf.scan import Numbers, Value
 
 MODELS = ("gpt2", "llama", "kgpt-char")
@@ -81,6 +82,7 @@ def read_vocabulary(fields: Mapping[str, Value]) -> Vocabulary:
         _check_merges(_texts(fields, "merges"), tokens)
         pre = _pre(fields)
         _details(fields, "ignore_merges", "drops_missing")
+        check_nfc(fields)
     elif model == "llama":
         _check_scores(_numbers(fields, "scores", "f", len(tokens)))
         _flag(fields, "add_space_prefix")

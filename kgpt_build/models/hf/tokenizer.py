@@ -8,6 +8,7 @@ from typing import Any
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.checkpoint import FieldValue
+from kgpt_build.models.gguf.nfc import nfc_fields
 from kgpt_build.models.gguf.vocab import DETAILS
 from kgpt_build.models.hf.json_file import read_object
 from kgpt_build.models.hf.pieces import (
@@ -87,7 +88,8 @@ def _byte_level(
     root: Mapping[str, Any], model: Mapping[str, Any], vocabulary: Mapping[str, int], pieces: Pieces
 ) -> Fields:
     """Byte-level BPE, GGUF's "gpt2"."""
-    if kinds := [str(item.get("type")) for item in flat(root.get("normalizer"), "normalizers")]:
+    kinds = [str(item.get("type")) for item in flat(root.get("normalizer"), "normalizers")]
+    if kinds not in ([], ["NFC"]):
         raise KgptError(f"tokenizer.json: the normalizer {' + '.join(kinds)} is not supported", _HINT)
     missing = [char for char in byte_chars() if char not in vocabulary]
     if missing and model.get("unk_token") is not None:
@@ -102,7 +104,9 @@ def _byte_level(
         f"{_G}merges": [f"{left} {right}" for left, right in merges_of(model, vocabulary)],
         f"{DETAILS}ignore_merges": bool(model.get("ignore_merges")),
     }
-    return {**found, f"{DETAILS}drops_missing": True} if missing else found
+    if missing:
+        found[f"{DETAILS}drops_missing"] = True
+    return {**found, **nfc_fields()} if kinds else found
 
 
 def _sentencepiece(
