@@ -30,9 +30,10 @@ def command(kernel: Path, model: Path, out: Path | None, chat_template: str | No
     """
     from kgpt_build.file_hash import sha256_of
     from kgpt_build.kernel.pack import content_for, pack
+    from kgpt_build.models import stem_of
     from kgpt_build.models.catalog import resolve
 
-    target = out or kernel.with_name(f"{kernel.stem}-{model.stem}.elf")
+    target = out or kernel.with_name(f"{kernel.stem}-{stem_of(model)}.elf")
     content = content_for(kernel, imported_first(resolve(model)), chat_template)
     packed = pack(kernel, content, target)
     click.echo(

@@ -64,11 +64,11 @@ def command(model: Path, mix: str, out: Path | None, pure: bool, text: Path | No
     kgpt import reads.
     """
     from kgpt_build.cli.shared.perplexity import read_text
-    from kgpt_build.models import quantize
+    from kgpt_build.models import quantize, stem_of
 
     loaded = _load(model)
     data = read_text(text) if text else b""
-    path = out or Path(f"{model.resolve().stem}-{mix}.gguf")
+    path = out or Path(f"{stem_of(model.resolve())}-{mix}.gguf")
     if path.exists() and path.samefile(loaded.path):
         raise UsageError(f"{path} is the model itself", "choose another file with -o")
     plan = quantize.plan(loaded, mix, pure=pure)

@@ -167,7 +167,7 @@ def _label(name: Path | None) -> str:
     if name is None:
         return SHIPPED
     known = next((model.name for model in pulled() if model.path.resolve() == name.resolve()), None)
-    return known or clean_name(name.stem)
+    return known or clean_name(models.stem_of(name))
 
 
 def _microgpt_entries(slug: str, label: str, kernel: str) -> Iterator[Entry]:

@@ -14,6 +14,7 @@ from kgpt_build.models.catalog import DEFAULT_MODEL, resolve
 from kgpt_build.models.gguf.file import MetadataValue, load_gguf, metadata, save_gguf
 from kgpt_build.models.gguf.model import GgufModel, LmSizes, load_gguf_model, mapped
 from kgpt_build.models.gguf.scan import MAGIC, scan
+from kgpt_build.models.gguf.shards import stem_of
 from kgpt_build.models.importing import ImportOptions, as_gguf, importer_of, is_importable
 from kgpt_build.models.microgpt_json import load_json
 from kgpt_build.models.model import FloatArray, Hyperparameters, Model, tensor_shapes
@@ -46,6 +47,7 @@ __all__ = [
     "metadata",
     "resolve",
     "save_gguf",
+    "stem_of",
     "tensor_shapes",
 ]
 
@@ -98,7 +100,16 @@ def import_model(source: Path, path: Path, options: ImportOptions, stage: Callab
             return
         checked = as_gguf(source, options, stage)
         _load(checked)
+        _require_other_file(path, source, options)
     paths.write_pieces_atomically(path, _pieces(checked))
+
+
+def _require_other_file(path: Path, source: Path, options: ImportOptions) -> None:
+    """Raise KgptError if ``path`` is one of the files of ``source``."""
+    importer = importer_of(source)
+    files = importer.files(source, options) if importer and path.exists() else ()
+    if any(path.samefile(file) for file in files):
+        raise KgptError(f"{path} is a file of this model, which would be overwritten", "choose another file with -o")
 
 
 def _gguf_of(path: Path) -> Path:

@@ -91,6 +91,20 @@ def test_import_joins(shards: list[Path], whole: Path, tmp_path: Path) -> None:
         models.import_model(shards[0], out, ImportOptions(tokenizer=whole), lambda _: None)
 
 
+def test_names_of_new_files_have_no_number(shards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do they replace a shard."""
+    monkeypatch.chdir(tmp_path)
+    before = [path.read_bytes() for path in shards]
+    result = CliRunner().invoke(cli, ["import", str(shards[0])])
+    assert result.exit_code == 0, result.output
+    assert content(tmp_path / "some model.gguf")
+    with refused(KgptError, f"{shards[1]} overwritten"):
+        models.import_model(shards[0], shards[1], ImportOptions(), lambda _: None)
+    assert [path.read_bytes() for path in shards] == before
+    assert models.stem_of(Path("a/b-00001-of-00001.gguf")) == "b"
+    assert models.stem_of(Path("a/b-0001-of-0001.gguf")) == "b-0001-of-0001"
+
+
 def test_commands_take_the_first_shard(shards: list[Path], whole: Path) -> None:
     told = [json.loads(CliRunner().invoke(cli, ["info", str(path), "--json"]).stdout) for path in (shards[0], whole)]
     assert told[0]["parameters"] == told[1]["parameters"] > 0

@@ -38,6 +38,12 @@ class _Shard:
     header: Scan
 
 
+def stem_of(path: Path) -> str:
+    """The name of ``path`` without ".gguf"; of a shard the name of the model, without its number."""
+    match = _NAME.fullmatch(path.name)
+    return match[1] if match else path.stem
+
+
 def recognises(source: Path, beginning: bytes) -> bool:
     """Is ``source`` a shard by its name and its fields? Of a damaged one, reading it as a whole names the fault."""
     if source.is_dir() or not beginning.startswith(MAGIC) or not _NAME.fullmatch(source.name):
