@@ -98,7 +98,8 @@ def _add_tensor(writer: GGUFWriter, tensor: Tensor) -> None:
 
 
 def _data(tensor: Tensor) -> npt.NDArray[Any]:
-    data = np.ascontiguousarray(tensor.read())
+    with np.errstate(all="ignore"):  # a value that is not finite is named when the file is checked
+        data = np.ascontiguousarray(tensor.read())
     if data.shape != _stored_shape(tensor) or data.dtype != _dtype(tensor):
         raise ValueError(
             f"{tensor.name}: read() gave {data.shape} of {data.dtype}, not {tensor.shape} as {tensor.kind}"

@@ -60,8 +60,7 @@ def _read(source: Path, place: _Place) -> FloatArray:
     else:
         quants = np.fromfile(source, np.int8, count, offset=place.offset)
         scales = np.fromfile(source, "<f4", count // place.group, offset=place.offset + count)
-        with np.errstate(over="ignore"):  # becomes infinite, which the check of the file names
-            values = quants.reshape(-1, place.group).astype(np.float32) * scales[:, None]
+        values = quants.reshape(-1, place.group).astype(np.float32) * scales[:, None]
     return values.astype(np.float32, copy=False).reshape(place.shape)
 
 
