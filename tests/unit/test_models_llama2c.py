@@ -164,6 +164,7 @@ TOKENIZER_FAULTS: dict[str, Edit] = {
     "1 0 bytes": lambda data: _sizes(data, 21, 0),
     "0 UTF-8": lambda data: data[:12] + b"\xff" + data[13:],
     "0 NUL": lambda data: data[:12] + b"\0" + data[13:],
+    "1,048,576 tokens": lambda data: data + struct.pack("<fiB", 0.0, 1, 65) * (1 << 20),
 }
 
 

@@ -16,6 +16,7 @@ UNK, BOS, EOS = 0, 1, 2
 _NORMAL, _UNKNOWN, _CONTROL, _BYTE = 1, 2, 3, 6  # llama_token_type
 _MOST_BYTES = 4096  # KG_PIECE_MAX
 _MOST_FILE = 1 << 28  # of a vocabulary: no file of a size beyond is read
+_MOST_TOKENS = 1 << 20
 _SPACE = "\u2581"  # SentencePiece's mark for a space
 _ITEM = struct.Struct("<fi")
 _HINT = "give the tokenizer.bin that llama2.c's tokenizer.py wrote for this model"
@@ -59,6 +60,8 @@ def _read_items(path: Path, data: bytes) -> tuple[list[bytes], list[float]]:
     scores: list[float] = []
     at = 4
     while at < len(data):
+        if len(pieces) == _MOST_TOKENS:  # a file of empty promises would take gigabytes
+            raise KgptError(f"the tokenizer {path} has more than {_MOST_TOKENS:,} tokens", _HINT)
         piece = f"token {len(pieces)} of the tokenizer {path}"
         if at + _ITEM.size > len(data):
             raise KgptError(f"{piece} is truncated", _HINT)
