@@ -82,9 +82,7 @@ class Done:
 
 
 def plan(model: GgufModel, mix: str, *, has_importance: bool = False, pure: bool = False) -> Plan:
-    """Choose the types for ``mix`` (of MIXES). Raises KgptError for a model that has to stay as it is."""
-    if model.arch == "microgpt":
-        raise KgptError("a microgpt stays F32: its engine reads nothing else", "it is small as it is")
+    """Choose the types for ``mix`` (of MIXES). Raises KgptError for a field that cannot be written again."""
     checkpoint = as_checkpoint(model)
     sizes = model.hparams
     choices = choose(

@@ -97,6 +97,9 @@ MIXES: dict[str, Mix] = {
     ),
     "Q4_1": Mix("Q4_1", 3),
     "Q4_0": Mix("Q4_0", 2, (Rule("ffn_down", "Q4_1", lambda place: place.has_importance and place.is_in_first(8)),)),
+    "IQ4_NL": Mix("IQ4_NL", 25, (_MORE_FOR_SHARED, _FIRST_DOWN)),
+    "IQ4_XS": Mix("IQ4_XS", 30, (_MORE_FOR_SHARED, _FIRST_DOWN)),
+    "MXFP4": Mix("MXFP4", 38),
     "Q3_K_L": Mix("Q3_K", 13, (Rule("attn_v", "Q5_K"), Rule("ffn_down", "Q5_K"), Rule("attn_output", "Q5_K"))),
     "Q3_K_M": Mix(
         "Q3_K",
