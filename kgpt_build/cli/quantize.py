@@ -19,6 +19,7 @@ from kgpt_build.words import counted
 if TYPE_CHECKING:
     from kgpt_build.models import GgufModel
     from kgpt_build.models.quantize import Done, Plan
+    from kgpt_build.models.quantize.imatrix import ImportanceMatrix
 
 
 class MixName(click.ParamType[str]):
@@ -49,6 +50,12 @@ class MixName(click.ParamType[str]):
 )
 @click.option("--pure", is_flag=True, help="Give every matrix the main type of TYPE, embedding and output included.")
 @click.option(
+    "--imatrix",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="An importance matrix of llama-imatrix: errors count by how large the inputs of a matrix are.",
+)
+@click.option(
     "--text",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -56,7 +63,9 @@ class MixName(click.ParamType[str]):
 )
 @json_option("Print one JSON object.")
 @verbose_option
-def command(model: Path, mix: str, out: Path | None, pure: bool, text: Path | None, as_json: bool) -> None:
+def command(
+    model: Path, mix: str, out: Path | None, pure: bool, imatrix: Path | None, text: Path | None, as_json: bool
+) -> None:
     """Write MODEL with its matrices in a smaller TYPE, and show the error of each.
 
     TYPE is one of GGML's types, such as Q8_0, or a mix, such as Q4_K_M, which gives more bits to tensors that matter
@@ -69,16 +78,17 @@ def command(model: Path, mix: str, out: Path | None, pure: bool, text: Path | No
     loaded = _load(model)
     data = read_text(text) if text else b""
     path = out or Path(f"{stem_of(model.resolve())}-{mix}.gguf")
-    if path.exists() and path.samefile(loaded.path):
+    if path.exists() and any(path.samefile(source) for source in (loaded.path, model) if source.exists()):
         raise UsageError(f"{path} is the model itself", "choose another file with -o")
-    plan = quantize.plan(loaded, mix, pure=pure)
+    plan = quantize.plan(loaded, mix, has_importance=imatrix is not None, pure=pure)
+    importance = _read_importance(imatrix, plan) if imatrix else None
     if plan.requantized:
         _warn(
             f"{loaded.name} is quantised already ({', '.join(plan.requantized)}): quantising again loses more than "
             "quantising the original"
         )
     layout = _Layout(plan, silent=as_json)
-    _write(plan, path, layout.show)
+    _write(plan, path, importance, layout.show)
     report = _report(loaded, plan, layout.done, path)
     if not as_json:
         _show_total(report)
@@ -99,14 +109,33 @@ def _load(name: Path) -> GgufModel:
     return loaded
 
 
-def _write(plan: Plan, path: Path, on_done: Callable[[Done], None]) -> None:
+def _read_importance(path: Path, plan: Plan) -> ImportanceMatrix:
+    """Read an importance matrix, and warn of names that do not match. Raises KgptError for one of another model."""
+    from kgpt_build.models.quantize.imatrix import read_imatrix, shown
+
+    found = read_imatrix(path)
+    columns = {item.tensor.name: item.tensor.shape[-1] for item in plan.tensors if item.is_matrix}
+    try:
+        found.check(columns)
+    except KgptError as error:
+        raise KgptError(f"{path}: {error.message}", error.hint) from error
+    for names, what in (
+        (found.missing(columns), f"{path} has nothing for"),
+        (found.strange(columns), f"{path} has values for tensors that {plan.checkpoint.name} does not quantise:"),
+    ):
+        if names:
+            _warn(f"{what} {shown(names)}")
+    return found
+
+
+def _write(plan: Plan, path: Path, importance: ImportanceMatrix | None, on_done: Callable[[Done], None]) -> None:
     """Write the quantised model to ``path``, if it is one that kgpt accepts. Raises KgptError."""
     from kgpt_build.models import load_lm, quantize
     from kgpt_build.models.gguf.write import write_gguf
     from kgpt_build.paths import replaced_atomically
 
     with replaced_atomically(path) as temporary:
-        write_gguf(quantize.quantized(plan, on_done=on_done), temporary)
+        write_gguf(quantize.quantized(plan, importance, on_done), temporary)
         load_lm(temporary)
 
 

@@ -14,16 +14,15 @@ import numpy.typing as npt
 from kgpt_build.errors import KgptError
 from kgpt_build.models.checkpoint import Checkpoint, FieldValue, Tensor, TypedValue
 from kgpt_build.models.gguf.model import GgufModel
-from kgpt_build.models.quantize.mix import BLOCKS, MIXES, Choice, Matrix, choose
+from kgpt_build.models.quantize.imatrix import ImportanceMatrix
+from kgpt_build.models.quantize.mix import BLOCKS, MIXES, Choice, Matrix, choose, is_quantized
 from kgpt_build.models.quantize.rows import BY_NAME, dequantize_rows, quantize_rows
+from kgpt_build.models.quantize.search import Array
 from kgpt_build.models.quantize.source import as_checkpoint
 
-__all__ = ["MIXES", "Done", "Importance", "Plan", "plan", "quantized"]
+__all__ = ["MIXES", "Done", "Plan", "plan", "quantized"]
 
 _VERSION = 2  # GGML_QNT_VERSION
-
-Importance = Mapping[str, npt.NDArray[np.float32]]
-"""Tensor's name -> how much an error counts in each of its columns."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,11 @@ class Planned:
     def old_size(self) -> int:
         """Bytes of the tensor as it is."""
         return _size(self.tensor.shape, self.tensor.kind)
+
+    @property
+    def is_matrix(self) -> bool:
+        """Is it a tensor that can be quantised?"""
+        return is_quantized(Matrix(self.tensor.name, self.tensor.shape, self.tensor.kind))
 
     @property
     def is_kept(self) -> bool:
@@ -99,23 +103,30 @@ def plan(model: GgufModel, mix: str, *, has_importance: bool = False, pure: bool
 
 def quantized(
     plan: Plan,
-    importance: Importance | None = None,
-    fields: Mapping[str, FieldValue | TypedValue] | None = None,
+    importance: ImportanceMatrix | None = None,
     on_done: Callable[[Done], None] = lambda _: None,
 ) -> Checkpoint:
-    """The model in the types of ``plan``, with more ``fields``. ``on_done`` is told of each tensor as it is read.
+    """The model in the types of ``plan``. ``on_done`` is told of each tensor as it is read.
 
-    Reading a tensor raises KgptError for values that its type cannot hold.
+    ``importance`` must be of this model (``check``). Reading a tensor raises KgptError for values that its type cannot
+    hold.
     """
-    described = {"general.file_type": MIXES[plan.mix].file_type, "general.quantization_version": _VERSION}
+    fields: dict[str, FieldValue | TypedValue] = {
+        **plan.checkpoint.fields,
+        "general.file_type": MIXES[plan.mix].file_type,
+        "general.quantization_version": _VERSION,
+    }
+    values: Mapping[str, Array] = {}
+    if importance:
+        fields |= importance.fields
+        values = importance.values
     tensors = [
-        replace(item.tensor, kind=item.choice.kind, read=partial(_read, item, importance or {}, on_done))
-        for item in plan.tensors
+        replace(item.tensor, kind=item.choice.kind, read=partial(_read, item, values, on_done)) for item in plan.tensors
     ]
-    return replace(plan.checkpoint, fields={**plan.checkpoint.fields, **described, **(fields or {})}, tensors=tensors)
+    return replace(plan.checkpoint, fields=fields, tensors=tensors)
 
 
-def _read(item: Planned, importance: Importance, on_done: Callable[[Done], None]) -> npt.NDArray[Any]:
+def _read(item: Planned, importance: Mapping[str, Array], on_done: Callable[[Done], None]) -> npt.NDArray[Any]:
     tensor, choice = item.tensor, item.choice
     stored = tensor.read()
     new, error, largest = stored, 0.0, 0.0

@@ -13,7 +13,7 @@ from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf.types import TYPES, TensorType
 from kgpt_build.models.quantize import small_blocks, superblocks
 from kgpt_build.models.quantize.pack import Bytes
-from kgpt_build.models.quantize.search import Array
+from kgpt_build.models.quantize.search import Array, inverse
 
 BY_NAME = {kind.name: kind for kind in TYPES.values()}
 _PIECE = 1 << 16  # values that a thread takes at once; the arrays of the search then stay in its cache
@@ -57,7 +57,8 @@ def _quantize_piece(x: Array, kind: TensorType, importance: Array | None) -> Byt
     is_searched = kind.name in superblocks.TYPES or kind.name == "IQ4_NL"
     if not (is_searched or (importance is not None and kind.name in small_blocks.SEARCHED)):
         return _by_library(x, kind.name)
-    weights = np.sqrt(np.square(x) + np.square(x).mean(1, keepdims=True))
+    squares = np.square(x)
+    weights = np.sqrt(1 + squares * inverse(squares.mean(1, keepdims=True)))
     if importance is not None:
         weights *= importance
     quantize = superblocks.quantize if kind.name in superblocks.TYPES else small_blocks.quantize
