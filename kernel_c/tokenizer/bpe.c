@@ -22,7 +22,7 @@ struct words {
 
 static bool carve_words(struct words *words, struct bpe *bpe, uint64_t n, struct kg_arena *scratch)
 {
-    n *= bpe->tables->nfc.used ? KG_NFC_GROWTH : 1;
+    n = (n + 1) * (bpe->tables->nfc.used ? KG_NFC_GROWTH : 1); /* a space may precede the text */
     words->chars = kg_arena_array(scratch, n, sizeof *words->chars);
     words->ends = kg_arena_array(scratch, n, sizeof *words->ends);
     words->spare = kg_arena_array(scratch, n, sizeof *words->spare);
@@ -43,7 +43,7 @@ void kg_bpe_count(const struct kg_vocab_tables *tables, uint64_t n, struct kg_ar
     struct words words;
     struct bpe bpe = {.tables = tables};
     carve_words(&words, &bpe, n, counted);
-    carve_bpe_merges(&bpe, REPAIRED * n, counted);
+    carve_bpe_merges(&bpe, REPAIRED * (n + 1), counted);
 }
 
 static bool is_hidden(const struct kg_vocab_tables *tables, uint32_t token)
@@ -128,8 +128,29 @@ static uint64_t longest_word(const uint32_t *chars, const uint32_t *ends, uint32
     return longest;
 }
 
-enum kg_status kg_bpe_encode(const struct kg_vocab_tables *tables, const char *text, uint32_t n, struct kg_tokens *out,
-                             struct kg_arena *scratch)
+/* The characters of a text, in the form and with the space before them that the tokenizer wants. */
+static uint32_t read_characters(const struct kg_vocab_tables *tables, const char *text, uint32_t n, bool first,
+                                const struct words *words)
+{
+    uint32_t n_chars = 0, code;
+    kg_unicode_next(text, n, &code);
+    if (first && tables->prefix_words && code != ' ') {
+        words->chars[n_chars++] = ' ';
+    }
+    for (uint32_t at = 0; at < n;) {
+        at += (uint32_t)kg_unicode_next(text + at, n - at, &words->chars[n_chars++]);
+    }
+    if (tables->nfc.used) {
+        n_chars = kg_nfc_apply(&tables->nfc, words->chars, n_chars, words->spare);
+    }
+    for (uint32_t i = 0; i < n_chars; i++) {
+        words->chars[i] = kg_char_of(words->chars[i]);
+    }
+    return n_chars;
+}
+
+enum kg_status kg_bpe_encode(const struct kg_vocab_tables *tables, const char *text, uint32_t n, bool first,
+                             struct kg_tokens *out, struct kg_arena *scratch)
 {
     struct words words;
     struct bpe bpe = {.tables = tables};
@@ -137,16 +158,7 @@ enum kg_status kg_bpe_encode(const struct kg_vocab_tables *tables, const char *t
         return KG_E_MEMORY;
     }
     uint32_t *chars = words.chars, *ends = words.ends;
-    uint32_t n_chars = 0;
-    for (uint32_t at = 0; at < n;) {
-        at += (uint32_t)kg_unicode_next(text + at, n - at, &chars[n_chars++]);
-    }
-    if (tables->nfc.used) {
-        n_chars = kg_nfc_apply(&tables->nfc, chars, n_chars, words.spare);
-    }
-    for (uint32_t i = 0; i < n_chars; i++) {
-        chars[i] = kg_char_of(chars[i]);
-    }
+    uint32_t n_chars = read_characters(tables, text, n, first, &words);
     uint32_t n_words = kg_pre_split(tables->pre, chars, n_chars, ends, words.spare);
     uint64_t longest = longest_word(chars, ends, n_words);
     if (!carve_bpe_merges(&bpe, longest, scratch)) {

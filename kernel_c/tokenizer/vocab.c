@@ -143,6 +143,7 @@ static enum kg_status read_for_bpe(struct kg_vocab *vocab, struct kg_vocab_table
     const struct detail details[] = {
         {"tokenizer.kgpt.ignore_merges", &tables->ignore_merges},
         {"tokenizer.kgpt.drops_missing", &tables->drops_missing},
+        {"tokenizer.kgpt.prefix_words", &tables->prefix_words},
     };
     enum kg_status status = kg_vocab_read_joints(tables, arena, error);
     if (status == KG_OK) {

@@ -38,6 +38,14 @@ uint64_t kg_vocab_scratch(const struct kg_vocab *vocab, size_t n)
     return counted.peak;
 }
 
+static bool is_stripped(const struct text *text, uint32_t at, uint32_t *length)
+{
+    uint32_t code;
+    *length = (uint32_t)kg_unicode_next(text->bytes + at, text->n - at, &code);
+    return code == ' ' || (code >= '\t' && code <= '\r') ||
+           (text->tables->strips_any && kg_unicode_class(code) == KG_SPACE);
+}
+
 /* Marks the token at [at, at + n), and the white space after it if the token strips it. */
 static void take_special(struct text *text, uint32_t at, uint32_t n, uint32_t token)
 {
@@ -46,12 +54,11 @@ static void take_special(struct text *text, uint32_t at, uint32_t n, uint32_t to
     }
     text->marks[at] = token;
     if (text->tables->attributes[token] & KG_TOKEN_STRIPS) {
-        for (uint32_t i = at + n; i < text->n && text->marks[i] == FREE; i++) {
-            char c = text->bytes[i];
-            if (c != ' ' && (c < '\t' || c > '\r')) {
-                break;
+        uint32_t i = at + n, length;
+        while (i < text->n && text->marks[i] == FREE && is_stripped(text, i, &length)) {
+            for (; length; length--) {
+                text->marks[i++] = TAKEN;
             }
-            text->marks[i] = TAKEN;
         }
     }
 }
@@ -99,7 +106,7 @@ static enum kg_status encode_part(const struct kg_vocab *vocab, const char *text
     size_t used = scratch->used;
     enum kg_status status = KG_OK;
     switch (tables->kind) {
-    case KG_VOCAB_BPE: status = kg_bpe_encode(tables, text, n, out, scratch); break;
+    case KG_VOCAB_BPE: status = kg_bpe_encode(tables, text, n, first, out, scratch); break;
     case KG_VOCAB_SPM: status = kg_spm_encode(tables, text, n, first, out, scratch); break;
     case KG_VOCAB_CHAR: return kg_char_encode(vocab, text, n, out, error);
     }

@@ -33,8 +33,8 @@ enum kg_status kg_vocab_no_memory(struct kg_error *error)
 }
 
 /* Reads an array with one item for each token. */
-static enum kg_status read_list(const struct kg_vocab_tables *tables, const char *key, uint32_t kind,
-                                struct kg_gguf_value *list, struct kg_error *error)
+enum kg_status kg_vocab_read_list(const struct kg_vocab_tables *tables, const char *key, uint32_t kind,
+                                  struct kg_gguf_value *list, struct kg_error *error)
 {
     enum kg_status status = kg_gguf_array(tables->gguf, key, kind, list, error);
     if (status == KG_OK && list->n != tables->n) {
@@ -55,7 +55,7 @@ static enum kg_status read_types(struct kg_vocab_tables *tables, struct kg_error
         return KG_OK;
     }
     struct kg_gguf_value types;
-    enum kg_status status = read_list(tables, TYPES, KG_GGUF_I32, &types, error);
+    enum kg_status status = kg_vocab_read_list(tables, TYPES, KG_GGUF_I32, &types, error);
     for (uint32_t i = 0; status == KG_OK && i < tables->n; i++) {
         uint32_t type = kg_gguf_u32_at(&types, i);
         if (type >= sizeof attributes) {
@@ -141,7 +141,7 @@ static uint32_t rank_of(float score)
 enum kg_status kg_vocab_read_scores(struct kg_vocab_tables *tables, struct kg_arena *arena, struct kg_error *error)
 {
     struct kg_gguf_value scores;
-    enum kg_status status = read_list(tables, SCORES, KG_GGUF_F32, &scores, error);
+    enum kg_status status = kg_vocab_read_list(tables, SCORES, KG_GGUF_F32, &scores, error);
     if (status != KG_OK) {
         return status;
     }

@@ -3,6 +3,7 @@
 #include "kgpt/str.h"
 #include "vocab_tables.h"
 
+#define STRIPS "tokenizer.kgpt.strips"
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* A special token with a role: the field with its id and, if the field is missing, candidate pieces in order of
@@ -177,7 +178,20 @@ static bool contains_phi3(struct kg_text text)
     return false;
 }
 
-/* Phi-3's special tokens strip the white space after them; no field says so. */
+/* The file's flags, one for each token: the white space after a special token is stripped. */
+static enum kg_status read_strips(struct kg_vocab_tables *tables, struct kg_error *error)
+{
+    struct kg_gguf_value flags;
+    enum kg_status status = kg_vocab_read_list(tables, STRIPS, KG_GGUF_I32, &flags, error);
+    for (uint32_t i = 0; status == KG_OK && i < tables->n; i++) {
+        bool strips = kg_gguf_u32_at(&flags, i) != 0 && tables->attributes[i] & KG_TOKEN_SPECIAL;
+        tables->attributes[i] |= strips ? KG_TOKEN_STRIPS : 0;
+    }
+    tables->strips_any = true;
+    return status;
+}
+
+/* In other files no field says that Phi-3's special tokens do so. */
 static void set_strips(struct kg_vocab_tables *tables)
 {
     static const char *const keeping[] = {"<unk>", "<s>", "<|endoftext|>"};
@@ -265,7 +279,11 @@ enum kg_status kg_vocab_read_special(struct kg_vocab *vocab, struct kg_vocab_tab
         hide_token(tables, vocab->eos);
     }
     set_endings(tables);
-    set_strips(tables);
-    status = read_additions(vocab, tables->gguf, error);
+    if (kg_gguf_find(tables->gguf, STRIPS)) {
+        status = read_strips(tables, error);
+    } else {
+        set_strips(tables);
+    }
+    status = status == KG_OK ? read_additions(vocab, tables->gguf, error) : status;
     return status == KG_OK ? index_special(tables, arena, error) : status;
 }

@@ -72,8 +72,9 @@ struct kg_vocab_tables {
     uint32_t *ranks; /* (n): the lower, the higher the score */
     bool add_space_prefix;
     bool prefix_once;  /* only at the beginning of a text, not after special tokens too */
-    bool prefix_words; /* not before a space */
+    bool prefix_words; /* not before a space; byte-level BPE adds a space only if this is set */
     bool by_merges;    /* pieces are joined by `joints`, not by `ranks` */
+    bool strips_any;   /* tokens with KG_TOKEN_STRIPS strip all white space of Unicode, not only that of ASCII */
     bool splits_words; /* no pair of the merges crosses the beginning of a word */
 };
 
@@ -112,6 +113,8 @@ uint32_t kg_joint_find(const struct kg_vocab_tables *tables, uint32_t left, uint
 uint32_t kg_slots_for(uint64_t n);
 
 /* vocab_read.c and vocab_special.c: the steps of kg_vocab_open, in this order. */
+enum kg_status kg_vocab_read_list(const struct kg_vocab_tables *tables, const char *key, uint32_t kind,
+                                  struct kg_gguf_value *list, struct kg_error *error);
 enum kg_status kg_vocab_read_pieces(struct kg_vocab *vocab, struct kg_vocab_tables *tables, struct kg_arena *arena,
                                     struct kg_error *error);
 enum kg_status kg_vocab_read_scores(struct kg_vocab_tables *tables, struct kg_arena *arena, struct kg_error *error);
@@ -156,8 +159,8 @@ void kg_bpe_join(const void *tables, struct kg_symbol *left, const struct kg_sym
 /* bpe.c and spm.c: encode `n` bytes without special tokens. The count functions compute the scratch memory.
  * SentencePiece adds a space before a text that follows a special token, if the file says so. KG_E_MEMORY. */
 void kg_bpe_count(const struct kg_vocab_tables *tables, uint64_t n, struct kg_arena *counted);
-enum kg_status kg_bpe_encode(const struct kg_vocab_tables *tables, const char *text, uint32_t n, struct kg_tokens *out,
-                             struct kg_arena *scratch);
+enum kg_status kg_bpe_encode(const struct kg_vocab_tables *tables, const char *text, uint32_t n, bool first,
+                             struct kg_tokens *out, struct kg_arena *scratch);
 void kg_spm_count(uint64_t n, struct kg_arena *counted);
 enum kg_status kg_spm_encode(const struct kg_vocab_tables *tables, const char *text, uint32_t n, bool first,
                              struct kg_tokens *out, struct kg_arena *scratch);

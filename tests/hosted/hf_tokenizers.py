@@ -45,6 +45,7 @@ def _text(rng: random.Random) -> str:
     if kind < 0.8:
         return known(vocab_texts.scattered(rng, rng.randint(1, 8)).decode("utf-8", "ignore"))
     start, end = (rng.choice((END, TOOL, f" {END}\n", f"{TOOL}  ", " ", "  ▁")) for _ in range(2))
+    end += rng.choice(("", " ", "\t \n", "\u3000\u00a0 ", "\u2028"))
     return f"{start}{vocab_texts.mixed(rng, 5)}{end}{vocab_texts.mixed(rng, 5)}"
 
 
@@ -125,6 +126,12 @@ def _random_merges(root: dict[str, Any]) -> None:
     root["model"]["merges"] = merges
 
 
+def _strips(root: dict[str, Any]) -> None:
+    """White space after a special token is dropped."""
+    _all_splits(root)
+    root["added_tokens"][-1]["rstrip"] = True
+
+
 def _keep(root: dict[str, Any]) -> None:
     """As it was trained."""
 
@@ -157,9 +164,11 @@ KINDS: Mapping[str, Callable[[], Tokenizer]] = {
         f"{name} {i}": lambda expression=expression: _byte_level(_split(expression))  # type: ignore[misc]
         for i, (expression, name) in enumerate(EXPRESSIONS.items())
     },
+    "prefix space": lambda: _byte_level(pre_tokenizers.ByteLevel(add_prefix_space=True)),
     "nfc": lambda: _byte_level(_split(list(EXPRESSIONS)[-1]), normalizer=normalizers.NFC()),
     "ignore merges": lambda: _byte_level(_split(list(EXPRESSIONS)[-1]), ignore_merges=True),
     "llama 2": lambda: _characters(_all_splits, normalizer=_marks(True)),
+    "phi-3": lambda: _characters(_strips, normalizer=_marks(True)),
     "llama 2, trained merges": lambda: _characters(_keep, normalizer=_marks(True)),
     "random merges": lambda: _characters(_random_merges, normalizer=_marks(False)),
     "gemma": lambda: _characters(

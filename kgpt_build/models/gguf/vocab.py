@@ -81,7 +81,7 @@ def read_vocabulary(fields: Mapping[str, Value]) -> Vocabulary:
     if model == "gpt2":
         _check_merges(_texts(fields, "merges"), tokens)
         pre = _pre(fields)
-        _details(fields, "ignore_merges", "drops_missing")
+        _details(fields, "ignore_merges", "drops_missing", "prefix_words")
         check_nfc(fields)
     elif model == "llama":
         _check_scores(_numbers(fields, "scores", "f", len(tokens)))
@@ -91,6 +91,7 @@ def read_vocabulary(fields: Mapping[str, Value]) -> Vocabulary:
             _check_merges(_texts(fields, "merges"), tokens)
     _check_bytes(tokens, types)
     special = dict(_special(fields, len(tokens)))
+    _numbers(fields, "strips", "i", len(tokens), DETAILS)
     _check_additions(fields, model, pre, special, len(tokens))
     return Vocabulary(model, pre, tokens, special)
 
@@ -158,15 +159,17 @@ def _texts(fields: Mapping[str, Value], name: str) -> tuple[str, ...]:
     return value
 
 
-def _numbers(fields: Mapping[str, Value], name: str, code: str, count: int) -> npt.NDArray[Any] | None:
+def _numbers(
+    fields: Mapping[str, Value], name: str, code: str, count: int, prefix: str = _PREFIX
+) -> npt.NDArray[Any] | None:
     """The list ``name`` as an array (count,) of the struct type ``code``; None without it."""
-    value = fields.get(_PREFIX + name)
+    value = fields.get(prefix + name)
     if value is None:
         return None
     if not isinstance(value, Numbers) or value.code != code:
-        raise KgptError(f"the field '{_PREFIX}{name}' is not a list of such numbers", _HINT)
+        raise KgptError(f"the field '{prefix}{name}' is not a list of such numbers", _HINT)
     if len(value.array()) != count:
-        raise KgptError(f"the field '{_PREFIX}{name}' has {len(value.array())} items for {count} tokens", _HINT)
+        raise KgptError(f"the field '{prefix}{name}' has {len(value.array())} items for {count} tokens", _HINT)
     return value.array()
 
 

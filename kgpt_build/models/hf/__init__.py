@@ -11,7 +11,7 @@ from kgpt_build.models.hf.families import describe
 from kgpt_build.models.hf.json_file import read_object
 from kgpt_build.models.hf.shards import INDEX, stored_tensors, weight_files
 from kgpt_build.models.hf.tensors import gguf_tensors
-from kgpt_build.models.hf.tokenizer import FILES, folder_fields, tokenizer_fields
+from kgpt_build.models.hf.tokenizer import FILES, STRIPS, folder_fields, tokenizer_fields
 from kgpt_build.models.importing.options import ImportOptions
 
 FORMAT = "Hugging Face"
@@ -49,6 +49,8 @@ def read(source: Path, options: ImportOptions) -> Checkpoint:
         vocabulary = folder_fields(options.tokenizer or folder, n_vocab)
     arch = described.family.arch
     name = options.name or folder.resolve().name
+    if "phi" in name.lower():  # the engine takes such a name for a sign that special tokens strip white space
+        vocabulary.setdefault(STRIPS, [0] * n_vocab)
     fields = {f"{arch}.{key}": value for key, value in described.fields.items()}
     return Checkpoint(arch, name, {**fields, **vocabulary}, tensors)
 

@@ -30,6 +30,8 @@ class Added:
     id: int
     content: str
     special: bool
+    strips: bool  # the white space after it
+    normalized: bool  # it is looked for in the normalised text
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,13 @@ def _added(item: Any) -> Added:
         raise KgptError(f"tokenizer.json: an added token has the id {str(number)[:32]}", _HINT)
     if not isinstance(content, str) or not content:
         raise KgptError(f"tokenizer.json: the added token {number} has no content", _HINT)
-    for flag in ("single_word", "lstrip", "rstrip"):
+    for flag in ("single_word", "lstrip"):
         if item.get(flag):
             raise KgptError(
                 f"tokenizer.json: the added token {content[:64]!r} has {flag}, which is not supported",
                 "it would be found at other places of a text",
             )
-    return Added(number, content, bool(item.get("special")))
+    return Added(number, content, *(bool(item.get(flag)) for flag in ("special", "rstrip", "normalized")))
 
 
 def pieces_of(vocabulary: Mapping[str, int], added: tuple[Added, ...], n_vocab: int) -> Pieces:

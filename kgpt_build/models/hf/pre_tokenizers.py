@@ -38,7 +38,8 @@ def pre_tokenizer_name(part: Any) -> str:
     kinds = [str(item.get("type")) for item in items]
     if not kinds or kinds[-1] != "ByteLevel":
         raise KgptError(f"tokenizer.json: the pre-tokenizer is {' + '.join(kinds) or 'null'}, not ByteLevel", _HINT)
-    _check_byte_level(items[-1])
+    if items[-1].get("add_prefix_space", True) and kinds != ["ByteLevel"]:
+        raise KgptError("tokenizer.json: add_prefix_space is not supported after other pre-tokenizers", _HINT)
     own = items[-1].get("use_regex", True)
     if kinds == ["ByteLevel"] and own:
         return "gpt-2"
@@ -93,9 +94,9 @@ def _metaspace(item: Mapping[str, Any]) -> dict[str, bool]:
     }
 
 
-def _check_byte_level(item: Mapping[str, Any]) -> None:
-    if item.get("add_prefix_space"):
-        raise KgptError("tokenizer.json: add_prefix_space of the pre-tokenizer is not supported", _HINT)
+def adds_space(part: Any) -> bool:
+    """Does the byte-level pre-tokenizer put a space before a text that begins with none?"""
+    return bool(list(flat(part, "pretokenizers"))[-1].get("add_prefix_space", True))
 
 
 def _name_of_split(item: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from kgpt_build.models.hf.pieces import (
     pieces_of,
     vocabulary_of,
 )
-from kgpt_build.models.hf.pre_tokenizers import MARK, flat, pre_tokenizer_name, space_fields
+from kgpt_build.models.hf.pre_tokenizers import MARK, adds_space, flat, pre_tokenizer_name, space_fields
 from kgpt_build.models.hf.special import special_fields
 from kgpt_build.words import shown
 
@@ -32,6 +32,7 @@ _TEMPLATE = "chat_template.jinja"
 FILES = ("tokenizer.json", "tokenizer_config.json", "generation_config.json", _TEMPLATE)
 """The files of a folder that folder_fields reads, besides config.json."""
 
+STRIPS = f"{DETAILS}strips"
 _HINT = "docs/tokenizers.md lists what is supported"
 
 
@@ -72,6 +73,9 @@ def _fields(
     pieces = pieces_of(vocabulary, added_tokens(root), n_vocab)
     kind_of_bpe = _sentencepiece if model.get("byte_fallback") else _byte_level
     found = kind_of_bpe(root, model, vocabulary, pieces)
+    if any(token.strips for token in pieces.added):
+        strips = {token.id for token in pieces.added if token.strips}
+        found[STRIPS] = [int(number in strips) for number in range(n_vocab)]
     found |= special_fields(root, pieces, settings, ends)
     if found[f"{_G}model"] == "llama" and f"{_G}eos_token_id" not in found:
         raise KgptError("no file says which token ends a text", "add eos_token to tokenizer_config.json")
@@ -104,6 +108,8 @@ def _byte_level(
         f"{_G}merges": [f"{left} {right}" for left, right in merges_of(model, vocabulary)],
         f"{DETAILS}ignore_merges": bool(model.get("ignore_merges")),
     }
+    if adds_space(root.get("pre_tokenizer")):
+        found[f"{DETAILS}prefix_words"] = True
     if missing:
         found[f"{DETAILS}drops_missing"] = True
     return {**found, **nfc_fields()} if kinds else found
@@ -124,6 +130,12 @@ def _sentencepiece(
     for token in pieces.added:
         if not token.special and not token.content.strip(MARK) and token.content in vocabulary:
             pieces.types[token.id] = NORMAL  # it stands for spaces
+    spaces = space_fields(root.get("normalizer"), root.get("pre_tokenizer"))
+    for token in pieces.added:
+        if token.normalized and root.get("normalizer") is not None:
+            raise KgptError(
+                f"tokenizer.json: the added token {shown(token.content)} is normalized, which is not supported", _HINT
+            )
     merges = merges_of(model, vocabulary)
     ranks: dict[str, int] = {}
     for rank, (left, right) in enumerate(merges):
@@ -135,7 +147,7 @@ def _sentencepiece(
         f"{_G}scores": [-float(ranks.get(piece, len(merges))) for piece in pieces.tokens],
         f"{_G}merges": [f"{left} {right}" for left, right in merges],
         f"{DETAILS}by_merges": True,
-        **space_fields(root.get("normalizer"), root.get("pre_tokenizer")),
+        **spaces,
     }
 
 
