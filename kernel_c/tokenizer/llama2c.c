@@ -102,14 +102,17 @@ static bool is_printed_byte(char byte)
 
 size_t kg_vocab_piece_llama2c(const struct kg_vocab *vocab, uint32_t before, uint32_t token, char *out)
 {
+    if (token >= vocab->n_vocab) {
+        return 0;
+    }
     /* Its pieces of BOS and EOS have a line feed on both sides. A piece of a byte has six bytes, like "\n</s>\n". */
     bool marks = (token == vocab->bos || token == vocab->eos) && vocab->tables->pieces[token].n + 2 <= vocab->longest;
+    bool byte = vocab->tables->attributes[token] & KG_TOKEN_BYTE;
     size_t n = kg_vocab_piece(vocab, token, out + marks, true);
     if (marks) {
         out[0] = out[n + 1] = '\n';
         return n + 2;
     }
-    bool byte = token < vocab->n_vocab && vocab->tables->attributes[token] & KG_TOKEN_BYTE;
     if (before == vocab->bos && !byte && n && out[0] == ' ') {
         memmove(out, out + 1, --n);
     }

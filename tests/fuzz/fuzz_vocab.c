@@ -35,6 +35,7 @@ static void check_pieces(const struct kg_vocab *vocab)
         uint32_t found = kg_vocab_find(vocab, piece, shown);
         promise(found < vocab->n_vocab || found == KG_NO_TOKEN);
         promise(!kg_vocab_ends(vocab, token) || token < vocab->n_vocab);
+        promise(kg_vocab_piece_llama2c(vocab, vocab->bos, token, piece) <= vocab->longest);
     }
     free(piece);
 }
@@ -63,6 +64,24 @@ static void encode(const struct kg_vocab *vocab, const char *text, size_t n)
     free(tokens);
 }
 
+static void encode_as_llama2c(const struct kg_vocab *vocab, const char *text, size_t n)
+{
+    struct kg_arena scratch;
+    struct kg_error error;
+    size_t count, room = n + 2; /* BOS, the space before the text, and a token for each byte */
+    uint32_t *tokens = malloc(room * sizeof *tokens);
+    if (kg_vocab_has_llama2c(vocab)) {
+        kg_arena_init(&scratch, NULL, kg_vocab_scratch(vocab, n));
+        enum kg_status status = kg_vocab_encode_llama2c(vocab, text, n, tokens, room, &count, &scratch, &error);
+        promise(status == KG_OK && scratch.used == 0 && count >= 1 && count <= room);
+        for (size_t i = 0; i < count; i++) {
+            promise(tokens[i] < vocab->n_vocab);
+        }
+        kg_arena_rewind(&scratch, 0);
+    }
+    free(tokens);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct kg_arena header, arena;
@@ -81,6 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (status == KG_OK) {
             check_pieces(&vocab);
             encode(&vocab, (const char *)data + file_n, text_n);
+            encode_as_llama2c(&vocab, (const char *)data + file_n, text_n);
         } else {
             check_refusal(status, &error);
         }

@@ -42,7 +42,7 @@ _GGUF = [
 _VOCAB = [
     *(
         f"kernel_c/tokenizer/{name}.c"
-        for name in ("bpe", "merge", "nfc", "pretokenize", "pretokenize_rules", "spm", "unicode")
+        for name in ("bpe", "llama2c", "merge", "nfc", "pretokenize", "pretokenize_rules", "spm", "unicode")
     ),
     *(f"kernel_c/tokenizer/vocab{name}.c" for name in ("", "_char", "_encode", "_hash", "_read", "_special")),
     *_GGUF,
@@ -190,6 +190,7 @@ TARGETS = {
                 *(f"kernel_c/app/cmdline/{name}.c" for name in ("cmdline", "lm_options", "options", "words")),
                 *(
                     "kernel_c/train/shape.c",
+                    "kernel_c/infer/reply/llama2c_sampler.c",
                     "kernel_c/infer/reply/lm_sampler.c",
                     "kernel_c/infer/reply/sampler.c",
                     "kernel_c/math/math.c",

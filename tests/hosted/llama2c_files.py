@@ -82,9 +82,12 @@ def legacy(shape: Shape, weights: dict[str, Floats]) -> bytes:
     vocab = shape.vocab_size if shape.shared else -shape.vocab_size
     sizes = (shape.dim, shape.hidden_dim, shape.n_layers, shape.n_heads, shape.n_kv_heads, vocab, shape.seq_len)
     order = ("tok_embeddings", *_IN_LAYERS, "norm")
-    angles = np.full(shape.seq_len * (shape.dim // shape.n_heads), 7, np.float32)  # of RoPE; nobody reads them
+    head_size = shape.dim // shape.n_heads
+    frequencies = 10000.0 ** (-np.arange(0, head_size, 2) / head_size)
+    angles = np.outer(np.arange(shape.seq_len), frequencies)  # of RoPE; only early versions of run.c read them
+    tables = (np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32))
     return b"".join(
-        [struct.pack("<7i", *sizes), *(weights[name].tobytes() for name in order), angles.tobytes()]
+        [struct.pack("<7i", *sizes), *(array.tobytes() for array in (*(weights[name] for name in order), *tables))]
         + ([] if shape.shared else [weights["output"].tobytes()])
     )
 

@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import subprocess
+import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +17,12 @@ import lm_text
 import numpy as np
 import pytest
 import vocab
-from hosted import Hosted, Run
+from hosted import Hosted, Run, floats
 from llama2c_files import Shape
 from refusals import lacks
 from tiny_lm import write_lm
 
+from kgpt_build import models
 from kgpt_build.events import Config, parse_event
 from kgpt_build.events.replay import replay_words
 from kgpt_build.models.gguf.write import write_gguf
@@ -182,6 +184,21 @@ def test_a_text_can_be_made_again(llama2c: Llama2c) -> None:
     assert llama2c.run(f"exit {' '.join(replay_words(config))}").samples() == run.samples()
 
 
+def test_a_chat_draws_with_run_c_s_sampler(llama2c: Llama2c, tmp_path: Path) -> None:
+    """The template and the end are the chat's."""
+    chat = tmp_path / "model.kgct"
+    chat.write_bytes(models.load_lm(llama2c.path).chat_blob("llama2"))
+    modules = ("--module", str(llama2c.path), "--module", str(chat))
+    words = "exit mode=chat rng=llama2c seed=9 max_tokens=24 temperature=1.3 prompt=Hi logits"
+    run = llama2c.program.run(words, options=modules)
+    tokens = [event["id"] for event in run.of("token")]
+    assert len(tokens) > 10
+    rng = llama2c_sampler.Xorshift(9)
+    logits = [floats(values) for *_, values in run.logits()]
+    assert [llama2c_sampler.sample(each, 1.3, 0.9, rng) for each in logits[: len(tokens)]] == tokens
+    assert not run.samples()[0].startswith("Hi")
+
+
 @pytest.mark.parametrize(
     ("words", "facts"),
     [
@@ -307,3 +324,42 @@ def test_the_c_program_says_the_same(llama2c: Llama2c, asked: Asked) -> None:
     argv += ["-z", str(llama2c.source.with_name("tokenizer.bin"))]
     done = subprocess.run(argv, capture_output=True, check=True)
     assert llama2c.run(f"exit {asked.words}").samples() == [done.stdout.decode().removesuffix("\n")]
+
+
+_CLOCK = """#include <stdlib.h>
+#include <time.h>
+time_t time(time_t *now) { (void)now; return atoi(getenv("SEED")); }
+"""
+
+
+@pytest.fixture(scope="module")
+def early_run_c(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """run.c of July 2023, which the package llamac2py has: no top-p, and its seed is the time, so the clock is ours."""
+    package = os.environ.get("KGPT_LLAMA2C_SDIST")
+    if not package:
+        pytest.skip("KGPT_LLAMA2C_SDIST names no llamac2py-0.1.4.tar.gz")
+    folder = tmp_path_factory.mktemp("early")
+    with tarfile.open(package) as archive:
+        source = archive.extractfile("llamac2py-0.1.4/run.c")
+        assert source is not None
+        (folder / "run.c").write_bytes(source.read())
+    (folder / "clock.c").write_text(_CLOCK)
+    subprocess.run(["gcc", "-O2", "-w", "-o", "run", "run.c", "clock.c", "-lm"], cwd=folder, check=True)
+    return folder / "run"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "temperature"), [(3, 1.0), (4, 1.0), (5, 0.6), (6, 1.4), (7, 0.0)])
+def test_an_early_c_program_draws_the_same_tokens(
+    without_model: Hosted, tmp_path: Path, early_run_c: Path, seed: int, temperature: float
+) -> None:
+    """It prints pieces as they are, and BOS does not end it: the tokens up to BOS are compared."""
+    model = Llama2c(without_model, tmp_path, Shape(n_kv_heads=4, shared=False))
+    argv = [str(early_run_c), str(model.source), str(temperature), "60"]
+    done = subprocess.run(argv, cwd=tmp_path, env={**os.environ, "SEED": str(seed)}, capture_output=True, check=True)
+    run = model.run(f"exit rng=llama2c top_p=1 seed={seed} temperature={temperature} max_tokens=60")
+    tokens = [event["id"] for event in run.of("token")]
+    assert len(tokens) > 5
+    pieces = b"".join(model.tokenizer.pieces[token][1] for token in tokens)
+    printed = done.stdout.removeprefix(b"<s>\n")
+    assert printed.startswith(pieces.removeprefix(b" "))
