@@ -21,6 +21,7 @@ from kgpt_build.words import counted
 if TYPE_CHECKING:
     from kgpt_build.models import GgufModel, Model
 
+_OWN = ("GGUF", "JSON")
 _UNITS = {"": MIB, "m": MIB, "g": MIB << 10}
 
 
@@ -101,7 +102,7 @@ def _report(found: Mapping[str, Any]) -> Iterator[str]:
     """The lines for a person."""
     sizes, tokenizer, template = found["sizes"], found["tokenizer"], found["chat_template"]
     yield f"model         {found['name']} ({found['file']}, {found['format']})"
-    yield f"              sha256 {found['sha256']}"
+    yield f"              sha256 {found['sha256']}{'' if found['format'] in _OWN else ' (as GGUF)'}"
     yield f"architecture  {found['architecture']}: {found['parameters']:,} parameters"
     heads = f"{counted(sizes['n_head'], 'head')} of {sizes['head_dim']}"
     keys = f" ({sizes['n_head_kv']} of keys)" if sizes["n_head_kv"] != sizes["n_head"] else ""
@@ -144,8 +145,8 @@ def _memory_lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _speed_lines(n_ctx: int, of: Mapping[str, Any]) -> Iterator[str]:
     yield (
-        f"a token reads {_size(of['weights'])} of weights and up to {_size(of['kv_of_full_context'])} of KV cache "
-        f"(behind {n_ctx:,} others)"
+        f"traffic       a token reads {_size(of['weights'])} of weights, and up to "
+        f"{_size(of['kv_of_full_context'])} of KV cache (behind {n_ctx:,} others)"
     )
     if speeds := of.get("tokens_per_second"):
         yield (

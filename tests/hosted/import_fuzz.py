@@ -38,11 +38,11 @@ def _on_alarm(*_: Any) -> None:
     raise Hang
 
 
-def imported(source: Path, out: Path, cache: Path) -> dict[str, Any]:
+def imported(source: Path, out: Path, cache: Path, options: ImportOptions) -> dict[str, Any]:
     """What became of one import: taken, refused, or a fault of the importer, which is described."""
     signal.setitimer(signal.ITIMER_REAL, SECONDS * float(os.environ.get("KGPT_PACE", "1")))
     try:
-        models.import_model(source, out, ImportOptions(), lambda _: None)
+        models.import_model(source, out, options, lambda _: None)
         found = {"result": "taken"}
     except KgptError as error:
         fault = _bad_refusal(error)
@@ -84,7 +84,7 @@ def main(kind: str, seed: str, first: int, count: int, folder: Path) -> None:
     out.parent.mkdir(exist_ok=True)
     signal.signal(signal.SIGALRM, _on_alarm)
     for i, whole in enumerate(valid):  # before the limit: what is imported late is loaded now
-        found = imported(whole.write(folder / f"valid-{i}"), out, cache)
+        found = imported(whole.write(folder / f"valid-{i}"), out, cache, ImportOptions())
         assert found["result"] == "taken", (whole.name, found)
         out.unlink()
     pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -94,7 +94,8 @@ def main(kind: str, seed: str, first: int, count: int, folder: Path) -> None:
         rng = random.Random(f"{seed} {number}")
         edit, what = edited(valid[number % len(valid)], rng)
         shutil.rmtree(source, ignore_errors=True)
-        found = imported(edit.write(source), out, cache)
+        given = source / edit.tokenizer if edit.tokenizer and rng.random() < 0.3 else None
+        found = imported(edit.write(source), out, cache, ImportOptions(tokenizer=given))
         if out.is_file():
             out.rename(taken / f"{number}.gguf")
         for path in out.parent.iterdir():

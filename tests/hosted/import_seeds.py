@@ -21,6 +21,8 @@ from lm_tiny import TINY, Tiny
 from tiny_lm import write_lm
 from toy import toy_model
 
+_TOKENIZERS = ("tokenizer.bin", "tokenizer.json", "meta.pkl", "chars.json")
+
 
 @dataclass(frozen=True)
 class Seed:
@@ -29,6 +31,11 @@ class Seed:
     name: str
     files: Mapping[str, bytes]
     entry: str
+
+    @property
+    def tokenizer(self) -> str:
+        """The file that can be given with --tokenizer; "" if there is none."""
+        return next((name for name in _TOKENIZERS if name in self.files), "")
 
     def write(self, folder: Path) -> Path:
         """Write the files below ``folder``; returns the source to import."""

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import llama2c_files
 import pytest
 from tiny_lm import N_CTX, N_EMBD, N_LAYER, write_lm
 from toy import toy_model
@@ -78,6 +79,14 @@ def test_a_microgpt_of_ones_own_is_described(tmp_path: Path, capsys: pytest.Capt
     assert "toy.gguf, GGUF)" in info(capsys, str(tmp_path / "toy.gguf"))
     found = facts(model, tmp_path / "toy.gguf")
     assert found["types"] == {"F32": {"tensors": len(model.tensors), "bytes": 4 * model.n_parameters}}
+
+
+def test_a_source_that_is_imported_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = llama2c_files.write_model(tmp_path, llama2c_files.Shape())
+    text = info(capsys, str(path))
+    assert f"model ({path}, llama2.c)" in text
+    assert "(as GGUF)" in text
+    assert "4 heads of 12 (2 of keys), context 64" in text
 
 
 @pytest.mark.parametrize(
