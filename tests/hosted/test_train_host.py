@@ -18,6 +18,7 @@ from typing import Any
 import lm
 import numpy as np
 import pytest
+from gguf import GGUFReader
 from lm_files import interleaved
 from rich.console import Console
 
@@ -125,6 +126,22 @@ def test_a_resumed_training_gives_the_same_bits(here: Path, more: list[str]) -> 
     assert (here / "a/model.gguf").read_bytes() == (here / "b/model.gguf").read_bytes()
 
 
+def test_import_takes_the_state_too(here: Path) -> None:
+    assert train("--steps", "10", "--block", "llama") == 0
+    assert invoke(["import", "model.pt", "-o", "imported.gguf"]) == 0
+    first, second = (models.load_lm(here / name) for name in ("model.gguf", "imported.gguf"))
+    assert first.vocabulary == second.vocabulary
+    assert first.hparams == second.hparams
+    for name in ("model.gguf", "imported.gguf"):
+        tensors = GGUFReader(here / name).tensors
+        assert {tensor.name: tensor.data.tobytes() for tensor in tensors} == weights_in(here / "model.pt")
+
+
+def weights_in(path: Path) -> dict[str, bytes]:
+    """The best weights of a state."""
+    return {name: tensor.numpy().tobytes() for name, tensor in torch_state.load_state(path).best.items()}
+
+
 def test_parts_of_a_batch_give_the_gradients_of_the_whole(here: Path) -> None:
     """To the rounding of f32; without dropout, whose values depend on the parts."""
     losses = [losses_of(trainer(dropout=0.0, accumulate=parts)) for parts in (1, 2, 4)]
@@ -190,6 +207,7 @@ def test_ctrl_c_stops_after_the_step_and_saves(here: Path) -> None:
     assert process.returncode == 0
     assert "wrote model.pt: to go on after step" in rest
     assert 1 <= torch_state.load_state(here / "model.pt").step < 100000
+    assert models.load_lm(here / "model.gguf").n_parameters > 5000
 
 
 @pytest.mark.parametrize(

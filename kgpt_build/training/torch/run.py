@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from kgpt_build.training.torch.state import SUFFIX, TorchState, load_state, save
 from kgpt_build.training.torch.text import tokens_of
 from kgpt_build.training.torch.trainer import Trainer
 from kgpt_build.training.torch.world import device_name, joined
+
+_ONE_PRESS = 1.0
+"""Seconds in which several SIGINTs are one: torchrun sends its own beside the terminal's."""
 
 
 @dataclass(frozen=True)
@@ -167,17 +171,18 @@ def _last_lines(trainer: Trainer, output: Path) -> list[str]:
 
 @contextmanager
 def _interrupts(is_first: bool) -> Iterator[Callable[[], bool]]:
-    """Gives a function that says whether SIGINT came. The second SIGINT is a KeyboardInterrupt.
+    """Gives a function that says whether SIGINT came. A later SIGINT is a KeyboardInterrupt.
 
     ``is_first``: say on standard error that the training stops.
     """
-    came: list[int] = []
+    came: list[float] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if came:
+        now = time.monotonic()
+        if came and now - came[0] > _ONE_PRESS:
             raise KeyboardInterrupt
-        came.append(number)
-        if is_first:
+        came.append(now)
+        if is_first and len(came) == 1:
             sys.stderr.write("kgpt: stopping after this step; Ctrl-C again ends it at once\n")
 
     before = signal.signal(signal.SIGINT, handle)

@@ -33,6 +33,8 @@ class TorchState:
 
     settings: TorchSettings
     corpus_sha256: str
+    chars: list[str]
+    """The vocabulary: kgpt import takes the file, too."""
     step: int
     weights: Weights
     mean: Weights
@@ -97,7 +99,7 @@ def _check(state: TorchState) -> None:
     whole = (state.step, state.best_step, state.since_best)
     if not all(isinstance(value, int) and value >= 0 for value in whole) or not isinstance(state.best_loss, float):
         raise ValueError("numbers")
-    if not isinstance(state.corpus_sha256, str):
+    if not isinstance(state.corpus_sha256, str) or len(state.chars) != state.weights["token_embd.weight"].shape[0]:
         raise ValueError("corpus_sha256")
     expected = _shapes(state)
     for weights in (state.weights, state.mean, state.square, *([state.best] if state.best else [])):

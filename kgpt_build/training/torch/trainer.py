@@ -58,7 +58,7 @@ class Trainer:
         self.best = Best()
         self.history = History()
         if state:
-            if state.weights["token_embd.weight"].shape[0] != len(text.chars):
+            if state.chars != list(text.chars):
                 raise KgptError(f"{text.source} has another vocabulary than the training to resume", "give its corpus")
             self.model.load_state_dict(state.weights)
         self.model.to(world.device)
@@ -104,6 +104,7 @@ class Trainer:
         return TorchState(
             settings=self.settings,
             corpus_sha256=self.text.sha256,
+            chars=list(self.text.chars),
             step=self.step,
             weights=self.weights(),
             mean=self._moments("exp_avg"),
@@ -138,6 +139,8 @@ class Trainer:
                 report.tell(Sample(self.step, self.sample()))
             if settings.checkpoint_every and self.step % settings.checkpoint_every == 0:
                 save(self)
+            if stops and settings.eval_every and not self.best.weights:
+                self._validate(report, save)  # there is nothing to write yet
             if stops or self.has_lost_patience:
                 break
         if not settings.eval_every:
