@@ -175,7 +175,7 @@ class Trainer:
 
     def save(self) -> bytes:
         """The state of the training: everything that the next step depends on."""
-        state = np.zeros(self.library.c.kg_dense_state_size(self.handle), dtype=np.uint8)
+        state = np.zeros(self.library.c.kg_dense_state_size(ctypes.byref(self.settings.shape)), dtype=np.uint8)
         self.library.c.kg_dense_save(self.handle, ctypes.c_void_p(state.ctypes.data))
         return state.tobytes()
 

@@ -16,7 +16,7 @@ from kgpt_build.errors import UsageError
 from kgpt_build.settings.values import MAX_TEXT, check_number, check_text, check_whole, value_text
 
 TABLE = "include/kgpt/options.def"
-GROUPS = ("RUN", "SAMPLING", "LM_SAMPLING", "LM_BIASES", "LM", "ADAM", "TRAIN")
+GROUPS = ("RUN", "SAMPLING", "LM_SAMPLING", "LM_BIASES", "LM", "ADAM", "TRAIN", "BLOCK")
 LM_GROUPS = ("LM_SAMPLING", "LM_BIASES", "LM")
 """Options that only kernels for language models have."""
 MAX_SEED = (1 << 64) - 1

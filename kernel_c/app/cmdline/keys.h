@@ -1,5 +1,5 @@
 /* Keys of the command line, made of the rows of kgpt/options.def: one table for every kernel (options.c), one for what
- * the engine of this kernel adds (lm_options.c; a microgpt adds none). */
+ * the engine of this kernel adds (lm_options.c; a microgpt adds none), one for kernels that train (block_options.c). */
 #ifndef KGPT_APP_KEYS_H
 #define KGPT_APP_KEYS_H
 
@@ -84,9 +84,14 @@ struct kg_key {
 
 #define KG_NAMES(names, ...) extern const char *const kg_##names##_names[];
 #define KG_LM_NAMES KG_NAMES
+#define KG_BLOCK_NAMES KG_NAMES
 #include "kgpt/options.def"
 
-extern const struct kg_key kg_keys[], kg_engine_keys[]; /* the key behind the last one has no name */
+/* The key behind the last one has no name. */
+extern const struct kg_key kg_keys[], kg_engine_keys[], kg_block_keys[];
+
+/* Of a kernel that trains: the defaults of its keys, for kg_config_defaults. */
+void kg_block_defaults(struct kg_config *config);
 
 /* Of the engine: sets the defaults of its keys after kg_config_defaults. */
 void kg_engine_defaults(struct kg_config *config);
@@ -94,7 +99,7 @@ void kg_engine_defaults(struct kg_config *config);
 /* Of a language model: the system prompt; empty: the template's own. */
 const char *kg_lm_system(const struct kg_lm_config *config);
 
-/* Key number i of both tables; NULL past the last one. */
+/* Key number i of the tables; NULL past the last one. */
 const struct kg_key *kg_key_at(size_t i);
 
 #endif

@@ -29,19 +29,18 @@ void kg_config_defaults(struct kg_config *config)
 #define KG_TRAIN(name, kind, values, where, otherwise, unit, help, words) \
     KG_PRESUME_##kind(config->train.name, otherwise)
 #include "kgpt/options.def"
+    kg_block_defaults(config);
 }
 
 const struct kg_key *kg_key_at(size_t i)
 {
-    const struct kg_key *key = kg_keys;
-    while (key->name && i > 0) {
-        key++;
-        i--;
-    }
-    if (!key->name) {
-        for (key = kg_engine_keys; key->name && i > 0; i--) {
-            key++;
+    const struct kg_key *const tables[] = {kg_keys, kg_engine_keys, kg_block_keys};
+    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
+        for (const struct kg_key *key = tables[t]; key->name; key++, i--) {
+            if (i == 0) {
+                return key;
+            }
         }
     }
-    return key->name ? key : NULL;
+    return NULL;
 }

@@ -4,3 +4,5 @@ ENGINE += \
     app/cmdline/options.c \
     app/cmdline/words.c
 ENGINE_LM += app/cmdline/lm_options.c
+ENGINE_TRAIN += app/cmdline/block_options.c
+ENGINE_NO_TRAIN += app/cmdline/block_options_absent.c

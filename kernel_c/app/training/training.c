@@ -3,7 +3,6 @@
 
 #include "app/events/events.h"
 #include "app/events/print.h"
-#include "app/events/statusline.h"
 #include "app/run/cpus.h"
 #include "app/run/generation.h"
 #include "app/run/module.h"
@@ -11,8 +10,10 @@
 #include "kgpt/math.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
+#include "text_training.h"
 #include "trainer.h"
 #include "training_documents.h"
+#include "training_report.h"
 #include "training_state.h"
 
 #define CHECKPOINTS 100 /* how often a whole training keeps weights that gave a finite loss */
@@ -21,23 +22,13 @@ const bool kg_can_train = true;
 
 struct training {
     struct kgpt *k;
-    struct kg_training_log *log;
-    struct kg_training_curve *curve;
+    struct kg_training_report report;
     struct kg_trainer trainer;
     struct kg_trainer_settings settings;
     struct kg_documents documents;
     struct kg_weights weights; /* the best by validation; without one, the last that gave a finite loss */
-    uint64_t until;
     double last_loss;
 };
-
-static enum kg_status refuse_training_memory(uint64_t needed, uint64_t left, struct kg_error *error)
-{
-    kg_error_set(error, KG_E_MEMORY, "training this model needs %s of memory, and %s are free", kg_amount(needed).text,
-                 kg_amount(left).text);
-    kg_error_hint(error, "give the machine more memory, or train a smaller model");
-    return KG_E_MEMORY;
-}
 
 static void choose_training_settings(struct training *t)
 {
@@ -56,7 +47,6 @@ static void choose_training_settings(struct training *t)
     t->settings.features = k->info->cpu->features;
     t->settings.workers = k->workers;
     t->settings.highest = (enum kg_isa)k->config.cpumask;
-    t->until = config->until && config->until < config->adam.steps ? config->until : config->adam.steps;
     t->trainer = kg_trainer_of(config);
 }
 
@@ -96,7 +86,7 @@ static enum kg_status take_training_memory(struct training *t, struct kg_error *
     struct kg_arena *arena = &t->k->arena, counted = kg_arena_counting();
     carve_trainer(t, &counted);
     if (counted.peak > kg_arena_left(arena)) {
-        return refuse_training_memory(counted.peak, kg_arena_left(arena), error);
+        return kg_training_refuse_memory(counted.peak, kg_arena_left(arena), error);
     }
     size_t left = kg_arena_left(arena);
     carve_trainer(t, arena);
@@ -109,7 +99,7 @@ static enum kg_status take_training_memory(struct training *t, struct kg_error *
     carve_end(t, &counted);
     if (counted.peak > kg_arena_left(arena)) {
         uint64_t needed = left - kg_arena_left(arena) + counted.peak;
-        return refuse_training_memory(needed, left, error);
+        return kg_training_refuse_memory(needed, left, error);
     }
     kg_weights_carve_engine(t->k, arena);
     return KG_OK;
@@ -152,10 +142,7 @@ static void keep_weights(struct training *t, uint64_t step, double loss)
 static void validate_weights(struct training *t, uint64_t step)
 {
     double loss = t->trainer.eval(&t->trainer, &t->documents.validation);
-    KG_EMIT(eval, .step = step, .loss = loss);
-    kg_print("validation after step %lu | loss %.4f\n", (unsigned long)step, loss);
-    kg_training_log_validation(t->log, step, loss);
-    kg_training_curve_validation(t->curve, step, loss);
+    kg_training_report_validation(&t->report, step, loss);
     if (kg_is_finite(loss) && (!t->weights.has_best || loss < t->weights.best_loss)) {
         keep_weights(t, step, loss);
     }
@@ -166,28 +153,10 @@ static double learning_rate(const struct kg_adam *adam, uint64_t step)
     return adam->lr * (1 - (double)step / adam->steps);
 }
 
-/* On the screen, where there is one. */
-static void show_training_progress(struct training *t, uint64_t step, double loss)
-{
-    if (step == t->until || kg_statusline_due(t->k)) {
-        kg_statusline(t->k, "step %lu/%u, loss %.4f", (unsigned long)step, t->settings.config->adam.steps, loss);
-        kg_training_curve_show(t->curve);
-    }
-}
-
 static void report_step(struct training *t, uint64_t step, double loss)
 {
-    const struct kg_adam *adam = &t->settings.config->adam;
-    KG_EMIT(step, .step = step + 1, .loss = loss, .loss_bits = loss, .lr = learning_rate(adam, step));
-    kg_training_log_step(t->log, step + 1, loss);
-    kg_training_curve_step(t->curve, step + 1, loss);
-    show_training_progress(t, step + 1, loss);
-    if (step % (adam->steps / KG_LOG_LINES + 1) != 0 && step + 1 != t->until) {
-        return;
-    }
-    kg_print("step %4lu / %4u | loss %.4f\n", (unsigned long)(step + 1), adam->steps, loss);
-    kg_training_log_line(t->log);
-    if (plat_has_events()) {
+    double lr = learning_rate(&t->settings.config->adam, step);
+    if (kg_training_report_step(&t->report, step + 1, loss, lr) && plat_has_events()) {
         kg_weights_refresh(&t->weights, &t->trainer);
         kg_weights_preview(t->k, step + 1);
     }
@@ -199,10 +168,7 @@ static enum kg_status refuse_diverged(struct training *t, uint64_t step, struct 
     if (weights->has_best) {
         kg_event_blob("best", weights->best_step, weights->best_loss, weights->best, weights->best->size);
     }
-    kg_error_set(error, KG_E_INPUT, "the loss of step %lu is not a finite number", (unsigned long)(step + 1));
-    kg_error_hint(error, "lower lr; %s",
-                  weights->has_best ? "the last good weights have been kept" : "no weights were good");
-    return KG_E_INPUT;
+    return kg_training_refuse_loss(step + 1, weights->has_best, error);
 }
 
 /* Sends what the host writes to files: the best weights, the last weights, and the state for a later training. */
@@ -255,7 +221,7 @@ static enum kg_status train_step(struct training *t, uint64_t step, struct kg_er
     }
     t->last_loss = loss;
     report_step(t, step, loss);
-    if (step + 1 == t->until) {
+    if (step + 1 == t->report.until) {
         return KG_OK; /* train_steps validates after the last step */
     }
     if (has_validation(t) && is_step_due(config->eval_every, step + 1)) {
@@ -270,7 +236,7 @@ static enum kg_status train_step(struct training *t, uint64_t step, struct kg_er
 static enum kg_status train_steps(struct training *t, bool *stopped, struct kg_error *error)
 {
     uint64_t step = t->trainer.steps_done(&t->trainer);
-    for (; step < t->until && !(*stopped = kg_input_stopped(&t->k->input)); step++) {
+    for (; step < t->report.until && !(*stopped = kg_input_stopped(&t->k->input)); step++) {
         enum kg_status status = train_step(t, step, error);
         if (status != KG_OK) {
             return status;
@@ -279,7 +245,7 @@ static enum kg_status train_steps(struct training *t, bool *stopped, struct kg_e
     if (has_validation(t)) {
         validate_weights(t, step);
     }
-    kg_training_curve_show(t->curve);
+    kg_training_curve_show(t->report.curve);
     return KG_OK;
 }
 
@@ -299,8 +265,7 @@ static void announce_training(struct training *t)
              documents_n, kg_plural(documents_n), documents->all.n_vocab,
              (unsigned long)kg_layout_of(shape).n_parameters, t->trainer.name, steps, kg_plural(steps), batch,
              kg_plural(batch));
-    kg_training_log_begin(t->log);
-    kg_training_curve_begin(t->curve, done, t->until);
+    kg_training_report_begin(&t->report, done);
 }
 
 /* Ends as microgpt does: draws documents with the generator that shuffled the corpus and drew the first weights. */
@@ -346,22 +311,28 @@ static enum kg_status run_training(struct training *t, struct kg_training_end *e
 static enum kg_status prepare_run(struct training *t, struct kg_error *error)
 {
     struct kgpt *k = t->k;
+    const struct kg_train_config *config = &k->config.train;
     bool first = !k->trained;
     if (first) {
         k->trained = kg_arena_take(&k->arena, sizeof *k->trained);
     }
     if (!k->trained) {
-        return refuse_training_memory(sizeof *k->trained, kg_arena_left(&k->arena), error);
+        return kg_training_refuse_memory(sizeof *k->trained, kg_arena_left(&k->arena), error);
     }
-    t->log = &k->trained->log;
-    t->curve = &k->trained->curve;
+    t->report = (struct kg_training_report){
+        .k = k,
+        .log = &k->trained->log,
+        .curve = &k->trained->curve,
+        .until = config->until && config->until < config->adam.steps ? config->until : config->adam.steps,
+        .steps = config->adam.steps,
+    };
     if (!first) {
         kg_weights_forget(k, &k->trained->before);
     }
     if (!k->config.train.exact) {
         kg_cpus_start(k); /* exact training uses one processor */
     }
-    kg_training_curve_open(k, t->curve);
+    kg_training_curve_open(k, t->report.curve);
     kg_weights_remember(k, &k->trained->before);
     return kg_modules_check(k, error);
 }
@@ -371,6 +342,11 @@ enum kg_status kg_training_run(struct kgpt *k, struct kg_training_end *end, stru
     struct training training = {.k = k}, *t = &training;
     *end = (struct kg_training_end){0};
     enum kg_status status = prepare_run(t, error);
+    if (status == KG_OK && k->config.block.block != KG_NO_BLOCK) {
+        status = kg_text_training_run(&t->report, end, error);
+        kg_weights_forget(k, &k->trained->before);
+        return status;
+    }
     if (status == KG_OK) {
         status = set_up_training(t, error);
     }

@@ -6,6 +6,7 @@
 #include "kgpt/corpus_data.h"
 #include "kgpt/mem.h"
 #include "kgpt/random.h"
+#include "kgpt/train_dense.h"
 #include "kgpt/train_exact.h"
 #include "kgpt/train_fast.h"
 
@@ -16,7 +17,7 @@ static bool is_saved_training(const struct kg_file *file)
         return false;
     }
     memcpy(&magic, file->data, sizeof magic);
-    return magic == KG_EXACT_STATE_MAGIC || magic == KG_FAST_STATE_MAGIC;
+    return magic == KG_EXACT_STATE_MAGIC || magic == KG_FAST_STATE_MAGIC || magic == KG_DENSE_STATE_MAGIC;
 }
 
 static const struct kg_file *first_training_file(const struct kg_platform_info *info, bool saved)
@@ -55,7 +56,7 @@ enum kg_status kg_documents_read(struct kgpt *k, struct kg_documents *documents,
 {
     const struct kg_file *file = first_training_file(k->info, false);
     const struct kg_train_config *config = &k->config.train;
-    uint32_t block = config->text ? config->block_size : 0;
+    uint32_t block = config->text || k->config.block.block != KG_NO_BLOCK ? config->block_size : 0;
     enum kg_status status = check_training_files(k->info, error);
     if (status != KG_OK) {
         return status;

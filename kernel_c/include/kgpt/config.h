@@ -36,6 +36,14 @@ struct kg_train_config {
 #include "kgpt/options.def"
 };
 
+#define KG_NO_BLOCK 3u /* a microgpt, on documents; below it enum kg_dense_kind */
+
+/* Options of a training on a running text, known to kernels that train. */
+struct kg_block_config {
+#define KG_BLOCK(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
+#include "kgpt/options.def"
+};
+
 /* Options of language models, except the sampling options. */
 struct kg_lm_config {
 #define KG_LM(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
@@ -58,6 +66,7 @@ struct kg_config {
     bool seed_random; /* take the seed from the platform's entropy source */
     struct kg_sampling sampling;
     struct kg_train_config train;
+    struct kg_block_config block;
     struct kg_lm_config lm;
 };
 

@@ -107,7 +107,7 @@ void kg_dense_export_gradients(const struct kg_dense *trainer, float *gradients)
  * one. kg_dense_load returns KG_E_INPUT if `state` has another shape, seed, batch, number of chunks, dropout, text or
  * arithmetic; then nothing changes. */
 #define KG_DENSE_STATE_MAGIC 0x5444474bu /* "KGDT": its first four bytes */
-uint64_t kg_dense_state_size(const struct kg_dense *trainer);
+uint64_t kg_dense_state_size(const struct kg_dense_shape *shape);
 void kg_dense_save(const struct kg_dense *trainer, void *state);
 enum kg_status kg_dense_load(struct kg_dense *trainer, const void *state, uint64_t size, struct kg_error *error);
 

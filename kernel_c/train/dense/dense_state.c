@@ -71,9 +71,9 @@ static struct dense_header dense_header_of(const struct kg_dense *trainer)
     return header;
 }
 
-uint64_t kg_dense_state_size(const struct kg_dense *trainer)
+uint64_t kg_dense_state_size(const struct kg_dense_shape *shape)
 {
-    return sizeof(struct dense_header) + 3 * sizeof(float) * kg_dense_parameters(&trainer->dims.shape);
+    return sizeof(struct dense_header) + 3 * sizeof(float) * kg_dense_parameters(shape);
 }
 
 void kg_dense_save(const struct kg_dense *trainer, void *state)
@@ -113,9 +113,9 @@ static const char *name_other(const struct dense_header *state, const struct den
 enum kg_status kg_dense_load(struct kg_dense *trainer, const void *state, uint64_t size, struct kg_error *error)
 {
     struct dense_header header, ours = dense_header_of(trainer);
-    if (size != kg_dense_state_size(trainer)) {
+    if (size != kg_dense_state_size(&trainer->dims.shape)) {
         kg_error_set(error, KG_E_INPUT, "the saved training has %lu bytes, not %lu", (unsigned long)size,
-                     (unsigned long)kg_dense_state_size(trainer));
+                     (unsigned long)kg_dense_state_size(&trainer->dims.shape));
         kg_error_hint(error, "it was cut short, or is of another shape");
         return KG_E_INPUT;
     }
