@@ -19,7 +19,7 @@ from kgpt_build.cli.shared.machines import LEAST_MEMORY, find_qemu, machine_opti
 from kgpt_build.cli.shared.options import MODEL_HERE, json_option, verbose_option
 from kgpt_build.cli.shared.settings import names_of, settings_options
 from kgpt_build.cli.shared.torch_training import TORCH, take_torch_options, torch_options, train_by_torch
-from kgpt_build.errors import KgptError, MachineLost
+from kgpt_build.errors import KgptError, MachineLost, UsageError
 from kgpt_build.plain_names import temporary_root
 from kgpt_build.vm.settings import RunSettings
 from kgpt_build.words import counted
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kgpt_build.training.session import Session
     from kgpt_build.training.settings import TrainSettings
     from kgpt_build.training.state import ResumeState
+    from kgpt_build.training.text_settings import TextSettings
     from kgpt_build.vm.verdict import Verdict
 
 STOP = b"\x03"
@@ -41,16 +42,28 @@ STOP = b"\x03"
 class Plan:
     """A training that passed all checks that need no kernel."""
 
-    settings: TrainSettings
+    settings: TrainSettings | TextSettings
     corpus: CorpusText
     state: ResumeState | None
     earlier: EarlierBest | None
     target: str
 
+    def least_memory(self, cpus: int) -> int:
+        """MiB for the machine, unless the user says how many."""
+        from kgpt_build.training.text_settings import TextSettings
+
+        if not isinstance(self.settings, TextSettings):
+            return LEAST_MEMORY
+        n_vocab = len(self.corpus.characters)
+        return max(LEAST_MEMORY, self.settings.memory(n_vocab, len(self.corpus.data), cpus))
+
     def check_memory(self, memory: int, image_end: int = 0) -> None:
         """Refuse a training that does not fit ``memory`` MiB beside a kernel that ends at ``image_end``."""
         from kgpt_build.training.corpus import check_memory, memory_needs
+        from kgpt_build.training.settings import TrainSettings
 
+        if not isinstance(self.settings, TrainSettings):
+            return  # the kernel knows its needs to the byte; the default is enough
         state = len(self.state.data) if self.state else 0
         check_memory(memory_needs(self.settings, self.corpus, image=image_end, state=state), memory)
 
@@ -100,8 +113,9 @@ def command(
     which kgpt build takes, and the state for --resume to MODEL.state. The weights do not depend on --cpus. Ctrl-C
     ends the training after the current step and writes both files.
 
-    With --target torch, CORPUS is one running text, whose end validates, and the model is a GPT of the kind --block.
-    Options marked "torch" are for this target (docs/training-host.md).
+    With --block or another option marked "running text", and with --target torch, CORPUS is one running text, whose end
+    validates, and the model is a GPT of the kind --block. Options marked "torch" are for --target torch
+    (docs/training-host.md).
 
     Exit codes are those of kgpt run. Ctrl-C gives 0 if the files were written.
     """
@@ -114,11 +128,13 @@ def command(
         train_by_torch(corpus, output, resume, plot, own, given)
         return
     words = options.pop("cmdline")
-    options["memory"] = LEAST_MEMORY if options["memory"] is None else options["memory"]
-    RunSettings(image=Path(), cmdline=words, **options)  # wrong values of the machine are refused first
+    given_memory = options.pop("memory")
+    # Wrong values of the machine are refused first.
+    RunSettings(image=Path(), cmdline=words, memory=LEAST_MEMORY if given_memory is None else given_memory, **options)
     if plot:
         check_plot(plot)
-    plan = _plan(corpus, resume, given, target)
+    plan = _plan(corpus, resume, given, own, target)
+    options["memory"] = plan.least_memory(options["cpus"]) if given_memory is None else given_memory
     files = Files(output or resume or MODEL_HERE)
     files.check()
     _warn(plan)
@@ -146,22 +162,34 @@ def _taken(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in taken.items() if value is not None and value is not False}
 
 
-def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], target: str) -> Plan:
-    from kgpt_build.training.corpus import check_split, count_parameters
+def _plan(
+    corpus: Path | None, resume: Path | None, given: dict[str, Any], of_block: dict[str, Any], target: str
+) -> Plan:
+    from kgpt_build.training.corpus import check_split, check_window, count_parameters
     from kgpt_build.training.earlier import load_earlier
     from kgpt_build.training.session import Files
-    from kgpt_build.training.settings import TrainSettings, resumed
+    from kgpt_build.training.settings import TrainSettings
     from kgpt_build.training.state import load_state
 
     state = load_state(Files(resume).state) if resume else None
-    settings = resumed(state.settings, given) if state else TrainSettings(**given)
-    text = read_shown(corpus, settings.block)
-    check_split(settings, text)
-    count_parameters(settings.hyperparameters(text.n_vocab))  # more than a kernel can hold is refused
+    settings = _settings(state, given, of_block)
+    if isinstance(settings, TrainSettings):
+        text = read_shown(corpus, settings.block)
+        check_split(settings, text)
+        count_parameters(settings.hyperparameters(text.n_vocab))  # more than a kernel can hold is refused
+    else:
+        if corpus is None:
+            raise UsageError(
+                "a training on a running text needs a text, which is missing", "kgpt corpus linux -o TEXT makes one"
+            )
+        n_ctx = settings.window.n_ctx
+        text = read_shown(corpus, n_ctx)
+        check_window(text, settings.val_fraction, n_ctx)
     if state and state.corpus_sha256 != text.sha256:
         raise KgptError(f"{text.source} is not the corpus of the training to resume", "give the one it began with")
+    n_steps = settings.steps or 0
     if state and state.step >= settings.last_step:
-        ended = settings.last_step < settings.steps
+        ended = settings.last_step < n_steps
         raise KgptError(
             f"the training to resume has done {counted(state.step, 'step')}, and is to end after {settings.last_step}",
             f"give more with {'--until' if ended else '--steps'}, or train anew",
@@ -170,18 +198,40 @@ def _plan(corpus: Path | None, resume: Path | None, given: dict[str, Any], targe
     return Plan(settings, text, state, earlier, target)
 
 
+def _settings(
+    state: ResumeState | None, given: dict[str, Any], of_block: dict[str, Any]
+) -> TrainSettings | TextSettings:
+    """The settings of a training on documents; with an option of a running text, or of its state, on one of those."""
+    from kgpt_build.training.settings import TrainSettings, resumed
+    from kgpt_build.training.text_settings import OF_BLOCK, TextSettings, text_settings
+
+    chosen = {name: of_block[name] for name in OF_BLOCK if of_block[name] is not None}
+    old = state.settings if state else None
+    if isinstance(old, TrainSettings):
+        if chosen:
+            option = "--" + next(iter(chosen)).replace("_", "-")
+            raise UsageError(f"{option}: the training to resume is one on documents", f"leave out {option}")
+        return resumed(old, given)
+    if isinstance(old, TextSettings) or chosen:
+        return text_settings(old, given, chosen)
+    return TrainSettings(**given)
+
+
 def _warn(plan: Plan) -> None:
     from kgpt_build.training.doubts import long_line
 
-    longer = plan.corpus.longer_than(plan.settings.block_size)
-    if not longer or plan.settings.text:
+    if plan.settings.text:
         return
-    if huge := long_line(plan.corpus.lengths, plan.settings.block_size):
+    block_size = plan.settings.block_size or 0
+    longer = plan.corpus.longer_than(block_size)
+    if not longer:
+        return
+    if huge := long_line(plan.corpus.lengths, block_size):
         click.echo(f"kgpt: warning: {huge}", err=True)
     else:
         click.echo(
             f"kgpt: {longer:,} of {plan.corpus.n_documents:,} documents are longer than the block of "
-            f"{plan.settings.block_size}: what is beyond it is not trained on (--block-size)",
+            f"{block_size}: what is beyond it is not trained on (--block-size)",
             err=True,
         )
 
@@ -265,7 +315,7 @@ def _conclude(session: Session, verdict: Verdict, plot: Path | None, *, again: s
     if plot and session.step:
         from kgpt_build.training.plot import write_plot
 
-        title = f"{session.files.model.stem}: {counted(session.settings.steps, 'step')} on {session.text.source}"
+        title = f"{session.files.model.stem}: {counted(session.settings.steps or 0, 'step')} on {session.text.source}"
         write_plot(plot, session.history, title)
         click.echo(f"wrote {plot}", err=quiet)
     error = verdict.error()
@@ -273,8 +323,9 @@ def _conclude(session: Session, verdict: Verdict, plot: Path | None, *, again: s
         raise error
     if session.files.model not in session.written:
         raise MachineLost("the kernel ended well, but sent no weights", f"{session.files.model} is as it was")
-    if session.saved_state and session.saved_state < session.settings.steps:
-        of = f"step {session.saved_state:,} of {session.settings.steps:,}"
+    n_steps = session.settings.steps or 0
+    if session.saved_state and session.saved_state < n_steps:
+        of = f"step {session.saved_state:,} of {n_steps:,}"
         click.echo(f"kgpt: stopped after {of}; to go on: {again}", err=True)
 
 

@@ -50,6 +50,11 @@ class CorpusText:
         return hashlib.sha256(self.data).hexdigest()
 
     @property
+    def characters(self) -> tuple[str, ...]:
+        """The different characters of a running text, in the order of their code points."""
+        return tuple(sorted(set(_LINE_END.sub("\n", self.data.decode("utf-8")))))
+
+    @property
     def n_documents(self) -> int:
         """How many documents: lines that are not empty, or blocks."""
         return sum(self.lengths.values())
@@ -168,6 +173,19 @@ def check_split(settings: TrainSettings, corpus: CorpusText) -> None:
             f"--val-fraction {settings.val_fraction:g} of {counted(n, 'document')} holds none back",
             "give more, or leave it out" if n > 1 else "leave it out: the corpus is one document",
         )
+
+
+def check_window(corpus: CorpusText, val_fraction: float, n_ctx: int) -> None:
+    """Refuse a running text of which a part has no window of ``n_ctx`` + 1 characters. Raises KgptError."""
+    n = corpus.n_characters
+    n_train = n - int(n * val_fraction)
+    parts = {"to train on": n_train, **({"of validation": n - n_train} if val_fraction else {})}
+    for what, size in parts.items():
+        if size <= n_ctx:
+            raise KgptError(
+                f"{corpus.source}: {counted(size, 'character')} {what} are too few for a context of {n_ctx}",
+                "give a longer text, a smaller --block-size, or another --val-fraction",
+            )
 
 
 def check_memory(needs: Needs, memory: int) -> None:

@@ -24,6 +24,8 @@ from kgpt_build.training.earlier import PREFIX, EarlierBest
 from kgpt_build.training.history import History, Point
 from kgpt_build.training.settings import TrainSettings
 from kgpt_build.training.state import save_state
+from kgpt_build.training.text_model import count_weights, weights_of_bytes, write_text_model
+from kgpt_build.training.text_settings import TextSettings
 
 STATE_SUFFIX = ".state"
 
@@ -73,7 +75,7 @@ class Session:
     def __init__(
         self,
         files: Files,
-        settings: TrainSettings,
+        settings: TrainSettings | TextSettings,
         corpus: CorpusText,
         *,
         keep_last: bool = False,
@@ -163,17 +165,38 @@ class Session:
         return next((point.loss for point in self.history.validation if point.step == step), None)
 
     def _write(self, path: Path, blob: Blob) -> None:
+        if isinstance(self.settings, TextSettings):
+            self._write_text_model(path, blob, self.settings)
+            return
         try:
             model = read_model(blob.data, clean_name(self.files.model.stem))
         except KgptError as error:
             raise KgptError(f"the kernel sent weights that are not to be used: {error.message}", error.hint) from error
         written = Written(path, model.n_parameters, blob.step, self._losses.get(blob.step), self._validation(blob.step))
-        models.save_gguf(model, path, self._metadata(written))
+        models.save_gguf(model, path, self._metadata(written, self.settings))
         self.written[path] = written
 
-    def _metadata(self, written: Written) -> dict[str, models.MetadataValue]:
+    def _write_text_model(self, path: Path, blob: Blob, settings: TextSettings) -> None:
+        chars = self.text.characters
+        shape = settings.shape(len(chars))
+        weights = weights_of_bytes(shape, blob.data)
+        validation = self._validation(blob.step)
+        written = Written(path, count_weights(shape), blob.step, self._losses.get(blob.step), validation)
+        facts: dict[str, str | int | float | None] = {
+            "method": "dense",
+            "corpus": self.text.source,
+            "corpus_sha256": self.text.sha256,
+            "step": written.step,
+            "loss": written.loss,
+            "validation_loss": validation,
+            **settings.facts(),
+        }
+        told = {key: value for key, value in facts.items() if value is not None}
+        write_text_model(path, shape, chars, weights, told)
+        self.written[path] = written
+
+    def _metadata(self, written: Written, settings: TrainSettings) -> dict[str, models.MetadataValue]:
         """Everything that determines the weights. A resumed training gives the same fields as an uninterrupted one."""
-        settings = self.settings
         known: dict[str, models.MetadataValue | None] = {
             "corpus": self.text.source,
             "corpus_sha256": self.text.sha256,

@@ -14,6 +14,7 @@ from pathlib import Path
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.paths import write_atomically
 from kgpt_build.training.settings import TrainSettings
+from kgpt_build.training.text_settings import TextSettings
 
 VERSION = 1
 _AGAIN = "train again from the start, without --resume"
@@ -23,13 +24,13 @@ _AGAIN = "train again from the start, without --resume"
 class ResumeState:
     """The state after ``step`` steps; ``data`` comes from the kernel."""
 
-    settings: TrainSettings
+    settings: TrainSettings | TextSettings
     corpus_sha256: str
     step: int
     data: bytes
 
 
-def save_state(path: Path, settings: TrainSettings, corpus_sha256: str, step: int, data: bytes) -> None:
+def save_state(path: Path, settings: TrainSettings | TextSettings, corpus_sha256: str, step: int, data: bytes) -> None:
     """Write the file atomically. Raises KgptError and keeps the old file if it cannot be written."""
     head = {
         "kgpt_state": VERSION,
@@ -53,7 +54,8 @@ def load_state(path: Path) -> ResumeState:
     try:
         head = json.loads(line)
         version, length, crc32 = int(head["kgpt_state"]), int(head["length"]), int(head["crc32"])
-        state = ResumeState(TrainSettings(**head["settings"]), str(head["corpus_sha256"]), int(head["step"]), data)
+        kind = TextSettings if "block" in head["settings"] else TrainSettings
+        state = ResumeState(kind(**head["settings"]), str(head["corpus_sha256"]), int(head["step"]), data)
     except (ValueError, KeyError, TypeError, UsageError) as error:
         raise KgptError(f"{path}: is no state of a training", _AGAIN) from error
     if version != VERSION or not newline:

@@ -187,7 +187,10 @@ TARGETS = {
         Target(
             "cmdline",
             (
-                *(f"kernel_c/app/cmdline/{name}.c" for name in ("cmdline", "lm_options", "options", "words")),
+                *(
+                    f"kernel_c/app/cmdline/{name}.c"
+                    for name in ("block_options", "cmdline", "lm_options", "options", "words")
+                ),
                 *(
                     "kernel_c/train/shape.c",
                     "kernel_c/infer/reply/llama2c_sampler.c",

@@ -17,7 +17,7 @@ from kgpt_build.settings import Option, Settings, options
 _SAMPLERS = ("infer/reply/llama2c_sampler", "infer/reply/lm_sampler", "infer/reply/sampler")
 SOURCES = [
     "tests/hosted/options_driver.c",
-    *(f"kernel_c/app/cmdline/{name}.c" for name in ("cmdline", "lm_options", "options", "words")),
+    *(f"kernel_c/app/cmdline/{name}.c" for name in ("block_options", "cmdline", "lm_options", "options", "words")),
     *(f"kernel_c/{name}.c" for name in ("train/shape", *_SAMPLERS)),
     *(f"kernel_c/math/{name}.c" for name in ("dmath", "dmath_trig", "math", "random")),
     *(

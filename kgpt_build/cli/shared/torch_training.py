@@ -17,6 +17,7 @@ from kgpt_build.cli.shared.corpora import read_shown
 from kgpt_build.cli.shared.options import MODEL_HERE
 from kgpt_build.cli.shared.settings import names_of
 from kgpt_build.errors import UsageError
+from kgpt_build.training.text_settings import OF_BLOCK
 from kgpt_build.training.torch.settings import TorchSettings, require_torch
 from kgpt_build.vm.terminal import as_written
 from kgpt_build.words import counted
@@ -50,7 +51,7 @@ def torch_options(command: Command) -> Command:
 def _click_option(name: str) -> Callable[[Command], Command]:
     field = _FIELDS[name]
     option, meta = "--" + name.replace("_", "-"), field.metadata
-    text = f"torch: {meta['help']}."
+    text = f"{'running text' if name in OF_BLOCK else 'torch'}: {meta['help']}."
     if field.default is not None:
         text += f" [default: {field.default if field.type != 'bool' else 'yes' if field.default else 'no'}]"
     form: dict[str, Any] = {"default": None, "help": text}
@@ -62,7 +63,7 @@ def _click_option(name: str) -> Callable[[Command], Command]:
 
 
 def take_torch_options(given: dict[str, Any], target: str) -> dict[str, Any]:
-    """Take out of ``given`` the options that only PyTorch's trainer has.
+    """Take out of ``given`` the options that microgpt's trainers do not have; kernels have those of OF_BLOCK.
 
     Raises UsageError if one of them is given for another target, or an option for a kernel with ``--target torch``.
     """
@@ -72,7 +73,7 @@ def take_torch_options(given: dict[str, Any], target: str) -> dict[str, Any]:
         if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
             continue
         option = "--" + {"as_json": "json", "serial": "no-serial"}.get(name, name.replace("_", "-"))
-        if target != TORCH and name in taken:
+        if target != TORCH and name in taken and name not in OF_BLOCK:
             raise UsageError(f"{option} is an option of --target torch, not of {target}", f"leave out {option}")
         if target == TORCH and name not in {*_FIELDS, *_FILES, *_ANY_TARGET}:
             raise UsageError(

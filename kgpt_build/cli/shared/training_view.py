@@ -73,7 +73,7 @@ class PlainView:
         for event in events:
             if isinstance(event, Step):
                 if event.step % self._every == 0 or event.step in (1, self._last):
-                    click.echo(step_line(event, self._session.settings.steps))
+                    click.echo(step_line(event, self._session.settings.steps or 0))
             elif isinstance(event, Cpus) and cpus_line(event):
                 click.echo(cpus_line(event), err=True)
             elif isinstance(event, Eval):

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kgpt_build.errors import KgptError
-from kgpt_build.training.corpus import CorpusText
-from kgpt_build.words import counted
+from kgpt_build.training.corpus import CorpusText, check_window
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 Tokens = npt.NDArray[np.int64]
@@ -37,12 +35,6 @@ def tokens_of(corpus: CorpusText, val_fraction: float, n_ctx: int) -> TokenText:
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     distinct, tokens = np.unique(codes, return_inverse=True)
     n_train = len(tokens) - int(len(tokens) * val_fraction)
-    parts = {"to train on": n_train, **({"of validation": len(tokens) - n_train} if val_fraction else {})}
-    for what, n in parts.items():
-        if n <= n_ctx:
-            raise KgptError(
-                f"{corpus.source}: {counted(n, 'character')} {what} are too few for a context of {n_ctx}",
-                "give a longer text, a smaller --block-size, or another --val-fraction",
-            )
+    check_window(corpus, val_fraction, n_ctx)
     chars = tuple(chr(code) for code in distinct.tolist())
     return TokenText(corpus.source, corpus.sha256, chars, tokens.astype(np.int64).reshape(-1), n_train)
