@@ -4,6 +4,7 @@ The request is {"model": path, "n_ctx": n, "kv": "f32" or "f16", "n_batch": n, "
 (further ones of llama_cpp.Llama) and one of these:
 - "tokens": their logits (T, n_vocab) go to "logits" in OUT;
 - "texts" and "n_greedy": "tokens" and "greedy" get each text's tokens and their continuation, -1 behind the end;
+- "quantized" and "type": the file "quantized" gets the model in a type such as IQ4_XS, as llama-quantize writes it;
 - "text": "tokens" and "nll" get its tokens, and the sum of -log p of all but the first of each n_ctx of them.
 
 It is a program of its own because the package is compiled when it is installed, for minutes, and so may well be in
@@ -12,6 +13,7 @@ another environment than the tests.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import sys
 from typing import Any
@@ -24,6 +26,9 @@ GGML_TYPES = {"f32": 0, "f16": 1}
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """What was asked for, as arrays."""
+    if "quantized" in request:
+        _quantize(request)
+        return {}
     llama = llama_cpp.Llama(
         request["model"],
         n_ctx=request["n_ctx"],
@@ -45,6 +50,15 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return _likelihood(llama, llama.tokenize(request["text"].encode(), add_bos=False), request["n_ctx"])
     texts = [llama.tokenize(text.encode(), add_bos=False, special=True) for text in request["texts"]]
     return {"tokens": _padded(texts), "greedy": _padded([_greedy(llama, text, request["n_greedy"]) for text in texts])}
+
+
+def _quantize(request: dict[str, Any]) -> None:
+    parameters = llama_cpp.llama_model_quantize_default_params()
+    parameters.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{request['type']}")
+    parameters.nthread, parameters.allow_requantize = 1, True
+    paths = (request["model"].encode(), request["quantized"].encode())
+    if llama_cpp.llama_model_quantize(*paths, ctypes.byref(parameters)):
+        raise SystemExit(f"llama.cpp does not quantise {request['model']}")
 
 
 def _greedy(llama: Any, tokens: list[int], n: int) -> list[int]:

@@ -39,6 +39,11 @@ class LlamaCpp:
         found = self._ask(path, {"text": text, "n_ctx": n_ctx, **options})
         return found["tokens"].tolist(), float(found["nll"])
 
+    def quantize(self, path: Path, to: Path, kind: str) -> Path:
+        """Write the model ``path`` to ``to``, its matrices in ``kind``, such as IQ4_XS, as llama-quantize does."""
+        self._ask(path, {"quantized": str(to), "type": kind})
+        return to
+
     def _ask(self, path: Path, request: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
         whole = {"model": str(path), "n_ctx": 256, "kv": "f32", "n_batch": 256, "parameters": {}, **request}
         with tempfile.TemporaryDirectory() as folder:
