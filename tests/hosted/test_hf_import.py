@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import hf_folders
 import lm_tiny
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from gguf import GGUFReader
 from lm_tiny import TINY, Tiny
+from refusals import refused
 
 from kgpt_build import models
+from kgpt_build.cli import cli
+from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf.write import write_gguf
+from kgpt_build.models.hf.safetensors_file import read_safetensors
+from kgpt_build.models.hf.tokenizer import folder_fields, tokenizer_fields
 from kgpt_build.models.importing import ImportOptions, read_checkpoint
 from kgpt_build.reference.lm import forward
 from kgpt_build.reference.lm_file import load
@@ -68,3 +76,109 @@ def test_tensors_and_logits(tmp_path: Path, name: str) -> None:
             np.testing.assert_array_equal(found[key], values)
     logits = [forward(load(file), TOKENS).logits for file in (tmp_path / "direct.gguf", path)]
     np.testing.assert_allclose(logits[1], logits[0], atol=1e-5 if tiny.arch == "gemma3" else 0)
+
+
+def vocabulary(folder: Path, **files: Any) -> dict[str, Any]:
+    """The tokenizer's fields with these files beside it: their names without .json."""
+    hf_folders.write_tokenizer(folder)
+    for name, content in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    found = folder_fields(folder, hf_folders.N_VOCAB)
+    return {key.removeprefix("tokenizer.").removeprefix("ggml."): value for key, value in found.items()}
+
+
+def test_special_tokens(tmp_path: Path) -> None:
+    bare = vocabulary(tmp_path)
+    assert (bare["eos_token_id"], bare["add_bos_token"], bare["add_eos_token"]) == (1, False, False)
+    settings = {"bos_token": "<s>", "eos_token": {"content": "<|im_end|>"}, "unk_token": None, "pad_token": "</s>"}
+    found = vocabulary(tmp_path, tokenizer_config=settings, config={"eos_token_id": 1})
+    assert [found[f"{role}_token_id"] for role in ("bos", "eos", "padding")] == [0, 3, 1]
+    found = vocabulary(tmp_path, generation_config={"eos_token_id": [3, 2, 260]})
+    assert [found.get(f"{role}_token_id") for role in ("eos", "eot", "eom")] == [3, 2, 260]
+    assert found["token_type"][260] == 3  # it ends a reply, so a person cannot type it
+    llama = {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": True}
+    found = vocabulary(tmp_path, tokenizer_config={**settings, **llama})
+    assert (found["add_bos_token"], found["add_eos_token"]) == (True, True)
+
+
+def test_the_post_processor_adds_tokens(tmp_path: Path) -> None:
+    root = hf_folders.tokenizer()
+    name = {"id": "<s>", "type_id": 0}
+    template = {
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": name}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [],
+        "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}},
+    }
+    root["post_processor"] = {"type": "Sequence", "processors": [root["post_processor"], template]}
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(root))
+    found = tokenizer_fields(path, hf_folders.N_VOCAB)
+    assert (found["tokenizer.ggml.bos_token_id"], found["tokenizer.ggml.add_bos_token"]) == (0, True)
+
+
+def test_rows_without_a_token_are_unused(tmp_path: Path) -> None:
+    found = vocabulary(tmp_path)
+    n = len(hf_folders.tokenizer()["model"]["vocab"])
+    assert found["tokens"][n] == f"[PAD{n}]"
+    assert found["token_type"][n:] == [5] * (hf_folders.N_VOCAB - n)
+
+
+def test_chat_templates(tmp_path: Path) -> None:
+    assert "chat_template" not in vocabulary(tmp_path)
+    assert vocabulary(tmp_path, tokenizer_config={"chat_template": "text"})["chat_template"] == "text"
+    several = [{"name": "tools", "template": "a"}, {"name": "default", "template": "b"}]
+    assert vocabulary(tmp_path, tokenizer_config={"chat_template": several})["chat_template"] == "b"
+    (tmp_path / "chat_template.jinja").write_text("file")
+    assert vocabulary(tmp_path)["chat_template"] == "file"
+    (tmp_path / "chat_template.jinja").unlink()
+    with refused(KgptError, "tokenizer_config.json 'default'"):
+        vocabulary(tmp_path, tokenizer_config={"chat_template": several[:1]})
+
+
+@pytest.mark.parametrize("kind", ["float16", "uint16"])
+def test_halves_stay_halves(tmp_path: Path, kind: str) -> None:
+    """Matrices keep F16 and BF16; vectors become F32."""
+    tiny, tensors = direct(tmp_path / "direct.gguf", "llama")
+    folder = hf_folders.save(tmp_path / "hf", tiny, tensors)
+    stored = hf_folders.stored(tiny, tensors)
+    halves: dict[str, Array] = {
+        name: values.astype(kind) if kind == "float16" else (values.view(np.uint32) >> 16).astype(np.uint16)
+        for name, values in ((name, np.ascontiguousarray(values)) for name, values in stored.items())
+    }
+    hf_folders.write_safetensors(folder / "model.safetensors", halves)
+    model = imported(folder, tmp_path / "imported.gguf")
+    assert model.types == {"F16" if kind == "float16" else "BF16": 16, "F32": 5}
+    exact = {
+        name: values.astype(np.float32) if kind == "float16" else (values.astype(np.uint32) << 16).view(np.float32)
+        for name, values in halves.items()
+    }
+    hf_folders.write_safetensors(folder / "model.safetensors", exact)
+    imported(folder, tmp_path / "exact.gguf")
+    logits = [forward(load(tmp_path / name), TOKENS).logits for name in ("imported.gguf", "exact.gguf")]
+    np.testing.assert_array_equal(logits[0], logits[1])
+
+
+def test_the_safetensors_library_reads_the_same(tmp_path: Path) -> None:
+    """The files that tests write are files of the format, and those of the library are read."""
+    numpy = pytest.importorskip("safetensors.numpy", reason="needs safetensors: pip install safetensors")
+    tensors = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.ones(4, np.float16)}
+    ours, theirs = tmp_path / "ours.safetensors", tmp_path / "theirs.safetensors"
+    hf_folders.write_safetensors(ours, tensors)
+    numpy.save_file(tensors, theirs)
+    for name, values in numpy.load_file(ours).items():
+        np.testing.assert_array_equal(values, tensors[name])
+    for stored in read_safetensors(theirs):
+        np.testing.assert_array_equal(stored.values(), tensors[stored.name])
+
+
+def test_commands_take_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
+    folder = hf_folders.save(tmp_path / "Tiny One", *direct(tmp_path / "direct.gguf", "qwen2"))
+    out = tmp_path / "out.gguf"
+    result = CliRunner().invoke(cli, ["import", str(folder), "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "Tiny One, qwen2" in result.output
+    model = models.load(folder)
+    assert isinstance(model, models.GgufModel)
+    assert model.sha256 == models.cached_sha256(out)
