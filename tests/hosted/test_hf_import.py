@@ -149,7 +149,7 @@ def test_halves_stay_halves(tmp_path: Path, kind: str) -> None:
     hf_folders.write_safetensors(folder / "model.safetensors", halves)
     model = imported(folder, tmp_path / "imported.gguf")
     assert model.types == {"F16" if kind == "float16" else "BF16": 16, "F32": 5}
-    exact = {
+    exact: dict[str, Array] = {
         name: values.astype(np.float32) if kind == "float16" else (values.astype(np.uint32) << 16).view(np.float32)
         for name, values in halves.items()
     }
@@ -162,7 +162,7 @@ def test_halves_stay_halves(tmp_path: Path, kind: str) -> None:
 def test_the_safetensors_library_reads_the_same(tmp_path: Path) -> None:
     """The files that tests write are files of the format, and those of the library are read."""
     numpy = pytest.importorskip("safetensors.numpy", reason="needs safetensors: pip install safetensors")
-    tensors = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.ones(4, np.float16)}
+    tensors: dict[str, Array] = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.ones(4, np.float16)}
     ours, theirs = tmp_path / "ours.safetensors", tmp_path / "theirs.safetensors"
     hf_folders.write_safetensors(ours, tensors)
     numpy.save_file(tensors, theirs)

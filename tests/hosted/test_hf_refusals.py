@@ -253,6 +253,7 @@ TOKENIZERS: list[tuple[dict[str, Any], str]] = [
     (model(merges=["t h", "t h"]), "tokenizer.json merge twice"),
     (added(id=N_VOCAB), f"tokenizer.json '<|im_end|>' {N_VOCAB} rows"),
     (added(content="a"), "tokenizer.json 'a'"),
+    (added(content="|im_start|> and more"), "tokenizer.json '<|im_start|>' overlap"),
     (added(single_word=True), "tokenizer.json '<|im_end|>' single_word"),
     (added(lstrip=True), "tokenizer.json '<|im_end|>' lstrip"),
     ({"normalizer": {"type": "Lowercase"}}, "tokenizer.json normalizer Lowercase"),

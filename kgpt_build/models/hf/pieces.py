@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -12,6 +12,7 @@ from kgpt_build.words import shown
 
 NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 _HINT = "the file is damaged, or belongs to another model"
+_SAME_HINT = "the engine would find another one of them than the tokenizers library does"
 _MOST = 1 << 20
 
 
@@ -84,7 +85,29 @@ def added_tokens(root: Mapping[str, Any]) -> tuple[Added, ...]:
     found = root.get("added_tokens") or []
     if not isinstance(found, list):
         raise KgptError("tokenizer.json: added_tokens is not a list", _HINT)
-    return tuple(_added(item) for item in found)
+    tokens = tuple(_added(item) for item in found)
+    _refuse_overlaps([token.content.encode("utf-8", "surrogatepass") for token in tokens])
+    return tokens
+
+
+def _refuse_overlaps(tokens: Sequence[bytes]) -> None:
+    """Raise KgptError if a text exists in which the leftmost token is not the one that the engine takes.
+
+    The tokenizers library takes the leftmost token, of several the longest. The engine takes the longest first. They
+    differ if a token begins inside a shorter one and ends behind it.
+    """
+    longest: dict[bytes, bytes] = {}
+    for token in sorted(tokens, key=len):
+        longest.update({token[:end]: token for end in range(1, len(token))})
+    for left in tokens:
+        for start in range(1, len(left)):
+            right = longest.get(left[start:], b"")
+            if len(right) <= len(left):
+                continue
+            text = left[:start] + right
+            if len(right) > max(len(token) for token in tokens if text.startswith(token)):
+                names = " and ".join(shown(token.decode("utf-8", "replace")) for token in (left, right))
+                raise KgptError(f"tokenizer.json: the added tokens {names} overlap in a text", _SAME_HINT)
 
 
 def _added(item: Any) -> Added:
