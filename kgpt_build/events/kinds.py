@@ -399,15 +399,15 @@ class Corpus(Event):
 
     event: ClassVar[str] = "corpus"
     documents: int
-    """Documents, ``train`` and ``validation`` together."""
+    """Documents, ``train`` and ``validation`` together; 1 with ``block``."""
     characters: int
     """Characters of all documents."""
     n_vocab: int
     """Tokens in the vocabulary."""
     train: int
-    """Documents to train on."""
+    """Documents to train on; with ``block`` characters."""
     validation: int
-    """Documents to validate with."""
+    """Documents to validate with; with ``block`` characters."""
 
 
 @dataclass(frozen=True)
@@ -416,11 +416,11 @@ class Training(Event):
 
     event: ClassVar[str] = "training"
     method: str
-    """``exact`` or ``fast``."""
+    """``exact``, ``fast``, or the value of ``block``."""
     steps: int
     """The number of the last step."""
     batch: int
-    """Documents of a step."""
+    """Documents of a step; with ``block`` windows."""
     n_layer: int
     """Layers."""
     n_embd: int
