@@ -15,6 +15,8 @@ import numpy as np
 import torch
 import transformers
 
+CLASSES = {"GPT2": "GPT2LMHeadModel", "Gemma3": "Gemma3ForConditionalGeneration"}
+
 
 def make(folder: Path, name: str, case: dict[str, Any], tokens: list[int]) -> None:
     """Write a model whose parameters, norms and biases too, all count."""
@@ -22,14 +24,14 @@ def make(folder: Path, name: str, case: dict[str, Any], tokens: list[int]) -> No
     kind = case["class"]
     config = getattr(transformers, f"{kind}Config")(**case["config"])
     config._attn_implementation = "eager"
-    causal = "GPT2LMHeadModel" if kind == "GPT2" else f"{kind.removesuffix('Text')}ForCausalLM"
+    causal = CLASSES.get(kind, f"{kind.removesuffix('Text')}ForCausalLM")
     model = getattr(transformers, causal)(config).eval()
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             vector, embedding = parameter.dim() == 1, "embed" in key or "wte" in key
             scale = 0.2 if vector else 1.0 if embedding else 1.2 / parameter.shape[-1] ** 0.5
             centre = 1.0 if vector and "norm" in key.lower().replace("ln_", "norm") and key.endswith("weight") else 0.0
-            centre -= 1.0 if centre and kind == "Gemma3Text" else 0.0
+            centre -= 1.0 if centre and kind.startswith("Gemma3") else 0.0
             parameter.copy_(torch.randn_like(parameter) * scale + centre)
         model = model.to(getattr(torch, case.get("dtype", "float32")))
         model.save_pretrained(folder / name, **case.get("save", {}))

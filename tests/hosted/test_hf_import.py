@@ -172,6 +172,30 @@ def test_the_safetensors_library_reads_the_same(tmp_path: Path) -> None:
         np.testing.assert_array_equal(stored.values(), tensors[stored.name])
 
 
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_weights_of_torch_save(tmp_path: Path, name: str) -> None:
+    """pytorch_model.bin, alone or in shards with an index, is read where no safetensors file lies."""
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'kgpt[torch]'")
+    tiny, tensors = direct(tmp_path / "direct.gguf", name)
+    folder = hf_folders.save(tmp_path / "hf", tiny, tensors)
+    whole = imported(folder, tmp_path / "a.gguf").sha256
+    (folder / "model.safetensors").unlink()
+    state = {key: torch.tensor(values) for key, values in hf_folders.stored(tiny, tensors).items()}
+    if name == "gpt2":
+        state["transformer.h.0.attn.bias"] = torch.ones(1, 1, 48, 48, dtype=torch.uint8)
+    torch.save(state, folder / "pytorch_model.bin")
+    assert imported(folder, tmp_path / "b.gguf").sha256 == whole
+    (folder / "pytorch_model.bin").unlink()
+    items = list(state.items())
+    places: dict[str, str] = {}
+    for number, part in enumerate((items[:5], items[5:]), 1):
+        shard = f"pytorch_model-0000{number}-of-00002.bin"
+        torch.save(dict(part), folder / shard)
+        places |= {key: shard for key, _ in part}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": places}))
+    assert imported(folder, tmp_path / "c.gguf").sha256 == whole
+
+
 def test_commands_take_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
     folder = hf_folders.save(tmp_path / "Tiny One", *direct(tmp_path / "direct.gguf", "qwen2"))

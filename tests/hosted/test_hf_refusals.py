@@ -218,7 +218,10 @@ def test_files(folder: Path, edit: Callable[[Path], object], facts: str) -> None
 
 def test_a_pickle_or_an_adapter_instead_of_weights(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with refused(KgptError, "no .safetensors pytorch_model.bin"):
+    with refused(KgptError, "pytorch_model.bin not zip torch.save"):
+        read_checkpoint(folder)
+    (folder / "pytorch_model.bin").rename(folder / "tf_model.h5")
+    with refused(KgptError, "no .safetensors tf_model.h5"):
         read_checkpoint(folder)
     (folder / "adapter_config.json").write_text("{}")
     with refused(KgptError, "adapter LoRA"):

@@ -93,6 +93,10 @@ CASES = {
     "gemma3-thirds": case("Gemma3Text", num_hidden_layers=4, head_dim=16, sliding_window=6, query_pre_attn_scalar=16,
                           layer_types=["sliding_attention", "sliding_attention", "full_attention",
                                        "sliding_attention"]),
+    "gemma3-images": {"class": "Gemma3", "config": {"text_config": {
+        **SIZES, "head_dim": 32, "num_hidden_layers": 3, "sliding_window": 6, "query_pre_attn_scalar": 32},
+        "vision_config": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2,
+                          "image_size": 28, "patch_size": 14}, "mm_tokens_per_image": 4}},
     "phi": case("Phi", num_key_value_heads=4),
     "phi-grouped": case("Phi", partial_rotary_factor=0.25),
     "phi3": case("Phi3", num_hidden_layers=3, sliding_window=9),

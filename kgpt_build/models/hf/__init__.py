@@ -9,7 +9,7 @@ from kgpt_build.models.checkpoint import Checkpoint
 from kgpt_build.models.hf.config import Config
 from kgpt_build.models.hf.families import describe
 from kgpt_build.models.hf.json_file import read_object
-from kgpt_build.models.hf.shards import INDEX, stored_tensors, weight_files
+from kgpt_build.models.hf.shards import stored_tensors, weight_files
 from kgpt_build.models.hf.tensors import gguf_tensors
 from kgpt_build.models.hf.tokenizer import FILES, STRIPS, folder_fields, tokenizer_fields
 from kgpt_build.models.importing.options import ImportOptions
@@ -27,7 +27,7 @@ def recognises(source: Path, beginning: bytes) -> bool:
 def files(source: Path, options: ImportOptions) -> Sequence[Path]:
     """All files that decide the result. Raises KgptError."""
     folder = _folder(source)
-    beside = [folder / name for name in ("config.json", INDEX, *FILES)]
+    beside = [folder / name for name in ("config.json", *FILES)]
     given = options.tokenizer
     if given is not None:
         beside += [given] if given.is_file() else [given / name for name in FILES]

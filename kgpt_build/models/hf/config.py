@@ -22,7 +22,7 @@ _HARMLESS = frozenset(
     max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k
     top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size
     num_return_sequences max_new_tokens transformers.js_config is_llama_config unsloth_fixed unsloth_version
-    model_name vocab_size_padded
+    model_name vocab_size_padded _num_labels max_sequence_length neftune_noise_alpha
     """.split()  # noqa: SIM905 - a list in quotes would take a page
 )
 """Fields about training, storage and generation, which change no logit."""
@@ -34,6 +34,11 @@ _USUAL: Mapping[str, Any] = {
     "chunk_size_feed_forward": 0,
     "pruned_heads": {},
     "rope_interleaved": False,
+    "use_mrope": False,
+    "lm_head_bias": False,
+    "mlp_bias": False,
+    "full_attn_mod": 1,
+    "interpolate_factor": 1,
 }
 """Fields that no supported model sets to anything else."""
 
@@ -109,15 +114,15 @@ class Config:
 
     def refuse_rest(self) -> None:
         """Raise KgptError for fields that were not read and may change what the model computes."""
-        if "quantization_config" in self._values:
-            found = self._values["quantization_config"]
+        found = self._values.get("quantization_config")
+        if found is not None:
             method = found.get("quant_method", "?") if isinstance(found, dict) else "?"
             raise KgptError(
                 f"{self._file}: the weights are quantised ({_shown(method)}), which is not supported",
                 "give the model in F32, F16 or BF16, and quantise the GGUF",
             )
         for key, value in self._values.items():
-            if key in _USUAL:
+            if key in _USUAL and key not in self._read:
                 self.require(key, _USUAL[key])
             elif key not in self._read and key not in _HARMLESS and value is not None:
                 raise KgptError(

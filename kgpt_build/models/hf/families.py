@@ -6,7 +6,7 @@ Written from the configurations' documentation and the models' papers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kgpt_build.errors import KgptError
@@ -67,12 +67,14 @@ class Family:
 
     ``names``: GGUF's name without "blk.N." and ".weight" -> that of transformers, or several, stacked by rows.
     ``transposed``: matrices are stored as (columns, rows). ``plus_one``: norms are stored less 1. ``neighbours``: the
-    rows of queries and keys change their order, because GGUF turns neighbours, not halves.
+    rows of queries and keys change their order, because GGUF turns neighbours, not halves. ``others``: beginnings of
+    names of tensors that see images, and change nothing for texts.
     """
 
     arch: str
     names: Mapping[str, str]
     root: str = "model."
+    others: tuple[str, ...] = ()
     layers: str = "layers"
     transposed: bool = False
     plus_one: bool = False
@@ -107,6 +109,8 @@ def model_types() -> tuple[str, ...]:
 def describe(config: Config) -> Described:
     """What config.json says. Raises KgptError for what is missing, wrong, or not supported."""
     kind = config.text("model_type")
+    if kind == "gemma3":
+        return _gemma3_of_texts(config)
     if kind not in _FAMILIES:
         raise KgptError(
             f"config.json: the model_type {kind[:64]!r} is not supported", f"supported: {', '.join(model_types())}"
@@ -264,6 +268,35 @@ def _gemma3(config: Config, family: Family) -> Described:
     if pattern != 6:
         more["attention.sliding_window_pattern"] = pattern
     return _rms(config, family, rope, more=more, tied=True)
+
+
+def _gemma3_of_texts(config: Config) -> Described:
+    """The language model in a Gemma 3 that also sees images: texts without images are computed by it alone."""
+    inner, tied = config.get("text_config"), config.get("tie_word_embeddings")
+    if not isinstance(inner, dict):
+        raise KgptError("config.json: text_config is missing, which a gemma3 must have", "copy the file again")
+    for key in ("vision_config", "mm_tokens_per_image", "boi_token_index", "eoi_token_index", "image_token_index"):
+        config.get(key)
+    config.refuse_rest()
+    text = Config({**_GEMMA_DEFAULTS, "tie_word_embeddings": tied, **inner}, "config.json, text_config")
+    text.require("model_type", "gemma3_text")
+    found = _gemma3(text, _FAMILIES["gemma3_text"][0])
+    text.refuse_rest()
+    return replace(found, family=replace(found.family, others=_IMAGES))
+
+
+_IMAGES = ("vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector.")
+_GEMMA_DEFAULTS = {
+    "vocab_size": 262208,
+    "hidden_size": 2304,
+    "intermediate_size": 9216,
+    "num_hidden_layers": 26,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "max_position_embeddings": 131072,
+}
+"""What text_config leaves out: transformers' defaults."""
 
 
 def _check_scale(config: Config, layers: int) -> None:

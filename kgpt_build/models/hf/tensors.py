@@ -15,7 +15,8 @@ from kgpt_build.errors import KgptError
 from kgpt_build.models.checkpoint import Tensor
 from kgpt_build.models.gguf.tensors import ARCHITECTURES, Slot
 from kgpt_build.models.hf.families import Described
-from kgpt_build.models.hf.safetensors_file import StoredTensor, float32_of
+from kgpt_build.models.hf.safetensors_file import float32_of
+from kgpt_build.models.hf.shards import Stored
 from kgpt_build.words import counted, shown
 
 Array = npt.NDArray[Any]
@@ -38,23 +39,25 @@ class _Planned:
     rows: tuple[int, ...]
 
 
-def gguf_tensors(described: Described, stored: Mapping[str, StoredTensor]) -> list[Tensor]:
+def gguf_tensors(described: Described, stored: Mapping[str, Stored]) -> list[Tensor]:
     """All tensors of the model in GGUF's form. Raises KgptError that lists what is missing, or too many."""
     planned = list(_plan(described, _root(described, stored)))
     tied = _is_tied(described, planned, stored)
     wanted = {source for item in planned for source in item.sources}
     others = [name for name in stored if name not in wanted and not name.endswith(_BUFFERS)]
-    others = [name for name in others if not (tied and name == _OUTPUT)]
+    others = [name for name in others if not (tied and name == _output_in(stored))]
+    others = [name for name in others if not name.startswith(described.family.others)]
     _require_same([name for name in sorted(wanted) if name not in stored], others, described)
     made = [_made(described, item, [stored[name] for name in item.sources]) for item in planned]
     factors = described.rope.tensors if described.rope else {}
     return made + [Tensor(name, values.shape, "F32", partial(np.asarray, values)) for name, values in factors.items()]
 
 
-def _root(described: Described, stored: Mapping[str, StoredTensor]) -> str:
+def _root(described: Described, stored: Mapping[str, Stored]) -> str:
     """What precedes the names: files of a model without its head leave it out."""
     root = described.family.root
-    return root if any(name.startswith(root) for name in stored) else ""
+    roots = (f"model.language_{root}", f"language_model.{root}", "model.language_model.", root)
+    return next((root for root in roots if any(name.startswith(root) for name in stored)), "")
 
 
 def _plan(described: Described, root: str) -> Iterator[_Planned]:
@@ -92,22 +95,28 @@ def _uses_embedding(described: Described, end: str) -> bool:
     return described.tied and end == "weight"
 
 
-def _is_tied(described: Described, planned: Sequence[_Planned], stored: Mapping[str, StoredTensor]) -> bool:
+def _is_tied(described: Described, planned: Sequence[_Planned], stored: Mapping[str, Stored]) -> bool:
     """Does the output use the embedding? Raises KgptError if a tied model stores an output that is another one."""
-    if not described.tied or _OUTPUT not in stored:
+    name = _output_in(stored)
+    if not described.tied or name is None:
         return described.tied
     embedding = next(stored.get(item.sources[0]) for item in planned if item.name == "token_embd.weight")
-    output = stored[_OUTPUT]
+    output = stored[name]
     same = embedding is not None and (embedding.shape, embedding.dtype) == (output.shape, output.dtype)
     if not same or output.dtype not in _KINDS or not np.array_equal(_bits(embedding), _bits(output)):
         raise KgptError(
-            f"config.json says tie_word_embeddings, but {_OUTPUT} is not the embedding",
+            f"config.json says tie_word_embeddings, but {name} is not the embedding",
             "set tie_word_embeddings to false if the model has an output of its own",
         )
     return True
 
 
-def _bits(tensor: StoredTensor | None) -> Array:
+def _output_in(stored: Mapping[str, Stored]) -> str | None:
+    """The name of the output's matrix, if it is stored."""
+    return next((name for name in (_OUTPUT, f"language_model.{_OUTPUT}") if name in stored), None)
+
+
+def _bits(tensor: Stored | None) -> Array:
     assert tensor is not None
     return tensor.values().view(np.uint8)
 
@@ -128,7 +137,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + more
 
 
-def _made(described: Described, item: _Planned, stored: Sequence[StoredTensor]) -> Tensor:
+def _made(described: Described, item: _Planned, stored: Sequence[Stored]) -> Tensor:
     """The tensor with its shape and types checked; its values are read later."""
     transposed = described.family.transposed and item.slot.name.endswith(_PROJECTIONS) and len(item.shape) > 1
     for tensor, rows in zip(stored, item.rows, strict=True):
@@ -155,7 +164,7 @@ _PROJECTIONS = ("attn_qkv.weight", "attn_output.weight", "ffn_up.weight", "ffn_d
 """The matrices that GPT-2 stores transposed (Conv1D)."""
 
 
-def _values(stored: Sequence[StoredTensor], kind: str, change: Callable[[Array], Array]) -> Array:
+def _values(stored: Sequence[Stored], kind: str, change: Callable[[Array], Array]) -> Array:
     parts = [tensor.values() if kind != "F32" else float32_of(tensor.values()) for tensor in stored]
     values = change(parts[0] if len(parts) == 1 else np.concatenate(parts))
     values = np.ascontiguousarray(values)
