@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import imported_first, json_option, verbose_option
@@ -35,6 +36,18 @@ class MixName(click.ParamType[str]):
         if name not in MIXES:
             self.fail(f"{value!r} is not a type; there are {', '.join(MIXES)}", param, ctx)
         return name
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        """What there is to choose from."""
+        from kgpt_build.models.quantize.mix import MIXES
+
+        return f"choose one of {', '.join(MIXES)}"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete names of mixes."""
+        from kgpt_build.models.quantize.mix import MIXES
+
+        return [CompletionItem(name) for name in MIXES if name.startswith(incomplete.upper())]
 
 
 @click.command("quantize")

@@ -16,6 +16,7 @@ from tiny_lm import write_lm
 
 from kgpt_build import models
 from kgpt_build.cli import cli, invoke
+from kgpt_build.models.gguf.tensors import ARCHITECTURES
 from kgpt_build.models.gguf.types import TYPES
 from kgpt_build.models.quantize.mix import MIXES
 from kgpt_build.models.quantize.rows import dequantize_rows, quantize_rows
@@ -24,7 +25,7 @@ from kgpt_build.models.quantize.source import as_checkpoint
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_wide(tmp_path_factory.mktemp("wide") / "wide.gguf")
+    return write_wide(tmp_path_factory.mktemp("wide") / "wide.gguf", n_layer=2)
 
 
 def _run(*words: Any) -> Result:
@@ -86,9 +87,9 @@ def test_the_matrices_are_those_of_quantize_rows(wide: Path, tmp_path: Path) -> 
             assert (tensor.read() == quantize_rows(values, "Q5_K")).all()
 
 
-def test_the_mix_gives_more_to_some(wide: Path, tmp_path: Path) -> None:
+def test_the_mix_gives_more_to_some(tmp_path: Path) -> None:
     """Of 8 layers: the first and the last eighth, and every third one between (llama-quantize chooses these too)."""
-    _run(wide, "q4_k", "-o", tmp_path / "out.gguf")
+    _run(write_wide(tmp_path / "deep.gguf", n_layer=8), "q4_k", "-o", tmp_path / "out.gguf")
     types = _types(tmp_path / "out.gguf")
     for part in ("attn_v", "ffn_down"):
         assert [i for i in range(8) if types[f"blk.{i}.{part}.weight"] == "Q6_K"] == [0, 3, 6, 7]
@@ -120,11 +121,25 @@ def test_no_block_fits_at_all(tmp_path: Path) -> None:
     assert _types(out)["blk.0.ffn_down.weight"] == "Q4_0"
 
 
+@pytest.mark.parametrize("arch", [name for name in ARCHITECTURES if name != "microgpt"])
+def test_every_architecture(tmp_path: Path, arch: str) -> None:
+    """Its matrices change, except learned positions; vectors stay, and the model is accepted."""
+    path, out = write_lm(tmp_path / "tiny.gguf", arch, kind="F16"), tmp_path / "out.gguf"
+    _run(path, "Q5_0", "-o", out)
+    old, new = _types(path), _types(out)
+    outputs = ("output.weight", "token_embd.weight")
+    for tensor in models.load_lm(path).header.tensors:
+        stays = len(tensor.dims) == 1 or tensor.name == "position_embd.weight"
+        allowed = {old[tensor.name]} if stays else {"Q8_0", "Q5_0"} if tensor.name in outputs else {"Q5_0"}
+        assert new[tensor.name] in allowed, tensor.name
+
+
 def test_quantising_again_is_warned(wide: Path, tmp_path: Path) -> None:
     _run(wide, "Q8_0", "-o", tmp_path / "q8.gguf")
     result = _run(tmp_path / "q8.gguf", "Q4_0", "-o", tmp_path / "q4.gguf")
     assert not lacks(result.stderr, "warning quantised already Q8_0")
     assert "warning" not in _run(wide, "Q4_0", "-o", tmp_path / "q4.gguf").stderr
+    assert "warning" not in _run(tmp_path / "q8.gguf", "F32", "-o", tmp_path / "f32.gguf").stderr
 
 
 @pytest.mark.parametrize("mix", ["Q8_0", "Q4_K_M"])
@@ -150,6 +165,7 @@ def _refused(capsys: pytest.CaptureFixture[str], facts: str, *words: Any) -> Non
 def test_refusals(wide: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = wide.read_bytes()
     _refused(capsys, "Q9 Q4_K_M", wide, "Q9")
+    _refused(capsys, "Q8_0 Q4_K_M", wide)
     _refused(capsys, "is the model itself", wide, "Q8_0", "-o", wide)
     _refused(capsys, "nowhere.gguf", tmp_path / "nowhere.gguf", "Q8_0")
     _refused(capsys, "microgpt F32", "default", "Q8_0")

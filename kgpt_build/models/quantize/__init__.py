@@ -64,8 +64,12 @@ class Plan:
     @property
     def requantized(self) -> list[str]:
         """The types of tensors that are quantised already and are quantised again, which loses more."""
-        again = (item.tensor.kind for item in self.tensors if not item.is_kept and BLOCKS[item.tensor.kind] > 1)
-        return sorted(set(again))
+        again = {
+            item.tensor.kind
+            for item in self.tensors
+            if not item.is_kept and min(BLOCKS[item.tensor.kind], BLOCKS[item.choice.kind]) > 1
+        }
+        return sorted(again)
 
 
 @dataclass(frozen=True)
