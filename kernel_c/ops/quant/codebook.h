@@ -10,10 +10,7 @@
 #define KG_IQ4_VALUES -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
 #define KG_MXFP4_VALUES 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12
 
-/* As numbers without sign. */
-#define KG_IQ4_OFFSET 128
-#define KG_MXFP4_OFFSET 12
-#define KG_IQ4_UNSIGNED(value) ((value) + KG_IQ4_OFFSET)
+#define KG_MXFP4_OFFSET 12 /* added, a value has no sign */
 #define KG_MXFP4_UNSIGNED(value) ((value) + KG_MXFP4_OFFSET)
 
 /* f(value) for each of 16 values. */

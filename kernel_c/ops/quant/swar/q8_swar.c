@@ -6,24 +6,16 @@
  * products and unusual halves (infinite, subnormal, zero) are computed like the reference. */
 #include "kgpt/mem.h"
 #include "ops/quant/act.h"
-#include "ops/quant/codebook.h"
 #include "ops/quant/half.h"
 #include "ops/quant/versions.h"
 #include "swar.h"
-
-/* Activations for 8 bytes of payload: for the low nibbles and for the high nibbles; for 8 bits only the first two. */
-struct octets {
-    uint64_t low_even, low_odd, high_even, high_odd;
-};
 
 /* Properties of a type; constant in each specialized function. */
 struct kind {
     uint32_t bytes; /* of a block */
     uint32_t bits;  /* of a value */
     bool has_minimum;
-    bool exponents;                                         /* scales are E8M0, not halves */
-    int32_t offset;                                         /* subtracted from a value */
-    int64_t (*multiply)(uint64_t w, const struct octets x); /* of 8 bytes of codes; NULL: nibbles are values */
+    int32_t offset; /* subtracted from a value */
 };
 
 void kg_act_q8_swar(void *out, const float *x, uint32_t columns)
@@ -35,6 +27,11 @@ void kg_act_q8_swar(void *out, const float *x, uint32_t columns)
         kg_pack_eight(packed, a[i / 32].q + i % 32);
     }
 }
+
+/* Activations for 8 bytes of payload: for the low nibbles and for the high nibbles; for 8 bits only the first two. */
+struct octets {
+    uint64_t low_even, low_odd, high_even, high_odd;
+};
 
 KG_INLINE int64_t multiply_nibbles(uint64_t w, const struct octets x)
 {
@@ -70,30 +67,6 @@ KG_INLINE int64_t multiply_bytes(uint64_t w, const struct octets x)
     return kg_topmost(low) + kg_topmost(high) * 16;
 }
 
-KG_INLINE int64_t multiply_iq4(uint64_t w, const struct octets x)
-{
-    uint64_t sum[2] = {0};
-    kg_add_iq4(sum, w & KG_NIBBLES, x.low_even);
-    kg_add_iq4(sum, w >> 4 & KG_NIBBLES, x.high_even);
-    kg_add_iq4(sum, w >> 8 & KG_NIBBLES, x.low_odd);
-    kg_add_iq4(sum, w >> 12 & KG_NIBBLES, x.high_odd);
-    return kg_topmost_iq4(sum);
-}
-
-KG_INLINE uint64_t values_mxfp4(uint64_t codes)
-{
-    codes = kg_pair_codes(codes);
-    return kg_mxfp4_pairs[(uint32_t)codes] | (uint64_t)kg_mxfp4_pairs[codes >> 32] << 32;
-}
-
-/* Values are 0 to 24: two such products fit into a field. */
-KG_INLINE int64_t multiply_mxfp4(uint64_t w, const struct octets x)
-{
-    uint64_t even = values_mxfp4(w & KG_NIBBLES) * x.low_even + values_mxfp4(w >> 4 & KG_NIBBLES) * x.high_even;
-    uint64_t odd = values_mxfp4(w >> 8 & KG_NIBBLES) * x.low_odd + values_mxfp4(w >> 12 & KG_NIBBLES) * x.high_odd;
-    return kg_topmost(even) + kg_topmost(odd);
-}
-
 /* Unit `k` of a row's payload at p: bytes, or nibbles, which follow the fifth bits if the type has them. */
 KG_INLINE int64_t multiply_unit(const uint8_t *p, const uint32_t k, const uint32_t row, const struct octets x,
                                 const struct kind kind)
@@ -105,8 +78,7 @@ KG_INLINE int64_t multiply_unit(const uint8_t *p, const uint32_t k, const uint32
         const uint8_t *fifth = p + 4 * row + k;
         return multiply_fives(kg_load64(p + 32 + 64 * k + 8 * row), fifth[0], fifth[2], x);
     }
-    uint64_t w = kg_load64(p + 64 * k + 8 * row);
-    return kind.multiply ? kind.multiply(w, x) : multiply_nibbles(w, x);
+    return multiply_nibbles(kg_load64(p + 64 * k + 8 * row), x);
 }
 
 KG_INLINE struct octets octets_of(const uint64_t *x, const uint32_t k, const struct kind kind)
@@ -189,22 +161,6 @@ KG_INLINE bool scale_eight(int64_t to[8], const int64_t i[8], const uint8_t *p, 
     return unusual == 0;
 }
 
-/* A block of eight rows whose scales are exponents: products with a power of two are exact. */
-KG_INLINE void add_eight_with_exponents(f32x4 sum[2], const uint8_t *exponents, const int64_t i[8],
-                                        const struct kg_act_q8 *a, const struct kind kind)
-{
-    float d[8], value[8];
-    KG_UNROLL
-    for (uint32_t r = 0; r < 8; r++) {
-        d[r] = kg_e8m0_value(exponents[r]);
-        value[r] = (float)(i[r] - a->sum * kind.offset);
-    }
-    __asm__ volatile("" : : "r"(value), "r"(d) : "memory");
-    const f32x4 scale = {a->d, a->d, a->d, a->d};
-    sum[0] += *(const f32x4_at *)value * *(const f32x4_at *)d * scale;
-    sum[1] += *(const f32x4_at *)(value + 4) * *(const f32x4_at *)(d + 4) * scale;
-}
-
 /* Eight rows and one token. Float operations come last and together, because an emulator stores all registers before
  * each one. */
 KG_INLINE void tile(float *y, const uint8_t *p, uint32_t blocks, const struct kg_act_q8 *a, const uint64_t *x,
@@ -213,10 +169,8 @@ KG_INLINE void tile(float *y, const uint8_t *p, uint32_t blocks, const struct kg
     f32x4 sum[2] = {0};
     for (uint32_t b = 0; b < blocks; b++, a++, x += 8, p += KG_GROUP * kind.bytes) {
         int64_t i[8], v[8];
-        multiply_eight(i, p + (kind.exponents ? 8 : kind.has_minimum ? 32 : 16), x, kind);
-        if (kind.exponents) {
-            add_eight_with_exponents(sum, p, i, a, kind);
-        } else if (scale_eight(v, i, p, a->sum, kind)) {
+        multiply_eight(i, p + (kind.has_minimum ? 32 : 16), x, kind);
+        if (scale_eight(v, i, p, a->sum, kind)) {
             float value[8];
             KG_UNROLL
             for (uint32_t r = 0; r < 8; r++) {
@@ -282,20 +236,5 @@ void kg_rows_q8_0_swar(float *y, size_t y_stride, const struct kg_matrix *matrix
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {.bytes = 34, .bits = 8, .offset = 128};
-    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
-}
-
-void kg_rows_iq4_nl_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                         const void *acts, size_t act_stride, uint32_t tokens)
-{
-    const struct kind kind = {.bytes = 18, .bits = 4, .offset = KG_IQ4_OFFSET, .multiply = multiply_iq4};
-    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
-}
-
-void kg_rows_mxfp4_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                        const void *acts, size_t act_stride, uint32_t tokens)
-{
-    const struct kind kind = {
-        .bytes = 17, .bits = 4, .exponents = true, .offset = KG_MXFP4_OFFSET, .multiply = multiply_mxfp4};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }

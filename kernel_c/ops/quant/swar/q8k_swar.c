@@ -1,6 +1,5 @@
 /* Products of types with blocks of 256 by SWAR in 64-bit words (swar.h): row by row, 16 values at a time. */
 #include "ops/quant/act.h"
-#include "ops/quant/codebook.h"
 #include "ops/quant/half.h"
 #include "ops/quant/versions.h"
 #include "swar.h"
@@ -21,7 +20,6 @@ struct kind {
     uint32_t bits;  /* of a value */
     bool wide;      /* a scale applies to 32 values */
     bool has_minimum;
-    bool codes;     /* nibbles are codes of IQ4_XS, not values */
     int32_t offset; /* subtracted from a value without minimum */
     void (*scales)(struct scales *to, const uint8_t *p, uint32_t row);
     /* The even, then the odd ones of the 8 values from 16 * part + 8 * octet. */
@@ -121,35 +119,6 @@ KG_INLINE void values_q6_k(uint64_t to[2], const uint8_t *p, uint32_t row, const
     add_fields(to, unit(p + 1024, 4 * (part / 8) + at, row), 2 * quarter, 2, 4);
 }
 
-/* The 16 bits of upper parts and the 32 bits of lower parts become 8 bytes: scales minus 32, signed. */
-KG_INLINE void scales_iq4_xs(struct scales *to, const uint8_t *p, uint32_t row)
-{
-    uint64_t high = p[16 + row] | (uint64_t)p[24 + row] << 32, low = word(p + 32, 0, row);
-    high = (high | high << 12) & 0x000f000f000f000fu;
-    high = (high | high << 6) & BYTES(3);
-    low = (low | low << 16) & 0x0000ffff0000ffffu;
-    low = (low | low << 8) & 0x00ff00ff00ff00ffu;
-    low = (low | low << 4) & BYTES(15);
-    to->scale[0] = to->min[0] = (((low | high << 4) | BYTES(128)) - BYTES(32)) ^ BYTES(128);
-    to->d = half(p, row);
-}
-
-/* Codes of 16 values: the low or the high nibbles of 16 bytes. */
-KG_INLINE void values_iq4_xs(uint64_t to[2], const uint8_t *p, uint32_t row, const uint32_t part, const uint32_t octet)
-{
-    add_fields(to, unit(p + 64, 2 * (part / 2) + octet, row), part % 2 * 4, 4, 0);
-}
-
-KG_INLINE int64_t multiply_codes(const uint64_t first[2], const uint64_t second[2], const uint64_t *x)
-{
-    uint64_t sum[2] = {0};
-    kg_add_iq4(sum, first[0], x[0]);
-    kg_add_iq4(sum, first[1], x[1]);
-    kg_add_iq4(sum, second[0], x[2]);
-    kg_add_iq4(sum, second[1], x[3]);
-    return kg_topmost_iq4(sum);
-}
-
 /* 16 values: as many products are added in 16-bit fields as fit. */
 KG_INLINE int64_t multiply_part(const uint64_t first[2], const uint64_t second[2], const uint64_t *x,
                                 const uint32_t bits)
@@ -182,8 +151,7 @@ KG_INLINE float add_block(float sum, const uint8_t *p, uint32_t row, const struc
         uint64_t first[2] = {0}, second[2] = {0};
         kind.values(first, p, row, part, 0);
         kind.values(second, p, row, part, 1);
-        i += scale_at(s.scale, part, kind) * (kind.codes ? multiply_codes(first, second, x + 4 * part)
-                                                         : multiply_part(first, second, x + 4 * part, kind.bits));
+        i += scale_at(s.scale, part, kind) * multiply_part(first, second, x + 4 * part, kind.bits);
         j += scale_at(s.min, part, kind) * a->sums[part];
     }
     float v = s.d * (float)(kind.has_minimum ? i : i - kind.offset * j);
@@ -227,50 +195,34 @@ void kg_act_q8k_swar(void *out, const float *x, uint32_t columns)
 void kg_rows_q2_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {
-        .bytes = 84, .bits = 2, .has_minimum = true, .scales = scales_q2_k, .values = values_q2_k};
+    const struct kind kind = {84, 2, false, true, 0, scales_q2_k, values_q2_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }
 
 void kg_rows_q3_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {.bytes = 110, .bits = 3, .offset = 4, .scales = scales_q3_k, .values = values_q3_k};
+    const struct kind kind = {110, 3, false, false, 4, scales_q3_k, values_q3_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }
 
 void kg_rows_q4_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {
-        .bytes = 144, .bits = 4, .wide = true, .has_minimum = true, .scales = scales_q4_k, .values = values_q4_k};
+    const struct kind kind = {144, 4, true, true, 0, scales_q4_k, values_q4_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }
 
 void kg_rows_q5_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {
-        .bytes = 176, .bits = 5, .wide = true, .has_minimum = true, .scales = scales_q4_k, .values = values_q5_k};
+    const struct kind kind = {176, 5, true, true, 0, scales_q4_k, values_q5_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }
 
 void kg_rows_q6_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {.bytes = 210, .bits = 6, .offset = 32, .scales = scales_q6_k, .values = values_q6_k};
-    rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
-}
-
-void kg_rows_iq4_xs_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                         const void *acts, size_t act_stride, uint32_t tokens)
-{
-    const struct kind kind = {.bytes = 136,
-                              .bits = 4,
-                              .wide = true,
-                              .codes = true,
-                              .offset = KG_IQ4_OFFSET,
-                              .scales = scales_iq4_xs,
-                              .values = values_iq4_xs};
+    const struct kind kind = {210, 6, false, false, 32, scales_q6_k, values_q6_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }

@@ -49,30 +49,4 @@ KG_INLINE int64_t kg_topmost(uint64_t sum)
     return (int64_t)(sum + KG_HALF) >> 48;
 }
 
-/* Values of two 4-bit codes; the index has the first code in its low bits. Offsets (codebook.h) are added, so that no
- * value has a sign. */
-extern const uint64_t kg_iq4_pairs[256];   /* 16-bit fields: the low 4 bits of both values, then the high 4 bits */
-extern const uint32_t kg_mxfp4_pairs[256]; /* 16-bit fields: both values */
-
-/* Four codes in 16-bit fields -> the indices of two pairs: bits 0 to 7 and 32 to 39. */
-KG_INLINE uint64_t kg_pair_codes(uint64_t codes)
-{
-    return (codes | codes >> 12) & 0x000000ff000000ffu;
-}
-
-/* Adds the products of four codes of IQ4_NL or IQ4_XS with packed activations: those of the low 4 bits to sum[0], of
- * the high 4 bits to sum[1]. A field has room for 16 such products. */
-KG_INLINE void kg_add_iq4(uint64_t sum[2], uint64_t codes, uint64_t x)
-{
-    codes = kg_pair_codes(codes);
-    const uint64_t first = kg_iq4_pairs[(uint32_t)codes], second = kg_iq4_pairs[codes >> 32];
-    sum[0] += ((uint32_t)first | second << 32) * x;
-    sum[1] += (first >> 32 | (second & 0xffffffff00000000u)) * x;
-}
-
-KG_INLINE int64_t kg_topmost_iq4(const uint64_t sum[2])
-{
-    return kg_topmost(sum[0]) + kg_topmost(sum[1]) * 16;
-}
-
 #endif
