@@ -187,6 +187,15 @@ KG_TEST(vocab, sentencepiece)
     KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "aaaaa", false, out), "866"); /* ties go to the left */
     KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "bA", false, out), "753");
     KG_CHECK_TEXT(t, encode_test_text(t, &vocab, "b</s>a", true, out), "7528");
+
+    uint32_t ids[8]; /* as llama2.c's run.c has it */
+    size_t n;
+    KG_CHECK(t, kg_vocab_has_llama2c(&vocab));
+    KG_CHECK_EQ(t, kg_vocab_encode_llama2c(&vocab, "aa\1a", 4, ids, 8, &n, t->arena, &error), KG_OK);
+    KG_CHECK(t, n == 5 && ids[0] == 1 && ids[1] == 8 && ids[2] == 4 && ids[3] == 1 + 3 && ids[4] == 4);
+    KG_CHECK(t, kg_vocab_piece_llama2c(&vocab, 4, 8, out) == 2 && memcmp(out, " a", 2) == 0);
+    KG_CHECK(t, kg_vocab_piece_llama2c(&vocab, 1, 8, out) == 1 && out[0] == 'a');
+    KG_CHECK(t, kg_vocab_piece_llama2c(&vocab, 1, 2, out) == 6 && memcmp(out, "\n</s>\n", 6) == 0);
 }
 
 /* Where words end, as digits. */

@@ -121,3 +121,21 @@ KG_TEST(lm_sampler, tells_probabilities)
     KG_CHECK(t, best[1].ln_p == kg_lm_logprob(logits, N, 0));
     KG_CHECK(t, kg_lm_logprob(logits, N, 4) == -__builtin_inff());
 }
+
+KG_TEST(lm_sampler, draws_as_llama2c_does)
+{
+    static const float rising[] = {0, 1, 2, 3};
+    static const char *const drawn[] = {"233213332332233321333", "322332223233322333323", "333333333333333333333"};
+    static const float top_p[] = {1, 0.9f, 0.5f};
+    struct kg_sampler sampler;
+    struct kg_random random = {{0}};
+    struct kg_sampling sampling = off;
+    kg_lm_sampler_carve(&sampler, 4, t->arena);
+    for (size_t i = 0; i < 3; i++) {
+        sampling.top_p = top_p[i];
+        kg_lm_sampler_use(&sampler, KG_RNG_LLAMA2C, 1);
+        for (const char *at = drawn[i]; *at; at++) {
+            KG_CHECK_EQ(t, kg_sample(&sampler, &sampling, rising, NULL, 0, &random), (uint32_t)(*at - '0'));
+        }
+    }
+}
