@@ -12,6 +12,7 @@ import click
 
 from kgpt_build.cli.shared.options import json_option, verbose_option
 from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.vm.terminal import visible
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ def command(
     name, files = _linux(part, source) if is_linux else (" ".join(sources), _paths(sources, treatment))
     made = collect(files, treatment)
     if not made.text:
-        raise KgptError(f"{name}: no text in it{_skipped_in_brackets(made)}", "name other files, or another --suffix")
+        reasons = "; ".join(f"{counted(len(files), 'file')} {reason}" for reason, files in sorted(made.skipped.items()))
+        why = f" ({reasons})" if reasons else ""
+        raise KgptError(f"{name}: no text in it{why}", "name other files, or another --suffix")
     if not stats_only:
         _write(out, made)
     to_error = out == _STANDARD_OUTPUT and not stats_only
@@ -145,7 +148,7 @@ def _report(name: str, made: Collected) -> Iterator[str]:
         yield f"            {fact}"
     for reason, names in sorted(made.skipped.items()):
         more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
-        yield f"skipped     {reason}: {', '.join(names[:_MOST_NAMED])}{more}"
+        yield f"skipped     {reason}: {', '.join(map(visible, names[:_MOST_NAMED]))}{more}"
     yield f"sha256      {made.sha256}"
 
 

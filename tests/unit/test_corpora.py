@@ -208,6 +208,6 @@ def test_standard_output_holds_the_text_alone(tree: Path, capfdbinary: pytest.Ca
 def test_a_failure_leaves_no_file(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "corpus.txt"
     assert cli.invoke(["corpus", str(tree), "-o", str(out), "--suffix", ".rs"]) == 1
-    assert "no text in it (7 skipped)" in capsys.readouterr().err
+    assert "no text in it (1 file hidden; 1 file link; 1 file neither" in capsys.readouterr().err
     assert cli.invoke(["corpus", str(tree), "--part", "kernel", "-o", str(out)]) == 2
     assert not out.exists()
