@@ -235,5 +235,6 @@ bool kg_lm_forward(struct kg_lm_session *session, uint32_t n, bool logits, bool 
         compute_logits(&pass);
     }
     session->n_past += n;
+    session->computed += n;
     return true;
 }

@@ -279,6 +279,9 @@ enum kg_status kg_vocab_read_special(struct kg_vocab *vocab, struct kg_vocab_tab
         hide_token(tables, vocab->eos);
     }
     set_endings(tables);
+    for (uint32_t i = 0; i < tables->n && !vocab->has_end; i++) {
+        vocab->has_end = tables->attributes[i] & KG_TOKEN_ENDS;
+    }
     if (kg_gguf_find(tables->gguf, STRIPS)) {
         status = read_strips(tables, error);
     } else {

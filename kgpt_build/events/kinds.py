@@ -215,6 +215,8 @@ class Sample(Event):
     """Why it ended: ``eos``, ``max_tokens``, ``context`` or ``stopped``; of a language model also ``stop`` or
     ``nonfinite``.
     """
+    dropped: int = 0
+    """Bytes before ``text`` of a text that outgrew its memory (``on_overflow=shift``)."""
 
 
 @dataclass(frozen=True)
@@ -271,6 +273,8 @@ class Speed(Event):
     """Positions of the context."""
     seed: int
     """The seed that reproduces the reply."""
+    computed: int = 0
+    """Tokens computed after the prompt, those that a shift computed again included."""
 
 
 @dataclass(frozen=True)

@@ -58,15 +58,15 @@ def raw_terminal(fd: int) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def interact(machine: GuestRun, stdin: int = 0, stdout: int = 1) -> Verdict:
+def interact(machine: GuestRun, stdin: int = 0, stdout: int = 1, also: Callable[[], None] = lambda: None) -> Verdict:
     """Join the terminal to the guest until it ends, or until the user presses LEAVE_NAME; returns the verdict.
 
-    ``stdin`` must be a terminal. The first key draws the boot menu. The verdict has a tail of the console only if the
-    console was not shown.
+    ``stdin`` must be a terminal. ``also`` is called whenever something has arrived. The first key draws the boot menu.
+    The verdict has a tail of the console only if the console was not shown.
     """
     loader = _loader_output(machine)
     with raw_terminal(stdin), _screen(stdout) as show:
-        last = _pump(machine, stdin, show, loader)
+        last = _pump(machine, stdin, show, loader, also)
         if wants_colors():
             show(_PLAIN)  # the guest may have ended while the user typed
         if last not in (b"", b"\n"):
@@ -118,8 +118,7 @@ def leaver(machine: GuestRun) -> Callable[[], None]:
 
     def poll() -> None:
         nonlocal seen
-        events = machine.events[seen:]
-        seen += len(events)
+        events, seen = machine.events_since(seen)
         if machine.settings.medium != "kernel" and any(isinstance(event, Shell) for event in events):
             machine.type_text(_END_OF_INPUT)
 
@@ -159,11 +158,18 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _pump(machine: GuestRun, stdin: int, show: Callable[[bytes], None], loader: LoaderOutput) -> bytes:
+def _pump(
+    machine: GuestRun,
+    stdin: int,
+    show: Callable[[bytes], None],
+    loader: LoaderOutput,
+    also: Callable[[], None],
+) -> bytes:
     """Copy in both directions until one side ends or the time is over; returns the last byte shown."""
     position, last, lines = 0, b"", LineEnds()
     with _woken_by(machine) as wake:
         while True:
+            also()
             data, position = machine.console.raw_since(position)
             if data:
                 shown = lines.feed(loader.feed(data))

@@ -34,6 +34,7 @@ class GuestRun(ABC):
         """The lines of the machine channel, up to the first that is not an event."""
         self.events: list[Event] = self._channel.events
         """The events of these lines."""
+        self._forgotten = self._forgotten_lines = 0
         self.blobs: list[Blob] = self._channel.blobs
         """The blobs that arrived completely."""
         self.on_change: Callable[[], None] | None = None
@@ -94,8 +95,30 @@ class GuestRun(ABC):
     def forget(self) -> None:
         """Forget the events so far, except those of the end: for long runs, or to wait for later events only."""
         with self.changed:
+            kept = [event for event in self.events if isinstance(event, (Exit, Panic))]
+            self._forgotten += len(self.events) - len(kept)
+            self._forgotten_lines += len(self.lines)
             self.lines.clear()
-            self.events[:] = [event for event in self.events if isinstance(event, (Exit, Panic))]
+            self.events[:] = kept
+
+    def events_since(self, position: int) -> tuple[list[Event], int]:
+        """The events after ``position`` (0 at first), and the position for the next call."""
+        with self.changed:
+            return self.events[max(position - self._forgotten, 0) :], self._forgotten + len(self.events)
+
+    def lines_since(self, position: int) -> tuple[list[bytes], int]:
+        """The same for lines."""
+        with self.changed:
+            return self.lines[max(position - self._forgotten_lines, 0) :], self._forgotten_lines + len(self.lines)
+
+    def forget_before(self, position: int) -> None:
+        """Forget events before ``position`` and their lines, except those of the end: for runs that go on for ever."""
+        with self.changed:
+            n = max(position - self._forgotten, 0)
+            kept = [i for i, event in enumerate(self.events[:n]) if isinstance(event, (Exit, Panic))]
+            self.events[:n], self.lines[:n] = [self.events[i] for i in kept], [self.lines[i] for i in kept]
+            self._forgotten += n - len(kept)
+            self._forgotten_lines += n - len(kept)
 
     def expect_event(self, kind: type[E], timeout: float, where: Callable[[E], bool] = lambda event: True) -> E:
         """Wait for the first event of this kind for which ``where`` holds; past events count, too.

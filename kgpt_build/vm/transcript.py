@@ -53,7 +53,10 @@ class Transcript:
         self._plain = PlainText()
         self._raw = bytearray()
         self._dropped = 0
-        self._text = ""
+        self._joined = ""
+        self._pieces: list[str] = []
+        """Text that is not yet a part of ``_joined``: joining at each piece would copy all of it each time."""
+        self._n_pieces = 0
         self._seen = 0
         self.closed = False
 
@@ -61,7 +64,8 @@ class Transcript:
         """Add bytes; empty means the end."""
         with self._changed:
             self._raw += data
-            self._text += self._plain.feed(data, final=not data)
+            self._pieces.append(text := self._plain.feed(data, final=not data))
+            self._n_pieces += len(text)
             self.closed = self.closed or not data
             self._trim()
             self._changed.notify_all()
@@ -70,9 +74,17 @@ class Transcript:
         if (excess := len(self._raw) - _KEEP_BYTES) > 0:
             self._dropped += excess
             del self._raw[:excess]
-        if (excess := len(self._text) - _KEEP_TEXT) > _KEEP_TEXT:
-            self._text = self._text[excess:]
+        if self._n_pieces > _KEEP_TEXT:
+            self._join()
+
+    def _join(self) -> str:
+        """The text, without its oldest part if it is long. The lock is held."""
+        self._joined += "".join(self._pieces)
+        self._pieces, self._n_pieces = [], 0
+        if (excess := len(self._joined) - _KEEP_TEXT) > _KEEP_TEXT:
+            self._joined = self._joined[excess:]
             self._seen = max(self._seen - excess, 0)
+        return self._joined
 
     def raw_since(self, position: int) -> tuple[bytes, int]:
         """The bytes after ``position`` (0 at first), and the position for the next call."""
@@ -84,7 +96,7 @@ class Transcript:
     def text(self) -> str:
         """The console's text (at least the last million characters), with "\\n" as line end."""
         with self._changed:
-            return self._text
+            return self._join()
 
     def tail(self, lines: int = TAIL_LINES) -> str:
         """The last ``lines`` lines."""
@@ -100,7 +112,7 @@ class Transcript:
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
-                if match := expression.search(self._text, self._seen):
+                if match := expression.search(self._join(), self._seen):
                     self._seen = match.end()
                     return match
                 remaining = deadline - time.monotonic()

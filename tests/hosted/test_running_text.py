@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from hosted import Hosted, Run
-from tiny_lm import N_EMBD, write_lm
-
-from kgpt_build.models.char_fields import char_fields
-
-CHARS = ("\t", "\n", " ", "a", "b", "é", "€", "😀", "c")
-_ABSENT = ("bos_token_id", "eos_token_id", "merges", "pre", "token_type")
-NO_BOS: Mapping[str, Any] = {**{f"tokenizer.ggml.{key}": None for key in _ABSENT}, "tokenizer.chat_template": None}
-
-
-def running_model(path: Path, arch: str = "nanogpt", chars: tuple[str, ...] = CHARS, n_ctx: int = 64) -> Path:
-    """A model with random weights whose tokens are ``chars``."""
-    positions = np.random.default_rng(2).standard_normal((n_ctx, N_EMBD)).astype(np.float32) / 8
-    fields = {**NO_BOS, **char_fields(chars), f"{arch}.context_length": n_ctx}
-    tensors = {"position_embd.weight": positions} if arch != "llama" else {}
-    return write_lm(path, arch, fields=fields, tensors=tensors, kind="F32")
+from running_text import CHARS, running_model
 
 
 def tokens_fed(run: Run) -> list[int]:

@@ -22,7 +22,8 @@ STATS = (
 
 
 def _printed(*lines: str, **options: Any) -> None:
-    machine = cast("Machine", SimpleNamespace(events=[parse_event(line.encode()) for line in lines]))
+    events = [parse_event(line.encode()) for line in lines]
+    machine = cast("Machine", SimpleNamespace(events_since=lambda position: (events[position:], len(events))))
     EventPrinter(machine, short=True, **options).poll()
 
 

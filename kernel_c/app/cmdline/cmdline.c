@@ -100,6 +100,13 @@ static bool parse_count(const struct kg_key *key, const char *value, uint32_t *p
     return true;
 }
 
+static bool parse_config_count(struct kg_config *config, const struct kg_key *key, const char *value)
+{
+    uint32_t *place = (uint32_t *)(void *)((char *)config + key->offset);
+    config->max_tokens_given |= place == &config->max_tokens;
+    return parse_count(key, value, place);
+}
+
 static bool parse_seed(struct kg_config *config, const char *value)
 {
     uint64_t seed = config->seed;
@@ -173,7 +180,7 @@ static bool set_value(struct kg_config *config, const struct kg_key *key, const 
     }
     switch (key->kind) {
     case KIND_FLAG: *(bool *)place = true; return true;
-    case KIND_COUNT: return parse_count(key, value, place);
+    case KIND_COUNT: return parse_config_count(config, key, value);
     case KIND_SEED: return parse_seed(config, value);
     case KIND_DECIMAL: return parse_float(key, value, place);
     case KIND_DOUBLE: return parse_double(key, value, place);

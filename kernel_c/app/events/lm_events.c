@@ -102,11 +102,14 @@ static void send_reply_layer(void *context, const char *what, uint32_t layer, co
 static void send_reply_end(void *context, const struct kg_reply *reply)
 {
     const struct kg_speed *speed = &reply->speed;
-    kg_event_sample(context, reply);
+    const struct kg_document text = kg_reply_document(reply);
+    (void)context;
+    KG_EMIT_LM(sample, .index = text.index, .text = {text.text, text.n}, .tokens = text.tokens,
+               .reason = kg_reason_names[text.reason], .dropped = reply->dropped);
     KG_EMIT(speed, .prompt_tokens = speed->prompt_tokens, .prompt_us = speed->prompt_us, .tokens = speed->tokens,
             .decode_us = speed->decode_us, .first_token_us = speed->first_token_us, .p50_us = speed->p50_us,
             .p99_us = speed->p99_us, .max_us = speed->max_us, .context_used = reply->past.n,
-            .context = reply->past.n_ctx, .seed = reply->request->seed);
+            .context = reply->past.n_ctx, .seed = reply->request->seed, .computed = speed->computed);
 }
 
 struct kg_sink kg_lm_event_sink(struct kg_lm_turn *turn)

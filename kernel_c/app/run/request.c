@@ -25,7 +25,7 @@ struct kg_request kg_request_of(const struct kg_config *config)
         .max_tokens = config->max_tokens,
         .seed = kg_resolve_seed(config),
         .logprobs = lm->logprobs,
-        .on_overflow = (enum kg_overflow)lm->on_overflow,
+        .on_overflow = lm->on_overflow == KG_OVERFLOW_SHIFT ? KG_OVERFLOW_SHIFT : KG_OVERFLOW_ERROR,
         .plain = lm->think == KG_THINK_OFF,
         .logits = config->logits,
         .layers = lm->layers,

@@ -42,6 +42,15 @@ static enum kg_status encode_lm_prompt(struct kgpt *k, struct kg_text text, uint
     return kg_conversation_encode(conversation, text, n, &k->arena, error);
 }
 
+static void announce_sliding_text(const struct kgpt *k, const struct kg_request *request)
+{
+    uint32_t n_ctx = k->lm->conversation.session.options.n_ctx;
+    if (request->on_overflow == KG_OVERFLOW_SHIFT) {
+        kg_print("kgpt: a full context of %'u token%s forgets its older half; %sCtrl-C stops the text\n", n_ctx,
+                 kg_plural(n_ctx), request->max_tokens ? "" : "the text may go on for ever: ");
+    }
+}
+
 enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_error *error)
 {
     struct kg_conversation *conversation = &k->lm->conversation;
@@ -53,6 +62,7 @@ enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_erro
         struct kg_lm_turn turn;
         kg_lm_turn_prepare(&turn, k, KG_MODE_GENERATE, text);
         turn.request.index = i;
+        announce_sliding_text(k, &turn.request);
         if (turn.request.rng != KG_RNG_LLAMA2C) { /* whose texts begin with the prompt themselves */
             kg_lm_print_text(prompt, text.n);
         }

@@ -53,7 +53,8 @@ struct kg_lm_config {
     uint32_t n_stops;        /* in `stop` */
 };
 
-#define KG_KV_AUTO 3u /* f16; f32 for a microgpt, as in its own kernel, and for rng=llama2c, as in run.c */
+#define KG_OVERFLOW_AUTO 2u /* shift for a running text without an end (kg_lm_turn_prepare), else error */
+#define KG_KV_AUTO 3u       /* f16; f32 for a microgpt, as in its own kernel, and for rng=llama2c, as in run.c */
 
 enum kg_think {
     KG_THINK_ON,
@@ -63,7 +64,8 @@ enum kg_think {
 struct kg_config {
 #define KG_RUN(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
 #include "kgpt/options.def"
-    bool seed_random; /* take the seed from the platform's entropy source */
+    bool seed_random;      /* take the seed from the platform's entropy source */
+    bool max_tokens_given; /* in words: `max_tokens=0` asks for a text without an end */
     struct kg_sampling sampling;
     struct kg_train_config train;
     struct kg_block_config block;

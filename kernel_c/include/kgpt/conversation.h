@@ -48,6 +48,7 @@ struct kg_conversation {
     uint64_t start;       /* plat_ticks() when the reply was requested */
     bool as_llama2c;      /* the text is one of llama2.c's run.c: it begins with the prompt, and only BOS ends it */
     uint32_t n_unshown;   /* … and these tokens of the prompt, behind BOS, are not shown yet */
+    uint64_t computed_at; /* session.computed when the prompt was computed */
 
     uint32_t replies;      /* in this conversation */
     uint32_t n_system;     /* tokens that a shift keeps: BOS and the system prompt */
@@ -87,7 +88,9 @@ enum kg_status kg_conversation_encode_llama2c(struct kg_conversation *conversati
 
 /* Begins a reply that continues the first `n` tokens at conversation->prompt, without a chat template. The longest
  * common prefix with the context stays and is not computed again; the rest of the context is discarded. With
- * KG_RNG_LLAMA2C the text of the reply is that of run.c, and max_tokens counts the tokens of the prompt too. */
+ * KG_RNG_LLAMA2C the text of the reply is that of run.c, and max_tokens counts the tokens of the prompt too. With
+ * KG_OVERFLOW_SHIFT the text may grow without an end: reply.text keeps its newest part, reply.dropped counts the
+ * bytes before. */
 enum kg_status kg_conversation_continue(struct kg_conversation *conversation, uint32_t n, const struct kg_ask *ask,
                                         struct kg_error *error);
 

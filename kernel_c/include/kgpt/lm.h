@@ -62,7 +62,8 @@ struct kg_lm_session {
     const struct kg_quant_ops *ops;
     const struct kg_workers *workers;
     struct kg_lm_options options;
-    uint32_t n_past; /* positions filled */
+    uint32_t n_past;   /* positions filled */
+    uint64_t computed; /* tokens that forward passes have computed so far */
     /* First position whose keys and values depend on discarded tokens, because kg_lm_shift moved it; UINT32_MAX:
      * none. */
     uint32_t moved_from;

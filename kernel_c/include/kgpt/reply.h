@@ -57,6 +57,7 @@ struct kg_forward {
 struct kg_speed {
     uint32_t prompt_tokens; /* computed tokens, without those reused from the context */
     uint32_t tokens;        /* sampled */
+    uint64_t computed;      /* after the prompt: those sampled, and those that a shift computed again */
     uint64_t prompt_us, decode_us, first_token_us;
     uint32_t p50_us, p99_us, max_us; /* latency of one token */
 };
@@ -69,11 +70,13 @@ struct kg_reply {
     const struct kg_sink *sinks;
     struct kg_sampler *sampler;
     char *text;      /* the text; the reply is appended to its first `n` bytes */
-    size_t n, most;  /* the reply ends when `n` is more than `most` */
+    size_t n, most;  /* the reply ends when `n` is more than `most`, unless the text slides */
+    bool slides;     /* when `n` is more than `most`, the older half of the text is dropped: a text without an end */
     uint32_t n_held; /* tokens of the prompt before those of kg_reply_begin: the context holds them already */
     bool whole;      /* nothing interrupts the computation of the prompt */
 
     /* Results for the sinks. */
+    uint64_t dropped; /* bytes of the text that stood before `text` */
     struct kg_past past;
     uint32_t n_prompt, n_read; /* tokens of the prompt to compute, and how many of them are computed */
     struct kg_speed speed;

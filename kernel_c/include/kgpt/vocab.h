@@ -31,6 +31,7 @@ struct kg_vocab {
     uint32_t first;                       /* an empty text begins with it: BOS; without BOS, of characters only: "\n",
                                            * or else token 0 */
     bool add_bos, add_eos;                /* the file's flags for texts in general */
+    bool has_end;                         /* some token ends a generation; false for a running text */
     const char *model;                    /* "gpt2", "llama", "kgpt-char" */
     const char *pre;                      /* the pre-tokenizer: "smollm", "qwen2", …; "" if none */
 };

@@ -176,6 +176,7 @@ void kg_conversation_prepare(struct kg_conversation *c, const struct kg_ask *ask
     c->as_llama2c = false;
     c->n_unshown = 0;
     c->reply.n_held = 0;
+    c->reply.slides = false;
     c->reply.sinks = ask->sinks;
     c->reply.speed = (struct kg_speed){0};
     c->session.probe = c->request.layers ? tell_layer : NULL;
@@ -216,6 +217,7 @@ enum kg_status kg_conversation_begin(struct kg_conversation *c, const uint32_t *
     }
     c->ask_at = again ? c->ask_at : c->session.n_past - n + ask;
     c->reply_at = c->session.n_past;
+    c->computed_at = c->session.computed;
     c->reply.speed.prompt_us = us_between(c->start, c->reply.begun);
     return KG_OK;
 }
@@ -267,6 +269,7 @@ static void complete_speed(struct kg_conversation *c)
     struct kg_speed *speed = &c->reply.speed;
     uint32_t n = speed->tokens ? speed->tokens - 1 : 0; /* the last token was not computed */
     n = n < c->session.options.n_ctx ? n : c->session.options.n_ctx;
+    speed->computed = c->session.computed - c->computed_at;
     speed->first_token_us = us_between(c->start, c->reply.first_token);
     speed->decode_us = us_between(c->reply.begun, plat_ticks());
     if (n) {

@@ -114,6 +114,7 @@ enum kg_status kg_conversation_continue(struct kg_conversation *c, uint32_t n, c
                                         struct kg_error *error)
 {
     kg_conversation_prepare(c, ask);
+    c->reply.slides = c->request.on_overflow == KG_OVERFLOW_SHIFT; /* no template needs the whole text */
     c->start = plat_ticks();
     kg_conversation_forget(c);
     if (c->request.rng == KG_RNG_LLAMA2C) {

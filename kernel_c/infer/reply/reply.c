@@ -2,6 +2,7 @@
  * sinks. */
 #include "kgpt/reply.h"
 
+#include "kgpt/mem.h"
 #include "kgpt/platform.h"
 
 const char *const kg_reason_names[] = {"eos", "max_tokens", "context", "stopped", "stop", "nonfinite"};
@@ -87,6 +88,7 @@ enum kg_status kg_reply_begin(struct kg_reply *reply, const uint32_t *tokens, ui
     reply->n_prompt = n;
     reply->n_read = 0;
     reply->speed = (struct kg_speed){0};
+    reply->dropped = 0;
     reply->pending = KG_NO_TOKEN;
     reply->reason = KG_REASON_STOPPED; /* if the reply does not begin */
     reply->ended = false;
@@ -105,6 +107,21 @@ enum kg_status kg_reply_begin(struct kg_reply *reply, const uint32_t *tokens, ui
     reply->begun = plat_ticks();
     kg_random_seed(&reply->random, reply->request->seed, reply->request->index);
     return KG_OK;
+}
+
+/* Drops the older half of a text that slides and fills its memory. The rest begins with a whole character. */
+static void drop_old_text(struct kg_reply *reply)
+{
+    size_t cut = reply->n / 2;
+    if (!reply->slides || reply->n <= reply->most) {
+        return;
+    }
+    while (cut < reply->n && ((unsigned char)reply->text[cut] & 0xC0) == 0x80) {
+        cut++;
+    }
+    memmove(reply->text, reply->text + cut, reply->n - cut);
+    reply->n -= cut;
+    reply->dropped += cut;
 }
 
 /* Makes the `n` bytes behind the text a part of it, and shows them. */
@@ -135,6 +152,7 @@ static void tell_token(struct kg_reply *reply, uint32_t id, size_t shown)
 static bool take_token(struct kg_reply *reply, uint32_t id)
 {
     uint32_t most = reply->request->max_tokens;
+    drop_old_text(reply);
     size_t shown = reply->forward->spell(reply->engine, id, reply->text + reply->n);
     append_shown_text(reply, shown);
     reply->speed.tokens++;
@@ -146,7 +164,7 @@ static bool take_token(struct kg_reply *reply, uint32_t id)
         return false;
     }
     reply->pending = id;
-    if ((most && reply->speed.tokens >= most) || reply->n > reply->most) {
+    if ((most && reply->speed.tokens >= most) || (reply->n > reply->most && !reply->slides)) {
         reply->reason = KG_REASON_MAX_TOKENS;
         return false;
     }

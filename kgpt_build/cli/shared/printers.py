@@ -11,7 +11,7 @@ from kgpt_build.vm.terminal import as_written, visible
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
-    from kgpt_build.events import Event, Speed, Token
+    from kgpt_build.events import Event, Sample, Speed, Token
     from kgpt_build.vm.guest_run import GuestRun
 
 
@@ -24,8 +24,7 @@ class LinePrinter:
 
     def poll(self) -> None:
         """Print new events."""
-        lines = self._machine.lines[self._printed :]
-        self._printed += len(lines)
+        lines, self._printed = self._machine.lines_since(self._printed)
         for line in lines:
             click.echo(visible(line.decode(errors="replace")) if sys.stdout.isatty() else line)
 
@@ -41,52 +40,51 @@ class EventPrinter:
         self._short = short
         self._stats = stats
         self._seen = 0
-        self._printed = ""
+        self._printed = 0  # bytes of the text
+        self._is_lm = False
+        self._seed: int | None = None
 
     def poll(self) -> None:
         """Print new events."""
-        events = self._machine.events[self._seen :]
-        self._seen += len(events)
+        events, self._seen = self._machine.events_since(self._seen)
         for event in events:
             self._print(event)
 
     def _print(self, event: Event) -> None:
-        from kgpt_build.events import Config, Sample, SelfTest, Speed, Stats, Token
+        from kgpt_build.events import Config, Model, Sample, SelfTest, Speed, Stats, Token
 
         if isinstance(event, Token) and self._short:
             self._print_token(event)
+        elif isinstance(event, Model):
+            self._is_lm = bool(event.tokenizer)
+        elif isinstance(event, Config):
+            self._seed = event.seed
         elif isinstance(event, Sample):
-            self._print_sample(event.index, event.text)
+            self._print_sample(event)
         elif isinstance(event, SelfTest):
             click.echo(f"{'ok    ' if event.ok else 'FAILED'} {event.name} {event.message}".rstrip())
         elif isinstance(event, Speed) and self._stats:
             click.echo(f"kgpt: {speed_text(event)}", err=True)
         elif isinstance(event, Stats):
-            seed = next((e.seed for e in reversed(self._machine.events) if isinstance(e, Config)), None)
             speed = f" in {event.us / 1000:.1f} ms ({event.tokens * 1e6 / event.us:,.0f} tokens/s)" if event.us else ""
             made = f"{counted(event.samples, 'sample')}, {counted(event.tokens, 'token')}"
-            click.echo(f"kgpt: {made}{speed}, seed {seed}", err=True)
+            click.echo(f"kgpt: {made}{speed}, seed {self._seed}", err=True)
 
     def _print_token(self, token: Token) -> None:
         """Print a token of a language model at once. A microgpt's text is printed whole: it begins with the prompt."""
         if self._is_lm:
             click.echo(_shown(token.text), nl=False)
-            self._printed += token.text
+            self._printed += len(token.text.encode())
 
-    def _print_sample(self, index: int, text: str) -> None:
+    def _print_sample(self, sample: Sample) -> None:
         if not self._short:
-            click.echo(f"sample {index + 1:2d}: {_shown(text)}")
+            click.echo(f"sample {sample.index + 1:2d}: {_shown(sample.text)}")
         elif self._is_lm:
-            click.echo(_shown(text.removeprefix(self._printed)))  # what was kept back until the end
-            self._printed = ""
+            kept_back = sample.text.encode()[self._printed - sample.dropped :].decode()
+            click.echo(_shown(kept_back))
+            self._printed = 0
         else:
-            click.echo(_shown(text))
-
-    @property
-    def _is_lm(self) -> bool:
-        from kgpt_build.events import Model
-
-        return any(isinstance(event, Model) and event.tokenizer for event in self._machine.events[:8])
+            click.echo(_shown(sample.text))
 
 
 def _shown(text: str) -> str:

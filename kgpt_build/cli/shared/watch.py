@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kgpt_build.cli.shared.endless import Endless
 from kgpt_build.cli.shared.hosted import HostedMachine
 from kgpt_build.cli.shared.lm import is_language_model
 from kgpt_build.cli.shared.machines import resolve_accel
@@ -77,12 +78,17 @@ def watch(machine: GuestRun, wishes: Wishes, what: str) -> Verdict:
 
     The verdict has no console tail where the console was shown anyway.
     """
+    with Endless(machine, told=wishes.shows_console) as endless:
+        return _watch(machine, wishes, what, endless)
+
+
+def _watch(machine: GuestRun, wishes: Wishes, what: str, endless: Endless) -> Verdict:
     if wishes.interactive:
         from kgpt_build.vm.console import LEAVE_NAME, interact
 
         menu = "" if machine.settings.medium == "kernel" else "; until the kernel speaks, any key shows the boot menu"
         click.echo(f"kgpt: {LEAVE_NAME} leaves the {what}{menu}", err=True)
-        return interact(machine)
+        return interact(machine, also=endless.poll)
     from kgpt_build.vm.console import all_of, leaver, stream
 
     leave = None if wishes.typed_to else leaver(machine)
@@ -90,5 +96,5 @@ def watch(machine: GuestRun, wishes: Wishes, what: str) -> Verdict:
         printer = (
             LinePrinter(machine) if wishes.as_json else EventPrinter(machine, short=wishes.one_shot, stats=is_verbose())
         )
-        return machine.wait(all_of(printer.poll, leave))
-    return stream(machine, lambda text: click.echo(text, nl=False), leave)
+        return machine.wait(all_of(endless.poll, printer.poll, leave))
+    return stream(machine, lambda text: click.echo(text, nl=False), all_of(endless.poll, leave))
