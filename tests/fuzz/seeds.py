@@ -223,8 +223,9 @@ def _models() -> Iterator[bytes]:
         "head_dim": 32,
         "n_vocab": 9,
     }
+    widely = [f"llama-{kind}" for kind in ("Q4_0", "Q5_1", "Q8_0", "F16", "IQ4_NL", "MXFP4")]
     for i, (name, tiny) in enumerate(lm_tiny.TINY.items()):
-        shape = wide if name in ("llama-Q4_0", "llama-Q5_1", "llama-Q8_0", "llama-F16") else small
+        shape = wide if name in widely else small
         if (tiny.kind == "F32" or shape is wide) and not tiny.more:
             fields = {key: 4 if key == "rope.dimension_count" else value for key, value in tiny.fields.items()}
             shape = shape | ({"n_head_kv": 2} if tiny.n_head_kv == tiny.n_head else {})
