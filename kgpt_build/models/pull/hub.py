@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
+from kgpt_build.models.gguf.shards import shard_names, stem_of
 
 PREFIX = "hf:"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -21,10 +22,19 @@ class Address:
     repository: str
     file: str
 
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.repository}/{self.file}"
+
     @property
     def stem(self) -> str:
-        """The file's name without folders and ending."""
-        return PurePosixPath(self.file).stem
+        """The model's name: the file's without folders, ending and number of the shard."""
+        return stem_of(PurePosixPath(self.file))
+
+    @property
+    def shards(self) -> list[Address]:
+        """All files of the model."""
+        path = PurePosixPath(self.file)
+        return [Address(self.repository, str(path.with_name(name))) for name in shard_names(path.name)]
 
 
 @dataclass(frozen=True)
@@ -41,33 +51,32 @@ def parse(text: str) -> Address:
     match = re.fullmatch(r"hf:([\w.-]+/[\w.-]+)/([\w.+-]+(?:/[\w.+-]+)*\.gguf)", text, re.ASCII)
     if match is None or ".." in text:
         raise UsageError(f"{text!r} is no address of a model", "give hf:ORG/REPO/FILE.gguf")
-    if re.search(r"-\d{5}-of-\d{5}\.gguf$", text):
-        raise UsageError(
-            f"{text!r} is a part of a model", "choose a whole file, or join the parts: llama-gguf-split --merge"
-        )
-    return Address(match[1], match[2])
+    address = Address(match[1], match[2])
+    if (first := address.shards[0]) != address:
+        raise UsageError(f"{text!r} is a shard of a model, but not the first", f"give {first}")
+    return address
 
 
-def find(text: str) -> Found:
+def find(address: Address) -> Found:
     """The hub's metadata of the file. Raises ToolMissing without huggingface_hub, KgptError."""
-    address, library = parse(text), _library()
+    library = _library()
     try:
         said = library.get_hf_file_metadata(library.hf_hub_url(address.repository, address.file))
     except Exception as error:  # the library has dozens of exceptions, and moves them between modules
-        raise _explained(text, error) from error
+        raise _explained(address, error) from error
     etag = str(said.etag or "")
     return Found(str(said.commit_hash or "main"), int(said.size or 0), etag if _SHA256.fullmatch(etag) else "")
 
 
-def download(text: str, found: Found, folder: Path) -> Path:
+def download(address: Address, found: Found, folder: Path) -> Path:
     """The file, downloaded below ``folder``. Raises ToolMissing, KgptError."""
-    address, library = parse(text), _library()
+    library = _library()
     try:
         path = library.hf_hub_download(
             address.repository, address.file, revision=found.commit, local_dir=str(folder / "hub")
         )
     except Exception as error:
-        raise _explained(text, error) from error
+        raise _explained(address, error) from error
     return Path(path)
 
 
@@ -80,7 +89,7 @@ def _library() -> Any:
         ) from None
 
 
-def _explained(text: str, error: Exception) -> KgptError:
+def _explained(address: Address, error: Exception) -> KgptError:
     reasons = {
         "RepositoryNotFoundError": ("there is no such repository, or it is private", "check the name; set HF_TOKEN"),
         "GatedRepoError": ("its owner gives it to those who ask", "accept its conditions on the hub, and set HF_TOKEN"),
@@ -91,4 +100,4 @@ def _explained(text: str, error: Exception) -> KgptError:
     reason, hint = reasons.get(
         type(error).__name__, (said or type(error).__name__, "check the connection, and try again")
     )
-    return KgptError(f"{text} cannot be downloaded: {reason}", hint)
+    return KgptError(f"{address} cannot be downloaded: {reason}", hint)
