@@ -206,3 +206,14 @@ def test_commands_take_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     model = models.load(folder)
     assert isinstance(model, models.GgufModel)
     assert model.sha256 == models.cached_sha256(out)
+
+
+def test_a_folder_is_quantised_directly(tmp_path: Path) -> None:
+    tiny, tensors = direct(tmp_path / "direct.gguf", "qwen2")
+    folder, out = hf_folders.save(tmp_path / "hf", tiny, tensors), tmp_path / "out.gguf"
+    words = ["quantize", str(folder), "Q8_0", "-o", str(out), "--json"]
+    report = json.loads(CliRunner().invoke(cli, words, catch_exceptions=False).stdout)
+    model = models.load_lm(out)
+    assert (model.arch, model.vocabulary.tokens) == ("qwen2", models.load_lm(folder).vocabulary.tokens)
+    assert all(item["new"] == ("Q8_0" if len(item["shape"]) > 1 else "F32") for item in report["tensors"])
+    assert max(item["error"] for item in report["tensors"]) < 0.01
