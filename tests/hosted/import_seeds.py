@@ -80,6 +80,7 @@ def _hugging_face(folder: Path) -> Iterator[Seed]:
         changed = {"attention_bias": True} if name == "llama-tied-biases" else {}
         yield _read(f"hf {name}", hf_folders.save(folder / name, tiny, tensors, **changed), "")
     yield _sharded(folder)
+    yield from _pickled(folder)
 
 
 def _sharded(folder: Path) -> Seed:
@@ -99,6 +100,24 @@ def _sharded(folder: Path) -> Seed:
     return _read("hf sharded", place, "")
 
 
+def _pickled(folder: Path) -> Iterator[Seed]:
+    """A llama in pytorch_model.bin, and in two such files with an index."""
+    tiny, tensors = _tiny(folder / "pickled.gguf", "llama")
+    stored = hf_folders.stored(tiny, tensors)
+    state = {name: torch_files.saved(str(i), values) for i, (name, values) in enumerate(stored.items())}
+    items = list(state.items())
+    for name, parts in (("pickled", [items]), ("pickled-shards", [items[:7], items[7:]])):
+        place = hf_folders.save(folder / name, tiny, tensors)
+        (place / "model.safetensors").unlink()
+        shards = [f"pytorch_model-{i:05}-of-{len(parts):05}.bin" for i in range(1, len(parts) + 1)]
+        for shard, part in zip(shards if len(parts) > 1 else ["pytorch_model.bin"], parts, strict=True):
+            torch_files.write_torch(place / shard, dict(part))
+        where = {key: shard for shard, part in zip(shards, parts, strict=True) for key, _ in part}
+        if len(parts) > 1:
+            (place / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": where}))
+        yield _read(f"hf {name}", place, "")
+
+
 def _microgpt(folder: Path) -> Iterator[Seed]:
     model = toy_model()
     rows = {name: tensor.tolist() for name, tensor in model.tensors.items()}
@@ -106,6 +125,11 @@ def _microgpt(folder: Path) -> Iterator[Seed]:
     yield Seed("microgpt", {"model.json": json.dumps(document).encode()}, "model.json")
     flat = {"chars": list(model.tokenizer.chars), **rows, "n_head": model.hparams.n_head, "name": "flat"}
     yield Seed("microgpt flat", {"model.json": json.dumps(flat).encode()}, "model.json")
+
+
+def _of_the_trainer(state: dict[str, Any], settings: dict[str, int]) -> dict[str, Any]:
+    """As kgpt train --target torch writes it."""
+    return {"settings": settings, "weights": state, "best": state, "optimizer": {"state": {}}, "step": 3}
 
 
 def _pytorch(folder: Path) -> Iterator[Seed]:
@@ -124,7 +148,8 @@ def _pytorch(folder: Path) -> Iterator[Seed]:
         place = folder / arch
         place.mkdir()
         state = torch_files.own_state(arch)
-        value = {"model": state, "config": settings} if arch == "llama" else state
+        inside = {"llama": {"model": state, "config": settings}, "nanogpt": _of_the_trainer(state, settings)}
+        value = inside.get(arch, state)
         torch_files.write_torch(place / "model.pth", value)
         (place / "config.json").write_text(json.dumps(settings))
         (place / "chars.json").write_text(json.dumps(torch_files.CHARS))
