@@ -121,7 +121,8 @@ def _is_json(path: Path) -> bool:
     if path.is_dir():
         return False
     with path.open("rb") as file:
-        return file.read(16).lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"", b"{", b"[")
+        beginning = file.read(16)
+    return bool(beginning) and beginning.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"", b"{", b"[")
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -105,6 +105,8 @@ def _require_importer(source: Path) -> Importer:
         raise KgptError("is a directory that holds no model of a known format", hint)
     with source.open("rb") as file:
         beginning = file.read(BEGINNING)
+    if not beginning:
+        raise KgptError("the file is empty", hint)
     if beginning.startswith(MAGIC):
         raise KgptError("it is a GGUF file already", "commands such as kgpt build take it as it is")
     raise KgptError(f"it is of no known format: it begins with {shown_bytes(beginning[:8])}", hint)
