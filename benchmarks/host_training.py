@@ -1,6 +1,7 @@
 """``python -m benchmarks.host_training TEXT``: kgpt's host trainer beside a plain PyTorch loop of the same size.
 
-``python -m benchmarks.plain_torch TEXT > LOG`` makes the peer's lines; ``--plain LOG`` reads them. Times are seconds of
+``python -m benchmarks.plain_torch TEXT > LOG`` makes the peer's lines; ``--plain LOG`` reads them. ``--ours LOG`` reads
+what an earlier run of this program printed, instead of training. Times are seconds of
 processor time, which other programs disturb less than a clock's. Both sides run with OMP_NUM_THREADS=1.
 """
 
@@ -24,11 +25,12 @@ from kgpt_build.training.torch.text import tokens_of
 from kgpt_build.training.torch.trainer import Trainer
 from kgpt_build.training.torch.world import World
 
-RECIPE = "--block llama --steps 600 --lr 3e-3 --warmup 50 --dropout 0.1 --eval-every 50 --sample-every 0"
+RECIPE = "--block llama --steps 600 --lr 3e-3 --warmup 50 --dropout 0 --eval-every 50 --sample-every 0"
 """The options that are measured, beside the preset cpu."""
 _PLAIN_LINE = re.compile(
     r"step (\d+): train ([\d.]+), val ([\d.]+), ([\d.]+) s training, ([\d.]+) s evaluating", re.ASCII
 )
+_OUR_LINE = re.compile(r"step (\d+): train ([\d.]+), val ([\d.]+), ([\d.]+) s$", re.ASCII | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,24 @@ class Clock:
         """Nothing is left to do."""
 
 
-def run_ours(text: Path, words: str) -> tuple[TorchSettings, list[Evaluated]]:
-    """Train by the options ``words``; the settings and the validations."""
-    settings = TorchSettings(**given_settings(parser().parse_args([str(text), *shlex.split(words)])))
+def settings_of(text: Path, words: str) -> TorchSettings:
+    """The settings by the options ``words``."""
+    return TorchSettings(**given_settings(parser().parse_args([str(text), *shlex.split(words)])))
+
+
+def run_ours(text: Path, settings: TorchSettings) -> list[Evaluated]:
+    """Train on ``text``; the validations."""
     corpus = read_corpus(text, int(settings.block_size or 0))
     clock = Clock()
     tokens = tokens_of(corpus, settings.val_fraction, int(settings.block_size or 0))
     trainer = Trainer(settings, tokens, World(0, 1, torch.device("cpu")))
     trainer.run(clock, lambda: False, lambda _: None)
-    return settings, clock.evaluated
+    return clock.evaluated
+
+
+def read_ours(log: Path) -> list[Evaluated]:
+    """The validations in what this program printed."""
+    return [Evaluated(int(row[0]), *map(float, row[1:])) for row in _OUR_LINE.findall(log.read_text())]
 
 
 def read_plain(log: Path) -> list[Evaluated]:
@@ -108,12 +119,14 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("text", type=Path)
     options.add_argument("--options", default=RECIPE, help="of kgpt train --target torch")
+    options.add_argument("--ours", type=Path, metavar="LOG", help="what this program printed")
     options.add_argument("--plain", type=Path, help="what benchmarks.plain_torch printed")
     options.add_argument("--plot", type=Path, help="a .svg")
     given = options.parse_args()
     print(f"on {machine_line()}, PyTorch {torch.__version__}, {torch.get_num_threads()} threads")
     print(f"kgpt train {given.text} --target torch {given.options}", flush=True)
-    settings, ours = run_ours(given.text, given.options)
+    settings = settings_of(given.text, given.options)
+    ours = read_ours(given.ours) if given.ours else run_ours(given.text, settings)
     best = min(ours, key=lambda point: point.validation)
     print(f"ours: best val {best.validation:.4f} at step {best.step}; {ours[-1].seconds:.1f} s in all")
     curves = {f"kgpt, {settings.block}, lr {settings.lr:g}, {settings.n_steps} steps": ours}
