@@ -132,9 +132,9 @@ static uint64_t longest_word(const uint32_t *chars, const uint32_t *ends, uint32
 static uint32_t read_characters(const struct kg_vocab_tables *tables, const char *text, uint32_t n, bool first,
                                 const struct words *words)
 {
-    uint32_t n_chars = 0, code;
-    kg_unicode_next(text, n, &code);
-    if (first && tables->prefix_words && code != ' ') {
+    uint32_t n_chars = 0, first_code;
+    kg_unicode_next(text, n, &first_code);
+    if (first && tables->prefix_words && first_code != ' ') {
         words->chars[n_chars++] = ' ';
     }
     for (uint32_t at = 0; at < n;) {
@@ -144,7 +144,9 @@ static uint32_t read_characters(const struct kg_vocab_tables *tables, const char
         n_chars = kg_nfc_apply(&tables->nfc, words->chars, n_chars, words->spare);
     }
     for (uint32_t i = 0; i < n_chars; i++) {
-        words->chars[i] = kg_char_of(words->chars[i]);
+        uint32_t code = words->chars[i];
+        words->chars[i] = tables->cases.n ? kg_cases_mark(&tables->cases, kg_char_of(code)) : kg_char_of(code);
+        words->chars[i] |= tables->long_s && code == 0x17F ? KG_CHAR_LONG_S : 0;
     }
     return n_chars;
 }

@@ -64,6 +64,9 @@ static uint32_t spaces_at(const struct piece *piece, uint32_t at)
 /* The ASCII letter at `at`, lower-cased if `any_case`; 0 if there is none. */
 static char letter_at(const struct piece *piece, uint32_t at, bool any_case)
 {
+    if (any_case && at < piece->to && piece->chars[at] & KG_CHAR_LONG_S) {
+        return 's';
+    }
     uint32_t code = at < piece->to ? KG_CHAR_CODE(piece->chars[at]) : 0;
     code |= any_case && code >= 'A' && code <= 'Z' ? 0x20 : 0;
     return code >= 'a' && code <= 'z' ? (char)code : 0;
@@ -82,23 +85,18 @@ static uint32_t match_contraction(const struct piece *piece, uint32_t at, bool a
     return second && (((first == 'r' || first == 'v') && second == 'e') || (first == 'l' && second == 'l')) ? 3 : 0;
 }
 
-static bool is_between(uint32_t character, uint32_t first, uint32_t last)
-{
-    return KG_CHAR_CODE(character) >= first && KG_CHAR_CODE(character) <= last;
-}
-
 static bool is_upper(const struct kg_set *letters, uint32_t character)
 {
-    return in_set(letters, character) && !is_between(character, 'a', 'z');
+    return (in_set(letters, character) || character & KG_CHAR_CASED_MARK) && !(character & KG_CHAR_SMALL);
 }
 
 static bool is_lower(const struct kg_set *letters, uint32_t character)
 {
-    return in_set(letters, character) && !is_between(character, 'A', 'Z');
+    return (in_set(letters, character) || character & KG_CHAR_CASED_MARK) && !(character & KG_CHAR_CAPITAL);
 }
 
-/* upper* lower+, or upper+ lower*. A letter beyond ASCII counts as both cases. If only capitals follow the last such
- * letter, that letter is the lower+. */
+/* upper* lower+, or upper+ lower*. A letter that is neither only capital nor only small counts as both cases. If only
+ * capitals follow the last such letter, that letter is the lower+. */
 static uint32_t match_cased(const struct piece *piece, uint32_t at, const struct kg_step *step)
 {
     uint32_t i = at, upper_end, lower = piece->to;

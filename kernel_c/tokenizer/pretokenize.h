@@ -66,12 +66,18 @@ struct kg_pre {
 /* NULL if the name is unknown. */
 const struct kg_pre *kg_pre_find(const char *name, size_t n);
 
-/* A character with its class in the top byte. */
+/* A character with its class in the top byte, and what steps about cases and contractions need. */
+#define KG_CHAR_CAPITAL (1u << 27)    /* a letter that is never small */
+#define KG_CHAR_SMALL (1u << 28)      /* a letter that is never capital */
+#define KG_CHAR_CASED_MARK (1u << 29) /* a mark that counts as a letter in KG_STEP_CASED and KG_STEP_CAPITALS */
+#define KG_CHAR_LONG_S (1u << 30)     /* it counts as an s in a contraction in any case */
 #define KG_CHAR_CODE(c) ((c) & 0x1FFFFFu)
-#define KG_CHAR_CLASS(c) ((enum kg_class)((c) >> 24))
+#define KG_CHAR_CLASS(c) ((enum kg_class)((c) >> 24 & 7))
 static inline uint32_t kg_char_of(uint32_t code)
 {
-    return code | (uint32_t)kg_unicode_class(code) << 24;
+    uint32_t capital = code >= 'A' && code <= 'Z' ? KG_CHAR_CAPITAL : 0;
+    uint32_t small = code >= 'a' && code <= 'z' ? KG_CHAR_SMALL : 0;
+    return code | (uint32_t)kg_unicode_class(code) << 24 | capital | small;
 }
 
 /* Splits n >= 1 characters. Writes the ascending ends of the words to `ends` (n) and returns their number. `spare`

@@ -3,6 +3,7 @@ ENGINE += \
     tokenizer/char_test.c
 ENGINE_LM += \
     tokenizer/bpe.c \
+    tokenizer/cases.c \
     tokenizer/llama2c.c \
     tokenizer/merge.c \
     tokenizer/nfc.c \

@@ -144,6 +144,7 @@ static enum kg_status read_for_bpe(struct kg_vocab *vocab, struct kg_vocab_table
         {"tokenizer.kgpt.ignore_merges", &tables->ignore_merges},
         {"tokenizer.kgpt.drops_missing", &tables->drops_missing},
         {"tokenizer.kgpt.prefix_words", &tables->prefix_words},
+        {"tokenizer.kgpt.long_s", &tables->long_s},
     };
     enum kg_status status = kg_vocab_read_joints(tables, arena, error);
     if (status == KG_OK) {
@@ -152,7 +153,10 @@ static enum kg_status read_for_bpe(struct kg_vocab *vocab, struct kg_vocab_table
     if (status == KG_OK) {
         status = read_details(tables, details, sizeof details / sizeof *details, error);
     }
-    return status == KG_OK ? kg_nfc_read(&tables->nfc, tables->gguf, error) : status;
+    if (status == KG_OK) {
+        status = kg_nfc_read(&tables->nfc, tables->gguf, error);
+    }
+    return status == KG_OK ? kg_cases_read(&tables->cases, tables->gguf, error) : status;
 }
 
 static enum kg_status read_for_kind(struct kg_vocab *vocab, struct kg_vocab_tables *tables, struct kg_arena *arena,

@@ -66,7 +66,9 @@ struct kg_vocab_tables {
     uint32_t joint_mask;
     bool ignore_merges; /* a word that is a piece is not built by merges */
     struct kg_nfc nfc;
-    bool drops_missing; /* bytes that no piece has are dropped before the merges, not after them */
+    struct kg_gguf_value cases; /* without items: only ASCII letters have a case */
+    bool long_s;                /* U+017F counts as an s in contractions */
+    bool drops_missing;         /* bytes that no piece has are dropped before the merges, not after them */
 
     /* SentencePiece */
     uint32_t *ranks; /* (n): the lower, the higher the score */
@@ -132,6 +134,10 @@ enum kg_status kg_vocab_no_memory(struct kg_error *error);
 #define KG_NFC_GROWTH 3u
 enum kg_status kg_nfc_read(struct kg_nfc *nfc, const struct kg_gguf *gguf, struct kg_error *error);
 uint32_t kg_nfc_apply(const struct kg_nfc *nfc, uint32_t *chars, uint32_t n, uint32_t *spare);
+
+/* cases.c: the file's table of cases, checked; kg_cases_mark gives a character its marks by it. */
+enum kg_status kg_cases_read(struct kg_gguf_value *cases, const struct kg_gguf *gguf, struct kg_error *error);
+uint32_t kg_cases_mark(const struct kg_gguf_value *cases, uint32_t character);
 
 /* Output of an encoding. */
 struct kg_tokens {

@@ -42,7 +42,7 @@ _GGUF = [
 _VOCAB = [
     *(
         f"kernel_c/tokenizer/{name}.c"
-        for name in ("bpe", "llama2c", "merge", "nfc", "pretokenize", "pretokenize_rules", "spm", "unicode")
+        for name in ("bpe", "cases", "llama2c", "merge", "nfc", "pretokenize", "pretokenize_rules", "spm", "unicode")
     ),
     *(f"kernel_c/tokenizer/vocab{name}.c" for name in ("", "_char", "_encode", "_hash", "_read", "_special")),
     *_GGUF,

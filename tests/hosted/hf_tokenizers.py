@@ -38,6 +38,8 @@ def _text(rng: random.Random) -> str:
     kind = rng.random()
     if kind < 0.1:
         return "".join(rng.choice("abc ") for _ in range(rng.randint(1, 40)))
+    if kind < 0.13:
+        return "".join(rng.choice(_CASED) for _ in range(rng.randint(1, 20)))
     if kind < 0.2:
         return "".join(rng.choice((*_composed(), "a", "E", " ")) for _ in range(rng.randint(1, 12)))
     if kind < 0.5:
@@ -47,6 +49,10 @@ def _text(rng: random.Random) -> str:
     start, end = (rng.choice((END, TOOL, f" {END}\n", f"{TOOL}  ", " ", "  ▁")) for _ in range(2))
     end += rng.choice(("", " ", "\t \n", "\u3000\u00a0 ", "\u2028"))
     return f"{start}{vocab_texts.mixed(rng, 5)}{end}{vocab_texts.mixed(rng, 5)}"
+
+
+_CASED = (*"aAéÉǅʰ你ßſЖж'", *("'s", "'S", "'ſ", "'ll", "'LL"), "\u0301", "\u0903", *"1 /\n.")
+"""What expressions about cases and contractions tell apart."""
 
 
 @cache

@@ -22,7 +22,7 @@ SOURCES = [
     *gguf_reader.SOURCES,
     *(
         f"{TOKENIZER}/{name}.c"
-        for name in ("bpe", "llama2c", "merge", "nfc", "pretokenize", "pretokenize_rules", "spm")
+        for name in ("bpe", "cases", "llama2c", "merge", "nfc", "pretokenize", "pretokenize_rules", "spm")
     ),
     f"{TOKENIZER}/unicode.c",
     *(f"{TOKENIZER}/vocab{name}.c" for name in ("", "_char", "_encode", "_hash", "_read", "_special", "_test")),

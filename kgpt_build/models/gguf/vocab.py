@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kgpt_build.errors import KgptError
+from kgpt_build.models.gguf.cases import check_cases
 from kgpt_build.models.gguf.nfc import check_nfc
 from kgpt_build.models.gguf.scan import Numbers, Value
 
@@ -81,8 +82,9 @@ def read_vocabulary(fields: Mapping[str, Value]) -> Vocabulary:
     if model == "gpt2":
         _check_merges(_texts(fields, "merges"), tokens)
         pre = _pre(fields)
-        _details(fields, "ignore_merges", "drops_missing", "prefix_words")
+        _details(fields, "ignore_merges", "drops_missing", "prefix_words", "long_s")
         check_nfc(fields)
+        check_cases(fields)
     elif model == "llama":
         _check_scores(_numbers(fields, "scores", "f", len(tokens)))
         _flag(fields, "add_space_prefix")

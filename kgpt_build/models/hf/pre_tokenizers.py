@@ -17,13 +17,30 @@ _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)
 _GPT2_SHORT = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _TAIL = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
+_LEAD, _CAPITAL, _SMALL = r"[^\r\n\p{L}\p{N}]?", r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+_TAIL_SLASH = _TAIL.replace(r"[\r\n]*", r"[\r\n/]*")
+
+
+def _cased(contractions: str, numbers: str) -> str:
+    words = (f"{_CAPITAL}*{_SMALL}+", f"{_CAPITAL}+{_SMALL}*")
+    return "|".join([*(f"{_LEAD}{word}{contractions}" for word in words), numbers, _TAIL_SLASH])
+
+
 EXPRESSIONS: Mapping[str, str] = {
     _GPT2: "gpt-2",
     _GPT2_SHORT: "gpt-2",
     rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}|{_TAIL}": "llama-bpe",
     rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}|{_TAIL}": "qwen2",
+    _cased(f"{_CONTRACTIONS}?", r"\p{N}{1,3}"): "gpt-4o",
+    _cased("", r"\p{N}"): "tekken",
 }
 """Regular expression -> GGUF's name of the rules."""
+
+CASED = ("gpt-4o", "tekken")
+"""Names of rules that cut where the case of letters changes."""
+
+ANY_CASE = ("llama-bpe", "qwen2", "gpt-4o")
+"""Names of rules with contractions in any case."""
 
 MARK = "▁"
 """What stands for a space in pieces of SentencePiece."""

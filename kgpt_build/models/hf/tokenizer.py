@@ -8,6 +8,7 @@ from typing import Any
 
 from kgpt_build.errors import KgptError
 from kgpt_build.models.checkpoint import FieldValue
+from kgpt_build.models.gguf import cases
 from kgpt_build.models.gguf.nfc import nfc_fields
 from kgpt_build.models.gguf.vocab import DETAILS
 from kgpt_build.models.hf.json_file import read_object
@@ -22,7 +23,15 @@ from kgpt_build.models.hf.pieces import (
     pieces_of,
     vocabulary_of,
 )
-from kgpt_build.models.hf.pre_tokenizers import MARK, adds_space, flat, pre_tokenizer_name, space_fields
+from kgpt_build.models.hf.pre_tokenizers import (
+    ANY_CASE,
+    CASED,
+    MARK,
+    adds_space,
+    flat,
+    pre_tokenizer_name,
+    space_fields,
+)
 from kgpt_build.models.hf.special import special_fields
 from kgpt_build.words import shown
 
@@ -108,6 +117,10 @@ def _byte_level(
         f"{_G}merges": [f"{left} {right}" for left, right in merges_of(model, vocabulary)],
         f"{DETAILS}ignore_merges": bool(model.get("ignore_merges")),
     }
+    if found[f"{_G}pre"] in CASED:
+        found[cases.KEY] = cases.cases()
+    if found[f"{_G}pre"] in ANY_CASE:
+        found[f"{DETAILS}long_s"] = True
     if adds_space(root.get("pre_tokenizer")):
         found[f"{DETAILS}prefix_words"] = True
     if missing:
