@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from refusals import refused
+from shard_files import split
 from tiny_lm import write_lm
 
 from kgpt_build import cli, models
@@ -54,6 +57,22 @@ def test_a_kernel_holds_its_model(tiny: GgufModel, kernel: Path) -> None:
 def test_the_same_build_is_found_in_the_cache(tiny: GgufModel, kernel: Path) -> None:
     assert build_cached(tiny.path) == kernel
     assert build_cached(tiny, chat_template="none") != kernel
+
+
+def test_shards_are_built_and_run_as_one_model(tiny: GgufModel, tmp_path: Path) -> None:
+    first = split(tiny.path, tmp_path / "shard.gguf", split_max_tensors=8)[0]
+    described = as_json(inspect(build_cached(first)))["model"]
+    assert (described["parameters"], described["types"]) == (tiny.n_parameters, dict(tiny.types))
+    words = ("--target", "hosted", "--prompt", "abc", "--max-tokens", "9", "--temperature", "3", "--seed", "5")
+    texts = {
+        subprocess.run(
+            [sys.executable, "-m", "kgpt_build", "run", str(path), *words],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
+        ).stdout
+        for path in (first, tiny.path)
+    }  # fmt: skip
+    assert len(texts) == 1
+    assert texts != {""}
 
 
 def test_the_hosted_program_holds_it_too(tiny: GgufModel) -> None:
