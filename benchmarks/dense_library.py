@@ -160,6 +160,12 @@ class Trainer:
             self.library.c.kg_dense_eval_block(self.handle, block, 0)
         return float(self.library.c.kg_dense_eval_end(self.handle))
 
+    def next(self, tokens: npt.NDArray[np.uint32], number: float) -> int:
+        """The token behind ``tokens``, drawn by ``number`` (0 to below 1)."""
+        given = np.ascontiguousarray(tokens, dtype=np.uint32)
+        address = ctypes.c_void_p(given.ctypes.data)
+        return int(self.library.c.kg_dense_next(self.handle, address, len(given), ctypes.c_float(number)))
+
     def learning_rate(self, step: int) -> float:
         """The learning rate of a step, from 0."""
         return float(self.library.c.kg_dense_learning_rate(ctypes.byref(self.settings), ctypes.c_uint64(step)))

@@ -68,6 +68,7 @@ def test_the_losses_are_those_of_the_machine_channel(text: str, capfd: pytest.Ca
     assert 2.0 < first < 3.5
     assert last < 0.9 * first
     assert "validation after step 40" in out
+    assert len(out.partition("sample  1: ")[2]) > 100
 
 
 def test_patience_ends_a_training_that_learns_no_more(text: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -113,3 +114,14 @@ def test_another_block_is_not_resumed(text: str, capfd: pytest.CaptureFixture[st
     assert train(text, *TINY, "--block", "llama", "--steps", "5") == 0
     assert train(text, "--resume", "model.gguf", "--steps", "9", "--dropout", "0.5") == 2
     assert "dropout" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("block", ["nanogpt", "microgpt", "llama"])
+def test_pytorch_starts_from_the_same_weights_and_takes_the_same_windows(text: str, block: str) -> None:
+    pytest.importorskip("torch")
+    options = [*TINY[:-2], "--lr", "0.002", "--block", block, "--dropout", "0", "--steps", "60", "--warmup", "6"]
+    losses = []
+    for name, target in (("c.gguf", "hosted"), ("torch.gguf", "torch")):
+        assert invoke(["train", text, "-o", name, *options, "--target", target]) == 0
+        losses.append(models.metadata(Path(name))["kgpt.training.validation_loss"])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)

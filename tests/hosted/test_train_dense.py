@@ -292,3 +292,21 @@ def test_impossible_settings_are_refused(
     shape = dataclasses.replace(SHAPES[0], **sizes)  # type: ignore[arg-type]
     with refused(Refused, message):
         trainer_of(library, shape, **options)
+
+
+@each_shape
+def test_the_next_token_follows_the_probabilities(library: DenseLibrary, shape: TextShape) -> None:
+    torch = pytest.importorskip("torch")
+    import dense_torch
+
+    weights = larger_weights(shape)
+    trainer = trainer_of(library, shape)
+    trainer.set_weights(weights)
+    parameters = dense_torch.parameters(weights, torch.float64)
+    for n in (1, shape.n_ctx // 2, shape.n_ctx):
+        ids = torch.from_numpy(trainer.tokens[:n].astype(np.int64))[None]
+        logits = dense_torch.forward(parameters, shape, ids, dense_torch.Dropout(SEED, 0, 0))
+        sums = logits[0, -1].softmax(-1).cumsum(-1).tolist()
+        for number in (0.0, 0.3, 0.7, 0.999):
+            expected = next((i for i, total in enumerate(sums) if total > number), shape.n_vocab - 1)
+            assert trainer.next(trainer.tokens[:n], number) == expected

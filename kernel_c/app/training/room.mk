@@ -2,6 +2,7 @@ ENGINE_NO_TRAIN += app/training/training_absent.c
 ENGINE_TRAIN += \
     app/training/dense_parallel.c \
     app/training/fast_parallel.c \
+    app/training/text_sample.c \
     app/training/text_training.c \
     app/training/trainer.c \
     app/training/training.c \

@@ -8,7 +8,10 @@
 #include "dense_parallel.h"
 #include "kgpt/math.h"
 #include "kgpt/mem.h"
+#include "text_sample.h"
 #include "training_documents.h"
+
+#define PREVIEWS 4u /* of a whole training */
 
 struct text_training {
     struct kg_training_report *report;
@@ -24,6 +27,7 @@ struct text_training {
     bool has_best;
     uint32_t since_best; /* validations */
     double last_loss;
+    struct kg_text_sample *sample;
 };
 
 static void choose_text_settings(struct text_training *t)
@@ -72,13 +76,14 @@ static void carve_text_training(struct text_training *t, struct kg_arena *arena)
 {
     t->n_parameters = kg_dense_parameters(&t->settings.shape);
     t->best = kg_arena_array(arena, t->n_parameters, sizeof *t->best);
+    t->sample = kg_arena_take(arena, sizeof *t->sample);
     t->dense = kg_dense_carve(&t->settings, &t->text, arena);
 }
 
-/* More processors than chunks, or than memory for their activations, have nothing to do. */
+/* More processors than chunks have nothing to do. */
 static void limit_workers(struct text_training *t)
 {
-    uint32_t most = t->settings.chunks ? t->settings.chunks : t->settings.batch;
+    uint32_t most = kg_dense_chunks_of(&t->settings);
     t->settings.workers = t->settings.workers < most ? t->settings.workers : most;
     t->settings.workers = t->settings.workers < 1 ? 1 : t->settings.workers;
 }
@@ -169,6 +174,20 @@ static bool is_text_step_due(uint32_t every, uint64_t step)
     return every && step % every == 0;
 }
 
+static void draw_text_sample(struct text_training *t)
+{
+    kg_text_sample_draw(t->sample, t->dense, &t->corpus, t->settings.shape.n_ctx, t->settings.seed);
+}
+
+/* Some steps show what the weights generate; the last step does so anyway. */
+static void preview_text(struct text_training *t, uint64_t step)
+{
+    if (plat_has_events() && step != t->report->until && is_text_step_due(t->settings.steps / PREVIEWS, step)) {
+        draw_text_sample(t);
+        KG_EMIT(preview, .step = step, .text = {t->sample->text, t->sample->n});
+    }
+}
+
 /* The step whose number is `step`, from 1. */
 static enum kg_status take_text_step(struct text_training *t, uint64_t step, struct kg_error *error)
 {
@@ -182,6 +201,7 @@ static enum kg_status take_text_step(struct text_training *t, uint64_t step, str
     }
     t->last_loss = loss;
     kg_training_report_step(t->report, step, loss, kg_dense_learning_rate(&t->settings, step - 1));
+    preview_text(t, step);
     if (validates(t) && (is_text_step_due(config->eval_every, step) || step == t->report->until)) {
         validate_text(t, step);
     }
@@ -215,6 +235,18 @@ static enum kg_status take_text_steps(struct text_training *t, bool *stopped, st
     }
     kg_training_curve_show(t->report->curve);
     return status;
+}
+
+/* A text by the last weights. */
+static void show_text_sample(struct text_training *t)
+{
+    draw_text_sample(t);
+    const struct kg_document document = {
+        .text = t->sample->text, .n = t->sample->n, .tokens = KG_SAMPLE_CHARS, .reason = KG_REASON_MAX_TOKENS};
+    kg_print("sample  1: ");
+    plat_text(KG_VOICE_MODEL, document.text, document.n);
+    plat_text(KG_VOICE_MODEL, "\n", 1);
+    kg_event_document(&document);
 }
 
 static void announce_text_training(struct text_training *t)
@@ -253,6 +285,7 @@ enum kg_status kg_text_training_run(struct kg_training_report *report, struct kg
     kg_print("kgpt: %'lu step%s in %.1f s (%.1f ms a step)\n", (unsigned long)done, kg_plural(done), (double)us / 1e6,
              done ? (double)us / 1e3 / (double)done : 0.0);
     send_text_results(t);
+    show_text_sample(t);
     end->sampled = true; /* the kernel's engine cannot run the model */
     return KG_OK;
 }

@@ -91,6 +91,11 @@ bool kg_dense_eval_take(struct kg_dense *trainer, uint32_t *block);
 void kg_dense_eval_block(struct kg_dense *trainer, uint32_t block, uint32_t worker);
 double kg_dense_eval_end(const struct kg_dense *trainer);
 
+/* The token behind `tokens` (n of them, 1 to n_ctx): the first one at which the sum of the present weights'
+ * probabilities exceeds `number`, which is from 0 to below 1. Uses the memory of worker 0. */
+uint32_t kg_dense_next(struct kg_dense *trainer, const uint32_t *tokens, uint32_t n, float number);
+
+uint32_t kg_dense_chunks_of(const struct kg_dense_settings *settings);
 uint32_t kg_dense_chunks(const struct kg_dense *trainer);
 uint64_t kg_dense_steps_done(const struct kg_dense *trainer);
 double kg_dense_learning_rate(const struct kg_dense_settings *settings, uint64_t step);

@@ -10,9 +10,9 @@ static uint32_t lesser_of(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static uint32_t count_dense_chunks(const struct kg_dense_settings *s)
+uint32_t kg_dense_chunks_of(const struct kg_dense_settings *settings)
 {
-    return s->chunks ? s->chunks : lesser_of(s->batch, KG_CHUNKS_MOST);
+    return settings->chunks ? settings->chunks : lesser_of(settings->batch, KG_CHUNKS_MOST);
 }
 
 static const struct kg_dense_functions *dense_functions_for(uint32_t features, enum kg_isa highest)
@@ -31,7 +31,7 @@ static const struct kg_dense_functions *dense_functions_for(uint32_t features, e
 /* Windows that are computed together: rows for the products, at most those of a chunk. */
 static uint32_t windows_of_group(const struct kg_dense_settings *s)
 {
-    uint32_t chunks = count_dense_chunks(s), longest = (s->batch + chunks - 1) / chunks;
+    uint32_t chunks = kg_dense_chunks_of(s), longest = (s->batch + chunks - 1) / chunks;
     uint32_t fit = KG_DENSE_ROWS / s->shape.n_ctx;
     return lesser_of(fit ? fit : 1, longest);
 }
@@ -44,7 +44,7 @@ struct kg_dense *kg_dense_carve(const struct kg_dense_settings *settings, const 
         .text = *text,
         .dims = kg_dense_dims_of(&settings->shape),
         .functions = dense_functions_for(settings->features, settings->highest),
-        .n_chunks = count_dense_chunks(settings),
+        .n_chunks = kg_dense_chunks_of(settings),
         .n_memories = settings->workers ? settings->workers : 1,
         .group = windows_of_group(settings),
         .n_eval = kg_dense_eval_count(text, settings->shape.n_ctx),
@@ -171,6 +171,30 @@ double kg_dense_eval_end(const struct kg_dense *trainer)
         loss += trainer->eval_losses[i];
     }
     return trainer->n_eval ? loss / ((double)trainer->n_eval * trainer->dims.shape.n_ctx) : 0;
+}
+
+uint32_t kg_dense_next(struct kg_dense *trainer, const uint32_t *tokens, uint32_t n, float number)
+{
+    const struct kg_dense_dims *d = &trainer->dims;
+    struct kg_dense_pass pass = pass_of(trainer, 0);
+    float sum = 0;
+    pass.windows = 1;
+    pass.weight = 1;
+    for (uint32_t i = 0; i < d->shape.n_ctx; i++) { /* what lies behind does not change earlier positions */
+        pass.memory->tokens[i] = i < n ? tokens[i] : 0;
+        pass.memory->targets[i] = 0;
+    }
+    trainer->functions->forward(&pass);
+    /* The derivatives by the logits are the probabilities, minus 1 for the target. */
+    float *row = pass.memory->logits + (size_t)(n - 1) * d->s_vocab;
+    row[0] += 1;
+    for (uint32_t i = 0; i + 1 < d->shape.n_vocab; i++) {
+        sum += row[i];
+        if (sum > number) {
+            return i;
+        }
+    }
+    return d->shape.n_vocab - 1;
 }
 
 uint32_t kg_dense_chunks(const struct kg_dense *trainer)
