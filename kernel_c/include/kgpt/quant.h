@@ -5,6 +5,8 @@
  * - Types with blocks of 32 take KG_ACT_Q8 activations (one f32 scale for 32 values of 8 bits). Products within a
  * block are added as integers, which is exact in any order. Blocks are then added in sequence with the f32
  * operations of ops/quant/ref.c, each rounded.
+ * A scale of MXFP4 whose half is subnormal (2^-127 and 2^-126) counts as 0: processors multiply subnormal numbers
+ * slowly, and a block of zeros has such a scale.
  * - Types with super-blocks of 256 take KG_ACT_Q8K activations (one f32 scale for 256 values) in the same way.
  *
  * Layout: eight rows are interleaved, so that each vector lane holds one row. Within a group of eight rows, the

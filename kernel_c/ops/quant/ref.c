@@ -21,7 +21,8 @@ static float add_block_of_32(float sum, const struct kg_block *b, const uint8_t 
     for (uint32_t k = 0; k < 32; k++) {
         i += b->q[k] * a->q[k];
     }
-    float v = b->d * (float)i;
+    const bool is_subnormal = (kg_bits_of(b->d) & 0x7f800000) == 0; /* then of MXFP4: see kgpt/quant.h */
+    float v = (is_subnormal ? 0.0f : b->d) * (float)i;
     v = b->has_minimum ? v + b->m * a->s : v;
     return sum + v * a->d;
 }

@@ -95,7 +95,7 @@ static void tile_mxfp4(float *y, const uint8_t *p, uint32_t blocks, const void *
         float d[8];
         multiply_codes(i, p + 8, a->q, mxfp4_pairs);
         for (uint32_t r = 0; r < 8; r++) {
-            d[r] = kg_e8m0_value(p[r]);
+            d[r] = p[r] > 1 ? kg_e8m0_value(p[r]) : 0; /* subnormal */
         }
         add_scaled(sum, d, i, a->d);
     }
