@@ -191,3 +191,21 @@ def test_a_part_is_a_folder_of_the_source(debian: Path, part: str) -> None:
 def test_an_unknown_part_is_named(debian: Path) -> None:
     with refused(KgptError, "kernel/modul linux-source-6.1"):
         linux.linux_source("kernel/modul", "", Said())
+
+
+@pytest.mark.slow
+def test_the_source_that_debian_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Downloads 139 MB."""
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
+    words = ["corpus", "linux", "-o", str(tmp_path / "kernel.txt"), "--source", "linux-source"]
+    if cli.invoke(words) and "apt" in (said := capsys.readouterr().err):
+        pytest.skip(f"apt has no kernel source here: {said.splitlines()[0]}")
+    text = (tmp_path / "kernel.txt").read_text()
+    assert 100_000 < len(text) < 150_000
+    assert "struct module *" in text
+    assert "/*" not in text
+    assert cli.invoke(words) == 0
+    assert "(from the cache)" in capsys.readouterr().out
+    assert (tmp_path / "kernel.txt").read_text() == text
