@@ -110,6 +110,22 @@ def test_a_plain_state_dict_with_a_config_beside_it(lm_library: ctypes.CDLL, tmp
     assert relative(expected(model), logits_of(lm_library, tmp_path / "weights.pth", tmp_path)) < MOST
 
 
+@pytest.mark.parametrize("kind", ["nanogpt", "microgpt", "llama"])
+def test_logits_of_our_own_models(lm_library: ctypes.CDLL, tmp_path: Path, kind: str) -> None:
+    """A plain state dict of the modules that kgpt train trains, with the two sizes that shapes do not say."""
+    from kgpt_build.reference.draws import TextShape
+    from kgpt_build.training.torch.models import Gpt
+
+    torch.manual_seed(2)
+    model = Gpt(TextShape(kind, n_layer=2, n_head=4, n_embd=32, n_ctx=24, n_vocab=len(CHARS))).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn_like(parameter) * (0.5 if parameter.dim() > 1 else 0.3))
+    value = {"state_dict": model.state_dict(), "config": {"n_head": 4, "block_size": 24}, "chars": CHARS}
+    torch.save(value, tmp_path / "x.pt")
+    assert relative(expected(model), logits_of(lm_library, tmp_path / "x.pt", tmp_path)) < MOST
+
+
 def test_parameters_and_views(lm_library: ctypes.CDLL, tmp_path: Path) -> None:
     """Parameters are pickled by another function. A matrix may be a transposed view, or a part of a larger storage."""
     model = made()
