@@ -42,3 +42,12 @@ def test_a_character_that_it_does_not_know(without_model: Hosted, tmp_path: Path
     run = without_model.run("exit mode=generate prompt=abz", options=("--module", str(path)))
     assert run.returncode != 0
     assert "character 'z' (U+007A) at byte 2 of the text is not in the model's vocabulary" in run.console
+
+
+def test_the_shell_lists_its_characters(without_model: Hosted, tmp_path: Path) -> None:
+    """As the refusal of another character says."""
+    path = running_model(tmp_path / "m.gguf")
+    run = without_model.run("mode=shell", b"model\ngenerate abz\nhalt\n", ("--module", str(path)))
+    assert run.returncode == 0
+    assert "vocabulary   \\x09\\x0a abé€😀c\n" in run.console
+    assert "`model` in the shell lists them" in run.console

@@ -55,7 +55,9 @@ def check(path: Path, runs: Sequence[LmRun]) -> LmReport:
     return verify(load(path), "tiny", runs)
 
 
-@pytest.mark.parametrize("name", ["llama", "gemma3", "phi2", "gpt2", "llama-Q4_1", "llama-Q3_K", "phi3-Q4_K"])
+@pytest.mark.parametrize(
+    "name", ["llama", "gemma3", "phi2", "gpt2", "nanogpt-biases", "llama-Q4_1", "llama-Q3_K", "phi3-Q4_K"]
+)
 def test_right_runs(lm_library: ctypes.CDLL, tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "model.gguf", TINY[name])
     runs = [read_run(isa, events(lm_library, path.read_bytes(), isa=isa)) for isa in lm.ISAS]

@@ -133,6 +133,26 @@ static enum kg_next run_lm_use(struct kgpt *k, char *number)
     return KG_NEXT_LINE;
 }
 
+/* The characters that a prompt may have, if the tokens are characters. */
+static void print_characters(const struct kg_conversation *conversation)
+{
+    const struct kg_vocab *vocab = &conversation->loaded->vocab;
+    char *piece = conversation->piece;
+    if (!kg_streq(vocab->model, "kgpt-char")) {
+        return;
+    }
+    kg_print("vocabulary   ");
+    for (uint32_t i = 0; i < vocab->n_vocab; i++) {
+        size_t n = kg_vocab_piece(vocab, i, piece, false);
+        if (n == 1 && ((unsigned char)piece[0] < 0x20 || piece[0] == 0x7F)) {
+            kg_print("\\x%02x", (unsigned)(unsigned char)piece[0]);
+        } else {
+            kg_lm_print_text(piece, n);
+        }
+    }
+    kg_print("\n");
+}
+
 void kg_lm_print_model(const struct kgpt *k)
 {
     const struct kg_lm *lm = k->lm;
@@ -154,6 +174,7 @@ void kg_lm_print_model(const struct kgpt *k)
     kg_print("context      %u of %u tokens\n", lm->conversation.session.options.n_ctx, m->n_ctx_train);
     kg_print("tokenizer    %s%s%s, %u tokens\n", loaded->vocab.model, *loaded->vocab.pre ? " " : "", loaded->vocab.pre,
              m->n_vocab);
+    print_characters(&lm->conversation);
     kg_print("chat         %s\n", loaded->has_chat ? loaded->chat.family : "no template");
 }
 
