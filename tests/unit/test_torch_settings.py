@@ -89,7 +89,7 @@ def test_resumed_settings() -> None:
 
 def test_tokens_are_the_sorted_characters() -> None:
     data = codecs.BOM_UTF8 + "bé\r\nab😀\rab\n".encode()
-    text = tokens_of(examine("a text", data.removeprefix(codecs.BOM_UTF8)), 0.3, 2)
+    text = tokens_of(examine("a text", data.removeprefix(codecs.BOM_UTF8), 16), 0.3, 2)
     assert text.chars == ("\n", "a", "b", "é", "😀")
     assert text.decode(text.tokens.tolist()) == "bé\nab😀\nab\n"
     assert text.n_train == 7
