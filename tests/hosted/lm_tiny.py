@@ -101,7 +101,7 @@ TINY = {
        for kind in ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS")},
     # The types that llama-quantize gives the matrices of an IQ4_XS file: rows of 288 values have no blocks of 256.
     "llama-IQ4_XS-mix": Tiny("llama", kind="IQ4_XS", n_embd=256, head_dim=64, n_ff=288, seed=4, kinds={
-       "attn_v": "Q5_K", "ffn_down": "IQ4_NL", "output.weight": "Q6_K"}),
+       "attn_v": "Q5_K", "ffn_down": "IQ4_NL", "output": "Q6_K"}),
     "gpt2-Q8_0": Tiny("gpt2", kind="Q8_0", n_head_kv=4, n_vocab=51),
     "phi3-Q4_K": Tiny("phi3", kind="Q4_K", n_embd=256, n_head_kv=4, head_dim=64, n_ff=256),
 }  # fmt: skip
