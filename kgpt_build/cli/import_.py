@@ -36,13 +36,12 @@ def command(source: Path, out: Path | None, tokenizer: Path | None, name: str) -
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.models import import_model, load, stem_of
     from kgpt_build.models.importing import ImportOptions
-    from kgpt_build.sizes import file_text
 
     path = out or Path(f"{stem_of(source.resolve()) if source.is_file() else source.resolve().name}.gguf")
     with shown_progress() as progress:
         import_model(source, path, ImportOptions(name, tokenizer), progress.stage)
     model = load(path)
     click.echo(
-        f"wrote {path}: {file_text(path.stat().st_size)}, {model.name}, {model.arch}, "
+        f"wrote {path}: {path.stat().st_size:,} bytes, {model.name}, {model.arch}, "
         f"{model.n_parameters:,} parameters, sha256 {model.sha256}"
     )

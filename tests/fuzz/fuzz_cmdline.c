@@ -36,12 +36,14 @@ UNWATCHED static void check_key(const struct kg_config *config, const struct kg_
         check_number(key, *(const double *)place);
     } else if (key->kind == KIND_TEXT || key->kind == KIND_NAME) {
         promise(memchr(place, '\0', key->room) != NULL);
-    } else if (key->kind == KIND_CHOICE && strcmp(key->name, "mode") != 0) { /* KG_MODE_OPEN is the default */
+    } else if (key->kind == KIND_CHOICE) {
+        bool may_stay_open = strcmp(key->name, "mode") == 0 || strcmp(key->name, "block") == 0;
         uint32_t n = 0;
         while (key->choices[n]) {
             n++;
         }
-        promise(*(const uint32_t *)place < n);
+        /* KG_MODE_OPEN and KG_NO_BLOCK, the defaults, stand behind the last name. */
+        promise(*(const uint32_t *)place < n || (may_stay_open && *(const uint32_t *)place == n));
     }
 }
 
