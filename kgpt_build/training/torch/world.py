@@ -12,6 +12,7 @@ import torch
 from torch import distributed, nn
 
 from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.words import counted
 
 
 @dataclass(frozen=True)
@@ -80,4 +81,4 @@ def device_name(device: torch.device) -> str:
         properties: Any = torch.cuda.get_device_properties(device)
         return f"GPU {properties.name}, {properties.total_memory // 2**20:,} MB"
     threads = torch.get_num_threads()
-    return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
+    return f"CPU, {counted(threads, 'thread')}"
