@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +34,7 @@ from kgpt_build.training.corpus import examine  # noqa: E402
 from kgpt_build.training.torch import state as torch_state  # noqa: E402
 from kgpt_build.training.torch.models import Gpt  # noqa: E402
 from kgpt_build.training.torch.report import Banner, Note, Sample, Step, Validation  # noqa: E402
+from kgpt_build.training.torch.run import ONE_PRESS, interrupts  # noqa: E402
 from kgpt_build.training.torch.settings import TorchSettings  # noqa: E402
 from kgpt_build.training.torch.text import tokens_of  # noqa: E402
 from kgpt_build.training.torch.trainer import Trainer  # noqa: E402
@@ -208,6 +210,18 @@ def test_ctrl_c_stops_after_the_step_and_saves(here: Path) -> None:
     assert "wrote model.pt: to go on after step" in rest
     assert 1 <= torch_state.load_state(here / "model.pt").step < 100000
     assert models.load_lm(here / "model.gguf").n_parameters > 5000
+
+
+def test_signals_at_once_are_one() -> None:
+    """torchrun sends its own beside the terminal's; only a later one ends the training at once."""
+    with interrupts(False) as stopped:
+        assert not stopped()
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert stopped()
+        time.sleep(ONE_PRESS + 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize(

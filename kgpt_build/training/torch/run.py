@@ -26,7 +26,7 @@ from kgpt_build.training.torch.text import tokens_of
 from kgpt_build.training.torch.trainer import Trainer
 from kgpt_build.training.torch.world import device_name, joined
 
-_ONE_PRESS = 1.0
+ONE_PRESS = 1.0
 """Seconds in which several SIGINTs are one: torchrun sends its own beside the terminal's."""
 
 
@@ -70,7 +70,7 @@ def train(
     if state and state.corpus_sha256 != corpus.sha256:
         raise KgptError(f"{corpus.source} is not the corpus of the training to resume", "give the one it began with")
     text = tokens_of(corpus, settings.val_fraction, int(settings.block_size or 0))
-    with joined(settings.device) as world, _interrupts(world.is_first) as stopped:
+    with joined(settings.device) as world, interrupts(world.is_first) as stopped:
         trainer = Trainer(settings, text, world, state)
         report = make_report() if world.is_first else _Silence()
         try:
@@ -170,7 +170,7 @@ def _last_lines(trainer: Trainer, output: Path) -> list[str]:
 
 
 @contextmanager
-def _interrupts(is_first: bool) -> Iterator[Callable[[], bool]]:
+def interrupts(is_first: bool) -> Iterator[Callable[[], bool]]:
     """Gives a function that says whether SIGINT came. A later SIGINT is a KeyboardInterrupt.
 
     ``is_first``: say on standard error that the training stops.
@@ -179,7 +179,7 @@ def _interrupts(is_first: bool) -> Iterator[Callable[[], bool]]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if came and now - came[0] > _ONE_PRESS:
+        if came and now - came[0] > ONE_PRESS:
             raise KeyboardInterrupt
         came.append(now)
         if is_first and len(came) == 1:
