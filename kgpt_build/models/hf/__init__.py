@@ -13,6 +13,7 @@ from kgpt_build.models.hf.shards import stored_tensors, weight_files
 from kgpt_build.models.hf.tensors import gguf_tensors
 from kgpt_build.models.hf.tokenizer import FILES, STRIPS, folder_fields, tokenizer_fields
 from kgpt_build.models.importing.options import ImportOptions
+from kgpt_build.models.model import clean_name
 
 FORMAT = "Hugging Face"
 
@@ -48,7 +49,7 @@ def read(source: Path, options: ImportOptions) -> Checkpoint:
     else:
         vocabulary = folder_fields(options.tokenizer or folder, n_vocab)
     arch = described.family.arch
-    name = options.name or folder.resolve().name
+    name = clean_name(options.name or folder.resolve().name)
     if "phi" in name.lower():  # the engine takes such a name for a sign that special tokens strip white space
         vocabulary.setdefault(STRIPS, [0] * n_vocab)
     fields = {f"{arch}.{key}": value for key, value in described.fields.items()}

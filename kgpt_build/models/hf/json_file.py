@@ -33,6 +33,8 @@ def parsed_object(raw: bytes, what: str) -> dict[str, Any]:
     """The JSON object in ``raw``; ``what`` names it in messages. Raises KgptError."""
     try:
         value = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_distinct)
+        if b"\\ud" in raw or b"\\uD" in raw:  # it may be half of a pair, which no text can hold
+            json.dumps(value, ensure_ascii=False).encode()
     except _Twice as error:
         raise KgptError(f"{what} names the field {shown(str(error))} twice in one object", _HINT) from None
     except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError

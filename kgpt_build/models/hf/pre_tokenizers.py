@@ -52,7 +52,7 @@ _HINT = "docs/tokenizers.md lists the pre-tokenizers that are supported"
 def pre_tokenizer_name(part: Any) -> str:
     """GGUF's name for the pre_tokenizer ``part`` of a tokenizer.json with a byte-level BPE. Raises KgptError."""
     items = list(flat(part, "pretokenizers"))
-    kinds = [str(item.get("type")) for item in items]
+    kinds = [kind_of(item) for item in items]
     if not kinds or kinds[-1] != "ByteLevel":
         raise KgptError(f"tokenizer.json: the pre-tokenizer is {' + '.join(kinds) or 'null'}, not ByteLevel", _HINT)
     if items[-1].get("add_prefix_space", True) and kinds != ["ByteLevel"]:
@@ -69,12 +69,20 @@ def pre_tokenizer_name(part: Any) -> str:
     )
 
 
+def kind_of(item: Mapping[str, Any]) -> str:
+    """The type of a part, short enough for a message."""
+    return str(item.get("type"))[:32]
+
+
 def flat(part: Any, inner: str) -> Iterator[Mapping[str, Any]]:
-    """The parts of a pre-tokenizer or normalizer in their order; ``inner`` names those of a Sequence."""
+    """The parts of a pre-tokenizer, normalizer or post-processor in their order; ``inner`` names a Sequence's."""
     if not isinstance(part, dict):
         return
     if part.get("type") == "Sequence":
-        for item in part.get(inner, []):
+        items = part.get(inner)
+        if not isinstance(items, list):
+            raise KgptError(f"tokenizer.json: a Sequence has no list of {inner}", _HINT)
+        for item in items:
             yield from flat(item, inner)
     else:
         yield part
@@ -83,7 +91,7 @@ def flat(part: Any, inner: str) -> Iterator[Mapping[str, Any]]:
 def space_fields(normalizer: Any, pre_tokenizer: Any) -> dict[str, bool]:
     """GGUF's fields of how spaces become marks, for a BPE of characters. Raises KgptError."""
     first, then = list(flat(normalizer, "normalizers")), list(flat(pre_tokenizer, "pretokenizers"))
-    kinds = [str(item.get("type")) for item in first], [str(item.get("type")) for item in then]
+    kinds = [kind_of(item) for item in first], [kind_of(item) for item in then]
     replaces = bool(first) and first[-1].get("pattern") == {"String": " "} and first[-1].get("content") == MARK
     split_of_nothing = [{"type": "Split", "behavior": "MergedWithPrevious", "invert": False}]
     bare = [{key: value for key, value in item.items() if key != "pattern"} for item in then]

@@ -8,6 +8,7 @@ from typing import Any
 from kgpt_build.errors import KgptError
 from kgpt_build.models.checkpoint import FieldValue
 from kgpt_build.models.hf.pieces import CONTROL, Pieces
+from kgpt_build.models.hf.pre_tokenizers import flat
 
 _G = "tokenizer.ggml."
 _ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding", "sep": "seperator"}  # GGUF spells it so
@@ -100,7 +101,7 @@ def _added_around(part: Any, pieces: Pieces) -> tuple[int | None, int | None]:
     """The tokens that the post-processor puts before and after a text. Raises KgptError for more than one each."""
     before: int | None = None
     after: int | None = None
-    for item in _flat(part):
+    for item in flat(part, "processors"):
         kind = item.get("type")
         if kind == "ByteLevel":  # changes only offsets
             continue
@@ -130,11 +131,3 @@ def _template_id(item: Mapping[str, Any], value: Any, pieces: Pieces) -> int:
     if not 0 <= ids[0] < len(pieces.tokens):
         raise KgptError(f"tokenizer.json: the post-processor's token {str(name)[:64]!r} has the id {ids[0]}", _HINT)
     return int(ids[0])
-
-
-def _flat(part: Any) -> list[Mapping[str, Any]]:
-    if not isinstance(part, dict):
-        return []
-    if part.get("type") == "Sequence":
-        return [item for inner in part.get("processors", []) for item in _flat(inner)]
-    return [part]

@@ -29,6 +29,7 @@ from kgpt_build.models.hf.pre_tokenizers import (
     MARK,
     adds_space,
     flat,
+    kind_of,
     pre_tokenizer_name,
     space_fields,
 )
@@ -101,7 +102,7 @@ def _byte_level(
     root: Mapping[str, Any], model: Mapping[str, Any], vocabulary: Mapping[str, int], pieces: Pieces
 ) -> Fields:
     """Byte-level BPE, GGUF's "gpt2"."""
-    kinds = [str(item.get("type")) for item in flat(root.get("normalizer"), "normalizers")]
+    kinds = [kind_of(item) for item in flat(root.get("normalizer"), "normalizers")]
     if kinds not in ([], ["NFC"]):
         raise KgptError(f"tokenizer.json: the normalizer {' + '.join(kinds)} is not supported", _HINT)
     missing = [char for char in byte_chars() if char not in vocabulary]
