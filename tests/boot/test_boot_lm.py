@@ -198,14 +198,14 @@ def test_a_chat_with_nothing_to_type_on_says_why_and_what_to_do(boot: Boot, lm_k
 
 
 def test_a_shard_as_a_module(boot: Boot, tmp_path: Path) -> None:
-    """The host would not bring it, a loader does."""
+    """The host joins shards, a loader does not."""
     path = tmp_path / "shard.gguf"
     path.write_bytes(model_file("llama").with_fields(**{"split.count": 3, "split.no": 0}).bytes())
     guest = boot("exit", image=build_cached(NO_MODEL), extra=("-initrd", str(path)))
     assert guest.wait().exit_code == 1
     (error,) = [event for event in guest.events if isinstance(event, Error)]
     assert not lacks(error.message, "file shard 1 3 model")
-    assert not lacks(error.hint, "llama-gguf-split --merge")
+    assert not lacks(error.hint, "kgpt import FIRST-SHARD.gguf WHOLE.gguf")
 
 
 def test_the_largest_context_that_kgpt_info_names_boots(boot: Boot, tmp_path: Path) -> None:
