@@ -79,7 +79,7 @@ def main(kind: str, seed: str, first: int, count: int, folder: Path) -> None:
     cache, taken = folder / "cache", folder / "taken"
     os.environ["KGPT_CACHE"] = str(cache)
     taken.mkdir(parents=True, exist_ok=True)
-    valid = seeds(kind, folder / "seeds")
+    valid = seeds(kind, folder / f"seeds-{first}")  # each process makes its own
     source, out = folder / "source", folder / "out" / "model.gguf"
     out.parent.mkdir(exist_ok=True)
     signal.signal(signal.SIGALRM, _on_alarm)
