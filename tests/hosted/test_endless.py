@@ -71,7 +71,9 @@ def test_a_penalty_looks_at_the_context_alone(without_model: Hosted, tmp_path: P
     ("words", "overflow", "reason"),
     [
         ("", "error", "context"),
-        ("max_tokens=7", "error", "max_tokens"),
+        ("max_tokens=7", "shift", "max_tokens"),
+        ("max_tokens=200", "shift", "max_tokens"),
+        ("max_tokens=200 on_overflow=error", "error", "context"),
         ("max_tokens=0 on_overflow=error", "error", "context"),
         ("max_tokens=3 on_overflow=shift", "shift", "max_tokens"),
     ],

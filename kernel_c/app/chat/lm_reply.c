@@ -92,20 +92,20 @@ static bool is_interrupted(void *context)
     return kg_input_stopped(&turn->k->input);
 }
 
-/* Nothing but a key ends this text: no token of a running text does, and no number of tokens was asked for. */
-static bool runs_for_ever(const struct kgpt *k, enum kg_mode mode)
+/* No token ends a running text. A text of as many tokens as were asked for may be longer than the context, and with
+ * max_tokens=0 only a key ends it. */
+static bool text_slides(const struct kgpt *k, enum kg_mode mode)
 {
     const struct kg_config *config = &k->config;
-    return mode == KG_MODE_GENERATE && config->max_tokens_given && !config->max_tokens &&
-           config->lm.on_overflow == KG_OVERFLOW_AUTO && config->lm.rng != KG_RNG_LLAMA2C &&
-           !k->lm->loaded.vocab.has_end;
+    return mode == KG_MODE_GENERATE && config->max_tokens_given && config->lm.on_overflow == KG_OVERFLOW_AUTO &&
+           config->lm.rng != KG_RNG_LLAMA2C && !k->lm->loaded.vocab.has_end;
 }
 
 void kg_lm_turn_prepare(struct kg_lm_turn *turn, struct kgpt *k, enum kg_mode mode, struct kg_text asked)
 {
     *turn = (struct kg_lm_turn){.k = k, .mode = mode, .asked = asked, .request = kg_request_of(&k->config)};
     turn->request.rng = (enum kg_rng)k->config.lm.rng;
-    turn->request.on_overflow = runs_for_ever(k, mode) ? KG_OVERFLOW_SHIFT : turn->request.on_overflow;
+    turn->request.on_overflow = text_slides(k, mode) ? KG_OVERFLOW_SHIFT : turn->request.on_overflow;
     turn->channel = kg_lm_event_sink(turn);
     turn->console = (struct kg_sink){
         .next = &turn->channel,

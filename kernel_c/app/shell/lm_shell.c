@@ -42,10 +42,12 @@ static enum kg_status encode_lm_prompt(struct kgpt *k, struct kg_text text, uint
     return kg_conversation_encode(conversation, text, n, &k->arena, error);
 }
 
-static void announce_sliding_text(const struct kgpt *k, const struct kg_request *request)
+/* `n_prompt`: bytes, so at least its tokens. */
+static void announce_sliding_text(const struct kgpt *k, const struct kg_request *request, size_t n_prompt)
 {
     uint32_t n_ctx = k->lm->conversation.session.options.n_ctx;
-    if (request->on_overflow == KG_OVERFLOW_SHIFT) {
+    bool may_fill = !request->max_tokens || n_prompt + request->max_tokens > n_ctx;
+    if (request->on_overflow == KG_OVERFLOW_SHIFT && may_fill) {
         kg_print("kgpt: a full context of %'u token%s forgets its older half; %sCtrl-C stops the text\n", n_ctx,
                  kg_plural(n_ctx), request->max_tokens ? "" : "the text may go on for ever: ");
     }
@@ -62,7 +64,7 @@ enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_erro
         struct kg_lm_turn turn;
         kg_lm_turn_prepare(&turn, k, KG_MODE_GENERATE, text);
         turn.request.index = i;
-        announce_sliding_text(k, &turn.request);
+        announce_sliding_text(k, &turn.request, text.n);
         if (turn.request.rng != KG_RNG_LLAMA2C) { /* whose texts begin with the prompt themselves */
             kg_lm_print_text(prompt, text.n);
         }
