@@ -140,7 +140,7 @@ def _build(settings: BuildSettings, inputs: _Inputs, progress: Progress) -> Buil
     with paths.write_errors(f"to {settings.out}"):
         for stale in (settings.out / manifest.NAME, output):
             stale.unlink(missing_ok=True)
-    progress.stage(_describe(inputs.model))
+    progress.stage(_describe(inputs.model, trains=settings.corpus is not None))
     with sources.workshop(settings.out) as work:
         generated = _generate(settings, inputs, work)
         run = MakeRun(settings, inputs.tools, inputs.root, plain_name(work), inputs.versions, inputs.is_lm)
@@ -160,10 +160,11 @@ def _build(settings: BuildSettings, inputs: _Inputs, progress: Progress) -> Buil
     return BuildResult(output, written, described["output"]["size"], described["output"]["sha256"], compiled)
 
 
-def _describe(model: Model | GgufModel | NoModel) -> str:
+def _describe(model: Model | GgufModel | NoModel, *, trains: bool) -> str:
     if isinstance(model, NoModel):
         return "no model: the engine for language models that the loader brings"
-    return f"model {model.name}: {model.arch}, {model.n_parameters:,} parameters"
+    before = "a kernel that can train; until then it has the " if trains else ""
+    return f"{before}model {model.name}: {model.arch}, {model.n_parameters:,} parameters"
 
 
 def _generate(settings: BuildSettings, inputs: _Inputs, folder: Path) -> list[Path]:

@@ -93,6 +93,8 @@ def import_model(source: Path, path: Path, options: ImportOptions, stage: Callab
 
     The written file is one that kgpt accepts; otherwise nothing is written.
     """
+    if not source.exists():
+        raise KgptError(f"{source}: no such file or folder", "check the path")
     with _named(source):
         if importer_of(source) is None and _is_json(source):
             model = load_json(source)
