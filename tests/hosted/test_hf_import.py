@@ -78,6 +78,17 @@ def test_tensors_and_logits(tmp_path: Path, name: str) -> None:
     np.testing.assert_allclose(logits[1], logits[0], atol=1e-5 if tiny.arch == "gemma3" else 0)
 
 
+def test_gpt2_with_the_exact_gelu(tmp_path: Path) -> None:
+    """It is the architecture nanogpt, with the tensors of a GPT-2. test_hf_transformers.py compares the logits."""
+    tiny, tensors = direct(tmp_path / "direct.gguf", "gpt2")
+    folder = hf_folders.save(tmp_path / "hf", tiny, tensors, activation_function="gelu")
+    assert imported(folder, tmp_path / "imported.gguf").arch == "nanogpt"
+    found = tensors_of(tmp_path / "imported.gguf")
+    assert found.keys() == tensors.keys()
+    for key, values in tensors.items():
+        np.testing.assert_array_equal(found[key], values)
+
+
 def vocabulary(folder: Path, **files: Any) -> dict[str, Any]:
     """The tokenizer's fields with these files beside it: their names without .json."""
     hf_folders.write_tokenizer(folder)

@@ -107,6 +107,7 @@ CASES = {
         "rope_type": "longrope", "rope_theta": 1e4, **_FACTORS}),
     "gpt2": case("GPT2", **_GPT2),
     "gpt2-inner": case("GPT2", **_GPT2, n_inner=96, tie_word_embeddings=False),
+    "gpt2-erf": case("GPT2", **_GPT2, activation_function="gelu"),
     "gpt2-bf16": case("GPT2", **_GPT2, dtype="bfloat16"),
 }  # fmt: skip
 

@@ -58,7 +58,7 @@ _GPT2_NAMES = {
 }
 
 _SILU = ("silu", "swish")
-_GELU = ("gelu_new", "gelu_pytorch_tanh", "gelu_fast")  # the forms by tanh; "gelu" is the one by erf
+_GELU, _EXACT_GELU = ("gelu_new", "gelu_pytorch_tanh", "gelu_fast"), "gelu"  # by tanh, and by erf
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _head(config: Config) -> int:
 def _described(
     family: Family, sizes: LmSizes, tied: bool, rope: Rope | None, extra: frozenset[str], more: Mapping[str, Any]
 ) -> Described:
-    norm = "layer_norm_epsilon" if family.arch in ("phi2", "gpt2") else "layer_norm_rms_epsilon"
+    norm = "layer_norm_epsilon" if family.arch in ("phi2", "gpt2", "nanogpt") else "layer_norm_rms_epsilon"
     fields: dict[str, Any] = {
         "context_length": sizes.n_ctx,
         "embedding_length": sizes.n_embd,
@@ -347,7 +347,8 @@ def _phi3(config: Config, family: Family) -> Described:
 
 
 def _gpt2(config: Config, family: Family) -> Described:
-    config.require("activation_function", *_GELU)
+    is_exact = config.get("activation_function") == _EXACT_GELU
+    config.require("activation_function", *_GELU, _EXACT_GELU)
     config.require("scale_attn_weights", True)
     config.require("scale_attn_by_inverse_layer_idx", False)
     n_embd, n_head, n_ctx = config.size("n_embd"), config.size("n_head"), config.size("n_positions", 1024)
@@ -366,7 +367,10 @@ def _gpt2(config: Config, family: Family) -> Described:
         norm_eps=config.number("layer_norm_epsilon", 1e-5),
         rope_dim=0,
     )
-    return _described(family, sizes, config.flag("tie_word_embeddings", True), None, frozenset(), {})
+    if is_exact:
+        family = replace(family, arch="nanogpt")
+    biases = frozenset(f"{name}.bias" for name in _GPT2_NAMES if not name.endswith("embd")) if is_exact else frozenset()
+    return _described(family, sizes, config.flag("tie_word_embeddings", True), None, biases, {})
 
 
 _FAMILIES = {
