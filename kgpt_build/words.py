@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def counted(number: float, singular: str, plural: str = "") -> str:
     """``1 sample``, ``2,000 samples``, ``0.5 seconds``; ``plural``: an irregular plural."""
     amount = f"{number:,}" if isinstance(number, int) else f"{number:g}"
     return f"{amount} {singular if number == 1 else plural or f'{singular}s'}"
+
+
+def listed(names: Sequence[str], most: int = 12, longest: int = 64) -> str:
+    """The first ``most`` names, each cut to ``longest`` characters, and how many more there are."""
+    first = ", ".join(name[:longest] for name in names[:most])
+    return first if len(names) <= most else f"{first} and {len(names) - most} more"
 
 
 def shown(value: object, most: int = 80) -> str:

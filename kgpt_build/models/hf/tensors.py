@@ -17,14 +17,13 @@ from kgpt_build.models.gguf.tensors import ARCHITECTURES, Slot
 from kgpt_build.models.hf.families import Described
 from kgpt_build.models.hf.safetensors_file import float32_of
 from kgpt_build.models.hf.shards import Stored
-from kgpt_build.words import counted, shown
+from kgpt_build.words import counted, listed, shown
 
 Array = npt.NDArray[Any]
 _OUTPUT = "lm_head.weight"
 _KINDS = ("F32", "F16", "BF16")
 _BUFFERS = (".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias")
 """Ends of names of tensors that older versions stored, although they follow from the configuration."""
-_MOST_NAMED = 12
 _HINT = "the files are damaged or belong to different models, or this is a variant that is not supported"
 
 
@@ -123,18 +122,13 @@ def _bits(tensor: Stored | None) -> Array:
 
 def _require_same(missing: Sequence[str], extra: Sequence[str], described: Described) -> None:
     parts = [
-        f"{counted(len(names), 'tensor')} {'is' if len(names) == 1 else 'are'} {what}: {_listed(names)}"
+        f"{counted(len(names), 'tensor')} {'is' if len(names) == 1 else 'are'} {what}: {listed(names)}"
         for names, what in ((missing, "missing"), (extra, "unexpected"))
         if names
     ]
     if parts:
         model = f"a {described.family.arch} of {counted(described.sizes.n_layer, 'layer')}"
         raise KgptError(f"these are not the tensors of {model}: {'; '.join(parts)}", _HINT)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def _made(described: Described, item: _Planned, stored: Sequence[Stored]) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 from kgpt_build.errors import KgptError
 from kgpt_build.models.gguf.tensors import ARCHITECTURES, Architecture, Slot
 from kgpt_build.models.pytorch.tensors import StoredTensor
-from kgpt_build.words import counted
+from kgpt_build.words import counted, listed
 
 EPSILON, ROPE_BASE = 1e-5, 10000.0
 """Constants of all these modules."""
@@ -30,8 +30,6 @@ _NANOGPT = {
 }
 _MASKS = re.compile(r"transformer\.h\.[0-9]+\.attn\.(bias|masked_bias)")
 """Buffers with the causal mask, which older nanoGPTs keep."""
-
-_NAMED_AT_MOST = 6
 
 
 @dataclass(frozen=True)
@@ -122,12 +120,6 @@ def _slot(of: Architecture, name: str) -> Slot | None:
 def _is_conv1d(found: Named, sizes: Mapping[str, int]) -> bool:
     tensor = found.tensors.get("blk.0.attn_qkv.weight")
     return tensor is not None and tensor.shape == (sizes["embd"], sizes["qkv"])
-
-
-def listed(names: list[str]) -> str:
-    """The first names, and how many more there are."""
-    shown = ", ".join(name[:64] for name in names[:_NAMED_AT_MOST])
-    return shown if len(names) <= _NAMED_AT_MOST else f"{shown} and {len(names) - _NAMED_AT_MOST} more"
 
 
 def _unwrapped(name: str) -> str:
