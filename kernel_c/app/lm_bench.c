@@ -7,6 +7,12 @@
 #include "kgpt/format.h"
 #include "kgpt/math.h"
 
+struct bench_test {
+    const char *kind;
+    uint32_t tokens, depth; /* measured, and in the context before */
+    uint32_t at_once;       /* tokens of a call */
+};
+
 /* Any tokens will do: they all take the same work. */
 static void fill_prompt(struct kg_conversation *conversation, uint32_t n)
 {
@@ -21,13 +27,11 @@ static bool is_stopped(void *context)
     return kg_input_stopped(&k->input);
 }
 
-/* `n` tokens, in calls of at most `at_once`, from an empty context. False after Ctrl-C. */
-static bool run_once(struct kgpt *k, uint32_t n, uint32_t at_once, uint64_t *us)
+/* `n` tokens after those of the context, in calls of at most `at_once`. False after Ctrl-C. */
+static bool eval_bench_tokens(struct kgpt *k, uint32_t n, uint32_t at_once)
 {
     struct kg_conversation *conversation = &k->lm->conversation;
     struct kg_error error;
-    kg_lm_truncate(&conversation->session, 0);
-    uint64_t start = plat_ticks();
     for (uint32_t done = 0; done < n; done += at_once) {
         uint32_t now = n - done < at_once ? n - done : at_once;
         enum kg_status status =
@@ -40,45 +44,68 @@ static bool run_once(struct kgpt *k, uint32_t n, uint32_t at_once, uint64_t *us)
             return false;
         }
     }
+    return true;
+}
+
+/* Fills the context to the test's depth and warms up; the repetitions share that prefix. */
+static bool prepare_test(struct kgpt *k, const struct bench_test *test)
+{
+    struct kg_lm_session *session = &k->lm->conversation.session;
+    fill_prompt(&k->lm->conversation, test->tokens > test->depth ? test->tokens : test->depth);
+    kg_lm_truncate(session, 0);
+    uint32_t warm_up = test->tokens < test->at_once ? test->tokens : test->at_once;
+    return eval_bench_tokens(k, test->depth, session->options.n_batch) && eval_bench_tokens(k, warm_up, test->at_once);
+}
+
+static bool run_once(struct kgpt *k, const struct bench_test *test, uint64_t *us)
+{
+    kg_lm_truncate(&k->lm->conversation.session, test->depth);
+    uint64_t start = plat_ticks();
+    if (!eval_bench_tokens(k, test->tokens, test->at_once)) {
+        return false;
+    }
     *us = kg_ticks_to_us(plat_ticks() - start, plat_ticks_hz());
     return true;
 }
 
-static void print_row(struct kgpt *k, const char *test, uint32_t tokens, const uint64_t *times_us, uint32_t repeats)
+static void print_row(struct kgpt *k, const struct bench_test *test, const uint64_t *times_us, uint32_t repeats)
 {
+    char name[48];
     double sum = 0, squares = 0;
     for (uint32_t i = 0; i < repeats; i++) {
-        double rate = times_us[i] ? (double)tokens * 1e6 / (double)times_us[i] : 0;
+        double rate = times_us[i] ? (double)test->tokens * 1e6 / (double)times_us[i] : 0;
         sum += rate;
         squares += rate * rate;
     }
     double mean = sum / repeats, variance = squares / repeats - mean * mean;
+    size_t length = kg_format(name, sizeof name, "%s%u", test->kind, test->tokens);
+    if (test->depth) {
+        kg_format(name + length, sizeof name - length, " @ d%u", test->depth);
+    }
     kg_print("| %s | %s | %s | %u | %s | %.2f ± %.2f |\n", k->lm->loaded.model.name,
              kg_amount(k->lm->loaded.model.weight_bytes).text, kg_isa_names[k->ops.isa], k->workers ? k->workers : 1,
-             test, mean, (double)kg_sqrtf(variance > 0 ? (float)variance : 0.0f));
-    kg_lm_event_bench(k, test, tokens, times_us, repeats);
+             name, mean, (double)kg_sqrtf(variance > 0 ? (float)variance : 0.0f));
+    kg_lm_event_bench(k, name, test->tokens, test->depth, times_us, repeats);
 }
 
-static bool run_test(struct kgpt *k, const char *kind, uint32_t tokens, uint32_t at_once, uint64_t *times_us)
+/* True without measuring for a test of no tokens. The context limits depth and tokens. */
+static bool run_test(struct kgpt *k, struct bench_test test, uint64_t *times_us)
 {
-    char test[32];
     uint32_t n_ctx = k->lm->conversation.session.options.n_ctx, repeats = k->config.lm.repeat;
-    tokens = tokens < n_ctx ? tokens : n_ctx;
-    if (tokens == 0) {
+    test.depth = test.depth < n_ctx ? test.depth : n_ctx - 1;
+    test.tokens = test.tokens < n_ctx - test.depth ? test.tokens : n_ctx - test.depth;
+    if (test.tokens == 0) {
         return true;
     }
-    kg_format(test, sizeof test, "%s%u", kind, tokens);
-    fill_prompt(&k->lm->conversation, tokens);
-    uint64_t warm_up;
-    if (!run_once(k, tokens < at_once ? tokens : at_once, at_once, &warm_up)) {
+    if (!prepare_test(k, &test)) {
         return false;
     }
     for (uint32_t i = 0; i < repeats; i++) {
-        if (!run_once(k, tokens, at_once, &times_us[i])) {
+        if (!run_once(k, &test, &times_us[i])) {
             return false;
         }
     }
-    print_row(k, test, tokens, times_us, repeats);
+    print_row(k, &test, times_us, repeats);
     return true;
 }
 
@@ -88,9 +115,10 @@ void kg_lm_bench(struct kgpt *k)
     struct kg_conversation *conversation = &k->lm->conversation;
     size_t used = k->arena.used;
     uint64_t *times_us = kg_arena_take(&k->arena, config->repeat * sizeof *times_us);
+    const struct bench_test prompt = {"pp", config->pp, config->depth, conversation->session.options.n_batch};
+    const struct bench_test decode = {"tg", config->tg, config->depth, 1};
     kg_print("| model | size | isa | cpus | test | t/s |\n|---|---|---|---|---|---|\n");
-    if (!times_us || !run_test(k, "pp", config->pp, conversation->session.options.n_batch, times_us) ||
-        !run_test(k, "tg", config->tg, 1, times_us)) {
+    if (!times_us || !run_test(k, prompt, times_us) || !run_test(k, decode, times_us)) {
         kg_print(times_us ? "kgpt: stopped\n" : "kgpt: no memory for %u times\n", config->repeat);
     }
     kg_arena_rewind(&k->arena, used);

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
               help="Tokens of the prompt; 0: none.")  # fmt: skip
 @click.option("-n", "--n-gen", "tg", default=options()["tg"].default, show_default=True, metavar="N",
               help="Tokens decoded one by one; 0: none.")  # fmt: skip
+@click.option("-d", "--n-depth", "depth", default=options()["depth"].default, show_default=True, metavar="N",
+              help="Tokens that the context holds before each test.")  # fmt: skip
 @click.option("-r", "--repetitions", "repeat", default=options()["repeat"].default, show_default=True, metavar="N",
               help="How often each test is measured.")  # fmt: skip
 @click.option("--cpus", default=1, show_default=True, metavar="N", help="Processors; with --target hosted: threads.")
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 @json_option("Print JSON, one object for each test.")
 @verbose_option
 def command(
-    model: Path, pp: int, tg: int, repeat: int, cpus: int, toolchain: str, as_json: bool, **machine: Any
+    model: Path, pp: int, tg: int, depth: int, repeat: int, cpus: int, toolchain: str, as_json: bool, **machine: Any
 ) -> None:
     """Measure the speed of a language model, with the tests of llama-bench.
 
@@ -50,11 +52,11 @@ def command(
     The engine measures the times with its own clock.
     """
     check_whole("cpus", cpus, 1, 255)
-    asked = Settings(pp=pp, tg=tg, repeat=repeat).cmdline_words()
+    asked = Settings(pp=pp, tg=tg, depth=depth, repeat=repeat).cmdline_words()
     if not (pp or tg):
         raise UsageError("there is nothing to measure", "give --n-prompt or --n-gen above 0")
     loaded = _load(model)
-    ctx = min(max(pp, tg, 256), loaded.hparams.n_ctx)
+    ctx = min(max(depth + max(pp, tg), 256), loaded.hparams.n_ctx)
     words = " ".join(["mode=bench", f"cpus={cpus}", *asked, f"ctx={ctx}", "exit"])
     measure = _bare if machine["target"] == "bare" else _hosted
     events, backend = measure(loaded, words, cpus=cpus, toolchain=toolchain, machine=machine)
@@ -127,6 +129,7 @@ def _rows(model: GgufModel, events: Sequence[Event], backend: str) -> list[dict[
             "threads": event.cpus,
             "test": event.test,
             "tokens": event.tokens,
+            "depth": event.depth,
             "us": list(event.us),
             "tokens_per_second": statistics.mean(event.tokens * 1e6 / us for us in event.us),
             "stddev": statistics.pstdev(event.tokens * 1e6 / us for us in event.us),

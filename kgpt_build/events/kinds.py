@@ -345,9 +345,11 @@ class Bench(Event):
 
     event: ClassVar[str] = "bench"
     test: str
-    """``pp64``: a prompt of 64 tokens; ``tg16``: 16 tokens one by one."""
+    """``pp64``: a prompt of 64 tokens; ``tg16``: 16 tokens one by one; ``@ d512``: after 512 others."""
     tokens: int
     """Tokens of a repetition."""
+    depth: int
+    """Tokens in the context before a repetition."""
     cpus: int
     """Processors in use."""
     isa: str

@@ -124,8 +124,9 @@ struct kg_sink kg_lm_event_sink(struct kg_lm_turn *turn)
     };
 }
 
-void kg_lm_event_bench(struct kgpt *k, const char *test, uint32_t tokens, const uint64_t *us, uint32_t n)
+void kg_lm_event_bench(struct kgpt *k, const char *test, uint32_t tokens, uint32_t depth, const uint64_t *us,
+                       uint32_t n)
 {
-    KG_EMIT(bench, .test = test, .tokens = tokens, .cpus = k->workers ? k->workers : 1, .isa = kg_isa_names[k->ops.isa],
-            .us = {us, n});
+    KG_EMIT(bench, .test = test, .tokens = tokens, .depth = depth, .cpus = k->workers ? k->workers : 1,
+            .isa = kg_isa_names[k->ops.isa], .us = {us, n});
 }
