@@ -36,7 +36,6 @@ _SPEED = "tokens/s"
 """The status line ends with the speed of the last generation."""
 _EVENTS, _EVENT_BYTES = 4, 200
 """How much to show of the last events of a run that stopped."""
-_LOOK_SECONDS = 10.0
 _SPECIAL_CPU = {"la57": ",la57=on", "x2apic": ",+x2apic"}
 _SPECIAL_MACHINE = {"no-hpet": "hpet=off", "no-pit": "pit=off", "no-hpet-no-pit": "hpet=off,pit=off"}
 
@@ -215,8 +214,8 @@ class _Drive:
 
 
 def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
-    """Call ``look`` until its result is good or the time is over; returns the last result."""
-    end = time.monotonic() + _LOOK_SECONDS
+    """Call ``look`` until its result is good or PATIENCE is over; returns the last result."""
+    end = time.monotonic() + PATIENCE
     while not good(seen := look()) and time.monotonic() < end:
         time.sleep(0.1)
     return seen

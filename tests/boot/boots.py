@@ -22,6 +22,7 @@ from kgpt_build.kernel.build import build_cached
 from kgpt_build.models import NO_MODEL
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.firmware import Firmware, find_firmware
+from kgpt_build.vm.screen import Screen
 
 Boot = Callable[..., Guest]
 Kgpt = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -56,6 +57,19 @@ def registers(guest: Guest) -> str:
     """Of the first processor, and whether it is halted."""
     words: dict[str, Any] = {"command-line": "info registers"}
     return str(guest.machine.execute("human-monitor-command", **words))
+
+
+def see(guest: Guest, good: Callable[[Screen], bool], seconds: float = 60.0) -> Screen:
+    """Its screen, once it is good and every cell can be read.
+
+    The screen follows the serial port a little later, and a picture may be taken in the middle of a drawing, which on
+    a busy machine can rest for a while. ``good`` therefore asks for what is drawn last.
+    """
+    end = time.monotonic() + pace.limit(seconds)
+    while not (good(screen := guest.screen()) and screen.unknown == 0):
+        assert time.monotonic() < end, (screen.unknown, screen.lines)
+        time.sleep(0.1)
+    return screen
 
 
 def wait_until_asleep(guest: Guest) -> None:

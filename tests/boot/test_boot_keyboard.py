@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boots import Boot, grub_disc, press, texts, uefi
+from boots import Boot, grub_disc, press, see, texts, uefi
 
 from kgpt_build.errors import MachineLost
 from kgpt_build.events import Boot as BootEvent
 from kgpt_build.events import Error, Event, Sample
-from kgpt_build.proof.drive import until
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.qemu.keys import keys_of
 
@@ -140,7 +139,7 @@ def test_a_prompt_that_only_the_serial_port_can_answer_says_so(boot: Boot) -> No
     guest = boot("mode=shell", machine="pc", extra=("-machine", "pc,i8042=off"))
     guest.expect_event("shell")
     assert NO_KEYBOARD.format("COM1") in guest.console
-    shown = until(guest.screen, lambda screen: "kgpt> " in screen.text)
+    shown = see(guest, lambda screen: screen.text.endswith("\nkgpt>"))
     assert NO_KEYBOARD.format("COM1") in shown.text
     guest.send_line("halt")
     assert guest.wait().ok

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from boots import Boot, Kgpt
+from boots import Boot, Kgpt, see
 from model_files import model_file
 from refusals import lacks
 
@@ -17,7 +17,6 @@ from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.hosted import run_hosted
 from kgpt_build.kernel.memory import largest_ctx, needs_of
 from kgpt_build.models import NO_MODEL, load_lm
-from kgpt_build.proof.drive import until
 
 QUESTION = "Who wrote Romeo and Juliet?"
 GREEDY = "temperature=0"
@@ -191,7 +190,7 @@ def test_a_chat_with_nothing_to_type_on_says_why_and_what_to_do(boot: Boot, lm_k
     settings = {"machine": "q35", "serial": False, "keeps_screen": True, "extra": ("-machine", "q35,i8042=off")}
     guest = boot("ctx=256", image=lm_kernel, memory=MEMORY, timeout=300, **settings)
     guest.expect_event("exit", code=1, reason="refused")
-    shown = until(guest.screen, lambda screen: "hint" in screen.text).text.replace("\n", " ")
+    shown = see(guest, lambda screen: "hint" in screen.text).text.replace("\n", " ")
     assert "keyboard: none found (USB keyboards are not driven yet); serial: none" in shown
     assert "press e in the boot menu to add words, such as prompt=TEXT" in shown
     assert "there is nothing to answer: no prompt is given, and none can be typed" in shown

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from boots import ENVIRONMENT, Boot, Kgpt
+from boots import ENVIRONMENT, Boot, Kgpt, see
 from hosted import random_model
 from terminal import Terminal
 
 from kgpt_build.events import Sample
 from kgpt_build.kernel.build import build_cached
-from kgpt_build.proof.drive import until
 from kgpt_build.vm.screen import Screen
 from kgpt_build.vm.terminal import visible
 
@@ -88,7 +87,7 @@ def test_a_model_steers_neither_terminal_nor_screen(
         rows = "".join(screen.lines).replace(" ", "")
         return all(line.replace(" ", "") in rows for line in lines)
 
-    assert shown(until(guest.screen, shown))
+    see(guest, shown)
     terminal = on_terminal(hostile_kernel, *words)
     terminal.expect(r"^kgpt> $")
     terminal.type("halt\r")
@@ -116,6 +115,7 @@ def test_an_answer_alone_is_raw_in_a_pipe_and_visible_on_a_terminal(
 def test_page_up_shows_what_has_scrolled_away(boot: Boot, kernel: Path) -> None:
     guest = boot("samples=1200", machine="pc")
     guest.expect(r"^kgpt> $")
+    see(guest, lambda screen: screen.text.endswith("kgpt>"))  # the serial port is earlier than the screen
     oldest: set[int] = set()
 
     def pages(screen: Screen) -> bool:
@@ -124,11 +124,11 @@ def test_page_up_shows_what_has_scrolled_away(boot: Boot, kernel: Path) -> None:
         guest.press("\x1b[5~")
         return bool(numbers) and numbers[0] <= 200
 
-    until(guest.screen, pages)
+    see(guest, pages)
     assert max(oldest) == 1200
     guest.press("x")  # who types is back
-    until(guest.screen, lambda screen: screen.text.endswith("kgpt> x"))
+    see(guest, lambda screen: screen.text.endswith("kgpt> x"))
     guest.press("\x1b[5~\x1b[5~")
-    until(guest.screen, lambda screen: "sample 1150: " in screen.text)
+    see(guest, lambda screen: "sample 1150: " in screen.text)
     guest.press("\x1b[6~\x1b[6~")
-    until(guest.screen, lambda screen: screen.text.endswith("kgpt> x"))
+    see(guest, lambda screen: screen.text.endswith("kgpt> x"))

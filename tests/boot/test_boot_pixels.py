@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
-import pace
 import pytest
-from boots import Boot, grub_disc, texts, uefi
+from boots import Boot, grub_disc, see, texts, uefi
 
 from kgpt_build.headers.font import glyphs
 from kgpt_build.pytest_plugin import Guest
@@ -16,7 +14,6 @@ from kgpt_build.vm.screen import Screen
 
 WORDS = "samples=60 seed=7"
 LIGHT_GREY, RED, WHITE = 0xAAAAAA, 0xAA0000, 0xFFFFFF
-SECONDS = 60.0  # this only keeps a failure from hanging
 STAYS = (
     *(
         "-chardev",
@@ -29,21 +26,16 @@ STAYS = (
 """Arguments of a machine that does not go away when the kernel ends, so that its last picture can be taken."""
 
 
-def screen_with(guest: Guest, text: str) -> Screen:
-    """What is on its screen once ``text`` is, it rests, and all of it can be read.
+def screen_with(guest: Guest, text: str, status: str = "") -> Screen:
+    """What is on its screen once ``text`` and its ``status`` line are, and it rests: see boots.see."""
+    before: list[Screen] = []
 
-    The serial port is a little earlier. A picture may be taken in the middle of a drawing, and on a busy machine a
-    drawing may rest between two pictures: cells that cannot be read are then half drawn, so this waits for the rest.
-    """
-    end, before = time.monotonic() + pace.limit(SECONDS), None
-    while True:
-        screen = guest.machine.screen(glyphs())
-        rests = before is not None and screen.cells == before.cells
-        if text in "\n".join(screen.lines) and rests and screen.unknown == 0:
-            return screen
-        assert time.monotonic() < end, (screen.unknown, screen.lines)
-        before = screen
-        time.sleep(0.1)
+    def rests(screen: Screen) -> bool:
+        same = bool(before) and before[-1].cells == screen.cells
+        before.append(screen)
+        return same and text in "\n".join(screen.lines) and status in screen.status
+
+    return see(guest, rests)
 
 
 def is_near(colour: np.uint32, wanted: int) -> bool:
@@ -54,14 +46,13 @@ def is_near(colour: np.uint32, wanted: int) -> bool:
 def check_prompt(guest: Guest, columns: int, rows: int) -> Screen:
     """The shell waits, and the screen shows the end of what the serial port got."""
     guest.expect(r"^kgpt> $")
-    screen = screen_with(guest, "\nkgpt>")
+    screen = screen_with(guest, "\nkgpt>", "default")
     assert (len(screen.cells[0]), len(screen.cells)) == (columns, rows)
     printed = [line.rstrip() for line in guest.console.splitlines()][-(rows - 1) :]
     assert list(screen.lines[:-1]) == printed + [""] * (rows - 1 - len(printed))
     assert is_near(screen.foreground[0, 0], LIGHT_GREY)
     assert is_near(screen.background[0, 0], 0)
     assert is_near(screen.background[-1, -1], LIGHT_GREY)  # the status line, to its end
-    assert "default" in screen.status
     return screen
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boots import Boot, grub_disc, press, uefi, wait_until_asleep
+from boots import Boot, grub_disc, press, see, uefi, wait_until_asleep
 
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import MachineLost
-from kgpt_build.proof.drive import until
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.qemu import machine as vm_machine
 from kgpt_build.vm.qemu.argv import qemu_argv
@@ -233,7 +232,7 @@ def test_ctrl_alt_del_after_the_end(real: Boot) -> None:
 def test_where_only_a_screen_tells_what_happened_it_stays_on(real: Boot) -> None:
     """Under a hypervisor too: somebody with a USB keyboard reads why there is no prompt, and what to do."""
     guest = real("mode=shell", machine="pc", cpu="max", serial=False, extra=("-machine", "pc,i8042=off"))
-    shown = until(guest.screen, lambda screen: "kgpt: halted" in screen.text)
+    shown = see(guest, lambda screen: "kgpt: halted" in screen.text)
     text = shown.text.replace("\n", " ")
     assert "no keyboard and no serial port answered" in text
     assert "press e in the boot menu" in text
@@ -243,6 +242,6 @@ def test_where_only_a_screen_tells_what_happened_it_stays_on(real: Boot) -> None
 
 def test_a_generation_that_nobody_can_type_to_says_so_and_stays(real: Boot) -> None:
     guest = real("samples=1", machine="pc", cpu="max", serial=False, extra=("-machine", "pc,i8042=off"))
-    shown = until(guest.screen, lambda screen: "kgpt: halted" in screen.text)
+    shown = see(guest, lambda screen: "kgpt: halted" in screen.text)
     assert "keyboard: none found (USB keyboards are not driven yet); serial: none" in shown.text
     assert guest.machine.running

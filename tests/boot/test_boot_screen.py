@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from boots import Boot, Kgpt
+from boots import Boot, Kgpt, see
 
 from kgpt_build.events import Sample, Stats
-from kgpt_build.proof.drive import until
 from kgpt_build.vm.screen import Screen
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -23,7 +22,7 @@ def test_vga_text_shows_what_the_serial_port_says(boot: Boot, machine: str) -> N
     def shown(screen: Screen) -> bool:
         return screen.unknown == 0 and [line for line in screen.lines if line.startswith("sample")] == samples
 
-    assert shown(until(guest.screen, shown))  # QEMU draws VGA text now and then, not at once
+    see(guest, shown)  # QEMU draws VGA text now and then, not at once
 
 
 KEYS = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789 -=[];'`\\,./ _+{}:\"~|<>? !@#$%^&*()"
@@ -35,7 +34,7 @@ def test_every_key_arrives_on_the_screen(boot: Boot, machine: str) -> None:
     guest = boot("mode=shell", machine=machine, serial=False)
     guest.expect_event("shell")
     guest.press(KEYS)
-    shown = until(guest.screen, lambda screen: screen.text.endswith(KEYS))
+    shown = see(guest, lambda screen: screen.text.endswith(KEYS))
     assert shown.text.endswith("kgpt> " + KEYS)
     guest.press("\x15generatx\x7fe\x1b[D\x1b[D\x1b[H\x1b[F ka\n")
     guest.machine.expect_event(Sample, 60, lambda sample: sample.text.startswith("ka"))
@@ -45,7 +44,7 @@ def test_every_key_arrives_on_the_screen(boot: Boot, machine: str) -> None:
     guest.expect_event("sample", index=30)
     guest.press("\x03")
     guest.machine.expect_event(Stats, 60, lambda stats: 30 < stats.samples < 100_000)
-    shown = until(guest.screen, lambda screen: "stopped after" in screen.text)
+    shown = see(guest, lambda screen: "stopped after" in screen.text)
     assert "kgpt: stopped after " in shown.text
     guest.machine.type_text("\x04")
     assert guest.wait().ok
