@@ -67,7 +67,7 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
     *options = (struct kg_lm_options){.n_ctx = asked ? asked : default_context(k),
                                       .n_batch = k->config.lm.ubatch,
                                       .kv = choose_cache(k),
-                                      .all_logits = k->config.mode == KG_MODE_PERPLEXITY};
+                                      .n_logits = k->config.mode == KG_MODE_PERPLEXITY ? k->config.lm.ubatch : 1};
     if (!kg_lm_options_fit(&loaded->model, options)) { /* ubatch is at least 1, and so is n_ctx */
         kg_error_set(error, KG_E_INPUT, "ctx=%u is more than the %u positions that the model was trained for", asked,
                      most);
@@ -76,6 +76,7 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
     }
     for (;;) {
         options->n_batch = options->n_batch < options->n_ctx ? options->n_batch : options->n_ctx;
+        options->n_logits = options->n_logits < options->n_batch ? options->n_logits : options->n_batch;
         count_conversation(k, options);
         if (k->needs.total <= free || asked || options->n_ctx / 2 < KG_CTX_LEAST) {
             break;

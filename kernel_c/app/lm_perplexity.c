@@ -72,14 +72,15 @@ static enum kg_status score_window(struct kgpt *k, uint32_t *window, struct scor
         window[0] = vocab->bos;
     }
     kg_lm_truncate(session, 0);
-    session->options.all_logits = false;
     enum kg_status status = kg_lm_eval(session, window, half, score_is_stopped, k, error);
-    session->options.all_logits = true;
     for (uint32_t at = half; at < n_ctx && status == KG_OK; at += batch) {
         batch = n_ctx - at < session->options.n_batch ? n_ctx - at : session->options.n_batch;
-        status = kg_lm_eval(session, window + at, batch, score_is_stopped, k, error);
+        struct kg_lm_piece piece = {
+            .session = session, .tokens = window + at, .n = batch, .n_logits = batch, .error = error};
+        kg_lm_eval_pieces(&piece, 1, score_is_stopped, k);
+        status = piece.status;
         for (uint32_t i = 0; i < batch && at + i + 1 < n_ctx && status == KG_OK; i++) {
-            double nll = surprise(session->logits + (size_t)i * n_vocab, n_vocab, window[at + i + 1]);
+            double nll = surprise(piece.logits + (size_t)i * n_vocab, n_vocab, window[at + i + 1]);
             score->n++;
             score->sum += nll;
             score->squares += nll * nll;

@@ -1,4 +1,4 @@
-/* The forward pass of a batch of tokens, by the description of the architecture:
+/* The forward pass of a batch of tokens of one or several sessions, by the description of the architecture:
  *
  *   x = embedding of the token (scaled, or with that of the position)
  *   per layer:  x += attention(norm(x));  x += feed-forward(norm(x))
@@ -31,16 +31,20 @@ static void each_token(const struct kg_lm_pass *pass, void (*work)(const struct 
     if (pass->n == 1) {
         work(pass, 0);
     } else {
-        kg_workers_run(pass->session->workers, each_share, &each);
+        kg_workers_run(pass->work->workers, each_share, &each);
     }
 }
 
-static void probe_stream(const struct kg_lm_pass *pass, const char *what)
+/* Tells each session about its last token; with `logits` only those whose last token leaves some. */
+static void probe_stream(const struct kg_lm_pass *pass, const char *what, bool logits)
 {
-    const struct kg_lm_session *s = pass->session;
-    if (s->probe) {
-        const float *x = kg_lm_row(&pass->state->x, pass->n - 1);
-        s->probe(s->probe_context, what, pass->layer_number, x, pass->model->n_embd);
+    for (uint32_t i = 0; i < pass->n_runs; i++) {
+        const struct kg_lm_run *run = &pass->runs[i];
+        const struct kg_lm_session *s = run->session;
+        if (s->probe && (!logits || run->n_logits)) {
+            const float *x = kg_lm_row(&pass->work->x, run->first + run->n - 1);
+            s->probe(s->probe_context, what, pass->layer_number, x, pass->model->n_embd);
+        }
     }
 }
 
@@ -48,16 +52,17 @@ static void normalize(const struct kg_lm_pass *pass, float *y, const float *x, u
                       const float *bias)
 {
     const struct kg_lm_model *m = pass->model;
-    kg_lm_normalize(pass->session->ops->base, m->arch->norm, y, x, n, weight, bias, m->extra->norm_eps);
+    kg_lm_normalize(pass->work->ops->base, m->arch->norm, y, x, n, weight, bias, m->extra->norm_eps);
 }
 
 static void embed_batch_token(const struct kg_lm_pass *pass, uint32_t t)
 {
     const struct kg_lm_model *m = pass->model;
-    float *x = kg_lm_row(&pass->state->x, t), *positions = kg_lm_row(&pass->state->projected, t);
-    kg_matrix_row(&m->embeddings, pass->session->tokens[pass->first + t], x);
+    const struct kg_lm_row_token *token = &pass->tokens[t];
+    float *x = kg_lm_row(&pass->work->x, t), *positions = kg_lm_row(&pass->work->projected, t);
+    kg_matrix_row(&m->embeddings, token->id, x);
     if (m->extra->matrices[KG_M_POSITIONS].data) {
-        kg_matrix_row(&m->extra->matrices[KG_M_POSITIONS], pass->first + t, positions);
+        kg_matrix_row(&m->extra->matrices[KG_M_POSITIONS], token->position, positions);
         kg_lm_add(x, positions, m->n_embd);
     }
     if (m->arch->embedding_scale) {
@@ -66,10 +71,10 @@ static void embed_batch_token(const struct kg_lm_pass *pass, uint32_t t)
     if (m->arch->embedding_norm) {
         normalize(pass, x, x, m->n_embd, NULL, NULL);
     }
-    struct kg_lm_rope *rope = &pass->state->rope;
+    struct kg_lm_rope *rope = &pass->work->rope;
     for (uint32_t i = 0; i < KG_LM_N_TURNS && rope->pairs; i++) {
         float *turns = rope->turns[i] + (size_t)t * 2 * rope->pairs;
-        kg_lm_rope_turn(rope, i, pass->first + t, rope->magnitude[i], turns);
+        kg_lm_rope_turn(rope, i, token->position, rope->magnitude[i], turns);
     }
 }
 
@@ -90,8 +95,8 @@ static void take_for_attention(const struct kg_lm_pass *pass, uint32_t t)
 {
     const struct kg_lm_layer *l = pass->layer;
     const struct kg_matrix *const matrices[] = {&l->matrices[KG_M_Q], &l->matrices[KG_M_K], &l->matrices[KG_M_V]};
-    float *normed = kg_lm_row(&pass->state->normed, t);
-    normalize(pass, normed, kg_lm_row(&pass->state->x, t), pass->model->n_embd, l->vectors[KG_V_ATTN_NORM],
+    float *normed = kg_lm_row(&pass->work->normed, t);
+    normalize(pass, normed, kg_lm_row(&pass->work->x, t), pass->model->n_embd, l->vectors[KG_V_ATTN_NORM],
               l->vectors[KG_V_ATTN_NORM_BIAS]);
     take_input(pass, normed, matrices, 3, t);
 }
@@ -99,7 +104,7 @@ static void take_for_attention(const struct kg_lm_pass *pass, uint32_t t)
 static void turn_heads(const struct kg_lm_pass *pass, uint32_t t, float *heads, uint32_t n, const float *norm)
 {
     const struct kg_lm_model *m = pass->model;
-    const struct kg_lm_rope *rope = &pass->state->rope;
+    const struct kg_lm_rope *rope = &pass->work->rope;
     const float *turns = rope->turns[kg_lm_rope_of(m, pass->layer)] + (size_t)t * 2 * rope->pairs;
     for (uint32_t i = 0; i < n; i++, heads += m->head_dim) {
         if (norm) {
@@ -113,12 +118,12 @@ static void turn_heads(const struct kg_lm_pass *pass, uint32_t t, float *heads, 
 static void place_heads(const struct kg_lm_pass *pass, uint32_t t)
 {
     const struct kg_lm_model *m = pass->model;
-    const struct kg_lm_kv *kv = &pass->state->kv;
-    float *keys = kg_lm_row(&pass->state->key, t), *values = kg_lm_row(&pass->state->value, t);
-    turn_heads(pass, t, kg_lm_row(&pass->state->query, t), m->n_head, pass->layer->vectors[KG_V_Q_NORM]);
+    const struct kg_lm_kv *kv = pass->tokens[t].kv;
+    float *keys = kg_lm_row(&pass->work->key, t), *values = kg_lm_row(&pass->work->value, t);
+    turn_heads(pass, t, kg_lm_row(&pass->work->query, t), m->n_head, pass->layer->vectors[KG_V_Q_NORM]);
     turn_heads(pass, t, keys, m->n_head_kv, pass->layer->vectors[KG_V_K_NORM]);
     for (uint32_t head = 0; head < m->n_head_kv; head++) {
-        uint64_t at = (uint64_t)(pass->first + t) * kv->vector, from = (uint64_t)head * m->head_dim;
+        uint64_t at = (uint64_t)pass->tokens[t].position * kv->vector, from = (uint64_t)head * m->head_dim;
         kg_lm_kv_store(kv, kg_lm_kv_head(kv, kv->keys, pass->layer_number, head) + at, keys + from);
         kg_lm_kv_store(kv, kg_lm_kv_head(kv, kv->values, pass->layer_number, head) + at, values + from);
     }
@@ -127,27 +132,27 @@ static void place_heads(const struct kg_lm_pass *pass, uint32_t t)
 static void take_attended(const struct kg_lm_pass *pass, uint32_t t)
 {
     const struct kg_matrix *o = &pass->layer->matrices[KG_M_O];
-    kg_lm_take(pass, kg_lm_row(&pass->state->attended, t), o->columns, o, t);
+    kg_lm_take(pass, kg_lm_row(&pass->work->attended, t), o->columns, o, t);
 }
 
 /* x += projected, through a norm of its own where the architecture has one. */
 static void add_projected(const struct kg_lm_pass *pass, uint32_t t, enum kg_lm_vector norm)
 {
-    float *projected = kg_lm_row(&pass->state->projected, t);
+    float *projected = kg_lm_row(&pass->work->projected, t);
     if (pass->layer->vectors[norm]) {
         normalize(pass, projected, projected, pass->model->n_embd, pass->layer->vectors[norm], NULL);
     }
-    kg_lm_add(kg_lm_row(&pass->state->x, t), projected, pass->model->n_embd);
+    kg_lm_add(kg_lm_row(&pass->work->x, t), projected, pass->model->n_embd);
 }
 
 static void add_attention(const struct kg_lm_pass *pass, uint32_t t)
 {
     const struct kg_lm_layer *l = pass->layer;
     const struct kg_matrix *const matrices[] = {&l->matrices[KG_M_UP], &l->matrices[KG_M_GATE]};
-    float *normed = kg_lm_row(&pass->state->normed, t);
+    float *normed = kg_lm_row(&pass->work->normed, t);
     add_projected(pass, t, KG_V_POST_ATTN_NORM);
     if (!pass->model->arch->parallel) {
-        normalize(pass, normed, kg_lm_row(&pass->state->x, t), pass->model->n_embd, l->vectors[KG_V_FFN_NORM],
+        normalize(pass, normed, kg_lm_row(&pass->work->x, t), pass->model->n_embd, l->vectors[KG_V_FFN_NORM],
                   l->vectors[KG_V_FFN_NORM_BIAS]);
     }
     take_input(pass, normed, matrices, 2, t);
@@ -156,7 +161,7 @@ static void add_attention(const struct kg_lm_pass *pass, uint32_t t)
 static void take_hidden(const struct kg_lm_pass *pass, uint32_t t)
 {
     const struct kg_matrix *down = &pass->layer->matrices[KG_M_DOWN];
-    kg_lm_take(pass, kg_lm_row(&pass->state->hidden, t), down->columns, down, t);
+    kg_lm_take(pass, kg_lm_row(&pass->work->hidden, t), down->columns, down, t);
 }
 
 static void add_feed_forward(const struct kg_lm_pass *pass, uint32_t t)
@@ -167,74 +172,69 @@ static void add_feed_forward(const struct kg_lm_pass *pass, uint32_t t)
 static void layer(const struct kg_lm_pass *pass)
 {
     const struct kg_lm_layer *l = pass->layer;
-    struct kg_lm_state *s = pass->state;
+    struct kg_lm_work *w = pass->work;
     const struct kg_lm_product heads[] = {
-        {&l->matrices[KG_M_Q], l->vectors[KG_V_Q_BIAS], s->query},
-        {&l->matrices[KG_M_K], l->vectors[KG_V_K_BIAS], s->key},
-        {&l->matrices[KG_M_V], l->vectors[KG_V_V_BIAS], s->value},
+        {&l->matrices[KG_M_Q], l->vectors[KG_V_Q_BIAS], w->query},
+        {&l->matrices[KG_M_K], l->vectors[KG_V_K_BIAS], w->key},
+        {&l->matrices[KG_M_V], l->vectors[KG_V_V_BIAS], w->value},
     };
-    const struct kg_lm_product o = {&l->matrices[KG_M_O], l->vectors[KG_V_O_BIAS], s->projected};
-    const struct kg_lm_product down = {&l->matrices[KG_M_DOWN], l->vectors[KG_V_DOWN_BIAS], s->projected};
+    const struct kg_lm_product o = {&l->matrices[KG_M_O], l->vectors[KG_V_O_BIAS], w->projected};
+    const struct kg_lm_product down = {&l->matrices[KG_M_DOWN], l->vectors[KG_V_DOWN_BIAS], w->projected};
     each_token(pass, take_for_attention);
-    kg_lm_products(pass, heads, 3, 0, pass->n);
+    kg_lm_products(pass, heads, 3, pass->n);
     each_token(pass, place_heads);
     kg_lm_attend(pass);
     each_token(pass, take_attended);
-    kg_lm_products(pass, &o, 1, 0, pass->n);
+    kg_lm_products(pass, &o, 1, pass->n);
     each_token(pass, add_attention);
-    probe_stream(pass, "attn");
+    probe_stream(pass, "attn", false);
     kg_lm_feed_forward(pass);
     each_token(pass, take_hidden);
-    kg_lm_products(pass, &down, 1, 0, pass->n);
+    kg_lm_products(pass, &down, 1, pass->n);
     each_token(pass, add_feed_forward);
-    probe_stream(pass, "ffn");
+    probe_stream(pass, "ffn", false);
 }
 
-/* The final norm replaces x, since nothing reads that any more. */
-static void take_output(const struct kg_lm_pass *pass, uint32_t t)
+/* The final norm replaces x, since nothing reads that any more. The activations of the j-th token that leaves logits
+ * are number j. */
+static void take_output(const struct kg_lm_pass *pass, uint32_t j)
 {
     const struct kg_lm_model *m = pass->model;
     const float *const *vectors = m->extra->vectors;
-    float *x = kg_lm_row(&pass->state->x, t);
+    float *x = kg_lm_row(&pass->work->x, pass->work->wanted[j]);
     if (vectors[KG_V_OUTPUT_NORM]) {
         normalize(pass, x, x, m->n_embd, vectors[KG_V_OUTPUT_NORM], vectors[KG_V_OUTPUT_NORM_BIAS]);
     }
-    kg_lm_take(pass, x, m->n_embd, &m->output, t);
+    kg_lm_take(pass, x, m->n_embd, &m->output, j);
 }
 
-static void compute_logits(const struct kg_lm_pass *pass)
+static void compute_logits(const struct kg_lm_pass *pass, float *logits)
 {
     const struct kg_lm_model *m = pass->model;
-    bool all = pass->session->options.all_logits;
-    uint32_t first = all ? 0 : pass->n - 1, tokens = pass->n - first;
-    for (uint32_t t = first; t < pass->n; t++) {
-        take_output(pass, t);
+    for (uint32_t j = 0; j < pass->n_logits; j++) {
+        take_output(pass, j);
     }
-    probe_stream(pass, "norm");
-    struct kg_lm_rows logits = {pass->session->logits, m->n_vocab};
-    const struct kg_lm_product output = {&m->output, m->extra->vectors[KG_V_OUTPUT_BIAS], logits};
-    kg_lm_products(pass, &output, 1, first, tokens);
+    probe_stream(pass, "norm", true);
+    struct kg_lm_rows rows = {logits, m->n_vocab};
+    const struct kg_lm_product output = {&m->output, m->extra->vectors[KG_V_OUTPUT_BIAS], rows};
+    kg_lm_products(pass, &output, 1, pass->n_logits);
 }
 
-bool kg_lm_forward(struct kg_lm_session *session, uint32_t n, bool logits, bool (*stopped)(void *), void *context)
+bool kg_lm_forward(struct kg_lm_pass *pass, float *logits, bool (*stopped)(void *), void *context)
 {
-    struct kg_lm_pass pass = {
-        .session = session, .model = session->model, .state = session->state, .first = session->n_past, .n = n};
-    each_token(&pass, embed_batch_token);
-    probe_stream(&pass, "embed");
-    for (uint32_t i = 0; i < pass.model->n_layer; i++) {
+    each_token(pass, embed_batch_token);
+    probe_stream(pass, "embed", false);
+    for (uint32_t i = 0; i < pass->model->n_layer; i++) {
         if (stopped && stopped(context)) {
             return false;
         }
-        pass.layer = &pass.model->layers[i];
-        pass.layer_number = i;
-        layer(&pass);
+        pass->layer = &pass->model->layers[i];
+        pass->layer_number = i;
+        layer(pass);
     }
-    if (logits) {
-        pass.layer_number = pass.model->n_layer;
-        compute_logits(&pass);
+    if (pass->n_logits) {
+        pass->layer_number = pass->model->n_layer;
+        compute_logits(pass, logits);
     }
-    session->n_past += n;
-    session->computed += n;
     return true;
 }

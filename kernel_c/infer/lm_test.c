@@ -103,6 +103,87 @@ KG_TEST(lm, takes_what_it_counts)
     KG_CHECK_EQ(t, t->arena->used - before, counted.used);
 }
 
+#define SEVERAL 3u
+
+/* `n` tokens of the text from `first` on, as a piece whose last token leaves logits. */
+static struct kg_lm_piece piece_of(struct kg_lm_session *session, uint32_t first, uint32_t n, struct kg_error *error)
+{
+    return (struct kg_lm_piece){.session = session, .tokens = tokens + first, .n = n, .n_logits = 1, .error = error};
+}
+
+/* Session i begins with token i: alone, its logits after tokens i .. i + n - 1. */
+static bool logits_alone(struct kg_test *t, struct fixture *f, uint32_t first, uint32_t n, float *logits)
+{
+    begin_session(t, f, KG_ISA_C, 8, KG_KV_F16, &alone);
+    bool computed = eval_tokens(f, tokens + first, n);
+    memcpy(logits, f->session.logits, KG_TEST_VOCAB * sizeof *logits);
+    return computed;
+}
+
+static void begin_several(struct kg_test *t, struct fixture *f, struct kg_lm_session sessions[SEVERAL], uint32_t n_ctx)
+{
+    const struct kg_lm_options options = {.n_ctx = n_ctx, .n_batch = 8, .kv = KG_KV_F16, .n_logits = SEVERAL};
+    kg_lm_session_carve(&sessions[0], &f->model, &f->ops, &three, &options, t->arena);
+    kg_lm_session_fill(&sessions[0]);
+    for (uint32_t i = 1; i < SEVERAL; i++) {
+        kg_lm_session_carve_beside(&sessions[i], &sessions[0], t->arena);
+    }
+}
+
+KG_TEST(lm, several_sessions_in_one_pass)
+{
+    struct fixture f;
+    struct kg_lm_session sessions[SEVERAL];
+    float expected[SEVERAL][KG_TEST_VOCAB];
+    KG_CHECK(t, open_test_model(t, &f, "gemma3"));
+    for (uint32_t i = 0; i < SEVERAL; i++) {
+        KG_CHECK(t, logits_alone(t, &f, i, 6, expected[i]));
+    }
+    begin_several(t, &f, sessions, KG_TEST_CTX);
+    for (uint32_t step = 0; step < 4; step++) { /* 1, 2 and 3 tokens, in turn */
+        struct kg_lm_piece pieces[SEVERAL];
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < SEVERAL; i++) {
+            uint32_t past = sessions[i].n_past, wanted = 1 + (i + step) % 3, more = 6 - past;
+            if (more) {
+                pieces[n++] = piece_of(&sessions[i], i + past, wanted < more ? wanted : more, &f.error);
+            }
+        }
+        kg_lm_eval_pieces(pieces, n, NULL, NULL);
+        for (uint32_t i = 0; i < n; i++) {
+            KG_CHECK_EQ(t, pieces[i].status, KG_OK);
+        }
+    }
+    for (uint32_t i = 0; i < SEVERAL; i++) {
+        KG_CHECK_EQ(t, sessions[i].n_past, 6);
+        KG_CHECK(t, memcmp(sessions[i].logits, expected[i], sizeof expected[i]) == 0);
+    }
+}
+
+KG_TEST(lm, a_piece_that_fails_is_left_out)
+{
+    struct fixture f;
+    struct kg_lm_session sessions[SEVERAL];
+    struct kg_error errors[SEVERAL];
+    const uint32_t wrong = KG_TEST_VOCAB;
+    float expected[KG_TEST_VOCAB];
+    KG_CHECK(t, open_test_model(t, &f, "llama"));
+    KG_CHECK(t, logits_alone(t, &f, 0, 2, expected));
+    begin_several(t, &f, sessions, 4);
+    struct kg_lm_piece pieces[SEVERAL] = {
+        {.session = &sessions[0], .tokens = &wrong, .n = 1, .n_logits = 1, .error = &errors[0]},
+        piece_of(&sessions[1], 0, 2, &errors[1]),
+        piece_of(&sessions[2], 0, 5, &errors[2]),
+    };
+    kg_lm_eval_pieces(pieces, SEVERAL, NULL, NULL);
+    KG_CHECK_EQ(t, pieces[0].status, KG_E_INPUT);
+    KG_CHECK_EQ(t, pieces[1].status, KG_OK);
+    KG_CHECK_EQ(t, pieces[2].status, KG_E_CONTEXT);
+    KG_CHECK_TEXT(t, errors[2].message, "no room for 5 tokens behind 0 of a context of 4");
+    KG_CHECK(t, memcmp(pieces[1].logits, expected, sizeof expected) == 0);
+    KG_CHECK(t, sessions[0].n_past == 0 && sessions[1].n_past == 2 && sessions[2].n_past == 0);
+}
+
 KG_TEST(lm, the_context_ends)
 {
     struct fixture f;

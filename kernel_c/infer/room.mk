@@ -8,8 +8,10 @@ ENGINE_LM += \
     infer/lm_model.c \
     infer/lm_tensors.c \
     infer/lm_test.c \
+    infer/pass.c \
     infer/rope.c \
     infer/rows.c \
     infer/session.c \
     infer/test_gguf.c \
-    infer/vector.c
+    infer/vector.c \
+    infer/work.c

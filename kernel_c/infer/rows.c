@@ -7,7 +7,7 @@ struct share {
     const struct kg_lm_pass *pass;
     const struct kg_lm_product *products;
     uint32_t n_products;
-    uint32_t first_token, tokens;
+    uint32_t tokens;
 };
 
 static uint32_t groups_of(const struct kg_matrix *matrix)
@@ -18,18 +18,18 @@ static uint32_t groups_of(const struct kg_matrix *matrix)
 void kg_lm_take(const struct kg_lm_pass *pass, const float *x, uint32_t n, const struct kg_matrix *matrix, uint32_t t)
 {
     enum kg_act act = kg_type_info(matrix->type)->act;
-    pass->session->ops->act[act](pass->state->acts[act] + t * pass->state->act_stride[act], x, n);
+    struct kg_lm_work *w = pass->work;
+    w->ops->act[act](w->acts[act] + t * w->act_stride[act], x, n);
 }
 
 /* Groups from .. to - 1 of one product. */
 static void multiply_groups(const struct share *share, const struct kg_lm_product *p, uint32_t from, uint32_t to)
 {
-    const struct kg_lm_state *s = share->pass->state;
+    const struct kg_lm_work *w = share->pass->work;
     enum kg_act act = kg_type_info(p->matrix->type)->act;
     uint32_t first = from * KG_GROUP, end = to * KG_GROUP < p->matrix->rows ? to * KG_GROUP : p->matrix->rows;
-    const uint8_t *acts = s->acts[act] + share->first_token * s->act_stride[act];
-    share->pass->session->ops->rows[p->matrix->type](p->out.data, p->out.stride, p->matrix, first, end - first, acts,
-                                                     s->act_stride[act], share->tokens);
+    w->ops->rows[p->matrix->type](p->out.data, p->out.stride, p->matrix, first, end - first, w->acts[act],
+                                  w->act_stride[act], share->tokens);
     for (uint32_t t = 0; p->bias && t < share->tokens; t++) {
         kg_lm_add(kg_lm_row(&p->out, t) + first, p->bias + first, end - first);
     }
@@ -55,10 +55,10 @@ static void products_share(void *context, uint32_t worker, uint32_t workers)
 }
 
 void kg_lm_products(const struct kg_lm_pass *pass, const struct kg_lm_product *products, uint32_t n_products,
-                    uint32_t first_token, uint32_t tokens)
+                    uint32_t tokens)
 {
-    struct share share = {pass, products, n_products, first_token, tokens};
-    kg_workers_run(pass->session->workers, products_share, &share);
+    struct share share = {pass, products, n_products, tokens};
+    kg_workers_run(pass->work->workers, products_share, &share);
 }
 
 /* The same rows of gate and up, then the activation of these rows. */
@@ -90,9 +90,9 @@ void kg_lm_feed_forward(const struct kg_lm_pass *pass)
 {
     const struct kg_lm_layer *l = pass->layer;
     const struct kg_lm_product products[] = {
-        {&l->matrices[KG_M_UP], l->vectors[KG_V_UP_BIAS], pass->state->hidden},
-        {&l->matrices[KG_M_GATE], l->vectors[KG_V_GATE_BIAS], pass->state->gate},
+        {&l->matrices[KG_M_UP], l->vectors[KG_V_UP_BIAS], pass->work->hidden},
+        {&l->matrices[KG_M_GATE], l->vectors[KG_V_GATE_BIAS], pass->work->gate},
     };
-    struct share share = {pass, products, l->matrices[KG_M_GATE].data ? 2 : 1, 0, pass->n};
-    kg_workers_run(pass->session->workers, feed_forward_share, &share);
+    struct share share = {pass, products, l->matrices[KG_M_GATE].data ? 2 : 1, pass->n};
+    kg_workers_run(pass->work->workers, feed_forward_share, &share);
 }

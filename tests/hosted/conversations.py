@@ -85,7 +85,7 @@ class Talk:
     def __init__(self, library: ctypes.CDLL, model: Model, script: Script) -> None:
         self._library, self._script, self._model = library, script, model
         self._struct = ctypes.create_string_buffer(library.driver_talk_size())
-        options = lm._Options(script.n_ctx, script.n_batch, lm.KV.index(script.kv), False)
+        options = lm._Options(script.n_ctx, script.n_batch, lm.KV.index(script.kv), 1)
         assert library.driver_talk(model.driver, self._struct, ctypes.byref(options)) == 0
         self._kept: list[object] = []
         self._running = False

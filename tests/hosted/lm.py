@@ -48,7 +48,7 @@ class _Options(ctypes.Structure):
         ("n_ctx", ctypes.c_uint32),
         ("n_batch", ctypes.c_uint32),
         ("kv", ctypes.c_uint32),
-        ("all_logits", ctypes.c_bool),
+        ("n_logits", ctypes.c_uint32),
     ]
 
 
@@ -87,7 +87,8 @@ class Engine:
         all_logits: bool = True,
     ) -> None:
         """A new session, in as much memory as it counts."""
-        self._options = _Options(self.n_ctx_train if n_ctx is None else n_ctx, n_batch, KV.index(kv), all_logits)
+        n_ctx, self._all_logits = self.n_ctx_train if n_ctx is None else n_ctx, all_logits
+        self._options = _Options(n_ctx, n_batch, KV.index(kv), n_batch if all_logits else 1)
         if not self._library.driver_options_fit(self._struct, ctypes.byref(self._options)):
             raise Refused("these options do not fit the model")
         self.counted: int = self._library.driver_session_size(self._struct, ctypes.byref(self._options))
@@ -99,13 +100,13 @@ class Engine:
     def eval(self, tokens: Sequence[int], workers: int = 1) -> Floats:
         """Logits (T, n_vocab) of every token; of the last one alone, (1, n_vocab), in a session without all_logits."""
         rows: list[Floats] = []
-        step = self._options.n_batch if self._options.all_logits else len(tokens)
+        step = self._options.n_batch if self._all_logits else len(tokens)
         self._library.driver_workers(workers)
         for start in range(0, len(tokens), step):
             part = tokens[start : start + step]
             ids = (ctypes.c_uint32 * len(part))(*part)
-            self._check(self._library.driver_eval(self._struct, ids, len(part)))
-            n = len(part) if self._options.all_logits else 1
+            self._check(self._library.driver_eval(self._struct, ids, len(part), self._all_logits))
+            n = len(part) if self._all_logits else 1
             at = ctypes.cast(self._library.driver_logits(self._struct), ctypes.POINTER(ctypes.c_float))
             rows.append(np.ctypeslib.as_array(at, (n, self.n_vocab)).copy())
         return np.concatenate(rows)

@@ -12,6 +12,7 @@ struct driver {
     struct kg_ops base;
     struct kg_quant_ops ops;
     struct kg_lm_session session;
+    const float *logits; /* of the last call of driver_eval */
     struct kg_error error;
     uint64_t taken; /* bytes of the session's arena */
     float *probed;  /* (MOST_PROBES, n_embd), if Python requested it */
@@ -112,14 +113,22 @@ void driver_workers(uint32_t n)
     n_workers = n;
 }
 
-enum kg_status driver_eval(struct driver *d, const uint32_t *tokens, uint32_t n)
+/* With `all` one pass, and logits of each token; otherwise of the last. */
+enum kg_status driver_eval(struct driver *d, const uint32_t *tokens, uint32_t n, bool all)
 {
-    return kg_lm_eval(&d->session, tokens, n, NULL, NULL, &d->error);
+    struct kg_lm_piece piece = {.session = &d->session, .tokens = tokens, .n = n, .n_logits = n, .error = &d->error};
+    d->logits = d->session.logits;
+    if (!all) {
+        return kg_lm_eval(&d->session, tokens, n, NULL, NULL, &d->error);
+    }
+    kg_lm_eval_pieces(&piece, 1, NULL, NULL);
+    d->logits = piece.logits;
+    return piece.status;
 }
 
 const float *driver_logits(const struct driver *d)
 {
-    return d->session.logits;
+    return d->logits;
 }
 
 void driver_truncate(struct driver *d, uint32_t n)

@@ -51,27 +51,30 @@ enum kg_kv_type {
 };
 
 struct kg_lm_options {
-    uint32_t n_ctx;   /* positions; at most n_ctx_train */
+    uint32_t n_ctx;   /* positions of a session; at most n_ctx_train */
     uint32_t n_batch; /* tokens in one forward pass */
     enum kg_kv_type kv;
-    bool all_logits; /* logits of every token of a batch, not only of the last */
+    uint32_t n_logits; /* tokens of one forward pass that can leave logits; 0: one */
 };
 
+struct kg_lm_kv;   /* infer/kv.h */
+struct kg_lm_work; /* infer/state.h */
+
+/* One sequence of tokens: a context with its KV cache. */
 struct kg_lm_session {
     const struct kg_lm_model *model;
-    const struct kg_quant_ops *ops;
-    const struct kg_workers *workers;
     struct kg_lm_options options;
     uint32_t n_past;   /* positions filled */
     uint64_t computed; /* tokens that forward passes have computed so far */
     /* First position whose keys and values depend on discarded tokens, because kg_lm_shift moved it; UINT32_MAX:
      * none. */
     uint32_t moved_from;
-    uint32_t *tokens;          /* (n_ctx): tokens at the filled positions */
-    float *logits;             /* (n_vocab) of the last token; with all_logits (n, n_vocab) of the last batch */
-    struct kg_lm_state *state; /* private to infer/session.c */
-    /* Optional callback with the residual stream (n_embd) of the batch's last token: after "embed", after "attn" and
-     * "ffn" of each layer, and after the final "norm" if logits are computed. */
+    uint32_t *tokens;        /* (n_ctx): tokens at the filled positions */
+    float *logits;           /* (n_vocab) of the last token that left some */
+    struct kg_lm_kv *kv;     /* private to infer/ */
+    struct kg_lm_work *work; /* buffers of a forward pass, private to infer/: several sessions may share them */
+    /* Optional callback with the residual stream (n_embd) of the session's last token in a pass: after "embed", after
+     * "attn" and "ffn" of each layer, and after the final "norm" if logits are computed. */
     void (*probe)(void *context, const char *what, uint32_t layer, const float *values, size_t n);
     void *probe_context;
     uint64_t kv_bytes; /* bytes of the arena for keys and values */
@@ -81,16 +84,41 @@ struct kg_lm_session {
  * token. */
 bool kg_lm_options_fit(const struct kg_lm_model *model, const struct kg_lm_options *options);
 
-/* Allocates an empty session from an arena that counts or has enough memory; the options must fit.
- * kg_lm_session_fill then initializes the memory. */
+/* Allocates an empty session, with a work space of its own, from an arena that counts or has enough memory; the
+ * options must fit. kg_lm_session_fill then initializes the memory. */
 void kg_lm_session_carve(struct kg_lm_session *session, const struct kg_lm_model *model, const struct kg_quant_ops *ops,
                          const struct kg_workers *workers, const struct kg_lm_options *options, struct kg_arena *arena);
 void kg_lm_session_fill(struct kg_lm_session *session);
 
-/* Appends tokens in batches of at most n_batch, and leaves the logits of the last token. `stopped` (may be NULL) is
- * called before each layer; true ends the call with KG_E_STOPPED: complete batches stay in the context, the logits
- * are unchanged. KG_E_NUMBERS, with the first layer at fault, if logits are not finite; the batch is discarded.
- * KG_E_CONTEXT, before any computation, if the tokens do not fit. The bits do not depend on the division into calls
+/* Allocates another empty session of the same model and options, which shares the work space of `other`. It needs no
+ * kg_lm_session_fill. */
+void kg_lm_session_carve_beside(struct kg_lm_session *session, const struct kg_lm_session *other,
+                                struct kg_arena *arena);
+
+/* Tokens of one session that a forward pass computes. */
+struct kg_lm_piece {
+    struct kg_lm_session *session;
+    const uint32_t *tokens; /* (n), n >= 1 */
+    uint32_t n;
+    uint32_t n_logits;      /* the last so many of the tokens leave logits */
+    struct kg_error *error; /* set unless the result is KG_OK */
+
+    /* Results. KG_OK: the tokens are in the context. Otherwise it is as before: KG_E_CONTEXT and KG_E_INPUT, before
+     * any computation, if the tokens do not fit or one is not in the vocabulary; KG_E_NUMBERS, with the first layer at
+     * fault, if the logits of the last token are not finite; KG_E_STOPPED. */
+    enum kg_status status;
+    const float *logits; /* (n_logits, n_vocab), until the next pass; session->logits gets the last row */
+};
+
+/* One forward pass, which reads the weights once for all pieces: each is of another session, and all sessions share
+ * one work space. Together they have at most n_batch tokens, and logits of at most n_logits. Each session gets the
+ * bits that it gets alone; a piece that fails does not change the others. `stopped` (may be NULL) is called before each
+ * layer; true ends the pass with KG_E_STOPPED for every piece that was computed. */
+void kg_lm_eval_pieces(struct kg_lm_piece *pieces, uint32_t n, bool (*stopped)(void *), void *context);
+
+/* Appends tokens in batches of at most n_batch, and leaves the logits of the last token. `stopped` as for
+ * kg_lm_eval_pieces: complete batches stay in the context, the logits are unchanged. On KG_E_NUMBERS the last batch is
+ * discarded. KG_E_CONTEXT and KG_E_INPUT before any computation. The bits do not depend on the division into calls
  * and batches, nor on the number of workers. */
 enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, bool (*stopped)(void *),
                           void *context, struct kg_error *error);
