@@ -228,11 +228,23 @@ static enum kg_exit run_perplexity_mode(struct kgpt *k)
     return kg_finish(k, KG_EXIT_OK, status == KG_OK ? "done" : "stopped");
 }
 
+static enum kg_exit run_jitter_mode(struct kgpt *k)
+{
+    struct kg_error error;
+    enum kg_status status = kg_lm_jitter(k, &error);
+    k->failed = k->failed || status == KG_E_NUMBERS;
+    if (status != KG_OK && status != KG_E_STOPPED) {
+        return kg_refuse(k, &error);
+    }
+    return kg_finish(k, KG_EXIT_OK, status == KG_OK ? "done" : "stopped");
+}
+
 enum kg_exit kg_engine_run(struct kgpt *k)
 {
     switch (k->config.mode) {
     case KG_MODE_CHAT: return run_lm_chat_mode(k);
     case KG_MODE_BENCH: kg_lm_bench(k); return kg_finish(k, KG_EXIT_OK, "done");
+    case KG_MODE_JITTER: return run_jitter_mode(k);
     case KG_MODE_PERPLEXITY: return run_perplexity_mode(k);
     default: return run_lm_generate_mode(k);
     }

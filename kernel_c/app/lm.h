@@ -92,6 +92,13 @@ bool kg_lm_read(struct kgpt *k, char *arguments, struct kg_text *message);
 
 void kg_lm_bench(struct kgpt *k);
 
+/* `n` tokens in the conversation's prompt. Any tokens will do: they all take the same work. */
+void kg_lm_fill_prompt(struct kg_conversation *conversation, uint32_t n);
+
+/* jitter/: decodes config.lm.times tokens behind config.lm.depth others, and reports their times. KG_E_STOPPED after
+ * Ctrl-C. */
+enum kg_status kg_lm_jitter(struct kgpt *k, struct kg_error *error);
+
 /* Scores the prompt, which is a text of at least one window. KG_E_STOPPED after Ctrl-C. */
 enum kg_status kg_lm_perplexity(struct kgpt *k, struct kg_error *error);
 

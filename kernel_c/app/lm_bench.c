@@ -13,8 +13,7 @@ struct bench_test {
     uint32_t at_once;       /* tokens of a call */
 };
 
-/* Any tokens will do: they all take the same work. */
-static void fill_prompt(struct kg_conversation *conversation, uint32_t n)
+void kg_lm_fill_prompt(struct kg_conversation *conversation, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         conversation->prompt[i] = (uint32_t)((uint64_t)i * 7919 % conversation->loaded->vocab.n_vocab);
@@ -51,7 +50,7 @@ static bool eval_bench_tokens(struct kgpt *k, uint32_t n, uint32_t at_once)
 static bool prepare_test(struct kgpt *k, const struct bench_test *test)
 {
     struct kg_lm_session *session = &k->lm->conversation.session;
-    fill_prompt(&k->lm->conversation, test->tokens > test->depth ? test->tokens : test->depth);
+    kg_lm_fill_prompt(&k->lm->conversation, test->tokens > test->depth ? test->tokens : test->depth);
     kg_lm_truncate(session, 0);
     uint32_t warm_up = test->tokens < test->at_once ? test->tokens : test->at_once;
     return eval_bench_tokens(k, test->depth, session->options.n_batch) && eval_bench_tokens(k, warm_up, test->at_once);

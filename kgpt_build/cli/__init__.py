@@ -38,6 +38,7 @@ COMMANDS = (
     "verify",
     "test",
     "bench",
+    "jitter",
     "perplexity",
     "doctor",
     "completion",

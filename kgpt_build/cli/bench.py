@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.cli.shared.measuring import load_for, measure_bare, measure_hosted
 from kgpt_build.cli.shared.names import ModelName
-from kgpt_build.cli.shared.options import imported_first, json_option, toolchain_option, verbose_option
+from kgpt_build.cli.shared.options import json_option, toolchain_option, verbose_option
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.settings import Settings, check_whole, options
 from kgpt_build.sizes import MIB
@@ -55,66 +56,15 @@ def command(
     asked = Settings(pp=pp, tg=tg, depth=depth, repeat=repeat).cmdline_words()
     if not (pp or tg):
         raise UsageError("there is nothing to measure", "give --n-prompt or --n-gen above 0")
-    loaded = _load(model)
+    loaded = load_for("bench", model)
     ctx = min(max(depth + max(pp, tg), 256), loaded.hparams.n_ctx)
     words = " ".join(["mode=bench", f"cpus={cpus}", *asked, f"ctx={ctx}", "exit"])
-    measure = _bare if machine["target"] == "bare" else _hosted
+    measure = measure_bare if machine["target"] == "bare" else measure_hosted
     events, backend = measure(loaded, words, cpus=cpus, toolchain=toolchain, machine=machine)
     rows = _rows(loaded, events, backend)
     if not rows:
         raise KgptError("nothing was measured: the run was stopped")
     click.echo("\n".join(json.dumps(row) for row in rows) if as_json else _table(rows))
-
-
-def _load(name: Path) -> GgufModel:
-    from kgpt_build.models import GgufModel, load
-    from kgpt_build.models.catalog import resolve
-
-    loaded = load(imported_first(resolve(name)))
-    if not isinstance(loaded, GgufModel):
-        raise KgptError(
-            f"{name} is a microgpt, and bench measures language models", "the kernel's shell measures it: bench"
-        )
-    return loaded
-
-
-def _hosted(
-    model: GgufModel, words: str, *, cpus: int, toolchain: str, machine: dict[str, Any]
-) -> tuple[list[Event], str]:
-    """Run the tests in a process; its events and a name for the backend."""
-    from kgpt_build.cli.shared.progress import shown_progress
-    from kgpt_build.events import parse_event
-    from kgpt_build.kernel.build import build_cached
-    from kgpt_build.kernel.hosted import MEMORY_MB, run_hosted
-
-    with shown_progress() as progress:
-        program = build_cached(model, toolchain=toolchain, target="hosted", progress=progress)
-    return [parse_event(line) for line in run_hosted(program, words, timeout=3600, memory=MEMORY_MB)], "hosted"
-
-
-def _bare(
-    model: GgufModel, words: str, *, cpus: int, toolchain: str, machine: dict[str, Any]
-) -> tuple[list[Event], str]:
-    """Run the tests in QEMU; its events and a name for the backend."""
-    from kgpt_build.cli.shared.machines import find_qemu, memory_for, resolve_accel
-    from kgpt_build.cli.shared.progress import shown_progress
-    from kgpt_build.kernel.build import build_cached
-    from kgpt_build.vm.qemu.machine import Machine
-    from kgpt_build.vm.settings import RunSettings
-
-    qemu = find_qemu()
-    with shown_progress() as progress:
-        image = build_cached(model, toolchain=toolchain, progress=progress)
-    memory = memory_for(image, None, ctx=int(words.rpartition("ctx=")[2].split()[0]))
-    settings = RunSettings(
-        image=image, cmdline=words, cpus=cpus, memory=memory, accel=machine["accel"], cpu=machine["cpu"]
-    )
-    settings = resolve_accel(settings, qemu)
-    with Machine(settings, qemu=qemu, symbols=image) as vm:
-        failure = vm.wait().error()
-        if failure is not None:
-            raise failure
-        return list(vm.events), f"QEMU {settings.accel}"
 
 
 def _rows(model: GgufModel, events: Sequence[Event], backend: str) -> list[dict[str, Any]]:

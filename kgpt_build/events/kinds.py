@@ -359,6 +359,77 @@ class Bench(Event):
 
 
 @dataclass(frozen=True)
+class Durations(Event):
+    """``mode=jitter``: how long the tokens took, in the order of their decoding."""
+
+    event: ClassVar[str] = "durations"
+    first: int
+    """The number of the first one, from 0."""
+    ticks: tuple[int, ...]
+    """The durations, at most 1,000, in ticks."""
+
+
+@dataclass(frozen=True)
+class Jitter(Event):
+    """``mode=jitter``, of a language model: a summary of the durations. They are in ticks."""
+
+    event: ClassVar[str] = "jitter"
+    tokens: int
+    """Tokens that were decoded."""
+    depth: int
+    """Tokens in the context before each of them."""
+    cpus: int
+    """Processors that decoded."""
+    isa: str
+    """The instruction set: see ``cpu``."""
+    ticks_hz: int
+    """Ticks per second; 0: unknown."""
+    min: int
+    """The shortest duration."""
+    p50: int
+    """The median."""
+    p99: int
+    """99 percent of the durations are not longer."""
+    p999: int
+    """99.9 percent are not longer."""
+    max: int
+    """The longest."""
+    bounds: tuple[int, ...]
+    """The ends of the histogram's bars, in thousandths of the median."""
+    counts: tuple[int, ...]
+    """Durations in each bar; the last bar is above the last bound."""
+    smis: int
+    """SMIs while the tokens were decoded."""
+    smis_unknown: str
+    """Why SMIs are not counted; empty if they are."""
+
+
+@dataclass(frozen=True)
+class Gaps(Event):
+    """``mode=jitter``: a loop has read the clock of a processor and looked for gaps between two reads. Durations are in
+    ticks.
+    """
+
+    event: ClassVar[str] = "gaps"
+    when: str
+    """``before`` the tokens were decoded, ``while`` they were (with ``watch``), or ``after``."""
+    cpu: int
+    """The processor, from 0."""
+    ticks: int
+    """The duration of the loop."""
+    reads: int
+    """Reads of the clock."""
+    threshold: int
+    """A gap is at least so long: 1 µs."""
+    gaps: int
+    """Gaps."""
+    stolen: int
+    """Their sum."""
+    longest: int
+    """The longest."""
+
+
+@dataclass(frozen=True)
 class Perplexity(Event):
     """``mode=perplexity``, of a language model: a window of the text was computed."""
 
@@ -567,6 +638,9 @@ EVENTS: Mapping[str, type[Event]] = {
     "fed": Fed,
     "layer": Layer,
     "bench": Bench,
+    "durations": Durations,
+    "jitter": Jitter,
+    "gaps": Gaps,
     "perplexity": Perplexity,
     "test": SelfTest,
     "tests": SelfTests,
@@ -590,10 +664,13 @@ __all__ = [
     "Corpus",
     "Cpu",
     "Cpus",
+    "Durations",
     "Error",
     "Eval",
     "Exit",
     "Fed",
+    "Gaps",
+    "Jitter",
     "Layer",
     "Logits",
     "Logprobs",

@@ -96,7 +96,7 @@ def test_completion_knows_names(fake_pip: list[list[str]]) -> None:
     def found(*words: str, start: str = "") -> list[str]:
         return [item.value for item in complete.get_completions(list(words), start) if item.type == "plain"]
 
-    for command in ("build", "run", "verify", "bench"):
+    for command in ("build", "run", "verify", "bench", "jitter"):
         assert found(command) == ["default", "smollm2-135m", "gemma3-270m", "tiny"], command
         assert found(command, start="gem") == ["gemma3-270m"]
     assert found("image", "usb", start="de") == ["default"]

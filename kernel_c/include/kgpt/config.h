@@ -20,6 +20,7 @@ enum kg_mode {
     KG_MODE_CHAT,
     KG_MODE_BENCH,
     KG_MODE_PERPLEXITY,
+    KG_MODE_JITTER,
     KG_MODE_OPEN, /* not given: the engine chooses a mode for its model */
 };
 

@@ -70,10 +70,12 @@ void plat_event(const char *bytes, size_t n); /* to the machine channel; discard
 void plat_event_break(void);                  /* for a panic: ends the line of the channel that it interrupted */
 uint64_t plat_ticks(void);                    /* monotonic: the TSC, or nanoseconds */
 uint64_t plat_ticks_hz(void);                 /* frequency of plat_ticks, calibrated at first use; 0 if unknown */
-const char *plat_clock(void);                 /* source of the frequency: "cpuid", "hpet", "system", …; "" if unknown */
-void plat_clock_use(const char *name);        /* before the first use: use only this source; keeps the pointer */
-bool plat_entropy(uint64_t *value);           /* false: the only source was the clock */
-bool plat_fault(const char *kind); /* causes a fault on purpose (`fault=`). true: later; false: unknown kind */
+/* Counts the SMIs (system management interrupts) since the last reset. Returns why they cannot be counted, or NULL. */
+const char *plat_smis(uint64_t *count);
+const char *plat_clock(void);          /* source of the frequency: "cpuid", "hpet", "system", …; "" if unknown */
+void plat_clock_use(const char *name); /* before the first use: use only this source; keeps the pointer */
+bool plat_entropy(uint64_t *value);    /* false: the only source was the clock */
+bool plat_fault(const char *kind);     /* causes a fault on purpose (`fault=`). true: later; false: unknown kind */
 _Noreturn void plat_panic(const char *message); /* prints, sends `panic`, ends with KG_EXIT_FAILED */
 _Noreturn void plat_exit(enum kg_exit code);    /* ends the run by debug exit, power off, or halt */
 /* From now on plat_exit may power off a machine that a person uses. */
@@ -103,7 +105,7 @@ void plat_output(enum kg_output output, uint32_t columns);
 struct kg_cpus plat_start_cpus(uint32_t most, struct kg_arena *arena);
 
 /* Runs `work` on every started processor, as worker 0 (the caller) to workers - 1, and returns when all have
- * returned. Idle workers sleep. `work` must not call this function or any other of the platform. */
+ * returned. Idle workers sleep. Of the platform `work` may call plat_ticks only. */
 void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers), void *context);
 
 /* Sets the status line at the bottom of the screen: UTF-8 without escape sequences, truncated to fit. Ignored

@@ -37,6 +37,12 @@ const char *plat_clock(void)
     return "system";
 }
 
+const char *plat_smis(uint64_t *count)
+{
+    (void)count;
+    return "a process cannot read the counter";
+}
+
 void plat_clock_use(const char *name)
 {
     (void)name; /* there is only one clock */

@@ -10,5 +10,6 @@ BARE += \
     platform/x86_64/mtrr.c \
     platform/x86_64/paging.c \
     platform/x86_64/processor.c \
+    platform/x86_64/smi.c \
     platform/x86_64/smp.c \
     platform/x86_64/tsc.c

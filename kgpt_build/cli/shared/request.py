@@ -47,7 +47,7 @@ class Wishes:
 
     @property
     def _alone(self) -> bool:
-        return self.one_shot or self.as_json or self.mode in ("bench", "perplexity", "selftest")
+        return self.one_shot or self.as_json or self.mode in ("bench", "perplexity", "jitter", "selftest")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Request:
 
     def _refuse_lm_settings(self, what: str) -> None:
         given = [*self.settings.for_lm, *(text.kind for text in self.texts if text.kind != PROMPT)]
-        if given or self.wishes.mode in ("chat", "bench", "perplexity"):
+        if given or self.wishes.mode in ("chat", "bench", "perplexity", "jitter"):
             word = given[0].replace("_", "-") if given else f"mode {self.wishes.mode}"
             raise UsageError(f"--{word} is for language models, and {what}", "leave it out")
 
