@@ -104,11 +104,13 @@ class Guest:
     @property
     def console(self) -> str:
         """The guest's whole output on the console, as plain text."""
+        self.machine.catch_up()
         return self.machine.console.text
 
     @property
     def events(self) -> list[Event]:
-        """All events so far."""
+        """All events so far, with those that the guest sent before the last thing that was seen of it."""
+        self.machine.catch_up()
         return list(self.machine.events)
 
     def _seen(self, look: Callable[[], T]) -> T:

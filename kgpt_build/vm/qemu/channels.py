@@ -11,7 +11,7 @@ import os
 import socket
 from dataclasses import dataclass
 
-_PIPE_BYTES = 1 << 20  # the largest size that Linux allows an ordinary user
+PIPE_BYTES = 1 << 20  # the largest size that Linux allows an ordinary user
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Wires:
 def _output_pipe() -> tuple[int, int]:
     read, write = os.pipe()
     with contextlib.suppress(OSError):  # the user's limit of pipe memory is reached: a small pipe works, too
-        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return read, write
 
 

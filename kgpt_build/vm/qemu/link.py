@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kgpt_build.errors import KgptError, MachineLost
-from kgpt_build.vm.qemu.channels import Wires
+from kgpt_build.vm.qemu.channels import PIPE_BYTES, Wires
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _READ_BYTES = 1 << 16
 _QMP_DRAIN_SECONDS = 2.0
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Link(threading.Thread):
         self._go = go
         self._loop = asyncio.new_event_loop()
         self._outgoing = bytearray()
+        self._readers: list[Callable[[], bool]] = []
+        """For console and machine channel: reads a piece, and tells whether there was one."""
         self._qmp: QMPClient | None = None
         self._connected: concurrent.futures.Future[None] = concurrent.futures.Future()
 
@@ -68,6 +71,17 @@ class Link(threading.Thread):
         """Queue ``data`` for the serial port; the guest reads it when it wants. Dropped after the end."""
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._enqueue, data)
+
+    def catch_up(self) -> None:
+        """Return when the listener has all that QEMU wrote before this call."""
+        catching_up = self._catch_up()
+        try:
+            done = asyncio.run_coroutine_threadsafe(catching_up, self._loop)
+        except RuntimeError:  # the loop is closed: all has arrived
+            catching_up.close()
+            return
+        while self.is_alive() and not done.done():  # the loop may end before it runs this
+            concurrent.futures.wait([done], _LOOK_SECONDS)
 
     def execute(self, command: str, arguments: Mapping[str, object], timeout: float) -> Any:
         """Run a QMP command and return its answer. Raises KgptError if QEMU refuses it, MachineLost if it is gone."""
@@ -90,6 +104,12 @@ class Link(threading.Thread):
                 raise KgptError(f"QEMU refuses {command}: {error}") from error
             raise MachineLost(f"QEMU is gone: {command} was not answered") from error
 
+    async def _catch_up(self) -> None:
+        for read in self._readers:
+            for _ in range(PIPE_BYTES // _READ_BYTES + 1):  # no more was in the pipe: a guest may write for ever
+                if not read():
+                    break
+
     async def _serve(self) -> None:
         os.set_blocking(self._wires.serial_input, False)
         console = self._watch(self._wires.serial_output, self._listener.console)
@@ -107,16 +127,20 @@ class Link(threading.Thread):
         os.set_blocking(fd, False)
         ended: asyncio.Future[None] = self._loop.create_future()
 
-        def read() -> None:
+        def read() -> bool:
+            if ended.done():
+                return False
             try:
                 data = os.read(fd, _READ_BYTES)
             except BlockingIOError:
-                return
+                return False
             if not data:
                 self._loop.remove_reader(fd)
                 ended.set_result(None)
             sink(data)
+            return bool(data)
 
+        self._readers.append(read)
         self._loop.add_reader(fd, read)
         return ended
 

@@ -93,6 +93,15 @@ class Machine(GuestRun):
         assert self._link is not None, "the machine was not started"
         self._link.send(data)
 
+    def catch_up(self) -> None:
+        """Return when console and events have all that QEMU wrote before this call.
+
+        They come through two pipes, so one may be behind the other: an event that was sent before a line is perhaps
+        not there yet when the line is.
+        """
+        if self._link is not None:
+            self._link.catch_up()
+
     def type_text(self, text: str) -> None:
         """Type ``text`` on the guest's serial port, or without one on its keyboard."""
         if self.settings.serial:
