@@ -10,9 +10,10 @@ JOBS ?= $(shell nproc)
 TORCH := torch==2.13.0+cpu
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
+PEERS ?=
 
-.PHONY: help run chat test test-slow fuzz lint format generated default-model bench clean
-.PHONY: need-run need-test need-slow need-fuzz
+.PHONY: help run chat test test-slow fuzz lint format generated default-model peers bench microbench clean
+.PHONY: need-run need-test need-slow need-fuzz need-peers
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | \
@@ -53,8 +54,16 @@ generated: $(VENV)/.test ## generate Python and tables of documents from events.
 default-model: $(VENV)/.test ## train the model of the package again
 	$(BIN)/python -m kgpt_build.reference --output kgpt_build/data/default.gguf
 
-bench: need-run $(VENV)/.test ## measure builds, sizes and boots; asserts nothing
+peers: need-peers $(VENV)/.run ## build the engines that benchmarks compare with (PEERS="llama.cpp"); takes minutes
+	@JOBS=$(JOBS) scripts/peers $(BIN)/python $(PEERS)
+
+bench: need-run $(VENV)/.test ## measure builds, boots, products and language models; asserts nothing
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.microbench
+	$(BIN)/python -m benchmarks.inference
+
+microbench: need-run $(VENV)/.test ## measure each type's products beside what this processor can do
+	$(BIN)/python -m benchmarks.microbench $(ARGS)
 
 clean: ## remove build outputs, but not the virtual environment
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
@@ -67,6 +76,9 @@ need-test:
 
 need-slow:
 	@scripts/need bochs cxx
+
+need-peers:
+	@scripts/need venv qemu cmake cc cxx
 
 need-fuzz:
 	@scripts/need venv qemu clang fuzzer

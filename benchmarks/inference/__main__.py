@@ -1,0 +1,126 @@
+"""``python -m benchmarks.inference [MODEL …]``: tokens per second for prompts and replies, beside other engines.
+
+Every engine reads the same file with the same number of threads. They run in turn, so a disturbance meets all of them;
+a ratio is the median of the rounds' ratios. ``make peers`` builds the other engines as their users do, and their own
+llama-bench measures them. MODEL is a GGUF file, the name of a pulled model, MODEL:TYPE for a type that kgpt quantize
+writes (smollm2-135m:Q8_0), or a synthetic one (see benchmarks/inference/synthetic.py).
+
+Rates are the median (least – greatest) of the rounds. A decoded token reads all weights once, and the keys and values
+before it: "of the bandwidth" are these bytes per second, divided by what the same threads could read in that round. The
+tool itself marks figures during which something else ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.inference import bandwidth, files, first_token, tables
+from benchmarks.inference.figures import Workload, weight_bytes
+from benchmarks.inference.peers import FOLDER, NAMES, available
+from benchmarks.inference.rounds import Plan, compare
+from benchmarks.machine import load, machine_line
+from kgpt_build.errors import KgptError
+from kgpt_build.models import GgufModel
+
+HEADLINE = tuple(f"smollm2-135m:{kind}" for kind in ("Q8_0", "Q4_0", "Q4_1", "Q4_K_M", "Q6_K"))
+
+
+def main() -> None:
+    """Parse the command line, measure, print Markdown."""
+    before = load()
+    arguments = _arguments()
+    print(f"{machine_line()}\n")
+    try:
+        with tempfile.TemporaryDirectory(prefix="kgpt-bench-") as folder:
+            _run(arguments, before, Path(folder))
+    except KgptError as error:
+        print(f"kgpt: {error}\n{error.hint}", file=sys.stderr)
+        raise SystemExit(1) from error
+
+
+def _run(arguments: argparse.Namespace, before: float, folder: Path) -> None:
+    peers = available(arguments.peers)
+    print("\n".join([f"kgpt: {_our_flags()}", *(f"{peer.name}: {peer.flags()}" for peer in peers)]))
+    for name in arguments.peers:
+        if name not in [peer.name for peer in peers]:
+            print(f"{name}: not built below {FOLDER} (make peers builds it); measured without it")
+    plan = Plan(peers, arguments.rounds, arguments.repeat, bandwidth.build(folder), bandwidth.Best(), before)
+    for threads in arguments.threads:
+        _print_bandwidth(plan, threads)
+    found: dict[str, list[tables.Figure]] = {}
+    for name in arguments.models:
+        model = files.load(name)
+        _print_model(model, arguments)
+        if arguments.first_token:
+            first_token.run(model, peers, arguments.threads, arguments.rounds)
+            continue
+        names = [peer.name for peer in peers]
+        print(tables.header(names))
+        for threads in arguments.threads:
+            figures = compare(plan, model, _tests(arguments), threads)
+            found.setdefault(name, []).extend(figures)
+            print("\n".join(tables.row(figure, names) for figure in figures), flush=True)
+    if len(found) > 1 and peers:
+        print(f"\nkgpt's speed divided by {peers[0].name}'s:\n")
+        print("\n".join(tables.headline(found, peers[0].name)))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.inference",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("models", nargs="*", metavar="MODEL", default=HEADLINE, help="default: SmolLM2 in five types")
+    add("--threads", type=int, nargs="+", default=sorted({1, os.cpu_count() or 1}))
+    add("--prompt", type=int, nargs="*", default=[64, 512], help="tokens of prompts; default: 64 512")
+    add("--decode", type=int, nargs="*", default=[64], help="tokens decoded one by one; default: 64")
+    add("--depths", type=int, nargs="+", default=[0], help="tokens in the context before a test; default: 0")
+    add("--kv", nargs="+", choices=["f16", "q8", "f32"], default=["f16"], help="types of the KV cache; default: f16")
+    add("--rounds", type=int, default=5, help="turns of each engine; default: 5")
+    add("--repeat", type=int, default=3, help="measurements of a turn, of which the median counts; default: 3")
+    add("--peers", nargs="*", default=list(NAMES), help=f"engines to compare with; default: {' '.join(NAMES)}")
+    add("--first-token", action="store_true", help="measure load to first token and memory instead")
+    return parser.parse_args()
+
+
+def _tests(arguments: argparse.Namespace) -> list[Workload]:
+    sizes = [*(("pp", n) for n in arguments.prompt), *(("tg", n) for n in arguments.decode)]
+    return [Workload(kind, n, depth, kv) for kv in arguments.kv for depth in arguments.depths for kind, n in sizes]
+
+
+def _print_bandwidth(plan: Plan, threads: int) -> None:
+    huge = bandwidth.measure(plan.reader, threads)
+    small = bandwidth.measure(plan.reader, threads, huge=False)
+    best = plan.best.update(threads, huge)
+    count = "1 thread" if threads == 1 else f"{threads} threads"
+    print(
+        f"memory read by {count}: {huge / 1e9:.1f} GB/s (in pages of 4 KiB {small / 1e9:.1f}); "
+        f"the best known here is {best / 1e9:.1f}",
+        flush=True,
+    )
+
+
+def _print_model(model: GgufModel, arguments: argparse.Namespace) -> None:
+    print(
+        f"\n{model.path.name}: {model.name}, {model.type_text}, {model.size / 1e6:.0f} MB; a token reads "
+        f"{weight_bytes(model) / 1e6:.1f} MB of weights; {arguments.rounds} rounds of {arguments.repeat}\n",
+        flush=True,
+    )
+
+
+def _our_flags() -> str:
+    from kgpt_build import toolchain
+
+    versions: Sequence[str] = [f"{name} {version}" for name, version in toolchain.get("zig").versions().items()]
+    return f"{', '.join(versions)}; flags: kernel_c/kernel.mk"
+
+
+if __name__ == "__main__":
+    main()
