@@ -1,7 +1,7 @@
 """Boot modules: files that a loader or the hosted program puts into memory beside the kernel.
 
-The kernel gets the words behind a file's name. It recognizes texts by the word ``kind=`` (kernel_c/app/run/texts.h),
-and models, corpora and states of trainings by their content.
+The kernel gets the words behind a file's name. It recognizes texts and a draft model by the word ``kind=``
+(kernel_c/app/run/texts.h), and other models, corpora and states of trainings by their content.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from kgpt_build.settings import MAX_TEXT as MAX_TEXT_WORDS
 from kgpt_build.settings import options, quoted
 
 PROMPT, SYSTEM, FILE = "prompt", "system", "file"
+DRAFT = "draft"  # a model that drafts tokens (docs/inference.md)
 MAX_MODULES = 64  # KG_FILES_MAX
 MAX_WORDS = 8191  # bytes of all names and words: KG_BOOT_NAMES_SIZE
 MAX_TEXT = 64 << 20
@@ -42,7 +43,12 @@ class BootModule:
     @property
     def is_text(self) -> bool:
         """Is it a prompt, or a file for /read?"""
-        return any(word.startswith("kind=") for word in self.words)
+        return any(f"kind={kind}" in self.words for kind in (PROMPT, SYSTEM, FILE))
+
+    @property
+    def is_draft(self) -> bool:
+        """Is it a draft model?"""
+        return f"kind={DRAFT}" in self.words
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,18 @@ static enum kg_status check_count(struct kgpt *k, struct kg_error *error)
     return KG_E_INPUT;
 }
 
+/* The boot module with kind=draft. */
+static enum kg_status add_draft(struct kg_lm *lm, const struct kg_file *file, struct kg_error *error)
+{
+    if (lm->draft_source.place) {
+        kg_error_set(error, KG_E_INPUT, "\"%.80s\" is a second draft model", file->name);
+        kg_error_hint(error, "give one");
+        return KG_E_INPUT;
+    }
+    lm->draft_source = (struct kg_lm_source){.place = file->name, .data = file->data, .size = file->size, .file = file};
+    return KG_OK;
+}
+
 /* Boot modules: GGUF files, and behind each, if it has one, its chat template (KGCT). */
 static enum kg_status add_modules(struct kgpt *k, struct kg_error *error)
 {
@@ -82,6 +94,13 @@ static enum kg_status add_modules(struct kgpt *k, struct kg_error *error)
     for (size_t i = 0; i < k->info->n_files; i++) {
         const struct kg_file *file = &k->info->files[i];
         if (kg_lm_is_text(file)) {
+            continue;
+        }
+        if (kg_file_is(file, "draft")) {
+            enum kg_status status = add_draft(lm, file, error);
+            if (status != KG_OK) {
+                return status;
+            }
             continue;
         }
         bool gguf = file->size >= 4 && memcmp(file->data, "GGUF", 4) == 0;

@@ -34,12 +34,23 @@ struct kg_lm {
     struct kg_quant_ops ops;
     struct kg_workers workers;
     struct kg_lm_loaded loaded;
+    struct kg_lm_source draft_source; /* the boot module with kind=draft; data NULL: there is none */
+    struct kg_lm_loaded draft;
+    struct kg_speculation_options speculation;
     struct kg_conversation conversation; /* of the console: shell and chat */
     bool chatting;                       /* commands of the chat can be typed: for hints */
 };
 
 /* Opens model `index` in place of the one in use, and begins a new conversation. */
 enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error);
+
+/* lm_source.c: opens a source: header, vocabulary, weights and template. */
+enum kg_status kg_lm_open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_lm_loaded *loaded,
+                                 struct kg_error *error);
+
+/* lm_draft.c: fills lm->speculation for the model in use, and opens the draft model if drafts come from it. Refuses a
+ * draft model with another vocabulary, and speculate=draft without one. */
+enum kg_status kg_lm_choose_speculation(struct kgpt *k, struct kg_error *error);
 
 /* lm_llama2c.c: with rng=llama2c the defaults are those of llama2.c's run.c. kg_lm_presume reads the command line again
  * with these. kg_lm_check_rng refuses a model or settings that run.c cannot have. */

@@ -4,7 +4,6 @@
 #include "app/events/events.h"
 #include "app/events/print.h"
 #include "app/events/report.h"
-#include "app/run/module.h"
 #include "app/shell/reader.h"
 
 #include "kgpt/str.h"
@@ -39,7 +38,7 @@ static enum kg_kv_type choose_cache(const struct kgpt *k)
 static void carve_conversation(struct kgpt *k, const struct kg_lm_options *options, size_t room, struct kg_arena *arena)
 {
     struct kg_lm *lm = k->lm;
-    kg_conversation_carve(&lm->conversation, &lm->loaded, &lm->ops, &lm->workers, options, arena);
+    kg_conversation_carve(&lm->conversation, &lm->loaded, &lm->ops, &lm->workers, options, &lm->speculation, arena);
     kg_reader_carve(k, room, arena);
 }
 
@@ -111,40 +110,6 @@ static size_t choose_room(struct kgpt *k, const struct kg_lm_options *options)
     return KG_LINE_MAX;
 }
 
-/* Compares a module and its template with their digests, once: opening a model changes the layout of its file. */
-static enum kg_status check_source(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
-{
-    uint8_t digest[KG_SHA256_SIZE];
-    bool known = false;
-    enum kg_status status = KG_OK;
-    if (source->file) {
-        status = kg_module_check(k, source->file, source->digest, &known, error);
-        source->sha256 = known ? source->digest : NULL;
-    }
-    if (status == KG_OK && source->chat_file) {
-        status = kg_module_check(k, source->chat_file, digest, &known, error);
-    }
-    if (status == KG_OK) {
-        source->file = source->chat_file = NULL;
-    }
-    return status;
-}
-
-/* Opens a source: header, vocabulary, weights and template. */
-static enum kg_status open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
-{
-    struct kg_lm_loaded *loaded = &k->lm->loaded;
-    enum kg_status status = check_source(k, source, error);
-    if (status == KG_OK) {
-        status = kg_lm_load(loaded, source->data, source->size, source->interleaved, &k->arena, error);
-    }
-    if (status != KG_OK) {
-        return status;
-    }
-    source->interleaved = true; /* kg_lm_load interleaves files that are not */
-    return kg_lm_load_chat(loaded, source->chat, source->chat_size, error);
-}
-
 static void report_model(struct kgpt *k)
 {
     const struct kg_lm_model *model = &k->lm->loaded.model;
@@ -160,10 +125,13 @@ enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
     struct kg_lm *lm = k->lm;
     struct kg_lm_options options;
     kg_arena_rewind(&k->arena, lm->base);
-    enum kg_status status = open_source(k, &lm->sources[index], error);
+    enum kg_status status = kg_lm_open_source(k, &lm->sources[index], &lm->loaded, error);
     if (status == KG_OK) {
         lm->current = index;
         report_model(k);
+        status = kg_lm_choose_speculation(k, error);
+    }
+    if (status == KG_OK) {
         status = choose_context(k, &options, error);
     }
     if (status == KG_OK) {

@@ -16,6 +16,7 @@ ENGINE_LM += \
     tokenizer/vocab_encode.c \
     tokenizer/vocab_hash.c \
     tokenizer/vocab_read.c \
+    tokenizer/vocab_same.c \
     tokenizer/vocab_special.c \
     tokenizer/vocab_test.c
 SMALL += tokenizer/char.c

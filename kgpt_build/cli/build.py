@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from kgpt_build.models import GgufModel, NoModel
 
 
+def _refuse_draft(_: click.Context, __: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise UsageError(
+            "a kernel holds one model, and the draft model comes beside it, as a boot module",
+            f"give it to the run or the image: kgpt run KERNEL --draft {value}, kgpt image iso MODEL --draft {value}",
+        )
+
+
 @click.command("build")
 @model_argument
 @click.option(
@@ -67,7 +75,9 @@ if TYPE_CHECKING:
     "--lm", is_flag=True,
     help="A kernel for language models. Without MODEL, the loader brings them (kgpt run KERNEL --model FILE).",
 )  # fmt: skip
-@settings_options("system", "ctx")
+@settings_options("system", "ctx", "speculate", "speculate_tokens")
+@click.option("--draft", metavar="MODEL", expose_value=False, callback=_refuse_draft, hidden=True,
+              help="Refused: a draft model comes beside a kernel.")  # fmt: skip
 @chat_template_option
 @verbose_option
 def command(
@@ -122,7 +132,9 @@ def _lm_words(model: Path | GgufModel | NoModel | None, settings: Settings) -> l
         return []
     loaded = load(model) if model is None or isinstance(model, Path) else model
     if isinstance(loaded, Model):
-        raise UsageError(f"{loaded.name} is a {loaded.arch}", "--system and --ctx are for language models (GGUF)")
+        raise UsageError(
+            f"{loaded.name} is a {loaded.arch}", "--system, --ctx and --speculate are for language models (GGUF)"
+        )
     if isinstance(loaded, GgufModel):
         check_context(settings.get("ctx"), loaded.name, loaded.hparams.n_ctx)
     return words

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from kgpt_build.cli.shared.corpora import read_shown
+from kgpt_build.cli.shared.lm import load_brought
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import chat_template_option, model_or_here, toolchain_option, verbose_option
 from kgpt_build.errors import UsageError
@@ -81,6 +82,12 @@ def image_options(command: Command) -> Command:
             type=click.Path(path_type=Path),
             metavar="FILE",
             help="Add a text file, for /read in a chat; repeatable.",
+        ),
+        click.option(
+            "--draft",
+            type=ModelName(),
+            metavar="MODEL",
+            help="Add a smaller language model with the same vocabulary, which drafts tokens for the others.",
         ),
         chat_template_option,
         toolchain_option,
@@ -178,12 +185,14 @@ def _wanted(
     toolchain: str,
     chat_template: str | None,
     files: Sequence[Path] = (),
+    draft: Path | None = None,
 ) -> Wanted:
     from kgpt_build.boot_modules import read_files
     from kgpt_build.image.contents import Wanted, load_models
 
     texts = tuple(read_files(files))
-    return Wanted(load_models(_named(models)), read_shown(corpus).embedded(), toolchain, chat_template, texts)
+    drafting = load_brought(draft) if draft else None
+    return Wanted(load_models(_named(models)), read_shown(corpus).embedded(), toolchain, chat_template, texts, drafting)
 
 
 def _named(models: Sequence[Path]) -> list[Path | None]:

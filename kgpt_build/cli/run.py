@@ -6,7 +6,7 @@ import dataclasses
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from kgpt_build.boot_modules import staged
 from kgpt_build.cli.shared.boot_file import runs_hosted
 from kgpt_build.cli.shared.hosted import refuse_qemu_options
-from kgpt_build.cli.shared.lm import is_language_model, load_brought, modules_of
+from kgpt_build.cli.shared.lm import Draft, is_language_model, load_brought, modules_of
 from kgpt_build.cli.shared.machines import (
     boot_options,
     choose_medium,
@@ -31,6 +31,9 @@ from kgpt_build.errors import UsageError
 from kgpt_build.kernel.hosted import MEMORY_MB
 from kgpt_build.vm.qemu.display import find_window
 from kgpt_build.vm.settings import RunSettings
+
+if TYPE_CHECKING:
+    from kgpt_build.models import GgufModel, Model, NoModel
 
 MOST_CPUS = 8
 """The processors that a language model gets without --cpus."""
@@ -53,6 +56,10 @@ MOST_CPUS = 8
     help="Load a language model as a boot module; repeatable. In the shell, `models` lists them, `use N` takes one.",
 )  # fmt: skip
 @click.option(
+    "--draft", type=ModelName(), metavar="MODEL",
+    help="Load a smaller language model with the same vocabulary, which drafts tokens: the text stays the same.",
+)  # fmt: skip
+@click.option(
     "--file", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
     help="Load a text file as a boot module, for /read in a chat; repeatable.",
 )  # fmt: skip
@@ -72,6 +79,7 @@ def command(
     prompt: str | None,
     mode: str | None,
     models: tuple[Path, ...],
+    draft: Path | None,
     files: tuple[Path, ...],
     as_json: bool,
     dry_run: bool,
@@ -105,18 +113,19 @@ def command(
     hosted = target == "hosted" or (target is None and runs_hosted(named, default=default))
     qemu, settings = _find_machine(settings, hosted=hosted)
     brought = [load_brought(pull_first(name, accepted=accept_license)) for name in models]
+    drafting = Draft(load_brought(pull_first(draft, accepted=accept_license)) if draft else None)
     named = named and pull_first(named, accepted=accept_license)
-    found = _find_boot_file(named, default, request, brings=bool(models), target="hosted" if hosted else "bare")
+    found = _find_boot_file(named, default, request, brought, drafting, target="hosted" if hosted else "bare")
     medium = "kernel" if hosted else choose_medium(found, medium, settings.firmware)
     settings = dataclasses.replace(settings, image=found, medium=medium)
-    settings = _instruct(settings, request, brings=bool(models))
+    settings = _instruct(settings, request, brings=bool(brought or drafting.modules))
     with staged(request.texts, keep=dry_run) as texts:
-        settings = dataclasses.replace(settings, modules=(*modules_of(brought), *texts))
+        settings = dataclasses.replace(settings, modules=(*modules_of(brought), *drafting.modules, *texts))
         if hosted:
             run_hosted(dataclasses.replace(settings, memory=memory or MEMORY_MB), wishes, dry_run=dry_run)
         else:
             wanted = request.settings
-            said = {name: wanted.get(name) for name in ("ctx", "kv", "rng")}
+            said = {name: wanted.get(name) for name in ("ctx", "kv", "rng", "speculate")}
             memory = memory_for(found, memory, modules=settings.modules, **said)
             boot(dataclasses.replace(settings, memory=memory), qemu, wishes, dry_run=dry_run)
 
@@ -136,12 +145,21 @@ def _find_machine(settings: RunSettings, *, hosted: bool) -> tuple[str, RunSetti
     return qemu, dataclasses.replace(settings, window=find_window(qemu)) if settings.display else settings
 
 
-def _find_boot_file(named: Path | None, default: bool, request: Request, *, brings: bool, target: str) -> Path:
+def _find_boot_file(
+    named: Path | None, default: bool, request: Request, brought: list[GgufModel], draft: Draft, *, target: str
+) -> Path:
     from kgpt_build.cli.shared.boot_file import boot_file_for, kernel_without_model
 
-    if brings and named is None:
+    def check(model: Model | GgufModel | NoModel) -> None:
+        request.check_model(model)
+        if not brought:  # otherwise that one is used first
+            draft.check(model)
+
+    for model in brought[:1]:
+        draft.check(model)
+    if brought and named is None:
         return kernel_without_model(target)
-    return boot_file_for(named, default=default, target=target, check=request.check_model)
+    return boot_file_for(named, default=default, target=target, check=check)
 
 
 def _instruct(settings: RunSettings, request: Request, *, brings: bool) -> RunSettings:

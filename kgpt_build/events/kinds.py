@@ -274,7 +274,13 @@ class Speed(Event):
     seed: int
     """The seed that reproduces the reply."""
     computed: int = 0
-    """Tokens computed after the prompt, those that a shift computed again included."""
+    """Tokens computed after the prompt, those that a shift computed again and rejected drafts included."""
+    passes: int = 0
+    """Forward passes after the prompt; with ``accepted`` they make the tokens of the reply."""
+    drafted: int = 0
+    """Tokens that passes computed in advance (``speculate``)."""
+    accepted: int = 0
+    """Those of them that were then sampled."""
 
 
 @dataclass(frozen=True)

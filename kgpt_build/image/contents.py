@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kgpt_build import models
-from kgpt_build.boot_modules import FILE, BootModule, Text, check_modules
+from kgpt_build.boot_modules import DRAFT, FILE, BootModule, Text, check_modules
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.file_hash import sha256_of
 from kgpt_build.headers import Corpus
@@ -18,6 +18,7 @@ from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.settings import Progress
 from kgpt_build.models import NO_MODEL, GgufModel, Model, NoModel
 from kgpt_build.models.catalog import SHIPPED, pulled
+from kgpt_build.models.gguf.vocab import check_same
 from kgpt_build.models.model import clean_name
 from kgpt_build.sizes import file_text
 from kgpt_build.words import counted
@@ -28,7 +29,7 @@ MAX_MODELS = 16  # KG_MAX_MODELS
 TRAIN_KERNEL = "/kgpt/train.elf"
 LM_KERNEL = "/kgpt/lm.elf"
 _MAX_SLUG = 32
-_RESERVED = {"train", "lm", "safe", "selftest"}  # of entries and kernels that are no model's
+_RESERVED = {"train", "lm", "safe", "selftest", DRAFT}  # of entries and kernels that are no model's
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Wanted:
     chat_template: str | None = None
     files: tuple[Text, ...] = ()
     """Text files for /read in chats."""
+    draft: GgufModel | None = None
+    """A model that drafts tokens for each language model."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def gather(wanted: Wanted, progress: Progress, *, any_lm: bool = False, taken: I
     kernels: list[KernelPlan] = []
     entries: list[Entry] = []
     names = set(taken)
-    files = tuple(_file_items(wanted.files))
+    files = (*_draft_items(wanted, progress), *_file_items(wanted.files))
     for named in wanted.models:
         slug = _slug(named.label, names)
         if isinstance(named.model, Model):
@@ -125,7 +128,9 @@ def gather(wanted: Wanted, progress: Progress, *, any_lm: bool = False, taken: I
             entries += _lm_entries(slug, named, brought, files)
     kinds = {type(named.model) for named in wanted.models}
     if files and GgufModel not in kinds:
-        raise UsageError("files are for the chat of a language model, and the image gets none", "leave out --file")
+        what = "a draft model is for" if wanted.draft else "files are for the chat of"
+        option = "--draft" if wanted.draft else "--file"
+        raise UsageError(f"{what} a language model, and the image gets none", f"leave out {option}")
     items += files
     tests = []
     if Model in kinds:
@@ -179,6 +184,16 @@ def _lm_items(slug: str, named: Named, template: str | None, progress: Progress)
     """The items of a language model: its file, and its chat template if it has one."""
     model = named.model
     assert isinstance(model, GgufModel)
+    yield _model_item(slug, named, progress)
+    if chat := model.chat_blob(template):
+        digest = hashlib.sha256(chat).hexdigest()
+        yield Item(f"/models/{slug}.kgct", chat, digest, len(chat), "chat template", model.name)
+
+
+def _model_item(slug: str, named: Named, progress: Progress) -> Item:
+    """The file of a language model."""
+    model = named.model
+    assert isinstance(model, GgufModel)
     if model.size > MAX_MODEL:
         raise KgptError(
             f"{model.path} has {file_text(model.size)}: a boot module may have {file_text(MAX_MODEL)}",
@@ -187,10 +202,7 @@ def _lm_items(slug: str, named: Named, template: str | None, progress: Progress)
     progress.stage(f"model {named.label}: {model.arch}, {model.n_parameters:,} parameters, {file_text(model.size)}")
     digest = sha256_of(model.path)
     _check_catalog(model.path, digest)
-    yield Item(f"/models/{slug}.gguf", model.path, digest, model.size, "model", model.name)
-    if chat := model.chat_blob(template):
-        digest = hashlib.sha256(chat).hexdigest()
-        yield Item(f"/models/{slug}.kgct", chat, digest, len(chat), "chat template", model.name)
+    return Item(f"/models/{slug}.gguf", model.path, digest, model.size, "model", model.name)
 
 
 def _check_catalog(path: Path, digest: str) -> None:
@@ -201,6 +213,17 @@ def _check_catalog(path: Path, digest: str) -> None:
                 f"{path} is damaged: its SHA-256 is {digest}, but that of {known.name} is {known.sha256}",
                 f"get it again: kgpt models --remove {known.name}, then kgpt pull {known.name}",
             )
+
+
+def _draft_items(wanted: Wanted, progress: Progress) -> Iterator[Item]:
+    """The draft model, with the vocabulary of all language models. Raises KgptError."""
+    draft = wanted.draft
+    if draft is None:
+        return
+    for named in wanted.models:
+        if isinstance(named.model, GgufModel):
+            check_same(named.model.vocabulary, draft.vocabulary)
+    yield replace(_model_item(DRAFT, Named("that drafts", draft), progress), role=DRAFT)
 
 
 def _file_items(files: Sequence[Text]) -> Iterator[Item]:
@@ -220,7 +243,7 @@ def _lm_entries(slug: str, named: Named, brought: Sequence[Item], files: Sequenc
 
 
 def _module(item: Item) -> MenuModule:
-    words = (f"kind={FILE}",) if item.role == FILE else ()
+    words = (f"kind={item.role}",) if item.role in (DRAFT, FILE) else ()
     return MenuModule(item.path, (Path(item.path).name, *words, f"sha256={item.sha256}"))
 
 

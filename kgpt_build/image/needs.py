@@ -28,8 +28,16 @@ def memory_of(entries: Iterable[Entry], items: Sequence[Item]) -> Mapping[str, i
             for module in entry.modules
             if isinstance(source := files[module.path], Path)
         ]
-        ctx, kv, rng = (_last(entry, pattern) for pattern in (r"ctx=(\d{1,9})", r"kv=(\w+)", r"rng=(\w+)"))
-        needs = memory_needs(images[entry.kernel], modules=modules, ctx=int(ctx) if ctx else None, kv=kv, rng=rng)
+        kv, rng, speculate = (_last(entry, rf"{name}=(\w+)") for name in ("kv", "rng", "speculate"))
+        ctx = _last(entry, r"ctx=(\d{1,9})")
+        needs = memory_needs(
+            images[entry.kernel],
+            modules=modules,
+            ctx=int(ctx) if ctx else None,
+            kv=kv,
+            rng=rng,
+            speculate=speculate,
+        )
         found[entry.id] = needs.least
     return found
 

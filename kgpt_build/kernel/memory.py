@@ -22,6 +22,7 @@ _START = 16 * MIB  # where linker/kernel.ld puts a kernel
 _CODE, _LM_CODE = MIB // 2, MIB  # at least what a kernel takes beside its model: tests/hosted checks it
 _LM_BATCH = 64  # tokens that are computed at once (ubatch=)
 _LM_ATTENDING = 64  # KG_LM_MOST_ATTENDING: heads whose scores are kept
+_DRAFTED = 16  # KG_MOST_DRAFTS + 1: tokens of a pass that leave logits, with drafts
 _TOKEN_BYTES = 128  # of the tables of a vocabulary for a token and its merge
 _LM_MARGIN = 16 * MIB  # page tables, stacks, tables of RoPE, what encoding a typed text takes
 _ALIGN = 64  # KG_ARENA_ALIGN
@@ -75,12 +76,13 @@ def memory_needs(
     ctx: int | None = None,
     kv: str | None = None,
     rng: str | None = None,
+    speculate: str | None = None,
 ) -> Needs:
     """What ``elf`` needs, from its segments and the header of its model.
 
-    ``modules`` are the boot modules beside the kernel; ``ctx``, ``kv`` and ``rng`` are values of these options; None
-    leaves them to the command line that is built in. Raises KgptError if a model is damaged, or was not trained for
-    ``ctx``.
+    ``modules`` are the boot modules beside the kernel; ``ctx``, ``kv``, ``rng`` and ``speculate`` are values of these
+    options; None leaves them to the command line that is built in. Raises KgptError if a model is damaged, or
+    was not trained for ``ctx``.
     """
     end = max((segment.paddr + segment.memsz for segment in elf.loads), default=0)
     blob = elf.model_bytes()
@@ -100,7 +102,9 @@ def memory_needs(
     kind = kv or _last(r"kv=(\w+)", built_in)
     if not kind and (rng or _last(r"rng=(\w+)", built_in)) == "llama2c":
         kind = "f32"  # choose_cache of kernel_c/app/lm_models.c
-    files = [module.path for module in modules if module.path.suffix != ".kgct" and not module.is_text]
+    files = [
+        module.path for module in modules if module.path.suffix != ".kgct" and not (module.is_text or module.is_draft)
+    ]
     # The first one is used first, and what comes as a module goes before what is in the kernel.
     known: list[GgufModel | Described] = [models.load_lm(path) for path in files]
     known += [model.lm] if model.lm else []
@@ -108,8 +112,10 @@ def memory_needs(
         check_context(n_ctx, known[0].name, known[0].hparams.n_ctx)
     # One conversation at a time, of the model in use: there must be room for any of them.
     sessions = [_with_text(of, n_ctx, kind or default_kv(of.arch), text) for of in known]
-    largest = max(sessions, key=sum, default=(0, 0))
-    return Needs(end, model.weights_size, largest[0], largest[1] + _LM_MARGIN, brought)
+    cache, scratch = max(sessions, key=sum, default=(0, 0))
+    drafts = [models.load_lm(module.path) for module in modules if module.is_draft]
+    more = _drafting(speculate or _last(r"speculate=(\w+)", built_in), known, drafts, n_ctx, text)
+    return Needs(end, model.weights_size, cache + more[0], scratch + more[1] + _LM_MARGIN, brought)
 
 
 def needs_of(model: Model | GgufModel, n_ctx: int = 0, kv: str = "") -> Needs:
@@ -137,6 +143,18 @@ def largest_ctx(model: GgufModel, memory: int, kv: str = "") -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if needs_of(model, middle, kv).total <= memory else (low, middle - 1)
     return low
+
+
+def _drafting(
+    asked: str | None, known: Sequence[GgufModel | Described], drafts: Sequence[GgufModel], n_ctx: int, text: int
+) -> tuple[int, int]:
+    """Bytes that speculative decoding adds: the logits of the drafts, and the conversation of the draft model."""
+    kind = asked or ("draft" if drafts else "off")
+    if kind == "off":
+        return 0, 0
+    logits = 4 * _DRAFTED * max((of.hparams.n_vocab for of in known), default=0)
+    sessions = [_with_text(of, n_ctx, "f16", text) for of in drafts if kind == "draft"]
+    return sum(cache for cache, _ in sessions), logits + sum(scratch for _, scratch in sessions)
 
 
 def _with_text(of: GgufModel | Described, n_ctx: int, kind: str, text: int) -> tuple[int, int]:

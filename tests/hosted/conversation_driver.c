@@ -119,11 +119,11 @@ enum kg_status driver_talk(struct driver *d, struct talk *talk, const struct kg_
     talk->logits = kg_arena_take(&d->arena, MOST_TOKENS * d->loaded.vocab.n_vocab * sizeof(float));
     struct kg_arena counted = kg_arena_counting();
     size_t before = d->arena.used;
-    kg_conversation_carve(&talk->conversation, &d->loaded, &d->ops, &d->workers, options, &counted);
+    kg_conversation_carve(&talk->conversation, &d->loaded, &d->ops, &d->workers, options, NULL, &counted);
     if (!talk->logits || counted.peak > kg_arena_left(&d->arena)) {
         return KG_E_MEMORY;
     }
-    kg_conversation_carve(&talk->conversation, &d->loaded, &d->ops, &d->workers, options, &d->arena);
+    kg_conversation_carve(&talk->conversation, &d->loaded, &d->ops, &d->workers, options, NULL, &d->arena);
     kg_conversation_fill(&talk->conversation);
     return d->arena.used - before == counted.used ? KG_OK : KG_E_MEMORY;
 }

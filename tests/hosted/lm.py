@@ -33,6 +33,7 @@ _ROOMS = (
     "infer",
     "infer/chat",
     "infer/reply",
+    "infer/speculate",
 )
 
 

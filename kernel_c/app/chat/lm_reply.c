@@ -19,6 +19,10 @@ void kg_lm_print_speed(const struct kgpt *k, const struct kg_speed *speed)
     kg_print("prompt %u token%s, %.1f/s; reply %u token%s, %.1f/s", speed->prompt_tokens,
              kg_plural(speed->prompt_tokens), tokens_per_second(speed->prompt_tokens, speed->prompt_us), speed->tokens,
              kg_plural(speed->tokens), tokens_per_second(speed->tokens, speed->decode_us));
+    if (speed->drafted) {
+        kg_print("; %lu of %lu draft%s accepted", (unsigned long)speed->accepted, (unsigned long)speed->drafted,
+                 kg_plural(speed->drafted));
+    }
     if (speed->first_token_us) {
         kg_print("; first after %.0f ms", (double)speed->first_token_us / 1e3);
     }

@@ -109,7 +109,8 @@ static void send_reply_end(void *context, const struct kg_reply *reply)
     KG_EMIT(speed, .prompt_tokens = speed->prompt_tokens, .prompt_us = speed->prompt_us, .tokens = speed->tokens,
             .decode_us = speed->decode_us, .first_token_us = speed->first_token_us, .p50_us = speed->p50_us,
             .p99_us = speed->p99_us, .max_us = speed->max_us, .context_used = reply->past.n,
-            .context = reply->past.n_ctx, .seed = reply->request->seed, .computed = speed->computed);
+            .context = reply->past.n_ctx, .seed = reply->request->seed, .computed = speed->computed,
+            .passes = speed->passes, .drafted = speed->drafted, .accepted = speed->accepted);
 }
 
 struct kg_sink kg_lm_event_sink(struct kg_lm_turn *turn)

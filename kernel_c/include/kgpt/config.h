@@ -54,8 +54,9 @@ struct kg_lm_config {
     uint32_t n_stops;        /* in `stop` */
 };
 
-#define KG_OVERFLOW_AUTO 2u /* shift for a running text without an end (kg_lm_turn_prepare), else error */
-#define KG_KV_AUTO 3u       /* f16; f32 for a microgpt, as in its own kernel, and for rng=llama2c, as in run.c */
+#define KG_OVERFLOW_AUTO 2u  /* shift for a running text without an end (kg_lm_turn_prepare), else error */
+#define KG_KV_AUTO 3u        /* f16; f32 for a microgpt, as in its own kernel, and for rng=llama2c, as in run.c */
+#define KG_SPECULATE_AUTO 3u /* draft if a draft model came as a boot module, else off */
 
 enum kg_think {
     KG_THINK_ON,

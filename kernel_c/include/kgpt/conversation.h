@@ -14,6 +14,7 @@
 #include "kgpt/gguf.h"
 #include "kgpt/lm.h"
 #include "kgpt/reply.h"
+#include "kgpt/speculation.h"
 #include "kgpt/stream.h"
 #include "kgpt/vocab.h"
 
@@ -38,6 +39,7 @@ enum kg_status kg_lm_load_chat(struct kg_lm_loaded *loaded, const void *chat, ui
 struct kg_conversation {
     const struct kg_lm_loaded *loaded;
     struct kg_lm_session session; /* the KV cache */
+    struct kg_speculation speculation;
     struct kg_sampler sampler;
     struct kg_stream stream;
     struct kg_request request; /* of the current or the last reply */
@@ -58,11 +60,12 @@ struct kg_conversation {
     struct kg_speed total; /* of the conversation: sums, and the largest */
 };
 
-/* An empty conversation, with `options` as kg_lm_session_carve wants them. The arena counts, or has room for it; then
- * kg_conversation_fill writes what the conversation needs there. */
+/* An empty conversation, with `options` as kg_lm_session_carve wants them, and drafts as `speculation` says (NULL:
+ * none). The arena counts, or has room for it; then kg_conversation_fill writes what the conversation needs there. */
 void kg_conversation_carve(struct kg_conversation *conversation, const struct kg_lm_loaded *loaded,
                            const struct kg_quant_ops *ops, const struct kg_workers *workers,
-                           const struct kg_lm_options *options, struct kg_arena *arena);
+                           const struct kg_lm_options *options, const struct kg_speculation_options *speculation,
+                           struct kg_arena *arena);
 void kg_conversation_fill(struct kg_conversation *conversation);
 
 /* Forgets the whole conversation. */

@@ -55,9 +55,11 @@ struct kg_forward {
 /* What a reply took: the loop counts tokens, and a conversation (kgpt/conversation.h) takes the times, in
  * microseconds. */
 struct kg_speed {
-    uint32_t prompt_tokens; /* computed tokens, without those reused from the context */
-    uint32_t tokens;        /* sampled */
-    uint64_t computed;      /* after the prompt: those sampled, and those that a shift computed again */
+    uint32_t prompt_tokens;     /* computed tokens, without those reused from the context */
+    uint32_t tokens;            /* sampled */
+    uint64_t computed;          /* after the prompt: those sampled, and those that a shift computed again */
+    uint64_t passes;            /* after the prompt */
+    uint64_t drafted, accepted; /* tokens computed in advance, and those that were then sampled (kgpt/speculation.h) */
     uint64_t prompt_us, decode_us, first_token_us;
     uint32_t p50_us, p99_us, max_us; /* latency of one token */
 };

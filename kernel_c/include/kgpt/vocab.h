@@ -72,6 +72,9 @@ bool kg_vocab_ends(const struct kg_vocab *vocab, uint32_t token);
 /* The token of exactly this piece, or KG_NO_TOKEN. */
 uint32_t kg_vocab_find(const struct kg_vocab *vocab, const char *piece, size_t n);
 
+/* KG_E_INPUT, with the first difference, unless a draft model's vocabulary has the same pieces by the same numbers. */
+enum kg_status kg_vocab_check_same(const struct kg_vocab *vocab, const struct kg_vocab *draft, struct kg_error *error);
+
 /* Names of the supported tokenizers and pre-tokenizers, ended by NULL. The host uses them to refuse a model early. */
 extern const char *const kg_vocab_models[];
 extern const char *const kg_vocab_pre[];

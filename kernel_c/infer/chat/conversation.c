@@ -14,13 +14,17 @@ static uint64_t us_between(uint64_t start, uint64_t end)
 
 void kg_conversation_carve(struct kg_conversation *c, const struct kg_lm_loaded *loaded, const struct kg_quant_ops *ops,
                            const struct kg_workers *workers, const struct kg_lm_options *options,
-                           struct kg_arena *arena)
+                           const struct kg_speculation_options *speculation, struct kg_arena *arena)
 {
+    const struct kg_speculation_options none = {0};
     uint32_t longest = loaded->vocab.longest;
+    speculation = speculation ? speculation : &none;
+    const struct kg_lm_options session = kg_speculation_session(speculation, options);
     *c = (struct kg_conversation){.loaded = loaded};
     c->reply = (struct kg_reply){
         .forward = &lm_forward, .engine = c, .request = &c->request, .sampler = &c->sampler, .pending = KG_NO_TOKEN};
-    kg_lm_session_carve(&c->session, &loaded->model, ops, workers, options, arena);
+    kg_lm_session_carve(&c->session, &loaded->model, ops, workers, &session, arena);
+    kg_speculation_carve(&c->speculation, speculation, ops, workers, &session, arena);
     kg_lm_sampler_carve(&c->sampler, loaded->vocab.n_vocab, arena);
     c->prompt = kg_arena_array(arena, options->n_ctx + 1, sizeof *c->prompt);
     c->latency_us = kg_arena_array(arena, options->n_ctx + 1, sizeof *c->latency_us);
@@ -32,6 +36,7 @@ void kg_conversation_carve(struct kg_conversation *c, const struct kg_lm_loaded 
 void kg_conversation_fill(struct kg_conversation *c)
 {
     kg_lm_session_fill(&c->session);
+    kg_speculation_fill(&c->speculation);
 }
 
 void kg_conversation_forget(struct kg_conversation *c)
@@ -56,7 +61,7 @@ static void lm_past(void *engine, struct kg_past *past)
     *past = (struct kg_past){.tokens = session->tokens,
                              .n = session->n_past,
                              .n_ctx = session->options.n_ctx,
-                             .logits = session->logits,
+                             .logits = kg_speculation_logits(&c->speculation, session),
                              .n_vocab = session->model->n_vocab};
 }
 
@@ -72,7 +77,14 @@ static enum kg_status lm_eval(void *engine, const uint32_t *tokens, uint32_t n, 
                               struct kg_error *error)
 {
     struct kg_conversation *c = engine;
-    return kg_lm_eval(&c->session, tokens, n, asks ? asks : poll_devices, context, error);
+    uint32_t most = c->request.max_tokens, sampled = c->reply.speed.tokens;
+    asks = asks ? asks : poll_devices;
+    if (n > 1 || !sampled) {
+        kg_speculation_forget(&c->speculation);
+        return kg_lm_eval(&c->session, tokens, n, asks, context, error);
+    }
+    most = most ? most - sampled - 1 : KG_MOST_DRAFTS; /* the last token of a reply is not computed */
+    return kg_speculation_eval(&c->speculation, &c->session, tokens[0], most, asks, context, error);
 }
 
 /* Forgets the older half of what comes after the system prompt, if the request allows that. */
@@ -88,7 +100,9 @@ static enum kg_status lm_make_room(void *engine, uint32_t more, uint32_t *discar
         return kg_error_set(error, KG_E_CONTEXT, "the context is full: %u of %u tokens, and %u more %s needed", n_past,
                             n_ctx, more, more == 1 ? "is" : "are");
     }
+    kg_speculation_forget(&c->speculation);
     kg_lm_shift(&c->session, keep, discard);
+    kg_speculation_shift(&c->speculation, keep, discard);
     c->ask_at = c->ask_at >= keep + discard ? c->ask_at - discard : keep;
     c->reply_at = c->reply_at > keep + discard ? c->reply_at - discard : 0;
     *discarded = discard;
@@ -181,6 +195,7 @@ void kg_conversation_prepare(struct kg_conversation *c, const struct kg_ask *ask
     c->reply.speed = (struct kg_speed){0};
     c->session.probe = c->request.layers ? tell_layer : NULL;
     c->session.probe_context = c;
+    kg_speculation_begin(&c->speculation);
 }
 
 void kg_conversation_release(struct kg_conversation *c)
@@ -270,6 +285,9 @@ static void complete_speed(struct kg_conversation *c)
     uint32_t n = speed->tokens ? speed->tokens - 1 : 0; /* the last token was not computed */
     n = n < c->session.options.n_ctx ? n : c->session.options.n_ctx;
     speed->computed = c->session.computed - c->computed_at;
+    speed->passes = c->speculation.counts.passes;
+    speed->drafted = c->speculation.counts.drafted;
+    speed->accepted = c->speculation.counts.accepted;
     speed->first_token_us = us_between(c->start, c->reply.first_token);
     speed->decode_us = us_between(c->reply.begun, plat_ticks());
     if (n) {
@@ -288,6 +306,8 @@ void kg_conversation_end(struct kg_conversation *c)
     kg_reply_end(&c->reply);
     c->total.prompt_tokens += speed->prompt_tokens;
     c->total.tokens += speed->tokens;
+    c->total.drafted += speed->drafted;
+    c->total.accepted += speed->accepted;
     c->total.prompt_us += speed->prompt_us;
     c->total.decode_us += speed->decode_us;
     c->total.max_us = speed->max_us > c->total.max_us ? speed->max_us : c->total.max_us;
@@ -323,7 +343,7 @@ enum kg_status kg_conversation_settle(struct kg_conversation *c, struct kg_arena
         status = kg_reply_make_room(reply, (uint32_t)n, error);
     }
     if (status == KG_OK) {
-        status = lm_eval(c, c->prompt, (uint32_t)n, NULL, NULL, error);
+        status = kg_lm_eval(&c->session, c->prompt, (uint32_t)n, poll_devices, NULL, error);
     }
     if (status == KG_OK) {
         reply->pending = KG_NO_TOKEN;

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kgpt_build.boot_modules import BootModule
+from kgpt_build.boot_modules import DRAFT, BootModule
 from kgpt_build.cli.shared.options import imported_first
+from kgpt_build.errors import UsageError
 
 if TYPE_CHECKING:
-    from kgpt_build.models import GgufModel
+    from kgpt_build.models import GgufModel, Model, NoModel
 
 
 def is_language_model(kernel: Path) -> bool:
@@ -42,3 +44,30 @@ def modules_of(models: Sequence[GgufModel]) -> tuple[BootModule, ...]:
             write_atomically(path, blob)
             modules.append(BootModule(path))
     return tuple(modules)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The model of ``--draft``, or None without one."""
+
+    model: GgufModel | None
+
+    def check(self, model: Model | GgufModel | NoModel) -> None:
+        """Refuse a draft for ``model`` if their vocabularies differ. The kernel refuses what is not known here.
+
+        Raises KgptError, UsageError.
+        """
+        from kgpt_build.models import GgufModel, Model
+        from kgpt_build.models.gguf.vocab import check_same
+
+        if self.model is None:
+            return
+        if isinstance(model, Model):
+            raise UsageError(f"--draft is for language models, and {model.name} is a microgpt", "leave it out")
+        if isinstance(model, GgufModel):
+            check_same(model.vocabulary, self.model.vocabulary)
+
+    @property
+    def modules(self) -> tuple[BootModule, ...]:
+        """Its boot module."""
+        return () if self.model is None else (BootModule(self.model.path, (f"kind={DRAFT}",)),)

@@ -98,6 +98,24 @@ def read_vocabulary(fields: Mapping[str, Value]) -> Vocabulary:
     return Vocabulary(model, pre, tokens, special)
 
 
+def check_same(vocabulary: Vocabulary, draft: Vocabulary) -> None:
+    """Raise KgptError, with the first difference, unless a draft model has the same pieces by the same numbers.
+
+    The kernel checks in the same order (kernel_c/tokenizer/vocab_same.c).
+    """
+    if draft.model != vocabulary.model:
+        message = f"the draft model has the tokenizer {draft.model!r}, and the model {vocabulary.model!r}"
+    elif len(draft.tokens) != len(vocabulary.tokens):
+        message = f"the draft model has {len(draft.tokens)} tokens, and the model {len(vocabulary.tokens)}"
+    elif draft.tokens != vocabulary.tokens:
+        pairs = enumerate(zip(draft.tokens, vocabulary.tokens, strict=True))
+        token, (theirs, ours) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
+        message = f"token {token} is {theirs[:32]!r} of the draft model, and {ours[:32]!r} of the model"
+    else:
+        return
+    raise KgptError(message, "a draft model needs the vocabulary of the model: take a smaller one of the same family")
+
+
 def _tokens(fields: Mapping[str, Value]) -> tuple[str, ...]:
     tokens = _texts(fields, "tokens")
     if not 2 <= len(tokens) <= _MAX_TOKENS:
