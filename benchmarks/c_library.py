@@ -17,7 +17,7 @@ from benchmarks.c_error import Error
 KERNEL = Path(__file__).parents[1] / "kernel_c"
 SHARED = (  # what every such library needs
     *(f"core/{name}.c" for name in ("arena", "arena_count", "error", "format", "str", "utf8")),
-    "core/x86/cpu.c",
+    *("core/x86/cpu.c", "ops/x86/isa.c"),
     *(f"math/{name}.c" for name in ("dmath", "dmath_trig", "math", "random")),
 )
 FLAGS = shlex.split(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from benchmarks.c_library import FLAGS, ZIG
 from kgpt_build.headers.interleave import Bytes
 from kgpt_build.models.gguf.types import TYPES
+from kgpt_build.settings import options
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
@@ -21,16 +23,27 @@ Halves = npt.NDArray[np.float16]
 ROOT = Path(__file__).parents[1]
 SOURCES = (
     "benchmarks/quant_driver.c",
-    *("kernel_c/core/x86/memory.c", "kernel_c/core/x86/cpu.c"),
+    *("kernel_c/core/x86/memory.c", "kernel_c/core/x86/cpu.c", "kernel_c/ops/x86/isa.c"),
     *(
         str(path.relative_to(ROOT))
         for path in sorted((ROOT / "kernel_c/ops/quant").rglob("*.c"))
         if not path.stem.endswith("_test")
     ),
 )
-SUFFIX_FLAGS = {"_avx2": ("-mavx2", "-mf16c"), "_swar": ("-fno-tree-vectorize", "-fno-tree-slp-vectorize")}
-VERSIONS = ("ref", "swar", "avx2")
+_AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512")
+SUFFIX_FLAGS = {
+    "_avx2": ("-mavx2", "-mf16c"),
+    "_avxvnni": ("-mavx2", "-mf16c", "-mavxvnni"),
+    "_avx512": _AVX512,
+    "_avx512vnni": (*_AVX512, "-mavx512vnni"),
+    "_swar": ("-fno-tree-vectorize", "-fno-tree-slp-vectorize"),
+}
+EVEX = "kernel_c/ops/quant/avxvnni/q8_avxvnni.c"
+"""Compiled a second time for AVX-512 VNNI: few processors have AVX-VNNI."""
+VERSIONS = ("c", "swar", "avx2", "avxvnni", "evex")
+"""The slots of kernel_c/ops/quant/slots.c, and the code of avxvnni in the encoding of AVX-512."""
 BY_NAME = {kind.name: number for number, kind in TYPES.items()}
+CPUMASKS = options()["cpumask"].names  # enum kg_isa
 F32, Q8, Q8K = range(3)  # enum kg_act
 
 
@@ -91,7 +104,22 @@ class Quant:
         library.driver_dot_f16.restype = ctypes.c_float
         library.kg_act_size.restype = ctypes.c_uint64
         library.kg_f16_to_f32.restype = ctypes.c_float
-        self.versions = [name for i, name in enumerate(VERSIONS) if library.driver_open(ctypes.c_uint32(i)) & 1]
+        library.driver_slot_name.restype = library.driver_best.restype = ctypes.c_char_p
+        library.driver_open.restype = library.driver_slot_has.restype = ctypes.c_bool
+        names = [library.driver_slot_name(ctypes.c_uint32(i)) for i in range(len(VERSIONS) + 1)]
+        assert names == [*(name.encode() for name in VERSIONS), None], f"the slots are {names}"
+        self.versions = [name for i, name in enumerate(VERSIONS) if library.driver_open(ctypes.c_uint32(i))]
+        """The slots that this machine can run; the first is plain C, the specification."""
+        self.lacking = [name for name in VERSIONS if name not in self.versions]
+
+    def has(self, version: str, type_number: int) -> bool:
+        """True if the slot has a function of its own for products of this type."""
+        return bool(self._library.driver_slot_has(VERSIONS.index(version), type_number))
+
+    def best(self, type_number: int, features: int, allowed: str = "avx512vnni") -> str:
+        """The slot that the engine chooses for products of this type. ``features``: enum kg_cpu_feature."""
+        name = self._library.driver_best(type_number, ctypes.c_uint32(features), CPUMASKS.index(allowed))
+        return str(name.decode())
 
     def interleave(self, matrix: Matrix) -> None:
         """kg_matrix_interleave."""
@@ -163,12 +191,16 @@ def _aligned(size: int) -> Bytes:
 def build(folder: Path) -> Quant:
     """Compile the library, each file with its flags in kernel.mk."""
     objects = []
-    for source in SOURCES:
-        path = ROOT / source
-        suffix = next((flags for name, flags in SUFFIX_FLAGS.items() if path.stem.endswith(name)), ())
-        objects.append(folder / f"{path.stem}.o")
-        words = [*ZIG, *FLAGS, *suffix, "-Ikernel_c/include", "-Ikernel_c", "-c", source, "-o", str(objects[-1])]
+
+    def compile_source(source: str, flags: Sequence[str], name: str) -> None:
+        objects.append(folder / f"{name}.o")
+        words = [*ZIG, *FLAGS, *flags, "-Ikernel_c/include", "-Ikernel_c", "-c", source, "-o", str(objects[-1])]
         subprocess.run(words, cwd=ROOT, check=True)
+
+    for source in SOURCES:
+        stem = Path(source).stem
+        compile_source(source, next((flags for name, flags in SUFFIX_FLAGS.items() if stem.endswith(name)), ()), stem)
+    compile_source(EVEX, (*SUFFIX_FLAGS["_avx512vnni"], "-DKG_EVEX"), "evex")
     library = folder / "libkgquant.so"
     subprocess.run([*ZIG, "-shared", "-nostdlib", "-o", str(library), *map(str, objects)], check=True)
     return Quant(ctypes.CDLL(str(library)))

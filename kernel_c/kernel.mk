@@ -37,17 +37,16 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 #   BARE            the machine, in kernels                        HOSTED        a process
 #   BARE_LARGE      drivers, with LM=1 or TRAIN=1                  BARE_NO_LARGE replacements for drivers, otherwise
 #   RUNTIME         functions that compilers call implicitly, in kernels: a process has them in its C library
-# The suffix of a name selects the instructions that a file may use (_avx2, _avx512, _sha); run-time dispatch selects
-# the function. These lists hold names, or patterns with %, of files with other special flags:
+# The suffix of a name selects the instructions that a file may use (_avx2, _avxvnni, _avx512, _avx512vnni, _sha);
+# run-time dispatch selects the function. These lists hold names, or patterns with %, of files with other special flags:
 #   SMALL           not executed once per token: optimized for size
 #   NO_FP           must not use FP registers
 #   GENERATED       includes a generated header
 #   FMA F16C        files _avx2 that may use these instructions too
 ROOMS := app app/chat app/cmdline app/events app/jitter app/run app/shell app/training console core engine formats \
-    infer infer/chat infer/reply infer/speculate math ops ops/quant ops/quant/avx2 ops/quant/swar ops/ref \
-    platform/boot \
-    platform/common platform/drivers platform/drivers/bus platform/drivers/virtio platform/linux tokenizer train \
-    train/dense train/exact train/fast $(ROOMS_$(ARCH))
+    infer infer/chat infer/reply infer/speculate math ops ops/quant ops/quant/avx2 ops/quant/avxvnni \
+    ops/quant/swar ops/ref platform/boot platform/common platform/drivers platform/drivers/bus platform/drivers/virtio \
+    platform/linux tokenizer train train/dense train/exact train/fast $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))
 GROUPS := ENGINE ENGINE_NO_LM ENGINE_LM ENGINE_NO_TRAIN ENGINE_TRAIN ENGINE_LARGE ENGINE_NO_LARGE MODEL MODEL_TRAIN \
     BARE BARE_LARGE BARE_NO_LARGE HOSTED RUNTIME SMALL NO_FP GENERATED FMA F16C
@@ -85,9 +84,11 @@ SMALL_FLAGS := $(if $(filter 1,$(DEBUG)),,-Os \
     $(if $(filter zig,$(TOOLCHAIN)),-Xclang) $(if $(filter gcc,$(TOOLCHAIN)),,-Oz))
 SWAR_FLAGS := -fno-tree-vectorize -fno-tree-slp-vectorize
 F16C_FLAGS := -mavx2 -mf16c
+AVXVNNI_FLAGS := -mavx2 -mf16c -mavxvnni
 SHA_FLAGS := -msha -mssse3 -msse4.1
 FMA_FLAGS := -mavx2 -mfma
 AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+AVX512VNNI_FLAGS := $(AVX512_FLAGS) -mavx512vnni
 
 HOSTED_FLAGS = $(COMMON) -pthread $(HOSTED_TRIPLE_$(ARCH)_$(TOOLCHAIN)) -D_GNU_SOURCE \
     $(if $(filter zig,$(TOOLCHAIN)),,-fno-pic -fno-pie)
@@ -112,7 +113,8 @@ all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf,$(OUT)/kgpt-hosted)
 
 # Changed flags or another compiler rebuild everything.
 FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(NO_FP_FLAGS) | $(SANITIZER) | $(AVX2_FLAGS) | $(SHA_FLAGS) | \
-    $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(SMALL_FLAGS) | $(HOSTED_FLAGS)
+    $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(AVXVNNI_FLAGS) | $(AVX512VNNI_FLAGS) | \
+    $(SMALL_FLAGS) | $(HOSTED_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
@@ -130,6 +132,8 @@ $(call having,$(filter-out $(F16C) $(FMA),$(filter %_avx2.c,$(ENGINE)))): FLAGS 
 $(call having,$(F16C)): FLAGS += $(F16C_FLAGS)
 $(call having,$(FMA)): FLAGS += $(FMA_FLAGS)
 $(call having,%_avx512.c): FLAGS += $(AVX512_FLAGS)
+$(call having,%_avxvnni.c): FLAGS += $(AVXVNNI_FLAGS)
+$(call having,%_avx512vnni.c): FLAGS += $(AVX512VNNI_FLAGS)
 $(call having,%_sha.c): FLAGS += $(SHA_FLAGS)
 # SWAR code is vectorized by hand.
 $(call having,%_swar.c): FLAGS += $(SWAR_FLAGS)

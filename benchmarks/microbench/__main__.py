@@ -70,11 +70,13 @@ def main() -> None:
         roof, quant = roofline.measure(Path(folder)), build(Path(folder))
         print(f"Memory read: {roof.bandwidth / 1e9:.1f} GB/s. Peaks in GMAC/s:", end=" ")
         print(f"{', '.join(f'{name} {rate / 1e9:.0f}' for name, rate in roof.peaks.items())}.\n")
+        if quant.lacking:
+            print(f"Not run, because this processor cannot: {', '.join(quant.lacking)}.\n")
         print("| type | slot | 1 token GB/s | of the bandwidth | 8 tokens GMAC/s | 64 tokens GMAC/s | of the peak |")
         print("|---|---|---|---|---|---|---|")
         for name in options.types:
             for slot in quant.versions[1:]:
-                if options.slots is None or slot in options.slots:
+                if quant.has(slot, BY_NAME[name]) and (options.slots is None or slot in options.slots):
                     print(measure(quant, name, slot, options.runs).row(name, slot, roof), flush=True)
 
 

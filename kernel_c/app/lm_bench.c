@@ -82,8 +82,8 @@ static void print_row(struct kgpt *k, const struct bench_test *test, const uint6
         kg_format(name + length, sizeof name - length, " @ d%u", test->depth);
     }
     kg_print("| %s | %s | %s | %u | %s | %.2f ± %.2f |\n", k->lm->loaded.model.name,
-             kg_amount(k->lm->loaded.model.weight_bytes).text, kg_isa_names[k->ops.isa], k->workers ? k->workers : 1,
-             name, mean, (double)kg_sqrtf(variance > 0 ? (float)variance : 0.0f));
+             kg_amount(k->lm->loaded.model.weight_bytes).text, kg_lm_slot(k->lm), k->workers ? k->workers : 1, name,
+             mean, (double)kg_sqrtf(variance > 0 ? (float)variance : 0.0f));
     kg_lm_event_bench(k, name, test->tokens, test->depth, times_us, repeats);
 }
 
@@ -116,6 +116,8 @@ void kg_lm_bench(struct kgpt *k)
     uint64_t *times_us = kg_arena_take(&k->arena, config->repeat * sizeof *times_us);
     const struct bench_test prompt = {"pp", config->pp, config->depth, conversation->session.options.n_batch};
     const struct bench_test decode = {"tg", config->tg, config->depth, 1};
+    kg_print("kgpt: products of ");
+    kg_lm_print_slots(k->lm);
     kg_print("| model | size | isa | cpus | test | t/s |\n|---|---|---|---|---|---|\n");
     if (!times_us || !run_test(k, prompt, times_us) || !run_test(k, decode, times_us)) {
         kg_print(times_us ? "kgpt: stopped\n" : "kgpt: no memory for %u times\n", config->repeat);

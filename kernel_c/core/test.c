@@ -14,6 +14,12 @@ void kg_test_fail(struct kg_test *t, int line, const char *format, ...)
     va_end(arguments);
 }
 
+void kg_test_not_run(struct kg_test *t, const char *part)
+{
+    size_t n = kg_strlen(t->message);
+    kg_format(t->message + n, sizeof t->message - n, "%s%s", n ? ", " : "not run here: ", part);
+}
+
 bool kg_test_check(struct kg_test *t, int line, bool good)
 {
     if (!good) {

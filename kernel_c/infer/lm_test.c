@@ -66,7 +66,7 @@ KG_TEST(lm, how_it_is_computed_does_not_show)
         const float *logits = f.session.logits;
         KG_CHECK(t, logits[0] != logits[1] && logits[0] - logits[0] == 0);
         for (uint32_t n_batch = 2; n_batch <= N; n_batch += 4) {
-            begin_session(t, &f, KG_ISA_AVX512, n_batch, KG_KV_F16, n_batch == 2 ? &alone : &three);
+            begin_session(t, &f, KG_ISA_AVX512VNNI, n_batch, KG_KV_F16, n_batch == 2 ? &alone : &three);
             KG_CHECK(t, eval_tokens(&f, tokens, 5) && eval_tokens(&f, tokens + 5, N - 5));
             KG_CHECK(t, same_logits(&f, logits));
         }

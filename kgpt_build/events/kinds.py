@@ -359,7 +359,7 @@ class Bench(Event):
     cpus: int
     """Processors in use."""
     isa: str
-    """The instruction set: see ``cpu``."""
+    """The slot of the products that read most weights, such as ``avx512vnni``: docs/inference.md."""
     us: tuple[int, ...]
     """Microseconds of each repetition."""
 
@@ -462,7 +462,7 @@ class SelfTest(Event):
     ok: bool
     """It has passed."""
     message: str
-    """What failed, and where; empty if it has passed."""
+    """What failed, and where; if it has passed, what of it this machine could not run, or empty."""
 
 
 @dataclass(frozen=True)

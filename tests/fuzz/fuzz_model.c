@@ -30,7 +30,6 @@ static void fill_ops(struct kg_quant_ops *ops)
     static const struct kg_ops base = {.isa = KG_ISA_C, .dot = dot};
     static kg_rows_fn *const rows[KG_N_ACTS] = {kg_rows_float_ref, kg_rows_q8_ref, kg_rows_q8k_ref};
     *ops = (struct kg_quant_ops){
-        .isa = KG_ISA_C,
         .base = &base,
         .act = {kg_act_f32_ref, kg_act_q8_ref, kg_act_q8k_ref},
         .dot_f16 = kg_dot_f16_ref,

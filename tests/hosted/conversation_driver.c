@@ -49,8 +49,8 @@ enum kg_status driver_open(struct driver *d, void *file, uint64_t size, const vo
 {
     struct kg_cpu cpu;
     kg_cpu_detect(&cpu);
-    kg_ops_fill(&d->base, cpu.features, KG_ISA_AVX2);
-    kg_quant_fill(&d->ops, &d->base, cpu.features, KG_ISA_AVX2);
+    kg_ops_fill(&d->base, cpu.features, KG_ISA_AVX512VNNI);
+    kg_quant_fill(&d->ops, &d->base, cpu.features, KG_ISA_AVX512VNNI);
     kg_arena_init(&d->arena, memory, bytes);
     enum kg_status status = kg_lm_load(&d->loaded, file, size, false, &d->arena, &d->error);
     return status == KG_OK ? kg_lm_load_chat(&d->loaded, chat, chat_size, &d->error) : status;

@@ -15,7 +15,7 @@ from kgpt_build.headers import unicode
 
 Floats = npt.NDArray[np.float32]
 
-ISAS = ("c", "avx2")
+ISAS = ("c", "avx2", "avx512", "avxvnni", "avx512vnni")
 KV = ("f16", "q8", "f32")
 _ROOMS = (
     "core",
@@ -27,6 +27,7 @@ _ROOMS = (
     "ops/x86",
     "ops/quant",
     "ops/quant/avx2",
+    "ops/quant/avxvnni",
     "ops/quant/swar",
     "tokenizer",
     "engine",
@@ -83,7 +84,7 @@ class Engine:
         n_ctx: int | None = None,
         n_batch: int = 8,
         kv: str = "f32",
-        isa: str = "avx2",
+        isa: str = "avx512vnni",
         *,
         all_logits: bool = True,
     ) -> None:

@@ -149,7 +149,7 @@ uint32_t driver_past(const struct driver *d, const uint32_t **tokens)
 
 uint32_t driver_isa(const struct driver *d)
 {
-    return d->ops.isa;
+    return d->base.isa;
 }
 
 const char *driver_message(const struct driver *d)

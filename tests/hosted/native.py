@@ -21,7 +21,9 @@ _FLAGS = [
 _ISA_FLAGS = {
     "avx2": ["-mavx2", "-mf16c"],
     "avx512": [*("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"), "-mfma"],
+    "avxvnni": ["-mavx2", "-mf16c", "-mavxvnni"],
 }
+_ISA_FLAGS["avx512vnni"] = [*_ISA_FLAGS["avx512"], "-mavx512vnni"]
 
 COMPILERS = {
     "zig": [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-mcpu=x86_64", "-fno-sanitize=all"],
@@ -35,7 +37,7 @@ def shared_object(
 ) -> ctypes.CDLL:
     """Compile ``sources`` (paths below the repository's root), with what compilers call on their own, and load them.
 
-    Files whose names end in ``_avx2`` may use AVX2 and F16C, in ``_avx512`` that. ``include`` holds generated headers.
+    Files whose names end in ``_avx2`` may use AVX2 and F16C, and so on: _ISA_FLAGS. ``include``: generated headers.
     """
     target = folder / f"{Path(sources[0]).stem}-{compiler}.so"
     inputs = ["kernel_c/core/x86/memory.c"]

@@ -53,7 +53,7 @@ def test_the_first_layer_is_the_references(engine: lm.Engine, path: Path) -> Non
 def test_bits_do_not_depend_on_how_it_is_computed(engine: lm.Engine) -> None:
     """Batches, workers, instruction sets."""
     digests = set()
-    for n_batch, workers, isa in ((16, 1, "avx2"), (7, 3, "avx2"), (1, 2, "c")):
+    for n_batch, workers, isa in ((16, 1, "avx2"), (7, 3, "avx512vnni"), (1, 2, "c")):
         engine.session(64, n_batch, "f16", isa)
         digests.add(sha256(engine.eval(CHAT[:20], workers)))
     assert len(digests) == 1

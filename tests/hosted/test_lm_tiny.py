@@ -150,10 +150,17 @@ def test_each_step_of_a_layer_is_the_references(library: Library, name: str) -> 
         assert relative(expected[step][-1:], values[None]) < ROUNDING, step
 
 
+WAYS = (
+    *((1, 1, "avx2"), (7, 1, "c"), (7, 2, "avx2"), (30, 3, "c"), (11, 5, "avx2")),
+    *((1, 2, "avx512vnni"), (9, 1, "avx512vnni"), (30, 2, "avx512"), (5, 1, "avxvnni")),
+)
+"""Tokens of a batch, workers, instruction sets."""
+
+
 @pytest.mark.parametrize("name", TINY)
 def test_bits_do_not_depend_on_how_it_is_computed(library: Library, name: str) -> None:
     engine, digests = library.engine(TINY[name]), set()
-    for n_batch, workers, isa in ((1, 1, "avx2"), (7, 1, "c"), (7, 2, "avx2"), (30, 3, "c"), (11, 5, "avx2")):
+    for n_batch, workers, isa in WAYS:
         engine.session(n_batch=n_batch, isa=isa, kv="f16")
         digests.add(sha256(engine.eval(TOKENS, workers)))
     assert len(digests) == 1

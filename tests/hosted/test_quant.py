@@ -38,6 +38,15 @@ def dequantised(data: Bytes, name: str) -> Floats:
     return values
 
 
+def use(quant: Quant, version: str, name: str) -> int:
+    """The number of a type. Skips a slot that cannot run here, or that leaves the type to another one."""
+    if version not in quant.versions:
+        pytest.skip(f"not run: this machine cannot run the slot {version}")
+    if not quant.has(version, BY_NAME[name]):
+        pytest.skip(f"{version} has no function for {name}")
+    return BY_NAME[name]
+
+
 def columns_of(name: str, blocks: int) -> int:
     return blocks * TYPES[BY_NAME[name]].block if TYPES[BY_NAME[name]].block > 1 else 32 * blocks + 5
 
@@ -138,7 +147,7 @@ def unpacked_q8k(acts: Bytes, columns: int) -> tuple[Floats, Floats]:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_activations_are_quantised_as_specified(quant: Quant, version: str) -> None:
     if version not in quant.versions:
-        pytest.skip(f"no {version} here")
+        pytest.skip(f"not run: this machine cannot run the slot {version}")
     x = activations(9, 1024, 4)
     x[0, 32:64] = 2.0**-61
     x[1, :64] = np.arange(-32, 32) * np.float32(127 / 32) + np.float32(0.5)  # ties
@@ -149,7 +158,7 @@ def test_activations_are_quantised_as_specified(quant: Quant, version: str) -> N
         assert np.array_equal(d, expected_d)
         assert np.array_equal(q, expected_q)
         used = x.shape[1] // block * (48 if act == Q8 else 304)  # behind them the versions differ
-        assert np.array_equal(acts[:, :used], quant.act("ref", act, x)[:, :used])
+        assert np.array_equal(acts[:, :used], quant.act("c", act, x)[:, :used])
     assert np.array_equal(quant.act(version, F32, x).reshape(9, -1)[:, : 4 * 1024].view("f4"), x)
 
 
@@ -159,7 +168,7 @@ def test_the_reference_is_the_product_of_the_values(quant: Quant, name: str) -> 
     data, x = random_rows(number, rows, columns, 8), activations(3, columns, 8)
     matrix = Matrix(interleave(data, number), number, rows, columns, interleaved=TYPES[number].interleaved)
     act = act_of(number)
-    found = quant.rows("ref", matrix, quant.act("ref", act, x), 0, rows)
+    found = quant.rows("c", matrix, quant.act("c", act, x), 0, rows)
     values = x.astype("f8")
     if act != F32:
         block = 32 if act == Q8 else 256
@@ -174,14 +183,12 @@ def test_the_reference_is_the_product_of_the_values(quant: Quant, name: str) -> 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("version", VERSIONS[1:])
 def test_every_version_has_the_bits_of_the_reference(quant: Quant, version: str, name: str) -> None:
-    if version not in quant.versions:
-        pytest.skip(f"no {version} here")
-    number = BY_NAME[name]
+    number = use(quant, version, name)
     for rows in range(1, 18):
         columns, tokens = columns_of(name, 1 + rows % 4), 1 + rows % 9
         data, x = random_rows(number, rows, columns, rows), activations(tokens, columns, rows)
         matrix = Matrix(interleave(data, number), number, rows, columns, interleaved=TYPES[number].interleaved)
-        expected = quant.rows("ref", matrix, quant.act("ref", act_of(number), x), 0, rows)
+        expected = quant.rows("c", matrix, quant.act("c", act_of(number), x), 0, rows)
         acts = quant.act(version, act_of(number), x)
         found = quant.rows(version, matrix, acts, 0, rows)
         assert np.array_equal(found.view("u4"), expected.view("u4")), f"{rows} rows, {columns} columns, {tokens} tokens"
@@ -198,9 +205,7 @@ BLOCKS = [name for name, number in BY_NAME.items() if TYPES[number].block > 1]
 @pytest.mark.parametrize("version", VERSIONS[1:])
 def test_the_largest_products_do_not_overflow(quant: Quant, version: str, name: str) -> None:
     """Blocks of one repeated byte, for every byte, with activations that are all as large as can be."""
-    if version not in quant.versions:
-        pytest.skip(f"no {version} here")
-    number = BY_NAME[name]
+    number = use(quant, version, name)
     kind, columns = TYPES[number], columns_of(name, 1)
     data = np.repeat(np.arange(256, dtype=np.uint8), kind.size).reshape(256, -1)
     for start in kind.halves:
@@ -210,7 +215,7 @@ def test_the_largest_products_do_not_overflow(quant: Quant, version: str, name: 
     matrix = Matrix(interleave(data, number), number, 256, columns, interleaved=True)
     at = np.arange(columns)
     x = np.stack([np.ones(columns), -np.ones(columns), 1 - 2 * (at % 2), np.where(at % 32 < 16, 1, -1)]).astype("f4")
-    expected = quant.rows("ref", matrix, quant.act("ref", act_of(number), x), 0, 256)
+    expected = quant.rows("c", matrix, quant.act("c", act_of(number), x), 0, 256)
     found = quant.rows(version, matrix, quant.act(version, act_of(number), x), 0, 256)
     assert np.array_equal(found.view("u4"), expected.view("u4"))
     assert np.allclose(expected, x.astype("f8") @ dequantised(data, name).astype("f8").T, rtol=1e-5, atol=1e-3)
@@ -220,7 +225,7 @@ def test_the_largest_products_do_not_overflow(quant: Quant, version: str, name: 
 def test_every_exponent(quant: Quant, version: str) -> None:
     """Of MXFP4: rows of one block with each of the 256, whose values gguf has to the bit."""
     if version not in quant.versions:
-        pytest.skip(f"no {version} here")
+        pytest.skip(f"not run: this machine cannot run the slot {version}")
     number = BY_NAME["MXFP4"]
     data = np.random.default_rng(6).integers(0, 256, (256, 17), np.uint8)
     data[:, 0] = np.arange(256)
@@ -229,20 +234,20 @@ def test_every_exponent(quant: Quant, version: str) -> None:
         expected = dequantised(data, "MXFP4")
     assert np.array_equal(np.stack([quant.row(matrix, r) for r in range(256)]).view("u4"), expected.view("u4"))
     x = activations(5, 32, 7)
-    products = [quant.rows(of, matrix, quant.act(of, Q8, x), 0, 256) for of in (version, "ref")]
+    products = [quant.rows(of, matrix, quant.act(of, Q8, x), 0, 256) for of in (version, "c")]
     assert np.array_equal(products[0].view("u4"), products[1].view("u4"))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_halves_of_a_cache(quant: Quant, version: str) -> None:
     if version not in quant.versions:
-        pytest.skip(f"no {version} here")
+        pytest.skip(f"not run: this machine cannot run the slot {version}")
     generator = np.random.default_rng(3)
     for n in (0, 1, 15, 16, 17, 64, 100):
         a = (generator.standard_normal(n) * 2.0 ** generator.integers(-20, 3, n)).astype("f2")
         b = generator.standard_normal(n).astype("f4")
         found = quant.dot_f16(version, a, b)
-        assert found == quant.dot_f16("ref", a, b)
+        assert found == quant.dot_f16("c", a, b)
         assert abs(found - float(a.astype("f8") @ b.astype("f8"))) <= 1e-5
         y, s = b.copy(), np.float32(0.37)
         quant.add_scaled_f16(version, y, a, float(s))

@@ -129,5 +129,5 @@ void kg_lm_event_bench(struct kgpt *k, const char *test, uint32_t tokens, uint32
                        uint32_t n)
 {
     KG_EMIT(bench, .test = test, .tokens = tokens, .depth = depth, .cpus = k->workers ? k->workers : 1,
-            .isa = kg_isa_names[k->ops.isa], .us = {us, n});
+            .isa = kg_lm_slot(k->lm), .us = {us, n});
 }

@@ -68,7 +68,7 @@ static void print_summary(const struct kg_jitter *jitter, const struct kg_summar
 {
     kg_print("jitter: %u token%s at depth %u, isa %s, %u CPU%s: µs a token: p50 %.1f, p99 %.1f, p99.9 %.1f, max %.1f; "
              "p99/p50 %.3f\n",
-             jitter->done, kg_plural(jitter->done), jitter->depth, kg_isa_names[jitter->k->ops.isa],
+             jitter->done, kg_plural(jitter->done), jitter->depth, kg_lm_slot(jitter->k->lm),
              jitter->k->config.lm.watch ? 1 : processors_of(jitter), kg_plural(processors_of(jitter)),
              microseconds(jitter, s->p50), microseconds(jitter, s->p99), microseconds(jitter, s->p999),
              microseconds(jitter, s->max), s->p50 ? (double)s->p99 / (double)s->p50 : 0);
@@ -90,7 +90,7 @@ void kg_jitter_report(struct kg_jitter *jitter)
     kg_summary_make(&s, jitter->durations, jitter->done);
     print_summary(jitter, &s);
     KG_EMIT(jitter, .tokens = jitter->done, .depth = jitter->depth,
-            .cpus = jitter->k->config.lm.watch ? 1 : processors_of(jitter), .isa = kg_isa_names[jitter->k->ops.isa],
+            .cpus = jitter->k->config.lm.watch ? 1 : processors_of(jitter), .isa = kg_lm_slot(jitter->k->lm),
             .ticks_hz = plat_ticks_hz(), .min = s.min, .p50 = s.p50, .p99 = s.p99, .p999 = s.p999, .max = s.max,
             .bounds = {kg_jitter_bounds, KG_JITTER_BOUNDS}, .counts = {s.counts, KG_JITTER_BARS},
             .smis = jitter->smis.unknown ? 0 : jitter->smis.after - jitter->smis.before,

@@ -18,7 +18,7 @@ static bool run_case(struct kgpt *k, const struct kg_test_case *test)
     size_t used = k->arena.used;
     test->run(&t);
     kg_arena_rewind(&k->arena, used);
-    kg_print("test %s: %s%s\n", test->name, t.failed ? "FAILED " : "ok", t.message);
+    kg_print("test %s: %s%s\n", test->name, t.failed ? "FAILED " : *t.message ? "ok, " : "ok", t.message);
     KG_EMIT(test, .name = test->name, .ok = !t.failed, .message = t.message);
     return !t.failed;
 }

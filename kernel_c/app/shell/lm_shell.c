@@ -176,6 +176,8 @@ void kg_lm_print_model(const struct kgpt *k)
     kg_print("context      %u of %u tokens\n", lm->conversation.session.options.n_ctx, m->n_ctx_train);
     kg_print("tokenizer    %s%s%s, %u tokens\n", loaded->vocab.model, *loaded->vocab.pre ? " " : "", loaded->vocab.pre,
              m->n_vocab);
+    kg_print("products     ");
+    kg_lm_print_slots(lm);
     print_characters(&lm->conversation);
     kg_print("chat         %s\n", loaded->has_chat ? loaded->chat.family : "no template");
 }

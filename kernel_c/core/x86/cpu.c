@@ -17,9 +17,10 @@ enum leaf {
     LEAF_BASIC,    /* 1 */
     LEAF_EXTENDED, /* 7, subleaf 0 */
     LEAF_POWER,    /* 0x80000007 */
+    LEAF_FURTHER,  /* 7, subleaf 1 */
     N_LEAVES,
 };
-static const uint32_t leaf_numbers[N_LEAVES] = {1, 7, 0x80000007};
+static const uint32_t leaf_numbers[] = {1, 7, 0x80000007};
 
 /* The CPUID bit of a feature, and the XCR0 bits that must be set for its use. */
 struct feature_bit {
@@ -31,9 +32,9 @@ struct feature_bit {
 };
 
 const char *const kg_cpu_feature_names[KG_CPU_N_FEATURES] = {
-    "sse2",     "sse3",       "ssse3",  "sse4_1", "sse4_2",        "popcnt",     "xsave",
-    "avx",      "f16c",       "fma",    "avx2",   "avx512f",       "avx512bw",   "avx512dq",
-    "avx512vl", "avx512vnni", "rdrand", "rdseed", "invariant_tsc", "hypervisor", "sha",
+    "sse2",   "sse3",   "ssse3",         "sse4_1",     "sse4_2",   "popcnt",   "xsave",      "avx",
+    "f16c",   "fma",    "avx2",          "avx512f",    "avx512bw", "avx512dq", "avx512vl",   "avx512vnni",
+    "rdrand", "rdseed", "invariant_tsc", "hypervisor", "sha",      "avxvnni",  "avx512vbmi",
 };
 
 static const struct feature_bit feature_bits[] = {
@@ -58,13 +59,20 @@ static const struct feature_bit feature_bits[] = {
     {KG_CPU_INVARIANT_TSC, LEAF_POWER, 'd', 8, 0},
     {KG_CPU_HYPERVISOR, LEAF_BASIC, 'c', 31, 0},
     {KG_CPU_SHA, LEAF_EXTENDED, 'b', 29, 0},
+    {KG_CPU_AVXVNNI, LEAF_FURTHER, 'a', 4, XCR0_SSE_AVX},
+    {KG_CPU_AVX512VBMI, LEAF_EXTENDED, 'c', 1, XCR0_AVX512},
 };
+
+static struct registers read_cpuid_subleaf(uint32_t leaf, uint32_t subleaf)
+{
+    struct registers r;
+    __asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(subleaf));
+    return r;
+}
 
 static struct registers read_cpuid(uint32_t leaf)
 {
-    struct registers r;
-    __asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(0));
-    return r;
+    return read_cpuid_subleaf(leaf, 0);
 }
 
 static bool has_cpuid_leaf(uint32_t leaf)
@@ -81,15 +89,17 @@ static uint64_t read_xcr0(void)
 
 static void read_leaves(struct registers leaves[N_LEAVES])
 {
-    for (int i = 0; i < N_LEAVES; i++) {
+    for (int i = 0; i < LEAF_FURTHER; i++) {
         leaves[i] = has_cpuid_leaf(leaf_numbers[i]) ? read_cpuid(leaf_numbers[i]) : (struct registers){0};
     }
+    /* EAX of leaf 7 is the highest subleaf. */
+    leaves[LEAF_FURTHER] = leaves[LEAF_EXTENDED].a >= 1 ? read_cpuid_subleaf(7, 1) : (struct registers){0};
 }
 
 static bool has_feature(const struct feature_bit *f, const struct registers leaves[N_LEAVES], uint64_t xcr0)
 {
     const struct registers *r = &leaves[f->leaf];
-    uint32_t value = f->reg == 'b' ? r->b : f->reg == 'c' ? r->c : r->d;
+    uint32_t value = f->reg == 'a' ? r->a : f->reg == 'b' ? r->b : f->reg == 'c' ? r->c : r->d;
     return (value >> f->bit & 1) && (xcr0 & f->xcr0) == f->xcr0;
 }
 

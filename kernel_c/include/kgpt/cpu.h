@@ -28,8 +28,10 @@ enum kg_cpu_feature {
     KG_CPU_INVARIANT_TSC = 1u << 18,
     KG_CPU_HYPERVISOR = 1u << 19,
     KG_CPU_SHA = 1u << 20,
+    KG_CPU_AVXVNNI = 1u << 21,
+    KG_CPU_AVX512VBMI = 1u << 22,
 };
-#define KG_CPU_N_FEATURES 21
+#define KG_CPU_N_FEATURES 23
 
 struct kg_cpu {
     char vendor[13];

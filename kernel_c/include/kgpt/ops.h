@@ -11,23 +11,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Named sets of features that code may use: the values of cpumask=. They are no line: AVX-512 does not imply AVX-VNNI,
+ * nor the other way round. */
 enum kg_isa {
     KG_ISA_C,
     KG_ISA_AVX2,
     KG_ISA_AVX512,
+    KG_ISA_AVXVNNI,
+    KG_ISA_AVX512VNNI, /* everything */
 };
-#define KG_N_ISA 3
+#define KG_N_ISA 5
 
-extern const char *const kg_isa_names[KG_N_ISA + 1]; /* "c", "avx2", "avx512", NULL */
+extern const char *const kg_isa_names[KG_N_ISA + 1]; /* as in options.def, then NULL */
+
+/* The features (enum kg_cpu_feature) that a set allows. */
+uint32_t kg_isa_features(enum kg_isa allowed);
 
 struct kg_ops {
-    enum kg_isa isa; /* the highest instruction set in the table */
+    enum kg_isa isa; /* KG_ISA_C, KG_ISA_AVX2 or KG_ISA_AVX512: what the functions use */
     float (*dot)(const float *a, const float *b, size_t n);
     /* y[r] = dot(row r of w, x): w (rows, columns) row-major, x (columns), y (rows); y overlaps neither */
     void (*matmul)(float *y, const float *w, const float *x, size_t rows, size_t columns);
 };
 
-/* Fills the table with the best functions for these features (enum kg_cpu_feature), at most `highest`. */
-void kg_ops_fill(struct kg_ops *ops, uint32_t features, enum kg_isa highest);
+/* Fills the table with the best functions for these features (enum kg_cpu_feature), as far as `allowed` has them. */
+void kg_ops_fill(struct kg_ops *ops, uint32_t features, enum kg_isa allowed);
 
 #endif

@@ -95,22 +95,24 @@ void kg_matrix_row(const struct kg_matrix *matrix, uint32_t row, float *out);
 typedef void kg_rows_fn(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                         const void *acts, size_t act_stride, uint32_t tokens);
 
+/* Converts x (columns) to activations, 64-byte aligned. */
+typedef void kg_act_fn(void *out, const float *x, uint32_t columns);
+
 struct kg_quant_ops {
-    enum kg_isa isa;
     const struct kg_ops *base;    /* dot for F32 */
     kg_rows_fn *rows[KG_N_TYPES]; /* by type; NULL if unsupported */
-    /* Converts x (columns) to activations, 64-byte aligned. */
-    void (*act[KG_N_ACTS])(void *out, const float *x, uint32_t columns);
+    const char *slot[KG_N_TYPES]; /* the name of the slot that each of these functions is from */
+    kg_act_fn *act[KG_N_ACTS];
     /* Dot product of `n` F16 values of a KV cache with f32, in the order of `dot`. */
     float (*dot_f16)(const uint16_t *a, const float *b, size_t n);
     /* y[i] += s * a[i]; the product is rounded first. */
     void (*add_scaled_f16)(float *y, const uint16_t *a, float s, size_t n);
 };
 
-/* Fills the table with the best functions for these features (enum kg_cpu_feature), at most `highest`: vector code
- * with AVX2 and F16C, otherwise, and always under QEMU's TCG, SWAR (SIMD within 64-bit words). Keeps the pointer
- * `base`. Functions accept only activations that the same table made. */
-void kg_quant_fill(struct kg_quant_ops *ops, const struct kg_ops *base, uint32_t features, enum kg_isa highest);
+/* Fills the table with the best slot of each type (ops/quant/slots.c) for these features (enum kg_cpu_feature), as far
+ * as `allowed` has them. Under QEMU's TCG it is always SWAR (SIMD within 64-bit words). Keeps the pointer `base`.
+ * Functions accept only activations that the same table made. */
+void kg_quant_fill(struct kg_quant_ops *ops, const struct kg_ops *base, uint32_t features, enum kg_isa allowed);
 
 /* IEEE half precision. To f32 is exact; to half rounds to nearest even. */
 float kg_f16_to_f32(uint16_t half);

@@ -41,6 +41,9 @@ extern const struct kg_test_case __start_kgpt_tests[], __stop_kgpt_tests[];
 /* Records "file:line: …" for the first failure. */
 void kg_test_fail(struct kg_test *t, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Names a part of the test that this machine cannot run, for the line of a test that passes. */
+void kg_test_not_run(struct kg_test *t, const char *part);
+
 /* Functions keep the macros small: a kernel has hundreds of checks. KG_CHECK does not store its condition as text,
  * which saves 4 KB; the line number finds it. */
 bool kg_test_check(struct kg_test *t, int line, bool good);

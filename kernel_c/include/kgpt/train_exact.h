@@ -36,7 +36,7 @@ void kg_exact_draw(struct kg_exact *trainer);
 
 /* Selects the instruction set: the best that the CPU has, at most `highest`. The default is the baseline. All give
  * the same bits. */
-void kg_exact_use(struct kg_exact *trainer, uint32_t features /* enum kg_cpu_feature */, enum kg_isa highest);
+void kg_exact_use(struct kg_exact *trainer, uint32_t features /* enum kg_cpu_feature */, enum kg_isa allowed);
 
 /* Makes one step. Returns the loss before it (nats, mean over the positions of the document). If the loss is not
  * finite, nothing changes. The learning rate is 0 after settings.adam.steps steps. */

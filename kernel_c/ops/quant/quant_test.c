@@ -1,4 +1,4 @@
-/* All versions that this processor can run give the reference's bits. */
+/* All slots that this processor can run give the bits of plain C. */
 #include "kgpt/mem.h"
 #include "kgpt/random.h"
 #include "kgpt/test.h"
@@ -32,7 +32,7 @@ static void fill_random_rows(uint8_t *data, const struct kg_type_info *info, uin
     }
 }
 
-static void compare_versions(struct kg_test *t, enum kg_quant_version version, uint32_t type)
+static void compare_slot(struct kg_test *t, const struct kg_quant_slot *slot, uint32_t type)
 {
     const struct kg_type_info *info = kg_type_info(type);
     const uint32_t columns = info->block == 1 ? 53 : 2 * info->block;
@@ -40,13 +40,16 @@ static void compare_versions(struct kg_test *t, enum kg_quant_version version, u
     uint8_t *data = kg_arena_take(t->arena, (size_t)ROWS * columns / info->block * info->bytes);
     uint8_t *acts = kg_arena_take(t->arena, TOKENS * act);
     float *x = kg_arena_take(t->arena, columns * sizeof *x), *y[2];
-    struct kg_quant_ops ops = {.base = &base};
     struct kg_random random;
     kg_random_seed(&random, type, 0);
     fill_random_rows(data, info, columns, &random);
     const struct kg_matrix matrix = {data, type, ROWS, columns, info->fields[0].bytes != 0};
     for (uint32_t i = 0; i < 2; i++) {
-        KG_CHECK(t, kg_quant_use(&ops, i ? version : KG_QUANT_REF, t->cpu->features));
+        struct kg_quant_ops ops = {.base = &base};
+        kg_quant_use(&ops, kg_quant_slots[0]);
+        if (i) {
+            kg_quant_use(&ops, slot);
+        }
         for (uint32_t token = 0; token < TOKENS; token++) {
             kg_random_seed(&random, 1, token);
             for (uint32_t c = 0; c < columns; c++) {
@@ -58,38 +61,50 @@ static void compare_versions(struct kg_test *t, enum kg_quant_version version, u
         ops.rows[type](y[i], ROWS, &matrix, 0, ROWS, acts, act, TOKENS);
     }
     if (memcmp(y[0], y[1], TOKENS * ROWS * sizeof(float)) != 0) {
-        kg_test_fail(t, __LINE__, "version %u of %s differs", (unsigned)version, info->name);
+        kg_test_fail(t, __LINE__, "slot %s of %s differs", slot->name, info->name);
     }
 }
 
-KG_TEST(quant, every_version_gives_the_bits_of_the_reference)
+KG_TEST(quant, every_slot_gives_the_bits_of_plain_c)
 {
-    for (uint32_t version = 0; version < KG_N_QUANT_VERSIONS; version++) {
-        struct kg_quant_ops ops = {.base = &base};
-        if (!kg_quant_use(&ops, version, t->cpu->features)) {
+    for (uint32_t i = 1; i < KG_N_QUANT_SLOTS; i++) {
+        const struct kg_quant_slot *slot = kg_quant_slots[i];
+        if ((t->cpu->features & slot->needs) != slot->needs) {
+            kg_test_not_run(t, slot->name);
             continue;
         }
         for (uint32_t type = 0; type < KG_N_TYPES && !t->failed; type++) {
             size_t used = t->arena->used;
-            if (kg_type_info(type)) {
-                compare_versions(t, version, type);
+            if (slot->rows[type]) {
+                compare_slot(t, slot, type);
             }
             kg_arena_rewind(t->arena, used);
         }
     }
 }
 
-KG_TEST(quant, the_table_obeys_features_and_mask)
+/* True if the table has products of `type` from this slot. */
+static bool chooses(uint32_t features, enum kg_isa allowed, uint32_t type, const char *slot)
 {
     struct kg_quant_ops ops;
-    kg_quant_fill(&ops, &base, KG_CPU_AVX2 | KG_CPU_F16C, KG_ISA_AVX512);
-    KG_CHECK_EQ(t, ops.isa, KG_ISA_AVX2);
+    kg_quant_fill(&ops, &base, features, allowed);
+    return kg_streq(ops.slot[type], slot);
+}
+
+KG_TEST(quant, the_table_obeys_features_and_mask)
+{
+    const uint32_t avx2 = KG_CPU_AVX2 | KG_CPU_F16C;
+    struct kg_quant_ops ops;
+    kg_quant_fill(&ops, &base, avx2, KG_ISA_AVX512VNNI);
     KG_CHECK(t, ops.base == &base);
-    kg_quant_fill(&ops, &base, KG_CPU_AVX2 | KG_CPU_F16C, KG_ISA_C);
-    KG_CHECK_EQ(t, ops.isa, KG_ISA_C);
-    kg_quant_fill(&ops, &base, KG_CPU_AVX2, KG_ISA_AVX512);
-    KG_CHECK_EQ(t, ops.isa, KG_ISA_C);
     for (uint32_t type = 0; type < KG_N_TYPES; type++) {
         KG_CHECK(t, (ops.rows[type] != NULL) == (kg_type_info(type) != NULL));
     }
+    KG_CHECK(t, chooses(avx2, KG_ISA_AVX512VNNI, KG_TYPE_Q4_0, "avx2"));
+    KG_CHECK(t, chooses(avx2, KG_ISA_C, KG_TYPE_Q4_0, "swar"));
+    KG_CHECK(t, chooses(KG_CPU_AVX2, KG_ISA_AVX512VNNI, KG_TYPE_Q4_0, "swar"));
+    KG_CHECK(t, chooses(avx2 | KG_CPU_AVXVNNI, KG_ISA_AVX512VNNI, KG_TYPE_Q8_0, "avxvnni"));
+    KG_CHECK(t, chooses(avx2 | KG_CPU_AVXVNNI, KG_ISA_AVXVNNI, KG_TYPE_Q8_0, "avxvnni"));
+    KG_CHECK(t, chooses(avx2 | KG_CPU_AVXVNNI, KG_ISA_AVX512, KG_TYPE_Q8_0, "avx2"));
+    KG_CHECK(t, chooses(avx2 | KG_CPU_AVXVNNI, KG_ISA_AVXVNNI, KG_TYPE_F16, "avx2"));
 }

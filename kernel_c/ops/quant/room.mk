@@ -4,5 +4,6 @@ ENGINE_LM += \
     ops/quant/quant.c \
     ops/quant/quant_test.c \
     ops/quant/ref.c \
+    ops/quant/slots.c \
     ops/quant/types.c \
     ops/quant/unpack.c

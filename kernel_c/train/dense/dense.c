@@ -15,14 +15,15 @@ uint32_t kg_dense_chunks_of(const struct kg_dense_settings *settings)
     return settings->chunks ? settings->chunks : lesser_of(settings->batch, KG_CHUNKS_MOST);
 }
 
-static const struct kg_dense_functions *dense_functions_for(uint32_t features, enum kg_isa highest)
+static const struct kg_dense_functions *dense_functions_for(uint32_t features, enum kg_isa allowed)
 {
     const uint32_t avx2 = KG_CPU_AVX2 | KG_CPU_FMA;
     const uint32_t avx512 = KG_CPU_AVX512F | KG_CPU_AVX512BW | KG_CPU_AVX512DQ | KG_CPU_AVX512VL | avx2;
-    if (highest >= KG_ISA_AVX512 && (features & avx512) == avx512) {
+    features &= kg_isa_features(allowed);
+    if ((features & avx512) == avx512) {
         return &kg_dense_functions_avx512;
     }
-    if (highest >= KG_ISA_AVX2 && (features & avx2) == avx2) {
+    if ((features & avx2) == avx2) {
         return &kg_dense_functions_avx2;
     }
     return &kg_dense_functions_c;

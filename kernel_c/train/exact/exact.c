@@ -110,9 +110,9 @@ void kg_exact_draw(struct kg_exact *trainer)
     kg_exact_refresh(trainer);
 }
 
-void kg_exact_use(struct kg_exact *trainer, uint32_t features, enum kg_isa highest)
+void kg_exact_use(struct kg_exact *trainer, uint32_t features, enum kg_isa allowed)
 {
-    bool avx2 = highest >= KG_ISA_AVX2 && (features & KG_CPU_AVX2);
+    bool avx2 = features & kg_isa_features(allowed) & KG_CPU_AVX2;
     trainer->functions = avx2 ? &kg_exact_functions_avx2 : &kg_exact_functions_c;
 }
 

@@ -43,14 +43,15 @@ enum kg_status kg_fast_check(const struct kg_fast_settings *settings, const stru
     return KG_OK;
 }
 
-static const struct kg_fast_functions *fast_functions_for(uint32_t features, enum kg_isa highest)
+static const struct kg_fast_functions *fast_functions_for(uint32_t features, enum kg_isa allowed)
 {
     const uint32_t avx2 = KG_CPU_AVX2 | KG_CPU_FMA;
     const uint32_t avx512 = KG_CPU_AVX512F | KG_CPU_AVX512BW | KG_CPU_AVX512DQ | KG_CPU_AVX512VL | avx2;
-    if (highest >= KG_ISA_AVX512 && (features & avx512) == avx512) {
+    features &= kg_isa_features(allowed);
+    if ((features & avx512) == avx512) {
         return &kg_fast_functions_avx512;
     }
-    if (highest >= KG_ISA_AVX2 && (features & avx2) == avx2) {
+    if ((features & avx2) == avx2) {
         return &kg_fast_functions_avx2;
     }
     return &kg_fast_functions_c;

@@ -1,0 +1,1 @@
+ENGINE_LM += ops/quant/avxvnni/q8_avxvnni.c
