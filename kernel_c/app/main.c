@@ -20,6 +20,9 @@ static enum kg_status find_memory(struct kgpt *k, struct kg_error *error)
 {
     kg_event_boot(k);
     kg_arena_init(&k->arena, k->info->arena, k->info->arena_size);
+    if (k->info->arena_is_zero) {
+        kg_arena_is_zero(&k->arena);
+    }
     if (k->info->arena_size < LEAST_MEMORY) {
         return kg_error_set(error, KG_E_MEMORY, "only %zu bytes of memory are free", k->info->arena_size);
     }

@@ -9,7 +9,7 @@ void kg_arena_init(struct kg_arena *arena, void *base, size_t size)
     if (skip > size) {
         skip = size;
     }
-    *arena = (struct kg_arena){.base = (uint8_t *)base + skip, .size = size - skip};
+    *arena = (struct kg_arena){.base = (uint8_t *)base + skip, .size = size - skip, .dirty = size - skip};
 }
 
 void *kg_arena_take(struct kg_arena *arena, size_t bytes)
@@ -18,7 +18,15 @@ void *kg_arena_take(struct kg_arena *arena, size_t bytes)
     if (!kg_arena_reserve(arena, bytes)) {
         return NULL;
     }
-    return arena->counts ? KG_ARENA_COUNTED : memset(arena->base + at, 0, arena->used - at);
+    if (arena->counts) {
+        return KG_ARENA_COUNTED;
+    }
+    size_t end = arena->used, dirty = arena->dirty < end ? arena->dirty : end;
+    if (at < dirty) {
+        memset(arena->base + at, 0, dirty - at);
+    }
+    arena->dirty = arena->dirty > end ? arena->dirty : end;
+    return arena->base + at;
 }
 
 void *kg_arena_array(struct kg_arena *arena, size_t count, size_t each)

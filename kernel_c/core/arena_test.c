@@ -55,6 +55,25 @@ KG_TEST(arena, rewinds)
     KG_CHECK_EQ(t, b[0], 0);
 }
 
+KG_TEST(arena, writes_only_to_memory_that_was_taken_before)
+{
+    struct kg_arena arena;
+    uint8_t *memory = kg_arena_take(t->arena, 256);
+    kg_arena_init(&arena, memory, 256);
+    kg_arena_is_zero(&arena);
+    memory[64] = 1;
+    memory[128] = 2; /* a mark: it is not overwritten when its memory is taken for the first time */
+    uint8_t *a = kg_arena_take(&arena, 128);
+    KG_CHECK(t, a == memory && a[64] == 1);
+    kg_arena_rewind(&arena, 64);
+    uint8_t *b = kg_arena_take(&arena, 128);
+    KG_CHECK(t, b == memory + 64);
+    KG_CHECK_EQ(t, b[0], 0);
+    KG_CHECK_EQ(t, b[64], 2);
+    kg_arena_rewind(&arena, 0);
+    KG_CHECK_EQ(t, ((uint8_t *)kg_arena_take(&arena, 256))[128], 0);
+}
+
 KG_TEST(arena, an_unaligned_crumb_is_no_memory)
 {
     struct kg_arena arena;

@@ -237,12 +237,13 @@ static enum kg_status refuse_corpus_memory(const struct kg_arena *arena, uint64_
 
 /* The marks lie at the end of the arena and are only needed while the corpus is read. The corpus itself is taken from
  * the start of the free part. */
-static uint32_t *take_marks(const struct kg_arena *arena)
+static uint32_t *take_marks(struct kg_arena *arena)
 {
     if (kg_arena_left(arena) < MARKS_ROOM) {
         return NULL;
     }
     size_t at = (arena->size - MARKS_SIZE) & ~(size_t)(KG_ARENA_ALIGN - 1);
+    arena->dirty = arena->size;
     return memset(arena->base + at, 0, MARKS_SIZE);
 }
 

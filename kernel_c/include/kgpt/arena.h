@@ -17,11 +17,19 @@ struct kg_arena {
     uint8_t *base;
     size_t size;
     size_t used;
-    size_t peak; /* the largest value of `used` so far */
-    bool counts; /* counting arena: it has no memory; its allocations must not be read or written */
+    size_t peak;  /* the largest value of `used` so far */
+    size_t dirty; /* bytes from the start that may not be zero */
+    bool counts;  /* counting arena: it has no memory; its allocations must not be read or written */
 };
 
 void kg_arena_init(struct kg_arena *arena, void *base, size_t size);
+
+/* After kg_arena_init: all of its memory is zero. So kg_arena_take writes only to memory that was taken before, and a
+ * process gets pages when it uses them. */
+static inline void kg_arena_is_zero(struct kg_arena *arena)
+{
+    arena->dirty = 0;
+}
 
 /* A counting arena: without memory and without a limit. `used` and `peak` get the values that the same calls would
  * give an arena with memory. SIZE_MAX means overflow. */

@@ -31,8 +31,9 @@ struct kg_platform_info {
     const char *cmdline;  /* as the loader gave it, NUL-terminated, never NULL */
     const struct kg_cpu *cpu;
     uint64_t memory_total; /* usable bytes that the loader reported */
-    void *arena;           /* the largest free region, 64-byte aligned, not yet zeroed */
+    void *arena;           /* the largest free region, 64-byte aligned */
     size_t arena_size;     /* bytes */
+    bool arena_is_zero;    /* its memory is zero, and comes into being when it is used */
     const struct kg_file *files;
     size_t n_files;
     uint64_t ticks_entry; /* plat_ticks() at the kernel's first instruction */

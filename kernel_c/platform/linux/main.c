@@ -133,6 +133,7 @@ int main(int argc, char **argv)
         .memory_total = arena_size,
         .arena = map_arena(arena_size),
         .arena_size = arena_size,
+        .arena_is_zero = true,
         .files = options.files,
         .n_files = options.n_files,
         .ticks_entry = entry,
