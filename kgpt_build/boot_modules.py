@@ -50,6 +50,11 @@ class BootModule:
         """Is it a draft model?"""
         return f"kind={DRAFT}" in self.words
 
+    @property
+    def is_model(self) -> bool:
+        """Is it a model to chat with?"""
+        return not (self.is_text or self.is_draft) and self.path.suffix not in (".kgct", ".kgpf")
+
 
 @dataclass(frozen=True)
 class Text:
@@ -92,16 +97,22 @@ def read_files(paths: Sequence[Path]) -> list[Text]:
     """Read files for /read, and give them names that all loaders accept. Raises KgptError, UsageError."""
     texts: list[Text] = []
     for path in paths:
-        try:
-            with path.open("rb") as file:
-                data = file.read(MAX_TEXT + 1)
-        except OSError as error:
-            raise KgptError(f"cannot read {path}: {error.strerror}", "give the path of a text file") from error
+        data = read_text(path)
         name = safe_name(path.name)
         if any(text.name == name for text in texts):
             raise UsageError(f"two files are called {name}", "rename one of them: /read NAME could mean either")
-        texts.append(Text(FILE, name, checked_text(data, str(path)), path))
+        texts.append(Text(FILE, name, data, path))
     return texts
+
+
+def read_text(path: Path) -> bytes:
+    """The text in ``path``. Raises KgptError, UsageError for what is no text."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_TEXT + 1)
+    except OSError as error:
+        raise KgptError(f"cannot read {path}: {error.strerror}", "give the path of a text file") from error
+    return checked_text(data, str(path))
 
 
 def checked_text(data: bytes, what: str) -> bytes:

@@ -25,107 +25,6 @@ const char *kg_engine_model_name(const struct kgpt *k)
     return k->lm ? k->lm->loaded.model.name : "";
 }
 
-/* The bytes from `offset` on of the embedded model's blob. */
-static const void *embedded(uint64_t offset)
-{
-    return (const uint8_t *)&kgpt_model + offset;
-}
-
-static enum kg_status add_embedded(struct kgpt *k, struct kg_error *error)
-{
-    const struct kg_model_data *data = &kgpt_model;
-    if (data->magic != KG_MODEL_MAGIC || data->version != KG_MODEL_VERSION) {
-        return kg_error_set(error, KG_E_INPUT, "the embedded model's header is damaged");
-    }
-    if (!kg_streq(data->arch, "gguf")) {
-        return KG_OK; /* a kernel without a model */
-    }
-    uint32_t crc = kg_crc32_long(embedded(sizeof *data), data->size - sizeof *data);
-    if (crc != data->crc32) {
-        kg_error_set(error, KG_E_INPUT, "the embedded model's check sum is %08x, expected %08x", crc, data->crc32);
-        kg_error_hint(error, "the kernel is damaged: build or copy it again");
-        return KG_E_INPUT;
-    }
-    k->lm->sources[k->lm->n_sources++] = (struct kg_lm_source){
-        .place = "image",
-        .data = embedded(data->weights_offset),
-        .size = data->weights_size,
-        .chat = data->vocab_size ? embedded(data->vocab_offset) : NULL,
-        .chat_size = data->vocab_size,
-        .sha256 = data->sha256,
-        .interleaved = (data->flags & KG_MODEL_INTERLEAVED) != 0,
-    };
-    return KG_OK;
-}
-
-/* Some loaders go on without a file that they could not read: `modules=` on the command line tells how many modules
- * there should be. */
-static enum kg_status check_count(struct kgpt *k, struct kg_error *error)
-{
-    size_t n = k->info->n_files, wanted = k->config.lm.modules;
-    if (n >= wanted) {
-        return KG_OK;
-    }
-    kg_error_set(error, KG_E_INPUT, "%zu of %zu boot modules are missing: the loader brought %s%.80s%s", wanted - n,
-                 wanted, n ? "\"" : "none", n ? k->info->files[0].name : "",
-                 n == 0   ? ""
-                 : n == 1 ? "\""
-                          : "\", …");
-    kg_error_hint(error, "the loader has said why; write the medium again, or give the machine more memory");
-    return KG_E_INPUT;
-}
-
-/* The boot module with kind=draft. */
-static enum kg_status add_draft(struct kg_lm *lm, const struct kg_file *file, struct kg_error *error)
-{
-    if (lm->draft_source.place) {
-        kg_error_set(error, KG_E_INPUT, "\"%.80s\" is a second draft model", file->name);
-        kg_error_hint(error, "give one");
-        return KG_E_INPUT;
-    }
-    lm->draft_source = (struct kg_lm_source){.place = file->name, .data = file->data, .size = file->size, .file = file};
-    return KG_OK;
-}
-
-/* Boot modules: GGUF files, and behind each, if it has one, its chat template (KGCT). */
-static enum kg_status add_modules(struct kgpt *k, struct kg_error *error)
-{
-    struct kg_lm *lm = k->lm;
-    for (size_t i = 0; i < k->info->n_files; i++) {
-        const struct kg_file *file = &k->info->files[i];
-        if (kg_lm_is_text(file)) {
-            continue;
-        }
-        if (kg_file_is(file, "draft")) {
-            enum kg_status status = add_draft(lm, file, error);
-            if (status != KG_OK) {
-                return status;
-            }
-            continue;
-        }
-        bool gguf = file->size >= 4 && memcmp(file->data, "GGUF", 4) == 0;
-        bool chat = file->size >= 4 && memcmp(file->data, "KGCT", 4) == 0;
-        if (chat && lm->n_sources && lm->sources[lm->n_sources - 1].place == k->info->files[i - 1].name) {
-            lm->sources[lm->n_sources - 1].chat = file->data;
-            lm->sources[lm->n_sources - 1].chat_size = file->size;
-            lm->sources[lm->n_sources - 1].chat_file = file;
-        } else if (!gguf) {
-            kg_error_set(error, KG_E_INPUT,
-                         chat ? "the chat template \"%.80s\" came without its model"
-                              : "the boot module \"%.80s\" is no GGUF file",
-                         file->name);
-            kg_error_hint(error, "give models as modules, each followed by its chat template if it has one");
-            return KG_E_INPUT;
-        } else if (lm->n_sources == KG_MAX_MODELS) {
-            return kg_error_set(error, KG_E_INPUT, "there are more than %d models", KG_MAX_MODELS);
-        } else {
-            lm->sources[lm->n_sources++] =
-                (struct kg_lm_source){.place = file->name, .data = file->data, .size = file->size, .file = file};
-        }
-    }
-    return KG_OK;
-}
-
 /* The first model to use. A boot module was asked for in this run, so it comes before the embedded model. */
 static uint32_t first_model(const struct kgpt *k, uint32_t embedded_models)
 {
@@ -161,18 +60,15 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
     kg_cpus_start(k);
     lm->workers.run = k->workers > 1 ? plat_parallel : NULL;
     kg_engine_changed(k);
-    status = add_embedded(k, error);
+    status = kg_lm_add_embedded(k, error);
     uint32_t embedded_models = lm->n_sources;
-    if (status == KG_OK) {
-        status = check_count(k, error);
-    }
     if (status == KG_OK) {
         status = kg_text_read(k, "system", &k->config.lm.long_system, error);
     }
     if (status == KG_OK) {
         k->config.lm.system_given = k->config.lm.system_given || k->config.lm.long_system;
         lm->base = k->arena.used;
-        status = add_modules(k, error);
+        status = kg_lm_add_modules(k, error);
     }
     if (status == KG_OK && lm->n_sources == 0 && k->config.mode == KG_MODE_SELFTEST) {
         return KG_OK;
@@ -236,21 +132,11 @@ static enum kg_exit run_lm_chat_mode(struct kgpt *k)
     return kg_finish(k, KG_EXIT_OK, "halt");
 }
 
-static enum kg_exit run_perplexity_mode(struct kgpt *k)
+/* A mode that computes something, sends it, and ends. */
+static enum kg_exit run_to_end(struct kgpt *k, enum kg_status (*task)(struct kgpt *, struct kg_error *))
 {
     struct kg_error error;
-    enum kg_status status = kg_lm_perplexity(k, &error);
-    k->failed = k->failed || status == KG_E_NUMBERS;
-    if (status != KG_OK && status != KG_E_STOPPED) {
-        return kg_refuse(k, &error);
-    }
-    return kg_finish(k, KG_EXIT_OK, status == KG_OK ? "done" : "stopped");
-}
-
-static enum kg_exit run_jitter_mode(struct kgpt *k)
-{
-    struct kg_error error;
-    enum kg_status status = kg_lm_jitter(k, &error);
+    enum kg_status status = task(k, &error);
     k->failed = k->failed || status == KG_E_NUMBERS;
     if (status != KG_OK && status != KG_E_STOPPED) {
         return kg_refuse(k, &error);
@@ -263,8 +149,9 @@ enum kg_exit kg_engine_run(struct kgpt *k)
     switch (k->config.mode) {
     case KG_MODE_CHAT: return run_lm_chat_mode(k);
     case KG_MODE_BENCH: kg_lm_bench(k); return kg_finish(k, KG_EXIT_OK, "done");
-    case KG_MODE_JITTER: return run_jitter_mode(k);
-    case KG_MODE_PERPLEXITY: return run_perplexity_mode(k);
+    case KG_MODE_JITTER: return run_to_end(k, kg_lm_jitter);
+    case KG_MODE_PERPLEXITY: return run_to_end(k, kg_lm_perplexity);
+    case KG_MODE_PREFILL: return run_to_end(k, kg_lm_prefill);
     default: return run_lm_generate_mode(k);
     }
 }

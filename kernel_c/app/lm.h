@@ -18,9 +18,11 @@ struct kg_lm_source {
     uint64_t size;
     const void *chat; /* KGCT (kgpt/chat.h); NULL without one */
     uint64_t chat_size;
+    const void *prefill; /* KGPF (kgpt/prefill.h); NULL without one */
+    uint64_t prefill_size;
     const uint8_t *sha256; /* (32) of the file; NULL: unknown */
     bool interleaved;
-    const struct kg_file *file, *chat_file; /* of a module: checked before it is first used; else NULL */
+    const struct kg_file *file, *chat_file, *prefill_file; /* of a module: checked before it is first used; else NULL */
     uint8_t digest[32];
 };
 
@@ -44,13 +46,23 @@ struct kg_lm {
 /* Opens model `index` in place of the one in use, and begins a new conversation. */
 enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error);
 
-/* lm_source.c: opens a source: header, vocabulary, weights and template. */
+/* lm_source.c: finds the model in the kernel, and those that came as boot modules; opens a source: header, vocabulary,
+ * weights and template. */
+enum kg_status kg_lm_add_embedded(struct kgpt *k, struct kg_error *error);
+enum kg_status kg_lm_add_modules(struct kgpt *k, struct kg_error *error);
 enum kg_status kg_lm_open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_lm_loaded *loaded,
                                  struct kg_error *error);
 
 /* lm_draft.c: fills lm->speculation for the model in use, and opens the draft model if drafts come from it. Refuses a
  * draft model with another vocabulary, and speculate=draft without one. */
 enum kg_status kg_lm_choose_speculation(struct kgpt *k, struct kg_error *error);
+
+/* lm_prefill.c: opens the prefill of the model that was opened, and says whether chats will use it. */
+enum kg_status kg_lm_open_prefill(struct kgpt *k, const struct kg_lm_source *source, struct kg_error *error);
+void kg_lm_report_prefill(const struct kgpt *k);
+
+/* mode=prefill: computes how every chat begins, and sends it on the machine channel. KG_E_STOPPED after Ctrl-C. */
+enum kg_status kg_lm_prefill(struct kgpt *k, struct kg_error *error);
 
 /* lm_llama2c.c: with rng=llama2c the defaults are those of llama2.c's run.c. kg_lm_presume reads the command line again
  * with these. kg_lm_check_rng refuses a model or settings that run.c cannot have. */
@@ -72,6 +84,9 @@ void kg_lm_turn_prepare(struct kg_lm_turn *turn, struct kgpt *k, enum kg_mode mo
 /* Runs a reply to its end. `begun` is the status of its beginning; a failure gets a hint. KG_E_NUMBERS makes the run
  * fail. KG_E_STOPPED after Ctrl-C: the context keeps the reply up to there. */
 enum kg_status kg_lm_turn_finish(struct kg_lm_turn *turn, enum kg_status begun, struct kg_error *error);
+
+/* Refuses texts that the template would change in a way that its pieces cannot express. */
+enum kg_status kg_lm_check_said(const struct kgpt *k, struct kg_text message, struct kg_error *error);
 
 /* A message of the user, in the chat's template. KG_E_CONTEXT if it has no room: then nothing is computed or
  * forgotten. */

@@ -129,6 +129,9 @@ enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
     if (status == KG_OK) {
         lm->current = index;
         report_model(k);
+        status = kg_lm_open_prefill(k, &lm->sources[index], error);
+    }
+    if (status == KG_OK) {
         status = kg_lm_choose_speculation(k, error);
     }
     if (status == KG_OK) {
@@ -137,6 +140,7 @@ enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
     if (status == KG_OK) {
         carve_conversation(k, &options, choose_room(k, &options), &k->arena);
         kg_conversation_fill(&lm->conversation);
+        kg_lm_report_prefill(k);
         lm->in_use = true;
     }
     return status;

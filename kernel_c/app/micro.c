@@ -86,7 +86,7 @@ static enum kg_status check_files(const struct kg_platform_info *info, struct kg
 enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
 {
     enum kg_mode mode = k->config.mode;
-    if (mode == KG_MODE_CHAT || mode == KG_MODE_BENCH || mode == KG_MODE_PERPLEXITY || mode == KG_MODE_JITTER) {
+    if (mode >= KG_MODE_CHAT && mode < KG_MODE_OPEN) {
         kg_error_set(error, KG_E_INPUT, "mode=%s needs a language model, and this kernel holds a microgpt",
                      kg_mode_names[mode]);
         kg_error_hint(error, "build a kernel of one: kgpt build MODEL.gguf");

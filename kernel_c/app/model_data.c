@@ -1,5 +1,5 @@
-/* The embedded model: struct kg_model_data from the generated headers. The linker places vocabulary (or chat blob)
- * and weights (or GGUF file) after it, because it sorts the sections .kgpt.model.0, .1 and .2. */
+/* The embedded model: struct kg_model_data from the generated headers. The linker places vocabulary (or chat blob),
+ * weights (or GGUF file) and prefill after it, because it sorts the sections .kgpt.model.0 to .3. */
 #include "kgpt/model_data.h"
 
 #include "kgpt_config.h"
@@ -29,6 +29,8 @@ __attribute__((section(".kgpt.model.0"), aligned(KG_MODEL_ALIGN), used)) const s
     .vocab_size = KGPT_VOCAB_SIZE,
     .weights_offset = KGPT_WEIGHTS_OFFSET,
     .weights_size = KGPT_WEIGHTS_SIZE,
+    .prefill_offset = KGPT_PREFILL_OFFSET,
+    .prefill_size = KGPT_PREFILL_SIZE,
 };
 
 const char kgpt_build_cmdline[] = KGPT_CMDLINE;

@@ -9,6 +9,7 @@ ENGINE_LM += \
     app/lm_llama2c.c \
     app/lm_models.c \
     app/lm_perplexity.c \
+    app/lm_prefill.c \
     app/lm_slots.c \
     app/lm_source.c
 MODEL += app/model_data.c

@@ -11,7 +11,7 @@ static uint32_t blocks_of(uint32_t dim)
     return (dim + BLOCK - 1) / BLOCK;
 }
 
-static uint32_t vector_size(enum kg_kv_type type, uint32_t dim)
+uint32_t kg_lm_kv_vector(enum kg_kv_type type, uint32_t dim)
 {
     switch (type) {
     case KG_KV_F16: return dim * (uint32_t)sizeof(uint16_t);
@@ -30,7 +30,7 @@ void kg_lm_kv_carve(struct kg_lm_kv *kv, const struct kg_lm_model *model, const 
     kv->dim = model->head_dim;
     kv->heads = model->n_head_kv;
     kv->n_ctx = options->n_ctx;
-    kv->vector = vector_size(options->kv, model->head_dim);
+    kv->vector = kg_lm_kv_vector(options->kv, model->head_dim);
     kv->keys = kg_arena_array(arena, vectors, kv->vector);
     kv->values = kg_arena_array(arena, vectors, kv->vector);
 }

@@ -15,6 +15,9 @@ struct kg_lm_kv {
     uint32_t vector; /* bytes of one head at one position */
 };
 
+/* Bytes of one head of `dim` values at one position. */
+uint32_t kg_lm_kv_vector(enum kg_kv_type type, uint32_t dim);
+
 /* The arena counts, or has room for it. */
 void kg_lm_kv_carve(struct kg_lm_kv *kv, const struct kg_lm_model *model, const struct kg_quant_ops *ops,
                     const struct kg_lm_options *options, struct kg_arena *arena);

@@ -9,6 +9,7 @@ ENGINE_LM += \
     infer/lm_tensors.c \
     infer/lm_test.c \
     infer/pass.c \
+    infer/prefill.c \
     infer/rope.c \
     infer/rows.c \
     infer/session.c \

@@ -13,6 +13,8 @@ from kgpt_build.cli.shared.options import (
     chat_template_option,
     model_argument,
     model_or_here,
+    prefill_option,
+    take_prefill,
     toolchain_option,
     verbose_option,
 )
@@ -79,6 +81,7 @@ def _refuse_draft(_: click.Context, __: click.Parameter, value: str | None) -> N
 @click.option("--draft", metavar="MODEL", expose_value=False, callback=_refuse_draft, hidden=True,
               help="Refused: a draft model comes beside a kernel.")  # fmt: skip
 @chat_template_option
+@prefill_option
 @verbose_option
 def command(
     model: Path | None,
@@ -101,9 +104,10 @@ def command(
 
     given = _model(model, default, lm)
     training = _corpus(corpus) if train or corpus else None
+    prefill = take_prefill(options)
     words = _lm_words(given, take_settings(options))
     cmdline = " ".join([*words, *([cmdline] if cmdline else [])])
-    settings = BuildSettings(given, out, corpus=training, cmdline=cmdline, **options)
+    settings = BuildSettings(given, out, corpus=training, cmdline=cmdline, prefill=prefill, **options)
     start = time.monotonic()
     with shown_progress() as progress:
         result = build(settings, progress)

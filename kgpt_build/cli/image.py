@@ -12,7 +12,15 @@ import click
 from kgpt_build.cli.shared.corpora import read_shown
 from kgpt_build.cli.shared.lm import load_brought
 from kgpt_build.cli.shared.names import ModelName
-from kgpt_build.cli.shared.options import chat_template_option, model_or_here, toolchain_option, verbose_option
+from kgpt_build.cli.shared.options import (
+    chat_template_option,
+    model_or_here,
+    prefill_option,
+    take_prefill,
+    toolchain_option,
+    verbose_option,
+)
+from kgpt_build.cli.shared.settings import settings_options
 from kgpt_build.errors import UsageError
 from kgpt_build.sizes import MB
 from kgpt_build.words import counted
@@ -90,6 +98,8 @@ def image_options(command: Command) -> Command:
             help="Add a smaller language model with the same vocabulary, which drafts tokens for the others.",
         ),
         chat_template_option,
+        settings_options("system"),
+        prefill_option,
         toolchain_option,
         verbose_option,
     )
@@ -131,9 +141,11 @@ def usb(room: int, **options: Any) -> None:
 @click.argument("model", type=ModelName())
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @chat_template_option
+@settings_options("system")
+@prefill_option
 @toolchain_option
 @verbose_option
-def add(model: Path, folder: Path, chat_template: str | None, toolchain: str) -> None:
+def add(model: Path, folder: Path, **options: Any) -> None:
     """Copy MODEL to the stick that is mounted at FOLDER, and add entries to its menu.
 
     The stick is one of kgpt image usb, with enough --room. Its kernels, models and menu stay as they are.
@@ -142,7 +154,7 @@ def add(model: Path, folder: Path, chat_template: str | None, toolchain: str) ->
     from kgpt_build.image.add import add
 
     with shown_progress() as progress:
-        added = add(_wanted([model], None, toolchain, chat_template), folder, progress)
+        added = add(_wanted([model], None, **options), folder, progress)
     click.echo(
         f"added {', '.join(added.entries)} to {folder}: {added.size:,} bytes; unmount it before it is pulled out"
     )
@@ -186,13 +198,18 @@ def _wanted(
     chat_template: str | None,
     files: Sequence[Path] = (),
     draft: Path | None = None,
+    **options: Any,
 ) -> Wanted:
     from kgpt_build.boot_modules import read_files
     from kgpt_build.image.contents import Wanted, load_models
 
+    prefill = take_prefill(options)
+    if options["system"]:
+        raise UsageError("--system comes without --prefill", "add it, or give --cmdline 'system=\"TEXT\"'")
     texts = tuple(read_files(files))
     drafting = load_brought(draft) if draft else None
-    return Wanted(load_models(_named(models)), read_shown(corpus).embedded(), toolchain, chat_template, texts, drafting)
+    loaded, text = load_models(_named(models)), read_shown(corpus).embedded()
+    return Wanted(loaded, text, toolchain, chat_template, texts, drafting, prefill)
 
 
 def _named(models: Sequence[Path]) -> list[Path | None]:

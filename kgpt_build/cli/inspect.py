@@ -133,4 +133,10 @@ def _lm_lines(model: BlobInfo) -> Iterable[str]:
     )
     yield f"          types {', '.join(f'{count} {name}' for name, count in sorted(model.lm.types.items()))}"
     yield f"          tokenizer {vocabulary.model}{pre}, chat template {model.chat_family or 'none'}"
+    if model.prefill:
+        kind = "" if model.prefill.system else " of the template's own system prompt"
+        yield (
+            f"          prefill {counted(len(model.prefill.tokens), 'token')}{kind}, kv {model.prefill.kv}, "
+            f"{model.prefill.size:,} bytes: every chat begins with them"
+        )
     yield f"          sha256 {model.sha256} (of the GGUF file)"

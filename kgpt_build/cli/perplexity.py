@@ -31,7 +31,8 @@ def command(model: Path, text: Path, ctx: int | None, windows: int | None, cpus:
     The text is cut into windows, and the tokens of each window's second half are scored, as llama-perplexity does. The
     engine runs as a Linux process.
     """
-    from kgpt_build.cli.shared.perplexity import read_text, score
+    from kgpt_build.boot_modules import read_text
+    from kgpt_build.cli.shared.perplexity import score
     from kgpt_build.models import load_lm
     from kgpt_build.models.catalog import resolve
 

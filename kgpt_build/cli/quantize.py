@@ -85,7 +85,7 @@ def command(
     more. docs/quantize.md has the table. MODEL is a GGUF file, the name of a pulled model, or any other source that
     kgpt import reads.
     """
-    from kgpt_build.cli.shared.perplexity import read_text
+    from kgpt_build.boot_modules import read_text
     from kgpt_build.models import quantize, stem_of
 
     loaded = _load(model)

@@ -23,7 +23,13 @@ from kgpt_build.cli.shared.machines import (
     memory_for,
 )
 from kgpt_build.cli.shared.names import ModelName, pull_first
-from kgpt_build.cli.shared.options import accept_option, default_option, verbose_option
+from kgpt_build.cli.shared.options import (
+    accept_option,
+    default_option,
+    prefill_option,
+    take_prefill,
+    verbose_option,
+)
 from kgpt_build.cli.shared.request import Request, Wishes, take_request
 from kgpt_build.cli.shared.settings import names_of, settings_options
 from kgpt_build.cli.shared.watch import boot, run_hosted
@@ -65,6 +71,7 @@ MOST_CPUS = 8
 )  # fmt: skip
 @machine_options
 @boot_options
+@prefill_option
 @click.option("--display", is_flag=True, help="Show the machine's screen in a window, where you can type too.")
 @click.option("--timeout", type=float, metavar="S", help="End the run after S seconds, with exit code 124.")
 @click.option("--json", "as_json", is_flag=True, help="Print only the machine channel, as JSON lines (docs/events.md).")
@@ -107,6 +114,7 @@ def command(
         terminal=sys.stdin.isatty() and sys.stdout.isatty(),
         window=options["display"],
     )
+    prefill = take_prefill(options)
     request = take_request(_read_prompt(prompt), files, wishes, options)
     memory, medium = options.pop("memory"), options.pop("medium")
     settings = _settings(named, request, memory, options)
@@ -115,12 +123,15 @@ def command(
     brought = [load_brought(pull_first(name, accepted=accept_license)) for name in models]
     drafting = Draft(load_brought(pull_first(draft, accepted=accept_license)) if draft else None)
     named = named and pull_first(named, accepted=accept_license)
-    found = _find_boot_file(named, default, request, brought, drafting, target="hosted" if hosted else "bare")
+    own = None if models and named is None else prefill  # of the kernel's own model
+    target = "hosted" if hosted else "bare"
+    found = _find_boot_file(named, default, request, brought, drafting, own, target=target)
     medium = "kernel" if hosted else choose_medium(found, medium, settings.firmware)
     settings = dataclasses.replace(settings, image=found, medium=medium)
     settings = _instruct(settings, request, brings=bool(brought or drafting.modules))
     with staged(request.texts, keep=dry_run) as texts:
-        settings = dataclasses.replace(settings, modules=(*modules_of(brought), *drafting.modules, *texts))
+        modules = (*modules_of(brought, prefill, request.cmdline), *drafting.modules, *texts)
+        settings = dataclasses.replace(settings, modules=modules)
         if hosted:
             run_hosted(dataclasses.replace(settings, memory=memory or MEMORY_MB), wishes, dry_run=dry_run)
         else:
@@ -146,9 +157,16 @@ def _find_machine(settings: RunSettings, *, hosted: bool) -> tuple[str, RunSetti
 
 
 def _find_boot_file(
-    named: Path | None, default: bool, request: Request, brought: list[GgufModel], draft: Draft, *, target: str
+    named: Path | None,
+    default: bool,
+    request: Request,
+    brought: list[GgufModel],
+    draft: Draft,
+    prefill: str | None,
+    *,
+    target: str,
 ) -> Path:
-    from kgpt_build.cli.shared.boot_file import boot_file_for, kernel_without_model
+    from kgpt_build.cli.shared.boot_file import Beginning, boot_file_for, kernel_without_model
 
     def check(model: Model | GgufModel | NoModel) -> None:
         request.check_model(model)
@@ -159,7 +177,8 @@ def _find_boot_file(
         draft.check(model)
     if brought and named is None:
         return kernel_without_model(target)
-    return boot_file_for(named, default=default, target=target, check=check)
+    begins = None if prefill is None else Beginning(prefill, request.cache_words)
+    return boot_file_for(named, default=default, target=target, check=check, begins=begins)
 
 
 def _instruct(settings: RunSettings, request: Request, *, brings: bool) -> RunSettings:

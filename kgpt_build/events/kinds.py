@@ -564,15 +564,15 @@ class Eval(Event):
 
 @dataclass(frozen=True)
 class BlobStart(Event):
-    """The weights or the state of a training. ``length`` raw bytes follow the line."""
+    """What a training or mode=prefill has computed. ``length`` raw bytes follow the line."""
 
     event: ClassVar[str] = "blob"
     name: str
-    """``best``, ``last`` or ``state``."""
+    """``best``, ``last``, ``state`` or ``prefill``."""
     step: int
-    """The steps done."""
+    """The steps done; of a prefill: its tokens."""
     loss: float
-    """The loss."""
+    """The loss; of a prefill: 0."""
     length: int
     """How many bytes follow."""
     crc32: int

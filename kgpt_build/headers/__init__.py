@@ -35,7 +35,7 @@ def generate(
         if not training.is_literal:
             files[corpus.BINARY_NAME] = training.data
     make_dir(directory)
-    for name in {weights.BINARY_NAME, corpus.NAME, corpus.BINARY_NAME} - files.keys():
+    for name in {weights.BINARY_NAME, lm_text.PREFILL_NAME, corpus.NAME, corpus.BINARY_NAME} - files.keys():
         (directory / name).unlink(missing_ok=True)
     for name, content in files.items():
         path = directory / name
@@ -49,7 +49,9 @@ def generate(
 
 def _model_files(model: Model | LmBlob, version: str) -> dict[str, bytes]:
     if isinstance(model, LmBlob):
+        prefill = {lm_text.PREFILL_NAME: model.prefill} if model.prefill else {}
         return {
+            **prefill,
             vocab.NAME: lm_text.vocab_text(model, version).encode(),
             weights.NAME: lm_text.weights_text(model, version).encode(),
             unicode.NAME: unicode.text(version).encode(),

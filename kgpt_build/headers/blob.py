@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kgpt_build.errors import KgptError
+from kgpt_build.headers.prefill import Prefill, read_prefill
 from kgpt_build.models import CharTokenizer, Hyperparameters, Model, tensor_shapes
 from kgpt_build.models.gguf.model import Described, describe
 from kgpt_build.models.gguf.scan import scan
@@ -28,7 +29,7 @@ ARCH_GGUF = "gguf"
 ARCH_NONE = "none"
 
 SIZES = ("n_vocab", "n_ctx", "n_embd", "n_layer", "n_head", "n_head_kv", "n_ff")
-_HEADER = struct.Struct("<IIQ16s64s32s8IfIII4Q48x")
+_HEADER = struct.Struct("<IIQ16s64s32s8IfIII6Q32x")
 _HINT = "the kernel is damaged, or was made by another version of kgpt: build it again"
 
 
@@ -41,6 +42,8 @@ class Layout:
     weights_offset: int
     weights_size: int
     size: int
+    prefill_offset: int = 0
+    prefill_size: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Fields:
             place.vocab_size,
             place.weights_offset,
             place.weights_size,
+            place.prefill_offset,
+            place.prefill_size,
         )
 
 
@@ -84,7 +89,7 @@ class BlobInfo:
     """The fields of a checked header.
 
     ``tokens`` are the texts of a microgpt's tokens, BOS last and empty; ``lm`` describes the embedded GGUF file;
-    ``chat`` is the chat blob beside it.
+    ``chat`` is the chat blob beside it, and ``prefill`` the beginning of its chats, if that is computed.
     """
 
     size: int
@@ -102,6 +107,7 @@ class BlobInfo:
     tokens: tuple[str, ...]
     lm: Described | None = None
     chat: bytes = b""
+    prefill: Prefill | None = None
 
     @property
     def chat_family(self) -> str:
@@ -184,7 +190,8 @@ def read_blob(data: bytes | memoryview) -> BlobInfo:
     fields = _HEADER.unpack_from(data)
     magic, version, size, arch, name, sha256 = fields[:6]
     sizes, bos_id = fields[6:13], fields[13]
-    norm_eps, weight_type, crc32, _, vocab_offset, vocab_size, weights_offset, weights_size = fields[14:]
+    norm_eps, weight_type, crc32, _, vocab_offset, vocab_size, weights_offset, weights_size = fields[14:22]
+    prefill_offset, prefill_size = fields[22:]
     _require(magic == MAGIC, f"the embedded model has the magic 0x{magic:08x}, not 0x{MAGIC:08x}")
     _require(version == VERSION, f"the embedded model has the format {version}, not {VERSION}")
     _require(HEADER_SIZE <= size <= len(data), f"the embedded model claims {size} bytes of {len(data)}")
@@ -197,12 +204,22 @@ def read_blob(data: bytes | memoryview) -> BlobInfo:
         weights_offset % ALIGN == 0 and weights_offset + weights_size <= size,
         "the weights lie outside of the embedded model",
     )
+    _require(
+        not prefill_size or weights_offset + weights_size <= prefill_offset <= size - prefill_size,
+        "the prefill lies outside of the embedded model",
+    )
     n_vocab, n_ctx, n_embd, n_layer, n_head, n_head_kv, n_ff = sizes
     hparams = Hyperparameters(n_vocab, n_ctx, n_embd, n_layer, n_head, n_head_kv, n_ff, norm_eps)
     kind = _read_text(arch, "architecture")
     is_lm = kind in (ARCH_GGUF, ARCH_NONE)
     tokens = () if is_lm else _read_tokens(bytes(data[vocab_offset : vocab_offset + vocab_size]), n_vocab)
     file = memoryview(data)[weights_offset : weights_offset + weights_size]
+    lm = describe(scan(file), "model") if kind == ARCH_GGUF else None
+    chat = bytes(data[vocab_offset : vocab_offset + vocab_size]) if is_lm else b""
+    prefill = None
+    if lm and prefill_size:
+        prefill = read_prefill(memoryview(data)[prefill_offset : prefill_offset + prefill_size])
+        prefill.require(lm.hparams, sha256.hex(), chat)
     return BlobInfo(
         size=size,
         arch=kind,
@@ -217,8 +234,9 @@ def read_blob(data: bytes | memoryview) -> BlobInfo:
         weights_offset=weights_offset,
         weights_size=weights_size,
         tokens=tokens,
-        lm=describe(scan(file), "model") if kind == ARCH_GGUF else None,
-        chat=bytes(data[vocab_offset : vocab_offset + vocab_size]) if is_lm else b"",
+        lm=lm,
+        chat=chat,
+        prefill=prefill,
     )
 
 

@@ -56,4 +56,6 @@ def _places(place: Layout) -> dict[str, str]:
         "KGPT_VOCAB_SIZE": f"{place.vocab_size}u",
         "KGPT_WEIGHTS_OFFSET": f"{place.weights_offset}u",
         "KGPT_WEIGHTS_SIZE": f"{place.weights_size}u",
+        "KGPT_PREFILL_OFFSET": f"{place.prefill_offset}u",
+        "KGPT_PREFILL_SIZE": f"{place.prefill_size}u",
     }

@@ -1,4 +1,4 @@
-"""The layout of a language model in a kernel: header, chat blob, and the GGUF file with interleaved matrices.
+"""The layout of a language model in a kernel: header, chat blob, the GGUF file with interleaved matrices, prefill.
 
 The header is that of blob.py, with the architecture "gguf". A kernel without a model has only a header, with "none".
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from kgpt_build.errors import KgptError
@@ -23,6 +23,7 @@ from kgpt_build.headers.blob import (
     Fields,
     Layout,
 )
+from kgpt_build.headers.prefill import read_prefill
 from kgpt_build.models import GgufModel, NoModel
 from kgpt_build.models.gguf.model import mapped
 
@@ -31,15 +32,19 @@ MAX_BYTES = (2 << 30) - (64 << 20)  # the kernel begins at 16 MiB, and must end 
 
 @dataclass(frozen=True, eq=False)
 class LmBlob:
-    """The section .kgpt.model of a kernel for language models; ``chat`` is the blob of kgpt_build.chat, or empty.
+    """The section .kgpt.model of a kernel for language models.
 
-    Raises KgptError for a model that is too large for a kernel.
+    ``chat`` is the blob of kgpt_build.chat, ``prefill`` that of include/kgpt/prefill.h; either may be empty. Raises
+    KgptError for a model that is too large for a kernel, and for a prefill of another one.
     """
 
     model: GgufModel | NoModel
     chat: bytes = b""
+    prefill: bytes = b""
 
     def __post_init__(self) -> None:
+        if self.prefill and isinstance(self.model, GgufModel):
+            read_prefill(self.prefill).require(self.model.hparams, self.model.sha256, self.chat)
         if self.layout.size > MAX_BYTES:
             raise KgptError(
                 f"the model {self.model.name} takes {self.layout.size:,} bytes, but a kernel holds {MAX_BYTES:,}",
@@ -61,8 +66,10 @@ class LmBlob:
         """The layout of the blob."""
         weights_size = self.model.size if isinstance(self.model, GgufModel) else 0
         weights_offset = blob.aligned(HEADER_SIZE + len(self.chat))
-        size = blob.aligned(weights_offset + weights_size)
-        return Layout(HEADER_SIZE, len(self.chat), weights_offset, weights_size, size)
+        prefill_offset = blob.aligned(weights_offset + weights_size)
+        size = blob.aligned(prefill_offset + len(self.prefill))
+        place = Layout(HEADER_SIZE, len(self.chat), weights_offset, weights_size, size)
+        return replace(place, prefill_offset=prefill_offset, prefill_size=len(self.prefill)) if self.prefill else place
 
     @property
     def fields(self) -> Fields:
@@ -96,4 +103,6 @@ class LmBlob:
         if isinstance(self.model, GgufModel):
             with mapped(interleaved.file_of(self.model)) as data, memoryview(data) as view:
                 yield view
-        yield bytes(place.size - place.weights_offset - place.weights_size)
+        padded = blob.aligned(place.weights_offset + place.weights_size)
+        yield bytes(padded - place.weights_offset - place.weights_size)
+        yield self.prefill.ljust(place.size - padded, b"\0")

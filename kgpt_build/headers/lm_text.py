@@ -1,4 +1,5 @@
-"""kgpt_vocab.h and kgpt_weights.h of a language model: its chat blob, and its file for the assembler to include."""
+"""kgpt_vocab.h and kgpt_weights.h of a language model: its chat blob; its file and its prefill, which the assembler
+includes."""
 
 from __future__ import annotations
 
@@ -6,6 +7,9 @@ from kgpt_build.headers import blob, vocab, weights
 from kgpt_build.headers.lm import LmBlob
 from kgpt_build.headers.text import filled, header, included
 from kgpt_build.models import GgufModel
+
+PREFILL_NAME = "kgpt_prefill.bin"
+PREFILL_SECTION = ".kgpt.model.3"
 
 
 def vocab_text(model: LmBlob, version: str) -> str:
@@ -24,7 +28,7 @@ def vocab_text(model: LmBlob, version: str) -> str:
 
 
 def weights_text(model: LmBlob, version: str) -> str:
-    """kgpt_weights.h: the GGUF file, its matrices interleaved, in the section that follows the chat blob."""
+    """kgpt_weights.h: in sections behind the chat blob the GGUF file, its matrices interleaved, and the prefill."""
     body = ["/* No model: the loader brings one. */"]
     if isinstance(model.model, GgufModel):
         body = [
@@ -32,4 +36,6 @@ def weights_text(model: LmBlob, version: str) -> str:
             "",
             *included("kgpt_weights", weights.SECTION, blob.ALIGN, weights.BINARY_NAME),
         ]
+    if model.prefill:
+        body += ["", *included("kgpt_prefill", PREFILL_SECTION, blob.ALIGN, PREFILL_NAME)]
     return header(weights.NAME, model.model.sha256, version, body)

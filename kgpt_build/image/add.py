@@ -35,7 +35,7 @@ def add(wanted: Wanted, folder: Path, progress: Progress) -> Added:
     Their entries get the command line of the stick's other entries. Raises KgptError, UsageError.
     """
     described = _manifest(folder)
-    contents = gather(wanted, progress, taken=_names(described, folder))
+    contents = gather(wanted, progress, taken=_names(described, folder), cmdline=described["cmdline"])
     entries = with_cmdline([entry for entry in contents.entries if entry.of_model], described["cmdline"])
     plans = [plan for plan in contents.kernels if plan.corpus is None and not _is_there(plan.path, folder)]
     items = (*built(plans, wanted.toolchain, progress), *contents.items)

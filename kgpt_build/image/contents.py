@@ -12,9 +12,9 @@ from kgpt_build import models
 from kgpt_build.boot_modules import DRAFT, FILE, BootModule, Text, check_modules
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.file_hash import sha256_of
-from kgpt_build.headers import Corpus
+from kgpt_build.headers import Corpus, LmBlob
 from kgpt_build.image.menu import Entry, MenuModule
-from kgpt_build.kernel.build import build_cached
+from kgpt_build.kernel.build import build_cached, prefill_file
 from kgpt_build.kernel.settings import Progress
 from kgpt_build.models import NO_MODEL, GgufModel, Model, NoModel
 from kgpt_build.models.catalog import SHIPPED, pulled
@@ -64,6 +64,8 @@ class Wanted:
     """Text files for /read in chats."""
     draft: GgufModel | None = None
     """A model that drafts tokens for each language model."""
+    prefill: str | None = None
+    """The system prompt that is computed for each language model (BuildSettings.prefill)."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,12 @@ def load_models(names: Sequence[Path | None]) -> tuple[Named, ...]:
     return tuple(found.values())
 
 
-def gather(wanted: Wanted, progress: Progress, *, any_lm: bool = False, taken: Iterable[str] = ()) -> Contents:
+def gather(
+    wanted: Wanted, progress: Progress, *, any_lm: bool = False, taken: Iterable[str] = (), cmdline: str = ""
+) -> Contents:
     """Check the models and plan their files and entries. Labels in ``taken`` are not used again.
 
-    ``any_lm``: plan a kernel for language models even without one. Raises KgptError.
+    ``any_lm``: plan a kernel for language models even without one. ``cmdline``: words of every entry. Raises KgptError.
     """
     items: list[Item] = []
     kernels: list[KernelPlan] = []
@@ -123,10 +127,12 @@ def gather(wanted: Wanted, progress: Progress, *, any_lm: bool = False, taken: I
             kernels.append(KernelPlan(f"/kgpt/{slug}.elf", named.model))
             entries += _microgpt_entries(slug, named.label, kernels[-1].path)
         else:
-            brought = list(_lm_items(slug, named, wanted.chat_template, progress))
+            brought = list(_lm_items(slug, named, wanted, cmdline, progress))
             items += brought
             entries += _lm_entries(slug, named, brought, files)
     kinds = {type(named.model) for named in wanted.models}
+    if wanted.prefill is not None and GgufModel not in kinds:
+        raise UsageError("a prefill is for the chats of a language model, and the image gets none", "leave it out")
     if files and GgufModel not in kinds:
         what = "a draft model is for" if wanted.draft else "files are for the chat of"
         option = "--draft" if wanted.draft else "--file"
@@ -180,14 +186,17 @@ def _microgpt_entries(slug: str, label: str, kernel: str) -> Iterator[Entry]:
         yield Entry(f"{slug}-{mode}", f"{label}: {mode}", kernel, (f"mode={mode}",))
 
 
-def _lm_items(slug: str, named: Named, template: str | None, progress: Progress) -> Iterator[Item]:
-    """The items of a language model: its file, and its chat template if it has one."""
+def _lm_items(slug: str, named: Named, wanted: Wanted, cmdline: str, progress: Progress) -> Iterator[Item]:
+    """The items of a language model: its file, its chat template if it has one, and its prefill if that is wanted."""
     model = named.model
     assert isinstance(model, GgufModel)
     yield _model_item(slug, named, progress)
-    if chat := model.chat_blob(template):
+    if chat := model.chat_blob(wanted.chat_template):
         digest = hashlib.sha256(chat).hexdigest()
         yield Item(f"/models/{slug}.kgct", chat, digest, len(chat), "chat template", model.name)
+    if wanted.prefill is not None:
+        path = prefill_file(LmBlob(model, chat), wanted.prefill, cmdline, wanted.toolchain, progress)
+        yield Item(f"/models/{slug}.kgpf", path, sha256_of(path), path.stat().st_size, "prefill", model.name)
 
 
 def _model_item(slug: str, named: Named, progress: Progress) -> Item:

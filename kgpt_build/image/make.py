@@ -67,7 +67,7 @@ def make(settings: ImageSettings, progress: Progress) -> ImageResult:
     """Make the image, and its manifest beside it. Raises KgptError, ToolMissing, UsageError."""
     check_output(settings.out)
     epoch, tools = source_date(), _find_tools(settings.kind)
-    contents = gather(settings.wanted, progress, any_lm=settings.kind == "usb")  # kgpt image add
+    contents = gather(settings.wanted, progress, any_lm=settings.kind == "usb", cmdline=settings.menu.cmdline)
     entries = with_cmdline(contents.entries, settings.menu.cmdline)
     config = grub_cfg(entries, settings.menu, template()).encode()
     items = (*built(contents.kernels, settings.wanted.toolchain, progress), *contents.items)

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import kgpt_build
 from kgpt_build import headers, models, paths, toolchain
-from kgpt_build.errors import KgptError
+from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.file_hash import combined, sha256_of
 from kgpt_build.headers import Corpus, LmBlob
 from kgpt_build.kernel import check, manifest, sources
 from kgpt_build.kernel.content import content_of
 from kgpt_build.kernel.makefile import MakeRun
+from kgpt_build.kernel.prefill import compute_prefill
 from kgpt_build.kernel.settings import TARGETS, BuildResult, BuildSettings, Progress, Silent
-from kgpt_build.models import GgufModel, Model, NoModel
+from kgpt_build.models import NO_MODEL, GgufModel, Model, NoModel
 from kgpt_build.plain_names import plain_name
 from kgpt_build.toolchain import Make, Toolchain
 
@@ -56,7 +57,7 @@ def build(settings: BuildSettings, progress: Progress | None = None) -> BuildRes
     before compiling, so a failed build leaves none. Raises KgptError, ToolMissing.
     """
     progress = progress or Silent()
-    inputs = _inputs(settings)
+    inputs = _inputs(settings, progress)
     out = _output_folder(settings)
     with _locked(out, progress):
         result = _build(replace(settings, out=out), inputs, progress)
@@ -74,6 +75,7 @@ def build_cached(
     sanitize: str = "",
     corpus: Corpus | None = None,
     chat_template: str | None = None,
+    prefill: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """The kernel of these settings from the cache, or built into it. The key is a hash of all inputs.
@@ -90,8 +92,9 @@ def build_cached(
         sanitize=sanitize,
         corpus=corpus,
         chat_template=chat_template,
+        prefill=prefill,
     )
-    inputs = _inputs(asked)
+    inputs = _inputs(asked, progress)
     kept = paths.cache_dir() / "images"
     settings = replace(asked, out=kept / _key(asked, inputs))
     output = settings.out / TARGETS[target]
@@ -110,10 +113,29 @@ def build_cached(
 
 def content_key(settings: BuildSettings) -> str:
     """A hash of all inputs that decide a kernel's bytes: sources, generator, tools, flags, model. Raises KgptError."""
-    return _key(settings, _inputs(settings))
+    return _key(settings, _inputs(settings, Silent()))
 
 
-def _inputs(settings: BuildSettings) -> _Inputs:
+def prefill_file(content: Model | LmBlob, system: str, cmdline: str, toolchain: str, progress: Progress) -> Path:
+    """The file with the prefill of ``content``'s chats, which have the system prompt ``system``.
+
+    It may be empty: the template's own. ``cmdline`` is that of the kernel. Raises UsageError, KgptError, ToolMissing.
+    """
+    if isinstance(content, Model):
+        raise UsageError(f"{content.name} is a {content.arch}", "--prefill is for language models")
+    engine = build_cached(NO_MODEL, toolchain=toolchain, target="hosted", progress=progress)
+    progress.stage(f"computing how every chat with {content.name} begins")
+    return compute_prefill(content, system, cmdline, engine)
+
+
+def prefilled(content: Model | LmBlob, system: str, cmdline: str, toolchain: str, progress: Progress) -> LmBlob:
+    """``content`` with the prefill of prefill_file."""
+    path = prefill_file(content, system, cmdline, toolchain, progress)
+    assert isinstance(content, LmBlob)
+    return replace(content, prefill=path.read_bytes())
+
+
+def _inputs(settings: BuildSettings, progress: Progress) -> _Inputs:
     settings.validate()
     given = settings.model
     model = models.load(given) if given is None or isinstance(given, Path) else given
@@ -121,6 +143,8 @@ def _inputs(settings: BuildSettings) -> _Inputs:
     versions = {**tools.versions(), "make": Make().version()}
     path = model.path if isinstance(model, GgufModel) else given if isinstance(given, Path) else None
     content = content_of(model, settings.chat_template, train=settings.corpus is not None)
+    if settings.prefill is not None:
+        content = prefilled(content, settings.prefill, settings.cmdline, settings.toolchain, progress)
     return _Inputs(content, path, tools, sources.root_for_make(), versions)
 
 
@@ -207,6 +231,7 @@ def _key(settings: BuildSettings, inputs: _Inputs) -> str:
         "model": inputs.model.sha256,
         "name": inputs.model.name,
         "lm": repr(isinstance(inputs.content, LmBlob) and inputs.content.chat),
+        "prefill": hashlib.sha256(inputs.content.prefill if isinstance(inputs.content, LmBlob) else b"").hexdigest(),
         "corpus": repr(settings.corpus and (settings.corpus.source, settings.corpus.sha256)),
     }
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:32]

@@ -10,6 +10,7 @@ from typing import Any
 from kgpt_build.errors import KgptError
 from kgpt_build.file_hash import sha256_of
 from kgpt_build.headers.blob import BlobInfo, read_blob
+from kgpt_build.headers.prefill import Prefill
 from kgpt_build.kernel import check, loaders
 from kgpt_build.kernel.elf import MODEL_SECTION, TESTS_SECTION, ElfFile, Section, Segment, Symbol, read_elf
 
@@ -151,4 +152,9 @@ def _model_json(model: BlobInfo) -> dict[str, Any]:
         "tokenizer": model.lm.vocabulary.model,
         "pre_tokenizer": model.lm.vocabulary.pre,
         "chat_family": model.chat_family,
+        "prefill": _prefill_json(model.prefill) if model.prefill else None,
     }
+
+
+def _prefill_json(prefill: Prefill) -> dict[str, Any]:
+    return {"tokens": len(prefill.tokens), "kv": prefill.kv, "size": prefill.size, "system": prefill.system}

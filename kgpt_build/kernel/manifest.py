@@ -33,6 +33,15 @@ def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
     if settings.corpus is not None:
         words += ["--corpus", str(settings.corpus.path.absolute()) if settings.corpus.path else NO_CORPUS]
     words += ["--chat-template", settings.chat_template] if settings.chat_template is not None else []
+    if settings.prefill is not None:
+        words += [
+            *(
+                ["--system", f"@{settings.prefill}" if settings.prefill.startswith("@") else settings.prefill]
+                if settings.prefill
+                else []
+            ),
+            "--prefill",
+        ]
     words += ["--cmdline", settings.cmdline] if settings.cmdline else []
     return shlex.join(words)
 
@@ -59,6 +68,7 @@ def content(
         "lm": settings.lm,
         "chat_template": settings.chat_template,
         "cmdline": settings.cmdline,
+        "prefill": settings.prefill,
         "output": {"file": output.name, "size": output.stat().st_size, "sha256": sha256_of(output)},
         "model": {
             "name": model.name,

@@ -10,6 +10,7 @@ from kgpt_build import models
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError
 from kgpt_build.headers.blob import BlobInfo, model_blob, read_blob
+from kgpt_build.headers.prefill import kv_vector
 from kgpt_build.kernel.elf import ElfFile
 from kgpt_build.models import GgufModel, LmSizes, Model
 from kgpt_build.models.gguf.model import Described
@@ -97,14 +98,10 @@ def memory_needs(
     if not model.is_lm:
         needs = _microgpt_needs(end, model)
         return replace(needs, modules=brought, scratch=needs.scratch + _TEXT_COPIES * text)
-    built_in = _built_in_cmdline(elf)
+    built_in = built_in_cmdline(elf)
     n_ctx = ctx or int(_last(r"ctx=(\d{1,9})", built_in) or 0)
-    kind = kv or _last(r"kv=(\w+)", built_in)
-    if not kind and (rng or _last(r"rng=(\w+)", built_in)) == "llama2c":
-        kind = "f32"  # choose_cache of kernel_c/app/lm_models.c
-    files = [
-        module.path for module in modules if module.path.suffix != ".kgct" and not (module.is_text or module.is_draft)
-    ]
+    kind = kv or said_kv(f"{built_in} rng={rng}" if rng else built_in)
+    files = [module.path for module in modules if module.is_model]
     # The first one is used first, and what comes as a module goes before what is in the kernel.
     known: list[GgufModel | Described] = [models.load_lm(path) for path in files]
     known += [model.lm] if model.lm else []
@@ -129,6 +126,14 @@ def needs_of(model: Model | GgufModel, n_ctx: int = 0, kv: str = "") -> Needs:
     cache, scratch = _with_text(model, n_ctx, kv or default_kv(model.arch), 0)
     weights = sum(tensor.size for tensor in model.header.tensors)
     return Needs(_START + _LM_CODE + model.size, weights, cache, scratch + _LM_MARGIN)
+
+
+def said_kv(cmdline: str) -> str:
+    """The kind of KV cache that ``cmdline`` asks for; "": none (choose_cache of kernel_c/app/lm_models.c)."""
+    said = _last(r"kv=(\w+)", cmdline)
+    if said and said != "auto":
+        return said
+    return "f32" if _last(r"rng=(\w+)", cmdline) == "llama2c" else ""
 
 
 def default_kv(arch: str) -> str:
@@ -198,20 +203,14 @@ def lm_session(sizes: LmSizes, longest: int, n_ctx: int = 0, kv: str = "f16") ->
     return cache, 4 * (_LM_BATCH * (rows + acts) + scores) + of_positions + of_tokens
 
 
-def kv_vector(kv: str, dim: int) -> int:
-    """Bytes of a key or value of a head of ``dim`` elements at one position in the cache (kernel_c/infer/kv.c)."""
-    if kv == "q8":
-        return 4 * units_of(dim, 32) + rounded_up(dim, 4)
-    return dim * (2 if kv == "f16" else 4)
-
-
 def _last(pattern: str, cmdline: str) -> str | None:
     """Group 1 of the last word of ``cmdline`` that fits."""
     found = re.findall(rf"(?:^|\s){pattern}(?=\s|$)", cmdline)
     return found[-1] if found else None
 
 
-def _built_in_cmdline(elf: ElfFile) -> str:
+def built_in_cmdline(elf: ElfFile) -> str:
+    """The command line of ``kgpt build --cmdline`` in a kernel."""
     symbol = elf.symbol_by_name.get("kgpt_build_cmdline")
     if symbol is None or not symbol.size:
         return ""

@@ -24,7 +24,8 @@ class BuildSettings:
 
     ``sanitize`` is a list for -fsanitize=, such as ``address,undefined``. ``cmdline`` is built into the kernel. With
     ``corpus`` the kernel can train (mode=train) on this text; if the text is empty, on the loader's. ``chat_template``
-    is a family of templates that replaces a language model's own, or "none".
+    is a family of templates that replaces a language model's own, or "none". ``prefill`` is the system prompt that is
+    computed now and begins every chat; empty: the template's own; None: nothing is computed.
     """
 
     model: Path | Model | GgufModel | NoModel | None = None
@@ -36,6 +37,7 @@ class BuildSettings:
     sanitize: str = ""
     corpus: Corpus | None = None
     chat_template: str | None = None
+    prefill: str | None = None
     arch: Arch = DEFAULT
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
 

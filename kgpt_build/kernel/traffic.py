@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kgpt_build.kernel.memory import kv_vector
+from kgpt_build.headers.prefill import kv_vector
 from kgpt_build.models import GgufModel, Model
 from kgpt_build.models.gguf.fields import read_fields
 from kgpt_build.models.gguf.tensors import count_layers

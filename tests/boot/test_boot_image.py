@@ -71,11 +71,19 @@ class Maker:
     folder: Path
 
     def __call__(
-        self, kind: str, *models: Path | None, template: str | None = None, files: Sequence[Path] = (), **menu: object
+        self,
+        kind: str,
+        *models: Path | None,
+        template: str | None = None,
+        files: Sequence[Path] = (),
+        prefill: str | None = None,
+        **menu: object,
     ) -> Path:
         """An image of ``models`` (the default one if there is none); ``menu`` is for MenuSettings."""
         texts = tuple(read_files(files))
-        wanted = Wanted(load_models(models or [None]), read_corpus(None).embedded(), "zig", template, texts)
+        wanted = Wanted(
+            load_models(models or [None]), read_corpus(None).embedded(), "zig", template, texts, prefill=prefill
+        )
         settings = MenuSettings(**{"timeout": 0, **menu})  # type: ignore[arg-type]
         out = self.folder / f"{len(list(self.folder.iterdir()))}.{kind}"
         return make(ImageSettings(kind, out, wanted, settings), Silent()).image
@@ -257,16 +265,18 @@ def test_grub_hands_on_what_was_meant(boot: Boot, image_of: Maker, tmp_path: Pat
 
 
 def test_a_language_model_as_a_module(boot: Boot, image_of: Maker) -> None:
-    """A tiny one. Its hash is checked, and a damaged one is refused by name."""
-    image = image_of(
-        "usb", None, TINY_LM, template="chatml", default="chat-chat", cmdline="prompt=ab max_tokens=2 exit"
-    )
+    """A tiny one, with its prefill. Its hash is checked, and a damaged one is refused by name."""
+    cmdline = "prompt=ab max_tokens=2 exit"
+    image = image_of("usb", None, TINY_LM, template="chatml", prefill="ab ba", default="chat-chat", cmdline=cmdline)
     guest = boot(image=image, medium="usb", machine="q35", timeout=240)
     assert guest.wait().ok, guest.console
     model = guest.expect_event("model")
     assert isinstance(model, Model)
     assert (model.place, model.chat) == ("chat.gguf", "chatml")
     assert "kgpt: chat.gguf: " in guest.console
+    assert "modules=3" in booted(guest).cmdline
+    assert re.search(r"kgpt: prefill: \d+ tokens, .*: each chat begins with them", guest.console)
+    assert [event.system for event in guest.events if isinstance(event, Config)] == ["ab ba"]
     assert (inspect.memory_wanted(image) or 0) > FIRMWARE + 16  # where the kernel begins
     assert "SHA-256 as expected" in guest.console
     assert re.search(r"\[ lm\.elf +\S+ +100% ", guest.console)  # GRUB's progress

@@ -118,8 +118,8 @@ def test_a_build_folder_goes_before_the_model_here(
 ) -> None:
     write_build_folder(trained)
     boot_file.boot_file_for(None)
-    settings = {"toolchain": "zig", "debug": False, "cmdline": "samples=2", "chat_template": None, "corpus": None}
-    settings["target"] = "bare"
+    settings = {"toolchain": "zig", "debug": False, "cmdline": "samples=2", "chat_template": None, "prefill": None}
+    settings |= {"target": "bare", "corpus": None}
     assert built == [(trained.absolute(), settings)]
     assert capsys.readouterr().err == ""
 

@@ -10,8 +10,7 @@ static struct kg_text system_prompt(const struct kg_config *config)
     return (struct kg_text){text, kg_strlen(text)};
 }
 
-/* Refuses texts that the template would change in a way that its pieces cannot express. */
-static enum kg_status check_said(struct kgpt *k, struct kg_text message, struct kg_error *error)
+enum kg_status kg_lm_check_said(const struct kgpt *k, struct kg_text message, struct kg_error *error)
 {
     const struct kg_lm_loaded *loaded = &k->lm->loaded;
     struct kg_text system = system_prompt(&k->config);
@@ -38,7 +37,7 @@ enum kg_status kg_lm_chat_message(struct kgpt *k, const char *text, size_t n, st
     conversation->reply.speed = (struct kg_speed){0};
     enum kg_status status = kg_lm_check_rng(k, error);
     if (status == KG_OK) {
-        status = check_said(k, message, error);
+        status = kg_lm_check_said(k, message, error);
     }
     if (status != KG_OK) {
         return status;

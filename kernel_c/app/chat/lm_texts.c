@@ -28,7 +28,8 @@ static size_t largest_file(const struct kgpt *k)
 
 static size_t system_size(const struct kgpt *k)
 {
-    const char *text = k->config.lm.long_system;
+    const struct kg_lm_config *config = &k->config.lm;
+    const char *text = config->long_system ? config->long_system : config->image_system;
     return text ? kg_strlen(text) : 0;
 }
 
@@ -70,7 +71,7 @@ uint32_t kg_lm_texts_tokens(struct kgpt *k)
         uint32_t n = kg_file_is(file, "file") ? count_text(k, file->data, file->size) : 0;
         most = n > most ? n : most;
     }
-    return most + (system ? count_text(k, system, kg_strlen(system)) : 0);
+    return most + (system ? count_text(k, system, kg_strlen(system)) : k->lm->loaded.prefill.n);
 }
 
 /* The name of the file without the folders that some loaders put before it. */

@@ -96,7 +96,7 @@ void kg_block_defaults(struct kg_config *config);
 /* Of the engine: sets the defaults of its keys after kg_config_defaults. */
 void kg_engine_defaults(struct kg_config *config);
 
-/* Of a language model: the system prompt; empty: the template's own. */
+/* Of a language model: the system prompt, which may be that of the image; empty: the template's own. */
 const char *kg_lm_system(const struct kg_lm_config *config);
 
 /* Key number i of the tables; NULL past the last one. */

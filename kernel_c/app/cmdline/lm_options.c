@@ -28,12 +28,14 @@ static bool read_system(struct kg_config *config, const char *value)
 
 const char *kg_lm_system(const struct kg_lm_config *config)
 {
-    return config->long_system ? config->long_system : config->system;
+    const char *image = config->image_system && !config->system_given ? config->image_system : config->system;
+    return config->long_system ? config->long_system : image;
 }
 
 static void describe_system(const struct kg_config *config, char *out, size_t size)
 {
-    kg_format(out, size, config->lm.system_given ? "\"%.200s\"" : "the model's own", kg_lm_system(&config->lm));
+    const char *system = kg_lm_system(&config->lm);
+    kg_format(out, size, config->lm.system_given || *system ? "\"%.200s\"" : "the model's own", system);
 }
 
 /* `stop=TEXT` adds a text; `stop=` removes all of them. */

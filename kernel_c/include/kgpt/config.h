@@ -17,10 +17,11 @@ enum kg_mode {
     KG_MODE_SHELL,
     KG_MODE_SELFTEST,
     KG_MODE_TRAIN,
-    KG_MODE_CHAT,
+    KG_MODE_CHAT, /* from here on: of language models only */
     KG_MODE_BENCH,
     KG_MODE_PERPLEXITY,
     KG_MODE_JITTER,
+    KG_MODE_PREFILL,
     KG_MODE_OPEN, /* not given: the engine chooses a mode for its model */
 };
 
@@ -49,9 +50,10 @@ struct kg_block_config {
 struct kg_lm_config {
 #define KG_LM(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
 #include "kgpt/options.def"
-    const char *long_system; /* a system prompt from a boot module, which replaces `system`; NULL: none */
-    bool system_given;       /* false: the template's own system prompt */
-    uint32_t n_stops;        /* in `stop` */
+    const char *long_system;  /* a system prompt from a boot module, which replaces `system`; NULL: none */
+    bool system_given;        /* false: the system prompt of the image, or else the template's own */
+    const char *image_system; /* the system prompt of the prefill that the model in use has; NULL: none */
+    uint32_t n_stops;         /* in `stop` */
 };
 
 #define KG_OVERFLOW_AUTO 2u  /* shift for a running text without an end (kg_lm_turn_prepare), else error */

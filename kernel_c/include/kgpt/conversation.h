@@ -13,12 +13,13 @@
 #include "kgpt/error.h"
 #include "kgpt/gguf.h"
 #include "kgpt/lm.h"
+#include "kgpt/prefill.h"
 #include "kgpt/reply.h"
 #include "kgpt/speculation.h"
 #include "kgpt/stream.h"
 #include "kgpt/vocab.h"
 
-/* A model, its vocabulary and its chat template. */
+/* A model, its vocabulary, its chat template, and the prefill of its chats. */
 struct kg_lm_loaded {
     struct kg_gguf gguf;
     char arch[32];
@@ -26,8 +27,9 @@ struct kg_lm_loaded {
     struct kg_lm_model model;
     struct kg_chat chat;
     bool has_chat;
-    uint32_t end_token; /* another token that ends a reply of the chat, or KG_NO_TOKEN */
-    char end_text[64];  /* without such a token: a stop string of the chat, or empty */
+    uint32_t end_token;        /* another token that ends a reply of the chat, or KG_NO_TOKEN */
+    char end_text[64];         /* without such a token: a stop string of the chat, or empty */
+    struct kg_prefill prefill; /* without tokens if there is none */
 };
 
 /* Loads a GGUF file of `size` bytes at `data`, and its chat template (KGCT; NULL: none). Interleaves the file's
@@ -35,6 +37,10 @@ struct kg_lm_loaded {
 enum kg_status kg_lm_load(struct kg_lm_loaded *loaded, const void *data, uint64_t size, bool interleaved,
                           struct kg_arena *arena, struct kg_error *error);
 enum kg_status kg_lm_load_chat(struct kg_lm_loaded *loaded, const void *chat, uint64_t size, struct kg_error *error);
+
+/* Then its prefill (KGPF; NULL: none). `origin` has the hashes of that file and that template. */
+enum kg_status kg_lm_load_prefill(struct kg_lm_loaded *loaded, const void *prefill, uint64_t size,
+                                  const struct kg_prefill_origin *origin, struct kg_error *error);
 
 struct kg_conversation {
     const struct kg_lm_loaded *loaded;
@@ -58,6 +64,7 @@ struct kg_conversation {
     uint32_t ask_at;       /* position of the request for the last reply, for templates that rewrite earlier replies */
     uint32_t reply_at;     /* position of the last reply; 0: there is none, or its message was forgotten */
     struct kg_speed total; /* of the conversation: sums, and the largest */
+    bool primed;           /* the KV cache holds the prefill, and nothing was computed since */
 };
 
 /* An empty conversation, with `options` as kg_lm_session_carve wants them, and drafts as `speculation` says (NULL:
@@ -68,7 +75,7 @@ void kg_conversation_carve(struct kg_conversation *conversation, const struct kg
                            struct kg_arena *arena);
 void kg_conversation_fill(struct kg_conversation *conversation);
 
-/* Forgets the whole conversation. */
+/* Forgets the whole conversation. Copies the prefill into the KV cache, while nobody waits for a reply. */
 void kg_conversation_reset(struct kg_conversation *conversation);
 
 /* What a reply is asked for with. `scratch` is rewound. */
@@ -101,6 +108,10 @@ enum kg_status kg_conversation_continue(struct kg_conversation *conversation, ui
  * KG_E_CONTEXT if the message does not fit; the context is unchanged then. */
 enum kg_status kg_conversation_message(struct kg_conversation *conversation, struct kg_text system,
                                        struct kg_text message, const struct kg_ask *ask, struct kg_error *error);
+
+/* The tokens with which every chat begins that has this system prompt: `n` of them at conversation->prompt. */
+enum kg_status kg_conversation_encode_beginning(struct kg_conversation *conversation, struct kg_text system,
+                                                uint32_t *n, struct kg_arena *scratch, struct kg_error *error);
 
 /* Begins another reply to the last message. */
 enum kg_status kg_conversation_again(struct kg_conversation *conversation, const struct kg_ask *ask,

@@ -17,7 +17,7 @@
 struct kg_model_data {
     uint32_t magic;
     uint32_t version;
-    uint64_t size;      /* bytes of header, vocabulary and weights, each padded to KG_MODEL_ALIGN */
+    uint64_t size;      /* bytes of header, vocabulary, weights and prefill, each padded to KG_MODEL_ALIGN */
     char arch[16];      /* "microgpt", "gguf", "none"; NUL-padded */
     char name[64];      /* UTF-8, NUL-terminated and padded */
     uint8_t sha256[32]; /* of the model (kgpt_build.models.Model.sha256); for a GGUF, of the original file */
@@ -37,7 +37,9 @@ struct kg_model_data {
     uint64_t vocab_size;     /* bytes without padding */
     uint64_t weights_offset; /* a multiple of KG_MODEL_ALIGN */
     uint64_t weights_size;   /* bytes without padding */
-    uint8_t reserved[48];
+    uint64_t prefill_offset; /* a multiple of KG_MODEL_ALIGN */
+    uint64_t prefill_size;   /* bytes without padding; 0: there is none */
+    uint8_t reserved[32];
 };
 _Static_assert(sizeof(struct kg_model_data) == 256, "the layout is shared with Python");
 
@@ -50,7 +52,7 @@ _Static_assert(sizeof(struct kg_model_data) == 256, "the layout is shared with P
  *
  * "gguf". The vocabulary is the chat blob of kgpt/chat.h (vocab_size 0: the model has no chat template). The weights
  * are the whole GGUF file; only the data of its matrices differs (KG_MODEL_INTERLEAVED). The sizes in the header are
- * copies for tools; the engine reads the file. bos_id may be KG_MODEL_NO_TOKEN.
+ * copies for tools; the engine reads the file. bos_id may be KG_MODEL_NO_TOKEN. The prefill is that of kgpt/prefill.h.
  *
  * "none". An engine for language models whose model comes as a boot module. Only the header exists; its sizes are 0. */
 

@@ -33,10 +33,19 @@ void kg_conversation_carve(struct kg_conversation *c, const struct kg_lm_loaded 
     c->reply.text = kg_arena_take(arena, c->reply.most + kg_stream_room(longest));
 }
 
+void kg_conversation_prime(struct kg_conversation *c)
+{
+    c->primed = kg_prefill_fits(&c->loaded->prefill, &c->session);
+    if (c->primed) {
+        kg_prefill_load(&c->loaded->prefill, &c->session);
+    }
+}
+
 void kg_conversation_fill(struct kg_conversation *c)
 {
     kg_lm_session_fill(&c->session);
     kg_speculation_fill(&c->speculation);
+    kg_conversation_prime(c);
 }
 
 void kg_conversation_forget(struct kg_conversation *c)
@@ -50,6 +59,7 @@ void kg_conversation_reset(struct kg_conversation *c)
 {
     kg_lm_truncate(&c->session, 0);
     kg_conversation_forget(c);
+    kg_conversation_prime(c);
 }
 
 /* kg_forward of a language model: the engine is the conversation. */
@@ -219,6 +229,7 @@ enum kg_status kg_conversation_begin(struct kg_conversation *c, const uint32_t *
                                      bool again, struct kg_error *error)
 {
     size_t last_n = c->reply.n;
+    c->primed = false;
     begin_stream(c);
     kg_lm_sampler_use(&c->sampler, c->request.rng, c->request.seed + c->request.index);
     c->pending_n = 0;

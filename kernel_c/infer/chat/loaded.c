@@ -54,3 +54,10 @@ enum kg_status kg_lm_load_chat(struct kg_lm_loaded *loaded, const void *chat, ui
     }
     return KG_OK;
 }
+
+enum kg_status kg_lm_load_prefill(struct kg_lm_loaded *loaded, const void *prefill, uint64_t size,
+                                  const struct kg_prefill_origin *origin, struct kg_error *error)
+{
+    loaded->prefill = (struct kg_prefill){0};
+    return prefill ? kg_prefill_open(&loaded->prefill, prefill, size, &loaded->model, origin, error) : KG_OK;
+}

@@ -193,6 +193,37 @@ static enum kg_status encode_turn(struct kg_conversation *c, struct turn *turn, 
     return KG_OK;
 }
 
+enum kg_status kg_conversation_encode_beginning(struct kg_conversation *c, struct kg_text system, uint32_t *n,
+                                                struct kg_arena *scratch, struct kg_error *error)
+{
+    const struct kg_text message = {"", 0};
+    struct turn turn = {.first = true};
+    uint32_t n_bos;
+    compose_turn(c, &turn, system, message);
+    turn.n = fragments_before(turn.fragments, turn.n, message);
+    bool bos = (c->loaded->chat.flags & KG_CHAT_BOS) || c->loaded->vocab.add_bos;
+    if (turn.n == 0 && !bos) {
+        kg_error_set(error, KG_E_INPUT, "every chat begins with its message: there is nothing to compute before it");
+        kg_error_hint(error, "do without --prefill");
+        return KG_E_INPUT;
+    }
+    enum kg_status status = kg_conversation_encode_fragments(c, turn.fragments, turn.n, bos, n, &n_bos, scratch, error);
+    return status == KG_OK ? kg_conversation_check_room(c, 0, *n, error) : status;
+}
+
+/* Begins the reply to a first message of `n` tokens at c->prompt, behind what the prefill has of them. */
+static enum kg_status begin_first(struct kg_conversation *c, uint32_t n, uint32_t ask_n, struct kg_error *error)
+{
+    uint32_t held = c->primed ? kg_prefill_begin(&c->loaded->prefill, &c->session, c->prompt, n) : 0;
+    c->reply.n_held = held;
+    enum kg_status status = kg_conversation_begin(c, c->prompt + held, n - held, ask_n - held, false, error);
+    if (status != KG_OK && c->session.n_past == held) {
+        kg_lm_truncate(&c->session, 0); /* a chat begins with a message, not with its system prompt alone */
+        kg_conversation_prime(c);
+    }
+    return status;
+}
+
 static enum kg_status begin_message(struct kg_conversation *c, struct kg_text system, struct kg_text message,
                                     struct kg_arena *scratch, struct kg_error *error)
 {
@@ -209,7 +240,7 @@ static enum kg_status begin_message(struct kg_conversation *c, struct kg_text sy
         return status;
     }
     kg_lm_truncate(&c->session, turn.from);
-    status = kg_conversation_begin(c, c->prompt, n, ask_n, false, error);
+    status = turn.first ? begin_first(c, n, ask_n, error) : kg_conversation_begin(c, c->prompt, n, ask_n, false, error);
     c->replies += status == KG_OK || c->session.n_past > 0;
     return status;
 }

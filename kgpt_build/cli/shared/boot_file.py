@@ -22,32 +22,48 @@ BUILD_FOLDER = Path("build")
 Check: TypeAlias = "Callable[[Model | GgufModel | NoModel], None]"
 
 
+@dataclasses.dataclass(frozen=True)
+class Beginning:
+    """How the chats of a kernel that is built shall begin: BuildSettings.prefill, and its built-in command line."""
+
+    system: str
+    cmdline: str
+
+
 def boot_file_for(
-    named: Path | None, *, default: bool = False, target: str = "bare", check: Check | None = None
+    named: Path | None,
+    *,
+    default: bool = False,
+    target: str = "bare",
+    check: Check | None = None,
+    begins: Beginning | None = None,
 ) -> Path:
     """The kernel or image to boot, or with the ``target`` hosted the program to run.
 
     A named kernel or image is itself. For a named model the kernel comes from the cache, and is built if it is not
     there. Without a name it is the kernel in ``./build``, if today's model, sources and tools would build the same one,
     else a cached build of the manifest's settings; without ``./build`` a build of options.model_or_here. ``default``
-    asks for the default model, whatever is here. ``check`` may refuse a model before its kernel is built.
-    Raises KgptError.
+    asks for the default model, whatever is here. ``check`` may refuse a model before its kernel is built. ``begins`` is
+    for a kernel that is built. Raises KgptError.
     """
     from kgpt_build.kernel import manifest
     from kgpt_build.models.catalog import is_shipped, resolve
 
+    more = {"prefill": begins.system, "cmdline": begins.cmdline} if begins else {}
     if default:
-        return _checked(model_or_here(named, default=True), check, target=target)
+        return _checked(model_or_here(named, default=True), check, target=target, **more)
     if named is not None and is_shipped(named):
-        return _checked(None, check, target=target)
+        return _checked(None, check, target=target, **more)
     if named is not None:
         named = resolve(named)
-        if _is_boot_file(named):
-            return _of_target(named, target)
-        return _checked(imported_first(named), check, target=target)
+        if not _is_boot_file(named):
+            return _checked(imported_first(named), check, target=target, **more)
+        if begins:
+            raise UsageError(f"{named} is built already", "build another one: kgpt build MODEL --system TEXT --prefill")
+        return _of_target(named, target)
     if (BUILD_FOLDER / manifest.NAME).is_file():
-        return _kernel_here(BUILD_FOLDER, check, target)
-    return _checked(model_or_here(None, default=False), check, target=target)
+        return _kernel_here(BUILD_FOLDER, check, target, more)
+    return _checked(model_or_here(None, default=False), check, target=target, **more)
 
 
 def runs_hosted(named: Path | None, *, default: bool) -> bool:
@@ -88,7 +104,7 @@ def _is_boot_file(path: Path) -> bool:
         raise KgptError(f"cannot read {path}: {error.strerror}", "give a kernel, an image, or a model") from error
 
 
-def _kernel_here(folder: Path, check: Check | None, target: str) -> Path:
+def _kernel_here(folder: Path, check: Check | None, target: str, more: dict[str, str]) -> Path:
     from kgpt_build.kernel import manifest
 
     described = manifest.read(folder)
@@ -97,9 +113,11 @@ def _kernel_here(folder: Path, check: Check | None, target: str) -> Path:
             f"kgpt: {folder} was made of the default model, not of {MODEL_HERE} (kgpt build takes that)", err=True
         )
     output = folder / str(described["output"]["file"])
-    if described["target"] == target and _is_fresh(described, output):
+    if described["target"] == target and not more and _is_fresh(described, output):
         return output
-    settings = {key: described.get(key) for key in ("toolchain", "debug", "cmdline", "chat_template")}
+    settings = {key: described.get(key) for key in ("toolchain", "debug", "cmdline", "chat_template", "prefill")}
+    if more:
+        settings["prefill"], settings["cmdline"] = more["prefill"], f"{settings['cmdline']} {more['cmdline']}".strip()
     if target == "hosted":
         settings["sanitize"] = described.get("sanitize", "")
     return _checked(_model(described), check, corpus=_corpus(described), target=target, **settings)

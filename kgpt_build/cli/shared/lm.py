@@ -32,18 +32,35 @@ def load_brought(name: Path) -> GgufModel:
     return load_lm(imported_first(resolve(name)))
 
 
-def modules_of(models: Sequence[GgufModel]) -> tuple[BootModule, ...]:
-    """The boot modules of these models: for each its file, then its chat template if it has one."""
+def modules_of(models: Sequence[GgufModel], prefill: str | None = None, cmdline: str = "") -> tuple[BootModule, ...]:
+    """The boot modules of these models: for each its file, then its chat template if it has one, then its prefill.
+
+    ``prefill`` is the system prompt to compute, empty for the template's own, None for no prefill; ``cmdline`` is that
+    of the run.
+    """
     from kgpt_build.paths import make_cache_dir, write_atomically
 
     modules: list[BootModule] = []
     for model in models:
-        modules.append(BootModule(model.path))
+        # A prefill is compared with the hash of its model: then the kernel computes it in any case.
+        modules.append(BootModule(model.path, () if prefill is None else (f"sha256={model.sha256}",)))
         if blob := model.chat_blob():
             path = make_cache_dir("chat") / f"{model.sha256}.kgct"
             write_atomically(path, blob)
             modules.append(BootModule(path))
+        if prefill is not None:
+            modules.append(BootModule(_prefill_of(model, blob, prefill, cmdline)))
     return tuple(modules)
+
+
+def _prefill_of(model: GgufModel, chat: bytes, system: str, cmdline: str) -> Path:
+    from kgpt_build.cli.shared.progress import shown_progress
+    from kgpt_build.headers import LmBlob
+    from kgpt_build.kernel.build import prefill_file
+    from kgpt_build.toolchain import DEFAULT
+
+    with shown_progress() as progress:
+        return prefill_file(LmBlob(model, chat), system, cmdline, DEFAULT, progress)
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,26 @@ def chat_template_option(command: Command) -> Command:
     )(command)
 
 
+def prefill_option(command: Command) -> Command:
+    """``--prefill``; take_prefill reads it together with ``--system``."""
+    return click.option(
+        "--prefill", is_flag=True,
+        help="Language models: compute how every chat begins now, up to the first message, and keep it in the result.",
+    )(command)  # fmt: skip
+
+
+def take_prefill(options: dict[str, Any]) -> str | None:
+    """Take ``prefill`` out of ``options``: the system prompt to compute, "" for the template's own, or None.
+
+    With it ``system`` becomes None, since the prefill brings the text.
+    """
+    if not options.pop("prefill"):
+        return None
+    system = options["system"] or ""
+    options["system"] = None
+    return system
+
+
 def accept_option(command: Command) -> Command:
     """``--accept-license``."""
     return click.option(

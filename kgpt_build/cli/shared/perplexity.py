@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgpt_build.errors import KgptError
@@ -47,18 +46,6 @@ class Score:
 
     def __str__(self) -> str:
         return f"{self.perplexity:.4f} ± {self.perplexity * self.deviation:.4f}"
-
-
-def read_text(path: Path) -> bytes:
-    """The text in ``path``. Raises KgptError, UsageError for what is no text."""
-    from kgpt_build.boot_modules import MAX_TEXT, checked_text
-
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_TEXT + 1)
-    except OSError as error:
-        raise KgptError(f"cannot read {path}: {error.strerror}", "give the path of a text file") from error
-    return checked_text(data, str(path))
 
 
 def score(

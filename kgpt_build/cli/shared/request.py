@@ -47,7 +47,7 @@ class Wishes:
 
     @property
     def _alone(self) -> bool:
-        return self.one_shot or self.as_json or self.mode in ("bench", "perplexity", "jitter", "selftest")
+        return self.one_shot or self.as_json or self.mode in ("bench", "perplexity", "jitter", "prefill", "selftest")
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,12 @@ class Request:
     def cmdline(self) -> str:
         """The kernel's command line. It ends with ``exit`` if nobody can type to the guest."""
         return " ".join([*self.words, *([] if self.wishes.typed_to else ["exit"])])
+
+    @property
+    def cache_words(self) -> str:
+        """The words that decide the type of the KV cache: a prefill is built for them."""
+        wanted = {name: self.settings.get(name) for name in ("kv", "rng")}
+        return " ".join(f"{name}={value}" for name, value in wanted.items() if value)
 
     def cmdline_for(self, kernel: Path) -> str:
         """The command line with the words that the user's terminal needs. Raises KgptError."""
@@ -106,7 +112,7 @@ class Request:
 
     def _refuse_lm_settings(self, what: str) -> None:
         given = [*self.settings.for_lm, *(text.kind for text in self.texts if text.kind != PROMPT)]
-        if given or self.wishes.mode in ("chat", "bench", "perplexity", "jitter"):
+        if given or self.wishes.mode in ("chat", "bench", "perplexity", "jitter", "prefill"):
             word = given[0].replace("_", "-") if given else f"mode {self.wishes.mode}"
             raise UsageError(f"--{word} is for language models, and {what}", "leave it out")
 

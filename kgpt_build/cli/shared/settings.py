@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -57,6 +58,9 @@ def _click_option(option: Option) -> Callable[[Command], Command]:
             form["type"] = float
         case "SEED":
             form["callback"] = _read_seed
+        case "SYSTEM":
+            text += " @FILE: the text in a file."
+            form["callback"] = _read_system
         case "CHOICE" | "NAME":
             form = {"type": click.Choice([name for name in option.names if name != _NO_WISH])}
         case "TEXTS" | "BIASES":
@@ -72,3 +76,19 @@ def _read_seed(_: click.Context, __: click.Parameter, value: str | None) -> int 
         return int(value)
     except ValueError:
         raise click.BadParameter(f"{value!r} is neither a whole number nor random") from None
+
+
+def _read_system(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """The text itself, or with ``@FILE`` the text of a file without a final line feed; ``@@`` begins a text with @."""
+    if value is None or not value.startswith("@"):
+        return value
+    if value.startswith("@@"):
+        return value[1:]
+    from kgpt_build.boot_modules import read_text
+
+    return read_text(Path(value[1:])).decode().removesuffix("\n")
+
+
+def literal_text(value: str) -> str:
+    """``value`` as an argument that _read_system reads as this text."""
+    return f"@{value}" if value.startswith("@") else value
