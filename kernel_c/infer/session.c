@@ -50,7 +50,35 @@ void kg_lm_truncate(struct kg_lm_session *session, uint32_t n)
     session->moved_from = session->n_past <= session->moved_from ? UINT32_MAX : session->moved_from;
 }
 
-uint32_t kg_lm_reuse(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n)
+struct copy {
+    struct kg_lm_session *to;
+    const struct kg_lm_session *from;
+    uint32_t n; /* positions */
+};
+
+static void copy_share(void *context, uint32_t worker, uint32_t workers)
+{
+    const struct copy *copy = context;
+    const struct kg_lm_model *m = copy->to->model;
+    const struct kg_lm_kv *to = copy->to->kv, *from = copy->from->kv;
+    uint64_t heads = (uint64_t)m->n_layer * m->n_head_kv, size = (uint64_t)copy->n * to->vector;
+    for (uint64_t i = heads * worker / workers; i < heads * (worker + 1) / workers; i++) {
+        uint32_t layer = (uint32_t)(i / m->n_head_kv), head = (uint32_t)(i % m->n_head_kv);
+        memcpy(kg_lm_kv_head(to, to->keys, layer, head), kg_lm_kv_head(from, from->keys, layer, head), size);
+        memcpy(kg_lm_kv_head(to, to->values, layer, head), kg_lm_kv_head(from, from->values, layer, head), size);
+    }
+}
+
+void kg_lm_copy(struct kg_lm_session *session, const struct kg_lm_session *from, uint32_t n)
+{
+    struct copy copy = {session, from, n};
+    memcpy(session->tokens, from->tokens, n * sizeof *session->tokens);
+    kg_workers_run(session->work->workers, copy_share, &copy);
+    session->n_past = n;
+    session->moved_from = UINT32_MAX;
+}
+
+uint32_t kg_lm_common(const struct kg_lm_session *session, const uint32_t *tokens, uint32_t n)
 {
     uint32_t same = 0, most = n > 0 ? n - 1 : 0;
     most = session->n_past < most ? session->n_past : most;
@@ -58,6 +86,12 @@ uint32_t kg_lm_reuse(struct kg_lm_session *session, const uint32_t *tokens, uint
     while (same < most && session->tokens[same] == tokens[same]) {
         same++;
     }
+    return same;
+}
+
+uint32_t kg_lm_reuse(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n)
+{
+    uint32_t same = kg_lm_common(session, tokens, n);
     kg_lm_truncate(session, same);
     return same;
 }

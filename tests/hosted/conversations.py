@@ -82,11 +82,14 @@ class Script:
 class Talk:
     """One conversation, a token at a time."""
 
-    def __init__(self, library: ctypes.CDLL, model: Model, script: Script) -> None:
+    def __init__(self, library: ctypes.CDLL, model: Model, script: Script, slot: int | None = None) -> None:
+        """In a slot of the model's batch, or alone."""
         self._library, self._script, self._model = library, script, model
         self._struct = ctypes.create_string_buffer(library.driver_talk_size())
-        options = lm._Options(script.n_ctx, script.n_batch, lm.KV.index(script.kv), 1)
-        assert library.driver_talk(model.driver, self._struct, ctypes.byref(options)) == 0
+        if slot is None:
+            assert library.driver_talk(model.driver, self._struct, ctypes.byref(_options(script))) == 0
+        else:
+            assert library.driver_talk_in(model.driver, self._struct, slot) == 0
         self._kept: list[object] = []
         self._running = False
         self.n_vocab = library.driver_n_vocab(model.driver)
@@ -109,6 +112,38 @@ class Talk:
         self._running = status == 0
         if status:
             self.replies.append(self._reply(status))
+
+    def stop(self) -> None:
+        """The sink wants the end of the reply, as after a key."""
+        self._library.driver_stop(self._struct)
+
+    def leave(self) -> None:
+        """The owner of the batch ends the reply."""
+        self._library.driver_leave(self._struct)
+
+    def begin_text(self, text: str) -> None:
+        """Begin a reply that goes on from ``text``, without a template."""
+        status = self._begin("driver_continue", *_said(text))
+        self._running = status == 0
+        if status:
+            self.replies.append(self._reply(status))
+
+    @property
+    def running(self) -> bool:
+        """Has a reply begun that has not been taken?"""
+        return self._running
+
+    def tokens(self) -> tuple[int, ...]:
+        """The tokens of the reply so far."""
+        found = ctypes.POINTER(ctypes.c_uint32)()
+        n = self._library.driver_tokens(self._struct, ctypes.byref(found))
+        return tuple(found[:n])
+
+    def take(self) -> Reply:
+        """The reply that has ended."""
+        status = self._library.driver_step(self._struct)
+        assert status >= 0
+        return self._reply(status)
 
     def message(self, text: str) -> int:
         return self._begin("driver_message", *_said(text))
@@ -159,7 +194,9 @@ class Talk:
 class Model:
     """A tiny model with a chat template, opened once."""
 
-    def __init__(self, library: ctypes.CDLL, folder: Path, *, arch: str = "llama", n_ctx: int = 64) -> None:
+    def __init__(
+        self, library: ctypes.CDLL, folder: Path, *, arch: str = "llama", n_ctx: int = 64, isa: str = lm.ISAS[-1]
+    ) -> None:
         self._library = library
         path = write_lm(
             folder / f"{arch}.gguf", arch, fields={f"{arch}.context_length": n_ctx}, tensors=_positions(arch, n_ctx)
@@ -171,10 +208,29 @@ class Model:
         self._chat = ctypes.create_string_buffer(chat, len(chat))
         self.driver = ctypes.create_string_buffer(library.driver_size())
         where = lm._where(self._file), (self._chat, ctypes.c_uint64(len(chat))), lm._where(self._memory)
-        assert library.driver_open(self.driver, *(word for pair in where for word in pair)) == 0
+        assert library.driver_open(self.driver, *(word for pair in where for word in pair), lm.ISAS.index(isa)) == 0
 
     def talk(self, script: Script) -> Talk:
         return Talk(self._library, self, script)
+
+    def batch(self, script: Script, n: int) -> list[Talk]:
+        """A talk in each of ``n`` slots, with the options of ``script``, which is the first one's."""
+        assert self._library.driver_batch(self.driver, ctypes.byref(_options(script)), n) == 0
+        self._slots = n
+        return [Talk(self._library, self, script, slot) for slot in range(n)]
+
+    def talk_in(self, slot: int, script: Script) -> Talk:
+        """Another talk in a slot that is free."""
+        return Talk(self._library, self, script, slot)
+
+    def step(self) -> tuple[int, int]:
+        """One step of the batch: the slots that still run, and the passes so far."""
+        passes = ctypes.c_uint64()
+        return self._library.driver_batch_step(self.driver, ctypes.byref(passes)), passes.value
+
+
+def _options(script: Script) -> lm._Options:
+    return lm._Options(script.n_ctx, script.n_batch, lm.KV.index(script.kv), 1)
 
 
 def build(folder: Path) -> ctypes.CDLL:

@@ -121,7 +121,7 @@ void kg_lm_turn_prepare(struct kg_lm_turn *turn, struct kgpt *k, enum kg_mode mo
         .done = show_reply_end,
         .stopped = is_interrupted,
     };
-    turn->ask = (struct kg_ask){&turn->request, &turn->console, &k->arena};
+    turn->ask = (struct kg_ask){.request = &turn->request, .sinks = &turn->console, .scratch = &k->arena};
 }
 
 /* How to make room in the context, in the words of the shell or of the chat. */

@@ -42,6 +42,15 @@ enum kg_status kg_lm_load_chat(struct kg_lm_loaded *loaded, const void *chat, ui
 enum kg_status kg_lm_load_prefill(struct kg_lm_loaded *loaded, const void *prefill, uint64_t size,
                                   const struct kg_prefill_origin *origin, struct kg_error *error);
 
+/* A prompt that is not computed yet, or not completely. */
+struct kg_unread {
+    const uint32_t *tokens; /* (n), the first `done` of them computed */
+    uint32_t n, done;
+    uint32_t ask;  /* tokens before the request for the reply */
+    bool again;    /* another reply to the last message */
+    size_t last_n; /* bytes of the last reply's text */
+};
+
 struct kg_conversation {
     const struct kg_lm_loaded *loaded;
     struct kg_lm_session session; /* the KV cache */
@@ -54,6 +63,9 @@ struct kg_conversation {
     char *piece;          /* (vocab.longest): scratch */
     uint32_t *latency_us; /* (n_ctx): of each token of the reply */
     uint64_t start;       /* plat_ticks() when the reply was requested */
+    uint64_t step_start;  /* plat_ticks() when the current token was begun */
+    struct kg_unread unread;
+    bool batched;         /* kg_batch_step computes the current reply */
     bool as_llama2c;      /* the text is one of llama2.c's run.c: it begins with the prompt, and only BOS ends it */
     uint32_t n_unshown;   /* … and these tokens of the prompt, behind BOS, are not shown yet */
     uint64_t computed_at; /* session.computed when the prompt was computed */
@@ -75,6 +87,11 @@ void kg_conversation_carve(struct kg_conversation *conversation, const struct kg
                            struct kg_arena *arena);
 void kg_conversation_fill(struct kg_conversation *conversation);
 
+/* Another empty conversation with the model and the options of `other`, whose buffers of a forward pass it shares
+ * (kg_lm_session_carve_beside). It needs no kg_conversation_fill. */
+void kg_conversation_carve_beside(struct kg_conversation *conversation, const struct kg_conversation *other,
+                                  struct kg_arena *arena);
+
 /* Forgets the whole conversation. Copies the prefill into the KV cache, while nobody waits for a reply. */
 void kg_conversation_reset(struct kg_conversation *conversation);
 
@@ -83,6 +100,7 @@ struct kg_ask {
     const struct kg_request *request; /* copied */
     const struct kg_sink *sinks;
     struct kg_arena *scratch; /* for the tokenizer: kg_vocab_scratch() of the longest text */
+    bool batched;             /* the reply is left to kg_batch_step (kgpt/batch.h), which computes its prompt too */
 };
 
 /* Encodes a text into conversation->prompt for kg_conversation_continue. A BOS token comes first if the vocabulary

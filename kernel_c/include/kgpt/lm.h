@@ -123,10 +123,17 @@ void kg_lm_eval_pieces(struct kg_lm_piece *pieces, uint32_t n, bool (*stopped)(v
 enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, bool (*stopped)(void *),
                           void *context, struct kg_error *error);
 
-/* Keeps the longest common prefix of the context and these `n` tokens, and discards the rest of the context. Returns
- * its length, at most n - 1, so at least one token remains to compute. Computing the remaining tokens gives the same
- * bits as computing all of them. */
+/* The length of the longest common prefix of the context and these `n` tokens, at most n - 1, so at least one token
+ * remains to compute. Positions that kg_lm_shift moved do not count. */
+uint32_t kg_lm_common(const struct kg_lm_session *session, const uint32_t *tokens, uint32_t n);
+
+/* Keeps this prefix, and discards the rest of the context. Returns its length. Computing the remaining tokens gives
+ * the same bits as computing all of them. */
 uint32_t kg_lm_reuse(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n);
+
+/* Copies the first `n` positions of another session's context (at most kg_lm_common) in place of this one's: what is
+ * computed behind them has the bits that it has there. Both sessions share a work space. */
+void kg_lm_copy(struct kg_lm_session *session, const struct kg_lm_session *from, uint32_t n);
 
 /* Discards position `n` and all later ones. */
 void kg_lm_truncate(struct kg_lm_session *session, uint32_t n);

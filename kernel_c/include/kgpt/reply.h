@@ -108,6 +108,25 @@ enum kg_status kg_reply_begin(struct kg_reply *reply, const uint32_t *tokens, ui
  * KG_E_STOPPED, KG_E_CONTEXT and KG_E_NUMBERS also end the reply and set reply->reason. */
 enum kg_status kg_reply_step(struct kg_reply *reply, struct kg_error *error);
 
+/* Parts of the two, for a caller that computes tokens of several replies in one forward pass (kgpt/batch.h).
+ *
+ * kg_reply_begin is kg_reply_open; the tokens are computed; kg_reply_read, and kg_reply_start. Between layers of the
+ * prompt kg_reply_reading_stops (a struct kg_reply) tells the sinks the progress; true: one of them wants the end. */
+enum kg_status kg_reply_open(struct kg_reply *reply, uint32_t n, struct kg_error *error);
+bool kg_reply_reading_stops(void *reply);
+void kg_reply_read(struct kg_reply *reply, uint32_t n, uint32_t last); /* the first `n` up to the token `last` */
+void kg_reply_start(struct kg_reply *reply);
+
+/* kg_reply_step is kg_reply_sample, which returns false if the reply has ended; kg_reply_feed, which makes room for
+ * reply->last in the context; the token is computed; kg_reply_computed with the status of that. A status that is not
+ * KG_OK ends the reply. */
+bool kg_reply_sample(struct kg_reply *reply);
+enum kg_status kg_reply_feed(struct kg_reply *reply, struct kg_error *error);
+enum kg_status kg_reply_computed(struct kg_reply *reply, enum kg_status status);
+
+/* True if a sink wants the end of the reply. */
+bool kg_reply_stops(const struct kg_reply *reply);
+
 /* Shows the rest of the text; then tells the sinks that the reply has ended. */
 void kg_reply_close_text(struct kg_reply *reply);
 void kg_reply_end(struct kg_reply *reply);

@@ -12,25 +12,41 @@ static uint64_t us_between(uint64_t start, uint64_t end)
     return kg_ticks_to_us(end - start, plat_ticks_hz());
 }
 
+/* All besides the session. */
+static void carve_reply(struct kg_conversation *c, const struct kg_lm_loaded *loaded, uint32_t n_ctx,
+                        struct kg_arena *arena)
+{
+    uint32_t longest = loaded->vocab.longest;
+    c->loaded = loaded;
+    c->reply = (struct kg_reply){
+        .forward = &lm_forward, .engine = c, .request = &c->request, .sampler = &c->sampler, .pending = KG_NO_TOKEN};
+    kg_lm_sampler_carve(&c->sampler, loaded->vocab.n_vocab, arena);
+    c->prompt = kg_arena_array(arena, n_ctx + 1, sizeof *c->prompt);
+    c->latency_us = kg_arena_array(arena, n_ctx + 1, sizeof *c->latency_us);
+    c->piece = kg_arena_take(arena, longest);
+    c->reply.most = (size_t)n_ctx * longest;
+    c->reply.text = kg_arena_take(arena, c->reply.most + kg_stream_room(longest));
+}
+
 void kg_conversation_carve(struct kg_conversation *c, const struct kg_lm_loaded *loaded, const struct kg_quant_ops *ops,
                            const struct kg_workers *workers, const struct kg_lm_options *options,
                            const struct kg_speculation_options *speculation, struct kg_arena *arena)
 {
     const struct kg_speculation_options none = {0};
-    uint32_t longest = loaded->vocab.longest;
     speculation = speculation ? speculation : &none;
     const struct kg_lm_options session = kg_speculation_session(speculation, options);
-    *c = (struct kg_conversation){.loaded = loaded};
-    c->reply = (struct kg_reply){
-        .forward = &lm_forward, .engine = c, .request = &c->request, .sampler = &c->sampler, .pending = KG_NO_TOKEN};
+    *c = (struct kg_conversation){0};
     kg_lm_session_carve(&c->session, &loaded->model, ops, workers, &session, arena);
     kg_speculation_carve(&c->speculation, speculation, ops, workers, &session, arena);
-    kg_lm_sampler_carve(&c->sampler, loaded->vocab.n_vocab, arena);
-    c->prompt = kg_arena_array(arena, options->n_ctx + 1, sizeof *c->prompt);
-    c->latency_us = kg_arena_array(arena, options->n_ctx + 1, sizeof *c->latency_us);
-    c->piece = kg_arena_take(arena, longest);
-    c->reply.most = (size_t)options->n_ctx * longest;
-    c->reply.text = kg_arena_take(arena, c->reply.most + kg_stream_room(longest));
+    carve_reply(c, loaded, options->n_ctx, arena);
+}
+
+void kg_conversation_carve_beside(struct kg_conversation *c, const struct kg_conversation *other,
+                                  struct kg_arena *arena)
+{
+    *c = (struct kg_conversation){0};
+    kg_lm_session_carve_beside(&c->session, &other->session, arena);
+    carve_reply(c, other->loaded, other->session.options.n_ctx, arena);
 }
 
 void kg_conversation_prime(struct kg_conversation *c)
@@ -199,6 +215,7 @@ void kg_conversation_prepare(struct kg_conversation *c, const struct kg_ask *ask
     c->request = *ask->request;
     c->as_llama2c = false;
     c->n_unshown = 0;
+    c->batched = ask->batched;
     c->reply.n_held = 0;
     c->reply.slides = false;
     c->reply.sinks = ask->sinks;
@@ -225,27 +242,42 @@ static void begin_stream(struct kg_conversation *c)
     }
 }
 
+void kg_conversation_start(struct kg_conversation *c)
+{
+    if (c->batched) {
+        kg_reply_start(&c->reply);
+    }
+    c->ask_at = c->unread.again ? c->ask_at : c->reply.before + c->unread.ask;
+    c->reply_at = c->session.n_past;
+    c->computed_at = c->session.computed;
+    c->reply.speed.prompt_us = us_between(c->start, c->reply.begun);
+}
+
+void kg_conversation_abandon(struct kg_conversation *c)
+{
+    kg_lm_truncate(&c->session, c->reply.before); /* a message is in the context whole or not at all */
+    c->reply.n = c->unread.last_n;
+}
+
 enum kg_status kg_conversation_begin(struct kg_conversation *c, const uint32_t *tokens, uint32_t n, uint32_t ask,
                                      bool again, struct kg_error *error)
 {
-    size_t last_n = c->reply.n;
     c->primed = false;
+    c->unread = (struct kg_unread){.tokens = tokens, .n = n, .ask = ask, .again = again, .last_n = c->reply.n};
     begin_stream(c);
     kg_lm_sampler_use(&c->sampler, c->request.rng, c->request.seed + c->request.index);
     c->pending_n = 0;
     c->reply.n = 0;
     c->reply.whole = again;
-    enum kg_status status = kg_reply_begin(&c->reply, tokens, n, error);
+    kg_speculation_forget(&c->speculation);
+    enum kg_status status =
+        c->batched ? kg_reply_open(&c->reply, n, error) : kg_reply_begin(&c->reply, tokens, n, error);
     if (status != KG_OK) {
-        kg_lm_truncate(&c->session, c->reply.before); /* a message is in the context whole or not at all */
-        c->reply.n = last_n;
-        return status;
+        kg_conversation_abandon(c);
+    } else if (!c->batched) {
+        kg_conversation_start(c);
     }
-    c->ask_at = again ? c->ask_at : c->session.n_past - n + ask;
-    c->reply_at = c->session.n_past;
-    c->computed_at = c->session.computed;
-    c->reply.speed.prompt_us = us_between(c->start, c->reply.begun);
-    return KG_OK;
+    return status;
 }
 
 /* A stop string is complete. The tokens that hold it leave the context, those before stay as they were sampled, and
@@ -264,15 +296,37 @@ static void drop_stop_string(struct kg_conversation *c)
     c->pending_n = n > cut ? n - cut : 0;
 }
 
-enum kg_status kg_conversation_step(struct kg_conversation *c, struct kg_error *error)
+static void end_step(struct kg_conversation *c)
 {
-    uint64_t start = plat_ticks();
-    enum kg_status status = kg_reply_step(&c->reply, error);
     uint32_t n = c->reply.speed.tokens - 1;
-    c->latency_us[n % c->session.options.n_ctx] = (uint32_t)us_between(start, plat_ticks());
+    c->latency_us[n % c->session.options.n_ctx] = (uint32_t)us_between(c->step_start, plat_ticks());
     if (c->reply.ended && c->reply.reason == KG_REASON_STOP) {
         drop_stop_string(c);
     }
+}
+
+enum kg_status kg_conversation_step(struct kg_conversation *c, struct kg_error *error)
+{
+    c->step_start = plat_ticks();
+    enum kg_status status = kg_reply_step(&c->reply, error);
+    end_step(c);
+    return status;
+}
+
+enum kg_status kg_conversation_sample(struct kg_conversation *c, struct kg_error *error)
+{
+    c->step_start = plat_ticks();
+    enum kg_status status = kg_reply_sample(&c->reply) ? kg_reply_feed(&c->reply, error) : KG_OK;
+    if (c->reply.ended) {
+        end_step(c);
+    }
+    return status;
+}
+
+enum kg_status kg_conversation_computed(struct kg_conversation *c, enum kg_status status)
+{
+    status = kg_reply_computed(&c->reply, status);
+    end_step(c);
     return status;
 }
 

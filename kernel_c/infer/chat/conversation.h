@@ -21,6 +21,16 @@ void kg_conversation_release(struct kg_conversation *conversation);
 enum kg_status kg_conversation_begin(struct kg_conversation *conversation, const uint32_t *tokens, uint32_t n,
                                      uint32_t ask, bool again, struct kg_error *error);
 
+/* The end of kg_conversation_begin, if the reply is batched: the prompt is computed, or it failed. */
+void kg_conversation_start(struct kg_conversation *conversation);
+void kg_conversation_abandon(struct kg_conversation *conversation);
+
+/* kg_conversation_step in two parts. The first returns KG_OK with reply->ended false if reply->last is to be computed,
+ * with reply->ended true if the reply is complete; otherwise a failure. The second takes the status of the
+ * computation. */
+enum kg_status kg_conversation_sample(struct kg_conversation *conversation, struct kg_error *error);
+enum kg_status kg_conversation_computed(struct kg_conversation *conversation, enum kg_status status);
+
 /* Computes the last token of a reply that was cut short, or the part of it that was shown. */
 enum kg_status kg_conversation_settle(struct kg_conversation *conversation, struct kg_arena *scratch,
                                       struct kg_error *error);

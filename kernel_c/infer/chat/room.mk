@@ -1,4 +1,5 @@
 ENGINE_LM += \
+    infer/chat/batch.c \
     infer/chat/chat.c \
     infer/chat/chat_reply.c \
     infer/chat/chat_test.c \

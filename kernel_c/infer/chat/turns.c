@@ -91,6 +91,7 @@ static enum kg_status continue_as_llama2c(struct kg_conversation *c, uint32_t n,
     uint32_t steps = llama2c_steps(c, c->request.max_tokens), left = steps + 1 - n, computed = left ? n : n - 1;
     uint32_t held = c->reply.n_held = kg_lm_reuse(&c->session, c->prompt, computed);
     c->as_llama2c = true;
+    c->batched = false; /* the prompt is computed now: it may end the text */
     enum kg_status status = kg_conversation_begin(c, c->prompt + held, computed - held, 0, false, error);
     c->n_unshown = n - 1;
     c->request.max_tokens = left;

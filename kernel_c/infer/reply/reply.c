@@ -25,7 +25,7 @@ static void look_at_past(struct kg_reply *reply)
     reply->forward->past(reply->engine, &reply->past);
 }
 
-static bool sinks_stop(const struct kg_reply *reply)
+bool kg_reply_stops(const struct kg_reply *reply)
 {
     for (const struct kg_sink *sink = reply->sinks; sink; sink = sink->next) {
         if (sink->stopped && sink->stopped(sink->context)) {
@@ -35,14 +35,13 @@ static bool sinks_stop(const struct kg_reply *reply)
     return false;
 }
 
-/* Asked by the engine between the layers of the prompt. */
-static bool reading_stops(void *context)
+bool kg_reply_reading_stops(void *context)
 {
     struct kg_reply *reply = context;
     look_at_past(reply);
     reply->n_read = reply->past.n - reply->before;
     TELL_SINKS(reply, progress, reply);
-    return sinks_stop(reply);
+    return kg_reply_stops(reply);
 }
 
 enum kg_status kg_reply_make_room(struct kg_reply *reply, uint32_t more, struct kg_error *error)
@@ -67,23 +66,28 @@ static void tell_logits(struct kg_reply *reply, uint32_t token)
     }
 }
 
+void kg_reply_read(struct kg_reply *reply, uint32_t n, uint32_t last)
+{
+    reply->n_read = n;
+    tell_logits(reply, last);
+}
+
 static enum kg_status compute_prompt(struct kg_reply *reply, const uint32_t *tokens, uint32_t n, struct kg_error *error)
 {
     uint32_t at_once = reply->forward->at_once;
     for (uint32_t done = 0, now; done < n; done += now) {
         now = n - done < at_once ? n - done : at_once;
-        enum kg_status status =
-            reply->forward->eval(reply->engine, tokens + done, now, reply->whole ? NULL : reading_stops, reply, error);
+        enum kg_status status = reply->forward->eval(reply->engine, tokens + done, now,
+                                                     reply->whole ? NULL : kg_reply_reading_stops, reply, error);
         if (status != KG_OK) {
             return status;
         }
-        reply->n_read = done + now;
-        tell_logits(reply, tokens[done + now - 1]);
+        kg_reply_read(reply, done + now, tokens[done + now - 1]);
     }
     return KG_OK;
 }
 
-enum kg_status kg_reply_begin(struct kg_reply *reply, const uint32_t *tokens, uint32_t n, struct kg_error *error)
+enum kg_status kg_reply_open(struct kg_reply *reply, uint32_t n, struct kg_error *error)
 {
     reply->n_prompt = n;
     reply->n_read = 0;
@@ -97,16 +101,26 @@ enum kg_status kg_reply_begin(struct kg_reply *reply, const uint32_t *tokens, ui
     enum kg_status status = kg_reply_make_room(reply, n, error);
     look_at_past(reply);
     reply->before = reply->past.n;
+    return status;
+}
+
+void kg_reply_start(struct kg_reply *reply)
+{
+    reply->speed.prompt_tokens = reply->n_prompt;
+    reply->begun = plat_ticks();
+    kg_random_seed(&reply->random, reply->request->seed, reply->request->index);
+}
+
+enum kg_status kg_reply_begin(struct kg_reply *reply, const uint32_t *tokens, uint32_t n, struct kg_error *error)
+{
+    enum kg_status status = kg_reply_open(reply, n, error);
     if (status == KG_OK) {
         status = compute_prompt(reply, tokens, n, error);
     }
-    if (status != KG_OK) {
-        return status;
+    if (status == KG_OK) {
+        kg_reply_start(reply);
     }
-    reply->speed.prompt_tokens = n;
-    reply->begun = plat_ticks();
-    kg_random_seed(&reply->random, reply->request->seed, reply->request->index);
-    return KG_OK;
+    return status;
 }
 
 /* Drops the older half of a text that slides and fills its memory. The rest begins with a whole character. */
@@ -171,38 +185,51 @@ static bool take_token(struct kg_reply *reply, uint32_t id)
     return true;
 }
 
-static enum kg_status compute_token(struct kg_reply *reply, uint32_t id, struct kg_error *error)
+/* Ends a reply whose token is not computed. */
+static enum kg_status end_unless_ok(struct kg_reply *reply, enum kg_status status)
 {
-    if (sinks_stop(reply)) {
-        reply->reason = KG_REASON_STOPPED;
-        return KG_E_STOPPED;
-    }
-    enum kg_status status = kg_reply_make_room(reply, 1, error);
-    if (status == KG_OK) {
-        status = reply->forward->eval(reply->engine, &id, 1, NULL, NULL, error);
-    }
     if (status != KG_OK) {
-        reply->reason = status == KG_E_NUMBERS ? KG_REASON_NONFINITE : KG_REASON_CONTEXT;
-        return status;
+        reply->reason = status == KG_E_STOPPED   ? KG_REASON_STOPPED
+                        : status == KG_E_NUMBERS ? KG_REASON_NONFINITE
+                                                 : KG_REASON_CONTEXT;
+        reply->ended = true;
     }
-    reply->pending = KG_NO_TOKEN;
-    tell_logits(reply, id);
-    return KG_OK;
+    return status;
+}
+
+bool kg_reply_sample(struct kg_reply *reply)
+{
+    const struct kg_past *past = &reply->past;
+    reply->last =
+        kg_sample(reply->sampler, &reply->request->sampling, past->logits, past->tokens, past->n, &reply->random);
+    reply->ended = !take_token(reply, reply->last);
+    return !reply->ended;
+}
+
+enum kg_status kg_reply_feed(struct kg_reply *reply, struct kg_error *error)
+{
+    return end_unless_ok(reply, kg_reply_stops(reply) ? KG_E_STOPPED : kg_reply_make_room(reply, 1, error));
+}
+
+enum kg_status kg_reply_computed(struct kg_reply *reply, enum kg_status status)
+{
+    if (status == KG_OK) {
+        reply->pending = KG_NO_TOKEN;
+        tell_logits(reply, reply->last);
+    }
+    return end_unless_ok(reply, status);
 }
 
 enum kg_status kg_reply_step(struct kg_reply *reply, struct kg_error *error)
 {
-    const struct kg_past *past = &reply->past;
-    uint32_t id =
-        kg_sample(reply->sampler, &reply->request->sampling, past->logits, past->tokens, past->n, &reply->random);
-    reply->last = id;
-    if (!take_token(reply, id)) {
-        reply->ended = true;
+    if (!kg_reply_sample(reply)) {
         return KG_OK;
     }
-    enum kg_status status = compute_token(reply, id, error);
-    reply->ended = status != KG_OK;
-    return status;
+    enum kg_status status = kg_reply_feed(reply, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    return kg_reply_computed(reply, reply->forward->eval(reply->engine, &reply->last, 1, NULL, NULL, error));
 }
 
 void kg_reply_close_text(struct kg_reply *reply)
