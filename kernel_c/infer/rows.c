@@ -1,13 +1,17 @@
 /* Products of matrices with a batch. The workers share their rows by whole groups; the bits of a row do not depend on
  * the worker that computes it. */
+#include "kgpt/pieces.h"
 #include "state.h"
 #include "vector.h"
+
+#define LEAST_GROUPS 8u /* of a piece: some microseconds */
 
 struct share {
     const struct kg_lm_pass *pass;
     const struct kg_lm_product *products;
     uint32_t n_products;
     uint32_t tokens;
+    struct kg_pieces groups; /* of all products, one after the other; of the feed-forward, of each of them */
 };
 
 static uint32_t groups_of(const struct kg_matrix *matrix)
@@ -35,43 +39,44 @@ static void multiply_groups(const struct share *share, const struct kg_lm_produc
     }
 }
 
-/* The groups of all products form one sequence, and each worker takes one piece of it. */
-static void products_share(void *context, uint32_t worker, uint32_t workers)
+/* Groups from .. to - 1 of the sequence that all products form. */
+static void multiply_sequence(const struct share *share, uint32_t from, uint32_t to)
 {
-    const struct share *share = context;
-    uint64_t all = 0, start = 0;
+    uint32_t start = 0;
     for (uint32_t i = 0; i < share->n_products; i++) {
-        all += groups_of(share->products[i].matrix);
-    }
-    uint64_t from = all * worker / workers, to = all * (worker + 1) / workers;
-    for (uint32_t i = 0; i < share->n_products; i++) {
-        uint64_t n = groups_of(share->products[i].matrix), end = start + n;
-        uint64_t low = from > start ? from : start, high = to < end ? to : end;
+        uint32_t end = start + groups_of(share->products[i].matrix);
+        uint32_t low = from > start ? from : start, high = to < end ? to : end;
         if (low < high) {
-            multiply_groups(share, &share->products[i], (uint32_t)(low - start), (uint32_t)(high - start));
+            multiply_groups(share, &share->products[i], low - start, high - start);
         }
         start = end;
+    }
+}
+
+static void products_share(void *context, uint32_t worker, uint32_t workers)
+{
+    struct share *share = context;
+    struct kg_pieces_walk walk = {0};
+    for (uint32_t from, to; kg_pieces_take(&share->groups, &walk, worker, workers, &from, &to);) {
+        multiply_sequence(share, from, to);
     }
 }
 
 void kg_lm_products(const struct kg_lm_pass *pass, const struct kg_lm_product *products, uint32_t n_products,
                     uint32_t tokens)
 {
-    struct share share = {pass, products, n_products, tokens};
+    struct share share = {pass, products, n_products, tokens, {.least = LEAST_GROUPS}};
+    for (uint32_t i = 0; i < n_products; i++) {
+        share.groups.units += groups_of(products[i].matrix);
+    }
     kg_workers_run(pass->work->workers, products_share, &share);
 }
 
 /* The same rows of gate and up, then the activation of these rows. */
-static void feed_forward_share(void *context, uint32_t worker, uint32_t workers)
+static void feed_forward_groups(const struct share *share, uint32_t from, uint32_t to)
 {
-    const struct share *share = context;
     const struct kg_lm_product *up = &share->products[0], *gate = &share->products[1];
     enum kg_lm_activation activation = share->pass->model->arch->activation;
-    uint64_t all = groups_of(up->matrix);
-    uint32_t from = (uint32_t)(all * worker / workers), to = (uint32_t)(all * (worker + 1) / workers);
-    if (from == to) {
-        return;
-    }
     for (uint32_t i = 0; i < share->n_products; i++) {
         multiply_groups(share, &share->products[i], from, to);
     }
@@ -86,6 +91,15 @@ static void feed_forward_share(void *context, uint32_t worker, uint32_t workers)
     }
 }
 
+static void feed_forward_share(void *context, uint32_t worker, uint32_t workers)
+{
+    struct share *share = context;
+    struct kg_pieces_walk walk = {0};
+    for (uint32_t from, to; kg_pieces_take(&share->groups, &walk, worker, workers, &from, &to);) {
+        feed_forward_groups(share, from, to);
+    }
+}
+
 void kg_lm_feed_forward(const struct kg_lm_pass *pass)
 {
     const struct kg_lm_layer *l = pass->layer;
@@ -93,6 +107,10 @@ void kg_lm_feed_forward(const struct kg_lm_pass *pass)
         {&l->matrices[KG_M_UP], l->vectors[KG_V_UP_BIAS], pass->work->hidden},
         {&l->matrices[KG_M_GATE], l->vectors[KG_V_GATE_BIAS], pass->work->gate},
     };
-    struct share share = {pass, products, l->matrices[KG_M_GATE].data ? 2 : 1, pass->n};
+    struct share share = {pass,
+                          products,
+                          l->matrices[KG_M_GATE].data ? 2 : 1,
+                          pass->n,
+                          {.units = groups_of(products[0].matrix), .least = LEAST_GROUPS}};
     kg_workers_run(pass->work->workers, feed_forward_share, &share);
 }

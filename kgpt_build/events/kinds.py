@@ -411,6 +411,27 @@ class Jitter(Event):
 
 
 @dataclass(frozen=True)
+class Sections(Event):
+    """``mode=jitter`` with several processors: how long they take to begin an empty section of work together and to end
+    it. The durations are those of ``repeats`` sections, in ticks.
+    """
+
+    event: ClassVar[str] = "sections"
+    cpus: int
+    """Processors."""
+    repeats: int
+    """Sections of a duration."""
+    min: int
+    """The shortest duration."""
+    p50: int
+    """The median."""
+    p99: int
+    """99 percent of the durations are not longer."""
+    max: int
+    """The longest."""
+
+
+@dataclass(frozen=True)
 class Gaps(Event):
     """``mode=jitter``: a loop has read the clock of a processor and looked for gaps between two reads. Durations are in
     ticks.
@@ -646,6 +667,7 @@ EVENTS: Mapping[str, type[Event]] = {
     "bench": Bench,
     "durations": Durations,
     "jitter": Jitter,
+    "sections": Sections,
     "gaps": Gaps,
     "perplexity": Perplexity,
     "test": SelfTest,
@@ -687,6 +709,7 @@ __all__ = [
     "Preview",
     "Ready",
     "Sample",
+    "Sections",
     "SelfTest",
     "SelfTests",
     "Shell",

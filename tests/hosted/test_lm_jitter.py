@@ -63,6 +63,14 @@ def test_each_processor_looks_for_gaps_before_and_after(measured: Run) -> None:
         assert (gap["gaps"] > 0) == (gap["longest"] >= 1000)
 
 
+def test_a_section_of_work_is_measured(measured: Run, brought: Brought) -> None:
+    said = measured.one("sections")
+    assert (said["cpus"], said["repeats"]) == (2, 50)
+    assert 0 < said["min"] <= said["p50"] <= said["p99"] <= said["max"]
+    assert "an empty section of work on 2 CPUs: p50" in measured.console
+    assert not brought.run("mode=jitter exit times=1 cpus=1").of("sections")
+
+
 def test_the_console_shows_percentiles_and_a_histogram(measured: Run) -> None:
     said = measured.one("jitter")
     assert f"p99/p50 {said['p99'] / said['p50']:.3f}" in measured.console

@@ -23,6 +23,9 @@ struct kg_jitter {
     } smis;
 };
 
+/* Prints and sends the summary of durations of `repeats` sections each. */
+void kg_jitter_report_sections(const struct kg_jitter *jitter, const struct kg_summary *summary, uint32_t repeats);
+
 /* Prints and sends the gaps that processors `first` … found; `when`: "before", "while" or "after" the decoding. */
 void kg_jitter_report_gaps(const struct kg_jitter *jitter, const char *when, uint32_t first);
 

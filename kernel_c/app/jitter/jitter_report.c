@@ -29,6 +29,16 @@ void kg_jitter_report_gaps(const struct kg_jitter *jitter, const char *when, uin
     }
 }
 
+void kg_jitter_report_sections(const struct kg_jitter *jitter, const struct kg_summary *s, uint32_t repeats)
+{
+    double each = 1e3 / repeats;
+    kg_print("jitter: an empty section of work on %u CPUs: p50 %.0f ns, p99 %.0f ns, max %.0f ns (means of %u)\n",
+             processors_of(jitter), microseconds(jitter, s->p50) * each, microseconds(jitter, s->p99) * each,
+             microseconds(jitter, s->max) * each, repeats);
+    KG_EMIT(sections, .cpus = processors_of(jitter), .repeats = repeats, .min = s->min, .p50 = s->p50, .p99 = s->p99,
+            .max = s->max);
+}
+
 static void send_durations(const struct kg_jitter *jitter)
 {
     for (uint32_t i = 0, n; i < jitter->done; i += n) {

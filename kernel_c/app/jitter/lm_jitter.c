@@ -13,7 +13,9 @@
 #define GAPS_PER_SECOND 1000000u /* the threshold is 1 microsecond */
 #define WATCHES_PER_SECOND 10    /* a watch takes 100 ms */
 #define WARM_UP 8u               /* tokens */
-#define TOKENS_OF_A_SECTION 32u  /* decoded while the others watch, before Ctrl-C is looked for */
+#define SECTION_ROUNDS 100u
+#define SECTIONS_OF_A_ROUND 50u
+#define TOKENS_OF_A_SECTION 32u /* decoded while the others watch, before Ctrl-C is looked for */
 
 static bool jitter_is_stopped(void *context)
 {
@@ -32,6 +34,30 @@ static void watch_all(struct kg_jitter *jitter, const char *when)
 {
     kg_workers_run(&jitter->k->lm->workers, watch_share, jitter);
     kg_jitter_report_gaps(jitter, when, 0);
+}
+
+static void do_nothing(void *context, uint32_t worker, uint32_t workers)
+{
+    (void)context;
+    (void)worker;
+    (void)workers;
+}
+
+/* What it costs to begin and end a section of work on all processors. */
+static void measure_sections(struct kg_jitter *jitter)
+{
+    const struct kg_workers *workers = &jitter->k->lm->workers;
+    struct kg_summary summary;
+    uint64_t durations[SECTION_ROUNDS];
+    for (uint32_t i = 0; i < SECTION_ROUNDS; i++) {
+        uint64_t start = plat_ticks();
+        for (uint32_t j = 0; j < SECTIONS_OF_A_ROUND; j++) {
+            kg_workers_run(workers, do_nothing, NULL);
+        }
+        durations[i] = plat_ticks() - start;
+    }
+    kg_summary_make(&summary, durations, SECTION_ROUNDS);
+    kg_jitter_report_sections(jitter, &summary, SECTIONS_OF_A_ROUND);
 }
 
 static void count_smis(struct kg_smis *smis, uint64_t *count)
@@ -118,6 +144,9 @@ static void decode_watched(struct kg_jitter *jitter)
 
 static void measure_jitter(struct kg_jitter *jitter)
 {
+    if (jitter->k->workers > 1) {
+        measure_sections(jitter);
+    }
     watch_all(jitter, "before");
     jitter->status = fill_to_depth(jitter, &jitter->error);
     if (jitter->status != KG_OK) {

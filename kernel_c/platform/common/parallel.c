@@ -10,7 +10,9 @@
 #include "panic.h"
 #include "processor.h"
 
-#define PATIENCE 200000u /* TSC ticks, about 0.1 ms on a PC, before a processor sleeps */
+/* TSC ticks before a processor sleeps, 0.2 to 1 ms: longer than it takes to choose a token, because waking a processor
+ * takes microseconds, in a virtual machine tens of them. */
+#define PATIENCE 1000000u
 
 static struct {
     void (*work)(void *context, uint32_t worker, uint32_t workers);

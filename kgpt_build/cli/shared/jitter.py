@@ -17,7 +17,7 @@ from kgpt_build.errors import KgptError
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
-    from kgpt_build.events import Event, Gaps
+    from kgpt_build.events import Event, Gaps, Sections
 
 _BAR = 30
 
@@ -57,6 +57,8 @@ class Series:
     bounds: tuple[int, ...] = ()
     """Of the histogram; empty: those of the first series of the report."""
     gaps: tuple[Gaps, ...] = ()
+    sections: Sections | None = None
+    """What it costs to begin and end work on all processors."""
     smis: int | None = None
     smis_unknown: str = ""
 
@@ -91,6 +93,7 @@ class Series:
             **self.figures,
             "smis": self.smis,
             "smis_unknown": self.smis_unknown,
+            "sections": asdict(self.sections) if self.sections else None,
             "gaps": [asdict(gap) for gap in self.gaps],
             "durations": [round(value / self.per_us, 3) if self.per_us else value for value in self.durations],
         }
@@ -98,7 +101,7 @@ class Series:
 
 def series_of(events: Sequence[Event], backend: str, *, load: int, icount: bool) -> Series:
     """The series of a run with mode=jitter. Raises KgptError with the engine's own message if it refused."""
-    from kgpt_build.events import Durations, Error, Gaps, Jitter
+    from kgpt_build.events import Durations, Error, Gaps, Jitter, Sections
 
     if refusal := next((event for event in reversed(events) if isinstance(event, Error)), None):
         raise KgptError(refusal.message, refusal.hint)
@@ -116,6 +119,7 @@ def series_of(events: Sequence[Event], backend: str, *, load: int, icount: bool)
         per_us=0 if icount else summary.ticks_hz / 1e6,
         bounds=summary.bounds,
         gaps=tuple(event for event in events if isinstance(event, Gaps)),
+        sections=next((event for event in events if isinstance(event, Sections)), None),
         smis=None if summary.smis_unknown else summary.smis,
         smis_unknown=summary.smis_unknown,
     )
@@ -199,12 +203,18 @@ def _bars(series: Series, bounds: Sequence[int]) -> Iterator[str]:
 
 
 def _stolen(series: Series) -> Iterator[str]:
-    """What the loops found, and the SMIs."""
-    for gap in series.gaps if series.per_us else ():
-        each = {name: getattr(gap, name) / series.per_us for name in ("ticks", "stolen", "longest")}
+    """The cost of sections of work, what the loops found, and the SMIs."""
+    if series.sections and series.per_us:
+        each = 1000 / series.per_us / series.sections.repeats
         yield (
-            f"{series.label}, CPU {gap.cpu}, {gap.when}: {counted(gap.gaps, 'gap')} in {each['ticks'] / 1000:.0f} ms, "
-            f"{each['stolen']:,.1f} µs stolen, the longest {each['longest']:,.1f} µs"
+            f"{series.label}: an empty section of work on {counted(series.sections.cpus, 'processor')}: "
+            f"p50 {series.sections.p50 * each:,.0f} ns, p99 {series.sections.p99 * each:,.0f} ns"
+        )
+    for gap in series.gaps if series.per_us else ():
+        us = {name: getattr(gap, name) / series.per_us for name in ("ticks", "stolen", "longest")}
+        yield (
+            f"{series.label}, CPU {gap.cpu}, {gap.when}: {counted(gap.gaps, 'gap')} in {us['ticks'] / 1000:.0f} ms, "
+            f"{us['stolen']:,.1f} µs stolen, the longest {us['longest']:,.1f} µs"
         )
     if series.smis is not None:
         yield f"{series.label}: {counted(series.smis, 'SMI')}"
