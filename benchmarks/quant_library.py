@@ -26,7 +26,8 @@ SOURCES = (
     *("kernel_c/core/x86/memory.c", "kernel_c/core/x86/cpu.c", "kernel_c/ops/x86/isa.c"),
     *(
         str(path.relative_to(ROOT))
-        for path in sorted((ROOT / "kernel_c/ops/quant").rglob("*.c"))
+        for room in ("attention", "quant")
+        for path in sorted((ROOT / "kernel_c/ops" / room).rglob("*.c"))
         if not path.stem.endswith("_test")
     ),
 )

@@ -44,7 +44,7 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 #   GENERATED       includes a generated header
 #   FMA F16C        files _avx2 that may use these instructions too
 ROOMS := app app/chat app/cmdline app/events app/jitter app/run app/shell app/training console core engine formats \
-    infer infer/chat infer/reply infer/speculate math ops ops/quant ops/quant/avx2 ops/quant/avxvnni \
+    infer infer/chat infer/reply infer/speculate math ops ops/attention ops/quant ops/quant/avx2 ops/quant/avxvnni \
     ops/quant/swar ops/ref platform/boot platform/common platform/drivers platform/drivers/bus platform/drivers/virtio \
     platform/linux tokenizer train train/dense train/exact train/fast $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))

@@ -15,9 +15,6 @@ struct kg_lm_kv {
     uint32_t vector; /* bytes of one head at one position */
 };
 
-/* Bytes of one head of `dim` values at one position. */
-uint32_t kg_lm_kv_vector(enum kg_kv_type type, uint32_t dim);
-
 /* The arena counts, or has room for it. */
 void kg_lm_kv_carve(struct kg_lm_kv *kv, const struct kg_lm_model *model, const struct kg_quant_ops *ops,
                     const struct kg_lm_options *options, struct kg_arena *arena);
@@ -31,13 +28,5 @@ static inline uint8_t *kg_lm_kv_head(const struct kg_lm_kv *kv, uint8_t *cache, 
 /* One head at one position, in the cache's type; and back. */
 void kg_lm_kv_store(const struct kg_lm_kv *kv, uint8_t *to, const float *head);
 void kg_lm_kv_load(const struct kg_lm_kv *kv, const uint8_t *from, float *head);
-
-/* scores[i] = query · key of position first + i, for n of them; `keys` as from kg_lm_kv_head. */
-void kg_lm_kv_scores(const struct kg_lm_kv *kv, const uint8_t *keys, uint32_t first, uint32_t n, const float *query,
-                     float *scores);
-
-/* out (dim) = the sum of weights[i] times the value of position first + i, in the order of positions. */
-void kg_lm_kv_sum(const struct kg_lm_kv *kv, const uint8_t *values, uint32_t first, uint32_t n, const float *weights,
-                  float *out);
 
 #endif

@@ -1,10 +1,9 @@
 #include "kgpt/lm.h"
 
-#include "kgpt/math.h"
+#include "arch.h"
 #include "kgpt/mem.h"
 #include "kgpt/test.h"
 #include "test_gguf.h"
-#include "vector.h"
 
 #define N 14u
 
@@ -212,21 +211,6 @@ KG_TEST(lm, stopped_within_a_batch)
     KG_CHECK_EQ(t, kg_lm_eval(&f.session, tokens, N, fourth_time, &asked, &f.error), KG_E_STOPPED);
     KG_CHECK_EQ(t, f.session.n_past, 4);
     KG_CHECK_TEXT(t, f.error.message, "stopped after 4 of 14 tokens");
-}
-
-KG_TEST(lm, exp_is_kg_expf)
-{
-    union {
-        uint32_t bits;
-        float value;
-    } u, found, expected;
-    for (uint64_t bits = 0; bits <= UINT32_MAX; bits += 0x12345) {
-        u.bits = (uint32_t)bits;
-        found.value = u.value;
-        kg_lm_exp(&found.value, 1);
-        expected.value = kg_expf(u.value);
-        KG_CHECK_EQ(t, found.bits, expected.bits);
-    }
 }
 
 KG_TEST(lm, archs_have_their_names)

@@ -73,7 +73,7 @@ static enum kg_status check_parts(const struct header *header, const uint8_t *bl
                                   struct kg_error *error)
 {
     if (header->kv > KG_KV_F32 || header->head_dim > KG_LM_MOST_HEAD_DIM ||
-        header->vector != kg_lm_kv_vector((enum kg_kv_type)header->kv, header->head_dim)) {
+        header->vector != kg_kv_size((enum kg_kv_type)header->kv, header->head_dim)) {
         return refuse_blob(error, OTHER_SHAPE);
     }
     if (header->n == 0 || header->system_size > KG_PREFILL_MAX_SYSTEM) {

@@ -2,11 +2,10 @@
 #ifndef KGPT_INFER_STATE_H
 #define KGPT_INFER_STATE_H
 
+#include "attention.h"
 #include "kv.h"
 #include "lm_model.h"
 #include "rope.h"
-
-#define KG_LM_MOST_ATTENDING 64u /* workers that can attend at the same time; more than these wait */
 
 /* Values of a batch, (tokens, n): token t's start at data + t * stride. */
 struct kg_lm_rows {
@@ -44,9 +43,7 @@ struct kg_lm_work {
     struct kg_lm_rows hidden, gate;                /* (n_ff) */
     uint8_t *acts[KG_N_ACTS];                      /* the input of a product, by kind: NULL if no matrix takes that */
     size_t act_stride[KG_N_ACTS];                  /* bytes */
-    float *scores;                                 /* (n_scores, n_ctx) */
-    uint32_t n_scores;
-    uint32_t n_ctx;
+    struct kg_lm_attention attention;
     uint32_t *wanted; /* (n_logits): the rows that leave logits */
     float *logits;    /* (n_logits, n_vocab), if n_logits is more than one */
 };

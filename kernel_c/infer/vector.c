@@ -62,13 +62,6 @@ void kg_lm_normalize(const struct kg_ops *ops, enum kg_lm_norm norm, float *y, c
     }
 }
 
-void kg_lm_exp(float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        x[i] = kg_exp_inline(x[i]);
-    }
-}
-
 /* x / (1 + e^-x) */
 static void silu(float *x, size_t n)
 {
@@ -108,22 +101,5 @@ void kg_lm_activate(enum kg_lm_activation activation, float *x, size_t n)
     case KG_ACTIVATION_GELU: gelu(x, n); break;
     case KG_ACTIVATION_GELU_ERF: gelu_erf(x, n); break;
     case KG_ACTIVATION_RELU: relu(x, n); break;
-    }
-}
-
-void kg_lm_softmax(float *scores, size_t n)
-{
-    float largest = scores[0], total = 0;
-    for (size_t i = 1; i < n; i++) {
-        largest = scores[i] > largest ? scores[i] : largest;
-    }
-    for (size_t i = 0; i < n; i++) {
-        scores[i] = kg_exp_inline(scores[i] - largest);
-    }
-    for (size_t i = 0; i < n; i++) {
-        total += scores[i];
-    }
-    for (size_t i = 0; i < n; i++) {
-        scores[i] /= total;
     }
 }

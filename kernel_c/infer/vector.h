@@ -15,13 +15,6 @@ void kg_lm_normalize(const struct kg_ops *ops, enum kg_lm_norm norm, float *y, c
 /* x (n) = activation(x). */
 void kg_lm_activate(enum kg_lm_activation activation, float *x, size_t n);
 
-/* scores (n) become probabilities; the largest is subtracted first. The sum goes from the first to the last, as in
- * engine/forward.c. */
-void kg_lm_softmax(float *scores, size_t n);
-
-/* x[i] = kg_expf(x[i]), bit for bit. */
-void kg_lm_exp(float *x, size_t n);
-
 static inline void kg_lm_add(float *x, const float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

@@ -3,12 +3,6 @@
 
 #define ALIGN_FLOATS 16u
 
-static uint32_t scores_for(const struct kg_lm_model *model, const struct kg_lm_options *options)
-{
-    uint64_t most = (uint64_t)model->n_head * options->n_batch;
-    return most < KG_LM_MOST_ATTENDING ? (uint32_t)most : KG_LM_MOST_ATTENDING;
-}
-
 /* Rows of `n` values for a batch; each starts on a cache line. */
 static struct kg_lm_rows carve_batch(uint64_t n, const struct kg_lm_options *options, struct kg_arena *arena)
 {
@@ -55,7 +49,7 @@ struct kg_lm_work *kg_lm_work_carve(const struct kg_lm_model *model, const struc
                                     const struct kg_workers *workers, const struct kg_lm_options *options,
                                     struct kg_arena *arena)
 {
-    struct kg_lm_work made = {.model = model, .ops = ops, .workers = workers, .n_ctx = options->n_ctx};
+    struct kg_lm_work made = {.model = model, .ops = ops, .workers = workers};
     struct kg_lm_work *work = kg_arena_take(arena, sizeof *work);
     made.tokens = kg_arena_array(arena, options->n_batch, sizeof *made.tokens);
     made.runs = kg_arena_array(arena, options->n_batch, sizeof *made.runs);
@@ -63,8 +57,7 @@ struct kg_lm_work *kg_lm_work_carve(const struct kg_lm_model *model, const struc
     carve_values(&made, options, arena);
     carve_acts(&made, options, arena);
     carve_logits(&made, options, arena);
-    made.n_scores = scores_for(model, options);
-    made.scores = kg_arena_array(arena, kg_arena_times(made.n_scores, options->n_ctx), sizeof *made.scores);
+    kg_lm_attention_carve(&made.attention, model, options, arena);
     if (!arena->counts) {
         *work = made;
     }

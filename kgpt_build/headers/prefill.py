@@ -89,7 +89,7 @@ def read_prefill(data: bytes | memoryview) -> Prefill:
 
 
 def kv_vector(kv: str, dim: int) -> int:
-    """Bytes of a key or value of a head of ``dim`` elements at one position in the cache (kernel_c/infer/kv.c)."""
+    """Bytes of a key or value of a head of ``dim`` elements at one position in the cache (kg_kv_size)."""
     if kv == "q8":
         return 4 * units_of(dim, 32) + rounded_up(dim, 4)
     return dim * (2 if kv == "f16" else 4)

@@ -22,7 +22,9 @@ _STEP = 64  # MiB
 _START = 16 * MIB  # where linker/kernel.ld puts a kernel
 _CODE, _LM_CODE = MIB // 2, MIB  # at least what a kernel takes beside its model: tests/hosted checks it
 _LM_BATCH = 64  # tokens that are computed at once (ubatch=)
-_LM_ATTENDING = 64  # KG_LM_MOST_ATTENDING: heads whose scores are kept
+_LM_ATTENDING = 64  # KG_LM_MOST_ATTENDING: workers that can attend at the same time
+_LM_WORK_ROWS = 64  # KG_LM_WORK_ROWS: heads that each of them works in
+_LANES = 16  # KG_LANES
 _DRAFTED = 16  # KG_MOST_DRAFTS + 1: tokens of a pass that leave logits, with drafts
 _TOKEN_BYTES = 128  # of the tables of a vocabulary for a token and its merge
 _LM_MARGIN = 16 * MIB  # page tables, stacks, tables of RoPE, what encoding a typed text takes
@@ -197,10 +199,12 @@ def lm_session(sizes: LmSizes, longest: int, n_ctx: int = 0, kv: str = "f16") ->
     cache = 2 * _pieces(sizes.n_layer * sizes.n_head_kv * n_ctx * kv_vector(kv, sizes.head_dim))
     rows = 3 * sizes.n_embd + 2 * q + 2 * kv_dim + 2 * sizes.n_ff
     acts = 2 * max(sizes.n_embd, sizes.n_ff, q)
-    scores = min(sizes.n_head * _LM_BATCH, _LM_ATTENDING) * n_ctx
+    attending = min(sizes.n_head * _LM_BATCH, _LM_ATTENDING)
+    scores = max(attending, sizes.n_head) * (rounded_up(n_ctx, _LANES) + _LANES + attending)
+    work = attending * _LM_WORK_ROWS * rounded_up(sizes.head_dim, _LANES)
     of_tokens = (8 * 4 + _TOKEN_BYTES) * sizes.n_vocab  # logits, and what the sampler sorts; the tables
     of_positions = (4 * 4 + longest) * n_ctx  # numbers of each position, and the text of a reply
-    return cache, 4 * (_LM_BATCH * (rows + acts) + scores) + of_positions + of_tokens
+    return cache, 4 * (_LM_BATCH * (rows + acts) + scores + work) + of_positions + of_tokens
 
 
 def _last(pattern: str, cmdline: str) -> str | None:

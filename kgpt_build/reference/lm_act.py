@@ -1,4 +1,4 @@
-"""Where the kernel rounds: inputs of products (kernel_c/ops/quant/act.h), keys and values (kernel_c/infer/kv.c)."""
+"""Where the kernel rounds: inputs of products (kernel_c/ops/quant/act.h), keys and values (ops/attention/kv_ref.c)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KV_TYPES = ("f32", "f16", "q8")
 
 
 def cached(x: Array, kind: str) -> Array:
-    """``x`` (..., head_dim) as it comes back from a cache of type ``kind`` (kernel_c/infer/kv.c)."""
+    """``x`` (..., head_dim) as it comes back from a cache of type ``kind`` (kernel_c/ops/attention/kv_ref.c)."""
     if kind == "f16":
         return np.asarray(x.astype(np.float16).astype(x.dtype))
     if kind == "q8":

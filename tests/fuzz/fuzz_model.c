@@ -6,6 +6,7 @@
 
 #include "checked_arena.h"
 #include "kgpt/lm.h"
+#include "ops/attention/versions.h"
 #include "ops/quant/versions.h"
 #include "promise.h"
 
@@ -34,6 +35,7 @@ static void fill_ops(struct kg_quant_ops *ops)
         .act = {kg_act_f32_ref, kg_act_q8_ref, kg_act_q8k_ref},
         .dot_f16 = kg_dot_f16_ref,
         .add_scaled_f16 = kg_add_scaled_f16_ref,
+        .attention = &kg_attention_ref,
     };
     for (uint32_t type = 0; type < KG_N_TYPES; type++) {
         ops->rows[type] = kg_type_info(type) ? rows[kg_type_info(type)->act] : NULL;

@@ -54,6 +54,7 @@ _MODEL = [
         for name in ("arch", "attention", "forward", "kv", "lm_fields", "lm_hparams", "lm_model", "lm_tensors")
     ),
     *(f"kernel_c/infer/{name}.c" for name in ("pass", "rope", "rows", "session", "vector", "work")),
+    *(f"kernel_c/ops/attention/{name}_ref.c" for name in ("attention", "kv")),
     *(f"kernel_c/ops/quant/{name}.c" for name in ("act", "float_ref", "ref", "unpack")),
     *(f"kernel_c/math/{name}.c" for name in ("dmath", "dmath_trig", "math")),
     *_GGUF,

@@ -25,6 +25,7 @@ _ROOMS = (
     "ops",
     "ops/ref",
     "ops/x86",
+    "ops/attention",
     "ops/quant",
     "ops/quant/avx2",
     "ops/quant/avxvnni",

@@ -108,7 +108,11 @@ CONSTANTS: dict[str, dict[str, int]] = {
     "app/lm_models.c": {"KG_CTX_DEFAULT": memory.DEFAULT_CTX, "KG_CTX_REPLY": memory._CTX_REPLY},
     "app/shell/lineedit.h": {"KG_LINE_MAX": memory._LINE_MAX},
     "kgpt/arena.h": {"KG_ARENA_ALIGN": memory._ALIGN},
-    "infer/state.h": {"KG_LM_MOST_ATTENDING": memory._LM_ATTENDING},
+    "infer/attention.h": {
+        "KG_LM_MOST_ATTENDING": memory._LM_ATTENDING,
+        "KG_LM_WORK_ROWS": memory._LM_WORK_ROWS,
+    },
+    "kgpt/attention.h": {"KG_LANES": memory._LANES},
     "infer/lm_model.h": {"KG_LM_MOST_CTX": model.MOST_CTX},
     "kgpt/quant.h": {"KG_GROUP": types.GROUP},
     "formats/gguf_read.h": {

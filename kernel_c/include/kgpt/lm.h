@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "kgpt/arena.h"
+#include "kgpt/attention.h"
 #include "kgpt/error.h"
 #include "kgpt/gguf.h"
 #include "kgpt/quant.h"
@@ -43,12 +44,6 @@ enum kg_status kg_lm_identify(const struct kg_gguf *gguf, const struct kg_lm_arc
  * kgpt/quant.h; otherwise kg_lm_open interleaves them in place. */
 enum kg_status kg_lm_open(struct kg_lm_model *model, const struct kg_gguf *gguf, bool interleaved,
                           struct kg_arena *arena, struct kg_error *error);
-
-enum kg_kv_type {
-    KG_KV_F16,
-    KG_KV_Q8,
-    KG_KV_F32, /* for comparisons */
-};
 
 struct kg_lm_options {
     uint32_t n_ctx;   /* positions of a session; at most n_ctx_train */

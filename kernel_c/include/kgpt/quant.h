@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kgpt/attention.h"
 #include "kgpt/ops.h"
 
 /* GGML's type numbers. */
@@ -107,6 +108,7 @@ struct kg_quant_ops {
     float (*dot_f16)(const uint16_t *a, const float *b, size_t n);
     /* y[i] += s * a[i]; the product is rounded first. */
     void (*add_scaled_f16)(float *y, const uint16_t *a, float s, size_t n);
+    const struct kg_attention_ops *attention;
 };
 
 /* Fills the table with the best slot of each type (ops/quant/slots.c) for these features (enum kg_cpu_feature), as far

@@ -3,26 +3,6 @@
 #include "ops/quant/act.h"
 #include "ops/quant/versions.h"
 
-typedef i32x8 i32x8_at __attribute__((aligned(4), may_alias));
-
-KG_INLINE i32x8 greater(i32x8 a, i32x8 b)
-{
-    return (i32x8)((a > b) & a) | (~(a > b) & b);
-}
-
-/* The largest magnitude of n values. The bits of non-negative floats compare like the floats. */
-KG_INLINE float greatest(const float *x, uint32_t n)
-{
-    i32x8 most = words_of(0);
-    for (uint32_t i = 0; i < n; i += 8) {
-        most = greater(most, *(const i32x8_at *)(x + i) & words_of(0x7fffffff));
-    }
-    most = greater(most, __builtin_shufflevector(most, most, 4, 5, 6, 7, 0, 1, 2, 3));
-    most = greater(most, __builtin_shufflevector(most, most, 2, 3, 0, 1, 6, 7, 4, 5));
-    most = greater(most, __builtin_shufflevector(most, most, 1, 0, 3, 2, 5, 4, 7, 6));
-    return ((f32x8)most)[0];
-}
-
 /* 32 values as bytes: adding 1.5 * 2^23 rounds to an integer in the low byte. */
 KG_INLINE b8x32 quantise(const float *x, float factor)
 {

@@ -25,6 +25,7 @@ typedef unsigned char u8x8 __attribute__((vector_size(8)));
 typedef u8x8 u8x8_at __attribute__((aligned(1), may_alias));
 typedef b8x32 b8x32_at __attribute__((aligned(1), may_alias));
 typedef i32x4 i32x4_at __attribute__((aligned(1), may_alias));
+typedef i32x8 i32x8_at __attribute__((aligned(4), may_alias));
 typedef f32x8 f32x8_at __attribute__((aligned(4), may_alias));
 typedef long long i64_at __attribute__((aligned(1), may_alias));
 
@@ -136,6 +137,24 @@ KG_INLINE void store_rows(float *y, f32x8 v)
 KG_INLINE f32x8 to_floats(i32x8 v)
 {
     return __builtin_convertvector(v, f32x8);
+}
+
+KG_INLINE i32x8 greater(i32x8 a, i32x8 b)
+{
+    return (i32x8)((a > b) & a) | (~(a > b) & b);
+}
+
+/* The largest magnitude of n values. The bits of non-negative floats compare like the floats. */
+KG_INLINE float greatest(const float *x, uint32_t n)
+{
+    i32x8 most = words_of(0);
+    for (uint32_t i = 0; i < n; i += 8) {
+        most = greater(most, *(const i32x8_at *)(x + i) & words_of(0x7fffffff));
+    }
+    most = greater(most, __builtin_shufflevector(most, most, 4, 5, 6, 7, 0, 1, 2, 3));
+    most = greater(most, __builtin_shufflevector(most, most, 2, 3, 0, 1, 6, 7, 4, 5));
+    most = greater(most, __builtin_shufflevector(most, most, 1, 0, 3, 2, 5, 4, 7, 6));
+    return ((f32x8)most)[0];
 }
 
 #endif

@@ -1,0 +1,44 @@
+/* Attention with 512-bit vectors. */
+#define KG_WIDTH 16
+#define KG_DOT_QUERIES 4
+#define KG_DOT_KEYS 4
+#define KG_SUM_QUERIES 4
+#define KG_SUM_GROUPS 4
+#include "tile.h"
+
+static void scores_avx512(float *scores, size_t stride, const float *queries, uint32_t n_queries, const float *keys,
+                          uint32_t n, uint32_t width, float scale)
+{
+    score_tile(scores, stride, queries, n_queries, keys, n, width, scale);
+}
+
+static float largest_avx512(const float *x, size_t n)
+{
+    return largest_of(x, n);
+}
+
+static void powers_avx512(float *x, size_t n, float largest)
+{
+    each_16(power_16, x, n, largest);
+}
+
+static void divide_avx512(float *x, size_t n, float by)
+{
+    each_16(divide_16, x, n, by);
+}
+
+static void add_values_avx512(float *out, size_t out_stride, const float *weights, size_t stride, uint32_t n_queries,
+                              const float *values, uint32_t n, uint32_t width)
+{
+    sum_tile(out, out_stride, weights, stride, n_queries, values, n, width);
+}
+
+const struct kg_attention_ops kg_attention_avx512 = {
+    .store = {kg_kv_store_f16_avx2, kg_kv_store_q8_avx2, kg_kv_store_f32_ref},
+    .load = {kg_kv_load_f16_avx2, kg_kv_load_q8_avx2, kg_kv_load_f32_ref},
+    .scores = scores_avx512,
+    .largest = largest_avx512,
+    .powers = powers_avx512,
+    .divide = divide_avx512,
+    .add_values = add_values_avx512,
+};

@@ -1,0 +1,70 @@
+/* The tables that this processor can run give the bits of the definition. */
+#include "kgpt/math.h"
+#include "kgpt/mem.h"
+#include "kgpt/random.h"
+#include "kgpt/test.h"
+#include "versions.h"
+
+#define QUERIES 5u
+#define POSITIONS 21u
+#define DIM 72u
+#define WIDTH 80u
+
+struct steps {
+    float keys[POSITIONS * WIDTH], scores[QUERIES * POSITIONS], out[QUERIES * WIDTH];
+};
+
+/* Queries with POSITIONS heads as keys and values. */
+static void run_steps(const struct kg_attention_ops *ops, enum kg_kv_type type, struct steps *to)
+{
+    uint8_t cache[POSITIONS * DIM * sizeof(float)];
+    float queries[QUERIES * WIDTH], head[DIM];
+    struct kg_random random;
+    kg_random_seed(&random, 1, type);
+    for (uint32_t i = 0; i < QUERIES * WIDTH; i++) {
+        queries[i] = kg_random_uniform(&random) * 4 - 2;
+    }
+    for (uint32_t i = 0; i < POSITIONS; i++) {
+        for (uint32_t d = 0; d < DIM; d++) {
+            head[d] = kg_random_uniform(&random) * 4 - 2;
+        }
+        ops->store[type](cache + i * kg_kv_size(type, DIM), head, DIM);
+    }
+    memset(to->out, 0, sizeof to->out);
+    ops->load[type](to->keys, WIDTH, cache, POSITIONS, DIM, 0, DIM);
+    ops->scores(to->scores, POSITIONS, queries, QUERIES, to->keys, POSITIONS, WIDTH, 0.3f);
+    for (uint32_t q = 0; q < QUERIES; q++) {
+        float *row = to->scores + q * POSITIONS;
+        ops->powers(row, POSITIONS, ops->largest(row, POSITIONS));
+        ops->divide(row, POSITIONS, 3);
+    }
+    ops->add_values(to->out, WIDTH, to->scores, POSITIONS, QUERIES, to->keys, POSITIONS, WIDTH);
+}
+
+KG_TEST(attention, versions_give_the_same_bits)
+{
+    struct steps *steps = kg_arena_take(t->arena, 2 * sizeof *steps);
+    for (enum kg_kv_type type = 0; type < KG_N_KV; type++) {
+        run_steps(&kg_attention_ref, type, &steps[0]);
+        for (enum kg_isa isa = 0; isa < KG_N_ISA; isa++) {
+            run_steps(kg_attention_choose(t->cpu->features, isa), type, &steps[1]);
+            KG_CHECK(t, memcmp(&steps[0], &steps[1], sizeof *steps) == 0);
+        }
+    }
+}
+
+KG_TEST(attention, powers_are_kg_expf)
+{
+    const struct kg_attention_ops *ops = kg_attention_choose(t->cpu->features, KG_ISA_AVX512);
+    union {
+        uint32_t bits;
+        float value;
+    } u, found, expected;
+    for (uint64_t bits = 0; bits <= UINT32_MAX; bits += 0x12345) {
+        u.bits = (uint32_t)bits;
+        found.value = u.value;
+        ops->powers(&found.value, 1, 0);
+        expected.value = kg_expf(u.value);
+        KG_CHECK(t, found.bits == expected.bits || expected.value != expected.value);
+    }
+}
