@@ -16,7 +16,7 @@
 #include "kgpt/lm.h"
 
 #define KG_MOST_DRAFTS 15u /* in one pass; the limit of speculate_tokens in options.def */
-#define KG_DRAFT_CLASSES 5u
+#define KG_DRAFT_CLASSES 6u
 
 /* Where drafts come from. The order is that of the names in options.def. */
 enum kg_speculate {
@@ -39,9 +39,11 @@ struct kg_speculation_counts {
     uint64_t passes;   /* forward passes after the prompt, with drafts or without */
 };
 
-/* How many drafts pay (infer/speculate/pace.c). Drafts of one class have about the same chance. */
+/* How many drafts pay (infer/speculate/pace.c). Drafts of one class, those of a model or
+ * those behind matches of about the same length, have about the same chance. */
 struct kg_draft_pace {
     double cost[KG_MOST_DRAFTS + 2];   /* ticks of a pass of so many tokens; 0: not measured yet */
+    uint32_t singles;                  /* measured passes of one token */
     double draft_cost;                 /* ticks for each drafted token */
     double hits[KG_DRAFT_CLASSES];     /* accepted drafts of each class, in a moving window */
     double misses[KG_DRAFT_CLASSES];   /* drafts that were not sampled */
@@ -60,7 +62,7 @@ struct kg_speculation {
     /* Drafts that the last pass computed. The next one would stand at position `at`. */
     uint32_t drafts[KG_MOST_DRAFTS + 1];
     uint32_t n, next, at;
-    uint32_t class_of; /* of these drafts */
+    uint32_t length;   /* tokens that matched before these drafts; 0: they are a model's */
     const float *rows; /* (1 + n, n_vocab): logits of the token and its drafts; NULL: those of the session count */
     uint32_t row;      /* that of the last token */
 };

@@ -19,21 +19,19 @@ void kg_ngram_find(struct kg_ngram *ngram);
  * itself goes on doing so. */
 void kg_ngram_copy(const struct kg_ngram *ngram, uint32_t *drafts, uint32_t n);
 
-/* Matches of about the same length: a class below KG_DRAFT_CLASSES. */
-uint32_t kg_ngram_class(const struct kg_ngram *ngram);
-
-/* pace.c. */
+/* pace.c. The chance of a draft depends on `length`: how many tokens before it match, or 0 for those of a model. Behind
+ * a match of n tokens the next draft has the length n, and if it is sampled the one after it n + 1. */
 void kg_draft_pace_fill(struct kg_draft_pace *pace);
 
 /* How many drafts to take for the next pass, at most `most`; 0: none. */
-uint32_t kg_draft_pace_choose(struct kg_draft_pace *pace, uint32_t class_of, uint32_t most);
+uint32_t kg_draft_pace_choose(struct kg_draft_pace *pace, uint32_t length, uint32_t most);
 
 /* A pass of n tokens took so many ticks; n drafts were made in so many ticks. */
 void kg_draft_pace_pass(struct kg_draft_pace *pace, uint32_t n, uint64_t ticks);
 void kg_draft_pace_drafted(struct kg_draft_pace *pace, uint32_t n, uint64_t ticks);
 
 /* A draft was sampled, or another token in its place. */
-void kg_draft_pace_told(struct kg_draft_pace *pace, uint32_t class_of, bool sampled);
+void kg_draft_pace_told(struct kg_draft_pace *pace, uint32_t length, bool sampled);
 
 /* model.c: the draft model's most likely tokens after `tokens` (n) and `last`. Returns how many there are, at most
  * `most`. *behind: tokens that had to be computed first. */

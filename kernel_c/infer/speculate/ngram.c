@@ -42,9 +42,3 @@ void kg_ngram_copy(const struct kg_ngram *ngram, uint32_t *drafts, uint32_t n)
         drafts[i] = at <= ngram->n ? token_at(ngram, at) : drafts[at - ngram->n - 1];
     }
 }
-
-uint32_t kg_ngram_class(const struct kg_ngram *ngram)
-{
-    uint32_t length = ngram->length;
-    return length <= 1 ? 0 : length == 2 ? 1 : length <= 4 ? 2 : length <= 8 ? 3 : 4;
-}

@@ -72,7 +72,7 @@ static bool was_drafted(struct kg_speculation *s, struct kg_lm_session *session,
         return false;
     }
     bool sampled = s->drafts[s->next] == token;
-    kg_draft_pace_told(&s->pace, s->class_of, sampled);
+    kg_draft_pace_told(&s->pace, s->length ? s->length + s->next : 0, sampled);
     size_t n_vocab = session->model->n_vocab;
     return sampled && kg_all_finite(s->rows + (s->row + 1) * n_vocab, n_vocab);
 }
@@ -86,16 +86,16 @@ static uint32_t draft_tokens(struct kg_speculation *s, const struct kg_lm_sessio
     most = most < KG_MOST_DRAFTS ? most : KG_MOST_DRAFTS;
     most = most < n_batch ? most : n_batch - 1;
     most = most < room ? most : room - (room > 0);
-    s->class_of = KG_DRAFT_CLASSES / 2;
+    s->length = 0;
     if (most && s->options.kind == KG_SPECULATE_NGRAM) {
         kg_ngram_find(&ngram);
         most = ngram.length ? most : 0;
-        s->class_of = kg_ngram_class(&ngram);
+        s->length = ngram.length;
     }
     if (most && s->options.tokens) {
         most = most < s->options.tokens ? most : s->options.tokens;
     } else if (most) {
-        most = kg_draft_pace_choose(&s->pace, s->class_of, most);
+        most = kg_draft_pace_choose(&s->pace, s->length, most);
     }
     if (most && s->options.kind == KG_SPECULATE_NGRAM) {
         kg_ngram_copy(&ngram, s->drafts, most);
