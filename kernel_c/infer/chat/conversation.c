@@ -325,6 +325,7 @@ enum kg_status kg_conversation_sample(struct kg_conversation *c, struct kg_error
 
 enum kg_status kg_conversation_computed(struct kg_conversation *c, enum kg_status status)
 {
+    c->speculation.counts.passes += status == KG_OK;
     status = kg_reply_computed(&c->reply, status);
     end_step(c);
     return status;
