@@ -28,6 +28,7 @@ _ROOMS = (
     "ops/attention",
     "ops/quant",
     "ops/quant/avx2",
+    "ops/quant/avx512",
     "ops/quant/avxvnni",
     "ops/quant/swar",
     "tokenizer",

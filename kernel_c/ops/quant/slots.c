@@ -97,4 +97,20 @@ static const struct kg_quant_slot avxvnni = {
         },
 };
 
-const struct kg_quant_slot *const kg_quant_slots[KG_N_QUANT_SLOTS] = {&plain_c, &words_of_64_bits, &avx2, &avxvnni};
+static const struct kg_quant_slot avx512vnni = {
+    .name = "avx512vnni",
+    .needs = AVX512 | KG_CPU_AVX512VNNI,
+    .rows =
+        {
+            [KG_TYPE_Q4_0] = kg_rows_q4_0_avx512vnni,
+            [KG_TYPE_Q4_1] = kg_rows_q4_1_avx512vnni,
+            [KG_TYPE_Q5_0] = kg_rows_q5_0_avx512vnni,
+            [KG_TYPE_Q5_1] = kg_rows_q5_1_avx512vnni,
+            [KG_TYPE_Q8_0] = kg_rows_q8_0_avx512vnni,
+            [KG_TYPE_IQ4_NL] = kg_rows_iq4_nl_avx512vnni,
+            [KG_TYPE_MXFP4] = kg_rows_mxfp4_avx512vnni,
+        },
+};
+
+const struct kg_quant_slot *const kg_quant_slots[KG_N_QUANT_SLOTS] = {&plain_c, &words_of_64_bits, &avx2, &avxvnni,
+                                                                      &avx512vnni};

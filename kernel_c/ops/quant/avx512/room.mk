@@ -1,0 +1,1 @@
+ENGINE_LM += ops/quant/avx512/q8_avx512vnni.c
