@@ -19,11 +19,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.inference import bandwidth, files, first_token, tables
-from benchmarks.inference.figures import Workload, weight_bytes
+from benchmarks.inference import bandwidth, files, first_token, slots, speculation, tables
+from benchmarks.inference.figures import Conditions, Workload, weight_bytes
 from benchmarks.inference.peers import FOLDER, NAMES, available
 from benchmarks.inference.rounds import Plan, compare
-from benchmarks.machine import load, machine_line
+from benchmarks.machine import Watch, load, machine_line
 from kgpt_build.errors import KgptError
 from kgpt_build.models import GgufModel
 
@@ -56,18 +56,45 @@ def _run(arguments: argparse.Namespace, before: float, folder: Path) -> None:
     for name in arguments.models:
         model = files.load(name)
         _print_model(model, arguments)
-        if arguments.first_token:
-            first_token.run(model, peers, arguments.threads, arguments.rounds)
-            continue
-        names = [peer.name for peer in peers]
-        print(tables.header(names))
-        for threads in arguments.threads:
-            figures = compare(plan, model, _tests(arguments), threads)
-            found.setdefault(name, []).extend(figures)
-            print("\n".join(tables.row(figure, names) for figure in figures), flush=True)
+        if arguments.first_token or arguments.speculation:
+            _print_whole(plan, model, arguments)
+        elif arguments.slots:
+            _print_slots(plan, model, arguments)
+        else:
+            found[name] = _print_figures(plan, model, arguments)
     if len(found) > 1 and peers:
         print(f"\nkgpt's speed divided by {peers[0].name}'s:\n")
         print("\n".join(tables.headline(found, peers[0].name)))
+
+
+def _print_figures(plan: Plan, model: GgufModel, arguments: argparse.Namespace) -> list[tables.Figure]:
+    names = [peer.name for peer in plan.peers]
+    print(tables.header(names))
+    found = []
+    for threads in arguments.threads:
+        figures = compare(plan, model, _tests(arguments), threads)
+        found += figures
+        print("\n".join(tables.row(figure, names) for figure in figures), flush=True)
+    return found
+
+
+def _print_whole(plan: Plan, model: GgufModel, arguments: argparse.Namespace) -> None:
+    """A table whose rounds do not measure the bandwidth: one line below says whether all of it is disturbed."""
+    threads = max(arguments.threads)
+    now, watch = plan.bandwidth(threads), Watch()
+    if arguments.first_token:
+        first_token.run(model, plan.peers, arguments.threads, arguments.rounds)
+    else:
+        print("\n".join(speculation.run(model, arguments.threads, arguments.rounds)), flush=True)
+    mark = Conditions(plan.load, now, plan.best.update(threads, now), watch.foreign()).mark
+    if mark:
+        print(f"\nDisturbed: {mark}.")
+
+
+def _print_slots(plan: Plan, model: GgufModel, arguments: argparse.Namespace) -> None:
+    for threads in arguments.threads:
+        figures = slots.run(plan, model, threads, max(arguments.decode))
+        print("\n".join(slots.lines(figures, list(figures[0].theirs))), flush=True)
 
 
 def _arguments() -> argparse.Namespace:
@@ -86,7 +113,10 @@ def _arguments() -> argparse.Namespace:
     add("--rounds", type=int, default=5, help="turns of each engine; default: 5")
     add("--repeat", type=int, default=3, help="measurements of a turn, of which the median counts; default: 3")
     add("--peers", nargs="*", default=list(NAMES), help=f"engines to compare with; default: {' '.join(NAMES)}")
-    add("--first-token", action="store_true", help="measure load to first token and memory instead")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--first-token", action="store_true", help="measure start to first token, and memory, instead")
+    what.add_argument("--slots", action="store_true", help="measure 1 to 16 sequences at once instead")
+    what.add_argument("--speculation", action="store_true", help="measure speculate=ngram beside off instead")
     return parser.parse_args()
 
 

@@ -22,18 +22,23 @@ _KV_BYTES = {"f16": 2.0, "q8": 34 / 32, "f32": 4.0}
 
 @dataclass(frozen=True)
 class Workload:
-    """One measurement: ``pp`` computes ``tokens`` as a prompt, ``tg`` one by one, ``depth`` tokens being there."""
+    """One measurement: ``pp`` computes ``tokens`` as a prompt, ``tg`` one by one, ``depth`` tokens being there.
+
+    ``slots`` sequences are computed together, each with so many tokens.
+    """
 
     kind: str
     tokens: int
     depth: int = 0
     kv: str = "f16"
+    slots: int = 1
 
     @property
     def name(self) -> str:
         """llama-bench's name, and the type of the KV cache if it is not f16."""
         depth = f" @ d{self.depth}" if self.depth else ""
-        return f"{self.kind}{self.tokens}{depth}" + ("" if self.kv == "f16" else f", {self.kv} KV")
+        slots = f" x{self.slots}" if self.slots > 1 else ""
+        return f"{self.kind}{self.tokens}{slots}{depth}" + ("" if self.kv == "f16" else f", {self.kv} KV")
 
 
 @dataclass(frozen=True)

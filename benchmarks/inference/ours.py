@@ -11,6 +11,7 @@ from kgpt_build.errors import KgptError
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.hosted import MEMORY_MB, run_hosted
 from kgpt_build.models import NO_MODEL, GgufModel
+from kgpt_build.settings import options
 
 MOST_LINKED = 1 << 30
 """Bytes of a model that is linked into the program; a larger one is brought as a module, as by ``--model``."""
@@ -38,10 +39,23 @@ class Ours:
         sizes = {test.kind: test.tokens for test in tests}
         depth, kv = tests[0].depth, tests[0].kv
         ctx = max(_LEAST_CTX, depth + max(sizes.values()))
-        words = f"mode=bench exit cpus={threads} pp={sizes.get('pp', 0)} tg={sizes.get('tg', 0)}"
-        words += f" repeat={repeat} depth={depth} kv={kv} ctx={ctx}"
-        lines = run_hosted(self.program, words, timeout=_TIMEOUT, modules=self.modules, memory=MEMORY_MB)
-        return parse(lines, tests)
+        words = f"cpus={threads} pp={sizes.get('pp', 0)} tg={sizes.get('tg', 0)}"
+        return parse(self._run(f"{words} repeat={repeat} depth={depth} kv={kv} ctx={ctx}"), tests)
+
+    def _run(self, words: str) -> list[bytes]:
+        line = f"mode=bench exit {words}"
+        return run_hosted(self.program, line, timeout=_TIMEOUT, modules=self.modules, memory=MEMORY_MB)
+
+    @staticmethod
+    def has_slots() -> bool:
+        """Can several sequences be computed in one pass?"""
+        return "slots" in options()
+
+    def sequences(self, tokens: int, depth: int, most: int, threads: int, repeat: int) -> list[bytes]:
+        """The events of tests with 1, 2, 4, … up to ``most`` sequences, ``tokens`` each after ``depth`` shared ones."""
+        slots = f"slots={most} " if self.has_slots() else ""
+        ctx = max(_LEAST_CTX, depth + tokens)
+        return self._run(f"{slots}cpus={threads} pp=0 tg={tokens} repeat={repeat} depth={depth} ctx={ctx}")
 
 
 def parse(lines: Sequence[bytes], tests: Sequence[Workload]) -> list[float]:

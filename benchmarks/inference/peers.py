@@ -44,7 +44,7 @@ class Peer:
     @property
     def has_depth(self) -> bool:
         """Does its llama-bench know -d? ik_llama.cpp's does not."""
-        return "--n-depth" in _output([self.program, "--help"], self.program.name)
+        return "--n-depth" in output_of([self.program, "--help"], self.program.name)
 
     def flags(self) -> str:
         """How it was compiled: build type and options of CMake's cache, and the compiler."""
@@ -70,7 +70,7 @@ class Peer:
             words += ["-ctk", _KV[kv], "-ctv", _KV[kv], "-fa", 1]
         if any(test.kind == "pp" and test.tokens >= _LONG for test in tests):
             words += ["--no-warmup"] if self.has_depth else ["-w", 0]
-        return _output(words, f"{self.name}'s llama-bench")
+        return output_of(words, f"{self.name}'s llama-bench")
 
 
 def parse(output: str, tests: Sequence[Workload]) -> list[float]:
@@ -101,7 +101,8 @@ def _joined(tests: Sequence[Workload], kind: str) -> str:
     return ",".join(str(test.tokens) for test in tests if test.kind == kind) or "0"
 
 
-def _output(words: Sequence[object], what: str) -> str:
+def output_of(words: Sequence[object], what: str) -> str:
+    """What a program prints. Raises KgptError with its last line if it fails."""
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip() or "nothing was printed").splitlines()[-1]

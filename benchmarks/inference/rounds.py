@@ -27,6 +27,10 @@ class Plan:
     best: bandwidth.Best
     load: float
 
+    def bandwidth(self, threads: int) -> float:
+        """Bytes per second that so many threads read now."""
+        return bandwidth.measure(self.reader, threads)
+
 
 def compare(plan: Plan, model: GgufModel, tests: Sequence[Workload], threads: int) -> list[Figure]:
     """A figure for each test. Each round measures the bandwidth first; who begins changes from round to round."""
@@ -47,7 +51,7 @@ def _context(test: Workload) -> tuple[str, int]:
 def _round(plan: Plan, ours: Ours, model: GgufModel, figures: Sequence[Figure], number: int) -> None:
     """One round of tests with the same context, which each engine measures in one process or a few."""
     tests, threads = [figure.test for figure in figures], figures[0].threads
-    now = bandwidth.measure(plan.reader, threads)
+    now = plan.bandwidth(threads)
     peers = [peer for peer in plan.peers if peer.has_depth or not tests[0].depth]
     sides: list[Ours | Peer] = [ours, *peers]
     watch = Watch()

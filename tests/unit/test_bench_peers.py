@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.inference import peers
+from benchmarks.inference import peers, slots, speculation
 from benchmarks.inference.figures import Workload
 from benchmarks.inference.peers import Peer
 from kgpt_build.errors import KgptError
@@ -78,3 +78,28 @@ def test_only_peers_that_were_built_are_available(tmp_path: Path, monkeypatch: p
     assert peer.flags() == ""
     (peer.folder / "CMakeCache.txt").write_text("CMAKE_BUILD_TYPE:STRING=Release\nX:BOOL=ON\nGGML_NATIVE:BOOL=ON\n")
     assert peer.flags() == "CMAKE_BUILD_TYPE=Release, GGML_NATIVE=ON"
+
+
+BATCHED = """llama_batched_bench: n_kv_max = 1280
+{"n_kv_max": 1280, "n_threads": 2, "pp": 64, "tg": 16, "pl": 1, "n_kv": 80, "t_tg": 0.161, "speed_tg": 99.25, "t": 0.4}
+{"n_kv_max": 1280, "n_threads": 2, "pp": 64, "tg": 16, "pl": 8, "n_kv": 640, "t_tg": 0.64, "speed_tg": 200.1, "t": 2.0}
+"""
+
+
+def test_rates_of_several_sequences_are_those_of_all_together() -> None:
+    assert slots.parse_theirs(BATCHED) == {1: 99.25, 8: 200.1}
+    with pytest.raises(KgptError, match="printed no result"):
+        slots.parse_theirs("main: no model")
+    events = [
+        {"event": "boot"},
+        {"event": "bench", "test": "tg16 @ d64", "tokens": 16, "us": [160000]},
+        {"event": "bench", "test": "tg16 x8 @ d64", "tokens": 128, "slots": 8, "us": [640000, 320000, 640000]},
+    ]
+    assert slots.parse_ours([json.dumps(event).encode() for event in events]) == {1: 100, 8: 200}
+
+
+def test_the_speed_of_a_reply_is_that_after_its_first_token() -> None:
+    events: list[dict[str, object]] = [{"event": "speed", "tokens": 11, "decode_us": 500_000}]
+    assert speculation.speed_of(events) == 20
+    with pytest.raises(KgptError, match="sent no event speed"):
+        speculation.speed_of([{"event": "boot"}])
