@@ -146,20 +146,20 @@ KG_INLINE void rows_of_codes(float *y, size_t y_stride, const struct kg_matrix *
     }
 }
 
-void kg_rows_iq4_nl_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                         const void *acts, size_t act_stride, uint32_t tokens)
+KG_ONE_PAGE void kg_rows_iq4_nl_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first,
+                                     uint32_t n, const void *acts, size_t act_stride, uint32_t tokens)
 {
     rows_of_codes(y, y_stride, matrix, first, n, acts, act_stride, tokens, tile_iq4_nl, kg_rows_q8_ref);
 }
 
-void kg_rows_iq4_xs_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                         const void *acts, size_t act_stride, uint32_t tokens)
+KG_ONE_PAGE void kg_rows_iq4_xs_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first,
+                                     uint32_t n, const void *acts, size_t act_stride, uint32_t tokens)
 {
     rows_of_codes(y, y_stride, matrix, first, n, acts, act_stride, tokens, tile_iq4_xs, kg_rows_q8k_ref);
 }
 
-void kg_rows_mxfp4_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                        const void *acts, size_t act_stride, uint32_t tokens)
+KG_ONE_PAGE void kg_rows_mxfp4_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first,
+                                    uint32_t n, const void *acts, size_t act_stride, uint32_t tokens)
 {
     rows_of_codes(y, y_stride, matrix, first, n, acts, act_stride, tokens, tile_mxfp4, kg_rows_q8_ref);
 }

@@ -25,7 +25,7 @@ KG_INLINE f32x4 load_four(const uint16_t *a)
     return (f32x4)((v & 0x80000000) | (((v & 0x7fff0000) >> 3) + (112u << 23)));
 }
 
-float kg_dot_f16_sse2(const uint16_t *a, const float *b, size_t n)
+KG_ONE_PAGE float kg_dot_f16_sse2(const uint16_t *a, const float *b, size_t n)
 {
     f32x4 sum[4] = {0};
     size_t i = 0;
@@ -43,7 +43,7 @@ float kg_dot_f16_sse2(const uint16_t *a, const float *b, size_t n)
     return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
-void kg_add_scaled_f16_sse2(float *y, const uint16_t *a, float s, size_t n)
+KG_ONE_PAGE void kg_add_scaled_f16_sse2(float *y, const uint16_t *a, float s, size_t n)
 {
     const f32x4 scale = {s, s, s, s};
     size_t i = 0;

@@ -108,8 +108,8 @@ KG_INLINE uint32_t half_of(const uint64_t halves[2], const uint32_t row)
 }
 
 /* A block of eight rows, computed like the reference. */
-static void add_eight_slowly(float sum[8], const uint8_t *p, const int64_t *i, const struct kg_act_q8 *a,
-                             const struct kind kind)
+static KG_ELSEWHERE void add_eight_slowly(float sum[8], const uint8_t *p, const int64_t *i, const struct kg_act_q8 *a,
+                                          const struct kind kind)
 {
     for (uint32_t r = 0; r < 8; r++) {
         float v = kg_half_value(kg_load16(p + 2 * r)) * (float)(i[r] - a->sum * kind.offset);
@@ -123,16 +123,19 @@ static void add_eight_slowly(float sum[8], const uint8_t *p, const int64_t *i, c
 typedef float f32x4 __attribute__((vector_size(16)));
 typedef f32x4 f32x4_at __attribute__((aligned(4), may_alias));
 
-/* Sums of products of a block. */
+/* Sums of products of a block. The types with more than four bits take four rows at a time, to fit into a page. */
 KG_INLINE void multiply_eight(int64_t i[8], const uint8_t *payload, const uint64_t *x, const struct kind kind)
 {
-    const uint32_t units = kind.bits == 8 ? 4 : 2;
-    KG_UNROLL
-    for (uint32_t k = 0; k < units; k++) {
-        const struct octets octets = octets_of(x, k, kind);
+    const uint32_t units = kind.bits == 8 ? 4 : 2, at_once = kind.bits == 4 ? 8 : 4;
+    KG_NO_UNROLL
+    for (uint32_t first = 0; first < 8; first += at_once) {
         KG_UNROLL
-        for (uint32_t r = 0; r < 8; r++) {
-            i[r] = (k ? i[r] : 0) + multiply_unit(payload, k, r, octets, kind);
+        for (uint32_t k = 0; k < units; k++) {
+            const struct octets octets = octets_of(x, k, kind);
+            KG_UNROLL
+            for (uint32_t r = 0; r < at_once; r++) {
+                i[first + r] = (k ? i[first + r] : 0) + multiply_unit(payload, k, first + r, octets, kind);
+            }
         }
     }
 }
@@ -204,36 +207,36 @@ KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, u
     }
 }
 
-void kg_rows_q4_0_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                       const void *acts, size_t act_stride, uint32_t tokens)
+KG_ONE_PAGE void kg_rows_q4_0_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first,
+                                   uint32_t n, const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {.bytes = 18, .bits = 4, .offset = 8};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }
 
-void kg_rows_q4_1_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                       const void *acts, size_t act_stride, uint32_t tokens)
+KG_ONE_PAGE void kg_rows_q4_1_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first,
+                                   uint32_t n, const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {.bytes = 20, .bits = 4, .has_minimum = true};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }
 
-void kg_rows_q5_0_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                       const void *acts, size_t act_stride, uint32_t tokens)
+KG_ONE_PAGE void kg_rows_q5_0_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first,
+                                   uint32_t n, const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {.bytes = 22, .bits = 5, .offset = 16};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }
 
-void kg_rows_q5_1_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                       const void *acts, size_t act_stride, uint32_t tokens)
+KG_ONE_PAGE void kg_rows_q5_1_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first,
+                                   uint32_t n, const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {.bytes = 24, .bits = 5, .has_minimum = true};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }
 
-void kg_rows_q8_0_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                       const void *acts, size_t act_stride, uint32_t tokens)
+KG_ONE_PAGE void kg_rows_q8_0_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first,
+                                   uint32_t n, const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {.bytes = 34, .bits = 8, .offset = 128};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);

@@ -140,19 +140,30 @@ KG_INLINE int32_t scale_at(const uint64_t scales[2], const uint32_t part, const 
     return (int8_t)(scales[index / 8] >> 8 * (index % 8));
 }
 
+/* Parts of a block whose code is unrolled; more would not fit into a page. */
+KG_INLINE uint32_t parts_at_once(const uint32_t bits)
+{
+    return bits == 5 ? 4 : bits == 3 || bits == 6 ? 8 : 16;
+}
+
 KG_INLINE float add_block(float sum, const uint8_t *p, uint32_t row, const struct kg_act_q8k *a, const uint64_t *x,
                           const struct kind kind)
 {
     struct scales s;
     int64_t i = 0, j = 0;
     kind.scales(&s, p, row);
-    KG_UNROLL
-    for (uint32_t part = 0; part < 16; part++) {
-        uint64_t first[2] = {0}, second[2] = {0};
-        kind.values(first, p, row, part, 0);
-        kind.values(second, p, row, part, 1);
-        i += scale_at(s.scale, part, kind) * multiply_part(first, second, x + 4 * part, kind.bits);
-        j += scale_at(s.min, part, kind) * a->sums[part];
+    const uint32_t at_once = parts_at_once(kind.bits);
+    KG_NO_UNROLL
+    for (uint32_t begin = 0; begin < 16; begin += at_once) {
+        KG_UNROLL
+        for (uint32_t k = 0; k < at_once; k++) {
+            const uint32_t part = begin + k;
+            uint64_t first[2] = {0}, second[2] = {0};
+            kind.values(first, p, row, part, 0);
+            kind.values(second, p, row, part, 1);
+            i += scale_at(s.scale, part, kind) * multiply_part(first, second, x + 4 * part, kind.bits);
+            j += scale_at(s.min, part, kind) * a->sums[part];
+        }
     }
     float v = s.d * (float)(kind.has_minimum ? i : i - kind.offset * j);
     v = kind.has_minimum ? v - s.m * (float)j : v;
@@ -192,36 +203,36 @@ void kg_act_q8k_swar(void *out, const float *x, uint32_t columns)
     }
 }
 
-void kg_rows_q2_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                       const void *acts, size_t act_stride, uint32_t tokens)
+KG_ONE_PAGE void kg_rows_q2_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first,
+                                   uint32_t n, const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {84, 2, false, true, 0, scales_q2_k, values_q2_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }
 
-void kg_rows_q3_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                       const void *acts, size_t act_stride, uint32_t tokens)
+KG_ONE_PAGE void kg_rows_q3_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first,
+                                   uint32_t n, const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {110, 3, false, false, 4, scales_q3_k, values_q3_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }
 
-void kg_rows_q4_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                       const void *acts, size_t act_stride, uint32_t tokens)
+KG_ONE_PAGE void kg_rows_q4_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first,
+                                   uint32_t n, const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {144, 4, true, true, 0, scales_q4_k, values_q4_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }
 
-void kg_rows_q5_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                       const void *acts, size_t act_stride, uint32_t tokens)
+KG_ONE_PAGE void kg_rows_q5_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first,
+                                   uint32_t n, const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {176, 5, true, true, 0, scales_q4_k, values_q5_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);
 }
 
-void kg_rows_q6_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
-                       const void *acts, size_t act_stride, uint32_t tokens)
+KG_ONE_PAGE void kg_rows_q6_k_swar(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first,
+                                   uint32_t n, const void *acts, size_t act_stride, uint32_t tokens)
 {
     const struct kind kind = {210, 6, false, false, 32, scales_q6_k, values_q6_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);

@@ -14,6 +14,15 @@
 #include "kgpt/quant.h"
 #include "ops/quant/inline.h"
 
+/* For the functions with the loops over blocks: they have at most 4,096 bytes, and each lies within one page. QEMU's TCG
+ * links translated blocks only within a guest page, and never one with an instruction that reaches into the next page:
+ * each such block costs a search, hundreds of host instructions. See docs/inference.md; tests/hosted/test_hot_pages.py
+ * looks at the linked kernel. */
+#define KG_ONE_PAGE __attribute__((aligned(4096)))
+
+/* For what such a function calls seldom: it takes room elsewhere. */
+#define KG_ELSEWHERE __attribute__((noinline, cold))
+
 #define KG_NIBBLES 0x000f000f000f000fu /* the low nibble of each 16-bit field */
 #define KG_HALF 0x0000800000000000u    /* rounds the top field */
 
