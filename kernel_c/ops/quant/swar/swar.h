@@ -14,10 +14,10 @@
 #include "kgpt/quant.h"
 #include "ops/quant/inline.h"
 
-/* For the functions with the loops over blocks: they have at most 4,096 bytes, and each lies within one page. QEMU's TCG
- * links translated blocks only within a guest page, and never one with an instruction that reaches into the next page:
- * each such block costs a search, hundreds of host instructions. See docs/inference.md; tests/hosted/test_hot_pages.py
- * looks at the linked kernel. */
+/* For the functions with the loops over blocks: each has at most 4,096 bytes and lies within one page. QEMU's TCG links
+ * translated blocks only within a guest page, and never one with an instruction that reaches into the next page: each
+ * run of such a block costs a search. docs/inference.md has the figures; tests/hosted/test_hot_pages.py looks at the
+ * linked kernel. */
 #define KG_ONE_PAGE __attribute__((aligned(4096)))
 
 /* For what such a function calls seldom: it takes room elsewhere. */
