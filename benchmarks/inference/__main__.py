@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.inference import bandwidth, files, first_token, slots, speculation, tables
+from benchmarks.inference import bandwidth, files, first_token, report, slots, speculation, tables
 from benchmarks.inference.figures import Conditions, Workload, weight_bytes
-from benchmarks.inference.peers import FOLDER, NAMES, available
+from benchmarks.inference.peers import NAMES, available
 from benchmarks.inference.rounds import Plan, compare
 from benchmarks.machine import Watch, load, machine_line
 from kgpt_build.errors import KgptError
@@ -34,9 +35,10 @@ def main() -> None:
     """Parse the command line, measure, print Markdown."""
     before = load()
     arguments = _arguments()
-    print(f"{machine_line()}\n")
     try:
-        with tempfile.TemporaryDirectory(prefix="kgpt-bench-") as folder:
+        with tempfile.TemporaryDirectory(prefix="kgpt-bench-") as folder, report.kept_in(arguments.into):
+            print(report.prose(f"`{shlex.join(['python', '-m', 'benchmarks.inference', *_shown(sys.argv[1:])])}`"))
+            print(report.prose(machine_line()))
             _run(arguments, before, Path(folder))
     except KgptError as error:
         print(f"kgpt: {error}\n{error.hint}", file=sys.stderr)
@@ -45,10 +47,10 @@ def main() -> None:
 
 def _run(arguments: argparse.Namespace, before: float, folder: Path) -> None:
     peers = available(arguments.peers)
-    print("\n".join([f"kgpt: {_our_flags()}", *(f"{peer.name}: {peer.flags()}" for peer in peers)]))
+    print("\n".join(map(report.prose, [f"kgpt: {_our_flags()}", *(f"{peer.name}: {peer.flags()}" for peer in peers)])))
     for name in arguments.peers:
         if name not in [peer.name for peer in peers]:
-            print(f"{name}: not built below {FOLDER} (make peers builds it); measured without it")
+            print(report.prose(f"{name} was not built (make peers builds it)"))
     plan = Plan(peers, arguments.rounds, arguments.repeat, bandwidth.build(folder), bandwidth.Best(), before)
     for threads in arguments.threads:
         _print_bandwidth(plan, threads)
@@ -113,6 +115,7 @@ def _arguments() -> argparse.Namespace:
     add("--rounds", type=int, default=5, help="turns of each engine; default: 5")
     add("--repeat", type=int, default=3, help="measurements of a turn, of which the median counts; default: 3")
     add("--peers", nargs="*", default=list(NAMES), help=f"engines to compare with; default: {' '.join(NAMES)}")
+    add("--into", metavar="DOCUMENT:NAME", help="also put the output between <!-- NAME --> and <!-- /NAME --> there")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--first-token", action="store_true", help="measure start to first token, and memory, instead")
     what.add_argument("--slots", action="store_true", help="measure 1 to 16 sequences at once instead")
@@ -130,19 +133,20 @@ def _print_bandwidth(plan: Plan, threads: int) -> None:
     small = bandwidth.measure(plan.reader, threads, huge=False)
     best = plan.best.update(threads, huge)
     count = "1 thread" if threads == 1 else f"{threads} threads"
-    print(
-        f"memory read by {count}: {huge / 1e9:.1f} GB/s (in pages of 4 KiB {small / 1e9:.1f}); "
-        f"the best known here is {best / 1e9:.1f}",
-        flush=True,
-    )
+    rates = f"{huge / 1e9:.1f} GB/s (in pages of 4 KiB {small / 1e9:.1f})"
+    print(report.prose(f"memory read by {count}: {rates}; the best known here is {best / 1e9:.1f}"), flush=True)
 
 
 def _print_model(model: GgufModel, arguments: argparse.Namespace) -> None:
-    print(
-        f"\n{model.path.name}: {model.name}, {model.type_text}, {model.size / 1e6:.0f} MB; a token reads "
-        f"{weight_bytes(model) / 1e6:.1f} MB of weights; {arguments.rounds} rounds of {arguments.repeat}\n",
-        flush=True,
-    )
+    size = f"{model.size / 1e6:.0f} MB; a token reads {weight_bytes(model) / 1e6:.1f} MB of weights"
+    rounds = f"{arguments.rounds} rounds of {arguments.repeat}"
+    print(f"\n{report.prose(f'**{model.path.name}**: {model.type_text}, {size}; {rounds}', '')}\n", flush=True)
+
+
+def _shown(words: Sequence[str]) -> list[str]:
+    """The command line without --into."""
+    at = words.index("--into") if "--into" in words else len(words)
+    return [*words[:at], *words[at + 2 :]]
 
 
 def _our_flags() -> str:

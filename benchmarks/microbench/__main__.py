@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.inference.figures import MOST_LOAD
+from benchmarks.inference import bandwidth, report
+from benchmarks.inference.figures import Conditions
 from benchmarks.machine import load, machine_line
 from benchmarks.microbench import roofline
 from benchmarks.microbench.roofline import Roofline
@@ -60,16 +61,19 @@ def main() -> None:
     parser.add_argument("types", nargs="*", default=list(BY_NAME), metavar="TYPE", help="of GGML; default: all")
     parser.add_argument("--slots", nargs="+", help="default: all that this processor can run")
     parser.add_argument("--runs", type=int, default=5, help="of which the best counts; default: 5")
+    parser.add_argument("--into", metavar="DOCUMENT:NAME", help="as for benchmarks.inference")
     options = parser.parse_args()
     if unknown := [name for name in options.types if name not in BY_NAME]:
         parser.error(f"no type {', '.join(unknown)}; there are {', '.join(BY_NAME)}")
-    print(f"{machine_line()}; one core\n")
-    if before > MOST_LOAD:
-        print(f"Disturbed: the load was {before:.1f} at the start.\n")
-    with tempfile.TemporaryDirectory(prefix="kgpt-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="kgpt-bench-") as folder, report.kept_in(options.into):
+        print(report.prose(f"{machine_line()}; one core"))
         roof, quant = roofline.measure(Path(folder)), build(Path(folder))
-        print(f"Memory read: {roof.bandwidth / 1e9:.1f} GB/s. Peaks in GMAC/s:", end=" ")
-        print(f"{', '.join(f'{name} {rate / 1e9:.0f}' for name, rate in roof.peaks.items())}.\n")
+        best = bandwidth.Best().update(1, roof.bandwidth)
+        mark = Conditions(before, roof.bandwidth, best).mark
+        if mark:
+            print(report.prose(f"disturbed: {mark}"))
+        peaks = ", ".join(f"{name} {rate / 1e9:.0f}" for name, rate in roof.peaks.items())
+        print(report.prose(f"memory read: {roof.bandwidth / 1e9:.1f} GB/s; peaks in GMAC/s: {peaks}"), end="\n\n")
         if quant.lacking:
             print(f"Not run, because this processor cannot: {', '.join(quant.lacking)}.\n")
         print("| type | slot | 1 token GB/s | of the bandwidth | 8 tokens GMAC/s | 64 tokens GMAC/s | of the peak |")

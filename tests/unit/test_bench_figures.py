@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import gguf
@@ -10,7 +11,7 @@ import pytest
 from tiny_lm import write_lm
 
 from benchmarks import machine
-from benchmarks.inference import bandwidth, tables
+from benchmarks.inference import bandwidth, report, tables
 from benchmarks.inference.figures import (
     Conditions,
     Spread,
@@ -23,6 +24,7 @@ from benchmarks.inference.figures import (
 )
 from benchmarks.inference.tables import Figure
 from kgpt_build import models
+from kgpt_build.errors import KgptError
 
 QUIET = Conditions(load=0.2, bandwidth=30e9, best_bandwidth=31e9, foreign=0.01)
 
@@ -130,3 +132,26 @@ def test_our_own_work_is_not_foreign() -> None:
     watch = machine.Watch()
     assert sum(i * i for i in range(200_000)) > 0
     assert 0 <= watch.foreign() <= 1024
+
+
+def test_what_is_printed_replaces_a_part_of_a_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = tmp_path / "a:b.md"
+    document.write_text("before\n<!-- figures -->\nold\n<!-- /figures -->\nafter\n")
+    with report.kept_in(f"{document}:figures"):
+        sys.stdout.write("| 1 |\n\n")
+    assert document.read_text() == "before\n<!-- figures -->\n| 1 |\n<!-- /figures -->\nafter\n"
+    assert capsys.readouterr().out == "| 1 |\n\n"
+    with pytest.raises(ZeroDivisionError), report.kept_in(f"{document}:figures"):
+        sys.stdout.write(str(1 / 0))
+    assert "| 1 |" in document.read_text()
+
+
+@pytest.mark.parametrize(("place", "message"), [("x.md:others", "no part others"), ("y.md:a", "cannot be read")])
+def test_a_part_that_is_not_there_is_refused_at_once(tmp_path: Path, place: str, message: str) -> None:
+    (tmp_path / "x.md").write_text("<!-- figures -->\n")
+    with pytest.raises(KgptError, match=message), report.kept_in(f"{tmp_path}/{place}"):
+        pytest.fail("it was measured")
+
+
+def test_lines_of_prose_fit_into_a_document() -> None:
+    assert all(len(line) <= 110 for line in report.prose("word " * 100).splitlines())
