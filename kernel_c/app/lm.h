@@ -5,6 +5,7 @@
 
 #include "app/shell/commands.h"
 #include "kgpt.h"
+#include "kgpt/batch.h"
 #include "kgpt/conversation.h"
 #include "kgpt/quant.h"
 #include "kgpt/workers.h"
@@ -40,6 +41,8 @@ struct kg_lm {
     struct kg_lm_loaded draft;
     struct kg_speculation_options speculation;
     struct kg_conversation conversation; /* of the console: shell and chat */
+    struct kg_batch batch;               /* of several texts at once, the console's conversation first; or of none */
+    struct kg_lm_sample *samples;        /* (batch.n): chat/lm_together.c */
     bool chatting;                       /* commands of the chat can be typed: for hints */
 };
 
@@ -106,6 +109,16 @@ extern const struct kg_commands kg_lm_chat_commands; /* typed behind "/" */
 /* Completes the prompt `samples` times. */
 enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_error *error);
 
+/* Says that the text of the request has no end, if it has none. `n_prompt`: bytes. */
+void kg_lm_announce_sliding_text(const struct kgpt *k, const struct kg_request *request, size_t n_prompt);
+
+/* Memory for `n` texts at once, of the model in use and beside the console's conversation: lm->batch. */
+void kg_lm_together_carve(struct kg_lm *lm, uint32_t n, struct kg_arena *arena);
+
+/* Makes k->config.samples texts, lm->batch.n of them at once. The first `n` tokens of the console's conversation are
+ * the prompt, `text`. Texts and events of ends come in the order of the samples, as without slots. */
+enum kg_status kg_lm_generate_together(struct kgpt *k, struct kg_text text, uint32_t n, struct kg_error *error);
+
 /* Texts that came as boot modules: texts.h. */
 bool kg_lm_is_text(const struct kg_file *file);
 void kg_lm_texts_count(const struct kgpt *k,
@@ -132,7 +145,7 @@ void kg_lm_print_slots(const struct kg_lm *lm); /* of each type: "Q4_1 by avx2, 
 /* Scores the prompt, which is a text of at least one window. KG_E_STOPPED after Ctrl-C. */
 enum kg_status kg_lm_perplexity(struct kgpt *k, struct kg_error *error);
 
-void kg_lm_print_speed(const struct kgpt *k, const struct kg_speed *speed);
+void kg_lm_print_speed(const struct kg_conversation *conversation, const struct kg_speed *speed);
 void kg_lm_print_model(const struct kgpt *k);
 void kg_lm_print_text(const char *text, size_t n); /* any bytes, printed as whole characters */
 void kg_lm_print_models(const struct kgpt *k);

@@ -34,11 +34,20 @@ static enum kg_kv_type choose_cache(const struct kgpt *k)
     return f32 ? KG_KV_F32 : KG_KV_F16;
 }
 
+/* Texts at once. A chat and a score have one. */
+static uint32_t slots_of(const struct kgpt *k)
+{
+    enum kg_mode mode = (enum kg_mode)k->config.mode;
+    bool one = mode == KG_MODE_CHAT || mode == KG_MODE_PERPLEXITY || (mode == KG_MODE_OPEN && k->lm->loaded.has_chat);
+    return one ? 1 : k->config.lm.slots;
+}
+
 /* The conversation with the model in use, and a line editor for texts of `room` bytes. */
 static void carve_conversation(struct kgpt *k, const struct kg_lm_options *options, size_t room, struct kg_arena *arena)
 {
     struct kg_lm *lm = k->lm;
     kg_conversation_carve(&lm->conversation, &lm->loaded, &lm->ops, &lm->workers, options, &lm->speculation, arena);
+    kg_lm_together_carve(lm, slots_of(k), arena);
     kg_reader_carve(k, room, arena);
 }
 
@@ -48,9 +57,25 @@ static void count_conversation(struct kgpt *k, const struct kg_lm_options *optio
     struct kg_arena counted = kg_arena_counting();
     carve_conversation(k, options, KG_LINE_MAX, &counted);
     kg_lm_texts_count(k, &counted);
-    k->needs.kv = k->lm->conversation.session.kv_bytes;
+    k->needs.kv = k->lm->conversation.session.kv_bytes * slots_of(k);
     k->needs.scratch = counted.peak - k->needs.kv;
     k->needs.total = counted.peak;
+}
+
+static enum kg_status refuse_context(const struct kgpt *k, uint32_t n_ctx, uint64_t free, struct kg_error *error)
+{
+    uint32_t slots = slots_of(k);
+    const char *smaller = k->config.lm.ctx ? ", or choose a smaller ctx=" : "";
+    if (slots == 1) {
+        kg_error_set(error, KG_E_MEMORY, "a context of %u needs %s of memory besides the weights, and %s are free",
+                     n_ctx, kg_amount(k->needs.total).text, kg_amount(free).text);
+        kg_error_hint(error, "give the machine more memory%s", smaller);
+    } else {
+        kg_error_set(error, KG_E_MEMORY, "%u contexts of %u need %s of memory besides the weights, and %s are free",
+                     slots, n_ctx, kg_amount(k->needs.total).text, kg_amount(free).text);
+        kg_error_hint(error, "give the machine more memory, or choose fewer slots=%s", smaller);
+    }
+    return KG_E_MEMORY;
 }
 
 /* The context that was asked for, or the default, halved until the memory holds it. */
@@ -76,6 +101,7 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
     for (;;) {
         options->n_batch = options->n_batch < options->n_ctx ? options->n_batch : options->n_ctx;
         options->n_logits = options->n_logits < options->n_batch ? options->n_logits : options->n_batch;
+        *options = kg_batch_options(*options, slots_of(k));
         count_conversation(k, options);
         if (k->needs.total <= free || asked || options->n_ctx / 2 < KG_CTX_LEAST) {
             break;
@@ -87,10 +113,7 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
     if (k->needs.total <= free) {
         return KG_OK;
     }
-    kg_error_set(error, KG_E_MEMORY, "a context of %u needs %s of memory besides the weights, and %s are free",
-                 options->n_ctx, kg_amount(k->needs.total).text, kg_amount(free).text);
-    kg_error_hint(error, "give the machine more memory%s", asked ? ", or choose a smaller ctx=" : "");
-    return KG_E_MEMORY;
+    return refuse_context(k, options->n_ctx, free, error);
 }
 
 /* Bytes of the line editor: a message as long as the context, if the free memory holds it and its encoding. */

@@ -96,9 +96,9 @@ static enum kg_next run_stats(struct kgpt *k, char *arguments)
     const struct kg_conversation *conversation = &k->lm->conversation;
     (void)arguments;
     kg_print("last reply   ");
-    kg_lm_print_speed(k, &conversation->reply.speed);
+    kg_lm_print_speed(conversation, &conversation->reply.speed);
     kg_print("conversation ");
-    kg_lm_print_speed(k, &conversation->total);
+    kg_lm_print_speed(conversation, &conversation->total);
     kg_print("context      %u of %u tokens\n", conversation->session.n_past, conversation->session.options.n_ctx);
     return KG_NEXT_LINE;
 }

@@ -13,9 +13,8 @@ static double tokens_per_second(uint32_t n, uint64_t us)
     return us ? (double)n * 1e6 / (double)us : 0;
 }
 
-void kg_lm_print_speed(const struct kgpt *k, const struct kg_speed *speed)
+void kg_lm_print_speed(const struct kg_conversation *conversation, const struct kg_speed *speed)
 {
-    const struct kg_conversation *conversation = &k->lm->conversation;
     kg_print("prompt %u token%s, %.1f/s; reply %u token%s, %.1f/s", speed->prompt_tokens,
              kg_plural(speed->prompt_tokens), tokens_per_second(speed->prompt_tokens, speed->prompt_us), speed->tokens,
              kg_plural(speed->tokens), tokens_per_second(speed->tokens, speed->decode_us));
@@ -86,7 +85,7 @@ static void show_reply_end(void *context, const struct kg_reply *reply)
     show_speed(turn->k, reply, reply->speed.decode_us);
     if (turn->k->config.lm.stats) {
         kg_print("kgpt: ");
-        kg_lm_print_speed(turn->k, &reply->speed);
+        kg_lm_print_speed(reply->engine, &reply->speed);
     }
 }
 

@@ -42,8 +42,8 @@ static enum kg_status encode_lm_prompt(struct kgpt *k, struct kg_text text, uint
     return kg_conversation_encode(conversation, text, n, &k->arena, error);
 }
 
-/* `n_prompt`: bytes, so at least its tokens. */
-static void announce_sliding_text(const struct kgpt *k, const struct kg_request *request, size_t n_prompt)
+/* The bytes of the prompt are at least its tokens. */
+void kg_lm_announce_sliding_text(const struct kgpt *k, const struct kg_request *request, size_t n_prompt)
 {
     uint32_t n_ctx = k->lm->conversation.session.options.n_ctx;
     bool may_fill = !request->max_tokens || n_prompt + request->max_tokens > n_ctx;
@@ -53,6 +53,24 @@ static void announce_sliding_text(const struct kgpt *k, const struct kg_request 
     }
 }
 
+/* Layers are told one text after the other: their events do not name it. */
+static bool makes_several_at_once(const struct kgpt *k)
+{
+    return k->lm->batch.n > 1 && k->config.samples > 1 && !k->config.lm.layers;
+}
+
+static enum kg_status generate_at_once(struct kgpt *k, struct kg_text text, struct kg_error *error)
+{
+    uint32_t n = 0;
+    struct kg_lm_turn turn;
+    enum kg_status status = encode_lm_prompt(k, text, &n, error);
+    if (status == KG_OK) {
+        return kg_lm_generate_together(k, text, n, error);
+    }
+    kg_lm_turn_prepare(&turn, k, KG_MODE_GENERATE, text);
+    return kg_lm_turn_finish(&turn, status, error); /* which adds a hint */
+}
+
 enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_error *error)
 {
     struct kg_conversation *conversation = &k->lm->conversation;
@@ -60,11 +78,14 @@ enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_erro
     uint32_t n = 0;
     enum kg_status status = kg_lm_check_rng(k, error);
     kg_conversation_reset(conversation);
+    if (status == KG_OK && makes_several_at_once(k)) {
+        return generate_at_once(k, text, error);
+    }
     for (uint32_t i = 0; i < k->config.samples && status == KG_OK; i++) {
         struct kg_lm_turn turn;
         kg_lm_turn_prepare(&turn, k, KG_MODE_GENERATE, text);
         turn.request.index = i;
-        announce_sliding_text(k, &turn.request, text.n);
+        kg_lm_announce_sliding_text(k, &turn.request, text.n);
         if (turn.request.rng != KG_RNG_LLAMA2C) { /* whose texts begin with the prompt themselves */
             kg_lm_print_text(prompt, text.n);
         }

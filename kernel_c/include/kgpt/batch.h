@@ -49,6 +49,9 @@ void kg_batch_carve(struct kg_batch *batch, struct kg_conversation *first, uint3
  * not compute it. */
 void kg_batch_share_prefix(struct kg_batch *batch, uint32_t slot, uint32_t n);
 
+/* True if the prompt of the reply that has joined is not computed yet. */
+bool kg_batch_reads(const struct kg_batch_slot *slot);
+
 /* A reply has begun in this slot. */
 void kg_batch_join(struct kg_batch *batch, uint32_t slot);
 

@@ -61,8 +61,7 @@ void kg_batch_leave(struct kg_batch *batch, uint32_t slot)
     batch->slots[slot].leaves = true;
 }
 
-/* Is the prompt not computed yet? */
-static bool is_reading(const struct kg_batch_slot *slot)
+bool kg_batch_reads(const struct kg_batch_slot *slot)
 {
     return slot->conversation->batched && slot->conversation->unread.done < slot->conversation->unread.n;
 }
@@ -86,7 +85,7 @@ static void abandon_slot(struct kg_batch_slot *slot, enum kg_status status)
 static void stop_slot(struct kg_batch_slot *slot)
 {
     kg_error_set(&slot->error, KG_E_STOPPED, "stopped");
-    if (is_reading(slot)) {
+    if (kg_batch_reads(slot)) {
         abandon_slot(slot, KG_E_STOPPED);
     } else {
         slot->conversation->reply.reason = KG_REASON_STOPPED;
@@ -121,7 +120,7 @@ static struct kg_batch_slot *next_reading(const struct kg_batch *batch, uint64_t
     struct kg_batch_slot *next = NULL;
     for (uint32_t i = 0; i < batch->n; i++) {
         struct kg_batch_slot *slot = &batch->slots[i];
-        if (slot->running && is_reading(slot) && slot->turn >= turn && (!next || slot->turn < next->turn)) {
+        if (slot->running && kg_batch_reads(slot) && slot->turn >= turn && (!next || slot->turn < next->turn)) {
             next = slot;
         }
     }
@@ -147,7 +146,7 @@ static void gather_pieces(struct kg_batch *batch)
         struct kg_batch_slot *slot = &batch->slots[i];
         if (slot->running && slot->leaves) {
             stop_slot(slot);
-        } else if (slot->running && !is_reading(slot)) {
+        } else if (slot->running && !kg_batch_reads(slot)) {
             sample_slot(batch, slot);
         }
     }
@@ -163,7 +162,7 @@ static bool pass_stops(void *context)
     for (uint32_t i = 0; i < batch->n_pieces; i++) {
         struct kg_batch_slot *slot = batch->owners[i];
         struct kg_reply *reply = &slot->conversation->reply;
-        bool reading = is_reading(slot);
+        bool reading = kg_batch_reads(slot);
         if (!(reading && reply->whole) && (reading ? kg_reply_reading_stops(reply) : kg_reply_stops(reply))) {
             slot->leaves = true;
         }
@@ -190,7 +189,7 @@ static void take_read(struct kg_batch_slot *slot, const struct kg_lm_piece *piec
 
 static void take_result(struct kg_batch_slot *slot, const struct kg_lm_piece *piece)
 {
-    if (is_reading(slot)) {
+    if (kg_batch_reads(slot)) {
         take_read(slot, piece);
         return;
     }
