@@ -152,8 +152,6 @@ void kg_lm_print_models(const struct kgpt *k);
 
 /* Events: docs/events.md. */
 void kg_lm_event_model(struct kgpt *k);
-void kg_lm_event_bench(struct kgpt *k, const char *test, uint32_t tokens, uint32_t depth, const uint64_t *us,
-                       uint32_t n);
 
 /* The machine channel, as the sink of a turn. */
 struct kg_sink kg_lm_event_sink(struct kg_lm_turn *turn);

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
               help="Tokens decoded one by one; 0: none.")  # fmt: skip
 @click.option("-d", "--n-depth", "depth", default=options()["depth"].default, show_default=True, metavar="N",
               help="Tokens that the context holds before each test.")  # fmt: skip
+@click.option("--slots", default=options()["slots"].default, show_default=True, metavar="N",
+              help="Measure 1, 2, 4, … up to N sequences at once, a token of each in a pass.")  # fmt: skip
 @click.option("-r", "--repetitions", "repeat", default=options()["repeat"].default, show_default=True, metavar="N",
               help="How often each test is measured.")  # fmt: skip
 @click.option("--cpus", default=1, show_default=True, metavar="N", help="Processors; with --target hosted: threads.")
@@ -45,15 +47,25 @@ if TYPE_CHECKING:
 @json_option("Print JSON, one object for each test.")
 @verbose_option
 def command(
-    model: Path, pp: int, tg: int, depth: int, repeat: int, cpus: int, toolchain: str, as_json: bool, **machine: Any
+    model: Path,
+    pp: int,
+    tg: int,
+    depth: int,
+    slots: int,
+    repeat: int,
+    cpus: int,
+    toolchain: str,
+    as_json: bool,
+    **machine: Any,
 ) -> None:
     """Measure the speed of a language model, with the tests of llama-bench.
 
-    pp computes a prompt in batches; tg decodes tokens one by one. MODEL is a GGUF file, or the name of a pulled model.
+    pp computes a prompt in batches; tg decodes tokens one by one, and with --slots those of several sequences (x8: the
+    speed of all 8). MODEL is a GGUF file, or the name of a pulled model.
     The engine measures the times with its own clock.
     """
     check_whole("cpus", cpus, 1, 255)
-    asked = Settings(pp=pp, tg=tg, depth=depth, repeat=repeat).cmdline_words()
+    asked = Settings(pp=pp, tg=tg, depth=depth, slots=slots, repeat=repeat).cmdline_words()
     if not (pp or tg):
         raise UsageError("there is nothing to measure", "give --n-prompt or --n-gen above 0")
     loaded = load_for("bench", model)
@@ -80,6 +92,7 @@ def _rows(model: GgufModel, events: Sequence[Event], backend: str) -> list[dict[
             "test": event.test,
             "tokens": event.tokens,
             "depth": event.depth,
+            "slots": event.slots,
             "us": list(event.us),
             "tokens_per_second": statistics.mean(event.tokens * 1e6 / us for us in event.us),
             "stddev": statistics.pstdev(event.tokens * 1e6 / us for us in event.us),

@@ -136,7 +136,7 @@ def command(
             run_hosted(dataclasses.replace(settings, memory=memory or MEMORY_MB), wishes, dry_run=dry_run)
         else:
             wanted = request.settings
-            said = {name: wanted.get(name) for name in ("ctx", "kv", "rng", "speculate")}
+            said = {name: wanted.get(name) for name in ("ctx", "kv", "rng", "speculate", "slots")}
             memory = memory_for(found, memory, modules=settings.modules, **said)
             boot(dataclasses.replace(settings, memory=memory), qemu, wishes, dry_run=dry_run)
 

@@ -351,7 +351,9 @@ class Bench(Event):
 
     event: ClassVar[str] = "bench"
     test: str
-    """``pp64``: a prompt of 64 tokens; ``tg16``: 16 tokens one by one; ``@ d512``: after 512 others."""
+    """``pp64``: a prompt of 64 tokens; ``tg16``: 16 tokens one by one; ``x8``: of each of 8 sequences; ``@ d512``:
+    after 512 others.
+    """
     tokens: int
     """Tokens of a repetition."""
     depth: int
@@ -362,6 +364,8 @@ class Bench(Event):
     """The slot of the products that read most weights, such as ``avx512vnni``: docs/inference.md."""
     us: tuple[int, ...]
     """Microseconds of each repetition."""
+    slots: int = 1
+    """Sequences that are computed together; ``tokens`` are those of all."""
 
 
 @dataclass(frozen=True)

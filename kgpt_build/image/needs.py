@@ -29,7 +29,7 @@ def memory_of(entries: Iterable[Entry], items: Sequence[Item]) -> Mapping[str, i
             if isinstance(source := files[module.path], Path)
         ]
         kv, rng, speculate = (_last(entry, rf"{name}=(\w+)") for name in ("kv", "rng", "speculate"))
-        ctx = _last(entry, r"ctx=(\d{1,9})")
+        ctx, slots = (_last(entry, rf"{name}=(\d{{1,9}})") for name in ("ctx", "slots"))
         needs = memory_needs(
             images[entry.kernel],
             modules=modules,
@@ -37,6 +37,7 @@ def memory_of(entries: Iterable[Entry], items: Sequence[Item]) -> Mapping[str, i
             kv=kv,
             rng=rng,
             speculate=speculate,
+            slots=int(slots) if slots else None,
         )
         found[entry.id] = needs.least
     return found

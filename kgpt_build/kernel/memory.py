@@ -26,6 +26,7 @@ _LM_ATTENDING = 64  # KG_LM_MOST_ATTENDING: workers that can attend at the same 
 _LM_WORK_ROWS = 64  # KG_LM_WORK_ROWS: heads that each of them works in
 _LANES = 16  # KG_LANES
 _DRAFTED = 16  # KG_MOST_DRAFTS + 1: tokens of a pass that leave logits, with drafts
+_SLOT_BYTES = 16 << 10  # of the structures of a text that is made beside others
 _TOKEN_BYTES = 128  # of the tables of a vocabulary for a token and its merge
 _LM_MARGIN = 16 * MIB  # page tables, stacks, tables of RoPE, what encoding a typed text takes
 _ALIGN = 64  # KG_ARENA_ALIGN
@@ -80,11 +81,12 @@ def memory_needs(
     kv: str | None = None,
     rng: str | None = None,
     speculate: str | None = None,
+    slots: int | None = None,
 ) -> Needs:
     """What ``elf`` needs, from its segments and the header of its model.
 
-    ``modules`` are the boot modules beside the kernel; ``ctx``, ``kv``, ``rng`` and ``speculate`` are values of these
-    options; None leaves them to the command line that is built in. Raises KgptError if a model is damaged, or
+    ``modules`` are the boot modules beside the kernel; ``ctx``, ``kv``, ``rng``, ``speculate`` and ``slots`` are values
+    of these options; None leaves them to the command line that is built in. Raises KgptError if a model is damaged, or
     was not trained for ``ctx``.
     """
     end = max((segment.paddr + segment.memsz for segment in elf.loads), default=0)
@@ -109,8 +111,9 @@ def memory_needs(
     known += [model.lm] if model.lm else []
     if known:
         check_context(n_ctx, known[0].name, known[0].hparams.n_ctx)
-    # One conversation at a time, of the model in use: there must be room for any of them.
-    sessions = [_with_text(of, n_ctx, kind or default_kv(of.arch), text) for of in known]
+    # One model at a time: there must be room for any of them.
+    at_once = slots or int(_last(r"slots=(\d{1,9})", built_in) or 1)
+    sessions = [_with_text(of, n_ctx, kind or default_kv(of.arch), text, at_once) for of in known]
     cache, scratch = max(sessions, key=sum, default=(0, 0))
     drafts = [models.load_lm(module.path) for module in modules if module.is_draft]
     more = _drafting(speculate or _last(r"speculate=(\w+)", built_in), known, drafts, n_ctx, text)
@@ -164,12 +167,12 @@ def _drafting(
     return sum(cache for cache, _ in sessions), logits + sum(scratch for _, scratch in sessions)
 
 
-def _with_text(of: GgufModel | Described, n_ctx: int, kind: str, text: int) -> tuple[int, int]:
+def _with_text(of: GgufModel | Described, n_ctx: int, kind: str, text: int, slots: int = 1) -> tuple[int, int]:
     """lm_session, with ``text`` bytes that came as boot modules: by default the context has room for them."""
     sizes, longest = of.hparams, max(len(token.encode()) for token in of.vocabulary.tokens)
     if not n_ctx and text > DEFAULT_CTX - _CTX_REPLY:
         n_ctx = min(text + _CTX_REPLY, sizes.n_ctx)  # a token has at least one byte
-    cache, scratch = lm_session(sizes, longest, n_ctx, kind)
+    cache, scratch = lm_session(sizes, longest, n_ctx, kind, slots)
     encoded = min(text, sizes.n_ctx * longest)
     return cache, scratch + _ENCODING * encoded + _TEXT_COPIES * text
 
@@ -188,8 +191,8 @@ def _pieces(*sizes: int) -> int:
     return sum(rounded_up(size, _ALIGN) for size in sizes)
 
 
-def lm_session(sizes: LmSizes, longest: int, n_ctx: int = 0, kv: str = "f16") -> tuple[int, int]:
-    """Bytes of the KV cache and of the rest of a conversation; ``n_ctx`` 0 is the kernel's default.
+def lm_session(sizes: LmSizes, longest: int, n_ctx: int = 0, kv: str = "f16", slots: int = 1) -> tuple[int, int]:
+    """Bytes of the KV caches and of the rest of ``slots`` conversations; ``n_ctx`` 0 is the kernel's default.
 
     ``longest``: bytes of the longest token. An upper bound of what the kernel's event ``memory`` tells, with the tables
     of the vocabulary, and without _LM_MARGIN: tests/hosted compares them.
@@ -202,9 +205,12 @@ def lm_session(sizes: LmSizes, longest: int, n_ctx: int = 0, kv: str = "f16") ->
     attending = min(sizes.n_head * _LM_BATCH, _LM_ATTENDING)
     scores = max(attending, sizes.n_head) * (rounded_up(n_ctx, _LANES) + _LANES + attending)
     work = attending * _LM_WORK_ROWS * rounded_up(sizes.head_dim, _LANES)
-    of_tokens = (8 * 4 + _TOKEN_BYTES) * sizes.n_vocab  # logits, and what the sampler sorts; the tables
+    of_tokens = 8 * 4 * sizes.n_vocab  # logits, and what the sampler sorts
     of_positions = (4 * 4 + longest) * n_ctx  # numbers of each position, and the text of a reply
-    return cache, 4 * (_LM_BATCH * (rows + acts) + scores + work) + of_positions + of_tokens
+    rest = 4 * (_LM_BATCH * (rows + acts) + scores + work) + slots * (of_tokens + of_positions)
+    if slots > 1:
+        rest += slots * (4 * sizes.n_vocab + _SLOT_BYTES)  # logits of a pass
+    return slots * cache, rest + _TOKEN_BYTES * sizes.n_vocab
 
 
 def _last(pattern: str, cmdline: str) -> str | None:

@@ -124,10 +124,3 @@ struct kg_sink kg_lm_event_sink(struct kg_lm_turn *turn)
         .done = send_reply_end,
     };
 }
-
-void kg_lm_event_bench(struct kgpt *k, const char *test, uint32_t tokens, uint32_t depth, const uint64_t *us,
-                       uint32_t n)
-{
-    KG_EMIT(bench, .test = test, .tokens = tokens, .depth = depth, .cpus = k->workers ? k->workers : 1,
-            .isa = kg_lm_slot(k->lm), .us = {us, n});
-}

@@ -134,11 +134,12 @@ def memory_for(
     kv: str | None = None,
     rng: str | None = None,
     speculate: str | None = None,
+    slots: int | None = None,
 ) -> int:
     """The memory, in MiB, of a machine for the kernel or image ``path``: ``memory``, or with None as much as it needs.
 
-    ``modules`` are the boot modules; ``ctx``, ``kv``, ``rng`` and ``speculate`` are values of these options. A damaged
-    kernel is refused, and a kernel that cannot fit. An image gets what its manifest asks for: its own loader judges it.
+    ``modules`` are the boot modules; ``ctx``, ``kv``, ``rng``, ``speculate`` and ``slots`` are values of these
+    options. A damaged kernel is refused, and a kernel that cannot fit. An image gets what its manifest asks for: its own loader judges it.
     Raises KgptError.
     """
     from kgpt_build.kernel.elf import read_elf
@@ -151,7 +152,7 @@ def memory_for(
         raise KgptError(
             f"cannot read {path}: {error.strerror}", "give the path of a kernel that kgpt build made"
         ) from error
-    needs = memory_needs(read_elf(path), modules=modules, ctx=ctx, kv=kv, rng=rng, speculate=speculate)
+    needs = memory_needs(read_elf(path), modules=modules, ctx=ctx, kv=kv, rng=rng, speculate=speculate, slots=slots)
     if memory is None:
         return needs.chosen(LEAST_MEMORY)
     needs.check(memory)

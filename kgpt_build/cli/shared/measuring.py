@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,8 @@ def measure_bare(
     qemu = find_qemu()
     with shown_progress() as progress:
         image = build_cached(model, toolchain=toolchain, progress=progress)
-    memory = memory_for(image, None, ctx=int(words.rpartition("ctx=")[2].split()[0]))
+    said = {name: int(value) for name, value in re.findall(r"\b(ctx|slots)=(\d+)", words)}
+    memory = memory_for(image, None, **said)
     settings = RunSettings(
         image=image,
         cmdline=words,

@@ -43,6 +43,8 @@ class EventPrinter:
         self._printed = 0  # bytes of the text
         self._is_lm = False
         self._seed: int | None = None
+        self._begun: list[int] = []  # samples of a language model whose end was not told
+        self._held: dict[int, str] = {}  # the texts of all but the first of them (slots)
 
     def poll(self) -> None:
         """Print new events."""
@@ -59,6 +61,7 @@ class EventPrinter:
             self._is_lm = bool(event.tokenizer)
         elif isinstance(event, Config):
             self._seed = event.seed
+            self._begun = [event.sample] if event.mode == "chat" else [*self._begun, event.sample]
         elif isinstance(event, Sample):
             self._print_sample(event)
         elif isinstance(event, SelfTest):
@@ -72,17 +75,22 @@ class EventPrinter:
 
     def _print_token(self, token: Token) -> None:
         """Print a token of a language model at once. A microgpt's text is printed whole: it begins with the prompt."""
-        if self._is_lm:
-            click.echo(_shown(token.text), nl=False)
-            self._printed += len(token.text.encode())
+        if self._is_lm and self._begun[:1] not in ([], [token.sample]):
+            self._held[token.sample] = self._held.get(token.sample, "") + token.text
+        elif self._is_lm:
+            text = self._held.pop(token.sample, "") + token.text
+            click.echo(_shown(text), nl=False)
+            self._printed += len(text.encode())
 
     def _print_sample(self, sample: Sample) -> None:
         if not self._short:
             click.echo(f"sample {sample.index + 1:2d}: {_shown(sample.text)}")
         elif self._is_lm:
-            kept_back = sample.text.encode()[self._printed - sample.dropped :].decode()
+            kept_back = sample.text.encode()[max(self._printed - sample.dropped, 0) :].decode()
             click.echo(_shown(kept_back))
             self._printed = 0
+            self._held.pop(sample.index, None)
+            self._begun = [index for index in self._begun if index != sample.index]
         else:
             click.echo(_shown(sample.text))
 
