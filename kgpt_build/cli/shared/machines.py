@@ -138,9 +138,9 @@ def memory_for(
 ) -> int:
     """The memory, in MiB, of a machine for the kernel or image ``path``: ``memory``, or with None as much as it needs.
 
-    ``modules`` are the boot modules; ``ctx``, ``kv``, ``rng``, ``speculate`` and ``slots`` are values of these
-    options. A damaged kernel is refused, and a kernel that cannot fit. An image gets what its manifest asks for: its own loader judges it.
-    Raises KgptError.
+    ``modules`` are the boot modules; ``ctx``, ``kv``, ``rng``, ``speculate`` and ``slots`` are values of these options.
+    A damaged kernel is refused, and a kernel that cannot fit. An image gets what its manifest asks for: its own loader
+    judges it. Raises KgptError.
     """
     from kgpt_build.kernel.elf import read_elf
     from kgpt_build.kernel.memory import memory_needs

@@ -55,7 +55,7 @@ def measure_bare(
     with shown_progress() as progress:
         image = build_cached(model, toolchain=toolchain, progress=progress)
     said = {name: int(value) for name, value in re.findall(r"\b(ctx|slots)=(\d+)", words)}
-    memory = memory_for(image, None, **said)
+    memory = memory_for(image, None, ctx=said.get("ctx"), slots=said.get("slots"))
     settings = RunSettings(
         image=image,
         cmdline=words,
