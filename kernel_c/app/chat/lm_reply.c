@@ -8,6 +8,8 @@
 
 #include "kgpt/format.h"
 
+#define TEXT_PART 64 /* bytes of a text that are printed at once */
+
 static double tokens_per_second(uint32_t n, uint64_t us)
 {
     return us ? (double)n * 1e6 / (double)us : 0;
@@ -102,6 +104,29 @@ static bool text_slides(const struct kgpt *k, enum kg_mode mode)
     const struct kg_config *config = &k->config;
     return mode == KG_MODE_GENERATE && config->max_tokens_given && config->lm.on_overflow == KG_OVERFLOW_AUTO &&
            config->lm.rng != KG_RNG_LLAMA2C && !k->lm->loaded.vocab.has_end;
+}
+
+void kg_lm_print_text(const char *text, size_t n)
+{
+    struct kg_stream stream;
+    char out[3 * (TEXT_PART + KG_STREAM_HELD)]; /* kg_stream_room(TEXT_PART) */
+    kg_stream_begin(&stream);
+    for (size_t at = 0; at < n; at += TEXT_PART) {
+        size_t part = n - at < TEXT_PART ? n - at : TEXT_PART;
+        plat_text(KG_VOICE_MODEL, out, kg_stream_feed(&stream, text + at, part, out));
+    }
+    plat_text(KG_VOICE_MODEL, out, kg_stream_end(&stream, out));
+}
+
+/* The bytes of the prompt are at least its tokens. */
+void kg_lm_announce_sliding_text(const struct kgpt *k, const struct kg_request *request, size_t n_prompt)
+{
+    uint32_t n_ctx = k->lm->conversation.session.options.n_ctx;
+    bool may_fill = !request->max_tokens || n_prompt + request->max_tokens > n_ctx;
+    if (request->on_overflow == KG_OVERFLOW_SHIFT && may_fill) {
+        kg_print("kgpt: a full context of %'u token%s forgets its older half; %sCtrl-C stops the text\n", n_ctx,
+                 kg_plural(n_ctx), request->max_tokens ? "" : "the text may go on for ever: ");
+    }
 }
 
 void kg_lm_turn_prepare(struct kg_lm_turn *turn, struct kgpt *k, enum kg_mode mode, struct kg_text asked)

@@ -44,7 +44,7 @@ static uint64_t us_since(uint64_t start)
     return kg_ticks_to_us(plat_ticks() - start, plat_ticks_hz());
 }
 
-static void show_rate(const struct together *t)
+static void show_rate_together(const struct together *t)
 {
     uint64_t us = us_since(t->start);
     kg_statusline(t->k, "%u of %u texts, %.1f tokens/s", t->told, t->k->config.samples,
@@ -59,7 +59,7 @@ static void show_sample_text(void *context, const struct kg_reply *reply, const 
         plat_text(KG_VOICE_MODEL, text, n);
     }
     if (kg_statusline_due(sample->turn.k)) {
-        show_rate(sample->all);
+        show_rate_together(sample->all);
     }
 }
 
@@ -213,7 +213,7 @@ static void report_together(struct together *t)
     stats->ticks_hz = plat_ticks_hz();
     stats->us = us_since(t->start);
     stats->first_token_ticks = t->first_token ? t->first_token - t->start : 0;
-    show_rate(t);
+    show_rate_together(t);
     kg_event_stats(t->k, stats);
     if (t->k->config.lm.stats && stats->us) {
         kg_print("kgpt: %u texts in %u slots: %lu tokens, %.1f/s\n", stats->totals.samples, t->k->lm->batch.n,

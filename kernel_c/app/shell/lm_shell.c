@@ -8,8 +8,6 @@
 #include "kgpt/parse.h"
 #include "kgpt/str.h"
 
-#define TEXT_PART 64 /* bytes of a text that are printed at once */
-
 void kg_lm_print_models(const struct kgpt *k)
 {
     const struct kg_lm *lm = k->lm;
@@ -20,18 +18,6 @@ void kg_lm_print_models(const struct kgpt *k)
     }
 }
 
-void kg_lm_print_text(const char *text, size_t n)
-{
-    struct kg_stream stream;
-    char out[3 * (TEXT_PART + KG_STREAM_HELD)]; /* kg_stream_room(TEXT_PART) */
-    kg_stream_begin(&stream);
-    for (size_t at = 0; at < n; at += TEXT_PART) {
-        size_t part = n - at < TEXT_PART ? n - at : TEXT_PART;
-        plat_text(KG_VOICE_MODEL, out, kg_stream_feed(&stream, text + at, part, out));
-    }
-    plat_text(KG_VOICE_MODEL, out, kg_stream_end(&stream, out));
-}
-
 /* The tokens of the prompt, at conversation->prompt. */
 static enum kg_status encode_lm_prompt(struct kgpt *k, struct kg_text text, uint32_t *n, struct kg_error *error)
 {
@@ -40,17 +26,6 @@ static enum kg_status encode_lm_prompt(struct kgpt *k, struct kg_text text, uint
         return kg_conversation_encode_llama2c(conversation, text, k->config.max_tokens, n, &k->arena, error);
     }
     return kg_conversation_encode(conversation, text, n, &k->arena, error);
-}
-
-/* The bytes of the prompt are at least its tokens. */
-void kg_lm_announce_sliding_text(const struct kgpt *k, const struct kg_request *request, size_t n_prompt)
-{
-    uint32_t n_ctx = k->lm->conversation.session.options.n_ctx;
-    bool may_fill = !request->max_tokens || n_prompt + request->max_tokens > n_ctx;
-    if (request->on_overflow == KG_OVERFLOW_SHIFT && may_fill) {
-        kg_print("kgpt: a full context of %'u token%s forgets its older half; %sCtrl-C stops the text\n", n_ctx,
-                 kg_plural(n_ctx), request->max_tokens ? "" : "the text may go on for ever: ");
-    }
 }
 
 /* Layers are told one text after the other: their events do not name it. */
