@@ -107,7 +107,13 @@ static const struct kg_quant_slot avx512vnni = {
             [KG_TYPE_Q5_0] = kg_rows_q5_0_avx512vnni,
             [KG_TYPE_Q5_1] = kg_rows_q5_1_avx512vnni,
             [KG_TYPE_Q8_0] = kg_rows_q8_0_avx512vnni,
+            [KG_TYPE_Q2_K] = kg_rows_q2_k_avx512vnni,
+            [KG_TYPE_Q3_K] = kg_rows_q3_k_avx512vnni,
+            [KG_TYPE_Q4_K] = kg_rows_q4_k_avx512vnni,
+            [KG_TYPE_Q5_K] = kg_rows_q5_k_avx512vnni,
+            [KG_TYPE_Q6_K] = kg_rows_q6_k_avx512vnni,
             [KG_TYPE_IQ4_NL] = kg_rows_iq4_nl_avx512vnni,
+            [KG_TYPE_IQ4_XS] = kg_rows_iq4_xs_avx512vnni,
             [KG_TYPE_MXFP4] = kg_rows_mxfp4_avx512vnni,
         },
 };

@@ -46,6 +46,8 @@ kg_rows_fn kg_rows_iq4_nl_avx2, kg_rows_iq4_xs_avx2, kg_rows_mxfp4_avx2;
 kg_rows_fn kg_rows_q4_0_avxvnni, kg_rows_q4_1_avxvnni, kg_rows_q5_0_avxvnni, kg_rows_q5_1_avxvnni;
 kg_rows_fn kg_rows_q4_0_avx512vnni, kg_rows_q4_1_avx512vnni, kg_rows_q5_0_avx512vnni, kg_rows_q5_1_avx512vnni;
 kg_rows_fn kg_rows_q8_0_avx512vnni, kg_rows_iq4_nl_avx512vnni, kg_rows_mxfp4_avx512vnni;
+kg_rows_fn kg_rows_q2_k_avx512vnni, kg_rows_q3_k_avx512vnni, kg_rows_q4_k_avx512vnni, kg_rows_q5_k_avx512vnni;
+kg_rows_fn kg_rows_q6_k_avx512vnni, kg_rows_iq4_xs_avx512vnni;
 
 kg_rows_fn kg_rows_q8_0_avxvnni, kg_rows_iq4_nl_avxvnni, kg_rows_mxfp4_avxvnni;
 

@@ -1,1 +1,3 @@
-ENGINE_LM += ops/quant/avx512/q8_avx512vnni.c
+ENGINE_LM += \
+    ops/quant/avx512/q8_avx512vnni.c \
+    ops/quant/avx512/q8k_avx512vnni.c
