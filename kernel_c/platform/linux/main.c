@@ -52,7 +52,7 @@ static char *cut_words(char *path)
     return words ? words : path + strlen(path);
 }
 
-/* Maps the file: the hosted counterpart of a boot module. */
+/* The file in memory: the hosted counterpart of a boot module. */
 static struct kg_file map_file(char *path)
 {
     struct stat status;
@@ -61,7 +61,10 @@ static struct kg_file map_file(char *path)
     if (fd < 0 || fstat(fd, &status) != 0 || status.st_size == 0) {
         usage_error("cannot read this file, or it is empty", path);
     }
-    void *data = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    void *data = kg_linux_read_huge(fd, (size_t)status.st_size);
+    if (!data) {
+        data = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    }
     if (data == MAP_FAILED) {
         usage_error("cannot map this file", path);
     }
@@ -125,6 +128,7 @@ int main(int argc, char **argv)
     struct options options = parse_options(argc, argv);
     size_t arena_size = (size_t)options.arena_mb << 20;
     kg_cpu_detect(&cpu);
+    kg_linux_embedded_model_huge();
     const struct kg_platform_info info = {
         .platform = "linux",
         .loader = "process",

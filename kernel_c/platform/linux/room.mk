@@ -2,4 +2,5 @@ HOSTED += \
     platform/linux/console.c \
     platform/linux/machine.c \
     platform/linux/main.c \
+    platform/linux/pages.c \
     platform/linux/threads.c
