@@ -37,8 +37,9 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 #   BARE            the machine, in kernels                        HOSTED        a process
 #   BARE_LARGE      drivers, with LM=1 or TRAIN=1                  BARE_NO_LARGE replacements for drivers, otherwise
 #   RUNTIME         functions that compilers call implicitly, in kernels: a process has them in its C library
-# The suffix of a name selects the instructions that a file may use (_avx2, _avxvnni, _avx512, _avx512vnni, _sha);
-# run-time dispatch selects the function. These lists hold names, or patterns with %, of files with other special flags:
+# The suffix of a name selects the instructions that a file may use (_avx2, _avxvnni, _avx512, _avx512vnni, _sha,
+# _clmul); run-time dispatch selects the function. These lists hold names, or patterns with %, of files with other
+# special flags:
 #   SMALL           not executed once per token: optimized for size
 #   NO_FP           must not use FP registers
 #   GENERATED       includes a generated header
@@ -85,6 +86,7 @@ SMALL_FLAGS := $(if $(filter 1,$(DEBUG)),,-Os \
 SWAR_FLAGS := -fno-tree-vectorize -fno-tree-slp-vectorize
 F16C_FLAGS := -mavx2 -mf16c
 AVXVNNI_FLAGS := -mavx2 -mf16c -mavxvnni
+CLMUL_FLAGS := -mpclmul -msse4.1
 SHA_FLAGS := -msha -mssse3 -msse4.1
 FMA_FLAGS := -mavx2 -mfma
 AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
@@ -114,7 +116,7 @@ all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf,$(OUT)/kgpt-hosted)
 # Changed flags or another compiler rebuild everything.
 FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(NO_FP_FLAGS) | $(SANITIZER) | $(AVX2_FLAGS) | $(SHA_FLAGS) | \
     $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(AVXVNNI_FLAGS) | $(AVX512VNNI_FLAGS) | \
-    $(SMALL_FLAGS) | $(HOSTED_FLAGS)
+    $(CLMUL_FLAGS) | $(SMALL_FLAGS) | $(HOSTED_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
@@ -134,6 +136,7 @@ $(call having,$(FMA)): FLAGS += $(FMA_FLAGS)
 $(call having,%_avx512.c): FLAGS += $(AVX512_FLAGS)
 $(call having,%_avxvnni.c): FLAGS += $(AVXVNNI_FLAGS)
 $(call having,%_avx512vnni.c): FLAGS += $(AVX512VNNI_FLAGS)
+$(call having,%_clmul.c): FLAGS += $(CLMUL_FLAGS)
 $(call having,%_sha.c): FLAGS += $(SHA_FLAGS)
 # SWAR code is vectorized by hand.
 $(call having,%_swar.c): FLAGS += $(SWAR_FLAGS)

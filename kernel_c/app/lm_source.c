@@ -24,7 +24,9 @@ enum kg_status kg_lm_add_embedded(struct kgpt *k, struct kg_error *error)
     if (!kg_streq(data->arch, "gguf")) {
         return KG_OK; /* a kernel without a model */
     }
-    uint32_t crc = kg_crc32_long(embedded(sizeof *data), data->size - sizeof *data);
+    bool plain = k->config.cpumask == KG_ISA_C || kg_cpu_is_emulated(k->info->cpu->features);
+    uint32_t features = plain ? 0 : k->info->cpu->features;
+    uint32_t crc = kg_crc32_fast(embedded(sizeof *data), data->size - sizeof *data, features);
     if (crc != data->crc32) {
         kg_error_set(error, KG_E_INPUT, "the embedded model's check sum is %08x, expected %08x", crc, data->crc32);
         kg_error_hint(error, "the kernel is damaged: build or copy it again");

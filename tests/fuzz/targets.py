@@ -19,6 +19,7 @@ SHELL_MODELS = ROOT / "tests" / "fuzz" / "shell"
 """Two tiny models for the target "shell"."""
 VECTORS = {
     "_avx2.c": ["-mavx2", "-mf16c"],
+    "_clmul.c": ["-mpclmul", "-msse4.1"],
     "_sha.c": ["-msha", "-mssse3", "-msse4.1"],
     "_avx512.c": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
 }

@@ -34,7 +34,7 @@ struct feature_bit {
 const char *const kg_cpu_feature_names[KG_CPU_N_FEATURES] = {
     "sse2",   "sse3",   "ssse3",         "sse4_1",     "sse4_2",   "popcnt",   "xsave",      "avx",
     "f16c",   "fma",    "avx2",          "avx512f",    "avx512bw", "avx512dq", "avx512vl",   "avx512vnni",
-    "rdrand", "rdseed", "invariant_tsc", "hypervisor", "sha",      "avxvnni",  "avx512vbmi",
+    "rdrand", "rdseed", "invariant_tsc", "hypervisor", "sha",      "avxvnni",  "avx512vbmi", "pclmulqdq",
 };
 
 static const struct feature_bit feature_bits[] = {
@@ -61,6 +61,7 @@ static const struct feature_bit feature_bits[] = {
     {KG_CPU_SHA, LEAF_EXTENDED, 'b', 29, 0},
     {KG_CPU_AVXVNNI, LEAF_FURTHER, 'a', 4, XCR0_SSE_AVX},
     {KG_CPU_AVX512VBMI, LEAF_EXTENDED, 'c', 1, XCR0_AVX512},
+    {KG_CPU_PCLMUL, LEAF_BASIC, 'c', 1, 0},
 };
 
 static struct registers read_cpuid_subleaf(uint32_t leaf, uint32_t subleaf)

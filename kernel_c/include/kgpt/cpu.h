@@ -30,8 +30,9 @@ enum kg_cpu_feature {
     KG_CPU_SHA = 1u << 20,
     KG_CPU_AVXVNNI = 1u << 21,
     KG_CPU_AVX512VBMI = 1u << 22,
+    KG_CPU_PCLMUL = 1u << 23,
 };
-#define KG_CPU_N_FEATURES 23
+#define KG_CPU_N_FEATURES 24
 
 struct kg_cpu {
     char vendor[13];
