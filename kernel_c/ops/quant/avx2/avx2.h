@@ -27,6 +27,7 @@ typedef b8x32 b8x32_at __attribute__((aligned(1), may_alias));
 typedef i32x4 i32x4_at __attribute__((aligned(1), may_alias));
 typedef i32x8 i32x8_at __attribute__((aligned(4), may_alias));
 typedef f32x8 f32x8_at __attribute__((aligned(4), may_alias));
+typedef int i32_at __attribute__((aligned(1), may_alias));
 typedef long long i64_at __attribute__((aligned(1), may_alias));
 
 KG_INLINE b8x32 load(const void *p)
@@ -62,6 +63,12 @@ KG_INLINE b8x32 eight_bytes(const void *p)
 {
     long long v = *(const i64_at *)p;
     return (b8x32)(i64x4){v, v, v, v};
+}
+
+/* The same 4 bytes for each row. */
+KG_INLINE b8x32 four_bytes(const void *p)
+{
+    return (b8x32)words_of(*(const i32_at *)p);
 }
 
 /* Bits from the neighbouring byte remain: the caller masks them. */

@@ -145,29 +145,93 @@ KG_INLINE i32x8 multiply(const struct weights *w, const struct kg_act_q8 *a, con
 }
 #endif
 
-KG_INLINE f32x8 add_block(f32x8 sum, const struct weights *w, const struct kg_act_q8 *a, const struct kind kind)
+/* Sums of a block for several tokens: a 32-bit lane is a row, in fold()'s order. Without KG_HAS_DOT 16-bit sums have
+ * room for 32 columns of 4 bits, and for 16 of 5 bits, so `later` has the last 16 of these. */
+struct sums {
+#if KG_HAS_DOT
+    i32x8 of[MOST_TOKENS];
+#else
+    i16x16 of[MOST_TOKENS], later[MOST_TOKENS];
+#endif
+};
+
+/* Adds four columns, from column `c` on, of all tokens; c, tokens and kind are constant. */
+KG_INLINE void add_columns(struct sums *sums, b8x32 v, const uint8_t *acts, size_t act_stride, const uint32_t c,
+                           const uint32_t tokens, const struct kind kind)
 {
-    i32x8 i = multiply(w, a, kind);
+    (void)kind;
+    KG_UNROLL
+    for (uint32_t t = 0; t < tokens; t++) {
+        const struct kg_act_q8 *a = (const void *)(acts + t * act_stride);
+        const b8x32 x = four_bytes(a->q + c);
+#if KG_HAS_DOT
+        sums->of[t] = dot_bytes(sums->of[t], v, x);
+#else
+        i16x16 *sum = kind.bits == 5 && c >= 16 ? sums->later : sums->of;
+        sum[t] += multiply_bytes(v, x);
+#endif
+    }
+}
+
+KG_INLINE i32x8 total_of(const struct sums *sums, uint32_t t, const struct kind kind)
+{
+    (void)kind;
+#if KG_HAS_DOT
+    return sums->of[t];
+#else
+    const i32x8 total = add_pairs(sums->of[t]);
+    return kind.bits == 5 ? total + add_pairs(sums->later[t]) : total;
+#endif
+}
+
+/* Adds a block with the integer sums `i`. */
+KG_INLINE f32x8 add_block(f32x8 sum, i32x8 i, const struct weights *w, const struct kg_act_q8 *a,
+                          const struct kind kind)
+{
     i -= words_of(a->sum * kind.offset);
     f32x8 v = w->d * to_floats(i);
     v = kind.has_minimum ? v + w->m * floats_of(a->s) : v;
     return sum + v * floats_of(a->d);
 }
 
+/* Integer sums of a block for `tokens` tokens, column by column, so that few registers hold values. */
+KG_INLINE void multiply_columns(i32x8 *i, const struct weights *w, const uint8_t *acts, size_t act_stride,
+                                const uint32_t tokens, const struct kind kind)
+{
+    struct sums sums = {0};
+    KG_UNROLL
+    for (uint32_t k = 0; k < 4; k++) {
+        const i32x8 low = (i32x8)w->value[k][0], high = (i32x8)w->value[k][1];
+        const i32x8 even = __builtin_shufflevector(low, high, 0, 2, 8, 10, 4, 6, 12, 14);
+        const i32x8 odd = __builtin_shufflevector(low, high, 1, 3, 9, 11, 5, 7, 13, 15);
+        add_columns(&sums, (b8x32)even, acts, act_stride, 8 * k, tokens, kind);
+        add_columns(&sums, (b8x32)odd, acts, act_stride, 8 * k + 4, tokens, kind);
+    }
+    KG_UNROLL
+    for (uint32_t t = 0; t < tokens; t++) {
+        i[t] = total_of(&sums, t, kind);
+    }
+}
+
 /* Eight rows and `tokens` tokens; `tokens` is constant. */
 KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks, const uint8_t *acts,
                     size_t act_stride, const uint32_t tokens, const struct kind kind)
 {
+    /* Signs, or a table of values, need the registers. */
+    const bool by_columns = tokens > 1 && (KG_HAS_DOT || (kind.bits < 8 && !kind.codebook));
     f32x8 sum[MOST_TOKENS] = {0};
-    for (uint32_t b = 0; b < blocks; b++) {
+    for (uint32_t b = 0; b < blocks; b++, p += KG_GROUP * kind.bytes, acts += sizeof(struct kg_act_q8)) {
         struct weights w;
+        i32x8 i[MOST_TOKENS];
         unpack(&w, p, kind);
+        if (by_columns) {
+            multiply_columns(i, &w, acts, act_stride, tokens, kind);
+        }
         KG_UNROLL
         for (uint32_t t = 0; t < tokens; t++) {
             const struct kg_act_q8 *a = (const void *)(acts + t * act_stride);
-            sum[t] = add_block(sum[t], &w, a + b, kind);
+            sum[t] = add_block(sum[t], by_columns ? i[t] : multiply(&w, a, kind), &w, a, kind);
         }
-        p += KG_GROUP * kind.bytes;
     }
     KG_UNROLL
     for (uint32_t t = 0; t < tokens; t++) {
