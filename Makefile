@@ -11,8 +11,9 @@ TORCH := torch==2.13.0+cpu
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
 PEERS ?=
+INTO ?=
 
-.PHONY: help run chat test test-slow fuzz lint format generated default-model peers bench microbench clean
+.PHONY: help run chat test test-slow fuzz lint format generated default-model peers bench bench-models microbench clean
 .PHONY: need-run need-test need-slow need-fuzz need-peers
 
 help: ## this list
@@ -57,13 +58,16 @@ default-model: $(VENV)/.test ## train the model of the package again
 peers: need-peers $(VENV)/.run ## build the engines that benchmarks compare with (PEERS="llama.cpp"); takes minutes
 	@JOBS=$(JOBS) scripts/peers $(BIN)/python $(PEERS)
 
-bench: need-run $(VENV)/.test ## measure builds, boots, products and language models; asserts nothing
+bench: need-run $(VENV)/.test ## measure everything: builds, boots, products, language models; asserts nothing
 	$(BIN)/python -m benchmarks
-	$(BIN)/python -m benchmarks.microbench
-	$(BIN)/python -m benchmarks.inference
+	$(MAKE) microbench bench-models
+
+# INTO=docs/inference.md puts each table into its part of the document, too.
+bench-models: need-run $(VENV)/.test ## make the tables of docs/inference.md (make peers first); ARGS="headline start"
+	$(BIN)/python -m benchmarks.inference.everything $(if $(INTO),--into $(INTO)) $(ARGS)
 
 microbench: need-run $(VENV)/.test ## measure each type's products beside what this processor can do
-	$(BIN)/python -m benchmarks.microbench $(ARGS)
+	$(BIN)/python -m benchmarks.microbench $(if $(INTO),--into $(INTO):microbench) $(ARGS)
 
 clean: ## remove build outputs, but not the virtual environment
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache

@@ -17,7 +17,8 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.inference import bandwidth, files, first_token, report, slots, speculation, tables
@@ -34,15 +35,27 @@ HEADLINE = tuple(f"smollm2-135m:{kind}" for kind in ("Q8_0", "Q4_0", "Q4_1", "Q4
 def main() -> None:
     """Parse the command line, measure, print Markdown."""
     before = load()
-    arguments = _arguments()
+    with reported():
+        measure(sys.argv[1:], before)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """End the process with the message and the hint of a KgptError."""
     try:
-        with tempfile.TemporaryDirectory(prefix="kgpt-bench-") as folder, report.kept_in(arguments.into):
-            print(report.prose(f"`{shlex.join(['python', '-m', 'benchmarks.inference', *_shown(sys.argv[1:])])}`"))
-            print(report.prose(machine_line()))
-            _run(arguments, before, Path(folder))
+        yield
     except KgptError as error:
         print(f"kgpt: {error}\n{error.hint}", file=sys.stderr)
         raise SystemExit(1) from error
+
+
+def measure(words: Sequence[str], before: float) -> None:
+    """Measure what the words of a command line say; ``before`` is the load at the start. Raises KgptError."""
+    arguments = _arguments(words)
+    with tempfile.TemporaryDirectory(prefix="kgpt-bench-") as folder, report.kept_in(arguments.into):
+        print(report.prose(f"`{shlex.join(['python', '-m', 'benchmarks.inference', *_shown(words)])}`"))
+        print(report.prose(machine_line()))
+        _run(arguments, before, Path(folder))
 
 
 def _run(arguments: argparse.Namespace, before: float, folder: Path) -> None:
@@ -99,7 +112,7 @@ def _print_slots(plan: Plan, model: GgufModel, arguments: argparse.Namespace) ->
         print("\n".join(slots.lines(figures, list(figures[0].theirs))), flush=True)
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.inference",
         description=__doc__,
@@ -120,7 +133,7 @@ def _arguments() -> argparse.Namespace:
     what.add_argument("--first-token", action="store_true", help="measure start to first token, and memory, instead")
     what.add_argument("--slots", action="store_true", help="measure 1 to 16 sequences at once instead")
     what.add_argument("--speculation", action="store_true", help="measure speculate=ngram beside off instead")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def _tests(arguments: argparse.Namespace) -> list[Workload]:

@@ -79,18 +79,31 @@ def main() -> None:
         print("| type | slot | 1 token GB/s | of the bandwidth | 8 tokens GMAC/s | 64 tokens GMAC/s | of the peak |")
         print("|---|---|---|---|---|---|---|")
         for name in options.types:
+            matrices = Matrices.of(name)
             for slot in quant.versions[1:]:
                 if quant.has(slot, BY_NAME[name]) and (options.slots is None or slot in options.slots):
-                    print(measure(quant, name, slot, options.runs).row(name, slot, roof), flush=True)
+                    print(measure(quant, matrices, slot, options.runs).row(name, slot, roof), flush=True)
 
 
-def measure(quant: Quant, name: str, slot: str, runs: int) -> Measured:
+@dataclass(frozen=True)
+class Matrices:
+    """Matrices of a type: one for memory, one for the caches."""
+
+    large: Matrix
+    small: Matrix
+
+    @classmethod
+    def of(cls, name: str) -> Matrices:
+        """With random weights, a tile of rows repeated."""
+        number = BY_NAME[name]
+        row = TYPES[number].row_bytes(COLUMNS)
+        return cls(_matrix(number, -(-MEMORY_BYTES // row // _TILE) * _TILE), _matrix(number, CACHED_ROWS))
+
+
+def measure(quant: Quant, matrices: Matrices, slot: str, runs: int) -> Measured:
     """Measure products with one token from memory, and with eight and 64 from the caches."""
-    number = BY_NAME[name]
-    row = TYPES[number].row_bytes(COLUMNS)
-    large = _matrix(number, -(-MEMORY_BYTES // row // _TILE) * _TILE)
+    large, small = matrices.large, matrices.small
     read = large.bytes.size / _seconds(quant, large, slot, 1, runs)
-    small = _matrix(number, CACHED_ROWS)
     macs = [CACHED_ROWS * COLUMNS * tokens / _seconds(quant, small, slot, tokens, runs) for tokens in (8, 64)]
     return Measured(read, *macs)
 

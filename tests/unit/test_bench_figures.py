@@ -11,7 +11,7 @@ import pytest
 from tiny_lm import write_lm
 
 from benchmarks import machine
-from benchmarks.inference import bandwidth, report, tables
+from benchmarks.inference import bandwidth, everything, report, tables
 from benchmarks.inference.figures import (
     Conditions,
     Spread,
@@ -155,3 +155,9 @@ def test_a_part_that_is_not_there_is_refused_at_once(tmp_path: Path, place: str,
 
 def test_lines_of_prose_fit_into_a_document() -> None:
     assert all(len(line) <= 110 for line in report.prose("word " * 100).splitlines())
+
+
+def test_the_document_has_every_part() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "inference.md").read_text(encoding="utf-8")
+    for name in (*everything.PARTS, "microbench"):
+        assert report.replaced(text, name, "new") != text
