@@ -11,13 +11,13 @@ from pathlib import Path
 
 import kgpt_build
 from kgpt_build import headers, models, paths, toolchain
-from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.errors import KgptError
 from kgpt_build.file_hash import combined, sha256_of
 from kgpt_build.headers import Corpus, LmBlob
 from kgpt_build.kernel import check, manifest, sources
 from kgpt_build.kernel.content import content_of
 from kgpt_build.kernel.makefile import MakeRun
-from kgpt_build.kernel.prefill import compute_prefill
+from kgpt_build.kernel.prefill import check_chats, compute_prefill
 from kgpt_build.kernel.settings import TARGETS, BuildResult, BuildSettings, Progress, Silent
 from kgpt_build.models import NO_MODEL, GgufModel, Model, NoModel
 from kgpt_build.plain_names import plain_name
@@ -121,8 +121,7 @@ def prefill_file(content: Model | LmBlob, system: str, cmdline: str, toolchain: 
 
     It may be empty: the template's own. ``cmdline`` is that of the kernel. Raises UsageError, KgptError, ToolMissing.
     """
-    if isinstance(content, Model):
-        raise UsageError(f"{content.name} is a {content.arch}", "--prefill is for language models")
+    content = check_chats(content)
     engine = build_cached(NO_MODEL, toolchain=toolchain, target="hosted", progress=progress)
     progress.stage(f"computing how every chat with {content.name} begins")
     return compute_prefill(content, system, cmdline, engine)
@@ -131,8 +130,7 @@ def prefill_file(content: Model | LmBlob, system: str, cmdline: str, toolchain: 
 def prefilled(content: Model | LmBlob, system: str, cmdline: str, toolchain: str, progress: Progress) -> LmBlob:
     """``content`` with the prefill of prefill_file."""
     path = prefill_file(content, system, cmdline, toolchain, progress)
-    assert isinstance(content, LmBlob)
-    return replace(content, prefill=path.read_bytes())
+    return replace(check_chats(content), prefill=path.read_bytes())
 
 
 def _inputs(settings: BuildSettings, progress: Progress) -> _Inputs:

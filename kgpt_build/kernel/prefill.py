@@ -16,7 +16,7 @@ from kgpt_build.headers import LmBlob
 from kgpt_build.headers.prefill import read_prefill
 from kgpt_build.kernel.hosted import MEMORY_MB, HostedProcess
 from kgpt_build.kernel.memory import default_kv, said_kv
-from kgpt_build.models import GgufModel
+from kgpt_build.models import GgufModel, Model
 from kgpt_build.plain_names import plain_name
 
 SUFFIX = ".kgpf"
@@ -29,13 +29,10 @@ def compute_prefill(content: LmBlob, system: str, cmdline: str, engine: Path) ->
 
     ``engine`` is a hosted program without a model. ``system`` is the system prompt, empty for the template's own;
     ``cmdline``, which the kernel will have, decides the type of the KV cache. The same input gives the same bytes on
-    every machine. Raises UsageError, KgptError.
+    every machine. Raises UsageError (check_chats), KgptError.
     """
-    model = content.model
-    if not isinstance(model, GgufModel):
-        raise UsageError(f"{model.name} has no model whose chats could begin", "--prefill is for language models")
-    if not content.chat:
-        raise UsageError(f"{model.name} has no chat template", "give --chat-template NAME, or leave out --prefill")
+    model = check_chats(content).model
+    assert isinstance(model, GgufModel)
     text = checked_text(system.encode(), "the system prompt") if system else b""
     kv = said_kv(cmdline) or default_kv(model.arch)
     inputs = (model.sha256, hashlib.sha256(content.chat).hexdigest(), text, kv, engine.absolute().parent.name)
@@ -45,6 +42,17 @@ def compute_prefill(content: LmBlob, system: str, cmdline: str, engine: Path) ->
         paths.write_atomically(kept, _run(content, model, text, kv, engine))
         paths.prune(list(folder.glob(f"*{SUFFIX}")), most=_KEPT, most_bytes=_KEPT_BYTES)
     return kept
+
+
+def check_chats(content: Model | LmBlob) -> LmBlob:
+    """``content``, if it has a model and a chat template: otherwise no chat can begin. Raises UsageError."""
+    if isinstance(content, Model):
+        raise UsageError(f"{content.name} is a {content.arch}", "--prefill is for language models")
+    if not isinstance(content.model, GgufModel):
+        raise UsageError("a kernel without a model has no chats to compute", "give a MODEL, or leave out --prefill")
+    if not content.chat:
+        raise UsageError(f"{content.name} has no chat template", "give --chat-template NAME, or leave out --prefill")
+    return content
 
 
 def _is_whole(path: Path) -> bool:

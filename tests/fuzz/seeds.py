@@ -85,6 +85,7 @@ def main() -> None:
         "vocab": _vocabs,
         "encode": _texts,
         "model": _models,
+        "prefill": _prefills,
         "shell": _sessions,
         "terminal": _written,
     }
@@ -156,6 +157,21 @@ def _chats() -> Iterator[bytes]:
     templates += [chat_blob(text, "<s>", "</s>") for text in (*LIKE.values(), SWITCH)]
     for template in templates:
         yield template.blob() + said + bytes([len(said)])
+
+
+def _prefills() -> Iterator[bytes]:
+    """Of the model of fuzz_prefill.c, behind a byte that says which fields are corrected."""
+    layers, heads, dim = 2, 2, 4
+    for kv, vector in enumerate((2 * dim, 4 + dim, 4 * dim)):
+        for tokens, system in (((3,), b""), ((1, 2, 3), b"be brief"), (tuple(range(8)), b"x" * 70)):
+            shape = (len(tokens), kv, vector, layers, heads, dim, len(system))
+            head = b"KGPF" + struct.pack("<IQI7I64x", 1, 0, 0, *shape) + struct.pack(f"<{len(tokens)}I", *tokens)
+            texts = head + system
+            texts += bytes(64 - len(texts) % 64)
+            cache = bytes(i % 256 for i in range(2 * layers * heads * len(tokens) * vector))
+            yield b"\7" + texts + cache
+    yield b"\6" + texts + cache
+    yield b"\7" + texts + cache[:-1]
 
 
 def _ggufs() -> Iterator[bytes]:

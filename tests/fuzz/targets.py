@@ -240,6 +240,16 @@ TARGETS = {
         Target("acpi", (*_ACPI, *_CORE), 1024, words=_ACPI_WORDS),
         Target("devices", (), 640, words=("\\xf4\\x1a\\x44\\x10", "\\xf4\\x1a\\x05\\x10", "\\x09\\x40\\x14\\x01\\x04")),
         Target(
+            "prefill",
+            (
+                *("kernel_c/infer/prefill.c", "kernel_c/infer/kv.c", "kernel_c/core/crc32_long.c"),
+                *("kernel_c/ops/attention/kv_ref.c", "kernel_c/ops/quant/types.c"),
+                *(*_ARENA, *_CORE),
+            ),
+            1024,
+            words=("KGPF\\x01\\x00\\x00\\x00",),
+        ),
+        Target(
             "chat",
             (*(f"kernel_c/infer/chat/{name}.c" for name in ("chat", "chat_reply", "chat_text")), *_CORE),
             2048,
