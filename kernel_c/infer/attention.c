@@ -12,6 +12,7 @@
 #define TILE 16u            /* queries */
 #define BLOCK 32u           /* positions; a multiple of KG_LANES */
 #define DIMS 32u            /* that one worker computes at least: what shares a scale in the cache */
+#define DIRECT 4u           /* queries: more read converted keys and values faster */
 #define SUM 4u              /* queries whose values are added at once */
 #define SPLIT_POSITIONS 64u /* fewer take less time than waking the workers twice more */
 
@@ -117,16 +118,29 @@ static void gather_queries(const struct tile *tile, const struct desk *desk)
     }
 }
 
+/* Does a tile read the cache without converting it first? */
+static bool is_direct(const struct tile *tile, const struct desk *desk)
+{
+    const struct kg_lm_kv *kv = tile->run->kv;
+    return tile->n <= DIRECT && desk->ops->kv_scores[kv->type] && kv->dim == desk->width;
+}
+
 /* Scores of positions from .. to - 1, for all queries: also those that a query does not read. */
 static void score_positions(const struct tile *tile, const struct desk *desk, uint32_t from, uint32_t to)
 {
     const struct kg_lm_kv *kv = tile->run->kv;
+    const float scale = tile->pass->model->extra->attn_scale;
+    if (is_direct(tile, desk)) {
+        desk->ops->kv_scores[kv->type](desk->scores + from, desk->stride, desk->queries, tile->n,
+                                       tile->keys + (uint64_t)from * kv->vector, to - from, kv->dim, scale);
+        return;
+    }
     for (uint32_t n; from < to; from += n) {
         n = earlier_of(to - from, BLOCK);
         desk->ops->load[kv->type](desk->block, desk->width, tile->keys + (uint64_t)from * kv->vector, n, kv->dim, 0,
                                   kv->dim);
         desk->ops->scores(desk->scores + from, desk->stride, desk->queries, tile->n, desk->block, n, desk->width,
-                          tile->pass->model->extra->attn_scale);
+                          scale);
     }
 }
 
@@ -164,36 +178,66 @@ static void add_up_rows(const struct tile *tile, const struct desk *desk, float 
     }
 }
 
-/* The values of positions from .. to - 1, for some queries; the desk's block has those from `start` on. */
-static void add_value_range(const struct desk *desk, const float *weights, uint32_t query, uint32_t queries,
-                            uint32_t start, uint32_t from, uint32_t to, uint32_t width)
+/* Positions of a tile whose values are being added. */
+struct block {
+    uint32_t start, end;
+    uint32_t first_dim, width; /* of the values that the worker adds */
+    bool direct;               /* read from the cache; otherwise from the desk's block */
+    float weights[TILE * BLOCK];
+};
+
+/* The values of positions from .. to - 1, for some queries. */
+static void add_value_range(const struct tile *tile, const struct desk *desk, const struct block *block, uint32_t query,
+                            uint32_t queries, uint32_t from, uint32_t to)
 {
-    if (from < to) {
-        desk->ops->add_values(desk->out + (size_t)query * desk->width, desk->width,
-                              weights + (size_t)query * BLOCK + from - start, BLOCK, queries,
-                              desk->block + (size_t)(from - start) * width, to - from, width);
+    const struct kg_lm_kv *kv = tile->run->kv;
+    float *out = desk->out + (size_t)query * desk->width;
+    const float *weights = block->weights + (size_t)query * BLOCK + from - block->start;
+    if (from >= to) {
+        return;
+    }
+    if (block->direct) {
+        desk->ops->kv_add[kv->type](out, desk->width, weights, BLOCK, queries,
+                                    tile->values + (uint64_t)from * kv->vector, to - from, kv->dim, block->first_dim,
+                                    block->width);
+    } else {
+        desk->ops->add_values(out, desk->width, weights, BLOCK, queries,
+                              desk->block + (size_t)(from - block->start) * block->width, to - from, block->width);
     }
 }
 
 /* Up to SUM queries. Positions that all of them read are added for all at once, those before and behind for each
  * query alone. So nothing is added for a position that a query does not read: its value may be infinite. */
-static void add_block(const struct tile *tile, const struct desk *desk, const float *weights, uint32_t query,
-                      uint32_t queries, uint32_t start, uint32_t end, uint32_t width)
+static void add_block(const struct tile *tile, const struct desk *desk, const struct block *block, uint32_t query,
+                      uint32_t queries)
 {
-    uint32_t from[SUM], to[SUM], low = start, high = end;
+    uint32_t from[SUM], to[SUM], low = block->start, high = block->end;
     for (uint32_t i = 0; i < queries; i++) {
-        from[i] = later_of(start, tile->first[query + i]);
-        to[i] = earlier_of(end, tile->end[query + i]);
+        from[i] = later_of(block->start, tile->first[query + i]);
+        to[i] = earlier_of(block->end, tile->end[query + i]);
         low = later_of(low, from[i]);
         high = earlier_of(high, to[i]);
     }
     for (uint32_t i = 0; i < queries; i++) {
-        add_value_range(desk, weights, query + i, 1, start, from[i], low < high ? low : to[i], width);
+        add_value_range(tile, desk, block, query + i, 1, from[i], low < high ? low : to[i]);
     }
     if (low < high) {
-        add_value_range(desk, weights, query, queries, start, low, high, width);
+        add_value_range(tile, desk, block, query, queries, low, high);
         for (uint32_t i = 0; i < queries; i++) {
-            add_value_range(desk, weights, query + i, 1, start, high, to[i], width);
+            add_value_range(tile, desk, block, query + i, 1, high, to[i]);
+        }
+    }
+}
+
+/* Divides the powers of the block's positions by their sums. */
+static void weigh_block(const struct tile *tile, const struct desk *desk, struct block *block, const float *totals)
+{
+    for (uint32_t q = 0; q < tile->n; q++) {
+        uint32_t from = later_of(block->start, tile->first[q]), to = earlier_of(block->end, tile->end[q]);
+        if (from < to) {
+            float *row = block->weights + q * BLOCK + from - block->start;
+            memcpy(row, desk->scores + q * desk->stride + from, (to - from) * sizeof *row);
+            desk->ops->divide(row, to - from, totals[q]);
         }
     }
 }
@@ -203,24 +247,22 @@ static void add_positions(const struct tile *tile, const struct desk *desk, cons
                           uint32_t end_dim)
 {
     const struct kg_lm_kv *kv = tile->run->kv;
-    const uint32_t width = (end_dim - first_dim + KG_LANES - 1) / KG_LANES * KG_LANES;
     const uint32_t last = tile->end[tile->n - 1];
-    float weights[TILE * BLOCK];
+    struct block block; /* its weights are written before they are read */
+    block.first_dim = first_dim;
+    block.width = (end_dim - first_dim + KG_LANES - 1) / KG_LANES * KG_LANES;
+    block.direct = is_direct(tile, desk);
     memset(desk->out, 0, (size_t)tile->n * desk->width * sizeof *desk->out);
-    for (uint32_t start = tile->first[0], n; start < last; start += n) {
-        n = earlier_of(last - start, BLOCK);
-        desk->ops->load[kv->type](desk->block, width, tile->values + (uint64_t)start * kv->vector, n, kv->dim,
-                                  first_dim, end_dim);
-        for (uint32_t q = 0; q < tile->n; q++) {
-            uint32_t from = later_of(start, tile->first[q]), to = earlier_of(start + n, tile->end[q]);
-            if (from < to) {
-                float *row = weights + q * BLOCK + from - start;
-                memcpy(row, desk->scores + q * desk->stride + from, (to - from) * sizeof *row);
-                desk->ops->divide(row, to - from, totals[q]);
-            }
+    for (uint32_t start = tile->first[0]; start < last; start = block.end) {
+        block.start = start;
+        block.end = earlier_of(last, start + BLOCK);
+        if (!block.direct) {
+            desk->ops->load[kv->type](desk->block, block.width, tile->values + (uint64_t)start * kv->vector,
+                                      block.end - start, kv->dim, first_dim, end_dim);
         }
+        weigh_block(tile, desk, &block, totals);
         for (uint32_t q = 0; q < tile->n; q += SUM) {
-            add_block(tile, desk, weights, q, earlier_of(tile->n - q, SUM), start, start + n, width);
+            add_block(tile, desk, &block, q, earlier_of(tile->n - q, SUM));
         }
     }
     for (uint32_t i = 0; i < tile->n; i++) {

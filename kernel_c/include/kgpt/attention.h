@@ -37,6 +37,13 @@ typedef void kg_kv_store_fn(uint8_t *to, const float *head, uint32_t dim);
 typedef void kg_kv_load_fn(float *to, size_t stride, const uint8_t *from, uint32_t n, uint32_t dim, uint32_t first,
                            uint32_t end);
 
+/* As `scores` and `add_values`, with rows of a cache: heads of `dim` values, a multiple of KG_LANES. The values are
+ * first .. first + width - 1 of each head; `first` is a multiple of 32. */
+typedef void kg_kv_scores_fn(float *scores, size_t stride, const float *queries, uint32_t n_queries,
+                             const uint8_t *keys, uint32_t n, uint32_t dim, float scale);
+typedef void kg_kv_add_fn(float *out, size_t out_stride, const float *weights, size_t stride, uint32_t n_queries,
+                          const uint8_t *values, uint32_t n, uint32_t dim, uint32_t first, uint32_t width);
+
 struct kg_attention_ops {
     kg_kv_store_fn *store[KG_N_KV];
     kg_kv_load_fn *load[KG_N_KV];
@@ -54,6 +61,9 @@ struct kg_attention_ops {
      * rows of `width` floats, a multiple of KG_LANES. */
     void (*add_values)(float *out, size_t out_stride, const float *weights, size_t stride, uint32_t n_queries,
                        const float *values, uint32_t n, uint32_t width);
+    /* For a few queries, where converting while computing is faster than before; otherwise NULL. */
+    kg_kv_scores_fn *kv_scores[KG_N_KV];
+    kg_kv_add_fn *kv_add[KG_N_KV];
 };
 
 /* The best functions for these features (enum kg_cpu_feature), as far as `allowed` has them. Under QEMU's TCG, where

@@ -9,7 +9,8 @@
 static void scores_avx2(float *scores, size_t stride, const float *queries, uint32_t n_queries, const float *keys,
                         uint32_t n, uint32_t width, float scale)
 {
-    score_tile(scores, stride, queries, n_queries, keys, n, width, scale);
+    const struct rows rows = rows_of_floats(keys, width);
+    score_tile(scores, stride, queries, n_queries, &rows, n, width, scale, KG_KV_F32);
 }
 
 static float largest_avx2(const float *x, size_t n)
@@ -30,7 +31,8 @@ static void divide_avx2(float *x, size_t n, float by)
 static void add_values_avx2(float *out, size_t out_stride, const float *weights, size_t stride, uint32_t n_queries,
                             const float *values, uint32_t n, uint32_t width)
 {
-    sum_tile(out, out_stride, weights, stride, n_queries, values, n, width);
+    const struct rows rows = rows_of_floats(values, width);
+    sum_tile(out, out_stride, weights, stride, n_queries, &rows, n, 0, width, KG_KV_F32);
 }
 
 const struct kg_attention_ops kg_attention_avx2 = {

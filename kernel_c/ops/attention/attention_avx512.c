@@ -9,7 +9,8 @@
 static void scores_avx512(float *scores, size_t stride, const float *queries, uint32_t n_queries, const float *keys,
                           uint32_t n, uint32_t width, float scale)
 {
-    score_tile(scores, stride, queries, n_queries, keys, n, width, scale);
+    const struct rows rows = rows_of_floats(keys, width);
+    score_tile(scores, stride, queries, n_queries, &rows, n, width, scale, KG_KV_F32);
 }
 
 static float largest_avx512(const float *x, size_t n)
@@ -30,7 +31,36 @@ static void divide_avx512(float *x, size_t n, float by)
 static void add_values_avx512(float *out, size_t out_stride, const float *weights, size_t stride, uint32_t n_queries,
                               const float *values, uint32_t n, uint32_t width)
 {
-    sum_tile(out, out_stride, weights, stride, n_queries, values, n, width);
+    const struct rows rows = rows_of_floats(values, width);
+    sum_tile(out, out_stride, weights, stride, n_queries, &rows, n, 0, width, KG_KV_F32);
+}
+
+static void scores_f16_avx512(float *scores, size_t stride, const float *queries, uint32_t n_queries,
+                              const uint8_t *keys, uint32_t n, uint32_t dim, float scale)
+{
+    const struct rows rows = {keys, kg_kv_size(KG_KV_F16, dim), dim};
+    score_tile(scores, stride, queries, n_queries, &rows, n, dim, scale, KG_KV_F16);
+}
+
+static void add_f16_avx512(float *out, size_t out_stride, const float *weights, size_t stride, uint32_t n_queries,
+                           const uint8_t *values, uint32_t n, uint32_t dim, uint32_t first, uint32_t width)
+{
+    const struct rows rows = {values, kg_kv_size(KG_KV_F16, dim), dim};
+    sum_tile(out, out_stride, weights, stride, n_queries, &rows, n, first, width, KG_KV_F16);
+}
+
+static void scores_q8_avx512(float *scores, size_t stride, const float *queries, uint32_t n_queries,
+                             const uint8_t *keys, uint32_t n, uint32_t dim, float scale)
+{
+    const struct rows rows = {keys, kg_kv_size(KG_KV_Q8, dim), dim};
+    score_tile(scores, stride, queries, n_queries, &rows, n, dim, scale, KG_KV_Q8);
+}
+
+static void add_q8_avx512(float *out, size_t out_stride, const float *weights, size_t stride, uint32_t n_queries,
+                          const uint8_t *values, uint32_t n, uint32_t dim, uint32_t first, uint32_t width)
+{
+    const struct rows rows = {values, kg_kv_size(KG_KV_Q8, dim), dim};
+    sum_tile(out, out_stride, weights, stride, n_queries, &rows, n, first, width, KG_KV_Q8);
 }
 
 const struct kg_attention_ops kg_attention_avx512 = {
@@ -41,4 +71,6 @@ const struct kg_attention_ops kg_attention_avx512 = {
     .powers = powers_avx512,
     .divide = divide_avx512,
     .add_values = add_values_avx512,
+    .kv_scores = {[KG_KV_F16] = scores_f16_avx512, [KG_KV_Q8] = scores_q8_avx512},
+    .kv_add = {[KG_KV_F16] = add_f16_avx512, [KG_KV_Q8] = add_q8_avx512},
 };
