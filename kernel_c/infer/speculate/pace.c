@@ -11,6 +11,7 @@
 #define WINDOW 48.0   /* drafts of a class that are remembered */
 #define WORTH 1.03    /* the least gain of a draft over a single token */
 #define FIRST 3u      /* passes of a single token, before there are drafts */
+#define SECOND 0.3    /* presumed for each further token before any was measured, in passes of one token */
 #define FASTER 0.5    /* weight of a measurement below the estimate */
 #define SLOWER 0.05   /* … above it: then something else ran too */
 #define LONGER 1.5    /* one measurement counts at most as so many times the estimate */
@@ -49,7 +50,7 @@ static double presumed_cost(const struct kg_draft_pace *pace, uint32_t n)
         }
     }
     if (!(most > 0)) {
-        return single + slope * (known - 1) + (known > 1 ? slope / 2 * (n - known) : 0);
+        return single + slope * (known - 1) + (known > 1 ? slope / 2 : SECOND * single) * (n - known);
     }
     double bound = single + slope * (n - 1);
     most = most < bound ? most : bound;
