@@ -214,11 +214,12 @@ KG_INLINE void multiply_columns(i32x8 *i, const struct weights *w, const uint8_t
 }
 
 /* Eight rows and `tokens` tokens; `tokens` is constant. */
-KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks, const uint8_t *acts,
-                    size_t act_stride, const uint32_t tokens, const struct kind kind)
+KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, const uint8_t *end, uint32_t blocks,
+                    const uint8_t *acts, size_t act_stride, const uint32_t tokens, const struct kind kind)
 {
     /* Signs, or a table of values, need the registers. */
     const bool by_columns = tokens > 1 && (KG_HAS_DOT || (kind.bits < 8 && !kind.codebook));
+    (void)end;
     f32x8 sum[MOST_TOKENS] = {0};
     for (uint32_t b = 0; b < blocks; b++, p += KG_GROUP * kind.bytes, acts += sizeof(struct kg_act_q8)) {
         struct weights w;

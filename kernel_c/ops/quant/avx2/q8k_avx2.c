@@ -31,6 +31,7 @@ struct kind {
     bool nibbles;   /* chunks of 64 values with scales for 32; otherwise chunks of 128 with scales for 16 */
     bool has_minimum;
     bool has_sign; /* values are signed bytes; only with nibbles, and without offset */
+    bool jumps;    /* fields of a block are read in turns, not in the order of memory */
     int offset;    /* 1 << offset is subtracted from a value without minimum */
     void (*scales)(struct scales *to, const uint8_t *p);
     void (*values)(struct values *to, const uint8_t *p, uint32_t chunk, const uint32_t part);
@@ -248,9 +249,20 @@ KG_INLINE void add_signed_part(i32x8 sum[2], const struct values *v, const int8_
     }
 }
 
+/* Reads bytes in the order of memory, which hardware prefetchers follow. They do not follow the order in which fields
+ * are unpacked. Reads of a whole block at once make the others wait: if fields are read in turns, each quarter of a
+ * block is touched while the one before it is computed. */
+KG_INLINE void touch(const uint8_t *p, const uint32_t bytes)
+{
+    KG_UNROLL
+    for (uint32_t i = 0; i < bytes; i += 64) {
+        (void)*(const volatile uint8_t *)(p + i);
+    }
+}
+
 /* Adds Σ scale q a for eight rows and `tokens` tokens, without the offset. */
-KG_INLINE void multiply_block(i32x8 sum[][2], const struct scales *s, const uint8_t *p, const uint8_t *acts,
-                              size_t act_stride, const uint32_t tokens, const struct kind kind)
+KG_INLINE void multiply_block(i32x8 sum[][2], const struct scales *s, const uint8_t *p, const uint8_t *next,
+                              const uint8_t *acts, size_t act_stride, const uint32_t tokens, const struct kind kind)
 {
     const uint32_t chunks = kind.nibbles ? 4 : 2, parts = 8 / chunks;
     for (uint32_t chunk = 0; chunk < chunks; chunk++) {
@@ -263,6 +275,10 @@ KG_INLINE void multiply_block(i32x8 sum[][2], const struct scales *s, const uint
         for (uint32_t part = 0; part < parts; part++) {
             const uint8_t first = kind.nibbles ? part : 2 * part, last = kind.nibbles ? part : 2 * part + 1;
             struct values v;
+            if (tokens == 1 && kind.jumps && part % 2 == 0) { /* a quarter of the block */
+                touch(next, 2 * kind.bytes);
+                next += 2 * kind.bytes;
+            }
             kind.values(&v, p, chunk, part);
             i16x16 scale[2][2] = {
                 {four_of(scales.rows[0], first, first, first, first),
@@ -292,28 +308,20 @@ KG_INLINE f32x8 add_block(f32x8 sum, const i32x8 products[2], const struct scale
     return sum + v * floats_of(a->d);
 }
 
-/* Reads a block sequentially: hardware prefetchers detect this pattern, but not the interleaved reads of several
- * fields. */
-KG_INLINE void touch(const uint8_t *p, uint32_t bytes)
-{
-    for (uint32_t i = 0; i < bytes; i += 64) {
-        (void)*(const volatile uint8_t *)(p + i);
-    }
-}
-
 /* Eight rows and `tokens` tokens; `tokens` is constant. */
-KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks, const uint8_t *acts,
-                    size_t act_stride, const uint32_t tokens, const struct kind kind)
+KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, const uint8_t *end, uint32_t blocks,
+                    const uint8_t *acts, size_t act_stride, const uint32_t tokens, const struct kind kind)
 {
     f32x8 sum[MOST_TOKENS] = {0};
     for (uint32_t b = 0; b < blocks; b++) {
         struct scales s;
         i32x8 products[MOST_TOKENS][2] = {0};
-        if (tokens == 1) {
+        const uint8_t *next = (size_t)(end - p) < 2 * KG_GROUP * kind.bytes ? p : p + KG_GROUP * kind.bytes;
+        if (tokens == 1 && !kind.jumps) {
             touch(p, KG_GROUP * kind.bytes);
         }
         kind.scales(&s, p);
-        multiply_block(products, &s, p, acts, act_stride, tokens, kind);
+        multiply_block(products, &s, p, next, acts, act_stride, tokens, kind);
         KG_UNROLL
         for (uint32_t t = 0; t < tokens; t++) {
             sum[t] = add_block(sum[t], products[t], &s, (const void *)(acts + t * act_stride), kind);
@@ -332,14 +340,15 @@ KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks
 void kg_rows_q2_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {.bytes = 84, .has_minimum = true, .scales = scales_q2_k, .values = values_q2_k};
+    const struct kind kind = {
+        .bytes = 84, .has_minimum = true, .jumps = true, .scales = scales_q2_k, .values = values_q2_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
 
 void kg_rows_q3_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {.bytes = 110, .offset = 2, .scales = scales_q3_k, .values = values_q3_k};
+    const struct kind kind = {.bytes = 110, .offset = 2, .jumps = true, .scales = scales_q3_k, .values = values_q3_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
 
@@ -354,15 +363,19 @@ void kg_rows_q4_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix
 void kg_rows_q5_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {
-        .bytes = 176, .nibbles = true, .has_minimum = true, .scales = scales_q4_k, .values = values_q5_k};
+    const struct kind kind = {.bytes = 176,
+                              .nibbles = true,
+                              .has_minimum = true,
+                              .jumps = true,
+                              .scales = scales_q4_k,
+                              .values = values_q5_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
 
 void kg_rows_q6_k_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                        const void *acts, size_t act_stride, uint32_t tokens)
 {
-    const struct kind kind = {.bytes = 210, .offset = 5, .scales = scales_q6_k, .values = values_q6_k};
+    const struct kind kind = {.bytes = 210, .offset = 5, .jumps = true, .scales = scales_q6_k, .values = values_q6_k};
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 256, kg_rows_q8k_ref);
 }
 

@@ -1,6 +1,6 @@
 /* The loop over groups of rows and tokens for both families of types. The including file defines `struct kind`, with
- * the bytes of a block, and `tile`, which computes one group for 1, 4 or 8 tokens. `block` is the number of values
- * in a block; `rest` computes the remaining rows, which do not fill a vector. */
+ * the bytes of a block, and `tile`, which computes one group for 1, 4 or 8 tokens and reads nothing from `end` on.
+ * `block` is the number of values in a block; `rest` computes the remaining rows, which do not fill a vector. */
 #ifndef KGPT_QUANT_ROWS_AVX2_H
 #define KGPT_QUANT_ROWS_AVX2_H
 
@@ -13,18 +13,19 @@ KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, u
 {
     const uint32_t blocks = matrix->columns / block, whole = n - n % KG_GROUP;
     const size_t row_bytes = (size_t)blocks * kind.bytes;
+    const uint8_t *end = matrix->data + matrix->rows * row_bytes;
     for (uint32_t r = first; r < first + whole; r += KG_GROUP) {
         const uint8_t *p = matrix->data + r * row_bytes, *a = acts;
         float *to = y + r;
         uint32_t t = 0;
         for (; t + 8 <= tokens; t += 8, a += 8 * act_stride, to += 8 * y_stride) {
-            tile(to, y_stride, p, blocks, a, act_stride, 8, kind);
+            tile(to, y_stride, p, end, blocks, a, act_stride, 8, kind);
         }
         for (; t + 4 <= tokens; t += 4, a += 4 * act_stride, to += 4 * y_stride) {
-            tile(to, y_stride, p, blocks, a, act_stride, 4, kind);
+            tile(to, y_stride, p, end, blocks, a, act_stride, 4, kind);
         }
         for (; t < tokens; t++, a += act_stride, to += y_stride) {
-            tile(to, y_stride, p, blocks, a, act_stride, 1, kind);
+            tile(to, y_stride, p, end, blocks, a, act_stride, 1, kind);
         }
     }
     if (whole < n) {
