@@ -41,7 +41,7 @@ SUFFIX_FLAGS = {
 }
 EVEX = "kernel_c/ops/quant/avxvnni/q8_avxvnni.c"
 """Compiled a second time for AVX-512 VNNI: few processors have AVX-VNNI."""
-VERSIONS = ("c", "swar", "avx2", "avxvnni", "avx512vnni", "evex")
+VERSIONS = ("c", "swar", "avx2", "avxvnni", "avx512", "avx512vnni", "evex")
 """The slots of kernel_c/ops/quant/slots.c, and the code of avxvnni in the encoding of AVX-512."""
 BY_NAME = {kind.name: number for number, kind in TYPES.items()}
 CPUMASKS = options()["cpumask"].names  # enum kg_isa

@@ -109,5 +109,8 @@ KG_TEST(quant, the_table_obeys_features_and_mask)
     KG_CHECK(t, chooses(avx2 | KG_CPU_AVXVNNI, KG_ISA_AVXVNNI, KG_TYPE_F16, "avx2"));
     const uint32_t avx512 = avx2 | KG_CPU_AVX512F | KG_CPU_AVX512BW | KG_CPU_AVX512DQ | KG_CPU_AVX512VL;
     KG_CHECK(t, chooses(avx512 | KG_CPU_AVX512VNNI, KG_ISA_AVX512VNNI, KG_TYPE_Q4_1, "avx512vnni"));
+    KG_CHECK(t, chooses(avx512 | KG_CPU_AVX512VNNI, KG_ISA_AVX512VNNI, KG_TYPE_Q6_K, "avx512vnni"));
+    KG_CHECK(t, chooses(avx512 | KG_CPU_AVX512VNNI, KG_ISA_AVX512, KG_TYPE_Q6_K, "avx2"));
+    KG_CHECK(t, chooses(avx512, KG_ISA_AVX512VNNI, KG_TYPE_F16, "avx512"));
     KG_CHECK(t, chooses(avx512 | KG_CPU_AVX512VNNI, KG_ISA_AVX2, KG_TYPE_Q4_1, "avx2"));
 }

@@ -97,6 +97,17 @@ static const struct kg_quant_slot avxvnni = {
         },
 };
 
+static const struct kg_quant_slot avx512 = {
+    .name = "avx512",
+    .needs = AVX512,
+    .rows =
+        {
+            [KG_TYPE_F32] = kg_rows_f32_avx512,
+            [KG_TYPE_F16] = kg_rows_f16_avx512,
+            [KG_TYPE_BF16] = kg_rows_bf16_avx512,
+        },
+};
+
 static const struct kg_quant_slot avx512vnni = {
     .name = "avx512vnni",
     .needs = AVX512 | KG_CPU_AVX512VNNI,
@@ -118,5 +129,5 @@ static const struct kg_quant_slot avx512vnni = {
         },
 };
 
-const struct kg_quant_slot *const kg_quant_slots[KG_N_QUANT_SLOTS] = {&plain_c, &words_of_64_bits, &avx2, &avxvnni,
-                                                                      &avx512vnni};
+const struct kg_quant_slot *const kg_quant_slots[KG_N_QUANT_SLOTS] = {&plain_c, &words_of_64_bits, &avx2,
+                                                                      &avxvnni, &avx512,           &avx512vnni};

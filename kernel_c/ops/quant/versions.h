@@ -16,7 +16,7 @@ struct kg_quant_slot {
 };
 
 /* From the least to the best: plain C is first and has everything, SWAR second. */
-#define KG_N_QUANT_SLOTS 5
+#define KG_N_QUANT_SLOTS 6
 extern const struct kg_quant_slot *const kg_quant_slots[KG_N_QUANT_SLOTS];
 
 /* Puts the functions of a slot into the table. */
@@ -44,6 +44,8 @@ kg_rows_fn kg_rows_q2_k_avx2, kg_rows_q3_k_avx2, kg_rows_q4_k_avx2, kg_rows_q5_k
 kg_rows_fn kg_rows_iq4_nl_avx2, kg_rows_iq4_xs_avx2, kg_rows_mxfp4_avx2;
 
 kg_rows_fn kg_rows_q4_0_avxvnni, kg_rows_q4_1_avxvnni, kg_rows_q5_0_avxvnni, kg_rows_q5_1_avxvnni;
+kg_rows_fn kg_rows_f32_avx512, kg_rows_f16_avx512, kg_rows_bf16_avx512;
+
 kg_rows_fn kg_rows_q4_0_avx512vnni, kg_rows_q4_1_avx512vnni, kg_rows_q5_0_avx512vnni, kg_rows_q5_1_avx512vnni;
 kg_rows_fn kg_rows_q8_0_avx512vnni, kg_rows_iq4_nl_avx512vnni, kg_rows_mxfp4_avx512vnni;
 kg_rows_fn kg_rows_q2_k_avx512vnni, kg_rows_q3_k_avx512vnni, kg_rows_q4_k_avx512vnni, kg_rows_q5_k_avx512vnni;
