@@ -71,13 +71,3 @@ void driver_rows(uint32_t slot, float *y, size_t y_stride, const struct kg_matri
 {
     tables[slot].rows[matrix->type](y, y_stride, matrix, first, n, acts, act_stride, tokens);
 }
-
-float driver_dot_f16(uint32_t slot, const uint16_t *a, const float *b, size_t n)
-{
-    return tables[slot].dot_f16(a, b, n);
-}
-
-void driver_add_scaled_f16(uint32_t slot, float *y, const uint16_t *a, float s, size_t n)
-{
-    tables[slot].add_scaled_f16(y, a, s, n);
-}

@@ -18,7 +18,6 @@ from kgpt_build.models.gguf.types import TYPES
 from kgpt_build.settings import options
 
 Floats = npt.NDArray[np.float32]
-Halves = npt.NDArray[np.float16]
 
 ROOT = Path(__file__).parents[1]
 SOURCES = (
@@ -102,7 +101,6 @@ class Quant:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
-        library.driver_dot_f16.restype = ctypes.c_float
         library.kg_act_size.restype = ctypes.c_uint64
         library.kg_f16_to_f32.restype = ctypes.c_float
         library.driver_slot_name.restype = library.driver_best.restype = ctypes.c_char_p
@@ -163,14 +161,6 @@ class Quant:
         )  # fmt: skip
         assert np.all(y[:, rows:] == 7)
         return y[:, :rows]
-
-    def dot_f16(self, version: str, a: Halves, b: Floats) -> float:
-        n = ctypes.c_size_t(len(a))
-        return float(self._library.driver_dot_f16(VERSIONS.index(version), _at(a), _at(b), n))
-
-    def add_scaled_f16(self, version: str, y: Floats, a: Halves, s: float) -> None:
-        index, scale = VERSIONS.index(version), ctypes.c_float(s)
-        self._library.driver_add_scaled_f16(index, _at(y), _at(a), scale, ctypes.c_size_t(len(a)))
 
     def f16_to_f32(self, half: int) -> float:
         return float(self._library.kg_f16_to_f32(ctypes.c_uint16(half)))

@@ -33,8 +33,6 @@ static void fill_ops(struct kg_quant_ops *ops)
     *ops = (struct kg_quant_ops){
         .base = &base,
         .act = {kg_act_f32_ref, kg_act_q8_ref, kg_act_q8k_ref},
-        .dot_f16 = kg_dot_f16_ref,
-        .add_scaled_f16 = kg_add_scaled_f16_ref,
         .attention = &kg_attention_ref,
     };
     for (uint32_t type = 0; type < KG_N_TYPES; type++) {

@@ -237,19 +237,3 @@ def test_every_exponent(quant: Quant, version: str) -> None:
     x = activations(5, 32, 7)
     products = [quant.rows(of, matrix, quant.act(of, Q8, x), 0, 256) for of in (version, "c")]
     assert np.array_equal(products[0].view("u4"), products[1].view("u4"))
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_halves_of_a_cache(quant: Quant, version: str) -> None:
-    if version not in quant.versions:
-        pytest.skip(f"not run: this machine cannot run the slot {version}")
-    generator = np.random.default_rng(3)
-    for n in (0, 1, 15, 16, 17, 64, 100):
-        a = (generator.standard_normal(n) * 2.0 ** generator.integers(-20, 3, n)).astype("f2")
-        b = generator.standard_normal(n).astype("f4")
-        found = quant.dot_f16(version, a, b)
-        assert found == quant.dot_f16("c", a, b)
-        assert abs(found - float(a.astype("f8") @ b.astype("f8"))) <= 1e-5
-        y, s = b.copy(), np.float32(0.37)
-        quant.add_scaled_f16(version, y, a, float(s))
-        assert np.array_equal(y, b + a.astype("f4") * s)

@@ -104,10 +104,6 @@ struct kg_quant_ops {
     kg_rows_fn *rows[KG_N_TYPES]; /* by type; NULL if unsupported */
     const char *slot[KG_N_TYPES]; /* the name of the slot that each of these functions is from */
     kg_act_fn *act[KG_N_ACTS];
-    /* Dot product of `n` F16 values of a KV cache with f32, in the order of `dot`. */
-    float (*dot_f16)(const uint16_t *a, const float *b, size_t n);
-    /* y[i] += s * a[i]; the product is rounded first. */
-    void (*add_scaled_f16)(float *y, const uint16_t *a, float s, size_t n);
     const struct kg_attention_ops *attention;
 };
 

@@ -4,10 +4,11 @@
 #define KG_DOT_KEYS 2
 #define KG_SUM_QUERIES 2
 #define KG_SUM_GROUPS 1
+#include "ops/quant/swar/swar.h"
 #include "tile.h"
 
-static void scores_sse2(float *scores, size_t stride, const float *queries, uint32_t n_queries, const float *keys,
-                        uint32_t n, uint32_t width, float scale)
+static KG_ONE_PAGE void scores_sse2(float *scores, size_t stride, const float *queries, uint32_t n_queries,
+                                    const float *keys, uint32_t n, uint32_t width, float scale)
 {
     const struct rows rows = rows_of_floats(keys, width);
     score_tile(scores, stride, queries, n_queries, &rows, n, width, scale, KG_KV_F32);
@@ -18,7 +19,7 @@ static float largest_sse2(const float *x, size_t n)
     return largest_of(x, n);
 }
 
-static void powers_sse2(float *x, size_t n, float largest)
+static KG_ONE_PAGE void powers_sse2(float *x, size_t n, float largest)
 {
     each_16(power_16, x, n, largest);
 }
@@ -28,8 +29,8 @@ static void divide_sse2(float *x, size_t n, float by)
     each_16(divide_16, x, n, by);
 }
 
-static void add_values_sse2(float *out, size_t out_stride, const float *weights, size_t stride, uint32_t n_queries,
-                            const float *values, uint32_t n, uint32_t width)
+static KG_ONE_PAGE void add_values_sse2(float *out, size_t out_stride, const float *weights, size_t stride,
+                                        uint32_t n_queries, const float *values, uint32_t n, uint32_t width)
 {
     const struct rows rows = rows_of_floats(values, width);
     sum_tile(out, out_stride, weights, stride, n_queries, &rows, n, 0, width, KG_KV_F32);
@@ -37,7 +38,7 @@ static void add_values_sse2(float *out, size_t out_stride, const float *weights,
 
 const struct kg_attention_ops kg_attention_sse2 = {
     .store = {kg_kv_store_f16_ref, kg_kv_store_q8_ref, kg_kv_store_f32_ref},
-    .load = {kg_kv_load_f16_ref, kg_kv_load_q8_ref, kg_kv_load_f32_ref},
+    .load = {kg_kv_load_f16_sse2, kg_kv_load_q8_ref, kg_kv_load_f32_ref},
     .scores = scores_sse2,
     .largest = largest_sse2,
     .powers = powers_sse2,

@@ -6,5 +6,6 @@ ENGINE_LM += \
     ops/attention/attention_sse2.c \
     ops/attention/attention_test.c \
     ops/attention/kv_avx2.c \
-    ops/attention/kv_ref.c
+    ops/attention/kv_ref.c \
+    ops/attention/kv_sse2.c
 F16C += ops/attention/kv_avx2.c

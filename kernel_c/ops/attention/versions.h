@@ -10,6 +10,7 @@ extern const struct kg_attention_ops kg_attention_ref, kg_attention_sse2, kg_att
 
 kg_kv_store_fn kg_kv_store_f16_ref, kg_kv_store_q8_ref, kg_kv_store_f32_ref;
 kg_kv_load_fn kg_kv_load_f16_ref, kg_kv_load_q8_ref, kg_kv_load_f32_ref;
+kg_kv_load_fn kg_kv_load_f16_sse2;
 kg_kv_store_fn kg_kv_store_f16_avx2, kg_kv_store_q8_avx2;
 kg_kv_load_fn kg_kv_load_f16_avx2, kg_kv_load_q8_avx2;
 

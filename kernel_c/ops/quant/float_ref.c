@@ -38,15 +38,3 @@ void kg_rows_float_ref(float *y, size_t y_stride, const struct kg_matrix *matrix
         }
     }
 }
-
-float kg_dot_f16_ref(const uint16_t *a, const float *b, size_t n)
-{
-    return dot_float_row((const uint8_t *)a, KG_TYPE_F16, b, n);
-}
-
-void kg_add_scaled_f16_ref(float *y, const uint16_t *a, float s, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        y[i] += s * kg_half_value(a[i]);
-    }
-}

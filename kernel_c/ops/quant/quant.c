@@ -14,8 +14,6 @@ void kg_quant_use(struct kg_quant_ops *ops, const struct kg_quant_slot *slot)
     for (uint32_t act = 0; act < KG_N_ACTS; act++) {
         ops->act[act] = slot->act[act] ? slot->act[act] : ops->act[act];
     }
-    ops->dot_f16 = slot->dot_f16 ? slot->dot_f16 : ops->dot_f16;
-    ops->add_scaled_f16 = slot->add_scaled_f16 ? slot->add_scaled_f16 : ops->add_scaled_f16;
 }
 
 void kg_quant_fill(struct kg_quant_ops *ops, const struct kg_ops *base, uint32_t features, enum kg_isa allowed)

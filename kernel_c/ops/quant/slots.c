@@ -28,8 +28,6 @@ static const struct kg_quant_slot plain_c = {
             [KG_TYPE_MXFP4] = kg_rows_q8_ref,
         },
     .act = {[KG_ACT_F32] = kg_act_f32_ref, [KG_ACT_Q8] = kg_act_q8_ref, [KG_ACT_Q8K] = kg_act_q8k_ref},
-    .dot_f16 = kg_dot_f16_ref,
-    .add_scaled_f16 = kg_add_scaled_f16_ref,
 };
 
 static const struct kg_quant_slot words_of_64_bits = {
@@ -51,8 +49,6 @@ static const struct kg_quant_slot words_of_64_bits = {
             [KG_TYPE_MXFP4] = kg_rows_mxfp4_swar,
         },
     .act = {[KG_ACT_Q8] = kg_act_q8_swar, [KG_ACT_Q8K] = kg_act_q8k_swar},
-    .dot_f16 = kg_dot_f16_sse2,
-    .add_scaled_f16 = kg_add_scaled_f16_sse2,
 };
 
 static const struct kg_quant_slot avx2 = {
@@ -78,8 +74,6 @@ static const struct kg_quant_slot avx2 = {
             [KG_TYPE_MXFP4] = kg_rows_mxfp4_avx2,
         },
     .act = {[KG_ACT_Q8] = kg_act_q8_avx2, [KG_ACT_Q8K] = kg_act_q8k_avx2},
-    .dot_f16 = kg_dot_f16_avx2,
-    .add_scaled_f16 = kg_add_scaled_f16_avx2,
 };
 
 static const struct kg_quant_slot avxvnni = {

@@ -11,8 +11,6 @@ struct kg_quant_slot {
     uint32_t needs;               /* enum kg_cpu_feature: all of them; 0: baseline instructions */
     kg_rows_fn *rows[KG_N_TYPES]; /* NULL, here and below: another slot is as good */
     kg_act_fn *act[KG_N_ACTS];
-    float (*dot_f16)(const uint16_t *a, const float *b, size_t n);
-    void (*add_scaled_f16)(float *y, const uint16_t *a, float s, size_t n);
 };
 
 /* From the least to the best: plain C is first and has everything, SWAR second. */
@@ -25,19 +23,13 @@ void kg_quant_use(struct kg_quant_ops *ops, const struct kg_quant_slot *slot);
 kg_act_fn kg_act_f32_ref, kg_act_q8_ref, kg_act_q8k_ref;
 
 kg_rows_fn kg_rows_float_ref, kg_rows_q8_ref, kg_rows_q8k_ref;
-float kg_dot_f16_ref(const uint16_t *a, const float *b, size_t n);
-void kg_add_scaled_f16_ref(float *y, const uint16_t *a, float s, size_t n);
 
 kg_act_fn kg_act_q8_swar, kg_act_q8k_swar;
-float kg_dot_f16_sse2(const uint16_t *a, const float *b, size_t n);
-void kg_add_scaled_f16_sse2(float *y, const uint16_t *a, float s, size_t n);
 kg_rows_fn kg_rows_q4_0_swar, kg_rows_q4_1_swar, kg_rows_q5_0_swar, kg_rows_q5_1_swar, kg_rows_q8_0_swar;
 kg_rows_fn kg_rows_q2_k_swar, kg_rows_q3_k_swar, kg_rows_q4_k_swar, kg_rows_q5_k_swar, kg_rows_q6_k_swar;
 kg_rows_fn kg_rows_iq4_nl_swar, kg_rows_iq4_xs_swar, kg_rows_mxfp4_swar;
 
 kg_act_fn kg_act_q8_avx2, kg_act_q8k_avx2;
-float kg_dot_f16_avx2(const uint16_t *a, const float *b, size_t n);
-void kg_add_scaled_f16_avx2(float *y, const uint16_t *a, float s, size_t n);
 kg_rows_fn kg_rows_f32_avx2, kg_rows_f16_avx2, kg_rows_bf16_avx2;
 kg_rows_fn kg_rows_q4_0_avx2, kg_rows_q4_1_avx2, kg_rows_q5_0_avx2, kg_rows_q5_1_avx2, kg_rows_q8_0_avx2;
 kg_rows_fn kg_rows_q2_k_avx2, kg_rows_q3_k_avx2, kg_rows_q4_k_avx2, kg_rows_q5_k_avx2, kg_rows_q6_k_avx2;

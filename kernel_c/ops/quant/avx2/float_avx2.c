@@ -88,19 +88,3 @@ void kg_rows_bf16_avx2(float *y, size_t y_stride, const struct kg_matrix *matrix
 {
     rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, KG_TYPE_BF16);
 }
-
-float kg_dot_f16_avx2(const uint16_t *a, const float *b, size_t n)
-{
-    float sum;
-    dots(&sum, 0, (const uint8_t *)a, b, 0, n, 1, KG_TYPE_F16);
-    return sum;
-}
-
-void kg_add_scaled_f16_avx2(float *y, const uint16_t *a, float s, size_t n)
-{
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        *(f32x8_at *)(y + i) += floats_of(s) * load_eight((const uint8_t *)(a + i), KG_TYPE_F16);
-    }
-    kg_add_scaled_f16_ref(y + i, a + i, s, n - i);
-}

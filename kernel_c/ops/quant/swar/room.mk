@@ -1,5 +1,4 @@
 ENGINE_LM += \
     ops/quant/swar/codes_swar.c \
-    ops/quant/swar/float_sse2.c \
     ops/quant/swar/q8_swar.c \
     ops/quant/swar/q8k_swar.c
