@@ -291,12 +291,17 @@ struct attend {
     bool split;       /* are positions and dimensions shared, and not tiles? */
 };
 
-/* Do tiles give the workers unequal shares, of a single token that reads many positions? */
+/* Does the worker with the most of `tiles` have over a quarter more than the average? */
+static bool is_uneven(uint64_t tiles, uint32_t workers)
+{
+    return (tiles + workers - 1) / workers * workers * 4 > tiles * 5;
+}
+
+/* Does a single token read many positions, with too few key heads for the workers? */
 static bool should_split(const struct kg_lm_pass *pass, uint32_t workers)
 {
-    uint32_t heads = pass->model->n_head_kv, rounds = (heads + workers - 1) / workers;
     return pass->n == 1 && pass->tokens[0].position >= SPLIT_POSITIONS && group_of(pass->model) <= TILE &&
-           rounds * workers * 4 > heads * 5;
+           is_uneven(pass->model->n_head_kv, workers);
 }
 
 /* Those tiles of a run whose numbers are from .. to - 1. */
@@ -317,16 +322,32 @@ static uint64_t tiles_of(const struct kg_lm_model *m, const struct kg_lm_run *ru
     return (uint64_t)m->n_head_kv * ((group_of(m) * run->n + most - 1) / most);
 }
 
+static uint64_t all_tiles(const struct kg_lm_pass *pass, uint32_t most)
+{
+    uint64_t tiles = 0;
+    for (uint32_t i = 0; i < pass->n_runs; i++) {
+        tiles += tiles_of(pass->model, &pass->runs[i], most);
+    }
+    return tiles;
+}
+
+/* Queries of a tile: as many as a worker has rows for, or fewer where a small batch would leave workers idle. */
+static uint32_t tile_size(const struct kg_lm_pass *pass, uint32_t workers)
+{
+    uint32_t most = earlier_of(pass->work->attention.rows / workers, TILE);
+    while (most >= 2 * SUM && is_uneven(all_tiles(pass, most), workers)) {
+        most -= SUM;
+    }
+    return most;
+}
+
 /* The tiles of all runs form one sequence, and each worker takes one piece of it. */
 static void share_tiles(const struct attend *attend, uint32_t worker)
 {
     const struct kg_lm_pass *pass = attend->pass;
-    uint32_t most = earlier_of(pass->work->attention.rows / attend->workers, TILE);
+    const uint32_t most = tile_size(pass, attend->workers);
     const struct desk desk = desk_of(pass, worker, worker * most);
-    uint64_t all = 0, start = 0;
-    for (uint32_t i = 0; i < pass->n_runs; i++) {
-        all += tiles_of(pass->model, &pass->runs[i], most);
-    }
+    uint64_t all = all_tiles(pass, most), start = 0;
     uint64_t from = all * worker / attend->workers, to = all * (worker + 1) / attend->workers;
     for (uint32_t i = 0; i < pass->n_runs; i++) {
         uint64_t end = start + tiles_of(pass->model, &pass->runs[i], most);
