@@ -277,6 +277,10 @@ KG_INLINE void tiles(float *y, size_t y_stride, const uint8_t *p, const uint8_t 
 KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                     const void *acts, size_t act_stride, uint32_t tokens, const struct kind kind)
 {
+    if (tokens == 1 && kind.one_token) {
+        kind.one_token(y, y_stride, matrix, first, n, acts, act_stride, tokens);
+        return;
+    }
     const uint32_t blocks = matrix->columns / 256, whole = n - n % KG_GROUP;
     const size_t row_bytes = (size_t)blocks * kind.bytes;
     const uint8_t *p = matrix->data + first * row_bytes, *end = matrix->data + matrix->rows * row_bytes;
@@ -298,13 +302,15 @@ KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, u
         rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);                                          \
     }
 
+/* Q4_K has its fields in the order of memory, and AVX2 reads one token's matrix faster: 29 instead of 26 of 30 GB/s on
+ * Zen 4. */
 /* fits: 4 * 127 * the largest value * fits < 32768 */
 DEFINE_ROWS(q2_k, .bytes = 84, .parts = 16, .has_minimum = true, .fits = 2, .scales = scales_q2_k,
             .values = values_q2_k)
 DEFINE_ROWS(q3_k, .bytes = 110, .parts = 16, .has_sign = true, .offset = 2, .fits = 2, .scales = scales_q3_k,
             .values = values_q3_k)
-DEFINE_ROWS(q4_k, .bytes = 144, .parts = 8, .has_minimum = true, .fits = 4, .scales = scales_q4_k,
-            .values = values_q4_k)
+DEFINE_ROWS(q4_k, .bytes = 144, .parts = 8, .has_minimum = true, .fits = 4, .one_token = kg_rows_q4_k_avx2,
+            .scales = scales_q4_k, .values = values_q4_k)
 DEFINE_ROWS(q5_k, .bytes = 176, .parts = 8, .has_minimum = true, .fits = 2, .scales = scales_q4_k,
             .values = values_q5_k)
 DEFINE_ROWS(q6_k, .bytes = 210, .parts = 16, .has_sign = true, .offset = 5, .fits = 1, .scales = scales_q6_k,
