@@ -91,8 +91,12 @@ void kg_kv_load_q8_ref(float *to, size_t stride, const uint8_t *from, uint32_t n
     for (uint32_t i = 0; i < n; i++, to += stride, from += size) {
         const float *scales = (const float *)(const void *)from;
         const int8_t *bytes = (const int8_t *)(scales + kg_kv_scales(dim));
-        for (uint32_t d = first; d < end; d++) {
-            to[d - first] = scales[d / KG_KV_BLOCK] * (float)bytes[d];
+        for (uint32_t block = first / KG_KV_BLOCK, d = first; d < end; block++) {
+            const uint32_t stop = (block + 1) * KG_KV_BLOCK < end ? (block + 1) * KG_KV_BLOCK : end;
+            const float scale = scales[block];
+            for (; d < stop; d++) {
+                to[d - first] = scale * (float)bytes[d];
+            }
         }
         pad_row(to, end - first);
     }
