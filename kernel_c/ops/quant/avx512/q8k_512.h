@@ -268,8 +268,10 @@ KG_INLINE void tiles(float *y, size_t y_stride, const uint8_t *p, const uint8_t 
     TILES(4)
     TILES(2)
 #undef TILES
-    KG_NO_UNROLL
-    for (uint32_t group = 0; tokens && group < 1u + two; group++) {
+    const uint32_t groups = tokens ? 1u + two : 0;
+    KG_NO_UNROLL /* gcc refuses it before a loop with two conditions */
+        for (uint32_t group = 0; group < groups; group++)
+    {
         one_token(y + group * KG_GROUP, p + group * group_bytes, end, blocks, (const void *)acts, kind);
     }
 }
