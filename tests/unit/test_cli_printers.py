@@ -35,6 +35,11 @@ def test_what_a_reply_took_is_told_only_if_it_is_asked_for(capsys: pytest.Captur
     assert capsys.readouterr().err == (told if stats else "")
 
 
+def test_drafts_are_told_where_there_were_some(capsys: pytest.CaptureFixture[str]) -> None:
+    _printed(SPEED.replace('"context"', '"passes":9,"drafted":64,"accepted":37,"context"', 1), stats=True)
+    assert "; 37 of 64 drafts accepted; first" in capsys.readouterr().err
+
+
 def test_one_is_no_plural(capsys: pytest.CaptureFixture[str]) -> None:
     _printed(STATS, stats=False)
     assert capsys.readouterr().err == "kgpt: 1 sample, 1 token, seed None\n"

@@ -103,6 +103,8 @@ def speed_text(speed: Speed) -> str:
     """The speed of a reply, for people."""
     prompt = f"prompt {counted(speed.prompt_tokens, 'token')}, {_rate(speed.prompt_tokens, speed.prompt_us)}"
     reply = f"reply {counted(speed.tokens, 'token')}, {_rate(speed.tokens, speed.decode_us)}"
+    if speed.drafted:
+        reply += f"; {speed.accepted} of {counted(speed.drafted, 'draft')} accepted"
     first = f"first after {speed.first_token_us / 1000:.0f} ms"
     each = (
         f"; ms a token p50 {speed.p50_us / 1000:.1f} p99 {speed.p99_us / 1000:.1f} max {speed.max_us / 1000:.1f}"
