@@ -37,7 +37,7 @@ class Arena(ctypes.Structure):
 
     _fields_ = [
         ("base", ctypes.c_void_p),
-        *((name, ctypes.c_size_t) for name in ("size", "used", "peak")),
+        *((name, ctypes.c_size_t) for name in ("size", "used", "peak", "dirty")),
         ("counts", ctypes.c_bool),
     ]
 

@@ -56,7 +56,7 @@ CTYPES: dict[str, tuple[str, tuple[type[ctypes.Structure], ...]]] = {
 
 MODEL_FIELDS = (
     *("magic", "version", "size", "arch", "name", "sha256", *blob.SIZES, "bos_id", "norm_eps", "weight_type", "crc32"),
-    *("flags", "vocab_offset", "vocab_size", "weights_offset", "weights_size"),
+    *("flags", "vocab_offset", "vocab_size", "weights_offset", "weights_size", "prefill_offset", "prefill_size"),
 )
 STRUCTS: dict[str, tuple[str, struct.Struct, Sequence[str]]] = {
     "kg_model_data": ("kgpt/model_data.h", blob._HEADER, MODEL_FIELDS),
