@@ -10,6 +10,7 @@ from typing import TypeVar
 from native import shared_object
 
 from benchmarks.c_error import Error
+from benchmarks.c_library import Arena
 
 FORMATS = [f"kernel_c/formats/{name}.c" for name in ("cursor", "gguf")] + [
     f"kernel_c/formats/gguf_{name}.c" for name in ("index", "read", "tensors", "values")
@@ -81,14 +82,6 @@ class _Gguf(ctypes.Structure):
     ]
 
 
-class _Arena(ctypes.Structure):
-    _fields_ = [
-        ("base", ctypes.c_void_p),
-        *((name, ctypes.c_size_t) for name in ("size", "used", "peak")),
-        ("counts", ctypes.c_bool),
-    ]
-
-
 class Reader:
     """An opened file; raises Refused. ``memory``: bytes for its tables, None for as many as any file can need."""
 
@@ -97,7 +90,7 @@ class Reader:
         self._data = ctypes.create_string_buffer(data, max(len(data), 1))
         size = ctypes.c_uint64(len(data))
         room = 4 * len(data) + 512 if memory is None else memory  # as tests/fuzz/gguf_walk.c
-        self._tables, arena, error = ctypes.create_string_buffer(max(room, 1)), _Arena(), Error()
+        self._tables, arena, error = ctypes.create_string_buffer(max(room, 1)), Arena(), Error()
         library.kg_arena_init(ctypes.byref(arena), self._tables, ctypes.c_size_t(room))
         self.gguf = _Gguf()
         self._at = ctypes.byref(self.gguf)

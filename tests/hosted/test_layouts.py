@@ -39,7 +39,7 @@ KERNEL_C = source_root() / "kernel_c"
 
 CTYPES: dict[str, tuple[str, tuple[type[ctypes.Structure], ...]]] = {
     "kg_adam": ("train_fast", (fast_library.Adam,)),
-    "kg_arena": ("arena", (gguf_reader._Arena, c_library.Arena)),
+    "kg_arena": ("arena", (c_library.Arena,)),
     "kg_corpus": ("train_corpus", (exact._Corpus, fast_library.Corpus)),
     "kg_dense_settings": ("train_dense", (dense_library.Settings,)),
     "kg_dense_shape": ("train_dense", (dense_library.Shape,)),
