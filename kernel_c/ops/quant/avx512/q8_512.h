@@ -1,8 +1,9 @@
 /* Products of types with blocks of 32 in 512-bit vectors.
  *
  * One token: a group of eight rows, two blocks together, so that a matrix is read from its beginning to its end.
- * Reading two groups at once takes twice as long from memory: the prefetcher follows neither of them well.
+ * Hardware prefetchers follow one such stream, but not two well: reading two groups at once takes twice as long.
  * More tokens: two groups and up to eight tokens together, so that each block is unpacked once for all of them.
+ * Meanwhile prefetch instructions read the next two groups into the L2 cache, in the order of memory.
  *
  * The including file defines
  *   SUFFIX       of the functions' names
@@ -146,9 +147,12 @@ KG_INLINE void one_token(float *y, const uint8_t *p, uint32_t blocks, const stru
 KG_INLINE void more_tokens(f32x16 *sum, const uint8_t *low, const uint8_t *high, uint32_t blocks, const uint8_t *acts,
                            size_t act_stride, const uint32_t tokens, const struct kind kind)
 {
-    for (uint32_t b = 0; b < blocks; b++, low += KG_GROUP * kind.bytes, high += KG_GROUP * kind.bytes) {
+    const uint32_t bytes = KG_GROUP * kind.bytes;
+    const uint8_t *ahead = low + 2 * (high - low);
+    for (uint32_t b = 0; b < blocks; b++, low += bytes, high += bytes, ahead += 2 * bytes) {
         struct group g[2];
         i32x16 value[8];
+        prefetch(ahead, 2 * bytes);
         unpack_group(&g[0], low, kind);
         unpack_group(&g[1], high, kind);
         KG_UNROLL
@@ -201,6 +205,25 @@ KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, const uint8_t *
     }
 }
 
+/* One or two groups and the last `tokens` tokens, fewer than MOST_TOKENS, in one tile. */
+KG_INLINE void last_tile(float *y, size_t y_stride, const uint8_t *p, const uint8_t *high, uint32_t blocks,
+                         const uint8_t *acts, size_t act_stride, uint32_t tokens, const struct kind kind)
+{
+    switch (tokens) {
+#define TILE_OF(size) \
+    case size: tile(y, y_stride, p, high, blocks, acts, act_stride, size, kind); break;
+        TILE_OF(1)
+        TILE_OF(2)
+        TILE_OF(3)
+        TILE_OF(4)
+        TILE_OF(5)
+        TILE_OF(6)
+        TILE_OF(7)
+#undef TILE_OF
+    default: break;
+    }
+}
+
 KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                     const void *acts, size_t act_stride, uint32_t tokens, const struct kind kind)
 {
@@ -211,18 +234,11 @@ KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, u
         const uint8_t *high = r + PAIR <= whole ? p + group_bytes : p;
         float *to = y + first + r;
         uint32_t t = 0;
-        for (; t + 8 <= tokens; t += 8, a += 8 * act_stride, to += 8 * y_stride) {
-            tile(to, y_stride, p, high, blocks, a, act_stride, 8, kind);
+        for (; t + MOST_TOKENS <= tokens;
+             t += MOST_TOKENS, a += MOST_TOKENS * act_stride, to += MOST_TOKENS * y_stride) {
+            tile(to, y_stride, p, high, blocks, a, act_stride, MOST_TOKENS, kind);
         }
-        for (; t + 4 <= tokens; t += 4, a += 4 * act_stride, to += 4 * y_stride) {
-            tile(to, y_stride, p, high, blocks, a, act_stride, 4, kind);
-        }
-        for (; t + 2 <= tokens; t += 2, a += 2 * act_stride, to += 2 * y_stride) {
-            tile(to, y_stride, p, high, blocks, a, act_stride, 2, kind);
-        }
-        for (; t < tokens; t++, a += act_stride, to += y_stride) {
-            tile(to, y_stride, p, high, blocks, a, act_stride, 1, kind);
-        }
+        last_tile(to, y_stride, p, high, blocks, a, act_stride, tokens - t, kind);
     }
     if (whole < n) {
         kg_rows_q8_ref(y, y_stride, matrix, first + whole, n - whole, acts, act_stride, tokens);
