@@ -1,6 +1,9 @@
 /* Products of types with blocks of 256 in 512-bit vectors. Two blocks are unpacked together, `low` and `high`: for one
  * token two successive blocks of a group, so that memory is read in its order; for more tokens the same block of two
- * groups, once for up to eight tokens. The including file defines SUFFIX of the functions' names and
+ * groups, once for up to eight tokens, while prefetch instructions read the next two groups.
+ *
+ * The including file defines
+ *   SUFFIX       of the functions' names
  *   dot_eight    adds to each 32-bit lane four products of an unsigned value with an activation; the vectors are given
  *   dot_four     the same, with the activations of four columns in memory
  *   dot_words    adds to each 32-bit lane two products of 16-bit words */
@@ -185,7 +188,7 @@ KG_INLINE i32x16 add_columns(i32x16 sum, const b8x64 value[8], const int8_t *q, 
 
 /* Adds the integer products of 32 values of two groups and `tokens` tokens. */
 KG_INLINE void multiply_step(i32x16 *sum, const struct scales *s, const uint8_t *low, const uint8_t *high,
-                             const uint8_t *acts, size_t act_stride, const uint32_t tokens, uint32_t step,
+                             const uint8_t *acts, size_t act_stride, uint32_t tokens, uint32_t step,
                              const struct kind kind)
 {
     const uint32_t part = kind.parts / STEPS * step, last = part + kind.parts / STEPS - 1;
@@ -200,18 +203,19 @@ KG_INLINE void multiply_step(i32x16 *sum, const struct scales *s, const uint8_t 
         value[2 * i] = (b8x64)even((i32x16)v[0].of[i], (i32x16)v[1].of[i]);
         value[2 * i + 1] = (b8x64)odd((i32x16)v[0].of[i], (i32x16)v[1].of[i]);
     }
-    KG_UNROLL
+    KG_NO_UNROLL
     for (uint32_t t = 0; t < tokens; t++) {
         const struct kg_act_q8k *a = (const void *)(acts + t * act_stride);
         sum[t] = add_columns(sum[t], value, a->q + 32 * step, scale, kind);
     }
 }
 
-/* Two groups and `tokens` tokens; `tokens` is constant. */
+/* Two groups and up to MOST_TOKENS tokens: their sums wait in memory, so that one loop serves every number. */
 KG_INLINE void more_tokens(f32x16 *total, const uint8_t *low, const uint8_t *high, uint32_t blocks, const uint8_t *acts,
-                           size_t act_stride, const uint32_t tokens, const struct kind kind)
+                           size_t act_stride, uint32_t tokens, const struct kind kind)
 {
     const uint32_t bytes = KG_GROUP * kind.bytes;
+    const uint8_t *ahead = low + 2 * (high - low); /* the next two groups, in the order of memory */
     for (uint32_t b = 0; b < blocks; b++, low += bytes, high += bytes, acts += sizeof(struct kg_act_q8k)) {
         struct scales s;
         i32x16 sum[MOST_TOKENS];
@@ -223,7 +227,8 @@ KG_INLINE void more_tokens(f32x16 *total, const uint8_t *low, const uint8_t *hig
         KG_NO_UNROLL
         for (uint32_t half = 0; half < STEPS; half += STEPS / 2) {
             KG_UNROLL
-            for (uint32_t i = 0; i < STEPS / 2; i++) {
+            for (uint32_t i = 0; i < STEPS / 2; i++, ahead += 2 * bytes / STEPS) {
+                prefetch(ahead, 2 * bytes / STEPS);
                 multiply_step(sum, &s, low, high, acts, act_stride, tokens, half + i, kind);
             }
         }
@@ -235,17 +240,17 @@ KG_INLINE void more_tokens(f32x16 *total, const uint8_t *low, const uint8_t *hig
     }
 }
 
-/* One or two groups and `tokens` tokens; `tokens` is constant. */
+/* One or two groups and up to MOST_TOKENS tokens. */
 KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, size_t group_bytes, bool two, uint32_t blocks,
-                    const uint8_t *acts, size_t act_stride, const uint32_t tokens, const struct kind kind)
+                    const uint8_t *acts, size_t act_stride, uint32_t tokens, const struct kind kind)
 {
     f32x16 total[MOST_TOKENS];
-    KG_UNROLL
+    KG_NO_UNROLL
     for (uint32_t t = 0; t < tokens; t++) {
         total[t] = floats_of(0);
     }
     more_tokens(total, p, two ? p + group_bytes : p, blocks, acts, act_stride, tokens, kind);
-    KG_UNROLL
+    KG_NO_UNROLL
     for (uint32_t t = 0; t < tokens; t++) {
         if (two) {
             store_rows(y + t * y_stride, total[t]);
@@ -260,14 +265,10 @@ KG_INLINE void tiles(float *y, size_t y_stride, const uint8_t *p, const uint8_t 
                      const uint8_t *acts, size_t act_stride, uint32_t tokens, const struct kind kind)
 {
     const size_t group_bytes = (size_t)blocks * kind.bytes * KG_GROUP;
-#define TILES(size)                                                                                   \
-    for (; tokens >= (size); tokens -= (size), acts += (size) * act_stride, y += (size) * y_stride) { \
-        tile(y, y_stride, p, group_bytes, two, blocks, acts, act_stride, size, kind);                 \
+    for (uint32_t n; tokens > 1; tokens -= n, acts += n * act_stride, y += n * y_stride) {
+        n = tokens < MOST_TOKENS ? tokens : MOST_TOKENS;
+        tile(y, y_stride, p, group_bytes, two, blocks, acts, act_stride, n, kind);
     }
-    TILES(MOST_TOKENS)
-    TILES(4)
-    TILES(2)
-#undef TILES
     const uint32_t groups = tokens ? 1u + two : 0;
     KG_NO_UNROLL /* gcc refuses it before a loop with two conditions */
         for (uint32_t group = 0; group < groups; group++)
