@@ -13,6 +13,8 @@
 #include "kgpt/quant.h"
 #include "ops/quant/inline.h"
 
+#define LEAST_AHEAD 12288 /* bytes */
+
 typedef char b8x64 __attribute__((vector_size(64)));
 typedef short i16x32 __attribute__((vector_size(64)));
 typedef unsigned short u16x32 __attribute__((vector_size(64)));
@@ -45,6 +47,13 @@ KG_INLINE void prefetch(const uint8_t *p, const uint32_t bytes)
     for (uint32_t i = 0; i < bytes; i += 64) {
         __builtin_prefetch(p + i, 0, 2);
     }
+}
+
+/* What two groups of `bytes` bytes, which begin at `p`, prefetch: the two groups behind them, or what lies at least
+ * LEAST_AHEAD bytes ahead, since memory takes its time to answer. */
+KG_INLINE const uint8_t *ahead_of(const uint8_t *p, size_t bytes)
+{
+    return p + (bytes > LEAST_AHEAD ? bytes : LEAST_AHEAD);
 }
 
 KG_INLINE i32x16 words_of(int32_t v)

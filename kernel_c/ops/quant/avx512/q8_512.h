@@ -2,8 +2,9 @@
  *
  * One token: a group of eight rows, two blocks together, so that a matrix is read from its beginning to its end.
  * Hardware prefetchers follow one such stream, but not two well: reading two groups at once takes twice as long.
- * More tokens: two groups and up to eight tokens together, so that each block is unpacked once for all of them.
- * Meanwhile prefetch instructions read the next two groups into the L2 cache, in the order of memory.
+ * More tokens, and types with 5 bits, for which memory is not the limit: two groups and up to eight tokens together,
+ * so that each block is unpacked once for all of them. Meanwhile prefetch instructions read the next two groups into
+ * the L2 cache, in the order of memory.
  *
  * The including file defines
  *   SUFFIX       of the functions' names
@@ -148,7 +149,7 @@ KG_INLINE void more_tokens(f32x16 *sum, const uint8_t *low, const uint8_t *high,
                            size_t act_stride, const uint32_t tokens, const struct kind kind)
 {
     const uint32_t bytes = KG_GROUP * kind.bytes;
-    const uint8_t *ahead = low + 2 * (high - low);
+    const uint8_t *ahead = ahead_of(low, 2 * (size_t)blocks * bytes);
     for (uint32_t b = 0; b < blocks; b++, low += bytes, high += bytes, ahead += 2 * bytes) {
         struct group g[2];
         i32x16 value[8];
@@ -183,7 +184,7 @@ KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, const uint8_t *
                     const uint8_t *acts, size_t act_stride, const uint32_t tokens, const struct kind kind)
 {
     f32x16 sum[MOST_TOKENS];
-    if (tokens == 1) {
+    if (tokens == 1 && kind.bits != 5) {
         one_token(y, p, blocks, (const void *)acts, kind);
         if (high != p) {
             one_token(y + KG_GROUP, high, blocks, (const void *)acts, kind);

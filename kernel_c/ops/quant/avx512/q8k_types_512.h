@@ -22,10 +22,8 @@ struct kind {
     uint32_t bytes; /* of a block */
     uint32_t parts; /* of a block: 8 or 16 */
     bool has_minimum;
-    bool has_sign;         /* of scales */
-    int offset;            /* 1 << offset is subtracted from a value without minimum */
-    uint32_t fits;         /* vectors of values whose products, four in a lane, fit into 16 bits; 0: not even one */
-    kg_rows_fn *one_token; /* NULL: the function is for any number of tokens */
+    bool has_sign; /* of scales */
+    int offset;    /* 1 << offset is subtracted from a value without minimum */
     void (*scales)(struct scales *to, const uint8_t *low, const uint8_t *high);
     void (*values)(struct values *to, const uint8_t *p, uint32_t step);
 };
