@@ -1,10 +1,11 @@
 /* Products of types with blocks of 32 in 512-bit vectors.
  *
- * One token: a group of eight rows, two blocks together, so that a matrix is read from its beginning to its end.
- * Hardware prefetchers follow one such stream, but not two well: reading two groups at once takes twice as long.
- * More tokens, and types with 5 bits, for which memory is not the limit: two groups and up to eight tokens together,
- * so that each block is unpacked once for all of them. Meanwhile prefetch instructions read the next two groups into
- * the L2 cache, in the order of memory.
+ * Few tokens, one or two, for which memory is the limit: a group of eight rows, two blocks together, so that a matrix
+ * is read from its beginning to its end. Hardware prefetchers follow one such stream, but not two well: reading two
+ * groups at once takes twice as long.
+ * More tokens: two groups and up to eight tokens together, so that fewer lanes are moved. Meanwhile prefetch
+ * instructions read the next two groups into the L2 cache, in the order of memory. They keep up with computing, but
+ * not with a hardware prefetcher.
  *
  * The including file defines
  *   SUFFIX       of the functions' names
@@ -19,6 +20,7 @@
 #include "ops/quant/versions.h"
 
 #define MOST_TOKENS 8 /* computed together */
+#define MOST_FEW 2    /* computed with one group */
 #define PAIR 16       /* rows */
 
 /* Properties of a type; constant in each specialized function. Values are unsigned, with an offset. */
@@ -30,6 +32,12 @@ struct kind {
     int32_t offset;       /* subtracted from a value */
     const char *codebook; /* nibbles are indices of these 16 values; NULL: nibbles are values */
 };
+
+/* The most tokens for which memory is the limit, rather than computing: none with 5 bits. */
+KG_INLINE uint32_t few_of(const struct kind kind)
+{
+    return kind.bits == 8 ? MOST_FEW : kind.bits == 4;
+}
 
 /* Eight columns of the eight rows of a group, four times. */
 struct group {
@@ -107,15 +115,12 @@ KG_INLINE i32x16 offset_of(i32x16 sum, const struct kind kind)
     return kind.offset == 3 << shift ? (sum << (shift + 1)) + (sum << shift) : sum << shift;
 }
 
-/* Adds two blocks of a group, which follow each other in memory, to lanes 0 and 1 of each 128-bit part; `next` and
- * `after` are those of the second block, or of the first one again, which is then added once. */
-KG_INLINE f32x16 add_blocks(f32x16 sum, const uint8_t *p, const uint8_t *next, const struct kg_act_q8 *a,
+/* Adds two blocks of a group, unpacked, to lanes 0 and 1 of each 128-bit part: their scales and minima are `d` and `m`,
+ * and `a` and `after` are a token's activations. */
+KG_INLINE f32x16 add_blocks(f32x16 sum, const struct group *g, f32x16 d, f32x16 m, const struct kg_act_q8 *a,
                             const struct kg_act_q8 *after, const struct kind kind)
 {
-    struct group g[2];
     i32x16 i[2] = {words_of(0), words_of(0)};
-    unpack_group(&g[0], p, kind);
-    unpack_group(&g[1], next, kind);
     KG_UNROLL
     for (uint32_t k = 0; k < 4; k++) {
         i[0] = dot_eight(i[0], g[0].value[k], eight_bytes(a->q + 8 * k));
@@ -125,23 +130,50 @@ KG_INLINE f32x16 add_blocks(f32x16 sum, const uint8_t *p, const uint8_t *next, c
     if (kind.offset) {
         both -= offset_of((i32x16)two_words(&a->sum, &after->sum), kind);
     }
-    f32x16 v = load_scales(p, next, kind) * to_floats(both);
+    f32x16 v = d * to_floats(both);
     if (kind.has_minimum) {
-        v += load_halves(p + 16, next + 16) * two_words(&a->s, &after->s);
+        v += m * two_words(&a->s, &after->s);
     }
     v *= two_words(&a->d, &after->d);
-    return next == p ? sum + v : sum + v + swap_pairs(v);
+    return after == a ? sum + v : sum + v + swap_pairs(v);
 }
 
-/* A group and one token. */
-KG_INLINE void one_token(float *y, const uint8_t *p, uint32_t blocks, const struct kg_act_q8 *a, const struct kind kind)
+/* Adds the blocks at `p` and `next` for each token, or the one block at both; `tokens` is constant. */
+KG_INLINE void add_to_each(f32x16 *sum, const uint8_t *p, const uint8_t *next, const uint8_t *acts, size_t act_stride,
+                           const uint32_t tokens, const struct kind kind)
+{
+    struct group g[2];
+    unpack_group(&g[0], p, kind);
+    unpack_group(&g[1], next, kind);
+    const f32x16 d = load_scales(p, next, kind);
+    const f32x16 m = kind.has_minimum ? load_halves(p + 16, next + 16) : d;
+    KG_UNROLL
+    for (uint32_t t = 0; t < tokens; t++, acts += act_stride) {
+        const struct kg_act_q8 *a = (const void *)acts;
+        sum[t] = add_blocks(sum[t], g, d, m, a, next == p ? a : a + 1, kind);
+    }
+}
+
+/* A group and up to MOST_FEW tokens; `tokens` is constant. */
+KG_INLINE void few_tokens(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks, const uint8_t *acts,
+                          size_t act_stride, const uint32_t tokens, const struct kind kind)
 {
     const uint32_t bytes = KG_GROUP * kind.bytes;
-    f32x16 sum = floats_of(0);
-    for (; blocks > 1; blocks -= 2, a += 2, p += 2 * bytes) {
-        sum = add_blocks(sum, p, p + bytes, a, a + 1, kind);
+    f32x16 sum[MOST_TOKENS]; /* gcc warns of fewer */
+    KG_UNROLL
+    for (uint32_t t = 0; t < tokens; t++) {
+        sum[t] = floats_of(0);
     }
-    store_group(y, blocks ? add_blocks(sum, p, p, a, a, kind) : sum);
+    for (; blocks > 1; blocks -= 2, acts += 2 * sizeof(struct kg_act_q8), p += 2 * bytes) {
+        add_to_each(sum, p, p + bytes, acts, act_stride, tokens, kind);
+    }
+    if (blocks) {
+        add_to_each(sum, p, p, acts, act_stride, tokens, kind);
+    }
+    KG_UNROLL
+    for (uint32_t t = 0; t < tokens; t++) {
+        store_group(y + t * y_stride, sum[t]);
+    }
 }
 
 /* Two groups and `tokens` tokens; `tokens` is constant. A vector of values is four columns of sixteen rows. */
@@ -184,10 +216,10 @@ KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, const uint8_t *
                     const uint8_t *acts, size_t act_stride, const uint32_t tokens, const struct kind kind)
 {
     f32x16 sum[MOST_TOKENS];
-    if (tokens == 1 && kind.bits != 5) {
-        one_token(y, p, blocks, (const void *)acts, kind);
+    if (tokens <= few_of(kind)) {
+        few_tokens(y, y_stride, p, blocks, acts, act_stride, tokens, kind);
         if (high != p) {
-            one_token(y + KG_GROUP, high, blocks, (const void *)acts, kind);
+            few_tokens(y + KG_GROUP, y_stride, high, blocks, acts, act_stride, tokens, kind);
         }
         return;
     }
