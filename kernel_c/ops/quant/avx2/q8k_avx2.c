@@ -275,7 +275,7 @@ KG_INLINE void multiply_block(i32x8 sum[][2], const struct scales *s, const uint
         for (uint32_t part = 0; part < parts; part++) {
             const uint8_t first = kind.nibbles ? part : 2 * part, last = kind.nibbles ? part : 2 * part + 1;
             struct values v;
-            if (tokens == 1 && kind.jumps && part % 2 == 0) { /* a quarter of the block */
+            if (kind.jumps && part % 2 == 0) { /* a quarter of the block */
                 touch(next, 2 * kind.bytes);
                 next += 2 * kind.bytes;
             }

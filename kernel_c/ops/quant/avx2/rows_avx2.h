@@ -1,5 +1,5 @@
 /* The loop over groups of rows and tokens for both families of types. The including file defines `struct kind`, with
- * the bytes of a block, and `tile`, which computes one group for 1, 4 or 8 tokens and reads nothing from `end` on.
+ * the bytes of a block, and `tile`, which computes one group for 1 to 4 or 8 tokens and reads nothing from `end` on.
  * `block` is the number of values in a block; `rest` computes the remaining rows, which do not fill a vector. */
 #ifndef KGPT_QUANT_ROWS_AVX2_H
 #define KGPT_QUANT_ROWS_AVX2_H
@@ -24,7 +24,15 @@ KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, u
         for (; t + 4 <= tokens; t += 4, a += 4 * act_stride, to += 4 * y_stride) {
             tile(to, y_stride, p, end, blocks, a, act_stride, 4, kind);
         }
-        for (; t < tokens; t++, a += act_stride, to += y_stride) {
+        if (tokens - t == 3) {
+            tile(to, y_stride, p, end, blocks, a, act_stride, 3, kind);
+            continue;
+        }
+        if (tokens - t == 2) {
+            tile(to, y_stride, p, end, blocks, a, act_stride, 2, kind);
+            continue;
+        }
+        if (t < tokens) {
             tile(to, y_stride, p, end, blocks, a, act_stride, 1, kind);
         }
     }
