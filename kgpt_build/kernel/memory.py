@@ -20,7 +20,7 @@ from kgpt_build.sizes import MIB, memory_text, rounded_up, units_of
 DEFAULT_CTX = 4096  # KG_CTX_DEFAULT: positions, of a model that was trained for more
 _STEP = 64  # MiB
 _START = 16 * MIB  # where linker/kernel.ld puts a kernel
-_CODE, _LM_CODE = MIB // 2, MIB  # at least what a kernel takes beside its model: tests/hosted checks it
+_CODE, _LM_CODE = MIB // 2, 3 * MIB // 2  # at least what a kernel takes beside its model: tests/hosted checks it
 _LM_BATCH = 64  # tokens that are computed at once (ubatch=)
 _LM_ATTENDING = 64  # KG_LM_MOST_ATTENDING: workers that can attend at the same time
 _LM_WORK_ROWS = 64  # KG_LM_WORK_ROWS: heads that each of them works in
