@@ -44,11 +44,8 @@ def run(plan: Plan, model: GgufModel, threads: int, tokens: int) -> list[Figure]
 def lines(figures: Sequence[Figure], names: Sequence[str]) -> list[str]:
     """The table, and how many times the speed of one sequence ours have."""
     one = figures[0]
-    gains = [
-        f"{figure.test.slots} sequences: {digits(_median(figure.ours) / _median(one.ours))} times one"
-        for figure in figures[1:]
-    ]
-    shown = ["", f"kgpt: {'; '.join(gains)}"] if gains else []
+    gains = [f"{figure.test.slots}: {digits(_median(figure.ours) / _median(one.ours))}" for figure in figures[1:]]
+    shown = ["", f"kgpt, times one sequence: {'; '.join(gains)}"] if gains else []
     return [header(names), *(row(figure, names) for figure in figures), *shown]
 
 
