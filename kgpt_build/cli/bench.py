@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.shared.measuring import load_for, measure_bare, measure_hosted
+from kgpt_build.cli.shared.measuring import load_for, measure_bare, measure_hosted, measured_on_options
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import json_option, toolchain_option, verbose_option
 from kgpt_build.errors import KgptError, UsageError
@@ -34,15 +34,7 @@ if TYPE_CHECKING:
               help="Measure 1, 2, 4, … up to N sequences at once, a token of each in a pass.")  # fmt: skip
 @click.option("-r", "--repetitions", "repeat", default=options()["repeat"].default, show_default=True, metavar="N",
               help="How often each test is measured.")  # fmt: skip
-@click.option("--cpus", default=1, show_default=True, metavar="N", help="Processors; with --target hosted: threads.")
-@click.option(
-    "--target", type=click.Choice(["bare", "hosted"]), default="bare", show_default=True,
-    help="bare: the kernel in QEMU. hosted: the same engine as a Linux process.",
-)  # fmt: skip
-@click.option(
-    "--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto", show_default=True, help="QEMU's accelerator."
-)
-@click.option("--cpu", default="", metavar="MODEL", help="QEMU's processor, such as qemu64. [default: all features]")
+@measured_on_options
 @toolchain_option
 @json_option("Print JSON, one object for each test.")
 @verbose_option

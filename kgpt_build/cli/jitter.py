@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from kgpt_build.cli.shared.measuring import load_for, measure_bare, measure_hosted
+from kgpt_build.cli.shared.measuring import load_for, measure_bare, measure_hosted, measured_on_options
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import json_option, toolchain_option, verbose_option
 from kgpt_build.errors import UsageError
@@ -24,15 +24,7 @@ _ICOUNT = ("-icount", "shift=0,sleep=off")
               help="Tokens to measure.")  # fmt: skip
 @click.option("-d", "--depth", default=64, show_default=True, metavar="N",
               help="Tokens in the context before each of them.")  # fmt: skip
-@click.option("--cpus", default=1, show_default=True, metavar="N", help="Processors; with --target hosted: threads.")
-@click.option(
-    "--target", type=click.Choice(["bare", "hosted"]), default="bare", show_default=True,
-    help="bare: the kernel in QEMU. hosted: the same engine as a Linux process.",
-)  # fmt: skip
-@click.option(
-    "--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto", show_default=True, help="QEMU's accelerator."
-)
-@click.option("--cpu", default="", metavar="MODEL", help="QEMU's processor, such as qemu64. [default: all features]")
+@measured_on_options
 @click.option("--icount", is_flag=True, help="Count instructions instead of time: QEMU without KVM, one processor.")
 @click.option("--watch", is_flag=True, help="One processor decodes, and the others look for gaps meanwhile.")
 @click.option("--load", default=0, show_default=True, metavar="N",

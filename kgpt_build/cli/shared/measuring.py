@@ -6,12 +6,35 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgpt_build.cli.shared.options import imported_first
+import click
+
+from kgpt_build.cli.shared.options import Command, imported_first
 from kgpt_build.errors import KgptError
 
 if TYPE_CHECKING:
     from kgpt_build.events import Event
     from kgpt_build.models import GgufModel
+
+
+def measured_on_options(command: Command) -> Command:
+    """Add ``--cpus --target --accel --cpu``: what a model is measured on."""
+    for option in reversed(_MEASURED_ON):
+        command = option(command)
+    return command
+
+
+_MEASURED_ON = (
+    click.option("--cpus", default=1, show_default=True, metavar="N",
+                 help="Processors; with --target hosted: threads."),
+    click.option(
+        "--target", type=click.Choice(["bare", "hosted"]), default="bare", show_default=True,
+        help="bare: the kernel in QEMU. hosted: the same engine as a Linux process.",
+    ),
+    click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto", show_default=True,
+                 help="QEMU's accelerator."),
+    click.option("--cpu", default="", metavar="MODEL",
+                 help="QEMU's processor, such as qemu64. [default: all features]"),
+)  # fmt: skip
 
 
 def load_for(command: str, name: Path) -> GgufModel:
