@@ -242,15 +242,8 @@ KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, const uint8_t *
 
 #include "rows_avx2.h"
 
-#define NAME_OF_ROWS(type, suffix) kg_rows_##type##suffix
-#define NAME_OF(type, suffix) NAME_OF_ROWS(type, suffix)
-#define DEFINE_ROWS(type, ...)                                                                                        \
-    void NAME_OF(type, SUFFIX)(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n, \
-                               const void *acts, size_t act_stride, uint32_t tokens)                                  \
-    {                                                                                                                 \
-        const struct kind kind = {__VA_ARGS__};                                                                       \
-        rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind, 32, kg_rows_q8_ref);                      \
-    }
+#define MULTIPLY_ROWS(...) rows(__VA_ARGS__, 32, kg_rows_q8_ref)
+#include "ops/quant/define_rows.h"
 
 #define SIGNED_OFFSET (KG_HAS_DOT ? 128 : 0)
 #define IQ4_VALUE(value) ((char)((value) + SIGNED_OFFSET))

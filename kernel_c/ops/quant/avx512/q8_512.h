@@ -278,15 +278,8 @@ KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, u
     }
 }
 
-#define NAME_OF_ROWS(type, suffix) kg_rows_##type##suffix
-#define NAME_OF(type, suffix) NAME_OF_ROWS(type, suffix)
-#define DEFINE_ROWS(type, ...)                                                                                        \
-    void NAME_OF(type, SUFFIX)(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n, \
-                               const void *acts, size_t act_stride, uint32_t tokens)                                  \
-    {                                                                                                                 \
-        const struct kind kind = {__VA_ARGS__};                                                                       \
-        rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);                                          \
-    }
+#define MULTIPLY_ROWS rows
+#include "ops/quant/define_rows.h"
 
 #define IQ4_UNSIGNED(value) ((char)((value) + 128))
 

@@ -172,15 +172,8 @@ KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, u
     }
 }
 
-#define NAME_OF_ROWS(type, suffix) kg_rows_##type##suffix
-#define NAME_OF(type, suffix) NAME_OF_ROWS(type, suffix)
-#define DEFINE_ROWS(type, ...)                                                                                        \
-    void NAME_OF(type, SUFFIX)(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n, \
-                               const void *acts, size_t act_stride, uint32_t tokens)                                  \
-    {                                                                                                                 \
-        const struct kind kind = {__VA_ARGS__};                                                                       \
-        rows(y, y_stride, matrix, first, n, acts, act_stride, tokens, kind);                                          \
-    }
+#define MULTIPLY_ROWS rows
+#include "ops/quant/define_rows.h"
 
 DEFINE_ROWS(q2_k, .bytes = 84, .parts = 16, .has_minimum = true, .scales = scales_q2_k, .values = values_q2_k)
 DEFINE_ROWS(q3_k, .bytes = 110, .parts = 16, .has_sign = true, .offset = 2, .scales = scales_q3_k,
