@@ -1,6 +1,6 @@
 # Builds the kernel and the hosted program. kgpt_build/kernel/makefile.py runs it:
 #   make -f kernel_c/kernel.mk ROOT=… OUT=… GEN=… TARGET=bare|hosted TOOLCHAIN=zig|clang|gcc CC=… CCMAP=… LD=…
-#       DEBUG=0|1 ARCH=x86_64 TRAIN=0|1 LM=0|1 SANITIZE=… VERSION=…
+#       DEBUG=0|1 ARCH=x86_64 TRAIN=0|1 LM=0|1 DRIVERS=0|1 SANITIZE=… VERSION=…
 # ROOT contains kernel_c, boot and linker. GEN contains the headers generated from the model. CCMAP maps the directories
 # of the compiler. OUT receives all outputs.
 # Recipes run in ROOT with relative source paths, so that objects contain no directory names.
@@ -35,7 +35,7 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 #   ENGINE_NO_LARGE LM=0 and TRAIN=0: kernels that must stay small
 #   MODEL           compiled against the generated headers         MODEL_TRAIN   the same, TRAIN=1
 #   BARE            the machine, in kernels                        HOSTED        a process
-#   BARE_LARGE      drivers, with LM=1 or TRAIN=1                  BARE_NO_LARGE replacements for drivers, otherwise
+#   BARE_DRIVERS    drivers: LM=1, TRAIN=1 or DRIVERS=1            BARE_NO_DRIVERS replacements for drivers, otherwise
 #   RUNTIME         functions that compilers call implicitly, in kernels: a process has them in its C library
 # The suffix of a name selects the instructions that a file may use (_avx2, _avxvnni, _avx512, _avx512vnni, _sha,
 # _clmul); run-time dispatch selects the function. These lists hold names, or patterns with %, of files with other
@@ -50,16 +50,17 @@ ROOMS := app app/chat app/cmdline app/events app/jitter app/run app/shell app/tr
     platform/drivers/virtio platform/linux tokenizer train train/dense train/exact train/fast $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))
 GROUPS := ENGINE ENGINE_NO_LM ENGINE_LM ENGINE_NO_TRAIN ENGINE_TRAIN ENGINE_LARGE ENGINE_NO_LARGE MODEL MODEL_TRAIN \
-    BARE BARE_LARGE BARE_NO_LARGE HOSTED RUNTIME SMALL NO_FP GENERATED FMA F16C
+    BARE BARE_DRIVERS BARE_NO_DRIVERS HOSTED RUNTIME SMALL NO_FP GENERATED FMA F16C
 $(foreach group,$(GROUPS),$(eval $(group) :=))
 include $(ROOM_FILES)
 
 TRAIN ?= 0
 LM ?= 0
+DRIVERS ?= 0
 ENGINE += $(if $(filter 1,$(LM)),$(ENGINE_LM),$(ENGINE_NO_LM)) \
     $(if $(filter 1,$(TRAIN)),$(ENGINE_TRAIN),$(ENGINE_NO_TRAIN)) \
     $(if $(filter 1,$(LM) $(TRAIN)),$(ENGINE_LARGE),$(ENGINE_NO_LARGE))
-BARE += $(if $(filter 1,$(LM) $(TRAIN)),$(BARE_LARGE),$(BARE_NO_LARGE))
+BARE += $(if $(filter 1,$(LM) $(TRAIN) $(DRIVERS)),$(BARE_DRIVERS),$(BARE_NO_DRIVERS))
 MODEL += $(if $(filter 1,$(TRAIN)),$(MODEL_TRAIN))
 HOSTED_LINKER_SCRIPT := linker/hosted.ld
 

@@ -45,4 +45,4 @@ SMALL += \
     core/str.c \
     core/test.c \
     core/utf8.c
-BARE_LARGE += core/acpi_pci.c
+BARE_DRIVERS += core/acpi_pci.c

@@ -56,6 +56,7 @@ def _refuse_draft(_: click.Context, __: click.Parameter, value: str | None) -> N
     help="bare: a kernel. hosted: the same engine as a Linux process.",
 )
 @click.option("--debug", is_flag=True, help="Compile without optimization.")
+@click.option("--drivers", is_flag=True, help="Drivers (USB keyboards) in a kernel with a microgpt; others have them.")
 @click.option(
     "--cmdline",
     default="",

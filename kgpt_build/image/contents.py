@@ -83,6 +83,11 @@ class KernelPlan:
             return f"trains on {_corpus_name(self.corpus)}"
         return self.model.name if isinstance(self.model, Model) else "any language model"
 
+    @property
+    def is_small(self) -> bool:
+        """A kernel with only a microgpt, which has drivers (of USB keyboards, for one) only if asked for."""
+        return self.corpus is None and not isinstance(self.model, NoModel)
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -164,7 +169,9 @@ def built(plans: Sequence[KernelPlan], toolchain: str, progress: Progress) -> tu
     """The kernels of the plan, built or from the cache. Raises KgptError, ToolMissing."""
     items = []
     for plan in plans:
-        file = build_cached(plan.model, toolchain=toolchain, corpus=plan.corpus, progress=progress)
+        file = build_cached(
+            plan.model, toolchain=toolchain, corpus=plan.corpus, drivers=plan.is_small, progress=progress
+        )
         items.append(Item(plan.path, file, sha256_of(file), file.stat().st_size, "kernel", plan.about))
     return tuple(items)
 

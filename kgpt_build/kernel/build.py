@@ -76,6 +76,7 @@ def build_cached(
     corpus: Corpus | None = None,
     chat_template: str | None = None,
     prefill: str | None = None,
+    drivers: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """The kernel of these settings from the cache, or built into it. The key is a hash of all inputs.
@@ -93,6 +94,7 @@ def build_cached(
         corpus=corpus,
         chat_template=chat_template,
         prefill=prefill,
+        drivers=drivers,
     )
     inputs = _inputs(asked, progress)
     kept = paths.cache_dir() / "images"

@@ -118,6 +118,7 @@ class MakeRun:
             f"DEBUG={int(settings.debug)}",
             f"TRAIN={int(settings.corpus is not None)}",
             f"LM={int(self.lm)}",
+            f"DRIVERS={int(settings.drivers)}",
             f"SANITIZE={settings.sanitize}",
             f"VERSION={kgpt_build.__version__}",
         ]

@@ -29,6 +29,7 @@ def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
     words += ["--lm"] if settings.lm else []
     words += ["-o", str(settings.out.absolute()), "--toolchain", settings.toolchain, "--target", settings.target]
     words += ["--debug"] if settings.debug else []
+    words += ["--drivers"] if settings.drivers else []
     words += ["--sanitize", settings.sanitize] if settings.sanitize else []
     if settings.corpus is not None:
         words += ["--corpus", str(settings.corpus.path.absolute()) if settings.corpus.path else NO_CORPUS]
@@ -69,6 +70,7 @@ def content(
         "chat_template": settings.chat_template,
         "cmdline": settings.cmdline,
         "prefill": settings.prefill,
+        "drivers": settings.drivers,
         "output": {"file": output.name, "size": output.stat().st_size, "sha256": sha256_of(output)},
         "model": {
             "name": model.name,

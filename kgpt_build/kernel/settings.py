@@ -25,7 +25,8 @@ class BuildSettings:
     ``sanitize`` is a list for -fsanitize=, such as ``address,undefined``. ``cmdline`` is built into the kernel. With
     ``corpus`` the kernel can train (mode=train) on this text; if the text is empty, on the loader's. ``chat_template``
     is a family of templates that replaces a language model's own, or "none". ``prefill`` is the system prompt that is
-    computed now and begins every chat; empty: the template's own; None: nothing is computed.
+    computed now and begins every chat; empty: the template's own; None: nothing is computed. ``drivers``: a kernel with
+    only a microgpt gets drivers of devices on a bus, such as USB keyboards; other kernels have them in any case.
     """
 
     model: Path | Model | GgufModel | NoModel | None = None
@@ -38,6 +39,7 @@ class BuildSettings:
     corpus: Corpus | None = None
     chat_template: str | None = None
     prefill: str | None = None
+    drivers: bool = False
     arch: Arch = DEFAULT
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
 
@@ -68,6 +70,7 @@ class BuildSettings:
         """A name for the settings that change all objects."""
         words = [self.arch.name, self.target, self.toolchain, "debug" if self.debug else "", *self.sanitize.split(",")]
         words += ["train"] if self.corpus is not None else []
+        words += ["drivers"] if self.drivers else []
         return "-".join(word for word in words if word)
 
 

@@ -1,4 +1,4 @@
-BARE_LARGE += \
+BARE_DRIVERS += \
     platform/drivers/devices.c \
     platform/drivers/table.c
-BARE_NO_LARGE += platform/drivers/absent.c
+BARE_NO_DRIVERS += platform/drivers/absent.c

@@ -116,6 +116,8 @@ def _kernel_here(folder: Path, check: Check | None, target: str, more: dict[str,
     if described["target"] == target and not more and _is_fresh(described, output):
         return output
     settings = {key: described.get(key) for key in ("toolchain", "debug", "cmdline", "chat_template", "prefill")}
+    if described.get("drivers"):
+        settings["drivers"] = True
     if more:
         settings["prefill"], settings["cmdline"] = more["prefill"], f"{settings['cmdline']} {more['cmdline']}".strip()
     if target == "hosted":

@@ -1,1 +1,1 @@
-BARE_LARGE += platform/drivers/bus/pci.c
+BARE_DRIVERS += platform/drivers/bus/pci.c

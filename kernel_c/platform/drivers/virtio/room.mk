@@ -1,4 +1,4 @@
-BARE_LARGE += \
+BARE_DRIVERS += \
     platform/drivers/virtio/rng.c \
     platform/drivers/virtio/virtio_pci.c \
     platform/drivers/virtio/virtqueue.c
