@@ -147,11 +147,12 @@ def locked(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 def prune(entries: Sequence[Path], *, most: int, most_bytes: int) -> None:
     """Remove the least recently used of these files and folders, until their number and size are within the limits.
 
-    Entries used within the last hour stay: a process that has their path may still open them.
+    Entries used within the last hour stay: a process that has their path may still open them. Another process may
+    remove entries at the same time.
     """
     now, size = time.time(), 0
-    newest_first = sorted(((path, path.stat().st_mtime) for path in entries), key=lambda entry: -entry[1])
-    for count, (path, used) in enumerate(newest_first, 1):
+    present = [(path, used) for path in entries if (used := _mtime(path)) is not None]
+    for count, (path, used) in enumerate(sorted(present, key=lambda entry: -entry[1]), 1):
         size += _size_of(path)
         if (count > most or size > most_bytes) and used < now - _IN_USE_SECONDS:
             if path.is_dir():
@@ -160,9 +161,22 @@ def prune(entries: Sequence[Path], *, most: int, most_bytes: int) -> None:
                 path.unlink(missing_ok=True)
 
 
+def _mtime(path: Path) -> float | None:
+    """The time of the last change in seconds; None if there is no such file or folder."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
 def _size_of(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    """The bytes of a file, or of all files of a folder; those that vanish meanwhile do not count."""
+    size = 0
+    for folder, _, names in os.walk(path) if path.is_dir() else [(str(path.parent), [], [path.name])]:
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                size += Path(folder, name).stat().st_size
+    return size
 
 
 def move_atomically(source: Path, path: Path, mode: int = 0o644) -> None:

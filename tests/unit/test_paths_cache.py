@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from kgpt_build import paths
 
@@ -45,3 +48,18 @@ def test_a_move_replaces_the_target(tmp_path: Path) -> None:
     assert (tmp_path / "old").read_bytes() == b"new"
     assert (tmp_path / "old").stat().st_mode & 0o777 == 0o755
     assert not (tmp_path / "new").exists()
+
+
+def test_what_another_process_removes_meanwhile_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = _entries(tmp_path, [5, 4, 3, 2])
+    entries[0].unlink()
+    listed = os.walk
+
+    def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        for where, folders, names in listed(folder):
+            (Path(where) / "file").unlink()
+            yield where, folders, names
+
+    monkeypatch.setattr(os, "walk", walk)
+    paths.prune(entries, most=2, most_bytes=1000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "3"]
