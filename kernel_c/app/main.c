@@ -52,6 +52,9 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
         plat_clock_use(k->config.clock);
     }
     plat_pci_use((enum kg_pci_use)k->config.pci);
+    if (k->config.disk) {
+        plat_disks_off();
+    }
     k->prompt = k->config.prompt;
     return status == KG_OK ? kg_text_read(k, "prompt", &k->prompt, error) : status;
 }

@@ -144,6 +144,16 @@ void plat_delay_us(uint32_t more)
     write_memory();
 }
 
+uint64_t plat_ticks(void)
+{
+    return us;
+}
+
+uint64_t plat_ticks_hz(void)
+{
+    return 1000000;
+}
+
 static void switch_on(const uint8_t *data)
 {
     memcpy(config, data, CONFIG);

@@ -240,7 +240,12 @@ TARGETS = {
         ),
         Target("encode", (*_VOCAB,), 128, words=_TEXT_WORDS),
         Target("acpi", (*_ACPI, *_CORE), 1024, words=_ACPI_WORDS),
-        Target("devices", (), 640, words=("\\xf4\\x1a\\x44\\x10", "\\xf4\\x1a\\x05\\x10", "\\x09\\x40\\x14\\x01\\x04")),
+        Target(
+            "devices",
+            (*_CORE,),
+            640,
+            words=("\\xf4\\x1a\\x44\\x10", "\\xf4\\x1a\\x05\\x10", "\\x09\\x40\\x14\\x01\\x04"),
+        ),
         Target(
             "prefill",
             (

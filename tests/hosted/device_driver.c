@@ -11,6 +11,7 @@ struct machine {
     uint8_t (*map)(uint64_t base, uint64_t size);
     void (*delay)(uint32_t us);
     const char *dma_problem;
+    uint64_t us;          /* time since the machine was switched on */
     uint64_t memory_left; /* bytes that plat_dma can still allocate */
     uint32_t n_ranges;
     struct kg_pci_buses ranges[2];
@@ -33,6 +34,7 @@ void driver_begin(struct machine *m)
     n_devices = 0;
     looked = false;
     used_as = KG_PCI_AUTO;
+    disks_are_off = false;
     free_bytes = NULL;
     n_free_bytes = 0;
     memset(memory, 0xA5, sizeof memory); /* plat_dma must zero its memory */
@@ -84,7 +86,18 @@ const char *plat_dma_problem(void)
 
 void plat_delay_us(uint32_t us)
 {
+    machine->us += us;
     machine->delay(us);
+}
+
+uint64_t plat_ticks(void)
+{
+    return machine->us;
+}
+
+uint64_t plat_ticks_hz(void)
+{
+    return 1000000;
 }
 
 /* The i-th device: its PCI identity, its driver's name or NULL, its problem or NULL. */

@@ -15,6 +15,7 @@ ALL_ONES = (1 << 32) - 1
 COMMAND, STATUS, HEADER, BAR0, SECONDARY, CAPABILITIES = 0x04, 0x06, 0x0E, 0x10, 0x19, 0x34
 PORTS, MEMORY, MASTER, NO_INTERRUPT = 1, 2, 4, 1 << 10
 MULTIFUNCTION = 0x80
+SOURCES = ["tests/hosted/device_driver.c", *(f"kernel_c/core/{name}.c" for name in ("format", "str", "utf8"))]
 MOST_US = 2_500_000
 """No wait of a driver, or all of its waits together, may take longer."""
 
@@ -48,6 +49,7 @@ class _Machine(ctypes.Structure):
         ("map", _MAP),
         ("delay", _DELAY),
         ("dma_problem", ctypes.c_char_p),
+        ("us", ctypes.c_uint64),
         ("memory_left", ctypes.c_uint64),
         ("n_ranges", ctypes.c_uint32),
         ("ranges", Buses * 2),
@@ -171,6 +173,7 @@ class Machine:
             _MAP(self._kept(self._map)),
             _DELAY(self._kept(self._delay)),
             dma_problem,
+            0,
             memory,
             len(ranges),
             (Buses * 2)(*(Buses(*values) for values in ranges)),
@@ -270,7 +273,7 @@ class Drivers:
     machine: Machine
 
     def __init__(self, folder: Path) -> None:
-        self.library = shared_object(folder, ["tests/hosted/device_driver.c"])
+        self.library = shared_object(folder, SOURCES)
         self.library.driver_device.restype = ctypes.c_bool
         self.library.driver_queue.restype = ctypes.c_char_p
         self.library.driver_queue.argtypes = [ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint32]

@@ -2,9 +2,11 @@
  * here: the tables of drivers.def name it. */
 #include "mmio.h"
 
+#include "platform/drivers/block/block.c"
 #include "platform/drivers/bus/pci.c"
 #include "platform/drivers/devices.c"
 #include "platform/drivers/table.c"
+#include "platform/drivers/virtio/blk.c"
 #include "platform/drivers/virtio/rng.c"
 #include "platform/drivers/virtio/virtio_pci.c"
 #include "platform/drivers/virtio/virtqueue.c"

@@ -1,7 +1,15 @@
-/* The shell command `devices`, in kernels with drivers. */
+/* The shell commands `devices` and `disks`, in kernels with drivers. */
 #include "app/events/print.h"
+#include "kgpt/crc32.h"
 #include "kgpt/device.h"
+#include "kgpt/parse.h"
+#include "kgpt/platform.h"
+#include "kgpt/reply.h"
+#include "kgpt/str.h"
 #include "shell.h"
+
+#define MEGABYTE (1u << 20)
+#define MEGABYTES 64u /* that `disks NAME` reads */
 
 static enum kg_next run_devices(struct kgpt *k, char *arguments)
 {
@@ -23,7 +31,76 @@ static enum kg_next run_devices(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
+static void print_disk(const struct kg_block *block)
+{
+    uint64_t size = block->sectors * block->sector_size / MEGABYTE;
+    kg_print("%-9s %'9llu MB  sectors of %u%s  %s\n", block->name, (unsigned long long)size, block->sector_size,
+             block->writable ? "" : "  read-only", block->model);
+}
+
+static struct kg_unit *find_disk(const char *name)
+{
+    struct kg_unit *unit = NULL;
+    for (uint32_t i = 0; (unit = kg_unit_find(KG_UNIT_BLOCK, i)) != NULL && !kg_streq(unit->block.name, name); i++) {
+    }
+    return unit;
+}
+
+/* Reads the first megabytes of a disk, and tells their CRC-32 and the speed. */
+static void read_disk(struct kgpt *k, struct kg_unit *unit, uint64_t megabytes)
+{
+    const struct kg_block *block = &unit->block;
+    uint64_t n = megabytes * (MEGABYTE / block->sector_size), used = k->arena.used;
+    n = n < block->sectors ? n : block->sectors;
+    uint64_t bytes = n * block->sector_size;
+    uint8_t *to = kg_arena_take(&k->arena, bytes);
+    if (!to) {
+        kg_print("no memory is left for %llu bytes: give fewer megabytes\n", (unsigned long long)bytes);
+        return;
+    }
+    uint64_t start = plat_ticks();
+    bool ok = kg_block_read(unit, 0, n, to);
+    uint64_t us = kg_ticks_to_us(plat_ticks() - start, plat_ticks_hz());
+    if (ok) {
+        kg_print("%s: %llu bytes, CRC-32 %08x", block->name, (unsigned long long)bytes, kg_crc32(to, bytes));
+        kg_print(", read at %llu MB/s\n", (unsigned long long)(bytes / (us ? us : 1)));
+    } else {
+        kg_print("%s: reading failed%s%s\n", block->name, unit->device->problem ? ": " : "",
+                 unit->device->problem ? unit->device->problem : "");
+    }
+    kg_arena_rewind(&k->arena, used);
+}
+
+static enum kg_next run_disks(struct kgpt *k, char *arguments)
+{
+    uint64_t megabytes = MEGABYTES;
+    char *number = arguments;
+    while (*number && *number != ' ') {
+        number++;
+    }
+    if (*number) {
+        *number++ = '\0';
+    }
+    if (*number && (!kg_parse_u64(number, &megabytes) || !megabytes || megabytes > UINT32_MAX)) {
+        kg_print("%s is no number of megabytes\n", number);
+        return KG_NEXT_LINE;
+    }
+    struct kg_unit *unit = *arguments ? find_disk(arguments) : kg_unit_find(KG_UNIT_BLOCK, 0);
+    if (!unit) {
+        kg_print(*arguments ? "there is no disk %s\n" : "no disks were found\n", arguments);
+    } else if (*arguments) {
+        read_disk(k, unit, megabytes);
+    } else {
+        for (uint32_t i = 0; (unit = kg_unit_find(KG_UNIT_BLOCK, i)) != NULL; i++) {
+            print_disk(&unit->block);
+        }
+    }
+    return KG_NEXT_LINE;
+}
+
 const struct kg_command kg_device_commands[] = {
+    {"disks", "[NAME [MB]]", "the disks; with a name, reads its first megabytes: CRC-32 and speed", run_disks, NULL,
+     KG_SHELL},
     {"devices", "", "the devices on PCI buses, and those that a driver uses", run_devices, NULL, KG_SHELL},
     {0},
 };

@@ -36,6 +36,7 @@ struct kg_device {
 
 struct kg_driver {
     const char *name;
+    bool disks; /* drives disks alone: not started with disk=off */
     size_t state_size;
     /* Resets the device, enables bus mastering (kg_device_master), and adds its units. Returns NULL, or the problem;
      * then the device is not used. The firmware may have used the device and left it running. */
@@ -50,20 +51,46 @@ struct kg_driver {
 /* A unit is the part of a device that the kernel uses: one disk of a controller, one network port. It is a member of
  * the driver's state. */
 enum kg_unit_kind { KG_UNIT_BLOCK, KG_UNIT_NET, KG_UNIT_INPUT, KG_UNIT_ENTROPY };
+struct kg_unit;
+
+enum kg_block_operation { KG_BLOCK_READ, KG_BLOCK_WRITE, KG_BLOCK_FLUSH };
+enum kg_block_state { KG_BLOCK_IDLE, KG_BLOCK_RUNNING, KG_BLOCK_DONE, KG_BLOCK_FAILED };
+
+/* One request to a disk. The caller owns it and its memory, and leaves both alone while it is running. */
+struct kg_block_request {
+    enum kg_block_operation operation;
+    enum kg_block_state state;
+    uint64_t first; /* sector */
+    uint32_t n;     /* sectors, 1 to most_sectors; 0 with KG_BLOCK_FLUSH */
+    void *memory;   /* any memory of the arena, aligned to 4 */
+    uint64_t began; /* plat_ticks() */
+};
+
+/* A disk. Drivers fill in all members but the last three, then call kg_block_add. */
+struct kg_block {
+    uint64_t sectors;
+    uint32_t sector_size;  /* bytes: 512 to 4096, a power of two */
+    uint32_t most_sectors; /* of one request */
+    uint32_t depth;        /* requests that can run at once, at least 1 */
+    bool writable;         /* false: read-only */
+    bool caches;           /* what is written lasts only after KG_BLOCK_FLUSH */
+    char model[41];        /* as the device says; empty: unknown */
+    /* Begins a request, and does not wait. False: the device cannot take it. The driver's `poll` ends it with
+     * kg_block_finish. If the device fails, or its unit is removed, the driver ends nothing: kg_block_check sees that.
+     */
+    bool (*start)(struct kg_unit *unit, struct kg_block_request *request);
+    char name[12]; /* such as "nvme0" */
+    uint32_t running;
+    uint64_t open_first, open_end; /* sectors that kg_block_write accepts */
+};
 
 struct kg_unit {
     enum kg_unit_kind kind;
+    bool gone; /* unplugged, while its device (a hub, a controller) works */
     struct kg_device *device;
     struct kg_unit *next;
     union {
-        struct {
-            uint64_t sectors;
-            uint32_t sector_size;  /* bytes: 512 or 4096 */
-            uint32_t most_sectors; /* limit of one read */
-            /* Waits, within the driver's timeout. Returns false if the sectors could not be read. `to` is any memory
-             * of the arena. */
-            bool (*read)(struct kg_unit *unit, uint64_t first, uint32_t n, void *to);
-        } block;
+        struct kg_block block;
         struct {
             uint8_t mac[6];
             uint16_t mtu; /* bytes of payload, without the Ethernet header */
@@ -82,8 +109,14 @@ struct kg_unit {
     };
 };
 
-/* For drivers (platform/drivers/devices.c). */
+/* For drivers (platform/drivers/devices.c, block/block.c). A removed unit may be added again. */
 void kg_unit_add(struct kg_unit *unit, enum kg_unit_kind kind, struct kg_device *device);
+void kg_unit_remove(struct kg_unit *unit); /* no longer found; its running requests fail */
+
+/* Adds a disk, named `kind` and the next free number. Returns false, and adds nothing, if its sizes make no sense. */
+bool kg_block_add(struct kg_unit *unit, struct kg_device *device, const char *kind);
+void kg_block_finish(struct kg_unit *unit, struct kg_block_request *request, bool ok);
+bool kg_disks_are_off(void); /* disk=off: no disk is touched */
 
 /* Stops the device permanently; its units are no longer found. */
 void kg_device_fail(struct kg_device *device, const char *problem);
@@ -100,6 +133,28 @@ bool kg_device_gone(const struct kg_device *device);
 /* For the rest of a kernel with drivers. The first call of any of these functions enumerates the devices. */
 const struct kg_device *plat_devices(void);                       /* all devices, linked by `next`; NULL: none */
 struct kg_unit *kg_unit_find(enum kg_unit_kind kind, uint32_t n); /* the n-th working unit, from 0; NULL */
+
+/* Disks. A request that takes longer than a timeout fails, and its device with it. An unplugged disk fails all. */
+
+/* Begins to read n sectors, at most block.most_sectors. Does not wait. At most block.depth requests can run at once.
+ * Sets request->state: KG_BLOCK_FAILED, or KG_BLOCK_RUNNING until kg_block_check says otherwise. */
+void kg_block_begin(struct kg_unit *unit, struct kg_block_request *request, uint64_t first, uint32_t n, void *to);
+
+/* Lets the device work. Returns the request's state. Does not wait. */
+enum kg_block_state kg_block_check(struct kg_unit *unit, struct kg_block_request *request);
+
+/* Waits until the request has ended. Returns true if it succeeded. */
+bool kg_block_wait(struct kg_unit *unit, struct kg_block_request *request);
+
+/* Reads any number of sectors, several requests at a time, and waits. False: not all could be read. */
+bool kg_block_read(struct kg_unit *unit, uint64_t first, uint64_t n, void *to);
+
+/* Opens sectors for writing, in place of those that were open. False: the disk is read-only, or ends before. Call it
+ * only for sectors that our own tools made for us, found by their magic. */
+bool kg_block_open(struct kg_unit *unit, uint64_t first, uint64_t n);
+
+/* Writes sectors that are open. True: the data is durable. */
+bool kg_block_write(struct kg_unit *unit, uint64_t first, uint64_t n, const void *from);
 
 /* Services of the machine for drivers. */
 

@@ -143,6 +143,7 @@ enum kg_pci_use {
     KG_PCI_ALL, /* include buses without a bridge that leads to them; AUTO skips these in virtual machines */
 };
 void plat_pci_use(enum kg_pci_use use); /* before the first use */
+void plat_disks_off(void);              /* leave all disks alone; before the first use */
 
 /* Calls the drivers' poll functions: between the layers of a forward pass, and while the kernel waits for input. */
 void plat_poll(void);

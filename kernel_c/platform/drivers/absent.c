@@ -7,6 +7,10 @@ void plat_pci_use(enum kg_pci_use use)
     (void)use;
 }
 
+void plat_disks_off(void)
+{
+}
+
 void plat_poll(void)
 {
 }

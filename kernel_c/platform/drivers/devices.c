@@ -2,6 +2,7 @@
 #include "devices.h"
 
 #include "kgpt/platform.h"
+#include "kgpt/str.h"
 #include "platform/drivers/bus/pci.h"
 #include "table.h"
 
@@ -16,10 +17,21 @@ static uint8_t *free_bytes; /* in the last allocated page */
 static size_t n_free_bytes;
 static bool looked;
 static enum kg_pci_use used_as;
+static bool disks_are_off;
 
 void plat_pci_use(enum kg_pci_use use)
 {
     used_as = use;
+}
+
+void plat_disks_off(void)
+{
+    disks_are_off = true;
+}
+
+bool kg_disks_are_off(void)
+{
+    return disks_are_off;
 }
 
 /* Zeroed memory in whole pages; never freed. */
@@ -67,7 +79,7 @@ static void add_device(const struct kg_pci *pci)
 
 static void start_device(struct kg_device *device)
 {
-    device->problem = plat_dma_problem();
+    device->problem = device->driver->disks && disks_are_off ? "left alone: disk=off" : plat_dma_problem();
     if (device->problem) {
         return;
     }
@@ -111,20 +123,41 @@ void kg_unit_add(struct kg_unit *unit, enum kg_unit_kind kind, struct kg_device 
 {
     unit->kind = kind;
     unit->device = device;
+    unit->gone = false;
+    for (struct kg_unit *other = units; other; other = other->next) {
+        if (other == unit) {
+            return; /* plugged in again */
+        }
+    }
     unit->next = NULL;
     *last_unit = unit;
     last_unit = &unit->next;
+}
+
+void kg_unit_remove(struct kg_unit *unit)
+{
+    unit->gone = true;
 }
 
 struct kg_unit *kg_unit_find(enum kg_unit_kind kind, uint32_t n)
 {
     look_for_devices();
     for (struct kg_unit *unit = units; unit; unit = unit->next) {
-        if (unit->kind == kind && !unit->device->problem && n-- == 0) {
+        if (unit->kind == kind && !unit->gone && !unit->device->problem && n-- == 0) {
             return unit;
         }
     }
     return NULL;
+}
+
+bool kg_block_named(const char *name, const struct kg_unit *but)
+{
+    for (const struct kg_unit *unit = units; unit; unit = unit->next) {
+        if (unit != but && unit->kind == KG_UNIT_BLOCK && kg_streq(unit->block.name, name)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void kg_device_fail(struct kg_device *device, const char *problem)

@@ -4,6 +4,9 @@
 
 #include "kgpt/device.h"
 
+/* True if a disk that works and is not `but` has this name. */
+bool kg_block_named(const char *name, const struct kg_unit *but);
+
 /* At the end of a run: stops all DMA. */
 void kg_devices_stop(void);
 

@@ -1,4 +1,5 @@
 BARE_DRIVERS += \
+    platform/drivers/virtio/blk.c \
     platform/drivers/virtio/rng.c \
     platform/drivers/virtio/virtio_pci.c \
     platform/drivers/virtio/virtqueue.c

@@ -1,0 +1,1 @@
+BARE_DRIVERS += platform/drivers/block/block.c
