@@ -36,6 +36,7 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 #   MODEL           compiled against the generated headers         MODEL_TRAIN   the same, TRAIN=1
 #   BARE            the machine, in kernels                        HOSTED        a process
 #   BARE_DRIVERS    drivers: LM=1, TRAIN=1 or DRIVERS=1            BARE_NO_DRIVERS replacements for drivers, otherwise
+#   UEFI            the UEFI application that starts a kernel
 #   RUNTIME         functions that compilers call implicitly, in kernels: a process has them in its C library
 # The suffix of a name selects the instructions that a file may use (_avx2, _avxvnni, _avx512, _avx512vnni, _sha,
 # _clmul); run-time dispatch selects the function. These lists hold names, or patterns with %, of files with other
@@ -48,10 +49,10 @@ ROOMS := app app/chat app/cmdline app/events app/jitter app/run app/shell app/tr
     infer infer/chat infer/reply infer/speculate math ops ops/attention ops/quant ops/quant/avx2 ops/quant/avx512 \
     ops/quant/avxvnni ops/quant/swar ops/ref platform/boot platform/common platform/drivers platform/drivers/block \
     platform/drivers/bus platform/drivers/virtio \
-    platform/linux tokenizer train train/dense train/exact train/fast $(ROOMS_$(ARCH))
+    loader platform/linux tokenizer train train/dense train/exact train/fast $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))
 GROUPS := ENGINE ENGINE_NO_LM ENGINE_LM ENGINE_NO_TRAIN ENGINE_TRAIN ENGINE_LARGE ENGINE_NO_LARGE MODEL MODEL_TRAIN \
-    BARE BARE_DRIVERS BARE_NO_DRIVERS HOSTED RUNTIME SMALL NO_FP GENERATED FMA F16C
+    BARE BARE_DRIVERS BARE_NO_DRIVERS HOSTED RUNTIME UEFI SMALL NO_FP GENERATED FMA F16C
 $(foreach group,$(GROUPS),$(eval $(group) :=))
 include $(ROOM_FILES)
 

@@ -84,6 +84,7 @@ def main() -> None:
         "gguf": _ggufs,
         "vocab": _vocabs,
         "encode": _texts,
+        "menu": _menus,
         "model": _models,
         "prefill": _prefills,
         "shell": _sessions,
@@ -122,6 +123,18 @@ def _devices() -> Iterator[bytes]:
         yield bytes(Rng().config) + fixed + start + more
     yield bytes(Rng(capabilities=structures()[:3]).config) + fixed
     yield bytes(Rng(bars={4: (0xFFFFF000, 0x1000, 4)}).config) + bytes([5, 0, 0, 0, 12, 12]) + start
+
+
+def _menus() -> Iterator[bytes]:
+    """The size of the screen, how many keys, keys, the file."""
+    text = b"# menu\ntimeout 5\ndefault b\nentry a First\nkernel /kgpt/a.efi\nwords mode=generate\n"
+    text += b"entry b Second\r\nwords mode=chat\nmodule /models/b.gguf b.gguf sha256=00\n"
+    for keys in (b"", b"\xf1\xf1\r", b"e\xf4x\x08\xe9\xf2\xf8\xf5y\r", b"\xf0\r\xf9"):
+        yield bytes([40, len(keys)]) + keys + text
+    yield b"\0\2ee" + text.replace(b"Second", "é€".encode() * 90)
+    yield b"\0\0" + b"entry a\n" * 130
+    yield b"\0\1\r" + text.replace(b"default b", b"default safe>safe-b")
+    yield b"\0\0timeout -1\nentry\n"
 
 
 def _cmdlines() -> Iterator[bytes]:

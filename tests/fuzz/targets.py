@@ -221,6 +221,12 @@ TARGETS = {
             words=_TYPED,
         ),
         Target("keyboard", ("kernel_c/console/keyboard.c",), 128, words=_CODES),
+        Target(
+            "menu",
+            (*(f"kernel_c/loader/{name}.c" for name in ("menu", "menu_file", "menu_rows")), *_CORE),
+            1024,
+            words=("entry ", "module ", "words ", "kernel ", "timeout ", "default safe>safe-", "\\x0a"),
+        ),
         Target("vocab", (*_VOCAB,), 4096, words=_VOCAB_WORDS),
         Target("model", (*_MODEL,), 8192, words=_MODEL_WORDS),
         Target(

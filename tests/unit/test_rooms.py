@@ -11,7 +11,7 @@ ROOMS = sorted(str(path.parent.relative_to(KERNEL)) for path in KERNEL.rglob("ro
 _IMAGES = (
     *("ENGINE", "ENGINE_NO_LM", "ENGINE_LM", "ENGINE_NO_TRAIN", "ENGINE_TRAIN", "ENGINE_LARGE"),
     "ENGINE_NO_LARGE",
-    *("MODEL", "MODEL_TRAIN", "BARE", "BARE_DRIVERS", "BARE_NO_DRIVERS", "HOSTED", "RUNTIME"),
+    *("MODEL", "MODEL_TRAIN", "BARE", "BARE_DRIVERS", "BARE_NO_DRIVERS", "HOSTED", "RUNTIME", "UEFI"),
 )
 
 
