@@ -99,7 +99,7 @@ def test_devices_that_are_found(boot: Boot, training_kernel: Path, host: tuple[s
     guest.expect("kgpt> $")
     guest.send_line("devices")
     guest.expect(r"^0000:00:00\.0  8086:29c0  class 060000$")
-    guest.expect(r"^0000:00:03\.0  1b36:0010  class 010802$")
+    guest.expect(r"^0000:00:03\.0  1b36:0010  class 010802  nvme: works$")
     guest.expect(r"^0000:00:04\.0  1af4:1005  class 00ff00  virtio-rng: works$")
     guest.send_line("mem")
     guest.expect(r"^outside +1\d MB, \d+ KB of it used$")

@@ -2,7 +2,13 @@
  * here: the tables of drivers.def name it. */
 #include "mmio.h"
 
+#include "platform/drivers/block/ahci.c"
+#include "platform/drivers/block/ahci_drive.c"
+#include "platform/drivers/block/ahci_port.c"
 #include "platform/drivers/block/block.c"
+#include "platform/drivers/block/nvme.c"
+#include "platform/drivers/block/nvme_disks.c"
+#include "platform/drivers/block/nvme_queue.c"
 #include "platform/drivers/bus/pci.c"
 #include "platform/drivers/devices.c"
 #include "platform/drivers/table.c"
