@@ -1,0 +1,4 @@
+ENGINE_LM += \
+    store/store.c \
+    store/store_change.c
+SMALL += store/%
