@@ -1,6 +1,6 @@
 # Builds the kernel and the hosted program. kgpt_build/kernel/makefile.py runs it:
 #   make -f kernel_c/kernel.mk ROOT=… OUT=… GEN=… TARGET=bare|hosted TOOLCHAIN=zig|clang|gcc CC=… CCMAP=… LD=…
-#       DEBUG=0|1 ARCH=x86_64 TRAIN=0|1 LM=0|1 DRIVERS=0|1 SANITIZE=… VERSION=…
+#       DEBUG=0|1 ARCH=x86_64 TRAIN=0|1 LM=0|1 DRIVERS=0|1 EFI=0|1 SANITIZE=… VERSION=…
 # ROOT contains kernel_c, boot and linker. GEN contains the headers generated from the model. CCMAP maps the directories
 # of the compiler. OUT receives all outputs.
 # Recipes run in ROOT with relative source paths, so that objects contain no directory names.
@@ -36,7 +36,7 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 #   MODEL           compiled against the generated headers         MODEL_TRAIN   the same, TRAIN=1
 #   BARE            the machine, in kernels                        HOSTED        a process
 #   BARE_DRIVERS    drivers: LM=1, TRAIN=1 or DRIVERS=1            BARE_NO_DRIVERS replacements for drivers, otherwise
-#   UEFI            the UEFI application that starts a kernel
+#   UEFI            the UEFI application of kgpt.efi, position-independent (EFI=1)
 #   RUNTIME         functions that compilers call implicitly, in kernels: a process has them in its C library
 # The suffix of a name selects the instructions that a file may use (_avx2, _avxvnni, _avx512, _avx512vnni, _sha,
 # _clmul); run-time dispatch selects the function. These lists hold names, or patterns with %, of files with other
@@ -49,7 +49,7 @@ ROOMS := app app/chat app/cmdline app/events app/jitter app/run app/shell app/tr
     infer infer/chat infer/reply infer/speculate math ops ops/attention ops/quant ops/quant/avx2 ops/quant/avx512 \
     ops/quant/avxvnni ops/quant/swar ops/ref platform/boot platform/common platform/drivers platform/drivers/block \
     platform/drivers/bus platform/drivers/virtio \
-    loader platform/linux store tokenizer train train/dense train/exact train/fast $(ROOMS_$(ARCH))
+    loader platform/linux store tokenizer train train/dense train/exact train/fast uefi $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))
 GROUPS := ENGINE ENGINE_NO_LM ENGINE_LM ENGINE_NO_TRAIN ENGINE_TRAIN ENGINE_LARGE ENGINE_NO_LARGE MODEL MODEL_TRAIN \
     BARE BARE_DRIVERS BARE_NO_DRIVERS HOSTED RUNTIME UEFI SMALL NO_FP GENERATED FMA F16C
@@ -59,12 +59,14 @@ include $(ROOM_FILES)
 TRAIN ?= 0
 LM ?= 0
 DRIVERS ?= 0
+EFI ?= 0
 ENGINE += $(if $(filter 1,$(LM)),$(ENGINE_LM),$(ENGINE_NO_LM)) \
     $(if $(filter 1,$(TRAIN)),$(ENGINE_TRAIN),$(ENGINE_NO_TRAIN)) \
     $(if $(filter 1,$(LM) $(TRAIN)),$(ENGINE_LARGE),$(ENGINE_NO_LARGE))
 BARE += $(if $(filter 1,$(LM) $(TRAIN) $(DRIVERS)),$(BARE_DRIVERS),$(BARE_NO_DRIVERS))
 MODEL += $(if $(filter 1,$(TRAIN)),$(MODEL_TRAIN))
 HOSTED_LINKER_SCRIPT := linker/hosted.ld
+UEFI_LINKER_SCRIPT := linker/uefi.ld
 
 TARGET ?= bare
 DEBUG ?= 0
@@ -79,6 +81,8 @@ COMMON := -std=gnu11 $(if $(filter 1,$(DEBUG)),-O0,-O2) -g -gdwarf-4 -Wall -Wext
     $(CCMAP) -Ikernel_c/include -Ikernel_c $(if $(filter 1,$(LM)),-DKG_LINE_MAX=4096)
 FREESTANDING := $(COMMON) $(TRIPLE_$(ARCH)_$(TOOLCHAIN)) -ffreestanding -fno-builtin -fno-pic -fno-pie \
     $(FREESTANDING_$(ARCH)) -fno-stack-protector -fno-asynchronous-unwind-tables
+UEFI_FLAGS = $(filter-out -fno-pic -fno-pie,$(FREESTANDING)) -fpie -fvisibility=hidden $(NO_FP_FLAGS) \
+    $(SMALL_FLAGS)
 SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
 # Platform code runs before the FPU is enabled and during a panic, so it must not use FP registers.
 NO_FP_FLAGS := $(NO_FP_FLAGS_$(ARCH))
@@ -111,15 +115,16 @@ HOSTED_OBJECTS := $(call objects,$(HOSTED))
 ALL_OBJECTS := $(ENGINE_OBJECTS) $(MODEL_OBJECTS) \
     $(if $(filter bare,$(TARGET)),$(RUNTIME_OBJECTS) $(BARE_OBJECTS),$(HOSTED_OBJECTS))
 LINKER_SCRIPT := $(LINKER_SCRIPT_$(ARCH))
+UEFI_OBJECTS := $(patsubst %,$(OBJ)/uefi/kernel_c/%.o,$(basename $(sort $(UEFI))))
 
 .PHONY: all
 .DELETE_ON_ERROR:
-all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf,$(OUT)/kgpt-hosted)
+all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf $(if $(filter 1,$(EFI)),$(OUT)/uefi.elf),$(OUT)/kgpt-hosted)
 
 # Changed flags or another compiler rebuild everything.
 FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(NO_FP_FLAGS) | $(SANITIZER) | $(AVX2_FLAGS) | $(SHA_FLAGS) | \
     $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(AVXVNNI_FLAGS) | $(AVX512VNNI_FLAGS) | \
-    $(CLMUL_FLAGS) | $(SMALL_FLAGS) | $(HOSTED_FLAGS)
+    $(CLMUL_FLAGS) | $(SMALL_FLAGS) | $(HOSTED_FLAGS) | $(UEFI_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
@@ -128,6 +133,11 @@ endif
 $(OUT)/kernel.elf: $(ALL_OBJECTS) $(LINKER_SCRIPT)
 	$(LD) -m $(EMULATION_$(ARCH)) -static -nostdlib --build-id=none -z noexecstack -z max-page-size=4096 -z norelro \
 	    --gc-sections -T $(LINKER_SCRIPT) -o $@ $(ALL_OBJECTS)
+
+# The relocations stay in the file: kgpt_build/kernel/efi.py makes the PE's from them.
+$(OUT)/uefi.elf: $(UEFI_OBJECTS) $(UEFI_LINKER_SCRIPT)
+	$(LD) -m $(EMULATION_$(ARCH)) -static -nostdlib --build-id=none -z noexecstack -z max-page-size=4096 -z norelro \
+	    --gc-sections --emit-relocs -T $(UEFI_LINKER_SCRIPT) -o $@ $(UEFI_OBJECTS)
 
 $(OUT)/kgpt-hosted: $(ALL_OBJECTS) $(HOSTED_LINKER_SCRIPT)
 	$(CC) $(HOSTED_LINK) $(SANITIZER) -o $@ $(ALL_OBJECTS) -Wl,-T,$(HOSTED_LINKER_SCRIPT)
@@ -149,6 +159,7 @@ $(call having,$(SMALL) %_test.c): FLAGS += $(SMALL_FLAGS)
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
 $(BARE_OBJECTS): FLAGS = $(FREESTANDING) $(NO_FP_FLAGS) $(SMALL_FLAGS)
 $(HOSTED_OBJECTS): FLAGS = $(HOSTED_FLAGS) $(SANITIZER)
+$(UEFI_OBJECTS): FLAGS = $(UEFI_FLAGS)
 
 $(OBJ)/%.o: %.c $(OBJ)/flags kernel_c/kernel.mk $(ROOM_FILES)
 	@mkdir -p $(@D)
@@ -158,6 +169,14 @@ $(OBJ)/%.o: %.S $(OBJ)/flags kernel_c/kernel.mk $(ROOM_FILES)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
--include $(ALL_OBJECTS:.o=.d)
+$(OBJ)/uefi/%.o: %.c $(OBJ)/flags kernel_c/kernel.mk $(ROOM_FILES)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+$(OBJ)/uefi/%.o: %.S $(OBJ)/flags kernel_c/kernel.mk $(ROOM_FILES)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+-include $(ALL_OBJECTS:.o=.d) $(UEFI_OBJECTS:.o=.d)
 
 endif

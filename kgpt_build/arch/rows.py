@@ -44,6 +44,8 @@ class Uefi:
     """The name of the free implementation, for messages."""
     program: str
     """Path of the program that UEFI starts from a removable medium (UEFI Specification 2.10, section 3.5.1.1)."""
+    pe_machine: int
+    """``Machine`` of its PE files."""
     places: tuple[tuple[str, str], ...]
     """Paths below / in order of preference: code, and the template of its variables ("": both are in one file)."""
     install: str

@@ -26,6 +26,7 @@ _QEMU = QemuTarget(
 _OVMF = Uefi(
     name="OVMF",
     program="/EFI/BOOT/BOOTX64.EFI",
+    pe_machine=0x8664,
     places=(
         # Single files first, because their variables need no copy: Debian and Ubuntu, Arch, openSUSE.
         ("usr/share/ovmf/OVMF.fd", ""),

@@ -98,7 +98,8 @@ def command(
 
     MODEL is a GGUF file, the name of a pulled language model, or a JSON file of microgpt's state_dict with its
     characters. Without it, kgpt build takes the model.gguf in this folder, which kgpt train writes, else the default
-    model. It writes kernel.elf (or kgpt-hosted), and manifest.json, which says how to repeat the build.
+    model. It writes kernel.elf (or kgpt-hosted), kgpt.efi, which UEFI starts without a boot loader, and manifest.json,
+    which says how to repeat the build.
     """
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.kernel.build import BuildSettings, build
@@ -108,6 +109,7 @@ def command(
     prefill = take_prefill(options)
     words = _lm_words(given, take_settings(options))
     cmdline = " ".join([*words, *([cmdline] if cmdline else [])])
+    options["efi"] = options["target"] == "bare"
     settings = BuildSettings(given, out, corpus=training, cmdline=cmdline, prefill=prefill, **options)
     start = time.monotonic()
     with shown_progress() as progress:
@@ -117,6 +119,8 @@ def command(
         f"wrote {_shown(result.output)}: {result.size:,} bytes, sha256 {result.sha256}, "
         f"{counted(len(result.compiled), 'file')} compiled in {seconds:.1f} s"
     )
+    if result.efi:
+        click.echo(f"wrote {_shown(result.efi)}: {result.efi.stat().st_size:,} bytes, for UEFI and multiboot 1")
 
 
 def _model(model: Path | None, default: bool, lm: bool) -> Path | GgufModel | NoModel | None:

@@ -14,8 +14,9 @@ from kgpt_build import headers, models, paths, toolchain
 from kgpt_build.errors import KgptError
 from kgpt_build.file_hash import combined, sha256_of
 from kgpt_build.headers import Corpus, LmBlob
-from kgpt_build.kernel import check, manifest, sources
+from kgpt_build.kernel import check, efi, manifest, sources
 from kgpt_build.kernel.content import content_of
+from kgpt_build.kernel.elf import read_elf
 from kgpt_build.kernel.makefile import MakeRun
 from kgpt_build.kernel.prefill import check_chats, compute_prefill
 from kgpt_build.kernel.settings import TARGETS, BuildResult, BuildSettings, Progress, Silent
@@ -77,6 +78,7 @@ def build_cached(
     chat_template: str | None = None,
     prefill: str | None = None,
     drivers: bool = False,
+    with_efi: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """The kernel of these settings from the cache, or built into it. The key is a hash of all inputs.
@@ -95,6 +97,7 @@ def build_cached(
         chat_template=chat_template,
         prefill=prefill,
         drivers=drivers,
+        efi=with_efi,
     )
     inputs = _inputs(asked, progress)
     kept = paths.cache_dir() / "images"
@@ -162,7 +165,7 @@ def _build(settings: BuildSettings, inputs: _Inputs, progress: Progress) -> Buil
     """Make the kernel and its manifest in ``settings.out``, which exists and is locked."""
     output = settings.out / TARGETS[settings.target]
     with paths.write_errors(f"to {settings.out}"):
-        for stale in (settings.out / manifest.NAME, output):
+        for stale in (settings.out / manifest.NAME, output, settings.out / efi.NAME):
             stale.unlink(missing_ok=True)
     progress.stage(_describe(inputs.model, trains=settings.corpus is not None))
     with sources.workshop(settings.out) as work:
@@ -171,6 +174,8 @@ def _build(settings: BuildSettings, inputs: _Inputs, progress: Progress) -> Buil
         linked, compiled = run.make(progress)
         memory_for = check.check_kernel if settings.target == "bare" else check.check_hosted
         memory_for(linked, inputs.content)
+        if settings.efi:
+            compiled += _make_efi(settings, inputs, run, linked, progress)
         paths.move_atomically(linked, output, mode=0o755)
         used = {
             "sources": sources.hashes(inputs.root),
@@ -181,7 +186,27 @@ def _build(settings: BuildSettings, inputs: _Inputs, progress: Progress) -> Buil
     settings = _with_kept_corpus(settings)
     described = manifest.content(settings, inputs.model, model_path, output, used, inputs.versions, flags)
     written = manifest.write(settings.out, described)
-    return BuildResult(output, written, described["output"]["size"], described["output"]["sha256"], compiled)
+    made = settings.out / efi.NAME if described["efi"] else None
+    return BuildResult(output, written, described["output"]["size"], described["output"]["sha256"], compiled, made)
+
+
+def _make_efi(
+    settings: BuildSettings, inputs: _Inputs, run: MakeRun, linked: Path, progress: Progress
+) -> tuple[str, ...]:
+    """Write kgpt.efi, whose kernel has drivers; returns the source files that were compiled for it."""
+    kernel = linked
+    compiled: tuple[str, ...] = ()
+    if not (inputs.is_lm or settings.corpus is not None or settings.drivers):
+        work = paths.make_dir(run.work / "drivers")
+        _generate(settings, inputs, work)
+        kernel, compiled = replace(run, settings=replace(settings, drivers=True, efi=False), work=work).make(progress)
+    if kernel.stat().st_size > efi.MOST_BYTES:
+        progress.stage(f"no {efi.NAME}: firmware loads files below 2 GiB; a model can be a file beside the kernel")
+        return compiled
+    loader = read_elf(run.work / efi.LOADER)
+    made = efi.make_efi(check.check_kernel(kernel, inputs.content), loader, settings.out / efi.NAME)
+    paths.write_atomically(settings.out / efi.NAME, made)
+    return compiled
 
 
 def _describe(model: Model | GgufModel | NoModel, *, trains: bool) -> str:

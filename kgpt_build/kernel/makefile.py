@@ -119,6 +119,7 @@ class MakeRun:
             f"TRAIN={int(settings.corpus is not None)}",
             f"LM={int(self.lm)}",
             f"DRIVERS={int(settings.drivers)}",
+            f"EFI={int(settings.efi)}",
             f"SANITIZE={settings.sanitize}",
             f"VERSION={kgpt_build.__version__}",
         ]

@@ -13,6 +13,7 @@ from kgpt_build import paths
 from kgpt_build.errors import KgptError
 from kgpt_build.file_hash import cached_sha256, sha256_of
 from kgpt_build.headers import Corpus
+from kgpt_build.kernel.efi import NAME as EFI_NAME
 from kgpt_build.kernel.settings import BuildSettings
 from kgpt_build.models import GgufModel, Model, NoModel
 
@@ -71,7 +72,8 @@ def content(
         "cmdline": settings.cmdline,
         "prefill": settings.prefill,
         "drivers": settings.drivers,
-        "output": {"file": output.name, "size": output.stat().st_size, "sha256": sha256_of(output)},
+        "output": _file(output),
+        "efi": _file(output.with_name(EFI_NAME)) if output.with_name(EFI_NAME).exists() else None,
         "model": {
             "name": model.name,
             "arch": model.arch,
@@ -84,6 +86,10 @@ def content(
         "tools": tools,
         "flags": flags,
     }
+
+
+def _file(path: Path) -> dict[str, Any]:
+    return {"file": path.name, "size": path.stat().st_size, "sha256": sha256_of(path)}
 
 
 def _described(corpus: Corpus) -> dict[str, Any]:

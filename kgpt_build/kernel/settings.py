@@ -27,6 +27,7 @@ class BuildSettings:
     is a family of templates that replaces a language model's own, or "none". ``prefill`` is the system prompt that is
     computed now and begins every chat; empty: the template's own; None: nothing is computed. ``drivers``: a kernel with
     only a microgpt gets drivers of devices on a bus, such as USB keyboards; other kernels have them in any case.
+    ``efi``: with kgpt.efi, whose kernel has drivers.
     """
 
     model: Path | Model | GgufModel | NoModel | None = None
@@ -40,6 +41,7 @@ class BuildSettings:
     chat_template: str | None = None
     prefill: str | None = None
     drivers: bool = False
+    efi: bool = False
     arch: Arch = DEFAULT
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
 
@@ -71,6 +73,7 @@ class BuildSettings:
         words = [self.arch.name, self.target, self.toolchain, "debug" if self.debug else "", *self.sanitize.split(",")]
         words += ["train"] if self.corpus is not None else []
         words += ["drivers"] if self.drivers else []
+        words += ["efi"] if self.efi else []
         return "-".join(word for word in words if word)
 
 
@@ -83,6 +86,8 @@ class BuildResult:
     size: int
     sha256: str
     compiled: tuple[str, ...]
+    efi: Path | None = None
+    """kgpt.efi, if it was made."""
 
 
 class Progress(Protocol):

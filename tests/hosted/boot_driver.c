@@ -15,6 +15,12 @@ void kg_multiboot2_read(struct kg_boot *boot, uint32_t info)
     (void)info;
 }
 
+void kg_uefi_read(struct kg_boot *boot, uint32_t info)
+{
+    (void)boot;
+    (void)info;
+}
+
 void driver_begin(void);
 void driver_begin(void)
 {

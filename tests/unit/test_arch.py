@@ -45,7 +45,7 @@ OTHER = dataclasses.replace(
         keyboard_status=None,
         text_font=None,
     ),
-    uefi=Uefi("OTHERFW", "/EFI/BOOT/BOOTOTHER.EFI", (("usr/share/other.fd", ""),), "get OTHERFW"),
+    uefi=Uefi("OTHERFW", "/EFI/BOOT/BOOTOTHER.EFI", 0xAA64, (("usr/share/other.fd", ""),), "get OTHERFW"),
     grub=(GrubPlatform("other-efi", "UEFI", "grub-efi-other-bin", ()),),
 )
 

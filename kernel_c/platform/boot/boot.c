@@ -1,6 +1,7 @@
-/* Three boot protocols, one struct kg_boot. The readers copy all data, because the kernel reuses the memory of the
+/* Four boot protocols, one struct kg_boot. The readers copy all data, because the kernel reuses the memory of the
  * loaders' structures. */
 #include "boot.h"
+#include "uefi.h"
 
 #define PVH_START_MAGIC 0x336EC578u
 #define MULTIBOOT1_LOADER_MAGIC 0x2BADB002u
@@ -14,6 +15,7 @@ const struct kg_boot *kg_boot_read(uint32_t magic, uint32_t info)
     case PVH_START_MAGIC: kg_pvh_read(&boot_info, info); break;
     case MULTIBOOT1_LOADER_MAGIC: kg_multiboot1_read(&boot_info, info); break;
     case MULTIBOOT2_LOADER_MAGIC: kg_multiboot2_read(&boot_info, info); break;
+    case KG_UEFI_MAGIC: kg_uefi_read(&boot_info, info); break;
     default: return NULL;
     }
     return &boot_info;

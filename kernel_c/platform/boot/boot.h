@@ -72,5 +72,6 @@ struct kg_pixel_format kg_boot_pixel_format(uint32_t pitch, uint32_t width, uint
 void kg_pvh_read(struct kg_boot *boot, uint32_t info);
 void kg_multiboot1_read(struct kg_boot *boot, uint32_t info);
 void kg_multiboot2_read(struct kg_boot *boot, uint32_t info);
+void kg_uefi_read(struct kg_boot *boot, uint32_t info);
 
 #endif

@@ -63,7 +63,7 @@ _Noreturn void kg_start(uint32_t magic, uint32_t info)
     const struct kg_boot *boot = kg_boot_read(magic, info);
     kg_screen_init(boot ? &boot->framebuffer : &unknown, &kg_vga);
     if (!boot) {
-        plat_panic("started by a loader that is neither Multiboot, Multiboot2 nor PVH");
+        plat_panic("started by a loader that is not Multiboot, Multiboot2, PVH or kgpt.efi");
     }
     if (!kg_memory_init(boot)) {
         plat_panic("the loader reported no usable memory above 1 MiB");

@@ -1,0 +1,140 @@
+"""Makes kgpt.efi: one file that is a UEFI application (PE32+) and a multiboot 1 kernel.
+
+The application's sections come first, then the kernel's bytes. Addresses in the PE are offsets in the file. The
+multiboot header lies between the DOS header and the PE header, and loads the whole file to where the kernel's bytes
+reach their own address. The kernel finds its model, its size and its entry as in kernel.elf.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgpt_build.errors import KgptError
+from kgpt_build.kernel import loaders, pe
+from kgpt_build.kernel.elf import ElfFile
+from kgpt_build.sizes import rounded_up
+
+NAME = "kgpt.efi"
+LOADER = "uefi.elf"
+"""The application, linked at the addresses that it has in the file."""
+MOST_BYTES = (1 << 31) - 1
+"""Firmware and tools take sizes of a PE file as signed numbers of 32 bits."""
+
+_PAGE = 4096
+_STUB = 0x40  # struct kg_uefi_stub of kernel_c/uefi/loader.h
+_PE = 0x80
+_RELATIVE = {2, 4, 41, 42}  # R_X86_64_PC32, PLT32, GOTPCRELX, REX_GOTPCRELX: the linker has made the last two relative
+_ABSOLUTE = 1  # R_X86_64_64
+_DIR64 = 10
+_DISCARDABLE, _CODE, _DATA = 0x02000000, 0x20, 0x40
+_RELA = struct.Struct("<QQq")
+
+
+@dataclass(frozen=True)
+class _Part:
+    name: bytes
+    content: bytes
+    flags: int
+
+
+def make_efi(kernel: ElfFile, loader: ElfFile, path: Path) -> bytes:
+    """The bytes of kgpt.efi, which will be ``path``. Raises KgptError if they cannot be one, or fail the checks."""
+    header = loaders.multiboot1(kernel.data)
+    if header is None or not header.has_addresses:
+        raise KgptError(f"{kernel.path} has no multiboot 1 header", "build it again with kgpt build")
+    start = header.offset - (header.header_addr - header.load_addr)
+    image = kernel.data[start : start + header.load_end_addr - header.load_addr]
+    parts = [*_loader_parts(loader), _Part(b".reloc", _relocations(loader), _DATA | _DISCARDABLE | pe.READ)]
+    parts.append(_Part(b".kernel", image, _DATA | pe.READ))
+    addresses = list(itertools.accumulate((_pages(part) for part in parts), initial=_PAGE))
+    if addresses[-1] > MOST_BYTES:
+        raise KgptError(
+            f"a kgpt.efi of {addresses[-1]:,} bytes does not load: its model is too large",
+            "build the kernel without a model (kgpt build --lm) and let the model be a file beside it",
+        )
+    data = bytearray(addresses[-1])
+    for part, address in zip(parts, addresses, strict=False):
+        data[address : address + len(part.content)] = part.content
+    _write_stub(data, header, addresses[-2])
+    _write_headers(data, loader, parts, addresses)
+    made = bytes(data)
+    pe.require_efi(pe.parse_pe(path, made))
+    return made
+
+
+def _pages(part: _Part) -> int:
+    return rounded_up(len(part.content), _PAGE)
+
+
+def _loader_parts(loader: ElfFile) -> list[_Part]:
+    """The application's segments, which follow each other from the second page on."""
+    parts, at = [], _PAGE
+    for name, flags, load in zip((b".text", b".rdata", b".data"), (_CODE, _DATA, _DATA), loader.loads, strict=True):
+        if load.vaddr != at or (load.write and load.execute):
+            raise KgptError(f"{loader.path}: a segment at 0x{load.vaddr:x} is not where it should be")
+        content = loader.data[load.offset : load.offset + load.filesz] + bytes(load.memsz - load.filesz)
+        flags |= (pe.READ if load.read else 0) | (pe.WRITE if load.write else 0) | (pe.EXECUTE if load.execute else 0)
+        parts.append(_Part(name, content, flags))
+        at += rounded_up(load.memsz, _PAGE)
+    return parts
+
+
+def _relocations(loader: ElfFile) -> bytes:
+    """The PE's base relocations: pointers in data. Raises KgptError for other absolute addresses."""
+    pointers = []
+    for section in loader.sections:
+        target = loader.section(section.name.removeprefix(".rela"))
+        if section.kind != "SHT_RELA" or target is None or not target.alloc:
+            continue
+        for address, info, _ in _RELA.iter_unpack(loader.section_bytes(section)):
+            kind = info & 0xFFFFFFFF
+            if kind == _ABSOLUTE:
+                pointers.append(address)
+            elif kind not in _RELATIVE:
+                raise KgptError(f"{loader.path}: the code at 0x{address:x} depends on its address (type {kind})")
+    blocks = []
+    for page, group in itertools.groupby(sorted(pointers), lambda pointer: pointer // _PAGE * _PAGE):
+        entries = [_DIR64 << 12 | pointer - page for pointer in group]
+        entries += [0] * (len(entries) % 2)
+        blocks.append(struct.pack(f"<II{len(entries)}H", page, 8 + 2 * len(entries), *entries))
+    # Without any block some firmware takes the file for one that can be loaded at one address only.
+    return b"".join(blocks) or struct.pack("<IIHH", 0, 12, 0, 0)
+
+
+def _write_stub(data: bytearray, header: loaders.Multiboot1, kernel: int) -> None:
+    """The DOS header and the multiboot 1 header; ``kernel``: the offset of the kernel's bytes."""
+    data[:2] = b"MZ"
+    struct.pack_into("<I", data, pe.PE_OFFSET, _PE)
+    load = header.load_addr - kernel
+    words = (loaders.MULTIBOOT1_MAGIC, header.flags, -(loaders.MULTIBOOT1_MAGIC + header.flags) & 0xFFFFFFFF)
+    addresses = (load + _STUB, load, header.load_end_addr, 0, header.entry_addr)
+    struct.pack_into("<9I", data, _STUB, *words, *addresses, kernel)
+
+
+def _write_headers(data: bytearray, loader: ElfFile, parts: list[_Part], addresses: list[int]) -> None:
+    code = sum(_pages(part) for part in parts if part.flags & _CODE)
+    optional_size = pe.OPTIONAL.size + 8 * pe.DIRECTORIES
+    executable_large = 0x22
+    pe.COFF.pack_into(
+        data, _PE, b"PE\0\0", loader.arch.uefi.pe_machine, len(parts), 0, 0, 0, optional_size, executable_large
+    )
+    pe.OPTIONAL.pack_into(
+        data,
+        _PE + pe.COFF.size,
+        *(pe.OPTIONAL_MAGIC, 0, 0, code, addresses[-1] - _PAGE - code, 0, loader.entry, _PAGE),
+        *(0, _PAGE, _PAGE),  # base, alignment in memory and in the file
+        *(0, 0, 0, 0, 0, 0, 0),  # versions
+        *(addresses[-1], _PAGE, 0),  # of the image, of the headers, check sum
+        *(pe.SUBSYSTEM_EFI_APPLICATION, pe.NX_COMPAT),
+        *(0, 0, 0, 0, 0, pe.DIRECTORIES),
+    )
+    directories = _PE + pe.COFF.size + pe.OPTIONAL.size
+    for i, (part, address) in enumerate(zip(parts, addresses, strict=False)):
+        if part.name == b".reloc":
+            struct.pack_into("<II", data, directories + 8 * pe.RELOCATION_DIRECTORY, address, len(part.content))
+        place = directories + 8 * pe.DIRECTORIES + i * pe.SECTION.size
+        size = len(part.content)
+        pe.SECTION.pack_into(data, place, part.name, size, address, _pages(part), address, 0, 0, 0, 0, part.flags)
