@@ -9,6 +9,7 @@ from kgpt_build.arch import DEFAULT, Arch
 from kgpt_build.boot_modules import BootModule, check_modules
 from kgpt_build.errors import UsageError
 from kgpt_build.settings import MAX_CMDLINE, text_size
+from kgpt_build.vm.disks import Disk, check_disks
 from kgpt_build.vm.firmware import Firmware
 from kgpt_build.words import counted
 
@@ -53,6 +54,8 @@ class RunSettings:
     """None: the BIOS that QEMU has."""
     modules: tuple[BootModule, ...] = ()
     """Boot modules: files that the loader puts into memory beside the kernel, in this order."""
+    disks: tuple[Disk, ...] = ()
+    """Disks beside the image, which the kernel finds."""
     keeps_screen: bool = False
     """QEMU stays after the guest's end until quit(), so that the screen can be read."""
     extra: tuple[str, ...] = ()
@@ -74,6 +77,9 @@ class RunSettings:
             raise UsageError(f"{small} has no screen to show", f"leave out --display, or give --machine {full}")
         if self.medium != "kernel" and self.machine == small:
             raise UsageError(f"{small} boots kernels only", f"give --machine {full}")
+        if self.disks and self.machine == small:
+            raise UsageError(f"{small} has no disks", f"leave out --disk, or give --machine {full}")
+        check_disks(self.disks)
         if self.display and not self.card:
             raise UsageError("without a graphics card there is no screen to show", "leave out --display")
         self._check_modules()
@@ -92,7 +98,7 @@ class RunSettings:
         """QEMU's name of the machine."""
         if self.machine != "auto":
             return self.machine
-        needs_full = self.display or self.medium != "kernel" or self.firmware is not None
+        needs_full = self.display or self.medium != "kernel" or self.firmware is not None or bool(self.disks)
         return self.arch.qemu.full_machine if needs_full else self.arch.qemu.small_machine
 
     @property

@@ -27,6 +27,7 @@ QEMU_ONLY = {
     "serial": True,
     "firmware": None,
     "medium": "auto",
+    "disks": (),
     "display": False,
     "gdb": False,
 }

@@ -12,6 +12,7 @@ from kgpt_build.arch import DEFAULT
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
 from kgpt_build.media import medium_of
+from kgpt_build.vm.disks import DISK_KINDS, Disk, parse_disk
 from kgpt_build.vm.firmware import BIOS, UEFI, Firmware
 from kgpt_build.vm.settings import ACCELS, MACHINES, MEDIA, RunSettings
 
@@ -77,6 +78,24 @@ def boot_options(command: Command) -> Command:
         help="How the machine gets IMAGE. auto: by its content; a hybrid image is a disc.",
     )
     return firmware(medium(command))
+
+
+def disk_option(command: Command) -> Command:
+    """``--disk``, passed as ``disks`` for RunSettings."""
+    option = click.option(
+        "--disk",
+        "disks",
+        multiple=True,
+        metavar="FILE",
+        callback=_parse_disks,
+        help=f"Give the machine FILE as a disk; repeatable. Behind it: ,kind={'|'.join(DISK_KINDS)} [default: virtio], "
+        "and ,rw if the guest may change FILE.",
+    )
+    return option(command)
+
+
+def _parse_disks(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> tuple[Disk, ...]:
+    return tuple(parse_disk(word) for word in words)
 
 
 def _find_firmware(_: click.Context, __: click.Parameter, word: str) -> Firmware | None:

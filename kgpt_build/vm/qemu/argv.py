@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kgpt_build.vm.disks import disk_words
 from kgpt_build.vm.firmware import Firmware
 from kgpt_build.vm.qemu.channels import Channels
 from kgpt_build.vm.settings import RunSettings
@@ -27,6 +28,7 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> l
         *_events(settings, channels),
         *_monitor(settings, channels),
         *_screen(settings),
+        *disk_words(settings.disks),
         *settings.extra,
     ]
 

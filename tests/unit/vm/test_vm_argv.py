@@ -11,6 +11,7 @@ from refusals import refused
 
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import UsageError
+from kgpt_build.vm.disks import Disk
 from kgpt_build.vm.firmware import Firmware
 from kgpt_build.vm.qemu.argv import qemu_argv
 from kgpt_build.vm.qemu.channels import STANDALONE, Channels
@@ -87,6 +88,22 @@ def test_standalone_is_what_a_person_pastes() -> None:
         ),
         ({"modules": (BootModule(Path("names.txt")),)}, "-kernel k.elf -initrd names.txt ", ",,"),
         ({"modules": (BootModule(Path("a,b")), BootModule(Path("c")))}, "-initrd a,,b,c ", "c,,"),
+        ({"disks": (Disk(Path("a,b")),)}, "-machine pc ", "microvm"),
+        (
+            {"disks": (Disk(Path("a,b")), Disk(Path("c"), "nvme", writable=True))},
+            "-drive if=none,id=disk0,format=raw,readonly=on,file=a,,b -device virtio-blk-pci,drive=disk0"
+            " -drive if=none,id=disk1,format=raw,file=c -device nvme,serial=disk1,drive=disk1 ",
+            "snapshot",
+        ),
+        (
+            {"disks": (Disk(Path("a"), "ahci"), Disk(Path("b"), "ahci"), Disk(Path("c"), "usb"))},
+            "-drive if=none,id=disk0,format=raw,snapshot=on,file=a -device ich9-ahci,id=disks-ahci"
+            " -device ide-hd,drive=disk0,bus=disks-ahci.0"
+            " -drive if=none,id=disk1,format=raw,snapshot=on,file=b -device ide-hd,drive=disk1,bus=disks-ahci.1"
+            " -drive if=none,id=disk2,format=raw,readonly=on,file=c -device qemu-xhci,id=disks-usb"
+            " -device usb-storage,drive=disk2,bus=disks-usb.0 ",
+            "virtio",
+        ),
         ({"extra": ("-icount", "shift=0")}, "-icount shift=0", "-append"),
     ],
 )
@@ -115,6 +132,8 @@ def test_an_open_accelerator_is_refused() -> None:
         ({"display": True, "machine": "microvm"}, "microvm screen"),
         ({"display": True, "card": ""}, "graphics card screen"),
         ({"medium": "cdrom", "machine": "microvm"}, "microvm kernels"),
+        ({"disks": (Disk(Path("a")),), "machine": "microvm"}, "microvm disks"),
+        ({"disks": (Disk(Path("a"), "ahci"),) * 7}, "7 disks ahci"),
         ({"cmdline": "a\nb"}, "command line one text"),
         ({"modules": (BootModule(Path("a")),), "medium": "cdrom"}, "disc stick modules"),
     ],
