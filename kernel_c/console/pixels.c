@@ -7,11 +7,12 @@
 
 #include "kgpt/font.h"
 #include "kgpt/mem.h"
+#include "kgpt/palette.h"
 #include "kgpt/terminal.h"
 
 #define LEAST_COLUMNS 20
 #define LEAST_ROWS 4
-#define READABLE_HEIGHT 720u /* up to this many lines the font is readable without scaling */
+#define READABLE_HEIGHT 540u /* for each dot of the font: 33 rows of text at 1920x1080 and 3840x2160 */
 #define READABLE_COLUMNS 80u
 
 #define RUN 64 /* cells drawn together, line by line: at most 2 KB of a line */
@@ -49,8 +50,7 @@ static uint32_t pixel_colour(const struct kg_pixel_format *f, uint32_t rgb)
 
 bool kg_pixels_init(struct kg_pixels *p, const struct kg_pixel_format *format, void *memory)
 {
-    static const uint32_t rgb[16] = {0x000000, 0xAA0000, 0x00AA00, 0xAA5500, 0x0000AA, 0xAA00AA, 0x00AAAA, 0xAAAAAA,
-                                     0x555555, 0xFF5555, 0x55FF55, 0xFFFF55, 0x5555FF, 0xFF55FF, 0x55FFFF, 0xFFFFFF};
+    static const uint32_t rgb[KG_N_COLOURS] = {KG_PALETTE};
     const struct kg_pixel_format *f = format;
     uint32_t bytes = (f->bpp + 7u) / 8;
     uint8_t bits = (uint8_t)(bytes * 8);
@@ -61,7 +61,7 @@ bool kg_pixels_init(struct kg_pixels *p, const struct kg_pixel_format *format, v
         return false;
     }
     *p = (struct kg_pixels){.format = *format, .memory = memory, .bytes = bytes};
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < KG_N_COLOURS; i++) {
         p->colours[i] = pixel_colour(format, rgb[i]);
     }
     kg_pixels_scale(p, 0);

@@ -2,8 +2,11 @@
 
 #include "kgpt/font.h"
 #include "kgpt/mem.h"
+#include "kgpt/palette.h"
 #include "kgpt/terminal.h"
 #include "kgpt/test.h"
+
+static const uint32_t palette[KG_N_COLOURS] = {KG_PALETTE};
 
 /* A red A on white in 24 bits at scale 2, with a pitch larger than the width. */
 KG_TEST(pixels, scaled_cell_in_three_bytes)
@@ -21,7 +24,7 @@ KG_TEST(pixels, scaled_cell_in_three_bytes)
         for (uint32_t x = 0; x < 16; x++) {
             const uint8_t *pixel = memory + (32 + y) * 1000 + (48 + x) * 3;
             bool ink = glyph[y / 2] >> (7 - x / 2) & 1;
-            KG_CHECK_EQ(t, pixel[0] << 16 | pixel[1] << 8 | pixel[2], ink ? 0xAA0000 : 0xFFFFFF);
+            KG_CHECK_EQ(t, pixel[0] << 16 | pixel[1] << 8 | pixel[2], ink ? palette[1] : 0xFFFFFF);
         }
     }
 }
@@ -31,7 +34,8 @@ KG_TEST(pixels, formats)
     struct kg_pixels p;
     const struct kg_pixel_format rgb565 = {2560, 1280, 1024, 16, 11, 5, 5, 6, 0, 5};
     KG_CHECK(t, kg_pixels_init(&p, &rgb565, NULL));
-    KG_CHECK_EQ(t, p.colours[11], 0x1F << 11 | 0x3F << 5 | 0x0A);
+    KG_CHECK_EQ(t, p.colours[11],
+                palette[11] >> 19 << 11 | (palette[11] >> 10 & 0x3F) << 5 | (palette[11] >> 3 & 0x1F));
     struct kg_pixel_format bad = rgb565;
     bad.bpp = 8;
     KG_CHECK(t, !kg_pixels_init(&p, &bad, NULL));

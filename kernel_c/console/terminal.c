@@ -1,12 +1,14 @@
 /* Terminal emulator: see kgpt/terminal.h. */
 #include "kgpt/terminal.h"
 
+#include "kgpt/palette.h"
+
 #define ESCAPE 0x1B
 #define BELL 0x07
 #define DELETE 0x7F
 
-#define INK 7 /* light grey */
-#define PAPER 0
+#define INK KG_COLOUR_TEXT
+#define PAPER KG_COLOUR_PAPER
 #define BRIGHT 8
 #define TAB 8
 #define PARAMETER_MAX 9999

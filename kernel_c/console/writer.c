@@ -7,9 +7,18 @@
 #define TAB 8
 #define WIDE_FROM 0x1F300u /* emoji and rare ideographs: wide from here on */
 
-/* Cyan is readable on light and dark backgrounds. */
-#define PLAIN_COLOUR "\x1b[m"
-#define USER_COLOUR "\x1b[36m"
+/* SGR sequences by voice: colours of kgpt/palette.h. A terminal's background may be light or dark, so the model's
+ * text is white on the kernel's own screen only. */
+static const char plain_colour[] = "\x1b[m";
+static const char *const colours[] = {
+    [KG_VOICE_KERNEL] = plain_colour, [KG_VOICE_MODEL] = "\x1b[97m", [KG_VOICE_USER] = "\x1b[36m",
+    [KG_VOICE_DIM] = "\x1b[90m",      [KG_VOICE_ERROR] = "\x1b[91m",
+};
+
+static const char *colour_of(const struct kg_writer *w, uint32_t voice)
+{
+    return !w->is_screen && voice == KG_VOICE_MODEL ? plain_colour : colours[voice];
+}
 
 struct range {
     uint16_t first, last;
@@ -164,7 +173,7 @@ static void put_code(struct kg_writer *w, uint32_t code)
         if (is_wide) { /* a line may break before and after a wide character */
             end_word(w);
         }
-        put_cells(w, bytes, kg_utf8_encode(code, bytes), w->one_cell ? 1 : is_wide ? 2 : !IN(marks, code));
+        put_cells(w, bytes, kg_utf8_encode(code, bytes), w->is_screen ? 1 : is_wide ? 2 : !IN(marks, code));
         if (is_wide) {
             end_word(w);
         }
@@ -178,8 +187,8 @@ static void begin_voice(struct kg_writer *w, enum kg_voice voice)
     if (w->voice != voice) {
         w->decoder.missing = 0;
         w->returned = false;
-        if (w->coloured && (voice == KG_VOICE_USER || w->voice == KG_VOICE_USER)) {
-            emit_text(w, voice == KG_VOICE_USER ? USER_COLOUR : PLAIN_COLOUR);
+        if (w->coloured && colour_of(w, voice) != colour_of(w, w->voice)) {
+            emit_text(w, colour_of(w, voice));
         }
     }
     w->voice = (uint8_t)voice;

@@ -17,7 +17,7 @@ from kgpt_build.kernel.build import build_cached
 from kgpt_build.vm.screen import Screen
 from kgpt_build.vm.terminal import visible
 
-CYAN, PLAIN = "\x1b[36m", "\x1b[m"
+CYAN, DIM, PLAIN = "\x1b[36m", "\x1b[90m", "\x1b[m"
 KgptOn = Callable[..., Terminal]
 
 
@@ -94,7 +94,7 @@ def test_a_model_steers_neither_terminal_nor_screen(
     assert terminal.wait() == 0
     raw = terminal.raw.decode().replace("\r\n", "\n")
     assert all(line + "\n" in raw for line in lines)
-    assert set(re.findall("\x1b[^a-zA-Z]*[a-zA-Z]?", raw)) <= {CYAN, PLAIN, "\x1b[?2004h", "\x1b[?2004l"}
+    assert set(re.findall("\x1b[^a-zA-Z]*[a-zA-Z]?", raw)) <= {CYAN, DIM, PLAIN, "\x1b[?2004h", "\x1b[?2004l"}
     assert "\x9b" not in raw
     assert "\x07" not in raw
 

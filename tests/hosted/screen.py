@@ -20,10 +20,10 @@ SOURCES = [
     *(f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "format", "str", "utf8")),
 ]
 COLOURS = (
-    *(0x000000, 0xAA0000, 0x00AA00, 0xAA5500, 0x0000AA, 0xAA00AA, 0x00AAAA, 0xAAAAAA),
-    *(0x555555, 0xFF5555, 0x55FF55, 0xFFFF55, 0x5555FF, 0xFF55FF, 0x55FFFF, 0xFFFFFF),
+    *(0x000000, 0xA61E1E, 0x7CB86A, 0xD7A65F, 0x2F5FA8, 0xBC8FC9, 0x63B8C6, 0xB8BEC6),
+    *(0x868E98, 0xFF8078, 0xA5DC8C, 0xFFD27A, 0x84AEFF, 0xDDB0F2, 0x92E2EC, 0xFFFFFF),
 )
-"""As VGA has them, in ANSI's order."""
+"""Those of kgpt/palette.h, in ANSI's order."""
 UNTOUCHED = 0xE7
 NOTHING = 0xFFFFFFFF
 """What the terminal takes for no cell: the rows of a picture."""

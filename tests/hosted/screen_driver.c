@@ -113,11 +113,12 @@ void driver_shown(uint32_t *cells, uint32_t cursor[2])
 
 static struct kg_writer writer;
 
-void driver_writer(void (*write)(const char *text, size_t n), uint32_t columns, bool raw, bool coloured, bool one_cell);
-void driver_writer(void (*write)(const char *text, size_t n), uint32_t columns, bool raw, bool coloured, bool one_cell)
+void driver_writer(void (*write)(const char *text, size_t n), uint32_t columns, bool raw, bool coloured,
+                   bool is_screen);
+void driver_writer(void (*write)(const char *text, size_t n), uint32_t columns, bool raw, bool coloured, bool is_screen)
 {
-    writer =
-        (struct kg_writer){.write = write, .columns = columns, .raw = raw, .coloured = coloured, .one_cell = one_cell};
+    writer = (struct kg_writer){
+        .write = write, .columns = columns, .raw = raw, .coloured = coloured, .is_screen = is_screen};
 }
 
 void driver_say(uint32_t voice, const char *text, size_t n);

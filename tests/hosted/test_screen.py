@@ -55,7 +55,17 @@ def test_every_format_at_every_scale(library: ctypes.CDLL, format: Format, scale
 
 
 def test_a_large_screen_has_large_letters(library: ctypes.CDLL) -> None:
-    sizes = {(640, 480): 1, (1024, 768): 1, (1920, 1080): 1, (2560, 1440): 2, (3840, 2160): 3, (7680, 4320): 6}
+    sizes = {
+        (640, 480): 1,
+        (1024, 768): 1,
+        (1280, 800): 1,
+        (1920, 1080): 2,
+        (2560, 1440): 2,
+        (3840, 2160): 4,
+        (7680, 4320): 8,
+        (2560, 1080): 2,
+        (3440, 1440): 2,
+    }
     for (width, height), scale in sizes.items():
         screen = Screen(library, Format(width, height, 16, (11, 5, 5, 6, 0, 5)), 0)
         assert screen.scale == scale

@@ -13,7 +13,7 @@ from screen import Format, Screen, build, cell
 
 from kgpt_build.vm.terminal import visible
 
-KERNEL, MODEL, USER = 0, 1, 2
+KERNEL, MODEL, USER, DIM, ERROR = range(5)
 _WRITE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t)
 _SIGHTS = "one two three, four; fifteen-sixteen (seventeen) écoutez naïve Straße 你好世界 日本語 👋 🇩🇪 e\u0301 a\tb"
 
@@ -27,7 +27,7 @@ class Writer:
     """A writer, and what it wrote."""
 
     def __init__(
-        self, library: ctypes.CDLL, columns: int = 0, *, raw: bool = False, color: bool = False, one_cell: bool = False
+        self, library: ctypes.CDLL, columns: int = 0, *, raw: bool = False, color: bool = False, is_screen: bool = False
     ) -> None:
         self._library, self.written = library, b""
 
@@ -35,7 +35,7 @@ class Writer:
             self.written += ctypes.string_at(text, n)
 
         self._write = _WRITE(write)  # must live as long as the writer
-        library.driver_writer(self._write, columns, raw, color, one_cell)
+        library.driver_writer(self._write, columns, raw, color, is_screen)
 
     def say(self, text: str | bytes, voice: int = MODEL) -> None:
         data = text.encode() if isinstance(text, str) else text
@@ -127,6 +127,15 @@ def test_a_line_is_filled_before_the_next_one_begins(library: ctypes.CDLL) -> No
         assert _shown(writer.text, 10) == rows, text
 
 
+def test_each_voice_has_its_colour(library: ctypes.CDLL) -> None:
+    voices = (KERNEL, USER, MODEL, DIM, ERROR, KERNEL)
+    for is_screen, model in ((False, "\x1b[m"), (True, "\x1b[97m")):
+        writer = Writer(library, 80, color=True, is_screen=is_screen)
+        for voice in voices:
+            writer.say("x", voice)
+        assert writer.text == f"x\x1b[36mx{model}x\x1b[90mx\x1b[91mx\x1b[mx"
+
+
 def test_every_terminal_can_do_it(library: ctypes.CDLL) -> None:
     """Without colours, not one escape sequence."""
     writer = Writer(library, 10)
@@ -203,13 +212,13 @@ def test_the_kernels_own_screen(library: ctypes.CDLL, seed: int) -> None:
     screen = Screen(library, Format(8 * chance.choice([20, 31, 80]), 16 * 40))
     words = [word for word in _SIGHTS.split() if "\u0301" not in word]
     text = " ".join(chance.choices(words, k=60))
-    sink = Writer(library, screen.columns, color=True, one_cell=True)
+    sink = Writer(library, screen.columns, color=True, is_screen=True)
     sink.say("> typed\n", USER)
     for piece in _cut(chance, text.encode()):
         sink.say(piece)
     screen.write(sink.written)
     cells, _ = screen.shown()
     assert cells[0, 2] == cell("t", 6)
-    assert cells[1, 0] == cell(text[0])
+    assert cells[1, 0] == cell(text[0], 15)
     assert "".join("".join(screen.text()[1:]).split()) == "".join(text.split())
     assert all(len(row) < screen.columns for row in screen.text())

@@ -17,22 +17,22 @@ static double tokens_per_second(uint32_t n, uint64_t us)
 
 void kg_lm_print_speed(const struct kg_conversation *conversation, const struct kg_speed *speed)
 {
-    kg_print("prompt %u token%s, %.1f/s; reply %u token%s, %.1f/s", speed->prompt_tokens,
-             kg_plural(speed->prompt_tokens), tokens_per_second(speed->prompt_tokens, speed->prompt_us), speed->tokens,
-             kg_plural(speed->tokens), tokens_per_second(speed->tokens, speed->decode_us));
+    kg_print_as(KG_VOICE_DIM, "prompt %u token%s, %.1f/s; reply %u token%s, %.1f/s", speed->prompt_tokens,
+                kg_plural(speed->prompt_tokens), tokens_per_second(speed->prompt_tokens, speed->prompt_us),
+                speed->tokens, kg_plural(speed->tokens), tokens_per_second(speed->tokens, speed->decode_us));
     if (speed->drafted) {
-        kg_print("; %lu of %lu draft%s accepted", (unsigned long)speed->accepted, (unsigned long)speed->drafted,
-                 kg_plural(speed->drafted));
+        kg_print_as(KG_VOICE_DIM, "; %lu of %lu draft%s accepted", (unsigned long)speed->accepted,
+                    (unsigned long)speed->drafted, kg_plural(speed->drafted));
     }
     if (speed->first_token_us) {
-        kg_print("; first after %.0f ms", (double)speed->first_token_us / 1e3);
+        kg_print_as(KG_VOICE_DIM, "; first after %.0f ms", (double)speed->first_token_us / 1e3);
     }
     if (speed->p50_us) {
-        kg_print("; ms a token p50 %.1f p99 %.1f max %.1f", (double)speed->p50_us / 1e3, (double)speed->p99_us / 1e3,
-                 (double)speed->max_us / 1e3);
+        kg_print_as(KG_VOICE_DIM, "; ms a token p50 %.1f p99 %.1f max %.1f", (double)speed->p50_us / 1e3,
+                    (double)speed->p99_us / 1e3, (double)speed->max_us / 1e3);
     }
-    kg_print("; context %u/%u; seed %lu\n", conversation->session.n_past, conversation->session.options.n_ctx,
-             (unsigned long)conversation->request.seed);
+    kg_print_as(KG_VOICE_DIM, "; context %u/%u; seed %lu\n", conversation->session.n_past,
+                conversation->session.options.n_ctx, (unsigned long)conversation->request.seed);
 }
 
 static void show_reading(void *context, const struct kg_reply *reply)
@@ -86,7 +86,7 @@ static void show_reply_end(void *context, const struct kg_reply *reply)
     plat_text(KG_VOICE_MODEL, "\n", 1);
     show_speed(turn->k, reply, reply->speed.decode_us);
     if (turn->k->config.lm.stats) {
-        kg_print("kgpt: ");
+        kg_print_as(KG_VOICE_DIM, "kgpt: ");
         kg_lm_print_speed(reply->engine, &reply->speed);
     }
 }

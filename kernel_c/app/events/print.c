@@ -5,16 +5,28 @@
 #include "kgpt/platform.h"
 #include "kgpt/utf8.h"
 
-void kg_print(const char *format, ...)
+static void print_arguments(enum kg_voice voice, const char *format, va_list arguments)
 {
     char text[1024];
+    size_t length = kg_format_stored(kg_vformat(text, sizeof text, format, arguments), sizeof text);
+    kg_utf8_printable(text, length, true); /* prompts and names may hold any bytes, and may be cut */
+    plat_text(voice, text, length);
+}
+
+void kg_print(const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
-    size_t length = kg_vformat(text, sizeof text, format, arguments);
+    print_arguments(KG_VOICE_KERNEL, format, arguments);
     va_end(arguments);
-    length = kg_format_stored(length, sizeof text);
-    kg_utf8_printable(text, length, true); /* prompts and names may hold any bytes, and may be cut */
-    plat_text(KG_VOICE_KERNEL, text, length);
+}
+
+void kg_print_as(enum kg_voice voice, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    print_arguments(voice, format, arguments);
+    va_end(arguments);
 }
 
 void kg_print_typed(const char *text, size_t n)
@@ -24,7 +36,7 @@ void kg_print_typed(const char *text, size_t n)
 
 void kg_print_error(const struct kg_error *error)
 {
-    kg_print("kgpt: %s\n", error->message);
+    kg_print_as(KG_VOICE_ERROR, "kgpt: %s\n", error->message);
     if (error->hint[0]) {
         kg_print("kgpt: hint: %s\n", error->hint);
     }

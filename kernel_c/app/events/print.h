@@ -6,9 +6,11 @@
 
 #include "kgpt/error.h"
 #include "kgpt/format.h"
+#include "kgpt/voice.h"
 
 /* Prints at most 1,023 bytes; use plat_text for a longer text. */
 void kg_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void kg_print_as(enum kg_voice voice, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Prints the line editor's output in the voice of the user. */
 void kg_print_typed(const char *text, size_t n);

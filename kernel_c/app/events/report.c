@@ -11,8 +11,8 @@ static const char *processor_name(const struct kg_cpu *cpu)
 void kg_report_boot(const struct kgpt *k)
 {
     const struct kg_platform_info *info = k->info;
-    kg_print("kgpt %s: booted by %s, %lu MB of memory, %s, isa %s\n", kgpt_version, info->loader,
-             (unsigned long)(info->memory_total >> 20), processor_name(info->cpu), kg_isa_names[k->ops.isa]);
+    kg_print_as(KG_VOICE_DIM, "kgpt %s: booted by %s, %lu MB of memory, %s, isa %s\n", kgpt_version, info->loader,
+                (unsigned long)(info->memory_total >> 20), processor_name(info->cpu), kg_isa_names[k->ops.isa]);
     if (info->misses_screen) {
         kg_print(
             "kgpt: no screen: the loader gave no framebuffer; in GRUB: insmod all_video, multiboot2; or start by BIOS "
@@ -30,9 +30,9 @@ void kg_report_model(const struct kgpt *k)
 void kg_report_memory(const struct kgpt *k)
 {
     const struct kg_needs *needs = &k->needs;
-    kg_print("kgpt: memory: weights %s + kv %s + scratch %s = %s of %s\n", kg_amount(needs->weights).text,
-             kg_amount(needs->kv).text, kg_amount(needs->scratch).text, kg_amount(needs->weights + needs->total).text,
-             kg_amount(k->info->memory_total).text);
+    kg_print_as(KG_VOICE_DIM, "kgpt: memory: weights %s + kv %s + scratch %s = %s of %s\n",
+                kg_amount(needs->weights).text, kg_amount(needs->kv).text, kg_amount(needs->scratch).text,
+                kg_amount(needs->weights + needs->total).text, kg_amount(k->info->memory_total).text);
 }
 
 void kg_report_keyboard(const struct kgpt *k)

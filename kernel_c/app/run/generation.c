@@ -17,7 +17,7 @@ struct show {
 static void show_document_begin(void *context, const struct kg_reply *reply)
 {
     struct show *show = context;
-    kg_print("sample %2u: ", reply->request->index + 1);
+    kg_print_as(KG_VOICE_DIM, "sample %2u: ", reply->request->index + 1);
     plat_text(KG_VOICE_MODEL, show->prompt, kg_strlen(show->prompt));
 }
 
@@ -58,14 +58,15 @@ static void show_rate(struct kgpt *k, const struct kg_stats *stats)
 static void print_stats(const struct kg_stats *stats, uint64_t seed, bool stopped)
 {
     const struct kg_totals *totals = &stats->totals;
-    kg_print("kgpt: %s%u sample%s, %'lu token%s in ", stopped ? "stopped after " : "", totals->samples,
-             kg_plural(totals->samples), (unsigned long)totals->tokens, kg_plural(totals->tokens));
+    kg_print_as(KG_VOICE_DIM, "kgpt: %s%u sample%s, %'lu token%s in ", stopped ? "stopped after " : "", totals->samples,
+                kg_plural(totals->samples), (unsigned long)totals->tokens, kg_plural(totals->tokens));
     if (stats->us) {
-        kg_print("%.1f ms (%'.0f tokens/s)", (double)stats->us / 1e3, (double)totals->tokens * 1e6 / (double)stats->us);
+        kg_print_as(KG_VOICE_DIM, "%.1f ms (%'.0f tokens/s)", (double)stats->us / 1e3,
+                    (double)totals->tokens * 1e6 / (double)stats->us);
     } else {
-        kg_print("%'lu ticks", (unsigned long)stats->ticks);
+        kg_print_as(KG_VOICE_DIM, "%'lu ticks", (unsigned long)stats->ticks);
     }
-    kg_print(", seed %lu\n", (unsigned long)seed);
+    kg_print_as(KG_VOICE_DIM, ", seed %lu\n", (unsigned long)seed);
 }
 
 enum kg_status kg_generation_run(struct kgpt *k, const char *prompt, struct kg_error *error)

@@ -16,7 +16,7 @@ struct kg_writer {
     uint32_t columns; /* columns of the terminal; 0: unknown, so words are not moved */
     bool raw;         /* the reader is a pipe */
     bool coloured;
-    bool one_cell; /* every character occupies one column, wide ones too */
+    bool is_screen; /* the kernel's own: every character occupies one column, and the background is black */
 
     uint8_t voice;       /* enum kg_voice of the current colour */
     bool returned;       /* "\r" was received: shown unless "\n" follows */

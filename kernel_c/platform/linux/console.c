@@ -119,7 +119,7 @@ void kg_linux_console_restore(void)
     }
     if (is_raw) {
         is_raw = 0;
-        if (writer.coloured && writer.voice == KG_VOICE_USER) {
+        if (writer.coloured) {
             (void)!write(STDOUT_FILENO, "\x1b[m", 3);
         }
         tcsetattr(STDIN_FILENO, TCSANOW, &saved);

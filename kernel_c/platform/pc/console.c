@@ -12,7 +12,7 @@
 #include "serial.h"
 
 static struct kg_writer serial_writer = {.write = kg_serial_write};
-static struct kg_writer screen_writer = {.write = kg_screen_write, .coloured = true, .one_cell = true};
+static struct kg_writer screen_writer = {.write = kg_screen_write, .coloured = true, .is_screen = true};
 
 void plat_output(enum kg_output output, uint32_t columns)
 {

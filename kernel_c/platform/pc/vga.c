@@ -1,6 +1,7 @@
 #include "vga.h"
 
 #include "kgpt/font.h"
+#include "kgpt/palette.h"
 #include "kgpt/terminal.h"
 #include "platform/x86_64/io.h"
 
@@ -10,6 +11,8 @@
 
 #define CRTC_INDEX 0x3D4
 #define CRTC_DATA 0x3D5
+#define DAC_INDEX 0x3C8
+#define DAC_DATA 0x3C9
 #define CURSOR_START 0x0A
 #define CURSOR_OFF 0x20
 #define CURSOR_LOW 0x0F /* a readable and writable register */
@@ -35,6 +38,26 @@ static bool memory_answers(void)
     return good;
 }
 
+/* ANSI and VGA order red and blue differently (red is 1 in ANSI, 4 in VGA). */
+static uint32_t vga_colour(uint32_t colour)
+{
+    return (colour & 10) | (colour & 1) << 2 | (colour & 4) >> 2;
+}
+
+/* Writes our palette to the DAC, six bits a colour. BIOS sets the attribute controller up so that the attributes 0 to 7
+ * take the entries 0 to 5, 20 and 7 of the DAC, and 8 to 15 the entries 56 to 63. */
+static void load_palette(void)
+{
+    static const uint32_t rgb[KG_N_COLOURS] = {KG_PALETTE};
+    for (uint32_t i = 0; i < KG_N_COLOURS; i++) {
+        uint32_t colour = vga_colour(i);
+        kg_outb(DAC_INDEX, (uint8_t)(colour == 6 ? 20 : colour < 8 ? colour : 48 + colour));
+        for (int shift = 18; shift > 0; shift -= 8) {
+            kg_outb(DAC_DATA, rgb[i] >> shift & 0x3F);
+        }
+    }
+}
+
 /* Without a card, RAM may be at this address, but no registers. */
 static bool start_vga(void)
 {
@@ -42,14 +65,9 @@ static bool start_vga(void)
     if (good) { /* the cursor is drawn as a cell */
         kg_outb(CRTC_INDEX, CURSOR_START);
         kg_outb(CRTC_DATA, CURSOR_OFF);
+        load_palette();
     }
     return good;
-}
-
-/* ANSI and VGA order red and blue differently (red is 1 in ANSI, 4 in VGA). */
-static uint32_t vga_colour(uint32_t colour)
-{
-    return (colour & 10) | (colour & 1) << 2 | (colour & 4) >> 2;
 }
 
 /* The brightest background bit means blinking, so backgrounds are dark. */
