@@ -7,14 +7,18 @@ static const uint32_t nibble_table[16] = {
     0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C, 0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C,
 };
 
-uint32_t kg_crc32(const void *bytes, size_t n)
+uint32_t kg_crc32_more(uint32_t crc, const void *bytes, size_t n)
 {
     const uint8_t *b = bytes;
-    uint32_t crc = 0xFFFFFFFF;
     for (size_t i = 0; i < n; i++) {
         crc ^= b[i];
         crc = crc >> 4 ^ nibble_table[crc & 15];
         crc = crc >> 4 ^ nibble_table[crc & 15];
     }
-    return ~crc;
+    return crc;
+}
+
+uint32_t kg_crc32(const void *bytes, size_t n)
+{
+    return ~kg_crc32_more(KG_CRC32_BEGIN, bytes, n);
 }

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import acpi
+import disks
 import keyboards
 import lm_tiny
 from gguf_files import RawTensor, array_field, field, raw_file, text, u32_field, write_everything
@@ -77,6 +78,7 @@ def main() -> None:
     makers = {
         "acpi": _machines,
         "devices": _devices,
+        "disk": _disks,
         "cmdline": _cmdlines,
         "lineedit": _typed,
         "keyboard": _codes,
@@ -99,6 +101,27 @@ def main() -> None:
             old.unlink()
         for i, data in enumerate(make()):
             (folder / f"seed-{i:02}").write_bytes(data)
+
+
+def _sectors(image: bytes) -> bytes:
+    """The sectors that are not zero, as fuzz_disk.c reads them."""
+    parts = ((i, image[512 * i : 512 * i + 512]) for i in range(len(image) // 512))
+    return b"".join(struct.pack("<H", i) + part for i, part in parts if any(part))
+
+
+def _disks() -> Iterator[bytes]:
+    exfat = bytes(disks.exfat())
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        (tree / "folder").mkdir(parents=True)
+        (tree / "a.gguf").write_bytes(b"GGUF" * 200)
+        (tree / "folder" / "inner").write_bytes(b"x")
+        files = {"a.gguf": b"GGUF" * 200, "folder/inner": b"x", "a long name.gguf": b"y"}
+        fats = [disks.fat(Path(folder) / "fat", files, *of) for of in ((12, 300), (16, 4090))]
+        ext4 = disks.ext4(Path(folder) / "ext4", tree, 512, "64bit,^has_journal,^resize_inode,^metadata_csum")
+    yield from map(_sectors, (exfat, *fats, ext4))
+    yield _sectors(disks.mbr([fats[0], fats[0]]))
+    yield _sectors(bytes(disks.gpt([("models", exfat)])))
 
 
 def _machines() -> Iterator[bytes]:

@@ -253,6 +253,12 @@ TARGETS = {
             words=("\\xf4\\x1a\\x44\\x10", "\\xf4\\x1a\\x05\\x10", "\\x09\\x40\\x14\\x01\\x04"),
         ),
         Target(
+            "disk",
+            (*(f"kernel_c/disk/{name}.c" for name in ("exfat", "ext4", "fat", "fs", "parts", "reader")), *_CORE),
+            16448,
+            words=("EFI PART", "EXFAT   ", "\\x53\\xef", "\\x0a\\xf3", "\\x55\\xaa"),
+        ),
+        Target(
             "prefill",
             (
                 *("kernel_c/infer/prefill.c", "kernel_c/infer/kv.c", "kernel_c/core/crc32_long.c"),

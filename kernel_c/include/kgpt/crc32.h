@@ -7,6 +7,10 @@
 
 uint32_t kg_crc32(const void *bytes, size_t n);
 
+/* The same in pieces: begins with KG_CRC32_BEGIN; the complement of the last value is the checksum. */
+#define KG_CRC32_BEGIN UINT32_MAX
+uint32_t kg_crc32_more(uint32_t crc, const void *bytes, size_t n);
+
 /* The same checksum, faster for inputs of several kilobytes; it uses 8 KB of stack for tables. Only kernels for
  * language models link it. */
 uint32_t kg_crc32_long(const void *bytes, size_t n);

@@ -1,0 +1,8 @@
+ENGINE_LM += \
+    disk/exfat.c \
+    disk/ext4.c \
+    disk/fat.c \
+    disk/fs.c \
+    disk/parts.c \
+    disk/reader.c
+SMALL += disk/%
