@@ -41,7 +41,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def disk(driver: Path, tmp_path: Path) -> Disk:
-    def run(image: bytes, *words: object) -> subprocess.CompletedProcess[bytes]:
+    def run(image: bytes | bytearray, *words: object) -> subprocess.CompletedProcess[bytes]:
         path = tmp_path / "disk.img"
         path.write_bytes(image)
         return subprocess.run([driver, path, *map(str, words)], capture_output=True, timeout=60, check=False)
@@ -49,7 +49,7 @@ def disk(driver: Path, tmp_path: Path) -> Disk:
     return run
 
 
-def listing(disk: Disk, image: bytes) -> list[str]:
+def listing(disk: Disk, image: bytes | bytearray) -> list[str]:
     done = disk(image)
     assert done.returncode == 0
     return done.stdout.decode().splitlines()
