@@ -32,35 +32,6 @@ static bool check_boot(struct kg_fs *fs, uint32_t sector)
     return stated && (kg_disk_u32(stated) == sum || kg_fs_fail(fs, "the boot sectors of exFAT are damaged"));
 }
 
-enum kg_status kg_exfat_open(struct kg_fs *fs, const uint8_t *boot)
-{
-    if (memcmp(boot + 3, "EXFAT   ", 8) != 0 || boot[510] != 0x55 || boot[511] != 0xAA) {
-        return KG_E_INPUT;
-    }
-    fs->type = "exFAT";
-    fs->kind = KG_FS_EXFAT;
-    kg_fs_fail(fs, "the boot sector of exFAT is damaged");
-    uint32_t shift = boot[108], cluster_shift = boot[109];
-    if (shift < 9 || shift > 12 || cluster_shift > 25 - shift || (boot[110] != 1 && boot[110] != 2)) {
-        return KG_E_INPUT;
-    }
-    uint64_t sectors = kg_disk_u64(boot + 72), table = kg_disk_u32(boot + 80), table_sectors = kg_disk_u32(boot + 84);
-    uint64_t heap = kg_disk_u32(boot + 88);
-    bool second = boot[110] == 2 && (boot[106] & 1);
-    fs->n_units = kg_disk_u32(boot + 92);
-    fs->root = kg_disk_u32(boot + 96);
-    fs->block = 1u << (shift + cluster_shift);
-    fs->bits = 32;
-    fs->table = (table + (second ? table_sectors : 0)) << shift;
-    fs->heap = heap << shift;
-    if (fs->n_units == 0 || fs->n_units > UINT32_MAX - 11 || fs->root < 2 || fs->root >= fs->n_units + 2ull ||
-        table_sectors << shift < (fs->n_units + 2ull) * 4 || table < 24 || table + table_sectors * boot[110] > heap ||
-        sectors > fs->size >> shift || heap > sectors || fs->n_units > (sectors - heap) >> cluster_shift) {
-        return KG_E_INPUT;
-    }
-    return check_boot(fs, 1u << shift) ? KG_OK : KG_E_INPUT;
-}
-
 static uint16_t set_sum(const uint8_t *entries, uint32_t n)
 {
     uint16_t sum = 0;
@@ -102,7 +73,7 @@ static bool read_set(struct kg_fs *fs, const uint8_t *set, uint32_t n, struct kg
     return at > 0 && at < sizeof entry->name && length == 0;
 }
 
-enum kg_fs_next kg_exfat_next(struct kg_fs_file *directory, uint64_t *position, struct kg_fs_entry *entry)
+static enum kg_fs_next next_of_exfat(struct kg_fs_file *directory, uint64_t *position, struct kg_fs_entry *entry)
 {
     uint8_t set[SET_MOST * SET_ENTRY];
     struct kg_fs *fs = directory->fs;
@@ -137,4 +108,36 @@ enum kg_fs_next kg_exfat_next(struct kg_fs_file *directory, uint64_t *position, 
     }
     *position += (uint64_t)n * SET_ENTRY;
     return KG_FS_ENTRY;
+}
+
+static const struct kg_fs_calls calls_of_exfat = {next_of_exfat, kg_fat_extent, NULL};
+
+enum kg_status kg_exfat_open(struct kg_fs *fs, const uint8_t *boot)
+{
+    if (memcmp(boot + 3, "EXFAT   ", 8) != 0 || boot[510] != 0x55 || boot[511] != 0xAA) {
+        return KG_E_INPUT;
+    }
+    fs->type = "exFAT";
+    fs->calls = &calls_of_exfat;
+    fs->kind = KG_FS_EXFAT;
+    kg_fs_fail(fs, "the boot sector of exFAT is damaged");
+    uint32_t shift = boot[108], cluster_shift = boot[109];
+    if (shift < 9 || shift > 12 || cluster_shift > 25 - shift || (boot[110] != 1 && boot[110] != 2)) {
+        return KG_E_INPUT;
+    }
+    uint64_t sectors = kg_disk_u64(boot + 72), table = kg_disk_u32(boot + 80), table_sectors = kg_disk_u32(boot + 84);
+    uint64_t heap = kg_disk_u32(boot + 88);
+    bool second = boot[110] == 2 && (boot[106] & 1);
+    fs->n_units = kg_disk_u32(boot + 92);
+    fs->root = kg_disk_u32(boot + 96);
+    fs->block = 1u << (shift + cluster_shift);
+    fs->bits = 32;
+    fs->table = (table + (second ? table_sectors : 0)) << shift;
+    fs->heap = heap << shift;
+    if (fs->n_units == 0 || fs->n_units > UINT32_MAX - 11 || fs->root < 2 || fs->root >= fs->n_units + 2ull ||
+        table_sectors << shift < (fs->n_units + 2ull) * 4 || table < 24 || table + table_sectors * boot[110] > heap ||
+        sectors > fs->size >> shift || heap > sectors || fs->n_units > (sectors - heap) >> cluster_shift) {
+        return KG_E_INPUT;
+    }
+    return check_boot(fs, 1u << shift) ? KG_OK : KG_E_INPUT;
 }

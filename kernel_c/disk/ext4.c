@@ -49,24 +49,7 @@ static const char *read_super(struct kg_fs *fs, const uint8_t *super)
     return NULL;
 }
 
-enum kg_status kg_ext4_open(struct kg_fs *fs, const uint8_t *boot)
-{
-    const uint8_t *super = boot + SUPER;
-    if (kg_disk_u16(super + 56) != 0xEF53) {
-        return KG_E_INPUT;
-    }
-    fs->type = "ext4";
-    fs->kind = KG_FS_EXT4;
-    fs->root = ROOT_INODE;
-    const char *problem = read_super(fs, super);
-    if (problem) {
-        kg_fs_fail(fs, problem);
-        return KG_E_INPUT;
-    }
-    return KG_OK;
-}
-
-bool kg_ext4_inode(struct kg_fs *fs, uint64_t number, struct kg_fs_file *file)
+static bool read_inode(struct kg_fs *fs, uint64_t number, struct kg_fs_file *file)
 {
     if (number == 0 || number > fs->n_units) {
         return kg_fs_fail(fs, "an entry names an inode that does not exist");
@@ -153,7 +136,7 @@ static bool find_leaf(struct kg_fs_file *file, uint32_t block, const uint8_t **e
     }
 }
 
-bool kg_ext4_extent(struct kg_fs_file *file, uint64_t offset, struct kg_extent *extent)
+static bool extent_of_ext4(struct kg_fs_file *file, uint64_t offset, struct kg_extent *extent)
 {
     struct kg_fs *fs = file->fs;
     uint64_t block = offset / fs->block, left = file->size - offset, after, end;
@@ -182,7 +165,7 @@ bool kg_ext4_extent(struct kg_fs_file *file, uint64_t offset, struct kg_extent *
     return true;
 }
 
-enum kg_fs_next kg_ext4_next(struct kg_fs_file *directory, uint64_t *position, struct kg_fs_entry *entry)
+static enum kg_fs_next next_of_ext4(struct kg_fs_file *directory, uint64_t *position, struct kg_fs_entry *entry)
 {
     struct kg_fs *fs = directory->fs;
     uint8_t head[8];
@@ -218,4 +201,24 @@ enum kg_fs_next kg_ext4_next(struct kg_fs_file *directory, uint64_t *position, s
         entry->file = (struct kg_fs_file){.fs = fs, .directory = type == 2, .first = inode};
         return KG_FS_ENTRY;
     }
+}
+
+static const struct kg_fs_calls calls_of_ext4 = {next_of_ext4, extent_of_ext4, read_inode};
+
+enum kg_status kg_ext4_open(struct kg_fs *fs, const uint8_t *boot)
+{
+    const uint8_t *super = boot + SUPER;
+    if (kg_disk_u16(super + 56) != 0xEF53) {
+        return KG_E_INPUT;
+    }
+    fs->type = "ext4";
+    fs->calls = &calls_of_ext4;
+    fs->kind = KG_FS_EXT4;
+    fs->root = ROOT_INODE;
+    const char *problem = read_super(fs, super);
+    if (problem) {
+        kg_fs_fail(fs, problem);
+        return KG_E_INPUT;
+    }
+    return KG_OK;
 }

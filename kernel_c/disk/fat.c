@@ -25,40 +25,6 @@ bool kg_fat_begins(const uint8_t *boot)
            (fats == 1 || fats == 2) && (boot[21] == 0xF0 || boot[21] >= 0xF8);
 }
 
-enum kg_status kg_fat_open(struct kg_fs *fs, const uint8_t *boot)
-{
-    if (!kg_fat_begins(boot)) {
-        return KG_E_INPUT;
-    }
-    uint32_t sector = kg_disk_u16(boot + 11), reserved = kg_disk_u16(boot + 14);
-    uint32_t root_entries = kg_disk_u16(boot + 17);
-    uint32_t sectors = kg_disk_u16(boot + 19) ? kg_disk_u16(boot + 19) : kg_disk_u32(boot + 32);
-    uint32_t fat = kg_disk_u16(boot + 22) ? kg_disk_u16(boot + 22) : kg_disk_u32(boot + 36);
-    uint32_t root_sectors = (root_entries * ENTRY + sector - 1) / sector;
-    uint64_t before = reserved + (uint64_t)fat * boot[16] + root_sectors;
-    fs->type = "FAT";
-    if (fat == 0 || before >= sectors || (uint64_t)sectors * sector > fs->size) {
-        kg_fs_fail(fs, "the boot sector of a FAT file system is damaged");
-        return KG_E_INPUT;
-    }
-    fs->kind = KG_FS_FAT;
-    fs->block = sector * boot[13];
-    fs->n_units = (uint32_t)((sectors - before) / boot[13]);
-    fs->bits = fs->n_units < 4085 ? 12 : fs->n_units < 65525 ? 16 : 32;
-    fs->type = fs->bits == 12 ? "FAT12" : fs->bits == 16 ? "FAT16" : "FAT32";
-    fs->table = (uint64_t)reserved * sector;
-    fs->heap = before * sector;
-    fs->cache_size = sector;
-    fs->root = fs->bits == 32 ? kg_disk_u32(boot + 44) : fs->heap - (uint64_t)root_sectors * sector;
-    fs->root_size = root_entries * ENTRY;
-    bool bad_root = fs->bits == 32 && (fs->root < 2 || fs->root >= fs->n_units + 2ull);
-    if ((uint64_t)fat * sector * 8 / fs->bits < fs->n_units + 2ull || bad_root || (fs->bits != 32 && !root_entries)) {
-        kg_fs_fail(fs, "the boot sector of a FAT file system is damaged");
-        return KG_E_INPUT;
-    }
-    return KG_OK;
-}
-
 /* Two bytes of a FAT12 may lie in two sectors. */
 static bool entry_of_fat12(struct kg_fs *fs, uint32_t cluster, uint32_t *value)
 {
@@ -257,7 +223,7 @@ bool kg_fat_dir_read(struct kg_fs_file *directory, uint64_t position, uint8_t ra
     return *ended || kg_fs_read(directory, position, ENTRY, raw);
 }
 
-enum kg_fs_next kg_fat_next(struct kg_fs_file *directory, uint64_t *position, struct kg_fs_entry *entry)
+static enum kg_fs_next next_of_fat(struct kg_fs_file *directory, uint64_t *position, struct kg_fs_entry *entry)
 {
     struct long_name name = {.n = 0};
     uint8_t raw[ENTRY];
@@ -289,4 +255,41 @@ enum kg_fs_next kg_fat_next(struct kg_fs_file *directory, uint64_t *position, st
         short_name(raw, entry->name);
     }
     return KG_FS_ENTRY;
+}
+
+static const struct kg_fs_calls calls_of_fat = {next_of_fat, kg_fat_extent, NULL};
+
+enum kg_status kg_fat_open(struct kg_fs *fs, const uint8_t *boot)
+{
+    if (!kg_fat_begins(boot)) {
+        return KG_E_INPUT;
+    }
+    uint32_t sector = kg_disk_u16(boot + 11), reserved = kg_disk_u16(boot + 14);
+    uint32_t root_entries = kg_disk_u16(boot + 17);
+    uint32_t sectors = kg_disk_u16(boot + 19) ? kg_disk_u16(boot + 19) : kg_disk_u32(boot + 32);
+    uint32_t fat = kg_disk_u16(boot + 22) ? kg_disk_u16(boot + 22) : kg_disk_u32(boot + 36);
+    uint32_t root_sectors = (root_entries * ENTRY + sector - 1) / sector;
+    uint64_t before = reserved + (uint64_t)fat * boot[16] + root_sectors;
+    fs->type = "FAT";
+    if (fat == 0 || before >= sectors || (uint64_t)sectors * sector > fs->size) {
+        kg_fs_fail(fs, "the boot sector of a FAT file system is damaged");
+        return KG_E_INPUT;
+    }
+    fs->calls = &calls_of_fat;
+    fs->kind = KG_FS_FAT;
+    fs->block = sector * boot[13];
+    fs->n_units = (uint32_t)((sectors - before) / boot[13]);
+    fs->bits = fs->n_units < 4085 ? 12 : fs->n_units < 65525 ? 16 : 32;
+    fs->type = fs->bits == 12 ? "FAT12" : fs->bits == 16 ? "FAT16" : "FAT32";
+    fs->table = (uint64_t)reserved * sector;
+    fs->heap = before * sector;
+    fs->cache_size = sector;
+    fs->root = fs->bits == 32 ? kg_disk_u32(boot + 44) : fs->heap - (uint64_t)root_sectors * sector;
+    fs->root_size = root_entries * ENTRY;
+    bool bad_root = fs->bits == 32 && (fs->root < 2 || fs->root >= fs->n_units + 2ull);
+    if ((uint64_t)fat * sector * 8 / fs->bits < fs->n_units + 2ull || bad_root || (fs->bits != 32 && !root_entries)) {
+        kg_fs_fail(fs, "the boot sector of a FAT file system is damaged");
+        return KG_E_INPUT;
+    }
+    return KG_OK;
 }

@@ -4,36 +4,7 @@
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 
-#define BOOT_BYTES 2048u
 #define KG_SMALL_READ 256u
-
-enum kg_status kg_fs_open(struct kg_fs *fs, const struct kg_reader *disk, uint64_t first, uint64_t size)
-{
-    static enum kg_status (*const openers[])(struct kg_fs *, const uint8_t *) = {kg_exfat_open, kg_ext4_open,
-                                                                                 kg_fat_open};
-    uint8_t boot[BOOT_BYTES];
-    memset(fs, 0, sizeof *fs);
-    fs->disk = *disk;
-    fs->first = first;
-    fs->size = size;
-    fs->type = "";
-    fs->cached = UINT64_MAX;
-    if (first > disk->size || size > disk->size - first || size < sizeof boot) {
-        fs->problem = "it is too small for a file system";
-        return KG_E_INPUT;
-    }
-    if (!kg_fs_bytes(fs, 0, sizeof boot, boot)) {
-        return KG_E_INPUT;
-    }
-    for (size_t i = 0; i < sizeof openers / sizeof openers[0]; i++) {
-        enum kg_status status = openers[i](fs, boot);
-        if (status == KG_OK || *fs->type) {
-            return status;
-        }
-    }
-    fs->problem = "it holds no file system that can be read";
-    return KG_E_INPUT;
-}
 
 void kg_fs_root(struct kg_fs *fs, struct kg_fs_file *directory)
 {
@@ -51,10 +22,10 @@ void kg_fs_root(struct kg_fs *fs, struct kg_fs_file *directory)
 static bool complete_file(struct kg_fs_file *file)
 {
     bool directory = file->directory;
-    if (file->fs->kind != KG_FS_EXT4 || file->tree[0]) {
+    if (!file->fs->calls->complete || file->tree[0]) {
         return true;
     }
-    return kg_ext4_inode(file->fs, file->first, file) &&
+    return file->fs->calls->complete(file->fs, file->first, file) &&
            (file->directory == directory || kg_fs_fail(file->fs, KG_FS_DAMAGED_DIRECTORY));
 }
 
@@ -63,11 +34,7 @@ enum kg_fs_next kg_fs_next(struct kg_fs_file *directory, uint64_t *position, str
     if (!directory->directory || !complete_file(directory)) {
         return KG_FS_BAD;
     }
-    switch (directory->fs->kind) {
-    case KG_FS_FAT: return kg_fat_next(directory, position, entry);
-    case KG_FS_EXFAT: return kg_exfat_next(directory, position, entry);
-    default: return kg_ext4_next(directory, position, entry);
-    }
+    return directory->fs->calls->next(directory, position, entry);
 }
 
 static uint8_t folded(const struct kg_fs *fs, char c)
@@ -150,8 +117,7 @@ bool kg_fs_extent(struct kg_fs_file *file, uint64_t offset, struct kg_extent *ex
     if (offset >= file->size) {
         return kg_fs_fail(fs, "the file is shorter");
     }
-    bool good = fs->kind == KG_FS_EXT4 ? kg_ext4_extent(file, offset, extent) : kg_fat_extent(file, offset, extent);
-    if (!good) {
+    if (!fs->calls->extent(file, offset, extent)) {
         return false;
     }
     cut_at_valid(file, offset, extent);
@@ -167,7 +133,7 @@ static bool read_run(struct kg_fs *fs, uint64_t offset, size_t n, void *to)
 {
     uint64_t own = offset - fs->first;
     if (n > KG_SMALL_READ || own % fs->cache_size + n > fs->cache_size) {
-        return kg_reader_read(&fs->disk, offset, n, to) || kg_fs_fail(fs, "the disk cannot be read");
+        return kg_disk_read(&fs->disk, offset, n, to) || kg_fs_fail(fs, "the disk cannot be read");
     }
     const uint8_t *bytes = kg_fs_cached(fs, own, (uint32_t)n);
     if (bytes) {

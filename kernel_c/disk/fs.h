@@ -41,19 +41,20 @@ enum kg_status kg_ext4_open(struct kg_fs *fs, const uint8_t *boot);
 /* True if these 512 bytes are a boot sector of FAT by their numbers. Some tools write a partition table into it. */
 bool kg_fat_begins(const uint8_t *boot);
 
-enum kg_fs_next kg_fat_next(struct kg_fs_file *directory, uint64_t *position, struct kg_fs_entry *entry);
-enum kg_fs_next kg_exfat_next(struct kg_fs_file *directory, uint64_t *position, struct kg_fs_entry *entry);
-enum kg_fs_next kg_ext4_next(struct kg_fs_file *directory, uint64_t *position, struct kg_fs_entry *entry);
+/* The functions of a file system, which fs.c calls. */
+struct kg_fs_calls {
+    enum kg_fs_next (*next)(struct kg_fs_file *directory, uint64_t *position, struct kg_fs_entry *entry);
+    bool (*extent)(struct kg_fs_file *file, uint64_t offset,
+                   struct kg_extent *extent); /* from the file system's start */
+    /* Reads what a directory does not tell of a file; NULL: it tells all. */
+    bool (*complete)(struct kg_fs *fs, uint64_t number, struct kg_fs_file *file);
+};
 
-/* Offsets from the start of the file system. */
 bool kg_fat_extent(struct kg_fs_file *file, uint64_t offset, struct kg_extent *extent); /* FAT and exFAT */
-bool kg_ext4_extent(struct kg_fs_file *file, uint64_t offset, struct kg_extent *extent);
 
 /* An entry of a directory of FAT or exFAT. `ended`: the directory or its chain of clusters has no further one. */
 #define KG_FAT_ENTRY 32u
 bool kg_fat_dir_read(struct kg_fs_file *directory, uint64_t position, uint8_t raw[KG_FAT_ENTRY], bool *ended);
-
-bool kg_ext4_inode(struct kg_fs *fs, uint64_t number, struct kg_fs_file *file);
 
 #define KG_FS_DAMAGED_DIRECTORY "a directory is damaged"
 #define KG_FS_DIRECTORY_MOST (256u << 20) /* bytes of a directory, as exFAT limits it */

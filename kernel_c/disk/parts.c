@@ -28,7 +28,7 @@ static bool table_crc(const struct kg_parts *parts, uint32_t *crc)
     *crc = KG_CRC32_BEGIN;
     for (uint64_t at = 0; at < size; at += sizeof chunk) {
         size_t n = size - at < sizeof chunk ? (size_t)(size - at) : sizeof chunk;
-        if (!kg_reader_read(parts->disk, parts->entries + at, n, chunk)) {
+        if (!kg_disk_read(parts->disk, parts->entries + at, n, chunk)) {
             return false;
         }
         *crc = kg_crc32_more(*crc, chunk, n);
@@ -43,7 +43,7 @@ static bool open_gpt(struct kg_parts *parts, uint64_t lba)
     uint8_t header[SECTOR_MOST];
     uint32_t sector = parts->disk->sector_size;
     uint64_t sectors = parts->disk->size / sector;
-    if (lba >= sectors || !kg_reader_read(parts->disk, lba * sector, sector, header) ||
+    if (lba >= sectors || !kg_disk_read(parts->disk, lba * sector, sector, header) ||
         memcmp(header, "EFI PART", 8) != 0) {
         return false;
     }
@@ -66,11 +66,11 @@ static bool open_gpt(struct kg_parts *parts, uint64_t lba)
     return table_crc(parts, &found) && found == kg_disk_u32(header + 88);
 }
 
-void kg_parts_open(struct kg_parts *parts, const struct kg_reader *disk)
+void kg_parts_open(struct kg_parts *parts, const struct kg_disk *disk)
 {
     uint8_t mbr[512];
     *parts = (struct kg_parts){.disk = disk, .kind = KG_PARTS_NONE};
-    if (!kg_reader_read(disk, 0, sizeof mbr, mbr)) {
+    if (!kg_disk_read(disk, 0, sizeof mbr, mbr)) {
         parts->problem = "the first sector cannot be read";
         return;
     }
@@ -122,7 +122,7 @@ static bool get_logical(const struct kg_parts *parts, uint64_t extended, uint32_
     uint64_t at = extended;
     for (uint32_t step = 0; step < LOGICAL_MOST; step++) {
         if (at >= parts->disk->size / parts->disk->sector_size ||
-            !kg_reader_read(parts->disk, at * parts->disk->sector_size, sizeof table, table) || table[510] != 0x55 ||
+            !kg_disk_read(parts->disk, at * parts->disk->sector_size, sizeof table, table) || table[510] != 0x55 ||
             table[511] != 0xAA) {
             return false;
         }
@@ -144,7 +144,7 @@ static bool get_mbr(const struct kg_parts *parts, uint32_t i, struct kg_part *pa
 {
     uint8_t mbr[512];
     uint64_t extended = 0;
-    if (!kg_reader_read(parts->disk, 0, sizeof mbr, mbr)) {
+    if (!kg_disk_read(parts->disk, 0, sizeof mbr, mbr)) {
         return false;
     }
     for (uint32_t j = 0; j < 4; j++) {
@@ -165,7 +165,7 @@ static bool get_gpt(const struct kg_parts *parts, uint32_t i, struct kg_part *pa
     static const uint8_t unused[16];
     uint8_t entry[GPT_ENTRY_LEAST];
     for (uint32_t j = 0; j < parts->n; j++) {
-        if (!kg_reader_read(parts->disk, parts->entries + (uint64_t)j * parts->each, sizeof entry, entry)) {
+        if (!kg_disk_read(parts->disk, parts->entries + (uint64_t)j * parts->each, sizeof entry, entry)) {
             return false;
         }
         uint64_t first = kg_disk_u64(entry + 32), last = kg_disk_u64(entry + 40);

@@ -4,7 +4,7 @@
 #include "kgpt/mem.h"
 #include "kgpt/utf8.h"
 
-bool kg_reader_read(const struct kg_reader *reader, uint64_t offset, size_t n, void *to)
+bool kg_disk_read(const struct kg_disk *reader, uint64_t offset, size_t n, void *to)
 {
     return offset <= reader->size && n <= reader->size - offset &&
            (n == 0 || reader->read(reader->context, offset, n, to));
@@ -48,7 +48,7 @@ bool kg_fs_bytes(struct kg_fs *fs, uint64_t offset, size_t n, void *to)
     if (offset > fs->size || n > fs->size - offset) {
         return kg_fs_fail(fs, "the file system points beyond its end");
     }
-    return kg_reader_read(&fs->disk, fs->first + offset, n, to) || kg_fs_fail(fs, "the disk cannot be read");
+    return kg_disk_read(&fs->disk, fs->first + offset, n, to) || kg_fs_fail(fs, "the disk cannot be read");
 }
 
 const uint8_t *kg_fs_cached(struct kg_fs *fs, uint64_t offset, uint32_t n)

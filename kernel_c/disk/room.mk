@@ -4,5 +4,6 @@ ENGINE_LM += \
     disk/fat.c \
     disk/fs.c \
     disk/parts.c \
+    disk/probe.c \
     disk/reader.c
 SMALL += disk/%

@@ -78,7 +78,7 @@ static void walk_directory(struct made_up *disk, struct kg_fs_file *directory, i
     free(entry);
 }
 
-static void walk_part(struct made_up *disk, const struct kg_reader *reader, uint64_t first, uint64_t size)
+static void walk_part(struct made_up *disk, const struct kg_disk *reader, uint64_t first, uint64_t size)
 {
     struct kg_fs *fs = malloc(sizeof *fs); /* not static: the sanitizer sees its ends */
     struct kg_fs_entry *entry = malloc(sizeof *entry);
@@ -99,7 +99,7 @@ static void walk_part(struct made_up *disk, const struct kg_reader *reader, uint
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct made_up disk;
-    struct kg_reader reader = {&disk, read_made_up, SECTORS * SECTOR, SECTOR};
+    struct kg_disk reader = {&disk, read_made_up, SECTORS * SECTOR, SECTOR};
     struct kg_parts parts;
     struct kg_part part;
     memset(&disk, 0, sizeof disk);

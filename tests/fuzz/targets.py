@@ -254,7 +254,10 @@ TARGETS = {
         ),
         Target(
             "disk",
-            (*(f"kernel_c/disk/{name}.c" for name in ("exfat", "ext4", "fat", "fs", "parts", "reader")), *_CORE),
+            (
+                *(f"kernel_c/disk/{name}.c" for name in ("exfat", "ext4", "fat", "fs", "parts", "probe", "reader")),
+                *_CORE,
+            ),
             16448,
             words=("EFI PART", "EXFAT   ", "\\x53\\xef", "\\x0a\\xf3", "\\x55\\xaa"),
         ),

@@ -57,7 +57,7 @@ static int copy(struct kg_fs_file *file)
     return 0;
 }
 
-static int show(const struct kg_reader *disk, const struct kg_part *part, const char *path)
+static int show(const struct kg_disk *disk, const struct kg_part *part, const char *path)
 {
     static struct kg_fs fs;
     static struct kg_fs_entry entry;
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
     if (!image || fseek(image, 0, SEEK_END) != 0) {
         return 2;
     }
-    struct kg_reader disk = {image, read_image, (uint64_t)ftell(image), 512};
+    struct kg_disk disk = {image, read_image, (uint64_t)ftell(image), 512};
     kg_parts_open(&parts, &disk);
     uint32_t wanted = argc > 2 ? (uint32_t)atoi(argv[2]) : 0;
     if (argc == 2) {

@@ -10,7 +10,7 @@
 #include "kgpt/status.h"
 
 /* Where bytes come from: a device, a file of a process, the firmware. */
-struct kg_reader {
+struct kg_disk {
     void *context;
     /* Reads `n` bytes at `offset`, which lie within `size`. False: they could not be read. */
     bool (*read)(void *context, uint64_t offset, size_t n, void *to);
@@ -18,8 +18,8 @@ struct kg_reader {
     uint32_t sector_size; /* bytes, a power of two from 512 to 4096: the unit of partition tables */
 };
 
-/* kg_reader.read, after a check that the bytes lie within `size`. */
-bool kg_reader_read(const struct kg_reader *reader, uint64_t offset, size_t n, void *to);
+/* kg_disk.read, after a check that the bytes lie within `size`. */
+bool kg_disk_read(const struct kg_disk *reader, uint64_t offset, size_t n, void *to);
 
 /* Partitions. */
 
@@ -38,7 +38,7 @@ struct kg_part {
 enum kg_parts_kind { KG_PARTS_NONE, KG_PARTS_MBR, KG_PARTS_GPT };
 
 struct kg_parts {
-    const struct kg_reader *disk;
+    const struct kg_disk *disk;
     enum kg_parts_kind kind;
     uint64_t entries;    /* offset of the table of a GPT */
     uint32_t n, each;    /* of its entries: number and bytes */
@@ -47,7 +47,7 @@ struct kg_parts {
 };
 
 /* Finds the partition table. Without a usable one `kind` is KG_PARTS_NONE: the disk may be one file system. */
-void kg_parts_open(struct kg_parts *parts, const struct kg_reader *disk);
+void kg_parts_open(struct kg_parts *parts, const struct kg_disk *disk);
 
 /* The partition number `i`, from 0, in the order of the table. False: past the last one. A partition beyond the end
  * of the disk is left out. */
@@ -60,8 +60,11 @@ bool kg_parts_get(const struct kg_parts *parts, uint32_t i, struct kg_part *part
 
 enum kg_fs_kind { KG_FS_FAT, KG_FS_EXFAT, KG_FS_EXT4 };
 
+struct kg_fs_calls; /* disk/fs.h */
+
 struct kg_fs {
-    struct kg_reader disk;
+    const struct kg_fs_calls *calls;
+    struct kg_disk disk;
     uint64_t first, size; /* bytes: the part of the disk that is the file system */
     enum kg_fs_kind kind;
     const char *type;    /* "FAT32" …; "" */
@@ -108,7 +111,7 @@ enum kg_fs_next { KG_FS_ENTRY, KG_FS_END, KG_FS_BAD };
 
 /* Recognizes the file system in `size` bytes at `first`. KG_E_INPUT with `problem`: none, or one that cannot be
  * read; `type` is "" if it was not recognized. */
-enum kg_status kg_fs_open(struct kg_fs *fs, const struct kg_reader *disk, uint64_t first, uint64_t size);
+enum kg_status kg_fs_open(struct kg_fs *fs, const struct kg_disk *disk, uint64_t first, uint64_t size);
 
 void kg_fs_root(struct kg_fs *fs, struct kg_fs_file *directory);
 
