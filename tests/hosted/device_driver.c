@@ -1,6 +1,8 @@
 /* Device drivers on a simulated machine, for ctypes; tests/hosted/devices.py implements the machine. */
 #include "drivers.h"
 
+#include "kgpt/format.h"
+
 #define MEMORY (1u << 20) /* for DMA; aligned to its size */
 
 struct machine {
@@ -173,4 +175,50 @@ int driver_take(uint32_t *written);
 int driver_take(uint32_t *written)
 {
     return kg_virtqueue_take(&queue, written);
+}
+
+/* The n-th disk: "name sectors sector_size model" as text; false: there is none. */
+bool driver_disk(uint32_t n, char *text, size_t size);
+bool driver_disk(uint32_t n, char *text, size_t size)
+{
+    const struct kg_unit *unit = kg_unit_find(KG_UNIT_BLOCK, n);
+    if (unit) {
+        const struct kg_block *block = &unit->block;
+        kg_format(text, size, "%s %llu %u %s", block->name, (unsigned long long)block->sectors, block->sector_size,
+                  block->model);
+    }
+    return unit;
+}
+
+bool driver_read(uint32_t disk, uint64_t first, uint64_t n, uint8_t *to);
+bool driver_read(uint32_t disk, uint64_t first, uint64_t n, uint8_t *to)
+{
+    struct kg_unit *unit = kg_unit_find(KG_UNIT_BLOCK, disk);
+    return unit && kg_block_read(unit, first, n, to);
+}
+
+bool driver_write(uint32_t disk, uint64_t open_first, uint64_t open_n, uint64_t first, uint64_t n, const uint8_t *from);
+bool driver_write(uint32_t disk, uint64_t open_first, uint64_t open_n, uint64_t first, uint64_t n, const uint8_t *from)
+{
+    struct kg_unit *unit = kg_unit_find(KG_UNIT_BLOCK, disk);
+    return unit && kg_block_open(unit, open_first, open_n) && kg_block_write(unit, first, n, from);
+}
+
+/* Begins `n` reads of one sector each, then checks them until all have ended. Returns a bit for each that succeeded. */
+uint32_t driver_read_at_once(uint32_t disk, uint32_t n, uint8_t *to);
+uint32_t driver_read_at_once(uint32_t disk, uint32_t n, uint8_t *to)
+{
+    struct kg_unit *unit = kg_unit_find(KG_UNIT_BLOCK, disk);
+    struct kg_block_request requests[32];
+    uint32_t good = 0, running = unit ? n : 0;
+    for (uint32_t i = 0; i < running; i++) {
+        kg_block_begin(unit, &requests[i], i, 1, to + (size_t)i * unit->block.sector_size);
+    }
+    for (uint32_t i = 0; i < running; i++) {
+        while (kg_block_check(unit, &requests[i]) == KG_BLOCK_RUNNING) {
+            plat_delay_us(10000);
+        }
+        good |= requests[i].state == KG_BLOCK_DONE ? 1u << i : 0;
+    }
+    return good;
 }

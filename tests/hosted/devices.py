@@ -275,6 +275,12 @@ class Drivers:
     def __init__(self, folder: Path) -> None:
         self.library = shared_object(folder, SOURCES)
         self.library.driver_device.restype = ctypes.c_bool
+        for name in ("driver_disk", "driver_read", "driver_write"):
+            getattr(self.library, name).restype = ctypes.c_bool
+        self.library.driver_disk.argtypes = [ctypes.c_uint32, ctypes.c_char_p, ctypes.c_size_t]
+        self.library.driver_read.argtypes = [ctypes.c_uint32, *[ctypes.c_uint64] * 3]
+        self.library.driver_write.argtypes = [ctypes.c_uint32, *[ctypes.c_uint64] * 5]
+        self.library.driver_read_at_once.argtypes = [ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64]
         self.library.driver_queue.restype = ctypes.c_char_p
         self.library.driver_queue.argtypes = [ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint32]
 
@@ -311,6 +317,40 @@ class Drivers:
         assert given <= n
         assert room.raw[max(given, 0) :] == b"\xee" * (n - max(given, 0))
         return room.raw[:given] if given >= 0 else None
+
+    def disks(self) -> list[str]:
+        """Of each disk: name, sectors, bytes of a sector, model."""
+        found: list[str] = []
+        room = ctypes.create_string_buffer(100)
+        while self.library.driver_disk(len(found), room, len(room)):
+            found.append(room.value.decode())
+        self.machine.check()
+        return found
+
+    def read_disk(self, first: int, n: int, size: int = 512, disk: int = 0, offset: int = 0) -> bytes | None:
+        """``n`` sectors of ``size`` bytes, to memory that is ``offset`` bytes behind a page; None: it failed."""
+        room = ctypes.create_string_buffer(n * size + 8192)
+        to = -(-ctypes.addressof(room) // 4096) * 4096 + offset
+        ok = self.library.driver_read(disk, first, n, to)
+        self.machine.check()
+        return ctypes.string_at(to, n * size) if ok else None
+
+    def write_disk(self, first: int, data: bytes, opened: tuple[int, int], disk: int = 0) -> bool:
+        """Write sectors of 512 bytes after ``opened`` (first, n) was opened."""
+        room = ctypes.create_string_buffer(len(data) + 4096)
+        at = -(-ctypes.addressof(room) // 4096) * 4096
+        ctypes.memmove(at, data, len(data))
+        ok = self.library.driver_write(disk, *opened, first, len(data) // 512, at)
+        self.machine.check()
+        return bool(ok)
+
+    def read_at_once(self, n: int) -> tuple[int, bytes]:
+        """``n`` sectors in as many requests at once: a bit for each that succeeded, and all bytes."""
+        room = ctypes.create_string_buffer(n * 512 + 4096)
+        at = -(-ctypes.addressof(room) // 4096) * 4096
+        good = self.library.driver_read_at_once(0, n, at)
+        self.machine.check()
+        return good, ctypes.string_at(at, n * 512)
 
     def capabilities(self, address: int, kind: int) -> list[int]:
         """The offsets of all capabilities of this kind."""
