@@ -48,8 +48,8 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 ROOMS := app app/chat app/cmdline app/events app/jitter app/run app/shell app/training console core disk engine \
     formats infer infer/chat infer/reply infer/speculate math ops ops/attention ops/quant ops/quant/avx2 \
     ops/quant/avx512 ops/quant/avxvnni ops/quant/swar ops/ref platform/boot platform/common platform/drivers \
-    platform/drivers/block platform/drivers/bus platform/drivers/virtio loader platform/linux store tokenizer train \
-    train/dense train/exact train/fast uefi $(ROOMS_$(ARCH))
+    platform/drivers/block platform/drivers/bus platform/drivers/usb platform/drivers/virtio loader platform/linux \
+    store tokenizer train train/dense train/exact train/fast uefi $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))
 GROUPS := ENGINE ENGINE_NO_LM ENGINE_LM ENGINE_NO_TRAIN ENGINE_TRAIN ENGINE_LARGE ENGINE_NO_LARGE MODEL MODEL_TRAIN \
     BARE BARE_DRIVERS BARE_NO_DRIVERS HOSTED RUNTIME UEFI SMALL NO_FP GENERATED FMA F16C

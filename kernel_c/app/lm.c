@@ -116,7 +116,7 @@ static enum kg_exit run_lm_chat_mode(struct kgpt *k)
             return kg_refuse(k, &error);
         }
     }
-    bool answers = k->prompt[0] != '\0', listens = !k->config.exit && k->info->has_input;
+    bool answers = k->prompt[0] != '\0', listens = !k->config.exit && (k->info->has_input || plat_awaits_keyboard());
     if (!k->config.exit) {
         kg_report_keyboard(k);
     }

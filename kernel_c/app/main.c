@@ -42,16 +42,19 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
     if (status == KG_OK) {
         status = kg_cmdline_parse(&k->config, k->info->cmdline, error);
     }
-    if (status == KG_OK && k->config.mode == KG_MODE_SHELL && !k->info->has_input) {
+    plat_pci_use((enum kg_pci_use)k->config.pci);
+    if (k->config.usb) {
+        plat_usb_off();
+    }
+    if (status == KG_OK && k->config.mode == KG_MODE_SHELL && !(k->info->has_input || plat_awaits_keyboard())) {
         kg_error_set(error, KG_E_INPUT,
                      "mode=shell needs something to type on: no keyboard and no serial port answered");
-        kg_error_hint(error, "USB keyboards are not driven yet: press e in the boot menu, and use mode=generate");
+        kg_error_hint(error, "plug in a keyboard, or press e in the boot menu, and use mode=generate");
         return KG_E_INPUT;
     }
     if (k->config.clock[0]) {
         plat_clock_use(k->config.clock);
     }
-    plat_pci_use((enum kg_pci_use)k->config.pci);
     if (k->config.disk) {
         plat_disks_off();
     }

@@ -36,7 +36,7 @@ enum kg_exit kg_enter_shell(struct kgpt *k)
         return kg_finish(k, KG_EXIT_OK, "done");
     }
     kg_report_keyboard(k);
-    if (!k->info->has_input) {
+    if (!(k->info->has_input || plat_awaits_keyboard())) {
         return kg_finish(k, KG_EXIT_OK, "done");
     }
     kg_shell_run(k);

@@ -2,6 +2,8 @@
  * here: the tables of drivers.def name it. */
 #include "mmio.h"
 
+#include "console/keyboard.c"
+
 #include "platform/drivers/block/ahci.c"
 #include "platform/drivers/block/ahci_drive.c"
 #include "platform/drivers/block/ahci_port.c"
@@ -12,6 +14,15 @@
 #include "platform/drivers/bus/pci.c"
 #include "platform/drivers/devices.c"
 #include "platform/drivers/table.c"
+#include "platform/drivers/usb/contexts.c"
+#include "platform/drivers/usb/descriptors.c"
+#include "platform/drivers/usb/enumerate.c"
+#include "platform/drivers/usb/hub.c"
+#include "platform/drivers/usb/keyboard.c"
+#include "platform/drivers/usb/operations.c"
+#include "platform/drivers/usb/ports.c"
+#include "platform/drivers/usb/rings.c"
+#include "platform/drivers/usb/xhci.c"
 #include "platform/drivers/virtio/blk.c"
 #include "platform/drivers/virtio/rng.c"
 #include "platform/drivers/virtio/virtio_pci.c"

@@ -38,8 +38,9 @@ void kg_report_memory(const struct kgpt *k)
 void kg_report_keyboard(const struct kgpt *k)
 {
     if (k->info->has_screen && !k->info->has_keyboard) {
-        kg_print("kgpt: keyboard: none found (USB keyboards are not driven yet); serial: %s\n"
+        kg_print("kgpt: keyboard: none found%s; serial: %s\n"
                  "      press e in the boot menu to add words, such as prompt=TEXT\n",
+                 plat_awaits_keyboard() ? " yet, USB keyboards are looked for" : "",
                  k->info->has_serial ? "COM1" : "none");
     }
 }

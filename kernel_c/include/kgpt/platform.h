@@ -145,6 +145,11 @@ enum kg_pci_use {
 void plat_pci_use(enum kg_pci_use use); /* before the first use */
 void plat_disks_off(void);              /* leave all disks alone; before the first use */
 
+void plat_usb_off(void); /* before the first use: USB controllers are left alone */
+
+/* True if a keyboard may answer later, or has: a USB controller is in use. Looks for devices. */
+bool plat_awaits_keyboard(void);
+
 /* Calls the drivers' poll functions: between the layers of a forward pass, and while the kernel waits for input. */
 void plat_poll(void);
 

@@ -11,6 +11,10 @@ void plat_disks_off(void)
 {
 }
 
+void plat_usb_off(void)
+{
+}
+
 void plat_poll(void)
 {
 }

@@ -9,6 +9,7 @@
 #define MOST_DEVICES 512u /* large servers have 200 functions */
 #define PAGE 4096u
 #define ALIGNMENT 16u
+#define CLASS_USB 0x0C03u
 
 static struct kg_device *first, **last = &first;
 static struct kg_unit *units, **last_unit = &units;
@@ -17,6 +18,7 @@ static uint8_t *free_bytes; /* in the last allocated page */
 static size_t n_free_bytes;
 static bool looked;
 static enum kg_pci_use used_as;
+static bool usb_off;
 static bool disks_are_off;
 
 void plat_pci_use(enum kg_pci_use use)
@@ -32,6 +34,11 @@ void plat_disks_off(void)
 bool kg_disks_are_off(void)
 {
     return disks_are_off;
+}
+
+void plat_usb_off(void)
+{
+    usb_off = true;
 }
 
 /* Zeroed memory in whole pages; never freed. */
@@ -80,6 +87,9 @@ static void add_device(const struct kg_pci *pci)
 static void start_device(struct kg_device *device)
 {
     device->problem = device->driver->disks && disks_are_off ? "left alone: disk=off" : plat_dma_problem();
+    if (usb_off && device->pci.class_code >> 8 == CLASS_USB) {
+        device->problem = "left alone: usb=off";
+    }
     if (device->problem) {
         return;
     }

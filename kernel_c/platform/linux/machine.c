@@ -63,6 +63,15 @@ void plat_disks_off(void)
 {
 }
 
+void plat_usb_off(void)
+{
+}
+
+bool plat_awaits_keyboard(void)
+{
+    return false;
+}
+
 void plat_poll(void)
 {
 }

@@ -2,6 +2,7 @@
 #include "debugcon.h"
 #include "i8042.h"
 #include "idle.h"
+#include "kgpt/device.h"
 #include "kgpt/keyboard.h"
 #include "kgpt/platform.h"
 #include "kgpt/writer.h"
@@ -45,11 +46,49 @@ void plat_notice(const char *text, size_t n)
 
 static uint64_t last_typed;
 
+#define DEVICES_AFTER 100000000u /* TSC ticks after the first instruction: shorter runs look for no devices */
+
+extern uint64_t kg_ticks_entry;
+
+bool plat_awaits_keyboard(void)
+{
+    return kg_unit_find(KG_UNIT_INPUT, 0);
+}
+
+/* Keyboards on a bus. The search for devices does not delay the first words of a run. */
+static int read_input_units(void)
+{
+    int result = KG_READ_END;
+    if (kg_rdtsc() - kg_ticks_entry < DEVICES_AFTER) {
+        return KG_READ_NONE;
+    }
+    struct kg_unit *unit;
+    for (uint32_t i = 0; (unit = kg_unit_find(KG_UNIT_INPUT, i)); i++) {
+        int byte = unit->input.read(unit);
+        if (byte >= 0 || byte < KG_READ_END) {
+            return byte;
+        }
+        result = byte == KG_READ_NONE ? byte : result;
+    }
+    return result;
+}
+
+/* The keyboard at the keyboard controller, then all others. */
+static int read_any_keyboard(void)
+{
+    int first = kg_i8042_read();
+    if (first >= 0 || first < KG_READ_END) {
+        return first;
+    }
+    int other = read_input_units();
+    return other == KG_READ_END ? first : other;
+}
+
 /* The screen handles Page Up and Page Down. */
 static int read_keyboard(void)
 {
     for (;;) {
-        int byte = kg_i8042_read();
+        int byte = read_any_keyboard();
         if (byte != KG_KEY_PAGE_UP && byte != KG_KEY_PAGE_DOWN) {
             return byte;
         }

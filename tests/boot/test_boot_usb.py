@@ -1,0 +1,111 @@
+"""USB keyboards on QEMU's xHCI controllers: direct, behind hubs, unplugged and plugged in again."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+import pace
+import pytest
+from boots import Boot, press, texts
+
+from kgpt_build.errors import MachineLost
+from kgpt_build.events import Shell
+from kgpt_build.kernel.build import build_cached
+from kgpt_build.pytest_plugin import Guest
+
+CONTROLLER = "qemu-xhci,id=xhci"
+HUB = "usb-hub,bus=xhci.0,port=1,id=hub"
+NO_I8042 = "q35,i8042=off"
+
+
+@pytest.fixture(scope="session")
+def drivers_kernel() -> Path:
+    return build_cached(drivers=True)
+
+
+def devices(*words: str) -> tuple[str, ...]:
+    return tuple(part for word in words for part in ("-device", word))
+
+
+def shell(boot: Boot, kernel: Path, *words: str, cmdline: str = "mode=shell") -> Guest:
+    """A shell without a serial port and without the old keyboard controller."""
+    extra = (*devices(*words), "-machine", NO_I8042)
+    guest = boot(cmdline, kernel, machine="q35", serial=False, extra=extra)
+    guest.expect_event("shell")
+    return guest
+
+
+def wait_for_keyboard(guest: Guest) -> None:
+    """Until Enter gives another prompt: keys that are pressed before the keyboard is known are lost."""
+
+    def prompts() -> int:
+        return sum(isinstance(event, Shell) for event in guest.events)
+
+    before, deadline = prompts(), time.monotonic() + pace.limit(60)
+    while prompts() == before:
+        assert time.monotonic() < deadline, "no USB keyboard came"
+        press(guest, "ret")
+        time.sleep(0.2)
+
+
+def monitor(guest: Guest, line: str) -> None:
+    words: dict[str, Any] = {"command-line": line}
+    guest.machine.execute("human-monitor-command", **words)
+
+
+def halt(guest: Guest) -> None:
+    with contextlib.suppress(MachineLost):
+        guest.machine.type_text("halt\r")
+    assert guest.wait().ok
+
+
+def expect_unknown(guest: Guest, typed: str) -> None:
+    guest.expect_event("error", message=f'unknown command "{typed}"')
+
+
+def test_a_shell_typed_on_a_usb_keyboard_behind_hubs(boot: Boot, drivers_kernel: Path) -> None:
+    """It is pulled out and plugged in again, and so is a hub."""
+    second = "usb-hub,bus=xhci.0,port=1.2,id=second"
+    guest = shell(boot, drivers_kernel, "nec-usb-xhci,id=xhci", HUB, second, "usb-kbd,bus=xhci.0,port=1.2.3,id=kbd")
+    wait_for_keyboard(guest)
+    guest.machine.type_keys("first\r")
+    expect_unknown(guest, "first")
+    monitor(guest, "device_del kbd")
+    monitor(guest, "device_add usb-kbd,bus=xhci.0,port=1.2.1,id=again")
+    wait_for_keyboard(guest)
+    press(guest, "caps_lock", "d", "caps_lock", "e", "left", "x", "ret")
+    expect_unknown(guest, "Dxe")
+    monitor(guest, "device_del hub")
+    monitor(guest, "device_add usb-hub,bus=xhci.0,port=2,id=third")
+    monitor(guest, "device_add usb-kbd,bus=xhci.0,port=2.5,id=last")
+    wait_for_keyboard(guest)
+    guest.machine.type_keys("third\r")
+    expect_unknown(guest, "third")
+    with contextlib.suppress(MachineLost):
+        press(guest, "ctrl-alt-delete")
+    guest.wait()
+    guest.expect_event("exit", reason="reboot")
+
+
+@pytest.mark.slow
+def test_a_text_asked_for_on_a_usb_keyboard(boot: Boot, drivers_kernel: Path) -> None:
+    guest = shell(boot, drivers_kernel, CONTROLLER, "usb-kbd,bus=xhci.0")
+    wait_for_keyboard(guest)
+    guest.machine.type_keys("set samples 2\rset seed 7\rgenerate ka\r")
+    guest.expect_event("stats", samples=2)
+    assert [text[:2] for text in texts(guest)] == ["ka", "ka"]
+    halt(guest)
+
+
+@pytest.mark.slow
+def test_controllers_left_alone(boot: Boot, drivers_kernel: Path) -> None:
+    extra = devices(CONTROLLER, "usb-kbd,bus=xhci.0")
+    guest = boot("mode=shell usb=off", drivers_kernel, machine="q35", extra=extra)
+    guest.expect("kgpt> $")
+    guest.send_line("devices")
+    guest.expect("class 0c0330  xhci: left alone: usb=off$")
+    guest.send_line("halt")
+    assert guest.wait().ok
