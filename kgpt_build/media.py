@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 ELF_MAGIC = b"\x7fELF"
+PE_MAGIC = b"MZ"
+"""The first bytes of a UEFI program."""
 SECTOR = 512
 """Bytes: the unit of partition tables."""
 DISC_SECTOR = 2048

@@ -5,10 +5,10 @@ All code of the host that depends on the processor uses a row. Triples and compi
 
 from __future__ import annotations
 
-from kgpt_build.arch.rows import EXIT_BASE, Arch, GrubPlatform, QemuTarget, Uefi
+from kgpt_build.arch.rows import EXIT_BASE, Arch, GrubPlatform, QemuTarget, SecureUefi, Uefi
 from kgpt_build.arch.x86_64 import X86_64
 
-__all__ = ["ALL", "DEFAULT", "EXIT_BASE", "Arch", "GrubPlatform", "QemuTarget", "Uefi", "of_elf_machine"]
+__all__ = ["ALL", "DEFAULT", "EXIT_BASE", "Arch", "GrubPlatform", "QemuTarget", "SecureUefi", "Uefi", "of_elf_machine"]
 
 ALL: tuple[Arch, ...] = (X86_64,)
 DEFAULT = X86_64

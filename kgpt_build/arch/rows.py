@@ -37,6 +37,19 @@ class QemuTarget:
 
 
 @dataclass(frozen=True)
+class SecureUefi:
+    """A UEFI firmware with Secure Boot for QEMU."""
+
+    places: tuple[tuple[str, str], ...]
+    """Paths below / in order of preference: code, and the template of its variables without any keys."""
+    machine: str
+    """The machine that protects the variables against the guest."""
+    machine_options: str
+    arguments: tuple[str, ...]
+    """QEMU's arguments for the protection."""
+
+
+@dataclass(frozen=True)
 class Uefi:
     """UEFI for the architecture: the program that it boots from removable media, and paths of a firmware for QEMU."""
 
@@ -49,6 +62,8 @@ class Uefi:
     places: tuple[tuple[str, str], ...]
     """Paths below / in order of preference: code, and the template of its variables ("": both are in one file)."""
     install: str
+    secure: SecureUefi | None = None
+    """None: kgpt knows no firmware with Secure Boot."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kgpt_build.arch.rows import Arch, GrubPlatform, QemuTarget, Uefi
+from kgpt_build.arch.rows import Arch, GrubPlatform, QemuTarget, SecureUefi, Uefi
 from kgpt_build.arch.x86_64_probe import EVENTS_PORT, EXIT_PORT, probe_image
 
 _QEMU = QemuTarget(
@@ -44,6 +44,19 @@ _OVMF = Uefi(
         ("usr/share/edk2-ovmf/x64/OVMF_CODE.fd", "OVMF_VARS.fd"),
         ("usr/share/qemu/edk2-x86_64-code.fd", "edk2-i386-vars.fd"),
         ("usr/local/share/qemu/edk2-x86_64-code.fd", "edk2-i386-vars.fd"),
+    ),
+    secure=SecureUefi(
+        places=(
+            # Debian and Ubuntu, Fedora, Arch; last the files in QEMU's own sources.
+            ("usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.fd"),
+            ("usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "OVMF_VARS.fd"),
+            ("usr/share/edk2/x64/OVMF_CODE.secboot.4m.fd", "OVMF_VARS.4m.fd"),
+            ("usr/share/qemu/edk2-x86_64-secure-code.fd", "edk2-i386-vars.fd"),
+        ),
+        machine="q35",
+        machine_options="smm=on",
+        # With ACPI's S3 this OVMF keeps memory at 16 MiB for its resume, where the kernel must lie.
+        arguments=("-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1"),
     ),
     install="Debian, Ubuntu: apt-get install ovmf; Fedora: dnf install edk2-ovmf; Arch: pacman -S edk2-ovmf",
 )

@@ -32,6 +32,7 @@ COMMANDS = (
     "screenshot",
     "image",
     "flash",
+    "keys",
     "inspect",
     "pack",
     "quantize",

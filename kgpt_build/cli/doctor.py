@@ -16,7 +16,20 @@ from kgpt_build import paths
 from kgpt_build.arch import DEFAULT
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.sizes import MB
-from kgpt_build.toolchain import AptGet, DpkgDeb, GrubMkimage, GrubModules, Make, Mtools, Program, Qemu, Xorriso, get
+from kgpt_build.toolchain import (
+    AptGet,
+    DpkgDeb,
+    GrubMkimage,
+    GrubModules,
+    Make,
+    Mtools,
+    OpenSsl,
+    Program,
+    Qemu,
+    SbSign,
+    Xorriso,
+    get,
+)
 
 _OLDEST_PYTHON = (3, 11)
 _DISK_MB = 200  # zig's cache, objects and kernels of a first build
@@ -74,7 +87,7 @@ def examine() -> Iterator[Finding]:
         (DEFAULT.uefi.name, _uefi),
         *((tool.name, _optional(tool)) for name in ("clang", "gcc") for tool in (get(name).compiler, get(name).linker)),
         *((tool.name, _optional(tool)) for tool in (GrubMkimage(), *map(GrubModules, DEFAULT.grub))),
-        *((tool.name, _optional(tool)) for tool in (Xorriso(), Mtools(), AptGet(), DpkgDeb())),
+        *((tool.name, _optional(tool)) for tool in (Xorriso(), Mtools(), OpenSsl(), SbSign(), AptGet(), DpkgDeb())),
         ("cache", _cache),
         ("disk", _disk),
     ]

@@ -26,10 +26,14 @@ def command(boot_file: Path, as_json: bool) -> None:
     """Show what a kernel or an image contains.
 
     For a kernel: loaders, segments, sizes, model, self-tests, W^X. For an image of kgpt image: what boots where, the
-    menu, and whether each file is what was written. The exit code is 1 if one is not.
+    menu, and whether each file is what was written. For a UEFI program (.efi): who signed it. The exit code is 1 if a
+    file is not what was written, or signed.
     """
     from kgpt_build.kernel import inspect
 
+    if _is_program(boot_file):
+        _show_program(boot_file, as_json=as_json)
+        return
     if _is_medium(boot_file):
         _show_medium(boot_file, as_json=as_json)
         return
@@ -38,6 +42,43 @@ def command(boot_file: Path, as_json: bool) -> None:
         click.echo(json.dumps(inspect.as_json(found), indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(report(found)))
+
+
+def _is_program(path: Path) -> bool:
+    """True for a UEFI program. A file that cannot be read counts as a kernel, whose reader refuses it."""
+    from kgpt_build.media import PE_MAGIC
+
+    try:
+        with path.open("rb") as file:
+            return file.read(len(PE_MAGIC)) == PE_MAGIC
+    except OSError:
+        return False
+
+
+def _show_program(path: Path, *, as_json: bool) -> None:
+    """Show a UEFI program: its size, its SHA-256, and who signed it."""
+    import hashlib
+
+    from kgpt_build.signing.signatures import read_signatures
+
+    data = path.read_bytes()
+    try:
+        signatures = read_signatures(data)
+    except KgptError as error:
+        raise KgptError(f"{path}: {error.message}", error.hint) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if as_json:
+        signed = [{"signer": s.signer, "holds": s.holds, "certificate_sha256": s.fingerprint} for s in signatures]
+        click.echo(json.dumps({"path": str(path), "size": len(data), "sha256": digest, "signatures": signed}, indent=2))
+    else:
+        click.echo(f"{path}: {len(data):,} bytes, sha256 {digest}\nkind      a UEFI program")
+        for signature in signatures:
+            holds = "holds" if signature.holds else "DOES NOT HOLD"
+            click.echo(f"signed    by {signature.signer}: {holds}; certificate sha256 {signature.fingerprint}")
+        if not signatures:
+            click.echo("signed    by nobody: Secure Boot refuses it (docs/secure-boot.md)")
+    if not all(signature.holds for signature in signatures):
+        raise KgptError(f"{path} was changed after it was signed", "make it again, and sign it: kgpt keys sign")
 
 
 def _is_medium(path: Path) -> bool:

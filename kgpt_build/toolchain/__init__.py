@@ -6,6 +6,7 @@ from kgpt_build.toolchain.grub import GrubMkimage, GrubModules, Mtools, Xorriso
 from kgpt_build.toolchain.make import Make
 from kgpt_build.toolchain.program import Program
 from kgpt_build.toolchain.qemu import Qemu
+from kgpt_build.toolchain.signing import OpenSsl, SbSign
 
 __all__ = [
     "DEFAULT",
@@ -17,8 +18,10 @@ __all__ = [
     "GrubModules",
     "Make",
     "Mtools",
+    "OpenSsl",
     "Program",
     "Qemu",
+    "SbSign",
     "Toolchain",
     "Xorriso",
     "get",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgpt_build.arch import DEFAULT, Arch
-from kgpt_build.errors import ToolMissing, UsageError
+from kgpt_build import paths
+from kgpt_build.arch import DEFAULT, Arch, SecureUefi
+from kgpt_build.errors import KgptError, ToolMissing, UsageError
+from kgpt_build.vm.variables import secure_boot_variables, with_variables
 
 BIOS, UEFI = "bios", "uefi"
 
@@ -19,6 +22,8 @@ class Firmware:
     variables: Path | None = None
     is_uefi: bool = False
     """Is it certainly UEFI? False for a file that the user names."""
+    secure: SecureUefi | None = None
+    """What Secure Boot asks of the machine; None: it is off."""
 
 
 def find_firmware(word: str, root: Path = Path("/"), arch: Arch = DEFAULT) -> Firmware | None:
@@ -40,3 +45,33 @@ def find_firmware(word: str, root: Path = Path("/"), arch: Arch = DEFAULT) -> Fi
             return found
     name, install = arch.uefi.name, arch.uefi.install
     raise ToolMissing(f"there is no UEFI firmware ({name}) on this system", f"install it: {install}")
+
+
+def find_secure_firmware(certificate: bytes, root: Path = Path("/"), arch: Arch = DEFAULT) -> Firmware:
+    """A UEFI with Secure Boot on, which starts only programs that the owner of ``certificate`` (DER) signed.
+
+    Its variables are a file in the cache. Raises ToolMissing if the system has no such UEFI, KgptError.
+    """
+    secure = arch.uefi.secure
+    for code, variables in secure.places if secure else ():
+        template = root / Path(code).with_name(variables)
+        if (root / code).is_file() and template.is_file():
+            return Firmware(root / code, _enrolled(template, certificate), True, secure)
+    raise ToolMissing(
+        f"there is no UEFI firmware with Secure Boot ({arch.uefi.name}) on this system",
+        f"install it: {arch.uefi.install}",
+    )
+
+
+def _enrolled(template: Path, certificate: bytes) -> Path:
+    """The file of variables in the cache: those of ``template``, and the keys."""
+    try:
+        flash = template.read_bytes()
+    except OSError as error:
+        raise KgptError(f"cannot read {template}: {error.strerror}", "install the firmware again") from error
+    data = with_variables(flash, secure_boot_variables(certificate), str(template))
+    folder = paths.make_cache_dir("secure-boot")
+    path = folder / f"{hashlib.sha256(data).hexdigest()[:32]}.fd"
+    paths.write_atomically(path, data, durable=False)
+    paths.prune(list(folder.glob("*.fd")), most=8, most_bytes=64 << 20)
+    return path

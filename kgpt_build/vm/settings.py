@@ -82,6 +82,9 @@ class RunSettings:
         check_disks(self.disks)
         if self.display and not self.card:
             raise UsageError("without a graphics card there is no screen to show", "leave out --display")
+        secure = self.firmware.secure if self.firmware else None
+        if secure and self.machine_type != secure.machine:
+            raise UsageError(f"{self.machine} has no Secure Boot", f"leave out --machine, or give {secure.machine}")
         self._check_modules()
         if "\0" in self.cmdline or "\n" in self.cmdline:
             raise UsageError("the kernel's command line is one line of text", "write \\n inside quotes for a new line")
@@ -98,6 +101,8 @@ class RunSettings:
         """QEMU's name of the machine."""
         if self.machine != "auto":
             return self.machine
+        if self.firmware is not None and self.firmware.secure:
+            return self.firmware.secure.machine
         needs_full = self.display or self.medium != "kernel" or self.firmware is not None or bool(self.disks)
         return self.arch.qemu.full_machine if needs_full else self.arch.qemu.small_machine
 

@@ -68,6 +68,7 @@ def boot_options(command: Command) -> Command:
         show_default=True,
         metavar=f"{BIOS}|{UEFI}|FILE",
         callback=_find_firmware,
+        is_eager=True,
         help=f"The firmware that boots a disc or stick: QEMU's BIOS, the system's {DEFAULT.uefi.name}, or a file.",
     )
     medium = click.option(
@@ -77,7 +78,15 @@ def boot_options(command: Command) -> Command:
         show_default=True,
         help="How the machine gets IMAGE. auto: by its content; a hybrid image is a disc.",
     )
-    return firmware(medium(command))
+    secure = click.option(
+        "--secure-boot",
+        type=click.Path(path_type=Path),
+        metavar="CERT",
+        expose_value=False,
+        callback=_find_secure_firmware,
+        help="Boot by UEFI with Secure Boot on, which trusts only CERT, a .crt file of kgpt keys make.",
+    )
+    return firmware(secure(medium(command)))
 
 
 def disk_option(command: Command) -> Command:
@@ -102,6 +111,18 @@ def _find_firmware(_: click.Context, __: click.Parameter, word: str) -> Firmware
     from kgpt_build.vm.firmware import find_firmware
 
     return find_firmware(word)
+
+
+def _find_secure_firmware(ctx: click.Context, _: click.Parameter, certificate: Path | None) -> None:
+    """Put the firmware of --secure-boot into the place of --firmware, which is parsed first (``is_eager``)."""
+    from kgpt_build.signing.keys import read_certificate
+    from kgpt_build.vm.firmware import find_secure_firmware
+
+    if certificate is None:
+        return
+    if ctx.params.get("firmware") is not None and not ctx.params["firmware"].is_uefi:
+        raise UsageError("--secure-boot brings its own firmware", "leave out --firmware")
+    ctx.params["firmware"] = find_secure_firmware(read_certificate(certificate))
 
 
 def choose_medium(path: Path, medium: str, firmware: Firmware | None) -> str:

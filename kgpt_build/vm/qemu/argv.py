@@ -35,7 +35,9 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> l
 
 def _machine(settings: RunSettings) -> list[str]:
     options = settings.arch.qemu.machine_options.get(settings.machine_type)
-    machine = f"{settings.machine_type},{options}" if options else settings.machine_type
+    secure = settings.firmware.secure if settings.firmware else None
+    words = (settings.machine_type, options, secure.machine_options if secure else None)
+    machine = ",".join(word for word in words if word)
     return [
         "-no-user-config",
         "-nodefaults",
@@ -45,6 +47,7 @@ def _machine(settings: RunSettings) -> list[str]:
         *("-cpu", settings.cpu_model),
         *("-smp", str(settings.cpus)),
         *("-m", f"{settings.memory}M"),
+        *(secure.arguments if secure else ()),
         *_firmware(settings.firmware),
     ]
 

@@ -1,0 +1,1 @@
+"""Secure Boot with a key of one's own: makes keys, signs UEFI programs, reads signatures: docs/secure-boot.md."""

@@ -1,0 +1,84 @@
+"""Secure Boot in OVMF: with a key of one's own enrolled, it starts what that key signed and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from kgpt_build.arch import DEFAULT
+from kgpt_build.errors import ToolMissing
+from kgpt_build.kernel.build import build_cached
+from kgpt_build.signing import keys
+from kgpt_build.signing.keys import read_certificate
+from kgpt_build.signing.sign import find_signer, signed
+from kgpt_build.vm.firmware import Firmware, find_secure_firmware
+from kgpt_build.vm.qemu.argv import qemu_argv
+from kgpt_build.vm.qemu.channels import Channels
+from kgpt_build.vm.settings import RunSettings
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not all(map(shutil.which, ("openssl", "sbsign", DEFAULT.qemu.program))),
+        reason="openssl, sbsign or QEMU is not installed",
+    ),
+]
+
+_SECONDS = 240.0
+
+
+def _firmware(files: keys.KeyFiles) -> Firmware:
+    try:
+        return find_secure_firmware(read_certificate(files.certificate))
+    except ToolMissing as error:
+        pytest.skip(error.message)
+
+
+def _said(program: bytes, firmware: Firmware, folder: Path, until: str) -> str:
+    """The serial port's text of a machine that boots ``program`` from a FAT disk, up to ``until``."""
+    target = folder / "disk" / DEFAULT.uefi.program.lstrip("/")
+    target.parent.mkdir(parents=True)
+    target.write_bytes(program)
+    settings = RunSettings(
+        Path(f"fat:{folder / 'disk'}"), medium="disk", firmware=firmware, accel="tcg", memory=512, card=""
+    )
+    out = folder / "serial"
+    words = qemu_argv(settings, Channels(f"file,path={out}", "null", ""))
+    machine = subprocess.Popen(words, stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + _SECONDS
+        while time.monotonic() < deadline and machine.poll() is None:
+            if out.is_file() and until in out.read_text(errors="replace"):
+                break
+            time.sleep(0.2)
+    finally:
+        machine.kill()
+        machine.wait()
+    return out.read_text(errors="replace")
+
+
+@pytest.fixture(scope="module")
+def program() -> bytes:
+    """kgpt.efi with the default model."""
+    return (build_cached(with_efi=True).parent / "kgpt.efi").read_bytes()
+
+
+def test_only_what_the_own_key_signed_starts(program: bytes) -> None:
+    with tempfile.TemporaryDirectory(prefix="kgpt-secure.") as name:  # QEMU's fat: takes no long paths
+        folder = Path(name)
+        own, other = keys.make(folder / "own", "own"), keys.make(folder / "other", "other")
+        firmware = _firmware(own)
+        started = _said(
+            signed(program, find_signer(own.key, own.certificate), "kgpt.efi"), firmware, folder / "1", "20 samples,"
+        )
+        assert "booted by uefi" in started
+        assert "20 samples," in started
+        for number, refused in (("2", program), ("3", signed(program, find_signer(other.key, other.certificate), "x"))):
+            text = _said(refused, firmware, folder / number, "Access Denied")
+            assert "Access Denied" in text
+            assert "booted by" not in text
