@@ -104,6 +104,28 @@ def stream(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) 
             raise _failed(line, errors.read().decode("utf-8", "replace"), returncode)
 
 
+def feed(
+    argv: Sequence[str | Path], pieces: Iterator[bytes], *, cwd: Path, env: Mapping[str, str] | None = None
+) -> None:
+    """Run ``argv`` to its end, with ``pieces`` as its standard input. Raises CommandFailed, OSError."""
+    line = shlex.join(str(word) for word in argv)
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=said, stderr=said, cwd=cwd, env=env)
+        assert process.stdin is not None
+        try:
+            for piece in pieces:
+                process.stdin.write(piece)
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # its exit status says more
+        except BaseException:
+            _kill(process)
+            raise
+        if process.wait():
+            said.seek(0)
+            raise _failed(line, said.read().decode("utf-8", "replace"), process.returncode)
+
+
 def _failed(line: str, output: str, returncode: int) -> CommandFailed:
     name = Path(shlex.split(line)[0]).name
     return CommandFailed(

@@ -46,3 +46,11 @@ SMALL += \
     core/test.c \
     core/utf8.c
 BARE_DRIVERS += core/acpi_pci.c
+UEFI += \
+    core/error.c \
+    core/format.c \
+    core/parse.c \
+    core/sha256.c \
+    core/sha256_absent.c \
+    core/str.c \
+    core/utf8.c

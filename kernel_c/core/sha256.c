@@ -4,8 +4,6 @@
 #include "kgpt/cpu.h"
 #include "kgpt/mem.h"
 
-#include <stdbool.h>
-
 #define BLOCK 64
 #define SHA_FEATURES (KG_CPU_SHA | KG_CPU_SSSE3 | KG_CPU_SSE4_1)
 
@@ -87,29 +85,68 @@ void kg_sha256(const void *bytes, size_t n, uint32_t features, uint8_t digest[KG
     kg_sha256_telling(bytes, n, features, digest, NULL, NULL);
 }
 
+static void hash_blocks(struct kg_sha256 *s, const uint8_t *bytes, size_t n)
+{
+    void (*const blocks)(uint32_t *, const uint8_t *, size_t) = s->has_sha ? kg_sha256_blocks_sha : blocks_c;
+    blocks(s->state, bytes, n);
+}
+
+void kg_sha256_begin(struct kg_sha256 *s, uint32_t features)
+{
+    *s = (struct kg_sha256){
+        .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
+        .has_sha = (features & SHA_FEATURES) == SHA_FEATURES};
+}
+
+void kg_sha256_add(struct kg_sha256 *s, const void *bytes, size_t n)
+{
+    const uint8_t *from = bytes;
+    size_t held = s->n % BLOCK;
+    s->n += n;
+    if (held) {
+        size_t more = n < BLOCK - held ? n : BLOCK - held;
+        memcpy(s->held + held, from, more);
+        from += more;
+        n -= more;
+        if (held + more < BLOCK) {
+            return;
+        }
+        hash_blocks(s, s->held, 1);
+    }
+    if (n >= BLOCK) {
+        hash_blocks(s, from, n / BLOCK);
+    }
+    memcpy(s->held, from + n / BLOCK * BLOCK, n % BLOCK);
+}
+
+void kg_sha256_end(struct kg_sha256 *s, uint8_t digest[KG_SHA256_SIZE])
+{
+    uint8_t last[2 * BLOCK] = {0};
+    size_t rest = s->n % BLOCK, padded = rest < BLOCK - 8 ? BLOCK : 2 * BLOCK;
+    memcpy(last, s->held, rest);
+    last[rest] = 0x80;
+    for (size_t i = 0; i < 8; i++) {
+        last[padded - 1 - i] = (uint8_t)(s->n * 8 >> 8 * i);
+    }
+    hash_blocks(s, last, padded / BLOCK);
+    for (size_t i = 0; i < KG_SHA256_SIZE; i++) {
+        digest[i] = (uint8_t)(s->state[i / 4] >> (24 - 8 * (i % 4)));
+    }
+}
+
 void kg_sha256_telling(const void *bytes, size_t n, uint32_t features, uint8_t digest[KG_SHA256_SIZE],
                        void (*tell)(void *context, size_t done), void *context)
 {
-    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                         0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    uint8_t last[2 * BLOCK] = {0};
-    size_t rest = n % BLOCK, padded = rest < BLOCK - 8 ? BLOCK : 2 * BLOCK;
-    bool has_sha = (features & SHA_FEATURES) == SHA_FEATURES;
-    void (*const blocks)(uint32_t *, const uint8_t *, size_t) = has_sha ? kg_sha256_blocks_sha : blocks_c;
+    struct kg_sha256 s;
+    size_t rest = n % BLOCK;
+    kg_sha256_begin(&s, features);
     for (size_t at = 0; at < n - rest; at += KG_SHA256_STEP) {
         size_t left = n - rest - at, step = left < KG_SHA256_STEP ? left : KG_SHA256_STEP;
-        blocks(state, (const uint8_t *)bytes + at, step / BLOCK);
+        kg_sha256_add(&s, (const uint8_t *)bytes + at, step);
         if (tell) {
             tell(context, at + step);
         }
     }
-    memcpy(last, (const uint8_t *)bytes + n - rest, rest);
-    last[rest] = 0x80;
-    for (size_t i = 0; i < 8; i++) {
-        last[padded - 1 - i] = (uint8_t)((uint64_t)n * 8 >> 8 * i);
-    }
-    blocks(state, last, padded / BLOCK);
-    for (size_t i = 0; i < KG_SHA256_SIZE; i++) {
-        digest[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i % 4)));
-    }
+    kg_sha256_add(&s, (const uint8_t *)bytes + n - rest, rest);
+    kg_sha256_end(&s, digest);
 }

@@ -26,6 +26,27 @@ KG_TEST(sha256, examples)
                 0x248d6a61d20638b8);
 }
 
+KG_TEST(sha256, pieces_of_any_size)
+{
+    static char text[COUNT];
+    uint8_t whole[KG_SHA256_SIZE], pieces[KG_SHA256_SIZE];
+    for (size_t i = 0; i < COUNT; i++) {
+        text[i] = (char)(i * 7);
+    }
+    kg_sha256(text, COUNT, 0, whole);
+    for (size_t step = 1; step < COUNT; step++) {
+        struct kg_sha256 s;
+        kg_sha256_begin(&s, 0);
+        for (size_t at = 0; at < COUNT; at += step) {
+            kg_sha256_add(&s, text + at, COUNT - at < step ? COUNT - at : step);
+        }
+        kg_sha256_end(&s, pieces);
+        if (memcmp(whole, pieces, sizeof whole) != 0) {
+            KG_CHECK_EQ(t, step, 0);
+        }
+    }
+}
+
 struct told {
     size_t done;
     uint32_t calls;

@@ -1,5 +1,6 @@
 /* The boot of kgpt.efi: from the firmware's entry to the kernel's. */
 #include "loader.h"
+#include "stick.h"
 
 #define TEXT_OF_LIMIT "the load options are longer than 4095 bytes"
 
@@ -61,6 +62,7 @@ static const char *prepare(struct kg_uefi *u)
     problem = problem ? problem : make_handover(u);
     if (!problem) {
         describe_machine(u);
+        kg_uefi_boot_menu(u);
         hand_excess_over(u->handover);
     }
     return problem;

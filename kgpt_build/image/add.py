@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.image import manifest
 from kgpt_build.image.contents import LM_KERNEL, Item, Wanted, built, gather
 from kgpt_build.image.fs.volumes import pieces_of
-from kgpt_build.image.menu import STOPPED, Entry, entry_lines, with_cmdline
+from kgpt_build.image.menu import EFI_ENDING, STOPPED, Entry, efi_lines, entry_lines, with_cmdline
 from kgpt_build.kernel.settings import Progress
 from kgpt_build.sizes import file_text
 
@@ -35,16 +35,20 @@ def add(wanted: Wanted, folder: Path, progress: Progress) -> Added:
     Their entries get the command line of the stick's other entries. Raises KgptError, UsageError.
     """
     described = _manifest(folder)
+    wanted = replace(wanted, large=True)
     contents = gather(wanted, progress, taken=_names(described, folder), cmdline=described["cmdline"])
     entries = with_cmdline([entry for entry in contents.entries if entry.of_model], described["cmdline"])
     plans = [plan for plan in contents.kernels if plan.corpus is None and not _is_there(plan.path, folder)]
-    items = (*built(plans, wanted.toolchain, progress), *contents.items)
+    items = (*built(plans, wanted.toolchain, progress, efi=True), *contents.items)
     _check_room(folder, items)
     for item in items:
         progress.stage(f"copying {item.path}, {item.size:,} bytes")
         _copy(item, folder)
-    for slug, lines in _menus(entries).items():
+    for slug, of_model in _by_model(entries).items():
+        lines = [f"{line}\n" for entry in of_model if entry.bios for line in entry_lines(entry)]
         paths.write_atomically(_place(folder, f"{MENU_FOLDER}/{slug}.cfg"), (STOPPED + "".join(lines)).encode())
+        efi = "".join(f"{line}\n" for line in efi_lines(of_model, LM_KERNEL))
+        paths.write_atomically(_place(folder, f"{MENU_FOLDER}/{slug}{EFI_ENDING}"), efi.encode())
     return Added(tuple(entry.id for entry in entries), sum(item.size for item in items))
 
 
@@ -92,9 +96,9 @@ def _copy(item: Item, folder: Path) -> None:
     paths.write_pieces_atomically(place, pieces_of(item.source))
 
 
-def _menus(entries: Sequence[Entry]) -> dict[str, list[str]]:
-    """Label of a model -> the lines of its entries."""
-    menus: dict[str, list[str]] = {}
+def _by_model(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """Label of a model -> its entries."""
+    found: dict[str, list[Entry]] = {}
     for entry in entries:
-        menus.setdefault(entry.id.rpartition("-")[0], []).extend(f"{line}\n" for line in entry_lines(entry))
-    return menus
+        found.setdefault(entry.id.rpartition("-")[0], []).append(entry)
+    return found

@@ -13,8 +13,10 @@ from kgpt_build.boot_modules import DRAFT, FILE, BootModule, Text, check_modules
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.file_hash import sha256_of
 from kgpt_build.headers import Corpus, LmBlob
-from kgpt_build.image.menu import Entry, MenuModule
+from kgpt_build.image.fs.volumes import Slice, Source, pieces_of
+from kgpt_build.image.menu import Entry, MenuModule, efi_path
 from kgpt_build.kernel.build import build_cached, prefill_file
+from kgpt_build.kernel.efi import NAME as EFI_NAME
 from kgpt_build.kernel.settings import Progress
 from kgpt_build.models import NO_MODEL, GgufModel, Model, NoModel
 from kgpt_build.models.catalog import SHIPPED, pulled
@@ -25,7 +27,11 @@ from kgpt_build.words import counted
 
 MAX_MODEL = (1 << 32) - (256 << 20)
 """A boot module lies below 4 GiB, together with firmware, devices and the kernel."""
+PART = (1 << 32) - (1 << 20)
+"""Bytes of the parts in which a stick holds a larger file: FAT32 has no files of 4 GiB."""
 MAX_MODELS = 16  # KG_MAX_MODELS
+EFI_KERNEL = "UEFI kernel"
+"""The role of a kgpt.efi."""
 TRAIN_KERNEL = "/kgpt/train.elf"
 LM_KERNEL = "/kgpt/lm.elf"
 _MAX_SLUG = 32
@@ -37,7 +43,7 @@ class Item:
     """A file of the image: its path, its bytes or the file with them, their SHA-256 (hex) and size."""
 
     path: str
-    source: Path | bytes
+    source: Source
     sha256: str
     size: int
     role: str
@@ -66,6 +72,8 @@ class Wanted:
     """A model that drafts tokens for each language model."""
     prefill: str | None = None
     """The system prompt that is computed for each language model (BuildSettings.prefill)."""
+    large: bool = False
+    """May models be larger than GRUB can load? kgpt.efi loads them."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,7 @@ def gather(
             entries += _microgpt_entries(slug, named.label, kernels[-1].path)
         else:
             brought = list(_lm_items(slug, named, wanted, cmdline, progress))
-            items += brought
+            items += [part for item in brought for part in parts_of(item)]
             entries += _lm_entries(slug, named, brought, files)
     kinds = {type(named.model) for named in wanted.models}
     if wanted.prefill is not None and GgufModel not in kinds:
@@ -165,13 +173,34 @@ def gather(
     return Contents(tuple(items), tuple(kernels), (*entries, *tests))
 
 
-def built(plans: Sequence[KernelPlan], toolchain: str, progress: Progress) -> tuple[Item, ...]:
-    """The kernels of the plan, built or from the cache. Raises KgptError, ToolMissing."""
+def parts_of(item: Item) -> Iterator[Item]:
+    """The item, or its parts if a FAT file system cannot hold it in one file."""
+    if item.size <= PART or not isinstance(item.source, Path):
+        yield item
+        return
+    for number, offset in enumerate(range(0, item.size, PART), 1):
+        part = Slice(item.source, offset, min(PART, item.size - offset))
+        digest = hashlib.sha256()
+        for piece in pieces_of(part):
+            digest.update(piece)
+        yield replace(item, path=f"{item.path}.{number}", source=part, sha256=digest.hexdigest(), size=part.size)
+
+
+def built(plans: Sequence[KernelPlan], toolchain: str, progress: Progress, *, efi: bool = False) -> tuple[Item, ...]:
+    """The kernels of the plan, built or from the cache; ``efi``: for UEFI too. Raises KgptError, ToolMissing."""
     items = []
     for plan in plans:
         file = build_cached(
-            plan.model, toolchain=toolchain, corpus=plan.corpus, drivers=plan.is_small, progress=progress
+            plan.model,
+            toolchain=toolchain,
+            corpus=plan.corpus,
+            drivers=plan.is_small,
+            with_efi=efi,
+            progress=progress,
         )
+        if efi:
+            program, place = file.with_name(EFI_NAME), efi_path(plan.path)
+            items.append(Item(place, program, sha256_of(program), program.stat().st_size, EFI_KERNEL, plan.about))
         items.append(Item(plan.path, file, sha256_of(file), file.stat().st_size, "kernel", plan.about))
     return tuple(items)
 
@@ -197,7 +226,7 @@ def _lm_items(slug: str, named: Named, wanted: Wanted, cmdline: str, progress: P
     """The items of a language model: its file, its chat template if it has one, and its prefill if that is wanted."""
     model = named.model
     assert isinstance(model, GgufModel)
-    yield _model_item(slug, named, progress)
+    yield _model_item(slug, named, progress, large=wanted.large)
     if chat := model.chat_blob(wanted.chat_template):
         digest = hashlib.sha256(chat).hexdigest()
         yield Item(f"/models/{slug}.kgct", chat, digest, len(chat), "chat template", model.name)
@@ -206,11 +235,11 @@ def _lm_items(slug: str, named: Named, wanted: Wanted, cmdline: str, progress: P
         yield Item(f"/models/{slug}.kgpf", path, sha256_of(path), path.stat().st_size, "prefill", model.name)
 
 
-def _model_item(slug: str, named: Named, progress: Progress) -> Item:
+def _model_item(slug: str, named: Named, progress: Progress, *, large: bool = False) -> Item:
     """The file of a language model."""
     model = named.model
     assert isinstance(model, GgufModel)
-    if model.size > MAX_MODEL:
+    if model.size > MAX_MODEL and not large:
         raise KgptError(
             f"{model.path} has {file_text(model.size)}: a boot module may have {file_text(MAX_MODEL)}",
             "use a smaller model, or one whose weights are quantised to fewer bits",
@@ -255,11 +284,15 @@ def _lm_entries(slug: str, named: Named, brought: Sequence[Item], files: Sequenc
     chats = len(brought) > 1
     for mode in ("chat", "generate", "shell") if chats else ("generate", "shell"):
         words = (f"mode={mode}", f"modules={len(modules)}")
-        yield Entry(f"{slug}-{mode}", f"{named.label}: {mode}", LM_KERNEL, words, modules, note)
+        bios = sum(item.size for item in brought) <= MAX_MODEL
+        yield Entry(f"{slug}-{mode}", f"{named.label}: {mode}", LM_KERNEL, words, modules, note, bios)
 
 
 def _module(item: Item) -> MenuModule:
     words = (f"kind={item.role}",) if item.role in (DRAFT, FILE) else ()
+    parts = -(-item.size // PART)
+    if parts > 1:
+        words = (*words, f"parts={parts}")
     return MenuModule(item.path, (Path(item.path).name, *words, f"sha256={item.sha256}"))
 
 

@@ -7,8 +7,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,22 @@ from kgpt_build import paths
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.file_hash import sha256_of
 from kgpt_build.image import disc, manifest, stick
-from kgpt_build.image.contents import Wanted, built, gather
+from kgpt_build.image.contents import LM_KERNEL, Contents, Item, Wanted, built, gather
+from kgpt_build.image.fs.volumes import Source, pieces_of, whole_files
 from kgpt_build.image.inspect import verify
 from kgpt_build.image.loader import Grub, find_grub, image_id
-from kgpt_build.image.menu import CONFIG, MenuSettings, grub_cfg, template, with_cmdline
+from kgpt_build.image.menu import (
+    CONFIG,
+    EFI_CONFIG,
+    SAFE,
+    Entry,
+    MenuSettings,
+    efi_menu,
+    efi_path,
+    grub_cfg,
+    template,
+    with_cmdline,
+)
 from kgpt_build.kernel.settings import Progress
 from kgpt_build.sizes import file_text
 from kgpt_build.toolchain import Mtools, Xorriso
@@ -67,33 +79,66 @@ def make(settings: ImageSettings, progress: Progress) -> ImageResult:
     """Make the image, and its manifest beside it. Raises KgptError, ToolMissing, UsageError."""
     check_output(settings.out)
     epoch, tools = source_date(), _find_tools(settings.kind)
-    contents = gather(settings.wanted, progress, any_lm=settings.kind == "usb", cmdline=settings.menu.cmdline)
+    usb = settings.kind == "usb"
+    wanted = replace(settings.wanted, large=usb)
+    contents = gather(wanted, progress, any_lm=usb, cmdline=settings.menu.cmdline)
     entries = with_cmdline(contents.entries, settings.menu.cmdline)
-    config = grub_cfg(entries, settings.menu, template()).encode()
-    items = (*built(contents.kernels, settings.wanted.toolchain, progress), *contents.items)
+    menus = _menus(settings, entries, progress)
+    kernels, program = _kernels(contents, settings, progress)
+    items = (*kernels, *contents.items)
     parts = {item.path: item.sha256 for item in items}
-    ident = image_id({**parts, CONFIG: hashlib.sha256(config).hexdigest(), "time": str(epoch)})
+    ident = image_id({**parts, **_hashes(menus), "time": str(epoch)})
     folder = settings.out.absolute().parent
     with paths.write_errors(str(settings.out)), _work_folder(settings.out) as name:
         work = Path(name)
-        boot, core = _boot_files(settings.kind, tools.grub, _marker(ident), work)
-        described = manifest.content(settings, ident, epoch, items, boot, config, entries, tools.versions)
-        described["outside"] = stick.outside(core, tools.grub) if settings.kind == "usb" else []
-        own: dict[str, Path | bytes] = {
+        boot, core = _boot_files(settings.kind, program, tools.grub, _marker(ident), work)
+        described = manifest.content(settings, ident, epoch, items, boot, menus, entries, tools.versions)
+        described["outside"] = stick.outside(core, tools.grub) if usb else []
+        own: dict[str, Source] = {
             **boot,
-            CONFIG: config,
+            **menus,
             _marker(ident): b"",
             manifest.PLACE: manifest.encoded(described),
         }
-        files: dict[str, Path | bytes] = {item.path: item.source for item in items} | own
+        files: dict[str, Source] = {item.path: item.source for item in items} | own
         _check_room(folder, _size(settings, files), progress)
         progress.stage(f"writing {settings.out.name}")
         part = work / "image"
-        if settings.kind == "usb":
+        if usb:
             stick.write(part, files, core, ident, epoch, tools.grub, settings.room)
         else:
-            disc.write(part, files, ident, epoch, tools.grub, tools.xorriso, work)
+            disc.write(part, whole_files(files), ident, epoch, tools.grub, tools.xorriso, work)
         return _publish(part, settings.out, described, progress)
+
+
+def _menus(settings: ImageSettings, entries: Sequence[Entry], progress: Progress) -> dict[str, bytes]:
+    """The files of the menus: that of GRUB has only what GRUB can load."""
+    by_grub = [entry for entry in entries if entry.bios]
+    for_grub, without = settings.menu, [entry for entry in entries if not entry.bios]
+    if without:
+        names = ", ".join(entry.id for entry in without)
+        progress.stage(f"only by UEFI, since the model is too large for GRUB: {names}")
+    if any(settings.menu.default.removeprefix(f"{SAFE}>{SAFE}-") == entry.id for entry in without):
+        for_grub = replace(settings.menu, default="")
+    menus = {CONFIG: grub_cfg(by_grub, for_grub, template()).encode()}
+    if settings.kind == "usb":
+        menus[EFI_CONFIG] = efi_menu(entries, settings.menu, LM_KERNEL).encode()
+    return menus
+
+
+def _kernels(contents: Contents, settings: ImageSettings, progress: Progress) -> tuple[list[Item], bytes]:
+    """The kernels of the image, and the program with the menu for UEFI, which holds the kernel of language models."""
+    usb = settings.kind == "usb"
+    kernels = list(built(contents.kernels, settings.wanted.toolchain, progress, efi=usb))
+    program = next((item for item in kernels if usb and item.path == efi_path(LM_KERNEL)), None)
+    if program is None:
+        return kernels, b""
+    kernels.remove(program)
+    return kernels, b"".join(pieces_of(program.source))
+
+
+def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
 
 
 def _find_tools(kind: str) -> _Tools:
@@ -114,13 +159,15 @@ def _marker(ident: str) -> str:
     return f"/kgpt/{ident[:16]}.id"
 
 
-def _boot_files(kind: str, grub: Grub, marker: str, work: Path) -> tuple[dict[str, bytes], bytes]:
+def _boot_files(kind: str, program: bytes, grub: Grub, marker: str, work: Path) -> tuple[dict[str, bytes], bytes]:
     """The code that firmware loads: files of the image, and code outside its file system."""
-    return stick.boot_files(grub, marker, work) if kind == "usb" else (disc.boot_files(grub, marker, work), b"")
+    if kind == "usb":
+        return stick.boot_files(program, grub, marker, work)
+    return disc.boot_files(grub, marker, work), b""
 
 
-def _size(settings: ImageSettings, files: Mapping[str, Path | bytes]) -> int:
-    return stick.size(files, settings.room) if settings.kind == "usb" else disc.size(files)
+def _size(settings: ImageSettings, files: Mapping[str, Source]) -> int:
+    return stick.size(files, settings.room) if settings.kind == "usb" else disc.size(whole_files(files))
 
 
 def _publish(part: Path, out: Path, described: dict[str, Any], progress: Progress) -> ImageResult:

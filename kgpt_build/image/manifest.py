@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import kgpt_build
 from kgpt_build.errors import KgptError
 from kgpt_build.image.contents import Item
-from kgpt_build.image.menu import CONFIG, SAFE, SAFE_WORDS, Entry, chosen
+from kgpt_build.image.disc import UEFI_PROGRAM
+from kgpt_build.image.menu import EFI_CONFIG, SAFE, SAFE_WORDS, Entry, chosen
 from kgpt_build.image.needs import memory_of
 from kgpt_build.kernel.manifest import as_json
 
@@ -34,16 +35,17 @@ def content(
     epoch: int,
     items: Sequence[Item],
     boot: Mapping[str, bytes],
-    config: bytes,
+    menus: Mapping[str, bytes],
     entries: Sequence[Entry],
     tools: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The manifest of an image. ``boot`` are the parts of GRUB, ``config`` is grub.cfg; memory is in MiB."""
-    memory = memory_of(entries, items)
+    """The manifest of an image. ``boot`` are the parts of GRUB, ``menus`` are the files of
+    the menus; memory is in MiB."""
+    memory, usb = memory_of(entries, items), settings.kind == "usb"
     files = [
         *({"path": i.path, "role": i.role, "about": i.about, "size": i.size, "sha256": i.sha256} for i in items),
-        *(_described(path, data, "boot loader") for path, data in boot.items()),
-        _described(CONFIG, config, "menu"),
+        *(_described(path, data, "boot loader", efi=usb and path == UEFI_PROGRAM) for path, data in boot.items()),
+        *(_described(path, data, "menu") for path, data in menus.items()),
     ]
     return {
         "format": FORMAT,
@@ -62,8 +64,9 @@ def content(
     }
 
 
-def _described(path: str, data: bytes, role: str) -> dict[str, Any]:
-    return {"path": path, "role": role, "about": "GRUB", "size": len(data), "sha256": digest_of(path, data)}
+def _described(path: str, data: bytes, role: str, *, efi: bool = False) -> dict[str, Any]:
+    about = "kgpt.efi" if efi or path == EFI_CONFIG else "GRUB"
+    return {"path": path, "role": role, "about": about, "size": len(data), "sha256": digest_of(path, data)}
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
@@ -71,6 +74,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "id": entry.id,
         "title": entry.title,
         "kernel": entry.kernel,
+        "firmware": ["BIOS", "UEFI"] if entry.bios else ["UEFI"],
         "cmdline": entry.cmdline,
         "modules": [{"path": module.path, "words": " ".join(module.words)} for module in entry.modules],
     }

@@ -13,6 +13,10 @@ from kgpt_build.settings import MAX_CMDLINE, text_size
 
 TEMPLATE = "boot/grub.cfg"
 CONFIG = "/boot/grub/grub.cfg"
+EFI_CONFIG = "/kgpt/menu.cfg"
+"""The menu of kgpt.efi: kernel_c/loader/menu_file.h."""
+EFI_ENDING = ".menu"
+"""Of the menus of added models, in the folder /models."""
 SAFE = "safe"
 """The submenu of entries with safe graphics, for screens that show nothing with the others."""
 SAFE_WORDS = ("screen=safe",)
@@ -51,6 +55,8 @@ class Entry:
     words: tuple[str, ...]
     modules: tuple[MenuModule, ...] = ()
     note: str = ""
+    bios: bool = True
+    """Can GRUB load it? Else only kgpt.efi has it."""
     of_model: bool = True
     """Does the entry belong to one model, not to the whole image?"""
 
@@ -144,6 +150,34 @@ def entry_lines(entry: Entry, *, prefix: str = "", more: Sequence[str] = (), pix
     yield from ["    fi"] * len(entry.modules)
     yield "    stopped"
     yield "}"
+
+
+def efi_menu(entries: Sequence[Entry], settings: MenuSettings, program: str) -> str:
+    """The text of EFI_CONFIG. ``program``: the kernel (its .elf) whose kgpt.efi has the menu."""
+    head = (
+        "# The boot menu of kgpt.efi. Any editor can change it: the words are the kernel's command line.",
+        "# docs/images.md describes the lines.",
+        f"timeout {settings.timeout}",
+        f"default {chosen(entries, settings.default)}",
+    )
+    return "".join(f"{line}\n" for line in (*head, *efi_lines(entries, program)))
+
+
+def efi_lines(entries: Sequence[Entry], program: str) -> Iterator[str]:
+    """The lines of these entries in a menu of kgpt.efi."""
+    for entry in entries:
+        yield ""
+        yield f"entry {entry.id} {entry.title}"
+        if entry.kernel != program:
+            yield f"kernel {efi_path(entry.kernel)}"
+        yield f"words {entry.cmdline}"
+        for module in entry.modules:
+            yield " ".join(("module", module.path, *module.words))
+
+
+def efi_path(kernel: str) -> str:
+    """The path of a kernel's kgpt.efi."""
+    return kernel.removesuffix(".elf") + ".efi"
 
 
 def template() -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.image.contents import Item
+from kgpt_build.image.fs.volumes import Slice, Source
 from kgpt_build.image.menu import Entry
 from kgpt_build.kernel.elf import read_elf
 from kgpt_build.kernel.memory import memory_needs
@@ -18,7 +19,10 @@ FIRMWARE = 128
 
 def memory_of(entries: Iterable[Entry], items: Sequence[Item]) -> Mapping[str, int]:
     """Id of each entry -> MiB, computed by kernel.memory. Raises KgptError."""
-    files = {item.path: item.source for item in items}
+    files: dict[str, Source] = {item.path: item.source for item in items}
+    for item in items:
+        if isinstance(item.source, Slice):
+            files[item.path.rpartition(".")[0]] = item.source.path
     kernels = {entry.kernel for entry in entries}
     images = {path: read_elf(source) for path in kernels if isinstance(source := files[path], Path)}
     found = {}

@@ -2,7 +2,7 @@
 
 The partition table is an MBR: a GPT has a copy at the end of the medium, and an image does not know where that is.
 A BIOS runs GRUB's sector, which loads the core from the sectors before the partition. UEFI starts the file
-``Uefi.program`` of the partition.
+``Uefi.program`` of the partition, which is kgpt.efi.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from kgpt_build.errors import KgptError
 from kgpt_build.image.disc import UEFI_PROGRAM
 from kgpt_build.image.fs import fat
 from kgpt_build.image.fs.fat import Names
-from kgpt_build.image.fs.volumes import lay_out
-from kgpt_build.image.loader import Grub, bios_core, boot_sector, uefi_program
+from kgpt_build.image.fs.volumes import Source, lay_out
+from kgpt_build.image.loader import Grub, bios_core, boot_sector
 from kgpt_build.media import SECTOR
 from kgpt_build.sizes import rounded_up
 
@@ -34,12 +34,15 @@ _CODE = 440  # bytes of boot code; signature and partition table follow
 _FIRST_BLOCKLIST = SECTOR - 12
 
 
-def boot_files(grub: Grub, marker: str, work: Path) -> tuple[dict[str, bytes], bytes]:
-    """The files that firmware loads from the partition (path -> bytes), and the core before the partition."""
-    return {UEFI_PROGRAM: uefi_program(grub, marker, work)}, bios_core(grub, marker, work, disc=False)
+def boot_files(program: bytes, grub: Grub, marker: str, work: Path) -> tuple[dict[str, bytes], bytes]:
+    """The files that firmware loads from the partition (path -> bytes), and the core before the partition.
+
+    ``program``: kgpt.efi, which has the menu for UEFI.
+    """
+    return {UEFI_PROGRAM: program}, bios_core(grub, marker, work, disc=False)
 
 
-def size(files: Mapping[str, Path | bytes], room: int) -> int:
+def size(files: Mapping[str, Source], room: int) -> int:
     """Bytes of the whole image with ``room`` bytes free."""
     return (START + fat.shape(files, bits=32, room=room).total) * SECTOR
 
@@ -53,9 +56,7 @@ def outside(core: bytes, grub: Grub) -> list[dict[str, Any]]:
     ]
 
 
-def write(
-    out: Path, files: Mapping[str, Path | bytes], core: bytes, ident: str, epoch: int, grub: Grub, room: int
-) -> None:
+def write(out: Path, files: Mapping[str, Source], core: bytes, ident: str, epoch: int, grub: Grub, room: int) -> None:
     """Write the image of ``files`` to ``out``, in a work folder; ``ident`` is the image's id (hex).
 
     Raises KgptError, OSError.
@@ -63,7 +64,7 @@ def write(
     shape, tree = fat.shape(files, bits=32, room=room), out.parent / "tree"
     out.write_bytes(_first_sector(_first_sector_code(grub), shape.total, int(ident[8:16], 16)) + placed(core))
     lay_out(files, tree)
-    fat.write(out, START, shape, Names(LABEL, int(ident[:8], 16)), tree, epoch)
+    fat.write(out, START, shape, Names(LABEL, int(ident[:8], 16)), tree, epoch, files)
 
 
 def _first_sector_code(grub: Grub) -> bytes:

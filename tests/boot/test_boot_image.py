@@ -152,6 +152,7 @@ def test_uefi(boot: Boot, iso: Path, stick: Path, kgpt_names: list[str], kind: s
     guest = boot(image=image, medium=medium, machine="q35", memory=256, firmware=uefi())
     end = guest.wait()
     assert end.ok, end
+    assert booted(guest).loader == ("uefi" if kind == "usb" else "multiboot2")
     assert booted(guest).display == "1920x1080x32"  # gfxpayload=keep would leave it without a screen
     assert texts(guest) == kgpt_names
 
@@ -213,6 +214,23 @@ def test_grub_starts_nothing_where_a_file_is_missing(boot: Boot, lm_stick: Path,
     guest.send("\x1b")
     guest.expect("Self-test of language models|chat: generate")
     assert not [event for event in guest.events if isinstance(event, Booted)]
+
+
+def test_the_menu_of_uefi_says_what_is_missing_or_damaged(boot: Boot, lm_stick: Path) -> None:
+    """The reason, then the menu again after a key; another entry starts by its own kernel."""
+    broken = without_file(lm_stick, "/files/my_notes.txt")
+    data = broken.read_bytes()
+    at = data.index(TINY_LM.read_bytes()) + TINY_LM.stat().st_size // 2
+    broken.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    guest = boot(image=broken, medium="usb", machine="q35", memory=256, firmware=uefi(), timeout=400)
+    guest.expect("NOT STARTED")
+    guest.expect(r"/models/chat\.gguf: it is damaged: its SHA-256 is [0-9a-f]{16}\.\.\., not [0-9a-f]{16}")
+    guest.expect("Any key goes back to the menu")
+    assert not [event for event in guest.events if isinstance(event, Booted)]
+    guest.send(" ")
+    guest.expect("Enter: start")
+    guest.send("\x1b[F\x1b[A\r")  # the last entry: the self-tests
+    guest.expect_event("boot", loader="uefi")
 
 
 def test_a_kernel_without_the_modules_that_its_entry_loads(boot: Boot, kernel_without_model: Path) -> None:

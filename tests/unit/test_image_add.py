@@ -40,7 +40,8 @@ def test_a_model_and_its_entries_are_added(stick: Path) -> None:
     added = add(wanted(), stick, Silent())
     assert added.entries == ("chat-chat", "chat-generate", "chat-shell")
     models = stick / "models"
-    assert {path.name for path in models.iterdir()} == {"chat.gguf", "chat.kgct", "chat.cfg"}
+    assert {path.name for path in models.iterdir()} == {"chat.gguf", "chat.kgct", "chat.cfg", "chat.menu"}
+    assert (models / "chat.menu").read_text().startswith("\nentry chat-chat ")
     assert (models / "chat.gguf").read_bytes() == SMALL_LM.read_bytes()
     assert (stick / "kgpt" / "lm.elf").read_bytes() == b"kernel"
     menu = (models / "chat.cfg").read_text()

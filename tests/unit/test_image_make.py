@@ -18,10 +18,11 @@ from kgpt_build.arch import DEFAULT
 from kgpt_build.boot_modules import read_files
 from kgpt_build.cli import invoke
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
+from kgpt_build.file_hash import sha256_of
 from kgpt_build.image import contents, inspect, make, manifest, stick
 from kgpt_build.image.contents import Wanted, gather, load_models
-from kgpt_build.image.fs import iso9660, partitions
-from kgpt_build.image.fs.volumes import content
+from kgpt_build.image.fs import fat, iso9660, partitions
+from kgpt_build.image.fs.volumes import content, lay_out, pieces_of
 from kgpt_build.image.needs import FIRMWARE
 from kgpt_build.kernel.settings import Silent
 from kgpt_build.models.catalog import Pulled
@@ -293,3 +294,29 @@ def test_a_damaged_gpt() -> None:
 def test_manifests_that_cannot_be_used(data: bytes, message: str) -> None:
     with refused(KgptError, message):
         manifest.parse(data, "x")
+
+
+def test_a_model_that_fat_cannot_hold_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lies in parts, has its own memory need, and only the menu of UEFI offers it."""
+    size = SMALL_LM.stat().st_size
+    monkeypatch.setattr(contents, "MAX_MODEL", size // 2)
+    monkeypatch.setattr(contents, "PART", size // 2 + 1)
+    found = gather(replace(wanted(SMALL_LM, template="none"), large=True), Silent())
+    paths = ["/models/chat.gguf.1", "/models/chat.gguf.2"]
+    assert [item.path for item in found.items] == paths
+    assert b"".join(b"".join(pieces_of(item.source)) for item in found.items) == SMALL_LM.read_bytes()
+    entry = found.entries[0]
+    assert not entry.bios
+    (module,) = entry.modules
+    assert module.path == "/models/chat.gguf"
+    assert module.words == ("chat.gguf", "parts=2", f"sha256={sha256_of(SMALL_LM)}")
+    assert found.entries[-1].bios
+    if shutil.which("mtools"):
+        files = {item.path: item.source for item in found.items}
+        shape = fat.shape(files, bits=32)
+        lay_out(files, tmp_path / "tree")
+        (tmp_path / "tree" / "models").mkdir(parents=True)
+        fat.write(tmp_path / "image", 0, shape, fat.Names("X", 1), tmp_path / "tree", 1735689600, files)
+        with (tmp_path / "image").open("rb") as image:
+            written = fat.Fat(image, 0)
+            assert b"".join(content(written, path) for path in paths) == SMALL_LM.read_bytes()

@@ -22,6 +22,7 @@ struct kg_file {
     const char *words; /* the words after the name, as the loader gave them; "" if there are none */
     const void *data;
     size_t size;
+    bool checked; /* the loader compared the SHA-256 in the words while it read the file */
 };
 
 struct kg_platform_info {

@@ -25,6 +25,7 @@ struct kg_module {
     uint64_t base, size;
     const char *name;  /* first word of its command line, in kg_boot.names */
     const char *words; /* the other words */
+    bool checked;      /* the loader compared the SHA-256 of the words */
 };
 
 enum kg_framebuffer_type {

@@ -52,7 +52,7 @@ void kg_boot_add_module(struct kg_boot *boot, uint64_t base, uint64_t size, cons
         return;
     }
     struct kg_module *module = &boot->modules[boot->n_modules++];
-    *module = (struct kg_module){base, size, end, end};
+    *module = (struct kg_module){base, size, end, end, false};
     boot->names_n += n;
     while (*end != '\0' && *end != ' ') {
         end++;

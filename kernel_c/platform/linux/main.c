@@ -68,7 +68,7 @@ static struct kg_file map_file(char *path)
     if (data == MAP_FAILED) {
         usage_error("cannot map this file", path);
     }
-    return (struct kg_file){path, words, data, (size_t)status.st_size};
+    return (struct kg_file){path, words, data, (size_t)status.st_size, false};
 }
 
 static void parse_option(struct options *options, const char *name, char *value)

@@ -38,7 +38,8 @@ static void describe_platform(const struct kg_boot *boot)
     platform.n_files = boot->n_modules;
     for (size_t i = 0; i < boot->n_modules; i++) {
         const struct kg_module *module = &boot->modules[i];
-        files[i] = (struct kg_file){module->name, module->words, (const void *)module->base, module->size};
+        files[i] =
+            (struct kg_file){module->name, module->words, (const void *)module->base, module->size, module->checked};
     }
     platform.ticks_entry = kg_ticks_entry;
     platform.has_serial = kg_serial_present();

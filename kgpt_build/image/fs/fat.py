@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from kgpt_build import process
 from kgpt_build.errors import KgptError
-from kgpt_build.image.fs.volumes import DAMAGED, read_at, size_of
+from kgpt_build.image.fs.volumes import DAMAGED, Slice, Source, pieces_of, read_at, size_of
 from kgpt_build.media import SECTOR, is_boot_sector
 from kgpt_build.sizes import units_of
 from kgpt_build.toolchain import Mtools
@@ -52,7 +52,7 @@ class Shape:
     total: int
 
 
-def shape(files: Mapping[str, Path | bytes], *, bits: int, room: int = 0) -> Shape:
+def shape(files: Mapping[str, Source], *, bits: int, room: int = 0) -> Shape:
     """The shape for ``files`` (path from the root -> bytes, or a file) and ``room`` free bytes."""
     sizes = [size_of(source) for source in files.values()]
     cluster = 1 if bits == 16 or sum(sizes) + room < _LARGE else 8
@@ -65,8 +65,12 @@ def shape(files: Mapping[str, Path | bytes], *, bits: int, room: int = 0) -> Sha
     return Shape(bits, cluster, fixed + 2 * table + clusters * cluster)
 
 
-def write(image: Path, start: int, of: Shape, names: Names, tree: Path, epoch: int) -> None:
+def write(
+    image: Path, start: int, of: Shape, names: Names, tree: Path, epoch: int, files: Mapping[str, Source] | None = None
+) -> None:
     """Write the files below the folder ``tree`` to a file system at the sector ``start`` of ``image``.
+
+    Then write the slices among ``files``, which the folder lacks.
 
     ``image`` and ``tree`` lie in one folder and have plain names: mtools passes names to a shell. The image grows to
     the end of the file system; ``epoch`` is the time of all files. Raises KgptError, OSError.
@@ -91,6 +95,14 @@ def write(image: Path, start: int, of: Shape, names: Names, tree: Path, epoch: i
             run("mmd", f"::/{path}")
         else:
             run("mcopy", f"{tree.name}/{path}", f"::/{path}")
+    for place, source in sorted((files or {}).items(), key=lambda item: item[0]):
+        if isinstance(source, Slice):
+            process.feed(
+                [Mtools().find(), "-c", "mcopy", "-i", drive, "-", f"::{place}"],
+                pieces_of(source),
+                cwd=image.parent,
+                env=_environment(epoch),
+            )
 
 
 class Fat:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -10,6 +11,19 @@ from kgpt_build.errors import KgptError
 
 CHUNK = 1 << 20
 DAMAGED = "the image is damaged, or was not made by kgpt image"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of a file, for file systems that cannot hold the whole."""
+
+    path: Path
+    offset: int
+    size: int
+
+
+Source = Path | bytes | Slice
+"""The content of a file for an image: a file, bytes, or a part of a file."""
 
 
 class Volume(Protocol):
@@ -51,9 +65,11 @@ def read_at(image: BinaryIO, offset: int, size: int) -> bytes:
     return data
 
 
-def lay_out(files: Mapping[str, Path | bytes], tree: Path) -> None:
-    """Lay out ``files`` (path from the root -> bytes, or a file) below ``tree``; existing files become links."""
+def lay_out(files: Mapping[str, Source], tree: Path) -> None:
+    """Lay out ``files`` (path from the root -> content) below ``tree``; files become links, slices are left out."""
     for path, source in files.items():
+        if isinstance(source, Slice):
+            continue
         place = tree / path.strip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(source, bytes):
@@ -62,16 +78,27 @@ def lay_out(files: Mapping[str, Path | bytes], tree: Path) -> None:
             place.symlink_to(source.absolute())
 
 
-def pieces_of(source: Path | bytes) -> Iterator[bytes]:
+def whole_files(files: Mapping[str, Source]) -> dict[str, Path | bytes]:
+    """The files that are no slices."""
+    return {path: source for path, source in files.items() if not isinstance(source, Slice)}
+
+
+def pieces_of(source: Source) -> Iterator[bytes]:
     """The bytes of a file for an image. Raises OSError."""
     if isinstance(source, bytes):
         yield source
         return
-    with source.open("rb") as file:
-        while data := file.read(CHUNK):
+    part = source if isinstance(source, Slice) else Slice(source, 0, source.stat().st_size)
+    left = part.size
+    with part.path.open("rb") as file:
+        file.seek(part.offset)
+        while left and (data := file.read(min(CHUNK, left))):
+            left -= len(data)
             yield data
 
 
-def size_of(source: Path | bytes) -> int:
+def size_of(source: Source) -> int:
     """The size in bytes of a file for an image."""
+    if isinstance(source, Slice):
+        return source.size
     return len(source) if isinstance(source, bytes) else source.stat().st_size
