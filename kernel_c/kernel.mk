@@ -78,7 +78,7 @@ SANITIZE ?=
 COMMON := -std=gnu11 $(if $(filter 1,$(DEBUG)),-O0,-O2) -g -gdwarf-4 -Wall -Wextra -Werror -fno-strict-aliasing \
     -ffp-contract=off -fno-math-errno -fno-omit-frame-pointer -fno-optimize-sibling-calls \
     -ffunction-sections -fdata-sections -ffile-prefix-map=$(realpath $(ROOT))=. -ffile-prefix-map=$(GEN)=generated \
-    $(CCMAP) -Ikernel_c/include -Ikernel_c $(if $(filter 1,$(LM)),-DKG_LINE_MAX=4096)
+    $(CCMAP) -Ikernel_c/include -Ikernel_c $(if $(filter 1,$(LM)),-DKG_LINE_MAX=4096 -DKG_FONT_FULL)
 FREESTANDING := $(COMMON) $(TRIPLE_$(ARCH)_$(TOOLCHAIN)) -ffreestanding -fno-builtin -fno-pic -fno-pie \
     $(FREESTANDING_$(ARCH)) -fno-stack-protector -fno-asynchronous-unwind-tables
 UEFI_FLAGS = $(filter-out -fno-pic -fno-pie,$(FREESTANDING)) -fpie -fvisibility=hidden $(NO_FP_FLAGS) \

@@ -93,9 +93,9 @@ class Guest:
 
     def screen(self) -> Screen:
         """The characters on the current screen: its ``lines``, ``text`` and ``status`` line."""
-        from kgpt_build.headers.font import glyphs
+        from kgpt_build.headers.font import readable
 
-        return self.machine.screen(glyphs())
+        return self.machine.screen(readable())
 
     def wait(self) -> Verdict:
         """Wait for the guest's end or the time limit; returns the verdict: ``assert guest.wait().ok``."""

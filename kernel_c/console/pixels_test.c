@@ -29,6 +29,20 @@ KG_TEST(pixels, scaled_cell_in_three_bytes)
     }
 }
 
+KG_TEST(pixels, glyphs_of_other_alphabets)
+{
+    uint32_t none = kg_font_index(KG_REPLACEMENT);
+    KG_CHECK_EQ(t, kg_font_index(0x4F60), none);
+    KG_CHECK_EQ(t, kg_font_index(0x203A), kg_font_index('>'));
+#ifdef KG_FONT_FULL
+    static const uint16_t codes[] = {0x17E, 0x3A9, 0x42F, 0x2014, 0x20AC, 0x2192, 0x2264, 0x25CF};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        KG_CHECK(t, kg_font_index(codes[i]) < none);
+    }
+    KG_CHECK_EQ(t, kg_font_index(0x3AC), kg_font_index(0x3B1));
+#endif
+}
+
 KG_TEST(pixels, formats)
 {
     struct kg_pixels p;

@@ -218,9 +218,9 @@ def _show(machine: Machine, picture: Picture, output: Path | None, text: bool) -
         write_picture(output, picture)
         click.echo(f"kgpt: {output}: {picture.width}x{picture.height}", err=True)
     if text:
-        from kgpt_build.headers.font import glyphs
+        from kgpt_build.headers.font import readable
 
-        screen = machine.screen(glyphs())
+        screen = machine.screen(readable())
         click.echo("\n".join(screen.lines).rstrip("\n"))
         if screen.unknown and not screen.shown:
             raise KgptError("nothing on the screen can be read: it is not one of kgpt's")

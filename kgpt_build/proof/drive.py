@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from kgpt_build.errors import KgptError, MachineLost
 from kgpt_build.events import Exit, Sample, Shell, Stats
-from kgpt_build.headers.font import glyphs
+from kgpt_build.headers.font import readable
 from kgpt_build.proof.axes import Case
 from kgpt_build.proof.images import PROMPT, WORDS, Expected, Images
 from kgpt_build.sizes import MIB
@@ -168,7 +168,7 @@ class _Drive:
             shown = until(lambda: self._machine.console.text.splitlines(), lambda text: _holds(text, lines))
             self._check(_holds(shown, lines), "the names are not on the serial port")
         if self._case.has_screen:
-            screen = until(lambda: self._machine.screen(glyphs()), lambda screen: _shows(screen, lines))
+            screen = until(lambda: self._machine.screen(readable()), lambda screen: _shows(screen, lines))
             self._see(f"screen {len(screen.cells[0])}×{len(screen.cells)}")
             self._check(_holds(screen.lines, lines), f"the names are not on the screen:\n{screen.text}")
             self._check(_SPEED in screen.status, f"the status line says {screen.status!r}")

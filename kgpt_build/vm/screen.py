@@ -119,7 +119,7 @@ class _Font:
 
     def __init__(self, glyphs: Glyphs) -> None:
         self._known: dict[bytes, str] = {}
-        for code in sorted(glyphs):
+        for code in glyphs:  # of characters that look the same, the first one
             if len(glyphs[code]) != HEIGHT:
                 raise ValueError(f"the glyph of {code:#x} has {len(glyphs[code])} rows, not {HEIGHT}")
             self._known.setdefault(bytes(glyphs[code]), chr(code))

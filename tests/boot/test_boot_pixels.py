@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from boots import Boot, grub_disc, see, texts, uefi
 
-from kgpt_build.headers.font import glyphs
+from kgpt_build.headers.font import readable
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.screen import Screen
 
@@ -103,7 +103,7 @@ def test_a_screen_alone(boot: Boot) -> None:
 def test_a_screen_switched_off_stays_dark(boot: Boot) -> None:
     guest = boot("samples=3 screen=off", machine="pc")
     guest.expect(r"^kgpt> $")
-    assert guest.machine.screen(glyphs()).shown == 0
+    assert guest.machine.screen(readable()).shown == 0
 
 
 def check_panic(guest: Guest, message: str) -> None:

@@ -17,7 +17,7 @@ struct show {
 static void show_document_begin(void *context, const struct kg_reply *reply)
 {
     struct show *show = context;
-    kg_print_as(KG_VOICE_DIM, "sample %2u: ", reply->request->index + 1);
+    kg_print("sample %2u: ", reply->request->index + 1);
     plat_text(KG_VOICE_MODEL, show->prompt, kg_strlen(show->prompt));
 }
 

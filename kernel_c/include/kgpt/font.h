@@ -1,4 +1,5 @@
-/* The 8 by 16 font of the screen: ASCII, Latin-1, box drawing and block elements. */
+/* The 8 by 16 font of the screen: ASCII, Latin-1, box drawing and block elements. Kernels for language models (LM=1)
+ * also have Latin Extended-A, Greek, Cyrillic, punctuation, arrows, mathematics and shapes. */
 #ifndef KGPT_FONT_H_
 #define KGPT_FONT_H_
 
