@@ -62,6 +62,9 @@ enum kg_status kg_lm_choose_speculation(struct kgpt *k, struct kg_error *error);
 
 /* lm_prefill.c: opens the prefill of the model that was opened, and says whether chats will use it. */
 enum kg_status kg_lm_open_prefill(struct kgpt *k, const struct kg_lm_source *source, struct kg_error *error);
+/* The hashes of a source's model and chat template. False: that of the model is not known. */
+bool kg_lm_origin(const struct kgpt *k, const struct kg_lm_source *source, struct kg_prefill_origin *origin);
+
 void kg_lm_report_prefill(const struct kgpt *k);
 
 /* mode=prefill: computes how every chat begins, and sends it on the machine channel. KG_E_STOPPED after Ctrl-C. */
@@ -104,7 +107,8 @@ void kg_lm_chat_answer(struct kgpt *k, const char *text, size_t n); /* `text` NU
 
 void kg_lm_chat_read_pasted(struct kgpt *k); /* reads lines until /end, and answers them as one message */
 
-extern const struct kg_commands kg_lm_chat_commands; /* typed behind "/" */
+extern const struct kg_command kg_lm_memory_commands[]; /* chat/lm_memory.c; a row without a name ends them */
+extern const struct kg_commands kg_lm_chat_commands;    /* typed behind "/" */
 
 /* Completes the prompt `samples` times. */
 enum kg_status kg_lm_generate(struct kgpt *k, const char *prompt, struct kg_error *error);

@@ -10,12 +10,23 @@
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 
+bool kg_lm_origin(const struct kgpt *k, const struct kg_lm_source *source, struct kg_prefill_origin *origin)
+{
+    uint32_t features = k->config.cpumask == KG_ISA_C ? 0 : k->info->cpu->features;
+    *origin = (struct kg_prefill_origin){0};
+    if (!source->sha256) {
+        return false;
+    }
+    memcpy(origin->model, source->sha256, sizeof origin->model);
+    kg_sha256(source->chat, source->chat_size, features, origin->chat);
+    return true;
+}
+
+/* A model with a prefill has a known hash: its loader gives it. */
 static struct kg_prefill_origin origin_of(const struct kgpt *k, const struct kg_lm_source *source)
 {
-    struct kg_prefill_origin origin = {0};
-    uint32_t features = k->config.cpumask == KG_ISA_C ? 0 : k->info->cpu->features;
-    memcpy(origin.model, source->sha256, sizeof origin.model);
-    kg_sha256(source->chat, source->chat_size, features, origin.chat);
+    struct kg_prefill_origin origin;
+    (void)kg_lm_origin(k, source, &origin);
     return origin;
 }
 

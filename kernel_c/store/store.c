@@ -11,7 +11,6 @@ _Static_assert(sizeof(struct kg_store_directory) == 3 * KG_STORE_BLOCK, "as the 
 
 #define CHECKED_FROM 16u /* what stands behind the CRC, in the head and in a directory */
 
-static const char head_magic[8] = {'K', 'G', 'P', 'T', 'S', 'T', 'O', 'R'};
 static const char directory_magic[8] = {'K', 'G', 'P', 'T', 'S', 'D', 'I', 'R'};
 
 uint64_t kg_store_unit_at(const struct kg_store *store, uint32_t unit)
@@ -52,7 +51,7 @@ static enum kg_status read_head(struct kg_store *store, struct kg_error *error)
         return kg_error_set(error, KG_E_INPUT, "the memory cannot be read");
     }
     memcpy(head, store->block, sizeof *head);
-    if (memcmp(head->magic, head_magic, sizeof head_magic) != 0 || head->version != KG_STORE_VERSION) {
+    if (memcmp(head->magic, KG_STORE_MAGIC, sizeof head->magic) != 0 || head->version != KG_STORE_VERSION) {
         return refuse_store(error, "was not made by kgpt, or by another version");
     }
     unit = head->unit;

@@ -40,6 +40,7 @@ COMMANDS = (
     "test",
     "bench",
     "jitter",
+    "memory",
     "perplexity",
     "doctor",
     "completion",

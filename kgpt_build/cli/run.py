@@ -70,6 +70,10 @@ MOST_CPUS = 8
     "--file", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
     help="Load a text file as a boot module, for /read in a chat; repeatable.",
 )  # fmt: skip
+@click.option(
+    "--memory-file", "store", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="Keep conversations in FILE, which kgpt memory make has made: /save, /load and /forget in a chat.",
+)  # fmt: skip
 @machine_options
 @boot_options
 @disk_option

@@ -41,12 +41,19 @@ def run_hosted(
 
 
 def hosted_argv(
-    binary: Path, cmdline: str, *, modules: Sequence[BootModule] = (), memory: int | None = None
+    binary: Path,
+    cmdline: str,
+    *,
+    modules: Sequence[BootModule] = (),
+    memory: int | None = None,
+    store: Path | None = None,
 ) -> list[str]:
-    """The command line of the process; ``modules`` and ``memory`` are those of HostedProcess."""
+    """The command line of the process; the others are those of HostedProcess."""
     words = [str(binary), "--cmdline", cmdline]
     for module in modules:
         words += ["--module", module.line]
+    if store is not None:
+        words += ["--memory", str(store)]
     return words if memory is None else [*words, "--arena-mb", str(memory)]
 
 
@@ -64,14 +71,17 @@ class HostedProcess:
         *,
         modules: Sequence[BootModule] = (),
         memory: int | None = None,
+        store: Path | None = None,
         timeout: float | None = None,
         console: int | None = None,
     ) -> None:
         """``modules``: the files that a kernel gets as boot modules. ``memory`` is in MiB; ``timeout`` in seconds.
 
+        ``store``: the file of the memory that lasts (kgpt memory make).
+
         ``console``: a descriptor for the console's output, which is then not kept.
         """
-        words = hosted_argv(binary, cmdline, modules=modules, memory=memory)
+        words = hosted_argv(binary, cmdline, modules=modules, memory=memory, store=store)
         self._line = shlex.join(words)
         self._name = binary.name
         self._timeout = timeout

@@ -56,6 +56,8 @@ class RunSettings:
     """Boot modules: files that the loader puts into memory beside the kernel, in this order."""
     disks: tuple[Disk, ...] = ()
     """Disks beside the image, which the kernel finds."""
+    store: Path | None = None
+    """A disk with the memory that lasts (kgpt memory make): the guest writes to this file."""
     keeps_screen: bool = False
     """QEMU stays after the guest's end until quit(), so that the screen can be read."""
     extra: tuple[str, ...] = ()
@@ -103,7 +105,8 @@ class RunSettings:
             return self.machine
         if self.firmware is not None and self.firmware.secure:
             return self.firmware.secure.machine
-        needs_full = self.display or self.medium != "kernel" or self.firmware is not None or bool(self.disks)
+        drives = bool(self.disks) or self.store is not None
+        needs_full = self.display or self.medium != "kernel" or self.firmware is not None or drives
         return self.arch.qemu.full_machine if needs_full else self.arch.qemu.small_machine
 
     @property

@@ -222,6 +222,12 @@ void plat_poll(void)
 {
 }
 
+const char *plat_memory(struct kg_store_medium *medium)
+{
+    (void)medium;
+    return "none";
+}
+
 struct kg_outside plat_outside(void)
 {
     return (struct kg_outside){1 << 20, 4096};

@@ -177,6 +177,6 @@ static const struct kg_command leaving_commands[] = {
     {0},
 };
 
-static const struct kg_command *const tables[] = {chat_commands, kg_engine_commands, kg_shell_commands,
-                                                  leaving_commands, NULL};
+static const struct kg_command *const tables[] = {chat_commands,     kg_lm_memory_commands, kg_engine_commands,
+                                                  kg_shell_commands, leaving_commands,      NULL};
 const struct kg_commands kg_lm_chat_commands = {.tables = tables, .sign = "/", .where = KG_CHAT};

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "kgpt/error.h"
+#include "kgpt/medium.h"
 
 #define KG_STORE_BLOCK 4096u
 #define KG_STORE_RECORDS 63u
@@ -22,16 +23,8 @@
 #define KG_STORE_START (8u * KG_STORE_BLOCK)
 #define KG_STORE_END 0xFFFFu /* behind the last unit of a chain */
 
-/* The medium: offsets and sizes are multiples of KG_STORE_BLOCK. */
-struct kg_store_medium {
-    void *context;
-    uint64_t size; /* bytes */
-    bool (*read)(void *context, uint64_t offset, void *to, size_t n);
-    bool (*write)(void *context, uint64_t offset, const void *from, size_t n); /* durable; NULL: read-only */
-};
-
 struct kg_store_head {
-    char magic[8]; /* "KGPTSTOR" */
+    char magic[8]; /* KG_STORE_MAGIC */
     uint32_t version;
     uint32_t crc32; /* of the fields behind it */
     uint64_t size;  /* bytes of the area */

@@ -5,5 +5,6 @@ ENGINE_LM += \
     infer/chat/chat_test.c \
     infer/chat/chat_text.c \
     infer/chat/conversation.c \
+    infer/chat/kept.c \
     infer/chat/loaded.c \
     infer/chat/turns.c

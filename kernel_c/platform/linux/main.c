@@ -19,7 +19,8 @@ struct options {
     size_t n_files;
 };
 
-static const char usage[] = "usage: kgpt-hosted [--cmdline TEXT] [--events-fd N] [--arena-mb N] [--module FILE]…\n";
+static const char usage[] =
+    "usage: kgpt-hosted [--cmdline TEXT] [--events-fd N] [--arena-mb N] [--module FILE]… [--memory FILE]\n";
 
 static _Noreturn void usage_error(const char *what, const char *argument)
 {
@@ -79,6 +80,8 @@ static void parse_option(struct options *options, const char *name, char *value)
         options->events_fd = parse_option_number(name, value, 1 << 20);
     } else if (strcmp(name, "--arena-mb") == 0) {
         options->arena_mb = parse_option_number(name, value, 1 << 20);
+    } else if (strcmp(name, "--memory") == 0) {
+        kg_linux_memory_use(value);
     } else if (options->n_files < KG_FILES_MAX) {
         options->files[options->n_files++] = map_file(value);
     } else {
@@ -88,7 +91,7 @@ static void parse_option(struct options *options, const char *name, char *value)
 
 static struct options parse_options(int argc, char **argv)
 {
-    static const char *const names[] = {"--cmdline", "--events-fd", "--arena-mb", "--module"};
+    static const char *const names[] = {"--cmdline", "--events-fd", "--arena-mb", "--module", "--memory"};
     struct options options = {.cmdline = "", .events_fd = -1, .arena_mb = KG_ARENA_MB};
     for (int i = 1; i < argc; i += 2) {
         char *name = argv[i], *value = argv[i + 1];

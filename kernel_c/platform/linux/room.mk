@@ -2,5 +2,6 @@ HOSTED += \
     platform/linux/console.c \
     platform/linux/machine.c \
     platform/linux/main.c \
+    platform/linux/memory.c \
     platform/linux/pages.c \
     platform/linux/threads.c

@@ -46,7 +46,12 @@ class HostedMachine(GuestRun):
         read, write = os.pipe()
         try:
             self._process = HostedProcess(
-                settings.image, settings.cmdline, modules=settings.modules, memory=settings.memory, console=write
+                settings.image,
+                settings.cmdline,
+                modules=settings.modules,
+                memory=settings.memory,
+                store=settings.store,
+                console=write,
             )
         except BaseException:
             os.close(read)

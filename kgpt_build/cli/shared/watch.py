@@ -28,7 +28,9 @@ def run_hosted(settings: RunSettings, wishes: Wishes, *, dry_run: bool) -> None:
     if settings.cpus > 1 or is_language_model(settings.image):
         settings = dataclasses.replace(settings, cmdline=f"cpus={settings.cpus} {settings.cmdline}".rstrip())
     if dry_run:
-        line = hosted_argv(settings.image, settings.cmdline, modules=settings.modules, memory=settings.memory)
+        line = hosted_argv(
+            settings.image, settings.cmdline, modules=settings.modules, memory=settings.memory, store=settings.store
+        )
         click.echo(shlex.join(line))
         return
     with HostedMachine(settings, symbols=settings.image) as program:

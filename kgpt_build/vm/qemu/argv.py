@@ -24,6 +24,7 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> l
         qemu or settings.arch.qemu.program,
         *_machine(settings),
         *_medium(settings),
+        *_store(settings.store),
         *_serial(settings, channels),
         *_events(settings, channels),
         *_monitor(settings, channels),
@@ -78,6 +79,14 @@ def _medium(settings: RunSettings) -> list[str]:
         *(("-append", settings.cmdline) if settings.cmdline else ()),
         *(("-initrd", modules) if modules else ()),
     ]
+
+
+def _store(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    # cache=writethrough: what the guest was told to be durable is in the file.
+    drive = f"if=none,id=store,format=raw,cache=writethrough,file={_escaped(path)}"
+    return ["-drive", drive, "-device", "virtio-blk-pci,drive=store"]
 
 
 def _escaped(path: Path | str) -> str:

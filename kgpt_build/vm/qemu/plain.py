@@ -22,4 +22,5 @@ def with_plain_names(settings: RunSettings) -> RunSettings:
         image=plain_name(settings.image),
         modules=tuple(dataclasses.replace(module, path=plain_name(module.path)) for module in settings.modules),
         firmware=firmware,
+        store=settings.store and plain_name(settings.store),
     )

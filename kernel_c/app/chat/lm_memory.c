@@ -1,0 +1,268 @@
+/* Conversations that outlive a run: /save, /load, /forget. The store is opened for each command, because its medium
+ * may be unplugged between two of them. */
+#include "app/cmdline/keys.h"
+#include "app/lm.h"
+
+#include "app/events/print.h"
+
+#include "kgpt/kept.h"
+#include "kgpt/mem.h"
+#include "kgpt/store.h"
+#include "kgpt/str.h"
+
+/* The settings that decide replies, as they lie in memory: kept and taken back by the same version of kgpt. */
+struct kept_settings {
+    uint64_t size; /* of this structure */
+    struct kg_sampling sampling;
+    uint64_t seed;
+    uint32_t max_tokens, on_overflow, think, n_stops;
+    char stop[KG_MAX_STOPS][sizeof((struct kg_lm_config *)0)->stop[0]];
+    char system[sizeof((struct kg_lm_config *)0)->system];
+    bool max_tokens_given, system_given;
+};
+
+static void take_settings(const struct kg_config *config, uint64_t seed, struct kept_settings *settings)
+{
+    memset(settings, 0, sizeof *settings);
+    settings->size = sizeof *settings;
+    settings->sampling = config->sampling;
+    settings->seed = seed;
+    settings->max_tokens = config->max_tokens;
+    settings->on_overflow = config->lm.on_overflow;
+    settings->think = config->lm.think;
+    settings->n_stops = config->lm.n_stops;
+    memcpy(settings->stop, config->lm.stop, sizeof settings->stop);
+    memcpy(settings->system, config->lm.system, sizeof settings->system);
+    settings->max_tokens_given = config->max_tokens_given;
+    settings->system_given = config->lm.system_given;
+}
+
+static bool set_settings(struct kg_config *config, struct kg_text bytes)
+{
+    struct kept_settings settings;
+    if (bytes.n != sizeof settings) {
+        return false;
+    }
+    memcpy(&settings, bytes.data, sizeof settings);
+    if (settings.size != sizeof settings || settings.n_stops > KG_MAX_STOPS ||
+        settings.sampling.n_biases > sizeof settings.sampling.logit_bias / sizeof settings.sampling.logit_bias[0]) {
+        return false;
+    }
+    for (uint32_t i = 0; i < KG_MAX_STOPS; i++) {
+        settings.stop[i][sizeof settings.stop[i] - 1] = '\0';
+    }
+    settings.system[sizeof settings.system - 1] = '\0';
+    config->sampling = settings.sampling;
+    config->seed = settings.seed;
+    config->seed_random = false;
+    config->max_tokens = settings.max_tokens;
+    config->max_tokens_given = settings.max_tokens_given;
+    config->lm.on_overflow = settings.on_overflow;
+    config->lm.think = settings.think;
+    config->lm.n_stops = settings.n_stops;
+    memcpy(config->lm.stop, settings.stop, sizeof settings.stop);
+    memcpy(config->lm.system, settings.system, sizeof settings.system);
+    config->lm.system_given = settings.system_given;
+    return true;
+}
+
+static enum kg_status open_memory(struct kgpt *k, struct kg_store **store, struct kg_error *error)
+{
+    struct kg_store_medium medium = {0};
+    const char *problem = plat_memory(&medium);
+    if (problem) {
+        kg_error_set(error, KG_E_INPUT, "this machine has no memory for conversations: %s", problem);
+        kg_error_hint(error, "kgpt memory make FILE makes one");
+        return KG_E_INPUT;
+    }
+    *store = kg_arena_take(&k->arena, sizeof **store);
+    if (!*store) {
+        return kg_error_set(error, KG_E_MEMORY, "too little memory is free to open the store");
+    }
+    return kg_store_open(*store, &medium, error);
+}
+
+/* Bytes of the arena for a record. */
+static uint8_t *take_bytes(struct kgpt *k, uint64_t size, struct kg_error *error)
+{
+    uint8_t *bytes = kg_arena_take(&k->arena, size);
+    if (!bytes) {
+        kg_error_set(error, KG_E_MEMORY, "the conversation needs %s of RAM beside itself, and %s are free",
+                     kg_amount(size).text, kg_amount(kg_arena_left(&k->arena)).text);
+        kg_error_hint(error, "give the machine more memory, or choose a smaller ctx=");
+    }
+    return bytes;
+}
+
+static enum kg_status check_origin(const struct kgpt *k, struct kg_prefill_origin *origin, struct kg_error *error)
+{
+    if (kg_lm_origin(k, &k->lm->sources[k->lm->current], origin)) {
+        return KG_OK;
+    }
+    kg_error_set(error, KG_E_INPUT, "the model came without its SHA-256, by which kept conversations know it");
+    kg_error_hint(error, "boot with kgpt run, which gives it");
+    return KG_E_INPUT;
+}
+
+static enum kg_status save_conversation(struct kgpt *k, const char *name, struct kg_error *error)
+{
+    const struct kg_conversation *c = &k->lm->conversation;
+    const char *text = kg_lm_system(&k->config.lm);
+    const struct kg_text system = {text, kg_strlen(text)};
+    struct kg_prefill_origin origin;
+    struct kept_settings *settings;
+    struct kg_store *store;
+    if (c->session.n_past == 0) {
+        return kg_error_set(error, KG_E_INPUT, "there is no conversation yet");
+    }
+    enum kg_status status = check_origin(k, &origin, error);
+    status = status == KG_OK ? open_memory(k, &store, error) : status;
+    if (status != KG_OK) {
+        return status;
+    }
+    settings = (struct kept_settings *)take_bytes(k, sizeof *settings, error);
+    if (!settings) {
+        return KG_E_MEMORY;
+    }
+    take_settings(&k->config, c->request.seed, settings);
+    const struct kg_text kept = {(const char *)settings, sizeof *settings};
+    uint64_t size = kg_kept_size(c, system, kept);
+    uint8_t *bytes = take_bytes(k, size, error);
+    if (!bytes) {
+        return KG_E_MEMORY;
+    }
+    kg_kept_write(c, system, kept, &origin, bytes);
+    status = kg_store_put(store, KG_STORE_CONVERSATION, name, bytes, size, error);
+    if (status == KG_OK) {
+        kg_print("kgpt: %s is kept: %u token%s, %s; %s are free\n", name, c->session.n_past,
+                 kg_plural(c->session.n_past), kg_amount(size).text, kg_amount(kg_store_free(store)).text);
+    }
+    return status;
+}
+
+static bool resume_is_stopped(void *context)
+{
+    struct kgpt *k = context;
+    return kg_input_stopped(&k->input);
+}
+
+static enum kg_status find_record(const struct kg_store *store, const char *name, const struct kg_store_record **record,
+                                  struct kg_error *error)
+{
+    *record = kg_store_find(store, KG_STORE_CONVERSATION, name);
+    if (*record) {
+        return KG_OK;
+    }
+    kg_error_set(error, KG_E_INPUT, "no conversation \"%.32s\" is kept", name);
+    kg_error_hint(error, "/load lists them");
+    return KG_E_INPUT;
+}
+
+static enum kg_status resume_conversation(struct kgpt *k, const struct kg_kept *kept, struct kg_error *error)
+{
+    struct kg_conversation *c = &k->lm->conversation;
+    bool fits = kg_kept_fits(kept, c);
+    if (!fits && kept->context.n <= c->session.options.n_ctx) {
+        kg_print("kgpt: kept with kv=%s, and this run has kv=%s: its %u tokens are computed anew\n",
+                 kg_kv_names[kept->context.kv], kg_kv_names[c->session.options.kv], kept->context.n);
+    }
+    enum kg_status status = kg_kept_resume(kept, c, resume_is_stopped, k, error);
+    if (status == KG_E_CONTEXT) {
+        kg_error_hint(error, "boot with a larger ctx=");
+    }
+    if (status == KG_OK && !set_settings(&k->config, kept->settings)) {
+        kg_print("kgpt: its settings are of another version of kgpt: those of this run stay\n");
+    }
+    return status;
+}
+
+static enum kg_status load_conversation(struct kgpt *k, const char *name, struct kg_error *error)
+{
+    const struct kg_store_record *record;
+    struct kg_prefill_origin origin;
+    struct kg_store *store;
+    struct kg_kept kept;
+    uint8_t *bytes;
+    enum kg_status status = check_origin(k, &origin, error);
+    status = status == KG_OK ? open_memory(k, &store, error) : status;
+    status = status == KG_OK ? find_record(store, name, &record, error) : status;
+    if (status != KG_OK) {
+        return status;
+    }
+    bytes = take_bytes(k, record->size, error);
+    if (!bytes) {
+        return KG_E_MEMORY;
+    }
+    status = kg_store_get(store, record, bytes, error);
+    status = status == KG_OK ? kg_kept_open(&kept, bytes, record->size, &k->lm->loaded, &origin, error) : status;
+    status = status == KG_OK ? resume_conversation(k, &kept, error) : status;
+    if (status == KG_OK) {
+        kg_print("kgpt: %s goes on: %u of %u tokens; /history shows them\n", name, kept.context.n,
+                 k->lm->conversation.session.options.n_ctx);
+    }
+    return status;
+}
+
+static enum kg_status forget_conversation(struct kgpt *k, const char *name, struct kg_error *error)
+{
+    const struct kg_store_record *record;
+    struct kg_store *store;
+    enum kg_status status = open_memory(k, &store, error);
+    status = status == KG_OK ? find_record(store, name, &record, error) : status;
+    status = status == KG_OK ? kg_store_remove(store, record, error) : status;
+    if (status == KG_OK) {
+        kg_print("kgpt: %s is forgotten; %s are free\n", name, kg_amount(kg_store_free(store)).text);
+    }
+    return status;
+}
+
+static enum kg_status list_conversations(struct kgpt *k, const char *name, struct kg_error *error)
+{
+    struct kg_store *store;
+    enum kg_status status = open_memory(k, &store, error);
+    (void)name;
+    if (status != KG_OK) {
+        return status;
+    }
+    for (uint32_t i = 0; i < store->directory.n; i++) {
+        const struct kg_store_record *record = &store->directory.records[i];
+        kg_print("%-24s %s\n", record->name, kg_amount(record->size).text);
+    }
+    kg_print("kgpt: %u kept, %s are free\n", store->directory.n, kg_amount(kg_store_free(store)).text);
+    return KG_OK;
+}
+
+/* Without a name each of the commands lists what is kept. */
+static enum kg_next run_on_memory(struct kgpt *k, const char *name,
+                                  enum kg_status (*run)(struct kgpt *k, const char *name, struct kg_error *error))
+{
+    struct kg_error error = {0};
+    size_t used = k->arena.used;
+    if ((*name ? run : list_conversations)(k, name, &error) != KG_OK) {
+        kg_say_refused(&error);
+    }
+    kg_arena_rewind(&k->arena, used);
+    return KG_NEXT_LINE;
+}
+
+static enum kg_next run_save(struct kgpt *k, char *arguments)
+{
+    return run_on_memory(k, arguments, save_conversation);
+}
+
+static enum kg_next run_load(struct kgpt *k, char *arguments)
+{
+    return run_on_memory(k, arguments, load_conversation);
+}
+
+static enum kg_next run_forget(struct kgpt *k, char *arguments)
+{
+    return run_on_memory(k, arguments, forget_conversation);
+}
+
+const struct kg_command kg_lm_memory_commands[] = {
+    {"save", "[name]", "keep the conversation under a name, beyond the end of the run", run_save, NULL, KG_CHAT},
+    {"load", "[name]", "go on with a conversation that was kept; without a name, list them", run_load, NULL, KG_CHAT},
+    {"forget", "[name]", "forget a conversation that was kept", run_forget, NULL, KG_CHAT},
+    {0},
+};
