@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from kgpt_build.errors import KgptError
 from kgpt_build.signing.signature_list import certificate_list
 
-_GLOBAL = uuid.UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c")
+GLOBAL = uuid.UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c")
+"""EFI_GLOBAL_VARIABLE."""
 _DATABASE = uuid.UUID("d719b2cb-3d3a-4596-a3bc-dad00e67656f")
 _SWITCH = uuid.UUID("f0a30bc7-af08-4556-99c4-001009c93a44")  # gEfiSecureBootEnableDisableGuid
 _STORE = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792")  # gEfiAuthenticatedVariableGuid
@@ -45,8 +46,8 @@ def secure_boot_variables(certificate: bytes) -> tuple[Variable, ...]:
     """
     trusted = certificate_list(certificate)
     return (
-        Variable("PK", _GLOBAL, _AUTHENTICATED, trusted),
-        Variable("KEK", _GLOBAL, _AUTHENTICATED, trusted),
+        Variable("PK", GLOBAL, _AUTHENTICATED, trusted),
+        Variable("KEK", GLOBAL, _AUTHENTICATED, trusted),
         Variable("db", _DATABASE, _AUTHENTICATED, trusted),
         Variable("SecureBootEnable", _SWITCH, _KEPT, b"\1"),
     )
