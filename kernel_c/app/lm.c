@@ -48,6 +48,7 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
     if (!lm) {
         return kg_error_set(error, KG_E_MEMORY, "only %zu bytes of memory are free", k->arena.size - k->arena.used);
     }
+    lm->arena_end = k->arena.size;
     if (k->config.mode == KG_MODE_TRAIN) {
         kg_error_set(error, KG_E_INPUT, "mode=train trains a microgpt, and this kernel holds a language model");
         kg_error_hint(error, "build a kernel for it: kgpt build --train, or use kgpt train");

@@ -25,6 +25,7 @@ struct kg_lm_source {
     bool interleaved;
     const struct kg_file *file, *chat_file, *prefill_file; /* of a module: checked before it is first used; else NULL */
     uint8_t digest[32];
+    size_t region, region_size; /* of a model from a disk: offset in the arena's memory, bytes; 0: it has none */
 };
 
 /* k->lm: all that changes in a kernel for language models. */
@@ -34,6 +35,7 @@ struct kg_lm {
     uint32_t current; /* index into sources */
     bool in_use;      /* a model is open, and kg_lm_use replaces it */
     size_t base;      /* arena.used before the model in use */
+    size_t arena_end; /* arena.size without regions of models from disks */
     struct kg_quant_ops ops;
     struct kg_workers workers;
     struct kg_lm_loaded loaded;
@@ -55,6 +57,18 @@ enum kg_status kg_lm_add_embedded(struct kgpt *k, struct kg_error *error);
 enum kg_status kg_lm_add_modules(struct kgpt *k, struct kg_error *error);
 enum kg_status kg_lm_open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_lm_loaded *loaded,
                                  struct kg_error *error);
+
+/* lm_load.c: models from disks (docs/disks.md). */
+
+/* Reads a GGUF file, given by number or name as `models` lists it, checks it, and makes it the last model. Nothing
+ * changes if that fails. */
+enum kg_status kg_lm_load_file(struct kgpt *k, const char *name, struct kg_error *error);
+
+/* Gives back the memory of a model from a disk that is not in use. Later ones get the numbers before theirs. */
+enum kg_status kg_lm_unload(struct kgpt *k, uint32_t index, struct kg_error *error);
+
+uint64_t kg_lm_room(const struct kgpt *k); /* bytes of the largest model that could be loaded now */
+void kg_lm_print_disks(struct kgpt *k);    /* the GGUF files on disks */
 
 /* lm_draft.c: fills lm->speculation for the model in use, and opens the draft model if drafts come from it. Refuses a
  * draft model with another vocabulary, and speculate=draft without one. */

@@ -18,4 +18,8 @@ void kg_linux_embedded_model_huge(void); /* puts the embedded model into huge pa
 
 bool kg_linux_fault_later(const char *kind); /* threads.c: causes the fault when threads start or work */
 
+/* Makes a file a disk (kgpt/device.h). False: it cannot be read, or there are too many. Ends the path before its words.
+ */
+bool kg_linux_add_disk(char *path);
+
 #endif

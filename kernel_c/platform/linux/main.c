@@ -20,7 +20,8 @@ struct options {
 };
 
 static const char usage[] =
-    "usage: kgpt-hosted [--cmdline TEXT] [--events-fd N] [--arena-mb N] [--module FILE]… [--memory FILE]\n";
+    "usage: kgpt-hosted [--cmdline TEXT] [--events-fd N] [--arena-mb N] [--module FILE]… [--memory FILE] "
+    "[--disk FILE]…\n";
 
 static _Noreturn void usage_error(const char *what, const char *argument)
 {
@@ -82,6 +83,10 @@ static void parse_option(struct options *options, const char *name, char *value)
         options->arena_mb = parse_option_number(name, value, 1 << 20);
     } else if (strcmp(name, "--memory") == 0) {
         kg_linux_memory_use(value);
+    } else if (strcmp(name, "--disk") == 0) {
+        if (!kg_linux_add_disk(value)) {
+            usage_error("cannot read this disk, or there are too many", value);
+        }
     } else if (options->n_files < KG_FILES_MAX) {
         options->files[options->n_files++] = map_file(value);
     } else {
@@ -91,7 +96,7 @@ static void parse_option(struct options *options, const char *name, char *value)
 
 static struct options parse_options(int argc, char **argv)
 {
-    static const char *const names[] = {"--cmdline", "--events-fd", "--arena-mb", "--module", "--memory"};
+    static const char *const names[] = {"--cmdline", "--events-fd", "--arena-mb", "--module", "--memory", "--disk"};
     struct options options = {.cmdline = "", .events_fd = -1, .arena_mb = KG_ARENA_MB};
     for (int i = 1; i < argc; i += 2) {
         char *name = argv[i], *value = argv[i + 1];
