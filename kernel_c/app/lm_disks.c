@@ -13,7 +13,7 @@
 #define STEP (8u << 20)     /* bytes of one read */
 
 /* Whole sectors go straight to their place; the rest goes through one sector. */
-static bool read_unit(void *context, uint64_t offset, size_t n, void *to)
+static bool read_sectors_of(void *context, uint64_t offset, size_t n, void *to)
 {
     struct kg_lm_walk *walk = context;
     uint32_t sector = walk->unit->block.sector_size;
@@ -103,7 +103,7 @@ bool kg_lm_walk(struct kg_lm_walk *walk)
         if (block->sector_size > sizeof walk->sector) {
             continue;
         }
-        walk->disk = (struct kg_disk){walk, read_unit, block->sectors * block->sector_size, block->sector_size};
+        walk->disk = (struct kg_disk){walk, read_sectors_of, block->sectors * block->sector_size, block->sector_size};
         kg_parts_open(&parts, &walk->disk);
         if (parts.kind == KG_PARTS_NONE) {
             part = (struct kg_part){.size = walk->disk.size};

@@ -127,7 +127,7 @@ static enum kg_status lay_out_region(const struct kgpt *k, struct kg_lm_walk *wa
 }
 
 /* Opens it as if to use it, above what is in use: a file that cannot be used is refused now. */
-static enum kg_status check_model(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
+static enum kg_status open_once(struct kgpt *k, struct kg_lm_source *source, struct kg_error *error)
 {
     size_t used = k->arena.used;
     struct kg_lm_loaded *loaded = kg_arena_take(&k->arena, sizeof *loaded);
@@ -167,7 +167,7 @@ static enum kg_status load_found(struct kgpt *k, struct kg_lm_walk *walk, struct
     }
     lm->n_sources++; /* from here on the arena ends before the region */
     set_arena_end(k);
-    status = check_model(k, source, error);
+    status = open_once(k, source, error);
     if (status != KG_OK) {
         lm->n_sources--;
         set_arena_end(k);

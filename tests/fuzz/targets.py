@@ -152,7 +152,20 @@ _TEXT_WORDS = (
 
 _SHELL_WORDS = (
     *("mode=chat", "mode=shell", "mode=bench", "/reset", "/system ", "/set ", "/stats", "/history", "/quit", "/help"),
-    *("/clear", "/regen", "/show", "/paste", "/end", "/models", "/use 2", "/reboot", "/system default", "\\x1b[0n"),
+    *(
+        "/clear",
+        "/regen",
+        "/show",
+        "/paste",
+        "/end",
+        "/models",
+        "/use 2",
+        "/load 1",
+        "/unload 2",
+        "/reboot",
+        "/system default",
+        "\\x1b[0n",
+    ),
     *("generate ", "chat", "models", "use 2", "use 1", "model", "bench", "mem", "cpu", "selftest", "reboot", "halt"),
     *('\\"\\"\\"', "ctx=8", "n_ctx", "pp=4", "tg=4", "repeat=1", "logprobs=3", "layers", "max_tokens=3", "samples=2"),
     "/read notes ",
