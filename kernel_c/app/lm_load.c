@@ -232,7 +232,7 @@ static bool visit_listed(struct kg_lm_walk *walk)
     size_t n = kg_strlen(walk->path);
     uint64_t size = walk->file->size;
     if (walk->number == 1) {
-        kg_print("on disks, for \"load\":\n");
+        kg_print("on disks%s:\n", k->lm->chatting ? "; the shell can load them" : ", for \"load\"");
     }
     if (walk->part) {
         kg_format(part, sizeof part, " partition %u", walk->part);

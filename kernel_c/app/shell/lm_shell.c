@@ -119,7 +119,7 @@ static enum kg_next run_lm_load(struct kgpt *k, char *name)
         kg_say_refused(&error);
     } else {
         uint32_t n = k->lm->n_sources;
-        kg_print("kgpt: \"%suse %u\" takes it%s\n", k->lm->chatting ? "/" : "", n,
+        kg_print("kgpt: \"use %u\" takes it%s\n", n,
                  k->lm->sources[n - 1].chat ? "" : "; it has no chat template beside it, so it only generates");
     }
     return KG_NEXT_LINE;
@@ -131,7 +131,7 @@ static enum kg_next run_lm_unload(struct kgpt *k, char *number)
     uint64_t n;
     if (!kg_parse_u64(number, &n) || n < 1 || n > k->lm->n_sources) {
         kg_error_set(&error, KG_E_INPUT, "there is no model \"%.32s\"", number);
-        kg_error_hint(&error, "\"%smodels\" lists them: unload 1 to %u", k->lm->chatting ? "/" : "", k->lm->n_sources);
+        kg_error_hint(&error, "\"models\" lists them: unload 1 to %u", k->lm->n_sources);
         kg_say_refused(&error);
     } else if (kg_lm_unload(k, (uint32_t)n - 1, &error) != KG_OK) {
         kg_say_refused(&error);
@@ -234,8 +234,8 @@ const struct kg_command kg_engine_commands[] = {
     {"generate", "[prompt]", "go on from the prompt; Ctrl-C stops", run_lm_generate, NULL, KG_SHELL},
     {"models", "", "the models that this machine has", run_lm_models, NULL, KG_SHELL_AND_CHAT},
     {"use", "number", "take another model, and begin anew", run_lm_use, NULL, KG_SHELL_AND_CHAT},
-    {"load", "file", "read a model from a disk, by number or name", run_lm_load, NULL, KG_SHELL_AND_CHAT},
-    {"unload", "number", "give back the memory of a model from a disk", run_lm_unload, NULL, KG_SHELL_AND_CHAT},
+    {"load", "file", "read a model from a disk, by number or name", run_lm_load, NULL, KG_SHELL},
+    {"unload", "number", "give back the memory of a model from a disk", run_lm_unload, NULL, KG_SHELL},
     {"model", "", "the model in use", run_lm_model, NULL, KG_SHELL},
     {"bench", "", "measure the speed: a prompt of pp tokens, tg tokens one by one", run_lm_bench, NULL, KG_SHELL},
     {0},
