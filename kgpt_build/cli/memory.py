@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import click
 
 from kgpt_build.cli.shared.options import verbose_option
 from kgpt_build.errors import KgptError, UsageError
-from kgpt_build.memory import KINDS, Record, Store, empty_store, read_conversation, read_store
+from kgpt_build.memory import KINDS, Record, Store, empty_store, filled_store, read_conversation, read_store
 from kgpt_build.paths import write_atomically
 from kgpt_build.sizes import memory_text
 
@@ -71,6 +72,29 @@ def _export(file: Path, name: str, raw: bool, output: Path | None) -> None:
         click.echo(data, nl=False)
     else:
         write_atomically(output, data)
+
+
+@command.command("import")
+@_FILE
+@click.argument("name")
+@click.argument("record", type=click.Path(path_type=Path))
+@verbose_option
+def _import(file: Path, name: str, record: Path) -> None:
+    """Keep RECORD, a file of kgpt memory export --raw, as the conversation NAME of FILE, in place of an older one."""
+    store = _read(file)
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,31}", name):
+        raise UsageError(f"{name!r} is no name: it has 1 to 31 letters, digits, '-', '_' and '.'", "choose another one")
+    try:
+        data = record.read_bytes()
+        read_conversation(data)
+    except OSError as error:
+        raise KgptError(f"{record}: cannot be read: {error.strerror or error}", "give another file") from None
+    except KgptError as error:
+        raise KgptError(f"{record}: {error.message}", "kgpt memory export --raw makes such a file") from None
+    if damaged := [other.name for other in store.records if not other.whole]:
+        raise KgptError(f"{file}: {damaged[0]} is damaged: its CRC does not match", "/forget it in the chat")
+    others = [other for other in store.records if other.name != name]
+    write_atomically(file, filled_store(store.size, [*others, Record(name, 1, data, whole=True)]))
 
 
 def _read(file: Path) -> Store:

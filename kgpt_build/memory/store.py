@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kgpt_build.errors import KgptError
+from kgpt_build.sizes import units_of
 
 BLOCK = 4096
 LEAST = 64 * 1024
@@ -60,6 +61,31 @@ def empty_store(size: int) -> bytes:
     directory = _checked(_DIRECTORY_MAGIC, bytes(8) + bytes(_DIRECTORY_SIZE - _CHECKED_FROM - 8))
     start = head.ljust(BLOCK, b"\0") + directory * 2
     return start + bytes(size - len(start))
+
+
+def filled_store(size: int, records: Sequence[Record]) -> bytes:
+    """The bytes of a store with ``records``, in its first units. Raises KgptError if they do not fit."""
+    area = bytearray(empty_store(size))
+    size, unit, units = _head(bytes(area))
+    if len(records) > _RECORDS:
+        raise KgptError(
+            f"the memory holds {_RECORDS} records, and these are {len(records)}", "forget some: /forget NAME"
+        )
+    rows, following, first = b"", [0] * _UNITS, 0
+    for record in records:
+        end = first + -(-len(record.data) // unit)
+        if end > units:
+            need, free = units_of(len(record.data), 1024), (units - first) * unit // 1024
+            raise KgptError(
+                f"{record.name} needs {need:,} KB, and {free:,} KB are free in the memory", "/forget something"
+            )
+        rows += _RECORD.pack(record.name.encode(), record.kind, zlib.crc32(record.data), len(record.data), first)
+        following[first:end] = [*range(first + 1, end), _END]
+        area[_START + first * unit : _START + first * unit + len(record.data)] = record.data
+        first = end
+    rest = struct.pack("<QI36x", 1, len(records)) + rows.ljust(64 * _RECORDS, b"\0") + struct.pack("<4096H", *following)
+    area[_PLACES[0] : _PLACES[0] + _DIRECTORY_SIZE] = _checked(_DIRECTORY_MAGIC, rest)
+    return bytes(area)
 
 
 def _bad(what: str) -> KgptError:

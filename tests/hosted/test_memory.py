@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from chats import Talker, asked, write_talker
 from hosted import Hosted, Run
 from refusals import lacks
 
+from kgpt_build.cli import invoke
 from kgpt_build.file_hash import sha256_of
 from kgpt_build.memory import empty_store, read_store
 
@@ -61,6 +63,40 @@ def test_another_type_of_cache_is_computed_anew(talker: Talker, memory: Path) ->
     assert len(other.samples()) == 1
     again = says(talker, "/load a\nand now\n", memory, f"{WORDS} kv=f32")
     assert bits(again, 1) == bits(whole, 1)
+
+
+def test_brought_to_another_memory(talker: Talker, memory: Path, tmp_path: Path) -> None:
+    """By the host, which reads and fills the file; the bits stay."""
+    whole = says(talker, "hello\nand now\n", memory)
+    says(talker, "hello\n/save a\nmore\n/save b\n", memory)
+    raw, other = tmp_path / "raw", tmp_path / "other"
+    assert invoke(["memory", "make", str(other), "--size", "1"]) == 0
+    assert invoke(["memory", "make", str(other)]) == 2
+    assert invoke(["memory", "export", str(memory), "a", "--raw", "-o", str(raw)]) == 0
+    for name in ("x", "y", "x"):
+        assert invoke(["memory", "import", str(other), name, str(raw)]) == 0
+    assert bits(says(talker, "/load x\nand now\n", other), 1) == bits(whole, 1)
+    assert not lacks(says(talker, "/load\n", other).console, "x y 2 kept")
+    text = tmp_path / "text"
+    assert invoke(["memory", "export", str(other), "y", "-o", str(text)]) == 0
+    told = json.loads(text.read_text())
+    assert told["kv"] == "f16"
+    assert told["last_reply"] == whole.samples()[0]
+    assert told["model"] == sha256_of(talker.model)
+
+
+def test_what_the_host_refuses(memory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "raw").write_bytes(b"KGCV" + bytes(500))
+    for words, facts in (
+        (["import", str(memory), "a", str(tmp_path / "raw")], "raw damaged"),
+        (["import", str(memory), "a b", str(tmp_path / "raw")], "no name"),
+        (["export", str(memory), "a"], "keeps no conversation a"),
+        (["ls", str(tmp_path / "none")], "none cannot be read"),
+        (["ls", str(tmp_path / "raw")], "raw too small"),
+    ):
+        assert invoke(["memory", *words]) in (1, 2)
+        assert not lacks(capsys.readouterr().err, facts)
+    assert memory.read_bytes() == empty_store(8 << 20)
 
 
 def test_kept_again_listed_and_forgotten(talker: Talker, memory: Path) -> None:
