@@ -85,7 +85,7 @@ static bool is_mapped(uint64_t address, uint32_t size)
 /* The device writes to what it was given: never to what the driver keeps for itself. */
 static void write_memory(void)
 {
-    struct rng *rng = first && first->driver && first->state ? first->state : NULL;
+    struct rng *rng = first && first->driver == &kg_virtio_rng && first->state ? first->state : NULL;
     struct kg_virtqueue *q = rng ? &rng->queue : NULL;
     if (!q || !q->doorbell || !n_said) {
         return;

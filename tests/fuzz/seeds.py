@@ -91,6 +91,7 @@ def main() -> None:
         "prefill": _prefills,
         "shell": _sessions,
         "terminal": _written,
+        "usb": _configurations,
     }
     for name, make in makers.items():
         if wanted and name not in wanted:
@@ -133,6 +134,15 @@ def _machines() -> Iterator[bytes]:
     yield b"\1" + acpi.memory([acpi.fadt(132)], dsdt=acpi.table(b"DSDT", long_length)).data
     yield b"\1" + acpi.memory([acpi.madt(), acpi.hpet(0)], rsdt=False).data
     yield b"\1" + acpi.memory().data[:-1]
+
+
+def _configurations() -> Iterator[bytes]:
+    """Of USB: a boot keyboard, one behind a mouse, a hub, and lengths that are wrong."""
+    keyboard = "09 04 00 00 01 03 01 01 00 07 05 81 03 08 00 0a"
+    mouse = "09 04 00 00 01 03 01 02 00 07 05 82 03 04 00 0a"
+    hub = "09 04 00 00 01 09 00 00 00 07 05 81 03 01 00 0c 06 30 00 00 02 00"
+    for body in (keyboard, f"{mouse} {keyboard}", hub, mouse, "00 00", "ff 04 00"):
+        yield bytes.fromhex(f"09 02 29 00 01 01 00 a0 32 {body}")
 
 
 def _devices() -> Iterator[bytes]:

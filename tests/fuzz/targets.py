@@ -197,6 +197,8 @@ def _application() -> tuple[str, ...]:
     return tuple(name for name in sources if not name.endswith(("_test.c", "core/arena.c")))
 
 
+_DESCRIPTORS = ("\\x09\\x02", "\\x09\\x04", "\\x07\\x05", "\\x06\\x30", "\\x03\\x01\\x01")
+
 TARGETS = {
     target.name: target
     for target in (
@@ -234,6 +236,7 @@ TARGETS = {
             words=_TYPED,
         ),
         Target("keyboard", ("kernel_c/console/keyboard.c",), 128, words=_CODES),
+        Target("usb", ("kernel_c/platform/drivers/usb/descriptors.c",), 512, words=_DESCRIPTORS),
         Target(
             "menu",
             (*(f"kernel_c/loader/{name}.c" for name in ("menu", "menu_file", "menu_rows")), *_CORE),

@@ -92,9 +92,11 @@ void plat_delay_us(uint32_t us)
     machine->delay(us);
 }
 
+static uint64_t passed; /* by driver_poll, in microseconds */
+
 uint64_t plat_ticks(void)
 {
-    return machine->us;
+    return machine->us + passed;
 }
 
 uint64_t plat_ticks_hz(void)
@@ -221,4 +223,20 @@ uint32_t driver_read_at_once(uint32_t disk, uint32_t n, uint8_t *to)
         good |= requests[i].state == KG_BLOCK_DONE ? 1u << i : 0;
     }
     return good;
+}
+
+/* Lets time pass, and polls all devices. */
+void driver_poll(uint32_t us);
+void driver_poll(uint32_t us)
+{
+    passed += us;
+    plat_poll();
+}
+
+/* What is typed on the n-th unit of input; KG_READ_END: there is none. */
+int driver_input(uint32_t n);
+int driver_input(uint32_t n)
+{
+    struct kg_unit *unit = kg_unit_find(KG_UNIT_INPUT, n);
+    return unit ? unit->input.read(unit) : KG_READ_END;
 }

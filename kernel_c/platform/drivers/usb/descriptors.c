@@ -11,6 +11,7 @@
 #define SUBCLASS_BOOT 1
 #define PROTOCOL_KEYBOARD 1
 #define TO_HOST 0x80
+#define RESERVED 0x70
 #define TRANSFER_TYPE 3
 #define TRANSFER_INTERRUPT 3
 #define MOST_PACKET 1024
@@ -27,7 +28,7 @@ static enum kg_usb_kind kind_of_interface(const uint8_t *d)
 static void take_endpoint(struct kg_usb_function *found, const uint8_t *d)
 {
     uint16_t max_packet = (uint16_t)((d[4] | d[5] << 8) & 0x7FF);
-    bool usable = (d[2] & TO_HOST) && (d[2] & 15) && max_packet && max_packet <= MOST_PACKET;
+    bool usable = (d[2] & TO_HOST) && (d[2] & 15) && !(d[2] & RESERVED) && max_packet && max_packet <= MOST_PACKET;
     if (!found->in.address && usable && (d[3] & TRANSFER_TYPE) == TRANSFER_INTERRUPT) {
         found->in = (struct kg_usb_endpoint){.address = d[2], .interval = d[6], .max_packet = max_packet};
     }

@@ -29,7 +29,7 @@
 #define STEP_US 100u
 #define HANDOVER_STEPS 10000 /* a second */
 #define HALT_STEPS 1000
-#define XHCI_RESET_STEPS 10000
+#define XHCI_RESET_STEPS 5000 /* half a second */
 #define EVENTS 256u
 #define PAGE 4096u
 #define MOST_JOB_STEPS 16
@@ -89,12 +89,14 @@ static void take_protocol(struct kg_xhci *x, uint32_t at)
 static void read_capabilities(struct kg_xhci *x)
 {
     uint32_t at = (read32(x, HCCPARAMS1) >> 16) * 4;
+    bool taken = false;
     for (int i = 0; i < MOST_CAPABILITIES && at && at <= x->size - 16; i++) {
         uint32_t value = read32(x, at), next = (value >> 8 & 255) * 4;
         if (value == UINT32_MAX) {
             return;
         }
-        if ((value & 255) == CAPABILITY_LEGACY) {
+        if ((value & 255) == CAPABILITY_LEGACY && !taken) {
+            taken = true;
             take_from_firmware(x, at);
         } else if ((value & 255) == CAPABILITY_PROTOCOL) {
             take_protocol(x, at);
