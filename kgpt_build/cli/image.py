@@ -128,13 +128,21 @@ def iso(**options: Any) -> None:
     metavar="MB",
     help="Keep this much free for models that are added later. [default: none]",
 )
-def usb(room: int, **options: Any) -> None:
+@click.option(
+    "--sign",
+    "pair",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="KEY CERT",
+    help="Sign the UEFI programs for Secure Boot, with files of kgpt keys make.",
+)
+def usb(room: int, pair: tuple[Path, Path] | None, **options: Any) -> None:
     """Write the image of a USB stick with one FAT partition, for BIOS and UEFI.
 
     MODEL is as in kgpt build, or `default` for the model that ships; repeatable. Other systems can
     read the stick, and change the menu in boot/grub/grub.cfg.
     """
-    _make("usb", room=room, **options)
+    _make("usb", room=room, pair=pair, **options)
 
 
 @command.command("add")
@@ -168,14 +176,17 @@ def _make(
     timeout: int,
     default: str,
     room: int = 0,
+    pair: tuple[Path, Path] | None = None,
     **options: Any,
 ) -> None:
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.image.make import ImageSettings, make
     from kgpt_build.image.menu import MenuSettings
+    from kgpt_build.signing.sign import find_signer
 
     menu = MenuSettings(cmdline, timeout, default)
-    settings = ImageSettings(kind, out, _wanted(models, **options), menu, _bytes(room))
+    signer = find_signer(*pair) if pair else None
+    settings = ImageSettings(kind, out, _wanted(models, **options), menu, _bytes(room), signer)
     start = time.monotonic()
     with shown_progress() as progress:
         result = make(settings, progress)

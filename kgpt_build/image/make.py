@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from kgpt_build import paths
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.file_hash import sha256_of
 from kgpt_build.image import disc, manifest, stick
-from kgpt_build.image.contents import LM_KERNEL, Contents, Item, Wanted, built, gather
+from kgpt_build.image.contents import EFI_KERNEL, LM_KERNEL, Contents, Item, Wanted, built, gather
+from kgpt_build.image.disc import UEFI_PROGRAM
 from kgpt_build.image.fs.volumes import Source, pieces_of, whole_files
 from kgpt_build.image.inspect import verify
 from kgpt_build.image.loader import Grub, find_grub, image_id
@@ -33,9 +34,12 @@ from kgpt_build.image.menu import (
     with_cmdline,
 )
 from kgpt_build.kernel.settings import Progress
+from kgpt_build.signing.sign import Signer, signed
 from kgpt_build.sizes import file_text
 from kgpt_build.toolchain import Mtools, Xorriso
 
+ENROLMENT = "/kgpt-secure-boot.cer"
+"""The certificate (DER) of a signed stick."""
 KINDS = ("iso", "usb")
 EPOCH = 1735689600
 """The time of all files in an image, 2025-01-01 UTC; SOURCE_DATE_EPOCH overrides it."""
@@ -53,6 +57,8 @@ class ImageSettings:
     wanted: Wanted
     menu: MenuSettings
     room: int = 0
+    signer: Signer | None = None
+    """Who signs the UEFI programs of a stick."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,9 @@ def make(settings: ImageSettings, progress: Progress) -> ImageResult:
     entries = with_cmdline(contents.entries, settings.menu.cmdline)
     menus = _menus(settings, entries, progress)
     kernels, program = _kernels(contents, settings, progress)
-    items = (*kernels, *contents.items)
+    items = (*kernels, *contents.items, *_enrolment(settings.signer))
     parts = {item.path: item.sha256 for item in items}
+    parts |= {"program": hashlib.sha256(program).hexdigest()} if settings.signer else {}
     ident = image_id({**parts, **_hashes(menus), "time": str(epoch)})
     folder = settings.out.absolute().parent
     with paths.write_errors(str(settings.out)), _work_folder(settings.out) as name:
@@ -134,7 +141,24 @@ def _kernels(contents: Contents, settings: ImageSettings, progress: Progress) ->
     if program is None:
         return kernels, b""
     kernels.remove(program)
-    return kernels, b"".join(pieces_of(program.source))
+    started = b"".join(pieces_of(program.source))
+    if settings.signer:
+        # Firmware checks the programs of the menu, too: the first one starts them by LoadImage.
+        kernels = [_signed_item(item, settings.signer) if item.role == EFI_KERNEL else item for item in kernels]
+        started = signed(started, settings.signer, UEFI_PROGRAM)
+    return kernels, started
+
+
+def _enrolment(signer: Signer | None) -> Iterator[Item]:
+    """The certificate of the signer, which the setup of firmware adds to its database from the stick."""
+    if signer:
+        data = signer.der
+        yield Item(ENROLMENT, data, hashlib.sha256(data).hexdigest(), len(data), "certificate", "for Secure Boot")
+
+
+def _signed_item(item: Item, signer: Signer) -> Item:
+    data = signed(b"".join(pieces_of(item.source)), signer, item.path)
+    return replace(item, source=data, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
 def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kgpt_build.arch import DEFAULT
+from kgpt_build.cli import invoke
 from kgpt_build.errors import ToolMissing
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.signing import keys
@@ -47,6 +48,11 @@ def _said(program: bytes, firmware: Firmware, folder: Path, until: str) -> str:
     settings = RunSettings(
         Path(f"fat:{folder / 'disk'}"), medium="disk", firmware=firmware, accel="tcg", memory=512, card=""
     )
+    return _serial(settings, folder, until)
+
+
+def _serial(settings: RunSettings, folder: Path, until: str) -> str:
+    """The serial port's text of a machine, up to ``until``."""
     out = folder / "serial"
     words = qemu_argv(settings, Channels(f"file,path={out}", "null", ""))
     machine = subprocess.Popen(words, stdin=subprocess.DEVNULL)
@@ -82,3 +88,19 @@ def test_only_what_the_own_key_signed_starts(program: bytes) -> None:
             text = _said(refused, firmware, folder / number, "Access Denied")
             assert "Access Denied" in text
             assert "booted by" not in text
+
+
+@pytest.mark.skipif(not shutil.which("mtools"), reason="mtools is not installed")
+def test_a_signed_stick_starts_a_kernel_of_its_menu(tmp_path: Path) -> None:
+    own, image = keys.make(tmp_path / "own", "own"), tmp_path / "kgpt.img"
+    firmware = _firmware(own)
+    pair = ("--sign", str(own.key), str(own.certificate))
+    if (
+        code := invoke(["image", "usb", "default", *pair, "--timeout", "1", "-o", str(image)])
+    ) == ToolMissing.exit_code:
+        pytest.skip("GRUB is not installed")
+    assert code == 0
+    settings = RunSettings(image, medium="usb", firmware=firmware, accel="tcg", memory=512, card="")
+    text = _serial(settings, tmp_path, "20 samples,")
+    assert "booted by uefi" in text
+    assert "20 samples," in text
