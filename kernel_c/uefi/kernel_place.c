@@ -25,7 +25,8 @@ kg_efi_status kg_uefi_read_map(struct kg_uefi *u, uint64_t *bytes, uint64_t *key
             return KG_EFI_OUT_OF_RESOURCES;
         }
     }
-    return status;
+    bool known = *descriptor_size >= sizeof(struct kg_efi_memory) && *descriptor_size % 8 == 0;
+    return kg_efi_failed(status) || known ? status : KG_EFI_UNSUPPORTED;
 }
 
 /* Takes all of the kernel's place that is still free, so that no later allocation lies in it. */

@@ -91,7 +91,8 @@ bool kg_uefi_options(const struct kg_efi_loaded_image *loaded, char *text, size_
     struct writer w = {text, size, 0, true};
     const uint8_t *bytes = loaded->load_options;
     size_t n = bytes ? loaded->load_options_size / 2 : 0;
-    for (size_t i = 0; i < n && unit_at(bytes, i) != 0;) {
+    bool is_text = n > 0 && unit_at(bytes, 0) < 0x80; /* all words are ASCII at first; a GUID is hardly */
+    for (size_t i = 0; is_text && i < n && unit_at(bytes, i) != 0;) {
         uint32_t c = next_character(bytes, n, &i);
         if (is_no_text(c)) {
             w.n = 0;

@@ -45,6 +45,9 @@ uint64_t kg_uefi_rsdp(const struct kg_efi_system_table *system); /* 0: none */
  * false if they do not fit. Binary data is no text: then the text is empty. */
 bool kg_uefi_options(const struct kg_efi_loaded_image *loaded, char *text, size_t size);
 
+/* qemu_words.c. Replaces the text by the words that kgpt run gives through QEMU, if there are any. */
+void kg_uefi_qemu_words(char *text, size_t size);
+
 /* picture.c. The framebuffer of GOP, in its current mode. KG_FRAMEBUFFER_NONE without a linear one. */
 struct kg_framebuffer kg_uefi_picture(const struct kg_efi_gop *gop);
 

@@ -8,5 +8,6 @@ UEFI += \
     uefi/picture.c \
     uefi/menu_screen.c \
     uefi/picture_mode.c \
+    uefi/qemu_words.c \
     uefi/start.c \
     uefi/stick_files.c

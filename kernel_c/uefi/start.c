@@ -44,6 +44,9 @@ static void describe_machine(struct kg_uefi *u)
     if (!kg_uefi_options(u->loaded, boot->cmdline, sizeof boot->cmdline)) {
         boot->excess = TEXT_OF_LIMIT;
     }
+    if (boot->cmdline[0] == '\0') {
+        kg_uefi_qemu_words(boot->cmdline, sizeof boot->cmdline);
+    }
 }
 
 /* Texts of this file are gone when the kernel reads them. */

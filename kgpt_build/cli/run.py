@@ -17,6 +17,7 @@ from kgpt_build.cli.shared.hosted import refuse_qemu_options
 from kgpt_build.cli.shared.lm import Draft, is_language_model, load_brought, modules_of
 from kgpt_build.cli.shared.machines import (
     boot_options,
+    bootable,
     choose_medium,
     disk_option,
     find_qemu,
@@ -131,7 +132,8 @@ def command(
     named = named and pull_first(named, accepted=accept_license)
     own = None if models and named is None else prefill  # of the kernel's own model
     target = "hosted" if hosted else "bare"
-    found = _find_boot_file(named, default, request, brought, drafting, own, target=target)
+    efi = not hosted and settings.firmware is not None and settings.firmware.is_uefi
+    found = _find_boot_file(named, default, request, brought, drafting, own, target=target, efi=efi)
     medium = "kernel" if hosted else choose_medium(found, medium, settings.firmware)
     settings = dataclasses.replace(settings, image=found, medium=medium)
     settings = _instruct(settings, request, brings=bool(brought or drafting.modules))
@@ -144,7 +146,8 @@ def command(
             wanted = request.settings
             said = {name: wanted.get(name) for name in ("ctx", "kv", "rng", "speculate", "slots")}
             memory = memory_for(found, memory, modules=settings.modules, **said)
-            boot(dataclasses.replace(settings, memory=memory), qemu, wishes, dry_run=dry_run)
+            with bootable(dataclasses.replace(settings, memory=memory), keep=dry_run) as machine:
+                boot(machine, qemu, wishes, dry_run=dry_run)
 
 
 def _settings(named: Path | None, request: Request, memory: int | None, options: dict[str, Any]) -> RunSettings:
@@ -171,6 +174,7 @@ def _find_boot_file(
     prefill: str | None,
     *,
     target: str,
+    efi: bool,
 ) -> Path:
     from kgpt_build.cli.shared.boot_file import Beginning, boot_file_for, kernel_without_model
 
@@ -184,7 +188,7 @@ def _find_boot_file(
     if brought and named is None:
         return kernel_without_model(target)
     begins = None if prefill is None else Beginning(prefill, request.cache_words)
-    return boot_file_for(named, default=default, target=target, check=check, begins=begins)
+    return boot_file_for(named, default=default, target=target, check=check, begins=begins, efi=efi)
 
 
 def _instruct(settings: RunSettings, request: Request, *, brings: bool) -> RunSettings:

@@ -186,12 +186,7 @@ def parse_elf(path: Path, data: bytes) -> ElfFile:
 
 def _check_tables(data: bytes) -> None:
     """Check that all headers, segments and sections lie within the file."""
-    if not data:
-        raise KgptError("the file is empty")
-    if data[:4] != ELF_MAGIC:
-        raise KgptError("not an ELF file", "give the path of a kernel that kgpt build made")
-    if len(data) < 64:
-        raise KgptError(f"truncated: {len(data)} bytes, less than an ELF header")
+    _check_begin(data)
     if data[4:6] != b"\x02\x01":
         raise KgptError("not a 64-bit little-endian ELF file", "give the path of a kernel that kgpt build made")
     machine = int.from_bytes(data[_MACHINE], "little")
@@ -218,6 +213,17 @@ def _check_tables(data: bytes) -> None:
             _check_range(data, f"section {i}", offset, size)
         if kind in (2, 11) and entsize != 24:  # a symbol table
             raise KgptError(f"damaged: section {i} has symbols of {entsize} bytes")
+
+
+def _check_begin(data: bytes) -> None:
+    if not data:
+        raise KgptError("the file is empty")
+    if data[:2] == b"MZ":
+        raise KgptError("a UEFI application, not a kernel", "give the kernel.elf beside it")
+    if data[:4] != ELF_MAGIC:
+        raise KgptError("not an ELF file", "give the path of a kernel that kgpt build made")
+    if len(data) < 64:
+        raise KgptError(f"truncated: {len(data)} bytes, less than an ELF header")
 
 
 def _check_table(data: bytes, what: str, offset: int, count: int, entry: int, expected: int) -> None:

@@ -21,6 +21,7 @@ COFF = struct.Struct("<4sHHIIIHH")
 SECTION = struct.Struct("<8sIIIIIIHHI")
 DIRECTORIES = 16
 SIGNATURE_DIRECTORY, RELOCATION_DIRECTORY = 4, 5
+_MARK = b"MZ"
 _HINT = "build it again with kgpt build"
 
 
@@ -60,11 +61,6 @@ class PeFile:
     """Bytes of its signatures (Secure Boot); 0: it is not signed."""
 
 
-def is_pe(data: bytes) -> bool:
-    """Does ``data`` begin as a DOS or PE file does?"""
-    return data[:2] == b"MZ"
-
-
 def read_pe(path: Path) -> PeFile:
     """Read ``path``. Raises KgptError if it is no whole PE32+ file."""
     try:
@@ -86,7 +82,7 @@ def _parse(path: Path, data: bytes) -> PeFile:
     (at,) = struct.unpack_from("<I", data, PE_OFFSET)
     mark, machine, count, time, _, _, optional_size, _ = COFF.unpack_from(data, at)
     optional = OPTIONAL.unpack_from(data, at + COFF.size)
-    if not is_pe(data) or mark != b"PE\0\0" or optional[0] != OPTIONAL_MAGIC:
+    if data[: len(_MARK)] != _MARK or mark != b"PE\0\0" or optional[0] != OPTIONAL_MAGIC:
         raise KgptError(f"{path}: not a PE32+ file", "give a kgpt.efi that kgpt build made")
     directories = at + COFF.size + OPTIONAL.size
     _, signature_size = struct.unpack_from("<II", data, directories + 8 * SIGNATURE_DIRECTORY)

@@ -75,7 +75,7 @@ def interact(machine: GuestRun, stdin: int = 0, stdout: int = 1, also: Callable[
 
 
 def _loader_output(machine: GuestRun) -> LoaderOutput:
-    return LoaderOutput(expected=machine.settings.medium != "kernel")
+    return LoaderOutput(expected=machine.settings.medium != "kernel" or machine.settings.efi_folder is not None)
 
 
 class WithoutQuestions:

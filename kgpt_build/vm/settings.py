@@ -58,6 +58,8 @@ class RunSettings:
     """Disks beside the image, which the kernel finds."""
     store: Path | None = None
     """A disk with the memory that lasts (kgpt memory make): the guest writes to this file."""
+    efi_folder: Path | None = None
+    """A folder that firmware boots as a drive instead of loading the kernel ``image``, which kgpt.efi in it holds."""
     keeps_screen: bool = False
     """QEMU stays after the guest's end until quit(), so that the screen can be read."""
     extra: tuple[str, ...] = ()
@@ -94,6 +96,8 @@ class RunSettings:
             raise UsageError(f"the kernel's command line has {size:,} bytes", f"at most {MAX_CMDLINE:,} are possible")
 
     def _check_modules(self) -> None:
+        if self.modules and self.efi_folder:
+            raise UsageError("kgpt.efi gets its boot modules from a stick", "make one: kgpt image usb")
         if self.modules and self.medium != "kernel":
             raise UsageError("a disc or stick brings its own modules", "give an image that kgpt build made")
         check_modules(self.modules)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kgpt_build.models import GgufModel, Model, NoModel
 
 BUILD_FOLDER = Path("build")
+_BEGINS = ("prefill", "cmdline")
 Check: TypeAlias = "Callable[[Model | GgufModel | NoModel], None]"
 
 
@@ -37,6 +38,7 @@ def boot_file_for(
     target: str = "bare",
     check: Check | None = None,
     begins: Beginning | None = None,
+    efi: bool = False,
 ) -> Path:
     """The kernel or image to boot, or with the ``target`` hosted the program to run.
 
@@ -44,12 +46,15 @@ def boot_file_for(
     there. Without a name it is the kernel in ``./build``, if today's model, sources and tools would build the same one,
     else a cached build of the manifest's settings; without ``./build`` a build of options.model_or_here. ``default``
     asks for the default model, whatever is here. ``check`` may refuse a model before its kernel is built. ``begins`` is
-    for a kernel that is built. Raises KgptError.
+    for a kernel that is built. ``efi``: one that is built gets kgpt.efi, and the drivers of its kernel. Raises
+    KgptError.
     """
     from kgpt_build.kernel import manifest
     from kgpt_build.models.catalog import is_shipped, resolve
 
-    more = {"prefill": begins.system, "cmdline": begins.cmdline} if begins else {}
+    more: dict[str, Any] = {"prefill": begins.system, "cmdline": begins.cmdline} if begins else {}
+    if efi:
+        more |= {"drivers": True, "with_efi": True}
     if default:
         return _checked(model_or_here(named, default=True), check, target=target, **more)
     if named is not None and is_shipped(named):
@@ -104,7 +109,7 @@ def _is_boot_file(path: Path) -> bool:
         raise KgptError(f"cannot read {path}: {error.strerror}", "give a kernel, an image, or a model") from error
 
 
-def _kernel_here(folder: Path, check: Check | None, target: str, more: dict[str, str]) -> Path:
+def _kernel_here(folder: Path, check: Check | None, target: str, more: dict[str, Any]) -> Path:
     from kgpt_build.kernel import manifest
 
     described = manifest.read(folder)
@@ -113,12 +118,14 @@ def _kernel_here(folder: Path, check: Check | None, target: str, more: dict[str,
             f"kgpt: {folder} was made of the default model, not of {MODEL_HERE} (kgpt build takes that)", err=True
         )
     output = folder / str(described["output"]["file"])
-    if described["target"] == target and not more and _is_fresh(described, output):
+    asked = more if target == "bare" and not described.get("efi") else {k: more[k] for k in more if k in _BEGINS}
+    if described["target"] == target and not asked and _is_fresh(described, output):
         return output
     settings = {key: described.get(key) for key in ("toolchain", "debug", "cmdline", "chat_template", "prefill")}
     if described.get("drivers"):
         settings["drivers"] = True
-    if more:
+    settings |= {key: more[key] for key in more if key not in _BEGINS}
+    if "prefill" in more:
         settings["prefill"], settings["cmdline"] = more["prefill"], f"{settings['cmdline']} {more['cmdline']}".strip()
     if target == "hosted":
         settings["sanitize"] = described.get("sanitize", "")

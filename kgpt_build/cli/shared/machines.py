@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,12 +16,19 @@ from kgpt_build.arch import DEFAULT
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
 from kgpt_build.media import medium_of
+from kgpt_build.paths import write_errors
+from kgpt_build.plain_names import temporary_root
 from kgpt_build.vm.disks import DISK_KINDS, Disk, parse_disk
 from kgpt_build.vm.firmware import BIOS, UEFI, Firmware
 from kgpt_build.vm.settings import ACCELS, MACHINES, MEDIA, RunSettings
 
 LEAST_MEMORY = RunSettings.memory
 """The memory of a machine in MiB, unless its kernel needs more."""
+
+UEFI_MEMORY = 256
+"""The memory in MiB of a machine that boots kgpt.efi, besides two copies of the file."""
+
+EFI_NAME = "kgpt.efi"
 
 DISC_MEMORY = 512
 """The memory in MiB of a machine that boots a disc or stick: UEFI and GRUB need some too."""
@@ -69,7 +80,8 @@ def boot_options(command: Command) -> Command:
         metavar=f"{BIOS}|{UEFI}|FILE",
         callback=_find_firmware,
         is_eager=True,
-        help=f"The firmware that boots a disc or stick: QEMU's BIOS, the system's {DEFAULT.uefi.name}, or a file.",
+        help="The firmware: QEMU's BIOS, the system's UEFI "
+        f"({DEFAULT.uefi.name}), which boots a kernel by its {EFI_NAME}, or a file.",
     )
     medium = click.option(
         "--medium",
@@ -135,9 +147,35 @@ def choose_medium(path: Path, medium: str, firmware: Firmware | None) -> str:
         raise UsageError(
             f"{path} is not an image of a disc or stick", "leave out --medium, or make an image: kgpt image iso"
         )
-    if chosen == "kernel" and firmware is not None and firmware.is_uefi:
-        raise UsageError(f"UEFI does not start the kernel {path} by itself", "make an image of it: kgpt image iso")
+    if chosen == "kernel" and firmware is not None and firmware.is_uefi and not path.with_name(EFI_NAME).is_file():
+        raise UsageError(
+            f"UEFI does not start the kernel {path}: there is no {EFI_NAME} beside it", "build it again: kgpt build"
+        )
     return chosen
+
+
+@contextmanager
+def bootable(settings: RunSettings, *, keep: bool = False) -> Iterator[RunSettings]:
+    """``settings``; under UEFI with a folder that boots the kgpt.efi beside the kernel, for the time of the block.
+
+    With ``keep`` the folder stays. Raises KgptError.
+    """
+    firmware = settings.firmware
+    if settings.medium != "kernel" or firmware is None or not firmware.is_uefi:
+        yield settings
+        return
+    with write_errors("a temporary file"):
+        folder = Path(tempfile.mkdtemp(prefix="kgpt-", dir=temporary_root()))
+    try:
+        program = folder / settings.arch.uefi.program.lstrip("/")
+        with write_errors(str(program)):
+            program.parent.mkdir(parents=True)
+            shutil.copyfile(settings.image.with_name(EFI_NAME), program)
+        memory = max(settings.memory, UEFI_MEMORY) + 2 * program.stat().st_size // (1 << 20)
+        yield replace(settings, efi_folder=folder, memory=memory)
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def find_qemu() -> str:

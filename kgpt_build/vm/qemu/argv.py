@@ -10,6 +10,7 @@ from kgpt_build.vm.qemu.channels import Channels
 from kgpt_build.vm.settings import RunSettings
 
 GDB_PORT = 1234
+EFI_WORDS = "opt/org.kgpt/words"  # kernel_c/uefi/qemu_words.c
 
 
 def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> list[str]:
@@ -72,6 +73,11 @@ def _medium(settings: RunSettings) -> list[str]:
         # snapshot=on sends writes of guest and firmware to a temporary file: the image does not change.
         drive = f"if=none,id=image,format=raw,snapshot=on,file={_escaped(settings.image)}"
         return ["-drive", drive, *(word for device in devices for word in ("-device", device))]
+    if settings.efi_folder:
+        # Firmware passes no words to what it boots from a drive: the loader finds them in QEMU's configuration.
+        words = ("-fw_cfg", f"name={EFI_WORDS},string={_escaped(settings.cmdline)}") if settings.cmdline else ()
+        drive = f"if=none,id=image,format=raw,readonly=on,file=fat:{_escaped(settings.efi_folder)}"
+        return ["-drive", drive, "-device", "virtio-blk-pci,drive=image,bootindex=0", *words]
     # QEMU's multiboot loader takes several files, separated by commas, each followed by its words.
     modules = ",".join(_escaped(module.line) for module in settings.modules)
     return [

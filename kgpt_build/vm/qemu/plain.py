@@ -23,4 +23,5 @@ def with_plain_names(settings: RunSettings) -> RunSettings:
         modules=tuple(dataclasses.replace(module, path=plain_name(module.path)) for module in settings.modules),
         firmware=firmware,
         store=settings.store and plain_name(settings.store),
+        efi_folder=plain_name(settings.efi_folder) if settings.efi_folder else None,
     )

@@ -1,0 +1,66 @@
+"""kgpt.efi: firmware starts it without a boot loader, and multiboot loaders start the same file."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from boots import Boot, Kgpt, need, texts, uefi
+
+from kgpt_build.events import Boot as BootEvent
+from kgpt_build.kernel import pe
+from kgpt_build.kernel.build import build_cached
+
+NAMES = ["genette", "bro"]
+WORDS = "samples=2 exit"
+
+
+@pytest.fixture(scope="session")
+def efi_kernel() -> Path:
+    """The default model's kernel, with kgpt.efi beside it."""
+    need("qemu-system-x86_64")
+    return build_cached(drivers=True, with_efi=True)
+
+
+@pytest.fixture
+def folder(efi_kernel: Path, tmp_path: Path) -> Path:
+    program = tmp_path / "drive" / "EFI" / "BOOT" / "BOOTX64.EFI"
+    program.parent.mkdir(parents=True)
+    shutil.copyfile(efi_kernel.with_name("kgpt.efi"), program)
+    return tmp_path / "drive"
+
+
+def test_the_same_file_is_a_multiboot_kernel(boot: Boot, efi_kernel: Path) -> None:
+    pe.require_efi(pe.read_pe(efi_kernel.with_name("kgpt.efi")))
+    guest = boot(f"{WORDS} prompt=m", image=efi_kernel.with_name("kgpt.efi"), machine="pc")
+    assert guest.wait().ok
+    assert len(texts(guest)) == 2
+
+
+def test_firmware_starts_the_default_model(kgpt: Kgpt, efi_kernel: Path) -> None:
+    """As a user asks for it: the words reach the kernel, and firmware's drawing does not reach the terminal."""
+    words = ("--firmware", "uefi", "--machine", "q35", "--memory", "1024", "--accel", "tcg", "--cmdline", WORDS)
+    done = kgpt("run", efi_kernel, *words)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("kgpt 0.1.0: booted by uefi")
+    assert [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("sample")] == NAMES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"machine": "q35", "memory": 1024, "cpu": "max,la57=on"},
+        {"machine": "q35", "memory": 6144, "cpus": 2},
+        {"machine": "pc", "memory": 256, "cpus": 2},
+        {"machine": "q35", "memory": 1024, "card": ""},
+    ],
+    ids=["la57", "6 GB", "pc", "text only"],
+)
+def test_machines(boot: Boot, efi_kernel: Path, folder: Path, settings: dict[str, object]) -> None:
+    guest = boot(WORDS, image=efi_kernel, efi_folder=folder, firmware=uefi(), **settings)
+    assert guest.wait().ok
+    assert texts(guest) == NAMES
+    assert isinstance(guest.events[0], BootEvent)
+    assert guest.events[0].loader == "uefi"
