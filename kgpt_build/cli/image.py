@@ -140,7 +140,8 @@ def usb(room: int, pair: tuple[Path, Path] | None, **options: Any) -> None:
     """Write the image of a USB stick with one FAT partition, for BIOS and UEFI.
 
     MODEL is as in kgpt build, or `default` for the model that ships; repeatable. Other systems can
-    read the stick, and change the menu in boot/grub/grub.cfg.
+    read the stick, and change its menus: kgpt/menu.cfg for UEFI, boot/grub/grub.cfg for BIOS. A model that
+    is too large for GRUB is only in the menu for UEFI.
     """
     _make("usb", room=room, pair=pair, **options)
 

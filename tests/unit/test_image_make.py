@@ -315,7 +315,6 @@ def test_a_model_that_fat_cannot_hold_in_one_file(tmp_path: Path, monkeypatch: p
         files = {item.path: item.source for item in found.items}
         shape = fat.shape(files, bits=32)
         lay_out(files, tmp_path / "tree")
-        (tmp_path / "tree" / "models").mkdir(parents=True)
         fat.write(tmp_path / "image", 0, shape, fat.Names("X", 1), tmp_path / "tree", 1735689600, files)
         with (tmp_path / "image").open("rb") as image:
             written = fat.Fat(image, 0)

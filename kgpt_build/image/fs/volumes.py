@@ -68,10 +68,10 @@ def read_at(image: BinaryIO, offset: int, size: int) -> bytes:
 def lay_out(files: Mapping[str, Source], tree: Path) -> None:
     """Lay out ``files`` (path from the root -> content) below ``tree``; files become links, slices are left out."""
     for path, source in files.items():
-        if isinstance(source, Slice):
-            continue
         place = tree / path.strip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(source, Slice):
+            continue
         if isinstance(source, bytes):
             place.write_bytes(source)
         else:
