@@ -1,6 +1,7 @@
 /* PCI, virtio and its entropy driver on a device that says anything. The input: 256 bytes of configuration space, a
  * byte for each BAR (how many low bits do not stick), then what registers read and what the device does to the
  * memory that it shares. */
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,9 +10,9 @@
 
 #define CONFIG 256u
 #define HERE (3u << 3)
-#define MOST_PIECES 64
+#define MOST_PIECES 400
 #define MOST_MAPPED (8 * KG_PCI_BARS) /* of all functions */
-#define MOST_US 3000000u              /* of all waits together */
+#define MOST_US 30000000u             /* of all waits, once the input is used up */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,6 +23,7 @@ static struct {
     uint64_t base, size;
 } mapped[MOST_MAPPED];
 static uint32_t n_mapped, us;
+static jmp_buf end; /* of a run that only waits, when the input is used up */
 static void *pieces[MOST_PIECES];
 static size_t n_pieces;
 
@@ -82,11 +84,47 @@ static bool is_mapped(uint64_t address, uint32_t size)
     return false;
 }
 
+/* A completion of either queue, with the id and the phase that the driver waits for or others, or identity. */
+static void write_nvme_memory(struct nvme *nvme)
+{
+    uint32_t what = n_said ? (uint32_t)next_said(1) : 0;
+    struct nvme_queue *queue = what & 1 ? &nvme->io : &nvme->admin;
+    if (what & 2 && nvme->page) {
+        uint32_t at = (uint32_t)next_said(2) % NVME_PAGE;
+        nvme->page[at] = (uint8_t)next_said(1);
+    } else if (what && queue->completions) {
+        volatile struct nvme_completion *completion = &queue->completions[queue->head];
+        uint16_t id = what & 1 ? nvme->slots[0].turn * NVME_SLOTS : nvme->admin_id;
+        completion->id = (uint16_t)(id ^ (what & 4 ? next_said(2) : 0));
+        completion->status = (uint16_t)(queue->phase | (what & 8 ? next_said(2) : 0));
+    }
+}
+
+static void write_ahci_memory(struct ahci *ahci)
+{
+    uint32_t what = n_said ? (uint32_t)next_said(1) : 0;
+    struct ahci_shared *shared = ahci->ports[what % AHCI_PORTS].shared;
+    if (shared && what & 0x80) {
+        shared->identity[next_said(2) % sizeof shared->identity] = (uint8_t)next_said(1);
+    } else if (shared) {
+        shared->list[what % AHCI_SLOTS].transferred = (uint32_t)next_said(4);
+    }
+}
+
 /* The device writes to what it was given: never to what the driver keeps for itself. */
 static void write_memory(void)
 {
-    struct rng *rng = first && first->driver == &kg_virtio_rng && first->state ? first->state : NULL;
-    struct kg_virtqueue *q = rng ? &rng->queue : NULL;
+    struct kg_device *device = first && first->driver && first->state ? first : NULL;
+    struct kg_virtqueue *q = NULL;
+    if (device && device->driver == &kg_virtio_rng) {
+        q = &((struct rng *)device->state)->queue;
+    } else if (device && device->driver == &kg_virtio_blk) {
+        q = &((struct blk *)device->state)->queue;
+    } else if (device && device->driver == &kg_nvme) {
+        write_nvme_memory(device->state);
+    } else if (device && device->driver == &kg_ahci) {
+        write_ahci_memory(device->state);
+    }
     if (!q || !q->doorbell || !n_said) {
         return;
     }
@@ -141,6 +179,9 @@ const char *plat_dma_problem(void)
 void plat_delay_us(uint32_t more)
 {
     us += more;
+    if (!n_said && us > MOST_US) {
+        longjmp(end, 1);
+    }
     write_memory();
 }
 
@@ -169,15 +210,10 @@ static void switch_on(const uint8_t *data)
     n_free_bytes = n_pieces = 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Reads what the devices have. */
+static void use_devices(void)
 {
-    uint8_t bytes[200];
-    if (size < CONFIG + KG_PCI_BARS) {
-        return 0;
-    }
-    switch_on(data);
-    said = data + CONFIG + KG_PCI_BARS;
-    n_said = size - CONFIG - KG_PCI_BARS;
+    static uint8_t bytes[1 << 16];
     uint32_t n = 0;
     for (const struct kg_device *device = plat_devices(); device; device = device->next) {
         n++;
@@ -186,10 +222,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct kg_unit *unit = kg_unit_find(KG_UNIT_ENTROPY, 0);
     for (int i = 0; unit && !unit->device->problem && i < 3; i++) {
         plat_poll();
-        promise(unit->entropy.read(unit, bytes, sizeof bytes) <= sizeof bytes);
+        promise(unit->entropy.read(unit, bytes, 200) <= 200);
+    }
+    for (uint32_t i = 0; (unit = kg_unit_find(KG_UNIT_BLOCK, i)) != NULL; i++) {
+        promise(unit->block.sector_size >= 512 && unit->block.sector_size <= 4096 && unit->block.depth);
+        kg_block_read(unit, 0, sizeof bytes / unit->block.sector_size, bytes);
     }
     kg_devices_stop();
-    promise(!kg_unit_find(KG_UNIT_ENTROPY, 0) && us <= 8 * MOST_US + 3 * MOST_US);
+    promise(!kg_unit_find(KG_UNIT_ENTROPY, 0) && !kg_unit_find(KG_UNIT_BLOCK, 0));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < CONFIG + KG_PCI_BARS) {
+        return 0;
+    }
+    switch_on(data);
+    said = data + CONFIG + KG_PCI_BARS;
+    n_said = size - CONFIG - KG_PCI_BARS;
+    if (setjmp(end) == 0) {
+        use_devices();
+    }
     while (n_pieces) {
         free(pieces[--n_pieces]);
     }

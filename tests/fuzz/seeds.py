@@ -19,6 +19,7 @@ import acpi
 import disks
 import keyboards
 import lm_tiny
+from blocks import Ahci, Blk, Nvme
 from gguf_files import RawTensor, array_field, field, raw_file, text, u32_field, write_everything
 from targets import CORPUS, SHELL_MODELS
 from test_chat_thoughts import LIKE, SWITCH
@@ -154,6 +155,9 @@ def _devices() -> Iterator[bytes]:
         yield bytes(Rng(device=device).config) + fixed + start + gives * 4
     for more in (b"", b"\0\1\0", b"\0\xff\xff", b"\1\0\7\1", b"\1\0\0\xff", b"\2\xff" + gives, b"\3" * 20 + gives):
         yield bytes(Rng().config) + fixed + start + more
+    for kind in (Blk, Nvme, Ahci):
+        for answers in (b"", bytes(200), b"\xff" * 200, b"\1\0\0\0" * 50, bytes(range(1, 201))):
+            yield bytes(kind().config) + fixed + answers
     yield bytes(Rng(capabilities=structures()[:3]).config) + fixed
     yield bytes(Rng(bars={4: (0xFFFFF000, 0x1000, 4)}).config) + bytes([5, 0, 0, 0, 12, 12]) + start
 
