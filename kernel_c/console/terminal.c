@@ -1,6 +1,7 @@
 /* Terminal emulator: see kgpt/terminal.h. */
 #include "kgpt/terminal.h"
 
+#include "kgpt/format.h"
 #include "kgpt/palette.h"
 
 #define ESCAPE 0x1B
@@ -9,6 +10,7 @@
 
 #define INK KG_COLOUR_TEXT
 #define PAPER KG_COLOUR_PAPER
+#define POSITION 11 /* paper of the words that tell how far the view is scrolled back: yellow */
 #define BRIGHT 8
 #define TAB 8
 #define PARAMETER_MAX 9999
@@ -425,6 +427,14 @@ void kg_terminal_page(struct kg_terminal *t, int pages)
 
 /* --- drawing --- */
 
+/* How many rows the view is above the newest ones: shown at the right end of the status line. */
+static uint32_t position_cell(const struct kg_terminal *t, uint32_t column)
+{
+    char text[24];
+    uint32_t n = (uint32_t)kg_format(text, sizeof text, " %u rows back ", t->back), left = t->columns - n;
+    return n >= t->columns || column < left ? 0 : (uint8_t)text[column - left] | KG_CELL_COLOURS(PAPER, POSITION);
+}
+
 static uint32_t swap_colours(uint32_t cell)
 {
     return (cell & KG_CELL_CODE) | KG_CELL_COLOURS(KG_CELL_PAPER(cell), KG_CELL_INK(cell));
@@ -438,8 +448,10 @@ void kg_terminal_draw(struct kg_terminal *t, kg_cells_draw *draw)
         const uint32_t *cells = is_text ? row_at(t, t->ring - t->back + row - t->top) : status_row(t);
         uint32_t *shown = t->shown + (size_t)row * t->columns, changed = 0;
         for (uint32_t column = 0; column < t->columns; column++) {
-            uint32_t cell =
-                has_cursor && column == cursor ? swap_colours(cells[column]) : cells[column] & ~KG_CELL_WRAPPED;
+            uint32_t position = is_text || !t->back ? 0 : position_cell(t, column);
+            uint32_t cell = position                         ? position
+                            : has_cursor && column == cursor ? swap_colours(cells[column])
+                                                             : cells[column] & ~KG_CELL_WRAPPED;
             if (cell != shown[column]) {
                 shown[column] = cell;
                 changed++;

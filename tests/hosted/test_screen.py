@@ -142,7 +142,7 @@ def test_what_is_written_does_not_move_what_is_looked_at(library: ctypes.CDLL) -
     assert before[:-1] == _rows(9, 4)
     screen.status("goes on")
     screen.write("new\n" * 7)
-    assert screen.text() == [*before[:-1], "goes on"]
+    assert screen.text() == [*before[:-1], "goes on  10 rows back"]
     screen.write("new\n" * 30)  # what was looked at is forgotten
     assert screen.text()[:-1] == ["new"] * 4
     screen.page(0)
