@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = (
     "benchmarks/screen_driver.c",
     *(f"kernel_c/console/{name}.c" for name in ("font", "pixels", "terminal")),
+    *(f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "format", "str", "utf8")),
     "kernel_c/core/x86/memory.c",
 )
 SIZES = ((1024, 768, 32), (1920, 1080, 32), (1920, 1080, 24), (3840, 2160, 32))

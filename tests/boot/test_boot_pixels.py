@@ -50,7 +50,7 @@ def check_prompt(guest: Guest, columns: int, rows: int) -> Screen:
     assert (len(screen.cells[0]), len(screen.cells)) == (columns, rows)
     printed = [line.rstrip() for line in guest.console.splitlines()][-(rows - 1) :]
     assert list(screen.lines[:-1]) == printed + [""] * (rows - 1 - len(printed))
-    assert is_near(screen.foreground[0, 0], DIM)
+    assert is_near(screen.foreground[0, 0], LIGHT_GREY)
     assert is_near(screen.background[0, 0], 0)
     assert is_near(screen.background[-1, -1], LIGHT_GREY)  # the status line, to its end
     return screen
