@@ -193,6 +193,15 @@ void plat_pci_use(enum kg_pci_use use)
     promise(use <= KG_PCI_ALL);
 }
 
+void plat_usb_off(void)
+{
+}
+
+bool plat_awaits_keyboard(void)
+{
+    return false;
+}
+
 void plat_disks_off(void)
 {
 }
