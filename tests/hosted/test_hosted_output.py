@@ -50,7 +50,7 @@ def test_a_model_cannot_steer_the_terminal(hostile: Hosted, tmp_path: Path, colu
     assert "\x9b" in "".join(samples)
     sent = "\b" if columns else ""  # a word that moves to the next line
     assert not re.search(
-        rf"[^\t\n\r -~\u00a0-\u201f{sent}]", re.sub("\x1b\\[(?:36)?m", "", written).replace("\r\n", "\n")
+        rf"[^\t\n\r -~\u00a0-\u201f{sent}]", re.sub("\x1b\\[(?:36|90)?m", "", written).replace("\r\n", "\n")
     )
     if not columns:
         for i, sample in enumerate(samples):
