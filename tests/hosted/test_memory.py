@@ -1,142 +1,232 @@
-"""Conversations that outlive a run: the same continuation, bit for bit, and what is refused."""
+"""Which RAM becomes the arena, and which gives pages to page tables and devices, on made-up memory maps."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+import ctypes
+import mmap
+import random
+from collections.abc import Iterator, Sequence
 
 import pytest
-from chats import Talker, asked, write_talker
-from hosted import Hosted, Run
-from refusals import lacks
+from native import shared_object
 
-from kgpt_build.cli import invoke
-from kgpt_build.file_hash import sha256_of
-from kgpt_build.memory import empty_store, read_store
+PAGE = 4096
+BASE = 0x3000_0000
+"""Of the memory that is really there; below 4 GiB, as the entry code wants page tables."""
+SIZE = 16 << 20
+MODULE, RAM, RESERVED = 0, 1, 2
+KEPT = 16 * PAGE
+FOUR_GIB = 1 << 32
 
-WORDS = "seed=5 temperature=1.2 max_tokens=7 logits"
+
+class Region(ctypes.Structure):
+    """``struct kg_region``."""
+
+    _fields_ = (("base", ctypes.c_uint64), ("size", ctypes.c_uint64), ("type", ctypes.c_uint32))
+
+
+class Outside(ctypes.Structure):
+    """``struct kg_outside``."""
+
+    _fields_ = (("size", ctypes.c_uint64), ("used", ctypes.c_uint64))
+
+
+class Memory:
+    """kernel_c/platform/common/memory.c. Addresses are offsets from BASE."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self.library = library
+        library.driver_memory.restype = ctypes.c_bool
+        library.plat_outside.restype = Outside
+        for name in ("kg_memory_pages", "kg_memory_arena", "plat_dma"):
+            getattr(library, name).restype = ctypes.c_void_p
+        library.kg_memory_pages.argtypes = [ctypes.c_size_t]
+        library.plat_dma.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_uint64]
+
+    def begin(self, regions: Sequence[tuple[int, int, int]]) -> bool:
+        """(offset, size, type) of each region."""
+        rows = (Region * len(regions))(*(Region(BASE + at, size, kind) for at, size, kind in regions))
+        return bool(self.library.driver_memory(rows, len(regions)))
+
+    def arena(self) -> tuple[int, int]:
+        size = ctypes.c_size_t()
+        return self.library.kg_memory_arena(ctypes.byref(size)) - BASE, size.value
+
+    def pages(self, n: int) -> int | None:
+        address = self.library.kg_memory_pages(n)
+        return None if address is None else address - BASE
+
+    def dma(self, size: int, alignment: int = 1, limit: int = (1 << 64) - 1) -> int | None:
+        address = self.library.plat_dma(size, alignment, limit)
+        return None if address is None else address - BASE
+
+    def outside(self) -> tuple[int, int]:
+        """Bytes outside the arena, and those of them that are used."""
+        outside = self.library.plat_outside()
+        return outside.size, outside.used
 
 
 @pytest.fixture(scope="module")
-def talker(without_model: Hosted, tmp_path_factory: pytest.TempPathFactory) -> Talker:
-    return Talker(without_model, write_talker(tmp_path_factory.mktemp("talker")))
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memory]:
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100000  # MAP_FIXED_NOREPLACE
+    assert libc.mmap(BASE, SIZE, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0) == BASE
+    yield Memory(shared_object(tmp_path_factory.mktemp("memory"), ["tests/hosted/memory_driver.c"]))
+    assert libc.munmap(BASE, SIZE) == 0
 
 
-@pytest.fixture
-def memory(tmp_path: Path) -> Path:
-    path = tmp_path / "memory.kgm"
-    path.write_bytes(empty_store(8 << 20))
-    return path
+MB = 1 << 20
+TWO_RUNS = ((0, 2 * MB, RAM), (4 * MB, 8 * MB, RAM))
 
 
-def says(talker: Talker, typed: str, memory: Path, words: str = WORDS) -> Run:
-    modules = ("--module", f"{talker.model} sha256={sha256_of(talker.model)}", *talker.modules[2:])
-    return talker.program.run(f"cpus=1 ctx=512 {words}", typed.encode(), (*modules, "--memory", str(memory)))
+def test_no_memory(memory: Memory) -> None:
+    assert not memory.begin(())
+    assert not memory.begin(((0, MB, RESERVED),))
+    assert not memory.begin(((0, MB, RAM), (0, MB, RESERVED)))
 
 
-def bits(run: Run, n: int) -> list[tuple[int, bytes]]:
-    """Token and logits of the last ``n`` replies."""
-    last = max(sample for sample, *_ in run.logits())
-    return [(token, logits) for sample, _, token, logits in run.logits() if sample > last - n]
+def test_the_largest_run_is_the_arena_and_stays_whole(memory: Memory) -> None:
+    assert memory.begin(TWO_RUNS)
+    assert memory.pages(3) == 0
+    assert memory.arena() == (4 * MB, 8 * MB)
+    assert memory.outside() == (2 * MB, 3 * PAGE)
+    assert memory.pages(1) == 3 * PAGE
+    assert memory.dma(PAGE + 1) == 4 * PAGE
+    assert memory.outside() == (2 * MB, 6 * PAGE)
 
 
-@pytest.mark.parametrize("kv", ["f16", "q8", "f32"])
-def test_the_same_continuation(talker: Talker, memory: Path, kv: str) -> None:
-    """As without the break, also of /regen; with the settings of that run."""
-    words = f"{WORDS} kv={kv}"
-    whole = says(talker, "hello\nhow are you\n/regen\nand now\n", memory, words)
-    before = says(talker, "hello\nhow are you\n/save first\n", memory, words)
-    assert "first is kept: " in before.console
-    after = says(talker, "/load first\n/regen\nand now\n/history\n", memory, f"logits kv={kv}")
-    assert "first goes on: " in after.console
-    assert bits(after, 2) == bits(whole, 2)
-    assert after.samples() == whole.samples()[-2:]
-    assert asked(after.console)[-3:] == ["hello", "how are you", "and now"]
+def test_pages_are_zeroed(memory: Memory) -> None:
+    assert memory.begin(TWO_RUNS)
+    ctypes.memset(BASE, 0xFF, 4 * PAGE)
+    memory.arena()
+    at = memory.dma(2 * PAGE)
+    assert at is not None
+    assert ctypes.string_at(BASE + at, 2 * PAGE) == bytes(2 * PAGE)
+    assert ctypes.string_at(BASE + at + 2 * PAGE, 1) == b"\xff"
 
 
-def test_another_type_of_cache_is_computed_anew(talker: Talker, memory: Path) -> None:
-    whole = says(talker, "hello\nand now\n", memory, f"{WORDS} kv=f32")
-    says(talker, "hello\n/save a\n", memory, f"{WORDS} kv=f32")
-    other = says(talker, "/load a\nand now\n", memory, f"{WORDS} kv=f16")
-    assert not lacks(other.console, "kept with kv=f32 this run has kv=f16 computed anew")
-    assert other.returncode == 0
-    assert len(other.samples()) == 1
-    again = says(talker, "/load a\nand now\n", memory, f"{WORDS} kv=f32")
-    assert bits(again, 1) == bits(whole, 1)
+def test_pages_before_the_arena_is_given_come_from_it_if_they_must(memory: Memory) -> None:
+    assert memory.begin(((0, PAGE, RAM), (4 * MB, 8 * MB, RAM)))
+    assert [memory.pages(1), memory.pages(1), memory.pages(2)] == [0, 4 * MB, 4 * MB + PAGE]
+    assert memory.arena() == (4 * MB + 3 * PAGE + KEPT, 8 * MB - 3 * PAGE - KEPT)
+    assert memory.outside() == (KEPT + 4 * PAGE, 4 * PAGE)
+    assert memory.pages(16) == 4 * MB + 3 * PAGE
+    assert memory.pages(1) is None
 
 
-def test_brought_to_another_memory(talker: Talker, memory: Path, tmp_path: Path) -> None:
-    """By the host, which reads and fills the file; the bits stay."""
-    whole = says(talker, "hello\nand now\n", memory)
-    says(talker, "hello\n/save a\nmore\n/save b\n", memory)
-    raw, other = tmp_path / "raw", tmp_path / "other"
-    assert invoke(["memory", "make", str(other), "--size", "1"]) == 0
-    assert invoke(["memory", "make", str(other)]) == 2
-    assert invoke(["memory", "export", str(memory), "a", "--raw", "-o", str(raw)]) == 0
-    for name in ("x", "y", "x"):
-        assert invoke(["memory", "import", str(other), name, str(raw)]) == 0
-    assert bits(says(talker, "/load x\nand now\n", other), 1) == bits(whole, 1)
-    assert not lacks(says(talker, "/load\n", other).console, "x y 2 kept")
-    text = tmp_path / "text"
-    assert invoke(["memory", "export", str(other), "y", "-o", str(text)]) == 0
-    told = json.loads(text.read_text())
-    assert told["kv"] == "f16"
-    assert told["last_reply"] == whole.samples()[0]
-    assert told["model"] == sha256_of(talker.model)
+def test_pages_of_the_arena_can_be_given_back(memory: Memory) -> None:
+    assert memory.begin(((0, MB, RAM),))
+    base, _ = memory.arena()
+    assert memory.pages(17) is None
+    memory.library.kg_memory_give(ctypes.c_void_p(BASE + base + 100), ctypes.c_size_t(21 * PAGE))
+    assert memory.pages(20) == base + PAGE
 
 
-def test_what_the_host_refuses(memory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "raw").write_bytes(b"KGCV" + bytes(500))
-    for words, facts in (
-        (["import", str(memory), "a", str(tmp_path / "raw")], "raw damaged"),
-        (["import", str(memory), "a b", str(tmp_path / "raw")], "no name"),
-        (["export", str(memory), "a"], "keeps no conversation a"),
-        (["ls", str(tmp_path / "none")], "none cannot be read"),
-        (["ls", str(tmp_path / "raw")], "raw too small"),
-    ):
-        assert invoke(["memory", *words]) in (1, 2)
-        assert not lacks(capsys.readouterr().err, facts)
-    assert memory.read_bytes() == empty_store(8 << 20)
+@pytest.mark.parametrize("alignment", [1, PAGE, 2 * PAGE, 65536, MB])
+def test_alignment(memory: Memory, alignment: int) -> None:
+    assert memory.begin(((PAGE, 2 * MB - PAGE, RAM), (4 * MB, 8 * MB, RAM)))
+    memory.arena()
+    at = memory.dma(64, alignment)
+    assert at is not None
+    assert (BASE + at) % alignment == 0
+    assert PAGE <= at < 2 * MB
 
 
-def test_kept_again_listed_and_forgotten(talker: Talker, memory: Path) -> None:
-    says(talker, "hello\n/save a\n/save b\nmore\n/save a\n", memory)
-    assert [record.name for record in read_store(memory.read_bytes()).records] == ["a", "b"]
-    done = says(talker, "/load\n/forget a\n/load a\n/forget c\n/save\n", memory)
-    assert not lacks(done.console, "2 kept a is forgotten 1 kept")
-    assert [e["message"] for e in done.of("error")] == [f'no conversation "{name}" is kept' for name in "ac"]
+@pytest.mark.parametrize(("limit", "there"), [(PAGE - 1, True), (PAGE - 2, False), (MB, True), (0, False)])
+def test_the_highest_address(memory: Memory, limit: int, there: bool) -> None:
+    """Is that of the last byte."""
+    assert memory.begin(TWO_RUNS)
+    memory.arena()
+    assert memory.dma(PAGE, limit=BASE + limit) == (0 if there else None)
 
 
-def test_what_is_refused(talker: Talker, memory: Path, tmp_path: Path) -> None:
-    """And then nothing was written."""
-    before = memory.read_bytes()
-    done = says(talker, "/save a\nhello\n/save a b\n", memory)
-    assert [e["message"][:24] for e in done.of("error")] == ["there is no conversation", "a name has 1 to 31 lette"]
-    assert memory.read_bytes() == before
-    small = tmp_path / "small"
-    small.write_bytes(empty_store(65536))
-    done = says(talker, f"{'hello ' * 80}\n/save a\n/save b\n/save c\n/save a\n", small)
-    assert [e["message"][:8] for e in done.of("error")] == ["c needs ", "a needs "]
-    assert not lacks(done.of("error")[0]["message"], "KB 0 KB are free in the memory")
-    assert [record.name for record in read_store(small.read_bytes()).records if record.whole] == ["a", "b"]
-    none = tmp_path / "none"
-    assert not lacks(says(talker, "/load a\n", none).one("error")["message"], "no memory No such file")
-    none.write_bytes(bytes(100_000))
-    assert not lacks(says(talker, "/load a\n", none).one("error")["message"], "was not made by kgpt")
+def test_what_is_too_much(memory: Memory) -> None:
+    assert memory.begin(TWO_RUNS)
+    memory.arena()
+    for size in (0, 2 * MB + 1, 1 << 40, (1 << 64) - 1, (1 << 64) - PAGE):
+        assert memory.dma(size) is None
+    assert memory.dma(PAGE, 1 << 63) is None
+    assert memory.dma(2 * MB) == 0
+    assert memory.dma(1) is None
 
 
-def test_another_model_and_a_small_context(talker: Talker, memory: Path, tmp_path: Path) -> None:
-    says(talker, f"{'hello ' * 40}\n/save a\n", memory)
-    done = says(talker, "/load a\nhello\n", memory, f"{WORDS} ctx=64")
-    assert not lacks(done.one("error")["message"], "tokens, context 64")
-    other = Talker(talker.program, write_talker(tmp_path, n_ctx=1024))
-    done = says(other, "/load a\nhello\n", memory)
-    assert done.one("error")["message"] == "the kept conversation was made with another model"
-    assert len(done.samples()) == 1
+def test_ram_that_a_map_lists_twice_is_used_once(memory: Memory) -> None:
+    assert memory.begin(((0, 4 * MB, RAM), (0, 4 * MB, RAM), (MB, 2 * MB, RAM)))
+    assert memory.arena() == (KEPT, 4 * MB - KEPT)
+    assert memory.outside() == (KEPT, 0)
 
 
-def test_without_a_memory_or_a_hash(talker: Talker, memory: Path) -> None:
-    assert not lacks(talker.says(b"/load a\n").one("error")["message"], "came without its SHA-256")
-    modules = (*talker.modules, "--memory", str(memory))
-    done = talker.program.run("cpus=1 ctx=512 max_tokens=3", b"hello\n/save a\n", modules)
-    assert not lacks(done.one("error")["message"], "came without its SHA-256")
+def test_more_runs_than_are_kept(memory: Memory) -> None:
+    """The smallest are left out."""
+    assert memory.begin([(i * 16 * PAGE, (i % 8 + 1) * PAGE, RAM) for i in range(80)] + [(8 * MB, MB, RAM)])
+    assert memory.arena() == (8 * MB + KEPT, MB - KEPT)
+    size, _ = memory.outside()
+    assert size >= KEPT + 31 * 5 * PAGE
+
+
+def _pieces(regions: Sequence[tuple[int, int, int]]) -> set[int]:
+    """The pages that are RAM and nothing else."""
+    ram: set[int] = set()
+    other: set[int] = set()
+    for at, size, kind in regions:
+        if kind == RAM:
+            ram.update(range(-(-at // PAGE), (at + size) // PAGE))
+        else:
+            other.update(range(at // PAGE, -(-(at + size) // PAGE)))
+    return ram - other
+
+
+def _longest(pages: set[int]) -> int:
+    """How many follow each other."""
+    longest = now = 0
+    for page in range(SIZE // PAGE):
+        now = now + 1 if page in pages else 0
+        longest = max(longest, now)
+    return longest
+
+
+@pytest.mark.parametrize("seed", range(0, 200, 10))
+def test_any_map(memory: Memory, seed: int) -> None:
+    """Nothing is used twice, and nothing that is not free RAM; the arena is the largest run, but for what is kept."""
+    for more in range(10):
+        _try_a_map(memory, random.Random(seed + more))
+
+
+def _try_a_map(memory: Memory, chance: random.Random) -> None:
+    kinds = [RAM] * chance.randrange(1, 5) + [
+        chance.choice((RAM, RESERVED, MODULE)) for _ in range(chance.randrange(9))
+    ]
+    regions = []
+    for kind in kinds:
+        at = chance.randrange(SIZE - PAGE)
+        regions.append((at, chance.randrange(1, min(SIZE - at, 3 * MB)), kind))
+    free = _pieces(regions)
+    if not memory.begin(regions):
+        assert not free
+        return
+    used: set[int] = set()
+
+    def use(at: int | None, size: int) -> None:
+        if at is not None:
+            pages = set(range(at // PAGE, (at + size) // PAGE))
+            assert pages <= free
+            assert not pages & used
+            used.update(pages)
+
+    for _ in range(chance.randrange(4)):
+        n = chance.randrange(1, 9)
+        use(memory.pages(n), n * PAGE)
+    base, size = memory.arena()
+    # A boundary between two regions of RAM may end a run.
+    assert not used or size <= _longest(free) * PAGE
+    assert used or kinds.count(RAM) > 1 or size >= _longest(free) * PAGE - KEPT
+    use(base, size)
+    for _ in range(20):
+        n = chance.choice((1, 2, 16, 100, 400))
+        use(memory.dma(n * PAGE, chance.choice((1, PAGE, 65536))), n * PAGE)
+    whole, taken = memory.outside()
+    assert taken <= whole
+    assert whole + size <= len(free) * PAGE
