@@ -20,7 +20,7 @@ bool driver_memory(const struct kg_region *given, uint32_t n)
     arena_given = false;
     for (uint32_t i = 0; i < n; i++) {
         if (given[i].type == 0) {
-            boot.modules[boot.n_modules++] = (struct kg_module){given[i].base, given[i].size, "", ""};
+            boot.modules[boot.n_modules++] = (struct kg_module){given[i].base, given[i].size, "", "", false};
         } else {
             boot.regions[boot.n_regions++] = given[i];
         }
