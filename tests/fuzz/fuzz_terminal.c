@@ -120,7 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *memory = make_pixels(columns, rows);
     memset(seen, 0xFF, sizeof seen);
     kg_terminal_init(&terminal, cells, n_cells, columns, rows);
-    writer = (struct kg_writer){.write = write_text, .one_cell = true};
+    writer = (struct kg_writer){.write = write_text, .is_screen = true};
     for (size_t at = 2; at < size; at += PIECE) {
         feed(data + at, size - at < PIECE ? size - at : PIECE);
         kg_terminal_draw(&terminal, draw);
