@@ -81,8 +81,8 @@ COMMON := -std=gnu11 $(if $(filter 1,$(DEBUG)),-O0,-O2) -g -gdwarf-4 -Wall -Wext
     $(CCMAP) -Ikernel_c/include -Ikernel_c $(if $(filter 1,$(LM)),-DKG_LINE_MAX=4096 -DKG_FONT_FULL)
 FREESTANDING := $(COMMON) $(TRIPLE_$(ARCH)_$(TOOLCHAIN)) -ffreestanding -fno-builtin -fno-pic -fno-pie \
     $(FREESTANDING_$(ARCH)) -fno-stack-protector -fno-asynchronous-unwind-tables
-UEFI_FLAGS = $(filter-out -fno-pic -fno-pie,$(FREESTANDING)) -fpie -fvisibility=hidden $(NO_FP_FLAGS) \
-    $(SMALL_FLAGS)
+# Firmware has enabled FP registers (UEFI Specification 2.10, section 2.3.4), and core/ uses them.
+UEFI_FLAGS = $(filter-out -fno-pic -fno-pie,$(FREESTANDING)) -fpie -fvisibility=hidden $(SMALL_FLAGS)
 SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
 # Platform code runs before the FPU is enabled and during a panic, so it must not use FP registers.
 NO_FP_FLAGS := $(NO_FP_FLAGS_$(ARCH))
@@ -119,7 +119,8 @@ UEFI_OBJECTS := $(patsubst %,$(OBJ)/uefi/kernel_c/%.o,$(basename $(sort $(UEFI))
 
 .PHONY: all
 .DELETE_ON_ERROR:
-all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf $(if $(filter 1,$(EFI)),$(OUT)/uefi.elf),$(OUT)/kgpt-hosted)
+all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf $(if $(filter 1,$(EFI)),$(OUT)/uefi.elf $(OUT)/addresses.elf), \
+    $(OUT)/kgpt-hosted)
 
 # Changed flags or another compiler rebuild everything.
 FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(NO_FP_FLAGS) | $(SANITIZER) | $(AVX2_FLAGS) | $(SHA_FLAGS) | \
@@ -130,14 +131,22 @@ $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
 endif
 
+LINK_BARE = $(LD) -m $(EMULATION_$(ARCH)) -static -nostdlib --build-id=none -z noexecstack -z max-page-size=4096 \
+    -z norelro --gc-sections
+
 $(OUT)/kernel.elf: $(ALL_OBJECTS) $(LINKER_SCRIPT)
-	$(LD) -m $(EMULATION_$(ARCH)) -static -nostdlib --build-id=none -z noexecstack -z max-page-size=4096 -z norelro \
-	    --gc-sections -T $(LINKER_SCRIPT) -o $@ $(ALL_OBJECTS)
+	$(LINK_BARE) -T $(LINKER_SCRIPT) -o $@ $(ALL_OBJECTS)
+
+# The same kernel with its relocations: kgpt.efi tells its loader where the kernel holds addresses.
+$(OUT)/addresses.elf: $(ALL_OBJECTS) $(LINKER_SCRIPT)
+	$(LINK_BARE) --emit-relocs --strip-debug -T $(LINKER_SCRIPT) -o $@ $(ALL_OBJECTS)
+
+# GNU ld replaces loads from a GOT by absolute addresses, which the application cannot have, unless told not to.
+UEFI_RELATIVE_gcc := --no-relax
 
 # The relocations stay in the file: kgpt_build/kernel/efi.py makes the PE's from them.
 $(OUT)/uefi.elf: $(UEFI_OBJECTS) $(UEFI_LINKER_SCRIPT)
-	$(LD) -m $(EMULATION_$(ARCH)) -static -nostdlib --build-id=none -z noexecstack -z max-page-size=4096 -z norelro \
-	    --gc-sections --emit-relocs -T $(UEFI_LINKER_SCRIPT) -o $@ $(UEFI_OBJECTS)
+	$(LINK_BARE) --emit-relocs $(UEFI_RELATIVE_$(TOOLCHAIN)) -T $(UEFI_LINKER_SCRIPT) -o $@ $(UEFI_OBJECTS)
 
 $(OUT)/kgpt-hosted: $(ALL_OBJECTS) $(HOSTED_LINKER_SCRIPT)
 	$(CC) $(HOSTED_LINK) $(SANITIZER) -o $@ $(ALL_OBJECTS) -Wl,-T,$(HOSTED_LINKER_SCRIPT)

@@ -1,6 +1,6 @@
 /* From the firmware's 64-bit mode to the kernel's entry in 32-bit protected mode. The kernel clears CR4.LA57 (5-level
  * paging), and that is possible only with paging off. This code is copied to a page below 4 GiB, which is mapped to
- * itself, and that neither the kernel nor its copy overlaps. The page behind it is the stack. */
+ * itself. The page behind it is the stack. */
 #include "platform/boot/uefi_magic.h"
 
 #define CR4_KEPT 0x20 /* PAE alone: without PCIDE, since paging cannot end with it */
@@ -10,7 +10,7 @@
     .globl kg_uefi_enter
     .hidden kg_uefi_enter
     .type kg_uefi_enter, @function
-kg_uefi_enter: /* ramp, from, to, bytes, entry, info */
+kg_uefi_enter: /* ramp, entry, info */
     cli
     cld
     jmpq *%rdi
@@ -23,14 +23,8 @@ kg_uefi_enter: /* ramp, from, to, bytes, entry, info */
 kg_uefi_ramp_begin:
     movq %rdi, %rbx /* the page */
     leaq 8192(%rbx), %rsp /* the next page */
-    movq %rdx, %rdi
-    cmpq %rsi, %rdi
-    je 1f
-    addq $7, %rcx
-    shrq $3, %rcx
-    rep movsq
-1:  movl %r8d, %ebp /* entry */
-    movl %r9d, %esi /* handover */
+    movl %esi, %ebp /* entry */
+    movl %edx, %esi /* handover */
 
     leaq gdt - kg_uefi_ramp_begin(%rbx), %rax
     subq $16, %rsp

@@ -1,10 +1,20 @@
-/* The kernel's place (16 MiB), the memory map, and the end of boot services. */
+/* The kernel's place, the memory map, and the end of boot services. */
 #include "loader.h"
 
 #define MAP_ROOM 8192 /* more than the map needs now: each allocation may add descriptors */
 #define MAP_TRIES 8
 #define EXIT_TRIES 16
 #define RAMP_PAGES 2
+#define PLACE_STEP UINT64_C(0x200000) /* alignment of the kernel at any place */
+
+/* An address in code or data, at any byte. */
+struct address32 {
+    uint32_t value;
+} __attribute__((packed, may_alias));
+
+struct address64 {
+    uint64_t value;
+} __attribute__((packed, may_alias));
 
 static void *room_for_map(struct kg_uefi *u, uint64_t needed)
 {
@@ -13,7 +23,7 @@ static void *room_for_map(struct kg_uefi *u, uint64_t needed)
     return u->map;
 }
 
-kg_efi_status kg_uefi_read_map(struct kg_uefi *u, uint64_t *bytes, uint64_t *key, uint64_t *descriptor_size)
+static kg_efi_status read_map(struct kg_uefi *u, uint64_t *bytes, uint64_t *key, uint64_t *descriptor_size)
 {
     kg_efi_status status = KG_EFI_BUFFER_TOO_SMALL;
     uint32_t version;
@@ -27,22 +37,6 @@ kg_efi_status kg_uefi_read_map(struct kg_uefi *u, uint64_t *bytes, uint64_t *key
     }
     bool known = *descriptor_size >= sizeof(struct kg_efi_memory) && *descriptor_size % 8 == 0;
     return kg_efi_failed(status) || known ? status : KG_EFI_UNSUPPORTED;
-}
-
-/* Takes all of the kernel's place that is still free, so that no later allocation lies in it. */
-static void claim_free_parts(struct kg_uefi *u, uint64_t bytes, uint64_t descriptor_size)
-{
-    uint64_t end = u->place + u->bytes;
-    for (uint64_t at = 0; at + sizeof(struct kg_efi_memory) <= bytes; at += descriptor_size) {
-        const struct kg_efi_memory *memory = (const struct kg_efi_memory *)((uint8_t *)u->map + at);
-        uint64_t from = memory->base, to = memory->base + memory->pages * KG_UEFI_PAGE;
-        from = from > u->place ? from : u->place;
-        to = to < end ? to : end;
-        if (memory->type == KG_EFI_CONVENTIONAL_MEMORY && from < to) {
-            u->system->boot->allocate_pages(KG_EFI_ALLOCATE_ADDRESS, KG_EFI_LOADER_DATA, (to - from) / KG_UEFI_PAGE,
-                                            &from);
-        }
-    }
 }
 
 static void copy_place(uint64_t to, uint64_t from, uint64_t bytes)
@@ -71,29 +65,44 @@ static bool make_ramp(struct kg_uefi *u)
     return !kg_efi_failed(protection->clear(protection, at, KG_UEFI_PAGE, KG_EFI_MEMORY_XP));
 }
 
+/* Returns the address of `bytes` bytes of memory: `wanted`, or any below 2 GiB, since the kernel's code holds addresses
+ * of 31 bits. 0: there is none. */
+static uint64_t find_place(const struct kg_uefi *u, uint64_t wanted, uint64_t bytes)
+{
+    uint64_t at = wanted;
+    if (!kg_efi_failed(
+            u->system->boot->allocate_pages(KG_EFI_ALLOCATE_ADDRESS, KG_EFI_LOADER_DATA, bytes / KG_UEFI_PAGE, &at))) {
+        return wanted;
+    }
+    at = kg_uefi_pages(u, bytes + PLACE_STEP - KG_UEFI_PAGE, KG_UEFI_TWO_GIB - 1);
+    return at ? (at + PLACE_STEP - 1) & ~(PLACE_STEP - 1) : 0;
+}
+
+/* Adds `distance` to each address in the kernel that lies at `place`. */
+static void move_addresses(const struct kg_uefi_stub *stub, uint64_t place, uint64_t distance)
+{
+    const uint32_t *at = (const uint32_t *)((uintptr_t)stub + stub->addresses_offset);
+    for (uint32_t i = 0; i < stub->n_addresses32; i++) {
+        ((struct address32 *)(place + *at++))->value += (uint32_t)distance;
+    }
+    for (uint32_t i = 0; i < stub->n_addresses64; i++) {
+        ((struct address64 *)(place + *at++))->value += distance;
+    }
+}
+
 const char *kg_uefi_place_kernel(struct kg_uefi *u)
 {
     const struct kg_uefi_stub *stub = u->loaded->base;
-    uint64_t from = (uintptr_t)stub + stub->kernel_offset, at, size, key, step;
-    u->place = stub->load_address + (uint64_t)stub->kernel_offset;
-    u->bytes = (stub->load_end - u->place + KG_UEFI_PAGE - 1) & ~(KG_UEFI_PAGE - 1);
-    u->entry = stub->entry;
-    at = u->kernel = u->place;
-    if (kg_efi_failed(u->system->boot->allocate_pages(KG_EFI_ALLOCATE_ADDRESS, KG_EFI_LOADER_DATA,
-                                                      u->bytes / KG_UEFI_PAGE, &at))) {
-        if (kg_efi_failed(kg_uefi_read_map(u, &size, &key, &step))) {
-            return "the firmware has no memory map";
-        }
-        claim_free_parts(u, size, step);
-        if (!kg_uefi_is_free_later(u->map, size, step, u->place, u->place + u->bytes)) {
-            return "the firmware keeps memory at 16 MiB, where the kernel must lie";
-        }
-        u->kernel = kg_uefi_pages(u, u->bytes, UINT64_MAX);
-        if (!u->kernel) {
-            return "there is no memory for a copy of the kernel";
-        }
+    uint64_t linked = stub->load_address + (uint64_t)stub->kernel_offset, size = stub->load_end - linked;
+    u->place = find_place(u, linked, (size + KG_UEFI_PAGE - 1) & ~(KG_UEFI_PAGE - 1));
+    if (!u->place) {
+        return "there is no free memory below 2 GiB in one piece for the kernel";
     }
-    copy_place(u->kernel, from, stub->load_end - u->place);
+    copy_place(u->place, (uintptr_t)stub + stub->kernel_offset, size);
+    if (u->place != linked) {
+        move_addresses(stub, u->place, u->place - linked);
+    }
+    u->entry = (uint32_t)(stub->entry + u->place - linked);
     return make_ramp(u) ? NULL : "there is no executable page below 4 GiB";
 }
 
@@ -101,7 +110,7 @@ bool kg_uefi_leave_firmware(struct kg_uefi *u)
 {
     uint64_t bytes, key, step;
     for (int i = 0; i < EXIT_TRIES; i++) {
-        if (kg_efi_failed(kg_uefi_read_map(u, &bytes, &key, &step))) {
+        if (kg_efi_failed(read_map(u, &bytes, &key, &step))) {
             return false;
         }
         /* A wrong key means that the map has changed, perhaps by this very call, which stops timers. */

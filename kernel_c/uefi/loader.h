@@ -2,7 +2,7 @@
  *
  * Rules for this room. The code runs at any address, also above 4 GiB, with the firmware's page tables. A function
  * that the firmware calls is KG_EFIAPI. The kernel's struct kg_boot is filled here (kg_boot_add_module: a file in
- * memory from kg_uefi_pages). FP registers are not used. */
+ * memory from kg_uefi_pages). */
 #ifndef KGPT_UEFI_LOADER_H
 #define KGPT_UEFI_LOADER_H
 
@@ -11,6 +11,7 @@
 
 #define KG_UEFI_PAGE UINT64_C(4096)
 #define KG_UEFI_FOUR_GIB UINT64_C(0x100000000)
+#define KG_UEFI_TWO_GIB UINT64_C(0x80000000)
 
 /* The start of the file, between DOS header and PE header (kgpt_build/kernel/efi.py). The multiboot 1 header tells
  * the kernel's place, since addresses grow in step with offsets in the file. */
@@ -18,6 +19,9 @@ struct kg_uefi_stub {
     uint8_t dos[0x40];
     uint32_t multiboot[3], header_address, load_address, load_end, bss_end, entry;
     uint32_t kernel_offset; /* of the kernel, in the file and from the image's base */
+    /* Offsets in the kernel of the addresses that it holds: those of 32 bits, behind them those of 64 bits. A kernel
+     * at another place needs the distance added to each. */
+    uint32_t addresses_offset, n_addresses32, n_addresses64;
 };
 
 struct kg_uefi {
@@ -26,11 +30,10 @@ struct kg_uefi {
     struct kg_efi_loaded_image *loaded;
     struct kg_uefi_handover *handover; /* below 4 GiB */
 
-    uint64_t kernel;       /* where the kernel's bytes lie when firmware has ended: its place, or a copy */
-    uint64_t place, bytes; /* the kernel's own address, and its size */
-    uint32_t entry;        /* 32-bit protected mode */
-    uint64_t ramp;         /* below 4 GiB: a page with the code of enter.S, and one for its stack */
-    void *map;             /* buffer of the memory map */
+    uint64_t place; /* the kernel's address */
+    uint32_t entry; /* 32-bit protected mode */
+    uint64_t ramp;  /* below 4 GiB: a page with the code of enter.S, and one for its stack */
+    void *map;      /* buffer of the memory map */
     uint64_t map_room;
 };
 
@@ -54,18 +57,15 @@ struct kg_framebuffer kg_uefi_picture(const struct kg_efi_gop *gop);
 /* memory_map.c. Adds the RAM of a memory map to boot->regions: sorted, neighbours merged, without what any other
  * descriptor claims. If there are more regions than fit, the smallest are left out. Sorts the map. */
 void kg_uefi_add_memory(struct kg_boot *boot, void *map, uint64_t bytes, uint64_t descriptor_size);
-/* True if `base` to `end` is RAM without a gap that is free when boot services have ended. */
-bool kg_uefi_is_free_later(void *map, uint64_t bytes, uint64_t descriptor_size, uint64_t base, uint64_t end);
 
-/* kernel_place.c. Reads the map into u->map; `bytes` and `descriptor_size` may be NULL. */
-kg_efi_status kg_uefi_read_map(struct kg_uefi *u, uint64_t *bytes, uint64_t *key, uint64_t *descriptor_size);
-/* Brings the kernel to its place, or beside it if firmware uses the place until its end. NULL, or the problem. */
+/* kernel_place.c. Brings the kernel to 16 MiB, for which it was linked, or where memory is free below 2 GiB. NULL, or
+ * the problem. */
 const char *kg_uefi_place_kernel(struct kg_uefi *u);
 /* Ends boot services and describes memory to the kernel. On failure the firmware's console may be gone. */
 bool kg_uefi_leave_firmware(struct kg_uefi *u);
 
 /* enter.S: a page of code that is copied to the ramp. */
 extern const char kg_uefi_ramp_begin[], kg_uefi_ramp_end[];
-_Noreturn void kg_uefi_enter(uint64_t ramp, uint64_t from, uint64_t to, uint64_t bytes, uint64_t entry, uint64_t info);
+_Noreturn void kg_uefi_enter(uint64_t ramp, uint64_t entry, uint64_t info);
 
 #endif

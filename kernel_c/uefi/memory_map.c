@@ -117,21 +117,3 @@ void kg_uefi_add_memory(struct kg_boot *boot, void *bytes, uint64_t size, uint64
     }
     keep_region(boot, base, end);
 }
-
-bool kg_uefi_is_free_later(void *bytes, uint64_t size, uint64_t descriptor_size, uint64_t base, uint64_t end)
-{
-    struct map map = map_of(bytes, size, descriptor_size);
-    sort_map(&map);
-    uint64_t reached = base;
-    for (size_t i = 0; i < map.n; i++) {
-        const struct kg_efi_memory *memory = descriptor_at(&map, i);
-        uint64_t from = memory->base, to = end_of(memory);
-        if (from < end && to > base && !is_ram(memory)) {
-            return false;
-        }
-        if (from <= reached && to > reached) {
-            reached = to;
-        }
-    }
-    return reached >= end;
-}

@@ -84,5 +84,5 @@ kg_efi_status KG_EFIAPI kg_efi_start(kg_efi_handle image, struct kg_efi_system_t
         kg_uefi_say(&u, "\r\n");
         return KG_EFI_LOAD_ERROR;
     }
-    kg_uefi_enter(u.ramp, u.kernel, u.place, u.bytes, u.entry, (uintptr_t)u.handover);
+    kg_uefi_enter(u.ramp, u.entry, (uintptr_t)u.handover);
 }

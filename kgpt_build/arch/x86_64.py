@@ -55,8 +55,7 @@ _OVMF = Uefi(
         ),
         machine="q35",
         machine_options="smm=on",
-        # With ACPI's S3 this OVMF keeps memory at 16 MiB for its resume, where the kernel must lie.
-        arguments=("-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1"),
+        arguments=("-global", "driver=cfi.pflash01,property=secure,value=on"),
     ),
     install="Debian, Ubuntu: apt-get install ovmf; Fedora: dnf install edk2-ovmf; Arch: pacman -S edk2-ovmf",
 )

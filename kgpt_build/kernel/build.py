@@ -14,7 +14,7 @@ from kgpt_build import headers, models, paths, toolchain
 from kgpt_build.errors import KgptError
 from kgpt_build.file_hash import combined, sha256_of
 from kgpt_build.headers import Corpus, LmBlob
-from kgpt_build.kernel import check, efi, manifest, sources
+from kgpt_build.kernel import addresses, check, efi, manifest, sources
 from kgpt_build.kernel.content import content_of
 from kgpt_build.kernel.elf import read_elf
 from kgpt_build.kernel.makefile import MakeRun
@@ -170,7 +170,8 @@ def _build(settings: BuildSettings, inputs: _Inputs, progress: Progress) -> Buil
     progress.stage(_describe(inputs.model, trains=settings.corpus is not None))
     with sources.workshop(settings.out) as work:
         generated = _generate(settings, inputs, work)
-        run = MakeRun(settings, inputs.tools, inputs.root, plain_name(work), inputs.versions, inputs.is_lm)
+        own = replace(settings, efi=settings.efi and _has_drivers(settings, inputs))
+        run = MakeRun(own, inputs.tools, inputs.root, plain_name(work), inputs.versions, inputs.is_lm)
         linked, compiled = run.make(progress)
         memory_for = check.check_kernel if settings.target == "bare" else check.check_hosted
         memory_for(linked, inputs.content)
@@ -190,21 +191,26 @@ def _build(settings: BuildSettings, inputs: _Inputs, progress: Progress) -> Buil
     return BuildResult(output, written, described["output"]["size"], described["output"]["sha256"], compiled, made)
 
 
+def _has_drivers(settings: BuildSettings, inputs: _Inputs) -> bool:
+    return inputs.is_lm or settings.corpus is not None or settings.drivers
+
+
 def _make_efi(
     settings: BuildSettings, inputs: _Inputs, run: MakeRun, linked: Path, progress: Progress
 ) -> tuple[str, ...]:
     """Write kgpt.efi, whose kernel has drivers; returns the source files that were compiled for it."""
     kernel = linked
     compiled: tuple[str, ...] = ()
-    if not (inputs.is_lm or settings.corpus is not None or settings.drivers):
-        work = paths.make_dir(run.work / "drivers")
-        _generate(settings, inputs, work)
-        kernel, compiled = replace(run, settings=replace(settings, drivers=True, efi=False), work=work).make(progress)
+    if not _has_drivers(settings, inputs):
+        run = replace(run, settings=replace(settings, drivers=True), work=paths.make_dir(run.work / "drivers"))
+        _generate(settings, inputs, run.work)
+        kernel, compiled = run.make(progress)
     if kernel.stat().st_size > efi.MOST_BYTES:
         progress.stage(f"no {efi.NAME}: firmware loads files below 2 GiB; a model can be a file beside the kernel")
         return compiled
-    loader = read_elf(run.work / efi.LOADER)
-    made = efi.make_efi(check.check_kernel(kernel, inputs.content), loader, settings.out / efi.NAME)
+    elf, loader = check.check_kernel(kernel, inputs.content), read_elf(run.work / efi.LOADER)
+    held = addresses.kernel_addresses(elf, run.work / addresses.FILE)
+    made = efi.make_efi(elf, held, loader, settings.out / efi.NAME)
     paths.write_atomically(settings.out / efi.NAME, made)
     return compiled
 

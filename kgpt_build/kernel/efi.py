@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kgpt_build.errors import KgptError
 from kgpt_build.kernel import loaders, pe
+from kgpt_build.kernel.addresses import Addresses, pointers
 from kgpt_build.kernel.elf import ElfFile
 from kgpt_build.sizes import rounded_up
 
@@ -26,11 +27,8 @@ MOST_BYTES = (1 << 31) - 1
 _PAGE = 4096
 _STUB = 0x40  # struct kg_uefi_stub of kernel_c/uefi/loader.h
 _PE = 0x80
-_RELATIVE = {2, 4, 41, 42}  # ELF's PC32, PLT32, GOTPCRELX, REX_GOTPCRELX: the linker has made the last two relative
-_ABSOLUTE = 1  # an address of 64 bits
 _DIR64 = 10
 _DISCARDABLE, _CODE, _DATA = 0x02000000, 0x20, 0x40
-_RELA = struct.Struct("<QQq")
 
 
 @dataclass(frozen=True)
@@ -40,26 +38,30 @@ class _Part:
     flags: int
 
 
-def make_efi(kernel: ElfFile, loader: ElfFile, path: Path) -> bytes:
-    """The bytes of kgpt.efi, which will be ``path``. Raises KgptError if they cannot be one, or fail the checks."""
+def make_efi(kernel: ElfFile, addresses: Addresses, loader: ElfFile, path: Path) -> bytes:
+    """The bytes of kgpt.efi, which will be ``path``; ``addresses`` are those in the kernel.
+
+    Raises KgptError if they cannot be one, or fail the checks.
+    """
     header = loaders.multiboot1(kernel.data)
     if header is None or not header.has_addresses:
         raise KgptError(f"{kernel.path} has no multiboot 1 header", "build it again with kgpt build")
     start = header.offset - (header.header_addr - header.load_addr)
     image = kernel.data[start : start + header.load_end_addr - header.load_addr]
     parts = [*_loader_parts(loader), _Part(b".reloc", _relocations(loader), _DATA | _DISCARDABLE | pe.READ)]
+    parts.append(_Part(b".moves", addresses.encoded(), _DATA | pe.READ))
     parts.append(_Part(b".kernel", image, _DATA | pe.READ))
-    addresses = list(itertools.accumulate((_pages(part) for part in parts), initial=_PAGE))
-    if addresses[-1] > MOST_BYTES:
+    places = list(itertools.accumulate((_pages(part) for part in parts), initial=_PAGE))
+    if places[-1] > MOST_BYTES:
         raise KgptError(
-            f"a kgpt.efi of {addresses[-1]:,} bytes does not load: its model is too large",
+            f"a kgpt.efi of {places[-1]:,} bytes does not load: its model is too large",
             "build the kernel without a model (kgpt build --lm) and let the model be a file beside it",
         )
-    data = bytearray(addresses[-1])
-    for part, address in zip(parts, addresses, strict=False):
-        data[address : address + len(part.content)] = part.content
-    _write_stub(data, header, addresses[-2])
-    _write_headers(data, loader, parts, addresses)
+    data = bytearray(places[-1])
+    for part, place in zip(parts, places, strict=False):
+        data[place : place + len(part.content)] = part.content
+    _write_stub(data, header, places[-2], (places[-3], len(addresses.narrow), len(addresses.wide)))
+    _write_headers(data, loader, parts, places)
     made = bytes(data)
     pe.require_efi(pe.parse_pe(path, made))
     return made
@@ -84,19 +86,8 @@ def _loader_parts(loader: ElfFile) -> list[_Part]:
 
 def _relocations(loader: ElfFile) -> bytes:
     """The PE's base relocations: pointers in data. Raises KgptError for other absolute addresses."""
-    pointers = []
-    for section in loader.sections:
-        target = loader.section(section.name.removeprefix(".rela"))
-        if section.kind != "SHT_RELA" or target is None or not target.alloc:
-            continue
-        for address, info, _ in _RELA.iter_unpack(loader.section_bytes(section)):
-            kind = info & 0xFFFFFFFF
-            if kind == _ABSOLUTE:
-                pointers.append(address)
-            elif kind not in _RELATIVE:
-                raise KgptError(f"{loader.path}: the code at 0x{address:x} depends on its address (type {kind})")
     blocks = []
-    for page, group in itertools.groupby(sorted(pointers), lambda pointer: pointer // _PAGE * _PAGE):
+    for page, group in itertools.groupby(pointers(loader), lambda pointer: pointer // _PAGE * _PAGE):
         entries = [_DIR64 << 12 | pointer - page for pointer in group]
         entries += [0] * (len(entries) % 2)
         blocks.append(struct.pack(f"<II{len(entries)}H", page, 8 + 2 * len(entries), *entries))
@@ -104,14 +95,17 @@ def _relocations(loader: ElfFile) -> bytes:
     return b"".join(blocks) or struct.pack("<IIHH", 0, 12, 0, 0)
 
 
-def _write_stub(data: bytearray, header: loaders.Multiboot1, kernel: int) -> None:
-    """The DOS header and the multiboot 1 header; ``kernel``: the offset of the kernel's bytes."""
+def _write_stub(data: bytearray, header: loaders.Multiboot1, kernel: int, moves: tuple[int, int, int]) -> None:
+    """The DOS header and the multiboot 1 header.
+
+    ``kernel``: the offset of the kernel's bytes; ``moves``: that of its addresses, and how many have 32 and 64 bits.
+    """
     data[:2] = b"MZ"
     struct.pack_into("<I", data, pe.PE_OFFSET, _PE)
     load = header.load_addr - kernel
     words = (loaders.MULTIBOOT1_MAGIC, header.flags, -(loaders.MULTIBOOT1_MAGIC + header.flags) & 0xFFFFFFFF)
     addresses = (load + _STUB, load, header.load_end_addr, 0, header.entry_addr)
-    struct.pack_into("<9I", data, _STUB, *words, *addresses, kernel)
+    struct.pack_into("<12I", data, _STUB, *words, *addresses, kernel, *moves)
 
 
 def _write_headers(data: bytearray, loader: ElfFile, parts: list[_Part], addresses: list[int]) -> None:

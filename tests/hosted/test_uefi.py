@@ -10,8 +10,12 @@ from collections.abc import Iterator
 import pytest
 from native import shared_object
 
+from kgpt_build.kernel.addresses import Addresses
+
 PAGE = 4096
 ROOM = 8 << 20
+KERNEL = 2 * PAGE + 5
+NARROW, WIDE = (1, PAGE + 3, 2 * PAGE + 1), (17, PAGE - 3)  # where it holds addresses
 RESERVED, LOADER, BOOT_DATA, RUNTIME, CONVENTIONAL, ACPI, PERSISTENT = 0, 2, 4, 6, 7, 9, 14
 RGBX, BGRX, MASKS, BLT_ONLY = range(4)
 NONE, RGB = 1, 2
@@ -20,7 +24,7 @@ GUID_OPTIONS = bytes.fromhex("8108ac4e9f11594d850ee21a522c59b2")
 _FIELDS = (
     *("room", "room_end", "place", "place_is_taken", "allocations_left", "exits_refused", "map_grows", "step"),
     *("no_map", "no_loaded_image", "protection"),
-    *("watchdog", "exits", "n_memory", "entered", "origin", "to", "bytes", "entry", "ramp", "executable", "words_read"),
+    *("watchdog", "exits", "n_memory", "entered", "entry", "ramp", "executable", "words_read"),
 )
 
 
@@ -65,6 +69,13 @@ class Loader:
         return not failed
 
     @property
+    def kernel(self) -> tuple[bytes, bytes]:
+        """The kernel's bytes as the file has them, and as they lie at its entry."""
+        in_file, loaded = ctypes.create_string_buffer(KERNEL), ctypes.create_string_buffer(KERNEL)
+        self.library.driver_kernel(in_file, loaded)
+        return in_file.raw, loaded.raw
+
+    @property
     def said(self) -> str:
         return ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(self.library, "said"))).decode()
 
@@ -96,7 +107,6 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
         getattr(library, name).restype = ctypes.c_uint64
     for name in ("driver_cmdline", "driver_excess"):
         getattr(library, name).restype = ctypes.c_char_p
-    library.driver_kernel_is_whole.restype = ctypes.c_bool
     library.driver_begin.argtypes = [ctypes.c_uint64] * 2
     library.driver_memory.argtypes = [ctypes.c_uint32, *[ctypes.c_uint64] * 3]
     library.driver_region.argtypes = [ctypes.c_uint64, ctypes.c_void_p]
@@ -136,9 +146,9 @@ def test_an_honest_machine(loader: Loader) -> None:
     assert loader.regions == [(0, 160 * PAGE), (0x100000, 0x200000), (1 << 32, 2 << 32)]
     assert loader.firmware.watchdog == 0
     assert loader.firmware.exits == 1
-    assert (loader.firmware.origin, loader.firmware.to) == (loader.room, loader.room)
     assert loader.firmware.entry == loader.room + 8
-    assert loader.library.driver_kernel_is_whole()
+    in_file, loaded = loader.kernel
+    assert in_file == loaded
     assert ctypes.string_at(loader.firmware.ramp, 4) == b"ramp"
     assert loader.framebuffer()[0] == NONE
     assert loader.library.driver_rsdp() == 0
@@ -239,32 +249,31 @@ def test_no_memory_at_each_allocation(loader: Loader) -> None:
     assert all(line.startswith("kgpt: error: ") and line.count("\r\n") == 1 for line in said)
 
 
-def test_firmware_that_uses_the_kernels_place_until_its_end(loader: Loader) -> None:
-    """The kernel is copied beside it, and the ramp brings it there."""
+def test_a_kernel_whose_place_is_taken(loader: Loader) -> None:
+    """It lies elsewhere, at a multiple of 2 MiB, and each address in it is moved by the distance."""
     loader.firmware.place_is_taken = 1
-    loader.memory(BOOT_DATA, loader.room & ~0xFFFFF, 1024)
+    loader.memory(CONVENTIONAL, 0, 100)
     assert loader.boot()
-    assert loader.firmware.to == loader.room
-    assert loader.firmware.origin >= loader.room + 3 * PAGE
-    assert loader.firmware.bytes == 3 * PAGE
-    assert loader.library.driver_kernel_is_whole()
+    in_file, loaded = loader.kernel
+    place = loader.firmware.entry - 8
+    assert place % (2 << 20) == 0
+    assert loader.room < place < loader.room + ROOM
+    assert loaded == Addresses(NARROW, WIDE).moved(in_file, place - loader.room)
 
 
-@pytest.mark.parametrize("kind", [RESERVED, RUNTIME, ACPI])
-def test_a_place_that_firmware_keeps(loader: Loader, kind: int) -> None:
+def test_a_place_is_taken_and_there_is_no_other(loader: Loader) -> None:
     loader.firmware.place_is_taken = 1
-    loader.memory(CONVENTIONAL, loader.room, 1)
-    loader.memory(kind, loader.room + PAGE, 1)
-    loader.memory(CONVENTIONAL, loader.room + 2 * PAGE, 100)
+    loader.firmware.room = loader.firmware.room_end - (2 << 20)
     assert not loader.boot()
-    assert "the firmware keeps memory at 16 MiB" in loader.said
+    assert loader.said == "kgpt: error: there is no free memory below 2 GiB in one piece for the kernel\r\n"
 
 
-def test_a_place_with_a_hole(loader: Loader) -> None:
+def test_a_place_above_2_gib_is_none(loader: Loader) -> None:
+    """The kernel's code has addresses of 31 bits."""
     loader.firmware.place_is_taken = 1
-    loader.memory(CONVENTIONAL, loader.room, 2)
+    loader.firmware.room, loader.firmware.room_end = 2 << 30, 3 << 30
     assert not loader.boot()
-    assert "the firmware keeps memory at 16 MiB" in loader.said
+    assert "below 2 GiB" in loader.said
 
 
 def test_protected_memory(loader: Loader) -> None:

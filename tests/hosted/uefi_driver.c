@@ -25,7 +25,7 @@ struct firmware {
     uint64_t step;                  /* bytes of a descriptor */
     uint64_t no_map, no_loaded_image;
     uint64_t protection; /* 1: memory attributes, 2: they fail */
-    uint64_t watchdog, exits, n_memory, entered, from, to, bytes, entry, ramp, executable, words_read;
+    uint64_t watchdog, exits, n_memory, entered, entry, ramp, executable, words_read;
 };
 
 struct firmware firmware;
@@ -56,10 +56,10 @@ void kg_uefi_boot_menu(struct kg_uefi *u)
     (void)u;
 }
 
-void kg_uefi_enter(uint64_t ramp, uint64_t from, uint64_t to, uint64_t bytes, uint64_t entry, uint64_t info)
+void kg_uefi_enter(uint64_t ramp, uint64_t entry, uint64_t info)
 {
     firmware.entered = 1;
-    firmware.ramp = ramp, firmware.from = from, firmware.to = to, firmware.bytes = bytes, firmware.entry = entry;
+    firmware.ramp = ramp, firmware.entry = entry;
     kg_uefi_read(&boot, (uint32_t)info);
     __builtin_longjmp(back, 1);
 }
@@ -71,7 +71,8 @@ static kg_efi_status KG_EFIAPI allocate(uint32_t how, uint32_t type, uint64_t pa
     if (how == KG_EFI_ALLOCATE_ADDRESS) {
         return firmware.place_is_taken ? KG_EFI_NOT_FOUND : KG_EFI_SUCCESS;
     }
-    if (!firmware.allocations_left || firmware.room_end - firmware.room < pages * 4096) {
+    if (!firmware.allocations_left || firmware.room_end - firmware.room < pages * 4096 ||
+        (how == KG_EFI_ALLOCATE_MAX && firmware.room + pages * 4096 - 1 > *address)) {
         return KG_EFI_OUT_OF_RESOURCES;
     }
     firmware.allocations_left--;
@@ -186,6 +187,11 @@ void driver_begin(uint64_t room, uint64_t size)
     for (size_t i = 4096; i < sizeof image; i++) {
         image[i] = (uint8_t)(i * 7 + i / 4096);
     }
+    static const uint32_t addresses[] = {1, 4099, 2 * 4096 + 1, 17, 4093};
+    stub->addresses_offset = 1024, stub->n_addresses32 = 3, stub->n_addresses64 = 2;
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+        ((uint32_t *)(image + 1024))[i] = addresses[i];
+    }
     loaded = (struct kg_efi_loaded_image){.base = image};
     configurations[0].table = configurations[1].table = NULL;
 }
@@ -242,16 +248,14 @@ uint64_t driver_boot(void)
     return kg_efi_start(&loaded, &table);
 }
 
-/* True if the kernel's bytes lie where the ramp expects them. */
-bool driver_kernel_is_whole(void);
-bool driver_kernel_is_whole(void)
+/* Copies the kernel's bytes as the file has them, and as they lie at its entry. */
+void driver_kernel(uint8_t *in_file, uint8_t *loaded_bytes);
+void driver_kernel(uint8_t *in_file, uint8_t *loaded_bytes)
 {
-    const uint8_t *bytes = (const uint8_t *)firmware.from;
-    size_t i = 0;
-    while (i < 2 * 4096 + 5 && bytes[i] == image[4096 + i]) {
-        i++;
+    for (size_t i = 0; i < 2 * 4096 + 5; i++) {
+        in_file[i] = image[4096 + i];
+        loaded_bytes[i] = ((const uint8_t *)(firmware.entry - 8))[i];
     }
-    return i == 2 * 4096 + 5;
 }
 
 const char *driver_cmdline(void);
