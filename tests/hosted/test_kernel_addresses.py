@@ -41,7 +41,7 @@ def test_a_moved_kernel_is_one_linked_there(tmp_path: Path, compiler: str) -> No
     kernels = {}
     for folder in (SOURCES, root):
         work = tmp_path / f"work-{folder.name}"
-        headers.generate(content_of(models.load(None)), work / "include", cmdline="", version="1")
+        headers.generate(content_of(models.load(None), None), work / "include", cmdline="", version="1")
         path, _ = MakeRun(settings, tools, folder, work, versions).make(Silent())
         kernels[folder] = read_elf(path)
     here, there = kernels[SOURCES], kernels[root]
