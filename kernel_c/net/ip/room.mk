@@ -1,0 +1,7 @@
+ENGINE_LM += \
+    net/ip/arp.c \
+    net/ip/checksum.c \
+    net/ip/ethernet.c \
+    net/ip/icmp.c \
+    net/ip/ipv4.c \
+    net/ip/udp.c

@@ -1,0 +1,4 @@
+ENGINE_LM += \
+    net/client.c \
+    net/connections.c \
+    net/net.c
