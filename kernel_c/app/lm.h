@@ -58,7 +58,7 @@ enum kg_status kg_lm_add_modules(struct kgpt *k, struct kg_error *error);
 enum kg_status kg_lm_open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_lm_loaded *loaded,
                                  struct kg_error *error);
 
-/* lm_load.c: models from disks (docs/disks.md). */
+/* disks/lm_load.c: models from disks (docs/disks.md). */
 
 /* Reads a GGUF file, given by number or name as `models` lists it, checks it, and makes it the last model. Nothing
  * changes if that fails. */

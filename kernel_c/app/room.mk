@@ -5,10 +5,8 @@ ENGINE_NO_LM += app/micro.c
 ENGINE_LM += \
     app/lm.c \
     app/lm_bench.c \
-    app/lm_disks.c \
     app/lm_draft.c \
     app/lm_llama2c.c \
-    app/lm_load.c \
     app/lm_models.c \
     app/lm_perplexity.c \
     app/lm_prefill.c \

@@ -11,7 +11,8 @@ _Static_assert(sizeof(struct kg_store_directory) == 3 * KG_STORE_BLOCK, "as the 
 
 #define CHECKED_FROM 16u /* what stands behind the CRC, in the head and in a directory */
 
-static const char directory_magic[8] = {'K', 'G', 'P', 'T', 'S', 'D', 'I', 'R'};
+#define KG_STORE_TEXT(name, text) const char kg_store_##name[sizeof text] = text;
+#include "kgpt/store.def"
 
 uint64_t kg_store_unit_at(const struct kg_store *store, uint32_t unit)
 {
@@ -51,7 +52,7 @@ static enum kg_status read_head(struct kg_store *store, struct kg_error *error)
         return kg_error_set(error, KG_E_INPUT, "the memory cannot be read");
     }
     memcpy(head, store->block, sizeof *head);
-    if (memcmp(head->magic, KG_STORE_MAGIC, sizeof head->magic) != 0 || head->version != KG_STORE_VERSION) {
+    if (memcmp(head->magic, kg_store_magic, sizeof head->magic) != 0 || head->version != KG_STORE_VERSION) {
         return refuse_store(error, "was not made by kgpt, or by another version");
     }
     unit = head->unit;
@@ -94,7 +95,7 @@ static bool read_directory(struct kg_store *store, bool second)
 {
     struct kg_store_directory *directory = &store->directory;
     return store->medium.read(store->medium.context, kg_store_directory_at(second), directory, sizeof *directory) &&
-           memcmp(directory->magic, directory_magic, sizeof directory_magic) == 0 &&
+           memcmp(directory->magic, kg_store_directory_magic, sizeof directory->magic) == 0 &&
            directory->version == KG_STORE_VERSION && kg_store_directory_crc(directory) == directory->crc32 &&
            directory->n <= KG_STORE_RECORDS && kg_store_mark_used(store);
 }

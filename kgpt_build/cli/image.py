@@ -16,6 +16,7 @@ from kgpt_build.cli.shared.options import (
     chat_template_option,
     model_or_here,
     prefill_option,
+    read_memory_size,
     take_prefill,
     toolchain_option,
     verbose_option,
@@ -129,6 +130,12 @@ def iso(**options: Any) -> None:
     help="Keep this much free for models that are added later. [default: none]",
 )
 @click.option(
+    "--memory",
+    callback=read_memory_size,
+    metavar="SIZE",
+    help="Keep so much, such as 256M, for conversations that a chat keeps beyond the end of a run (docs/memory.md).",
+)
+@click.option(
     "--sign",
     "pair",
     nargs=2,
@@ -136,14 +143,14 @@ def iso(**options: Any) -> None:
     metavar="KEY CERT",
     help="Sign the UEFI programs for Secure Boot, with files of kgpt keys make.",
 )
-def usb(room: int, pair: tuple[Path, Path] | None, **options: Any) -> None:
+def usb(room: int, memory: int | None, pair: tuple[Path, Path] | None, **options: Any) -> None:
     """Write the image of a USB stick with one FAT partition, for BIOS and UEFI.
 
     MODEL is as in kgpt build, or `default` for the model that ships; repeatable. Other systems can
     read the stick, and change its menus: kgpt/menu.cfg for UEFI, boot/grub/grub.cfg for BIOS. A model that
     is too large for GRUB is only in the menu for UEFI.
     """
-    _make("usb", room=room, pair=pair, **options)
+    _make("usb", room=room, memory=memory or 0, pair=pair, **options)
 
 
 @command.command("add")
@@ -177,6 +184,7 @@ def _make(
     timeout: int,
     default: str,
     room: int = 0,
+    memory: int = 0,
     pair: tuple[Path, Path] | None = None,
     **options: Any,
 ) -> None:
@@ -187,7 +195,7 @@ def _make(
 
     menu = MenuSettings(cmdline, timeout, default)
     signer = find_signer(*pair) if pair else None
-    settings = ImageSettings(kind, out, _wanted(models, **options), menu, _bytes(room), signer)
+    settings = ImageSettings(kind, out, _wanted(models, **options), menu, _bytes(room), signer, memory)
     start = time.monotonic()
     with shown_progress() as progress:
         result = make(settings, progress)

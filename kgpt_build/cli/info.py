@@ -3,43 +3,31 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.shared.options import json_option, model_argument, model_or_here, verbose_option
+from kgpt_build.cli.shared.options import json_option, model_argument, model_or_here, read_memory_size, verbose_option
 from kgpt_build.cli.shared.settings import settings_options, take_settings
 from kgpt_build.cli.shared.tables import columns
 from kgpt_build.errors import UsageError
 from kgpt_build.settings import check_context
-from kgpt_build.sizes import GB, MB, MIB, file_text, memory_text
+from kgpt_build.sizes import GB, MB, file_text, memory_text
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
     from kgpt_build.models import GgufModel, Model
 
 _OWN = ("GGUF", "JSON")
-_UNITS = {"": MIB, "m": MIB, "g": MIB << 10}
-
-
-def _read_memory(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    """``4G``, ``512M``, or a number of MiB -> bytes."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)\s*([mg]?)(?:i?b)?", value.lower(), re.ASCII)
-    if match is None or not float(match[1]):
-        raise click.BadParameter(f"{value!r} is no size of memory: give one such as 4G, 512M, or 512")
-    return int(float(match[1]) * _UNITS[match[2]])
 
 
 @click.command("info")
 @model_argument
 @settings_options("ctx", "kv")
 @click.option(
-    "--memory", callback=_read_memory, metavar="SIZE", help="Find the largest context for so much memory: 4G, 512M."
+    "--memory", callback=read_memory_size, metavar="SIZE", help="Find the largest context for so much memory: 4G, 512M."
 )
 @click.option(
     "--bandwidth", type=click.FloatRange(min=0, min_open=True), metavar="GB/S",

@@ -1,21 +1,37 @@
-"""``kgpt memory``: the file in which a kernel keeps conversations."""
+"""``kgpt memory``: the file in which a kernel keeps conversations, also within the image of a stick."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 import click
 
 from kgpt_build.cli.shared.options import verbose_option
 from kgpt_build.errors import KgptError, UsageError
-from kgpt_build.memory import KINDS, Record, Store, empty_store, filled_store, read_conversation, read_store
+from kgpt_build.memory import (
+    KIND_NUMBERS,
+    KINDS,
+    TEXTS,
+    Record,
+    Store,
+    changes,
+    empty_store,
+    read_conversation,
+    read_store,
+)
 from kgpt_build.paths import write_atomically
 from kgpt_build.sizes import memory_text
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
+_CONVERSATION = KIND_NUMBERS["CONVERSATION"]
+_FORGET = "forget it in a chat: /forget NAME"
 
 
 @click.group("memory", context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,6 +42,7 @@ def command() -> None:
     kgpt memory make notes.kgm --size 64
     kgpt chat --memory-file notes.kgm        then /save NAME, /load NAME, /forget NAME
     kgpt memory ls notes.kgm
+    kgpt memory ls kgpt.img                  the memory of a stick: kgpt image usb --memory 256M
     """
 
 
@@ -46,8 +63,9 @@ def _make(file: Path, size: int) -> None:
 @_FILE
 @verbose_option
 def _ls(file: Path) -> None:
-    """List what FILE keeps."""
-    store = _read(file)
+    """List what FILE keeps: a memory, or the image of a stick or a stick that has one."""
+    with _opened(file) as memory:
+        store = memory.store
     for record in store.records:
         kind = KINDS.get(record.kind, "of another version")
         damage = "" if record.whole else "  damaged"
@@ -63,7 +81,8 @@ def _ls(file: Path) -> None:
 @verbose_option
 def _export(file: Path, name: str, raw: bool, output: Path | None) -> None:
     """Write the conversation NAME as JSON: tokens, system prompt, last reply, cache and model."""
-    record = _find(file, _read(file), name)
+    with _opened(file) as memory:
+        record = memory.find(name)
     if raw:
         data = record.data
     else:
@@ -80,8 +99,10 @@ def _export(file: Path, name: str, raw: bool, output: Path | None) -> None:
 @click.argument("record", type=click.Path(path_type=Path))
 @verbose_option
 def _import(file: Path, name: str, record: Path) -> None:
-    """Keep RECORD, a file of kgpt memory export --raw, as the conversation NAME of FILE, in place of an older one."""
-    store = _read(file)
+    """Keep RECORD, a file of kgpt memory export --raw, as the conversation NAME of FILE, in place of an older one.
+
+    It is written as the kernel writes: ended at any time, FILE keeps the old or the new.
+    """
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,31}", name):
         raise UsageError(f"{name!r} is no name: it has 1 to 31 letters, digits, '-', '_' and '.'", "choose another one")
     try:
@@ -91,25 +112,68 @@ def _import(file: Path, name: str, record: Path) -> None:
         raise KgptError(f"{record}: cannot be read: {error.strerror or error}", "give another file") from None
     except KgptError as error:
         raise KgptError(f"{record}: {error.message}", "kgpt memory export --raw makes such a file") from None
-    if damaged := [other.name for other in store.records if not other.whole]:
-        raise KgptError(f"{file}: {damaged[0]} is damaged: its CRC does not match", "/forget it in the chat")
-    others = [other for other in store.records if other.name != name]
-    write_atomically(file, filled_store(store.size, [*others, Record(name, 1, data, whole=True)]))
+    with _opened(file, "r+b") as memory:
+        memory.put(Record(name, _CONVERSATION, data, whole=True))
 
 
-def _read(file: Path) -> Store:
+class _Memory:
+    """A memory within an open file, from the byte ``start``."""
+
+    def __init__(self, path: Path, file: BinaryIO, start: int, size: int) -> None:
+        self._path, self._file, self._start = path, file, start
+        file.seek(start)
+        self._area = file.read(size)
+        self.store: Store = read_store(self._area)
+
+    def find(self, name: str) -> Record:
+        """The conversation ``name``. Raises KgptError."""
+        for record in self.store.records:
+            if (record.name, record.kind) == (name, _CONVERSATION):
+                if not record.whole:
+                    raise KgptError(f"{name} is damaged: its CRC does not match", _FORGET)
+                return record
+        raise KgptError(f"it keeps no conversation {name}", f"kgpt memory ls {self._path} lists them")
+
+    def put(self, record: Record) -> None:
+        """Keep a record. Raises KgptError, OSError."""
+        if damaged := [other.name for other in self.store.records if not other.whole]:
+            raise KgptError(f"{damaged[0]} is damaged: its CRC does not match", _FORGET)
+        *data, switch = changes(self._area, record)
+        for writes in (data, [switch]):  # the switch only when the record is durable
+            for offset, part in writes:
+                self._file.seek(self._start + offset)
+                self._file.write(part)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+
+@contextmanager
+def _opened(path: Path, mode: Literal["rb", "r+b"] = "rb") -> Iterator[_Memory]:
+    """The memory in ``path``. Raises KgptError, which names the path."""
     try:
-        return read_store(file.read_bytes())
+        with path.open(mode) as file:
+            yield _Memory(path, file, *_place(file))
     except OSError as error:
-        raise KgptError(f"{file}: cannot be read: {error.strerror or error}", "kgpt memory make makes one") from None
+        done = "read" if mode == "rb" else "changed"
+        raise KgptError(f"{path}: cannot be {done}: {error.strerror or error}", "kgpt memory make makes one") from None
     except KgptError as error:
-        raise KgptError(f"{file}: {error.message}", error.hint) from None
+        raise KgptError(f"{path}: {error.message}", error.hint) from None
 
 
-def _find(file: Path, store: Store, name: str) -> Record:
-    for record in store.records:
-        if record.name == name:
-            if not record.whole:
-                raise KgptError(f"{file}: {name} is damaged: its CRC does not match", "/forget it in the chat")
-            return record
-    raise KgptError(f"{file} keeps no conversation {name}", f"kgpt memory ls {file} lists them")
+def _place(file: BinaryIO) -> tuple[int, int]:
+    """Offset and size of the memory in a file: the whole, or a file of the stick. Raises KgptError."""
+    from kgpt_build.image.inspect import file_runs, has_partitions
+
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    magic = TEXTS["magic"].encode()
+    if file.read(len(magic)) == magic or not has_partitions(file):
+        return 0, size
+    runs = file_runs(file, TEXTS["path"])
+    if not runs:
+        raise KgptError(f"it has no {TEXTS['path']}", "make it with one: kgpt image usb --memory 256M")
+    if len(runs) > 1:
+        raise KgptError(
+            f"{TEXTS['path']} lies in {len(runs)} pieces", "copy it off the stick, delete it there, and copy it back"
+        )
+    return runs[0]

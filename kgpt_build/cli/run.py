@@ -75,6 +75,10 @@ MOST_CPUS = 8
     "--memory-file", "store", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
     help="Keep conversations in FILE, which kgpt memory make has made: /save, /load and /forget in a chat.",
 )  # fmt: skip
+@click.option(
+    "--keep", "keeps", is_flag=True,
+    help="Let the guest write to IMAGE, a stick: what a chat keeps with /save stays. Otherwise IMAGE does not change.",
+)  # fmt: skip
 @machine_options
 @boot_options
 @disk_option
@@ -193,6 +197,8 @@ def _find_boot_file(
 
 def _instruct(settings: RunSettings, request: Request, *, brings: bool) -> RunSettings:
     """The settings with what the kernel is told, and its processors. Raises UsageError for what it cannot do."""
+    if settings.keeps and settings.medium not in ("usb", "disk"):
+        raise UsageError("--keep is for the image of a stick", "leave it out; a kernel keeps with --memory-file FILE")
     if settings.medium == "kernel":
         request.check_kernel(settings.image, brings=brings)
         settings = dataclasses.replace(settings, cmdline=request.cmdline_for(settings.image))

@@ -51,7 +51,7 @@ class ImageInspection:
 def is_image(path: Path) -> bool:
     """Does the file look like a disc (ISO 9660) or a disk with partitions? Raises OSError."""
     with path.open("rb") as image:
-        return is_iso(image) or _has_partitions(image)
+        return is_iso(image) or has_partitions(image)
 
 
 def inspect(path: Path) -> ImageInspection:
@@ -97,6 +97,21 @@ def boots_language_model(path: Path) -> bool:
         return False
 
 
+def file_runs(image: BinaryIO, path: str) -> list[tuple[int, int]]:
+    """Where the bytes of a file lie in the image of a stick: offset and size of each run. Raises KgptError.
+
+    It is empty if the stick has no such file.
+    """
+    volume = _volume(image)
+    if not isinstance(volume, Fat) or path not in volume.files:
+        return []
+    runs, left = [], volume.files[path]
+    for offset, size in volume.extents(path):
+        runs.append((offset, min(size, left)))
+        left -= min(size, left)
+    return runs
+
+
 def _entries(path: Path) -> list[Any]:
     """The entries of the manifest, which are only a hint: none if it is missing or damaged."""
     try:
@@ -126,7 +141,8 @@ class _Opened:
     """The EFI system partition; None: the image is no disc."""
 
 
-def _has_partitions(image: BinaryIO) -> bool:
+def has_partitions(image: BinaryIO) -> bool:
+    """Does the file look like a disk with partitions?"""
     try:
         return bool(partitions.partitions(image))
     except KgptError:
@@ -137,7 +153,7 @@ def _volume(image: BinaryIO) -> Volume:
     """The file system that holds all files of the image."""
     if is_iso(image):
         return Disc(image)
-    found = [part for part in partitions.partitions(image) if part.is_fat] if _has_partitions(image) else []
+    found = [part for part in partitions.partitions(image) if part.is_fat] if has_partitions(image) else []
     if not found:
         raise KgptError("it is neither a kernel, nor a disc or a disk with a FAT partition", _OURS)
     return Fat(image, found[0].offset)

@@ -19,7 +19,7 @@ from kgpt_build.image import disc, manifest, stick
 from kgpt_build.image.contents import EFI_KERNEL, LM_KERNEL, Contents, Item, Wanted, built, gather
 from kgpt_build.image.disc import UEFI_PROGRAM
 from kgpt_build.image.fs.volumes import Source, pieces_of, whole_files
-from kgpt_build.image.inspect import verify
+from kgpt_build.image.inspect import file_runs, verify
 from kgpt_build.image.loader import Grub, find_grub, image_id
 from kgpt_build.image.menu import (
     CONFIG,
@@ -34,6 +34,7 @@ from kgpt_build.image.menu import (
     with_cmdline,
 )
 from kgpt_build.kernel.settings import Progress
+from kgpt_build.memory import TEXTS, empty_start
 from kgpt_build.signing.sign import Signer, signed
 from kgpt_build.sizes import file_text
 from kgpt_build.toolchain import Mtools, Xorriso
@@ -41,6 +42,9 @@ from kgpt_build.toolchain import Mtools, Xorriso
 ENROLMENT = "/kgpt-secure-boot.cer"
 """The certificate (DER) of a signed stick."""
 KINDS = ("iso", "usb")
+MEMORY = TEXTS["path"]
+"""The file of a stick in which a kernel keeps conversations."""
+_MOST_MEMORY = 4000 << 20
 EPOCH = 1735689600
 """The time of all files in an image, 2025-01-01 UTC; SOURCE_DATE_EPOCH overrides it."""
 
@@ -59,6 +63,8 @@ class ImageSettings:
     room: int = 0
     signer: Signer | None = None
     """Who signs the UEFI programs of a stick."""
+    memory: int = 0
+    """Bytes for what chats keep beyond the end of a run (kgpt_build.memory); 0: none. Sticks only."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +113,14 @@ def make(settings: ImageSettings, progress: Progress) -> ImageResult:
             _marker(ident): b"",
             manifest.PLACE: manifest.encoded(described),
         }
+        own |= _memory(settings.memory, work)
         files: dict[str, Source] = {item.path: item.source for item in items} | own
         _check_room(folder, _size(settings, files), progress)
         progress.stage(f"writing {settings.out.name}")
         part = work / "image"
         if usb:
             stick.write(part, files, core, ident, epoch, tools.grub, settings.room)
+            _check_memory(part, settings.memory)
         else:
             disc.write(part, whole_files(files), ident, epoch, tools.grub, tools.xorriso, work)
         return _publish(part, settings.out, described, progress)
@@ -159,6 +167,27 @@ def _enrolment(signer: Signer | None) -> Iterator[Item]:
 def _signed_item(item: Item, signer: Signer) -> Item:
     data = signed(b"".join(pieces_of(item.source)), signer, item.path)
     return replace(item, source=data, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+def _memory(size: int, work: Path) -> dict[str, Source]:
+    """The file in which a kernel keeps conversations. The manifest does not describe it: it changes."""
+    if not size:
+        return {}
+    if size > _MOST_MEMORY:
+        raise UsageError(f"a memory of {file_text(size)} is too large for FAT32", "give at most 4000M")
+    path = work / "memory"
+    path.write_bytes(empty_start(size))
+    os.truncate(path, size)
+    return {MEMORY: path}
+
+
+def _check_memory(part: Path, size: int) -> None:
+    """The kernel writes in place to one run of sectors: mtools must have laid the file out so. Raises KgptError."""
+    if size:
+        with part.open("rb") as image:
+            runs = file_runs(image, MEMORY)
+        if len(runs) != 1:
+            raise KgptError(f"{MEMORY} lies in {len(runs)} pieces", "make the image again, with another mtools")
 
 
 def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:

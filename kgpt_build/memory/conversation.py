@@ -6,10 +6,11 @@ import struct
 from dataclasses import dataclass
 
 from kgpt_build.errors import KgptError
+from kgpt_build.memory.shared import KEPT_NUMBERS, KEPT_TEXTS
 
 _HEAD = struct.Struct("<4s11I32s32s")
 _PREFILL = struct.Struct("<4sIQIIIIIIII64x")
-_MAGIC, _VERSION, _ALIGN = b"KGCV", 1, 64
+_MAGIC, _VERSION, _ALIGN = KEPT_TEXTS["magic"].encode(), KEPT_NUMBERS["VERSION"], KEPT_NUMBERS["ALIGN"]
 _CACHES = ("f16", "q8", "f32")
 
 

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kgpt_build.errors import KgptError
+from kgpt_build.memory.shared import NUMBERS, TEXTS
 from kgpt_build.sizes import units_of
 
-BLOCK = 4096
+BLOCK = NUMBERS["BLOCK"]
 LEAST = 64 * 1024
 """Bytes of the smallest store that is made."""
 
-_RECORDS, _UNITS, _START, _END, _VERSION = 63, 4096, 8 * BLOCK, 0xFFFF, 1
-_HEAD, _HEAD_MAGIC = struct.Struct("<8sIIQII"), b"KGPTSTOR"
-_DIRECTORY, _DIRECTORY_MAGIC = struct.Struct("<8sIIQI36x"), b"KGPTSDIR"
-_RECORD = struct.Struct("<32sIIQI12x")
+_RECORDS, _UNITS, _END, _VERSION = (NUMBERS[name] for name in ("RECORDS", "UNITS", "END", "VERSION"))
+_START = NUMBERS["START_BLOCKS"] * BLOCK
+_HEAD, _HEAD_MAGIC = struct.Struct("<8sIIQII"), TEXTS["magic"].encode()
+_DIRECTORY, _DIRECTORY_MAGIC = struct.Struct("<8sIIQI36x"), TEXTS["directory_magic"].encode()
+_RECORD = struct.Struct(f"<{NUMBERS['NAME']}sIIQI12x")
 _CHECKED_FROM = 16
 _DIRECTORY_SIZE = 3 * BLOCK
 _PLACES = (BLOCK, BLOCK + _DIRECTORY_SIZE)
-KINDS = {1: "conversation"}
+
+
+_Row = tuple[bytes, int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,12 @@ def _checked(magic: bytes, rest: bytes) -> bytes:
 
 def empty_store(size: int) -> bytes:
     """The bytes of a store without records. Raises KgptError if it would be too small."""
+    start = empty_start(size)
+    return start + bytes(size // BLOCK * BLOCK - len(start))
+
+
+def empty_start(size: int) -> bytes:
+    """What a store without records begins with; behind it are zeros. Raises KgptError if it would be too small."""
     size = size // BLOCK * BLOCK
     if size < LEAST:
         raise KgptError(f"a memory of {size:,} bytes is too small", f"give it {LEAST // 1024} KB or more")
@@ -59,33 +69,7 @@ def empty_store(size: int) -> bytes:
         unit *= 2
     head = _checked(_HEAD_MAGIC, struct.pack("<QII", size, unit, (size - _START) // unit))
     directory = _checked(_DIRECTORY_MAGIC, bytes(8) + bytes(_DIRECTORY_SIZE - _CHECKED_FROM - 8))
-    start = head.ljust(BLOCK, b"\0") + directory * 2
-    return start + bytes(size - len(start))
-
-
-def filled_store(size: int, records: Sequence[Record]) -> bytes:
-    """The bytes of a store with ``records``, in its first units. Raises KgptError if they do not fit."""
-    area = bytearray(empty_store(size))
-    size, unit, units = _head(bytes(area))
-    if len(records) > _RECORDS:
-        raise KgptError(
-            f"the memory holds {_RECORDS} records, and these are {len(records)}", "forget some: /forget NAME"
-        )
-    rows, following, first = b"", [0] * _UNITS, 0
-    for record in records:
-        end = first + -(-len(record.data) // unit)
-        if end > units:
-            need, free = units_of(len(record.data), 1024), (units - first) * unit // 1024
-            raise KgptError(
-                f"{record.name} needs {need:,} KB, and {free:,} KB are free in the memory", "/forget something"
-            )
-        rows += _RECORD.pack(record.name.encode(), record.kind, zlib.crc32(record.data), len(record.data), first)
-        following[first:end] = [*range(first + 1, end), _END]
-        area[_START + first * unit : _START + first * unit + len(record.data)] = record.data
-        first = end
-    rest = struct.pack("<QI36x", 1, len(records)) + rows.ljust(64 * _RECORDS, b"\0") + struct.pack("<4096H", *following)
-    area[_PLACES[0] : _PLACES[0] + _DIRECTORY_SIZE] = _checked(_DIRECTORY_MAGIC, rest)
-    return bytes(area)
+    return head.ljust(BLOCK, b"\0") + directory * 2
 
 
 def _bad(what: str) -> KgptError:
@@ -117,6 +101,20 @@ def _directory(area: bytes, place: int) -> tuple[int, bytes] | None:
     return (generation, text) if good and crc == zlib.crc32(text[_CHECKED_FROM:]) else None
 
 
+def _newest(area: bytes) -> tuple[int, bytes, int]:
+    """Generation, bytes and place of the directory that counts. Raises KgptError without one."""
+    directories = [(*found, place) for place in _PLACES if (found := _directory(area, place))]
+    if not directories:
+        raise _bad("has two damaged directories")
+    return max(directories)
+
+
+def _rows(directory: bytes) -> Iterator[_Row]:
+    """Name, kind, CRC, length and first unit of each record."""
+    (n,) = struct.unpack_from("<I", directory, 24)
+    yield from (_RECORD.unpack_from(directory, _RECORD.size * (1 + i)) for i in range(n))
+
+
 def _chain(directory: bytes, first: int, units: int) -> Iterator[int]:
     for _ in range(units):
         if first >= units:
@@ -128,17 +126,42 @@ def _chain(directory: bytes, first: int, units: int) -> Iterator[int]:
 def read_store(area: bytes) -> Store:
     """The records of a store, with what is wrong with each. Raises KgptError if it is none, or damaged."""
     size, unit, units = _head(area)
-    directories = [found for place in _PLACES if (found := _directory(area, place))]
-    if not directories:
-        raise _bad("has two damaged directories")
-    _, directory = max(directories)
-    (n,) = struct.unpack_from("<I", directory, 24)
+    _, directory, _ = _newest(area)
     records, used = [], 0
-    for i in range(n):
-        name, kind, crc, length, first = _RECORD.unpack_from(directory, 64 * (1 + i))
+    for name, kind, crc, length, first in _rows(directory):
         chain = list(_chain(directory, first, units))
         used += len(chain)
         data = b"".join(area[_START + u * unit : _START + (u + 1) * unit] for u in chain)[:length]
         whole = len(data) == length and zlib.crc32(data) == crc
         records.append(Record(name.rstrip(b"\0").decode("ascii", "replace"), kind, data, whole))
     return Store(size, (units - used) * unit, tuple(records))
+
+
+def changes(area: bytes, record: Record) -> list[tuple[int, bytes]]:
+    """What to write, offset and bytes, to keep ``record`` in place of another one of its kind and name.
+
+    As in the kernel: the last write switches to the new directory, and all others go to what is free. Raises KgptError
+    if there is no room.
+    """
+    _, unit, units = _head(area)
+    generation, directory, place = _newest(area)
+    rows = list(_rows(directory))
+    used = {u for row in rows for u in _chain(directory, row[4], units)}
+    free = [u for u in range(units) if u not in used][: units_of(len(record.data), unit)]
+    mine = record.name.encode().ljust(NUMBERS["NAME"], b"\0")
+    others = [row for row in rows if (row[0], row[1]) != (mine, record.kind)]
+    if len(others) == _RECORDS:
+        raise KgptError(f"the memory holds {_RECORDS} records, which is all it can", "/forget something in the chat")
+    if len(free) * unit < len(record.data):
+        need, room = units_of(len(record.data), 1024), (units - len(used)) * unit // 1024
+        raise KgptError(
+            f"{record.name} needs {need:,} KB, and {room:,} KB are free in the memory", "/forget something in the chat"
+        )
+    following = list(struct.unpack_from(f"<{_UNITS}H", directory, BLOCK))
+    for u, after in zip(free, [*free[1:], _END], strict=True):
+        following[u] = after
+    others.append((mine, record.kind, zlib.crc32(record.data), len(record.data), free[0]))
+    packed = b"".join(_RECORD.pack(*row) for row in others).ljust(_RECORD.size * _RECORDS, b"\0")
+    rest = struct.pack("<QI36x", generation + 1, len(others)) + packed + struct.pack(f"<{_UNITS}H", *following)
+    writes = [(_START + u * unit, record.data[i * unit : (i + 1) * unit]) for i, u in enumerate(free)]
+    return [*writes, (sum(_PLACES) - place, _checked(_DIRECTORY_MAGIC, rest))]

@@ -231,10 +231,21 @@ void plat_poll(void)
 {
 }
 
-const char *plat_memory(struct kg_store_medium *medium)
+bool kg_block_open(struct kg_unit *unit, uint64_t first, uint64_t n)
 {
-    (void)medium;
-    return "none";
+    (void)unit;
+    (void)first;
+    (void)n;
+    return false;
+}
+
+bool kg_block_write(struct kg_unit *unit, uint64_t first, uint64_t n, const void *from)
+{
+    (void)unit;
+    (void)first;
+    (void)n;
+    (void)from;
+    return false;
 }
 
 struct kg_outside plat_outside(void)

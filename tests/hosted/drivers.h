@@ -8,7 +8,6 @@
 #include "platform/drivers/block/ahci_drive.c"
 #include "platform/drivers/block/ahci_port.c"
 #include "platform/drivers/block/block.c"
-#include "platform/drivers/block/memory.c"
 #include "platform/drivers/block/nvme.c"
 #include "platform/drivers/block/nvme_disks.c"
 #include "platform/drivers/block/nvme_queue.c"

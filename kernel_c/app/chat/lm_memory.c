@@ -1,7 +1,7 @@
 /* Conversations that outlive a run: /save, /load, /forget. The store is opened for each command, because its medium
  * may be unplugged between two of them. */
 #include "app/cmdline/keys.h"
-#include "app/lm.h"
+#include "app/disks/lm_place.h"
 
 #include "app/events/print.h"
 
@@ -68,17 +68,24 @@ static bool set_settings(struct kg_config *config, struct kg_text bytes)
 
 static enum kg_status open_memory(struct kgpt *k, struct kg_store **store, struct kg_error *error)
 {
-    struct kg_store_medium medium = {0};
-    const char *problem = plat_memory(&medium);
-    if (problem) {
-        kg_error_set(error, KG_E_INPUT, "this machine has no memory for conversations: %s", problem);
-        kg_error_hint(error, "kgpt memory make FILE makes one");
-        return KG_E_INPUT;
-    }
+    static const struct kg_lm_made memory = {kg_store_path, kg_store_magic};
+    struct kg_lm_place *place = kg_arena_take(&k->arena, sizeof *place);
     *store = kg_arena_take(&k->arena, sizeof **store);
-    if (!*store) {
+    if (!place || !*store) {
         return kg_error_set(error, KG_E_MEMORY, "too little memory is free to open the store");
     }
+    const char *problem = kg_lm_place_find(k, &memory, place);
+    if (problem) {
+        kg_error_set(error, KG_E_INPUT, "this machine has no memory for conversations: %s", problem);
+        kg_error_hint(error, "kgpt image usb --memory 256M makes a stick with one, kgpt memory make a file");
+        return KG_E_INPUT;
+    }
+    const struct kg_store_medium medium = {
+        .context = place,
+        .size = place->size,
+        .read = kg_lm_place_read,
+        .write = kg_lm_place_writable(place) ? kg_lm_place_write : NULL,
+    };
     return kg_store_open(*store, &medium, error);
 }
 

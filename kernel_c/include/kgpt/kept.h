@@ -8,7 +8,10 @@
 
 #include "kgpt/conversation.h"
 
-#define KG_KEPT_VERSION 1u
+enum {
+#define KG_KEPT_NUMBER(name, value) KG_KEPT_##name = value,
+#include "kgpt/store.def"
+};
 
 struct kg_kept_head {
     char magic[4]; /* "KGCV" */

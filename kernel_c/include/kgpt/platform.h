@@ -10,7 +10,6 @@
 
 #include "kgpt/arena.h"
 #include "kgpt/cpu.h"
-#include "kgpt/medium.h"
 #include "kgpt/status.h"
 #include "kgpt/voice.h"
 
@@ -154,9 +153,6 @@ bool plat_awaits_keyboard(void);
 
 /* Calls the drivers' poll functions: between the layers of a forward pass, and while the kernel waits for input. */
 void plat_poll(void);
-
-/* The medium of the memory that lasts (kgpt/store.h). Checks its magic only. Returns why there is none, or NULL. */
-const char *plat_memory(struct kg_store_medium *medium);
 
 /* RAM outside the arena, because it is not contiguous with it. Page tables and DMA memory of devices come from it. */
 struct kg_outside {

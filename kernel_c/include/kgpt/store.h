@@ -1,7 +1,7 @@
 /* A store: named records in an area of fixed size, on a medium that outlives the run. A change is crash-safe: the new
  * record goes into free units, then one of two directories is written, with a higher generation. A run that is killed
  * at any write, also within one, leaves the old or the new state. kgpt_build/memory/store.py has the same layout in
- * Python. Little endian, in blocks of 4,096 bytes:
+ * Python, and kgpt/store.def the numbers of both. Little endian, in blocks of 4,096 bytes:
  *     block 0      struct kg_store_head, which is written once, when the area is made
  *     blocks 1-3   directory A; blocks 4-6: directory B
  *     block 8      units of 2^n bytes: the records, each a chain of units */
@@ -13,26 +13,36 @@
 #include <stdint.h>
 
 #include "kgpt/error.h"
-#include "kgpt/medium.h"
 
-#define KG_STORE_BLOCK 4096u
-#define KG_STORE_RECORDS 63u
-#define KG_STORE_UNITS 4096u
-#define KG_STORE_NAME 32u /* bytes, with the NUL */
-#define KG_STORE_VERSION 1u
-#define KG_STORE_START (8u * KG_STORE_BLOCK)
-#define KG_STORE_END 0xFFFFu /* behind the last unit of a chain */
+enum {
+#define KG_STORE_NUMBER(name, value) KG_STORE_##name = value,
+#include "kgpt/store.def"
+};
+enum kg_store_kind {
+#define KG_STORE_KIND(name, value, text) KG_STORE_##name = value,
+#include "kgpt/store.def"
+};
+#define KG_STORE_TEXT(name, text) extern const char kg_store_##name[sizeof text];
+#include "kgpt/store.def"
+
+#define KG_STORE_START (KG_STORE_START_BLOCKS * KG_STORE_BLOCK)
+
+/* What the area lies on. Offsets and sizes are multiples of KG_STORE_BLOCK. */
+struct kg_store_medium {
+    void *context;
+    uint64_t size; /* bytes */
+    bool (*read)(void *context, uint64_t offset, void *to, size_t n);
+    bool (*write)(void *context, uint64_t offset, const void *from, size_t n); /* durable; NULL: read-only */
+};
 
 struct kg_store_head {
-    char magic[8]; /* KG_STORE_MAGIC */
+    char magic[8]; /* kg_store_magic */
     uint32_t version;
     uint32_t crc32; /* of the fields behind it */
     uint64_t size;  /* bytes of the area */
     uint32_t unit;  /* bytes: a power of two */
     uint32_t units; /* at most KG_STORE_UNITS */
 };
-
-enum kg_store_kind { KG_STORE_CONVERSATION = 1 };
 
 struct kg_store_record {
     char name[KG_STORE_NAME];
@@ -44,7 +54,7 @@ struct kg_store_record {
 };
 
 struct kg_store_directory {
-    char magic[8]; /* "KGPTSDIR" */
+    char magic[8]; /* kg_store_directory_magic */
     uint32_t version;
     uint32_t crc32; /* of all bytes behind it */
     uint64_t generation;

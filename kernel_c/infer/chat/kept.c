@@ -3,16 +3,15 @@
 
 #include "kgpt/mem.h"
 
-#define ALIGN 64u
-
 _Static_assert(sizeof(struct kg_kept_head) == 112, "as the host reads it");
 
-static const char magic[4] = {'K', 'G', 'C', 'V'};
+#define KG_KEPT_TEXT(name, text) static const char kept_##name[] = text;
+#include "kgpt/store.def"
 
 /* Where the prefill begins. */
 static uint64_t context_at(uint64_t settings_n, uint64_t reply_n)
 {
-    return (sizeof(struct kg_kept_head) + settings_n + reply_n + ALIGN - 1) / ALIGN * ALIGN;
+    return (sizeof(struct kg_kept_head) + settings_n + reply_n + KG_KEPT_ALIGN - 1) / KG_KEPT_ALIGN * KG_KEPT_ALIGN;
 }
 
 uint64_t kg_kept_size(const struct kg_conversation *c, struct kg_text system, struct kg_text settings)
@@ -38,7 +37,7 @@ void kg_kept_write(const struct kg_conversation *c, struct kg_text system, struc
         .n = c->session.n_past,
         .origin = *origin,
     };
-    memcpy(head.magic, magic, sizeof magic);
+    memcpy(head.magic, kept_magic, sizeof head.magic);
     memcpy(bytes, &head, sizeof head);
     memcpy(bytes + used, settings.data, settings.n);
     used += settings.n;
@@ -73,7 +72,7 @@ enum kg_status kg_kept_open(struct kg_kept *kept, const void *bytes, uint64_t si
     }
     memcpy(head, bytes, sizeof *head);
     uint64_t at = context_at(head->settings_n, head->reply_n);
-    if (memcmp(head->magic, magic, sizeof magic) != 0 || head->version != KG_KEPT_VERSION) {
+    if (memcmp(head->magic, kept_magic, sizeof head->magic) != 0 || head->version != KG_KEPT_VERSION) {
         return refuse_kept(error, "is of another version of kgpt");
     }
     if (memcmp(head->origin.model, origin->model, sizeof origin->model) != 0) {

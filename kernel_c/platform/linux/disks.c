@@ -1,9 +1,11 @@
-/* Disks of the hosted program: files (--disk FILE), through the functions of kgpt/device.h. `FILE fail=N` is a disk
- * that cannot be read from byte N on. */
+/* Disks of the hosted program: files, through the functions of kgpt/device.h. --disk FILE is read-only, and --memory
+ * FILE can be written. `FILE fail=N` is a disk that cannot be read from byte N on. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,27 +24,32 @@ struct file_disk {
 static struct file_disk file_disks[DISKS_MOST];
 static uint32_t n_file_disks;
 
-bool kg_linux_add_disk(char *path)
+const char *kg_linux_add_disk(char *path, bool writable)
 {
     struct stat status;
     char *fail = strstr(path, " fail=");
     if (n_file_disks == DISKS_MOST) {
-        return false;
+        return "there are too many disks";
     }
     struct file_disk *disk = &file_disks[n_file_disks];
     disk->fails_at = fail ? strtoull(fail + 6, NULL, 10) : UINT64_MAX;
     if (fail) {
         *fail = '\0';
     }
-    disk->fd = open(path, O_RDONLY | O_CLOEXEC);
+    disk->fd = writable ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    disk->unit.block.writable = disk->fd >= 0;
+    disk->fd = disk->fd < 0 ? open(path, O_RDONLY | O_CLOEXEC) : disk->fd;
     if (disk->fd < 0 || fstat(disk->fd, &status) != 0) {
-        return false;
+        return strerror(errno);
+    }
+    if (disk->unit.block.writable && flock(disk->fd, LOCK_EX | LOCK_NB) != 0) {
+        return "another process uses the file";
     }
     disk->unit.kind = KG_UNIT_BLOCK;
     disk->unit.block.sectors = (uint64_t)status.st_size / SECTOR_SIZE;
     disk->unit.block.sector_size = SECTOR_SIZE;
     snprintf(disk->unit.block.name, sizeof disk->unit.block.name, "file%u", n_file_disks++);
-    return true;
+    return NULL;
 }
 
 struct kg_unit *kg_unit_find(enum kg_unit_kind kind, uint32_t n)
@@ -59,10 +66,37 @@ bool kg_block_read(struct kg_unit *unit, uint64_t first, uint64_t n, void *to)
     }
     for (uint64_t at = 0; at < size;) {
         ssize_t got = pread(disk->fd, (char *)to + at, (size_t)(size - at), (off_t)(offset + at));
-        if (got <= 0) {
+        if (got <= 0 && !(got < 0 && errno == EINTR)) {
             return false;
         }
-        at += (uint64_t)got;
+        at += got > 0 ? (uint64_t)got : 0;
     }
     return true;
+}
+
+bool kg_block_open(struct kg_unit *unit, uint64_t first, uint64_t n)
+{
+    struct kg_block *block = &unit->block;
+    bool ok = block->writable && first <= block->sectors && n <= block->sectors - first;
+    block->open_first = ok ? first : 0;
+    block->open_end = ok ? first + n : 0;
+    return ok;
+}
+
+bool kg_block_write(struct kg_unit *unit, uint64_t first, uint64_t n, const void *from)
+{
+    const struct file_disk *disk = (const struct file_disk *)unit;
+    const struct kg_block *block = &unit->block;
+    if (first < block->open_first || first > block->open_end || n > block->open_end - first) {
+        return false;
+    }
+    for (uint64_t at = 0, size = n * SECTOR_SIZE; at < size;) {
+        ssize_t done =
+            pwrite(disk->fd, (const char *)from + at, (size_t)(size - at), (off_t)(first * SECTOR_SIZE + at));
+        if (done <= 0 && !(done < 0 && errno == EINTR)) {
+            return false;
+        }
+        at += done > 0 ? (uint64_t)done : 0;
+    }
+    return fdatasync(disk->fd) == 0;
 }

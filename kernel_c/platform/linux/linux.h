@@ -10,16 +10,14 @@ void kg_linux_console_restore(void); /* safe in a signal handler */
 void kg_linux_events_init(int fd);   /* -1: no reader */
 void kg_linux_signals_init(void);    /* fault signals end the run as a panic */
 
-void kg_linux_memory_use(const char *path); /* memory.c: the file of plat_memory */
-
 /* pages.c: a copy of the file in huge pages, which can be written. NULL: they do not pay, or there are none. */
 void *kg_linux_read_huge(int fd, size_t size);
 void kg_linux_embedded_model_huge(void); /* puts the embedded model into huge pages, if they pay */
 
 bool kg_linux_fault_later(const char *kind); /* threads.c: causes the fault when threads start or work */
 
-/* Makes a file a disk (kgpt/device.h). False: it cannot be read, or there are too many. Ends the path before its words.
- */
-bool kg_linux_add_disk(char *path);
+/* disks.c: makes a file a disk (kgpt/device.h), which can be written if the file can. Returns NULL, or why not. Ends the
+ * path before its words. */
+const char *kg_linux_add_disk(char *path, bool writable);
 
 #endif

@@ -73,6 +73,14 @@ static struct kg_file map_file(char *path)
     return (struct kg_file){path, words, data, (size_t)status.st_size, false};
 }
 
+static void add_disk(char *path, bool writable)
+{
+    const char *problem = kg_linux_add_disk(path, writable);
+    if (problem) {
+        usage_error(problem, path);
+    }
+}
+
 static void parse_option(struct options *options, const char *name, char *value)
 {
     if (strcmp(name, "--cmdline") == 0) {
@@ -82,11 +90,9 @@ static void parse_option(struct options *options, const char *name, char *value)
     } else if (strcmp(name, "--arena-mb") == 0) {
         options->arena_mb = parse_option_number(name, value, 1 << 20);
     } else if (strcmp(name, "--memory") == 0) {
-        kg_linux_memory_use(value);
+        add_disk(value, true);
     } else if (strcmp(name, "--disk") == 0) {
-        if (!kg_linux_add_disk(value)) {
-            usage_error("cannot read this disk, or there are too many", value);
-        }
+        add_disk(value, false);
     } else if (options->n_files < KG_FILES_MAX) {
         options->files[options->n_files++] = map_file(value);
     } else {

@@ -3,6 +3,5 @@ HOSTED += \
     platform/linux/disks.c \
     platform/linux/machine.c \
     platform/linux/main.c \
-    platform/linux/memory.c \
     platform/linux/pages.c \
     platform/linux/threads.c

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 from kgpt_build import toolchain
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.errors import UsageError
+from kgpt_build.sizes import MIB
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -149,3 +151,16 @@ def json_option(help_text: str) -> Callable[[Command], Command]:
         return click.option("--json", "as_json", is_flag=True, help=help_text)(command)
 
     return decorate
+
+
+_SIZE_UNITS = {"": MIB, "m": MIB, "g": MIB << 10}
+
+
+def read_memory_size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """``4G``, ``512M``, or a number of MiB -> bytes."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)\s*([mg]?)(?:i?b)?", value.lower(), re.ASCII)
+    if match is None or not float(match[1]):
+        raise click.BadParameter(f"{value!r} is no size of memory: give one such as 4G, 512M, or 512")
+    return int(float(match[1]) * _SIZE_UNITS[match[2]])

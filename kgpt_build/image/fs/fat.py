@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,6 +31,7 @@ _MOST_SAID = 16 << 20  # bytes
 
 _NO_FILES = 'File "::" not found'
 _LABEL = re.compile(r" Volume in drive : is (.*?) *$")
+_RUN = re.compile(r"<(\d+)(?:-(\d+))?>")  # of clusters, in the output of mshowfat
 _FOLDER = re.compile(r"Directory for ::(/.*)$")
 # "BOOTX64  EFI    847872 2025-01-01   0:00 ", with the long name at the end if it has one
 _ENTRY = re.compile(r"(.{8}) (.{3}) +(<DIR>|\d+) +\d{4}-\d\d-\d\d +\d+:\d\d (?: (.+))?$")
@@ -114,7 +116,8 @@ class Fat:
         # mtools gets a descriptor instead of the name: it passes names with $ to a shell, and ends them at @@.
         self._drive = f"/proc/{os.getpid()}/fd/{image.fileno()}@@{start}"
         # Without this check mtools would guess a format.
-        if not is_boot_sector(read_at(image, start, SECTOR)):
+        self._start, self._boot = start, read_at(image, start, SECTOR)
+        if not is_boot_sector(self._boot):
             raise KgptError(f"there is no FAT file system at byte {start:,}", DAMAGED)
         lines = self._list(start)
         self.label = next((match[1] for line in lines if (match := _LABEL.match(line))), "")
@@ -142,6 +145,20 @@ class Fat:
             yield from self._output("mtype", f"::{path}")
         except process.CommandFailed as error:
             raise KgptError(f"{path} cannot be read: its place in the partition is damaged", DAMAGED) from error
+
+    def extents(self, path: str) -> list[tuple[int, int]]:
+        """Where the clusters of a file lie: runs of bytes in the image, offset and size. Raises KgptError."""
+        try:
+            said = b"".join(self._output("mshowfat", f"::{path}")).decode("utf-8", "replace")
+        except process.CommandFailed as error:
+            raise KgptError(f"the place of {path} cannot be read", DAMAGED) from error
+        sector, cluster, reserved, tables, short = struct.unpack_from("<HBHB5xH", self._boot, 11)
+        table = short or int.from_bytes(self._boot[36:40], "little")
+        roots = int.from_bytes(self._boot[17:19], "little") * 32 // sector
+        first = self._start + (reserved + tables * table + roots) * sector
+        size = cluster * sector
+        runs = [(int(run[1]), int(run[2] or run[1])) for run in _RUN.finditer(said)]
+        return [(first + (begin - 2) * size, (end - begin + 1) * size) for begin, end in runs]
 
 
 def _listed(lines: Iterable[str]) -> Iterator[tuple[str, int]]:

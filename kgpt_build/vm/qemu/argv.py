@@ -71,7 +71,9 @@ def _medium(settings: RunSettings) -> list[str]:
         return ["-cdrom", str(settings.image)]
     if devices := settings.arch.qemu.drives.get(settings.medium):
         # snapshot=on sends writes of guest and firmware to a temporary file: the image does not change.
-        drive = f"if=none,id=image,format=raw,snapshot=on,file={_escaped(settings.image)}"
+        # cache=writethrough: what the guest was told to be durable is in the file.
+        access = "cache=writethrough" if settings.keeps else "snapshot=on"
+        drive = f"if=none,id=image,format=raw,{access},file={_escaped(settings.image)}"
         return ["-drive", drive, *(word for device in devices for word in ("-device", device))]
     if settings.efi_folder:
         # Firmware passes no words to what it boots from a drive: the loader finds them in QEMU's configuration.

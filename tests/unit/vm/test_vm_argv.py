@@ -81,6 +81,7 @@ def test_standalone_is_what_a_person_pastes() -> None:
             "-kernel",
         ),
         ({"medium": "usb", "image": Path("k.img")}, "-machine pc ", "microvm"),
+        ({"medium": "usb", "image": Path("k.img"), "keeps": True}, "cache=writethrough,file=k.img ", "snapshot"),
         (
             {"medium": "disk", "image": Path("k.img"), "machine": "q35"},
             "-drive if=none,id=image,format=raw,snapshot=on,file=k.img -device ide-hd,drive=image,bootindex=0 ",

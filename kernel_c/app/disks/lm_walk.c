@@ -1,5 +1,5 @@
-/* GGUF files on disks: they are found, and one is read. See lm_disks.h. */
-#include "lm_disks.h"
+/* GGUF files on disks: they are found, and one is read. See lm_walk.h. */
+#include "lm_walk.h"
 
 #include "app/events/print.h"
 #include "app/events/statusline.h"
@@ -88,6 +88,9 @@ static bool walk_part(struct kg_lm_walk *walk, const struct kg_part *part)
                      walk->fs.problem);
         }
         return false;
+    }
+    if (walk->visit_file_system) {
+        return walk->visit_file_system(walk);
     }
     kg_fs_root(&walk->fs, &root);
     return walk_files(walk, &root, 0, 0);

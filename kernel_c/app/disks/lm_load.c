@@ -1,6 +1,6 @@
 /* Models come from disks and go while the kernel runs. Each has a region of memory at the end of the arena, which
  * becomes so much shorter. A region that is given back is used again, or the arena becomes longer. */
-#include "lm_disks.h"
+#include "lm_walk.h"
 
 #include "app/events/print.h"
 
