@@ -6,6 +6,7 @@ The kernel gets the words behind a file's name. It recognizes texts and a draft 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -20,7 +21,7 @@ from kgpt_build.plain_names import safe_name, temporary_root
 from kgpt_build.settings import MAX_TEXT as MAX_TEXT_WORDS
 from kgpt_build.settings import options, quoted
 
-PROMPT, SYSTEM, FILE = "prompt", "system", "file"
+PROMPT, SYSTEM, FILE, GRAMMAR = "prompt", "system", "file", "grammar"
 DRAFT = "draft"  # a model that drafts tokens (docs/inference.md)
 MAX_MODULES = 64  # KG_FILES_MAX
 MAX_WORDS = 8191  # bytes of all names and words: KG_BOOT_NAMES_SIZE
@@ -42,8 +43,8 @@ class BootModule:
 
     @property
     def is_text(self) -> bool:
-        """Is it a prompt, or a file for /read?"""
-        return any(f"kind={kind}" in self.words for kind in (PROMPT, SYSTEM, FILE))
+        """Is it a prompt, a grammar, or a file for /read?"""
+        return any(f"kind={kind}" in self.words for kind in (PROMPT, SYSTEM, FILE, GRAMMAR))
 
     @property
     def is_draft(self) -> bool:
@@ -103,6 +104,31 @@ def read_files(paths: Sequence[Path]) -> list[Text]:
             raise UsageError(f"two files are called {name}", "rename one of them: /read NAME could mean either")
         texts.append(Text(FILE, name, data, path))
     return texts
+
+
+def read_grammar(grammar: Path | None, schema: Path | None) -> list[Text]:
+    """Read the grammar in GBNF or the JSON schema that replies stay within. Raises KgptError, UsageError."""
+    if grammar and schema:
+        raise UsageError("--grammar and --json-schema both say what a reply may say", "give one of them")
+    path = grammar or schema
+    if path is None:
+        return []
+    data = read_text(path)
+    if grammar and data.lstrip().startswith(b"{"):
+        raise UsageError(f"{path} is no grammar: it begins with {{", "give a JSON schema with --json-schema")
+    if schema:
+        check_schema(data, path)
+    return [Text(GRAMMAR, GRAMMAR, data, path)]
+
+
+def check_schema(data: bytes, path: Path) -> None:
+    """Raise UsageError unless ``data`` is a JSON object; the kernel says which keywords it does not have."""
+    try:
+        found = json.loads(data)
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON: {error}", "give a JSON schema") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} is no JSON schema: it is not an object", "begin it with {")
 
 
 def read_text(path: Path) -> bytes:

@@ -18,6 +18,7 @@ void kg_engine_changed(struct kgpt *k)
 {
     kg_ops_fill(&k->ops, k->info->cpu->features, k->config.cpumask);
     kg_quant_fill(&k->lm->ops, &k->ops, k->info->cpu->features, k->config.cpumask);
+    kg_lm_grammar_changed(k);
 }
 
 const char *kg_engine_model_name(const struct kgpt *k)
@@ -65,6 +66,9 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
     uint32_t embedded_models = lm->n_sources;
     if (status == KG_OK) {
         status = kg_text_read(k, "system", &k->config.lm.long_system, error);
+    }
+    if (status == KG_OK) {
+        status = kg_text_read(k, "grammar", &k->config.lm.long_grammar, error);
     }
     if (status == KG_OK) {
         k->config.lm.system_given = k->config.lm.system_given || k->config.lm.long_system;

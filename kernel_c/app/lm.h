@@ -28,6 +28,19 @@ struct kg_lm_source {
     size_t region, region_size; /* of a model from a disk: offset in the arena's memory, bytes; 0: it has none */
 };
 
+/* The grammar that replies stay within: lm_grammar.c. */
+struct kg_lm_grammar {
+    bool open;                   /* the memory for grammars is taken */
+    bool active;                 /* a grammar is set */
+    uint32_t n;                  /* conversations */
+    struct kg_token_order order; /* of the model in use */
+    struct kg_matcher *matchers; /* (n) */
+    struct kg_arena memory;      /* of the grammar */
+    struct kg_grammar grammar;
+    struct kg_text text;                                  /* what it was made of */
+    char word[sizeof((struct kg_lm_config *)0)->grammar]; /* the setting that it was made for */
+};
+
 /* k->lm: all that changes in a kernel for language models. */
 struct kg_lm {
     struct kg_lm_source sources[KG_MAX_MODELS];
@@ -44,8 +57,9 @@ struct kg_lm {
     struct kg_speculation_options speculation;
     struct kg_conversation conversation; /* of the console: shell and chat */
     struct kg_batch batch;               /* of several texts at once, the console's conversation first; or of none */
-    struct kg_lm_sample *samples;        /* (batch.n): chat/lm_together.c */
-    bool chatting;                       /* commands of the chat can be typed: for hints */
+    struct kg_lm_grammar grammar;
+    struct kg_lm_sample *samples; /* (batch.n): chat/lm_together.c */
+    bool chatting;                /* commands of the chat can be typed: for hints */
 };
 
 /* Opens model `index` in place of the one in use, and begins a new conversation. */
@@ -83,6 +97,13 @@ void kg_lm_report_prefill(const struct kgpt *k);
 
 /* mode=prefill: computes how every chat begins, and sends it on the machine channel. KG_E_STOPPED after Ctrl-C. */
 enum kg_status kg_lm_prefill(struct kgpt *k, struct kg_error *error);
+
+/* lm_grammar.c: reads the grammar that the settings name, for the model in use. On failure no grammar is active.
+ * kg_lm_grammar_count adds its memory. kg_lm_grammar_changed, after `set`: says why a grammar is refused, and keeps the
+ * one before. */
+enum kg_status kg_lm_grammar_use(struct kgpt *k, struct kg_error *error);
+void kg_lm_grammar_count(const struct kgpt *k, struct kg_arena *counted);
+void kg_lm_grammar_changed(struct kgpt *k);
 
 /* lm_llama2c.c: with rng=llama2c the defaults are those of llama2.c's run.c. kg_lm_presume reads the command line again
  * with these. kg_lm_check_rng refuses a model or settings that run.c cannot have. */
@@ -141,7 +162,8 @@ enum kg_status kg_lm_generate_together(struct kgpt *k, struct kg_text text, uint
 bool kg_lm_is_text(const struct kg_file *file);
 void kg_lm_texts_count(const struct kgpt *k,
                        struct kg_arena *counted); /* for encoding them, and for a message made of one */
-uint32_t kg_lm_texts_tokens(struct kgpt *k);      /* tokens of the longest ones, which the context must hold */
+const struct kg_file *kg_lm_find_file(const struct kgpt *k, const char *name); /* a file for /read; NULL: none */
+uint32_t kg_lm_texts_tokens(struct kgpt *k); /* tokens of the longest ones, which the context must hold */
 
 /* `/read name question`: the message that file and question make, in memory of the arena. False, after printing why,
  * if there is no message. */

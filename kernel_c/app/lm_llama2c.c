@@ -45,6 +45,11 @@ enum kg_status kg_lm_check_rng(const struct kgpt *k, struct kg_error *error)
         kg_error_hint(error, "it has temperature and top_p; leave %s out", foreign);
         return KG_E_INPUT;
     }
+    if (k->lm->grammar.active) {
+        kg_error_set(error, KG_E_INPUT, "rng=llama2c is a sampler without grammars");
+        kg_error_hint(error, "leave out one of the two");
+        return KG_E_INPUT;
+    }
     if (!config->seed_random && config->seed == 0) {
         kg_error_set(error, KG_E_INPUT, "seed=0 is not possible with rng=llama2c: its generator would only give 0");
         kg_error_hint(error, "give a seed from 1, or seed=random");

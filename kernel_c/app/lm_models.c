@@ -57,6 +57,7 @@ static void count_conversation(struct kgpt *k, const struct kg_lm_options *optio
     struct kg_arena counted = kg_arena_counting();
     carve_conversation(k, options, KG_LINE_MAX, &counted);
     kg_lm_texts_count(k, &counted);
+    kg_lm_grammar_count(k, &counted);
     k->needs.kv = k->lm->conversation.session.kv_bytes * slots_of(k);
     k->needs.scratch = counted.peak - k->needs.kv;
     k->needs.total = counted.peak;
@@ -125,6 +126,7 @@ static size_t choose_room(struct kgpt *k, const struct kg_lm_options *options)
         struct kg_arena counted = kg_arena_counting();
         carve_conversation(k, options, room, &counted);
         kg_lm_texts_count(k, &counted);
+        kg_lm_grammar_count(k, &counted);
         kg_arena_reserve(&counted, kg_vocab_scratch(vocab, room));
         if (counted.peak <= kg_arena_left(&k->arena)) {
             return room;
@@ -148,6 +150,7 @@ enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
     struct kg_lm *lm = k->lm;
     struct kg_lm_options options;
     kg_arena_rewind(&k->arena, lm->base);
+    lm->grammar = (struct kg_lm_grammar){0};
     enum kg_status status = kg_lm_open_source(k, &lm->sources[index], &lm->loaded, error);
     if (status == KG_OK) {
         lm->current = index;
@@ -164,7 +167,8 @@ enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
         carve_conversation(k, &options, choose_room(k, &options), &k->arena);
         kg_conversation_fill(&lm->conversation);
         kg_lm_report_prefill(k);
-        lm->in_use = true;
+        status = kg_lm_grammar_use(k, error);
+        lm->in_use = status == KG_OK;
     }
     return status;
 }

@@ -6,6 +6,7 @@ ENGINE_LM += \
     app/lm.c \
     app/lm_bench.c \
     app/lm_draft.c \
+    app/lm_grammar.c \
     app/lm_llama2c.c \
     app/lm_models.c \
     app/lm_perplexity.c \

@@ -210,6 +210,15 @@ uint32_t kg_vocab_find(const struct kg_vocab *vocab, const char *piece, size_t n
     return n == 0 || n > KG_PIECE_MAX ? KG_NO_TOKEN : kg_piece_find(vocab->tables, kg_hash(piece, n), piece, n);
 }
 
+size_t kg_vocab_bytes(const struct kg_vocab *vocab)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < vocab->n_vocab; i++) { /* no piece has more bytes than its text in the file */
+        bytes += vocab->tables->pieces[i].n;
+    }
+    return bytes;
+}
+
 bool kg_vocab_ends(const struct kg_vocab *vocab, uint32_t token)
 {
     return token < vocab->n_vocab && vocab->tables->attributes[token] & KG_TOKEN_ENDS;

@@ -72,6 +72,14 @@ MOST_CPUS = 8
     help="Load a text file as a boot module, for /read in a chat; repeatable.",
 )  # fmt: skip
 @click.option(
+    "--grammar", "grammar_file", type=click.Path(path_type=Path), metavar="FILE",
+    help="Restrict what a language model says to the grammar in FILE, in GBNF (docs/constrained.md).",
+)  # fmt: skip
+@click.option(
+    "--json-schema", type=click.Path(path_type=Path), metavar="FILE",
+    help="Restrict what a language model says to JSON that is valid for the schema in FILE.",
+)  # fmt: skip
+@click.option(
     "--memory-file", "store", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
     help="Keep conversations in FILE, which kgpt memory make has made: /save, /load and /forget in a chat.",
 )  # fmt: skip

@@ -166,6 +166,8 @@ class Config(EventWithOptions):
     """A ``bias`` for each token that has one."""
     stop: tuple[str, ...] = ()
     """Texts that end a reply."""
+    grammar: str = ""
+    """The grammar that the reply stays within."""
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,8 @@ class Sample(Event):
     tokens: int
     """Sampled tokens: as many as there are ``token`` events."""
     reason: str
-    """Why it ended: ``eos``, ``max_tokens``, ``context`` or ``stopped``; of a language model also ``stop`` or
-    ``nonfinite``.
+    """Why it ended: ``eos``, ``max_tokens``, ``context`` or ``stopped``; of a language model also ``stop``,
+    ``nonfinite`` or ``grammar``.
     """
     dropped: int = 0
     """Bytes before ``text`` of a text that outgrew its memory (``on_overflow=shift``)."""

@@ -35,6 +35,7 @@ _ROOMS = (
     "engine",
     "infer",
     "infer/chat",
+    "infer/constrain",
     "infer/reply",
     "infer/speculate",
 )

@@ -133,6 +133,10 @@ void kg_lm_turn_prepare(struct kg_lm_turn *turn, struct kgpt *k, enum kg_mode mo
 {
     *turn = (struct kg_lm_turn){.k = k, .mode = mode, .asked = asked, .request = kg_request_of(&k->config)};
     turn->request.rng = (enum kg_rng)k->config.lm.rng;
+    if (k->lm->grammar.active) { /* it leaves no room for thoughts */
+        turn->request.grammar = &k->lm->grammar.grammar;
+        turn->request.plain = true;
+    }
     turn->request.on_overflow = text_slides(k, mode) ? KG_OVERFLOW_SHIFT : turn->request.on_overflow;
     turn->channel = kg_lm_event_sink(turn);
     turn->console = (struct kg_sink){

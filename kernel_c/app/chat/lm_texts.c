@@ -12,7 +12,8 @@
 
 bool kg_lm_is_text(const struct kg_file *file)
 {
-    return kg_file_is(file, "prompt") || kg_file_is(file, "system") || kg_file_is(file, "file");
+    return kg_file_is(file, "prompt") || kg_file_is(file, "system") || kg_file_is(file, "file") ||
+           kg_file_is(file, "grammar");
 }
 
 /* The largest file for /read, in bytes. */
@@ -84,7 +85,7 @@ static const char *base_name(const struct kg_file *file)
     return name;
 }
 
-static const struct kg_file *find_file(const struct kgpt *k, const char *name)
+const struct kg_file *kg_lm_find_file(const struct kgpt *k, const char *name)
 {
     for (size_t i = 0; i < k->info->n_files; i++) {
         const struct kg_file *file = &k->info->files[i];
@@ -145,7 +146,7 @@ bool kg_lm_read(struct kgpt *k, char *arguments, struct kg_text *message)
         return false;
     }
     const char *question = kg_cut_word(arguments);
-    const struct kg_file *file = find_file(k, arguments);
+    const struct kg_file *file = kg_lm_find_file(k, arguments);
     enum kg_status status = KG_E_INPUT;
     if (file) {
         uint8_t digest[KG_SHA256_SIZE];

@@ -47,6 +47,7 @@ static void send_reply_config(void *context, const struct kg_reply *reply)
         .rng = kg_rng_names[request->rng],
         .logit_bias = {write_biases, &request->sampling},
         .stop = {request->stops, request->n_stops},
+        .grammar = request->grammar ? turn->k->lm->grammar.text : (struct kg_text){"", 0},
 #define KG_SAMPLING(name, kind, values, where, otherwise, unit, help, words) .name = request->sampling.name,
 #define KG_LM_SAMPLING KG_SAMPLING
 #include "kgpt/options.def"

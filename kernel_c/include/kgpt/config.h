@@ -51,6 +51,7 @@ struct kg_lm_config {
 #define KG_LM(name, kind, values, where, otherwise, unit, help, words) KG_MEMBER(name, kind, values)
 #include "kgpt/options.def"
     const char *long_system;  /* a system prompt from a boot module, which replaces `system`; NULL: none */
+    const char *long_grammar; /* a grammar from a boot module, for an empty `grammar`; NULL: none */
     bool system_given;        /* false: the system prompt of the image, or else the template's own */
     const char *image_system; /* the system prompt of the prefill that the model in use has; NULL: none */
     uint32_t n_stops;         /* in `stop` */

@@ -13,6 +13,7 @@
 #include "kgpt/error.h"
 #include "kgpt/gguf.h"
 #include "kgpt/lm.h"
+#include "kgpt/matcher.h"
 #include "kgpt/prefill.h"
 #include "kgpt/reply.h"
 #include "kgpt/speculation.h"
@@ -56,6 +57,7 @@ struct kg_conversation {
     struct kg_lm_session session; /* the KV cache */
     struct kg_speculation speculation;
     struct kg_sampler sampler;
+    struct kg_matcher *matcher; /* for requests with a grammar: the owner's, of this model; NULL: they are refused */
     struct kg_stream stream;
     struct kg_request request; /* of the current or the last reply */
     struct kg_reply reply;

@@ -22,9 +22,11 @@ enum kg_reason {
     KG_REASON_STOPPED, /* a sink asked for the end */
     KG_REASON_STOP,    /* a stop string is complete */
     KG_REASON_NONFINITE,
+    KG_REASON_GRAMMAR, /* no token of the vocabulary goes on within the grammar, or ends the reply there */
 };
 
-extern const char *const kg_reason_names[]; /* "eos", "max_tokens", "context", "stopped", "stop", "nonfinite" */
+extern const char *const
+    kg_reason_names[]; /* "eos", "max_tokens", "context", "stopped", "stop", "nonfinite", "grammar" */
 
 /* The context of an engine: the tokens that it has computed, and the logits of the last one. */
 struct kg_past {

@@ -18,11 +18,14 @@ enum kg_overflow {
     KG_OVERFLOW_SHIFT, /* discard the older half of the conversation */
 };
 
+struct kg_grammar;
+
 struct kg_request {
     struct kg_sampling sampling;
     const char *stops[KG_MAX_STOPS]; /* the reply ends before one of these texts, which the caller keeps until then */
     uint32_t n_stops;
-    uint32_t max_tokens; /* 0: until the context is full */
+    const struct kg_grammar *grammar; /* the reply stays within it (kgpt/matcher.h); NULL: none. The caller keeps it. */
+    uint32_t max_tokens;              /* 0: until the context is full */
     uint64_t seed;
     enum kg_rng rng;   /* KG_RNG_LLAMA2C: a text that continues a prompt is run.c's too (kg_conversation_continue) */
     uint32_t index;    /* number of the sample or reply: each has its own stream of random numbers */

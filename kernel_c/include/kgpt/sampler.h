@@ -38,6 +38,8 @@ struct kg_sampler {
     struct kg_candidate *spare;         /* (n_vocab): scratch */
     /* (n_vocab): occurrences of a token among the last ones, with a mark for biases; all zero between two calls */
     uint16_t *counts;
+    /* Of a language model: bit i % 32 of word i / 32 allows token i, and one is allowed; NULL: all are. */
+    const uint32_t *allowed;
     uint64_t xorshift; /* state of llama2.c's generator, if `more` is its sampler */
 };
 

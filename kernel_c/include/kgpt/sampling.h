@@ -1,6 +1,7 @@
 /* Sampling parameters: llama.cpp's samplers, in its order and with its names. Each filter uses the probabilities
  * among the tokens that the previous filter kept.
  *
+ *   (a grammar   allows tokens: see kgpt/matcher.h)
  *   logit_bias   adds to the logits of tokens
  *   penalties    for tokens among the last repeat_last_n: logit / repeat_penalty if positive, else * repeat_penalty;
  *                then minus frequency_penalty * occurrences, minus presence_penalty

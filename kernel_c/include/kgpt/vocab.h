@@ -66,6 +66,9 @@ size_t kg_vocab_piece_llama2c(const struct kg_vocab *vocab, uint32_t before, uin
  * none unless `special` is set. A token may be part of a character. */
 size_t kg_vocab_piece(const struct kg_vocab *vocab, uint32_t token, char *out, bool special);
 
+/* The bytes of all pieces together, or a little more. */
+size_t kg_vocab_bytes(const struct kg_vocab *vocab);
+
 /* True if the token ends a generation: EOS, EOT, EOM, or another end token by llama.cpp's rules. */
 bool kg_vocab_ends(const struct kg_vocab *vocab, uint32_t token);
 

@@ -163,6 +163,9 @@ static size_t spell_piece(struct kg_conversation *c, uint32_t token)
     if (is_end_token(c, token)) {
         return 0;
     }
+    if (c->request.grammar) {
+        (void)kg_matcher_token(c->matcher, token); /* its mask let the token through */
+    }
     return c->as_llama2c ? kg_vocab_piece_llama2c(vocab, session->tokens[session->n_past - 1], token, c->piece)
                          : kg_vocab_piece(vocab, token, c->piece, false);
 }
@@ -259,9 +262,47 @@ void kg_conversation_abandon(struct kg_conversation *c)
     c->reply.n = c->unread.last_n;
 }
 
+/* The reply begins within its grammar. */
+static enum kg_status begin_grammar(struct kg_conversation *c, struct kg_error *error)
+{
+    const struct kg_grammar *grammar = c->request.grammar;
+    c->sampler.allowed = NULL;
+    if (!grammar) {
+        return KG_OK;
+    }
+    if (!c->matcher || c->request.rng == KG_RNG_LLAMA2C) {
+        kg_error_set(error, KG_E_INPUT,
+                     c->matcher ? "a text of llama2.c's run.c has no grammar" : "no memory was kept for a grammar");
+        kg_error_hint(error, c->matcher ? "leave out rng=llama2c or the grammar" : "leave the grammar out");
+        return KG_E_INPUT;
+    }
+    kg_matcher_begin(c->matcher, grammar);
+    return KG_OK;
+}
+
+/* Before a token is sampled: allows those that the grammar lets through. False: there is none, and the reply ends. A
+ * vocabulary without end tokens ends a whole text so. */
+static bool constrain_sampler(struct kg_conversation *c)
+{
+    uint32_t n = 1;
+    if (c->request.grammar) {
+        c->sampler.allowed = kg_matcher_mask(c->matcher, &n);
+    }
+    if (n == 0) {
+        c->reply.first_token = c->reply.speed.tokens ? c->reply.first_token : plat_ticks();
+        c->reply.reason = kg_matcher_may_end(c->matcher) ? KG_REASON_EOS : KG_REASON_GRAMMAR;
+        c->reply.ended = true;
+    }
+    return n > 0;
+}
+
 enum kg_status kg_conversation_begin(struct kg_conversation *c, const uint32_t *tokens, uint32_t n, uint32_t ask,
                                      bool again, struct kg_error *error)
 {
+    enum kg_status status = begin_grammar(c, error);
+    if (status != KG_OK) {
+        return status;
+    }
     c->primed = false;
     c->unread = (struct kg_unread){.tokens = tokens, .n = n, .ask = ask, .again = again, .last_n = c->reply.n};
     begin_stream(c);
@@ -270,8 +311,7 @@ enum kg_status kg_conversation_begin(struct kg_conversation *c, const uint32_t *
     c->reply.n = 0;
     c->reply.whole = again;
     kg_speculation_forget(&c->speculation);
-    enum kg_status status =
-        c->batched ? kg_reply_open(&c->reply, n, error) : kg_reply_begin(&c->reply, tokens, n, error);
+    status = c->batched ? kg_reply_open(&c->reply, n, error) : kg_reply_begin(&c->reply, tokens, n, error);
     if (status != KG_OK) {
         kg_conversation_abandon(c);
     } else if (!c->batched) {
@@ -308,6 +348,9 @@ static void end_step(struct kg_conversation *c)
 enum kg_status kg_conversation_step(struct kg_conversation *c, struct kg_error *error)
 {
     c->step_start = plat_ticks();
+    if (!constrain_sampler(c)) {
+        return KG_OK;
+    }
     enum kg_status status = kg_reply_step(&c->reply, error);
     end_step(c);
     return status;
@@ -316,6 +359,9 @@ enum kg_status kg_conversation_step(struct kg_conversation *c, struct kg_error *
 enum kg_status kg_conversation_sample(struct kg_conversation *c, struct kg_error *error)
 {
     c->step_start = plat_ticks();
+    if (!constrain_sampler(c)) {
+        return KG_OK;
+    }
     enum kg_status status = kg_reply_sample(&c->reply) ? kg_reply_feed(&c->reply, error) : KG_OK;
     if (c->reply.ended) {
         end_step(c);

@@ -29,6 +29,7 @@ struct selection {
     const struct kg_sampling *sampling;
     const float *logits;
     uint32_t n_vocab;
+    const uint32_t *allowed; /* a bit for each token; NULL: all are */
     uint16_t *counts;
     const uint32_t *window; /* the tokens that get penalties */
     uint32_t n_window;
@@ -37,6 +38,11 @@ struct selection {
 static float number(float logit)
 {
     return logit == logit ? logit : lowest;
+}
+
+static bool is_allowed(const struct selection *selection, uint32_t token)
+{
+    return !selection->allowed || (selection->allowed[token / 32] >> token % 32 & 1);
 }
 
 static void mark_touched(struct selection *selection, const uint32_t *last, uint32_t n_last)
@@ -114,8 +120,8 @@ static void offer_candidate(struct kg_candidate *best, uint32_t *n, uint32_t k, 
     }
 }
 
-/* The k largest logits, 0 < k <= n_vocab, sorted. */
-static void select_best(const struct selection *selection, struct kg_candidate *best, uint32_t k)
+/* The k largest logits, 0 < k <= n_vocab, of allowed tokens, sorted. Returns how many they are. */
+static uint32_t select_best(const struct selection *selection, struct kg_candidate *best, uint32_t k)
 {
     struct kg_candidate candidate;
     uint32_t n = 0, cursor = 0;
@@ -123,12 +129,17 @@ static void select_best(const struct selection *selection, struct kg_candidate *
         if ((n == k && selection->logits[i] < best[0].logit) || selection->counts[i]) {
             continue; /* most tokens are skipped by the first comparison */
         }
-        offer_candidate(best, &n, k, (struct kg_candidate){.id = i, .logit = number(selection->logits[i])});
+        if (is_allowed(selection, i)) {
+            offer_candidate(best, &n, k, (struct kg_candidate){.id = i, .logit = number(selection->logits[i])});
+        }
     }
     while (next_touched(selection, &cursor, &candidate)) {
-        offer_candidate(best, &n, k, candidate);
+        if (is_allowed(selection, candidate.id)) {
+            offer_candidate(best, &n, k, candidate);
+        }
     }
     kg_candidates_sort(best, n);
+    return n;
 }
 
 /* Eight bits of a sort key that is smaller for a larger logit. -0 counts as 0. */
@@ -163,18 +174,21 @@ static void sort_all(struct kg_candidate *candidates, struct kg_candidate *spare
     }
 }
 
-/* Sorts the whole vocabulary. */
-static void take_all(const struct selection *selection, struct kg_candidate *candidates, struct kg_candidate *spare)
+/* Sorts all allowed tokens. Returns how many they are. */
+static uint32_t take_all(const struct selection *selection, struct kg_candidate *candidates, struct kg_candidate *spare)
 {
     struct kg_candidate candidate;
-    uint32_t cursor = 0;
+    uint32_t cursor = 0, n = 0;
     for (uint32_t i = 0; i < selection->n_vocab; i++) {
-        candidates[i] = (struct kg_candidate){.id = i, .logit = number(selection->logits[i])};
+        if (is_allowed(selection, i)) {
+            float logit = selection->counts[i] ? adjusted(selection, i) : number(selection->logits[i]);
+            candidates[n++] = (struct kg_candidate){.id = i, .logit = logit};
+        }
     }
-    while (next_touched(selection, &cursor, &candidate)) {
-        candidates[candidate.id] = candidate;
+    while (next_touched(selection, &cursor, &candidate)) { /* removes the marks */
     }
-    sort_all(candidates, spare, selection->n_vocab);
+    sort_all(candidates, spare, n);
+    return n;
 }
 
 /* Keeps the candidates nearest to the entropy until they sum to more than typical_p, in their order. */
@@ -213,18 +227,18 @@ static uint32_t keep_typical(struct kg_sampler *sampler, uint32_t n, float typic
 static uint32_t select_candidates(struct kg_sampler *sampler, const struct kg_sampling *sampling, const float *logits,
                                   const uint32_t *last, uint32_t n_last)
 {
-    struct selection selection = {
-        .sampling = sampling, .logits = logits, .n_vocab = sampler->n_vocab, .counts = sampler->counts};
+    struct selection selection = {.sampling = sampling,
+                                  .logits = logits,
+                                  .n_vocab = sampler->n_vocab,
+                                  .allowed = sampler->allowed,
+                                  .counts = sampler->counts};
     struct kg_candidate *candidates = sampler->candidates;
     bool greedy = sampling->temperature == 0, typical = sampling->typical_p < 1;
     uint32_t n = sampling->top_k && sampling->top_k < sampler->n_vocab ? sampling->top_k : sampler->n_vocab;
     n = greedy && !typical ? 1 : n; /* no other filter removes the most likely token */
     mark_touched(&selection, last, n_last);
-    if (n < sampler->n_vocab) {
-        select_best(&selection, candidates, n);
-    } else {
-        take_all(&selection, candidates, sampler->spare);
-    }
+    n = n < sampler->n_vocab ? select_best(&selection, candidates, n)
+                             : take_all(&selection, candidates, sampler->spare);
     return typical ? keep_typical(sampler, n, sampling->typical_p) : n;
 }
 
@@ -253,7 +267,7 @@ void kg_lm_logprobs(struct kg_sampler *sampler, const float *logits, struct kg_l
         return;
     }
     const struct kg_candidate *best = sampler->candidates;
-    select_best(&selection, sampler->candidates, n);
+    (void)select_best(&selection, sampler->candidates, n);
     double log_of_sum = log_sum(logits, sampler->n_vocab, best[0].logit);
     for (uint32_t i = 0; i < n; i++) {
         out[i] = (struct kg_logprob){best[i].id, log_probability(best[i].logit, best[0].logit, log_of_sum)};

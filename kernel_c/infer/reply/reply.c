@@ -5,7 +5,7 @@
 #include "kgpt/mem.h"
 #include "kgpt/platform.h"
 
-const char *const kg_reason_names[] = {"eos", "max_tokens", "context", "stopped", "stop", "nonfinite"};
+const char *const kg_reason_names[] = {"eos", "max_tokens", "context", "stopped", "stop", "nonfinite", "grammar"};
 
 uint64_t kg_ticks_to_us(uint64_t ticks, uint64_t hz)
 {
