@@ -52,6 +52,11 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
         kg_error_hint(error, "plug in a keyboard, or press e in the boot menu, and use mode=generate");
         return KG_E_INPUT;
     }
+    if (status == KG_OK && !plat_keymap(kg_keymap_names[k->config.keymap])) {
+        kg_error_set(error, KG_E_INPUT, "this kernel has no keymap=%s", kg_keymap_names[k->config.keymap]);
+        kg_error_hint(error, "kernels for language models have it");
+        return KG_E_INPUT;
+    }
     if (k->config.clock[0]) {
         plat_clock_use(k->config.clock);
     }

@@ -2,7 +2,7 @@
  * translated to set 1, with the table of keyboard controllers. */
 #include "kgpt/keyboard.h"
 
-#include <stdbool.h>
+#include "kgpt/utf8.h"
 
 #define PREFIX_EXTENDED 0xE0
 #define PREFIX_PAUSE 0xE1 /* two codes follow */
@@ -82,7 +82,7 @@ static void notice_set(struct kg_keyboard *keyboard, uint8_t code)
         set = 1;
     }
     if (set != keyboard->set) { /* codes decoded before were misinterpreted: reset */
-        *keyboard = (struct kg_keyboard){.set = set};
+        *keyboard = (struct kg_keyboard){.set = set, .layout = keyboard->layout};
     }
 }
 
@@ -142,23 +142,35 @@ static size_t type_move(char *typed, char move)
     return move ? type_sequence(typed, numbered ? (uint8_t)(move - '0') : 0, numbered ? '~' : move) : 0;
 }
 
-static size_t type_character(const struct kg_keyboard *keyboard, char *typed, char c)
+/* In a layout with AltGr, which is the right Alt, only the left one is Alt. */
+static size_t type_character(const struct kg_keyboard *keyboard, char *typed, uint32_t c)
 {
     size_t n = 0;
-    if ((keyboard->held & CTRLS) && c >= '@' && c != '`' && c != DELETE) {
+    if ((keyboard->held & CTRLS) && c >= '@' && c != '`' && c < DELETE) {
         c &= 0x1F;
     }
-    if (keyboard->held & ALTS) {
+    if (keyboard->held & (keyboard->layout ? LEFT_ALT : ALTS)) {
         typed[n++] = ESCAPE;
     }
-    typed[n++] = c;
-    return n;
+    return n + kg_utf8_encode(c, typed + n);
+}
+
+static size_t type_layout(struct kg_keyboard *keyboard, char *typed, uint8_t key, char us)
+{
+    struct kg_key_state state = {keyboard->held & (LEFT_SHIFT | RIGHT_SHIFT), keyboard->locks & KG_LOCK_CAPS,
+                                 keyboard->held & RIGHT_ALT, us};
+    uint32_t characters[2];
+    size_t n = keyboard->layout->type(keyboard->layout, key, state, &keyboard->accent, characters), bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        bytes += type_character(keyboard, typed + bytes, characters[i]);
+    }
+    return bytes;
 }
 
 static size_t type_pad(const struct kg_keyboard *keyboard, char *typed, uint8_t i, bool digits)
 {
     char move = pad_moves[i];
-    return digits || move == '-' || move == '+' ? type_character(keyboard, typed, pad_digits[i])
+    return digits || move == '-' || move == '+' ? type_character(keyboard, typed, (uint8_t)pad_digits[i])
                                                 : type_move(typed, move);
 }
 
@@ -183,10 +195,10 @@ static size_t type_extended(const struct kg_keyboard *keyboard, char *typed, uin
         typed[0] = CTRL_C;
         return 1;
     }
-    return key == KEY_ENTER || key == KEY_SLASH ? type_character(keyboard, typed, plain[key]) : 0;
+    return key == KEY_ENTER || key == KEY_SLASH ? type_character(keyboard, typed, (uint8_t)plain[key]) : 0;
 }
 
-static size_t type_key(const struct kg_keyboard *keyboard, char *typed, uint8_t key)
+static size_t type_key(struct kg_keyboard *keyboard, char *typed, uint8_t key)
 {
     bool shift = keyboard->held & (LEFT_SHIFT | RIGHT_SHIFT), num = keyboard->locks & KG_LOCK_NUM;
     if (key >= KEY_F1 && key <= KEY_F10) {
@@ -202,7 +214,10 @@ static size_t type_key(const struct kg_keyboard *keyboard, char *typed, uint8_t 
     if (c == '\t' && shift) {
         return type_sequence(typed, 0, 'Z');
     }
-    return c ? type_character(keyboard, typed, c) : 0;
+    if (keyboard->layout) {
+        return type_layout(keyboard, typed, key, c);
+    }
+    return c ? type_character(keyboard, typed, (uint8_t)c) : 0;
 }
 
 static size_t press_key(struct kg_keyboard *keyboard, uint8_t key, uint8_t extended, char *typed)
@@ -221,7 +236,15 @@ static size_t press_key(struct kg_keyboard *keyboard, uint8_t key, uint8_t exten
         keyboard->restart = 1;
         return 0;
     }
-    return extended ? type_extended(keyboard, typed, key) : type_key(keyboard, typed, key);
+    uint16_t accent = keyboard->accent;
+    if (accent && repeated) {
+        return 0; /* a dead key that is held */
+    }
+    size_t n = extended ? type_extended(keyboard, typed, key) : type_key(keyboard, typed, key);
+    if (keyboard->accent == accent) { /* a key that types no character: an accent before it is dropped */
+        keyboard->accent = 0;
+    }
+    return n;
 }
 
 static void release_key(struct kg_keyboard *keyboard, uint8_t key, uint8_t extended)

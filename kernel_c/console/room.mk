@@ -8,6 +8,7 @@ ENGINE_LARGE += \
     console/keyboard_test.c \
     console/pixels_test.c \
     console/terminal_test.c
+BARE_DRIVERS += console/layouts.c
 SMALL += console/%
 NO_FP += console/%
 GENERATED += console/%

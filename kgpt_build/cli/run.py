@@ -19,7 +19,7 @@ from kgpt_build.cli.shared.machines import (
     boot_options,
     bootable,
     choose_medium,
-    disk_option,
+    device_options,
     find_qemu,
     machine_options,
     memory_for,
@@ -89,7 +89,7 @@ MOST_CPUS = 8
 )  # fmt: skip
 @machine_options
 @boot_options
-@disk_option
+@device_options
 @prefill_option
 @click.option("--display", is_flag=True, help="Show the machine's screen in a window, where you can type too.")
 @click.option("--timeout", type=float, metavar="S", help="End the run after S seconds, with exit code 124.")

@@ -16,6 +16,7 @@ from kgpt_build.words import counted
 ACCELS = ("auto", "kvm", "tcg")
 MACHINES = ("auto", *DEFAULT.qemu.machines)
 MEDIA = ("kernel", "cdrom", "usb", "disk")
+KEYBOARDS = ("i8042", "usb", "hub", "none")
 
 TCG_TIMEOUT_FACTOR = 4.0
 """Factor for default time limits under TCG. A limit that the user gives is not multiplied."""
@@ -42,6 +43,8 @@ class RunSettings:
     """Show the screen in a window."""
     window: str = "gtk"
     """QEMU's kind of window (display.find_window)."""
+    keyboard: str = "i8042"
+    """i8042: at the keyboard controller, if the machine has one; usb, or behind a hub; none."""
     card: str = "VGA"
     """QEMU's graphics card; empty: none. The small machine has none in any case."""
     serial: bool = True
@@ -72,6 +75,7 @@ class RunSettings:
         _one_of("accelerator", self.accel, ACCELS)
         _one_of("machine", self.machine, ("auto", *self.arch.qemu.machines))
         _one_of("medium", self.medium, MEDIA)
+        _one_of("keyboard", self.keyboard, KEYBOARDS)
         if not 1 <= self.cpus <= 255:
             raise UsageError(f"{counted(self.cpus, 'processor')}: there can be 1 to 255", "give --cpus 1")
         if not 1 <= self.memory <= 1 << 20:
@@ -85,6 +89,8 @@ class RunSettings:
             raise UsageError(f"{small} boots kernels only", f"give --machine {full}")
         if self.disks and self.machine == small:
             raise UsageError(f"{small} has no disks", f"leave out --disk, or give --machine {full}")
+        if self.has_usb_keyboard and self.machine == small:
+            raise UsageError(f"{small} has no USB keyboard", f"leave out --keyboard, or give --machine {full}")
         check_disks(self.disks)
         if self.display and not self.card:
             raise UsageError("without a graphics card there is no screen to show", "leave out --display")
@@ -105,13 +111,18 @@ class RunSettings:
         check_modules(self.modules)
 
     @property
+    def has_usb_keyboard(self) -> bool:
+        """Is the keyboard on USB?"""
+        return self.keyboard in ("usb", "hub")
+
+    @property
     def machine_type(self) -> str:
         """QEMU's name of the machine."""
         if self.machine != "auto":
             return self.machine
         if self.firmware is not None and self.firmware.secure:
             return self.firmware.secure.machine
-        drives = bool(self.disks) or self.store is not None
+        drives = bool(self.disks) or self.store is not None or self.has_usb_keyboard
         needs_full = self.display or self.medium != "kernel" or self.firmware is not None or drives
         return self.arch.qemu.full_machine if needs_full else self.arch.qemu.small_machine
 

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from pathlib import Path
 from typing import Any
 
-import pace
 import pytest
 from boots import Boot, press, texts
+from usb_keyboards import drivers_kernel, halt, wait_for_keyboard
 
 from kgpt_build.errors import MachineLost
-from kgpt_build.events import Shell
-from kgpt_build.kernel.build import build_cached
 from kgpt_build.pytest_plugin import Guest
+
+__all__ = ["drivers_kernel"]
 
 CONTROLLER = "qemu-xhci,id=xhci"
 HUB = "usb-hub,bus=xhci.0,port=1,id=hub"
 NO_I8042 = "q35,i8042=off"
-
-
-@pytest.fixture(scope="session")
-def drivers_kernel() -> Path:
-    return build_cached(drivers=True)
 
 
 def devices(*words: str) -> tuple[str, ...]:
@@ -38,28 +32,9 @@ def shell(boot: Boot, kernel: Path, *words: str, cmdline: str = "mode=shell") ->
     return guest
 
 
-def wait_for_keyboard(guest: Guest) -> None:
-    """Until Enter gives another prompt: keys that are pressed before the keyboard is known are lost."""
-
-    def prompts() -> int:
-        return sum(isinstance(event, Shell) for event in guest.events)
-
-    before, deadline = prompts(), time.monotonic() + pace.limit(60)
-    while prompts() == before:
-        assert time.monotonic() < deadline, "no USB keyboard came"
-        press(guest, "ret")
-        time.sleep(0.2)
-
-
 def monitor(guest: Guest, line: str) -> None:
     words: dict[str, Any] = {"command-line": line}
     guest.machine.execute("human-monitor-command", **words)
-
-
-def halt(guest: Guest) -> None:
-    with contextlib.suppress(MachineLost):
-        guest.machine.type_text("halt\r")
-    assert guest.wait().ok
 
 
 def expect_unknown(guest: Guest, typed: str) -> None:

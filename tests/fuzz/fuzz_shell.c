@@ -197,6 +197,12 @@ void plat_usb_off(void)
 {
 }
 
+bool plat_keymap(const char *name)
+{
+    promise(name[0]);
+    return true;
+}
+
 bool plat_awaits_keyboard(void)
 {
     return false;

@@ -235,7 +235,9 @@ TARGETS = {
             macros=("KG_LINE_MAX=40", "KG_LINE_COLUMNS=24"),  # so that short inputs fill them
             words=_TYPED,
         ),
-        Target("keyboard", ("kernel_c/console/keyboard.c",), 128, words=_CODES),
+        Target(
+            "keyboard", (*(f"kernel_c/console/{name}.c" for name in ("keyboard", "layouts")), *_CORE), 128, words=_CODES
+        ),
         Target("usb", ("kernel_c/platform/drivers/usb/descriptors.c",), 512, words=_DESCRIPTORS),
         Target(
             "menu",

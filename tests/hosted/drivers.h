@@ -3,6 +3,7 @@
 #include "mmio.h"
 
 #include "console/keyboard.c"
+#include "console/layouts.c"
 
 #include "platform/drivers/block/ahci.c"
 #include "platform/drivers/block/ahci_drive.c"
@@ -13,6 +14,7 @@
 #include "platform/drivers/block/nvme_queue.c"
 #include "platform/drivers/bus/pci.c"
 #include "platform/drivers/devices.c"
+#include "platform/drivers/keymap.c"
 #include "platform/drivers/table.c"
 #include "platform/drivers/usb/contexts.c"
 #include "platform/drivers/usb/descriptors.c"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 
 import pytest
+from keyboard_decoder import Keyboard, load
 from keyboards import (
     ALL,
     ALTS,
@@ -23,55 +24,13 @@ from keyboards import (
     SPECIAL,
     Key,
 )
-from native import shared_object
 
 SETS = [1, 2]
 
 
-class State(ctypes.Structure):
-    """struct kg_keyboard."""
-
-    _fields_ = [
-        (name, ctypes.c_uint8)
-        for name in ("set", "locks", "held", "last", "extended", "released", "restart", "skipped")
-    ]
-
-
-class Keyboard:
-    """A decoder, and the set that the keyboard before it speaks."""
-
-    def __init__(self, library: ctypes.CDLL, code_set: int, guess: int = 0) -> None:
-        self.code_set = code_set
-        self.state = State(set=guess or code_set)
-        self._feed = library.kg_keyboard_feed
-        self._feed.restype = ctypes.c_size_t
-
-    def feed(self, codes: bytes) -> str:
-        typed = ""
-        for code in codes:
-            room = ctypes.create_string_buffer(9)  # one byte more than it may fill
-            n = self._feed(ctypes.byref(self.state), ctypes.c_uint8(code), room)
-            assert n <= 8
-            assert room.raw[8] == 0
-            typed += room.raw[:n].decode("latin-1")
-        return typed
-
-    def down(self, *keys: Key) -> str:
-        return "".join(self.feed(key.down(self.code_set)) for key in keys)
-
-    def up(self, *keys: Key) -> str:
-        return "".join(self.feed(key.up(self.code_set)) for key in keys)
-
-    def stroke(self, key: Key, *held: Key) -> str:
-        """What is typed by ``key``, with others held."""
-        typed = self.down(*held) + self.down(key)
-        assert self.up(key, *held) == ""
-        return typed
-
-
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    return shared_object(tmp_path_factory.mktemp("keyboard"), ["kernel_c/console/keyboard.c"])
+    return load(tmp_path_factory.mktemp("keyboard"))
 
 
 @pytest.fixture(params=SETS, ids=["set1", "set2"])

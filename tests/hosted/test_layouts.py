@@ -1,213 +1,165 @@
-"""What C and Python both lay out, and every number that both have: the headers are compiled, and Python must agree.
-
-A structure for ctypes that is too short is written past by the kernel's functions, and Python crashes some tests
-later. A header of a model, a flag or a limit that differs shows only when the kernel reads what the host wrote.
-"""
+"""Layouts of keyboards: each key against xkb-data, dead keys against libX11, and what they do beside other keys."""
 
 from __future__ import annotations
 
 import ctypes
 import re
-import struct
-import subprocess
-from collections.abc import Iterator, Sequence
+import string
 from pathlib import Path
 
-import exact
-import gguf_reader
-import lm_text
 import pytest
-import test_keyboard
-import test_mt19937
+from keyboard_decoder import Keyboard, load
+from keyboards import ALTS, CAPS, CHARACTERS, CTRLS, FUNCTIONS, MOVES, PAD, SHIFTS, SPECIAL, Key
+from xkb import Layout, composed
 
-from benchmarks import c_error, c_library, dense_library, fast_library
-from kgpt_build import boot_modules
-from kgpt_build.arch import EXIT_BASE, x86_64_probe
-from kgpt_build.chat import blob as chat_blob
-from kgpt_build.chat.template import FAMILY_BYTES, Flag, Piece, Slot, known_flags, trim_flag
-from kgpt_build.chat.thoughts import Thoughts
-from kgpt_build.errors import FAILED, OK, REFUSED
-from kgpt_build.headers import blob, unicode
-from kgpt_build.image import contents
-from kgpt_build.kernel import elf, inspect, memory
-from kgpt_build.models.gguf import model, scan, types, vocab
-from kgpt_build.models.model import NAME_BYTES
-from kgpt_build.paths import source_root
-from kgpt_build.settings import MAX_CMDLINE
+from kgpt_build.settings import options
 
-KERNEL_C = source_root() / "kernel_c"
-
-CTYPES: dict[str, tuple[str, tuple[type[ctypes.Structure], ...]]] = {
-    "kg_adam": ("train_fast", (fast_library.Adam,)),
-    "kg_arena": ("arena", (c_library.Arena,)),
-    "kg_corpus": ("train_corpus", (exact._Corpus, fast_library.Corpus)),
-    "kg_dense_settings": ("train_dense", (dense_library.Settings,)),
-    "kg_dense_shape": ("train_dense", (dense_library.Shape,)),
-    "kg_dense_text": ("train_dense", (dense_library.Text,)),
-    "kg_error": ("error", (c_error.Error,)),
-    "kg_gguf": ("gguf", (gguf_reader._Gguf,)),
-    "kg_gguf_tensor": ("gguf", (gguf_reader.Tensor,)),
-    "kg_gguf_value": ("gguf", (gguf_reader.Value,)),
-    "kg_keyboard": ("keyboard", (test_keyboard.State,)),
-    "kg_mt19937": ("mt19937", (test_mt19937.Generator,)),
-    "kg_sampling": ("sampler", (lm_text._Sampling,)),
+NAMES = {"uk": "gb", "de": "de", "fr": "fr", "es": "es"}
+"""Of a layout: xkb's name."""
+DEAD = {"dead_grave": "`", "dead_acute": "´", "dead_circumflex": "^", "dead_diaeresis": "¨"}
+"""The accent of a dead key by itself."""
+SPACE = next(key for key in SPECIAL if key.name == "space")
+ISO = next(key for key in SPECIAL if key.name == "102nd")
+KEYS = (*CHARACTERS, ISO)
+SHIFT, ALT_GR = SHIFTS[0], ALTS[1]
+ELSEWHERE = {("uk", "`"): "¦"}
+"""Layout and key with AltGr: BS 4822 has a broken bar, xkb-data a bar."""
+THIRD = {
+    "uk": "¦€",
+    "de": "²³{[]}\\@€~|µ",
+    "fr": "~#{[|`\\^@]}€¤",
+    "es": "\\|@#~¬€[]{}",
 }
-"""Structure → its header, and what lays it out in Python."""
-
-MODEL_FIELDS = (
-    *("magic", "version", "size", "arch", "name", "sha256", *blob.SIZES, "bos_id", "norm_eps", "weight_type", "crc32"),
-    *("flags", "vocab_offset", "vocab_size", "weights_offset", "weights_size", "prefill_offset", "prefill_size"),
-)
-STRUCTS: dict[str, tuple[str, struct.Struct, Sequence[str]]] = {
-    "kg_model_data": ("kgpt/model_data.h", blob._HEADER, MODEL_FIELDS),
-    "kg_test_case": ("kgpt/test.h", inspect._TEST_CASE, ("name", "file", "run")),
-}
-"""Structure → its header, its format in Python, and the fields in the format's order."""
-
-CONSTANTS: dict[str, dict[str, int]] = {
-    "kgpt/model_data.h": {
-        "KG_MODEL_MAGIC": blob.MAGIC,
-        "KG_MODEL_VERSION": blob.VERSION,
-        "KG_MODEL_ALIGN": blob.ALIGN,
-        "KG_MODEL_F32": blob.WEIGHT_F32,
-        "KG_MODEL_GGUF": blob.WEIGHT_GGUF,
-        "KG_MODEL_INTERLEAVED": blob.INTERLEAVED,
-        "KG_MODEL_NO_TOKEN": blob.NO_TOKEN,
-        "sizeof(struct kg_model_data)": blob.HEADER_SIZE,
-        "sizeof(((struct kg_model_data *)0)->name)": NAME_BYTES + 1,
-    },
-    "kgpt/chat.h": {
-        "KG_CHAT_MAX_BLOB": chat_blob.MAX_BLOB,
-        "sizeof(((struct kg_chat *)0)->family)": FAMILY_BYTES + 1,
-        "KG_CHAT_PIECES": len(Piece),
-        "KG_CHAT_SLOTS": len(Slot),
-        **{f"KG_CHAT_{piece.name}": piece for piece in Piece},
-        **{f"KG_CHAT_SLOT_{slot.name}": slot for slot in Slot},
-        **{f"KG_CHAT_{flag.name}": flag for flag in Flag},
-        **{f"KG_CHAT_TRIM_LEFT({slot:d})": trim_flag(slot, False) for slot in Slot},
-        **{f"KG_CHAT_TRIM_RIGHT({slot:d})": trim_flag(slot, True) for slot in Slot},
-        "KG_CHAT_DROPS_THOUGHTS": Thoughts.DROPPED,
-        "KG_CHAT_DROPS_NEWLINES": Thoughts.NEWLINES_DROPPED,
-        "KG_CHAT_KEEPS_THOUGHTS": Thoughts.KEPT,
-        **{
-            f"KG_CHAT_{flag.name}": flag
-            for flag in Thoughts
-            if flag not in (Thoughts.DROPPED, Thoughts.NEWLINES_DROPPED, Thoughts.KEPT)
-        },
-    },
-    "kgpt/status.h": {
-        "KG_EXIT_OK": OK,
-        "KG_EXIT_REFUSED": REFUSED,
-        "KG_EXIT_FAILED": FAILED,
-        "KG_EXIT_PORT_BASE": EXIT_BASE,
-    },
-    "kgpt/config.h": {"KG_CMDLINE_MAX": MAX_CMDLINE},
-    "kgpt/platform.h": {"KG_FILES_MAX": boot_modules.MAX_MODULES},
-    "platform/boot/boot.h": {"KG_BOOT_NAMES_SIZE": boot_modules.MAX_WORDS + 1},
-    "app/lm.h": {"KG_MAX_MODELS": contents.MAX_MODELS},
-    "app/lm_models.c": {"KG_CTX_DEFAULT": memory.DEFAULT_CTX, "KG_CTX_REPLY": memory._CTX_REPLY},
-    "app/shell/lineedit.h": {"KG_LINE_MAX": memory._LINE_MAX},
-    "kgpt/arena.h": {"KG_ARENA_ALIGN": memory._ALIGN},
-    "infer/attention.h": {
-        "KG_LM_MOST_ATTENDING": memory._LM_ATTENDING,
-        "KG_LM_WORK_ROWS": memory._LM_WORK_ROWS,
-    },
-    "kgpt/attention.h": {"KG_LANES": memory._LANES},
-    "infer/lm_model.h": {"KG_LM_MOST_CTX": model.MOST_CTX},
-    "kgpt/quant.h": {"KG_GROUP": types.GROUP},
-    "formats/gguf_read.h": {
-        "KG_GGUF_MAX_FIELDS": scan.MAX_FIELDS,
-        "KG_GGUF_MAX_TENSORS": scan.MAX_TENSORS,
-        "KG_GGUF_MAX_KEY": scan.MAX_KEY,
-        "KG_GGUF_MAX_NAME": scan.MAX_NAME,
-        "KG_GGUF_MAX_VALUES": scan.MAX_ELEMENTS,
-    },
-    "tokenizer/vocab_tables.h": {"KG_PIECE_MAX": vocab._MAX_PIECE},
-    "tokenizer/unicode.h": {f"KG_{name.upper()}": number for number, name in enumerate(unicode.CLASSES)},
-}
-"""File below kernel_c or kernel_c/include → expression in C → its value in Python."""
+"""What stands on the keys for AltGr, from left to right."""
 
 
-def values_of(tmp_path: Path, includes: Sequence[str], expressions: Sequence[str]) -> list[int]:
-    """What the compiler makes of ``expressions``; an include that is a .c file lends its #define lines."""
-    lines = ["#include <stddef.h>", "#include <stdint.h>", "#include <stdio.h>"]
-    for include in includes:
-        lines += _defines(KERNEL_C / include) if include.endswith(".c") else [f'#include "{include}"']
-    lines += ["int main(void) {"]
-    lines += [f'printf("%llu\\n", (unsigned long long)({expression}));' for expression in expressions]
-    (tmp_path / "values.c").write_text("\n".join([*lines, "return 0; }", ""]))
-    folders = [f"-I{KERNEL_C / 'include'}", f"-I{KERNEL_C}"]
-    subprocess.run(["gcc", *folders, tmp_path / "values.c", "-o", tmp_path / "values"], check=True)
-    printed = subprocess.run([tmp_path / "values"], capture_output=True, text=True, check=True).stdout
-    return [int(word) for word in printed.split()]
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    return load(tmp_path_factory.mktemp("layouts"))
 
 
-def _defines(path: Path) -> list[str]:
-    return re.findall(r"^#define \w+ .*$", path.read_text(), re.MULTILINE)
+@pytest.fixture(params=NAMES)
+def layout(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-def test_structures_for_ctypes_have_the_size_of_the_headers(tmp_path: Path) -> None:
-    headers = sorted({f"kgpt/{header}.h" for header, _ in CTYPES.values()})
-    sizes = values_of(tmp_path, headers, [f"sizeof(struct {name})" for name in CTYPES])
-    for (name, (_, mirrors)), size in zip(CTYPES.items(), sizes, strict=True):
-        assert [ctypes.sizeof(mirror) for mirror in mirrors] == [size] * len(mirrors), name
+@pytest.fixture
+def keyboard(library: ctypes.CDLL, layout: str) -> Keyboard:
+    return Keyboard(library, 1, layout=layout)
 
 
-def places(form: struct.Struct) -> Iterator[tuple[int, int]]:
-    """Offset and size of each value that a little-endian format gives."""
-    at = 0
-    for count, code in re.findall(r"(\d*)([a-zA-Z])", form.format):
-        size = struct.calcsize(f"<{code}")
-        if code == "s":
-            yield at, int(count)
-        elif code != "x":
-            yield from ((at + i * size, size) for i in range(int(count or 1)))
-        at += struct.calcsize(f"<{count}{code}")
+def typed(keyboard: Keyboard, key: Key, *held: Key) -> str:
+    """A character, or the accent of a dead key, which a space ends."""
+    return keyboard.text(key, *held) or keyboard.text(SPACE)
 
 
-@pytest.mark.parametrize("name", STRUCTS)
-def test_formats_are_the_structures_of_the_headers(tmp_path: Path, name: str) -> None:
-    header, form, names = STRUCTS[name]
-    asked = [f"sizeof(struct {name})"]
-    for field in names:
-        asked += [f"offsetof(struct {name}, {field})", f"sizeof(((struct {name} *)0)->{field})"]
-    size, *found = values_of(tmp_path, [header], asked)
-    assert form.size == size
-    assert list(zip(found[::2], found[1::2], strict=True)) == list(places(form))
+def test_each_name_of_the_option_is_a_layout(library: ctypes.CDLL) -> None:
+    assert options()["keymap"].names == ("us", *NAMES)
+    text = (Path(__file__).parents[2] / "kernel_c/console/layouts.def").read_text(encoding="utf-8")
+    assert re.findall(r'^KG_LAYOUT\("(\w+)"', text, re.MULTILINE) == list(NAMES)
+    for name in NAMES:
+        Keyboard(library, 1, layout=name)
 
 
-@pytest.mark.parametrize("include", CONSTANTS)
-def test_numbers_are_those_of_the_headers(tmp_path: Path, include: str) -> None:
-    expected = CONSTANTS[include]
-    found = values_of(tmp_path, [include], list(expected))
-    assert dict(zip(expected, found, strict=True)) == {name: int(value) for name, value in expected.items()}
+def test_each_key_types_what_xkb_says(keyboard: Keyboard, layout: str) -> None:
+    xkb = Layout(NAMES[layout])
+    for key in KEYS:
+        for level, held in ((0, ()), (1, (SHIFT,))):
+            name = xkb.typed(key.set1, level)
+            assert typed(keyboard, key, *held) == DEAD.get(name, name), (key, level)
 
 
-def members(header: str, enum: str) -> list[str]:
-    text = re.sub(r"/\*.*?\*/", "", (KERNEL_C / "include" / header).read_text(), flags=re.DOTALL)
-    (body,) = re.findall(rf"enum {enum} \{{(.*?)\}}", text, re.DOTALL)
-    return re.findall(r"\b(KG_\w+)(?=\s*[,=]|\s*$)", body)
+def test_the_third_character_of_a_key(keyboard: Keyboard, layout: str) -> None:
+    """Other keys ignore AltGr, which one holds a little too long."""
+    xkb, third = Layout(NAMES[layout]), ""
+    for key in KEYS:
+        plain, with_alt_gr = typed(keyboard, key), typed(keyboard, key, ALT_GR)
+        if with_alt_gr != plain:
+            name = xkb.typed(key.set1, 2)
+            assert with_alt_gr == ELSEWHERE.get((layout, key.plain), DEAD.get(name, name)), key
+            third += with_alt_gr
+    assert sorted(third) == sorted(THIRD[layout])
 
 
-@pytest.mark.parametrize("enum", ["kg_chat_piece", "kg_chat_flag", "kg_chat_thoughts", "kg_chat_slot"])
-def test_no_member_of_a_shared_enum_is_missing_in_python(enum: str) -> None:
-    found = members("kgpt/chat.h", enum)
-    assert len(found) > 3
-    assert set(found) <= CONSTANTS["kgpt/chat.h"].keys()
+def test_all_of_ascii_can_be_typed(keyboard: Keyboard) -> None:
+    ways = ((), (SHIFT,), (ALT_GR,))
+    found = {typed(keyboard, key, *held) for key in (*KEYS, SPACE) for held in ways}
+    assert set(string.printable) - set(string.whitespace) | {" "} <= found
 
 
-def test_the_flags_of_a_chat_template_are_all_known(tmp_path: Path) -> None:
-    (flags,) = values_of(tmp_path, ["kgpt/chat.h"], ["KG_CHAT_FLAGS"])
-    assert known_flags(flags)
-    assert not known_flags(flags + 1)
+def dead_keys(keyboard: Keyboard) -> dict[str, tuple[Key, tuple[Key, ...]]]:
+    """Of each accent that a dead key has: the key, and what is held with it."""
+    found: dict[str, tuple[Key, tuple[Key, ...]]] = {}
+    for key in KEYS:
+        for held in ((), (SHIFT,)):
+            if not keyboard.text(key, *held):
+                found[keyboard.text(SPACE)] = (key, held)
+    return found
 
 
-def test_sections_have_the_names_that_the_host_looks_for() -> None:
-    assert f'#define KG_TEST_SECTION "{elf.TESTS_SECTION}"' in (KERNEL_C / "include/kgpt/test.h").read_text()
-    script = (source_root() / "linker" / "kernel.ld").read_text()
-    assert elf.MODEL_SECTION in script
+def letters(keyboard: Keyboard) -> dict[str, tuple[Key, tuple[Key, ...]]]:
+    return {
+        keyboard.text(key, *held): (key, held)
+        for key in KEYS
+        for held in ((), (SHIFT,))
+        if keyboard.text(key, *held).isascii() and keyboard.text(key, *held).isalpha()
+    }
 
 
-def test_the_probe_for_kvm_speaks_on_the_kernel_s_ports(tmp_path: Path) -> None:
-    ports = values_of(tmp_path, ["platform/pc/debugcon.c", "platform/pc/power.c"], ["DEBUGCON", "DEBUG_EXIT"])
-    assert ports == [x86_64_probe.EVENTS_PORT, x86_64_probe.EXIT_PORT]
+def test_dead_keys(keyboard: Keyboard, layout: str) -> None:
+    dead = dead_keys(keyboard)
+    assert "".join(sorted(dead)) == {"uk": "", "de": "^`´", "fr": "^¨", "es": "^`¨´"}[layout]
+    for name, accent in DEAD.items():
+        if accent not in dead:
+            continue
+        table = composed(name)
+        for letter, (key, held) in letters(keyboard).items():
+            assert keyboard.text(dead[accent][0], *dead[accent][1]) == ""
+            joined = keyboard.text(key, *held)
+            known = table.get(letter, "")
+            assert joined in (known, accent + letter), (name, letter)
+            if letter in "aeiouAEIOU":
+                assert joined == known, (name, letter)
+        key, held = dead[accent]
+        assert keyboard.text(key, *held) + keyboard.text(key, *held) == accent
+        assert keyboard.text(key, *held) + keyboard.text(FUNCTIONS[0]) == "\x1bOP"
+        assert keyboard.text(key, *held) + keyboard.text(MOVES[0]) == "\x1b[H"
+        assert keyboard.text(key, *held) + keyboard.text(PAD[-1], SHIFT) == "5"
+        assert keyboard.text(key, *held) + keyboard.text(SPECIAL[3]) == "\r"
+        assert keyboard.text(key, *held) + keyboard.stroke(CTRLS[0]) + keyboard.text(SPACE) == accent
+        assert keyboard.down(*held, key, key, key) == ""  # it is held, and repeats
+        assert keyboard.up(key, *held) + keyboard.text(SPACE) == accent
+
+
+def test_caps_lock_and_letters(keyboard: Keyboard, layout: str) -> None:
+    """Letters with accents, too; not ß, which has no capital on its key."""
+    plain = {key: (typed(keyboard, key), typed(keyboard, key, SHIFT)) for key in KEYS}
+    keyboard.stroke(CAPS)
+    for key, (small, large) in plain.items():
+        is_letter = small.isalpha() and small.upper() == large
+        assert typed(keyboard, key) == (large if is_letter else small), key
+        assert typed(keyboard, key, SHIFT) == (small if is_letter else large), key
+    turned = {
+        small for small, large in plain.values() if not small.isascii() and small.isalpha() and small.upper() == large
+    }
+    assert turned == {"uk": set(), "de": set("äöü"), "fr": set(), "es": set("ñç")}[layout]
+
+
+def test_ctrl_and_alt_take_the_letter_of_the_layout(keyboard: Keyboard) -> None:
+    for letter, (key, held) in letters(keyboard).items():
+        assert keyboard.stroke(key, CTRLS[0], *held) == chr(ord(letter) & 0x1F)
+        assert keyboard.stroke(key, ALTS[0], *held) == "\x1b" + letter
+
+
+def test_ctrl_alt_del_with_either_alt(keyboard: Keyboard) -> None:
+    for alt in ALTS:
+        assert keyboard.stroke(MOVES[-1], CTRLS[0], alt) == ""
+        assert keyboard.state.restart
+        keyboard.state.restart = 0
+
+
+def test_the_layout_stays_when_the_other_set_is_noticed(library: ctypes.CDLL) -> None:
+    keyboard = Keyboard(library, 2, 1, layout="de")
+    keyboard.stroke(CHARACTERS[13])
+    assert keyboard.state.set == 2
+    assert keyboard.text(CHARACTERS[18]) == "z"

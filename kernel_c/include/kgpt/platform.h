@@ -148,6 +148,9 @@ void plat_disks_off(void);              /* leave all disks alone; before the fir
 
 void plat_usb_off(void); /* before the first use: USB controllers are left alone */
 
+/* Chooses the layout of the machine's keyboards. False: this kernel does not have it. */
+bool plat_keymap(const char *name);
+
 /* True if a keyboard may answer later, or has: a USB controller is in use. Looks for devices. */
 bool plat_awaits_keyboard(void);
 

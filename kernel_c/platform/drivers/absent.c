@@ -1,6 +1,8 @@
-/* No devices, in kernels without drivers. */
+/* No devices and no layouts of keyboards but the US one, in kernels without drivers. */
 #include "devices.h"
+#include "kgpt/keyboard.h"
 #include "kgpt/platform.h"
+#include "kgpt/str.h"
 
 void plat_pci_use(enum kg_pci_use use)
 {
@@ -13,6 +15,16 @@ void plat_disks_off(void)
 
 void plat_usb_off(void)
 {
+}
+
+bool plat_keymap(const char *name)
+{
+    return kg_streq(name, "us");
+}
+
+const struct kg_layout *kg_keymap(void)
+{
+    return NULL;
 }
 
 void plat_poll(void)

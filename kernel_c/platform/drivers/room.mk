@@ -1,4 +1,5 @@
 BARE_DRIVERS += \
     platform/drivers/devices.c \
+    platform/drivers/keymap.c \
     platform/drivers/table.c
 BARE_NO_DRIVERS += platform/drivers/absent.c

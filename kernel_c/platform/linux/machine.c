@@ -67,6 +67,12 @@ void plat_usb_off(void)
 {
 }
 
+bool plat_keymap(const char *name)
+{
+    (void)name; /* the terminal has one */
+    return true;
+}
+
 bool plat_awaits_keyboard(void)
 {
     return false;

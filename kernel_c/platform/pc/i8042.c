@@ -191,6 +191,7 @@ static void take_scan_code(uint8_t byte)
         }
         return;
     }
+    keyboard.layout = kg_keymap();
     typed_n = kg_keyboard_feed(&keyboard, byte, typed);
     typed_at = 0;
     present = true;

@@ -20,7 +20,7 @@ from kgpt_build.paths import write_errors
 from kgpt_build.plain_names import temporary_root
 from kgpt_build.vm.disks import DISK_KINDS, Disk, parse_disk
 from kgpt_build.vm.firmware import BIOS, UEFI, Firmware
-from kgpt_build.vm.settings import ACCELS, MACHINES, MEDIA, RunSettings
+from kgpt_build.vm.settings import ACCELS, KEYBOARDS, MACHINES, MEDIA, RunSettings
 
 LEAST_MEMORY = RunSettings.memory
 """The memory of a machine in MiB, unless its kernel needs more."""
@@ -101,9 +101,17 @@ def boot_options(command: Command) -> Command:
     return firmware(secure(medium(command)))
 
 
-def disk_option(command: Command) -> Command:
-    """``--disk``, passed as ``disks`` for RunSettings."""
-    option = click.option(
+def device_options(command: Command) -> Command:
+    """``--disk``, passed as ``disks`` for RunSettings, and ``--keyboard``."""
+    keyboard = click.option(
+        "--keyboard",
+        type=click.Choice(KEYBOARDS),
+        default="i8042",
+        show_default=True,
+        help="The machine's keyboard: at the keyboard controller, on USB, on USB behind a hub, or none. Kernels for "
+        "language models and trainings know USB.",
+    )
+    disk = click.option(
         "--disk",
         "disks",
         multiple=True,
@@ -112,7 +120,7 @@ def disk_option(command: Command) -> Command:
         help=f"Give the machine FILE as a disk; repeatable. Behind it: ,kind={'|'.join(DISK_KINDS)} [default: virtio], "
         "and ,rw if the guest may change FILE.",
     )
-    return option(command)
+    return keyboard(disk(command))
 
 
 def _parse_disks(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> tuple[Disk, ...]:

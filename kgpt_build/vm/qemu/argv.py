@@ -30,6 +30,7 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> l
         *_events(settings, channels),
         *_monitor(settings, channels),
         *_screen(settings),
+        *_keyboard(settings),
         *disk_words(settings.disks),
         *settings.extra,
     ]
@@ -37,8 +38,10 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> l
 
 def _machine(settings: RunSettings) -> list[str]:
     options = settings.arch.qemu.machine_options.get(settings.machine_type)
+    controller = settings.keyboard == "i8042" or settings.machine_type == settings.arch.qemu.small_machine
     secure = settings.firmware.secure if settings.firmware else None
-    words = (settings.machine_type, options, secure.machine_options if secure else None)
+    no_keyboard = None if controller else settings.arch.qemu.no_keyboard
+    words = (settings.machine_type, options, secure.machine_options if secure else None, no_keyboard)
     machine = ",".join(word for word in words if word)
     return [
         "-no-user-config",
@@ -135,6 +138,15 @@ def _screen(settings: RunSettings) -> list[str]:
     card = ["-device", settings.card] if has_card else []
     # Without -display QEMU would open a VNC port if it has no window.
     return [*card, "-display", settings.window if settings.display else "none"]
+
+
+def _keyboard(settings: RunSettings) -> list[str]:
+    if not settings.has_usb_keyboard:
+        return []
+    behind = ("usb-hub,bus=keys.0,port=1",) if settings.keyboard == "hub" else ()
+    port = "1.1" if behind else "1"
+    devices = ("qemu-xhci,id=keys", *behind, f"usb-kbd,bus=keys.0,port={port}")
+    return [word for device in devices for word in ("-device", device)]
 
 
 def _backend(backend: str, name: str) -> str:

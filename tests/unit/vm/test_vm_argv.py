@@ -105,6 +105,11 @@ def test_standalone_is_what_a_person_pastes() -> None:
             " -device usb-storage,drive=disk2,bus=disks-usb.0 ",
             "virtio",
         ),
+        ({"keyboard": "none"}, "-machine microvm,auto-kernel-cmdline=off ", "i8042"),
+        ({"keyboard": "none", "machine": "q35"}, "-machine q35,i8042=off ", "usb-kbd"),
+        ({"keyboard": "usb"}, "-machine pc,i8042=off ", "usb-hub"),
+        ({"keyboard": "usb"}, "-device qemu-xhci,id=keys -device usb-kbd,bus=keys.0,port=1 ", "usb-hub"),
+        ({"keyboard": "hub"}, "-device usb-hub,bus=keys.0,port=1 -device usb-kbd,bus=keys.0,port=1.1 ", "microvm"),
         ({"extra": ("-icount", "shift=0")}, "-icount shift=0", "-append"),
     ],
 )

@@ -40,6 +40,7 @@ static void keep_typed(struct kg_xhci *x, char byte)
 static void feed_code(struct kg_usb *d, uint8_t code, bool pressed)
 {
     char typed[KG_KEY_BYTES];
+    d->keys.decoder.layout = kg_keymap();
     if (code & EXTENDED) {
         kg_keyboard_feed(&d->keys.decoder, PREFIX_EXTENDED, typed);
     }
