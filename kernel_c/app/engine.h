@@ -12,6 +12,9 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error);
 /* Runs k->config.mode, one of this engine's modes. Returns the exit code. */
 enum kg_exit kg_engine_run(struct kgpt *k);
 
+/* The name, or the file, of the model that kg_engine_set_up opens first; "" without one. */
+const char *kg_engine_first_model(const struct kgpt *k);
+
 /* The name of the model in use. */
 const char *kg_engine_model_name(const struct kgpt *k);
 

@@ -21,6 +21,12 @@ void kg_engine_changed(struct kgpt *k)
     kg_lm_grammar_changed(k);
 }
 
+const char *kg_engine_first_model(const struct kgpt *k)
+{
+    const struct kg_file *model = kg_lm_first_module(k->info);
+    return model ? model->name : kg_streq(kgpt_model.arch, "gguf") ? kgpt_model.name : "";
+}
+
 const char *kg_engine_model_name(const struct kgpt *k)
 {
     return k->lm ? k->lm->loaded.model.name : "";

@@ -69,6 +69,8 @@ enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
  * weights and template. */
 enum kg_status kg_lm_add_embedded(struct kgpt *k, struct kg_error *error);
 enum kg_status kg_lm_add_modules(struct kgpt *k, struct kg_error *error);
+const struct kg_file *
+kg_lm_first_module(const struct kg_platform_info *info); /* the first model; NULL: there is none */
 enum kg_status kg_lm_open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_lm_loaded *loaded,
                                  struct kg_error *error);
 

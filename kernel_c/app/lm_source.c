@@ -1,10 +1,12 @@
 /* Finds models where the kernel or the loader has put their files, and opens them. See lm.h. */
 #include "lm.h"
 
+#include "app/events/statusline.h"
 #include "app/run/module.h"
 #include "app/run/texts.h"
 
 #include "kgpt/crc32.h"
+#include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/model_data.h"
 #include "kgpt/str.h"
@@ -94,6 +96,17 @@ static enum kind kind_of(const struct kg_file *file)
     return (enum kind)kind;
 }
 
+const struct kg_file *kg_lm_first_module(const struct kg_platform_info *info)
+{
+    for (size_t i = 0; i < info->n_files; i++) {
+        const struct kg_file *file = &info->files[i];
+        if (kind_of(file) == KIND_MODEL && !kg_file_is(file, "draft")) {
+            return file;
+        }
+    }
+    return NULL;
+}
+
 static enum kg_status add_model(struct kg_lm *lm, const struct kg_file *file, struct kg_error *error)
 {
     if (lm->n_sources == KG_MAX_MODELS) {
@@ -156,11 +169,38 @@ enum kg_status kg_lm_add_modules(struct kgpt *k, struct kg_error *error)
     return status;
 }
 
+/* A model that is being opened. */
+struct opening {
+    struct kgpt *k;
+    const struct kg_lm_source *source;
+    bool interleaves;
+};
+
+/* `done` bytes of the model have been hashed or interleaved. On a terminal, a notice is erased by the next output. */
+static void show_opening(void *context, uint64_t done)
+{
+    struct opening *opening = context;
+    struct kgpt *k = opening->k;
+    uint64_t percent = done * 100 / opening->source->size;
+    const char *doing = opening->interleaves ? "arranging" : "hashing";
+    char text[64];
+    if (kg_statusline_due(k)) {
+        plat_notice(text, kg_format(text, sizeof text, "%s the weights: %lu %%", doing, (unsigned long)percent));
+        kg_statusline(k, "%s %.24s, %lu %%", doing, opening->source->place, (unsigned long)percent);
+    }
+}
+
+static void show_hashing(void *context, size_t done)
+{
+    show_opening(context, done);
+}
+
 /* The SHA-256 of a module whose words do not state it: a prefill is compared with it. */
 static void hash_module(struct kgpt *k, struct kg_lm_source *source)
 {
     uint32_t features = k->config.cpumask == KG_ISA_C ? 0 : k->info->cpu->features;
-    kg_sha256(source->file->data, source->file->size, features, source->digest);
+    struct opening opening = {.k = k, .source = source};
+    kg_sha256_telling(source->file->data, source->file->size, features, source->digest, show_hashing, &opening);
     source->sha256 = source->digest;
 }
 
@@ -193,10 +233,15 @@ static enum kg_status check_source(struct kgpt *k, struct kg_lm_source *source, 
 enum kg_status kg_lm_open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_lm_loaded *loaded,
                                  struct kg_error *error)
 {
+    struct opening opening = {k, source, true};
     enum kg_status status = check_source(k, source, error);
+    loaded->interleaving = show_opening;
+    loaded->context = &opening;
     if (status == KG_OK) {
         status = kg_lm_load(loaded, source->data, source->size, source->interleaved, &k->arena, error);
     }
+    loaded->interleaving = NULL; /* `opening` ends with this function */
+    loaded->gguf.interleaving = NULL;
     if (status != KG_OK) {
         return status;
     }

@@ -77,6 +77,7 @@ static enum kg_status announce(struct kgpt *k, struct kg_error *error)
         plat_output((enum kg_output)k->config.output, k->config.columns);
     }
     kg_ops_fill(&k->ops, k->info->cpu->features, k->config.cpumask);
+    kg_start_screen(k);
     kg_report_boot(k);
     kg_event_cpu(k);
     return KG_OK;

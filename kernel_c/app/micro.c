@@ -25,6 +25,12 @@ void kg_engine_changed(struct kgpt *k)
     kg_ops_fill(&k->ops, k->info->cpu->features, k->config.cpumask);
 }
 
+const char *kg_engine_first_model(const struct kgpt *k)
+{
+    (void)k;
+    return kgpt_model.name;
+}
+
 const char *kg_engine_model_name(const struct kgpt *k)
 {
     return k->model.data->name;

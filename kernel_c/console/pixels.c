@@ -10,10 +10,16 @@
 #include "kgpt/palette.h"
 #include "kgpt/terminal.h"
 
-#define LEAST_COLUMNS 20
-#define LEAST_ROWS 4
-#define READABLE_HEIGHT 540u /* for each dot of the font: 33 rows of text at 1920x1080 and 3840x2160 */
-#define READABLE_COLUMNS 80u
+#define LEAST_COLUMNS 22     /* with MARGIN_COLUMNS */
+#define LEAST_ROWS 5         /* with MARGIN_ROWS */
+#define READABLE_HEIGHT 540u /* for each dot of the font: 32 rows of text at 1920x1080 and 3840x2160 */
+#define READABLE_COLUMNS 82u /* with MARGIN_COLUMNS */
+
+/* The margins, in cells: one on either side; half above the text; a quarter above and below the status line. */
+#define MARGIN_COLUMNS 2u
+#define MARGIN_ROWS 1u
+#define TOP_DOTS (KG_FONT_HEIGHT / 2)
+#define BAR_DOTS (KG_FONT_HEIGHT / 4)
 
 #define RUN 64 /* cells drawn together, line by line: at most 2 KB of a line */
 
@@ -85,12 +91,30 @@ void kg_pixels_scale(struct kg_pixels *p, uint32_t scale)
 
 uint32_t kg_pixels_columns(const struct kg_pixels *p)
 {
-    return p->format.width / (KG_FONT_WIDTH * p->scale);
+    return p->format.width / (KG_FONT_WIDTH * p->scale) - MARGIN_COLUMNS;
 }
 
 uint32_t kg_pixels_rows(const struct kg_pixels *p)
 {
-    return p->format.height / (KG_FONT_HEIGHT * p->scale);
+    return p->format.height / (KG_FONT_HEIGHT * p->scale) - MARGIN_ROWS;
+}
+
+/* Pixels to the left of the text: a whole number of words. */
+static uint32_t left_of(const struct kg_pixels *p)
+{
+    return (p->format.width - kg_pixels_columns(p) * KG_FONT_WIDTH * p->scale) / 2 & ~7u;
+}
+
+/* Pixels above the text: half of what the rows and the status line leave, TOP_DOTS at least. */
+static uint32_t top_of(const struct kg_pixels *p)
+{
+    uint32_t used = (kg_pixels_rows(p) * KG_FONT_HEIGHT + 2 * BAR_DOTS) * p->scale;
+    return (p->format.height - used + TOP_DOTS * p->scale) / 2;
+}
+
+static uint8_t *pixel_at(const struct kg_pixels *p, uint32_t x, uint32_t y)
+{
+    return p->memory + (size_t)y * p->format.pitch + (size_t)x * p->bytes;
 }
 
 /* Writes `n` words from `line` to the screen. Returns the address after them. */
@@ -122,20 +146,22 @@ static void compose_line(const struct kg_pixels *p, struct line *line, uint32_t 
     }
 }
 
-static void draw_run(const struct kg_pixels *p, uint8_t *to, const uint32_t *cells, uint32_t n)
+/* Draws a run of cells, `padding` lines of their paper above and below included. */
+static void draw_run(const struct kg_pixels *p, uint8_t *to, const uint32_t *cells, uint32_t n, uint32_t padding)
 {
     const uint8_t *glyphs[RUN];
     struct line line;
     for (uint32_t i = 0; i < n; i++) {
         glyphs[i] = kg_font_glyph(kg_font_index(cells[i] & KG_CELL_CODE));
     }
-    for (uint32_t y = 0; y < KG_FONT_HEIGHT * p->scale; y++, to += p->format.pitch) {
-        uint32_t made =
-            /* Dots and colours of the contents of `line`: adjacent cells often share them. */
-            UINT32_MAX;
+    uint32_t height = KG_FONT_HEIGHT * p->scale;
+    for (uint32_t y = 0; y < height + 2 * padding; y++, to += p->format.pitch) {
+        uint32_t made = UINT32_MAX;    /* dots and colours of the contents of `line`: adjacent cells often share them */
+        uint32_t within = y - padding; /* `height` or more, also by wrapping around: above or below the glyphs */
         uint8_t *at = to;
         for (uint32_t i = 0; i < n; i++) {
-            uint32_t dots = glyphs[i][y / p->scale], wanted = cells[i] >> KG_CELL_INK_SHIFT << 8 | dots;
+            uint32_t dots = within < height ? glyphs[i][within / p->scale] : 0;
+            uint32_t wanted = cells[i] >> KG_CELL_INK_SHIFT << 8 | dots;
             if (wanted != made) {
                 compose_line(p, &line, dots, p->colours[KG_CELL_INK(cells[i])], p->colours[KG_CELL_PAPER(cells[i])]);
                 made = wanted;
@@ -145,12 +171,36 @@ static void draw_run(const struct kg_pixels *p, uint8_t *to, const uint32_t *cel
     }
 }
 
+/* Fills the pixels from `x` up to `end` of the status line, at least 8 of them, with the paper of `cell`. */
+static void fill_bar(const struct kg_pixels *p, uint32_t x, uint32_t end, uint32_t y, uint32_t cell)
+{
+    struct line line;
+    uint32_t paper = p->colours[KG_CELL_PAPER(cell)];
+    compose_line(p, &line, 0, paper, paper);
+    for (; x < end; x += KG_FONT_WIDTH) {
+        for (uint32_t i = y; i < p->format.height; i++) {
+            write_words(pixel_at(p, smaller_of(x, end - KG_FONT_WIDTH), i), &line, p->bytes);
+        }
+    }
+}
+
 void kg_pixels_cells(const struct kg_pixels *p, uint32_t row, uint32_t column, const uint32_t *cells, uint32_t n)
 {
-    uint32_t wide = KG_FONT_WIDTH * p->scale * p->bytes;
-    uint8_t *to = p->memory + (size_t)row * KG_FONT_HEIGHT * p->scale * p->format.pitch + (size_t)column * wide;
+    uint32_t columns = kg_pixels_columns(p), wide = KG_FONT_WIDTH * p->scale, left = left_of(p), padding = 0;
+    uint32_t y = top_of(p) + row * KG_FONT_HEIGHT * p->scale;
+    if (row + 1 == kg_pixels_rows(p)) { /* the status line reaches the edges of the screen */
+        padding = BAR_DOTS * p->scale;
+        y = p->format.height - KG_FONT_HEIGHT * p->scale - 2 * padding;
+        if (column == 0) {
+            fill_bar(p, 0, left, y, cells[0]);
+        }
+        if (column + n == columns) {
+            fill_bar(p, left + columns * wide, p->format.width, y, cells[n - 1]);
+        }
+    }
     for (uint32_t done = 0; done < n; done += RUN) {
-        draw_run(p, to + (size_t)done * wide, cells + done, smaller_of(n - done, RUN));
+        uint32_t x = left + (column + done) * wide;
+        draw_run(p, pixel_at(p, x, y), cells + done, smaller_of(n - done, RUN), padding);
     }
 }
 
@@ -159,7 +209,7 @@ void kg_pixels_picture(const struct kg_pixels *p, const uint32_t *pixels, size_t
 {
     struct line line;
     for (uint32_t y = 0; y < height; y++, pixels += stride) {
-        uint8_t *to = p->memory + (size_t)y * p->format.pitch;
+        uint8_t *to = pixel_at(p, left_of(p), top_of(p) + y);
         for (uint32_t x = 0; x < width; x += KG_FONT_WIDTH) {
             for (uint32_t i = 0; i < KG_FONT_WIDTH; i++) {
                 ((struct pixel *)(line.bytes + i * p->bytes))->bits = pixel_colour(&p->format, pixels[x + i]);

@@ -11,18 +11,18 @@ static const uint32_t palette[KG_N_COLOURS] = {KG_PALETTE};
 /* A red A on white in 24 bits at scale 2, with a pitch larger than the width. */
 KG_TEST(pixels, scaled_cell_in_three_bytes)
 {
-    const struct kg_pixel_format format = {1000, 320, 128, 24, 0, 8, 8, 8, 16, 8};
+    const struct kg_pixel_format format = {1200, 384, 180, 24, 0, 8, 8, 8, 16, 8};
     const uint32_t cell = 'A' | KG_CELL_COLOURS(1, 15);
     struct kg_pixels p;
     uint8_t *memory = kg_arena_take(t->arena, (size_t)format.pitch * format.height);
     KG_CHECK(t, memory != NULL && kg_pixels_init(&p, &format, memory));
     kg_pixels_scale(&p, 2);
-    KG_CHECK_EQ(t, kg_pixels_columns(&p) * 100 + kg_pixels_rows(&p), 2004);
+    KG_CHECK_EQ(t, kg_pixels_columns(&p) * 100 + kg_pixels_rows(&p), 2204);
     kg_pixels_cells(&p, 1, 3, &cell, 1);
     const uint8_t *glyph = kg_font_glyph(kg_font_index('A'));
     for (uint32_t y = 0; y < 32; y++) {
         for (uint32_t x = 0; x < 16; x++) {
-            const uint8_t *pixel = memory + (32 + y) * 1000 + (48 + x) * 3;
+            const uint8_t *pixel = memory + (26 + 32 + y) * 1200 + (16 + 48 + x) * 3;
             bool ink = glyph[y / 2] >> (7 - x / 2) & 1;
             KG_CHECK_EQ(t, pixel[0] << 16 | pixel[1] << 8 | pixel[2], ink ? palette[1] : 0xFFFFFF);
         }

@@ -419,7 +419,7 @@ void kg_terminal_page(struct kg_terminal *t, int pages)
 {
     uint32_t page = text_height(t) > 1 ? text_height(t) - 1 : 1; /* pages overlap by one row */
     if (pages > 0) {
-        t->back = fewer(t->back + page, t->kept);
+        t->back = fewer(t->back + page * (uint32_t)pages, t->kept);
     } else {
         t->back = pages < 0 && t->back > page ? t->back - page : 0;
     }

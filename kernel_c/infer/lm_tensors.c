@@ -269,13 +269,19 @@ static void set_interleaved(struct kg_matrix *matrix)
 void kg_lm_interleave(const struct kg_lm_model *model, struct kg_lm_extra *extra, struct kg_lm_layer *layers,
                       void *scratch)
 {
-    for (uint32_t i = 0; i < model->gguf->n_tensors; i++) {
-        const struct kg_gguf_tensor *tensor = &model->gguf->tensors[i];
+    const struct kg_gguf *gguf = model->gguf;
+    uint64_t done = 0;
+    for (uint32_t i = 0; i < gguf->n_tensors; i++) {
+        const struct kg_gguf_tensor *tensor = &gguf->tensors[i];
         const struct kg_type_info *info = kg_type_info(tensor->type);
         if (info->fields[0].bytes && tensor->n_dims > 1) {
             struct kg_matrix whole = {tensor->data, tensor->type, (uint32_t)tensor->ne[1], (uint32_t)tensor->ne[0],
                                       false};
             kg_matrix_interleave(&whole, scratch);
+        }
+        done += tensor->size;
+        if (gguf->interleaving) {
+            gguf->interleaving(gguf->context, done);
         }
     }
     for (uint32_t i = 0; i < KG_N_MODEL_MATRICES; i++) {

@@ -12,6 +12,7 @@ import click
 from kgpt_build.arch import DEFAULT
 from kgpt_build.cli.shared.machines import (
     boot_options,
+    bootable,
     choose_medium,
     find_qemu,
     machine_options,
@@ -116,7 +117,7 @@ def command(
     from kgpt_build.vm.qemu.machine import Machine
 
     symbols = settings.image if settings.medium == "kernel" else None
-    with Machine(settings, qemu=qemu, symbols=symbols) as machine:
+    with bootable(settings) as started, Machine(started, qemu=qemu, symbols=symbols) as machine:
         if seconds is not None:
             _wait(machine, seconds)
         else:

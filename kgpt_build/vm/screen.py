@@ -1,6 +1,7 @@
 """Reads the characters of a screen from its pixels. The font is known, so a cell matches exactly or not at all.
 
-The kernel draws text from pixel (0, 0) on, in cells of 8 by 16 pixels times a scale; the last row is the status line.
+The kernel draws text in cells of 8 by 16 pixels times a scale, within the margins of kernel_c/console/pixels.c; the
+last row is the status line.
 A VGA text screen has 80 by 25 cells of 9 by 16 pixels, in the font of the VGA BIOS.
 """
 
@@ -19,6 +20,9 @@ from kgpt_build.vm.picture import Picture
 WIDTH, HEIGHT = 8, 16
 """Of a glyph, in pixels."""
 VGA_CELL, VGA_COLUMNS, VGA_ROWS = 9, 80, 25
+_MARGIN_COLUMNS, _MARGIN_ROWS, _TOP, _BAR = 2, 1, HEIGHT // 2, HEIGHT // 4
+"""As in kernel_c/console/pixels.c: in cells, then in dots of the font."""
+_LEAST_COLUMNS, _LEAST_ROWS = _MARGIN_COLUMNS + 1, _MARGIN_ROWS + 2
 UNKNOWN = "\ufffd"
 """The character of a cell that matches no glyph."""
 MAX_SCALE = 8
@@ -68,13 +72,13 @@ def read_pixels(picture: Picture, glyphs: Glyphs) -> Screen:
     """Read a screen of pixels; of all scales, take the one with the most matching cells.
 
     A cell of one colour is a blank. A cell with the cursor (lines at its bottom) is matched without these lines.
-    Raises KgptError if the picture is smaller than a cell.
+    Raises KgptError if the picture has no room for a character, a status line and margins.
     """
-    if picture.width < WIDTH or picture.height < HEIGHT:
+    if picture.width < _LEAST_COLUMNS * WIDTH or picture.height < _LEAST_ROWS * HEIGHT:
         raise KgptError(f"a picture of {picture.width}x{picture.height} has no room for text")
     packed, font = _packed(picture), _Font(glyphs)
-    largest = min(MAX_SCALE, picture.width // WIDTH, picture.height // HEIGHT)
-    screens = [_read(packed, font, scale) for scale in range(largest, 0, -1)]
+    largest = min(MAX_SCALE, picture.width // WIDTH // _LEAST_COLUMNS, picture.height // HEIGHT // _LEAST_ROWS)
+    screens = [_read(_without_margins(packed, scale), font, scale) for scale in range(largest, 0, -1)]
     return max(screens, key=lambda screen: screen.shown)  # max takes the first of equals: the largest scale
 
 
@@ -139,6 +143,17 @@ def _without_cursor(bits: bytes) -> bytes:
 
 def _packed(picture: Picture) -> _Packed:
     return np.asarray(picture.rgb.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32), np.uint32)
+
+
+def _without_margins(packed: _Packed, scale: int) -> _Packed:
+    """The rows of text, then the status line."""
+    height, width = packed.shape
+    columns, rows = width // (WIDTH * scale) - _MARGIN_COLUMNS, height // (HEIGHT * scale) - _MARGIN_ROWS
+    left = (width - columns * WIDTH * scale) // 2 & ~7
+    top = (height - (rows * HEIGHT + 2 * _BAR - _TOP) * scale) // 2
+    text = packed[top:][: (rows - 1) * HEIGHT * scale]
+    status = packed[height - (HEIGHT + _BAR) * scale :][: HEIGHT * scale]
+    return np.vstack([text, status])[:, left : left + columns * WIDTH * scale]
 
 
 def _read(packed: _Packed, font: _Font, scale: int) -> Screen:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from boots import ENVIRONMENT, Boot, Kgpt, see
+from boots import ENVIRONMENT, Boot, Kgpt, press, see
 from hosted import random_model
 from terminal import Terminal
 
@@ -132,3 +132,22 @@ def test_page_up_shows_what_has_scrolled_away(boot: Boot, kernel: Path) -> None:
     see(guest, lambda screen: "sample 1150: " in screen.text)
     guest.press("\x1b[6~\x1b[6~")
     see(guest, lambda screen: screen.text.endswith("kgpt> x"))
+
+
+def test_home_and_end_in_what_has_scrolled_away(boot: Boot) -> None:
+    guest = boot("samples=1200", machine="pc")
+    guest.expect(r"^kgpt> $")
+    guest.press("x")
+    see(guest, lambda screen: screen.text.endswith("kgpt> x"))
+    press(guest, "shift-pgup", "home")
+    see(guest, lambda screen: "1024 rows back" in screen.status and "sample 1" in screen.text)
+    press(guest, "shift-pgdn", "shift-pgup", "home")
+    guest.press("y")
+    see(guest, lambda screen: screen.text.endswith("kgpt> xy"))
+    press(guest, "shift-pgup")
+    see(guest, lambda screen: "rows back" in screen.status)
+    press(guest, "end")  # back, and the line editor has it, too
+    see(guest, lambda screen: screen.text.endswith("kgpt> xy"))
+    press(guest, "home")
+    guest.press("z")  # at the newest rows, Home is the line editor's
+    see(guest, lambda screen: screen.text.endswith("kgpt> zxy"))

@@ -57,7 +57,7 @@ def check_prompt(guest: Guest, columns: int, rows: int) -> Screen:
 
 
 @pytest.mark.parametrize(
-    ("mode", "columns", "rows"), [("1024x768x32", 128, 48), ("640x480x24", 80, 30), ("800x600x16", 100, 37)]
+    ("mode", "columns", "rows"), [("1024x768x32", 126, 47), ("640x480x24", 78, 29), ("800x600x16", 98, 36)]
 )
 def test_pixels_under_a_bios(boot: Boot, kernel: Path, tmp_path: Path, mode: str, columns: int, rows: int) -> None:
     disc = grub_disc(tmp_path, kernel, "multiboot2", WORDS, mode)
@@ -69,7 +69,7 @@ def test_pixels_under_a_bios(boot: Boot, kernel: Path, tmp_path: Path, mode: str
 def test_pixels_under_uefi(boot: Boot, kernel: Path, tmp_path: Path) -> None:
     disc = grub_disc(tmp_path, kernel, "multiboot2", f"{WORDS} scale=2", "1280x1024x32")
     guest = boot(image=disc, medium="cdrom", machine="q35", memory=256, firmware=uefi())
-    screen = check_prompt(guest, 80, 32)
+    screen = check_prompt(guest, 78, 31)
     assert screen.scale == 2
 
 

@@ -108,6 +108,12 @@ void plat_relax(void)
     machine.pause = 0;
 }
 
+UNWATCHED void plat_screen_text(const char *text, size_t n)
+{
+    (void)text;
+    (void)n;
+}
+
 UNWATCHED void plat_status(const char *text, size_t n)
 {
     for (size_t i = 0, length; i < n; i += length) {

@@ -74,7 +74,7 @@ UNWATCHED static void check(void)
 /* A framebuffer with three bytes a pixel, if the size is sufficient. */
 static uint8_t *make_pixels(uint32_t columns, uint32_t rows)
 {
-    struct kg_pixel_format format = {.width = columns * 8 + 5, .height = rows * 16 + 3, .bpp = 24};
+    struct kg_pixel_format format = {.width = (columns + 2) * 8 + 5, .height = (rows + 1) * 16 + 3, .bpp = 24};
     format.pitch = format.width * 3 + 1;
     format.red_size = format.green_size = format.blue_size = format.green_position = 8;
     format.blue_position = 16;

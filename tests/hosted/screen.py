@@ -151,7 +151,7 @@ def cell(char: str, ink: int = 7, paper: int = 0) -> int:
 
 
 def rendered(cells: Words, format: Format, scale: int) -> Bytes:
-    """The memory of a screen that shows ``cells`` (rows, columns), in the upper left corner; the rest is black."""
+    """The memory of a screen that shows ``cells`` (rows, columns): the text with its margins, the bar at the bottom."""
     rows, columns = cells.shape
     every = font.glyphs()
     dots = np.array([[list(every[_shown(code)]) for code in row] for row in _codes(cells)])
@@ -159,8 +159,22 @@ def rendered(cells: Words, format: Format, scale: int) -> Bytes:
     palette = format.colour(np.array(COLOURS, np.uint32))
     ink, paper = palette[cells >> 24 & 15], palette[cells >> 28]
     small = np.where(bits == 1, ink[..., None, None], paper[..., None, None]).transpose(0, 2, 1, 3)
-    whole = small.reshape(rows * 16, columns * 8).repeat(scale, 0).repeat(scale, 1)
-    return in_memory(whole.astype(np.uint32), format)
+    whole = small.reshape(rows * 16, columns * 8).repeat(scale, 0).repeat(scale, 1).astype(np.uint32)
+    left, top = corner(format, scale)
+    image = np.zeros((format.height, format.width), np.uint32)
+    text = whole[: -16 * scale]
+    image[top : top + len(text), left : left + columns * 8 * scale] = text
+    papers = np.pad(paper[-1].repeat(8 * scale), (left, 0), "edge")
+    image[-24 * scale :] = np.pad(papers, (0, format.width - len(papers)), "edge")
+    image[-20 * scale : -4 * scale, left : left + columns * 8 * scale] = whole[-16 * scale :]
+    return in_memory(image, format)
+
+
+def corner(format: Format, scale: int) -> tuple[int, int]:
+    """The first pixel of the text, by the words of docs/platform.md: x and y."""
+    columns, rows = format.width // (8 * scale) - 2, format.height // (16 * scale) - 1
+    free = format.height - ((rows - 1) * 16 + 24) * scale
+    return (format.width - columns * 8 * scale) // 2 // 8 * 8, (free + 8 * scale) // 2
 
 
 def in_memory(pixels: Words, format: Format) -> Bytes:

@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 import pytest
-from screen import Format, Screen, build, cell, in_memory, rendered
+from screen import Format, Screen, build, cell, corner, in_memory, rendered
 
 RGB = (16, 8, 8, 8, 0, 8)
 BGR = (0, 8, 8, 8, 16, 8)
@@ -24,7 +24,7 @@ FORMATS = [
 TEXT = "kgpt> Grüße, ½ «é»\n┌─┐ █▓░ ╔═╗\n" + (
     "\x1b[1;31mred\x1b[44mon blue\x1b[7mback\x1b[0m \x1b[97;103mlight\x1b[m 你\ufffd “it’s”—\n"
 )
-SMALL = Format(176, 80)  # 22 by 5 characters
+SMALL = Format(192, 96)  # 22 by 5 characters
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +38,8 @@ def test_every_format_at_every_scale(library: ctypes.CDLL, format: Format, scale
     large = Format(format.width * scale, format.height * scale, format.bpp, format.fields, format.pad)
     screen = Screen(library, large, scale)
     assert (screen.columns, screen.rows, screen.scale) == (
-        large.width // (8 * scale),
-        large.height // (16 * scale),
+        large.width // (8 * scale) - 2,
+        large.height // (16 * scale) - 1,
         scale,
     )
     screen.write(TEXT)
@@ -70,12 +70,12 @@ def test_a_large_screen_has_large_letters(library: ctypes.CDLL) -> None:
         screen = Screen(library, Format(width, height, 16, (11, 5, 5, 6, 0, 5)), 0)
         assert screen.scale == scale
     assert Screen(library, Format(1080, 1920, 16, (11, 5, 5, 6, 0, 5)), 0).scale == 1  # upright: enough columns
-    assert Screen(library, Format(640, 480), 8).scale == 4  # no fewer than 20 columns
+    assert Screen(library, Format(640, 480), 8).scale == 3  # no fewer than 20 columns
 
 
 @pytest.mark.parametrize(
     "format",
-    [Format(360, 200, 8), Format(152, 200), Format(360, 48), Format(360, 200, 24, (20, 8, 8, 8, 0, 8)),
+    [Format(360, 200, 8), Format(168, 200), Format(360, 64), Format(360, 200, 24, (20, 8, 8, 8, 0, 8)),
      Format(360, 200, 32, (0, 0, 8, 8, 16, 8)), Format(360, 200, pad=-4)],
 )  # fmt: skip
 def test_what_cannot_be_drawn_in(library: ctypes.CDLL, format: Format) -> None:
@@ -84,7 +84,7 @@ def test_what_cannot_be_drawn_in(library: ctypes.CDLL, format: Format) -> None:
 
 
 def test_only_what_changed_is_drawn(library: ctypes.CDLL) -> None:
-    screen = Screen(library, Format(640, 400))
+    screen = Screen(library, Format(656, 416))
     assert screen.draw() == 80 * 25
     assert screen.draw() == 0
     screen.write("abc")
@@ -154,7 +154,7 @@ def test_what_is_written_does_not_move_what_is_looked_at(library: ctypes.CDLL) -
 
 def test_the_colour_that_is_set_is_the_plain_one(library: ctypes.CDLL) -> None:
     """A panic is red, whatever colour the text before it had."""
-    screen = Screen(library, Format(640, 400))
+    screen = Screen(library, Format(656, 416))
     screen.write("\x1b[36mtyped")
     library.driver_colour(15, 1)
     screen.write("a\x1b[mb\x1b[32;44mc\x1b[39;49md\n")
@@ -176,7 +176,10 @@ def test_a_picture_above_the_text(library: ctypes.CDLL) -> None:
         screen.picture(picture)
         cells, _ = screen.shown()
         expected = rendered(cells, format, 1).reshape(format.height, -1)
-        expected[:64] = in_memory(format.colour(picture), format).reshape(format.height, -1)[:64]
+        left, top = corner(format, 1)
+        image = np.zeros((format.height, format.width), np.uint32)
+        image[top : top + 64, left : left + picture.shape[1]] = format.colour(picture)
+        expected[top : top + 64] = in_memory(image, format).reshape(format.height, -1)[top : top + 64]
         assert np.array_equal(screen.memory, expected.reshape(-1))
         assert screen.text()[-3:] == ["29", "end", ""]
         screen.place(0)
@@ -185,7 +188,7 @@ def test_a_picture_above_the_text(library: ctypes.CDLL) -> None:
 
 
 def test_broken_utf_8_and_sequences(library: ctypes.CDLL) -> None:
-    screen = Screen(library, Format(640, 400))
+    screen = Screen(library, Format(656, 416))
     for written, seen in {
         b"\xff\xfe a": "�� a",
         b"\xe2\x82x\xf0\x9f\x98\n": "�x�",
@@ -223,7 +226,7 @@ PROMPT = "kgpt> "
 @pytest.mark.parametrize("seed", range(20))
 def test_a_long_line_is_edited_over_several_rows(library: ctypes.CDLL, seed: int) -> None:
     chance = random.Random(seed)
-    screen = Screen(library, Format(160 + 8 * (seed % 5), 16 * 9))
+    screen = Screen(library, Format(176 + 8 * (seed % 5), 16 * 10))
     screen.write("before\n" * chance.randrange(9))
     screen.begin_line(PROMPT.encode())
     for _ in range(300):

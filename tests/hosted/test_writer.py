@@ -209,7 +209,7 @@ def test_a_notice_vanishes(library: ctypes.CDLL) -> None:
 def test_the_kernels_own_screen(library: ctypes.CDLL, seed: int) -> None:
     """Every character takes one cell there, and the screen itself never wraps."""
     chance = random.Random(seed)
-    screen = Screen(library, Format(8 * chance.choice([20, 31, 80]), 16 * 40))
+    screen = Screen(library, Format(8 * chance.choice([22, 33, 82]), 16 * 41))
     words = [word for word in _SIGHTS.split() if "\u0301" not in word]
     text = " ".join(chance.choices(words, k=60))
     sink = Writer(library, screen.columns, color=True, is_screen=True)

@@ -4,6 +4,9 @@
 
 #include "app/kgpt.h"
 
+/* On the kernel's own screen: name, version, the model that will be opened, what to type. Not for runs with `exit`. */
+void kg_start_screen(const struct kgpt *k);
+
 void kg_report_boot(const struct kgpt *k);   /* version, loader, memory, processor, instruction set */
 void kg_report_model(const struct kgpt *k);  /* one line */
 void kg_report_memory(const struct kgpt *k); /* one line */

@@ -50,8 +50,11 @@ struct check {
 static void show_progress(void *context, size_t done)
 {
     struct check *check = context;
+    size_t percent = done * 100 / check->file->size;
+    char text[24];
     if (kg_statusline_due(check->k)) {
-        kg_statusline(check->k, "checking %.24s, %zu %%", check->file->name, done * 100 / check->file->size);
+        plat_notice(text, kg_format(text, sizeof text, "%zu %%", percent));
+        kg_statusline(check->k, "checking %.24s, %zu %%", check->file->name, percent);
     }
 }
 

@@ -31,6 +31,9 @@ struct kg_lm_loaded {
     uint32_t end_token;        /* another token that ends a reply of the chat, or KG_NO_TOKEN */
     char end_text[64];         /* without such a token: a stop string of the chat, or empty */
     struct kg_prefill prefill; /* without tokens if there is none */
+    /* Set before kg_lm_load, to show progress: as in struct kg_gguf. NULL: nobody asks. */
+    void (*interleaving)(void *context, uint64_t done);
+    void *context;
 };
 
 /* Loads a GGUF file of `size` bytes at `data`, and its chat template (KGCT; NULL: none). Interleaves the file's

@@ -59,6 +59,9 @@ struct kg_gguf {
     struct kg_gguf_tensor *tensors; /* (n_tensors), in the file's order */
     const uint32_t *by_key;         /* (n_fields): indices sorted by key, for kg_gguf_find */
     const uint32_t *by_name;        /* (n_tensors): indices sorted by name, for kg_gguf_tensor */
+    /* Set after kg_gguf_open: kg_lm_open calls it with the bytes of weights interleaved so far. NULL: nobody asks. */
+    void (*interleaving)(void *context, uint64_t done);
+    void *context;
 };
 
 /* Reads and checks the whole header: magic, version, kinds, lengths, UTF-8, duplicate keys; tensors of unknown type,

@@ -114,6 +114,9 @@ void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers
  * without a screen; never written to a serial port. */
 void plat_status(const char *text, size_t n);
 
+/* Writes whole lines to the screen alone: UTF-8 with colours (SGR). Ignored without a screen. */
+void plat_screen_text(const char *text, size_t n);
+
 /* Pixels 0x00RRGGBB, row by row from the top left. As wide as the text. */
 struct kg_picture {
     uint32_t *pixels;

@@ -63,7 +63,9 @@ void kg_terminal_status(struct kg_terminal *t, const char *text, size_t n);
 /* Moves the text to the rows from `top` (at most rows - 2) to the status line. The rows around the cursor stay. */
 void kg_terminal_place(struct kg_terminal *t, uint32_t top);
 
-/* Scrolls the view by a page up (1) or down (-1), or back to the newest text (0). Writing continues meanwhile. */
+/* Scrolls the view by pages up (1 or more) or a page down (-1), or back to the newest text (0). Writing continues
+ * meanwhile. */
+#define KG_PAGES_ALL 4096 /* up to the oldest text */
 void kg_terminal_page(struct kg_terminal *t, int pages);
 
 /* Marks the whole screen for redrawing. */

@@ -19,6 +19,8 @@ enum kg_status kg_lm_load(struct kg_lm_loaded *loaded, const void *data, uint64_
 {
     const struct kg_lm_arch *arch;
     enum kg_status status = kg_gguf_open(&loaded->gguf, data, size, arena, error);
+    loaded->gguf.interleaving = loaded->interleaving;
+    loaded->gguf.context = loaded->context;
     if (status == KG_OK) {
         status = kg_lm_identify(&loaded->gguf, &arch, error);
     }

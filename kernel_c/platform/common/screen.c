@@ -8,7 +8,7 @@
 #include "memory.h"
 #include "processor.h"
 
-#define EARLY_COLUMNS 80 /* a panic takes ten rows */
+#define EARLY_COLUMNS 78 /* of a screen of 640 pixels; a panic takes ten rows */
 #define EARLY_ROWS 12
 
 #define ROWS_KEPT 1024 /* of scrollback */
@@ -193,6 +193,11 @@ void kg_screen_page(int pages)
     kg_terminal_page(&terminal, pages);
     changed = true;
     kg_screen_flush();
+}
+
+bool kg_screen_is_back(void)
+{
+    return terminal.back > 0;
 }
 
 /* --- pictures --- */

@@ -3,6 +3,7 @@
 #ifndef KGPT_COMMON_SCREEN_H
 #define KGPT_COMMON_SCREEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "platform/boot/boot.h"
@@ -31,8 +32,9 @@ void kg_screen_write(const char *text, size_t n);
 void kg_screen_turn(void);  /* draws changes, unless the rate limit delays them */
 void kg_screen_flush(void); /* draws changes now */
 
-/* Scrolls the view: a page up (1) or down (-1), or back to the newest text (0). */
+/* Scrolls the view: pages up (1 or more), a page down (-1), or back to the newest text (0). */
 void kg_screen_page(int pages);
+bool kg_screen_is_back(void); /* the view is scrolled back */
 
 /* From now on text is red, and only kg_screen_flush draws: if drawing fails, the other outputs are complete. */
 void kg_screen_panic(void);

@@ -204,6 +204,12 @@ void plat_event_break(void)
 }
 
 /* A process has no screen: status line and pixels do not exist. */
+void plat_screen_text(const char *text, size_t n)
+{
+    (void)text;
+    (void)n;
+}
+
 void plat_status(const char *text, size_t n)
 {
     (void)text;

@@ -35,6 +35,11 @@ void plat_text(enum kg_voice voice, const char *text, size_t n)
     kg_writer_text(&screen_writer, voice, text, n);
 }
 
+void plat_screen_text(const char *text, size_t n)
+{
+    kg_writer_plain(&screen_writer, text, n);
+}
+
 void plat_notice(const char *text, size_t n)
 {
     kg_writer_notice(&serial_writer, text, n);
@@ -84,11 +89,39 @@ static int read_any_keyboard(void)
     return other == KG_READ_END ? first : other;
 }
 
-/* The screen handles Page Up and Page Down. */
+#define ESCAPE 0x1B
+
+/* Bytes of a key that were read already, the last one first. */
+static int ahead[2];
+static uint32_t n_ahead;
+
+static int read_key_byte(void)
+{
+    return n_ahead ? ahead[--n_ahead] : read_any_keyboard();
+}
+
+/* While the view is scrolled back, Home (ESC [ H) leads to the oldest text. The bytes of another key are kept. */
+static bool takes_home(void)
+{
+    int second = read_any_keyboard(), third = second == '[' ? read_any_keyboard() : KG_READ_NONE;
+    if (third == 'H') {
+        return true;
+    }
+    ahead[n_ahead++] = third;
+    ahead[n_ahead++] = second;
+    return false;
+}
+
+/* The screen handles Page Up and Page Down, and Home while the view is scrolled back. Any other key, such as End,
+ * leads back to the newest text (plat_read). */
 static int read_keyboard(void)
 {
     for (;;) {
-        int byte = read_any_keyboard();
+        int byte = read_key_byte();
+        if (byte == ESCAPE && !n_ahead && kg_screen_is_back() && takes_home()) {
+            kg_screen_page(KG_PAGES_ALL);
+            continue;
+        }
         if (byte != KG_KEY_PAGE_UP && byte != KG_KEY_PAGE_DOWN) {
             return byte;
         }

@@ -57,12 +57,22 @@ def draw(
     return np.stack([large >> 16 & 255, large >> 8 & 255, large & 255], 2).astype(np.uint8)
 
 
+def framed(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], scale: int = 1) -> Picture:
+    """A screen of the kernel with these rows of text, the last of which is the status line."""
+    cell, height = HEIGHT * scale, len(pixels) + HEIGHT * scale
+    frame = np.zeros((height, pixels.shape[1] + 2 * WIDTH * scale, 3), np.uint8)
+    inner = frame[:, WIDTH * scale : -WIDTH * scale]
+    inner[cell // 2 :][: len(pixels) - cell] = pixels[:-cell]
+    inner[height - cell - cell // 4 :][:cell] = pixels[-cell:]
+    return Picture(frame)
+
+
 TEXT = ["kgpt 0.1.0: booted", "", "sample  1: anna", "kgpt> _ {~}"]
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 8])
 def test_text_is_read_at_every_scale(scale: int) -> None:
-    screen = read_pixels(Picture(draw([*TEXT, "status A"], scale=scale, reverse=(4,))), FONT)
+    screen = read_pixels(framed(draw([*TEXT, "status A"], scale=scale, reverse=(4,)), scale), FONT)
     assert screen.scale == scale
     assert screen.lines == (*TEXT, "status A")
     assert screen.text == "\n".join(TEXT)
@@ -71,13 +81,13 @@ def test_text_is_read_at_every_scale(scale: int) -> None:
 
 
 def test_a_line_that_was_wrapped_is_one() -> None:
-    screen = read_pixels(Picture(draw(["0123456789", "abc", "", "status"], columns=10)), FONT)
+    screen = read_pixels(framed(draw(["0123456789", "abc", "", "status"], columns=10)), FONT)
     assert screen.text == "0123456789abc"
 
 
 def test_colours_and_reversed_text() -> None:
     rows = np.vstack([draw(["red A"], colours=(RED, BLACK)), draw(["A" * 20], reverse=(0,))])
-    screen = read_pixels(Picture(rows), FONT)
+    screen = read_pixels(framed(rows), FONT)
     assert screen.lines == ("red A", "A" * 20)
     assert (screen.foreground[0, 0], screen.background[0, 0]) == (RED, BLACK)
     assert (screen.foreground[1, 0], screen.background[1, 0]) == (BLACK, GREY)
@@ -85,8 +95,11 @@ def test_colours_and_reversed_text() -> None:
 
 def test_pixels_beyond_the_last_cell_do_not_matter() -> None:
     """1366 is no multiple of 8, nor 768 of 32."""
-    pixels = np.zeros((2 * 32 + 17, 20 * 16 + 6, 3), np.uint8)
-    pixels[: 2 * 32, : 20 * 16] = draw(["AbC", "status"], scale=2)
+    whole = framed(draw(["AbC", "status"], scale=2), 2).rgb
+    height, width = whole.shape[:2]
+    pixels = np.zeros((height + 16, width + 6, 3), np.uint8)
+    pixels[8 : 8 + height - 40, :width] = whole[:-40]  # half of the rest is above the text
+    pixels[-40:, :width] = whole[-40:]
     pixels[-1, -1] = 77
     screen = read_pixels(Picture(pixels), FONT)
     assert (screen.scale, screen.lines) == (2, ("AbC", "status"))
@@ -97,7 +110,7 @@ def test_the_cursor_below_a_character_or_a_blank(first: int) -> None:
     pixels = draw(["Ab", "status"])
     pixels[first:16, 0:WIDTH] = 170
     pixels[first:16, 5 * WIDTH : 6 * WIDTH] = 170
-    screen = read_pixels(Picture(pixels), {**FONT, ord("_"): bytes(12) + b"\xff\0\0\0"})
+    screen = read_pixels(framed(pixels), {**FONT, ord("_"): bytes(12) + b"\xff\0\0\0"})
     assert screen.lines[0].rstrip() == "Ab"
     assert screen.unknown == 0
 
@@ -105,21 +118,21 @@ def test_the_cursor_below_a_character_or_a_blank(first: int) -> None:
 def test_a_block_cursor() -> None:
     pixels = draw(["Ab", "status"])
     pixels[:16, WIDTH : 2 * WIDTH] = 170 - pixels[:16, WIDTH : 2 * WIDTH]
-    assert read_pixels(Picture(pixels), FONT).lines[0] == "Ab"
+    assert read_pixels(framed(pixels), FONT).lines[0] == "Ab"
 
 
 def test_what_is_no_glyph_is_unknown() -> None:
     pixels = draw(["AbA", "status"])
     pixels[3, WIDTH] ^= 255
     pixels[5, 2 * WIDTH] = (1, 2, 3)  # a third colour
-    screen = read_pixels(Picture(pixels), FONT)
+    screen = read_pixels(framed(pixels), FONT)
     assert screen.lines[0] == f"A{UNKNOWN}{UNKNOWN}"
     assert screen.unknown == 2
 
 
 def test_a_picture_above_the_text_does_not_hide_the_scale() -> None:
     noise = np.random.default_rng(1).integers(0, 255, (64, 320, 3), np.uint8)
-    screen = read_pixels(Picture(np.vstack([noise, draw(["step 1", "status"], scale=2)])), FONT)
+    screen = read_pixels(framed(np.vstack([noise, draw(["step 1", "status"], scale=2)]), 2), FONT)
     assert (screen.scale, screen.lines[2:]) == (2, ("step 1", "status"))
     assert set(screen.lines[0]) == {UNKNOWN}
 
