@@ -6,63 +6,42 @@
 
 #define MENU_FILE "/kgpt/menu.cfg"
 #define MODELS "/models"
-#define CHOICE "menu=" /* load options of another kernel: the entry's id, then its words */
 #define WAIT_US 20000
-#define PATH_NODE_MAX 1024
 
-/* Reads the menu files. Returns false if the medium has no menu. */
-static bool read_menus(struct kg_stick *stick)
+static struct kg_text text_of(const char *text)
+{
+    return (struct kg_text){text, kg_strlen(text)};
+}
+
+/* Reads the menu file. Returns false if there is none. */
+static bool read_menu(struct kg_stick *stick)
 {
     struct kg_text text;
     kg_menu_begin(&stick->menu);
-    if (kg_stick_text(stick, MENU_FILE, &text) != KG_OK) {
+    if (kg_stick_text(stick, text_of(MENU_FILE), &text) != KG_OK) {
         return true;
     }
-    if (!text.data) {
-        return false;
-    }
     stick->error.message[0] = '\0';
-    kg_menu_parse(&stick->menu, MENU_FILE, text.data, text.n, &stick->error);
-    return true;
-}
-
-/* True if `name` ends in .menu; then `path` is the file's path in /models. */
-static bool is_menu_name(const uint16_t *name, char path[KG_STICK_PATH_MAX])
-{
-    static const char ending[] = ".menu";
-    size_t head = kg_format(path, KG_STICK_PATH_MAX, "%s/", MODELS), n = 0, m = sizeof ending - 1;
-    for (; name[n] && head + n + 1 < KG_STICK_PATH_MAX; n++) {
-        if (name[n] > 0x7E) {
-            return false;
-        }
-        path[head + n] = (char)name[n];
+    if (text.data) {
+        kg_menu_parse(&stick->menu, MENU_FILE, text.data, text.n, &stick->error);
     }
-    path[head + n] = '\0';
-    return n > m && name[n] == 0 && memcmp(path + head + n - m, ending, m) == 0;
+    return text.data;
 }
 
-/* Appends the entries of models that kgpt image add copied. */
+/* Appends the entries of models that kgpt image add copied to the medium. */
 static void read_added_menus(struct kg_stick *stick)
 {
-    uint16_t folder_name[sizeof MODELS + 3];
     char path[KG_STICK_PATH_MAX];
-    struct kg_efi_file *folder;
-    kg_stick_utf16((struct kg_text){MODELS, sizeof MODELS - 1}, folder_name, sizeof MODELS + 3, true);
-    if (kg_efi_failed(stick->root->open(stick->root, &folder, folder_name, KG_EFI_FILE_READ, 0))) {
-        return;
-    }
-    for (size_t i = 0; i < KG_STICK_FILES_MAX; i++) {
-        const struct kg_efi_file_info *info = (const struct kg_efi_file_info *)(const void *)stick->chunk;
-        uint64_t room = KG_STICK_CHUNK;
-        struct kg_text text;
-        if (kg_efi_failed(folder->read(folder, &room, stick->chunk)) || room == 0) {
-            break;
-        }
-        if (is_menu_name(info->name, path) && kg_stick_text(stick, path, &text) == KG_OK && text.data) {
+    struct kg_text text;
+    struct kg_efi_file *folder = stick->root ? kg_stick_open(stick, text_of(MODELS)) : NULL;
+    while (folder && kg_stick_next_menu(stick, folder, path)) {
+        if (kg_stick_text(stick, text_of(path), &text) == KG_OK && text.data) {
             kg_menu_parse(&stick->menu, path, text.data, text.n, &stick->error);
         }
     }
-    folder->close(folder);
+    if (folder) {
+        folder->close(folder);
+    }
 }
 
 static void draw_menu(struct kg_stick *stick)
@@ -117,72 +96,11 @@ static void show_error(struct kg_stick *stick)
     }
 }
 
-/* Appends the node for a file to the device path of the medium. Returns false if it does not fit. */
-static bool make_path(struct kg_stick *stick, struct kg_text file, uint8_t path[PATH_NODE_MAX])
-{
-    static const struct kg_efi_guid guid = KG_EFI_DEVICE_PATH_GUID;
-    const uint8_t *device = kg_uefi_protocol(stick->u, stick->u->loaded->device, &guid);
-    uint16_t name[KG_STICK_PATH_MAX];
-    size_t at = 0;
-    while (device && device[at] != 0x7F) {
-        size_t n = device[at + 2] | (size_t)device[at + 3] << 8;
-        if (n < 4 || at + n > PATH_NODE_MAX / 2) {
-            return false;
-        }
-        at += n;
-    }
-    if (!device) {
-        return false;
-    }
-    memcpy(path, device, at);
-    size_t bytes = 2 * (kg_stick_utf16(file, name, KG_STICK_PATH_MAX - 1, true) + 1), size = bytes + 4;
-    if (at + size + 4 > PATH_NODE_MAX) {
-        return false;
-    }
-    const uint8_t head[4] = {4, 4, (uint8_t)size, (uint8_t)(size >> 8)}, end[4] = {0x7F, 0xFF, 4, 0};
-    memcpy(path + at, head, sizeof head);
-    memcpy(path + at + 4, name, bytes);
-    memcpy(path + at + size, end, sizeof end);
-    return true;
-}
-
-/* Starts the program of an entry. It reads the same menu file, finds the entry by the load options, and loads its
- * modules. */
-static enum kg_status start_program(struct kg_stick *stick, const struct kg_menu_entry *entry)
-{
-    static const struct kg_efi_guid guid = KG_EFI_LOADED_IMAGE_GUID;
-    const struct kg_efi_boot_services *services = stick->u->system->boot;
-    uint8_t path[PATH_NODE_MAX];
-    kg_efi_handle program = NULL;
-    kg_efi_status status = make_path(stick, entry->kernel, path)
-                               ? services->load_image(false, stick->u->image, path, NULL, 0, &program)
-                               : KG_EFI_NOT_FOUND;
-    struct kg_efi_loaded_image *loaded = kg_efi_failed(status) ? NULL : kg_uefi_protocol(stick->u, program, &guid);
-    if (loaded) {
-        kg_format(stick->line, sizeof stick->line, CHOICE "%.*s %s", (int)entry->id.n, entry->id.data,
-                  stick->view.words);
-        size_t n = kg_stick_utf16((struct kg_text){stick->line, kg_strlen(stick->line)}, stick->options,
-                                  sizeof stick->options / 2, false);
-        loaded->load_options = stick->options;
-        loaded->load_options_size = (uint32_t)(2 * (n + 1));
-        status = services->start_image(program, NULL, NULL);
-    }
-    bool refused = status == KG_EFI_SECURITY_VIOLATION || status == KG_EFI_ACCESS_DENIED;
-    kg_error_set(&stick->error, KG_E_INPUT, "%.*s: %s", (int)(entry->kernel.n < 100 ? entry->kernel.n : 100),
-                 entry->kernel.data,
-                 refused                      ? "Secure Boot refuses this program"
-                 : status == KG_EFI_NOT_FOUND ? "it is not on the stick"
-                                              : "the firmware could not start it");
-    kg_error_hint(&stick->error, refused ? "sign the stick's programs" : "write the stick again");
-    return KG_E_INPUT;
-}
-
 static void drop_modules(struct kg_stick *stick)
 {
     struct kg_boot *boot = &stick->u->handover->boot;
     for (size_t i = 0; i < boot->n_modules; i++) {
-        stick->u->system->boot->free_pages(boot->modules[i].base,
-                                           (boot->modules[i].size + KG_UEFI_PAGE - 1) / KG_UEFI_PAGE);
+        kg_stick_give_back(stick, boot->modules[i].base, boot->modules[i].size);
     }
     boot->n_modules = boot->names_n = 0;
     boot->excess = NULL;
@@ -220,32 +138,13 @@ static enum kg_status load_entry(struct kg_stick *stick, const struct kg_menu_en
     return KG_OK;
 }
 
-/* The entry that the load options name, and its words; NULL if they name none. */
-static const struct kg_menu_entry *entry_of_options(struct kg_stick *stick, const char **words)
-{
-    const char *options = stick->u->handover->boot.cmdline;
-    size_t n = sizeof CHOICE - 1, end = n;
-    if (!kg_str_starts(options, CHOICE)) {
-        return NULL;
-    }
-    while (options[end] && options[end] != ' ') {
-        end++;
-    }
-    size_t found = kg_menu_find(&stick->menu, (struct kg_text){options + n, end - n});
-    size_t length = kg_strlen(options + end);
-    memcpy(stick->line, options + end, length + 1);
-    memcpy(stick->view.words, stick->line, length + 1);
-    *words = stick->view.words;
-    return found < stick->menu.n_entries ? &stick->menu.entries[found] : NULL;
-}
-
 static void choose_and_load(struct kg_stick *stick)
 {
     for (;;) {
         run_menu(stick);
         const struct kg_menu_entry *entry = &stick->menu.entries[stick->view.chosen];
         enum kg_status status =
-            entry->kernel.n ? start_program(stick, entry) : load_entry(stick, entry, stick->view.words);
+            entry->kernel.n ? kg_stick_start_program(stick, entry) : load_entry(stick, entry, stick->view.words);
         if (status == KG_OK) {
             return;
         }
@@ -256,24 +155,21 @@ static void choose_and_load(struct kg_stick *stick)
 
 void kg_uefi_boot_menu(struct kg_uefi *u)
 {
-    static const struct kg_efi_guid guid = KG_EFI_SIMPLE_FILE_SYSTEM_GUID;
-    struct kg_efi_simple_file_system *volume = u->loaded->device ? kg_uefi_protocol(u, u->loaded->device, &guid) : NULL;
     struct kg_stick *stick = (struct kg_stick *)kg_uefi_pages(u, sizeof *stick, UINT64_MAX);
     uint8_t *chunk = (uint8_t *)kg_uefi_pages(u, KG_STICK_CHUNK, KG_UEFI_FOUR_GIB - 1);
-    const char *words;
-    if (!volume || !stick || !chunk) {
+    if (!stick || !chunk) {
         return;
     }
     memset(stick, 0, sizeof *stick);
     stick->u = u;
     stick->chunk = chunk;
-    if (kg_efi_failed(volume->open_volume(volume, &stick->root)) || !read_menus(stick)) {
+    kg_stick_console(stick);
+    if ((!kg_stick_open_volume(stick) && !kg_stick_open_server(stick)) || !read_menu(stick)) {
         return;
     }
-    kg_stick_console(stick);
     read_added_menus(stick);
-    const struct kg_menu_entry *entry = entry_of_options(stick, &words);
-    if (entry && load_entry(stick, entry, words) == KG_OK) {
+    const struct kg_menu_entry *entry = kg_stick_named_entry(stick);
+    if (entry && load_entry(stick, entry, stick->view.words) == KG_OK) {
         return;
     }
     if (stick->menu.n_entries == 0 || stick->error.message[0]) {

@@ -1,13 +1,17 @@
 UEFI += \
     uefi/boot_menu.c \
+    uefi/device_path.c \
     uefi/enter.S \
     uefi/firmware.c \
+    uefi/http.c \
     uefi/kernel_place.c \
     uefi/load_options.c \
     uefi/memory_map.c \
+    uefi/menu_program.c \
     uefi/picture.c \
     uefi/menu_screen.c \
     uefi/picture_mode.c \
     uefi/qemu_words.c \
     uefi/start.c \
-    uefi/stick_files.c
+    uefi/stick_files.c \
+    uefi/volume.c

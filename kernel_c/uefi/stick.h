@@ -1,19 +1,59 @@
-/* The boot menu and the files of the medium from which the firmware started the program. */
+/* The boot menu, and the files of the medium or the server from which the firmware started the program. */
 #ifndef KGPT_UEFI_STICK_H
 #define KGPT_UEFI_STICK_H
 
 #include "kgpt/error.h"
+#include "kgpt/sha256.h"
 #include "loader.h"
 #include "loader/menu.h"
 
 #define KG_STICK_CHUNK (UINT64_C(1) << 20)
 #define KG_STICK_PATH_MAX 256
 #define KG_STICK_FILES_MAX 4096
+#define KG_STICK_TEXT_MAX (UINT64_C(1) << 20)
+#define KG_DEVICE_PATH_MAX 1024
+
+struct kg_stick;
+
+/* A file that is being read. */
+struct kg_stick_read {
+    struct kg_stick *stick;
+    struct kg_text path;
+    uint8_t *to; /* where the next byte goes */
+    uint64_t done, total, began, drawn;
+    bool shown; /* progress is drawn, and Esc stops */
+    struct kg_sha256 hash;
+};
+
+/* Where files come from. `path` has slashes, begins with one, and is not NUL-terminated. size and fetch return NULL, or
+ * why the file cannot be read; if there is no such file, stick->absent is true then. */
+struct kg_source {
+    const char *where; /* for messages: the stick, the server */
+    const char *hint;
+    const char *(*size)(struct kg_stick *stick, struct kg_text path, uint64_t *size);
+    /* Gives the file's bytes to kg_stick_take, in their order. */
+    const char *(*fetch)(struct kg_stick *stick, struct kg_text path, struct kg_stick_read *read);
+};
+
+/* A server, and the connection to it. */
+struct kg_server {
+    struct kg_efi_service_binding *service;
+    char url[512]; /* of the program's folder */
+    size_t url_n;
+    char host[128];
+    struct kg_efi_http_ipv4 address; /* of this machine, as its firmware has booted with it */
+    kg_efi_handle child;
+    struct kg_efi_http *http;
+    kg_efi_event event;
+};
 
 /* Memory of the menu; one object, since the program has no variables. */
 struct kg_stick {
     struct kg_uefi *u;
-    struct kg_efi_file *root;
+    const struct kg_source *source;
+    bool absent;
+    struct kg_efi_file *root; /* of the medium; NULL for a server */
+    struct kg_server server;
     uint8_t *chunk; /* KG_STICK_CHUNK bytes below 4 GiB: some firmware reads only there */
     uint64_t ticks_per_ms;
     size_t columns, rows; /* of the firmware's text console */
@@ -31,21 +71,48 @@ void kg_stick_row(struct kg_stick *stick, size_t row, enum kg_menu_look look, co
 uint32_t kg_stick_key(struct kg_stick *stick); /* 0: none */
 uint64_t kg_stick_ticks(void);
 
-/* stick_files.c. `path` has slashes, and is not NUL-terminated. Errors are in stick->error. */
-struct kg_efi_file *kg_stick_open(struct kg_stick *stick, struct kg_text path, uint64_t *size);
+/* stick_files.c. Errors are in stick->error. */
 /* Loads a small text file into memory that stays; `text->data` is NULL if there is none. */
-enum kg_status kg_stick_text(struct kg_stick *stick, const char *path, struct kg_text *text);
+enum kg_status kg_stick_text(struct kg_stick *stick, struct kg_text path, struct kg_text *text);
+/* Loads a whole file into memory from kg_uefi_pages. */
+enum kg_status kg_stick_whole(struct kg_stick *stick, struct kg_text path, uint64_t *base, uint64_t *size);
 /* Reads the module's file with progress, compares its SHA-256, and adds it to the boot's modules. */
 enum kg_status kg_stick_module(struct kg_stick *stick, const struct kg_menu_module *module, size_t number, size_t all);
+/* Takes the next bytes of a file. Returns NULL, or why it wants no more. */
+const char *kg_stick_take(struct kg_stick_read *read, const uint8_t *bytes, uint64_t n);
+void kg_stick_give_back(struct kg_stick *stick, uint64_t base, uint64_t size); /* memory of kg_uefi_pages */
+
+/* volume.c: files of the medium. False if the program does not come from one. */
+bool kg_stick_open_volume(struct kg_stick *stick);
+/* The path of the next file in `folder` that ends in .menu. False: there are no more. */
+bool kg_stick_next_menu(struct kg_stick *stick, struct kg_efi_file *folder, char path[KG_STICK_PATH_MAX]);
+struct kg_efi_file *kg_stick_open(struct kg_stick *stick, struct kg_text path); /* NULL: none */
 /* UTF-8 to UTF-16 with a final 0. `slashes`: / becomes \. Returns the units without the 0. */
 size_t kg_stick_utf16(struct kg_text text, uint16_t *out, size_t room, bool slashes);
+
+/* http.c: files of the server that the program came from by HTTP boot. False if it did not. */
+bool kg_stick_open_server(struct kg_stick *stick);
+
+/* device_path.c. The bytes of a device path without its end; 0: it is NULL, or larger than half of
+ * KG_DEVICE_PATH_MAX. */
+size_t kg_device_path_size(const uint8_t *path);
+/* The first node of this kind. NULL: none. */
+const uint8_t *kg_device_path_node(const uint8_t *path, uint8_t type, uint8_t subtype);
+/* Copies `device`, with a node for a file behind it. False if it does not fit. */
+bool kg_device_path_of_file(const uint8_t *device, struct kg_text file, uint8_t path[KG_DEVICE_PATH_MAX]);
 
 /* picture_mode.c. Sets the mode of the screen for the kernel, and describes it in u->handover. */
 void kg_stick_picture(struct kg_uefi *u, bool safe);
 
-/* boot_menu.c. Shows the menu of the medium, and loads the chosen entry's modules and words into u->handover. Returns
- * at once, and changes nothing, if the medium has no menu. Another kernel's entry starts that program and does not
- * return. */
+/* boot_menu.c. Shows the menu of the medium or server, and loads the chosen entry's modules and words into
+ * u->handover. Returns at once, and changes nothing, if there is no menu. Another kernel's entry starts that program
+ * and does not return. */
 void kg_uefi_boot_menu(struct kg_uefi *u);
+
+/* menu_program.c. Starts the program of an entry. It reads the same menu, finds the entry by its load options, and
+ * loads the entry's modules. Returns an error. */
+enum kg_status kg_stick_start_program(struct kg_stick *stick, const struct kg_menu_entry *entry);
+/* The entry that the load options name, and its words in view.words; NULL if they name none. */
+const struct kg_menu_entry *kg_stick_named_entry(struct kg_stick *stick);
 
 #endif

@@ -153,6 +153,25 @@ def usb(room: int, memory: int | None, pair: tuple[Path, Path] | None, **options
     _make("usb", room=room, memory=memory or 0, pair=pair, **options)
 
 
+@command.command("net")
+@image_options
+@click.option(
+    "--sign",
+    "pair",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="KEY CERT",
+    help="Sign the UEFI programs for Secure Boot, with files of kgpt keys make.",
+)
+def net(pair: tuple[Path, Path] | None, **options: Any) -> None:
+    """Write a folder for a server, from which PCs without a disk boot by UEFI (HTTP boot).
+
+    MODEL is as in kgpt build, or `default` for the model that ships; repeatable. The PC starts kgpt.efi, which
+    reads its menu and the models from the same folder of the server. FILE is the folder, which is new or empty.
+    """
+    _make("net", pair=pair, **options)
+
+
 @command.command("add")
 @click.argument("model", type=ModelName())
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -191,6 +210,7 @@ def _make(
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.image.make import ImageSettings, make
     from kgpt_build.image.menu import MenuSettings
+    from kgpt_build.image.served import make_served
     from kgpt_build.signing.sign import find_signer
 
     menu = MenuSettings(cmdline, timeout, default)
@@ -198,6 +218,10 @@ def _make(
     settings = ImageSettings(kind, out, _wanted(models, **options), menu, _bytes(room), signer, memory)
     start = time.monotonic()
     with shown_progress() as progress:
+        if kind == "net":
+            served = make_served(settings, progress)
+            click.echo(f"wrote {out}: {counted(len(served.files), 'file')}, {served.size:,} bytes, for a server")
+            return
         result = make(settings, progress)
     click.echo(
         f"wrote {out}: {result.size:,} bytes, sha256 {result.sha256}, "

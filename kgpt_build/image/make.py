@@ -41,7 +41,7 @@ from kgpt_build.toolchain import Mtools, Xorriso
 
 ENROLMENT = "/kgpt-secure-boot.cer"
 """The certificate (DER) of a signed stick."""
-KINDS = ("iso", "usb")
+KINDS = ("iso", "usb", "net")
 MEMORY = TEXTS["path"]
 """The file of a stick in which a kernel keeps conversations."""
 _MOST_MEMORY = 4000 << 20
@@ -62,9 +62,14 @@ class ImageSettings:
     menu: MenuSettings
     room: int = 0
     signer: Signer | None = None
-    """Who signs the UEFI programs of a stick."""
+    """Who signs the UEFI programs."""
     memory: int = 0
     """Bytes for what chats keep beyond the end of a run (kgpt_build.memory); 0: none. Sticks only."""
+
+    @property
+    def by_efi(self) -> bool:
+        """Does UEFI start it by kgpt.efi, not by GRUB?"""
+        return self.kind != "iso"
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def make(settings: ImageSettings, progress: Progress) -> ImageResult:
     contents = gather(wanted, progress, any_lm=usb, cmdline=settings.menu.cmdline)
     entries = with_cmdline(contents.entries, settings.menu.cmdline)
     menus = _menus(settings, entries, progress)
-    kernels, program = _kernels(contents, settings, progress)
+    kernels, program = efi_programs(contents, settings, progress)
     items = (*kernels, *contents.items, *_enrolment(settings.signer))
     parts = {item.path: item.sha256 for item in items}
     parts |= {"program": hashlib.sha256(program).hexdigest()} if settings.signer else {}
@@ -141,11 +146,10 @@ def _menus(settings: ImageSettings, entries: Sequence[Entry], progress: Progress
     return menus
 
 
-def _kernels(contents: Contents, settings: ImageSettings, progress: Progress) -> tuple[list[Item], bytes]:
+def efi_programs(contents: Contents, settings: ImageSettings, progress: Progress) -> tuple[list[Item], bytes]:
     """The kernels of the image, and the program with the menu for UEFI, which holds the kernel of language models."""
-    usb = settings.kind == "usb"
-    kernels = list(built(contents.kernels, settings.wanted.toolchain, progress, efi=usb))
-    program = next((item for item in kernels if usb and item.path == efi_path(LM_KERNEL)), None)
+    kernels = list(built(contents.kernels, settings.wanted.toolchain, progress, efi=settings.by_efi))
+    program = next((item for item in kernels if settings.by_efi and item.path == efi_path(LM_KERNEL)), None)
     if program is None:
         return kernels, b""
     kernels.remove(program)

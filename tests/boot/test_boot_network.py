@@ -1,4 +1,7 @@
-"""UEFI fetches kgpt.efi over the network: PXE (TFTP) and HTTP boot, in a machine without a disk."""
+"""UEFI fetches kgpt.efi over the network: PXE (TFTP) and HTTP boot, in a machine without a disk.
+
+By HTTP, kgpt.efi fetches its menu and models from the same server, which can lie.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tiny_lm import write_lm
 
 from kgpt_build.arch import DEFAULT
+from kgpt_build.cli import invoke
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.vm.variables import GLOBAL, Variable, with_variables
 
@@ -37,8 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _said(words: list[str], variables: Path, folder: Path) -> str:
-    """The serial port's text of a machine that boots over its network card."""
+def _said(words: list[str], variables: Path, folder: Path, until: str = "20 samples,") -> str:
+    """The serial port's text of a machine that boots over its network card, up to ``until``."""
     out = folder.parent / "serial"
     out.unlink(missing_ok=True)
     argv = [
@@ -52,7 +57,7 @@ def _said(words: list[str], variables: Path, folder: Path) -> str:
     try:
         deadline = time.monotonic() + _SECONDS
         while time.monotonic() < deadline and machine.poll() is None:
-            if out.is_file() and "20 samples," in out.read_text(errors="replace"):
+            if out.is_file() and until in out.read_text(errors="replace"):
                 break
             time.sleep(0.2)
     finally:
@@ -69,34 +74,150 @@ def test_pxe_boots_a_model(folder: Path) -> None:
     assert "20 samples," in text
 
 
+class Server:
+    """An HTTP server of a folder; ``lies`` changes what it does with a path."""
+
+    def __init__(self, folder: Path) -> None:
+        self.requests: list[str] = []
+        self.lies: dict[str, Lie] = {}
+        server = self
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, format: str, *args: object) -> None:
+                server.requests.append(self.requestline)
+
+            def do_GET(self) -> None:
+                if lie := server.lies.get(self.path):
+                    lie(self)
+                else:
+                    super().do_GET()
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def boot(self, folder: Path, until: str) -> str:
+        """The serial port's text of a machine that starts kgpt.efi from this server."""
+        variables = folder.parent / "http.fd"
+        option = _load_option(f"http://10.0.2.2:{self.http.server_address[1]}/kgpt.efi")
+        order = Variable("BootOrder", GLOBAL, _NON_VOLATILE, struct.pack("<H", 0x42))
+        own = (Variable("Boot0042", GLOBAL, _NON_VOLATILE, option), order)
+        variables.write_bytes(with_variables(VARIABLES.read_bytes(), own, "variables"))
+        net = ["-netdev", "user,id=n", "-device", f"virtio-net-pci,netdev=n,addr=3,mac={_MAC}"]
+        return _said(net, variables, folder, until)
+
+
+Lie = Callable[[http.server.SimpleHTTPRequestHandler], None]
+
+
 @pytest.fixture
-def server(folder: Path) -> Iterator[tuple[int, list[str]]]:
-    """An HTTP server of the folder: its port, and the requests that it got."""
-    requests: list[str] = []
+def serve() -> Iterator[Callable[[Path], Server]]:
+    """``serve(folder)``."""
+    servers: list[Server] = []
 
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            requests.append(self.requestline)
+    def start(folder: Path) -> Server:
+        servers.append(Server(folder))
+        return servers[-1]
 
-    serve = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-    threading.Thread(target=serve.serve_forever, daemon=True).start()
-    yield serve.server_address[1], requests
-    serve.shutdown()
-    serve.server_close()
+    yield start
+    for server in servers:
+        server.http.shutdown()
+        server.http.server_close()
 
 
-def test_http_boots_a_model(folder: Path, server: tuple[int, list[str]]) -> None:
-    port, requests = server
-    variables = folder.parent / "http.fd"
-    option = _load_option(f"http://10.0.2.2:{port}/kgpt.efi")
-    order = Variable("BootOrder", GLOBAL, _NON_VOLATILE, struct.pack("<H", 0x42))
-    own = (Variable("Boot0042", GLOBAL, _NON_VOLATILE, option), order)
-    variables.write_bytes(with_variables(VARIABLES.read_bytes(), own, "variables"))
-    net = ["-netdev", "user,id=n", "-device", f"virtio-net-pci,netdev=n,addr=3,mac={_MAC}"]
-    text = _said(net, variables, folder)
-    assert "booted by uefi" in text
+def test_http_boots_a_model(folder: Path, serve: Callable[[Path], Server]) -> None:
+    server = serve(folder)
+    text = server.boot(folder, "20 samples,")
+    assert "booted by uefi" in text, text[-2000:]
     assert "20 samples," in text
-    assert "GET /kgpt.efi HTTP/1.1" in requests
+    assert "GET /kgpt.efi HTTP/1.1" in server.requests
+    assert "HEAD /kgpt/menu.cfg HTTP/1.1" in server.requests
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of kgpt image net: a language model, and the kernel of the default model."""
+    base = tmp_path_factory.mktemp("served")
+    model, out = write_lm(base / "tiny.gguf", fields={"general.name": "Tiny"}), base / "folder"
+    words = ("--timeout", "1", "--cmdline", "exit max_tokens=4", "-o", str(out))
+    assert invoke(["image", "net", str(model), "default", "--default", "tiny-generate", *words]) == 0
+    return out
+
+
+def test_http_boots_a_model_that_lies_beside_it(served: Path, serve: Callable[[Path], Server]) -> None:
+    server = serve(served)
+    text = server.boot(served, "weights")
+    assert "100 %" in text
+    assert "tiny.gguf: 24 KB, SHA-256 as expected (checked while it was read)" in text
+    assert "memory: weights" in text
+    assert "GET /models/tiny.gguf HTTP/1.1" in server.requests
+
+
+def test_http_starts_a_kernel_of_the_menu(served: Path, serve: Callable[[Path], Server]) -> None:
+    menu = served / "kgpt" / "menu.cfg"
+    text = menu.read_text()
+    try:
+        menu.write_text(text.replace("default tiny-generate", "default default-generate"))
+        server = serve(served)
+        said = server.boot(served, "20 samples,")
+    finally:
+        menu.write_text(text)
+    assert "20 samples," in said
+    assert "GET /kgpt/default.efi HTTP/1.1" in server.requests
+
+
+def _not_found(handler: http.server.SimpleHTTPRequestHandler) -> None:
+    handler.send_error(404)
+
+
+def _refused(handler: http.server.SimpleHTTPRequestHandler) -> None:
+    handler.send_error(403)
+
+
+def _damaged(handler: http.server.SimpleHTTPRequestHandler) -> None:
+    data = bytearray(Path(handler.translate_path(handler.path)).read_bytes())
+    data[5000] ^= 1
+    _answer(handler, len(data), bytes(data))
+
+
+def _short(handler: http.server.SimpleHTTPRequestHandler) -> None:
+    data = Path(handler.translate_path(handler.path)).read_bytes()
+    _answer(handler, len(data), data[:-100])
+
+
+def _smaller(handler: http.server.SimpleHTTPRequestHandler) -> None:
+    """Smaller than the answer to HEAD has said."""
+    data = Path(handler.translate_path(handler.path)).read_bytes()
+    _answer(handler, len(data) - 100, data[:-100])
+
+
+def _answer(handler: http.server.SimpleHTTPRequestHandler, size: int, body: bytes) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(size))
+    handler.end_headers()
+    handler.wfile.write(body)
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize(
+    ("lie", "said"),
+    [
+        (_not_found, "/models/tiny.gguf: it is not on the server (404)"),
+        (_refused, "/models/tiny.gguf: the server does not give it"),
+        (_damaged, "/models/tiny.gguf: it is damaged: its SHA-256 is "),
+        (_short, "/models/tiny.gguf: the connection to the server broke"),
+        (_smaller, "/models/tiny.gguf: it ends early"),
+    ],
+    ids=["404", "403", "damaged", "breaks off", "smaller"],
+)
+def test_a_server_that_lies_is_refused_in_one_line(
+    served: Path, serve: Callable[[Path], Server], lie: Lie, said: str
+) -> None:
+    server = serve(served)
+    server.lies["/models/tiny.gguf"] = lie
+    text = server.boot(served, "Any key goes back to the menu.")
+    assert "kgpt: NOT STARTED" in text
+    assert said in text, text[-2000:]
+    assert "booted by" not in text
 
 
 def _load_option(uri: str) -> bytes:

@@ -1,0 +1,312 @@
+"""The boot menu of kgpt.efi and its files, from a made-up medium or server that lies, breaks off or is silent."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import mmap
+import struct
+from collections.abc import Callable, Iterator
+
+import pytest
+from native import shared_object
+
+SOURCES = [
+    "tests/hosted/stick_driver.c",
+    *(f"kernel_c/loader/{name}.c" for name in ("menu", "menu_file", "menu_rows", "progress")),
+    *(f"kernel_c/core/{name}.c" for name in ("error", "format", "parse", "sha256", "sha256_absent", "str", "utf8")),
+]
+ROOM = 24 << 20
+UP, DOWN, ESCAPE, ENTER = (1, 0), (2, 0), (23, 0), (0, 13)
+ABORTED, DENIED = 1 << 63 | 21, 1 << 63 | 26
+MODEL = bytes(range(256)) * 9000  # more than two pieces
+CHAT = b"a chat template"
+_NAMES = (
+    *("memory", "memory_end", "most_bytes", "fails_after", "served_size", "http_status", "silent", "no_length"),
+    *("no_service", "load_status", "pages", "calls", "requests", "children", "events", "started"),
+)
+
+
+class World(ctypes.Structure):
+    """struct world of stick_driver.c."""
+
+    _fields_ = [(name, ctypes.c_uint64) for name in _NAMES]
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+MENU = f"""timeout 1
+entry chat Chat
+words mode=chat
+module /models/m.gguf m.gguf sha256={sha(MODEL)}
+module /models/m.kgct m.kgct kind=template sha256={sha(CHAT)}
+entry other Another kernel
+kernel /kgpt/other.efi
+words mode=shell
+"""
+FILES = {"/kgpt/menu.cfg": MENU.encode(), "/models/m.gguf": MODEL, "/models/m.kgct": CHAT}
+
+
+def node(kind: int, subtype: int, data: bytes) -> bytes:
+    return struct.pack("<BBH", kind, subtype, 4 + len(data)) + data
+
+
+def device_path(url: str, address: bytes = bytes(4)) -> bytes:
+    """Of a card with an address of IPv4 (UEFI Specification 2.10, sections 10.3.4.12 and 10.3.4.23)."""
+    ipv4 = address + bytes(4 + 2 + 2 + 2 + 1 + 4) + bytes([255, 255, 255, 0])
+    return node(3, 12, ipv4) + node(3, 24, url.encode()) + node(0x7F, 0xFF, b"")
+
+
+class Machine:
+    """A machine that has files on a medium, or on a server at ``url``."""
+
+    def __init__(self, library: ctypes.CDLL, memory: int, path: bytes, *, server: bool) -> None:
+        self.library, self.server = library, server
+        library.driver_begin(memory, ROOM, path, len(path), server)
+        self.world = World.in_dll(library, "world")
+        self.kept: list[bytes] = []
+
+    def run(self, files: dict[str, bytes], *keys: tuple[int, int]) -> bool:
+        """True if it goes on to the kernel."""
+        for path, data in files.items():
+            self.kept.append(data)
+            self.library.driver_file(path.encode(), data, len(data))
+        for key in keys:
+            self.library.driver_key(*key)
+        ran = bool(self.library.driver_run())
+        assert (self.world.children, self.world.events) == (0, 0), "a file or a connection stayed open"
+        return ran
+
+    @property
+    def said(self) -> str:
+        return ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(self.library, "said"))).decode()
+
+    @property
+    def modules(self) -> list[tuple[str, bytes, bool]]:
+        """Name, bytes, and whether the hash was compared."""
+        found = []
+        size, name, checked = ctypes.c_uint64(), ctypes.c_char_p(), ctypes.c_bool()
+        for i in range(self.library.driver_modules()):
+            base = self.library.driver_module(i, ctypes.byref(size), ctypes.byref(name), ctypes.byref(checked))
+            found.append(((name.value or b"").decode(), ctypes.string_at(base, size.value), checked.value))
+        return found
+
+    @property
+    def words(self) -> str:
+        return str(self.library.driver_cmdline().decode())
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    library = shared_object(tmp_path_factory.mktemp("files"), SOURCES)
+    library.driver_begin.argtypes = [ctypes.c_uint64, ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_bool]
+    library.driver_file.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint64]
+    library.driver_run.restype = ctypes.c_bool
+    library.driver_module.restype = ctypes.c_void_p
+    library.driver_cmdline.restype = ctypes.c_char_p
+    library.driver_options.restype = ctypes.c_void_p
+    return library
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[int]:
+    with mmap.mmap(-1, ROOM, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40) as pages:  # MAP_32BIT
+        view = ctypes.c_char.from_buffer(pages)
+        yield ctypes.addressof(view)
+        del view
+
+
+Make = Callable[..., Machine]
+
+
+@pytest.fixture
+def make(library: ctypes.CDLL, memory: int) -> Make:
+    """``make(server, url)``."""
+
+    def machine(server: bool, url: str = "http://10.0.2.2:80/lm/kgpt.efi", address: bytes = bytes(4)) -> Machine:
+        return Machine(library, memory, device_path(url, address), server=server)
+
+    return machine
+
+
+both = pytest.mark.parametrize("server", [False, True], ids=["stick", "server"])
+LOADED = [("m.gguf", MODEL, True), ("m.kgct", CHAT, True)]
+
+
+@both
+def test_the_default_entry_is_loaded_after_its_time(make: Make, server: bool) -> None:
+    machine = make(server)
+    assert machine.run(FILES)
+    assert machine.modules == LOADED
+    assert machine.words == "mode=chat"
+    assert "Starts in 1 s" in machine.said
+    assert "100 %" in machine.said
+
+
+@both
+@pytest.mark.parametrize("most", [1, 100, 4096, 1 << 19])
+def test_reads_are_as_short_as_firmware_likes(make: Make, server: bool, most: int) -> None:
+    machine = make(server)
+    machine.world.most_bytes = most
+    files = {**FILES, "/models/m.gguf": b"x" * 5000}
+    assert machine.run({**files, "/kgpt/menu.cfg": MENU.replace(sha(MODEL), sha(b"x" * 5000)).encode()})
+    assert machine.modules[0][1] == b"x" * 5000
+
+
+@both
+def test_without_a_menu_the_kernel_starts(make: Make, server: bool) -> None:
+    machine = make(server)
+    assert machine.run({})
+    assert machine.modules == []
+    assert machine.said == ""
+
+
+@both
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"/models/m.gguf": None}, ("/models/m.gguf: it is not on the stick", "it is not on the server (404)")),
+        ({"/models/m.kgct": None}, ("/models/m.kgct: it is not on the stick", "it is not on the server (404)")),
+        ({"/models/m.gguf": MODEL[:-1] + b"!"}, ("/models/m.gguf: it is damaged: its SHA-256 is",) * 2),
+        ({"/models/m.gguf": MODEL[:-1]}, ("/models/m.gguf: it is damaged: its SHA-256 is",) * 2),
+        ({"/models/m.kgct": bytes(ROOM)}, ("/models/m.kgct: there is no memory for its 26 MB in one piece",) * 2),
+    ],
+    ids=["no model", "no template", "another byte", "a byte less", "too large"],
+)
+def test_a_wrong_file_leads_back_to_the_menu(
+    make: Make, server: bool, files: dict[str, bytes | None], said: tuple[str, str]
+) -> None:
+    """The second try of the same entry then fails in the same way: nothing starts by itself any more."""
+    machine = make(server)
+    changed = {path: data for path, data in {**FILES, **files}.items() if data is not None}
+    assert not machine.run(changed)
+    assert "kgpt: NOT STARTED" in machine.said
+    assert said[server] in machine.said
+    assert machine.modules == []
+
+
+@both
+def test_after_an_error_another_entry_can_be_chosen(make: Make, server: bool) -> None:
+    """Esc stops the reading of the first entry; any key leads to the menu, which waits; then another kernel starts."""
+    machine = make(server)
+    keys = (ENTER, ESCAPE, (0, ord("x")), DOWN, ENTER)
+    assert not machine.run({**FILES, "/kgpt/other.efi": b"a program"}, *keys)
+    assert "/models/m.gguf: reading was stopped by Esc" in machine.said
+    assert machine.world.started == 1
+    options = ctypes.string_at(machine.library.driver_options(), 2 * len("menu=other mode=shell")).decode("utf-16-le")
+    assert options == "menu=other mode=shell"
+
+
+@both
+def test_a_program_that_secure_boot_refuses(make: Make, server: bool) -> None:
+    machine = make(server)
+    machine.world.load_status = DENIED
+    assert not machine.run({**FILES, "/kgpt/other.efi": b"a program"}, DOWN, ENTER)
+    assert "/kgpt/other.efi: Secure Boot refuses this program" in machine.said
+
+
+@both
+def test_a_program_that_is_missing(make: Make, server: bool) -> None:
+    machine = make(server)
+    machine.world.load_status = 1 << 63 | 14
+    assert not machine.run(FILES, DOWN, ENTER)
+    where = "server (404)" if server else "stick"
+    assert f"/kgpt/other.efi: it is not on the {where}" in machine.said
+
+
+@both
+def test_the_started_program_finds_its_entry(make: Make, server: bool) -> None:
+    machine = make(server)
+    machine.library.driver_words(b"menu=chat mode=chat seed=7")
+    assert machine.run(FILES)
+    assert machine.modules == LOADED
+    assert machine.words.strip() == "mode=chat seed=7"
+    assert "Starts in" not in machine.said
+
+
+def test_a_stick_that_breaks_while_it_is_read(make: Make) -> None:
+    machine = make(False)
+    machine.world.fails_after = 1 << 20
+    assert not machine.run(FILES)
+    assert "/models/m.gguf: " in machine.said
+    assert "the firmware could not read it" in machine.said or "the stick cannot be read there" in machine.said
+
+
+def test_menus_that_were_added_to_a_stick(make: Make) -> None:
+    machine = make(False)
+    more = f"entry more More\nwords mode=chat\nmodule /models/more.gguf more.gguf sha256={sha(CHAT)}\n".encode()
+    files = {**FILES, "/models/more.menu": more, "/models/more.gguf": CHAT}
+    assert machine.run(files, DOWN, DOWN, ENTER)
+    assert machine.modules == [("more.gguf", CHAT, True)]
+
+
+def test_a_model_in_parts(make: Make) -> None:
+    machine = make(False)
+    menu = f"timeout 0\nentry a A\nmodule /models/m.gguf m.gguf parts=3 sha256={sha(MODEL)}\n".encode()
+    parts = {f"/models/m.gguf.{i + 1}": MODEL[i * 1_000_000 : (i + 1) * 1_000_000] for i in range(3)}
+    assert machine.run({"/kgpt/menu.cfg": menu, **parts})
+    assert machine.modules[0][1] == MODEL
+
+
+@both
+def test_a_menu_with_a_fault_says_where(make: Make, server: bool) -> None:
+    machine = make(server)
+    machine.run({"/kgpt/menu.cfg": b"timeout 1\nfoo bar\n"}, ENTER)
+    assert "line 2 of /kgpt/menu.cfg" in machine.said
+
+
+# A server that lies.
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"fails_after": 1 << 20}, "/models/m.gguf: the connection to the server broke"),
+        ({"served_size": len(MENU) - 1}, "/models/m.gguf: it is damaged"),
+        ({"served_size": len(MENU) + 1}, "/kgpt/menu.cfg: the connection to the server broke"),
+        ({"served_size": 2 << 20}, "/kgpt/menu.cfg: the connection to the server broke"),
+        ({"served_size": 1 << 62}, "/kgpt/menu.cfg: there is no memory for it"),
+        ({"no_length": 1}, "/kgpt/menu.cfg: the server does not tell its size"),
+        ({"http_status": 20}, "/kgpt/menu.cfg: the server does not give it"),
+        ({"silent": 1}, "/kgpt/menu.cfg: the server does not answer"),
+        ({"no_service": 1}, "/kgpt/menu.cfg: the firmware has no connection to the network"),
+    ],
+)
+def test_a_server_that_lies(make: Make, change: dict[str, int], said: str) -> None:
+    """One line, and then a key leads on: to the kernel if there is no menu."""
+    machine = make(True)
+    for name, value in change.items():
+        setattr(machine.world, name, value)
+    if "no_service" in change:
+        machine.world.children -= 1  # create_child has counted what it did not make
+    machine.run(FILES)
+    assert said in machine.said.replace("\n", " ")
+    assert machine.modules == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://10.0.2.2:80/lm/kgpt.efi", "http://10.0.2.2:80/lm/EFI/BOOT/BOOTX64.EFI", "http://10.0.2.2:80/lm/x"],
+)
+def test_files_lie_beside_the_program(make: Make, url: str) -> None:
+    machine = make(True, url)
+    assert machine.run(FILES)
+    assert machine.modules == LOADED
+
+
+def test_an_address_of_the_device_path_is_used(make: Make) -> None:
+    assert make(True, address=bytes([10, 0, 2, 15])).run(FILES)
+    wrong = make(True, address=bytes([11, 0, 2, 15]))
+    wrong.run(FILES)
+    assert "no connection to the network" in wrong.said
+
+
+@pytest.mark.parametrize("url", ["ftp://10.0.2.2/kgpt.efi", "http", "http://", "x" * 600, ""])
+def test_what_is_no_url(make: Make, url: str) -> None:
+    machine = make(True, "http://10.0.2.2:80/lm/kgpt.efi")
+    path = device_path(url)[:200] + node(0x7F, 0xFF, b"")
+    machine.library.driver_begin(machine.world.memory, ROOM, path, len(path), True)
+    assert machine.run(FILES)
+    assert machine.modules == []
