@@ -5,40 +5,44 @@
 #include "kgpt/str.h"
 #include "kgpt/utf8.h"
 
-static void flush_chunk(struct kg_json *json)
+void kg_json_flush(struct kg_json *json)
 {
-    json->write(json->chunk, json->n);
+    if (json->pass) {
+        json->pass(json);
+    } else {
+        json->write(json->chunk, json->n);
+    }
     json->n = 0;
 }
 
-static void append_bytes(struct kg_json *json, const char *text, size_t n)
+void kg_json_raw(struct kg_json *json, const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (json->n == sizeof json->chunk) {
-            flush_chunk(json);
+            kg_json_flush(json);
         }
         json->chunk[json->n++] = text[i];
     }
 }
 
-static void append_escaped(struct kg_json *json, const char *text, size_t n)
+void kg_json_escaped(struct kg_json *json, const char *text, size_t n)
 {
     for (size_t i = 0; i < n;) {
         char c = text[i];
         size_t length = kg_utf8_length(text + i, n - i);
         if (length == 0) { /* invalid UTF-8: U+FFFD replaces the byte, so the line stays valid */
-            append_bytes(json, "\xEF\xBF\xBD", 3);
+            kg_json_raw(json, "\xEF\xBF\xBD", 3);
             i++;
             continue;
         }
         if (c == '"' || c == '\\') {
-            append_bytes(json, "\\", 1);
+            kg_json_raw(json, "\\", 1);
         }
         if ((uint8_t)c < 0x20 || c == 0x7F) {
             char escape[8];
-            append_bytes(json, escape, kg_format(escape, sizeof escape, "\\u%04x", (unsigned)c));
+            kg_json_raw(json, escape, kg_format(escape, sizeof escape, "\\u%04x", (unsigned)c));
         } else {
-            append_bytes(json, text + i, length);
+            kg_json_raw(json, text + i, length);
         }
         i += length;
     }
@@ -47,44 +51,45 @@ static void append_escaped(struct kg_json *json, const char *text, size_t n)
 static void append_key(struct kg_json *json, const char *key)
 {
     if (json->comma) {
-        append_bytes(json, ",", 1);
+        kg_json_raw(json, ",", 1);
     }
     json->comma = true;
     if (key) {
-        append_bytes(json, "\"", 1);
-        append_bytes(json, key, kg_strlen(key));
-        append_bytes(json, "\":", 2);
+        kg_json_raw(json, "\"", 1);
+        kg_json_raw(json, key, kg_strlen(key));
+        kg_json_raw(json, "\":", 2);
     }
 }
 
 static void open_bracket(struct kg_json *json, const char *key, const char *bracket)
 {
     append_key(json, key);
-    append_bytes(json, bracket, 1);
+    kg_json_raw(json, bracket, 1);
     json->comma = false;
 }
 
 static void close_bracket(struct kg_json *json, const char *bracket)
 {
-    append_bytes(json, bracket, 1);
+    kg_json_raw(json, bracket, 1);
     json->comma = true;
 }
 
 void kg_json_begin(struct kg_json *json, void (*write)(const char *bytes, size_t n), const char *event)
 {
     json->write = write;
+    json->pass = NULL;
     json->n = 0;
     json->comma = false;
-    append_bytes(json, "{", 1);
+    kg_json_raw(json, "{", 1);
     kg_json_text(json, "event", event);
 }
 
 void kg_json_text_n(struct kg_json *json, const char *key, const char *text, size_t n)
 {
     append_key(json, key);
-    append_bytes(json, "\"", 1);
-    append_escaped(json, text, n);
-    append_bytes(json, "\"", 1);
+    kg_json_raw(json, "\"", 1);
+    kg_json_escaped(json, text, n);
+    kg_json_raw(json, "\"", 1);
 }
 
 void kg_json_text(struct kg_json *json, const char *key, const char *text)
@@ -96,20 +101,26 @@ void kg_json_u64(struct kg_json *json, const char *key, uint64_t value)
 {
     char digits[24];
     append_key(json, key);
-    append_bytes(json, digits, kg_format(digits, sizeof digits, "%lu", (unsigned long)value));
+    kg_json_raw(json, digits, kg_format(digits, sizeof digits, "%lu", (unsigned long)value));
 }
 
 void kg_json_i64(struct kg_json *json, const char *key, int64_t value)
 {
     char digits[24];
     append_key(json, key);
-    append_bytes(json, digits, kg_format(digits, sizeof digits, "%ld", (long)value));
+    kg_json_raw(json, digits, kg_format(digits, sizeof digits, "%ld", (long)value));
+}
+
+void kg_json_null(struct kg_json *json, const char *key)
+{
+    append_key(json, key);
+    kg_json_raw(json, "null", 4);
 }
 
 void kg_json_bool(struct kg_json *json, const char *key, bool value)
 {
     append_key(json, key);
-    append_bytes(json, value ? "true" : "false", value ? 4 : 5);
+    kg_json_raw(json, value ? "true" : "false", value ? 4 : 5);
 }
 
 void kg_json_double(struct kg_json *json, const char *key, double value)
@@ -117,14 +128,14 @@ void kg_json_double(struct kg_json *json, const char *key, double value)
     char digits[64];
     append_key(json, key);
     if (!(value - value == 0)) { /* JSON has no NaN and no infinity */
-        append_bytes(json, "null", 4);
+        kg_json_raw(json, "null", 4);
         return;
     }
     size_t n = kg_format(digits, sizeof digits, "%.9f", value);
     while (n > 2 && digits[n - 1] == '0' && digits[n - 2] != '.') {
         n--;
     }
-    append_bytes(json, digits, n);
+    kg_json_raw(json, digits, n);
 }
 
 /* Nine significant digits identify every float. Infinity is written as 1.0e999, beyond any double. */
@@ -141,7 +152,7 @@ void kg_json_decimal(struct kg_json *json, const char *key, float value)
     kg_json_double(json, key, power < 60 ? scaled : value < 0 ? -1.0 : 1.0);
     if (power) {
         char digits[8];
-        append_bytes(json, digits, kg_format(digits, sizeof digits, "e%d", power < 60 ? power : 999));
+        kg_json_raw(json, digits, kg_format(digits, sizeof digits, "e%d", power < 60 ? power : 999));
     }
 }
 
@@ -149,7 +160,7 @@ void kg_json_address(struct kg_json *json, const char *key, uint64_t value)
 {
     char digits[24];
     append_key(json, key);
-    append_bytes(json, digits, kg_format(digits, sizeof digits, "\"0x%lx\"", (unsigned long)value));
+    kg_json_raw(json, digits, kg_format(digits, sizeof digits, "\"0x%lx\"", (unsigned long)value));
 }
 
 void kg_json_hex(struct kg_json *json, const char *key, const void *bytes, size_t n)
@@ -157,12 +168,12 @@ void kg_json_hex(struct kg_json *json, const char *key, const void *bytes, size_
     static const char symbols[] = "0123456789abcdef";
     const uint8_t *b = bytes;
     append_key(json, key);
-    append_bytes(json, "\"", 1);
+    kg_json_raw(json, "\"", 1);
     for (size_t i = 0; i < n; i++) {
         char pair[2] = {symbols[b[i] >> 4], symbols[b[i] & 15]};
-        append_bytes(json, pair, 2);
+        kg_json_raw(json, pair, 2);
     }
-    append_bytes(json, "\"", 1);
+    kg_json_raw(json, "\"", 1);
 }
 
 void kg_json_list_begin(struct kg_json *json, const char *key)
@@ -187,6 +198,6 @@ void kg_json_object_end(struct kg_json *json)
 
 void kg_json_end(struct kg_json *json)
 {
-    append_bytes(json, "}\n", 2);
-    flush_chunk(json);
+    kg_json_raw(json, "}\n", 2);
+    kg_json_flush(json);
 }

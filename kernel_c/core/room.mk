@@ -24,7 +24,9 @@ ENGINE += \
 ENGINE_LM += \
     core/crc32_fast.c \
     core/crc32_long.c \
-    core/crc32_long_test.c
+    core/crc32_long_test.c \
+    core/json_read.c \
+    core/json_value.c
 ENGINE_LARGE += \
     core/acpi_test.c \
     core/arena_count_test.c \
@@ -41,6 +43,8 @@ SMALL += \
     core/event.c \
     core/format.c \
     core/json.c \
+    core/json_read.c \
+    core/json_value.c \
     core/parse.c \
     core/str.c \
     core/test.c \

@@ -1,4 +1,5 @@
-/* Writer for one JSON object on one line. It writes in chunks, so the length is unlimited. */
+/* Writer for JSON: one object on one line, or parts of a larger text. It writes in chunks, so the length is
+ * unlimited. */
 #ifndef KGPT_JSON_H
 #define KGPT_JSON_H
 
@@ -8,9 +9,10 @@
 
 struct kg_json {
     void (*write)(const char *bytes, size_t n);
-    size_t n;        /* bytes in `chunk` */
-    bool comma;      /* the next value needs a comma before it */
-    char chunk[488]; /* bytes not yet passed to `write` */
+    void (*pass)(struct kg_json *json); /* takes the chunk in place of `write`; NULL: `write` does */
+    size_t n;                           /* bytes in `chunk` */
+    bool comma;                         /* the next value needs a comma before it */
+    char chunk[488];                    /* bytes not yet passed to `write` */
 };
 
 void kg_json_begin(struct kg_json *json, void (*write)(const char *bytes, size_t n), const char *event);
@@ -24,6 +26,12 @@ void kg_json_double(struct kg_json *json, const char *key, double value);    /* 
 void kg_json_address(struct kg_json *json, const char *key, uint64_t value); /* "0x…" */
 void kg_json_hex(struct kg_json *json, const char *key, const void *bytes, size_t n);
 
+void kg_json_null(struct kg_json *json, const char *key);
+
+/* Bytes as they are, and the inside of a string: `n` bytes of whole characters, escaped. */
+void kg_json_raw(struct kg_json *json, const char *text, size_t n);
+void kg_json_escaped(struct kg_json *json, const char *text, size_t n);
+
 /* Nested values. In a list, `key` is NULL. */
 void kg_json_list_begin(struct kg_json *json, const char *key);
 void kg_json_list_end(struct kg_json *json);
@@ -32,5 +40,6 @@ void kg_json_object_end(struct kg_json *json);
 
 /* Closes the object, ends the line and flushes. */
 void kg_json_end(struct kg_json *json);
+void kg_json_flush(struct kg_json *json);
 
 #endif

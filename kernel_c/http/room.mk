@@ -1,0 +1,5 @@
+ENGINE_LM += \
+    http/answer.c \
+    http/chunked.c \
+    http/head.c
+SMALL += http/%
