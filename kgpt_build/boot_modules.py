@@ -22,6 +22,7 @@ from kgpt_build.settings import MAX_TEXT as MAX_TEXT_WORDS
 from kgpt_build.settings import options, quoted
 
 PROMPT, SYSTEM, FILE, GRAMMAR = "prompt", "system", "file", "grammar"
+KEY = "key"  # the API key of a server
 DRAFT = "draft"  # a model that drafts tokens (docs/inference.md)
 MAX_MODULES = 64  # KG_FILES_MAX
 MAX_WORDS = 8191  # bytes of all names and words: KG_BOOT_NAMES_SIZE
@@ -43,8 +44,8 @@ class BootModule:
 
     @property
     def is_text(self) -> bool:
-        """Is it a prompt, a grammar, or a file for /read?"""
-        return any(f"kind={kind}" in self.words for kind in (PROMPT, SYSTEM, FILE, GRAMMAR))
+        """Is it a prompt, a grammar, a file for /read, or an API key?"""
+        return any(f"kind={kind}" in self.words for kind in (PROMPT, SYSTEM, FILE, GRAMMAR, KEY))
 
     @property
     def is_draft(self) -> bool:
@@ -129,6 +130,14 @@ def check_schema(data: bytes, path: Path) -> None:
         raise UsageError(f"{path} is not JSON: {error}", "give a JSON schema") from None
     if not isinstance(found, dict):
         raise UsageError(f"{path} is no JSON schema: it is not an object", "begin it with {")
+
+
+def read_key(path: Path) -> Text:
+    """The API key of a server: the first line of the file. Raises KgptError, UsageError."""
+    key = read_text(path).split(b"\n")[0].strip()
+    if not key or not key.isascii() or b" " in key:
+        raise UsageError(f"{path} does not begin with an API key", "write one into its first line, without spaces")
+    return Text(KEY, KEY, key)
 
 
 def read_text(path: Path) -> bytes:

@@ -6,6 +6,7 @@
 #include "app/events/report.h"
 #include "app/run/cpus.h"
 #include "app/run/texts.h"
+#include "app/server/server.h"
 #include "app/verdict.h"
 #include "engine.h"
 
@@ -75,6 +76,9 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
     }
     if (status == KG_OK) {
         status = kg_text_read(k, "grammar", &k->config.lm.long_grammar, error);
+    }
+    if (status == KG_OK) {
+        status = kg_text_read(k, "key", &k->config.lm.key_text, error);
     }
     if (status == KG_OK) {
         k->config.lm.system_given = k->config.lm.system_given || k->config.lm.long_system;
@@ -162,6 +166,7 @@ enum kg_exit kg_engine_run(struct kgpt *k)
     case KG_MODE_BENCH: kg_lm_bench(k); return kg_finish(k, KG_EXIT_OK, "done");
     case KG_MODE_JITTER: return run_to_end(k, kg_lm_jitter);
     case KG_MODE_PERPLEXITY: return run_to_end(k, kg_lm_perplexity);
+    case KG_MODE_SERVE: return run_to_end(k, kg_server_run);
     case KG_MODE_PREFILL: return run_to_end(k, kg_lm_prefill);
     default: return run_lm_generate_mode(k);
     }

@@ -59,6 +59,7 @@ struct kg_lm {
     struct kg_batch batch;               /* of several texts at once, the console's conversation first; or of none */
     struct kg_lm_grammar grammar;
     struct kg_lm_sample *samples; /* (batch.n): chat/lm_together.c */
+    struct kg_server *server;     /* with mode=serve: app/server */
     bool chatting;                /* commands of the chat can be typed: for hints */
 };
 

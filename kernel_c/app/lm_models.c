@@ -4,6 +4,7 @@
 #include "app/events/events.h"
 #include "app/events/print.h"
 #include "app/events/report.h"
+#include "app/server/server.h"
 #include "app/shell/reader.h"
 
 #include "kgpt/str.h"
@@ -47,7 +48,11 @@ static void carve_conversation(struct kgpt *k, const struct kg_lm_options *optio
 {
     struct kg_lm *lm = k->lm;
     kg_conversation_carve(&lm->conversation, &lm->loaded, &lm->ops, &lm->workers, options, &lm->speculation, arena);
-    kg_lm_together_carve(lm, slots_of(k), arena);
+    if (k->config.mode == KG_MODE_SERVE) {
+        lm->server = kg_server_carve(k, slots_of(k), arena);
+    } else {
+        kg_lm_together_carve(lm, slots_of(k), arena);
+    }
     kg_reader_carve(k, room, arena);
 }
 

@@ -28,6 +28,7 @@ COMMANDS = (
     "build",
     "run",
     "chat",
+    "serve",
     "smoke",
     "screenshot",
     "image",

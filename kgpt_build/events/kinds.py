@@ -130,6 +130,21 @@ class Ready(Event):
 
 
 @dataclass(frozen=True)
+class Serving(Event):
+    """``mode=serve``: clients can connect."""
+
+    event: ClassVar[str] = "serving"
+    address: str
+    """Where: ``127.0.0.1:8080``."""
+    model: str
+    """The model's name for clients."""
+    slots: int
+    """Replies that are computed at once."""
+    queue: int
+    """Requests that may wait for one."""
+
+
+@dataclass(frozen=True)
 class Config(EventWithOptions):
     """A generation or a reply starts. The event holds everything that decides the text, besides the model."""
 
@@ -660,6 +675,7 @@ EVENTS: Mapping[str, type[Event]] = {
     "model": Model,
     "memory": Memory,
     "ready": Ready,
+    "serving": Serving,
     "config": Config,
     "token": Token,
     "logprobs": Logprobs,
@@ -718,6 +734,7 @@ __all__ = [
     "Sections",
     "SelfTest",
     "SelfTests",
+    "Serving",
     "Shell",
     "Speed",
     "Stats",

@@ -47,6 +47,7 @@ def hosted_argv(
     modules: Sequence[BootModule] = (),
     memory: int | None = None,
     store: Path | None = None,
+    listen: str = "",
 ) -> list[str]:
     """The command line of the process; the others are those of HostedProcess."""
     words = [str(binary), "--cmdline", cmdline]
@@ -54,6 +55,8 @@ def hosted_argv(
         words += ["--module", module.line]
     if store is not None:
         words += ["--memory", str(store)]
+    if listen:
+        words += ["--listen", listen]
     return words if memory is None else [*words, "--arena-mb", str(memory)]
 
 
@@ -72,6 +75,7 @@ class HostedProcess:
         modules: Sequence[BootModule] = (),
         memory: int | None = None,
         store: Path | None = None,
+        listen: str = "",
         timeout: float | None = None,
         console: int | None = None,
     ) -> None:
@@ -79,9 +83,11 @@ class HostedProcess:
 
         ``store``: the file of the memory that lasts (kgpt memory make).
 
+        ``listen``: the address of this host where it serves clients.
+
         ``console``: a descriptor for the console's output, which is then not kept.
         """
-        words = hosted_argv(binary, cmdline, modules=modules, memory=memory, store=store)
+        words = hosted_argv(binary, cmdline, modules=modules, memory=memory, store=store, listen=listen)
         self._line = shlex.join(words)
         self._name = binary.name
         self._timeout = timeout

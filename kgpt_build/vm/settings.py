@@ -63,6 +63,8 @@ class RunSettings:
     """A disk with the memory that lasts (kgpt memory make): the guest writes to this file."""
     keeps: bool = False
     """The guest may write to ``image``, a stick or a disk; otherwise its writes go to a temporary file."""
+    listen: str = ""
+    """The address of this host where a process serves clients."""
     efi_folder: Path | None = None
     """A folder that firmware boots as a drive instead of loading the kernel ``image``, which kgpt.efi in it holds."""
     keeps_screen: bool = False

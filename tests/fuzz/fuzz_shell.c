@@ -260,6 +260,15 @@ bool kg_block_write(struct kg_unit *unit, uint64_t first, uint64_t n, const void
     return false;
 }
 
+const struct kg_connections *plat_connections(uint32_t port, struct kg_arena *arena, struct kg_error *error)
+{
+    (void)port;
+    (void)arena;
+    kg_error_set(error, KG_E_INPUT, "there is no network");
+    kg_error_hint(error, "do without");
+    return NULL;
+}
+
 struct kg_outside plat_outside(void)
 {
     return (struct kg_outside){1 << 20, 4096};

@@ -13,7 +13,7 @@
 bool kg_lm_is_text(const struct kg_file *file)
 {
     return kg_file_is(file, "prompt") || kg_file_is(file, "system") || kg_file_is(file, "file") ||
-           kg_file_is(file, "grammar");
+           kg_file_is(file, "grammar") || kg_file_is(file, "key");
 }
 
 /* The largest file for /read, in bytes. */

@@ -117,9 +117,9 @@ static void describe_logit_bias(const struct kg_config *config, char *out, size_
 #define OWN_TEXTS OWN_KEY
 #define OWN_BIASES OWN_KEY
 #define OWN_FLAG(name, values)
+#define OWN_TEXT(name, values)
 #define OWN_COUNT(name, values)
 #define OWN_CHOICE(name, values)
-#define OWN_TEXT(name, values)
 #define KG_LM(name, kind, values, where, otherwise, unit, help, words) OWN_##kind(name, values)
 #define KG_LM_BIASES KG_LM
 #include "kgpt/options.def"

@@ -1,6 +1,8 @@
 /* Sends events on the machine channel: see events.h. */
 #include "events.h"
 
+#include "app/cmdline/words.h"
+
 #include "kgpt/crc32.h"
 
 void kg_event_emit(const char *row, bool all, const void *values)
@@ -10,12 +12,24 @@ void kg_event_emit(const char *row, bool all, const void *values)
     }
 }
 
+/* Bytes of the command line that are told: those before an API key, if it has one, and at most as many as a command
+ * line may have. A longer one is refused later. */
+static size_t told_cmdline(const char *cmdline)
+{
+    size_t n = kg_strlen(cmdline);
+    static const char *const keys[] = {"key=", "\"key="}; /* GRUB quotes words with spaces */
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const char *key = kg_word_value(cmdline, keys[i]);
+        n = key && (size_t)(key - cmdline) < n ? (size_t)(key - cmdline) : n;
+    }
+    return n < KG_CMDLINE_MAX ? n : KG_CMDLINE_MAX;
+}
+
 void kg_event_boot(struct kgpt *k)
 {
     const struct kg_platform_info *info = k->info;
-    size_t n = kg_strlen(info->cmdline); /* a longer command line is refused later; this event has its beginning */
     KG_EMIT(boot, .version = kgpt_version, .platform = info->platform, .loader = info->loader,
-            .cmdline = {info->cmdline, n < KG_CMDLINE_MAX ? n : KG_CMDLINE_MAX}, .memory = info->memory_total,
+            .cmdline = {info->cmdline, told_cmdline(info->cmdline)}, .memory = info->memory_total,
             .serial = info->has_serial, .screen = info->has_screen, .display = info->screen_mode,
             .keyboard = info->has_keyboard);
 }

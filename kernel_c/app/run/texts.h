@@ -1,5 +1,5 @@
 /* Texts that came as boot modules, because they do not fit the command line: the words of such a module say
- * kind=prompt, kind=system or kind=file. */
+ * kind=prompt, kind=system, kind=file, or kind=key for the API key of mode=serve. */
 #ifndef KGPT_APP_TEXTS_H
 #define KGPT_APP_TEXTS_H
 

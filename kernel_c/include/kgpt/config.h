@@ -22,6 +22,7 @@ enum kg_mode {
     KG_MODE_PERPLEXITY,
     KG_MODE_JITTER,
     KG_MODE_PREFILL,
+    KG_MODE_SERVE,
     KG_MODE_OPEN, /* not given: the engine chooses a mode for its model */
 };
 
@@ -52,6 +53,7 @@ struct kg_lm_config {
 #include "kgpt/options.def"
     const char *long_system;  /* a system prompt from a boot module, which replaces `system`; NULL: none */
     const char *long_grammar; /* a grammar from a boot module, for an empty `grammar`; NULL: none */
+    const char *key_text;     /* the API key from a boot module, which replaces `key`; NULL: none */
     bool system_given;        /* false: the system prompt of the image, or else the template's own */
     const char *image_system; /* the system prompt of the prefill that the model in use has; NULL: none */
     uint32_t n_stops;         /* in `stop` */

@@ -100,6 +100,25 @@ void kg_conversation_carve_beside(struct kg_conversation *conversation, const st
 /* Forgets the whole conversation. Copies the prefill into the KV cache, while nobody waits for a reply. */
 void kg_conversation_reset(struct kg_conversation *conversation);
 
+/* A text as tokens: `n` of them, the first `room` at `tokens`. */
+struct kg_said_tokens {
+    uint32_t *tokens;
+    size_t room;
+    uint32_t n;
+    uint32_t n_bos; /* 1: the first one is a BOS that was put there */
+};
+
+/* The fragments as tokens; BOS before them if `bos` wants it and they have none. Empty texts are refused. */
+enum kg_status kg_lm_encode(struct kg_said_tokens *said, const struct kg_lm_loaded *loaded,
+                            const struct kg_fragment *fragments, size_t n_fragments, bool bos, struct kg_arena *scratch,
+                            struct kg_error *error);
+
+/* A whole chat that is told at once, up to the request for a reply: a message, a reply to it, …, a message (`n`, an odd
+ * number). `plain` as in struct kg_request. Refuses what the template cannot say. */
+enum kg_status kg_lm_encode_chat(struct kg_said_tokens *said, const struct kg_lm_loaded *loaded, struct kg_text system,
+                                 const struct kg_text *texts, uint32_t n, bool plain, struct kg_arena *scratch,
+                                 struct kg_error *error);
+
 /* What a reply is asked for with. `scratch` is rewound. */
 struct kg_ask {
     const struct kg_request *request; /* copied */

@@ -8,7 +8,7 @@
 
 struct kg_error {
     char message[320];
-    char hint[640]; /* room for lists of names */
+    char hint[1024]; /* room for lists of names */
 };
 
 /* printf-like (see kgpt/format.h). A byte that is not part of a printable character becomes '?'. The first two

@@ -7,4 +7,5 @@ ENGINE_LM += \
     infer/chat/conversation.c \
     infer/chat/kept.c \
     infer/chat/loaded.c \
+    infer/chat/told.c \
     infer/chat/turns.c

@@ -2,35 +2,17 @@
  * kgpt/conversation.h. */
 #include "conversation.h"
 
-#include "kgpt/mem.h"
 #include "kgpt/platform.h"
 
 enum kg_status kg_conversation_encode_fragments(struct kg_conversation *c, const struct kg_fragment *fragments,
                                                 size_t n_fragments, bool bos, uint32_t *n, uint32_t *n_bos,
                                                 struct kg_arena *scratch, struct kg_error *error)
 {
-    const struct kg_vocab *vocab = &c->loaded->vocab;
-    size_t count, room = c->session.options.n_ctx + 1;
-    *n_bos = bos && vocab->bos != KG_NO_TOKEN;
-    if (*n_bos) {
-        c->prompt[0] = vocab->bos;
-    }
-    enum kg_status status =
-        kg_vocab_encode(vocab, fragments, n_fragments, c->prompt + *n_bos, room - *n_bos, &count, scratch, error);
-    if (status != KG_OK) {
-        return status;
-    }
-    if (*n_bos && count && c->prompt[1] == vocab->bos) { /* the template has its own BOS */
-        memmove(c->prompt, c->prompt + 1, (count < room - 1 ? count : room - 1) * sizeof c->prompt[0]);
-        *n_bos = 0;
-    }
-    *n = (uint32_t)count + *n_bos;
-    if (*n == 0) {
-        kg_error_set(error, KG_E_INPUT, "there is no text to go on from");
-        kg_error_hint(error, "give a prompt");
-        return KG_E_INPUT;
-    }
-    return KG_OK;
+    struct kg_said_tokens said = {.tokens = c->prompt, .room = c->session.options.n_ctx + 1};
+    enum kg_status status = kg_lm_encode(&said, c->loaded, fragments, n_fragments, bos, scratch, error);
+    *n = said.n;
+    *n_bos = said.n_bos;
+    return status;
 }
 
 enum kg_status kg_conversation_check_room(const struct kg_conversation *c, uint32_t from, uint32_t n,

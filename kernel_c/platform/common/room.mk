@@ -1,5 +1,6 @@
 BARE += \
     platform/common/memory.c \
+    platform/common/network.c \
     platform/common/panic.c \
     platform/common/parallel.c \
     platform/common/screen.c

@@ -10,6 +10,8 @@ void kg_linux_console_restore(void); /* safe in a signal handler */
 void kg_linux_events_init(int fd);   /* -1: no reader */
 void kg_linux_signals_init(void);    /* fault signals end the run as a panic */
 
+void kg_linux_listen_on(const char *address); /* sockets.c: an IPv4 or IPv6 address of this host */
+
 /* pages.c: a copy of the file in huge pages, which can be written. NULL: they do not pay, or there are none. */
 void *kg_linux_read_huge(int fd, size_t size);
 void kg_linux_embedded_model_huge(void); /* puts the embedded model into huge pages, if they pay */

@@ -21,7 +21,7 @@ struct options {
 
 static const char usage[] =
     "usage: kgpt-hosted [--cmdline TEXT] [--events-fd N] [--arena-mb N] [--module FILE]… [--memory FILE] "
-    "[--disk FILE]…\n";
+    "[--disk FILE]… [--listen ADDRESS]\n";
 
 static _Noreturn void usage_error(const char *what, const char *argument)
 {
@@ -91,6 +91,8 @@ static void parse_option(struct options *options, const char *name, char *value)
         options->arena_mb = parse_option_number(name, value, 1 << 20);
     } else if (strcmp(name, "--memory") == 0) {
         add_disk(value, true);
+    } else if (strcmp(name, "--listen") == 0) {
+        kg_linux_listen_on(value);
     } else if (strcmp(name, "--disk") == 0) {
         add_disk(value, false);
     } else if (options->n_files < KG_FILES_MAX) {
@@ -102,7 +104,8 @@ static void parse_option(struct options *options, const char *name, char *value)
 
 static struct options parse_options(int argc, char **argv)
 {
-    static const char *const names[] = {"--cmdline", "--events-fd", "--arena-mb", "--module", "--memory", "--disk"};
+    static const char *const names[] = {"--cmdline", "--events-fd", "--arena-mb", "--module",
+                                        "--memory",  "--disk",      "--listen"};
     struct options options = {.cmdline = "", .events_fd = -1, .arena_mb = KG_ARENA_MB};
     for (int i = 1; i < argc; i += 2) {
         char *name = argv[i], *value = argv[i + 1];

@@ -4,4 +4,5 @@ HOSTED += \
     platform/linux/machine.c \
     platform/linux/main.c \
     platform/linux/pages.c \
+    platform/linux/sockets.c \
     platform/linux/threads.c

@@ -51,6 +51,7 @@ class HostedMachine(GuestRun):
                 modules=settings.modules,
                 memory=settings.memory,
                 store=settings.store,
+                listen=settings.listen,
                 console=write,
             )
         except BaseException:

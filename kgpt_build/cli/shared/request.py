@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgpt_build.boot_modules import PROMPT, Text, read_files, read_grammar, take_out
+from kgpt_build.boot_modules import PROMPT, Text, read_files, read_grammar, read_key, take_out
 from kgpt_build.cli.shared.lm import is_language_model
 from kgpt_build.cli.shared.options import is_verbose
 from kgpt_build.cli.shared.settings import take_settings
@@ -121,6 +121,8 @@ def take_request(prompt: str | None, files: Sequence[Path], wishes: Wishes, give
     """Take the options for the kernel out of ``given``. Raises UsageError, or KgptError for a file."""
     prompt, given["system"], texts = take_out(prompt, given["system"])
     texts += read_files(files) + read_grammar(given.pop("grammar_file"), given.pop("json_schema"))
+    if key_file := given.pop("key_file", None):
+        texts.append(read_key(key_file))
     settings = take_settings(given, prompt=prompt)
     extra = given.pop("cmdline")
     if wishes.mode == "shell" and not wishes.typed_to:

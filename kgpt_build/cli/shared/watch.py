@@ -29,7 +29,12 @@ def run_hosted(settings: RunSettings, wishes: Wishes, *, dry_run: bool) -> None:
         settings = dataclasses.replace(settings, cmdline=f"cpus={settings.cpus} {settings.cmdline}".rstrip())
     if dry_run:
         line = hosted_argv(
-            settings.image, settings.cmdline, modules=settings.modules, memory=settings.memory, store=settings.store
+            settings.image,
+            settings.cmdline,
+            modules=settings.modules,
+            memory=settings.memory,
+            store=settings.store,
+            listen=settings.listen,
         )
         click.echo(shlex.join(line))
         return

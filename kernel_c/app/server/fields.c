@@ -1,0 +1,97 @@
+/* Members of a request: see server.h. */
+#include "server.h"
+
+bool kg_request_json(struct kg_client *client, uint32_t *root)
+{
+    struct kg_json_tree *json = &client->server->json;
+    if (!kg_json_read(json, client->body, client->n_body)) {
+        kg_answer_error(client, 400, NULL, "invalid_json", "the body is not JSON: %s (at byte %zu)", json->problem,
+                        json->problem_at);
+        return false;
+    }
+    *root = 0;
+    if (json->values[0].kind != KG_JSON_OBJECT) {
+        kg_answer_error(client, 400, NULL, "invalid_json", "the body must be a JSON object");
+        return false;
+    }
+    return true;
+}
+
+uint32_t kg_field(const struct kg_client *client, uint32_t object, const char *name)
+{
+    const struct kg_json_tree *json = &client->server->json;
+    uint32_t value = kg_json_member(json, object, name);
+    return value != KG_JSON_NONE && json->values[value].kind == KG_JSON_NULL ? KG_JSON_NONE : value;
+}
+
+static bool refuse_json_field(struct kg_client *client, const char *name, const char *wanted)
+{
+    kg_answer_error(client, 400, name, "invalid_value", "%s must be %s", name, wanted);
+    return false;
+}
+
+bool kg_field_bool(struct kg_client *client, uint32_t object, const char *name, bool *value)
+{
+    const struct kg_json_tree *json = &client->server->json;
+    uint32_t field = kg_field(client, object, name);
+    if (field == KG_JSON_NONE) {
+        return true;
+    }
+    enum kg_json_kind kind = json->values[field].kind;
+    if (kind != KG_JSON_TRUE && kind != KG_JSON_FALSE) {
+        return refuse_json_field(client, name, "true or false");
+    }
+    *value = kind == KG_JSON_TRUE;
+    return true;
+}
+
+bool kg_field_number(struct kg_client *client, uint32_t object, const char *name, double least, double most,
+                     float *value)
+{
+    const struct kg_json_tree *json = &client->server->json;
+    uint32_t field = kg_field(client, object, name);
+    char wanted[64];
+    if (field == KG_JSON_NONE) {
+        return true;
+    }
+    double number = json->values[field].kind == KG_JSON_NUMBER ? kg_json_number(json, field) : most + 1;
+    if (!(number >= least && number <= most)) {
+        kg_format(wanted, sizeof wanted, "a number from %.2f to %.2f", least, most);
+        return refuse_json_field(client, name, wanted);
+    }
+    *value = (float)number;
+    return true;
+}
+
+bool kg_field_count(struct kg_client *client, uint32_t object, const char *name, uint32_t least, uint32_t most,
+                    uint32_t *value)
+{
+    uint32_t field = kg_field(client, object, name);
+    uint64_t number;
+    bool negative;
+    char wanted[64];
+    if (field == KG_JSON_NONE) {
+        return true;
+    }
+    if (!kg_json_whole(&client->server->json, field, &number, &negative) || (negative && number) || number < least ||
+        number > most) {
+        kg_format(wanted, sizeof wanted, "a whole number from %u to %u", least, most);
+        return refuse_json_field(client, name, wanted);
+    }
+    *value = (uint32_t)number;
+    return true;
+}
+
+bool kg_field_text(struct kg_client *client, uint32_t object, const char *name, struct kg_text *value)
+{
+    const struct kg_json_tree *json = &client->server->json;
+    uint32_t field = kg_field(client, object, name);
+    if (field == KG_JSON_NONE) {
+        return true;
+    }
+    if (json->values[field].kind != KG_JSON_STRING) {
+        return refuse_json_field(client, name, "a string");
+    }
+    *value = kg_json_string(json, field);
+    return true;
+}

@@ -1,0 +1,253 @@
+/* Jobs: requests for replies wait, get slots of the batch, and give them back. See server.h. */
+#include "server.h"
+
+#include "app/events/print.h"
+
+#include "kgpt/mem.h"
+
+struct kg_job *kg_job_new(struct kg_client *client, const struct kg_style *style)
+{
+    struct kg_server *server = client->server;
+    for (uint32_t i = 0; i < server->n_jobs; i++) {
+        struct kg_job *job = &server->jobs[i];
+        if (job->state == KG_JOB_FREE) {
+            uint32_t *tokens = job->tokens;
+            *job = (struct kg_job){.server = server,
+                                   .client = client,
+                                   .style = style,
+                                   .state = KG_JOB_FAILED,
+                                   .number = ++server->clock,
+                                   .created = kg_server_time(server),
+                                   .asked_at = plat_ticks(),
+                                   .tokens = tokens};
+            kg_job_defaults(job);
+            return job;
+        }
+    }
+    kg_answer_error(client, 503, NULL, "queue_full", "all %u slots are taken, and %u requests wait: try again later",
+                    server->batch.n, server->queue);
+    return NULL;
+}
+
+void kg_job_drop(struct kg_job *job)
+{
+    job->state = KG_JOB_FREE;
+}
+
+void kg_job_start(struct kg_job *job)
+{
+    job->state = KG_JOB_WAITS;
+    job->client->job = job;
+}
+
+static void free_choice(struct kg_choice *choice)
+{
+    choice->job = NULL;
+    choice->used_at = ++choice->server->clock;
+}
+
+/* A job that nobody waits for is free when its last reply has ended. */
+static void free_left_job(struct kg_job *job)
+{
+    if (!job->client && !job->running) {
+        job->state = KG_JOB_FREE;
+    }
+}
+
+void kg_job_leave(struct kg_job *job)
+{
+    struct kg_server *server = job->server;
+    if (!job->ended) {
+        server->cancelled++;
+    }
+    job->client = NULL;
+    job->state = KG_JOB_FAILED;
+    for (uint32_t slot = 0; slot < server->batch.n; slot++) {
+        struct kg_choice *choice = &server->choices[slot];
+        if (choice->job == job && choice->ended) {
+            free_choice(choice);
+        } else if (choice->job == job) {
+            kg_batch_leave(&server->batch, slot);
+        }
+    }
+    free_left_job(job);
+}
+
+/* The sinks of a choice. */
+
+static bool choice_is_stopped(void *context)
+{
+    struct kg_choice *choice = context;
+    struct kg_server *server = choice->server;
+    if (server->inside && kg_server_ms(server, server->polled) >= 1) { /* between the layers of a pass */
+        server->stopped = server->stopped || kg_input_stopped(&server->k->input);
+        (void)server->poll(server);
+    }
+    return server->stopped || !choice->job->client;
+}
+
+static void record_token(void *context, const struct kg_reply *reply, const struct kg_token *token)
+{
+    struct kg_choice *choice = context;
+    const struct kg_lm_loaded *loaded = choice->conversation->loaded;
+    bool ends = kg_vocab_ends(&loaded->vocab, token->id) || token->id == loaded->end_token;
+    if (!choice->job->logprobs || ends || choice->n_records > choice->conversation->session.options.n_ctx) {
+        return;
+    }
+    uint32_t i = choice->n_records++;
+    choice->records[i] = (struct kg_record){token->id, token->logprob, reply->n};
+    memcpy(choice->tops + (size_t)i * KG_MAX_LOGPROBS, token->top, token->n_top * sizeof *token->top);
+}
+
+/* The free slot that goes on best: the one whose context is mostly a beginning of the prompt, or else the one that was
+ * used longest ago. NULL: none is free. */
+static struct kg_choice *choose_slot(struct kg_server *server, const struct kg_job *job)
+{
+    struct kg_choice *best = NULL, *oldest = NULL;
+    uint32_t most = 0;
+    for (uint32_t slot = 0; slot < server->batch.n; slot++) {
+        struct kg_choice *choice = &server->choices[slot];
+        if (choice->job) {
+            continue;
+        }
+        const struct kg_lm_session *session = &choice->conversation->session;
+        uint32_t same = kg_lm_common(session, job->tokens, job->n_tokens);
+        if (same > most && same >= session->n_past / 2) {
+            most = same;
+            best = choice;
+        }
+        oldest = !oldest || choice->used_at < oldest->used_at ? choice : oldest;
+    }
+    return best ? best : oldest;
+}
+
+/* True if a choice of the job still reads the prompt: the others copy it then. */
+static bool reads_prompt(const struct kg_server *server, const struct kg_job *job)
+{
+    for (uint32_t slot = 0; slot < server->batch.n; slot++) {
+        const struct kg_batch_slot *s = &server->batch.slots[slot];
+        if (server->choices[slot].job == job && s->running && kg_batch_reads(s)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The job whose next choice begins: one with the fewest running replies, of those the first that came. */
+static struct kg_job *next_job(struct kg_server *server)
+{
+    struct kg_job *next = NULL;
+    for (uint32_t i = 0; i < server->n_jobs; i++) {
+        struct kg_job *job = &server->jobs[i];
+        if (job->state != KG_JOB_WAITS || reads_prompt(server, job)) {
+            continue;
+        }
+        bool before =
+            !next || job->running < next->running || (job->running == next->running && job->number < next->number);
+        next = before ? job : next;
+    }
+    return next;
+}
+
+static void fail_job(struct kg_job *job, enum kg_status status, const struct kg_error *error)
+{
+    struct kg_client *client = job->client;
+    kg_print("kgpt: a reply failed: %s\n", error->message);
+    job->server->k->failed = job->server->k->failed || status == KG_E_NUMBERS;
+    if (!client) {
+        return;
+    }
+    job->ended = true;
+    kg_job_leave(job);
+    client->job = NULL;
+    if (job->head_sent) { /* the client sees that its answer breaks off */
+        client->broken = true;
+        return;
+    }
+    kg_answer_error(client, 500, NULL, "reply_failed", "%s", error->message);
+}
+
+static void begin_choice(struct kg_job *job, struct kg_choice *choice)
+{
+    struct kg_server *server = job->server;
+    struct kg_conversation *c = choice->conversation;
+    struct kg_error error;
+    choice->job = job;
+    choice->index = job->begun++;
+    choice->opened = choice->ended = choice->closed = false;
+    choice->told = 0;
+    choice->n_records = choice->told_records = 0;
+    choice->request = job->request;
+    choice->request.index = choice->index;
+    choice->request.logprobs = !job->logprobs ? 0 : job->top_logprobs ? job->top_logprobs : 1;
+    choice->sink = (struct kg_sink){.context = choice, .token = record_token, .stopped = choice_is_stopped};
+    const struct kg_ask ask = {
+        .request = &choice->request, .sinks = &choice->sink, .scratch = &server->k->arena, .batched = true};
+    job->state = job->begun == job->n ? KG_JOB_RUNS : KG_JOB_WAITS;
+    memcpy(c->prompt, job->tokens, job->n_tokens * sizeof *c->prompt);
+    kg_batch_share_prefix(&server->batch, choice->slot, job->n_tokens);
+    enum kg_status status = kg_conversation_continue(c, job->n_tokens, &ask, &error);
+    if (status != KG_OK) {
+        free_choice(choice);
+        fail_job(job, status, &error);
+        return;
+    }
+    job->running++;
+    if (choice->index == 0) {
+        job->cached = c->reply.n_held;
+        server->prompt_tokens += job->n_tokens;
+    }
+    kg_batch_join(&server->batch, choice->slot);
+}
+
+void kg_jobs_begin(struct kg_server *server)
+{
+    struct kg_job *job;
+    struct kg_choice *choice;
+    while (!server->stopped && (job = next_job(server)) != NULL && (choice = choose_slot(server, job)) != NULL) {
+        begin_choice(job, choice);
+    }
+}
+
+bool kg_jobs_run(const struct kg_server *server)
+{
+    for (uint32_t slot = 0; slot < server->batch.n; slot++) {
+        if (server->batch.slots[slot].running) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A reply has ended. */
+static void end_choice(struct kg_choice *choice, enum kg_status status, const struct kg_error *error)
+{
+    struct kg_job *job = choice->job;
+    const struct kg_reply *reply = &choice->conversation->reply;
+    bool full = status == KG_E_CONTEXT && reply->speed.tokens; /* the text filled the context: it is complete */
+    choice->ended = true;
+    job->running--;
+    job->sampled += reply->speed.tokens;
+    choice->server->tokens += reply->speed.tokens;
+    if (status != KG_OK && !full && job->client && !choice->server->stopped) {
+        fail_job(job, status, error);
+    }
+    if (!job->client) {
+        free_choice(choice);
+        free_left_job(job);
+    }
+}
+
+void kg_jobs_step(struct kg_server *server)
+{
+    server->inside = true;
+    kg_batch_step(&server->batch);
+    server->inside = false;
+    for (uint32_t slot = 0; slot < server->batch.n; slot++) {
+        struct kg_choice *choice = &server->choices[slot];
+        const struct kg_batch_slot *s = &server->batch.slots[slot];
+        if (choice->job && !choice->ended && !s->running) {
+            end_choice(choice, s->status, &s->error);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+/* OpenAI's API: the models, and what its replies share. See openai.h. */
+#include "openai.h"
+
+#include "app/events/events.h"
+#include "endpoints.h"
+
+#include "kgpt/mem.h"
+
+void kg_get_health(struct kg_client *client)
+{
+    static const char body[] = "{\"status\":\"ok\"}";
+    kg_answer(client, 200, "application/json; charset=utf-8", body, sizeof body - 1);
+}
+
+static void write_model(struct kg_json *json, const struct kg_server *server)
+{
+    kg_json_object_begin(json, NULL);
+    kg_json_text(json, "id", server->name);
+    kg_json_text(json, "object", "model");
+    kg_json_u64(json, "created", 0);
+    kg_json_text(json, "owned_by", "kgpt");
+    kg_json_object_end(json);
+}
+
+void kg_get_models(struct kg_client *client)
+{
+    struct kg_json_out json;
+    struct kg_http_out out;
+    kg_answer_json_begin(client, &json, &out);
+    kg_json_object_begin(&json.json, NULL);
+    kg_json_text(&json.json, "object", "list");
+    kg_json_list_begin(&json.json, "data");
+    write_model(&json.json, client->server);
+    kg_json_list_end(&json.json);
+    kg_json_object_end(&json.json);
+    kg_answer_json_send(client, &json, 200);
+}
+
+static bool is_model_name(const struct kg_server *server, struct kg_text name)
+{
+    const char *own = server->k->lm->loaded.model.name;
+    return (name.n == kg_strlen(server->name) && memcmp(name.data, server->name, name.n) == 0) ||
+           (name.n == kg_strlen(own) && memcmp(name.data, own, name.n) == 0);
+}
+
+static void refuse_other_model(struct kg_client *client, struct kg_text name)
+{
+    int shown = name.n < 64 ? (int)name.n : 64;
+    kg_answer_error(client, 404, "model", "model_not_found", "there is no model %.*s here, only %s", shown, name.data,
+                    client->server->name);
+}
+
+void kg_get_model(struct kg_client *client)
+{
+    static const char before[] = "/v1/models/";
+    struct kg_text path = client->head.path;
+    struct kg_json_out json;
+    struct kg_http_out out;
+    char text[128];
+    struct kg_text name = {path.data + sizeof before - 1, path.n - (sizeof before - 1)};
+    name = (struct kg_text){text, kg_http_unescape(name, text, sizeof text)};
+    if (!is_model_name(client->server, name)) {
+        refuse_other_model(client, name);
+        return;
+    }
+    kg_answer_json_begin(client, &json, &out);
+    write_model(&json.json, client->server);
+    kg_answer_json_send(client, &json, 200);
+}
+
+/* A field whose every value but null, false, an empty list or one of the two texts would change the answer. */
+struct unsupported {
+    const char *name, *harmless, *also;
+};
+
+static bool is_harmless(const struct kg_json_tree *json, uint32_t value, const struct unsupported *field)
+{
+    switch (json->values[value].kind) {
+    case KG_JSON_NULL:
+    case KG_JSON_FALSE: return true;
+    case KG_JSON_LIST: return kg_json_first(json, value) == KG_JSON_NONE;
+    case KG_JSON_STRING:
+        return (field->harmless && kg_json_says(json, value, field->harmless)) ||
+               (field->also && kg_json_says(json, value, field->also));
+    default: return false;
+    }
+}
+
+static bool refuse_unsupported(struct kg_client *client, uint32_t root)
+{
+    static const struct unsupported fields[] = {
+        {"tools", NULL, NULL},     {"tool_choice", "none", "auto"},
+        {"functions", NULL, NULL}, {"function_call", "none", "auto"},
+        {"audio", NULL, NULL},     {"web_search_options", NULL, NULL},
+        {"suffix", "", NULL},      {"echo", NULL, NULL},
+    };
+    const struct kg_json_tree *json = &client->server->json;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        uint32_t value = kg_field(client, root, fields[i].name);
+        if (value != KG_JSON_NONE && !is_harmless(json, value, &fields[i])) {
+            kg_answer_error(client, 400, fields[i].name, "unsupported_parameter", "%s is not supported by this server",
+                            fields[i].name);
+            return false;
+        }
+    }
+    uint32_t format = kg_field(client, root, "response_format"), type = kg_json_member(json, format, "type");
+    if (format != KG_JSON_NONE && (type == KG_JSON_NONE || !kg_json_says(json, type, "text"))) {
+        kg_answer_error(client, 400, "response_format", "unsupported_parameter",
+                        "response_format other than text is not supported by this server");
+        return false;
+    }
+    return true;
+}
+
+bool kg_openai_check(struct kg_client *client, uint32_t root)
+{
+    struct kg_text name = {NULL, 0};
+    if (!kg_field_text(client, root, "model", &name)) {
+        return false;
+    }
+    if (name.data && !is_model_name(client->server, name)) {
+        refuse_other_model(client, name);
+        return false;
+    }
+    return refuse_unsupported(client, root);
+}
+
+bool kg_openai_fields(struct kg_client *client, uint32_t root, struct kg_job *job, bool *stream)
+{
+    uint32_t options = kg_field(client, root, "stream_options");
+    return kg_field_count(client, root, "n", 1, KG_SERVER_CHOICES, &job->n) &&
+           kg_field_count(client, root, "max_tokens", 1, UINT32_MAX, &job->request.max_tokens) &&
+           kg_field_count(client, root, "max_completion_tokens", 1, UINT32_MAX, &job->request.max_tokens) &&
+           kg_field_bool(client, root, "stream", stream) &&
+           kg_field_bool(client, options, "include_usage", &job->usage) && kg_fields_sampling(client, root, job);
+}
+
+void kg_openai_keys(struct kg_json *json, const struct kg_job *job, const char *prefix, const char *object)
+{
+    char id[48];
+    kg_format(id, sizeof id, "%s-%lu", prefix, (unsigned long)job->number);
+    kg_json_text(json, "id", id);
+    kg_json_text(json, "object", object);
+    kg_json_u64(json, "created", job->created);
+    kg_json_text(json, "model", job->server->name);
+    kg_format(id, sizeof id, "kgpt-%s", kgpt_version);
+    kg_json_text(json, "system_fingerprint", id);
+}
+
+void kg_openai_usage(struct kg_json *json, const struct kg_job *job)
+{
+    kg_json_object_begin(json, "usage");
+    kg_json_u64(json, "prompt_tokens", job->n_tokens);
+    kg_json_u64(json, "completion_tokens", job->sampled);
+    kg_json_u64(json, "total_tokens", job->n_tokens + job->sampled);
+    kg_json_object_begin(json, "prompt_tokens_details");
+    kg_json_u64(json, "cached_tokens", job->cached);
+    kg_json_object_end(json);
+    kg_json_object_end(json);
+}

@@ -1,0 +1,19 @@
+/* What the endpoints of OpenAI's API share. */
+#ifndef KGPT_APP_OPENAI_H
+#define KGPT_APP_OPENAI_H
+
+#include "server.h"
+
+/* Refuses a request for another model (404), and fields that would change the answer and are not supported. */
+bool kg_openai_check(struct kg_client *client, uint32_t root);
+
+/* n, max_tokens, stream, stream_options and the sampling options. */
+bool kg_openai_fields(struct kg_client *client, uint32_t root, struct kg_job *job, bool *stream);
+
+/* "id", "object", "created", "model" and "system_fingerprint" of an open object. `prefix`: of the id. */
+void kg_openai_keys(struct kg_json *json, const struct kg_job *job, const char *prefix, const char *object);
+
+/* "usage", at the end of a job. */
+void kg_openai_usage(struct kg_json *json, const struct kg_job *job);
+
+#endif

@@ -1,0 +1,244 @@
+/* POST /v1/chat/completions: see server.h and openai.h. */
+#include "openai.h"
+
+#include "endpoints.h"
+
+#define PREFIX "chatcmpl"
+#define SAY(json, text) kg_json_raw(json, text, sizeof(text) - 1)
+
+/* A token's text, as a string and as bytes, and its probability. */
+static void write_token(struct kg_json *json, const struct kg_choice *choice, uint32_t id, float logprob)
+{
+    char *piece = choice->server->piece;
+    size_t n = kg_vocab_piece(&choice->conversation->loaded->vocab, id, piece, true);
+    kg_json_text_n(json, "token", piece, n);
+    kg_json_decimal(json, "logprob", logprob);
+    kg_json_list_begin(json, "bytes");
+    for (size_t i = 0; i < n; i++) {
+        kg_json_u64(json, NULL, (unsigned char)piece[i]);
+    }
+    kg_json_list_end(json);
+}
+
+static void write_logprobs_record(struct kg_json *json, const struct kg_choice *choice, uint32_t record)
+{
+    const struct kg_record *r = &choice->records[record];
+    const struct kg_logprob *top = choice->tops + (size_t)record * KG_MAX_LOGPROBS;
+    kg_json_object_begin(json, NULL);
+    write_token(json, choice, r->id, r->logprob);
+    kg_json_list_begin(json, "top_logprobs");
+    for (uint32_t i = 0; i < choice->job->top_logprobs; i++) {
+        kg_json_object_begin(json, NULL);
+        write_token(json, choice, top[i].id, top[i].ln_p);
+        kg_json_object_end(json);
+    }
+    kg_json_list_end(json);
+    kg_json_object_end(json);
+}
+
+/* The whole answer. */
+
+static void begin_chat(struct kg_job *job, struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    kg_json_out_begin(&json, out);
+    kg_json_object_begin(&json.json, NULL);
+    kg_openai_keys(&json.json, job, PREFIX, "chat.completion");
+    kg_json_list_begin(&json.json, "choices");
+    kg_json_out_end(&json);
+}
+
+static void open_chat_choice(const struct kg_choice *choice, struct kg_http_out *out)
+{
+    kg_http_say(out, "%s{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":\"", choice->index ? "," : "",
+                choice->index);
+}
+
+static void add_chat_text(const struct kg_choice *choice, const char *text, size_t n, uint32_t record,
+                          struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    (void)choice;
+    (void)record;
+    kg_json_out_begin(&json, out);
+    kg_json_escaped(&json.json, text, n);
+    kg_json_out_end(&json);
+}
+
+static void add_chat_record(const struct kg_choice *choice, uint32_t record, struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    kg_json_out_begin(&json, out);
+    if (record) {
+        SAY(&json.json, ",");
+    } else {
+        SAY(&json.json, "\",\"refusal\":null},\"logprobs\":{\"content\":[");
+    }
+    write_logprobs_record(&json.json, choice, record);
+    kg_json_out_end(&json);
+}
+
+static void close_chat_choice(const struct kg_choice *choice, struct kg_http_out *out)
+{
+    const char *end = choice->n_records       ? "]}"
+                      : choice->job->logprobs ? "\",\"refusal\":null},\"logprobs\":{\"content\":[]}"
+                                              : "\",\"refusal\":null},\"logprobs\":null";
+    kg_http_say(out, "%s,\"finish_reason\":\"%s\"}", end, kg_choice_reason(choice));
+}
+
+static void end_chat(struct kg_job *job, struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    kg_json_out_begin(&json, out);
+    kg_json_list_end(&json.json);
+    kg_openai_usage(&json.json, job);
+    kg_json_object_end(&json.json);
+    kg_json_out_end(&json);
+}
+
+static const struct kg_style chat_whole = {
+    .type = "application/json; charset=utf-8",
+    .begin = begin_chat,
+    .open = open_chat_choice,
+    .text = add_chat_text,
+    .record = add_chat_record,
+    .close = close_chat_choice,
+    .end = end_chat,
+};
+
+/* The stream: each chunk is an event. */
+
+static void begin_chunk(struct kg_json_out *json, const struct kg_job *job, struct kg_http_out *out)
+{
+    kg_http_put(out, "data: ", 6);
+    kg_json_out_begin(json, out);
+    kg_json_object_begin(&json->json, NULL);
+    kg_openai_keys(&json->json, job, PREFIX, "chat.completion.chunk");
+    kg_json_list_begin(&json->json, "choices");
+}
+
+static void end_chunk(struct kg_json_out *json, const struct kg_job *job, bool usage)
+{
+    kg_json_list_end(&json->json);
+    if (usage) {
+        kg_openai_usage(&json->json, job);
+    } else if (job->usage) {
+        kg_json_null(&json->json, "usage");
+    }
+    kg_json_object_end(&json->json);
+    SAY(&json->json, "\n\n");
+    kg_json_out_end(json);
+}
+
+static void begin_delta(struct kg_json *json, const struct kg_choice *choice)
+{
+    kg_json_object_begin(json, NULL);
+    kg_json_u64(json, "index", choice->index);
+    kg_json_object_begin(json, "delta");
+}
+
+/* Behind the delta. */
+static void end_delta(struct kg_json *json, const struct kg_choice *choice, uint32_t record, const char *reason)
+{
+    kg_json_object_end(json);
+    if (record == KG_NO_RECORD) {
+        kg_json_null(json, "logprobs");
+    } else {
+        kg_json_object_begin(json, "logprobs");
+        kg_json_list_begin(json, "content");
+        write_logprobs_record(json, choice, record);
+        kg_json_list_end(json);
+        kg_json_object_end(json);
+    }
+    if (reason) {
+        kg_json_text(json, "finish_reason", reason);
+    } else {
+        kg_json_null(json, "finish_reason");
+    }
+    kg_json_object_end(json);
+}
+
+static void stream_chat_opening(const struct kg_choice *choice, struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    begin_chunk(&json, choice->job, out);
+    begin_delta(&json.json, choice);
+    kg_json_text(&json.json, "role", "assistant");
+    kg_json_text(&json.json, "content", "");
+    end_delta(&json.json, choice, KG_NO_RECORD, NULL);
+    end_chunk(&json, choice->job, false);
+}
+
+static void stream_chat_text(const struct kg_choice *choice, const char *text, size_t n, uint32_t record,
+                             struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    begin_chunk(&json, choice->job, out);
+    begin_delta(&json.json, choice);
+    kg_json_text_n(&json.json, "content", text, n);
+    end_delta(&json.json, choice, record, NULL);
+    end_chunk(&json, choice->job, false);
+}
+
+static void stream_chat_close(const struct kg_choice *choice, struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    begin_chunk(&json, choice->job, out);
+    begin_delta(&json.json, choice);
+    end_delta(&json.json, choice, KG_NO_RECORD, kg_choice_reason(choice));
+    end_chunk(&json, choice->job, false);
+}
+
+static void stream_chat_end(struct kg_job *job, struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    if (job->usage) {
+        begin_chunk(&json, job, out);
+        end_chunk(&json, job, true);
+    }
+    kg_http_say(out, "data: [DONE]\n\n");
+}
+
+static const struct kg_style chat_stream = {
+    .type = "text/event-stream; charset=utf-8",
+    .stream = true,
+    .open = stream_chat_opening,
+    .text = stream_chat_text,
+    .close = stream_chat_close,
+    .end = stream_chat_end,
+};
+
+static bool read_chat_logprobs(struct kg_client *client, uint32_t root, struct kg_job *job)
+{
+    if (!kg_field_bool(client, root, "logprobs", &job->logprobs) ||
+        !kg_field_count(client, root, "top_logprobs", 0, KG_MAX_LOGPROBS, &job->top_logprobs)) {
+        return false;
+    }
+    if (job->top_logprobs && !job->logprobs) {
+        kg_answer_error(client, 400, "top_logprobs", "invalid_value", "top_logprobs needs logprobs: true");
+        return false;
+    }
+    uint32_t n_vocab = client->server->k->lm->loaded.vocab.n_vocab;
+    job->top_logprobs = job->top_logprobs < n_vocab ? job->top_logprobs : n_vocab;
+    return true;
+}
+
+void kg_post_chat(struct kg_client *client)
+{
+    uint32_t root;
+    bool stream = false;
+    if (!kg_request_json(client, &root) || !kg_openai_check(client, root)) {
+        return;
+    }
+    struct kg_job *job = kg_job_new(client, &chat_whole);
+    if (!job) {
+        return;
+    }
+    if (kg_openai_fields(client, root, job, &stream) && read_chat_logprobs(client, root, job) &&
+        kg_job_messages(client, kg_field(client, root, "messages"), job)) {
+        job->style = stream ? &chat_stream : &chat_whole;
+        kg_job_start(job);
+    } else {
+        kg_job_drop(job);
+    }
+}

@@ -1,0 +1,146 @@
+/* How a reply is sampled, from the fields of a request: see server.h. The names are those of OpenAI, and of llama.cpp
+ * where OpenAI has none. */
+#include "server.h"
+
+#include "app/run/request.h"
+
+#include "kgpt/mem.h"
+
+#define LEAST_TOP_P 1e-6f /* in place of 0: only the likeliest token is left */
+#define MOST_BIAS 100.0
+
+void kg_job_defaults(struct kg_job *job)
+{
+    struct kgpt *k = job->server->k;
+    uint64_t seed;
+    job->request = kg_request_of(&k->config);
+    job->request.rng = KG_RNG_KGPT;
+    job->request.logprobs = 0;
+    job->request.on_overflow = KG_OVERFLOW_ERROR;
+    job->request.logits = job->request.layers = false;
+    job->request.seed = plat_entropy(&seed) ? seed : plat_ticks() ^ job->number;
+    job->n = 1;
+}
+
+static bool read_seed_field(struct kg_client *client, uint32_t object, struct kg_job *job)
+{
+    uint32_t field = kg_field(client, object, "seed");
+    uint64_t magnitude;
+    bool negative;
+    if (field == KG_JSON_NONE) {
+        return true;
+    }
+    if (!kg_json_whole(&client->server->json, field, &magnitude, &negative)) {
+        kg_answer_error(client, 400, "seed", "invalid_value", "seed must be a whole number below 2^64");
+        return false;
+    }
+    job->request.seed = negative ? 0 - magnitude : magnitude;
+    return true;
+}
+
+static bool add_stop(struct kg_client *client, uint32_t value, struct kg_job *job)
+{
+    const struct kg_json_tree *json = &client->server->json;
+    struct kg_text text = kg_json_string(json, value);
+    struct kg_request *request = &job->request;
+    bool holds_nul = false;
+    for (size_t i = 0; i < text.n; i++) {
+        holds_nul = holds_nul || !text.data[i];
+    }
+    if (json->values[value].kind != KG_JSON_STRING || !text.n || text.n >= KG_SERVER_STOP || holds_nul) {
+        kg_answer_error(client, 400, "stop", "invalid_value", "stop must be a text of 1 to %u bytes, or a list of them",
+                        KG_SERVER_STOP - 1);
+        return false;
+    }
+    if (request->n_stops == KG_MAX_STOPS) {
+        kg_answer_error(client, 400, "stop", "invalid_value", "stop has more than %d texts", KG_MAX_STOPS);
+        return false;
+    }
+    char *copy = job->stops[request->n_stops];
+    memcpy(copy, text.data, text.n);
+    copy[text.n] = '\0';
+    request->stops[request->n_stops++] = copy;
+    return true;
+}
+
+static bool read_stop_field(struct kg_client *client, uint32_t object, struct kg_job *job)
+{
+    const struct kg_json_tree *json = &client->server->json;
+    uint32_t field = kg_field(client, object, "stop");
+    if (field == KG_JSON_NONE) {
+        return true;
+    }
+    job->request.n_stops = 0;
+    if (json->values[field].kind != KG_JSON_LIST) {
+        return add_stop(client, field, job);
+    }
+    for (uint32_t i = kg_json_first(json, field); i != KG_JSON_NONE; i = kg_json_after(json, field, i)) {
+        if (!add_stop(client, i, job)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The number of a token, which is the key of a bias. */
+static bool parse_token_key(struct kg_text text, uint32_t n_vocab, uint32_t *token)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9' || number >= n_vocab) {
+            return false;
+        }
+        number = number * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    *token = (uint32_t)number;
+    return text.n && number < n_vocab;
+}
+
+static bool read_bias_field(struct kg_client *client, uint32_t object, struct kg_job *job)
+{
+    const struct kg_json_tree *json = &client->server->json;
+    struct kg_sampling *sampling = &job->request.sampling;
+    uint32_t field = kg_field(client, object, "logit_bias"), value;
+    const uint32_t most = sizeof sampling->logit_bias / sizeof sampling->logit_bias[0];
+    if (field == KG_JSON_NONE) {
+        return true;
+    }
+    bool good = json->values[field].kind == KG_JSON_OBJECT;
+    sampling->n_biases = 0;
+    for (uint32_t key = kg_json_first(json, field); good && key != KG_JSON_NONE;
+         key = kg_json_after(json, field, value)) {
+        struct kg_logit_bias bias = {0, 0};
+        value = kg_json_after(json, field, key);
+        double number = json->values[value].kind == KG_JSON_NUMBER ? kg_json_number(json, value) : MOST_BIAS + 1;
+        good = parse_token_key(kg_json_string(json, key), client->server->k->lm->loaded.vocab.n_vocab, &bias.token) &&
+               number >= -MOST_BIAS && number <= MOST_BIAS && sampling->n_biases < most;
+        bias.bias = (float)number;
+        if (good) {
+            sampling->logit_bias[sampling->n_biases++] = bias;
+        }
+    }
+    if (!good) {
+        kg_answer_error(client, 400, "logit_bias", "invalid_value",
+                        "logit_bias must be an object of at most %u tokens' numbers, each with a bias from -100 to 100",
+                        most);
+    }
+    return good;
+}
+
+bool kg_fields_sampling(struct kg_client *client, uint32_t object, struct kg_job *job)
+{
+    struct kg_sampling *s = &job->request.sampling;
+    bool good = kg_field_number(client, object, "temperature", 0, 100, &s->temperature) &&
+                kg_field_number(client, object, "top_p", 0, 1, &s->top_p) &&
+                kg_field_count(client, object, "top_k", 0, UINT32_MAX, &s->top_k) &&
+                kg_field_number(client, object, "min_p", 0, 1, &s->min_p) &&
+                kg_field_number(client, object, "typical_p", 0, 1, &s->typical_p) &&
+                kg_field_number(client, object, "repeat_penalty", 0.01, 100, &s->repeat_penalty) &&
+                kg_field_count(client, object, "repeat_last_n", 0, 1048576, &s->repeat_last_n) &&
+                kg_field_number(client, object, "frequency_penalty", -2, 2, &s->frequency_penalty) &&
+                kg_field_number(client, object, "presence_penalty", -2, 2, &s->presence_penalty);
+    s->top_p = s->top_p > 0 ? s->top_p : LEAST_TOP_P;
+    s->typical_p = s->typical_p > 0 ? s->typical_p : LEAST_TOP_P;
+    return good && read_seed_field(client, object, job) && read_stop_field(client, object, job) &&
+           read_bias_field(client, object, job);
+}

@@ -1,0 +1,224 @@
+/* mode=serve: an HTTP server for language models. A client (connection) sends requests, an endpoint answers at once or
+ * makes a job. A job waits in a queue until a slot of the batch is free, and asks for one reply or several (choices).
+ * A choice's text stays in its conversation until it is printed into the client's buffer, as fast as the client reads:
+ * so a slow client needs no memory, and keeps its slot until it has read or is given up. */
+#ifndef KGPT_APP_SERVER_H
+#define KGPT_APP_SERVER_H
+
+#include "app/lm.h"
+
+#include "kgpt/connections.h"
+#include "kgpt/format.h"
+#include "kgpt/http.h"
+#include "kgpt/json.h"
+#include "kgpt/json_read.h"
+
+#define KG_SERVER_IN 16384u /* bytes of a client's buffer for requests; larger bodies get one of the large buffers */
+#define KG_SERVER_LARGE 16u /* large buffers */
+#define KG_SERVER_VALUES 32768u  /* JSON values in one request */
+#define KG_SERVER_SCRATCH 16384u /* bytes of an answer that is made at once */
+#define KG_SERVER_STOP 256u      /* bytes of a stop string, with its NUL */
+#define KG_SERVER_CHOICES 128u   /* the largest n */
+
+struct kg_server;
+struct kg_client;
+struct kg_job;
+struct kg_choice;
+
+/* A JSON writer whose text goes to a buffer of a client: json.c. */
+struct kg_json_out {
+    struct kg_json json;
+    struct kg_http_out *out;
+};
+void kg_json_out_begin(struct kg_json_out *json, struct kg_http_out *out);
+void kg_json_out_end(struct kg_json_out *json); /* what was written is in the buffer */
+
+/* How an API shows the replies of a job: chat, completion, Ollama…, as a whole or as a stream. Each function prints one
+ * unit, which fits KG_SERVER_UNIT bytes with a text of KG_SERVER_PART bytes; NULL prints nothing. */
+struct kg_style {
+    const char *type; /* Content-Type */
+    bool stream;      /* choices are printed as they come; otherwise one after the other, when they have ended */
+    void (*begin)(struct kg_job *job, struct kg_http_out *out);
+    void (*open)(const struct kg_choice *choice, struct kg_http_out *out);
+    /* The next part of the text. `record`: the sampled token that it belongs to, if the job tells logprobs; else
+     * KG_NO_RECORD. */
+    void (*text)(const struct kg_choice *choice, const char *text, size_t n, uint32_t record, struct kg_http_out *out);
+    /* Behind the text of a style without `stream`: the token number `record`. */
+    void (*record)(const struct kg_choice *choice, uint32_t record, struct kg_http_out *out);
+    void (*close)(const struct kg_choice *choice, struct kg_http_out *out);
+    void (*end)(struct kg_job *job, struct kg_http_out *out);
+};
+#define KG_NO_RECORD UINT32_MAX
+#define KG_SERVER_PART 1024u /* bytes of text in one unit */
+
+enum kg_job_state {
+    KG_JOB_FREE,
+    KG_JOB_WAITS,  /* choices are to begin */
+    KG_JOB_RUNS,   /* all have begun */
+    KG_JOB_FAILED, /* no choice begins; what runs is ended */
+};
+
+struct kg_job {
+    struct kg_server *server;
+    struct kg_client *client; /* NULL: it has gone, or has got its answer */
+    const struct kg_style *style;
+    enum kg_job_state state;
+    uint64_t number;  /* of the request, from 1: in its id, and the order of the queue */
+    uint64_t created; /* seconds, as `created` tells them */
+    struct kg_request request;
+    char stops[KG_MAX_STOPS][KG_SERVER_STOP];
+    uint32_t *tokens; /* (n_ctx + 1): the prompt */
+    uint32_t n_tokens;
+    uint32_t n;              /* choices */
+    uint32_t begun, running; /* of them */
+    uint32_t printed;        /* choices whose end was printed */
+    uint32_t top_logprobs;   /* likeliest tokens that are told with each token */
+    bool logprobs;           /* tokens are told with their probabilities */
+    bool usage;              /* a stream ends with its usage */
+    bool head_sent, ended;   /* of the answer */
+    uint32_t cached;         /* tokens of the prompt that were not computed */
+    uint64_t sampled;        /* tokens of all choices that have ended */
+    uint64_t asked_at;       /* plat_ticks() */
+};
+
+/* A sampled token of a choice. */
+struct kg_record {
+    uint32_t id;
+    float logprob;
+    size_t text_end; /* bytes of the reply's text with it */
+};
+
+/* The reply in a slot of the batch. */
+struct kg_choice {
+    struct kg_server *server;
+    struct kg_job *job; /* NULL: the slot is free */
+    uint32_t slot, index;
+    struct kg_conversation *conversation;
+    struct kg_request request; /* with the index of the choice */
+    struct kg_sink sink;
+    bool opened, ended, closed; /* its beginning and end are printed; it is computed */
+    size_t told;                /* bytes of its text that are printed */
+    struct kg_record *records;  /* (n_ctx + 1) */
+    struct kg_logprob *tops;    /* (n_ctx + 1, KG_MAX_LOGPROBS) */
+    uint32_t n_records, told_records;
+    uint64_t used_at; /* server->clock when the slot was last used */
+};
+
+enum kg_client_state {
+    KG_CLIENT_FREE,
+    KG_CLIENT_HEAD, /* between requests, or the head is not complete */
+    KG_CLIENT_BODY,
+    KG_CLIENT_ANSWERS, /* a job or its buffer has more to send */
+    KG_CLIENT_LINGERS, /* the last answer is sent: what comes is dropped, until the client closes */
+};
+
+struct kg_client {
+    struct kg_server *server;
+    uint32_t connection;
+    enum kg_client_state state;
+    uint64_t since, moved; /* plat_ticks(): of the state, and when bytes last came or went */
+    struct kg_http_head head;
+    struct kg_http_chunked chunked;
+    char *in; /* (KG_SERVER_IN): `n_in` bytes of requests */
+    size_t n_in;
+    char *body; /* in `in` or in large buffer number `large`: `n_body` bytes of `body_size` */
+    size_t n_body, body_size;
+    uint32_t large;         /* KG_SERVER_LARGE: none */
+    size_t used;            /* bytes of `in` that belong to the request */
+    struct kg_http_out out; /* … of which `sent` bytes are sent */
+    size_t sent;
+    struct kg_text rest; /* of an answer that is sent from where it lies, behind `out` */
+    struct kg_job *job;
+    bool closes;       /* after this answer */
+    bool lingers;      /* … but not at once: more of the refused request may come, which would reset the connection */
+    bool continues;    /* "100 Continue" was sent */
+    const char *allow; /* methods of the path, for an answer 405 */
+    bool broken;       /* the answer cannot be completed: the connection is reset */
+};
+
+struct kg_server {
+    struct kgpt *k;
+    const struct kg_connections *connections;
+    char name[64];   /* the model's name for clients */
+    const char *key; /* NULL: none */
+    struct kg_batch batch;
+    struct kg_choice *choices; /* (batch.n): by slots */
+    struct kg_job *jobs;       /* (n_jobs) */
+    uint32_t n_jobs, queue;
+    struct kg_client *clients; /* (KG_CONNECTIONS_MAX): by connections */
+    char *large[KG_SERVER_LARGE];
+    bool large_taken[KG_SERVER_LARGE];
+    size_t large_size, out_size;
+    struct kg_json_tree json;                           /* of the request that is read */
+    char *scratch;                                      /* (KG_SERVER_SCRATCH) */
+    char *piece;                                        /* (vocab.longest) */
+    uint64_t started, polled;                           /* plat_ticks() */
+    uint64_t clock, requests;                           /* counters */
+    uint64_t tokens, prompt_tokens, refused, cancelled; /* since the start, for /metrics */
+    bool stopped;                                       /* Ctrl-C, or the run shall end */
+    bool inside;                                        /* a pass is being computed: no reply may begin */
+    bool (*poll)(struct kg_server *server);             /* kg_clients_poll, between the layers of a pass */
+};
+
+/* server.c: memory for n slots beside the console's conversation; then the server itself, until Ctrl-C. */
+struct kg_server *kg_server_carve(struct kgpt *k, uint32_t slots, struct kg_arena *arena);
+enum kg_status kg_server_run(struct kgpt *k, struct kg_error *error);
+
+/* time.c */
+uint64_t kg_server_ms(const struct kg_server *server, uint64_t since); /* milliseconds since then */
+uint64_t kg_server_time(const struct kg_server *server);               /* seconds, for `created` */
+
+/* clients.c: bytes of clients become requests, and answers are sent. Never waits; to be called often. */
+bool kg_clients_poll(struct kg_server *server); /* true: more can be done at once */
+void kg_clients_drop(struct kg_server *server); /* all of them, at once */
+
+/* endpoints.c: calls the endpoint of a complete request. */
+void kg_endpoint_call(struct kg_client *client);
+
+/* answers.c: an answer that is known at once. */
+void kg_answer(struct kg_client *client, uint32_t status, const char *type, const char *body, size_t n);
+/* … which is sent from where it lies. */
+void kg_answer_from(struct kg_client *client, const char *type, struct kg_text body);
+/* The head of an answer up to, without, its empty line; `size` SIZE_MAX: the body is chunked. */
+void kg_answer_head(struct kg_client *client, uint32_t status, const char *type, size_t size);
+/* OpenAI's error object. `param` and `code` may be NULL. */
+void kg_answer_error(struct kg_client *client, uint32_t status, const char *param, const char *code, const char *format,
+                     ...) __attribute__((format(printf, 5, 6)));
+/* The answer is JSON in server->scratch: begin, write with json->json, send. */
+void kg_answer_json_begin(struct kg_client *client, struct kg_json_out *json, struct kg_http_out *out);
+void kg_answer_json_send(struct kg_client *client, struct kg_json_out *json, uint32_t status);
+
+/* jobs.c. kg_job_new answers with 503 itself if the queue is full: NULL. kg_job_start puts the job into the queue. */
+struct kg_job *kg_job_new(struct kg_client *client, const struct kg_style *style);
+void kg_job_drop(struct kg_job *job); /* one that is not started */
+void kg_job_start(struct kg_job *job);
+void kg_job_leave(struct kg_job *job);        /* the client has gone: ends its replies with the next token */
+void kg_jobs_begin(struct kg_server *server); /* fills free slots */
+void kg_jobs_step(struct kg_server *server);  /* computes a token of each reply */
+bool kg_jobs_run(const struct kg_server *server);
+
+/* print.c: prints what has come of the client's job, as far as its buffer has room. */
+void kg_job_print(struct kg_job *job);
+const char *kg_choice_reason(const struct kg_choice *choice); /* OpenAI's finish_reason: "stop" or "length" */
+
+/* fields.c: members of a request. Each answers with 400 itself, naming the field, and returns false. A missing field,
+ * and null, leave the value as it is. */
+bool kg_request_json(struct kg_client *client, uint32_t *root); /* reads the body, which must be an object */
+bool kg_field_bool(struct kg_client *client, uint32_t object, const char *name, bool *value);
+bool kg_field_number(struct kg_client *client, uint32_t object, const char *name, double least, double most,
+                     float *value);
+bool kg_field_count(struct kg_client *client, uint32_t object, const char *name, uint32_t least, uint32_t most,
+                    uint32_t *value);
+bool kg_field_text(struct kg_client *client, uint32_t object, const char *name, struct kg_text *value);
+uint32_t kg_field(const struct kg_client *client, uint32_t object, const char *name); /* KG_JSON_NONE for null too */
+
+/* sampling.c: the sampling options, seed, stop strings and max_tokens of a request, by OpenAI's and llama.cpp's names,
+ * into job->request, which begins with the options of the command line. */
+bool kg_fields_sampling(struct kg_client *client, uint32_t object, struct kg_job *job);
+void kg_job_defaults(struct kg_job *job); /* the options of the command line, and a random seed */
+
+/* prompt.c: the messages of a chat, or a text, as tokens of the job. They answer themselves if that is refused. */
+bool kg_job_messages(struct kg_client *client, uint32_t messages, struct kg_job *job);
+bool kg_job_text(struct kg_client *client, struct kg_text text, struct kg_job *job);
+
+#endif

@@ -1,0 +1,112 @@
+"""``kgpt serve``: `kgpt run` with mode=serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kgpt_build.cli import run
+from kgpt_build.cli.shared.hosted import QEMU_ONLY
+from kgpt_build.errors import UsageError
+
+_NOT_SERVED: dict[str, Any] = {
+    **QEMU_ONLY,
+    "prompt": None,
+    "mode": "serve",
+    "models": (),
+    "draft": None,
+    "files": (),
+    "grammar_file": None,
+    "json_schema": None,
+    "keymap": None,
+    "keyboard": "i8042",
+    "keeps": False,
+    "store": None,
+    "as_json": False,
+    "timeout": None,
+    "samples": None,
+    "seed": None,
+    "stop": (),
+    "logit_bias": (),
+    "logprobs": None,
+    "prefill": False,
+    "on_overflow": None,
+    "rng": None,
+    "speculate": None,
+    "speculate_tokens": None,
+}
+"""Options of `kgpt run` that a server does not have, and their values."""
+_OURS = {*_NOT_SERVED, "target", "cmdline", "slots", "secure_boot"}
+
+
+def _serve(
+    named: Path | None,
+    default: bool,
+    target: str,
+    port: int,
+    address: str,
+    queue: int,
+    client_timeout: int,
+    alias: str | None,
+    key_file: Path | None,
+    slots: int,
+    **options: Any,
+) -> None:
+    """Serve a language model to clients of OpenAI's API, until Ctrl-C.
+
+    MODEL is a file, a name (kgpt pull lists them; it is downloaded if needed), or a program of kgpt build --target
+    hosted. Clients reach it at http://127.0.0.1:8080/v1, or where --listen and --port say. docs/api.md lists the
+    endpoints and their fields. There is no TLS: put a proxy before a server that others reach.
+
+    The sampling options are defaults for requests that do not name them.
+    """
+    if target == "bare":
+        raise UsageError("the bare kernel has no network yet, so it cannot serve", "kgpt serve --target hosted")
+    words = [f"port={port}", f"queue={queue}", f"timeout={client_timeout}"]
+    name = alias or (named.name if named is not None and not named.is_file() else None)
+    assert run.command.callback is not None
+    run.command.callback(
+        named=named,
+        default=default,
+        target="hosted",
+        slots=slots,
+        cmdline=" ".join([*words, *([f"alias={name}"] if name else [])]),
+        listen=address,
+        key_file=key_file,
+        **_NOT_SERVED,
+        **options,
+    )
+
+
+_OWN = [
+    click.Option(
+        ["--target"], type=click.Choice(["bare", "hosted"]), default="hosted", show_default=True,
+        help="hosted: a Linux process. bare: the kernel in QEMU; it has no network yet.",
+    ),
+    click.Option(["--port"], type=click.IntRange(0, 65535), default=8080, show_default=True, metavar="N",
+                 help="The TCP port; 0: any that is free."),
+    click.Option(["--listen", "address"], default="127.0.0.1", show_default=True, metavar="ADDRESS",
+                 help="The address of this host that clients reach; 0.0.0.0: all of them."),
+    click.Option(["--slots"], type=click.IntRange(1, 64), default=4, show_default=True, metavar="N",
+                 help="Replies that are computed at once, in one pass over the weights; each has a context."),
+    click.Option(["--queue"], type=click.IntRange(0, 1024), default=16, show_default=True, metavar="N",
+                 help="Requests that may wait for a slot; a further one is refused with 503."),
+    click.Option(["--client-timeout"], type=click.IntRange(1, 3600), default=10, show_default=True, metavar="S",
+                 help="Seconds that a client has for the head of a request, or may stall."),
+    click.Option(["--alias"], metavar="NAME",
+                 help="The model's name for clients. [default: MODEL, or that in its file]"),
+    click.Option(["--key-file"], type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+                 help="Requests must bring the API key that is the first line of FILE."),
+]  # fmt: skip
+
+command = click.Command(
+    "serve",
+    callback=_serve,
+    params=[
+        *_OWN,
+        *(p for p in run.command.params if p.name not in _OURS),
+    ],
+    help=_serve.__doc__,
+)

@@ -1,0 +1,182 @@
+"""A hosted program that serves a tiny model, and clients of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pace
+from hosted import SECONDS, Hosted
+
+NAME = "talker"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer, without its framing."""
+
+    status: int
+    fields: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body."""
+        return json.loads(self.body)
+
+
+class Wire:
+    """A raw connection to the server."""
+
+    def __init__(self, server: Server) -> None:
+        self.socket = socket.create_connection((server.host, server.port), timeout=pace.limit(SECONDS))
+        self.left = b""
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def ends(self) -> bool:
+        """Wait for the server to close, and drop what it still sends."""
+        try:
+            while self.socket.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
+        return True
+
+    def _more(self) -> None:
+        data = self.socket.recv(65536)
+        if not data:
+            raise EOFError(self.left)
+        self.left += data
+
+    def _take(self, n: int) -> bytes:
+        while len(self.left) < n:
+            self._more()
+        taken, self.left = self.left[:n], self.left[n:]
+        return taken
+
+    def _line(self) -> bytes:
+        while b"\r\n" not in self.left:
+            self._more()
+        line, self.left = self.left.split(b"\r\n", 1)
+        return line
+
+    def answer(self, *, head: bool = False) -> Answer:
+        """The next answer."""
+        _, status, _ = self._line().split(b" ", 2)
+        fields = {}
+        while line := self._line():
+            name, value = line.decode().split(": ", 1)
+            fields[name.lower()] = value
+        body = b""
+        if head or status in (b"204", b"100"):
+            pass
+        elif fields.get("transfer-encoding") == "chunked":
+            while size := int(self._line(), 16):
+                body += self._take(size)
+                assert self._line() == b""
+            assert self._line() == b""
+        elif "content-length" in fields:
+            body = self._take(int(fields["content-length"]))
+        else:
+            try:
+                while True:
+                    self._more()
+            except EOFError:
+                body, self.left = self.left, b""
+        return Answer(int(status), fields, body)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    host: str
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def wire(self) -> Wire:
+        return Wire(self)
+
+    def ask(self, method: str, path: str, body: bytes | None = None, *, more: str = "", version: str = "1.1") -> Answer:
+        """One request on a connection of its own."""
+        with self.wire() as wire:
+            wire.send(request(method, path, body, more=more, version=version))
+            return wire.answer(head=method == "HEAD")
+
+    def post(self, path: str, **fields: Any) -> Answer:
+        """A request with a JSON object."""
+        return self.ask("POST", path, json.dumps(fields).encode(), more="Content-Type: application/json\r\n")
+
+    def chat(self, text: str = "hello", **fields: Any) -> Answer:
+        """A chat with one message."""
+        return self.post("/v1/chat/completions", messages=[{"role": "user", "content": text}], **fields)
+
+    def waits_for(self, what: Any) -> Any:
+        """What ``what()`` gives when it is true."""
+        end = time.monotonic() + pace.limit(SECONDS)
+        while not (found := what()):
+            assert time.monotonic() < end, "it did not come"
+            time.sleep(0.01)
+        return found
+
+
+def request(method: str, path: str, body: bytes | None = None, *, more: str = "", version: str = "1.1") -> bytes:
+    """The bytes of a request."""
+    length = f"Content-Length: {len(body)}\r\n" if body is not None else ""
+    return f"{method} {path} HTTP/{version}\r\nHost: x\r\n{length}{more}\r\n".encode() + (body or b"")
+
+
+@contextmanager
+def serving(program: Hosted, modules: tuple[str, ...], words: str = "") -> Iterator[Server]:
+    """The server while the block runs."""
+    read, write = os.pipe()
+    argv = program.argv(f"mode=serve port=0 cpus=1 alias={NAME} {words}", write, *modules)
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=[write],
+        env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
+    )
+    os.close(write)
+    try:
+        with os.fdopen(read, "rb") as channel:
+            for line in channel:
+                event = json.loads(line)
+                if event["event"] == "serving":
+                    host, port = event["address"].rsplit(":", 1)
+                    yield Server(host, int(port), process)
+                    break
+            else:
+                assert process.stdout is not None
+                raise AssertionError(process.stdout.read().decode())
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def talker_modules(model: Path) -> tuple[str, ...]:
+    """Options of the program that bring the model of ``write_talker``."""
+    return ("--module", str(model), "--module", str(model.with_suffix(".kgct")))
