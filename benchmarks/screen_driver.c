@@ -32,7 +32,8 @@ struct result driver_flood(const struct kg_pixel_format *format, void *memory, u
     uint64_t start = driver_ticks(), now = start, drawn = start, took = 0, turn = hz / TURNS_PER_SECOND;
     struct result result = {0, 0, 0};
     kg_pixels_init(&pixels, format, memory);
-    kg_terminal_init(&terminal, cells, kg_pixels_columns(&pixels), kg_pixels_rows(&pixels));
+    kg_terminal_init(&terminal, cells, (size_t)format->width * format->height / 64, kg_pixels_columns(&pixels),
+                     kg_pixels_rows(&pixels));
     while (now - start < ticks) {
         size_t skipped = result.lines++ % 7; /* no two lines alike, so that all cells change */
         kg_terminal_write(&terminal, text + skipped, n - skipped);

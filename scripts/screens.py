@@ -56,8 +56,8 @@ def menu(folder: Path) -> None:
     """The boot menu of GRUB, and that of kgpt.efi."""
     for kind, name in (("iso", "screen-menu.png"), ("usb", "screens/menu-uefi.png")):
         image = folder / f"menu.{kind}"
-        kgpt("image", kind, MODEL, "default", "-o", image, "--timeout", "60")
-        kgpt("screenshot", image, "-o", DOCS / name, *UEFI, "--resolution", "1280x800", "--seconds", "15")
+        kgpt("image", kind, MODEL, "default", "-o", image, "--timeout", "300")
+        kgpt("screenshot", image, "-o", DOCS / name, *UEFI, "--resolution", "1280x800", "--seconds", "40")
 
 
 def training(folder: Path) -> None:

@@ -91,7 +91,8 @@ static void write_last_row(const struct kg_menu_view *view, char *out)
 {
     char text[KG_MENU_ROW_BYTES];
     if (view->left >= 0) {
-        kg_format(text, sizeof text, "Starts in %d s. Any key stops the clock.", (view->left + 999) / 1000);
+        kg_format(text, sizeof text, "Starts in %d s. Any key stops the clock; Up and Down choose.",
+                  (view->left + 999) / 1000);
         write_menu_row(view, out, text);
     } else {
         write_menu_row(view, out, "Up, Down: choose.  Enter: start.  e: change the words of an entry.");
@@ -102,7 +103,8 @@ enum kg_menu_look kg_menu_row(const struct kg_menu_view *view, size_t row, char 
 {
     text[0] = '\0';
     if (row == 1) {
-        write_menu_row(view, text, view->safe ? "kgpt, with safe graphics" : "kgpt");
+        write_menu_row(view, text,
+                       view->safe ? "kgpt - choose what to start, with safe graphics" : "kgpt - choose what to start");
         return KG_MENU_TITLE;
     }
     if (row < KG_MENU_HEAD) {

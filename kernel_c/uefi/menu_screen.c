@@ -8,8 +8,8 @@
 /* Attributes as of VGA's text mode. */
 #define INK_PLAIN 0x07
 #define INK_TITLE 0x0F
-#define INK_CHOSEN 0x70
-#define INK_DIM 0x08
+#define INK_CHOSEN 0x30 /* black on cyan, as in GRUB's menu */
+#define INK_DIM 0x03    /* cyan: firmware's dark grey is nearly black */
 
 uint64_t kg_stick_ticks(void)
 {

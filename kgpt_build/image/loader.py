@@ -17,7 +17,20 @@ from kgpt_build.toolchain import GrubMkimage, GrubModules
 PREFIX = "/boot/grub"
 _SECONDS = 120.0
 _MODULES = (
-    *("all_video", "boot", "configfile", "echo", "fat", "font", "gfxterm", "iso9660", "ls", "multiboot2", "normal"),
+    *(
+        "all_video",
+        "boot",
+        "configfile",
+        "echo",
+        "fat",
+        "font",
+        "gettext",
+        "gfxterm",
+        "iso9660",
+        "ls",
+        "multiboot2",
+        "normal",
+    ),
     *("part_gpt", "part_msdos", "regexp", "search", "search_fs_file", "serial", "sleep", "terminal", "test", "true"),
     *("halt", "reboot", "cat", "minicmd", "progress"),
 )

@@ -15,7 +15,7 @@ from typing import Any
 from kgpt_build import paths
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.file_hash import sha256_of
-from kgpt_build.image import disc, manifest, stick
+from kgpt_build.image import disc, grub_words, manifest, stick
 from kgpt_build.image.contents import EFI_KERNEL, LM_KERNEL, Contents, Item, Wanted, built, gather
 from kgpt_build.image.disc import UEFI_PROGRAM
 from kgpt_build.image.fs.volumes import Source, pieces_of, whole_files
@@ -140,7 +140,7 @@ def _menus(settings: ImageSettings, entries: Sequence[Entry], progress: Progress
         progress.stage(f"only by UEFI, since the model is too large for GRUB: {names}")
     if any(settings.menu.default.removeprefix(f"{SAFE}>{SAFE}-") == entry.id for entry in without):
         for_grub = replace(settings.menu, default="")
-    menus = {CONFIG: grub_cfg(by_grub, for_grub, template()).encode()}
+    menus = {CONFIG: grub_cfg(by_grub, for_grub, template()).encode(), grub_words.PLACE: grub_words.catalog()}
     if settings.kind == "usb":
         menus[EFI_CONFIG] = efi_menu(entries, settings.menu, LM_KERNEL).encode()
     return menus

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gettext
+import io
+import re
 import shlex
 
 import pytest
 from refusals import refused
 
 from kgpt_build.errors import UsageError
+from kgpt_build.image import grub_words
 from kgpt_build.image.grub_text import handed_on, literal, split_words, word
 
 NASTY = ["", "a b", "it's", '"', "$x ${y}", "\\", "a\\'b", "{;}", "#", "é €", "a\\x41", "`id`", "--", "a=b c=d"]
@@ -65,3 +69,11 @@ def test_control_characters_are_refused() -> None:
 )
 def test_what_grub_hands_on(words: list[str], line: str) -> None:
     assert handed_on(words) == line
+
+
+def test_the_words_of_the_menu_are_a_catalog_that_gettext_reads() -> None:
+    catalog = gettext.GNUTranslations(io.BytesIO(grub_words.catalog()))
+    assert {message: catalog.gettext(message) for message in grub_words.WORDS} == grub_words.WORDS
+    for message, ours in grub_words.WORDS.items():  # GRUB formats them; fewer directives are fine, other ones are not
+        assert re.findall("%.", message)[: len(re.findall("%.", ours))] == re.findall("%.", ours)
+        assert "kgpt: " not in ours  # with it, a kernel's output begins: kgpt_build/vm/loader_output.py
