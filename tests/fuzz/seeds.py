@@ -91,6 +91,7 @@ def main() -> None:
         "model": _models,
         "prefill": _prefills,
         "shell": _sessions,
+        "store": _stores,
         "terminal": _written,
         "usb": _configurations,
     }
@@ -207,6 +208,42 @@ def _chats() -> Iterator[bytes]:
     templates += [chat_blob(text, "<s>", "</s>") for text in (*LIKE.values(), SWITCH)]
     for template in templates:
         yield template.blob() + said + bytes([len(said)])
+
+
+def _stores() -> Iterator[bytes]:
+    """Records and chains, and behind them a kept conversation: whole, foreign, and with numbers that do not match."""
+
+    def record(name: bytes, kind: int, size: int, first: int) -> bytes:
+        return struct.pack("<4sBBBBBBBB", name, kind, size & 255, size >> 8 & 255, size >> 16, 0, first, 0, 0)
+
+    def area(flags: int, shift: int, units: int, *records: bytes, chain: bytes = b"") -> bytes:
+        rows = b"".join(records).ljust(48, b"\0")
+        return bytes((flags, shift, units, len(records))) + rows + chain.ljust(14, b"\xff")
+
+    kept = _kept()
+    chains = bytes((1, 2, 255, 4, 255))
+    yield area(3, 12, 14, record(b"a", 1, 9000, 0), record(b"b", 2, 5, 3), chain=chains) + kept
+    yield area(3, 12, 14, record(b"kept", 1, 9000, 0), chain=chains) + kept
+    yield area(7, 12, 14) + kept
+    yield area(15, 12, 14) + kept
+    yield area(3, 13, 6, record(b"a", 1, 60000, 0), chain=bytes((1, 2, 3, 0))) + b"x"
+    yield area(3, 12, 200, record(b"a", 1, 1 << 20, 13)) + b"x" * 300
+    yield area(2, 31, 255, record(b"", 0, 0, 200)) + kept[:100]
+    yield area(15, 12, 14) + kept[:20] + b"\xff" * 8 + kept[28:]
+
+
+def _kept() -> bytes:
+    """A conversation of two tokens of the model of fuzz_store.c, with settings and a reply."""
+    settings, reply = b"temperature=0.5\0", b"reply"
+    head = struct.pack("<4s11I96x", b"KGCV", 2, len(settings), len(reply), 1, 0, 0, 1, 0xFFFFFFFF, 0, 0xFFFFFFFF, 2)
+    start = (head + settings + reply).ljust(-(-(len(head) + len(settings) + len(reply)) // 64) * 64, b"\0")
+    vectors = bytes(range(2 * 2 * 2 * 8))
+    origin = bytes((1,)) + bytes(31) + bytes((2,)) + bytes(31)
+    text = struct.pack("<2I", 3, 4)
+    body = (112 + len(text)) // 64 * 64 + 64
+    size = body + 2 * len(vectors)
+    prefill = struct.pack("<4sIQI7I", b"KGPF", 1, size, 0, 2, 0, 8, 2, 2, 4, 0) + origin + text
+    return start + prefill.ljust(body, b"\0") + 2 * vectors
 
 
 def _prefills() -> Iterator[bytes]:

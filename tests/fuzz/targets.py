@@ -280,6 +280,17 @@ TARGETS = {
             words=("EFI PART", "EXFAT   ", "\\x53\\xef", "\\x0a\\xf3", "\\x55\\xaa"),
         ),
         Target(
+            "store",
+            (
+                *("kernel_c/store/store.c", "kernel_c/store/store_change.c", "kernel_c/infer/chat/kept.c"),
+                *("kernel_c/infer/prefill.c", "kernel_c/infer/kv.c", "kernel_c/core/crc32_long.c"),
+                *("kernel_c/ops/attention/kv_ref.c", "kernel_c/ops/quant/types.c"),
+                *(*_ARENA, *_CORE),
+            ),
+            1024,
+            words=("KGCV\\x02\\x00\\x00\\x00", "KGPF\\x01\\x00\\x00\\x00", "\\xff\\xff\\xff\\xff"),
+        ),
+        Target(
             "prefill",
             (
                 *("kernel_c/infer/prefill.c", "kernel_c/infer/kv.c", "kernel_c/core/crc32_long.c"),
