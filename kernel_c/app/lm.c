@@ -20,6 +20,7 @@ void kg_engine_changed(struct kgpt *k)
     kg_ops_fill(&k->ops, k->info->cpu->features, k->config.cpumask);
     kg_quant_fill(&k->lm->ops, &k->ops, k->info->cpu->features, k->config.cpumask);
     kg_lm_grammar_changed(k);
+    kg_lm_settings_changed(k);
 }
 
 const char *kg_engine_first_model(const struct kgpt *k)
@@ -100,6 +101,7 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
         status = kg_lm_check_rng(k, error);
     }
     if (status == KG_OK) {
+        kg_lm_settings_begin(k);
         resolve_mode(k);
         KG_EMIT(ready, .ticks = plat_ticks() - k->info->ticks_entry);
     }

@@ -60,6 +60,10 @@ struct kg_lm {
     struct kg_lm_grammar grammar;
     struct kg_lm_sample *samples; /* (batch.n): chat/lm_together.c */
     struct kg_server *server;     /* with mode=serve: app/server */
+    bool keeps_settings;          /* settings=keep, and they were read */
+    uint32_t settings_crc;        /* of the words that are kept */
+    bool log_begun;               /* the transcript names the model */
+    uint64_t log_end;             /* byte of the log, of the sector with its end; 0: not known */
     bool chatting;                /* commands of the chat can be typed: for hints */
 };
 
@@ -94,6 +98,7 @@ enum kg_status kg_lm_choose_speculation(struct kgpt *k, struct kg_error *error);
 /* lm_prefill.c: opens the prefill of the model that was opened, and says whether chats will use it. */
 enum kg_status kg_lm_open_prefill(struct kgpt *k, const struct kg_lm_source *source, struct kg_error *error);
 /* The hashes of a source's model and chat template. False: that of the model is not known. */
+uint32_t kg_lm_hash_features(const struct kgpt *k); /* enum kg_cpu_feature that hashes may use */
 bool kg_lm_origin(const struct kgpt *k, const struct kg_lm_source *source, struct kg_prefill_origin *origin);
 
 void kg_lm_report_prefill(const struct kgpt *k);
@@ -144,6 +149,13 @@ void kg_lm_chat_run(struct kgpt *k);
 void kg_lm_chat_answer(struct kgpt *k, const char *text, size_t n); /* `text` NULL: another reply to the last message */
 
 void kg_lm_chat_read_pasted(struct kgpt *k); /* reads lines until /end, and answers them as one message */
+
+/* chat/lm_settings.c, for settings=keep: takes the kept settings; keeps those that were changed. */
+void kg_lm_settings_begin(struct kgpt *k);
+void kg_lm_settings_changed(struct kgpt *k);
+
+/* chat/lm_log.c: with log=on appends what was asked, and the reply, to the transcript. */
+void kg_lm_log_turn(struct kgpt *k, const struct kg_lm_turn *turn);
 
 extern const struct kg_command kg_lm_memory_commands[]; /* chat/lm_memory.c; a row without a name ends them */
 extern const struct kg_commands kg_lm_chat_commands;    /* typed behind "/" */

@@ -10,15 +10,19 @@
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 
+uint32_t kg_lm_hash_features(const struct kgpt *k)
+{
+    return k->config.cpumask == KG_ISA_C ? 0 : k->info->cpu->features;
+}
+
 bool kg_lm_origin(const struct kgpt *k, const struct kg_lm_source *source, struct kg_prefill_origin *origin)
 {
-    uint32_t features = k->config.cpumask == KG_ISA_C ? 0 : k->info->cpu->features;
     *origin = (struct kg_prefill_origin){0};
     if (!source->sha256) {
         return false;
     }
     memcpy(origin->model, source->sha256, sizeof origin->model);
-    kg_sha256(source->chat, source->chat_size, features, origin->chat);
+    kg_sha256(source->chat, source->chat_size, kg_lm_hash_features(k), origin->chat);
     return true;
 }
 

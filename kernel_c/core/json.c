@@ -123,6 +123,16 @@ void kg_json_bool(struct kg_json *json, const char *key, bool value)
     kg_json_raw(json, value ? "true" : "false", value ? 4 : 5);
 }
 
+/* `%.9f` without zeros at its end, but for one. */
+static size_t put_double(char *digits, size_t size, double value)
+{
+    size_t n = kg_format(digits, size, "%.9f", value);
+    while (n > 2 && digits[n - 1] == '0' && digits[n - 2] != '.') {
+        n--;
+    }
+    return n;
+}
+
 void kg_json_double(struct kg_json *json, const char *key, double value)
 {
     char digits[64];
@@ -131,15 +141,10 @@ void kg_json_double(struct kg_json *json, const char *key, double value)
         kg_json_raw(json, "null", 4);
         return;
     }
-    size_t n = kg_format(digits, sizeof digits, "%.9f", value);
-    while (n > 2 && digits[n - 1] == '0' && digits[n - 2] != '.') {
-        n--;
-    }
-    kg_json_raw(json, digits, n);
+    kg_json_raw(json, digits, put_double(digits, sizeof digits, value));
 }
 
-/* Nine significant digits identify every float. Infinity is written as 1.0e999, beyond any double. */
-void kg_json_decimal(struct kg_json *json, const char *key, float value)
+size_t kg_json_decimal_text(char *out, size_t size, float value)
 {
     double scaled = (double)value;
     int power = 0;
@@ -149,10 +154,18 @@ void kg_json_decimal(struct kg_json *json, const char *key, float value)
     for (; power < 60 && (scaled > 1e9 || scaled < -1e9); power++) {
         scaled /= 10;
     }
-    kg_json_double(json, key, power < 60 ? scaled : value < 0 ? -1.0 : 1.0);
-    if (power) {
-        char digits[8];
-        kg_json_raw(json, digits, kg_format(digits, sizeof digits, "e%d", power < 60 ? power : 999));
+    size_t n = put_double(out, size, power < 60 ? scaled : value < 0 ? -1.0 : 1.0);
+    return n + (power ? kg_format(out + n, size - n, "e%d", power < 60 ? power : 999) : 0);
+}
+
+void kg_json_decimal(struct kg_json *json, const char *key, float value)
+{
+    char digits[KG_JSON_DECIMAL];
+    append_key(json, key);
+    if (value != value) { /* JSON has no NaN */
+        kg_json_raw(json, "null", 4);
+    } else {
+        kg_json_raw(json, digits, kg_json_decimal_text(digits, sizeof digits, value));
     }
 }
 

@@ -134,11 +134,41 @@ static enum kg_status check_model(const struct header *header, const struct kg_p
     if (prefill->n > model->n_ctx_train) {
         return refuse_blob(error, OTHER_SIZES);
     }
+    return KG_OK;
+}
+
+static enum kg_status check_prefilled_tokens(const struct kg_prefill *prefill, uint32_t n_vocab, struct kg_error *error)
+{
     for (uint32_t i = 0; i < prefill->n; i++) {
-        if (prefilled_token(prefill, i) >= model->n_vocab) {
+        if (prefilled_token(prefill, i) >= n_vocab) {
             return refuse_blob(error, "a token is not one of the model's");
         }
     }
+    return KG_OK;
+}
+
+/* The parts of a blob that is whole, of any model. */
+static enum kg_status read_blob(struct header *header, struct kg_prefill *found, const void *blob, uint64_t size,
+                                struct kg_error *error)
+{
+    const uint8_t *bytes = blob;
+    if (size < sizeof *header) {
+        return refuse_blob(error, "it is too short");
+    }
+    memcpy(header, blob, sizeof *header); /* a boot module may be unaligned */
+    enum kg_status status = check_blob(header, bytes, size, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    uint64_t cache = (uint64_t)header->n_layer * header->n_head_kv * header->n * header->vector;
+    struct layout place = lay_out(header->n, header->system_size, cache);
+    *found = (struct kg_prefill){.n = header->n,
+                                 .kv = (enum kg_kv_type)header->kv,
+                                 .size = size,
+                                 .system = {(const char *)bytes + place.system, header->system_size},
+                                 .tokens = bytes + place.tokens,
+                                 .keys = bytes + place.keys,
+                                 .values = bytes + place.values};
     return KG_OK;
 }
 
@@ -146,36 +176,36 @@ enum kg_status kg_prefill_open(struct kg_prefill *prefill, const void *blob, uin
                                const struct kg_lm_model *model, const struct kg_prefill_origin *origin,
                                struct kg_error *error)
 {
-    const uint8_t *bytes = blob;
     struct header header;
+    struct kg_prefill found;
     *prefill = (struct kg_prefill){0};
-    if (size < sizeof header) {
-        return refuse_blob(error, "it is too short");
-    }
-    memcpy(&header, blob, sizeof header); /* a boot module may be unaligned */
-    enum kg_status status = check_blob(&header, bytes, size, error);
-    if (status != KG_OK) {
-        return status;
-    }
-    uint64_t cache = (uint64_t)header.n_layer * header.n_head_kv * header.n * header.vector;
-    struct layout place = lay_out(header.n, header.system_size, cache);
-    const struct kg_prefill found = {.n = header.n,
-                                     .kv = (enum kg_kv_type)header.kv,
-                                     .size = size,
-                                     .system = {(const char *)bytes + place.system, header.system_size},
-                                     .tokens = bytes + place.tokens,
-                                     .keys = bytes + place.keys,
-                                     .values = bytes + place.values};
-    status = check_model(&header, &found, model, origin, error);
+    enum kg_status status = read_blob(&header, &found, blob, size, error);
+    status = status == KG_OK ? check_model(&header, &found, model, origin, error) : status;
+    status = status == KG_OK ? check_prefilled_tokens(&found, model->n_vocab, error) : status;
     if (status == KG_OK) {
         *prefill = found;
     }
     return status;
 }
 
+enum kg_status kg_prefill_open_tokens(struct kg_prefill *prefill, const void *blob, uint64_t size, uint32_t n_vocab,
+                                      struct kg_error *error)
+{
+    struct header header;
+    struct kg_prefill found;
+    *prefill = (struct kg_prefill){0};
+    enum kg_status status = read_blob(&header, &found, blob, size, error);
+    status = status == KG_OK ? check_prefilled_tokens(&found, n_vocab, error) : status;
+    if (status == KG_OK) {
+        *prefill = found;
+        prefill->keys = prefill->values = NULL;
+    }
+    return status;
+}
+
 bool kg_prefill_fits(const struct kg_prefill *prefill, const struct kg_lm_session *session)
 {
-    return prefill->n && prefill->kv == session->options.kv && prefill->n <= session->options.n_ctx;
+    return prefill->n && prefill->keys && prefill->kv == session->options.kv && prefill->n <= session->options.n_ctx;
 }
 
 void kg_prefill_load(const struct kg_prefill *prefill, struct kg_lm_session *session)

@@ -30,6 +30,19 @@ static bool is_same_piece(const struct kg_vocab *a, const struct kg_vocab *b, ui
            memcmp(kg_piece_text(a->tables, token), kg_piece_text(b->tables, token), n) == 0;
 }
 
+void kg_vocab_hash(const struct kg_vocab *vocab, uint32_t features, uint8_t digest[KG_SHA256_SIZE])
+{
+    struct kg_sha256 sha;
+    kg_sha256_begin(&sha, features);
+    kg_sha256_add(&sha, vocab->model, kg_strlen(vocab->model) + 1);
+    for (uint32_t token = 0; token < vocab->n_vocab; token++) {
+        uint32_t n = vocab->tables->pieces[token].n;
+        kg_sha256_add(&sha, &n, sizeof n);
+        kg_sha256_add(&sha, kg_piece_text(vocab->tables, token), n);
+    }
+    kg_sha256_end(&sha, digest);
+}
+
 enum kg_status kg_vocab_check_same(const struct kg_vocab *vocab, const struct kg_vocab *draft, struct kg_error *error)
 {
     uint32_t token = 0;

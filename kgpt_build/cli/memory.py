@@ -22,10 +22,13 @@ from kgpt_build.memory import (
     Record,
     Store,
     changes,
+    empty_log,
     empty_store,
+    log_text,
     read_conversation,
     read_store,
 )
+from kgpt_build.memory.store import BLOCK
 from kgpt_build.paths import write_atomically
 from kgpt_build.sizes import memory_text
 
@@ -42,6 +45,7 @@ def command() -> None:
     kgpt memory make notes.kgm --size 64
     kgpt chat --memory-file notes.kgm        then /save NAME, /load NAME, /forget NAME
     kgpt memory ls notes.kgm
+    kgpt memory log kgpt.img                 transcripts of log=on
     kgpt memory ls kgpt.img                  the memory of a stick: kgpt image usb --memory 256M
     """
 
@@ -64,7 +68,7 @@ def _make(file: Path, size: int) -> None:
 @verbose_option
 def _ls(file: Path) -> None:
     """List what FILE keeps: a memory, or the image of a stick or a stick that has one."""
-    with _opened(file) as memory:
+    with _memory(file) as memory:
         store = memory.store
     for record in store.records:
         kind = KINDS.get(record.kind, "of another version")
@@ -81,7 +85,7 @@ def _ls(file: Path) -> None:
 @verbose_option
 def _export(file: Path, name: str, raw: bool, output: Path | None) -> None:
     """Write the conversation NAME as JSON: tokens, system prompt, last reply, cache and model."""
-    with _opened(file) as memory:
+    with _memory(file) as memory:
         record = memory.find(name)
     if raw:
         data = record.data
@@ -112,8 +116,30 @@ def _import(file: Path, name: str, record: Path) -> None:
         raise KgptError(f"{record}: cannot be read: {error.strerror or error}", "give another file") from None
     except KgptError as error:
         raise KgptError(f"{record}: {error.message}", "kgpt memory export --raw makes such a file") from None
-    with _opened(file, "r+b") as memory:
+    with _memory(file, "r+b") as memory:
         memory.put(Record(name, _CONVERSATION, data, whole=True))
+
+
+@command.command("log")
+@_FILE
+@click.option("--clear", is_flag=True, help="Empty it, instead of printing it.")
+@verbose_option
+def _log(file: Path, clear: bool) -> None:
+    """Print the transcripts of log=on: FILE is the image of a stick, the stick, or its file kgpt/log.txt."""
+    with _opened(file, "log", "r+b" if clear else "rb") as (opened, start, size):
+        opened.seek(start)
+        data = opened.read(size)
+        text = log_text(data)
+        if clear:
+            # From the end: ended at any time, what is left is a beginning of the text.
+            empty = empty_log(size)
+            for at in reversed(range(0, len(data.rstrip(b"\n")), BLOCK)):
+                opened.seek(start + at)
+                opened.write(empty[at : at + BLOCK])
+                opened.flush()
+            os.fsync(opened.fileno())
+        else:
+            click.echo(text, nl=False)
 
 
 class _Memory:
@@ -148,11 +174,18 @@ class _Memory:
 
 
 @contextmanager
-def _opened(path: Path, mode: Literal["rb", "r+b"] = "rb") -> Iterator[_Memory]:
+def _memory(path: Path, mode: Literal["rb", "r+b"] = "rb") -> Iterator[_Memory]:
     """The memory in ``path``. Raises KgptError, which names the path."""
+    with _opened(path, "", mode) as (file, start, size):
+        yield _Memory(path, file, start, size)
+
+
+@contextmanager
+def _opened(path: Path, what: str, mode: Literal["rb", "r+b"]) -> Iterator[tuple[BinaryIO, int, int]]:
+    """The file ``path``, and where the memory or the ``what`` lies in it. Raises KgptError, which names the path."""
     try:
         with path.open(mode) as file:
-            yield _Memory(path, file, *_place(file))
+            yield (file, *_place(file, f"{what}_" if what else ""))
     except OSError as error:
         done = "read" if mode == "rb" else "changed"
         raise KgptError(f"{path}: cannot be {done}: {error.strerror or error}", "kgpt memory make makes one") from None
@@ -160,20 +193,18 @@ def _opened(path: Path, mode: Literal["rb", "r+b"] = "rb") -> Iterator[_Memory]:
         raise KgptError(f"{path}: {error.message}", error.hint) from None
 
 
-def _place(file: BinaryIO) -> tuple[int, int]:
-    """Offset and size of the memory in a file: the whole, or a file of the stick. Raises KgptError."""
+def _place(file: BinaryIO, what: str) -> tuple[int, int]:
+    """Offset and size of the memory (or the log) in a file: the whole, or a file of the stick. Raises KgptError."""
     from kgpt_build.image.inspect import file_runs, has_partitions
 
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    magic = TEXTS["magic"].encode()
+    magic, path = TEXTS[f"{what}magic"].encode(), TEXTS[f"{what}path"]
     if file.read(len(magic)) == magic or not has_partitions(file):
         return 0, size
-    runs = file_runs(file, TEXTS["path"])
+    runs = file_runs(file, path)
     if not runs:
-        raise KgptError(f"it has no {TEXTS['path']}", "make it with one: kgpt image usb --memory 256M")
+        raise KgptError(f"it has no {path}", "make it with one: kgpt image usb --memory 256M")
     if len(runs) > 1:
-        raise KgptError(
-            f"{TEXTS['path']} lies in {len(runs)} pieces", "copy it off the stick, delete it there, and copy it back"
-        )
+        raise KgptError(f"{path} lies in {len(runs)} pieces", "copy it off the stick, delete it, and copy it back")
     return runs[0]

@@ -34,7 +34,7 @@ from kgpt_build.image.menu import (
     with_cmdline,
 )
 from kgpt_build.kernel.settings import Progress
-from kgpt_build.memory import TEXTS, empty_start
+from kgpt_build.memory import TEXTS, empty_log, empty_start
 from kgpt_build.signing.sign import Signer, signed
 from kgpt_build.sizes import file_text
 from kgpt_build.toolchain import Mtools, Xorriso
@@ -44,6 +44,8 @@ ENROLMENT = "/kgpt-secure-boot.cer"
 KINDS = ("iso", "usb", "net")
 MEMORY = TEXTS["path"]
 """The file of a stick in which a kernel keeps conversations."""
+LOG = TEXTS["log_path"]
+"""Its file of transcripts."""
 _MOST_MEMORY = 4000 << 20
 EPOCH = 1735689600
 """The time of all files in an image, 2025-01-01 UTC; SOURCE_DATE_EPOCH overrides it."""
@@ -174,7 +176,7 @@ def _signed_item(item: Item, signer: Signer) -> Item:
 
 
 def _memory(size: int, work: Path) -> dict[str, Source]:
-    """The file in which a kernel keeps conversations. The manifest does not describe it: it changes."""
+    """The files to which a kernel writes. The manifest does not describe them: they change."""
     if not size:
         return {}
     if size > _MOST_MEMORY:
@@ -182,16 +184,17 @@ def _memory(size: int, work: Path) -> dict[str, Source]:
     path = work / "memory"
     path.write_bytes(empty_start(size))
     os.truncate(path, size)
-    return {MEMORY: path}
+    return {MEMORY: path, LOG: empty_log()}
 
 
 def _check_memory(part: Path, size: int) -> None:
-    """The kernel writes in place to one run of sectors: mtools must have laid the file out so. Raises KgptError."""
+    """The kernel writes in place to one run of sectors: mtools must have laid the files out so. Raises KgptError."""
     if size:
         with part.open("rb") as image:
-            runs = file_runs(image, MEMORY)
-        if len(runs) != 1:
-            raise KgptError(f"{MEMORY} lies in {len(runs)} pieces", "make the image again, with another mtools")
+            pieces = {path: len(file_runs(image, path)) for path in (MEMORY, LOG)}
+        for path, n in pieces.items():
+            if n != 1:
+                raise KgptError(f"{path} lies in {n} pieces", "make the image again, with another mtools")
 
 
 def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:

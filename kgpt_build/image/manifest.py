@@ -41,7 +41,7 @@ def content(
 ) -> dict[str, Any]:
     """The manifest of an image. ``boot`` are the parts of GRUB, ``menus`` are the files of
     the menus; memory is in MiB."""
-    memory, usb = memory_of(entries, items), settings.kind == "usb"
+    memory, usb = memory_of(entries, items, keeps=settings.memory > 0), settings.kind == "usb"
     files = [
         *({"path": i.path, "role": i.role, "about": i.about, "size": i.size, "sha256": i.sha256} for i in items),
         *(_described(path, data, "boot loader", efi=usb and path == UEFI_PROGRAM) for path, data in boot.items()),

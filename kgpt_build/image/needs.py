@@ -17,8 +17,8 @@ FIRMWARE = 128
 """MiB that firmware and GRUB may occupy when the kernel starts; UEFI needs more than a BIOS."""
 
 
-def memory_of(entries: Iterable[Entry], items: Sequence[Item]) -> Mapping[str, int]:
-    """Id of each entry -> MiB, computed by kernel.memory. Raises KgptError."""
+def memory_of(entries: Iterable[Entry], items: Sequence[Item], *, keeps: bool = False) -> Mapping[str, int]:
+    """Id of each entry -> MiB, computed by kernel.memory; ``keeps``: chats keep conversations. Raises KgptError."""
     files: dict[str, Source] = {item.path: item.source for item in items}
     for item in items:
         if isinstance(item.source, Slice):
@@ -42,6 +42,7 @@ def memory_of(entries: Iterable[Entry], items: Sequence[Item]) -> Mapping[str, i
             rng=rng,
             speculate=speculate,
             slots=int(slots) if slots else None,
+            keeps=keeps,
         )
         found[entry.id] = needs.least
     return found

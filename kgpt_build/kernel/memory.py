@@ -82,12 +82,13 @@ def memory_needs(
     rng: str | None = None,
     speculate: str | None = None,
     slots: int | None = None,
+    keeps: bool = False,
 ) -> Needs:
     """What ``elf`` needs, from its segments and the header of its model.
 
     ``modules`` are the boot modules beside the kernel; ``ctx``, ``kv``, ``rng``, ``speculate`` and ``slots`` are values
-    of these options; None leaves them to the command line that is built in. Raises KgptError if a model is damaged, or
-    was not trained for ``ctx``.
+    of these options; None leaves them to the command line that is built in. ``keeps``: /save needs a copy of a
+    conversation. Raises KgptError if a model is damaged, or was not trained for ``ctx``.
     """
     end = max((segment.paddr + segment.memsz for segment in elf.loads), default=0)
     blob = elf.model_bytes()
@@ -116,8 +117,9 @@ def memory_needs(
     sessions = [_with_text(of, n_ctx, kind or default_kv(of.arch), text, at_once) for of in known]
     cache, scratch = max(sessions, key=sum, default=(0, 0))
     drafts = [models.load_lm(module.path) for module in modules if module.is_draft]
+    copy = cache // at_once if keeps else 0
     more = _drafting(speculate or _last(r"speculate=(\w+)", built_in), known, drafts, n_ctx, text)
-    return Needs(end, model.weights_size, cache + more[0], scratch + more[1] + _LM_MARGIN, brought)
+    return Needs(end, model.weights_size, cache + more[0], scratch + copy + more[1] + _LM_MARGIN, brought)
 
 
 def needs_of(model: Model | GgufModel, n_ctx: int = 0, kv: str = "") -> Needs:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kgpt_build.errors import KgptError
 from kgpt_build.memory.shared import KEPT_NUMBERS, KEPT_TEXTS
 
-_HEAD = struct.Struct("<4s11I32s32s")
+_HEAD = struct.Struct("<4s11I32s32s32s")
 _PREFILL = struct.Struct("<4sIQIIIIIIII64x")
 _MAGIC, _VERSION, _ALIGN = KEPT_TEXTS["magic"].encode(), KEPT_NUMBERS["VERSION"], KEPT_NUMBERS["ALIGN"]
 _CACHES = ("f16", "q8", "f32")
@@ -24,6 +24,8 @@ class Conversation:
     kv: str
     model: str
     """SHA-256 of the model's file."""
+    settings: tuple[str, ...]
+    """Words of a command line."""
 
 
 def read_conversation(data: bytes) -> Conversation:
@@ -31,7 +33,7 @@ def read_conversation(data: bytes) -> Conversation:
     bad = KgptError("the conversation is damaged, or of another version of kgpt", "forget it: /forget NAME in the chat")
     if len(data) < _HEAD.size:
         raise bad
-    magic, version, settings_n, reply_n, *_, n, model, _chat = _HEAD.unpack_from(data)
+    magic, version, settings_n, reply_n, *_, n, model, _, _ = _HEAD.unpack_from(data)
     start = _HEAD.size + settings_n
     at = -(-(start + reply_n) // _ALIGN) * _ALIGN
     if (magic, version) != (_MAGIC, _VERSION) or at + _PREFILL.size > len(data):
@@ -47,4 +49,5 @@ def read_conversation(data: bytes) -> Conversation:
         data[start : start + reply_n].decode(errors="replace"),
         _CACHES[kv],
         model.hex(),
+        tuple(word.decode(errors="replace") for word in data[_HEAD.size : start].split(b"\0")[:-1]),
     )

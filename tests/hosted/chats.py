@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,9 @@ HERE = "\x1b[0n"
 """What a terminal answers that is asked whether it is there."""
 
 
-def write_talker(folder: Path, *, n_ctx: int = N_CTX) -> Path:
+def write_talker(folder: Path, *, n_ctx: int = N_CTX, words: Sequence[str] = ()) -> Path:
     """Its GGUF file; the chat template lies beside it."""
-    tokenizer = bpe_tokenizer(range(256), ["user", "assistant", "system", " line", " of", " the", " number"])
+    tokenizer = bpe_tokenizer(range(256), ["user", "assistant", "system", " line", " of", " the", " number", *words])
     tokenizer["tokenizer.chat_template"] = CHATML
     shape: dict[str, Any] = {"n_embd": 4, "n_layer": 1, "n_head": 2, "n_head_kv": 1, "n_ff": 3, "head_dim": 4}
     path = lm_tiny.write(

@@ -73,6 +73,15 @@ def test_the_context_of_the_image_and_of_the_user(tiny: GgufModel) -> None:
     assert memory_needs(image_of(tiny, "kv=f32"), kv="q8").kv == whole.kv * 12 // 16  # 8 bytes and a scale
 
 
+def test_keeping_a_conversation_takes_a_copy_of_it(tiny: GgufModel) -> None:
+    """Of one conversation, however many texts are made at once."""
+    image = image_of(tiny)
+    needs, more = memory_needs(image, ctx=16), memory_needs(image, ctx=16, keeps=True)
+    assert more.total == needs.total + needs.kv
+    at_once, kept = memory_needs(image, ctx=16, slots=4), memory_needs(image, ctx=16, slots=4, keeps=True)
+    assert kept.total == at_once.total + needs.kv
+
+
 def test_models_that_the_loader_brings(tiny: GgufModel, tmp_path: Path) -> None:
     chat = tmp_path / "tiny.kgct"
     chat.write_bytes(bytes(100))

@@ -58,6 +58,7 @@ static void set_system(struct kgpt *k, const char *text)
     memcpy(config->lm.system, text, n + 1);
     config->lm.long_system = NULL;
     config->lm.system_given = n > 0;
+    kg_lm_settings_changed(k);
     begin_anew(k, n                         ? "the system prompt is set; "
                   : config->lm.image_system ? "the system prompt of the image; "
                                             : "the template's own system prompt; ");

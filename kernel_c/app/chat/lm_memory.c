@@ -1,5 +1,6 @@
-/* Conversations that outlive a run: /save, /load, /forget. The store is opened for each command, because its medium
- * may be unplugged between two of them. */
+/* Conversations that outlive a run: /save, /load, /forget. */
+#include "lm_memory.h"
+
 #include "app/cmdline/keys.h"
 #include "app/disks/lm_place.h"
 
@@ -7,66 +8,9 @@
 
 #include "kgpt/kept.h"
 #include "kgpt/mem.h"
-#include "kgpt/store.h"
 #include "kgpt/str.h"
 
-/* The settings that decide replies, as they lie in memory: kept and taken back by the same version of kgpt. */
-struct kept_settings {
-    uint64_t size; /* of this structure */
-    struct kg_sampling sampling;
-    uint64_t seed;
-    uint32_t max_tokens, on_overflow, think, n_stops;
-    char stop[KG_MAX_STOPS][sizeof((struct kg_lm_config *)0)->stop[0]];
-    char system[sizeof((struct kg_lm_config *)0)->system];
-    bool max_tokens_given, system_given;
-};
-
-static void take_settings(const struct kg_config *config, uint64_t seed, struct kept_settings *settings)
-{
-    memset(settings, 0, sizeof *settings);
-    settings->size = sizeof *settings;
-    settings->sampling = config->sampling;
-    settings->seed = seed;
-    settings->max_tokens = config->max_tokens;
-    settings->on_overflow = config->lm.on_overflow;
-    settings->think = config->lm.think;
-    settings->n_stops = config->lm.n_stops;
-    memcpy(settings->stop, config->lm.stop, sizeof settings->stop);
-    memcpy(settings->system, config->lm.system, sizeof settings->system);
-    settings->max_tokens_given = config->max_tokens_given;
-    settings->system_given = config->lm.system_given;
-}
-
-static bool set_settings(struct kg_config *config, struct kg_text bytes)
-{
-    struct kept_settings settings;
-    if (bytes.n != sizeof settings) {
-        return false;
-    }
-    memcpy(&settings, bytes.data, sizeof settings);
-    if (settings.size != sizeof settings || settings.n_stops > KG_MAX_STOPS ||
-        settings.sampling.n_biases > sizeof settings.sampling.logit_bias / sizeof settings.sampling.logit_bias[0]) {
-        return false;
-    }
-    for (uint32_t i = 0; i < KG_MAX_STOPS; i++) {
-        settings.stop[i][sizeof settings.stop[i] - 1] = '\0';
-    }
-    settings.system[sizeof settings.system - 1] = '\0';
-    config->sampling = settings.sampling;
-    config->seed = settings.seed;
-    config->seed_random = false;
-    config->max_tokens = settings.max_tokens;
-    config->max_tokens_given = settings.max_tokens_given;
-    config->lm.on_overflow = settings.on_overflow;
-    config->lm.think = settings.think;
-    config->lm.n_stops = settings.n_stops;
-    memcpy(config->lm.stop, settings.stop, sizeof settings.stop);
-    memcpy(config->lm.system, settings.system, sizeof settings.system);
-    config->lm.system_given = settings.system_given;
-    return true;
-}
-
-static enum kg_status open_memory(struct kgpt *k, struct kg_store **store, struct kg_error *error)
+enum kg_status kg_lm_memory_open(struct kgpt *k, struct kg_store **store, struct kg_error *error)
 {
     static const struct kg_lm_made memory = {kg_store_path, kg_store_magic};
     struct kg_lm_place *place = kg_arena_take(&k->arena, sizeof *place);
@@ -101,9 +45,10 @@ static uint8_t *take_bytes(struct kgpt *k, uint64_t size, struct kg_error *error
     return bytes;
 }
 
-static enum kg_status check_origin(const struct kgpt *k, struct kg_prefill_origin *origin, struct kg_error *error)
+static enum kg_status check_origin(const struct kgpt *k, struct kg_kept_origin *origin, struct kg_error *error)
 {
-    if (kg_lm_origin(k, &k->lm->sources[k->lm->current], origin)) {
+    if (kg_lm_origin(k, &k->lm->sources[k->lm->current], &origin->of)) {
+        kg_vocab_hash(&k->lm->loaded.vocab, kg_lm_hash_features(k), origin->vocab);
         return KG_OK;
     }
     kg_error_set(error, KG_E_INPUT, "the model came without its SHA-256, by which kept conversations know it");
@@ -116,23 +61,21 @@ static enum kg_status save_conversation(struct kgpt *k, const char *name, struct
     const struct kg_conversation *c = &k->lm->conversation;
     const char *text = kg_lm_system(&k->config.lm);
     const struct kg_text system = {text, kg_strlen(text)};
-    struct kg_prefill_origin origin;
-    struct kept_settings *settings;
+    struct kg_kept_origin origin;
     struct kg_store *store;
     if (c->session.n_past == 0) {
         return kg_error_set(error, KG_E_INPUT, "there is no conversation yet");
     }
     enum kg_status status = check_origin(k, &origin, error);
-    status = status == KG_OK ? open_memory(k, &store, error) : status;
+    status = status == KG_OK ? kg_lm_memory_open(k, &store, error) : status;
     if (status != KG_OK) {
         return status;
     }
-    settings = (struct kept_settings *)take_bytes(k, sizeof *settings, error);
-    if (!settings) {
+    char *words = (char *)take_bytes(k, KG_LM_WORDS_MAX, error);
+    if (!words) {
         return KG_E_MEMORY;
     }
-    take_settings(&k->config, c->request.seed, settings);
-    const struct kg_text kept = {(const char *)settings, sizeof *settings};
+    const struct kg_text kept = {words, kg_lm_words_write(&k->config, &c->request.seed, words)};
     uint64_t size = kg_kept_size(c, system, kept);
     uint8_t *bytes = take_bytes(k, size, error);
     if (!bytes) {
@@ -165,20 +108,41 @@ static enum kg_status find_record(const struct kg_store *store, const char *name
     return KG_E_INPUT;
 }
 
+static void tell_computing(const struct kgpt *k, const struct kg_kept *kept)
+{
+    const struct kg_lm_options *options = &k->lm->conversation.session.options;
+    if (kept->context.n > options->n_ctx || kg_kept_fits(kept, &k->lm->conversation)) {
+        return;
+    }
+    if (kept->foreign) {
+        kg_print("kgpt: kept with another model of the same vocabulary: its %u tokens are computed anew\n",
+                 kept->context.n);
+    } else {
+        kg_print("kgpt: kept with kv=%s, and this run has kv=%s: its %u tokens are computed anew\n",
+                 kg_kv_names[kept->context.kv], kg_kv_names[options->kv], kept->context.n);
+    }
+}
+
+/* The settings are read before the conversation changes: damaged ones leave both as they are. */
 static enum kg_status resume_conversation(struct kgpt *k, const struct kg_kept *kept, struct kg_error *error)
 {
-    struct kg_conversation *c = &k->lm->conversation;
-    bool fits = kg_kept_fits(kept, c);
-    if (!fits && kept->context.n <= c->session.options.n_ctx) {
-        kg_print("kgpt: kept with kv=%s, and this run has kv=%s: its %u tokens are computed anew\n",
-                 kg_kv_names[kept->context.kv], kg_kv_names[c->session.options.kv], kept->context.n);
+    struct kg_config *config = (struct kg_config *)take_bytes(k, sizeof *config, error);
+    if (!config) {
+        return KG_E_MEMORY;
     }
-    enum kg_status status = kg_kept_resume(kept, c, resume_is_stopped, k, error);
+    *config = k->config;
+    enum kg_status status = kg_lm_words_read(config, kept->settings.data, kept->settings.n, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    tell_computing(k, kept);
+    status = kg_kept_resume(kept, &k->lm->conversation, resume_is_stopped, k, error);
     if (status == KG_E_CONTEXT) {
         kg_error_hint(error, "boot with a larger ctx=");
     }
-    if (status == KG_OK && !set_settings(&k->config, kept->settings)) {
-        kg_print("kgpt: its settings are of another version of kgpt: those of this run stay\n");
+    if (status == KG_OK) {
+        k->config = *config;
+        kg_lm_grammar_changed(k);
     }
     return status;
 }
@@ -186,12 +150,12 @@ static enum kg_status resume_conversation(struct kgpt *k, const struct kg_kept *
 static enum kg_status load_conversation(struct kgpt *k, const char *name, struct kg_error *error)
 {
     const struct kg_store_record *record;
-    struct kg_prefill_origin origin;
+    struct kg_kept_origin origin;
     struct kg_store *store;
     struct kg_kept kept;
     uint8_t *bytes;
     enum kg_status status = check_origin(k, &origin, error);
-    status = status == KG_OK ? open_memory(k, &store, error) : status;
+    status = status == KG_OK ? kg_lm_memory_open(k, &store, error) : status;
     status = status == KG_OK ? find_record(store, name, &record, error) : status;
     if (status != KG_OK) {
         return status;
@@ -214,7 +178,7 @@ static enum kg_status forget_conversation(struct kgpt *k, const char *name, stru
 {
     const struct kg_store_record *record;
     struct kg_store *store;
-    enum kg_status status = open_memory(k, &store, error);
+    enum kg_status status = kg_lm_memory_open(k, &store, error);
     status = status == KG_OK ? find_record(store, name, &record, error) : status;
     status = status == KG_OK ? kg_store_remove(store, record, error) : status;
     if (status == KG_OK) {
@@ -226,16 +190,20 @@ static enum kg_status forget_conversation(struct kgpt *k, const char *name, stru
 static enum kg_status list_conversations(struct kgpt *k, const char *name, struct kg_error *error)
 {
     struct kg_store *store;
-    enum kg_status status = open_memory(k, &store, error);
+    enum kg_status status = kg_lm_memory_open(k, &store, error);
     (void)name;
     if (status != KG_OK) {
         return status;
     }
+    uint32_t n = 0;
     for (uint32_t i = 0; i < store->directory.n; i++) {
         const struct kg_store_record *record = &store->directory.records[i];
-        kg_print("%-24s %s\n", record->name, kg_amount(record->size).text);
+        if (record->kind == KG_STORE_CONVERSATION) {
+            kg_print("%-24s %s\n", record->name, kg_amount(record->size).text);
+            n++;
+        }
     }
-    kg_print("kgpt: %u kept, %s are free\n", store->directory.n, kg_amount(kg_store_free(store)).text);
+    kg_print("kgpt: %u kept, %s are free\n", n, kg_amount(kg_store_free(store)).text);
     return KG_OK;
 }
 

@@ -181,6 +181,9 @@ enum kg_status kg_lm_turn_finish(struct kg_lm_turn *turn, enum kg_status begun, 
     struct kgpt *k = turn->k;
     enum kg_status status = begun == KG_OK ? kg_conversation_finish(&k->lm->conversation, error) : begun;
     k->failed = k->failed || status == KG_E_NUMBERS;
+    if (status == KG_OK || (begun == KG_OK && status == KG_E_STOPPED)) {
+        kg_lm_log_turn(k, turn);
+    }
     if (status == KG_E_CONTEXT) {
         hint_room(k, error);
     }

@@ -99,6 +99,14 @@ void kg_engine_defaults(struct kg_config *config);
 /* Of a language model: the system prompt, which may be that of the image; empty: the template's own. */
 const char *kg_lm_system(const struct kg_lm_config *config);
 
+/* Of a language model: the settings that decide replies, as words `key=value` that end with NUL each. Floats are exact.
+ * `seed` NULL: without one. Returns the bytes. */
+#define KG_LM_WORDS_MAX 8192u
+size_t kg_lm_words_write(const struct kg_config *config, const uint64_t *seed, char text[KG_LM_WORDS_MAX]);
+
+/* Reads such words into `config`, with the checks of `set`. After a failure `config` is in between. */
+enum kg_status kg_lm_words_read(struct kg_config *config, const char *text, size_t n, struct kg_error *error);
+
 /* Key number i of the tables; NULL past the last one. */
 const struct kg_key *kg_key_at(size_t i);
 

@@ -63,6 +63,16 @@ struct kg_lm_config {
 #define KG_KV_AUTO 3u        /* f16; f32 for a microgpt, as in its own kernel, and for rng=llama2c, as in run.c */
 #define KG_SPECULATE_AUTO 3u /* draft if a draft model came as a boot module, else off */
 
+enum kg_log {
+    KG_LOG_OFF,
+    KG_LOG_ON,
+};
+
+enum kg_settings {
+    KG_SETTINGS_RUN,
+    KG_SETTINGS_KEEP,
+};
+
 enum kg_think {
     KG_THINK_ON,
     KG_THINK_OFF,

@@ -21,7 +21,9 @@ void kg_json_text_n(struct kg_json *json, const char *key, const char *text, siz
 void kg_json_u64(struct kg_json *json, const char *key, uint64_t value);
 void kg_json_i64(struct kg_json *json, const char *key, int64_t value);
 void kg_json_bool(struct kg_json *json, const char *key, bool value);
-void kg_json_decimal(struct kg_json *json, const char *key, float value);    /* exact; infinity is ±1.0e999 */
+void kg_json_decimal(struct kg_json *json, const char *key, float value); /* exact; infinity is ±1.0e999 */
+#define KG_JSON_DECIMAL 64u
+size_t kg_json_decimal_text(char *out, size_t size, float value);            /* its digits: at most KG_JSON_DECIMAL */
 void kg_json_double(struct kg_json *json, const char *key, double value);    /* 9 decimals; null if not finite */
 void kg_json_address(struct kg_json *json, const char *key, uint64_t value); /* "0x…" */
 void kg_json_hex(struct kg_json *json, const char *key, const void *bytes, size_t n);

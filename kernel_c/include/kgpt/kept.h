@@ -13,30 +13,37 @@ enum {
 #include "kgpt/store.def"
 };
 
+/* What a conversation was made with. */
+struct kg_kept_origin {
+    struct kg_prefill_origin of;   /* model and chat template */
+    uint8_t vocab[KG_SHA256_SIZE]; /* kg_vocab_hash */
+};
+
 struct kg_kept_head {
     char magic[4]; /* "KGCV" */
     uint32_t version;
     uint32_t settings_n, reply_n;
     uint32_t replies, n_system, ask_at, reply_at;
     uint32_t pending, pending_n, moved_from, n; /* n: tokens */
-    struct kg_prefill_origin origin;
+    struct kg_kept_origin origin;
 };
 
 /* Bytes of a conversation that is not empty; then the bytes themselves. `settings`: the caller's own bytes. */
 uint64_t kg_kept_size(const struct kg_conversation *conversation, struct kg_text system, struct kg_text settings);
 void kg_kept_write(const struct kg_conversation *conversation, struct kg_text system, struct kg_text settings,
-                   const struct kg_prefill_origin *origin, uint8_t *bytes);
+                   const struct kg_kept_origin *origin, uint8_t *bytes);
 
 /* A kept conversation, in the memory of its bytes. */
 struct kg_kept {
     struct kg_kept_head head;
     struct kg_text settings, reply;
     struct kg_prefill context;
+    bool foreign; /* of another model with the same vocabulary: only its tokens count */
 };
 
-/* Checks the bytes. KG_E_INPUT: they are damaged, or were made with another model or chat template. */
+/* Checks the bytes. KG_E_INPUT: they are damaged, or were made with another vocabulary or chat template. */
 enum kg_status kg_kept_open(struct kg_kept *kept, const void *bytes, uint64_t size, const struct kg_lm_loaded *loaded,
-                            const struct kg_prefill_origin *origin, struct kg_error *error);
+                            const struct kg_kept_origin *origin, struct kg_error *error);
 
 /* True if the cache of the conversation takes the kept keys and values as they are. */
 bool kg_kept_fits(const struct kg_kept *kept, const struct kg_conversation *conversation);

@@ -33,9 +33,9 @@ struct kg_prefill {
     uint32_t n; /* tokens; 0: there is no prefill */
     enum kg_kv_type kv;
     uint64_t size;
-    struct kg_text system; /* ended by NUL; empty: the template's own system prompt */
-    const uint8_t *tokens; /* uint32_t each, of any alignment */
-    const uint8_t *keys, *values;
+    struct kg_text system;        /* ended by NUL; empty: the template's own system prompt */
+    const uint8_t *tokens;        /* uint32_t each, of any alignment */
+    const uint8_t *keys, *values; /* NULL after kg_prefill_open_tokens */
 };
 
 /* What a prefill was computed for. */
@@ -48,6 +48,10 @@ struct kg_prefill_origin {
 enum kg_status kg_prefill_open(struct kg_prefill *prefill, const void *blob, uint64_t size,
                                const struct kg_lm_model *model, const struct kg_prefill_origin *origin,
                                struct kg_error *error);
+
+/* Opens only the tokens and the system prompt of a blob, of any model with `n_vocab` tokens: it fits no session. */
+enum kg_status kg_prefill_open_tokens(struct kg_prefill *prefill, const void *blob, uint64_t size, uint32_t n_vocab,
+                                      struct kg_error *error);
 
 /* True if the cache of the session has the prefill's type and room for its positions. */
 bool kg_prefill_fits(const struct kg_prefill *prefill, const struct kg_lm_session *session);

@@ -11,6 +11,7 @@
 #include "kgpt/arena.h"
 #include "kgpt/error.h"
 #include "kgpt/gguf.h"
+#include "kgpt/sha256.h"
 #include "kgpt/token.h"
 
 /* One piece of a text. Special tokens are parsed in text of the template (`special`), but not in text of the user.
@@ -77,6 +78,9 @@ uint32_t kg_vocab_find(const struct kg_vocab *vocab, const char *piece, size_t n
 
 /* KG_E_INPUT, with the first difference, unless a draft model's vocabulary has the same pieces by the same numbers. */
 enum kg_status kg_vocab_check_same(const struct kg_vocab *vocab, const struct kg_vocab *draft, struct kg_error *error);
+
+/* SHA-256 of what kg_vocab_check_same compares. `features`: enum kg_cpu_feature. */
+void kg_vocab_hash(const struct kg_vocab *vocab, uint32_t features, uint8_t digest[KG_SHA256_SIZE]);
 
 /* Names of the supported tokenizers and pre-tokenizers, ended by NULL. The host uses them to refuse a model early. */
 extern const char *const kg_vocab_models[];

@@ -3,7 +3,7 @@
 
 #include "kgpt/mem.h"
 
-_Static_assert(sizeof(struct kg_kept_head) == 112, "as the host reads it");
+_Static_assert(sizeof(struct kg_kept_head) == 144, "as the host reads it");
 
 #define KG_KEPT_TEXT(name, text) static const char kept_##name[] = text;
 #include "kgpt/store.def"
@@ -20,7 +20,7 @@ uint64_t kg_kept_size(const struct kg_conversation *c, struct kg_text system, st
 }
 
 void kg_kept_write(const struct kg_conversation *c, struct kg_text system, struct kg_text settings,
-                   const struct kg_prefill_origin *origin, uint8_t *bytes)
+                   const struct kg_kept_origin *origin, uint8_t *bytes)
 {
     uint64_t at = context_at(settings.n, c->reply.n), used = sizeof(struct kg_kept_head);
     struct kg_kept_head head = {
@@ -44,7 +44,7 @@ void kg_kept_write(const struct kg_conversation *c, struct kg_text system, struc
     memcpy(bytes + used, c->reply.text, c->reply.n);
     used += c->reply.n;
     memset(bytes + used, 0, at - used);
-    kg_prefill_write(&c->session, system, origin, bytes + at);
+    kg_prefill_write(&c->session, system, &origin->of, bytes + at);
 }
 
 static enum kg_status refuse_kept(struct kg_error *error, const char *what)
@@ -63,7 +63,7 @@ static bool head_is_possible(const struct kg_kept_head *head, const struct kg_lm
 }
 
 enum kg_status kg_kept_open(struct kg_kept *kept, const void *bytes, uint64_t size, const struct kg_lm_loaded *loaded,
-                            const struct kg_prefill_origin *origin, struct kg_error *error)
+                            const struct kg_kept_origin *origin, struct kg_error *error)
 {
     struct kg_kept_head *head = &kept->head;
     const char *text = (const char *)bytes + sizeof *head;
@@ -75,17 +75,20 @@ enum kg_status kg_kept_open(struct kg_kept *kept, const void *bytes, uint64_t si
     if (memcmp(head->magic, kept_magic, sizeof head->magic) != 0 || head->version != KG_KEPT_VERSION) {
         return refuse_kept(error, "is of another version of kgpt");
     }
-    if (memcmp(head->origin.model, origin->model, sizeof origin->model) != 0) {
-        return refuse_kept(error, "was made with another model");
+    kept->foreign = memcmp(head->origin.of.model, origin->of.model, sizeof origin->of.model) != 0;
+    if (memcmp(head->origin.vocab, origin->vocab, sizeof origin->vocab) != 0) {
+        return refuse_kept(error, "was made with a model that has another vocabulary");
     }
-    if (memcmp(head->origin.chat, origin->chat, sizeof origin->chat) != 0) {
+    if (memcmp(head->origin.of.chat, origin->of.chat, sizeof origin->of.chat) != 0) {
         return refuse_kept(error, "was made with another chat template");
     }
     if (at > size || !head_is_possible(head, loaded)) {
         return refuse_kept(error, "is damaged: its numbers are not possible");
     }
-    enum kg_status status =
-        kg_prefill_open(&kept->context, (const uint8_t *)bytes + at, size - at, &loaded->model, origin, error);
+    const uint8_t *blob = (const uint8_t *)bytes + at;
+    enum kg_status status = kept->foreign
+                                ? kg_prefill_open_tokens(&kept->context, blob, size - at, loaded->vocab.n_vocab, error)
+                                : kg_prefill_open(&kept->context, blob, size - at, &loaded->model, &origin->of, error);
     if (status != KG_OK || kept->context.n != head->n) {
         return refuse_kept(error, "is damaged: its tokens or its keys and values do not match");
     }
@@ -96,7 +99,7 @@ enum kg_status kg_kept_open(struct kg_kept *kept, const void *bytes, uint64_t si
 
 bool kg_kept_fits(const struct kg_kept *kept, const struct kg_conversation *c)
 {
-    return kg_prefill_fits(&kept->context, &c->session);
+    return !kept->foreign && kg_prefill_fits(&kept->context, &c->session);
 }
 
 static void restore_state(const struct kg_kept *kept, struct kg_conversation *c)

@@ -18,8 +18,8 @@ void kg_linux_embedded_model_huge(void); /* puts the embedded model into huge pa
 
 bool kg_linux_fault_later(const char *kind); /* threads.c: causes the fault when threads start or work */
 
-/* disks.c: makes a file a disk (kgpt/device.h), which can be written if the file can. Returns NULL, or why not. Ends the
- * path before its words. */
+/* disks.c: makes a file a disk (kgpt/device.h), which can be written if the file can. Returns NULL, or why not. Ends
+ * the path before its words. */
 const char *kg_linux_add_disk(char *path, bool writable);
 
 #endif

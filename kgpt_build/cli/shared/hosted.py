@@ -29,6 +29,7 @@ QEMU_ONLY = {
     "medium": "auto",
     "disks": (),
     "display": False,
+    "keeps": False,
     "gdb": False,
 }
 """Options of `kgpt run` for QEMU only, and their values for a process."""
