@@ -58,7 +58,7 @@ static bool has_capital(uint32_t plain, uint32_t shifted)
 }
 
 /* The character of a key; 0: it is none of the layout's. */
-static uint32_t character_of(const struct kg_layout *layout, uint8_t key, struct kg_key_state state)
+static uint32_t layout_character(const struct kg_layout *layout, uint8_t key, struct kg_key_state state)
 {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (key >= rows[i].first && key < rows[i].first + rows[i].n) {
@@ -91,11 +91,11 @@ static size_t join_accent(const struct accent *accent, uint32_t code, uint32_t t
     return joined || code == ' ' || (mark && code == accent->mark) ? 1 : 2;
 }
 
-static size_t type_layout(const struct kg_layout *layout, uint8_t key, struct kg_key_state state, uint16_t *accent,
-                          uint32_t typed[2])
+static size_t type_in_layout(const struct kg_layout *layout, uint8_t key, struct kg_key_state state, uint16_t *accent,
+                             uint32_t typed[2])
 {
-    uint32_t code = character_of(layout, key, state), before = *accent;
-    code = code ? code : state.us;
+    uint32_t code = layout_character(layout, key, state), before = *accent;
+    code = code ? code : (uint8_t)state.us;
     *accent = 0;
     if (before && code >= ' ' && code != 0x7F) {
         return join_accent(accent_of(before), code, typed);
@@ -109,7 +109,7 @@ static size_t type_layout(const struct kg_layout *layout, uint8_t key, struct kg
 }
 
 static const struct kg_layout layouts[] = {
-#define KG_LAYOUT(name, plain, shifted, altgr) {name, plain, shifted, altgr, type_layout},
+#define KG_LAYOUT(name, plain, shifted, altgr) {name, plain, shifted, altgr, type_in_layout},
 #include "layouts.def"
 };
 

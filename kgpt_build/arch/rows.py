@@ -30,8 +30,10 @@ class QemuTarget:
     """The device of the machine channel; ``chardev=`` is appended."""
     exit_device: str
     """The device that ends QEMU when the kernel writes its verdict to it."""
+    keyboard: str
+    """The keyboard that machines have by themselves."""
     no_keyboard: str
-    """The option of a machine that leaves out its keyboard controller."""
+    """The option of a machine that leaves out this keyboard."""
     keyboard_status: tuple[int, int] | None
     """I/O port and mask of "the keyboard controller holds a byte"; None: the monitor cannot tell."""
     text_font: tuple[int, int] | None

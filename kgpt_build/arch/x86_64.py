@@ -19,6 +19,7 @@ _QEMU = QemuTarget(
     },
     events_device=f"isa-debugcon,iobase={EVENTS_PORT:#x}",
     exit_device=f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4",
+    keyboard="i8042",
     no_keyboard="i8042=off",
     keyboard_status=(0x64, 0x01),
     text_font=(0xC0000, 0x10000),

@@ -16,7 +16,7 @@ from kgpt_build.words import counted
 ACCELS = ("auto", "kvm", "tcg")
 MACHINES = ("auto", *DEFAULT.qemu.machines)
 MEDIA = ("kernel", "cdrom", "usb", "disk")
-KEYBOARDS = ("i8042", "usb", "hub", "none")
+KEYBOARDS = (DEFAULT.qemu.keyboard, "usb", "hub", "none")
 
 TCG_TIMEOUT_FACTOR = 4.0
 """Factor for default time limits under TCG. A limit that the user gives is not multiplied."""
@@ -43,8 +43,8 @@ class RunSettings:
     """Show the screen in a window."""
     window: str = "gtk"
     """QEMU's kind of window (display.find_window)."""
-    keyboard: str = "i8042"
-    """i8042: at the keyboard controller, if the machine has one; usb, or behind a hub; none."""
+    keyboard: str = DEFAULT.qemu.keyboard
+    """The machine's own, if it has one; one on USB, or behind a hub there; none."""
     card: str = "VGA"
     """QEMU's graphics card; empty: none. The small machine has none in any case."""
     serial: bool = True

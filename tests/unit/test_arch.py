@@ -42,6 +42,7 @@ OTHER = dataclasses.replace(
         drives={"usb": ("other-usb,drive=image",)},
         events_device="other-events",
         exit_device="other-exit",
+        keyboard="",
         no_keyboard="",
         keyboard_status=None,
         text_font=None,

@@ -34,9 +34,6 @@ struct kg_layout {
 
 const struct kg_layout *kg_layout_named(const char *name); /* NULL: not in layouts.def */
 
-/* The layout that keymap= chose (platform/drivers/keymap.c). NULL: US. */
-const struct kg_layout *kg_keymap(void);
-
 /* All members but `set` and `layout` start at zero. */
 struct kg_keyboard {
     uint8_t set;                    /* scan code set, 1 or 2: a guess, corrected by codes that only the other set has */

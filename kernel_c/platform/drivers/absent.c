@@ -1,6 +1,6 @@
 /* No devices and no layouts of keyboards but the US one, in kernels without drivers. */
 #include "devices.h"
-#include "kgpt/keyboard.h"
+#include "keymap.h"
 #include "kgpt/platform.h"
 #include "kgpt/str.h"
 

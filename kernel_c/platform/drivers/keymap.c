@@ -1,5 +1,6 @@
 /* The layout of keyboards: keymap=. One for all of them. */
-#include "kgpt/keyboard.h"
+#include "keymap.h"
+
 #include "kgpt/platform.h"
 #include "kgpt/str.h"
 

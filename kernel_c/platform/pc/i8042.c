@@ -2,6 +2,7 @@
 
 #include "kgpt/keyboard.h"
 #include "kgpt/platform.h"
+#include "platform/drivers/keymap.h"
 #include "platform/x86_64/io.h"
 #include "ring.h"
 

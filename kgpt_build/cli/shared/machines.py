@@ -106,7 +106,7 @@ def device_options(command: Command) -> Command:
     keyboard = click.option(
         "--keyboard",
         type=click.Choice(KEYBOARDS),
-        default="i8042",
+        default=KEYBOARDS[0],
         show_default=True,
         help="The machine's keyboard: at the keyboard controller, on USB, on USB behind a hub, or none. Kernels for "
         "language models and trainings know USB.",

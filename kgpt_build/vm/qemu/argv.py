@@ -38,7 +38,7 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> l
 
 def _machine(settings: RunSettings) -> list[str]:
     options = settings.arch.qemu.machine_options.get(settings.machine_type)
-    controller = settings.keyboard == "i8042" or settings.machine_type == settings.arch.qemu.small_machine
+    controller = settings.keyboard == settings.arch.qemu.keyboard or settings.machine_type == settings.arch.qemu.small_machine
     secure = settings.firmware.secure if settings.firmware else None
     no_keyboard = None if controller else settings.arch.qemu.no_keyboard
     words = (settings.machine_type, options, secure.machine_options if secure else None, no_keyboard)

@@ -2,6 +2,7 @@
  * decoder of all keyboards reads. */
 #include "kgpt/mem.h"
 #include "kgpt/platform.h"
+#include "platform/drivers/keymap.h"
 #include "usb.h"
 
 #define FIRST_KEY 2 /* of a report: 6 keys after modifiers and a reserved byte */
