@@ -36,6 +36,7 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 #   MODEL           compiled against the generated headers         MODEL_TRAIN   the same, TRAIN=1
 #   BARE            the machine, in kernels                        HOSTED        a process
 #   BARE_DRIVERS    drivers: LM=1, TRAIN=1 or DRIVERS=1            BARE_NO_DRIVERS replacements for drivers, otherwise
+#   BARE_NET        network cards: LM=1                            BARE_NO_NET   their replacement: LM=0
 #   UEFI            the UEFI application of kgpt.efi, position-independent (EFI=1)
 #   RUNTIME         functions that compilers call implicitly, in kernels: a process has them in its C library
 # The suffix of a name selects the instructions that a file may use (_avx2, _avxvnni, _avx512, _avx512vnni, _sha,
@@ -48,12 +49,12 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 ROOMS := app app/chat app/cmdline app/disks app/events app/jitter app/run app/server app/shell app/training console \
     core disk engine formats http infer infer/chat infer/constrain infer/reply infer/speculate math net net/ip \
     net/tcp ops ops/attention ops/quant ops/quant/avx2 ops/quant/avx512 ops/quant/avxvnni ops/quant/swar ops/ref \
-    platform/boot platform/common platform/drivers \
-    platform/drivers/block platform/drivers/bus platform/drivers/usb platform/drivers/virtio loader platform/linux \
+    platform/boot platform/common platform/drivers platform/drivers/block platform/drivers/bus platform/drivers/net \
+    platform/drivers/usb platform/drivers/virtio loader platform/linux \
     store tokenizer train train/dense train/exact train/fast uefi $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))
 GROUPS := ENGINE ENGINE_NO_LM ENGINE_LM ENGINE_NO_TRAIN ENGINE_TRAIN ENGINE_LARGE ENGINE_NO_LARGE MODEL MODEL_TRAIN \
-    BARE BARE_DRIVERS BARE_NO_DRIVERS HOSTED RUNTIME UEFI SMALL NO_FP GENERATED FMA F16C
+    BARE BARE_DRIVERS BARE_NO_DRIVERS BARE_NET BARE_NO_NET HOSTED RUNTIME UEFI SMALL NO_FP GENERATED FMA F16C
 $(foreach group,$(GROUPS),$(eval $(group) :=))
 include $(ROOM_FILES)
 
@@ -64,7 +65,8 @@ EFI ?= 0
 ENGINE += $(if $(filter 1,$(LM)),$(ENGINE_LM),$(ENGINE_NO_LM)) \
     $(if $(filter 1,$(TRAIN)),$(ENGINE_TRAIN),$(ENGINE_NO_TRAIN)) \
     $(if $(filter 1,$(LM) $(TRAIN)),$(ENGINE_LARGE),$(ENGINE_NO_LARGE))
-BARE += $(if $(filter 1,$(LM) $(TRAIN) $(DRIVERS)),$(BARE_DRIVERS),$(BARE_NO_DRIVERS))
+BARE += $(if $(filter 1,$(LM) $(TRAIN) $(DRIVERS)),$(BARE_DRIVERS),$(BARE_NO_DRIVERS)) \
+    $(if $(filter 1,$(LM)),$(BARE_NET),$(BARE_NO_NET))
 MODEL += $(if $(filter 1,$(TRAIN)),$(MODEL_TRAIN))
 HOSTED_LINKER_SCRIPT := linker/hosted.ld
 UEFI_LINKER_SCRIPT := linker/uefi.ld

@@ -46,6 +46,12 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
     if (k->config.usb) {
         plat_usb_off();
     }
+    if (k->config.lm.net) {
+        plat_net_off();
+    }
+    if (k->config.disk) {
+        plat_disks_off();
+    }
     if (status == KG_OK && k->config.mode == KG_MODE_SHELL && !(k->info->has_input || plat_awaits_keyboard())) {
         kg_error_set(error, KG_E_INPUT,
                      "mode=shell needs something to type on: no keyboard and no serial port answered");
@@ -59,9 +65,6 @@ static enum kg_status read_cmdline(struct kgpt *k, struct kg_error *error)
     }
     if (k->config.clock[0]) {
         plat_clock_use(k->config.clock);
-    }
-    if (k->config.disk) {
-        plat_disks_off();
     }
     k->prompt = k->config.prompt;
     return status == KG_OK ? kg_text_read(k, "prompt", &k->prompt, error) : status;

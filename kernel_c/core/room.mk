@@ -49,7 +49,9 @@ SMALL += \
     core/str.c \
     core/test.c \
     core/utf8.c
-BARE_DRIVERS += core/acpi_pci.c
+BARE_DRIVERS += \
+    core/acpi_pci.c \
+    core/acpi_virtio.c
 UEFI += \
     core/error.c \
     core/format.c \

@@ -11,6 +11,7 @@ from kgpt_build.errors import UsageError
 from kgpt_build.settings import MAX_CMDLINE, text_size
 from kgpt_build.vm.disks import Disk, check_disks
 from kgpt_build.vm.firmware import Firmware
+from kgpt_build.vm.nets import SMALL_CARDS, Net, check_nets
 from kgpt_build.words import counted
 
 ACCELS = ("auto", "kvm", "tcg")
@@ -59,6 +60,8 @@ class RunSettings:
     """Boot modules: files that the loader puts into memory beside the kernel, in this order."""
     disks: tuple[Disk, ...] = ()
     """Disks beside the image, which the kernel finds."""
+    nets: tuple[Net, ...] = ()
+    """Network cards, in the order in which the kernel finds them."""
     store: Path | None = None
     """A disk with the memory that lasts (kgpt memory make): the guest writes to this file."""
     keeps: bool = False
@@ -94,6 +97,7 @@ class RunSettings:
         if self.has_usb_keyboard and self.machine == small:
             raise UsageError(f"{small} has no USB keyboard", f"leave out --keyboard, or give --machine {full}")
         check_disks(self.disks)
+        check_nets(self.nets, small=self.machine_type == small, machine=small)
         if self.display and not self.card:
             raise UsageError("without a graphics card there is no screen to show", "leave out --display")
         secure = self.firmware.secure if self.firmware else None
@@ -125,7 +129,8 @@ class RunSettings:
         if self.firmware is not None and self.firmware.secure:
             return self.firmware.secure.machine
         drives = bool(self.disks) or self.store is not None or self.has_usb_keyboard
-        needs_full = self.display or self.medium != "kernel" or self.firmware is not None or drives
+        cards = any(net.card not in SMALL_CARDS for net in self.nets)
+        needs_full = self.display or self.medium != "kernel" or self.firmware is not None or drives or cards
         return self.arch.qemu.full_machine if needs_full else self.arch.qemu.small_machine
 
     @property

@@ -93,6 +93,17 @@ static void check_buses(const struct kg_acpi *acpi)
     }
 }
 
+static void check_virtio(const struct kg_acpi *acpi, const struct kg_acpi_fadt *fadt)
+{
+    struct kg_acpi_range range;
+    uint32_t n = 0;
+    while (kg_acpi_find_virtio(&range, acpi, fadt, n)) {
+        promise(range.base && range.size && range.base <= UINT32_MAX);
+        n++;
+    }
+    promise(n <= MOST_PIECES);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct kg_acpi_cpus cpus;
@@ -114,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_buses(&acpi);
         if (kg_acpi_find_fadt(&fadt, &acpi)) {
             check_fadt(&fadt);
+            check_virtio(&acpi, &fadt);
             promise(!kg_acpi_find_s5(types, &acpi, &fadt) || (types[0] <= 7 && types[1] <= 7));
         }
     }

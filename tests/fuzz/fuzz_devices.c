@@ -10,9 +10,13 @@
 
 #define CONFIG 256u
 #define HERE (3u << 3)
+#define MOST_FRAME 1514u
+#define FRAMES 70u /* more than a ring has */
 #define MOST_PIECES 400
-#define MOST_MAPPED (8 * KG_PCI_BARS) /* of all functions */
-#define MOST_US 30000000u             /* of all waits, once the input is used up */
+#define MOST_MAPPED (8 * KG_PCI_BARS + 1) /* of all functions, and of the device on no bus */
+#define MAPPED_BASE 0xFEB00000u
+#define MAPPED_MARK 0xB5u
+#define MOST_US 30000000u /* of all waits, once the input is used up */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -66,6 +70,13 @@ void plat_pci_write(uint32_t address, uint32_t offset, uint32_t size, uint32_t v
     memcpy(config + offset, &value, size);
 }
 
+/* One, if the last byte of the configuration space says so; the byte before it is its size. */
+bool plat_virtio_registers(uint32_t i, struct kg_bar *bar)
+{
+    *bar = (struct kg_bar){.base = MAPPED_BASE, .size = (uint64_t)config[CONFIG - 2] << 4};
+    return i == 0 && config[CONFIG - 1] == MAPPED_MARK;
+}
+
 volatile uint8_t *plat_map(uint64_t base, uint64_t size)
 {
     promise(size && base && base + size > base && n_mapped < MOST_MAPPED);
@@ -111,6 +122,21 @@ static void write_ahci_memory(struct ahci *ahci)
     }
 }
 
+/* A descriptor of either ring. */
+static void write_e1000_memory(struct e1000 *card)
+{
+    uint32_t what = n_said ? (uint32_t)next_said(1) : 0;
+    struct e1000_ring *ring = what & 1 ? &card->sent : &card->received;
+    if (what && ring->descriptors && ring->buffers) {
+        volatile struct e1000_descriptor *descriptor =
+            &ring->descriptors[what & 2 ? next_said(1) % E1000_RING : ring->at];
+        descriptor->length = (uint16_t)next_said(2);
+        descriptor->errors = what & 4 ? (uint8_t)next_said(1) : 0;
+        descriptor->address = what & 8 ? next_said(8) : descriptor->address;
+        descriptor->status = (uint8_t)(what >> 4);
+    }
+}
+
 /* The device writes to what it was given: never to what the driver keeps for itself. */
 static void write_memory(void)
 {
@@ -120,6 +146,11 @@ static void write_memory(void)
         q = &((struct rng *)device->state)->queue;
     } else if (device && device->driver == &kg_virtio_blk) {
         q = &((struct blk *)device->state)->queue;
+    } else if (device && device->driver == &kg_virtio_net) {
+        struct net *net = device->state;
+        q = n_said && (*said & 0x80) ? &net->sent.queue : &net->received.queue;
+    } else if (device && (device->driver == &kg_e1000 || device->driver == &kg_e1000e)) {
+        write_e1000_memory(device->state);
     } else if (device && device->driver == &kg_nvme) {
         write_nvme_memory(device->state);
     } else if (device && device->driver == &kg_ahci) {
@@ -210,6 +241,21 @@ static void switch_on(const uint8_t *data)
     n_free_bytes = n_pieces = 0;
 }
 
+/* Frames out and in. */
+static void use_card(struct kg_unit *unit)
+{
+    uint8_t *frame = malloc(MOST_FRAME); /* of this size, so that a byte beyond it is seen */
+    promise(frame);
+    memset(frame, 1, MOST_FRAME);
+    for (uint32_t i = 0; i < FRAMES; i++) {
+        unit->net.has_link(unit);
+        unit->net.send(unit, frame, 14u + unit->net.mtu);
+        plat_poll();
+        promise(unit->net.receive(unit, frame, i % 2 ? MOST_FRAME : 60) <= (i % 2 ? MOST_FRAME : 60));
+    }
+    free(frame);
+}
+
 /* Reads what the devices have. */
 static void use_devices(void)
 {
@@ -228,8 +274,12 @@ static void use_devices(void)
         promise(unit->block.sector_size >= 512 && unit->block.sector_size <= 4096 && unit->block.depth);
         kg_block_read(unit, 0, sizeof bytes / unit->block.sector_size, bytes);
     }
+    for (uint32_t i = 0; (unit = kg_unit_find(KG_UNIT_NET, i)) != NULL; i++) {
+        promise(unit->net.mtu >= 68 && unit->net.mtu <= 1500 && !(unit->net.mac[0] & 1));
+        use_card(unit);
+    }
     kg_devices_stop();
-    promise(!kg_unit_find(KG_UNIT_ENTROPY, 0) && !kg_unit_find(KG_UNIT_BLOCK, 0));
+    promise(!kg_unit_find(KG_UNIT_ENTROPY, 0) && !kg_unit_find(KG_UNIT_BLOCK, 0) && !kg_unit_find(KG_UNIT_NET, 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

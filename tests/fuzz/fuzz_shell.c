@@ -199,6 +199,10 @@ void plat_pci_use(enum kg_pci_use use)
     promise(use <= KG_PCI_ALL);
 }
 
+void plat_net_off(void)
+{
+}
+
 void plat_usb_off(void)
 {
 }

@@ -20,6 +20,7 @@ import disks
 import keyboards
 import lm_tiny
 from blocks import Ahci, Blk, Nvme
+from cards import E1000, E1000e, VirtioNet
 from gguf_files import RawTensor, array_field, field, raw_file, text, u32_field, write_everything
 from targets import CORPUS, SHELL_MODELS
 from test_chat_thoughts import LIKE, SWITCH
@@ -159,6 +160,13 @@ def _devices() -> Iterator[bytes]:
     for kind in (Blk, Nvme, Ahci):
         for answers in (b"", bytes(200), b"\xff" * 200, b"\1\0\0\0" * 50, bytes(range(1, 201))):
             yield bytes(kind().config) + fixed + answers
+    net = b"\0\0\0\0\0\0\0\0" + struct.pack("<IIB", 1 << 5, 1, 8) + bytes.fromhex("525400123456")
+    for card in (VirtioNet, E1000, E1000e):
+        for answers in (b"", bytes(2) + start + net + gives * 20, bytes(range(1, 201)), b"\x31\1\0\3" * 60):
+            yield bytes(card().config) + fixed + answers
+    for size in (0x10, 0x20):
+        mapped = bytes(254) + bytes([size, 0xB5])
+        yield mapped + fixed + b"virt" + struct.pack("<II", 1, 2) + bytes(4) + b"\x0b" + bytes(3) + net * 6
     yield bytes(Rng(capabilities=structures()[:3]).config) + fixed
     yield bytes(Rng(bars={4: (0xFFFFF000, 0x1000, 4)}).config) + bytes([5, 0, 0, 0, 12, 12]) + start
 

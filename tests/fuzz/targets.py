@@ -64,7 +64,7 @@ _MODEL = [
     *_CORE,
 ]
 
-_ACPI = [f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_pci", "acpi_s5")]
+_ACPI = [f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_pci", "acpi_s5", "acpi_virtio")]
 
 
 @dataclass(frozen=True)
@@ -173,6 +173,7 @@ _SHELL_WORDS = (
 
 _ACPI_WORDS = (
     *("RSD PTR ", "XSDT", "RSDT", "APIC", "FACP", "HPET", "DSDT", "SSDT", "_S5_", "\\x08\\\\_S5_\\x12\\x05\\x02"),
+    *("LNRO0005\\x00", "\\x86\\x09\\x00"),
     *(
         "\\x00\\x08",
         "\\x09\\x10",
@@ -268,7 +269,15 @@ TARGETS = {
             "devices",
             (*_CORE,),
             640,
-            words=("\\xf4\\x1a\\x44\\x10", "\\xf4\\x1a\\x05\\x10", "\\x09\\x40\\x14\\x01\\x04"),
+            words=(
+                *(
+                    "\\xf4\\x1a\\x44\\x10",
+                    "\\xf4\\x1a\\x05\\x10",
+                    "\\x09\\x40\\x14\\x01\\x04",
+                    "virt\\x01\\x00\\x00\\x00",
+                ),
+                *("\\xf4\\x1a\\x41\\x10", "\\x86\\x80\\x0e\\x10", "\\x86\\x80\\xd3\\x10"),
+            ),
         ),
         Target(
             "disk",

@@ -13,7 +13,7 @@ import native
 
 SOURCES = [
     "tests/hosted/acpi_driver.c",
-    *(f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_pci", "acpi_s5")),
+    *(f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_pci", "acpi_s5", "acpi_virtio")),
 ]
 BASE = 0x7F000
 """The physical address of ``Memory.data``, where the root pointer is."""
@@ -46,6 +46,8 @@ class _Found(ctypes.Structure):
         ("ecams", ctypes.c_uint64 * 4 * 4),
         ("n_iommus", ctypes.c_uint64 * 2),
         ("iommus", ctypes.c_uint64 * 4 * 2),
+        ("n_virtio", ctypes.c_uint64),
+        ("virtio", ctypes.c_uint64 * 2 * 4),
     ]
 
 
@@ -65,6 +67,8 @@ class Found:
     iommus_intel: tuple[int, ...] = ()
     iommus_amd: tuple[int, ...] = ()
     """The first four of each."""
+    virtio: tuple[tuple[int, ...], ...] = ()
+    """Base and size; the first four."""
 
     def nothing_else_than(self, whole: Found) -> bool:
         """Each thing is as it is in ``whole``, or missing."""
@@ -96,6 +100,7 @@ def find(library: ctypes.CDLL, data: bytes, rsdp: int = BASE) -> Found:
         ecams=tuple(tuple(one) for one in found.ecams[: min(found.n_ecams, 4)]),
         iommus_intel=tuple(found.iommus[0][: min(found.n_iommus[0], 4)]),
         iommus_amd=tuple(found.iommus[1][: min(found.n_iommus[1], 4)]),
+        virtio=tuple(tuple(one) for one in found.virtio[: min(found.n_virtio, 4)]),
     )
 
 
@@ -195,6 +200,13 @@ def s5(value: bytes, *, root: bool = True) -> bytes:
     return b"\x08" + b"\\" * root + b"_S5_" + value
 
 
+def virtio(base: int, size: int = 0x200, number: int = 0) -> bytes:
+    """A device of QEMU's microvm: name, number, coherence, and its registers and interrupt."""
+    name = b"\x08_HID\x0dLNRO0005\0" + b"\x08_UID\x0a" + bytes([number]) + b"\x08_CCA\x01"
+    resources = struct.pack("<BHBII", 0x86, 9, 1, base, size) + bytes.fromhex("890600010117000000 7900")
+    return b"\x5b\x82\x49\x04VR00" + name + b"\x08_CRS\x11\x1a\x0a\x17" + resources
+
+
 S5 = s5(package(b"\x0a\x05", b"\x0a\x07", b"\0", b"\0"))
 """Types 5 and 7."""
 
@@ -282,4 +294,4 @@ def reduced() -> Memory:
         "sleep_control": register(0xFEA00200, MEMORY),
     }
     ssdts = [table(b"SSDT", bytes(5)), table(b"SSDT", s5(package(b"\x0a\x05", b"\x01")))]
-    return memory([fadt(**facts), *ssdts], dsdt=table(b"DSDT", b""))
+    return memory([fadt(**facts), *ssdts], dsdt=table(b"DSDT", virtio(0xFEB00000) + virtio(0xFEB02E00, number=23)))

@@ -24,6 +24,7 @@ struct driver_found {
     uint64_t hpet;
     uint64_t n_ecams, ecams[4][4];      /* base, segment, first bus, last bus */
     uint64_t n_iommus[2], iommus[2][4]; /* Intel's, AMD's */
+    uint64_t n_virtio, virtio[4][2];    /* base, size */
 };
 
 static const void *read_memory(void *context, uint64_t address, uint64_t size)
@@ -62,6 +63,12 @@ static void read_fadt(struct driver_found *found, const struct kg_acpi *acpi)
     found->has_s5 = kg_acpi_find_s5(types, acpi, &fadt);
     found->types[0] = found->has_s5 ? types[0] : 0;
     found->types[1] = found->has_s5 ? types[1] : 0;
+    struct kg_acpi_range range;
+    while (kg_acpi_find_virtio(&range, acpi, &fadt, (uint32_t)found->n_virtio)) {
+        uint64_t *out = found->virtio[found->n_virtio++ % 4];
+        out[0] = range.base;
+        out[1] = range.size;
+    }
 }
 
 static void read_buses(struct driver_found *found, const struct kg_acpi *acpi)

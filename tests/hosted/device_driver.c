@@ -17,6 +17,8 @@ struct machine {
     uint64_t memory_left; /* bytes that plat_dma can still allocate */
     uint32_t n_ranges;
     struct kg_pci_buses ranges[2];
+    uint32_t n_blocks; /* virtio devices that are on no bus */
+    uint64_t blocks[4], block_size;
 };
 
 static struct machine *machine;
@@ -36,7 +38,7 @@ void driver_begin(struct machine *m)
     n_devices = 0;
     looked = false;
     used_as = KG_PCI_AUTO;
-    disks_are_off = false;
+    disks_are_off = net_is_off = false;
     free_bytes = NULL;
     n_free_bytes = 0;
     memset(memory, 0xA5, sizeof memory); /* plat_dma must zero its memory */
@@ -56,6 +58,12 @@ uint32_t plat_pci_read(uint32_t address, uint32_t offset, uint32_t size)
 void plat_pci_write(uint32_t address, uint32_t offset, uint32_t size, uint32_t value)
 {
     machine->write_config(address, offset, size, value);
+}
+
+bool plat_virtio_registers(uint32_t i, struct kg_bar *bar)
+{
+    *bar = (struct kg_bar){.base = machine->blocks[i % 4], .size = machine->block_size};
+    return i < machine->n_blocks;
 }
 
 volatile uint8_t *plat_map(uint64_t base, uint64_t size)
@@ -159,6 +167,7 @@ const char *driver_queue(uint64_t common, uint64_t notify, uint32_t most)
 {
     static struct kg_virtio virtio;
     virtio = (struct kg_virtio){
+        .transport = &kg_virtio_pci,
         .common = (volatile uint8_t *)(uintptr_t)common,
         .notify = (volatile uint8_t *)(uintptr_t)notify,
         .notify_size = 4096,
@@ -223,6 +232,44 @@ uint32_t driver_read_at_once(uint32_t disk, uint32_t n, uint8_t *to)
         good |= requests[i].state == KG_BLOCK_DONE ? 1u << i : 0;
     }
     return good;
+}
+
+/* The n-th network card: "driver mac mtu link" as text; false: there is none. */
+bool driver_card(uint32_t n, char *text, size_t size);
+bool driver_card(uint32_t n, char *text, size_t size)
+{
+    struct kg_unit *unit = kg_unit_find(KG_UNIT_NET, n);
+    if (unit) {
+        const uint8_t *mac = unit->net.mac;
+        kg_format(text, size, "%s %02x:%02x:%02x:%02x:%02x:%02x %u %s", unit->device->driver->name, mac[0], mac[1],
+                  mac[2], mac[3], mac[4], mac[5], unit->net.mtu, unit->net.has_link(unit) ? "up" : "down");
+    }
+    return unit;
+}
+
+/* The n-th card, even after it has failed: the network stack keeps its card. */
+static struct kg_unit *card(uint32_t n)
+{
+    plat_devices();
+    struct kg_unit *unit = units;
+    while (unit && (unit->kind != KG_UNIT_NET || n-- > 0)) {
+        unit = unit->next;
+    }
+    return unit;
+}
+
+bool driver_send(uint32_t n, const uint8_t *frame, size_t size);
+bool driver_send(uint32_t n, const uint8_t *frame, size_t size)
+{
+    struct kg_unit *unit = card(n);
+    return unit && unit->net.send(unit, frame, size);
+}
+
+size_t driver_receive(uint32_t n, uint8_t *frame, size_t size);
+size_t driver_receive(uint32_t n, uint8_t *frame, size_t size)
+{
+    struct kg_unit *unit = card(n);
+    return unit ? unit->net.receive(unit, frame, size) : 0;
 }
 
 /* Lets time pass, and polls all devices. */

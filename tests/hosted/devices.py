@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,6 +53,9 @@ class _Machine(ctypes.Structure):
         ("memory_left", ctypes.c_uint64),
         ("n_ranges", ctypes.c_uint32),
         ("ranges", Buses * 2),
+        ("n_blocks", ctypes.c_uint32),
+        ("blocks", ctypes.c_uint64 * 4),
+        ("block_size", ctypes.c_uint64),
     )
 
 
@@ -150,8 +153,27 @@ class Bridge(Function):
         super().__init__(0x8086, 0x2448, 0x060400, header, secondary=secondary)
 
 
+class Block:
+    """A device that is on no bus. ``base`` and ``size`` of its registers are set by the machine."""
+
+    base = 0
+    gone = False
+
+    def read(self, address: int, size: int) -> int:
+        return 0
+
+    def write(self, address: int, size: int, value: int) -> None:
+        pass
+
+    def tick(self) -> None:
+        """Time has passed."""
+
+
+BLOCK_BASE, BLOCK_SIZE = 0xFEB00000, 0x200
+
+
 class Machine:
-    """Functions by address (``bdf``). Ranges of buses as (segment, first, last, every)."""
+    """Functions by address (``bdf``), and devices on no bus. Ranges of buses as (segment, first, last, every)."""
 
     def __init__(
         self,
@@ -159,8 +181,13 @@ class Machine:
         ranges: tuple[tuple[int, int, int, bool], ...] = ((0, 0, 255, False),),
         memory: int = 1 << 20,
         dma_problem: bytes | None = None,
+        blocks: Sequence[Block] = (),
+        block_size: int = BLOCK_SIZE,
     ) -> None:
         self.functions = dict(functions)
+        self.blocks = blocks
+        for i, block in enumerate(blocks):
+            block.base = BLOCK_BASE + BLOCK_SIZE * i
         self.mapped: list[tuple[int, int]] = []
         self.us = self.reads = 0
         self.raised: list[Exception] = []
@@ -177,6 +204,9 @@ class Machine:
             memory,
             len(ranges),
             (Buses * 2)(*(Buses(*values) for values in ranges)),
+            len(blocks),
+            (ctypes.c_uint64 * 4)(*(block.base for block in blocks)),
+            block_size,
         )
 
     def _kept(self, call: Callable[..., T]) -> Callable[..., T | int]:
@@ -208,9 +238,12 @@ class Machine:
     def _write_config(self, address: int, offset: int, size: int, value: int) -> None:
         self._of(address).write_config(offset, size, value)
 
-    def _owner(self, address: int, size: int) -> Function:
+    def _owner(self, address: int, size: int) -> Function | Block:
         """Whose register it is: of a BAR that is mapped and decodes."""
         assert any(base <= address and address + size <= base + length for base, length in self.mapped)
+        for block in self.blocks:
+            if block.base <= address < block.base + BLOCK_SIZE:
+                return block
         for function in self.functions.values():
             for number in range(BARS):
                 base, length = self.bar(function, number)
@@ -246,9 +279,10 @@ class Machine:
 
     def _delay(self, us: int) -> None:
         self.us += us
-        for function in self.functions.values():
-            if not function.gone:
-                function.tick()
+        everything: list[Function | Block] = [*self.functions.values(), *self.blocks]
+        for device in everything:
+            if not device.gone:
+                device.tick()
 
 
 class _Nobody(Function):
@@ -275,9 +309,13 @@ class Drivers:
     def __init__(self, folder: Path) -> None:
         self.library = shared_object(folder, SOURCES)
         self.library.driver_device.restype = ctypes.c_bool
-        for name in ("driver_disk", "driver_read", "driver_write"):
+        for name in ("driver_disk", "driver_read", "driver_write", "driver_card", "driver_send"):
             getattr(self.library, name).restype = ctypes.c_bool
         self.library.driver_disk.argtypes = [ctypes.c_uint32, ctypes.c_char_p, ctypes.c_size_t]
+        self.library.driver_card.argtypes = self.library.driver_disk.argtypes
+        self.library.driver_send.argtypes = self.library.driver_disk.argtypes
+        self.library.driver_receive.argtypes = self.library.driver_disk.argtypes
+        self.library.driver_receive.restype = ctypes.c_size_t
         self.library.driver_read.argtypes = [ctypes.c_uint32, *[ctypes.c_uint64] * 3]
         self.library.driver_write.argtypes = [ctypes.c_uint32, *[ctypes.c_uint64] * 5]
         self.library.driver_read_at_once.argtypes = [ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64]
@@ -351,6 +389,30 @@ class Drivers:
         good = self.library.driver_read_at_once(0, n, at)
         self.machine.check()
         return good, ctypes.string_at(at, n * 512)
+
+    def cards(self) -> list[str]:
+        """Of each network card that works: driver, address, MTU, link."""
+        found: list[str] = []
+        room = ctypes.create_string_buffer(100)
+        while self.library.driver_card(len(found), room, len(room)):
+            found.append(room.value.decode())
+        self.machine.check()
+        return found
+
+    def send(self, frame: bytes, card: int = 0) -> bool:
+        """False: the queue is full, or the card has failed."""
+        sent = bool(self.library.driver_send(card, frame, len(frame)))
+        self.machine.check()
+        return sent
+
+    def receive(self, size: int = 1514, card: int = 0) -> bytes:
+        """The next frame; empty: there is none."""
+        room = ctypes.create_string_buffer(b"\xee" * (size + 64), size + 64)
+        n = self.library.driver_receive(card, room, size)
+        self.machine.check()
+        assert n <= size
+        assert room.raw[size:] == b"\xee" * 64
+        return room.raw[:n]
 
     def capabilities(self, address: int, kind: int) -> list[int]:
         """The offsets of all capabilities of this kind."""

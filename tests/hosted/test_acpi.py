@@ -62,6 +62,25 @@ def test_hardware_reduced(library: ctypes.CDLL) -> None:
     assert found.fadt["sleep_control"] == (0xFEA00200, MEMORY)
     assert (found.fadt["reset"], found.fadt["reset_value"]) == ((0xFEA00202, MEMORY), 0x42)
     assert found.s5 == (5, 1)
+    assert found.virtio == ((0xFEB00000, 0x200), (0xFEB02E00, 0x200))
+
+
+def test_virtio_devices_without_registers(library: ctypes.CDLL) -> None:
+    """They do not get those of the next one; at the end of the table nothing is read beyond it."""
+    whole = acpi.virtio(0xFEB00000)
+    start = whole.index(b"\x86\x09\x00")
+    next_one = acpi.virtio(0xFEB00200)
+    assert find(library, in_dsdt(whole[:start] + next_one).data).virtio == ((0xFEB00200, 0x200),)
+    for cut in range(len(whole)):
+        expected = ((0xFEB00000, 0x200),) if cut >= start + 12 else ()
+        assert find(library, in_dsdt(whole[:cut]).data).virtio == expected, cut
+
+
+def test_virtio_devices_that_make_no_sense(library: ctypes.CDLL) -> None:
+    code = acpi.virtio(0), acpi.virtio(0x1000, 0), acpi.virtio(0x1000).replace(b"0005", b"0006")
+    assert find(library, in_dsdt(*code).data).virtio == ()
+    far = acpi.virtio(0x1000).replace(b"\x08_CRS", bytes(96))
+    assert find(library, in_dsdt(far).data).virtio == ()
 
 
 def test_a_reset_register_without_its_flag_is_none(library: ctypes.CDLL) -> None:

@@ -21,8 +21,13 @@ static enum kg_next run_devices(struct kgpt *k, char *arguments)
     }
     for (; device; device = device->next) {
         const struct kg_pci *pci = &device->pci;
-        kg_print("%04x:%02x:%02x.%u  %04x:%04x  class %06x", pci->address >> 16, pci->address >> 8 & 0xFF,
-                 pci->address >> 3 & 31, pci->address & 7, pci->vendor, pci->device, pci->class_code);
+        if (device->mapped) {
+            kg_print("at %08llx   %04x:%04x  on no bus", (unsigned long long)device->bars[0].base, pci->vendor,
+                     pci->device);
+        } else {
+            kg_print("%04x:%02x:%02x.%u  %04x:%04x  class %06x", pci->address >> 16, pci->address >> 8 & 0xFF,
+                     pci->address >> 3 & 31, pci->address & 7, pci->vendor, pci->device, pci->class_code);
+        }
         if (device->driver) {
             kg_print("  %s: %s", device->driver->name, device->problem ? device->problem : "works");
         }

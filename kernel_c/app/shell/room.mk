@@ -11,4 +11,8 @@ ENGINE_LM += app/shell/lm_shell.c
 ENGINE_LARGE += app/shell/lineedit_test.c
 BARE_DRIVERS += app/shell/devices.c
 BARE_NO_DRIVERS += app/shell/devices_absent.c
-HOSTED += app/shell/devices_absent.c
+BARE_NET += app/shell/cards.c
+BARE_NO_NET += app/shell/cards_absent.c
+HOSTED += \
+    app/shell/cards_absent.c \
+    app/shell/devices_absent.c

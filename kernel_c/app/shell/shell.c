@@ -95,7 +95,8 @@ const struct kg_command kg_shell_commands[] = {
 };
 
 /* The engine's commands come first. */
-static const struct kg_command *const tables[] = {kg_engine_commands, kg_device_commands, kg_shell_commands, NULL};
+static const struct kg_command *const tables[] = {kg_engine_commands, kg_device_commands, kg_card_commands,
+                                                  kg_shell_commands, NULL};
 static const struct kg_commands commands = {.tables = tables, .sign = "", .where = KG_SHELL};
 
 static enum kg_next run_help(struct kgpt *k, char *arguments)

@@ -10,7 +10,7 @@ void kg_shell_set(struct kgpt *k, char *arguments);
 /* Reads and runs commands until `halt`, Ctrl-D or the end of input. `reboot` does not return. */
 void kg_shell_run(struct kgpt *k);
 
-/* The commands of every kernel, and those for devices; a row without a name ends each table. */
-extern const struct kg_command kg_shell_commands[], kg_device_commands[];
+/* The commands of every kernel, and those for devices and network cards; a row without a name ends each table. */
+extern const struct kg_command kg_shell_commands[], kg_device_commands[], kg_card_commands[];
 
 #endif

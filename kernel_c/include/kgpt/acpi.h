@@ -97,4 +97,13 @@ bool kg_acpi_find_ecam(struct kg_acpi_ecam *ecam, const struct kg_acpi *acpi, ui
  * past the last one. */
 uint64_t kg_acpi_find_iommu(const struct kg_acpi *acpi, bool amd, uint32_t n);
 
+struct kg_acpi_range {
+    uint64_t base, size;
+};
+
+/* The registers of the n-th virtio device that is on no bus, from 0. The DSDT describes it (as LNRO0005); its bytes
+ * are searched, and the AML is not interpreted. Returns false past the last one. */
+bool kg_acpi_find_virtio(struct kg_acpi_range *range, const struct kg_acpi *acpi, const struct kg_acpi_fadt *fadt,
+                         uint32_t n);
+
 #endif

@@ -12,7 +12,8 @@
 
 #define KG_PCI_BARS 6
 
-/* A function on a PCI bus. */
+/* A function on a PCI bus. Of a device that is `mapped`, only vendor and device are known: those that it would have
+ * there. */
 struct kg_pci {
     uint32_t address; /* segment << 16 | bus << 8 | device << 3 | function */
     uint16_t vendor, device;
@@ -28,6 +29,7 @@ struct kg_bar {
 struct kg_device {
     struct kg_device *next;
     struct kg_pci pci;
+    bool mapped;                    /* on no bus: the firmware tells where its registers are, which are bars[0] */
     const struct kg_driver *driver; /* NULL: no driver for this function */
     const char *problem;            /* NULL: the device runs; otherwise why it was given up */
     void *state;                    /* private to the driver: state_size zeroed bytes, aligned to 16 */
@@ -37,6 +39,7 @@ struct kg_device {
 struct kg_driver {
     const char *name;
     bool disks; /* drives disks alone: not started with disk=off */
+    bool net;   /* drives network cards alone: not started with net=off */
     size_t state_size;
     /* Resets the device, enables bus mastering (kg_device_master), and adds its units. Returns NULL, or the problem;
      * then the device is not used. The firmware may have used the device and left it running. */
@@ -91,13 +94,16 @@ struct kg_unit {
     struct kg_unit *next;
     union {
         struct kg_block block;
+        /* Frames begin with the Ethernet header and have no check sum. No function waits, and all may be called after
+         * the device has failed. */
         struct {
             uint8_t mac[6];
-            uint16_t mtu; /* bytes of payload, without the Ethernet header */
+            uint16_t mtu; /* bytes of payload, without the Ethernet header: 68 to 1500 */
             bool (*has_link)(struct kg_unit *unit);
-            bool (*send)(struct kg_unit *unit, const void *frame,
-                         size_t n); /* copies the frame; false: queue full, try again */
-            size_t (*receive)(struct kg_unit *unit, void *frame, size_t size); /* 0: no frame; does not wait */
+            /* Copies the frame; a frame longer than the MTU allows is dropped. False: the queue is full, try again. */
+            bool (*send)(struct kg_unit *unit, const void *frame, size_t n);
+            /* Bytes of the frame; 0: there is none. A frame longer than `size` is dropped. */
+            size_t (*receive)(struct kg_unit *unit, void *frame, size_t size);
         } net;
         struct {
             int (*read)(struct kg_unit *unit); /* a byte as from a terminal, or one of KG_READ_; does not wait */
@@ -170,6 +176,9 @@ bool plat_pci_buses(uint32_t i, struct kg_pci_buses *buses); /* the i-th range; 
 /* Configuration space: 1, 2 or 4 bytes at an aligned offset below 256. Reads as all ones if no function responds. */
 uint32_t plat_pci_read(uint32_t address, uint32_t offset, uint32_t size);
 void plat_pci_write(uint32_t address, uint32_t offset, uint32_t size, uint32_t value);
+
+/* The registers of the i-th virtio device that is on no bus; false: past the last. */
+bool plat_virtio_registers(uint32_t i, struct kg_bar *bar);
 
 /* Maps registers, uncached. NULL if the range is RAM or has no valid addresses, or without memory for page tables. */
 volatile uint8_t *plat_map(uint64_t base, uint64_t size);

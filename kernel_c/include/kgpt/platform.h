@@ -150,6 +150,7 @@ enum kg_pci_use {
 void plat_pci_use(enum kg_pci_use use); /* before the first use */
 void plat_disks_off(void);              /* leave all disks alone; before the first use */
 
+void plat_net_off(void); /* before the first use: network cards are left alone */
 void plat_usb_off(void); /* before the first use: USB controllers are left alone */
 
 /* Chooses the layout of the machine's keyboards. False: this kernel does not have it. */

@@ -13,6 +13,10 @@ void plat_disks_off(void)
 {
 }
 
+void plat_net_off(void)
+{
+}
+
 void plat_usb_off(void)
 {
 }

@@ -1,6 +1,7 @@
 /* The devices of this machine: enumerated at the first request, then started by their drivers. */
 #include "devices.h"
 
+#include "kgpt/mmio.h"
 #include "kgpt/platform.h"
 #include "kgpt/str.h"
 #include "platform/drivers/bus/pci.h"
@@ -11,6 +12,14 @@
 #define ALIGNMENT 16u
 #define CLASS_USB 0x0C03u
 
+/* A virtio device that is on no bus: its first registers, and its number on PCI (Virtio 1.1, 4.2.2 and 4.1.2). */
+#define VIRTIO_LEAST 0x100u
+#define VIRTIO_MAGIC 0x74726976u /* "virt" */
+#define VIRTIO_ID 0x008u
+#define VIRTIO_IDS 64u
+#define VIRTIO_VENDOR 0x1AF4u
+#define VIRTIO_FIRST 0x1040u
+
 static struct kg_device *first, **last = &first;
 static struct kg_unit *units, **last_unit = &units;
 static uint32_t n_devices;
@@ -19,7 +28,7 @@ static size_t n_free_bytes;
 static bool looked;
 static enum kg_pci_use used_as;
 static bool usb_off;
-static bool disks_are_off;
+static bool disks_are_off, net_is_off;
 
 void plat_pci_use(enum kg_pci_use use)
 {
@@ -34,6 +43,11 @@ void plat_disks_off(void)
 bool kg_disks_are_off(void)
 {
     return disks_are_off;
+}
+
+void plat_net_off(void)
+{
+    net_is_off = true;
 }
 
 void plat_usb_off(void)
@@ -60,9 +74,9 @@ static void *take_device_memory(size_t size)
     return result;
 }
 
-static const struct kg_driver *find_driver(const struct kg_pci *pci)
+static const struct kg_driver *find_in_rows(const struct kg_driver_row *rows, const struct kg_pci *pci)
 {
-    for (const struct kg_driver_row *row = kg_drivers; row->driver; row++) {
+    for (const struct kg_driver_row *row = rows; row->driver; row++) {
         if (row->class_code ? row->class_code == pci->class_code
                             : row->vendor == pci->vendor && row->device == pci->device) {
             return row->driver;
@@ -71,25 +85,59 @@ static const struct kg_driver *find_driver(const struct kg_pci *pci)
     return NULL;
 }
 
-static void add_device(const struct kg_pci *pci)
+static struct kg_device *append_device(const struct kg_pci *pci)
 {
     struct kg_device *device = n_devices < MOST_DEVICES ? take_device_memory(sizeof *device) : NULL;
-    if (!device) {
-        return;
+    if (device) {
+        const struct kg_driver *driver = find_in_rows(kg_drivers, pci);
+        device->pci = *pci;
+        device->driver = driver ? driver : find_in_rows(kg_net_drivers, pci);
+        n_devices++;
+        *last = device;
+        last = &device->next;
     }
-    device->pci = *pci;
-    device->driver = find_driver(pci);
-    n_devices++;
-    *last = device;
-    last = &device->next;
+    return device;
+}
+
+static void add_device(const struct kg_pci *pci)
+{
+    append_device(pci);
+}
+
+/* A place for a device may be empty: then the device's number is 0. */
+static void add_mapped_devices(void)
+{
+    struct kg_bar bar;
+    for (uint32_t i = 0; i < MOST_DEVICES && plat_virtio_registers(i, &bar); i++) {
+        bar.registers = bar.size >= VIRTIO_LEAST ? plat_map(bar.base, bar.size) : NULL;
+        uint32_t id = bar.registers && kg_mmio_read32(bar.registers) == VIRTIO_MAGIC
+                          ? kg_mmio_read32(bar.registers + VIRTIO_ID)
+                          : 0;
+        const struct kg_pci pci = {.vendor = VIRTIO_VENDOR, .device = (uint16_t)(VIRTIO_FIRST + id)};
+        struct kg_device *device = id && id < VIRTIO_IDS ? append_device(&pci) : NULL;
+        if (device) {
+            device->mapped = true;
+            device->bars[0] = bar;
+        }
+    }
+}
+
+/* Why the device is left alone; NULL: it is not. */
+static const char *switched_off(const struct kg_device *device)
+{
+    if (device->driver->disks && disks_are_off) {
+        return "left alone: disk=off";
+    }
+    if (device->driver->net && net_is_off) {
+        return "left alone: net=off";
+    }
+    return usb_off && device->pci.class_code >> 8 == CLASS_USB ? "left alone: usb=off" : NULL;
 }
 
 static void start_device(struct kg_device *device)
 {
-    device->problem = device->driver->disks && disks_are_off ? "left alone: disk=off" : plat_dma_problem();
-    if (usb_off && device->pci.class_code >> 8 == CLASS_USB) {
-        device->problem = "left alone: usb=off";
-    }
+    const char *off = switched_off(device);
+    device->problem = off ? off : plat_dma_problem();
     if (device->problem) {
         return;
     }
@@ -98,9 +146,11 @@ static void start_device(struct kg_device *device)
         device->problem = "no memory is left for its driver";
         return;
     }
-    kg_pci_wake(&device->pci);
-    kg_pci_size_bars(&device->pci, device->bars);
-    kg_pci_enable(&device->pci);
+    if (!device->mapped) {
+        kg_pci_wake(&device->pci);
+        kg_pci_size_bars(&device->pci, device->bars);
+        kg_pci_enable(&device->pci);
+    }
     const char *problem = device->driver->start(device);
     if (problem) {
         kg_device_fail(device, problem);
@@ -116,6 +166,7 @@ static void look_for_devices(void)
     }
     looked = true;
     kg_pci_scan(used_as == KG_PCI_ALL, add_device);
+    add_mapped_devices();
     for (struct kg_device *device = first; device; device = device->next) {
         if (device->driver) {
             start_device(device);

@@ -11,6 +11,8 @@ struct kg_driver_row {
     const struct kg_driver *driver;
 };
 
-extern const struct kg_driver_row kg_drivers[]; /* ended by a row without a driver */
+/* Each ended by a row without a driver. Network cards have a table of their own: kernels without language models have
+ * an empty one (net/absent.c). */
+extern const struct kg_driver_row kg_drivers[], kg_net_drivers[];
 
 #endif

@@ -12,4 +12,6 @@ BARE += \
     platform/pc/serial.c \
     platform/pc/start.c \
     platform/pc/vga.c
-BARE_DRIVERS += platform/pc/pci_config.c
+BARE_DRIVERS += \
+    platform/pc/pci_config.c \
+    platform/pc/virtio_registers.c

@@ -28,6 +28,7 @@ QEMU_ONLY = {
     "firmware": None,
     "medium": "auto",
     "disks": (),
+    "nets": (),
     "display": False,
     "keeps": False,
     "gdb": False,

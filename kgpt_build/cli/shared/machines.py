@@ -20,6 +20,7 @@ from kgpt_build.paths import write_errors
 from kgpt_build.plain_names import temporary_root
 from kgpt_build.vm.disks import DISK_KINDS, Disk, parse_disk
 from kgpt_build.vm.firmware import BIOS, UEFI, Firmware
+from kgpt_build.vm.nets import CARDS, Net, parse_net
 from kgpt_build.vm.settings import ACCELS, KEYBOARDS, MACHINES, MEDIA, RunSettings
 
 LEAST_MEMORY = RunSettings.memory
@@ -120,7 +121,21 @@ def device_options(command: Command) -> Command:
         help=f"Give the machine FILE as a disk; repeatable. Behind it: ,kind={'|'.join(DISK_KINDS)} [default: virtio], "
         "and ,rw if the guest may change FILE.",
     )
-    return keyboard(disk(command))
+    net = click.option(
+        "--net",
+        "nets",
+        multiple=True,
+        metavar="user",
+        callback=_parse_nets,
+        help="Give the machine a network card on a network inside QEMU; repeatable. Behind user: "
+        f",card={'|'.join(CARDS)} [default: virtio], ,hostfwd=[ADDRESS:]PORT:GUESTPORT, ,mac=MAC, "
+        "and ,restrict: it reaches nothing outside.",
+    )
+    return keyboard(disk(net(command)))
+
+
+def _parse_nets(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> tuple[Net, ...]:
+    return tuple(parse_net(word) for word in words)
 
 
 def _parse_disks(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> tuple[Disk, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kgpt_build.vm.disks import disk_words
 from kgpt_build.vm.firmware import Firmware
+from kgpt_build.vm.nets import net_words
 from kgpt_build.vm.qemu.channels import Channels
 from kgpt_build.vm.settings import RunSettings
 
@@ -32,6 +33,7 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> l
         *_screen(settings),
         *_keyboard(settings),
         *disk_words(settings.disks),
+        *net_words(settings.nets, small=settings.machine_type == settings.arch.qemu.small_machine),
         *settings.extra,
     ]
 

@@ -13,11 +13,13 @@ from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import UsageError
 from kgpt_build.vm.disks import Disk
 from kgpt_build.vm.firmware import Firmware
+from kgpt_build.vm.nets import Forward, Net
 from kgpt_build.vm.qemu.argv import qemu_argv
 from kgpt_build.vm.qemu.channels import STANDALONE, Channels
 from kgpt_build.vm.settings import RunSettings, default_timeout
 
 WIRED = Channels(serial="stdio,signal=off", events="file,path=/dev/fd/8", qmp="socket,fd=9")
+FORWARDS = (Forward(8080, 80), Forward(81, 80, "192.0.2.1"))
 SETTINGS = RunSettings(image=Path("k.elf"), accel="tcg")
 
 BEGIN = "qemu-system-x86_64 -no-user-config -nodefaults -no-reboot"
@@ -110,6 +112,17 @@ def test_standalone_is_what_a_person_pastes() -> None:
         ({"keyboard": "usb"}, "-machine pc,i8042=off ", "usb-hub"),
         ({"keyboard": "usb"}, "-device qemu-xhci,id=keys -device usb-kbd,bus=keys.0,port=1 ", "usb-hub"),
         ({"keyboard": "hub"}, "-device usb-hub,bus=keys.0,port=1 -device usb-kbd,bus=keys.0,port=1.1 ", "microvm"),
+        ({"nets": (Net(),)}, " -netdev user,id=net0 -device virtio-net-device,netdev=net0 ", "virtio-net-pci"),
+        ({"nets": (Net(),)}, " -global virtio-mmio.force-legacy=false -netdev", "q35"),
+        (
+            {"nets": (Net("e1000e", FORWARDS), Net(restrict=True, mac="52:0:0"))},
+            " -netdev user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:192.0.2.1:81-:80"
+            " -device e1000e,netdev=net0,romfile= -netdev user,id=net1,restrict=on"
+            " -device virtio-net-pci,netdev=net1,mac=52:0:0,romfile= ",
+            "global",
+        ),
+        ({"nets": (Net("e1000"),)}, "-machine pc ", "microvm"),
+        ({"nets": (Net(),), "machine": "q35"}, "-device virtio-net-pci,netdev=net0,romfile= ", "global"),
         ({"extra": ("-icount", "shift=0")}, "-icount shift=0", "-append"),
     ],
 )
@@ -140,6 +153,9 @@ def test_an_open_accelerator_is_refused() -> None:
         ({"medium": "cdrom", "machine": "microvm"}, "microvm kernels"),
         ({"disks": (Disk(Path("a")),), "machine": "microvm"}, "microvm disks"),
         ({"disks": (Disk(Path("a"), "ahci"),) * 7}, "7 disks ahci"),
+        ({"nets": (Net("e1000"),), "machine": "microvm"}, "microvm card e1000"),
+        ({"nets": (Net(),) * 9}, "9 network cards"),
+        ({"nets": (Net(forwards=(Forward(80, 80),)), Net(forwards=(Forward(80, 81),)))}, "port 80 twice"),
         ({"cmdline": "a\nb"}, "command line one text"),
         ({"modules": (BootModule(Path("a")),), "medium": "cdrom"}, "disc stick modules"),
     ],

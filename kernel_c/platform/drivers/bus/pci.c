@@ -2,6 +2,8 @@
  * checked. */
 #include "pci.h"
 
+#include "kgpt/mmio.h"
+
 enum offset {
     ID = 0x00,
     COMMAND = 0x04,
@@ -148,12 +150,15 @@ void kg_pci_enable(const struct kg_pci *pci)
 
 void kg_device_master(struct kg_device *device, bool on)
 {
-    change_command(&device->pci, COMMAND_MASTER, on ? COMMAND_MASTER : 0);
+    if (!device->mapped) {
+        change_command(&device->pci, COMMAND_MASTER, on ? COMMAND_MASTER : 0);
+    }
 }
 
 bool kg_device_gone(const struct kg_device *device)
 {
-    return plat_pci_read(device->pci.address, ID, 4) == GONE;
+    return (device->mapped ? kg_mmio_read32(device->bars[0].registers) : plat_pci_read(device->pci.address, ID, 4)) ==
+           GONE;
 }
 
 uint32_t kg_pci_capability(const struct kg_pci *pci, enum kg_pci_capability id, uint32_t n)

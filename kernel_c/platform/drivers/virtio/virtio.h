@@ -1,15 +1,20 @@
-/* Virtio 1.0 over PCI, shared by its drivers: a transport (virtio_pci.c) and split virtqueues (virtqueue.c).
- * (Virtual I/O Device 1.1.) */
+/* Virtio 1.0, shared by its drivers: negotiation (virtio.c) over a transport (transport.h), and split virtqueues
+ * (virtqueue.c). (Virtual I/O Device 1.1.) */
 #ifndef KGPT_DRIVERS_VIRTIO_H
 #define KGPT_DRIVERS_VIRTIO_H
 
 #include "kgpt/device.h"
 
+struct kg_virtio_transport;
+
 /* The first member of a driver's state. */
 struct kg_virtio {
     struct kg_device *device;
-    volatile uint8_t *common, *notify, *config; /* config: device-specific fields; NULL: none */
-    uint64_t notify_size, config_size;
+    const struct kg_virtio_transport *transport;
+    volatile uint8_t *common, *config; /* config: device-specific fields; NULL: none */
+    uint64_t config_size;
+    volatile uint8_t *notify; /* of PCI alone, as the two below */
+    uint64_t notify_size;
     uint32_t notify_multiplier;
 };
 
@@ -22,6 +27,7 @@ struct kg_virtio_buffer {
 struct kg_virtqueue_entry;
 struct kg_virtqueue {
     volatile uint8_t *doorbell;
+    bool wide_doorbell;
     uint16_t index, size;               /* size: descriptors, a power of two */
     uint16_t first_free, n_free;        /* descriptors */
     uint16_t seen;                      /* chains taken from the used ring, modulo 2^16 */

@@ -1,5 +1,5 @@
-/* The virtio transport over PCI: see virtio.h. Four capabilities locate its structures in the BARs. (Virtio 1.1,
- * 4.1.4 and 3.1.1.) */
+/* The virtio transport over PCI: see transport.h. Four capabilities locate its structures in the BARs. (Virtio 1.1,
+ * 4.1.4.) */
 #include "kgpt/mmio.h"
 #include "platform/drivers/bus/pci.h"
 #include "transport.h"
@@ -21,18 +21,6 @@ enum common_field {
     COMMON_END = 0x38,
 };
 
-#define STATUS_ACKNOWLEDGE 1u
-#define STATUS_DRIVER 2u
-#define STATUS_DRIVER_OK 4u
-#define STATUS_FEATURES_OK 8u
-
-#define FEATURE_VERSION_1 (1ull << 32)
-#define FEATURE_ACCESS_PLATFORM \
-    (1ull << 33) /* DMA through an IOMMU, if there is one; the kernel uses identity addresses */
-
-#define RESET_STEPS 10000 /* of 100 us: one second */
-#define RESET_STEP_US 100
-
 /* Address of a capability's structure; NULL if it is not inside a BAR. */
 static volatile uint8_t *map_structure(struct kg_device *device, uint32_t at, uint64_t *size)
 {
@@ -47,8 +35,9 @@ static volatile uint8_t *map_structure(struct kg_device *device, uint32_t at, ui
 }
 
 /* Uses the first valid structure of each kind. */
-static bool find_structures(struct kg_virtio *v, struct kg_device *device)
+static bool find_structures(struct kg_virtio *v)
 {
+    struct kg_device *device = v->device;
     uint32_t at;
     for (uint32_t n = 0; (at = kg_pci_capability(&device->pci, KG_PCI_VENDOR, n)) != 0; n++) {
         uint32_t type = at + CAPABILITY_END <= 256 ? plat_pci_read(device->pci.address, at + TYPE, 1) : 0;
@@ -70,83 +59,35 @@ static bool find_structures(struct kg_virtio *v, struct kg_device *device)
     return v->common && v->notify;
 }
 
-static bool reset_device(const struct kg_virtio *v)
+static uint8_t read_pci_status(const struct kg_virtio *v)
 {
-    kg_mmio_write8(v->common + DEVICE_STATUS, 0);
-    for (int i = 0; i < RESET_STEPS; i++) {
-        if (kg_mmio_read8(v->common + DEVICE_STATUS) == 0) {
-            return true;
-        }
-        plat_delay_us(RESET_STEP_US);
-    }
-    return false;
+    return kg_mmio_read8(v->common + DEVICE_STATUS);
 }
 
-static void add_status(const struct kg_virtio *v, uint8_t bits)
+static void write_pci_status(const struct kg_virtio *v, uint8_t status)
 {
-    kg_mmio_write8(v->common + DEVICE_STATUS, kg_mmio_read8(v->common + DEVICE_STATUS) | bits);
+    kg_mmio_write8(v->common + DEVICE_STATUS, status);
 }
 
-static uint64_t offered_features(const struct kg_virtio *v)
+static uint32_t read_pci_features(const struct kg_virtio *v, uint32_t word)
 {
-    uint64_t features = 0;
-    for (uint32_t i = 0; i < 2; i++) {
-        kg_mmio_write32(v->common + DEVICE_FEATURE_SELECT, i);
-        features |= (uint64_t)kg_mmio_read32(v->common + DEVICE_FEATURE) << 32 * i;
-    }
-    return features;
+    kg_mmio_write32(v->common + DEVICE_FEATURE_SELECT, word);
+    return kg_mmio_read32(v->common + DEVICE_FEATURE);
 }
 
-static bool accept_features(const struct kg_virtio *v, uint64_t features)
+static void accept_pci_features(const struct kg_virtio *v, uint32_t word, uint32_t features)
 {
-    for (uint32_t i = 0; i < 2; i++) {
-        kg_mmio_write32(v->common + DRIVER_FEATURE_SELECT, i);
-        kg_mmio_write32(v->common + DRIVER_FEATURE, (uint32_t)(features >> 32 * i));
-    }
-    add_status(v, STATUS_FEATURES_OK);
-    return kg_mmio_read8(v->common + DEVICE_STATUS) & STATUS_FEATURES_OK;
+    kg_mmio_write32(v->common + DRIVER_FEATURE_SELECT, word);
+    kg_mmio_write32(v->common + DRIVER_FEATURE, features);
 }
 
-const char *kg_virtio_start(struct kg_virtio *v, struct kg_device *device, uint64_t *features)
-{
-    v->device = device;
-    if (!find_structures(v, device)) {
-        return "it does not speak virtio 1.0, or its registers cannot be mapped";
-    }
-    if (!reset_device(v)) {
-        return "it does not reset";
-    }
-    kg_device_master(device, true);
-    add_status(v, STATUS_ACKNOWLEDGE);
-    add_status(v, STATUS_DRIVER);
-    uint64_t offered = offered_features(v);
-    *features = offered & (*features | FEATURE_VERSION_1 | FEATURE_ACCESS_PLATFORM);
-    if (!(*features & FEATURE_VERSION_1) || !accept_features(v, *features)) {
-        return "it refuses virtio 1.0";
-    }
-    return NULL;
-}
-
-void kg_virtio_run(struct kg_virtio *v)
-{
-    add_status(v, STATUS_DRIVER_OK);
-}
-
-void kg_virtio_stop(struct kg_device *device)
-{
-    const struct kg_virtio *v = device->state;
-    if (v->common) {
-        kg_mmio_write8(v->common + DEVICE_STATUS, 0);
-    }
-}
-
-uint16_t kg_virtio_queue_size(const struct kg_virtio *v, uint16_t index)
+static uint16_t select_pci_queue(const struct kg_virtio *v, uint16_t index)
 {
     kg_mmio_write16(v->common + QUEUE_SELECT, index);
     return kg_mmio_read16(v->common + QUEUE_SIZE);
 }
 
-volatile uint8_t *kg_virtio_enable_queue(const struct kg_virtio *v, uint16_t size, const void *const parts[3])
+static volatile uint8_t *enable_pci_queue(const struct kg_virtio *v, uint16_t size, const void *const parts[3])
 {
     uint64_t doorbell = (uint64_t)kg_mmio_read16(v->common + QUEUE_NOTIFY_OFF) * v->notify_multiplier;
     if (doorbell % 2 != 0 || doorbell + 2 > v->notify_size) {
@@ -161,3 +102,13 @@ volatile uint8_t *kg_virtio_enable_queue(const struct kg_virtio *v, uint16_t siz
     kg_mmio_write16(v->common + QUEUE_ENABLE, 1);
     return v->notify + doorbell;
 }
+
+const struct kg_virtio_transport kg_virtio_pci = {
+    .find = find_structures,
+    .status = read_pci_status,
+    .set_status = write_pci_status,
+    .offered = read_pci_features,
+    .accept = accept_pci_features,
+    .select_queue = select_pci_queue,
+    .enable_queue = enable_pci_queue,
+};

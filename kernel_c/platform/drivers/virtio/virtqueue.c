@@ -6,6 +6,7 @@
 #define DESCRIPTOR_NEXT 1u
 #define DESCRIPTOR_WRITE 2u
 #define NO_INTERRUPT 1u
+#define NO_NOTIFY 1u /* in the flags of the used ring: the device looks by itself */
 #define PAGE 4096u
 
 struct kg_virtqueue_descriptor {
@@ -30,7 +31,7 @@ static uint16_t queue_size_at_most(uint16_t n, uint16_t most)
 
 const char *kg_virtqueue_init(struct kg_virtqueue *q, const struct kg_virtio *v, uint16_t index, uint16_t most)
 {
-    uint16_t size = queue_size_at_most(kg_virtio_queue_size(v, index), most);
+    uint16_t size = queue_size_at_most(v->transport->select_queue(v, index), most);
     if (size == 0) {
         return "it lacks a queue";
     }
@@ -50,7 +51,8 @@ const char *kg_virtqueue_init(struct kg_virtqueue *q, const struct kg_virtio *v,
         q->entries[i].next = (uint16_t)(i + 1);
     }
     const void *const parts[3] = {q->descriptors, (const void *)q->available, (const void *)q->used};
-    q->doorbell = kg_virtio_enable_queue(v, size, parts);
+    q->wide_doorbell = v->transport->wide_doorbell;
+    q->doorbell = v->transport->enable_queue(v, size, parts);
     return q->doorbell ? NULL : "it says to be notified outside its registers";
 }
 
@@ -85,7 +87,14 @@ int kg_virtqueue_add(struct kg_virtqueue *q, const struct kg_virtio_buffer *buff
 void kg_virtqueue_notify(const struct kg_virtqueue *q)
 {
     kg_dma_barrier();
-    kg_mmio_write16(q->doorbell, q->index);
+    if (q->used[0] & NO_NOTIFY) {
+        return;
+    }
+    if (q->wide_doorbell) {
+        kg_mmio_write32(q->doorbell, q->index);
+    } else {
+        kg_mmio_write16(q->doorbell, q->index);
+    }
 }
 
 /* Frees the chain's descriptors. */
