@@ -19,6 +19,17 @@ static bool holds(struct kg_text text, const char *part)
     return false;
 }
 
+/* A grammar never begins with a brace, and the schemas that say something do. */
+static bool is_schema(struct kg_text text)
+{
+    size_t i = 0;
+    while (i < text.n &&
+           (text.data[i] == ' ' || text.data[i] == '\t' || text.data[i] == '\n' || text.data[i] == '\r')) {
+        i++;
+    }
+    return i < text.n && text.data[i] == '{';
+}
+
 /* The text that the setting stands for; no data: there is no grammar. */
 static enum kg_status find_grammar(const struct kgpt *k, struct kg_text *text, struct kg_error *error)
 {
@@ -29,7 +40,11 @@ static enum kg_status find_grammar(const struct kgpt *k, struct kg_text *text, s
         text->data = NULL;
         return KG_OK;
     }
-    if (word == config->long_grammar || text->data[0] == '{' || holds(*text, "::=")) {
+    if (kg_streq(word, "json")) { /* any value */
+        *text = (struct kg_text){"{}", 2};
+        return KG_OK;
+    }
+    if (word == config->long_grammar || is_schema(*text) || holds(*text, "::=")) {
         return KG_OK;
     }
     const struct kg_file *file = kg_lm_find_file(k, word);
@@ -109,7 +124,8 @@ enum kg_status kg_lm_grammar_use(struct kgpt *k, struct kg_error *error)
     if (status == KG_OK && text.data) {
         kg_arena_rewind(&grammar->memory, 0);
         grammar->active = false;
-        status = kg_grammar_read(&made, text, &grammar->memory, error);
+        status = is_schema(text) ? kg_grammar_read_schema(&made, text, &grammar->memory, error)
+                                 : kg_grammar_read(&made, text, &grammar->memory, error);
     }
     if (status == KG_OK) {
         grammar->active = text.data != NULL;

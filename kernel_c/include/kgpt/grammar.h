@@ -9,6 +9,7 @@
 
 #include "kgpt/arena.h"
 #include "kgpt/error.h"
+#include "kgpt/json_read.h"
 #include "kgpt/str.h"
 
 /* An operation: its kind in the lowest three bits, an operand above them. */
@@ -46,5 +47,13 @@ struct kg_grammar {
  * suffice for any grammar that is accepted, and 64 KB for a short one. Refusals (KG_E_INPUT) name line and column. */
 enum kg_status kg_grammar_read(struct kg_grammar *grammar, struct kg_text gbnf, struct kg_arena *arena,
                                struct kg_error *error);
+
+/* The same for JSON that is valid for a schema: `schema` is a value of a text that was read, such as a request's, and
+ * references ("#/$defs/…") begin there. Refusals name the keyword. kg_grammar_read_schema takes the text of the schema.
+ * {"type": "object"} is any object, and {} any value. docs/constrained.md lists the keywords. */
+enum kg_status kg_grammar_schema(struct kg_grammar *grammar, const struct kg_json_tree *tree, uint32_t schema,
+                                 struct kg_arena *arena, struct kg_error *error);
+enum kg_status kg_grammar_read_schema(struct kg_grammar *grammar, struct kg_text json, struct kg_arena *arena,
+                                      struct kg_error *error);
 
 #endif

@@ -36,7 +36,8 @@ struct kg_rule {
     uint32_t name, n_name; /* bytes */
     uint32_t body;         /* expression; KG_NO_EXPR: not defined yet */
     uint32_t at;           /* where the text first names it; then where it is defined */
-    uint32_t start;        /* its first operation, once it is emitted */
+    uint32_t start;        /* its first operation; 0: it is not emitted yet */
+    bool wanted;           /* the text may come to it */
     bool empty;            /* it may match nothing */
     bool safe;             /* it is not left-recursive */
 };

@@ -246,7 +246,10 @@ static void emit_expr(struct emit *e, uint32_t expr)
     case KG_EXPR_CLASS: emit_class(e, x); break;
     case KG_EXPR_CHOICE: emit_choice(e, x); break;
     case KG_EXPR_REPEAT: emit_repeat(e, x); break;
-    case KG_EXPR_RULE: emit_op(e, KG_OP_CALL, x->first); break; /* until all rules are emitted: its number */
+    case KG_EXPR_RULE: /* until all rules are emitted the operand is its number */
+        e->b->rules[x->first].wanted = true;
+        emit_op(e, KG_OP_CALL, x->first);
+        break;
     default:
         for (uint32_t i = x->first; i != KG_NO_EXPR && !e->full; i = e->b->exprs[i].next) {
             emit_expr(e, i);
@@ -254,16 +257,22 @@ static void emit_expr(struct emit *e, uint32_t expr)
     }
 }
 
-static void emit_rules(struct emit *e)
+static void emit_rules(struct emit *e, uint32_t root)
 {
     struct kg_builder *b = e->b;
     emit_op(e, KG_OP_RETURN, 0); /* so that no operation that is looked for has the number 0 */
-    for (uint32_t i = 0; i < b->n_rules && !e->full; i++) {
-        b->rules[i].start = e->n_ops;
-        if (b->rules[i].body != KG_NO_EXPR) {
-            emit_expr(e, b->rules[i].body);
+    b->rules[root].wanted = true;
+    for (bool more = true; more && !e->full;) { /* until no rule is called that is not there */
+        more = false;
+        for (uint32_t i = 0; i < b->n_rules && !e->full; i++) {
+            struct kg_rule *rule = &b->rules[i];
+            if (rule->wanted && !rule->start && rule->body != KG_NO_EXPR) {
+                rule->start = e->n_ops;
+                emit_expr(e, rule->body);
+                emit_op(e, KG_OP_RETURN, 0);
+                more = true;
+            }
         }
-        emit_op(e, KG_OP_RETURN, 0);
     }
     for (uint32_t i = 0; i < e->n_ops && !e->full; i++) {
         if ((e->ops[i] & 7) == KG_OP_CALL) {
@@ -330,7 +339,7 @@ enum kg_status kg_emit_program(struct kg_builder *b, uint32_t root, struct kg_gr
     struct emit e = {.b = b};
     bool carved = carve_emit(&e, arena);
     if (carved) {
-        emit_rules(&e);
+        emit_rules(&e, root);
     }
     kg_arena_rewind(arena, used);
     if (!carved || e.full) {
