@@ -40,8 +40,9 @@ static enum kg_status find_grammar(const struct kgpt *k, struct kg_text *text, s
         text->data = NULL;
         return KG_OK;
     }
-    if (kg_streq(word, "json")) { /* any value */
-        *text = (struct kg_text){"{}", 2};
+    if (kg_streq(word, "json")) { /* any object */
+        static const char object[] = "{\"type\": \"object\"}";
+        *text = (struct kg_text){object, sizeof object - 1};
         return KG_OK;
     }
     if (word == config->long_grammar || is_schema(*text) || holds(*text, "::=")) {

@@ -49,8 +49,8 @@ enum kg_status kg_grammar_read(struct kg_grammar *grammar, struct kg_text gbnf, 
                                struct kg_error *error);
 
 /* The same for JSON that is valid for a schema: `schema` is a value of a text that was read, such as a request's, and
- * references ("#/$defs/…") begin there. Refusals name the keyword. kg_grammar_read_schema takes the text of the schema.
- * {"type": "object"} is any object, and {} any value. docs/constrained.md lists the keywords. */
+ * references ("#/$defs/…") begin there. Refusals name the keyword. kg_grammar_read_schema takes the text of the
+ * schema. {"type": "object"} is any object, and {} any value. docs/constrained.md lists the keywords. */
 enum kg_status kg_grammar_schema(struct kg_grammar *grammar, const struct kg_json_tree *tree, uint32_t schema,
                                  struct kg_arena *arena, struct kg_error *error);
 enum kg_status kg_grammar_read_schema(struct kg_grammar *grammar, struct kg_text json, struct kg_arena *arena,

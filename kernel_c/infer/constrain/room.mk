@@ -10,6 +10,7 @@ ENGINE_LM += \
     infer/constrain/schema_lists.c \
     infer/constrain/schema_numbers.c \
     infer/constrain/schema_objects.c \
+    infer/constrain/schema_parts.c \
     infer/constrain/schema_pattern.c \
     infer/constrain/schema_strings.c \
     infer/constrain/schema_types.c \
@@ -27,6 +28,7 @@ SMALL += \
     infer/constrain/schema_lists.c \
     infer/constrain/schema_numbers.c \
     infer/constrain/schema_objects.c \
+    infer/constrain/schema_parts.c \
     infer/constrain/schema_pattern.c \
     infer/constrain/schema_strings.c \
     infer/constrain/schema_types.c \

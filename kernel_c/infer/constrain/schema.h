@@ -41,14 +41,24 @@ struct kg_schema {
     struct kg_error *error;
 };
 
-/* Refuses the schema; the first refusal stays. Returns an expression, so that a caller can return it. */
+/* schema_parts.c. Refuses the schema; the first refusal stays. Returns an expression, which a caller can return. */
 uint32_t kg_schema_refuse(struct kg_schema *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* schema.c: the expression of a schema's values. */
+/* A rule of its own for an expression. `kind`: the beginning of its name. */
+uint32_t kg_schema_rule(struct kg_schema *s, const char *kind, uint32_t body);
+
+/* Shorthands: an expression that calls a rule of the texts that every schema has; one that is a text; a sequence of
+ * two. */
+uint32_t kg_schema_call(struct kg_schema *s, const char *rule);
+uint32_t kg_schema_text(struct kg_schema *s, const char *text);
+uint32_t kg_schema_chain(struct kg_schema *s, uint32_t a, uint32_t b);
+
+/* schema.c: the expression of a schema's values. Schemas hold schemas. Circle: schema.c, schema_lists.c,
+ * schema_objects.c */
 uint32_t kg_schema_value(struct kg_schema *s, uint32_t schema);
 
-/* schema_words.c: kind of a keyword (NOTE for unknown words, as JSON Schema wants); the kinds that a schema has, as bits;
- * a keyword of a kind in `kinds`, for messages. */
+/* schema_words.c: kind of a keyword (NOTE for unknown words, as JSON Schema wants); the kinds that a schema has, as
+ * bits; a keyword of a kind in `kinds`, for messages. */
 enum kg_keyword_kind kg_keyword_kind(const struct kg_schema *s, uint32_t key);
 uint32_t kg_schema_kinds(const struct kg_schema *s, uint32_t schema);
 struct kg_text kg_schema_keyword(const struct kg_schema *s, uint32_t schema, uint32_t kinds);
@@ -72,14 +82,5 @@ uint32_t kg_schema_object(struct kg_schema *s, uint32_t schema);
 
 /* schema_pattern.c: a regular expression over what a string says. */
 uint32_t kg_schema_pattern(struct kg_schema *s, struct kg_text pattern);
-
-/* A rule of its own for an expression. `kind`: the beginning of its name. */
-uint32_t kg_schema_rule(struct kg_schema *s, const char *kind, uint32_t body);
-
-/* Shorthands: an expression that calls a rule of the texts that every schema has; one that is a text; a sequence of
- * two. */
-uint32_t kg_schema_call(struct kg_schema *s, const char *rule);
-uint32_t kg_schema_text(struct kg_schema *s, const char *text);
-uint32_t kg_schema_chain(struct kg_schema *s, uint32_t a, uint32_t b);
 
 #endif

@@ -82,7 +82,7 @@ static void add_same_length(struct kg_schema *s, uint32_t choice, uint64_t low, 
     }
 }
 
-static uint64_t power_of_ten(uint32_t n)
+static uint64_t ten_to(uint32_t n)
 {
     uint64_t power = 1;
     while (n-- > 0) {
@@ -99,7 +99,7 @@ static uint32_t whole_numbers(struct kg_schema *s, uint64_t low, uint64_t high)
     }
     uint32_t choice = kg_build_list(s->b, KG_EXPR_CHOICE);
     for (uint32_t n = 1; n <= DIGITS; n++) {
-        uint64_t least = n == 1 ? 0 : power_of_ten(n - 1), most = power_of_ten(n) - 1;
+        uint64_t least = n == 1 ? 0 : ten_to(n - 1), most = ten_to(n) - 1;
         least = least < low ? low : least;
         most = most > high ? high : most;
         if (least <= most) {

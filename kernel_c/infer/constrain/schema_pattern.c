@@ -33,7 +33,7 @@ static bool at_end(const struct pattern *p)
     return p->at >= p->text.n || p->s->status != KG_OK;
 }
 
-static char next_char(const struct pattern *p)
+static char pattern_char(const struct pattern *p)
 {
     return p->at < p->text.n ? p->text.data[p->at] : '\0';
 }
@@ -142,7 +142,7 @@ static uint32_t take_hex_code(struct pattern *p, uint32_t digits)
 {
     uint32_t code = 0;
     for (uint32_t i = 0; i < digits; i++, p->at++) {
-        char c = next_char(p), lower = (char)(c | 0x20);
+        char c = pattern_char(p), lower = (char)(c | 0x20);
         bool digit = c >= '0' && c <= '9';
         if (!digit && !(lower >= 'a' && lower <= 'f')) {
             return refuse_pattern(p, "hexadecimal digits are expected");
@@ -159,7 +159,7 @@ static uint32_t take_hex_code(struct pattern *p, uint32_t digits)
 static uint32_t take_escape(struct pattern *p)
 {
     static const char names[] = "nrtfv", codes[] = "\n\r\t\f\v";
-    char c = next_char(p);
+    char c = pattern_char(p);
     p->at++;
     for (size_t i = 0; i < sizeof names - 1; i++) {
         if (c == names[i]) {
@@ -180,15 +180,15 @@ static uint32_t take_escape(struct pattern *p)
 /* A character of a class, or a shorthand; UINT32_MAX: a shorthand was added. */
 static uint32_t take_class_item(struct pattern *p, struct chars *c)
 {
-    if (next_char(p) != '\\') {
+    if (pattern_char(p) != '\\') {
         return take_code(p);
     }
     p->at++;
-    if (add_shorthand(p, c, next_char(p))) {
+    if (add_shorthand(p, c, pattern_char(p))) {
         p->at++;
         return UINT32_MAX;
     }
-    if (next_char(p) == 'b') { /* in a class it is a backspace */
+    if (pattern_char(p) == 'b') { /* in a class it is a backspace */
         p->at++;
         return '\b';
     }
@@ -201,17 +201,17 @@ static __attribute__((noinline)) uint32_t take_pattern_class(struct pattern *p)
     struct chars c = {.n_sure = 0};
     struct kg_code_range inverted[MOST_RANGES + 2];
     p->at++;
-    bool invert = next_char(p) == '^';
+    bool invert = pattern_char(p) == '^';
     p->at += invert;
-    if (next_char(p) == ']') {
+    if (pattern_char(p) == ']') {
         return refuse_pattern(p, "an empty class is not supported");
     }
-    while (!at_end(p) && next_char(p) != ']') {
+    while (!at_end(p) && pattern_char(p) != ']') {
         uint32_t low = take_class_item(p, &c), high = low;
         if (low == UINT32_MAX) {
             continue;
         }
-        if (next_char(p) == '-' && p->at + 1 < p->text.n && p->text.data[p->at + 1] != ']') {
+        if (pattern_char(p) == '-' && p->at + 1 < p->text.n && p->text.data[p->at + 1] != ']') {
             p->at++;
             high = take_class_item(p, &c);
         }
@@ -220,7 +220,7 @@ static __attribute__((noinline)) uint32_t take_pattern_class(struct pattern *p)
         }
         add_char(p, &c, low, high);
     }
-    if (next_char(p) != ']') {
+    if (pattern_char(p) != ']') {
         return refuse_pattern(p, "the class has no closing bracket");
     }
     p->at++;
@@ -234,7 +234,7 @@ static __attribute__((noinline)) uint32_t take_pattern_class(struct pattern *p)
 static __attribute__((noinline)) uint32_t take_shorthand(struct pattern *p)
 {
     struct chars c = {.n_sure = 0};
-    (void)add_shorthand(p, &c, next_char(p));
+    (void)add_shorthand(p, &c, pattern_char(p));
     p->at++;
     return json_chars(p, c.sure, kg_ranges_join(c.sure, c.n_sure));
 }
@@ -250,9 +250,9 @@ static uint32_t take_alternatives(struct pattern *p);
 static uint32_t take_pattern_group(struct pattern *p)
 {
     p->at++;
-    if (next_char(p) == '?') {
+    if (pattern_char(p) == '?') {
         p->at++;
-        if (next_char(p) != ':') {
+        if (pattern_char(p) != ':') {
             return refuse_pattern(p, "of groups with (? only (?: is supported");
         }
         p->at++;
@@ -263,7 +263,7 @@ static uint32_t take_pattern_group(struct pattern *p)
     p->depth++;
     uint32_t expr = take_alternatives(p);
     p->depth--;
-    if (next_char(p) != ')') {
+    if (pattern_char(p) != ')') {
         return refuse_pattern(p, "the group has no closing parenthesis");
     }
     p->at++;
@@ -280,7 +280,7 @@ static uint32_t any_char(struct pattern *p)
 
 static uint32_t take_atom(struct pattern *p)
 {
-    char c = next_char(p);
+    char c = pattern_char(p);
     switch (c) {
     case '(': return take_pattern_group(p);
     case '[': return take_pattern_class(p);
@@ -299,15 +299,15 @@ static uint32_t take_atom(struct pattern *p)
         return json_char(p, take_code(p));
     }
     p->at++;
-    return is_shorthand(next_char(p)) ? take_shorthand(p) : json_char(p, take_escape(p));
+    return is_shorthand(pattern_char(p)) ? take_shorthand(p) : json_char(p, take_escape(p));
 }
 
 static bool take_pattern_number(struct pattern *p, uint32_t *value)
 {
     size_t start = p->at;
     *value = 0;
-    while (next_char(p) >= '0' && next_char(p) <= '9' && *value <= MOST_COPIES) {
-        *value = *value * 10 + (uint32_t)(next_char(p) - '0');
+    while (pattern_char(p) >= '0' && pattern_char(p) <= '9' && *value <= MOST_COPIES) {
+        *value = *value * 10 + (uint32_t)(pattern_char(p) - '0');
         p->at++;
     }
     return p->at > start && *value <= MOST_COPIES;
@@ -315,22 +315,22 @@ static bool take_pattern_number(struct pattern *p, uint32_t *value)
 
 static uint32_t take_quantifier(struct pattern *p, uint32_t expr)
 {
-    uint32_t least = next_char(p) == '+', most = next_char(p) == '?' ? 1 : KG_ANY_NUMBER;
-    if (next_char(p) == '{') {
+    uint32_t least = pattern_char(p) == '+', most = pattern_char(p) == '?' ? 1 : KG_ANY_NUMBER;
+    if (pattern_char(p) == '{') {
         p->at++;
         bool good = take_pattern_number(p, &least);
         most = least;
-        if (good && next_char(p) == ',') {
+        if (good && pattern_char(p) == ',') {
             p->at++;
             most = KG_ANY_NUMBER;
-            good = next_char(p) == '}' || take_pattern_number(p, &most);
+            good = pattern_char(p) == '}' || take_pattern_number(p, &most);
         }
-        if (!good || next_char(p) != '}' || most < least) {
+        if (!good || pattern_char(p) != '}' || most < least) {
             return refuse_pattern(p, "{m}, {m,} and {m,n} up to 1000 are supported");
         }
     }
     p->at++;
-    p->at += next_char(p) == '?'; /* lazy: the same texts */
+    p->at += pattern_char(p) == '?'; /* lazy: the same texts */
     return kg_build_repeat(p->s->b, expr, least, most);
 }
 
@@ -343,13 +343,13 @@ static bool is_quantifier(char c)
 static uint32_t take_atoms(struct pattern *p)
 {
     uint32_t list = kg_build_list(p->s->b, KG_EXPR_SEQUENCE);
-    while (!at_end(p) && !p->s->b->full && next_char(p) != '|' && next_char(p) != ')') {
+    while (!at_end(p) && !p->s->b->full && pattern_char(p) != '|' && pattern_char(p) != ')') {
         bool last = p->at + 1 == p->text.n || p->text.data[p->at + 1] == '|';
-        if (next_char(p) == '$' && last && p->depth == 0) {
+        if (pattern_char(p) == '$' && last && p->depth == 0) {
             break;
         }
         uint32_t atom = take_atom(p);
-        if (!at_end(p) && is_quantifier(next_char(p))) {
+        if (!at_end(p) && is_quantifier(pattern_char(p))) {
             atom = take_quantifier(p, atom);
         }
         kg_build_append(p->s->b, list, atom);
@@ -361,7 +361,7 @@ static uint32_t take_alternatives(struct pattern *p)
 {
     uint32_t choice = kg_build_list(p->s->b, KG_EXPR_CHOICE);
     kg_build_append(p->s->b, choice, take_atoms(p));
-    while (!at_end(p) && next_char(p) == '|') {
+    while (!at_end(p) && pattern_char(p) == '|') {
         p->at++;
         kg_build_append(p->s->b, choice, take_atoms(p));
     }
@@ -373,13 +373,13 @@ static uint32_t take_anchored(struct pattern *p)
 {
     struct kg_schema *s = p->s;
     uint32_t list = kg_build_list(s->b, KG_EXPR_SEQUENCE);
-    if (next_char(p) == '^') {
+    if (pattern_char(p) == '^') {
         p->at++;
     } else {
         kg_build_append(s->b, list, kg_build_repeat(s->b, kg_schema_call(s, "json-char"), 0, KG_ANY_NUMBER));
     }
     kg_build_append(s->b, list, take_atoms(p));
-    if (next_char(p) == '$') {
+    if (pattern_char(p) == '$') {
         p->at++;
     } else {
         kg_build_append(s->b, list, kg_build_repeat(s->b, kg_schema_call(s, "json-char"), 0, KG_ANY_NUMBER));
@@ -392,12 +392,12 @@ uint32_t kg_schema_pattern(struct kg_schema *s, struct kg_text text)
     struct pattern p = {.s = s, .text = text};
     uint32_t choice = kg_build_list(s->b, KG_EXPR_CHOICE);
     kg_build_append(s->b, choice, take_anchored(&p));
-    while (!at_end(&p) && next_char(&p) == '|') {
+    while (!at_end(&p) && pattern_char(&p) == '|') {
         p.at++;
         kg_build_append(s->b, choice, take_anchored(&p));
     }
     if (s->status == KG_OK && p.at < text.n) {
-        return refuse_pattern(&p, next_char(&p) == ')' ? "no group is open" : "it is not supported");
+        return refuse_pattern(&p, pattern_char(&p) == ')' ? "no group is open" : "it is not supported");
     }
     return choice;
 }
