@@ -12,9 +12,15 @@ def counted(number: float, singular: str, plural: str = "") -> str:
 
 
 def listed(names: Sequence[str], most: int = 12, longest: int = 64) -> str:
-    """The first ``most`` names, each cut to ``longest`` characters, and how many more there are."""
-    first = ", ".join(name[:longest] for name in names[:most])
+    """The first ``most`` names, each cut to ``longest`` characters, and how many more there are.
+
+    A name from a file can hold anything: one that is not printable is shown as Python writes it."""
+    first = ", ".join(_cut(name, longest) for name in names[:most])
     return first if len(names) <= most else f"{first} and {len(names) - most} more"
+
+
+def _cut(name: str, longest: int) -> str:
+    return name[:longest] if name.isprintable() else shown(name, longest)
 
 
 def shown(value: object, most: int = 80) -> str:

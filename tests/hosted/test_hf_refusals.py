@@ -71,6 +71,7 @@ CONFIGS: list[tuple[dict[str, Any], str]] = [
     ({"hidden_size": "64"}, "config.json hidden_size '64'"),
     ({"hidden_size": 0}, "config.json hidden_size 0"),
     ({"num_hidden_layers": True}, "config.json num_hidden_layers True"),
+    ({"num_hidden_layers": 1 << 31}, "config.json num_hidden_layers 2147483648 1,024"),
     ({"rms_norm_eps": "small"}, "config.json rms_norm_eps 'small'"),
     ({"hidden_act": "gelu"}, "config.json hidden_act 'gelu' 'silu'"),
     ({"attention_bias": "no"}, "config.json attention_bias 'no'"),

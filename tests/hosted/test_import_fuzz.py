@@ -17,7 +17,7 @@ from typing import Any
 import import_fuzz
 import pace
 import pytest
-from hosted import Hosted
+from hosted import Hosted, Run
 from import_seeds import KINDS
 from verdicts import Kernel
 
@@ -81,13 +81,19 @@ def check(kind: str, seed: str, count: int, runs: int, folder: Path, kernel: Ker
 
 def generation_fault(program: Hosted, path: Path) -> str:
     """Why the hosted kernel makes no token with the model, or ""."""
-    run = program.run("exit prompt=a max_tokens=1 temperature=0", options=("--module", str(path)))
+    run = _generated(program, path, "prompt=a ")
+    if any("is not in the model's vocabulary" in event["message"] for event in run.of("error")):
+        run = _generated(program, path, "")
     if run.returncode == 0 and run.of("token"):
         return ""
     errors = [event["message"] for event in run.of("error")]
     if run.returncode == NOT_FINITE and any("finite" in message for message in errors):
         return ""
     return f"the hosted kernel ends with {run.returncode}: {errors}"
+
+
+def _generated(program: Hosted, path: Path, prompt: str) -> Run:
+    return program.run(f"exit {prompt}max_tokens=1 temperature=0", options=("--module", str(path)))
 
 
 def describe(fault: dict[str, Any]) -> str:

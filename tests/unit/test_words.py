@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import kgpt_build
-from kgpt_build.words import counted, shown_bytes
+from kgpt_build.words import counted, listed, shown_bytes
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,10 @@ def test_one_is_singular(number: float, said: str) -> None:
 
 def test_regular_words() -> None:
     assert (counted(1, "sample"), counted(3, "sample")) == ("1 sample", "3 samples")
+
+
+def test_names_of_a_file_stay_on_one_line() -> None:
+    assert listed(["wte", "h.\n0", "x" * 70], most=2, longest=6) == "wte, 'h.\\n0… and 1 more"
 
 
 def test_there_is_one_way_to_count() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kgpt_build.errors import KgptError
+from kgpt_build.models.gguf.fields import Field, table
 
 _HARMLESS = frozenset(
     """
@@ -70,6 +71,13 @@ class Config:
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 1 << 32:
             raise self._wrong(key, value, "a whole number above 0")
         return value
+
+    def layers(self, key: str) -> int:
+        """The number of layers: a size that the kernel takes, since lists have so many items. Raises KgptError."""
+        most = next(int(row.most) for row in table() if isinstance(row, Field) and row.name == "block_count")
+        if (layers := self.size(key)) > most:
+            raise self._wrong(key, layers, f"a number up to {most:,}")
+        return layers
 
     def number(self, key: str, otherwise: float | None = None) -> float:
         """A number above 0 that F32 holds. Raises KgptError."""

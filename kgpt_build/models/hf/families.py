@@ -128,7 +128,7 @@ def _sizes(config: Config, rope_dim: int, eps: float, *, heads_kv: int | None) -
         n_vocab=config.size("vocab_size"),
         n_ctx=config.size("max_position_embeddings"),
         n_embd=n_embd,
-        n_layer=config.size("num_hidden_layers"),
+        n_layer=config.layers("num_hidden_layers"),
         n_head=n_head,
         n_head_kv=config.size("num_key_value_heads", heads_kv),
         n_ff=config.size("intermediate_size"),
@@ -232,7 +232,7 @@ def _qwen(config: Config, family: Family) -> Described:
     config.require("hidden_act", *_SILU)
     if family.arch == "qwen3":
         config.require("attention_bias", False)
-    uses, layers = config.flag("use_sliding_window", False), config.size("num_hidden_layers")
+    uses, layers = config.flag("use_sliding_window", False), config.layers("num_hidden_layers")
     window, most, kinds = config.get("sliding_window"), config.get("max_window_layers"), config.get("layer_types")
     n_ctx = config.size("max_position_embeddings")
     windows = kinds is not None and any(kind != "full_attention" for kind in kinds)
@@ -258,7 +258,7 @@ def _gemma3(config: Config, family: Family) -> Described:
     if "rope.scaling.type" in local_rope.fields:
         raise KgptError("config.json: RoPE is scaled in layers with a window", "such models are not supported")
     rope = _whole_heads(config, family, _rotary(config, family, parameters(config, "full_attention"), theta=1e6))
-    layers = config.size("num_hidden_layers")
+    layers = config.layers("num_hidden_layers")
     _check_scale(config, layers)
     more = {
         "attention.sliding_window": config.size("sliding_window", 4096),
@@ -359,7 +359,7 @@ def _gpt2(config: Config, family: Family) -> Described:
         n_vocab=config.size("vocab_size"),
         n_ctx=n_ctx,
         n_embd=n_embd,
-        n_layer=config.size("n_layer"),
+        n_layer=config.layers("n_layer"),
         n_head=n_head,
         n_head_kv=n_head,
         n_ff=config.size("n_inner", 4 * n_embd),
