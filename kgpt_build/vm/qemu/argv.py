@@ -40,9 +40,10 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> l
 
 def _machine(settings: RunSettings) -> list[str]:
     options = settings.arch.qemu.machine_options.get(settings.machine_type)
-    controller = settings.keyboard == settings.arch.qemu.keyboard or settings.machine_type == settings.arch.qemu.small_machine
+    qemu = settings.arch.qemu
+    controller = settings.keyboard == qemu.keyboard or settings.machine_type == qemu.small_machine
     secure = settings.firmware.secure if settings.firmware else None
-    no_keyboard = None if controller else settings.arch.qemu.no_keyboard
+    no_keyboard = None if controller else qemu.no_keyboard
     words = (settings.machine_type, options, secure.machine_options if secure else None, no_keyboard)
     machine = ",".join(word for word in words if word)
     return [
