@@ -26,6 +26,8 @@
 #include "platform/drivers/usb/operations.c"
 #include "platform/drivers/usb/ports.c"
 #include "platform/drivers/usb/rings.c"
+#include "platform/drivers/usb/scsi.c"
+#include "platform/drivers/usb/storage.c"
 #include "platform/drivers/usb/xhci.c"
 #include "platform/drivers/virtio/blk.c"
 #include "platform/drivers/virtio/net.c"

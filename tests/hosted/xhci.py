@@ -129,8 +129,7 @@ class Xhci(Function):
         elif target == 1:
             self.transfers()
         else:
-            assert target == self.endpoint
-            self.listen()
+            self.listen(target)
 
     def commands(self) -> None:
         at = self.command_at or self.wide(CRCR) & ~63
@@ -142,11 +141,11 @@ class Xhci(Function):
             if kind == 6:
                 at, self.command_cycle = parameter, self.command_cycle ^ 1
                 continue
-            self.event(at, self.obey(kind, parameter) << 24, 33 << 10 | 1 << 24)
+            self.event(at, self.obey(kind, parameter, control) << 24, 33 << 10 | 1 << 24)
             at += 16
         self.command_at = at
 
-    def obey(self, kind: int, parameter: int) -> int:
+    def obey(self, kind: int, parameter: int, control: int) -> int:
         """Returns the completion code."""
 
         def dequeue(context: int) -> tuple[int, int]:
@@ -203,7 +202,8 @@ class Xhci(Function):
             return DEVICE if setup[3] == 1 else self.descriptors
         return None if setup[:2] == b"\x21\x0a" else b""  # SET_IDLE, as many keyboards do
 
-    def listen(self) -> None:
+    def listen(self, target: int) -> None:
+        assert target == self.endpoint
         while True:
             parameter, status, control = self.trb(self.in_at)
             if control & 1 != self.in_cycle:

@@ -10,6 +10,7 @@
 #define MOST_DEVICES 512u /* large servers have 200 functions */
 #define PAGE 4096u
 #define ALIGNMENT 16u
+#define SETTLE_STEP_US 200u
 #define CLASS_USB 0x0C03u
 
 /* A virtio device that is on no bus: its first registers, and its number on PCI (Virtio 1.1, 4.2.2 and 4.1.2). */
@@ -200,9 +201,23 @@ void kg_unit_remove(struct kg_unit *unit)
     unit->gone = true;
 }
 
+/* Disks on a bus that tells slowly what is there: only who asks for disks waits for them. */
+static void wait_for_disks(void)
+{
+    for (struct kg_device *device = first; device; device = device->next) {
+        while (device->driver && device->driver->settling && !device->problem && device->driver->settling(device)) {
+            device->driver->poll(device);
+            plat_delay_us(SETTLE_STEP_US);
+        }
+    }
+}
+
 struct kg_unit *kg_unit_find(enum kg_unit_kind kind, uint32_t n)
 {
     look_for_devices();
+    if (kind == KG_UNIT_BLOCK && !disks_are_off) {
+        wait_for_disks();
+    }
     for (struct kg_unit *unit = units; unit; unit = unit->next) {
         if (unit->kind == kind && !unit->gone && !unit->device->problem && n-- == 0) {
             return unit;

@@ -12,10 +12,13 @@
 #define AT_REPORTS 8192u
 #define AT_BUFFER 12288u
 
+#define ENDPOINT_BULK_OUT 2u
 #define ENDPOINT_CONTROL 4u
+#define ENDPOINT_BULK_IN 6u
 #define ENDPOINT_INTERRUPT_IN 7u
 #define RETRIES (3u << 1)
 #define SLOT_HUB (1u << 26)
+#define AVERAGE_BULK 3072u /* bytes of a TRB: a hint (xHCI 1.2, 4.14.1.1) */
 
 static uint32_t *input_context(const struct kg_usb *d, uint32_t i)
 {
@@ -61,6 +64,7 @@ bool kg_usb_give_memory(struct kg_usb *d)
         memset(d->memory, 0, DEVICE_MEMORY);
         kg_xhci_ring_begin(&d->control, d->memory + AT_CONTROL);
         kg_xhci_ring_begin(&d->in, d->memory + AT_IN);
+        kg_xhci_ring_begin(&d->out, d->memory + AT_REPORTS);
     }
     return d->memory;
 }
@@ -110,17 +114,41 @@ static uint32_t interval_of(const struct kg_usb *d)
     return n;
 }
 
-void kg_usb_configure_endpoint(struct kg_usb *d)
+static void fill_interrupt_in(const struct kg_usb *d)
 {
     const struct kg_usb_endpoint *in = &d->function.in;
-    d->in_dci = (uint8_t)((in->address & 15) * 2 + 1);
-    begin_input(d, 1u | 1u << d->in_dci);
-    fill_slot(d, d->in_dci);
     fill_endpoint(d, d->in_dci, ENDPOINT_INTERRUPT_IN, in->max_packet, &d->in);
     uint32_t *endpoint = input_context(d, d->in_dci + 1u), payload = in->max_packet * (in->burst + 1u);
     endpoint[0] = interval_of(d) << 16;
     endpoint[1] |= (uint32_t)in->burst << 8;
     endpoint[4] = in->max_packet | payload << 16;
+}
+
+static void fill_bulk(const struct kg_usb *d, const struct kg_usb_endpoint *endpoint, uint32_t dci, uint32_t type,
+                      const struct kg_xhci_ring *ring)
+{
+    fill_endpoint(d, dci, type, endpoint->max_packet, ring);
+    uint32_t *context = input_context(d, dci + 1);
+    context[1] |= (uint32_t)endpoint->burst << 8;
+    context[4] = AVERAGE_BULK;
+}
+
+/* `again`: the endpoints were configured before, and begin anew where their rings are. */
+void kg_usb_configure_endpoints(struct kg_usb *d, bool again)
+{
+    const struct kg_usb_endpoint *in = &d->function.in, *out = &d->function.out;
+    d->in_dci = (uint8_t)((in->address & 15) * 2 + 1);
+    d->out_dci = (uint8_t)(out->address * 2);
+    uint32_t which = 1u << d->in_dci | (d->out_dci ? 1u << d->out_dci : 0);
+    begin_input(d, 1u | which);
+    input_context(d, 0)[0] = again ? which : 0;
+    fill_slot(d, d->in_dci > d->out_dci ? d->in_dci : d->out_dci);
+    if (d->function.kind == KG_USB_STORAGE) {
+        fill_bulk(d, in, d->in_dci, ENDPOINT_BULK_IN, &d->in);
+        fill_bulk(d, out, d->out_dci, ENDPOINT_BULK_OUT, &d->out);
+    } else {
+        fill_interrupt_in(d);
+    }
     send_input(d, TRB_CONFIGURE_ENDPOINT);
 }
 

@@ -9,6 +9,7 @@
 #define SET_PROTOCOL 0x0B21u
 #define GET_HUB_DESCRIPTOR 0x06A0u
 #define SET_HUB_DEPTH 0x0C20u
+#define GET_MAX_LUN 0xFEA1u
 #define DEVICE_DESCRIPTOR 0x0100u
 #define CONFIGURATION_0 0x0200u
 #define DESCRIPTOR_HUB 0x2900u
@@ -69,6 +70,7 @@ void kg_usb_remove(struct kg_xhci *x, struct kg_usb_port *port)
                 kg_usb_release_keys(d);
                 x->n_keyboards--;
             }
+            kg_usb_storage_remove(x, d);
         }
     }
 }
@@ -134,10 +136,11 @@ static enum kg_usb_step take_configuration(struct kg_xhci *x, struct kg_usb *d)
 
 static enum kg_usb_step take_function(struct kg_xhci *x, struct kg_usb *d)
 {
-    if (!kg_usb_find_function(kg_usb_buffer(d), x->op.given, &d->function)) {
+    if (!kg_usb_find_function(kg_usb_buffer(d), x->op.given, &d->function) ||
+        (d->function.kind == KG_USB_STORAGE && kg_disks_are_off())) {
         return leave_alone(d);
     }
-    kg_usb_configure_endpoint(d);
+    kg_usb_configure_endpoints(d, false);
     return KG_USB_AGAIN;
 }
 
@@ -155,6 +158,8 @@ static enum kg_usb_step begin_class(struct kg_usb *d)
 {
     if (d->function.kind == KG_USB_KEYBOARD) {
         kg_usb_control(d, SET_PROTOCOL, 0, d->function.interface, 0);
+    } else if (d->function.kind == KG_USB_STORAGE) {
+        kg_usb_control(d, GET_MAX_LUN, 0, d->function.interface, 1);
     } else {
         uint16_t kind = d->speed >= KG_USB_SUPER ? DESCRIPTOR_HUB_SUPER : DESCRIPTOR_HUB;
         kg_usb_control(d, GET_HUB_DESCRIPTOR, kind, 0, d->speed >= KG_USB_SUPER ? 12 : 9);
@@ -162,13 +167,17 @@ static enum kg_usb_step begin_class(struct kg_usb *d)
     return KG_USB_AGAIN;
 }
 
-/* A hub has told its ports. */
+/* A hub has told its ports, a disk its number of logical units. */
 static enum kg_usb_step continue_class(struct kg_xhci *x, struct kg_usb *d)
 {
     const uint8_t *bytes = kg_usb_buffer(d);
     if (d->function.kind == KG_USB_KEYBOARD) {
         kg_usb_control(d, SET_IDLE, 0, d->function.interface, 0);
         return KG_USB_AGAIN;
+    }
+    if (d->function.kind == KG_USB_STORAGE) { /* a device with one disk may refuse to tell their number */
+        kg_usb_storage_begin(x, d, x->op.code == KG_XHCI_SUCCESS && x->op.given == 1 ? bytes[0] + 1u : 1);
+        return KG_USB_DONE;
     }
     if (x->op.code != KG_XHCI_SUCCESS || x->op.given < 7 || !bytes[2]) {
         return give_up(x);

@@ -64,6 +64,11 @@ static void take_transfer(struct kg_xhci *x, const struct kg_xhci_trb *event)
     if (!d) {
         return;
     }
+    struct kg_usb_storage *storage = d->ready ? kg_usb_storage_of(x, d) : NULL;
+    if (storage && dci != 1) {
+        kg_usb_storage_hear(storage, dci, event->parameter, code, left);
+        return;
+    }
     if (dci == d->in_dci && d->ready) {
         kg_usb_hear(d, event->parameter, code, left);
         return;

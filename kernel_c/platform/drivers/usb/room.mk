@@ -7,4 +7,6 @@ BARE_DRIVERS += \
     platform/drivers/usb/operations.c \
     platform/drivers/usb/ports.c \
     platform/drivers/usb/rings.c \
+    platform/drivers/usb/scsi.c \
+    platform/drivers/usb/storage.c \
     platform/drivers/usb/xhci.c

@@ -3,13 +3,15 @@
  * (a command, a control transfer, a pause) and is called again when the operation has ended. Nothing waits.
  *
  * An event leads to the device that it belongs to, and that queues the next transfer. A port's job goes on as the job
- * of the device that it found. Circle: contexts.c, enumerate.c, hub.c, keyboard.c, operations.c, ports.c, rings.c */
+ * of the device that it found. Circle: contexts.c, enumerate.c, hub.c, keyboard.c, operations.c, ports.c, rings.c, scsi.c,
+ * storage.c */
 #ifndef KGPT_DRIVERS_USB_H
 #define KGPT_DRIVERS_USB_H
 
 #include "descriptors.h"
 #include "kgpt/device.h"
 #include "kgpt/keyboard.h"
+#include "storage.h"
 
 #define KG_XHCI_RING 64u /* TRBs of a ring; the last one links to the first */
 #define KG_USB_DEVICES 48u
@@ -62,9 +64,9 @@ struct kg_usb {
     uint16_t packet; /* maximum packet size of endpoint 0 */
     uint16_t vendor, product;
     struct kg_usb_function function;
-    uint8_t in_dci;
+    uint8_t in_dci, out_dci;
     uint8_t *memory; /* DMA memory, kept when the device goes */
-    struct kg_xhci_ring control, in;
+    struct kg_xhci_ring control, in, out;
     uint8_t report_of[KG_XHCI_RING]; /* buffer + 1 of the transfer at this place of the ring; 0: none */
     struct kg_usb_keys keys;
     uint8_t n_ports, think_time, power_delay;
@@ -115,6 +117,7 @@ struct kg_xhci {
     uint16_t typed_in, typed_out;
     struct kg_usb_port ports[256];
     struct kg_usb devices[KG_USB_DEVICES];
+    struct kg_usb_storage storages[KG_USB_STORAGES];
 };
 
 /* rings.c */
@@ -136,7 +139,7 @@ uint8_t *kg_usb_buffer(const struct kg_usb *d); /* of KG_USB_BUFFER bytes, for c
 uint8_t *kg_usb_report(const struct kg_usb *d, uint32_t i);
 void kg_usb_address_device(struct kg_usb *d);
 void kg_usb_evaluate_packet(struct kg_usb *d);
-void kg_usb_configure_endpoint(struct kg_usb *d);
+void kg_usb_configure_endpoints(struct kg_usb *d, bool again);
 void kg_usb_configure_hub(struct kg_usb *d);
 
 /* enumerate.c: the job of a new device, which is the controller's target. */
@@ -157,5 +160,6 @@ void kg_usb_hub_report(struct kg_usb *hub, const uint8_t *report, uint32_t n);
 void kg_usb_key_report(struct kg_usb *d, const uint8_t *report, uint32_t n);
 void kg_usb_repeat_keys(struct kg_usb *d);
 void kg_usb_release_keys(struct kg_usb *d);
+enum kg_usb_step kg_usb_storage_mend(struct kg_xhci *x); /* storage.c */
 
 #endif

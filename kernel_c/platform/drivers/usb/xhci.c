@@ -34,7 +34,8 @@
 #define PAGE 4096u
 #define MOST_JOB_STEPS 16
 #define LOOK_MS 50u
-#define SETTLE_MS 3000u /* keyboards may be found this long after the start */
+#define FIRST_LOOK_MS 150u
+#define SETTLE_MS 3000u /* what is plugged in at the start may be found until then */
 
 static uint32_t read32(const struct kg_xhci *x, uint64_t offset)
 {
@@ -291,6 +292,11 @@ static bool device_wants_job(struct kg_xhci *x, struct kg_usb *d)
     } else if (d->halted) {
         d->halted = false;
         begin_job(x, kg_usb_unhalt, d, 0);
+    } else if (d->function.kind == KG_USB_STORAGE) {
+        const struct kg_usb_storage *storage = kg_usb_storage_of(x, d);
+        if (storage && storage->mend != KG_MEND_NOTHING) {
+            begin_job(x, kg_usb_storage_mend, d, 0);
+        }
     } else if (d->function.kind == KG_USB_KEYBOARD && d->keys.lights != d->keys.decoder.locks) {
         begin_job(x, kg_usb_lights, d, 0);
     }
@@ -344,6 +350,11 @@ static void poll_xhci(struct kg_device *device)
             kg_usb_repeat_keys(d);
         }
     }
+    for (uint32_t i = 0; i < KG_USB_STORAGES; i++) {
+        if (x->storages[i].device) {
+            kg_usb_storage_poll(&x->storages[i]);
+        }
+    }
     for (int i = 0; i < MOST_JOB_STEPS && !device->problem && kg_xhci_op_ended(x); i++) {
         if (!x->job) {
             find_job(x);
@@ -355,6 +366,27 @@ static void poll_xhci(struct kg_device *device)
             x->job = NULL;
         }
     }
+}
+
+/* What is plugged in when the machine starts may still be found. */
+static bool is_xhci_settling(const struct kg_device *device)
+{
+    const struct kg_xhci *x = device->state;
+    uint64_t age = plat_ticks() - x->started;
+    bool settling = x->job || age < kg_usb_ticks(FIRST_LOOK_MS);
+    for (uint32_t i = 0; i < KG_USB_STORAGES; i++) {
+        settling = settling || kg_scsi_settling(&x->storages[i]);
+    }
+    for (uint32_t i = 1; i <= x->n_ports; i++) {
+        settling = settling || x->ports[i].check;
+    }
+    for (uint32_t i = 0; i < KG_USB_DEVICES; i++) {
+        const struct kg_usb *d = &x->devices[i];
+        for (uint32_t port = 1; d->used && d->ready && port <= d->n_ports; port++) {
+            settling = settling || d->ports[port].check;
+        }
+    }
+    return settling && age < kg_usb_ticks(SETTLE_MS);
 }
 
 static void stop_xhci(struct kg_device *device)
@@ -372,5 +404,6 @@ const struct kg_driver kg_xhci = {
     .state_size = sizeof(struct kg_xhci),
     .start = start_xhci,
     .poll = poll_xhci,
+    .settling = is_xhci_settling,
     .stop = stop_xhci,
 };
