@@ -14,7 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     promise(bytes);
     memcpy(bytes, data, size);
     bool is_found = kg_usb_find_function(bytes, size, &found);
-    promise(!is_found || found.kind == KG_USB_KEYBOARD || found.kind == KG_USB_HUB);
+    promise(!is_found || found.kind == KG_USB_KEYBOARD || found.kind == KG_USB_HUB || found.kind == KG_USB_STORAGE);
+    promise(!is_found || found.kind != KG_USB_STORAGE ||
+            ((found.out.address & 15) && !(found.out.address & 0xF0) && found.out.max_packet));
     promise(!is_found || ((found.in.address & 0x80) && (found.in.address & 15) && !(found.in.address & 0x70)));
     promise(!is_found || (found.in.max_packet >= 1 && found.in.max_packet <= 1024 && found.in.burst < 16));
     free(bytes);

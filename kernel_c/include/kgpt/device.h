@@ -46,7 +46,7 @@ struct kg_driver {
     const char *(*start)(struct kg_device *device);
     /* Called between the layers of a forward pass and while the kernel waits for input. Must not wait. May be NULL. */
     void (*poll)(struct kg_device *device);
-    /* True as long as units may still be found that were there at the start, within the driver's timeout. May be NULL. */
+    /* True as long as units that were there at the start may still be found, for a bounded time. May be NULL. */
     bool (*settling)(const struct kg_device *device);
     /* Ends all DMA. Called at the end of a run, after a failure of the device, and after a start that failed at any
      * point. The device may be unplugged. */

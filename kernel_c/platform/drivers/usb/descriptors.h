@@ -23,8 +23,9 @@ struct kg_usb_function {
     struct kg_usb_endpoint out; /* of a disk */
 };
 
-/* Finds the first interface with a driver: a boot keyboard, which need not be the first interface, a hub, or a disk by the
- * bulk-only transport. `bytes` is a configuration descriptor with all that follows it. Returns false if there is none. */
+/* Finds the first interface with a driver: a boot keyboard, which need not be the first interface, a hub, or a disk by
+ * the bulk-only transport. `bytes` is a configuration descriptor with all that follows it. Returns false if there is
+ * none. */
 bool kg_usb_find_function(const uint8_t *bytes, size_t n, struct kg_usb_function *found);
 
 #endif

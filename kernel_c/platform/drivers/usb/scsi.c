@@ -59,7 +59,7 @@ void kg_scsi_begin(struct kg_usb_storage *s)
     }
 }
 
-static void end_request(struct kg_usb_lun *lun, bool ok)
+static void end_scsi_request(struct kg_usb_lun *lun, bool ok)
 {
     struct kg_block_request *request = lun->requests[0];
     lun->n--;
@@ -72,7 +72,7 @@ static void end_request(struct kg_usb_lun *lun, bool ok)
 static void lose_disk(struct kg_usb_lun *lun, enum kg_lun_state state)
 {
     while (lun->n) {
-        end_request(lun, false);
+        end_scsi_request(lun, false);
     }
     if (lun->state == KG_LUN_WORKS) {
         kg_unit_remove(&lun->unit);
@@ -115,7 +115,7 @@ static uint64_t take_big(const uint8_t *from, uint32_t n)
     return value;
 }
 
-static void send_step(struct kg_usb_lun *lun)
+static void send_scsi_step(struct kg_usb_lun *lun)
 {
     static const struct {
         uint8_t code, second, third, at, length, bytes;
@@ -134,7 +134,7 @@ static void send_step(struct kg_usb_lun *lun)
     kg_bot_send(lun->storage, command, steps[lun->state].length, true, NULL, steps[lun->state].bytes);
 }
 
-static void send_request(struct kg_usb_lun *lun)
+static void send_scsi_request(struct kg_usb_lun *lun)
 {
     const struct kg_block_request *request = lun->requests[0];
     bool reads = request->operation == KG_BLOCK_READ, wide = request->first + request->n > UINT32_MAX;
@@ -164,14 +164,14 @@ void kg_scsi_next(struct kg_usb_storage *s)
         s->lun = (uint8_t)((s->lun + 1) % s->n_luns);
         struct kg_usb_lun *lun = &s->luns[s->lun];
         if (lun->state == KG_LUN_WORKS && lun->n) {
-            send_request(lun);
+            send_scsi_request(lun);
         } else if (lun->state != KG_LUN_NONE && lun->state != KG_LUN_WORKS && plat_ticks() >= lun->when) {
-            send_step(lun);
+            send_scsi_step(lun);
         }
     }
 }
 
-static void add_disk(struct kg_usb_lun *lun, bool writable)
+static void add_usb_disk(struct kg_usb_lun *lun, bool writable)
 {
     struct kg_usb *d = lun->storage->device;
     struct kg_block *block = &lun->unit.block;
@@ -206,7 +206,7 @@ static void take_size(struct kg_usb_lun *lun, const uint8_t *data, uint32_t n)
     wait_for(lun, word == 4 && last == UINT32_MAX ? KG_LUN_SIZE_16 : KG_LUN_MODE, 0);
 }
 
-static void take_step(struct kg_usb_lun *lun, bool ok)
+static void take_scsi_step(struct kg_usb_lun *lun, bool ok)
 {
     const uint8_t *data = kg_usb_storage_data(lun->storage);
     uint32_t n = ok ? lun->storage->given : 0;
@@ -218,7 +218,7 @@ static void take_step(struct kg_usb_lun *lun, bool ok)
         break;
     case KG_LUN_SIZE:
     case KG_LUN_SIZE_16: take_size(lun, data, n); break;
-    default: add_disk(lun, n < 3 || !(data[2] & WRITE_PROTECTED)); break;
+    default: add_usb_disk(lun, n < 3 || !(data[2] & WRITE_PROTECTED)); break;
     }
 }
 
@@ -226,7 +226,7 @@ static void take_step(struct kg_usb_lun *lun, bool ok)
 static void take_refusal(struct kg_usb_lun *lun, uint8_t key, uint8_t code)
 {
     if (lun->state == KG_LUN_MODE) {
-        take_step(lun, false);
+        take_scsi_step(lun, false);
     } else if (lun->state == KG_LUN_INQUIRY || key == SENSE_ILLEGAL) {
         lun->state = KG_LUN_NONE;
     } else if (code == ABSENT_MEDIUM || lun->tries > READY_STEPS) {
@@ -247,9 +247,9 @@ static void take_sense(struct kg_usb_lun *lun, const uint8_t *data, uint32_t n)
     } else if ((key == SENSE_NOT_READY || key == SENSE_ATTENTION) && other_medium) {
         lose_disk(lun, KG_LUN_READY);
     } else if (lun->n && key == SENSE_ILLEGAL && lun->requests[0]->operation == KG_BLOCK_FLUSH) {
-        end_request(lun, true); /* it has no cache */
+        end_scsi_request(lun, true); /* it has no cache */
     } else if (lun->n && (key != SENSE_ATTENTION || ++lun->tries >= REQUEST_TRIES)) {
-        end_request(lun, false);
+        end_scsi_request(lun, false);
     }
 }
 
@@ -261,7 +261,7 @@ static void take_broken(struct kg_usb_storage *s, struct kg_usb_lun *lun)
     } else if (lun->state != KG_LUN_WORKS) {
         take_refusal(lun, 0, 0);
     } else if (lun->n && ++lun->tries >= REQUEST_TRIES) {
-        end_request(lun, false);
+        end_scsi_request(lun, false);
     }
 }
 
@@ -271,7 +271,7 @@ static void take_request(struct kg_usb_lun *lun, bool ok)
     if (ok && request->operation == KG_BLOCK_READ && lun->storage->bounce) {
         memcpy(request->memory, lun->storage->bounce, request->n * lun->unit.block.sector_size);
     }
-    end_request(lun, ok);
+    end_scsi_request(lun, ok);
 }
 
 void kg_scsi_done(struct kg_usb_storage *s, enum kg_bot_result result)
@@ -286,7 +286,7 @@ void kg_scsi_done(struct kg_usb_storage *s, enum kg_bot_result result)
     } else if (result == KG_BOT_CHECK) {
         return;
     } else if (lun->state != KG_LUN_WORKS) {
-        take_step(lun, true);
+        take_scsi_step(lun, true);
     } else if (lun->n) {
         take_request(lun, result == KG_BOT_GOOD);
     }

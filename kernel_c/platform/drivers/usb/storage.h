@@ -1,5 +1,5 @@
-/* USB mass storage: SCSI commands in the bulk-only transport (USB MSC BOT 1.0). storage.c moves one command at a time to
- * a device, scsi.c decides which. */
+/* USB mass storage: SCSI commands in the bulk-only transport (USB MSC BOT 1.0). storage.c moves one command at a time
+ * to a device, scsi.c decides which. */
 #ifndef KGPT_DRIVERS_USB_STORAGE_H
 #define KGPT_DRIVERS_USB_STORAGE_H
 

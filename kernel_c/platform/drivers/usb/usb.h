@@ -3,8 +3,8 @@
  * (a command, a control transfer, a pause) and is called again when the operation has ended. Nothing waits.
  *
  * An event leads to the device that it belongs to, and that queues the next transfer. A port's job goes on as the job
- * of the device that it found. Circle: contexts.c, enumerate.c, hub.c, keyboard.c, operations.c, ports.c, rings.c, scsi.c,
- * storage.c */
+ * of the device that it found. Circle: contexts.c, enumerate.c, hub.c, keyboard.c, operations.c, ports.c, rings.c,
+ * scsi.c, storage.c */
 #ifndef KGPT_DRIVERS_USB_H
 #define KGPT_DRIVERS_USB_H
 
