@@ -8,7 +8,7 @@
 #define MODELS "/models"
 #define WAIT_US 20000
 
-static struct kg_text text_of(const char *text)
+static struct kg_text menu_text_of(const char *text)
 {
     return (struct kg_text){text, kg_strlen(text)};
 }
@@ -18,7 +18,7 @@ static bool read_menu(struct kg_stick *stick)
 {
     struct kg_text text;
     kg_menu_begin(&stick->menu);
-    if (kg_stick_text(stick, text_of(MENU_FILE), &text) != KG_OK) {
+    if (kg_stick_text(stick, menu_text_of(MENU_FILE), &text) != KG_OK) {
         return true;
     }
     stick->error.message[0] = '\0';
@@ -33,9 +33,9 @@ static void read_added_menus(struct kg_stick *stick)
 {
     char path[KG_STICK_PATH_MAX];
     struct kg_text text;
-    struct kg_efi_file *folder = stick->root ? kg_stick_open(stick, text_of(MODELS)) : NULL;
+    struct kg_efi_file *folder = stick->root ? kg_stick_open(stick, menu_text_of(MODELS)) : NULL;
     while (folder && kg_stick_next_menu(stick, folder, path)) {
-        if (kg_stick_text(stick, text_of(path), &text) == KG_OK && text.data) {
+        if (kg_stick_text(stick, menu_text_of(path), &text) == KG_OK && text.data) {
             kg_menu_parse(&stick->menu, path, text.data, text.n, &stick->error);
         }
     }

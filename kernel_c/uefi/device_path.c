@@ -1,4 +1,4 @@
-/* Device paths of firmware: lists of nodes with a type, a subtype and a length (UEFI Specification 2.10, chapter 10). */
+/* Device paths of firmware: lists of nodes with a type, a subtype and a length (UEFI Specification 2.10, 10). */
 #include "kgpt/mem.h"
 #include "stick.h"
 

@@ -49,7 +49,7 @@ static bool write_url(const struct kg_server *server, struct kg_text path, uint1
     return n + 4 < URL_MAX;
 }
 
-static void close_connection(struct kg_stick *stick)
+static void close_http_connection(struct kg_stick *stick)
 {
     struct kg_server *server = &stick->server;
     if (server->child) {
@@ -180,7 +180,7 @@ static const char *ask_server(struct kg_stick *stick, uint32_t method, struct kg
     uint64_t room = *n;
     for (int i = 0; problem == broken && i < TRIES; i++) {
         *n = room;
-        close_connection(stick);
+        close_http_connection(stick);
         problem = ask_once(stick, method, path, length, n);
     }
     return problem;
@@ -190,7 +190,7 @@ static const char *server_size(struct kg_stick *stick, struct kg_text path, uint
 {
     uint64_t n = 0;
     const char *problem = ask_server(stick, METHOD_HEAD, path, size, &n);
-    close_connection(stick);
+    close_http_connection(stick);
     return problem;
 }
 
@@ -216,7 +216,7 @@ static const char *fetch_body(struct kg_stick *stick, struct kg_text path, struc
 static const char *server_fetch(struct kg_stick *stick, struct kg_text path, struct kg_stick_read *read)
 {
     const char *problem = fetch_body(stick, path, read);
-    close_connection(stick);
+    close_http_connection(stick);
     return problem;
 }
 

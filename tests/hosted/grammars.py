@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +136,22 @@ class Schemas:
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": self._defs, **schema}
 
     def _of(self, depth: int) -> dict[str, Any]:
-        leaves = [self._string, self._integer, self._number, self._constants, self._types]
-        nodes = [self._object, self._object, self._list, self._tuple, self._any_of, self._one_of, self._ref]
+        leaves: list[Callable[[int], dict[str, Any]]] = [
+            self._string,
+            self._integer,
+            self._number,
+            self._constants,
+            self._types,
+        ]
+        nodes: list[Callable[[int], dict[str, Any]]] = [
+            self._object,
+            self._object,
+            self._list,
+            self._tuple,
+            self._any_of,
+            self._one_of,
+            self._ref,
+        ]
         make = self._random.choice(leaves if depth == 0 else leaves + nodes + nodes)
         schema = make(depth - 1)
         if self._random.random() < 0.2:

@@ -6,13 +6,11 @@ import importlib
 import json
 import re
 import unicodedata
-from pathlib import Path
 from typing import Any
 
 import grammars
 import pytest
 from grammars import Grammars, Schemas
-from refusals import lacks
 
 
 @pytest.fixture(scope="module")
