@@ -247,6 +247,26 @@ void plat_poll(void)
 {
 }
 
+void kg_block_begin(struct kg_unit *unit, struct kg_block_request *request, uint64_t first, uint32_t n, void *to)
+{
+    (void)unit;
+    (void)first;
+    (void)n;
+    (void)to;
+    request->state = KG_BLOCK_FAILED;
+}
+
+enum kg_block_state kg_block_check(struct kg_unit *unit, struct kg_block_request *request)
+{
+    (void)unit;
+    return request->state;
+}
+
+bool kg_block_wait(struct kg_unit *unit, struct kg_block_request *request)
+{
+    return kg_block_check(unit, request) == KG_BLOCK_DONE;
+}
+
 bool kg_block_open(struct kg_unit *unit, uint64_t first, uint64_t n)
 {
     (void)unit;

@@ -203,7 +203,9 @@ _DESCRIPTORS = ("\\x09\\x02", "\\x09\\x04", "\\x07\\x05", "\\x06\\x30", "\\x03\\
 TARGETS = {
     target.name: target
     for target in (
-        Target("gguf", ("tests/fuzz/gguf_walk.c", *_GGUF, *_CORE), 4096, words=_GGUF_WORDS),
+        Target(
+            "gguf", ("tests/fuzz/gguf_walk.c", "kernel_c/formats/gguf_peek.c", *_GGUF, *_CORE), 4096, words=_GGUF_WORDS
+        ),
         Target(
             "cmdline",
             (

@@ -1,6 +1,7 @@
 /* Models come from disks and go while the kernel runs. Each has a region of memory at the end of the arena, which
  * becomes so much shorter. A region that is given back is used again, or the arena becomes longer. */
-#include "lm_walk.h"
+#include "lm_read.h"
+#include "lm_stated.h"
 
 #include "app/events/print.h"
 
@@ -93,7 +94,7 @@ static bool visit_wanted(struct kg_lm_walk *walk)
 static bool find_template(struct kg_lm_walk *walk, struct kg_fs_file *file)
 {
     char path[KG_LM_PATH];
-    struct kg_fs_entry *entry = &walk->entries[KG_LM_WALK_DEPTH - 1];
+    struct kg_fs_entry *entry = &walk->entries[KG_LM_WALK_DEPTH];
     size_t n = kg_strlen(walk->path) - 4;
     memcpy(path, walk->path, n);
     memcpy(path + n, "kgct", 5);
@@ -103,7 +104,7 @@ static bool find_template(struct kg_lm_walk *walk, struct kg_fs_file *file)
 /* The parts of a region: the model, its template, its name. */
 struct layout {
     struct kg_fs_file file, chat;
-    uint64_t chat_size;
+    uint64_t size, chat_size;
     size_t model_bytes, chat_bytes, bytes;
 };
 
@@ -111,19 +112,46 @@ static enum kg_status lay_out_region(const struct kgpt *k, struct kg_lm_walk *wa
                                      size_t *start, struct kg_error *error)
 {
     layout->file = *walk->file;
+    layout->size = walk->size;
     layout->chat_size = find_template(walk, &layout->chat) ? layout->chat.size : 0;
-    layout->model_bytes = kg_arena_cost(layout->file.size);
+    layout->model_bytes = kg_arena_cost(layout->size);
     layout->chat_bytes = kg_arena_cost(layout->chat_size);
     uint64_t room = kg_lm_room(k), name = kg_arena_cost(kg_strlen(walk->path) + 1);
-    if (layout->file.size > room || layout->chat_size > room ||
-        layout->model_bytes + layout->chat_bytes + name > room) {
+    if (layout->size > room || layout->chat_size > room || layout->model_bytes + layout->chat_bytes + name > room) {
         kg_error_set(error, KG_E_MEMORY, "%.160s needs %s of memory, and %s are free", walk->path,
-                     kg_amount(layout->file.size + layout->chat_size).text, kg_amount(room).text);
+                     kg_amount(layout->size + layout->chat_size).text, kg_amount(room).text);
         kg_error_hint(error, "\"unload\" gives memory back, and a smaller ctx= leaves more");
         return KG_E_MEMORY;
     }
     layout->bytes = layout->model_bytes + layout->chat_bytes + name;
     return find_region(k, layout->bytes, start) ? KG_OK : KG_E_MEMORY;
+}
+
+#define LEAST_CTX 256u /* positions: a model that has no room for so many is refused */
+
+/* Refuses a model that leaves no room for a context when it is in use, in place of the present one. `tables`: bytes
+ * that it takes beside its file. */
+static enum kg_status check_context_room(struct kgpt *k, const struct kg_lm_source *source,
+                                         const struct kg_lm_loaded *loaded, size_t tables, struct kg_error *error)
+{
+    const struct kg_lm *lm = k->lm;
+    const struct kg_speculation_options none = {0};
+    struct kg_arena counted = kg_arena_counting();
+    struct kg_conversation *c = kg_arena_take(&k->arena, sizeof *c);
+    uint32_t n_ctx = loaded->model.n_ctx_train < LEAST_CTX ? loaded->model.n_ctx_train : LEAST_CTX;
+    const struct kg_lm_options options = {.n_ctx = n_ctx, .n_batch = 1, .kv = KG_KV_F16, .n_logits = 1};
+    if (!c) {
+        return kg_error_set(error, KG_E_MEMORY, "the memory is too small to open the model");
+    }
+    kg_conversation_carve(c, loaded, &lm->ops, &lm->workers, &options, &none, &counted);
+    uint64_t room = k->arena.size - lm->base, needs = counted.peak + tables;
+    if (needs <= room) {
+        return KG_OK;
+    }
+    kg_error_set(error, KG_E_MEMORY, "%.120s needs %s of memory, and %s for a context of %u tokens: %s are left",
+                 source->place, kg_amount(source->size).text, kg_amount(needs).text, n_ctx, kg_amount(room).text);
+    kg_error_hint(error, "give the machine more memory, or \"unload\" a model");
+    return KG_E_MEMORY;
 }
 
 /* Opens it as if to use it, above what is in use: a file that cannot be used is refused now. */
@@ -133,7 +161,54 @@ static enum kg_status open_once(struct kgpt *k, struct kg_lm_source *source, str
     struct kg_lm_loaded *loaded = kg_arena_take(&k->arena, sizeof *loaded);
     enum kg_status status = loaded ? kg_lm_open_source(k, source, loaded, error)
                                    : kg_error_set(error, KG_E_MEMORY, "the memory is too small to open the model");
+    if (status == KG_OK) {
+        status = check_context_room(k, source, loaded, k->arena.used - used, error);
+    }
     kg_arena_rewind(&k->arena, used);
+    return status;
+}
+
+/* Reads the model, or its parts, and compares it with what the disk states of it. */
+static enum kg_status read_checked_model(struct kgpt *k, struct kg_lm_walk *walk, struct layout *layout,
+                                         struct kg_lm_source *source, uint8_t *to, struct kg_error *error)
+{
+    struct kg_lm_read read;
+    uint8_t stated[KG_SHA256_SIZE];
+    bool known = kg_lm_stated_hash(k, walk, stated);
+    enum kg_status status = KG_OK;
+    kg_lm_read_begin(&read, k, walk, source->place, layout->size, to);
+    for (uint32_t i = 1; i <= (walk->parts ? walk->parts : 1) && status == KG_OK; i++) {
+        if (walk->parts && (!kg_lm_find_part(walk, i, &layout->file) || layout->file.size > layout->size - read.done)) {
+            return kg_error_set(error, KG_E_INPUT, "%.160s: its part %u cannot be found any more", source->place, i);
+        }
+        status = kg_lm_read_add(&read, &layout->file, error);
+    }
+    if (status != KG_OK) {
+        return status;
+    }
+    kg_lm_read_end(&read, source->digest);
+    if (known && memcmp(stated, source->digest, sizeof stated) != 0) {
+        kg_error_set(error, KG_E_INPUT, "%.160s is damaged: its SHA-256 is %02x%02x%02x%02x…, not %02x%02x%02x%02x…",
+                     source->place, source->digest[0], source->digest[1], source->digest[2], source->digest[3],
+                     stated[0], stated[1], stated[2], stated[3]);
+        kg_error_hint(error, "copy it again; the models in memory stay as they are");
+        return KG_E_INPUT;
+    }
+    kg_print("kgpt: SHA-256 %02x%02x%02x%02x%s\n", source->digest[0], source->digest[1], source->digest[2],
+             source->digest[3], known ? "…, as the disk states it" : "…; the disk states none");
+    return KG_OK;
+}
+
+static enum kg_status read_chat_template(struct kgpt *k, const struct kg_lm_walk *walk, struct layout *layout,
+                                         uint8_t *to, struct kg_error *error)
+{
+    struct kg_lm_read read;
+    uint8_t unused[KG_SHA256_SIZE];
+    kg_lm_read_begin(&read, k, walk, "its chat template", layout->chat_size, to);
+    enum kg_status status = kg_lm_read_add(&read, &layout->chat, error);
+    if (status == KG_OK) {
+        kg_lm_read_end(&read, unused);
+    }
     return status;
 }
 
@@ -152,13 +227,14 @@ static enum kg_status load_found(struct kgpt *k, struct kg_lm_walk *walk, struct
     memcpy(name, walk->path, n + 1);
     kg_utf8_printable(name, n, false);
     struct kg_lm_source *source = &lm->sources[lm->n_sources];
-    *source = (struct kg_lm_source){.place = name, .data = model, .size = layout.file.size};
+    *source = (struct kg_lm_source){.place = name, .data = model, .size = layout.size};
     source->region = start;
     source->region_size = layout.bytes;
     k->arena.dirty = k->arena.dirty > start + layout.bytes ? k->arena.dirty : start + layout.bytes;
-    status = kg_lm_read_file(k, &layout.file, name, model, error);
+    status = read_checked_model(k, walk, &layout, source, model, error);
+    source->sha256 = source->digest;
     if (status == KG_OK && layout.chat_size) {
-        status = kg_lm_read_file(k, &layout.chat, "its chat template", chat, error);
+        status = read_chat_template(k, walk, &layout, chat, error);
         source->chat = chat;
         source->chat_size = layout.chat_size;
     }
@@ -204,6 +280,15 @@ enum kg_status kg_lm_load_file(struct kgpt *k, const char *name, struct kg_error
     return status;
 }
 
+/* The digest of a model from a disk lies in its source. */
+static void move_source(struct kg_lm *lm, uint32_t from, uint32_t to)
+{
+    struct kg_lm_source *source = &lm->sources[to];
+    bool own = lm->sources[from].sha256 == lm->sources[from].digest;
+    *source = lm->sources[from];
+    source->sha256 = own ? source->digest : source->sha256;
+}
+
 enum kg_status kg_lm_unload(struct kgpt *k, uint32_t index, struct kg_error *error)
 {
     struct kg_lm *lm = k->lm;
@@ -217,29 +302,45 @@ enum kg_status kg_lm_unload(struct kgpt *k, uint32_t index, struct kg_error *err
     kg_print("kgpt: %.160s: %s of memory are free again\n", source->place, kg_amount(source->region_size).text);
     lm->n_sources--;
     for (uint32_t i = index; i < lm->n_sources; i++) {
-        lm->sources[i] = lm->sources[i + 1];
+        move_source(lm, i + 1, i);
     }
     lm->current -= lm->current > index;
     set_arena_end(k);
     return KG_OK;
 }
 
+#define PEEKED 1024u /* bytes of a file that tell its type */
+
+/* Architecture and type; "": its first bytes do not tell them. */
+static void peek_type(struct kg_lm_walk *walk, char *out, size_t size)
+{
+    uint8_t bytes[PEEKED];
+    size_t n = walk->file->size < sizeof bytes ? (size_t)walk->file->size : sizeof bytes;
+    kg_gguf_peek(bytes, kg_fs_read(walk->file, 0, n, bytes) ? n : 0, out, size);
+    kg_utf8_printable(out, kg_strlen(out), false);
+}
+
 /* A line of `models` for a file. */
 static bool visit_listed(struct kg_lm_walk *walk)
 {
     const struct kgpt *k = walk->context;
-    char part[24] = "";
+    char part[24] = "", type[64], parts[24] = "";
     size_t n = kg_strlen(walk->path);
-    uint64_t size = walk->file->size;
+    uint64_t size = walk->size;
     if (walk->number == 1) {
         kg_print("on disks%s:\n", k->lm->chatting ? "; the shell can load them" : ", for \"load\"");
     }
     if (walk->part) {
         kg_format(part, sizeof part, " partition %u", walk->part);
     }
+    if (walk->parts) {
+        kg_format(parts, sizeof parts, " in %u part%s", walk->parts, kg_plural(walk->parts));
+    }
+    peek_type(walk, type, sizeof type);
     kg_utf8_printable(walk->path, n, false);
-    kg_print("  %u  %.700s, %s, on %s%s (%s)%s\n", walk->number, walk->path, kg_amount(size).text,
-             walk->unit->block.name, part, walk->fs.type, size > kg_lm_room(k) ? ", more than the free memory" : "");
+    kg_print("  %u  %.700s, %s%s%s%s, on %s%s (%s)%s\n", walk->number, walk->path, kg_amount(size).text, parts,
+             *type ? ", " : "", type, walk->unit->block.name, part, walk->fs.type,
+             size > kg_lm_room(k) ? ", more than the free memory" : "");
     return false;
 }
 

@@ -2,7 +2,6 @@
 #include "lm_walk.h"
 
 #include "app/events/print.h"
-#include "app/events/statusline.h"
 
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
@@ -10,7 +9,6 @@
 #include "kgpt/utf8.h"
 
 #define MOST_ENTRIES 20000u /* of one file system, so that a damaged one ends */
-#define STEP (8u << 20)     /* bytes of one read */
 
 /* Whole sectors go straight to their place; the rest goes through one sector. */
 static bool read_sectors_of(void *context, uint64_t offset, size_t n, void *to)
@@ -39,12 +37,45 @@ static bool read_sectors_of(void *context, uint64_t offset, size_t n, void *to)
     return true;
 }
 
-static bool is_gguf(const char *name)
+/* `n`: of the name's bytes, those that count. */
+static bool is_gguf(const char *name, size_t n)
 {
-    size_t n = kg_strlen(name);
     const char *end = n > 5 ? name + n - 5 : "";
     return end[0] == '.' && (end[1] | 32) == 'g' && (end[2] | 32) == 'g' && (end[3] | 32) == 'u' &&
            (end[4] | 32) == 'f';
+}
+
+bool kg_lm_find_part(struct kg_lm_walk *walk, uint32_t i, struct kg_fs_file *file)
+{
+    char path[KG_LM_PATH + 16];
+    kg_format(path, sizeof path, "%s.%u", walk->path, i);
+    return kg_fs_find(&walk->fs, path, &walk->entries[KG_LM_WALK_DEPTH], file) == KG_OK && !file->directory &&
+           file->size > 0;
+}
+
+/* Makes walk->path, `n` bytes, the model of a file: NAME.gguf, or NAME.gguf.1 of a model in parts. */
+static bool take_file(struct kg_lm_walk *walk, struct kg_fs_file *file, size_t n)
+{
+    struct kg_extent extent;
+    struct kg_fs_file part;
+    bool whole = is_gguf(walk->path, n);
+    if (!whole && !(n > 2 && walk->path[n - 2] == '.' && walk->path[n - 1] == '1' && is_gguf(walk->path, n - 2))) {
+        return false;
+    }
+    if (!file->size && !kg_fs_extent(file, 0, &extent)) { /* ext4 knows the size from the extent on */
+        return false;
+    }
+    walk->file = file;
+    walk->size = file->size;
+    walk->parts = 0;
+    if (!whole) {
+        walk->path[n - 2] = '\0';
+        for (walk->parts = 1; walk->parts < KG_LM_PARTS_MOST && kg_lm_find_part(walk, walk->parts + 1, &part);) {
+            walk->parts++;
+            walk->size += part.size;
+        }
+    }
+    return true;
 }
 
 /* Visits the files below a directory, whose path is the first `n` bytes of walk->path. Returns true when `visit` has
@@ -52,7 +83,6 @@ static bool is_gguf(const char *name)
 static bool walk_files(struct kg_lm_walk *walk, struct kg_fs_file *directory, size_t n, uint32_t depth)
 {
     struct kg_fs_entry *entry = &walk->entries[depth];
-    struct kg_extent extent;
     uint64_t position = 0;
     while (walk->n_entries < MOST_ENTRIES && kg_fs_next(directory, &position, entry) == KG_FS_ENTRY) {
         size_t length = kg_strlen(entry->name);
@@ -66,8 +96,7 @@ static bool walk_files(struct kg_lm_walk *walk, struct kg_fs_file *directory, si
             if (depth + 1 < KG_LM_WALK_DEPTH && walk_files(walk, &entry->file, n + 1 + length, depth + 1)) {
                 return true;
             }
-        } else if (is_gguf(entry->name) && (entry->file.size || kg_fs_extent(&entry->file, 0, &extent))) {
-            walk->file = &entry->file; /* ext4 knows the size from the extent on */
+        } else if (take_file(walk, &entry->file, n + 1 + length)) {
             walk->number++;
             if (walk->visit(walk)) {
                 return true;
@@ -121,40 +150,4 @@ bool kg_lm_walk(struct kg_lm_walk *walk)
         }
     }
     return false;
-}
-
-/* Reads the file in steps, and tells the progress. */
-static enum kg_status read_steps(struct kgpt *k, struct kg_fs_file *file, const char *name, uint8_t *to,
-                                 struct kg_error *error)
-{
-    for (uint64_t at = 0; at < file->size;) {
-        size_t n = file->size - at < STEP ? (size_t)(file->size - at) : STEP;
-        if (!kg_fs_read(file, at, n, to + at)) {
-            kg_error_set(error, KG_E_INPUT, "%.160s cannot be read at byte %llu of %llu: %s", name,
-                         (unsigned long long)at, (unsigned long long)file->size, file->fs->problem);
-            kg_error_hint(error, "check the disk; the models in memory stay as they are");
-            return KG_E_INPUT;
-        }
-        at += n;
-        if (kg_statusline_due(k)) {
-            char text[64];
-            size_t length = kg_format(text, sizeof text, "loading, %u %%", (uint32_t)(at * 100 / file->size));
-            kg_statusline(k, "%s", text);
-            plat_notice(text, length);
-        }
-    }
-    return KG_OK;
-}
-
-enum kg_status kg_lm_read_file(struct kgpt *k, struct kg_fs_file *file, const char *name, uint8_t *to,
-                               struct kg_error *error)
-{
-    uint64_t start = plat_ticks(), hz = plat_ticks_hz();
-    enum kg_status status = read_steps(k, file, name, to, error);
-    uint64_t ms = hz >= 1000 ? (plat_ticks() - start) / (hz / 1000) : 0;
-    if (status == KG_OK) {
-        kg_print("kgpt: %.160s: %s in %llu ms, %llu MB/s\n", name, kg_amount(file->size).text, (unsigned long long)ms,
-                 (unsigned long long)(file->size / 1000 / (ms ? ms : 1)));
-    }
-    return status;
 }

@@ -64,6 +64,9 @@ struct kg_gguf {
     void *context;
 };
 
+/* What the first `n` bytes of a file tell: "llama Q4_K_M". Empty if they tell nothing, or are no GGUF file. */
+void kg_gguf_peek(const void *bytes, size_t n, char *out, size_t size);
+
 /* Reads and checks the whole header: magic, version, kinds, lengths, UTF-8, duplicate keys; tensors of unknown type,
  * impossible size, wrong alignment, outside the file, overlapping or duplicate. The tables come from `arena`, and
  * stay allocated if the file is refused. */

@@ -14,6 +14,7 @@
 
 #define SECTOR_SIZE 512u
 #define DISKS_MOST 8
+#define MOST_SECTORS 2048u
 
 struct file_disk {
     struct kg_unit unit;
@@ -48,6 +49,8 @@ const char *kg_linux_add_disk(char *path, bool writable)
     disk->unit.kind = KG_UNIT_BLOCK;
     disk->unit.block.sectors = (uint64_t)status.st_size / SECTOR_SIZE;
     disk->unit.block.sector_size = SECTOR_SIZE;
+    disk->unit.block.most_sectors = MOST_SECTORS;
+    disk->unit.block.depth = 1;
     snprintf(disk->unit.block.name, sizeof disk->unit.block.name, "file%u", n_file_disks++);
     return NULL;
 }
@@ -72,6 +75,24 @@ bool kg_block_read(struct kg_unit *unit, uint64_t first, uint64_t n, void *to)
         at += got > 0 ? (uint64_t)got : 0;
     }
     return true;
+}
+
+/* A process waits for each read at once. */
+void kg_block_begin(struct kg_unit *unit, struct kg_block_request *request, uint64_t first, uint32_t n, void *to)
+{
+    *request = (struct kg_block_request){.operation = KG_BLOCK_READ, .first = first, .n = n, .memory = to};
+    request->state = kg_block_read(unit, first, n, to) ? KG_BLOCK_DONE : KG_BLOCK_FAILED;
+}
+
+enum kg_block_state kg_block_check(struct kg_unit *unit, struct kg_block_request *request)
+{
+    (void)unit;
+    return request->state;
+}
+
+bool kg_block_wait(struct kg_unit *unit, struct kg_block_request *request)
+{
+    return kg_block_check(unit, request) == KG_BLOCK_DONE;
 }
 
 bool kg_block_open(struct kg_unit *unit, uint64_t first, uint64_t n)

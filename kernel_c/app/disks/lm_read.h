@@ -1,0 +1,30 @@
+/* Files from disks into memory, with progress and SHA-256: the next pieces are read while those before are hashed. */
+#ifndef KGPT_APP_LM_READ_H
+#define KGPT_APP_LM_READ_H
+
+#include "lm_walk.h"
+
+#include "kgpt/sha256.h"
+
+/* A file, or several one behind the other, on its way into memory. */
+struct kg_lm_read {
+    struct kgpt *k;
+    const char *name; /* for messages */
+    struct kg_unit *unit;
+    uint8_t *to;
+    uint64_t total, done, hashed; /* bytes; done: read in their order */
+    uint64_t began;               /* plat_ticks() */
+    struct kg_sha256 sha;
+    bool stopped; /* by Ctrl-C */
+};
+
+void kg_lm_read_begin(struct kg_lm_read *read, struct kgpt *k, const struct kg_lm_walk *walk, const char *name,
+                      uint64_t total, uint8_t *to);
+
+/* Reads the whole of a file behind what was read. KG_E_STOPPED after Ctrl-C, KG_E_INPUT if the disk fails. */
+enum kg_status kg_lm_read_add(struct kg_lm_read *read, struct kg_fs_file *file, struct kg_error *error);
+
+/* Hashes the rest, and prints the speed. */
+void kg_lm_read_end(struct kg_lm_read *read, uint8_t digest[KG_SHA256_SIZE]);
+
+#endif
