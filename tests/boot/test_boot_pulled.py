@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pace
 import pytest
@@ -42,7 +43,7 @@ def pull(guest: Guest, counter: str, behind: int) -> None:
             break
         assert time.monotonic() < end, stats
         time.sleep(0.02)
-    words = {"command-line": "drive_del pulled"}
+    words: dict[str, Any] = {"command-line": "drive_del pulled"}
     guest.machine.execute("human-monitor-command", **words)
 
 

@@ -29,7 +29,7 @@ static bool take_stated(const char *text, size_t n, uint8_t digest[KG_SHA256_SIZ
     return true;
 }
 
-static bool begins_with(const char *text, size_t n, const char *start)
+static bool stated_begins_with(const char *text, size_t n, const char *start)
 {
     size_t length = kg_strlen(start);
     return n >= length && memcmp(text, start, length) == 0;
@@ -40,12 +40,12 @@ static bool stated_in_line(const char *line, size_t n, const char *path, uint8_t
 {
     static const char module[] = "module ", word[] = " sha256=";
     size_t length = kg_strlen(path), at = sizeof module - 1;
-    if (!begins_with(line, n, module) || !begins_with(line + at, n - at, path) || n <= at + length ||
+    if (!stated_begins_with(line, n, module) || !stated_begins_with(line + at, n - at, path) || n <= at + length ||
         line[at + length] != ' ') {
         return false;
     }
     for (at += length; at < n; at++) {
-        if (begins_with(line + at, n - at, word)) {
+        if (stated_begins_with(line + at, n - at, word)) {
             at += sizeof word - 1;
             return take_stated(line + at, n - at, digest);
         }
