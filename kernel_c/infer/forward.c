@@ -35,15 +35,18 @@ static void each_token(const struct kg_lm_pass *pass, void (*work)(const struct 
     }
 }
 
-/* Tells each session about its last token; with `logits` only those whose last token leaves some. */
+/* Tells each session about its last token, or about all of them; with `logits` only those whose last token leaves
+ * some. */
 static void probe_stream(const struct kg_lm_pass *pass, const char *what, bool logits)
 {
     for (uint32_t i = 0; i < pass->n_runs; i++) {
         const struct kg_lm_run *run = &pass->runs[i];
         const struct kg_lm_session *s = run->session;
         if (s->probe && (!logits || run->n_logits)) {
-            const float *x = kg_lm_row(&pass->work->x, run->first + run->n - 1);
-            s->probe(s->probe_context, what, pass->layer_number, x, pass->model->n_embd);
+            for (uint32_t t = s->probe_all ? 0 : run->n - 1; t < run->n; t++) {
+                const float *x = kg_lm_row(&pass->work->x, run->first + t);
+                s->probe(s->probe_context, what, pass->layer_number, x, pass->model->n_embd);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ ENGINE_LM += \
     infer/lm_model.c \
     infer/lm_tensors.c \
     infer/lm_test.c \
+    infer/mean.c \
     infer/pass.c \
     infer/prefill.c \
     infer/rope.c \

@@ -1,14 +1,14 @@
 """Generates C headers: three from a model for app/model_data.c, and one from a corpus for app/corpus_data.c.
 
-Two others do not depend on the model: the classes of characters for tokenizers (tokenizer/unicode.c), and the font of
-the screen (console/font.c)."""
+Others do not depend on the model: the classes of characters for tokenizers (tokenizer/unicode.c), the font of the
+screen (console/font.c), and the chat page of the server (app/server/page.c)."""
 
 from __future__ import annotations
 
 import contextlib
 from pathlib import Path
 
-from kgpt_build.headers import config, corpus, font, interleaved, lm_text, unicode, vocab, weights
+from kgpt_build.headers import config, corpus, font, interleaved, lm_text, page, unicode, vocab, weights
 from kgpt_build.headers.corpus import BROUGHT, Corpus
 from kgpt_build.headers.lm import LmBlob
 from kgpt_build.models import GgufModel, Model
@@ -55,6 +55,7 @@ def _model_files(model: Model | LmBlob, version: str) -> dict[str, bytes]:
             vocab.NAME: lm_text.vocab_text(model, version).encode(),
             weights.NAME: lm_text.weights_text(model, version).encode(),
             unicode.NAME: unicode.text(version).encode(),
+            page.NAME: page.text(version).encode(),
         }
     files = {vocab.NAME: vocab.text(model, version).encode(), weights.NAME: weights.text(model, version).encode()}
     if not weights.is_literal(model):

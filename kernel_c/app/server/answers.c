@@ -3,6 +3,8 @@
 
 #include "app/events/events.h"
 
+#include "kgpt/mem.h"
+
 static bool is_head_request(const struct kg_client *client)
 {
     return client->head.method.data && kg_http_same(client->head.method, "head");
@@ -90,6 +92,13 @@ static void write_text_or_null(struct kg_json *json, const char *key, const char
     }
 }
 
+static bool is_ollama(const struct kg_client *client)
+{
+    static const char prefix[] = "/api/";
+    const struct kg_text path = client->head.path;
+    return client->head.method.data && path.n >= sizeof prefix - 1 && memcmp(path.data, prefix, sizeof prefix - 1) == 0;
+}
+
 void kg_answer_error(struct kg_client *client, uint32_t status, const char *param, const char *code, const char *format,
                      ...)
 {
@@ -103,6 +112,12 @@ void kg_answer_error(struct kg_client *client, uint32_t status, const char *para
     client->server->refused++;
     kg_answer_json_begin(client, &json, &out);
     kg_json_object_begin(&json.json, NULL);
+    if (is_ollama(client)) { /* its errors are texts */
+        kg_json_text(&json.json, "error", message);
+        kg_json_object_end(&json.json);
+        kg_answer_json_send(client, &json, status);
+        return;
+    }
     kg_json_object_begin(&json.json, "error");
     kg_json_text(&json.json, "message", message);
     kg_json_text(&json.json, "type", error_type(status));

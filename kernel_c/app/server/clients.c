@@ -212,7 +212,9 @@ static bool step_body(struct kg_client *client)
     if (body_is_whole(client)) {
         set_client_state(client, KG_CLIENT_ANSWERS);
         kg_endpoint_call(client);
-        free_large_body(client);
+        if (!client->job || !client->job->task) { /* a task reads the body later */
+            free_large_body(client);
+        }
         return true;
     }
     if (client->chunked.problem) {
@@ -240,6 +242,7 @@ static bool step_body(struct kg_client *client)
 /* The answer is sent. */
 static void end_request(struct kg_client *client)
 {
+    free_large_body(client);
     if (client->closes && !client->lingers) {
         close_client(client);
         return;

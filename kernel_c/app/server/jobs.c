@@ -200,12 +200,26 @@ static void begin_choice(struct kg_job *job, struct kg_choice *choice)
     kg_batch_join(&server->batch, choice->slot);
 }
 
+/* The task answers the client. */
+static void run_job_task(struct kg_job *job, struct kg_choice *choice)
+{
+    struct kg_client *client = job->client;
+    job->task(job, choice);
+    choice->used_at = ++job->server->clock;
+    client->job = NULL;
+    job->state = KG_JOB_FREE;
+}
+
 void kg_jobs_begin(struct kg_server *server)
 {
     struct kg_job *job;
     struct kg_choice *choice;
     while (!server->stopped && (job = next_job(server)) != NULL && (choice = choose_slot(server, job)) != NULL) {
-        begin_choice(job, choice);
+        if (job->task) {
+            run_job_task(job, choice);
+        } else {
+            begin_choice(job, choice);
+        }
     }
 }
 

@@ -36,7 +36,7 @@ void kg_get_models(struct kg_client *client)
     kg_answer_json_send(client, &json, 200);
 }
 
-static bool is_model_name(const struct kg_server *server, struct kg_text name)
+bool kg_openai_is_model(const struct kg_server *server, struct kg_text name)
 {
     const char *own = server->k->lm->loaded.model.name;
     return (name.n == kg_strlen(server->name) && memcmp(name.data, server->name, name.n) == 0) ||
@@ -59,7 +59,7 @@ void kg_get_model(struct kg_client *client)
     char text[128];
     struct kg_text name = {path.data + sizeof before - 1, path.n - (sizeof before - 1)};
     name = (struct kg_text){text, kg_http_unescape(name, text, sizeof text)};
-    if (!is_model_name(client->server, name)) {
+    if (!kg_openai_is_model(client->server, name)) {
         refuse_other_model(client, name);
         return;
     }
@@ -118,7 +118,7 @@ bool kg_openai_check(struct kg_client *client, uint32_t root)
     if (!kg_field_text(client, root, "model", &name)) {
         return false;
     }
-    if (name.data && !is_model_name(client->server, name)) {
+    if (name.data && !kg_openai_is_model(client->server, name)) {
         refuse_other_model(client, name);
         return false;
     }

@@ -4,6 +4,9 @@
 
 #include "server.h"
 
+/* True for the name that clients know, and for that in the model's file. */
+bool kg_openai_is_model(const struct kg_server *server, struct kg_text name);
+
 /* Refuses a request for another model (404), and fields that would change the answer and are not supported. */
 bool kg_openai_check(struct kg_client *client, uint32_t root);
 

@@ -168,6 +168,19 @@ bool kg_job_messages(struct kg_client *client, uint32_t messages, struct kg_job 
     return good;
 }
 
+bool kg_job_message(struct kg_client *client, struct kg_text system, struct kg_text text, struct kg_job *job)
+{
+    struct kg_server *server = client->server;
+    struct kg_lm *lm = server->k->lm;
+    const char *own = kg_lm_system(&server->k->config.lm);
+    struct kg_said_tokens said = said_tokens_of(job);
+    struct kg_error error;
+    system = system.data ? system : (struct kg_text){own, kg_strlen(own)};
+    enum kg_status status =
+        kg_lm_encode_chat(&said, &lm->loaded, system, &text, 1, job->request.plain, &server->k->arena, &error);
+    return take_encoded(client, job, &said, status, &error);
+}
+
 bool kg_job_text(struct kg_client *client, struct kg_text text, struct kg_job *job)
 {
     const struct kg_lm_loaded *loaded = &client->server->k->lm->loaded;

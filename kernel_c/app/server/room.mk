@@ -1,15 +1,22 @@
 ENGINE_LM += \
     app/server/answers.c \
     app/server/clients.c \
+    app/server/embed.c \
     app/server/endpoints.c \
     app/server/fields.c \
     app/server/jobs.c \
     app/server/json.c \
+    app/server/llama_cpp.c \
+    app/server/long_answer.c \
+    app/server/ollama.c \
+    app/server/ollama_reply.c \
     app/server/openai.c \
     app/server/openai_chat.c \
+    app/server/page.c \
     app/server/print.c \
     app/server/prompt.c \
     app/server/sampling.c \
     app/server/server.c \
     app/server/time.c
 SMALL += app/server/%
+GENERATED += app/server/page.c

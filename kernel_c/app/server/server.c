@@ -74,8 +74,11 @@ struct kg_server *kg_server_carve(struct kgpt *k, uint32_t slots, struct kg_aren
     server->json.values = kg_arena_array(arena, KG_SERVER_VALUES, sizeof *server->json.values);
     server->scratch = kg_arena_take(arena, KG_SERVER_SCRATCH);
     server->piece = kg_arena_take(arena, vocab->longest);
-    if (arena->counts) { /* while a request is read */
-        kg_arena_reserve(arena, 2 * server->large_size);
+    for (uint32_t i = 0; i < KG_SERVER_LONGS; i++) {
+        server->longs[i] = kg_arena_take(arena, KG_SERVER_LONG);
+    }
+    if (arena->counts) {                                 /* while a request is read */
+        kg_arena_reserve(arena, 6 * server->large_size); /* and four bytes for a token of each of its bytes */
         kg_arena_reserve(arena, kg_vocab_scratch(vocab, server->large_size));
     }
     return server;

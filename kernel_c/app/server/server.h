@@ -17,6 +17,8 @@
 #define KG_SERVER_LARGE 16u /* large buffers */
 #define KG_SERVER_VALUES 32768u  /* JSON values in one request */
 #define KG_SERVER_SCRATCH 16384u /* bytes of an answer that is made at once */
+#define KG_SERVER_LONG 1048576u  /* bytes of a long answer */
+#define KG_SERVER_LONGS 2u       /* long answers that are sent at once */
 #define KG_SERVER_STOP 256u      /* bytes of a stop string, with its NUL */
 #define KG_SERVER_CHOICES 128u   /* the largest n */
 
@@ -58,11 +60,18 @@ enum kg_job_state {
     KG_JOB_FAILED, /* no choice begins; what runs is ended */
 };
 
+/* What the request asked for; for styles of several endpoints. */
+enum kg_job_kind { KG_JOB_CHAT, KG_JOB_TEXT };
+
 struct kg_job {
     struct kg_server *server;
     struct kg_client *client; /* NULL: it has gone, or has got its answer */
     const struct kg_style *style;
     enum kg_job_state state;
+    enum kg_job_kind kind;
+    /* Work that needs a free slot and its session, in place of replies: it answers at once. It is called between two
+     * passes. */
+    void (*task)(struct kg_job *job, struct kg_choice *choice);
     uint64_t number;  /* of the request, from 1: in its id, and the order of the queue */
     uint64_t created; /* seconds, as `created` tells them */
     struct kg_request request;
@@ -151,6 +160,7 @@ struct kg_server {
     size_t large_size, out_size;
     struct kg_json_tree json;                           /* of the request that is read */
     char *scratch;                                      /* (KG_SERVER_SCRATCH) */
+    char *longs[KG_SERVER_LONGS];                       /* (KG_SERVER_LONG): long_answer.c */
     char *piece;                                        /* (vocab.longest) */
     uint64_t started, polled;                           /* plat_ticks() */
     uint64_t clock, requests;                           /* counters */
@@ -188,6 +198,11 @@ void kg_answer_error(struct kg_client *client, uint32_t status, const char *para
 void kg_answer_json_begin(struct kg_client *client, struct kg_json_out *json, struct kg_http_out *out);
 void kg_answer_json_send(struct kg_client *client, struct kg_json_out *json, uint32_t status);
 
+/* long_answer.c: JSON that may be longer than the scratch. Its buffer is taken until it is sent; with none left, begin
+ * answers with 503. `send` answers with 400 if the JSON did not fit. */
+bool kg_answer_long_begin(struct kg_client *client, struct kg_json_out *json, struct kg_http_out *out);
+void kg_answer_long_send(struct kg_client *client, struct kg_json_out *json);
+
 /* jobs.c. kg_job_new answers with 503 itself if the queue is full: NULL. kg_job_start puts the job into the queue. */
 struct kg_job *kg_job_new(struct kg_client *client, const struct kg_style *style);
 void kg_job_drop(struct kg_job *job); /* one that is not started */
@@ -220,5 +235,7 @@ void kg_job_defaults(struct kg_job *job); /* the options of the command line, an
 /* prompt.c: the messages of a chat, or a text, as tokens of the job. They answer themselves if that is refused. */
 bool kg_job_messages(struct kg_client *client, uint32_t messages, struct kg_job *job);
 bool kg_job_text(struct kg_client *client, struct kg_text text, struct kg_job *job);
+/* One message, in the chat template. A `system` without data is that of the command line. */
+bool kg_job_message(struct kg_client *client, struct kg_text system, struct kg_text text, struct kg_job *job);
 
 #endif

@@ -72,6 +72,7 @@ struct kg_lm_session {
      * "attn" and "ffn" of each layer, and after the final "norm" if logits are computed. */
     void (*probe)(void *context, const char *what, uint32_t layer, const float *values, size_t n);
     void *probe_context;
+    bool probe_all;    /* the callback gets each token of the session in the pass, in turn, not only the last */
     uint64_t kv_bytes; /* bytes of the arena for keys and values */
 };
 
@@ -117,6 +118,11 @@ void kg_lm_eval_pieces(struct kg_lm_piece *pieces, uint32_t n, bool (*stopped)(v
  * and batches, nor on the number of workers. */
 enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, bool (*stopped)(void *),
                           void *context, struct kg_error *error);
+
+/* The mean, over these tokens, of the hidden state behind the final norm: `mean` (n_embd). They replace the context.
+ * KG_E_ as for kg_lm_eval. */
+enum kg_status kg_lm_mean(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, float *mean,
+                          struct kg_arena *scratch, struct kg_error *error);
 
 /* The length of the longest common prefix of the context and these `n` tokens, at most n - 1, so at least one token
  * remains to compute. Positions that kg_lm_shift moved do not count. */

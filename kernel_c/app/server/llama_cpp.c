@@ -1,0 +1,274 @@
+/* Endpoints of llama.cpp's server: what is counted and set, texts to tokens and back. */
+#include "server.h"
+
+#include "app/events/events.h"
+#include "endpoints.h"
+
+#include "kgpt/stream.h"
+#include "kgpt/utf8.h"
+
+static void say_metric(struct kg_http_out *out, const char *name, const char *type, const char *help, double value)
+{
+    kg_http_say(out, "# HELP %s %s\n# TYPE %s %s\n%s %.3f\n", name, help, name, type, name, value);
+}
+
+static uint32_t count_running(const struct kg_server *server)
+{
+    uint32_t n = 0;
+    for (uint32_t slot = 0; slot < server->batch.n; slot++) {
+        n += server->choices[slot].job != NULL;
+    }
+    return n;
+}
+
+static uint32_t count_waiting(const struct kg_server *server)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < server->n_jobs; i++) {
+        n += server->jobs[i].state == KG_JOB_WAITS;
+    }
+    return n;
+}
+
+static uint32_t count_clients(const struct kg_server *server)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < server->connections->limit; i++) {
+        n += server->clients[i].state != KG_CLIENT_FREE;
+    }
+    return n;
+}
+
+/* In the text format of Prometheus. The first four names are llama.cpp's. */
+void kg_get_metrics(struct kg_client *client)
+{
+    const struct kg_server *s = client->server;
+    struct kg_http_out out = {.data = s->scratch, .size = KG_SERVER_SCRATCH};
+    say_metric(&out, "llamacpp:prompt_tokens_total", "counter", "Tokens of prompts, cached ones included.",
+               (double)s->prompt_tokens);
+    say_metric(&out, "llamacpp:tokens_predicted_total", "counter", "Tokens of replies.", (double)s->tokens);
+    say_metric(&out, "llamacpp:requests_processing", "gauge", "Slots with a reply.", count_running(s));
+    say_metric(&out, "llamacpp:requests_deferred", "gauge", "Requests that wait for a slot.", count_waiting(s));
+    say_metric(&out, "kgpt_requests_total", "counter", "Complete requests.", (double)s->requests);
+    say_metric(&out, "kgpt_refused_total", "counter", "Requests that were refused.", (double)s->refused);
+    say_metric(&out, "kgpt_cancelled_total", "counter", "Replies whose client hung up.", (double)s->cancelled);
+    say_metric(&out, "kgpt_passes_total", "counter", "Forward passes.", (double)s->batch.passes);
+    say_metric(&out, "kgpt_connections", "gauge", "Open connections.", count_clients(s));
+    say_metric(&out, "kgpt_slots", "gauge", "Replies that can be computed at once.", s->batch.n);
+    say_metric(&out, "kgpt_uptime_seconds", "counter", "Since the start.", (double)kg_server_ms(s, s->started) / 1e3);
+    kg_answer(client, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.n);
+}
+
+void kg_get_slots(struct kg_client *client)
+{
+    const struct kg_server *server = client->server;
+    struct kg_json_out json;
+    struct kg_http_out out;
+    kg_answer_json_begin(client, &json, &out);
+    kg_json_list_begin(&json.json, NULL);
+    for (uint32_t slot = 0; slot < server->batch.n; slot++) {
+        const struct kg_choice *choice = &server->choices[slot];
+        const struct kg_lm_session *session = &choice->conversation->session;
+        kg_json_object_begin(&json.json, NULL);
+        kg_json_u64(&json.json, "id", slot);
+        kg_json_u64(&json.json, "n_ctx", session->options.n_ctx);
+        kg_json_bool(&json.json, "is_processing", choice->job != NULL);
+        kg_json_u64(&json.json, "n_past", session->n_past);
+        kg_json_u64(&json.json, "n_decoded", choice->job ? choice->conversation->reply.speed.tokens : 0);
+        kg_json_object_end(&json.json);
+    }
+    kg_json_list_end(&json.json);
+    kg_answer_json_send(client, &json, 200);
+}
+
+void kg_get_props(struct kg_client *client)
+{
+    const struct kg_server *server = client->server;
+    struct kg_json_out json;
+    struct kg_http_out out;
+    char build[48];
+    kg_answer_json_begin(client, &json, &out);
+    kg_json_object_begin(&json.json, NULL);
+    kg_json_object_begin(&json.json, "default_generation_settings");
+    kg_json_u64(&json.json, "n_ctx", server->k->lm->conversation.session.options.n_ctx);
+    kg_json_object_end(&json.json);
+    kg_json_u64(&json.json, "total_slots", server->batch.n);
+    kg_json_text(&json.json, "model_alias", server->name);
+    kg_format(build, sizeof build, "kgpt-%s", kgpt_version);
+    kg_json_text(&json.json, "build_info", build);
+    kg_json_object_end(&json.json);
+    kg_answer_json_send(client, &json, 200);
+}
+
+static bool is_whole_text(const char *text, size_t n)
+{
+    size_t length = 1;
+    while (n && (length = kg_utf8_length(text, n)) != 0) {
+        text += length;
+        n -= length;
+    }
+    return length != 0;
+}
+
+/* A token with its text; one that is a part of a character has its bytes as numbers. */
+static void write_piece(struct kg_json *json, const struct kg_server *server, uint32_t id)
+{
+    size_t n = kg_vocab_piece(&server->k->lm->loaded.vocab, id, server->piece, true);
+    kg_json_object_begin(json, NULL);
+    kg_json_u64(json, "id", id);
+    if (is_whole_text(server->piece, n)) {
+        kg_json_text_n(json, "piece", server->piece, n);
+    } else {
+        kg_json_list_begin(json, "piece");
+        for (size_t i = 0; i < n; i++) {
+            kg_json_u64(json, NULL, (unsigned char)server->piece[i]);
+        }
+        kg_json_list_end(json);
+    }
+    kg_json_object_end(json);
+}
+
+static void answer_tokens(struct kg_client *client, const struct kg_said_tokens *said, bool pieces)
+{
+    struct kg_json_out json;
+    struct kg_http_out out;
+    if (!kg_answer_long_begin(client, &json, &out)) {
+        return;
+    }
+    kg_json_object_begin(&json.json, NULL);
+    kg_json_list_begin(&json.json, "tokens");
+    for (uint32_t i = 0; i < said->n; i++) {
+        if (pieces) {
+            write_piece(&json.json, client->server, said->tokens[i]);
+        } else {
+            kg_json_u64(&json.json, NULL, said->tokens[i]);
+        }
+    }
+    kg_json_list_end(&json.json);
+    kg_json_object_end(&json.json);
+    kg_answer_long_send(client, &json);
+}
+
+void kg_post_tokenize(struct kg_client *client)
+{
+    const struct kg_lm_loaded *loaded = &client->server->k->lm->loaded;
+    struct kg_arena *arena = &client->server->k->arena;
+    struct kg_text text = {"", 0};
+    bool bos = false, special = true, pieces = false;
+    struct kg_error error;
+    uint32_t root;
+    if (!kg_request_json(client, &root) || !kg_field_text(client, root, "content", &text) ||
+        !kg_field_bool(client, root, "add_special", &bos) || !kg_field_bool(client, root, "parse_special", &special) ||
+        !kg_field_bool(client, root, "with_pieces", &pieces)) {
+        return;
+    }
+    size_t used = arena->used;
+    struct kg_said_tokens said = {.room = text.n + 2};
+    said.tokens = kg_arena_array(arena, said.room, sizeof *said.tokens);
+    const struct kg_fragment fragment = {text.data, text.n, special};
+    enum kg_status status = KG_OK;
+    if (!said.tokens) {
+        status = kg_error_set(&error, KG_E_MEMORY, "the text does not fit the memory");
+    } else if (text.n || bos) {
+        status = kg_lm_encode(&said, loaded, &fragment, text.n > 0, bos && loaded->vocab.add_bos, arena, &error);
+    }
+    if (status == KG_OK) {
+        answer_tokens(client, &said, pieces);
+    } else {
+        kg_answer_error(client, status == KG_E_MEMORY ? 503 : 400, "content", "invalid_value", "%s", error.message);
+    }
+    kg_arena_rewind(arena, used);
+}
+
+/* A text that is made of tokens: whole characters, and U+FFFD for broken ones. */
+struct spelling {
+    const struct kg_server *server;
+    struct kg_json *json;
+    struct kg_stream stream;
+};
+
+static void begin_spelling(struct spelling *s, const struct kg_server *server, struct kg_json_out *json,
+                           const char *key)
+{
+    s->server = server;
+    s->json = &json->json;
+    kg_stream_begin(&s->stream);
+    kg_json_object_begin(s->json, NULL);
+    kg_json_text(s->json, key, "");
+    kg_json_flush(s->json);
+    json->out->n--; /* the closing quote comes later */
+}
+
+static void spell_token(struct spelling *s, uint32_t id)
+{
+    char out[3 * (64 + KG_STREAM_HELD)]; /* kg_stream_room(64) */
+    const char *piece = s->server->piece;
+    size_t n = kg_vocab_piece(&s->server->k->lm->loaded.vocab, id, s->server->piece, true);
+    for (size_t at = 0; at < n; at += 64) {
+        size_t part = n - at < 64 ? n - at : 64;
+        kg_json_escaped(s->json, out, kg_stream_feed(&s->stream, piece + at, part, out));
+    }
+}
+
+static void end_spelling(struct spelling *s)
+{
+    char out[3 * KG_STREAM_HELD];
+    kg_json_escaped(s->json, out, kg_stream_end(&s->stream, out));
+    kg_json_raw(s->json, "\"", 1);
+    kg_json_object_end(s->json);
+}
+
+void kg_post_detokenize(struct kg_client *client)
+{
+    const struct kg_json_tree *tree = &client->server->json;
+    struct spelling spelling;
+    struct kg_json_out json;
+    struct kg_http_out out;
+    uint32_t root;
+    if (!kg_request_json(client, &root)) {
+        return;
+    }
+    uint32_t list = kg_field(client, root, "tokens");
+    if (list == KG_JSON_NONE || tree->values[list].kind != KG_JSON_LIST) {
+        kg_answer_error(client, 400, "tokens", "invalid_value", "tokens must be a list of numbers of tokens");
+        return;
+    }
+    if (!kg_answer_long_begin(client, &json, &out)) {
+        return;
+    }
+    begin_spelling(&spelling, client->server, &json, "content");
+    for (uint32_t i = kg_json_first(tree, list); i != KG_JSON_NONE; i = kg_json_after(tree, list, i)) {
+        uint64_t id;
+        bool negative;
+        if (!kg_json_whole(tree, i, &id, &negative) || negative || id >= client->server->k->lm->loaded.vocab.n_vocab) {
+            kg_answer_error(client, 400, "tokens", "invalid_value", "tokens holds what is no number of a token");
+            return;
+        }
+        spell_token(&spelling, (uint32_t)id);
+    }
+    end_spelling(&spelling);
+    kg_answer_long_send(client, &json);
+}
+
+/* The prompt of a chat, as the text of its tokens. */
+void kg_post_apply_template(struct kg_client *client)
+{
+    struct spelling spelling;
+    struct kg_json_out json;
+    struct kg_http_out out;
+    uint32_t root;
+    struct kg_job *job = kg_request_json(client, &root) ? kg_job_new(client, NULL) : NULL;
+    if (!job) {
+        return;
+    }
+    if (kg_job_messages(client, kg_field(client, root, "messages"), job) && kg_answer_long_begin(client, &json, &out)) {
+        const struct kg_vocab *vocab = &client->server->k->lm->loaded.vocab;
+        begin_spelling(&spelling, client->server, &json, "prompt");
+        for (uint32_t i = vocab->bos != KG_NO_TOKEN && job->tokens[0] == vocab->bos; i < job->n_tokens; i++) {
+            spell_token(&spelling, job->tokens[i]);
+        }
+        end_spelling(&spelling);
+        kg_answer_long_send(client, &json);
+    }
+    kg_job_drop(job);
+}

@@ -1,0 +1,264 @@
+/* POST /api/chat and /api/generate: see ollama.h. A stream has an object on each line. */
+#include "ollama.h"
+
+#include "endpoints.h"
+
+#define US 1000u /* nanoseconds */
+
+/* The two endpoints differ in the place of the text. */
+static bool is_chat(const struct kg_job *job)
+{
+    return job->kind == KG_JOB_CHAT;
+}
+
+static void begin_ollama_line(struct kg_json_out *json, const struct kg_job *job, struct kg_http_out *out)
+{
+    char text[KG_OLLAMA_NAME];
+    kg_json_out_begin(json, out);
+    kg_json_object_begin(&json->json, NULL);
+    kg_ollama_name(job->server, text);
+    kg_json_text(&json->json, "model", text);
+    kg_ollama_time(job->created, text);
+    kg_json_text(&json->json, "created_at", text);
+}
+
+static void write_said(struct kg_json *json, const struct kg_job *job, const char *text, size_t n)
+{
+    if (is_chat(job)) {
+        kg_json_object_begin(json, "message");
+        kg_json_text(json, "role", "assistant");
+        kg_json_text_n(json, "content", text, n);
+        kg_json_object_end(json);
+    } else {
+        kg_json_text_n(json, "response", text, n);
+    }
+}
+
+static void end_ollama_line(struct kg_json_out *json)
+{
+    kg_json_object_end(&json->json);
+    kg_json_raw(&json->json, "\n", 1);
+    kg_json_out_end(json);
+}
+
+/* What the last object tells besides its text. */
+static void write_done(struct kg_json *json, const struct kg_choice *choice)
+{
+    const struct kg_job *job = choice->job;
+    const struct kg_speed *speed = &choice->conversation->reply.speed;
+    uint64_t us = kg_ticks_to_us(plat_ticks() - job->asked_at, plat_ticks_hz());
+    kg_json_bool(json, "done", true);
+    kg_json_text(json, "done_reason", kg_choice_reason(choice));
+    kg_json_u64(json, "total_duration", us * US);
+    kg_json_u64(json, "load_duration", 0);
+    kg_json_u64(json, "prompt_eval_count", job->n_tokens);
+    kg_json_u64(json, "prompt_eval_duration", speed->prompt_us * US);
+    kg_json_u64(json, "eval_count", speed->tokens);
+    kg_json_u64(json, "eval_duration", speed->decode_us * US);
+}
+
+static void stream_line(const struct kg_choice *choice, const char *text, size_t n, uint32_t record,
+                        struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    (void)record;
+    begin_ollama_line(&json, choice->job, out);
+    write_said(&json.json, choice->job, text, n);
+    kg_json_bool(&json.json, "done", false);
+    end_ollama_line(&json);
+}
+
+static void stream_done(const struct kg_choice *choice, struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    begin_ollama_line(&json, choice->job, out);
+    write_said(&json.json, choice->job, "", 0);
+    write_done(&json.json, choice);
+    end_ollama_line(&json);
+}
+
+static void end_nothing(struct kg_job *job, struct kg_http_out *out)
+{
+    (void)job;
+    (void)out;
+}
+
+static const struct kg_style ollama_stream = {
+    .type = "application/x-ndjson",
+    .stream = true,
+    .text = stream_line,
+    .close = stream_done,
+    .end = end_nothing,
+};
+
+/* The whole answer in one object: its text is printed in parts. */
+
+static void open_whole(const struct kg_choice *choice, struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    begin_ollama_line(&json, choice->job, out);
+    kg_json_out_end(&json);
+    kg_http_say(out, is_chat(choice->job) ? ",\"message\":{\"role\":\"assistant\",\"content\":\"" : ",\"response\":\"");
+}
+
+static void add_whole_text(const struct kg_choice *choice, const char *text, size_t n, uint32_t record,
+                           struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    (void)choice;
+    (void)record;
+    kg_json_out_begin(&json, out);
+    kg_json_escaped(&json.json, text, n);
+    kg_json_out_end(&json);
+}
+
+static void close_whole(const struct kg_choice *choice, struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    kg_http_say(out, is_chat(choice->job) ? "\"}" : "\"");
+    kg_json_out_begin(&json, out);
+    json.json.comma = true;
+    write_done(&json.json, choice);
+    kg_json_object_end(&json.json);
+    kg_json_out_end(&json);
+}
+
+static const struct kg_style ollama_whole = {
+    .type = "application/json; charset=utf-8",
+    .open = open_whole,
+    .text = add_whole_text,
+    .close = close_whole,
+    .end = end_nothing,
+};
+
+/* A request without a message or a prompt only asks for the model to be loaded, and it is. */
+static void answer_loaded(struct kg_client *client, struct kg_job *job)
+{
+    struct kg_json_out json;
+    struct kg_http_out out;
+    char text[KG_OLLAMA_NAME];
+    kg_answer_json_begin(client, &json, &out);
+    kg_json_object_begin(&json.json, NULL);
+    kg_ollama_name(client->server, text);
+    kg_json_text(&json.json, "model", text);
+    kg_ollama_time(job->created, text);
+    kg_json_text(&json.json, "created_at", text);
+    write_said(&json.json, job, "", 0);
+    kg_json_bool(&json.json, "done", true);
+    kg_json_text(&json.json, "done_reason", "load");
+    kg_json_object_end(&json.json);
+    kg_answer_json_send(client, &json, 200);
+}
+
+/* Fields that would change the answer and are not supported; null, false and empty values are harmless. */
+static bool refuse_unknown_wishes(struct kg_client *client, uint32_t root)
+{
+    static const char *const names[] = {"tools", "format", "images", "suffix", "template"};
+    const struct kg_json_tree *json = &client->server->json;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        uint32_t value = kg_field(client, root, names[i]);
+        enum kg_json_kind kind = value == KG_JSON_NONE ? KG_JSON_NULL : json->values[value].kind;
+        bool harmless = kind == KG_JSON_NULL || kind == KG_JSON_FALSE ||
+                        (kind == KG_JSON_LIST && kg_json_first(json, value) == KG_JSON_NONE) ||
+                        (kind == KG_JSON_STRING && !kg_json_string(json, value).n);
+        if (!harmless) {
+            kg_answer_error(client, 400, names[i], "unsupported_parameter", "%s is not supported by this server",
+                            names[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* num_predict: -1 and -2 are no limit, which the context then is. */
+static bool read_num_predict(struct kg_client *client, uint32_t options, struct kg_job *job)
+{
+    uint32_t field = kg_field(client, options, "num_predict");
+    uint64_t number;
+    bool negative;
+    if (field == KG_JSON_NONE) {
+        return true;
+    }
+    if (!kg_json_whole(&client->server->json, field, &number, &negative) || number > UINT32_MAX ||
+        (negative && number > 2) || (!negative && !number)) {
+        kg_answer_error(client, 400, "num_predict", "invalid_value",
+                        "num_predict must be a whole number from 1 on, or -1");
+        return false;
+    }
+    job->request.max_tokens = negative ? 0 : (uint32_t)number;
+    return true;
+}
+
+static bool read_ollama_fields(struct kg_client *client, uint32_t root, struct kg_job *job, bool *stream)
+{
+    uint32_t options = kg_field(client, root, "options"), think = kg_field(client, root, "think");
+    bool thinks = !job->request.plain;
+    bool level = think != KG_JSON_NONE && client->server->json.values[think].kind == KG_JSON_STRING; /* "low", … */
+    if (!level && !kg_field_bool(client, root, "think", &thinks)) {
+        return false;
+    }
+    job->request.plain = !level && !thinks;
+    return kg_field_bool(client, root, "stream", stream) && refuse_unknown_wishes(client, root) &&
+           read_num_predict(client, options, job) && kg_fields_sampling(client, options, job);
+}
+
+/* The prompt of /api/generate: a message in the chat template, or with `raw` and without a template a text. */
+static bool read_prompt(struct kg_client *client, uint32_t root, struct kg_job *job, bool *empty)
+{
+    struct kg_text prompt = {"", 0}, system = {NULL, 0};
+    bool raw = !client->server->k->lm->loaded.has_chat;
+    if (!kg_field_text(client, root, "prompt", &prompt) || !kg_field_text(client, root, "system", &system) ||
+        !kg_field_bool(client, root, "raw", &raw)) {
+        return false;
+    }
+    *empty = !prompt.n;
+    if (*empty) {
+        return true;
+    }
+    return raw || !client->server->k->lm->loaded.has_chat ? kg_job_text(client, prompt, job)
+                                                          : kg_job_message(client, system, prompt, job);
+}
+
+static bool read_chat(struct kg_client *client, uint32_t root, struct kg_job *job, bool *empty)
+{
+    uint32_t messages = kg_field(client, root, "messages");
+    const struct kg_json_tree *json = &client->server->json;
+    *empty = messages == KG_JSON_NONE ||
+             (json->values[messages].kind == KG_JSON_LIST && kg_json_first(json, messages) == KG_JSON_NONE);
+    return *empty || kg_job_messages(client, messages, job);
+}
+
+static void begin_ollama_reply(struct kg_client *client, enum kg_job_kind kind,
+                               bool (*read)(struct kg_client *client, uint32_t root, struct kg_job *job, bool *empty))
+{
+    uint32_t root;
+    bool stream = true, empty = false;
+    if (!kg_request_json(client, &root) || !kg_ollama_check(client, root, "model")) {
+        return;
+    }
+    struct kg_job *job = kg_job_new(client, &ollama_whole);
+    if (!job) {
+        return;
+    }
+    job->kind = kind;
+    bool good = read_ollama_fields(client, root, job, &stream) && read(client, root, job, &empty);
+    if (!good || empty) {
+        if (good) {
+            answer_loaded(client, job);
+        }
+        kg_job_drop(job);
+        return;
+    }
+    job->style = stream ? &ollama_stream : &ollama_whole;
+    kg_job_start(job);
+}
+
+void kg_post_ollama_chat(struct kg_client *client)
+{
+    begin_ollama_reply(client, KG_JOB_CHAT, read_chat);
+}
+
+void kg_post_ollama_generate(struct kg_client *client)
+{
+    begin_ollama_reply(client, KG_JOB_TEXT, read_prompt);
+}
