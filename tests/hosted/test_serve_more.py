@@ -181,6 +181,7 @@ def test_the_page_in_a_browser(server: Server, tmp_path: Path) -> None:
         browser.waits_for("document.querySelectorAll('.assistant .said').length === 3")
         browser.press("Escape")
         browser.waits_for("!stop")
+        browser.run("document.getElementById('text').value = ''")  # a message comes back if nothing was said
         browser.run("document.getElementById('temperature').value = -1")
         browser.run("clear()")
         browser.type("refused")
