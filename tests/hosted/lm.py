@@ -44,7 +44,9 @@ _ROOMS = (
 def engine_sources(folder: Path) -> list[str]:
     """The engine for language models without self-tests; ``folder`` gets the header that its tokenizers include."""
     (folder / unicode.NAME).write_text(unicode.text("test"))
-    engine = [path for path in listed("ENGINE", "ENGINE_LM", rooms=_ROOMS) if not path.endswith("_test.c")]
+    engine = [
+        path for path in listed("ENGINE", "ENGINE_LM", "ENGINE_LARGE", rooms=_ROOMS) if not path.endswith("_test.c")
+    ]
     return ["tests/hosted/engine_platform.c", *engine]
 
 

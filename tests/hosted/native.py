@@ -23,6 +23,7 @@ _ISA_FLAGS = {
     "avx512": [*("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"), "-mfma"],
     "avxvnni": ["-mavx2", "-mf16c", "-mavxvnni"],
     "clmul": ["-mpclmul", "-msse4.1"],
+    "sha": ["-msha", "-mssse3", "-msse4.1"],
 }
 _ISA_FLAGS["avx512vnni"] = [*_ISA_FLAGS["avx512"], "-mavx512vnni"]
 
