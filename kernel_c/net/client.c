@@ -1,4 +1,4 @@
-/* Connections to servers: see kgpt/net.h. A number is a place in the table of connections. */
+/* Connections to servers, and names: see kgpt/net.h. A number is a place in the table of connections. */
 #include "kgpt/net.h"
 
 #include "kgpt/format.h"
@@ -67,6 +67,19 @@ void kg_net_close(struct kg_net *net, int32_t client)
     if (c) {
         kg_tcp_close(&net->tcp, c);
     }
+}
+
+bool kg_net_resolve(struct kg_net *net, const char *name)
+{
+    struct kg_net_status status = kg_net_status(net);
+    return kg_dns_start(&net->dns, &net->ip, name, status.dns);
+}
+
+enum kg_net_lookup kg_net_resolved(const struct kg_net *net, uint32_t *address, const char **problem)
+{
+    *address = net->dns.address;
+    *problem = net->dns.problem;
+    return net->dns.state;
 }
 
 void kg_net_address_text(uint32_t address, char *text, size_t size)

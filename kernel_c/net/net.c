@@ -85,6 +85,8 @@ struct kg_net *kg_net_start(const struct kg_net_memory *memory, const struct kg_
         net->ip.mask = settings->mask;
         net->ip.gateway = settings->gateway;
         kg_arp_announce(&net->ip);
+    } else {
+        kg_dhcp_start(&net->dhcp, &net->ip);
     }
     return net;
 }
@@ -143,9 +145,22 @@ bool kg_net_poll(struct kg_net *net)
         input_frame(net, ip->in, n);
         frames++;
     }
+    kg_dhcp_poll(&net->dhcp);
+    if (net->dhcp.lost) {
+        net->dhcp.lost = false;
+        kg_tcp_lose_all(&net->tcp, "the address is gone");
+    }
     kg_arp_poll(ip);
+    kg_dns_poll(&net->dns);
     kg_tcp_poll(&net->tcp);
     return frames > 0;
+}
+
+uint64_t kg_net_next(const struct kg_net *net)
+{
+    uint64_t next = kg_tcp_next(&net->tcp), dhcp = kg_dhcp_next(&net->dhcp);
+    next = dhcp < next ? dhcp : next;
+    return net->dns.state == KG_NET_LOOKUP_RUNNING && net->dns.next_at < next ? net->dns.next_at : next;
 }
 
 void kg_net_wait(struct kg_net *net, uint32_t ms)
@@ -153,8 +168,8 @@ void kg_net_wait(struct kg_net *net, uint32_t ms)
     struct kg_ip *ip = &net->ip;
     uint64_t end = ip->link.now_ms(ip->link.context) + ms;
     while (!kg_net_poll(net) && ip->now < end) {
-        uint64_t next = kg_tcp_next(&net->tcp), left = end - ip->now;
-        left = next < ip->now + left ? (next > ip->now ? next - ip->now : 1) : left;
+        uint64_t next = kg_net_next(net), left = end - ip->now;
+        left = next < end ? (next > ip->now ? next - ip->now : 1) : left;
         if (ip->link.relax) {
             ip->link.relax(ip->link.context, (uint32_t)left);
         }
@@ -169,7 +184,12 @@ struct kg_net_status kg_net_status(const struct kg_net *net)
                                    .mask = ip->mask,
                                    .gateway = ip->gateway,
                                    .dns = {net->settings.dns[0], net->settings.dns[1]},
+                                   .problem = ip->address ? NULL : net->dhcp.problem,
                                    .counters = &ip->counters};
+    if (status.dns[0] == 0 && ip->address && net->settings.dhcp) {
+        status.dns[0] = net->dhcp.lease.dns[0];
+        status.dns[1] = net->dhcp.lease.dns[1];
+    }
     for (uint32_t i = 0; i < net->tcp.n_connections; i++) {
         status.open += net->tcp.connections[i].state != KG_TCP_FREE;
     }

@@ -2,6 +2,8 @@
 #ifndef KGPT_NET_STATE_H
 #define KGPT_NET_STATE_H
 
+#include "dhcp.h"
+#include "dns.h"
 #include "kgpt/net.h"
 #include "net/ip/ip.h"
 #include "net/tcp/tcp.h"
@@ -16,6 +18,8 @@ struct kg_net_server {
 struct kg_net {
     struct kg_ip ip;
     struct kg_tcp tcp;
+    struct kg_dhcp dhcp;
+    struct kg_dns dns;
     struct kg_net_limits limits;
     struct kg_net_settings settings;
     struct kg_net_server servers[KG_TCP_LISTENERS];

@@ -1,4 +1,17 @@
 ENGINE_LM += \
     net/client.c \
     net/connections.c \
-    net/net.c
+    net/dhcp.c \
+    net/dhcp_message.c \
+    net/dns.c \
+    net/dns_message.c \
+    net/net.c \
+    net/settings.c
+SMALL += \
+    net/client.c \
+    net/connections.c \
+    net/dhcp.c \
+    net/dhcp_message.c \
+    net/dns.c \
+    net/dns_message.c \
+    net/settings.c

@@ -45,6 +45,12 @@ struct kg_net_settings {
     uint32_t dns[2];                 /* 0: none; with DHCP in place of its own */
 };
 
+#define KG_NET_PREFIX(n) (0xFFFFFFFFu << (32 - (n))) /* the mask of a network, 1 to 32 bits */
+
+/* Reads "dhcp" or "192.168.1.5/24,gw=192.168.1.1,dns=192.168.1.1": gateway, and up to two DNS servers, may be left
+ * out; "dhcp,dns=…" replaces the server's. */
+enum kg_status kg_net_read_settings(const char *text, struct kg_net_settings *settings, struct kg_error *error);
+
 /* Begins, and forgets all that a stack in this memory held before. The link and its context must outlive it. */
 struct kg_net *kg_net_start(const struct kg_net_memory *memory, const struct kg_net_link *link,
                             const struct kg_net_settings *settings);
@@ -52,6 +58,9 @@ struct kg_net *kg_net_start(const struct kg_net_memory *memory, const struct kg_
 /* Lets the stack work: takes the frames that have arrived, and does what is due. Does not wait. True: something
  * arrived. */
 bool kg_net_poll(struct kg_net *net);
+
+/* When the stack next has something to do without a frame, by the link's clock; UINT64_MAX: never. */
+uint64_t kg_net_next(const struct kg_net *net);
 
 /* Polls until a frame arrives, at most so long, asleep by the link's `relax`. */
 void kg_net_wait(struct kg_net *net, uint32_t ms);
@@ -80,6 +89,12 @@ size_t kg_net_write(struct kg_net *net, int32_t client, const void *from, size_t
 void kg_net_shut(struct kg_net *net, int32_t client);  /* no more will be written */
 void kg_net_close(struct kg_net *net, int32_t client); /* the number is free again */
 
+/* Names. One lookup at a time: a second one ends the first. False: it has failed at once. */
+enum kg_net_lookup { KG_NET_LOOKUP_NONE, KG_NET_LOOKUP_RUNNING, KG_NET_LOOKUP_DONE, KG_NET_LOOKUP_FAILED };
+bool kg_net_resolve(struct kg_net *net, const char *name);
+enum kg_net_lookup kg_net_resolved(const struct kg_net *net, uint32_t *address, const char **problem);
+
+bool kg_net_read_address(const char *text, uint32_t *address); /* "192.0.2.1", and nothing behind it */
 /* "192.0.2.1" into at least 16 bytes. */
 void kg_net_address_text(uint32_t address, char *text, size_t size);
 

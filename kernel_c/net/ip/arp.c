@@ -174,6 +174,15 @@ const uint8_t *kg_arp_find(struct kg_ip *ip, uint32_t address)
     return entry->known ? entry->mac : NULL;
 }
 
+void kg_arp_doubt(struct kg_ip *ip, uint32_t to)
+{
+    uint32_t next = (to & ip->mask) == (ip->address & ip->mask) ? to : ip->gateway;
+    struct kg_arp_entry *entry = next ? arp_entry(ip, next) : NULL;
+    if (entry && entry->known && ip->now - entry->confirmed < FRESH_MS) {
+        entry->confirmed = ip->now - FRESH_MS;
+    }
+}
+
 void kg_arp_wait(struct kg_ip *ip, uint32_t address, size_t n)
 {
     struct kg_arp_waiting *waiting = &ip->waiting[0];

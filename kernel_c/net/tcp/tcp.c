@@ -108,6 +108,7 @@ void kg_tcp_close(struct kg_tcp *tcp, struct kg_tcp_connection *c)
     c->received.start = (uint32_t)(((uint64_t)c->received.start + c->received.n) % c->received.size);
     c->received.n = 0;
     c->end_at = tcp->ip->now + KG_TCP_ORPHAN_MS;
+    c->last_end_at = tcp->ip->now + KG_TCP_ORPHAN_MOST_MS;
     kg_tcp_shut(tcp, c);
 }
 

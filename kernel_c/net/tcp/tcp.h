@@ -14,7 +14,9 @@
 #define KG_TCP_MSS_DEFAULT 536u /* RFC 9293: of a peer that names none */
 #define KG_TCP_MSS_LEAST 64u    /* a peer that names less would have us send headers alone */
 
-#define KG_TCP_ORPHAN_MS 30000u /* after `close`, without progress: what was written is given up */
+/* What was written before `close` is given up after so long without progress, and at last after so long. */
+#define KG_TCP_ORPHAN_MS 60000u
+#define KG_TCP_ORPHAN_MOST_MS 300000u
 
 #define KG_TCP_FIN 1u
 #define KG_TCP_SYN 2u
@@ -110,7 +112,7 @@ struct kg_tcp_connection {
     bool timing;
     uint32_t timed_seq;
     uint64_t timed_at, heard, last_sent;
-    uint64_t retransmit_at, delayed_at, persist_at, alive_at, end_at;
+    uint64_t retransmit_at, delayed_at, persist_at, alive_at, end_at, last_end_at;
     uint32_t probes;
     uint64_t strays_at;
     uint32_t strays; /* segments outside the window that were answered in this second */

@@ -78,8 +78,9 @@ static void take_progress(struct kg_tcp *tcp, struct kg_tcp_connection *c, const
     advance(c, acked);
     c->tries = 0;
     c->backoff = 0;
-    if (c->end_at && acked >= c->mss) { /* closed, and the rest still flows */
-        c->end_at = tcp->ip->now + KG_TCP_ORPHAN_MS;
+    if (c->end_at) { /* closed, and the rest still flows */
+        uint64_t end = tcp->ip->now + KG_TCP_ORPHAN_MS;
+        c->end_at = end < c->last_end_at ? end : c->last_end_at;
     }
     c->retransmit_at = c->snd_una == c->snd_max ? 0 : tcp->ip->now + c->rto;
     if (!c->recovering) {

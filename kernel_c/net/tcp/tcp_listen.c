@@ -60,7 +60,9 @@ static void take_syn(struct kg_tcp *tcp, const struct kg_tcp_peer *peer, const s
                                .may_sack = options->may_sack,
                                .at = tcp->ip->now + SYN_ACK_MS};
     struct kg_tcp_half *half = find_half(tcp, peer);
-    if (half && half->irs == segment->seq) { /* again */
+    if (half && half->irs == segment->seq) { /* again: the client waits as long as before */
+        half->tries = 0;
+        half->at = made.at;
         send_syn_ack(tcp, half);
         return;
     }

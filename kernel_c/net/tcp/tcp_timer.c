@@ -2,7 +2,8 @@
 #include "tcp.h"
 
 #define TRIES 9u /* of a segment: about 100 seconds (RFC 9293, R2) */
-#define SYN_TRIES 5u
+#define SYN_TRIES 6u
+#define DOUBTS 2u /* time-outs after which the neighbour may have moved */
 #define BACKOFF_MOST_MS 60000u
 #define ALIVE_MS 75000u
 #define ALIVE_AGAIN_MS 15000u
@@ -30,6 +31,9 @@ static void retransmission_timer(struct kg_tcp *tcp, struct kg_tcp_connection *c
         give_up_connection(tcp, c, "the peer does not answer");
         return;
     }
+    if (c->tries >= DOUBTS) {
+        kg_arp_doubt(tcp->ip, c->peer.address);
+    }
     if (opening) {
         kg_tcp_send_syn(tcp, c);
     } else {
@@ -38,8 +42,12 @@ static void retransmission_timer(struct kg_tcp *tcp, struct kg_tcp_connection *c
     c->tries++;
     c->backoff++;
     c->retransmit_at = tcp->ip->now + backed_off(c, c->backoff);
-    if (!opening) {
-        kg_tcp_output(tcp, c);
+    if (opening) {
+        return;
+    }
+    kg_tcp_output(tcp, c);
+    if (c->snd_nxt == c->snd_una) { /* the window was closed again over what is in flight */
+        kg_tcp_probe(tcp, c);
     }
 }
 
