@@ -122,6 +122,7 @@ static void take_dhcp_answer(struct kg_dhcp *dhcp, const struct kg_dhcp_lease *a
                answer->server == dhcp->lease.server) {
         dhcp->lease = *answer;
         dhcp->state = KG_DHCP_PROBING;
+        dhcp->ip->probe_answered = false;
         dhcp->tries = 0;
         dhcp->next_at = dhcp->ip->now;
         kg_dhcp_poll(dhcp);

@@ -195,7 +195,7 @@ static void start_world(uint64_t seed)
         wire->order = 0;
         wire->lost = wire->damaged = 0;
         wire->state = seed * 31 + (uint64_t)i;
-        wire->loss = choose(2) ? choose(1500) : 0;
+        wire->loss = choose(2) ? choose(1100) : 0;
         wire->duplicate = choose(3) ? 0 : choose(3000);
         wire->reorder = choose(3) ? 0 : choose(5000);
         wire->corrupt = choose(3) ? 0 : choose(500);

@@ -15,7 +15,7 @@
 #define KG_TCP_MSS_LEAST 64u    /* a peer that names less would have us send headers alone */
 
 /* What was written before `close` is given up after so long without progress, and at last after so long. */
-#define KG_TCP_ORPHAN_MS 60000u
+#define KG_TCP_ORPHAN_MS 100000u
 #define KG_TCP_ORPHAN_MOST_MS 300000u
 
 #define KG_TCP_FIN 1u
