@@ -92,6 +92,14 @@ static void connection_peer(void *context, uint32_t connection, char *text, size
     kg_format(text, size, c ? "%s:%u" : "%s", address, c ? c->peer.port : 0);
 }
 
+static void local_address(void *context, char *text, size_t size)
+{
+    const struct kg_net_server *server = context;
+    char address[16];
+    kg_net_address_text(server->net->ip.address, address, sizeof address);
+    kg_format(text, size, "%s:%u", address, server->port);
+}
+
 bool kg_net_listen(struct kg_net *net, uint16_t port, struct kg_connections *connections)
 {
     struct kg_net_server *server = NULL;
@@ -114,6 +122,7 @@ bool kg_net_listen(struct kg_net *net, uint16_t port, struct kg_connections *con
                                            .reset = reset_connection,
                                            .poll = poll_connections,
                                            .wait = wait_for_connections,
-                                           .peer = connection_peer};
+                                           .peer = connection_peer,
+                                           .local = local_address};
     return true;
 }

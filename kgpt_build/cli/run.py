@@ -157,7 +157,14 @@ def command(
         else:
             wanted = request.settings
             said = {name: wanted.get(name) for name in ("ctx", "kv", "rng", "speculate", "slots")}
-            memory = memory_for(found, memory, modules=settings.modules, keeps=settings.store is not None, **said)
+            memory = memory_for(
+                found,
+                memory,
+                modules=settings.modules,
+                keeps=settings.store is not None,
+                serves=mode == "serve",
+                **said,
+            )
             with bootable(dataclasses.replace(settings, memory=memory), keep=dry_run) as machine:
                 boot(machine, qemu, wishes, dry_run=dry_run)
 

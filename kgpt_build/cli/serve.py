@@ -9,10 +9,16 @@ import click
 
 from kgpt_build.cli import run
 from kgpt_build.cli.shared.hosted import QEMU_ONLY
+from kgpt_build.cli.shared.reach import check_port, free_port
 from kgpt_build.errors import UsageError
+from kgpt_build.vm.nets import CARDS, Forward, Net
 
+_MACHINE = ("accel", "cpu", "machine")
+"""Options of `kgpt run` for QEMU that `--target bare` takes."""
+_GUEST_PORT = 8080
+"""Where the kernel listens. --port is the port of this host."""
 _NOT_SERVED: dict[str, Any] = {
-    **QEMU_ONLY,
+    **{name: value for name, value in QEMU_ONLY.items() if name not in (*_MACHINE, "nets")},
     "prompt": None,
     "mode": "serve",
     "models": (),
@@ -38,7 +44,7 @@ _NOT_SERVED: dict[str, Any] = {
     "speculate_tokens": None,
 }
 """Options of `kgpt run` that a server does not have, and their values."""
-_OURS = {*_NOT_SERVED, "target", "cmdline", "slots", "secure_boot"}
+_OURS = {*_NOT_SERVED, "nets", "target", "cmdline", "slots", "secure_boot"}
 
 
 def _serve(
@@ -52,6 +58,7 @@ def _serve(
     alias: str | None,
     key_file: Path | None,
     slots: int,
+    card: str | None,
     **options: Any,
 ) -> None:
     """Serve a language model to clients of OpenAI's API, until Ctrl-C.
@@ -60,17 +67,22 @@ def _serve(
     hosted. Clients reach it at http://127.0.0.1:8080/v1, or where --listen and --port say. docs/api.md lists the
     endpoints and their fields. There is no TLS: put a proxy before a server that others reach.
 
+    --target bare boots the kernel in QEMU with a network card, and forwards the port to it.
+
     The sampling options are defaults for requests that do not name them.
     """
-    if target == "bare":
-        raise UsageError("the bare kernel has no network yet, so it cannot serve", "kgpt serve --target hosted")
-    words = [f"port={port}", f"queue={queue}", f"timeout={client_timeout}"]
+    bare = target == "bare"
+    if card and not bare:
+        raise UsageError("--card is for QEMU, and this runs as a Linux process", "give --target bare, too")
+    nets = (_net(card or "virtio", address, port),) if bare else ()
+    words = [f"port={_GUEST_PORT if bare else port}", f"queue={queue}", f"timeout={client_timeout}"]
     name = alias or (named.name if named is not None and not named.is_file() else None)
     assert run.command.callback is not None
     run.command.callback(
         named=named,
         default=default,
-        target="hosted",
+        target=target,
+        nets=nets,
         slots=slots,
         cmdline=" ".join([*words, *([f"alias={name}"] if name else [])]),
         listen=address,
@@ -80,11 +92,22 @@ def _serve(
     )
 
 
+def _net(card: str, address: str, port: int) -> Net:
+    """A card whose connections come from this host. The kernel reaches nothing."""
+    if port == 0:
+        port = free_port(address)
+    else:
+        check_port(address, port)
+    return Net(card, (Forward(port, _GUEST_PORT, address),), restrict=True)
+
+
 _OWN = [
     click.Option(
         ["--target"], type=click.Choice(["bare", "hosted"]), default="hosted", show_default=True,
-        help="hosted: a Linux process. bare: the kernel in QEMU; it has no network yet.",
+        help="hosted: a Linux process. bare: the kernel in QEMU, with a network card.",
     ),
+    click.Option(["--card"], type=click.Choice(tuple(CARDS)), metavar="CARD",
+                 help=f"With --target bare the network card: {', '.join(CARDS)}. [default: virtio]"),
     click.Option(["--port"], type=click.IntRange(0, 65535), default=8080, show_default=True, metavar="N",
                  help="The TCP port; 0: any that is free."),
     click.Option(["--listen", "address"], default="127.0.0.1", show_default=True, metavar="ADDRESS",

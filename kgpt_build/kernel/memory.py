@@ -27,6 +27,9 @@ _LM_WORK_ROWS = 64  # KG_LM_WORK_ROWS: heads that each of them works in
 _LANES = 16  # KG_LANES
 _DRAFTED = 16  # KG_MOST_DRAFTS + 1: tokens of a pass that leave logits, with drafts
 _SLOT_BYTES = 16 << 10  # of the structures of a text that is made beside others
+_SERVER = 48 * MIB  # connections of the network, buffers of clients, JSON, and a request while it is read
+_SERVER_TOKEN = 16 << 10  # for each token of the context: large requests, and encoding one
+_SLOT_TOKEN = 256  # … and of each slot: probabilities that a reply tells
 _TOKEN_BYTES = 128  # of the tables of a vocabulary for a token and its merge
 _LM_MARGIN = 16 * MIB  # page tables, stacks, tables of RoPE, what encoding a typed text takes
 _ALIGN = 64  # KG_ARENA_ALIGN
@@ -83,12 +86,14 @@ def memory_needs(
     speculate: str | None = None,
     slots: int | None = None,
     keeps: bool = False,
+    serves: bool = False,
 ) -> Needs:
     """What ``elf`` needs, from its segments and the header of its model.
 
     ``modules`` are the boot modules beside the kernel; ``ctx``, ``kv``, ``rng``, ``speculate`` and ``slots`` are values
     of these options; None leaves them to the command line that is built in. ``keeps``: /save needs a copy of a
-    conversation. Raises KgptError if a model is damaged, or was not trained for ``ctx``.
+    conversation. ``serves``: clients need buffers. Raises KgptError if a model is damaged, or was not trained
+    for ``ctx``.
     """
     end = max((segment.paddr + segment.memsz for segment in elf.loads), default=0)
     blob = elf.model_bytes()
@@ -118,6 +123,9 @@ def memory_needs(
     cache, scratch = max(sessions, key=sum, default=(0, 0))
     drafts = [models.load_lm(module.path) for module in modules if module.is_draft]
     copy = cache // at_once if keeps else 0
+    if serves:
+        length = n_ctx or min(DEFAULT_CTX, max((of.hparams.n_ctx for of in known), default=DEFAULT_CTX))
+        copy += _SERVER + length * (_SERVER_TOKEN + at_once * _SLOT_TOKEN)
     more = _drafting(speculate or _last(r"speculate=(\w+)", built_in), known, drafts, n_ctx, text)
     return Needs(end, model.weights_size, cache + more[0], scratch + copy + more[1] + _LM_MARGIN, brought)
 

@@ -193,8 +193,11 @@ _NUMBERS = (
 
 
 def _application() -> tuple[str, ...]:
-    """A kernel for language models, without its self-tests and its arena, and the command `devices`."""
-    sources = [*listed("ENGINE", "ENGINE_LM", "ENGINE_LARGE", "ENGINE_NO_TRAIN"), "kernel_c/app/shell/devices.c"]
+    """A kernel for language models, without its self-tests and its arena, and the commands for devices; a process's
+    server.
+    """
+    more = ("kernel_c/app/shell/devices.c", "kernel_c/app/shell/cards.c", "kernel_c/app/server/sockets.c")
+    sources = [*listed("ENGINE", "ENGINE_LM", "ENGINE_LARGE", "ENGINE_NO_TRAIN"), *more]
     return tuple(name for name in sources if not name.endswith(("_test.c", "core/arena.c")))
 
 

@@ -18,5 +18,7 @@ ENGINE_LM += \
     app/server/sampling.c \
     app/server/server.c \
     app/server/time.c
+BARE_NET += app/server/network.c
+HOSTED += app/server/sockets.c
 SMALL += app/server/%
 GENERATED += app/server/page.c

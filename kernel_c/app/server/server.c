@@ -66,6 +66,7 @@ struct kg_server *kg_server_carve(struct kgpt *k, uint32_t slots, struct kg_aren
     *server = (struct kg_server){.k = k, .queue = k->config.lm.queue, .n_jobs = slots + k->config.lm.queue};
     server->large_size = LARGE_LEAST + (size_t)n_ctx * LARGE_OF_TOKEN;
     server->out_size = UNIT_OF_TEXT + (KG_MAX_LOGPROBS + 1) * (UNIT_OF_TOKEN + (size_t)vocab->longest * UNIT_OF_BYTE);
+    server->network = kg_network_carve(arena);
     kg_batch_carve(&server->batch, first, slots, arena);
     carve_choices(server, first, slots, arena);
     carve_jobs(server, n_ctx, arena);
@@ -105,9 +106,9 @@ static void announce_server(struct kg_server *server)
 enum kg_status kg_server_run(struct kgpt *k, struct kg_error *error)
 {
     struct kg_server *server = k->lm->server;
-    server->connections = plat_connections(k->config.lm.port, &k->arena, error);
-    if (!server->connections) {
-        return error->message[0] ? KG_E_INPUT : KG_E_MEMORY;
+    enum kg_status status = kg_network_open(server->network, k, &server->connections, error);
+    if (status != KG_OK) {
+        return status;
     }
     server->poll = kg_clients_poll;
     server->key = k->config.lm.key_text ? k->config.lm.key_text : k->config.lm.key[0] ? k->config.lm.key : NULL;

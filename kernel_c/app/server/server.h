@@ -6,6 +6,7 @@
 #define KGPT_APP_SERVER_H
 
 #include "app/lm.h"
+#include "network.h"
 
 #include "kgpt/connections.h"
 #include "kgpt/format.h"
@@ -147,6 +148,7 @@ struct kg_client {
 
 struct kg_server {
     struct kgpt *k;
+    struct kg_network *network;
     const struct kg_connections *connections;
     char name[64];   /* the model's name for clients */
     const char *key; /* NULL: none */

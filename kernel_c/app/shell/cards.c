@@ -2,9 +2,8 @@
 #include "app/events/print.h"
 #include "kgpt/device.h"
 #include "kgpt/mem.h"
-#include "kgpt/parse.h"
+#include "kgpt/net.h"
 #include "kgpt/platform.h"
-#include "kgpt/str.h"
 #include "shell.h"
 
 #define ARP_SIZE 42u /* with the Ethernet header */
@@ -23,22 +22,6 @@ static void print_card(uint32_t i, struct kg_unit *unit)
     bool link = unit->net.has_link(unit);
     kg_print("net%u  %-10s  %02x:%02x:%02x:%02x:%02x:%02x  MTU %u  %s\n", i, unit->device->driver->name, mac[0], mac[1],
              mac[2], mac[3], mac[4], mac[5], unit->net.mtu, link ? "link up" : "no link");
-}
-
-/* Four numbers with dots between them. */
-static bool parse_ipv4(const char *text, uint8_t ip[4])
-{
-    for (uint32_t i = 0; i < 4; i++) {
-        uint32_t value = 0, digits = 0;
-        while (*text >= '0' && *text <= '9' && digits++ < 3) {
-            value = value * 10 + (uint32_t)(*text++ - '0');
-        }
-        if (!digits || digits > 3 || value > UINT8_MAX || *text++ != (i < 3 ? '.' : '\0')) {
-            return false;
-        }
-        ip[i] = (uint8_t)value;
-    }
-    return true;
 }
 
 /* Asks who has the address, from no address of our own: an ARP probe (RFC 5227), which changes no table. */
@@ -84,12 +67,14 @@ static void await_arp(uint32_t i, struct kg_unit *unit, const uint8_t ip[4])
 static enum kg_next run_net(struct kgpt *k, char *arguments)
 {
     (void)k;
-    uint8_t ip[4];
+    uint32_t address = 0;
     struct kg_unit *unit;
-    if (*arguments && !parse_ipv4(arguments, ip)) {
+    if (*arguments && !kg_net_read_address(arguments, &address)) {
         kg_print("%s is no IPv4 address\n", arguments);
         return KG_NEXT_LINE;
     }
+    const uint8_t ip[4] = {(uint8_t)(address >> 24), (uint8_t)(address >> 16), (uint8_t)(address >> 8),
+                           (uint8_t)address};
     if (!kg_unit_find(KG_UNIT_NET, 0)) {
         kg_print("no network cards were found\n");
     }

@@ -236,12 +236,13 @@ def memory_for(
     rng: str | None = None,
     speculate: str | None = None,
     slots: int | None = None,
+    serves: bool = False,
     keeps: bool = False,
 ) -> int:
     """The memory, in MiB, of a machine for the kernel or image ``path``: ``memory``, or with None as much as it needs.
 
     ``modules`` are the boot modules; ``ctx``, ``kv``, ``rng``, ``speculate`` and ``slots`` are values of these options;
-    ``keeps``: conversations are kept.
+    ``keeps``: conversations are kept; ``serves``: clients are served.
     A damaged kernel is refused, and a kernel that cannot fit. An image gets what its manifest asks for: its own loader
     judges it. Raises KgptError.
     """
@@ -256,7 +257,9 @@ def memory_for(
             f"cannot read {path}: {error.strerror}", "give the path of a kernel that kgpt build made"
         ) from error
     asked: dict[str, Any] = {"ctx": ctx, "kv": kv, "rng": rng, "speculate": speculate, "slots": slots}
-    needs = memory_needs(read_elf(path), modules=modules, keeps=keeps and memory is None, **asked)
+    needs = memory_needs(
+        read_elf(path), modules=modules, keeps=keeps and memory is None, serves=serves and memory is None, **asked
+    )
     if memory is None:
         return needs.chosen(LEAST_MEMORY)
     needs.check(memory)

@@ -14,6 +14,7 @@ from kgpt_build.cli.shared.lm import is_language_model
 from kgpt_build.cli.shared.machines import resolve_accel
 from kgpt_build.cli.shared.options import is_verbose
 from kgpt_build.cli.shared.printers import EventPrinter, LinePrinter
+from kgpt_build.cli.shared.reach import Reach
 from kgpt_build.cli.shared.request import Wishes
 from kgpt_build.kernel.hosted import hosted_argv
 from kgpt_build.vm.settings import RunSettings
@@ -90,18 +91,19 @@ def watch(machine: GuestRun, wishes: Wishes, what: str) -> Verdict:
 
 
 def _watch(machine: GuestRun, wishes: Wishes, what: str, endless: Endless) -> Verdict:
+    from kgpt_build.vm.console import all_of, leaver, stream
+
+    poll = all_of(endless.poll, Reach(machine).poll)
     if wishes.interactive:
         from kgpt_build.vm.console import LEAVE_NAME, interact
 
         menu = "" if machine.settings.medium == "kernel" else "; until the kernel speaks, any key shows the boot menu"
         click.echo(f"kgpt: {LEAVE_NAME} leaves the {what}{menu}", err=True)
-        return interact(machine, also=endless.poll)
-    from kgpt_build.vm.console import all_of, leaver, stream
-
+        return interact(machine, also=poll)
     leave = None if wishes.typed_to else leaver(machine)
     if wishes.as_json or wishes.one_shot or not wishes.serial:
         printer = (
             LinePrinter(machine) if wishes.as_json else EventPrinter(machine, short=wishes.one_shot, stats=is_verbose())
         )
-        return machine.wait(all_of(endless.poll, printer.poll, leave))
-    return stream(machine, lambda text: click.echo(text, nl=False), all_of(endless.poll, leave))
+        return machine.wait(all_of(poll, printer.poll, leave))
+    return stream(machine, lambda text: click.echo(text, nl=False), all_of(poll, leave))

@@ -1,0 +1,126 @@
+"""mode=serve on a bare machine: real clients, our own TCP/IP stack, QEMU's network cards."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pace
+import pytest
+from boots import Boot
+from chats import write_talker
+
+from kgpt_build.boot_modules import BootModule
+from kgpt_build.cli.shared.reach import free_port
+from kgpt_build.pytest_plugin import Guest
+from kgpt_build.vm.nets import Forward, Net
+
+openai = pytest.importorskip("openai")
+
+PORT = 8080
+WORDS = "mode=serve ctx=512 slots=4 queue=8 seed=5"
+SAID = [{"role": "user", "content": "hello"}]
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> tuple[BootModule, ...]:
+    talker = write_talker(tmp_path_factory.mktemp("talker"), n_ctx=512)
+    return BootModule(talker), BootModule(talker.with_suffix(".kgct"))
+
+
+Serve = Callable[..., "tuple[Guest, str]"]
+
+
+@pytest.fixture
+def serve(boot: Boot, kernel_without_model: Path, modules: tuple[BootModule, ...]) -> Serve:
+    """``serve(card, machine, words)``: a guest that serves, and its URL on this host."""
+
+    def start(card: str = "virtio", machine: str = "microvm", words: str = "") -> tuple[Guest, str]:
+        port = free_port("127.0.0.1")
+        net = Net(card, (Forward(port, PORT),), restrict=True)
+        guest = boot(
+            f"{WORDS} {words}", kernel_without_model, machine=machine, nets=(net,), modules=modules, memory=256
+        )
+        return guest, f"http://127.0.0.1:{port}"
+
+    return start
+
+
+def client_of(url: str) -> Any:
+    return openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=pace.limit(60))
+
+
+def ask(client: Any, seed: int, **more: Any) -> Any:
+    return client.chat.completions.create(model="talker", messages=SAID, max_tokens=9, seed=seed, **more)
+
+
+def end(guest: Guest) -> None:
+    guest.send("\x03")
+    guest.wait()
+
+
+@pytest.mark.parametrize(
+    ("card", "machine"), [("virtio", "q35"), ("virtio", "microvm"), ("e1000", "pc"), ("e1000e", "q35")]
+)
+def test_a_client_of_openai_talks_to_a_kernel(serve: Serve, card: str, machine: str) -> None:
+    guest, url = serve(card, machine, "alias=talker")
+    guest.expect_event("serving", address=f"10.0.2.15:{PORT}", slots=4)
+    with client_of(url) as client:
+        assert [model.id for model in client.models.list()] == ["talker"]
+        whole = ask(client, 1)
+        assert whole.usage.completion_tokens == 9
+        parts = [chunk.choices[0].delta.content or "" for chunk in ask(client, 1, stream=True)]
+        assert "".join(parts) == whole.choices[0].message.content
+    end(guest)
+
+
+def test_eight_clients_at_once_get_what_each_gets_alone(serve: Serve) -> None:
+    guest, url = serve(words="alias=talker")
+    guest.expect_event("serving")
+    with client_of(url) as client, ThreadPoolExecutor(8) as pool:
+        alone = [ask(client, seed).choices[0].message.content for seed in range(8)]
+        together = pool.map(lambda seed: ask(client, seed).choices[0].message.content, range(8))
+        assert list(together) == alone
+        assert len(set(alone)) > 4
+    end(guest)
+
+
+def test_an_address_of_ones_own(serve: Serve) -> None:
+    guest, url = serve(words="ip=10.0.2.15/24,gw=10.0.2.2")
+    guest.expect(r"^kgpt: net0 \(virtio-net\)$")
+    guest.expect(r"on http://10\.0\.2\.15:8080 with 4 slots")
+    with urllib.request.urlopen(f"{url}/health", timeout=pace.limit(30)) as answer:
+        assert json.load(answer) == {"status": "ok"}
+    end(guest)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("net=off", "mode=serve needs a network card"),
+        ("ip=10.0.2.15", "ip=10.0.2.15: behind the address the length of the network is missing"),
+        ("port=0", "port=0: a kernel has no other program"),
+    ],
+)
+def test_what_is_refused(serve: Serve, words: str, reason: str) -> None:
+    guest, _ = serve(words=words)
+    guest.expect(reason)
+    assert guest.wait().kind == "refused"
+
+
+def test_a_server_asleep_wakes_for_a_client(serve: Serve) -> None:
+    """The processor halts while no client is there, and the answer comes at once all the same."""
+    from boots import wait_until_asleep
+
+    guest, url = serve()
+    guest.expect_event("serving")
+    for _ in range(3):
+        wait_until_asleep(guest)
+        with urllib.request.urlopen(f"{url}/health", timeout=pace.limit(30)) as answer:
+            assert answer.status == 200
+    end(guest)
