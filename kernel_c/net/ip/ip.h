@@ -99,7 +99,7 @@ bool kg_ethernet_send(struct kg_ip *ip, const uint8_t to[6], uint16_t type, size
 void kg_arp_input(struct kg_ip *ip, const uint8_t *packet, size_t n);
 const uint8_t *kg_arp_find(struct kg_ip *ip, uint32_t address); /* NULL: not known; it is asked for */
 void kg_arp_wait(struct kg_ip *ip, uint32_t address, size_t n); /* keeps ip->out until the answer comes */
-void kg_arp_doubt(struct kg_ip *ip, uint32_t to); /* nothing comes back: asks its neighbour again */
+void kg_arp_doubt(struct kg_ip *ip, uint32_t to);               /* nothing comes back: asks its neighbour again */
 void kg_arp_probe(struct kg_ip *ip, uint32_t address);          /* RFC 5227: does anybody use it? */
 void kg_arp_announce(struct kg_ip *ip);
 void kg_arp_forget(struct kg_ip *ip); /* all neighbours, when the address changes */
