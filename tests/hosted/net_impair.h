@@ -56,7 +56,8 @@ static inline void wire_put(struct wire *wire, uint64_t now, const void *bytes, 
         return;
     }
     memcpy(damaged, bytes, n);
-    if (wire_random(wire, 10000) < wire->corrupt) {
+    bool is_ipv4 = damaged[12] == 8 && damaged[13] == 0; /* ARP has no checksum but Ethernet's */
+    if (wire_random(wire, 10000) < wire->corrupt && is_ipv4) {
         damaged[14 + wire_random(wire, (uint32_t)n - 14)] ^= (uint8_t)(1u << wire_random(wire, 8));
         wire->damaged++;
     }
