@@ -21,7 +21,7 @@ static uint32_t server_of(const struct kg_dns *dns)
     return dns->tries % 2 ? second : dns->servers[0];
 }
 
-static void ask_server(struct kg_dns *dns)
+static void ask_dns_server(struct kg_dns *dns)
 {
     uint32_t n = kg_dns_write(kg_udp_payload(dns->ip), dns->id, dns->name);
     kg_udp_send(dns->ip, dns->port, server_of(dns), DNS_PORT, n);
@@ -34,7 +34,7 @@ static void ask_next(struct kg_dns *dns, const char *problem)
         end_lookup(dns, problem);
         return;
     }
-    ask_server(dns);
+    ask_dns_server(dns);
 }
 
 static void receive_dns(void *context, uint32_t from, uint16_t from_port, const uint8_t *data, uint32_t n)
@@ -72,7 +72,7 @@ bool kg_dns_start(struct kg_dns *dns, struct kg_ip *ip, const char *name, const 
         port.port = dns->port = (uint16_t)(PORT_FIRST + kg_ip_random(ip) % PORTS);
     } while (!kg_udp_bind(ip, &port) && ++dns->tries < TRIES);
     dns->tries = 0;
-    ask_server(dns);
+    ask_dns_server(dns);
     return true;
 }
 

@@ -13,7 +13,7 @@
 #define TYPE_CNAME 5u
 #define CLASS_IN 1u
 
-static bool is_name_char(char c)
+static bool is_host_name_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
@@ -29,7 +29,7 @@ bool kg_dns_normal(const char *name, char to[KG_DNS_NAME])
     for (; name[n] && n < KG_DNS_NAME - 1; n++) {
         char c = lower(name[n]);
         bool dot = c == '.';
-        if ((dot && label == 0) || (!dot && (!is_name_char(c) || ++label > LABEL_MOST))) {
+        if ((dot && label == 0) || (!dot && (!is_host_name_char(c) || ++label > LABEL_MOST))) {
             return false;
         }
         label = dot ? 0 : label;
@@ -88,7 +88,7 @@ static uint32_t read_dns_name(const uint8_t *bytes, uint32_t n, uint32_t at, cha
         }
         for (uint32_t i = 1; i <= size; i++) {
             char c = lower((char)bytes[at + i]);
-            text[length++] = is_name_char(c) ? c : '?'; /* matches no name of ours */
+            text[length++] = is_host_name_char(c) ? c : '?'; /* matches no name of ours */
         }
         text[length++] = '.';
         at += size + 1;

@@ -14,7 +14,7 @@ static bool read_octet(const char **text, uint32_t most, uint32_t *value)
     return n > 0 && *value <= most && !(**text >= '0' && **text <= '9');
 }
 
-static bool read_address(const char **text, uint32_t *address)
+static bool read_dotted_address(const char **text, uint32_t *address)
 {
     *address = 0;
     for (int i = 0; i < 4; i++) {
@@ -29,7 +29,7 @@ static bool read_address(const char **text, uint32_t *address)
 
 bool kg_net_read_address(const char *text, uint32_t *address)
 {
-    return read_address(&text, address) && *text == 0;
+    return read_dotted_address(&text, address) && *text == 0;
 }
 
 static bool is_usable(uint32_t address)
@@ -55,7 +55,7 @@ static const char *read_rest(const char *at, struct kg_net_settings *settings)
             return "after the address only gw= and dns= can follow, with commas";
         }
         at += gateway ? 4 : 5;
-        if (!read_address(&at, &address) || !is_usable(address)) {
+        if (!read_dotted_address(&at, &address) || !is_usable(address)) {
             return gateway ? "gw= needs the address of a host" : "dns= needs the address of a host";
         }
         if (gateway && (settings->dhcp || settings->gateway)) {
@@ -96,7 +96,7 @@ enum kg_status kg_net_read_settings(const char *text, struct kg_net_settings *se
     if (kg_str_starts(text, "dhcp")) {
         settings->dhcp = true;
         at += 4;
-    } else if (!read_address(&at, &settings->address)) {
+    } else if (!read_dotted_address(&at, &settings->address)) {
         return refuse_words(error, text, "it begins with dhcp, or with an address of four numbers up to 255");
     } else if (*at++ != '/' || !read_octet(&at, 32, &prefix) || prefix == 0) {
         return refuse_words(error, text, "behind the address the length of the network is missing, such as /24");
