@@ -23,7 +23,7 @@ static enum kg_status refuse_write(struct kg_store *store, struct kg_error *erro
 {
     store->lost = true;
     kg_error_set(error, KG_E_INPUT, "the memory cannot be written");
-    kg_error_hint(error, "is the medium still plugged in? What was kept before is as it was");
+    kg_error_hint(error, "is the medium still plugged in? It keeps the old or the new, as a whole");
     return KG_E_INPUT;
 }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from boots import Boot
 
+from kgpt_build.events import Sample
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.models import load_lm
 from kgpt_build.vm.disks import Disk, disk_words
@@ -48,3 +50,24 @@ def test_models_of_two_disks(boot: Boot, plain_kernel: Path, tmp_path: Path) -> 
     guest.expect("kgpt> $")
     guest.send_line("halt")
     assert guest.wait().ok
+
+
+@pytest.mark.slow
+def test_switching_for_long(boot: Boot, plain_kernel: Path, tmp_path: Path) -> None:
+    """Two models of two disks come and go a hundred times: no memory is lost, and the texts stay the same."""
+    files = {name: (FOLDER / name).read_bytes() for name in ("chat.gguf", "chat.kgct", "plain.gguf")}
+    first, second = tmp_path / "first.img", tmp_path / "second.img"
+    first.write_bytes(disks.mbr([disks.fat(first, files, 12, 1500)]))
+    second.write_bytes(disks.gpt([("models", disks.fat(second, files, 16, 8 << 10))]))
+    extra = tuple(disk_words([Disk(first, "usb"), Disk(second, "nvme")]))
+    guest = boot("mode=shell seed=1 max_tokens=4", plain_kernel, machine="q35", memory=256, extra=extra, timeout=1200)
+    one = ("load 1", "load 3", "use 2", "generate ab", "use 3", "use 1", "unload 2", "load 4", "use 3", "unload 2")
+    for line in ("mem", *(*one, "use 1", "unload 2") * 100, "mem", "halt"):
+        guest.expect("kgpt> $")
+        guest.send_line(line)
+    assert guest.wait().ok
+    before, after = re.findall(r"^arena .*$", guest.console, re.MULTILINE)
+    assert before == after
+    assert guest.console.count("of memory are free again") == 300
+    texts = {event.text for event in guest.events if isinstance(event, Sample)}
+    assert len(texts) == 1

@@ -15,10 +15,10 @@ from kgpt_build.events import Logits, Sample
 from kgpt_build.file_hash import sha256_of
 from kgpt_build.image.contents import Wanted, load_models
 from kgpt_build.image.inspect import file_runs
-from kgpt_build.image.make import MEMORY, ImageSettings, make
+from kgpt_build.image.make import LOG, MEMORY, ImageSettings, make
 from kgpt_build.image.menu import MenuSettings
 from kgpt_build.kernel.settings import Silent
-from kgpt_build.memory import read_store
+from kgpt_build.memory import log_text, read_store
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.training.corpus import read_corpus
 from kgpt_build.vm.disks import Disk
@@ -101,10 +101,19 @@ def test_kept_by_one_controller_and_continued_by_another(chat: Chat, stick: Path
     assert_nothing_else_changed(stick, made)
 
 
-def test_a_stick_that_boots_keeps(boot: Boot, stick: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """GRUB boots it behind AHCI; then the host lists, exports and imports."""
-    machine = {"image": stick, "medium": "disk", "machine": "q35", "keeps": True, "timeout": 400}
-    talk(boot(**machine), "ab", "/save ada")
+@pytest.mark.parametrize("medium", ["disk", "usb"])
+def test_a_stick_that_boots_keeps(
+    boot: Boot, stick: Path, made: Path, capsys: pytest.CaptureFixture[str], medium: str
+) -> None:
+    """GRUB boots it behind AHCI or xHCI; then the host lists, exports and imports."""
+    machine = {"image": stick, "medium": medium, "machine": "q35", "keeps": True, "timeout": 400}
+    talk(boot(**machine), "/set log on", "ab", "/save ada")
+    with stick.open("rb") as image:
+        ((at, size),) = file_runs(image, LOG)
+    stick_bytes = bytearray(stick.read_bytes())
+    assert not lacks(log_text(bytes(stick_bytes[at : at + size])), "seed > ab")
+    stick_bytes[at : at + size] = made.read_bytes()[at : at + size]  # so that the rest can be compared
+    stick.write_bytes(stick_bytes)
     after = talk(boot(**machine), "/load ada", "/history", "/forget none")
     assert not lacks(after.console, "ada goes on: ab")
     assert_nothing_else_changed(stick, made)

@@ -15,6 +15,8 @@ from seeds import bpe_tokenizer, with_tokenizer
 from test_disk_models import CHAT, PLAIN, TEMPLATE, free, shell
 from test_disks import needs
 
+from kgpt_build.memory import empty_store
+
 FOLDER = Path(__file__).parents[1] / "fuzz" / "shell"
 SHA256 = hashlib.sha256(CHAT).hexdigest()
 
@@ -85,6 +87,20 @@ def test_stopped_while_it_loads(without_model: Hosted, tmp_path: Path) -> None:
     assert len(set(free(done))) == 1
     assert len(done.samples()) == 1
     assert 'there is no model "2"' in done.console
+
+
+def test_a_conversation_with_a_model_from_a_disk_can_be_kept(without_model: Hosted, tmp_path: Path) -> None:
+    """Its hash was computed while it was loaded: a run with the same file as a boot module goes on with it."""
+    disk = image(tmp_path / "disk", {"talks.gguf": CHAT, "talks.kgct": TEMPLATE})
+    memory = tmp_path / "memory"
+    memory.write_bytes(empty_store(1 << 20))
+    more = ("--memory", str(memory))
+    done = shell(without_model, "load 1", "use 2", "chat", "ab", "/save a", "/quit", disk=disk, more=more)
+    assert "a is kept:" in done.console
+    modules = ("--module", f"{FOLDER / 'chat.gguf'} sha256={SHA256}", "--module", str(FOLDER / "chat.kgct"), *more)
+    again = without_model.run("mode=chat seed=1 max_tokens=4", b"/load a\n/history\n", modules)
+    assert "a goes on:" in again.console
+    assert "computed anew" not in again.console
 
 
 def test_no_room_for_a_context(without_model: Hosted, tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ def test_exfat_damaged(disk: Disk) -> None:
 
 
 def test_ext4(disk: Disk, tmp_path: Path) -> None:
+    needs("mke2fs")
     tree = tmp_path / "tree"
     for name, data in FILES.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
@@ -151,6 +152,7 @@ def test_ext4(disk: Disk, tmp_path: Path) -> None:
 
 
 def test_ext4_that_is_refused(disk: Disk, tmp_path: Path) -> None:
+    needs("mke2fs")
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "a").write_bytes(DATA)
     image = bytearray(disks.ext4(tmp_path / "e.img", tmp_path / "tree", 4096))
