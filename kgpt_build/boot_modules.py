@@ -48,6 +48,11 @@ class BootModule:
         return any(f"kind={kind}" in self.words for kind in (PROMPT, SYSTEM, FILE, GRAMMAR, KEY))
 
     @property
+    def is_grammar(self) -> bool:
+        """Is it what replies stay within?"""
+        return f"kind={GRAMMAR}" in self.words
+
+    @property
     def is_draft(self) -> bool:
         """Is it a draft model?"""
         return f"kind={DRAFT}" in self.words

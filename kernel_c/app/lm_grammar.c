@@ -6,7 +6,8 @@
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 
-#define GRAMMAR_ROOM (1u << 20) /* bytes: for its program, and for its tree meanwhile */
+#define GRAMMAR_ROOM (256u << 10)  /* bytes of a program */
+#define GRAMMAR_SCRATCH (1u << 20) /* … while it is made: with more free memory, longer grammars */
 
 static bool holds(struct kg_text text, const char *part)
 {
@@ -74,12 +75,13 @@ static void carve_grammar(struct kg_lm_grammar *grammar, const struct kg_lm *lm,
     }
 }
 
-/* With what sorts the tokens. */
+/* With what sorts the tokens, and what makes a program. */
 static void count_grammar(const struct kg_lm *lm, struct kg_arena *counted)
 {
     struct kg_lm_grammar grammar;
     carve_grammar(&grammar, lm, counted);
-    kg_arena_reserve(counted, kg_token_order_scratch(&lm->loaded.vocab));
+    size_t sorting = kg_token_order_scratch(&lm->loaded.vocab);
+    kg_arena_reserve(counted, sorting > GRAMMAR_SCRATCH ? sorting : GRAMMAR_SCRATCH);
 }
 
 void kg_lm_grammar_count(const struct kgpt *k, struct kg_arena *counted)
@@ -125,8 +127,8 @@ enum kg_status kg_lm_grammar_use(struct kgpt *k, struct kg_error *error)
     if (status == KG_OK && text.data) {
         kg_arena_rewind(&grammar->memory, 0);
         grammar->active = false;
-        status = is_schema(text) ? kg_grammar_read_schema(&made, text, &grammar->memory, error)
-                                 : kg_grammar_read(&made, text, &grammar->memory, error);
+        status = is_schema(text) ? kg_grammar_read_schema(&made, text, &grammar->memory, &k->arena, error)
+                                 : kg_grammar_read(&made, text, &grammar->memory, &k->arena, error);
     }
     if (status == KG_OK) {
         grammar->active = text.data != NULL;

@@ -31,6 +31,9 @@ _SERVER = 48 * MIB  # connections of the network, buffers of clients, JSON, and 
 _SERVER_TOKEN = 16 << 10  # for each token of the context: large requests, and encoding one
 _SLOT_TOKEN = 256  # … and of each slot: probabilities that a reply tells
 _TOKEN_BYTES = 128  # of the tables of a vocabulary for a token and its merge
+_GRAMMAR = 5 * MIB // 4  # the program of a grammar, and what makes it
+_MATCHER = 600 << 10  # of a text that stays within a grammar
+_ORDER_BYTES = 64  # of the order of a vocabulary, and of sorting it, for a token
 _LM_MARGIN = 16 * MIB  # page tables, stacks, tables of RoPE, what encoding a typed text takes
 _ALIGN = 64  # KG_ARENA_ALIGN
 _LINE_MAX = 512  # KG_LINE_MAX; the line editor takes four of them
@@ -127,6 +130,8 @@ def memory_needs(
         length = n_ctx or min(DEFAULT_CTX, max((of.hparams.n_ctx for of in known), default=DEFAULT_CTX))
         copy += _SERVER + length * (_SERVER_TOKEN + at_once * _SLOT_TOKEN)
     more = _drafting(speculate or _last(r"speculate=(\w+)", built_in), known, drafts, n_ctx, text)
+    if any(module.is_grammar for module in modules):
+        scratch += max((_constraining(of.hparams.n_vocab, at_once) for of in known), default=0)
     return Needs(end, model.weights_size, cache + more[0], scratch + copy + more[1] + _LM_MARGIN, brought)
 
 
@@ -175,6 +180,11 @@ def _drafting(
     logits = 4 * _DRAFTED * max((of.hparams.n_vocab for of in known), default=0)
     sessions = [_with_text(of, n_ctx, "f16", text) for of in drafts if kind == "draft"]
     return sum(cache for cache, _ in sessions), logits + sum(scratch for _, scratch in sessions)
+
+
+def _constraining(n_vocab: int, slots: int) -> int:
+    """Bytes that a grammar takes: an upper bound, which tests/hosted compares with the kernel's."""
+    return _GRAMMAR + _ORDER_BYTES * n_vocab + slots * (_MATCHER + n_vocab)
 
 
 def _with_text(of: GgufModel | Described, n_ctx: int, kind: str, text: int, slots: int = 1) -> tuple[int, int]:

@@ -85,12 +85,15 @@ def main() -> None:
         "lineedit": _typed,
         "keyboard": _codes,
         "chat": _chats,
+        "gbnf": _grammars,
         "gguf": _ggufs,
+        "matcher": _matched,
         "vocab": _vocabs,
         "encode": _texts,
         "menu": _menus,
         "model": _models,
         "prefill": _prefills,
+        "schema": _schemas,
         "shell": _sessions,
         "store": _stores,
         "terminal": _written,
@@ -105,6 +108,47 @@ def main() -> None:
             old.unlink()
         for i, data in enumerate(make()):
             (folder / f"seed-{i:02}").write_bytes(data)
+
+
+GRAMMARS = (
+    'root ::= "yes" | "no" # or so',
+    'root ::= (expr "=" [0-9]+ "\\n"){1,3}\nexpr ::= term ([-+*/] term)*\nterm ::= [a-z]+ | "(" expr ")"\n',
+    'root ::= "\\x41\\u00e9\\U0001F600" [^\\u0400-\\u04FF\\]\\-]{2,} .?',
+    'root ::= a\na ::= b "x" | "y"\nb ::= a',
+    'root ::= ("a"? | b{3}){2,9}\n\nb ::=\n  "c"\n  | ( "d"\n "e" )',
+    "root ::= [a-z",
+    'root ::= "[" (root ("," root)*)? "]" | "1"{,3}',
+    'root ::= ((("a"*)+)?){2}',
+)
+SCHEMAS = (
+    '{"type":"object","properties":{"a":{"type":"integer","minimum":-3,"maximum":120},"b":{"enum":[1,"x",null]}},'
+    '"required":["b"],"additionalProperties":{"type":"boolean"}}',
+    '{"$defs":{"t":{"type":"array","items":{"$ref":"#/$defs/t"},"maxItems":2}},"$ref":"#/$defs/t"}',
+    '{"oneOf":[{"type":"object","properties":{"k":{"const":"a"}},"required":["k"]},{"type":"null"}]}',
+    '{"type":"array","prefixItems":[{"type":"string","maxLength":3},true],"items":false,"minItems":1}',
+    '{"anyOf":[{"type":"string","format":"date-time"},{"type":"string","pattern":"^[^a\\\\d]{1,3}(x|y)?$"}]}',
+    '{"type":"number","exclusiveMinimum":0,"maximum":12}',
+    '{"type":["integer","null"],"exclusiveMaximum":7.5}',
+    '{"const":{"a":[1.5,"\\u00e9\\n"],"b":{}}}',
+    '{"type":"array","uniqueItems":true}',
+    '{"$ref":"#"}',
+    "{}",
+)
+
+
+def _grammars() -> Iterator[bytes]:
+    yield from (text.encode() + bytes([4 * i, 37 * i % 256]) for i, text in enumerate(GRAMMARS))
+
+
+def _schemas() -> Iterator[bytes]:
+    yield from (text.encode() + bytes([4 * i, 37 * i % 256]) for i, text in enumerate(SCHEMAS))
+
+
+def _matched() -> Iterator[bytes]:
+    for grammar in range(5):
+        yield bytes([grammar]) + bytes(0x80 + (13 * i * i + grammar) % 0x7F for i in range(30)) + b"\xff" + b"aab[1,"
+    yield b'\x00[[[1,{"aaaa":11}],[]]\xff\x81\x82\x90\xff"aa"'
+    yield b"\x01" + b"a" * 40 + b"\xff" + b"ab" * 20
 
 
 def _sectors(image: bytes) -> bytes:

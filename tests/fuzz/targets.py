@@ -64,6 +64,57 @@ _MODEL = [
     *_CORE,
 ]
 
+_GRAMMAR = [
+    "tests/fuzz/made_vocab.c",
+    *(
+        f"kernel_c/infer/constrain/{name}.c"
+        for name in ("build", "check", "collect", "emit", "gbnf", "matcher", "order")
+    ),
+    *(f"kernel_c/infer/constrain/{name}.c" for name in ("states", "step", "utf8_ranges")),
+    *_ARENA,
+    *_CORE,
+]
+_SCHEMA = [
+    *(
+        f"kernel_c/infer/constrain/schema{name}.c"
+        for name in (
+            "",
+            "_lists",
+            "_numbers",
+            "_objects",
+            "_parts",
+            "_pattern",
+            "_strings",
+            "_types",
+            "_values",
+            "_words",
+        )
+    ),
+    *("kernel_c/core/json_read.c", "kernel_c/core/json_value.c"),
+    *_GRAMMAR,
+]
+_SCHEMA_WORDS = (
+    *('\\"type\\":', '\\"object\\"', '\\"array\\"', '\\"string\\"', '\\"integer\\"', '\\"number\\"', '\\"null\\"'),
+    *('\\"properties\\":{', '\\"required\\":[', '\\"additionalProperties\\":', '\\"items\\":', '\\"prefixItems\\":['),
+    *(
+        '\\"minItems\\":',
+        '\\"maxItems\\":',
+        '\\"enum\\":[',
+        '\\"const\\":',
+        '\\"anyOf\\":[',
+        '\\"oneOf\\":[',
+        '\\"allOf\\":[',
+    ),
+    *(
+        '\\"$ref\\":\\"#/$defs/a\\"',
+        '\\"$defs\\":{\\"a\\":',
+        '\\"minLength\\":',
+        '\\"maxLength\\":',
+        '\\"pattern\\":\\"^',
+    ),
+    *('\\"format\\":\\"date\\"', '\\"minimum\\":', '\\"maximum\\":', '\\"exclusiveMinimum\\":', "\\\\\\\\d", "(?:"),
+)
+
 _ACPI = [f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_pci", "acpi_s5", "acpi_virtio")]
 
 
@@ -313,6 +364,21 @@ TARGETS = {
             ),
             1024,
             words=("KGPF\\x01\\x00\\x00\\x00",),
+        ),
+        Target(
+            "gbnf",
+            (*_GRAMMAR,),
+            256,
+            words=("root ::= ", "::=", '\\"', "{2,5}", "[^", "\\\\u00e9", "\\\\x", "| ", "\\x0a"),
+        ),
+        Target("schema", (*_SCHEMA,), 512, words=_SCHEMA_WORDS),
+        Target(
+            "matcher",
+            (*_GRAMMAR,),
+            96,
+            # So that short texts fill them.
+            macros=("KG_MATCH_NODES=64u", "KG_MATCH_PLACES=96u", "KG_MATCH_STATES=24u"),
+            words=("\\xff", "aab", "[1,", '{\\"\\":', "((", "true", "\\xe6\\x97\\xa5"),
         ),
         Target(
             "chat",

@@ -81,16 +81,17 @@ const char *driver_error(const struct driver *d)
     return d->error.message;
 }
 
-/* Reads a grammar; `room`: bytes of memory for it, 0: all. */
+/* Reads a grammar; `room`: bytes of scratch memory for it, 0: all. */
 enum kg_status driver_read(struct driver *d, const char *text, uint64_t n, bool schema, uint64_t room)
 {
     const struct kg_text of = {text, n};
     kg_arena_rewind(&d->memory, 0);
-    struct kg_arena memory = d->memory;
-    memory.size = room && room < memory.size ? room : memory.size;
-    enum kg_status status = schema ? kg_grammar_read_schema(&d->grammar, of, &memory, &d->error)
-                                   : kg_grammar_read(&d->grammar, of, &memory, &d->error);
-    d->memory.dirty = memory.dirty > d->memory.dirty ? memory.dirty : d->memory.dirty;
+    size_t size = d->arena.size, used = d->arena.used;
+    d->arena.size = room && used + room < size ? used + room : size;
+    enum kg_status status = schema ? kg_grammar_read_schema(&d->grammar, of, &d->memory, &d->arena, &d->error)
+                                   : kg_grammar_read(&d->grammar, of, &d->memory, &d->arena, &d->error);
+    d->arena.size = size;
+    status = d->arena.used == used ? status : KG_E_MEMORY;
     if (status == KG_OK) {
         kg_matcher_begin(&d->matcher, &d->grammar);
     }

@@ -74,3 +74,14 @@ def test_kgpt_info_bounds_the_kernels_that_are_built(tmp_path: Path) -> None:
         said = memory.needs_of(model)
         assert (said.kv, said.scratch) == (built.kv, built.scratch)
         assert 0 <= said.image_end - built.image_end <= 1 << 20
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_a_grammar_is_bounded_tightly(without_model: Hosted, tmp_path: Path, slots: int) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(model_file("llama").bytes())
+    line, options = f"exit mode=generate prompt=ab max_tokens=1 slots={slots}", ("--module", str(path))
+    plain = without_model.run(line, options=options).one("memory")["scratch"]
+    taken = without_model.run(line + ' grammar="root ::= [ab]"', options=options).one("memory")["scratch"] - plain
+    said = memory._constraining(models.load_lm(path).hparams.n_vocab, slots)
+    assert taken <= said <= taken + OWN_TABLES // 4 + slots * (64 << 10)

@@ -43,17 +43,18 @@ struct kg_grammar {
     uint8_t class_of[256], first_of[256]; /* the class of a byte, and the first byte of a class */
 };
 
-/* Reads a grammar in GBNF. It takes the memory that it needs from `arena`, where more is used meanwhile: about 4 MB
- * suffice for any grammar that is accepted, and 64 KB for a short one. Refusals (KG_E_INPUT) name line and column. */
+/* Reads a grammar in GBNF. Its program lies in `arena`: some kilobytes, or some hundreds for thousands of rules.
+ * `scratch`, another arena, is rewound: 256 KB suffice for a page of rules, and 4 MB for any grammar that is accepted.
+ * Refusals (KG_E_INPUT) name line and column; KG_E_MEMORY: one of the two arenas is too small. */
 enum kg_status kg_grammar_read(struct kg_grammar *grammar, struct kg_text gbnf, struct kg_arena *arena,
-                               struct kg_error *error);
+                               struct kg_arena *scratch, struct kg_error *error);
 
 /* The same for JSON that is valid for a schema: `schema` is a value of a text that was read, such as a request's, and
  * references ("#/$defs/…") begin there. Refusals name the keyword. kg_grammar_read_schema takes the text of the
  * schema. {"type": "object"} is any object, and {} any value. docs/constrained.md lists the keywords. */
 enum kg_status kg_grammar_schema(struct kg_grammar *grammar, const struct kg_json_tree *tree, uint32_t schema,
-                                 struct kg_arena *arena, struct kg_error *error);
+                                 struct kg_arena *arena, struct kg_arena *scratch, struct kg_error *error);
 enum kg_status kg_grammar_read_schema(struct kg_grammar *grammar, struct kg_text json, struct kg_arena *arena,
-                                      struct kg_error *error);
+                                      struct kg_arena *scratch, struct kg_error *error);
 
 #endif

@@ -59,7 +59,7 @@ struct kg_matcher {
     bool failed;             /* more than KG_MATCH_WAYS */
 };
 
-/* Allocates about 900 KB, and a mask for each of KG_MATCH_MASKS. */
+/* Allocates about 600 KB, and a mask for each of KG_MATCH_MASKS. */
 void kg_matcher_carve(struct kg_matcher *matcher, const struct kg_token_order *order, struct kg_arena *arena);
 
 /* Begins with an empty text. `grammar` NULL: nothing is restricted. */

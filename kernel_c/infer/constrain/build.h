@@ -53,7 +53,7 @@ struct kg_builder {
 };
 
 /* Takes scratch memory for the tree, at most half of what is left. False: there is none. */
-bool kg_build_begin(struct kg_builder *builder, struct kg_arena *arena);
+bool kg_build_begin(struct kg_builder *builder, struct kg_arena *scratch);
 
 uint32_t kg_build_text(struct kg_builder *builder, const char *text, size_t n);
 uint32_t kg_build_class(struct kg_builder *builder, const struct kg_code_range *ranges, uint32_t n);
@@ -78,10 +78,9 @@ bool kg_expr_is_empty(const struct kg_builder *builder, uint32_t expr); /* may m
 /* gbnf.c: adds the rules of a text. */
 enum kg_status kg_gbnf_read(struct kg_builder *builder, struct kg_text text, struct kg_error *error);
 
-/* emit.c: makes the program of the rule `root` and rewinds the arena to `used`, from where the program lies.
- * kg_check_rules was called. */
+/* emit.c: makes the program of the rule `root` in `arena`. kg_check_rules was called. */
 enum kg_status kg_emit_program(struct kg_builder *builder, uint32_t root, struct kg_grammar *grammar,
-                               struct kg_arena *arena, size_t used, struct kg_error *error);
+                               struct kg_arena *arena, struct kg_arena *scratch, struct kg_error *error);
 
 /* utf8_ranges.c: the bytes of the characters of a range. Each sequence has a range of bytes for each place. */
 struct kg_byte_sequence {

@@ -260,6 +260,9 @@ static void emit_expr(struct emit *e, uint32_t expr)
 static void emit_rules(struct emit *e, uint32_t root)
 {
     struct kg_builder *b = e->b;
+    if (e->full) {
+        return;
+    }
     emit_op(e, KG_OP_RETURN, 0); /* so that no operation that is looked for has the number 0 */
     b->rules[root].wanted = true;
     for (bool more = true; more && !e->full;) { /* until no rule is called that is not there */
@@ -309,12 +312,14 @@ static void find_classes(struct kg_grammar *grammar)
     }
 }
 
-/* Moves a part of the program down to its place. The parts come in the order of their scratch memory. */
-static const void *settle(struct kg_arena *arena, const void *part, size_t bytes)
+/* Copies a part of the program to its place. */
+static const void *settle_part(struct emit *e, struct kg_arena *arena, const void *part, size_t bytes)
 {
-    void *place = arena->base + arena->used;
-    memmove(place, part, bytes);
-    (void)kg_arena_reserve(arena, bytes); /* it fits: the scratch memory was larger */
+    void *place = kg_arena_take(arena, bytes);
+    if (place) {
+        memcpy(place, part, bytes);
+    }
+    e->full |= !place;
     return place;
 }
 
@@ -334,27 +339,28 @@ static bool carve_emit(struct emit *e, struct kg_arena *arena)
 }
 
 enum kg_status kg_emit_program(struct kg_builder *b, uint32_t root, struct kg_grammar *grammar, struct kg_arena *arena,
-                               size_t used, struct kg_error *error)
+                               struct kg_arena *scratch, struct kg_error *error)
 {
     struct emit e = {.b = b};
-    bool carved = carve_emit(&e, arena);
-    if (carved) {
-        emit_rules(&e, root);
-    }
-    kg_arena_rewind(arena, used);
-    if (!carved || e.full) {
-        return kg_grammar_full(error);
-    }
+    size_t used = arena->used;
+    e.full = !carve_emit(&e, scratch);
+    emit_rules(&e, root);
     if (e.uncounted) {
         kg_error_set(error, KG_E_INPUT, "the grammar repeats what may be empty up to more than %u times", COPIES_MOST);
         kg_error_hint(error, "write * or fewer repetitions, or repeat what is not empty");
         return KG_E_INPUT;
     }
-    uint32_t start = b->rules[root].start;
-    *grammar = (struct kg_grammar){.n_ops = e.n_ops, .n_sets = e.n_sets, .n_counters = e.n_counters, .start = start};
-    grammar->ops = settle(arena, e.ops, e.n_ops * sizeof *e.ops);
-    grammar->sets = settle(arena, e.sets, e.n_sets * sizeof *e.sets);
-    grammar->counters = settle(arena, e.counters, e.n_counters * sizeof *e.counters);
+    if (!e.full) {
+        *grammar = (struct kg_grammar){
+            .n_ops = e.n_ops, .n_sets = e.n_sets, .n_counters = e.n_counters, .start = b->rules[root].start};
+        grammar->ops = settle_part(&e, arena, e.ops, e.n_ops * sizeof *e.ops);
+        grammar->sets = settle_part(&e, arena, e.sets, e.n_sets * sizeof *e.sets);
+        grammar->counters = settle_part(&e, arena, e.counters, e.n_counters * sizeof *e.counters);
+    }
+    if (e.full) {
+        kg_arena_rewind(arena, used);
+        return kg_grammar_full(error);
+    }
     find_classes(grammar);
     return KG_OK;
 }

@@ -400,7 +400,7 @@ static enum kg_status read_rules(struct gbnf *g)
         take_rule(g);
         skip_blanks(g, true);
     }
-    if (g->status == KG_OK && g->b->full) {
+    if (g->b->full) { /* whatever was refused after that */
         return kg_grammar_full(g->error);
     }
     check_defined(g, n_before);
@@ -413,32 +413,39 @@ enum kg_status kg_gbnf_read(struct kg_builder *b, struct kg_text text, struct kg
     return read_rules(&g);
 }
 
+/* Reads rules into the tree. *root: the number of the rule `root`. */
+static enum kg_status read_grammar(struct gbnf *g, uint32_t *root)
+{
+    struct kg_builder *b = g->b;
+    enum kg_status status = read_rules(g);
+    if (status != KG_OK) {
+        return status;
+    }
+    *root = kg_build_rule(b, "root", 4, (uint32_t)g->n);
+    if (b->full || b->rules[*root].body == KG_NO_EXPR) {
+        refuse_grammar(g, g->n, "there is no rule \"root\", which a text begins with");
+        return g->status;
+    }
+    uint32_t circle = kg_check_rules(b);
+    if (circle != KG_NO_EXPR) {
+        const struct kg_rule *rule = &b->rules[circle];
+        refuse_grammar(g, rule->at, "the rule \"%.*s\" begins with itself (left recursion): write it as a repetition",
+                       (int)(rule->n_name < 64 ? rule->n_name : 64), b->bytes + rule->name);
+    }
+    return g->status;
+}
+
 enum kg_status kg_grammar_read(struct kg_grammar *grammar, struct kg_text gbnf, struct kg_arena *arena,
-                               struct kg_error *error)
+                               struct kg_arena *scratch, struct kg_error *error)
 {
     struct kg_builder b;
-    size_t used = arena->used;
-    if (!kg_build_begin(&b, arena)) {
-        kg_arena_rewind(arena, used);
-        return kg_grammar_full(error);
-    }
     struct gbnf g = {.b = &b, .text = gbnf.data, .n = gbnf.n, .error = error};
-    enum kg_status status = read_rules(&g);
-    uint32_t root = status == KG_OK ? kg_build_rule(&b, "root", 4, (uint32_t)gbnf.n) : 0;
-    if (status == KG_OK && (b.full || b.rules[root].body == KG_NO_EXPR)) {
-        refuse_grammar(&g, gbnf.n, "there is no rule \"root\", which a text begins with");
-        status = g.status;
-    }
-    uint32_t circle = status == KG_OK ? kg_check_rules(&b) : KG_NO_EXPR;
-    if (circle != KG_NO_EXPR) {
-        const struct kg_rule *rule = &b.rules[circle];
-        refuse_grammar(&g, rule->at, "the rule \"%.*s\" begins with itself (left recursion): write it as a repetition",
-                       (int)(rule->n_name < 64 ? rule->n_name : 64), b.bytes + rule->name);
-        status = g.status;
-    }
+    size_t used = scratch->used;
+    uint32_t root = 0;
+    enum kg_status status = kg_build_begin(&b, scratch) ? read_grammar(&g, &root) : kg_grammar_full(error);
     if (status == KG_OK) {
-        return kg_emit_program(&b, root, grammar, arena, used, error);
+        status = kg_emit_program(&b, root, grammar, arena, scratch, error);
     }
-    kg_arena_rewind(arena, used);
+    kg_arena_rewind(scratch, used);
     return status;
 }

@@ -4,6 +4,7 @@ ENGINE_LM += \
     infer/constrain/collect.c \
     infer/constrain/emit.c \
     infer/constrain/gbnf.c \
+    infer/constrain/grammar_test.c \
     infer/constrain/matcher.c \
     infer/constrain/order.c \
     infer/constrain/schema.c \

@@ -257,7 +257,7 @@ static enum kg_status build_schema(struct kg_schema *s)
         b->rules[root].body = body;
     }
     read_referred(s);
-    if (s->status == KG_OK && b->full) {
+    if (b->full) { /* whatever was refused after that */
         return kg_grammar_full(s->error);
     }
     if (s->status == KG_OK && kg_check_rules(b) != KG_NO_EXPR) {
@@ -266,43 +266,39 @@ static enum kg_status build_schema(struct kg_schema *s)
     return s->status;
 }
 
-/* `used`: where the program is to lie in the arena. */
-static enum kg_status make_grammar(struct kg_grammar *grammar, const struct kg_json_tree *tree, uint32_t schema,
-                                   struct kg_arena *arena, size_t used, struct kg_error *error)
+enum kg_status kg_grammar_schema(struct kg_grammar *grammar, const struct kg_json_tree *tree, uint32_t schema,
+                                 struct kg_arena *arena, struct kg_arena *scratch, struct kg_error *error)
 {
     struct kg_builder b;
+    size_t used = scratch->used;
     struct kg_schema s = {.b = &b, .tree = tree, .root = schema, .error = error};
-    enum kg_status status = kg_build_begin(&b, arena) ? build_schema(&s) : kg_grammar_full(error);
+    enum kg_status status = kg_build_begin(&b, scratch) ? build_schema(&s) : kg_grammar_full(error);
     if (status == KG_OK) {
-        return kg_emit_program(&b, kg_build_rule(&b, "root", 4, 0), grammar, arena, used, error);
+        status = kg_emit_program(&b, kg_build_rule(&b, "root", 4, 0), grammar, arena, scratch, error);
     }
-    kg_arena_rewind(arena, used);
+    kg_arena_rewind(scratch, used);
     return status;
 }
 
-enum kg_status kg_grammar_schema(struct kg_grammar *grammar, const struct kg_json_tree *tree, uint32_t schema,
-                                 struct kg_arena *arena, struct kg_error *error)
-{
-    return make_grammar(grammar, tree, schema, arena, arena->used, error);
-}
-
 enum kg_status kg_grammar_read_schema(struct kg_grammar *grammar, struct kg_text json, struct kg_arena *arena,
-                                      struct kg_error *error)
+                                      struct kg_arena *scratch, struct kg_error *error)
 {
-    size_t used = arena->used, values = json.n / BYTES_PER_VALUE + 2;
-    char *copy = kg_arena_take(arena, json.n);
-    struct kg_json_tree tree = {.values = kg_arena_array(arena, values, sizeof *tree.values)};
+    size_t used = scratch->used, values = json.n / BYTES_PER_VALUE + 2;
+    char *copy = kg_arena_take(scratch, json.n);
+    struct kg_json_tree tree = {.values = kg_arena_array(scratch, values, sizeof *tree.values)};
+    enum kg_status status = KG_E_INPUT;
     if (!copy || !tree.values || values > UINT32_MAX) {
-        kg_arena_rewind(arena, used);
+        kg_arena_rewind(scratch, used);
         return kg_grammar_full(error);
     }
     tree.room = (uint32_t)values;
     memcpy(copy, json.data, json.n);
-    if (!kg_json_read(&tree, copy, json.n)) {
-        kg_arena_rewind(arena, used);
+    if (kg_json_read(&tree, copy, json.n)) {
+        status = kg_grammar_schema(grammar, &tree, 0, arena, scratch, error);
+    } else {
         kg_error_set(error, KG_E_INPUT, "the JSON schema, byte %zu: %s", tree.problem_at, tree.problem);
         kg_error_hint(error, "a JSON schema is an object, such as {\"type\": \"object\"}");
-        return KG_E_INPUT;
     }
-    return make_grammar(grammar, &tree, 0, arena, used, error);
+    kg_arena_rewind(scratch, used);
+    return status;
 }

@@ -5,9 +5,11 @@
 
 #include "kgpt/matcher.h"
 
+#ifndef KG_MATCH_NODES /* a fuzzer makes them small, so that short texts fill them */
 #define KG_MATCH_NODES 8192u
 #define KG_MATCH_PLACES 16384u
 #define KG_MATCH_STATES 1024u
+#endif
 #define KG_MATCH_MOVES (1u << 17)
 #define KG_MATCH_SEEN 4096u /* slots of a hash table, for at most half as many places */
 #define KG_MOVE_UNKNOWN 0xFFFFu
@@ -53,7 +55,7 @@ struct kg_match_tables {
     uint32_t n_open, n_found, n_seen, round;
     bool whole;
     struct kg_match_seen seen[KG_MATCH_SEEN];
-    uint16_t renamed[KG_MATCH_NODES]; /* collect.c: new numbers of nodes, or of states */
+    uint16_t renamed[KG_MATCH_NODES + KG_MATCH_STATES]; /* collect.c: new numbers of nodes, or of states */
 
     uint32_t mask_of[KG_MATCH_MASKS]; /* the state that a mask is kept for; KG_MATCH_STATES: none */
     uint32_t mask_n[KG_MATCH_MASKS];  /* its tokens */

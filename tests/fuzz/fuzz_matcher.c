@@ -1,0 +1,96 @@
+/* Fuzzes a matcher with tables that are soon full. The first byte chooses the grammar; each further byte takes a token,
+ * or bytes, or begins anew. Whatever was matched before, a text leads to the same mask. */
+#include <string.h>
+
+#include "checked_arena.h"
+#include "made_vocab.h"
+#include "promise.h"
+
+#define MOST_TEXT 512
+#define ROOM (1u << 22)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define LISTS                                                               \
+    "root ::= v\nv ::= \"[\" (v (\",\" v)*)? \"]\" | \"{\" s \":\" v \"}\"" \
+    " | s | \"1\"+\ns ::= \"\\\"\" [^\"\\\\]{0,9} \"\\\"\""
+
+static const char *const grammars[] = {
+    LISTS,
+    "root ::= \"a\"{0,30} (\"aa\" | \"ab\"){2,20} \"b\"*",
+    "root ::= (\"(\" root \")\" | \"x\" | e)*\ne ::= \"\" | \"y\" e \"z\"",
+    "root ::= [\\u00e0-\\u9fff\\U0001F600-\\U0001F64F]* \"true\"? ([a-f]{2} | \"a\"){3,} | \"null\"",
+    "root ::= ((\"a\"? \"b\"?){3} \",\"?)*",
+};
+
+struct run {
+    struct kg_grammar grammar;
+    struct kg_matcher matcher, fresh;
+    char text[MOST_TEXT + 16];
+    size_t n;
+    bool good;
+};
+
+/* Another matcher, which has seen only this text, has the same mask. */
+static void check_fresh(struct run *r, uint32_t token)
+{
+    uint32_t allowed, n;
+    const uint32_t *mask = kg_matcher_mask(&r->matcher, &allowed);
+    kg_matcher_begin(&r->fresh, &r->grammar);
+    bool good = kg_matcher_bytes(&r->fresh, r->text, r->n);
+    if (r->matcher.failed || r->fresh.failed) {
+        r->good = false; /* too many ways for these tables */
+        return;
+    }
+    promise(good && kg_matcher_may_end(&r->fresh) == kg_matcher_may_end(&r->matcher));
+    const uint32_t *same = kg_matcher_mask(&r->fresh, &n);
+    if (!r->fresh.failed) {
+        promise(n == allowed && memcmp(mask, same, r->matcher.n_words * sizeof *mask) == 0);
+        made_check_mask(&r->matcher, &r->fresh, token);
+    }
+}
+
+static void take(struct run *r, uint8_t byte)
+{
+    struct kg_matcher *m = &r->matcher;
+    if (byte == 0xFF || !r->good || r->n >= MOST_TEXT) {
+        kg_matcher_begin(m, &r->grammar);
+        r->n = 0;
+        r->good = true;
+    } else if (byte >= 0x80) {
+        r->good = made_go_on(m, byte, r->text, &r->n);
+    } else {
+        char c = (char)byte;
+        r->good = kg_matcher_bytes(m, &c, 1);
+        r->text[r->n++] = c;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct kg_arena arena;
+    struct kg_token_order order;
+    struct kg_error error;
+    static struct run r;
+    if (size < 1) {
+        return 0;
+    }
+    const char *text = grammars[data[0] % (sizeof grammars / sizeof grammars[0])];
+    struct kg_arena scratch;
+    kg_arena_init(&arena, NULL, ROOM);
+    kg_arena_init(&scratch, NULL, ROOM);
+    promise(kg_grammar_read(&r.grammar, (struct kg_text){text, strlen(text)}, &arena, &scratch, &error) == KG_OK);
+    made_matcher(&r.matcher, &order, &arena);
+    kg_matcher_carve(&r.fresh, &order, &arena);
+    kg_matcher_begin(&r.matcher, &r.grammar);
+    r.n = 0;
+    r.good = !r.matcher.failed;
+    for (size_t i = 1; i < size; i++) {
+        take(&r, data[i]);
+        if (r.good) {
+            check_fresh(&r, data[i] * 3u % MADE_TOKENS);
+        }
+    }
+    checked_arena_free();
+    return 0;
+}
