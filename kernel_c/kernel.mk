@@ -172,6 +172,8 @@ $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
 $(BARE_OBJECTS): FLAGS = $(FREESTANDING) $(NO_FP_FLAGS) $(SMALL_FLAGS)
 $(HOSTED_OBJECTS): FLAGS = $(HOSTED_FLAGS) $(SANITIZER)
 $(UEFI_OBJECTS): FLAGS = $(UEFI_FLAGS)
+$(patsubst %,$(OBJ)/uefi/kernel_c/%.o,$(basename $(filter $(GENERATED),$(UEFI)))): FLAGS += -I$(GEN)
+$(OBJ)/uefi/kernel_c/uefi/boot_menu.o: FLAGS += -DKGPT_VERSION='"$(VERSION)"'
 
 $(OBJ)/%.o: %.c $(OBJ)/flags kernel_c/kernel.mk $(ROOM_FILES)
 	@mkdir -p $(@D)

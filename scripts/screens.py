@@ -54,10 +54,14 @@ def text(folder: Path) -> None:
 
 def menu(folder: Path) -> None:
     """The boot menu of GRUB, and that of kgpt.efi."""
-    for kind, name in (("iso", "screen-menu.png"), ("usb", "screens/menu-uefi.png")):
-        image = folder / f"menu.{kind}"
-        kgpt("image", kind, MODEL, "default", "-o", image, "--timeout", "300")
-        kgpt("screenshot", image, "-o", DOCS / name, *UEFI, "--resolution", "1280x800", "--seconds", "40")
+    for kind in ("iso", "usb"):
+        kgpt("image", kind, MODEL, "default", "-o", folder / f"menu.{kind}", "--timeout", "300")
+    for kind, name, size in (
+        ("iso", "screen-menu.png", "1280x800"),
+        ("usb", "screens/menu-uefi.png", "1280x800"),
+        ("usb", "screens/menu-uefi-1920x1080.png", "1920x1080"),
+    ):
+        kgpt("screenshot", folder / f"menu.{kind}", "-o", DOCS / name, *UEFI, "--resolution", size, "--seconds", "40")
 
 
 def training(folder: Path) -> None:

@@ -9,6 +9,9 @@ ENGINE_LARGE += \
     console/pixels_test.c \
     console/terminal_test.c
 BARE_DRIVERS += console/layouts.c
+UEFI += \
+    console/font.c \
+    console/pixels.c
 SMALL += console/%
 NO_FP += console/%
 GENERATED += console/%

@@ -51,10 +51,12 @@ static void take_words(struct kg_menu_view *view)
     view->n_words = view->cursor = n;
 }
 
-void kg_menu_view_begin(struct kg_menu_view *view, const struct kg_menu *menu, size_t columns, size_t rows)
+void kg_menu_view_begin(struct kg_menu_view *view, const struct kg_menu *menu, const char *name, size_t columns,
+                        size_t rows)
 {
     struct kg_text id = menu->chosen;
     *view = (struct kg_menu_view){.menu = menu,
+                                  .name = name,
                                   .columns = columns,
                                   .rows = rows,
                                   .left = menu->timeout < 0 ? -1 : menu->timeout * 1000,

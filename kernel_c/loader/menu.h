@@ -27,6 +27,7 @@ enum kg_menu_want {
 /* A menu on a screen of `columns` by `rows` characters. */
 struct kg_menu_view {
     const struct kg_menu *menu;
+    const char *name;
     size_t chosen; /* n_entries: the row that switches safe graphics */
     size_t top;    /* the first entry that is shown */
     bool safe;     /* entries start with screen=safe */
@@ -43,14 +44,20 @@ enum kg_menu_look {
     KG_MENU_TITLE,
     KG_MENU_CHOSEN,
     KG_MENU_DIM,
+    KG_MENU_PROGRESS, /* the text of kg_progress_text */
 };
 
 #define KG_MENU_ROW_BYTES 512
 #define KG_MENU_HEAD 3 /* rows above the entries */
 #define KG_MENU_FOOT 3 /* rows below them */
+#define KG_MENU_NAME_ROW 1
+#define KG_MENU_LAST_ROW 2 /* from the end: the keys, or the time */
+#define KG_MENU_COLUMNS_MIN 40
+#define KG_MENU_ROWS_MIN 10
 
-/* At least 40 columns and 10 rows. */
-void kg_menu_view_begin(struct kg_menu_view *view, const struct kg_menu *menu, size_t columns, size_t rows);
+/* `name`: the title. At least KG_MENU_COLUMNS_MIN columns and KG_MENU_ROWS_MIN rows. */
+void kg_menu_view_begin(struct kg_menu_view *view, const struct kg_menu *menu, const char *name, size_t columns,
+                        size_t rows);
 
 enum kg_menu_want kg_menu_press(struct kg_menu_view *view, uint32_t key);
 enum kg_menu_want kg_menu_pass(struct kg_menu_view *view, int milliseconds);

@@ -101,10 +101,11 @@ static void write_last_row(const struct kg_menu_view *view, char *out)
 
 enum kg_menu_look kg_menu_row(const struct kg_menu_view *view, size_t row, char text[KG_MENU_ROW_BYTES])
 {
+    char title[KG_MENU_ROW_BYTES];
     text[0] = '\0';
-    if (row == 1) {
-        write_menu_row(view, text,
-                       view->safe ? "kgpt - choose what to start, with safe graphics" : "kgpt - choose what to start");
+    if (row == KG_MENU_NAME_ROW) {
+        kg_format(title, sizeof title, "%.80s%s", view->name, view->safe ? ", with safe graphics" : "");
+        write_menu_row(view, text, title);
         return KG_MENU_TITLE;
     }
     if (row < KG_MENU_HEAD) {
@@ -116,7 +117,7 @@ enum kg_menu_look kg_menu_row(const struct kg_menu_view *view, size_t row, char 
     if (row + KG_MENU_FOOT < view->rows) {
         return write_entry_row(view, view->top + row - KG_MENU_HEAD, text);
     }
-    if (row + 2 == view->rows) {
+    if (row + KG_MENU_LAST_ROW == view->rows) {
         write_last_row(view, text);
         return KG_MENU_DIM;
     }

@@ -3,6 +3,7 @@
 
 #include "kgpt/format.h"
 
+#define KB UINT64_C(1000)
 #define MB UINT64_C(1000000)
 #define FIGURES 48     /* columns of the text behind the bar */
 #define LEAST_TIME 500 /* ms before a rate is shown */
@@ -20,9 +21,11 @@ void kg_progress_text(char text[KG_PROGRESS_BYTES], uint64_t done, uint64_t tota
     }
     text[n++] = ']';
     uint64_t percent = total < 100 ? (done >= total ? 100 : 0) : done / (total / 100);
-    n += kg_format(text + n, KG_PROGRESS_BYTES - n, " %3llu %%, %llu of %llu MB",
-                   (unsigned long long)(percent > 100 ? 100 : percent), (unsigned long long)(done / MB),
-                   (unsigned long long)((total + MB - 1) / MB));
+    uint64_t unit = total < MB ? KB : MB;
+    n += kg_format(text + n, KG_PROGRESS_BYTES - n, " %3llu %%, %llu of %llu %s",
+                   (unsigned long long)(percent > 100 ? 100 : percent),
+                   (unsigned long long)((done + (done == total ? unit - 1 : 0)) / unit),
+                   (unsigned long long)((total + unit - 1) / unit), unit == KB ? "KB" : "MB");
     if (milliseconds < LEAST_TIME || done == 0) {
         return;
     }

@@ -7,6 +7,7 @@
 #define MENU_FILE "/kgpt/menu.cfg"
 #define MODELS "/models"
 #define WAIT_US 20000
+#define NAME "kgpt " KGPT_VERSION
 
 static struct kg_text menu_text_of(const char *text)
 {
@@ -78,19 +79,34 @@ static void run_menu(struct kg_stick *stick)
     }
 }
 
+/* The bytes of the text that fill a row, without a word's beginning. */
+static size_t words_that_fit(const char *text, size_t width)
+{
+    size_t n = kg_strlen(text), end = width;
+    if (n <= width) {
+        return n;
+    }
+    while (end && text[end] != ' ') {
+        end--;
+    }
+    return end ? end : width;
+}
+
 static void show_error(struct kg_stick *stick)
 {
     char text[KG_MENU_ROW_BYTES];
-    size_t width = stick->columns - 4;
+    size_t width = stick->columns - 4, row = KG_MENU_HEAD;
     kg_stick_clear(stick);
-    kg_stick_row(stick, 1, KG_MENU_TITLE, "  kgpt: NOT STARTED");
-    for (size_t i = 0, n = kg_strlen(stick->error.message); i * width < n && i < 4; i++) {
-        kg_format(text, sizeof text, "  %.*s", (int)width, stick->error.message + i * width);
-        kg_stick_row(stick, 3 + i, KG_MENU_PLAIN, text);
+    kg_stick_row(stick, KG_MENU_NAME_ROW, KG_MENU_TITLE, "  kgpt: NOT STARTED");
+    for (const char *rest = stick->error.message; *rest && row < KG_MENU_HEAD + 4; row++) {
+        size_t n = words_that_fit(rest, width);
+        kg_format(text, sizeof text, "  %.*s", (int)n, rest);
+        kg_stick_row(stick, row, KG_MENU_PLAIN, text);
+        rest += n + (rest[n] == ' ');
     }
     kg_format(text, sizeof text, "  %.*s", (int)width, stick->error.hint);
     kg_stick_row(stick, 8, KG_MENU_PLAIN, text);
-    kg_stick_row(stick, stick->rows - 2, KG_MENU_DIM, "  Any key goes back to the menu.");
+    kg_stick_row(stick, stick->rows - KG_MENU_LAST_ROW, KG_MENU_DIM, "  Any key goes back to the menu.");
     while (!kg_stick_key(stick)) {
         stick->u->system->boot->stall(WAIT_US);
     }
@@ -123,7 +139,7 @@ static enum kg_status load_entry(struct kg_stick *stick, const struct kg_menu_en
     boot->excess = NULL;
     if (entry->n_modules) {
         kg_stick_clear(stick);
-        kg_stick_row(stick, 1, KG_MENU_TITLE, "  kgpt");
+        kg_stick_row(stick, KG_MENU_NAME_ROW, KG_MENU_TITLE, "  " NAME);
     }
     for (size_t i = 0; i < entry->n_modules; i++) {
         enum kg_status status =
@@ -163,10 +179,11 @@ void kg_uefi_boot_menu(struct kg_uefi *u)
     memset(stick, 0, sizeof *stick);
     stick->u = u;
     stick->chunk = chunk;
-    kg_stick_console(stick);
+    kg_stick_clock(stick);
     if ((!kg_stick_open_volume(stick) && !kg_stick_open_server(stick)) || !read_menu(stick)) {
         return;
     }
+    kg_stick_screen(stick);
     read_added_menus(stick);
     const struct kg_menu_entry *entry = kg_stick_named_entry(stick);
     if (entry && load_entry(stick, entry, stick->view.words) == KG_OK) {
@@ -176,7 +193,7 @@ void kg_uefi_boot_menu(struct kg_uefi *u)
         show_error(stick);
     }
     if (stick->menu.n_entries) {
-        kg_menu_view_begin(&stick->view, &stick->menu, stick->columns, stick->rows);
+        kg_menu_view_begin(&stick->view, &stick->menu, NAME, stick->columns, stick->rows);
         choose_and_load(stick);
     }
 }

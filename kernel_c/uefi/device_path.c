@@ -1,11 +1,28 @@
 /* Device paths of firmware: lists of nodes with a type, a subtype and a length (UEFI Specification 2.10, 10). */
 #include "kgpt/mem.h"
+#include "kgpt/utf8.h"
 #include "stick.h"
 
 #define TYPE_END 0x7F
 #define TYPE_MEDIA 4
 #define SUBTYPE_FILE 4
 #define NODE_HEAD 4
+
+size_t kg_stick_utf16(struct kg_text text, uint16_t *out, size_t room, bool slashes)
+{
+    size_t n = 0, length;
+    for (size_t at = 0; at < text.n && n + 3 <= room; at += length ? length : 1) {
+        length = kg_utf8_length(text.data + at, text.n - at);
+        uint32_t code = length ? kg_utf8_code(text.data + at, length) : '?';
+        if (code > 0xFFFF) {
+            out[n++] = (uint16_t)(0xD7C0 + (code >> 10));
+            code = 0xDC00 | (code & 0x3FF);
+        }
+        out[n++] = (uint16_t)(slashes && code == '/' ? '\\' : code);
+    }
+    out[n] = 0;
+    return n;
+}
 
 static size_t node_size(const uint8_t *node)
 {

@@ -1,4 +1,5 @@
-/* The boot menu on the firmware's text console, which firmware shows on the screen and on serial ports. */
+/* The boot menu in text: on serial ports, and where there are no pixels on the firmware's console, which firmware shows
+ * on the screen, too. menu_picture.c draws it in pixels. */
 #include "stick.h"
 
 #include "kgpt/utf8.h"
@@ -10,46 +11,96 @@
 #define INK_TITLE 0x0F
 #define INK_CHOSEN 0x30 /* black on cyan, as in GRUB's menu */
 #define INK_DIM 0x03    /* cyan: firmware's dark grey is nearly black */
+#define TYPE_MESSAGING 3
+#define SUBTYPE_UART 14
 
 uint64_t kg_stick_ticks(void)
 {
     return __builtin_ia32_rdtsc();
 }
 
-void kg_stick_console(struct kg_stick *stick)
+void kg_stick_clock(struct kg_stick *stick)
 {
-    struct kg_efi_text_output *out = stick->u->system->console_out;
-    uint64_t columns = 80, rows = 25, begin = kg_stick_ticks();
-    if (out && out->mode && kg_efi_failed(out->query_mode(out, (uint64_t)out->mode->mode, &columns, &rows))) {
-        columns = 80;
-        rows = 25;
-    }
-    stick->columns = columns < 40 ? 40 : columns > COLUMNS_MAX ? COLUMNS_MAX : columns;
-    stick->rows = rows < 10 ? 10 : rows > ROWS_MAX ? ROWS_MAX : rows;
+    uint64_t begin = kg_stick_ticks();
     stick->u->system->boot->stall(10000);
     stick->ticks_per_ms = (kg_stick_ticks() - begin) / 10 + 1;
 }
 
+/* Adds the consoles on serial ports. The firmware's console, which writes to all, would write over the picture. */
+static void find_serial_ports(struct kg_stick *stick)
+{
+    static const struct kg_efi_guid guid = KG_EFI_TEXT_OUTPUT_GUID, path_guid = KG_EFI_DEVICE_PATH_GUID;
+    const struct kg_efi_boot_services *services = stick->u->system->boot;
+    kg_efi_handle *handles = NULL;
+    uint64_t n = 0;
+    if (kg_efi_failed(services->locate_handles(KG_EFI_BY_PROTOCOL, &guid, NULL, &n, &handles))) {
+        return;
+    }
+    for (uint64_t i = 0; i < n && stick->n_outputs < KG_STICK_OUTPUTS_MAX; i++) {
+        const uint8_t *path = kg_uefi_protocol(stick->u, handles[i], &path_guid);
+        if (kg_device_path_node(path, TYPE_MESSAGING, SUBTYPE_UART)) {
+            stick->outputs[stick->n_outputs] = kg_uefi_protocol(stick->u, handles[i], &guid);
+            stick->n_outputs += stick->outputs[stick->n_outputs] != NULL;
+        }
+    }
+    services->free_pool(handles);
+}
+
+/* Makes the menu small enough for an output. */
+static void fit_menu(struct kg_stick *stick, size_t columns, size_t rows)
+{
+    stick->columns = columns < stick->columns ? columns : stick->columns;
+    stick->rows = rows < stick->rows ? rows : stick->rows;
+}
+
+void kg_stick_screen(struct kg_stick *stick)
+{
+    struct kg_efi_text_output *console = stick->u->system->console_out;
+    stick->columns = COLUMNS_MAX;
+    stick->rows = ROWS_MAX;
+    stick->has_picture = kg_menu_picture_open(stick, &stick->picture);
+    if (stick->has_picture) {
+        if (console) {
+            console->enable_cursor(console, false);
+        }
+        fit_menu(stick, stick->picture.columns, kg_menu_picture_rows(&stick->picture));
+        find_serial_ports(stick);
+    } else if (console) {
+        stick->outputs[stick->n_outputs++] = console;
+    }
+    for (size_t i = 0; i < stick->n_outputs; i++) {
+        struct kg_efi_text_output *out = stick->outputs[i];
+        uint64_t columns = 80, rows = 25;
+        if (!out->mode || kg_efi_failed(out->query_mode(out, (uint64_t)out->mode->mode, &columns, &rows))) {
+            columns = 80;
+            rows = 25;
+        }
+        fit_menu(stick, columns, rows);
+    }
+    stick->columns = stick->columns < KG_MENU_COLUMNS_MIN ? KG_MENU_COLUMNS_MIN : stick->columns;
+    stick->rows = stick->rows < KG_MENU_ROWS_MIN ? KG_MENU_ROWS_MIN : stick->rows;
+}
+
 void kg_stick_clear(struct kg_stick *stick)
 {
-    struct kg_efi_text_output *out = stick->u->system->console_out;
-    if (out) {
+    for (size_t i = 0; i < stick->n_outputs; i++) {
+        struct kg_efi_text_output *out = stick->outputs[i];
         out->enable_cursor(out, false);
         out->set_attribute(out, INK_PLAIN);
         out->clear(out);
     }
+    if (stick->has_picture) {
+        kg_menu_picture_clear(&stick->picture);
+    }
 }
 
 /* Writes the row as wide as the screen: one column less, so that the last row does not scroll. */
-void kg_stick_row(struct kg_stick *stick, size_t row, enum kg_menu_look look, const char *text)
+static void write_text_row(struct kg_stick *stick, struct kg_efi_text_output *out, size_t row, enum kg_menu_look look,
+                           const char *text)
 {
-    static const uint8_t inks[] = {INK_PLAIN, INK_TITLE, INK_CHOSEN, INK_DIM};
-    struct kg_efi_text_output *out = stick->u->system->console_out;
+    static const uint8_t inks[] = {INK_PLAIN, INK_TITLE, INK_CHOSEN, INK_DIM, INK_TITLE};
     uint16_t line[COLUMNS_MAX + 1];
     size_t n = kg_strlen(text), column = 0, length;
-    if (!out) {
-        return;
-    }
     for (size_t at = 0; at < n && column < stick->columns - 1; at += length ? length : 1) {
         length = kg_utf8_length(text + at, n - at);
         uint32_t code = length ? kg_utf8_code(text + at, length) : '?';
@@ -62,6 +113,16 @@ void kg_stick_row(struct kg_stick *stick, size_t row, enum kg_menu_look look, co
     out->set_cursor(out, 0, row);
     out->set_attribute(out, inks[look]);
     out->write(out, line);
+}
+
+void kg_stick_row(struct kg_stick *stick, size_t row, enum kg_menu_look look, const char *text)
+{
+    for (size_t i = 0; i < stick->n_outputs; i++) {
+        write_text_row(stick, stick->outputs[i], row, look, text);
+    }
+    if (stick->has_picture) {
+        kg_menu_picture_row(&stick->picture, row, stick->rows, look, text);
+    }
 }
 
 uint32_t kg_stick_key(struct kg_stick *stick)

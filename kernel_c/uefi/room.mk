@@ -9,6 +9,7 @@ UEFI += \
     uefi/memory_map.c \
     uefi/menu_program.c \
     uefi/picture.c \
+    uefi/menu_picture.c \
     uefi/menu_screen.c \
     uefi/picture_mode.c \
     uefi/qemu_words.c \

@@ -3,6 +3,7 @@
 #define KGPT_UEFI_STICK_H
 
 #include "kgpt/error.h"
+#include "kgpt/pixels.h"
 #include "kgpt/sha256.h"
 #include "loader.h"
 #include "loader/menu.h"
@@ -10,10 +11,20 @@
 #define KG_STICK_CHUNK (UINT64_C(1) << 20)
 #define KG_STICK_PATH_MAX 256
 #define KG_STICK_FILES_MAX 4096
+#define KG_STICK_OUTPUTS_MAX 4
 #define KG_STICK_TEXT_MAX (UINT64_C(1) << 20)
 #define KG_DEVICE_PATH_MAX 1024
 
 struct kg_stick;
+
+#define KG_MENU_PICTURE_COLUMNS 480
+
+/* The menu in pixels. */
+struct kg_menu_picture {
+    struct kg_pixels pixels;
+    uint32_t columns, rows; /* with the status line, the last row */
+    uint32_t *cells;        /* what the screen shows */
+};
 
 /* A file that is being read. */
 struct kg_stick_read {
@@ -56,7 +67,11 @@ struct kg_stick {
     struct kg_server server;
     uint8_t *chunk; /* KG_STICK_CHUNK bytes below 4 GiB: some firmware reads only there */
     uint64_t ticks_per_ms;
-    size_t columns, rows; /* of the firmware's text console */
+    size_t columns, rows;                                     /* of the menu: what fits each of its outputs */
+    struct kg_efi_text_output *outputs[KG_STICK_OUTPUTS_MAX]; /* in text */
+    size_t n_outputs;
+    bool has_picture;
+    struct kg_menu_picture picture;
     struct kg_menu menu;
     struct kg_menu_view view;
     struct kg_error error;
@@ -64,12 +79,21 @@ struct kg_stick {
     uint16_t options[KG_BOOT_CMDLINE_SIZE + 64];
 };
 
-/* menu_screen.c: the firmware's text console. */
-void kg_stick_console(struct kg_stick *stick);
+/* menu_screen.c: the menu in pixels and on serial ports, or on the firmware's text console. */
+void kg_stick_clock(struct kg_stick *stick);  /* measures the ticks of a millisecond */
+void kg_stick_screen(struct kg_stick *stick); /* chooses the outputs */
 void kg_stick_clear(struct kg_stick *stick);
 void kg_stick_row(struct kg_stick *stick, size_t row, enum kg_menu_look look, const char *text);
 uint32_t kg_stick_key(struct kg_stick *stick); /* 0: none */
 uint64_t kg_stick_ticks(void);
+
+/* menu_picture.c. False: there is no framebuffer for it. */
+bool kg_menu_picture_open(struct kg_stick *stick, struct kg_menu_picture *picture);
+void kg_menu_picture_clear(struct kg_menu_picture *picture);
+size_t kg_menu_picture_rows(const struct kg_menu_picture *picture); /* that a menu can have */
+/* Draws a row of a menu with `rows` rows. */
+void kg_menu_picture_row(struct kg_menu_picture *picture, size_t row, size_t rows, enum kg_menu_look look,
+                         const char *text);
 
 /* stick_files.c. Errors are in stick->error. */
 /* Loads a small text file into memory that stays; `text->data` is NULL if there is none. */
@@ -87,8 +111,6 @@ bool kg_stick_open_volume(struct kg_stick *stick);
 /* The path of the next file in `folder` that ends in .menu. False: there are no more. */
 bool kg_stick_next_menu(struct kg_stick *stick, struct kg_efi_file *folder, char path[KG_STICK_PATH_MAX]);
 struct kg_efi_file *kg_stick_open(struct kg_stick *stick, struct kg_text path); /* NULL: none */
-/* UTF-8 to UTF-16 with a final 0. `slashes`: / becomes \. Returns the units without the 0. */
-size_t kg_stick_utf16(struct kg_text text, uint16_t *out, size_t room, bool slashes);
 
 /* http.c: files of the server that the program came from by HTTP boot. False if it did not. */
 bool kg_stick_open_server(struct kg_stick *stick);
@@ -98,6 +120,8 @@ bool kg_stick_open_server(struct kg_stick *stick);
 size_t kg_device_path_size(const uint8_t *path);
 /* The first node of this kind. NULL: none. */
 const uint8_t *kg_device_path_node(const uint8_t *path, uint8_t type, uint8_t subtype);
+/* UTF-8 to UTF-16 with a final 0. `slashes`: / becomes \. Returns the units without the 0. */
+size_t kg_stick_utf16(struct kg_text text, uint16_t *out, size_t room, bool slashes);
 /* Copies `device`, with a node for a file behind it. False if it does not fit. */
 bool kg_device_path_of_file(const uint8_t *device, struct kg_text file, uint8_t path[KG_DEVICE_PATH_MAX]);
 

@@ -33,7 +33,7 @@ static const char *show_read(struct kg_stick_read *read)
     }
     read->drawn = now;
     kg_progress_text(text + 2, read->done, read->total, (now - read->began) / stick->ticks_per_ms, stick->columns - 4);
-    kg_stick_row(stick, 5, KG_MENU_TITLE, text);
+    kg_stick_row(stick, 5, KG_MENU_PROGRESS, text);
     return kg_stick_key(stick) == ESCAPE ? stopped : NULL;
 }
 

@@ -1,24 +1,7 @@
 /* Files of the medium from which the firmware started the program, by Simple File System: see stick.h. */
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
-#include "kgpt/utf8.h"
 #include "stick.h"
-
-size_t kg_stick_utf16(struct kg_text text, uint16_t *out, size_t room, bool slashes)
-{
-    size_t n = 0, length;
-    for (size_t at = 0; at < text.n && n + 3 <= room; at += length ? length : 1) {
-        length = kg_utf8_length(text.data + at, text.n - at);
-        uint32_t code = length ? kg_utf8_code(text.data + at, length) : '?';
-        if (code > 0xFFFF) {
-            out[n++] = (uint16_t)(0xD7C0 + (code >> 10));
-            code = 0xDC00 | (code & 0x3FF);
-        }
-        out[n++] = (uint16_t)(slashes && code == '/' ? '\\' : code);
-    }
-    out[n] = 0;
-    return n;
-}
 
 static const char *reason_of(struct kg_stick *stick, kg_efi_status status)
 {

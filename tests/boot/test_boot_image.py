@@ -224,7 +224,7 @@ def test_the_menu_of_uefi_says_what_is_missing_or_damaged(boot: Boot, lm_stick: 
     broken.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
     guest = boot(image=broken, medium="usb", machine="q35", memory=256, firmware=uefi(), timeout=400)
     guest.expect("NOT STARTED")
-    guest.expect(r"/models/chat\.gguf: it is damaged: its SHA-256 is [0-9a-f]{16}\.\.\., not [0-9a-f]{16}")
+    guest.expect(r"/models/chat\.gguf: it is damaged: its SHA-256 is [0-9a-f]{16}\.\.\.,")
     guest.expect("Any key goes back to the menu")
     assert not [event for event in guest.events if isinstance(event, Booted)]
     guest.send(" ")

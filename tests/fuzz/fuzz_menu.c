@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (menu.n_entries == 0) {
         return 0;
     }
-    kg_menu_view_begin(&view, &menu, 40 + data[0] % 64u, 10 + data[0] / 8u);
+    kg_menu_view_begin(&view, &menu, "kgpt", 40 + data[0] % 64u, 10 + data[0] / 8u);
     for (size_t i = 0; i < n_keys; i++) {
         uint8_t key = data[2 + i];
         check_rows(&view);

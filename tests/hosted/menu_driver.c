@@ -59,7 +59,7 @@ const struct kg_text *driver_module(size_t entry, size_t i, bool words)
 void driver_open(size_t columns, size_t rows);
 void driver_open(size_t columns, size_t rows)
 {
-    kg_menu_view_begin(&view, &menu, columns, rows);
+    kg_menu_view_begin(&view, &menu, "kgpt 1.2", columns, rows);
 }
 
 int driver_press(uint32_t key);

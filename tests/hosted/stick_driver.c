@@ -1,5 +1,6 @@
 /* The boot menu of kgpt.efi and its files, with a made-up medium or server, for ctypes. */
 #define __builtin_ia32_rdtsc made_up_clock
+#define KGPT_VERSION "1.2"
 
 #include <stdint.h>
 uint64_t made_up_clock(void);
@@ -9,6 +10,7 @@ uint64_t made_up_clock(void);
 #include "../../kernel_c/uefi/device_path.c"
 #include "../../kernel_c/uefi/firmware.c"
 #include "../../kernel_c/uefi/http.c"
+#include "../../kernel_c/uefi/menu_picture.c"
 #include "../../kernel_c/uefi/menu_program.c"
 #include "../../kernel_c/uefi/menu_screen.c"
 #include "../../kernel_c/uefi/picture.c"
@@ -27,7 +29,7 @@ struct world {
     uint64_t most_bytes;         /* of a read, or of a body's piece */
     uint64_t fails_after;        /* bytes of a file, then device_error */
     uint64_t served_size;        /* what the server says of each file; UINT64_MAX: the truth */
-    uint64_t http_status, silent, no_length, no_service, load_status;
+    uint64_t http_status, silent, no_length, no_service, load_status, has_serial;
     uint64_t pages, calls, requests, children, events, started; /* counted */
 };
 struct world world;
@@ -381,6 +383,8 @@ static kg_efi_status KG_EFIAPI enable_cursor(struct kg_efi_text_output *self, bo
 }
 
 static struct kg_efi_loaded_image loaded, program;
+static struct kg_efi_text_output out;
+static char serial; /* a handle */
 
 static kg_efi_status KG_EFIAPI load_image(bool policy, kg_efi_handle parent, void *path, void *source, uint64_t size,
                                           kg_efi_handle *image)
@@ -410,7 +414,13 @@ static kg_efi_status KG_EFIAPI protocol_of(kg_efi_handle handle, const struct kg
                                     of_http = KG_EFI_HTTP_GUID, of_service = KG_EFI_HTTP_SERVICE_GUID,
                                     of_image = KG_EFI_LOADED_IMAGE_GUID;
     static struct kg_efi_simple_file_system volume = {0, open_volume};
+    static const struct kg_efi_guid of_text = KG_EFI_TEXT_OUTPUT_GUID;
     static struct kg_efi_service_binding service = {create_child, destroy_child};
+    static uint8_t uart[] = {3, 14, 19, 0, [15] = 8, [16] = 1, [17] = 1, [19] = 0x7F, 0xFF, 4, 0};
+    if (handle == &serial) {
+        *found = guid->a == of_text.a ? (void *)&out : (void *)uart;
+        return KG_EFI_SUCCESS;
+    }
     *found = guid->a == of_volume.a && !is_server            ? (void *)&volume
              : guid->a == of_path.a                          ? (void *)device_path
              : guid->a == of_http.a && handle == &http       ? (void *)&http
@@ -435,6 +445,18 @@ static kg_efi_status KG_EFIAPI no_protocol(const struct kg_efi_guid *guid, void 
     (void)registration;
     (void)found;
     return KG_EFI_NOT_FOUND;
+}
+
+static kg_efi_status KG_EFIAPI find_handles(uint32_t how, const struct kg_efi_guid *guid, void *registration,
+                                            uint64_t *n, kg_efi_handle **handles)
+{
+    static kg_efi_handle found[] = {&http, &serial};
+    (void)how;
+    (void)guid;
+    (void)registration;
+    *n = world.has_serial ? 2 : 1;
+    *handles = found;
+    return KG_EFI_SUCCESS;
 }
 
 void driver_begin(uint64_t memory, uint64_t size, const uint8_t *path, size_t path_size, bool server);
@@ -477,7 +499,6 @@ bool driver_run(void);
 bool driver_run(void)
 {
     static struct kg_efi_boot_services services;
-    static struct kg_efi_text_output out;
     static struct kg_efi_text_input in;
     static const struct kg_efi_text_mode mode;
     static struct kg_efi_system_table table;
@@ -487,6 +508,7 @@ bool driver_run(void)
                                              .handle_protocol = protocol_of,
                                              .locate_protocol = no_protocol,
                                              .locate_device_path = locate_path,
+                                             .locate_handles = find_handles,
                                              .load_image = load_image,
                                              .start_image = start_image,
                                              .create_event = create_event,
@@ -539,4 +561,15 @@ const uint16_t *driver_options(void);
 const uint16_t *driver_options(void)
 {
     return start_options;
+}
+
+/* Gives the machine a framebuffer of 32 bits a pixel. */
+void driver_picture(uint8_t *pixels, uint32_t width, uint32_t height);
+void driver_picture(uint8_t *pixels, uint32_t width, uint32_t height)
+{
+    handover.boot.framebuffer = (struct kg_framebuffer){
+        .type = KG_FRAMEBUFFER_RGB,
+        .base = (uintptr_t)pixels,
+        .format = {4 * width, width, height, 32, 16, 8, 8, 8, 0, 8},
+    };
 }

@@ -210,6 +210,9 @@ def test_rows_are_no_wider_than_the_screen(menu: ctypes.CDLL) -> None:
 
 def test_progress(library: ctypes.CDLL) -> None:
     assert library.driver_progress(0, 98_000_000, 0, 80) == b"[" + b"." * 32 + b"]   0 %, 0 of 98 MB"
+    assert library.driver_progress(0, 24_992, 0, 80).endswith(b"   0 %, 0 of 25 KB")
+    assert library.driver_progress(24_992, 24_992, 0, 80).endswith(b" 100 %, 25 of 25 KB")
+    assert library.driver_progress(1_000_001, 1_000_001, 0, 80).endswith(b" 100 %, 2 of 2 MB")
     text = library.driver_progress(49_000_000, 98_000_000, 2000, 80)
     assert text.endswith(b" 50 %, 49 of 98 MB, 24.5 MB/s, 0:02 left")
     assert 15 <= text.count(b"#") <= 16

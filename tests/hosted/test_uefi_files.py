@@ -8,12 +8,19 @@ import mmap
 import struct
 from collections.abc import Callable, Iterator
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from native import shared_object
+
+from kgpt_build.headers import font
+from kgpt_build.vm.picture import Picture
+from kgpt_build.vm.screen import Screen, read_pixels
 
 SOURCES = [
     "tests/hosted/stick_driver.c",
     *(f"kernel_c/loader/{name}.c" for name in ("menu", "menu_file", "menu_rows", "progress")),
+    *(f"kernel_c/console/{name}.c" for name in ("font", "pixels")),
     *(f"kernel_c/core/{name}.c" for name in ("error", "format", "parse", "sha256", "sha256_absent", "str", "utf8")),
 ]
 ROOM = 24 << 20
@@ -23,7 +30,7 @@ MODEL = bytes(range(256)) * 9000  # more than two pieces
 CHAT = b"a chat template"
 _NAMES = (
     *("memory", "memory_end", "most_bytes", "fails_after", "served_size", "http_status", "silent", "no_length"),
-    *("no_service", "load_status", "pages", "calls", "requests", "children", "events", "started"),
+    *("no_service", "load_status", "has_serial", "pages", "calls", "requests", "children", "events", "started"),
 )
 
 
@@ -100,7 +107,10 @@ class Machine:
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    library = shared_object(tmp_path_factory.mktemp("files"), SOURCES)
+    folder = tmp_path_factory.mktemp("files")
+    (folder / font.NAME).write_text(font.text("1"))
+    library = shared_object(folder, SOURCES, include=folder)
+    library.driver_picture.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
     library.driver_begin.argtypes = [ctypes.c_uint64, ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_bool]
     library.driver_file.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint64]
     library.driver_run.restype = ctypes.c_bool
@@ -255,6 +265,85 @@ def test_a_menu_with_a_fault_says_where(make: Make, server: bool) -> None:
     machine = make(server)
     machine.run({"/kgpt/menu.cfg": b"timeout 1\nfoo bar\n"}, ENTER)
     assert "line 2 of /kgpt/menu.cfg" in machine.said
+
+
+# In pixels.
+
+
+WAITS = {**FILES, "/kgpt/menu.cfg": MENU.replace("timeout 1", "timeout -1").encode()}
+Pixels = npt.NDArray[np.uint8]
+
+
+def drawn(machine: Machine, size: tuple[int, int], *keys: tuple[int, int], files: dict[str, bytes]) -> Pixels:
+    """The pixels of the screen where the loader ends or waits."""
+    width, height = size
+    pixels = np.full((height, width, 4), 0x55, np.uint8)
+    machine.library.driver_picture(pixels.ctypes.data, width, height)
+    machine.run(files, *keys)
+    return np.ascontiguousarray(pixels[:, :, 2::-1])
+
+
+def draw(machine: Machine, size: tuple[int, int], *keys: tuple[int, int], files: dict[str, bytes] = FILES) -> Screen:
+    """The characters of that screen. A full block is read as a blank."""
+    return read_pixels(Picture(drawn(machine, size, *keys, files=files)), font.readable())
+
+
+@pytest.mark.parametrize("size", [(800, 600), (1280, 800)])
+def test_the_menu_in_pixels(make: Make, size: tuple[int, int]) -> None:
+    machine = make(False)
+    screen = draw(machine, size, DOWN, files=WAITS)
+    assert screen.unknown == 0
+    assert screen.lines[1].split() == ["▄▀", "▄▀▀▀", "▀▀▄", "▀▀", "▀▀", "kgpt", "1.2"]
+    assert screen.lines[5:8] == (
+        "  Chat",
+        "  Another kernel",
+        "  [ ] safe graphics: for a screen that stays black",
+    )
+    assert screen.status.startswith("Up, Down: choose.")
+    papers = screen.background
+    assert papers[6][0] == papers[6][-1] != papers[5][0]
+    assert machine.said == ""
+
+
+def test_letters_are_as_large_on_a_large_screen(make: Make) -> None:
+    small, large = (drawn(make(False), size, files=WAITS) for size in ((960, 540), (3840, 2160)))
+    assert (large[::4, ::4] == small).all()
+    assert (large[3::4, 3::4] == small).all()
+
+
+def test_the_time_and_a_serial_port_beside_pixels(make: Make) -> None:
+    machine = make(False)
+    machine.world.has_serial = 1
+    slow = {**FILES, "/kgpt/menu.cfg": MENU.replace("timeout 1", "timeout 3600").encode()}
+    screen = draw(machine, (800, 600), files=slow)
+    assert screen.status.startswith("Starts in 3")
+    assert "Starts in 3600 s" in machine.said
+    assert "\n  Another kernel\n" in machine.said
+
+
+@both
+def test_progress_and_errors_in_pixels(make: Make, server: bool) -> None:
+    screen = draw(make(server), (800, 600))
+    assert "Loading /models/m.kgct (2 of 2). Esc: back to the menu." in screen.text
+    row = next(i for i, line in enumerate(screen.lines) if "100 %" in line)
+    papers = screen.background[row]
+    assert papers[0] == papers[-1] == 0, "what is not the bar is black"
+    assert len({*papers[3:30], 0}) == 2, "the bar is full"
+    broken = {path: data for path, data in FILES.items() if path != "/models/m.gguf"}
+    screen = draw(make(server), (800, 600), files=broken)
+    assert "/models/m.gguf: it is not on the" in screen.text
+    assert screen.status == "Any key goes back to the menu."
+
+
+@pytest.mark.parametrize("size", [(300, 200), (160, 64)])
+def test_a_small_screen_shows_the_menu_in_text(make: Make, size: tuple[int, int]) -> None:
+    machine = make(False)
+    width, height = size
+    pixels = np.full((height, width, 4), 0x55, np.uint8)
+    machine.library.driver_picture(pixels.ctypes.data, width, height)
+    assert machine.run(FILES)
+    assert (pixels == 0x55).all()
+    assert "\n  Another kernel\n" in machine.said
 
 
 # A server that lies.

@@ -4,6 +4,7 @@
 
 #include "app/engine.h"
 #include "kgpt/format.h"
+#include "kgpt/logo.h"
 #include "kgpt/utf8.h"
 
 /* Colours of kgpt/palette.h as SGR sequences: the logo, the name in white, the rest plain. */
@@ -31,8 +32,8 @@ void kg_start_screen(const struct kgpt *k)
     size_t n = kg_format(name, sizeof name, "%s", kg_engine_first_model(k));
     kg_utf8_printable(name, kg_format_stored(n, sizeof name), false); /* a file's name may hold any bytes */
     n = kg_format(text, sizeof text,
-                  "\n" LOGO "█ ▄▀ ▄▀▀▀ █▀▀▄ ▀▀█▀▀   " NAME "kgpt %s\n" LOGO "█▀▄  █ ▀█ █▀▀    █     " PLAIN
-                  "Model: %s\n" LOGO "▀  ▀  ▀▀▀ ▀      ▀     " PLAIN "%s\n\n",
+                  "\n" LOGO KG_LOGO_1 "   " NAME "kgpt %s\n" LOGO KG_LOGO_2 "   " PLAIN "Model: %s\n" LOGO KG_LOGO_3
+                  "   " PLAIN "%s\n\n",
                   kgpt_version, name, what_to_type(&k->config));
     n = kg_format_stored(n, sizeof text);
     plat_screen_text(text, n);
