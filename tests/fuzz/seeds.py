@@ -91,6 +91,9 @@ def main() -> None:
         "vocab": _vocabs,
         "encode": _texts,
         "menu": _menus,
+        "net": _frames,
+        "dhcp": _leases,
+        "dns": _names,
         "model": _models,
         "prefill": _prefills,
         "schema": _schemas,
@@ -213,6 +216,73 @@ def _devices() -> Iterator[bytes]:
         yield mapped + fixed + b"virt" + struct.pack("<II", 1, 2) + bytes(4) + b"\x0b" + bytes(3) + net * 6
     yield bytes(Rng(capabilities=structures()[:3]).config) + fixed
     yield bytes(Rng(bars={4: (0xFFFFF000, 0x1000, 4)}).config) + bytes([5, 0, 0, 0, 12, 12]) + start
+
+
+def _segment(flags: int, seq: int = 0, ack: int = 0, choice: int = 0, n: int = 0, options: bytes = b"") -> bytes:
+    """A step of fuzz_net.c: a segment near what a connection expects."""
+    near = struct.pack("bbbb", seq, 0, ack, 0)
+    return bytes([1, choice, flags, len(options) // 4, n]) + near + b"\xff" + options
+
+
+def _call(what: int, n: int = 1, number: int = 0) -> bytes:
+    return bytes([4, what * 8 + number, n])
+
+
+def _frames() -> Iterator[bytes]:
+    """Connections in both directions, closed in each order, and frames of other protocols."""
+    fin, syn, rst, ack = 1, 2, 4, 16
+    arp = b"\0\x3b\2" + bytes(11) + b"\x08\x06\0\1\x08\0\6\4\0\1" + b"\2" * 6 + b"\x0a\0\0\1" + bytes(6)
+    arp += b"\x0a\0\0\2" + bytes(18)
+    offered = b"\2\4\5\xb4\4\2\1\1"
+    opened = b"S" + arp + _segment(syn, choice=128, options=offered) + _segment(ack, 1, 1, 128) + _call(0)
+    yield opened + _segment(ack, n=100) + _segment(ack, 50, n=50) + _call(1, 200) + _call(2, 255)
+    yield (
+        opened + _call(2, 255) + _segment(ack, 0, -100, n=0, options=b"\5\x12" + bytes(range(18))) * 4 + b"\x73\xff" * 3
+    )
+    yield opened + _segment(ack | fin) + _call(3) + _segment(ack, 0, 0)
+    yield opened + _call(3) + _segment(ack, 0, 0) + _segment(ack | fin) + _segment(syn, 9)
+    yield opened + _segment(rst, 5) + _segment(syn, 3) + _segment(ack, 0, 100) + _segment(rst)
+    yield opened + _call(2, 255) + b"\7\0\x40\0\0" + b"\x73\xff" * 6
+    yield (
+        b"S"
+        + arp
+        + _call(6, 2)
+        + _segment(syn | ack, 0, 0, 4)
+        + _call(8, 200)
+        + _call(9)
+        + _segment(ack | fin, choice=4)
+    )
+    yield b"S" + arp + _call(11) + b"\5\x30" + bytes(40) + b"\x16\x20" + b"\x08" + bytes(40)
+    yield b"D" + b"\x73\xff" * 8 + b"\5\x10" + bytes(24)
+
+
+def _leases() -> Iterator[bytes]:
+    """A wait, a length, a message."""
+
+    def message(kind: int, more: bytes = b"", wait: int = 0) -> bytes:
+        body = bytearray(240)
+        body[16:20] = b"\x0a\0\0\x4d"
+        options = bytes([53, 1, kind, 54, 4, 10, 0, 0, 9, 51, 4, 0, 0, 0, 9]) + more + b"\xff"
+        return struct.pack(">BH", wait, len(body) + len(options)) + bytes(body) + options
+
+    usual = b"\1\4\xff\xff\xff\0\3\4\x0a\0\0\1\6\x08\x0a\0\0\5\x0a\0\0\6\x1a\2\5\x78"
+    bound = message(2, usual) + message(5, usual) + b"\x20\0\0" + b"\x20\0\0"
+    yield bound
+    yield bound + message(5, usual, 255) * 2
+    yield bound + message(6, b"", 255)
+    yield message(2) + message(6)
+    yield message(2, b"\x34\1\3") + message(5, b"\x34\1\3")
+    yield bound + b"\xff\0\0" * 4 + message(2, usual)
+    yield b"\0\0\3abc" + message(2, b"\6\xff")
+
+
+def _names() -> Iterator[bytes]:
+    record = b"\xc0\x0c\0\1\0\1\0\0\1\0\0\4\xc0\0\2\7"
+    alias = b"\xc0\x0c\0\5\0\1\0\0\1\0\0\7\3cdn\xc0\x0c"
+    for odd, rest in ((2, record), (6, alias + record), (2, alias[:-2] + b"\xc0\x1d"), (98, b""), (1, record)):
+        yield bytes([odd]) + b"Models.example.org\0" + rest
+    for words in (b"dhcp,dns=1.2.3.4", b"10.0.0.2/24,gw=10.0.0.1,dns=10.0.0.1,dns=1.1.1.1", b"1.2.3.4/33", b"1.2.3"):
+        yield b"\xff" + words
 
 
 def _menus() -> Iterator[bytes]:

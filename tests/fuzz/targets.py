@@ -118,6 +118,13 @@ _SCHEMA_WORDS = (
 _ACPI = [f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_pci", "acpi_s5", "acpi_virtio")]
 
 
+_IP = (*listed("ENGINE_LM", rooms=("net/ip",)), *_CORE)
+_NET = (
+    *(name for name in listed("ENGINE_LM", rooms=("net", "net/ip", "net/tcp")) if not name.endswith("_test.c")),
+    *("kernel_c/core/arena.c", "kernel_c/core/arena_count.c", *_CORE),
+)
+
+
 @dataclass(frozen=True)
 class Target:
     """An entry point. ``max_len``: bytes of the longest input that the fuzzer tries; ``macros`` as after -D."""
@@ -354,6 +361,19 @@ TARGETS = {
             ),
             1024,
             words=("KGCV\\x02\\x00\\x00\\x00", "KGPF\\x01\\x00\\x00\\x00", "\\xff\\xff\\xff\\xff"),
+        ),
+        Target("net", _NET, 2048, words=("\\x01\\x80\\x02", "\\x01\\x00\\x10", "\\x05\\x12", "\\x73\\xff")),
+        Target(
+            "dhcp",
+            (*_IP, "kernel_c/net/dhcp.c", "kernel_c/net/dhcp_message.c"),
+            1800,
+            words=("\\x35\\x01\\x05", "\\x36\\x04", "\\x34\\x01\\x03", "\\x00\\x01\\x10"),
+        ),
+        Target(
+            "dns",
+            ("kernel_c/net/dns_message.c", "kernel_c/net/settings.c", *_CORE),
+            700,
+            words=("dhcp", ",gw=", ",dns=", "10.0.0.2/24", "\\xc0\\x0c\\x00\\x01\\x00\\x01", "\\x00\\x05\\x00\\x01"),
         ),
         Target(
             "prefill",

@@ -28,7 +28,7 @@ STACK = (
 """The sources of the stack, but for self-tests, and what they use."""
 _SKIPPED = 77
 _FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"]
-_INCLUDES = ["-Ikernel_c/include", "-Ikernel_c", "-Itests/hosted"]
+_INCLUDES = ["-Ikernel_c/include", "-Ikernel_c", "-Itests/hosted", "-Itests/fuzz"]
 _PERIOD = bytes(((i * 2654435761) >> 11) & 255 for i in range(1 << 19))
 
 

@@ -14,6 +14,7 @@
 #include "net/ip/ip.h"
 #include "net/net_state.h"
 #include "net_impair.h"
+#include "net_invariants.h"
 
 #define PORT 80
 #define FRAME 1514
@@ -195,10 +196,10 @@ static void start_world(uint64_t seed)
         wire->order = 0;
         wire->lost = wire->damaged = 0;
         wire->state = seed * 31 + (uint64_t)i;
-        wire->loss = choose(2) ? choose(1100) : 0;
+        wire->loss = choose(2) ? choose(800) : 0;
         wire->duplicate = choose(3) ? 0 : choose(3000);
         wire->reorder = choose(3) ? 0 : choose(5000);
-        wire->corrupt = choose(3) ? 0 : choose(500);
+        wire->corrupt = choose(3) ? 0 : choose(200);
         wire->delay = choose(3) ? choose(60) : 0;
         wire->queue = choose(4) ? 0 : 10 + choose(50);
     }
@@ -345,6 +346,8 @@ static void run_exchange(uint64_t seed, uint32_t most)
     for (bool done = false; !done;) {
         bool moved = kg_net_poll(world.hosts[0].net);
         moved |= kg_net_poll(world.hosts[1].net);
+        check_stack(world.hosts[0].net);
+        check_stack(world.hosts[1].net);
         done = step_client(&client, &server, &to, &moved);
         done = step_server(&server, &client, &connections, &from, &moved) && done;
         if (!moved) {

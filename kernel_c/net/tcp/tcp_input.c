@@ -62,6 +62,7 @@ static bool acceptable(const struct kg_tcp_connection *c, const struct kg_tcp_se
 static void answer_stray(struct kg_tcp *tcp, struct kg_tcp_connection *c)
 {
     tcp->ip->counters.tcp_out_of_window++;
+    c->heard = tcp->ip->now; /* it is alive */
     if (tcp->ip->now - c->strays_at >= 1000) {
         c->strays_at = tcp->ip->now;
         c->strays = 0;

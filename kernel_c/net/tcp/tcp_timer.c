@@ -74,14 +74,15 @@ static void alive_timer(struct kg_tcp *tcp, struct kg_tcp_connection *c)
         c->alive_at = c->heard + ALIVE_MS;
         return;
     }
+    c->alive_at = now + ALIVE_AGAIN_MS;
+    if (c->snd_una != c->snd_max) {
+        return; /* the retransmission timer has its own bound */
+    }
     if (quiet >= ALIVE_MS + ALIVE_PROBES * ALIVE_AGAIN_MS) {
         give_up_connection(tcp, c, "the peer is gone");
         return;
     }
-    c->alive_at = now + ALIVE_AGAIN_MS;
-    if (c->snd_una == c->snd_max) {
-        kg_tcp_probe(tcp, c);
-    }
+    kg_tcp_probe(tcp, c);
 }
 
 static bool is_due(uint64_t at, uint64_t now)
