@@ -131,6 +131,14 @@ class Engine:
         self._library.driver_probe(self._struct, None)
         return found, logits
 
+    def mean(self, tokens: Sequence[int], workers: int = 1) -> Floats:
+        """The mean of the hidden states behind the final norm."""
+        ids, mean = (ctypes.c_uint32 * len(tokens))(*tokens), np.zeros(self.n_embd, np.float32)
+        scratch = _aligned(64 * self.n_embd + 4096)
+        self._library.driver_workers(workers)
+        self._check(self._library.driver_mean(self._struct, ids, len(tokens), _at(mean), *_where(scratch)))
+        return mean
+
     def truncate(self, n: int) -> None:
         self._library.driver_truncate(self._struct, n)
 

@@ -126,6 +126,14 @@ enum kg_status driver_eval(struct driver *d, const uint32_t *tokens, uint32_t n,
     return piece.status;
 }
 
+enum kg_status driver_mean(struct driver *d, const uint32_t *tokens, uint32_t n, float *mean, void *memory,
+                           uint64_t bytes)
+{
+    struct kg_arena arena;
+    kg_arena_init(&arena, memory, bytes);
+    return kg_lm_mean(&d->session, tokens, n, mean, &arena, &d->error);
+}
+
 const float *driver_logits(const struct driver *d)
 {
     return d->logits;

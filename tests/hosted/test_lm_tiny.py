@@ -75,6 +75,20 @@ def test_random_hyperparameters(library: Library) -> None:
         assert relative(expected, engine.eval(TOKENS)) < 2 * ROUNDING, tiny
 
 
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_mean_of_hidden_states_is_the_references(library: Library, name: str) -> None:
+    """It replaces the context, and its bits do not depend on batches and workers."""
+    engine = library.engine(TINY[name])
+    engine.session(n_batch=7)
+    engine.eval(TOKENS[:3])
+    computed = forward(load(library.path(TINY[name])), TOKENS)
+    mean = engine.mean(TOKENS)
+    assert relative(computed.streams["norm", engine.n_layer].mean(axis=0), mean) < ROUNDING
+    assert engine.tokens == TOKENS
+    engine.session(n_batch=30)
+    assert np.array_equal(engine.mean(TOKENS, workers=3), mean)
+
+
 @pytest.mark.parametrize("layers", [5, 7])
 def test_a_window_that_hides_nothing_changes_nothing_else(library: Library, layers: int) -> None:
     """To the bit the same as one that is a position longer or shorter, and not what a model without windows is."""
