@@ -56,13 +56,11 @@ static void carve_clients(struct kg_server *server, struct kg_arena *arena)
     }
 }
 
-struct kg_server *kg_server_carve(struct kgpt *k, uint32_t slots, struct kg_arena *arena)
+static void carve_server(struct kg_server *server, struct kgpt *k, uint32_t slots, struct kg_arena *arena)
 {
     struct kg_conversation *first = &k->lm->conversation;
     const struct kg_vocab *vocab = &first->loaded->vocab;
     uint32_t n_ctx = first->session.options.n_ctx;
-    struct kg_server counted, *server = kg_arena_take(arena, sizeof *server);
-    server = arena->counts ? &counted : server;
     *server = (struct kg_server){.k = k, .queue = k->config.lm.queue, .n_jobs = slots + k->config.lm.queue};
     server->large_size = LARGE_LEAST + (size_t)n_ctx * LARGE_OF_TOKEN;
     server->out_size = UNIT_OF_TEXT + (KG_MAX_LOGPROBS + 1) * (UNIT_OF_TOKEN + (size_t)vocab->longest * UNIT_OF_BYTE);
@@ -82,7 +80,13 @@ struct kg_server *kg_server_carve(struct kgpt *k, uint32_t slots, struct kg_aren
         kg_arena_reserve(arena, 6 * server->large_size); /* and four bytes for a token of each of its bytes */
         kg_arena_reserve(arena, kg_vocab_scratch(vocab, server->large_size));
     }
-    return server;
+}
+
+struct kg_server *kg_server_carve(struct kgpt *k, uint32_t slots, struct kg_arena *arena)
+{
+    struct kg_server counted, *taken = kg_arena_take(arena, sizeof *taken);
+    carve_server(arena->counts ? &counted : taken, k, slots, arena);
+    return arena->counts ? NULL : taken;
 }
 
 /* The name that was given, or that of the model. */

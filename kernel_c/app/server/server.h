@@ -172,7 +172,8 @@ struct kg_server {
     bool (*poll)(struct kg_server *server);             /* kg_clients_poll, between the layers of a pass */
 };
 
-/* server.c: memory for n slots beside the console's conversation; then the server itself, until Ctrl-C. */
+/* server.c: memory for n slots beside the console's conversation (NULL where the arena only counts); then the server
+ * itself, until Ctrl-C. */
 struct kg_server *kg_server_carve(struct kgpt *k, uint32_t slots, struct kg_arena *arena);
 enum kg_status kg_server_run(struct kgpt *k, struct kg_error *error);
 
