@@ -15,6 +15,8 @@ from kgpt_build.vm.nets import CARDS, Forward, Net
 
 _MACHINE = ("accel", "cpu", "machine")
 """Options of `kgpt run` for QEMU that `--target bare` takes."""
+_GUEST_ADDRESS = "10.0.2.15/24,gw=10.0.2.2"
+"""On QEMU's user network: DHCP would give the same, half a second later."""
 _GUEST_PORT = 8080
 """Where the kernel listens. --port is the port of this host."""
 _NOT_SERVED: dict[str, Any] = {
@@ -75,7 +77,8 @@ def _serve(
     if card and not bare:
         raise UsageError("--card is for QEMU, and this runs as a Linux process", "give --target bare, too")
     nets = (_net(card or "virtio", address, port),) if bare else ()
-    words = [f"port={_GUEST_PORT if bare else port}", f"queue={queue}", f"timeout={client_timeout}"]
+    where = [f"port={_GUEST_PORT}", f"ip={_GUEST_ADDRESS}"] if bare else [f"port={port}"]
+    words = [*where, f"queue={queue}", f"timeout={client_timeout}"]
     name = alias or (named.name if named is not None and not named.is_file() else None)
     assert run.command.callback is not None
     run.command.callback(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -12,7 +16,7 @@ from typing import Any
 
 import pace
 import pytest
-from boots import Boot
+from boots import ENVIRONMENT, Boot, wait_until_asleep
 from chats import write_talker
 
 from kgpt_build.boot_modules import BootModule
@@ -115,8 +119,6 @@ def test_what_is_refused(serve: Serve, words: str, reason: str) -> None:
 
 def test_a_server_asleep_wakes_for_a_client(serve: Serve) -> None:
     """The processor halts while no client is there, and the answer comes at once all the same."""
-    from boots import wait_until_asleep
-
     guest, url = serve()
     guest.expect_event("serving")
     for _ in range(3):
@@ -124,3 +126,30 @@ def test_a_server_asleep_wakes_for_a_client(serve: Serve) -> None:
         with urllib.request.urlopen(f"{url}/health", timeout=pace.limit(30)) as answer:
             assert answer.status == 200
     end(guest)
+
+
+@pytest.mark.slow
+def test_the_command(modules: tuple[BootModule, ...], tmp_path: Path) -> None:
+    """``kgpt serve --target bare`` with a key, until Ctrl-C."""
+    key = tmp_path / "key"
+    key.write_text("secret\n")
+    words = ["serve", str(modules[0].path), "--target", "bare", "--port", "0", "--accel", "tcg", "--ctx", "512"]
+    argv = [sys.executable, "-m", "kgpt_build", *words, "--key-file", str(key), "--slots", "2", "--alias", "talker"]
+    with subprocess.Popen(argv, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        lines = []
+        for line in run.stderr:
+            lines.append(line)
+            if found := re.search(r"clients of this host reach it at (http://127\.0\.0\.1:\d+)/v1", line):
+                break
+        assert found, lines
+        with openai.OpenAI(base_url=f"{found[1]}/v1", api_key="secret", timeout=pace.limit(60)) as client:
+            assert ask(client, 1).usage.completion_tokens == 9
+        with (
+            openai.OpenAI(base_url=f"{found[1]}/v1", api_key="other", timeout=pace.limit(60)) as client,
+            pytest.raises(openai.AuthenticationError),
+        ):
+            ask(client, 1)
+        run.send_signal(signal.SIGINT)
+        run.stderr.read()
+        assert run.wait(pace.limit(60)) != 0

@@ -14,6 +14,7 @@
 #define STEP_MS 10u        /* of a wait, between two looks at the console */
 #define SAY_AFTER_MS 5000u /* what a start waits for is told then */
 #define AWAKE_MS 20u       /* after a frame the next one is near: do not sleep, which lasts up to 10 ms */
+#define LINK_MS 100u
 #define NO_CARD UINT32_MAX
 
 struct kg_network {
@@ -22,7 +23,9 @@ struct kg_network {
     struct kg_net *net;
     struct kg_unit *card;
     struct kg_connections connections;
-    uint64_t heard; /* plat_ticks() of the last frame */
+    uint64_t heard;  /* plat_ticks() of the last frame */
+    uint64_t looked; /* … of the last look at the link: it costs microseconds, and the stack asks in each poll */
+    bool is_up;
 };
 
 static uint64_t ms_of_ticks(uint64_t ticks)
@@ -49,8 +52,13 @@ static size_t receive_from_card(void *context, void *frame, size_t size)
 
 static bool card_has_link(void *context)
 {
-    struct kg_unit *card = ((struct kg_network *)context)->card;
-    return card->net.has_link(card);
+    struct kg_network *network = context;
+    uint64_t now = plat_ticks();
+    if (ms_of_ticks(now - network->looked) >= LINK_MS) {
+        network->looked = now;
+        network->is_up = network->card->net.has_link(network->card);
+    }
+    return network->is_up;
 }
 
 static uint64_t network_now(void *context)
@@ -113,6 +121,8 @@ static void start_stack(struct kg_network *network, const struct kg_net_settings
                                          .relax = sleep_until_frame,
                                          .mtu = network->card->net.mtu};
     memcpy(network->link.mac, network->card->net.mac, sizeof network->link.mac);
+    network->looked = plat_ticks();
+    network->is_up = true;
     network->net = kg_net_start(&network->memory, &network->link, settings);
 }
 
