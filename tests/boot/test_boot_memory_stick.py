@@ -91,11 +91,14 @@ def bits(guest: Guest) -> tuple[str, list[str]]:
     return last.text, [e.f32 for e in guest.events if isinstance(e, Logits) and e.sample == last.index]
 
 
-def test_kept_by_one_controller_and_continued_by_another(chat: Chat, stick: Path, made: Path) -> None:
+@pytest.mark.parametrize(("first", "second"), [("virtio", "nvme"), ("usb", "ahci")])
+def test_kept_by_one_controller_and_continued_by_another(
+    chat: Chat, stick: Path, made: Path, first: str, second: str
+) -> None:
     whole = chat.says("ab", "ba")
-    kept = chat.says("ab", "/save ada", disks=(Disk(stick, "virtio", writable=True),))
+    kept = chat.says("ab", "/save ada", disks=(Disk(stick, first, writable=True),))
     assert "ada is kept: " in kept.console
-    after = chat.says("/load ada", "ba", "/load", disks=(Disk(stick, "nvme", writable=True),), words="logits")
+    after = chat.says("/load ada", "ba", "/load", disks=(Disk(stick, second, writable=True),), words="logits")
     assert not lacks(after.console, "ada goes on: 1 kept")
     assert bits(after) == bits(whole)
     assert_nothing_else_changed(stick, made)

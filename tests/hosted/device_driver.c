@@ -2,6 +2,7 @@
 #include "drivers.h"
 
 #include "kgpt/format.h"
+#include "kgpt/platform.h"
 
 #define MEMORY (1u << 20) /* for DMA; aligned to its size */
 
@@ -21,6 +22,9 @@ struct machine {
     uint64_t blocks[4], block_size;
 };
 
+static char said[4096]; /* by plat_text */
+static size_t n_said;
+
 static struct machine *machine;
 static _Alignas(MEMORY) uint8_t memory[MEMORY];
 
@@ -37,6 +41,7 @@ void driver_begin(struct machine *m)
     last_unit = &units;
     n_devices = 0;
     looked = false;
+    n_said = 0;
     used_as = KG_PCI_AUTO;
     disks_are_off = net_is_off = false;
     free_bytes = NULL;
@@ -87,6 +92,30 @@ void *plat_dma(size_t size, size_t alignment, uint64_t limit)
 uint64_t plat_dma_address(const void *at)
 {
     return (uintptr_t)at;
+}
+
+void plat_text(enum kg_voice voice, const char *text, size_t n)
+{
+    (void)voice;
+    for (size_t i = 0; i < n && n_said + 1 < sizeof said; i++) {
+        said[n_said++] = text[i];
+    }
+}
+
+/* What drivers told the user since the machine was switched on. */
+const char *driver_said(void);
+const char *driver_said(void)
+{
+    said[n_said] = '\0';
+    return said;
+}
+
+/* The i-th thing behind the first device. False: there are no more. */
+bool driver_behind(uint32_t i, char *text, size_t size);
+bool driver_behind(uint32_t i, char *text, size_t size)
+{
+    const struct kg_device *device = plat_devices();
+    return device && device->driver->describe && device->driver->describe(device, i, text, size);
 }
 
 const char *plat_dma_problem(void)

@@ -319,6 +319,8 @@ class Drivers:
         self.library.driver_read.argtypes = [ctypes.c_uint32, *[ctypes.c_uint64] * 3]
         self.library.driver_write.argtypes = [ctypes.c_uint32, *[ctypes.c_uint64] * 5]
         self.library.driver_read_at_once.argtypes = [ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64]
+        self.library.driver_behind.restype = ctypes.c_bool
+        self.library.driver_said.restype = ctypes.c_char_p
         self.library.driver_queue.restype = ctypes.c_char_p
         self.library.driver_queue.argtypes = [ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint32]
 
@@ -364,6 +366,19 @@ class Drivers:
             found.append(room.value.decode())
         self.machine.check()
         return found
+
+    def behind(self) -> list[str]:
+        """What is behind the first device, as `devices` shows it."""
+        found: list[str] = []
+        room = ctypes.create_string_buffer(80)
+        while self.library.driver_behind(len(found), room, len(room)):
+            found.append(room.value.decode())
+        self.machine.check()
+        return found
+
+    def said(self) -> str:
+        """What drivers told the user."""
+        return str(self.library.driver_said().decode())
 
     def read_disk(self, first: int, n: int, size: int = 512, disk: int = 0, offset: int = 0) -> bytes | None:
         """``n`` sectors of ``size`` bytes, to memory that is ``offset`` bytes behind a page; None: it failed."""

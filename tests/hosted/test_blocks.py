@@ -54,6 +54,19 @@ def test_what_they_say_of_themselves(drivers: Drivers) -> None:
     ]
 
 
+def test_a_controller_that_reaches_4_gb_only(drivers: Drivers) -> None:
+    """Its data goes through memory below 4 GiB; this process has its memory above."""
+    disk = changed(Ahci, cap=31 << 8)
+    on(drivers, disk)
+    assert drivers.read_at_once(8) == (0xFF, DATA[: 8 * SECTOR])
+    assert drivers.read_disk(5, 17) == DATA[5 * SECTOR : 22 * SECTOR]
+    new = bytes(reversed(DATA[: 8 * SECTOR]))
+    assert drivers.write_disk(3, new, (0, 20))
+    assert bytes(disk.disk[3 * SECTOR : 11 * SECTOR]) == new
+    disk.short = 512
+    assert drivers.read_disk(5, 17) is None
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_several_reads_at_once(drivers: Drivers, kind: type[Any]) -> None:
     on(drivers, kind())

@@ -45,6 +45,7 @@ def test_a_keyboard(drivers: Drivers, descriptors: bytes, context: int) -> None:
     """All six keys count, modifiers, releases, and a light; a report of too many keys says nothing."""
     controller = Xhci(descriptors, context)
     assert start(drivers, controller) is None
+    assert drivers.behind() == ["usb 1  0409:0014  keyboard"]
     controller.report(4)
     controller.report(4, 5, 6, 7, 8, 9)
     controller.report(1, 1, 1, 1, 1, 1)
@@ -148,6 +149,7 @@ def test_firmware_that_keeps_the_controller(drivers: Drivers) -> None:
 )
 def test_a_controller_that_does_not_start(drivers: Drivers, controller: type[Xhci], problem: str) -> None:
     assert start(drivers, controller()) == problem
+    assert drivers.said() == f"kgpt: device 00:03.0 (xhci) is not used: {problem}\n"
     assert drivers.machine.us < MOST_US
     assert drivers.library.driver_input(0) == END
 

@@ -53,6 +53,7 @@ def test_reads_and_writes(drivers: Drivers, wide: bool) -> None:
     assert drivers.write_disk(10, new, (0, 200))
     assert drivers.read_disk(10, 150) == new
     assert disk.luns[0].flushed == 1
+    assert [line.split()[-1] for line in drivers.behind()] == ["disk"]
     assert disk.resets_seen == 0
 
 

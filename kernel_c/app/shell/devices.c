@@ -11,6 +11,15 @@
 #define MEGABYTE (1u << 20)
 #define MEGABYTES 64u /* that `disks NAME` reads */
 
+static void print_behind(const struct kg_device *device)
+{
+    char text[80];
+    bool has = device->driver && !device->problem && device->driver->describe;
+    for (uint32_t i = 0; has && device->driver->describe(device, i, text, sizeof text); i++) {
+        kg_print("  %s\n", text);
+    }
+}
+
 static enum kg_next run_devices(struct kgpt *k, char *arguments)
 {
     (void)k;
@@ -32,6 +41,7 @@ static enum kg_next run_devices(struct kgpt *k, char *arguments)
             kg_print("  %s: %s", device->driver->name, device->problem ? device->problem : "works");
         }
         kg_print("\n");
+        print_behind(device);
     }
     return KG_NEXT_LINE;
 }

@@ -48,6 +48,8 @@ struct kg_driver {
     void (*poll)(struct kg_device *device);
     /* True as long as units that were there at the start may still be found, for a bounded time. May be NULL. */
     bool (*settling)(const struct kg_device *device);
+    /* Describes the i-th thing behind the device, for the command `devices`. False: there are no more. May be NULL. */
+    bool (*describe)(const struct kg_device *device, uint32_t i, char *text, size_t size);
     /* Ends all DMA. Called at the end of a run, after a failure of the device, and after a start that failed at any
      * point. The device may be unplugged. */
     void (*stop)(struct kg_device *device);

@@ -1,6 +1,7 @@
 /* The devices of this machine: enumerated at the first request, then started by their drivers. */
 #include "devices.h"
 
+#include "kgpt/format.h"
 #include "kgpt/mmio.h"
 #include "kgpt/platform.h"
 #include "kgpt/str.h"
@@ -236,11 +237,21 @@ bool kg_block_named(const char *name, const struct kg_unit *but)
     return false;
 }
 
-void kg_device_fail(struct kg_device *device, const char *problem)
+static void stop_device(struct kg_device *device, const char *problem)
 {
     device->problem = kg_device_gone(device) ? "it no longer answers" : problem;
     device->driver->stop(device);
     kg_device_master(device, false);
+}
+
+void kg_device_fail(struct kg_device *device, const char *problem)
+{
+    char line[120];
+    uint32_t at = device->pci.address;
+    stop_device(device, problem);
+    size_t n = kg_format(line, sizeof line, "kgpt: device %02x:%02x.%u (%s) is not used: %s\n", at >> 8 & 0xFF,
+                         at >> 3 & 31, at & 7, device->driver->name, device->problem);
+    plat_text(KG_VOICE_KERNEL, line, n < sizeof line ? n : sizeof line - 1);
 }
 
 volatile uint8_t *kg_device_map(struct kg_device *device, uint32_t bar)
@@ -266,7 +277,7 @@ void kg_devices_stop(void)
 {
     for (struct kg_device *device = first; device; device = device->next) {
         if (device->driver && device->state && !device->problem) {
-            kg_device_fail(device, "the run has ended");
+            stop_device(device, "the run has ended");
         }
     }
 }

@@ -1,6 +1,7 @@
 /* AHCI controllers of SATA drives (AHCI 1.3.1), polled. Commands wait in the list of their port, and the drive runs
  * them in turn: without native queueing an error concerns one command. */
 #include "ahci_parts.h"
+#include "kgpt/mem.h"
 #include "kgpt/mmio.h"
 #include "kgpt/platform.h"
 
@@ -38,6 +39,9 @@ static void end_port_requests(struct ahci_port *port, uint32_t issued, bool fail
         if (request && (failed || !(issued >> i & 1))) {
             bool whole =
                 request->operation != KG_BLOCK_READ || port->shared->list[i].transferred == port->slots[i].bytes;
+            if (port->slots[i].bounced && request->operation == KG_BLOCK_READ) {
+                memcpy(request->memory, port->bounce + i * AHCI_BOUNCE, port->slots[i].bytes);
+            }
             port->slots[i].request = NULL;
             port->quiet = 0;
             kg_block_finish(&port->unit, request, !(issued >> i & 1) && whole && !failed);

@@ -70,19 +70,24 @@ static bool start_ahci_request(struct kg_unit *unit, struct kg_block_request *re
     while (slot < port->n_slots && port->slots[slot].request) {
         slot++;
     }
-    uint64_t end = plat_dma_address(request->memory) + bytes;
-    if (slot == port->n_slots || (!ahci->wide && end > UINT32_MAX)) {
+    bool bounced = !ahci->wide && plat_dma_address(request->memory) + bytes > UINT32_MAX;
+    if (slot == port->n_slots || (bounced && !port->bounce)) {
         return false;
     }
+    uint8_t *place = bounced ? port->bounce + slot * AHCI_BOUNCE : request->memory;
     uint8_t packet[12];
     struct ahci_command command = {.opcode = opcodes[request->operation], .first = request->first, .count = request->n};
     if (port->is_disc) {
         command = packet_read(request, packet);
     }
     command.writes = request->operation == KG_BLOCK_WRITE;
-    command.memory = request->memory;
+    command.memory = place;
     command.bytes = bytes;
+    if (bounced && command.writes) {
+        memcpy(place, request->memory, bytes);
+    }
     port->slots[slot].request = request;
+    port->slots[slot].bounced = bounced;
     port->slots[slot].bytes = bytes;
     kg_ahci_issue(port, slot, &command);
     return true;
@@ -140,8 +145,10 @@ void kg_ahci_add_drive(struct ahci_port *port, struct kg_device *device)
     port->is_disc = signature == ATAPI_SIGNATURE;
     bool usable = port->is_disc ? size_disc(port) : signature == ATA_SIGNATURE && size_disk(port);
     if (usable && block->sector_size) {
-        block->most_sectors = ATA_MOST_BYTES / block->sector_size;
+        bool wide = ((const struct ahci *)device->state)->wide;
+        block->most_sectors = (wide ? ATA_MOST_BYTES : AHCI_BOUNCE) / block->sector_size;
         block->depth = port->is_disc ? 1 : port->n_slots;
+        port->bounce = wide ? NULL : plat_dma(block->depth * (size_t)AHCI_BOUNCE, AHCI_BOUNCE, UINT32_MAX);
         block->start = start_ahci_request;
         port->added = kg_block_add(&port->unit, device, port->is_disc ? "cd" : "sata");
     }

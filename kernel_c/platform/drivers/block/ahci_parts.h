@@ -5,7 +5,8 @@
 #include "kgpt/device.h"
 
 #define AHCI_PORTS 32u
-#define AHCI_SLOTS 8u /* commands that wait at a port, at most */
+#define AHCI_SLOTS 8u          /* commands that wait at a port, at most */
+#define AHCI_BOUNCE (1u << 16) /* bytes of a request for a controller that does not reach all memory */
 
 enum ahci_port_register {
     AHCI_LIST = 0x00,     /* 64 bits */
@@ -60,7 +61,9 @@ struct ahci_port {
     struct {
         struct kg_block_request *request; /* NULL: free */
         uint32_t bytes;
+        bool bounced; /* its data goes through the port's memory below 4 GiB */
     } slots[AHCI_SLOTS];
+    uint8_t *bounce; /* AHCI_BOUNCE bytes for each slot; NULL: the controller reaches all memory */
 };
 
 struct ahci {

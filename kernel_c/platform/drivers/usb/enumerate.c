@@ -1,4 +1,5 @@
 /* The job that makes a new device usable, and the removal of devices (USB 2.0, 9.1; xHCI 1.2, 4.3). */
+#include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "registers.h"
 #include "usb.h"
@@ -316,4 +317,30 @@ enum kg_usb_step kg_usb_unhalt(struct kg_xhci *x)
         return KG_USB_AGAIN;
     default: kg_usb_listen(d); return KG_USB_DONE;
     }
+}
+
+static const char *kind_name(const struct kg_usb *d)
+{
+    static const char *const names[] = {
+        [KG_USB_OTHER] = "no driver", [KG_USB_KEYBOARD] = "keyboard", [KG_USB_HUB] = "hub", [KG_USB_STORAGE] = "disk"};
+    return d->ready || d->function.kind == KG_USB_OTHER ? names[d->function.kind] : "does not work";
+}
+
+/* The port of the controller, then those of the hubs: "usb 1.3  0627:0001  keyboard". */
+bool kg_usb_describe(const struct kg_device *device, uint32_t i, char *text, size_t size)
+{
+    const struct kg_xhci *x = device->state;
+    for (uint32_t j = 0; j < KG_USB_DEVICES; j++) {
+        const struct kg_usb *d = &x->devices[j];
+        if (!d->used || d->dying || (x->job && d == x->target) || i-- > 0) {
+            continue;
+        }
+        size_t n = kg_format(text, size, "usb %u", d->root_port);
+        for (uint32_t route = d->route; route; route >>= 4) {
+            n += kg_format(text + n, size - n, ".%u", route & 15);
+        }
+        kg_format(text + n, size - n, "  %04x:%04x  %s", d->vendor, d->product, kind_name(d));
+        return true;
+    }
+    return false;
 }

@@ -151,6 +151,8 @@ struct kg_usb_port *kg_usb_port_of(struct kg_usb *d);
 void kg_usb_listen(struct kg_usb *d); /* queues transfers for reports */
 void kg_usb_hear(struct kg_usb *d, uint64_t trb, uint8_t code, uint32_t left);
 
+bool kg_usb_describe(const struct kg_device *device, uint32_t i, char *text, size_t size);
+
 /* ports.c, hub.c, keyboard.c */
 void kg_usb_settle(struct kg_usb_port *port); /* looks at it again when its contacts no longer bounce */
 enum kg_usb_step kg_usb_root_port(struct kg_xhci *x);

@@ -405,5 +405,6 @@ const struct kg_driver kg_xhci = {
     .start = start_xhci,
     .poll = poll_xhci,
     .settling = is_xhci_settling,
+    .describe = kg_usb_describe,
     .stop = stop_xhci,
 };
