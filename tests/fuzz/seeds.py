@@ -101,6 +101,7 @@ def main() -> None:
         "store": _stores,
         "terminal": _written,
         "usb": _configurations,
+        "xhci": _controllers,
     }
     for name, make in makers.items():
         if wanted and name not in wanted:
@@ -193,6 +194,16 @@ def _configurations() -> Iterator[bytes]:
     hub = "09 04 00 00 01 09 00 00 00 07 05 81 03 01 00 0c 06 30 00 00 02 00"
     for body in (keyboard, f"{mouse} {keyboard}", hub, mouse, "00 00", "ff 04 00"):
         yield bytes.fromhex(f"09 02 29 00 01 01 00 a0 32 {body}")
+
+
+def _controllers() -> Iterator[bytes]:
+    """Of xHCI: a keyboard, a hub and a disk are enumerated by good answers, which the last byte of each chooses."""
+    for variant in (8, 12, 0, 7):
+        for function in (0, 1, 2):
+            steps = b"\x0f" * 12 + (b"\x01" + bytes([function]) + b"\x0f") * 60
+            yield bytes([variant]) + steps + b"\x05\x0f" * 12 + b"\x1a\x05\x0f\x05" * 8
+    yield b"\x08" + b"\x0f\x01\x02" * 90 + b"\x04\x07" * 20 + b"\x08\x24" * 4
+    yield b"\x08" + b"\x0f\x01\x01" * 90 + b"\x0b" + bytes(range(200, 217)) + b"\x09\xff" * 6
 
 
 def _devices() -> Iterator[bytes]:

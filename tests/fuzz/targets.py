@@ -342,6 +342,7 @@ TARGETS = {
                 *("\\xf4\\x1a\\x41\\x10", "\\x86\\x80\\x0e\\x10", "\\x86\\x80\\xd3\\x10"),
             ),
         ),
+        Target("xhci", (*_CORE,), 1024, words=("\\x0f\\x01\\x02", "\\x01\\x01", "\\x05\\x0f", "\\x1a")),
         Target(
             "disk",
             (
