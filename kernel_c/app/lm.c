@@ -5,6 +5,7 @@
 #include "app/events/print.h"
 #include "app/events/report.h"
 #include "app/run/cpus.h"
+#include "app/run/module.h"
 #include "app/run/texts.h"
 #include "app/server/server.h"
 #include "app/verdict.h"
@@ -26,7 +27,7 @@ void kg_engine_changed(struct kgpt *k)
 const char *kg_engine_first_model(const struct kgpt *k)
 {
     const struct kg_file *model = kg_lm_first_module(k->info);
-    return model ? model->name : kg_streq(kgpt_model.arch, "gguf") ? kgpt_model.name : "";
+    return model ? kg_module_base(model->name) : kg_streq(kgpt_model.arch, "gguf") ? kgpt_model.name : "";
 }
 
 const char *kg_engine_model_name(const struct kgpt *k)

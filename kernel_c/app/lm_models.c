@@ -4,6 +4,7 @@
 #include "app/events/events.h"
 #include "app/events/print.h"
 #include "app/events/report.h"
+#include "app/events/statusline.h"
 #include "app/server/server.h"
 #include "app/shell/reader.h"
 
@@ -169,6 +170,7 @@ enum kg_status kg_lm_use(struct kgpt *k, uint32_t index, struct kg_error *error)
         status = choose_context(k, &options, error);
     }
     if (status == KG_OK) {
+        kg_statusline(k, "preparing the context");
         carve_conversation(k, &options, choose_room(k, &options), &k->arena);
         kg_conversation_fill(&lm->conversation);
         kg_lm_report_prefill(k);

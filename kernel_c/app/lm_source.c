@@ -186,7 +186,7 @@ static void show_opening(void *context, uint64_t done)
     char text[64];
     if (kg_statusline_due(k)) {
         plat_notice(text, kg_format(text, sizeof text, "%s the weights: %lu %%", doing, (unsigned long)percent));
-        kg_statusline(k, "%s %.24s, %lu %%", doing, opening->source->place, (unsigned long)percent);
+        kg_statusline(k, "%s %.24s, %lu %%", doing, kg_module_base(opening->source->place), (unsigned long)percent);
     }
 }
 
@@ -238,6 +238,7 @@ enum kg_status kg_lm_open_source(struct kgpt *k, struct kg_lm_source *source, st
     loaded->interleaving = show_opening;
     loaded->context = &opening;
     if (status == KG_OK) {
+        kg_statusline(k, "opening %.24s", kg_module_base(source->place));
         status = kg_lm_load(loaded, source->data, source->size, source->interleaved, &k->arena, error);
     }
     loaded->interleaving = NULL; /* `opening` ends with this function */

@@ -41,6 +41,15 @@ static uint64_t milliseconds_since(uint64_t ticks)
     return hz < 1000 ? 0 : (plat_ticks() - ticks) / (hz / 1000);
 }
 
+const char *kg_module_base(const char *path)
+{
+    const char *base = path;
+    for (; *path; path++) {
+        base = *path == '/' && path[1] ? path + 1 : base;
+    }
+    return base;
+}
+
 /* A file whose SHA-256 is being computed. */
 struct check {
     struct kgpt *k;
@@ -54,7 +63,7 @@ static void show_progress(void *context, size_t done)
     char text[24];
     if (kg_statusline_due(check->k)) {
         plat_notice(text, kg_format(text, sizeof text, "%zu %%", percent));
-        kg_statusline(check->k, "checking %.24s, %zu %%", check->file->name, percent);
+        kg_statusline(check->k, "checking %.24s, %zu %%", kg_module_base(check->file->name), percent);
     }
 }
 
