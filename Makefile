@@ -76,7 +76,7 @@ need-run:
 	@scripts/need venv qemu
 
 need-test:
-	@scripts/need venv qemu cc clang lld grub grub-bios grub-uefi ovmf
+	@scripts/need venv qemu cc clang lld grub grub-bios grub-uefi ovmf signing
 
 need-slow:
 	@scripts/need bochs cxx

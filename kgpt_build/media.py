@@ -21,6 +21,11 @@ _PARTITION = struct.Struct("<B3xB3xII")
 _TABLE = 446
 
 
+KERNEL_NAME = "kernel.elf"
+EFI_NAME = "kgpt.efi"
+"""The file that UEFI starts, beside the kernel."""
+
+
 @dataclass(frozen=True)
 class MbrEntry:
     """A row of an MBR; ``kind`` 0: the row is empty. ``start`` and ``sectors`` count sectors of 512 bytes."""
@@ -56,6 +61,12 @@ def is_elf(path: Path) -> bool:
     """Is it an ELF file, such as a kernel? Raises OSError."""
     with path.open("rb") as file:
         return file.read(len(ELF_MAGIC)) == ELF_MAGIC
+
+
+def is_pe(path: Path) -> bool:
+    """Is it a UEFI program? Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(len(PE_MAGIC)) == PE_MAGIC
 
 
 def medium_of(path: Path) -> str:

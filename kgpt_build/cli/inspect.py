@@ -46,11 +46,10 @@ def command(boot_file: Path, as_json: bool) -> None:
 
 def _is_program(path: Path) -> bool:
     """True for a UEFI program. A file that cannot be read counts as a kernel, whose reader refuses it."""
-    from kgpt_build.media import PE_MAGIC
+    from kgpt_build.media import is_pe
 
     try:
-        with path.open("rb") as file:
-            return file.read(len(PE_MAGIC)) == PE_MAGIC
+        return is_pe(path)
     except OSError:
         return False
 

@@ -21,6 +21,7 @@ from kgpt_build.cli.shared.machines import (
     choose_medium,
     device_options,
     find_qemu,
+    kernel_of_efi,
     machine_options,
     memory_for,
 )
@@ -114,9 +115,9 @@ def command(
 ) -> None:
     """Boot a kernel, which generates texts or chats.
 
-    KERNEL is a kernel of kgpt build, IMAGE a disc or stick of kgpt image. MODEL is a file or a name (kgpt pull lists
-    them): it is downloaded if needed, and a kernel is built of it. Without any, kgpt run takes the kernel in ./build,
-    else the model.gguf in this folder, else the default model.
+    KERNEL is a kernel of kgpt build (kgpt.efi boots by UEFI), IMAGE a disc or stick of kgpt image. MODEL is a file
+    or a name (kgpt pull lists them): it is downloaded if needed, and a kernel is built of it. Without any, kgpt run
+    takes the kernel in ./build, else the model.gguf in this folder, else the default model.
 
     On a terminal or with --display, a microgpt generates 20 texts and enters the kernel's shell, and a language model
     chats; Ctrl-] leaves. Without a terminal, the run ends after the texts, or after the answer to --prompt. A language
@@ -133,6 +134,7 @@ def command(
         terminal=sys.stdin.isatty() and sys.stdout.isatty(),
         window=options["display"],
     )
+    named, options["firmware"] = kernel_of_efi(named, options["firmware"])
     prefill = take_prefill(options)
     request = take_request(_read_prompt(prompt), files, wishes, options)
     memory, medium = options.pop("memory"), options.pop("medium")
@@ -205,7 +207,7 @@ def _find_boot_file(
     for model in brought[:1]:
         draft.check(model)
     if brought and named is None:
-        return kernel_without_model(target)
+        return kernel_without_model(target, efi=efi)
     begins = None if prefill is None else Beginning(prefill, request.cache_words)
     return boot_file_for(named, default=default, target=target, check=check, begins=begins, efi=efi)
 

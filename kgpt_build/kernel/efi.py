@@ -16,9 +16,10 @@ from kgpt_build.errors import KgptError
 from kgpt_build.kernel import loaders, pe
 from kgpt_build.kernel.addresses import Addresses, pointers
 from kgpt_build.kernel.elf import ElfFile
+from kgpt_build.media import EFI_NAME
 from kgpt_build.sizes import rounded_up
 
-NAME = "kgpt.efi"
+NAME = EFI_NAME
 LOADER = "uefi.elf"
 """The application, linked at the addresses that it has in the file."""
 MOST_BYTES = (1 << 31) - 1

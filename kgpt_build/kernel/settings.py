@@ -11,10 +11,11 @@ from kgpt_build import toolchain
 from kgpt_build.arch import DEFAULT, Arch
 from kgpt_build.errors import UsageError
 from kgpt_build.headers import Corpus
+from kgpt_build.media import KERNEL_NAME
 from kgpt_build.models import GgufModel, Model, NoModel
 from kgpt_build.settings import text_size
 
-TARGETS = {"bare": "kernel.elf", "hosted": "kgpt-hosted"}
+TARGETS = {"bare": KERNEL_NAME, "hosted": "kgpt-hosted"}
 """Target -> the name of the file that it makes."""
 
 

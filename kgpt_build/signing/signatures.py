@@ -8,7 +8,7 @@ from typing import Any
 
 from kgpt_build.errors import KgptError
 
-_PE_OFFSET = 0x3C
+_HEAD = 4096  # bytes of a file that hold the beginning of its headers
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ def fingerprint_of(certificate: bytes) -> str:
 
 def is_program(data: bytes) -> bool:
     """Is ``data`` a PE file, as UEFI programs are?"""
-    place = int.from_bytes(data[_PE_OFFSET : _PE_OFFSET + 4], "little")
-    return data[:2] == b"MZ" and data[place : place + 4] == b"PE\0\0"
+    import lief
+
+    return bool(lief.is_pe(list(data[:_HEAD])))
 
 
 def read_signatures(data: bytes) -> tuple[Signature, ...]:

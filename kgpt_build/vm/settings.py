@@ -110,8 +110,6 @@ class RunSettings:
             raise UsageError(f"the kernel's command line has {size:,} bytes", f"at most {MAX_CMDLINE:,} are possible")
 
     def _check_modules(self) -> None:
-        if self.modules and self.efi_folder:
-            raise UsageError("kgpt.efi gets its boot modules from a stick", "make one: kgpt image usb")
         if self.modules and self.medium != "kernel":
             raise UsageError("a disc or stick brings its own modules", "give an image that kgpt build made")
         check_modules(self.modules)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 from boots import Boot, Kgpt, need, texts, uefi
+from tiny_lm import write_lm
 
 from kgpt_build.arch import DEFAULT
+from kgpt_build.errors import UsageError
 from kgpt_build.events import Boot as BootEvent
+from kgpt_build.events import Sample, parse_event
 from kgpt_build.kernel import pe
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.vm.firmware import Firmware
@@ -50,6 +53,37 @@ def test_firmware_starts_the_default_model(kgpt: Kgpt, efi_kernel: Path) -> None
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("kgpt 0.1.0: booted by uefi")
     assert [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("sample")] == NAMES
+
+
+def test_firmware_starts_a_model_beside_the_kernel(kgpt: Kgpt, tmp_path: Path) -> None:
+    """The model and a file for the chat are modules, which kgpt.efi reads from a menu of its own."""
+    notes = tmp_path / "notes.txt"
+    notes.write_text("ab")
+    words = ("--firmware", "uefi", "--machine", "q35", "--accel", "tcg", "--json", "--file", notes)
+    done = kgpt("run", "--model", write_lm(tmp_path / "tiny.gguf"), *words, "--prompt", "ab", "--mode", "chat")
+    assert done.returncode == 0, done.stderr
+    events = [parse_event(line.encode()) for line in done.stdout.splitlines()]
+    assert [event.loader for event in events if isinstance(event, BootEvent)] == ["uefi"]
+    assert [event.index for event in events if isinstance(event, Sample)] == [0]
+
+
+def test_kgpt_efi_is_run_by_firmware(kgpt: Kgpt, efi_kernel: Path, tmp_path: Path) -> None:
+    done = kgpt("run", efi_kernel.with_name("kgpt.efi"), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "fat:" in done.stdout
+    alone = shutil.copy(efi_kernel.with_name("kgpt.efi"), tmp_path)
+    done = kgpt("run", alone)
+    assert done.returncode == UsageError.exit_code
+    assert "has no kernel.elf beside it" in done.stderr
+
+
+def test_a_model_that_is_too_large_for_the_drive(kgpt: Kgpt, tmp_path: Path) -> None:
+    large = write_lm(tmp_path / "tiny.gguf")
+    with large.open("r+b") as file:
+        file.truncate(600 << 20)
+    done = kgpt("run", "--model", large, "--firmware", "uefi", "--machine", "q35", "--accel", "tcg", "--dry-run")
+    assert done.returncode == UsageError.exit_code
+    assert "more than fit a folder that QEMU shows as a drive" in done.stderr
 
 
 @pytest.mark.slow

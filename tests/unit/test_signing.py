@@ -133,3 +133,27 @@ def test_the_machine_protects_the_variables() -> None:
     assert all(word in words for word in secure.arguments)
     with pytest.raises(UsageError, match="has no Secure Boot"):
         RunSettings(Path("own.img"), medium="usb", firmware=firmware, machine=DEFAULT.qemu.full_machine)
+
+
+def _without_signature(program: bytes) -> bytes:
+    """A signed PE32+ file without its signature, and without what the signature changes in its headers."""
+    optional = int.from_bytes(program[0x3C:0x40], "little") + 24
+    table = optional + 112 + 8 * 4  # of certificates
+    start, size = struct.unpack_from("<II", program, table)
+    assert start + size == len(program)
+    assert size > 0
+    data = bytearray(program[:start])
+    struct.pack_into("<I", data, optional + 64, 0)  # check sum
+    struct.pack_into("<II", data, table, 0, 0)
+    return bytes(data)
+
+
+@needs_openssl
+@needs_sbsign
+def test_signed_files_are_equal_without_their_signatures(tmp_path: Path) -> None:
+    """Whoever builds the same kgpt.efi can compare it with a signed one."""
+    program = _program()
+    one, other = keys.make(tmp_path / "one", "one"), keys.make(tmp_path / "other", "other")
+    signer, second = find_signer(one.key, one.certificate), find_signer(other.key, other.certificate)
+    files = [signed(program, by, "kgpt.efi") for by in (signer, signer, second)]
+    assert {_without_signature(file) for file in files} == {program}

@@ -91,11 +91,12 @@ def _of_target(path: Path, target: str) -> Path:
     return path
 
 
-def kernel_without_model(target: str = "bare") -> Path:
-    """A kernel for language models that come as boot modules."""
+def kernel_without_model(target: str = "bare", *, efi: bool = False) -> Path:
+    """A kernel for language models that come as boot modules; ``efi``: with its kgpt.efi."""
     from kgpt_build.models import NO_MODEL
 
-    return _build(NO_MODEL, target=target)
+    more: dict[str, Any] = {"with_efi": True} if efi else {}
+    return _build(NO_MODEL, target=target, **more)
 
 
 def _is_boot_file(path: Path) -> bool:

@@ -15,7 +15,7 @@ import click
 from kgpt_build.arch import DEFAULT
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
-from kgpt_build.media import medium_of
+from kgpt_build.media import EFI_NAME, KERNEL_NAME, is_pe, medium_of
 from kgpt_build.paths import write_errors
 from kgpt_build.plain_names import temporary_root
 from kgpt_build.vm.disks import DISK_KINDS, Disk, parse_disk
@@ -29,7 +29,8 @@ LEAST_MEMORY = RunSettings.memory
 UEFI_MEMORY = 256
 """The memory in MiB of a machine that boots kgpt.efi, besides two copies of the file."""
 
-EFI_NAME = "kgpt.efi"
+_FAT_DRIVE = 480 << 20
+"""Bytes of files in a folder that QEMU shows as a FAT16 drive."""
 
 DISC_MEMORY = 512
 """The memory in MiB of a machine that boots a disc or stick: UEFI and GRUB need some too."""
@@ -177,6 +178,21 @@ def choose_medium(path: Path, medium: str, firmware: Firmware | None) -> str:
     return chosen
 
 
+def kernel_of_efi(named: Path | None, firmware: Firmware | None) -> tuple[Path | None, Firmware | None]:
+    """For a kgpt.efi the kernel beside it, and a UEFI that starts it; else what is given.
+
+    Raises UsageError, ToolMissing.
+    """
+    from kgpt_build.vm.firmware import find_firmware
+
+    if named is None or not named.is_file() or not is_pe(named):
+        return named, firmware
+    kernel = named.with_name(KERNEL_NAME)
+    if named.name != EFI_NAME or not kernel.is_file():
+        raise UsageError(f"{named} has no {KERNEL_NAME} beside it", f"give the {EFI_NAME} where kgpt build wrote it")
+    return kernel, firmware or find_firmware(UEFI)
+
+
 @contextmanager
 def bootable(settings: RunSettings, *, keep: bool = False) -> Iterator[RunSettings]:
     """``settings``; under UEFI with a folder that boots the kgpt.efi beside the kernel, for the time of the block.
@@ -194,11 +210,37 @@ def bootable(settings: RunSettings, *, keep: bool = False) -> Iterator[RunSettin
         with write_errors(str(program)):
             program.parent.mkdir(parents=True)
             shutil.copyfile(settings.image.with_name(EFI_NAME), program)
+            if settings.modules:
+                _write_efi_menu(settings, folder)
         memory = max(settings.memory, UEFI_MEMORY) + 2 * program.stat().st_size // (1 << 20)
         yield replace(settings, efi_folder=folder, memory=memory)
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_efi_menu(settings: RunSettings, folder: Path) -> None:
+    """The boot modules, and a menu whose only entry loads them. Raises UsageError for what such a drive cannot hold."""
+    from kgpt_build.image.menu import EFI_CONFIG, Entry, MenuModule, MenuSettings, efi_menu
+
+    size = sum(module.path.stat().st_size for module in settings.modules)
+    if size > _FAT_DRIVE:
+        raise UsageError(
+            f"the files have {size:,} bytes, more than fit a folder that QEMU shows as a drive ({_FAT_DRIVE:,})",
+            "make a stick, and run it: kgpt image usb MODEL -o kgpt.img",
+        )
+    if any(ord(char) < ord(" ") for char in settings.cmdline):
+        raise UsageError("a menu of UEFI holds no control characters", "leave them out of --cmdline")
+    brought = []
+    for number, module in enumerate(settings.modules):
+        target = folder / "modules" / str(number)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(module.path, target)
+        brought.append(MenuModule(f"/modules/{number}", (module.path.name, *module.words)))
+    entry = Entry("run", "run", "", (settings.cmdline,), tuple(brought))
+    place = folder / EFI_CONFIG.lstrip("/")
+    place.parent.mkdir()
+    place.write_text(efi_menu((entry,), MenuSettings(timeout=0), ""))
 
 
 def find_qemu() -> str:
