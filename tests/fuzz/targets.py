@@ -70,7 +70,7 @@ _GRAMMAR = [
         f"kernel_c/infer/constrain/{name}.c"
         for name in ("build", "check", "collect", "emit", "gbnf", "matcher", "order")
     ),
-    *(f"kernel_c/infer/constrain/{name}.c" for name in ("states", "step", "utf8_ranges")),
+    *(f"kernel_c/infer/constrain/{name}.c" for name in ("states", "step", "utf8_ranges", "words")),
     *_ARENA,
     *_CORE,
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -18,6 +19,16 @@ term  ::= ident | num | "(" ws expr ")" ws
 ident ::= [a-z] [a-z0-9_]{0,5} ws
 num   ::= [0-9]{1,4} ws
 ws    ::= [ \t\n]?
+"""
+JSON = r"""
+root   ::= object
+object ::= "{" ws ( pair ("," ws pair){0,2} )? "}" ws
+pair   ::= string ":" ws value
+value  ::= object | array | string | number | ("true" | "false" | "null") ws
+array  ::= "[" ws ( value ("," ws value){0,2} )? "]" ws
+string ::= "\"" ([^"\\\x00-\x1F] | "\\" ["\\/bfnrt]){0,5} "\"" ws
+number ::= "-"? ([0-9] | [1-9] [0-9]{0,4}) ("." [0-9]+)? ws
+ws     ::= ( [ \t\n] )?
 """
 LIST = r"""
 root ::= item{2,5}
@@ -76,6 +87,16 @@ def test_brackets_are_balanced(talker: Talker) -> None:
         lines = text.splitlines() if done.one("sample")["reason"] == "eos" else []
         assert all(line.count("(") == line.count(")") for line in "".join(lines).split("=") if lines)
         assert re.fullmatch(r"[-+*/=()a-z0-9_ \t\n]*", text)
+
+
+def test_json_by_rules(talker: Talker) -> None:
+    whole = 0
+    for seed in range(6):
+        sample = says(talker, JSON, f"seed={seed} temperature=1 max_tokens=500").one("sample")
+        if sample["reason"] == "eos":
+            assert isinstance(json.loads(sample["text"]), dict)
+            whole += 1
+    assert whole >= 3
 
 
 def test_the_same_text_with_slots_and_with_drafts(talker: Talker) -> None:

@@ -59,6 +59,11 @@ uint32_t kg_build_text(struct kg_builder *b, const char *text, size_t n)
     return new_expr(b, (struct kg_expr){.kind = KG_EXPR_TEXT, .first = at, .n = b->full ? 0 : (uint32_t)n});
 }
 
+uint32_t kg_build_span(struct kg_builder *b, uint32_t first, uint32_t n)
+{
+    return new_expr(b, (struct kg_expr){.kind = KG_EXPR_TEXT, .first = first, .n = n});
+}
+
 uint32_t kg_build_class(struct kg_builder *b, const struct kg_code_range *ranges, uint32_t n)
 {
     uint32_t at = b->n_ranges;

@@ -61,6 +61,12 @@ uint32_t kg_build_list(struct kg_builder *builder, enum kg_expr_kind kind); /* S
 void kg_build_append(struct kg_builder *builder, uint32_t list, uint32_t expr);
 uint32_t kg_build_repeat(struct kg_builder *builder, uint32_t expr, uint32_t least, uint32_t most);
 
+/* A text of bytes that are in the tree already. */
+uint32_t kg_build_span(struct kg_builder *builder, uint32_t first, uint32_t n);
+
+/* words.c: one of `n` texts, which are the expressions from `first` on; they are sorted in place. */
+uint32_t kg_build_words(struct kg_builder *builder, uint32_t first, uint32_t n);
+
 /* The rule of a name, which is made if there is none yet; `at`: where the text names it. And an expression for it. */
 uint32_t kg_build_rule(struct kg_builder *builder, const char *name, size_t n, uint32_t at);
 uint32_t kg_build_call(struct kg_builder *builder, uint32_t rule);

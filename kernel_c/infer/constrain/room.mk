@@ -19,7 +19,8 @@ ENGINE_LM += \
     infer/constrain/schema_words.c \
     infer/constrain/states.c \
     infer/constrain/step.c \
-    infer/constrain/utf8_ranges.c
+    infer/constrain/utf8_ranges.c \
+    infer/constrain/words.c
 SMALL += \
     infer/constrain/build.c \
     infer/constrain/check.c \
@@ -35,4 +36,5 @@ SMALL += \
     infer/constrain/schema_types.c \
     infer/constrain/schema_values.c \
     infer/constrain/schema_words.c \
-    infer/constrain/utf8_ranges.c
+    infer/constrain/utf8_ranges.c \
+    infer/constrain/words.c

@@ -91,11 +91,33 @@ static uint32_t choose_schema(struct kg_schema *s, uint32_t schema, uint32_t typ
     return which == 2 ? kg_schema_value(s, only) : any_of(s, list, which == 1);
 }
 
+/* One of the values of a list that have one of the types. What a value is made of lies in a row in the tree's bytes, so
+ * that each can be one text. */
+static uint32_t choose_value(struct kg_schema *s, uint32_t list, uint32_t types)
+{
+    const struct kg_json_tree *t = s->tree;
+    struct kg_builder *b = s->b;
+    uint32_t n = 0, first = b->n_exprs, start = b->n_bytes;
+    for (uint32_t i = kg_json_first(t, list); i != KG_JSON_NONE && s->status == KG_OK; i = kg_json_after(t, list, i)) {
+        if (kg_json_type(s, i) & types) {
+            (void)kg_schema_constant(s, i);
+            b->n_exprs = first + n; /* only the bytes are wanted */
+            (void)kg_build_span(b, start, b->n_bytes - start);
+            start = b->n_bytes;
+            n++;
+        }
+    }
+    if (n == 0 || s->status != KG_OK) {
+        return kg_schema_refuse(s, "\"enum\" has no value of the type that is asked for");
+    }
+    return kg_build_words(b, first, n);
+}
+
 /* enum or const, of the types that are asked for. */
 static uint32_t choose_constant(struct kg_schema *s, uint32_t schema, uint32_t types)
 {
     const struct kg_json_tree *t = s->tree;
-    uint32_t constant = kg_json_member(t, schema, "const"), list = kg_json_member(t, schema, "enum"), n = 0;
+    uint32_t constant = kg_json_member(t, schema, "const"), list = kg_json_member(t, schema, "enum");
     if (constant != KG_JSON_NONE) {
         if (list != KG_JSON_NONE || !(kg_json_type(s, constant) & types)) {
             return kg_schema_refuse(s, "\"const\" beside \"%s\" is not possible",
@@ -103,14 +125,7 @@ static uint32_t choose_constant(struct kg_schema *s, uint32_t schema, uint32_t t
         }
         return kg_schema_constant(s, constant);
     }
-    uint32_t choice = kg_build_list(s->b, KG_EXPR_CHOICE);
-    for (uint32_t i = kg_json_first(t, list); i != KG_JSON_NONE; i = kg_json_after(t, list, i)) {
-        if (kg_json_type(s, i) & types) {
-            kg_build_append(s->b, choice, kg_schema_constant(s, i));
-            n++;
-        }
-    }
-    return n ? choice : kg_schema_refuse(s, "\"enum\" has no value of the type that is asked for");
+    return choose_value(s, list, types);
 }
 
 /* The types that a schema asks for; 0: refused. */
