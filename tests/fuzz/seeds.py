@@ -218,13 +218,7 @@ def _devices() -> Iterator[bytes]:
     for kind in (Blk, Nvme, Ahci):
         for answers in (b"", bytes(200), b"\xff" * 200, b"\1\0\0\0" * 50, bytes(range(1, 201))):
             yield bytes(kind().config) + fixed + answers
-    net = b"\0\0\0\0\0\0\0\0" + struct.pack("<IIB", 1 << 5, 1, 8) + bytes.fromhex("525400123456")
-    for card in (VirtioNet, E1000, E1000e):
-        for answers in (b"", bytes(2) + start + net + gives * 20, bytes(range(1, 201)), b"\x31\1\0\3" * 60):
-            yield bytes(card().config) + fixed + answers
-    for size in (0x10, 0x20):
-        mapped = bytes(254) + bytes([size, 0xB5])
-        yield mapped + fixed + b"virt" + struct.pack("<II", 1, 2) + bytes(4) + b"\x0b" + bytes(3) + net * 6
+    yield from _cards(fixed)
     yield bytes(Rng(capabilities=structures()[:3]).config) + fixed
     yield bytes(Rng(bars={4: (0xFFFFF000, 0x1000, 4)}).config) + bytes([5, 0, 0, 0, 12, 12]) + start
 
@@ -294,6 +288,23 @@ def _names() -> Iterator[bytes]:
         yield bytes([odd]) + b"Models.example.org\0" + rest
     for words in (b"dhcp,dns=1.2.3.4", b"10.0.0.2/24,gw=10.0.0.1,dns=10.0.0.1,dns=1.1.1.1", b"1.2.3.4/33", b"1.2.3"):
         yield b"\xff" + words
+
+
+def _cards(fixed: bytes) -> Iterator[bytes]:
+    """Network cards that start, and what they do then; a device on no bus, by the last bytes of the space."""
+    mac, nothing = bytes.fromhex("525400123456"), b"\3"
+    does = (b"", b"\1\0\0\60" * 20, b"\x81\0\0\0" * 20, bytes(range(1, 101)), b"\0\2\0" * 20)
+    queues = struct.pack("<HH", 8, 0) + nothing + struct.pack("<HH", 8, 0) + nothing * 8 + b"\0" + nothing * 2
+    for more in does:
+        yield bytes(VirtioNet().config) + fixed + bytes(3) + struct.pack("<IIBB", 1 << 5, 1, 0, 8) + mac + queues + more
+    for card, before in ((E1000, 18), (E1000e, 27)):
+        for more in (b"", b"\x30\x3c\0" * 30, b"\x31\1\0" * 30, bytes(range(1, 101))):
+            yield bytes(card().config) + b"\x11" + fixed[1:] + bytes(before) + mac + bytes(152) + more
+    mapped = struct.pack("<4sI", b"virt", 1) + struct.pack("<IIIIIIII", 2, 0, 0, 0, 1 << 5, 1, 0, 8) + mac
+    mapped += struct.pack("<I", 8) + nothing + struct.pack("<I", 8) + nothing * 8 + bytes(4) + nothing * 2
+    for size in (0x10, 0x20):
+        for more in does[1:4]:
+            yield bytes(254) + bytes([size, 0xB5]) + fixed + mapped + more
 
 
 def _menus() -> Iterator[bytes]:

@@ -25,7 +25,7 @@ struct kg_network {
     struct kg_connections connections;
     uint64_t heard;  /* plat_ticks() of the last frame */
     uint64_t looked; /* … of the last look at the link: it costs microseconds, and the stack asks in each poll */
-    bool is_up;
+    bool is_up, told_failure;
 };
 
 static uint64_t ms_of_ticks(uint64_t ticks)
@@ -57,6 +57,10 @@ static bool card_has_link(void *context)
     if (ms_of_ticks(now - network->looked) >= LINK_MS) {
         network->looked = now;
         network->is_up = network->card->net.has_link(network->card);
+        if (network->card->device->problem && !network->told_failure) {
+            network->told_failure = true;
+            kg_print("kgpt: the network card has failed: %s\n", network->card->device->problem);
+        }
     }
     return network->is_up;
 }
