@@ -6,6 +6,7 @@ ENGINE_LM += \
     net/dns.c \
     net/dns_message.c \
     net/net.c \
+    net/net_test.c \
     net/settings.c
 SMALL += \
     net/client.c \

@@ -205,7 +205,7 @@ static void call_application(struct fuzzed *f)
 static void start_fuzzed(struct fuzzed *f, struct kg_arena *arena)
 {
     struct kg_net_limits limits = {
-        .servers = 4, .clients = 2, .server_buffer = 4096, .client_buffer = 100000, .half_open = 2, .waiting = 2};
+        .servers = 4, .clients = 2, .server_buffer = 4096, .client_buffer = 66000, .half_open = 2, .waiting = 2};
     struct kg_net_link link = {.context = f,
                                .send = send_checked,
                                .receive = receive_fuzzed,
@@ -226,7 +226,7 @@ static void start_fuzzed(struct fuzzed *f, struct kg_arena *arena)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static uint8_t memory[2u << 20];
+    static uint8_t memory[1u << 20];
     struct fuzzed f = {.data = data, .size = size, .now = 100000, .random = 1, .clients = {-1, -1}};
     struct kg_arena arena;
     kg_arena_init(&arena, memory, sizeof memory);

@@ -1,7 +1,8 @@
 /* Our network stack as a process beside Linux's: makes a network namespace and a TAP device of its own, whose Linux
- * end has 10.77.0.1, and serves as 10.77.0.2 (or by DHCP).
+ * end has 10.77.0.1, and serves as 10.77.0.2, or as IP says (words of ip=; "-": none). It prints each address it gets.
  *     net_driver serve IP MTU WIRE      port 7 echoes; 9 counts and answers "BYTES SUM" at the end; 19 sends as many
  *                                       bytes as a line says; 11 is 9, but reads late
+ *     net_driver resolve IP MTU WIRE NAME   prints the address of a name
  *     net_driver client IP MTU WIRE wait BYTES   reads a port, sends bytes to it, which Linux echoes, and compares
  * WIRE: impairments for both directions, such as loss=100,delay=2,seed=1. Ends when standard input does. */
 #include <arpa/inet.h>
@@ -232,6 +233,37 @@ static void serve_one(const struct kg_connections *c, uint32_t id, struct sessio
     }
 }
 
+/* Waits for frames, and prints the address when it changes. */
+static void wait_for_frames(struct kg_net *net, uint32_t ms)
+{
+    static uint32_t last;
+    kg_net_wait(net, ms);
+    uint32_t address = kg_net_status(net).address;
+    if (address != last) {
+        char text[16];
+        kg_net_address_text(address, text, sizeof text);
+        printf("address %s\n", text);
+        last = address;
+    }
+}
+
+static int resolve(struct kg_net *net, const char *name)
+{
+    uint32_t address;
+    const char *problem;
+    char text[16];
+    while (kg_net_status(net).address == 0) {
+        wait_for_frames(net, 50);
+    }
+    kg_net_resolve(net, name);
+    while (kg_net_resolved(net, &address, &problem) == KG_NET_LOOKUP_RUNNING) {
+        wait_for_frames(net, 50);
+    }
+    kg_net_address_text(address, text, sizeof text);
+    printf("%s\n", problem ? problem : text);
+    return 0;
+}
+
 static void serve(struct kg_net *net)
 {
     static const uint16_t ports[4] = {7, 9, 19, 11};
@@ -242,7 +274,7 @@ static void serve(struct kg_net *net)
         }
     }
     for (;;) {
-        servers[0].wait(servers[0].context, 50);
+        wait_for_frames(net, 50);
         for (int kind = 0; kind < 4; kind++) {
             const struct kg_connections *c = &servers[kind];
             int32_t id;
@@ -335,6 +367,11 @@ int main(int argc, char **argv)
                                .mac = {2, 0, 0, 0, 0, 2},
                                .mtu = (uint16_t)mtu};
     struct kg_net_settings settings = {.address = 0x0A4D0002, .mask = 0xFFFFFF00, .gateway = 0x0A4D0001};
+    struct kg_error error;
+    if (strcmp(argv[2], "-") != 0 && kg_net_read_settings(argv[2], &settings, &error) != KG_OK) {
+        printf("%s\n", error.message);
+        return 2;
+    }
     if (!kg_net_carve(&memory, &limits, &arena)) {
         return 3;
     }
@@ -343,6 +380,9 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "client") == 0 && argc == 7) {
         char line[16];
         return client(net, (uint16_t)(fgets(line, sizeof line, stdin) ? atoi(line) : 0), strtoull(argv[6], NULL, 10));
+    }
+    if (strcmp(argv[1], "resolve") == 0 && argc == 6) {
+        return resolve(net, argv[5]);
     }
     serve(net);
     return 0;

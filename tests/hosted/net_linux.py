@@ -51,8 +51,10 @@ def compile_driver(folder: Path, name: str = "net_driver") -> Path:
 class Peer:
     """The driver while it runs. As a context it ends with the driver's exit."""
 
-    def __init__(self, program: Path, *words: object, mtu: int = 1500, wire: str = "", mode: str = "serve") -> None:
-        argv = [str(program), mode, "-", str(mtu), wire, *map(str, words)]
+    def __init__(
+        self, program: Path, *words: object, mtu: int = 1500, wire: str = "", mode: str = "serve", ip: str = "-"
+    ) -> None:
+        argv = [str(program), mode, ip, str(mtu), wire, *map(str, words)]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
         first = self.process.stdout.readline()
@@ -82,10 +84,15 @@ class Peer:
         made.settimeout(pace.limit(60))
         return made
 
-    def connect(self, port: int) -> Socket:
+    def connect(self, port: int, to: str = OURS) -> Socket:
         made = self.socket()
-        made.connect((OURS, port))
+        made.connect((to, port))
         return made
+
+    def line(self) -> str:
+        """The next one that the driver prints."""
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
 
     def output(self) -> str:
         """What the driver says until it ends on its own."""

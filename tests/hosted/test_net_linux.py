@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import socket
 import struct
+import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -158,6 +162,58 @@ def test_we_are_refused(driver: Path) -> None:
         assert peer.output() == "failed: the connection was refused\n"
         assert peer.process.wait(30) == 1
         peer.process.returncode = 0
+
+
+@contextlib.contextmanager
+def dnsmasq(peer: Peer, folder: Path) -> Iterator[None]:
+    """Serves addresses for two minutes each, and two names, in the driver's namespace."""
+    program = shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if not program or not shutil.which("nsenter"):
+        pytest.skip("dnsmasq is not installed (Debian's dnsmasq-base)")
+    words = [
+        *(
+            "nsenter",
+            f"--net=/proc/{peer.process.pid}/ns/net",
+            program,
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+        ),
+        *("--interface=tap0", "--bind-interfaces", "--no-resolv", "--no-hosts", "--user=root", "--pid-file="),
+        *(
+            "--dhcp-range=10.77.0.50,10.77.0.59,2m",
+            "--dhcp-authoritative",
+            "--no-ping",
+            f"--dhcp-leasefile={folder}/leases",
+        ),
+        *(f"--address=/model.example/{LINUX}", "--local=/example/"),
+    ]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_dnsmasq_gives_us_an_address(driver: Path, tmp_path: Path) -> None:
+    with Peer(driver, ip="dhcp") as peer, dnsmasq(peer, tmp_path):
+        word, address = peer.line().split()
+        assert word == "address"
+        assert address.startswith("10.77.0.5")
+        assert f" {address} kgpt " in (tmp_path / "leases").read_text()
+        with peer.connect(ECHO, address) as connection:
+            connection.sendall(b"hello")
+            assert read_some(connection, 5) == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("model.example", LINUX), ("none.example", "the name does not exist"), ("a b", "this is no host name")],
+)
+def test_dnsmasq_resolves_names(driver: Path, tmp_path: Path, name: str, says: str) -> None:
+    with Peer(driver, name, mode="resolve", ip="dhcp") as peer, dnsmasq(peer, tmp_path):
+        assert peer.line().startswith("address 10.77.0.5")
+        assert peer.line() == says
 
 
 @pytest.mark.slow
