@@ -16,6 +16,7 @@ def replay_words(config: Config) -> list[str]:
     """
     texts = {"prompt": config.prompt or None, "system": config.system or None, "stop": config.stop}
     numbers = {"samples": config.samples, "max_tokens": config.max_tokens, "seed": config.seed, **config.options}
+    texts |= {"grammar": config.grammar or None}
     if config.context:
         numbers |= {"ctx": config.context}
         texts |= {"kv": config.kv, "on_overflow": config.on_overflow, "think": config.think, "rng": config.rng}

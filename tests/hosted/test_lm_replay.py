@@ -63,8 +63,10 @@ def test_a_microgpt(hosted: Hosted, words: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["generate", "chat"])
-def test_a_language_model(brought: Brought, mode: str) -> None:
-    run = brought.run(f"exit seed=random mode={mode} {_LM}")
+@pytest.mark.parametrize("grammar", ["", r'grammar="root ::= \"a\" [abc]+ | \"\\n\" root"'])
+def test_a_language_model(brought: Brought, mode: str, grammar: str) -> None:
+    run = brought.run(f"exit seed=random mode={mode} {_LM} {grammar}")
+    assert bool(config_of(run).grammar) == bool(grammar)
     again = brought.run(f"exit {' '.join(replay_words(config_of(run)))}")
     assert again.of("config") == run.of("config")
     assert tokens(again) == tokens(run)

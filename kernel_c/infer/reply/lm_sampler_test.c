@@ -39,6 +39,35 @@ KG_TEST(lm_sampler, temperature_0_takes_the_first_of_the_best_without_a_draw)
     KG_CHECK_EQ(t, random.s[0] == 1 && random.s[1] == 2 && random.s[2] == 3 && random.s[3] == 4, true);
 }
 
+/* A grammar's mask comes before all filters, and no bias brings back what it does not allow. */
+KG_TEST(lm_sampler, only_allowed_tokens_are_candidates)
+{
+    static const uint32_t allowed = 1u << 1 | 1u << 2 | 1u << 5 | 1u << 7, last[] = {5, 3};
+    static const char *const expected[] = {"5127", "51", "512", "1275", "5"};
+    struct kg_sampling sampling[5] = {off, off, off, off, off};
+    struct kg_sampler sampler;
+    kg_lm_sampler_carve(&sampler, N, t->arena);
+    sampler.allowed = &allowed;
+    sampling[1].top_k = 2;
+    sampling[2].top_k = 3;
+    sampling[2].logit_bias[0] = (struct kg_logit_bias){3, 9};
+    sampling[2].n_biases = 1;
+    sampling[3].presence_penalty = 2;
+    sampling[3].repeat_last_n = 2;
+    sampling[4].temperature = 0;
+    for (uint32_t i = 0; i < 5; i++) {
+        float sum;
+        uint32_t n = kg_candidates_choose(&sampler, &sampling[i], logits, last, 2, &sum);
+        KG_CHECK_EQ(t, n, kg_strlen(expected[i]));
+        for (uint32_t j = 0; j < n; j++) {
+            KG_CHECK_EQ(t, sampler.candidates[j].id, expected[i][j] - '0');
+        }
+    }
+    for (uint32_t i = 0; i < N; i++) {
+        KG_CHECK_EQ(t, sampler.counts[i], 0);
+    }
+}
+
 KG_TEST(lm_sampler, each_filter_keeps_what_it_should)
 {
     struct kg_sampling sampling = off;
