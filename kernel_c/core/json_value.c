@@ -95,6 +95,11 @@ double kg_json_number(const struct kg_json_tree *tree, uint32_t value)
     const struct decimal d = parse_json_number(kg_json_string(tree, value));
     double result = (double)d.digits, most = exact_power(EXACT_POWER);
     int32_t power = d.power;
+    uint64_t magnitude;
+    bool negative;
+    if (kg_json_whole(tree, value, &magnitude, &negative)) { /* rounded once, whatever its length */
+        return negative ? -(double)magnitude : (double)magnitude;
+    }
     for (; power > EXACT_POWER && result != 0 && result - result == 0; power -= EXACT_POWER) {
         result *= most;
     }

@@ -1,6 +1,8 @@
 /* Chunked bodies: see kgpt/http.h. */
 #include "kgpt/http.h"
 
+#include "bytes.h"
+
 #include "kgpt/mem.h"
 
 #define LINE_MOST 256u     /* bytes of a chunk's first line */
@@ -9,13 +11,15 @@
 
 enum state {
     IN_SIZE,      /* digits of the size */
-    IN_EXTENSION, /* behind a semicolon: ignored */
+    IN_EXTENSION, /* behind a semicolon: a name, which is ignored */
+    IN_EXTENDED,  /* … and its value, without quotes */
     SIZE_LF,      /* the line feed behind the size */
     IN_DATA,
     DATA_CR, /* behind the data */
     DATA_LF,
     LINE_START, /* of a trailer's line */
-    IN_TRAILER,
+    IN_NAME,    /* of a field */
+    IN_VALUE,
     TRAILER_LF, /* of a trailer's line */
     LAST_LF,    /* of the empty line */
 };
@@ -48,15 +52,27 @@ static void read_chunk_size(struct kg_http_chunked *chunked, char c)
     }
 }
 
+/* ;NAME or ;NAME=VALUE */
+static void read_extension(struct kg_http_chunked *chunked, char c)
+{
+    bool named = chunked->state == IN_EXTENSION && c == '=';
+    bool good = kg_http_is_token(c) || c == ';' || c == '\r' || named;
+    chunked->line++;
+    move_on(chunked, good && chunked->line < LINE_MOST,
+            c == '\r'  ? SIZE_LF
+            : c == ';' ? IN_EXTENSION
+            : named    ? IN_EXTENDED
+                       : (enum state)chunked->state);
+}
+
 /* One byte of the framing. */
 static void read_framing_byte(struct kg_http_chunked *chunked, char c)
 {
-    bool text = (unsigned char)c >= ' ' || c == '\t';
+    bool text = kg_http_is_text(c), token = kg_http_is_token(c);
     switch ((enum state)chunked->state) {
     case IN_SIZE: read_chunk_size(chunked, c); return;
     case IN_EXTENSION:
-        move_on(chunked, (text || c == '\r') && ++chunked->line < LINE_MOST, c == '\r' ? SIZE_LF : IN_EXTENSION);
-        return;
+    case IN_EXTENDED: read_extension(chunked, c); return;
     case SIZE_LF: move_on(chunked, c == '\n', chunked->left ? IN_DATA : LINE_START); return;
     case IN_DATA: return;
     case DATA_CR: move_on(chunked, c == '\r', DATA_LF); return;
@@ -64,8 +80,9 @@ static void read_framing_byte(struct kg_http_chunked *chunked, char c)
         chunked->line = 0;
         move_on(chunked, c == '\n', IN_SIZE);
         return;
-    case LINE_START: move_on(chunked, text || c == '\r', c == '\r' ? LAST_LF : IN_TRAILER); break;
-    case IN_TRAILER: move_on(chunked, text || c == '\r', c == '\r' ? TRAILER_LF : IN_TRAILER); break;
+    case LINE_START: move_on(chunked, token || c == '\r', c == '\r' ? LAST_LF : IN_NAME); break;
+    case IN_NAME: move_on(chunked, token || c == ':', c == ':' ? IN_VALUE : IN_NAME); break;
+    case IN_VALUE: move_on(chunked, text || c == '\r', c == '\r' ? TRAILER_LF : IN_VALUE); break;
     case TRAILER_LF: move_on(chunked, c == '\n', LINE_START); break;
     case LAST_LF:
         move_on(chunked, c == '\n', LAST_LF);
@@ -73,7 +90,7 @@ static void read_framing_byte(struct kg_http_chunked *chunked, char c)
         return;
     }
     if (++chunked->trailer > TRAILER_MOST) {
-        move_on(chunked, false, IN_TRAILER);
+        move_on(chunked, false, IN_NAME);
     }
 }
 

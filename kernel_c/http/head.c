@@ -2,6 +2,8 @@
  * carriage return, a line that goes on in the next one, two lengths, a length beside chunks. */
 #include "kgpt/http.h"
 
+#include "bytes.h"
+
 #include "kgpt/mem.h"
 
 #define STATUS_BAD 400u
@@ -52,8 +54,7 @@ size_t kg_http_unescape(struct kg_text text, char *out, size_t size)
     return n;
 }
 
-/* A character of a token: of methods and names of fields. */
-static bool is_token_character(char c)
+bool kg_http_is_token(char c)
 {
     static const char others[] = "!#$%&'*+-.^_`|~";
     if ((c >= '0' && c <= '9') || (small_letter(c) >= 'a' && small_letter(c) <= 'z')) {
@@ -94,7 +95,7 @@ static uint32_t read_first_line(struct kg_http_head *head, struct kg_text line, 
         return refuse_head(problem, STATUS_BAD, "the first line is not METHOD /PATH HTTP/1.1");
     }
     for (size_t i = 0; i < method; i++) {
-        if (!is_token_character(line.data[i])) {
+        if (!kg_http_is_token(line.data[i])) {
             return refuse_head(problem, STATUS_BAD, "the method holds a character that is not possible");
         }
     }
@@ -129,12 +130,12 @@ static uint32_t read_field(struct kg_http_head *head, struct kg_text line, const
         return refuse_head(problem, STATUS_BAD, "a line of the head is not NAME: VALUE");
     }
     for (size_t i = 0; i < colon; i++) {
-        if (!is_token_character(line.data[i])) {
+        if (!kg_http_is_token(line.data[i])) {
             return refuse_head(problem, STATUS_BAD, "the name of a field holds a character that is not possible");
         }
     }
     for (size_t i = from; i < to; i++) {
-        if (((unsigned char)line.data[i] < ' ' && line.data[i] != '\t') || line.data[i] == 0x7F) {
+        if (!kg_http_is_text(line.data[i])) {
             return refuse_head(problem, STATUS_BAD, "the value of a field holds a control character");
         }
     }
@@ -208,6 +209,17 @@ static bool lists_word(struct kg_text list, const char *word)
     return false;
 }
 
+/* True if one of the fields of this name lists the word. */
+static bool says_word(const struct kg_http_head *head, const char *name, const char *word)
+{
+    for (uint32_t i = 0; i < head->n_fields; i++) {
+        if (kg_http_same(head->fields[i].name, name) && lists_word(head->fields[i].value, word)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* How long the body is, and whether the connection goes on. */
 static uint32_t read_framing(struct kg_http_head *head, const char **problem)
 {
@@ -226,8 +238,8 @@ static uint32_t read_framing(struct kg_http_head *head, const char **problem)
     if (codings && !kg_http_same(kg_http_field(head, "transfer-encoding"), "chunked")) {
         return refuse_head(problem, STATUS_NOT_IMPLEMENTED, "the only transfer coding known here is chunked");
     }
-    struct kg_text connection = kg_http_field(head, "connection");
-    head->keeps = head->minor == 1 ? !lists_word(connection, "close") : lists_word(connection, "keep-alive");
+    head->keeps =
+        !says_word(head, "connection", "close") && (head->minor == 1 || says_word(head, "connection", "keep-alive"));
     head->expects = kg_http_same(kg_http_field(head, "expect"), "100-continue") && head->minor == 1;
     return KG_HTTP_WHOLE;
 }

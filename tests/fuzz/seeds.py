@@ -71,6 +71,27 @@ WRITTEN = (
     b"\x00\x00\xc3\xff\xed\xa0\x80\xf4\x90\x80\x80\x1b]0;t\x07\x1bPq\x1b\\\x1b[999999999;1;1;1;1;1;1;1;1A",
 )
 
+REQUESTS = (
+    b"\x01GET /v1/models?a=b HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, close\r\n\r\n",
+    b"\x02\r\nPOST / HTTP/1.0\r\nContent-Length: 5 \r\nConnection: Keep-Alive\r\n\r\nhello",
+    b"\x03POST /x%20y HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n0\r\n\r\n",
+    b"\xff5\r\nhello\r\n00a;x=y\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\nrest",
+    b"\x111\r\na\r\nffffffffffff\r\n",
+    b"\x012\r\nabc\r\n0\r\n\r\n",
+    b"\x05OPTIONS * HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n",
+    b"\x05GET / HTTP/2.0\r\nHost: x\r\nHost: y\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+)
+JSON = (
+    b'\xff{"messages": [{"role": "user", "content": "a \\"b\\" \\u00e9\\n"}], "n": 1, "stop": null, "stream": true}',
+    b'\xff["\\ud83d\\ude00", "\\ud83d", "\\/\\b\\f\\r\\t", "\xf0\x9f\x98\x80"]',
+    b"\xff[0, -0, -1.5e+300, 1E-400, 18446744073709551615, 18446744073709551616, 0.1, 123456789012345678901234567890]",
+    b"\xff" + b"[" * 70 + b"]" * 70,
+    b'\x03[1, [2, {"a": 3}], {}]',
+    b"\xff[01, 1., .5, +1, nul, 'a']",
+    b'\xff{"a": 1, "a": {"a": []}} x',
+    b'\xff {"a":{"b":[{},[],""]},"":false} ',
+)
+
 
 def main() -> None:
     """Write them all, or those of the targets that the command line names."""
@@ -90,6 +111,8 @@ def main() -> None:
         "matcher": _matched,
         "vocab": _vocabs,
         "encode": _texts,
+        "http": lambda: iter(REQUESTS),
+        "json": lambda: iter(JSON),
         "menu": _menus,
         "net": _frames,
         "dhcp": _leases,

@@ -249,6 +249,21 @@ _NUMBERS = (
 )
 """Sources that compute much and decide nothing."""
 
+_JSON_WORDS = (
+    *("null", "false", "true", "-0.5e+3", "1e308", "18446744073709551616", '\\"a\\":', "\\\\n", "\\\\u00e9"),
+    *("\\\\ud83d\\\\ude00", "\\xf0\\x9f\\x98\\x80", "[[[[", "]]]]", "{}", "[]"),
+)
+_HTTP_WORDS = (
+    *("GET / HTTP/1.1\\x0d\\x0a", "Host: x\\x0d\\x0a", "Content-Length: ", "Transfer-Encoding: chunked\\x0d\\x0a"),
+    *(
+        "Connection: keep-alive, close\\x0d\\x0a",
+        "Expect: 100-continue\\x0d\\x0a",
+        "\\x0d\\x0a\\x0d\\x0a",
+        "OPTIONS * ",
+    ),
+    *("0\\x0d\\x0a\\x0d\\x0a", "5;x=y\\x0d\\x0ahello\\x0d\\x0a", "ffffffff"),
+)
+
 
 def _application() -> tuple[str, ...]:
     """A kernel for language models, without its self-tests and its arena, and the commands for devices; a process's
@@ -386,6 +401,8 @@ TARGETS = {
             1024,
             words=("KGPF\\x01\\x00\\x00\\x00",),
         ),
+        Target("json", ("kernel_c/core/json_read.c", "kernel_c/core/json_value.c", *_CORE), 512, words=_JSON_WORDS),
+        Target("http", (*(f"kernel_c/http/{name}.c" for name in ("chunked", "head")), *_CORE), 1024, words=_HTTP_WORDS),
         Target(
             "gbnf",
             (*_GRAMMAR,),
