@@ -145,6 +145,25 @@ class Serving(Event):
 
 
 @dataclass(frozen=True)
+class Served(Event):
+    """``mode=serve``: a request for replies has ended."""
+
+    event: ClassVar[str] = "served"
+    number: int
+    """Of the request, as in its ``id``."""
+    how: str
+    """``whole``, ``left`` by a client that hung up, or ``failed``."""
+    prompt_tokens: int
+    """Tokens of the prompt."""
+    cached_tokens: int
+    """Of them, those that were not computed again."""
+    tokens: int
+    """Sampled in all replies."""
+    us: int
+    """Microseconds from the request to its end."""
+
+
+@dataclass(frozen=True)
 class Config(EventWithOptions):
     """A generation or a reply starts. The event holds everything that decides the text, besides the model."""
 
@@ -676,6 +695,7 @@ EVENTS: Mapping[str, type[Event]] = {
     "memory": Memory,
     "ready": Ready,
     "serving": Serving,
+    "served": Served,
     "config": Config,
     "token": Token,
     "logprobs": Logprobs,
@@ -734,6 +754,7 @@ __all__ = [
     "Sections",
     "SelfTest",
     "SelfTests",
+    "Served",
     "Serving",
     "Shell",
     "Speed",

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,6 +109,15 @@ class Server:
     host: str
     port: int
     process: subprocess.Popen[bytes]
+    events: list[Any]
+    """Those of the machine channel so far."""
+
+    def served(self, n: int) -> list[Any]:
+        """The first ``n`` events about requests for replies."""
+        return self.waits_for(lambda: len(self._served()) >= n) and self._served()[:n]
+
+    def _served(self) -> list[Any]:
+        return [event for event in list(self.events) if event["event"] == "served"]
 
     @property
     def url(self) -> str:
@@ -145,6 +155,12 @@ def request(method: str, path: str, body: bytes | None = None, *, more: str = ""
     return f"{method} {path} HTTP/{version}\r\nHost: x\r\n{length}{more}\r\n".encode() + (body or b"")
 
 
+def _read_events(channel: int, events: list[Any]) -> None:
+    with os.fdopen(channel, "rb") as lines:
+        for line in lines:
+            events.append(json.loads(line))
+
+
 @contextmanager
 def serving(program: Hosted, modules: tuple[str, ...], words: str = "") -> Iterator[Server]:
     """The server while the block runs."""
@@ -160,16 +176,16 @@ def serving(program: Hosted, modules: tuple[str, ...], words: str = "") -> Itera
     )
     os.close(write)
     try:
-        with os.fdopen(read, "rb") as channel:
-            for line in channel:
-                event = json.loads(line)
-                if event["event"] == "serving":
-                    host, port = event["address"].rsplit(":", 1)
-                    yield Server(host, int(port), process)
-                    break
-            else:
-                assert process.stdout is not None
-                raise AssertionError(process.stdout.read().decode())
+        events: list[Any] = []
+        threading.Thread(target=_read_events, args=(read, events), daemon=True).start()
+        end = time.monotonic() + pace.limit(SECONDS)
+        while not (found := [event for event in list(events) if event["event"] in ("serving", "exit")]):
+            assert time.monotonic() < end, "it did not start"
+            time.sleep(0.005)
+        assert process.stdout is not None
+        assert found[0]["event"] == "serving", process.stdout.read().decode()
+        host, port = found[0]["address"].rsplit(":", 1)
+        yield Server(host, int(port), process, events)
     finally:
         process.kill()
         process.wait()

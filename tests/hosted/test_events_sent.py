@@ -60,7 +60,7 @@ def test_a_microgpt(micro_run: Run) -> None:
     missing = NAMES - check(micro_run, lm=False)
     assert missing == {
         *("speed", "logprobs", "fed", "layer", "bench", "perplexity", "durations", "jitter", "sections", "gaps"),
-        *("corpus", "training", "step", "preview", "eval", "blob", "serving"),
+        *("corpus", "training", "step", "preview", "eval", "blob", "serving", "served"),
     }
 
 

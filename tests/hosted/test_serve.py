@@ -180,7 +180,11 @@ def test_under_load_each_gets_what_it_gets_alone(client: Any) -> None:
         ({"top_logprobs": 3}, "top_logprobs"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
         ({"tools": [{"type": "function"}]}, "tools"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"response_format": {"type": "xml"}}, "response_format"),
+        ({"response_format": {"type": "json_schema"}}, "response_format"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "x"}}}}, "response_format"),
+        ({"grammar": "root ::= ["}, "grammar"),
+        ({"grammar": 'root ::= "a"', "json_schema": {}}, "grammar"),
         ({"messages": [{"role": "user", "content": "x" * 2000}]}, "messages"),
     ],
 )  # fmt: skip
@@ -222,3 +226,96 @@ def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
         assert wire.answer().json()["object"] == "chat.completion"
         assert wire.answer().json()["object"] == "list"
         assert wire.answer().status == 404
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "sky": {"type": "boolean"}, "word": {"enum": ["red", "blue"]}, "n": {"type": "integer", "maximum": 9},
+    },
+    "required": ["sky", "word"],
+    "additionalProperties": False,
+}  # fmt: skip
+
+
+def test_a_reply_within_a_schema(client: Any) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": SCHEMA}}
+    for seed in range(5):
+        asked = {"model": NAME, "messages": SAID, "seed": seed, "max_tokens": 200, "response_format": wanted}
+        choice = client.chat.completions.create(**asked).choices[0]
+        found = json.loads(choice.message.content)
+        assert choice.finish_reason == "stop"
+        assert isinstance(found["sky"], bool)
+        assert found["word"] in ("red", "blue")
+        assert set(found) <= {"sky", "word", "n"}
+        chunks = client.chat.completions.create(**asked, stream=True)
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == choice.message.content
+
+
+def test_a_reply_that_is_some_object(client: Any) -> None:
+    reply = client.chat.completions.create(
+        model=NAME, messages=SAID, seed=1, max_tokens=300, response_format={"type": "json_object"}
+    )
+    assert reply.choices[0].message.content.startswith("{")
+
+
+def test_a_reply_within_a_grammar(server: Server) -> None:
+    answer = server.chat(grammar='root ::= ("yes" | "no") "!"', n=4, seed=2, max_tokens=20).json()
+    assert {choice["message"]["content"] for choice in answer["choices"]} <= {"yes!", "no!"}
+
+
+def test_grammars_under_load(server: Server) -> None:
+    """Each reply has its own, beside replies without one."""
+
+    def ask(i: int) -> Any:
+        more: dict[str, Any] = {"grammar": f"root ::= [{'abcd'[i % 4]}]{{5,20}}"} if i % 3 else {}
+        return server.chat(f"{i}", seed=i, max_tokens=30, **more).json()["choices"]
+
+    alone = [ask(i) for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(8))) == alone
+    assert set(alone[1][0]["message"]["content"]) == {"b"}
+
+
+def test_a_text_goes_on(client: Any, server: Server) -> None:
+    asked: dict[str, Any] = {"model": NAME, "prompt": "of the line", "seed": 5, "max_tokens": 10}
+    whole = client.completions.create(**asked)
+    assert whole.object == "text_completion"
+    assert whole.usage.completion_tokens == 10
+    chunks = list(client.completions.create(**asked, stream=True))
+    assert "".join(chunk.choices[0].text for chunk in chunks) == whole.choices[0].text
+    assert chunks[-1].choices[0].finish_reason == whole.choices[0].finish_reason == "length"
+    assert client.completions.create(**{**asked, "prompt": ["of the line"]}).choices == whole.choices
+    assert len(server.post("/v1/completions", prompt="x", n=3).json()["choices"]) == 3
+    assert client.completions.create(model=NAME, prompt="x").usage.completion_tokens <= 16  # OpenAI's default
+
+
+def test_a_text_is_that_of_the_console(without_model: Hosted, modules: tuple[str, ...], client: Any) -> None:
+    done = without_model.run("mode=generate prompt=of seed=7 max_tokens=12 ctx=512 cpus=1 exit", b"", modules)
+    reply = client.completions.create(model=NAME, prompt="of", seed=7, max_tokens=12)
+    assert [reply.choices[0].text] == done.samples()
+
+
+def test_a_prompt_of_tokens(client: Any) -> None:
+    ids = [70, 71, 72]
+    reply = client.completions.create(model=NAME, prompt=ids, seed=1, max_tokens=3)
+    assert reply.usage.prompt_tokens == 3
+    for wrong in ([-1], [99999], [1.5], [], ["a", "b"], [["a"]]):
+        with pytest.raises(openai.BadRequestError):
+            client.completions.create(model=NAME, prompt=wrong)
+
+
+def test_probabilities_of_a_text(client: Any) -> None:
+    asked: dict[str, Any] = {"model": NAME, "prompt": "x", "seed": 3, "max_tokens": 6, "logprobs": 2}
+    choice = client.completions.create(**asked).choices[0]
+    found = choice.logprobs
+    assert len(found.tokens) == len(found.token_logprobs) == len(found.top_logprobs) == len(found.text_offset) == 6
+    assert found.text_offset[0] == 0
+    assert found.text_offset == sorted(found.text_offset)
+    streamed = [chunk.choices[0].logprobs for chunk in client.completions.create(**asked, stream=True)]
+    assert [token for each in streamed if each for token in each.tokens] == found.tokens
+    with pytest.raises(openai.BadRequestError):
+        client.completions.create(**{**asked, "logprobs": 6})
+    for name, value in (("echo", True), ("suffix", "x"), ("best_of", 2)):
+        with pytest.raises(openai.BadRequestError, match=name):
+            client.completions.create(model=NAME, prompt="x", **{name: value})

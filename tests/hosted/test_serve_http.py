@@ -207,6 +207,33 @@ def test_the_queue_is_full(without_model: Hosted, modules: tuple[str, ...]) -> N
         server.waits_for(lambda: server.chat(max_tokens=1).status == 200)
 
 
+def test_a_client_that_hangs_up_ends_its_reply(without_model: Hosted, modules: tuple[str, ...]) -> None:
+    """With the next token: also while it streams, while the prompt is read, and while it waits for a slot."""
+    endless = {"messages": [{"role": "user", "content": "x"}], "stream": True, "seed": 1, "logit_bias": {"3": -100}}
+    body = json.dumps({**endless, "max_tokens": 16000}).encode()
+    with serving(without_model, modules, "slots=1 queue=2 ctx=16384") as server:
+        with server.wire() as runs, server.wire() as waits:
+            runs.send(request("POST", POST, body))
+            while runs.left.count(b"data:") < 20:
+                runs.left += runs.socket.recv(1 << 16)
+            waits.send(request("POST", POST, body))
+            assert server.ask("GET", "/health").status == 200  # while both are there
+            waits.socket.close()
+            (waited,) = server.served(1)
+            assert (waited["how"], waited["tokens"], waited["prompt_tokens"]) == ("left", 0, 9)
+            runs.socket.close()
+        _, ran = server.served(2)
+        assert ran["how"] == "left"
+        assert 19 <= ran["tokens"] < 16000
+        reads = json.dumps({**endless, "messages": [{"role": "user", "content": "y" * 16000}]}).encode()
+        with server.wire() as wire:
+            wire.send(request("POST", POST, reads))
+            assert wire.socket.recv(1000)  # the head comes before the prompt is computed
+        *_, read = server.served(3)
+        assert (read["how"], read["tokens"]) == ("left", 0)
+        assert server.chat(max_tokens=2).status == 200
+
+
 def test_the_key(without_model: Hosted, modules: tuple[str, ...]) -> None:
     with serving(without_model, modules, f'ctx=512 key="{KEY}"') as server:
         assert server.ask("GET", "/health").status == 200

@@ -264,8 +264,7 @@ static bool step_answer(struct kg_client *client)
     }
     bool all = send_ready(client);
     if (client->job && client->job->ended) {
-        client->job->client = NULL;
-        client->job->state = KG_JOB_FREE;
+        kg_job_end(client->job);
         client->job = NULL;
     }
     if (!all || client->job) {

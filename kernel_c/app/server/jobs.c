@@ -1,6 +1,7 @@
 /* Jobs: requests for replies wait, get slots of the batch, and give them back. See server.h. */
 #include "server.h"
 
+#include "app/events/events.h"
 #include "app/events/print.h"
 
 #include "kgpt/mem.h"
@@ -12,6 +13,7 @@ struct kg_job *kg_job_new(struct kg_client *client, const struct kg_style *style
         struct kg_job *job = &server->jobs[i];
         if (job->state == KG_JOB_FREE) {
             uint32_t *tokens = job->tokens;
+            struct kg_arena memory = job->memory;
             *job = (struct kg_job){.server = server,
                                    .client = client,
                                    .style = style,
@@ -19,7 +21,8 @@ struct kg_job *kg_job_new(struct kg_client *client, const struct kg_style *style
                                    .number = ++server->clock,
                                    .created = kg_server_time(server),
                                    .asked_at = plat_ticks(),
-                                   .tokens = tokens};
+                                   .tokens = tokens,
+                                   .memory = memory};
             kg_job_defaults(job);
             return job;
         }
@@ -46,20 +49,30 @@ static void free_choice(struct kg_choice *choice)
     choice->used_at = ++choice->server->clock;
 }
 
+static void end_job(struct kg_job *job, const char *how)
+{
+    job->state = KG_JOB_FREE;
+    KG_EMIT(served, .number = job->number, .how = how, .prompt_tokens = job->n_tokens, .cached_tokens = job->cached,
+            .tokens = job->sampled, .us = kg_ticks_to_us(plat_ticks() - job->asked_at, plat_ticks_hz()));
+}
+
+void kg_job_end(struct kg_job *job)
+{
+    end_job(job, "whole");
+}
+
 /* A job that nobody waits for is free when its last reply has ended. */
 static void free_left_job(struct kg_job *job)
 {
-    if (!job->client && !job->running) {
-        job->state = KG_JOB_FREE;
+    if (!job->client && !job->running && job->state != KG_JOB_FREE) {
+        end_job(job, job->failed ? "failed" : "left");
     }
 }
 
 void kg_job_leave(struct kg_job *job)
 {
     struct kg_server *server = job->server;
-    if (!job->ended) {
-        server->cancelled++;
-    }
+    server->cancelled += !job->failed;
     job->client = NULL;
     job->state = KG_JOB_FAILED;
     for (uint32_t slot = 0; slot < server->batch.n; slot++) {
@@ -157,7 +170,7 @@ static void fail_job(struct kg_job *job, enum kg_status status, const struct kg_
     if (!client) {
         return;
     }
-    job->ended = true;
+    job->failed = true;
     kg_job_leave(job);
     client->job = NULL;
     if (job->head_sent) { /* the client sees that its answer breaks off */

@@ -103,12 +103,6 @@ static bool refuse_unsupported(struct kg_client *client, uint32_t root)
             return false;
         }
     }
-    uint32_t format = kg_field(client, root, "response_format"), type = kg_json_member(json, format, "type");
-    if (format != KG_JSON_NONE && (type == KG_JSON_NONE || !kg_json_says(json, type, "text"))) {
-        kg_answer_error(client, 400, "response_format", "unsupported_parameter",
-                        "response_format other than text is not supported by this server");
-        return false;
-    }
     return true;
 }
 
@@ -132,7 +126,8 @@ bool kg_openai_fields(struct kg_client *client, uint32_t root, struct kg_job *jo
            kg_field_count(client, root, "max_tokens", 1, UINT32_MAX, &job->request.max_tokens) &&
            kg_field_count(client, root, "max_completion_tokens", 1, UINT32_MAX, &job->request.max_tokens) &&
            kg_field_bool(client, root, "stream", stream) &&
-           kg_field_bool(client, options, "include_usage", &job->usage) && kg_fields_sampling(client, root, job);
+           kg_field_bool(client, options, "include_usage", &job->usage) && kg_fields_sampling(client, root, job) &&
+           kg_fields_grammar(client, root, job);
 }
 
 void kg_openai_keys(struct kg_json *json, const struct kg_job *job, const char *prefix, const char *object)

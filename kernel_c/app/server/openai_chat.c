@@ -4,6 +4,7 @@
 #include "endpoints.h"
 
 #define PREFIX "chatcmpl"
+#define CHUNK "chat.completion.chunk"
 #define SAY(json, text) kg_json_raw(json, text, sizeof(text) - 1)
 
 /* A token's text, as a string and as bytes, and its probability. */
@@ -54,17 +55,6 @@ static void open_chat_choice(const struct kg_choice *choice, struct kg_http_out 
                 choice->index);
 }
 
-static void add_chat_text(const struct kg_choice *choice, const char *text, size_t n, uint32_t record,
-                          struct kg_http_out *out)
-{
-    struct kg_json_out json;
-    (void)choice;
-    (void)record;
-    kg_json_out_begin(&json, out);
-    kg_json_escaped(&json.json, text, n);
-    kg_json_out_end(&json);
-}
-
 static void add_chat_record(const struct kg_choice *choice, uint32_t record, struct kg_http_out *out)
 {
     struct kg_json_out json;
@@ -86,48 +76,21 @@ static void close_chat_choice(const struct kg_choice *choice, struct kg_http_out
     kg_http_say(out, "%s,\"finish_reason\":\"%s\"}", end, kg_choice_reason(choice));
 }
 
-static void end_chat(struct kg_job *job, struct kg_http_out *out)
-{
-    struct kg_json_out json;
-    kg_json_out_begin(&json, out);
-    kg_json_list_end(&json.json);
-    kg_openai_usage(&json.json, job);
-    kg_json_object_end(&json.json);
-    kg_json_out_end(&json);
-}
-
 static const struct kg_style chat_whole = {
     .type = "application/json; charset=utf-8",
     .begin = begin_chat,
     .open = open_chat_choice,
-    .text = add_chat_text,
+    .text = kg_openai_add_text,
     .record = add_chat_record,
     .close = close_chat_choice,
-    .end = end_chat,
+    .end = kg_openai_end,
 };
 
 /* The stream: each chunk is an event. */
 
-static void begin_chunk(struct kg_json_out *json, const struct kg_job *job, struct kg_http_out *out)
+static void begin_chunk(struct kg_json_out *json, const struct kg_choice *choice, struct kg_http_out *out)
 {
-    kg_http_put(out, "data: ", 6);
-    kg_json_out_begin(json, out);
-    kg_json_object_begin(&json->json, NULL);
-    kg_openai_keys(&json->json, job, PREFIX, "chat.completion.chunk");
-    kg_json_list_begin(&json->json, "choices");
-}
-
-static void end_chunk(struct kg_json_out *json, const struct kg_job *job, bool usage)
-{
-    kg_json_list_end(&json->json);
-    if (usage) {
-        kg_openai_usage(&json->json, job);
-    } else if (job->usage) {
-        kg_json_null(&json->json, "usage");
-    }
-    kg_json_object_end(&json->json);
-    SAY(&json->json, "\n\n");
-    kg_json_out_end(json);
+    kg_openai_begin_chunk(json, choice->job, PREFIX, CHUNK, out);
 }
 
 static void begin_delta(struct kg_json *json, const struct kg_choice *choice)
@@ -161,42 +124,37 @@ static void end_delta(struct kg_json *json, const struct kg_choice *choice, uint
 static void stream_chat_opening(const struct kg_choice *choice, struct kg_http_out *out)
 {
     struct kg_json_out json;
-    begin_chunk(&json, choice->job, out);
+    begin_chunk(&json, choice, out);
     begin_delta(&json.json, choice);
     kg_json_text(&json.json, "role", "assistant");
     kg_json_text(&json.json, "content", "");
     end_delta(&json.json, choice, KG_NO_RECORD, NULL);
-    end_chunk(&json, choice->job, false);
+    kg_openai_end_chunk(&json, choice->job, false);
 }
 
 static void stream_chat_text(const struct kg_choice *choice, const char *text, size_t n, uint32_t record,
                              struct kg_http_out *out)
 {
     struct kg_json_out json;
-    begin_chunk(&json, choice->job, out);
+    begin_chunk(&json, choice, out);
     begin_delta(&json.json, choice);
     kg_json_text_n(&json.json, "content", text, n);
     end_delta(&json.json, choice, record, NULL);
-    end_chunk(&json, choice->job, false);
+    kg_openai_end_chunk(&json, choice->job, false);
 }
 
 static void stream_chat_close(const struct kg_choice *choice, struct kg_http_out *out)
 {
     struct kg_json_out json;
-    begin_chunk(&json, choice->job, out);
+    begin_chunk(&json, choice, out);
     begin_delta(&json.json, choice);
     end_delta(&json.json, choice, KG_NO_RECORD, kg_choice_reason(choice));
-    end_chunk(&json, choice->job, false);
+    kg_openai_end_chunk(&json, choice->job, false);
 }
 
 static void stream_chat_end(struct kg_job *job, struct kg_http_out *out)
 {
-    struct kg_json_out json;
-    if (job->usage) {
-        begin_chunk(&json, job, out);
-        end_chunk(&json, job, true);
-    }
-    kg_http_say(out, "data: [DONE]\n\n");
+    kg_openai_end_stream(job, PREFIX, CHUNK, out);
 }
 
 static const struct kg_style chat_stream = {

@@ -118,10 +118,17 @@ static bool print_text(struct unit *unit)
     return true;
 }
 
+/* Each as often as the style wants it. */
+static uint32_t records_to_tell(const struct kg_choice *choice)
+{
+    uint32_t passes = choice->job->style->passes;
+    return choice->n_records * (passes ? passes : 1);
+}
+
 static bool print_record(struct unit *unit)
 {
     struct kg_choice *choice = unit->choice;
-    if (unit->job->style->stream || !unit->job->style->record || choice->told_records == choice->n_records) {
+    if (unit->job->style->stream || !unit->job->style->record || choice->told_records == records_to_tell(choice)) {
         return false;
     }
     begin_unit(unit);
@@ -155,7 +162,7 @@ static bool print_choice(struct kg_job *job, struct kg_choice *choice)
     if (print_text(&unit) || print_record(&unit)) {
         return true;
     }
-    bool all = choice->ended && choice->told == reply->n && choice->told_records == choice->n_records;
+    bool all = choice->ended && choice->told == reply->n && choice->told_records == records_to_tell(choice);
     if (!all || !print_edge(&unit, job->style->close)) {
         return false;
     }

@@ -116,6 +116,12 @@ static bool take_encoded(struct kg_client *client, struct kg_job *job, const str
     return true;
 }
 
+bool kg_job_tokens(struct kg_client *client, uint32_t n, struct kg_job *job)
+{
+    const struct kg_said_tokens said = {.n = n};
+    return take_encoded(client, job, &said, KG_OK, NULL);
+}
+
 static struct kg_said_tokens said_tokens_of(const struct kg_job *job)
 {
     return (struct kg_said_tokens){.tokens = job->tokens,

@@ -1,6 +1,7 @@
 ENGINE_LM += \
     app/server/answers.c \
     app/server/clients.c \
+    app/server/constrain.c \
     app/server/embed.c \
     app/server/endpoints.c \
     app/server/fields.c \
@@ -12,6 +13,8 @@ ENGINE_LM += \
     app/server/ollama_reply.c \
     app/server/openai.c \
     app/server/openai_chat.c \
+    app/server/openai_chunks.c \
+    app/server/openai_text.c \
     app/server/page.c \
     app/server/print.c \
     app/server/prompt.c \

@@ -68,6 +68,7 @@ static void carve_server(struct kg_server *server, struct kgpt *k, uint32_t slot
     kg_batch_carve(&server->batch, first, slots, arena);
     carve_choices(server, first, slots, arena);
     carve_jobs(server, n_ctx, arena);
+    kg_server_grammars_carve(server, vocab, arena);
     carve_clients(server, arena);
     server->json.room = KG_SERVER_VALUES;
     server->json.values = kg_arena_array(arena, KG_SERVER_VALUES, sizeof *server->json.values);
@@ -111,6 +112,10 @@ enum kg_status kg_server_run(struct kgpt *k, struct kg_error *error)
 {
     struct kg_server *server = k->lm->server;
     enum kg_status status = kg_network_open(server->network, k, &server->connections, error);
+    if (status != KG_OK) {
+        return status;
+    }
+    enum kg_status status = kg_server_grammars_fill(server, error);
     if (status != KG_OK) {
         return status;
     }

@@ -10,18 +10,21 @@
 
 #include "kgpt/connections.h"
 #include "kgpt/format.h"
+#include "kgpt/grammar.h"
 #include "kgpt/http.h"
 #include "kgpt/json.h"
 #include "kgpt/json_read.h"
+#include "kgpt/matcher.h"
 
 #define KG_SERVER_IN 16384u /* bytes of a client's buffer for requests; larger bodies get one of the large buffers */
 #define KG_SERVER_LARGE 16u /* large buffers */
-#define KG_SERVER_VALUES 32768u  /* JSON values in one request */
-#define KG_SERVER_SCRATCH 16384u /* bytes of an answer that is made at once */
-#define KG_SERVER_LONG 1048576u  /* bytes of a long answer */
-#define KG_SERVER_LONGS 2u       /* long answers that are sent at once */
-#define KG_SERVER_STOP 256u      /* bytes of a stop string, with its NUL */
-#define KG_SERVER_CHOICES 128u   /* the largest n */
+#define KG_SERVER_VALUES 32768u        /* JSON values in one request */
+#define KG_SERVER_GRAMMAR (512u << 10) /* bytes for the grammar of a job, and while it is read */
+#define KG_SERVER_SCRATCH 16384u       /* bytes of an answer that is made at once */
+#define KG_SERVER_LONG 1048576u        /* bytes of a long answer */
+#define KG_SERVER_LONGS 2u             /* long answers that are sent at once */
+#define KG_SERVER_STOP 256u            /* bytes of a stop string, with its NUL */
+#define KG_SERVER_CHOICES 128u         /* the largest n */
 
 struct kg_server;
 struct kg_client;
@@ -46,8 +49,10 @@ struct kg_style {
     /* The next part of the text. `record`: the sampled token that it belongs to, if the job tells logprobs; else
      * KG_NO_RECORD. */
     void (*text)(const struct kg_choice *choice, const char *text, size_t n, uint32_t record, struct kg_http_out *out);
-    /* Behind the text of a style without `stream`: the token number `record`. */
+    /* Behind the text of a style without `stream`: the token number `record`. With `passes` (0: one) numbers go on
+     * behind the last token, so that each is printed so many times. */
     void (*record)(const struct kg_choice *choice, uint32_t record, struct kg_http_out *out);
+    uint32_t passes;
     void (*close)(const struct kg_choice *choice, struct kg_http_out *out);
     void (*end)(struct kg_job *job, struct kg_http_out *out);
 };
@@ -76,6 +81,8 @@ struct kg_job {
     uint64_t number;  /* of the request, from 1: in its id, and the order of the queue */
     uint64_t created; /* seconds, as `created` tells them */
     struct kg_request request;
+    struct kg_grammar grammar; /* … where the reply has one */
+    struct kg_arena memory;    /* (KG_SERVER_GRAMMAR): of the grammar */
     char stops[KG_MAX_STOPS][KG_SERVER_STOP];
     uint32_t *tokens; /* (n_ctx + 1): the prompt */
     uint32_t n_tokens;
@@ -85,10 +92,11 @@ struct kg_job {
     uint32_t top_logprobs;   /* likeliest tokens that are told with each token */
     bool logprobs;           /* tokens are told with their probabilities */
     bool usage;              /* a stream ends with its usage */
-    bool head_sent, ended;   /* of the answer */
-    uint32_t cached;         /* tokens of the prompt that were not computed */
-    uint64_t sampled;        /* tokens of all choices that have ended */
-    uint64_t asked_at;       /* plat_ticks() */
+    bool failed;
+    bool head_sent, ended; /* of the answer */
+    uint32_t cached;       /* tokens of the prompt that were not computed */
+    uint64_t sampled;      /* tokens of all choices that have ended */
+    uint64_t asked_at;     /* plat_ticks() */
 };
 
 /* A sampled token of a choice. */
@@ -160,6 +168,8 @@ struct kg_server {
     char *large[KG_SERVER_LARGE];
     bool large_taken[KG_SERVER_LARGE];
     size_t large_size, out_size;
+    struct kg_token_order order;
+    struct kg_matcher *matchers;                        /* (batch.n) */
     struct kg_json_tree json;                           /* of the request that is read */
     char *scratch;                                      /* (KG_SERVER_SCRATCH) */
     char *longs[KG_SERVER_LONGS];                       /* (KG_SERVER_LONG): long_answer.c */
@@ -210,6 +220,7 @@ void kg_answer_long_send(struct kg_client *client, struct kg_json_out *json);
 struct kg_job *kg_job_new(struct kg_client *client, const struct kg_style *style);
 void kg_job_drop(struct kg_job *job); /* one that is not started */
 void kg_job_start(struct kg_job *job);
+void kg_job_end(struct kg_job *job);          /* its answer is printed */
 void kg_job_leave(struct kg_job *job);        /* the client has gone: ends its replies with the next token */
 void kg_jobs_begin(struct kg_server *server); /* fills free slots */
 void kg_jobs_step(struct kg_server *server);  /* computes a token of each reply */
@@ -235,10 +246,16 @@ uint32_t kg_field(const struct kg_client *client, uint32_t object, const char *n
 bool kg_fields_sampling(struct kg_client *client, uint32_t object, struct kg_job *job);
 void kg_job_defaults(struct kg_job *job); /* the options of the command line, and a random seed */
 
+/* constrain.c: memory for grammars; the grammar of a request, which kg_job_messages has to know. */
+void kg_server_grammars_carve(struct kg_server *server, const struct kg_vocab *vocab, struct kg_arena *arena);
+enum kg_status kg_server_grammars_fill(struct kg_server *server, struct kg_error *error);
+bool kg_fields_grammar(struct kg_client *client, uint32_t object, struct kg_job *job);
+
 /* prompt.c: the messages of a chat, or a text, as tokens of the job. They answer themselves if that is refused. */
 bool kg_job_messages(struct kg_client *client, uint32_t messages, struct kg_job *job);
 bool kg_job_text(struct kg_client *client, struct kg_text text, struct kg_job *job);
 /* One message, in the chat template. A `system` without data is that of the command line. */
 bool kg_job_message(struct kg_client *client, struct kg_text system, struct kg_text text, struct kg_job *job);
+bool kg_job_tokens(struct kg_client *client, uint32_t n, struct kg_job *job); /* `n` of them, as many as fit in place */
 
 #endif

@@ -53,8 +53,8 @@ uint32_t kg_json_member(const struct kg_json_tree *tree, uint32_t object, const 
 struct kg_text kg_json_string(const struct kg_json_tree *tree, uint32_t value);
 bool kg_json_says(const struct kg_json_tree *tree, uint32_t value, const char *text); /* a string of this text */
 
-/* The value of a number: the nearest double if it is a whole number below 2^64, or has at most 15 digits and a magnitude
- * from 1e-22 to 1e22; otherwise within 1e-14 of it, relatively. */
+/* The value of a number: the nearest double if it is a whole number below 2^64, or has at most 15 digits and a
+ * magnitude from 1e-22 to 1e22; otherwise within 1e-14 of it, relatively. */
 double kg_json_number(const struct kg_json_tree *tree, uint32_t value);
 
 /* True if the number is written without a fraction and an exponent, and fits: the magnitude and the sign. */
