@@ -21,13 +21,14 @@ def _chat(named: Path | None, default: bool, **options: Any) -> None:
     hosted. Without it, kgpt chat takes the language model in ./build, else smollm2-135m. The command is kgpt run
     --target hosted: keys, options, exit codes and the text of a seed are the same as in QEMU.
     """
-    if named is None and not default and not _is_in_build():
+    if named is None and not default and not is_in_build():
         named = Path(MODEL)
     assert run.command.callback is not None
     run.command.callback(named=named, default=default, target="hosted", **QEMU_ONLY, **options)
 
 
-def _is_in_build() -> bool:
+def is_in_build() -> bool:
+    """Does ./build hold a kernel for language models?"""
     from kgpt_build.cli.shared.boot_file import BUILD_FOLDER
     from kgpt_build.kernel import manifest
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from kgpt_build.cli import run
+from kgpt_build.cli import chat, run
 from kgpt_build.cli.shared.hosted import QEMU_ONLY
 from kgpt_build.cli.shared.reach import check_port, free_port
 from kgpt_build.errors import UsageError
+from kgpt_build.settings import quoted
 from kgpt_build.vm.nets import CARDS, Forward, Net
 
 _MACHINE = ("accel", "cpu", "machine")
@@ -66,14 +67,17 @@ def _serve(
     """Serve a language model to clients of OpenAI's API, until Ctrl-C.
 
     MODEL is a file, a name (kgpt pull lists them; it is downloaded if needed), or a program of kgpt build --target
-    hosted. Clients reach it at http://127.0.0.1:8080/v1, or where --listen and --port say. docs/api.md lists the
-    endpoints and their fields. There is no TLS: put a proxy before a server that others reach.
+    hosted. Without it, kgpt serve takes the language model in ./build, else smollm2-135m. Clients reach it at
+    http://127.0.0.1:8080/v1, or where --listen and --port say. docs/api.md lists the endpoints and their fields.
+    There is no TLS: put a proxy before a server that others reach.
 
     --target bare boots the kernel in QEMU with a network card, and forwards the port to it.
 
     The sampling options are defaults for requests that do not name them.
     """
     bare = target == "bare"
+    if named is None and not default and not chat.is_in_build():
+        named = Path(chat.MODEL)
     if card and not bare:
         raise UsageError("--card is for QEMU, and this runs as a Linux process", "give --target bare, too")
     nets = (_net(card or "virtio", address, port),) if bare else ()
@@ -87,7 +91,7 @@ def _serve(
         target=target,
         nets=nets,
         slots=slots,
-        cmdline=" ".join([*words, *([f"alias={name}"] if name else [])]),
+        cmdline=" ".join([*words, *([f"alias={quoted(name)}"] if name else [])]),
         listen=address,
         key_file=key_file,
         **_NOT_SERVED,

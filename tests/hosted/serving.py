@@ -36,8 +36,13 @@ class Answer:
 class Wire:
     """A raw connection to the server."""
 
-    def __init__(self, server: Server) -> None:
-        self.socket = socket.create_connection((server.host, server.port), timeout=pace.limit(SECONDS))
+    def __init__(self, server: Server, *, window: int | None = None) -> None:
+        """``window``: bytes that wait for us in our kernel."""
+        self.socket = socket.socket()
+        if window is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        self.socket.settimeout(pace.limit(SECONDS))
+        self.socket.connect((server.host, server.port))
         self.left = b""
 
     def __enter__(self) -> Wire:
@@ -123,8 +128,8 @@ class Server:
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
 
-    def wire(self) -> Wire:
-        return Wire(self)
+    def wire(self, *, window: int | None = None) -> Wire:
+        return Wire(self, window=window)
 
     def ask(self, method: str, path: str, body: bytes | None = None, *, more: str = "", version: str = "1.1") -> Answer:
         """One request on a connection of its own."""

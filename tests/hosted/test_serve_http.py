@@ -209,7 +209,7 @@ def test_the_queue_is_full(without_model: Hosted, modules: tuple[str, ...]) -> N
 
 def test_a_client_that_hangs_up_ends_its_reply(without_model: Hosted, modules: tuple[str, ...]) -> None:
     """With the next token: also while it streams, while the prompt is read, and while it waits for a slot."""
-    endless = {"messages": [{"role": "user", "content": "x"}], "stream": True, "seed": 1, "logit_bias": {"3": -100}}
+    endless = {"messages": [{"role": "user", "content": "x"}], "stream": True, "seed": 1, "logit_bias": {"70": 100}}
     body = json.dumps({**endless, "max_tokens": 16000}).encode()
     with serving(without_model, modules, "slots=1 queue=2 ctx=16384") as server:
         with server.wire() as runs, server.wire() as waits:
@@ -232,6 +232,19 @@ def test_a_client_that_hangs_up_ends_its_reply(without_model: Hosted, modules: t
         *_, read = server.served(3)
         assert (read["how"], read["tokens"]) == ("left", 0)
         assert server.chat(max_tokens=2).status == 200
+
+
+def test_a_client_that_does_not_read_gives_its_slot_back(without_model: Hosted, modules: tuple[str, ...]) -> None:
+    """After the time that it has; the replies of others go on meanwhile."""
+    fields = {"messages": [{"role": "user", "content": "x"}], "seed": 1, "logit_bias": {"70": 100}}
+    more = {"stream": True, "logprobs": True, "top_logprobs": 20, "max_tokens": 15000}
+    with serving(without_model, modules, "slots=2 ctx=16384 timeout=1") as server, server.wire(window=4096) as wire:
+        wire.send(request("POST", POST, json.dumps({**fields, **more}).encode()))
+        assert wire.socket.recv(100)
+        assert server.chat(max_tokens=5).status == 200
+        stalled, others = server.served(2)[::-1]
+        assert (stalled["how"], others["how"]) == ("left", "whole")
+        assert server.chat(max_tokens=5).status == 200
 
 
 def test_the_key(without_model: Hosted, modules: tuple[str, ...]) -> None:

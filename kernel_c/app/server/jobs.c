@@ -19,7 +19,7 @@ struct kg_job *kg_job_new(struct kg_client *client, const struct kg_style *style
                                    .style = style,
                                    .state = KG_JOB_FAILED,
                                    .number = ++server->clock,
-                                   .created = kg_server_time(server),
+                                   .created = plat_time(),
                                    .asked_at = plat_ticks(),
                                    .tokens = tokens,
                                    .memory = memory};

@@ -79,7 +79,7 @@ struct kg_job {
      * passes. */
     void (*task)(struct kg_job *job, struct kg_choice *choice);
     uint64_t number;  /* of the request, from 1: in its id, and the order of the queue */
-    uint64_t created; /* seconds, as `created` tells them */
+    uint64_t created; /* seconds since 1970; 0: the machine does not know */
     struct kg_request request;
     struct kg_grammar grammar; /* … where the reply has one */
     struct kg_arena memory;    /* (KG_SERVER_GRAMMAR): of the grammar */
@@ -189,7 +189,6 @@ enum kg_status kg_server_run(struct kgpt *k, struct kg_error *error);
 
 /* time.c */
 uint64_t kg_server_ms(const struct kg_server *server, uint64_t since); /* milliseconds since then */
-uint64_t kg_server_time(const struct kg_server *server);               /* seconds, for `created` */
 
 /* clients.c: bytes of clients become requests, and answers are sent. Never waits; to be called often. */
 bool kg_clients_poll(struct kg_server *server); /* true: more can be done at once */

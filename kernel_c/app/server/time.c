@@ -6,8 +6,3 @@ uint64_t kg_server_ms(const struct kg_server *server, uint64_t since)
     (void)server;
     return kg_ticks_to_us(plat_ticks() - since, plat_ticks_hz()) / 1000;
 }
-
-uint64_t kg_server_time(const struct kg_server *server)
-{
-    return kg_server_ms(server, server->started) / 1000;
-}

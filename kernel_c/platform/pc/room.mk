@@ -9,6 +9,7 @@ BARE += \
     platform/pc/pit.c \
     platform/pc/pmtimer.c \
     platform/pc/power.c \
+    platform/pc/rtc.c \
     platform/pc/serial.c \
     platform/pc/start.c \
     platform/pc/vga.c
