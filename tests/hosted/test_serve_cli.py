@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pace
 import pytest
-from hosted import SECONDS
-from lm_brought import Brought, Hosted
+from hosted import SECONDS, Hosted
+from lm_brought import Brought
 
 from kgpt_build.cli import invoke
 

@@ -1,0 +1,67 @@
+"""Other people's clients of kgpt serve: LiteLLM, LangChain, curl."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from chats import write_talker
+from hosted import Hosted
+from serving import NAME, Server, serving, talker_modules
+
+ASK = "Say something."
+
+
+@pytest.fixture(scope="module")
+def server(without_model: Hosted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    modules = talker_modules(write_talker(tmp_path_factory.mktemp("clients"), n_ctx=512))
+    with serving(without_model, modules, "slots=2 ctx=512 key=sesame") as found:
+        yield found
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl: apt-get install curl")
+def test_curl(server: Server) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": ASK}], "max_tokens": 5, "stream": True})
+    words = ["curl", "-sSN", "--fail", f"{server.url}/v1/chat/completions", "-d", body]
+    words += ["-H", "Content-Type: application/json", "-H", "Authorization: Bearer sesame"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert said.startswith("data: {")
+    assert said.endswith("data: [DONE]\n\n")
+
+
+@pytest.mark.slow
+def test_litellm(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise it asks a host on the net
+    litellm = pytest.importorskip("litellm")
+    asked = {"model": f"openai/{NAME}", "messages": [{"role": "user", "content": ASK}], "seed": 1, "max_tokens": 9}
+    asked |= {"api_base": f"{server.url}/v1", "api_key": "sesame"}
+    whole = litellm.completion(**asked)
+    assert whole.usage.completion_tokens == 9
+    chunks = list(litellm.completion(**asked, stream=True))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == whole.choices[0].message.content
+    with pytest.raises(litellm.AuthenticationError):
+        litellm.completion(**{**asked, "api_key": "else"})
+
+
+@pytest.mark.slow
+def test_langchain(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("LANGCHAIN_", "LANGSMITH_"))]:
+        monkeypatch.delenv(name)
+    openai = pytest.importorskip("langchain_openai")
+    model = openai.ChatOpenAI(
+        model=NAME, base_url=f"{server.url}/v1", api_key="sesame", seed=1, max_tokens=9, max_retries=0
+    )
+    whole = model.invoke([("system", "Be brief."), ("human", ASK)])
+    assert whole.usage_metadata["output_tokens"] == 9
+    parts = list(model.stream([("system", "Be brief."), ("human", ASK)]))
+    assert "".join(part.content for part in parts) == whole.content
+    schema = {
+        "title": "answer", "type": "object", "properties": {"word": {"enum": ["yes", "no"]}}, "required": ["word"],
+        "additionalProperties": False,
+    }  # fmt: skip
+    found = model.with_structured_output(schema, method="json_schema").invoke(ASK, max_tokens=60)
+    assert found["word"] in ("yes", "no")
