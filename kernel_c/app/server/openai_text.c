@@ -17,7 +17,7 @@ enum list {
 };
 static const char *const list_names[LISTS] = {"tokens", "token_logprobs", "top_logprobs", "text_offset"};
 
-static void write_piece(struct kg_json *json, const char *key, const struct kg_choice *choice, uint32_t id)
+static void write_text_token(struct kg_json *json, const char *key, const struct kg_choice *choice, uint32_t id)
 {
     char *piece = choice->server->piece;
     kg_json_text_n(json, key, piece, kg_vocab_piece(&choice->conversation->loaded->vocab, id, piece, true));
@@ -43,7 +43,7 @@ static void write_tops(struct kg_json *json, const struct kg_choice *choice, uin
 static void write_list_item(struct kg_json *json, const struct kg_choice *choice, enum list list, uint32_t record)
 {
     switch (list) {
-    case LIST_TOKENS: write_piece(json, NULL, choice, choice->records[record].id); return;
+    case LIST_TOKENS: write_text_token(json, NULL, choice, choice->records[record].id); return;
     case LIST_LOGPROBS: kg_json_decimal(json, NULL, choice->records[record].logprob); return;
     case LIST_TOPS: write_tops(json, choice, record); return;
     default: kg_json_u64(json, NULL, record ? choice->records[record - 1].text_end : 0); return;
@@ -199,7 +199,7 @@ static bool read_prompt_list(struct kg_client *client, uint32_t list, struct kg_
     return kg_job_tokens(client, n, job);
 }
 
-static bool read_prompt(struct kg_client *client, uint32_t root, struct kg_job *job)
+static bool read_text_prompt(struct kg_client *client, uint32_t root, struct kg_job *job)
 {
     const struct kg_json_tree *json = &client->server->json;
     uint32_t prompt = kg_field(client, root, "prompt");
@@ -227,7 +227,7 @@ void kg_post_text(struct kg_client *client)
     }
     job->request.max_tokens = MOST_TOKENS;
     if (kg_openai_fields(client, root, job, &stream) && read_text_logprobs(client, root, job) &&
-        read_prompt(client, root, job)) {
+        read_text_prompt(client, root, job)) {
         job->style = stream ? &text_stream : &text_whole;
         kg_job_start(job);
     } else {
