@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -60,10 +59,8 @@ def test_the_dry_run(without_model: Hosted, tmp_path: Path, capsys: pytest.Captu
 
 def test_what_cannot_serve(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert invoke(["serve", "--target", "bare"]) == 2
-    assert "no network" in capsys.readouterr().err
     assert invoke(["serve", "default"]) == 2
     assert "microgpt" in capsys.readouterr().err
-    (tmp_path / "key").write_bytes(os.urandom(0) + b"two words\n")
+    (tmp_path / "key").write_text("two words\n")
     assert invoke(["serve", "smollm2-135m", "--key-file", str(tmp_path / "key")]) == 2
     assert "API key" in capsys.readouterr().err

@@ -20,7 +20,8 @@ void kg_server_grammars_carve(struct kg_server *server, const struct kg_vocab *v
         }
     }
     if (arena->counts) {
-        kg_arena_reserve(arena, kg_token_order_scratch(vocab));
+        size_t order = kg_token_order_scratch(vocab); /* not at the same time */
+        kg_arena_reserve(arena, order > KG_SERVER_READING ? order : KG_SERVER_READING);
     }
 }
 
@@ -52,7 +53,8 @@ static bool take_grammar(struct kg_client *client, struct kg_job *job, const cha
 static bool read_schema_field(struct kg_client *client, uint32_t schema, struct kg_job *job, const char *field)
 {
     struct kg_error error;
-    enum kg_status status = kg_grammar_schema(&job->grammar, &client->server->json, schema, &job->memory, &error);
+    enum kg_status status = kg_grammar_schema(&job->grammar, &client->server->json, schema, &job->memory,
+                                              &client->server->k->arena, &error);
     return take_grammar(client, job, field, status, &error);
 }
 
@@ -60,8 +62,8 @@ static bool read_any_object(struct kg_client *client, struct kg_job *job)
 {
     static const char object[] = "{\"type\": \"object\"}";
     struct kg_error error;
-    enum kg_status status =
-        kg_grammar_read_schema(&job->grammar, (struct kg_text){object, sizeof object - 1}, &job->memory, &error);
+    enum kg_status status = kg_grammar_read_schema(&job->grammar, (struct kg_text){object, sizeof object - 1},
+                                                   &job->memory, &client->server->k->arena, &error);
     return take_grammar(client, job, "response_format", status, &error);
 }
 
@@ -109,5 +111,7 @@ bool kg_fields_grammar(struct kg_client *client, uint32_t root, struct kg_job *j
         return read_schema_field(client, schema, job, "json_schema");
     }
     return !grammar.n ||
-           take_grammar(client, job, "grammar", kg_grammar_read(&job->grammar, grammar, &job->memory, &error), &error);
+           take_grammar(client, job, "grammar",
+                        kg_grammar_read(&job->grammar, grammar, &job->memory, &client->server->k->arena, &error),
+                        &error);
 }

@@ -115,7 +115,7 @@ enum kg_status kg_server_run(struct kgpt *k, struct kg_error *error)
     if (status != KG_OK) {
         return status;
     }
-    enum kg_status status = kg_server_grammars_fill(server, error);
+    status = kg_server_grammars_fill(server, error);
     if (status != KG_OK) {
         return status;
     }

@@ -19,7 +19,8 @@
 #define KG_SERVER_IN 16384u /* bytes of a client's buffer for requests; larger bodies get one of the large buffers */
 #define KG_SERVER_LARGE 16u /* large buffers */
 #define KG_SERVER_VALUES 32768u        /* JSON values in one request */
-#define KG_SERVER_GRAMMAR (512u << 10) /* bytes for the grammar of a job, and while it is read */
+#define KG_SERVER_GRAMMAR (256u << 10) /* bytes for the grammar of a job */
+#define KG_SERVER_READING (4u << 20)   /* bytes for what is needed while it is read */
 #define KG_SERVER_SCRATCH 16384u       /* bytes of an answer that is made at once */
 #define KG_SERVER_LONG 1048576u        /* bytes of a long answer */
 #define KG_SERVER_LONGS 2u             /* long answers that are sent at once */
