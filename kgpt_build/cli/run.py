@@ -218,6 +218,8 @@ def _instruct(settings: RunSettings, request: Request, *, brings: bool) -> RunSe
         raise UsageError("--keep is for the image of a stick", "leave it out; a kernel keeps with --memory-file FILE")
     if settings.medium == "kernel":
         request.check_kernel(settings.image, brings=brings)
+        if settings.nets and not is_language_model(settings.image):
+            raise UsageError("only kernels for language models drive network cards", "leave out --net")
         settings = dataclasses.replace(settings, cmdline=request.cmdline_for(settings.image))
     else:
         request.refuse_for_image(settings.image)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from boots import Boot
+from boots import Boot, Kgpt
 
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.pytest_plugin import Guest
@@ -74,3 +74,9 @@ def test_cards_left_alone(boot: Boot, kernel_without_model: Path, words: str) ->
     guest.send_line("devices")
     guest.expect("virtio-net: left alone: net=off$" if words == "net=off" else "no devices were found")
     end(guest)
+
+
+def test_a_kernel_that_drives_no_cards(kgpt: Kgpt, kernel: Path) -> None:
+    ran = kgpt("run", kernel, "--net", "user", "--dry-run")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "only kernels for language models drive network cards" in ran.stderr

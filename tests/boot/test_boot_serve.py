@@ -21,6 +21,9 @@ from chats import write_talker
 
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.cli.shared.reach import free_port
+from kgpt_build.events import Memory
+from kgpt_build.kernel.elf import read_elf
+from kgpt_build.kernel.memory import memory_needs
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.nets import Forward, Net
 
@@ -115,6 +118,18 @@ def test_what_is_refused(serve: Serve, words: str, reason: str) -> None:
     guest, _ = serve(words=words)
     guest.expect(reason)
     assert guest.wait().kind == "refused"
+
+
+@pytest.mark.parametrize("slots", [1, 32])
+def test_the_memory_is_known_before(
+    serve: Serve, kernel_without_model: Path, modules: tuple[BootModule, ...], slots: int
+) -> None:
+    guest, _ = serve(words=f"slots={slots}")
+    guest.expect_event("serving")
+    (told,) = [event for event in guest.events if isinstance(event, Memory)]
+    needs = memory_needs(read_elf(kernel_without_model), modules=modules, ctx=512, slots=slots, serves=True)
+    assert told.needed <= needs.kv + needs.scratch <= told.needed + (80 << 20)
+    end(guest)
 
 
 def test_a_server_asleep_wakes_for_a_client(serve: Serve) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,17 @@ def urls(settings: RunSettings, address: str) -> list[str]:
     return [f"http://{forward.address}:{forward.port}" for forward in forwards]
 
 
+def _check_address(address: str) -> None:
+    """Raise UsageError for a name, which would have to be looked up."""
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        raise UsageError(f"{address} is no IPv4 address of this host", "for example --listen 127.0.0.1") from None
+
+
 def free_port(address: str) -> int:
     """A TCP port of this host that no program has now. Raises UsageError for an address that is not this host's."""
+    _check_address(address)
     with socket.socket() as found:
         try:
             found.bind((address, 0))
@@ -55,6 +65,7 @@ def free_port(address: str) -> int:
 
 def check_port(address: str, port: int) -> None:
     """Raise UsageError if another program has the port: QEMU would end, and say less."""
+    _check_address(address)
     with socket.socket() as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
