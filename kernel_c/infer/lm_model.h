@@ -70,6 +70,5 @@ enum kg_status kg_lm_read_tensors(struct kg_lm_model *model, struct kg_lm_extra 
 /* Brings every matrix of the file into the layout of kgpt/quant.h. `scratch`: kg_lm_interleave_size() bytes. */
 void kg_lm_interleave(const struct kg_lm_model *model, struct kg_lm_extra *extra, struct kg_lm_layer *layers,
                       void *scratch);
-uint64_t kg_lm_interleave_size(const struct kg_gguf *gguf);
 
 #endif

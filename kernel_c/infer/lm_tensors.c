@@ -260,6 +260,17 @@ uint64_t kg_lm_interleave_size(const struct kg_gguf *gguf)
     return KG_GROUP * longest;
 }
 
+void kg_lm_interleave_rows(const struct kg_gguf_tensor *tensor, uint32_t first, uint32_t n, void *scratch)
+{
+    const struct kg_type_info *info = kg_type_info(tensor->type);
+    uint32_t columns = (uint32_t)tensor->ne[0];
+    if (info->fields[0].bytes && tensor->n_dims > 1) {
+        const uint8_t *data = (const uint8_t *)tensor->data + first * kg_row_size(tensor->type, columns);
+        struct kg_matrix rows = {data, tensor->type, n, columns, false};
+        kg_matrix_interleave(&rows, scratch);
+    }
+}
+
 static void set_interleaved(struct kg_matrix *matrix)
 {
     const struct kg_type_info *info = matrix->data ? kg_type_info(matrix->type) : NULL;
@@ -273,12 +284,7 @@ void kg_lm_interleave(const struct kg_lm_model *model, struct kg_lm_extra *extra
     uint64_t done = 0;
     for (uint32_t i = 0; i < gguf->n_tensors; i++) {
         const struct kg_gguf_tensor *tensor = &gguf->tensors[i];
-        const struct kg_type_info *info = kg_type_info(tensor->type);
-        if (info->fields[0].bytes && tensor->n_dims > 1) {
-            struct kg_matrix whole = {tensor->data, tensor->type, (uint32_t)tensor->ne[1], (uint32_t)tensor->ne[0],
-                                      false};
-            kg_matrix_interleave(&whole, scratch);
-        }
+        kg_lm_interleave_rows(tensor, 0, (uint32_t)tensor->ne[1], scratch);
         done += tensor->size;
         if (gguf->interleaving) {
             gguf->interleaving(gguf->context, done);

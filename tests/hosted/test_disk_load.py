@@ -12,7 +12,7 @@ import lm_tiny
 import pytest
 from hosted import Hosted
 from seeds import bpe_tokenizer, with_tokenizer
-from test_disk_models import CHAT, PLAIN, TEMPLATE, free, shell
+from test_disk_models import CHAT, MODULE, PLAIN, TEMPLATE, free, shell
 from test_disks import needs
 
 from kgpt_build.memory import empty_store
@@ -101,6 +101,21 @@ def test_a_conversation_with_a_model_from_a_disk_can_be_kept(without_model: Host
     again = without_model.run("mode=chat seed=1 max_tokens=4", b"/load a\n/history\n", modules)
     assert "a goes on:" in again.console
     assert "computed anew" not in again.console
+
+
+@pytest.mark.parametrize("kind", ["Q8_0", "Q4_0", "Q4_K", "F32"])
+def test_weights_are_arranged_while_they_are_read(without_model: Hosted, tmp_path: Path, kind: str) -> None:
+    """A model of several megabytes: its logits are those of the same file as a boot module."""
+    tokenizer = bpe_tokenizer(range(256), ["ab"])
+    shape: dict[str, Any] = {"n_embd": 256, "n_layer": 4, "n_head": 4, "n_head_kv": 4, "n_ff": 512, "head_dim": 64}
+    shape |= {"n_vocab": len(tokenizer["tokenizer.ggml.tokens"]), "kind": kind}
+    path = lm_tiny.write(tmp_path / "several.gguf", lm_tiny.TINY["llama"], **shape)
+    path.write_bytes(with_tokenizer(path.read_bytes(), tokenizer))
+    disk = image(tmp_path / "disk", {"several.gguf": path.read_bytes()}, kib=16_000)
+    line = "mode=shell seed=1 max_tokens=4 logits"
+    done = shell(without_model, "load 1", "use 2", "generate ab", disk=disk, line=line)
+    module = without_model.run(f"{line} model=2", b"generate ab\nhalt\n", (*MODULE, "--module", str(path)))
+    assert done.logits() == module.logits() != []
 
 
 def test_no_room_for_a_context(without_model: Hosted, tmp_path: Path) -> None:

@@ -173,10 +173,12 @@ static enum kg_status read_checked_model(struct kgpt *k, struct kg_lm_walk *walk
                                          struct kg_lm_source *source, uint8_t *to, struct kg_error *error)
 {
     struct kg_lm_read read;
+    struct kg_lm_arrange arrange;
     uint8_t stated[KG_SHA256_SIZE];
     bool known = kg_lm_stated_hash(k, walk, stated);
     enum kg_status status = KG_OK;
-    kg_lm_read_begin(&read, k, walk, source->place, layout->size, to);
+    kg_lm_arrange_begin(&arrange, k, to, layout->size);
+    kg_lm_read_begin(&read, k, walk, source->place, layout->size, to, &arrange);
     for (uint32_t i = 1; i <= (walk->parts ? walk->parts : 1) && status == KG_OK; i++) {
         if (walk->parts && (!kg_lm_find_part(walk, i, &layout->file) || layout->file.size > layout->size - read.done)) {
             return kg_error_set(error, KG_E_INPUT, "%.160s: its part %u cannot be found any more", source->place, i);
@@ -187,6 +189,7 @@ static enum kg_status read_checked_model(struct kgpt *k, struct kg_lm_walk *walk
         return status;
     }
     kg_lm_read_end(&read, source->digest);
+    source->interleaved = kg_lm_arrange_done(&arrange);
     if (known && memcmp(stated, source->digest, sizeof stated) != 0) {
         kg_error_set(error, KG_E_INPUT, "%.160s is damaged: its SHA-256 is %02x%02x%02x%02x…, not %02x%02x%02x%02x…",
                      source->place, source->digest[0], source->digest[1], source->digest[2], source->digest[3],
@@ -204,7 +207,7 @@ static enum kg_status read_chat_template(struct kgpt *k, const struct kg_lm_walk
 {
     struct kg_lm_read read;
     uint8_t unused[KG_SHA256_SIZE];
-    kg_lm_read_begin(&read, k, walk, "its chat template", layout->chat_size, to);
+    kg_lm_read_begin(&read, k, walk, "its chat template", layout->chat_size, to, NULL);
     enum kg_status status = kg_lm_read_add(&read, &layout->chat, error);
     if (status == KG_OK) {
         kg_lm_read_end(&read, unused);
@@ -231,19 +234,18 @@ static enum kg_status load_found(struct kgpt *k, struct kg_lm_walk *walk, struct
     source->region = start;
     source->region_size = layout.bytes;
     k->arena.dirty = k->arena.dirty > start + layout.bytes ? k->arena.dirty : start + layout.bytes;
+    lm->n_sources++; /* from here on the arena ends before the region */
+    set_arena_end(k);
+    size_t used = k->arena.used;
     status = read_checked_model(k, walk, &layout, source, model, error);
     source->sha256 = source->digest;
+    kg_arena_rewind(&k->arena, used); /* what arranging took */
     if (status == KG_OK && layout.chat_size) {
         status = read_chat_template(k, walk, &layout, chat, error);
         source->chat = chat;
         source->chat_size = layout.chat_size;
     }
-    if (status != KG_OK) {
-        return status;
-    }
-    lm->n_sources++; /* from here on the arena ends before the region */
-    set_arena_end(k);
-    status = open_once(k, source, error);
+    status = status == KG_OK ? open_once(k, source, error) : status;
     if (status != KG_OK) {
         lm->n_sources--;
         set_arena_end(k);

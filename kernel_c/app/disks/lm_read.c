@@ -19,9 +19,9 @@ struct queue {
 };
 
 void kg_lm_read_begin(struct kg_lm_read *read, struct kgpt *k, const struct kg_lm_walk *walk, const char *name,
-                      uint64_t total, uint8_t *to)
+                      uint64_t total, uint8_t *to, struct kg_lm_arrange *arrange)
 {
-    *read = (struct kg_lm_read){.k = k, .name = name, .unit = walk->unit, .to = to, .total = total};
+    *read = (struct kg_lm_read){.k = k, .name = name, .unit = walk->unit, .to = to, .total = total, .arrange = arrange};
     read->began = plat_ticks();
     kg_sha256_begin(&read->sha, kg_lm_hash_features(k));
 }
@@ -57,6 +57,12 @@ static bool hash_some(struct kg_lm_read *read)
     return n > 0;
 }
 
+/* Hashes or arranges some of what was read. False: there is nothing to do. */
+static bool work_some(struct kg_lm_read *read)
+{
+    return hash_some(read) || (read->arrange && kg_lm_arrange_some(read->arrange, read->hashed));
+}
+
 /* Ends the oldest request; `wait`: even if it still runs. False: it failed. */
 static bool end_oldest(struct kg_lm_read *read, struct queue *queue, bool wait)
 {
@@ -89,8 +95,8 @@ static bool read_whole_sectors(struct kg_lm_read *read, uint64_t first, uint64_t
                            to + at * block->sector_size);
             at += part;
         }
-        bool hashed = ok && hash_some(read);
-        ok = end_oldest(read, &queue, !hashed) && ok;
+        bool worked = ok && work_some(read);
+        ok = end_oldest(read, &queue, !worked) && ok;
         watch_reading(read);
         ok = ok && !read->stopped; /* those that run use the memory: they are waited for */
     }
@@ -151,7 +157,7 @@ enum kg_status kg_lm_read_add(struct kg_lm_read *read, struct kg_fs_file *file, 
 
 void kg_lm_read_end(struct kg_lm_read *read, uint8_t digest[KG_SHA256_SIZE])
 {
-    while (hash_some(read)) {
+    while (work_some(read)) {
         watch_reading(read);
     }
     kg_sha256_end(&read->sha, digest);

@@ -1,4 +1,5 @@
 ENGINE_LM += \
+    app/disks/lm_arrange.c \
     app/disks/lm_load.c \
     app/disks/lm_place.c \
     app/disks/lm_read.c \

@@ -39,6 +39,12 @@ extern const char *const kg_lm_arch_names[];
  * model, and vocabulary-only files. */
 enum kg_status kg_lm_identify(const struct kg_gguf *gguf, const struct kg_lm_arch **arch, struct kg_error *error);
 
+/* Interleaves rows of a tensor in place, for a file that is opened as `interleaved` then: all rows of all tensors, in
+ * pieces of whole groups (KG_GROUP) that end with the last row. Tensors that have no such layout stay as they are.
+ * `scratch`: kg_lm_interleave_size() bytes. */
+void kg_lm_interleave_rows(const struct kg_gguf_tensor *tensor, uint32_t first, uint32_t n, void *scratch);
+uint64_t kg_lm_interleave_size(const struct kg_gguf *gguf);
+
 /* Opens a model. Refusals name the unsupported architecture, the missing or unknown hyperparameter, or the tensor
  * that is missing, unexpected, or of wrong shape or type. `interleaved`: the matrices already have the layout of
  * kgpt/quant.h; otherwise kg_lm_open interleaves them in place. */
