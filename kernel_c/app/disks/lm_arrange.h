@@ -19,8 +19,8 @@ struct kg_lm_arrange {
 
 void kg_lm_arrange_begin(struct kg_lm_arrange *arrange, struct kgpt *k, const uint8_t *data, uint64_t total);
 
-/* Arranges about a megabyte, if it lies within the first `ready` bytes, which nobody reads any more as they were. False:
- * there is none. Takes memory of the arena when the header is complete. */
+/* Arranges about a megabyte, if it lies within the first `ready` bytes, which nobody reads any more as they were.
+ * False: there is none. Takes memory of the arena when the header is complete. */
 bool kg_lm_arrange_some(struct kg_lm_arrange *arrange, uint64_t ready);
 
 /* True if the whole file has the layout. */
