@@ -1,7 +1,8 @@
 """Reads disks of QEMU in turn by our kernel and by ``dd`` in a Linux guest, and prints MB/s of each, and the ratio.
 
 ``python -m benchmarks.disks LINUX.deb BUSYBOX.deb``: packages linux-image-…-amd64 and busybox-static of Debian 12
-(``apt-get download``). Needs QEMU and dpkg-deb.
+(``apt-get download``). Needs QEMU and dpkg-deb. A run of all kinds takes about five minutes; ``MEGABYTES=64 ROUNDS=1
+KINDS=usb`` in the environment makes it short.
 """
 
 from __future__ import annotations
@@ -17,10 +18,20 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-MEGABYTES = 1024
-ROUNDS = 3
-NAMES = {"virtio": ("virtio0", "vda"), "nvme": ("nvme0", "nvme0n1"), "ahci": ("sata0", "sda")}
-DEVICES = {"virtio": "virtio-blk-pci", "nvme": "nvme,serial=x", "ahci": "ide-hd,bus=ide.0"}
+MEGABYTES = int(os.environ.get("MEGABYTES", "1024"))
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+NAMES = {
+    "virtio": ("virtio0", "vda"),
+    "nvme": ("nvme0", "nvme0n1"),
+    "ahci": ("sata0", "sda"),
+    "usb": ("usb0", "sda"),
+}
+DEVICES = {
+    "virtio": ("virtio-blk-pci,drive=d",),
+    "nvme": ("nvme,serial=x,drive=d",),
+    "ahci": ("ide-hd,bus=ide.0,drive=d",),
+    "usb": ("qemu-xhci,id=x", "usb-storage,bus=x.0,drive=d"),
+}
 MODULES = (
     *("crypto/crct10dif_common", "crypto/crct10dif_generic", "lib/crc-t10dif", "lib/crc64"),
     *("crypto/crc64_rocksoft_generic", "lib/crc64-rocksoft", "block/t10-pi"),
@@ -29,6 +40,8 @@ MODULES = (
     *("drivers/nvme/host/nvme-core", "drivers/nvme/host/nvme"),
     *("drivers/scsi/scsi_common", "drivers/scsi/scsi_mod", "drivers/ata/libata", "drivers/ata/libahci"),
     *("drivers/ata/ahci", "drivers/scsi/sd_mod"),
+    *("drivers/usb/common/usb-common", "drivers/usb/core/usbcore", "drivers/usb/host/xhci-hcd"),
+    *("drivers/usb/host/xhci-pci", "drivers/usb/storage/usb-storage"),
 )
 """In the order in which they need each other."""
 
@@ -70,7 +83,8 @@ def machine(kind: str, disk: Path, *words: str) -> list[str]:
     """QEMU's command line."""
     drive = f"if=none,id=d,format=raw,snapshot=on,file={disk}"
     common = ("-M", "q35", "-cpu", "max", "-m", "3072", "-display", "none", "-monitor", "none", "-no-reboot")
-    return ["qemu-system-x86_64", *common, "-drive", drive, "-device", f"{DEVICES[kind]},drive=d", *words]
+    devices = (word for device in DEVICES[kind] for word in ("-device", device))
+    return ["qemu-system-x86_64", *common, "-drive", drive, *devices, *words]
 
 
 def linux_rates(kind: str, disk: Path, kernel: Path, modules: Path, busybox: bytes, folder: Path) -> Iterator[float]:

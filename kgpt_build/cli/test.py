@@ -186,6 +186,7 @@ def _run_matrix(plan: _Plan, not_run: list[NotRun], workers: int, *, quiet: bool
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.proof import report as reports
     from kgpt_build.proof.bochs import bochs_jobs
+    from kgpt_build.proof.devices import device_jobs
     from kgpt_build.proof.images import expected, prepare
     from kgpt_build.proof.matrix import case_jobs, run_all
     from kgpt_build.proof.refusals import REFUSALS, refusal_jobs
@@ -199,7 +200,9 @@ def _run_matrix(plan: _Plan, not_run: list[NotRun], workers: int, *, quiet: bool
         jobs = case_jobs(plan.cases, images, right, qemu) + refusal_jobs(images, qemu, refusals)
         if not plan.reduced:
             of_bochs, without = bochs_jobs(images.kernel, right, plan.words)
-            jobs, not_run = jobs + of_bochs, not_run + without
+            with shown_progress() as progress:
+                of_devices, unsigned = device_jobs(Path(folder), plan.words, right, qemu, progress)
+            jobs, not_run = jobs + of_bochs + of_devices, not_run + without + unsigned
         if not jobs:
             raise UsageError(
                 f"no machine that can be run here has {' and '.join(plan.words)}", "kgpt test --matrix --list"

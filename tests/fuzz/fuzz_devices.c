@@ -198,8 +198,10 @@ static uint64_t read_any(uint64_t address, uint32_t size)
 {
     promise(is_mapped(address, size));
     uint64_t value = next_said(size);
-    if (first && first->driver == &kg_nvme && address == mapped[0].base && size == 4) {
-        value = (value & 0xFFFFFF) | (value >> 24) % MOST_NVME_TO << 24; /* CAP.TO: the bounds stay short */
+    for (uint32_t i = 0; first && first->driver == &kg_nvme && i < n_mapped; i++) {
+        if (address == mapped[i].base) { /* CAP.TO: the bounds stay short */
+            value = (value & 0xFFFFFF) | (value >> 24) % MOST_NVME_TO << 24;
+        }
     }
     return value;
 }

@@ -8,6 +8,7 @@ from refusals import refused
 
 from kgpt_build.errors import UsageError
 from kgpt_build.proof.axes import AXES, RULES, Case, cases, only, reduced
+from kgpt_build.proof.devices import DEVICE_AXES, DEVICE_RULES, device_cases, name_of
 from kgpt_build.proof.pairwise import (
     Rule,
     can_be_completed,
@@ -96,3 +97,13 @@ def test_only() -> None:
 def test_names() -> None:
     row = {axis: values[0] for axis, values in AXES.items()}
     assert Case(row).name == "pvh pc qemu64 1cpu 128MB serial pixels ps2 plain"
+
+
+def test_every_allowed_pair_of_the_devices_is_covered() -> None:
+    every = device_cases()
+    covered = {pair for case in every for pair in pairs_of(case.values)}
+    assert covered == set(possible_pairs(DEVICE_AXES, DEVICE_RULES))
+    assert (("start", "grub-bios"), ("secure", "on")) not in covered
+    assert (("secure", "on"), ("disk", "usb")) in covered
+    assert len(every) <= 30
+    assert len({name_of(case) for case in every}) == len(every)
