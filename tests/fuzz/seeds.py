@@ -529,6 +529,9 @@ SESSIONS = (
     "ctx=12 on_overflow=shift temperature=3 top_k=0 logit_bias=1-inf\na\r\0\0\0\0b\r",
     "mode=generate prompt=a ctx=3 on_overflow=shift logit_bias=42+9\n\0\0\0\0",
     'kv=f32 system="é€😀"\né€😀\r\x1b[200~pasted\rtext\x1b[201~\r\x03\x03',
+    'mode=chat grammar="root ::= [ab]{1,3}"\na\r/set grammar {"type":"integer"}\rb\r/set grammar root ::= (\rc\r',
+    "mode=generate prompt=a grammar=json slots=2 samples=3 max_tokens=3\n",
+    'mode=shell\nset grammar root ::= "a" | "é"\rgenerate a\ruse 2\rgenerate b\rset grammar off\rset grammar nofile\r',
 )
 
 

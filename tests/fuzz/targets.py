@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rooms import listed
 
-from kgpt_build.headers import font, unicode
+from kgpt_build.headers import font, page, unicode
 from kgpt_build.settings import options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -433,7 +433,7 @@ def build(target: Target, program: Path, compiler: Sequence[str], main: str | No
 
     The headers that come from no model are written beside it.
     """
-    for header in (unicode, font):
+    for header in (unicode, font, page):
         (program.parent / header.NAME).write_text(header.text("fuzz"), encoding="utf-8")
     macros = [f"-I{program.parent}", *(f"-D{macro}" for macro in target.macros)]
     words = [*compiler, *FLAGS, *WARNINGS, *INCLUDES, *macros]
