@@ -96,6 +96,16 @@ def test_a_prompt_is_a_message_or_raw_text(server: Server, client: Any) -> None:
     assert (cut.response, cut.done_reason) == (raw.response.split(stop)[0], "stop")
 
 
+def test_a_reply_within_a_schema(client: Any) -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+    schema["additionalProperties"] = False
+    options = {"seed": 3, "num_predict": 200}
+    assert isinstance(json.loads(client.chat(NAME, SAID, format=schema, options=options).message.content)["ok"], bool)
+    assert isinstance(json.loads(client.generate(NAME, "hello", format=schema, options=options).response)["ok"], bool)
+    start = client.generate(NAME, "hello", format="json", options={**options, "num_predict": 5}).response
+    assert start.lstrip().startswith("{")
+
+
 def test_no_message_loads_the_model(client: Any) -> None:
     assert client.chat(NAME, []).done_reason == "load"
     loaded = client.generate(NAME)
@@ -124,6 +134,8 @@ def test_embeddings(server: Server, client: Any) -> None:
         ("chat", {"model": NAME, "messages": SAID, "stream": 1}, "stream"),
         ("chat", {"model": NAME, "messages": SAID, "options": {"num_predict": 0}}, "num_predict"),
         ("chat", {"model": NAME, "messages": SAID, "options": {"temperature": "hot"}}, "temperature"),
+        ("chat", {"model": NAME, "messages": SAID, "format": "xml"}, "format"),
+        ("chat", {"model": NAME, "messages": SAID, "format": {"type": "no type"}}, "type"),
         ("generate", {"model": NAME, "prompt": 1}, "prompt"),
         ("generate", {"model": NAME, "prompt": "x", "images": ["AAAA"]}, "images"),
         ("embed", {"model": NAME}, "input"),

@@ -90,6 +90,24 @@ static bool read_response_format(struct kg_client *client, uint32_t format, stru
     return false;
 }
 
+bool kg_field_format(struct kg_client *client, uint32_t root, struct kg_job *job)
+{
+    const struct kg_json_tree *json = &client->server->json;
+    uint32_t format = kg_field(client, root, "format");
+    kg_arena_rewind(&job->memory, 0);
+    if (format == KG_JSON_NONE || kg_json_says(json, format, "")) {
+        return true;
+    }
+    if (kg_json_says(json, format, "json")) {
+        return read_any_object(client, job);
+    }
+    if (json->values[format].kind == KG_JSON_OBJECT) {
+        return read_schema_field(client, format, job, "format");
+    }
+    kg_answer_error(client, 400, "format", "invalid_value", "format must be \"json\" or a JSON schema");
+    return false;
+}
+
 bool kg_fields_grammar(struct kg_client *client, uint32_t root, struct kg_job *job)
 {
     uint32_t format = kg_field(client, root, "response_format"), schema = kg_field(client, root, "json_schema");

@@ -153,7 +153,7 @@ static void answer_loaded(struct kg_client *client, struct kg_job *job)
 /* Fields that would change the answer and are not supported; null, false and empty values are harmless. */
 static bool refuse_unknown_wishes(struct kg_client *client, uint32_t root)
 {
-    static const char *const names[] = {"tools", "format", "images", "suffix", "template"};
+    static const char *const names[] = {"tools", "images", "suffix", "template"};
     const struct kg_json_tree *json = &client->server->json;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         uint32_t value = kg_field(client, root, names[i]);
@@ -199,7 +199,8 @@ static bool read_ollama_fields(struct kg_client *client, uint32_t root, struct k
     }
     job->request.plain = !level && !thinks;
     return kg_field_bool(client, root, "stream", stream) && refuse_unknown_wishes(client, root) &&
-           read_num_predict(client, options, job) && kg_fields_sampling(client, options, job);
+           read_num_predict(client, options, job) && kg_fields_sampling(client, options, job) &&
+           kg_field_format(client, root, job);
 }
 
 /* The prompt of /api/generate: a message in the chat template, or with `raw` and without a template a text. */

@@ -250,6 +250,7 @@ void kg_job_defaults(struct kg_job *job); /* the options of the command line, an
 void kg_server_grammars_carve(struct kg_server *server, const struct kg_vocab *vocab, struct kg_arena *arena);
 enum kg_status kg_server_grammars_fill(struct kg_server *server, struct kg_error *error);
 bool kg_fields_grammar(struct kg_client *client, uint32_t object, struct kg_job *job);
+bool kg_field_format(struct kg_client *client, uint32_t root, struct kg_job *job); /* the same of Ollama's requests */
 
 /* prompt.c: the messages of a chat, or a text, as tokens of the job. They answer themselves if that is refused. */
 bool kg_job_messages(struct kg_client *client, uint32_t messages, struct kg_job *job);
