@@ -18,7 +18,7 @@ from pathlib import Path
 from kgpt_build.toolchain.qemu import Qemu
 
 KINDS = {"kgpt.efi": "usb", "GRUB": "iso"}
-MARKS = {"kernel": b": booted by", "chat": b"\x1b[?2004h> "}
+MARKS = {"kernel": b": booted by", "chat": b"Ctrl-D leaves"}
 _SECONDS = 300.0
 _FIRMWARE = Path("/usr/share/ovmf/OVMF.fd")
 
