@@ -101,10 +101,21 @@ void kg_ahci_issue(struct ahci_port *port, uint32_t slot, const struct ahci_comm
     write_port(port, AHCI_ISSUE, 1u << slot);
 }
 
+/* A command that fails stays issued: an empty drive for discs must not cost the whole timeout. */
+static bool wait_ahci_command(const struct ahci_port *port)
+{
+    uint32_t us = 0;
+    while (us < AHCI_COMMAND_US && !kg_ahci_wait(port->registers + AHCI_ISSUE, 1, 0, AHCI_STEP_US) &&
+           !(kg_ahci_read(port, AHCI_STATUS) & AHCI_ERROR_BITS)) {
+        us += AHCI_STEP_US;
+    }
+    return us < AHCI_COMMAND_US;
+}
+
 bool kg_ahci_run(struct ahci_port *port, const struct ahci_command *command)
 {
     kg_ahci_issue(port, 0, command);
-    bool ended = kg_ahci_wait(port->registers + AHCI_ISSUE, 1, 0, AHCI_COMMAND_US);
+    bool ended = wait_ahci_command(port);
     bool failed = kg_ahci_read(port, AHCI_STATUS) & AHCI_ERROR_BITS || kg_ahci_read(port, AHCI_TASK) & AHCI_FAILED;
     if (!ended || failed) {
         kg_ahci_restart(port);
