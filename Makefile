@@ -76,7 +76,7 @@ need-run:
 	@scripts/need venv qemu
 
 need-test:
-	@scripts/need venv qemu cc clang lld grub grub-bios grub-uefi ovmf signing
+	@scripts/need venv qemu cc clang lld grub grub-bios grub-uefi ovmf signing xkb dnsmasq
 
 need-slow:
 	@scripts/need bochs cxx
@@ -106,5 +106,5 @@ $(VENV)/.torch: $(VENV)/.test
 
 # Compiles llama.cpp for this machine; this takes minutes.
 $(VENV)/.slow: $(VENV)/.test
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,llama]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,llama,clients]'
 	touch $@
