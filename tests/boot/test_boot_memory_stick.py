@@ -13,6 +13,7 @@ from kgpt_build.boot_modules import BootModule
 from kgpt_build.cli import invoke
 from kgpt_build.events import Logits, Sample
 from kgpt_build.file_hash import sha256_of
+from kgpt_build.image import manifest
 from kgpt_build.image.contents import Wanted, load_models
 from kgpt_build.image.inspect import file_runs
 from kgpt_build.image.make import LOG, MEMORY, ImageSettings, make
@@ -41,6 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stick(made: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "stick.img"
     copy.write_bytes(made.read_bytes())
+    manifest.beside(copy).write_bytes(manifest.beside(made).read_bytes())
     return copy
 
 
@@ -130,6 +132,7 @@ def test_a_stick_that_boots_keeps(
     at, size = memory_of(stick)
     records = read_store(stick.read_bytes()[at : at + size]).records
     assert [record.data for record in records] == [raw.read_bytes()] * 2
+    assert invoke(["inspect", str(stick)]) == 0  # what it keeps is no damage
 
 
 def test_two_memories_and_a_disk_that_is_left_alone(chat: Chat, stick: Path) -> None:

@@ -340,4 +340,13 @@ class Ahci(Function):
         return struct.pack("<256H", *words)
 
 
-__all__ = ["DATA", "SECTOR", "Ahci", "Blk", "Nvme", "Queue"]
+class EmptyDrive(Ahci):
+    """A drive for discs without one: it says what it is, and refuses packets."""
+
+    signature = 0xEB140101
+
+    def serve(self, fis: bytes, table: int, flags: int) -> int | None:
+        return super().serve(b"\x27\x80\xec" + fis[3:], table, flags) if fis[2] == 0xA1 else None
+
+
+__all__ = ["DATA", "SECTOR", "Ahci", "Blk", "EmptyDrive", "Nvme", "Queue"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from blocks import CC, DATA, SECTOR, Ahci, Blk, Nvme
+from blocks import CC, DATA, SECTOR, Ahci, Blk, EmptyDrive, Nvme
 from devices import MASTER, MEMORY, Drivers, Function, Machine, bdf
 
 HERE = bdf(0, 3)
@@ -164,6 +164,14 @@ def test_ports_that_do_not_stop_are_reset(drivers: Drivers) -> None:
     on(drivers, changed(Ahci, stops=False))
     drivers.devices()
     assert drivers.machine.us <= SILENT_US
+
+
+def test_an_empty_drive_for_discs_costs_no_time(drivers: Drivers) -> None:
+    """Each command to it fails, which must not be waited for like one that is never answered."""
+    on(drivers, EmptyDrive())
+    assert drivers.disks() == []
+    assert drivers.problem() is None
+    assert drivers.machine.us < 1_000_000
 
 
 @pytest.mark.parametrize(

@@ -224,8 +224,8 @@ static bool open_listener(uint32_t port, struct kg_error *error)
     int problem = errno;
     if (!good) {
         kg_error_set(error, KG_E_INPUT, "cannot listen on %s, port %u: %s", sockets.address, port, strerror(problem));
-        kg_error_hint(error, problem == EADDRINUSE ? "another program has the port: choose another port="
-                                                   : "choose another port=, or another address");
+        kg_error_hint(error, problem == EADDRINUSE ? "another program has the port: choose another one"
+                                                   : "choose another port, or another address");
         if (fd >= 0) {
             close(fd);
         }
