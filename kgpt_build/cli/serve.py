@@ -11,7 +11,7 @@ from kgpt_build.cli import chat, run
 from kgpt_build.cli.shared.hosted import QEMU_ONLY
 from kgpt_build.cli.shared.reach import check_port, free_port
 from kgpt_build.errors import UsageError
-from kgpt_build.settings import quoted
+from kgpt_build.settings import SERVE_SLOTS, quoted
 from kgpt_build.vm.nets import CARDS, Forward, Net
 
 _MACHINE = ("accel", "cpu", "machine")
@@ -119,7 +119,7 @@ _OWN = [
                  help="The TCP port; 0: any that is free."),
     click.Option(["--listen", "address"], default="127.0.0.1", show_default=True, metavar="ADDRESS",
                  help="The address of this host that clients reach; 0.0.0.0: all of them."),
-    click.Option(["--slots"], type=click.IntRange(1, 64), default=4, show_default=True, metavar="N",
+    click.Option(["--slots"], type=click.IntRange(1, 64), default=SERVE_SLOTS, show_default=True, metavar="N",
                  help="Replies that are computed at once, in one pass over the weights; each has a context."),
     click.Option(["--queue"], type=click.IntRange(0, 1024), default=16, show_default=True, metavar="N",
                  help="Requests that may wait for a slot; a further one is refused with 503."),

@@ -22,6 +22,7 @@ from kgpt_build.models import NO_MODEL, GgufModel, Model, NoModel
 from kgpt_build.models.catalog import SHIPPED, pulled
 from kgpt_build.models.gguf.vocab import check_same
 from kgpt_build.models.model import clean_name
+from kgpt_build.settings import SERVE_SLOTS, quoted
 from kgpt_build.sizes import file_text
 from kgpt_build.words import counted
 
@@ -281,11 +282,16 @@ def _lm_entries(slug: str, named: Named, brought: Sequence[Item], files: Sequenc
     modules = tuple(_module(item) for item in (*brought, *files))
     check_modules([BootModule(Path(module.path), module.words) for module in modules])
     note = f"Loading {named.label}, {file_text(brought[0].size)}: a slow medium takes a while."
+    bios = sum(item.size for item in brought) <= MAX_MODEL
     chats = len(brought) > 1
     for mode in ("chat", "generate", "shell") if chats else ("generate", "shell"):
         words = (f"mode={mode}", f"modules={len(modules)}")
-        bios = sum(item.size for item in brought) <= MAX_MODEL
         yield Entry(f"{slug}-{mode}", f"{named.label}: {mode}", LM_KERNEL, words, modules, note, bios)
+    # A server has no use for texts of /read, for the drafts of one reply, or for how a chat begins.
+    served = tuple(_module(item) for item in brought if item.role in ("model", "chat template"))
+    alias = f"alias={quoted(named.label)}"  # what clients call the model is what the menu calls it
+    serves = ("mode=serve", f"slots={SERVE_SLOTS}", alias, f"modules={len(served)}")
+    yield Entry(f"{slug}-serve", f"{named.label}: serve (API)", LM_KERNEL, serves, served, note, bios)
 
 
 def _module(item: Item) -> MenuModule:

@@ -34,6 +34,7 @@ def memory_of(entries: Iterable[Entry], items: Sequence[Item], *, keeps: bool = 
         ]
         kv, rng, speculate = (_last(entry, rf"{name}=(\w+)") for name in ("kv", "rng", "speculate"))
         ctx, slots = (_last(entry, rf"{name}=(\d{{1,9}})") for name in ("ctx", "slots"))
+        mode = _last(entry, r"mode=(\w+)")
         needs = memory_needs(
             images[entry.kernel],
             modules=modules,
@@ -43,6 +44,7 @@ def memory_of(entries: Iterable[Entry], items: Sequence[Item], *, keeps: bool = 
             speculate=speculate,
             slots=int(slots) if slots else None,
             keeps=keeps,
+            serves=mode == "serve",
         )
         found[entry.id] = needs.least
     return found

@@ -11,6 +11,7 @@ from kgpt_build.settings.options import of_groups as of_groups
 from kgpt_build.settings.options import options as options
 from kgpt_build.settings.values import MAX_CMDLINE as MAX_CMDLINE
 from kgpt_build.settings.values import MAX_TEXT as MAX_TEXT
+from kgpt_build.settings.values import SERVE_SLOTS as SERVE_SLOTS
 from kgpt_build.settings.values import check_whole as check_whole
 from kgpt_build.settings.values import quoted as quoted
 from kgpt_build.settings.values import text_size as text_size

@@ -11,6 +11,8 @@ from kgpt_build.words import counted
 MAX_CMDLINE = 4095  # KG_CMDLINE_MAX, in bytes
 MAX_TEXT = MAX_CMDLINE - 512
 """Bytes of the longest text in a command line; the rest is for the other words."""
+SERVE_SLOTS = 4
+"""Replies that a server computes at once unless it is told otherwise (the kernel's slots= is 1 by itself)."""
 
 _ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n", "\t": r"\t"}
 

@@ -38,14 +38,14 @@ def stick(tmp_path: Path) -> Path:
 
 def test_a_model_and_its_entries_are_added(stick: Path) -> None:
     added = add(wanted(), stick, Silent())
-    assert added.entries == ("chat-chat", "chat-generate", "chat-shell")
+    assert added.entries == ("chat-chat", "chat-generate", "chat-shell", "chat-serve")
     models = stick / "models"
     assert {path.name for path in models.iterdir()} == {"chat.gguf", "chat.kgct", "chat.cfg", "chat.menu"}
     assert (models / "chat.menu").read_text().startswith("\nentry chat-chat ")
     assert (models / "chat.gguf").read_bytes() == SMALL_LM.read_bytes()
     assert (stick / "kgpt" / "lm.elf").read_bytes() == b"kernel"
     menu = (models / "chat.cfg").read_text()
-    assert menu.count("menuentry ") == 3
+    assert menu.count("menuentry ") == 4
     assert "multiboot2 /kgpt/lm.elf mode=chat modules=2 temperature=0 'prompt=\"a b\"'\n" in menu
     digest = hashlib.sha256(SMALL_LM.read_bytes()).hexdigest()
     assert f"module2 /models/chat.gguf chat.gguf sha256={digest}; then\n" in menu

@@ -23,6 +23,7 @@ from kgpt_build.image import contents, inspect, make, manifest, stick
 from kgpt_build.image.contents import Wanted, gather, load_models
 from kgpt_build.image.fs import fat, iso9660, partitions
 from kgpt_build.image.fs.volumes import content, lay_out, pieces_of
+from kgpt_build.image.menu import MenuSettings, efi_menu, grub_cfg, template, with_cmdline
 from kgpt_build.image.needs import FIRMWARE
 from kgpt_build.kernel.settings import Silent
 from kgpt_build.models.catalog import Pulled
@@ -143,7 +144,12 @@ def test_what_is_in_an_image_of_a_language_model() -> None:
     chat = found.entries[0]
     assert (chat.id, chat.title, chat.words) == ("chat-2-chat", "chat: chat", ("mode=chat", "modules=2"))
     assert [module.words[1] for module in chat.modules] == [f"sha256={item.sha256}" for item in found.items]
-    assert [entry.id for entry in found.entries[1:]] == ["chat-2-generate", "chat-2-shell", "selftest-lm"]
+    assert [entry.id for entry in found.entries[1:]] == [
+        "chat-2-generate",
+        "chat-2-shell",
+        "chat-2-serve",
+        "selftest-lm",
+    ]
 
 
 def test_files_are_modules_of_each_entry_of_a_language_model(tmp_path: Path) -> None:
@@ -155,15 +161,33 @@ def test_files_are_modules_of_each_entry_of_a_language_model(tmp_path: Path) -> 
     for entry in found.entries[:3]:
         assert entry.words[1] == "modules=3"
         assert entry.modules[2].words == ("a_b.txt", "kind=file", f"sha256={found.items[-1].sha256}")
-    assert found.entries[3].id == "selftest-lm"
-    assert not found.entries[3].modules
+    assert found.entries[4].id == "selftest-lm"
+    assert not found.entries[4].modules
     with refused(UsageError, "files chat language model"):
         gather(replace(wanted(None), files=files), Silent())
 
 
+def test_the_entry_that_serves_has_the_model_and_its_template(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("text")
+    found = gather(replace(wanted(SMALL_LM, template="chatml"), files=tuple(read_files([path]))), Silent())
+    entry = found.entries[3]
+    assert (entry.id, entry.title) == ("chat-serve", "chat: serve (API)")
+    assert entry.words == ("mode=serve", "slots=4", "alias=chat", "modules=2")
+    assert [module.path for module in entry.modules] == ["/models/chat.gguf", "/models/chat.kgct"]
+    assert entry.kernel == found.entries[0].kernel
+    settings = MenuSettings("key=secret port=80 slots=8", default="chat-serve")
+    entries = with_cmdline(found.entries, settings.cmdline)
+    words = "mode=serve slots=4 alias=chat modules=2 key=secret port=80 slots=8"
+    grub, efi = grub_cfg(entries, settings, template()), efi_menu(entries, settings, entry.kernel)
+    assert f"multiboot2 /kgpt/lm.elf {words}\n" in grub
+    assert "default chat-serve\n" in efi
+    assert f"entry chat-serve chat: serve (API)\nwords {words}\nmodule /models/chat.gguf " in efi
+
+
 def test_a_language_model_without_a_template_does_not_chat() -> None:
     ids = [entry.id for entry in gather(wanted(SMALL_LM, template="none"), Silent()).entries]
-    assert ids == ["chat-generate", "chat-shell", "selftest-lm"]
+    assert ids == ["chat-generate", "chat-shell", "chat-serve", "selftest-lm"]
 
 
 def test_a_pulled_model_that_is_no_longer_what_was_pulled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
