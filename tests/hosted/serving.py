@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -158,6 +159,18 @@ def request(method: str, path: str, body: bytes | None = None, *, more: str = ""
     """The bytes of a request."""
     length = f"Content-Length: {len(body)}\r\n" if body is not None else ""
     return f"{method} {path} HTTP/{version}\r\nHost: x\r\n{length}{more}\r\n".encode() + (body or b"")
+
+
+def metrics(server: Server, more: str = "") -> dict[str, float]:
+    """The counters. Each has a help and a type, as Prometheus wants them."""
+    answer = server.ask("GET", "/metrics", more=more)
+    assert answer.fields["content-type"].startswith("text/plain; version=0.0.4")
+    found = {}
+    for block in answer.body.decode().split("# HELP ")[1:]:
+        match = re.fullmatch(r"([a-z:_]+) .+\n# TYPE \1 (?:counter|gauge)\n\1 ([0-9.]+)\n", block)
+        assert match, block
+        found[match[1]] = float(match[2])
+    return found
 
 
 def _read_events(channel: int, events: list[Any]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from browser import browsing
 from chats import write_talker
 from hosted import Hosted
-from serving import NAME, Server, request, serving, talker_modules
+from serving import NAME, Server, metrics, request, serving, talker_modules
 
 from kgpt_build.headers import page
 
@@ -31,18 +31,6 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 def server(without_model: Hosted, modules: tuple[str, ...]) -> Iterator[Server]:
     with serving(without_model, modules, "slots=2 queue=4 ctx=512 max_tokens=12") as found:
         yield found
-
-
-def metrics(server: Server) -> dict[str, float]:
-    """The counters. Each has a help and a type, as Prometheus wants them."""
-    answer = server.ask("GET", "/metrics")
-    assert answer.fields["content-type"].startswith("text/plain; version=0.0.4")
-    found = {}
-    for block in answer.body.decode().split("# HELP ")[1:]:
-        match = re.fullmatch(r"([a-z:_]+) .+\n# TYPE \1 (?:counter|gauge)\n\1 ([0-9.]+)\n", block)
-        assert match, block
-        found[match[1]] = float(match[2])
-    return found
 
 
 def test_what_is_counted(server: Server) -> None:
