@@ -86,6 +86,18 @@ class GrubPlatform:
 
 
 @dataclass(frozen=True)
+class Relocations:
+    """Types of ELF relocations in a program that is linked completely."""
+
+    relative: frozenset[int]
+    """The difference of two places in the program: true wherever it lies."""
+    narrow: frozenset[int]
+    """An address of 32 bits."""
+    wide: int
+    """An address of 64 bits."""
+
+
+@dataclass(frozen=True)
 class Arch:
     """One processor architecture."""
 
@@ -95,6 +107,7 @@ class Arch:
     """The name in messages."""
     elf_machine: int
     """``e_machine`` of its ELF files."""
+    relocations: Relocations
     page_size: int
     """Bytes of the smallest page: segments of a kernel start at a multiple of it."""
     loaders: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kgpt_build.arch.rows import Arch, GrubPlatform, QemuTarget, SecureUefi, Uefi
+from kgpt_build.arch.rows import Arch, GrubPlatform, QemuTarget, Relocations, SecureUefi, Uefi
 from kgpt_build.arch.x86_64_probe import EVENTS_PORT, EXIT_PORT, probe_image
 
 _QEMU = QemuTarget(
@@ -67,10 +67,14 @@ _GRUB = (
     GrubPlatform("x86_64-efi", "UEFI", "grub-efi-amd64-bin", ("efi_gop", "efi_uga")),
 )
 
+# R_X86_64_PC32, _PLT32, _GOTPCRELX, _REX_GOTPCRELX (the linker has made the last two relative); _32, _32S; _64.
+_RELOCATIONS = Relocations(relative=frozenset({2, 4, 41, 42}), narrow=frozenset({10, 11}), wide=1)
+
 X86_64 = Arch(
     name="x86_64",
     title="x86-64",
     elf_machine=62,  # EM_X86_64
+    relocations=_RELOCATIONS,
     page_size=4096,
     loaders=("pvh", "multiboot1", "multiboot2"),
     qemu=_QEMU,

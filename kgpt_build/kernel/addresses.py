@@ -13,10 +13,6 @@ from kgpt_build.kernel.elf import ElfFile, Section, read_elf
 FILE = "addresses.elf"
 """The kernel with its relocations, beside the kernel."""
 
-# ELF's PC32, PLT32, GOTPCRELX, REX_GOTPCRELX: the linker has made the last two relative.
-_RELATIVE = {2, 4, 41, 42}
-_ABSOLUTE64 = 1
-_ABSOLUTE32 = {10, 11}  # R_X86_64_32, R_X86_64_32S
 _RELA = struct.Struct("<QQq")
 _SYMBOL = struct.Struct("<IBBHQQ")
 
@@ -60,23 +56,24 @@ def kernel_addresses(kernel: ElfFile, path: Path) -> Addresses:
         raise KgptError(f"{path} is another kernel than {kernel.path}", "build it again with kgpt build")
     start, end = elf.loads[0].vaddr, elf.loads[-1].vaddr + elf.loads[-1].memsz
     found: dict[bool, list[int]] = {False: [], True: []}
+    kinds = elf.arch.relocations
     for relocation in _relocations(elf):
         own, place = start <= relocation.target <= end, relocation.place - start
-        absolute = relocation.kind in _ABSOLUTE32 or relocation.kind == _ABSOLUTE64
-        if not absolute and (relocation.kind not in _RELATIVE or not own):
+        absolute = relocation.kind in kinds.narrow or relocation.kind == kinds.wide
+        if not absolute and (relocation.kind not in kinds.relative or not own):
             raise _unknown(elf, relocation)
         if absolute and own:
-            found[relocation.kind == _ABSOLUTE64].append(place)
+            found[relocation.kind == kinds.wide].append(place)
     return Addresses(tuple(sorted(found[False])), tuple(sorted(found[True])))
 
 
 def pointers(elf: ElfFile) -> list[int]:
     """Where ``elf``, which runs at any address, holds addresses of 64 bits. Raises KgptError for other addresses."""
-    found = []
+    found, kinds = [], elf.arch.relocations
     for relocation in _relocations(elf):
-        if relocation.kind == _ABSOLUTE64:
+        if relocation.kind == kinds.wide:
             found.append(relocation.place)
-        elif relocation.kind not in _RELATIVE:
+        elif relocation.kind not in kinds.relative:
             raise _unknown(elf, relocation)
     return sorted(found)
 
