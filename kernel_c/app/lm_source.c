@@ -195,7 +195,7 @@ static void show_hashing(void *context, size_t done)
     show_opening(context, done);
 }
 
-/* The SHA-256 of a module whose words do not state it: a prefill is compared with it. */
+/* The SHA-256 of a module whose words do not state it: a prefill is compared with it, and Modbus tells it. */
 static void hash_module(struct kgpt *k, struct kg_lm_source *source)
 {
     uint32_t features = k->config.cpumask == KG_ISA_C ? 0 : k->info->cpu->features;
@@ -214,7 +214,8 @@ static enum kg_status check_source(struct kgpt *k, struct kg_lm_source *source, 
     if (source->file) {
         status = kg_module_check(k, source->file, source->digest, &known, error);
         source->sha256 = known ? source->digest : NULL;
-        if (status == KG_OK && !known && (source->prefill || k->config.mode == KG_MODE_PREFILL)) {
+        bool told = k->config.mode == KG_MODE_SERVE && k->config.lm.modbus;
+        if (status == KG_OK && !known && (source->prefill || k->config.mode == KG_MODE_PREFILL || told)) {
             hash_module(k, source);
         }
     }

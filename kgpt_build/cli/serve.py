@@ -20,6 +20,7 @@ _GUEST_ADDRESS = "10.0.2.15/24,gw=10.0.2.2"
 """On QEMU's user network: DHCP would give the same, half a second later."""
 _GUEST_PORT = 8080
 """Where the kernel listens. --port is the port of this host."""
+_GUEST_MODBUS_PORT = 502
 _NOT_SERVED: dict[str, Any] = {
     **{name: value for name, value in QEMU_ONLY.items() if name not in (*_MACHINE, "nets")},
     "prompt": None,
@@ -62,6 +63,9 @@ def _serve(
     key_file: Path | None,
     slots: int,
     card: str | None,
+    modbus: bool,
+    modbus_port: int,
+    labels: str | None,
     **options: Any,
 ) -> None:
     """Serve a language model to clients of OpenAI's API, until Ctrl-C.
@@ -80,9 +84,15 @@ def _serve(
         named = Path(chat.MODEL)
     if card and not bare:
         raise UsageError("--card is for QEMU, and this runs as a Linux process", "give --target bare, too")
-    nets = (_net(card or "virtio", address, port),) if bare else ()
+    if modbus != bool(labels):
+        raise UsageError("--modbus and --labels belong together", "give both: --modbus --labels ok,warn,alarm")
+    ports = [(port, _GUEST_PORT), *([(modbus_port, _GUEST_MODBUS_PORT)] if modbus else [])]
+    nets = (_net(card or "virtio", address, ports),) if bare else ()
     where = [f"port={_GUEST_PORT}", f"ip={_GUEST_ADDRESS}"] if bare else [f"port={port}"]
     words = [*where, f"queue={queue}", f"timeout={client_timeout}"]
+    if modbus:
+        own = _GUEST_MODBUS_PORT if bare else modbus_port
+        words += ["modbus=on", f"modbus_port={own}", f"labels={quoted(labels or '')}"]
     name = alias or (named.name if named is not None and not named.is_file() else None)
     assert run.command.callback is not None
     run.command.callback(
@@ -99,13 +109,16 @@ def _serve(
     )
 
 
-def _net(card: str, address: str, port: int) -> Net:
-    """A card whose connections come from this host. The kernel reaches nothing."""
-    if port == 0:
-        port = free_port(address)
-    else:
-        check_port(address, port)
-    return Net(card, (Forward(port, _GUEST_PORT, address),), restrict=True)
+def _net(card: str, address: str, ports: list[tuple[int, int]]) -> Net:
+    """A card whose connections come from this host: ``ports`` of it, and of the guest. The kernel reaches nothing."""
+    forwards = []
+    for port, guest_port in ports:
+        if port == 0:
+            port = free_port(address)
+        else:
+            check_port(address, port)
+        forwards.append(Forward(port, guest_port, address))
+    return Net(card, tuple(forwards), restrict=True)
 
 
 _OWN = [
@@ -129,6 +142,11 @@ _OWN = [
                  help="The model's name for clients. [default: MODEL, or that in its file]"),
     click.Option(["--key-file"], type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
                  help="Requests must bring the API key that is the first line of FILE."),
+    click.Option(["--modbus"], is_flag=True, help="Answer controllers by Modbus/TCP, too: docs/modbus.md."),
+    click.Option(["--modbus-port"], type=click.IntRange(0, 65535), default=502, show_default=True, metavar="N",
+                 help="With --modbus the TCP port; 0: any that is free."),
+    click.Option(["--labels"], metavar="TEXT",
+                 help="With --modbus what an answer may be: ok,warn,alarm; a slash begins another set."),
 ]  # fmt: skip
 
 command = click.Command(

@@ -71,6 +71,32 @@ def end(guest: Guest) -> None:
     guest.wait()
 
 
+def test_a_controller_talks_to_a_kernel(
+    boot: Boot, kernel_without_model: Path, modules: tuple[BootModule, ...]
+) -> None:
+    """By Modbus/TCP, the second port of our stack, while the first serves the API."""
+    pymodbus = pytest.importorskip("pymodbus.client")
+    ports = {guest_port: free_port("127.0.0.1") for guest_port in (PORT, 502)}
+    net = Net("virtio", tuple(Forward(port, guest_port) for guest_port, port in ports.items()), restrict=True)
+    words = f"{WORDS} modbus=on labels=ok,warn,alarm"
+    guest = boot(words, kernel_without_model, machine="microvm", nets=(net,), modules=modules, memory=256)
+    guest.expect_event("serving")
+    client = pymodbus.ModbusTcpClient("127.0.0.1", port=ports[502], timeout=pace.limit(60), retries=0)
+    with client, client_of(f"http://127.0.0.1:{ports[PORT]}") as api:
+        assert not client.write_registers(0, [1, 32, 0, 2, 0x6869]).isError()
+        said = api.chat.completions.create(
+            model="tiny llama", messages=[{"role": "user", "content": "hi"}], temperature=0,
+            extra_body={"grammar": 'root ::= "ok" | "warn" | "alarm"'},
+        )  # fmt: skip
+        status = [1]
+        while status[0] in (1, 2):  # ends with the test's own limit
+            status = client.read_input_registers(0, count=5).registers
+        assert status[:2] == [3, 0]
+        assert said.choices[0].message.content == ("ok", "warn", "alarm")[status[3]]
+        assert any(client.read_input_registers(13, count=16).registers)
+    end(guest)
+
+
 @pytest.mark.parametrize(
     ("card", "machine"), [("virtio", "q35"), ("virtio", "microvm"), ("e1000", "pc"), ("e1000e", "q35")]
 )

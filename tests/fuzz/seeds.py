@@ -93,6 +93,22 @@ JSON = (
 )
 
 
+_PDUS = (
+    *(b"\x01\0\0\0\3", b"\x02\0\0\0\x40", b"\x03\0\0\0\x7d", b"\x04\0\1\0\1", b"\x05\0\1\xff\0"),
+    *(b"\x06\0\7\1\2", b"\x0f\0\0\0\3\1\5", b"\x10\0\1\0\2\4\1\2\3\4", b"\x07", b"\x2b\x0d\1\0"),
+    *(b"\x17\0\0\0\3\0\1\0\2\4\5\6\7\x08", b"\x2b\x0e\3\0", b"\x2b\x0e\3\4", b"\x2b\x0e\4\2"),
+    *(b"\x03\1\x2b\0\2", b"\x10\0\1\0\2\3\1\2\3"),
+)
+
+
+def _controllers_asking() -> Iterator[bytes]:
+    """Each request alone, and all of them; with writes that are refused, and with long names."""
+    frames = [number.to_bytes(2) + b"\0\0" + (len(pdu) + 1).to_bytes(2) + b"\1" + pdu
+              for number, pdu in enumerate(_PDUS)]  # fmt: skip
+    yield from (b"\0" + frame for frame in frames)
+    yield from (how + b"".join(frames) for how in (b"\0", b"\1", b"\2"))
+
+
 def main() -> None:
     """Write them all, or those of the targets that the command line names."""
     wanted = sys.argv[1:]
@@ -114,6 +130,7 @@ def main() -> None:
         "http": lambda: iter(REQUESTS),
         "json": lambda: iter(JSON),
         "menu": _menus,
+        "modbus": _controllers_asking,
         "net": _frames,
         "dhcp": _leases,
         "dns": _names,

@@ -404,6 +404,12 @@ TARGETS = {
         Target("json", ("kernel_c/core/json_read.c", "kernel_c/core/json_value.c", *_CORE), 512, words=_JSON_WORDS),
         Target("http", (*(f"kernel_c/http/{name}.c" for name in ("chunked", "head")), *_CORE), 1024, words=_HTTP_WORDS),
         Target(
+            "modbus",
+            ("kernel_c/modbus/modbus.c",),
+            1024,
+            words=("\\x00\\x00\\x00\\x06\\x01", "\\x2b\\x0e\\x03\\x00", "\\x00\\x7d", "\\xff\\x00"),
+        ),
+        Target(
             "gbnf",
             (*_GRAMMAR,),
             256,

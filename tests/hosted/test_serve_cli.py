@@ -57,6 +57,17 @@ def test_the_dry_run(without_model: Hosted, tmp_path: Path, capsys: pytest.Captu
     assert "mode=serve slots=4 port=81 queue=3 timeout=10" in line
 
 
+def test_the_words_for_modbus(without_model: Hosted, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = Brought(without_model, tmp_path).path
+    words = ["serve", str(model), "--dry-run", "--modbus"]
+    assert invoke([*words, "--modbus-port", "5020", "--labels", "ok,not ok"]) == 0
+    line = capsys.readouterr().out
+    assert "modbus=on modbus_port=5020" in line
+    assert "ok,not ok" in line
+    assert invoke(words) == 2
+    assert "--labels" in capsys.readouterr().err
+
+
 def test_what_cannot_serve(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert invoke(["serve", "default"]) == 2

@@ -110,6 +110,10 @@ void kg_answer_error(struct kg_client *client, uint32_t status, const char *para
     kg_vformat(message, sizeof message, format, arguments);
     va_end(arguments);
     client->server->refused++;
+    if (client->inner) {
+        client->inner->refused(client, status, message);
+        return;
+    }
     kg_answer_json_begin(client, &json, &out);
     kg_json_object_begin(&json.json, NULL);
     if (is_ollama(client)) { /* its errors are texts */

@@ -338,13 +338,16 @@ static void accept_clients(struct kg_server *server)
     }
 }
 
-/* If all connections are taken, the one that has been idle longest ends, so that the next client gets an answer. */
+/* If all connections are taken, the one that has been idle longest ends, so that the next client gets an answer. In a
+ * kernel controllers share the connections: so many stay free for them. */
 static void make_room(struct kg_server *server)
 {
     struct kg_client *idle = NULL;
+    uint32_t shared = server->modbus ? KG_MODBUS_MASTERS : 0, free = 0;
     for (uint32_t i = 0; i < server->connections->limit; i++) {
         struct kg_client *client = &server->clients[i];
-        if (client->state == KG_CLIENT_FREE) {
+        free += client->state == KG_CLIENT_FREE;
+        if (free > shared) {
             return;
         }
         if (client->state == KG_CLIENT_HEAD && client->n_in == 0 && (!idle || client->since < idle->since)) {
@@ -369,7 +372,7 @@ bool kg_clients_poll(struct kg_server *server)
         }
     }
     make_room(server);
-    return more;
+    return (server->modbus && kg_modbus_poll(server->modbus)) || more;
 }
 
 void kg_clients_drop(struct kg_server *server)

@@ -43,7 +43,7 @@ void kg_job_start(struct kg_job *job)
     job->client->job = job;
 }
 
-static void free_choice(struct kg_choice *choice)
+void kg_choice_free(struct kg_choice *choice)
 {
     choice->job = NULL;
     choice->used_at = ++choice->server->clock;
@@ -78,7 +78,7 @@ void kg_job_leave(struct kg_job *job)
     for (uint32_t slot = 0; slot < server->batch.n; slot++) {
         struct kg_choice *choice = &server->choices[slot];
         if (choice->job == job && choice->ended) {
-            free_choice(choice);
+            kg_choice_free(choice);
         } else if (choice->job == job) {
             kg_batch_leave(&server->batch, slot);
         }
@@ -103,6 +103,10 @@ static void record_token(void *context, const struct kg_reply *reply, const stru
 {
     struct kg_choice *choice = context;
     const struct kg_lm_loaded *loaded = choice->conversation->loaded;
+    struct kg_client *client = choice->job->client;
+    if (client && client->inner) {
+        client->inner->token(client, choice, reply, token);
+    }
     bool ends = kg_vocab_ends(&loaded->vocab, token->id) || token->id == loaded->end_token;
     if (!choice->job->logprobs || ends || choice->n_records > choice->conversation->session.options.n_ctx) {
         return;
@@ -201,7 +205,7 @@ static void begin_choice(struct kg_job *job, struct kg_choice *choice)
     kg_batch_share_prefix(&server->batch, choice->slot, job->n_tokens);
     enum kg_status status = kg_conversation_continue(c, job->n_tokens, &ask, &error);
     if (status != KG_OK) {
-        free_choice(choice);
+        kg_choice_free(choice);
         fail_job(job, status, &error);
         return;
     }
@@ -260,7 +264,7 @@ static void end_choice(struct kg_choice *choice, enum kg_status status, const st
         fail_job(job, status, error);
     }
     if (!job->client) {
-        free_choice(choice);
+        kg_choice_free(choice);
         free_left_job(job);
     }
 }

@@ -22,8 +22,8 @@ struct kg_network {
     struct kg_net_link link;
     struct kg_net *net;
     struct kg_unit *card;
-    struct kg_connections connections;
-    uint64_t heard;  /* plat_ticks() of the last frame */
+    struct kg_connections connections[2]; /* of the API, and of Modbus */
+    uint64_t heard;                       /* plat_ticks() of the last frame */
     uint64_t looked; /* … of the last look at the link: it costs microseconds, and the stack asks in each poll */
     bool is_up, told_failure;
 };
@@ -194,9 +194,21 @@ enum kg_status kg_network_open(struct kg_network *network, struct kgpt *k, const
              settings.dhcp ? " asks for an address by DHCP" : "");
     start_stack(network, &settings);
     status = await_address(network, k, error);
-    if (status == KG_OK && !kg_net_listen(network->net, (uint16_t)port, &network->connections)) {
+    if (status == KG_OK && !kg_net_listen(network->net, (uint16_t)port, &network->connections[0])) {
         status = kg_error_set(error, KG_E_INPUT, "port=%u cannot be listened on", port);
     }
-    *connections = &network->connections;
+    *connections = &network->connections[0];
     return status;
+}
+
+enum kg_status kg_network_listen(struct kg_network *network, struct kgpt *k, uint32_t port,
+                                 const struct kg_connections **connections, struct kg_error *error)
+{
+    if (port == k->config.lm.port || !kg_net_listen(network->net, (uint16_t)port, &network->connections[1])) {
+        kg_error_set(error, KG_E_INPUT, "modbus_port=%u cannot be listened on", port);
+        kg_error_hint(error, "give a port that is not 0, and not that of the API");
+        return KG_E_INPUT;
+    }
+    *connections = &network->connections[1];
+    return KG_OK;
 }

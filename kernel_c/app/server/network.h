@@ -16,4 +16,8 @@ struct kg_network *kg_network_carve(struct kg_arena *arena);
 enum kg_status kg_network_open(struct kg_network *network, struct kgpt *k, const struct kg_connections **connections,
                                struct kg_error *error);
 
+/* After kg_network_open: takes connections to another port, too. Their `poll` and `wait` are those of the first. */
+enum kg_status kg_network_listen(struct kg_network *network, struct kgpt *k, uint32_t port,
+                                 const struct kg_connections **connections, struct kg_error *error);
+
 #endif

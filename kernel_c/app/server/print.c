@@ -167,8 +167,7 @@ static bool print_choice(struct kg_job *job, struct kg_choice *choice)
         return false;
     }
     job->printed++;
-    choice->job = NULL; /* the slot is free */
-    choice->used_at = ++choice->server->clock;
+    kg_choice_free(choice);
     return true;
 }
 

@@ -9,6 +9,10 @@ ENGINE_LM += \
     app/server/json.c \
     app/server/llama_cpp.c \
     app/server/long_answer.c \
+    app/server/modbus.c \
+    app/server/modbus_job.c \
+    app/server/modbus_labels.c \
+    app/server/modbus_map.c \
     app/server/ollama.c \
     app/server/ollama_reply.c \
     app/server/openai.c \

@@ -77,6 +77,9 @@ static void carve_server(struct kg_server *server, struct kgpt *k, uint32_t slot
     for (uint32_t i = 0; i < KG_SERVER_LONGS; i++) {
         server->longs[i] = kg_arena_take(arena, KG_SERVER_LONG);
     }
+    if (k->config.lm.modbus) {
+        server->modbus = kg_modbus_carve(server, arena);
+    }
     if (arena->counts) {                                 /* while a request is read */
         kg_arena_reserve(arena, 6 * server->large_size); /* and four bytes for a token of each of its bytes */
         kg_arena_reserve(arena, kg_vocab_scratch(vocab, server->large_size));
@@ -123,6 +126,12 @@ enum kg_status kg_server_run(struct kgpt *k, struct kg_error *error)
     server->key = k->config.lm.key_text ? k->config.lm.key_text : k->config.lm.key[0] ? k->config.lm.key : NULL;
     server->started = plat_ticks();
     name_model(server);
+    if (server->modbus) {
+        status = kg_modbus_open(server->modbus, error);
+        if (status != KG_OK) {
+            return status;
+        }
+    }
     announce_server(server);
     while (!server->stopped) {
         kg_clients_poll(server);
@@ -137,5 +146,8 @@ enum kg_status kg_server_run(struct kgpt *k, struct kg_error *error)
         server->stopped = server->stopped || kg_input_stopped(&k->input);
     }
     kg_clients_drop(server);
+    if (server->modbus) {
+        kg_modbus_drop(server->modbus);
+    }
     return kg_error_set(error, KG_E_STOPPED, "stopped");
 }

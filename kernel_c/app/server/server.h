@@ -27,7 +27,10 @@
 #define KG_SERVER_STOP 256u            /* bytes of a stop string, with its NUL */
 #define KG_SERVER_CHOICES 128u         /* the largest n */
 
+#define KG_MODBUS_MASTERS 8u /* connections of controllers at once */
+
 struct kg_server;
+struct kg_modbus;
 struct kg_client;
 struct kg_job;
 struct kg_choice;
@@ -123,6 +126,14 @@ struct kg_choice {
     uint64_t used_at; /* server->clock when the slot was last used */
 };
 
+/* A client within the server, without a connection: its replies are not printed. It takes the choice of its job when
+ * that has ended, and frees it (kg_choice_free, kg_job_end). */
+struct kg_inner {
+    void (*token)(struct kg_client *client, const struct kg_choice *choice, const struct kg_reply *reply,
+                  const struct kg_token *token);
+    void (*refused)(struct kg_client *client, uint32_t status, const char *message); /* in place of kg_answer_error */
+};
+
 enum kg_client_state {
     KG_CLIENT_FREE,
     KG_CLIENT_HEAD, /* between requests, or the head is not complete */
@@ -148,7 +159,8 @@ struct kg_client {
     size_t sent;
     struct kg_text rest; /* of an answer that is sent from where it lies, behind `out` */
     struct kg_job *job;
-    bool closes;       /* after this answer */
+    const struct kg_inner *inner; /* NULL: the client has a connection */
+    bool closes;                  /* after this answer */
     bool lingers;      /* … but not at once: more of the refused request may come, which would reset the connection */
     bool continues;    /* "100 Continue" was sent */
     const char *allow; /* methods of the path, for an answer 405 */
@@ -159,8 +171,9 @@ struct kg_server {
     struct kgpt *k;
     struct kg_network *network;
     const struct kg_connections *connections;
-    char name[64];   /* the model's name for clients */
-    const char *key; /* NULL: none */
+    struct kg_modbus *modbus; /* NULL: off */
+    char name[64];            /* the model's name for clients */
+    const char *key;          /* NULL: none */
     struct kg_batch batch;
     struct kg_choice *choices; /* (batch.n): by slots */
     struct kg_job *jobs;       /* (n_jobs) */
@@ -195,6 +208,12 @@ uint64_t kg_server_ms(const struct kg_server *server, uint64_t since); /* millis
 bool kg_clients_poll(struct kg_server *server); /* true: more can be done at once */
 void kg_clients_drop(struct kg_server *server); /* all of them, at once */
 
+/* modbus.c: a second listener, for controllers, with modbus=on. Carve gives NULL where the arena only counts. */
+struct kg_modbus *kg_modbus_carve(struct kg_server *server, struct kg_arena *arena);
+enum kg_status kg_modbus_open(struct kg_modbus *modbus, struct kg_error *error);
+bool kg_modbus_poll(struct kg_modbus *modbus); /* as kg_clients_poll */
+void kg_modbus_drop(struct kg_modbus *modbus);
+
 /* endpoints.c: calls the endpoint of a complete request. */
 void kg_endpoint_call(struct kg_client *client);
 
@@ -220,10 +239,11 @@ void kg_answer_long_send(struct kg_client *client, struct kg_json_out *json);
 struct kg_job *kg_job_new(struct kg_client *client, const struct kg_style *style);
 void kg_job_drop(struct kg_job *job); /* one that is not started */
 void kg_job_start(struct kg_job *job);
-void kg_job_end(struct kg_job *job);          /* its answer is printed */
-void kg_job_leave(struct kg_job *job);        /* the client has gone: ends its replies with the next token */
-void kg_jobs_begin(struct kg_server *server); /* fills free slots */
-void kg_jobs_step(struct kg_server *server);  /* computes a token of each reply */
+void kg_job_end(struct kg_job *job);           /* its answer is printed */
+void kg_job_leave(struct kg_job *job);         /* the client has gone: ends its replies with the next token */
+void kg_choice_free(struct kg_choice *choice); /* its slot is free */
+void kg_jobs_begin(struct kg_server *server);  /* fills free slots */
+void kg_jobs_step(struct kg_server *server);   /* computes a token of each reply */
 bool kg_jobs_run(const struct kg_server *server);
 
 /* print.c: prints what has come of the client's job, as far as its buffer has room. */

@@ -14,8 +14,9 @@
 #include "kgpt/format.h"
 #include "linux.h"
 
-#define LISTENER KG_CONNECTIONS_MAX /* in place of a connection's number */
-#define CONSOLE (KG_CONNECTIONS_MAX + 1)
+#define LISTENERS 2u
+#define NUMBERS (KG_CONNECTIONS_MAX + 1) /* of a listener: its connections, and itself */
+#define CONSOLE UINT32_MAX
 #define EVENTS 64
 
 struct linux_connection {
@@ -23,12 +24,24 @@ struct linux_connection {
     bool readable, writable, ended, lost;
 };
 
-static struct {
-    const char *address;
-    int listener, epoll;
+struct linux_listener {
+    int fd;
     bool arrives; /* a connection may wait to be accepted */
     struct linux_connection connections[KG_CONNECTIONS_MAX];
+    struct kg_connections functions; /* its context is this listener */
+};
+
+static struct {
+    const char *address;
+    int epoll;
+    uint32_t n;
+    struct linux_listener listeners[LISTENERS];
 } sockets = {.address = "127.0.0.1"};
+
+static uint32_t event_number(const struct linux_listener *listener, uint32_t number)
+{
+    return (uint32_t)(listener - sockets.listeners) * NUMBERS + number;
+}
 
 void kg_linux_listen_on(const char *address)
 {
@@ -47,10 +60,14 @@ static void take_socket_events(int timeout_ms)
     int n = epoll_wait(sockets.epoll, events, EVENTS, timeout_ms);
     for (int i = 0; i < n; i++) {
         uint32_t number = events[i].data.u32, what = events[i].events;
-        if (number == LISTENER) {
-            sockets.arrives = true;
-        } else if (number < KG_CONNECTIONS_MAX) {
-            struct linux_connection *connection = &sockets.connections[number];
+        if (number == CONSOLE) {
+            continue;
+        }
+        struct linux_listener *listener = &sockets.listeners[number / NUMBERS];
+        if (number % NUMBERS == KG_CONNECTIONS_MAX) {
+            listener->arrives = true;
+        } else {
+            struct linux_connection *connection = &listener->connections[number % NUMBERS];
             connection->readable |= (what & (EPOLLIN | EPOLLRDHUP)) != 0;
             connection->writable |= (what & EPOLLOUT) != 0;
             connection->ended |= (what & (EPOLLRDHUP | EPOLLHUP)) != 0;
@@ -73,23 +90,28 @@ static void wait_for_sockets(void *context, uint32_t ms)
 
 static int32_t accept_socket(void *context)
 {
+    struct linux_listener *listener = context;
     uint32_t number = 0;
-    (void)context;
-    while (number < KG_CONNECTIONS_MAX && sockets.connections[number].fd >= 0) {
+    while (number < KG_CONNECTIONS_MAX && listener->connections[number].fd >= 0) {
         number++;
     }
-    if (!sockets.arrives || number == KG_CONNECTIONS_MAX) {
+    if (!listener->arrives || number == KG_CONNECTIONS_MAX) {
         return -1;
     }
-    int fd = accept4(sockets.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), one = 1;
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), one = 1;
     if (fd < 0) {
-        sockets.arrives = errno == EINTR || errno == ECONNABORTED;
+        listener->arrives = errno == EINTR || errno == ECONNABORTED;
         return -1;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* a token is sent at once */
-    sockets.connections[number] = (struct linux_connection){.fd = fd, .readable = true, .writable = true};
-    watch_fd(fd, number, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+    listener->connections[number] = (struct linux_connection){.fd = fd, .readable = true, .writable = true};
+    watch_fd(fd, event_number(listener, number), EPOLLIN | EPOLLOUT | EPOLLRDHUP);
     return (int32_t)number;
+}
+
+static struct linux_connection *connection_at(void *context, uint32_t number)
+{
+    return &((struct linux_listener *)context)->connections[number];
 }
 
 /* After a call on a socket that did nothing. */
@@ -102,8 +124,7 @@ static void note_socket_error(struct linux_connection *connection)
 
 static size_t read_socket(void *context, uint32_t number, void *to, size_t room)
 {
-    struct linux_connection *connection = &sockets.connections[number];
-    (void)context;
+    struct linux_connection *connection = connection_at(context, number);
     if (!connection->readable || connection->lost || !room) {
         return 0;
     }
@@ -119,8 +140,7 @@ static size_t read_socket(void *context, uint32_t number, void *to, size_t room)
 
 static size_t write_socket(void *context, uint32_t number, const void *from, size_t size)
 {
-    struct linux_connection *connection = &sockets.connections[number];
-    (void)context;
+    struct linux_connection *connection = connection_at(context, number);
     if (!connection->writable || connection->lost || !size) {
         return 0;
     }
@@ -134,8 +154,7 @@ static size_t write_socket(void *context, uint32_t number, const void *from, siz
 
 static enum kg_connection_state socket_state(void *context, uint32_t number)
 {
-    const struct linux_connection *connection = &sockets.connections[number];
-    (void)context;
+    const struct linux_connection *connection = connection_at(context, number);
     return connection->fd < 0  ? KG_CONNECTION_FREE
            : connection->lost  ? KG_CONNECTION_LOST
            : connection->ended ? KG_CONNECTION_ENDED
@@ -144,15 +163,15 @@ static enum kg_connection_state socket_state(void *context, uint32_t number)
 
 static void close_socket(void *context, uint32_t number)
 {
-    (void)context;
-    close(sockets.connections[number].fd); /* the kernel sends what is left */
-    sockets.connections[number].fd = -1;
+    struct linux_connection *connection = connection_at(context, number);
+    close(connection->fd); /* the kernel sends what is left */
+    connection->fd = -1;
 }
 
 static void reset_socket(void *context, uint32_t number)
 {
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(sockets.connections[number].fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    setsockopt(connection_at(context, number)->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     close_socket(context, number);
 }
 
@@ -175,8 +194,7 @@ static void socket_peer(void *context, uint32_t number, char *text, size_t size)
 {
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
-    (void)context;
-    getpeername(sockets.connections[number].fd, (struct sockaddr *)&address, &length);
+    getpeername(connection_at(context, number)->fd, (struct sockaddr *)&address, &length);
     write_socket_address(&address, text, size);
 }
 
@@ -184,8 +202,7 @@ static void socket_local(void *context, char *text, size_t size)
 {
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
-    (void)context;
-    getsockname(sockets.listener, (struct sockaddr *)&address, &length);
+    getsockname(((const struct linux_listener *)context)->fd, (struct sockaddr *)&address, &length);
     write_socket_address(&address, text, size);
 }
 
@@ -208,7 +225,7 @@ static socklen_t parse_socket_address(const char *text, uint32_t port, struct so
     return 0;
 }
 
-static bool open_listener(uint32_t port, struct kg_error *error)
+static bool open_listener(struct linux_listener *listener, uint32_t port, struct kg_error *error)
 {
     struct sockaddr_storage address;
     socklen_t length = parse_socket_address(sockets.address, port, &address);
@@ -224,20 +241,40 @@ static bool open_listener(uint32_t port, struct kg_error *error)
     int problem = errno;
     if (!good) {
         kg_error_set(error, KG_E_INPUT, "cannot listen on %s, port %u: %s", sockets.address, port, strerror(problem));
-        kg_error_hint(error, problem == EADDRINUSE ? "another program has the port: choose another one"
-                                                   : "choose another port, or another address");
+        kg_error_hint(error, problem == EADDRINUSE
+                                 ? "another program has the port: choose another one by port= or modbus_port="
+                                 : "choose another port, or another address");
         if (fd >= 0) {
             close(fd);
         }
         return false;
     }
-    sockets.listener = fd;
+    listener->fd = fd;
+    return true;
+}
+
+static bool open_epoll(struct kg_error *error)
+{
+    sockets.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (sockets.epoll < 0) {
+        kg_error_set(error, KG_E_MEMORY, "cannot watch connections: %s", strerror(errno));
+        kg_error_hint(error, "raise the limit of open files: ulimit -n");
+        return false;
+    }
+    watch_fd(STDIN_FILENO, CONSOLE, EPOLLIN); /* Ctrl-C on a terminal */
     return true;
 }
 
 const struct kg_connections *plat_connections(uint32_t port, struct kg_arena *arena, struct kg_error *error)
 {
-    static const struct kg_connections connections = {
+    struct linux_listener *listener = &sockets.listeners[sockets.n];
+    (void)arena;
+    if (!open_listener(listener, port, error) || (sockets.n == 0 && !open_epoll(error))) {
+        return NULL;
+    }
+    sockets.n++;
+    listener->functions = (struct kg_connections){
+        .context = listener,
         .limit = KG_CONNECTIONS_MAX,
         .accept = accept_socket,
         .read = read_socket,
@@ -250,20 +287,9 @@ const struct kg_connections *plat_connections(uint32_t port, struct kg_arena *ar
         .peer = socket_peer,
         .local = socket_local,
     };
-    (void)arena;
-    if (!open_listener(port, error)) {
-        return NULL;
-    }
     for (uint32_t i = 0; i < KG_CONNECTIONS_MAX; i++) {
-        sockets.connections[i].fd = -1;
+        listener->connections[i].fd = -1;
     }
-    sockets.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (sockets.epoll < 0) {
-        kg_error_set(error, KG_E_MEMORY, "cannot watch connections: %s", strerror(errno));
-        kg_error_hint(error, "raise the limit of open files: ulimit -n");
-        return NULL;
-    }
-    watch_fd(sockets.listener, LISTENER, EPOLLIN);
-    watch_fd(STDIN_FILENO, CONSOLE, EPOLLIN); /* Ctrl-C on a terminal */
-    return &connections;
+    watch_fd(listener->fd, event_number(listener, KG_CONNECTIONS_MAX), EPOLLIN);
+    return &listener->functions;
 }

@@ -1,0 +1,2 @@
+ENGINE_LM += modbus/modbus.c
+SMALL += modbus/%
