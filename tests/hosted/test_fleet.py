@@ -45,7 +45,7 @@ END = 1
 """The token that ends a reply."""
 THREADS, REQUESTS, LONG = 8, 40, 2
 """LONG streams, and as many whole answers, run when the machine is killed."""
-LONG_TOKENS, SHORT_TOKENS = 12000, 25
+LONG_TOKENS, SHORT_TOKENS = 6000, 25
 BEFORE = 8
 """Short requests that are answered before it is killed."""
 
