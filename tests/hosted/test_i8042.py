@@ -188,8 +188,9 @@ Start = Callable[[Machine], Driver]
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    sources = ["tests/hosted/i8042_driver.c", "kernel_c/console/keyboard.c"]
-    return shared_object(tmp_path_factory.mktemp("i8042"), sources)
+    sources = ["tests/hosted/i8042_driver.c", "kernel_c/console/keyboard.c", "kernel_c/platform/drivers/keymap.c"]
+    layouts = ["kernel_c/console/layouts.c", "kernel_c/core/str.c", "kernel_c/core/utf8.c"]
+    return shared_object(tmp_path_factory.mktemp("i8042"), [*sources, *layouts])
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from kgpt_build.events.replay import replay_words
 from kgpt_build.settings import of_groups, options, quoted
 
 _MICRO = "temperature=0.7654321 top_k=9 top_p=0.987654321 min_p=0.00123456789 prompt=ma max_tokens=9 samples=30"
+_TYPING_ONLY = ("keymap",)
+"""It decides what a keyboard types, and the event tells what was typed."""
 _TIME_ONLY = ("speculate", "speculate_tokens", "slots")
 """They change no text: tests/hosted/test_speculation.py, tests/hosted/test_slots.py."""
 
@@ -50,7 +52,7 @@ def brought(without_model: Hosted, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_the_event_holds_every_setting_that_decides_a_text() -> None:
     asked = {name for name, option in options().items() if option.unit and option.group not in ("ADAM", "TRAIN")}
     told = {field.name for field in fields(Config)} | {option.name for option in of_groups("SAMPLING", "LM_SAMPLING")}
-    assert asked - told == {"ctx", "logprobs", *_TIME_ONLY}  # ctx is called context there
+    assert asked - told == {"ctx", "logprobs", *_TIME_ONLY, *_TYPING_ONLY}  # ctx is called context there
     assert {"prompt", "mode"} <= told
 
 

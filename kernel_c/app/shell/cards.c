@@ -8,6 +8,7 @@
 
 #define ARP_SIZE 42u /* with the Ethernet header */
 #define ARP_WAIT_MS 1000u
+#define ARP_TRIES 5 /* a frame may be lost, and a card that was just started drops some */
 #define MOST_FRAME 1514u
 
 enum arp_field { ETHER_FROM = 6, ETHER_TYPE = 12, ARP_OPERATION = 21, ARP_MAC = 22, ARP_IP = 28, ARP_ABOUT = 38 };
@@ -44,24 +45,35 @@ static bool answers_arp(const uint8_t *frame, size_t n, const uint8_t ip[4])
            frame[ARP_OPERATION] == ARP_ANSWERS && memcmp(frame + ARP_IP, ip, 4) == 0;
 }
 
-/* Waits for the answer up to a second. Other frames are dropped. */
-static void await_arp(uint32_t i, struct kg_unit *unit, const uint8_t ip[4])
+/* Waits up to a second. Returns the answer in `frame`, of MOST_FRAME bytes; other frames are dropped. */
+static bool await_arp(struct kg_unit *unit, const uint8_t ip[4], uint8_t *frame)
 {
-    uint8_t frame[MOST_FRAME];
     uint64_t begin = plat_ticks(), wait = plat_ticks_hz() / 1000 * ARP_WAIT_MS;
     while (!unit->device->problem && plat_ticks() - begin <= wait) {
-        size_t n = unit->net.receive(unit, frame, sizeof frame);
+        size_t n = unit->net.receive(unit, frame, MOST_FRAME);
         if (answers_arp(frame, n, ip)) {
-            const uint8_t *mac = frame + ARP_MAC;
-            kg_print("net%u: it is at %02x:%02x:%02x:%02x:%02x:%02x\n", i, mac[0], mac[1], mac[2], mac[3], mac[4],
-                     mac[5]);
-            return;
+            return true;
         }
         if (!n) {
             plat_relax();
         }
     }
-    kg_print("net%u: %s\n", i, unit->device->problem ? unit->device->problem : "no answer");
+    return false;
+}
+
+static void tell_who_has(uint32_t i, struct kg_unit *unit, const uint8_t ip[4])
+{
+    uint8_t frame[MOST_FRAME];
+    bool found = false;
+    for (uint32_t asked = 0; asked < ARP_TRIES && !found && !unit->device->problem; asked++) {
+        found = ask_by_arp(unit, ip) && await_arp(unit, ip, frame);
+    }
+    if (found) {
+        const uint8_t *mac = frame + ARP_MAC;
+        kg_print("net%u: it is at %02x:%02x:%02x:%02x:%02x:%02x\n", i, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+    } else {
+        kg_print("net%u: %s\n", i, unit->device->problem ? unit->device->problem : "no answer");
+    }
 }
 
 static enum kg_next run_net(struct kgpt *k, char *arguments)
@@ -80,8 +92,8 @@ static enum kg_next run_net(struct kgpt *k, char *arguments)
     }
     for (uint32_t i = 0; (unit = kg_unit_find(KG_UNIT_NET, i)) != NULL; i++) {
         print_card(i, unit);
-        if (*arguments && ask_by_arp(unit, ip)) {
-            await_arp(i, unit, ip);
+        if (*arguments) {
+            tell_who_has(i, unit, ip);
         }
     }
     return KG_NEXT_LINE;
