@@ -96,13 +96,16 @@ def test_drafts_are_for_language_models(tiny: Path, capsys: pytest.CaptureFixtur
         assert "microgpt" in capsys.readouterr().err
 
 
-def test_an_image_has_it_in_every_entry_of_a_model(tiny: Path, tmp_path: Path) -> None:
+def test_an_image_has_it_in_every_entry_that_drafts(tiny: Path, tmp_path: Path) -> None:
     second = write_lm(tmp_path / "second.gguf", "qwen2")
     found = gather(wanted(tiny, tiny, second), Silent())
     (item,) = [item for item in found.items if item.role == DRAFT]
     assert item.path == "/models/draft.gguf"
-    entries = [entry for entry in found.entries if entry.modules]
+    entries = [entry for entry in found.entries if any("kind=draft" in module.words for module in entry.modules)]
+    others = [entry for entry in found.entries if entry.modules and entry not in entries]
     assert len(entries) == 6
+    assert len(others) == 2
+    assert all("mode=serve" in entry.words for entry in others)  # whose slots take no drafts
     for entry in entries:
         (module,) = [module for module in entry.modules if "kind=draft" in module.words]
         assert (module.path, module.words[0]) == (item.path, "draft.gguf")
