@@ -71,6 +71,8 @@ class Tensor(ctypes.Structure):
 
 
 class _Gguf(ctypes.Structure):
+    """struct kg_gguf."""
+
     _fields_ = [
         ("base", ctypes.c_void_p),
         ("size", ctypes.c_uint64),
@@ -79,6 +81,8 @@ class _Gguf(ctypes.Structure):
         ("tensors", ctypes.POINTER(Tensor)),
         ("by_key", ctypes.c_void_p),
         ("by_name", ctypes.c_void_p),
+        ("interleaving", ctypes.c_void_p),
+        ("context", ctypes.c_void_p),
     ]
 
 
