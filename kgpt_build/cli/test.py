@@ -19,7 +19,7 @@ from kgpt_build.errors import GuestFailed, UsageError
 from kgpt_build.vm.settings import ACCELS, RunSettings, default_timeout
 
 if TYPE_CHECKING:
-    from kgpt_build.proof.axes import Case, NotRun
+    from kgpt_build.proof.axes import Case, DeviceCase, NotRun
     from kgpt_build.proof.report import Report
     from kgpt_build.proof.soak import SoakReport
 
@@ -37,7 +37,8 @@ _FILE = click.Path(path_type=Path)
     "--only",
     multiple=True,
     metavar="WORD",
-    help="With --matrix: machines with axis=value (loader=pvh) or a part of a name; repeatable, all must hold.",
+    help="With --matrix: machines with axis=value (loader=pvh, disk=nvme) or a part of a name; repeatable, all must "
+    "hold.",
 )
 @click.option("--list", "listed", is_flag=True, help="With --matrix: list the machines, and run none.")
 @click.option(
@@ -146,14 +147,16 @@ def _matrix(
     from kgpt_build.toolchain.program import version_tuple
     from kgpt_build.toolchain.qemu import Qemu
 
+    axes.check_words(only)
     every, not_run = axes.cases(version_tuple(Qemu().version()))
     chosen = axes.only(axes.reduced(every) if reduced else every, only)
+    plan = _Plan(chosen, [] if reduced else axes.only(axes.device_cases(), only), only, reduced)
     start = time.monotonic()
     if listed:
-        _list(chosen, as_json=as_json)
+        _list([*plan.cases, *plan.devices], as_json=as_json)
         return
     workers = jobs or max(1, (os.cpu_count() or 2) // 2)
-    report = _run_matrix(_Plan(chosen, only, reduced), not_run, workers, quiet=as_json)
+    report = _run_matrix(plan, not_run, workers, quiet=as_json)
     _write_reports(report, markdown, junit, time.monotonic() - start)
     if as_json:
         from kgpt_build.proof.report import as_data
@@ -173,9 +176,10 @@ def _list(chosen: list[Case], *, as_json: bool) -> None:
 
 @dataclass(frozen=True)
 class _Plan:
-    """The machines to run: ``cases`` of QEMU, and other machines whose names have all ``words``."""
+    """The machines to run: ``cases``, PCs with ``devices``, and other machines whose names have all ``words``."""
 
     cases: list[Case]
+    devices: list[DeviceCase]
     words: tuple[str, ...]
     reduced: bool
 
@@ -198,11 +202,12 @@ def _run_matrix(plan: _Plan, not_run: list[NotRun], workers: int, *, quiet: bool
             images = prepare(Path(folder), [*plan.cases, *(each.case for each in refusals)], progress)
         right = expected()
         jobs = case_jobs(plan.cases, images, right, qemu) + refusal_jobs(images, qemu, refusals)
+        rows: list[Case] = list(plan.cases)
         if not plan.reduced:
             of_bochs, without = bochs_jobs(images.kernel, right, plan.words)
             with shown_progress() as progress:
-                of_devices, unsigned = device_jobs(Path(folder), plan.words, right, qemu, progress)
-            jobs, not_run = jobs + of_bochs + of_devices, not_run + without + unsigned
+                of_devices, made, unsigned = device_jobs(Path(folder), plan.devices, right, qemu, progress)
+            jobs, not_run, rows = jobs + of_bochs + of_devices, not_run + without + unsigned, [*rows, *made]
         if not jobs:
             raise UsageError(
                 f"no machine that can be run here has {' and '.join(plan.words)}", "kgpt test --matrix --list"
@@ -210,7 +215,7 @@ def _run_matrix(plan: _Plan, not_run: list[NotRun], workers: int, *, quiet: bool
         results = run_all(jobs, workers, lambda result: click.echo(reports.line(result), err=quiet))
     for item in not_run:
         click.echo(reports.not_run_line(item), err=quiet)
-    return reports.Report(plan.cases, results, not_run)
+    return reports.Report(rows, results, not_run)
 
 
 def _write_reports(report: Report, markdown: Path | None, junit: Path | None, seconds: float) -> None:

@@ -1,12 +1,16 @@
-"""The axes of the matrix of machines, and the rules for their combinations."""
+"""The axes of the matrix of machines, and the rules for their combinations: of machines with many loaders and
+processors, and of PCs with devices.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, TypeVar
 
 from kgpt_build.errors import UsageError
-from kgpt_build.proof.pairwise import Axes, Row, Rule, rows_covering_pairs, rows_covering_values
+from kgpt_build.proof.pairwise import Axes, Rule, rows_covering_pairs, rows_covering_values
+from kgpt_build.vm.settings import KEYBOARDS
 
 AXES: Axes = {
     "loader": ("pvh", "multiboot1", "grub-bios", "grub-uefi"),
@@ -34,6 +38,20 @@ RULES: tuple[Rule, ...] = (
     Rule(("cpu", "special"), lambda cpu, special: special != "la57" or cpu == "max"),
 )
 
+DEVICE_AXES: Axes = {
+    "start": ("grub-bios", "grub-uefi", "direct-uefi"),
+    "secure": ("off", "on"),
+    "keyboard": KEYBOARDS,
+    "disk": ("none", "usb", "nvme", "ahci", "virtio", "cd"),
+    "memory": ("1024", "6144", "20480"),
+}
+"""``memory`` in MiB. ``disk``: the one with random bytes, beside the one that the machine starts from."""
+
+DEVICE_RULES: tuple[Rule, ...] = (
+    # GRUB is signed by nobody that firmware trusts here, and BIOS checks no signature.
+    Rule(("start", "secure"), lambda start, secure: secure == "off" or start == "direct-uefi"),
+)
+
 _REDUCED = 10
 X2APIC_SINCE = (9, 0)
 """The first QEMU whose TCG has an x2APIC."""
@@ -44,6 +62,7 @@ class Case:
     """One machine: a value of each axis."""
 
     values: Mapping[str, str]
+    axes: ClassVar[Axes] = AXES
 
     @property
     def name(self) -> str:
@@ -69,6 +88,19 @@ class Case:
 
 
 @dataclass(frozen=True)
+class DeviceCase(Case):
+    """One PC with devices: a value of each axis."""
+
+    axes: ClassVar[Axes] = DEVICE_AXES
+
+    @property
+    def name(self) -> str:
+        """``direct-uefi secure-on keyboard-usb disk-nvme 1024MB``."""
+        v = self.values
+        return f"{v['start']} secure-{v['secure']} keyboard-{v['keyboard']} disk-{v['disk']} {v['memory']}MB"
+
+
+@dataclass(frozen=True)
 class NotRun:
     """Machines that this host cannot make, and the reason; they never count as passed."""
 
@@ -86,21 +118,36 @@ def cases(qemu_version: tuple[int, ...]) -> tuple[list[Case], list[NotRun]]:
     return [Case(row) for row in rows_covering_pairs(axes, RULES)], missing
 
 
+def device_cases() -> list[DeviceCase]:
+    """The PCs, covering all pairs of values that can occur together."""
+    return [DeviceCase(row) for row in rows_covering_pairs(DEVICE_AXES, DEVICE_RULES)]
+
+
 def reduced(every: list[Case]) -> list[Case]:
     """About ten of the cases, with every value of every axis."""
     return [Case(row) for row in rows_covering_values([case.values for case in every], at_least=_REDUCED)]
 
 
-def only(every: list[Case], words: tuple[str, ...]) -> list[Case]:
-    """The cases that match all ``words`` (``axis=value``, or a part of a name). Raises UsageError for no such value."""
+def check_words(words: Sequence[str]) -> None:
+    """Raises UsageError for an ``axis=value`` that no machine of the matrix has."""
+    families = (AXES, DEVICE_AXES)
     for word in words:
         axis, equals, value = word.partition("=")
-        if equals and value not in AXES.get(axis, ()):
-            known = ", ".join(AXES[axis]) if axis in AXES else ", ".join(f"{name}=…" for name in AXES)
+        values = [each for axes in families for each in axes.get(axis, ())]
+        if equals and value not in values:
+            names = dict.fromkeys(name for axes in families for name in axes)
+            known = ", ".join(dict.fromkeys(values) if values else [f"{name}=…" for name in names])
             raise UsageError(f"there is no {word} in the matrix", f"there is: {known}")
-    return [case for case in every if all(_fits(case.values, case.name, word) for word in words)]
 
 
-def _fits(row: Row, name: str, word: str) -> bool:
+C = TypeVar("C", bound=Case)
+
+
+def only(every: Sequence[C], words: Sequence[str]) -> list[C]:
+    """The cases that match all ``words``: ``axis=value``, or a part of a name."""
+    return [case for case in every if all(_fits(case, word) for word in words)]
+
+
+def _fits(case: Case, word: str) -> bool:
     axis, equals, value = word.partition("=")
-    return row[axis] == value if equals else word in name
+    return case.values.get(axis) == value if equals else word in case.name

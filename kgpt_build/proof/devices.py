@@ -22,11 +22,10 @@ from kgpt_build.image.contents import Wanted, load_models
 from kgpt_build.image.make import ImageSettings, make
 from kgpt_build.image.menu import MenuSettings
 from kgpt_build.kernel.settings import Progress
-from kgpt_build.proof.axes import Case, NotRun
+from kgpt_build.proof.axes import DeviceCase, NotRun
 from kgpt_build.proof.drive import PATIENCE, Result, until
 from kgpt_build.proof.images import PROMPT, WORDS, Expected
 from kgpt_build.proof.matrix import Job
-from kgpt_build.proof.pairwise import Axes, Rule, rows_covering_pairs
 from kgpt_build.signing import keys
 from kgpt_build.signing.sign import Signer, find_signer
 from kgpt_build.sizes import MIB
@@ -35,21 +34,8 @@ from kgpt_build.training.corpus import read_corpus
 from kgpt_build.vm.disks import Disk, disk_words
 from kgpt_build.vm.firmware import Firmware, find_firmware, find_secure_firmware
 from kgpt_build.vm.qemu.machine import Machine
-from kgpt_build.vm.settings import KEYBOARDS, RunSettings
+from kgpt_build.vm.settings import RunSettings
 
-DEVICE_AXES: Axes = {
-    "start": ("grub-bios", "grub-uefi", "direct-uefi"),
-    "secure": ("off", "on"),
-    "keyboard": KEYBOARDS,
-    "disk": ("none", "usb", "nvme", "ahci", "virtio", "cd"),
-    "memory": ("1024", "6144", "20480"),
-}
-"""``memory`` in MiB. ``disk``: the one with random bytes, beside the one that the machine starts from."""
-
-DEVICE_RULES: tuple[Rule, ...] = (
-    # GRUB is signed by nobody that firmware trusts here, and BIOS checks no signature.
-    Rule(("start", "secure"), lambda start, secure: secure == "off" or start == "direct-uefi"),
-)
 _DISK_MB = 5
 _KEY_SECONDS = 0.3
 _LOADERS = {"grub-bios": "multiboot2", "grub-uefi": "multiboot2", "direct-uefi": "uefi"}
@@ -68,16 +54,6 @@ class Stage:
     def crc(self) -> str:
         """The CRC-32 of the disk, as the kernel writes it."""
         return f"{zlib.crc32(self.disk.read_bytes()):08x}"
-
-
-def device_cases() -> list[Case]:
-    """The machines: every two values that can occur together do so."""
-    return [Case(row) for row in rows_covering_pairs(DEVICE_AXES, DEVICE_RULES)]
-
-
-def name_of(case: Case) -> str:
-    """``direct-uefi secure-on usb nvme 1024MB``."""
-    return f"{case['start']} secure-{case['secure']} keyboard-{case['keyboard']} disk-{case['disk']} {case['memory']}MB"
 
 
 def _key(folder: Path) -> tuple[Signer | None, bytes, str]:
@@ -102,7 +78,7 @@ def prepare_devices(folder: Path, signer: Signer | None, certificate: bytes, pro
     return Stage(disc, stick, certificate, disk)
 
 
-def device_settings(case: Case, stage: Stage) -> RunSettings:
+def device_settings(case: DeviceCase, stage: Stage) -> RunSettings:
     """The machine of a case."""
     direct = case["start"] == "direct-uefi"
     return RunSettings(
@@ -117,7 +93,7 @@ def device_settings(case: Case, stage: Stage) -> RunSettings:
     )
 
 
-def _firmware(case: Case, stage: Stage) -> Firmware | None:
+def _firmware(case: DeviceCase, stage: Stage) -> Firmware | None:
     if case["secure"] == "on":
         return find_secure_firmware(stage.certificate)
     return None if case["start"] == "grub-bios" else find_firmware("uefi")
@@ -137,20 +113,19 @@ def _disk(kind: str, path: Path) -> tuple[str, ...]:
 
 
 def device_jobs(
-    folder: Path, words: Sequence[str], expected: Expected, qemu: str, progress: Progress
-) -> tuple[list[Job], list[NotRun]]:
-    """Jobs for the machines whose names have all ``words``, and those that this host cannot make."""
-    chosen = [case for case in device_cases() if all(word in name_of(case) for word in words)]
-    if not chosen:
-        return [], []
+    folder: Path, cases: Sequence[DeviceCase], expected: Expected, qemu: str, progress: Progress
+) -> tuple[list[Job], list[DeviceCase], list[NotRun]]:
+    """Jobs for the machines that this host can make, these machines, and those that it cannot make."""
+    if not cases:
+        return [], [], []
     signer, certificate, reason = _key(folder)
-    missing = [] if signer else [NotRun("secure-on", reason)]
     stage = prepare_devices(folder, signer, certificate, progress)
-    makes = [case for case in chosen if signer or case["secure"] == "off"]
-    return [(name_of(case), partial(run_devices, case, stage, expected, qemu)) for case in makes], missing
+    made = [case for case in cases if signer or case["secure"] == "off"]
+    missing = [] if len(made) == len(cases) else [NotRun("secure=on", reason)]
+    return [(case.name, partial(run_devices, case, stage, expected, qemu)) for case in made], made, missing
 
 
-def run_devices(case: Case, stage: Stage, expected: Expected, qemu: str) -> Result:
+def run_devices(case: DeviceCase, stage: Stage, expected: Expected, qemu: str) -> Result:
     """Boot a case and judge it. Failures are in the result, and never raised."""
     begun = time.monotonic()
     with Machine(device_settings(case, stage), qemu=qemu) as machine:
@@ -160,13 +135,13 @@ def run_devices(case: Case, stage: Stage, expected: Expected, qemu: str) -> Resu
         except KgptError as error:
             drive.failures.append(error.message)
         seconds = time.monotonic() - begun
-        return Result(name_of(case), tuple(drive.failures), seconds, ", ".join(drive.saw), machine.console.tail(40))
+        return Result(case.name, tuple(drive.failures), seconds, ", ".join(drive.saw), machine.console.tail(40))
 
 
 class _Devices:
     """The steps of a run; each adds its failures."""
 
-    def __init__(self, machine: Machine, case: Case, stage: Stage) -> None:
+    def __init__(self, machine: Machine, case: DeviceCase, stage: Stage) -> None:
         self._machine, self._case, self._stage = machine, case, stage
         self.failures: list[str] = []
         self.saw: list[str] = []

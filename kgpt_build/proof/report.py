@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kgpt_build.proof.axes import AXES, Case, NotRun
+from kgpt_build.proof.axes import Case, DeviceCase, NotRun
 from kgpt_build.proof.drive import Result
 from kgpt_build.words import counted
 
@@ -22,6 +22,9 @@ _TITLES = {
     "screen": "screen",
     "keyboard": "keyboard",
     "special": "besides",
+    "start": "started by",
+    "secure": "Secure Boot",
+    "disk": "disk",
 }
 _SHOWN = (
     {"pvh": "PVH", "multiboot1": "Multiboot 1", "grub-bios": "GRUB, BIOS", "grub-uefi": "GRUB, UEFI"}
@@ -33,6 +36,8 @@ _SHOWN = (
         "no-pit": "no PIT",
         "no-hpet-no-pit": "no HPET, no PIT",
     }
+    | {"direct-uefi": "kgpt.efi", "i8042": "PS/2", "hub": "USB, behind a hub", "usb": "USB", "none": "–"}
+    | {"nvme": "NVMe", "ahci": "AHCI", "cd": "CD"}
 )
 
 
@@ -95,22 +100,31 @@ def as_data(report: Report) -> dict[str, Any]:
 
 
 def markdown(report: Report) -> str:
-    """A table with a row per machine, followed by the machines that were not run."""
-    by_name = {result.name: result for result in report.results}
-    lines = [
-        "| " + " | ".join([*_TITLES.values(), "seen on", "verdict"]) + " |",
-        "|" + "---|" * (len(_TITLES) + 2),
-    ]
-    for case in report.rows:
-        result = by_name[case.name]
-        cells = [_SHOWN.get(case[axis], case[axis]) for axis in AXES]
-        lines.append("| " + " | ".join([*cells, result.saw or "events", _verdict(result)]) + " |")
-    for result in report.results:
-        if result.name not in {case.name for case in report.rows}:
-            lines.append(f"| {result.name} |" + " |" * (len(_TITLES) - 1) + f" {result.saw} | {_verdict(result)} |")
+    """A table of each family of machines, with a row per machine, followed by the machines that were not run."""
+    of_devices = [case for case in report.rows if isinstance(case, DeviceCase)]
+    plain = [case for case in report.rows if not isinstance(case, DeviceCase)]
+    known = {case.name for case in report.rows}
+    others = [result for result in report.results if result.name not in known]
+    lines = _table(Case, plain, others, report) if plain or others else []
+    if of_devices:
+        lines += [""] * bool(lines) + _table(DeviceCase, of_devices, [], report)
     lines += ["", report.summary[:1].upper() + report.summary[1:] + "."]
     lines += [f"- Not run: {item.name}: {item.reason}." for item in report.not_run]
     return "\n".join(lines) + "\n"
+
+
+def _table(family: type[Case], cases: Sequence[Case], others: Sequence[Result], report: Report) -> list[str]:
+    """The rows of ``cases``, which have the axes of ``family``, and of ``others``, which have a name alone."""
+    by_name = {result.name: result for result in report.results}
+    titles = [_TITLES[axis] for axis in family.axes]
+    lines = ["| " + " | ".join([*titles, "seen on", "verdict"]) + " |", "|" + "---|" * (len(titles) + 2)]
+    for case in cases:
+        result = by_name[case.name]
+        cells = [_SHOWN.get(case[axis], case[axis]) for axis in family.axes]
+        lines.append("| " + " | ".join([*cells, result.saw or "events", _verdict(result)]) + " |")
+    for result in others:
+        lines.append(f"| {result.name} |" + " |" * (len(titles) - 1) + f" {result.saw} | {_verdict(result)} |")
+    return lines
 
 
 def inserted(document: str, table: str) -> str:

@@ -7,8 +7,19 @@ from itertools import combinations, product
 from refusals import refused
 
 from kgpt_build.errors import UsageError
-from kgpt_build.proof.axes import AXES, RULES, Case, cases, only, reduced
-from kgpt_build.proof.devices import DEVICE_AXES, DEVICE_RULES, device_cases, name_of
+from kgpt_build.proof.axes import (
+    AXES,
+    DEVICE_AXES,
+    DEVICE_RULES,
+    RULES,
+    Case,
+    cases,
+    check_words,
+    device_cases,
+    only,
+    reduced,
+)
+from kgpt_build.proof.drive import Result
 from kgpt_build.proof.pairwise import (
     Rule,
     can_be_completed,
@@ -17,6 +28,7 @@ from kgpt_build.proof.pairwise import (
     possible_pairs,
     rows_covering_pairs,
 )
+from kgpt_build.proof.report import Report, as_data, markdown
 
 NEW, OLD = (9, 1), (7, 2, 22)
 
@@ -89,9 +101,31 @@ def test_only() -> None:
     assert chosen
     assert all((case["loader"], case["machine"]) == ("pvh", "microvm") for case in chosen)
     assert only(every, ("loader=pvh", "pixels")) == []
-    for word in ("loader=lilo", "speed=1"):
+    for word in ("loader=lilo", "speed=1", "memory=7"):
         with refused(UsageError, word):
-            only(every, (word,))
+            check_words((word,))
+
+
+def test_only_of_devices() -> None:
+    """Each axis of both families can be chosen; an axis that a machine lacks does not fit it."""
+    every, _ = cases(OLD)
+    check_words(["start=direct-uefi", "secure=on", "disk=nvme", "memory=20480", "memory=512", "keyboard=hub"])
+    signed = only(device_cases(), ("secure=on", "keyboard=usb"))
+    assert signed
+    assert all(case["start"] == "direct-uefi" for case in signed)
+    assert only(every, ("secure=on",)) == []
+    assert only(device_cases(), ("loader=pvh",)) == []
+
+
+def test_the_tables_of_both_families() -> None:
+    every, _ = cases(OLD)
+    rows: list[Case] = [every[0], device_cases()[0]]
+    results = [Result(case.name, (), 1.0, "serial") for case in rows] + [Result("bochs x", (), 1.0, "serial")]
+    text = markdown(Report(rows, results, []))
+    assert [line.count("|") for line in text.splitlines() if line.startswith("| ")] == [12, 12, 12, 8, 8]
+    assert "| started by | Secure Boot | keyboard | disk | MB | seen on | verdict |" in text
+    machines = [run["machine"] for run in as_data(Report(rows, results, []))["runs"]]
+    assert machines == [dict(rows[0].values), dict(rows[1].values), {}]
 
 
 def test_names() -> None:
@@ -106,4 +140,4 @@ def test_every_allowed_pair_of_the_devices_is_covered() -> None:
     assert (("start", "grub-bios"), ("secure", "on")) not in covered
     assert (("secure", "on"), ("disk", "usb")) in covered
     assert len(every) <= 30
-    assert len({name_of(case) for case in every}) == len(every)
+    assert len({case.name for case in every}) == len(every)
