@@ -14,6 +14,7 @@
 #define METHOD_GET 0
 #define METHOD_HEAD 5
 #define SILENCE_MS 30000
+#define KEYS_AFTER_MS 200 /* of silence Esc is looked for: a server that answers costs no look, and no key is lost */
 #define TRIES 3
 #define URL_MAX 1024
 
@@ -75,6 +76,16 @@ static bool open_connection(struct kg_stick *stick)
            !kg_efi_failed(server->http->configure(server->http, &config));
 }
 
+/* Why the wait for a server that is silent since `begin` ends. NULL: it goes on. */
+static const char *end_of_patience(struct kg_stick *stick, uint64_t begin)
+{
+    uint64_t silent = (kg_stick_ticks() - begin) / stick->ticks_per_ms;
+    if (silent > SILENCE_MS) {
+        return silence;
+    }
+    return silent > KEYS_AFTER_MS && kg_stick_key(stick) == KG_STICK_ESCAPE ? kg_stick_stopped : NULL;
+}
+
 /* Waits until the token is done. Returns NULL, or what went wrong. */
 static const char *wait_for_token(struct kg_stick *stick, struct kg_efi_http_token *token, kg_efi_status begun)
 {
@@ -86,9 +97,10 @@ static const char *wait_for_token(struct kg_stick *stick, struct kg_efi_http_tok
     }
     while (services->check_event(token->event) == KG_EFI_NOT_READY) {
         http->poll(http);
-        if (kg_stick_ticks() - begin > SILENCE_MS * stick->ticks_per_ms) {
+        const char *problem = end_of_patience(stick, begin);
+        if (problem) {
             http->cancel(http, token);
-            return silence;
+            return problem;
         }
     }
     return kg_efi_failed(token->status) ? broken : NULL;

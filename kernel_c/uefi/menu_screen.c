@@ -137,7 +137,7 @@ uint32_t kg_stick_key(struct kg_stick *stick)
                                     [KG_EFI_KEY_PAGE_UP] = KG_MENU_PAGE_UP,
                                     [KG_EFI_KEY_PAGE_DOWN] = KG_MENU_PAGE_DOWN,
                                     [20] = KG_MENU_START,
-                                    [KG_EFI_KEY_ESCAPE] = 27};
+                                    [KG_EFI_KEY_ESCAPE] = KG_STICK_ESCAPE};
     struct kg_efi_text_input *in = stick->u->system->console_in;
     struct kg_efi_key key;
     if (!in || kg_efi_failed(in->read_key(in, &key))) {

@@ -14,6 +14,7 @@
 #define KG_STICK_OUTPUTS_MAX 4
 #define KG_STICK_TEXT_MAX (UINT64_C(1) << 20)
 #define KG_DEVICE_PATH_MAX 1024
+#define KG_STICK_ESCAPE 27 /* of kg_stick_key */
 
 struct kg_stick;
 
@@ -96,6 +97,7 @@ void kg_menu_picture_row(struct kg_menu_picture *picture, size_t row, size_t row
                          const char *text);
 
 /* stick_files.c. Errors are in stick->error. */
+extern const char kg_stick_stopped[]; /* why a file is not read: somebody has pressed Esc */
 /* Loads a small text file into memory that stays; `text->data` is NULL if there is none. */
 enum kg_status kg_stick_text(struct kg_stick *stick, struct kg_text path, struct kg_text *text);
 /* Loads a whole file into memory from kg_uefi_pages. */

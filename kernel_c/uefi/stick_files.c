@@ -8,14 +8,19 @@
 
 #define DIGITS (2 * KG_SHA256_SIZE)
 #define DRAW_EVERY 200 /* ms */
-#define ESCAPE 27
-static const char stopped[] = "reading was stopped by Esc";
+const char kg_stick_stopped[] = "reading was stopped by Esc";
 
 static enum kg_status refuse_file(struct kg_stick *stick, struct kg_text path, const char *why, const char *hint)
 {
     kg_error_set(&stick->error, KG_E_INPUT, "%.*s: %s", (int)(path.n < 100 ? path.n : 100), path.data, why);
     kg_error_hint(&stick->error, "%s", hint);
     return KG_E_INPUT;
+}
+
+/* The source could not tell a file's size, or not give it. */
+static enum kg_status refuse_source(struct kg_stick *stick, struct kg_text path, const char *why)
+{
+    return refuse_file(stick, path, why, why == kg_stick_stopped ? "" : stick->source->hint);
 }
 
 void kg_stick_give_back(struct kg_stick *stick, uint64_t base, uint64_t size)
@@ -34,7 +39,7 @@ static const char *show_read(struct kg_stick_read *read)
     read->drawn = now;
     kg_progress_text(text + 2, read->done, read->total, (now - read->began) / stick->ticks_per_ms, stick->columns - 4);
     kg_stick_row(stick, 5, KG_MENU_PROGRESS, text);
-    return kg_stick_key(stick) == ESCAPE ? stopped : NULL;
+    return kg_stick_key(stick) == KG_STICK_ESCAPE ? kg_stick_stopped : NULL;
 }
 
 const char *kg_stick_take(struct kg_stick_read *read, const uint8_t *bytes, uint64_t n)
@@ -53,7 +58,7 @@ static enum kg_status fetch_file(struct kg_stick_read *read, struct kg_text path
 {
     struct kg_stick *stick = read->stick;
     const char *problem = stick->source->fetch(stick, path, read);
-    return problem ? refuse_file(stick, path, problem, problem == stopped ? "" : stick->source->hint) : KG_OK;
+    return problem ? refuse_source(stick, path, problem) : KG_OK;
 }
 
 /* A server may tell one size, and give another file. */
@@ -67,7 +72,7 @@ enum kg_status kg_stick_whole(struct kg_stick *stick, struct kg_text path, uint6
 {
     const char *problem = stick->source->size(stick, path, size);
     if (problem) {
-        return refuse_file(stick, path, problem, stick->source->hint);
+        return refuse_source(stick, path, problem);
     }
     *base = kg_uefi_pages(stick->u, *size + 1, UINT64_MAX);
     if (!*base) {
@@ -166,7 +171,7 @@ static enum kg_status walk_parts(struct kg_stick_read *read, uint64_t parts, boo
         const char *problem = reads ? NULL : stick->source->size(stick, path, &size);
         read->total += size;
         if (problem) {
-            return refuse_file(stick, path, problem, stick->source->hint);
+            return refuse_source(stick, path, problem);
         }
         status = reads ? fetch_file(read, path) : KG_OK;
     }
@@ -194,13 +199,13 @@ enum kg_status kg_stick_module(struct kg_stick *stick, const struct kg_menu_modu
     char text[120];
     uint64_t parts = parts_of(module->words);
     kg_sha256_begin(&read.hash, 0);
+    kg_format(text, sizeof text, "  Loading %.*s (%zu of %zu). Esc: back to the menu.",
+              (int)(module->path.n < 60 ? module->path.n : 60), module->path.data, number, all);
+    kg_stick_row(stick, 3, KG_MENU_PLAIN, text);
     enum kg_status status = walk_parts(&read, parts, false);
     if (status != KG_OK) {
         return status;
     }
-    kg_format(text, sizeof text, "  Loading %.*s (%zu of %zu). Esc: back to the menu.",
-              (int)(module->path.n < 60 ? module->path.n : 60), module->path.data, number, all);
-    kg_stick_row(stick, 3, KG_MENU_PLAIN, text);
     uint64_t base = kg_uefi_pages(stick->u, read.total, UINT64_MAX);
     if (!base) {
         kg_format(text, sizeof text, "there is no memory for its %llu MB in one piece",

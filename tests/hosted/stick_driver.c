@@ -29,7 +29,7 @@ struct world {
     uint64_t most_bytes;         /* of a read, or of a body's piece */
     uint64_t fails_after;        /* bytes of a file, then device_error */
     uint64_t served_size;        /* what the server says of each file; UINT64_MAX: the truth */
-    uint64_t http_status, silent, no_length, no_service, load_status, has_serial;
+    uint64_t http_status, silent, silent_after, no_length, no_service, load_status, has_serial;
     uint64_t pages, calls, requests, children, events, started; /* counted */
 };
 struct world world;
@@ -55,7 +55,7 @@ static struct kg_uefi_handover handover;
 static uint8_t device_path[256];
 static bool is_server;
 static void *back[5];
-static uint64_t now;
+static uint64_t now, key_taken;
 static uint16_t start_options[256];
 
 /* A millisecond has 1,000 ticks. */
@@ -240,7 +240,7 @@ static kg_efi_status KG_EFIAPI close_event(kg_efi_event event)
 
 static kg_efi_status KG_EFIAPI check_event(kg_efi_event event)
 {
-    bool done = *(bool *)event && !world.silent;
+    bool done = *(bool *)event && !world.silent && world.requests <= world.silent_after;
     *(bool *)event = false;
     return done ? KG_EFI_SUCCESS : KG_EFI_NOT_READY;
 }
@@ -331,6 +331,7 @@ static kg_efi_status KG_EFIAPI read_key(struct kg_efi_text_input *self, struct k
         return KG_EFI_NOT_READY;
     }
     *key = keys[next_key++];
+    key_taken = now;
     return KG_EFI_SUCCESS;
 }
 
@@ -468,8 +469,9 @@ void driver_begin(uint64_t memory, uint64_t size, const uint8_t *path, size_t pa
     memset(start_options, 0, sizeof start_options);
     memset(said, 0, n_said);
     world.memory = memory, world.memory_end = memory + size;
-    world.most_bytes = world.fails_after = world.served_size = UINT64_MAX;
+    world.most_bytes = world.fails_after = world.served_size = world.silent_after = UINT64_MAX;
     n_files = n_keys = next_key = n_said = 0;
+    now = key_taken = 0;
     is_server = server;
     memcpy(device_path, path, path_size);
 }
@@ -533,6 +535,13 @@ bool driver_run(void)
     }
     kg_uefi_boot_menu(&u);
     return true;
+}
+
+/* When the last key was taken, in ticks since the machine was switched on: 1,000 are a millisecond. */
+uint64_t driver_key_taken(void);
+uint64_t driver_key_taken(void)
+{
+    return key_taken;
 }
 
 size_t driver_modules(void);

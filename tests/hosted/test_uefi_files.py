@@ -29,8 +29,20 @@ ABORTED, DENIED = 1 << 63 | 21, 1 << 63 | 26
 MODEL = bytes(range(256)) * 9000  # more than two pieces
 CHAT = b"a chat template"
 _NAMES = (
-    *("memory", "memory_end", "most_bytes", "fails_after", "served_size", "http_status", "silent", "no_length"),
-    *("no_service", "load_status", "has_serial", "pages", "calls", "requests", "children", "events", "started"),
+    *("memory", "memory_end", "most_bytes", "fails_after", "served_size", "http_status", "silent"),
+    *(
+        "silent_after",
+        "no_length",
+        "no_service",
+        "load_status",
+        "has_serial",
+        "pages",
+        "calls",
+        "requests",
+        "children",
+        "events",
+        "started",
+    ),
 )
 
 
@@ -117,6 +129,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     library.driver_module.restype = ctypes.c_void_p
     library.driver_cmdline.restype = ctypes.c_char_p
     library.driver_options.restype = ctypes.c_void_p
+    library.driver_key_taken.restype = ctypes.c_uint64
     return library
 
 
@@ -372,6 +385,24 @@ def test_a_server_that_lies(make: Make, change: dict[str, int], said: str) -> No
         machine.world.children -= 1  # create_child has counted what it did not make
     machine.run(FILES)
     assert said in machine.said.replace("\n", " ")
+    assert machine.modules == []
+
+
+@pytest.mark.parametrize(
+    ("requests", "path", "keys"),
+    [(0, "/kgpt/menu.cfg", (ESCAPE,)), (2, "/models/m.gguf", (ENTER, ESCAPE)), (3, "/models/m.gguf", (ENTER, ESCAPE))],
+    ids=["the menu", "a size", "a model"],
+)
+def test_esc_ends_the_wait_for_a_silent_server(
+    make: Make, requests: int, path: str, keys: tuple[tuple[int, int], ...]
+) -> None:
+    """The server is silent after so many requests. Its patience is 30 s."""
+    machine = make(True)
+    machine.world.silent_after = requests
+    machine.run(FILES, *keys)
+    assert f"{path}: reading was stopped by Esc" in machine.said.replace("\n", " ")
+    assert "look at the server" not in machine.said
+    assert machine.library.driver_key_taken() < 1_000_000, "Esc was seen after more than a second"
     assert machine.modules == []
 
 
