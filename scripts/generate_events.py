@@ -144,6 +144,9 @@ def literal(key: Key) -> str:
             return str(float(key.default))
         case "bool":
             return key.default.capitalize()
+        case "Address":
+            assert key.default == "0"
+            return "NO_ADDRESS"
     return key.default
 
 
@@ -187,7 +190,7 @@ def module(table: Sequence[Definition]) -> str:
         "from dataclasses import dataclass",
         "from typing import Any, ClassVar",
         "",
-        "from kgpt_build.events.event import Address, Event, EventWithOptions, double, singles",
+        "from kgpt_build.events.event import NO_ADDRESS, Address, Event, EventWithOptions, double, singles",
         *(line for event in events for line in python_class(event)),
         "",
         "",

@@ -13,6 +13,10 @@ class Address(int):
     """A number that is written as a string, ``"0x…"``."""
 
 
+NO_ADDRESS = Address(0)
+"""The default of a key that older kernels do not send."""
+
+
 class BadEvent(MachineLost):
     """The machine channel carried a line that is not an event."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kgpt_build.events.event import Address, Event, EventWithOptions, double, singles
+from kgpt_build.events.event import NO_ADDRESS, Address, Event, EventWithOptions, double, singles
 
 
 @dataclass(frozen=True)
@@ -674,6 +674,8 @@ class Panic(Event):
     """Return addresses, the innermost first."""
     cpu: int = 0
     """The processor; 0 is the one that booted."""
+    base: Address = NO_ADDRESS
+    """Where the kernel's first byte lies: kgpt.efi may have moved it; 0: not told."""
 
 
 @dataclass(frozen=True)

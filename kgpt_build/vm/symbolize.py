@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import copy
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,8 +42,9 @@ class _Row:
 class Symbols:
     """The functions and the line table of one ELF file."""
 
-    def __init__(self, functions: list[tuple[int, int, str]], rows: list[_Row]) -> None:
-        """``functions``: (start, size, name); ``rows``: the line table; in any order."""
+    def __init__(self, functions: list[tuple[int, int, str]], rows: list[_Row], base: int = 0) -> None:
+        """``functions``: (start, size, name); ``rows``: the line table; in any order. ``base``: its first address."""
+        self._base, self._moved = base, 0
         self._functions = sorted(functions)
         # At an address where one sequence ends and another begins, the beginning counts.
         self._rows = sorted(rows, key=lambda row: (row.address, row.line != 0))
@@ -55,16 +57,24 @@ class Symbols:
         try:
             with path.open("rb") as file:
                 elf = ELFFile(file)
-                return cls(list(_functions(elf)), list(_rows(elf)))
+                loads = [segment["p_vaddr"] for segment in elf.iter_segments("PT_LOAD")]
+                return cls(list(_functions(elf)), list(_rows(elf)), min(loads, default=0))
         except OSError as error:
             raise KgptError(f"cannot read {path}: {error.strerror}") from error
         except (ELFError, DWARFError) as error:
             raise KgptError(f"{path} is not a sound ELF: {error}") from error
 
+    def at(self, base: int) -> Symbols:
+        """These symbols for a program whose first byte lies at ``base``, not where it was linked; 0: nobody knows."""
+        moved = copy.copy(self)
+        moved._moved = base - self._base if base else 0
+        return moved
+
     def place(self, address: int) -> Place:
         """The place of the instruction at ``address``."""
-        row = self._row(address)
-        return Place(address, self._function(address), row.file if row else "", row.line if row else 0)
+        linked = address - self._moved
+        row = self._row(linked)
+        return Place(address, self._function(linked), row.file if row else "", row.line if row else 0)
 
     def caller(self, address: int) -> Place:
         """The place of the call that returns to ``address``: that of the byte before, which belongs to the call."""
@@ -85,6 +95,7 @@ class Symbols:
 
 def panic_text(panic: Panic, symbols: Symbols) -> str:
     """A readable panic: the first line says what and where, the others are the call stack."""
+    symbols = symbols.at(panic.base)
     frames = [symbols.place(panic.rip)] if panic.vector >= 0 else []
     addresses = list(panic.backtrace)
     if frames and addresses[:1] == [panic.rip]:

@@ -86,6 +86,16 @@ def test_a_model_that_is_too_large_for_the_drive(kgpt: Kgpt, tmp_path: Path) -> 
     assert "more than fit a folder that QEMU shows as a drive" in done.stderr
 
 
+def test_a_panic_of_a_kernel_that_was_moved(boot: Boot, efi_kernel: Path, folder: Path) -> None:
+    settings = {"machine": "q35", "memory": 1024, "firmware": KEEPS_16_MIB, "efi_folder": folder}
+    end = boot("fault=ud", image=efi_kernel, **settings).wait()
+    assert end.panic is not None
+    assert end.panic.base not in (0, 16 << 20)
+    headline, *frames = end.message.splitlines()
+    assert "kernel_c/platform/x86_64/fault.c:" in headline
+    assert any("kg_main kernel_c/app/main.c:" in frame for frame in frames)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",

@@ -10,7 +10,7 @@
 
 #define MAX_DEPTH 24
 
-extern char kg_text_start[], kg_text_end[];
+extern char kg_image_start[], kg_text_start[], kg_text_end[];
 
 static uint64_t backtrace[MAX_DEPTH];
 static unsigned depth;
@@ -81,7 +81,8 @@ static void emit_report(const struct kg_panic *panic, uint32_t cpu)
     plat_event_break();
     KG_WRITE_EVENT(plat_event, panic, .vector = panic->vector, .name = panic->mnemonic, .error = panic->error,
                    .message = panic->message, .rip = panic->at, .cr2 = panic->touched, .cpu = cpu,
-                   .registers = {panic->registers, panic->n_registers}, .backtrace = {backtrace, depth});
+                   .registers = {panic->registers, panic->n_registers}, .backtrace = {backtrace, depth},
+                   .base = (uintptr_t)kg_image_start);
     KG_WRITE_EVENT(plat_event, exit, .code = KG_EXIT_FAILED, .reason = "panic");
 }
 

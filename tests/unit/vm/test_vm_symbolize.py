@@ -105,6 +105,22 @@ def test_panic_text(elf: Path) -> None:
     assert text[3] == f"  #1 {start + 1:#x} _start sub/code.c:13 (3 times)"
 
 
+def test_a_kernel_that_was_moved(elf: Path) -> None:
+    """The event tells where its first byte lies; the addresses shown are those of the machine."""
+    inner, start, distance = address_of(elf, "inner"), address_of(elf, "_start"), 0x7F000000
+    with elf.open("rb") as file:
+        base = min(segment["p_vaddr"] for segment in ELFFile(file).iter_segments("PT_LOAD"))
+    moved = dataclasses.replace(panic(14, inner + distance, start + 1 + distance), base=Address(base + distance))
+    text = panic_text(moved, Symbols.read(elf)).splitlines()
+    assert text[0] == "panic: #PF (page fault) error 0x2 at inner sub/code.c:3"
+    assert text[2:] == [
+        f"  #0 {inner + distance:#x} inner sub/code.c:3",
+        f"  #1 {start + 1 + distance:#x} _start sub/code.c:13",
+    ]
+    still = dataclasses.replace(panic(14, inner), base=Address(base))
+    assert " at inner sub/code.c:3" in panic_text(still, Symbols.read(elf))
+
+
 def test_another_processor_is_named(elf: Path) -> None:
     text = panic_text(dataclasses.replace(panic(6, address_of(elf, "inner")), cpu=2), Symbols.read(elf))
     assert text.splitlines()[0] == "panic: #PF (page fault) error 0x2 at inner sub/code.c:3 (cpu 2)"
