@@ -13,7 +13,7 @@ else
 
 # For each architecture: rooms, entry code, linker script, and target flags of compilers and linker.
 ARCH ?= x86_64
-ROOMS_x86_64 := core/x86 ops/x86 platform/pc platform/x86_64
+ROOMS_x86_64 := core/x86 ops/x86 platform/boot/pc platform/pc platform/x86_64
 ENTRY_x86_64 := boot/ap.S boot/entry.S
 LINKER_SCRIPT_x86_64 := linker/kernel.ld
 EMULATION_x86_64 := elf_x86_64

@@ -1,7 +1,14 @@
 /* Parses boot information of a simulated loader, for ctypes. */
-#include "../../kernel_c/platform/boot/boot.c"
 #include "../../kernel_c/platform/boot/boot_info.c"
-#include "../../kernel_c/platform/boot/multiboot1.c"
+#include "../../kernel_c/platform/boot/pc/boot.c"
+#include "../../kernel_c/platform/boot/pc/multiboot1.c"
+
+const uint32_t kg_multiboot1_header[LOAD_END_ADDR + 1] = {0};
+
+uint64_t kg_boot_find_rsdp(void)
+{
+    return 0;
+}
 
 void kg_pvh_read(struct kg_boot *boot, uint32_t info)
 {
@@ -15,7 +22,7 @@ void kg_multiboot2_read(struct kg_boot *boot, uint32_t info)
     (void)info;
 }
 
-void kg_uefi_read(struct kg_boot *boot, uint32_t info)
+void kg_uefi_read(struct kg_boot *boot, uintptr_t info)
 {
     (void)boot;
     (void)info;

@@ -2,7 +2,11 @@
 #include "../../kernel_c/platform/common/memory.c"
 
 char kg_image_start[1];
-const uint32_t kg_multiboot1_header[LOAD_END_ADDR + 1] = {0}; /* an empty image: the kernel is elsewhere */
+
+uint64_t kg_processor_reach(void)
+{
+    return KG_FOUR_GIB;
+}
 
 static struct kg_boot boot;
 

@@ -109,7 +109,7 @@ void kg_serial_end(void)
 {
 }
 
-bool kg_debugcon_present(void)
+bool kg_channel_present(void)
 {
     return false;
 }

@@ -162,14 +162,14 @@ class Driver:
         self._library = library
         library.driver_use_ports(self._read, self._write)
         library.driver_start()
-        library.kg_i8042_present.restype = ctypes.c_bool
+        library.kg_keyboard_present.restype = ctypes.c_bool
         self.starting = machine.reads
 
     def is_present(self) -> bool:
-        return bool(self._library.kg_i8042_present())
+        return bool(self._library.kg_keyboard_present())
 
     def read(self) -> int:
-        return int(self._library.kg_i8042_read())
+        return int(self._library.kg_keyboard_read())
 
     def interrupt(self) -> None:
         """As the handler does."""

@@ -52,27 +52,20 @@ struct kg_boot {
     size_t names_n;
     char names[KG_BOOT_NAMES_SIZE];
     struct kg_framebuffer framebuffer;
-    bool for_people; /* a boot loader with a menu: a person may expect a screen */
-    uint64_t rsdp;   /* physical address of the ACPI RSDP; 0: not found */
+    bool for_people;     /* a boot loader with a menu: a person may expect a screen */
+    uint64_t rsdp;       /* physical address of the ACPI RSDP; 0: not found */
+    uintptr_t image_end; /* where the kernel ends, with its model: its header says so, which `kgpt pack` updates */
 };
-
-/* Reads the structure at `info` in the protocol of `magic`, and copies everything, so that its memory can be reused.
- * Returns NULL for an unknown magic. */
-const struct kg_boot *kg_boot_read(uint32_t magic, uint32_t info);
 
 /* For the readers of the protocols. */
 void kg_boot_set_cmdline(struct kg_boot *boot, const char *text);
 void kg_boot_add_region(struct kg_boot *boot, uint64_t base, uint64_t size, uint32_t type);
 void kg_boot_add_module(struct kg_boot *boot, uint64_t base, uint64_t size, const char *name);
-uint64_t kg_boot_find_rsdp(void);
 /* In the format of both Multiboots. `fields`: position and size of red, green and blue. */
 enum kg_framebuffer_type kg_boot_framebuffer_type(uint8_t type);
 struct kg_pixel_format kg_boot_pixel_format(uint32_t pitch, uint32_t width, uint32_t height, uint8_t bpp,
                                             const uint8_t fields[6]);
 
-void kg_pvh_read(struct kg_boot *boot, uint32_t info);
-void kg_multiboot1_read(struct kg_boot *boot, uint32_t info);
-void kg_multiboot2_read(struct kg_boot *boot, uint32_t info);
-void kg_uefi_read(struct kg_boot *boot, uint32_t info);
+void kg_uefi_read(struct kg_boot *boot, uintptr_t info);
 
 #endif

@@ -3,9 +3,9 @@
 
 static char excess[KG_UEFI_EXCESS_SIZE];
 
-void kg_uefi_read(struct kg_boot *boot, uint32_t info)
+void kg_uefi_read(struct kg_boot *boot, uintptr_t info)
 {
-    const struct kg_uefi_handover *handover = (const struct kg_uefi_handover *)(uintptr_t)info;
+    const struct kg_uefi_handover *handover = (const struct kg_uefi_handover *)info;
     const char *names = handover->boot.names;
     *boot = handover->boot;
     for (size_t i = 0; i < boot->n_modules; i++) {

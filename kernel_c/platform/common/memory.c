@@ -2,6 +2,7 @@
 
 #include "kgpt/device.h"
 #include "kgpt/platform.h"
+#include "processor.h"
 
 #define LOW_MEMORY 0x100000ull /* BIOS data, EBDA, VGA; the kernel uses one page of it */
 #define LOW_FIRST 0x10000ull   /* firmware may still write below this address */
@@ -18,21 +19,17 @@ struct range {
 };
 
 extern char kg_image_start[];
-extern const uint32_t kg_multiboot1_header[];
-
-#define LOAD_END_ADDR 5 /* index in the multiboot header */
 
 static struct range best;            /* the largest run: becomes the arena */
 static struct range runs[MOST_RUNS]; /* the other runs: page frames for page tables and DMA */
 static uint64_t start_page;          /* below 1 MiB; 0: none */
 static uint64_t total, highest, outside, taken;
+static uintptr_t image_end;
 static bool arena_given;
 
-/* The linker's kg_image_end is not used, because `kgpt pack` may replace the model by one of another size and
- * updates the multiboot header. */
 uintptr_t kg_memory_image_end(void)
 {
-    return kg_multiboot1_header[LOAD_END_ADDR];
+    return image_end;
 }
 
 static uint64_t run_length(struct range run)
@@ -87,7 +84,7 @@ static bool runs_overlap(struct range a, struct range b)
 static bool reserved_range(const struct kg_boot *boot, size_t own, size_t i, struct range *out)
 {
     if (i == 0) {
-        *out = (struct range){(uintptr_t)kg_image_start, kg_memory_image_end()};
+        *out = (struct range){(uintptr_t)kg_image_start, image_end};
         return true;
     }
     if (i == 1) {
@@ -131,6 +128,7 @@ static void offer_region(const struct kg_boot *boot, size_t own, struct range ra
 
 bool kg_memory_init(const struct kg_boot *boot)
 {
+    image_end = boot->image_end;
     for (size_t i = 0; i < boot->n_regions; i++) {
         const struct kg_region *region = &boot->regions[i];
         if (region->type != KG_REGION_RAM) {
@@ -195,7 +193,7 @@ static void *take_frames(uint64_t size, uint64_t alignment, uint64_t limit)
 
 void *kg_memory_pages(size_t n)
 {
-    uint64_t limit = arena_given ? UINT64_MAX : KG_FOUR_GIB - 1; /* the entry code maps only 4 GiB */
+    uint64_t limit = arena_given ? UINT64_MAX : kg_processor_reach() - 1;
     return take_frames(n * KG_PAGE, KG_PAGE, limit);
 }
 

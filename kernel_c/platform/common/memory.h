@@ -17,7 +17,7 @@ uintptr_t kg_memory_image_end(void); /* end of the model, which is last in the k
 
 uint64_t kg_memory_total(void);   /* RAM in bytes, as the loader reported */
 uint64_t kg_memory_highest(void); /* end address of the last region of RAM */
-void *kg_memory_pages(size_t n);  /* zeroed and contiguous, at boot below 4 GiB; NULL: not available */
+void *kg_memory_pages(size_t n);  /* zeroed and contiguous; NULL: not available */
 void *kg_memory_page(void);       /* one page */
 
 /* Returns the largest run. Pages come from the other runs; if those are too small, a few pages are reserved here. */

@@ -112,6 +112,21 @@ void kg_panic_begin(void)
     kg_screen_panic();
 }
 
+const char *kg_panic_of_access(uint64_t address, bool executed, bool wrote)
+{
+    uintptr_t guard = kg_processor_stacks().guard;
+    if (address >= guard && address < guard + 4096) {
+        return "page fault: stack overflow";
+    }
+    if (executed) {
+        return "page fault: executed data";
+    }
+    if (address < 4096) {
+        return "page fault: null pointer";
+    }
+    return wrote ? "page fault: wrote to read-only memory" : "page fault";
+}
+
 _Noreturn void kg_panic_report(const struct kg_panic *panic)
 {
     uint32_t cpu = kg_processor_number();

@@ -2,6 +2,7 @@
 #ifndef KGPT_COMMON_PANIC_H
 #define KGPT_COMMON_PANIC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kgpt/event.h"
@@ -19,6 +20,10 @@ struct kg_panic {
 
 /* Halts this processor if another one is in a panic. */
 void kg_panic_check(void);
+
+/* Describes a forbidden access of this processor to memory. `executed`: of an instruction in memory that may not be
+ * executed; `wrote`: to memory that is read-only. */
+const char *kg_panic_of_access(uint64_t address, bool executed, bool wrote);
 
 /* Returns only on the first processor that panics. The report then ends the machine. */
 void kg_panic_begin(void);

@@ -6,13 +6,14 @@
  * an interrupt that arrives before the sleep ends it at once. */
 #include "parallel.h"
 
+#include "fault.h"
 #include "kgpt/platform.h"
 #include "panic.h"
 #include "processor.h"
 
-/* TSC ticks before a processor sleeps, 0.2 to 1 ms: longer than it takes to choose a token, because waking a processor
- * takes microseconds, in a virtual machine tens of them. */
-#define PATIENCE 1000000u
+/* Before a processor sleeps: longer than it takes to choose a token, because waking a processor takes microseconds, in
+ * a virtual machine tens of them. */
+#define PATIENCE_US 333u
 
 static struct {
     void (*work)(void *context, uint32_t worker, uint32_t workers);
@@ -31,9 +32,9 @@ void kg_parallel_init(struct kg_worker *const *workers, uint32_t n)
 
 static void wait_for_section(struct kg_worker *own, uint32_t last)
 {
-    uint64_t start = plat_ticks();
+    uint64_t start = plat_ticks(), patience = kg_processor_ticks(PATIENCE_US);
     while (__atomic_load_n(&section.number, __ATOMIC_ACQUIRE) == last) {
-        if (plat_ticks() - start < PATIENCE) {
+        if (plat_ticks() - start < patience) {
             kg_processor_pause();
             continue;
         }

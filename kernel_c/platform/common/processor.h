@@ -14,6 +14,12 @@ struct kg_stacks {
 uint32_t kg_processor_number(void); /* number as a worker of plat_parallel; the first processor is 0 */
 struct kg_stacks kg_processor_stacks(void);
 
+/* About so many microseconds as a number of plat_ticks(), without a measurement: for limits, not for clocks. */
+uint64_t kg_processor_ticks(uint32_t us);
+
+/* Until the page tables are there, only memory below this address can be reached. */
+uint64_t kg_processor_reach(void);
+
 void kg_processor_interrupts_off(void);
 void kg_processor_pause(void);          /* in a spin loop */
 void kg_processor_sleep(void);          /* until an interrupt; a pending interrupt ends the sleep at once */
@@ -23,8 +29,8 @@ _Noreturn void kg_processor_halt(void); /* halts forever */
 /* Drains the write-combining buffers. */
 void kg_processor_drain(void);
 
-/* A started processor calls it before it works: `fault=cpu` breaks it there. */
-void kg_fault_on_processor(void);
+/* The faults of `fault=` that are the architecture's own, and "ud", an undefined instruction. False: unknown kind. */
+bool kg_processor_fault(const char *kind);
 
 /* Maps registers or video memory of a device, uncached, or write-combining with `combining` if supported. Returns
  * false if the address is invalid, or without memory for page tables. */

@@ -14,9 +14,8 @@
 #define ROWS_KEPT 1024 /* of scrollback */
 #define MEMORY_PART 32 /* upper limit of the scrollback: this fraction of all memory */
 
-/* Minimum time between two drawings, in ticks: 1/60 s at 3 GHz, and similar at other rates. */
-#define TURN 50000000u
-#define BURST 4 /* drawings without delay: single lines appear at once */
+#define TURN_US 16667u /* minimum time between two drawings */
+#define BURST 4        /* drawings without delay: single lines appear at once */
 
 #define BLACK 0
 #define RED 1
@@ -53,7 +52,7 @@ void kg_screen_init(const struct kg_framebuffer *found, const struct kg_text_mod
     kg_terminal_init(&terminal, early, memory_size, EARLY_COLUMNS, EARLY_ROWS);
     if (has_pixels()) {
         bool fits = kg_pixels_columns(&pixels) >= EARLY_COLUMNS && kg_pixels_rows(&pixels) >= EARLY_ROWS;
-        if (fits && framebuffer.base + framebuffer_size() <= KG_FOUR_GIB) {
+        if (fits && framebuffer.base + framebuffer_size() <= kg_processor_reach()) {
             kind = PIXEL_SCREEN;
         }
     } else if ((found->type == KG_FRAMEBUFFER_UNKNOWN || found->type == KG_FRAMEBUFFER_TEXT) && text->init()) {
@@ -157,7 +156,8 @@ void kg_screen_turn(void)
     if (!changed || panicking) {
         return;
     }
-    uint64_t turns = (plat_ticks() - drawn_at) / (drawing_took > TURN ? drawing_took : TURN);
+    uint64_t turn = kg_processor_ticks(TURN_US);
+    uint64_t turns = (plat_ticks() - drawn_at) / (drawing_took > turn ? drawing_took : turn);
     burst = turns >= BURST - burst ? BURST : burst + (uint32_t)turns;
     if (burst) {
         burst--;

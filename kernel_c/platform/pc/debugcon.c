@@ -6,18 +6,18 @@
 
 static bool present;
 
-bool kg_debugcon_init(void)
+bool kg_channel_init(void)
 {
     present = kg_inb(DEBUGCON) == DEBUGCON; /* QEMU's device reads as its own port number; an absent port as 0xFF */
     return present;
 }
 
-bool kg_debugcon_present(void)
+bool kg_channel_present(void)
 {
     return present;
 }
 
-void kg_debugcon_write(const char *text, size_t n)
+void kg_channel_write(const char *text, size_t n)
 {
     if (!present) {
         return;

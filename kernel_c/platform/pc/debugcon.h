@@ -2,11 +2,8 @@
 #ifndef KGPT_PC_DEBUGCON_H
 #define KGPT_PC_DEBUGCON_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "platform/common/machine.h"
 
-bool kg_debugcon_init(void);
-bool kg_debugcon_present(void);
-void kg_debugcon_write(const char *text, size_t n);
+bool kg_channel_init(void);
 
 #endif

@@ -2,9 +2,9 @@
 
 #include "kgpt/keyboard.h"
 #include "kgpt/platform.h"
+#include "platform/common/ring.h"
 #include "platform/drivers/keymap.h"
 #include "platform/x86_64/io.h"
-#include "ring.h"
 
 enum { DATA = 0x60, STATUS = 0x64, COMMAND = 0x64 };
 #define STATUS_OUTPUT_FULL 0x01
@@ -177,7 +177,7 @@ void kg_i8042_init(void)
     }
 }
 
-bool kg_i8042_present(void)
+bool kg_keyboard_present(void)
 {
     return present;
 }
@@ -235,7 +235,7 @@ static int next_code(void)
     return kg_ring_take(&codes);
 }
 
-int kg_i8042_read(void)
+int kg_keyboard_read(void)
 {
     int code;
     for (unsigned i = 0; i < MAX_POLLED && typed_at == typed_n && (code = next_code()) >= 0; i++) {

@@ -36,7 +36,6 @@
 #define CALIBRATIONS_PER_SECOND 2000
 
 volatile uint32_t kg_timer_ticks;
-extern uint64_t kg_ticks_entry;
 
 static uint64_t counts_per_second; /* rate of the timer; 0: unusable */
 static uint32_t tick_us;           /* period of the timer */

@@ -1,6 +1,5 @@
 /* Ends the machine. Any method may have no effect, and none may hang: each is given a bounded time, then the next
  * one is tried. */
-#include "power.h"
 #include "debugcon.h"
 #include "firmware.h"
 #include "idle.h"
@@ -56,7 +55,7 @@ static bool under_hypervisor(void)
 {
     uint32_t r[4];
     kg_cpuid(1, 0, r);
-    return r[2] >> 31 || kg_debugcon_present();
+    return r[2] >> 31 || kg_channel_present();
 }
 
 static void wait_ms(uint32_t ms)
@@ -96,6 +95,7 @@ static void take_button(const struct kg_acpi_fadt *fadt)
     }
 }
 
+/* The first call takes the button over from the firmware, which would power off at once. */
 bool kg_power_pressed(void)
 {
     static bool looked;
@@ -197,7 +197,7 @@ _Noreturn void plat_exit(enum kg_exit code)
     if (wanted_off) {
         power_off();
     }
-    bool seen_elsewhere = kg_debugcon_present() || kg_serial_present() || !*kg_screen_mode();
+    bool seen_elsewhere = kg_channel_present() || kg_serial_present() || !*kg_screen_mode();
     if (virtual && (wanted_off || seen_elsewhere)) {
         kg_outw(QEMU_PM1A_CONTROL, SLEEP_ENABLE_S5);
         kg_outw(BOCHS_PM1A_CONTROL, SLEEP_ENABLE_S5);

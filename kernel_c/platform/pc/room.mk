@@ -1,6 +1,5 @@
 BARE += \
     platform/pc/clock.c \
-    platform/pc/console.c \
     platform/pc/debugcon.c \
     platform/pc/firmware.c \
     platform/pc/hpet.c \

@@ -2,8 +2,8 @@
 
 #include "kgpt/platform.h"
 #include "kgpt/terminal_words.h"
+#include "platform/common/ring.h"
 #include "platform/x86_64/io.h"
-#include "ring.h"
 
 #define COM1 0x3F8
 enum {

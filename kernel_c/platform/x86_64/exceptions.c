@@ -4,7 +4,6 @@
 #include "interrupts.h"
 #include "io.h"
 #include "platform/common/panic.h"
-#include "platform/common/processor.h"
 
 #define N_REGISTERS 18
 #define VECTOR_PAGE_FAULT 14
@@ -46,23 +45,6 @@ static const struct {
     {"31", "reserved"},
 };
 
-static const char *describe_page_fault(const struct kg_frame *frame, uint64_t cr2, const struct kg_stacks *stacks)
-{
-    if (cr2 >= stacks->guard && cr2 < stacks->guard + 4096) {
-        return "page fault: stack overflow";
-    }
-    if (frame->error & 16) {
-        return "page fault: executed data";
-    }
-    if (cr2 < 4096) {
-        return "page fault: null pointer";
-    }
-    if ((frame->error & 3) == 3) {
-        return "page fault: wrote to read-only memory";
-    }
-    return "page fault";
-}
-
 static struct kg_register registers[N_REGISTERS];
 
 static void collect_registers(const struct kg_frame *f)
@@ -89,9 +71,8 @@ _Noreturn void kg_exception(const struct kg_frame *frame)
     panic.frame_pointer = frame->rbp;
     panic.touched_by = "cr2";
     if (frame->vector == VECTOR_PAGE_FAULT) {
-        struct kg_stacks stacks = kg_processor_stacks();
         panic.touched = kg_read_cr2();
-        panic.message = describe_page_fault(frame, panic.touched, &stacks);
+        panic.message = kg_panic_of_access(panic.touched, frame->error & 16, (frame->error & 3) == 3);
     }
     collect_registers(frame);
     panic.registers = registers;

@@ -25,10 +25,9 @@ struct kg_frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-/* In platform/pc (idle.c, serial.c): the input handler, and counters that isr.S updates for it. */
+/* In platform/pc (idle.c, serial.c): the input handler, and a mark that isr.S sets for it, beside kg_timer_ticks. */
 void kg_interrupt_input(void);
-extern volatile uint32_t kg_timer_ticks; /* number of timer interrupts */
-extern volatile bool kg_serial_woke;     /* the serial port has interrupted */
+extern volatile bool kg_serial_woke; /* the serial port has interrupted */
 
 void kg_interrupts_init(void); /* fills the IDT; call once */
 void kg_interrupts_load(void); /* loads the IDT on this processor */

@@ -3,6 +3,20 @@
 
 #include "apic.h"
 #include "io.h"
+#include "platform/common/memory.h"
+
+#define TICKS_PER_US 3000u /* of a TSC: 1000 to 5000 */
+
+uint64_t kg_processor_ticks(uint32_t us)
+{
+    return (uint64_t)us * TICKS_PER_US;
+}
+
+/* The entry code maps 4 GiB. */
+uint64_t kg_processor_reach(void)
+{
+    return KG_FOUR_GIB;
+}
 
 void kg_processor_interrupts_off(void)
 {

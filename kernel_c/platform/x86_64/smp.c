@@ -5,7 +5,6 @@
 #include "smp.h"
 
 #include "apic.h"
-#include "fault.h"
 #include "fpu.h"
 #include "interrupts.h"
 #include "io.h"
@@ -15,6 +14,7 @@
 #include "kgpt/platform.h"
 #include "mtrr.h"
 #include "paging.h"
+#include "platform/common/fault.h"
 #include "platform/common/memory.h"
 #include "platform/common/processor.h"
 

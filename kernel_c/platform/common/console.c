@@ -1,16 +1,11 @@
 /* The console (serial port, screen, or both) and the machine channel. */
-#include "debugcon.h"
-#include "i8042.h"
-#include "idle.h"
 #include "kgpt/device.h"
 #include "kgpt/keyboard.h"
 #include "kgpt/platform.h"
 #include "kgpt/writer.h"
-#include "platform/common/screen.h"
-#include "platform/x86_64/interrupts.h"
-#include "platform/x86_64/io.h"
-#include "power.h"
-#include "serial.h"
+#include "machine.h"
+#include "processor.h"
+#include "screen.h"
 
 static struct kg_writer serial_writer = {.write = kg_serial_write};
 static struct kg_writer screen_writer = {.write = kg_screen_write, .coloured = true, .is_screen = true};
@@ -51,9 +46,7 @@ void plat_notice(const char *text, size_t n)
 
 static uint64_t last_typed;
 
-#define DEVICES_AFTER 100000000u /* TSC ticks after the first instruction: shorter runs look for no devices */
-
-extern uint64_t kg_ticks_entry;
+#define DEVICES_AFTER_US 33333u /* after the first instruction: shorter runs look for no devices */
 
 bool plat_awaits_keyboard(void)
 {
@@ -64,7 +57,7 @@ bool plat_awaits_keyboard(void)
 static int read_input_units(void)
 {
     int result = KG_READ_END;
-    if (kg_rdtsc() - kg_ticks_entry < DEVICES_AFTER) {
+    if (plat_ticks() - kg_ticks_entry < kg_processor_ticks(DEVICES_AFTER_US)) {
         return KG_READ_NONE;
     }
     struct kg_unit *unit;
@@ -78,10 +71,10 @@ static int read_input_units(void)
     return result;
 }
 
-/* The keyboard at the keyboard controller, then all others. */
+/* The machine's own keyboard, then all others. */
 static int read_any_keyboard(void)
 {
-    int first = kg_i8042_read();
+    int first = kg_keyboard_read();
     if (first >= 0 || first < KG_READ_END) {
         return first;
     }
@@ -167,7 +160,7 @@ void plat_relax(void)
     plat_poll();
     kg_screen_flush();
     if (plat_ticks() - last_typed < plat_ticks_hz() / PATIENCE_PER_SECOND) {
-        kg_pause();
+        kg_processor_pause();
     } else {
         kg_idle();
     }
@@ -182,7 +175,7 @@ void plat_ask_terminal(bool answer)
 
 bool plat_has_events(void)
 {
-    return kg_debugcon_present();
+    return kg_channel_present();
 }
 
 static bool event_line_open; /* the last byte was no line feed */
@@ -190,7 +183,7 @@ static bool event_line_open; /* the last byte was no line feed */
 void plat_event(const char *bytes, size_t n)
 {
     event_line_open = n && bytes[n - 1] != '\n';
-    kg_debugcon_write(bytes, n);
+    kg_channel_write(bytes, n);
 }
 
 void plat_event_break(void)

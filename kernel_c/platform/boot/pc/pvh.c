@@ -1,5 +1,5 @@
 /* Xen's PVH boot ABI, as QEMU's -kernel and microvm use it (xen/include/public/arch-x86/hvm/start_info.h). */
-#include "boot.h"
+#include "loaders.h"
 
 #define PVH_START_MAGIC 0x336EC578u
 

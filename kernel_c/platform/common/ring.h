@@ -1,7 +1,7 @@
 /* A ring of received bytes, from the port's reader (with interrupts off) to plat_read. Each side changes only its
  * own index. */
-#ifndef KGPT_PC_RING_H
-#define KGPT_PC_RING_H
+#ifndef KGPT_COMMON_RING_H
+#define KGPT_COMMON_RING_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* Multiboot2 2.0: GRUB's `multiboot2`, under BIOS and UEFI. */
-#include "boot.h"
+#include "loaders.h"
 
 enum {
     TAG_END = 0,

@@ -1,5 +1,5 @@
 /* Multiboot 0.6.96: QEMU's -kernel, GRUB's `multiboot`. */
-#include "boot.h"
+#include "loaders.h"
 
 enum {
     FLAG_MEMORY = 1 << 0,
