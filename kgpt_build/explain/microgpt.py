@@ -73,7 +73,9 @@ def microgpt_facts(model: Model) -> ModelFacts:
         rope_dim=0,
         rope_base=0.0,
         activation="relu",
+        gated=False,
         norm="bare",
+        norm_eps=h.norm_eps,
         attn_scale=h.head_dim**-0.5,
     )
 

@@ -38,7 +38,8 @@ class ModelFacts:
     """The model, its sizes in elements as in the event ``model``.
 
     ``microgpt``: every weight is in Trace.weights. ``rope``: which values of a head RoPE turns together: "adjacent"
-    (2i and 2i + 1), "halves" (i and i + n / 2), or "none". ``activation``: of the MLP: relu, silu, gelu or gelu_erf.
+    (2i and 2i + 1), "halves" (i and i + n / 2), or "none". ``activation``: of the MLP: relu, silu, gelu or gelu_erf;
+    ``gated``: its value is multiplied by a second product of the input.
     """
 
     name: str
@@ -58,7 +59,9 @@ class ModelFacts:
     rope_dim: int  # the first so many values of a head are turned
     rope_base: float  # pair i of position t is turned by t * rope_base ** (-2i / rope_dim), unless it is scaled
     activation: str
+    gated: bool
     norm: str  # "bare" (x / rms), "rms" (with a gain), or "layer"
+    norm_eps: float  # is added to the mean square, or the variance
     attn_scale: float  # scores are q · k times this
 
 

@@ -1,0 +1,180 @@
+"""The page of a trace: one HTML file that loads nothing, from the parts in ``assets/``."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from kgpt_build.explain.encode import precision, to_json
+from kgpt_build.explain.tables import tables
+from kgpt_build.explain.trace import Trace
+from kgpt_build.models.hf.pieces import byte_chars
+
+SCRIPTS = (
+    "core.js",
+    "look.js",
+    "sampler.js",
+    "heat.js",
+    "bar.js",
+    "tokens.js",
+    "vectors.js",
+    "attention.js",
+    "stream.js",
+    "draw.js",
+    "weights.js",
+    "main.js",
+)
+SECTIONS = {
+    "tokens": "The text becomes tokens",
+    "embedding": "Tokens become vectors",
+    "qkv": "Query, key and value",
+    "attention": "Attention looks back",
+    "mlp": "The MLP’s neurons",
+    "stream": "The residual stream grows",
+    "lens": "The logit lens",
+    "draw": "From logits to a token",
+    "reply": "The whole reply",
+    "weights": "Every weight",
+}
+_MAKERS = {
+    "kernel": "a kernel that runs nothing but this model",
+    "hosted": "the kernel’s engine as a Linux process",
+    "reference": "the NumPy reference",
+}
+_ENDINGS = {
+    "eos": "the model draws the token that ends a text",
+    "max_tokens": "the reply is as long as was asked for",
+    "context": "the context is full",
+    "stop": "the reply has a text that ends it",
+}
+_PLAIN = "MLP(<var>x</var>) = <var>W</var><sub>2</sub> {function}(<var>W</var><sub>1</sub> <var>x</var>)"
+_GATED = (
+    "MLP(<var>x</var>) = <var>W</var><sub>down</sub> ({function}(<var>W</var><sub>gate</sub> <var>x</var>) "
+    "⊙ <var>W</var><sub>up</sub> <var>x</var>)"
+)
+_SPACES = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"})
+
+
+def render(trace: Trace) -> str:
+    """The HTML file. It has every text of the model escaped, and a CSP that allows its own script and style alone."""
+    style, script = _asset("style.css"), _script()
+    shown = shown_tokens(trace)
+
+    def text(token: int) -> str:
+        return shown.get(token, f"#{token}")
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.from_string(_asset("page.html.j2")).render(
+        trace=trace,
+        title=_title(trace),
+        maker=_MAKERS.get(trace.source.made_by, trace.source.made_by),
+        facts=_facts(trace),
+        sections=[(name, title) for name, title in SECTIONS.items() if name != "weights" or trace.weights],
+        tables=tables(trace, text),
+        precision=precision(trace),
+        ending=_ENDINGS.get(trace.reason, f"it ends ({trace.reason})"),
+        **_words(trace),
+        style=Markup(style),
+        style_hash=content_hash(style),
+        script=Markup(script),
+        script_hash=content_hash(script),
+        trace_json=Markup(to_json(trace)),
+        shown_json=Markup(json.dumps(shown).replace("<", "\\u003c")),
+    )
+
+
+def content_hash(text: str) -> str:
+    """The source of a CSP that allows the inline element with this text."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def shown_tokens(trace: Trace) -> dict[int, str]:
+    """How the page writes each token: spaces and line ends as signs, and bytes that are no text in hexadecimal."""
+    text = str if trace.model.microgpt else _of_bytes
+    shown = {token: _signs(text(piece)) for token, piece in trace.pieces.items()}
+    for token in trace.tokens:
+        shown[token.id] = _signs(_utf8(token.data) or token.data.hex(" ").upper() or token.piece)
+    return {token: sign or "∅" for token, sign in shown.items()}
+
+
+def _of_bytes(piece: str) -> str:
+    """The text of a piece of a byte-level BPE, whose characters stand for bytes; others as they are."""
+    places = {char: byte for byte, char in enumerate(byte_chars())}
+    if all(char in places for char in piece):
+        return _utf8(bytes(places[char] for char in piece)) or piece
+    return piece.replace("▁", " ")
+
+
+def _utf8(data: bytes) -> str:
+    """Empty for bytes that are no text."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def _signs(text: str) -> str:
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text.translate(_SPACES))
+
+
+def _title(trace: Trace) -> str:
+    text = "".join(char if char.isprintable() else " " for char in trace.prompt + trace.reply).strip()
+    return f"“{text[:40].rstrip()}{'…' if len(text) > 40 else ''}”"
+
+
+def _facts(trace: Trace) -> list[tuple[str, str, str]]:
+    """Name, text and kind of what the header says."""
+    m, source = trace.model, trace.source
+    made = {"kernel": "a kernel in QEMU", "hosted": "a Linux process", "reference": "the NumPy reference"}
+    sizes = f"{m.n_parameters:,} parameters, {m.n_layer} layers, {m.n_head} heads, {m.n_embd} wide"
+    facts = [
+        ("Model", f"{m.name} ({m.arch})", ""),
+        ("Size", sizes.replace(" 1 layers", " 1 layer"), ""),
+        ("Trace from", made.get(source.made_by, source.made_by) + (f", {source.isa}" if source.isa else ""), ""),
+        _bits(source.same_bits),
+        ("Settings", ", ".join(f"{name} {value}" for name, value in trace.settings.items()), ""),
+        ("Prompt", trace.prompt or "none", "wide"),
+    ]
+    if source.image_sha256:
+        facts.append(("SHA-256 of the image", source.image_sha256, "wide"))
+    facts.append(("SHA-256 of the model", m.sha256, "wide"))
+    return facts
+
+
+def _bits(same: bool | None) -> tuple[str, str, str]:
+    if same is None:
+        return ("Compared", "with nothing", "")
+    return ("Hosted run", "gave the same bits", "proof") if same else ("Hosted run", "gave other numbers", "unproved")
+
+
+def _words(trace: Trace) -> dict[str, Any]:
+    """What the text of the page says of this model."""
+    m, settings = trace.model, trace.settings
+    penalties = (("repeat_penalty", 1), ("frequency_penalty", 0), ("presence_penalty", 0))
+    function = {"relu": "ReLU", "silu": "SiLU", "gelu": "GELU", "gelu_erf": "GELU"}.get(m.activation, m.activation)
+    return {
+        "unit": "bytes",
+        "learned_positions": m.rope == "none",
+        "norm_words": "scaled" if m.norm == "bare" else "normed",
+        "scores": any(layer.q is not None for layer in trace.layers),
+        "mlp_formula": Markup(_GATED if m.gated else _PLAIN).format(function=function),
+        "penalties": any(settings.get(name, off) != off for name, off in penalties),
+    }
+
+
+def _script() -> str:
+    """All scripts as one, whose names stay inside."""
+    parts = "".join(_asset(name) for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+
+
+@cache
+def _asset(name: str) -> str:
+    return resources.files("kgpt_build.explain").joinpath("assets", name).read_text(encoding="utf-8")

@@ -1,0 +1,330 @@
+"""The page of a trace in a headless Chromium: figures, keys, sliders, widths, and what the browser says of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pace
+import pytest
+from browser import Browser, browsing
+from explain_traces import hostile_trace, lm_trace, names_trace
+
+from kgpt_build.explain.page import SECTIONS, render, shown_tokens
+from kgpt_build.explain.trace import Trace
+from kgpt_build.reference.lm_sampler import LmSampling, candidates
+from kgpt_build.reference.rng import Xoshiro
+
+pytestmark = pytest.mark.slow
+
+OPEN_SECONDS = 1.0
+CELLS = """(id => {
+  const box = document.getElementById(id), out = box.nextElementSibling, found = [];
+  const press = key => box.dispatchEvent(new KeyboardEvent("keydown", {key, cancelable: true}));
+  box.focus();
+  for (let i = 0; i < 100; i++) { press("ArrowUp"); }
+  for (let last = null, row = 0; row < 100; row++) {
+    press("Home");
+    for (let before = null; before !== out.textContent; press("ArrowRight")) found.push(before = out.textContent);
+    press("ArrowDown");
+    press("Home");
+    if (out.textContent === last) break;
+    last = out.textContent;
+  }
+  return [...new Set(found)];
+})"""
+"""Reads every cell of a grid by keys."""
+CONTRAST = """(() => {
+  const parts = text => (text.match(/[0-9.]+/g) || []).map(Number);
+  const linear = c => c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4;
+  const light = text => parts(text).slice(0, 3).map(linear)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const back = node => { for (; node; node = node.parentElement) {
+    const c = getComputedStyle(node).backgroundColor; if (parts(c)[3] !== 0) return c; } return "rgb(255, 255, 255)"; };
+  const poor = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const own = [...node.childNodes].some(child => child.nodeType === 3 && child.data.trim());
+    if (!own || !node.checkVisibility() || node.disabled) continue;
+    if (node.closest("svg, script, style, .shares, noscript")) continue;
+    const a = light(getComputedStyle(node).color), b = light(back(node));
+    if ((Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5) poor.push(node.textContent.slice(0, 40));
+  }
+  return poor;
+})()"""
+"""Texts whose contrast is below that of WCAG 2.2, AA. Shares of the line choose black or white themselves."""
+WIDER = """[...document.querySelectorAll("main h2, main p, figure > *, .bars, .heat canvas")]
+  .filter(node => node.checkVisibility() && node.getBoundingClientRect().right > innerWidth + 1)
+  .map(node => node.id || node.textContent.slice(0, 40))"""
+CONTROLS = """[...document.querySelectorAll("button, select, input, summary, a, [tabindex='0']")]
+  .filter(node => node.checkVisibility() && !node.disabled && node.tabIndex === 0)
+  .map((node, i) => node.dataset.stop = String(i))"""
+FOCUSED = """(node => node.dataset.stop && [node.dataset.stop,
+  node.matches(":focus-visible") && getComputedStyle(node).outlineStyle !== "none"])(document.activeElement)"""
+CORNER = """(box => [box.right - 10, box.bottom - 10])(
+  document.querySelector("#attention-figure canvas").getBoundingClientRect())"""
+DRAWS = """kgpt.trace.draws.map(draw => {
+  const found = kgpt.sample(kgpt.values(draw.adjusted), kgpt.trace.settings, draw.uniform);
+  return [kgpt.values(draw.ids)[found.places[found.chosen]], found.total, found.left];
+})"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browsing(tmp_path_factory.mktemp("chromium"), "1280,900") as found:
+        found.call("Network.enable")
+        yield found
+
+
+def opened(browser: Browser, trace: Trace, folder: Path, width: int = 1280, look: str = "light") -> None:
+    """Open the page of ``trace``."""
+    path = folder / "page.html"
+    path.write_text(render(trace), encoding="utf-8")
+    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600)
+    browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": look}])
+    browser.call("Page.navigate", url=path.as_uri())
+    browser.waits_for(f"location.href === {json.dumps(path.as_uri())} && globalThis.kgpt !== undefined")
+
+
+def value_of(text: str) -> Any:
+    """The number at the end of what a grid tells of a cell."""
+    return np.float32(text.replace("−", "-").split()[-1])
+
+
+def outputs(browser: Browser, figure: str) -> str:
+    found: str = browser.run(f"document.getElementById('{figure}').nextElementSibling.textContent")
+    return found
+
+
+@pytest.mark.parametrize("trace", [names_trace, hostile_trace, lm_trace], ids=lambda make: make.__name__)
+def test_a_page_opens_at_once_without_errors_or_network(browser: Browser, tmp_path: Path, trace: Any) -> None:
+    browser.complaints.clear()
+    opened(browser, trace(), tmp_path)
+    assert browser.run("kgpt.opened") / 1000 < pace.limit(OPEN_SECONDS)
+    assert browser.run("performance.getEntriesByType('resource').map(entry => entry.name)") == []
+    assert browser.complaints == []
+    refused = "fetch('data:,x').then(() => 'loaded', error => error.name)"
+    assert browser.run(refused) == "TypeError"  # the policy forbids even this
+    assert all("Content Security Policy" in complaint for complaint in browser.complaints)
+    assert browser.run("document.querySelectorAll('main > section .formula').length") >= len(SECTIONS) - 1
+
+
+def test_grids_have_the_numbers_of_the_trace(browser: Browser, tmp_path: Path) -> None:
+    trace = names_trace()
+    opened(browser, trace, tmp_path)
+    (layer,) = trace.layers
+    assert layer.q is not None
+    assert trace.embedding is not None
+    t, shown = browser.run("kgpt.state.position"), shown_tokens(trace)
+    for head in range(trace.model.n_head):
+        browser.run(f"kgpt.choose({{head: {head}}})")
+        cells = browser.run(f"{CELLS}('attention-figure')")
+        read = [value_of(cell.rpartition(" = ")[0]) for cell in cells if " = " in cell]
+        np.testing.assert_array_equal(read, layer.attention[head][np.tril_indices(trace.n_steps)])
+        query = [value_of(cell) for cell in browser.run(f"{CELLS}('qkv-figure')") if cell.startswith("query")]
+        np.testing.assert_array_equal(query, layer.q[t, head])
+    normed = [value_of(cell) for cell in browser.run(f"{CELLS}('embedding-figure')") if cell.startswith("normed")]
+    np.testing.assert_array_equal(normed, trace.embedding[t])
+    neurons = [value_of(cell) for cell in browser.run(f"{CELLS}('neurons-figure')")]
+    np.testing.assert_array_equal(neurons, layer.activations[t])
+    for index, (name, weights) in enumerate(trace.weights.items()):
+        browser.run(f"(select => {{ select.value = {index}; select.onchange(); }})(document.getElementById('matrix'))")
+        cells = browser.run(f"{CELLS}('weights-figure')")
+        assert cells[0].startswith(f"{name}[0, 0] = ")
+        np.testing.assert_array_equal([value_of(cell) for cell in cells], weights.ravel())
+    tokens = browser.run("[...document.querySelectorAll('#tokens-figure .glyph')].map(node => node.textContent)")
+    assert tokens == [shown[token.id] for token in trace.tokens]
+
+
+def test_a_chosen_row_of_weights_sums_to_the_number_of_the_trace(browser: Browser, tmp_path: Path) -> None:
+    trace = names_trace()
+    opened(browser, trace, tmp_path)
+    names = [name for name in trace.weights if name not in ("wte", "wpe", "layer0.mlp_fc1")]
+    for name in names:
+        index = list(trace.weights).index(name)
+        browser.run(f"(select => {{ select.value = {index}; select.onchange(); }})(document.getElementById('matrix'))")
+        words = browser.run("document.getElementById('sum-text').textContent").replace("−", "-")
+        computed = float(words.partition("sums to ")[2].partition(";")[0])
+        told = float(words.partition("the trace has ")[2].partition(" ")[0])
+        assert computed == pytest.approx(told, rel=2e-3, abs=2e-5), name
+
+
+def test_pointer_and_keys_read_and_choose(browser: Browser, tmp_path: Path) -> None:
+    trace = names_trace()
+    opened(browser, trace, tmp_path)
+    browser.run("document.getElementById('attention-figure').scrollIntoView({block: 'center', behavior: 'instant'})")
+    x, y = browser.run(CORNER)
+    browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    browser.waits_for("document.getElementById('attention-figure').nextElementSibling.textContent.includes('looks at')")
+    last = trace.n_steps - 1
+    assert f"({last}) looks at" in outputs(browser, "attention-figure")
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, x=x, y=y)
+    assert browser.run("kgpt.state.position") == last
+    browser.run("document.querySelector('#strip [aria-current]').focus()")
+    browser.press("ArrowLeft")
+    assert browser.run("kgpt.state.position") == last - 1
+    assert browser.run("document.activeElement === document.querySelector('#strip [aria-current]')")
+    browser.run("document.getElementById('arcs').focus()")
+    browser.press("ArrowLeft")
+    browser.press("ArrowDown")
+    chosen = "[kgpt.state.position, kgpt.state.head, document.getElementById('head').value]"
+    assert browser.run(chosen) == [last - 2, 1, "1"]
+    browser.run("document.getElementById('attention-figure').focus()")
+    browser.press("Home")
+    browser.press("ArrowUp")
+    browser.press("Enter", "\r")
+    assert browser.run("kgpt.state.position") != last - 2
+
+
+def test_every_control_is_reached_by_the_tab_key(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, names_trace(), tmp_path)
+    wanted = set(browser.run(CONTROLS))
+    reached = set()
+    browser.run("document.activeElement.blur()")
+    for _ in range(2 * len(wanted)):
+        browser.press("Tab")
+        found = browser.run(FOCUSED)
+        if found:
+            assert found[1], browser.run("document.activeElement.outerHTML.slice(0, 99)")
+            reached.add(found[0])
+    assert reached == wanted
+
+
+def test_figures_and_controls_have_names(browser: Browser, tmp_path: Path) -> None:
+    """As the browser tells them to a screen reader."""
+    opened(browser, lm_trace(), tmp_path)
+    tree = browser.call("Accessibility.getFullAXTree")["nodes"]
+    roles = ("image", "application", "button", "combobox", "slider", "region", "link", "table")
+    found = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in tree if not node["ignored"]]
+    assert {role for role, _ in found} >= set(roles) - {"table"}
+    assert [role for role, name in found if role in roles and not name.strip()] == []
+
+
+def test_the_slider_of_the_temperature_changes_the_choice(browser: Browser, tmp_path: Path) -> None:
+    trace = names_trace()
+    opened(browser, trace, tmp_path)
+    t = browser.run("kgpt.state.position")
+    (draw,) = [draw for draw in trace.draws if draw.pos == t]
+    shown = shown_tokens(trace)
+    assert f"“{shown[draw.chosen]}”" in browser.run("document.getElementById('draw-text').textContent")
+    browser.run("document.getElementById('knob-temperature').focus()")
+    browser.press("Home")
+    told = browser.run("document.getElementById('draw-text').textContent")
+    assert told.startswith(f"Next token: “{shown[int(draw.ids[0])]}” with 100.0 %. Temperature 0 takes the likeliest")
+    browser.run("document.getElementById('reset').click()")
+    assert f"“{shown[draw.chosen]}”" in browser.run("document.getElementById('draw-text').textContent")
+    browser.run("kgpt.choose({position: 0})")
+    hidden = "['draw-figure', 'no-draw'].map(id => document.getElementById(id).hidden)"
+    assert browser.run(hidden) == [True, False]
+
+
+def test_merges_lead_to_the_token(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, lm_trace(), tmp_path)
+    browser.run("kgpt.choose({position: 3})")
+    pieces = "[...document.querySelectorAll('#merge-figure .glyph')].map(node => node.textContent)"
+    slider = "(slider => {{ slider.value = {}; slider.oninput(); }})(document.getElementById('merge-step'))"
+    wanted = [["␣", "a", "b", "2", "c"], ["␣a", "b", "2", "c"], ["␣a", "b2", "c"], ["␣ab2", "c"], ["␣ab2c"]]
+    for step, expected in enumerate(wanted):
+        browser.run(slider.format(step))
+        assert browser.run(pieces) == expected
+    assert "the rank of this merge is 31" in browser.run("document.getElementById('merge-text').textContent")
+
+
+def test_play_steps_to_the_end(browser: Browser, tmp_path: Path) -> None:
+    trace = names_trace()
+    opened(browser, trace, tmp_path)
+    browser.run(f"kgpt.choose({{position: {trace.n_steps - 3}}})")
+    browser.run("document.getElementById('play').click()")
+    browser.waits_for(f"kgpt.state.position === {trace.n_steps - 1}")
+    browser.waits_for("document.getElementById('play').getAttribute('aria-pressed') === 'false'")
+
+
+def test_the_sampler_is_the_hosts(browser: Browser, tmp_path: Path) -> None:
+    """The same candidates, weights and choice to the bit, for logits and settings of every kind."""
+    opened(browser, names_trace(), tmp_path)
+    rng = np.random.default_rng(11)
+    for case in range(60):
+        n = int(rng.choice([2, 27, 300]))
+        logits = -np.sort(-(rng.standard_normal(n) * rng.choice([0.1, 2, 40])).astype(np.float32))
+        sampling = LmSampling(
+            temperature=float(rng.choice([0.0, 0.05, 0.7, 1.0, 3.0])),
+            top_k=int(rng.choice([0, 1, 5, 40])),
+            typical_p=float(rng.choice([1.0, 1.0, 0.4])),
+            top_p=float(rng.choice([1.0, 0.95, 0.3])),
+            min_p=float(rng.choice([0.0, 0.05, 0.5])),
+        )
+        found, uniform = candidates(logits, sampling), Xoshiro(case).uniform()
+        running = np.cumsum(found.weights, dtype=np.float32)
+        place = min(int(np.searchsorted(running, uniform * found.total, side="right")), len(found.ids) - 1)
+        settings = {name: getattr(sampling, name) for name in ("temperature", "top_k", "typical_p", "top_p", "min_p")}
+        call = (
+            f"kgpt.sample(Float32Array.from({json.dumps(logits.tolist())}), {json.dumps(settings)}, {float(uniform)!r})"
+        )
+        told = browser.run(f"(found => ({{...found, weights: [...found.weights], p: [...found.p]}}))({call})")
+        assert told["places"] == found.ids.tolist(), sampling
+        np.testing.assert_array_equal(np.array(told["weights"], np.float32), found.weights)
+        np.testing.assert_array_equal(np.array(told["p"], np.float32), found.p)
+        assert np.float32(told["total"]) == found.total
+        assert told["chosen"] == (place if sampling.temperature else 0)
+
+
+@pytest.mark.parametrize("make", [names_trace, lm_trace], ids=lambda make: make.__name__)
+def test_every_draw_of_the_trace_comes_out_again(browser: Browser, tmp_path: Path, make: Any) -> None:
+    trace = make()
+    opened(browser, trace, tmp_path)
+    again = browser.run(DRAWS)
+    assert [token for token, _, _ in again] == [draw.chosen for draw in trace.draws]
+    assert [np.float32(total) for _, total, _ in again] == [np.float32(draw.total) for draw in trace.draws]
+    assert [left for _, _, left in again] == [dict(draw.left) for draw in trace.draws]
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+@pytest.mark.parametrize("make", [names_trace, hostile_trace, lm_trace], ids=lambda make: make.__name__)
+def test_texts_have_contrast(browser: Browser, tmp_path: Path, make: Any, look: str) -> None:
+    opened(browser, make(), tmp_path, look=look)
+    assert browser.run("document.documentElement.dataset.look") == look
+    browser.run("document.querySelectorAll('details').forEach((node, i) => { node.open = i < 3; })")
+    assert browser.run(CONTRAST) == []
+
+
+@pytest.mark.parametrize("width", [360, 1280, 2560])
+@pytest.mark.parametrize("make", [names_trace, hostile_trace, lm_trace], ids=lambda make: make.__name__)
+def test_nothing_is_wider_than_the_screen(browser: Browser, tmp_path: Path, make: Any, width: int) -> None:
+    opened(browser, make(), tmp_path, width)
+    browser.run("document.querySelectorAll('details').forEach((node, i) => { node.open = i < 3; })")
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    assert browser.run(WIDER) == []
+
+
+def test_the_switch_of_the_look_is_kept(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, names_trace(), tmp_path)
+    browser.run("document.getElementById('look').click()")
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(16, 18, 20)"
+    opened(browser, names_trace(), tmp_path)
+    assert browser.run("document.documentElement.dataset.look") == "dark"
+    browser.run("document.getElementById('look').click()")
+    assert browser.run("document.documentElement.dataset.look") == "light"
+    browser.run("localStorage.removeItem('kgpt.look')")
+
+
+def test_without_javascript_the_tables_are_there(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(render(names_trace()), encoding="utf-8")
+    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.call("Page.navigate", url=path.as_uri())
+        for _ in pace.attempts(60, 0.1):
+            root = browser.call("DOM.getDocument", depth=-1)["root"]
+            texts = json.dumps(root)
+            if "Every weight" in texts:
+                break
+        tree = browser.call("Accessibility.getFullAXTree")["nodes"]
+        names = {node.get("name", {}).get("value", "") for node in tree if not node["ignored"]}
+        assert any(name.startswith("Without JavaScript this page has no figures") for name in names)
+        assert "Numbers as a table" in names
+        assert not {"Play: step through the text", "Temperature"} & names
+    finally:
+        browser.call("Emulation.setScriptExecutionDisabled", value=False)
