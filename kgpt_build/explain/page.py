@@ -16,6 +16,7 @@ from kgpt_build.explain.encode import precision, to_json
 from kgpt_build.explain.tables import tables
 from kgpt_build.explain.trace import Trace
 from kgpt_build.models.hf.pieces import byte_chars
+from kgpt_build.words import counted
 
 SCRIPTS = (
     "core.js",
@@ -76,6 +77,7 @@ def render(trace: Trace) -> str:
         title=_title(trace),
         maker=_MAKERS.get(trace.source.made_by, trace.source.made_by),
         facts=_facts(trace),
+        flow=_flow(trace),
         sections=[(name, title) for name, title in SECTIONS.items() if name != "weights" or trace.weights],
         tables=tables(trace, text),
         precision=precision(trace),
@@ -129,23 +131,46 @@ def _title(trace: Trace) -> str:
     return f"“{text[:40].rstrip()}{'…' if len(text) > 40 else ''}”"
 
 
+def _flow(trace: Trace) -> list[tuple[str, str, str]]:
+    """Section, name and size of each station on the way of one token."""
+    m = trace.model
+    return [
+        ("tokens", "Tokens", f"{len(trace.tokens)}, of {m.n_vocab:,}"),
+        ("embedding", "Vectors", f"{m.n_embd} numbers each"),
+        ("attention", "Attention", f"{counted(m.n_head, 'head')} × {counted(m.n_layer, 'layer')}"),
+        ("mlp", "MLP", f"{m.n_ff:,} neurons × {counted(m.n_layer, 'layer')}"),
+        ("lens", "Logits", f"{m.n_vocab:,}"),
+        ("draw", "Draw", "1 token"),
+        ("reply", "Reply", counted(len(trace.draws), "token")),
+    ]
+
+
 def _facts(trace: Trace) -> list[tuple[str, str, str]]:
     """Name, text and kind of what the header says."""
     m, source = trace.model, trace.source
     made = {"kernel": "a kernel in QEMU", "hosted": "a Linux process", "reference": "the NumPy reference"}
-    sizes = f"{m.n_parameters:,} parameters, {m.n_layer} layers, {m.n_head} heads, {m.n_embd} wide"
+    sizes = (
+        f"{m.n_parameters:,} parameters, {counted(m.n_layer, 'layer')}, {counted(m.n_head, 'head')}, {m.n_embd} wide"
+    )
     facts = [
         ("Model", f"{m.name} ({m.arch})", ""),
-        ("Size", sizes.replace(" 1 layers", " 1 layer"), ""),
+        ("Size", sizes, ""),
         ("Trace from", made.get(source.made_by, source.made_by) + (f", {source.isa}" if source.isa else ""), ""),
         _bits(source.same_bits),
-        ("Settings", ", ".join(f"{name} {value}" for name, value in trace.settings.items()), ""),
+        ("Settings", _settings(trace), "line"),
         ("Prompt", trace.prompt or "none", "wide"),
     ]
     if source.image_sha256:
         facts.append(("SHA-256 of the image", source.image_sha256, "wide"))
     facts.append(("SHA-256 of the model", m.sha256, "wide"))
     return facts
+
+
+def _settings(trace: Trace) -> str:
+    """Those that are set."""
+    shown = {name: value for name, value in trace.settings.items() if value is not None and value not in ("", [], ())}
+    numbers = {name: f"{value:g}" if isinstance(value, float) else value for name, value in shown.items()}
+    return ", ".join(f"{name} {value}" for name, value in numbers.items())
 
 
 def _bits(same: bool | None) -> tuple[str, str, str]:

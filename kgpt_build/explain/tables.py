@@ -210,7 +210,7 @@ def _reply(trace: Trace, text: Text) -> Table:
         (
             str(draw.pos + 1),
             text(draw.chosen),
-            number(draw.weights[draw.place] / np.float32(draw.total)),
+            number(draw.weights[draw.place] / np.float32(draw.total)) if draw.place < len(draw.weights) else "rare",
             "" if draw.uniform is None else number(draw.uniform),
         )
         for draw in trace.draws

@@ -68,7 +68,7 @@ TAGS = {
         "tr",
         "th",
     ),
-    *("td", "b", "i", "kbd", "script"),
+    *("td", "b", "i", "kbd", "script", "small"),
 }
 
 

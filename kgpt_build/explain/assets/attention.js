@@ -56,7 +56,7 @@ function arc_places(room) {
   const pen = node("canvas").getContext("2d");
   pen.font = `14px ${FONT}`;
   const widths = Array.from({length: n_steps}, (_, t) => Math.max(14, pen.measureText(glyph(t)).width));
-  const all = widths.reduce((sum, width) => sum + width, 0), gap = Math.max(12, Math.min(64, (room - all - 40) / n_steps));
+  const all = widths.reduce((sum, width) => sum + width, 0), gap = Math.max(12, Math.min(120, (room - all - 40) / n_steps));
   let x = 14;
   return widths.map(width => {
     const middle = x + width / 2;

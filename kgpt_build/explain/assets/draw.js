@@ -26,25 +26,35 @@ function knobs(draw) {
   for (const name of Object.keys(RANGES)) {
     const value = name === "uniform" ? uniform : settings[name];
     $("knob-" + name).value = value;
-    $("value-" + name).textContent = name === "top_k" && !value ? "off" : name === "uniform" && !settings.temperature ? "not drawn" : brief(value);
+    $("value-" + name).textContent = name === "top_k" && !value ? "off" : name === "uniform" && !settings.temperature ? "not drawn" : String(Number(value.toPrecision(4)));
   }
   $("reset").disabled = !Object.keys(wished).length;
   return uniform;
+}
+/* The draw of the run, in the form of `sample`. The trace has the likeliest candidates only, at most a few hundred. */
+function as_drawn(draw) {
+  const places = new Map([...values(draw.ids)].map((id, place) => [id, place])), weights = values(draw.weights);
+  const kept = [...values(draw.kept)].map((id, i) => [places.get(id), i]).filter(([place]) => place !== undefined);
+  return {left: draw.left, places: kept.map(([place]) => place), p: kept.map(([, i]) => f32(weights[i] / draw.total)),
+    chosen: kept.findIndex(([, i]) => i === draw.place)};
 }
 function show_draw() {
   const draw = draw_at(state.position);
   $("draw-figure").hidden = !draw;
   $("no-draw").hidden = Boolean(draw);
   if (!draw) return;
-  const uniform = knobs(draw), found = sample(values(draw.adjusted), settings, uniform);
+  const uniform = knobs(draw), own = !Object.keys(wished).length;
+  const found = own ? as_drawn(draw) : sample(values(draw.adjusted), settings, uniform);
   show_funnel(draw, found);
   show_candidates(draw, found);
   show_line(draw, found, uniform);
-  const id = values(draw.ids)[found.places[found.chosen]], p = found.p[found.chosen], own = !Object.keys(wished).length;
+  const id = own ? draw.chosen : values(draw.ids)[found.places[found.chosen]], p = found.p[found.chosen];
   const how = settings.temperature === 0 ? "Temperature 0 takes the likeliest token" : `The random number ${exact(f32(uniform))} falls into the share of this token`;
-  $("draw-text").replaceChildren("Next token: ", node("span", "glyph", `“${named(id)}”`), ` with ${percent(p)}. ${how}. `,
+  $("draw-text").replaceChildren("Next token: ", node("span", "glyph", `“${named(id)}”`), ` with ${p === undefined ? "a smaller probability than those below" : percent(p)}. ${how}. `,
     own ? `These are the settings of the run, and ${maker} chose the same token.` : id === draw.chosen ? `With the settings of the run, ${maker} chose this token too.`
       : `With the settings of the run, ${maker} chose “${named(draw.chosen)}”.`);
+  const count = draw.ids.shape[0], cut = !own && (settings.top_k || model.n_vocab) > count;
+  $("draw-note").textContent = cut ? `The page has the ${count} likeliest tokens of this step; the others are not counted here.` : "";
 }
 function show_funnel(draw, found) {
   const names = {top_k: "top-k", typical_p: "typical-p", top_p: "top-p", min_p: "min-p"};
@@ -95,12 +105,14 @@ function show_line(draw, found, uniform) {
   }
   box.replaceChildren(drawing, names);
 }
+/* The probability of the chosen token; 0 if the trace does not have it, because many were likelier. */
+const share = draw => (values(draw.weights)[draw.place] ?? 0) / draw.total;
 function make_reply() {
   const box = $("reply-figure");
   for (const draw of trace.draws) {
-    const item = node("li"), button = node("button"), place = draw.place, p = values(draw.weights)[place] / draw.total;
-    button.append(node("span", "glyph", named(draw.chosen)), node("small", "", percent(p)), node("small", "", draw.uniform === null ? "greedy" : `u ${brief(draw.uniform)}`));
-    button.setAttribute("aria-label", `Step ${draw.pos}: ${named(draw.chosen)}, ${percent(p)}`);
+    const item = node("li"), button = node("button"), p = share(draw);
+    button.append(node("span", "glyph", named(draw.chosen)), node("small", "", p ? percent(p) : "rare"), node("small", "", draw.uniform === null ? "greedy" : `u ${brief(draw.uniform)}`));
+    button.setAttribute("aria-label", `Step ${draw.pos}: ${named(draw.chosen)}, ${p ? percent(p) : "rare"}`);
     button.onclick = () => choose({position: draw.pos});
     item.append(button);
     box.append(item);

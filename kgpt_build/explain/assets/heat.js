@@ -21,6 +21,7 @@ function heat(box) {
     cursor.r = Math.min(cursor.r, spec.rows - 1);
     cursor.c = Math.min(cursor.c, spec.cols - 1);
     frame.hidden = !cursor.on;
+    out.classList.toggle("hint", !cursor.on);
     if (!cursor.on) { hint(); return; }
     out.textContent = spec.tell(cursor.r, cursor.c);
     if (!grid) return;

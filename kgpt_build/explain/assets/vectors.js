@@ -12,7 +12,7 @@ function vectors(box) {
   const show = heat(box);
   return (rows, label, more) => {
     const there = rows.filter(([, row_values]) => row_values), cols = Math.max(0, ...there.map(([, row_values]) => row_values.length));
-    box.hidden = !there.length;
+    box.hidden = box.nextElementSibling.hidden = !there.length;
     if (!there.length) return;
     show({rows: there.length, cols, label, at: (r, c) => there[r][1][c] ?? null, row: r => there[r][0],
       tell: (r, c) => `${there[r][0]}, element ${c}: ${exact(there[r][1][c] ?? 0)}`, ...more});
@@ -34,6 +34,8 @@ function make_qkv() {
     const t = state.position, one = layer(), size = model.head_dim;
     const part = (array, head) => row(array, t)?.subarray(head * size, (head + 1) * size);
     const own = kv_head(state.head);
+    const whole = trace.layers.filter(other => other.q).map(other => other.layer + 1);
+    $("qkv-text").textContent = one.q ? "" : `The trace has no vectors of this layer, but of ${whole.length ? `layer ${whole.join(", ")}` : "none"}.`;
     show([["query", part(one.q, state.head)], ["key", part(one.k, own)], ["value", part(one.v, own)],
       ["read", part(one.attended, state.head)]],
       `Query, key and value of ${quoted(t)}, layer ${one.layer + 1}, head ${state.head + 1}`);
@@ -49,7 +51,8 @@ function pair_places(pair) {
 function show_rope() {
   const t = state.position, pair = Number($("rope-pair").value), one = layer(), [a, b] = pair_places(pair), size = model.head_dim;
   const box = $("rope-figure");
-  if (!one.q_raw) { box.replaceChildren("This layer was left out."); return; }
+  $("rope").hidden = !one.q_raw;
+  if (!one.q_raw) return;
   const rate = model.rope_base ** (-2 * pair / model.rope_dim), degrees = t * rate * 180 / Math.PI;
   const dial = (name, raw, turned, head) => {
     const from = [row(raw, t)[head * size + a], row(raw, t)[head * size + b]];

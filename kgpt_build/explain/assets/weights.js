@@ -25,7 +25,9 @@ function passage() {
   const t = state.position, found = /^layer(\d+)\.(.*)$/.exec(matrix);
   if (matrix === "lm_head") return {from: "the residual stream", input: row(trace.final, t), to: "logit", output: row(trace.logits, t)};
   if (!found) return null;
-  const i = Number(found[1]), one = trace.layers[i], before = i ? row(trace.layers[i - 1].after_mlp, t) : row(trace.embedding, t);
+  const of = number => trace.layers.find(other => other.layer === number), i = Number(found[1]), one = of(i);
+  const before = i ? row(of(i - 1)?.after_mlp, t) : row(trace.embedding, t);
+  if (!before || !one?.after_attention) return null;
   const middle = row(one.after_attention, t), less = (a, b) => a.map((value, at) => value - b[at]);
   return {
     attn_wq: {from: "the normed stream", input: norm(before), to: "query", output: row(one.q_raw, t)},
@@ -40,7 +42,7 @@ function show_sum(weights) {
   const way = passage(), t = state.position;
   $("sum").hidden = !way;
   if (!way) {
-    $("sum-text").textContent = `Row ${matrix_row} of ${matrix} is ${matrix === "wte" ? `the vector of ${quoted(t)}` : `the vector of position ${t}`}.`;
+    $("sum-text").textContent = matrix.startsWith("layer") ? "The trace has no vectors of this layer." : `Row ${matrix_row} of ${matrix} is ${matrix === "wte" ? `the vector of ${quoted(t)}` : `the vector of position ${t}`}.`;
     return;
   }
   const products = [...weights.keys()].map(i => ({i, product: weights[i] * way.input[i]}));
