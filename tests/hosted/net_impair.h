@@ -35,40 +35,46 @@ static inline uint32_t wire_random(struct wire *wire, uint32_t below)
     return (uint32_t)((z ^ z >> 31) >> 33) % below;
 }
 
-static inline void wire_add(struct wire *wire, uint64_t due, const void *bytes, size_t n)
+/* False: the wire's queue is full. */
+static inline bool wire_add(struct wire *wire, uint64_t due, const void *bytes, size_t n)
 {
     if (wire->n >= (wire->queue ? wire->queue : WIRE_FRAMES) || n > WIRE_FRAME) {
         wire->lost++;
-        return;
+        return false;
     }
     uint32_t i = wire->n++;
     wire->frames[i].due = due;
     wire->frames[i].order = wire->order++;
     wire->frames[i].n = (uint32_t)n;
     memcpy(wire->frames[i].bytes, bytes, n);
+    return true;
 }
 
-static inline void wire_put(struct wire *wire, uint64_t now, const void *bytes, size_t n)
+/* True: the frame will arrive, undamaged. */
+static inline bool wire_put(struct wire *wire, uint64_t now, const void *bytes, size_t n)
 {
     uint8_t damaged[WIRE_FRAME];
     if (n > WIRE_FRAME || wire_random(wire, 10000) < wire->loss) {
         wire->lost++;
-        return;
+        return false;
     }
+    bool whole = true;
     memcpy(damaged, bytes, n);
     bool is_ipv4 = damaged[12] == 8 && damaged[13] == 0; /* ARP has no checksum but Ethernet's */
     if (wire_random(wire, 10000) < wire->corrupt && is_ipv4) {
         damaged[14 + wire_random(wire, (uint32_t)n - 14)] ^= (uint8_t)(1u << wire_random(wire, 8));
         wire->damaged++;
+        whole = false;
     }
     uint64_t due = now + wire->delay;
     if (wire_random(wire, 10000) < wire->reorder) {
         due += 1 + wire_random(wire, 5);
     }
-    wire_add(wire, due, damaged, n);
+    whole = wire_add(wire, due, damaged, n) && whole;
     if (wire_random(wire, 10000) < wire->duplicate) {
         wire_add(wire, due + wire_random(wire, 3), damaged, n);
     }
+    return whole;
 }
 
 /* When the next frame is due; UINT64_MAX: there is none. */

@@ -1,9 +1,10 @@
 /* Two of our stacks on one wire, with a virtual clock: thousands of exchanges in a second, each decided by its seed.
- *     net_pair FIRST COUNT MOST_BYTES
+ *     net_pair FIRST COUNT MOST_BYTES [LOSS DAMAGE]   of 10,000 frames, on each wire, in place of the seed's choice
  * An exchange: the client sends some bytes and shuts, the server sends as many others, both read at their own pace.
  * The seed chooses sizes, buffers, what the wire does to frames, whether it strips options (as middleboxes do), and
  * whether it carries small packets only (then it answers as a router does). Each exchange has to end within a bound
- * of virtual time, with every byte right and every slot free. */
+ * of virtual time, with every byte right and every slot free. A connection may be given up, but only when the wire
+ * took every copy of one segment, or every answer to it: net_witness.h proves that from the frames. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +16,14 @@
 #include "net/net_state.h"
 #include "net_impair.h"
 #include "net_invariants.h"
+#include "net_witness.h"
 
 #define PORT 80
 #define FRAME 1514
 #define LIMIT_MS (30u * 60u * 1000u)
 #define MEMORY (4u << 20)
+#define SLOTS 8u
+#define REASONS 5u
 
 struct host {
     struct world *world;
@@ -28,6 +32,8 @@ struct host {
     struct kg_net *net;
     uint32_t address;
     uint64_t random;
+    uint64_t lost, given_up; /* connections */
+    struct kg_tcp_connection before[SLOTS];
     uint8_t memory[MEMORY];
 };
 
@@ -42,14 +48,20 @@ static struct world {
     uint64_t seed;
     bool strips_sack, strips_scale;
     uint32_t path_mtu;
+    bool fixed;
+    uint32_t fixed_loss, fixed_damage;
     struct wire wires[2];
     struct host hosts[2];
     struct wire choices; /* its generator alone */
-    uint64_t frames, retransmitted, recoveries, timeouts;
+    uint64_t frames, retransmitted, recoveries, timeouts, given_up[REASONS];
+    struct witness witness;
 } world;
+
+static const char *const reasons[REASONS] = {"retransmissions", "window probes", "keep-alive", "closed", "reset"};
 
 static _Noreturn void fail(const char *what)
 {
+    witness_tell(&world.witness, 60);
     printf("seed %llu: %s, at %llu ms\n", (unsigned long long)world.seed, what, (unsigned long long)world.now);
     exit(1);
 }
@@ -109,17 +121,19 @@ static bool send_frame(void *context, const void *frame, size_t n)
     }
     world.frames++;
     if (world.choices.queue && choose(20) == 0) {
-        return false; /* the device's queue is full */
+        return false;
     }
     memcpy(copy, frame, n);
     if (kg_get16(copy + 12) == KG_ETHERTYPE_IPV4) {
         if (n - 14 > world.path_mtu) {
+            witness_see(&world.witness, world.now, host == &world.hosts[1], copy, false);
             say_too_big(host, copy + 14);
             return true;
         }
         strip_options(copy, n);
     }
-    wire_put(host->out, world.now, copy, n);
+    bool whole = wire_put(host->out, world.now, copy, n);
+    witness_see(&world.witness, world.now, host == &world.hosts[1], copy, whole);
     return true;
 }
 
@@ -174,6 +188,7 @@ static void start_host(struct host *host, struct host *other, uint32_t id)
     host->out = &world.wires[id];
     host->address = settings.address;
     host->random = world.seed * 2 + id;
+    host->lost = host->given_up = 0;
     kg_arena_init(&arena, host->memory, sizeof host->memory);
     if (!kg_net_carve(&memory, &limits, &arena)) {
         fail("no memory");
@@ -184,6 +199,7 @@ static void start_host(struct host *host, struct host *other, uint32_t id)
 static void start_world(uint64_t seed)
 {
     world.now = 1000 + seed % 7;
+    world.witness.n = 0;
     world.seed = seed;
     world.choices = (struct wire){.state = seed};
     world.strips_sack = choose(3) == 0;
@@ -196,12 +212,16 @@ static void start_world(uint64_t seed)
         wire->order = 0;
         wire->lost = wire->damaged = 0;
         wire->state = seed * 31 + (uint64_t)i;
-        wire->loss = choose(2) ? choose(800) : 0;
+        wire->loss = choose(2) ? choose(2000) : 0;
         wire->duplicate = choose(3) ? 0 : choose(3000);
         wire->reorder = choose(3) ? 0 : choose(5000);
-        wire->corrupt = choose(3) ? 0 : choose(200);
+        wire->corrupt = choose(3) ? 0 : choose(1000);
         wire->delay = choose(3) ? choose(60) : 0;
         wire->queue = choose(4) ? 0 : 10 + choose(50);
+        if (world.fixed) {
+            wire->loss = world.fixed_loss;
+            wire->corrupt = world.fixed_damage;
+        }
     }
     start_host(&world.hosts[0], &world.hosts[1], 0);
     start_host(&world.hosts[1], &world.hosts[0], 1);
@@ -259,7 +279,43 @@ static size_t client_read(void *context, uint32_t id, void *to, size_t room)
     return kg_net_read(context, (int32_t)id, to, room);
 }
 
-/* True when it is closed. A connection may be given up: only if the wire is bad. */
+/* A connection is no more, and did not end in order: the frames have to say why. */
+static void check_lost(struct host *host, const struct kg_tcp_connection *before)
+{
+    bool second = host == &world.hosts[1];
+    struct circumstances with = {.now = world.now,
+                                 .unsent = host->net->ip.counters.no_route,
+                                 .other_unsent = host->other->net->ip.counters.no_route,
+                                 .other_gave_up = host->other->given_up > 0};
+    const char *excuse = witness_excuse(&world.witness, second, before, &with);
+    if (!excuse) {
+        fail(second ? "the server gave up without need" : "the client gave up without need");
+    }
+    host->given_up++;
+    for (uint32_t i = 0; i < REASONS; i++) {
+        world.given_up[i] += strcmp(reasons[i], excuse) == 0;
+    }
+}
+
+static bool poll_host(struct host *host)
+{
+    const struct kg_tcp *tcp = &host->net->tcp;
+    uint64_t lost = host->lost;
+    memcpy(host->before, tcp->connections, tcp->n_connections * sizeof *tcp->connections);
+    bool moved = kg_net_poll(host->net);
+    check_stack(host->net);
+    host->lost = host->net->ip.counters.tcp_lost;
+    for (uint32_t i = 0; i < tcp->n_connections && lost < host->lost; i++) {
+        const struct kg_tcp_connection *before = &host->before[i], *c = &tcp->connections[i];
+        if (kg_tcp_is_live(before) && (c->state == KG_TCP_LOST || (c->state == KG_TCP_FREE && !before->held))) {
+            lost++;
+            check_lost(host, before);
+        }
+    }
+    return moved;
+}
+
+/* True when it is closed, or was given up. */
 static bool step_client(struct flow *flow, const struct flow *server, int32_t *id, bool *moved)
 {
     struct kg_net *net = world.hosts[0].net;
@@ -268,8 +324,13 @@ static bool step_client(struct flow *flow, const struct flow *server, int32_t *i
         return true;
     }
     enum kg_net_client state = kg_net_client_state(net, *id, &problem);
+    if (state == KG_NET_FAILED && (!problem || world.hosts[0].given_up == 0)) {
+        fail(problem ? problem : "the client's connection failed, and says nothing");
+    }
     if (state == KG_NET_FAILED) {
-        fail(problem ? problem : "the client's connection failed");
+        kg_net_close(net, *id);
+        *id = -1;
+        return true;
     }
     *moved |= send_part(flow, client_write, net, (uint32_t)*id);
     *moved |= read_part(flow, server, client_read, net, (uint32_t)*id);
@@ -293,11 +354,16 @@ static bool step_server(struct flow *flow, const struct flow *client, const stru
     }
     if (*id == -1) {
         *id = server->accept(server->context);
-        return false;
+        return world.hosts[0].given_up > 0 && kg_net_status(world.hosts[1].net).open == 0;
     }
     enum kg_connection_state state = server->state(server->context, (uint32_t)*id);
-    if (state == KG_CONNECTION_LOST) {
+    if (state == KG_CONNECTION_LOST && world.hosts[1].given_up == 0) {
         fail("the server's connection was lost");
+    }
+    if (state == KG_CONNECTION_LOST) {
+        server->close(server->context, (uint32_t)*id);
+        *id = -2;
+        return true;
     }
     *moved |= send_part(flow, server->write, server->context, (uint32_t)*id);
     *moved |= read_part(flow, client, server->read, server->context, (uint32_t)*id);
@@ -324,8 +390,8 @@ static void advance_clock(void)
 static void check_free(void)
 {
     for (uint64_t end = world.now + LIMIT_MS; world.now < end; advance_clock()) {
-        kg_net_poll(world.hosts[0].net);
-        kg_net_poll(world.hosts[1].net);
+        poll_host(&world.hosts[0]);
+        poll_host(&world.hosts[1]);
         if (kg_net_status(world.hosts[0].net).open + kg_net_status(world.hosts[1].net).open == 0) {
             return;
         }
@@ -344,10 +410,8 @@ static void run_exchange(uint64_t seed, uint32_t most)
     int32_t to = kg_net_connect(world.hosts[0].net, world.hosts[1].address, PORT), from = -1;
     uint64_t end = world.now + LIMIT_MS;
     for (bool done = false; !done;) {
-        bool moved = kg_net_poll(world.hosts[0].net);
-        moved |= kg_net_poll(world.hosts[1].net);
-        check_stack(world.hosts[0].net);
-        check_stack(world.hosts[1].net);
+        bool moved = poll_host(&world.hosts[0]);
+        moved |= poll_host(&world.hosts[1]);
         done = step_client(&client, &server, &to, &moved);
         done = step_server(&server, &client, &connections, &from, &moved) && done;
         if (!moved) {
@@ -368,15 +432,24 @@ static void run_exchange(uint64_t seed, uint32_t most)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
+    if (argc != 4 && argc != 6) {
         return 2;
+    }
+    if (argc == 6) {
+        world.fixed = true;
+        world.fixed_loss = (uint32_t)atoi(argv[4]);
+        world.fixed_damage = (uint32_t)atoi(argv[5]);
     }
     uint64_t first = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10);
     for (uint64_t seed = first; seed < first + count; seed++) {
         run_exchange(seed, (uint32_t)atoi(argv[3]));
     }
-    printf("%llu exchanges, %llu frames, %llu retransmitted, %llu recoveries, %llu time-outs\n",
+    printf("%llu exchanges, %llu frames, %llu retransmitted, %llu recoveries, %llu time-outs\ngiven up:",
            (unsigned long long)count, (unsigned long long)world.frames, (unsigned long long)world.retransmitted,
            (unsigned long long)world.recoveries, (unsigned long long)world.timeouts);
+    for (uint32_t i = 0; i < REASONS; i++) {
+        printf(" %llu %s", (unsigned long long)world.given_up[i], reasons[i]);
+    }
+    printf("\n");
     return 0;
 }

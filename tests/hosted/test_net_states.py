@@ -13,6 +13,7 @@ import pytest
 from net_packets import ACK, FIN, RST, SYN, Segment, Stack, library
 
 WINDOW = 65535
+BUFFER = 65536
 STREAM = 40
 """Bytes that the peer sends before its FIN."""
 DATA = bytes(range(1, STREAM + 1))
@@ -53,6 +54,9 @@ class Model:
             return self.waiting(flags, seq)
         length = n + bool(flags & SYN) + bool(flags & FIN)
         if not self.acceptable(seq, length):
+            old = flags & (SYN | ACK | RST) == ACK and 0 <= self.next - seq - 1 < BUFFER
+            if old and self.acked < ack <= self.sent and self.acknowledge(ack):
+                return {""}
             return {""} if flags & RST else {"ack"}
         if flags & RST:
             if seq != self.next:
@@ -95,24 +99,29 @@ class Model:
     def acceptable(self, seq: int, length: int) -> bool:
         first, last = self.next, WINDOW + 1  # the right edge does not move for so few bytes
         if length == 0:
-            return first <= seq < last
+            return first <= seq <= last
         return first <= seq < last or first <= seq + length - 1 < last or (seq < first < seq + length)
 
     def synchronized(self, flags: int, seq: int, ack: int, n: int) -> set[str]:
         if ack > self.sent or ack < self.acked - WINDOW:
             return {"ack"}
-        self.acked = max(self.acked, ack)
-        if self.closed and self.acked == self.sent:
-            change = {"fin wait 1": "fin wait 2", "closing": "time wait", "last ack": "gone"}
-            before, self.state = self.state, change.get(self.state, self.state)
-            if before in ("closing", "last ack"):
-                return {""}
+        if self.acknowledge(ack):
+            return {""}
         if self.state == "fin wait 2" and n:
             self.state = "gone"
             return {"reset"}
         if self.state not in ("established", "fin wait 1", "fin wait 2"):
             return {"ack"} if n or flags & FIN else {""}
         return self.receive(flags, seq, n)
+
+    def acknowledge(self, ack: int) -> bool:
+        """True if it ends the connection."""
+        self.acked = max(self.acked, ack)
+        if not self.closed or self.acked < self.sent:
+            return False
+        change = {"fin wait 1": "fin wait 2", "closing": "time wait", "last ack": "gone"}
+        before, self.state = self.state, change.get(self.state, self.state)
+        return before in ("closing", "last ack")
 
     def receive(self, flags: int, seq: int, n: int) -> set[str]:
         before = self.next

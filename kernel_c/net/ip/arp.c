@@ -89,9 +89,9 @@ static void send_arp_waiting(struct kg_ip *ip, uint32_t address, const uint8_t m
     for (uint32_t i = 0; i < KG_ARP_WAITING; i++) {
         struct kg_arp_waiting *waiting = &ip->waiting[i];
         if (waiting->address == address) {
-            waiting->address = 0;
             memcpy(ip->out, waiting->frame, waiting->n);
-            kg_ethernet_send(ip, mac, KG_ETHERTYPE_IPV4, waiting->n - KG_ETHERNET_HEADER);
+            bool sent = kg_ethernet_send(ip, mac, KG_ETHERTYPE_IPV4, waiting->n - KG_ETHERNET_HEADER);
+            waiting->address = sent ? 0 : address; /* a full link: with a later poll */
         }
     }
 }
@@ -170,7 +170,10 @@ const uint8_t *kg_arp_find(struct kg_ip *ip, uint32_t address)
         entry = arp_new_entry(ip, address);
     }
     entry->used = ip->now;
-    entry->known = entry->known && ip->now - entry->confirmed < STALE_MS;
+    if (entry->known && ip->now - entry->confirmed >= STALE_MS) {
+        entry->known = false;
+        entry->asked = 0; /* what was asked while it was still used is not held against it */
+    }
     return entry->known ? entry->mac : NULL;
 }
 
@@ -191,6 +194,7 @@ void kg_arp_wait(struct kg_ip *ip, uint32_t address, size_t n)
             waiting = &ip->waiting[i];
         }
     }
+    ip->counters.no_route += waiting->address != 0; /* a packet that makes room */
     waiting->address = address;
     waiting->since = ip->now;
     waiting->n = n;
@@ -204,6 +208,10 @@ void kg_arp_wait(struct kg_ip *ip, uint32_t address, size_t n)
 void kg_arp_poll(struct kg_ip *ip)
 {
     for (uint32_t i = 0; i < KG_ARP_WAITING; i++) {
+        const struct kg_arp_entry *entry = ip->waiting[i].address ? arp_entry(ip, ip->waiting[i].address) : NULL;
+        if (entry && entry->known) {
+            send_arp_waiting(ip, entry->address, entry->mac);
+        }
         if (ip->waiting[i].address && ip->now - ip->waiting[i].since >= WAIT_MS) {
             ip->waiting[i].address = 0;
             ip->counters.no_route++;

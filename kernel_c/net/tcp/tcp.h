@@ -18,6 +18,10 @@
 #define KG_TCP_ORPHAN_MS 100000u
 #define KG_TCP_ORPHAN_MOST_MS 300000u
 
+#define KG_TCP_WAIT_MS 60000u /* TIME-WAIT, as Linux has it */
+
+#define KG_TCP_LINK_FULL_MS 5u /* a link that took no frame is tried again then */
+
 #define KG_TCP_FIN 1u
 #define KG_TCP_SYN 2u
 #define KG_TCP_RST 4u
@@ -220,9 +224,10 @@ void kg_tcp_timed_out(struct kg_tcp_connection *c); /* everything in flight is t
 /* tcp_output.c */
 void kg_tcp_output(struct kg_tcp *tcp, struct kg_tcp_connection *c);
 void kg_tcp_send_ack(struct kg_tcp *tcp, struct kg_tcp_connection *c);
-void kg_tcp_send_syn(struct kg_tcp *tcp, struct kg_tcp_connection *c);
+bool kg_tcp_send_syn(struct kg_tcp *tcp, struct kg_tcp_connection *c); /* false: the link took none; a timer retries */
 void kg_tcp_send_reset(struct kg_tcp *tcp, struct kg_tcp_connection *c);
-void kg_tcp_probe(struct kg_tcp *tcp, struct kg_tcp_connection *c); /* asks for an ACK: of a zero window, or of life */
+/* Asks for an ACK: of a zero window, or of life. False: the link took none. */
+bool kg_tcp_probe(struct kg_tcp *tcp, struct kg_tcp_connection *c);
 void kg_tcp_force(struct kg_tcp *tcp, struct kg_tcp_connection *c); /* sends what fits into a small window */
 uint32_t kg_tcp_window(const struct kg_tcp_connection *c);
 

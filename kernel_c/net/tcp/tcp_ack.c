@@ -38,8 +38,10 @@ bool kg_tcp_may_challenge(struct kg_tcp *tcp)
 
 static void take_window(struct kg_tcp_connection *c, const struct kg_tcp_segment *segment)
 {
-    bool newer =
-        kg_seq_less(c->snd_wl1, segment->seq) || (c->snd_wl1 == segment->seq && !kg_seq_less(segment->ack, c->snd_wl2));
+    /* RFC 9293, 3.10.7.4, and as in Linux any segment that acknowledges more: its bytes may be older than those of
+     * another one, but an old window behind a new snd_una would end where the peer takes nothing. */
+    bool newer = kg_seq_less(c->snd_una, segment->ack) || kg_seq_less(c->snd_wl1, segment->seq) ||
+                 (c->snd_wl1 == segment->seq && !kg_seq_less(segment->ack, c->snd_wl2));
     if (!newer) {
         return;
     }

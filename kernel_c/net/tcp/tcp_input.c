@@ -46,11 +46,11 @@ static void input_syn_sent(struct kg_tcp *tcp, struct kg_tcp_connection *c, cons
 static bool acceptable(const struct kg_tcp_connection *c, const struct kg_tcp_segment *segment, uint32_t length)
 {
     uint32_t window = c->rcv_adv - c->rcv_nxt;
-    if (length == 0 && segment->seq == c->rcv_nxt) {
-        return true;
+    if (length == 0 && segment->seq - c->rcv_nxt <= window) {
+        return true; /* the right edge, too: a peer that has filled the window sends its ACKs from there */
     }
-    if (window == 0) {
-        return false;
+    if (window == 0) { /* its data is dropped, but its ACK counts (RFC 9293, 3.10.7.4) */
+        return segment->seq == c->rcv_nxt;
     }
     bool begins = segment->seq - c->rcv_nxt < window;
     bool ends = length && segment->seq + length - 1 - c->rcv_nxt < window;
@@ -100,13 +100,31 @@ static bool fin_was_acked(struct kg_tcp *tcp, struct kg_tcp_connection *c)
     }
 }
 
+/* All of its bytes are known: a retransmission, a keep-alive, or a probe of a closed window. */
+static bool is_old(const struct kg_tcp_connection *c, const struct kg_tcp_segment *segment)
+{
+    bool plain = (segment->flags & (KG_TCP_SYN | KG_TCP_RST | KG_TCP_ACK)) == KG_TCP_ACK;
+    return plain && c->state >= KG_TCP_ESTABLISHED && c->rcv_nxt - segment->seq - 1 < c->received.size;
+}
+
+/* Answered with an ACK, and dropped. But an old segment may bring the only acknowledgement that the network lets
+ * through: a peer that retransmits has nothing newer to send. */
+static void input_unacceptable(struct kg_tcp *tcp, struct kg_tcp_connection *c, const struct kg_tcp_segment *segment)
+{
+    if (is_old(c, segment) && kg_seq_less(c->snd_una, segment->ack) && kg_tcp_take_ack(tcp, c, segment) &&
+        c->fin_acked && !fin_was_acked(tcp, c)) {
+        return;
+    }
+    if (!(segment->flags & KG_TCP_RST)) {
+        answer_stray(tcp, c);
+    }
+}
+
 static void input_synchronized(struct kg_tcp *tcp, struct kg_tcp_connection *c, const struct kg_tcp_segment *segment)
 {
     uint32_t length = segment->n + !!(segment->flags & KG_TCP_SYN) + !!(segment->flags & KG_TCP_FIN);
     if (!acceptable(c, segment, length)) {
-        if (!(segment->flags & KG_TCP_RST)) {
-            answer_stray(tcp, c);
-        }
+        input_unacceptable(tcp, c, segment);
         return;
     }
     if (input_reset_or_syn(tcp, c, segment) || !(segment->flags & KG_TCP_ACK)) {
@@ -150,6 +168,10 @@ static bool input_waiting(struct kg_tcp *tcp, const struct kg_tcp_peer *peer, co
     if (flags == KG_TCP_SYN && kg_seq_less(waiting->rcv_nxt, segment->seq)) {
         waiting->peer.port = 0; /* a new connection of the same name */
         return false;
+    }
+    uint32_t length = segment->n + !!(segment->flags & KG_TCP_FIN);
+    if (flags == KG_TCP_ACK && length && !kg_seq_less(waiting->rcv_nxt, segment->seq + length)) {
+        waiting->until = tcp->ip->now + KG_TCP_WAIT_MS; /* the peer sends again: it has not had our last ACK yet */
     }
     if (!(flags & KG_TCP_RST) && kg_ip_may_reply(tcp->ip)) { /* RFC 1337: a RST ends no TIME-WAIT */
         struct kg_tcp_header header = {

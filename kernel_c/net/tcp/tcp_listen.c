@@ -33,7 +33,8 @@ static uint32_t server_buffer(const struct kg_tcp *tcp)
     return tcp->connections[0].received.size; /* slots of servers come first */
 }
 
-static void send_syn_ack(struct kg_tcp *tcp, const struct kg_tcp_half *half)
+/* False: the link took none. */
+static bool send_syn_ack(struct kg_tcp *tcp, const struct kg_tcp_half *half)
 {
     struct kg_tcp_header header = {
         .peer = &half->peer, .seq = half->iss, .ack = half->irs + 1, .flags = KG_TCP_SYN | KG_TCP_ACK};
@@ -45,7 +46,7 @@ static void send_syn_ack(struct kg_tcp *tcp, const struct kg_tcp_half *half)
     const uint8_t *scaled = half->has_scale ? &scale : NULL;
     header.n_options = (uint8_t)kg_tcp_write_syn_options(header.options, mss, scaled, half->may_sack);
     header.window = (uint16_t)kg_min32(server_buffer(tcp), 65535);
-    kg_tcp_emit(tcp->ip, &header, 0);
+    return kg_tcp_emit(tcp->ip, &header, 0);
 }
 
 static void take_syn(struct kg_tcp *tcp, const struct kg_tcp_peer *peer, const struct kg_tcp_segment *segment)
@@ -174,11 +175,13 @@ void kg_tcp_poll_half(struct kg_tcp *tcp)
         if (half->peer.port == 0 || tcp->ip->now < half->at) {
             continue;
         }
-        if (++half->tries > SYN_ACKS) {
+        if (half->tries >= SYN_ACKS) {
             half->peer.port = 0;
-            continue;
+        } else if (send_syn_ack(tcp, half)) {
+            half->tries++;
+            half->at = tcp->ip->now + ((uint64_t)SYN_ACK_MS << half->tries);
+        } else {
+            half->at = tcp->ip->now + KG_TCP_LINK_FULL_MS;
         }
-        half->at = tcp->ip->now + ((uint64_t)SYN_ACK_MS << half->tries);
-        send_syn_ack(tcp, half);
     }
 }

@@ -177,7 +177,9 @@ static void send_in_newreno(struct kg_tcp *tcp, struct kg_tcp_connection *c)
 
 void kg_tcp_send_ack(struct kg_tcp *tcp, struct kg_tcp_connection *c)
 {
-    send_segment(tcp, c, c->snd_max, 0, KG_TCP_ACK);
+    if (!send_segment(tcp, c, c->snd_max, 0, KG_TCP_ACK)) {
+        c->ack_now = true; /* the link took none: with the next poll */
+    }
 }
 
 void kg_tcp_output(struct kg_tcp *tcp, struct kg_tcp_connection *c)
@@ -210,12 +212,12 @@ void kg_tcp_force(struct kg_tcp *tcp, struct kg_tcp_connection *c)
 }
 
 /* A sequence number that the peer has: it answers with its window, and is alive. */
-void kg_tcp_probe(struct kg_tcp *tcp, struct kg_tcp_connection *c)
+bool kg_tcp_probe(struct kg_tcp *tcp, struct kg_tcp_connection *c)
 {
-    send_segment(tcp, c, c->snd_una - 1, 0, KG_TCP_ACK);
+    return send_segment(tcp, c, c->snd_una - 1, 0, KG_TCP_ACK);
 }
 
-void kg_tcp_send_syn(struct kg_tcp *tcp, struct kg_tcp_connection *c)
+bool kg_tcp_send_syn(struct kg_tcp *tcp, struct kg_tcp_connection *c)
 {
     struct kg_tcp_header header = {.peer = &c->peer, .seq = c->iss, .flags = KG_TCP_SYN};
     uint8_t scale = 0;
@@ -230,9 +232,10 @@ void kg_tcp_send_syn(struct kg_tcp *tcp, struct kg_tcp_connection *c)
     header.n_options = (uint8_t)kg_tcp_write_syn_options(header.options, mss, &scale, true);
     header.window = (uint16_t)kg_min32(c->received.size, 65535);
     c->rcv_adv = c->rcv_nxt + header.window;
-    kg_tcp_emit(tcp->ip, &header, 0);
+    bool sent = kg_tcp_emit(tcp->ip, &header, 0);
     c->snd_max = c->snd_nxt = c->iss + 1;
-    c->retransmit_at = tcp->ip->now + c->rto;
+    c->retransmit_at = tcp->ip->now + (sent ? c->rto : KG_TCP_LINK_FULL_MS);
+    return sent;
 }
 
 void kg_tcp_send_reset(struct kg_tcp *tcp, struct kg_tcp_connection *c)

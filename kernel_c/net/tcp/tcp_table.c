@@ -4,7 +4,6 @@
 #include "kgpt/mem.h"
 
 #define INITIAL_RTO 1000u
-#define WAIT_MS 60000u /* TIME-WAIT, as Linux has it */
 #define ALIVE_MS 75000u
 #define INITIAL_SEGMENTS 10u /* RFC 6928 */
 
@@ -118,7 +117,7 @@ void kg_tcp_wait(struct kg_tcp *tcp, struct kg_tcp_connection *c)
             place = &tcp->waiting[i];
         }
     }
-    *place = (struct kg_tcp_waiting){c->peer, c->snd_max, c->rcv_nxt, tcp->ip->now + WAIT_MS};
+    *place = (struct kg_tcp_waiting){c->peer, c->snd_max, c->rcv_nxt, tcp->ip->now + KG_TCP_WAIT_MS};
     kg_tcp_done(c);
 }
 

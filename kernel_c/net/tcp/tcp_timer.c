@@ -1,9 +1,9 @@
 /* Timers: retransmission, delayed ACK, zero window, keep-alive, and the ends of connections that nobody holds. */
 #include "tcp.h"
 
-#define TRIES 9u /* of a segment: about 100 seconds (RFC 9293, R2) */
-#define SYN_TRIES 6u
-#define DOUBTS 2u /* time-outs after which the neighbour may have moved */
+#define TRIES 9u     /* of a segment: about 100 seconds (RFC 9293, R2) */
+#define SYN_TRIES 7u /* about three minutes (RFC 9293, MUST-23) */
+#define DOUBTS 2u    /* time-outs after which the neighbour may have moved */
 #define BACKOFF_MOST_MS 60000u
 #define ALIVE_MS 75000u
 #define ALIVE_AGAIN_MS 15000u
@@ -34,9 +34,10 @@ static void retransmission_timer(struct kg_tcp *tcp, struct kg_tcp_connection *c
     if (c->tries >= DOUBTS) {
         kg_arp_doubt(tcp->ip, c->peer.address);
     }
-    if (opening) {
-        kg_tcp_send_syn(tcp, c);
-    } else {
+    if (opening && !kg_tcp_send_syn(tcp, c)) {
+        return; /* the link took none: with the next poll */
+    }
+    if (!opening) {
         kg_tcp_timed_out(c);
     }
     c->tries++;
@@ -46,7 +47,7 @@ static void retransmission_timer(struct kg_tcp *tcp, struct kg_tcp_connection *c
         return;
     }
     kg_tcp_output(tcp, c);
-    if (c->snd_nxt == c->snd_una) { /* the window was closed again over what is in flight */
+    if (c->snd_wnd == 0) { /* the window was closed again over what is in flight */
         kg_tcp_probe(tcp, c);
     }
 }
@@ -58,12 +59,14 @@ static void persist_timer(struct kg_tcp *tcp, struct kg_tcp_connection *c)
         give_up_connection(tcp, c, "the peer does not answer");
         return;
     }
+    if (c->snd_wnd == 0 && !kg_tcp_probe(tcp, c)) {
+        c->persist_at = tcp->ip->now + KG_TCP_LINK_FULL_MS;
+        return;
+    }
     c->probes++;
     c->persist_at = tcp->ip->now + backed_off(c, c->probes);
     if (c->snd_wnd) {
         kg_tcp_force(tcp, c);
-    } else {
-        kg_tcp_probe(tcp, c);
     }
 }
 
@@ -82,7 +85,9 @@ static void alive_timer(struct kg_tcp *tcp, struct kg_tcp_connection *c)
         give_up_connection(tcp, c, "the peer is gone");
         return;
     }
-    kg_tcp_probe(tcp, c);
+    if (!kg_tcp_probe(tcp, c)) {
+        c->alive_at = now + KG_TCP_LINK_FULL_MS;
+    }
 }
 
 static bool is_due(uint64_t at, uint64_t now)
