@@ -153,7 +153,8 @@ def literal(key: Key) -> str:
 def property_of(key: Key) -> Iterator[str]:
     """The property that decodes a key with the bits of numbers."""
     if key.kind == "F32":
-        name, kind, call = "values", "tuple[float, ...]", f"singles(self.{key.name})"
+        name = "values" if key.name == "f32" else f"{key.name}_values"
+        kind, call = "tuple[float, ...]", f"singles(self.{key.name})"
     elif key.kind == "BITS":
         name, kind, call = f"exact_{key.name.removesuffix('_bits')}", "float", f"double(self.{key.name})"
     else:

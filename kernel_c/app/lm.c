@@ -170,6 +170,7 @@ enum kg_exit kg_engine_run(struct kgpt *k)
     case KG_MODE_JITTER: return run_to_end(k, kg_lm_jitter);
     case KG_MODE_PERPLEXITY: return run_to_end(k, kg_lm_perplexity);
     case KG_MODE_SERVE: return run_to_end(k, kg_server_run);
+    case KG_MODE_EXPLAIN: return run_to_end(k, kg_lm_explain);
     case KG_MODE_PREFILL: return run_to_end(k, kg_lm_prefill);
     default: return run_lm_generate_mode(k);
     }

@@ -193,6 +193,10 @@ void kg_lm_fill_prompt(struct kg_conversation *conversation, uint32_t n);
  * Ctrl-C. */
 enum kg_status kg_lm_jitter(struct kgpt *k, struct kg_error *error);
 
+/* explain/: a text from the prompt on, and each number on the way to it, on the machine channel. KG_E_STOPPED after
+ * Ctrl-C. */
+enum kg_status kg_lm_explain(struct kgpt *k, struct kg_error *error);
+
 /* The slot (ops/quant/slots.c) of the type that most bytes of the model's matrices have. */
 const char *kg_lm_slot(const struct kg_lm *lm);
 void kg_lm_print_slots(const struct kg_lm *lm); /* of each type: "Q4_1 by avx2, Q8_0 by avx2", and ends the line */

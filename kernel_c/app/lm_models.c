@@ -13,6 +13,7 @@
 #define KG_CTX_DEFAULT 4096u
 #define KG_CTX_LEAST 256u
 #define KG_CTX_WINDOW 512u /* of mode=perplexity, as in llama-perplexity */
+#define KG_CTX_EXPLAIN 64u /* of mode=explain, whose trace grows with its square */
 #define KG_CTX_REPLY 1024u /* tokens of the context that a long text leaves to the conversation about it */
 
 /* 4,096 tokens, or more for a long text and an answer to it; at most as many as the model was trained for. */
@@ -21,6 +22,9 @@ static uint32_t default_context(struct kgpt *k)
     uint32_t most = k->lm->loaded.model.n_ctx_train;
     if (k->config.mode == KG_MODE_PERPLEXITY) {
         return KG_CTX_WINDOW < most ? KG_CTX_WINDOW : most;
+    }
+    if (k->config.mode == KG_MODE_EXPLAIN) {
+        return KG_CTX_EXPLAIN < most ? KG_CTX_EXPLAIN : most;
     }
     uint32_t texts = kg_lm_texts_tokens(k);
     uint32_t wanted = texts > KG_CTX_DEFAULT - KG_CTX_REPLY ? texts + KG_CTX_REPLY : KG_CTX_DEFAULT;
@@ -40,7 +44,8 @@ static enum kg_kv_type choose_cache(const struct kgpt *k)
 static uint32_t slots_of(const struct kgpt *k)
 {
     enum kg_mode mode = (enum kg_mode)k->config.mode;
-    bool one = mode == KG_MODE_CHAT || mode == KG_MODE_PERPLEXITY || (mode == KG_MODE_OPEN && k->lm->loaded.has_chat);
+    bool one = mode == KG_MODE_CHAT || mode == KG_MODE_PERPLEXITY || mode == KG_MODE_EXPLAIN ||
+               (mode == KG_MODE_OPEN && k->lm->loaded.has_chat);
     return one ? 1 : k->config.lm.slots;
 }
 
@@ -96,7 +101,7 @@ static enum kg_status choose_context(struct kgpt *k, struct kg_lm_options *optio
         kg_print("kgpt: a context of %u, which is what this model was trained for\n", most);
     }
     *options = (struct kg_lm_options){.n_ctx = asked ? asked : default_context(k),
-                                      .n_batch = k->config.lm.ubatch,
+                                      .n_batch = k->config.mode == KG_MODE_EXPLAIN ? 1 : k->config.lm.ubatch,
                                       .kv = choose_cache(k),
                                       .n_logits = k->config.mode == KG_MODE_PERPLEXITY ? k->config.lm.ubatch : 1};
     if (!kg_lm_options_fit(&loaded->model, options)) { /* ubatch is at least 1, and so is n_ctx */

@@ -271,6 +271,22 @@ static void add_positions(const struct tile *tile, const struct desk *desk, cons
     }
 }
 
+/* For a session that wants them: the weights of its last token in the pass, by the division of weigh_block. */
+static void keep_attention_weights(const struct tile *tile, const struct desk *desk, const float *totals)
+{
+    const struct kg_lm_session *session = tile->run->session;
+    uint32_t group = group_of(tile->pass->model), n_ctx = session->options.n_ctx;
+    for (uint32_t i = 0; i < tile->n && session->attention; i++) {
+        uint32_t query = tile->query + i, from = tile->first[i], n = tile->end[i] - from;
+        if (query / group == tile->run->n - 1) {
+            float *row = session->attention + (size_t)(tile->kv_head * group + query % group) * n_ctx;
+            memset(row, 0, n_ctx * sizeof *row);
+            memcpy(row + from, desk->scores + i * desk->stride + from, n * sizeof *row);
+            desk->ops->divide(row + from, n, totals[i]);
+        }
+    }
+}
+
 static void attend_tile(const struct tile *tile, const struct desk *desk)
 {
     float totals[TILE];
@@ -282,6 +298,7 @@ static void attend_tile(const struct tile *tile, const struct desk *desk)
         desk->ops->powers(row, n, desk->ops->largest(row, n));
     }
     add_up_rows(tile, desk, totals);
+    keep_attention_weights(tile, desk, totals);
     add_positions(tile, desk, totals, 0, tile->pass->model->head_dim);
 }
 
@@ -297,11 +314,11 @@ static bool is_uneven(uint64_t tiles, uint32_t workers)
     return (tiles + workers - 1) / workers * workers * 4 > tiles * 5;
 }
 
-/* Does a single token read many positions, with too few key heads for the workers? */
+/* Does a single token read many positions, with too few key heads for the workers? Only whole tiles keep weights. */
 static bool should_split(const struct kg_lm_pass *pass, uint32_t workers)
 {
-    return pass->n == 1 && pass->tokens[0].position >= SPLIT_POSITIONS && group_of(pass->model) <= TILE &&
-           is_uneven(pass->model->n_head_kv, workers);
+    return pass->n == 1 && !pass->runs[0].session->attention && pass->tokens[0].position >= SPLIT_POSITIONS &&
+           group_of(pass->model) <= TILE && is_uneven(pass->model->n_head_kv, workers);
 }
 
 /* Those tiles of a run whose numbers are from .. to - 1. */

@@ -51,6 +51,36 @@ static void probe_stream(const struct kg_lm_pass *pass, const char *what, bool l
     }
 }
 
+/* Tells each session with memory for its weights of attention about a part of its last token. */
+static void probe_part(const struct kg_lm_pass *pass, const char *what, const struct kg_lm_rows *rows, size_t n)
+{
+    for (uint32_t i = 0; i < pass->n_runs; i++) {
+        const struct kg_lm_run *run = &pass->runs[i];
+        const struct kg_lm_session *s = run->session;
+        if (s->probe && s->attention) {
+            s->probe(s->probe_context, what, pass->layer_number, kg_lm_row(rows, run->first + run->n - 1), n);
+        }
+    }
+}
+
+static void probe_heads(const struct kg_lm_pass *pass, const char *query, const char *key)
+{
+    probe_part(pass, query, &pass->work->query, kg_lm_q_dim(pass->model));
+    probe_part(pass, key, &pass->work->key, kg_lm_kv_dim(pass->model));
+}
+
+static void probe_attention(const struct kg_lm_pass *pass)
+{
+    for (uint32_t i = 0; i < pass->n_runs; i++) {
+        const struct kg_lm_session *s = pass->runs[i].session;
+        if (s->probe && s->attention) {
+            s->probe(s->probe_context, "attention", pass->layer_number, s->attention,
+                     (size_t)pass->model->n_head * s->options.n_ctx);
+        }
+    }
+    probe_part(pass, "attended", &pass->work->attended, kg_lm_q_dim(pass->model));
+}
+
 static void normalize(const struct kg_lm_pass *pass, float *y, const float *x, uint32_t n, const float *weight,
                       const float *bias)
 {
@@ -185,42 +215,59 @@ static void layer(const struct kg_lm_pass *pass)
     const struct kg_lm_product down = {&l->matrices[KG_M_DOWN], l->vectors[KG_V_DOWN_BIAS], w->projected};
     each_token(pass, take_for_attention);
     kg_lm_products(pass, heads, 3, pass->n);
+    probe_heads(pass, "q_raw", "k_raw");
+    probe_part(pass, "v", &w->value, kg_lm_kv_dim(pass->model));
     each_token(pass, place_heads);
+    probe_heads(pass, "q", "k");
     kg_lm_attend(pass);
+    probe_attention(pass);
     each_token(pass, take_attended);
     kg_lm_products(pass, &o, 1, pass->n);
     each_token(pass, add_attention);
     probe_stream(pass, "attn", false);
     kg_lm_feed_forward(pass);
+    probe_part(pass, "hidden", &w->hidden, pass->model->n_ff);
     each_token(pass, take_hidden);
     kg_lm_products(pass, &down, 1, pass->n);
     each_token(pass, add_feed_forward);
     probe_stream(pass, "ffn", false);
 }
 
-/* The final norm replaces x, since nothing reads that any more. The activations of the j-th token that leaves logits
- * are number j. */
-static void take_output(const struct kg_lm_pass *pass, uint32_t j)
+/* The final norm replaces x. The activations of the j-th token that leaves logits are number j. */
+static void take_output(const struct kg_lm_pass *pass, float *x, uint32_t j)
 {
     const struct kg_lm_model *m = pass->model;
     const float *const *vectors = m->extra->vectors;
-    float *x = kg_lm_row(&pass->work->x, pass->work->wanted[j]);
     if (vectors[KG_V_OUTPUT_NORM]) {
         normalize(pass, x, x, m->n_embd, vectors[KG_V_OUTPUT_NORM], vectors[KG_V_OUTPUT_NORM_BIAS]);
     }
     kg_lm_take(pass, x, m->n_embd, &m->output, j);
 }
 
-static void compute_logits(const struct kg_lm_pass *pass, float *logits)
+static void multiply_output(const struct kg_lm_pass *pass, float *logits, uint32_t n)
 {
     const struct kg_lm_model *m = pass->model;
-    for (uint32_t j = 0; j < pass->n_logits; j++) {
-        take_output(pass, j);
-    }
-    probe_stream(pass, "norm", true);
     struct kg_lm_rows rows = {logits, m->n_vocab};
     const struct kg_lm_product output = {&m->output, m->extra->vectors[KG_V_OUTPUT_BIAS], rows};
-    kg_lm_products(pass, &output, 1, pass->n_logits);
+    kg_lm_products(pass, &output, 1, n);
+}
+
+/* Nothing reads x any more behind the final norm. */
+static void compute_logits(const struct kg_lm_pass *pass, float *logits)
+{
+    for (uint32_t j = 0; j < pass->n_logits; j++) {
+        take_output(pass, kg_lm_row(&pass->work->x, pass->work->wanted[j]), j);
+    }
+    probe_stream(pass, "norm", true);
+    multiply_output(pass, logits, pass->n_logits);
+}
+
+void kg_lm_lens(const struct kg_lm_session *session, const float *x, float *normed, float *logits)
+{
+    const struct kg_lm_pass pass = {.work = session->work, .model = session->model, .n = 1};
+    memcpy(normed, x, session->model->n_embd * sizeof *normed);
+    take_output(&pass, normed, 0);
+    multiply_output(&pass, logits, 1);
 }
 
 bool kg_lm_forward(struct kg_lm_pass *pass, float *logits, bool (*stopped)(void *), void *context)

@@ -123,6 +123,11 @@ static enum kg_status read_model(struct kg_lm_model *model, const struct kg_gguf
     return KG_OK;
 }
 
+float kg_lm_attn_scale(const struct kg_lm_model *model)
+{
+    return model->extra->attn_scale;
+}
+
 enum kg_status kg_lm_open(struct kg_lm_model *model, const struct kg_gguf *gguf, bool interleaved,
                           struct kg_arena *arena, struct kg_error *error)
 {

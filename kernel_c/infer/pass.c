@@ -69,6 +69,7 @@ static enum kg_status explain_fault(const struct kg_lm_session *session, uint32_
     struct kg_lm_pass pass = begin_pass(session);
     again.probe = find_fault;
     again.probe_context = &fault;
+    again.attention = NULL;
     append_run(&pass, &again, n, 1);
     kg_lm_forward(&pass, session->logits, NULL, NULL);
     char what = fault.what ? fault.what[0] : 'o';

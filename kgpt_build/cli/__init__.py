@@ -38,6 +38,7 @@ COMMANDS = (
     "pack",
     "quantize",
     "verify",
+    "explain",
     "test",
     "bench",
     "jitter",

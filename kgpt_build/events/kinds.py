@@ -382,6 +382,158 @@ class Layer(Event):
 
 
 @dataclass(frozen=True)
+class Explain(Event):
+    """``mode=explain``, of a language model: what will be told ([explain-trace.md](explain-trace.md))."""
+
+    event: ClassVar[str] = "explain"
+    prompt: str
+    """The tokens of the prompt."""
+    positions: int
+    """The most positions."""
+    layers: str
+    """The layers that are told."""
+    vectors: str
+    """Of them, those whose vectors are told."""
+    attn_scale: float
+    """What a product of query and key is multiplied by."""
+
+
+@dataclass(frozen=True)
+class Tensor(Event):
+    """``mode=explain``: a part of the pass of one token."""
+
+    event: ClassVar[str] = "tensor"
+    what: str
+    """``attention``: n_head rows of pos + 1 weights; of a layer with vectors ``q_raw``, ``k_raw`` and ``v``, ``q`` and
+    ``k`` behind RoPE, ``attended``, and the residual stream ``attn`` and ``ffn``; ``embed``; ``norm``; ``logits`` of a
+    small vocabulary.
+    """
+    layer: int
+    """The layer; 0 of ``embed``; n_layer of ``norm`` and ``logits``."""
+    pos: int
+    """The position."""
+    f32: str
+    """The numbers."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """``f32`` as the kernel computed it."""
+        return singles(self.f32)
+
+
+@dataclass(frozen=True)
+class Neurons(Event):
+    """``mode=explain``: the strongest neurons of a layer's MLP, or all of them in their order."""
+
+    event: ClassVar[str] = "neurons"
+    layer: int
+    """The layer."""
+    pos: int
+    """The position."""
+    u32: str
+    """Their numbers."""
+    f32: str
+    """Their values behind the activation."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """``f32`` as the kernel computed it."""
+        return singles(self.f32)
+
+
+@dataclass(frozen=True)
+class Lens(Event):
+    """``mode=explain``: the likeliest next tokens if the model ended behind a layer."""
+
+    event: ClassVar[str] = "lens"
+    layer: int
+    """The layer."""
+    pos: int
+    """The position."""
+    u32: str
+    """The tokens, the likeliest first."""
+    f32: str
+    """Their probabilities."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """``f32`` as the kernel computed it."""
+        return singles(self.f32)
+
+
+@dataclass(frozen=True)
+class Lengths(Event):
+    """``mode=explain``: how long the residual stream was in the pass of one token."""
+
+    event: ClassVar[str] = "lengths"
+    pos: int
+    """The position."""
+    f32: str
+    """Behind the embedding, then of each layer behind attention and behind the MLP."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """``f32`` as the kernel computed it."""
+        return singles(self.f32)
+
+
+@dataclass(frozen=True)
+class Draw(Event):
+    """``mode=explain``: how a token was drawn, behind its ``token``."""
+
+    event: ClassVar[str] = "draw"
+    pos: int
+    """The position whose logits it was drawn from."""
+    ids: str
+    """The likeliest tokens behind ``logit_bias`` and penalties, the likeliest first, at most 256."""
+    logits: str
+    """Their logits."""
+    adjusted: str
+    """Their logits behind ``logit_bias`` and penalties."""
+    log_sum: float
+    """Ln of the sum of exp(logit) of all tokens."""
+    top_k: int
+    """Tokens that ``top_k`` leaves."""
+    typical_p: int
+    """Of them, those that ``typical_p`` leaves."""
+    top_p: int
+    """Of them, those that ``top_p`` leaves."""
+    min_p: int
+    """Of them, those that ``min_p`` leaves: the draw is among these."""
+    kept: str
+    """These, at most 256, in the order of the draw."""
+    weights: str
+    """Their exp((logit - largest) / temperature)."""
+    total: float
+    """The sum of all weights."""
+    drawn: bool
+    """A random number was drawn: not at temperature 0."""
+    uniform: float
+    """The random number, from 0 to 1."""
+    chosen: int
+    """The token."""
+    place: int
+    """Its place in the order of the draw."""
+    below: float
+    """The sum of the weights before it."""
+
+    @property
+    def logits_values(self) -> tuple[float, ...]:
+        """``logits`` as the kernel computed it."""
+        return singles(self.logits)
+
+    @property
+    def adjusted_values(self) -> tuple[float, ...]:
+        """``adjusted`` as the kernel computed it."""
+        return singles(self.adjusted)
+
+    @property
+    def weights_values(self) -> tuple[float, ...]:
+        """``weights`` as the kernel computed it."""
+        return singles(self.weights)
+
+
+@dataclass(frozen=True)
 class Bench(Event):
     """``mode=bench``, or the shell's ``bench``, of a language model."""
 
@@ -708,6 +860,12 @@ EVENTS: Mapping[str, type[Event]] = {
     "logits": Logits,
     "fed": Fed,
     "layer": Layer,
+    "explain": Explain,
+    "tensor": Tensor,
+    "neurons": Neurons,
+    "lens": Lens,
+    "lengths": Lengths,
+    "draw": Draw,
     "bench": Bench,
     "durations": Durations,
     "jitter": Jitter,
@@ -736,18 +894,23 @@ __all__ = [
     "Corpus",
     "Cpu",
     "Cpus",
+    "Draw",
     "Durations",
     "Error",
     "Eval",
     "Exit",
+    "Explain",
     "Fed",
     "Gaps",
     "Jitter",
     "Layer",
+    "Lengths",
+    "Lens",
     "Logits",
     "Logprobs",
     "Memory",
     "Model",
+    "Neurons",
     "Panic",
     "Perplexity",
     "Preview",
@@ -762,6 +925,7 @@ __all__ = [
     "Speed",
     "Stats",
     "Step",
+    "Tensor",
     "Token",
     "Training",
 ]

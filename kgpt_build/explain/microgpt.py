@@ -176,4 +176,5 @@ def _draw(logits: Floats, pos: int, sampling: Sampling, rng: Xoshiro) -> Draw:
         uniform=None if greedy else float(before.uniform()),
         chosen=int(order[place]),
         place=place,
+        below=float(np.cumsum(weights, dtype=np.float32)[place - 1]) if place else 0.0,
     )

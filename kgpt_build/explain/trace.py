@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+MOST_CANDIDATES = 256
+"""KG_EXPLAIN_CANDIDATES of kernel_c/app/explain/explain.h."""
+
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int32]
 
@@ -114,10 +117,11 @@ class Draw:
     ``logits`` (K,) as the model gave them, ``adjusted`` (K,) after bias and penalties. ``left``: how many tokens
     remain after each filter, in the order of the filters: top_k, typical_p, top_p, min_p.
 
-    ``kept`` (N,): the tokens that remain, in the order of the draw; ``weights`` (N,): exp((logit - largest) /
-    temperature), ``total`` their sum in this order, so p = weights / total. The draw takes the first token whose
-    running sum of weights is more than ``uniform`` * ``total``. At temperature 0 nothing is drawn: ``uniform`` is
-    None, and ``kept`` has the likeliest token alone.
+    ``kept`` (N,): the tokens that remain, in the order of the draw, at most MOST_CANDIDATES of them; ``weights`` (N,):
+    exp((logit - largest) / temperature); ``total`` the sum over all that remain (left["min_p"] of them), so p =
+    weights / total. The draw takes the first token whose running sum of weights is more than ``uniform`` * ``total``;
+    ``below`` is the sum before it. At temperature 0 nothing is drawn: ``uniform`` is None, and ``kept`` has the
+    likeliest token alone.
     """
 
     pos: int
@@ -131,7 +135,8 @@ class Draw:
     total: float
     uniform: float | None
     chosen: int  # the token
-    place: int  # its place in kept
+    place: int  # its place in the order of the draw
+    below: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,10 +22,15 @@ Stream = tuple[str, int]  # ("embed", 0), ("attn", layer), ("ffn", layer), ("nor
 
 @dataclass(frozen=True)
 class Computed:
-    """``logits`` (T, n_vocab), and the residual stream (T, n_embd) after each step; "norm" is after the final norm."""
+    """``logits`` (T, n_vocab), and the residual stream (T, n_embd) after each step; "norm" is after the final norm.
+
+    ``parts`` of each layer: q_raw, k_raw and v (T, heads, head_dim) before norms and RoPE, q and k behind them,
+    attention (n_head, T, T), attended (T, n_head * head_dim), and hidden (T, n_ff) behind the activation.
+    """
 
     logits: Array
     streams: dict[Stream, Array]
+    parts: dict[Stream, Array] = field(default_factory=dict)
 
 
 @dataclass
@@ -37,6 +42,7 @@ class _Pass:
     n_ctx: int
     positions: npt.NDArray[np.intp]
     streams: dict[Stream, Array] = field(default_factory=dict)
+    parts: dict[Stream, Array] = field(default_factory=dict)
 
     def vector(self, name: str) -> Array | None:
         return self.model.tensor(name, self.dtype) if name in self.model else None
@@ -88,7 +94,7 @@ def forward(
         x = _layer(run, x, layer)
     x = run.norm(x, "output_norm") if "output_norm.weight" in model else x
     run.streams["norm", hparams.n_layer] = x
-    return Computed(run.product(x, "output" if "output.weight" in model else "token_embd"), run.streams)
+    return Computed(run.product(x, "output" if "output.weight" in model else "token_embd"), run.streams, run.parts)
 
 
 def _embed(run: _Pass, tokens: npt.NDArray[np.intp]) -> Array:
@@ -108,7 +114,7 @@ def _layer(run: _Pass, x: Array, layer: int) -> Array:
     run.streams["attn", layer] = x
     if not run.model.arch.parallel:
         normed = run.norm(x, f"{name}.ffn_norm")
-    y = _feed_forward(run, normed, name)
+    y = _feed_forward(run, normed, layer)
     x = x + (run.norm(y, f"{name}.post_ffw_norm") if f"{name}.post_ffw_norm.weight" in run.model else y)
     run.streams["ffn", layer] = x
     return x
@@ -124,14 +130,17 @@ def _attention(run: _Pass, x: Array, layer: int) -> Array:
     else:
         q, k, v = (run.product(x, f"{name}.attn_{letter}") for letter in "qkv")
     q, k, v = (a.reshape(len(x), -1, h.head_dim) for a in (q, k, v))
+    run.parts |= {("q_raw", layer): q, ("k_raw", layer): k, ("v", layer): v}
     if f"{name}.attn_q_norm.weight" in run.model:
         q, k = run.norm(q, f"{name}.attn_q_norm"), run.norm(k, f"{name}.attn_k_norm")
     angle, magnitude = angles(run.model, run.positions, layer, run.n_ctx)
     q, k = (turn(a, angle, magnitude, run.model.arch.rope) for a in (q, k))
+    run.parts |= {("q", layer): q, ("k", layer): k}
     k, v = (np.repeat(cached(a, run.kv), h.n_head // h.n_head_kv, axis=1) for a in (k, v))
     scores = np.einsum("thd,shd->hts", q, k) * q.dtype.type(h.attn_scale)
     weights = softmax(np.where(_looks(run.positions, h.window_of(layer)), scores, -np.inf))
     out: Array = np.einsum("hts,shd->thd", weights, v).reshape(len(x), -1)
+    run.parts |= {("attention", layer): weights, ("attended", layer): out}
     return out
 
 
@@ -141,8 +150,8 @@ def _looks(positions: npt.NDArray[np.intp], window: int) -> npt.NDArray[np.bool_
     return (behind >= 0) & (behind < window) if window else behind >= 0
 
 
-def _feed_forward(run: _Pass, x: Array, name: str) -> Array:
-    activation, n_ff = _ACTIVATIONS[run.model.arch.activation], run.model.hparams.n_ff
+def _feed_forward(run: _Pass, x: Array, layer: int) -> Array:
+    activation, n_ff, name = _ACTIVATIONS[run.model.arch.activation], run.model.hparams.n_ff, f"blk.{layer}"
     if run.model.arch.fused_gate:
         gate = run.product(x, f"{name}.ffn_up", slice(0, n_ff))
         hidden = activation(gate) * run.product(x, f"{name}.ffn_up", slice(n_ff, None))
@@ -150,6 +159,7 @@ def _feed_forward(run: _Pass, x: Array, name: str) -> Array:
         hidden = activation(run.product(x, f"{name}.ffn_gate")) * run.product(x, f"{name}.ffn_up")
     else:
         hidden = activation(run.product(x, f"{name}.ffn_up"))
+    run.parts["hidden", layer] = hidden
     return run.product(hidden, f"{name}.ffn_down")
 
 

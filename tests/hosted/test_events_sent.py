@@ -45,6 +45,7 @@ def lm_run(without_model: Hosted, tmp_path_factory: pytest.TempPathFactory) -> R
         brought.run("mode=chat exit", "abc"),
         brought.run("mode=jitter exit times=2 cpus=2"),
         brought.run("mode=perplexity exit ctx=4 prompt=abacab"),
+        brought.run("mode=explain exit prompt=ab max_tokens=2"),
         brought.run("mode=serve port=0", "\x03"),  # Ctrl-C
     ]
     return Run(0, "", [event for run in runs for event in run.events])
@@ -61,6 +62,7 @@ def test_a_microgpt(micro_run: Run) -> None:
     assert missing == {
         *("speed", "logprobs", "fed", "layer", "bench", "perplexity", "durations", "jitter", "sections", "gaps"),
         *("corpus", "training", "step", "preview", "eval", "blob", "serving", "served"),
+        *("explain", "tensor", "neurons", "lens", "lengths", "draw"),
     }
 
 
@@ -68,6 +70,7 @@ def test_a_language_model(lm_run: Run) -> None:
     sent = check(lm_run, lm=True)
     assert {"speed", "logprobs", "fed", "layer", "bench", "perplexity"} <= sent
     assert {"durations", "jitter", "sections", "gaps", "serving"} <= sent
+    assert {"explain", "tensor", "neurons", "lens", "lengths", "draw"} <= sent
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -23,6 +23,7 @@ enum kg_mode {
     KG_MODE_JITTER,
     KG_MODE_PREFILL,
     KG_MODE_SERVE,
+    KG_MODE_EXPLAIN,
     KG_MODE_OPEN, /* not given: the engine chooses a mode for its model */
 };
 

@@ -78,7 +78,12 @@ struct kg_lm_session {
      * "attn" and "ffn" of each layer, and after the final "norm" if logits are computed. */
     void (*probe)(void *context, const char *what, uint32_t layer, const float *values, size_t n);
     void *probe_context;
-    bool probe_all;    /* the callback gets each token of the session in the pass, in turn, not only the last */
+    bool probe_all; /* the callback gets each token of the session in the pass, in turn, not only the last */
+    /* (n_head, n_ctx), or NULL: the callback also gets the parts of each layer of the session's last token in a pass,
+     * and the weights of attention go here. In the order of the pass: "q_raw", "k_raw" and "v" before norms and RoPE,
+     * "q" and "k" after them, "attention" (n_head, n_ctx; 0 for positions that are not read), "attended", "attn",
+     * "hidden" (n_ff) behind the activation, "ffn". */
+    float *attention;
     uint64_t kv_bytes; /* bytes of the arena for keys and values */
 };
 
@@ -124,6 +129,13 @@ void kg_lm_eval_pieces(struct kg_lm_piece *pieces, uint32_t n, bool (*stopped)(v
  * and batches, nor on the number of workers. */
 enum kg_status kg_lm_eval(struct kg_lm_session *session, const uint32_t *tokens, uint32_t n, bool (*stopped)(void *),
                           void *context, struct kg_error *error);
+
+/* What the residual stream `x` (n_embd) would give if the model ended there: the final norm's output `normed` (n_embd),
+ * and the logits (n_vocab). For a probe after "embed" or "ffn", when no activations of the pass are in use. */
+void kg_lm_lens(const struct kg_lm_session *session, const float *x, float *normed, float *logits);
+
+/* What scores of attention are multiplied by. */
+float kg_lm_attn_scale(const struct kg_lm_model *model);
 
 /* The mean, over these tokens, of the hidden state behind the final norm: `mean` (n_embd). They replace the context.
  * KG_E_ as for kg_lm_eval. */
