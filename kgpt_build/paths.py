@@ -105,6 +105,15 @@ def write_errors(what: str) -> Iterator[None]:
         raise KgptError(f"cannot write {what}: {reason}", hints.get(error.errno or 0, "")) from error
 
 
+def check_place(path: Path) -> None:
+    """Check before long work that a file can be written at ``path``. Raises KgptError."""
+    with write_errors(str(path)):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent):
+            pass
+
+
 def make_cache_dir(*parts: str) -> Path:
     """Create a folder in the cache, and test that it is writable. Raises KgptError."""
     try:

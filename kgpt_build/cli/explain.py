@@ -85,8 +85,9 @@ def command(
     the same bits. The page needs no network.
     """
     from kgpt_build.explain.choose import TOKENS, choose, list_words
-    from kgpt_build.paths import write_atomically
+    from kgpt_build.paths import check_place, write_atomically
 
+    check_place(output)
     with _opened(model_or_here(model, default=default)) as (loaded, weights):
         positions = min(tokens or TOKENS, loaded.hparams.n_ctx)
         if tokens and tokens > loaded.hparams.n_ctx:
@@ -117,9 +118,9 @@ def _opened(path: Path | None) -> Iterator[tuple[GgufModel, Mapping[str, FloatAr
         yield found, {}
         return
     with tempfile.TemporaryDirectory(prefix="kgpt-") as folder:
-        if path.suffix == ".json":
-            source, path = path, Path(folder) / f"{path.stem}.gguf"
-            models.save_gguf(models.load_microgpt(source), path)
+        if not models.is_gguf(path):
+            path = Path(folder) / f"{path.stem}.gguf"
+            models.save_gguf(found, path)
         yield models.load_lm(path), found.tensors
 
 

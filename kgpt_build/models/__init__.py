@@ -40,6 +40,7 @@ __all__ = [
     "cached_sha256",
     "import_model",
     "imported",
+    "is_gguf",
     "load",
     "load_gguf_model",
     "load_lm",
@@ -117,6 +118,14 @@ def _require_other_file(path: Path, source: Path, options: ImportOptions) -> Non
 def _gguf_of(path: Path) -> Path:
     """The file to read: ``path``, or what it was imported into."""
     return path if importer_of(path) is None else as_gguf(path)
+
+
+def is_gguf(path: Path) -> bool:
+    """Does ``path`` begin as a GGUF file does? Other models are read from files that do not."""
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
 
 
 def _is_json(path: Path) -> bool:

@@ -5,9 +5,6 @@ Each file is written under a temporary name and renamed, so an interrupted run l
 
 from __future__ import annotations
 
-import errno
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +15,7 @@ from kgpt_build.events import Event
 from kgpt_build.events.framing import Blob
 from kgpt_build.headers.blob import read_model
 from kgpt_build.models.model import clean_name
-from kgpt_build.paths import write_atomically, write_errors
+from kgpt_build.paths import check_place, write_atomically
 from kgpt_build.training.corpus import CorpusText
 from kgpt_build.training.earlier import PREFIX, EarlierBest
 from kgpt_build.training.history import History, Point
@@ -50,12 +47,8 @@ class Files:
         """Check before the training that the files can be written. Raises KgptError."""
         if self.model.suffix == STATE_SUFFIX:
             raise UsageError(f"{self.model} is the name of a state", "give -o a name that ends in .gguf")
-        with write_errors(str(self.model)):
-            for path in (self.model, self.last, self.state):
-                if path.is_dir():
-                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            with tempfile.TemporaryFile(dir=Path(os.path.realpath(self.model)).parent):
-                pass
+        for path in (self.model, self.last, self.state):
+            check_place(path)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 /* Fuzzes the command line, and `set` and `train` of the shell. The first byte selects the parser. Accepted values
- * must be within the limits of their key; refusals must be explained in one line. */
+ * must be within the limits of their key; refusals must be explained in one line. Lists of layers are read, too. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "app/cmdline/keys.h"
 #include "app/engine.h"
+#include "app/explain/layer_list.h"
 #include "promise.h"
 
 #define TEXT_MAX 6000 /* longer than a command line may be */
@@ -66,6 +67,19 @@ static void describe(const struct kg_config *config)
     }
 }
 
+/* A list of layers that is read names layers that are there, and none twice. */
+static void read_layers(const char *text, uint32_t n_layer)
+{
+    struct kg_layer_list list;
+    uint32_t layers[KG_LAYER_LIST_MOST];
+    if (kg_layer_list_read(&list, text, n_layer)) {
+        uint32_t n = kg_layer_list_write(&list, layers);
+        for (uint32_t i = 0; i < n; i++) {
+            promise(layers[i] < n_layer && (i == 0 || layers[i] > layers[i - 1]));
+        }
+    }
+}
+
 /* Splits like the shell's "set KEY VALUE". */
 static enum kg_status set(struct kg_config *config, char *text, struct kg_error *error)
 {
@@ -95,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(&config);
     if (status == KG_OK) {
         describe(&config);
+        read_layers(config.lm.explain_layers, 1 + (uint32_t)size % KG_LAYER_LIST_MOST);
     }
     return 0;
 }

@@ -289,6 +289,7 @@ TARGETS = {
                     f"kernel_c/app/cmdline/{name}.c"
                     for name in ("block_options", "cmdline", "lm_options", "options", "words")
                 ),
+                "kernel_c/app/explain/layer_list.c",
                 *(
                     "kernel_c/train/shape.c",
                     "kernel_c/infer/reply/llama2c_sampler.c",
