@@ -14,9 +14,12 @@ import numpy.typing as npt
 from benchmarks.c_library import ISAS, ZIG, Carved, build_library, checked
 from kgpt_build.reference.draws import KINDS, TextShape, tensor_shapes
 
-SOURCES = tuple(
-    f"train/dense/dense{part}.c"
-    for part in ("", "_avx2", "_avx512", "_c", "_check", "_draws", "_memory", "_shape", "_state", "_update")
+SOURCES = (
+    *(
+        f"train/dense/dense{part}.c"
+        for part in ("", "_c", "_check", "_draws", "_memory", "_shape", "_state", "_update")
+    ),
+    *(f"train/x86/{name}.c" for name in ("choose_dense", "dense_avx2", "dense_avx512")),
 )
 
 Floats = npt.NDArray[np.float32]

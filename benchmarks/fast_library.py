@@ -15,7 +15,8 @@ from benchmarks.c_library import ISAS, ZIG, Carved, build_library, checked
 from kgpt_build.models import Hyperparameters, tensor_shapes
 
 SOURCES = (
-    *(f"train/fast/fast{part}.c" for part in ("", "_avx2", "_avx512", "_batch", "_c", "_memory", "_state")),
+    *(f"train/fast/fast{part}.c" for part in ("", "_batch", "_c", "_memory", "_state")),
+    *(f"train/x86/{name}.c" for name in ("choose_fast", "fast_avx2", "fast_avx512")),
     "train/shape.c",
 )
 DRIVER_FUNCTIONS = ("driver_steps", "driver_multiply_adds", "driver_read_rate")

@@ -23,18 +23,23 @@ static const struct kg_quant_slot evex = {
         },
 };
 
-#define N_SLOTS (KG_N_QUANT_SLOTS + 1)
-static struct kg_quant_ops tables[N_SLOTS];
+#define MOST_SLOTS 8
+static struct kg_quant_ops tables[MOST_SLOTS];
 
+/* The kernel's slots, then `evex`. NULL: there is no such slot. */
 static const struct kg_quant_slot *slot_at(uint32_t slot)
 {
-    return slot < KG_N_QUANT_SLOTS ? kg_quant_slots[slot] : &evex;
+    uint32_t n = 0;
+    while (kg_quant_slots[n]) {
+        n++;
+    }
+    return slot < n ? kg_quant_slots[slot] : slot == n ? &evex : NULL;
 }
 
 /* NULL behind the last slot. */
 const char *driver_slot_name(uint32_t slot)
 {
-    return slot < N_SLOTS ? slot_at(slot)->name : NULL;
+    return slot_at(slot) ? slot_at(slot)->name : NULL;
 }
 
 bool driver_slot_has(uint32_t slot, uint32_t type)

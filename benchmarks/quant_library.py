@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 SOURCES = (
     "benchmarks/quant_driver.c",
     *("kernel_c/core/x86/memory.c", "kernel_c/core/x86/cpu.c", "kernel_c/ops/x86/isa.c"),
+    *(f"kernel_c/ops/x86/attention_{name}.c" for name in ("avx2", "avx512")),
+    *(f"kernel_c/ops/x86/{name}.c" for name in ("choose_attention", "choose_slots", "kv_avx2")),
     *(
         str(path.relative_to(ROOT))
         for room in ("attention", "quant")

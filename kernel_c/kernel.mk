@@ -13,7 +13,8 @@ else
 
 # For each architecture: rooms, entry code, linker script, and target flags of compilers and linker.
 ARCH ?= x86_64
-ROOMS_x86_64 := core/x86 ops/x86 platform/boot/pc platform/pc platform/x86_64
+ROOMS_x86_64 := core/x86 ops/x86 ops/quant/avx2 ops/quant/avx512 ops/quant/avxvnni platform/boot/pc \
+    platform/linux/x86_64 platform/pc platform/x86_64 train/x86
 ENTRY_x86_64 := boot/ap.S boot/entry.S
 LINKER_SCRIPT_x86_64 := linker/kernel.ld
 EMULATION_x86_64 := elf_x86_64
@@ -25,6 +26,35 @@ TRIPLE_x86_64_gcc := -march=x86-64 --param=min-pagesize=0
 HOSTED_TRIPLE_x86_64_zig := -target x86_64-linux-gnu.2.28 -mcpu=x86_64 -fno-sanitize=all
 FREESTANDING_x86_64 := -mcmodel=small -mno-red-zone -fcf-protection=none
 NO_FP_FLAGS_x86_64 := -mgeneral-regs-only
+SUFFIXES_x86_64 := avx2 avx512 avxvnni avx512vnni clmul sha
+AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+FLAGS_x86_64_avx2 := -mavx2
+FLAGS_x86_64_avx512 := $(AVX512_FLAGS)
+FLAGS_x86_64_avxvnni := -mavx2 -mf16c -mavxvnni
+FLAGS_x86_64_avx512vnni := $(AVX512_FLAGS) -mavx512vnni
+FLAGS_x86_64_clmul := -mpclmul -msse4.1
+FLAGS_x86_64_sha := -msha -mssse3 -msse4.1
+
+ROOMS_aarch64 := core/aarch64 ops/aarch64 platform/linux/aarch64 train/aarch64
+ENTRY_aarch64 :=
+LINKER_SCRIPT_aarch64 := linker/aarch64.ld
+EMULATION_aarch64 := aarch64linux
+# `char` is signed, as on x86-64.
+TRIPLE_aarch64_zig := -target aarch64-freestanding-none -mcpu=generic -fno-sanitize=all -fsigned-char
+TRIPLE_aarch64_clang := --target=aarch64-unknown-none-elf -march=armv8-a -fsigned-char
+TRIPLE_aarch64_gcc := -march=armv8-a -fsigned-char
+# Linked statically, so that an emulator of the processor needs no C library beside the program.
+HOSTED_TRIPLE_aarch64_zig := -target aarch64-linux-musl -mcpu=generic -fno-sanitize=all -fsigned-char
+FREESTANDING_aarch64 := -mcmodel=small -mno-outline-atomics
+NO_FP_FLAGS_aarch64 := -mgeneral-regs-only
+SUFFIXES_aarch64 := crc dotprod i8mm sha
+# zig takes features of a processor only so; the other compilers take them as a part of -march.
+FEATURES_aarch64 = $(if $(filter zig,$(TOOLCHAIN)),$(foreach name,$(1),-Xclang -target-feature -Xclang +$(name)), \
+    -march=$(2)$(subst $() ,,$(foreach name,$(1),+$(name))))
+FLAGS_aarch64_crc = $(call FEATURES_aarch64,crc,armv8-a)
+FLAGS_aarch64_dotprod = $(call FEATURES_aarch64,dotprod,armv8.2-a)
+FLAGS_aarch64_i8mm = $(call FEATURES_aarch64,dotprod i8mm,armv8.2-a)
+FLAGS_aarch64_sha = $(call FEATURES_aarch64,sha2,armv8-a)
 $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in kernel.mk))
 
 # Each room lists its sources in its room.mk, by the kernels that need them:
@@ -39,20 +69,19 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 #   BARE_NET        network cards: LM=1                            BARE_NO_NET   their replacement: LM=0
 #   UEFI            the UEFI application of kgpt.efi, position-independent (EFI=1)
 #   RUNTIME         functions that compilers call implicitly, in kernels: a process has them in its C library
-# The suffix of a name selects the instructions that a file may use (_avx2, _avxvnni, _avx512, _avx512vnni, _sha,
-# _clmul); run-time dispatch selects the function. These lists hold names, or patterns with %, of files with other
-# special flags:
+# The suffix of a name selects the instructions that a file may use (SUFFIXES of the architecture: _avx2, _sha, …);
+# run-time dispatch selects the function. These lists hold names, or patterns with %, of files with other special
+# flags:
 #   SMALL           not executed once per token: optimized for size
 #   NO_FP           must not use FP registers
 #   GENERATED       includes a generated header
 #   FMA F16C        files _avx2 that may use these instructions too
 ROOMS := app app/chat app/cmdline app/disks app/events app/explain app/jitter app/run app/server app/shell \
     app/training console core disk engine formats http infer infer/chat infer/constrain infer/reply \
-    infer/speculate math modbus net net/ip net/tcp ops ops/attention ops/quant ops/quant/avx2 ops/quant/avx512 \
-    ops/quant/avxvnni ops/quant/swar ops/ref platform/boot platform/common platform/drivers \
-    platform/drivers/block platform/drivers/bus platform/drivers/net platform/drivers/usb \
-    platform/drivers/virtio loader platform/linux store tokenizer train train/dense train/exact train/fast uefi \
-    $(ROOMS_$(ARCH))
+    infer/speculate math modbus net net/ip net/tcp ops ops/attention ops/quant ops/quant/swar ops/ref \
+    platform/boot platform/common platform/drivers platform/drivers/block platform/drivers/bus \
+    platform/drivers/net platform/drivers/usb platform/drivers/virtio loader platform/linux store tokenizer train \
+    train/dense train/exact train/fast uefi $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))
 GROUPS := ENGINE ENGINE_NO_LM ENGINE_LM ENGINE_NO_TRAIN ENGINE_TRAIN ENGINE_LARGE ENGINE_NO_LARGE MODEL MODEL_TRAIN \
     BARE BARE_DRIVERS BARE_NO_DRIVERS BARE_NET BARE_NO_NET HOSTED RUNTIME UEFI SMALL NO_FP GENERATED FMA F16C
@@ -90,22 +119,17 @@ UEFI_FLAGS = $(filter-out -fno-pic -fno-pie,$(FREESTANDING)) -fpie -fvisibility=
 SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
 # Platform code runs before the FPU is enabled and during a panic, so it must not use FP registers.
 NO_FP_FLAGS := $(NO_FP_FLAGS_$(ARCH))
-AVX2_FLAGS := -mavx2
 # zig has no -Oz option; -Xclang passes it to its clang.
 SMALL_FLAGS := $(if $(filter 1,$(DEBUG)),,-Os \
     $(if $(filter zig,$(TOOLCHAIN)),-Xclang) $(if $(filter gcc,$(TOOLCHAIN)),,-Oz))
 SWAR_FLAGS := -fno-tree-vectorize -fno-tree-slp-vectorize
-F16C_FLAGS := -mavx2 -mf16c
-AVXVNNI_FLAGS := -mavx2 -mf16c -mavxvnni
-CLMUL_FLAGS := -mpclmul -msse4.1
-SHA_FLAGS := -msha -mssse3 -msse4.1
-FMA_FLAGS := -mavx2 -mfma
-AVX512_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
-AVX512VNNI_FLAGS := $(AVX512_FLAGS) -mavx512vnni
+F16C_FLAGS := -mf16c
+FMA_FLAGS := -mfma
 
 HOSTED_FLAGS = $(COMMON) -pthread $(HOSTED_TRIPLE_$(ARCH)_$(TOOLCHAIN)) -D_GNU_SOURCE \
     $(if $(filter zig,$(TOOLCHAIN)),,-fno-pic -fno-pie)
-HOSTED_LINK = -pthread $(HOSTED_TRIPLE_$(ARCH)_$(TOOLCHAIN)) $(if $(SANITIZE)$(filter zig,$(TOOLCHAIN)),-no-pie,-static)
+HOSTED_LINK = -pthread $(HOSTED_TRIPLE_$(ARCH)_$(TOOLCHAIN)) \
+    $(if $(SANITIZE)$(findstring gnu,$(HOSTED_TRIPLE_$(ARCH)_$(TOOLCHAIN))),-no-pie,-static)
 
 OBJ := $(OUT)/obj
 # Objects are linked in the order of their names, independent of their groups.
@@ -127,9 +151,9 @@ all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf $(if $(filter 1,$(EFI)),$(O
     $(OUT)/kgpt-hosted)
 
 # Changed flags or another compiler rebuild everything.
-FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(NO_FP_FLAGS) | $(SANITIZER) | $(AVX2_FLAGS) | $(SHA_FLAGS) | \
-    $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | $(AVX512_FLAGS) | $(AVXVNNI_FLAGS) | $(AVX512VNNI_FLAGS) | \
-    $(CLMUL_FLAGS) | $(SMALL_FLAGS) | $(HOSTED_FLAGS) | $(UEFI_FLAGS)
+FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(NO_FP_FLAGS) | $(SANITIZER) | \
+    $(foreach suffix,$(SUFFIXES_$(ARCH)),$(FLAGS_$(ARCH)_$(suffix)) |) $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | \
+    $(SMALL_FLAGS) | $(HOSTED_FLAGS) | $(UEFI_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
@@ -156,14 +180,12 @@ $(OUT)/kgpt-hosted: $(ALL_OBJECTS) $(HOSTED_LINKER_SCRIPT)
 	$(CC) $(HOSTED_LINK) $(SANITIZER) -o $@ $(ALL_OBJECTS) -Wl,-T,$(HOSTED_LINKER_SCRIPT)
 
 $(ENGINE_OBJECTS) $(RUNTIME_OBJECTS): FLAGS = $(FREESTANDING) $(SANITIZER)
-$(call having,$(filter-out $(F16C) $(FMA),$(filter %_avx2.c,$(ENGINE)))): FLAGS += $(AVX2_FLAGS)
+define suffix_flags
+$(call having,%_$(1).c): FLAGS += $$(FLAGS_$$(ARCH)_$(1))
+endef
+$(foreach suffix,$(SUFFIXES_$(ARCH)),$(eval $(call suffix_flags,$(suffix))))
 $(call having,$(F16C)): FLAGS += $(F16C_FLAGS)
 $(call having,$(FMA)): FLAGS += $(FMA_FLAGS)
-$(call having,%_avx512.c): FLAGS += $(AVX512_FLAGS)
-$(call having,%_avxvnni.c): FLAGS += $(AVXVNNI_FLAGS)
-$(call having,%_avx512vnni.c): FLAGS += $(AVX512VNNI_FLAGS)
-$(call having,%_clmul.c): FLAGS += $(CLMUL_FLAGS)
-$(call having,%_sha.c): FLAGS += $(SHA_FLAGS)
 # SWAR code is vectorized by hand.
 $(call having,%_swar.c): FLAGS += $(SWAR_FLAGS)
 $(call having,$(NO_FP)): FLAGS += $(NO_FP_FLAGS)

@@ -22,7 +22,6 @@ ENGINE += \
     core/utf8.c \
     core/utf8_test.c
 ENGINE_LM += \
-    core/crc32_fast.c \
     core/crc32_long.c \
     core/crc32_long_test.c \
     core/json_read.c \

@@ -1,11 +1,9 @@
 /* SHA-256 (FIPS 180-4) in plain C. The message schedule is computed in place, sixteen words at a time. */
 #include "kgpt/sha256.h"
 
-#include "kgpt/cpu.h"
 #include "kgpt/mem.h"
 
 #define BLOCK 64
-#define SHA_FEATURES (KG_CPU_SHA | KG_CPU_SSSE3 | KG_CPU_SSE4_1)
 
 _Alignas(16) const uint32_t kg_sha256_constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -95,7 +93,7 @@ void kg_sha256_begin(struct kg_sha256 *s, uint32_t features)
 {
     *s = (struct kg_sha256){
         .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
-        .has_sha = (features & SHA_FEATURES) == SHA_FEATURES};
+        .has_sha = kg_sha256_has_instructions(features)};
 }
 
 void kg_sha256_add(struct kg_sha256 *s, const void *bytes, size_t n)

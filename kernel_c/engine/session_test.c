@@ -108,13 +108,6 @@ KG_TEST(session, every_isa_gives_the_same_logits)
 #define D 7  /* head_dim */
 #define F 53 /* n_ff */
 
-static double square_root(double x)
-{
-    double root;
-    __asm__("sqrtsd %1, %0" : "=x"(root) : "x"(x));
-    return root;
-}
-
 static void multiply_exactly(double *y, const float *w, const double *x, int rows, int columns)
 {
     for (int r = 0; r < rows; r++) {
@@ -132,7 +125,7 @@ static void normalise(double *y, const double *x)
         mean += x[i] * x[i] / C;
     }
     for (int i = 0; i < C; i++) {
-        y[i] = x[i] / square_root(mean + 1e-5);
+        y[i] = x[i] / kg_sqrt(mean + 1e-5);
     }
 }
 
@@ -144,7 +137,7 @@ static void plain_attention(double out[C], double q[T][C], double k[T][2 * D], d
         for (int s = 0; s <= now; s++) {
             double score = 0;
             for (int d = 0; d < D; d++) {
-                score += q[now][h * D + d] * k[s][kv + d] / square_root(D);
+                score += q[now][h * D + d] * k[s][kv + d] / kg_sqrt(D);
             }
             p[s] = (double)kg_expf((float)score);
             sum += p[s];

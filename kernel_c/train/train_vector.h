@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "kgpt/root.h"
+
 #define KG_INLINE static inline __attribute__((always_inline))
 #define KG_ONCE static __attribute__((noinline)) /* large, used at several places, and called seldom enough */
 #ifdef __clang__
@@ -70,11 +72,7 @@ KG_INLINE vec madd(vec a, vec b, vec c)
 KG_INLINE vec square_root_of_lanes(vec x)
 {
     vec root;
-#ifdef KG_FUSED
-    __asm__("vsqrtps %1, %0" : "=v"(root) : "v"(x));
-#else
-    __asm__("sqrtps %1, %0" : "=x"(root) : "x"(x));
-#endif
+    KG_ROOTS_F32(root, x);
     return root;
 }
 

@@ -5,14 +5,31 @@ All code of the host that depends on the processor uses a row. Triples and compi
 
 from __future__ import annotations
 
+from kgpt_build.arch.aarch64 import AARCH64
 from kgpt_build.arch.rows import EXIT_BASE, Arch, GrubPlatform, QemuTarget, SecureUefi, Uefi
 from kgpt_build.arch.x86_64 import X86_64
 
-__all__ = ["ALL", "DEFAULT", "EXIT_BASE", "Arch", "GrubPlatform", "QemuTarget", "SecureUefi", "Uefi", "of_elf_machine"]
+__all__ = [
+    "ALL",
+    "DEFAULT",
+    "EXIT_BASE",
+    "Arch",
+    "GrubPlatform",
+    "QemuTarget",
+    "SecureUefi",
+    "Uefi",
+    "of_elf_machine",
+    "of_name",
+]
 
-ALL: tuple[Arch, ...] = (X86_64,)
+ALL: tuple[Arch, ...] = (X86_64, AARCH64)
 DEFAULT = X86_64
 """The architecture of builds and machines without a named one."""
+
+
+def of_name(name: str) -> Arch:
+    """The architecture called ``name``. Raises KeyError."""
+    return {arch.name: arch for arch in ALL}[name]
 
 
 def of_elf_machine(number: int) -> Arch | None:

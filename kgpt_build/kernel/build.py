@@ -11,6 +11,7 @@ from pathlib import Path
 
 import kgpt_build
 from kgpt_build import headers, models, paths, toolchain
+from kgpt_build.arch import DEFAULT, Arch
 from kgpt_build.errors import KgptError
 from kgpt_build.file_hash import combined, sha256_of
 from kgpt_build.headers import Corpus, LmBlob
@@ -79,6 +80,7 @@ def build_cached(
     prefill: str | None = None,
     drivers: bool = False,
     with_efi: bool = False,
+    arch: Arch = DEFAULT,
     progress: Progress | None = None,
 ) -> Path:
     """The kernel of these settings from the cache, or built into it. The key is a hash of all inputs.
@@ -98,6 +100,7 @@ def build_cached(
         prefill=prefill,
         drivers=drivers,
         efi=with_efi,
+        arch=arch,
     )
     inputs = _inputs(asked, progress)
     kept = paths.cache_dir() / "images"

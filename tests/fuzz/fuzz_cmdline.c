@@ -12,7 +12,8 @@
 #define TEXT_MAX 6000 /* longer than a command line may be */
 
 /* The names of ops/ops.c, without the code for all instruction sets. */
-const char *const kg_isa_names[KG_N_ISA + 1] = {"c", "avx2", "avx512", "avxvnni", "avx512vnni", NULL};
+const char *const kg_isa_names[KG_N_ISA + 1] = {"c",    "avx2",    "avx512", "avxvnni", "avx512vnni",
+                                                "neon", "dotprod", "i8mm",   "all",     NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 
 #define N_TABLES 4
 
-static const struct kg_attention_ops *const tables[N_TABLES] = {&kg_attention_ref, &kg_attention_sse2,
+static const struct kg_attention_ops *const tables[N_TABLES] = {&kg_attention_ref, &kg_attention_128,
                                                                 &kg_attention_avx2, &kg_attention_avx512};
 
 /* Has this machine the instructions of a table? */

@@ -17,8 +17,9 @@ SOURCES = [
     *("kernel_c/core/x86/cpu.c", "kernel_c/ops/x86/isa.c"),
     *(f"kernel_c/math/{name}.c" for name in ("dmath", "dmath_trig", "mt19937")),
     *(f"kernel_c/train/{name}.c" for name in ("corpus", "exact/exact", "shape")),
-    *(f"kernel_c/train/exact/exact_{name}.c" for name in ("adam", "attention", "avx2", "backward", "c", "forward")),
+    *(f"kernel_c/train/exact/exact_{name}.c" for name in ("adam", "attention", "backward", "c", "forward")),
     *(f"kernel_c/train/exact/exact_{name}.c" for name in ("parts", "sample", "state")),
+    *(f"kernel_c/train/x86/{name}.c" for name in ("choose_exact", "exact_avx2")),
 ]
 ISAS = ("c", "avx2")
 

@@ -106,7 +106,11 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     sources = [path for path in listed("ENGINE_LM", rooms=("ops/attention",)) if not path.endswith("_test.c")]
     sources += [f"kernel_c/infer/{name}.c" for name in ("attention", "kv")]
     sources += [f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "str", "x86/cpu")]
-    sources += ["kernel_c/ops/quant/types.c", "kernel_c/ops/x86/isa.c"]
+    sources += ["kernel_c/ops/quant/types.c"]
+    sources += [
+        f"kernel_c/ops/x86/{name}.c" for name in ("attention_avx2", "attention_avx512", "choose_attention", "isa")
+    ]
+    sources += ["kernel_c/ops/x86/kv_avx2.c"]
     folder = tmp_path_factory.mktemp("attention")
     return Library(shared_object(folder, ["tests/hosted/attention_driver.c", *sources], request.param))
 

@@ -19,7 +19,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     folder = tmp_path_factory.mktemp("carving")
     more = [
         path
-        for path in listed("ENGINE", "ENGINE_TRAIN", rooms=("train", "train/dense", "train/exact", "train/fast"))
+        for path in listed(
+            "ENGINE", "ENGINE_TRAIN", rooms=("train", "train/dense", "train/exact", "train/fast", "train/x86")
+        )
         if not path.endswith("_test.c")
     ]
     shell = [f"kernel_c/app/shell/{name}.c" for name in ("lineedit", "lineedit_draw", "lineedit_history")]

@@ -75,8 +75,8 @@ def test_a_kernel_knows_its_architecture() -> None:
     image = parse_elf(Path("k.elf"), data)
     assert image.arch is DEFAULT
     assert sorted(supported(image)) == sorted(DEFAULT.loaders)
-    with refused(KgptError, "ELF 183 x86-64"):
-        parse_elf(Path("k.elf"), data[:18] + (183).to_bytes(2, "little") + data[20:])
+    with refused(KgptError, "ELF 243 x86-64 aarch64"):
+        parse_elf(Path("k.elf"), data[:18] + (243).to_bytes(2, "little") + data[20:])
 
 
 def test_builds_of_two_architectures_are_two() -> None:

@@ -19,7 +19,7 @@ KG_TEST(cmdline, defaults)
     KG_CHECK(t, config.mode == KG_MODE_GENERATE && config.samples == 20 && config.max_tokens == 0);
     KG_CHECK(t, config.seed == 42 && !config.seed_random && !config.exit && !config.logits);
     KG_CHECK(t, config.sampling.temperature == 0.5f && config.sampling.top_p == 1 && config.sampling.min_p == 0);
-    KG_CHECK_EQ(t, config.cpumask, KG_ISA_AVX512VNNI);
+    KG_CHECK_EQ(t, config.cpumask, KG_ISA_ALL);
 }
 
 KG_TEST(cmdline, every_key)
@@ -130,7 +130,7 @@ KG_TEST(cmdline, says_what_is_possible)
     parse(&config, "samples=0", &error);
     KG_CHECK_TEXT(t, error.hint, "samples is a whole number from 1 to 1000000");
     parse(&config, "cpumask=sse", &error);
-    KG_CHECK_TEXT(t, error.hint, "cpumask is one of c, avx2, avx512, avxvnni, avx512vnni");
+    KG_CHECK_TEXT(t, error.hint, "cpumask is one of c, avx2, avx512, avxvnni, avx512vnni, neon, dotprod, i8mm, all");
 }
 
 KG_TEST(cmdline, a_line_that_is_too_long_is_refused)
@@ -204,7 +204,7 @@ KG_TEST(cmdline, describes_what_can_be_set)
     KG_CHECK_TEXT(t, kg_config_describe(&config, 4, value, sizeof value), "temperature");
     KG_CHECK_TEXT(t, value, "0.500");
     KG_CHECK_TEXT(t, kg_config_describe(&config, 8, value, sizeof value), "cpumask");
-    KG_CHECK_TEXT(t, value, "avx512vnni");
+    KG_CHECK_TEXT(t, value, "all");
     uint32_t n = 9; /* then the keys of this kernel's engine */
     while (kg_config_describe(&config, n, value, sizeof value)) {
         n++;

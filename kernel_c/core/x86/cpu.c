@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "kgpt/mem.h"
+#include "kgpt/sha256.h"
 
 #define XCR0_SSE_AVX 0x06u /* the OS saves XMM and YMM: AVX is usable */
 #define XCR0_AVX512 0xE6u  /* … and mask registers and ZMM */
@@ -164,4 +165,10 @@ bool kg_cpu_is_emulated(uint32_t features)
     uint32_t name[4] = {0x40000000};
     __asm__ volatile("cpuid" : "+a"(name[0]), "=b"(name[1]), "+c"(name[2]), "=d"(name[3]));
     return memcmp(name + 1, "TCGTCGTCGTCG", 12) == 0;
+}
+
+bool kg_sha256_has_instructions(uint32_t features)
+{
+    const uint32_t needs = KG_CPU_SHA | KG_CPU_SSSE3 | KG_CPU_SSE4_1;
+    return (features & needs) == needs;
 }

@@ -1,4 +1,5 @@
-/* Processor features. Detection reads XCR0, so every feature listed is enabled and can be used. */
+/* Processor features of all architectures. Every feature that detection finds is enabled and can be used: on x86 it
+ * reads XCR0. */
 #ifndef KGPT_CPU_H
 #define KGPT_CPU_H
 
@@ -31,25 +32,33 @@ enum kg_cpu_feature {
     KG_CPU_AVXVNNI = 1u << 21,
     KG_CPU_AVX512VBMI = 1u << 22,
     KG_CPU_PCLMUL = 1u << 23,
+    /* aarch64 */
+    KG_CPU_NEON = 1u << 24,
+    KG_CPU_DOTPROD = 1u << 25,
+    KG_CPU_I8MM = 1u << 26,
+    KG_CPU_SHA2 = 1u << 27,
+    KG_CPU_CRC32 = 1u << 28,
+    KG_CPU_RNG = 1u << 29,
 };
-#define KG_CPU_N_FEATURES 24
+#define KG_CPU_N_FEATURES 30
 
 struct kg_cpu {
     char vendor[13];
     char brand[49];
     uint32_t family, model, stepping;
     uint32_t features; /* enum kg_cpu_feature */
-    uint64_t xcr0;     /* as XGETBV returns it; 0 without XSAVE */
+    uint64_t xcr0;     /* x86: as XGETBV returns it; 0 without XSAVE */
 };
 
+/* By the bit's number, for the features of this architecture. */
 extern const char *const kg_cpu_feature_names[KG_CPU_N_FEATURES];
 
-/* Fills `cpu` by CPUID and XGETBV. It changes no register: the platform sets CR4 and XCR0 before. Defined in
- * core/x86/cpu.c. */
+/* Fills `cpu` by CPUID and XGETBV, or by the ID registers. It changes no register: the platform enables features
+ * before. Defined in core/x86/cpu.c and core/aarch64/cpu.c. */
 void kg_cpu_detect(struct kg_cpu *cpu);
 
-/* True under QEMU without hardware virtualization (TCG). There a vector or float instruction is a helper call, so
- * integer code is faster. */
+/* True under QEMU without hardware virtualization (TCG). There a vector or float instruction of x86 is a helper call,
+ * so integer code is faster. */
 bool kg_cpu_is_emulated(uint32_t features);
 
 #endif

@@ -15,12 +15,13 @@ uint32_t kg_crc32_more(uint32_t crc, const void *bytes, size_t n);
  * language models link it. */
 uint32_t kg_crc32_long(const void *bytes, size_t n);
 
-/* The same, with carry-less multiplication if `features` (enum kg_cpu_feature) has it: about as fast as memory. */
+/* The same, by instructions if `features` (enum kg_cpu_feature) has them: about as fast as memory. In core/x86 and
+ * core/aarch64. */
 uint32_t kg_crc32_fast(const void *bytes, size_t n, uint32_t features);
 
-/* For crc32_fast.c, by PCLMULQDQ: from `n` bytes, at least KG_CRC32_CLMUL_LEAST, and the register `crc` makes 16 bytes.
- * With them and a register of 0 the CRC goes on to the same value. Returns how many bytes it has read; fewer than 64
- * are left. */
+/* For core/x86/crc32_fast.c, by PCLMULQDQ: from `n` bytes, at least KG_CRC32_CLMUL_LEAST, and the register `crc` makes
+ * 16 bytes. With them and a register of 0 the CRC goes on to the same value. Returns how many bytes it has read; fewer
+ * than 64 are left. */
 #define KG_CRC32_CLMUL_LEAST 64u
 size_t kg_crc32_fold_clmul(uint32_t crc, const uint8_t *bytes, size_t n, uint8_t rest[16]);
 

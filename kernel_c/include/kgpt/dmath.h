@@ -4,6 +4,8 @@
 #ifndef KGPT_DMATH_H
 #define KGPT_DMATH_H
 
+#include "kgpt/root.h"
+
 double kg_exp(double x);
 double kg_log(double x);
 double kg_pow(double x, double y); /* correctly rounded for y = -1, 0.5, 1 and 2: 1 / x, sqrt(x), x, x * x */
@@ -11,13 +13,5 @@ double kg_pow(double x, double y); /* correctly rounded for y = -1, 0.5, 1 and 2
 #define KG_TRIG_MAX 0x1p20 /* NaN for larger |x|: our only arguments are random angles in [0, 2 pi) */
 double kg_sin(double x);
 double kg_cos(double x);
-
-/* Correctly rounded by IEEE 754; one instruction of baseline x86-64. */
-static inline double kg_sqrt(double x)
-{
-    double root;
-    __asm__("sqrtsd %1, %0" : "=x"(root) : "x"(x));
-    return root;
-}
 
 #endif

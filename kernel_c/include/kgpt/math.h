@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "kgpt/root.h"
+
 float kg_expf(float x); /* within 1 ulp; 0 below the denormals, infinity on overflow */
 
 static inline bool kg_is_finite(double x)
@@ -14,13 +16,5 @@ static inline bool kg_is_finite(double x)
 
 /* True if every value is finite. */
 bool kg_all_finite(const float *values, size_t n);
-
-/* Correctly rounded by IEEE 754; one instruction of baseline x86-64. */
-static inline float kg_sqrtf(float x)
-{
-    float root;
-    __asm__("sqrtss %1, %0" : "=x"(root) : "x"(x));
-    return root;
-}
 
 #endif

@@ -12,15 +12,19 @@
 #include <stdint.h>
 
 /* Named sets of features that code may use: the values of cpumask=. They are no line: AVX-512 does not imply AVX-VNNI,
- * nor the other way round. */
+ * nor the other way round. With a set of another architecture plain C computes. */
 enum kg_isa {
     KG_ISA_C,
     KG_ISA_AVX2,
     KG_ISA_AVX512,
     KG_ISA_AVXVNNI,
-    KG_ISA_AVX512VNNI, /* everything */
+    KG_ISA_AVX512VNNI,
+    KG_ISA_NEON,
+    KG_ISA_DOTPROD,
+    KG_ISA_I8MM,
+    KG_ISA_ALL, /* whatever there is */
 };
-#define KG_N_ISA 5
+#define KG_N_ISA 9
 
 extern const char *const kg_isa_names[KG_N_ISA + 1]; /* as in options.def, then NULL */
 
@@ -28,7 +32,7 @@ extern const char *const kg_isa_names[KG_N_ISA + 1]; /* as in options.def, then 
 uint32_t kg_isa_features(enum kg_isa allowed);
 
 struct kg_ops {
-    enum kg_isa isa; /* KG_ISA_C, KG_ISA_AVX2 or KG_ISA_AVX512: what the functions use */
+    enum kg_isa isa; /* what the functions use: KG_ISA_C, KG_ISA_AVX2, KG_ISA_AVX512 or KG_ISA_NEON */
     float (*dot)(const float *a, const float *b, size_t n);
     /* y[r] = dot(row r of w, x): w (rows, columns) row-major, x (columns), y (rows); y overlaps neither */
     void (*matmul)(float *y, const float *w, const float *x, size_t rows, size_t columns);

@@ -29,7 +29,9 @@ void kg_sha256_begin(struct kg_sha256 *s, uint32_t features);
 void kg_sha256_add(struct kg_sha256 *s, const void *bytes, size_t n);
 void kg_sha256_end(struct kg_sha256 *s, uint8_t digest[KG_SHA256_SIZE]);
 
-/* For sha256.c: updates `state` with `n` blocks of 64 bytes by the SHA instructions. */
+/* For sha256.c: updates `state` with `n` blocks of 64 bytes by the SHA instructions, if a processor with these features
+ * (enum kg_cpu_feature) has them. Of the architecture's room of core/. */
+bool kg_sha256_has_instructions(uint32_t features);
 void kg_sha256_blocks_sha(uint32_t state[8], const uint8_t *bytes, size_t n);
 extern const uint32_t kg_sha256_constants[64];
 

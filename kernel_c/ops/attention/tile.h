@@ -10,7 +10,7 @@
 
 #include "kgpt/math_inline.h"
 #include "ops/quant/inline.h"
-#include "ops/x86/vector.h"
+#include "ops/vector.h"
 #include "versions.h"
 
 #define VECTORS (16 / KG_WIDTH)

@@ -20,7 +20,7 @@ void kg_quant_fill(struct kg_quant_ops *ops, const struct kg_ops *base, uint32_t
 {
     const uint32_t usable = kg_cpu_is_emulated(features) ? 0 : features & kg_isa_features(allowed);
     *ops = (struct kg_quant_ops){.base = base, .attention = kg_attention_choose(features, allowed)};
-    for (uint32_t i = 0; i < KG_N_QUANT_SLOTS; i++) {
+    for (uint32_t i = 0; kg_quant_slots[i]; i++) {
         if ((kg_quant_slots[i]->needs & usable) == kg_quant_slots[i]->needs) {
             kg_quant_use(ops, kg_quant_slots[i]);
         }

@@ -13,9 +13,10 @@ struct kg_quant_slot {
     kg_act_fn *act[KG_N_ACTS];
 };
 
-/* From the least to the best: plain C is first and has everything, SWAR second. */
-#define KG_N_QUANT_SLOTS 6
-extern const struct kg_quant_slot *const kg_quant_slots[KG_N_QUANT_SLOTS];
+/* From the least to the best, then NULL: plain C is first and has everything, SWAR second. Of the architecture's room
+ * (ops/x86, ops/aarch64). */
+extern const struct kg_quant_slot *const kg_quant_slots[];
+extern const struct kg_quant_slot kg_quant_slot_c, kg_quant_slot_swar;
 
 /* Puts the functions of a slot into the table. */
 void kg_quant_use(struct kg_quant_ops *ops, const struct kg_quant_slot *slot);

@@ -11,6 +11,9 @@ uint32_t kg_isa_features(enum kg_isa allowed)
     case KG_ISA_AVX2: return avx2;
     case KG_ISA_AVX512: return avx512;
     case KG_ISA_AVXVNNI: return avx2 | KG_CPU_AVXVNNI;
+    case KG_ISA_NEON:
+    case KG_ISA_DOTPROD:
+    case KG_ISA_I8MM: return 0;
     default: return ~0u;
     }
 }

@@ -1,7 +1,7 @@
 /* dot and matmul with 256-bit vectors. The 16 lanes of the definition are two registers for each row. Four rows are
  * computed together: one load of x serves four rows, and eight independent chains of additions hide the latency. */
 #include "../versions.h"
-#include "vector.h"
+#include "ops/vector.h"
 
 #define LANES 16
 #define ROWS 4

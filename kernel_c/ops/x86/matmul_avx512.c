@@ -1,7 +1,7 @@
 /* dot and matmul with 512-bit vectors. The 16 lanes of the definition are one register for each row; four rows are
  * computed together. */
 #include "../versions.h"
-#include "vector.h"
+#include "ops/vector.h"
 
 #define LANES 16
 #define ROWS 4

@@ -6,11 +6,11 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "kgpt/event.h"
 #include "linux.h"
+#include "processor.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* gcc's macros */
 #define KG_SANITIZED 1
@@ -134,28 +134,13 @@ _Noreturn void plat_panic(const char *message)
     end_in_panic(-1, "check", message, (uint64_t)(uintptr_t)__builtin_return_address(0), 0);
 }
 
-/* Signals, and the exceptions that cause them. */
-struct fault {
-    int signal_number, vector;
-    const char *name, *message;
-};
-
-static const struct fault faults[] = {
-    {SIGFPE, 0, "#DE", "divide error"},
-    {SIGILL, 6, "#UD", "invalid opcode"},
-    {SIGBUS, 17, "#AC", "bus error"},
-    {SIGSEGV, 14, "#PF", "page fault"},
-};
-#define N_FAULTS (sizeof faults / sizeof faults[0])
-
 static void on_fault(int signal_number, siginfo_t *info, void *context)
 {
-    const ucontext_t *user = context;
-    const struct fault *fault = &faults[N_FAULTS - 1];
-    for (size_t i = 0; i < N_FAULTS; i++) {
-        fault = faults[i].signal_number == signal_number ? &faults[i] : fault;
+    const struct kg_linux_fault *fault = kg_linux_faults;
+    while (fault->signal_number != signal_number) { /* the handler is only for those of the table */
+        fault++;
     }
-    end_in_panic(fault->vector, fault->name, fault->message, (uint64_t)user->uc_mcontext.gregs[REG_RIP],
+    end_in_panic(fault->vector, fault->name, fault->message, kg_linux_program_counter(context),
                  (uint64_t)(uintptr_t)info->si_addr);
 }
 
@@ -168,8 +153,8 @@ void kg_linux_signals_init(void)
     const stack_t alternative = {.ss_sp = stack, .ss_size = sizeof stack};
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigaltstack(&alternative, NULL);
-    for (size_t i = 0; i < N_FAULTS; i++) {
-        sigaction(faults[i].signal_number, &action, NULL);
+    for (const struct kg_linux_fault *fault = kg_linux_faults; fault->signal_number; fault++) {
+        sigaction(fault->signal_number, &action, NULL);
     }
 }
 
@@ -186,9 +171,9 @@ static void linux_fault_stack(volatile char *above, unsigned depth)
 
 static void linux_fault_exec(void)
 {
-    static const unsigned char code[] = {0xC3}; /* ret, in memory that is not executable */
-    void *page = mmap(NULL, sizeof code, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    memcpy(page, code, sizeof code);
+    /* in memory that is not executable */
+    void *page = mmap(NULL, sizeof kg_linux_return, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memcpy(page, kg_linux_return, sizeof kg_linux_return);
     void (*function)(void);
     memcpy(&function, &page, sizeof function);
     function();
@@ -196,19 +181,11 @@ static void linux_fault_exec(void)
 
 bool plat_fault(const char *kind)
 {
-    if (strcmp(kind, "ud") == 0) {
-        __asm__ volatile("ud2");
-    } else if (strcmp(kind, "null") == 0) {
-        __asm__ volatile("movl $0, 0");
-    } else if (strcmp(kind, "text") == 0) {
-        __asm__ volatile("movb $0, (%0)" : : "r"(&plat_ticks) : "memory");
-    } else if (strcmp(kind, "exec") == 0) {
+    if (strcmp(kind, "exec") == 0) {
         linux_fault_exec();
     } else if (strcmp(kind, "stack") == 0) {
         char top = 0;
         linux_fault_stack(&top, UINT32_MAX);
-    } else if (strcmp(kind, "div") == 0) {
-        __asm__ volatile("xorl %%ecx, %%ecx\n\tdivl %%ecx" : : : "eax", "ecx", "edx", "cc");
     } else if (strcmp(kind, "hang") == 0) {
         for (;;) {
             pause();
@@ -218,5 +195,5 @@ bool plat_fault(const char *kind)
     } else if (strcmp(kind, "panic") == 0) {
         plat_panic("fault=panic was asked for");
     }
-    return kg_linux_fault_later(kind);
+    return kg_linux_cause(kind) || kg_linux_fault_later(kind);
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "linux.h"
+#include "processor.h"
 
 #define KG_USAGE_ERROR 2
 #define KG_ARENA_MB 256
@@ -145,6 +146,7 @@ int main(int argc, char **argv)
     struct options options = parse_options(argc, argv);
     size_t arena_size = (size_t)options.arena_mb << 20;
     kg_cpu_detect(&cpu);
+    cpu.features |= kg_linux_features();
     kg_linux_embedded_model_huge();
     const struct kg_platform_info info = {
         .platform = "linux",

@@ -14,10 +14,12 @@
 
 #include "kgpt/str.h"
 #include "linux.h"
+#include "processor.h"
 
 #define MOST_THREADS 256
-#define SPINS 2000           /* about 50 microseconds */
-#define PATIENCE_NS 1000000u /* before a thread sleeps */
+#define STACK_SIZE ((size_t)8 << 20) /* of a thread; C libraries differ */
+#define SPINS 2000                   /* about 50 microseconds */
+#define PATIENCE_NS 1000000u         /* before a thread sleeps */
 
 struct thread {
     uint32_t number;
@@ -47,7 +49,7 @@ static bool spin_for_section(uint32_t last)
         if (has_section(last)) {
             return true;
         }
-        __builtin_ia32_pause();
+        kg_linux_pause();
     }
     uint64_t start = plat_ticks();
     while (plat_ticks() - start < PATIENCE_NS) {
@@ -78,7 +80,7 @@ static void *serve_sections(void *argument)
         wait_for_thread_section(own, last);
         last++; /* the next section starts after all have completed this one */
         if (is_broken) {
-            __asm__ volatile("ud2");
+            kg_linux_cause("ud");
         }
         section.work(section.context, own->number, result.started);
         __atomic_store_n(&own->done, last, __ATOMIC_RELEASE);
@@ -112,7 +114,7 @@ void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers
     for (uint32_t i = 1; i < result.started; i++) {
         for (int looks = 0; __atomic_load_n(&threads[i].done, __ATOMIC_ACQUIRE) != number; looks++) {
             if (looks < SPINS) {
-                __builtin_ia32_pause();
+                kg_linux_pause();
             } else {
                 sched_yield(); /* there may be more threads than processors */
             }
@@ -123,7 +125,12 @@ void plat_parallel(void (*work)(void *context, uint32_t worker, uint32_t workers
 static bool start_thread(struct thread *thread)
 {
     pthread_t id;
-    return pthread_create(&id, NULL, serve_sections, thread) == 0 && pthread_detach(id) == 0;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    bool is_started = pthread_attr_setstacksize(&attributes, STACK_SIZE) == 0 &&
+                      pthread_create(&id, &attributes, serve_sections, thread) == 0 && pthread_detach(id) == 0;
+    pthread_attr_destroy(&attributes);
+    return is_started;
 }
 
 static uint32_t count_processors(void)

@@ -1,7 +1,7 @@
 /* The public functions of the trainer on a running text: see kgpt/train_dense.h. */
 #include "dense.h"
-#include "kgpt/cpu.h"
 #include "kgpt/mem.h"
+#include "train/versions.h"
 
 #define KG_CHUNKS_MOST 8u /* unless settings say otherwise */
 
@@ -13,20 +13,6 @@ static uint32_t lesser_of(uint32_t a, uint32_t b)
 uint32_t kg_dense_chunks_of(const struct kg_dense_settings *settings)
 {
     return settings->chunks ? settings->chunks : lesser_of(settings->batch, KG_CHUNKS_MOST);
-}
-
-static const struct kg_dense_functions *dense_functions_for(uint32_t features, enum kg_isa allowed)
-{
-    const uint32_t avx2 = KG_CPU_AVX2 | KG_CPU_FMA;
-    const uint32_t avx512 = KG_CPU_AVX512F | KG_CPU_AVX512BW | KG_CPU_AVX512DQ | KG_CPU_AVX512VL | avx2;
-    features &= kg_isa_features(allowed);
-    if ((features & avx512) == avx512) {
-        return &kg_dense_functions_avx512;
-    }
-    if ((features & avx2) == avx2) {
-        return &kg_dense_functions_avx2;
-    }
-    return &kg_dense_functions_c;
 }
 
 /* Windows that are computed together: rows for the products, at most those of a chunk. */
@@ -44,7 +30,7 @@ struct kg_dense *kg_dense_carve(const struct kg_dense_settings *settings, const 
         .settings = *settings,
         .text = *text,
         .dims = kg_dense_dims_of(&settings->shape),
-        .functions = dense_functions_for(settings->features, settings->highest),
+        .functions = kg_dense_functions_for(settings->features & kg_isa_features(settings->highest)),
         .n_chunks = kg_dense_chunks_of(settings),
         .n_memories = settings->workers ? settings->workers : 1,
         .group = windows_of_group(settings),

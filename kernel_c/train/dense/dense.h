@@ -130,7 +130,7 @@ struct kg_dense_functions {
     void (*update)(const struct kg_dense_slice *slice, const struct kg_dense_rates *rates);
 };
 
-extern const struct kg_dense_functions kg_dense_functions_c, kg_dense_functions_avx2, kg_dense_functions_avx512;
+extern const struct kg_dense_functions kg_dense_functions_c;
 
 struct kg_dense {
     struct kg_dense_settings settings;

@@ -1,9 +1,9 @@
 /* Training in double precision: memory, first weights, steps. See kgpt/train_exact.h and train/exact/exact.h. */
 #include "exact.h"
 
-#include "kgpt/cpu.h"
 #include "kgpt/math.h"
 #include "kgpt/mem.h"
+#include "train/versions.h"
 
 #define KG_INIT_DEVIATION 0.08
 
@@ -112,8 +112,7 @@ void kg_exact_draw(struct kg_exact *trainer)
 
 void kg_exact_use(struct kg_exact *trainer, uint32_t features, enum kg_isa allowed)
 {
-    bool avx2 = features & kg_isa_features(allowed) & KG_CPU_AVX2;
-    trainer->functions = avx2 ? &kg_exact_functions_avx2 : &kg_exact_functions_c;
+    trainer->functions = kg_exact_functions_for(features & kg_isa_features(allowed));
 }
 
 static void transpose_matrix(const double *from, uint64_t rows, uint64_t columns, double *to)

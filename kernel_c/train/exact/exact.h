@@ -95,7 +95,7 @@ struct kg_exact_functions {
     void (*adam)(const struct kg_exact_moments *moments, const struct kg_exact_rates *rates);
 };
 
-extern const struct kg_exact_functions kg_exact_functions_c, kg_exact_functions_avx2;
+extern const struct kg_exact_functions kg_exact_functions_c;
 
 /* Transposes the matrices again; call it after every change of the parameters. */
 void kg_exact_refresh(struct kg_exact *trainer);

@@ -5,6 +5,7 @@
 #define KGPT_TRAIN_EXACT_VECTOR_H
 
 #include "exact.h"
+#include "kgpt/root.h"
 
 #define KG_INLINE static inline __attribute__((always_inline))
 #ifdef __clang__
@@ -34,11 +35,7 @@ KG_INLINE void store_doubles(double *at, vec value)
 KG_INLINE vec roots_of(vec x)
 {
     vec roots;
-#if KG_VECTOR == 2
-    __asm__("sqrtpd %1, %0" : "=x"(roots) : "x"(x));
-#else
-    __asm__("vsqrtpd %1, %0" : "=x"(roots) : "x"(x));
-#endif
+    KG_ROOTS_F64(roots, x);
     return roots;
 }
 

@@ -2,7 +2,6 @@ ENGINE_TRAIN += \
     train/exact/exact.c \
     train/exact/exact_adam.c \
     train/exact/exact_attention.c \
-    train/exact/exact_avx2.c \
     train/exact/exact_backward.c \
     train/exact/exact_c.c \
     train/exact/exact_forward.c \

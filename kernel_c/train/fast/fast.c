@@ -1,6 +1,6 @@
 /* The public functions of the fast trainer: see kgpt/train_fast.h. */
 #include "fast.h"
-#include "kgpt/cpu.h"
+#include "train/versions.h"
 
 #define KG_NO_EPOCH UINT64_MAX
 #define KG_PART 8192u          /* parameters: fewer are not worth waking a CPU */
@@ -43,20 +43,6 @@ enum kg_status kg_fast_check(const struct kg_fast_settings *settings, const stru
     return KG_OK;
 }
 
-static const struct kg_fast_functions *fast_functions_for(uint32_t features, enum kg_isa allowed)
-{
-    const uint32_t avx2 = KG_CPU_AVX2 | KG_CPU_FMA;
-    const uint32_t avx512 = KG_CPU_AVX512F | KG_CPU_AVX512BW | KG_CPU_AVX512DQ | KG_CPU_AVX512VL | avx2;
-    features &= kg_isa_features(allowed);
-    if ((features & avx512) == avx512) {
-        return &kg_fast_functions_avx512;
-    }
-    if ((features & avx2) == avx2) {
-        return &kg_fast_functions_avx2;
-    }
-    return &kg_fast_functions_c;
-}
-
 struct kg_fast *kg_fast_carve(const struct kg_fast_settings *settings, const struct kg_corpus *corpus,
                               struct kg_arena *arena)
 {
@@ -64,7 +50,7 @@ struct kg_fast *kg_fast_carve(const struct kg_fast_settings *settings, const str
     struct kg_fast made = {
         .settings = *settings,
         .dims = kg_fast_dims_of(&settings->shape),
-        .functions = fast_functions_for(settings->features, settings->highest),
+        .functions = kg_fast_functions_for(settings->features & kg_isa_features(settings->highest)),
         .corpus = corpus,
         .order_epoch = KG_NO_EPOCH,
         .n_chunks = n_chunks,

@@ -108,7 +108,7 @@ struct kg_fast_functions {
     void (*update)(const struct kg_fast_slice *slice, const struct kg_fast_rates *rates);
 };
 
-extern const struct kg_fast_functions kg_fast_functions_c, kg_fast_functions_avx2, kg_fast_functions_avx512;
+extern const struct kg_fast_functions kg_fast_functions_c;
 
 struct kg_fast {
     struct kg_fast_settings settings;

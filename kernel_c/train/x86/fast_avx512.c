@@ -3,4 +3,4 @@
 #define KG_VECTOR 16
 #define KG_ISA KG_ISA_AVX512
 #define KG_FUNCTIONS kg_fast_functions_avx512
-#include "fast_pass.h"
+#include "train/fast/fast_pass.h"

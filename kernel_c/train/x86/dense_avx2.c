@@ -3,4 +3,4 @@
 #define KG_VECTOR 8
 #define KG_ISA KG_ISA_AVX2
 #define KG_FUNCTIONS kg_dense_functions_avx2
-#include "dense_pass.h"
+#include "train/dense/dense_pass.h"

@@ -3,4 +3,4 @@
 #define KG_VECTOR 8
 #define KG_ISA KG_ISA_AVX2
 #define KG_FUNCTIONS kg_fast_functions_avx2
-#include "fast_pass.h"
+#include "train/fast/fast_pass.h"

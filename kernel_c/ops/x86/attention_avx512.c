@@ -4,7 +4,7 @@
 #define KG_DOT_KEYS 4
 #define KG_SUM_QUERIES 4
 #define KG_SUM_GROUPS 4
-#include "tile.h"
+#include "ops/attention/tile.h"
 
 static void scores_avx512(float *scores, size_t stride, const float *queries, uint32_t n_queries, const float *keys,
                           uint32_t n, uint32_t width, float scale)

@@ -1,4 +1,4 @@
 /* Products and Adam with vectors of 4 doubles: see exact_vector.h. */
 #define KG_VECTOR 4
 #define KG_FUNCTIONS kg_exact_functions_avx2
-#include "exact_vector.h"
+#include "train/exact/exact_vector.h"

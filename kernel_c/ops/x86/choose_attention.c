@@ -1,6 +1,6 @@
 /* Chooses the table for a processor. */
 #include "kgpt/cpu.h"
-#include "versions.h"
+#include "ops/attention/versions.h"
 
 const struct kg_attention_ops *kg_attention_choose(uint32_t features, enum kg_isa allowed)
 {
@@ -10,5 +10,5 @@ const struct kg_attention_ops *kg_attention_choose(uint32_t features, enum kg_is
     if ((usable & avx512) == avx512) {
         return &kg_attention_avx512;
     }
-    return (usable & avx2) == avx2 ? &kg_attention_avx2 : &kg_attention_sse2;
+    return (usable & avx2) == avx2 ? &kg_attention_avx2 : &kg_attention_128;
 }

@@ -1,7 +1,7 @@
 /* Types of a cache of keys and values in 256-bit vectors. */
 #include "kgpt/mem.h"
+#include "ops/attention/versions.h"
 #include "ops/quant/avx2/avx2.h"
-#include "versions.h"
 
 #define ROUND_NEAREST_EVEN 0
 

@@ -1,5 +1,5 @@
-/* Halves of a cache in 128-bit vectors, which every x86-64 processor has. Integer operations convert them, because
- * they are cheap even where floats are emulated. */
+/* Halves of a cache in 128-bit vectors, which every processor has. Integer operations convert them, because they are
+ * cheap even where floats are emulated. */
 #include "ops/quant/half.h"
 #include "ops/quant/swar/swar.h"
 #include "versions.h"
@@ -23,8 +23,8 @@ KG_INLINE f32x4 load_four(const uint16_t *a)
     return (f32x4)((v & 0x80000000) | (((v & 0x7fff0000) >> 3) + (112u << 23)));
 }
 
-KG_ONE_PAGE void kg_kv_load_f16_sse2(float *to, size_t stride, const uint8_t *from, uint32_t n, uint32_t dim,
-                                     uint32_t first, uint32_t end)
+KG_ONE_PAGE void kg_kv_load_f16_128(float *to, size_t stride, const uint8_t *from, uint32_t n, uint32_t dim,
+                                    uint32_t first, uint32_t end)
 {
     const uint32_t width = end - first, whole = width - width % KG_LANES;
     for (uint32_t i = 0; i < n; i++) {

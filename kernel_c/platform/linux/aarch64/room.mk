@@ -1,0 +1,1 @@
+HOSTED += platform/linux/aarch64/processor.c

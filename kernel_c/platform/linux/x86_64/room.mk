@@ -1,0 +1,1 @@
+HOSTED += platform/linux/x86_64/processor.c
