@@ -2,8 +2,8 @@
 
 ``environment`` renders a template like transformers. ``derive`` finds the pieces by rendering conversations of
 recognizable words. ``thoughts`` and ``words`` describe how templates change earlier replies and certain words.
-``verify`` compares the pieces with the template. ``blob`` is the layout of include/kgpt/chat.h. ``sandbox`` and
-``worker`` limit the computation of a template.
+``tools`` finds the pieces of tools and their calls. ``verify`` compares the pieces with the template. ``blob`` is the
+layout of include/kgpt/chat.h. ``sandbox`` and ``worker`` limit the computation of a template.
 """
 
 from kgpt_build.chat.blob import read_chat_blob

@@ -10,7 +10,8 @@ from kgpt_build.chat.builtin import BUILTIN_TEMPLATES, family_of
 from kgpt_build.chat.environment import TODAY, Renderer, TemplateRefused
 from kgpt_build.chat.template import ChatTemplate, Flag, Piece, Slot, conversation, trim_flag
 from kgpt_build.chat.thoughts import END, PROBES, START, Surroundings, Thoughts, find_rule
-from kgpt_build.chat.verify import Unsayable, verify
+from kgpt_build.chat.tools import with_tools
+from kgpt_build.chat.verify import Unsayable, cut, verify
 from kgpt_build.chat.words import find_words
 from kgpt_build.errors import KgptError
 
@@ -66,25 +67,14 @@ def _derived(render: Renderer, marked: Renderer) -> ChatTemplate:
     if render.bos and marked(conversation(None, _U[0])).startswith(_BOS):
         flags |= _take_bos(render.bos, pieces, bool(flags & Flag.SYSTEM_REFUSED))
     found = ChatTemplate(family_of(pieces), tuple(pieces[piece] for piece in Piece), flags)
-    return verify(render, find_words(render, found))
-
-
-def _cut(text: str, *words: str) -> list[str]:
-    """The texts before, between and after ``words``, each of which must occur once, in this order."""
-    pieces = []
-    for word in words:
-        if text.count(word) != 1:
-            raise Unsayable("it repeats, omits or moves a message")
-        before, _, text = text.partition(word)
-        pieces.append(before)
-    return [*pieces, text]
+    return with_tools(render, verify(render, find_words(render, found)))
 
 
 def _find_turns(render: Renderer, pieces: dict[Piece, str]) -> None:
     """The pieces of conversations without a system prompt."""
-    pre, ask = _cut(render(conversation(None, _U[0])), _U[0])
+    pre, ask = cut(render(conversation(None, _U[0])), _U[0])
     said = (_U[0], _A[0], _U[1], _A[1], _U[2])
-    first, told, after, *rest = _cut(render(conversation(None, *said)), *said)
+    first, told, after, *rest = cut(render(conversation(None, *said)), *said)
     if first != pre or rest != [told, after, ask]:
         raise Unsayable("it does not treat every turn of a conversation alike")
     pieces |= {Piece.BARE_PRE: pre, Piece.ASK: ask, Piece.TOLD: told, Piece.NEXT: after}
@@ -98,14 +88,14 @@ def _find_system(render: Renderer, pieces: dict[Piece, str]) -> int:
         return Flag.SYSTEM_REFUSED
     if _SYSTEM not in text:
         return Flag.SYSTEM_REFUSED
-    pre, post, ask = _cut(text, _SYSTEM, _U[0])
+    pre, post, ask = cut(text, _SYSTEM, _U[0])
     pieces |= {Piece.SYSTEM_PRE: pre, Piece.SYSTEM_POST: post}
     later = render(conversation(_SYSTEM, _U[0], _A[0], _U[1]))
     turns = [pieces[Piece.TOLD], pieces[Piece.NEXT], pieces[Piece.ASK]]
     if ask == pieces[Piece.ASK] and later.find(_U[0]) < later.find(_SYSTEM):
-        _cut(later, _U[0], _A[0], _SYSTEM, _U[1])
+        cut(later, _U[0], _A[0], _SYSTEM, _U[1])
         return Flag.SYSTEM_MOVES
-    if ask != pieces[Piece.ASK] or _cut(later, _SYSTEM, _U[0], _A[0], _U[1]) != [pre, post, *turns]:
+    if ask != pieces[Piece.ASK] or cut(later, _SYSTEM, _U[0], _A[0], _U[1]) != [pre, post, *turns]:
         raise Unsayable("with a system prompt its turns look different")
     return 0
 
@@ -121,7 +111,7 @@ def _default_system(pieces: dict[Piece, str]) -> str:
 def _find_end(render: Renderer, after: str) -> str:
     """The end of a reply: the first special token behind it, or the first text there."""
     try:
-        tail = _cut(render(conversation(None, _U[0], _A[0]), ask=False), _A[0])[1]
+        tail = cut(render(conversation(None, _U[0], _A[0]), ask=False), _A[0])[1]
     except TemplateRefused:
         tail = ""
     text = tail.strip() or after.strip()
@@ -134,9 +124,9 @@ def _find_end(render: Renderer, after: str) -> str:
 def _find_plain(render: Renderer, pieces: dict[Piece, str]) -> str:
     """ASK_PLAIN: the text of ASK with ``enable_thinking=False``, if this changes nothing else."""
     try:
-        plain = _cut(render(conversation(None, _U[0]), enable_thinking=False), _U[0])
+        plain = cut(render(conversation(None, _U[0]), enable_thinking=False), _U[0])
         said = (_U[0], _A[0], _U[1])
-        later = _cut(render(conversation(None, *said), enable_thinking=False), *said)
+        later = cut(render(conversation(None, *said), enable_thinking=False), *said)
     except TemplateRefused:
         return ""
     bare, told, after = (pieces[piece] for piece in (Piece.BARE_PRE, Piece.TOLD, Piece.NEXT))
@@ -159,10 +149,10 @@ def _find_trims(render: Renderer, flags: int) -> int:
     """The flags of slots that lose white space at one side, except for replies: see ``_find_reply_rule``."""
     found = 0
     for slot, (system, said, word) in _slot_probes(flags).items():
-        plain = _cut(render(conversation(system, *said)), word)
+        plain = cut(render(conversation(system, *said)), word)
         spaced = _LEFT + word + _RIGHT
         wide = [spaced if text == word else text for text in (system, *said) if text is not None]
-        there = _cut(render(conversation(None if system is None else wide.pop(0), *wide)), word)
+        there = cut(render(conversation(None if system is None else wide.pop(0), *wide)), word)
         for right, (short, long) in enumerate(
             [(plain[0], plain[0] + _LEFT), (plain[1], _RIGHT + plain[1])],
         ):
@@ -214,9 +204,9 @@ def _around(render: Renderer, reply: str, thought: str) -> tuple[str, str, str]:
     """The texts before ``thought`` in an earlier ``reply``, and between the thought and the answer."""
     text = render(conversation(None, _U[0], reply, _U[1]))
     if thought and thought in text:
-        _, pre, post, _, _ = _cut(text, _U[0], thought, _A[0], _U[1])
+        _, pre, post, _, _ = cut(text, _U[0], thought, _A[0], _U[1])
         return pre, thought, post
-    return _cut(text, _U[0], _A[0], _U[1])[1], "", ""
+    return cut(text, _U[0], _A[0], _U[1])[1], "", ""
 
 
 def _take_bos(bos: str, pieces: dict[Piece, str], bare_only: bool) -> int:

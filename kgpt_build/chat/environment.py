@@ -53,7 +53,8 @@ class Renderer:
         copies = [dict(message) for message in messages]
         self._sandbox.begin()
         try:
-            parts = self._template.generate(messages=copies, add_generation_prompt=ask, **self._known, **variables)
+            known = {**self._known, **variables}
+            parts = self._template.generate(messages=copies, add_generation_prompt=ask, **known)
             return "".join(_bounded(parts))
         except Exception as error:  # a template is a foreign program, which may raise any exception
             raise TemplateRefused(str(error) or type(error).__name__) from error

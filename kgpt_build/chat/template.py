@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from kgpt_build.chat.thoughts import START, ReplyRule, Thoughts
 
@@ -13,10 +14,12 @@ FAMILY_BYTES = 16
 
 
 class Message(TypedDict):
-    """One message of a conversation, as templates know it: ``role`` is ``system``, ``user`` or ``assistant``."""
+    """A message as templates know it: ``role`` is ``system``, ``user``, ``assistant`` or ``tool``."""
 
     role: str
     content: str
+    tool_calls: NotRequired[list[Any]]
+    """Of an assistant: ``{"type": "function", "function": {"name": …, "arguments": {…}}}``."""
 
 
 def conversation(system: str | None, *said: str) -> list[Message]:
@@ -49,6 +52,28 @@ class Piece(IntEnum):
     LONE_PRE = 11
     SYSTEM_WORDS = 12
     MESSAGE_WORDS = 13
+    TOOLS_BARE = 14
+    TOOLS_SYSTEM = 15
+    TOOLS_LIST = 16
+    TOOLS_NEXT = 17
+    TOOLS_END = 18
+    CALL_PRE = 19
+    CALL_SAID = 20
+    CALL_ARGUMENTS = 21
+    CALL_NEXT = 22
+    CALL_POST = 23
+    CALL_OPEN = 24
+    CALL_CLOSE = 25
+    RESULT_PRE = 26
+    RESULT_NEXT = 27
+    RESULT_POST = 28
+    STEP_KEPT_PRE = 29
+    STEP_KEPT_POST = 30
+    STEP_LONE_PRE = 31
+
+
+_REPLY_PIECES = (Piece.KEPT_PRE, Piece.KEPT_POST, Piece.LONE_PRE)
+_STEP_PIECES = (Piece.STEP_KEPT_PRE, Piece.STEP_KEPT_POST, Piece.STEP_LONE_PRE)
 
 
 class Slot(IntEnum):
@@ -73,6 +98,7 @@ class Flag(IntFlag):
 
 _TRIM_SHIFT = 16
 _KNOWN_FLAGS = sum(Flag) | sum(Thoughts) | (1 << 2 * len(Slot)) - 1 << _TRIM_SHIFT
+_RULE_FLAGS = sum(Thoughts) | 3 << _TRIM_SHIFT + 2 * Slot.REPLY
 
 
 def trim_flag(slot: Slot, right: bool) -> int:
@@ -85,13 +111,27 @@ def known_flags(flags: int) -> bool:
     return not flags & ~_KNOWN_FLAGS
 
 
+def known_step_flags(flags: int) -> bool:
+    """Are all bits of ``flags`` those of a rule for replies?"""
+    return not flags & ~_RULE_FLAGS
+
+
+def tool_text(value: object) -> str:
+    """JSON as templates write a tool, and the arguments of a call."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 @dataclass(frozen=True)
 class ChatTemplate:
-    """The pieces of a template: ``pieces`` in the order of ``Piece``, ``flags`` of ``Flag`` and ``trim_flag``."""
+    """The pieces of a template: ``pieces`` in the order of ``Piece``, ``flags`` of ``Flag`` and ``trim_flag``.
+
+    ``step_flags``: the rule for replies between the last message of the user and the reply that is asked for.
+    """
 
     family: str
     pieces: tuple[str, ...]
     flags: int
+    step_flags: int = 0
 
     def __getitem__(self, piece: Piece) -> str:
         return self.pieces[piece]
@@ -115,6 +155,10 @@ class ChatTemplate:
         """Has the template a switch for thinking?"""
         return bool(self[Piece.ASK_PLAIN])
 
+    @property
+    def takes_tools(self) -> bool:
+        return bool(self[Piece.CALL_OPEN])
+
     def described(self) -> list[str]:
         """Notes about the template, one line each."""
         lines = [f"{self.family}; a reply ends with {self.end!r}" if self.end else self.family]
@@ -131,6 +175,8 @@ class ChatTemplate:
             if self[piece]:
                 words = ", ".join(repr(word) for word in self.words(piece))
                 lines.append(f"{place} that holds {words} is refused: the template gives it another meaning")
+        if self.takes_tools:
+            lines.append(f"takes tools, and calls them between {self[Piece.CALL_OPEN]} and {self[Piece.CALL_CLOSE]}")
         return lines
 
     def words(self, piece: Piece) -> list[str]:
@@ -152,9 +198,13 @@ class ChatTemplate:
 
         return pack(self)
 
-    def turn(self, first: bool, system: str, message: str, *, thinking: bool = True) -> list[Fragment]:
+    def turn(
+        self, first: bool, system: str, message: str, *, thinking: bool = True, tools: Sequence[object] = ()
+    ) -> list[Fragment]:
         """kg_chat_turn: the text between the end of the last reply and the next one."""
-        if not first:
+        if first and tools:
+            fragments = self._tools(system, message, tools)
+        elif not first:
             fragments = [Fragment(self[Piece.NEXT], True), self._said(Slot.LATER, message)]
         elif system and self.takes_system:
             before = [Fragment(self[Piece.SYSTEM_PRE], True), self._said(Slot.SYSTEM, system)]
@@ -164,40 +214,80 @@ class ChatTemplate:
         plain = not thinking and self.can_think
         return [*fragments, Fragment(self[Piece.ASK_PLAIN if plain else Piece.ASK], True)]
 
-    def reply(self, text: str, *, generated: bool = False, thinking: bool = True) -> list[Fragment]:
+    def _tools(self, system: str, message: str, tools: Sequence[object]) -> list[Fragment]:
+        """The first turn of a conversation with ``tools``, without the request for a reply."""
+        if system and self.takes_system:
+            fragments = [Fragment(self[Piece.TOOLS_SYSTEM], True), self._said(Slot.SYSTEM, system)]
+            between = Piece.TOOLS_LIST
+        else:
+            fragments, between = [], Piece.TOOLS_BARE
+        for tool in tools:
+            fragments += [Fragment(self[between], True), Fragment(tool_text(tool), False)]
+            between = Piece.TOOLS_NEXT
+        slot = Slot.FIRST if system and self.takes_system else Slot.FIRST_BARE
+        return [*fragments, Fragment(self[Piece.TOOLS_END], True), self._said(slot, message)]
+
+    def reply(self, text: str, *, generated: bool = False, thinking: bool = True, step: bool = False) -> list[Fragment]:
         """The text of an earlier reply, from the end of the message before it; kg_chat_reply if it was ``generated``.
 
-        The text before a generated reply may contain ``<think>`` already, so that the reply lacks it.
+        The text before a generated reply may contain ``<think>`` already, so that the reply lacks it. ``step``: the
+        reply comes after the last message of the user.
         """
         asked = self[Piece.ASK if thinking or not self.can_think else Piece.ASK_PLAIN].rstrip("\n")
-        parts = self.reply_rule.parts(text, opened=generated and asked.endswith(START))
+        parts = self._rule(step).parts(text, opened=generated and asked.endswith(START))
+        pre, post, lone = _STEP_PIECES if step else _REPLY_PIECES
         if parts.lone:
-            return [Fragment(self[Piece.LONE_PRE], True), Fragment(parts.answer, False)]
+            return [Fragment(self[lone], True), Fragment(parts.answer, False)]
         if parts.thought is not None:
-            kept = [Fragment(self[Piece.KEPT_PRE], True), Fragment(parts.thought, False)]
-            return [*kept, Fragment(self[Piece.KEPT_POST], True), Fragment(parts.answer, False)]
+            kept = [Fragment(self[pre], True), Fragment(parts.thought, False)]
+            return [*kept, Fragment(self[post], True), Fragment(parts.answer, False)]
         return [Fragment(self[Piece.TOLD], True), Fragment(parts.answer, False)]
 
-    @property
-    def reply_rule(self) -> ReplyRule:
-        """The rule for earlier replies."""
-        left, right = (bool(self.flags & trim_flag(Slot.REPLY, side)) for side in (False, True))
-        return ReplyRule(self.flags & sum(Thoughts), left, right)
+    def _rule(self, step: bool) -> ReplyRule:
+        """The rule for earlier replies, or for those of a step."""
+        flags = self.step_flags if step else self.flags
+        left, right = (bool(flags & trim_flag(Slot.REPLY, side)) for side in (False, True))
+        return ReplyRule(flags & sum(Thoughts), left, right)
 
-    def fragments(self, messages: Sequence[Message]) -> list[Fragment]:
-        """A whole conversation that ends with a message of the user, up to the beginning of the reply."""
-        system = messages[0]["content"] if messages[0]["role"] == "system" else ""
-        said = [message["content"] for message in messages if message["role"] != "system"]
+    def calls(self, said: bool, calls: Sequence[Mapping[str, Any]]) -> list[Fragment]:
+        """kg_chat_calls: calls at the end of a reply, behind its text (``said``) or alone."""
         fragments: list[Fragment] = []
-        for i in range(0, len(said), 2):
-            if i:
-                fragments = fragments[:-1] + self.reply(said[i - 1])
-            fragments += self.turn(not i, system, said[i])
+        before = Piece.CALL_SAID if said else Piece.CALL_PRE
+        for call in calls:
+            function = call["function"]
+            fragments += [Fragment(self[before], True), Fragment(function["name"], False)]
+            fragments += [
+                Fragment(self[Piece.CALL_ARGUMENTS], True),
+                Fragment(tool_text(function["arguments"]), False),
+            ]
+            before = Piece.CALL_NEXT
+        return [*fragments, Fragment(self[Piece.CALL_POST], True)]
+
+    def fragments(self, messages: Sequence[Message], tools: Sequence[object] = ()) -> list[Fragment]:
+        """A whole conversation, up to the beginning of the reply to its last message: of the user, or of a tool."""
+        system = messages[0]["content"] if messages[0]["role"] == "system" else ""
+        said = [message for message in messages if message["role"] != "system"]
+        roles = [message["role"] for message in said]
+        last = len(roles) - 1 - roles[::-1].index("user")
+        fragments: list[Fragment] = []
+        for i, message in enumerate(said):
+            if message["role"] == "user":
+                fragments += self.turn(not i, system, message["content"], tools=tools)
+            elif message["role"] == "tool":
+                before = Piece.RESULT_NEXT if roles[i - 1] == "tool" else Piece.RESULT_PRE
+                fragments += [Fragment(self[before], True), Fragment(message["content"], False)]
+                if roles[i + 1 : i + 2] != ["tool"]:
+                    fragments += [Fragment(self[Piece.RESULT_POST], True), Fragment(self[Piece.ASK], True)]
+            else:
+                reply = self.reply(message["content"], step=i > last)
+                calls = message.get("tool_calls") or []
+                fragments = fragments[:-1] + reply
+                fragments += self.calls(bool(reply[-1].text), calls) if calls else []
         return fragments
 
-    def render(self, messages: Sequence[Message]) -> str:
+    def render(self, messages: Sequence[Message], tools: Sequence[object] = ()) -> str:
         """The text of ``fragments``, which is the template's own without the BOS at its start."""
-        return "".join(text for text, _ in self.fragments(messages))
+        return "".join(text for text, _ in self.fragments(messages, tools))
 
     def _said(self, slot: Slot, text: str) -> Fragment:
         if self.flags & trim_flag(slot, right=False):

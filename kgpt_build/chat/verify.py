@@ -26,6 +26,17 @@ class Unsayable(Exception):
     """The template does something that pieces cannot express."""
 
 
+def cut(text: str, *words: str) -> list[str]:
+    """The texts before, between and after ``words``, each of which must occur once, in this order."""
+    pieces = []
+    for word in words:
+        if text.count(word) != 1:
+            raise Unsayable("it repeats, omits or moves a message")
+        before, _, text = text.partition(word)
+        pieces.append(before)
+    return [*pieces, text]
+
+
 def verify(render: Renderer, template: ChatTemplate) -> ChatTemplate:
     """``template``, with the flag NO_BLANK if necessary. Raises Unsayable if it differs from ``render``."""
     bos = render.bos if template.flags & Flag.BOS else ""

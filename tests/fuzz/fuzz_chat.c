@@ -41,6 +41,26 @@ static void check(const struct kg_fragment *fragments, size_t n, struct kg_text 
     }
 }
 
+/* A chat with tools: parts of what was said are tools, calls and results. */
+static void call_tools(const struct kg_chat *chat, struct kg_text blob, struct kg_text said)
+{
+    struct kg_fragment fragments[KG_CHAT_FRAGMENTS + 4];
+    struct kg_text half = {said.data, said.n / 2}, rest = {said.data + said.n / 2, said.n - said.n / 2};
+    const struct kg_text tools[2] = {half, rest};
+    const struct kg_chat_call calls[2] = {{half, rest}, {rest, half}};
+    struct kg_chat step = kg_chat_step(chat);
+    for (uint32_t n = 0; n <= 2; n++) {
+        size_t made = kg_chat_tool_turn(chat, n ? half : (struct kg_text){said.data, 0}, tools, n, rest, fragments);
+        promise(made <= KG_CHAT_FRAGMENTS + 2 * n);
+        check(fragments, made < KG_CHAT_FRAGMENTS ? made : KG_CHAT_FRAGMENTS, blob, said);
+        promise(kg_chat_calls(chat, n & 1, calls, n, fragments) == 4 * n + 1);
+        check(fragments, 4 * n < KG_CHAT_FRAGMENTS ? 4 * n + 1 : KG_CHAT_FRAGMENTS, blob, said);
+    }
+    check(fragments, kg_chat_result(chat, true, said, fragments), blob, said);
+    check(fragments, kg_chat_results_end(chat, fragments), blob, said);
+    check(fragments, kg_chat_reply(&step, said, fragments), blob, said);
+}
+
 static void talk(struct kg_chat *chat, struct kg_text blob, struct kg_text said)
 {
     struct kg_fragment fragments[KG_CHAT_FRAGMENTS];
@@ -51,6 +71,7 @@ static void talk(struct kg_chat *chat, struct kg_text blob, struct kg_text said)
         check(fragments, kg_chat_turn(chat, i & 2, i & 4 ? half : none, i & 4 ? rest : said, fragments), blob, said);
     }
     check(fragments, kg_chat_reply(chat, said, fragments), blob, said);
+    call_tools(chat, blob, said);
     struct kg_text word = kg_chat_refused(chat, half, rest);
     promise(!word.data || (word.n && word.data >= blob.data && word.data + word.n <= blob.data + blob.n));
     uint32_t end = kg_chat_end_token(chat, NULL);

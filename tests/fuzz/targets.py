@@ -427,7 +427,7 @@ TARGETS = {
         ),
         Target(
             "chat",
-            (*(f"kernel_c/infer/chat/{name}.c" for name in ("chat", "chat_reply", "chat_text")), *_CORE),
+            (*(f"kernel_c/infer/chat/{name}.c" for name in ("chat", "chat_reply", "chat_text", "chat_tools")), *_CORE),
             2048,
             words=("KGCT", "</think>\\x0a", "<|im_end|>"),
         ),

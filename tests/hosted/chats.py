@@ -24,10 +24,10 @@ HERE = "\x1b[0n"
 """What a terminal answers that is asked whether it is there."""
 
 
-def write_talker(folder: Path, *, n_ctx: int = N_CTX, words: Sequence[str] = ()) -> Path:
-    """Its GGUF file; the chat template lies beside it."""
+def write_talker(folder: Path, *, n_ctx: int = N_CTX, words: Sequence[str] = (), template: str = "") -> Path:
+    """Its GGUF file; the chat template lies beside it: ``template``, or ChatML's."""
     tokenizer = bpe_tokenizer(range(256), ["user", "assistant", "system", " line", " of", " the", " number", *words])
-    tokenizer["tokenizer.chat_template"] = CHATML
+    tokenizer["tokenizer.chat_template"] = template or CHATML
     shape: dict[str, Any] = {"n_embd": 4, "n_layer": 1, "n_head": 2, "n_head_kv": 1, "n_ff": 3, "head_dim": 4}
     path = lm_tiny.write(
         folder / "talker.gguf",
@@ -37,7 +37,8 @@ def write_talker(folder: Path, *, n_ctx: int = N_CTX, words: Sequence[str] = ())
         **shape,
     )
     path.write_bytes(with_tokenizer(path.read_bytes(), tokenizer))
-    path.with_suffix(".kgct").write_bytes(chat_blob("", "", "", family="chatml").blob())
+    blob = chat_blob(template, "", "") if template else chat_blob("", "", "", family="chatml")
+    path.with_suffix(".kgct").write_bytes(blob.blob())
     return path
 
 

@@ -183,8 +183,8 @@ def test_a_template_cannot_leave_its_sandbox() -> None:
     [
         (lambda data: data[:20], "pieces 'KGCT'"),
         (lambda data: b"KGCX" + data[4:], "pieces 'KGCT'"),
-        (lambda data: data[:4] + b"\x07" + data[5:], "version 7 2"),
-        (lambda data: data + b"\0", "chat template 320 bytes 321"),
+        (lambda data: data[:4] + b"\x07" + data[5:], "version 7 3"),
+        (lambda data: data + b"\0", "chat template 468 bytes 469"),
         (lambda data: data[:-1] + b"?", "damaged CRC"),
     ],
 )

@@ -35,8 +35,8 @@ enum kg_status kg_server_grammars_fill(struct kg_server *server, struct kg_error
 }
 
 /* The reply gets the grammar that was read, and no thoughts, which it would not let through. */
-static bool take_grammar(struct kg_client *client, struct kg_job *job, const char *field, enum kg_status status,
-                         const struct kg_error *error)
+bool kg_job_constrain(struct kg_client *client, struct kg_job *job, const char *field, enum kg_status status,
+                      const struct kg_error *error)
 {
     if (status == KG_E_MEMORY) {
         kg_answer_error(client, 400, field, "grammar_too_large", "%s needs more than %u KB of memory", field,
@@ -55,7 +55,7 @@ static bool read_schema_field(struct kg_client *client, uint32_t schema, struct 
     struct kg_error error;
     enum kg_status status = kg_grammar_schema(&job->grammar, &client->server->json, schema, &job->memory,
                                               &client->server->k->arena, &error);
-    return take_grammar(client, job, field, status, &error);
+    return kg_job_constrain(client, job, field, status, &error);
 }
 
 static bool read_any_object(struct kg_client *client, struct kg_job *job)
@@ -64,7 +64,7 @@ static bool read_any_object(struct kg_client *client, struct kg_job *job)
     struct kg_error error;
     enum kg_status status = kg_grammar_read_schema(&job->grammar, (struct kg_text){object, sizeof object - 1},
                                                    &job->memory, &client->server->k->arena, &error);
-    return take_grammar(client, job, "response_format", status, &error);
+    return kg_job_constrain(client, job, "response_format", status, &error);
 }
 
 static bool read_response_format(struct kg_client *client, uint32_t format, struct kg_job *job)
@@ -129,7 +129,7 @@ bool kg_fields_grammar(struct kg_client *client, uint32_t root, struct kg_job *j
         return read_schema_field(client, schema, job, "json_schema");
     }
     return !grammar.n ||
-           take_grammar(client, job, "grammar",
-                        kg_grammar_read(&job->grammar, grammar, &job->memory, &client->server->k->arena, &error),
-                        &error);
+           kg_job_constrain(client, job, "grammar",
+                            kg_grammar_read(&job->grammar, grammar, &job->memory, &client->server->k->arena, &error),
+                            &error);
 }

@@ -22,6 +22,7 @@ struct kg_job *kg_job_new(struct kg_client *client, const struct kg_style *style
                                    .created = plat_time(),
                                    .asked_at = plat_ticks(),
                                    .tokens = tokens,
+                                   .tools = KG_JSON_NONE,
                                    .memory = memory};
             kg_job_defaults(job);
             return job;
@@ -193,6 +194,9 @@ static void begin_choice(struct kg_job *job, struct kg_choice *choice)
     choice->index = job->begun++;
     choice->opened = choice->ended = choice->closed = false;
     choice->told = 0;
+    choice->call = (struct kg_call_place){0};
+    choice->n_calls = 0;
+    choice->in_call = choice->bare = false;
     choice->n_records = choice->told_records = 0;
     choice->request = job->request;
     choice->request.index = choice->index;

@@ -3,6 +3,7 @@
 
 #include "app/events/events.h"
 #include "endpoints.h"
+#include "tools.h"
 
 #include "kgpt/stream.h"
 #include "kgpt/utf8.h"
@@ -261,7 +262,8 @@ void kg_post_apply_template(struct kg_client *client)
     if (!job) {
         return;
     }
-    if (kg_job_messages(client, kg_field(client, root, "messages"), job) && kg_answer_long_begin(client, &json, &out)) {
+    if (kg_fields_tools(client, root, job, true) && kg_job_messages(client, kg_field(client, root, "messages"), job) &&
+        kg_answer_long_begin(client, &json, &out)) {
         const struct kg_vocab *vocab = &client->server->k->lm->loaded.vocab;
         begin_spelling(&spelling, client->server, &json, "prompt");
         for (uint32_t i = vocab->bos != KG_NO_TOKEN && job->tokens[0] == vocab->bos; i < job->n_tokens; i++) {

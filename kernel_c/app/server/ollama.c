@@ -185,6 +185,9 @@ void kg_post_ollama_show(struct kg_client *client)
     kg_json_list_begin(&json.json, "capabilities");
     kg_json_text(&json.json, NULL, "completion");
     kg_json_text(&json.json, NULL, "embedding");
+    if (loaded->has_chat && kg_chat_takes_tools(&loaded->chat)) {
+        kg_json_text(&json.json, NULL, "tools");
+    }
     kg_json_list_end(&json.json);
     kg_ollama_time(0, time);
     kg_json_text(&json.json, "modified_at", time);

@@ -2,6 +2,7 @@
 #include "ollama.h"
 
 #include "endpoints.h"
+#include "tools.h"
 
 #define US 1000u /* nanoseconds */
 
@@ -48,7 +49,7 @@ static void write_done(struct kg_json *json, const struct kg_choice *choice)
     const struct kg_speed *speed = &choice->conversation->reply.speed;
     uint64_t us = kg_ticks_to_us(plat_ticks() - job->asked_at, plat_ticks_hz());
     kg_json_bool(json, "done", true);
-    kg_json_text(json, "done_reason", kg_choice_reason(choice));
+    kg_json_text(json, "done_reason", choice->n_calls ? "stop" : kg_choice_reason(choice));
     kg_json_u64(json, "total_duration", us * US);
     kg_json_u64(json, "load_duration", 0);
     kg_json_u64(json, "prompt_eval_count", job->n_tokens);
@@ -66,6 +67,43 @@ static void stream_line(const struct kg_choice *choice, const char *text, size_t
     write_said(&json.json, choice->job, text, n);
     kg_json_bool(&json.json, "done", false);
     end_ollama_line(&json);
+}
+
+/* JSON without line ends: in JSON of one line they stand only between values. */
+static void put_json_line(const char *text, size_t n, struct kg_http_out *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        kg_http_put(out, text[i] == '\n' || text[i] == '\r' ? " " : text + i, 1);
+    }
+}
+
+/* A call in a list of calls: its name, arguments as an object, its end. */
+static void put_call(const struct kg_part *part, struct kg_http_out *out)
+{
+    if (part->kind == KG_PART_CALL) {
+        kg_http_say(out, "{\"function\":{\"name\":\"");
+        kg_http_put(out, part->text, part->n);
+        kg_http_say(out, "\",\"arguments\":");
+    } else if (part->kind == KG_PART_ARGUMENTS) {
+        put_json_line(part->text, part->n, out);
+    } else {
+        kg_http_say(out, "}}");
+    }
+}
+
+/* Each call has a line, which is printed in parts. */
+static void stream_call(const struct kg_choice *choice, const struct kg_part *part, struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    if (part->kind == KG_PART_CALL) {
+        begin_ollama_line(&json, choice->job, out);
+        kg_json_out_end(&json);
+        kg_http_say(out, ",\"message\":{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[");
+    }
+    put_call(part, out);
+    if (part->kind == KG_PART_CALL_END) {
+        kg_http_say(out, "]},\"done\":false}\n");
+    }
 }
 
 static void stream_done(const struct kg_choice *choice, struct kg_http_out *out)
@@ -87,6 +125,7 @@ static const struct kg_style ollama_stream = {
     .type = "application/x-ndjson",
     .stream = true,
     .text = stream_line,
+    .call = stream_call,
     .close = stream_done,
     .end = end_nothing,
 };
@@ -112,10 +151,18 @@ static void add_whole_text(const struct kg_choice *choice, const char *text, siz
     kg_json_out_end(&json);
 }
 
+static void add_whole_call(const struct kg_choice *choice, const struct kg_part *part, struct kg_http_out *out)
+{
+    if (part->kind == KG_PART_CALL) {
+        kg_http_say(out, choice->n_calls ? "," : "\",\"tool_calls\":[");
+    }
+    put_call(part, out);
+}
+
 static void close_whole(const struct kg_choice *choice, struct kg_http_out *out)
 {
     struct kg_json_out json;
-    kg_http_say(out, is_chat(choice->job) ? "\"}" : "\"");
+    kg_http_say(out, choice->n_calls ? "]}" : is_chat(choice->job) ? "\"}" : "\"");
     kg_json_out_begin(&json, out);
     json.json.comma = true;
     write_done(&json.json, choice);
@@ -127,6 +174,7 @@ static const struct kg_style ollama_whole = {
     .type = "application/json; charset=utf-8",
     .open = open_whole,
     .text = add_whole_text,
+    .call = add_whole_call,
     .close = close_whole,
     .end = end_nothing,
 };
@@ -151,11 +199,11 @@ static void answer_loaded(struct kg_client *client, struct kg_job *job)
 }
 
 /* Fields that would change the answer and are not supported; null, false and empty values are harmless. */
-static bool refuse_unknown_wishes(struct kg_client *client, uint32_t root)
+static bool refuse_unknown_wishes(struct kg_client *client, uint32_t root, const struct kg_job *job)
 {
-    static const char *const names[] = {"tools", "images", "suffix", "template"};
+    static const char *const names[] = {"images", "suffix", "template", "tools"};
     const struct kg_json_tree *json = &client->server->json;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0] - is_chat(job); i++) { /* a chat has tools */
         uint32_t value = kg_field(client, root, names[i]);
         enum kg_json_kind kind = value == KG_JSON_NONE ? KG_JSON_NULL : json->values[value].kind;
         bool harmless = kind == KG_JSON_NULL || kind == KG_JSON_FALSE ||
@@ -198,7 +246,7 @@ static bool read_ollama_fields(struct kg_client *client, uint32_t root, struct k
         return false;
     }
     job->request.plain = !level && !thinks;
-    return kg_field_bool(client, root, "stream", stream) && refuse_unknown_wishes(client, root) &&
+    return kg_field_bool(client, root, "stream", stream) && refuse_unknown_wishes(client, root, job) &&
            read_num_predict(client, options, job) && kg_fields_sampling(client, options, job) &&
            kg_field_format(client, root, job);
 }
@@ -226,7 +274,7 @@ static bool read_chat(struct kg_client *client, uint32_t root, struct kg_job *jo
     const struct kg_json_tree *json = &client->server->json;
     *empty = messages == KG_JSON_NONE ||
              (json->values[messages].kind == KG_JSON_LIST && kg_json_first(json, messages) == KG_JSON_NONE);
-    return *empty || kg_job_messages(client, messages, job);
+    return *empty || (kg_fields_tools(client, root, job, false) && kg_job_messages(client, messages, job));
 }
 
 static void begin_ollama_reply(struct kg_client *client, enum kg_job_kind kind,

@@ -86,16 +86,10 @@ static bool is_harmless(const struct kg_json_tree *json, uint32_t value, const s
     }
 }
 
-static bool refuse_unsupported(struct kg_client *client, uint32_t root)
+static bool refuse_unsupported(struct kg_client *client, uint32_t root, const struct unsupported *fields, size_t n)
 {
-    static const struct unsupported fields[] = {
-        {"tools", NULL, NULL},     {"tool_choice", "none", "auto"},
-        {"functions", NULL, NULL}, {"function_call", "none", "auto"},
-        {"audio", NULL, NULL},     {"web_search_options", NULL, NULL},
-        {"suffix", "", NULL},      {"echo", NULL, NULL},
-    };
     const struct kg_json_tree *json = &client->server->json;
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+    for (size_t i = 0; i < n; i++) {
         uint32_t value = kg_field(client, root, fields[i].name);
         if (value != KG_JSON_NONE && !is_harmless(json, value, &fields[i])) {
             kg_answer_error(client, 400, fields[i].name, "unsupported_parameter", "%s is not supported by this server",
@@ -106,8 +100,19 @@ static bool refuse_unsupported(struct kg_client *client, uint32_t root)
     return true;
 }
 
+bool kg_openai_has_no_tools(struct kg_client *client, uint32_t root)
+{
+    static const struct unsupported fields[] = {{"tools", NULL, NULL}, {"tool_choice", "none", "auto"}};
+    return refuse_unsupported(client, root, fields, sizeof fields / sizeof fields[0]);
+}
+
 bool kg_openai_check(struct kg_client *client, uint32_t root)
 {
+    static const struct unsupported fields[] = {
+        {"functions", NULL, NULL}, {"function_call", "none", "auto"},
+        {"audio", NULL, NULL},     {"web_search_options", NULL, NULL},
+        {"suffix", "", NULL},      {"echo", NULL, NULL},
+    };
     struct kg_text name = {NULL, 0};
     if (!kg_field_text(client, root, "model", &name)) {
         return false;
@@ -116,7 +121,7 @@ bool kg_openai_check(struct kg_client *client, uint32_t root)
         refuse_other_model(client, name);
         return false;
     }
-    return refuse_unsupported(client, root);
+    return refuse_unsupported(client, root, fields, sizeof fields / sizeof fields[0]);
 }
 
 bool kg_openai_fields(struct kg_client *client, uint32_t root, struct kg_job *job, bool *stream)

@@ -10,6 +10,9 @@ bool kg_openai_is_model(const struct kg_server *server, struct kg_text name);
 /* Refuses a request for another model (404), and fields that would change the answer and are not supported. */
 bool kg_openai_check(struct kg_client *client, uint32_t root);
 
+/* Refuses tools, for an endpoint without a chat. */
+bool kg_openai_has_no_tools(struct kg_client *client, uint32_t root);
+
 /* n, max_tokens, stream, stream_options and the sampling options. */
 bool kg_openai_fields(struct kg_client *client, uint32_t root, struct kg_job *job, bool *stream);
 

@@ -2,6 +2,7 @@
 #include "openai.h"
 
 #include "endpoints.h"
+#include "tools.h"
 
 #define PREFIX "chatcmpl"
 #define CHUNK "chat.completion.chunk"
@@ -51,8 +52,30 @@ static void begin_chat(struct kg_job *job, struct kg_http_out *out)
 
 static void open_chat_choice(const struct kg_choice *choice, struct kg_http_out *out)
 {
-    kg_http_say(out, "%s{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":\"", choice->index ? "," : "",
-                choice->index);
+    kg_http_say(out, "%s{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":%s", choice->index ? "," : "",
+                choice->index, choice->bare ? "null" : "\"");
+}
+
+/* The id of a call: of the request, the choice, and the call. */
+static void say_call_id(const struct kg_choice *choice, struct kg_http_out *out)
+{
+    kg_http_say(out, "\"id\":\"call_%lu_%u_%u\",\"type\":\"function\",", (unsigned long)choice->job->number,
+                choice->index, choice->n_calls);
+}
+
+static void add_chat_call(const struct kg_choice *choice, const struct kg_part *part, struct kg_http_out *out)
+{
+    if (part->kind == KG_PART_CALL) {
+        kg_http_say(out, "%s{", choice->n_calls ? "," : choice->bare ? ",\"tool_calls\":[" : "\",\"tool_calls\":[");
+        say_call_id(choice, out);
+        kg_http_say(out, "\"function\":{\"name\":\"");
+        kg_http_put(out, part->text, part->n);
+        kg_http_say(out, "\",\"arguments\":\"");
+    } else if (part->kind == KG_PART_ARGUMENTS) {
+        kg_openai_add_text(choice, part->text, part->n, KG_NO_RECORD, out);
+    } else {
+        kg_http_say(out, "\"}}");
+    }
 }
 
 static void add_chat_record(const struct kg_choice *choice, uint32_t record, struct kg_http_out *out)
@@ -70,7 +93,8 @@ static void add_chat_record(const struct kg_choice *choice, uint32_t record, str
 
 static void close_chat_choice(const struct kg_choice *choice, struct kg_http_out *out)
 {
-    const char *end = choice->n_records       ? "]}"
+    const char *end = choice->n_calls         ? "],\"refusal\":null},\"logprobs\":null"
+                      : choice->n_records     ? "]}"
                       : choice->job->logprobs ? "\",\"refusal\":null},\"logprobs\":{\"content\":[]}"
                                               : "\",\"refusal\":null},\"logprobs\":null";
     kg_http_say(out, "%s,\"finish_reason\":\"%s\"}", end, kg_choice_reason(choice));
@@ -82,6 +106,7 @@ static const struct kg_style chat_whole = {
     .open = open_chat_choice,
     .text = kg_openai_add_text,
     .record = add_chat_record,
+    .call = add_chat_call,
     .close = close_chat_choice,
     .end = kg_openai_end,
 };
@@ -143,6 +168,39 @@ static void stream_chat_text(const struct kg_choice *choice, const char *text, s
     kg_openai_end_chunk(&json, choice->job, false);
 }
 
+/* A chunk has the name of a call, or a part of its arguments. */
+static void stream_chat_call(const struct kg_choice *choice, const struct kg_part *part, struct kg_http_out *out)
+{
+    struct kg_json_out json;
+    if (part->kind == KG_PART_CALL_END) {
+        return;
+    }
+    begin_chunk(&json, choice, out);
+    begin_delta(&json.json, choice);
+    kg_json_list_begin(&json.json, "tool_calls");
+    kg_json_object_begin(&json.json, NULL);
+    kg_json_u64(&json.json, "index", choice->n_calls);
+    if (part->kind == KG_PART_CALL) {
+        kg_json_raw(&json.json, ",", 1);
+        kg_json_out_end(&json);
+        say_call_id(choice, out);
+        json.json.comma = false;
+    }
+    kg_json_object_begin(&json.json, "function");
+    if (part->kind == KG_PART_CALL) {
+        SAY(&json.json, "\"name\":\"");
+        kg_json_raw(&json.json, part->text, part->n); /* with its escapes */
+        SAY(&json.json, "\",\"arguments\":\"\"");
+    } else {
+        kg_json_text_n(&json.json, "arguments", part->text, part->n);
+    }
+    kg_json_object_end(&json.json);
+    kg_json_object_end(&json.json);
+    kg_json_list_end(&json.json);
+    end_delta(&json.json, choice, KG_NO_RECORD, NULL);
+    kg_openai_end_chunk(&json, choice->job, false);
+}
+
 static void stream_chat_close(const struct kg_choice *choice, struct kg_http_out *out)
 {
     struct kg_json_out json;
@@ -162,6 +220,7 @@ static const struct kg_style chat_stream = {
     .stream = true,
     .open = stream_chat_opening,
     .text = stream_chat_text,
+    .call = stream_chat_call,
     .close = stream_chat_close,
     .end = stream_chat_end,
 };
@@ -193,7 +252,7 @@ void kg_post_chat(struct kg_client *client)
         return;
     }
     if (kg_openai_fields(client, root, job, &stream) && read_chat_logprobs(client, root, job) &&
-        kg_job_messages(client, kg_field(client, root, "messages"), job)) {
+        kg_fields_tools(client, root, job, true) && kg_job_messages(client, kg_field(client, root, "messages"), job)) {
         job->style = stream ? &chat_stream : &chat_whole;
         kg_job_start(job);
     } else {

@@ -217,7 +217,7 @@ void kg_post_text(struct kg_client *client)
 {
     uint32_t root, best_of = 1;
     bool stream = false;
-    if (!kg_request_json(client, &root) || !kg_openai_check(client, root) ||
+    if (!kg_request_json(client, &root) || !kg_openai_check(client, root) || !kg_openai_has_no_tools(client, root) ||
         !kg_field_count(client, root, "best_of", 1, 1, &best_of)) {
         return;
     }

@@ -1,10 +1,13 @@
 /* The answer of a job is printed in units, each of which fits the client's buffer or waits: see server.h. */
 #include "server.h"
 
+#include "tools.h"
+
 const char *kg_choice_reason(const struct kg_choice *choice)
 {
     enum kg_reason reason = choice->conversation->reply.reason;
-    return reason == KG_REASON_EOS || reason == KG_REASON_STOP ? "stop" : "length";
+    bool whole = reason == KG_REASON_EOS || reason == KG_REASON_STOP;
+    return !whole ? "length" : choice->n_calls ? "tool_calls" : "stop";
 }
 
 static struct kg_choice *choice_of(const struct kg_job *job, uint32_t index)
@@ -118,6 +121,30 @@ static bool print_text(struct unit *unit)
     return true;
 }
 
+/* A part of a reply that may call tools. */
+static bool print_part(struct unit *unit)
+{
+    struct kg_choice *choice = unit->choice;
+    struct kg_part part = kg_choice_part(choice);
+    if (part.kind == KG_PART_NONE) {
+        return false;
+    }
+    size_t n = cut_part(part.text, part.n);
+    bool cut = n < part.n;
+    part.n = n;
+    begin_unit(unit);
+    if (part.kind == KG_PART_TEXT) {
+        unit->job->style->text(choice, part.text, n, KG_NO_RECORD, unit->out);
+    } else {
+        unit->job->style->call(choice, &part, unit->out);
+    }
+    if (!end_unit(unit)) {
+        return false;
+    }
+    kg_choice_told(choice, &part, cut);
+    return true;
+}
+
 /* Each as often as the style wants it. */
 static uint32_t records_to_tell(const struct kg_choice *choice)
 {
@@ -156,10 +183,11 @@ static bool print_choice(struct kg_job *job, struct kg_choice *choice)
     const struct kg_reply *reply = &choice->conversation->reply;
     struct unit unit = {.job = job, .choice = choice, .out = &job->client->out};
     if (!choice->opened) {
+        choice->bare = job->calls && kg_choice_part(choice).kind == KG_PART_CALL;
         choice->opened = print_edge(&unit, job->style->open);
         return choice->opened;
     }
-    if (print_text(&unit) || print_record(&unit)) {
+    if (job->calls ? print_part(&unit) : print_text(&unit) || print_record(&unit)) {
         return true;
     }
     bool all = choice->ended && choice->told == reply->n && choice->told_records == records_to_tell(choice);

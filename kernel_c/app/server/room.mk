@@ -1,5 +1,6 @@
 ENGINE_LM += \
     app/server/answers.c \
+    app/server/calls.c \
     app/server/clients.c \
     app/server/constrain.c \
     app/server/embed.c \
@@ -9,6 +10,7 @@ ENGINE_LM += \
     app/server/json.c \
     app/server/llama_cpp.c \
     app/server/long_answer.c \
+    app/server/messages.c \
     app/server/modbus.c \
     app/server/modbus_job.c \
     app/server/modbus_labels.c \
@@ -22,9 +24,11 @@ ENGINE_LM += \
     app/server/page.c \
     app/server/print.c \
     app/server/prompt.c \
+    app/server/python_json.c \
     app/server/sampling.c \
     app/server/server.c \
-    app/server/time.c
+    app/server/time.c \
+    app/server/tools.c
 BARE_NET += app/server/network.c
 HOSTED += app/server/sockets.c
 SMALL += app/server/%

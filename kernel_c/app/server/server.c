@@ -81,7 +81,7 @@ static void carve_server(struct kg_server *server, struct kgpt *k, uint32_t slot
         server->modbus = kg_modbus_carve(server, arena);
     }
     if (arena->counts) {                                 /* while a request is read */
-        kg_arena_reserve(arena, 6 * server->large_size); /* and four bytes for a token of each of its bytes */
+        kg_arena_reserve(arena, 8 * server->large_size); /* and four bytes for a token of each of its bytes */
         kg_arena_reserve(arena, kg_vocab_scratch(vocab, server->large_size));
     }
 }

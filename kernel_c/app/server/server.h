@@ -34,6 +34,7 @@ struct kg_modbus;
 struct kg_client;
 struct kg_job;
 struct kg_choice;
+struct kg_part;
 
 /* A JSON writer whose text goes to a buffer of a client: json.c. */
 struct kg_json_out {
@@ -57,6 +58,9 @@ struct kg_style {
      * behind the last token, so that each is printed so many times. */
     void (*record)(const struct kg_choice *choice, uint32_t record, struct kg_http_out *out);
     uint32_t passes;
+    /* A part of a call (tools.h), of a job with `calls`: text is JSON, of a name what stands between its quotes. The
+     * number of the call is choice->n_calls. */
+    void (*call)(const struct kg_choice *choice, const struct kg_part *part, struct kg_http_out *out);
     void (*close)(const struct kg_choice *choice, struct kg_http_out *out);
     void (*end)(struct kg_job *job, struct kg_http_out *out);
 };
@@ -95,6 +99,9 @@ struct kg_job {
     uint32_t printed;        /* choices whose end was printed */
     uint32_t top_logprobs;   /* likeliest tokens that are told with each token */
     bool logprobs;           /* tokens are told with their probabilities */
+    uint32_t tools;          /* list of tools in the request, while it is read; KG_JSON_NONE: none */
+    bool calls;              /* the reply may call tools */
+    bool one_call;           /* … one at most */
     bool usage;              /* a stream ends with its usage */
     bool failed;
     bool head_sent, ended; /* of the answer */
@@ -110,6 +117,13 @@ struct kg_record {
     size_t text_end; /* bytes of the reply's text with it */
 };
 
+/* A call of a tool in the text of a reply: calls.c. */
+struct kg_call_place {
+    size_t name, n_name, arguments, end; /* of its name and its arguments */
+    size_t after;                        /* behind it */
+    size_t checked;                      /* no call begins before this place */
+};
+
 /* The reply in a slot of the batch. */
 struct kg_choice {
     struct kg_server *server;
@@ -120,8 +134,12 @@ struct kg_choice {
     struct kg_sink sink;
     bool opened, ended, closed; /* its beginning and end are printed; it is computed */
     size_t told;                /* bytes of its text that are printed */
-    struct kg_record *records;  /* (n_ctx + 1) */
-    struct kg_logprob *tops;    /* (n_ctx + 1, KG_MAX_LOGPROBS) */
+    struct kg_call_place call;
+    uint32_t n_calls;          /* printed */
+    bool in_call;              /* the name of `call` is printed, its end is not */
+    bool bare;                 /* its text begins with a call */
+    struct kg_record *records; /* (n_ctx + 1) */
+    struct kg_logprob *tops;   /* (n_ctx + 1, KG_MAX_LOGPROBS) */
     uint32_t n_records, told_records;
     uint64_t used_at; /* server->clock when the slot was last used */
 };
@@ -248,7 +266,8 @@ bool kg_jobs_run(const struct kg_server *server);
 
 /* print.c: prints what has come of the client's job, as far as its buffer has room. */
 void kg_job_print(struct kg_job *job);
-const char *kg_choice_reason(const struct kg_choice *choice); /* OpenAI's finish_reason: "stop" or "length" */
+/* OpenAI's finish_reason: "stop", "length" or "tool_calls". */
+const char *kg_choice_reason(const struct kg_choice *choice);
 
 /* fields.c: members of a request. Each answers with 400 itself, naming the field, and returns false. A missing field,
  * and null, leave the value as it is. */
@@ -270,10 +289,16 @@ void kg_job_defaults(struct kg_job *job); /* the options of the command line, an
 void kg_server_grammars_carve(struct kg_server *server, const struct kg_vocab *vocab, struct kg_arena *arena);
 enum kg_status kg_server_grammars_fill(struct kg_server *server, struct kg_error *error);
 bool kg_fields_grammar(struct kg_client *client, uint32_t object, struct kg_job *job);
+/* Takes the grammar that was read into job->grammar, or answers why it was not. */
+bool kg_job_constrain(struct kg_client *client, struct kg_job *job, const char *field, enum kg_status status,
+                      const struct kg_error *error);
 bool kg_field_format(struct kg_client *client, uint32_t root, struct kg_job *job); /* the same of Ollama's requests */
 
-/* prompt.c: the messages of a chat, or a text, as tokens of the job. They answer themselves if that is refused. */
+/* messages.c: the messages of a chat as tokens of the job. It is called behind kg_fields_tools (tools.h). */
 bool kg_job_messages(struct kg_client *client, uint32_t messages, struct kg_job *job);
+
+/* prompt.c: a chat, or a text, as tokens of the job. They answer themselves if that is refused. */
+bool kg_job_told(struct kg_client *client, const struct kg_told_chat *chat, struct kg_job *job);
 bool kg_job_text(struct kg_client *client, struct kg_text text, struct kg_job *job);
 /* One message, in the chat template. A `system` without data is that of the command line. */
 bool kg_job_message(struct kg_client *client, struct kg_text system, struct kg_text text, struct kg_job *job);

@@ -2,12 +2,13 @@
  * concatenates the pieces with the system prompt, messages and replies. The pieces are a blob, stored in the kernel
  * or loaded as a boot module:
  *
- *   char magic[4] "KGCT"; uint32_t version (2), size (bytes of the blob), crc32 (of the bytes after the first 16),
- *   flags (enum kg_chat_flag and kg_chat_trim), n_pieces (KG_CHAT_PIECES),
+ *   char magic[4] "KGCT"; uint32_t version (3), size (bytes of the blob), crc32 (of the bytes after the first 16),
+ *   flags (enum kg_chat_flag, kg_chat_thoughts and trims), n_pieces (KG_CHAT_PIECES), step_flags (KG_CHAT_RULE),
  *   { uint32_t offset, length; } pieces[n_pieces] (offsets from the start of the blob),
  *   char family[16] (NUL-padded), then the texts. Little endian.
  *
- * A conversation is [system prompt], message, reply, message, reply, …, message. The context holds
+ * A conversation is [system prompt], message, reply, message, reply, …, message. Where the template has tools
+ * (kg_chat_takes_tools), a reply may call some; their results stand between it and the next reply. The context holds
  *
  *   kg_chat_turn(first)  the reply's tokens  kg_chat_turn(!first)  the reply's tokens  …
  *
@@ -41,6 +42,27 @@ enum kg_chat_piece {
     KG_CHAT_LONE_PRE,       /* replaces KG_CHAT_TOLD before a reply that has only one of <think> and </think> */
     KG_CHAT_SYSTEM_WORDS,   /* words that a system prompt must not contain, separated by NUL */
     KG_CHAT_MESSAGE_WORDS,  /* words that a message must not contain, separated by NUL */
+
+    /* Tools, all empty where the template has none of a known form. A tool and the arguments of a call are JSON. */
+    KG_CHAT_TOOLS_BARE,     /* replaces KG_CHAT_BARE_PRE: before the first tool if there is no system prompt */
+    KG_CHAT_TOOLS_SYSTEM,   /* replaces KG_CHAT_SYSTEM_PRE */
+    KG_CHAT_TOOLS_LIST,     /* between the system prompt and the first tool */
+    KG_CHAT_TOOLS_NEXT,     /* between two tools */
+    KG_CHAT_TOOLS_END,      /* between the last tool and the first message */
+    KG_CHAT_CALL_PRE,       /* before the name in the first call of a reply without a text */
+    KG_CHAT_CALL_SAID,      /* the same behind the text of the reply: white space, then KG_CHAT_CALL_PRE */
+    KG_CHAT_CALL_ARGUMENTS, /* between the name and the arguments */
+    KG_CHAT_CALL_NEXT,      /* between the arguments and the name of the next call */
+    KG_CHAT_CALL_POST,      /* behind the arguments of the last call */
+    KG_CHAT_CALL_OPEN,      /* what a call begins with: <tool_call>. Behind it stands {"name": …, "arguments": …} */
+    KG_CHAT_CALL_CLOSE,     /* what a call ends with */
+    KG_CHAT_RESULT_PRE,     /* between a reply with calls and the first result */
+    KG_CHAT_RESULT_NEXT,    /* between two results */
+    KG_CHAT_RESULT_POST,    /* behind the last result, before what stands behind a message */
+    /* KG_CHAT_KEPT_PRE and so on for replies behind the last message of the user: kg_chat_step. */
+    KG_CHAT_STEP_KEPT_PRE,
+    KG_CHAT_STEP_KEPT_POST,
+    KG_CHAT_STEP_LONE_PRE,
     KG_CHAT_PIECES,
 };
 
@@ -83,10 +105,15 @@ enum kg_chat_slot {
 #define KG_CHAT_TRIM_LEFT(slot) (1u << (16 + 2 * (slot)))
 #define KG_CHAT_TRIM_RIGHT(slot) (1u << (17 + 2 * (slot)))
 #define KG_CHAT_FLAGS ((1u << 28) - 1) /* all defined flags */
+/* Those of them that say how an earlier reply is rendered. */
+#define KG_CHAT_RULE                                                                                                   \
+    (KG_CHAT_DROPS_THOUGHTS | KG_CHAT_DROPS_NEWLINES | 0xFF80u | KG_CHAT_ANSWER_END_NEWLINES | KG_CHAT_NEWLINES_KEPT | \
+     KG_CHAT_TRIM_LEFT(KG_CHAT_SLOT_REPLY) | KG_CHAT_TRIM_RIGHT(KG_CHAT_SLOT_REPLY))
 
 struct kg_chat {
     struct kg_text piece[KG_CHAT_PIECES]; /* they point into the blob */
     uint32_t flags;
+    uint32_t step_flags; /* KG_CHAT_RULE of replies behind the last message of the user */
     char family[17];
     bool plain; /* set by the caller: ask for replies without thinking, if KG_CHAT_ASK_PLAIN exists */
 };
@@ -108,6 +135,36 @@ size_t kg_chat_turn(const struct kg_chat *chat, bool first, struct kg_text syste
  * the last reply before each next turn: truncate the context at the last fragment of the turn, and compute these
  * fragments. */
 size_t kg_chat_reply(const struct kg_chat *chat, struct kg_text reply, struct kg_fragment fragments[KG_CHAT_FRAGMENTS]);
+
+/* chat_tools.c: conversations with tools. */
+static inline bool kg_chat_takes_tools(const struct kg_chat *chat)
+{
+    return chat->piece[KG_CHAT_CALL_OPEN].n > 0;
+}
+
+/* A call of a tool: its name, and its arguments as JSON. */
+struct kg_chat_call {
+    struct kg_text name, arguments;
+};
+
+/* The first turn with `n` tools, each as JSON: at most KG_CHAT_FRAGMENTS + 2 * n fragments. */
+size_t kg_chat_tool_turn(const struct kg_chat *chat, struct kg_text system, const struct kg_text *tools, uint32_t n,
+                         struct kg_text message, struct kg_fragment *fragments);
+
+/* `n` calls, behind the fragments of a reply (`said`: its last one is not empty): 4 * n + 1 fragments. */
+size_t kg_chat_calls(const struct kg_chat *chat, bool said, const struct kg_chat_call *calls, uint32_t n,
+                     struct kg_fragment *fragments);
+
+/* A result of a call, the first one behind its reply or a later one: 2 fragments. Behind the last one: 2 fragments, the
+ * second of which asks for a reply. */
+size_t kg_chat_result(const struct kg_chat *chat, bool first, struct kg_text result, struct kg_fragment *fragments);
+size_t kg_chat_results_end(const struct kg_chat *chat, struct kg_fragment *fragments);
+
+/* The template as kg_chat_reply needs it for a reply behind the last message of the user. */
+struct kg_chat kg_chat_step(const struct kg_chat *chat);
+
+/* True if the request for a reply opens a thought: the reply then has no <think>. */
+bool kg_chat_opens_thought(const struct kg_chat *chat);
 
 /* The first word in `system` or `message` that the template interprets as an instruction. The pieces cannot render
  * such a text, so callers refuse it. `data` is NULL if there is none; otherwise it points into the blob, without a

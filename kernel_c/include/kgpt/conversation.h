@@ -113,11 +113,28 @@ enum kg_status kg_lm_encode(struct kg_said_tokens *said, const struct kg_lm_load
                             const struct kg_fragment *fragments, size_t n_fragments, bool bos, struct kg_arena *scratch,
                             struct kg_error *error);
 
-/* A whole chat that is told at once, up to the request for a reply: a message, a reply to it, …, a message (`n`, an odd
- * number). `plain` as in struct kg_request. Refuses what the template cannot say. */
-enum kg_status kg_lm_encode_chat(struct kg_said_tokens *said, const struct kg_lm_loaded *loaded, struct kg_text system,
-                                 const struct kg_text *texts, uint32_t n, bool plain, struct kg_arena *scratch,
-                                 struct kg_error *error);
+/* A whole chat that is told at once, up to the request for a reply. It begins with a message of the user. A reply with
+ * calls follows a message or results, and one result or more follow it; a reply without calls is followed by a message.
+ * The last one is a message or a result. */
+enum kg_told_kind { KG_TOLD_MESSAGE, KG_TOLD_REPLY, KG_TOLD_RESULT };
+struct kg_told {
+    enum kg_told_kind kind;
+    struct kg_text text;
+    const struct kg_chat_call *calls; /* (n_calls): of a reply */
+    uint32_t n_calls;
+};
+struct kg_told_chat {
+    struct kg_text system;
+    const struct kg_text *tools; /* (n_tools): as JSON */
+    uint32_t n_tools;
+    const struct kg_told *told; /* (n) */
+    uint32_t n;
+    bool plain; /* as in struct kg_request */
+};
+
+/* Such a chat as tokens. Refuses what the template cannot say. */
+enum kg_status kg_lm_encode_chat(struct kg_said_tokens *said, const struct kg_lm_loaded *loaded,
+                                 const struct kg_told_chat *chat, struct kg_arena *scratch, struct kg_error *error);
 
 /* What a reply is asked for with. `scratch` is rewound. */
 struct kg_ask {

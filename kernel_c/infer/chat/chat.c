@@ -4,14 +4,14 @@
 #include "kgpt/crc32.h"
 #include "kgpt/utf8.h"
 
-#define CHAT_VERSION 2u
+#define CHAT_VERSION 3u
 #define END_TOKEN_MAX 256u
 
 /* The blob's start, as it lies in memory. */
 struct header {
     char magic[4];
     uint32_t version, size, crc32;
-    uint32_t flags, n_pieces;
+    uint32_t flags, n_pieces, step_flags;
     struct {
         uint32_t offset, length;
     } pieces[KG_CHAT_PIECES];
@@ -19,7 +19,7 @@ struct header {
 };
 #define CRC_START 16u
 
-_Static_assert(sizeof(struct header) == 24 + 8 * KG_CHAT_PIECES + 16, "as the host writes it");
+_Static_assert(sizeof(struct header) == 28 + 8 * KG_CHAT_PIECES + 16, "as the host writes it");
 
 static void copy_bytes(void *to, const void *from, size_t n)
 {
@@ -42,7 +42,7 @@ static enum kg_status check_header(const struct header *header, const uint8_t *b
         return refuse_template(error, "it does not begin with KGCT");
     }
     if (header->version != CHAT_VERSION) {
-        return refuse_template(error, "its version is not 2");
+        return refuse_template(error, "its version is not 3");
     }
     if (header->size < sizeof *header || header->size > size || header->size > KG_CHAT_MAX_BLOB) {
         return refuse_template(error, "its size is not that of its bytes");
@@ -50,7 +50,8 @@ static enum kg_status check_header(const struct header *header, const uint8_t *b
     if (kg_crc32(blob + CRC_START, header->size - CRC_START) != header->crc32) {
         return refuse_template(error, "its CRC does not match");
     }
-    if (header->n_pieces != KG_CHAT_PIECES || (header->flags & ~KG_CHAT_FLAGS)) {
+    if (header->n_pieces != KG_CHAT_PIECES || (header->flags & ~KG_CHAT_FLAGS) ||
+        (header->step_flags & ~KG_CHAT_RULE)) {
         return refuse_template(error, "its pieces or flags are not those of this version");
     }
     return KG_OK;
@@ -75,6 +76,7 @@ enum kg_status kg_chat_open(struct kg_chat *chat, const void *blob, uint64_t siz
         chat->piece[i] = (struct kg_text){(const char *)blob + offset, length};
     }
     chat->flags = header.flags;
+    chat->step_flags = header.step_flags;
     chat->plain = false;
     for (uint32_t i = 0; i < sizeof header.family; i++) {
         char c = header.family[i];
@@ -84,30 +86,23 @@ enum kg_status kg_chat_open(struct kg_chat *chat, const void *blob, uint64_t siz
     return KG_OK;
 }
 
-static struct kg_fragment said_fragment(const struct kg_chat *chat, enum kg_chat_slot slot, struct kg_text text)
-{
-    text = kg_chat_trim_slot(chat, slot, text);
-    return (struct kg_fragment){text.data, text.n, false};
-}
-
 size_t kg_chat_turn(const struct kg_chat *chat, bool first, struct kg_text system, struct kg_text message,
                     struct kg_fragment fragments[KG_CHAT_FRAGMENTS])
 {
     size_t n = 0;
     if (!first) {
         fragments[n++] = kg_chat_piece(chat, KG_CHAT_NEXT);
-        fragments[n++] = said_fragment(chat, KG_CHAT_SLOT_LATER, message);
+        fragments[n++] = kg_chat_said(chat, KG_CHAT_SLOT_LATER, message);
     } else if (system.n > 0 && !(chat->flags & KG_CHAT_SYSTEM_REFUSED)) {
         fragments[n++] = kg_chat_piece(chat, KG_CHAT_SYSTEM_PRE);
-        fragments[n++] = said_fragment(chat, KG_CHAT_SLOT_SYSTEM, system);
+        fragments[n++] = kg_chat_said(chat, KG_CHAT_SLOT_SYSTEM, system);
         fragments[n++] = kg_chat_piece(chat, KG_CHAT_SYSTEM_POST);
-        fragments[n++] = said_fragment(chat, KG_CHAT_SLOT_FIRST, message);
+        fragments[n++] = kg_chat_said(chat, KG_CHAT_SLOT_FIRST, message);
     } else {
         fragments[n++] = kg_chat_piece(chat, KG_CHAT_BARE_PRE);
-        fragments[n++] = said_fragment(chat, KG_CHAT_SLOT_FIRST_BARE, message);
+        fragments[n++] = kg_chat_said(chat, KG_CHAT_SLOT_FIRST_BARE, message);
     }
-    bool plain = chat->plain && chat->piece[KG_CHAT_ASK_PLAIN].n > 0;
-    fragments[n++] = kg_chat_piece(chat, plain ? KG_CHAT_ASK_PLAIN : KG_CHAT_ASK);
+    fragments[n++] = kg_chat_piece(chat, kg_chat_ask(chat));
     return n;
 }
 

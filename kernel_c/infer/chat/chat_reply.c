@@ -58,11 +58,9 @@ static struct kg_text answer_of(const struct kg_chat *chat, struct kg_text reply
     return chat->flags & KG_CHAT_ANSWER_RIGHT ? kg_chat_trim_right(answer) : answer;
 }
 
-/* True if the request for a reply ends with <think>: a generated reply then holds a thought without its opening tag. */
-static bool ask_opens_thought(const struct kg_chat *chat)
+bool kg_chat_opens_thought(const struct kg_chat *chat)
 {
-    bool plain = chat->plain && chat->piece[KG_CHAT_ASK_PLAIN].n > 0;
-    struct kg_text ask = drop_trailing_newlines(chat->piece[plain ? KG_CHAT_ASK_PLAIN : KG_CHAT_ASK]);
+    struct kg_text ask = drop_trailing_newlines(chat->piece[kg_chat_ask(chat)]);
     return ask.n >= thought_start.n && kg_chat_stands_at(ask, ask.n - thought_start.n, thought_start);
 }
 
@@ -77,7 +75,7 @@ static size_t reply_fragments(const struct kg_chat *chat, enum kg_chat_piece bef
 size_t kg_chat_reply(const struct kg_chat *chat, struct kg_text reply, struct kg_fragment fragments[KG_CHAT_FRAGMENTS])
 {
     bool ended = kg_chat_find(reply, thought_end) < reply.n;
-    bool started = ask_opens_thought(chat) || kg_chat_find(reply, thought_start) < reply.n;
+    bool started = kg_chat_opens_thought(chat) || kg_chat_find(reply, thought_start) < reply.n;
     if ((chat->flags & KG_CHAT_LONE_TAG) && ended != started) {
         return reply_fragments(chat, KG_CHAT_LONE_PRE, kg_chat_trim_right(kg_chat_trim_left(reply)), fragments);
     }

@@ -3,7 +3,7 @@
 #include "kgpt/crc32.h"
 #include "kgpt/test.h"
 
-#define HEAD (24u + 8u * KG_CHAT_PIECES + 16u)
+#define HEAD (28u + 8u * KG_CHAT_PIECES + 16u)
 #define ROOM 512u
 
 static void store_u32(uint8_t *to, uint32_t value)
@@ -26,19 +26,19 @@ static uint32_t build(uint8_t blob[ROOM], uint32_t flags, const char *plain, con
     for (uint32_t i = 0; i < ROOM; i++) {
         blob[i] = i < 4 ? (uint8_t)"KGCT"[i] : 0;
     }
-    store_u32(blob + 4, 2);
+    store_u32(blob + 4, 3);
     store_u32(blob + 16, flags);
     store_u32(blob + 20, KG_CHAT_PIECES);
     for (uint32_t i = 0; i < KG_CHAT_PIECES; i++) {
         char digit[4] = {'<', (char)(i < 10 ? '0' + i : 'a' + i - 10), '>', '\0'};
         const char *text = i == KG_CHAT_ASK_PLAIN ? plain : i == KG_CHAT_END ? end : digit;
-        store_u32(blob + 24 + 8 * i, size);
-        store_u32(blob + 28 + 8 * i, (uint32_t)kg_strlen(text));
+        store_u32(blob + 28 + 8 * i, size);
+        store_u32(blob + 32 + 8 * i, (uint32_t)kg_strlen(text));
         while (*text) {
             blob[size++] = (uint8_t)*text++;
         }
     }
-    blob[24 + 8 * KG_CHAT_PIECES] = 'x';
+    blob[28 + 8 * KG_CHAT_PIECES] = 'x';
     seal(blob, size);
     return size;
 }
@@ -164,6 +164,32 @@ KG_TEST(chat, keeps_thoughts_where_the_template_does)
     KG_CHECK_TEXT(t, reply(&chat, " a ", out), "<b>[a]");
 }
 
+KG_TEST(chat, puts_calls_and_results_between_the_pieces)
+{
+    static const struct kg_text tools[] = {{"{1}", 3}, {"{2}", 3}};
+    static const struct kg_chat_call calls[] = {{{"f", 1}, {"{}", 2}}, {{"g", 1}, {"{3}", 3}}};
+    struct kg_fragment f[KG_CHAT_FRAGMENTS + 4];
+    uint8_t blob[ROOM];
+    char out[ROOM];
+    struct kg_chat chat;
+    struct kg_error error;
+    KG_CHECK_EQ(t, kg_chat_open(&chat, blob, build(blob, 0, "", ""), &error), KG_OK);
+    KG_CHECK(t, kg_chat_takes_tools(&chat));
+    KG_CHECK_TEXT(t, joined(f, kg_chat_tool_turn(&chat, text_of(""), tools, 2, text_of("hi"), f), out),
+                  "<e>[{1}]<h>[{2}]<i>[hi]<3>");
+    KG_CHECK_TEXT(t, joined(f, kg_chat_tool_turn(&chat, text_of("be"), tools, 1, text_of("hi"), f), out),
+                  "<f>[be]<g>[{1}]<i>[hi]<3>");
+    KG_CHECK_TEXT(t, joined(f, kg_chat_calls(&chat, false, calls, 2, f), out), "<j>[f]<l>[{}]<m>[g]<l>[{3}]<n>");
+    KG_CHECK_TEXT(t, joined(f, kg_chat_calls(&chat, true, calls, 1, f), out), "<k>[f]<l>[{}]<n>");
+    KG_CHECK_TEXT(t, joined(f, kg_chat_result(&chat, true, text_of("r"), f), out), "<q>[r]");
+    KG_CHECK_TEXT(t, joined(f, kg_chat_result(&chat, false, text_of("s"), f), out), "<r>[s]");
+    KG_CHECK_TEXT(t, joined(f, kg_chat_results_end(&chat, f), out), "<s><3>");
+    chat.step_flags = KG_CHAT_KEEPS_THOUGHTS;
+    struct kg_chat step = kg_chat_step(&chat);
+    KG_CHECK_TEXT(t, reply(&step, "a</think>b", out), "<t>[a]<u>[b]");
+    KG_CHECK_TEXT(t, reply(&chat, "a</think>b", out), "<5>[a</think>b]");
+}
+
 KG_TEST(chat, refuses_words_with_another_meaning)
 {
     uint8_t blob[ROOM];
@@ -195,8 +221,9 @@ KG_TEST(chat, refuses_damage)
     KG_CHECK_EQ(t, kg_chat_open(&chat, blob, size + 7, &error), KG_OK); /* padded */
     static const struct {
         uint32_t at, value;
-    } wrong[] = {{4, 1},           {16, 1u << 28}, {20, KG_CHAT_PIECES - 1}, {24, HEAD - 1}, {24, 0xFFFFFFFF},
-                 {28, 0xFFFFFFFF}, {28, ROOM}}; /* with a CRC that matches: bounds are not a matter of trust */
+    } wrong[] = {
+        {4, 1},           {16, 1u << 28}, {20, KG_CHAT_PIECES - 1}, {24, KG_CHAT_BOS}, {28, HEAD - 1}, {28, 0xFFFFFFFF},
+        {32, 0xFFFFFFFF}, {32, ROOM}}; /* with a CRC that matches: bounds are not a matter of trust */
     for (uint32_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         build(blob, 0, "", "");
         store_u32(blob + wrong[i].at, wrong[i].value);

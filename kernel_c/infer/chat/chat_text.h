@@ -23,4 +23,17 @@ static inline struct kg_fragment kg_chat_piece(const struct kg_chat *chat, enum 
     return (struct kg_fragment){chat->piece[which].data, chat->piece[which].n, true};
 }
 
+/* What people have said in `slot`, trimmed as the template trims it. */
+static inline struct kg_fragment kg_chat_said(const struct kg_chat *chat, enum kg_chat_slot slot, struct kg_text text)
+{
+    text = kg_chat_trim_slot(chat, slot, text);
+    return (struct kg_fragment){text.data, text.n, false};
+}
+
+/* The piece that asks for a reply. */
+static inline enum kg_chat_piece kg_chat_ask(const struct kg_chat *chat)
+{
+    return chat->plain && chat->piece[KG_CHAT_ASK_PLAIN].n > 0 ? KG_CHAT_ASK_PLAIN : KG_CHAT_ASK;
+}
+
 #endif

@@ -1,5 +1,6 @@
 ENGINE_LM += \
     infer/constrain/build.c \
+    infer/constrain/calls.c \
     infer/constrain/check.c \
     infer/constrain/collect.c \
     infer/constrain/emit.c \

@@ -247,8 +247,7 @@ uint32_t kg_schema_value(struct kg_schema *s, uint32_t schema)
     return expr;
 }
 
-/* The rules of schemas that others refer to, until there are no more. */
-static void read_referred(struct kg_schema *s)
+void kg_schema_read_referred(struct kg_schema *s)
 {
     struct kg_builder *b = s->b;
     for (uint32_t i = 0; i < b->n_rules && s->status == KG_OK && !b->full; i++) {
@@ -260,18 +259,19 @@ static void read_referred(struct kg_schema *s)
     }
 }
 
-static enum kg_status build_schema(struct kg_schema *s)
+enum kg_status kg_schema_begin(struct kg_schema *s)
+{
+    return kg_gbnf_read(s->b, (struct kg_text){json_rules, sizeof json_rules - 1}, s->error);
+}
+
+enum kg_status kg_schema_end(struct kg_schema *s, uint32_t body)
 {
     struct kg_builder *b = s->b;
-    enum kg_status status = kg_gbnf_read(b, (struct kg_text){json_rules, sizeof json_rules - 1}, s->error);
-    if (status != KG_OK) {
-        return status;
-    }
-    uint32_t body = kg_schema_value(s, s->root), root = kg_build_rule(b, "root", 4, 0);
+    uint32_t root = kg_build_rule(b, "root", 4, 0);
     if (!b->full) {
         b->rules[root].body = body;
     }
-    read_referred(s);
+    kg_schema_read_referred(s);
     if (b->full) { /* whatever was refused after that */
         return kg_grammar_full(s->error);
     }
@@ -279,6 +279,12 @@ static enum kg_status build_schema(struct kg_schema *s)
         kg_schema_refuse(s, "a \"$ref\" leads back to itself, and no value lies between");
     }
     return s->status;
+}
+
+static enum kg_status build_schema(struct kg_schema *s)
+{
+    enum kg_status status = kg_schema_begin(s);
+    return status == KG_OK ? kg_schema_end(s, kg_schema_value(s, s->root)) : status;
 }
 
 enum kg_status kg_grammar_schema(struct kg_grammar *grammar, const struct kg_json_tree *tree, uint32_t schema,

@@ -57,6 +57,12 @@ uint32_t kg_schema_chain(struct kg_schema *s, uint32_t a, uint32_t b);
  * schema_objects.c */
 uint32_t kg_schema_value(struct kg_schema *s, uint32_t schema);
 
+/* The rules that every schema needs; those of schemas that others refer to, until there are no more; then the rule
+ * `root`. The end returns the status of it all. */
+enum kg_status kg_schema_begin(struct kg_schema *s);
+void kg_schema_read_referred(struct kg_schema *s);
+enum kg_status kg_schema_end(struct kg_schema *s, uint32_t body);
+
 /* schema_words.c: kind of a keyword (NOTE for unknown words, as JSON Schema wants); the kinds that a schema has, as
  * bits; a keyword of a kind in `kinds`, for messages. */
 enum kg_keyword_kind kg_keyword_kind(const struct kg_schema *s, uint32_t key);
