@@ -23,7 +23,7 @@ function make_attention() {
   new ResizeObserver(show_arcs).observe(arcs);
 }
 function make_heads() {
-  const box = $("heads"), size = Math.max(52, Math.min(96, n_steps * 2));
+  const box = $("heads"), size = Math.max(52, Math.min(innerWidth < 640 ? 64 : 96, n_steps * 2));
   const made = Array.from({length: model.n_head}, (_, head) => {
     const button = node("button"), canvas = node("canvas");
     button.onclick = () => choose({head});
@@ -81,10 +81,8 @@ function show_arcs() {
     drawing.append(path);
   }
   for (let s = 0; s < n_steps; s++) drawing.append(arc_token(s, places[s].middle, base + 20));
-  const scrolled = $("arcs").scrollLeft;
   $("arcs").replaceChildren(drawing);
-  $("arcs").scrollLeft = Math.max(0, Math.min(scrolled, places[t].middle - 40));
-  if (places[t].middle > $("arcs").scrollLeft + $("arcs").clientWidth) $("arcs").scrollLeft = places[t].middle - $("arcs").clientWidth / 2;
+  $("arcs").scrollLeft = places[t].middle - $("arcs").clientWidth * 0.7;
   $("arcs").setAttribute("aria-label", `Arcs from ${quoted(t)} to the tokens that it looks at. Left and right move, up and down change the head.`);
   tell_arcs();
 }

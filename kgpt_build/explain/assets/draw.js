@@ -100,7 +100,7 @@ function show_line(draw, found, uniform) {
   if (settings.temperature) {
     drawing.append(svg("path", {d: `M${uniform * width} 22V76`, class: "marker"}));
     const mark = node("span", "mark", brief(f32(uniform)));
-    mark.style.left = Math.min(96, Math.max(4, uniform * 100)) + "%";
+    mark.style.left = `clamp(2rem, ${uniform * 100}%, 100% - 2rem)`;
     names.append(mark);
   }
   box.replaceChildren(drawing, names);

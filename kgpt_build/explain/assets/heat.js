@@ -81,7 +81,8 @@ function lay_out(pen, spec, width) {
   const names = (count, name) => name ? Array.from({length: count}, (_, i) => String(name(i))) : [];
   const rows = names(spec.rows, spec.row), cols = names(spec.cols, spec.col);
   const widest = list => Math.max(0, ...list.map(text => pen.measureText(text).width));
-  const left = rows.length ? Math.min(widest(rows) + 10, width * 0.3) : 0;
+  const legible = !spec.square || width / spec.cols > 11; /* otherwise rows are too low for names */
+  const left = rows.length && legible ? Math.min(widest(rows) + 10, width * 0.3) : 0;
   const w = Math.min(spec.cell ?? 46, (width - left - 2) / spec.cols), upright = widest(cols) > w - 2;
   const top = !cols.length || w < 9 ? 0 : upright ? Math.min(widest(cols), 80) + 8 : 20;
   return {rows, cols: top ? cols : [], left, top, w, h: spec.square ? w : spec.height ?? 26, upright};
@@ -132,7 +133,7 @@ function paint_names(pen, {rows, cols, left, top, w, h, upright}) {
   pen.font = `12px ${FONT}`;
   pen.fillStyle = rgb(palette.dim);
   pen.textAlign = "right";
-  if (h >= 9) rows.forEach((text, r) => pen.fillText(clipped(pen, text, left - 8), left - 7, top + r * h + h / 2));
+  if (h >= 9 && left) rows.forEach((text, r) => pen.fillText(clipped(pen, text, left - 8), left - 7, top + r * h + h / 2));
   cols.forEach((text, c) => {
     pen.save();
     const turned = upright && pen.measureText(text).width > w - 2;
@@ -149,7 +150,7 @@ function paint_names(pen, {rows, cols, left, top, w, h, upright}) {
 function bars(box, items, label) {
   const low = Math.min(0, ...items.map(item => item.value)), high = Math.max(0, ...items.map(item => item.value)), span = high - low || 1;
   box.className = "bars";
-  box.setAttribute("role", "img");
+  box.setAttribute("role", "group");
   box.setAttribute("aria-label", label);
   box.replaceChildren(...items.flatMap(item => {
     const track = node("div", "track"), fill = node("div", item.value < 0 ? "fill minus" : "fill");

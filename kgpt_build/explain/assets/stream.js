@@ -7,6 +7,7 @@ function make_mlp() {
     bars($("neurons-bars"), order.filter(i => active[i] !== 0).map(i => ({key: `neuron ${ids[i]}`, value: active[i], text: brief(active[i])})),
       `The strongest neurons for ${quoted(t)}`);
     const cols = Math.min(active.length, 16), rows = Math.ceil(active.length / cols);
+    $("neurons-figure").hidden = $("neurons-figure").nextElementSibling.hidden = active.length !== model.n_ff;
     show({rows, cols, label: `Neurons of layer ${one.layer + 1} for ${quoted(t)}`, at: (r, c) => active[r * cols + c] ?? null,
       tell: (r, c) => `neuron ${ids[r * cols + c] ?? "–"}: ${exact(active[r * cols + c] ?? 0)}`});
     const firing = active.filter(value => value !== 0).length;
