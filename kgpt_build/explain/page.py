@@ -60,6 +60,7 @@ _GATED = (
     "MLP(<var>x</var>) = <var>W</var><sub>down</sub> ({function}(<var>W</var><sub>gate</sub> <var>x</var>) "
     "⊙ <var>W</var><sub>up</sub> <var>x</var>)"
 )
+_TITLE = 40
 _SPACES = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"})
 
 
@@ -128,7 +129,10 @@ def _signs(text: str) -> str:
 
 def _title(trace: Trace) -> str:
     text = "".join(char if char.isprintable() else " " for char in trace.prompt + trace.reply).strip()
-    return f"“{text[:40].rstrip()}{'…' if len(text) > 40 else ''}”"
+    if len(text) <= _TITLE:
+        return f"“{text}”"
+    words, _, _ = text[: _TITLE + 1].rpartition(" ")
+    return f"“{(words or text[:_TITLE]).rstrip()}…”"
 
 
 def _flow(trace: Trace) -> list[tuple[str, str, str]]:

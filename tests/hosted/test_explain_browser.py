@@ -13,6 +13,7 @@ import pytest
 from browser import Browser, browsing
 from explain_traces import hostile_trace, lm_trace, names_trace
 
+from kgpt_build.cli import invoke
 from kgpt_build.explain.page import SECTIONS, render, shown_tokens
 from kgpt_build.explain.trace import Trace
 from kgpt_build.reference.lm_sampler import LmSampling, candidates
@@ -308,6 +309,25 @@ def test_the_switch_of_the_look_is_kept(browser: Browser, tmp_path: Path) -> Non
     browser.run("document.getElementById('look').click()")
     assert browser.run("document.documentElement.dataset.look") == "light"
     browser.run("localStorage.removeItem('kgpt.look')")
+
+
+def test_the_page_that_the_tour_makes(browser: Browser, tmp_path: Path) -> None:
+    """From a kernel in QEMU, which gave the bits of the hosted program; docs/explain.md tells these numbers."""
+    path = tmp_path / "mariana.html"
+    words = ["explain", "--default", "--prompt", "mar", "--seed", "16", "-o", str(path)]
+    assert invoke(words) == 0
+    browser.complaints.clear()
+    browser.call("Page.navigate", url=path.as_uri())
+    browser.waits_for(f"location.href === {json.dumps(path.as_uri())} && globalThis.kgpt !== undefined")
+    assert browser.complaints == []
+    assert browser.run("[kgpt.trace.source.made_by, kgpt.trace.source.same_bits]") == ["kernel", True]
+    told = "document.getElementById('{}').textContent"
+    assert browser.run(told.format("arcs-text")).startswith("“i” looks most at “r” (3) 66.9 %, “a” (2) 29.0 %")
+    assert browser.run(told.format("neurons-text")) == "2 of 64 neurons are not zero."
+    assert browser.run(told.format("draw-text")).startswith("Next token: “a” with 15.6 %. The random number 0.6781")
+    sampled = [[draw[0], np.float32(draw[1])] for draw in browser.run(DRAWS)]
+    draws = browser.run("kgpt.trace.draws.map(draw => [draw.chosen, draw.total])")
+    assert sampled == [[token, np.float32(total)] for token, total in draws]
 
 
 def test_without_javascript_the_tables_are_there(browser: Browser, tmp_path: Path) -> None:

@@ -9,14 +9,18 @@ from collections.abc import Callable
 from functools import cache
 from html.parser import HTMLParser
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
 from explain_traces import HOSTILE, hostile_trace, lm_trace, names_trace
 
 from kgpt_build.explain.encode import from_json, to_json
+from kgpt_build.explain.microgpt import reference_trace
 from kgpt_build.explain.page import SCRIPTS, SECTIONS, content_hash, render, shown_tokens
 from kgpt_build.explain.trace import Floats, Trace
+from kgpt_build.models import DEFAULT_MODEL, load_microgpt
+from kgpt_build.reference.sampler import Sampling
 
 TAGS = {
     *(
@@ -206,3 +210,29 @@ def test_tokens_are_shown_as_texts() -> None:
 def test_every_asset_is_part_of_the_page() -> None:
     files = {item.name for item in resources.files("kgpt_build.explain").joinpath("assets").iterdir()}
     assert files == {*SCRIPTS, "style.css", "page.html.j2"}
+
+
+def test_the_tour_tells_the_numbers_of_the_trace() -> None:
+    """docs/explain.md, of the names that begin with mar."""
+    tour = (Path(__file__).parents[2] / "docs" / "explain.md").read_text()
+    model = load_microgpt(DEFAULT_MODEL)
+    trace = reference_trace(model, "mar", sampling=Sampling(0.5), seed=16)
+    (layer,), second = trace.layers, trace.draws[1]
+    shares = {
+        trace.pieces[int(token)]: weight / second.total
+        for token, weight in zip(second.kept, second.weights, strict=True)
+    }
+    firing = (layer.activations != 0).sum(axis=1)
+    assert trace.reply == "iana"
+    assert f"{model.n_parameters:,} numbers" in tour
+    assert second.uniform is not None
+    told = [
+        *(f"{100 * layer.attention[head][4][s]:.1f} %" for head, s in ((0, 3), (0, 2), (3, 3))),
+        *(f"`{letter}` {100 * shares[letter]:.1f} %" for letter in "na"),
+        f"{100 * shares['<BOS>']:.1f} %",
+        f"the random number {second.uniform:.3f}".replace("the", "The"),
+        f"goes from 4 to {layer.norm_attention[7]:.1f} by attention and to {layer.norm_mlp[7]:.1f} by",
+        f"{['none', 'one', 'two'][firing[4]]} of 64 fire at the `i`, {firing[7]} at the last letter",
+    ]
+    assert [words for words in told if words not in " ".join(tour.split())] == []
+    assert firing[0] == 0

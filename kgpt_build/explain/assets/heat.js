@@ -2,7 +2,7 @@
 
 /* A grid in `box`, which is read by pointer and keys; the line below it tells the number under the cursor. Returns the
  * function that shows a spec: {rows, cols, at(r, c) (null: no number), tell(r, c), label}, and if wanted
- * {row(r), col(c)} names, most (the largest size), pick(r, c), cell (the widest), height, square, mark (a row), split
+ * {row(r), col(c)} names, most (the largest size), own (each row has its own scale), pick(r, c), cell (the widest), height, square, mark (a row), split
  * (columns between lines). */
 function heat(box) {
   const canvas = node("canvas"), out = node("output"), frame = node("div", "frame"), cursor = {r: 0, c: 0, on: false};
@@ -104,14 +104,18 @@ function paint_grid(canvas, spec, width) {
   if (spec.mark !== undefined && spec.mark >= 0) pen.strokeRect(left + 0.5, top + spec.mark * h + 0.5, w * (spec.only ?? spec.cols), h);
   return grid;
 }
-function largest(spec) {
-  let most = 0;
-  for (let r = 0; r < spec.rows; r++)
-    for (let c = 0; c < spec.cols; c++) most = Math.max(most, Math.abs(spec.at(r, c) ?? 0));
-  return most;
+/* The size that has the full colour, for each row. A few of many values are far larger than the others: 2 % of them may
+ * be beyond it. */
+function scales(spec) {
+  const sizes = Array.from({length: spec.rows}, (_, r) => Float32Array.from({length: spec.cols}, (_, c) => Math.abs(spec.at(r, c) ?? 0)));
+  const most = list => list.length > 256 ? list.sort()[Math.floor(list.length * 0.98)] : list.reduce((a, b) => Math.max(a, b), 0);
+  if (spec.own) return sizes.map(most);
+  const all = new Float32Array(spec.rows * spec.cols);
+  sizes.forEach((list, r) => all.set(list, r * spec.cols));
+  return Array(spec.rows).fill(most(all));
 }
 function paint_cells(pen, spec, {left, top, w, h}) {
-  const most = spec.most ?? largest(spec), gap = w > 6 && h > 6 ? 1 : 0, digits = w >= 38 && h >= 18;
+  const most = spec.most ? null : scales(spec), gap = w > 6 && h > 6 ? 1 : 0, digits = w >= 38 && h >= 18;
   pen.font = `11px ${FONT}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
@@ -119,7 +123,7 @@ function paint_cells(pen, spec, {left, top, w, h}) {
     for (let c = 0; c < spec.cols; c++) {
       const value = spec.at(r, c);
       if (value === null) continue;
-      const colour = shade(value, most);
+      const colour = shade(value, most ? most[r] : spec.most);
       pen.fillStyle = rgb(colour);
       pen.fillRect(left + c * w, top + r * h, w - gap + (gap ? 0 : 0.3), h - gap + (gap ? 0 : 0.3));
       if (!digits) continue;

@@ -30,7 +30,7 @@ function make_stream() {
     const list = stages(state.position), items = list.map(one => ({key: one.name, value: one.length, text: brief(one.length)}));
     bars($("stream-bars"), items, `Length of the residual stream of ${quoted(state.position)} after each step`);
     $("stream-bars").classList.toggle("dense", items.length > 16);
-    show(list.map(one => [one.name, one.vector]), `The residual stream of ${quoted(state.position)}`, {height: list.length > 12 ? 14 : 26});
+    show(list.map(one => [one.name, one.vector]), `The residual stream of ${quoted(state.position)}`, {own: true, height: list.length > 12 ? 14 : 26});
   });
   figures.push(show_lens);
 }

@@ -38,7 +38,7 @@ function make_qkv() {
     $("qkv-text").textContent = one.q ? "" : `The trace has no vectors of this layer, but of ${whole.length ? `layer ${whole.join(", ")}` : "none"}.`;
     show([["query", part(one.q, state.head)], ["key", part(one.k, own)], ["value", part(one.v, own)],
       ["read", part(one.attended, state.head)]],
-      `Query, key and value of ${quoted(t)}, layer ${one.layer + 1}, head ${state.head + 1}`);
+      `Query, key and value of ${quoted(t)}, layer ${one.layer + 1}, head ${state.head + 1}`, {own: true});
   });
   if (model.rope === "none" || !trace.layers.some(one => one.q_raw)) { $("rope").remove(); return; }
   $("rope-pair").max = model.rope_dim / 2 - 1;
