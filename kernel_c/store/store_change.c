@@ -109,7 +109,7 @@ enum kg_status kg_store_put(struct kg_store *store, enum kg_store_kind kind, con
 {
     const struct kg_store_record *old = kg_store_find(store, kind, name);
     struct kg_store_directory *directory = &store->directory;
-    struct kg_store_record record = {.kind = kind, .size = size};
+    struct kg_store_record record = {.kind = kind, .size = size, .time = store->time};
     enum kg_status status = check_writable(store, error);
     if (status == KG_OK && (!kg_store_name_fits(name) || size == 0)) {
         kg_error_set(error, KG_E_INPUT, "a name has 1 to %u letters, digits, '-', '_' and '.'", KG_STORE_NAME - 1);

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,7 +74,8 @@ def _ls(file: Path) -> None:
     for record in store.records:
         kind = KINDS.get(record.kind, "of another version")
         damage = "" if record.whole else "  damaged"
-        click.echo(f"{record.name:<24} {memory_text(len(record.data)):>9}  {kind}{damage}")
+        kept = f"  {record.kept:%Y-%m-%d %H:%M} UTC" if record.kept else ""
+        click.echo(f"{record.name:<24} {memory_text(len(record.data)):>9}  {kind}{kept}{damage}")
     click.echo(f"{memory_text(store.free)} of {memory_text(store.size)} are free")
 
 
@@ -84,13 +86,15 @@ def _ls(file: Path) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A file. [default: standard output]")
 @verbose_option
 def _export(file: Path, name: str, raw: bool, output: Path | None) -> None:
-    """Write the conversation NAME as JSON: tokens, system prompt, last reply, cache and model."""
+    """Write the conversation NAME as JSON: tokens, system prompt, last reply, cache, model, and when it was kept."""
     with _memory(file) as memory:
         record = memory.find(name)
     if raw:
         data = record.data
     else:
-        data = (json.dumps(dataclasses.asdict(read_conversation(record.data)), ensure_ascii=False) + "\n").encode()
+        kept = record.kept.isoformat().replace("+00:00", "Z") if record.kept else None
+        told = {**dataclasses.asdict(read_conversation(record.data)), "kept": kept}
+        data = (json.dumps(told, ensure_ascii=False) + "\n").encode()
     if output is None:
         click.echo(data, nl=False)
     else:
@@ -117,7 +121,7 @@ def _import(file: Path, name: str, record: Path) -> None:
     except KgptError as error:
         raise KgptError(f"{record}: {error.message}", "kgpt memory export --raw makes such a file") from None
     with _memory(file, "r+b") as memory:
-        memory.put(Record(name, _CONVERSATION, data, whole=True))
+        memory.put(Record(name, _CONVERSATION, data, whole=True, time=int(time.time())))
 
 
 @command.command("log")

@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from kgpt_build.errors import KgptError
 from kgpt_build.memory.shared import NUMBERS, TEXTS
@@ -16,16 +17,17 @@ LEAST = 64 * 1024
 """Bytes of the smallest store that is made."""
 
 _RECORDS, _UNITS, _END, _VERSION = (NUMBERS[name] for name in ("RECORDS", "UNITS", "END", "VERSION"))
+_FIRST_YEAR, _LAST_YEAR = NUMBERS["FIRST_YEAR"], NUMBERS["LAST_YEAR"]
 _START = NUMBERS["START_BLOCKS"] * BLOCK
 _HEAD, _HEAD_MAGIC = struct.Struct("<8sIIQII"), TEXTS["magic"].encode()
 _DIRECTORY, _DIRECTORY_MAGIC = struct.Struct("<8sIIQI36x"), TEXTS["directory_magic"].encode()
-_RECORD = struct.Struct(f"<{NUMBERS['NAME']}sIIQI12x")
+_RECORD = struct.Struct(f"<{NUMBERS['NAME']}sIIQI4xQ")
 _CHECKED_FROM = 16
 _DIRECTORY_SIZE = 3 * BLOCK
 _PLACES = (BLOCK, BLOCK + _DIRECTORY_SIZE)
 
 
-_Row = tuple[bytes, int, int, int, int]
+_Row = tuple[bytes, int, int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,13 @@ class Record:
     data: bytes
     whole: bool
     """Its CRC matches."""
+    time: int = 0
+    """When it was kept: seconds since 1970; 0 is unknown."""
+
+    @property
+    def kept(self) -> datetime | None:
+        """When it was kept, as the clock of the machine told; None if that clock was wrong, or of an older kgpt."""
+        return datetime.fromtimestamp(self.time, UTC) if is_plausible(self.time) else None
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,11 @@ class Store:
     free: int
     """Bytes for further records."""
     records: tuple[Record, ...]
+
+
+def is_plausible(time: int) -> bool:
+    """Can a clock that tells this time be right (kernel_c/core/date.c)?"""
+    return time <= 0xFFFFFFFF and _FIRST_YEAR <= datetime.fromtimestamp(time, UTC).year <= _LAST_YEAR
 
 
 def _checked(magic: bytes, rest: bytes) -> bytes:
@@ -110,7 +124,7 @@ def _newest(area: bytes) -> tuple[int, bytes, int]:
 
 
 def _rows(directory: bytes) -> Iterator[_Row]:
-    """Name, kind, CRC, length and first unit of each record."""
+    """Name, kind, CRC, length, first unit and time of each record."""
     (n,) = struct.unpack_from("<I", directory, 24)
     yield from (_RECORD.unpack_from(directory, _RECORD.size * (1 + i)) for i in range(n))
 
@@ -128,12 +142,12 @@ def read_store(area: bytes) -> Store:
     size, unit, units = _head(area)
     _, directory, _ = _newest(area)
     records, used = [], 0
-    for name, kind, crc, length, first in _rows(directory):
+    for name, kind, crc, length, first, time in _rows(directory):
         chain = list(_chain(directory, first, units))
         used += len(chain)
         data = b"".join(area[_START + u * unit : _START + (u + 1) * unit] for u in chain)[:length]
         whole = len(data) == length and zlib.crc32(data) == crc
-        records.append(Record(name.rstrip(b"\0").decode("ascii", "replace"), kind, data, whole))
+        records.append(Record(name.rstrip(b"\0").decode("ascii", "replace"), kind, data, whole, time))
     return Store(size, (units - used) * unit, tuple(records))
 
 
@@ -160,7 +174,7 @@ def changes(area: bytes, record: Record) -> list[tuple[int, bytes]]:
     following = list(struct.unpack_from(f"<{_UNITS}H", directory, BLOCK))
     for u, after in zip(free, [*free[1:], _END], strict=True):
         following[u] = after
-    others.append((mine, record.kind, zlib.crc32(record.data), len(record.data), free[0]))
+    others.append((mine, record.kind, zlib.crc32(record.data), len(record.data), free[0], record.time))
     packed = b"".join(_RECORD.pack(*row) for row in others).ljust(_RECORD.size * _RECORDS, b"\0")
     rest = struct.pack("<QI36x", generation + 1, len(others)) + packed + struct.pack(f"<{_UNITS}H", *following)
     writes = [(_START + u * unit, record.data[i * unit : (i + 1) * unit]) for i, u in enumerate(free)]

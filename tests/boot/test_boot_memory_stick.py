@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -67,9 +69,10 @@ class Chat:
     boot: Boot
     kernel: Path
 
-    def says(self, *typed: str, disks: tuple[Disk, ...] = (), words: str = WORDS) -> Guest:
+    def says(self, *typed: str, disks: tuple[Disk, ...] = (), words: str = WORDS, clock: str = "utc") -> Guest:
         modules = (BootModule(MODEL, (f"sha256={sha256_of(MODEL)}",)), BootModule(MODEL.with_suffix(".kgct")))
-        guest = self.boot(f"mode=chat {words}", self.kernel, modules=modules, machine="q35", memory=256, disks=disks)
+        machine = {"machine": "q35", "memory": 256, "extra": ("-rtc", f"base={clock}")}
+        guest = self.boot(f"mode=chat {words}", self.kernel, modules=modules, disks=disks, **machine)
         return talk(guest, *typed)
 
 
@@ -98,12 +101,20 @@ def test_kept_by_one_controller_and_continued_by_another(
     chat: Chat, stick: Path, made: Path, first: str, second: str
 ) -> None:
     whole = chat.says("ab", "ba")
-    kept = chat.says("ab", "/save ada", disks=(Disk(stick, first, writable=True),))
+    clock, disk = "2031-02-03T04:05:06", Disk(stick, first, writable=True)
+    kept = chat.says("ab", "/save ada", disks=(disk,), clock=clock)
     assert "ada is kept: " in kept.console
-    after = chat.says("/load ada", "ba", "/load", disks=(Disk(stick, second, writable=True),), words="logits")
-    assert not lacks(after.console, "ada goes on: 1 kept")
+    disk, dead = Disk(stick, second, writable=True), "2001-01-01"
+    after = chat.says("/load ada", "ba", "/save eve", "/load", disks=(disk,), words="logits", clock=dead)
+    assert not lacks(after.console, "ada goes on: eve is kept: 2 kept")
+    assert re.search(r"^ada .* 2031-02-03 04:\d\d UTC$", after.console, re.MULTILINE)
     assert bits(after) == bits(whole)
     assert_nothing_else_changed(stick, made)
+    at, size = memory_of(stick)
+    times = [(record.name, record.kept) for record in read_store(stick.read_bytes()[at : at + size]).records]
+    assert times[1] == ("eve", None), "a clock of 2001 is believed"
+    assert times[0][1] is not None
+    assert timedelta(0) <= times[0][1] - datetime.fromisoformat(f"{clock}Z") < timedelta(hours=1)
 
 
 @pytest.mark.parametrize("medium", ["disk", "usb"])

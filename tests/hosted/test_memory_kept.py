@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -76,13 +78,17 @@ def test_brought_to_another_memory(talker: Talker, memory: Path, tmp_path: Path)
     for name in ("x", "y", "x"):
         assert invoke(["memory", "import", str(other), name, str(raw)]) == 0
     assert bits(says(talker, "/load x\nand now\n", other), 1) == bits(whole, 1)
-    assert not lacks(says(talker, "/load\n", other).console, "x y 2 kept")
+    listed = says(talker, "/load\n", other).console
+    assert not lacks(listed, "x y 2 kept")
+    assert len(re.findall(r"^[xy] .* \d{4}-\d\d-\d\d \d\d:\d\d UTC$", listed, re.MULTILINE)) == 2
     text = tmp_path / "text"
     assert invoke(["memory", "export", str(other), "y", "-o", str(text)]) == 0
     told = json.loads(text.read_text())
     assert told["kv"] == "f16"
     assert told["last_reply"] == whole.samples()[0]
     assert told["model"] == sha256_of(talker.model)
+    age = datetime.now(UTC) - datetime.fromisoformat(told["kept"])
+    assert timedelta(0) <= age < timedelta(hours=1)
 
 
 def test_what_the_host_refuses(memory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

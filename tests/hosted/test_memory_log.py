@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import disks
@@ -58,13 +60,14 @@ def test_messages_and_replies(talker: Talker, log: Path) -> None:
     second = says(talker, "again\n", log)
     a, b, c = first.samples()
     text = log_text(log.read_bytes())
-    title = "\n== tiny, seed 1 ==\n"
-    title = text[: text.index("\n> ")]
-    assert title.startswith("== ")
-    assert title.endswith(", seed 1 ==\n")
-    wanted = f"{title}{entry('hello', a)[1:]}{entry('how are you', b)}\n\n(another reply)\n{c}".rstrip("\n")
-    wanted += f"\n\n{title}{entry('again', second.samples()[0])[1:]}\n"
-    assert text == clean(wanted)
+    titles = re.findall(r"^== .*, seed 1, (\d{4}-\d\d-\d\d \d\d:\d\d) UTC ==$", text, re.MULTILINE)
+    assert len(titles) == 2
+    for title in titles:
+        moment = datetime.strptime(title, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+        assert timedelta(0) <= datetime.now(UTC) - moment < timedelta(hours=1)
+    wanted = f"== seed 1 ==\n{entry('hello', a)[1:]}{entry('how are you', b)}\n\n(another reply)\n{c}".rstrip("\n")
+    wanted += f"\n\n== seed 1 ==\n{entry('again', second.samples()[0])[1:]}\n"
+    assert re.sub("^== .* ==$", "== seed 1 ==", text, flags=re.MULTILINE) == clean(wanted)
     assert len(log.read_bytes()) == 32 << 10
     assert log.read_bytes().rstrip(b"\n").isascii() or b"\0" not in log.read_bytes()
 

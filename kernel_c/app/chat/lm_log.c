@@ -8,6 +8,7 @@
 
 #include "app/events/print.h"
 
+#include "kgpt/date.h"
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/parse.h"
@@ -205,16 +206,23 @@ static const char *log_text(struct kgpt *k, const char *text, size_t n)
     return problem;
 }
 
+/* The line that a run begins with: model, seed, and the date if the clock can be right. */
+static size_t put_title(const struct kgpt *k, char *text, size_t n)
+{
+    char line[160], date[KG_DATE_TEXT];
+    kg_date_text(plat_time(), date);
+    size_t length = kg_format(line, sizeof line, "\n== %.80s, seed %lu%s%s ==\n", k->lm->loaded.model.name,
+                              (unsigned long)k->lm->conversation.request.seed, date[0] ? ", " : "", date);
+    return put_log_bytes(text, n, line, length);
+}
+
 /* What a turn adds: a line that names the model at the first time, the message behind "> ", the reply. */
 static size_t write_entry(const struct kgpt *k, const struct kg_lm_turn *turn, char *text)
 {
     const struct kg_reply *reply = &k->lm->conversation.reply;
     size_t n = put_log_byte(text, 0, '\n');
     if (!k->lm->log_begun) {
-        char line[160];
-        size_t length = kg_format(line, sizeof line, "\n== %.80s, seed %lu ==\n", k->lm->loaded.model.name,
-                                  (unsigned long)k->lm->conversation.request.seed);
-        n = put_log_bytes(text, n, line, length);
+        n = put_title(k, text, n);
     }
     if (turn->mode == KG_MODE_CHAT) {
         n = put_log_bytes(text, n, turn->asked.n ? "\n> " : "\n(another reply)", turn->asked.n ? 3 : 16);

@@ -6,6 +6,7 @@
 
 #include "app/events/print.h"
 
+#include "kgpt/date.h"
 #include "kgpt/kept.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
@@ -30,7 +31,10 @@ enum kg_status kg_lm_memory_open(struct kgpt *k, struct kg_store **store, struct
         .read = kg_lm_place_read,
         .write = kg_lm_place_writable(place) ? kg_lm_place_write : NULL,
     };
-    return kg_store_open(*store, &medium, error);
+    enum kg_status status = kg_store_open(*store, &medium, error);
+    uint64_t now = plat_time();
+    (*store)->time = kg_date_is_plausible(now) ? now : 0;
+    return status;
 }
 
 /* Bytes of the arena for a record. */
@@ -199,7 +203,9 @@ static enum kg_status list_conversations(struct kgpt *k, const char *name, struc
     for (uint32_t i = 0; i < store->directory.n; i++) {
         const struct kg_store_record *record = &store->directory.records[i];
         if (record->kind == KG_STORE_CONVERSATION) {
-            kg_print("%-24s %s\n", record->name, kg_amount(record->size).text);
+            char date[KG_DATE_TEXT];
+            kg_date_text(record->time, date);
+            kg_print("%-24s %9s  %s\n", record->name, kg_amount(record->size).text, date);
             n++;
         }
     }

@@ -5,6 +5,7 @@
 #include "endpoints.h"
 #include "openai.h"
 
+#include "kgpt/date.h"
 #include "kgpt/mem.h"
 
 #define TAG ":latest"
@@ -24,16 +25,11 @@ void kg_ollama_name(const struct kg_server *server, char name[KG_OLLAMA_NAME])
     kg_format(name, KG_OLLAMA_NAME, "%s%s", server->name, has_tag(server->name) ? "" : TAG);
 }
 
-/* The civil date of a day since 1970-01-01, by years that begin in March. */
 void kg_ollama_time(uint64_t seconds, char text[KG_OLLAMA_NAME])
 {
-    uint64_t days = seconds / 86400 + 719468, era = days / 146097, day = days % 146097;
-    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    uint64_t of_year = day - (365 * year + year / 4 - year / 100), month = (5 * of_year + 2) / 153;
-    uint64_t of_month = of_year - (153 * month + 2) / 5 + 1, civil = month < 10 ? month + 3 : month - 9;
-    unsigned in_day = (unsigned)(seconds % 86400);
-    kg_format(text, KG_OLLAMA_NAME, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)(year + era * 400 + (civil <= 2)),
-              (unsigned)civil, (unsigned)of_month, in_day / 3600, in_day / 60 % 60, in_day % 60);
+    struct kg_date date = kg_date_of(seconds);
+    kg_format(text, KG_OLLAMA_NAME, "%04u-%02u-%02uT%02u:%02u:%02uZ", date.year, date.month, date.day, date.hour,
+              date.minute, date.second);
 }
 
 bool kg_ollama_check(struct kg_client *client, uint32_t root, const char *field)

@@ -50,7 +50,8 @@ struct kg_store_record {
     uint32_t crc32; /* of the record's bytes */
     uint64_t size;  /* bytes, at least 1 */
     uint32_t first; /* unit */
-    uint32_t reserved[3];
+    uint32_t reserved;
+    uint64_t time; /* when it was kept: seconds since 1970, UTC; 0: unknown */
 };
 
 struct kg_store_directory {
@@ -70,6 +71,7 @@ struct kg_store {
     struct kg_store_head head;
     struct kg_store_directory directory; /* the newest valid one */
     bool second;                         /* it is directory B */
+    uint64_t time;                       /* of records that are put; kg_store_open sets it to 0 */
     bool lost;                           /* a write failed: what the medium holds is only known after a new open */
     uint8_t used[KG_STORE_UNITS];        /* 1: the unit belongs to a record */
     uint8_t block[KG_STORE_BLOCK];       /* the end of a record, padded */
