@@ -6,6 +6,7 @@ and every later one fails.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -18,8 +19,10 @@ from boots import Boot
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.events import Sample
 from kgpt_build.file_hash import sha256_of
+from kgpt_build.image.inspect import file_runs
+from kgpt_build.image.make import LOG, MEMORY
 from kgpt_build.kernel.build import build_cached
-from kgpt_build.memory import empty_store, read_store
+from kgpt_build.memory import empty_log, empty_store, log_text, read_store
 from kgpt_build.models import load_lm
 from kgpt_build.pytest_plugin import Guest
 
@@ -128,3 +131,59 @@ def test_pulled_while_a_conversation_is_kept(boot: Boot, kernel_without_model: P
     assert guest.wait().ok
     assert len([event for event in guest.events if isinstance(event, Sample)]) == 3
     assert only_record(memory) in states
+
+
+def logging_stick(path: Path) -> Path:
+    """A FAT with a log and a memory, as kgpt image usb makes them."""
+    files = {MEMORY.strip("/"): empty_store(1 << 20), LOG.strip("/"): empty_log(64 << 10)}
+    path.write_bytes(disks.mbr([disks.fat(path, files, 16, 8 << 10)]))
+    return path
+
+
+def file_of(stick: Path, name: str) -> bytes:
+    with stick.open("rb") as file:
+        ((at, size),) = file_runs(file, name)
+    return stick.read_bytes()[at : at + size]
+
+
+def kept_words(stick: Path) -> set[str]:
+    """The settings that it keeps."""
+    (record,) = read_store(file_of(stick, MEMORY)).records
+    assert record.whole
+    return {word.decode() for word in record.data.split(b"\0")}
+
+
+@pytest.mark.parametrize("line", ["ba", "/set temperature 0.75"], ids=["log", "settings"])
+def test_pulled_while_a_log_or_settings_are_written(
+    boot: Boot, kernel_without_model: Path, tmp_path: Path, line: str
+) -> None:
+    """The chat goes on with its settings, and says once what it cannot keep. The stick has the old or the new."""
+    stick = logging_stick(tmp_path / "stick.img")
+    words = "mode=chat seed=1 max_tokens=4 log=on settings=keep on_overflow=shift"
+    extra = (*slow_disk(stick, "usb", "bps-write=8000"), "-rtc", "base=2001-01-01")  # no date in the log
+    guest = boot(words, kernel_without_model, modules=KEPT, machine="q35", memory=256, extra=extra)
+    guest.expect_event("shell", prompt="> ")
+    for typed in ("ab", "/set temperature 0.5"):
+        guest.expect("^> $")
+        guest.send_line(typed)
+    guest.expect("^> $")
+    old, written = log_text(file_of(stick, LOG)), counters(guest)["wr_bytes"]
+    assert "temperature=0.5" in kept_words(stick)
+    guest.send_line(line)
+    if line == "ba":  # one sector: QEMU holds its write back
+        guest.expect_event("sample", index=1)
+        guest.machine.execute("device_del", id="stick")
+    else:
+        pull(guest, "usb", "wr_bytes", written)
+    for typed in ("ab", "/set temperature 0.25", "ab", "/show", "/quit"):
+        guest.expect("^> $")
+        guest.send_line(typed)
+    assert guest.wait().ok
+    replies = [event.text for event in guest.events if isinstance(event, Sample)]
+    assert len(replies) == 3 + (line == "ba")
+    assert re.search(r"^temperature +0\.25", guest.console, re.MULTILINE)
+    assert guest.console.count("the transcript cannot be kept any more") == 1
+    new = f"{old}\n> ba\n{replies[1]}".rstrip("\n") + "\n"
+    assert log_text(file_of(stick, LOG)) in (old, new if line == "ba" else old)
+    kept = kept_words(stick)
+    assert ("temperature=0.5" in kept) != ("temperature=0.75" in kept and line != "ba")

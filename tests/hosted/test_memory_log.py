@@ -72,6 +72,14 @@ def test_messages_and_replies(talker: Talker, log: Path) -> None:
     assert log.read_bytes().rstrip(b"\n").isascii() or b"\0" not in log.read_bytes()
 
 
+def test_a_reply_that_the_context_cuts_short(talker: Talker, log: Path) -> None:
+    done = says(talker, "hello\n", log, words="log=on ctx=32 max_tokens=1000 on_overflow=error temperature=0")
+    assert "the context is full" in done.one("error")["message"]
+    (reply,) = done.samples()
+    assert reply
+    assert entry("hello", reply) in log_text(log.read_bytes())
+
+
 def test_off_by_default_and_without_a_log(talker: Talker, log: Path, tmp_path: Path) -> None:
     before = log.read_bytes()
     assert says(talker, "hello\n", log, words="").returncode == 0

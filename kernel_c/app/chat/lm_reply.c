@@ -181,7 +181,8 @@ enum kg_status kg_lm_turn_finish(struct kg_lm_turn *turn, enum kg_status begun, 
     struct kgpt *k = turn->k;
     enum kg_status status = begun == KG_OK ? kg_conversation_finish(&k->lm->conversation, error) : begun;
     k->failed = k->failed || status == KG_E_NUMBERS;
-    if (status == KG_OK || (begun == KG_OK && status == KG_E_STOPPED)) {
+    bool cut = begun == KG_OK && (status == KG_E_STOPPED || status == KG_E_CONTEXT);
+    if (status == KG_OK || cut) { /* what was said stands in the transcript, too, if it was cut short */
         kg_lm_log_turn(k, turn);
     }
     if (status == KG_E_CONTEXT) {
