@@ -38,6 +38,7 @@ struct kgpt {
     struct kg_generator generator;
     struct kg_lm *lm; /* language models; NULL in a microgpt's kernel */
     struct kg_input input;
+    uint32_t keyboard_changes; /* that were told (app/shell/devices.c) */
     struct kg_lineedit edit;
     struct kg_trained *trained; /* from the arena; NULL before the first training */
 };

@@ -31,7 +31,22 @@ class Boot(Event):
     display: str = ""
     """The mode of the screen, such as ``1024x768x32`` or ``text 80x25``; empty without a screen."""
     keyboard: bool = False
-    """A keyboard answered at the keyboard controller; those on USB are found later."""
+    """A keyboard answered at the keyboard controller (i8042); ``keyboards`` tells of those on USB."""
+
+
+@dataclass(frozen=True)
+class Keyboards(Event):
+    """A USB keyboard was found, or went, while the kernel waits for input. Kernels with drivers send it."""
+
+    event: ClassVar[str] = "keyboards"
+    names: tuple[str, ...]
+    """All keyboards: ``i8042``, and ``usb`` with the ports that lead to it, such as ``usb 1.2``."""
+    search_us: int
+    """Microseconds that the search for devices took, with the start of their drivers."""
+    usb_us: int
+    """Of these, the start of USB controllers."""
+    found_us: int
+    """From that start until the first USB keyboard worked."""
 
 
 @dataclass(frozen=True)
@@ -843,6 +858,7 @@ class Exit(Event):
 
 EVENTS: Mapping[str, type[Event]] = {
     "boot": Boot,
+    "keyboards": Keyboards,
     "cpu": Cpu,
     "cpus": Cpus,
     "model": Model,
@@ -903,6 +919,7 @@ __all__ = [
     "Fed",
     "Gaps",
     "Jitter",
+    "Keyboards",
     "Layer",
     "Lengths",
     "Lens",

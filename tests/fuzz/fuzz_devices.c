@@ -277,6 +277,7 @@ static void switch_on(const uint8_t *data)
     units = NULL;
     last_unit = &units;
     looked = false;
+    search = (struct kg_search){0};
     n_devices = n_mapped = us = waited = 0;
     n_free_bytes = n_pieces = 0;
 }

@@ -41,6 +41,7 @@ void driver_begin(struct machine *m)
     last_unit = &units;
     n_devices = 0;
     looked = false;
+    search = (struct kg_search){0};
     n_said = 0;
     used_as = KG_PCI_AUTO;
     disks_are_off = net_is_off = false;
@@ -307,6 +308,25 @@ void driver_poll(uint32_t us)
 {
     passed += us;
     plat_poll();
+}
+
+/* The i-th keyboard of the n-th unit of input; false: there are no more. */
+bool driver_keyboard(uint32_t n, uint32_t i, char *text, size_t size);
+bool driver_keyboard(uint32_t n, uint32_t i, char *text, size_t size)
+{
+    const struct kg_unit *unit = kg_unit_find(KG_UNIT_INPUT, n);
+    return unit && unit->input.name(unit, i, text, size);
+}
+
+/* How long the search for devices took, USB controllers alone, and the first keyboard after that, in microseconds. */
+void driver_times(uint64_t times[3]);
+void driver_times(uint64_t times[3])
+{
+    const struct kg_unit *unit = kg_unit_find(KG_UNIT_INPUT, 0);
+    struct kg_search done = plat_search();
+    times[0] = done.done ? done.ticks : UINT64_MAX;
+    times[1] = done.usb_ticks;
+    times[2] = unit ? unit->input.found : 0;
 }
 
 /* What is typed on the n-th unit of input; KG_READ_END: there is none. */

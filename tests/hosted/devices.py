@@ -319,7 +319,7 @@ class Drivers:
         self.library.driver_read.argtypes = [ctypes.c_uint32, *[ctypes.c_uint64] * 3]
         self.library.driver_write.argtypes = [ctypes.c_uint32, *[ctypes.c_uint64] * 5]
         self.library.driver_read_at_once.argtypes = [ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64]
-        self.library.driver_behind.restype = ctypes.c_bool
+        self.library.driver_behind.restype = self.library.driver_keyboard.restype = ctypes.c_bool
         self.library.driver_said.restype = ctypes.c_char_p
         self.library.driver_queue.restype = ctypes.c_char_p
         self.library.driver_queue.argtypes = [ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint32]
@@ -375,6 +375,20 @@ class Drivers:
             found.append(room.value.decode())
         self.machine.check()
         return found
+
+    def keyboards(self, unit: int = 0) -> list[str]:
+        """The names of the keyboards of a unit of input."""
+        found: list[str] = []
+        room = ctypes.create_string_buffer(24)
+        while self.library.driver_keyboard(unit, len(found), room, ctypes.c_size_t(len(room))):
+            found.append(room.value.decode())
+        return found
+
+    def times(self) -> tuple[int, int, int]:
+        """Microseconds: of the search for devices, of USB controllers, until the first keyboard worked."""
+        times = (ctypes.c_uint64 * 3)()
+        self.library.driver_times(times)
+        return times[0], times[1], times[2]
 
     def said(self) -> str:
         """What drivers told the user."""

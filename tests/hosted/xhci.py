@@ -41,8 +41,14 @@ class Xhci(Function):
     halts = resets = answers = releases = True
     speed = 3
 
-    def __init__(self, descriptors: bytes = BOOT_KEYBOARD, context: int = 32, scratchpads: int = 2) -> None:
-        super().__init__(0x1234, 0x0001, 0x0C0330, bars={0: (BASE, SIZE, 4)})
+    slot = 1
+    """Of the device that a transfer or a command is for."""
+
+    def __init__(
+        self, descriptors: bytes = BOOT_KEYBOARD, context: int = 32, scratchpads: int = 2, base: int = BASE
+    ) -> None:
+        super().__init__(0x1234, 0x0001, 0x0C0330, bars={0: (base, SIZE, 4)})
+        self.base = base
         self.descriptors = descriptors
         self.fixed = {
             0: 0x01000000 | OPERATIONAL,
@@ -70,7 +76,7 @@ class Xhci(Function):
         self.lights = 0
 
     def read(self, address: int, size: int) -> int:
-        at = address - BASE
+        at = address - self.base
         assert size == 4
         if at == PORT:
             return self.port | self.speed << 10 | 1 << 9
@@ -79,7 +85,7 @@ class Xhci(Function):
         return self.fixed.get(at, self.registers.get(at, 0))
 
     def write(self, address: int, size: int, value: int) -> None:
-        at = address - BASE
+        at = address - self.base
         assert size == 4
         if at == COMMAND:
             self.set_command(value)
@@ -141,7 +147,7 @@ class Xhci(Function):
             if kind == 6:
                 at, self.command_cycle = parameter, self.command_cycle ^ 1
                 continue
-            self.event(at, self.obey(kind, parameter, control) << 24, 33 << 10 | 1 << 24)
+            self.event(at, self.obey(kind, parameter, control) << 24, 33 << 10 | self.slot << 24)
             at += 16
         self.command_at = at
 
@@ -184,16 +190,16 @@ class Xhci(Function):
         self.requests.append(setup)
         answer = self.answer(setup)
         if answer is None:
-            self.event(data[0] or at, STALL << 24, 32 << 10 | 1 << 16 | 1 << 24)
+            self.event(data[0] or at, STALL << 24, 32 << 10 | 1 << 16 | self.slot << 24)
             return False
         if data[0] and setup[0] & 0x80:
             answer = answer[: data[2]]
             ctypes.memmove(data[1], answer, len(answer))
             if len(answer) < data[2]:
-                self.event(data[0], SHORT << 24 | data[2] - len(answer), 32 << 10 | 1 << 16 | 1 << 24)
+                self.event(data[0], SHORT << 24 | data[2] - len(answer), 32 << 10 | 1 << 16 | self.slot << 24)
         elif data[0]:
             self.lights = ctypes.string_at(data[1], 1)[0]
-        self.event(at, SUCCESS << 24, 32 << 10 | 1 << 16 | 1 << 24)
+        self.event(at, SUCCESS << 24, 32 << 10 | 1 << 16 | self.slot << 24)
         return True
 
     def answer(self, setup: bytes) -> bytes | None:
@@ -219,7 +225,7 @@ class Xhci(Function):
         at, to, n = self.waiting.pop(0)
         assert n == 8
         ctypes.memmove(to, bytes([modifiers, 0, *keys]).ljust(8, b"\0"), 8)
-        self.event(at, SUCCESS << 24, 32 << 10 | self.endpoint << 16 | 1 << 24)
+        self.event(at, SUCCESS << 24, 32 << 10 | self.endpoint << 16 | self.slot << 24)
 
     def unplug(self) -> None:
         self.port = CONNECT_CHANGED

@@ -1,5 +1,7 @@
 /* The shell commands `devices` and `disks`, in kernels with drivers. */
+#include "app/events/events.h"
 #include "app/events/print.h"
+#include "app/events/statusline.h"
 #include "kgpt/crc32.h"
 #include "kgpt/device.h"
 #include "kgpt/parse.h"
@@ -20,9 +22,84 @@ static void print_behind(const struct kg_device *device)
     }
 }
 
+#define MOST_KEYBOARDS 16u
+
+/* The names of all keyboards. */
+struct keyboards {
+    char text[MOST_KEYBOARDS][24];
+    const char *names[MOST_KEYBOARDS];
+    uint32_t n, changes;
+    uint64_t found; /* ticks until the first one on USB worked */
+};
+
+static void list_keyboards(const struct kgpt *k, struct keyboards *list)
+{
+    struct kg_unit *unit;
+    list->n = list->changes = 0;
+    list->found = 0;
+    if (k->info->has_keyboard) {
+        list->names[list->n++] = "i8042";
+    }
+    for (uint32_t i = 0; (unit = kg_unit_find(KG_UNIT_INPUT, i)) != NULL; i++) {
+        list->changes += unit->input.changes;
+        list->found = list->found ? list->found : unit->input.found;
+        for (uint32_t j = 0; list->n < MOST_KEYBOARDS; j++) {
+            char *text = list->text[list->n];
+            if (!unit->input.name(unit, j, text, sizeof list->text[0])) {
+                break;
+            }
+            list->names[list->n++] = text;
+        }
+    }
+}
+
+void kg_keyboards_tell(void *context)
+{
+    struct kgpt *k = context;
+    struct keyboards list;
+    struct kg_search search = plat_search();
+    uint64_t hz = plat_ticks_hz();
+    if (!search.done) { /* a search takes time, and this is called often */
+        return;
+    }
+    list_keyboards(k, &list);
+    if (list.changes == k->keyboard_changes) {
+        return;
+    }
+    k->keyboard_changes = list.changes;
+    KG_EMIT(keyboards, .names = {list.names, list.n}, .search_us = kg_ticks_to_us(search.ticks, hz),
+            .usb_us = kg_ticks_to_us(search.usb_ticks, hz), .found_us = kg_ticks_to_us(list.found, hz));
+    if (list.n) {
+        kg_statusline(k, "keyboard: %s", list.names[list.n - 1]);
+    } else {
+        kg_statusline(k, "no keyboard");
+    }
+}
+
+/* The keyboards, and how long all that was looked for. */
+static void print_search(const struct kgpt *k)
+{
+    struct keyboards list;
+    struct kg_search search = plat_search();
+    uint64_t hz = plat_ticks_hz();
+    list_keyboards(k, &list);
+    kg_print("keyboards:");
+    for (uint32_t i = 0; i < list.n; i++) {
+        kg_print("%s %s", i ? "," : "", list.names[i]);
+    }
+    kg_print(list.n ? "\n" : " none\n");
+    kg_print("the search took %.1f ms", (double)kg_ticks_to_us(search.ticks, hz) / 1000);
+    if (search.usb_ticks) {
+        kg_print(", %.1f ms of them to start USB", (double)kg_ticks_to_us(search.usb_ticks, hz) / 1000);
+    }
+    if (list.found) {
+        kg_print("; a USB keyboard worked %.1f ms later", (double)kg_ticks_to_us(list.found, hz) / 1000);
+    }
+    kg_print("\n");
+}
+
 static enum kg_next run_devices(struct kgpt *k, char *arguments)
 {
-    (void)k;
     (void)arguments;
     const struct kg_device *device = plat_devices();
     if (!device) {
@@ -43,6 +120,7 @@ static enum kg_next run_devices(struct kgpt *k, char *arguments)
         kg_print("\n");
         print_behind(device);
     }
+    print_search(k);
     return KG_NEXT_LINE;
 }
 

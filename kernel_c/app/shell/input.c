@@ -89,6 +89,9 @@ int kg_input_byte(struct kg_input *input)
         if (byte != KG_READ_NONE) {
             return byte;
         }
+        if (input->idle) {
+            input->idle(input->context);
+        }
         plat_relax();
     }
 }

@@ -18,6 +18,8 @@ struct kg_input {
     uint8_t counted; /* bytes since kg_input_begin, at most 8 */
     bool waits;      /* `next` holds a byte that was read in advance */
     unsigned char next;
+    void (*idle)(void *context); /* called while a byte is awaited; NULL: nothing to do */
+    void *context;
 };
 
 /* True after Ctrl-C, or if the run shall end. Other bytes are kept for the next line. Does not block. */

@@ -3,6 +3,7 @@
 
 #include "app/events/events.h"
 #include "app/events/print.h"
+#include "shell.h"
 
 void kg_reader_carve(struct kgpt *k, size_t room, struct kg_arena *arena)
 {
@@ -23,6 +24,8 @@ void kg_reader_begin(struct kgpt *k, const char *prompt, enum kg_reader_kind kin
         plat_ask_terminal(k->edit.rows && !k->edit.brackets && !k->edit.answered);
     }
     kg_input_begin(&k->input);
+    k->input.idle = kg_keyboards_tell;
+    k->input.context = k;
     kg_lineedit_begin(&k->edit, prompt);
     KG_EMIT(shell, .prompt = prompt);
 }

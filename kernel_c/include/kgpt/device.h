@@ -111,6 +111,10 @@ struct kg_unit {
         } net;
         struct {
             int (*read)(struct kg_unit *unit); /* a byte as from a terminal, or one of KG_READ_; does not wait */
+            /* Names the i-th keyboard by its place, as "usb 1.2". False: there are no more. */
+            bool (*name)(const struct kg_unit *unit, uint32_t i, char *text, size_t size);
+            uint32_t changes; /* how often a keyboard was found, or went */
+            uint64_t found;   /* ticks from the start of the device until its first keyboard worked; 0: none yet */
         } input;
         struct {
             /* Returns the number of random bytes, at most n. Waits, within the driver's timeout. */
@@ -143,6 +147,14 @@ bool kg_device_gone(const struct kg_device *device);
 /* For the rest of a kernel with drivers. The first call of any of these functions enumerates the devices. */
 const struct kg_device *plat_devices(void);                       /* all devices, linked by `next`; NULL: none */
 struct kg_unit *kg_unit_find(enum kg_unit_kind kind, uint32_t n); /* the n-th working unit, from 0; NULL */
+
+/* How long the search for devices took. Does not search. */
+struct kg_search {
+    bool done;
+    uint64_t ticks;     /* of all buses, with the start of all drivers */
+    uint64_t usb_ticks; /* of them, the start of USB controllers; 0: there is none */
+};
+struct kg_search plat_search(void);
 
 /* Disks. A request that takes longer than a timeout fails, and its device with it. An unplugged disk fails all. */
 

@@ -28,6 +28,7 @@ static uint32_t n_devices;
 static uint8_t *free_bytes; /* in the last allocated page */
 static size_t n_free_bytes;
 static bool looked;
+static struct kg_search search;
 static enum kg_pci_use used_as;
 static bool usb_off;
 static bool disks_are_off, net_is_off;
@@ -166,14 +167,24 @@ static void look_for_devices(void)
     if (looked || used_as == KG_PCI_OFF) {
         return;
     }
+    uint64_t begun = plat_ticks();
     looked = true;
     kg_pci_scan(used_as == KG_PCI_ALL, add_device);
     add_mapped_devices();
     for (struct kg_device *device = first; device; device = device->next) {
         if (device->driver) {
+            uint64_t start = plat_ticks();
             start_device(device);
+            search.usb_ticks += device->pci.class_code >> 8 == CLASS_USB ? plat_ticks() - start : 0;
         }
     }
+    search.ticks = plat_ticks() - begun;
+    search.done = true;
+}
+
+struct kg_search plat_search(void)
+{
+    return search;
 }
 
 const struct kg_device *plat_devices(void)

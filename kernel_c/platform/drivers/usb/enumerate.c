@@ -1,6 +1,7 @@
 /* The job that makes a new device usable, and the removal of devices (USB 2.0, 9.1; xHCI 1.2, 4.3). */
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
+#include "kgpt/platform.h"
 #include "registers.h"
 #include "usb.h"
 
@@ -70,6 +71,7 @@ void kg_usb_remove(struct kg_xhci *x, struct kg_usb_port *port)
             if (d->function.kind == KG_USB_KEYBOARD) {
                 kg_usb_release_keys(d);
                 x->n_keyboards--;
+                x->unit.input.changes++;
             }
             kg_usb_storage_remove(x, d);
         }
@@ -151,6 +153,8 @@ static enum kg_usb_step use_keyboard(struct kg_xhci *x, struct kg_usb *d)
     d->keys.lights = 0xFF;
     d->ready = x->had_keyboard = true;
     x->n_keyboards++;
+    x->unit.input.changes++;
+    x->unit.input.found = x->unit.input.found ? x->unit.input.found : plat_ticks() - x->started;
     kg_usb_listen(d);
     return KG_USB_DONE;
 }
@@ -326,7 +330,30 @@ static const char *kind_name(const struct kg_usb *d)
     return d->ready || d->function.kind == KG_USB_OTHER ? names[d->function.kind] : "does not work";
 }
 
-/* The port of the controller, then those of the hubs: "usb 1.3  0627:0001  keyboard". */
+/* The port of the controller, then those of the hubs: "usb 1.3". */
+static size_t write_place(const struct kg_usb *d, char *text, size_t size)
+{
+    size_t n = kg_format(text, size, "usb %u", d->root_port);
+    for (uint32_t route = d->route; route; route >>= 4) {
+        n += kg_format(text + n, size - n, ".%u", route & 15);
+    }
+    return n;
+}
+
+bool kg_usb_keyboard_name(const struct kg_unit *unit, uint32_t i, char *text, size_t size)
+{
+    const struct kg_xhci *x = unit->device->state;
+    for (uint32_t j = 0; j < KG_USB_DEVICES; j++) {
+        const struct kg_usb *d = &x->devices[j];
+        if (d->used && d->ready && d->function.kind == KG_USB_KEYBOARD && i-- == 0) {
+            write_place(d, text, size);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As "usb 1.3  0627:0001  keyboard". */
 bool kg_usb_describe(const struct kg_device *device, uint32_t i, char *text, size_t size)
 {
     const struct kg_xhci *x = device->state;
@@ -335,10 +362,7 @@ bool kg_usb_describe(const struct kg_device *device, uint32_t i, char *text, siz
         if (!d->used || d->dying || (x->job && d == x->target) || i-- > 0) {
             continue;
         }
-        size_t n = kg_format(text, size, "usb %u", d->root_port);
-        for (uint32_t route = d->route; route; route >>= 4) {
-            n += kg_format(text + n, size - n, ".%u", route & 15);
-        }
+        size_t n = write_place(d, text, size);
         kg_format(text + n, size - n, "  %04x:%04x  %s", d->vendor, d->product, kind_name(d));
         return true;
     }

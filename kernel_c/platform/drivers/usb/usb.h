@@ -151,6 +151,7 @@ struct kg_usb_port *kg_usb_port_of(struct kg_usb *d);
 void kg_usb_listen(struct kg_usb *d); /* queues transfers for reports */
 void kg_usb_hear(struct kg_usb *d, uint64_t trb, uint8_t code, uint32_t left);
 
+bool kg_usb_keyboard_name(const struct kg_unit *unit, uint32_t i, char *text, size_t size);
 bool kg_usb_describe(const struct kg_device *device, uint32_t i, char *text, size_t size);
 
 /* ports.c, hub.c, keyboard.c */

@@ -247,6 +247,7 @@ static const char *start_xhci(struct kg_device *device)
         begin_port(x, i);
     }
     x->unit.input.read = read_typed;
+    x->unit.input.name = kg_usb_keyboard_name;
     kg_unit_add(&x->unit, KG_UNIT_INPUT, device);
     return NULL;
 }
