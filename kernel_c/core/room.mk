@@ -24,7 +24,6 @@ ENGINE += \
 ENGINE_LM += \
     core/crc32_long.c \
     core/crc32_long_test.c \
-    core/date.c \
     core/json_read.c \
     core/json_value.c
 ENGINE_LARGE += \

@@ -59,7 +59,7 @@ class Store:
 
 
 def is_plausible(time: int) -> bool:
-    """Can a clock that tells this time be right (kernel_c/core/date.c)?"""
+    """Can a clock that tells this time be right (kernel_c/store/date.c)?"""
     return time <= 0xFFFFFFFF and _FIRST_YEAR <= datetime.fromtimestamp(time, UTC).year <= _LAST_YEAR
 
 

@@ -11,7 +11,7 @@ from native import shared_object
 
 from kgpt_build.memory.store import is_plausible
 
-SOURCES = ("kernel_c/core/date.c", *(f"kernel_c/core/{name}.c" for name in ("format", "str", "utf8")))
+SOURCES = ("kernel_c/store/date.c", *(f"kernel_c/core/{name}.c" for name in ("format", "str", "utf8")))
 
 
 _NAMES = ("year", "month", "day", "hour", "minute", "second")
