@@ -31,7 +31,7 @@ class Boot(Event):
     display: str = ""
     """The mode of the screen, such as ``1024x768x32`` or ``text 80x25``; empty without a screen."""
     keyboard: bool = False
-    """A keyboard answered at the keyboard controller (i8042); ``keyboards`` has those on USB."""
+    """The keyboard controller (i8042) has a keyboard; ``keyboards`` tells of USB."""
 
 
 @dataclass(frozen=True)
