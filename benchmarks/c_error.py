@@ -16,7 +16,7 @@ def _fields() -> list[tuple[str, type[ctypes.Array[ctypes.c_char]]]]:
 
 
 class Error(ctypes.Structure):
-    """The error of a library function: ``message`` and ``hint``."""
+    """struct kg_error: ``message`` and ``hint``."""
 
     message: bytes
     hint: bytes

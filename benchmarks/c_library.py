@@ -42,6 +42,15 @@ class Arena(ctypes.Structure):
     ]
 
 
+class PixelFormat(ctypes.Structure):
+    """struct kg_pixel_format."""
+
+    _fields_ = [
+        *((name, ctypes.c_uint32) for name in ("pitch", "width", "height")),
+        *((name, ctypes.c_uint8) for name in ("bpp", "red", "red_size", "green", "green_size", "blue", "blue_size")),
+    ]
+
+
 class Refused(Exception):
     """A function of the library failed: its message and its hint."""
 

@@ -83,6 +83,8 @@ def random_rows(type_number: int, rows: int, columns: int, seed: int) -> Bytes:
 
 
 class _Matrix(ctypes.Structure):
+    """struct kg_matrix."""
+
     _fields_ = [
         ("data", ctypes.c_void_p),
         *((name, ctypes.c_uint32) for name in ("type", "rows", "columns")),

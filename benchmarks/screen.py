@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.c_library import FLAGS, ZIG
+from benchmarks.c_library import FLAGS, ZIG, PixelFormat
 from benchmarks.machine import machine_line
 from kgpt_build.headers import font
 from kgpt_build.kernel.build import build_cached
@@ -34,15 +34,9 @@ LINES = 20_000
 MODES = ("text", "1024x768x32", "1920x1080x32")
 
 
-class _Format(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_uint32) for name in ("pitch", "width", "height")),
-        ("bpp", ctypes.c_uint8),
-        ("fields", ctypes.c_uint8 * 6),
-    ]
-
-
 class _Result(ctypes.Structure):
+    """struct result of screen_driver.c."""
+
     _fields_ = [(name, ctypes.c_uint64) for name in ("lines", "drawings", "drawing_ticks")]
 
 
@@ -68,7 +62,7 @@ def _hosted(folder: Path) -> None:
     for width, height, bpp in SIZES:
         pitch = width * bpp // 8
         memory, cells = np.zeros(pitch * height, np.uint8), np.zeros(width * height // 64, np.uint32)
-        numbers = _Format(pitch, width, height, bpp, (ctypes.c_uint8 * 6)(16, 8, 8, 8, 0, 8))
+        numbers = PixelFormat(pitch, width, height, bpp, 16, 8, 8, 8, 0, 8)
         places = (ctypes.c_void_p(array.ctypes.data) for array in (memory, cells))
         ticks = ctypes.c_uint64(int(SECONDS * hz))
         found = library.driver_flood(

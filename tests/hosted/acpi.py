@@ -23,6 +23,8 @@ MEMORY, PORT, PCI, FIXED = 0, 1, 2, 0x7F
 
 
 class _Register(ctypes.Structure):
+    """struct driver_register of acpi_driver.c."""
+
     _fields_ = [("address", ctypes.c_uint64), ("space", ctypes.c_uint64)]
 
 
@@ -30,6 +32,8 @@ _NUMBERS = ("has_fadt", "reduced", "timer_32_bits", "reset_value", "enable_value
 
 
 class _Found(ctypes.Structure):
+    """struct driver_found of acpi_driver.c."""
+
     _fields_ = [
         ("problem", ctypes.c_char_p),
         ("cpus_problem", ctypes.c_char_p),

@@ -18,6 +18,8 @@ _MEMORY = 64 << 20
 
 
 class _Settings(ctypes.Structure):
+    """struct settings of conversation_driver.c."""
+
     _fields_ = [
         *((name, ctypes.c_float) for name in ("temperature", "repeat_penalty", "frequency_penalty")),
         *((name, ctypes.c_uint32) for name in ("max_tokens", "logprobs", "shift", "endless")),

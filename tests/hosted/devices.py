@@ -41,6 +41,8 @@ class Buses(ctypes.Structure):
 
 
 class _Machine(ctypes.Structure):
+    """struct machine of device_driver.c."""
+
     _fields_ = (
         ("read_config", _READ_CONFIG),
         ("write_config", _WRITE_CONFIG),
@@ -60,6 +62,8 @@ class _Machine(ctypes.Structure):
 
 
 class _Device(ctypes.Structure):
+    """struct driver_device of device_driver.c."""
+
     _fields_ = (
         *((name, ctypes.c_uint32) for name in ("address", "class_code", "vendor", "device")),
         *((name, ctypes.c_char_p) for name in ("driver", "problem")),

@@ -25,6 +25,8 @@ ISAS = ("c", "avx2")
 
 
 class _Corpus(ctypes.Structure):
+    """struct kg_corpus."""
+
     _fields_ = [
         ("tokens", ctypes.c_void_p),
         ("start", ctypes.c_void_p),
@@ -36,6 +38,8 @@ class _Corpus(ctypes.Structure):
 
 
 class _Driver(ctypes.Structure):
+    """struct driver of exact_driver.c."""
+
     _fields_ = [
         ("corpus", _Corpus),
         ("trainer", ctypes.c_void_p),
@@ -46,6 +50,8 @@ class _Driver(ctypes.Structure):
 
 
 class _Options(ctypes.Structure):
+    """struct options of exact_driver.c."""
+
     _fields_ = [
         *((name, ctypes.c_uint32) for name in ("n_ctx", "n_embd", "n_layer", "n_head", "n_ff", "steps")),
         *((name, ctypes.c_double) for name in ("lr", "beta1", "beta2", "eps", "weight_decay")),

@@ -36,6 +36,8 @@ class Refused(Exception):
 
 
 class _Text(ctypes.Structure):
+    """struct kg_text."""
+
     _fields_ = [("data", ctypes.c_void_p), ("n", ctypes.c_size_t)]
 
     def decode(self) -> str:
@@ -54,6 +56,8 @@ class Value(ctypes.Structure):
 
 
 class _Field(ctypes.Structure):
+    """struct kg_gguf_field."""
+
     _fields_ = [("key", _Text), ("value", Value)]
 
 

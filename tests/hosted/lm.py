@@ -51,6 +51,8 @@ def engine_sources(folder: Path) -> list[str]:
 
 
 class _Options(ctypes.Structure):
+    """struct kg_lm_options."""
+
     _fields_ = [
         ("n_ctx", ctypes.c_uint32),
         ("n_batch", ctypes.c_uint32),

@@ -106,6 +106,8 @@ MAX_BIASES = options()["logit_bias"].times
 
 
 class _Bias(ctypes.Structure):
+    """struct kg_logit_bias."""
+
     _fields_ = [("token", ctypes.c_uint32), ("bias", ctypes.c_float)]
 
 
@@ -113,6 +115,8 @@ _TYPES: dict[str, type[ctypes._SimpleCData[Any]]] = {"COUNT": ctypes.c_uint32, "
 
 
 class _Sampling(ctypes.Structure):
+    """struct kg_sampling."""
+
     _fields_ = [
         *((each.name, _TYPES[each.kind]) for each in (*of_groups("SAMPLING"), *of_groups("LM_SAMPLING"))),
         ("logit_bias", _Bias * MAX_BIASES),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from native import shared_object
 
+from benchmarks.c_library import PixelFormat
 from kgpt_build.headers import font
 
 SOURCES = [
@@ -62,21 +63,13 @@ class Format:
         return out
 
 
-class _Format(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_uint32) for name in ("pitch", "width", "height")),
-        ("bpp", ctypes.c_uint8),
-        ("fields", ctypes.c_uint8 * 6),
-    ]
-
-
 class Screen:
     """A terminal drawn into memory, which keeps ``kept`` rows that have scrolled away."""
 
     def __init__(self, library: ctypes.CDLL, format: Format, scale: int = 1, kept: int = 0) -> None:
         self._library, self.format = library, format
         self.memory: Bytes = np.full(format.pitch * format.height, UNTOUCHED, np.uint8)
-        numbers = _Format(format.pitch, format.width, format.height, format.bpp, (ctypes.c_uint8 * 6)(*format.fields))
+        numbers = PixelFormat(format.pitch, format.width, format.height, format.bpp, *format.fields)
         library.driver_pixels.restype = ctypes.c_bool
         if not library.driver_pixels(ctypes.byref(numbers), _at(self.memory), scale):
             raise ValueError("no such format")

@@ -14,10 +14,14 @@ ABSENT, COUNTS, STANDS, JUMPS, STOPS = range(5)
 
 
 class _Counter(ctypes.Structure):
+    """struct counter of clock_driver.c."""
+
     _fields_ = [(name, ctypes.c_uint64) for name in ("kind", "hz", "mask", "tsc_hz", "reads")]
 
 
 class _Machine(ctypes.Structure):
+    """struct machine of clock_driver.c."""
+
     _fields_ = [
         ("tsc_hz", ctypes.c_uint64),
         ("ratio", ctypes.c_uint64 * 3),

@@ -30,6 +30,8 @@ module /models/smol.kgct smol.kgct
 
 
 class _Text(ctypes.Structure):
+    """struct kg_text."""
+
     _fields_ = (("data", ctypes.c_void_p), ("n", ctypes.c_size_t))
 
     def __str__(self) -> str:

@@ -33,6 +33,8 @@ from net_packets import (
     udp,
 )
 
+from benchmarks.c_library import Arena
+
 
 @pytest.fixture(scope="module")
 def lib(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
@@ -199,19 +201,16 @@ def test_padding_and_options_are_skipped(stack: Stack) -> None:
     assert len(stack.answers()) == 1
 
 
+class _Limits(ctypes.Structure):
+    """struct kg_net_limits."""
+
+    _fields_ = [(f"limit{i}", ctypes.c_uint32) for i in range(6)]
+
+
 def test_memory_is_counted_as_it_is_taken(lib: ctypes.CDLL) -> None:
     """What a counting arena says is what the usual limits take."""
 
-    class Limits(ctypes.Structure):
-        _fields_ = tuple((f"limit{i}", ctypes.c_uint32) for i in range(6))
-
-    class Arena(ctypes.Structure):
-        _fields_ = (
-            *(("base", ctypes.c_void_p), ("size", ctypes.c_size_t), ("used", ctypes.c_size_t)),
-            *(("peak", ctypes.c_size_t), ("dirty", ctypes.c_size_t), ("counts", ctypes.c_bool)),
-        )
-
-    lib.kg_net_usual_limits.restype = Limits
+    lib.kg_net_usual_limits.restype = _Limits
     lib.kg_arena_counting.restype = Arena
     lib.kg_net_carve.restype = ctypes.c_bool
     limits, memory = lib.kg_net_usual_limits(), ctypes.create_string_buffer(256)

@@ -29,10 +29,14 @@ KEYBOARD = [(0x64, 1, 0xFE)]
 
 
 class _Write(ctypes.Structure):
+    """struct write of power_driver.c."""
+
     _fields_ = [(name, ctypes.c_uint64) for name in ("port", "size", "value")]
 
 
 class _Machine(ctypes.Structure):
+    """struct machine of power_driver.c."""
+
     _fields_ = [
         *((name, ctypes.c_uint64) for name in ("base", "size", "hypervisor", "control", "status", "smi_port")),
         *((name, ctypes.c_uint64) for name in ("enable_ms", "page")),

@@ -23,6 +23,8 @@ State = dict[str, bytes]
 
 
 class _Medium(ctypes.Structure):
+    """struct kg_store_medium."""
+
     _fields_ = (("context", ctypes.c_void_p), ("size", ctypes.c_uint64), ("read", _IO), ("write", _IO))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from native import shared_object
 
+from benchmarks.c_library import PixelFormat
 from kgpt_build.kernel.addresses import Addresses
 
 PAGE = 4096
@@ -32,15 +33,6 @@ class Firmware(ctypes.Structure):
     """struct firmware of uefi_driver.c."""
 
     _fields_ = [(name, ctypes.c_uint64) for name in _FIELDS]
-
-
-class Format(ctypes.Structure):
-    """struct kg_pixel_format."""
-
-    _fields_ = [
-        *((name, ctypes.c_uint32) for name in ("pitch", "width", "height")),
-        *((name, ctypes.c_uint8) for name in ("bpp", "red", "red_size", "green", "green_size", "blue", "blue_size")),
-    ]
 
 
 class Loader:
@@ -91,8 +83,8 @@ class Loader:
             found.append((base, base + size.value))
         return found
 
-    def framebuffer(self) -> tuple[int, int, Format]:
-        kind, format_ = ctypes.c_uint32(), Format()
+    def framebuffer(self) -> tuple[int, int, PixelFormat]:
+        kind, format_ = ctypes.c_uint32(), PixelFormat()
         base = self.library.driver_framebuffer(ctypes.byref(kind), ctypes.byref(format_))
         return kind.value, base, format_
 

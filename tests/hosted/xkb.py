@@ -15,6 +15,8 @@ _NAME = 64
 
 
 class _Names(ctypes.Structure):
+    """struct xkb_rule_names of <xkbcommon/xkbcommon.h>."""
+
     _fields_ = tuple((name, ctypes.c_char_p) for name in ("rules", "model", "layout", "variant", "options"))
 
 
