@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-from functools import cache
-from importlib import resources
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from kgpt_build.explain.encode import precision, to_json
+from kgpt_build.explain.frame import SHARED, fill, script_json
 from kgpt_build.explain.tables import tables
 from kgpt_build.explain.trace import Trace
 from kgpt_build.models.hf.pieces import byte_chars
 from kgpt_build.words import counted
 
 SCRIPTS = (
-    "core.js",
-    "look.js",
-    "sampler.js",
-    "heat.js",
-    "bar.js",
-    "tokens.js",
-    "vectors.js",
-    "attention.js",
-    "stream.js",
-    "draw.js",
-    "weights.js",
-    "main.js",
+    *SHARED,
+    *(f"trace/{name}.js" for name in ("core", "sampler", "bar", "tokens", "vectors", "attention", "stream")),
+    *(f"trace/{name}.js" for name in ("draw", "weights", "main")),
 )
 SECTIONS = {
     "tokens": "The text becomes tokens",
@@ -66,14 +52,14 @@ _SPACES = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"})
 
 def render(trace: Trace) -> str:
     """The HTML file. It has every text of the model escaped, and a CSP that allows its own script and style alone."""
-    style, script = _asset("style.css"), _script()
     shown = shown_tokens(trace)
 
     def text(token: int) -> str:
         return shown.get(token, f"#{token}")
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    return environment.from_string(_asset("page.html.j2")).render(
+    return fill(
+        "trace/page.html.j2",
+        SCRIPTS,
         trace=trace,
         title=_title(trace),
         maker=_MAKERS.get(trace.source.made_by, trace.source.made_by),
@@ -84,18 +70,9 @@ def render(trace: Trace) -> str:
         precision=precision(trace),
         ending=_ENDINGS.get(trace.reason, f"it ends ({trace.reason})"),
         **_words(trace),
-        style=Markup(style),
-        style_hash=content_hash(style),
-        script=Markup(script),
-        script_hash=content_hash(script),
         trace_json=Markup(to_json(trace)),
-        shown_json=Markup(json.dumps(shown).replace("<", "\\u003c")),
+        shown_json=script_json(shown),
     )
-
-
-def content_hash(text: str) -> str:
-    """The source of a CSP that allows the inline element with this text."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def shown_tokens(trace: Trace) -> dict[int, str]:
@@ -196,14 +173,3 @@ def _words(trace: Trace) -> dict[str, Any]:
         "mlp_formula": Markup(_GATED if m.gated else _PLAIN).format(function=function),
         "penalties": any(settings.get(name, off) != off for name, off in penalties),
     }
-
-
-def _script() -> str:
-    """All scripts as one, whose names stay inside."""
-    parts = "".join(_asset(name) for name in SCRIPTS)
-    return f'"use strict";\n(() => {{\n{parts}}})();\n'
-
-
-@cache
-def _asset(name: str) -> str:
-    return resources.files("kgpt_build.explain").joinpath("assets", name).read_text(encoding="utf-8")

@@ -16,8 +16,9 @@ import pytest
 from explain_traces import HOSTILE, hostile_trace, lm_trace, names_trace
 
 from kgpt_build.explain.encode import from_json, to_json
+from kgpt_build.explain.frame import content_hash
 from kgpt_build.explain.microgpt import reference_trace
-from kgpt_build.explain.page import SCRIPTS, SECTIONS, content_hash, render, shown_tokens
+from kgpt_build.explain.page import SCRIPTS, SECTIONS, render, shown_tokens
 from kgpt_build.explain.trace import Floats, Trace
 from kgpt_build.models import DEFAULT_MODEL, load_microgpt
 from kgpt_build.reference.sampler import Sampling
@@ -207,9 +208,10 @@ def test_tokens_are_shown_as_texts() -> None:
     assert shown[1999] == "␣w1999"
 
 
-def test_every_asset_is_part_of_the_page() -> None:
-    files = {item.name for item in resources.files("kgpt_build.explain").joinpath("assets").iterdir()}
-    assert files == {*SCRIPTS, "style.css", "page.html.j2"}
+def test_every_asset_is_part_of_a_page() -> None:
+    folder = Path(str(resources.files("kgpt_build.explain"))) / "assets"
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
+    assert files == {*SCRIPTS, "style.css", "parts.html.j2", "trace/page.html.j2"}
 
 
 def test_the_tour_tells_the_numbers_of_the_trace() -> None:

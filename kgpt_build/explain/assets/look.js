@@ -24,3 +24,34 @@ function look(chosen) {
   $("look").setAttribute("aria-label", dark ? "Switch to light colours" : "Switch to dark colours");
   colours();
 }
+
+function remember(value) { /* without storage, a choice lasts as long as the page */
+  try {
+    if (value === undefined) return localStorage.getItem("kgpt.look") || "";
+    localStorage.setItem("kgpt.look", value);
+  } catch (error) { /* a file that was opened without storage */ }
+  return value || "";
+}
+/* Figures are shown anew in other colours. */
+function make_look() {
+  look(remember());
+  $("look").onclick = () => {
+    const next = document.documentElement.dataset.look === "dark" ? "light" : "dark";
+    remember(next);
+    look(next);
+    choose({});
+  };
+  matchMedia("(prefers-color-scheme: dark)").onchange = () => { look(remember()); choose({}); };
+}
+/* Marks the section in view among the contents. */
+function make_contents() {
+  const links = new Map([...document.querySelectorAll(".contents a")].map(link => [link.hash.slice(1), link]));
+  const seen = new IntersectionObserver(entries => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      for (const link of links.values()) link.removeAttribute("aria-current");
+      links.get(entry.target.id)?.setAttribute("aria-current", "true");
+    }
+  }, {rootMargin: "-25% 0px -65% 0px"});
+  document.querySelectorAll("main section").forEach(section => seen.observe(section));
+}

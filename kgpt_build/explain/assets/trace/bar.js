@@ -19,9 +19,6 @@ function step(by) {
   stop_playing();
   choose({position: Math.max(0, Math.min(n_steps - 1, state.position + by))});
 }
-function fill_select(select, items) {
-  select.replaceChildren(...items.map((text, i) => { const made = node("option", "", text); made.value = i; return made; }));
-}
 /* The chips of the text are one stop of the Tab key; arrow keys move within. */
 function make_bar() {
   const strip = $("strip");

@@ -1,8 +1,5 @@
-/* The trace of the page, its arrays, and what every figure uses. */
+/* What figures of every page use: arrays of JSON, elements, numbers as text, and what the reader has chosen. */
 const $ = id => document.getElementById(id);
-const trace = JSON.parse($("trace").textContent), model = trace.model;
-const shown = JSON.parse($("shown").textContent); /* the text of each token by its id, as the page writes it */
-const n_steps = trace.embedding_norm.shape[0];
 const decoded = new WeakMap();
 
 function half(bits) {
@@ -27,14 +24,6 @@ function row(array, i) {
   const width = all.length / array.shape[0];
   return all.subarray(i * width, (i + 1) * width);
 }
-/* How much position t looks at s in a head: of the triangle s <= t, row by row. */
-function attention(layer, head, t, s) {
-  if (s > t) return 0;
-  return values(layer.attention)[(head * n_steps * (n_steps + 1) + t * (t + 1)) / 2 + s];
-}
-const layer = () => trace.layers[state.layer];
-const kv_head = head => Math.floor(head * model.n_head_kv / model.n_head);
-
 function node(kind, name, text) {
   const made = document.createElement(kind);
   if (name) made.className = name;
@@ -74,7 +63,6 @@ function choose(change) {
   Object.assign(state, change);
   for (const figure of figures) figure();
 }
-const named = id => shown[id] ?? `#${id}`;
-const glyph = position => named(trace.tokens[position].id);
-const quoted = position => `“${glyph(position)}”`;
-const draw_at = position => trace.draws.find(draw => draw.pos === position);
+function fill_select(select, items) {
+  select.replaceChildren(...items.map((text, i) => { const made = node("option", "", text); made.value = i; return made; }));
+}
