@@ -56,6 +56,12 @@ class Ran:
     metavar="N",
     help="Show at most N tokens, those of the prompt too. [default: 64, or the model's context]",
 )
+@click.option(
+    "--train",
+    type=click.Path(path_type=Path),
+    metavar="RUN.json",
+    help="Show a training that kgpt train --record RUN.json recorded; --prompt: the text that attention reads.",
+)
 @click.option("--layers", metavar="LIST", help="The layers to show, such as 0,3-5. [default: as many as a page holds]")
 @click.option(
     "--target",
@@ -73,6 +79,7 @@ def command(
     prompt: str,
     output: Path,
     tokens: int | None,
+    train: Path | None,
     layers: str | None,
     target: str,
     toolchain: str,
@@ -88,6 +95,11 @@ def command(
     from kgpt_build.paths import check_place, write_atomically
 
     check_place(output)
+    if train:
+        if model:
+            raise UsageError("--train shows a training, and no MODEL", f"leave out {model}")
+        _show_training(train, prompt, output)
+        return
     with _opened(model_or_here(model, default=default)) as (loaded, weights):
         positions = min(tokens or TOKENS, loaded.hparams.n_ctx)
         if tokens and tokens > loaded.hparams.n_ctx:
@@ -105,6 +117,25 @@ def command(
     click.echo(_told(trace, output))
     if trace.source.same_bits is False:
         raise GuestFailed("the kernel and the hosted program differ", "kgpt verify compares them step by step")
+
+
+def _show_training(record: Path, prompt: str, output: Path) -> None:
+    from importlib.metadata import version
+
+    from kgpt_build.explain.recording import from_json
+    from kgpt_build.explain.training_page import render_training
+    from kgpt_build.paths import write_atomically
+    from kgpt_build.sizes import memory_text
+
+    try:
+        text = record.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise KgptError(f"cannot read {record}: {reason}", "kgpt train --record FILE makes a recording") from error
+    found = from_json(text)
+    write_atomically(output, render_training(found, prompt, version("kgpt")).encode())
+    size = memory_text(output.stat().st_size)
+    click.echo(f"wrote {output}: {size}, {counted(len(found.checkpoints), 'checkpoint')} of {found.name}")
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from kgpt_build.cli.shared.machines import LEAST_MEMORY, find_qemu, machine_opti
 from kgpt_build.cli.shared.options import MODEL_HERE, json_option, verbose_option
 from kgpt_build.cli.shared.settings import names_of, settings_options
 from kgpt_build.cli.shared.torch_training import TORCH, take_torch_options, torch_options, train_by_torch
+from kgpt_build.cli.shared.training_recording import record_option, take_recording, write_recording
 from kgpt_build.errors import KgptError, MachineLost, UsageError
 from kgpt_build.plain_names import temporary_root
 from kgpt_build.vm.settings import RunSettings
@@ -86,6 +87,7 @@ class Plan:
 )
 @settings_options("checkpoint_every")
 @click.option("--keep-last", is_flag=True, help="Also write the weights of the last step, to MODEL-last.gguf.")
+@record_option
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png|svg", help="Draw the loss curve.")
 @click.option(
     "--target", type=click.Choice(["bare", "hosted", TORCH]), default="bare", show_default=True,
@@ -101,6 +103,7 @@ def command(
     output: Path | None,
     resume: Path | None,
     keep_last: bool,
+    record: Path | None,
     plot: Path | None,
     target: str,
     as_json: bool,
@@ -124,6 +127,7 @@ def command(
 
     own = take_torch_options(options, target)
     given = _taken(options)
+    take_recording(record, given, own, target)
     if target == TORCH:
         train_by_torch(corpus, output, resume, plot, own, given)
         return
@@ -147,6 +151,8 @@ def command(
     ):
         can_stop = target == "hosted" or options["serial"]
         verdict = _follow(session, run, as_json=as_json, can_stop=can_stop)
+        if record and session.saved_state:
+            click.echo(write_recording(record, run, session), err=as_json)
     words_again = ["kgpt", "train", *([str(corpus)] if corpus else []), "--resume", str(files.model)]
     _conclude(session, verdict, plot, again=shlex.join(words_again), quiet=as_json)
 

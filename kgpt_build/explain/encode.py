@@ -61,7 +61,7 @@ def _fields(value: Any) -> list[tuple[str, Any]]:
 def _plain(value: Any, name: str, halves: tuple[str, ...]) -> Any:
     """``value`` in types of JSON."""
     if isinstance(value, np.ndarray):
-        return _array(value, name == "attention", half=name in halves)
+        return array_json(value, name == "attention", half=name in halves)
     if isinstance(value, bytes):
         return value.hex()
     if dataclasses.is_dataclass(value):
@@ -73,8 +73,8 @@ def _plain(value: Any, name: str, halves: tuple[str, ...]) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _array(values: npt.NDArray[Any], triangle: bool, *, half: bool) -> dict[str, Any]:
-    """``triangle``: (n, T, T), of which only the values with s <= t are written, row by row."""
+def array_json(values: npt.NDArray[Any], triangle: bool = False, *, half: bool = False) -> dict[str, Any]:
+    """An array for a page. ``triangle``: (n, T, T), of which only the values with s <= t are written, row by row."""
     shape = list(values.shape)
     if triangle:
         values = values[:, *np.tril_indices(shape[-1])]

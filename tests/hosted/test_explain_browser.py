@@ -11,6 +11,7 @@ import numpy as np
 import pace
 import pytest
 from browser import Browser, browsing
+from explain_pages import CELLS, CONTRAST, OPEN_SECONDS, WIDER, open_page, value_of
 from explain_traces import hostile_trace, lm_trace, names_trace
 
 from kgpt_build.cli import invoke
@@ -21,44 +22,6 @@ from kgpt_build.reference.rng import Xoshiro
 
 pytestmark = pytest.mark.slow
 
-OPEN_SECONDS = 1.0
-CELLS = """(id => {
-  const box = document.getElementById(id), out = box.nextElementSibling, found = [];
-  const press = key => box.dispatchEvent(new KeyboardEvent("keydown", {key, cancelable: true}));
-  box.focus();
-  for (let i = 0; i < 100; i++) { press("ArrowUp"); }
-  for (let last = null, row = 0; row < 100; row++) {
-    press("Home");
-    for (let before = null; before !== out.textContent; press("ArrowRight")) found.push(before = out.textContent);
-    press("ArrowDown");
-    press("Home");
-    if (out.textContent === last) break;
-    last = out.textContent;
-  }
-  return [...new Set(found)];
-})"""
-"""Reads every cell of a grid by keys."""
-CONTRAST = """(() => {
-  const parts = text => (text.match(/[0-9.]+/g) || []).map(Number);
-  const linear = c => c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4;
-  const light = text => parts(text).slice(0, 3).map(linear)
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const back = node => { for (; node; node = node.parentElement) {
-    const c = getComputedStyle(node).backgroundColor; if (parts(c)[3] !== 0) return c; } return "rgb(255, 255, 255)"; };
-  const poor = [];
-  for (const node of document.querySelectorAll("body *")) {
-    const own = [...node.childNodes].some(child => child.nodeType === 3 && child.data.trim());
-    if (!own || !node.checkVisibility() || node.disabled) continue;
-    if (node.closest("svg, script, style, .shares, noscript")) continue;
-    const a = light(getComputedStyle(node).color), b = light(back(node));
-    if ((Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5) poor.push(node.textContent.slice(0, 40));
-  }
-  return poor;
-})()"""
-"""Texts whose contrast is below that of WCAG 2.2, AA. Shares of the line choose black or white themselves."""
-WIDER = """[...document.querySelectorAll("main h2, main p, figure > *, .bars, .heat canvas")]
-  .filter(node => node.checkVisibility() && node.getBoundingClientRect().right > innerWidth + 1)
-  .map(node => node.id || node.textContent.slice(0, 40))"""
 CONTROLS = """[...document.querySelectorAll("button, select, input, summary, a, [tabindex='0']")]
   .filter(node => node.checkVisibility() && !node.disabled && node.tabIndex === 0)
   .map((node, i) => node.dataset.stop = String(i))"""
@@ -81,17 +44,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 def opened(browser: Browser, trace: Trace, folder: Path, width: int = 1280, look: str = "light") -> None:
     """Open the page of ``trace``."""
-    path = folder / "page.html"
-    path.write_text(render(trace), encoding="utf-8")
-    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600)
-    browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": look}])
-    browser.call("Page.navigate", url=path.as_uri())
-    browser.waits_for(f"location.href === {json.dumps(path.as_uri())} && globalThis.kgpt !== undefined")
-
-
-def value_of(text: str) -> Any:
-    """The number at the end of what a grid tells of a cell."""
-    return np.float32(text.replace("−", "-").split()[-1])
+    open_page(browser, render(trace), folder, width, look)
 
 
 def outputs(browser: Browser, figure: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from explain_traces import HOSTILE, hostile_trace, lm_trace, names_trace
 
+from kgpt_build.explain import training_page
 from kgpt_build.explain.encode import from_json, to_json
 from kgpt_build.explain.frame import content_hash
 from kgpt_build.explain.microgpt import reference_trace
@@ -211,7 +212,8 @@ def test_tokens_are_shown_as_texts() -> None:
 def test_every_asset_is_part_of_a_page() -> None:
     folder = Path(str(resources.files("kgpt_build.explain"))) / "assets"
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
-    assert files == {*SCRIPTS, "style.css", "parts.html.j2", "trace/page.html.j2"}
+    templates = {"parts.html.j2", "trace/page.html.j2", "training/page.html.j2"}
+    assert files == {*SCRIPTS, *training_page.SCRIPTS, *templates, "style.css"}
 
 
 def test_the_tour_tells_the_numbers_of_the_trace() -> None:

@@ -150,6 +150,19 @@ function paint_names(pen, {rows, cols, left, top, w, h, upright}) {
   pen.fillStyle = back;
 }
 
+/* A small map of attention over n positions. */
+function thumbnail(canvas, size, n, at) {
+  const dots = devicePixelRatio || 1, pen = canvas.getContext("2d");
+  canvas.width = canvas.height = Math.round(size * dots);
+  canvas.style.width = canvas.style.height = size + "px";
+  const cell = canvas.width / n;
+  for (let t = 0; t < n; t++)
+    for (let s = 0; s <= t; s++) {
+      pen.fillStyle = rgb(shade(at(t, s), 1));
+      pen.fillRect(s * cell, t * cell, cell + 0.3, cell + 0.3);
+    }
+}
+
 /* Bars in `box`, one for each item: {key, value, text, kind}; those below zero go to the left. */
 function bars(box, items, label) {
   const low = Math.min(0, ...items.map(item => item.value)), high = Math.max(0, ...items.map(item => item.value)), span = high - low || 1;

@@ -37,19 +37,8 @@ function make_heads() {
     const wanted = state.layer + document.documentElement.dataset.look;
     if (painted === wanted) return;
     painted = wanted;
-    made.forEach(({canvas}, head) => paint_small(canvas, size, head));
+    made.forEach(({canvas}, head) => thumbnail(canvas, size, n_steps, (t, s) => attention(layer(), head, t, s)));
   });
-}
-function paint_small(canvas, size, head) {
-  const dots = devicePixelRatio || 1, pen = canvas.getContext("2d"), one = layer();
-  canvas.width = canvas.height = Math.round(size * dots);
-  canvas.style.width = canvas.style.height = size + "px";
-  const cell = canvas.width / n_steps;
-  for (let t = 0; t < n_steps; t++)
-    for (let s = 0; s <= t; s++) {
-      pen.fillStyle = rgb(shade(attention(one, head, t, s), 1));
-      pen.fillRect(s * cell, t * cell, cell + 0.3, cell + 0.3);
-    }
 }
 /* Where the tokens stand: spread over the box, or further if they need more. */
 function arc_places(room) {

@@ -1,0 +1,118 @@
+"""`kgpt train --record` and `kgpt explain --train`, from a hosted training to the page in a headless Chromium."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pace
+import pytest
+from browser import Browser, browsing
+from explain_pages import CELLS, CONTRAST, OPEN_SECONDS, WIDER, open_page, value_of
+from refusals import refused
+
+from kgpt_build.cli import invoke
+from kgpt_build.errors import KgptError
+from kgpt_build.explain.recording import Recording, from_json
+from kgpt_build.models import load_microgpt
+from kgpt_build.reference.sampler import generate
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a model, its recording, and the page of the recording."""
+    made = tmp_path_factory.mktemp("trained")
+    words = ["train", "--target", "hosted", "--steps", "60", "--val-fraction", "0.1", "--checkpoint-every", "15"]
+    assert invoke([*words, "-o", str(made / "m.gguf"), "--record", str(made / "run.json")]) == 0
+    page = ["explain", "--train", str(made / "run.json"), "--prompt", "mariana", "-o", str(made / "train.html")]
+    assert invoke(page) == 0
+    return made
+
+
+@pytest.fixture(scope="module")
+def recording(folder: Path) -> Recording:
+    return from_json((folder / "run.json").read_text())
+
+
+def test_a_recording_has_the_weights_and_losses_of_the_training(folder: Path, recording: Recording) -> None:
+    assert [point.step for point in recording.checkpoints] == [15, 30, 45, 60]
+    assert recording.made_by == "hosted"
+    assert [step for step, _ in recording.losses] == list(range(1, 61))
+    assert recording.validation
+    assert len(recording.documents) == 64
+    written = load_microgpt(folder / "m.gguf")
+    for name, tensor in written.tensors.items():
+        np.testing.assert_array_equal(recording.checkpoints[-1].model.tensors[name], tensor)
+
+
+def test_a_recording_of_a_running_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["train", "--block", "nanogpt", "--record", str(tmp_path / "run.json")]) == 2
+    assert "--record is for trainings on documents" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_training(tmp_path: Path) -> None:
+    assert invoke(["train", "--record", str(tmp_path / "none" / "run.json")]) != 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_record_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "other.json"
+    for text, words in (
+        (None, "cannot read"),
+        ("{}", "this is no recording"),
+        ('{"format": 1', "this is no recording"),
+    ):
+        if text is not None:
+            path.write_text(text)
+        assert invoke(["explain", "--train", str(path), "-o", str(tmp_path / "page.html")]) == 1
+        assert words in capsys.readouterr().err
+
+
+def test_a_cut_checkpoint_is_refused(folder: Path) -> None:
+    read = json.loads((folder / "run.json").read_text())
+    read["checkpoints"][1]["weights"] = read["checkpoints"][1]["weights"][:400]
+    with refused(KgptError, "recording 75 4192"):
+        from_json(json.dumps(read))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browsing(tmp_path_factory.mktemp("chromium"), "1280,900") as found:
+        yield found
+
+
+@pytest.mark.slow
+def test_the_page_shows_each_checkpoint(browser: Browser, folder: Path, recording: Recording, tmp_path: Path) -> None:
+    browser.complaints.clear()
+    open_page(browser, (folder / "train.html").read_text(), tmp_path)
+    assert browser.complaints == []
+    assert browser.run("kgpt.opened") / 1000 < pace.limit(OPEN_SECONDS)
+    assert (folder / "train.html").stat().st_size < 1_000_000
+    browser.run("document.getElementById('point').focus()")
+    browser.press("Home")
+    for i, point in enumerate(recording.checkpoints):
+        assert f"step {point.step}," in browser.run("document.getElementById('where').textContent")
+        texts = browser.run("[...document.querySelectorAll('#texts-figure li')].map(node => node.textContent)")
+        assert texts == [generate(point.model, seed=42, index=n).text or "∅" for n in range(len(texts))]
+        cells = browser.run(f"{CELLS}('weights-figure')")
+        read = [value_of(cell.partition(" after")[0]) for cell in cells]
+        np.testing.assert_array_equal(read, point.model.tensors["wte"].ravel())
+        assert browser.run("document.querySelector('#film [aria-current]').textContent") == f"step {point.step}"
+        browser.run("document.getElementById('point').focus()")
+        browser.press("ArrowRight")
+        assert browser.run("kgpt.state.point") == min(i + 1, len(recording.checkpoints) - 1)
+    browser.run("document.getElementById('play').click()")
+    browser.waits_for("kgpt.state.point === 3 && document.getElementById('play').ariaPressed === 'false'")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("look", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280, 2560])
+def test_the_page_can_be_read(browser: Browser, folder: Path, tmp_path: Path, width: int, look: str) -> None:
+    open_page(browser, (folder / "train.html").read_text(), tmp_path, width, look)
+    browser.run("document.querySelectorAll('details').forEach(node => { node.open = true; })")
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    assert browser.run(WIDER) == []
+    assert browser.run(CONTRAST) == []
