@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import re
+import struct
 import sys
 from pathlib import Path
 
 import pytest
-from boots import Boot
+from boots import Boot, need, uefi
 
 from kgpt_build.events import Sample
+from kgpt_build.image.contents import Wanted, load_models
+from kgpt_build.image.make import ImageSettings, make
+from kgpt_build.image.menu import MenuSettings
 from kgpt_build.kernel.build import build_cached
+from kgpt_build.kernel.settings import Silent
+from kgpt_build.media import SECTOR
 from kgpt_build.models import load_lm
+from kgpt_build.toolchain import DEFAULT
+from kgpt_build.training.corpus import read_corpus
 from kgpt_build.vm.disks import Disk, disk_words
 
 sys.path.append(str(Path(__file__).parents[1] / "hosted"))
 import disks
 
+MEGABYTE = 1 << 20
 FOLDER = Path(__file__).parents[1] / "fuzz" / "shell"
 
 
@@ -50,6 +59,46 @@ def test_models_of_two_disks(boot: Boot, plain_kernel: Path, tmp_path: Path) -> 
     guest.expect("kgpt> $")
     guest.send_line("halt")
     assert guest.wait().ok
+
+
+def with_partition(stick: Path, contents: bytes) -> None:
+    """Append a partition to a stick, behind the one that it boots from."""
+    data = bytearray(stick.read_bytes())
+    second = slice(446 + 16, 446 + 32)
+    assert not any(data[second]), "it has a second partition already"
+    at = -(-len(data) // MEGABYTE) * MEGABYTE
+    data[second] = struct.pack("<4xB3xII", 0x0C, at // SECTOR, len(contents) // SECTOR)
+    stick.write_bytes(data.ljust(at, b"\0") + contents)
+
+
+@pytest.mark.parametrize("firmware", ["bios", pytest.param("uefi", marks=pytest.mark.slow)])
+def test_from_another_partition_of_the_stick_that_booted(boot: Boot, tmp_path: Path, firmware: str) -> None:
+    """GRUB or kgpt.efi reads one model by the firmware, and the kernel another one by its own drivers."""
+    need("grub-mkimage", "mtools")
+    wanted = Wanted(load_models([FOLDER / "plain.gguf"]), read_corpus(None).embedded(), DEFAULT)
+    menu = MenuSettings("seed=1 max_tokens=4", 0, "plain-shell")
+    stick = make(ImageSettings("usb", tmp_path / "stick.img", wanted, menu), Silent()).image
+    files = {name: (FOLDER / name).read_bytes() for name in ("chat.gguf", "chat.kgct")}
+    with_partition(stick, disks.fat(tmp_path / "fat", files, 16, 8 << 10))
+    machine = {"image": stick, "medium": "usb", "machine": "q35", "memory": 512, "timeout": 400}
+    guest = boot(**machine, **({"firmware": uefi()} if firmware == "uefi" else {}))
+    for typed, answer in (
+        ("generate ab", "ab"),
+        ("models", r"/chat\.gguf, \d+ KB, .*on usb0 partition 2 \(FAT16\)$"),
+        ("load chat.gguf", '^kgpt: "use 2" takes it$'),
+        ("use 2", "^kgpt: model tiny"),
+        ("generate ab", "ab"),
+        ("use 1", "^kgpt: model tiny"),
+        ("unload 2", "of memory are free again$"),
+    ):
+        guest.expect("kgpt> $")
+        guest.send_line(typed)
+        guest.expect(answer)
+    guest.expect("kgpt> $")
+    guest.send_line("halt")
+    assert guest.wait().ok
+    first, second = (event.text for event in guest.events if isinstance(event, Sample))
+    assert first != second
 
 
 @pytest.mark.slow
