@@ -300,9 +300,69 @@ def test_a_prompt_of_tokens(client: Any) -> None:
     ids = [70, 71, 72]
     reply = client.completions.create(model=NAME, prompt=ids, seed=1, max_tokens=3)
     assert reply.usage.prompt_tokens == 3
-    for wrong in ([-1], [99999], [1.5], [], ["a", "b"], [["a"]]):
-        with pytest.raises(openai.BadRequestError):
+    for wrong in (
+        [-1],
+        [99999],
+        [1.5],
+        [],
+        [["a"]],
+        [[1], []],
+        ["a", 1],
+        [1, "a"],
+        ["a", None],
+        [{"a": 1}],
+        ["x"] * 129,
+    ):
+        with pytest.raises(openai.BadRequestError) as caught:
             client.completions.create(model=NAME, prompt=wrong)
+        assert caught.value.param == "prompt"
+
+
+PROMPTS = ["one", "", "three of them, " * 20, "oné\n", "one"]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_several_prompts(client: Any, server: Server, n: int) -> None:
+    """Each gets what it gets alone: four slots, five prompts, choices that wait."""
+    asked: dict[str, Any] = {"model": NAME, "seed": 11, "max_tokens": 9, "n": n, "logprobs": 1}
+    alone = [client.completions.create(**asked, prompt=prompt) for prompt in PROMPTS]
+    wanted = [choice for each in alone for choice in each.choices]
+    for i, choice in enumerate(wanted):
+        choice.index = i
+    together = client.completions.create(**asked, prompt=PROMPTS)
+    assert together.choices == wanted
+    assert together.usage.prompt_tokens == sum(each.usage.prompt_tokens for each in alone)
+    assert together.usage.completion_tokens == sum(each.usage.completion_tokens for each in alone)
+    lists = [server.post("/tokenize", content=text, add_special=True).json()["tokens"] for text in PROMPTS if text]
+    ids = client.completions.create(**asked, prompt=lists)
+    assert [choice.text for choice in ids.choices] == [c.text for c in wanted if c.index // n != 1]
+    said = [""] * len(wanted)
+    for chunk in client.completions.create(**asked, prompt=PROMPTS, stream=True):
+        said[chunk.choices[0].index] += chunk.choices[0].text
+    assert said == [choice.text for choice in wanted]
+
+
+def test_many_prompts_under_load(client: Any) -> None:
+    """Bodies that need a large buffer, and clients at once."""
+
+    def ask(i: int) -> list[Any]:
+        prompts = [f"number {i} {j} " * 20 for j in range(100 + i)]
+        return list(client.completions.create(model=NAME, prompt=prompts, seed=i, max_tokens=3).choices)
+
+    alone = [ask(i) for i in range(3)]
+    assert [len(choices) for choices in alone] == [100, 101, 102]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(ask, range(3))) == alone
+    (one,) = client.completions.create(model=NAME, prompt="number 2 7 " * 20, seed=2, max_tokens=3).choices
+    assert one.text == alone[2][7].text
+
+
+def test_a_client_of_several_prompts_hangs_up(server: Server) -> None:
+    body = json.dumps({"prompt": ["x"] * 60, "max_tokens": 400, "seed": 1, "stream": True}).encode()
+    with server.wire() as wire:
+        wire.send(request("POST", "/v1/completions", body))
+        assert wire.socket.recv(100)
+    server.waits_for(lambda: not any(slot["is_processing"] for slot in server.ask("GET", "/slots").json()))
 
 
 def test_probabilities_of_a_text(client: Any) -> None:
@@ -316,6 +376,7 @@ def test_probabilities_of_a_text(client: Any) -> None:
     assert [token for each in streamed if each for token in each.tokens] == found.tokens
     with pytest.raises(openai.BadRequestError):
         client.completions.create(**{**asked, "logprobs": 6})
+    assert len(client.completions.create(model=NAME, prompt="x", n=2, best_of=2).choices) == 2  # the same as without it
     for name, value in (("echo", True), ("suffix", "x"), ("best_of", 2)):
         with pytest.raises(openai.BadRequestError, match=name):
             client.completions.create(model=NAME, prompt="x", **{name: value})

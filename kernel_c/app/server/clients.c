@@ -212,7 +212,7 @@ static bool step_body(struct kg_client *client)
     if (body_is_whole(client)) {
         set_client_state(client, KG_CLIENT_ANSWERS);
         kg_endpoint_call(client);
-        if (!client->job || !client->job->task) { /* a task reads the body later */
+        if (!client->job || !(client->job->task || client->job->n_prompts)) { /* these read the body later */
             free_large_body(client);
         }
         return true;

@@ -42,6 +42,10 @@ void kg_job_start(struct kg_job *job)
 {
     job->state = KG_JOB_WAITS;
     job->client->job = job;
+    if (!job->n_prompts) {
+        job->each = job->n;
+        job->all_tokens = job->n_tokens;
+    }
 }
 
 void kg_choice_free(struct kg_choice *choice)
@@ -53,7 +57,7 @@ void kg_choice_free(struct kg_choice *choice)
 static void end_job(struct kg_job *job, const char *how)
 {
     job->state = KG_JOB_FREE;
-    KG_EMIT(served, .number = job->number, .how = how, .prompt_tokens = job->n_tokens, .cached_tokens = job->cached,
+    KG_EMIT(served, .number = job->number, .how = how, .prompt_tokens = job->all_tokens, .cached_tokens = job->cached,
             .tokens = job->sampled, .us = kg_ticks_to_us(plat_ticks() - job->asked_at, plat_ticks_hz()));
 }
 
@@ -139,12 +143,14 @@ static struct kg_choice *choose_slot(struct kg_server *server, const struct kg_j
     return best ? best : oldest;
 }
 
-/* True if a choice of the job still reads the prompt: the others copy it then. */
+/* True if a choice of the job still reads the prompt of the next one: that copies it then. */
 static bool reads_prompt(const struct kg_server *server, const struct kg_job *job)
 {
     for (uint32_t slot = 0; slot < server->batch.n; slot++) {
         const struct kg_batch_slot *s = &server->batch.slots[slot];
-        if (server->choices[slot].job == job && s->running && kg_batch_reads(s)) {
+        const struct kg_choice *choice = &server->choices[slot];
+        bool same = choice->job == job && (job->task || choice->index / job->each == job->begun / job->each);
+        if (same && s->running && kg_batch_reads(s)) {
             return true;
         }
     }
@@ -199,7 +205,7 @@ static void begin_choice(struct kg_job *job, struct kg_choice *choice)
     choice->in_call = choice->bare = false;
     choice->n_records = choice->told_records = 0;
     choice->request = job->request;
-    choice->request.index = choice->index;
+    choice->request.index = choice->index % job->each; /* as if its prompt had been asked for alone */
     choice->request.logprobs = !job->logprobs ? 0 : job->top_logprobs ? job->top_logprobs : 1;
     choice->sink = (struct kg_sink){.context = choice, .token = record_token, .stopped = choice_is_stopped};
     const struct kg_ask ask = {
@@ -214,8 +220,8 @@ static void begin_choice(struct kg_job *job, struct kg_choice *choice)
         return;
     }
     job->running++;
-    if (choice->index == 0) {
-        job->cached = c->reply.n_held;
+    if (choice->index % job->each == 0) {
+        job->cached += c->reply.n_held;
         server->prompt_tokens += job->n_tokens;
     }
     kg_batch_join(&server->batch, choice->slot);
@@ -231,11 +237,29 @@ static void run_job_task(struct kg_job *job, struct kg_choice *choice)
     job->state = KG_JOB_FREE;
 }
 
+/* A prompt is taken for a slot only. */
+static bool has_free_slot(const struct kg_server *server)
+{
+    for (uint32_t slot = 0; slot < server->batch.n; slot++) {
+        if (!server->choices[slot].job) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void kg_jobs_begin(struct kg_server *server)
 {
     struct kg_job *job;
     struct kg_choice *choice;
-    while (!server->stopped && (job = next_job(server)) != NULL && (choice = choose_slot(server, job)) != NULL) {
+    while (!server->stopped && (job = next_job(server)) != NULL && has_free_slot(server)) {
+        struct kg_error error;
+        enum kg_status status = kg_job_next_prompt(job, &error);
+        if (status != KG_OK) {
+            fail_job(job, status, &error);
+            continue;
+        }
+        choice = choose_slot(server, job);
         if (job->task) {
             run_job_task(job, choice);
         } else {

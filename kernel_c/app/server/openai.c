@@ -150,9 +150,9 @@ void kg_openai_keys(struct kg_json *json, const struct kg_job *job, const char *
 void kg_openai_usage(struct kg_json *json, const struct kg_job *job)
 {
     kg_json_object_begin(json, "usage");
-    kg_json_u64(json, "prompt_tokens", job->n_tokens);
+    kg_json_u64(json, "prompt_tokens", job->all_tokens);
     kg_json_u64(json, "completion_tokens", job->sampled);
-    kg_json_u64(json, "total_tokens", job->n_tokens + job->sampled);
+    kg_json_u64(json, "total_tokens", job->all_tokens + job->sampled);
     kg_json_object_begin(json, "prompt_tokens_details");
     kg_json_u64(json, "cached_tokens", job->cached);
     kg_json_object_end(json);

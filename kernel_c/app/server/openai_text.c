@@ -164,61 +164,11 @@ static bool read_text_logprobs(struct kg_client *client, uint32_t root, struct k
     return true;
 }
 
-static bool refuse_prompt(struct kg_client *client)
-{
-    kg_answer_error(client, 400, "prompt", "invalid_value",
-                    "prompt must be one text, or one list of tokens' numbers below %u",
-                    client->server->k->lm->loaded.vocab.n_vocab);
-    return false;
-}
-
-/* A list of tokens, or of one text. */
-static bool read_prompt_list(struct kg_client *client, uint32_t list, struct kg_job *job)
-{
-    const struct kg_json_tree *json = &client->server->json;
-    const struct kg_lm *lm = client->server->k->lm;
-    uint32_t first = kg_json_first(json, list), n = 0;
-    if (first == KG_JSON_NONE) {
-        return refuse_prompt(client);
-    }
-    if (json->values[first].kind == KG_JSON_STRING) {
-        bool one = kg_json_after(json, list, first) == KG_JSON_NONE;
-        return one ? kg_job_text(client, kg_json_string(json, first), job) : refuse_prompt(client);
-    }
-    for (uint32_t i = first; i != KG_JSON_NONE; i = kg_json_after(json, list, i)) {
-        uint64_t id;
-        bool negative;
-        if (!kg_json_whole(json, i, &id, &negative) || negative || id >= lm->loaded.vocab.n_vocab) {
-            return refuse_prompt(client);
-        }
-        if (n < lm->conversation.session.options.n_ctx) {
-            job->tokens[n] = (uint32_t)id;
-        }
-        n++;
-    }
-    return kg_job_tokens(client, n, job);
-}
-
-static bool read_text_prompt(struct kg_client *client, uint32_t root, struct kg_job *job)
-{
-    const struct kg_json_tree *json = &client->server->json;
-    uint32_t prompt = kg_field(client, root, "prompt");
-    if (prompt == KG_JSON_NONE) {
-        return kg_job_text(client, (struct kg_text){"", 0}, job);
-    }
-    switch (json->values[prompt].kind) {
-    case KG_JSON_STRING: return kg_job_text(client, kg_json_string(json, prompt), job);
-    case KG_JSON_LIST: return read_prompt_list(client, prompt, job);
-    default: return refuse_prompt(client);
-    }
-}
-
 void kg_post_text(struct kg_client *client)
 {
     uint32_t root, best_of = 1;
     bool stream = false;
-    if (!kg_request_json(client, &root) || !kg_openai_check(client, root) || !kg_openai_has_no_tools(client, root) ||
-        !kg_field_count(client, root, "best_of", 1, 1, &best_of)) {
+    if (!kg_request_json(client, &root) || !kg_openai_check(client, root) || !kg_openai_has_no_tools(client, root)) {
         return;
     }
     struct kg_job *job = kg_job_new(client, &text_whole);
@@ -227,7 +177,8 @@ void kg_post_text(struct kg_client *client)
     }
     job->request.max_tokens = MOST_TOKENS;
     if (kg_openai_fields(client, root, job, &stream) && read_text_logprobs(client, root, job) &&
-        read_text_prompt(client, root, job)) {
+        kg_field_count(client, root, "best_of", job->n, job->n, &best_of) &&
+        kg_job_prompts(client, kg_field(client, root, "prompt"), job)) {
         job->style = stream ? &text_stream : &text_whole;
         kg_job_start(job);
     } else {

@@ -23,12 +23,6 @@ static bool take_encoded(struct kg_client *client, struct kg_job *job, const str
     return true;
 }
 
-bool kg_job_tokens(struct kg_client *client, uint32_t n, struct kg_job *job)
-{
-    const struct kg_said_tokens said = {.n = n};
-    return take_encoded(client, job, &said, KG_OK, NULL);
-}
-
 static struct kg_said_tokens said_tokens_of(const struct kg_job *job)
 {
     return (struct kg_said_tokens){.tokens = job->tokens,
@@ -55,19 +49,130 @@ bool kg_job_message(struct kg_client *client, struct kg_text system, struct kg_t
     return kg_job_told(client, &chat, job);
 }
 
+static enum kg_status encode_text(const struct kg_job *job, struct kg_text text, struct kg_said_tokens *said,
+                                  struct kg_error *error)
+{
+    const struct kg_lm_loaded *loaded = &job->server->k->lm->loaded;
+    const struct kg_fragment fragment = {.text = text.data, .n = text.n};
+    *said = said_tokens_of(job);
+    if (!text.n && loaded->vocab.first != KG_NO_TOKEN) {
+        said->tokens[0] = loaded->vocab.first;
+        said->n = 1;
+        return KG_OK;
+    }
+    return kg_lm_encode(said, loaded, &fragment, text.n > 0, loaded->vocab.add_bos, &job->server->k->arena, error);
+}
+
 bool kg_job_text(struct kg_client *client, struct kg_text text, struct kg_job *job)
 {
-    const struct kg_lm_loaded *loaded = &client->server->k->lm->loaded;
-    const struct kg_fragment fragment = {.text = text.data, .n = text.n};
-    struct kg_said_tokens said = said_tokens_of(job);
+    struct kg_said_tokens said;
     struct kg_error error;
-    enum kg_status status = KG_OK;
-    if (!text.n && loaded->vocab.first != KG_NO_TOKEN) {
-        said.tokens[0] = loaded->vocab.first;
-        said.n = 1;
-    } else {
-        status = kg_lm_encode(&said, loaded, &fragment, text.n > 0, loaded->vocab.add_bos, &client->server->k->arena,
-                              &error);
+    enum kg_status status = encode_text(job, text, &said, &error);
+    return take_encoded(client, job, &said, status, &error);
+}
+
+/* A list of tokens' numbers; those that fit the context are kept. KG_E_INPUT: it holds something else, or nothing. */
+static enum kg_status copy_token_list(const struct kg_job *job, const struct kg_json_tree *json, uint32_t list,
+                                      struct kg_said_tokens *said, struct kg_error *error)
+{
+    uint32_t n_vocab = job->server->k->lm->loaded.vocab.n_vocab;
+    *said = said_tokens_of(job);
+    for (uint32_t i = kg_json_first(json, list); i != KG_JSON_NONE; i = kg_json_after(json, list, i)) {
+        uint64_t id;
+        bool negative;
+        if (!kg_json_whole(json, i, &id, &negative) || negative || id >= n_vocab) {
+            said->n = 0;
+            break;
+        }
+        if (said->n < said->room) {
+            said->tokens[said->n] = (uint32_t)id;
+        }
+        said->n++;
+    }
+    return said->n
+               ? KG_OK
+               : kg_error_set(error, KG_E_INPUT,
+                              "prompt must be a text, a list of tokens' numbers below %u, or a list of these", n_vocab);
+}
+
+/* Takes one prompt as the tokens of the job. */
+static bool take_prompt(struct kg_client *client, uint32_t value, struct kg_job *job)
+{
+    const struct kg_json_tree *json = &client->server->json;
+    struct kg_said_tokens said;
+    struct kg_error error;
+    if (json->values[value].kind == KG_JSON_STRING) {
+        return kg_job_text(client, kg_json_string(json, value), job);
+    }
+    enum kg_status status = copy_token_list(job, json, value, &said, &error);
+    if (status != KG_OK) {
+        kg_answer_error(client, 400, "prompt", "invalid_value", "%s", error.message);
+        return false;
     }
     return take_encoded(client, job, &said, status, &error);
+}
+
+/* Several prompts: each is checked now, and taken again when its first choice begins. */
+static bool take_prompts(struct kg_client *client, uint32_t list, struct kg_job *job)
+{
+    const struct kg_json_tree *json = &client->server->json;
+    uint64_t all = 0;
+    job->each = job->n;
+    for (uint32_t i = kg_json_first(json, list); i != KG_JSON_NONE; i = kg_json_after(json, list, i)) {
+        if ((job->n_prompts + 1) * job->each > KG_SERVER_CHOICES) {
+            kg_answer_error(client, 400, "prompt", "invalid_value", "prompts and n ask for more than %u choices",
+                            KG_SERVER_CHOICES);
+            return false;
+        }
+        if (!take_prompt(client, i, job)) {
+            return false;
+        }
+        bool tokens = json->values[i].kind == KG_JSON_LIST;
+        job->prompts[job->n_prompts++] = (struct kg_prompt_place){json->values[i].at, json->values[i].n, tokens};
+        all += job->n_tokens;
+    }
+    job->n = job->n_prompts * job->each;
+    job->all_tokens = all;
+    job->prompt = job->n_prompts - 1; /* the one in job->tokens */
+    return true;
+}
+
+bool kg_job_prompts(struct kg_client *client, uint32_t value, struct kg_job *job)
+{
+    const struct kg_json_tree *json = &client->server->json;
+    uint32_t first = value == KG_JSON_NONE ? KG_JSON_NONE : kg_json_first(json, value);
+    if (value == KG_JSON_NONE) {
+        return kg_job_text(client, (struct kg_text){"", 0}, job);
+    }
+    bool list = json->values[value].kind == KG_JSON_LIST && first != KG_JSON_NONE;
+    bool nested = list && json->values[first].kind != KG_JSON_NUMBER;
+    if (nested && kg_json_after(json, value, first) != KG_JSON_NONE) {
+        return take_prompts(client, value, job);
+    }
+    return take_prompt(client, nested ? first : value, job);
+}
+
+enum kg_status kg_job_next_prompt(struct kg_job *job, struct kg_error *error)
+{
+    uint32_t next = job->n_prompts ? job->begun / job->each : 0;
+    if (!job->n_prompts || next == job->prompt) {
+        return KG_OK;
+    }
+    const struct kg_prompt_place *place = &job->prompts[next];
+    struct kg_text text = {job->client->body + place->at, place->n};
+    struct kg_said_tokens said;
+    struct kg_json_tree *json = &job->server->json;
+    enum kg_status status = KG_OK;
+    if (!place->tokens) {
+        status = encode_text(job, text, &said, error);
+    } else if (kg_json_read(json, job->client->body + place->at, place->n)) { /* numbers, which are not decoded */
+        status = copy_token_list(job, json, 0, &said, error);
+    } else {
+        status = kg_error_set(error, KG_E_INPUT, "a prompt is no longer a list");
+    }
+    if (status == KG_OK) {
+        job->n_tokens = said.n;
+        job->prompt = next;
+    }
+    return status;
 }

@@ -77,6 +77,12 @@ enum kg_job_state {
 /* What the request asked for; for styles of several endpoints. */
 enum kg_job_kind { KG_JOB_CHAT, KG_JOB_TEXT };
 
+/* A prompt in the body of a request, in place: a text, or a list of tokens. */
+struct kg_prompt_place {
+    uint32_t at, n;
+    bool tokens;
+};
+
 struct kg_job {
     struct kg_server *server;
     struct kg_client *client; /* NULL: it has gone, or has got its answer */
@@ -94,6 +100,11 @@ struct kg_job {
     char stops[KG_MAX_STOPS][KG_SERVER_STOP];
     uint32_t *tokens; /* (n_ctx + 1): the prompt */
     uint32_t n_tokens;
+    /* A job with several prompts: those of the choices from `each` * i on is number i. job->tokens has number `prompt`,
+     * and the body stays until the answer is sent. */
+    struct kg_prompt_place prompts[KG_SERVER_CHOICES];
+    uint32_t n_prompts, prompt, each;
+    uint64_t all_tokens;     /* of all prompts */
     uint32_t n;              /* choices */
     uint32_t begun, running; /* of them */
     uint32_t printed;        /* choices whose end was printed */
@@ -300,8 +311,11 @@ bool kg_job_messages(struct kg_client *client, uint32_t messages, struct kg_job 
 /* prompt.c: a chat, or a text, as tokens of the job. They answer themselves if that is refused. */
 bool kg_job_told(struct kg_client *client, const struct kg_told_chat *chat, struct kg_job *job);
 bool kg_job_text(struct kg_client *client, struct kg_text text, struct kg_job *job);
+/* The prompt or prompts of a value: a text, numbers of tokens, or a list of these. Behind job->n. */
+bool kg_job_prompts(struct kg_client *client, uint32_t value, struct kg_job *job);
+/* Before a choice begins: its prompt is in job->tokens. */
+enum kg_status kg_job_next_prompt(struct kg_job *job, struct kg_error *error);
 /* One message, in the chat template. A `system` without data is that of the command line. */
 bool kg_job_message(struct kg_client *client, struct kg_text system, struct kg_text text, struct kg_job *job);
-bool kg_job_tokens(struct kg_client *client, uint32_t n, struct kg_job *job); /* `n` of them, as many as fit in place */
 
 #endif
