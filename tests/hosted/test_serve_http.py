@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from chats import write_talker
 from hosted import Hosted
-from serving import Server, request, serving, talker_modules
+from serving import Server, metrics, request, serving, talker_modules
 
 KEY = "a secret key"
 LONG = json.dumps({"messages": [{"role": "user", "content": "x"}], "max_tokens": 400, "seed": 1}).encode()
@@ -232,6 +236,42 @@ def test_a_client_that_hangs_up_ends_its_reply(without_model: Hosted, modules: t
         *_, read = server.served(3)
         assert (read["how"], read["tokens"]) == ("left", 0)
         assert server.chat(max_tokens=2).status == 200
+
+
+def test_a_hang_up_costs_one_token(without_model: Hosted, modules: tuple[str, ...]) -> None:
+    """At most one token is computed after the hang-up.
+
+    The server is stopped between two instructions; all that it has told lies in our socket then. Each token is one
+    character of the text. One that is computed but not told yet is counted too, hence 2.
+    """
+    fields = {"messages": [{"role": "user", "content": "x"}], "stream": True, "logit_bias": {"70": 100}}
+    extra = []
+    with serving(without_model, modules, "slots=1 queue=2 ctx=16384") as server:
+        for i in range(12):
+            body = json.dumps({**fields, "seed": i, "max_tokens": 16000}).encode()
+            with server.wire() as wire:
+                wire.send(request("POST", POST, body))
+                while wire.left.count(b"data:") < 5 + 7 * i:
+                    wire.left += wire.socket.recv(1 << 16)
+                server.process.send_signal(signal.SIGSTOP)
+                server.waits_for(lambda: _is_stopped(server.process.pid))
+                wire.socket.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    while data := wire.socket.recv(1 << 16):
+                        wire.left += data
+                told = sum(map(len, re.findall(rb'"content":"([^"]*)"', wire.left)))
+                assert told >= 4 + 7 * i
+            server.process.send_signal(signal.SIGCONT)
+            extra.append(server.served(i + 1)[-1]["tokens"] - told)
+        usage = server.chat(max_tokens=2, seed=1).json()["usage"]
+        counted = metrics(server)["llamacpp:tokens_predicted_total"]
+    assert counted == sum(event["tokens"] for event in server.served(12)) + usage["completion_tokens"]
+    assert max(extra) <= 2, extra
+
+
+def _is_stopped(pid: int) -> bool:
+    """No instruction of the process runs."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def test_a_client_that_does_not_read_gives_its_slot_back(without_model: Hosted, modules: tuple[str, ...]) -> None:
