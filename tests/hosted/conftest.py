@@ -67,8 +67,11 @@ def training_sanitized() -> Hosted:
 
 
 @pytest.fixture(scope="session")
-def without_model() -> Hosted:
-    """A program for language models that are brought."""
+def without_model(request: pytest.FixtureRequest) -> Hosted:
+    """A program for language models that are brought. With the parameter "sanitized": ``without_model_sanitized``."""
+    if getattr(request, "param", "") == "sanitized":
+        found: Hosted = request.getfixturevalue("without_model_sanitized")
+        return found
     return Hosted(build_cached(NO_MODEL, target="hosted"))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pace
+import pytest
 from hosted import SECONDS, Hosted
 
 NAME = "talker"
@@ -177,6 +178,18 @@ def _read_events(channel: int, events: list[Any]) -> None:
     with os.fdopen(channel, "rb") as lines:
         for line in lines:
             events.append(json.loads(line))
+
+
+def also_sanitized(metafunc: pytest.Metafunc) -> None:
+    """``pytest_generate_tests`` of a module: its tests run with a sanitized program, too.
+
+    Those that its ``SANITIZED`` names do so always, the others when slow tests are run.
+    """
+    if "without_model" in metafunc.fixturenames:
+        always = metafunc.function.__name__ in metafunc.module.SANITIZED
+        marks = () if always else (pytest.mark.slow,)
+        programs = [pytest.param("plain", id="plain"), pytest.param("sanitized", id="sanitized", marks=marks)]
+        metafunc.parametrize("without_model", programs, indirect=True, scope="session")
 
 
 @contextmanager

@@ -14,12 +14,20 @@ import pytest
 from browser import browsing
 from chats import write_talker
 from hosted import Hosted
-from serving import NAME, Server, metrics, request, serving, talker_modules
+from serving import NAME, Server, also_sanitized, metrics, request, serving, talker_modules
 
 from kgpt_build.headers import page
 
 SAID = [{"role": "user", "content": "hello"}]
 TEXT = 'Grüße, "你好" 🙂\n<|im_end|>'
+
+
+pytest_generate_tests = also_sanitized
+SANITIZED = {
+    "test_tokens_there_and_back",
+    "test_embeddings",
+    "test_what_is_counted",
+}
 
 
 @pytest.fixture(scope="module")

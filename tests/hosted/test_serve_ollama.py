@@ -11,13 +11,21 @@ from typing import Any
 import pytest
 from chats import write_talker
 from hosted import Hosted
-from serving import NAME, Server, request, serving, talker_modules
+from serving import NAME, Server, also_sanitized, request, serving, talker_modules
 
 ollama = pytest.importorskip("ollama")
 
 SAID = [{"role": "user", "content": "hello"}]
 OPTIONS = {"seed": 5, "num_predict": 9}
 TAGGED = f"{NAME}:latest"
+
+
+pytest_generate_tests = also_sanitized
+SANITIZED = {
+    "test_a_chat_says_what_that_of_openai_says",
+    "test_what_is_refused",
+    "test_embeddings",
+}
 
 
 @pytest.fixture(scope="module")

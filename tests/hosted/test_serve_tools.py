@@ -12,7 +12,7 @@ import pytest
 from chat_cases import FOLDER
 from chats import write_talker
 from hosted import Hosted
-from serving import NAME, Server, serving, talker_modules
+from serving import NAME, Server, also_sanitized, serving, talker_modules
 
 from kgpt_build.chat.environment import Renderer
 
@@ -46,6 +46,14 @@ LINES = '<tool_call>{"name":"g","arguments":{\n"list":[1,\n{"y":null}]}}</tool_c
 WORDS = (CALL, f"See:\n{CALL}", f"No\n{LINES}", "just text")
 """Tokens of the vocabulary, behind ``BEFORE`` others and the bytes."""
 BEFORE = "".join(word[1:] for word in ("user", "assistant", "system", " line", " of", " the", " number"))
+
+
+pytest_generate_tests = also_sanitized
+SANITIZED = {
+    "test_a_call_that_is_required",
+    "test_what_is_refused",
+    "test_the_prompt_is_that_of_the_template",
+}
 
 
 @pytest.fixture(scope="module", params=["qwen3", pytest.param("qwen2.5", marks=pytest.mark.slow)])
