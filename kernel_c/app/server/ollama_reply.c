@@ -201,7 +201,7 @@ static void answer_loaded(struct kg_client *client, struct kg_job *job)
 /* Fields that would change the answer and are not supported; null, false and empty values are harmless. */
 static bool refuse_unknown_wishes(struct kg_client *client, uint32_t root, const struct kg_job *job)
 {
-    static const char *const names[] = {"images", "suffix", "template", "tools"};
+    static const char *const names[] = {"images", "suffix", "template", "logprobs", "tools"};
     const struct kg_json_tree *json = &client->server->json;
     for (size_t i = 0; i < sizeof names / sizeof names[0] - is_chat(job); i++) { /* a chat has tools */
         uint32_t value = kg_field(client, root, names[i]);
@@ -218,25 +218,6 @@ static bool refuse_unknown_wishes(struct kg_client *client, uint32_t root, const
     return true;
 }
 
-/* num_predict: -1 and -2 are no limit, which the context then is. */
-static bool read_num_predict(struct kg_client *client, uint32_t options, struct kg_job *job)
-{
-    uint32_t field = kg_field(client, options, "num_predict");
-    uint64_t number;
-    bool negative;
-    if (field == KG_JSON_NONE) {
-        return true;
-    }
-    if (!kg_json_whole(&client->server->json, field, &number, &negative) || number > UINT32_MAX ||
-        (negative && number > 2) || (!negative && !number)) {
-        kg_answer_error(client, 400, "num_predict", "invalid_value",
-                        "num_predict must be a whole number from 1 on, or -1");
-        return false;
-    }
-    job->request.max_tokens = negative ? 0 : (uint32_t)number;
-    return true;
-}
-
 static bool read_ollama_fields(struct kg_client *client, uint32_t root, struct kg_job *job, bool *stream)
 {
     uint32_t options = kg_field(client, root, "options"), think = kg_field(client, root, "think");
@@ -247,7 +228,7 @@ static bool read_ollama_fields(struct kg_client *client, uint32_t root, struct k
     }
     job->request.plain = !level && !thinks;
     return kg_field_bool(client, root, "stream", stream) && refuse_unknown_wishes(client, root, job) &&
-           read_num_predict(client, options, job) && kg_fields_sampling(client, options, job) &&
+           kg_field_predict(client, options, "num_predict", job) && kg_fields_sampling(client, options, job) &&
            kg_field_format(client, root, job);
 }
 

@@ -68,17 +68,28 @@ void kg_get_model(struct kg_client *client)
     kg_answer_json_send(client, &json, 200);
 }
 
-/* A field whose every value but null, false, an empty list or one of the two texts would change the answer. */
+/* A field that would change the answer, unless it is null, false, an empty list, one of the two texts, or a list of the
+ * first one. */
 struct unsupported {
     const char *name, *harmless, *also;
 };
+
+/* True for a list of nothing but `text`, or of nothing at all. */
+static bool holds_only(const struct kg_json_tree *json, uint32_t list, const char *text)
+{
+    bool only = true;
+    for (uint32_t i = kg_json_first(json, list); only && i != KG_JSON_NONE; i = kg_json_after(json, list, i)) {
+        only = text && kg_json_says(json, i, text);
+    }
+    return only;
+}
 
 static bool is_harmless(const struct kg_json_tree *json, uint32_t value, const struct unsupported *field)
 {
     switch (json->values[value].kind) {
     case KG_JSON_NULL:
     case KG_JSON_FALSE: return true;
-    case KG_JSON_LIST: return kg_json_first(json, value) == KG_JSON_NONE;
+    case KG_JSON_LIST: return holds_only(json, value, field->harmless);
     case KG_JSON_STRING:
         return (field->harmless && kg_json_says(json, value, field->harmless)) ||
                (field->also && kg_json_says(json, value, field->also));
@@ -109,9 +120,9 @@ bool kg_openai_has_no_tools(struct kg_client *client, uint32_t root)
 bool kg_openai_check(struct kg_client *client, uint32_t root)
 {
     static const struct unsupported fields[] = {
-        {"functions", NULL, NULL}, {"function_call", "none", "auto"},
-        {"audio", NULL, NULL},     {"web_search_options", NULL, NULL},
-        {"suffix", "", NULL},      {"echo", NULL, NULL},
+        {"modalities", "text", NULL}, {"functions", NULL, NULL},          {"function_call", "none", "auto"},
+        {"audio", NULL, NULL},        {"web_search_options", NULL, NULL}, {"suffix", "", NULL},
+        {"echo", NULL, NULL},
     };
     struct kg_text name = {NULL, 0};
     if (!kg_field_text(client, root, "model", &name)) {
@@ -130,7 +141,7 @@ bool kg_openai_fields(struct kg_client *client, uint32_t root, struct kg_job *jo
     return kg_field_count(client, root, "n", 1, KG_SERVER_CHOICES, &job->n) &&
            kg_field_count(client, root, "max_tokens", 1, UINT32_MAX, &job->request.max_tokens) &&
            kg_field_count(client, root, "max_completion_tokens", 1, UINT32_MAX, &job->request.max_tokens) &&
-           kg_field_bool(client, root, "stream", stream) &&
+           kg_field_predict(client, root, "n_predict", job) && kg_field_bool(client, root, "stream", stream) &&
            kg_field_bool(client, options, "include_usage", &job->usage) && kg_fields_sampling(client, root, job) &&
            kg_fields_grammar(client, root, job);
 }

@@ -4,6 +4,8 @@
 #include "endpoints.h"
 #include "tools.h"
 
+#include "kgpt/mem.h"
+
 #define PREFIX "chatcmpl"
 #define CHUNK "chat.completion.chunk"
 #define SAY(json, text) kg_json_raw(json, text, sizeof(text) - 1)
@@ -240,6 +242,17 @@ static bool read_chat_logprobs(struct kg_client *client, uint32_t root, struct k
     return true;
 }
 
+/* "none" asks for a reply without thoughts; other efforts are the template's own. */
+static bool read_effort(struct kg_client *client, uint32_t root, struct kg_job *job)
+{
+    struct kg_text effort = {"", 0};
+    if (!kg_field_text(client, root, "reasoning_effort", &effort)) {
+        return false;
+    }
+    job->request.plain = job->request.plain || (effort.n == 4 && memcmp(effort.data, "none", 4) == 0);
+    return true;
+}
+
 void kg_post_chat(struct kg_client *client)
 {
     uint32_t root;
@@ -251,8 +264,9 @@ void kg_post_chat(struct kg_client *client)
     if (!job) {
         return;
     }
-    if (kg_openai_fields(client, root, job, &stream) && read_chat_logprobs(client, root, job) &&
-        kg_fields_tools(client, root, job, true) && kg_job_messages(client, kg_field(client, root, "messages"), job)) {
+    if (read_effort(client, root, job) && kg_openai_fields(client, root, job, &stream) &&
+        read_chat_logprobs(client, root, job) && kg_fields_tools(client, root, job, true) &&
+        kg_job_messages(client, kg_field(client, root, "messages"), job)) {
         job->style = stream ? &chat_stream : &chat_whole;
         kg_job_start(job);
     } else {

@@ -49,8 +49,8 @@ bool kg_job_message(struct kg_client *client, struct kg_text system, struct kg_t
     return kg_job_told(client, &chat, job);
 }
 
-static enum kg_status encode_text(const struct kg_job *job, struct kg_text text, struct kg_said_tokens *said,
-                                  struct kg_error *error)
+static enum kg_status encode_prompt_text(const struct kg_job *job, struct kg_text text, struct kg_said_tokens *said,
+                                         struct kg_error *error)
 {
     const struct kg_lm_loaded *loaded = &job->server->k->lm->loaded;
     const struct kg_fragment fragment = {.text = text.data, .n = text.n};
@@ -67,13 +67,13 @@ bool kg_job_text(struct kg_client *client, struct kg_text text, struct kg_job *j
 {
     struct kg_said_tokens said;
     struct kg_error error;
-    enum kg_status status = encode_text(job, text, &said, &error);
+    enum kg_status status = encode_prompt_text(job, text, &said, &error);
     return take_encoded(client, job, &said, status, &error);
 }
 
 /* A list of tokens' numbers; those that fit the context are kept. KG_E_INPUT: it holds something else, or nothing. */
-static enum kg_status copy_token_list(const struct kg_job *job, const struct kg_json_tree *json, uint32_t list,
-                                      struct kg_said_tokens *said, struct kg_error *error)
+static enum kg_status copy_prompt_tokens(const struct kg_job *job, const struct kg_json_tree *json, uint32_t list,
+                                         struct kg_said_tokens *said, struct kg_error *error)
 {
     uint32_t n_vocab = job->server->k->lm->loaded.vocab.n_vocab;
     *said = said_tokens_of(job);
@@ -96,7 +96,7 @@ static enum kg_status copy_token_list(const struct kg_job *job, const struct kg_
 }
 
 /* Takes one prompt as the tokens of the job. */
-static bool take_prompt(struct kg_client *client, uint32_t value, struct kg_job *job)
+static bool take_one_prompt(struct kg_client *client, uint32_t value, struct kg_job *job)
 {
     const struct kg_json_tree *json = &client->server->json;
     struct kg_said_tokens said;
@@ -104,7 +104,7 @@ static bool take_prompt(struct kg_client *client, uint32_t value, struct kg_job 
     if (json->values[value].kind == KG_JSON_STRING) {
         return kg_job_text(client, kg_json_string(json, value), job);
     }
-    enum kg_status status = copy_token_list(job, json, value, &said, &error);
+    enum kg_status status = copy_prompt_tokens(job, json, value, &said, &error);
     if (status != KG_OK) {
         kg_answer_error(client, 400, "prompt", "invalid_value", "%s", error.message);
         return false;
@@ -124,7 +124,7 @@ static bool take_prompts(struct kg_client *client, uint32_t list, struct kg_job 
                             KG_SERVER_CHOICES);
             return false;
         }
-        if (!take_prompt(client, i, job)) {
+        if (!take_one_prompt(client, i, job)) {
             return false;
         }
         bool tokens = json->values[i].kind == KG_JSON_LIST;
@@ -149,7 +149,7 @@ bool kg_job_prompts(struct kg_client *client, uint32_t value, struct kg_job *job
     if (nested && kg_json_after(json, value, first) != KG_JSON_NONE) {
         return take_prompts(client, value, job);
     }
-    return take_prompt(client, nested ? first : value, job);
+    return take_one_prompt(client, nested ? first : value, job);
 }
 
 enum kg_status kg_job_next_prompt(struct kg_job *job, struct kg_error *error)
@@ -164,9 +164,9 @@ enum kg_status kg_job_next_prompt(struct kg_job *job, struct kg_error *error)
     struct kg_json_tree *json = &job->server->json;
     enum kg_status status = KG_OK;
     if (!place->tokens) {
-        status = encode_text(job, text, &said, error);
+        status = encode_prompt_text(job, text, &said, error);
     } else if (kg_json_read(json, job->client->body + place->at, place->n)) { /* numbers, which are not decoded */
-        status = copy_token_list(job, json, 0, &said, error);
+        status = copy_prompt_tokens(job, json, 0, &said, error);
     } else {
         status = kg_error_set(error, KG_E_INPUT, "a prompt is no longer a list");
     }

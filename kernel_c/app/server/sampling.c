@@ -127,6 +127,50 @@ static bool read_bias_field(struct kg_client *client, uint32_t object, struct kg
     return good;
 }
 
+/* Samplers and limits of other servers, which would change the reply: values that leave them off are let through. */
+static bool refuse_other_samplers(struct kg_client *client, uint32_t object)
+{
+    static const struct {
+        const char *name;
+        double off;
+    } others[] = {
+        {"mirostat", 0},         {"tfs_z", 1},    {"dry_multiplier", 0}, {"xtc_probability", 0},
+        {"dynatemp_range", 0},   {"min_keep", 0}, {"n_indent", 0},       {"ignore_eos", 0},
+        {"t_max_predict_ms", 0}, {"samplers", 0}, {"lora", 0},
+    };
+    const struct kg_json_tree *json = &client->server->json;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        uint32_t field = kg_field(client, object, others[i].name);
+        enum kg_json_kind kind = field == KG_JSON_NONE ? KG_JSON_NULL : json->values[field].kind;
+        bool off = kind == KG_JSON_NULL || kind == KG_JSON_FALSE ||
+                   (kind == KG_JSON_NUMBER && kg_json_number(json, field) == others[i].off) ||
+                   (kind == KG_JSON_LIST && kg_json_first(json, field) == KG_JSON_NONE);
+        if (!off) {
+            kg_answer_error(client, 400, others[i].name, "unsupported_parameter", "%s is not supported by this server",
+                            others[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool kg_field_predict(struct kg_client *client, uint32_t object, const char *name, struct kg_job *job)
+{
+    uint32_t field = kg_field(client, object, name);
+    uint64_t number;
+    bool negative;
+    if (field == KG_JSON_NONE) {
+        return true;
+    }
+    if (!kg_json_whole(&client->server->json, field, &number, &negative) || number > UINT32_MAX ||
+        (negative && number > 2) || (!negative && !number)) {
+        kg_answer_error(client, 400, name, "invalid_value", "%s must be a whole number from 1 on, or -1", name);
+        return false;
+    }
+    job->request.max_tokens = negative ? 0 : (uint32_t)number;
+    return true;
+}
+
 bool kg_fields_sampling(struct kg_client *client, uint32_t object, struct kg_job *job)
 {
     struct kg_sampling *s = &job->request.sampling;
@@ -141,6 +185,6 @@ bool kg_fields_sampling(struct kg_client *client, uint32_t object, struct kg_job
                 kg_field_number(client, object, "presence_penalty", -2, 2, &s->presence_penalty);
     s->top_p = s->top_p > 0 ? s->top_p : LEAST_TOP_P;
     s->typical_p = s->typical_p > 0 ? s->typical_p : LEAST_TOP_P;
-    return good && read_seed_field(client, object, job) && read_stop_field(client, object, job) &&
-           read_bias_field(client, object, job);
+    return good && refuse_other_samplers(client, object) && read_seed_field(client, object, job) &&
+           read_stop_field(client, object, job) && read_bias_field(client, object, job);
 }

@@ -294,6 +294,9 @@ uint32_t kg_field(const struct kg_client *client, uint32_t object, const char *n
 /* sampling.c: the sampling options, seed, stop strings and max_tokens of a request, by OpenAI's and llama.cpp's names,
  * into job->request, which begins with the options of the command line. */
 bool kg_fields_sampling(struct kg_client *client, uint32_t object, struct kg_job *job);
+/* The most tokens of a reply, as num_predict (Ollama) and n_predict (llama.cpp) say it. With -1 and -2 the context is
+ * the limit. */
+bool kg_field_predict(struct kg_client *client, uint32_t object, const char *name, struct kg_job *job);
 void kg_job_defaults(struct kg_job *job); /* the options of the command line, and a random seed */
 
 /* constrain.c: memory for grammars; the grammar of a request, which kg_job_messages has to know. */
