@@ -209,6 +209,7 @@ _TEXT_WORDS = (
 )
 
 _SHELL_WORDS = (
+    *("explain ab", "mode=explain", "explain_layers"),
     *("mode=chat", "mode=shell", "mode=bench", "/reset", "/system ", "/set ", "/stats", "/history", "/quit", "/help"),
     *(
         "/clear",

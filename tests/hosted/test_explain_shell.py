@@ -67,7 +67,7 @@ def test_the_lens_and_the_next_token(without_model: Hosted, tiny: Path) -> None:
         (line,) = re.findall(rf"  layer {layer.layer}   length +([0-9.]+)  (.*)", console)
         assert float(line[0]) == pytest.approx(layer.norm_mlp[-1], abs=0.005)
         shown = [int(share) for share in re.findall(r"([0-9]+) %", line[1])]
-        assert shown == [round(100 * float(p)) for p in layer.lens_p[-1][:4]]
+        assert shown == [round(100 * float(p)) for p in layer.lens_p[-1][:3]]
     (draw,) = trace.draws
     assert f"next token: drawn from {len(draw.kept)} of 9" in console
     shares = re.findall(r"([0-9]+\.[0-9]) %", console.split("next token")[1])
@@ -80,6 +80,17 @@ def test_a_chat_begins_anew_afterwards(without_model: Hosted, tiny: Path) -> Non
     alone = typed(without_model, tiny, words, "generate ab").split("kgpt> generate ab")[1]
     after = typed(without_model, tiny, words, "explain abcab", "generate ab").split("kgpt> generate ab")[1]
     assert after.splitlines()[1] == alone.splitlines()[1]
+
+
+def test_the_same_under_sanitizers(without_model: Hosted, without_model_sanitized: Hosted, tiny: Path) -> None:
+    lines = ("explain abcab", "set explain_layers all", "explain abccba", "set temperature 0", "explain a")
+    assert typed(without_model_sanitized, tiny, "cpumask=c", *lines) == typed(without_model, tiny, "cpumask=c", *lines)
+    words = "prompt=abcab temperature=1 repeat_penalty=1.2 typical_p=0.9 cpus=2"
+    trace, other = (told(program, tiny, words) for program in (without_model, without_model_sanitized))
+    assert trace.reply == other.reply
+    assert [layer.attention.tobytes() for layer in trace.layers] == [
+        layer.attention.tobytes() for layer in other.layers
+    ]
 
 
 def test_what_cannot_be_shown_is_refused(without_model: Hosted, tmp_path: Path, tiny: Path) -> None:

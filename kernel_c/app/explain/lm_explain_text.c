@@ -15,7 +15,7 @@
 #define MOST_TOKENS 32u /* of a text: the columns of a map */
 #define LABEL 10        /* bytes of a token beside a row */
 #define WIDTH 78u       /* of the maps beside each other */
-#define LENS 4u
+#define LENS 3u         /* of a line of 80 columns */
 #define NEXT 8u
 #define BAR 30.0f
 
