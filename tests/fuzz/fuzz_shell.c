@@ -238,6 +238,11 @@ bool kg_block_read(struct kg_unit *unit, uint64_t first, uint64_t n, void *to)
     return false;
 }
 
+struct kg_search plat_search(void)
+{
+    return (struct kg_search){.done = false};
+}
+
 const struct kg_device *plat_devices(void)
 {
     return NULL;
