@@ -14,6 +14,7 @@
 #define METHOD_GET 0
 #define METHOD_HEAD 5
 #define SILENCE_MS 30000
+#define FIRMWARE_SILENCE_MS 1000 /* of one try, in firmware that obeys */
 #define KEYS_AFTER_MS 200 /* of silence Esc is looked for: a server that answers costs no look, and no key is lost */
 #define TRIES 3
 #define URL_MAX 1024
@@ -66,7 +67,7 @@ static bool open_connection(struct kg_stick *stick)
 {
     static const struct kg_efi_guid guid = KG_EFI_HTTP_GUID;
     struct kg_server *server = &stick->server;
-    struct kg_efi_http_config config = {1, SILENCE_MS, false, &server->address};
+    struct kg_efi_http_config config = {1, FIRMWARE_SILENCE_MS, false, &server->address};
     if (kg_efi_failed(server->service->create_child(server->service, &server->child))) {
         server->child = NULL;
         return false;
@@ -121,20 +122,36 @@ static const char *send_request(struct kg_stick *stick, uint32_t method, struct 
     return wait_for_token(stick, &token, server->http->request(server->http, &token));
 }
 
-/* Receives the head of the answer, or (`answer` NULL) more of the body. `n`: room in stick->chunk, then what came. */
-static const char *receive(struct kg_stick *stick, struct http_answer *answer, uint64_t *n)
+static const char *receive_once(struct kg_stick *stick, struct http_answer *answer, uint64_t *n)
 {
+    struct kg_server *server = &stick->server;
     struct kg_efi_http_message body = {NULL, 0, NULL, *n, stick->chunk};
     struct kg_efi_http_message *message = answer ? &answer->message : &body;
-    struct kg_efi_http_token token = {stick->server.event, KG_EFI_NOT_READY, message};
+    struct kg_efi_http_token token = {server->event, KG_EFI_NOT_READY, message};
     if (answer) {
         *message = body;
         message->request_or_response = &answer->response;
         message->body = *n ? stick->chunk : NULL;
     }
-    const char *problem = wait_for_token(stick, &token, stick->server.http->response(stick->server.http, &token));
+    (void)stick->u->system->boot->check_event(server->event); /* a try that failed may have signalled it */
+    const char *problem = wait_for_token(stick, &token, server->http->response(server->http, &token));
     *n = message->body_size;
     return problem;
+}
+
+/* Receives the head of the answer, or (`answer` NULL) more of the body. `n`: room in stick->chunk, then what came.
+ * Firmware waits for a head by itself, and looks at no key: EDK II for 5 s. Then it is asked again. */
+static const char *receive(struct kg_stick *stick, struct http_answer *answer, uint64_t *n)
+{
+    uint64_t begin = kg_stick_ticks(), room = *n;
+    for (;;) {
+        *n = room;
+        const char *problem = receive_once(stick, answer, n);
+        const char *end = problem == silence ? end_of_patience(stick, begin) : problem;
+        if (problem != silence || end) {
+            return end;
+        }
+    }
 }
 
 /* The value of Content-Length. Returns false if it is missing or no number. Frees the headers. */

@@ -42,8 +42,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _said(words: list[str], variables: Path, folder: Path, until: str = "20 samples,") -> str:
-    """The serial port's text of a machine that boots over its network card, up to ``until``."""
+def _said(words: list[str], variables: Path, folder: Path, until: str = "20 samples,", escape_at: str = "") -> str:
+    """The serial port's text of a machine that boots over its network card, up to ``until``.
+
+    Esc is pressed again and again from ``escape_at`` on.
+    """
     out = folder.parent / "serial"
     out.unlink(missing_ok=True)
     argv = [
@@ -51,18 +54,25 @@ def _said(words: list[str], variables: Path, folder: Path, until: str = "20 samp
         *("-m", "512", "-display", "none", "-serial", f"file:{out}"),
         *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={CODE}"),
         *("-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={variables}"),
+        *("-monitor", "stdio"),
         *words,
     ]
-    machine = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+    machine = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert machine.stdin
     try:
         deadline = time.monotonic() + _SECONDS
         while time.monotonic() < deadline and machine.poll() is None:
-            if out.is_file() and until in out.read_text(errors="replace"):
+            text = out.read_text(errors="replace") if out.is_file() else ""
+            if until in text:
                 break
+            if escape_at and escape_at in text:
+                machine.stdin.write(b"sendkey esc\n")
+                machine.stdin.flush()
             time.sleep(0.2)
     finally:
         machine.kill()
         machine.wait()
+        machine.stdin.close()
     return out.read_text(errors="replace")
 
 
@@ -95,7 +105,7 @@ class Server:
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
-    def boot(self, folder: Path, until: str) -> str:
+    def boot(self, folder: Path, until: str, escape_at: str = "") -> str:
         """The serial port's text of a machine that starts kgpt.efi from this server."""
         variables = folder.parent / "http.fd"
         option = _load_option(f"http://10.0.2.2:{self.http.server_address[1]}/kgpt.efi")
@@ -103,7 +113,7 @@ class Server:
         own = (Variable("Boot0042", GLOBAL, _NON_VOLATILE, option), order)
         variables.write_bytes(with_variables(VARIABLES.read_bytes(), own, "variables"))
         net = ["-netdev", "user,id=n", "-device", f"virtio-net-pci,netdev=n,addr=3,mac={_MAC}"]
-        return _said(net, variables, folder, until)
+        return _said(net, variables, folder, until, escape_at)
 
 
 Lie = Callable[[http.server.SimpleHTTPRequestHandler], None]
@@ -188,6 +198,34 @@ def _smaller(handler: http.server.SimpleHTTPRequestHandler) -> None:
     """Smaller than the answer to HEAD has said."""
     data = Path(handler.translate_path(handler.path)).read_bytes()
     _answer(handler, len(data) - 100, data[:-100])
+
+
+def _late(handler: http.server.SimpleHTTPRequestHandler) -> None:
+    """Longer than OVMF waits for an answer, which is 5 s."""
+    time.sleep(8)
+    http.server.SimpleHTTPRequestHandler.do_GET(handler)
+
+
+def test_a_server_that_answers_late(served: Path, serve: Callable[[Path], Server]) -> None:
+    server = serve(served)
+    server.lies["/models/tiny.gguf"] = _late
+    text = server.boot(served, "weights")
+    assert "memory: weights" in text, text[-2000:]
+    assert server.requests.count("GET /models/tiny.gguf HTTP/1.1") == 1
+
+
+def _silent(handler: http.server.SimpleHTTPRequestHandler) -> None:
+    """Until the client hangs up."""
+    handler.rfile.read(1)
+    handler.close_connection = True
+
+
+def test_esc_ends_the_wait_for_a_silent_server(served: Path, serve: Callable[[Path], Server]) -> None:
+    server = serve(served)
+    server.lies["/models/tiny.gguf"] = _silent
+    text = server.boot(served, "Any key goes back to the menu.", escape_at="Esc: back to the menu.")
+    assert "/models/tiny.gguf: reading was stopped by Esc" in text, text[-2000:]
+    assert "does not answer" not in text
 
 
 def _answer(handler: http.server.SimpleHTTPRequestHandler, size: int, body: bytes) -> None:

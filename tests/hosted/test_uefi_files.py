@@ -32,6 +32,7 @@ _NAMES = (
     *("memory", "memory_end", "most_bytes", "fails_after", "served_size", "http_status", "silent"),
     *(
         "silent_after",
+        "tries_late",
         "no_length",
         "no_service",
         "load_status",
@@ -404,6 +405,24 @@ def test_esc_ends_the_wait_for_a_silent_server(
     assert "look at the server" not in machine.said
     assert machine.library.driver_key_taken() < 1_000_000, "Esc was seen after more than a second"
     assert machine.modules == []
+
+
+def test_firmware_that_waits_by_itself(make: Make) -> None:
+    """For 5 s, and then it fails: it is asked again, for 30 s in all, and Esc is seen in between."""
+    late = make(True)
+    late.world.tries_late = 4
+    assert late.run(FILES)
+    assert late.modules == LOADED
+    silent = make(True)
+    silent.world.tries_late = 100
+    silent.run(FILES)
+    assert "/kgpt/menu.cfg: the server does not answer" in silent.said.replace("\n", " ")
+    assert 92 <= silent.world.tries_late <= 95
+    stopped = make(True)
+    stopped.world.tries_late = 100
+    stopped.run(FILES, ESCAPE)
+    assert "/kgpt/menu.cfg: reading was stopped by Esc" in stopped.said.replace("\n", " ")
+    assert stopped.world.tries_late == 99
 
 
 @pytest.mark.parametrize(
