@@ -76,8 +76,8 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 #   NO_FP           must not use FP registers
 #   GENERATED       includes a generated header
 #   FMA F16C        files _avx2 that may use these instructions too
-ROOMS := app app/chat app/cmdline app/disks app/events app/explain app/jitter app/run app/server app/shell \
-    app/training console core disk engine formats http infer infer/chat infer/constrain infer/reply \
+ROOMS := app app/chat app/cmdline app/disks app/events app/explain app/jitter app/network app/run app/server \
+    app/shell app/training console core disk engine formats http infer infer/chat infer/constrain infer/reply \
     infer/speculate math modbus net net/ip net/tcp ops ops/attention ops/quant ops/quant/swar ops/ref \
     platform/boot platform/common platform/drivers platform/drivers/block platform/drivers/bus \
     platform/drivers/net platform/drivers/usb platform/drivers/virtio loader platform/linux store tokenizer train \

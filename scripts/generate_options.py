@@ -21,7 +21,7 @@ def word(option: Option) -> str:
     """The option as a word of the kernel's command line."""
     if option.kind == "FLAG":
         return f"`{option.name}`"
-    unit = "NAME" if option.names else option.unit or {"COUNT": "N", "DOUBLE": "X", "TEXT": "TEXT"}[option.kind]
+    unit = "NAME" if option.names else option.unit or {"COUNT": "N", "DOUBLE": "X"}.get(option.kind, option.kind)
     return f"`{option.name}={unit}`"
 
 

@@ -14,6 +14,7 @@
 #include "kgpt/cpu.h"
 #include "kgpt/crc32.h"
 #include "kgpt/mem.h"
+#include "kgpt/parse.h"
 #include "kgpt/str.h"
 
 void kg_engine_changed(struct kgpt *k)
@@ -35,11 +36,35 @@ const char *kg_engine_model_name(const struct kgpt *k)
     return k->lm ? k->lm->loaded.model.name : "";
 }
 
-/* The first model to use. A boot module was asked for in this run, so it comes before the embedded model. */
-static uint32_t first_model(const struct kgpt *k, uint32_t embedded_models)
+/* The first model to use. A boot module was asked for in this run, so it comes before the embedded model. One from a
+ * server is the last. */
+static uint32_t first_model(const struct kgpt *k, uint64_t asked, uint32_t embedded_models)
 {
-    uint32_t asked = k->config.lm.model;
-    return asked > 1 ? asked - 1 : k->lm->n_sources > embedded_models ? embedded_models : 0;
+    if (kg_str_has_scheme(k->config.lm.model)) {
+        return k->lm->n_sources - 1;
+    }
+    return asked > 1 ? (uint32_t)asked - 1 : k->lm->n_sources > embedded_models ? embedded_models : 0;
+}
+
+/* Opens the model that the run begins with. */
+static enum kg_status use_first_model(struct kgpt *k, uint32_t embedded_models, struct kg_error *error)
+{
+    const struct kg_lm *lm = k->lm;
+    const char *model = k->config.lm.model;
+    uint64_t asked = 1;
+    enum kg_status status = KG_OK;
+    if (kg_str_has_scheme(model)) {
+        status = kg_lm_load_file(k, model, error);
+    } else if (*model) {
+        kg_parse_u64(model, &asked);
+    }
+    if (status == KG_OK && (lm->n_sources == 0 || asked > lm->n_sources)) {
+        kg_error_set(error, KG_E_INPUT, "model=%lu, but the number of models is %u", (unsigned long)asked,
+                     lm->n_sources);
+        kg_error_hint(error, "bring a model as a boot module: kgpt run IMAGE --model FILE.gguf");
+        status = KG_E_INPUT;
+    }
+    return status == KG_OK ? kg_lm_use(k, first_model(k, asked, embedded_models), error) : status;
 }
 
 static void resolve_mode(struct kgpt *k)
@@ -90,13 +115,8 @@ enum kg_status kg_engine_set_up(struct kgpt *k, struct kg_error *error)
     if (status == KG_OK && lm->n_sources == 0 && k->config.mode == KG_MODE_SELFTEST) {
         return KG_OK;
     }
-    if (status == KG_OK && (lm->n_sources == 0 || k->config.lm.model > lm->n_sources)) {
-        kg_error_set(error, KG_E_INPUT, "model=%u, but the number of models is %u", k->config.lm.model, lm->n_sources);
-        kg_error_hint(error, "bring a model as a boot module: kgpt run IMAGE --model FILE.gguf");
-        status = KG_E_INPUT;
-    }
     if (status == KG_OK) {
-        status = kg_lm_use(k, first_model(k, embedded_models), error);
+        status = use_first_model(k, embedded_models, error);
     }
     if (status == KG_OK) {
         status = kg_lm_check_rng(k, error);

@@ -10,7 +10,7 @@
 #include "kgpt/quant.h"
 #include "kgpt/workers.h"
 
-#define KG_MAX_MODELS 16
+#define KG_MAX_MODELS ((int)KG_MODELS_MOST)
 
 /* A model that can be used: embedded in the kernel, or passed by the loader. */
 struct kg_lm_source {
@@ -25,7 +25,7 @@ struct kg_lm_source {
     bool interleaved;
     const struct kg_file *file, *chat_file, *prefill_file; /* of a module: checked before it is first used; else NULL */
     uint8_t digest[32];
-    size_t region, region_size; /* of a model from a disk: offset in the arena's memory, bytes; 0: it has none */
+    size_t region, region_size; /* of a model that was loaded: offset in the arena's memory, bytes; 0: it has none */
 };
 
 /* The grammar that replies stay within: lm_grammar.c. */
@@ -48,7 +48,7 @@ struct kg_lm {
     uint32_t current; /* index into sources */
     bool in_use;      /* a model is open, and kg_lm_use replaces it */
     size_t base;      /* arena.used before the model in use */
-    size_t arena_end; /* arena.size without regions of models from disks */
+    size_t arena_end; /* arena.size without regions of models that were loaded */
     struct kg_quant_ops ops;
     struct kg_workers workers;
     struct kg_lm_loaded loaded;
@@ -79,13 +79,13 @@ kg_lm_first_module(const struct kg_platform_info *info); /* the first model; NUL
 enum kg_status kg_lm_open_source(struct kgpt *k, struct kg_lm_source *source, struct kg_lm_loaded *loaded,
                                  struct kg_error *error);
 
-/* disks/lm_load.c: models from disks (docs/disks.md). */
+/* disks/: models from disks (docs/disks.md), and from servers (docs/network.md). */
 
-/* Reads a GGUF file, given by number or name as `models` lists it, checks it, and makes it the last model. Nothing
- * changes if that fails. */
+/* Reads a GGUF file, given by number or name as `models` lists it, or by its address on a server, checks it, and makes
+ * it the last model. Nothing changes if that fails. */
 enum kg_status kg_lm_load_file(struct kgpt *k, const char *name, struct kg_error *error);
 
-/* Gives back the memory of a model from a disk that is not in use. Later ones get the numbers before theirs. */
+/* Gives back the memory of a model that was loaded and is not in use. Later ones get the numbers before theirs. */
 enum kg_status kg_lm_unload(struct kgpt *k, uint32_t index, struct kg_error *error);
 
 uint64_t kg_lm_room(const struct kgpt *k); /* bytes of the largest model that could be loaded now */

@@ -32,6 +32,15 @@ bool kg_str_starts(const char *s, const char *prefix)
     return !*prefix;
 }
 
+bool kg_str_has_scheme(const char *s)
+{
+    size_t n = 0;
+    while ((s[n] | 32) >= 'a' && (s[n] | 32) <= 'z') {
+        n++;
+    }
+    return n > 0 && s[n] == ':' && s[n + 1] == '/' && s[n + 2] == '/';
+}
+
 static unsigned least_of_three(unsigned a, unsigned b, unsigned c)
 {
     unsigned ab = a < b ? a : b;

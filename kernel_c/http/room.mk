@@ -1,5 +1,9 @@
 ENGINE_LM += \
     http/answer.c \
     http/chunked.c \
-    http/head.c
+    http/fields.c \
+    http/get.c \
+    http/head.c \
+    http/response.c \
+    http/url.c
 SMALL += http/%

@@ -2,7 +2,12 @@
 #include "kgpt/net.h"
 
 #include "kgpt/format.h"
+#include "kgpt/mem.h"
 #include "net_state.h"
+
+#define PORT_FIRST 49152u
+#define PORTS 16384u
+#define PORT_TRIES 8u
 
 static struct kg_tcp_connection *client_of(const struct kg_net *net, int32_t client)
 {
@@ -80,6 +85,33 @@ enum kg_net_lookup kg_net_resolved(const struct kg_net *net, uint32_t *address, 
     *address = net->dns.address;
     *problem = net->dns.problem;
     return net->dns.state;
+}
+
+uint16_t kg_net_open_port(struct kg_net *net, void *context,
+                          void (*receive)(void *context, uint32_t from, uint16_t from_port, const uint8_t *data,
+                                          uint32_t n))
+{
+    struct kg_udp_port port = {.context = context, .receive = receive};
+    for (uint32_t tries = 0; tries < PORT_TRIES; tries++) {
+        port.port = (uint16_t)(PORT_FIRST + kg_ip_random(&net->ip) % PORTS);
+        if (kg_udp_bind(&net->ip, &port)) {
+            return port.port;
+        }
+    }
+    return 0;
+}
+
+void kg_net_close_port(struct kg_net *net, uint16_t port)
+{
+    kg_udp_unbind(&net->ip, port);
+}
+
+void kg_net_send_datagram(struct kg_net *net, uint16_t from, uint32_t to, uint16_t to_port, const void *data, size_t n)
+{
+    if (n <= KG_NET_DATAGRAM) {
+        memcpy(kg_udp_payload(&net->ip), data, n);
+        kg_udp_send(&net->ip, from, to, to_port, (uint32_t)n);
+    }
 }
 
 void kg_net_address_text(uint32_t address, char *text, size_t size)

@@ -7,7 +7,8 @@ ENGINE_LM += \
     net/dns_message.c \
     net/net.c \
     net/net_test.c \
-    net/settings.c
+    net/settings.c \
+    net/tftp.c
 SMALL += \
     net/client.c \
     net/connections.c \
@@ -15,4 +16,5 @@ SMALL += \
     net/dhcp_message.c \
     net/dns.c \
     net/dns_message.c \
-    net/settings.c
+    net/settings.c \
+    net/tftp.c

@@ -159,6 +159,7 @@ _CHECKS = {
     "NAME": _check_choice,
     "TEXT": _check_text,
     "SYSTEM": _check_text,
+    "MODEL": _check_text,
     "TEXTS": _check_texts,
     "BIASES": _check_biases,
 }

@@ -8,6 +8,7 @@
 #include "app/lm.h"
 #include "checked_arena.h"
 #include "kgpt/device.h"
+#include "kgpt/dial.h"
 #include "kgpt/model_data.h"
 #include "kgpt/platform.h"
 #include "kgpt/test.h"
@@ -296,6 +297,73 @@ const struct kg_connections *plat_connections(uint32_t port, struct kg_arena *ar
     kg_error_set(error, KG_E_INPUT, "there is no network");
     kg_error_hint(error, "do without");
     return NULL;
+}
+
+/* A network that reaches nothing; fuzz_get.c and fuzz_tftp.c have servers. Its clock runs fast: nobody waits. */
+static uint64_t no_dial_now(void *context)
+{
+    static uint64_t now;
+    (void)context;
+    return now += 1000;
+}
+
+static void resolve_no_name(void *context, const char *name)
+{
+    (void)context;
+    (void)name;
+}
+
+static enum kg_dial_state no_name(void *context, uint32_t *address, const char **problem)
+{
+    (void)context;
+    *address = 0;
+    *problem = "there is no network";
+    return KG_DIAL_FAILED;
+}
+
+static void connect_nowhere(void *context, uint32_t address, uint16_t port)
+{
+    (void)context;
+    (void)address;
+    (void)port;
+}
+
+static enum kg_dial_state no_connection(void *context, const char **problem)
+{
+    (void)context;
+    *problem = "there is no network";
+    return KG_DIAL_FAILED;
+}
+
+static void close_nothing(void *context)
+{
+    (void)context;
+}
+
+static bool open_no_port(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static void wait_for_nothing(void *context, uint32_t ms)
+{
+    (void)context;
+    (void)ms;
+}
+
+const struct kg_dial *plat_dial(void)
+{
+    static const struct kg_dial none = {.now_ms = no_dial_now,
+                                        .resolve = resolve_no_name,
+                                        .resolved = no_name,
+                                        .connect = connect_nowhere,
+                                        .state = no_connection,
+                                        .close = close_nothing,
+                                        .open_port = open_no_port,
+                                        .close_port = close_nothing,
+                                        .wait = wait_for_nothing};
+    return &none;
 }
 
 uint64_t plat_time(void)

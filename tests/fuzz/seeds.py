@@ -81,6 +81,24 @@ REQUESTS = (
     b"\x05OPTIONS * HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n",
     b"\x05GET / HTTP/2.0\r\nHost: x\r\nHost: y\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
 )
+_OK = b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\nETag: "1"\r\n\r\n'
+_REST = b'HTTP/1.1 206 x\r\nContent-Length: 6\r\nContent-Range: bytes 4-9/10\r\nETag: "1"\r\n\r\n'
+RESPONSES = (
+    b"\x02" + _OK + b"0123456789",
+    b"\x04" + _OK + b"0123\0" + _REST + b"456789",
+    b"\x04" + _OK + b"0123\0" + _REST.replace(b"4-9", b"5-9") + b"56789",
+    b"\x08" + _OK + b"0123\0HTTP/1.0 503\r\n\r\n\0" + _OK + b"0123456\0HTTP/1.1 416 x\r\n\r\n",
+    b'\x02HTTP/1.1 200 OK\r\nContent-Length: 5\r\nLast-Modified: Mon\r\nETag: W/"2"\r\n\r\n01\0HTTP/1.1 404 x\r\n\r\n',
+    b"\x02HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" + _OK,
+    b"\x02HTTP/1.1 302 Found\r\nLocation: https://x/y\r\n\r\n",
+    b"\x02HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Encoding: gzip\r\n\r\n",
+    b"\x02HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"\x02SSH-2.0-OpenSSH\r\n\r\n",
+    b"\x01http://10.0.0.1:8000/models/x.gguf?a=b",
+    b"\x01tftp://boot.lan/x%20y.gguf#sha256=" + b"0aF" * 21 + b"0",
+    b"\x01https://x/y",
+    b"\x01http://h:99999/x",
+)
 JSON = (
     b'\xff{"messages": [{"role": "user", "content": "a \\"b\\" \\u00e9\\n"}], "n": 1, "stop": null, "stream": true}',
     b'\xff["\\ud83d\\ude00", "\\ud83d", "\\/\\b\\f\\r\\t", "\xf0\x9f\x98\x80"]',
@@ -109,6 +127,26 @@ def _controllers_asking() -> Iterator[bytes]:
     yield from (how + b"".join(frames) for how in (b"\0", b"\1", b"\2"))
 
 
+def _transfers() -> Iterator[bytes]:
+    """Steps of fuzz_tftp.c: transfers that work, that lose blocks, and servers that lie."""
+
+    def options(text: bytes) -> bytes:
+        return bytes([3, len(text)]) + text
+
+    small = options(b"tsize\030\0blksize\08\0WindowSize\02\0")
+    yield small + b"\6\0" * 5
+    yield small + b"\1\x08\1\x09\4\x0b\6\0\1\x07\6\0\5\0\6\0\6\0\6\0"
+    yield options(b"tsize\02856\0blksize\01428\0") + b"\6\0\6\0\4\xff\4\xff\6\0\1\x07"
+    yield options(b"blksize\0512\0") + b"\6\0"
+    yield options(b"tsize\09\0timeout\01\0") + b"\6\0"
+    yield options(b"tsize\099999999999999999999\0")
+    yield options(b"tsize\020\0blksize") + small + b"\2\3\7\0"
+    yield small + b"\2\x09" + small + b"\0\6\0\5\0\0no\0"
+    yield b"\0\x0b\0\5\0\1no file" + small
+    yield b"\4\x10" * 9
+    yield small + b"\4\x50" * 9
+
+
 def main() -> None:
     """Write them all, or those of the targets that the command line names."""
     wanted = sys.argv[1:]
@@ -127,7 +165,9 @@ def main() -> None:
         "matcher": _matched,
         "vocab": _vocabs,
         "encode": _texts,
+        "get": lambda: iter(RESPONSES),
         "http": lambda: iter(REQUESTS),
+        "tftp": _transfers,
         "json": lambda: iter(JSON),
         "menu": _menus,
         "modbus": _controllers_asking,

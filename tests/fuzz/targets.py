@@ -264,13 +264,33 @@ _HTTP_WORDS = (
     ),
     *("0\\x0d\\x0a\\x0d\\x0a", "5;x=y\\x0d\\x0ahello\\x0d\\x0a", "ffffffff"),
 )
+_GET_WORDS = (
+    *(
+        "HTTP/1.1 200 OK\\x0d\\x0a",
+        "HTTP/1.1 206 x\\x0d\\x0a",
+        "Content-Range: bytes 5-9/10\\x0d\\x0a",
+        "Content-Length: 10",
+    ),
+    *(
+        'ETag: \\"1\\"\\x0d\\x0a',
+        "Last-Modified: ",
+        "Location: ",
+        "Content-Encoding: gzip",
+        "\\x0d\\x0a\\x0d\\x0a",
+        "\\x00",
+    ),
+    *("http://", "tftp://", "h.x:80", "/x.gguf", "#sha256=0123456789abcdef"),
+)
 
 
 def _application() -> tuple[str, ...]:
     """A kernel for language models, without its self-tests and its arena, and the commands for devices; a process's
     server.
     """
-    more = ("kernel_c/app/shell/devices.c", "kernel_c/app/shell/cards.c", "kernel_c/app/server/sockets.c")
+    more = (
+        *("kernel_c/app/shell/devices.c", "kernel_c/app/shell/cards.c"),
+        *("kernel_c/app/network/dialing_process.c", "kernel_c/app/server/sockets.c"),
+    )
     sources = [*listed("ENGINE", "ENGINE_LM", "ENGINE_LARGE", "ENGINE_NO_TRAIN"), *more]
     return tuple(name for name in sources if not name.endswith(("_test.c", "core/arena.c")))
 
@@ -404,7 +424,24 @@ TARGETS = {
             words=("KGPF\\x01\\x00\\x00\\x00",),
         ),
         Target("json", ("kernel_c/core/json_read.c", "kernel_c/core/json_value.c", *_CORE), 512, words=_JSON_WORDS),
-        Target("http", (*(f"kernel_c/http/{name}.c" for name in ("chunked", "head")), *_CORE), 1024, words=_HTTP_WORDS),
+        Target(
+            "http",
+            (*(f"kernel_c/http/{name}.c" for name in ("chunked", "fields", "head")), *_CORE),
+            1024,
+            words=_HTTP_WORDS,
+        ),
+        Target(
+            "get",
+            (*(f"kernel_c/http/{name}.c" for name in ("answer", "fields", "get", "response", "url")), *_CORE),
+            1024,
+            words=_GET_WORDS,
+        ),
+        Target(
+            "tftp",
+            ("kernel_c/net/tftp.c", *_CORE),
+            512,
+            words=("tsize\\x00300\\x00", "blksize\\x008\\x00", "windowsize\\x002\\x00", "\\x00\\x05\\x00\\x01"),
+        ),
         Target(
             "modbus",
             ("kernel_c/modbus/modbus.c",),

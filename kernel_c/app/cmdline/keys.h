@@ -63,6 +63,7 @@ struct kg_key {
 #define KG_KIND_TEXT(key, place) KG_KIND_AT(TEXT, place)
 #define KG_KIND_NAME(key, place) KG_KIND_AT(NAME, place)
 #define KG_KIND_SYSTEM KG_KIND_OWN
+#define KG_KIND_MODEL KG_KIND_OWN
 #define KG_KIND_TEXTS KG_KIND_OWN
 #define KG_KIND_BIASES KG_KIND_OWN
 

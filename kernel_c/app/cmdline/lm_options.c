@@ -105,6 +105,24 @@ static void describe_logit_bias(const struct kg_config *config, char *out, size_
     }
 }
 
+/* A number of a model, or the address of one; app/lm.c reads them. */
+static bool read_model_option(struct kg_config *config, const char *value)
+{
+    uint64_t number;
+    size_t n = value ? kg_strlen(value) : sizeof config->lm.model;
+    bool numbered = value && kg_parse_u64(value, &number) && number >= 1 && number <= KG_MODELS_MOST;
+    if (n >= sizeof config->lm.model || !(numbered || kg_str_has_scheme(value))) {
+        return false;
+    }
+    memcpy(config->lm.model, value, n + 1);
+    return true;
+}
+
+static void describe_model_option(const struct kg_config *config, char *out, size_t size)
+{
+    kg_format(out, size, "%s", config->lm.model[0] ? config->lm.model : "the first");
+}
+
 /* The keys that are read and described by functions of their own. */
 #define EXPECTS_BYTES(most) "=TEXT has at most " #most " bytes"
 #define EXPECTS_TIMES(times, bytes) \
@@ -113,6 +131,9 @@ static void describe_logit_bias(const struct kg_config *config, char *out, size_
     "=ID+BIAS or ID-BIAS, such as 15-inf, at most " #times " times; without a value it forgets them"
 #define OWN_KEY(name, values) \
     static const struct kg_own_key kg_own_##name = {read_##name, describe_##name, #name EXPECTS_##values};
+#define EXPECTS_MODEL "=N is a number from 1 to 16, or http://HOST/FILE.gguf, or tftp://HOST/FILE.gguf"
+#define OWN_MODEL(name, values) \
+    static const struct kg_own_key kg_own_##name = {read_model_option, describe_model_option, #name EXPECTS_MODEL};
 #define OWN_SYSTEM OWN_KEY
 #define OWN_TEXTS OWN_KEY
 #define OWN_BIASES OWN_KEY

@@ -1,4 +1,4 @@
-/* Files from disks into memory: see lm_read.h. */
+/* Files into memory: see lm_read.h. */
 #include "lm_read.h"
 
 #include "app/events/print.h"
@@ -18,10 +18,10 @@ struct queue {
     uint64_t most; /* that may run */
 };
 
-void kg_lm_read_begin(struct kg_lm_read *read, struct kgpt *k, const struct kg_lm_walk *walk, const char *name,
-                      uint64_t total, uint8_t *to, struct kg_lm_arrange *arrange)
+void kg_lm_read_begin(struct kg_lm_read *read, struct kgpt *k, const char *name, uint64_t total, uint8_t *to,
+                      struct kg_lm_arrange *arrange)
 {
-    *read = (struct kg_lm_read){.k = k, .name = name, .unit = walk->unit, .to = to, .total = total, .arrange = arrange};
+    *read = (struct kg_lm_read){.k = k, .name = name, .to = to, .total = total, .arrange = arrange};
     read->began = plat_ticks();
     kg_sha256_begin(&read->sha, kg_lm_hash_features(k));
 }
@@ -32,8 +32,7 @@ static uint64_t reading_ms(const struct kg_lm_read *read)
     return ms ? ms : 1;
 }
 
-/* Looks for Ctrl-C, and tells the progress four times a second. */
-static void watch_reading(struct kg_lm_read *read)
+void kg_lm_read_watch(struct kg_lm_read *read)
 {
     char text[64];
     read->stopped = read->stopped || kg_input_stopped(&read->k->input);
@@ -57,8 +56,7 @@ static bool hash_some(struct kg_lm_read *read)
     return n > 0;
 }
 
-/* Hashes or arranges some of what was read. False: there is nothing to do. */
-static bool work_some(struct kg_lm_read *read)
+bool kg_lm_read_work(struct kg_lm_read *read)
 {
     return hash_some(read) || (read->arrange && kg_lm_arrange_some(read->arrange, read->hashed));
 }
@@ -95,9 +93,9 @@ static bool read_whole_sectors(struct kg_lm_read *read, uint64_t first, uint64_t
                            to + at * block->sector_size);
             at += part;
         }
-        bool worked = ok && work_some(read);
+        bool worked = ok && kg_lm_read_work(read);
         ok = end_oldest(read, &queue, !worked) && ok;
-        watch_reading(read);
+        kg_lm_read_watch(read);
         ok = ok && !read->stopped; /* those that run use the memory: they are waited for */
     }
     return ok;
@@ -116,7 +114,7 @@ static bool read_odd_bytes(struct kg_lm_read *read, struct kg_fs_file *file, uin
         n -= part;
         while (hash_some(read)) {
         }
-        watch_reading(read);
+        kg_lm_read_watch(read);
     }
     return !read->stopped;
 }
@@ -133,18 +131,25 @@ static bool read_file_extent(struct kg_lm_read *read, struct kg_fs_file *file, u
     return read_odd_bytes(read, file, at + whole * sector, extent->n - whole * sector);
 }
 
-enum kg_status kg_lm_read_add(struct kg_lm_read *read, struct kg_fs_file *file, struct kg_error *error)
+enum kg_status kg_lm_read_stopped(const struct kg_lm_read *read, struct kg_error *error)
+{
+    kg_error_set(error, KG_E_STOPPED, "loading %.160s was stopped", read->name);
+    kg_error_hint(error, "the models in memory stay as they are");
+    return KG_E_STOPPED;
+}
+
+enum kg_status kg_lm_read_add(struct kg_lm_read *read, struct kg_unit *unit, struct kg_fs_file *file,
+                              struct kg_error *error)
 {
     struct kg_extent extent;
+    read->unit = unit;
     for (uint64_t at = 0; at < file->size; at += extent.n) {
         bool found = kg_fs_extent(file, at, &extent);
         if (found && read_file_extent(read, file, at, &extent)) {
             continue;
         }
         if (read->stopped) {
-            kg_error_set(error, KG_E_STOPPED, "loading %.160s was stopped", read->name);
-            kg_error_hint(error, "the models in memory stay as they are");
-            return KG_E_STOPPED;
+            return kg_lm_read_stopped(read, error);
         }
         kg_error_set(error, KG_E_INPUT, "%.160s cannot be read at byte %llu of %llu: %s", read->name,
                      (unsigned long long)read->done, (unsigned long long)read->total,
@@ -157,8 +162,8 @@ enum kg_status kg_lm_read_add(struct kg_lm_read *read, struct kg_fs_file *file, 
 
 void kg_lm_read_end(struct kg_lm_read *read, uint8_t digest[KG_SHA256_SIZE])
 {
-    while (work_some(read)) {
-        watch_reading(read);
+    while (kg_lm_read_work(read)) {
+        kg_lm_read_watch(read);
     }
     kg_sha256_end(&read->sha, digest);
     uint64_t ms = reading_ms(read);

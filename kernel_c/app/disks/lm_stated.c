@@ -13,8 +13,7 @@ static int stated_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
 }
 
-/* The digest in the first characters. */
-static bool take_stated(const char *text, size_t n, uint8_t digest[KG_SHA256_SIZE])
+bool kg_lm_take_hash(const char *text, size_t n, uint8_t digest[KG_SHA256_SIZE])
 {
     if (n < DIGITS || (n > DIGITS && stated_digit(text[DIGITS]) >= 0)) {
         return false;
@@ -47,7 +46,7 @@ static bool stated_in_line(const char *line, size_t n, const char *path, uint8_t
     for (at += length; at < n; at++) {
         if (stated_begins_with(line + at, n - at, word)) {
             at += sizeof word - 1;
-            return take_stated(line + at, n - at, digest);
+            return kg_lm_take_hash(line + at, n - at, digest);
         }
     }
     return false;
@@ -87,7 +86,7 @@ bool kg_lm_stated_hash(struct kgpt *k, struct kg_lm_walk *walk, uint8_t digest[K
     memcpy(path, walk->path, n);
     memcpy(path + n, ".sha256", 8);
     const char *text = read_beside(k, walk, path, DIGITS + 1, &length);
-    bool found = text && take_stated(text, length, digest);
+    bool found = text && kg_lm_take_hash(text, length, digest);
     if (!found && !text) {
         text = read_beside(k, walk, MENU, MENU_MOST, &length);
         found = text && kg_lm_hash_in_menu(text, length, walk->path, digest);

@@ -40,6 +40,8 @@ struct kg_train_config {
 #include "kgpt/options.def"
 };
 
+#define KG_MODELS_MOST 16u /* models in memory at once */
+
 #define KG_NO_BLOCK 3u /* a microgpt, on documents; below it enum kg_dense_kind */
 
 /* Options of a training on a running text, known to kernels that train. */

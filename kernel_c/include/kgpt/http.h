@@ -1,5 +1,5 @@
-/* HTTP/1.1 (RFC 9112) for a server, as bytes: the heads of requests are read, chunked bodies decoded, and answers
- * written. Nothing here knows a connection or a clock. */
+/* HTTP/1.1 (RFC 9112) as bytes. For a server: the heads of requests are read, chunked bodies decoded, and answers
+ * written. For a client: kgpt/http_get.h. Nothing here knows a connection or a clock. */
 #ifndef KGPT_HTTP_H
 #define KGPT_HTTP_H
 

@@ -94,6 +94,15 @@ enum kg_net_lookup { KG_NET_LOOKUP_NONE, KG_NET_LOOKUP_RUNNING, KG_NET_LOOKUP_DO
 bool kg_net_resolve(struct kg_net *net, const char *name);
 enum kg_net_lookup kg_net_resolved(const struct kg_net *net, uint32_t *address, const char **problem);
 
+/* Datagrams: a random port of ours, and what comes to it. 0: too many ports are used. */
+uint16_t kg_net_open_port(struct kg_net *net, void *context,
+                          void (*receive)(void *context, uint32_t from, uint16_t from_port, const uint8_t *data,
+                                          uint32_t n));
+void kg_net_close_port(struct kg_net *net, uint16_t port);
+/* At most KG_NET_DATAGRAM bytes. The datagram may get lost. */
+#define KG_NET_DATAGRAM 1472u
+void kg_net_send_datagram(struct kg_net *net, uint16_t from, uint32_t to, uint16_t to_port, const void *data, size_t n);
+
 bool kg_net_read_address(const char *text, uint32_t *address); /* "192.0.2.1", and nothing behind it */
 /* "192.0.2.1" into at least 16 bytes. */
 void kg_net_address_text(uint32_t address, char *text, size_t size);

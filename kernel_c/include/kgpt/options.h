@@ -15,6 +15,7 @@
 #define KG_TYPE_NAME char
 #define KG_TYPE_TEXT char
 #define KG_TYPE_SYSTEM char
+#define KG_TYPE_MODEL char
 #define KG_TYPE_TEXTS char
 #define KG_TYPE_BIASES struct kg_logit_bias
 
@@ -41,6 +42,7 @@
 #define KG_PRESUME_NAME(place, value)
 #define KG_PRESUME_TEXT(place, value)
 #define KG_PRESUME_SYSTEM(place, value)
+#define KG_PRESUME_MODEL(place, value)
 #define KG_PRESUME_TEXTS(place, value)
 #define KG_PRESUME_BIASES(place, value)
 

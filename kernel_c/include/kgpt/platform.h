@@ -170,6 +170,10 @@ void plat_poll(void);
 struct kg_connections;
 const struct kg_connections *plat_connections(uint32_t port, struct kg_arena *arena, struct kg_error *error);
 
+/* Only of a process: connections to servers (kgpt/dial.h), over its host's sockets. It resolves no names. */
+struct kg_dial;
+const struct kg_dial *plat_dial(void);
+
 /* RAM outside the arena, because it is not contiguous with it. Page tables and DMA memory of devices come from it. */
 struct kg_outside {
     uint64_t size, used; /* bytes */

@@ -15,6 +15,9 @@ size_t kg_strlen(const char *s);
 bool kg_streq(const char *a, const char *b);
 bool kg_str_starts(const char *s, const char *prefix);
 
+/* True if the text begins as a URL: letters and "://". */
+bool kg_str_has_scheme(const char *s);
+
 /* The first entry of `names` (ended by NULL) whose edit distance to `word` is small enough for a suggestion; NULL if
  * none. */
 const char *kg_suggest(const char *word, const char *const *names);

@@ -1,5 +1,6 @@
 HOSTED += \
     platform/linux/console.c \
+    platform/linux/dial.c \
     platform/linux/disks.c \
     platform/linux/machine.c \
     platform/linux/main.c \
