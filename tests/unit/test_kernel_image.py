@@ -61,7 +61,7 @@ def test_each_fault_is_named(tmp_path: Path, change: dict[str, Any], words: str)
         (b"hello, world", "not an ELF file"),
         (b"\x7fELF\x02\x01", "truncated: 6 bytes"),
         (b"\x7fELF\x01\x01".ljust(64, b"\0"), "not a 64-bit"),
-        (replace(Elf(MODEL), machine=183).build(), "another processor (ELF machine 183"),
+        (replace(Elf(MODEL), machine=243).build(), "another processor (ELF machine 243"),
         (Elf(MODEL).build()[:-1], "truncated or damaged: section headers"),
         (Elf(MODEL).build()[:0x2100], "truncated"),
     ],
