@@ -56,7 +56,8 @@ def open_page(browser: Browser, html: str, folder: Path, width: int = 1280, look
     browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600)
     browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": look}])
     browser.call("Page.navigate", url=path.as_uri())
-    browser.waits_for(f"location.href === {json.dumps(path.as_uri())} && globalThis.kgpt !== undefined")
+    browser.waits_for(f"location.href === {json.dumps(path.as_uri())} && document.readyState === 'complete'")
+    assert browser.run("globalThis.kgpt !== undefined"), browser.complaints
 
 
 def value_of(text: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,15 @@ import pytest
 from browser import Browser, browsing
 from explain_pages import CELLS, CONTRAST, OPEN_SECONDS, WIDER, open_page, value_of
 from explain_traces import hostile_trace, lm_trace, names_trace
+from hosted import Hosted
+from test_explain import traced
+from tiny_lm import write_lm
 
 from kgpt_build.cli import invoke
 from kgpt_build.explain.page import SECTIONS, render, shown_tokens
 from kgpt_build.explain.trace import Trace
+from kgpt_build.models import DEFAULT_MODEL
+from kgpt_build.reference.lm_arch import ARCHITECTURES
 from kgpt_build.reference.lm_sampler import LmSampling, candidates
 from kgpt_build.reference.rng import Xoshiro
 
@@ -281,6 +287,31 @@ def test_the_page_that_the_tour_makes(browser: Browser, tmp_path: Path) -> None:
     sampled = [[draw[0], np.float32(draw[1])] for draw in browser.run(DRAWS)]
     draws = browser.run("kgpt.trace.draws.map(draw => [draw.chosen, draw.total])")
     assert sampled == [[token, np.float32(total)] for token, total in draws]
+
+
+@pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
+def test_pages_of_every_architecture(browser: Browser, without_model: Hosted, tmp_path: Path, arch: str) -> None:
+    """Of tiny models, by the engine: each figure is shown for each layer, and each draw comes out again."""
+    path = DEFAULT_MODEL if arch == "microgpt" else write_lm(tmp_path / "m.gguf", arch)
+    trace = traced(without_model, path, "prompt=ab max_tokens=6 temperature=0.9 seed=3")
+    browser.complaints.clear()
+    opened(browser, trace, tmp_path)
+    for layer in range(len(trace.layers)):
+        browser.run(f"kgpt.choose({{layer: {layer}, head: {trace.model.n_head - 1}, position: {trace.n_steps - 1}}})")
+        assert browser.run("document.getElementById('neurons-bars').children.length")
+    assert browser.complaints == []
+    told = [[draw.chosen, np.float32(draw.total)] for draw in trace.draws]
+    assert [[token, np.float32(total)] for token, total, _ in browser.run(DRAWS)] == told
+    turned = browser.run("Boolean(document.getElementById('rope') && !document.getElementById('rope').hidden)")
+    assert turned == (trace.model.rope != "none"), trace.model.rope
+
+
+def test_a_trace_without_draws_has_a_page(browser: Browser, tmp_path: Path) -> None:
+    browser.complaints.clear()
+    trace = names_trace()
+    opened(browser, dataclasses.replace(trace, draws=(), tokens=trace.tokens[: trace.n_steps]), tmp_path)
+    assert browser.complaints == []
+    assert browser.run("document.getElementById('first-draw').hidden")
 
 
 def test_without_javascript_the_tables_are_there(browser: Browser, tmp_path: Path) -> None:

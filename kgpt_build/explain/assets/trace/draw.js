@@ -16,6 +16,7 @@ function make_draw() {
     $("knobs").append(label);
   }
   $("reset").onclick = () => { wished = {}; show_draw(); };
+  $("first-draw").hidden = !trace.draws.length;
   $("first-draw").onclick = () => choose({position: trace.draws[0].pos});
   figures.push(show_draw);
 }

@@ -22,7 +22,7 @@ function make_embedding() {
   const show = vectors($("embedding-figure"));
   figures.push(() => {
     const t = state.position, id = trace.tokens[t].id;
-    const parts = model.microgpt ? [[`token ${glyph(t)}`, row(weight("wte"), id)], [`position ${t}`, row(weight("wpe"), t)]] : [];
+    const parts = weight("wte") ? [[`token ${glyph(t)}`, row(weight("wte"), id)], [`position ${t}`, row(weight("wpe"), t)]] : [];
     const first = parts.length ? parts[0][1].map((value, i) => Math.fround(value + parts[1][1][i])) : null;
     show([...parts, ["sum", first], [model.microgpt ? "normed" : glyph(t), row(trace.embedding, t)]],
       `Embedding of ${quoted(t)} at position ${t}`);

@@ -2,7 +2,7 @@
 let matrix = "lm_head", matrix_row = -1; /* before a row is chosen, that of the next token */
 
 function make_weights() {
-  if (!model.microgpt) return;
+  if (!$("weights-figure")) return;
   const names = Object.keys(trace.weights), show = heat($("weights-figure"));
   fill_select($("matrix"), names.map(name => `${name} (${trace.weights[name].shape.join(" × ")})`));
   $("matrix").value = names.indexOf(matrix);
@@ -12,7 +12,7 @@ function make_weights() {
     if (matrix === "wte") matrix_row = trace.tokens[state.position].id;
     if (matrix === "wpe") matrix_row = state.position;
     const name = matrix === "wte" || matrix === "lm_head" ? named : r => String(r);
-    if (matrix_row < 0) matrix_row = matrix === "lm_head" ? trace.tokens[state.position + 1].id : 0;
+    if (matrix_row < 0) matrix_row = matrix === "lm_head" ? trace.tokens[state.position + 1]?.id ?? 0 : 0;
     show({rows, cols, label: `The matrix ${matrix}`, at: (r, c) => all[r * cols + c], row: name, mark: matrix_row, start: {r: matrix_row, c: 0},
       height: rows > 32 ? 16 : 22, tell: (r, c) => `${matrix}[${r}, ${c}] = ${exact(all[r * cols + c])}`,
       pick: r => { matrix_row = r; show_weights(); }});
