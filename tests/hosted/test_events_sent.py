@@ -61,7 +61,7 @@ def test_a_microgpt(micro_run: Run) -> None:
     missing = NAMES - check(micro_run, lm=False)
     assert missing == {
         *("speed", "logprobs", "fed", "layer", "bench", "perplexity", "durations", "jitter", "sections", "gaps"),
-        *("corpus", "training", "step", "preview", "eval", "blob", "serving", "served"),
+        *("corpus", "training", "step", "preview", "eval", "blob", "serving", "served", "keyboards"),
         *("explain", "tensor", "neurons", "lens", "lengths", "draw"),
     }
 
