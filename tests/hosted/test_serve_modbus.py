@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
+import shutil
 import socket
 import struct
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -245,6 +248,59 @@ def test_more_controllers_than_places(device: Device) -> None:
         assert wire.recv(64)[7:] == b"\x01\x01\x00"
     for wire in wires:
         wire.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("mbpoll"), reason="needs mbpoll: apt-get install mbpoll")
+def test_mbpoll(device: Device) -> None:
+    """A second client, which shares no code with the first (libmodbus)."""
+
+    def mbpoll(kind: int, first: int, *values: int, count: int = 1) -> dict[int, int]:
+        words = [
+            "mbpoll",
+            "-m",
+            "tcp",
+            "-0",
+            "-1",
+            "-t",
+            str(kind),
+            "-r",
+            str(first),
+            "-p",
+            str(device.port),
+            "-o",
+            "10",
+        ]
+        words += [device.server.host, *map(str, values)] if values else ["-c", str(count), device.server.host]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ValueError(done.stdout + done.stderr)
+        if values:
+            assert f"Written {len(values)} references" in done.stdout
+        return {
+            int(place): int(number) for place, number in re.findall(r"^\[(\d+)\]:\s+(-?\d+)", done.stdout, re.MULTILINE)
+        }
+
+    coil, discrete, registers, holding = 0, 1, 3, 4
+    with device.client() as client:
+        expected = classify(device, client, "reading 71.5", which=1)
+    mbpoll(holding, START, 1, 32, 1, *text_registers("reading 71.5"))
+    device.server.waits_for(lambda: mbpoll(registers, PLACE["INPUT", "STATUS"])[0] in (DONE, FAILED))
+    assert tuple(
+        mbpoll(registers, 0, count=5)[PLACE["INPUT", name]] for name in ("STATUS", "ERROR", "CLASS", "SCORE")
+    ) == (expected)
+    assert mbpoll(holding, TOKENS, count=3) == {1: 32, 2: 1, 3: 12}
+    assert mbpoll(discrete, 0, count=3) == {0: 0, 1: 1, 2: 0}
+    assert mbpoll(coil, 0) == {0: 0}
+    mbpoll(coil, 0, 1)  # a start
+    device.server.waits_for(lambda: mbpoll(coil, 0) == {0: 0})
+    assert mbpoll(registers, 0, count=4)[PLACE["INPUT", "CLASS"]] == expected[2]
+    beats = mbpoll(registers, PLACE["INPUT", "HEARTBEAT"])
+    assert beats[PLACE["INPUT", "HEARTBEAT"]] < 3600
+    with pytest.raises(ValueError, match="Illegal data address"):
+        mbpoll(registers, 36, count=2)
+    with pytest.raises(ValueError, match="Illegal data value"):
+        mbpoll(holding, TOKENS, 65)
 
 
 @pytest.mark.parametrize(
