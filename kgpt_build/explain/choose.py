@@ -11,8 +11,10 @@ from kgpt_build.models.gguf.model import LmSizes
 from kgpt_build.sizes import MIB
 from kgpt_build.words import counted
 
-PAGE_BYTES = 5 * 10**6 - 500_000
-"""Of the trace in a page of at most 5 MB; the rest is the page's own program."""
+REST_BYTES = 500_000
+"""Of a page: its own program, and the tables of tokens and draws."""
+PAGE_BYTES = 5 * 10**6 - REST_BYTES
+"""Of the trace and the tables of its layers in a page of at most 5 MB."""
 TOKENS = 64
 """Positions of a trace, unless more are asked for (KG_CTX_EXPLAIN of kernel_c/app/lm_models.c)."""
 
@@ -99,7 +101,12 @@ def _fixed_bytes(h: LmSizes, positions: int, *, micro: bool) -> float:
 def _layer_bytes(h: LmSizes, positions: int) -> float:
     neurons = h.n_ff if h.n_ff <= _ALL_NEURONS else _NEURONS
     lists = positions * 4 * 2 * (neurons + _LENS + 1)
-    return (h.n_head * positions * (positions + 1) / 2 * 2 + lists) * _BASE64
+    return (h.n_head * positions * (positions + 1) / 2 * 2 + lists) * _BASE64 + table_bytes(h.n_head, positions)
+
+
+def table_bytes(n_head: int, positions: int) -> int:
+    """Of a layer's tables in the page of a language model (tables.py)."""
+    return n_head * 150 + positions * 110
 
 
 def _vector_bytes(h: LmSizes, positions: int) -> float:

@@ -16,6 +16,7 @@ import pytest
 from explain_traces import HOSTILE, hostile_trace, lm_trace, names_trace
 
 from kgpt_build.explain import training_page
+from kgpt_build.explain.choose import REST_BYTES, table_bytes
 from kgpt_build.explain.encode import from_json, to_json
 from kgpt_build.explain.frame import content_hash
 from kgpt_build.explain.microgpt import reference_trace
@@ -121,6 +122,13 @@ def page(which: str) -> Page:
 def test_a_microgpt_is_below_a_megabyte_and_a_language_model_of_64_tokens_below_five() -> None:
     assert len(text("names").encode()) < 1_000_000
     assert len(text("lm").encode()) < 5_000_000
+
+
+@pytest.mark.parametrize("n_layer", [30, 80])
+def test_tables_are_as_large_as_the_choice_of_layers_presumes(n_layer: int) -> None:
+    trace = lm_trace(n_layer, n_prompt=1)
+    rest = len(render(trace).encode()) - len(to_json(trace))
+    assert rest < REST_BYTES + n_layer * table_bytes(trace.model.n_head, trace.n_steps)
 
 
 @pytest.mark.parametrize("which", ["names", "hostile", "lm"])
