@@ -218,6 +218,7 @@ def _ran(lines: list[bytes], image: Path) -> Ran:
 
 
 def _refused(lines: list[bytes]) -> bool:
+    """Has the kernel said why it does not do this? Its words are better than those about its exit code."""
     return any(line.startswith(b'{"event":"error"') for line in lines)
 
 

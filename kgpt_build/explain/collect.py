@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kgpt_build.errors import KgptError, MachineLost
+from kgpt_build.errors import FAILED, GuestFailed, KgptError, MachineLost
 from kgpt_build.explain.pieces import Pieces
 from kgpt_build.explain.trace import Draw, Floats, Ids, Layer, ModelFacts, Source, Trace
 from kgpt_build.models import FloatArray, GgufModel
@@ -47,14 +47,16 @@ def collect(
 ) -> Trace:
     """The trace of a run of ``model`` that sent ``lines``. ``weights``: of a microgpt.
 
-    Raises KgptError with the kernel's own words if it has refused, and MachineLost if a part of the trace is missing.
+    Raises KgptError with the kernel's own words if it has refused, GuestFailed if it computed numbers that are not
+    finite, and MachineLost if a part of the trace is missing.
     """
     events: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in lines:
         event = json.loads(line)
         events[event["event"]].append(event)
-    if refusal := next(iter(events["error"]), None):
-        raise KgptError(refusal["message"], refusal["hint"])
+    if told := next(iter(events["error"]), None):
+        failed = any(event["code"] == FAILED for event in events["exit"])
+        raise (GuestFailed if failed else KgptError)(told["message"], told["hint"])
     if not all(events[name] for name in ("model", "explain", "config", "lengths", "sample")):
         raise MachineLost("the run has ended before its trace was told", "kgpt -v explain prints the commands")
     return _Run(events, model).trace(source, weights or {})

@@ -11,7 +11,7 @@ import pytest
 from hosted import Hosted, Run
 from tiny_lm import N_EMBD, N_HEAD, write_lm
 
-from kgpt_build.errors import KgptError
+from kgpt_build.errors import GuestFailed, KgptError
 from kgpt_build.explain.collect import collect, told_lines
 from kgpt_build.explain.encode import from_json, to_json
 from kgpt_build.explain.microgpt import reference_trace
@@ -245,6 +245,16 @@ def test_what_cannot_be_told_is_refused(without_model: Hosted, tmp_path: Path, w
     assert run.returncode == 1
     assert run.one("error")["message"].startswith(message)
     with pytest.raises(KgptError, match=r"\w"):
+        collect(lines, load_lm(path), NOWHERE)
+
+
+def test_numbers_that_are_not_finite_are_a_failure(without_model: Hosted, tmp_path: Path) -> None:
+    """The host accepts the file: its weights are finite."""
+    huge = np.full(N_EMBD, 3e38, np.float32)
+    path = write_lm(tmp_path / "m.gguf", tensors={"output_norm.weight": huge}, kind="F16")
+    run, lines = run_lines(without_model, path, "prompt=ab")
+    assert run.returncode == 4
+    with pytest.raises(GuestFailed, match="the logits are not finite after layer 1"):
         collect(lines, load_lm(path), NOWHERE)
 
 
