@@ -266,6 +266,10 @@ static void use_units(uint32_t what)
         int byte = unit->input.read(unit);
         promise(byte >= -4 && byte <= 255);
     }
+    char name[24]; /* as app/shell/devices.c has it */
+    for (uint32_t i = 0; unit && unit->input.name(unit, i, name, sizeof name); i++) {
+        promise(i < KG_USB_DEVICES && memcmp(name, "usb ", 4) == 0 && strlen(name) < sizeof name);
+    }
     struct kg_block_request *request = &requests[what % N_REQUESTS];
     unit = NULL;
     for (struct kg_unit *other = units; other; other = other->next) {
