@@ -32,6 +32,7 @@ COMMANDS = (
     "smoke",
     "screenshot",
     "image",
+    "netboot",
     "flash",
     "keys",
     "inspect",

@@ -189,7 +189,7 @@ def add(model: Path, folder: Path, **options: Any) -> None:
     from kgpt_build.image.add import add
 
     with shown_progress() as progress:
-        added = add(_wanted([model], None, **options), folder, progress)
+        added = add(wanted_of([model], None, **options), folder, progress)
     click.echo(
         f"added {', '.join(added.entries)} to {folder}: {added.size:,} bytes; unmount it before it is pulled out"
     )
@@ -215,7 +215,7 @@ def _make(
 
     menu = MenuSettings(cmdline, timeout, default)
     signer = find_signer(*pair) if pair else None
-    settings = ImageSettings(kind, out, _wanted(models, **options), menu, _bytes(room), signer, memory)
+    settings = ImageSettings(kind, out, wanted_of(models, **options), menu, _bytes(room), signer, memory)
     start = time.monotonic()
     with shown_progress() as progress:
         if kind == "net":
@@ -235,7 +235,7 @@ def _bytes(megabytes: int) -> int:
     return megabytes * MB
 
 
-def _wanted(
+def wanted_of(
     models: Sequence[Path],
     corpus: Path | None,
     toolchain: str,
@@ -244,6 +244,7 @@ def _wanted(
     draft: Path | None = None,
     **options: Any,
 ) -> Wanted:
+    """What an image shall contain, of the options of a command."""
     from kgpt_build.boot_modules import read_files
     from kgpt_build.image.contents import Wanted, load_models
 
