@@ -35,7 +35,7 @@ FLAGS_x86_64_avx512vnni := $(AVX512_FLAGS) -mavx512vnni
 FLAGS_x86_64_clmul := -mpclmul -msse4.1
 FLAGS_x86_64_sha := -msha -mssse3 -msse4.1
 
-ROOMS_aarch64 := core/aarch64 ops/aarch64 platform/linux/aarch64 train/aarch64
+ROOMS_aarch64 := core/aarch64 ops/aarch64 ops/aarch64/quant platform/linux/aarch64 train/aarch64
 ENTRY_aarch64 :=
 LINKER_SCRIPT_aarch64 := linker/aarch64.ld
 EMULATION_aarch64 := aarch64linux

@@ -63,7 +63,7 @@ class Cpu(Event):
     xcr0: int
     """The register XCR0: which register states the kernel has enabled."""
     isa: str
-    """The instruction set that the kernel computes with: ``c``, ``avx2`` or ``avx512``."""
+    """The instruction set that the kernel computes with: ``c``, ``avx2``, ``avx512`` or ``neon``."""
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,8 @@ struct kg_attention_ops {
     kg_kv_add_fn *kv_add[KG_N_KV];
 };
 
-/* The best functions for these features (enum kg_cpu_feature), as far as `allowed` has them. Under QEMU's TCG on
- * x86, where a float operation of any width is a function call, those of 128 bits. */
+/* The best functions for these features (enum kg_cpu_feature), as far as `allowed` has them. With KG_ISA_ALL
+ * under QEMU's TCG, where a float operation of any width is a function call, those of 128 bits. */
 const struct kg_attention_ops *kg_attention_choose(uint32_t features, enum kg_isa allowed);
 
 #endif

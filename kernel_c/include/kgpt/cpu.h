@@ -39,8 +39,9 @@ enum kg_cpu_feature {
     KG_CPU_SHA2 = 1u << 27,
     KG_CPU_CRC32 = 1u << 28,
     KG_CPU_RNG = 1u << 29,
+    KG_CPU_EMULATED = 1u << 30, /* by an emulator to which vectors and floats are function calls: it was measured */
 };
-#define KG_CPU_N_FEATURES 30
+#define KG_CPU_N_FEATURES 31
 
 struct kg_cpu {
     char vendor[13];
@@ -57,8 +58,8 @@ extern const char *const kg_cpu_feature_names[KG_CPU_N_FEATURES];
  * before. Defined in core/x86/cpu.c and core/aarch64/cpu.c. */
 void kg_cpu_detect(struct kg_cpu *cpu);
 
-/* True under QEMU without hardware virtualization (TCG). There a vector or float instruction of x86 is a helper call,
- * so integer code is faster. */
+/* True under QEMU without hardware virtualization (TCG). There a float instruction, and many a vector instruction, is a
+ * helper call, so integer code is faster. */
 bool kg_cpu_is_emulated(uint32_t features);
 
 #endif

@@ -108,7 +108,7 @@ struct kg_quant_ops {
 };
 
 /* Fills the table with the best slot of each type (ops/quant/slots.c) for these features (enum kg_cpu_feature), as far
- * as `allowed` has them. Under QEMU's TCG it is always SWAR (SIMD within 64-bit words). Keeps the pointer `base`.
+ * as `allowed` has them. Under QEMU's TCG KG_ISA_ALL is SWAR (SIMD within 64-bit words). Keeps the pointer `base`.
  * Functions accept only activations that the same table made. */
 void kg_quant_fill(struct kg_quant_ops *ops, const struct kg_ops *base, uint32_t features, enum kg_isa allowed);
 

@@ -5,4 +5,5 @@ ENGINE += \
     ops/aarch64/matmul_neon.c
 ENGINE_LM += \
     ops/aarch64/choose_attention.c \
-    ops/aarch64/choose_slots.c
+    ops/aarch64/choose_slots.c \
+    ops/aarch64/choose_slots_test.c

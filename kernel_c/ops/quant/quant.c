@@ -18,7 +18,8 @@ void kg_quant_use(struct kg_quant_ops *ops, const struct kg_quant_slot *slot)
 
 void kg_quant_fill(struct kg_quant_ops *ops, const struct kg_ops *base, uint32_t features, enum kg_isa allowed)
 {
-    const uint32_t usable = kg_cpu_is_emulated(features) ? 0 : features & kg_isa_features(allowed);
+    const bool is_emulated = allowed == KG_ISA_ALL && kg_cpu_is_emulated(features);
+    const uint32_t usable = is_emulated ? 0 : features & kg_isa_features(allowed);
     *ops = (struct kg_quant_ops){.base = base, .attention = kg_attention_choose(features, allowed)};
     for (uint32_t i = 0; kg_quant_slots[i]; i++) {
         if ((kg_quant_slots[i]->needs & usable) == kg_quant_slots[i]->needs) {
