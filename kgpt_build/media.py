@@ -63,6 +63,13 @@ def is_elf(path: Path) -> bool:
         return file.read(len(ELF_MAGIC)) == ELF_MAGIC
 
 
+def elf_machine(path: Path) -> int | None:
+    """``e_machine`` of an ELF file; None: it is none. Raises OSError."""
+    with path.open("rb") as file:
+        begin = file.read(20)
+    return int.from_bytes(begin[18:20], "little") if begin.startswith(ELF_MAGIC) and len(begin) == 20 else None
+
+
 def is_pe(path: Path) -> bool:
     """Is it a UEFI program? Raises OSError."""
     with path.open("rb") as file:

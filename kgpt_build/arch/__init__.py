@@ -5,6 +5,8 @@ All code of the host that depends on the processor uses a row. Triples and compi
 
 from __future__ import annotations
 
+import platform
+
 from kgpt_build.arch.aarch64 import AARCH64
 from kgpt_build.arch.rows import EXIT_BASE, Arch, GrubPlatform, QemuTarget, SecureUefi, Uefi
 from kgpt_build.arch.x86_64 import X86_64
@@ -19,12 +21,19 @@ __all__ = [
     "SecureUefi",
     "Uefi",
     "of_elf_machine",
+    "of_host",
     "of_name",
 ]
 
 ALL: tuple[Arch, ...] = (X86_64, AARCH64)
 DEFAULT = X86_64
 """The architecture of builds and machines without a named one."""
+
+
+def of_host() -> Arch:
+    """The architecture of this machine; DEFAULT if kgpt does not build for it."""
+    machine = platform.machine()
+    return next((arch for arch in ALL if machine in arch.hosts), DEFAULT)
 
 
 def of_name(name: str) -> Arch:

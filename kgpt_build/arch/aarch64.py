@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kgpt_build.arch.rows import Arch, GrubPlatform, QemuTarget, Relocations, Uefi
+from kgpt_build.arch.rows import Arch, GrubPlatform, QemuTarget, Relocations, Uefi, UserEmulator
 
 _QEMU = QemuTarget(
     program="qemu-system-aarch64",
@@ -53,6 +53,9 @@ AARCH64 = Arch(
     name="aarch64",
     title="aarch64",
     elf_machine=183,  # EM_AARCH64
+    hosts=("aarch64", "arm64", "ARM64"),
+    user_emulator=UserEmulator("qemu-aarch64", "apt-get install qemu-user"),
+    toolchains=("zig",),
     relocations=_RELOCATIONS,
     page_size=4096,
     loaders=(),

@@ -86,6 +86,14 @@ class GrubPlatform:
 
 
 @dataclass(frozen=True)
+class UserEmulator:
+    """QEMU for programs of Linux, which runs them on a host of another architecture."""
+
+    program: str
+    install: str
+
+
+@dataclass(frozen=True)
 class Relocations:
     """Types of ELF relocations in a program that is linked completely."""
 
@@ -107,11 +115,19 @@ class Arch:
     """The name in messages."""
     elf_machine: int
     """``e_machine`` of its ELF files."""
+    hosts: tuple[str, ...]
+    """What operating systems call it (``platform.machine()``)."""
+    user_emulator: UserEmulator
+    toolchains: tuple[str, ...]
+    """The toolchains that build for it, whatever the host is."""
     relocations: Relocations
     page_size: int
     """Bytes of the smallest page: segments of a kernel start at a multiple of it."""
     loaders: tuple[str, ...]
-    """The boot protocols by their names in the event ``boot``; a kernel has a header for each (kernel.loaders)."""
+    """The boot protocols by their names in the event ``boot``; a kernel has a header for each (kernel.loaders).
+
+    Without any there are no kernels, only programs for Linux.
+    """
     qemu: QemuTarget
     uefi: Uefi
     grub: tuple[GrubPlatform, ...]

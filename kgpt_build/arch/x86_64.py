@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kgpt_build.arch.rows import Arch, GrubPlatform, QemuTarget, Relocations, SecureUefi, Uefi
+from kgpt_build.arch.rows import Arch, GrubPlatform, QemuTarget, Relocations, SecureUefi, Uefi, UserEmulator
 from kgpt_build.arch.x86_64_probe import EVENTS_PORT, EXIT_PORT, probe_image
 
 _QEMU = QemuTarget(
@@ -74,6 +74,9 @@ X86_64 = Arch(
     name="x86_64",
     title="x86-64",
     elf_machine=62,  # EM_X86_64
+    hosts=("x86_64", "AMD64"),
+    user_emulator=UserEmulator("qemu-x86_64", "apt-get install qemu-user"),
+    toolchains=("zig", "clang", "gcc"),
     relocations=_RELOCATIONS,
     page_size=4096,
     loaders=("pvh", "multiboot1", "multiboot2"),

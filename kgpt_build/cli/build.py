@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.arch import ALL, DEFAULT, of_name
 from kgpt_build.cli.shared.corpora import read_shown
 from kgpt_build.cli.shared.options import (
     chat_template_option,
@@ -48,6 +49,14 @@ def _refuse_draft(_: click.Context, __: click.Parameter, value: str | None) -> N
     help="The folder for the kernel, its manifest and the generated headers.",
 )
 @toolchain_option
+@click.option(
+    "--arch",
+    type=click.Choice([arch.name for arch in ALL]),
+    default=DEFAULT.name,
+    show_default=True,
+    callback=lambda _, __, name: of_name(name),
+    help="The processor architecture.",
+)
 @click.option(
     "--target",
     type=click.Choice(["bare", "hosted"]),
@@ -109,7 +118,7 @@ def command(
     prefill = take_prefill(options)
     words = _lm_words(given, take_settings(options))
     cmdline = " ".join([*words, *([cmdline] if cmdline else [])])
-    options["efi"] = options["target"] == "bare"
+    options["efi"] = options["target"] == "bare" and options["arch"] is DEFAULT
     settings = BuildSettings(given, out, corpus=training, cmdline=cmdline, prefill=prefill, **options)
     start = time.monotonic()
     with shown_progress() as progress:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from kgpt_build.arch import Arch
 from kgpt_build.boot_modules import staged
-from kgpt_build.cli.shared.boot_file import runs_hosted
+from kgpt_build.cli.shared.boot_file import arch_meant, runs_hosted
 from kgpt_build.cli.shared.hosted import refuse_qemu_options
 from kgpt_build.cli.shared.lm import Draft, is_language_model, load_brought, modules_of
 from kgpt_build.cli.shared.machines import (
@@ -28,6 +29,7 @@ from kgpt_build.cli.shared.machines import (
 from kgpt_build.cli.shared.names import ModelName, pull_first
 from kgpt_build.cli.shared.options import (
     accept_option,
+    arch_option,
     default_option,
     prefill_option,
     take_prefill,
@@ -88,6 +90,7 @@ MOST_CPUS = 8
     "--keep", "keeps", is_flag=True,
     help="Let the guest write to IMAGE, a stick: what a chat keeps with /save stays. Otherwise IMAGE does not change.",
 )  # fmt: skip
+@arch_option
 @machine_options
 @boot_options
 @device_options
@@ -111,6 +114,7 @@ def command(
     as_json: bool,
     dry_run: bool,
     accept_license: bool,
+    arch: Arch | None,
     **options: Any,
 ) -> None:
     """Boot a kernel, which generates texts or chats.
@@ -138,7 +142,7 @@ def command(
     prefill = take_prefill(options)
     request = take_request(_read_prompt(prompt), files, wishes, options)
     memory, medium = options.pop("memory"), options.pop("medium")
-    settings = _settings(named, request, memory, options)
+    settings = _settings(named, request, memory, {**options, "arch": arch_meant(named, default, arch)})
     hosted = target == "hosted" or (target is None and runs_hosted(named, default=default))
     qemu, settings = _find_machine(settings, hosted=hosted)
     brought = [load_brought(pull_first(name, accepted=accept_license)) for name in models]
@@ -147,7 +151,7 @@ def command(
     own = None if models and named is None else prefill  # of the kernel's own model
     target = "hosted" if hosted else "bare"
     efi = not hosted and settings.firmware is not None and settings.firmware.is_uefi
-    found = _find_boot_file(named, default, request, brought, drafting, own, target=target, efi=efi)
+    found = _find_boot_file(named, default, request, brought, drafting, own, target=target, efi=efi, arch=arch)
     medium = "kernel" if hosted else choose_medium(found, medium, settings.firmware)
     settings = dataclasses.replace(settings, image=found, medium=medium)
     settings = _instruct(settings, request, brings=bool(brought or drafting.modules))
@@ -182,7 +186,7 @@ def _find_machine(settings: RunSettings, *, hosted: bool) -> tuple[str, RunSetti
     if hosted:
         refuse_qemu_options()
         return "", settings
-    qemu = find_qemu()
+    qemu = find_qemu(settings.arch)
     return qemu, dataclasses.replace(settings, window=find_window(qemu)) if settings.display else settings
 
 
@@ -196,6 +200,7 @@ def _find_boot_file(
     *,
     target: str,
     efi: bool,
+    arch: Arch | None,
 ) -> Path:
     from kgpt_build.cli.shared.boot_file import Beginning, boot_file_for, kernel_without_model
 
@@ -207,9 +212,9 @@ def _find_boot_file(
     for model in brought[:1]:
         draft.check(model)
     if brought and named is None:
-        return kernel_without_model(target, efi=efi)
+        return kernel_without_model(target, efi=efi, arch=arch)
     begins = None if prefill is None else Beginning(prefill, request.cache_words)
-    return boot_file_for(named, default=default, target=target, check=check, begins=begins, efi=efi)
+    return boot_file_for(named, default=default, target=target, check=check, begins=begins, efi=efi, arch=arch)
 
 
 def _instruct(settings: RunSettings, request: Request, *, brings: bool) -> RunSettings:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.cli.shared.boot_file import arch_meant
 from kgpt_build.cli.shared.hosted import HostedMachine, is_hosted, refuse_qemu_options
 from kgpt_build.cli.shared.junit import Case, Suite, junit_xml
 from kgpt_build.cli.shared.machines import (
@@ -79,7 +80,8 @@ def command(
     patterns = {text: _compiled(text) for text in expected}
     words = " ".join(word for word in (_EXIT, cmdline) if word)
     asked = LEAST_MEMORY if memory is None else memory
-    settings = RunSettings(image=boot_file, cmdline=words, timeout=timeout, memory=asked, **machine)
+    arch = arch_meant(boot_file, False, None)
+    settings = RunSettings(image=boot_file, cmdline=words, timeout=timeout, memory=asked, arch=arch, **machine)
     if is_hosted(boot_file):
         refuse_qemu_options()
         settings = replace(settings, memory=memory or MEMORY_MB, timeout=timeout or DEFAULT_TIMEOUT)
@@ -105,7 +107,7 @@ def _boot(settings: RunSettings, memory: int | None, medium: str, patterns: dict
     from kgpt_build.vm.qemu.machine import Machine
 
     image = settings.image
-    qemu = find_qemu()
+    qemu = find_qemu(settings.arch)
     memory = memory_for(image, memory)
     settings = replace(settings, memory=memory, medium=choose_medium(image, medium, settings.firmware))
     if settings.medium != "kernel" and settings.cmdline != _EXIT:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.arch import of_host
 from kgpt_build.cli.shared.corpora import read_shown
 from kgpt_build.cli.shared.machines import LEAST_MEMORY, find_qemu, machine_options, resolve_accel
-from kgpt_build.cli.shared.options import MODEL_HERE, json_option, verbose_option
+from kgpt_build.cli.shared.options import MODEL_HERE, arch_option, json_option, verbose_option
 from kgpt_build.cli.shared.settings import names_of, settings_options
 from kgpt_build.cli.shared.torch_training import TORCH, take_torch_options, torch_options, train_by_torch
 from kgpt_build.cli.shared.training_recording import record_option, take_recording, write_recording
@@ -94,6 +95,7 @@ class Plan:
     help="bare: in a kernel in QEMU. hosted: in the same engine as a Linux process. torch: on the host, with PyTorch.",
 )  # fmt: skip
 @torch_options
+@arch_option
 @machine_options
 @click.option("--timeout", type=float, metavar="S", help="End the run after S seconds, with exit code 124.")
 @json_option("Print only the machine channel, as JSON lines (docs/events.md).")
@@ -131,6 +133,7 @@ def command(
     if target == TORCH:
         train_by_torch(corpus, output, resume, plot, own, given)
         return
+    options["arch"] = options["arch"] or of_host()
     words = options.pop("cmdline")
     given_memory = options.pop("memory")
     # Wrong values of the machine are refused first.
@@ -253,10 +256,11 @@ def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) ->
 
     memory = options["memory"]
     plan.check_memory(memory)  # the kernel can wait, if it is too much without it
-    qemu = find_qemu() if plan.target == "bare" else ""
+    arch = options["arch"]
+    qemu = find_qemu(arch) if plan.target == "bare" else ""
     embedded = plan.corpus.embedded() if len(plan.corpus.data) <= EMBEDDED_BYTES else BROUGHT
     with shown_progress() as progress:
-        image = build_cached(target=plan.target, corpus=embedded, progress=progress)
+        image = build_cached(target=plan.target, corpus=embedded, arch=arch, progress=progress)
     modules = stage_modules(
         folder, corpus=None if embedded.data else plan.corpus.data, state=plan.state.data if plan.state else None
     )

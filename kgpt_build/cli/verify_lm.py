@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.arch import Arch, of_host
 from kgpt_build.errors import GuestFailed, KgptError
 from kgpt_build.words import counted
 
@@ -20,20 +21,22 @@ PROMPT = "The capital of France is"
 TIMEOUT = 900.0  # seconds for one run: a model of billions takes minutes in an emulator
 
 
-def run(model: GgufModel, prompt: str, *, toolchain: str, cpu: str, accel: str, as_json: bool) -> None:
+def run(model: GgufModel, prompt: str, *, toolchain: str, arch: Arch, cpu: str, accel: str, as_json: bool) -> None:
     """Build, run, compare, print. Raises GuestFailed if a value differs, and KgptError if a run is impossible."""
     from kgpt_build.reference.lm_file import load
     from kgpt_build.verify.lm import CTX, cmdline_words, verify
 
     ctx = min(CTX, model.hparams.n_ctx)
-    runs = _runs(model, cmdline_words(prompt, ctx), ctx, toolchain, cpu, accel)
+    runs = _runs(model, cmdline_words(prompt, ctx), ctx, toolchain, arch, cpu, accel)
     report = verify(load(model.path), model.name, runs, n_ctx=ctx)
     click.echo(_json(report, model) if as_json else _text(report, model, prompt))
     if not report.ok:
         raise GuestFailed("the kernel and the reference differ", "kgpt -v verify prints the commands of both runs")
 
 
-def _runs(model: GgufModel, words: list[str], ctx: int, toolchain: str, cpu: str, accel: str) -> list[LmRun]:
+def _runs(
+    model: GgufModel, words: list[str], ctx: int, toolchain: str, arch: Arch, cpu: str, accel: str
+) -> list[LmRun]:
     """The events of the kernel in QEMU and of the process, which uses the same instruction set."""
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.kernel.build import build_cached
@@ -41,9 +44,9 @@ def _runs(model: GgufModel, words: list[str], ctx: int, toolchain: str, cpu: str
     from kgpt_build.verify.lm import KV, read_run
 
     with shown_progress() as progress:
-        kernel = build_cached(model, toolchain=toolchain, progress=progress)
-        hosted = build_cached(model, toolchain=toolchain, target="hosted", progress=progress)
-    in_qemu = read_run("qemu", _boot(kernel, words, ctx, KV, cpu, accel))
+        kernel = build_cached(model, toolchain=toolchain, arch=arch, progress=progress)
+        hosted = build_cached(model, toolchain=toolchain, target="hosted", arch=of_host(), progress=progress)
+    in_qemu = read_run("qemu", _boot(kernel, words, ctx, KV, arch, cpu, accel))
     lines = run_hosted(hosted, " ".join([*words, f"cpumask={in_qemu.isa}"]), timeout=TIMEOUT)
     events = [json.loads(line) for line in lines]
     refused = next((event for event in events if event["event"] == "error"), None)
@@ -52,7 +55,7 @@ def _runs(model: GgufModel, words: list[str], ctx: int, toolchain: str, cpu: str
     return [in_qemu, read_run("hosted", events)]
 
 
-def _boot(kernel: Any, words: list[str], ctx: int, kv: str, cpu: str, accel: str) -> list[Any]:
+def _boot(kernel: Any, words: list[str], ctx: int, kv: str, arch: Arch, cpu: str, accel: str) -> list[Any]:
     """The events of ``kernel`` in QEMU. Raises the failure of a run that did not end well."""
     from kgpt_build.cli.shared.machines import memory_for
     from kgpt_build.toolchain.qemu import Qemu
@@ -60,8 +63,10 @@ def _boot(kernel: Any, words: list[str], ctx: int, kv: str, cpu: str, accel: str
     from kgpt_build.vm.settings import RunSettings
 
     memory = memory_for(kernel, None, ctx=ctx, kv=kv)
-    settings = RunSettings(image=kernel, cmdline=" ".join(words), cpu=cpu, accel=accel, memory=memory, timeout=TIMEOUT)
-    with Machine(settings, qemu=str(Qemu().require()), symbols=kernel) as machine:
+    settings = RunSettings(
+        image=kernel, arch=arch, cmdline=" ".join(words), cpu=cpu, accel=accel, memory=memory, timeout=TIMEOUT
+    )
+    with Machine(settings, qemu=str(Qemu(settings.arch).require()), symbols=kernel) as machine:
         failure = machine.wait().error()
         if failure is not None:
             raise failure

@@ -13,10 +13,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from kgpt_build.arch import of_elf_machine, of_host
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.bound_process import start_bound
 from kgpt_build.errors import FAILED, OK, REFUSED, RunTimeout, ToolMissing
+from kgpt_build.media import elf_machine
 from kgpt_build.process import SIGNAL_SECONDS, CommandFailed, describe_status, failure_text, log
+from kgpt_build.toolchain import QemuUser
 from kgpt_build.words import counted
 
 MEMORY_MB = 16384
@@ -40,6 +43,15 @@ def run_hosted(
     return lines
 
 
+def emulator_for(binary: Path) -> list[str]:
+    """What runs a program of another processor than this one's. Raises ToolMissing if it is not installed."""
+    try:
+        arch = of_elf_machine(elf_machine(binary) or 0)
+    except OSError:
+        return []  # starting it says why
+    return [] if arch is None or arch is of_host() else [str(QemuUser(arch).require())]
+
+
 def hosted_argv(
     binary: Path,
     cmdline: str,
@@ -49,8 +61,8 @@ def hosted_argv(
     store: Path | None = None,
     listen: str = "",
 ) -> list[str]:
-    """The command line of the process; the others are those of HostedProcess."""
-    words = [str(binary), "--cmdline", cmdline]
+    """The command line of the process; the others are those of HostedProcess. Raises ToolMissing."""
+    words = [*emulator_for(binary), str(binary), "--cmdline", cmdline]
     for module in modules:
         words += ["--module", module.line]
     if store is not None:

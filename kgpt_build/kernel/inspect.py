@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kgpt_build.arch import Arch
 from kgpt_build.errors import KgptError
 from kgpt_build.file_hash import sha256_of
 from kgpt_build.headers.blob import BlobInfo, read_blob
@@ -27,6 +28,7 @@ class Inspection:
     size: int
     sha256: str
     entry: int
+    arch: Arch
     loaders: tuple[str, ...]
     segments: tuple[Segment, ...]
     sections: tuple[Section, ...]
@@ -50,6 +52,7 @@ def inspect(path: Path) -> Inspection:
         size=len(elf.data),
         sha256=sha256_of(path),
         entry=elf.entry,
+        arch=elf.arch,
         loaders=tuple(loaders.supported(elf)),
         segments=tuple(elf.loads),
         sections=tuple(section for section in elf.sections if section.alloc),
@@ -107,6 +110,7 @@ def as_json(found: Inspection) -> dict[str, Any]:
         "size": found.size,
         "sha256": found.sha256,
         "entry": hex(found.entry),
+        "arch": found.arch.name,
         "loaders": list(found.loaders),
         "wx": not found.wx_problems,
         "wx_problems": list(found.wx_problems),

@@ -10,6 +10,7 @@ from typing import Any
 
 import kgpt_build
 from kgpt_build import paths
+from kgpt_build.arch import DEFAULT
 from kgpt_build.errors import KgptError
 from kgpt_build.file_hash import cached_sha256, sha256_of
 from kgpt_build.headers import Corpus
@@ -29,6 +30,7 @@ def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
     words += [str(model_path.absolute())] if model_path else [] if settings.lm else ["--default"]
     words += ["--lm"] if settings.lm else []
     words += ["-o", str(settings.out.absolute()), "--toolchain", settings.toolchain, "--target", settings.target]
+    words += ["--arch", settings.arch.name] if settings.arch is not DEFAULT else []
     words += ["--debug"] if settings.debug else []
     words += ["--drivers"] if settings.drivers else []
     words += ["--sanitize", settings.sanitize] if settings.sanitize else []
@@ -62,6 +64,7 @@ def content(
         "format": FORMAT,
         "generator": f"kgpt {kgpt_build.__version__}",
         "reproduce": reproduce_line(settings, model_path),
+        "arch": settings.arch.name,
         "target": settings.target,
         "toolchain": settings.toolchain,
         "debug": settings.debug,

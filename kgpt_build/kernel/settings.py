@@ -54,6 +54,7 @@ class BuildSettings:
             raise UsageError(
                 f"there is no toolchain {self.toolchain!r}", f"choose one of: {', '.join(toolchain.NAMES)}"
             )
+        self._validate_arch()
         if self.sanitize and self.target != "hosted":
             raise UsageError("a bare kernel has no runtime for sanitizers", "add --target hosted")
         if self.sanitize and self.toolchain == "zig":
@@ -61,6 +62,16 @@ class BuildSettings:
         text_size("the kernel's command line", self.cmdline)
         if any(ord(char) < 32 or ord(char) == 127 for char in self.cmdline):
             raise UsageError("the kernel's command line holds a control character", r'write \n inside "…" instead')
+
+    def _validate_arch(self) -> None:
+        arch = self.arch
+        if self.target == "bare" and not arch.loaders:
+            raise UsageError(f"kgpt builds no kernels for {arch.title} yet, only programs", "add --target hosted")
+        if self.toolchain not in arch.toolchains:
+            raise UsageError(
+                f"{self.toolchain} does not build for {arch.title} here",
+                f"choose --toolchain {' or '.join(arch.toolchains)}",
+            )
 
     @property
     def lm(self) -> bool:

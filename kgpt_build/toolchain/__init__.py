@@ -5,7 +5,7 @@ from kgpt_build.toolchain.debian import AptCache, AptGet, DpkgDeb
 from kgpt_build.toolchain.grub import GrubMkimage, GrubModules, Mtools, Xorriso
 from kgpt_build.toolchain.make import Make
 from kgpt_build.toolchain.program import Program
-from kgpt_build.toolchain.qemu import Qemu
+from kgpt_build.toolchain.qemu import Qemu, QemuUser
 from kgpt_build.toolchain.signing import OpenSsl, SbSign
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "OpenSsl",
     "Program",
     "Qemu",
+    "QemuUser",
     "SbSign",
     "Toolchain",
     "Xorriso",

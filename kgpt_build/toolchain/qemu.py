@@ -17,3 +17,16 @@ class Qemu(Program):
         super().__init__()
         self.name = arch.qemu.program
         self.install = arch.qemu.install
+
+
+class QemuUser(Program):
+    """The program of QEMU that runs programs for Linux on ``arch``."""
+
+    purpose = "it runs programs of another processor"
+    identity = re.compile(r"qemu-\w+ version (\d+(?:\.\d+)*)")
+    minimum = (6, 2)
+
+    def __init__(self, arch: Arch) -> None:
+        super().__init__()
+        self.name = arch.user_emulator.program
+        self.install = arch.user_emulator.install

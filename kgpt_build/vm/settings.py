@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgpt_build.arch import DEFAULT, Arch
+from kgpt_build.arch import ALL, DEFAULT, Arch
 from kgpt_build.boot_modules import BootModule, check_modules
 from kgpt_build.errors import UsageError
 from kgpt_build.settings import MAX_CMDLINE, text_size
@@ -15,7 +15,7 @@ from kgpt_build.vm.nets import SMALL_CARDS, Net, check_nets
 from kgpt_build.words import counted
 
 ACCELS = ("auto", "kvm", "tcg")
-MACHINES = ("auto", *DEFAULT.qemu.machines)
+MACHINES = ("auto", *(machine for arch in ALL for machine in arch.qemu.machines))
 MEDIA = ("kernel", "cdrom", "usb", "disk")
 KEYBOARDS = (DEFAULT.qemu.keyboard, "usb", "hub", "none")
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pace
 
+from kgpt_build.kernel.hosted import emulator_for
 from kgpt_build.models import CharTokenizer, Hyperparameters, Model, tensor_shapes
 
 Event = dict[str, Any]
@@ -54,7 +55,7 @@ class Hosted:
 
     def argv(self, cmdline: str, events: int, *options: str) -> list[str]:
         """Its words: ``events`` is the file descriptor of the machine channel."""
-        return [str(self.path), "--cmdline", cmdline, "--events-fd", str(events), *options]
+        return [*emulator_for(self.path), str(self.path), "--cmdline", cmdline, "--events-fd", str(events), *options]
 
     def run(self, cmdline: str, stdin: bytes = b"", options: tuple[str, ...] = ()) -> Run:
         """Run it to its end."""

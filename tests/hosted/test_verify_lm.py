@@ -17,6 +17,7 @@ from gguf import GGUFReader
 from lm_tiny import TINY, write
 from refusals import refused
 
+from kgpt_build.arch import DEFAULT
 from kgpt_build.cli import verify_lm
 from kgpt_build.errors import GuestFailed, KgptError
 from kgpt_build.reference.lm_file import load
@@ -137,7 +138,7 @@ def test_the_command_prints_it(
     model: Any = SimpleNamespace(path=path, name="tiny", arch="llama", sha256="ab", hparams=SimpleNamespace(n_ctx=48))
     for as_json in (False, True):
         try:
-            verify_lm.run(model, "Hello", toolchain="zig", cpu="max", accel="tcg", as_json=as_json)
+            verify_lm.run(model, "Hello", toolchain="zig", arch=DEFAULT, cpu="max", accel="tcg", as_json=as_json)
         except GuestFailed:
             assert tensor
         else:

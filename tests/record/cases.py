@@ -47,7 +47,7 @@ class Case:
     def missing(self, bench: Bench) -> str:
         """What this machine lacks for the entry; empty: nothing."""
         if self.isa == "avx2" and bench.isa == "c":
-            return "this processor has no AVX2"
+            return "this processor has no fused products"
         try:
             for name in self.models:
                 bench.file(name, FILES[name])
@@ -57,7 +57,7 @@ class Case:
 
     def runs(self, bench: Bench, short: bool = False) -> Iterator[tuple[str, Digests]]:
         """Run each variant: its name and its hashes. The first one, with an empty name, is the entry itself."""
-        program, modules = bench.image(self.image), self._modules(bench)
+        program, modules = bench.image(self.image), self.modules(bench)
         for more in ("", *(self.also_short if short else self.also)):
             yield more, _of(bench.hosted(program, f"{self.words} {more}", modules, self.typed))
         if self.until:
@@ -73,7 +73,7 @@ class Case:
         models = [str(bench.file(name, FILES[name])) for name in self.models]
         return digests(bench.qemu(bench.image(self.image, "bare"), self.words, models))
 
-    def _modules(self, bench: Bench) -> list[str]:
+    def modules(self, bench: Bench) -> list[str]:
         found = []
         for name in self.models:
             found.append(bench.file(name, FILES[name]))

@@ -23,6 +23,8 @@ if __name__ == "__main__":
 from cases import CASES, Case  # noqa: E402
 from runs import Bench, Digests, Failed  # noqa: E402
 
+from kgpt_build.arch import DEFAULT, of_name  # noqa: E402
+
 RECORD = HERE / "record.json"
 COMMAND = "python tests/record/record.py"
 
@@ -120,13 +122,14 @@ def main() -> int:
     parser.add_argument("--only", metavar="PATTERN", default="*", help="entries such as 'lm/gemma3*' (default: all)")
     parser.add_argument("--short", action="store_true", help="the entries that make test compares")
     parser.add_argument("--qemu", action="store_true", help="also boot kernels in QEMU")
+    parser.add_argument("--arch", default=DEFAULT.name, help="the architecture of the programs (the same bits)")
     parser.add_argument("--toolchain", default="zig", help="zig, clang or gcc (the bits must be the same)")
     options = parser.parse_args()
     cases = chosen(options.only, options.short)
     if not cases:
         parser.error(f"no entry is named {options.only!r}")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), options.toolchain)
+        bench = Bench(Path(folder), options.toolchain, of_name(options.arch))
         missing = {case.name: case.missing(bench) for case in cases}
         possible = [case for case in cases if not missing[case.name]]
         qemu = ("short",) if options.short else ("short", "long")

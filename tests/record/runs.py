@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +22,7 @@ import pace
 from boots import ENVIRONMENT
 from hosted import Hosted, random_model
 
+from kgpt_build.arch import DEFAULT, Arch
 from kgpt_build.headers import Corpus
 from kgpt_build.kernel.build import BuildSettings, build, build_cached
 from kgpt_build.models import NO_MODEL, Model
@@ -86,11 +88,15 @@ class Failed(Exception):
     """A run ended with an error."""
 
 
-class Bench:
-    """Builds programs with one compiler, and keeps the files of the boot modules in one folder."""
+ISA_OF_ANOTHER = {"avx2": "neon", "avx512": "all"}
+"""What computes the same as x86's instruction sets: fused products in fast training begin with AVX2, and with NEON."""
 
-    def __init__(self, folder: Path, toolchain: str = "zig") -> None:
-        self.folder, self.toolchain = folder, toolchain
+
+class Bench:
+    """Builds programs with one compiler for one architecture, and keeps the files of the boot modules in one folder."""
+
+    def __init__(self, folder: Path, toolchain: str = "zig", arch: Arch = DEFAULT) -> None:
+        self.folder, self.toolchain, self.arch = folder, toolchain, arch
         self._files: dict[str, Path] = {}
         self._images: dict[tuple[str, str], Path] = {}
 
@@ -98,7 +104,7 @@ class Bench:
         """Build a program or kernel of IMAGES, once."""
         if (name, target) not in self._images:
             what = {key: make() for key, make in IMAGES[name].items()}
-            self._images[name, target] = build_cached(target=target, toolchain=self.toolchain, **what)
+            self._images[name, target] = build_cached(target=target, toolchain=self.toolchain, arch=self.arch, **what)
         return self._images[name, target]
 
     def file(self, name: str, write: Callable[[Path], object]) -> Path:
@@ -117,11 +123,15 @@ class Bench:
 
     def holding(self, model: Path) -> Path:
         """Build a hosted program with this model inside: the build interleaves the matrices for the kernel."""
-        settings = BuildSettings(model, self.folder / f"{model.name}-image", toolchain=self.toolchain, target="hosted")
+        out = self.folder / f"{model.name}-image"
+        settings = BuildSettings(model, out, toolchain=self.toolchain, target="hosted", arch=self.arch)
         return settings.out / "kgpt-hosted" if settings.out.exists() else build(settings).output
 
     def hosted(self, program: Path, words: str, modules: Sequence[str] = (), typed: str = "") -> mode_train.Training:
         """Run the hosted program until it exits with code 0. A module is a path, and perhaps words (kind=file)."""
+        if self.arch is not DEFAULT:
+            for name, own in ISA_OF_ANOTHER.items():
+                words = re.sub(rf"\bcpumask={name}\b", f"cpumask={own}", words)
         run = mode_train.train(Hosted(program), self.folder, words, *modules, stdin=typed.encode())
         if run.returncode:
             raise Failed(f"{words!r} with {modules} ended with {run.returncode}: {run.console[-2000:]}")

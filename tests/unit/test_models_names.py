@@ -82,7 +82,7 @@ def test_without_a_network_a_run_says_what_to_do(
         raise process.CommandFailed("python failed", "the command was: …", "WARNING: Retrying: connection broken\n", 1)
 
     monkeypatch.setattr(process, "run", no_network)
-    monkeypatch.setattr(run, "find_qemu", lambda: "qemu-system-x86_64")
+    monkeypatch.setattr(run, "find_qemu", lambda *_: "qemu-system-x86_64")
     assert invoke([command, "tiny"]) == 1
     error = capsys.readouterr().err
     assert "tiny-package==1.0 cannot be downloaded: the package index cannot be reached" in error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from kgpt_build.arch import DEFAULT, Arch, of_elf_machine, of_host, of_name
 from kgpt_build.cli.shared.options import MODEL_HERE, imported_first, model_or_here
 from kgpt_build.cli.shared.progress import shown_progress
 from kgpt_build.errors import KgptError, UsageError
@@ -39,6 +40,7 @@ def boot_file_for(
     check: Check | None = None,
     begins: Beginning | None = None,
     efi: bool = False,
+    arch: Arch | None = None,
 ) -> Path:
     """The kernel or image to boot, or with the ``target`` hosted the program to run.
 
@@ -46,8 +48,8 @@ def boot_file_for(
     there. Without a name it is the kernel in ``./build``, if today's model, sources and tools would build the same one,
     else a cached build of the manifest's settings; without ``./build`` a build of options.model_or_here. ``default``
     asks for the default model, whatever is here. ``check`` may refuse a model before its kernel is built. ``begins`` is
-    for a kernel that is built. ``efi``: one that is built gets kgpt.efi, and the drivers of its kernel. Raises
-    KgptError.
+    for a kernel that is built. ``efi``: one that is built gets kgpt.efi, and the drivers of its kernel. ``arch``: the
+    architecture of one that is built; None: of_host(). Raises KgptError.
     """
     from kgpt_build.kernel import manifest
     from kgpt_build.models.catalog import is_shipped, resolve
@@ -55,6 +57,7 @@ def boot_file_for(
     more: dict[str, Any] = {"prefill": begins.system, "cmdline": begins.cmdline} if begins else {}
     if efi:
         more |= {"drivers": True, "with_efi": True}
+    more |= _arch_words(arch or of_host())
     if default:
         return _checked(model_or_here(named, default=True), check, target=target, **more)
     if named is not None and is_shipped(named):
@@ -65,10 +68,43 @@ def boot_file_for(
             return _checked(imported_first(named), check, target=target, **more)
         if begins:
             raise UsageError(f"{named} is built already", "build another one: kgpt build MODEL --system TEXT --prefill")
+        require_arch(named, arch)
         return _of_target(named, target)
     if (BUILD_FOLDER / manifest.NAME).is_file():
-        return _kernel_here(BUILD_FOLDER, check, target, more)
+        return _kernel_here(BUILD_FOLDER, check, target, more, arch)
     return _checked(model_or_here(None, default=False), check, target=target, **more)
+
+
+def arch_of_file(path: Path) -> Arch | None:
+    """The architecture of a kernel or program; None: the file is none of ours, or is not there."""
+    from kgpt_build.media import elf_machine
+
+    try:
+        return of_elf_machine(elf_machine(path) or 0)
+    except OSError:
+        return None
+
+
+def arch_meant(named: Path | None, default: bool, asked: Arch | None) -> Arch:
+    """The architecture of the machine that is to run: that of the kernel or program, else ``asked``, else of_host().
+
+    Raises UsageError if the file is for another one than ``asked``.
+    """
+    from kgpt_build.kernel import manifest
+
+    if named is not None:
+        require_arch(named, asked)
+        return arch_of_file(named) or asked or of_host()
+    if asked is None and not default and (BUILD_FOLDER / manifest.NAME).is_file():
+        return of_name(manifest.read(BUILD_FOLDER).get("arch", DEFAULT.name))
+    return asked or of_host()
+
+
+def require_arch(path: Path, asked: Arch | None) -> None:
+    """Raise UsageError if a kernel or program is for another architecture than ``asked``."""
+    own = arch_of_file(path)
+    if own and asked and own is not asked:
+        raise UsageError(f"{path} is for {own.title}, not for {asked.title}", "leave out --arch, or build it again")
 
 
 def runs_hosted(named: Path | None, *, default: bool) -> bool:
@@ -91,11 +127,17 @@ def _of_target(path: Path, target: str) -> Path:
     return path
 
 
-def kernel_without_model(target: str = "bare", *, efi: bool = False) -> Path:
+def _arch_words(arch: Arch) -> dict[str, Any]:
+    """The arguments of build_cached for an architecture."""
+    return {} if arch is DEFAULT else {"arch": arch}
+
+
+def kernel_without_model(target: str = "bare", *, efi: bool = False, arch: Arch | None = None) -> Path:
     """A kernel for language models that come as boot modules; ``efi``: with its kgpt.efi."""
     from kgpt_build.models import NO_MODEL
 
     more: dict[str, Any] = {"with_efi": True} if efi else {}
+    more |= _arch_words(arch or of_host())
     return _build(NO_MODEL, target=target, **more)
 
 
@@ -110,7 +152,7 @@ def _is_boot_file(path: Path) -> bool:
         raise KgptError(f"cannot read {path}: {error.strerror}", "give a kernel, an image, or a model") from error
 
 
-def _kernel_here(folder: Path, check: Check | None, target: str, more: dict[str, Any]) -> Path:
+def _kernel_here(folder: Path, check: Check | None, target: str, more: dict[str, Any], arch: Arch | None) -> Path:
     from kgpt_build.kernel import manifest
 
     described = manifest.read(folder)
@@ -119,8 +161,13 @@ def _kernel_here(folder: Path, check: Check | None, target: str, more: dict[str,
             f"kgpt: {folder} was made of the default model, not of {MODEL_HERE} (kgpt build takes that)", err=True
         )
     output = folder / str(described["output"]["file"])
-    asked = more if target == "bare" and not described.get("efi") else {k: more[k] for k in more if k in _BEGINS}
-    if described["target"] == target and not asked and _is_fresh(described, output):
+    own = of_name(described.get("arch", DEFAULT.name))
+    wanted = arch or own
+    asked = {k: more[k] for k in more if k in _BEGINS}
+    if target == "bare" and not described.get("efi"):
+        asked = {k: more[k] for k in more if k != "arch"}
+    more = {k: more[k] for k in more if k != "arch"} | _arch_words(wanted)
+    if described["target"] == target and wanted is own and not asked and _is_fresh(described, output):
         return output
     settings = {key: described.get(key) for key in ("toolchain", "debug", "cmdline", "chat_template", "prefill")}
     if described.get("drivers"):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from kgpt_build.arch import DEFAULT
+from kgpt_build.arch import DEFAULT, Arch
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
 from kgpt_build.media import EFI_NAME, KERNEL_NAME, is_pe, medium_of
@@ -243,11 +243,11 @@ def _write_efi_menu(settings: RunSettings, folder: Path) -> None:
     place.write_text(efi_menu((entry,), MenuSettings(timeout=0), ""))
 
 
-def find_qemu() -> str:
-    """QEMU's path. Raises ToolMissing, with how to install it."""
+def find_qemu(arch: Arch = DEFAULT) -> str:
+    """The path of QEMU for machines of ``arch``. Raises ToolMissing, with how to install it."""
     from kgpt_build.toolchain.qemu import Qemu
 
-    qemu = Qemu()
+    qemu = Qemu(arch)
     try:
         return str(qemu.find())
     except ToolMissing as error:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.shared.options import Command, imported_first
+from kgpt_build.arch import of_host
+from kgpt_build.cli.shared.options import Command, arch_option, imported_first
 from kgpt_build.errors import KgptError
 
 if TYPE_CHECKING:
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def measured_on_options(command: Command) -> Command:
-    """Add ``--cpus --target --accel --cpu``: what a model is measured on."""
+    """Add ``--arch --cpus --target --accel --cpu``: what a model is measured on."""
     for option in reversed(_MEASURED_ON):
         command = option(command)
-    return command
+    return arch_option(command)
 
 
 _MEASURED_ON = (
@@ -60,7 +61,9 @@ def measure_hosted(
     from kgpt_build.kernel.hosted import MEMORY_MB, run_hosted
 
     with shown_progress() as progress:
-        program = build_cached(model, toolchain=toolchain, target="hosted", progress=progress)
+        program = build_cached(
+            model, toolchain=toolchain, target="hosted", arch=machine["arch"] or of_host(), progress=progress
+        )
     return [parse_event(line) for line in run_hosted(program, words, timeout=3600, memory=MEMORY_MB)], "hosted"
 
 
@@ -74,14 +77,16 @@ def measure_bare(
     from kgpt_build.vm.qemu.machine import Machine
     from kgpt_build.vm.settings import RunSettings
 
-    qemu = find_qemu()
+    arch = machine["arch"] or of_host()
+    qemu = find_qemu(arch)
     with shown_progress() as progress:
-        image = build_cached(model, toolchain=toolchain, progress=progress)
+        image = build_cached(model, toolchain=toolchain, arch=arch, progress=progress)
     said = {name: int(value) for name, value in re.findall(r"\b(ctx|slots)=(\d+)", words)}
     memory = memory_for(image, None, ctx=said.get("ctx"), slots=said.get("slots"))
     settings = RunSettings(
         image=image,
         cmdline=words,
+        arch=arch,
         cpus=cpus,
         memory=memory,
         accel=machine["accel"],

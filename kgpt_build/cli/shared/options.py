@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from kgpt_build import toolchain
+from kgpt_build.arch import ALL, of_name
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.errors import UsageError
 from kgpt_build.sizes import MIB
@@ -48,6 +49,16 @@ def verbose_option(command: Command) -> Command:
         help="Print the commands that kgpt runs.",
     )
     return decorate(command)
+
+
+def arch_option(command: Command) -> Command:
+    """``--arch``, passed as an Arch, or None if it is not given."""
+    return click.option(
+        "--arch",
+        type=click.Choice([arch.name for arch in ALL]),
+        callback=lambda _, __, name: of_name(name) if name else None,
+        help="The processor architecture. [default: that of the kernel, else of this machine]",
+    )(command)
 
 
 def model_argument(command: Command) -> Command:

@@ -1,5 +1,6 @@
 /* Products of types with blocks of 32 by NEON: eight rows and up to four tokens together, so that each block is
- * unpacked once for all of them. The including file defines SUFFIX of the functions' names, and what neon.h asks for. */
+ * unpacked once for all of them. The including file defines SUFFIX of the functions' names, and what neon.h asks
+ * for. */
 #ifndef KGPT_OPS_AARCH64_QUANT_Q8_NEON_H
 #define KGPT_OPS_AARCH64_QUANT_Q8_NEON_H
 

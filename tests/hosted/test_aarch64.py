@@ -1,0 +1,149 @@
+"""The engine on aarch64, by qemu-user where the host is another one: its bits, its slots, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pace
+import pytest
+from hosted import Hosted
+from refusals import refused
+from rooms import ROOT
+
+from kgpt_build.arch import DEFAULT, of_host, of_name
+from kgpt_build.errors import ToolMissing, UsageError
+from kgpt_build.kernel import hosted as hosted_module
+from kgpt_build.kernel.build import build_cached
+from kgpt_build.kernel.inspect import inspect
+from kgpt_build.kernel.settings import BuildSettings
+from kgpt_build.models import NO_MODEL
+
+ARCH = of_name("aarch64")
+PROCESSORS = {
+    "cortex-a72": {"neon", "sha2", "crc32"},
+    "cortex-a76": {"neon", "sha2", "crc32", "dotprod"},
+    "max": {"neon", "sha2", "crc32", "dotprod", "i8mm", "rng"},
+}
+_BITS = [
+    "tests/hosted/bits_driver.c",
+    *(f"kernel_c/core/{name}.c" for name in ("format", "str", "utf8")),
+    *(f"kernel_c/math/{name}.c" for name in ("dmath", "dmath_trig", "math", "random")),
+    *("kernel_c/ops/quant/act.c", "kernel_c/ops/quant/types.c", "kernel_c/ops/attention/kv_ref.c"),
+]
+_FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-fno-math-errno", "-fsigned-char")
+
+
+def need_emulator() -> None:
+    if of_host() is not ARCH and not shutil.which(ARCH.user_emulator.program):
+        pytest.skip("the test needs qemu-user")
+
+
+@pytest.fixture(scope="module")
+def program() -> Hosted:
+    """For language models."""
+    need_emulator()
+    return Hosted(build_cached(NO_MODEL, target="hosted", arch=ARCH))
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_processors_are_known_and_their_slots_compute_the_definition(
+    program: Hosted, processor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every self-test, on every processor: the slots that it has, on random data."""
+    if of_host() is ARCH:
+        pytest.skip("this machine has one processor")
+    monkeypatch.setenv("QEMU_CPU", processor)
+    run = program.run("mode=selftest exit")
+    assert run.returncode == 0, run.console[-2000:]
+    features = set(run.one("cpu")["features"])
+    assert features - {"emulated"} == PROCESSORS[processor]
+    assert "emulated" in features, "qemu-user was not noticed: the slots are not those for emulators"
+    assert run.one("tests")["failed"] == 0
+    missing = {"dotprod", "i8mm"} - features
+    assert {test["not_run"] for test in run.of("test") if test.get("not_run")} <= missing | {""}
+
+
+def compiled(folder: Path, target: str, *more: str) -> Path:
+    output = folder / target
+    words = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-static", *_FLAGS, "-Ikernel_c/include"]
+    subprocess.run([*words, "-Ikernel_c", "-fno-sanitize=all", *_BITS, *more, "-o", str(output)], cwd=ROOT, check=True)
+    return output
+
+
+def test_random_bit_patterns_give_the_bits_of_x86_64(tmp_path: Path) -> None:
+    """Exponentials, logarithms, roots, conversions to halves, integers, decimals and activations: NaN, infinities and
+    denormal numbers among them.
+    """
+    need_emulator()
+    own = compiled(tmp_path, "x86_64-linux-musl")
+    other = compiled(tmp_path, "aarch64-linux-musl", "kernel_c/ops/aarch64/quant/act_neon.c")
+    outputs = [
+        subprocess.run(
+            [*hosted_module.emulator_for(path), str(path)], stdout=subprocess.PIPE, check=True, timeout=pace.limit(60)
+        ).stdout
+        for path in (own, other)
+    ]
+    assert len(outputs[0]) > 1_000_000
+    assert outputs[0] == outputs[1]
+
+
+def test_a_program_tells_its_architecture(program: Hosted) -> None:
+    found = inspect(program.path)
+    assert found.arch is ARCH
+    assert found.wx_problems == ()
+    assert "quant.every_slot_gives_the_bits_of_plain_c" in found.tests
+
+
+def test_without_an_emulator_the_error_names_it(program: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    if of_host() is ARCH:
+        pytest.skip("this machine runs it")
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with refused(ToolMissing, "qemu-aarch64"):
+        hosted_module.hosted_argv(program.path, "")
+
+
+def test_a_program_for_another_processor_than_asked_is_refused(program: Hosted) -> None:
+    words = [sys.executable, "-m", "kgpt_build", "run", str(program.path), "--arch", DEFAULT.name]
+    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    assert done.returncode == 2
+    assert "is for aarch64, not for x86-64" in done.stderr
+
+
+@pytest.mark.parametrize("toolchain", ["gcc", "clang"])
+def test_what_does_not_build_for_it_is_refused(toolchain: str) -> None:
+    with refused(UsageError, f"{toolchain} aarch64"):
+        BuildSettings(arch=ARCH, target="hosted", toolchain=toolchain).validate()
+
+
+@pytest.mark.parametrize("fault", ["ud", "null", "text", "exec"])
+def test_faults_are_panics(program: Hosted, fault: str) -> None:
+    run = program.run(f"fault={fault} mode=selftest exit")
+    assert run.returncode != 0
+    panic = run.one("panic")
+    assert panic["name"] == {"ud": "UNDEF"}.get(fault, "ABORT")
+    assert run.one("exit")["reason"] == "panic"
+
+
+def test_a_division_by_zero_is_no_fault(program: Hosted) -> None:
+    """The processor gives 0."""
+    run = program.run("fault=div mode=selftest exit")
+    assert "fault=div is not possible on this platform" in run.one("error")["message"]
+
+
+@pytest.mark.slow
+def test_two_builds_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a cache of their own, so that everything is compiled twice, from another folder."""
+    from kgpt_build.kernel.build import build
+
+    outputs = []
+    for name in ("one", "another"):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name / "cache"))
+        settings = BuildSettings(NO_MODEL, tmp_path / name / "out", target="hosted", arch=ARCH)
+        outputs.append(build(settings).output.read_bytes())
+    assert outputs[0] == outputs[1]
+    assert str(tmp_path).encode() not in outputs[0]
+    assert os.sep.encode() in outputs[0]
