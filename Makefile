@@ -79,7 +79,7 @@ need-test:
 	@scripts/need venv qemu cc clang lld grub grub-bios grub-uefi ovmf signing xkb dnsmasq
 
 need-slow:
-	@scripts/need bochs chromium cxx mbpoll nginx prometheus
+	@scripts/need bochs chromium cxx lwip mbpoll nginx prometheus
 
 need-peers:
 	@scripts/need venv qemu cmake cc cxx

@@ -18,7 +18,7 @@ static uint32_t server_slots(const struct kg_net_limits *limits)
 
 struct kg_net_limits kg_net_usual_limits(void)
 {
-    return (struct kg_net_limits){.servers = 64,
+    return (struct kg_net_limits){.servers = 65, /* 64 that are held, and a place for the next client */
                                   .clients = 2,
                                   .server_buffer = 48 << 10,
                                   .client_buffer = 512 << 10,

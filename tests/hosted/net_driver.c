@@ -4,32 +4,17 @@
  *                                       bytes as a line says; 11 is 9, but reads late
  *     net_driver resolve IP MTU WIRE NAME   prints the address of a name
  *     net_driver client IP MTU WIRE wait BYTES   reads a port, sends bytes to it, which Linux echoes, and compares
- * WIRE: impairments for both directions, such as loss=100,delay=2,seed=1. Ends when standard input does. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/if_tun.h>
-#include <net/if.h>
-#include <poll.h>
-#include <sched.h>
+ * WIRE: impairments for both directions, such as loss=100,delay=2,seed=1. Ends when standard input does. With a
+ * descriptor in NET_LINK its frames go there, to another stack (tests/hosted/lwip_driver.c). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/random.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "kgpt/net.h"
-#include "net_impair.h"
+#include "net_tap.h"
 
 #define CHUNK 65536
-#define SKIPPED 77
 
-static struct tap {
-    int file;
-    struct wire in, out;
-} tap;
+static struct tap tap;
 
 static struct session {
     bool used;
@@ -42,116 +27,6 @@ static struct session {
     uint32_t n_line;
     bool asked;
 } sessions[4][128];
-
-static uint64_t clock_ms(void *context)
-{
-    struct timespec now;
-    (void)context;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void deliver(struct tap *t)
-{
-    uint8_t frame[WIRE_FRAME];
-    size_t n;
-    while ((n = wire_get(&t->out, clock_ms(t), frame, sizeof frame)) > 0) {
-        if (write(t->file, frame, n) < 0 && errno != EAGAIN && errno != EIO) {
-            perror("tap");
-        }
-    }
-}
-
-static bool send_frame(void *context, const void *frame, size_t n)
-{
-    struct tap *t = context;
-    wire_put(&t->out, clock_ms(t), frame, n);
-    deliver(t);
-    return true;
-}
-
-static size_t receive_frame(void *context, void *frame, size_t size)
-{
-    struct tap *t = context;
-    uint8_t bytes[WIRE_FRAME];
-    deliver(t);
-    for (;;) {
-        ssize_t n = read(t->file, bytes, sizeof bytes);
-        if (n <= 0) {
-            break;
-        }
-        wire_put(&t->in, clock_ms(t), bytes, (size_t)n);
-    }
-    return wire_get(&t->in, clock_ms(t), frame, size);
-}
-
-static bool has_link(void *context)
-{
-    (void)context;
-    return true;
-}
-
-static void random_bytes(void *context, void *to, size_t n)
-{
-    (void)context;
-    if (getrandom(to, n, 0) != (ssize_t)n) {
-        abort();
-    }
-}
-
-static void relax(void *context, uint32_t ms)
-{
-    struct tap *t = context;
-    uint64_t now = clock_ms(t), next = wire_next(&t->in), other = wire_next(&t->out);
-    next = other < next ? other : next;
-    uint64_t wait = next <= now ? 0 : next - now < ms ? next - now : ms;
-    struct pollfd files[2] = {{.fd = t->file, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
-    poll(files, 2, (int)wait);
-    if (files[1].revents) {
-        char byte;
-        if (read(0, &byte, 1) <= 0) {
-            exit(0);
-        }
-    }
-}
-
-static void interface(int sock, const char *name, const char *address, int mtu)
-{
-    struct ifreq request = {0};
-    struct sockaddr_in *in = (struct sockaddr_in *)&request.ifr_addr;
-    strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-    if (address) {
-        in->sin_family = AF_INET;
-        inet_pton(AF_INET, address, &in->sin_addr);
-        ioctl(sock, SIOCSIFADDR, &request);
-        inet_pton(AF_INET, "255.255.255.0", &in->sin_addr);
-        ioctl(sock, SIOCSIFNETMASK, &request);
-        request.ifr_mtu = mtu;
-        ioctl(sock, SIOCSIFMTU, &request);
-    }
-    ioctl(sock, SIOCGIFFLAGS, &request);
-    request.ifr_flags |= IFF_UP;
-    ioctl(sock, SIOCSIFFLAGS, &request);
-}
-
-static void open_tap(int mtu)
-{
-    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
-    strcpy(request.ifr_name, "tap0");
-    if (unshare(CLONE_NEWNET) < 0) {
-        printf("skip: no network namespace can be made: %s\n", strerror(errno));
-        exit(SKIPPED);
-    }
-    tap.file = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
-    if (tap.file < 0 || ioctl(tap.file, TUNSETIFF, &request) < 0) {
-        printf("skip: no TAP device can be made: %s\n", strerror(errno));
-        exit(SKIPPED);
-    }
-    int sock = socket(AF_INET, SOCK_DGRAM, 0);
-    interface(sock, "lo", NULL, 0);
-    interface(sock, "tap0", "10.77.0.1", mtu);
-    close(sock);
-}
 
 /* The bytes that every test sends. */
 static uint8_t pattern(uint64_t i)
@@ -225,7 +100,7 @@ static void serve_one(const struct kg_connections *c, uint32_t id, struct sessio
     case 2: serve_source(c, id, s); break;
     default: /* reads nothing while the window fills */
         s->left = 1;
-        if (clock_ms(NULL) - s->began > 1500) {
+        if (tap_clock(NULL) - s->began > 1500) {
             serve_count(c, id, s);
             s->left = !s->asked;
         }
@@ -281,7 +156,7 @@ static void serve(struct kg_net *net)
             while ((id = c->accept(c->context)) >= 0) {
                 memset(&sessions[kind][id], 0, sizeof sessions[kind][id]);
                 sessions[kind][id].used = true;
-                sessions[kind][id].began = clock_ms(NULL);
+                sessions[kind][id].began = tap_clock(NULL);
             }
             for (uint32_t i = 0; i < c->limit; i++) {
                 struct session *s = &sessions[kind][i];
@@ -345,28 +220,18 @@ static int client(struct kg_net *net, uint16_t port, uint64_t bytes)
 
 int main(int argc, char **argv)
 {
-    if (argc < 5 || !wire_parse(&tap.in, argv[4]) || !wire_parse(&tap.out, argv[4])) {
+    if (argc < 5 || !tap_open(&tap, atoi(argv[3]), argv[4])) {
         return 2;
     }
-    tap.out.state += 77;
-    int mtu = atoi(argv[3]);
-    open_tap(mtu);
+    tap.ends_with_input = true;
     setvbuf(stdout, NULL, _IOLBF, 0);
     struct kg_net_limits limits = kg_net_usual_limits();
     struct kg_net_memory memory;
     struct kg_arena arena;
     static uint8_t memory_of_arena[64u << 20];
     kg_arena_init(&arena, memory_of_arena, sizeof memory_of_arena);
-    struct kg_net_link link = {.context = &tap,
-                               .send = send_frame,
-                               .receive = receive_frame,
-                               .has_link = has_link,
-                               .now_ms = clock_ms,
-                               .random = random_bytes,
-                               .relax = relax,
-                               .mac = {2, 0, 0, 0, 0, 2},
-                               .mtu = (uint16_t)mtu};
-    struct kg_net_settings settings = {.address = 0x0A4D0002, .mask = 0xFFFFFF00, .gateway = 0x0A4D0001};
+    struct kg_net_link link = tap_link(&tap);
+    struct kg_net_settings settings = tap_settings;
     struct kg_error error;
     if (strcmp(argv[2], "-") != 0 && kg_net_read_settings(argv[2], &settings, &error) != KG_OK) {
         printf("%s\n", error.message);

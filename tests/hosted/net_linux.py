@@ -48,6 +48,21 @@ def compile_driver(folder: Path, name: str = "net_driver") -> Path:
     return program
 
 
+@contextlib.contextmanager
+def namespace(pid: int) -> Iterator[None]:
+    """Inside, this thread makes sockets in the network namespace of a process."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    other = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    try:
+        assert libc.setns(other, 0) == 0
+        yield
+    finally:
+        assert libc.setns(own, 0) == 0
+        os.close(own)
+        os.close(other)
+
+
 class Peer:
     """The driver while it runs. As a context it ends with the driver's exit."""
 
@@ -64,19 +79,9 @@ class Peer:
             pytest.skip(first.removeprefix("skip: ").strip())
         assert first == "ready\n", (first, self.process.returncode)
 
-    @contextlib.contextmanager
-    def namespace(self) -> Iterator[None]:
+    def namespace(self) -> contextlib.AbstractContextManager[None]:
         """Inside, sockets are made on Linux's side of the driver's namespace."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        own = os.open("/proc/self/ns/net", os.O_RDONLY)
-        other = os.open(f"/proc/{self.process.pid}/ns/net", os.O_RDONLY)
-        try:
-            assert libc.setns(other, 0) == 0
-            yield
-        finally:
-            assert libc.setns(own, 0) == 0
-            os.close(own)
-            os.close(other)
+        return namespace(self.process.pid)
 
     def socket(self, kind: int = SOCK_STREAM, protocol: int = 0) -> Socket:
         with self.namespace():

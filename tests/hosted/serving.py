@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,17 +193,19 @@ def also_sanitized(metafunc: pytest.Metafunc) -> None:
 
 
 @contextmanager
-def serving(program: Hosted, modules: tuple[str, ...], words: str = "") -> Iterator[Server]:
+def serving(
+    program: Hosted, modules: tuple[str, ...], words: str = "", *, port: int = 0, env: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """The server while the block runs."""
     read, write = os.pipe()
-    argv = program.argv(f"mode=serve port=0 cpus=1 alias={NAME} {words}", write, *modules)
+    argv = program.argv(f"mode=serve port={port} cpus=1 alias={NAME} {words}", write, *modules)
     process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         pass_fds=[write],
-        env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
+        env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0", **(env or {})},
     )
     os.close(write)
     try:

@@ -4,6 +4,7 @@
 #include "kgpt/mem.h"
 
 #define IDLE_TIMES 6u       /* `timeout` times this for a connection between two requests, and for a whole body */
+#define FRESH_MS 1000u      /* a client that has said nothing yet for so long is not idle: its request is on the way */
 #define LINGER_MS 1000u     /* for the client to close, after the last answer */
 #define LINGER_BYTES 4096u  /* dropped in one call */
 #define REQUESTS_AT_ONCE 16 /* of one client, pipelined, before others get their turn */
@@ -350,7 +351,8 @@ static void make_room(struct kg_server *server)
         if (free > shared) {
             return;
         }
-        if (client->state == KG_CLIENT_HEAD && client->n_in == 0 && (!idle || client->since < idle->since)) {
+        bool is_idle = client->state == KG_CLIENT_HEAD && client->n_in == 0;
+        if (is_idle && kg_server_ms(server, client->since) > FRESH_MS && (!idle || client->since < idle->since)) {
             idle = client;
         }
     }
