@@ -20,7 +20,7 @@ import urllib.request
 from benchmarks.machine import machine_line
 from kgpt_build.def_files import rows
 
-PLACE = {(row.arguments[0], row.arguments[1]): int(row.arguments[2]) for row in rows("app/server/modbus.def")}
+PLACE = {(row.arguments[0], row.arguments[1]): int(row.arguments[2]) for row in rows("app/server/modbus/modbus.def")}
 SIZES = (32, 128, 512)
 BUSY = (1, 2)  # queued, running
 AT_ONCE = 119  # registers of the text in the request that starts it

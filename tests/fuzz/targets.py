@@ -289,7 +289,7 @@ def _application() -> tuple[str, ...]:
     """
     more = (
         *("kernel_c/app/shell/devices.c", "kernel_c/app/shell/cards.c"),
-        *("kernel_c/app/network/dialing_process.c", "kernel_c/app/server/sockets.c"),
+        *("kernel_c/app/network/dialing_process.c", "kernel_c/app/server/link/sockets.c"),
     )
     sources = [*listed("ENGINE", "ENGINE_LM", "ENGINE_LARGE", "ENGINE_NO_TRAIN"), *more]
     return tuple(name for name in sources if not name.endswith(("_test.c", "core/arena.c")))

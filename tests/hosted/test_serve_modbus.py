@@ -29,8 +29,8 @@ pymodbus = pytest.importorskip("pymodbus.client")
 
 SETS = (("ok", "warn", "alarm"), ("a", "b", "c"))
 LABELS = "/".join(",".join(labels) for labels in SETS)
-PLACE = {(row.arguments[0], row.arguments[1]): int(row.arguments[2]) for row in rows("app/server/modbus.def")}
-SIZE = {(row.arguments[0], row.arguments[1]): int(row.arguments[3]) for row in rows("app/server/modbus.def")}
+PLACE = {(row.arguments[0], row.arguments[1]): int(row.arguments[2]) for row in rows("app/server/modbus/modbus.def")}
+SIZE = {(row.arguments[0], row.arguments[1]): int(row.arguments[3]) for row in rows("app/server/modbus/modbus.def")}
 START, TOKENS, SET, TEXT = (PLACE["HOLDING", name] for name in ("START", "TOKENS", "SET", "TEXT"))
 IDLE, QUEUED, DONE, FAILED = 0, 1, 3, 4
 BAD_TEXT, BUDGET, CANCELLED = 1, 3, 5
@@ -322,7 +322,7 @@ def test_labels_that_are_refused(without_model: Hosted, model: Path, labels: str
 
 def test_the_document_has_every_register() -> None:
     document = (Path(__file__).parents[2] / "docs" / "modbus.md").read_text(encoding="utf-8")
-    for row in rows("app/server/modbus.def"):
+    for row in rows("app/server/modbus/modbus.def"):
         _, _, first, n, meaning = row.arguments
         last = int(first) + int(n) - 1
         place = first if n == "1" else f"{first} to {last}"

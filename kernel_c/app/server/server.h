@@ -6,7 +6,7 @@
 #define KGPT_APP_SERVER_H
 
 #include "app/lm.h"
-#include "network.h"
+#include "link/network.h"
 
 #include "kgpt/connections.h"
 #include "kgpt/format.h"

@@ -163,10 +163,10 @@ bool plat_awaits_keyboard(void);
 /* Calls the drivers' poll functions: between the layers of a forward pass, and while the kernel waits for input. */
 void plat_poll(void);
 
-/* Only of a process (a kernel has its own network: app/server/network.c). Connections of clients to TCP port `port`
- * (kgpt/connections.h); with 0 the platform chooses one. Memory comes from
- * `arena` and stays allocated. To be called once for each of at most two ports, whose connections
- * `poll` and `wait` together. Returns NULL and why there are none. */
+/* Only of a process (a kernel has its own network: app/server/link/network.c). Connections of clients to TCP port
+ * `port` (kgpt/connections.h); with 0 the platform chooses one. Memory comes from `arena` and stays allocated. To be
+ * called once for each of at most two ports, whose connections `poll` and `wait` together. Returns NULL and why
+ * there are none. */
 struct kg_connections;
 const struct kg_connections *plat_connections(uint32_t port, struct kg_arena *arena, struct kg_error *error);
 

@@ -2,7 +2,7 @@
 #ifndef KGPT_APP_OPENAI_H
 #define KGPT_APP_OPENAI_H
 
-#include "server.h"
+#include "app/server/server.h"
 
 /* True for the name that clients know, and for that in the model's file. */
 bool kg_openai_is_model(const struct kg_server *server, struct kg_text name);

@@ -1,5 +1,5 @@
 /* What a reply answers or continues, as tokens: see server.h. */
-#include "server.h"
+#include "app/server/server.h"
 
 #include "app/cmdline/keys.h"
 

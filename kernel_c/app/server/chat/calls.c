@@ -1,6 +1,6 @@
 /* Calls of tools in the text of a reply: see tools.h. A call stands between two tags of the chat's template. What is no
  * call between them is text. The white space before the first call, and all text behind it, is not told. */
-#include "tools.h"
+#include "app/server/tools.h"
 
 #include "kgpt/mem.h"
 

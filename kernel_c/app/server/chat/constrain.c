@@ -1,5 +1,5 @@
 /* Replies that stay within a grammar: response_format of OpenAI, grammar and json_schema of llama.cpp. See server.h. */
-#include "server.h"
+#include "app/server/server.h"
 
 #include "kgpt/grammar.h"
 #include "kgpt/matcher.h"

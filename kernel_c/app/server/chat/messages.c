@@ -1,8 +1,8 @@
 /* The messages of a chat: see server.h. */
-#include "server.h"
+#include "app/server/server.h"
 
 #include "app/cmdline/keys.h"
-#include "tools.h"
+#include "app/server/tools.h"
 
 #include "kgpt/mem.h"
 

@@ -1,6 +1,6 @@
 /* How a reply is sampled, from the fields of a request: see server.h. The names are those of OpenAI, and of llama.cpp
  * where OpenAI has none. */
-#include "server.h"
+#include "app/server/server.h"
 
 #include "app/run/request.h"
 

@@ -1,8 +1,8 @@
 /* POST /v1/chat/completions: see server.h and openai.h. */
 #include "openai.h"
 
-#include "endpoints.h"
-#include "tools.h"
+#include "app/server/endpoints.h"
+#include "app/server/tools.h"
 
 #include "kgpt/mem.h"
 

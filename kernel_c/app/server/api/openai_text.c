@@ -1,7 +1,7 @@
 /* POST /v1/completions: texts that continue a prompt. See server.h and openai.h. */
 #include "openai.h"
 
-#include "endpoints.h"
+#include "app/server/endpoints.h"
 
 #define PREFIX "cmpl"
 #define MOST_TOKENS 16u  /* of a reply whose request does not say it */

@@ -1,8 +1,8 @@
 /* POST /api/chat and /api/generate: see ollama.h. A stream has an object on each line. */
 #include "ollama.h"
 
-#include "endpoints.h"
-#include "tools.h"
+#include "app/server/endpoints.h"
+#include "app/server/tools.h"
 
 #define US 1000u /* nanoseconds */
 

@@ -1,9 +1,9 @@
 /* Endpoints of llama.cpp's server: what is counted and set, texts to tokens and back. */
-#include "server.h"
+#include "app/server/server.h"
 
 #include "app/events/events.h"
-#include "endpoints.h"
-#include "tools.h"
+#include "app/server/endpoints.h"
+#include "app/server/tools.h"
 
 #include "kgpt/stream.h"
 #include "kgpt/utf8.h"

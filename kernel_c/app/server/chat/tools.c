@@ -1,5 +1,5 @@
 /* Tools in a request: see tools.h. */
-#include "tools.h"
+#include "app/server/tools.h"
 
 #include "kgpt/mem.h"
 

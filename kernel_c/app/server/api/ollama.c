@@ -2,7 +2,7 @@
 #include "ollama.h"
 
 #include "app/events/events.h"
-#include "endpoints.h"
+#include "app/server/endpoints.h"
 #include "openai.h"
 
 #include "kgpt/date.h"

@@ -3,7 +3,7 @@
 #include "ollama.h"
 #include "openai.h"
 
-#include "endpoints.h"
+#include "app/server/endpoints.h"
 
 #include "kgpt/math.h"
 #include "kgpt/mem.h"

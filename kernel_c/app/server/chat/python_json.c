@@ -1,5 +1,5 @@
 /* JSON as Python's json.dumps writes it, which chat templates call: see tools.h. */
-#include "tools.h"
+#include "app/server/tools.h"
 
 #define GROWS 2u /* bytes of output for one of the text, at most: a space behind each comma and colon */
 

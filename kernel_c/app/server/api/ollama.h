@@ -2,7 +2,7 @@
 #ifndef KGPT_APP_OLLAMA_H
 #define KGPT_APP_OLLAMA_H
 
-#include "server.h"
+#include "app/server/server.h"
 
 #define KG_OLLAMA_NAME 80u /* bytes of a name with its tag, and of a time, with their NUL */
 

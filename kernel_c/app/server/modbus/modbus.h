@@ -3,7 +3,7 @@
 #ifndef KGPT_APP_MODBUS_H
 #define KGPT_APP_MODBUS_H
 
-#include "server.h"
+#include "app/server/server.h"
 
 #include "kgpt/modbus.h"
 

@@ -2,7 +2,7 @@
 #include "openai.h"
 
 #include "app/events/events.h"
-#include "endpoints.h"
+#include "app/server/endpoints.h"
 
 #include "kgpt/mem.h"
 

@@ -1,0 +1,3 @@
+BARE_NET += app/server/link/network.c
+HOSTED += app/server/link/sockets.c
+SMALL += app/server/link/%
