@@ -12,11 +12,19 @@ extern char kg_model_start[], kg_stack_guard[], kg_ist_guard[];
 
 static uint64_t *root;
 
+#define SIZE_BITS (kg_entry_bits.large | kg_entry_bits.small)
+
+/* Of an entry of level 1. */
+static bool is_large(uint64_t entry)
+{
+    return (entry & (SIZE_BITS | KG_ENTRY_MAPPED)) == (kg_entry_bits.large | KG_ENTRY_MAPPED);
+}
+
 /* The table that `entry`, of this level, points to. Creates a missing table, and splits a large page. */
 static uint64_t *descend_table(uint64_t *entry, unsigned level)
 {
-    bool mapped = kg_entry_is_mapped(*entry), large = mapped && level == 1 && kg_entry_is_large(*entry);
-    if (mapped && !large) {
+    bool large = level == 1 && is_large(*entry);
+    if ((*entry & KG_ENTRY_MAPPED) && !large) {
         return (uint64_t *)(*entry & ADDRESS_MASK);
     }
     uint64_t *table = kg_memory_page();
@@ -24,9 +32,9 @@ static uint64_t *descend_table(uint64_t *entry, unsigned level)
         return NULL;
     }
     for (unsigned i = 0; large && i < 512; i++) {
-        table[i] = kg_entry_part(*entry, i);
+        table[i] = ((*entry & ~SIZE_BITS) | kg_entry_bits.small) + i * KG_PAGE;
     }
-    kg_entry_set(entry, kg_entry_table(table));
+    kg_entry_set(entry, (uintptr_t)table | kg_entry_bits.table); /* the last level holds the permissions */
     return table;
 }
 
@@ -54,11 +62,17 @@ static bool is_mapped(uint64_t address)
     const uint64_t *table = root;
     for (unsigned level = 3;; level--) {
         uint64_t entry = table[index_at(address, level)];
-        if (!kg_entry_is_mapped(entry) || level == 0 || (level == 1 && kg_entry_is_large(entry))) {
-            return kg_entry_is_mapped(entry);
+        if (!(entry & KG_ENTRY_MAPPED) || level == 0 || (level == 1 && is_large(entry))) {
+            return entry & KG_ENTRY_MAPPED;
         }
         table = (const uint64_t *)(entry & ADDRESS_MASK);
     }
+}
+
+static uint64_t page_entry(uint64_t address, enum kg_access access, bool large)
+{
+    uint64_t bits = kg_entry_bits.access[access];
+    return bits ? address | bits | (large ? kg_entry_bits.large : kg_entry_bits.small) : 0;
 }
 
 /* Uses large pages where possible: with 4 KiB pages the weights of a language model would need a TLB entry for every
@@ -72,7 +86,7 @@ static bool map_range(uint64_t address, uint64_t end, enum kg_access access)
         if (!entry) {
             return false;
         }
-        kg_entry_set(entry, kg_entry_page(address, access, large));
+        kg_entry_set(entry, page_entry(address, access, large));
         step = large ? LARGE_PAGE : KG_PAGE;
     }
     return true;
@@ -115,7 +129,7 @@ static bool set_page(uint64_t address, enum kg_access access)
     if (!entry) {
         return false;
     }
-    kg_entry_set(entry, kg_entry_page(address, access, false));
+    kg_entry_set(entry, page_entry(address, access, false));
     kg_translation_changed(false);
     return true;
 }

@@ -6,4 +6,5 @@ BARE += \
     platform/common/paging.c \
     platform/common/panic.c \
     platform/common/parallel.c \
+    platform/common/processors.c \
     platform/common/screen.c

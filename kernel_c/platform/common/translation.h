@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define KG_ENTRY_MAPPED 1ull
+
 enum kg_access {
     KG_ACCESS_NONE,      /* not mapped */
     KG_ACCESS_CODE,      /* executable and read-only */
@@ -12,15 +14,16 @@ enum kg_access {
     KG_ACCESS_MEMORY,    /* read-write */
     KG_ACCESS_REGISTERS, /* read-write, uncached */
     KG_ACCESS_COMBINING, /* read-write, write-combining if supported */
+    KG_ACCESSES,
 };
 
-/* The entry of a page of 4 KiB, or of 2 MiB if `large`; 0 for KG_ACCESS_NONE. */
-uint64_t kg_entry_page(uint64_t address, enum kg_access access, bool large);
-uint64_t kg_entry_table(const uint64_t *table);
-
-bool kg_entry_is_mapped(uint64_t entry);
-bool kg_entry_is_large(uint64_t entry);             /* of an entry of level 1 */
-uint64_t kg_entry_part(uint64_t large, unsigned i); /* the i-th page of 4 KiB of a page of 2 MiB */
+/* The bits of an entry beside the address. */
+struct kg_entry_bits {
+    uint64_t access[KG_ACCESSES];
+    uint64_t large, small; /* added for a page of 2 MiB, and of 4 KiB: they differ in one bit */
+    uint64_t table;        /* of an entry that leads to a table */
+};
+extern struct kg_entry_bits kg_entry_bits;
 
 /* Replaces an entry, which may be in use. It takes effect by kg_translation_changed. */
 void kg_entry_set(uint64_t *entry, uint64_t value);

@@ -46,7 +46,8 @@ _Noreturn void kg_start(uint32_t magic, uint32_t info)
     }
     kg_screen_start();
     kg_cpu_detect(&cpu);
-    kg_smp_init(&cpu, kg_firmware_tables);
+    kg_processors_init(&cpu);
+    kg_smp_init(kg_firmware_tables);
     kg_firmware_init(boot);
     plat_exit(kg_main(kg_describe_platform("x86_64", boot, &cpu)));
 }

@@ -18,57 +18,23 @@
 #define PAT_ENTRY1_COMBINING 0x0100ull
 #define CPUID1_EDX_PAT (1u << 16)
 
-static bool has_pat(void)
-{
-    uint32_t r[4];
-    kg_cpuid(1, 0, r);
-    return r[3] & CPUID1_EDX_PAT;
-}
+#define DATA (PRESENT | WRITE | NO_EXECUTE)
+
+struct kg_entry_bits kg_entry_bits = {
+    .access = {0, PRESENT, PRESENT | NO_EXECUTE, DATA, DATA | UNCACHED, DATA},
+    .large = LARGE,
+    .table = PRESENT | WRITE,
+};
 
 /* PAT: entry 1 (PWT) is write-through after a reset, which the kernel does not use. */
 void kg_paging_join(void)
 {
-    if (has_pat()) {
+    uint32_t r[4];
+    kg_cpuid(1, 0, r);
+    if (r[3] & CPUID1_EDX_PAT) {
         kg_wrmsr(MSR_PAT, (kg_rdmsr(MSR_PAT) & ~PAT_ENTRY1) | PAT_ENTRY1_COMBINING);
+        kg_entry_bits.access[KG_ACCESS_COMBINING] = DATA | PWT;
     }
-}
-
-static uint64_t flags_of(enum kg_access access)
-{
-    switch (access) {
-    case KG_ACCESS_NONE: return 0;
-    case KG_ACCESS_CODE: return PRESENT;
-    case KG_ACCESS_CONSTANT: return PRESENT | NO_EXECUTE;
-    case KG_ACCESS_MEMORY: return PRESENT | WRITE | NO_EXECUTE;
-    case KG_ACCESS_REGISTERS: return PRESENT | WRITE | NO_EXECUTE | UNCACHED;
-    default: return PRESENT | WRITE | NO_EXECUTE | (has_pat() ? PWT : 0);
-    }
-}
-
-uint64_t kg_entry_page(uint64_t address, enum kg_access access, bool large)
-{
-    uint64_t flags = flags_of(access);
-    return flags ? address | flags | (large ? LARGE : 0) : 0;
-}
-
-uint64_t kg_entry_table(const uint64_t *table)
-{
-    return (uintptr_t)table | PRESENT | WRITE; /* the last level holds the permissions */
-}
-
-bool kg_entry_is_mapped(uint64_t entry)
-{
-    return entry & PRESENT;
-}
-
-bool kg_entry_is_large(uint64_t entry)
-{
-    return entry & LARGE;
-}
-
-uint64_t kg_entry_part(uint64_t large, unsigned i)
-{
-    return (large & ~LARGE) + i * KG_PAGE;
 }
 
 void kg_entry_set(uint64_t *entry, uint64_t value)
