@@ -17,9 +17,9 @@ class Boot(Event):
     version: str
     """The version of kgpt."""
     platform: str
-    """``x86_64`` or ``linux``."""
+    """``x86_64``, ``aarch64`` or ``linux``."""
     loader: str
-    """``pvh``, ``multiboot1``, ``multiboot2`` or ``process``."""
+    """``pvh``, ``multiboot1``, ``multiboot2``, ``linux`` or ``process``."""
     cmdline: str
     """The command line."""
     memory: int

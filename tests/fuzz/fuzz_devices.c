@@ -78,6 +78,11 @@ uint32_t plat_pci_read(uint32_t address, uint32_t offset, uint32_t size)
     return size == 4 ? value : value & ((1u << 8 * size) - 1);
 }
 
+uint64_t plat_pci_place(uint64_t size, bool wide)
+{
+    return wide ? size : 0;
+}
+
 void plat_pci_write(uint32_t address, uint32_t offset, uint32_t size, uint32_t value)
 {
     uint32_t bar = (offset - BAR0) / 4;

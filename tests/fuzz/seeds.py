@@ -19,6 +19,7 @@ import acpi
 import disks
 import keyboards
 import lm_tiny
+import trees
 from blocks import Ahci, Blk, Nvme
 from cards import E1000, E1000e, VirtioNet
 from gguf_files import RawTensor, array_field, field, raw_file, text, u32_field, write_everything
@@ -155,6 +156,7 @@ def main() -> None:
     makers = {
         "acpi": _machines,
         "devices": _devices,
+        "tree": _trees,
         "disk": _disks,
         "cmdline": _cmdlines,
         "lineedit": _typed,
@@ -265,6 +267,25 @@ def _machines() -> Iterator[bytes]:
     yield b"\1" + acpi.memory([acpi.fadt(132)], dsdt=acpi.table(b"DSDT", long_length)).data
     yield b"\1" + acpi.memory([acpi.madt(), acpi.hpet(0)], rsdt=False).data
     yield b"\1" + acpi.memory().data[:-1]
+
+
+def _trees() -> Iterator[bytes]:
+    """After a byte: 0 a device tree, 1 an initial RAM disk."""
+    for made in (trees.tree(trees.virt()), trees.tree(trees.virt(3), [(0x43000000, 0x2000)]), trees.tree({})):
+        yield b"\0" + made
+    bus: dict[str, Any] = {
+        "#address-cells": [1],
+        "#size-cells": [1],
+        "ranges": [0x100, 0x2000, 0x100, 0x400],
+        "a@1": {"reg": [1, 8]},
+    }
+    yield b"\0" + trees.tree({"bus": bus, "memory": {"device_type": "memory", "reg": trees.wide(1 << 30, 1 << 20)}})
+    for size in (0, 5):
+        name = b"a words\0"
+        fields = (1, 0o100644, 0, 0, 1, 0, size, 0, 0, 0, 0, len(name), 0)
+        entry = b"070701" + b"".join(b"%08x" % field for field in fields) + name + bytes(2)
+        yield b"\1" + entry + b"hello"[:size] + bytes(-size % 4) + entry.replace(name, b"TRAILER!!!\0")
+    yield b"\1GGUF"
 
 
 def _configurations() -> Iterator[bytes]:

@@ -379,6 +379,15 @@ TARGETS = {
                 *("\\xf4\\x1a\\x41\\x10", "\\x86\\x80\\x0e\\x10", "\\x86\\x80\\xd3\\x10"),
             ),
         ),
+        Target(
+            "tree",
+            (
+                *(f"kernel_c/platform/boot/tree/{name}.c" for name in ("fdt", "initrd", "tree")),
+                *("kernel_c/platform/boot/boot_info.c", "kernel_c/platform/virt/tree_facts.c", *_CORE),
+            ),
+            4096,
+            words=("070701", "TRAILER!!!", "arm,pl011", "virtio,mmio", "\\x00\\x00\\x00\\x01", "\\x00\\x00\\x00\\x03"),
+        ),
         Target("xhci", (*_CORE,), 1024, words=("\\x0f\\x01\\x02", "\\x01\\x01", "\\x05\\x0f", "\\x1a")),
         Target(
             "disk",

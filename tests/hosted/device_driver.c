@@ -20,6 +20,7 @@ struct machine {
     struct kg_pci_buses ranges[2];
     uint32_t n_blocks; /* virtio devices that are on no bus */
     uint64_t blocks[4], block_size;
+    uint64_t window; /* the next address for a BAR without one; 0: the firmware gives all */
 };
 
 static char said[4096]; /* by plat_text */
@@ -64,6 +65,16 @@ uint32_t plat_pci_read(uint32_t address, uint32_t offset, uint32_t size)
 void plat_pci_write(uint32_t address, uint32_t offset, uint32_t size, uint32_t value)
 {
     machine->write_config(address, offset, size, value);
+}
+
+uint64_t plat_pci_place(uint64_t size, bool wide)
+{
+    uint64_t at = (machine->window + size - 1) & ~(size - 1);
+    if (machine->window == 0 || (!wide && at > UINT32_MAX)) {
+        return 0;
+    }
+    machine->window = at + size;
+    return at;
 }
 
 bool plat_virtio_registers(uint32_t i, struct kg_bar *bar)

@@ -58,6 +58,7 @@ class _Machine(ctypes.Structure):
         ("n_blocks", ctypes.c_uint32),
         ("blocks", ctypes.c_uint64 * 4),
         ("block_size", ctypes.c_uint64),
+        ("window", ctypes.c_uint64),
     )
 
 
@@ -187,6 +188,7 @@ class Machine:
         dma_problem: bytes | None = None,
         blocks: Sequence[Block] = (),
         block_size: int = BLOCK_SIZE,
+        window: int = 0,
     ) -> None:
         self.functions = dict(functions)
         self.blocks = blocks
@@ -211,6 +213,7 @@ class Machine:
             len(blocks),
             (ctypes.c_uint64 * 4)(*(block.base for block in blocks)),
             block_size,
+            window,
         )
 
     def _kept(self, call: Callable[..., T]) -> Callable[..., T | int]:

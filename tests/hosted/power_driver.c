@@ -21,6 +21,7 @@ static void fake_interrupts_off(void)
 #define kg_cpuid fake_cpuid
 #define kg_halt fake_halt
 #define kg_interrupts_off fake_interrupts_off
+#include "../../kernel_c/platform/boot/boot_info.c"
 #include "../../kernel_c/platform/pc/firmware.c"
 #include "../../kernel_c/platform/pc/power.c"
 

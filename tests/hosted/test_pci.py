@@ -117,6 +117,17 @@ def test_bars(drivers: Drivers, name: str) -> None:
     assert function.command() == PORTS | MEMORY | NO_INTERRUPT  # a driver that gave up takes the bus away
 
 
+def test_bars_that_the_firmware_left_without_an_address(drivers: Drivers) -> None:
+    """They get one of the machine, where it has a window for them: only wide ones above 4 GiB."""
+    bars = {0: (0, 0x1000, 0), 1: (0xFEB00000, 0x1000, 0), 2: (0, 0x4000, 12), 4: (0, 0x100, 1)}
+    function = Function(0x1AF4, 0x1044, bars=bars)
+    (found,) = drivers.on(Machine({HERE: function}, window=0xE0001000)).devices()
+    assert found["bars"] == [(0xE0001000, 0x1000), (0xFEB00000, 0x1000), (0xE0004000, 0x4000)]
+    assert Machine.bar(function, 2) == (0xE0004000, 0x4000)
+    (found,) = drivers.on(Machine({HERE: Function(0x1AF4, 0x1044, bars=bars)}, window=0x1_0000_0000)).devices()
+    assert found["bars"] == [(0xFEB00000, 0x1000), (0x1_0000_0000, 0x4000)]
+
+
 @pytest.mark.parametrize(("state", "us"), [(0x100, 0), (0x103, 10_000), (0x101, 10_000)])
 def test_a_device_that_sleeps_is_woken(drivers: Drivers, state: int, us: int) -> None:
     """And is not touched for ten milliseconds."""

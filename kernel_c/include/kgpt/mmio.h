@@ -39,7 +39,11 @@ static inline void kg_mmio_write32(volatile uint8_t *at, uint32_t value)
  * reordered before it. */
 static inline void kg_dma_barrier(void)
 {
+#ifdef __aarch64__
+    __asm__ volatile("dmb sy" : : : "memory"); /* a fence orders memory for processors alone */
+#else
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
 }
 
 #endif

@@ -27,8 +27,8 @@ struct kg_file {
 };
 
 struct kg_platform_info {
-    const char *platform; /* "x86_64" or "linux" */
-    const char *loader;   /* "pvh", "multiboot1", "multiboot2" or "process" */
+    const char *platform; /* "x86_64", "aarch64" or "linux" */
+    const char *loader;   /* "pvh", "multiboot1", "multiboot2", "uefi", "linux" or "process" */
     const char *excess;   /* what exceeded the limits of a table (modules, memory map …); NULL: nothing */
     const char *cmdline;  /* as the loader gave it, NUL-terminated, never NULL */
     const struct kg_cpu *cpu;

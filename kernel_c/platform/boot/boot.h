@@ -57,6 +57,9 @@ struct kg_boot {
     uintptr_t image_end; /* where the kernel ends, with its model: its header says so, which `kgpt pack` updates */
 };
 
+/* True if the memory map declares any byte from `from` to before `to` as RAM. */
+bool kg_boot_is_ram(const struct kg_boot *boot, uint64_t from, uint64_t to);
+
 /* For the readers of the protocols. */
 void kg_boot_set_cmdline(struct kg_boot *boot, const char *text);
 void kg_boot_add_region(struct kg_boot *boot, uint64_t base, uint64_t size, uint32_t type);

@@ -14,6 +14,17 @@ static size_t copy_text(char *to, size_t size, const char *from)
     return 0;
 }
 
+bool kg_boot_is_ram(const struct kg_boot *boot, uint64_t from, uint64_t to)
+{
+    for (size_t i = 0; i < boot->n_regions; i++) {
+        const struct kg_region *region = &boot->regions[i];
+        if (region->type == KG_REGION_RAM && from < region->base + region->size && region->base < to) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void kg_boot_set_cmdline(struct kg_boot *boot, const char *text)
 {
     while (*text == ' ') {

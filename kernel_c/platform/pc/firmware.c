@@ -48,13 +48,7 @@ const struct kg_acpi_fadt *kg_firmware_fadt(void)
 
 bool kg_firmware_is_ram(uint64_t from, uint64_t to)
 {
-    for (size_t i = 0; i < boot->n_regions; i++) {
-        const struct kg_region *region = &boot->regions[i];
-        if (region->type == KG_REGION_RAM && from < region->base + region->size && region->base < to) {
-            return true;
-        }
-    }
-    return false;
+    return kg_boot_is_ram(boot, from, to);
 }
 
 bool kg_register_usable(const struct kg_acpi_register *r, uint32_t size)

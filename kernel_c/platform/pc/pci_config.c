@@ -133,6 +133,14 @@ void plat_pci_write(uint32_t address, uint32_t offset, uint32_t size, uint32_t v
     }
 }
 
+/* The firmware of a PC gives addresses to all that it wants to be used. */
+uint64_t plat_pci_place(uint64_t size, bool wide)
+{
+    (void)size;
+    (void)wide;
+    return 0;
+}
+
 volatile uint8_t *plat_map(uint64_t base, uint64_t size)
 {
     bool good = base + size > base && !kg_firmware_is_ram(base, base + size) && kg_map_device(base, size, false);

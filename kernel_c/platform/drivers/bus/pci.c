@@ -109,6 +109,12 @@ static uint32_t size_bar(uint32_t address, uint32_t i, struct kg_bar *bar)
     uint64_t base = (uint64_t)high << 32 | (low & ~BAR_FLAGS);
     uint64_t mask = (uint64_t)high_mask << 32 | (low_mask & ~BAR_FLAGS),
              size = mask & -mask; /* the lowest writable bit */
+    if (!(low & BAR_PORTS) && low_mask && size && !base && (base = plat_pci_place(size, wide))) {
+        plat_pci_write(address, offset, 4, (uint32_t)base);
+        if (wide) {
+            plat_pci_write(address, offset + 4, 4, (uint32_t)(base >> 32));
+        }
+    }
     if (!(low & BAR_PORTS) && low_mask && base && size && base % size == 0 && base + size > base) {
         *bar = (struct kg_bar){.base = base, .size = size};
     }

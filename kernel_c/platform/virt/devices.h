@@ -1,0 +1,10 @@
+/* Services for drivers (kgpt/device.h): PCI by ECAM, registers, and virtio devices that are on no bus. */
+#ifndef KGPT_VIRT_DEVICES_H
+#define KGPT_VIRT_DEVICES_H
+
+#include "platform/boot/boot.h"
+#include "tree_facts.h"
+
+void kg_virt_devices_init(const struct kg_boot *boot, const struct kg_tree_facts *facts); /* keeps both */
+
+#endif

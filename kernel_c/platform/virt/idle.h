@@ -1,0 +1,10 @@
+/* Interrupts on the first processor: they store input while it works, and wake it while it sleeps. */
+#ifndef KGPT_VIRT_IDLE_H
+#define KGPT_VIRT_IDLE_H
+
+#include "platform/common/machine.h"
+#include "tree_facts.h"
+
+void kg_idle_init(const struct kg_tree_facts *facts); /* keeps `facts` */
+
+#endif
