@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from kgpt_build.arch import DEFAULT, Arch, of_elf_machine
+
 ELF_MAGIC = b"\x7fELF"
 PE_MAGIC = b"MZ"
 """The first bytes of a UEFI program."""
@@ -68,6 +70,15 @@ def elf_machine(path: Path) -> int | None:
     with path.open("rb") as file:
         begin = file.read(20)
     return int.from_bytes(begin[18:20], "little") if begin.startswith(ELF_MAGIC) and len(begin) == 20 else None
+
+
+def arch_of_kernel(path: Path) -> Arch:
+    """The architecture of the ELF file ``path``; the default one for other files, and for files of unknown processors.
+
+    Who reads the file refuses those. Raises OSError.
+    """
+    machine = elf_machine(path)
+    return (of_elf_machine(machine) if machine is not None else None) or DEFAULT
 
 
 def is_pe(path: Path) -> bool:

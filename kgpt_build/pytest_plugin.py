@@ -142,6 +142,7 @@ def kgpt_machine(request: pytest.FixtureRequest) -> Iterator[Callable[..., Guest
     ``image`` None is the fixture ``kgpt_image``. ``settings`` are the fields of ``kgpt_build.vm.settings.RunSettings``:
     cmdline, cpus, memory, cpu, machine, serial, … ``timeout``: seconds for the whole run.
     """
+    from kgpt_build.media import arch_of_kernel
     from kgpt_build.toolchain.qemu import Qemu
     from kgpt_build.vm.qemu.accel import resolve
     from kgpt_build.vm.qemu.machine import Machine
@@ -150,13 +151,15 @@ def kgpt_machine(request: pytest.FixtureRequest) -> Iterator[Callable[..., Guest
     guests: list[Guest] = []
     request.node.stash[_guests] = guests
     with _failing():
-        qemu = str(Qemu().find())
+        Qemu().find()
 
     def boot(image: Path | str | None = None, *, timeout: float | None = None, **settings: Any) -> Guest:
         path = Path(image) if image is not None else request.getfixturevalue("kgpt_image")
         with _failing():
             _require_image(path)
-            wanted = RunSettings(image=path, **{"accel": request.config.getoption("--kgpt-accel"), **settings})
+            given = {"accel": request.config.getoption("--kgpt-accel"), "arch": arch_of_kernel(path), **settings}
+            wanted = RunSettings(image=path, **given)
+            qemu = str(Qemu(wanted.arch).find())
             wanted = resolve(wanted, qemu, lambda line: None)
             limit = timeout or default_timeout(TIMEOUT, wanted.accel)
             symbols = path if wanted.medium == "kernel" else None

@@ -16,11 +16,12 @@ _QEMU = QemuTarget(
         "disk": ("virtio-blk-pci,drive=image,bootindex=0",),
     },
     events_device="pci-serial",
-    exit_device="pvpanic-pci",
+    exit_device="",
     keyboard="",
     no_keyboard="",
     keyboard_status=None,
     text_font=None,
+    card="",
 )
 
 _AAVMF = Uefi(
@@ -58,10 +59,12 @@ AARCH64 = Arch(
     toolchains=("zig",),
     relocations=_RELOCATIONS,
     page_size=4096,
-    loaders=(),
+    loaders=("linux",),
     qemu=_QEMU,
     uefi=_AAVMF,
     grub=(GrubPlatform("arm64-efi", "UEFI", "grub-efi-arm64-bin", ("efi_gop",)),),
-    kvm_modules="kvm",
+    kvm_modules="",
     kvm_probe=b"",
+    memory_base=0x40000000,
+    has_efi=False,
 )

@@ -29,7 +29,7 @@ class QemuTarget:
     events_device: str
     """The device of the machine channel; ``chardev=`` is appended."""
     exit_device: str
-    """The device that ends QEMU when the kernel writes its verdict to it."""
+    """The device that ends QEMU when the kernel writes its verdict to it; empty: the kernel powers the machine off."""
     keyboard: str
     """The keyboard that machines have by themselves."""
     no_keyboard: str
@@ -38,6 +38,12 @@ class QemuTarget:
     """I/O port and mask of "the keyboard controller holds a byte"; None: the monitor cannot tell."""
     text_font: tuple[int, int] | None
     """Physical address and size of the ROM with the font of the text mode; None: there is no text mode."""
+    card: str = "VGA"
+    """The graphics card; empty: the kernel drives none without firmware."""
+
+    def is_small(self, machine: str) -> bool:
+        """Is it the machine that lacks what the full one has?"""
+        return machine == self.small_machine != self.full_machine
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,15 @@ class Arch:
     grub: tuple[GrubPlatform, ...]
     """GRUB's platforms for images, BIOS first."""
     kvm_modules: str
-    """The Linux modules of KVM, for a hint."""
+    """The Linux modules of KVM, for a hint; empty: kgpt does not know KVM for this architecture."""
     kvm_probe: bytes
     """A kernel for ``-kernel`` that gives the verdict 0 (docs/events.md) if the processor computes."""
+    memory_base: int = 0
+    """Where the memory of QEMU's machines begins."""
+    has_efi: bool = True
+    """Is there a UEFI application for kgpt.efi?"""
+
+    @property
+    def boots_linux_images(self) -> bool:
+        """Do loaders take a kernel as Linux's: an image without ELF headers, and one file with all boot modules?"""
+        return self.loaders == ("linux",)

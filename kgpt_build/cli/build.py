@@ -118,7 +118,7 @@ def command(
     prefill = take_prefill(options)
     words = _lm_words(given, take_settings(options))
     cmdline = " ".join([*words, *([cmdline] if cmdline else [])])
-    options["efi"] = options["target"] == "bare" and options["arch"] is DEFAULT
+    options["efi"] = options["target"] == "bare" and options["arch"].has_efi
     settings = BuildSettings(given, out, corpus=training, cmdline=cmdline, prefill=prefill, **options)
     start = time.monotonic()
     with shown_progress() as progress:

@@ -134,10 +134,29 @@ def _address_problems(elf: ElfFile, header: loaders.Multiboot1) -> Iterator[str]
         yield f"its multiboot 1 entry point 0x{header.entry_addr:x} is not in code"
 
 
+def _linux_problems(elf: ElfFile) -> Iterator[str]:
+    """An image for Linux's loaders is one range of the file, at its own address, and begins with its header."""
+    loads, header = elf.loads, loaders.linux_image(elf)
+    if header is None:
+        yield "it has no header of a Linux image at its start"
+        return
+    first, last = loads[0], loads[-1]
+    step = first.paddr - first.offset
+    yield from (
+        f"the segment at 0x{load.paddr:x} is at 0x{load.offset + step:x} in the image"
+        for load in loads
+        if load.paddr != load.offset + step
+    )
+    size = last.paddr + last.memsz - first.paddr
+    if header.size != size or last.filesz != last.memsz:
+        yield f"its header says {header.size:,} bytes, not {size:,}"
+
+
 _LOADER_PROBLEMS: dict[str, Callable[[ElfFile], Iterator[str]]] = {
     "pvh": _pvh_problems,
     "multiboot1": _multiboot1_problems,
     "multiboot2": _multiboot2_problems,
+    "linux": _linux_problems,
 }
 
 

@@ -1,4 +1,4 @@
-"""Finds the headers by which loaders recognize a kernel: multiboot 1, multiboot 2, and the PVH note.
+"""Finds the headers by which loaders recognize a kernel: multiboot 1, multiboot 2, the PVH note, a Linux image.
 
 Multiboot Specification 0.6.96, section 3.1; Multiboot2 Specification 2.0, section 3.1; Xen's docs/misc/pvh.pandoc.
 """
@@ -18,7 +18,10 @@ MULTIBOOT2_MAGIC = 0xE85250D6
 MULTIBOOT2_SEARCH = 32768
 PVH_NOTE_TYPE = 18  # XEN_ELFNOTE_PHYS32_ENTRY
 
+LINUX_MAGIC = b"ARM\x64"
+
 _MULTIBOOT1 = struct.Struct("<8I")
+_LINUX = struct.Struct("<2I6Q4sI")
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,36 @@ def _pvh_entry(notes: bytes) -> int | None:
     return None
 
 
+@dataclass(frozen=True)
+class LinuxImage:
+    """The header of an image for loaders of Linux kernels."""
+
+    offset: int  # in the ELF file: the image begins with it
+    size: int
+
+
+def linux_image(elf: ElfFile) -> LinuxImage | None:
+    """The header at the start of what is loaded (Linux: Documentation/arch/arm64/booting.rst)."""
+    if not elf.loads:
+        return None
+    offset = elf.loads[0].offset
+    header = elf.data[offset : offset + _LINUX.size]
+    if len(header) < _LINUX.size:
+        return None
+    _, _, _, size, *_, magic, _ = _LINUX.unpack(header)
+    return LinuxImage(offset, size) if magic == LINUX_MAGIC else None
+
+
+def with_end(data: bytes, elf: ElfFile, end: int) -> bytes:
+    """``data``, the kernel ``elf`` with another model, where loaders and the kernel read that it ends at ``end``."""
+    if (image := linux_image(elf)) is not None:
+        at = image.offset + 16
+        return data[:at] + struct.pack("<Q", end - elf.loads[0].paddr) + data[at + 8 :]
+    header = multiboot1(data)
+    assert header is not None  # the kernel was checked
+    return with_load_end(data, header, end, 0)
+
+
 def supported(elf: ElfFile) -> list[str]:
     """The names, as in the `boot` event, of the loaders that can start ``elf``."""
     header = multiboot1(elf.data)
@@ -95,5 +128,6 @@ def supported(elf: ElfFile) -> list[str]:
         "pvh": pvh_entry(elf) is not None,
         "multiboot1": header is not None and header.has_addresses,
         "multiboot2": multiboot2(elf.data) is not None,
+        "linux": linux_image(elf) is not None,
     }
     return [name for name, there in found.items() if there]

@@ -98,7 +98,7 @@ def memory_needs(
     conversation. ``serves``: clients need buffers. Raises KgptError if a model is damaged, or was not trained
     for ``ctx``.
     """
-    end = max((segment.paddr + segment.memsz for segment in elf.loads), default=0)
+    end = max((segment.paddr + segment.memsz - elf.arch.memory_base for segment in elf.loads), default=0)
     blob = elf.model_bytes()
     if blob is None:
         return Needs(end, 0, 0, 0)

@@ -1,6 +1,6 @@
 """Replaces the model in a linked kernel by lief, without a compiler.
 
-The linker script puts the model into the last segment, and the kernel reads its own end from the multiboot 1 header.
+The linker script puts the model into the last segment, and the kernel reads its own end from a loader's header.
 So a model of another size changes only bytes, sizes and end addresses.
 """
 
@@ -82,9 +82,7 @@ def _with_model(elf: ElfFile, model: Model | LmBlob) -> bytes:
         end = section.offset + section.size
         data[at:end] = bytes(end - at)
         _close_gap(data, at, end)
-    header = loaders.multiboot1(data)
-    assert header is not None  # check_kernel has found the header, and nothing before the model has moved
-    return loaders.with_load_end(bytes(data), header, section.address + place.size, 0)
+    return loaders.with_end(bytes(data), elf, section.address + place.size)  # nothing before the model has moved
 
 
 def _close_gap(data: bytearray, begin: int, end: int) -> None:

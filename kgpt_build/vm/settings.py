@@ -47,7 +47,7 @@ class RunSettings:
     keyboard: str = DEFAULT.qemu.keyboard
     """The machine's own, if it has one; one on USB, or behind a hub there; none."""
     card: str = "VGA"
-    """QEMU's graphics card; empty: none. The small machine has none in any case."""
+    """QEMU's graphics card; empty: none; by default that of the architecture. The small machine has none."""
     serial: bool = True
     gdb: bool = False
     timeout: float | None = None
@@ -58,6 +58,8 @@ class RunSettings:
     """None: the BIOS that QEMU has."""
     modules: tuple[BootModule, ...] = ()
     """Boot modules: files that the loader puts into memory beside the kernel, in this order."""
+    initrd: Path | None = None
+    """An archive of the modules, for a loader that takes one file (linux_files.py)."""
     disks: tuple[Disk, ...] = ()
     """Disks beside the image, which the kernel finds."""
     nets: tuple[Net, ...] = ()
@@ -88,6 +90,7 @@ class RunSettings:
         if self.timeout is not None and not self.timeout > 0:
             raise UsageError(f"the time limit is {counted(self.timeout, 'second')}", "give a number above 0")
         small, full = self.arch.qemu.small_machine, self.arch.qemu.full_machine
+        small = small if small != full else ""
         if self.display and self.machine == small:
             raise UsageError(f"{small} has no screen to show", f"leave out --display, or give --machine {full}")
         if self.medium != "kernel" and self.machine == small:
@@ -97,7 +100,7 @@ class RunSettings:
         if self.has_usb_keyboard and self.machine == small:
             raise UsageError(f"{small} has no USB keyboard", f"leave out --keyboard, or give --machine {full}")
         check_disks(self.disks)
-        check_nets(self.nets, small=self.machine_type == small, machine=small)
+        check_nets(self.nets, small=self.arch.qemu.is_small(self.machine_type), machine=small)
         if self.display and not self.card:
             raise UsageError("without a graphics card there is no screen to show", "leave out --display")
         secure = self.firmware.secure if self.firmware else None

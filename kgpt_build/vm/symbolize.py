@@ -135,7 +135,9 @@ def _functions(elf: Any) -> Iterator[tuple[int, int, str]]:
         return
     for symbol in table.iter_symbols():
         kind, index = symbol["st_info"]["type"], symbol["st_shndx"]
-        if kind not in ("STT_FUNC", "STT_NOTYPE", "STT_OBJECT") or not symbol.name or not isinstance(index, int):
+        if kind not in ("STT_FUNC", "STT_NOTYPE", "STT_OBJECT") or not isinstance(index, int):
+            continue
+        if symbol.name[:1] in ("", "$"):  # "$x" and "$d" say that code or data begins (ELF for Arm)
             continue
         section = elf.get_section(index)
         room = section["sh_addr"] + section["sh_size"] - symbol["st_value"]

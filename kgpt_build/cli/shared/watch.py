@@ -52,11 +52,13 @@ def boot(settings: RunSettings, qemu: str, wishes: Wishes, *, dry_run: bool) -> 
     if is_slow and wishes.interactive and is_language_model(settings.image):
         click.echo("kgpt: without KVM this is slow; kgpt chat is the same engine at full speed, without QEMU", err=True)
     if dry_run:
+        from kgpt_build.vm.linux_files import linux_files
         from kgpt_build.vm.qemu.argv import qemu_argv
         from kgpt_build.vm.qemu.channels import STANDALONE
         from kgpt_build.vm.qemu.plain import with_plain_names
 
-        click.echo(shlex.join(qemu_argv(with_plain_names(settings), STANDALONE, qemu=qemu)))
+        with linux_files(settings, keep=True) as staged:
+            click.echo(shlex.join(qemu_argv(with_plain_names(staged), STANDALONE, qemu=qemu)))
         return
     _run(settings, qemu, wishes)
 

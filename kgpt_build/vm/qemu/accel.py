@@ -53,6 +53,10 @@ def resolve(settings: RunSettings, qemu: str, warn: Callable[[str], None]) -> Ru
     """
     if settings.accel == "tcg":
         return settings
+    if settings.arch is not DEFAULT:
+        if settings.accel == "kvm":
+            raise ToolMissing(f"KVM is not known to work for {settings.arch.title}", "give --accel tcg")
+        return dataclasses.replace(settings, accel="tcg")
     trial = try_kvm(qemu, settings.cpu)
     if trial.works:
         return dataclasses.replace(settings, accel="kvm")

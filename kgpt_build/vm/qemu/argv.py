@@ -33,7 +33,7 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> l
         *_screen(settings),
         *_keyboard(settings),
         *disk_words(settings.disks),
-        *net_words(settings.nets, small=settings.machine_type == settings.arch.qemu.small_machine),
+        *net_words(settings.nets, small=settings.arch.qemu.is_small(settings.machine_type)),
         *settings.extra,
     ]
 
@@ -41,7 +41,7 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> l
 def _machine(settings: RunSettings) -> list[str]:
     options = settings.arch.qemu.machine_options.get(settings.machine_type)
     qemu = settings.arch.qemu
-    controller = settings.keyboard == qemu.keyboard or settings.machine_type == qemu.small_machine
+    controller = settings.keyboard == qemu.keyboard or qemu.is_small(settings.machine_type)
     secure = settings.firmware.secure if settings.firmware else None
     no_keyboard = None if controller else qemu.no_keyboard
     words = (settings.machine_type, options, secure.machine_options if secure else None, no_keyboard)
@@ -88,6 +88,8 @@ def _medium(settings: RunSettings) -> list[str]:
         return ["-drive", drive, "-device", "virtio-blk-pci,drive=image,bootindex=0", *words]
     # QEMU's multiboot loader takes several files, separated by commas, each followed by its words.
     modules = ",".join(_escaped(module.line) for module in settings.modules)
+    if settings.initrd:
+        modules = str(settings.initrd)
     return [
         *("-kernel", str(settings.image)),
         *(("-append", settings.cmdline) if settings.cmdline else ()),
@@ -116,7 +118,8 @@ def _serial(settings: RunSettings, channels: Channels) -> list[str]:
 
 def _events(settings: RunSettings, channels: Channels) -> list[str]:
     # The guest's write to the exit device ends QEMU; without the device, the guest powers its machine off.
-    end = ("-no-shutdown",) if settings.keeps_screen else ("-device", settings.arch.qemu.exit_device)
+    exit_device = settings.arch.qemu.exit_device
+    end = ("-no-shutdown",) if settings.keeps_screen else ("-device", exit_device) if exit_device else ()
     return [
         *("-chardev", _backend(channels.events, "events")),
         *("-device", f"{settings.arch.qemu.events_device},chardev=events"),
@@ -137,8 +140,9 @@ def _monitor(settings: RunSettings, channels: Channels) -> list[str]:
 
 def _screen(settings: RunSettings) -> list[str]:
     # The card is there without a window, too, for screendump. The small machine has no bus for it.
-    has_card = settings.card and settings.machine_type != settings.arch.qemu.small_machine
-    card = ["-device", settings.card] if has_card else []
+    qemu = settings.arch.qemu
+    name = qemu.card if settings.card == RunSettings.card else settings.card
+    card = ["-device", name] if name and not qemu.is_small(settings.machine_type) else []
     # Without -display QEMU would open a VNC port if it has no window.
     return [*card, "-display", settings.window if settings.display else "none"]
 

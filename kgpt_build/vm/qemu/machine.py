@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from kgpt_build.errors import KgptError, MachineLost, ToolMissing
 from kgpt_build.plain_names import temporary_root
 from kgpt_build.process import log
 from kgpt_build.vm.guest_run import GuestRun
+from kgpt_build.vm.linux_files import linux_files
 from kgpt_build.vm.qemu.argv import qemu_argv
 from kgpt_build.vm.qemu.channels import Wires
 from kgpt_build.vm.qemu.keys import keys_of
@@ -53,10 +55,12 @@ class Machine(GuestRun):
         self._process: subprocess.Popen[bytes] | None = None
         self._link: Link | None = None
         self._broken = ""
+        self._staging: AbstractContextManager[RunSettings] | None = None
 
     def start(self) -> None:
         """Start QEMU. Raises ToolMissing if it cannot be executed."""
-        argv = qemu_argv(with_plain_names(self.settings), self._wires.channels, qemu=self._qemu)
+        self._staging = linux_files(self.settings)
+        argv = qemu_argv(with_plain_names(self._staging.__enter__()), self._wires.channels, qemu=self._qemu)
         log.info("%s", shlex.join(argv))
         try:
             self._process = start_bound(  # Ctrl-C on the terminal must not reach QEMU
@@ -196,6 +200,9 @@ class Machine(GuestRun):
             self._link.join(timeout=10)
         self._wires.close()
         self._stderr.close()
+        if self._staging is not None:
+            self._staging.__exit__(None, None, None)
+            self._staging = None
 
     def _judge(self, timed_out: bool) -> Verdict:
         assert self._process is not None
@@ -214,6 +221,7 @@ class Machine(GuestRun):
             stderr=self.stderr(),
             tail=self.console.tail(),
             started=bool(self.qmp_events) or bool(self.events) or bool(self.console.text),
+            powers_off=not self.settings.arch.qemu.exit_device,
             describe_panic=self._describe_panic,
         )
         return judge(seen)

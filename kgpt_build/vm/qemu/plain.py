@@ -20,6 +20,7 @@ def with_plain_names(settings: RunSettings) -> RunSettings:
     return dataclasses.replace(
         settings,
         image=plain_name(settings.image),
+        initrd=plain_name(settings.initrd) if settings.initrd else None,
         modules=tuple(dataclasses.replace(module, path=plain_name(module.path)) for module in settings.modules),
         firmware=firmware,
         store=settings.store and plain_name(settings.store),
