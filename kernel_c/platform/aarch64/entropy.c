@@ -6,7 +6,7 @@
 #define TRIES 16
 
 /* RNDR, of Armv8.5: the flag Z says that there was none. */
-static bool hardware_random(uint64_t *value)
+static bool processor_random(uint64_t *value)
 {
     uint64_t none = 1;
     if ((KG_READ_REGISTER(id_aa64isar0_el1) >> 60) == 0) {
@@ -23,7 +23,7 @@ static bool hardware_random(uint64_t *value)
 
 bool plat_entropy(uint64_t *value)
 {
-    if (hardware_random(value)) {
+    if (processor_random(value)) {
         return true;
     }
     struct kg_unit *unit = kg_unit_find(KG_UNIT_ENTROPY, 0);

@@ -13,19 +13,19 @@ uint64_t kg_processor_reach(void)
 
 void kg_processor_interrupts_off(void)
 {
-    kg_interrupts_off();
+    kg_irq_off();
 }
 
 void kg_processor_pause(void)
 {
-    kg_pause();
+    kg_yield();
 }
 
 /* Interrupts are masked here, and end the sleep nevertheless. Without a controller there would be no end. */
 void kg_processor_sleep(void)
 {
     if (*kg_gic_name() == '\0') {
-        kg_pause();
+        kg_yield();
         return;
     }
     kg_dsb();
@@ -43,7 +43,7 @@ void kg_processor_wake(uint32_t id)
 
 _Noreturn void kg_processor_halt(void)
 {
-    kg_halt();
+    kg_arm_halt();
 }
 
 void kg_processor_drain(void)

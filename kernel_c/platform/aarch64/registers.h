@@ -22,36 +22,36 @@ static inline void kg_dsb(void)
     __asm__ volatile("dsb sy" : : : "memory");
 }
 
-static inline void kg_interrupts_off(void)
+static inline void kg_irq_off(void)
 {
     __asm__ volatile("msr daifset, #2" : : : "memory");
 }
 
-static inline void kg_interrupts_on(void)
+static inline void kg_irq_on(void)
 {
     __asm__ volatile("msr daifclr, #2" : : : "memory");
 }
 
-/* Disables interrupts until kg_interrupts_restore, which enables them only if they were enabled. */
-static inline uint64_t kg_interrupts_save(void)
+/* Disables interrupts until kg_irq_restore, which enables them only if they were enabled. */
+static inline uint64_t kg_irq_save(void)
 {
     uint64_t flags = KG_READ_REGISTER(daif);
-    kg_interrupts_off();
+    kg_irq_off();
     return flags;
 }
 
-static inline void kg_interrupts_restore(uint64_t flags)
+static inline void kg_irq_restore(uint64_t flags)
 {
     KG_WRITE_REGISTER(daif, flags);
 }
 
-static inline void kg_pause(void)
+static inline void kg_yield(void)
 {
     __asm__ volatile("yield");
 }
 
 /* Halts this processor forever. */
-_Noreturn static inline void kg_halt(void)
+_Noreturn static inline void kg_arm_halt(void)
 {
     __asm__ volatile("msr daifset, #0xF" : : : "memory");
     for (;;) {

@@ -44,7 +44,7 @@ void plat_delay_us(uint32_t us)
 {
     uint64_t start = plat_ticks(), ticks = kg_processor_ticks(us);
     while (plat_ticks() - start < ticks) {
-        kg_pause();
+        kg_yield();
     }
 }
 

@@ -56,7 +56,7 @@ void plat_pci_write(uint32_t address, uint32_t offset, uint32_t size, uint32_t v
 }
 
 /* Only windows that the bus and the processor see at the same address are used. */
-static uint64_t place_in(const struct kg_pci_window *window, uint64_t *used, uint64_t size)
+static uint64_t place_in_window(const struct kg_pci_window *window, uint64_t *used, uint64_t size)
 {
     uint64_t at = (window->bus + *used + size - 1) & ~(size - 1);
     if (window->range.base != window->bus || size > window->range.size / PART ||
@@ -69,8 +69,8 @@ static uint64_t place_in(const struct kg_pci_window *window, uint64_t *used, uin
 
 uint64_t plat_pci_place(uint64_t size, bool wide)
 {
-    uint64_t at = place_in(&facts->pci.memory32, &used32, size);
-    return at || !wide ? at : place_in(&facts->pci.memory64, &used64, size);
+    uint64_t at = place_in_window(&facts->pci.memory32, &used32, size);
+    return at || !wide ? at : place_in_window(&facts->pci.memory64, &used64, size);
 }
 
 volatile uint8_t *plat_map(uint64_t base, uint64_t size)

@@ -58,7 +58,7 @@ void kg_idle_listen(void)
         }
     }
     if (working) {
-        kg_interrupts_on();
+        kg_irq_on();
     }
 }
 
@@ -67,12 +67,12 @@ void kg_idle(void)
 {
     kg_idle_listen();
     if (kg_timer_ticks == 0) {
-        kg_pause();
+        kg_yield();
         return;
     }
-    kg_interrupts_off();
+    kg_irq_off();
     kg_dsb();
     __asm__ volatile("wfi" : : : "memory"); /* a pending interrupt ends it, and is taken afterwards */
-    kg_interrupts_on();
+    kg_irq_on();
     kg_isb();
 }

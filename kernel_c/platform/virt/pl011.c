@@ -78,7 +78,7 @@ static bool wait_while(uint32_t flag)
     return false;
 }
 
-static void put_byte(uint8_t byte)
+static void transmit_byte(uint8_t byte)
 {
     if (!wait_while(FLAG_TRANSMIT_FULL)) { /* no reader drains the port: drop output rather than hang */
         present = false;
@@ -91,9 +91,9 @@ void kg_serial_write(const char *text, size_t n)
 {
     for (size_t i = 0; i < n && present; i++) {
         if (text[i] == '\n') {
-            put_byte('\r');
+            transmit_byte('\r');
         }
-        put_byte((uint8_t)text[i]);
+        transmit_byte((uint8_t)text[i]);
     }
 }
 
@@ -118,10 +118,10 @@ int kg_serial_read(void)
     if (!present) {
         return KG_READ_END;
     }
-    uint64_t flags = kg_interrupts_save();
+    uint64_t flags = kg_irq_save();
     bool was_full = kg_ring_is_full(&ahead);
     kg_pl011_keep();
-    kg_interrupts_restore(flags);
+    kg_irq_restore(flags);
     int byte = kg_ring_take(&ahead);
     if (was_full) {
         kg_pl011_listen();

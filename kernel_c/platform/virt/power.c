@@ -22,7 +22,7 @@ bool kg_power_pressed(void)
 
 static void end_devices(void)
 {
-    kg_interrupts_off();
+    kg_irq_off();
     kg_devices_stop();
     kg_pl011_end();
     kg_screen_flush();
@@ -44,12 +44,12 @@ _Noreturn void plat_exit(enum kg_exit code)
         }
         plat_relax();
     }
-    kg_halt();
+    kg_arm_halt();
 }
 
 _Noreturn void plat_reboot(void)
 {
     end_devices();
     kg_psci_reset();
-    kg_halt();
+    kg_arm_halt();
 }

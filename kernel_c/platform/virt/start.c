@@ -34,15 +34,15 @@ static bool no_text_mode(void)
 
 static const struct kg_text_mode no_text = {.name = "", .init = no_text_mode};
 
-static bool map_range(const struct kg_range *range)
+static bool map_registers(const struct kg_range *range)
 {
     return range->size == 0 || kg_map_device(range->base, range->size, false);
 }
 
 static bool map_devices(void)
 {
-    return map_range(&facts.console) && map_range(&facts.pci.ecam) && map_range(&facts.pci.ports.range) &&
-           map_range(&facts.clock);
+    return map_registers(&facts.console) && map_registers(&facts.pci.ecam) && map_registers(&facts.pci.ports.range) &&
+           map_registers(&facts.clock);
 }
 
 static uint32_t find_processors(void)

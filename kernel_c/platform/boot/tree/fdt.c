@@ -21,7 +21,7 @@ static uint64_t big64(const uint8_t *at)
     return (uint64_t)big32(at) << 32 | big32(at + 4);
 }
 
-static uint32_t token_at(const struct kg_fdt *fdt, uint32_t at)
+static uint32_t fdt_token(const struct kg_fdt *fdt, uint32_t at)
 {
     return big32(fdt->bytes + at);
 }
@@ -46,7 +46,7 @@ static uint32_t token_aligned(uint32_t at)
 static uint32_t token_end(const struct kg_fdt *fdt, uint32_t at)
 {
     uint32_t end = fdt->tokens_end, size;
-    switch (token_at(fdt, at)) {
+    switch (fdt_token(fdt, at)) {
     case BEGIN_NODE: size = text_size(fdt, at + 4, end); return size ? token_aligned(at + 4 + size) : 0;
     case PROPERTY:
         if (end - at < PROPERTY_HEADER) {
@@ -69,7 +69,7 @@ static const char *check_structure(const struct kg_fdt *fdt)
 {
     uint32_t depth = 0, nodes = 0;
     for (uint32_t at = fdt->tokens; fdt->tokens_end - at >= 4;) {
-        uint32_t token = token_at(fdt, at), next = token_end(fdt, at);
+        uint32_t token = fdt_token(fdt, at), next = token_end(fdt, at);
         if (token == END) {
             return depth == 0 && nodes ? NULL : "the device tree has nodes without an end";
         }
@@ -136,7 +136,7 @@ bool kg_fdt_next(const struct kg_fdt *fdt, struct kg_fdt_node *node)
     }
     uint32_t at = node->depth ? token_end(fdt, node->path[node->depth - 1]) : fdt->tokens;
     for (;; at = token_end(fdt, at)) {
-        switch (token_at(fdt, at)) {
+        switch (fdt_token(fdt, at)) {
         case BEGIN_NODE: node->path[node->depth++] = at; return true;
         case END_NODE: node->depth--; break;
         case END: return false;
@@ -156,7 +156,7 @@ bool kg_fdt_property(const struct kg_fdt *fdt, const struct kg_fdt_node *node, c
     *value = (struct kg_fdt_value){0};
     uint32_t at = token_end(fdt, node->path[node->depth - 1]);
     for (;; at = token_end(fdt, at)) { /* properties come before children */
-        uint32_t token = token_at(fdt, at);
+        uint32_t token = fdt_token(fdt, at);
         if (token == PROPERTY) {
             const char *own = (const char *)fdt->bytes + fdt->names + big32(fdt->bytes + at + 8);
             if (kg_streq(own, name)) {
@@ -226,7 +226,7 @@ static size_t part_length(const char *path)
 }
 
 /* True if the node's name is the part of `n` characters; a unit address that the part does not name counts for nothing. */
-static bool is_named(const char *name, const char *part, size_t n)
+static bool is_node_named(const char *name, const char *part, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (name[i] != part[i]) {
@@ -250,7 +250,7 @@ bool kg_fdt_find(const struct kg_fdt *fdt, struct kg_fdt_node *node, const char 
             if (!kg_fdt_next(fdt, node) || node->depth <= depth) {
                 return false;
             }
-        } while (node->depth != depth + 1 || !is_named(kg_fdt_name(fdt, node), part, n));
+        } while (node->depth != depth + 1 || !is_node_named(kg_fdt_name(fdt, node), part, n));
         path = part + n;
     }
     return true;
