@@ -1,5 +1,5 @@
-/* Fuzzes the readers of the Linux boot protocol: a device tree, and an initial RAM disk. The first byte says which. Each
- * gets a copy of exactly its size. A tree's memory and initial RAM disk are never read: their addresses are the blob's. */
+/* Fuzzes the readers of the Linux boot protocol: a device tree, and an initial RAM disk. The first byte says which.
+ * Each gets a copy of exactly its size. The archive that a tree names is not read: its address is the input's. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -193,8 +193,8 @@ bool plat_pci_buses(uint32_t i, struct kg_pci_buses *buses); /* the i-th range; 
 uint32_t plat_pci_read(uint32_t address, uint32_t offset, uint32_t size);
 void plat_pci_write(uint32_t address, uint32_t offset, uint32_t size, uint32_t value);
 
-/* An address for a BAR that the firmware left without one, aligned to its size; `wide`: it may lie above 4 GiB. 0: there
- * is none. */
+/* An address for a BAR that the firmware left without one, aligned to its size; `wide`: it may lie above 4 GiB. 0:
+ * there is none. */
 uint64_t plat_pci_place(uint64_t size, bool wide);
 
 /* The registers of the i-th virtio device that is on no bus; false: past the last. */

@@ -1,5 +1,5 @@
-/* The interrupt controller, GICv2 or GICv3 (Arm IHI 0048, IHI 0069): it wakes processors that sleep, and gives the first
- * one the interrupts of its timer and its serial port. */
+/* The interrupt controller, GICv2 or GICv3 (Arm IHI 0048, IHI 0069): it wakes processors that sleep, and gives the
+ * first one the interrupts of its timer and its serial port. */
 #ifndef KGPT_AARCH64_GIC_H
 #define KGPT_AARCH64_GIC_H
 

@@ -1,4 +1,4 @@
-/* The other processors: the firmware's tables list them, PSCI starts them, platform/common/parallel.c gives them work. */
+/* The other processors: the firmware's tables list them, PSCI starts them, common/parallel.c gives them work. */
 #ifndef KGPT_AARCH64_SMP_H
 #define KGPT_AARCH64_SMP_H
 

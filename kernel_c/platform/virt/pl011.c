@@ -31,7 +31,7 @@ static bool present, asked;
 /* Received bytes: computing a token or redrawing a line takes longer than the receive FIFO lasts. */
 static struct kg_ring ahead;
 
-/* The rate stays as the firmware set it, and the FIFOs as they are: switching them on drops a byte that was received. */
+/* The rate stays as the firmware set it, and the FIFOs as they are: switching them on drops a received byte. */
 void kg_pl011_init(const struct kg_range *registers)
 {
     present = registers->size != 0;

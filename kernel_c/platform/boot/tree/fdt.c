@@ -225,7 +225,7 @@ static size_t part_length(const char *path)
     return n;
 }
 
-/* True if the node's name is the part of `n` characters; a unit address that the part does not name counts for nothing. */
+/* True if the node's name is the part of `n` characters; a unit address that the part leaves out may be any. */
 static bool is_node_named(const char *name, const char *part, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

@@ -63,8 +63,8 @@ uint64_t kg_fdt_cells(const struct kg_fdt_value *value, uint32_t offset, uint32_
 uint32_t kg_fdt_address_cells(const struct kg_fdt *fdt, const struct kg_fdt_node *node);
 uint32_t kg_fdt_size_cells(const struct kg_fdt *fdt, const struct kg_fdt_node *node);
 
-/* The i-th range of `reg`, as the processor sees it: translated by the `ranges` of all buses above the node. False: there
- * is no such range, or a bus does not translate it. */
+/* The i-th range of `reg`, as the processor sees it: translated by the `ranges` of all buses above the node. False:
+ * there is no such range, or a bus does not translate it. */
 bool kg_fdt_reg(const struct kg_fdt *fdt, const struct kg_fdt_node *node, uint32_t i, uint64_t *base, uint64_t *size);
 
 /* The i-th entry of the memory reservation block. */

@@ -5,7 +5,7 @@
 #include "fdt.h"
 #include "platform/boot/boot.h"
 
-/* Reads the tree at `blob`. It stays where it is, in the middle of memory: so all that is wanted of it must be read before
+/* Reads the tree at `blob`. It stays where it is, in the middle of memory: so what is wanted of it must be read before
  * that memory is used. `boot->n_regions` is 0 if there is no tree; `*fdt` is empty then. */
 void kg_tree_read(struct kg_boot *boot, struct kg_fdt *fdt, uintptr_t blob);
 
