@@ -90,6 +90,7 @@ bool driver_attend(uint32_t table, uint32_t workers, const struct shape *shape, 
     struct kg_lm_work work = {
         .ops = &ops, .workers = &all, .query = {(float *)queries, stride}, .attended = {out, stride}};
     struct kg_lm_kv caches[2];
+    struct kg_lm_session session = {.attention = NULL}; /* nobody wants the weights */
     struct kg_lm_run runs[2];
     struct kg_arena arena;
     kg_arena_init(&arena, memory, size);
@@ -101,7 +102,8 @@ bool driver_attend(uint32_t table, uint32_t workers, const struct shape *shape, 
             return false;
         }
         fill_cache(&caches[i], keys, values, first + n);
-        runs[i] = (struct kg_lm_run){.kv = &caches[i], .first = i * (n - 1), .n = i ? 1 : n - 1, .position = first};
+        runs[i] = (struct kg_lm_run){
+            .session = &session, .kv = &caches[i], .first = i * (n - 1), .n = i ? 1 : n - 1, .position = first};
     }
     runs[1].position += n - 1;
     struct kg_lm_row_token last = {.kv = &caches[1], .position = first + n - 1};
