@@ -18,6 +18,8 @@ _NAMES = ("year", "month", "day", "hour", "minute", "second")
 
 
 class _Date(ctypes.Structure):
+    """struct kg_date."""
+
     _fields_ = tuple((name, ctypes.c_uint32) for name in _NAMES)
 
 

@@ -76,24 +76,30 @@ void kg_keyboards_tell(void *context)
     }
 }
 
+/* In milliseconds. Without floats: this file is compiled without them. */
+static void print_time(const char *before, uint64_t ticks, const char *behind)
+{
+    unsigned long long us = kg_ticks_to_us(ticks, plat_ticks_hz());
+    kg_print("%s %llu.%llu%s", before, us / 1000, us % 1000 / 100, behind);
+}
+
 /* The keyboards, and how long all that was looked for. */
 static void print_search(const struct kgpt *k)
 {
     struct keyboards list;
     struct kg_search search = plat_search();
-    uint64_t hz = plat_ticks_hz();
     list_keyboards(k, &list);
     kg_print("keyboards:");
     for (uint32_t i = 0; i < list.n; i++) {
         kg_print("%s %s", i ? "," : "", list.names[i]);
     }
     kg_print(list.n ? "\n" : " none\n");
-    kg_print("the search took %.1f ms", (double)kg_ticks_to_us(search.ticks, hz) / 1000);
+    print_time("the search took", search.ticks, " ms");
     if (search.usb_ticks) {
-        kg_print(", %.1f ms of them to start USB", (double)kg_ticks_to_us(search.usb_ticks, hz) / 1000);
+        print_time(",", search.usb_ticks, " ms of them to start USB");
     }
     if (list.found) {
-        kg_print("; a USB keyboard worked %.1f ms later", (double)kg_ticks_to_us(list.found, hz) / 1000);
+        print_time("; a USB keyboard worked", list.found, " ms later");
     }
     kg_print("\n");
 }
