@@ -10,7 +10,11 @@ import pace
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ["tests/hosted/workers_driver.c", "kernel_c/platform/linux/threads.c"]
+SOURCES = [
+    "tests/hosted/workers_driver.c",
+    "kernel_c/platform/linux/threads.c",
+    "kernel_c/platform/linux/x86_64/processor.c",
+]
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"]
 
 
