@@ -1,4 +1,4 @@
-"""kgpt: a trained GPT becomes a bootable x86_64 kernel that generates text."""
+"""kgpt: a trained GPT becomes a bootable kernel that generates text."""
 
 from __future__ import annotations
 

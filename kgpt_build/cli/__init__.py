@@ -84,7 +84,7 @@ class LazyGroup(click.Group):
 @click.version_option(kgpt_build.__version__, prog_name="kgpt", message="%(prog)s %(version)s")
 @verbose_option
 def cli() -> None:
-    """Turn a GPT into a bootable x86_64 kernel, boot it in QEMU, and let it generate or chat.
+    """Turn a GPT into a bootable kernel, boot it in QEMU, and let it generate or chat.
 
     \b
     kgpt run                   the default model: first names

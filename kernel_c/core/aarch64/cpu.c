@@ -60,7 +60,7 @@ struct vendor {
 static const struct vendor vendors[] = {
     {0x41, "Arm"},       {0x42, "Broadcom"},  {0x43, "Cavium"},   {0x46, "Fujitsu"},
     {0x48, "HiSilicon"}, {0x4E, "NVIDIA"},    {0x51, "Qualcomm"}, {0x53, "Samsung"},
-    {0x61, "Apple"},     {0x6D, "Microsoft"}, {0xC0, "Ampere"},
+    {0x61, "Apple"},     {0x6D, "Microsoft"}, {0xC0, "Ampere"},   {0x00, "emulated"}, /* 0: reserved for software */
 };
 
 static void copy_name(char *to, size_t size, const char *name)
@@ -82,6 +82,9 @@ static void detect_part(struct kg_cpu *cpu)
         if (vendors[i].implementer == cpu->family) {
             copy_name(cpu->vendor, sizeof cpu->vendor, vendors[i].name);
         }
+    }
+    if (!cpu->vendor[0]) {
+        copy_name(cpu->vendor, sizeof cpu->vendor, "unknown");
     }
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].implementer == cpu->family && parts[i].number == cpu->model) {
