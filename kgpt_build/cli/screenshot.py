@@ -22,6 +22,7 @@ from kgpt_build.cli.shared.machines import (
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import default_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost, RunTimeout, UsageError
+from kgpt_build.media import arch_of_kernel
 from kgpt_build.vm.settings import RunSettings, default_timeout
 from kgpt_build.words import counted
 
@@ -154,6 +155,11 @@ def _settings(
         options["machine"] = qemu.full_machine
     image = boot_file_for(target, default=default)
     chosen = choose_medium(image, medium, options["firmware"])
+    arch = arch_of_kernel(image)
+    if not arch.qemu.card:
+        raise UsageError(
+            f"{image} is for {arch.title}, whose kernels have no screen yet", "kgpt run prints what it says"
+        )
     if chosen != "kernel" and options["cmdline"]:
         raise UsageError(f"{image} brings its own command line", "leave out --cmdline")
     return RunSettings(image=image, memory=memory_for(image, memory), medium=chosen, **options)

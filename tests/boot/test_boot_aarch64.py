@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -134,6 +136,22 @@ def said(guest: Guest) -> list[str]:
     end = guest.wait()
     assert end.ok, end
     return texts(guest)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("screenshot", "-o", "screen.png"), "is for aarch64, whose kernels have no screen yet"),
+        (("run", "--firmware", "uefi"), "it is for aarch64, whose kernels QEMU starts by itself"),
+        (("run", "--arch", "x86_64"), "is for aarch64, not for x86-64"),
+    ],
+)
+def test_what_it_cannot_do_yet_is_said(arm_kernel: Path, tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    command = [sys.executable, "-m", "kgpt_build", words[0], str(arm_kernel), *words[1:]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_language_model_as_a_module(

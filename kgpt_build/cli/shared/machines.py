@@ -15,7 +15,7 @@ import click
 from kgpt_build.arch import DEFAULT, Arch
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
-from kgpt_build.media import EFI_NAME, KERNEL_NAME, is_pe, medium_of
+from kgpt_build.media import EFI_NAME, KERNEL_NAME, arch_of_kernel, is_pe, medium_of
 from kgpt_build.paths import write_errors
 from kgpt_build.plain_names import temporary_root
 from kgpt_build.vm.disks import DISK_KINDS, Disk, parse_disk
@@ -172,6 +172,12 @@ def choose_medium(path: Path, medium: str, firmware: Firmware | None) -> str:
             f"{path} is not an image of a disc or stick", "leave out --medium, or make an image: kgpt image iso"
         )
     if chosen == "kernel" and firmware is not None and firmware.is_uefi and not path.with_name(EFI_NAME).is_file():
+        arch = arch_of_kernel(path)
+        if not arch.has_efi:
+            raise UsageError(
+                f"UEFI does not start the kernel {path}: it is for {arch.title}, whose kernels QEMU starts by itself",
+                "leave out --firmware",
+            )
         raise UsageError(
             f"UEFI does not start the kernel {path}: there is no {EFI_NAME} beside it", "build it again: kgpt build"
         )
