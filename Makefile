@@ -76,10 +76,10 @@ need-run:
 	@scripts/need venv qemu
 
 need-test:
-	@scripts/need venv qemu arm cc clang lld grub grub-bios grub-uefi ovmf signing xkb dnsmasq nginx
+	@scripts/need venv qemu arm cc clang lld grub grub-bios grub-uefi ovmf signing xkb dnsmasq nginx ip
 
 need-slow:
-	@scripts/need bochs chromium cxx lwip mbpoll prometheus
+	@scripts/need bochs chromium curl cxx lwip mbpoll prometheus
 
 need-peers:
 	@scripts/need venv qemu cmake cc cxx
