@@ -46,6 +46,17 @@ def test_a_model_from_an_http_server(boot: Boot, kernel_without_model: Path, car
     assert [request.start for request in server.asked("/talks.gguf")] == [0, 2000]
 
 
+def test_a_model_from_a_tftp_server(boot: Boot, kernel_without_model: Path) -> None:
+    """QEMU's own server, which knows blksize and tsize, but no windowsize."""
+    module = boot(WORDS, kernel_without_model, modules=(BootModule(FOLDER / "chat.gguf"),))
+    module.wait()
+    extra = ("-netdev", f"user,id=boot,restrict=on,tftp={FOLDER}", "-device", "e1000,netdev=boot")
+    words = f"{WORDS} model=tftp://{HOST}/chat.gguf"
+    guest = boot(words, kernel_without_model, machine="pc", extra=extra)
+    assert guest.wait().kind == "ok"
+    assert texts(guest) == texts(module) != []
+
+
 def test_it_serves_with_nothing_but_a_server(boot: Boot, kernel_without_model: Path) -> None:
     port = free_port("127.0.0.1")
     net = Net("virtio", (Forward(port, 8080),))
