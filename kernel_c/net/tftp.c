@@ -81,8 +81,7 @@ static void fail_transfer(struct kg_tftp *t, uint32_t code, const char *why)
 void kg_tftp_stop(struct kg_tftp *t)
 {
     if (t->state == KG_TFTP_SIZED || t->state == KG_TFTP_COMES) {
-        send_error(t, ERROR_FULL, "stopped");
-        t->state = KG_TFTP_FAILED;
+        fail_transfer(t, ERROR_FULL, "stopped");
     }
 }
 

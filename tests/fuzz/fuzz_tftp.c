@@ -29,7 +29,7 @@ UNWATCHED static void check_transfer(struct transfer *transfer, const struct kg_
     promise(t->block >= 8 && t->block <= KG_TFTP_BLOCK && t->window >= 1 && t->window <= KG_TFTP_WINDOW);
     promise(before->state < KG_TFTP_WHOLE || t->state == before->state);
     promise(t->state != KG_TFTP_WHOLE || (t->done == t->size && t->count == t->size / t->block + 1));
-    promise(t->state != KG_TFTP_FAILED || t->problem[0] || t->sends);
+    promise(t->state != KG_TFTP_FAILED || t->problem[0]);
     promise(!t->sends || (t->n_out >= 4 && t->n_out <= KG_TFTP_OUT));
     promise(t->state != KG_TFTP_COMES || t->due > transfer->now || t->sends || t->tries);
     t->sends = false;
