@@ -36,10 +36,11 @@ def build_over_tap(folder: Path) -> Hosted:
     tests, root = ROOT / "tests" / "hosted", folder / "sources"
     for name in paths.SOURCE_FOLDERS:
         shutil.copytree(ROOT / name, root / name)
-    server = root / "kernel_c" / "app" / "server"
-    shutil.copy(tests / "tap_network.c", server / "sockets.c")
+    link = root / "kernel_c" / "app" / "server" / "link"
+    assert (link / "sockets.c").is_file()
+    shutil.copy(tests / "tap_network.c", link / "sockets.c")
     for name in ("net_tap.h", "net_impair.h"):
-        shutil.copy(tests / name, server)
+        shutil.copy(tests / name, link)
     with patch.object(sources, "root_for_make", return_value=root.resolve()):
         return Hosted(build_cached(NO_MODEL, target="hosted"))
 

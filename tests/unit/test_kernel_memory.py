@@ -9,6 +9,7 @@ from refusals import refused
 from tiny_lm import write_lm
 
 from kgpt_build import models
+from kgpt_build.arch import DEFAULT
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError
 from kgpt_build.headers import LmBlob
@@ -34,17 +35,18 @@ def tiny(tmp_path: Path) -> GgufModel:
 
 
 def image_of(model: GgufModel | NoModel, cmdline: str = "") -> ElfFile:
-    """An image of nothing but its model, at 16 MiB, and the command line."""
+    """An image of nothing but its header, its model, at 16 MiB, and the command line."""
+    header = bytes(18) + DEFAULT.elf_machine.to_bytes(2, "little")
     blob = b"".join(bytes(piece) for piece in LmBlob(model).pieces())
-    data = blob + cmdline.encode() + b"\0"
-    size = len(data) - len(blob)
+    data = header + blob + cmdline.encode() + b"\0"
+    start, size = len(header), len(data) - len(header) - len(blob)
     return ElfFile(
         path=Path("image.elf"),
         data=data,
         kind="ET_EXEC",
         entry=0,
-        segments=(Segment("LOAD", 0, 16 * MB, 16 * MB, len(data), len(data), 4),),
-        sections=(Section(".kgpt.model", "SHT_PROGBITS", 16 * MB, 0, len(blob), 2),),
+        segments=(Segment("LOAD", start, 16 * MB, 16 * MB, len(data) - start, len(data) - start, 4),),
+        sections=(Section(".kgpt.model", "SHT_PROGBITS", 16 * MB, start, len(blob), 2),),
         symbols=(Symbol("kgpt_build_cmdline", "STT_OBJECT", 16 * MB + len(blob), size, True),),
     )
 

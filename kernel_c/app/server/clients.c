@@ -58,6 +58,7 @@ static size_t read_client(struct kg_client *client, char *to, size_t room)
     const struct kg_connections *connections = client->server->connections;
     size_t n = room ? connections->read(connections->context, client->connection, to, room) : 0;
     if (n) {
+        client->asked = true;
         client->moved = plat_ticks();
     }
     return n;
@@ -351,8 +352,9 @@ static void make_room(struct kg_server *server)
         if (free > shared) {
             return;
         }
-        bool is_idle = client->state == KG_CLIENT_HEAD && client->n_in == 0;
-        if (is_idle && kg_server_ms(server, client->since) > FRESH_MS && (!idle || client->since < idle->since)) {
+        bool is_idle = client->state == KG_CLIENT_HEAD && client->n_in == 0 &&
+                       (client->asked || kg_server_ms(server, client->since) > FRESH_MS);
+        if (is_idle && (!idle || client->since < idle->since)) {
             idle = client;
         }
     }

@@ -189,6 +189,7 @@ struct kg_client {
     struct kg_text rest; /* of an answer that is sent from where it lies, behind `out` */
     struct kg_job *job;
     const struct kg_inner *inner; /* NULL: the client has a connection */
+    bool asked;                   /* bytes of a request have come */
     bool closes;                  /* after this answer */
     bool lingers;      /* … but not at once: more of the refused request may come, which would reset the connection */
     bool continues;    /* "100 Continue" was sent */
