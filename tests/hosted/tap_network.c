@@ -1,6 +1,6 @@
-/* Takes the place of kernel_c/app/server/link/sockets.c: in this hosted program, connections of clients come through our
- * network stack, as in a kernel, over a TAP device in a namespace of the process's own. NET_WIRE is what the wire does
- * to frames. See network.h. */
+/* Takes the place of kernel_c/app/server/link/sockets.c: in this hosted program, connections of clients come
+ * through our network stack, as in a kernel, over a TAP device in a namespace of the process's own. NET_WIRE is
+ * what the wire does to frames. See network.h. */
 #include "network.h"
 
 #include "net_tap.h"
