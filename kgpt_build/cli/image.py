@@ -17,6 +17,7 @@ from kgpt_build.cli.shared.options import (
     model_or_here,
     prefill_option,
     read_memory_size,
+    sign_option,
     take_prefill,
     toolchain_option,
     verbose_option,
@@ -135,14 +136,7 @@ def iso(**options: Any) -> None:
     metavar="SIZE",
     help="Keep so much, such as 256M, for conversations that a chat keeps beyond the end of a run (docs/memory.md).",
 )
-@click.option(
-    "--sign",
-    "pair",
-    nargs=2,
-    type=click.Path(path_type=Path),
-    metavar="KEY CERT",
-    help="Sign the UEFI programs for Secure Boot, with files of kgpt keys make.",
-)
+@sign_option
 def usb(room: int, memory: int | None, pair: tuple[Path, Path] | None, **options: Any) -> None:
     """Write the image of a USB stick with one FAT partition, for BIOS and UEFI.
 
@@ -155,14 +149,7 @@ def usb(room: int, memory: int | None, pair: tuple[Path, Path] | None, **options
 
 @command.command("net")
 @image_options
-@click.option(
-    "--sign",
-    "pair",
-    nargs=2,
-    type=click.Path(path_type=Path),
-    metavar="KEY CERT",
-    help="Sign the UEFI programs for Secure Boot, with files of kgpt keys make.",
-)
+@sign_option
 def net(pair: tuple[Path, Path] | None, **options: Any) -> None:
     """Write a folder for a server, from which PCs without a disk boot by UEFI (HTTP boot).
 

@@ -9,7 +9,13 @@ import click
 
 from kgpt_build.cli.image import wanted_of
 from kgpt_build.cli.shared.names import ModelName
-from kgpt_build.cli.shared.options import chat_template_option, prefill_option, toolchain_option, verbose_option
+from kgpt_build.cli.shared.options import (
+    chat_template_option,
+    prefill_option,
+    sign_option,
+    toolchain_option,
+    verbose_option,
+)
 from kgpt_build.cli.shared.settings import settings_options
 
 
@@ -26,14 +32,7 @@ from kgpt_build.cli.shared.settings import settings_options
     metavar="TEXT",
     help="What the kernel does that PXE boots, besides model=.",
 )
-@click.option(
-    "--sign",
-    "pair",
-    nargs=2,
-    type=click.Path(path_type=Path),
-    metavar="KEY CERT",
-    help="Sign the UEFI programs for Secure Boot, with files of kgpt keys make.",
-)
+@sign_option
 @chat_template_option
 @settings_options("system")
 @prefill_option

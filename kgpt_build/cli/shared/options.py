@@ -155,6 +155,18 @@ def toolchain_option(command: Command) -> Command:
     )(command)
 
 
+def sign_option(command: Command) -> Command:
+    """``--sign KEY CERT``, passed as ``pair``."""
+    return click.option(
+        "--sign",
+        "pair",
+        nargs=2,
+        type=click.Path(path_type=Path),
+        metavar="KEY CERT",
+        help="Sign the UEFI programs for Secure Boot, with files of kgpt keys make.",
+    )(command)
+
+
 def json_option(help_text: str) -> Callable[[Command], Command]:
     """``--json``, passed as ``as_json``."""
 
