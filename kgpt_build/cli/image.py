@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+draft_option = click.option(
+    "--draft",
+    type=ModelName(),
+    metavar="MODEL",
+    help="Add a smaller language model with the same vocabulary, which drafts tokens.",
+)
 _MOST_ROOM = 30_000  # MB; FAT32 takes more, but nobody flashes that much nothing
 
 
@@ -93,12 +99,7 @@ def image_options(command: Command) -> Command:
             metavar="FILE",
             help="Add a text file, for /read in a chat; repeatable.",
         ),
-        click.option(
-            "--draft",
-            type=ModelName(),
-            metavar="MODEL",
-            help="Add a smaller language model with the same vocabulary, which drafts tokens for the others.",
-        ),
+        draft_option,
         chat_template_option,
         settings_options("system"),
         prefill_option,
@@ -162,6 +163,7 @@ def net(pair: tuple[Path, Path] | None, **options: Any) -> None:
 @command.command("add")
 @click.argument("model", type=ModelName())
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@draft_option
 @chat_template_option
 @settings_options("system")
 @prefill_option

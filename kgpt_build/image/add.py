@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from kgpt_build import paths
+from kgpt_build.boot_modules import DRAFT
 from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.file_hash import sha256_of
 from kgpt_build.image import manifest
 from kgpt_build.image.contents import LM_KERNEL, Item, Wanted, built, gather
 from kgpt_build.image.fs.volumes import pieces_of
 from kgpt_build.image.menu import EFI_ENDING, STOPPED, Entry, efi_lines, entry_lines, with_cmdline
 from kgpt_build.kernel.settings import Progress
+from kgpt_build.models import GgufModel
 from kgpt_build.sizes import file_text
 
 MENU_FOLDER = "/models"
@@ -35,11 +38,14 @@ def add(wanted: Wanted, folder: Path, progress: Progress) -> Added:
     Their entries get the command line of the stick's other entries. Raises KgptError, UsageError.
     """
     described = _manifest(folder)
-    wanted = replace(wanted, large=True)
+    wanted = replace(wanted, large=True, draft_slug=_draft_slug(wanted.draft))
     contents = gather(wanted, progress, taken=_names(described, folder), cmdline=described["cmdline"])
     entries = with_cmdline([entry for entry in contents.entries if entry.of_model], described["cmdline"])
     plans = [plan for plan in contents.kernels if plan.corpus is None and not _is_there(plan.path, folder)]
-    items = (*built(plans, wanted.toolchain, progress, efi=True), *contents.items)
+    items = (
+        *built(plans, wanted.toolchain, progress, efi=True),
+        *(item for item in contents.items if not _is_known_draft(item, folder)),
+    )
     _check_room(folder, items)
     for item in items:
         progress.stage(f"copying {item.path}, {item.size:,} bytes")
@@ -78,6 +84,17 @@ def _place(folder: Path, path: str) -> Path:
 
 def _is_there(path: str, folder: Path) -> bool:
     return path == LM_KERNEL and _place(folder, path).is_file()
+
+
+def _draft_slug(draft: GgufModel | None) -> str:
+    """The name of a draft model's file, from its contents: models that are added one by one share the file."""
+    return DRAFT if draft is None else f"{DRAFT}-{sha256_of(draft.path)[:12]}"
+
+
+def _is_known_draft(item: Item, folder: Path) -> bool:
+    """Does the stick have this draft model, undamaged?"""
+    place = _place(folder, item.path)
+    return item.role == DRAFT and place.is_file() and sha256_of(place) == item.sha256
 
 
 def _check_room(folder: Path, items: Sequence[Item]) -> None:

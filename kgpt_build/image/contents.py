@@ -75,6 +75,8 @@ class Wanted:
     """The system prompt that is computed for each language model (BuildSettings.prefill)."""
     large: bool = False
     """May models be larger than GRUB can load? kgpt.efi loads them."""
+    draft_slug: str = DRAFT
+    """The name of the draft model's file in the image, without the ending."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def gather(
     items: list[Item] = []
     kernels: list[KernelPlan] = []
     entries: list[Entry] = []
-    names = set(taken)
+    names = {*taken, wanted.draft_slug}
     files = (*_draft_items(wanted, progress), *_file_items(wanted.files))
     for named in wanted.models:
         slug = _slug(named.label, names)
@@ -269,7 +271,7 @@ def _draft_items(wanted: Wanted, progress: Progress) -> Iterator[Item]:
     for named in wanted.models:
         if isinstance(named.model, GgufModel):
             check_same(named.model.vocabulary, draft.vocabulary)
-    yield replace(_model_item(DRAFT, Named("that drafts", draft), progress), role=DRAFT)
+    yield replace(_model_item(wanted.draft_slug, Named("that drafts", draft), progress), role=DRAFT)
 
 
 def _file_items(files: Sequence[Text]) -> Iterator[Item]:

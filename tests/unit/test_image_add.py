@@ -6,11 +6,14 @@ import hashlib
 import json
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from refusals import refused
+from tiny_lm import write_lm
 
+from kgpt_build import models
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.image.add import add
 from kgpt_build.image.contents import Wanted, load_models
@@ -55,6 +58,33 @@ def test_a_model_and_its_entries_are_added(stick: Path) -> None:
 def test_a_second_one_gets_a_name_of_its_own(stick: Path) -> None:
     add(wanted(), stick, Silent())
     assert add(wanted(), stick, Silent()).entries[0] == "chat-2-chat"
+
+
+def test_models_share_the_draft_model_that_they_brought(stick: Path, tmp_path: Path) -> None:
+    draft = models.load_lm(write_lm(tmp_path / "tiny.gguf", kind="F16"))
+    target = load_models([write_lm(tmp_path / "target.gguf")])
+    digest = hashlib.sha256(draft.path.read_bytes()).hexdigest()
+    name = f"draft-{digest[:12]}.gguf"
+    drafted = replace(wanted(), models=target, draft=draft)
+    first = add(drafted, stick, Silent())
+    second = add(drafted, stick, Silent())
+    assert second.entries[0] == "target-2-chat"
+    assert first.size - second.size == draft.size
+    assert (stick / "models" / name).read_bytes() == draft.path.read_bytes()
+    for menu in ("target.menu", "target-2.menu"):
+        text = (stick / "models" / menu).read_text()
+        assert text.count(f"module /models/{name} {name} kind=draft sha256={digest}\n") == 3  # not of the server
+        assert "modules=3" in text
+    (stick / "models" / name).write_bytes(b"damaged")
+    assert add(drafted, stick, Silent()).size == first.size
+    assert (stick / "models" / name).read_bytes() == draft.path.read_bytes()
+
+
+def test_a_draft_model_with_another_vocabulary_is_refused(stick: Path, tmp_path: Path) -> None:
+    draft = models.load_lm(write_lm(tmp_path / "tiny.gguf"))
+    with refused(KgptError, "draft model tokens"):
+        add(replace(wanted(), draft=draft), stick, Silent())
+    assert not (stick / "models").exists()
 
 
 def test_what_is_no_stick(tmp_path: Path, stick: Path) -> None:
