@@ -7,6 +7,7 @@ ARGS ?=
 C_FILES = $(shell git ls-files 'kernel_c/*.[ch]' 'tests/*.[ch]' 'benchmarks/*.[ch]' 2>/dev/null || \
     find kernel_c tests benchmarks -name '*.[ch]')
 JOBS ?= $(shell nproc)
+BROWSER := tests/browser
 TORCH := torch==2.13.0+cpu
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
@@ -31,7 +32,8 @@ chat: need-run $(VENV)/.run ## boot a small language model and chat (ARGS="--tar
 test: need-test $(VENV)/.torch lint ## run all tests, including boot tests (ARGS="-k pvh": options of pytest)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
 
-test-slow: need-test need-slow $(VENV)/.slow $(VENV)/.torch ## run the tests marked slow, also beside llama.cpp
+SLOW := $(VENV)/.slow $(VENV)/.torch $(BROWSER)/node_modules
+test-slow: need-test need-slow $(SLOW) ## run the tests marked slow, also beside llama.cpp
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
 
 fuzz: need-fuzz $(VENV)/.test ## search inputs that crash a reader (FUZZ_SECONDS=60 for each, FUZZ_TARGETS="gguf vocab")
@@ -79,7 +81,7 @@ need-test:
 	@scripts/need venv qemu arm cc clang lld grub grub-bios grub-uefi ovmf signing xkb dnsmasq nginx ip
 
 need-slow:
-	@scripts/need bochs chromium curl cxx lwip mbpoll prometheus
+	@scripts/need bochs chromium curl cxx lwip mbpoll node prometheus
 
 need-peers:
 	@scripts/need venv qemu cmake cc cxx
@@ -107,4 +109,9 @@ $(VENV)/.torch: $(VENV)/.test
 # Compiles llama.cpp for this machine; this takes minutes.
 $(VENV)/.slow: $(VENV)/.test
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,llama,clients]'
+	touch $@
+
+# playwright-core, which drives the browser of the tests; the lock has its SHA-512.
+$(BROWSER)/node_modules: $(BROWSER)/package-lock.json
+	cd $(BROWSER) && npm ci --silent --ignore-scripts --no-audit --no-fund
 	touch $@

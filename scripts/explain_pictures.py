@@ -1,14 +1,12 @@
 """``python scripts/explain_pictures.py PAGE``: take the pictures of docs/explain.md from the page of `kgpt explain`.
 
-Needs Chromium (``scripts/need chromium``).
+Needs Chromium and playwright-core (``make test-slow`` installs both).
 """
 
 from __future__ import annotations
 
-import base64
 import io
 import sys
-import tempfile
 from pathlib import Path
 
 from PIL import Image
@@ -31,19 +29,17 @@ BOX = """(() => {{
 def main(page: Path) -> None:
     """Take them all."""
     sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("hosted", "unit")]
-    from browser import browsing
+    from chromium import browsing
 
     PICTURES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, browsing(Path(folder)) as browser:
-        browser.call("Emulation.setDeviceMetricsOverride", width=1100, height=900, deviceScaleFactor=1, mobile=False)
-        browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "light"}])
-        browser.call("Page.navigate", url=page.resolve().as_uri())
+    with browsing() as browser:
+        browser.open(1100)
+        browser.visit(page.resolve().as_uri())
         browser.waits_for("globalThis.kgpt !== undefined")
         for name, places in PLACES.items():
             x, y, width, height = browser.run(BOX.format(places=list(places)))
-            clip = {"x": x, "y": y, "width": width, "height": height, "scale": 1}
-            taken = browser.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
-            picture = Image.open(io.BytesIO(base64.b64decode(taken["data"]))).convert("RGB")
+            taken = browser.picture(fullPage=True, clip={"x": x, "y": y, "width": width, "height": height})
+            picture = Image.open(io.BytesIO(taken)).convert("RGB")
             picture.quantize(COLOURS).save(PICTURES / f"{name}.png", optimize=True)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from browser import Browser
+from chromium import Browser
+from PIL import Image
 
 OPEN_SECONDS = 1.0
 CELLS = """(id => {
@@ -53,11 +54,27 @@ def open_page(browser: Browser, html: str, folder: Path, width: int = 1280, look
     """Open the page, and wait until it is live."""
     path = folder / "page.html"
     path.write_text(html, encoding="utf-8")
-    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600)
-    browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": look}])
-    browser.call("Page.navigate", url=path.as_uri())
-    browser.waits_for(f"location.href === {json.dumps(path.as_uri())} && document.readyState === 'complete'")
+    browser.open(width, look=look)
+    browser.visit(path.as_uri())
     assert browser.run("globalThis.kgpt !== undefined"), browser.complaints
+
+
+def assert_quiet(browser: Browser, folder: Path) -> None:
+    """The console says nothing, and nothing but the page itself was asked for."""
+    assert browser.complaints == []
+    assert browser.requests == [(folder / "page.html").as_uri()]
+
+
+def assert_readable(browser: Browser, width: int, picture: Path) -> None:
+    """Nothing is wider than the screen, every text has contrast, and a picture of the whole page is written."""
+    browser.run("document.querySelectorAll('details').forEach((node, i) => { node.open = i < 3; })")
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    assert browser.run(WIDER) == []
+    assert browser.run(CONTRAST) == []
+    browser.run("document.querySelectorAll('details').forEach(node => { node.open = false; })")
+    shown = Image.open(io.BytesIO(browser.picture(path=str(picture), fullPage=True)))
+    assert shown.width == width
+    assert len(shown.convert("RGB").getcolors(shown.width * shown.height) or ()) > 50
 
 
 def value_of(text: str) -> Any:

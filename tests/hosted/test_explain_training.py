@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pace
 import pytest
-from browser import Browser, browsing
-from explain_pages import CELLS, CONTRAST, OPEN_SECONDS, WIDER, open_page, value_of
+from chromium import Browser, browsing
+from explain_pages import CELLS, OPEN_SECONDS, assert_quiet, assert_readable, open_page, value_of
 from refusals import refused
 
 from kgpt_build.cli import invoke
@@ -78,32 +78,31 @@ def test_a_cut_checkpoint_is_refused(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browsing(tmp_path_factory.mktemp("chromium"), "1280,900") as found:
+def browser() -> Iterator[Browser]:
+    with browsing() as found:
         yield found
 
 
 @pytest.mark.slow
 def test_the_page_shows_each_checkpoint(browser: Browser, folder: Path, recording: Recording, tmp_path: Path) -> None:
-    browser.complaints.clear()
     open_page(browser, (folder / "train.html").read_text(), tmp_path)
-    assert browser.complaints == []
+    assert_quiet(browser, tmp_path)
     assert browser.run("kgpt.opened") / 1000 < pace.limit(OPEN_SECONDS)
     assert (folder / "train.html").stat().st_size < 1_000_000
-    browser.run("document.getElementById('point').focus()")
+    browser.focus("#point")
     browser.press("Home")
     for i, point in enumerate(recording.checkpoints):
-        assert f"step {point.step}," in browser.run("document.getElementById('where').textContent")
+        assert f"step {point.step}," in browser.text("#where")
         texts = browser.run("[...document.querySelectorAll('#texts-figure li')].map(node => node.textContent)")
         assert texts == [generate(point.model, seed=42, index=n).text or "∅" for n in range(len(texts))]
         cells = browser.run(f"{CELLS}('weights-figure')")
         read = [value_of(cell.partition(" after")[0]) for cell in cells]
         np.testing.assert_array_equal(read, point.model.tensors["wte"].ravel())
-        assert browser.run("document.querySelector('#film [aria-current]').textContent") == f"step {point.step}"
-        browser.run("document.getElementById('point').focus()")
+        assert browser.text("#film [aria-current]") == f"step {point.step}"
+        browser.focus("#point")
         browser.press("ArrowRight")
         assert browser.run("kgpt.state.point") == min(i + 1, len(recording.checkpoints) - 1)
-    browser.run("document.getElementById('play').click()")
+    browser.click("#play")
     browser.waits_for("kgpt.state.point === 3 && document.getElementById('play').ariaPressed === 'false'")
 
 
@@ -112,7 +111,13 @@ def test_the_page_shows_each_checkpoint(browser: Browser, folder: Path, recordin
 @pytest.mark.parametrize("width", [360, 1280, 2560])
 def test_the_page_can_be_read(browser: Browser, folder: Path, tmp_path: Path, width: int, look: str) -> None:
     open_page(browser, (folder / "train.html").read_text(), tmp_path, width, look)
-    browser.run("document.querySelectorAll('details').forEach(node => { node.open = true; })")
-    assert browser.run("document.documentElement.scrollWidth") <= width
-    assert browser.run(WIDER) == []
-    assert browser.run(CONTRAST) == []
+    assert_readable(browser, width, tmp_path / "page.png")
+
+
+@pytest.mark.slow
+def test_without_javascript_the_tables_are_there(browser: Browser, folder: Path) -> None:
+    browser.open(javaScriptEnabled=False)
+    browser.visit((folder / "train.html").as_uri())
+    assert browser.complaints == []
+    browser.page(("locator", "summary"), ("first",), ("click",))
+    assert browser.page(("locator", "table"), ("first",), ("isVisible",))

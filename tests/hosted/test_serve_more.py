@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import browsing
 from chats import write_talker
+from chromium import browsing
 from hosted import Hosted
 from serving import NAME, Server, also_sanitized, metrics, request, serving, talker_modules
 
@@ -158,22 +158,22 @@ def test_a_line_of_the_page_as_a_literal() -> None:
 
 
 @pytest.mark.slow
-def test_the_page_in_a_browser(server: Server, tmp_path: Path) -> None:
+def test_the_page_in_a_browser(server: Server) -> None:
     """A chat of two messages by keys, a reply that is stopped, and one of a server's own."""
-    with browsing(tmp_path) as browser:
-        browser.call("Page.navigate", url=server.url)
+    with browsing() as browser:
+        browser.visit(server.url)
         browser.waits_for(f"document.title === '{NAME} – kgpt'")
         for n in (1, 2):
             browser.type(f"message {n}")
-            browser.press("Enter", "\r")
+            browser.press("Enter")
             browser.waits_for(f"chat.length === {2 * n} && !stop")
         assert browser.run("chat.map(message => message.role)") == ["user", "assistant"] * 2
         assert all(browser.run("chat.map(message => message.content)"))
-        assert "tokens/s" in browser.run("document.querySelector('.assistant:last-child .note').textContent")
+        assert "tokens/s" in browser.text(".assistant:last-child .note")
         browser.press("ArrowUp")
-        assert browser.run("document.getElementById('text').value") == "message 2"
+        assert browser.page(("inputValue", "#text")) == "message 2"
         browser.run("document.getElementById('max_tokens').value = 400")
-        browser.press("Enter", "\r")
+        browser.press("Enter")
         browser.waits_for("document.querySelectorAll('.assistant .said').length === 3")
         browser.press("Escape")
         browser.waits_for("!stop")
@@ -181,8 +181,9 @@ def test_the_page_in_a_browser(server: Server, tmp_path: Path) -> None:
         browser.run("document.getElementById('temperature').value = -1")
         browser.run("clear()")
         browser.type("refused")
-        browser.press("Enter", "\r")
+        browser.press("Enter")
         shown = browser.waits_for("document.querySelector('.error')?.textContent")
         assert "temperature" in shown
-        assert browser.run("document.getElementById('text').value") == "refused"
+        assert browser.page(("inputValue", "#text")) == "refused"
+        assert all(url.startswith(server.url) for url in browser.requests)
         assert [text for text in browser.complaints if "400 (Bad Request)" not in text] == []
