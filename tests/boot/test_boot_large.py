@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+import pace
 import pytest
 from boots import Boot, need, uefi
 
@@ -54,7 +55,9 @@ def test_a_7b_model_boots_from_a_stick(boot: Boot, tmp_path: Path, name: str) ->
     assert invoke(["image", "usb", str(model), *words, "-o", str(image)]) == 0
     hosted = build_cached(NO_MODEL, target="hosted")
     line = f"mode=generate modules=1 {WORDS}"
-    expected = _logits(map(parse_event, run_hosted(hosted, line, modules=(BootModule(model),), timeout=_SECONDS)))
+    expected = _logits(
+        map(parse_event, run_hosted(hosted, line, modules=(BootModule(model),), timeout=pace.limit(_SECONDS)))
+    )
     model.unlink()
     guest = boot(image=image, medium="usb", machine="q35", memory=12288, firmware=uefi(), cpus=2, timeout=_SECONDS)
     end = guest.wait()

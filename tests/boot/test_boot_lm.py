@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pace
 import pytest
 from boots import Boot, Kgpt, see
 from model_files import model_file
@@ -42,7 +43,7 @@ def digest(events: Sequence[Event]) -> str:
 
 
 def hosted_events(program: Path, words: str) -> list[Event]:
-    return [parse_event(line) for line in run_hosted(program, words, timeout=300)]
+    return [parse_event(line) for line in run_hosted(program, words, timeout=pace.limit(300))]
 
 
 @pytest.fixture(scope="session")

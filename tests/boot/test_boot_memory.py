@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pace
 from boots import Boot
 from tiny_lm import write_lm
 
@@ -19,7 +20,7 @@ WORDS = "mode=chat max_tokens=4 temperature=1.5 seed=3 logits"
 def test_the_same_bits_after_a_reboot(boot: Boot, tmp_path: Path) -> None:
     model = models.load_lm(write_lm(tmp_path / "tiny.gguf", fields={"llama.context_length": 128}))
     program, kernel = build_cached(model, target="hosted"), build_cached(model)
-    with HostedProcess(program, WORDS, timeout=60) as process:
+    with HostedProcess(program, WORDS, timeout=pace.limit(60)) as process:
         process.send(b"abc\ncab\n")
         process.end_input()
         lines = b"".join(process.pieces()).splitlines(keepends=True)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pace
 import pytest
 from tiny_lm import write_lm
 
@@ -60,7 +61,7 @@ def _said(words: list[str], variables: Path, folder: Path, until: str = "20 samp
     machine = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert machine.stdin
     try:
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + pace.limit(_SECONDS)
         while time.monotonic() < deadline and machine.poll() is None:
             text = out.read_text(errors="replace") if out.is_file() else ""
             if until in text:

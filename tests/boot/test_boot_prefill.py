@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pace
 from boots import Boot
 from tiny_lm import write_lm
 
@@ -19,7 +20,7 @@ WORDS = "mode=chat prompt=abc max_tokens=4 temperature=0 logits exit"
 def test_the_bits_of_qemu(boot: Boot, tmp_path: Path) -> None:
     model = models.load_lm(write_lm(tmp_path / "tiny.gguf", fields={"llama.context_length": 128}))
     program, kernel = build_cached(model, target="hosted"), build_cached(model, prefill=SYSTEM)
-    computed = [parse_event(line) for line in run_hosted(program, f'{WORDS} system="{SYSTEM}"', timeout=60)]
+    computed = [parse_event(line) for line in run_hosted(program, f'{WORDS} system="{SYSTEM}"', timeout=pace.limit(60))]
     guest = boot(WORDS, image=kernel)
     assert guest.wait().ok, guest.console
     first, other = ([e.f32 for e in of if isinstance(e, Logits)] for of in (computed, guest.events))

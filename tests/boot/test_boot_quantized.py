@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pace
 from boots import Boot
 from quantized import write_wide
 
@@ -25,7 +26,7 @@ def test_the_perplexity_has_the_same_bits(boot: Boot, tmp_path: Path) -> None:
     guest = boot(WORDS, image=build_cached(model), timeout=300)
     assert guest.wait().error() is None
     found = [event for event in guest.events if isinstance(event, Perplexity)]
-    lines = run_hosted(build_cached(model, target="hosted"), f"{WORDS} cpumask=c", timeout=300)
+    lines = run_hosted(build_cached(model, target="hosted"), f"{WORDS} cpumask=c", timeout=pace.limit(300))
     expected = [parse_event(line) for line in lines]
     assert [event for event in expected if isinstance(event, Perplexity)] == found
     assert isinstance(expected[-1], Exit)

@@ -281,7 +281,7 @@ def test_streams_that_are_closed_or_full(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=pace.limit(600),
         check=False,
     )
     assert done.returncode == code, done.stderr

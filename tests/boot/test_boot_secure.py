@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import pace
 import pytest
 
 from kgpt_build.arch import DEFAULT
@@ -57,7 +58,7 @@ def _serial(settings: RunSettings, folder: Path, until: str) -> str:
     words = qemu_argv(settings, Channels(f"file,path={out}", "null", ""))
     machine = subprocess.Popen(words, stdin=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + pace.limit(_SECONDS)
         while time.monotonic() < deadline and machine.poll() is None:
             if out.is_file() and until in out.read_text(errors="replace"):
                 break

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import disks
+import pace
 import pytest
 from native import COMPILERS, ROOT
 from rooms import listed
@@ -44,7 +45,9 @@ def disk(driver: Path, tmp_path: Path) -> Disk:
     def run(image: bytes | bytearray, *words: object) -> subprocess.CompletedProcess[bytes]:
         path = tmp_path / "disk.img"
         path.write_bytes(image)
-        return subprocess.run([driver, path, *map(str, words)], capture_output=True, timeout=60, check=False)
+        return subprocess.run(
+            [driver, path, *map(str, words)], capture_output=True, timeout=pace.limit(60), check=False
+        )
 
     return run
 

@@ -136,7 +136,7 @@ def test_without_qemu(kgpt: Kgpt, program: Path, tmp_path: Path) -> None:
 
 def test_a_dry_run_is_a_line_that_works(kgpt: Kgpt, program: Path) -> None:
     done = kgpt("run", program, "--dry-run", "--samples", 2, "--cpus", 2)
-    shown = subprocess.run(done.stdout, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    shown = subprocess.run(done.stdout, shell=True, capture_output=True, text=True, timeout=pace.limit(60), check=False)
     assert shown.returncode == 0
     assert "sample  2: " in shown.stdout
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pace
 import pytest
 from hosted import Hosted
 from refusals import lacks
@@ -155,7 +156,7 @@ def test_control_c_stops_a_generation(hosted: Hosted) -> None:
         assert process.stdin is not None
         process.stdin.write(b"\x03halt\n")
         process.stdin.flush()
-        assert process.wait(30) == 0
+        assert process.wait(pace.limit(30)) == 0
     _assert_stopped(events)
 
 
@@ -165,7 +166,7 @@ def test_an_interrupt_is_control_c(hosted: Hosted) -> None:
         process.send_signal(signal.SIGINT)
         process.stdin.write(b"halt\n")
         process.stdin.close()
-        assert process.wait(30) == 0
+        assert process.wait(pace.limit(30)) == 0
     _assert_stopped(events)
 
 
@@ -180,7 +181,7 @@ def test_a_terminal_is_raw_and_given_back(hosted: Hosted) -> None:
         said += _read_until(master, b"Ctrl-D does the same")
         assert b"^C" in said
         os.write(master, b"\x04")
-        assert process.wait(30) == 0
+        assert process.wait(pace.limit(30)) == 0
         assert termios.tcgetattr(slave) == before
     finally:
         process.kill()
@@ -202,7 +203,7 @@ def test_tab_completes_commands(hosted: Hosted) -> None:
         os.write(master, b"e\t\r")
         _read_until(master, b"arena ")
         os.write(master, b"\x04")
-        assert process.wait(30) == 0
+        assert process.wait(pace.limit(30)) == 0
     finally:
         process.kill()
         process.wait()
@@ -217,7 +218,7 @@ def test_a_terminal_is_given_back_when_terminated(hosted: Hosted) -> None:
     try:
         _read_until(master, b"kgpt> ")
         process.terminate()
-        assert process.wait(30) == -signal.SIGTERM
+        assert process.wait(pace.limit(30)) == -signal.SIGTERM
         assert termios.tcgetattr(slave) == before
     finally:
         process.kill()

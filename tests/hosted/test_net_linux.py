@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pace
 import pytest
 from net_linux import COUNT, ECHO, LINUX, OURS, SLOW, SOURCE, Peer, compile_driver, pattern, read_all, read_some
 
@@ -63,7 +64,7 @@ def echo_server(peer: Peer) -> int:
     """Linux echoes one connection. Returns the port."""
     with peer.namespace():
         server = socket.create_server((LINUX, 0))
-    server.settimeout(60)
+    server.settimeout(pace.limit(60))
 
     def serve() -> None:
         connection, _ = server.accept()
@@ -160,7 +161,7 @@ def test_we_are_refused(driver: Path) -> None:
         peer.process.stdin.write("9\n")
         peer.process.stdin.flush()
         assert peer.output() == "failed: the connection was refused\n"
-        assert peer.process.wait(30) == 1
+        assert peer.process.wait(pace.limit(30)) == 1
         peer.process.returncode = 0
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import lm
 import numpy as np
+import pace
 import pytest
 from gguf import GGUFReader
 from lm_files import interleaved
@@ -311,14 +312,14 @@ def run_processes(here: Path, n: int, words: list[str]) -> None:
         subprocess.Popen(command, cwd=here, env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank)})
         for rank in range(n)
     ]
-    assert [process.wait(timeout=300) for process in running] == [0] * n
+    assert [process.wait(timeout=pace.limit(300)) for process in running] == [0] * n
 
 
 def test_torchrun(here: Path) -> None:
     """Its launcher starts both processes, and a fault of one ends all."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nnodes", "1", "--nproc-per-node", "2"]
     command += ["-m", "kgpt_build.training.torch", "text", *SIZES, "--steps", "3"]
-    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=pace.limit(300), check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("wrote model.gguf") == 1
     assert "2 processes" in done.stdout

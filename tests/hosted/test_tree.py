@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pace
 import pytest
 import trees
 from native import shared_object
@@ -105,7 +106,7 @@ def test_qemu_describes_its_machine(driver: Driver, tmp_path: Path) -> None:
     assert qemu, "run the tests with make test, which installs qemu-system-arm"
     blob = tmp_path / "virt.dtb"
     words = [qemu, "-machine", f"virt,gic-version=3,dumpdtb={blob}", "-cpu", "cortex-a72", "-smp", "2", "-m", "128M"]
-    subprocess.run([*words, "-display", "none"], check=True, capture_output=True, timeout=60)
+    subprocess.run([*words, "-display", "none"], check=True, capture_output=True, timeout=pace.limit(60))
     driver.read(blob.read_bytes())
     assert driver.regions() == [(0x40000000, 0x8000000, RAM)]
     theirs = {name: driver.fact(name) for name in ("console", "clock", "psci", "gic", "timer", "ecam", "ports")}

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import click
+import pace
 import pytest
 from click.shell_completion import BashComplete
 from fakes import fake_program
@@ -181,7 +182,9 @@ def test_make_run_tells_how_to_chat_and_make_chat_does() -> None:
 
     def lines(target: str) -> str:
         words = ["make", "-n", "-o", "need-run", target]
-        return subprocess.run(words, cwd=root, capture_output=True, text=True, check=True, timeout=60).stdout
+        return subprocess.run(
+            words, cwd=root, capture_output=True, text=True, check=True, timeout=pace.limit(60)
+        ).stdout
 
     assert "make chat" in lines("run")
     assert re.search(r"^\S+/kgpt run smollm2-135m", lines("chat"), re.MULTILINE)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pace
 import pytest
 from boots import ENVIRONMENT
 
@@ -24,7 +25,7 @@ def shell(words: tuple[str, ...], redirections: str, **env: str) -> tuple[int, s
         env={**ENVIRONMENT, **env},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=300,
+        timeout=pace.limit(300),
         check=False,
     )
     said = done.stderr.decode("utf-8", "surrogateescape")
