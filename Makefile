@@ -9,6 +9,7 @@ C_FILES = $(shell git ls-files 'kernel_c/*.[ch]' 'tests/*.[ch]' 'benchmarks/*.[c
 JOBS ?= $(shell nproc)
 BROWSER := tests/browser
 TORCH := torch==2.13.0+cpu
+LLAMAC2PY := llamac2py==0.1.4
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
 PEERS ?=
@@ -32,7 +33,7 @@ chat: need-run $(VENV)/.run ## boot a small language model and chat (ARGS="--tar
 test: need-test $(VENV)/.torch lint ## run all tests, including boot tests (ARGS="-k pvh": options of pytest)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
 
-SLOW := $(VENV)/.slow $(VENV)/.torch $(BROWSER)/node_modules
+SLOW := $(VENV)/.slow $(BROWSER)/node_modules
 test-slow: need-test need-slow $(SLOW) ## run the tests marked slow, also beside llama.cpp
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
 
@@ -106,9 +107,12 @@ $(VENV)/.torch: $(VENV)/.test
 	    echo 'make: there is no $(TORCH) here: the tests that need PyTorch are skipped (pip install torch brings them)'
 	touch $@
 
-# Compiles llama.cpp for this machine; this takes minutes.
-$(VENV)/.slow: $(VENV)/.test
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,llama,clients]'
+# Compiles llama.cpp for this machine; this takes minutes. PyTorch comes first: transformers is of no use without it.
+# llamac2py is not installed: a test compiles the run.c of llama2.c that its archive has.
+$(VENV)/.slow: $(VENV)/.torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,llama,clients,transformers]'
+	@$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --dest $(VENV) \
+	    $(LLAMAC2PY) 2>/dev/null || echo 'make: there is no $(LLAMAC2PY) here: the tests of its run.c are skipped'
 	touch $@
 
 # playwright-core, which drives the browser of the tests; the lock has its SHA-512.
