@@ -9,22 +9,18 @@
 
 #define MOST_STEPS 120
 #define MOST_VALUES 512
-#define ROOM (1u << 22)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static struct kg_matcher matcher;
+
 static void make_json(const struct kg_grammar *grammar, uint8_t choice)
 {
-    struct kg_arena arena;
-    struct kg_token_order order;
-    struct kg_matcher matcher;
     struct kg_json_value values[MOST_VALUES];
     struct kg_json_tree tree = {.values = values, .room = MOST_VALUES};
     char text[MOST_STEPS * 8 + 8];
     size_t n = 0;
     uint32_t random = choice * 2654435761u + 1;
-    kg_arena_init(&arena, NULL, ROOM);
-    made_matcher(&matcher, &order, &arena);
     kg_matcher_begin(&matcher, grammar);
     for (uint32_t step = 0; step < MOST_STEPS; step++) {
         random = random * 1664525u + 1013904223u;
@@ -46,10 +42,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2) {
         return 0;
     }
+    if (!matcher.tables) {
+        made_matchers(&matcher, 1);
+    }
     const struct kg_text text = {(const char *)data, size - 2};
     uint32_t little = data[size - 2];
-    kg_arena_init(&arena, NULL, little % 16 == 1 ? 512 : ROOM);
-    kg_arena_init(&scratch, NULL, little % 4 == 0 ? ROOM : little * 512);
+    kg_arena_init(&arena, NULL, little % 16 == 1 ? 512 : MADE_ROOM);
+    kg_arena_init(&scratch, NULL, little % 4 == 0 ? MADE_ROOM : little * 512);
     enum kg_status status = kg_grammar_read_schema(&grammar, text, &arena, &scratch, &error);
     made_check_refusal(status, &error);
     promise(scratch.used == 0 && (status == KG_OK || arena.used == 0));

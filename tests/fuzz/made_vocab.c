@@ -46,12 +46,19 @@ bool kg_vocab_ends(const struct kg_vocab *vocab, uint32_t token)
     return token == MADE_END;
 }
 
-void made_matcher(struct kg_matcher *matcher, struct kg_token_order *order, struct kg_arena *arena)
+void made_matchers(struct kg_matcher *matchers, uint32_t n)
 {
+    static struct kg_token_order order;
+    struct kg_arena arena;
     struct kg_error error;
-    kg_token_order_carve(order, &made_vocab, arena);
-    promise(kg_token_order_fill(order, KG_NO_TOKEN, arena, &error) == KG_OK);
-    kg_matcher_carve(matcher, order, arena);
+    kg_arena_init(&arena, NULL, MADE_ROOM);
+    kg_token_order_carve(&order, &made_vocab, &arena);
+    size_t used = arena.used;
+    promise(kg_token_order_fill(&order, KG_NO_TOKEN, &arena, &error) == KG_OK && arena.used == used);
+    for (uint32_t i = 0; i < n; i++) {
+        kg_matcher_carve(&matchers[i], &order, &arena);
+    }
+    checked_arena_keep();
 }
 
 static bool is_set(const uint32_t *mask, uint32_t token)

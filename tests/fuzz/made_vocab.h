@@ -10,8 +10,11 @@
 
 extern const struct kg_vocab made_vocab;
 
-/* A matcher of this vocabulary, in memory that checked_arena_free frees. */
-void made_matcher(struct kg_matcher *matcher, struct kg_token_order *order, struct kg_arena *arena);
+#define MADE_ROOM (1u << 22)
+
+/* Matchers of this vocabulary, in memory that stays: to be made before the first input, since the tables and the order
+ * of the tokens take longer to make than most inputs take to run. */
+void made_matchers(struct kg_matcher *matchers, uint32_t n);
 
 /* Checks the mask against the bytes of the token `token`, and the number of its bits. `copy` is overwritten. */
 void made_check_mask(struct kg_matcher *matcher, struct kg_matcher *copy, uint32_t token);

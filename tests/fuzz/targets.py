@@ -93,6 +93,8 @@ _SCHEMA = [
     *("kernel_c/core/json_read.c", "kernel_c/core/json_value.c"),
     *_GRAMMAR,
 ]
+_TABLES = ("KG_MATCH_NODES=1024u", "KG_MATCH_PLACES=2048u", "KG_MATCH_STATES=128u", "KG_MATCH_MOVES=32768u")
+"""Tables of a matcher, of which an input fills little: those of a kernel take longer to clear than it runs."""
 _SCHEMA_WORDS = (
     *('\\"type\\":', '\\"object\\"', '\\"array\\"', '\\"string\\"', '\\"integer\\"', '\\"number\\"', '\\"null\\"'),
     *('\\"properties\\":{', '\\"required\\":[', '\\"additionalProperties\\":', '\\"items\\":', '\\"prefixItems\\":['),
@@ -461,15 +463,16 @@ TARGETS = {
             "gbnf",
             (*_GRAMMAR,),
             256,
+            macros=_TABLES,
             words=("root ::= ", "::=", '\\"', "{2,5}", "[^", "\\\\u00e9", "\\\\x", "| ", "\\x0a"),
         ),
-        Target("schema", (*_SCHEMA,), 512, words=_SCHEMA_WORDS),
+        Target("schema", (*_SCHEMA,), 512, macros=_TABLES, words=_SCHEMA_WORDS),
         Target(
             "matcher",
             (*_GRAMMAR,),
             96,
             # So that short texts fill them.
-            macros=("KG_MATCH_NODES=64u", "KG_MATCH_PLACES=96u", "KG_MATCH_STATES=24u"),
+            macros=("KG_MATCH_NODES=64u", "KG_MATCH_PLACES=96u", "KG_MATCH_STATES=24u", "KG_MATCH_MOVES=6144u"),
             words=("\\xff", "aab", "[1,", '{\\"\\":', "((", "true", "\\xe6\\x97\\xa5"),
         ),
         Target(
