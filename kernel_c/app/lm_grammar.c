@@ -3,6 +3,7 @@
 
 #include "app/events/print.h"
 
+#include "kgpt/grammar_schema.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 

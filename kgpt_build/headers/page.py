@@ -1,4 +1,4 @@
-"""kgpt_page.h: the chat page of the server (kernel_c/app/server/page.html) as a string of C."""
+"""kgpt_page.h: the chat page of the server (kernel_c/app/server/answers/page.html) as a string of C."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from kgpt_build.errors import KgptError
 from kgpt_build.headers.text import framed
 
 NAME = "kgpt_page.h"
-PLACE = "kernel_c/app/server/page.html"
+PLACE = "kernel_c/app/server/answers/page.html"
 
 
 def text(version: str) -> str:

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "checked_arena.h"
-#include "kgpt/json_read.h"
+#include "kgpt/grammar_schema.h"
 #include "made_vocab.h"
 #include "promise.h"
 

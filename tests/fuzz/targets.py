@@ -66,30 +66,13 @@ _MODEL = [
 
 _GRAMMAR = [
     "tests/fuzz/made_vocab.c",
-    *(
-        f"kernel_c/infer/constrain/{name}.c"
-        for name in ("build", "check", "collect", "emit", "gbnf", "matcher", "order")
-    ),
-    *(f"kernel_c/infer/constrain/{name}.c" for name in ("states", "step", "utf8_ranges", "words")),
+    *(f"kernel_c/infer/constrain/{name}.c" for name in ("collect", "matcher", "order", "states", "step")),
+    *listed("ENGINE_LM", rooms=("infer/constrain/grammar",)),
     *_ARENA,
     *_CORE,
 ]
 _SCHEMA = [
-    *(
-        f"kernel_c/infer/constrain/schema{name}.c"
-        for name in (
-            "",
-            "_lists",
-            "_numbers",
-            "_objects",
-            "_parts",
-            "_pattern",
-            "_strings",
-            "_types",
-            "_values",
-            "_words",
-        )
-    ),
+    *(name for name in listed("ENGINE_LM", rooms=("infer/constrain/schema",)) if not name.endswith("/calls.c")),
     *("kernel_c/core/json_read.c", "kernel_c/core/json_value.c"),
     *_GRAMMAR,
 ]

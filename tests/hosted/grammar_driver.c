@@ -5,6 +5,7 @@
 #include "kgpt/conversation.h"
 
 #include "kgpt/cpu.h"
+#include "kgpt/grammar_schema.h"
 #include "kgpt/mem.h"
 
 #define MOST_TEXT (1u << 16)

@@ -36,7 +36,7 @@ struct kg_job;
 struct kg_choice;
 struct kg_part;
 
-/* A JSON writer whose text goes to a buffer of a client: json.c. */
+/* A JSON writer whose text goes to a buffer of a client: answers/json.c. */
 struct kg_json_out {
     struct kg_json json;
     struct kg_http_out *out;
@@ -216,7 +216,7 @@ struct kg_server {
     struct kg_matcher *matchers;                        /* (batch.n) */
     struct kg_json_tree json;                           /* of the request that is read */
     char *scratch;                                      /* (KG_SERVER_SCRATCH) */
-    char *longs[KG_SERVER_LONGS];                       /* (KG_SERVER_LONG): long_answer.c */
+    char *longs[KG_SERVER_LONGS];                       /* (KG_SERVER_LONG): answers/long_answer.c */
     char *piece;                                        /* (vocab.longest) */
     uint64_t started, polled;                           /* plat_ticks() */
     uint64_t clock, requests;                           /* counters */
@@ -247,7 +247,7 @@ void kg_modbus_drop(struct kg_modbus *modbus);
 /* endpoints.c: calls the endpoint of a complete request. */
 void kg_endpoint_call(struct kg_client *client);
 
-/* answers.c: an answer that is known at once. */
+/* answers/answers.c: an answer that is known at once. */
 void kg_answer(struct kg_client *client, uint32_t status, const char *type, const char *body, size_t n);
 /* … which is sent from where it lies. */
 void kg_answer_from(struct kg_client *client, const char *type, struct kg_text body);
@@ -260,7 +260,7 @@ void kg_answer_error(struct kg_client *client, uint32_t status, const char *para
 void kg_answer_json_begin(struct kg_client *client, struct kg_json_out *json, struct kg_http_out *out);
 void kg_answer_json_send(struct kg_client *client, struct kg_json_out *json, uint32_t status);
 
-/* long_answer.c: JSON that may be longer than the scratch. Its buffer is taken until it is sent; with none left, begin
+/* answers/long_answer.c: JSON that may be longer than the scratch. Its buffer is taken until it is sent; with none left, begin
  * answers with 503. `send` answers with 400 if the JSON did not fit. */
 bool kg_answer_long_begin(struct kg_client *client, struct kg_json_out *json, struct kg_http_out *out);
 void kg_answer_long_send(struct kg_client *client, struct kg_json_out *json);

@@ -1,6 +1,6 @@
 /* Grammars that restrict the text of a reply (docs/constrained.md). A grammar is read from GBNF, the notation of
- * llama.cpp, or from a JSON schema. It becomes a program over the bytes of UTF-8, which never changes: any number of
- * matchers (kgpt/matcher.h) run it. */
+ * llama.cpp, or from a JSON schema (kgpt/grammar_schema.h). It becomes a program over the bytes of UTF-8, which never
+ * changes: any number of matchers (kgpt/matcher.h) run it. */
 #ifndef KGPT_GRAMMAR_H
 #define KGPT_GRAMMAR_H
 
@@ -9,7 +9,6 @@
 
 #include "kgpt/arena.h"
 #include "kgpt/error.h"
-#include "kgpt/json_read.h"
 #include "kgpt/str.h"
 
 /* An operation: its kind in the lowest three bits, an operand above them. */
@@ -48,27 +47,5 @@ struct kg_grammar {
  * Refusals (KG_E_INPUT) name line and column; KG_E_MEMORY: one of the two arenas is too small. */
 enum kg_status kg_grammar_read(struct kg_grammar *grammar, struct kg_text gbnf, struct kg_arena *arena,
                                struct kg_arena *scratch, struct kg_error *error);
-
-/* The same for JSON that is valid for a schema: `schema` is a value of a text that was read, such as a request's, and
- * references ("#/$defs/…") begin there. Refusals name the keyword. kg_grammar_read_schema takes the text of the
- * schema. {"type": "object"} is any object, and {} any value. docs/constrained.md lists the keywords. */
-enum kg_status kg_grammar_schema(struct kg_grammar *grammar, const struct kg_json_tree *tree, uint32_t schema,
-                                 struct kg_arena *arena, struct kg_arena *scratch, struct kg_error *error);
-enum kg_status kg_grammar_read_schema(struct kg_grammar *grammar, struct kg_text json, struct kg_arena *arena,
-                                      struct kg_arena *scratch, struct kg_error *error);
-
-/* The same for calls of tools: `before` NAME `between` ARGUMENTS `after`. With `several` others may follow, each
- * as `again` NAME `between` ARGUMENTS before `after`. */
-struct kg_call_form {
-    struct kg_text before, between, again, after;
-    bool several;
-};
-struct kg_called_tool {
-    struct kg_text name; /* it needs no escapes in JSON */
-    uint32_t parameters; /* a schema of an object in the tree; KG_JSON_NONE: any object */
-};
-enum kg_status kg_grammar_calls(struct kg_grammar *grammar, const struct kg_json_tree *tree,
-                                const struct kg_call_form *form, const struct kg_called_tool *tools, uint32_t n,
-                                struct kg_arena *arena, struct kg_arena *scratch, struct kg_error *error);
 
 #endif

@@ -1,5 +1,5 @@
 /* Self-tests of grammars, by bytes: what a vocabulary makes of them is tested on the host. */
-#include "kgpt/grammar.h"
+#include "kgpt/grammar_schema.h"
 #include "kgpt/matcher.h"
 #include "kgpt/test.h"
 

@@ -1,7 +1,7 @@
 /* Replies that stay within a grammar: response_format of OpenAI, grammar and json_schema of llama.cpp. See server.h. */
 #include "app/server/server.h"
 
-#include "kgpt/grammar.h"
+#include "kgpt/grammar_schema.h"
 #include "kgpt/matcher.h"
 
 /* A matcher for each slot, and memory for the grammar of each job. */

@@ -1,6 +1,7 @@
 /* Tools in a request: see tools.h. */
 #include "app/server/tools.h"
 
+#include "kgpt/grammar_schema.h"
 #include "kgpt/mem.h"
 
 #define NAME_MOST 64u /* bytes of a tool's name, as OpenAI's API has it */

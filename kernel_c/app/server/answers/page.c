@@ -1,7 +1,7 @@
 /* The chat page: see page.html, which kgpt_build/headers/page.py makes a header of. */
-#include "server.h"
+#include "app/server/endpoints.h"
+#include "app/server/server.h"
 
-#include "endpoints.h"
 #include "kgpt_page.h"
 
 /* The page needs nothing from elsewhere, and may ask nobody but this server. */

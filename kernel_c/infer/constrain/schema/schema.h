@@ -3,8 +3,9 @@
 #ifndef KGPT_CONSTRAIN_SCHEMA_H
 #define KGPT_CONSTRAIN_SCHEMA_H
 
-#include "build.h"
-#include "kgpt/json_read.h"
+#include "../grammar/build.h"
+
+#include "kgpt/grammar_schema.h"
 
 /* Types of JSON; a whole number has both of the bits for numbers in checks of overlaps. */
 #define KG_JSON_IS_NULL 1u
@@ -41,7 +42,7 @@ struct kg_schema {
     struct kg_error *error;
 };
 
-/* schema_parts.c. Refuses the schema; the first refusal stays. Returns an expression, which a caller can return. */
+/* parts.c. Refuses the schema; the first refusal stays. Returns an expression, which a caller can return. */
 uint32_t kg_schema_refuse(struct kg_schema *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A rule of its own for an expression. `kind`: the beginning of its name. */
@@ -53,8 +54,8 @@ uint32_t kg_schema_call(struct kg_schema *s, const char *rule);
 uint32_t kg_schema_text(struct kg_schema *s, const char *text);
 uint32_t kg_schema_chain(struct kg_schema *s, uint32_t a, uint32_t b);
 
-/* schema.c: the expression of a schema's values. Schemas hold schemas. Circle: schema.c, schema_lists.c,
- * schema_objects.c */
+/* schema.c: the expression of a schema's values. Schemas hold schemas. Circle: schema.c, lists.c,
+ * objects.c */
 uint32_t kg_schema_value(struct kg_schema *s, uint32_t schema);
 
 /* The rules that every schema needs; those of schemas that others refer to, until there are no more; then the rule
@@ -63,14 +64,14 @@ enum kg_status kg_schema_begin(struct kg_schema *s);
 void kg_schema_read_referred(struct kg_schema *s);
 enum kg_status kg_schema_end(struct kg_schema *s, uint32_t body);
 
-/* schema_words.c: kind of a keyword (NOTE for unknown words, as JSON Schema wants); the kinds that a schema has, as
+/* words.c: kind of a keyword (NOTE for unknown words, as JSON Schema wants); the kinds that a schema has, as
  * bits; a keyword of a kind in `kinds`, for messages. */
 enum kg_keyword_kind kg_keyword_kind(const struct kg_schema *s, uint32_t key);
 uint32_t kg_schema_kinds(const struct kg_schema *s, uint32_t schema);
 struct kg_text kg_schema_keyword(const struct kg_schema *s, uint32_t schema, uint32_t kinds);
 bool kg_schema_count(struct kg_schema *s, uint32_t schema, const char *name, uint32_t otherwise, uint32_t *count);
 
-/* schema_types.c: the types that values of a schema can have; whether two schemas have no value in common, as oneOf
+/* types.c: the types that values of a schema can have; whether two schemas have no value in common, as oneOf
  * needs it; the schema that a $ref names (KG_JSON_NONE: refused). */
 uint32_t kg_schema_type_word(const struct kg_schema *s, uint32_t value); /* 0: there is no such type */
 uint32_t kg_schema_types(struct kg_schema *s, uint32_t schema);
@@ -78,7 +79,7 @@ uint32_t kg_json_type(const struct kg_schema *s, uint32_t value);
 bool kg_schemas_differ(struct kg_schema *s, uint32_t a, uint32_t b);
 uint32_t kg_schema_target(struct kg_schema *s, uint32_t schema);
 
-/* schema_values.c, schema_numbers.c, schema_strings.c, schema_lists.c, schema_objects.c: expressions. */
+/* values.c, numbers.c, strings.c, lists.c, objects.c: expressions. */
 uint32_t kg_schema_constant(struct kg_schema *s, uint32_t value);       /* a value as compact JSON */
 uint32_t kg_schema_json_text(struct kg_schema *s, struct kg_text text); /* a string, in quotes */
 uint32_t kg_schema_number(struct kg_schema *s, uint32_t schema, bool integer);
@@ -86,7 +87,7 @@ uint32_t kg_schema_string(struct kg_schema *s, uint32_t schema);
 uint32_t kg_schema_list(struct kg_schema *s, uint32_t schema);
 uint32_t kg_schema_object(struct kg_schema *s, uint32_t schema);
 
-/* schema_pattern.c: a regular expression over what a string says. */
+/* pattern.c: a regular expression over what a string says. */
 uint32_t kg_schema_pattern(struct kg_schema *s, struct kg_text pattern);
 
 #endif

@@ -1,5 +1,5 @@
 /* JSON that is written into a client's buffer: see server.h. */
-#include "server.h"
+#include "app/server/server.h"
 
 static void pass_to_buffer(struct kg_json *json)
 {

@@ -1,5 +1,5 @@
 /* Long answers: see server.h. A buffer is taken while a client's answer lies in it. */
-#include "server.h"
+#include "app/server/server.h"
 
 static bool lies_in(const struct kg_client *client, const char *buffer)
 {

@@ -1,5 +1,5 @@
 /* Answers that are known at once: see server.h. */
-#include "server.h"
+#include "app/server/server.h"
 
 #include "app/events/events.h"
 
