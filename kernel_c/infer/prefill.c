@@ -221,15 +221,22 @@ void kg_prefill_load(const struct kg_prefill *prefill, struct kg_lm_session *ses
     }
 }
 
+uint32_t kg_prefill_common(const struct kg_prefill *prefill, const struct kg_lm_session *session,
+                           const uint32_t *tokens, uint32_t n)
+{
+    uint32_t same = 0, most = n > 0 ? n - 1 : 0;
+    most = !kg_prefill_fits(prefill, session) ? 0 : prefill->n < most ? prefill->n : most;
+    while (same < most && prefilled_token(prefill, same) == tokens[same]) {
+        same++;
+    }
+    return same;
+}
+
 uint32_t kg_prefill_begin(const struct kg_prefill *prefill, struct kg_lm_session *session, const uint32_t *tokens,
                           uint32_t n)
 {
-    uint32_t same = 0, most = n > 0 ? n - 1 : 0;
-    most = prefill->n < most ? prefill->n : most;
-    while (same < most && prefilled_token(prefill, same) == tokens[same]) {
-        session->tokens[same] = tokens[same];
-        same++;
-    }
+    uint32_t same = kg_prefill_common(prefill, session, tokens, n);
+    memcpy(session->tokens, tokens, same * sizeof *tokens);
     session->n_past = same;
     return same;
 }

@@ -41,7 +41,6 @@ _NOT_SERVED: dict[str, Any] = {
     "stop": (),
     "logit_bias": (),
     "logprobs": None,
-    "prefill": False,
     "on_overflow": None,
     "rng": None,
     "speculate": None,

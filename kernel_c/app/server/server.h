@@ -260,8 +260,8 @@ void kg_answer_error(struct kg_client *client, uint32_t status, const char *para
 void kg_answer_json_begin(struct kg_client *client, struct kg_json_out *json, struct kg_http_out *out);
 void kg_answer_json_send(struct kg_client *client, struct kg_json_out *json, uint32_t status);
 
-/* answers/long_answer.c: JSON that may be longer than the scratch. Its buffer is taken until it is sent; with none left, begin
- * answers with 503. `send` answers with 400 if the JSON did not fit. */
+/* answers/long_answer.c: JSON that may be longer than the scratch. Its buffer is taken until it is sent; with none
+ * left, begin answers with 503. `send` answers with 400 if the JSON did not fit. */
 bool kg_answer_long_begin(struct kg_client *client, struct kg_json_out *json, struct kg_http_out *out);
 void kg_answer_long_send(struct kg_client *client, struct kg_json_out *json);
 

@@ -44,9 +44,9 @@ struct kg_lm_options kg_batch_options(struct kg_lm_options options, uint32_t n);
  * the others have conversations beside it. The arena counts, or has enough memory. */
 void kg_batch_carve(struct kg_batch *batch, struct kg_conversation *first, uint32_t n, struct kg_arena *arena);
 
-/* Before a reply that continues the first `n` tokens at the conversation's prompt: if the context of another slot
- * begins with more of these tokens than the slot's own context, copies that prefix. Then kg_conversation_continue does
- * not compute it. */
+/* Before a reply that continues the first `n` tokens at the conversation's prompt: if the context of another slot, or
+ * the prefill of the model's chats, begins with more of these tokens than the slot's own context, copies that prefix.
+ * Then kg_conversation_continue does not compute it. */
 void kg_batch_share_prefix(struct kg_batch *batch, uint32_t slot, uint32_t n);
 
 /* True if the prompt of the reply that has joined is not computed yet. */

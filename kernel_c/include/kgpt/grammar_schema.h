@@ -5,9 +5,9 @@
 #include "kgpt/grammar.h"
 #include "kgpt/json_read.h"
 
-/* As kg_grammar_read, for JSON that is valid for a schema: `schema` is a value of a text that was read, such as a request's, and
- * references ("#/$defs/…") begin there. Refusals name the keyword. kg_grammar_read_schema takes the text of the
- * schema. {"type": "object"} is any object, and {} any value. docs/constrained.md lists the keywords. */
+/* As kg_grammar_read, for JSON that is valid for a schema: `schema` is a value of a text that was read, such as a
+ * request's, and references ("#/$defs/…") begin there. Refusals name the keyword. kg_grammar_read_schema takes the text
+ * of the schema. {"type": "object"} is any object, and {} any value. docs/constrained.md lists the keywords. */
 enum kg_status kg_grammar_schema(struct kg_grammar *grammar, const struct kg_json_tree *tree, uint32_t schema,
                                  struct kg_arena *arena, struct kg_arena *scratch, struct kg_error *error);
 enum kg_status kg_grammar_read_schema(struct kg_grammar *grammar, struct kg_text json, struct kg_arena *arena,

@@ -60,6 +60,10 @@ bool kg_prefill_fits(const struct kg_prefill *prefill, const struct kg_lm_sessio
  * kg_prefill_begin makes positions part of it. Until then no token may be computed. */
 void kg_prefill_load(const struct kg_prefill *prefill, struct kg_lm_session *session);
 
+/* Tokens that `n` tokens begin with, and the prefill too: at most n - 1. 0 if the prefill does not fit the session. */
+uint32_t kg_prefill_common(const struct kg_prefill *prefill, const struct kg_lm_session *session,
+                           const uint32_t *tokens, uint32_t n);
+
 /* Makes the longest common prefix of the prefill and `n` tokens the context of a session that holds the prefill's keys
  * and values. Returns its length, at most n - 1. */
 uint32_t kg_prefill_begin(const struct kg_prefill *prefill, struct kg_lm_session *session, const uint32_t *tokens,
