@@ -14,7 +14,7 @@ else
 # For each architecture: rooms, entry code, linker script, and target flags of compilers and linker.
 ARCH ?= x86_64
 ROOMS_x86_64 := core/x86 ops/x86 ops/quant/avx2 ops/quant/avx512 ops/quant/avxvnni platform/boot/pc \
-    platform/linux/x86_64 platform/pc platform/x86_64 train/x86
+    platform/linux/x86_64 platform/pc platform/x86_64 train/x86 uefi/x86_64
 ENTRY_x86_64 := boot/ap.S boot/entry.S
 LINKER_SCRIPT_x86_64 := linker/kernel.ld
 EMULATION_x86_64 := elf_x86_64
@@ -36,7 +36,7 @@ FLAGS_x86_64_clmul := -mpclmul -msse4.1
 FLAGS_x86_64_sha := -msha -mssse3 -msse4.1
 
 ROOMS_aarch64 := core/aarch64 ops/aarch64 ops/aarch64/quant platform/aarch64 platform/boot/tree \
-    platform/linux/aarch64 platform/virt train/aarch64
+    platform/linux/aarch64 platform/virt train/aarch64 uefi/aarch64
 ENTRY_aarch64 := boot/aarch64/entry.S
 LINKER_SCRIPT_aarch64 := linker/aarch64.ld
 EMULATION_aarch64 := aarch64linux
@@ -117,7 +117,7 @@ COMMON := -std=gnu11 $(if $(filter 1,$(DEBUG)),-O0,-O2) -g -gdwarf-4 -Wall -Wext
 FREESTANDING := $(COMMON) $(TRIPLE_$(ARCH)_$(TOOLCHAIN)) -ffreestanding -fno-builtin -fno-pic -fno-pie \
     $(FREESTANDING_$(ARCH)) -fno-stack-protector -fno-asynchronous-unwind-tables
 # Firmware has enabled FP registers (UEFI Specification 2.10, section 2.3.4), and core/ uses them.
-UEFI_FLAGS = $(filter-out -fno-pic -fno-pie,$(FREESTANDING)) -fpie -fvisibility=hidden $(SMALL_FLAGS)
+UEFI_FLAGS = $(filter-out -fno-pic -fno-pie,$(FREESTANDING)) -fpie -include uefi/hidden.h $(SMALL_FLAGS)
 SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
 # Platform code runs before the FPU is enabled and during a panic, so it must not use FP registers.
 NO_FP_FLAGS := $(NO_FP_FLAGS_$(ARCH))

@@ -1,5 +1,7 @@
 /* Entry by the Linux boot protocol (Documentation/arch/arm64/booting.rst): at EL2 or EL1, MMU off, the device tree's
- * address in X0. The kernel runs at EL1 on SP_EL0, so that each exception has a stack of its own, SP_EL1. */
+ * address in X0; or from kgpt.efi, with KG_UEFI_MAGIC in X1. The kernel runs at EL1 on SP_EL0, so that each exception
+ * has a stack of its own, SP_EL1. */
+#include "platform/boot/uefi_magic.h"
 #include "registers.h"
 
 #define IMAGE_FLAGS 0xA /* little-endian, pages of 4 KiB, anywhere in memory */
@@ -35,9 +37,11 @@ kg_image_header:
 kg_entry:
     mov x20, x0
     mrs x21, cntvct_el0
+    mov x22, x1
     bl enter_el1
 
-    /* Identity map of the first 512 GiB. Only the GiB of the kernel and of the device tree are known to be memory. */
+    /* Identity map of the first 512 GiB. The GiB of the kernel and of the device tree are known to be memory, and those
+     * that kgpt.efi has marked. */
     address x0, boot_l0
     address x1, boot_l1
     orr x2, x1, #TABLE
@@ -59,7 +63,20 @@ kg_entry:
     bl map_memory
     add x4, x20, #0x200000 /* a tree has at most 2 MiB */
     bl map_memory
-2:  mov x2, x0 /* lines of a cache from before would hide what was written */
+2:  constant x2, KG_UEFI_MAGIC
+    cmp x22, x2
+    b.ne 6f
+    mov x8, #0 /* struct kg_uefi_handover begins with a bit for each GiB */
+4:  lsr x3, x8, #6
+    ldr x5, [x20, x3, lsl #3]
+    lsr x5, x5, x8
+    tbz x5, #0, 5f
+    lsl x4, x8, #30
+    bl map_memory
+5:  add x8, x8, #1
+    cmp x8, #512
+    b.ne 4b
+6:  mov x2, x0 /* lines of a cache from before would hide what was written */
 3:  dc ivac, x2
     add x2, x2, #16
     sub x3, x2, x0
@@ -77,6 +94,7 @@ kg_entry:
     address x0, kg_ticks_entry
     str x21, [x0]
     mov x0, x20
+    mov x1, x22
     mov x29, #0 /* ends back-traces */
     mov x30, #0
     bl kg_start

@@ -1,4 +1,5 @@
 /* The boot menu of the medium: see stick.h. */
+#include "processor.h"
 #include "stick.h"
 
 #include "kgpt/format.h"
@@ -58,7 +59,7 @@ static void draw_menu(struct kg_stick *stick)
 static void run_menu(struct kg_stick *stick)
 {
     enum kg_menu_want want = kg_menu_pass(&stick->view, 0);
-    uint64_t last = kg_stick_ticks();
+    uint64_t last = kg_uefi_ticks();
     if (want != KG_MENU_BOOT) {
         kg_stick_clear(stick);
         want = KG_MENU_DRAW;
@@ -73,7 +74,7 @@ static void run_menu(struct kg_stick *stick)
             continue;
         }
         stick->u->system->boot->stall(WAIT_US);
-        uint64_t passed = (kg_stick_ticks() - last) / stick->ticks_per_ms;
+        uint64_t passed = (kg_uefi_ticks() - last) / stick->ticks_per_ms;
         last += passed * stick->ticks_per_ms;
         want = kg_menu_pass(&stick->view, (int)(passed < 60000 ? passed : 60000));
     }

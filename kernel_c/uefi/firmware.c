@@ -37,19 +37,27 @@ static bool same_guid(const struct kg_efi_guid *a, const struct kg_efi_guid *b)
     return i == sizeof *a;
 }
 
+/* The address of a configuration table; 0: none. */
+static uint64_t table_of(const struct kg_efi_system_table *system, const struct kg_efi_guid *guid)
+{
+    uint64_t found = 0;
+    for (uint64_t i = 0; !found && system->configurations && i < system->n_configurations; i++) {
+        const struct kg_efi_configuration *entry = &system->configurations[i];
+        found = same_guid(&entry->guid, guid) ? (uintptr_t)entry->table : 0;
+    }
+    return found;
+}
+
 /* ACPI 2.0's root pointer has the table of 64-bit addresses (XSDT). */
 uint64_t kg_uefi_rsdp(const struct kg_efi_system_table *system)
 {
     static const struct kg_efi_guid newer = KG_EFI_ACPI_20_GUID, older = KG_EFI_ACPI_10_GUID;
-    uint64_t found = 0;
-    for (uint64_t i = 0; system->configurations && i < system->n_configurations; i++) {
-        const struct kg_efi_configuration *entry = &system->configurations[i];
-        if (same_guid(&entry->guid, &newer) && entry->table) {
-            return (uintptr_t)entry->table;
-        }
-        if (same_guid(&entry->guid, &older)) {
-            found = (uintptr_t)entry->table;
-        }
-    }
-    return found;
+    uint64_t found = table_of(system, &newer);
+    return found ? found : table_of(system, &older);
+}
+
+uint64_t kg_uefi_tree(const struct kg_efi_system_table *system)
+{
+    static const struct kg_efi_guid guid = KG_EFI_DEVICE_TREE_GUID;
+    return table_of(system, &guid);
 }

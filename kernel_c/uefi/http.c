@@ -4,6 +4,7 @@
 #include "kgpt/mem.h"
 #include "kgpt/parse.h"
 #include "kgpt/str.h"
+#include "processor.h"
 #include "stick.h"
 
 #define TYPE_MESSAGING 3
@@ -80,7 +81,7 @@ static bool open_connection(struct kg_stick *stick)
 /* Why the wait for a server that is silent since `begin` ends. NULL: it goes on. */
 static const char *end_of_patience(struct kg_stick *stick, uint64_t begin)
 {
-    uint64_t silent = (kg_stick_ticks() - begin) / stick->ticks_per_ms;
+    uint64_t silent = (kg_uefi_ticks() - begin) / stick->ticks_per_ms;
     if (silent > SILENCE_MS) {
         return silence;
     }
@@ -92,7 +93,7 @@ static const char *wait_for_token(struct kg_stick *stick, struct kg_efi_http_tok
 {
     const struct kg_efi_boot_services *services = stick->u->system->boot;
     struct kg_efi_http *http = stick->server.http;
-    uint64_t begin = kg_stick_ticks();
+    uint64_t begin = kg_uefi_ticks();
     if (kg_efi_failed(begun)) {
         return begun == KG_EFI_TIMEOUT ? silence : broken;
     }
@@ -143,7 +144,7 @@ static const char *receive_once(struct kg_stick *stick, struct http_answer *answ
  * Firmware waits for a head by itself, and looks at no key: EDK II for 5 s. Then it is asked again. */
 static const char *receive(struct kg_stick *stick, struct http_answer *answer, uint64_t *n)
 {
-    uint64_t begin = kg_stick_ticks(), room = *n;
+    uint64_t begin = kg_uefi_ticks(), room = *n;
     for (;;) {
         *n = room;
         const char *problem = receive_once(stick, answer, n);

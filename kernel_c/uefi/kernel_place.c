@@ -1,10 +1,10 @@
 /* The kernel's place, the memory map, and the end of boot services. */
-#include "loader.h"
+#include "kgpt/mem.h"
+#include "processor.h"
 
 #define MAP_ROOM 8192 /* more than the map needs now: each allocation may add descriptors */
 #define MAP_TRIES 8
 #define EXIT_TRIES 16
-#define RAMP_PAGES 2
 #define PLACE_STEP UINT64_C(0x200000) /* alignment of the kernel at any place */
 
 /* An address in code or data, at any byte. */
@@ -39,34 +39,7 @@ static kg_efi_status read_map(struct kg_uefi *u, uint64_t *bytes, uint64_t *key,
     return kg_efi_failed(status) || known ? status : KG_EFI_UNSUPPORTED;
 }
 
-static void copy_place(uint64_t to, uint64_t from, uint64_t bytes)
-{
-    uint64_t words = bytes / 8;
-    bytes %= 8;
-    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
-}
-
-/* The ramp must be executable. Firmware that protects memory maps new pages without execution. */
-static bool make_ramp(struct kg_uefi *u)
-{
-    static const struct kg_efi_guid guid = KG_EFI_MEMORY_ATTRIBUTE_GUID;
-    uint64_t at = KG_UEFI_FOUR_GIB - 1;
-    if (kg_efi_failed(u->system->boot->allocate_pages(KG_EFI_ALLOCATE_MAX, KG_EFI_LOADER_CODE, RAMP_PAGES, &at))) {
-        return false;
-    }
-    copy_place(at, (uintptr_t)kg_uefi_ramp_begin, (uint64_t)(kg_uefi_ramp_end - kg_uefi_ramp_begin));
-    u->ramp = at;
-    struct kg_efi_memory_attribute *protection = kg_uefi_protocol(u, NULL, &guid);
-    if (!protection) {
-        return true;
-    }
-    protection->set(protection, at, KG_UEFI_PAGE, KG_EFI_MEMORY_RO); /* desirable, not necessary */
-    return !kg_efi_failed(protection->clear(protection, at, KG_UEFI_PAGE, KG_EFI_MEMORY_XP));
-}
-
-/* Returns the address of `bytes` bytes of memory: `wanted`, or any below 2 GiB, since the kernel's code holds addresses
- * of 31 bits. 0: there is none. */
+/* Returns the address of `bytes` bytes of memory: `wanted`, or any that the kernel can run at. 0: there is none. */
 static uint64_t find_place(const struct kg_uefi *u, uint64_t wanted, uint64_t bytes)
 {
     uint64_t at = wanted;
@@ -74,7 +47,7 @@ static uint64_t find_place(const struct kg_uefi *u, uint64_t wanted, uint64_t by
             u->system->boot->allocate_pages(KG_EFI_ALLOCATE_ADDRESS, KG_EFI_LOADER_DATA, bytes / KG_UEFI_PAGE, &at))) {
         return wanted;
     }
-    at = kg_uefi_pages(u, bytes + PLACE_STEP - KG_UEFI_PAGE, KG_UEFI_TWO_GIB - 1);
+    at = kg_uefi_pages(u, bytes + PLACE_STEP - KG_UEFI_PAGE, kg_uefi_limits.kernel);
     return at ? (at + PLACE_STEP - 1) & ~(PLACE_STEP - 1) : 0;
 }
 
@@ -93,17 +66,18 @@ static void move_addresses(const struct kg_uefi_stub *stub, uint64_t place, uint
 const char *kg_uefi_place_kernel(struct kg_uefi *u)
 {
     const struct kg_uefi_stub *stub = u->loaded->base;
-    uint64_t linked = stub->load_address + (uint64_t)stub->kernel_offset, size = stub->load_end - linked;
-    u->place = find_place(u, linked, (size + KG_UEFI_PAGE - 1) & ~(KG_UEFI_PAGE - 1));
+    uint64_t linked = stub->kernel_linked;
+    u->size = stub->kernel_size;
+    u->place = find_place(u, linked, (u->size + KG_UEFI_PAGE - 1) & ~(KG_UEFI_PAGE - 1));
     if (!u->place) {
-        return "there is no free memory below 2 GiB in one piece for the kernel";
+        return kg_uefi_limits.no_kernel;
     }
-    copy_place(u->place, (uintptr_t)stub + stub->kernel_offset, size);
+    memcpy((void *)u->place, (const uint8_t *)stub + stub->kernel_offset, u->size);
     if (u->place != linked) {
         move_addresses(stub, u->place, u->place - linked);
     }
-    u->entry = (uint32_t)(stub->entry + u->place - linked);
-    return make_ramp(u) ? NULL : "there is no executable page below 4 GiB";
+    u->entry = stub->kernel_entry + u->place - linked;
+    return kg_uefi_make_ramp(u);
 }
 
 bool kg_uefi_leave_firmware(struct kg_uefi *u)
@@ -115,6 +89,7 @@ bool kg_uefi_leave_firmware(struct kg_uefi *u)
         }
         /* A wrong key means that the map has changed, perhaps by this very call, which stops timers. */
         if (!kg_efi_failed(u->system->boot->exit_boot_services(u->image, key))) {
+            kg_uefi_mark_memory(u->handover->memory, u->map, bytes, step);
             kg_uefi_add_memory(&u->handover->boot, u->map, bytes, step);
             return true;
         }

@@ -2,6 +2,8 @@
  * neighbours that were used for different purposes; some are unsorted, and a few overlap. */
 #include "loader.h"
 
+#define GIB_SHIFT 30
+
 /* The descriptors of a map. They are larger than the structure that this file knows. */
 struct map {
     uint8_t *bytes;
@@ -67,6 +69,26 @@ static uint64_t end_of(const struct kg_efi_memory *memory)
 {
     uint64_t most = (UINT64_MAX - memory->base) / KG_UEFI_PAGE;
     return memory->base + (memory->pages < most ? memory->pages : most) * KG_UEFI_PAGE;
+}
+
+/* True for memory that holds something: all but what may be devices, and broken memory. */
+static bool is_memory(const struct kg_efi_memory *memory)
+{
+    return memory->type >= KG_EFI_LOADER_CODE && memory->type <= KG_EFI_ACPI_MEMORY_NVS &&
+           memory->type != KG_EFI_UNUSABLE_MEMORY;
+}
+
+void kg_uefi_mark_memory(uint64_t marks[KG_UEFI_MARKS], void *bytes, uint64_t size, uint64_t descriptor_size)
+{
+    struct map map = map_of(bytes, size, descriptor_size);
+    for (size_t i = 0; i < map.n; i++) {
+        const struct kg_efi_memory *memory = descriptor_at(&map, i);
+        uint64_t end = end_of(memory);
+        for (uint64_t gib = memory->base >> GIB_SHIFT;
+             is_memory(memory) && gib < 64 * KG_UEFI_MARKS && gib << GIB_SHIFT < end; gib++) {
+            marks[gib / 64] |= UINT64_C(1) << gib % 64;
+        }
+    }
 }
 
 /* Adds a region; in a full table it takes the place of the smallest one, if that is smaller. */

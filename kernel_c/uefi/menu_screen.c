@@ -1,5 +1,6 @@
 /* The boot menu in text: on serial ports, and where there are no pixels on the firmware's console, which firmware shows
  * on the screen, too. menu_picture.c draws it in pixels. */
+#include "processor.h"
 #include "stick.h"
 
 #include "kgpt/utf8.h"
@@ -14,16 +15,11 @@
 #define TYPE_MESSAGING 3
 #define SUBTYPE_UART 14
 
-uint64_t kg_stick_ticks(void)
-{
-    return __builtin_ia32_rdtsc();
-}
-
 void kg_stick_clock(struct kg_stick *stick)
 {
-    uint64_t begin = kg_stick_ticks();
+    uint64_t begin = kg_uefi_ticks();
     stick->u->system->boot->stall(10000);
-    stick->ticks_per_ms = (kg_stick_ticks() - begin) / 10 + 1;
+    stick->ticks_per_ms = (kg_uefi_ticks() - begin) / 10 + 1;
 }
 
 /* Adds the consoles on serial ports. The firmware's console, which writes to all, would write over the picture. */

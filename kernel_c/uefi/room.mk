@@ -1,7 +1,6 @@
 UEFI += \
     uefi/boot_menu.c \
     uefi/device_path.c \
-    uefi/enter.S \
     uefi/firmware.c \
     uefi/http.c \
     uefi/kernel_place.c \
@@ -12,7 +11,6 @@ UEFI += \
     uefi/menu_picture.c \
     uefi/menu_screen.c \
     uefi/picture_mode.c \
-    uefi/qemu_words.c \
     uefi/start.c \
     uefi/stick_files.c \
     uefi/volume.c

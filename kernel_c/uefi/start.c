@@ -1,5 +1,5 @@
 /* The boot of kgpt.efi: from the firmware's entry to the kernel's. */
-#include "loader.h"
+#include "processor.h"
 #include "stick.h"
 
 #define TEXT_OF_LIMIT "the load options are longer than 4095 bytes"
@@ -17,9 +17,9 @@ static const char *open_firmware(struct kg_uefi *u)
 
 static const char *make_handover(struct kg_uefi *u)
 {
-    u->handover = (struct kg_uefi_handover *)kg_uefi_pages(u, sizeof *u->handover, KG_UEFI_FOUR_GIB - 1);
+    u->handover = (struct kg_uefi_handover *)kg_uefi_pages(u, sizeof *u->handover, kg_uefi_limits.handover);
     if (!u->handover) {
-        return "there is no memory below 4 GiB";
+        return kg_uefi_limits.no_handover;
     }
     uint8_t *bytes = (uint8_t *)u->handover;
     for (size_t i = 0; i < sizeof *u->handover; i++) {
@@ -40,12 +40,10 @@ static void describe_machine(struct kg_uefi *u)
         boot->framebuffer = kg_uefi_picture(kg_uefi_protocol(u, NULL, &guid));
     }
     boot->rsdp = kg_uefi_rsdp(u->system);
+    u->handover->tree = kg_uefi_tree(u->system);
     boot->for_people = true;
     if (!kg_uefi_options(u->loaded, boot->cmdline, sizeof boot->cmdline)) {
         boot->excess = TEXT_OF_LIMIT;
-    }
-    if (boot->cmdline[0] == '\0') {
-        kg_uefi_qemu_words(boot->cmdline, sizeof boot->cmdline);
     }
 }
 

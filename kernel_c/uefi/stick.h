@@ -86,7 +86,6 @@ void kg_stick_screen(struct kg_stick *stick); /* chooses the outputs */
 void kg_stick_clear(struct kg_stick *stick);
 void kg_stick_row(struct kg_stick *stick, size_t row, enum kg_menu_look look, const char *text);
 uint32_t kg_stick_key(struct kg_stick *stick); /* 0: none */
-uint64_t kg_stick_ticks(void);
 
 /* menu_picture.c. False: there is no framebuffer for it. */
 bool kg_menu_picture_open(struct kg_stick *stick, struct kg_menu_picture *picture);

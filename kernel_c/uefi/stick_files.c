@@ -1,4 +1,5 @@
 /* Files of the medium or server: see stick.h. */
+#include "processor.h"
 #include "stick.h"
 
 #include "kgpt/format.h"
@@ -32,7 +33,7 @@ static const char *show_read(struct kg_stick_read *read)
 {
     struct kg_stick *stick = read->stick;
     char text[KG_PROGRESS_BYTES + 2] = "  ";
-    uint64_t now = kg_stick_ticks();
+    uint64_t now = kg_uefi_ticks();
     if (!read->shown || (now - read->drawn < DRAW_EVERY * stick->ticks_per_ms && read->done < read->total)) {
         return NULL;
     }
@@ -195,7 +196,7 @@ static enum kg_status add_read(struct kg_stick *stick, const struct kg_stick_rea
 
 enum kg_status kg_stick_module(struct kg_stick *stick, const struct kg_menu_module *module, size_t number, size_t all)
 {
-    struct kg_stick_read read = {.stick = stick, .path = module->path, .began = kg_stick_ticks(), .shown = true};
+    struct kg_stick_read read = {.stick = stick, .path = module->path, .began = kg_uefi_ticks(), .shown = true};
     char text[120];
     uint64_t parts = parts_of(module->words);
     kg_sha256_begin(&read.hash, 0);

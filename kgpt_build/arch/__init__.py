@@ -23,6 +23,7 @@ __all__ = [
     "of_elf_machine",
     "of_host",
     "of_name",
+    "of_pe_machine",
 ]
 
 ALL: tuple[Arch, ...] = (X86_64, AARCH64)
@@ -39,6 +40,11 @@ def of_host() -> Arch:
 def of_name(name: str) -> Arch:
     """The architecture called ``name``. Raises KeyError."""
     return {arch.name: arch for arch in ALL}[name]
+
+
+def of_pe_machine(number: int) -> Arch | None:
+    """The architecture with ``Machine`` ``number`` in its UEFI programs; None: kgpt does not build for it."""
+    return next((arch for arch in ALL if arch.uefi.pe_machine == number), None)
 
 
 def of_elf_machine(number: int) -> Arch | None:

@@ -10,7 +10,7 @@ _QEMU = QemuTarget(
     machines=("virt",),
     small_machine="virt",
     full_machine="virt",
-    machine_options={},
+    machine_options={"virt": "acpi=off"},
     drives={
         "usb": ("qemu-xhci", "usb-storage,drive=image,removable=on,bootindex=0"),
         "disk": ("virtio-blk-pci,drive=image,bootindex=0",),
@@ -66,5 +66,4 @@ AARCH64 = Arch(
     kvm_modules="",
     kvm_probe=b"",
     memory_base=0x40000000,
-    has_efi=False,
 )

@@ -144,8 +144,6 @@ class Arch:
     """A kernel for ``-kernel`` that gives the verdict 0 (docs/events.md) if the processor computes."""
     memory_base: int = 0
     """Where the memory of QEMU's machines begins."""
-    has_efi: bool = True
-    """Is there a UEFI application for kgpt.efi?"""
 
     @property
     def boots_linux_images(self) -> bool:

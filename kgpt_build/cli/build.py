@@ -118,7 +118,7 @@ def command(
     prefill = take_prefill(options)
     words = _lm_words(given, take_settings(options))
     cmdline = " ".join([*words, *([cmdline] if cmdline else [])])
-    options["efi"] = options["target"] == "bare" and options["arch"].has_efi
+    options["efi"] = options["target"] == "bare"
     settings = BuildSettings(given, out, corpus=training, cmdline=cmdline, prefill=prefill, **options)
     start = time.monotonic()
     with shown_progress() as progress:
@@ -129,7 +129,8 @@ def command(
         f"{counted(len(result.compiled), 'file')} compiled in {seconds:.1f} s"
     )
     if result.efi:
-        click.echo(f"wrote {_shown(result.efi)}: {result.efi.stat().st_size:,} bytes, for UEFI and multiboot 1")
+        others = "images of Linux" if settings.arch.boots_linux_images else "multiboot 1"
+        click.echo(f"wrote {_shown(result.efi)}: {result.efi.stat().st_size:,} bytes, for UEFI and {others}")
 
 
 def _model(model: Path | None, default: bool, lm: bool) -> Path | GgufModel | NoModel | None:

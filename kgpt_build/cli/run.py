@@ -22,6 +22,7 @@ from kgpt_build.cli.shared.machines import (
     choose_medium,
     device_options,
     find_qemu,
+    firmware_for,
     kernel_of_efi,
     machine_options,
     memory_for,
@@ -142,7 +143,9 @@ def command(
     prefill = take_prefill(options)
     request = take_request(_read_prompt(prompt), files, wishes, options)
     memory, medium = options.pop("memory"), options.pop("medium")
-    settings = _settings(named, request, memory, {**options, "arch": arch_meant(named, default, arch)})
+    meant = arch_meant(named, default, arch)
+    options |= {"arch": meant, "firmware": firmware_for(options["firmware"], meant)}
+    settings = _settings(named, request, memory, options)
     hosted = target == "hosted" or (target is None and runs_hosted(named, default=default))
     qemu, settings = _find_machine(settings, hosted=hosted)
     brought = [load_brought(pull_first(name, accepted=accept_license)) for name in models]

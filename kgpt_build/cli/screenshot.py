@@ -15,6 +15,7 @@ from kgpt_build.cli.shared.machines import (
     bootable,
     choose_medium,
     find_qemu,
+    firmware_for,
     machine_options,
     memory_for,
     resolve_accel,
@@ -23,6 +24,7 @@ from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import default_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost, RunTimeout, UsageError
 from kgpt_build.media import arch_of_kernel
+from kgpt_build.vm.firmware import BIOS
 from kgpt_build.vm.settings import RunSettings, default_timeout
 from kgpt_build.words import counted
 
@@ -145,7 +147,7 @@ def _settings(
 ) -> RunSettings:
     from kgpt_build.cli.shared.boot_file import boot_file_for
 
-    if options["card"] != RunSettings.card and options["firmware"] is None:
+    if options["card"] != RunSettings.card and options["firmware"] == BIOS:
         raise UsageError("only UEFI asks a screen for its resolution", "add --firmware uefi")
     qemu = DEFAULT.qemu
     if options["machine"] == qemu.small_machine:
@@ -154,8 +156,9 @@ def _settings(
     if options["machine"] == "auto":
         options["machine"] = qemu.full_machine
     image = boot_file_for(target, default=default)
-    chosen = choose_medium(image, medium, options["firmware"])
     arch = arch_of_kernel(image)
+    options["firmware"] = firmware_for(options["firmware"], arch)
+    chosen = choose_medium(image, medium, options["firmware"])
     if not arch.qemu.card:
         raise UsageError(
             f"{image} is for {arch.title}, whose kernels have no screen yet", "kgpt run prints what it says"

@@ -18,6 +18,7 @@ from kgpt_build.cli.shared.machines import (
     boot_options,
     choose_medium,
     find_qemu,
+    firmware_for,
     machine_options,
     memory_for,
     resolve_accel,
@@ -81,6 +82,7 @@ def command(
     words = " ".join(word for word in (_EXIT, cmdline) if word)
     asked = LEAST_MEMORY if memory is None else memory
     arch = arch_meant(boot_file, False, None)
+    machine["firmware"] = firmware_for(machine["firmware"], arch)
     settings = RunSettings(image=boot_file, cmdline=words, timeout=timeout, memory=asked, arch=arch, **machine)
     if is_hosted(boot_file):
         refuse_qemu_options()

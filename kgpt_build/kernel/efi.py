@@ -1,8 +1,11 @@
-"""Makes kgpt.efi: one file that is a UEFI application (PE32+) and a multiboot 1 kernel.
+"""Makes kgpt.efi: one file that is a UEFI application (PE32+) and a kernel for other loaders.
 
-The application's sections come first, then the kernel's bytes. Addresses in the PE are offsets in the file. The
-multiboot header lies between the DOS header and the PE header, and loads the whole file to where the kernel's bytes
-reach their own address. The kernel finds its model, its size and its entry as in kernel.elf.
+The application's sections come first, then the kernel's bytes. Addresses in the PE are offsets in the file. The kernel
+finds its model and its size as in kernel.elf.
+
+Where loaders know multiboot 1, its header lies between the DOS header and the PE header, and loads the whole file to
+where the kernel's bytes reach their own address. Where loaders know images of Linux, the DOS header is one: its first
+instruction begins with "MZ", and the second leads to code of the application that starts the kernel where it lies.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ MOST_BYTES = (1 << 31) - 1
 """Firmware and tools take sizes of a PE file as signed numbers of 32 bits."""
 
 _PAGE = 4096
-_STUB = 0x40  # struct kg_uefi_stub of kernel_c/uefi/loader.h
+_MULTIBOOT1, _STUB = 0x40, 0x60  # struct kg_uefi_stub of kernel_c/uefi/loader.h
+_LINUX_ENTRY = "kg_uefi_linux_entry"
 _PE = 0x80
 _DIR64 = 10
 _DISCARDABLE, _CODE, _DATA = 0x02000000, 0x20, 0x40
@@ -44,11 +48,7 @@ def make_efi(kernel: ElfFile, addresses: Addresses, loader: ElfFile, path: Path)
 
     Raises KgptError if they cannot be one, or fail the checks.
     """
-    header = loaders.multiboot1(kernel.data)
-    if header is None or not header.has_addresses:
-        raise KgptError(f"{kernel.path} has no multiboot 1 header", "build it again with kgpt build")
-    start = header.offset - (header.header_addr - header.load_addr)
-    image = kernel.data[start : start + header.load_end_addr - header.load_addr]
+    image = kernel.data[kernel.loads[0].offset : kernel.loads[-1].offset + kernel.loads[-1].filesz]
     parts = [*_loader_parts(loader), _Part(b".reloc", _relocations(loader), _DATA | _DISCARDABLE | pe.READ)]
     parts.append(_Part(b".moves", addresses.encoded(), _DATA | pe.READ))
     parts.append(_Part(b".kernel", image, _DATA | pe.READ))
@@ -61,7 +61,10 @@ def make_efi(kernel: ElfFile, addresses: Addresses, loader: ElfFile, path: Path)
     data = bytearray(places[-1])
     for part, place in zip(parts, places, strict=False):
         data[place : place + len(part.content)] = part.content
-    _write_stub(data, header, places[-2], (places[-3], len(addresses.narrow), len(addresses.wide)))
+    entry = _write_other_header(data, kernel, loader, places[-2])
+    own = (places[-2], len(image), kernel.loads[0].paddr, entry)
+    struct.pack_into("<7I", data, _STUB, *own, places[-3], len(addresses.narrow), len(addresses.wide))
+    struct.pack_into("<I", data, pe.PE_OFFSET, _PE)
     _write_headers(data, loader, parts, places)
     made = bytes(data)
     pe.require_efi(pe.parse_pe(path, made))
@@ -96,17 +99,22 @@ def _relocations(loader: ElfFile) -> bytes:
     return b"".join(blocks) or struct.pack("<IIHH", 0, 12, 0, 0)
 
 
-def _write_stub(data: bytearray, header: loaders.Multiboot1, kernel: int, moves: tuple[int, int, int]) -> None:
-    """The DOS header and the multiboot 1 header.
+def _write_other_header(data: bytearray, kernel: ElfFile, loader: ElfFile, offset: int) -> int:
+    """The first bytes, and the header for other loaders than firmware.
 
-    ``kernel``: the offset of the kernel's bytes; ``moves``: that of its addresses, and how many have 32 and 64 bits.
+    ``offset``: that of the kernel's bytes. Returns the entry to the kernel from the UEFI application.
     """
-    data[:2] = b"MZ"
-    struct.pack_into("<I", data, pe.PE_OFFSET, _PE)
-    load = header.load_addr - kernel
+    if kernel.arch.boots_linux_images:
+        data[: loaders.LINUX_SIZE] = loaders.linux_header(loader.symbol_by_name[_LINUX_ENTRY].address, len(data))
+        return kernel.entry
+    header = loaders.multiboot1(kernel.data)
+    assert header is not None  # the kernel was checked
+    load = header.load_addr - offset
     words = (loaders.MULTIBOOT1_MAGIC, header.flags, -(loaders.MULTIBOOT1_MAGIC + header.flags) & 0xFFFFFFFF)
-    addresses = (load + _STUB, load, header.load_end_addr, 0, header.entry_addr)
-    struct.pack_into("<12I", data, _STUB, *words, *addresses, kernel, *moves)
+    ends = (load + _MULTIBOOT1, load, header.load_end_addr, 0, header.entry_addr)
+    data[:2] = b"MZ"
+    struct.pack_into("<8I", data, _MULTIBOOT1, *words, *ends)
+    return header.entry_addr
 
 
 def _write_headers(data: bytearray, loader: ElfFile, parts: list[_Part], addresses: list[int]) -> None:

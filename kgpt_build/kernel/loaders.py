@@ -6,8 +6,10 @@ Multiboot Specification 0.6.96, section 3.1; Multiboot2 Specification 2.0, secti
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kgpt_build.arch import Arch
 from kgpt_build.kernel.elf import ElfFile
 from kgpt_build.sizes import rounded_up
 
@@ -19,6 +21,11 @@ MULTIBOOT2_SEARCH = 32768
 PVH_NOTE_TYPE = 18  # XEN_ELFNOTE_PHYS32_ENTRY
 
 LINUX_MAGIC = b"ARM\x64"
+LINUX_SIZE = 64
+"""Bytes of the header of a Linux image. Its last word is the PE header's offset."""
+_LINUX_FIRST = 0xFA405A4D  # ccmp x18, #0, #13, pl: does nothing; its bytes begin with MZ
+_LINUX_BRANCH = 0x14000000  # b
+_LINUX_ANYWHERE = 0xA  # little-endian, pages of 4 KiB, any place in memory
 
 _MULTIBOOT1 = struct.Struct("<8I")
 _LINUX = struct.Struct("<2I6Q4sI")
@@ -111,6 +118,12 @@ def linux_image(elf: ElfFile) -> LinuxImage | None:
     return LinuxImage(offset, size) if magic == LINUX_MAGIC else None
 
 
+def linux_header(entry: int, size: int) -> bytes:
+    """The header of an image of ``size`` bytes whose code begins at the offset ``entry``; a program for UEFI, too."""
+    branch = _LINUX_BRANCH | (entry - 4) // 4
+    return _LINUX.pack(_LINUX_FIRST, branch, 0, size, _LINUX_ANYWHERE, 0, 0, 0, LINUX_MAGIC, 0)
+
+
 def with_end(data: bytes, elf: ElfFile, end: int) -> bytes:
     """``data``, the kernel ``elf`` with another model, where loaders and the kernel read that it ends at ``end``."""
     if (image := linux_image(elf)) is not None:
@@ -119,6 +132,18 @@ def with_end(data: bytes, elf: ElfFile, end: int) -> bytes:
     header = multiboot1(data)
     assert header is not None  # the kernel was checked
     return with_load_end(data, header, end, 0)
+
+
+def problems_beside_uefi(data: bytes, arch: Arch) -> Iterator[str]:
+    """What is wrong with the header in a UEFI program ``data`` by which other loaders start it."""
+    if arch.boots_linux_images:
+        _, _, _, size, *_, magic, _ = _LINUX.unpack(data[:LINUX_SIZE].ljust(LINUX_SIZE, b"\0"))
+        if magic != LINUX_MAGIC or size != len(data):
+            yield "it has no header of a Linux image"
+        return
+    header = multiboot1(data)
+    if header is None or not header.has_addresses:
+        yield "it has no multiboot 1 header"
 
 
 def supported(elf: ElfFile) -> list[str]:

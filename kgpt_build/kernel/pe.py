@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgpt_build.arch import DEFAULT
+from kgpt_build.arch import DEFAULT, of_pe_machine
 from kgpt_build.errors import KgptError
 from kgpt_build.kernel import loaders
 
@@ -120,8 +120,9 @@ def wx_problems(pe: PeFile) -> Iterator[str]:
 
 def layout_problems(pe: PeFile) -> Iterator[str]:
     """Firmware and multiboot loaders find their entries; addresses are offsets; the bytes depend on no clock."""
-    if pe.subsystem != SUBSYSTEM_EFI_APPLICATION or pe.machine != DEFAULT.uefi.pe_machine:
-        yield "it is not a UEFI application for this processor"
+    arch = of_pe_machine(pe.machine)
+    if pe.subsystem != SUBSYSTEM_EFI_APPLICATION or arch is None:
+        yield "it is not a UEFI application for a known processor"
     code = [s for s in pe.sections if s.flags & EXECUTE and s.address <= pe.entry < s.address + s.size]
     if not code:
         yield f"its entry point 0x{pe.entry:x} is not in code"
@@ -129,9 +130,7 @@ def layout_problems(pe: PeFile) -> Iterator[str]:
         yield "a section's address is not its offset in the file"
     if pe.time:
         yield "it has a time stamp"
-    header = loaders.multiboot1(pe.data)
-    if header is None or not header.has_addresses:
-        yield "it has no multiboot 1 header"
+    yield from loaders.problems_beside_uefi(pe.data, arch or DEFAULT)
 
 
 def require_efi(pe: PeFile) -> None:

@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,18 @@ import pace
 import pytest
 
 import kgpt_build
+from kgpt_build.arch import DEFAULT, Arch
 from kgpt_build.arch.x86_64_probe import multiboot_image
+from kgpt_build.cli.shared.machines import bootable
 from kgpt_build.events import Sample
 from kgpt_build.headers import BROUGHT
 from kgpt_build.kernel.build import build_cached
+from kgpt_build.media import arch_of_kernel
 from kgpt_build.models import NO_MODEL
 from kgpt_build.pytest_plugin import Guest
 from kgpt_build.vm.firmware import Firmware, find_firmware
 from kgpt_build.vm.screen import Screen
+from kgpt_build.vm.settings import RunSettings
 
 Boot = Callable[..., Guest]
 Kgpt = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -79,9 +84,9 @@ def wait_until_asleep(guest: Guest) -> None:
         assert time.monotonic() < guest.machine.deadline, "the processor never sleeps"
 
 
-def uefi() -> Firmware | None:
-    """OVMF, for `firmware`. `make test` installs it: without it this fails."""
-    return find_firmware("uefi")
+def uefi(arch: Arch = DEFAULT) -> Firmware | None:
+    """OVMF or AAVMF, for `firmware`. `make test` installs them: without one this fails."""
+    return find_firmware("uefi", arch=arch)
 
 
 def grub_disc(folder: Path, kernel: Path, command: str, words: str, mode: str = "", *, then: str = "") -> Path:
@@ -135,6 +140,19 @@ def boot(kernel: Path, kgpt_machine: Boot) -> Boot:
         return kgpt_machine(image, cmdline=cmdline, timeout=limit, **{"accel": "tcg", **settings})
 
     return start
+
+
+@pytest.fixture
+def boot_by_uefi(boot: Boot) -> Iterator[Boot]:
+    """``boot_by_uefi(cmdline, image, firmware=…, **settings)``: the kgpt.efi beside a kernel, from a drive."""
+    with ExitStack() as stack:
+
+        def start(cmdline: str, image: Path, **settings: Any) -> Guest:
+            asked = RunSettings(image, cmdline=cmdline, **{"arch": arch_of_kernel(image), **settings})
+            made = stack.enter_context(bootable(asked))
+            return boot(cmdline, image=image, **{**settings, "efi_folder": made.efi_folder, "memory": made.memory})
+
+        yield start
 
 
 @pytest.fixture

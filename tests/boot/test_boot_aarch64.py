@@ -142,7 +142,6 @@ def said(guest: Guest) -> list[str]:
     ("words", "says"),
     [
         (("screenshot", "-o", "screen.png"), "is for aarch64, whose kernels have no screen yet"),
-        (("run", "--firmware", "uefi"), "it is for aarch64, whose kernels QEMU starts by itself"),
         (("run", "--arch", "x86_64"), "is for aarch64, not for x86-64"),
     ],
 )

@@ -31,14 +31,6 @@ def efi_kernel() -> Path:
     return build_cached(drivers=True, with_efi=True)
 
 
-@pytest.fixture
-def folder(efi_kernel: Path, tmp_path: Path) -> Path:
-    program = tmp_path / "drive" / "EFI" / "BOOT" / "BOOTX64.EFI"
-    program.parent.mkdir(parents=True)
-    shutil.copyfile(efi_kernel.with_name("kgpt.efi"), program)
-    return tmp_path / "drive"
-
-
 def test_the_same_file_is_a_multiboot_kernel(boot: Boot, efi_kernel: Path) -> None:
     pe.require_efi(pe.read_pe(efi_kernel.with_name("kgpt.efi")))
     guest = boot(f"{WORDS} prompt=m", image=efi_kernel.with_name("kgpt.efi"), machine="pc")
@@ -86,9 +78,9 @@ def test_a_model_that_is_too_large_for_the_drive(kgpt: Kgpt, tmp_path: Path) -> 
     assert "more than fit a folder that QEMU shows as a drive" in done.stderr
 
 
-def test_a_panic_of_a_kernel_that_was_moved(boot: Boot, efi_kernel: Path, folder: Path) -> None:
-    settings = {"machine": "q35", "memory": 1024, "firmware": KEEPS_16_MIB, "efi_folder": folder}
-    end = boot("fault=ud", image=efi_kernel, **settings).wait()
+def test_a_panic_of_a_kernel_that_was_moved(boot_by_uefi: Boot, efi_kernel: Path) -> None:
+    settings = {"machine": "q35", "memory": 1024, "firmware": KEEPS_16_MIB}
+    end = boot_by_uefi("fault=ud", image=efi_kernel, **settings).wait()
     assert end.panic is not None
     assert end.panic.base not in (0, 16 << 20)
     headline, *frames = end.message.splitlines()
@@ -108,8 +100,8 @@ def test_a_panic_of_a_kernel_that_was_moved(boot: Boot, efi_kernel: Path, folder
     ],
     ids=["la57", "6 GB", "pc", "text only", "16 MiB is taken"],
 )
-def test_machines(boot: Boot, efi_kernel: Path, folder: Path, settings: dict[str, object]) -> None:
-    guest = boot(WORDS, image=efi_kernel, efi_folder=folder, **{"firmware": uefi(), **settings})
+def test_machines(boot_by_uefi: Boot, efi_kernel: Path, settings: dict[str, object]) -> None:
+    guest = boot_by_uefi(WORDS, image=efi_kernel, **{"firmware": uefi(), **settings})
     assert guest.wait().ok
     assert texts(guest) == NAMES
     assert isinstance(guest.events[0], BootEvent)

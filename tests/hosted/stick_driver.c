@@ -1,9 +1,5 @@
 /* The boot menu of kgpt.efi and its files, with a made-up medium or server, for ctypes. */
-#define __builtin_ia32_rdtsc made_up_clock
 #define KGPT_VERSION "1.2"
-
-#include <stdint.h>
-uint64_t made_up_clock(void);
 
 #include "../../kernel_c/platform/boot/boot_info.c"
 #include "../../kernel_c/uefi/boot_menu.c"
@@ -17,6 +13,7 @@ uint64_t made_up_clock(void);
 #include "../../kernel_c/uefi/picture_mode.c"
 #include "../../kernel_c/uefi/stick_files.c"
 #include "../../kernel_c/uefi/volume.c"
+#include <stdint.h>
 
 #define FILES_MAX 16
 #define KEYS_MAX 64
@@ -59,7 +56,7 @@ static uint64_t now, key_taken;
 static uint16_t start_options[256];
 
 /* A millisecond has 1,000 ticks. */
-uint64_t made_up_clock(void)
+uint64_t kg_uefi_ticks(void)
 {
     now += 200;
     if (++world.calls > CALLS_BEFORE_GIVING_UP) {

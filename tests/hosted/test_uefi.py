@@ -25,7 +25,7 @@ GUID_OPTIONS = bytes.fromhex("8108ac4e9f11594d850ee21a522c59b2")
 _FIELDS = (
     *("room", "room_end", "place", "place_is_taken", "allocations_left", "exits_refused", "map_grows", "step"),
     *("no_map", "no_loaded_image", "protection"),
-    *("watchdog", "exits", "n_memory", "entered", "entry", "ramp", "executable", "words_read"),
+    *("watchdog", "exits", "n_memory", "entered", "entry", "ramp", "executable"),
 )
 
 
@@ -95,14 +95,15 @@ class Loader:
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     library = shared_object(tmp_path_factory.mktemp("uefi"), ["tests/hosted/uefi_driver.c"])
-    for name in ("driver_boot", "driver_region", "driver_framebuffer", "driver_rsdp"):
+    for name in ("driver_boot", "driver_region", "driver_framebuffer", "driver_rsdp", "driver_tree"):
         getattr(library, name).restype = ctypes.c_uint64
     for name in ("driver_cmdline", "driver_excess"):
         getattr(library, name).restype = ctypes.c_char_p
     library.driver_begin.argtypes = [ctypes.c_uint64] * 2
     library.driver_memory.argtypes = [ctypes.c_uint32, *[ctypes.c_uint64] * 3]
     library.driver_region.argtypes = [ctypes.c_uint64, ctypes.c_void_p]
-    library.driver_tables.argtypes = [ctypes.c_void_p] * 2
+    library.driver_tables.argtypes = [ctypes.c_void_p] * 3
+    library.driver_has_memory.argtypes = [ctypes.c_uint64]
     return library
 
 
@@ -144,7 +145,6 @@ def test_an_honest_machine(loader: Loader) -> None:
     assert ctypes.string_at(loader.firmware.ramp, 4) == b"ramp"
     assert loader.framebuffer()[0] == NONE
     assert loader.library.driver_rsdp() == 0
-    assert loader.firmware.words_read == 1
     assert loader.library.driver_excess() is None
 
 
@@ -333,9 +333,23 @@ def test_graphics_without_a_framebuffer(
 
 @pytest.mark.parametrize(("older", "newer", "taken"), [(0, 0, 0), (5, 0, 5), (0, 7, 7), (5, 7, 7)])
 def test_acpi(loader: Loader, older: int, newer: int, taken: int) -> None:
-    loader.library.driver_tables(older, newer)
+    loader.library.driver_tables(older, newer, 9)
     assert loader.boot()
     assert loader.library.driver_rsdp() == taken
+    assert loader.library.driver_tree() == 9
+
+
+def test_each_gib_with_memory_is_marked(loader: Loader) -> None:
+    """Whatever holds something, such as tables of ACPI; not what may be devices."""
+    gib = 1 << 30
+    loader.memory(CONVENTIONAL, 3 * gib - PAGE, 2)
+    loader.memory(ACPI, 70 * gib, 1)
+    loader.memory(RUNTIME, 511 * gib, 1 << 19)
+    loader.memory(RESERVED, 5 * gib, 16)
+    loader.memory(11, 6 * gib, 16)  # registers of devices
+    loader.memory(CONVENTIONAL, 8 * gib, 0)
+    assert loader.boot()
+    assert [i for i in range(512) if loader.library.driver_has_memory(i)] == [2, 3, 70, 511]
 
 
 @pytest.mark.parametrize(

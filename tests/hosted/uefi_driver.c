@@ -7,6 +7,7 @@
 #include "../../kernel_c/uefi/memory_map.c"
 #include "../../kernel_c/uefi/picture.c"
 #include "../../kernel_c/uefi/start.c"
+#include "../../kernel_c/uefi/x86_64/ramp.c"
 
 #define IMAGE_PAGES 4
 #define MOST_MEMORY 8192
@@ -25,7 +26,7 @@ struct firmware {
     uint64_t step;                  /* bytes of a descriptor */
     uint64_t no_map, no_loaded_image;
     uint64_t protection; /* 1: memory attributes, 2: they fail */
-    uint64_t watchdog, exits, n_memory, entered, entry, ramp, executable, words_read;
+    uint64_t watchdog, exits, n_memory, entered, entry, ramp, executable;
 };
 
 struct firmware firmware;
@@ -33,22 +34,17 @@ struct kg_efi_memory memory[MOST_MEMORY];
 struct kg_efi_gop_info gop_info;
 struct kg_efi_gop_mode gop_mode = {.info = &gop_info};
 struct kg_efi_gop gop = {.mode = &gop_mode};
-struct kg_efi_configuration configurations[2] = {{KG_EFI_ACPI_10_GUID, NULL}, {KG_EFI_ACPI_20_GUID, NULL}};
+struct kg_efi_configuration configurations[3] = {
+    {KG_EFI_ACPI_10_GUID, NULL}, {KG_EFI_ACPI_20_GUID, NULL}, {KG_EFI_DEVICE_TREE_GUID, NULL}};
 struct kg_efi_loaded_image loaded;
 char said[MOST_SAID];
 struct kg_boot boot;
+static struct kg_uefi_handover handed;
 static uint8_t image[IMAGE_PAGES * 4096] __attribute__((aligned(4096)));
 static size_t n_said;
 static bool has_gop;
 static uint64_t key;
 static void *back[5];
-
-void kg_uefi_qemu_words(char *text, size_t size)
-{
-    (void)text;
-    (void)size;
-    firmware.words_read++;
-}
 
 /* The menu has tests of its own. */
 void kg_uefi_boot_menu(struct kg_uefi *u)
@@ -61,6 +57,7 @@ void kg_uefi_enter(uint64_t ramp, uint64_t entry, uint64_t info)
     firmware.entered = 1;
     firmware.ramp = ramp, firmware.entry = entry;
     kg_uefi_read(&boot, (uint32_t)info);
+    handed = *(const struct kg_uefi_handover *)info;
     __builtin_longjmp(back, 1);
 }
 
@@ -181,9 +178,9 @@ void driver_begin(uint64_t room, uint64_t size)
     has_gop = false;
     struct kg_uefi_stub *stub = (struct kg_uefi_stub *)image;
     stub->kernel_offset = 4096;
-    stub->load_address = (uint32_t)room - 4096;
-    stub->load_end = (uint32_t)room + 2 * 4096 + 5;
-    stub->entry = (uint32_t)room + 8;
+    stub->kernel_size = 2 * 4096 + 5;
+    stub->kernel_linked = (uint32_t)room;
+    stub->kernel_entry = (uint32_t)room + 8;
     for (size_t i = 4096; i < sizeof image; i++) {
         image[i] = (uint8_t)(i * 7 + i / 4096);
     }
@@ -193,7 +190,7 @@ void driver_begin(uint64_t room, uint64_t size)
         ((uint32_t *)(image + 1024))[i] = addresses[i];
     }
     loaded = (struct kg_efi_loaded_image){.base = image};
-    configurations[0].table = configurations[1].table = NULL;
+    configurations[0].table = configurations[1].table = configurations[2].table = NULL;
 }
 
 void driver_memory(uint32_t type, uint64_t base, uint64_t pages, uint64_t attributes);
@@ -217,9 +214,10 @@ void driver_options(void *bytes, uint32_t size)
     loaded.load_options_size = size;
 }
 
-void driver_tables(void *older, void *newer);
-void driver_tables(void *older, void *newer)
+void driver_tables(void *older, void *newer, void *tree);
+void driver_tables(void *older, void *newer, void *tree)
 {
+    configurations[2].table = tree;
     configurations[0].table = older;
     configurations[1].table = newer;
 }
@@ -241,7 +239,7 @@ uint64_t driver_boot(void)
     table.boot = &services;
     table.console_out = &out;
     table.configurations = configurations;
-    table.n_configurations = 2;
+    table.n_configurations = 3;
     if (__builtin_setjmp(back)) {
         return KG_EFI_SUCCESS;
     }
@@ -289,4 +287,16 @@ uint64_t driver_rsdp(void);
 uint64_t driver_rsdp(void)
 {
     return boot.rsdp;
+}
+
+uint64_t driver_tree(void);
+uint64_t driver_tree(void)
+{
+    return handed.tree;
+}
+
+uint64_t driver_has_memory(uint64_t gib);
+uint64_t driver_has_memory(uint64_t gib)
+{
+    return handed.memory[gib / 64] >> gib % 64 & 1;
 }

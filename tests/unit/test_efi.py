@@ -40,7 +40,8 @@ def test_a_good_file_is_accepted() -> None:
         ({"entry": 3 * 4096}, "not in code"),
         ({"time": 1}, "time stamp"),
         ({"subsystem": 3}, "not a UEFI application"),
-        ({"machine": 0xAA64}, "not a UEFI application"),
+        ({"machine": 0x5064}, "not a UEFI application"),
+        ({"machine": 0xAA64}, "no header of a Linux image"),
         ({"data": b"MZ"}, "no multiboot 1 header"),
     ],
 )

@@ -7,13 +7,14 @@
 #include "platform/aarch64/paging.h"
 #include "platform/aarch64/smp.h"
 #include "platform/boot/tree/tree.h"
+#include "platform/boot/uefi.h"
 #include "platform/common/describe.h"
 #include "platform/common/memory.h"
 #include "platform/common/processor.h"
 #include "platform/common/screen.h"
 #include "tree_facts.h"
 
-_Noreturn void kg_start(uintptr_t tree);
+_Noreturn void kg_start(uintptr_t info, uint64_t magic);
 
 /* The header of boot/aarch64/entry.S. `kgpt pack` changes the size. */
 extern const struct {
@@ -72,9 +73,23 @@ int kg_keyboard_read(void)
     return KG_READ_END;
 }
 
-_Noreturn void kg_start(uintptr_t tree)
+/* What brought the kernel: the UEFI loader, whose memory map counts, or a loader of Linux kernels with a tree. */
+static void read_loader(uintptr_t info, uint64_t magic)
 {
-    kg_tree_read(&boot, &fdt, tree);
+    if (magic == KG_UEFI_MAGIC) {
+        const void *tree = (const void *)((const struct kg_uefi_handover *)info)->tree;
+        kg_uefi_read(&boot, info);
+        if (tree) {
+            kg_fdt_open(&fdt, tree, KG_FDT_MOST);
+        }
+    } else {
+        kg_tree_read(&boot, &fdt, info);
+    }
+}
+
+_Noreturn void kg_start(uintptr_t info, uint64_t magic)
+{
+    read_loader(info, magic);
     boot.image_end = (uintptr_t)&kg_image_header + kg_image_header.size;
     kg_tree_facts(&facts, &fdt);
     uint32_t n_cpus = find_processors();
@@ -85,7 +100,7 @@ _Noreturn void kg_start(uintptr_t tree)
     kg_idle_init(&facts);
     kg_virt_devices_init(&boot, &facts);
     if (boot.n_regions == 0) {
-        plat_panic("the loader passed no device tree with memory");
+        plat_panic("the loader passed no memory map");
     }
     if (!kg_memory_init(&boot)) {
         plat_panic("the loader reported no usable memory");

@@ -25,7 +25,7 @@ QEMU_ONLY = {
     "cpu": "",
     "machine": "auto",
     "serial": True,
-    "firmware": None,
+    "firmware": "bios",
     "medium": "auto",
     "disks": (),
     "nets": (),

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 import click
 
-from kgpt_build.arch import DEFAULT, Arch
+from kgpt_build.arch import ALL, DEFAULT, Arch
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
-from kgpt_build.media import EFI_NAME, KERNEL_NAME, arch_of_kernel, is_pe, medium_of
+from kgpt_build.media import EFI_NAME, KERNEL_NAME, is_pe, medium_of
 from kgpt_build.paths import write_errors
 from kgpt_build.plain_names import temporary_root
 from kgpt_build.vm.disks import DISK_KINDS, Disk, parse_disk
@@ -36,6 +36,9 @@ DISC_MEMORY = 512
 """The memory in MiB of a machine that boots a disc or stick: UEFI and GRUB need some too."""
 
 _QEMU = DEFAULT.qemu
+
+_CERTIFICATE = "kgpt.secure-boot"
+"""Key of ``click.Context.meta``: the certificate of --secure-boot."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -74,16 +77,15 @@ def machine_options(command: Command) -> Command:
 
 
 def boot_options(command: Command) -> Command:
-    """``--firmware``, passed as a Firmware or None, and ``--medium``, for choose_medium."""
+    """``--firmware``, for firmware_for, and ``--medium``, for choose_medium."""
     firmware = click.option(
         "--firmware",
         default=BIOS,
         show_default=True,
         metavar=f"{BIOS}|{UEFI}|FILE",
-        callback=_find_firmware,
         is_eager=True,
-        help="The firmware: QEMU's BIOS, the system's UEFI "
-        f"({DEFAULT.uefi.name}), which boots a kernel by its {EFI_NAME}, or a file.",
+        help=f"The firmware: QEMU's BIOS, the system's UEFI ({', '.join(arch.uefi.name for arch in ALL)}), which boots "
+        f"a kernel by its {EFI_NAME}, or a file.",
     )
     medium = click.option(
         "--medium",
@@ -97,7 +99,7 @@ def boot_options(command: Command) -> Command:
         type=click.Path(path_type=Path),
         metavar="CERT",
         expose_value=False,
-        callback=_find_secure_firmware,
+        callback=_wish_secure_firmware,
         help="Boot by UEFI with Secure Boot on, which trusts only CERT, a .crt file of kgpt keys make.",
     )
     return firmware(secure(medium(command)))
@@ -143,22 +145,28 @@ def _parse_disks(_: click.Context, __: click.Parameter, words: tuple[str, ...]) 
     return tuple(parse_disk(word) for word in words)
 
 
-def _find_firmware(_: click.Context, __: click.Parameter, word: str) -> Firmware | None:
-    from kgpt_build.vm.firmware import find_firmware
-
-    return find_firmware(word)
-
-
-def _find_secure_firmware(ctx: click.Context, _: click.Parameter, certificate: Path | None) -> None:
-    """Put the firmware of --secure-boot into the place of --firmware, which is parsed first (``is_eager``)."""
-    from kgpt_build.signing.keys import read_certificate
-    from kgpt_build.vm.firmware import find_secure_firmware
-
+def _wish_secure_firmware(ctx: click.Context, _: click.Parameter, certificate: Path | None) -> None:
+    """Keep the certificate for firmware_for, and ask for UEFI. --firmware is parsed before (``is_eager``)."""
+    ctx.meta[_CERTIFICATE] = certificate
     if certificate is None:
         return
-    if ctx.params.get("firmware") is not None and not ctx.params["firmware"].is_uefi:
+    if ctx.params.get("firmware") not in (BIOS, UEFI):
         raise UsageError("--secure-boot brings its own firmware", "leave out --firmware")
-    ctx.params["firmware"] = find_secure_firmware(read_certificate(certificate))
+    ctx.params["firmware"] = UEFI
+
+
+def firmware_for(word: str, arch: Arch) -> Firmware | None:
+    """The firmware that ``--firmware`` and ``--secure-boot`` ask for, in a machine of ``arch``.
+
+    Raises UsageError, ToolMissing, KgptError.
+    """
+    from kgpt_build.signing.keys import read_certificate
+    from kgpt_build.vm.firmware import find_firmware, find_secure_firmware
+
+    certificate = click.get_current_context().meta.get(_CERTIFICATE)
+    if certificate is None:
+        return find_firmware(word, arch=arch)
+    return find_secure_firmware(read_certificate(certificate), arch=arch)
 
 
 def choose_medium(path: Path, medium: str, firmware: Firmware | None) -> str:
@@ -172,31 +180,23 @@ def choose_medium(path: Path, medium: str, firmware: Firmware | None) -> str:
             f"{path} is not an image of a disc or stick", "leave out --medium, or make an image: kgpt image iso"
         )
     if chosen == "kernel" and firmware is not None and firmware.is_uefi and not path.with_name(EFI_NAME).is_file():
-        arch = arch_of_kernel(path)
-        if not arch.has_efi:
-            raise UsageError(
-                f"UEFI does not start the kernel {path}: it is for {arch.title}, whose kernels QEMU starts by itself",
-                "leave out --firmware",
-            )
         raise UsageError(
             f"UEFI does not start the kernel {path}: there is no {EFI_NAME} beside it", "build it again: kgpt build"
         )
     return chosen
 
 
-def kernel_of_efi(named: Path | None, firmware: Firmware | None) -> tuple[Path | None, Firmware | None]:
-    """For a kgpt.efi the kernel beside it, and a UEFI that starts it; else what is given.
+def kernel_of_efi(named: Path | None, firmware: str) -> tuple[Path | None, str]:
+    """For a kgpt.efi the kernel beside it, and the word for a UEFI that starts it; else what is given.
 
-    Raises UsageError, ToolMissing.
+    Raises UsageError.
     """
-    from kgpt_build.vm.firmware import find_firmware
-
     if named is None or not named.is_file() or not is_pe(named):
         return named, firmware
     kernel = named.with_name(KERNEL_NAME)
     if named.name != EFI_NAME or not kernel.is_file():
         raise UsageError(f"{named} has no {KERNEL_NAME} beside it", f"give the {EFI_NAME} where kgpt build wrote it")
-    return kernel, firmware or find_firmware(UEFI)
+    return kernel, UEFI if firmware == BIOS else firmware
 
 
 @contextmanager
@@ -216,7 +216,7 @@ def bootable(settings: RunSettings, *, keep: bool = False) -> Iterator[RunSettin
         with write_errors(str(program)):
             program.parent.mkdir(parents=True)
             shutil.copyfile(settings.image.with_name(EFI_NAME), program)
-            if settings.modules:
+            if settings.modules or settings.cmdline:
                 _write_efi_menu(settings, folder)
         memory = max(settings.memory, UEFI_MEMORY) + 2 * program.stat().st_size // (1 << 20)
         yield replace(settings, efi_folder=folder, memory=memory)
@@ -226,7 +226,10 @@ def bootable(settings: RunSettings, *, keep: bool = False) -> Iterator[RunSettin
 
 
 def _write_efi_menu(settings: RunSettings, folder: Path) -> None:
-    """The boot modules, and a menu whose only entry loads them. Raises UsageError for what such a drive cannot hold."""
+    """The boot modules, and a menu whose only entry has them and the words.
+
+    Raises UsageError for what such a drive cannot hold.
+    """
     from kgpt_build.image.menu import EFI_CONFIG, Entry, MenuModule, MenuSettings, efi_menu
 
     size = sum(module.path.stat().st_size for module in settings.modules)

@@ -11,7 +11,6 @@ from kgpt_build.vm.qemu.channels import Channels
 from kgpt_build.vm.settings import RunSettings
 
 GDB_PORT = 1234
-EFI_WORDS = "opt/org.kgpt/words"  # kernel_c/uefi/qemu_words.c
 
 
 def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> list[str]:
@@ -82,10 +81,9 @@ def _medium(settings: RunSettings) -> list[str]:
         drive = f"if=none,id=image,format=raw,{access},file={_escaped(settings.image)}"
         return ["-drive", drive, *(word for device in devices for word in ("-device", device))]
     if settings.efi_folder:
-        # Firmware passes no words to what it boots from a drive: the loader finds them in QEMU's configuration.
-        words = ("-fw_cfg", f"name={EFI_WORDS},string={_escaped(settings.cmdline)}") if settings.cmdline else ()
+        # Firmware passes no words to what it boots from a drive: the folder has a menu with them.
         drive = f"if=none,id=image,format=raw,readonly=on,file=fat:{_escaped(settings.efi_folder)}"
-        return ["-drive", drive, "-device", "virtio-blk-pci,drive=image,bootindex=0", *words]
+        return ["-drive", drive, "-device", "virtio-blk-pci,drive=image,bootindex=0"]
     # QEMU's multiboot loader takes several files, separated by commas, each followed by its words.
     modules = ",".join(_escaped(module.line) for module in settings.modules)
     if settings.initrd:
