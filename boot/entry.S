@@ -2,6 +2,7 @@
  * They differ in the location of the boot information, which kg_start receives.
  *
  * Multiboot 0.6.96, Multiboot2 2.0, and Xen's PVH (docs/misc/pvh.pandoc). */
+#include "identity.h"
 #include "modes.h"
 
 #define MULTIBOOT1_HEADER_MAGIC 0x1BADB002
@@ -9,6 +10,10 @@
 #define MULTIBOOT2_HEADER_MAGIC 0xE85250D6
 #define PVH_START_MAGIC         0x336EC578
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
+
+/* Bits of entries of page tables. */
+#define PRESENT_WRITABLE 0x03
+#define LARGE            0x80
 
     .section .boot.headers, "ax", @progbits
     .balign 8
@@ -71,19 +76,6 @@ kg_entry_multiboot:
     andl $0x20100000, %edx /* LM and NX */
     cmpl $0x20100000, %edx
     jne no_long_mode
-
-    /* Identity map of the first 4 GiB in 2 MiB pages, until paging.c has read the memory map. */
-    movl $boot_pd, %ebx
-    movl $0x83, %eax /* present, writable, large */
-1:  movl %eax, (%ebx)
-    addl $8, %ebx
-    addl $0x200000, %eax
-    jnc 1b
-    movl $boot_pdpt + 3, boot_pml4
-    movl $boot_pd + 0x0003, boot_pdpt
-    movl $boot_pd + 0x1003, boot_pdpt + 8
-    movl $boot_pd + 0x2003, boot_pdpt + 16
-    movl $boot_pd + 0x3003, boot_pdpt + 24
 
     movl $CR4_BOOT, %eax
     movl %eax, %cr4
@@ -169,11 +161,17 @@ kg_ist_guard:
     .skip 4096
     .skip 16384
 kg_ist_top:
+    /* Identity map of the first 4 GiB in 2 MiB pages, until paging.c has read the memory map. */
 boot_pml4:
-    .skip 4096
+    .quad boot_pdpt + PRESENT_WRITABLE
+    .skip 4096 - 8
 boot_pdpt:
-    .skip 4096
+    .quad boot_pd + PRESENT_WRITABLE
+    .quad boot_pd + 0x1000 + PRESENT_WRITABLE
+    .quad boot_pd + 0x2000 + PRESENT_WRITABLE
+    .quad boot_pd + 0x3000 + PRESENT_WRITABLE
+    .skip 4096 - 32
 boot_pd:
-    .skip 4 * 4096
+    identity_map 2048, 21, (PRESENT_WRITABLE | LARGE)
 
     .section .note.GNU-stack, "", @progbits

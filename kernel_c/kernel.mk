@@ -40,6 +40,8 @@ ROOMS_aarch64 := core/aarch64 ops/aarch64 ops/aarch64/quant platform/aarch64 pla
 ENTRY_aarch64 := boot/aarch64/entry.S
 LINKER_SCRIPT_aarch64 := linker/aarch64.ld
 EMULATION_aarch64 := aarch64linux
+# The kernel moves itself (boot/aarch64/entry.S): the linker lists the addresses in it, also those in constants.
+LINK_aarch64 := -pie --no-dynamic-linker --pack-dyn-relocs=relr -z notext
 # `char` is signed, as on x86-64.
 TRIPLE_aarch64_zig := -target aarch64-freestanding-none -mcpu=generic -fno-sanitize=all -fsigned-char
 TRIPLE_aarch64_clang := --target=aarch64-unknown-none-elf -march=armv8-a -fsigned-char
@@ -165,11 +167,11 @@ LINK_BARE = $(LD) -m $(EMULATION_$(ARCH)) -static -nostdlib --build-id=none -z n
     -z norelro --gc-sections
 
 $(OUT)/kernel.elf: $(ALL_OBJECTS) $(LINKER_SCRIPT)
-	$(LINK_BARE) -T $(LINKER_SCRIPT) -o $@ $(ALL_OBJECTS)
+	$(LINK_BARE) $(LINK_$(ARCH)) -T $(LINKER_SCRIPT) -o $@ $(ALL_OBJECTS)
 
 # The same kernel with its relocations: kgpt.efi tells its loader where the kernel holds addresses.
 $(OUT)/addresses.elf: $(ALL_OBJECTS) $(LINKER_SCRIPT)
-	$(LINK_BARE) --emit-relocs --strip-debug -T $(LINKER_SCRIPT) -o $@ $(ALL_OBJECTS)
+	$(LINK_BARE) $(LINK_$(ARCH)) --emit-relocs --strip-debug -T $(LINKER_SCRIPT) -o $@ $(ALL_OBJECTS)
 
 # GNU ld replaces loads from a GOT by absolute addresses, which the application cannot have, unless told not to.
 UEFI_RELATIVE_gcc := --no-relax

@@ -1,6 +1,8 @@
-/* Entry by the Linux boot protocol (Documentation/arch/arm64/booting.rst): at EL2 or EL1, MMU off, the device tree's
- * address in X0; or from kgpt.efi, with KG_UEFI_MAGIC in X1. The kernel runs at EL1 on SP_EL0, so that each exception
- * has a stack of its own, SP_EL1. */
+/* Entry by the Linux boot protocol (Documentation/arch/arm64/booting.rst): at EL2 or EL1, the device tree's address in
+ * X0; or from kgpt.efi, with KG_UEFI_MAGIC in X1. The MMU is off, or on with an identity map. The image lies in any
+ * pages of 4 KiB below 512 GiB, and its bytes are in memory, not in caches alone. The kernel runs at EL1 on SP_EL0, so
+ * that each exception has a stack of its own, SP_EL1. */
+#include "../identity.h"
 #include "platform/boot/uefi_magic.h"
 #include "registers.h"
 
@@ -40,30 +42,23 @@ kg_entry:
     mov x22, x1
     bl enter_el1
 
-    /* Identity map of the first 512 GiB. The GiB of the kernel and of the device tree are known to be memory, and those
-     * that kgpt.efi has marked. */
+    /* Of the first 512 GiB the GiB of the kernel and of the loader's data are known to be memory, and those that
+     * kgpt.efi has marked. */
     address x0, boot_l0
     address x1, boot_l1
     orr x2, x1, #TABLE
     str x2, [x0]
-    constant x2, BLOCK_REGISTERS
-    mov x3, #0
-1:  add x4, x2, x3, lsl #30
-    str x4, [x1, x3, lsl #3]
-    add x3, x3, #1
-    cmp x3, #512
-    b.ne 1b
     address x4, kg_image_header
     bl map_memory
     ldr x5, [x4, #16]
     add x4, x4, x5
     bl map_memory
-    cbz x20, 2f
+    cbz x20, 1f
     mov x4, x20
     bl map_memory
     add x4, x20, #0x200000 /* a tree has at most 2 MiB */
     bl map_memory
-2:  constant x2, KG_UEFI_MAGIC
+1:  constant x2, KG_UEFI_MAGIC
     cmp x22, x2
     b.ne 6f
     mov x8, #0 /* struct kg_uefi_handover begins with a bit for each GiB */
@@ -77,12 +72,13 @@ kg_entry:
     cmp x8, #512
     b.ne 4b
 6:  mov x2, x0 /* lines of a cache from before would hide what was written */
-3:  dc ivac, x2
+2:  dc ivac, x2
     add x2, x2, #16
     sub x3, x2, x0
     cmp x3, #0x2000
-    b.ne 3b
+    b.ne 2b
     bl enable_mmu
+    bl move_addresses
 
     address x0, kg_ist_top
     msr spsel, #1
@@ -114,7 +110,42 @@ map_memory:
 1:  ret
     .size map_memory, . - map_memory
 
-    /* Sets the state of EL1, MMU off, and returns there. Changes X0 to X3. */
+    /* Moves the addresses in the kernel by the distance from where it is linked. The linker lists them in the format
+     * RELR (System V ABI): an even number is the place of an address, and each bit of an odd one stands for one of the
+     * next 63 places. Changes X0 to X7. */
+    .type move_addresses, @function
+move_addresses:
+    address x0, kg_addresses_start
+    address x1, kg_addresses_end
+    address x2, kg_image_start
+    address x3, link_address
+    ldr x3, [x3]
+    subs x2, x2, x3
+    b.eq 5f /* also if the loader has moved them */
+1:  cmp x0, x1
+    b.hs 5f
+    ldr x3, [x0], #8
+    tbnz x3, #0, 2f
+    add x4, x3, x2
+    ldr x5, [x4]
+    add x5, x5, x2
+    str x5, [x4], #8
+    b 1b
+2:  mov x6, x4
+3:  lsr x3, x3, #1
+    cbz x3, 4f
+    tbz x3, #0, 6f
+    ldr x5, [x6]
+    add x5, x5, x2
+    str x5, [x6]
+6:  add x6, x6, #8
+    b 3b
+4:  add x4, x4, #(63 * 8)
+    b 1b
+5:  ret
+    .size move_addresses, . - move_addresses
+
+    /* Sets the state of EL1, MMU and timers off, and returns there. Changes X0 to X3. */
     .type enter_el1, @function
 enter_el1:
     msr daifset, #0xF
@@ -124,6 +155,9 @@ enter_el1:
     cmp x1, #8
     b.ne 2f
     /* EL2: nothing of EL1 is trapped, its timer has no offset, and it sees the real processor. */
+    constant x1, SCTLR_EL2_OFF
+    msr sctlr_el2, x1
+    isb
     mov x1, #1
     lsl x1, x1, #31 /* EL1 is AArch64 */
     msr hcr_el2, x1
@@ -155,6 +189,8 @@ enter_el1:
 2:  msr sctlr_el1, x0
     msr spsel, #0
 3:  isb
+    msr cntp_ctl_el0, xzr /* firmware may have left them on */
+    msr cntv_ctl_el0, xzr
     mov x0, #CPACR_FP
     msr cpacr_el1, x0
     isb
@@ -244,6 +280,8 @@ kg_entry_replace:
     .globl kg_ticks_entry
 kg_ticks_entry:
     .quad 0
+link_address:
+    .quad kg_image_start
 
     /* Guard pages below both stacks: paging.c unmaps them. */
     .section .stacks, "aw", @progbits
@@ -260,6 +298,6 @@ kg_ist_top:
 boot_l0:
     .skip 4096
 boot_l1:
-    .skip 4096
+    identity_map 512, 30, BLOCK_REGISTERS
 
     .section .note.GNU-stack, "", @progbits

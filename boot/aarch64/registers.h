@@ -3,6 +3,7 @@
 #define CPACR_FP        (3 << 20)  /* no trap of floating point */
 #define SCTLR_ON        0x30D0181D /* RES1 bits; MMU, caches, checks of the stack's alignment */
 #define SCTLR_OFF       0x30D00800
+#define SCTLR_EL2_OFF   0x30C50830
 
 /* Attributes of memory: 0 registers (nGnRE), 1 ordinary (write-back), 2 write-combining (not cached). */
 #define MAIR_VALUE      0x44FF04

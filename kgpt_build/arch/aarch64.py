@@ -66,4 +66,5 @@ AARCH64 = Arch(
     kvm_modules="",
     kvm_probe=b"",
     memory_base=0x40000000,
+    moves_itself=True,
 )

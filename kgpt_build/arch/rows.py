@@ -144,6 +144,8 @@ class Arch:
     """A kernel for ``-kernel`` that gives the verdict 0 (docs/events.md) if the processor computes."""
     memory_base: int = 0
     """Where the memory of QEMU's machines begins."""
+    moves_itself: bool = False
+    """Does the entry code move a kernel that lies elsewhere than where it is linked?"""
 
     @property
     def boots_linux_images(self) -> bool:

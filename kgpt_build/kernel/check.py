@@ -48,13 +48,15 @@ def check_hosted(path: Path, model: Model | LmBlob) -> ElfFile:
 
 def static_problems(elf: ElfFile) -> Iterator[str]:
     """Nothing is left for a dynamic linker: a kernel has none."""
-    if elf.kind != "ET_EXEC":
-        yield f"its ELF type is {elf.kind}, not ET_EXEC"
+    kind = "ET_DYN" if elf.arch.moves_itself else "ET_EXEC"
+    if elf.kind != kind:
+        yield f"its ELF type is {elf.kind}, not {kind}"
     if missing := sorted(symbol.name for symbol in elf.symbols if not symbol.defined and symbol.name):
         yield f"undefined symbols: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}"
     if any(segment.kind in ("DYNAMIC", "INTERP") for segment in elf.segments):
         yield "it asks for a dynamic linker"
-    if any(section.kind in ("SHT_DYNAMIC", "SHT_RELA", "SHT_REL") and section.alloc for section in elf.sections):
+    left = [section for section in elf.sections if section.kind in ("SHT_DYNAMIC", "SHT_RELA", "SHT_REL")]
+    if any(section.alloc and section.size for section in left):
         yield "it has relocations left"
 
 

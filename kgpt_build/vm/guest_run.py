@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from kgpt_build.errors import KgptError
 from kgpt_build.events import Event, Exit, Panic
 from kgpt_build.events.framing import Blob, ChannelReader
 from kgpt_build.process import SIGNAL_SECONDS
@@ -177,7 +178,10 @@ class GuestRun(ABC):
         # Import pyelftools only after a panic: it is slow to import.
         from kgpt_build.vm.symbolize import Symbols, panic_text
 
-        return panic_text(panic, Symbols.read(self._symbols))
+        try:
+            return panic_text(panic, Symbols.read(self._symbols))
+        except KgptError:  # it is an image without symbols
+            return panic_line(panic)
 
     def _tell(self) -> None:
         if tell := self.on_change:

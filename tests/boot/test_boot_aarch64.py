@@ -17,6 +17,7 @@ from kgpt_build.events import Cpus, Exit, Model, Ready
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.models import NO_MODEL
 from kgpt_build.pytest_plugin import Guest
+from kgpt_build.vm.linux_files import write_image
 
 ARCH = of_name("aarch64")
 SEED_7 = "seed=7 samples=3 exit"
@@ -69,6 +70,24 @@ def test_texts_are_those_of_x86(
 
 
 _x86_texts: list[str] = []
+
+
+@pytest.mark.parametrize("place", [0x4A00000, 0x3201000])
+def test_a_kernel_lies_anywhere(boot: Boot, arm_kernel: Path, tmp_path: Path, place: int) -> None:
+    """QEMU loads an image as far behind the start of memory as its header says. The kernel is not linked for there, and
+    needs no boundary of 2 MiB.
+    """
+    path = tmp_path / "image"
+    write_image(arm_kernel, path)
+    data = bytearray(path.read_bytes())
+    data[8:16] = place.to_bytes(8, "little")
+    path.write_bytes(data)
+    end = boot("fault=null", image=path, arch=ARCH).wait()
+    assert end.kind == "failed", end
+    assert end.panic is not None
+    assert end.panic.base == ARCH.memory_base + place
+    assert 0 < end.panic.rip - end.panic.base < len(data)
+    assert boot("mode=selftest exit", image=path, arch=ARCH).wait().ok
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from kgpt_build.models import Model
 BASE = 0x1000000
 PAGE = 0x1000
 R, W, X = 4, 2, 1
+AARCH64 = 183
 
 
 @dataclass
@@ -39,6 +40,8 @@ class Elf:
     note_name: bytes = b"Xen\0"
     entry: int = BASE + 0x80
     load_end: int | None = None
+    image_size: int | None = None
+    """Of an image for loaders of Linux, which kernels for aarch64 are."""
     undefined: str = ""
     tests: list[str] = field(default_factory=lambda: ["suite.one", "suite.two"])
 
@@ -69,7 +72,9 @@ class Elf:
     def _parts(self) -> list[Part]:
         blob = model_blob(self.model)
         addresses = {name: BASE + index * PAGE for index, name in enumerate(("text", "rodata", "data", "model"))}
-        text = self._multiboot(addresses["model"] + len(blob)).ljust(0x200, b"\x90")
+        end = addresses["model"] + len(blob)
+        header = self._linux(end) if self.machine == AARCH64 else self._multiboot(end)
+        text = header.ljust(0x200, b"\x90")
         return [
             Part(".text", text, self.text_flags, 6),
             Part(".rodata", self._note().ljust(0x40, b"\0") + self._test_names(), R, 2),
@@ -82,6 +87,9 @@ class Elf:
         first = struct.pack("<8I", 0x1BADB002, 0x10003, self.multiboot1_checksum, BASE, BASE, end, 0, self.entry)
         check = -(0xE85250D6 + 24) & 0xFFFFFFFF
         return first + struct.pack("<4I2HI", self.multiboot2_magic, 0, 24, check, 0, 0, 8)
+
+    def _linux(self, end: int) -> bytes:
+        return struct.pack("<2I6Q4sI", 0, 0, 0, self.image_size or end - BASE, 0xA, 0, 0, 0, b"ARM\x64", 0)
 
     def _note(self) -> bytes:
         return struct.pack("<3I", 4, 4, 18) + self.note_name + struct.pack("<I", self.entry)

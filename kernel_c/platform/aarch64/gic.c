@@ -92,22 +92,6 @@ static void set_group(volatile uint8_t *frame, uint32_t interrupt)
     kg_mmio_write32(at, kg_mmio_read32(at) | 1u << interrupt % 32);
 }
 
-/* What the firmware left on would never be ended. */
-static void start_distributor(void)
-{
-    uint32_t lines = ((read_distributor(0x004) & 31) + 1) * 32;
-    for (uint32_t i = 32; i < lines && i < KG_GIC_INTERRUPTS; i += 32) {
-        write_distributor(GICD_ICENABLER + i / 8, UINT32_MAX);
-    }
-    if (place.version == 3) {
-        write_distributor(GICD_CTLR, CTLR_AFFINITY);
-        write_distributor(GICD_CTLR, CTLR_AFFINITY | CTLR_ENABLE_GROUP1 | CTLR_ENABLE);
-    } else {
-        write_distributor(GICD_CTLR, CTLR_ENABLE);
-    }
-    started = true;
-}
-
 static uint32_t own_affinity(void)
 {
     uint64_t id = KG_READ_REGISTER(mpidr_el1);
@@ -129,6 +113,24 @@ static volatile uint8_t *own_frames(void)
         at += kind & TYPER_VIRTUAL ? 2 * FRAME : FRAME;
     }
     return NULL;
+}
+
+/* By the first processor. What the firmware left on would never be ended; GICv3 has private interrupts elsewhere. */
+static void start_distributor(void)
+{
+    volatile uint8_t *frames = place.version == 3 ? own_frames() : NULL;
+    kg_mmio_write32((frames ? frames + GICR_SGI : distributor) + GICD_ICENABLER, UINT32_MAX);
+    uint32_t lines = ((read_distributor(0x004) & 31) + 1) * 32;
+    for (uint32_t i = 32; i < lines && i < KG_GIC_INTERRUPTS; i += 32) {
+        write_distributor(GICD_ICENABLER + i / 8, UINT32_MAX);
+    }
+    if (place.version == 3) {
+        write_distributor(GICD_CTLR, CTLR_AFFINITY);
+        write_distributor(GICD_CTLR, CTLR_AFFINITY | CTLR_ENABLE_GROUP1 | CTLR_ENABLE);
+    } else {
+        write_distributor(GICD_CTLR, CTLR_ENABLE);
+    }
+    started = true;
 }
 
 static bool wake_redistributor(volatile uint8_t *frames)

@@ -121,3 +121,22 @@ def test_a_closed_window_is_the_user_leaving() -> None:
 def test_a_guest_s_hint_names_our_options(said: str, shown: str) -> None:
     seen = replace(GOOD, status=67, events=(BOOT, Error("no room", said), REFUSED))
     assert judge(seen).hint == shown
+
+
+@pytest.mark.parametrize(
+    ("status", "shutdown", "kind"),
+    [
+        (0, "guest-shutdown", "ok"),
+        (0, "guest-reset", "lost"),
+        (0, "host-signal", "lost"),
+        (1, "guest-shutdown", "lost"),
+        (65, "guest-shutdown", "lost"),
+    ],
+)
+def test_a_machine_without_a_device_for_the_code(status: int, shutdown: str, kind: str) -> None:
+    """Its guest switches it off after the event: anything else is no verdict."""
+    seen = replace(GOOD, powers_off=True, status=status, shutdown=shutdown)
+    assert judge(seen).kind == kind
+    refused_run = replace(seen, events=(BOOT, Exit(code=1, reason="refused")))
+    assert judge(refused_run).kind == ("refused" if kind == "ok" else "lost")
+    assert judge(replace(seen, events=(BOOT,))).kind != "ok"
