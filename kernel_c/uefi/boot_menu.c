@@ -181,7 +181,8 @@ void kg_uefi_boot_menu(struct kg_uefi *u)
     stick->u = u;
     stick->chunk = chunk;
     kg_stick_clock(stick);
-    if ((!kg_stick_open_volume(stick) && !kg_stick_open_server(stick)) || !read_menu(stick)) {
+    bool has_files = kg_stick_open_volume(stick) || kg_stick_open_server(stick) || kg_stick_open_tftp(stick);
+    if (!has_files || !read_menu(stick)) {
         return;
     }
     kg_stick_screen(stick);

@@ -1,7 +1,8 @@
 /* UEFI's interfaces as far as the loader uses them (UEFI Specification 2.10; section numbers beside each). The
  * loader in this room is the only user: start.c and its helpers use the system table, boot services, Loaded Image,
  * GOP and the configuration table; the boot menu uses text input and output; files and models come through Simple
- * File System, File and Block IO; the network through PXE Base Code and HTTP; Secure Boot's state is a variable.
+ * File System, File and Block IO; the network through HTTP, PXE Base Code and MTFTP; Secure Boot's state is a
+ * variable.
  *
  * Members that nobody uses are `void *`: their place counts, not their type. All calls take and return UEFI's calling
  * convention (KG_EFIAPI). Strings are UTF-16, little-endian, with a final 0. */
@@ -37,6 +38,10 @@ typedef void *kg_efi_event;
 #define KG_EFI_NOT_FOUND KG_EFI_ERROR(14)
 #define KG_EFI_ACCESS_DENIED KG_EFI_ERROR(15)
 #define KG_EFI_TIMEOUT KG_EFI_ERROR(18)
+#define KG_EFI_ICMP_ERROR KG_EFI_ERROR(22)
+#define KG_EFI_TFTP_ERROR KG_EFI_ERROR(23)
+#define KG_EFI_PROTOCOL_ERROR KG_EFI_ERROR(24)
+#define KG_EFI_PORT_UNREACHABLE KG_EFI_ERROR(103)
 #define KG_EFI_ALREADY_STARTED KG_EFI_ERROR(20)
 #define KG_EFI_ABORTED KG_EFI_ERROR(21)
 #define KG_EFI_SECURITY_VIOLATION KG_EFI_ERROR(26)
@@ -68,6 +73,8 @@ struct kg_efi_guid {
 #define KG_EFI_MEMORY_ATTRIBUTE_GUID {0xf4560cf6, 0x40ec, 0x4b4a, {0xa1, 0x92, 0xbf, 0x1d, 0x57, 0xd0, 0xb1, 0x89}}
 #define KG_EFI_SIMPLE_NETWORK_GUID {0xa19832b9, 0xac25, 0x11d3, {0x9a, 0x2d, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d}}
 #define KG_EFI_PXE_BASE_CODE_GUID {0x03c4e603, 0xac28, 0x11d3, {0x9a, 0x2d, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d}}
+#define KG_EFI_MTFTP4_SERVICE_GUID {0x2fe800be, 0x8f01, 0x4aa6, {0x94, 0x6b, 0xd7, 0x13, 0x88, 0xe1, 0x83, 0x3f}}
+#define KG_EFI_MTFTP4_GUID {0x78247c57, 0x63db, 0x4708, {0x99, 0xc2, 0xa8, 0xb4, 0xa9, 0xa6, 0x1f, 0x6b}}
 #define KG_EFI_IP4_CONFIG2_GUID {0x5b446ed1, 0xe30b, 0x4faa, {0x87, 0x1a, 0x36, 0x54, 0xec, 0xa3, 0x60, 0x80}}
 #define KG_EFI_HTTP_SERVICE_GUID {0xbdc8e6af, 0xd9bc, 0x4379, {0xa7, 0x2a, 0xe0, 0xc4, 0xe7, 0x5d, 0xae, 0x1c}}
 #define KG_EFI_HTTP_GUID {0x7a59b29b, 0x910b, 0x4171, {0x82, 0x42, 0xa8, 0x5a, 0x0d, 0xf2, 0x5b, 0x5b}}
@@ -398,6 +405,54 @@ struct kg_efi_pxe {
 struct kg_efi_service_binding { /* 11.6 */
     kg_efi_status(KG_EFIAPI *create_child)(struct kg_efi_service_binding *self, kg_efi_handle *child);
     kg_efi_status(KG_EFIAPI *destroy_child)(struct kg_efi_service_binding *self, kg_efi_handle child);
+};
+
+struct kg_efi_mtftp4_config { /* 30.3 */
+    bool use_default;
+    uint8_t station[4], subnet_mask[4];
+    uint16_t local_port; /* 0: any */
+    uint8_t gateway[4], server[4];
+    uint16_t server_port; /* 0: 69 */
+    uint16_t tries, timeout_s;
+};
+
+struct kg_efi_mtftp4_option {
+    const char *name, *value;
+};
+
+struct kg_efi_mtftp4;
+struct kg_efi_mtftp4_token;
+
+/* Hears of a packet, as it came. An error ends the transfer, and tells the server so. */
+typedef kg_efi_status(KG_EFIAPI *kg_efi_mtftp4_hear)(struct kg_efi_mtftp4 *self, struct kg_efi_mtftp4_token *token,
+                                                     uint16_t size, const uint8_t *packet);
+
+struct kg_efi_mtftp4_token {
+    kg_efi_status status;
+    kg_efi_event event;
+    const void *override;
+    const char *file, *mode;
+    uint32_t n_options;
+    const struct kg_efi_mtftp4_option *options;
+    uint64_t size;
+    void *buffer; /* NULL: `hear` takes the bytes */
+    void *context;
+    kg_efi_mtftp4_hear hear;
+    void *on_timeout, *packet_needed;
+};
+
+struct kg_efi_mtftp4 {
+    void *get_mode_data;
+    kg_efi_status(KG_EFIAPI *configure)(struct kg_efi_mtftp4 *self, const struct kg_efi_mtftp4_config *config);
+    kg_efi_status(KG_EFIAPI *get_info)(struct kg_efi_mtftp4 *self, const void *override, const char *file,
+                                       const char *mode, uint8_t n_options, const struct kg_efi_mtftp4_option *options,
+                                       uint32_t *size, uint8_t **packet); /* free with free_pool */
+    kg_efi_status(KG_EFIAPI *parse_options)(struct kg_efi_mtftp4 *self, uint32_t size, const uint8_t *packet,
+                                            uint32_t *n_options,
+                                            struct kg_efi_mtftp4_option **options); /* free with free_pool */
+    kg_efi_status(KG_EFIAPI *read_file)(struct kg_efi_mtftp4 *self, struct kg_efi_mtftp4_token *token);
+    void *write_file, *read_directory;
+    kg_efi_status(KG_EFIAPI *poll)(struct kg_efi_mtftp4 *self);
 };
 
 struct kg_efi_ip4_config2 { /* 28.5 */

@@ -14,13 +14,9 @@
 #define STATUS_NOT_FOUND 21
 #define METHOD_GET 0
 #define METHOD_HEAD 5
-#define SILENCE_MS 30000
 #define FIRMWARE_SILENCE_MS 1000 /* of one try, in firmware that obeys */
-#define KEYS_AFTER_MS 200 /* of silence Esc is looked for: a server that answers costs no look, and no key is lost */
 #define TRIES 3
 #define URL_MAX 1024
-
-static const char silence[] = "the server does not answer", broken[] = "the connection to the server broke";
 
 /* An answer, without its body. */
 struct http_answer {
@@ -52,40 +48,13 @@ static bool write_url(const struct kg_server *server, struct kg_text path, uint1
     return n + 4 < URL_MAX;
 }
 
-static void close_http_connection(struct kg_stick *stick)
-{
-    struct kg_server *server = &stick->server;
-    if (server->child) {
-        server->service->destroy_child(server->service, server->child);
-    }
-    if (server->event) {
-        stick->u->system->boot->close_event(server->event);
-    }
-    server->child = server->event = NULL;
-}
-
 static bool open_connection(struct kg_stick *stick)
 {
     static const struct kg_efi_guid guid = KG_EFI_HTTP_GUID;
     struct kg_server *server = &stick->server;
     struct kg_efi_http_config config = {1, FIRMWARE_SILENCE_MS, false, &server->address};
-    if (kg_efi_failed(server->service->create_child(server->service, &server->child))) {
-        server->child = NULL;
-        return false;
-    }
-    server->http = kg_uefi_protocol(stick->u, server->child, &guid);
-    return server->http && !kg_efi_failed(stick->u->system->boot->create_event(0, 0, NULL, NULL, &server->event)) &&
-           !kg_efi_failed(server->http->configure(server->http, &config));
-}
-
-/* Why the wait for a server that is silent since `begin` ends. NULL: it goes on. */
-static const char *end_of_patience(struct kg_stick *stick, uint64_t begin)
-{
-    uint64_t silent = (kg_uefi_ticks() - begin) / stick->ticks_per_ms;
-    if (silent > SILENCE_MS) {
-        return silence;
-    }
-    return silent > KEYS_AFTER_MS && kg_stick_key(stick) == KG_STICK_ESCAPE ? kg_stick_stopped : NULL;
+    server->http = kg_server_open(stick, &guid);
+    return server->http && !kg_efi_failed(server->http->configure(server->http, &config));
 }
 
 /* Waits until the token is done. Returns NULL, or what went wrong. */
@@ -95,17 +64,17 @@ static const char *wait_for_token(struct kg_stick *stick, struct kg_efi_http_tok
     struct kg_efi_http *http = stick->server.http;
     uint64_t begin = kg_uefi_ticks();
     if (kg_efi_failed(begun)) {
-        return begun == KG_EFI_TIMEOUT ? silence : broken;
+        return begun == KG_EFI_TIMEOUT ? kg_server_silent : kg_server_broken;
     }
     while (services->check_event(token->event) == KG_EFI_NOT_READY) {
         http->poll(http);
-        const char *problem = end_of_patience(stick, begin);
+        const char *problem = kg_server_patience(stick, begin);
         if (problem) {
             http->cancel(http, token);
             return problem;
         }
     }
-    return kg_efi_failed(token->status) ? broken : NULL;
+    return kg_efi_failed(token->status) ? kg_server_broken : NULL;
 }
 
 static const char *send_request(struct kg_stick *stick, uint32_t method, struct kg_text path)
@@ -148,8 +117,8 @@ static const char *receive(struct kg_stick *stick, struct http_answer *answer, u
     for (;;) {
         *n = room;
         const char *problem = receive_once(stick, answer, n);
-        const char *end = problem == silence ? end_of_patience(stick, begin) : problem;
-        if (problem != silence || end) {
+        const char *end = problem == kg_server_silent ? kg_server_patience(stick, begin) : problem;
+        if (problem != kg_server_silent || end) {
             return end;
         }
     }
@@ -186,7 +155,7 @@ static const char *ask_once(struct kg_stick *stick, uint32_t method, struct kg_t
 {
     struct http_answer answer = {{0}, {0}};
     if (!open_connection(stick)) {
-        return "the firmware has no connection to the network";
+        return kg_server_no_card;
     }
     const char *problem = send_request(stick, method, path);
     problem = problem ? problem : receive(stick, &answer, n);
@@ -197,20 +166,20 @@ static const char *ask_once(struct kg_stick *stick, uint32_t method, struct kg_t
     }
     stick->absent = answer.response.status == STATUS_NOT_FOUND;
     if (answer.response.status != STATUS_OK) {
-        return stick->absent ? "it is not on the server (404)" : "the server does not give it";
+        return stick->absent ? "it is not on the server (404)" : kg_server_unwilling;
     }
-    return known ? NULL : "the server does not tell its size";
+    return known ? NULL : kg_server_unsized;
 }
 
 /* The same, with some patience: a connection may break before the answer comes, at a server with much to do. */
 static const char *ask_server(struct kg_stick *stick, uint32_t method, struct kg_text path, uint64_t *length,
                               uint64_t *n)
 {
-    const char *problem = broken;
+    const char *problem = kg_server_broken;
     uint64_t room = *n;
-    for (int i = 0; problem == broken && i < TRIES; i++) {
+    for (int i = 0; problem == kg_server_broken && i < TRIES; i++) {
         *n = room;
-        close_http_connection(stick);
+        kg_server_close(stick);
         problem = ask_once(stick, method, path, length, n);
     }
     return problem;
@@ -220,7 +189,7 @@ static const char *server_size(struct kg_stick *stick, struct kg_text path, uint
 {
     uint64_t n = 0;
     const char *problem = ask_server(stick, METHOD_HEAD, path, size, &n);
-    close_http_connection(stick);
+    kg_server_close(stick);
     return problem;
 }
 
@@ -230,7 +199,7 @@ static const char *fetch_body(struct kg_stick *stick, struct kg_text path, struc
     const char *problem = ask_server(stick, METHOD_GET, path, &length, &n);
     while (!problem) {
         if (n > length || n > KG_STICK_CHUNK) {
-            return "it is longer than the server said";
+            return kg_server_longer;
         }
         problem = n ? kg_stick_take(read, stick->chunk, n) : NULL;
         length -= n;
@@ -246,28 +215,11 @@ static const char *fetch_body(struct kg_stick *stick, struct kg_text path, struc
 static const char *server_fetch(struct kg_stick *stick, struct kg_text path, struct kg_stick_read *read)
 {
     const char *problem = fetch_body(stick, path, read);
-    close_http_connection(stick);
+    kg_server_close(stick);
     return problem;
 }
 
-static const struct kg_source server_source = {"server", "look at the server: its files, its log, the network",
-                                               server_size, server_fetch};
-
-/* The bytes before `end` that are the URL of the folder: without the program's name, and without /EFI/BOOT before it,
- * as on a stick. */
-static size_t folder_of(const char *url, size_t n)
-{
-    static const char boot[] = "/efi/boot";
-    size_t m = sizeof boot - 1, i = 0;
-    while (n && url[n - 1] != '/') {
-        n--;
-    }
-    n -= n > 0;
-    while (i < m && n > m && (url[n - m + i] | 0x20) == boot[i]) {
-        i++;
-    }
-    return i == m ? n - m : n;
-}
+static const struct kg_source server_source = {"server", kg_server_hint, server_size, server_fetch};
 
 /* Reads URL and host from the URI node. Returns false for what is no URL of HTTP. */
 static bool read_url(struct kg_server *server, const uint8_t *node)
@@ -279,7 +231,7 @@ static bool read_url(struct kg_server *server, const uint8_t *node)
         return false;
     }
     memcpy(server->url, url, n);
-    server->url_n = folder_of(url, n);
+    server->url_n = kg_server_folder(url, n);
     while (at + 2 < server->url_n && memcmp(url + at, "://", 3) != 0) {
         at++;
     }
@@ -308,14 +260,10 @@ bool kg_stick_open_server(struct kg_stick *stick)
     const struct kg_uefi *u = stick->u;
     uint8_t *path = u->loaded->device ? kg_uefi_protocol(u, u->loaded->device, &path_guid) : NULL;
     const uint8_t *uri = kg_device_path_node(path, TYPE_MESSAGING, SUBTYPE_URI);
-    void *rest = path;
-    kg_efi_handle card;
     stick->source = &server_source;
-    if (!uri || !read_url(&stick->server, uri) ||
-        kg_efi_failed(u->system->boot->locate_device_path(&service_guid, &rest, &card))) {
+    if (!uri || !read_url(&stick->server, uri) || !kg_server_find(stick, path, &service_guid)) {
         return false;
     }
     read_address(&stick->server, kg_device_path_node(path, TYPE_MESSAGING, SUBTYPE_IPV4));
-    stick->server.service = kg_uefi_protocol(u, card, &service_guid);
-    return stick->server.service;
+    return true;
 }

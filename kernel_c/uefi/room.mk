@@ -1,5 +1,6 @@
 UEFI += \
     uefi/boot_menu.c \
+    uefi/boot_offer.c \
     uefi/device_path.c \
     uefi/firmware.c \
     uefi/http.c \
@@ -11,6 +12,8 @@ UEFI += \
     uefi/menu_picture.c \
     uefi/menu_screen.c \
     uefi/picture_mode.c \
+    uefi/server.c \
     uefi/start.c \
     uefi/stick_files.c \
+    uefi/tftp.c \
     uefi/volume.c

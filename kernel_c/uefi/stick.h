@@ -2,6 +2,7 @@
 #ifndef KGPT_UEFI_STICK_H
 #define KGPT_UEFI_STICK_H
 
+#include "boot_offer.h"
 #include "kgpt/error.h"
 #include "kgpt/pixels.h"
 #include "kgpt/sha256.h"
@@ -50,9 +51,11 @@ struct kg_source {
 /* A server, and the connection to it. */
 struct kg_server {
     struct kg_efi_service_binding *service;
-    char url[512]; /* of the program's folder */
+    char url[512]; /* of the program's folder; its path, for TFTP */
     size_t url_n;
-    char host[128];
+    bool rooted;    /* TFTP: paths on the server begin with a slash */
+    char host[128]; /* HTTP */
+    struct kg_boot_offer offer;
     struct kg_efi_http_ipv4 address; /* of this machine, as its firmware has booted with it */
     kg_efi_handle child;
     struct kg_efi_http *http;
@@ -113,8 +116,23 @@ bool kg_stick_open_volume(struct kg_stick *stick);
 bool kg_stick_next_menu(struct kg_stick *stick, struct kg_efi_file *folder, char path[KG_STICK_PATH_MAX]);
 struct kg_efi_file *kg_stick_open(struct kg_stick *stick, struct kg_text path); /* NULL: none */
 
-/* http.c: files of the server that the program came from by HTTP boot. False if it did not. */
+/* http.c, tftp.c: files of the server that the program came from by HTTP boot, or by PXE. False if it did not. */
 bool kg_stick_open_server(struct kg_stick *stick);
+bool kg_stick_open_tftp(struct kg_stick *stick);
+
+/* server.c. Why a file of a server is not read. */
+extern const char kg_server_silent[], kg_server_broken[], kg_server_unsized[], kg_server_unwilling[];
+extern const char kg_server_longer[], kg_server_no_card[], kg_server_hint[];
+/* Why the wait for a server that is silent since `begin` ends. NULL: it goes on. */
+const char *kg_server_patience(struct kg_stick *stick, uint64_t begin);
+/* The bytes of the path or URL of a program that are its folder: without the program's name, and without /EFI/BOOT
+ * before it, as on a stick. */
+size_t kg_server_folder(const char *program, size_t n);
+/* Finds the service that makes connections over the card with this device path. */
+bool kg_server_find(struct kg_stick *stick, void *path, const struct kg_efi_guid *guid);
+/* Makes a connection with an event; NULL: the firmware refuses. It is closed in any case. */
+void *kg_server_open(struct kg_stick *stick, const struct kg_efi_guid *guid);
+void kg_server_close(struct kg_stick *stick);
 
 /* device_path.c. The bytes of a device path without its end; 0: it is NULL, or larger than half of
  * KG_DEVICE_PATH_MAX. */

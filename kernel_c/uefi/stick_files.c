@@ -49,7 +49,9 @@ const char *kg_stick_take(struct kg_stick_read *read, const uint8_t *bytes, uint
         return "it is longer than it was said to be";
     }
     kg_sha256_add(&read->hash, bytes, n);
-    memcpy(read->to, bytes, n);
+    if (bytes != read->to) {
+        memcpy(read->to, bytes, n);
+    }
     read->to += n;
     read->done += n;
     return show_read(read);

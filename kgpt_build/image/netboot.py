@@ -20,7 +20,8 @@ from kgpt_build.kernel.settings import Progress
 from kgpt_build.models import NO_MODEL
 from kgpt_build.signing.sign import signed
 
-SERVED, APPLIANCE = "served", "appliance.efi"
+SERVED, APPLIANCE = "served", f"appliance/{EFI_NAME}"
+"""The appliance has a folder of its own: beside it lies no menu, so it starts at once."""
 _FIRST, _LAST = 50, 99
 """Of the network, the addresses that dnsmasq gives."""
 
@@ -71,6 +72,7 @@ def make_netboot(settings: ImageSettings, place: Place, appliance: str, progress
         program = kernel.read_bytes()
         if settings.signer:
             program = signed(program, settings.signer, APPLIANCE)
+        (out / SERVED / APPLIANCE).parent.mkdir()
         (out / SERVED / APPLIANCE).write_bytes(program)
         texts = {"dnsmasq.conf": _dnsmasq(out, place), "nginx.conf": _nginx(place), "README.txt": _readme(out, place)}
         for name, text in texts.items():
@@ -81,7 +83,7 @@ def make_netboot(settings: ImageSettings, place: Place, appliance: str, progress
 def _dnsmasq(out: Path, place: Place) -> str:
     network = ipaddress.IPv4Network(f"{place.address}/24", strict=False)
     return f"""\
-# Gives addresses, kgpt's kernel by TFTP (PXE), and the address of the menu (HTTP boot). No DNS.
+# Gives addresses, the appliance's kernel by TFTP (PXE), and the address of the menu (HTTP boot). No DNS.
 port=0
 interface={place.interface}
 bind-interfaces
@@ -91,6 +93,8 @@ tftp-root={out.absolute() / SERVED}
 dhcp-match=set:pxe,option:client-arch,7
 dhcp-match=set:pxe,option:client-arch,9
 dhcp-boot=tag:pxe,{APPLIANCE}
+# Instead of it, the menu, which reads models by TFTP:
+# dhcp-boot=tag:pxe,{EFI_NAME}
 dhcp-match=set:http,option:client-arch,16
 dhcp-option-force=tag:http,60,HTTPClient
 dhcp-boot=tag:http,{place.url}/{EFI_NAME}

@@ -68,4 +68,4 @@ def test_a_pc_without_a_disk_becomes_an_appliance(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr[-2000:] + text[-2000:]
         assert 1 <= json.loads(done.stdout)["usage"]["completion_tokens"] <= 3
         assert "as the address states it" in text
-        assert f"sent {folder}/served/appliance.efi" in done.stderr
+        assert f"sent {folder}/served/appliance/kgpt.efi" in done.stderr

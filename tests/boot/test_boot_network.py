@@ -9,14 +9,13 @@ import functools
 import http.server
 import shutil
 import struct
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pace
 import pytest
+from netboots import CODE, VARIABLES, said_by
 from tiny_lm import write_lm
 
 from kgpt_build.arch import DEFAULT
@@ -24,14 +23,12 @@ from kgpt_build.cli import invoke
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.vm.variables import GLOBAL, Variable, with_variables
 
-CODE, VARIABLES = Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (shutil.which(DEFAULT.qemu.program) and CODE.is_file()), reason="QEMU or OVMF is missing"),
 ]
 
 _MAC = "52:54:00:12:34:56"
-_SECONDS = 240.0
 _NON_VOLATILE = 7  # at boot and run time, too
 
 
@@ -43,43 +40,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _said(words: list[str], variables: Path, folder: Path, until: str = "20 samples,", escape_at: str = "") -> str:
-    """The serial port's text of a machine that boots over its network card, up to ``until``.
-
-    Esc is pressed again and again from ``escape_at`` on.
-    """
-    out = folder.parent / "serial"
-    out.unlink(missing_ok=True)
-    argv = [
-        *(DEFAULT.qemu.program, "-nodefaults", "-no-reboot", "-machine", "q35", "-accel", "tcg", "-cpu", "max"),
-        *("-m", "512", "-display", "none", "-serial", f"file:{out}"),
-        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={CODE}"),
-        *("-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={variables}"),
-        *("-monitor", "stdio"),
-        *words,
-    ]
-    machine = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    assert machine.stdin
-    try:
-        deadline = time.monotonic() + pace.limit(_SECONDS)
-        while time.monotonic() < deadline and machine.poll() is None:
-            text = out.read_text(errors="replace") if out.is_file() else ""
-            if until in text:
-                break
-            if escape_at and escape_at in text:
-                machine.stdin.write(b"sendkey esc\n")
-                machine.stdin.flush()
-            time.sleep(0.2)
-    finally:
-        machine.kill()
-        machine.wait()
-        machine.stdin.close()
-    return out.read_text(errors="replace")
-
-
 def test_pxe_boots_a_model(folder: Path) -> None:
     net = ["-netdev", f"user,id=n,tftp={folder},bootfile=kgpt.efi", "-device", "virtio-net-pci,netdev=n,bootindex=0"]
-    text = _said(net, VARIABLES, folder)
+    text = said_by(net, VARIABLES, folder)
     assert "PXE" in text
     assert "booted by uefi" in text
     assert "20 samples," in text
@@ -114,7 +77,7 @@ class Server:
         own = (Variable("Boot0042", GLOBAL, _NON_VOLATILE, option), order)
         variables.write_bytes(with_variables(VARIABLES.read_bytes(), own, "variables"))
         net = ["-netdev", "user,id=n", "-device", f"virtio-net-pci,netdev=n,addr=3,mac={_MAC}"]
-        return _said(net, variables, folder, until, escape_at)
+        return said_by(net, variables, folder, until, escape_at)
 
 
 Lie = Callable[[http.server.SimpleHTTPRequestHandler], None]

@@ -176,6 +176,7 @@ def main() -> None:
         "net": _frames,
         "dhcp": _leases,
         "dns": _names,
+        "offer": _offers,
         "model": _models,
         "prefill": _prefills,
         "schema": _schemas,
@@ -380,6 +381,22 @@ def _leases() -> Iterator[bytes]:
     yield message(2, b"\x34\1\3") + message(5, b"\x34\1\3")
     yield bound + b"\xff\0\0" * 4 + message(2, usual)
     yield b"\0\0\3abc" + message(2, b"\6\xff")
+
+
+def _offers() -> Iterator[bytes]:
+    """Messages that name a boot file in their field, in an option, in overloaded fields; and none."""
+
+    def message(options: bytes, server: bytes = b"\x0a\0\0\2", file: bytes = b"kgpt.efi", name: bytes = b"") -> bytes:
+        fields = bytes([2, 1, 6, 0]) + bytes(16) + server + bytes(20) + name.ljust(64, b"\0") + file.ljust(128, b"\0")
+        return fields + bytes.fromhex("63825363") + options
+
+    yield message(b"\xff")
+    yield message(b"\x43\x0blm/kgpt.efi\3\4\x0a\0\0\1\xff", bytes(4), b"")
+    yield message(b"\x36\4\x0a\0\0\2\x34\1\3", bytes(4), b"\x43\1x", b"\3\4\x0a\0\0\1")
+    yield message(b"\0\0\x43\xff" + b"y" * 255, file=b"z" * 128)
+    yield message(b"\x43\xf0short")
+    yield message(b"\x36\1\1\3\2\1\1\x43\0\x34")
+    yield message(b"")[:239]
 
 
 def _names() -> Iterator[bytes]:

@@ -401,6 +401,7 @@ TARGETS = {
             1800,
             words=("\\x35\\x01\\x05", "\\x36\\x04", "\\x34\\x01\\x03", "\\x00\\x01\\x10"),
         ),
+        Target("offer", ("kernel_c/uefi/boot_offer.c",), 1472, words=("\\x34\\x01\\x03", "\\x43\\x04", "\\x36\\x04")),
         Target(
             "dns",
             ("kernel_c/net/dns_message.c", "kernel_c/net/settings.c", *_CORE),

@@ -3,6 +3,7 @@
 
 #include "../../kernel_c/platform/boot/boot_info.c"
 #include "../../kernel_c/uefi/boot_menu.c"
+#include "../../kernel_c/uefi/boot_offer.c"
 #include "../../kernel_c/uefi/device_path.c"
 #include "../../kernel_c/uefi/firmware.c"
 #include "../../kernel_c/uefi/http.c"
@@ -11,7 +12,9 @@
 #include "../../kernel_c/uefi/menu_screen.c"
 #include "../../kernel_c/uefi/picture.c"
 #include "../../kernel_c/uefi/picture_mode.c"
+#include "../../kernel_c/uefi/server.c"
 #include "../../kernel_c/uefi/stick_files.c"
+#include "../../kernel_c/uefi/tftp.c"
 #include "../../kernel_c/uefi/volume.c"
 #include <stdint.h>
 
@@ -27,6 +30,8 @@ struct world {
     uint64_t fails_after;        /* bytes of a file, then device_error */
     uint64_t served_size;        /* what the server says of each file; UINT64_MAX: the truth */
     uint64_t http_status, silent, silent_after, tries_late, no_length, no_service, load_status, has_serial;
+    uint64_t far_server, in_folder, old_client,
+        refused_packets; /* TFTP: the client does not know the option windowsize */
     uint64_t pages, calls, requests, children, events, started; /* counted */
 };
 struct world world;
@@ -326,6 +331,8 @@ static kg_efi_status KG_EFIAPI cancel(struct kg_efi_http *self, struct kg_efi_ht
     return KG_EFI_SUCCESS;
 }
 
+#include "stick_tftp.h"
+
 /* Keyboard, console, programs. */
 
 static kg_efi_status KG_EFIAPI read_key(struct kg_efi_text_input *self, struct kg_efi_key *key)
@@ -417,7 +424,8 @@ static kg_efi_status KG_EFIAPI protocol_of(kg_efi_handle handle, const struct kg
 {
     static const struct kg_efi_guid of_volume = KG_EFI_SIMPLE_FILE_SYSTEM_GUID, of_path = KG_EFI_DEVICE_PATH_GUID,
                                     of_http = KG_EFI_HTTP_GUID, of_service = KG_EFI_HTTP_SERVICE_GUID,
-                                    of_image = KG_EFI_LOADED_IMAGE_GUID;
+                                    of_image = KG_EFI_LOADED_IMAGE_GUID, of_pxe = KG_EFI_PXE_BASE_CODE_GUID,
+                                    of_tftp = KG_EFI_MTFTP4_GUID, of_tftp_service = KG_EFI_MTFTP4_SERVICE_GUID;
     static struct kg_efi_simple_file_system volume = {0, open_volume};
     static const struct kg_efi_guid of_text = KG_EFI_TEXT_OUTPUT_GUID;
     static struct kg_efi_service_binding service = {create_child, destroy_child};
@@ -432,6 +440,9 @@ static kg_efi_status KG_EFIAPI protocol_of(kg_efi_handle handle, const struct kg
              : guid->a == of_service.a && handle == &service ? (void *)&service
              : guid->a == of_image.a                         ? (void *)&program
              : guid->a == of_service.a                       ? (void *)&service
+             : guid->a == of_pxe.a && is_pxe                 ? (void *)&pxe
+             : guid->a == of_tftp.a && handle == &http       ? (void *)&tftp
+             : guid->a == of_tftp_service.a && is_pxe        ? (void *)&service
                                                              : NULL;
     return *found ? KG_EFI_SUCCESS : KG_EFI_UNSUPPORTED;
 }
@@ -477,6 +488,7 @@ void driver_begin(uint64_t memory, uint64_t size, const uint8_t *path, size_t pa
     n_files = n_keys = next_key = n_said = 0;
     now = key_taken = 0;
     is_server = server;
+    is_pxe = false;
     memcpy(device_path, path, path_size);
 }
 

@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_the_kernel_of_pxe_knows_its_model(folder: Path) -> None:
-    program = folder / "served" / "appliance.efi"
+    program = folder / "served" / "appliance" / "kgpt.efi"
     model = next((folder / "served" / "models").glob("*.gguf"))
     pe.require_efi(pe.read_pe(program))
     digest = hashlib.sha256(model.read_bytes()).hexdigest()

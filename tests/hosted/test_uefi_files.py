@@ -3,143 +3,46 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import mmap
-import struct
+import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from native import shared_object
+import sticks
+from sticks import (
+    CHAT,
+    DENIED,
+    DOWN,
+    ENTER,
+    ESCAPE,
+    FILES,
+    HTTP,
+    LOADED,
+    MENU,
+    MODEL,
+    ROOM,
+    STICK,
+    TFTP,
+    Machine,
+    device_path,
+    node,
+    sha,
+)
 
 from kgpt_build.headers import font
 from kgpt_build.vm.picture import Picture
 from kgpt_build.vm.screen import Screen, read_pixels
 
-SOURCES = [
-    "tests/hosted/stick_driver.c",
-    *(f"kernel_c/loader/{name}.c" for name in ("menu", "menu_file", "menu_rows", "progress")),
-    *(f"kernel_c/console/{name}.c" for name in ("font", "pixels")),
-    *(f"kernel_c/core/{name}.c" for name in ("error", "format", "parse", "sha256", "sha256_absent", "str", "utf8")),
-]
-ROOM = 24 << 20
-UP, DOWN, ESCAPE, ENTER = (1, 0), (2, 0), (23, 0), (0, 13)
-ABORTED, DENIED = 1 << 63 | 21, 1 << 63 | 26
-MODEL = bytes(range(256)) * 9000  # more than two pieces
-CHAT = b"a chat template"
-_NAMES = (
-    *("memory", "memory_end", "most_bytes", "fails_after", "served_size", "http_status", "silent"),
-    *(
-        "silent_after",
-        "tries_late",
-        "no_length",
-        "no_service",
-        "load_status",
-        "has_serial",
-        "pages",
-        "calls",
-        "requests",
-        "children",
-        "events",
-        "started",
-    ),
-)
-
-
-class World(ctypes.Structure):
-    """struct world of stick_driver.c."""
-
-    _fields_ = [(name, ctypes.c_uint64) for name in _NAMES]
-
-
-def sha(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-MENU = f"""timeout 1
-entry chat Chat
-words mode=chat
-module /models/m.gguf m.gguf sha256={sha(MODEL)}
-module /models/m.kgct m.kgct kind=template sha256={sha(CHAT)}
-entry other Another kernel
-kernel /kgpt/other.efi
-words mode=shell
-"""
-FILES = {"/kgpt/menu.cfg": MENU.encode(), "/models/m.gguf": MODEL, "/models/m.kgct": CHAT}
-
-
-def node(kind: int, subtype: int, data: bytes) -> bytes:
-    return struct.pack("<BBH", kind, subtype, 4 + len(data)) + data
-
-
-def device_path(url: str, address: bytes = bytes(4)) -> bytes:
-    """Of a card with an address of IPv4 (UEFI Specification 2.10, sections 10.3.4.12 and 10.3.4.23)."""
-    ipv4 = address + bytes(4 + 2 + 2 + 2 + 1 + 4) + bytes([255, 255, 255, 0])
-    return node(3, 12, ipv4) + node(3, 24, url.encode()) + node(0x7F, 0xFF, b"")
-
-
-class Machine:
-    """A machine that has files on a medium, or on a server at ``url``."""
-
-    def __init__(self, library: ctypes.CDLL, memory: int, path: bytes, *, server: bool) -> None:
-        self.library, self.server = library, server
-        library.driver_begin(memory, ROOM, path, len(path), server)
-        self.world = World.in_dll(library, "world")
-        self.kept: list[bytes] = []
-
-    def run(self, files: dict[str, bytes], *keys: tuple[int, int]) -> bool:
-        """True if it goes on to the kernel."""
-        for path, data in files.items():
-            self.kept.append(data)
-            self.library.driver_file(path.encode(), data, len(data))
-        for key in keys:
-            self.library.driver_key(*key)
-        ran = bool(self.library.driver_run())
-        assert (self.world.children, self.world.events) == (0, 0), "a file or a connection stayed open"
-        return ran
-
-    @property
-    def said(self) -> str:
-        return ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(self.library, "said"))).decode()
-
-    @property
-    def modules(self) -> list[tuple[str, bytes, bool]]:
-        """Name, bytes, and whether the hash was compared."""
-        found = []
-        size, name, checked = ctypes.c_uint64(), ctypes.c_char_p(), ctypes.c_bool()
-        for i in range(self.library.driver_modules()):
-            base = self.library.driver_module(i, ctypes.byref(size), ctypes.byref(name), ctypes.byref(checked))
-            found.append(((name.value or b"").decode(), ctypes.string_at(base, size.value), checked.value))
-        return found
-
-    @property
-    def words(self) -> str:
-        return str(self.library.driver_cmdline().decode())
-
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    folder = tmp_path_factory.mktemp("files")
-    (folder / font.NAME).write_text(font.text("1"))
-    library = shared_object(folder, SOURCES, include=folder)
-    library.driver_picture.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
-    library.driver_begin.argtypes = [ctypes.c_uint64, ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_bool]
-    library.driver_file.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint64]
-    library.driver_run.restype = ctypes.c_bool
-    library.driver_module.restype = ctypes.c_void_p
-    library.driver_cmdline.restype = ctypes.c_char_p
-    library.driver_options.restype = ctypes.c_void_p
-    library.driver_key_taken.restype = ctypes.c_uint64
-    return library
+    return sticks.load(tmp_path_factory.mktemp("files"))
 
 
 @pytest.fixture(scope="module")
 def memory() -> Iterator[int]:
-    with mmap.mmap(-1, ROOM, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40) as pages:  # MAP_32BIT
-        view = ctypes.c_char.from_buffer(pages)
-        yield ctypes.addressof(view)
-        del view
+    yield from sticks.low_memory()
 
 
 Make = Callable[..., Machine]
@@ -147,20 +50,15 @@ Make = Callable[..., Machine]
 
 @pytest.fixture
 def make(library: ctypes.CDLL, memory: int) -> Make:
-    """``make(server, url)``."""
-
-    def machine(server: bool, url: str = "http://10.0.2.2:80/lm/kgpt.efi", address: bytes = bytes(4)) -> Machine:
-        return Machine(library, memory, device_path(url, address), server=server)
-
-    return machine
+    """``make(server, url)``: see sticks.machine_of."""
+    return functools.partial(sticks.machine_of, library, memory)
 
 
-both = pytest.mark.parametrize("server", [False, True], ids=["stick", "server"])
-LOADED = [("m.gguf", MODEL, True), ("m.kgct", CHAT, True)]
+everywhere = pytest.mark.parametrize("server", [STICK, HTTP, TFTP], ids=["stick", "http", "tftp"])
 
 
-@both
-def test_the_default_entry_is_loaded_after_its_time(make: Make, server: bool) -> None:
+@everywhere
+def test_the_default_entry_is_loaded_after_its_time(make: Make, server: int) -> None:
     machine = make(server)
     assert machine.run(FILES)
     assert machine.modules == LOADED
@@ -169,9 +67,9 @@ def test_the_default_entry_is_loaded_after_its_time(make: Make, server: bool) ->
     assert "100 %" in machine.said
 
 
-@both
+@everywhere
 @pytest.mark.parametrize("most", [1, 100, 4096, 1 << 19])
-def test_reads_are_as_short_as_firmware_likes(make: Make, server: bool, most: int) -> None:
+def test_reads_are_as_short_as_firmware_likes(make: Make, server: int, most: int) -> None:
     machine = make(server)
     machine.world.most_bytes = most
     files = {**FILES, "/models/m.gguf": b"x" * 5000}
@@ -179,28 +77,47 @@ def test_reads_are_as_short_as_firmware_likes(make: Make, server: bool, most: in
     assert machine.modules[0][1] == b"x" * 5000
 
 
-@both
-def test_without_a_menu_the_kernel_starts(make: Make, server: bool) -> None:
+@everywhere
+def test_without_a_menu_the_kernel_starts(make: Make, server: int) -> None:
     machine = make(server)
     assert machine.run({})
     assert machine.modules == []
     assert machine.said == ""
 
 
-@both
+def _absent(name: str) -> tuple[str, str, str]:
+    text = f"/models/{name}: it is not on the "
+    return f"{text}stick", f"{text}server (404)", f"{text}server"
+
+
+@everywhere
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"/models/m.gguf": None}, ("/models/m.gguf: it is not on the stick", "it is not on the server (404)")),
-        ({"/models/m.kgct": None}, ("/models/m.kgct: it is not on the stick", "it is not on the server (404)")),
-        ({"/models/m.gguf": MODEL[:-1] + b"!"}, ("/models/m.gguf: it is damaged: its SHA-256 is",) * 2),
-        ({"/models/m.gguf": MODEL[:-1]}, ("/models/m.gguf: it is damaged: its SHA-256 is",) * 2),
-        ({"/models/m.kgct": bytes(ROOM)}, ("/models/m.kgct: there is no memory for its 26 MB in one piece",) * 2),
+        (
+            {"/models/m.gguf": None},
+            (
+                "/models/m.gguf: it is not on the stick",
+                "it is not on the server (404)",
+                "m.gguf: it is not on the server",
+            ),
+        ),
+        (
+            {"/models/m.kgct": None},
+            (
+                "/models/m.kgct: it is not on the stick",
+                "it is not on the server (404)",
+                "m.kgct: it is not on the server",
+            ),
+        ),
+        ({"/models/m.gguf": MODEL[:-1] + b"!"}, ("/models/m.gguf: it is damaged: its SHA-256 is",) * 3),
+        ({"/models/m.gguf": MODEL[:-1]}, ("/models/m.gguf: it is damaged: its SHA-256 is",) * 3),
+        ({"/models/m.kgct": bytes(ROOM)}, ("/models/m.kgct: there is no memory for its 26 MB in one piece",) * 3),
     ],
     ids=["no model", "no template", "another byte", "a byte less", "too large"],
 )
 def test_a_wrong_file_leads_back_to_the_menu(
-    make: Make, server: bool, files: dict[str, bytes | None], said: tuple[str, str]
+    make: Make, server: int, files: dict[str, bytes | None], said: tuple[str, str, str]
 ) -> None:
     """The second try of the same entry then fails in the same way: nothing starts by itself any more."""
     machine = make(server)
@@ -211,8 +128,8 @@ def test_a_wrong_file_leads_back_to_the_menu(
     assert machine.modules == []
 
 
-@both
-def test_after_an_error_another_entry_can_be_chosen(make: Make, server: bool) -> None:
+@everywhere
+def test_after_an_error_another_entry_can_be_chosen(make: Make, server: int) -> None:
     """Esc stops the reading of the first entry; any key leads to the menu, which waits; then another kernel starts."""
     machine = make(server)
     keys = (ENTER, ESCAPE, (0, ord("x")), DOWN, ENTER)
@@ -223,25 +140,25 @@ def test_after_an_error_another_entry_can_be_chosen(make: Make, server: bool) ->
     assert options == "menu=other mode=shell"
 
 
-@both
-def test_a_program_that_secure_boot_refuses(make: Make, server: bool) -> None:
+@everywhere
+def test_a_program_that_secure_boot_refuses(make: Make, server: int) -> None:
     machine = make(server)
     machine.world.load_status = DENIED
     assert not machine.run({**FILES, "/kgpt/other.efi": b"a program"}, DOWN, ENTER)
     assert "/kgpt/other.efi: Secure Boot refuses this program" in machine.said
 
 
-@both
-def test_a_program_that_is_missing(make: Make, server: bool) -> None:
+@everywhere
+def test_a_program_that_is_missing(make: Make, server: int) -> None:
     machine = make(server)
     machine.world.load_status = 1 << 63 | 14
     assert not machine.run(FILES, DOWN, ENTER)
-    where = "server (404)" if server else "stick"
+    where = ("stick", "server (404)", "server")[server]
     assert f"/kgpt/other.efi: it is not on the {where}" in machine.said
 
 
-@both
-def test_the_started_program_finds_its_entry(make: Make, server: bool) -> None:
+@everywhere
+def test_the_started_program_finds_its_entry(make: Make, server: int) -> None:
     machine = make(server)
     machine.library.driver_words(b"menu=chat mode=chat seed=7")
     assert machine.run(FILES)
@@ -251,7 +168,7 @@ def test_the_started_program_finds_its_entry(make: Make, server: bool) -> None:
 
 
 def test_a_stick_that_breaks_while_it_is_read(make: Make) -> None:
-    machine = make(False)
+    machine = make(STICK)
     machine.world.fails_after = 1 << 20
     assert not machine.run(FILES)
     assert "/models/m.gguf: " in machine.said
@@ -259,7 +176,7 @@ def test_a_stick_that_breaks_while_it_is_read(make: Make) -> None:
 
 
 def test_menus_that_were_added_to_a_stick(make: Make) -> None:
-    machine = make(False)
+    machine = make(STICK)
     more = f"entry more More\nwords mode=chat\nmodule /models/more.gguf more.gguf sha256={sha(CHAT)}\n".encode()
     files = {**FILES, "/models/more.menu": more, "/models/more.gguf": CHAT}
     assert machine.run(files, DOWN, DOWN, ENTER)
@@ -267,15 +184,15 @@ def test_menus_that_were_added_to_a_stick(make: Make) -> None:
 
 
 def test_a_model_in_parts(make: Make) -> None:
-    machine = make(False)
+    machine = make(STICK)
     menu = f"timeout 0\nentry a A\nmodule /models/m.gguf m.gguf parts=3 sha256={sha(MODEL)}\n".encode()
     parts = {f"/models/m.gguf.{i + 1}": MODEL[i * 1_000_000 : (i + 1) * 1_000_000] for i in range(3)}
     assert machine.run({"/kgpt/menu.cfg": menu, **parts})
     assert machine.modules[0][1] == MODEL
 
 
-@both
-def test_a_menu_with_a_fault_says_where(make: Make, server: bool) -> None:
+@everywhere
+def test_a_menu_with_a_fault_says_where(make: Make, server: int) -> None:
     machine = make(server)
     machine.run({"/kgpt/menu.cfg": b"timeout 1\nfoo bar\n"}, ENTER)
     assert "line 2 of /kgpt/menu.cfg" in machine.said
@@ -304,7 +221,7 @@ def draw(machine: Machine, size: tuple[int, int], *keys: tuple[int, int], files:
 
 @pytest.mark.parametrize("size", [(800, 600), (1280, 800)])
 def test_the_menu_in_pixels(make: Make, size: tuple[int, int]) -> None:
-    machine = make(False)
+    machine = make(STICK)
     screen = draw(machine, size, DOWN, files=WAITS)
     assert screen.unknown == 0
     assert screen.lines[1].split() == ["▄▀", "▄▀▀▀", "▀▀▄", "▀▀", "▀▀", "kgpt", "1.2"]
@@ -320,13 +237,13 @@ def test_the_menu_in_pixels(make: Make, size: tuple[int, int]) -> None:
 
 
 def test_letters_are_as_large_on_a_large_screen(make: Make) -> None:
-    small, large = (drawn(make(False), size, files=WAITS) for size in ((960, 540), (3840, 2160)))
+    small, large = (drawn(make(STICK), size, files=WAITS) for size in ((960, 540), (3840, 2160)))
     assert (large[::4, ::4] == small).all()
     assert (large[3::4, 3::4] == small).all()
 
 
 def test_the_time_and_a_serial_port_beside_pixels(make: Make) -> None:
-    machine = make(False)
+    machine = make(STICK)
     machine.world.has_serial = 1
     slow = {**FILES, "/kgpt/menu.cfg": MENU.replace("timeout 1", "timeout 3600").encode()}
     screen = draw(machine, (800, 600), files=slow)
@@ -335,8 +252,8 @@ def test_the_time_and_a_serial_port_beside_pixels(make: Make) -> None:
     assert "\n  Another kernel\n" in machine.said
 
 
-@both
-def test_progress_and_errors_in_pixels(make: Make, server: bool) -> None:
+@everywhere
+def test_progress_and_errors_in_pixels(make: Make, server: int) -> None:
     screen = draw(make(server), (800, 600))
     assert "Loading /models/m.kgct (2 of 2). Esc: back to the menu." in screen.text
     row = next(i for i, line in enumerate(screen.lines) if "100 %" in line)
@@ -351,7 +268,7 @@ def test_progress_and_errors_in_pixels(make: Make, server: bool) -> None:
 
 @pytest.mark.parametrize("size", [(300, 200), (160, 64)])
 def test_a_small_screen_shows_the_menu_in_text(make: Make, size: tuple[int, int]) -> None:
-    machine = make(False)
+    machine = make(STICK)
     width, height = size
     pixels = np.full((height, width, 4), 0x55, np.uint8)
     machine.library.driver_picture(pixels.ctypes.data, width, height)
@@ -379,7 +296,7 @@ def test_a_small_screen_shows_the_menu_in_text(make: Make, size: tuple[int, int]
 )
 def test_a_server_that_lies(make: Make, change: dict[str, int], said: str) -> None:
     """One line, and then a key leads on: to the kernel if there is no menu."""
-    machine = make(True)
+    machine = make(HTTP)
     for name, value in change.items():
         setattr(machine.world, name, value)
     if "no_service" in change:
@@ -398,7 +315,7 @@ def test_esc_ends_the_wait_for_a_silent_server(
     make: Make, requests: int, path: str, keys: tuple[tuple[int, int], ...]
 ) -> None:
     """The server is silent after so many requests. Its patience is 30 s."""
-    machine = make(True)
+    machine = make(HTTP)
     machine.world.silent_after = requests
     machine.run(FILES, *keys)
     assert f"{path}: reading was stopped by Esc" in machine.said.replace("\n", " ")
@@ -409,16 +326,16 @@ def test_esc_ends_the_wait_for_a_silent_server(
 
 def test_firmware_that_waits_by_itself(make: Make) -> None:
     """For 5 s, and then it fails: it is asked again, for 30 s in all, and Esc is seen in between."""
-    late = make(True)
+    late = make(HTTP)
     late.world.tries_late = 4
     assert late.run(FILES)
     assert late.modules == LOADED
-    silent = make(True)
+    silent = make(HTTP)
     silent.world.tries_late = 100
     silent.run(FILES)
     assert "/kgpt/menu.cfg: the server does not answer" in silent.said.replace("\n", " ")
     assert 92 <= silent.world.tries_late <= 95
-    stopped = make(True)
+    stopped = make(HTTP)
     stopped.world.tries_late = 100
     stopped.run(FILES, ESCAPE)
     assert "/kgpt/menu.cfg: reading was stopped by Esc" in stopped.said.replace("\n", " ")
@@ -430,21 +347,21 @@ def test_firmware_that_waits_by_itself(make: Make) -> None:
     ["http://10.0.2.2:80/lm/kgpt.efi", "http://10.0.2.2:80/lm/EFI/BOOT/BOOTX64.EFI", "http://10.0.2.2:80/lm/x"],
 )
 def test_files_lie_beside_the_program(make: Make, url: str) -> None:
-    machine = make(True, url)
+    machine = make(HTTP, url)
     assert machine.run(FILES)
     assert machine.modules == LOADED
 
 
 def test_an_address_of_the_device_path_is_used(make: Make) -> None:
-    assert make(True, address=bytes([10, 0, 2, 15])).run(FILES)
-    wrong = make(True, address=bytes([11, 0, 2, 15]))
+    assert make(HTTP, address=bytes([10, 0, 2, 15])).run(FILES)
+    wrong = make(HTTP, address=bytes([11, 0, 2, 15]))
     wrong.run(FILES)
     assert "no connection to the network" in wrong.said
 
 
 @pytest.mark.parametrize("url", ["ftp://10.0.2.2/kgpt.efi", "http", "http://", "x" * 600, ""])
 def test_what_is_no_url(make: Make, url: str) -> None:
-    machine = make(True, "http://10.0.2.2:80/lm/kgpt.efi")
+    machine = make(HTTP, "http://10.0.2.2:80/lm/kgpt.efi")
     path = device_path(url)[:200] + node(0x7F, 0xFF, b"")
     machine.library.driver_begin(machine.world.memory, ROOM, path, len(path), True)
     assert machine.run(FILES)
