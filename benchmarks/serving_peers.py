@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,8 @@ from kgpt_build.cli.shared.reach import free_port
 from kgpt_build.errors import KgptError
 
 _STARTED_S = 120.0
+Question = Callable[[int, int], str]
+"""What client ``i`` asks in a round: ``question(round, i)``."""
 _TOPICS = ("rain", "bridges", "bread", "maps", "clocks", "rivers", "glass", "salt", "trains", "paper", "wool", "stars")
 
 
@@ -111,13 +113,19 @@ def ask(port: int, question: str, tokens: int, into: Round, lock: threading.Lock
         into.tokens += used
 
 
-def one_round(server: Server, clients: int, tokens: int, number: int) -> Round:
+def topic(number: int, client: int) -> str:
+    """A question with a beginning of its own."""
+    of = _TOPICS[(number + client) % len(_TOPICS)]
+    return f"Round {number}, client {client}: write about {of} in some sentences."
+
+
+def one_round(server: Server, clients: int, tokens: int, number: int, question: Question = topic) -> Round:
     """All clients at once."""
     result, lock, start = Round(), threading.Lock(), time.perf_counter()
     threads = []
     for i in range(clients):
-        question = f"Round {number}, client {i}: write about {_TOPICS[(number + i) % len(_TOPICS)]} in some sentences."
-        threads.append(threading.Thread(target=ask, args=(server.port, question, tokens, result, lock, start)))
+        said = question(number, i)
+        threads.append(threading.Thread(target=ask, args=(server.port, said, tokens, result, lock, start)))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -128,14 +136,16 @@ def one_round(server: Server, clients: int, tokens: int, number: int) -> Round:
     return result
 
 
-def compare(servers: Sequence[Server], clients: int, tokens: int, rounds: int) -> dict[str, list[Round]]:
+def compare(
+    servers: Sequence[Server], clients: int, tokens: int, rounds: int, question: Question = topic
+) -> dict[str, list[Round]]:
     """The rounds of each server, in turn; one before them, which is not counted, warms both up."""
     for server in servers:
-        one_round(server, clients, tokens, 1000 + clients)
+        one_round(server, clients, tokens, 1000 + clients, question)
     found: dict[str, list[Round]] = {server.name: [] for server in servers}
     for number in range(rounds):
         for server in servers if number % 2 == 0 else reversed(servers):
-            found[server.name].append(one_round(server, clients, tokens, number))
+            found[server.name].append(one_round(server, clients, tokens, number, question))
     return found
 
 

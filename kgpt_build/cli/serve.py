@@ -26,7 +26,6 @@ _NOT_SERVED: dict[str, Any] = {
     "prompt": None,
     "mode": "serve",
     "models": (),
-    "draft": None,
     "files": (),
     "grammar_file": None,
     "json_schema": None,
@@ -43,8 +42,6 @@ _NOT_SERVED: dict[str, Any] = {
     "logprobs": None,
     "on_overflow": None,
     "rng": None,
-    "speculate": None,
-    "speculate_tokens": None,
 }
 """Options of `kgpt run` that a server does not have, and their values."""
 _OURS = {*_NOT_SERVED, "nets", "target", "cmdline", "slots", "secure_boot"}

@@ -36,7 +36,8 @@ struct driver {
     struct kg_workers workers;
     struct kg_arena arena;
     struct kg_error error;
-    struct kg_conversation first; /* of the batch */
+    struct kg_speculation_options speculation; /* of the batch */
+    struct kg_conversation first;
     struct kg_batch batch;
 };
 
@@ -166,8 +167,25 @@ enum kg_status driver_talk(struct driver *d, struct talk *talk, const struct kg_
 static void carve_slots(struct driver *d, const struct kg_lm_options *options, uint32_t n, struct kg_arena *arena)
 {
     const struct kg_lm_options together = kg_batch_options(*options, n);
-    kg_conversation_carve(&d->first, &d->loaded, &d->ops, &d->workers, &together, NULL, arena);
+    kg_conversation_carve(&d->first, &d->loaded, &d->ops, &d->workers, &together, &d->speculation, arena);
     kg_batch_carve(&d->batch, &d->first, n, arena);
+}
+
+/* Drafts for the next batch. A draft model is the model itself. */
+void driver_speculate(struct driver *d, uint32_t kind, uint32_t tokens)
+{
+    d->speculation = (struct kg_speculation_options){
+        .kind = (enum kg_speculate)kind, .tokens = tokens, .model = &d->loaded.model, .kv = KG_KV_F16};
+}
+
+/* Tokens of the replies so far that were drafted, and those of them that were sampled. */
+void driver_drafts(const struct driver *d, uint64_t told[2])
+{
+    told[0] = told[1] = 0;
+    for (uint32_t i = 0; i < d->batch.n; i++) {
+        told[0] += d->batch.slots[i].conversation->total.drafted;
+        told[1] += d->batch.slots[i].conversation->total.accepted;
+    }
 }
 
 /* A batch of `n` slots. */

@@ -15,6 +15,7 @@ from tiny_lm import N_EMBD, write_lm
 from kgpt_build import models
 
 _MEMORY = 64 << 20
+DRAFTS = ("off", "ngram", "draft")
 
 
 class _Settings(ctypes.Structure):
@@ -215,8 +216,11 @@ class Model:
     def talk(self, script: Script) -> Talk:
         return Talk(self._library, self, script)
 
-    def batch(self, script: Script, n: int) -> list[Talk]:
-        """A talk in each of ``n`` slots, with the options of ``script``, which is the first one's."""
+    def batch(self, script: Script, n: int, drafts: tuple[str, int] = ("off", 0)) -> list[Talk]:
+        """A talk in each of ``n`` slots, with the options of ``script``, which is the first one's. ``drafts``: what
+        speculate= and speculate_tokens= say.
+        """
+        self._library.driver_speculate(self.driver, DRAFTS.index(drafts[0]), drafts[1])
         assert self._library.driver_batch(self.driver, ctypes.byref(_options(script)), n) == 0
         self._slots = n
         return [Talk(self._library, self, script, slot) for slot in range(n)]
@@ -224,6 +228,12 @@ class Model:
     def talk_in(self, slot: int, script: Script) -> Talk:
         """Another talk in a slot that is free."""
         return Talk(self._library, self, script, slot)
+
+    def drafts(self) -> tuple[int, int]:
+        """Tokens that were drafted, of the last conversation in each slot, and those of them that were sampled."""
+        told = (ctypes.c_uint64 * 2)()
+        self._library.driver_drafts(self.driver, told)
+        return told[0], told[1]
 
     def step(self) -> tuple[int, int]:
         """One step of the batch: the slots that still run, and the passes so far."""

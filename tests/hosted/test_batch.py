@@ -47,9 +47,11 @@ def alone(library: ctypes.CDLL, folder: Path, options: Script, arch: str) -> lis
     return [talk.replies for talk in talks]
 
 
-def together(model: Model, options: Script, n_slots: int, order: random.Random) -> list[list[Reply]]:
+def together(
+    model: Model, options: Script, n_slots: int, order: random.Random, drafts: tuple[str, int] = ("off", 0)
+) -> list[list[Reply]]:
     """The replies of each script: it joins at a random step, in the first slot that is free then."""
-    talks: list[Talk] = [*model.batch(options, n_slots)]
+    talks: list[Talk] = [*model.batch(options, n_slots, drafts)]
     waiting, found = list(range(len(SCRIPTS))), dict[int, Talk]()
     order.shuffle(waiting)
     owner: list[int | None] = [None] * n_slots
@@ -75,6 +77,42 @@ def test_random_joins_and_leaves(library: ctypes.CDLL, tmp_path: Path, arch: str
         library.driver_workers(1 + seed)
         model = Model(library, tmp_path, arch=arch)
         assert together(model, options, n_slots, random.Random(seed)) == expected
+
+
+@pytest.mark.parametrize("drafts", [("ngram", 0), ("ngram", 3), ("ngram", 15), ("draft", 0), ("draft", 2)], ids=str)
+@pytest.mark.parametrize("n_batch", [6, 64])
+def test_drafts_in_slots_change_nothing(
+    library: ctypes.CDLL, tmp_path: Path, n_batch: int, drafts: tuple[str, int]
+) -> None:
+    """Not the replies, their logits and what the contexts hold: with more slots than rooms for drafts, and fewer."""
+    options = replace(OPTIONS, n_batch=n_batch)
+    expected = alone(library, tmp_path, options, "llama")
+    for seed, n_slots in enumerate((1, 3, 8)):
+        model = Model(library, tmp_path)
+        assert together(model, options, n_slots, random.Random(seed), drafts) == expected
+        drafted, accepted = model.drafts()
+        assert accepted <= drafted
+        assert drafted > 0 or drafts[1] == 0 or n_batch <= n_slots
+
+
+@pytest.mark.parametrize("kind", ["ngram", "draft"])
+def test_drafts_save_passes(library: ctypes.CDLL, tmp_path: Path, kind: str) -> None:
+    """Texts that repeat themselves, eight at once. The draft model is the model itself, but knows of no banned end."""
+    script = replace(OPTIONS, n_batch=128, n_ctx=64, settings=Settings(endless=True, max_tokens=25, temperature=0))
+    passes, replies = [], []
+    for drafts in (("off", 0), (kind, 3)):
+        model = Model(library, tmp_path)
+        talks = model.batch(script, 8, drafts)
+        for talk in talks:
+            talk.begin_text("ab" * 5)
+        while model.step()[0]:
+            pass
+        passes.append(model.step()[1])
+        replies.append([talk.take() for talk in talks])
+    assert replies[0] == replies[1]
+    assert passes[0] == 25
+    assert passes[1] < {"ngram": 20, "draft": 25}[kind]
+    assert model.drafts()[1] >= 8 * (passes[0] - passes[1])  # each reply got on by them
 
 
 @pytest.mark.parametrize(("isa", "n_batch"), [*((isa, 4) for isa in lm.ISAS), ("c", 1), (lm.ISAS[-1], 64)])

@@ -288,6 +288,8 @@ static void end_choice(struct kg_choice *choice, enum kg_status status, const st
     job->running--;
     job->sampled += reply->speed.tokens;
     choice->server->tokens += reply->speed.tokens;
+    choice->server->drafted += reply->speed.drafted;
+    choice->server->accepted += reply->speed.accepted;
     if (status != KG_OK && !full && job->client && !choice->server->stopped) {
         fail_job(job, status, error);
     }

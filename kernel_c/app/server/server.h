@@ -221,6 +221,7 @@ struct kg_server {
     uint64_t started, polled;                           /* plat_ticks() */
     uint64_t clock, requests;                           /* counters */
     uint64_t tokens, prompt_tokens, refused, cancelled; /* since the start, for /metrics */
+    uint64_t drafted, accepted;                         /* … tokens (kgpt/speculation.h) */
     bool stopped;                                       /* Ctrl-C, or the run shall end */
     bool inside;                                        /* a pass is being computed: no reply may begin */
     bool (*poll)(struct kg_server *server);             /* kg_clients_poll, between the layers of a pass */

@@ -35,6 +35,7 @@ struct kg_batch {
     struct kg_lm_piece *pieces;    /* (n) */
     struct kg_batch_slot **owners; /* (n): their slots */
     uint32_t n_pieces;
+    bool reads; /* a piece is of a prompt */
 };
 
 /* Options for the session of `first` below: a pass has room for a token, and logits, of each slot. */
@@ -59,7 +60,9 @@ void kg_batch_join(struct kg_batch *batch, uint32_t slot);
 void kg_batch_leave(struct kg_batch *batch, uint32_t slot);
 
 /* Samples a token of each reply whose prompt is computed, then computes these tokens in one pass, and with them as
- * much of the prompts as a pass has room for. Returns the number of slots that are still running. */
+ * much of the prompts as a pass has room for. Without prompts the pass has drafts too (kgpt/speculation.h): those that
+ * are sampled with the next step cost no further pass, so a step may sample several tokens of a reply. Returns the
+ * number of slots that are still running. */
 uint32_t kg_batch_step(struct kg_batch *batch);
 
 #endif

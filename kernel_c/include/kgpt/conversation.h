@@ -92,9 +92,9 @@ void kg_conversation_carve(struct kg_conversation *conversation, const struct kg
                            struct kg_arena *arena);
 void kg_conversation_fill(struct kg_conversation *conversation);
 
-/* Another empty conversation with the model and the options of `other`, whose buffers of a forward pass it shares
- * (kg_lm_session_carve_beside). It needs no kg_conversation_fill. */
-void kg_conversation_carve_beside(struct kg_conversation *conversation, const struct kg_conversation *other,
+/* Another empty conversation with the model, the options and the kind of drafts of `other`, whose buffers of a forward
+ * pass it shares (kg_lm_session_carve_beside). It needs no kg_conversation_fill. */
+void kg_conversation_carve_beside(struct kg_conversation *conversation, struct kg_conversation *other,
                                   struct kg_arena *arena);
 
 /* Forgets the whole conversation. Copies the prefill into the KV cache, while nobody waits for a reply. */

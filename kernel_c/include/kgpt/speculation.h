@@ -39,11 +39,24 @@ struct kg_speculation_counts {
     uint64_t passes;   /* forward passes after the prompt, with drafts or without */
 };
 
+#define KG_MOST_PASS 80u /* tokens of a pass that drafts are weighed in: a token and drafts of 64 sequences at once */
+
+/* What passes cost. Sequences that are computed together share it. */
+struct kg_pass_costs {
+    double ticks[KG_MOST_PASS + 1];   /* of a pass of so many tokens; 0: not measured yet */
+    uint32_t plain[KG_MOST_PASS + 1]; /* measured passes of so many sequences without drafts */
+};
+
+/* A pass that drafts are chosen for: its sequences, the tokens that it has so far, and how many of these are expected
+ * to be sampled. */
+struct kg_pass_load {
+    uint32_t sequences, tokens;
+    double arrives;
+};
+
 /* How many drafts pay (infer/speculate/pace.c). Drafts of one class, those of a model or
  * those behind matches of about the same length, have about the same chance. */
 struct kg_draft_pace {
-    double cost[KG_MOST_DRAFTS + 2];   /* ticks of a pass of so many tokens; 0: not measured yet */
-    uint32_t singles;                  /* measured passes of one token */
     double draft_cost;                 /* ticks for each drafted token */
     double hits[KG_DRAFT_CLASSES];     /* accepted drafts of each class, in a moving window */
     double misses[KG_DRAFT_CLASSES];   /* drafts that were not sampled */
@@ -56,18 +69,19 @@ struct kg_speculation {
     struct kg_speculation_options options;
     struct kg_speculation_counts counts;
     struct kg_draft_pace pace;
-    struct kg_lm_session draft; /* with KG_SPECULATE_DRAFT */
-    bool failed;                /* the draft model computes numbers that are not finite */
+    struct kg_pass_costs costs, *shared; /* `shared`: those of the sequence that this one is computed beside, or ours */
+    struct kg_lm_session draft;          /* with KG_SPECULATE_DRAFT */
+    bool failed;                         /* the draft model computes numbers that are not finite */
 
     /* Drafts that the last pass computed. The next one would stand at position `at`. */
-    uint32_t drafts[KG_MOST_DRAFTS + 1];
+    uint32_t drafts[KG_MOST_DRAFTS + 1], piece[KG_MOST_DRAFTS + 1]; /* … and the token that they follow, before them */
     uint32_t n, next, at;
     uint32_t length;   /* tokens that matched before these drafts; 0: they are a model's */
     const float *rows; /* (1 + n, n_vocab): logits of the token and its drafts; NULL: those of the session count */
     uint32_t row;      /* that of the last token */
 };
 
-/* The options of a session whose drafts are to be verified: room for the logits of each token of a pass. */
+/* The options of a session whose drafts are to be verified: room for the logits of KG_MOST_DRAFTS drafts. */
 struct kg_lm_options kg_speculation_session(const struct kg_speculation_options *speculation,
                                             const struct kg_lm_options *options);
 
@@ -77,6 +91,10 @@ void kg_speculation_carve(struct kg_speculation *speculation, const struct kg_sp
                           const struct kg_quant_ops *ops, const struct kg_workers *workers,
                           const struct kg_lm_options *session, struct kg_arena *arena);
 void kg_speculation_fill(struct kg_speculation *speculation);
+
+/* For a session beside that of `other` (kg_lm_session_carve_beside), with drafts of the same kind. It needs no fill. */
+void kg_speculation_carve_beside(struct kg_speculation *speculation, struct kg_speculation *other,
+                                 struct kg_arena *arena);
 
 /* A reply begins. */
 void kg_speculation_begin(struct kg_speculation *speculation);
@@ -94,5 +112,17 @@ const float *kg_speculation_logits(const struct kg_speculation *speculation, con
  * use. `stopped` and errors as of kg_lm_eval. */
 enum kg_status kg_speculation_eval(struct kg_speculation *speculation, struct kg_lm_session *session, uint32_t token,
                                    uint32_t most, bool (*stopped)(void *), void *context, struct kg_error *error);
+
+/* The same in parts, for sequences that share a pass. Skip: true if the last pass has computed the token already; the
+ * session has it then. Otherwise draft: the piece of the session becomes the token and the drafts that pay, at most
+ * `most`; returns how many drafts, and adds them to `load`. Take: after that pass, whose rows of logits stay until the
+ * next one. Returns the status of the token: drafts without finite logits do not harm it. */
+bool kg_speculation_skip(struct kg_speculation *speculation, struct kg_lm_session *session, uint32_t token);
+uint32_t kg_speculation_draft(struct kg_speculation *speculation, const struct kg_lm_session *session, uint32_t token,
+                              uint32_t most, struct kg_pass_load *load);
+enum kg_status kg_speculation_take(struct kg_speculation *speculation, const struct kg_lm_piece *piece);
+
+/* A pass of `tokens` tokens of `sequences` sequences, none of them of a prompt, took so many ticks. */
+void kg_speculation_measured(struct kg_speculation *speculation, uint32_t sequences, uint32_t tokens, uint64_t ticks);
 
 #endif

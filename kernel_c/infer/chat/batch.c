@@ -108,15 +108,39 @@ static void add_batch_piece(struct kg_batch *batch, struct kg_batch_slot *slot, 
         .session = &slot->conversation->session, .tokens = tokens, .n = n, .n_logits = n_logits, .error = &slot->error};
 }
 
-/* The next token of a reply, unless it ends. */
+/* The next token of a reply, unless it ends; and those behind it, as long as the last pass has computed them. */
 static void sample_slot(struct kg_batch *batch, struct kg_batch_slot *slot)
 {
-    struct kg_reply *reply = &slot->conversation->reply;
-    enum kg_status status = reply->ended ? KG_OK : kg_conversation_sample(slot->conversation, &slot->error);
-    if (reply->ended) {
-        end_slot(slot, status);
-    } else {
-        add_batch_piece(batch, slot, &reply->last, 1, 1);
+    struct kg_conversation *c = slot->conversation;
+    enum kg_status status = KG_OK;
+    do {
+        status = c->reply.ended ? status : kg_conversation_sample(c, &slot->error);
+        if (c->reply.ended) {
+            end_slot(slot, status);
+            return;
+        }
+    } while (kg_conversation_skip(c));
+    add_batch_piece(batch, slot, &c->reply.last, 1, 1);
+}
+
+/* Drafts behind the tokens of the pass: each reply may have its share of the room for logits. */
+static void add_drafts(struct kg_batch *batch)
+{
+    struct kg_pass_load load = {.sequences = batch->n_pieces, .tokens = batch->n_pieces, .arrives = batch->n_pieces};
+    for (uint32_t i = 0; i < batch->n_pieces; i++) {
+        struct kg_lm_piece *piece = &batch->pieces[i];
+        struct kg_conversation *c = batch->owners[i]->conversation;
+        uint32_t room = piece->session->options.n_logits, left = batch->n_pieces - i;
+        uint32_t most = room > load.tokens ? (room - load.tokens + left - 1) / left : 0;
+        if (kg_reply_stops(&c->reply)) { /* a draft model computes for a while: look at clients between two of them */
+            batch->owners[i]->leaves = true;
+            continue;
+        }
+        uint32_t n = kg_conversation_draft(c, most, &load);
+        if (n) {
+            piece->tokens = c->speculation.piece;
+            piece->n = piece->n_logits = n + 1;
+        }
     }
 }
 
@@ -156,7 +180,24 @@ static void gather_pieces(struct kg_batch *batch)
             sample_slot(batch, slot);
         }
     }
-    add_prompts(batch, batch->slots[0].conversation->session.options.n_batch - batch->n_pieces);
+    batch->reads = next_reading(batch, 0) != NULL;
+    if (batch->reads) {
+        add_prompts(batch, batch->slots[0].conversation->session.options.n_batch - batch->n_pieces);
+    } else {
+        add_drafts(batch);
+    }
+}
+
+/* Tells what a pass without prompts has cost. */
+static void measure_pass(const struct kg_batch *batch, uint64_t ticks)
+{
+    uint32_t tokens = 0;
+    for (uint32_t i = 0; i < batch->n_pieces; i++) {
+        tokens += batch->pieces[i].n;
+    }
+    if (!batch->reads) {
+        kg_speculation_measured(&batch->slots[0].conversation->speculation, batch->n_pieces, tokens, ticks);
+    }
 }
 
 /* Between the layers of a pass: notes which replies are to end, and ends the pass if all are. */
@@ -199,7 +240,8 @@ static void take_result(struct kg_batch_slot *slot, const struct kg_lm_piece *pi
         take_read(slot, piece);
         return;
     }
-    enum kg_status status = kg_conversation_computed(slot->conversation, piece->status);
+    enum kg_status status = kg_speculation_take(&slot->conversation->speculation, piece);
+    status = kg_conversation_computed(slot->conversation, status);
     if (slot->conversation->reply.ended) {
         end_slot(slot, status);
     }
@@ -210,7 +252,9 @@ uint32_t kg_batch_step(struct kg_batch *batch)
     uint32_t running = 0;
     gather_pieces(batch);
     if (batch->n_pieces) {
+        uint64_t start = plat_ticks();
         kg_lm_eval_pieces(batch->pieces, batch->n_pieces, pass_stops, batch);
+        measure_pass(batch, plat_ticks() - start);
         batch->passes++;
     }
     for (uint32_t i = 0; i < batch->n_pieces; i++) {

@@ -41,11 +41,11 @@ void kg_conversation_carve(struct kg_conversation *c, const struct kg_lm_loaded 
     carve_reply(c, loaded, options->n_ctx, arena);
 }
 
-void kg_conversation_carve_beside(struct kg_conversation *c, const struct kg_conversation *other,
-                                  struct kg_arena *arena)
+void kg_conversation_carve_beside(struct kg_conversation *c, struct kg_conversation *other, struct kg_arena *arena)
 {
     *c = (struct kg_conversation){0};
     kg_lm_session_carve_beside(&c->session, &other->session, arena);
+    kg_speculation_carve_beside(&c->speculation, &other->speculation, arena);
     carve_reply(c, other->loaded, other->session.options.n_ctx, arena);
 }
 
@@ -99,18 +99,23 @@ static bool poll_devices(void *context)
     return false;
 }
 
+/* Drafts that can be of use: the last token of a reply is not computed. */
+static uint32_t most_drafts(const struct kg_conversation *c)
+{
+    uint32_t most = c->request.max_tokens;
+    return most ? most - c->reply.speed.tokens - 1 : KG_MOST_DRAFTS;
+}
+
 static enum kg_status lm_eval(void *engine, const uint32_t *tokens, uint32_t n, bool (*asks)(void *), void *context,
                               struct kg_error *error)
 {
     struct kg_conversation *c = engine;
-    uint32_t most = c->request.max_tokens, sampled = c->reply.speed.tokens;
     asks = asks ? asks : poll_devices;
-    if (n > 1 || !sampled) {
+    if (n > 1 || !c->reply.speed.tokens) {
         kg_speculation_forget(&c->speculation);
         return kg_lm_eval(&c->session, tokens, n, asks, context, error);
     }
-    most = most ? most - sampled - 1 : KG_MOST_DRAFTS; /* the last token of a reply is not computed */
-    return kg_speculation_eval(&c->speculation, &c->session, tokens[0], most, asks, context, error);
+    return kg_speculation_eval(&c->speculation, &c->session, tokens[0], most_drafts(c), asks, context, error);
 }
 
 /* Forgets the older half of what comes after the system prompt, if the request allows that. */
@@ -371,10 +376,24 @@ enum kg_status kg_conversation_sample(struct kg_conversation *c, struct kg_error
 
 enum kg_status kg_conversation_computed(struct kg_conversation *c, enum kg_status status)
 {
-    c->speculation.counts.passes += status == KG_OK;
     status = kg_reply_computed(&c->reply, status);
     end_step(c);
     return status;
+}
+
+bool kg_conversation_skip(struct kg_conversation *c)
+{
+    bool computed = kg_speculation_skip(&c->speculation, &c->session, c->reply.last);
+    if (computed) {
+        (void)kg_conversation_computed(c, KG_OK);
+    }
+    return computed;
+}
+
+uint32_t kg_conversation_draft(struct kg_conversation *c, uint32_t most, struct kg_pass_load *load)
+{
+    uint32_t useful = most_drafts(c);
+    return kg_speculation_draft(&c->speculation, &c->session, c->reply.last, most < useful ? most : useful, load);
 }
 
 /* Ascending, in place: Shell's sort, for some thousand values at most. */

@@ -31,6 +31,11 @@ void kg_conversation_abandon(struct kg_conversation *conversation);
 enum kg_status kg_conversation_sample(struct kg_conversation *conversation, struct kg_error *error);
 enum kg_status kg_conversation_computed(struct kg_conversation *conversation, enum kg_status status);
 
+/* Between the two: true if reply->last is computed already, since it was drafted; the second is then not to be called.
+ * Otherwise the number of drafts behind it, at most `most`, of a pass that others share (kgpt/speculation.h). */
+bool kg_conversation_skip(struct kg_conversation *conversation);
+uint32_t kg_conversation_draft(struct kg_conversation *conversation, uint32_t most, struct kg_pass_load *load);
+
 /* Computes the last token of a reply that was cut short, or the part of it that was shown. */
 enum kg_status kg_conversation_settle(struct kg_conversation *conversation, struct kg_arena *scratch,
                                       struct kg_error *error);

@@ -3,6 +3,9 @@
  * If no k is better than a single token, drafts behind matches of about this length pause. When a pause ends, a short
  * draft tells whether they pay now.
  *
+ * Sequences that share a pass choose one after the other: what the tokens of the others cost and bring counts too. With
+ * eight sequences a pass costs more for each further token than with one, and a draft must be likelier to pay.
+ *
  * The clock decides only how many drafts there are, and so the time: see kgpt/speculation.h. */
 #include "drafts.h"
 
@@ -38,47 +41,56 @@ void kg_draft_pace_fill(struct kg_draft_pace *pace)
 /* Ticks of a pass of n tokens: at least those of one token, at most those of n passes. A longer pass costs at most as
  * much for each further token as a shorter one does. A pass that was never measured is presumed to cost half as much
  * for each further token: so it is tried. */
-static double presumed_cost(const struct kg_draft_pace *pace, uint32_t n)
+static double presumed_cost(const struct kg_pass_costs *costs, uint32_t sequences, uint32_t n)
 {
-    double single = pace->cost[1], slope = single, most = pace->cost[n];
-    uint32_t known = 1;
-    for (uint32_t i = 2; i < n; i++) {
-        if (pace->cost[i] > 0) {
-            double each = pace->cost[i] > single ? (pace->cost[i] - single) / (i - 1) : 0;
+    double single = costs->ticks[sequences], slope = single / sequences, most = costs->ticks[n];
+    uint32_t known = sequences;
+    for (uint32_t i = sequences + 1; i < n; i++) {
+        if (costs->ticks[i] > 0) {
+            double each = costs->ticks[i] > single ? (costs->ticks[i] - single) / (i - sequences) : 0;
             slope = each < slope ? each : slope;
             known = i;
         }
     }
     if (!(most > 0)) {
-        return single + slope * (known - 1) + (known > 1 ? slope / 2 : SECOND * single) * (n - known);
+        double further = known > sequences ? slope / 2 : SECOND * single / sequences;
+        return single + slope * (known - sequences) + further * (n - known);
     }
-    double bound = single + slope * (n - 1);
+    double bound = single + slope * (n - sequences);
     most = most < bound ? most : bound;
     return most > single ? most : single;
 }
 
 /* The most drafts that are worth a trial: twice as many as ever. */
-static uint32_t limit_growth(const struct kg_draft_pace *pace, uint32_t most)
+static uint32_t limit_growth(const struct kg_pass_costs *costs, const struct kg_pass_load *load, uint32_t most)
 {
     uint32_t tried = 0;
-    for (uint32_t i = 1; i <= KG_MOST_DRAFTS; i++) {
-        tried = pace->cost[i + 1] > 0 ? i : tried;
+    for (uint32_t i = 1; i <= KG_MOST_DRAFTS && load->tokens + i <= KG_MOST_PASS; i++) {
+        tried = costs->ticks[load->tokens + i] > 0 ? i : tried;
     }
     uint32_t limit = 2 * tried + 1;
     return limit < most ? limit : most;
 }
 
-/* The best number of drafts; 0: a single token is as good. */
-static uint32_t best_number(const struct kg_draft_pace *pace, uint32_t length, uint32_t most)
+/* The chance that the next draft is sampled. */
+static double chance_of(const struct kg_draft_pace *pace, uint32_t length)
 {
-    double tokens = 1, arrives = 1, best_rate = WORTH / pace->cost[1];
+    uint32_t class_of = class_of_length(length);
+    return pace->hits[class_of] / (pace->hits[class_of] + pace->misses[class_of]);
+}
+
+/* The best number of drafts; 0: the pass as it is is as good. */
+static uint32_t best_number(const struct kg_draft_pace *pace, const struct kg_pass_costs *costs,
+                            const struct kg_pass_load *load, uint32_t length, uint32_t most)
+{
+    double tokens = load->arrives, arrives = 1;
+    double best_rate = WORTH * tokens / presumed_cost(costs, load->sequences, load->tokens);
     uint32_t best = 0;
     for (uint32_t k = 1; k <= most; k++) {
-        uint32_t class_of = class_of_length(length);
-        arrives *= pace->hits[class_of] / (pace->hits[class_of] + pace->misses[class_of]);
+        arrives *= chance_of(pace, length);
         length += length > 0;
         tokens += arrives;
-        double rate = tokens / (presumed_cost(pace, k + 1) + pace->draft_cost * k);
+        double rate = tokens / (presumed_cost(costs, load->sequences, load->tokens + k) + pace->draft_cost * k);
         if (rate > best_rate) {
             best_rate = rate;
             best = k;
@@ -87,21 +99,36 @@ static uint32_t best_number(const struct kg_draft_pace *pace, uint32_t length, u
     return best;
 }
 
-uint32_t kg_draft_pace_choose(struct kg_draft_pace *pace, uint32_t length, uint32_t most)
+/* Adds drafts to the pass. */
+static uint32_t add_load(const struct kg_draft_pace *pace, struct kg_pass_load *load, uint32_t length, uint32_t n)
+{
+    double arrives = 1;
+    load->tokens += n;
+    for (uint32_t i = 0; i < n; i++) {
+        arrives *= chance_of(pace, length);
+        length += length > 0;
+        load->arrives += arrives;
+    }
+    return n;
+}
+
+uint32_t kg_draft_pace_choose(struct kg_draft_pace *pace, const struct kg_pass_costs *costs, struct kg_pass_load *load,
+                              uint32_t length, uint32_t most)
 {
     uint32_t class_of = class_of_length(length);
-    if (pace->singles < FIRST) {
+    if (load->tokens >= KG_MOST_PASS || costs->plain[load->sequences] < FIRST) {
         return 0;
     }
+    most = most < KG_MOST_PASS - load->tokens ? most : KG_MOST_PASS - load->tokens;
     if (pace->wait[class_of] > 1) {
         pace->wait[class_of]--;
         return 0;
     }
-    uint32_t n = best_number(pace, length, limit_growth(pace, most));
+    uint32_t n = best_number(pace, costs, load, length, limit_growth(costs, load, most));
     if (n > 0) {
         pace->wait[class_of] = 0;
         pace->pause[class_of] = SHORTEST_PAUSE;
-        return n;
+        return add_load(pace, load, length, n);
     }
     bool ends = pace->wait[class_of] == 1;
     pace->wait[class_of] = pace->pause[class_of];
@@ -110,7 +137,7 @@ uint32_t kg_draft_pace_choose(struct kg_draft_pace *pace, uint32_t length, uint3
         return 0;
     }
     n = pace->probes[class_of]++ % 2 ? 3 : 1;
-    return n < most ? n : most;
+    return add_load(pace, load, length, n < most ? n : most);
 }
 
 /* The estimate stays near the shortest times: the ratio of two passes must not depend on what else the machine does. */
@@ -126,11 +153,11 @@ static void add_measurement(double *estimate, double value)
     }
 }
 
-void kg_draft_pace_pass(struct kg_draft_pace *pace, uint32_t n, uint64_t ticks)
+void kg_pass_costs_add(struct kg_pass_costs *costs, uint32_t sequences, uint32_t tokens, uint64_t ticks)
 {
-    if (n <= KG_MOST_DRAFTS + 1) {
-        pace->singles += n == 1;
-        add_measurement(&pace->cost[n], (double)ticks);
+    if (tokens <= KG_MOST_PASS) {
+        costs->plain[tokens] += tokens == sequences;
+        add_measurement(&costs->ticks[tokens], (double)ticks);
     }
 }
 

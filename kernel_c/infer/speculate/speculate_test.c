@@ -52,14 +52,21 @@ struct simulated {
     uint64_t ticks, passes, drafted, accepted;
 };
 
+static uint32_t choose(struct kg_draft_pace *pace, const struct kg_pass_costs *costs, uint32_t length, uint32_t most)
+{
+    struct kg_pass_load load = {.sequences = 1, .tokens = 1, .arrives = 1};
+    return kg_draft_pace_choose(pace, costs, &load, length, most);
+}
+
 static void simulate(struct simulated *s)
 {
     struct kg_draft_pace pace;
+    struct kg_pass_costs costs = {0};
     struct kg_random random;
     kg_draft_pace_fill(&pace);
     kg_random_seed(&random, 7, 0);
     for (uint32_t done = 0; done < s->n;) {
-        uint32_t k = kg_draft_pace_choose(&pace, 0, KG_MOST_DRAFTS), taken = 0;
+        uint32_t k = choose(&pace, &costs, 0, KG_MOST_DRAFTS), taken = 0;
         bool sampled = true;
         while (taken < k && sampled) {
             sampled = kg_random_next(&random) % 100 < s->chance;
@@ -68,7 +75,7 @@ static void simulate(struct simulated *s)
         }
         uint64_t ticks = s->base + (uint64_t)(k + 1) * s->each;
         uint64_t other = s->interrupted && kg_random_next(&random) % 3 == 0 ? kg_random_next(&random) % 4 : 0;
-        kg_draft_pace_pass(&pace, k + 1, ticks + ticks * other);
+        kg_pass_costs_add(&costs, 1, k + 1, ticks + ticks * other);
         s->ticks += ticks;
         s->passes++;
         s->drafted += k;
@@ -119,30 +126,56 @@ KG_TEST(draft_pace, is_not_misled_by_what_else_the_machine_does)
 KG_TEST(draft_pace, forgets_an_interruption)
 {
     struct kg_draft_pace pace;
+    struct kg_pass_costs costs = {0};
     kg_draft_pace_fill(&pace);
     for (uint32_t i = 0; i < 5; i++) {
-        kg_draft_pace_pass(&pace, 1 + i / 4, 1000);
+        kg_pass_costs_add(&costs, 1, 1 + i / 4, 1000);
     }
-    kg_draft_pace_pass(&pace, 9, 1000000); /* the first measurement of four tokens */
+    kg_pass_costs_add(&costs, 1, 9, 1000000); /* the first measurement of four tokens */
     for (uint32_t i = 0; i < 40; i++) {
         kg_draft_pace_told(&pace, 9, true);
     }
-    KG_CHECK(t, kg_draft_pace_choose(&pace, 9, KG_MOST_DRAFTS) >= 3);
+    KG_CHECK(t, choose(&pace, &costs, 9, KG_MOST_DRAFTS) >= 3);
 }
 
 KG_TEST(draft_pace, never_takes_more_than_are_of_use)
 {
     struct kg_draft_pace pace;
+    struct kg_pass_costs costs = {0};
     kg_draft_pace_fill(&pace);
     for (uint32_t i = 0; i < 3; i++) { /* a single token is measured first */
-        KG_CHECK_EQ(t, kg_draft_pace_choose(&pace, 9, 3), 0);
-        kg_draft_pace_pass(&pace, 1, 1000);
+        KG_CHECK_EQ(t, choose(&pace, &costs, 9, 3), 0);
+        kg_pass_costs_add(&costs, 1, 1, 1000);
     }
     for (uint32_t i = 0; i < 100; i++) {
-        uint32_t k = kg_draft_pace_choose(&pace, 9, 3);
+        uint32_t k = choose(&pace, &costs, 9, 3);
         KG_CHECK(t, k <= 3);
-        kg_draft_pace_pass(&pace, k + 1, 1000 + k);
+        kg_pass_costs_add(&costs, 1, k + 1, 1000 + k);
         kg_draft_pace_told(&pace, 9, true);
     }
-    KG_CHECK_EQ(t, kg_draft_pace_choose(&pace, 9, 0), 0);
+    KG_CHECK_EQ(t, choose(&pace, &costs, 9, 0), 0);
+}
+
+/* Four sequences whose pass of m tokens takes `base + m * each` ticks: the drafts of one with the chance `chance`. */
+static uint32_t choose_among_four(uint32_t base, uint32_t each, double chance)
+{
+    struct kg_draft_pace pace;
+    struct kg_pass_costs costs = {0};
+    struct kg_pass_load load = {.sequences = 4, .tokens = 4, .arrives = 4};
+    kg_draft_pace_fill(&pace);
+    pace.hits[0] = 40 * chance;
+    pace.misses[0] = 40 - pace.hits[0];
+    for (uint32_t i = 0; i < 3 * (KG_MOST_DRAFTS + 1); i++) {
+        kg_pass_costs_add(&costs, 4, 4 + i / 3, base + (4 + i / 3) * each);
+    }
+    return kg_draft_pace_choose(&pace, &costs, &load, 0, KG_MOST_DRAFTS);
+}
+
+KG_TEST(draft_pace, weighs_the_tokens_of_other_sequences)
+{
+    KG_CHECK(t, choose_among_four(1000, 50, 0.9) >= 2);
+    KG_CHECK_EQ(t, choose_among_four(1000, 50, 0.1), 0);
+    KG_CHECK(t, choose_among_four(1000, 300, 0.9) >= 1);
+    KG_CHECK_EQ(t, choose_among_four(1000, 300, 0.4), 0); /* a tick brings 4 / 2,200 tokens, of a draft 0.4 / 300 */
+    KG_CHECK_EQ(t, choose_among_four(0, 1000, 0.95), 0);
 }

@@ -11,9 +11,9 @@ struct kg_lm_options kg_speculation_session(const struct kg_speculation_options 
                                             const struct kg_lm_options *options)
 {
     struct kg_lm_options session = *options;
-    uint32_t most = session.n_batch < KG_MOST_DRAFTS + 1 ? session.n_batch : KG_MOST_DRAFTS + 1;
-    if (speculation->kind != KG_SPECULATE_OFF && session.n_logits < most) {
-        session.n_logits = most;
+    uint32_t most = (session.n_logits ? session.n_logits : 1) + KG_MOST_DRAFTS;
+    if (speculation->kind != KG_SPECULATE_OFF) {
+        session.n_logits = most < session.n_batch ? most : session.n_batch;
     }
     return session;
 }
@@ -23,6 +23,7 @@ void kg_speculation_carve(struct kg_speculation *s, const struct kg_speculation_
                           const struct kg_lm_options *session, struct kg_arena *arena)
 {
     *s = (struct kg_speculation){.options = *wanted};
+    s->shared = &s->costs;
     if (wanted->kind != KG_SPECULATE_DRAFT) {
         return;
     }
@@ -37,6 +38,15 @@ void kg_speculation_fill(struct kg_speculation *s)
     kg_draft_pace_fill(&s->pace);
     if (s->options.kind == KG_SPECULATE_DRAFT) {
         kg_lm_session_fill(&s->draft);
+    }
+}
+
+void kg_speculation_carve_beside(struct kg_speculation *s, struct kg_speculation *other, struct kg_arena *arena)
+{
+    *s = (struct kg_speculation){.options = other->options, .shared = other->shared};
+    kg_draft_pace_fill(&s->pace);
+    if (s->options.kind == KG_SPECULATE_DRAFT) {
+        kg_lm_session_carve_beside(&s->draft, &other->draft, arena);
     }
 }
 
@@ -79,7 +89,7 @@ static bool was_drafted(struct kg_speculation *s, struct kg_lm_session *session,
 
 /* Writes at most `most` drafts to s->drafts. */
 static uint32_t draft_tokens(struct kg_speculation *s, const struct kg_lm_session *session, uint32_t token,
-                             uint32_t most)
+                             uint32_t most, struct kg_pass_load *load)
 {
     uint32_t n_batch = session->options.n_batch, room = session->options.n_ctx - session->n_past, behind = 0;
     struct kg_ngram ngram = {.tokens = session->tokens, .n = session->n_past, .last = token};
@@ -94,8 +104,9 @@ static uint32_t draft_tokens(struct kg_speculation *s, const struct kg_lm_sessio
     }
     if (most && s->options.tokens) {
         most = most < s->options.tokens ? most : s->options.tokens;
+        load->tokens += most;
     } else if (most) {
-        most = kg_draft_pace_choose(&s->pace, s->length, most);
+        most = kg_draft_pace_choose(&s->pace, s->shared, load, s->length, most);
     }
     if (most && s->options.kind == KG_SPECULATE_NGRAM) {
         kg_ngram_copy(&ngram, s->drafts, most);
@@ -109,54 +120,78 @@ static uint32_t draft_tokens(struct kg_speculation *s, const struct kg_lm_sessio
     return most;
 }
 
-/* One pass for the token and `n` drafts. */
-static enum kg_status verify_drafts(struct kg_speculation *s, struct kg_lm_session *session, uint32_t token, uint32_t n,
-                                    bool (*stopped)(void *), void *context, struct kg_error *error)
+bool kg_speculation_skip(struct kg_speculation *s, struct kg_lm_session *session, uint32_t token)
 {
-    uint32_t batch[KG_MOST_DRAFTS + 1] = {token}, at = session->n_past;
-    memcpy(batch + 1, s->drafts, n * sizeof *batch);
-    struct kg_lm_piece piece = {.session = session, .tokens = batch, .n = n + 1, .n_logits = n + 1, .error = error};
-    kg_lm_eval_pieces(&piece, 1, stopped, context);
-    if (piece.status != KG_OK) {
-        return piece.status;
+    if (!was_drafted(s, session, token)) {
+        kg_speculation_forget(s);
+        return false;
     }
-    kg_lm_truncate(session, at + 1);
-    if (!kg_all_finite(piece.logits, session->model->n_vocab)) {
-        kg_lm_truncate(session, at);
-        return KG_E_NUMBERS;
+    s->counts.accepted++;
+    s->next++;
+    s->at++;
+    s->row++;
+    session->n_past++;
+    return true;
+}
+
+uint32_t kg_speculation_draft(struct kg_speculation *s, const struct kg_lm_session *session, uint32_t token,
+                              uint32_t most, struct kg_pass_load *load)
+{
+    bool none = s->options.kind == KG_SPECULATE_OFF || session->probe;
+    uint32_t n = none ? 0 : draft_tokens(s, session, token, most, load);
+    s->piece[0] = token;
+    memcpy(s->piece + 1, s->drafts, n * sizeof *s->piece);
+    return n;
+}
+
+enum kg_status kg_speculation_take(struct kg_speculation *s, const struct kg_lm_piece *piece)
+{
+    struct kg_lm_session *session = piece->session;
+    uint32_t n = piece->n - 1, at = session->n_past - (piece->status == KG_OK ? piece->n : 0);
+    enum kg_status status = piece->status;
+    if (status == KG_OK && n) {
+        kg_lm_truncate(session, at + 1);
+        if (!kg_all_finite(piece->logits, session->model->n_vocab)) {
+            kg_lm_truncate(session, at);
+            status = KG_E_NUMBERS;
+        }
     }
-    s->rows = piece.logits;
-    s->counts.drafted += n;
-    s->n = n;
-    s->at = at + 1;
-    return KG_OK;
+    if (status == KG_E_NUMBERS && n) { /* the token alone may be good; if not, its numbers are explained */
+        status = kg_lm_eval(session, piece->tokens, 1, NULL, NULL, piece->error);
+        n = 0;
+    }
+    if (status == KG_OK) {
+        s->counts.passes++;
+        s->counts.drafted += n;
+        s->rows = n ? piece->logits : NULL;
+        s->n = n;
+        s->at = at + 1;
+    }
+    return status;
+}
+
+void kg_speculation_measured(struct kg_speculation *s, uint32_t sequences, uint32_t tokens, uint64_t ticks)
+{
+    kg_pass_costs_add(s->shared, sequences, tokens, ticks);
 }
 
 enum kg_status kg_speculation_eval(struct kg_speculation *s, struct kg_lm_session *session, uint32_t token,
                                    uint32_t most, bool (*stopped)(void *), void *context, struct kg_error *error)
 {
-    if (was_drafted(s, session, token)) {
-        s->counts.accepted++;
-        s->next++;
-        s->at++;
-        s->row++;
-        session->n_past++;
+    struct kg_pass_load load = {.sequences = 1, .tokens = 1, .arrives = 1};
+    if (kg_speculation_skip(s, session, token)) {
         return KG_OK;
     }
-    kg_speculation_forget(s);
-    uint32_t n = s->options.kind == KG_SPECULATE_OFF || session->probe ? 0 : draft_tokens(s, session, token, most);
+    uint32_t n = kg_speculation_draft(s, session, token, most, &load) + 1;
+    struct kg_lm_piece piece = {.session = session, .tokens = s->piece, .n = n, .n_logits = n, .error = error};
     uint64_t start = plat_ticks();
-    enum kg_status status = KG_E_NUMBERS;
-    if (n) {
-        status = verify_drafts(s, session, token, n, stopped, context, error);
+    piece.status = n == 1 ? kg_lm_eval(session, &token, 1, stopped, context, error) : KG_OK;
+    if (n > 1) {
+        kg_lm_eval_pieces(&piece, 1, stopped, context);
     }
-    if (status == KG_E_NUMBERS) { /* or there are no drafts; those of the token alone are explained */
-        n = 0;
-        status = kg_lm_eval(session, &token, 1, stopped, context, error);
-    }
+    enum kg_status status = kg_speculation_take(s, &piece);
     if (status == KG_OK) {
-        s->counts.passes++;
-        kg_draft_pace_pass(&s->pace, n + 1, plat_ticks() - start);
+        kg_speculation_measured(s, 1, n, plat_ticks() - start);
     }
     return status;
 }

@@ -54,6 +54,8 @@ void kg_get_metrics(struct kg_client *client)
     say_metric(&out, "kgpt_refused_total", "counter", "Requests that were refused.", (double)s->refused);
     say_metric(&out, "kgpt_cancelled_total", "counter", "Replies whose client hung up.", (double)s->cancelled);
     say_metric(&out, "kgpt_passes_total", "counter", "Forward passes.", (double)s->batch.passes);
+    say_metric(&out, "kgpt_drafted_total", "counter", "Tokens that were drafted.", (double)s->drafted);
+    say_metric(&out, "kgpt_accepted_total", "counter", "Drafted tokens that were sampled.", (double)s->accepted);
     say_metric(&out, "kgpt_connections", "gauge", "Open connections.", count_clients(s));
     say_metric(&out, "kgpt_slots", "gauge", "Replies that can be computed at once.", s->batch.n);
     say_metric(&out, "kgpt_uptime_seconds", "counter", "Since the start.", (double)kg_server_ms(s, s->started) / 1e3);
