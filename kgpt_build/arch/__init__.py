@@ -24,6 +24,7 @@ __all__ = [
     "of_host",
     "of_name",
     "of_pe_machine",
+    "runs_here",
 ]
 
 ALL: tuple[Arch, ...] = (X86_64, AARCH64)
@@ -35,6 +36,11 @@ def of_host() -> Arch:
     """The architecture of this machine; DEFAULT if kgpt does not build for it."""
     machine = platform.machine()
     return next((arch for arch in ALL if machine in arch.hosts), DEFAULT)
+
+
+def runs_here(arch: Arch) -> bool:
+    """Is this machine of ``arch``? Only then can KVM run its kernels, and Linux its programs."""
+    return platform.machine() in arch.hosts
 
 
 def of_name(name: str) -> Arch:

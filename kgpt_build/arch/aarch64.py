@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kgpt_build.arch.aarch64_probe import probe_image
 from kgpt_build.arch.rows import Arch, GrubPlatform, QemuTarget, Relocations, Uefi, UserEmulator
 
 _QEMU = QemuTarget(
@@ -22,6 +23,8 @@ _QEMU = QemuTarget(
     keyboard_status=None,
     text_font=None,
     card="",
+    most_cpus=8,  # of a GICv2
+    narrow_cpus=frozenset({"cortex-a7", "cortex-a15"}),
 )
 
 _AAVMF = Uefi(
@@ -56,15 +59,17 @@ AARCH64 = Arch(
     elf_machine=183,  # EM_AARCH64
     hosts=("aarch64", "arm64", "ARM64"),
     user_emulator=UserEmulator("qemu-aarch64", "apt-get install qemu-user"),
-    toolchains=("zig",),
+    toolchains=("zig", "clang", "gcc"),
     relocations=_RELOCATIONS,
     page_size=4096,
     loaders=("linux",),
     qemu=_QEMU,
     uefi=_AAVMF,
     grub=(GrubPlatform("arm64-efi", "UEFI", "grub-efi-arm64-bin", ("efi_gop",)),),
-    kvm_modules="",
-    kvm_probe=b"",
+    gnu_prefix="aarch64-linux-gnu-",
+    gnu_install="apt-get install gcc-aarch64-linux-gnu",
+    kvm_start="let the firmware start Linux, which needs CONFIG_KVM, at EL2",
+    kvm_probe=probe_image(),
     memory_base=0x40000000,
     moves_itself=True,
 )

@@ -40,6 +40,10 @@ class QemuTarget:
     """Physical address and size of the ROM with the font of the text mode; None: there is no text mode."""
     card: str = "VGA"
     """The graphics card; empty: the kernel drives none without firmware."""
+    most_cpus: int = 255
+    """Processors that its machines can have."""
+    narrow_cpus: frozenset[str] = frozenset()
+    """Processors that its machines take, and that have no 64-bit mode: no kernel can say so on them."""
 
     def is_small(self, machine: str) -> bool:
         """Is it the machine that lacks what the full one has?"""
@@ -138,8 +142,12 @@ class Arch:
     uefi: Uefi
     grub: tuple[GrubPlatform, ...]
     """GRUB's platforms for images, BIOS first."""
-    kvm_modules: str
-    """The Linux modules of KVM, for a hint; empty: kgpt does not know KVM for this architecture."""
+    gnu_prefix: str
+    """Begins the names of GNU's compiler and linker for it on a host of another architecture."""
+    gnu_install: str
+    """The command that installs those."""
+    kvm_start: str
+    """How Linux gets its device of KVM, for a hint."""
     kvm_probe: bytes
     """A kernel for ``-kernel`` that gives the verdict 0 (docs/events.md) if the processor computes."""
     memory_base: int = 0

@@ -83,6 +83,8 @@ X86_64 = Arch(
     qemu=_QEMU,
     uefi=_OVMF,
     grub=_GRUB,
-    kvm_modules="kvm_intel or kvm_amd",
+    gnu_prefix="x86_64-linux-gnu-",
+    gnu_install="apt-get install gcc-x86-64-linux-gnu",
+    kvm_start="modprobe kvm_intel or kvm_amd",
     kvm_probe=probe_image(),
 )

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgpt_build.arch import DEFAULT
+from kgpt_build.arch import DEFAULT, Arch, runs_here
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.paths import cache_dir, write_atomically
 from kgpt_build.vm.qemu.machine import Machine
@@ -53,11 +53,12 @@ def resolve(settings: RunSettings, qemu: str, warn: Callable[[str], None]) -> Ru
     """
     if settings.accel == "tcg":
         return settings
-    if settings.arch is not DEFAULT:
+    if not runs_here(settings.arch):  # nothing is wrong with the host: there is nothing to warn of
         if settings.accel == "kvm":
-            raise ToolMissing(f"KVM is not known to work for {settings.arch.title}", "give --accel tcg")
+            here = f"this machine is {platform.machine() or 'of another kind'}, not {settings.arch.title}"
+            raise ToolMissing(f"KVM does not work: {here}", "give --accel tcg")
         return dataclasses.replace(settings, accel="tcg")
-    trial = try_kvm(qemu, settings.cpu)
+    trial = try_kvm(qemu, settings.cpu, settings.arch)
     if trial.works:
         return dataclasses.replace(settings, accel="kvm")
     if settings.accel == "kvm":
@@ -84,20 +85,21 @@ def _was_told(line: str) -> bool:
     return False
 
 
-def try_kvm(qemu: str, cpu: str = "", *, remember: bool = True) -> Trial:
-    """Does KVM run a kernel that computes with SSE? At most 3 seconds, and at once if this host was tried before.
+def try_kvm(qemu: str, cpu: str = "", arch: Arch = DEFAULT, *, remember: bool = True) -> Trial:
+    """Does KVM run a kernel that computes? At most 3 seconds, and at once if this host was tried before.
 
-    With ``remember`` the cache keeps the answer. Raises KgptError if QEMU knows no ``cpu`` of that name.
+    ``arch`` is that of this host. With ``remember`` the cache keeps the answer. Raises KgptError if QEMU knows no
+    ``cpu`` of that name.
     """
-    refusal = _open_device()
+    refusal = _open_device(arch)
     if refusal is not None:  # not cached: it is quick to check, and the user may fix it
         return refusal
     cache = cache_dir() / "accel.json"
-    key = _host_key(qemu, cpu)
+    key = _host_key(qemu, cpu)  # QEMU is one of ``arch``
     known = _read_cache(cache)
     if key in known:
         return known[key]
-    trial = _boot(qemu, cpu)
+    trial = _boot(qemu, cpu, arch)
     if not remember:
         return trial
     with contextlib.suppress(KgptError, OSError):  # without a cache KVM is tried each time
@@ -108,11 +110,11 @@ def try_kvm(qemu: str, cpu: str = "", *, remember: bool = True) -> Trial:
     return trial
 
 
-def _open_device() -> Trial | None:
+def _open_device(arch: Arch) -> Trial | None:
     try:
         os.close(os.open(KVM_DEVICE, os.O_RDWR | os.O_CLOEXEC))
     except FileNotFoundError:
-        return Trial(False, f"there is no {KVM_DEVICE}", f"modprobe {DEFAULT.kvm_modules}; {_HOST_FIX}")
+        return Trial(False, f"there is no {KVM_DEVICE}", f"{arch.kvm_start}; {_HOST_FIX}")
     except OSError as error:
         fixes = {
             errno.EACCES: "usermod -aG kvm YOUR_NAME, then log in again",
@@ -123,11 +125,13 @@ def _open_device() -> Trial | None:
     return None
 
 
-def _boot(qemu: str, cpu: str) -> Trial:
+def _boot(qemu: str, cpu: str, arch: Arch) -> Trial:
     with tempfile.NamedTemporaryFile(prefix="kgpt-probe-", suffix=".bin") as image:
-        image.write(DEFAULT.kvm_probe)
+        image.write(arch.kvm_probe)
         image.flush()
-        settings = RunSettings(image=Path(image.name), accel="kvm", cpu=cpu, serial=False, timeout=PROBE_SECONDS)
+        settings = RunSettings(
+            image=Path(image.name), accel="kvm", cpu=cpu, serial=False, timeout=PROBE_SECONDS, arch=arch
+        )
         with Machine(settings, qemu=qemu) as machine:
             verdict = machine.wait()
             said = machine.stderr()
