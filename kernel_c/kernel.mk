@@ -48,6 +48,8 @@ TRIPLE_aarch64_clang := --target=aarch64-unknown-none-elf -march=armv8-a -fsigne
 TRIPLE_aarch64_gcc := -march=armv8-a -fsigned-char
 # Linked statically, so that an emulator of the processor needs no C library beside the program.
 HOSTED_TRIPLE_aarch64_zig := -target aarch64-linux-musl -mcpu=generic -fno-sanitize=all -fsigned-char
+HOSTED_TRIPLE_aarch64_clang := --target=aarch64-linux-gnu -march=armv8-a -fsigned-char
+HOSTED_TRIPLE_aarch64_gcc := $(TRIPLE_aarch64_gcc)
 FREESTANDING_aarch64 := -mcmodel=small -mno-outline-atomics
 NO_FP_FLAGS_aarch64 := -mgeneral-regs-only
 SUFFIXES_aarch64 := crc dotprod i8mm sha
@@ -133,7 +135,7 @@ FMA_FLAGS := -mfma
 HOSTED_FLAGS = $(COMMON) -pthread $(HOSTED_TRIPLE_$(ARCH)_$(TOOLCHAIN)) -D_GNU_SOURCE \
     $(if $(filter zig,$(TOOLCHAIN)),,-fno-pic -fno-pie)
 HOSTED_LINK = -pthread $(HOSTED_TRIPLE_$(ARCH)_$(TOOLCHAIN)) \
-    $(if $(SANITIZE)$(findstring gnu,$(HOSTED_TRIPLE_$(ARCH)_$(TOOLCHAIN))),-no-pie,-static)
+    $(if $(SANITIZE)$(findstring x86_64-linux-gnu,$(HOSTED_TRIPLE_$(ARCH)_$(TOOLCHAIN))),-no-pie,-static)
 
 OBJ := $(OUT)/obj
 # Objects are linked in the order of their names, independent of their groups.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import kgpt_build
 from kgpt_build import headers, models, paths, toolchain
-from kgpt_build.arch import DEFAULT, Arch
+from kgpt_build.arch import DEFAULT, Arch, of_host
 from kgpt_build.errors import KgptError
 from kgpt_build.file_hash import combined, sha256_of
 from kgpt_build.headers import Corpus, LmBlob
@@ -130,7 +130,7 @@ def prefill_file(content: Model | LmBlob, system: str, cmdline: str, toolchain: 
     It may be empty: the template's own. ``cmdline`` is that of the kernel. Raises UsageError, KgptError, ToolMissing.
     """
     content = check_chats(content)
-    engine = build_cached(NO_MODEL, toolchain=toolchain, target="hosted", progress=progress)
+    engine = build_cached(NO_MODEL, toolchain=toolchain, target="hosted", arch=of_host(), progress=progress)
     progress.stage(f"computing how every chat with {content.name} begins")
     return compute_prefill(content, system, cmdline, engine)
 
@@ -145,7 +145,7 @@ def _inputs(settings: BuildSettings, progress: Progress) -> _Inputs:
     settings.validate()
     given = settings.model
     model = models.load(given) if given is None or isinstance(given, Path) else given
-    tools = toolchain.get(settings.toolchain)
+    tools = toolchain.get(settings.toolchain, settings.arch)
     versions = {**tools.versions(), "make": Make().version()}
     path = model.path if isinstance(model, GgufModel) else given if isinstance(given, Path) else None
     content = content_of(model, settings.chat_template, train=settings.corpus is not None)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kgpt_build.arch import Arch
 from kgpt_build.errors import UsageError
 from kgpt_build.toolchain.gnu import Gcc, GnuLd
 from kgpt_build.toolchain.llvm import Clang, Lld
@@ -47,16 +48,19 @@ def _zig() -> Toolchain:
     return Toolchain("zig", zig, zig, ("cc",), ("ld.lld",))
 
 
-_MAKERS: dict[str, Callable[[], Toolchain]] = {
-    "zig": _zig,
-    "clang": lambda: Toolchain("clang", Clang(), Lld()),
-    "gcc": lambda: Toolchain("gcc", Gcc(), GnuLd()),
+_MAKERS: dict[str, Callable[[Arch | None], Toolchain]] = {
+    "zig": lambda _: _zig(),
+    "clang": lambda _: Toolchain("clang", Clang(), Lld()),
+    "gcc": lambda arch: Toolchain("gcc", Gcc(arch), GnuLd(arch)),
 }
 NAMES = tuple(_MAKERS)
 
 
-def get(name: str) -> Toolchain:
-    """The toolchain ``name``, without looking for its programs. Raises UsageError for an unknown name."""
+def get(name: str, arch: Arch | None = None) -> Toolchain:
+    """The toolchain ``name`` for ``arch`` (None: of_host()), without looking for its programs.
+
+    Raises UsageError for an unknown name.
+    """
     if name not in _MAKERS:
         raise UsageError(f"there is no toolchain {name!r}", f"choose one of: {', '.join(NAMES)}")
-    return _MAKERS[name]()
+    return _MAKERS[name](arch)

@@ -11,6 +11,7 @@ from fakes import fake_program
 from refusals import refused
 
 from kgpt_build import toolchain
+from kgpt_build.arch import of_name
 from kgpt_build.errors import ToolMissing, UsageError
 from kgpt_build.toolchain.gnu import Gcc, GnuLd
 from kgpt_build.toolchain.llvm import Clang, Lld
@@ -118,3 +119,26 @@ def test_toolchains_by_name(bin_dir: Path) -> None:
 def test_version_tuple() -> None:
     assert version_tuple("14.0.6") > version_tuple("14")
     assert version_tuple("10.1") > version_tuple("9.9")
+
+
+@pytest.mark.parametrize(("host", "other"), [("x86_64", "aarch64"), ("aarch64", "x86_64"), ("arm64", "x86_64")])
+def test_gnu_for_another_architecture_is_a_cross_compiler(
+    host: str, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """clang and zig are one program for all."""
+    monkeypatch.setattr("platform.machine", lambda: host)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    own, foreign = toolchain.get("gcc"), toolchain.get("gcc", of_name(other))
+    assert (own.compiler.name, own.linker.name) == ("gcc", "ld")
+    assert (foreign.compiler.name, foreign.linker.name) == (f"{other}-linux-gnu-gcc", f"{other}-linux-gnu-ld")
+    assert toolchain.get("clang", of_name(other)).compiler.name == "clang"
+    with refused(ToolMissing, f"{other}-linux-gnu-gcc") as caught:
+        foreign.versions()
+    assert caught.value.hint == of_name(other).gnu_install
+    fake_program(
+        tmp_path,
+        f"{other}-linux-gnu-gcc",
+        f"echo '{other}-linux-gnu-gcc (Debian 12.2.0-14) 12.2.0'\necho 'Copyright (C) 2022 Free Software Foundation'",
+    )
+    fake_program(tmp_path, f"{other}-linux-gnu-ld", "echo 'GNU ld (GNU Binutils for Debian) 2.40'")
+    assert foreign.versions() == {f"{other}-linux-gnu-gcc": "12.2.0", f"{other}-linux-gnu-ld": "2.40"}
