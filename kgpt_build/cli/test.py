@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.arch import DEFAULT, Arch
 from kgpt_build.cli.shared.machines import find_qemu, memory_for, resolve_accel
-from kgpt_build.cli.shared.options import json_option, verbose_option
+from kgpt_build.cli.shared.options import arch_option, json_option, verbose_option
 from kgpt_build.errors import GuestFailed, UsageError
 from kgpt_build.vm.settings import ACCELS, RunSettings, default_timeout
 
 if TYPE_CHECKING:
-    from kgpt_build.proof.axes import Case, DeviceCase, NotRun
+    from kgpt_build.kernel.settings import Progress
+    from kgpt_build.proof.axes import Case, DeviceCase, NotRun, VirtCase
+    from kgpt_build.proof.images import Expected
+    from kgpt_build.proof.matrix import Job
     from kgpt_build.proof.report import Report
     from kgpt_build.proof.soak import SoakReport
 
@@ -72,16 +76,25 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--accel", type=click.Choice(ACCELS), default="tcg", show_default=True, help="With --soak: QEMU's accelerator."
 )
+@arch_option
 @json_option("Print the result as JSON.")
 @verbose_option
 def command(
-    named: Path | None, matrix: bool, soak: float | None, every: float, accel: str, as_json: bool, **options: Any
+    named: Path | None,
+    matrix: bool,
+    soak: float | None,
+    every: float,
+    accel: str,
+    arch: Arch | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Test whole machines: that the kernel boots on all kinds of them, and runs for hours.
 
     --matrix boots the model that ships on machines of QEMU (and Bochs, if it is installed). They differ in loader,
     firmware, machine, processor, memory, screen, keyboard, serial port and timers, so that any two values meet at
-    least once. The test reads the screen and presses keys. --soak boots KERNEL, or else the model that ships.
+    least once. The test reads the screen and presses keys. Without --arch it has machines of all architectures.
+    --soak boots KERNEL, or else the model that ships.
 
     Exit codes: 0 if all passed, 2 usage, 3 a tool is missing, 4 if a test failed, 5 a machine was lost.
     """
@@ -90,10 +103,10 @@ def command(
     if matrix:
         if named is not None:
             raise UsageError("the matrix boots the model that ships", f"leave out {named}")
-        _matrix(as_json=as_json, **options)
+        _matrix(as_json=as_json, arch=arch, **options)
         return
     _check_soak(soak or 0.0, every, options)
-    report = _soak(named, (soak or 0.0) * 60, every, accel)
+    report = _soak(named, (soak or 0.0) * 60, every, accel, arch)
     click.echo(json.dumps(dataclasses.asdict(report)) if as_json else f"kgpt: soak passed: {report.line}")
 
 
@@ -105,15 +118,23 @@ def _check_soak(minutes: float, every: float, options: dict[str, Any]) -> None:
         raise UsageError(f"--{given[0].replace('listed', 'list')} is for --matrix", "leave it out")
 
 
-def _soak(named: Path | None, seconds: float, every: float, accel: str) -> SoakReport:
-    from kgpt_build.cli.shared.boot_file import boot_file_for
+def _soak(named: Path | None, seconds: float, every: float, accel: str, asked: Arch | None) -> SoakReport:
+    from kgpt_build.cli.shared.boot_file import arch_meant, boot_file_for
     from kgpt_build.proof.soak import Soak, soak_words
     from kgpt_build.vm.qemu.machine import Machine
 
-    qemu = find_qemu()
-    path = boot_file_for(named, default=named is None)
-    # pc has a screen: more of the kernel works.
-    settings = RunSettings(image=path, cmdline=soak_words(), memory=memory_for(path, None), machine="pc", accel=accel)
+    arch = arch_meant(named, named is None, asked)
+    qemu = find_qemu(arch)
+    path = boot_file_for(named, default=named is None, arch=arch)
+    # The full machine has a screen, where there is one: more of the kernel works.
+    settings = RunSettings(
+        image=path,
+        arch=arch,
+        cmdline=soak_words(),
+        memory=memory_for(path, None),
+        machine=arch.qemu.full_machine,
+        accel=accel,
+    )
     settings = resolve_accel(settings, qemu)
     with Machine(settings, qemu=qemu, symbols=path) as running:
         patience = default_timeout(ROUND_SECONDS, settings.accel)
@@ -136,6 +157,7 @@ def _teller() -> Callable[[SoakReport], None]:
 def _matrix(
     *,
     as_json: bool,
+    arch: Arch | None,
     reduced: bool,
     only: tuple[str, ...],
     listed: bool,
@@ -143,20 +165,13 @@ def _matrix(
     markdown: Path | None,
     junit: Path | None,
 ) -> None:
-    from kgpt_build.proof import axes
-    from kgpt_build.toolchain.program import version_tuple
-    from kgpt_build.toolchain.qemu import Qemu
-
-    axes.check_words(only)
-    every, not_run = axes.cases(version_tuple(Qemu().version()))
-    chosen = axes.only(axes.reduced(every) if reduced else every, only)
-    plan = _Plan(chosen, [] if reduced else axes.only(axes.device_cases(), only), only, reduced)
+    plan = _plan(arch, reduced, only)
     start = time.monotonic()
     if listed:
-        _list([*plan.cases, *plan.devices], as_json=as_json)
+        _list([*plan.cases, *plan.devices, *plan.virt], as_json=as_json)
         return
     workers = jobs or max(1, (os.cpu_count() or 2) // 2)
-    report = _run_matrix(plan, not_run, workers, quiet=as_json)
+    report = _run_matrix(plan, workers, quiet=as_json)
     _write_reports(report, markdown, junit, time.monotonic() - start)
     if as_json:
         from kgpt_build.proof.report import as_data
@@ -176,38 +191,81 @@ def _list(chosen: list[Case], *, as_json: bool) -> None:
 
 @dataclass(frozen=True)
 class _Plan:
-    """The machines to run: ``cases``, PCs with ``devices``, and other machines whose names have all ``words``."""
+    """The machines to run: PCs (``cases``, those with ``devices``, and others whose names have all ``words``), and
+    ``virt``. ``pcs``: there are PCs at all. ``not_run``: what this QEMU cannot make.
+    """
 
     cases: list[Case]
     devices: list[DeviceCase]
+    virt: list[VirtCase]
     words: tuple[str, ...]
     reduced: bool
+    pcs: bool
+    not_run: list[NotRun]
 
 
-def _run_matrix(plan: _Plan, not_run: list[NotRun], workers: int, *, quiet: bool) -> Report:
-    import tempfile
+def _plan(arch: Arch | None, reduced: bool, words: tuple[str, ...]) -> _Plan:
+    """The machines of ``arch`` (None: all) that have all ``words``. Raises UsageError, ToolMissing."""
+    from kgpt_build.proof import axes
+    from kgpt_build.proof.virt import ARCH
+    from kgpt_build.toolchain.program import version_tuple
+    from kgpt_build.toolchain.qemu import Qemu
 
-    from kgpt_build.cli.shared.progress import shown_progress
-    from kgpt_build.proof import report as reports
+    axes.check_words(words)
+    pcs = arch in (None, DEFAULT)
+    every, not_run = axes.cases(version_tuple(Qemu().version())) if pcs else ([], [])
+    virt = axes.virt_cases() if arch in (None, ARCH) else []
+    return _Plan(
+        axes.only(axes.reduced(every) if reduced and pcs else every, words),
+        axes.only(axes.device_cases(), words) if pcs and not reduced else [],
+        axes.only(axes.virt_reduced(virt) if reduced and virt else virt, words),
+        words,
+        reduced,
+        pcs,
+        not_run,
+    )
+
+
+def _pc_jobs(
+    plan: _Plan, folder: Path, right: Expected, progress: Progress
+) -> tuple[list[Job], list[Case], list[NotRun]]:
+    """Jobs for PCs, those of them that have properties for a table, and machines that this host cannot make."""
     from kgpt_build.proof.bochs import bochs_jobs
     from kgpt_build.proof.devices import device_jobs
-    from kgpt_build.proof.images import expected, prepare
-    from kgpt_build.proof.matrix import case_jobs, run_all
+    from kgpt_build.proof.images import prepare
+    from kgpt_build.proof.matrix import case_jobs
     from kgpt_build.proof.refusals import REFUSALS, refusal_jobs
 
     qemu = find_qemu()
     refusals = [each for each in REFUSALS if all(word in each.name for word in plan.words)]
+    images = prepare(folder, [*plan.cases, *(each.case for each in refusals)], progress)
+    jobs = case_jobs(plan.cases, images, right, qemu) + refusal_jobs(images, qemu, refusals)
+    if plan.reduced:
+        return jobs, plan.cases, []
+    of_bochs, without = bochs_jobs(images.kernel, right, plan.words)
+    of_devices, made, unsigned = device_jobs(folder, plan.devices, right, qemu, progress)
+    return jobs + of_bochs + of_devices, [*plan.cases, *made], without + unsigned
+
+
+def _run_matrix(plan: _Plan, workers: int, *, quiet: bool) -> Report:
+    import tempfile
+
+    from kgpt_build.cli.shared.progress import shown_progress
+    from kgpt_build.proof import report as reports
+    from kgpt_build.proof.images import expected
+    from kgpt_build.proof.matrix import run_all
+    from kgpt_build.proof.virt import virt_jobs
+
+    right, not_run = expected(), list(plan.not_run)
+    jobs: list[Job] = []
+    rows: list[Case] = []
     with tempfile.TemporaryDirectory(prefix="kgpt-matrix-") as folder:
         with shown_progress() as progress:
-            images = prepare(Path(folder), [*plan.cases, *(each.case for each in refusals)], progress)
-        right = expected()
-        jobs = case_jobs(plan.cases, images, right, qemu) + refusal_jobs(images, qemu, refusals)
-        rows: list[Case] = list(plan.cases)
-        if not plan.reduced:
-            of_bochs, without = bochs_jobs(images.kernel, right, plan.words)
-            with shown_progress() as progress:
-                of_devices, made, unsigned = device_jobs(Path(folder), plan.devices, right, qemu, progress)
-            jobs, not_run, rows = jobs + of_bochs + of_devices, not_run + without + unsigned, [*rows, *made]
+            if plan.pcs:
+                jobs, rows, missing = _pc_jobs(plan, Path(folder), right, progress)
+                not_run += missing
+            of_virt, missing = virt_jobs(plan.virt, right, progress)
+            jobs, not_run, rows = jobs + of_virt, not_run + missing, [*rows, *(plan.virt if of_virt else [])]
         if not jobs:
             raise UsageError(
                 f"no machine that can be run here has {' and '.join(plan.words)}", "kgpt test --matrix --list"
@@ -225,7 +283,7 @@ def _write_reports(report: Report, markdown: Path | None, junit: Path | None, se
 
     if markdown is not None:
         document = markdown.read_text(encoding="utf-8") if markdown.is_file() else ""
-        write_atomically(markdown, reports.inserted(document, reports.markdown(report)).encode())
+        write_atomically(markdown, reports.with_tables(document, report).encode())
     if junit is not None:
         cases = [Case(each.name, "\n".join(each.failures), each.seconds) for each in report.results]
         cases += [Case(item.name, skipped=item.reason) for item in report.not_run]

@@ -1,11 +1,12 @@
 """The axes of the matrix of machines, and the rules for their combinations: of machines with many loaders and
-processors, and of PCs with devices.
+processors, of PCs with devices, and of QEMU's virt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar, TypeVar
 
 from kgpt_build.errors import UsageError
@@ -51,6 +52,14 @@ DEVICE_RULES: tuple[Rule, ...] = (
     # GRUB is signed by nobody that firmware trusts here, and BIOS checks no signature.
     Rule(("start", "secure"), lambda start, secure: secure == "off" or start == "direct-uefi"),
 )
+
+VIRT_AXES: Axes = {
+    "start": ("linux",),
+    "cpu": ("cortex-a72", "cortex-a76", "max"),
+    "cpus": ("1", "2", "4", "8"),
+    "gic": ("2", "3"),
+}
+"""Of virt: every combination is a machine. ``gic``: the version of the interrupt controller."""
 
 _REDUCED = 10
 X2APIC_SINCE = (9, 0)
@@ -101,6 +110,28 @@ class DeviceCase(Case):
 
 
 @dataclass(frozen=True)
+class VirtCase(Case):
+    """A machine virt: a value of each axis. What all of them have alike is here, by the axes of other machines."""
+
+    axes: ClassVar[Axes] = VIRT_AXES
+    _alike: ClassVar[Mapping[str, str]] = {
+        "memory": "512",
+        "serial": "serial",
+        "screen": "no-screen",
+        "keyboard": "no-keyboard",
+    }
+
+    @property
+    def name(self) -> str:
+        """``virt cortex-a76 4cpu gicv3 linux``."""
+        v = self.values
+        return f"virt {v['cpu']} {v['cpus']}cpu gicv{v['gic']} {v['start']}"
+
+    def __getitem__(self, axis: str) -> str:
+        return {**self._alike, "loader": self.values["start"], **self.values}[axis]
+
+
+@dataclass(frozen=True)
 class NotRun:
     """Machines that this host cannot make, and the reason; they never count as passed."""
 
@@ -123,6 +154,16 @@ def device_cases() -> list[DeviceCase]:
     return [DeviceCase(row) for row in rows_covering_pairs(DEVICE_AXES, DEVICE_RULES)]
 
 
+def virt_cases() -> list[VirtCase]:
+    """Every machine virt."""
+    return [VirtCase(dict(zip(VIRT_AXES, row, strict=True))) for row in product(*VIRT_AXES.values())]
+
+
+def virt_reduced(every: list[VirtCase]) -> list[VirtCase]:
+    """A few of the cases, with every value of every axis."""
+    return [VirtCase(row) for row in rows_covering_values([case.values for case in every], at_least=1)]
+
+
 def reduced(every: list[Case]) -> list[Case]:
     """About ten of the cases, with every value of every axis."""
     return [Case(row) for row in rows_covering_values([case.values for case in every], at_least=_REDUCED)]
@@ -130,7 +171,7 @@ def reduced(every: list[Case]) -> list[Case]:
 
 def check_words(words: Sequence[str]) -> None:
     """Raises UsageError for an ``axis=value`` that no machine of the matrix has."""
-    families = (AXES, DEVICE_AXES)
+    families = (AXES, DEVICE_AXES, VIRT_AXES)
     for word in words:
         axis, equals, value = word.partition("=")
         values = [each for axes in families for each in axes.get(axis, ())]

@@ -25,7 +25,13 @@ T = TypeVar("T")
 
 PATIENCE = 300.0
 """Seconds for each step of a run: firmware is slow in an emulator on a busy host."""
-_LOADERS = {"pvh": "pvh", "multiboot1": "multiboot1", "grub-bios": "multiboot2", "grub-uefi": "multiboot2"}
+_LOADERS = {
+    "pvh": "pvh",
+    "multiboot1": "multiboot1",
+    "grub-bios": "multiboot2",
+    "grub-uefi": "multiboot2",
+    "linux": "linux",
+}
 _DISPLAYS = {"pixels": r"\d+x\d+x(24|32)", "text": "text 80x25", "no-screen": ""}
 _FIRMWARE_MB = 64
 """MiB that firmware may reserve."""
@@ -88,8 +94,13 @@ def _card(case: Case) -> str:
 
 def run(case: Case, images: Images, expected: Expected, qemu: str) -> Result:
     """Boot a case and judge it. Failures are in the result, and never raised."""
+    return run_with(settings_of(case, images), case, expected, qemu)
+
+
+def run_with(settings: RunSettings, case: Case, expected: Expected, qemu: str) -> Result:
+    """Boot the machine ``settings``, which is that of ``case``, and judge it. Failures are in the result."""
     begun = time.monotonic()
-    with Machine(settings_of(case, images), qemu=qemu) as machine:
+    with Machine(settings, qemu=qemu) as machine:
         drive = _Drive(machine, case, expected)
         try:
             drive.run()

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kgpt_build.proof.axes import Case, DeviceCase, NotRun
+from kgpt_build.proof.axes import Case, DeviceCase, NotRun, VirtCase
 from kgpt_build.proof.drive import Result
 from kgpt_build.words import counted
 
 MARKS = ("<!-- matrix -->", "<!-- end of the matrix -->")
-"""The marks around the table in a document."""
+"""The marks around the tables of PCs in a document."""
+VIRT_MARKS = ("<!-- matrix of virt -->", "<!-- end of the matrix of virt -->")
+"""Those around the table of QEMU's virt."""
 _TITLES = {
     "loader": "loader",
     "machine": "machine",
@@ -25,6 +27,7 @@ _TITLES = {
     "start": "started by",
     "secure": "Secure Boot",
     "disk": "disk",
+    "gic": "GIC",
 }
 _SHOWN = (
     {"pvh": "PVH", "multiboot1": "Multiboot 1", "grub-bios": "GRUB, BIOS", "grub-uefi": "GRUB, UEFI"}
@@ -38,6 +41,7 @@ _SHOWN = (
     }
     | {"direct-uefi": "kgpt.efi", "i8042": "PS/2", "hub": "USB, behind a hub", "usb": "USB", "none": "–"}
     | {"nvme": "NVMe", "ahci": "AHCI", "cd": "CD"}
+    | {"linux": "`-kernel`", "uefi": "kgpt.efi"}
 )
 
 
@@ -101,13 +105,13 @@ def as_data(report: Report) -> dict[str, Any]:
 
 def markdown(report: Report) -> str:
     """A table of each family of machines, with a row per machine, followed by the machines that were not run."""
-    of_devices = [case for case in report.rows if isinstance(case, DeviceCase)]
-    plain = [case for case in report.rows if not isinstance(case, DeviceCase)]
     known = {case.name for case in report.rows}
     others = [result for result in report.results if result.name not in known]
-    lines = _table(Case, plain, others, report) if plain or others else []
-    if of_devices:
-        lines += [""] * bool(lines) + _table(DeviceCase, of_devices, [], report)
+    lines: list[str] = []
+    for family in (Case, DeviceCase, VirtCase):
+        rows, alone = [case for case in report.rows if type(case) is family], others if family is Case else []
+        if rows or alone:
+            lines += [""] * bool(lines) + _table(family, rows, alone, report)
     lines += ["", report.summary[:1].upper() + report.summary[1:] + "."]
     lines += [f"- Not run: {item.name}: {item.reason}." for item in report.not_run]
     return "\n".join(lines) + "\n"
@@ -127,9 +131,26 @@ def _table(family: type[Case], cases: Sequence[Case], others: Sequence[Result], 
     return lines
 
 
-def inserted(document: str, table: str) -> str:
-    """``document`` with ``table`` between its MARKS, replacing the old one; without marks, the table alone."""
-    begin, end = MARKS
+def with_tables(document: str, report: Report) -> str:
+    """``document`` with the tables of what was run between their marks; without marks, the tables alone."""
+    virt = {case.name for case in report.rows if isinstance(case, VirtCase)}
+    known = [MARKS[0] in document, VIRT_MARKS[0] in document]
+    parts = []
+    for marks, is_virt in ((MARKS, False), (VIRT_MARKS, True)):
+        part = Report(
+            [case for case in report.rows if (case.name in virt) == is_virt],
+            [result for result in report.results if (result.name in virt) == is_virt],
+            [item for item in report.not_run if item.name.startswith("virt") == is_virt],
+        )
+        if part.results or part.not_run:
+            parts.append(markdown(part))
+            document = inserted(document, parts[-1], marks)
+    return document if any(known) else "\n".join(parts)
+
+
+def inserted(document: str, table: str, marks: tuple[str, str] = MARKS) -> str:
+    """``document`` with ``table`` between its ``marks``, replacing the old one; without marks, the table alone."""
+    begin, end = marks
     head, found, rest = document.partition(begin)
     _, closed, tail = rest.partition(end)
     return f"{head}{begin}\n{table}{end}{tail}" if found and closed else table

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from itertools import combinations, product
+from pathlib import Path
 
+import pytest
 from refusals import refused
 
 from kgpt_build.errors import UsageError
+from kgpt_build.kernel.settings import Silent
 from kgpt_build.proof.axes import (
     AXES,
     DEVICE_AXES,
     DEVICE_RULES,
     RULES,
+    VIRT_AXES,
     Case,
+    VirtCase,
     cases,
     check_words,
     device_cases,
     only,
     reduced,
+    virt_cases,
+    virt_reduced,
 )
 from kgpt_build.proof.drive import Result
+from kgpt_build.proof.images import Expected
 from kgpt_build.proof.pairwise import (
     Rule,
     can_be_completed,
@@ -28,7 +36,10 @@ from kgpt_build.proof.pairwise import (
     possible_pairs,
     rows_covering_pairs,
 )
-from kgpt_build.proof.report import Report, as_data, markdown
+from kgpt_build.proof.report import MARKS, VIRT_MARKS, Report, as_data, markdown, with_tables
+from kgpt_build.proof.virt import ARCH, virt_jobs, virt_settings
+from kgpt_build.vm.qemu.argv import qemu_argv
+from kgpt_build.vm.qemu.channels import STANDALONE
 
 NEW, OLD = (9, 1), (7, 2, 22)
 
@@ -141,3 +152,58 @@ def test_every_allowed_pair_of_the_devices_is_covered() -> None:
     assert (("secure", "on"), ("disk", "usb")) in covered
     assert len(every) <= 30
     assert len({case.name for case in every}) == len(every)
+
+
+def test_every_virt_is_a_row() -> None:
+    every = virt_cases()
+    assert {tuple(case.values.items()) for case in every} == {
+        tuple(zip(VIRT_AXES, row, strict=True)) for row in product(*VIRT_AXES.values())
+    }
+    assert len({case.name for case in every}) == len(every) == 24 * len(VIRT_AXES["start"])
+    few = virt_reduced(every)
+    assert {item for case in few for item in case.values.items()} == {
+        (axis, value) for axis, values in VIRT_AXES.items() for value in values
+    }
+    assert len(few) == 4
+    assert only(every, ("gic=3", "cpu=max", "cpus=8", "linux")) == [every[-1]]
+    assert only(device_cases(), ("gic=3",)) == []
+    check_words(["gic=2", "cpu=cortex-a72", "start=linux"])
+    with refused(UsageError, "gic=4"):
+        check_words(["gic=4"])
+
+
+@pytest.mark.parametrize("case", virt_cases(), ids=lambda case: case.name)
+def test_a_virt_is_what_its_row_says(case: VirtCase) -> None:
+    words = " ".join(qemu_argv(virt_settings(case, Path("k")), STANDALONE))
+    said = (f"-machine gic-version={case['gic']}", f"-cpu {case['cpu']} ", f"-smp {case['cpus']} ", "-m 512M")
+    assert all(word in words for word in said)
+    assert words.startswith(f"{ARCH.qemu.program} ")
+    assert case.name == f"virt {case['cpu']} {case['cpus']}cpu gicv{case['gic']} {case['start']}"
+    assert (case["loader"], case.has_screen, case.can_be_typed_to) == ("linux", False, True)
+
+
+def test_virt_without_its_qemu_is_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    jobs, (item,) = virt_jobs(virt_cases(), Expected((), ()), Silent())
+    assert (jobs, item.name) == ([], "virt")
+    assert ARCH.qemu.program in item.reason
+    assert ARCH.qemu.install in item.reason
+
+
+def test_the_tables_of_pcs_and_of_virt_have_their_own_marks() -> None:
+    """What was not run keeps its table."""
+    pc, virt = cases(OLD)[0][0], virt_cases()[0]
+    document = "\n".join(["# A", *(f"{begin}\nold\n{end}" for begin, end in (MARKS, VIRT_MARKS)), "z"])
+    one = with_tables(document, Report([virt], [Result(virt.name, (), 1.0, "serial")], []))
+    assert one.count("old") == 1
+    assert f"{MARKS[0]}\nold\n{MARKS[1]}" in one
+    assert "| started by | processor | CPUs | GIC | seen on | verdict |" in one
+    both = with_tables(one, Report([pc, virt], [Result(pc.name, (), 1.0, "x"), Result(virt.name, ("y",), 1.0)], []))
+    assert "old" not in both
+    assert "1 of 1 machine passed" in both
+    assert "0 of 1 machine passed" in both
+    assert with_tables("no marks", Report([virt], [Result(virt.name, (), 1.0)], [])).startswith("| started by |")
+    document = (Path(__file__).parents[2] / "docs" / "matrix.md").read_text()
+    assert all(mark in document for mark in VIRT_MARKS)
+    table = document.partition(VIRT_MARKS[0])[2].partition(VIRT_MARKS[1])[0]
+    assert table.count("| passed |") == len(virt_cases())
