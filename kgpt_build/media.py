@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from kgpt_build.arch import DEFAULT, Arch, of_elf_machine
+from kgpt_build.arch import DEFAULT, Arch, of_elf_machine, of_pe_machine
 
 ELF_MAGIC = b"\x7fELF"
 PE_MAGIC = b"MZ"
 """The first bytes of a UEFI program."""
+_PE_HEADER = 0x3C
+"""Where a UEFI program says at which offset its PE header is."""
 SECTOR = 512
 """Bytes: the unit of partition tables."""
 DISC_SECTOR = 2048
@@ -70,6 +72,21 @@ def elf_machine(path: Path) -> int | None:
     with path.open("rb") as file:
         begin = file.read(20)
     return int.from_bytes(begin[18:20], "little") if begin.startswith(ELF_MAGIC) and len(begin) == 20 else None
+
+
+def arch_of_file(path: Path) -> Arch | None:
+    """The architecture of a kernel, of a program for Linux, or of one for UEFI; None: the file is none of ours.
+
+    Raises OSError.
+    """
+    with path.open("rb") as file:
+        begin = file.read(_PE_HEADER + 4)
+        if not begin.startswith(PE_MAGIC):
+            machine = int.from_bytes(begin[18:20], "little")
+            return of_elf_machine(machine) if begin.startswith(ELF_MAGIC) else None
+        file.seek(int.from_bytes(begin[_PE_HEADER:], "little"))
+        header = file.read(6)
+    return of_pe_machine(int.from_bytes(header[4:], "little")) if header.startswith(b"PE\0\0") else None
 
 
 def arch_of_kernel(path: Path) -> Arch:

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from kgpt_build.arch import ALL, Arch, of_host, of_name
+
 if TYPE_CHECKING:
     from kgpt_build.events import Event
     from kgpt_build.vm.qemu.machine import Machine
@@ -37,9 +39,14 @@ _guests = pytest.StashKey[list["Guest"]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--kgpt-image`` and ``--kgpt-accel``."""
+    """``--kgpt-image``, ``--kgpt-arch`` and ``--kgpt-accel``."""
     group = parser.getgroup("kgpt", "bootable images")
     group.addoption("--kgpt-image", type=Path, metavar="FILE", help="what kgpt_machine boots by default")
+    group.addoption(
+        "--kgpt-arch",
+        choices=[arch.name for arch in ALL],
+        help="the processor architecture of machines; default: that of the kernel, else of this machine",
+    )
     group.addoption(
         "--kgpt-accel",
         choices=["auto", "kvm", "tcg"],
@@ -125,14 +132,17 @@ class Guest:
 
 @pytest.fixture(scope="session")
 def kgpt_image(request: pytest.FixtureRequest) -> Path:
-    """The kernel or image of ``--kgpt-image``; by default the kernel of the model that ships, from the cache."""
+    """The kernel or image of ``--kgpt-image``; by default the kernel of the model that ships, from the cache.
+
+    That one is for the architecture of ``--kgpt-arch``.
+    """
     given = request.config.getoption("--kgpt-image")
     if given is not None:
         return Path(given)
     from kgpt_build.kernel.build import build_cached
 
     with _failing():
-        return build_cached()
+        return build_cached(arch=_asked(request.config) or of_host())
 
 
 @pytest.fixture
@@ -142,7 +152,6 @@ def kgpt_machine(request: pytest.FixtureRequest) -> Iterator[Callable[..., Guest
     ``image`` None is the fixture ``kgpt_image``. ``settings`` are the fields of ``kgpt_build.vm.settings.RunSettings``:
     cmdline, cpus, memory, cpu, machine, serial, … ``timeout``: seconds for the whole run.
     """
-    from kgpt_build.media import arch_of_kernel
     from kgpt_build.toolchain.qemu import Qemu
     from kgpt_build.vm.qemu.accel import resolve
     from kgpt_build.vm.qemu.machine import Machine
@@ -150,14 +159,13 @@ def kgpt_machine(request: pytest.FixtureRequest) -> Iterator[Callable[..., Guest
 
     guests: list[Guest] = []
     request.node.stash[_guests] = guests
-    with _failing():
-        Qemu().find()
 
     def boot(image: Path | str | None = None, *, timeout: float | None = None, **settings: Any) -> Guest:
         path = Path(image) if image is not None else request.getfixturevalue("kgpt_image")
         with _failing():
             _require_image(path)
-            given = {"accel": request.config.getoption("--kgpt-accel"), "arch": arch_of_kernel(path), **settings}
+            own = _arch_of(path, settings.get("arch") or _asked(request.config))
+            given = {"accel": request.config.getoption("--kgpt-accel"), **settings, "arch": own}
             wanted = RunSettings(image=path, **given)
             qemu = str(Qemu(wanted.arch).find())
             wanted = resolve(wanted, qemu, lambda line: None)
@@ -184,6 +192,26 @@ def _failing() -> Iterator[None]:
     except KgptError as error:
         message = "\n  ".join([f"kgpt: {error.message}", *error.hint.splitlines()])
         raise pytest.fail.Exception(message, pytrace=False) from None
+
+
+def _asked(config: pytest.Config) -> Arch | None:
+    """The architecture of ``--kgpt-arch``."""
+    name = config.getoption("--kgpt-arch")
+    return of_name(name) if name else None
+
+
+def _arch_of(path: Path, asked: Arch | None) -> Arch:
+    """The architecture of the machine for ``path``: that of the file, else ``asked``, else this machine's.
+
+    Raises UsageError if the file is for another one than ``asked``.
+    """
+    from kgpt_build.errors import UsageError
+    from kgpt_build.media import arch_of_file
+
+    own = arch_of_file(path)
+    if own and asked and own is not asked:
+        raise UsageError(f"{path} is for {own.title}, not for {asked.title}", "leave out --kgpt-arch")
+    return own or asked or of_host()
 
 
 def _require_image(path: Path) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.arch import ALL, DEFAULT, of_name
+from kgpt_build.arch import of_host
 from kgpt_build.cli.shared.corpora import read_shown
 from kgpt_build.cli.shared.options import (
+    arch_option,
     chat_template_option,
     model_argument,
     model_or_here,
@@ -49,14 +50,7 @@ def _refuse_draft(_: click.Context, __: click.Parameter, value: str | None) -> N
     help="The folder for the kernel, its manifest and the generated headers.",
 )
 @toolchain_option
-@click.option(
-    "--arch",
-    type=click.Choice([arch.name for arch in ALL]),
-    default=DEFAULT.name,
-    show_default=True,
-    callback=lambda _, __, name: of_name(name),
-    help="The processor architecture.",
-)
+@arch_option
 @click.option(
     "--target",
     type=click.Choice(["bare", "hosted"]),
@@ -118,6 +112,7 @@ def command(
     prefill = take_prefill(options)
     words = _lm_words(given, take_settings(options))
     cmdline = " ".join([*words, *([cmdline] if cmdline else [])])
+    options["arch"] = options["arch"] or of_host()
     options["efi"] = options["target"] == "bare"
     settings = BuildSettings(given, out, corpus=training, cmdline=cmdline, prefill=prefill, **options)
     start = time.monotonic()

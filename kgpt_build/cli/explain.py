@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.shared.options import model_argument, model_or_here, toolchain_option, verbose_option
+from kgpt_build.arch import Arch, of_host
+from kgpt_build.cli.shared.options import (
+    arch_option,
+    model_argument,
+    model_or_here,
+    toolchain_option,
+    verbose_option,
+)
 from kgpt_build.cli.shared.settings import settings_options, take_settings
 from kgpt_build.errors import GuestFailed, KgptError, UsageError
 from kgpt_build.words import counted
@@ -36,6 +43,15 @@ class Ran:
     lines: list[bytes]
     sha256: str
     isa: str
+
+
+@dataclass(frozen=True)
+class _Build:
+    """How what runs is built. ``arch``: of the kernel; the program that it is compared with is one of this machine."""
+
+    toolchain: str
+    arch: Arch
+    target: str
 
 
 @click.command("explain")
@@ -70,6 +86,7 @@ class Ran:
     show_default=True,
     help="bare: the kernel in QEMU. hosted: the same engine as a Linux process.",
 )
+@arch_option
 @settings_options(*_SAMPLING)
 @toolchain_option
 @verbose_option
@@ -82,6 +99,7 @@ def command(
     train: Path | None,
     layers: str | None,
     target: str,
+    arch: Arch | None,
     toolchain: str,
     **given: Any,
 ) -> None:
@@ -112,7 +130,8 @@ def command(
         settings = take_settings(given, prompt=prompt, samples=1, ctx=positions)
         words = ["mode=explain", *settings.cmdline_words(), "exit"]
         words += [f"explain_layers={list_words(choice.layers)}", f"explain_vectors={list_words(choice.vectors)}"]
-        trace = _trace(loaded, weights, words, positions, toolchain, target)
+        build = _Build(toolchain, arch or of_host(), target)
+        trace = _trace(loaded, weights, words, positions, build)
     write_atomically(output, _rendered(trace, output))
     click.echo(_told(trace, output))
     if trace.source.same_bits is False:
@@ -155,9 +174,7 @@ def _opened(path: Path | None) -> Iterator[tuple[GgufModel, Mapping[str, FloatAr
         yield models.load_lm(path), found.tensors
 
 
-def _trace(
-    model: GgufModel, weights: Mapping[str, FloatArray], words: list[str], ctx: int, toolchain: str, target: str
-) -> Trace:
+def _trace(model: GgufModel, weights: Mapping[str, FloatArray], words: list[str], ctx: int, build: _Build) -> Trace:
     """Run the model, and compare the kernel with the hosted program."""
     from importlib.metadata import version
 
@@ -166,10 +183,10 @@ def _trace(
     from kgpt_build.explain.trace import Source
 
     with shown_progress() as progress:
-        ran = _boot(model, words, ctx, toolchain, progress) if target == "bare" else None
+        ran = _boot(model, words, ctx, build, progress) if build.target == "bare" else None
         if ran is None or not _refused(ran.lines):
-            mask = [f"cpumask={ran.isa}"] if ran else []
-            hosted = _run_hosted(model, [*words, *mask], toolchain, progress)
+            mask = [f"cpumask={ran.isa}"] if ran and build.arch is of_host() else []
+            hosted = _run_hosted(model, [*words, *mask], build, progress)
         else:
             hosted = ran
         shown = ran or hosted
@@ -181,16 +198,18 @@ def _trace(
             raise _in_options(error) from None
 
 
-def _boot(model: GgufModel, words: list[str], ctx: int, toolchain: str, progress: Progress) -> Ran:
+def _boot(model: GgufModel, words: list[str], ctx: int, build: _Build, progress: Progress) -> Ran:
     from kgpt_build.cli.shared.machines import find_qemu, memory_for
     from kgpt_build.kernel.build import build_cached
     from kgpt_build.vm.qemu.machine import Machine
     from kgpt_build.vm.settings import RunSettings
 
-    kernel = build_cached(model, toolchain=toolchain, progress=progress)
-    qemu = find_qemu()
+    qemu = find_qemu(build.arch)
+    kernel = build_cached(model, toolchain=build.toolchain, arch=build.arch, progress=progress)
     memory = memory_for(kernel, None, ctx=ctx)
-    settings = RunSettings(image=kernel, cmdline=" ".join(words), accel="tcg", memory=memory, timeout=TIMEOUT)
+    settings = RunSettings(
+        image=kernel, arch=build.arch, cmdline=" ".join(words), accel="tcg", memory=memory, timeout=TIMEOUT
+    )
     progress.stage("running the kernel in QEMU")
     with Machine(settings, qemu=qemu, symbols=kernel) as machine:
         failure = machine.wait().error()
@@ -199,11 +218,12 @@ def _boot(model: GgufModel, words: list[str], ctx: int, toolchain: str, progress
         return _ran(list(machine.lines), kernel)
 
 
-def _run_hosted(model: GgufModel, words: list[str], toolchain: str, progress: Progress) -> Ran:
+def _run_hosted(model: GgufModel, words: list[str], build: _Build, progress: Progress) -> Ran:
     from kgpt_build.kernel.build import build_cached
     from kgpt_build.kernel.hosted import MEMORY_MB, run_hosted
 
-    program = build_cached(model, toolchain=toolchain, target="hosted", progress=progress)
+    arch = of_host() if build.target == "bare" else build.arch
+    program = build_cached(model, toolchain=build.toolchain, target="hosted", arch=arch, progress=progress)
     progress.stage("running the hosted program")
     return _ran(run_hosted(program, " ".join(words), timeout=TIMEOUT, memory=MEMORY_MB), program)
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kgpt_build.cli.shared.options import boot_file_argument, json_option
+from kgpt_build.cli.shared.options import arch_option, boot_file_argument, json_option
 from kgpt_build.errors import KgptError
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
+    from kgpt_build.arch import Arch
     from kgpt_build.headers.blob import BlobInfo
     from kgpt_build.image.inspect import ImageInspection
     from kgpt_build.kernel.inspect import Inspection
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
 
 @click.command("inspect")
 @boot_file_argument
+@arch_option
 @json_option("Print one JSON object.")
-def command(boot_file: Path, as_json: bool) -> None:
+def command(boot_file: Path, arch: Arch | None, as_json: bool) -> None:
     """Show what a kernel or an image contains.
 
-    For a kernel: loaders, segments, sizes, model, self-tests, W^X. For an image of kgpt image: what boots where, the
-    menu, and whether each file is what was written. For a UEFI program (.efi): who signed it. The exit code is 1 if a
-    file is not what was written, or signed.
+    For a kernel: architecture, loaders, segments, sizes, model, self-tests, W^X. For an image of kgpt image: what boots
+    where, the menu, and whether each file is what was written. For a UEFI program (.efi): who signed it. The exit code
+    is 1 if a file is not what was written, or signed, and 2 if a kernel or program is not for --arch.
     """
+    from kgpt_build.cli.shared.boot_file import require_arch
     from kgpt_build.kernel import inspect
 
+    require_arch(boot_file, arch)
     if _is_program(boot_file):
         _show_program(boot_file, as_json=as_json)
         return
@@ -58,6 +62,7 @@ def _show_program(path: Path, *, as_json: bool) -> None:
     """Show a UEFI program: its size, its SHA-256, and who signed it."""
     import hashlib
 
+    from kgpt_build.media import arch_of_file
     from kgpt_build.signing.signatures import read_signatures
 
     data = path.read_bytes()
@@ -65,12 +70,14 @@ def _show_program(path: Path, *, as_json: bool) -> None:
         signatures = read_signatures(data)
     except KgptError as error:
         raise KgptError(f"{path}: {error.message}", error.hint) from error
-    digest = hashlib.sha256(data).hexdigest()
+    digest, arch = hashlib.sha256(data).hexdigest(), arch_of_file(path)
+    title = arch.title if arch else "a processor that kgpt does not know"
     if as_json:
         signed = [{"signer": s.signer, "holds": s.holds, "certificate_sha256": s.fingerprint} for s in signatures]
-        click.echo(json.dumps({"path": str(path), "size": len(data), "sha256": digest, "signatures": signed}, indent=2))
+        facts = {"path": str(path), "size": len(data), "sha256": digest, "arch": arch.name if arch else ""}
+        click.echo(json.dumps({**facts, "signatures": signed}, indent=2))
     else:
-        click.echo(f"{path}: {len(data):,} bytes, sha256 {digest}\nkind      a UEFI program")
+        click.echo(f"{path}: {len(data):,} bytes, sha256 {digest}\nkind      a UEFI program for {title}")
         for signature in signatures:
             holds = "holds" if signature.holds else "DOES NOT HOLD"
             click.echo(f"signed    by {signature.signer}: {holds}; certificate sha256 {signature.fingerprint}")
@@ -126,6 +133,7 @@ def medium_report(found: ImageInspection) -> Iterable[str]:
 def report(found: Inspection) -> Iterable[str]:
     """The lines for a person."""
     yield f"{found.path}: {found.size:,} bytes, sha256 {found.sha256}"
+    yield f"for       {found.arch.title}"
     yield f"loaders   {', '.join(found.loaders) or 'none: it cannot be booted'}"
     yield f"W^X       {'; '.join(found.wx_problems) or 'holds: nothing writable can be executed'}"
     yield f"kernel    {found.kernel_size:,} bytes of text and read-only data without the model"

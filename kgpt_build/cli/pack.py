@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kgpt_build.cli.shared.names import ModelName
-from kgpt_build.cli.shared.options import chat_template_option, imported_first, prefill_option, take_prefill
+from kgpt_build.cli.shared.options import (
+    arch_option,
+    chat_template_option,
+    imported_first,
+    prefill_option,
+    take_prefill,
+)
 from kgpt_build.cli.shared.settings import settings_options
 from kgpt_build.errors import UsageError
 
 if TYPE_CHECKING:
+    from kgpt_build.arch import Arch
     from kgpt_build.headers import LmBlob
     from kgpt_build.models import Model
 
@@ -27,16 +34,20 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The kernel to write. [default: KERNEL-MODEL.elf beside KERNEL]",
 )
+@arch_option
 @chat_template_option
 @settings_options("system")
 @prefill_option
-def command(kernel: Path, model: Path, out: Path | None, chat_template: str | None, **options: Any) -> None:
+def command(
+    kernel: Path, model: Path, out: Path | None, arch: Arch | None, chat_template: str | None, **options: Any
+) -> None:
     """Put MODEL into KERNEL without a compiler.
 
     KERNEL is a kernel of kgpt build; it stays as it is. MODEL is a file, or the name of a pulled model. A kernel for
     language models takes every language model that kgpt build takes. Another kernel takes models of its own
     architecture, of any size. The new kernel passes the same checks as one of kgpt build.
     """
+    from kgpt_build.cli.shared.boot_file import require_arch
     from kgpt_build.file_hash import sha256_of
     from kgpt_build.kernel.pack import content_for, pack
     from kgpt_build.models import stem_of
@@ -45,6 +56,7 @@ def command(kernel: Path, model: Path, out: Path | None, chat_template: str | No
     prefill = take_prefill(options)
     if options["system"]:
         raise UsageError("--system cannot change the kernel's command line", "add --prefill, which brings the text")
+    require_arch(kernel, arch)
     target = out or kernel.with_name(f"{kernel.stem}-{stem_of(model)}.elf")
     content = content_for(kernel, imported_first(resolve(model)), chat_template)
     if prefill is not None:

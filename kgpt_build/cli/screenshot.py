@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.arch import DEFAULT
+from kgpt_build.arch import Arch
 from kgpt_build.cli.shared.machines import (
     boot_options,
     bootable,
@@ -21,9 +21,8 @@ from kgpt_build.cli.shared.machines import (
     resolve_accel,
 )
 from kgpt_build.cli.shared.names import ModelName
-from kgpt_build.cli.shared.options import default_option, verbose_option
+from kgpt_build.cli.shared.options import arch_option, default_option, verbose_option
 from kgpt_build.errors import KgptError, MachineLost, RunTimeout, UsageError
-from kgpt_build.media import arch_of_kernel
 from kgpt_build.vm.firmware import BIOS
 from kgpt_build.vm.settings import RunSettings, default_timeout
 from kgpt_build.words import counted
@@ -87,6 +86,7 @@ def _card(_: click.Context, __: click.Parameter, value: str | None) -> str:
     metavar="WxH",
     help="With UEFI: the preferred resolution of the screen, such as 1920x1080.",
 )
+@arch_option
 @machine_options
 @boot_options
 @click.option(
@@ -105,6 +105,7 @@ def command(
     memory: int | None,
     medium: str,
     resolution: str,
+    arch: Arch | None,
     **options: Any,
 ) -> None:
     """Boot a kernel or image, wait, and take a picture of the screen.
@@ -113,8 +114,8 @@ def command(
     codes are those of kgpt run; 124 if the event did not come in time.
     """
     _check(output, text, after, seconds)
-    settings = _settings(target, default, memory, medium, {**options, "card": resolution})
-    qemu = find_qemu()
+    settings = _settings(target, default, memory, medium, arch, {**options, "card": resolution})
+    qemu = find_qemu(settings.arch)
     settings = resolve_accel(settings, qemu)
     limit = timeout or default_timeout(DEFAULT_TIMEOUT, settings.accel)
     from kgpt_build.vm.qemu.machine import Machine
@@ -143,29 +144,30 @@ def _check(output: Path | None, text: bool, after: tuple[str, int] | None, secon
 
 
 def _settings(
-    target: Path | None, default: bool, memory: int | None, medium: str, options: dict[str, Any]
+    target: Path | None, default: bool, memory: int | None, medium: str, asked: Arch | None, options: dict[str, Any]
 ) -> RunSettings:
-    from kgpt_build.cli.shared.boot_file import boot_file_for
+    from kgpt_build.cli.shared.boot_file import arch_meant, boot_file_for
 
     if options["card"] != RunSettings.card and options["firmware"] == BIOS:
         raise UsageError("only UEFI asks a screen for its resolution", "add --firmware uefi")
-    qemu = DEFAULT.qemu
-    if options["machine"] == qemu.small_machine:
+    arch = arch_meant(target, default, asked)
+    qemu = arch.qemu
+    if not qemu.card:
+        raise UsageError(
+            f"{target or 'the kernel'} is for {arch.title}, whose kernels have no screen yet",
+            "kgpt run prints what it says",
+        )
+    if qemu.is_small(options["machine"]):
         others = " or ".join(name for name in qemu.machines if name != qemu.small_machine)
         raise UsageError(f"{qemu.small_machine} has no screen", f"give --machine {others}")
     if options["machine"] == "auto":
         options["machine"] = qemu.full_machine
-    image = boot_file_for(target, default=default)
-    arch = arch_of_kernel(image)
+    image = boot_file_for(target, default=default, arch=arch)
     options["firmware"] = firmware_for(options["firmware"], arch)
     chosen = choose_medium(image, medium, options["firmware"])
-    if not arch.qemu.card:
-        raise UsageError(
-            f"{image} is for {arch.title}, whose kernels have no screen yet", "kgpt run prints what it says"
-        )
     if chosen != "kernel" and options["cmdline"]:
         raise UsageError(f"{image} brings its own command line", "leave out --cmdline")
-    return RunSettings(image=image, memory=memory_for(image, memory), medium=chosen, **options)
+    return RunSettings(image=image, memory=memory_for(image, memory), medium=chosen, arch=arch, **options)
 
 
 def _expect(machine: Machine, name: str, count: int, limit: float) -> None:

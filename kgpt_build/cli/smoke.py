@@ -23,13 +23,14 @@ from kgpt_build.cli.shared.machines import (
     memory_for,
     resolve_accel,
 )
-from kgpt_build.cli.shared.options import boot_file_argument, verbose_option
+from kgpt_build.cli.shared.options import arch_option, boot_file_argument, verbose_option
 from kgpt_build.errors import GuestFailed, UsageError
 from kgpt_build.kernel.hosted import MEMORY_MB
 from kgpt_build.vm.settings import TCG_TIMEOUT_FACTOR, RunSettings, default_timeout
 from kgpt_build.words import counted
 
 if TYPE_CHECKING:
+    from kgpt_build.arch import Arch
     from kgpt_build.vm.guest_run import GuestRun
     from kgpt_build.vm.verdict import Verdict
 
@@ -53,6 +54,7 @@ class Outcome:
     "--expect", "expected", multiple=True, metavar="REGEX", help="A pattern that the console must show; repeatable."
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the result as JUnit XML.")
+@arch_option
 @machine_options
 @boot_options
 @click.option(
@@ -70,6 +72,7 @@ def command(
     cmdline: str,
     memory: int | None,
     medium: str,
+    arch: Arch | None,
     **machine: Any,
 ) -> None:
     """Boot a kernel or an image without a terminal, and pass or fail.
@@ -81,7 +84,7 @@ def command(
     patterns = {text: _compiled(text) for text in expected}
     words = " ".join(word for word in (_EXIT, cmdline) if word)
     asked = LEAST_MEMORY if memory is None else memory
-    arch = arch_meant(boot_file, False, None)
+    arch = arch_meant(boot_file, False, arch)
     machine["firmware"] = firmware_for(machine["firmware"], arch)
     settings = RunSettings(image=boot_file, cmdline=words, timeout=timeout, memory=asked, arch=arch, **machine)
     if is_hosted(boot_file):

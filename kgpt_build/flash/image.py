@@ -12,11 +12,21 @@ from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.flash.writer import BLOCK, Image
 from kgpt_build.image import inspect, manifest
 from kgpt_build.image.fs.partitions import PROTECTIVE
-from kgpt_build.media import DISC_DESCRIPTOR, DISC_SECTOR, ELF_MAGIC, SECTOR, has_disc_mark, is_boot_sector, mbr_entries
+from kgpt_build.media import (
+    DISC_DESCRIPTOR,
+    DISC_SECTOR,
+    ELF_MAGIC,
+    PE_MAGIC,
+    SECTOR,
+    has_disc_mark,
+    is_boot_sector,
+    mbr_entries,
+)
 
 _MAKE = "make an image first: kgpt image usb -o kgpt.img"
 _OTHERS = (
     (ELF_MAGIC, "is a kernel, not an image of a stick", _MAKE),
+    (PE_MAGIC, "is a program for UEFI or a kernel, not an image of a stick", _MAKE),
     (b"GGUF", "is a model, not an image of a stick", "make an image of it first: kgpt image usb {path} -o kgpt.img"),
     (b"\x1f\x8b", "is compressed", "unpack it first: gunzip {path}"),
     (b"\xfd7zXZ", "is compressed", "unpack it first: unxz {path}"),

@@ -10,7 +10,6 @@ from typing import Any
 
 import kgpt_build
 from kgpt_build import paths
-from kgpt_build.arch import DEFAULT
 from kgpt_build.errors import KgptError
 from kgpt_build.file_hash import cached_sha256, sha256_of
 from kgpt_build.headers import Corpus
@@ -30,7 +29,7 @@ def reproduce_line(settings: BuildSettings, model_path: Path | None) -> str:
     words += [str(model_path.absolute())] if model_path else [] if settings.lm else ["--default"]
     words += ["--lm"] if settings.lm else []
     words += ["-o", str(settings.out.absolute()), "--toolchain", settings.toolchain, "--target", settings.target]
-    words += ["--arch", settings.arch.name] if settings.arch is not DEFAULT else []
+    words += ["--arch", settings.arch.name]  # without it a build is for the machine that it runs on
     words += ["--debug"] if settings.debug else []
     words += ["--drivers"] if settings.drivers else []
     words += ["--sanitize", settings.sanitize] if settings.sanitize else []

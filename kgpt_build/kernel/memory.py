@@ -20,6 +20,8 @@ from kgpt_build.sizes import MIB, memory_text, rounded_up, units_of
 DEFAULT_CTX = 4096  # KG_CTX_DEFAULT: positions, of a model that was trained for more
 _STEP = 64  # MiB
 _START = 16 * MIB  # where linker/kernel.ld puts a kernel
+_LINUX_TREE = 3 * MIB  # 1 MiB at a multiple of 2 MiB
+_LINUX_ARCHIVE = 128 * MIB
 _CODE, _LM_CODE = MIB // 2, 3 * MIB // 2  # at least what a kernel takes beside its model: tests/hosted checks it
 _LM_BATCH = 64  # tokens that are computed at once (ubatch=)
 _LM_ATTENDING = 64  # KG_LM_MOST_ATTENDING: workers that can attend at the same time
@@ -52,11 +54,13 @@ class Needs:
     kv: int
     scratch: int
     modules: int = 0
+    to_load: int = 0
+    """What the loader needs besides, to find a place for everything."""
 
     @property
     def total(self) -> int:
         """All of it; the weights are within the kernel, or the modules."""
-        return self.image_end + self.modules + self.kv + self.scratch
+        return max(self.image_end + self.modules + self.kv + self.scratch, self.to_load)
 
     @property
     def least(self) -> int:
@@ -67,10 +71,11 @@ class Needs:
         """Raise KgptError if ``memory`` MiB are too little."""
         if self.total > memory * MIB:
             modules = f"modules take {memory_text(self.modules)}, " if self.modules else ""
+            loader = f"; loading them takes {memory_text(self.to_load)}" if self.to_load == self.total else ""
             raise KgptError(
                 f"{memory} MB of memory are too little: the kernel reaches up to {memory_text(self.image_end)} "
                 f"(weights {memory_text(self.weights)}), {modules}kv takes {memory_text(self.kv)}, "
-                f"scratch {memory_text(self.scratch)}",
+                f"scratch {memory_text(self.scratch)}{loader}",
                 f"give --memory {self.least}",
             )
 
@@ -106,11 +111,12 @@ def memory_needs(
         model = read_blob(blob)
     except KgptError as error:
         raise KgptError(f"{elf.path}: {error.message}", error.hint) from error
+    to_load = _linux_room(end, modules) if elf.arch.boots_linux_images else 0
     brought = sum(module.path.stat().st_size + _MODULE_ALIGN for module in modules)
     text = sum(module.path.stat().st_size for module in modules if module.is_text)
     if not model.is_lm:
         needs = _microgpt_needs(end, model)
-        return replace(needs, modules=brought, scratch=needs.scratch + _TEXT_COPIES * text)
+        return replace(needs, modules=brought, scratch=needs.scratch + _TEXT_COPIES * text, to_load=to_load)
     built_in = built_in_cmdline(elf)
     n_ctx = ctx or int(_last(r"ctx=(\d{1,9})", built_in) or 0)
     kind = kv or said_kv(f"{built_in} rng={rng}" if rng else built_in)
@@ -132,7 +138,17 @@ def memory_needs(
     more = _drafting(speculate or _last(r"speculate=(\w+)", built_in), known, drafts, n_ctx, text)
     if any(module.is_grammar for module in modules):
         scratch += max((_constraining(of.hparams.n_vocab, at_once) for of in known), default=0)
-    return Needs(end, model.weights_size, cache + more[0], scratch + copy + more[1] + _LM_MARGIN, brought)
+    return Needs(end, model.weights_size, cache + more[0], scratch + copy + more[1] + _LM_MARGIN, brought, to_load)
+
+
+def _linux_room(end: int, modules: Sequence[BootModule]) -> int:
+    """The least memory in which QEMU's loader of Linux images places the kernel, its archive and the device tree.
+
+    The archive lies behind the kernel, but not before the middle of memory, or 128 MiB of it. The tree lies behind
+    the archive (hw/arm/boot.c).
+    """
+    behind = _LINUX_TREE + sum(module.path.stat().st_size + _MODULE_ALIGN for module in modules)
+    return behind + max(end, min(behind, _LINUX_ARCHIVE))
 
 
 def needs_of(model: Model | GgufModel, n_ctx: int = 0, kv: str = "") -> Needs:

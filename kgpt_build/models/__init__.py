@@ -23,6 +23,7 @@ from kgpt_build.models.tokenizer import CharTokenizer
 from kgpt_build.words import shown_bytes
 
 _FORMATS = "give a .gguf file, or one of the other sources in docs/models.md"
+_ELF_MAGIC = b"\x7fELF"
 _PIECE = 1 << 24
 
 __all__ = [
@@ -151,6 +152,8 @@ def _load(path: Path) -> Model | GgufModel:
         raise KgptError("the file is empty", _FORMATS)
     if magic == MAGIC:
         return _load_gguf(path)
+    if magic == _ELF_MAGIC:
+        raise KgptError("it is a kernel or a program, not a model", "give the model that it was built of")
     if _is_json(path):
         return load_json(path)
     raise KgptError(

@@ -80,11 +80,10 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         _one_of("accelerator", self.accel, ACCELS)
-        _one_of("machine", self.machine, ("auto", *self.arch.qemu.machines))
+        _one_of("machine", self.machine, ("auto", *self.arch.qemu.machines), self.arch)
         _one_of("medium", self.medium, MEDIA)
         _one_of("keyboard", self.keyboard, KEYBOARDS)
-        if not 1 <= self.cpus <= 255:
-            raise UsageError(f"{counted(self.cpus, 'processor')}: there can be 1 to 255", "give --cpus 1")
+        self._check_processors()
         if not 1 <= self.memory <= 1 << 20:
             raise UsageError(f"{self.memory} MB of memory: there can be 1 to {1 << 20}", "give --memory 128")
         if self.timeout is not None and not self.timeout > 0:
@@ -111,6 +110,16 @@ class RunSettings:
             raise UsageError("the kernel's command line is one line of text", "write \\n inside quotes for a new line")
         if (size := text_size("the kernel's command line", self.cmdline)) > MAX_CMDLINE:
             raise UsageError(f"the kernel's command line has {size:,} bytes", f"at most {MAX_CMDLINE:,} are possible")
+
+    def _check_processors(self) -> None:
+        qemu = self.arch.qemu
+        if not 1 <= self.cpus <= qemu.most_cpus:
+            raise UsageError(f"{counted(self.cpus, 'processor')}: there can be 1 to {qemu.most_cpus}", "give --cpus 1")
+        if self.cpu.partition(",")[0] in qemu.narrow_cpus:
+            raise UsageError(
+                f"the processor {self.cpu} has no 64-bit mode, which a kernel for {self.arch.title} needs",
+                "leave out --cpu",
+            )
 
     def _check_modules(self) -> None:
         if self.modules and self.medium != "kernel":
@@ -145,6 +154,7 @@ def default_timeout(seconds: float, accel: str) -> float:
     return seconds * TCG_TIMEOUT_FACTOR if accel == "tcg" else seconds
 
 
-def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+def _one_of(what: str, value: str, known: tuple[str, ...], arch: Arch | None = None) -> None:
     if value not in known:
-        raise UsageError(f"there is no {what} {value}", f"one of: {', '.join(known)}")
+        where = f" for {arch.title}" if arch else ""
+        raise UsageError(f"there is no {what} {value}{where}", f"one of: {', '.join(known)}")

@@ -169,6 +169,8 @@ def _no_verdict(seen: Observed) -> Verdict:
         said = seen.stderr.strip().splitlines()
         reason = without_program(said[-1]) if said else _how_qemu_ended(seen)
         if seen.status > 0:
+            if unknown := re.match(r"(\S+): unable to find CPU model '(.*)'", said[-1] if said else ""):
+                return Verdict("refused", f"QEMU has no processor {unknown[2]}", f"{unknown[1]} -cpu help lists them")
             return Verdict("refused", f"QEMU did not start the machine: {reason}")
         return _lost(seen, f"QEMU broke while it started: {reason}")
     if seen.broken:

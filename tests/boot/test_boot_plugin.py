@@ -38,13 +38,13 @@ def report(kernel: Path, tmp_path: Path) -> str:
     return run(tmp_path, SUITE, kernel)
 
 
-def run(folder: Path, suite: str, image: Path) -> str:
+def run(folder: Path, suite: str, image: Path | None, *options: str) -> str:
     """What pytest says of ``suite``, in which something fails."""
     (folder / "test_user.py").write_text(suite)
     plugin = [] if _installed() else ["-p", "kgpt_build.pytest_plugin"]
     words = [sys.executable, "-m", "pytest", *plugin, "-p", "no:cacheprovider", "--kgpt-accel", "tcg"]
     done = subprocess.run(
-        [*words, "--kgpt-image", image, "test_user.py"],
+        [*words, *(["--kgpt-image", str(image)] if image else []), *options, "test_user.py"],
         cwd=folder,
         env={key: value for key, value in ENVIRONMENT.items() if not key.startswith("PYTEST_")},
         capture_output=True,

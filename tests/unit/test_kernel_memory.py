@@ -9,7 +9,7 @@ from refusals import refused
 from tiny_lm import write_lm
 
 from kgpt_build import models
-from kgpt_build.arch import DEFAULT
+from kgpt_build.arch import DEFAULT, Arch, of_name
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.errors import KgptError
 from kgpt_build.headers import LmBlob
@@ -34,9 +34,10 @@ def tiny(tmp_path: Path) -> GgufModel:
     return models.load_lm(write_lm(tmp_path / "tiny.gguf"))
 
 
-def image_of(model: GgufModel | NoModel, cmdline: str = "") -> ElfFile:
-    """An image of nothing but its header, its model, at 16 MiB, and the command line."""
-    header = bytes(18) + DEFAULT.elf_machine.to_bytes(2, "little")
+def image_of(model: GgufModel | NoModel, cmdline: str = "", arch: Arch = DEFAULT) -> ElfFile:
+    """An image of nothing but its header, its model, at 16 MiB of memory, and the command line."""
+    header = bytes(18) + arch.elf_machine.to_bytes(2, "little")
+    place = arch.memory_base + 16 * MB
     blob = b"".join(bytes(piece) for piece in LmBlob(model).pieces())
     data = header + blob + cmdline.encode() + b"\0"
     start, size = len(header), len(data) - len(header) - len(blob)
@@ -45,9 +46,9 @@ def image_of(model: GgufModel | NoModel, cmdline: str = "") -> ElfFile:
         data=data,
         kind="ET_EXEC",
         entry=0,
-        segments=(Segment("LOAD", start, 16 * MB, 16 * MB, len(data) - start, len(data) - start, 4),),
-        sections=(Section(".kgpt.model", "SHT_PROGBITS", 16 * MB, start, len(blob), 2),),
-        symbols=(Symbol("kgpt_build_cmdline", "STT_OBJECT", 16 * MB + len(blob), size, True),),
+        segments=(Segment("LOAD", start, place, place, len(data) - start, len(data) - start, 4),),
+        sections=(Section(".kgpt.model", "SHT_PROGBITS", place, start, len(blob), 2),),
+        symbols=(Symbol("kgpt_build_cmdline", "STT_OBJECT", place + len(blob), size, True),),
     )
 
 
@@ -103,3 +104,33 @@ def test_too_little_is_refused_and_enough_is_chosen() -> None:
     assert needs.chosen(128) == 256
     assert needs.chosen(512) == 512
     assert Needs(MB, 0, 0, 0).chosen(128) == 128
+
+
+@pytest.mark.parametrize("modules", [(), (1,), (20,), (100, 100), (127,), (400,)])
+def test_a_loader_of_linux_images_needs_room_for_archive_and_tree(modules: tuple[int, ...], tmp_path: Path) -> None:
+    """It is enough, and hardly more than the least. Kernels of PCs have loaders that need none."""
+    files = []
+    for number, size in enumerate(modules):
+        files.append(BootModule(tmp_path / str(number), ("kind=file",)))
+        with files[-1].path.open("wb") as file:
+            file.truncate(size * MB)
+    image = image_of(NO_MODEL, arch=of_name("aarch64"))
+    end, archive = 16 * MB + image.loads[0].memsz, sum(modules) * MB + 4096 * len(modules)
+    room = -(-memory_needs(image, modules=files).to_load // MB)
+    least = next(memory for memory in range(2048) if placed(end, archive, memory * MB))
+    assert least <= room <= least + 5
+    assert all(placed(end, archive, memory * MB) for memory in range(room, room + 512))
+    assert memory_needs(image_of(NO_MODEL), modules=files).to_load == 0
+
+
+def test_too_little_to_load_is_said() -> None:
+    with refused(KgptError, "4 MB loading 6.0") as caught:
+        Needs(image_end=2 * MB, weights=0, kv=0, scratch=0, to_load=6 * MB).check(4)
+    assert caught.value.hint == "give --memory 6"
+
+
+def placed(end: int, archive: int, memory: int) -> bool:
+    """Does QEMU's loader (hw/arm/boot.c) find a place for the tree, of 1 MiB?"""
+    start = max(end, min(memory // 2, 128 * MB))
+    tree = -(-(start + archive) // (2 * MB)) * 2 * MB
+    return tree + MB <= memory

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from kgpt_build.arch import DEFAULT, Arch, of_elf_machine, of_host, of_name
+from kgpt_build.arch import DEFAULT, Arch, of_host, of_name
 from kgpt_build.cli.shared.options import MODEL_HERE, imported_first, model_or_here
 from kgpt_build.cli.shared.progress import shown_progress
 from kgpt_build.errors import KgptError, UsageError
@@ -75,16 +75,6 @@ def boot_file_for(
     return _checked(model_or_here(None, default=False), check, target=target, **more)
 
 
-def arch_of_file(path: Path) -> Arch | None:
-    """The architecture of a kernel or program; None: the file is none of ours, or is not there."""
-    from kgpt_build.media import elf_machine
-
-    try:
-        return of_elf_machine(elf_machine(path) or 0)
-    except OSError:
-        return None
-
-
 def arch_meant(named: Path | None, default: bool, asked: Arch | None) -> Arch:
     """The architecture of the machine that is to run: that of the kernel or program, else ``asked``, else of_host().
 
@@ -93,18 +83,26 @@ def arch_meant(named: Path | None, default: bool, asked: Arch | None) -> Arch:
     from kgpt_build.kernel import manifest
 
     if named is not None:
-        require_arch(named, asked)
-        return arch_of_file(named) or asked or of_host()
+        return require_arch(named, asked) or asked or of_host()
     if asked is None and not default and (BUILD_FOLDER / manifest.NAME).is_file():
         return of_name(manifest.read(BUILD_FOLDER).get("arch", DEFAULT.name))
     return asked or of_host()
 
 
-def require_arch(path: Path, asked: Arch | None) -> None:
-    """Raise UsageError if a kernel or program is for another architecture than ``asked``."""
-    own = arch_of_file(path)
+def require_arch(path: Path, asked: Arch | None) -> Arch | None:
+    """The architecture of a kernel or program; None: the file is none of ours, or is not there.
+
+    Raises UsageError if it is another one than ``asked``.
+    """
+    from kgpt_build.media import arch_of_file
+
+    try:
+        own = arch_of_file(path)
+    except OSError:
+        return None
     if own and asked and own is not asked:
         raise UsageError(f"{path} is for {own.title}, not for {asked.title}", "leave out --arch, or build it again")
+    return own
 
 
 def runs_hosted(named: Path | None, *, default: bool) -> bool:
@@ -187,13 +185,14 @@ def _is_fresh(described: dict[str, Any], output: Path) -> bool:
     from kgpt_build.kernel import sources
     from kgpt_build.toolchain import Make
 
+    tools = toolchain.get(described["toolchain"], of_name(described.get("arch", DEFAULT.name)))
     return (
         output.is_file()
         and described["output"]["sha256"] == sha256_of(output)
         and described["inputs"]["sources"] == sources.hashes(sources.root_for_make())
         and described["model"]["sha256"] == _loaded(_model(described)).sha256
         and _has_fresh_corpus(described)
-        and described["tools"] == {**toolchain.get(described["toolchain"]).versions(), "make": Make().version()}
+        and described["tools"] == {**tools.versions(), "make": Make().version()}
     )
 
 

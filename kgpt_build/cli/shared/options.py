@@ -52,12 +52,12 @@ def verbose_option(command: Command) -> Command:
 
 
 def arch_option(command: Command) -> Command:
-    """``--arch``, passed as an Arch, or None if it is not given."""
+    """``--arch``, passed as an Arch, or None if it is not given: the file decides then, else of_host()."""
     return click.option(
         "--arch",
         type=click.Choice([arch.name for arch in ALL]),
         callback=lambda _, __, name: of_name(name) if name else None,
-        help="The processor architecture. [default: that of the kernel, else of this machine]",
+        help="The processor architecture. [default: that of the file, else of this machine]",
     )(command)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kgpt_build.errors import KgptError
 
 if TYPE_CHECKING:
+    from kgpt_build.arch import Arch
     from kgpt_build.events import Event, Perplexity
     from kgpt_build.models import GgufModel
 
@@ -55,11 +56,13 @@ def score(
     ctx: int = 0,
     windows: int = 0,
     cpus: int = 0,
+    arch: Arch | None = None,
     on_window: Callable[[Perplexity], None] = lambda _: None,
 ) -> Score:
     """Compute the perplexity of ``text``, cut into windows of ``ctx`` tokens (0: 512, or what the model can).
 
-    ``windows``: at most so many, 0 for all; ``cpus``: threads, 0 for all processors. Raises KgptError, ToolMissing.
+    ``windows``: at most so many, 0 for all; ``cpus``: threads, 0 for all processors.
+    ``arch``: of the process; None: of_host(). Raises KgptError, ToolMissing.
     """
     from kgpt_build.boot_modules import PROMPT, Text, staged
     from kgpt_build.cli.shared.boot_file import kernel_without_model
@@ -67,7 +70,7 @@ def score(
     from kgpt_build.events.framing import ChannelReader
     from kgpt_build.kernel.hosted import MEMORY_MB, HostedProcess
 
-    program = kernel_without_model("hosted")
+    program = kernel_without_model("hosted", arch=arch)
     threads = cpus or len(os.sched_getaffinity(0))
     length = ctx or min(DEFAULT_CTX, model.hparams.n_ctx)
     words = f"mode=perplexity ctx={length} windows={windows} cpus={threads} exit"
