@@ -176,7 +176,7 @@ def test_not_a_file(tmp_path: Path) -> None:
 def test_not_a_model(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(content)
-    with pytest.raises(KgptError, match=r"empty|neither a GGUF|truncated"):
+    with pytest.raises(KgptError, match=r"empty|neither a GGUF|truncated|not a model"):
         models.load_microgpt(path)
 
 
