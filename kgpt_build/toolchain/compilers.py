@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgpt_build.arch import Arch
+from kgpt_build.arch import Arch, of_host
 from kgpt_build.errors import UsageError
 from kgpt_build.toolchain.gnu import Gcc, GnuLd
 from kgpt_build.toolchain.llvm import Clang, Lld
@@ -48,10 +48,15 @@ def _zig() -> Toolchain:
     return Toolchain("zig", zig, zig, ("cc",), ("ld.lld",))
 
 
+def _gcc(arch: Arch) -> Toolchain:
+    # The GNU ld of Debian 12 (2.40) lists addresses (RELR) for x86 only.
+    return Toolchain("gcc", Gcc(arch), Lld() if arch.moves_itself else GnuLd(arch))
+
+
 _MAKERS: dict[str, Callable[[Arch | None], Toolchain]] = {
     "zig": lambda _: _zig(),
     "clang": lambda _: Toolchain("clang", Clang(), Lld()),
-    "gcc": lambda arch: Toolchain("gcc", Gcc(arch), GnuLd(arch)),
+    "gcc": lambda arch: _gcc(arch or of_host()),
 }
 NAMES = tuple(_MAKERS)
 
