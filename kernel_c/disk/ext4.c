@@ -139,8 +139,8 @@ static bool find_leaf(struct kg_fs_file *file, uint32_t block, const uint8_t **e
 static bool extent_of_ext4(struct kg_fs_file *file, uint64_t offset, struct kg_extent *extent)
 {
     struct kg_fs *fs = file->fs;
-    uint64_t block = offset / fs->block, left = file->size - offset, after, end;
-    const uint8_t *entry;
+    uint64_t block = offset / fs->block, left = file->size - offset, after = 0, end;
+    const uint8_t *entry = NULL;
     if (block > UINT32_MAX || !find_leaf(file, (uint32_t)block, &entry, &after)) {
         return block <= UINT32_MAX ? false : kg_fs_fail(fs, "the extents of a file are damaged");
     }

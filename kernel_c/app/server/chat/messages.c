@@ -108,7 +108,7 @@ static bool read_message_role(struct kg_client *client, uint32_t message, uint32
 static bool read_chat_message(struct kg_client *client, uint32_t message, uint32_t i, struct told_messages *chat)
 {
     struct kg_told told = {.n_calls = 0};
-    bool system;
+    bool system = false;
     if (!read_message_role(client, message, i, &system, &told.kind) || !kg_message_calls(client, message, i, &told)) {
         return false;
     }
