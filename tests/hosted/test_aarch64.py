@@ -14,6 +14,7 @@ from hosted import Hosted
 from refusals import refused
 from rooms import ROOT
 
+from kgpt_build import paths
 from kgpt_build.arch import DEFAULT, of_host, of_name
 from kgpt_build.errors import ToolMissing
 from kgpt_build.kernel import hosted as hosted_module
@@ -21,6 +22,7 @@ from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.inspect import inspect
 from kgpt_build.kernel.settings import BuildSettings
 from kgpt_build.models import NO_MODEL
+from kgpt_build.toolchain.zig import Zig
 
 ARCH = of_name("aarch64")
 PROCESSORS = {
@@ -96,6 +98,15 @@ def test_a_program_tells_its_architecture(program: Hosted) -> None:
     assert found.arch is ARCH
     assert found.wx_problems == ()
     assert "quant.every_slot_gives_the_bits_of_plain_c" in found.tests
+
+
+def test_a_program_names_no_folder_of_this_machine(program: Hosted) -> None:
+    """zig builds its C library with debug information that would name its cache, and the folder it lies in."""
+    data = program.path.read_bytes()
+    assert b".debug_line" in data
+    for folder in (paths.cache_dir(), Zig().find().parent, Path.home(), ROOT):
+        assert f"{folder}/".encode() not in data
+    assert b"site-packages" not in data
 
 
 def test_without_an_emulator_the_error_names_it(program: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
