@@ -78,6 +78,7 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 # run-time dispatch selects the function. These lists hold names, or patterns with %, of files with other special
 # flags:
 #   SMALL           not executed once per token: optimized for size
+#   BRANCHES        its switches become branches: tables of addresses would be larger
 #   NO_FP           must not use FP registers
 #   GENERATED       includes a generated header
 #   FMA F16C        files _avx2 that may use these instructions too
@@ -90,7 +91,7 @@ ROOMS := app app/chat app/cmdline app/disks app/events app/explain app/jitter ap
     store tokenizer train train/dense train/exact train/fast uefi $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))
 GROUPS := ENGINE ENGINE_NO_LM ENGINE_LM ENGINE_NO_TRAIN ENGINE_TRAIN ENGINE_LARGE ENGINE_NO_LARGE MODEL MODEL_TRAIN \
-    BARE BARE_DRIVERS BARE_NO_DRIVERS BARE_NET BARE_NO_NET HOSTED RUNTIME UEFI SMALL NO_FP GENERATED FMA F16C
+    BARE BARE_DRIVERS BARE_NO_DRIVERS BARE_NET BARE_NO_NET HOSTED RUNTIME UEFI SMALL BRANCHES NO_FP GENERATED FMA F16C
 $(foreach group,$(GROUPS),$(eval $(group) :=))
 include $(ROOM_FILES)
 
@@ -165,7 +166,7 @@ $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
 endif
 
-LINK_BARE = $(LD) -m $(EMULATION_$(ARCH)) -static -nostdlib --build-id=none -z noexecstack -z max-page-size=4096 \
+LINK_BARE = $(LD) -O2 -m $(EMULATION_$(ARCH)) -static -nostdlib --build-id=none -z noexecstack -z max-page-size=4096 \
     -z norelro --gc-sections
 
 $(OUT)/kernel.elf: $(ALL_OBJECTS) $(LINKER_SCRIPT)
@@ -197,6 +198,7 @@ $(call having,%_swar.c): FLAGS += $(SWAR_FLAGS)
 $(call having,$(NO_FP)): FLAGS += $(NO_FP_FLAGS)
 $(call having,$(GENERATED)): FLAGS += -I$(GEN)
 $(call having,$(SMALL) %_test.c): FLAGS += $(SMALL_FLAGS)
+$(call having,$(BRANCHES)): FLAGS += -fno-jump-tables
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
 $(BARE_OBJECTS): FLAGS = $(FREESTANDING) $(NO_FP_FLAGS) $(SMALL_FLAGS)
 $(HOSTED_OBJECTS): FLAGS = $(HOSTED_FLAGS) $(SANITIZER)

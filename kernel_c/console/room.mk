@@ -15,3 +15,4 @@ UEFI += \
 SMALL += console/%
 NO_FP += console/%
 GENERATED += console/%
+BRANCHES += console/terminal.c

@@ -59,3 +59,4 @@ UEFI += \
     core/sha256_absent.c \
     core/str.c \
     core/utf8.c
+BRANCHES += core/acpi_s5.c core/event.c core/format.c

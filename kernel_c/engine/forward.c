@@ -9,30 +9,7 @@
 #include <stdbool.h>
 
 #include "kgpt/math.h"
-#include "kgpt/session.h"
-
-/* y = x / sqrt(mean(x²) + eps) */
-static void rmsnorm(const struct kg_session *s, float *y, const float *x, uint32_t n)
-{
-    float scale = 1.0f / kg_sqrtf(s->ops->dot(x, x, n) / (float)n + s->model->norm_eps);
-    for (uint32_t i = 0; i < n; i++) {
-        y[i] = x[i] * scale;
-    }
-}
-
-static void add_vector(float *x, const float *y, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        x[i] += y[i];
-    }
-}
-
-static void apply_relu(float *x, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        x[i] = x[i] < 0 ? 0.0f : x[i]; /* NaN stays NaN */
-    }
-}
+#include "loops.h"
 
 /* scores (n) become probabilities; the largest is subtracted first, so that exp cannot overflow */
 static void apply_softmax(float *scores, uint32_t n)
@@ -78,7 +55,7 @@ static void run_attention_block(struct kg_session *s, const struct kg_layer *w, 
     const struct kg_model *m = s->model;
     size_t cache = (size_t)layer * m->n_ctx * m->kv_dim, here = cache + (size_t)s->pos * m->kv_dim;
     uint32_t heads_per_kv = m->n_head / m->n_head_kv;
-    rmsnorm(s, s->normed, s->x, m->n_embd);
+    kg_micro_norm(s, s->normed, s->x, m->n_embd);
     s->ops->matmul(s->query, w->wq, s->normed, m->n_embd, m->n_embd);
     s->ops->matmul(s->keys + here, w->wk, s->normed, m->kv_dim, m->n_embd);
     s->ops->matmul(s->values + here, w->wv, s->normed, m->kv_dim, m->n_embd);
@@ -87,18 +64,18 @@ static void run_attention_block(struct kg_session *s, const struct kg_layer *w, 
         attend_one_head(s, s->attention + at, s->query + at, s->keys + kv_at, s->values + kv_at);
     }
     s->ops->matmul(s->projected, w->wo, s->attention, m->n_embd, m->n_embd);
-    add_vector(s->x, s->projected, m->n_embd);
+    kg_micro_add(s->x, s->projected, m->n_embd);
 }
 
 /* x += fc2 · apply_relu(fc1 · rmsnorm(x)) */
 static void run_mlp_block(struct kg_session *s, const struct kg_layer *w)
 {
     const struct kg_model *m = s->model;
-    rmsnorm(s, s->normed, s->x, m->n_embd);
+    kg_micro_norm(s, s->normed, s->x, m->n_embd);
     s->ops->matmul(s->hidden, w->fc1, s->normed, m->n_ff, m->n_embd);
-    apply_relu(s->hidden, m->n_ff);
+    kg_micro_relu(s->hidden, m->n_ff);
     s->ops->matmul(s->projected, w->fc2, s->hidden, m->n_embd, m->n_ff);
-    add_vector(s->x, s->projected, m->n_embd);
+    kg_micro_add(s->x, s->projected, m->n_embd);
 }
 
 static void embed_token(struct kg_session *s, uint32_t token)
@@ -108,7 +85,7 @@ static void embed_token(struct kg_session *s, uint32_t token)
     for (uint32_t i = 0; i < m->n_embd; i++) {
         s->x[i] = token_row[i] + position_row[i];
     }
-    rmsnorm(s, s->x, s->x, m->n_embd);
+    kg_micro_norm(s, s->x, s->x, m->n_embd);
 }
 
 enum kg_status kg_session_step(struct kg_session *s, uint32_t token)

@@ -13,3 +13,4 @@ ENGINE_TRAIN += \
     math/dmath_trig.c \
     math/mt19937.c \
     math/mt19937_test.c
+SMALL += math/random.c

@@ -8,3 +8,4 @@ ENGINE_LM += \
     app/cmdline/lm_words.c
 ENGINE_TRAIN += app/cmdline/block_options.c
 ENGINE_NO_TRAIN += app/cmdline/block_options_absent.c
+BRANCHES += app/cmdline/cmdline.c

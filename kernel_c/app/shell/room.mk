@@ -16,3 +16,4 @@ BARE_NO_NET += app/shell/cards_absent.c
 HOSTED += \
     app/shell/cards_absent.c \
     app/shell/devices_absent.c
+BRANCHES += app/shell/lineedit.c
