@@ -72,9 +72,17 @@ def training(folder: Path) -> None:
     kgpt("screenshot", disc, "-o", DOCS / "screen-training.png", *UEFI, *words)
 
 
+def explain(folder: Path) -> None:
+    """The shell's explain, with the maps of a layer in pixels."""
+    disc = folder / "explain.iso"
+    kgpt("image", "iso", MODEL, "-o", disc, "--timeout", "0", "--cmdline", "mode=shell explain_layers=10")
+    words = ("--accel", "tcg", "--type", "explain The capital of France is\\n", "--timeout", "800")
+    kgpt("screenshot", disc, "-o", DOCS / "explain" / "screen.png", *words)
+
+
 def main(names: list[str]) -> None:
     """Take all pictures, or those of the functions ``names``."""
-    makers = {maker.__name__: maker for maker in (chats, text, menu, training)}
+    makers = {maker.__name__: maker for maker in (chats, text, menu, training, explain)}
     for name in names or makers:
         with tempfile.TemporaryDirectory(prefix="kgpt-screens-") as folder:
             makers[name](Path(folder))

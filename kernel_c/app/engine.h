@@ -18,6 +18,15 @@ const char *kg_engine_first_model(const struct kgpt *k);
 /* The name of the model in use. */
 const char *kg_engine_model_name(const struct kgpt *k);
 
+/* The text of a token, `n` bytes, which last until the next call. */
+const char *kg_engine_piece(struct kgpt *k, uint32_t token, size_t *n);
+
+/* explain/: how the model reads a text, on the console (docs/explain-trace.md). KG_E_STOPPED after Ctrl-C. */
+enum kg_status kg_engine_explain(struct kgpt *k, const char *text, struct kg_error *error);
+
+/* Called before a line of the shell is obeyed. */
+void kg_engine_obeys(struct kgpt *k);
+
 /* Called after `set` has changed k->config. */
 void kg_engine_changed(struct kgpt *k);
 

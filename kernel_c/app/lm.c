@@ -170,6 +170,19 @@ static enum kg_exit run_lm_chat_mode(struct kgpt *k)
     return kg_finish(k, KG_EXIT_OK, "halt");
 }
 
+const char *kg_engine_piece(struct kgpt *k, uint32_t token, size_t *n)
+{
+    struct kg_conversation *c = &k->lm->conversation;
+    *n = kg_vocab_piece(&c->loaded->vocab, token, c->piece, true);
+    return c->piece;
+}
+
+void kg_engine_obeys(struct kgpt *k)
+{
+    (void)k;
+    plat_picture_close(); /* of explain */
+}
+
 /* A mode that computes something, sends it, and ends. */
 static enum kg_exit run_to_end(struct kgpt *k, enum kg_status (*task)(struct kgpt *, struct kg_error *))
 {

@@ -197,9 +197,6 @@ enum kg_status kg_lm_jitter(struct kgpt *k, struct kg_error *error);
  * Ctrl-C. */
 enum kg_status kg_lm_explain(struct kgpt *k, struct kg_error *error);
 
-/* The same of the tokens of a text alone, on the console. */
-enum kg_status kg_lm_explain_text(struct kgpt *k, struct kg_text text, struct kg_error *error);
-
 /* The slot (ops/quant/slots.c) of the type that most bytes of the model's matrices have. */
 const char *kg_lm_slot(const struct kg_lm *lm);
 void kg_lm_print_slots(const struct kg_lm *lm); /* of each type: "Q4_1 by avx2, Q8_0 by avx2", and ends the line */

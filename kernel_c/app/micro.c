@@ -36,6 +36,22 @@ const char *kg_engine_model_name(const struct kgpt *k)
     return k->model.data->name;
 }
 
+const char *kg_engine_piece(struct kgpt *k, uint32_t token, size_t *n)
+{
+    const char *text = kg_tokenizer_decode(&k->model.tokenizer, token, n);
+    static const char bos[] = "<BOS>";
+    if (token != k->model.tokenizer.bos_id) {
+        return text;
+    }
+    *n = sizeof bos - 1;
+    return bos;
+}
+
+void kg_engine_obeys(struct kgpt *k)
+{
+    (void)k; /* nothing of this engine stays on the screen */
+}
+
 static enum kg_status open_embedded_model(struct kgpt *k, struct kg_error *error)
 {
     /* The model follows its header in memory: the header and its checksum give the size. */

@@ -1,6 +1,7 @@
 ENGINE += \
     console/font.c \
     console/keyboard.c \
+    console/picture.c \
     console/pixels.c \
     console/terminal.c \
     console/writer.c

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "kgpt/math.h"
+#include "kgpt/mem.h"
 #include "loops.h"
 
 /* scores (n) become probabilities; the largest is subtracted first, so that exp cannot overflow */
@@ -62,6 +63,10 @@ static void run_attention_block(struct kg_session *s, const struct kg_layer *w, 
     for (uint32_t head = 0; head < m->n_head; head++) {
         size_t at = (size_t)head * m->head_dim, kv_at = cache + (size_t)(head / heads_per_kv) * m->head_dim;
         attend_one_head(s, s->attention + at, s->query + at, s->keys + kv_at, s->values + kv_at);
+        if (s->maps) {
+            size_t map = (size_t)layer * m->n_head + head;
+            memcpy(s->maps + (map * m->n_ctx + s->pos) * m->n_ctx, s->scores, (s->pos + 1) * sizeof *s->scores);
+        }
     }
     s->ops->matmul(s->projected, w->wo, s->attention, m->n_embd, m->n_embd);
     kg_micro_add(s->x, s->projected, m->n_embd);
@@ -102,6 +107,9 @@ enum kg_status kg_session_step(struct kg_session *s, uint32_t token)
         struct kg_layer w = kg_model_layer(m, layer);
         run_attention_block(s, &w, layer);
         run_mlp_block(s, &w);
+        if (s->maps) {
+            memcpy(s->streams + (size_t)layer * m->n_embd, s->x, m->n_embd * sizeof *s->x);
+        }
     }
     s->ops->matmul(s->logits, m->lm_head, s->x, m->n_vocab, m->n_embd);
     s->pos++;

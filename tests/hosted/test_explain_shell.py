@@ -12,8 +12,9 @@ from hosted import Hosted
 from tiny_lm import write_lm
 
 from kgpt_build.explain.collect import collect
+from kgpt_build.explain.microgpt import reference_trace
 from kgpt_build.explain.trace import Floats, Source, Trace
-from kgpt_build.models import load_lm
+from kgpt_build.models import Model, load_lm, load_microgpt
 
 SHADES = "·░▒▓█"
 NOWHERE = Source("hosted", "", "", "", None)
@@ -100,3 +101,49 @@ def test_what_cannot_be_shown_is_refused(without_model: Hosted, tmp_path: Path, 
     longer = write_lm(tmp_path / "longer.gguf", fields={"llama.context_length": 64}, kind="F16")
     console = typed(without_model, longer, "", "explain " + "cb" * 17)
     assert "kgpt: the text has 34 tokens, and explain shows 32" in console
+
+
+def typed_to_microgpt(program: Hosted, *lines: str) -> str:
+    run = program.run("mode=shell", "".join(f"{line}\n" for line in (*lines, "halt")).encode())
+    assert run.returncode == 0, run.console
+    return run.console
+
+
+def test_a_kernel_with_a_microgpt(hosted: Hosted) -> None:
+    """Its own engine and the same text; the numbers are those of the reference."""
+    trace, (layer,) = reference_trace(load_microgpt(), "mar"), reference_trace(load_microgpt(), "mar").layers
+    console = typed_to_microgpt(hosted, "explain mar", "set prompt mar", "explain", "generate")
+    first, second = console.split("kgpt> explain")[1:]
+    assert first.split("\n", 1)[1].split("kgpt>")[0] == second.split("\n", 1)[1].split("kgpt>")[0]
+    assert first.split("tokens\n")[1].split("if ")[0].split() == ["<BOS>", "26", "m", "12", "a", "0", "r", "17"]
+    assert maps(first, 4, 4) == [shaded(head[:4, :4]) for head in layer.attention]
+    (lens,) = re.findall(r"  layer 0   length +([0-9.]+)  (.*)", first)
+    assert float(lens[0]) == pytest.approx(layer.norm_mlp[3], abs=0.005)
+    assert [int(share) for share in re.findall(r"([0-9]+) %", lens[1])] == [
+        round(100 * float(p)) for p in layer.lens_p[3][:3]
+    ]
+    draw = next(draw for draw in trace.draws if draw.pos == 3)
+    shares = [float(share) for share in re.findall(r"([0-9]+\.[0-9]) %", first.split("next token")[1])]
+    assert shares == pytest.approx([100 * float(weight) / draw.total for weight in draw.weights[:8]], abs=0.051)
+    assert "sample  1: mar" in console, "it generates as before"
+
+
+def test_a_microgpt_of_two_layers(wide: Hosted, wide_model: Model) -> None:
+    letter = wide_model.tokenizer.chars[0]
+    layers = reference_trace(wide_model, letter * 2).layers
+    console = typed_to_microgpt(wide, f"explain {letter * 2}")
+    shown = console.split("attention of layer ")[1:]
+    assert len(shown) == len(layers) == len(re.findall("  layer [0-9]+ +length", console))
+    for layer, text in zip(layers, shown, strict=True):
+        assert text.startswith(f"{layer.layer}: row looks at column")
+        rows = maps(text, 3, layer.attention.shape[0])
+        assert rows == [shaded(head[:3, :3]) for head in layer.attention]
+
+
+def test_what_a_microgpt_cannot_read_is_refused(hosted: Hosted, sanitized: Hosted) -> None:
+    lines = ("explain maré", "explain " + "a" * 16, "explain " + "a" * 15, "explain", "set temperature 0", "explain e")
+    console = typed_to_microgpt(hosted, *lines)
+    assert "character 'é' (U+00E9) at byte 3" in console
+    assert "the prompt has 16 tokens, more than the 15 that the context of 16 leaves" in console
+    assert "next token: drawn from 1 of 27" in console
+    assert typed_to_microgpt(sanitized, "set cpumask c", *lines) == typed_to_microgpt(hosted, "set cpumask c", *lines)

@@ -1,4 +1,7 @@
+ENGINE += app/explain/explained.c
+ENGINE_NO_LM += app/explain/micro_explain.c
 ENGINE_LM += \
+    app/explain/explained_picture.c \
     app/explain/layer_list.c \
     app/explain/layer_list_test.c \
     app/explain/lm_explain.c \

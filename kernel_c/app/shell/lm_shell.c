@@ -89,17 +89,6 @@ static enum kg_next run_lm_generate(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
-static enum kg_next run_lm_explain(struct kgpt *k, char *arguments)
-{
-    struct kg_error error;
-    const char *text = *arguments ? arguments : k->prompt;
-    enum kg_status status = kg_lm_explain_text(k, (struct kg_text){text, kg_strlen(text)}, &error);
-    if (status != KG_OK && status != KG_E_STOPPED) {
-        kg_say_refused(&error);
-    }
-    return KG_NEXT_LINE;
-}
-
 static enum kg_next run_lm_chat(struct kgpt *k, char *arguments)
 {
     (void)arguments;
@@ -243,8 +232,6 @@ static bool has_chat(const struct kgpt *k)
 const struct kg_command kg_engine_commands[] = {
     {"chat", "", "talk with the model", run_lm_chat, has_chat, KG_SHELL},
     {"generate", "[prompt]", "go on from the prompt; Ctrl-C stops", run_lm_generate, NULL, KG_SHELL},
-    {"explain", "[text]", "how the model reads a text: attention, and what it would say next", run_lm_explain, NULL,
-     KG_SHELL},
     {"models", "", "the models that this machine has", run_lm_models, NULL, KG_SHELL_AND_CHAT},
     {"use", "number", "take another model, and begin anew", run_lm_use, NULL, KG_SHELL_AND_CHAT},
     {"load", "file", "read a model from a disk, by number or name, or from a server", run_lm_load, NULL, KG_SHELL},

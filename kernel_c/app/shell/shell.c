@@ -42,6 +42,16 @@ static enum kg_next run_set(struct kgpt *k, char *arguments)
     return KG_NEXT_LINE;
 }
 
+static enum kg_next run_explain(struct kgpt *k, char *arguments)
+{
+    struct kg_error error;
+    enum kg_status status = kg_engine_explain(k, *arguments ? arguments : k->prompt, &error);
+    if (status != KG_OK && status != KG_E_STOPPED) {
+        kg_say_refused(&error);
+    }
+    return KG_NEXT_LINE;
+}
+
 static enum kg_next run_mem(struct kgpt *k, char *arguments)
 {
     (void)arguments;
@@ -84,6 +94,8 @@ static enum kg_next run_halt(struct kgpt *k, char *arguments)
 static enum kg_next run_help(struct kgpt *k, char *arguments);
 
 const struct kg_command kg_shell_commands[] = {
+    {"explain", "[text]", "how the model reads a text: attention, and what it would say next", run_explain, NULL,
+     KG_SHELL},
     {"set", "[key value]", "change a setting; without a key, show them all", run_set, NULL, KG_SHELL_AND_CHAT},
     {"mem", "", "the memory, and what it is used for", run_mem, NULL, KG_SHELL},
     {"cpu", "", "the processor, its features and the instruction set in use", run_cpu, NULL, KG_SHELL},
@@ -117,6 +129,7 @@ void kg_shell_run(struct kgpt *k)
             continue;
         }
         kg_lineedit_remember(&k->edit, k->edit.line);
+        kg_engine_obeys(k);
         if (kg_commands_obey(&commands, k, k->edit.line) == KG_NEXT_HALT) {
             return;
         }

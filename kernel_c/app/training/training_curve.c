@@ -5,6 +5,7 @@
 #include "kgpt/font.h"
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
+#include "kgpt/picture.h"
 
 #define PERCENT 45 /* of the screen's height */
 
@@ -20,29 +21,6 @@
 #define DIM 0x00557Fu
 #define BRIGHT 0x55FFFFu
 #define VALIDATION 0xFFFF55u
-
-static void fill_rectangle(const struct kg_training_curve *curve, uint32_t x, uint32_t y, uint32_t width,
-                           uint32_t height, uint32_t color)
-{
-    for (uint32_t j = y; j < y + height && j < curve->picture.height; j++) {
-        for (uint32_t i = x; i < x + width && i < curve->picture.width; i++) {
-            curve->picture.pixels[j * curve->picture.stride + i] = color;
-        }
-    }
-}
-
-static void draw_curve_text(const struct kg_training_curve *curve, uint32_t x, uint32_t y, const char *text)
-{
-    for (; *text; text++, x += KG_FONT_WIDTH * curve->dot) {
-        const uint8_t *glyph = kg_font_glyph(kg_font_index((unsigned char)*text));
-        for (uint32_t bit = 0; bit < KG_FONT_WIDTH * KG_FONT_HEIGHT; bit++) {
-            uint32_t column = bit % KG_FONT_WIDTH, row = bit / KG_FONT_WIDTH;
-            if (glyph[row] >> (7 - column) & 1) {
-                fill_rectangle(curve, x + column * curve->dot, y + row * curve->dot, curve->dot, curve->dot, TEXT);
-            }
-        }
-    }
-}
 
 /* The row of pixels for a loss. */
 static uint32_t row_of_loss(const struct kg_training_curve *curve, double loss)
@@ -70,10 +48,10 @@ static void draw_line_to(const struct kg_training_curve *curve, struct pen *pen,
     uint32_t row = row_of_loss(curve, loss), left = LEFT * curve->dot;
     if (pen->down) {
         uint32_t top = row < pen->row ? row : pen->row, bottom = row < pen->row ? pen->row : row;
-        fill_rectangle(curve, left + pen->x, pen->row, x - pen->x, pen->thick, pen->color);
-        fill_rectangle(curve, left + x, top, pen->thick, bottom - top + pen->thick, pen->color);
+        kg_picture_fill(&curve->picture, left + pen->x, pen->row, x - pen->x, pen->thick, pen->color);
+        kg_picture_fill(&curve->picture, left + x, top, pen->thick, bottom - top + pen->thick, pen->color);
     } else {
-        fill_rectangle(curve, left + x, row, pen->thick, pen->thick, pen->color);
+        kg_picture_fill(&curve->picture, left + x, row, pen->thick, pen->thick, pen->color);
     }
     *pen = (struct pen){pen->thick, pen->color, x, row, true};
 }
@@ -109,8 +87,9 @@ static void draw_curve_validation(const struct kg_training_curve *curve)
     for (uint32_t x = 0; x < curve->width; x++) {
         if (curve->columns[x].validated) {
             uint32_t row = row_of_loss(curve, curve->columns[x].validation), at = LEFT * curve->dot + x;
-            fill_rectangle(curve, at - arm, row, 2 * arm + curve->dot, curve->dot, VALIDATION);
-            fill_rectangle(curve, at, row > arm ? row - arm : 0, curve->dot, 2 * arm + curve->dot, VALIDATION);
+            kg_picture_fill(&curve->picture, at - arm, row, 2 * arm + curve->dot, curve->dot, VALIDATION);
+            kg_picture_fill(&curve->picture, at, row > arm ? row - arm : 0, curve->dot, 2 * arm + curve->dot,
+                            VALIDATION);
         }
     }
 }
@@ -121,15 +100,16 @@ static void draw_curve_grid(const struct kg_training_curve *curve)
     for (uint32_t i = 0; i < GRID_LINES; i++) {
         double loss = curve->most - (curve->most - curve->least) * i / (GRID_LINES - 1);
         uint32_t row = row_of_loss(curve, loss);
-        fill_rectangle(curve, LEFT * curve->dot, row, curve->width, 1, GRID);
+        kg_picture_fill(&curve->picture, LEFT * curve->dot, row, curve->width, 1, GRID);
         kg_format(text, sizeof text, "%6.3f", loss);
-        draw_curve_text(curve, 0, row - TOP * curve->dot, text);
+        kg_picture_text(&curve->picture, 0, row - TOP * curve->dot, curve->dot, TEXT, text);
     }
     uint32_t below = curve->picture.height - KG_FONT_HEIGHT * curve->dot;
     kg_format(text, sizeof text, "%lu", (unsigned long)curve->first);
-    draw_curve_text(curve, LEFT * curve->dot, below, text);
+    kg_picture_text(&curve->picture, LEFT * curve->dot, below, curve->dot, TEXT, text);
     size_t n = kg_format(text, sizeof text, "%lu step%s", (unsigned long)curve->until, kg_plural(curve->until));
-    draw_curve_text(curve, (LEFT - (uint32_t)n * KG_FONT_WIDTH) * curve->dot + curve->width, below, text);
+    kg_picture_text(&curve->picture, (LEFT - (uint32_t)n * KG_FONT_WIDTH) * curve->dot + curve->width, below,
+                    curve->dot, TEXT, text);
 }
 
 static void find_loss_range(struct kg_training_curve *curve)
@@ -156,7 +136,7 @@ void kg_training_curve_show(struct kg_training_curve *curve)
         return;
     }
     find_loss_range(curve);
-    fill_rectangle(curve, 0, 0, curve->picture.width, curve->picture.height, 0);
+    kg_picture_fill(&curve->picture, 0, 0, curve->picture.width, curve->picture.height, 0);
     draw_curve_grid(curve);
     draw_curve_columns(curve);
     draw_curve_mean(curve);

@@ -24,6 +24,10 @@ struct kg_session {
     float *scores;     /* (n_ctx): attention scores of one head */
     float *logits;     /* (n_vocab): of the last position */
     uint64_t kv_bytes; /* bytes of the arena for keys and values */
+
+    /* What explains a text: NULL, unless the caller wants it of the tokens that follow. */
+    float *maps;    /* (n_layer, n_head, n_ctx, n_ctx): the weights of attention; row: who looks */
+    float *streams; /* (n_layer, n_embd), with `maps`: the residual stream behind each layer, of the last token */
 };
 
 /* Allocates an empty session from an arena that counts or has enough memory. */
