@@ -4,7 +4,6 @@
  * 2^11, so d * i is exact in 64 bits. One conversion to float rounds it once, as the definition requires. With a
  * minimum, the definition rounds d * i before it adds m * j, which is exact. d * i is exact below 2^24; larger
  * products and unusual halves (infinite, subnormal, zero) are computed like the reference. */
-#include "kgpt/mem.h"
 #include "ops/quant/act.h"
 #include "ops/quant/half.h"
 #include "ops/quant/versions.h"
@@ -102,104 +101,121 @@ KG_INLINE int64_t whole_of(uint32_t half)
 /* Indexed by sign and exponent of a normal half: the half is significand * power * 2^-24. */
 static const int64_t powers[64] = {POWERS(+), POWERS(-)};
 
-KG_INLINE uint32_t half_of(const uint64_t halves[2], const uint32_t row)
-{
-    return (uint16_t)(halves[row / 4] >> 16 * (row % 4));
-}
+typedef f32x4 f32x4_at __attribute__((aligned(4), may_alias));
 
-/* A block of eight rows, computed like the reference. */
-static KG_ELSEWHERE void add_eight_slowly(float sum[8], const uint8_t *p, const int64_t *i, const struct kg_act_q8 *a,
-                                          const struct kind kind)
+/* Sums of products of some rows, and parts of their floats, parked (swar.h). */
+struct parked {
+    kg_parked of[8];
+};
+
+/* Four rows of a block, computed like the reference: `i` are the sums of products without an offset. */
+static KG_ELSEWHERE f32x4 add_slowly(f32x4 sum, kg_parked i0, kg_parked i1, kg_parked i2, kg_parked i3,
+                                     const uint8_t *p, const struct kg_act_q8 *a, int32_t offset, bool has_minimum)
 {
-    for (uint32_t r = 0; r < 8; r++) {
-        float v = kg_half_value(kg_load16(p + 2 * r)) * (float)(i[r] - a->sum * kind.offset);
-        if (kind.has_minimum) {
+    const kg_parked i[4] = {i0, i1, i2, i3};
+    for (uint32_t r = 0; r < 4; r++) {
+        float v = kg_half_value(kg_load16(p + 2 * r)) * (float)((int64_t)kg_fetch(i[r]) - a->sum * offset);
+        if (has_minimum) {
             v += kg_half_value(kg_load16(p + 16 + 2 * r)) * a->s;
         }
         sum[r] += v * a->d;
     }
+    return sum;
 }
 
-typedef float f32x4 __attribute__((vector_size(16)));
-typedef f32x4 f32x4_at __attribute__((aligned(4), may_alias));
-
-/* Sums of products of a block. The types with more than four bits take four rows at a time, to fit into a page. */
-KG_INLINE void multiply_eight(int64_t i[8], const uint8_t *payload, const uint64_t *x, const struct kind kind)
+/* Sums of products of `rows` rows of a block. Only one unit of the activations is in registers at a time. */
+KG_INLINE void multiply_rows(struct parked *i, const uint8_t *payload, const uint64_t *x, uint32_t first,
+                             const uint32_t rows, const struct kind kind)
 {
-    const uint32_t units = kind.bits == 8 ? 4 : 2, at_once = kind.bits == 4 ? 8 : 4;
-    KG_NO_UNROLL
-    for (uint32_t first = 0; first < 8; first += at_once) {
-        KG_UNROLL
-        for (uint32_t k = 0; k < units; k++) {
-            const struct octets octets = octets_of(x, k, kind);
-            KG_UNROLL
-            for (uint32_t r = 0; r < at_once; r++) {
-                i[first + r] = (k ? i[first + r] : 0) + multiply_unit(payload, k, first + r, octets, kind);
-            }
-        }
-    }
-}
-
-/* (d * i + m * j) * 2^24 for a block of eight rows, exact. Returns false if the reference would round differently. */
-KG_INLINE bool scale_eight(int64_t to[8], const int64_t i[8], const uint8_t *p, int64_t j, const struct kind kind)
-{
-    const uint64_t d[2] = {kg_load64(p), kg_load64(p + 8)};
-    uint64_t unusual = kg_unusual_halves(d[0]) | kg_unusual_halves(d[1]), large = 0;
+    const uint32_t units = kind.bits == 8 ? 4 : 2;
     KG_UNROLL
-    for (uint32_t r = 0; r < 8; r++) {
-        uint32_t half = half_of(d, r);
-        int64_t product = whole_of(half) * (i[r] - j * kind.offset);
-        large |= (uint64_t)(product + (1 << 24));
-        to[r] = product * powers[half >> 10];
-    }
-    if (kind.has_minimum) {
-        const uint64_t m[2] = {kg_load64(p + 16), kg_load64(p + 24)};
-        unusual |= kg_unusual_halves(m[0]) | kg_unusual_halves(m[1]) | large >> 25;
+    for (uint32_t k = 0; k < units; k++) {
+        const struct octets octets = octets_of(x, k, kind);
         KG_UNROLL
-        for (uint32_t r = 0; r < 8; r++) {
-            uint32_t half = half_of(m, r);
-            to[r] += whole_of(half) * j * powers[half >> 10];
+        for (uint32_t r = 0; r < rows; r++) {
+            int64_t product = multiply_unit(payload, k, first + r, octets, kind);
+            i->of[r] = kg_park(k ? (uint64_t)product + kg_fetch(i->of[r]) : (uint64_t)product);
         }
     }
-    return unusual == 0;
 }
 
-/* Eight rows and one token. Float operations come last and together, because an emulator stores all registers before
- * each one. */
+/* (d * i + m * j) * 2^24 of a row, exact. Gathers in `large` whether the reference would round d * i. */
+KG_INLINE int64_t scale_row(int64_t i, uint32_t d, uint32_t m, int64_t j, uint64_t *large, const struct kind kind)
+{
+    int64_t product = whole_of(d) * (i - j * kind.offset);
+    if (!kind.has_minimum) {
+        return product * powers[d >> 10];
+    }
+    *large |= (uint64_t)(product + (1 << 24));
+    return product * powers[d >> 10] + whole_of(m) * j * powers[m >> 10];
+}
+
+/* Four rows of a block as floats, which `sum` gets. Returns false if the reference would round differently. */
+KG_INLINE bool add_four(f32x4 *sum, const kg_parked i[4], const uint8_t *p, const struct kg_act_q8 *a,
+                        const struct kind kind)
+{
+    const uint64_t d = kg_load64(p), m = kind.has_minimum ? kg_load64(p + 16) : d;
+    uint64_t large = 0;
+    int64_t v[4];
+    uint32_t value[4];
+    if (kg_unusual_halves(d) | (kind.has_minimum ? kg_unusual_halves(m) : 0)) {
+        return false;
+    }
+    KG_UNROLL
+    for (uint32_t r = 0; r < 4; r++) {
+        const uint16_t row_d = (uint16_t)(d >> 16 * r), row_m = (uint16_t)(m >> 16 * r);
+        v[r] = scale_row((int64_t)kg_fetch(i[r]), row_d, row_m, a->sum, &large, kind);
+        __asm__ volatile("" : "+r"(v[r])); /* one row after the other: no row is spilled to the stack */
+    }
+    if (large >> 25) {
+        return false;
+    }
+    KG_UNROLL
+    for (uint32_t r = 0; r < 4; r++) {
+        value[r] = kg_bits_of((float)v[r]);
+        __asm__ volatile("" : "+r"(value[r]));
+    }
+    *sum += kg_four_floats(value) * (f32x4){a->low, a->low, a->low, a->low};
+    return true;
+}
+
+/* `rows` rows, four or eight, and one token. */
 KG_INLINE void tile(float *y, const uint8_t *p, uint32_t blocks, const struct kg_act_q8 *a, const uint64_t *x,
-                    const struct kind kind)
+                    uint32_t first, const uint32_t rows, const struct kind kind)
 {
     f32x4 sum[2] = {0};
     for (uint32_t b = 0; b < blocks; b++, a++, x += 8, p += KG_GROUP * kind.bytes) {
-        int64_t i[8], v[8];
-        multiply_eight(i, p + (kind.has_minimum ? 32 : 16), x, kind);
-        if (scale_eight(v, i, p, a->sum, kind)) {
-            float value[8];
-            KG_UNROLL
-            for (uint32_t r = 0; r < 8; r++) {
-                value[r] = (float)v[r];
+        struct parked i;
+        multiply_rows(&i, p + (kind.has_minimum ? 32 : 16), x, first, rows, kind);
+        KG_UNROLL
+        for (uint32_t r = 0; r < rows; r += 4) {
+            const kg_parked *four = &i.of[r];
+            if (!add_four(&sum[r / 4], four, p + 2 * (first + r), a, kind)) {
+                sum[r / 4] = add_slowly(sum[r / 4], four[0], four[1], four[2], four[3], p + 2 * (first + r), a,
+                                        kind.offset, kind.has_minimum);
             }
-            __asm__ volatile("" : : "r"(value) : "memory"); /* through memory, because shuffles are emulated as well */
-            const f32x4 low = {a->low, a->low, a->low, a->low};
-            sum[0] += *(const f32x4_at *)value * low;
-            sum[1] += *(const f32x4_at *)(value + 4) * low;
-        } else {
-            add_eight_slowly((float *)sum, p, i, a, kind);
         }
     }
-    memcpy(y, sum, sizeof sum);
+    KG_UNROLL
+    for (uint32_t r = 0; r < rows; r += 4) { /* memcpy would take an address, and keep the sums in memory */
+        *(f32x4_at *)(y + first + r) = sum[r / 4];
+    }
 }
 
 KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, uint32_t first, uint32_t n,
                     const void *acts, size_t act_stride, uint32_t tokens, const struct kind kind)
 {
-    const uint32_t whole = n - n % KG_GROUP;
+    const uint32_t whole = n - n % KG_GROUP, at_once = kind.bits == 4 ? 8 : 4;
     const size_t row_bytes = (size_t)matrix->columns / 32 * kind.bytes,
                  packed_at = kg_act_q8_packed_at(matrix->columns);
     for (uint32_t r = first; r < first + whole; r += KG_GROUP) {
         const uint8_t *p = matrix->data + r * row_bytes, *a = acts;
         for (uint32_t t = 0; t < tokens; t++, a += act_stride) {
-            tile(y + t * y_stride + r, p, matrix->columns / 32, (const void *)a, (const void *)(a + packed_at), kind);
+            const uint64_t *x = (const void *)(a + packed_at);
+            KG_NO_UNROLL
+            for (uint32_t i = 0; i < KG_GROUP; i += at_once) {
+                tile(y + t * y_stride + r, p, matrix->columns / 32, (const void *)a, x, i, at_once, kind);
+            }
         }
     }
     if (whole < n) {

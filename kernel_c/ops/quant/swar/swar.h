@@ -58,4 +58,53 @@ KG_INLINE int64_t kg_topmost(uint64_t sum)
     return (int64_t)(sum + KG_HALF) >> 48;
 }
 
+typedef float f32x4 __attribute__((vector_size(16)));
+
+/* A number that is parked in a vector register. Under TCG a load or store takes about ten instructions of the host,
+ * because each looks up its page, but a move between general and vector registers takes one to three. So nothing is
+ * spilled to the stack. */
+#ifdef __x86_64__
+typedef long long kg_parked __attribute__((vector_size(16)));
+
+KG_INLINE kg_parked kg_park(uint64_t value)
+{
+    kg_parked parked;
+    __asm__ volatile("movq %1, %0" : "=x"(parked) : "r"(value));
+    return parked;
+}
+
+KG_INLINE uint64_t kg_fetch(kg_parked parked)
+{
+    uint64_t value;
+    __asm__ volatile("movq %1, %0" : "=r"(value) : "x"(parked));
+    return value;
+}
+
+/* By moves that TCG does without a call. */
+KG_INLINE f32x4 kg_four_floats(const uint32_t bits[4])
+{
+    kg_parked low = kg_park(bits[0] | (uint64_t)bits[1] << 32), high = kg_park(bits[2] | (uint64_t)bits[3] << 32);
+    __asm__("movlhps %1, %0" : "+x"(low) : "x"(high));
+    return (f32x4)low;
+}
+#else /* enough general registers */
+typedef uint64_t kg_parked;
+
+KG_INLINE kg_parked kg_park(uint64_t value)
+{
+    return value;
+}
+
+KG_INLINE uint64_t kg_fetch(kg_parked parked)
+{
+    return parked;
+}
+
+KG_INLINE f32x4 kg_four_floats(const uint32_t bits[4])
+{
+    typedef uint64_t u64x2 __attribute__((vector_size(16)));
+    return (f32x4)(u64x2){bits[0] | (uint64_t)bits[1] << 32, bits[2] | (uint64_t)bits[3] << 32};
+}
+#endif
+
 #endif
